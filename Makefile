@@ -1,0 +1,61 @@
+# The first two targets are all that a fresh machine needs: `make serve` speaks, `make test` proves it.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: help serve test check format docs docs-serve bench clean
+
+help:  ## Show what there is to make.
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
+
+serve: $(VENV)/.serve  ## Install, fetch the voices once, and serve on port 8000 (ARGS="--port 9000" to change).
+	@$(BIN)/vivavoce models pull kokoro
+	@$(BIN)/vivavoce serve $(ARGS)
+
+test: $(VENV)/.dev  ## Install and run every test that needs no torch (ARGS="-m 'not slow'" for the quick ones).
+	@$(BIN)/vivavoce models pull kokoro
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.dev  ## Format, lint, types, import rules, generated docs.
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python scripts/generate_docs.py --check
+
+format: $(VENV)/.dev  ## Format the code and write the generated docs.
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	$(BIN)/python scripts/generate_docs.py
+
+docs: $(VENV)/.docs  ## Build the documentation into site/.
+	$(BIN)/mkdocs build --strict
+
+docs-serve: $(VENV)/.docs  ## Serve the documentation on port 8001.
+	$(BIN)/mkdocs serve --dev-addr localhost:8001
+
+bench: $(VENV)/.dev  ## Measure the server on this machine.
+	$(BIN)/python benchmarks/server.py $(ARGS)
+
+clean:  ## Remove the virtual environment and what tools left behind.
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache site
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "vivavoce needs Python 3.11 or newer; name one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.serve: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing vivavoce with its voices into $(VENV) (once, about a minute) …"
+	$(PIP_INSTALL) --editable '.[kokoro]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing vivavoce with its voices and tools into $(VENV) (once, a minute or two) …"
+	$(PIP_INSTALL) --editable '.[kokoro,dev]'
+	@touch $@ $(VENV)/.serve
+
+$(VENV)/.docs: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP_INSTALL) --editable '.[docs]'
+	@touch $@

@@ -1,0 +1,85 @@
+"""One tree of errors; each class has a stable `code`, and the API edge alone turns it into a status.
+
+VivavoceError
+├── BadRequest            invalid_request     the caller can fix it by changing the field named in `field`
+│   ├── UnknownModel      model_not_found
+│   ├── UnknownVoice      voice_not_found
+│   └── Unsupported       unsupported         a real feature that this model or voice does not have
+├── Overloaded            overloaded          the queue is full; try again in `retry_after_s`
+├── NotReady              not_ready           loading, draining or stopped
+├── EngineFault           engine_fault        the model failed while it spoke
+├── MissingDependency     missing_dependency  an optional package or file is absent; says how to get it
+└── SettingsError         settings            a setting has a wrong value or an unknown name
+"""
+
+
+class VivavoceError(Exception):
+    """The root. `message` says what is wrong and what to do next."""
+
+    code = "error"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class BadRequest(VivavoceError):
+    """The request cannot be honoured as it is; `field` names the part to change."""
+
+    code = "invalid_request"
+
+    def __init__(self, message: str, *, field: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class UnknownModel(BadRequest):
+    """No model of that name is installed or configured."""
+
+    code = "model_not_found"
+
+
+class UnknownVoice(BadRequest):
+    """The model has no speaker of that name."""
+
+    code = "voice_not_found"
+
+
+class Unsupported(BadRequest):
+    """The model or voice does not have this feature."""
+
+    code = "unsupported"
+
+
+class Overloaded(VivavoceError):
+    """The waiting queue is full."""
+
+    code = "overloaded"
+
+    def __init__(self, message: str, *, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class NotReady(VivavoceError):
+    """The server or the model is loading, draining or stopped."""
+
+    code = "not_ready"
+
+
+class EngineFault(VivavoceError):
+    """The model failed while it spoke."""
+
+    code = "engine_fault"
+
+
+class MissingDependency(VivavoceError):
+    """An optional package or data file is absent; the message holds the command that brings it."""
+
+    code = "missing_dependency"
+
+
+class SettingsError(VivavoceError):
+    """A setting has a wrong value or an unknown name."""
+
+    code = "settings"

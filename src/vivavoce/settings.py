@@ -1,0 +1,209 @@
+"""Reads the server's settings once, from defaults, a TOML file, the environment and the command line.
+
+Knows names, types, units and bounds; it does not know what the settings are for. Only `cli` and `api.app` see a
+`Settings` object: everything below them takes plain values.
+"""
+
+import difflib
+import os
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import platformdirs
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from vivavoce.errors import SettingsError
+
+ENV_PREFIX = "VIVAVOCE_"
+CONFIG_VARIABLE = "VIVAVOCE_CONFIG"  # names the TOML file when --config does not
+
+
+def _split_commas(value: object) -> object:
+    """Returns `a, b` as a list of names and anything else as it is."""
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _user_cache_dir() -> Path:
+    return platformdirs.user_cache_path("vivavoce", appauthor=False)
+
+
+# NoDecode: in the environment a list is written `a,b`, not as JSON.
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_commas)]
+Folder = Annotated[Path, AfterValidator(Path.expanduser)]
+
+
+class Settings(BaseSettings):
+    """Every setting of the server, checked and frozen.
+
+    `Settings(...)` takes what it is given and defaults for the rest; `Settings.read` also reads the file and the
+    environment.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX,
+        env_ignore_empty=True,  # compose files pass unset variables on as empty ones
+        extra="forbid",
+        frozen=True,
+        validate_default=True,
+    )
+
+    host: str = Field(
+        default="0.0.0.0", description="Address to listen on; 127.0.0.1 keeps the server to this machine."
+    )
+    port: int = Field(default=8000, ge=0, le=65535, description="TCP port to listen on; 0 takes any free one.")
+    models: Names = Field(
+        default=("hibari", "kokoro"),
+        min_length=1,
+        description="Models this server offers, comma-separated: `hibari`, `kokoro`, or `tone` for tests.",
+    )
+    model: str = Field(
+        default="auto",
+        description="Model that answers a request which names none; `auto` chooses by language and what is ready.",
+    )
+    load: Literal["startup", "lazy"] = Field(
+        default="startup", description="When models are loaded: as the server starts, or at the first request for each."
+    )
+    cache_dir: Folder = Field(
+        default_factory=_user_cache_dir, description="Folder for downloaded model files, made when it is needed."
+    )
+    kokoro_dir: Folder | None = Field(
+        default=None,
+        description="Folder with your own `model.onnx`, `vocab.json` and `voices/` for kokoro; "
+        "unset uses what `vivavoce models pull kokoro` brought.",
+    )
+    threads: int | None = Field(
+        default=None, ge=1, description="CPU threads for the embedded models; unset uses the cores available."
+    )
+    max_text_chars: int = Field(default=100_000, ge=1, description="Longest text of one request, in characters.")
+    max_body_bytes: int = Field(default=2_097_152, ge=1024, description="Largest request body, in bytes.")
+    max_waiting: int = Field(
+        default=64, ge=1, description="Segments that may wait for one model before requests are refused with 429."
+    )
+    max_ahead_s: float = Field(
+        default=30.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="Seconds of audio that a stream may run ahead of its listener.",
+    )
+    cors_origins: Names = Field(
+        default=("*",), description="Web origins whose pages may call the server, comma-separated; `*` is any."
+    )
+    drain_timeout_s: float = Field(
+        default=30.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="Seconds that running requests get to finish after SIGTERM.",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Least severe messages to log."
+    )
+    tone_real_time_factor: float = Field(
+        default=0.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="Seconds that the `tone` test model takes per second of audio; 0 is as fast as it can.",
+    )
+
+    @model_validator(mode="after")
+    def _model_is_offered(self) -> Self:
+        if self.model != "auto" and self.model not in self.models:
+            offered = ", ".join(self.models)
+            raise ValueError(
+                f"model {self.model!r} is not among models ({offered}): add it there or choose one of them"
+            )
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Keeps `Settings(...)` free of surprises; `read` merges the other sources and remembers their names."""
+        return (init_settings,)
+
+    @classmethod
+    def read(cls, config: Path | None = None, **overrides: object) -> Self:
+        """Returns the settings: `overrides` beat the environment, which beats the file, which beats the defaults.
+
+        `config` is a TOML file; without it `VIVAVOCE_CONFIG` names one, or there is none. An override that is
+        `None` counts as not given. Raises `SettingsError` for an unknown name, a wrong value or an unreadable file.
+        """
+        path = config or _config_from_environment()
+        file = _read_file(path) if path else {}
+        given = {name: value for name, value in overrides.items() if value is not None}
+        _check_names(file, cls.model_fields, where=f"{path}: ")
+        _check_environment(cls.model_fields)
+        _check_names(given, cls.model_fields, where="")
+        environment = EnvSettingsSource(cls)()
+        origin = dict.fromkeys(file, f"in {path}")
+        origin |= {name: f"from {ENV_PREFIX}{name.upper()}" for name in environment}
+        origin |= {name: f"from --{name.replace('_', '-')}" for name in given}
+        # Any: the values are of no type yet; the constructor is what checks them.
+        values: dict[str, Any] = {**file, **environment, **given}
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            raise SettingsError(_explain(error, origin)) from error
+
+
+def _config_from_environment() -> Path | None:
+    name = os.environ.get(CONFIG_VARIABLE)
+    return Path(name) if name else None
+
+
+def _read_file(path: Path) -> dict[str, object]:
+    """Returns the keys of a TOML file. Raises `SettingsError` if it cannot be read or is not TOML."""
+    try:
+        with path.expanduser().open("rb") as file:
+            return tomllib.load(file)
+    except OSError as error:
+        raise SettingsError(
+            f"cannot read the settings file {str(path)!r}: {error.strerror}; check --config and {CONFIG_VARIABLE}"
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"the settings file {str(path)!r} is not valid TOML: {error}") from error
+
+
+def _check_environment(fields: Iterable[str]) -> None:
+    known = [CONFIG_VARIABLE, *(f"{ENV_PREFIX}{field.upper()}" for field in fields)]
+    # Upper case: names of environment variables are matched in any case, as Windows has it.
+    ours = {name.upper(): "" for name in os.environ if name.upper().startswith(ENV_PREFIX)}
+    _check_names(ours, known, where="environment: ")
+
+
+def _check_names(given: Mapping[str, object], known: Iterable[str], *, where: str) -> None:
+    """Raises `SettingsError` for the first name in `given` that is not in `known`, with the closest that is."""
+    names = list(known)
+    for name in given:
+        if name in names:
+            continue
+        close = difflib.get_close_matches(name, names, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else "remove it, or see `vivavoce serve --help` for the names"
+        raise SettingsError(f"{where}unknown setting {name!r}: {hint}")
+
+
+def _explain(error: ValidationError, origin: Mapping[str, str]) -> str:
+    """Returns one line that names every wrong setting, its value, where the value came from and what fits."""
+    lines = []
+    for problem in error.errors(include_url=False):
+        reason = problem["msg"].removeprefix("Value error, ").replace("Input should be", "it should be")
+        if not problem["loc"]:  # a rule over several settings, whose message names them
+            lines.append(reason)
+            continue
+        name = str(problem["loc"][0])
+        where = f" {origin[name]}" if name in origin else ""
+        lines.append(f"setting {name!r}{where} has the value {problem['input']!r}: {reason}")
+    return "; ".join(lines)

@@ -1,0 +1,85 @@
+"""The values that cross layers: requests, segments, voices, chunks. Frozen, plain, free of behaviour.
+
+Audio is float32 mono in [-1, 1] everywhere inside; other forms exist only at the edge (`audio.encode`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Samples: TypeAlias = NDArray[np.float32]  # [n], mono, in [-1, 1]
+AudioFormat = Literal["wav", "pcm", "mp3", "opus", "aac", "flac"]
+Gender = Literal["female", "male", "neutral"]
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """One speaker of one model."""
+
+    id: str
+    name: str
+    languages: tuple[str, ...]  # ISO 639-1 codes, the native one first
+    gender: Gender = "neutral"
+    listed: bool = True  # False: accepted by name and shown by /v1/audio/voices, left out of /v1/tts/speakers
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a model can honour; the layers above name the rest in `X-Ignored`."""
+
+    instruct: bool = False
+    seed: bool = False
+    deterministic: bool = False  # same text, voice and seed give the same samples
+
+
+@dataclass(frozen=True, slots=True)
+class EngineInfo:
+    """What the server knows of a model: enough to list it, to route to it and to refuse what it cannot do."""
+
+    name: str
+    sample_rate_hz: int
+    languages: tuple[str, ...]  # ISO 639-1 codes
+    voices: tuple[Voice, ...]
+    capabilities: Capabilities = Capabilities()
+    aliases: Mapping[str, str] = field(default_factory=dict)  # other names, lower case → Voice.id
+    default_voices: Mapping[str, str] = field(default_factory=dict)  # language → Voice.id; else the first native one
+    max_segment_chars: int = 250
+    description: str = ""
+    licence: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechRequest:
+    """One request for speech with every default filled in; `None` means "choose for me"."""
+
+    text: str
+    model: str = "auto"
+    speaker: str | None = None
+    language: str | None = None  # ISO 639-1 code
+    instruct: str | None = None
+    speed: float = 1.0
+    seed: int | None = None
+    format: AudioFormat = "wav"
+    sample_rate_hz: int | None = None  # None: the model's own
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A piece of text short enough for a model to speak in one go."""
+
+    text: str
+    voice: str  # Voice.id
+    language: str  # ISO 639-1 code
+    instruct: str | None = None
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AudioChunk:
+    """Samples of one segment, in order, at the engine's sample rate."""
+
+    samples: Samples
