@@ -1,0 +1,249 @@
+"""Streaming encoders for the six output formats: samples in, bytes out, playable as they arrive.
+
+Wav and pcm are written here; mp3, opus, aac and flac by FFmpeg through PyAV into memory. Every encoder cuts the
+stream into its codec's own frames, so how the input was chunked does not change the audio.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+import av
+import av.codec.codec
+import numpy as np
+from numpy.typing import NDArray
+
+from vivavoce.audio.frames import audio_frame
+from vivavoce.audio.pcm import from_int16, to_int16, to_pcm16
+from vivavoce.audio.wav import wav_header
+from vivavoce.errors import BadRequest, MissingDependency
+from vivavoce.types import AudioFormat, Samples
+
+# Ogg Opus is audio/ogg by RFC 7845; audio/opus is registered for RTP only, and browsers deny that they can play it.
+# audio/pcm is not registered, but it is what speech APIs answer: audio/L16 would promise big-endian samples.
+MEDIA_TYPES: Mapping[AudioFormat, str] = {
+    "wav": "audio/wav",
+    "pcm": "audio/pcm",
+    "mp3": "audio/mpeg",
+    "opus": "audio/ogg",
+    "aac": "audio/aac",
+    "flac": "audio/flac",
+}
+
+_COMMON_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
+
+SAMPLE_RATES: Mapping[AudioFormat, tuple[int, ...]] = {
+    "wav": _COMMON_RATES,
+    "pcm": _COMMON_RATES,
+    "mp3": _COMMON_RATES,  # all that MPEG-1, MPEG-2 and MPEG-2.5 define
+    "opus": (8000, 12000, 16000, 24000, 48000),  # all that the codec takes
+    "aac": _COMMON_RATES,
+    "flac": _COMMON_RATES,
+}
+
+
+def check_rate(format: AudioFormat, rate_hz: int) -> None:
+    """Raises `BadRequest` (`sample_rate`) with the possible rates if `format` cannot be written at `rate_hz`."""
+    choices = SAMPLE_RATES[format]
+    if rate_hz not in choices:
+        listed = ", ".join(map(str, choices))
+        raise BadRequest(
+            f"sample_rate {rate_hz!r} is not possible with format {format!r}; choose one of {listed}",
+            field="sample_rate",
+        )
+
+
+def nearest_rate(format: AudioFormat, rate_hz: int) -> int:
+    """Returns the rate to write audio of `rate_hz` at: the same if `format` has it, else the next higher or the top."""
+    return min((r for r in SAMPLE_RATES[format] if r >= rate_hz), default=SAMPLE_RATES[format][-1])
+
+
+class Encoder(Protocol):
+    """One encoded stream. Use `write` any number of times, then `finish` once; `close` to give up midway."""
+
+    def write(self, samples: Samples) -> bytes:
+        """Takes the next samples and returns the bytes that are ready, possibly none."""
+        ...
+
+    def finish(self) -> bytes:
+        """Ends the stream, returns the last bytes and frees the encoder."""
+        ...
+
+    def close(self) -> None:
+        """Frees the encoder, wherever it stands. May be called again and after `finish`."""
+        ...
+
+
+def open_encoder(format: AudioFormat, rate_hz: int) -> Encoder:
+    """Returns an encoder for mono audio at `rate_hz`.
+
+    Raises `BadRequest` (`sample_rate`) for a rate that the format does not have and `MissingDependency` where
+    the installed PyAV was built without the codec.
+
+    What a decoder gives back: wav, pcm and flac the exact 16-bit samples, opus the exact length. mp3 and aac
+    have no place in a stream to note their encoder's delay, so decoded audio begins with about 1100 (mp3) or
+    1024 (aac) samples of near-silence and ends on a whole frame.
+    """
+    check_rate(format, rate_hz)
+    match format:
+        case "wav":
+            return _PcmEncoder(header=wav_header(rate_hz, None))
+        case "pcm":
+            return _PcmEncoder(header=b"")
+        case "mp3" | "opus" | "aac" | "flac":
+            return _AvEncoder(_codec(format, rate_hz), rate_hz)
+
+
+class _PcmEncoder:
+    """16-bit little-endian samples after a header."""
+
+    def __init__(self, header: bytes) -> None:
+        self._header = header
+
+    def write(self, samples: Samples) -> bytes:
+        data = self._header + to_pcm16(samples)
+        self._header = b""
+        return data
+
+    def finish(self) -> bytes:
+        return self.write(np.zeros(0, dtype=np.float32))
+
+    def close(self) -> None:
+        pass
+
+
+@dataclass(frozen=True, slots=True)
+class _Codec:
+    """How FFmpeg is asked to write one format. The names and options are FFmpeg's."""
+
+    encoder: Literal["libmp3lame", "libopus", "aac", "flac"]
+    container: Literal["mp3", "ogg", "adts", "flac"]
+    sample_format: Literal["s16", "s16p", "fltp"]
+    bit_rate: int = 0  # bits a second; 0 for lossless
+    options: Mapping[str, str] = field(default_factory=dict)
+    container_options: Mapping[str, str] = field(default_factory=dict)
+
+
+def _codec(format: Literal["mp3", "opus", "aac", "flac"], rate_hz: int) -> _Codec:
+    narrow, wide = rate_hz <= 12000, rate_hz > 24000  # telephone, speech, music
+    match format:
+        case "mp3":
+            return _Codec(
+                "libmp3lame",
+                "mp3",
+                # 16-bit integers also keep a NaN away from LAME, which would abort the process over it.
+                "s16p",
+                bit_rate=32_000 if narrow else 96_000 if wide else 64_000,
+                # Without the bit reservoir every frame can be decoded as soon as it is there.
+                options={"reservoir": "0"},
+                # A Xing header states the length, which a stream cannot go back to fill in.
+                container_options={"write_xing": "0", "id3v2_version": "0"},
+            )
+        case "opus":
+            return _Codec(
+                "libopus",
+                "ogg",
+                "s16",
+                bit_rate=24_000 if narrow else 48_000,
+                options={"application": "audio", "frame_duration": "20"},
+                # Microseconds. FFmpeg keeps one page back, so this is half the latency; the default is a second.
+                container_options={"page_duration": "40000"},
+            )
+        case "aac":
+            return _Codec("aac", "adts", "fltp", bit_rate=32_000 if narrow else 96_000 if wide else 64_000)
+        case "flac":
+            # The power of two of samples just below 50 ms; FFmpeg's default would be about 100.
+            block = 1 << ((rate_hz // 20).bit_length() - 1)
+            return _Codec(
+                "flac",
+                "flac",
+                "s16",
+                options={"frame_size": str(block)},
+                container_options={"metadata_header_padding": "0"},  # the default is 8 KiB of zeros
+            )
+
+
+class _Sink:
+    """A file that can only be written to, emptied by `take`. It has no `seek`, so FFmpeg never goes back."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+
+    def write(self, data: bytes) -> int:
+        self._parts.append(data)
+        return len(data)
+
+    def take(self) -> bytes:
+        data = b"".join(self._parts)
+        self._parts.clear()
+        return data
+
+
+class _AvEncoder:
+    """One codec and its container. Holds less than a frame of input and a page of output, however long it runs."""
+
+    def __init__(self, codec: _Codec, rate_hz: int) -> None:
+        self._rate_hz = rate_hz
+        self._sample_format = codec.sample_format
+        self._sink = _Sink()
+        self._container = av.open(
+            self._sink,
+            "w",
+            format=codec.container,
+            container_options={"flush_packets": "1", **codec.container_options},
+        )
+        self._stream: av.AudioStream | None = _add_stream(self._container, codec, rate_hz)
+        self._container.start_encoding()  # writes the header, which leaves with the first bytes
+        self._frame_samples = self._stream.codec_context.frame_size
+        self._pending = np.zeros(0, dtype=np.int16)  # less than one frame
+        self._position = 0
+
+    def write(self, samples: Samples) -> bytes:
+        size = self._frame_samples
+        pending = np.concatenate((self._pending, to_int16(samples)))
+        whole = len(pending) - len(pending) % size
+        for start in range(0, whole, size):
+            self._encode(pending[start : start + size])
+        self._pending = pending[whole:].copy()
+        return self._sink.take()
+
+    def finish(self) -> bytes:
+        if len(self._pending):
+            self._encode(self._pending)
+        self._encode(None)
+        self._container.close()  # writes the last page
+        data = self._sink.take()
+        self.close()
+        return data
+
+    def close(self) -> None:
+        self._container.close()
+        self._sink.take()
+        self._stream = None  # the last reference: the codec's memory goes now, not at the next collection
+
+    def _encode(self, frame: NDArray[np.int16] | None) -> None:
+        assert self._stream is not None, "the encoder is closed"
+        if frame is None:
+            self._container.mux(self._stream.encode(None))
+            return
+        samples = from_int16(frame) if self._sample_format == "fltp" else frame
+        av_frame = audio_frame(samples, self._sample_format, self._rate_hz, self._position)
+        self._position += len(frame)
+        self._container.mux(self._stream.encode(av_frame))
+
+
+def _add_stream(container: av.container.OutputContainer, codec: _Codec, rate_hz: int) -> av.AudioStream:
+    try:
+        return container.add_stream(
+            codec.encoder,
+            rate_hz,
+            options=dict(codec.options),
+            format=codec.sample_format,
+            layout="mono",
+            bit_rate=codec.bit_rate,
+        )
+    except av.codec.codec.UnknownCodecError as error:
+        raise MissingDependency(
+            f"the installed PyAV was built without the {codec.encoder!r} encoder; "
+            "install the published wheel: pip install --force-reinstall --only-binary av av"
+        ) from error

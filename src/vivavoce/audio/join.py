@@ -1,0 +1,136 @@
+"""Joins spoken segments into one stream without clicks and with the pauses asked for, in bounded memory.
+
+Works on one stream at one sample rate and does not know where the samples come from.
+"""
+
+import numpy as np
+
+from vivavoce.audio.pcm import fade_out, rising_ramp, silence
+from vivavoce.types import Samples
+
+# Below this a sample counts as silence: -54 dBFS, over the noise floor of neural voices and under soft consonants.
+SILENCE_LEVEL = 0.002
+
+_EMPTY = np.zeros(0, dtype=np.float32)
+
+
+class SegmentEdge:
+    """Trims the near-silence around one segment and fades its two ends, as a stream.
+
+    At most `margin_s` of near-silence stays before the first and after the last audible sample; pauses inside
+    the segment stay as they are. The first and the last `fade_s` of what remains are faded. To know the end,
+    the newest `fade_s` and any run of near-silence past `margin_s` wait inside until something audible follows;
+    of a longer run only the newest `hold_s` wait, which bounds both memory and how much can be trimmed.
+    A segment without any audible sample comes out as its last `margin_s`.
+    """
+
+    def __init__(
+        self,
+        rate_hz: int,
+        *,
+        fade_s: float = 0.005,
+        margin_s: float = 0.03,
+        hold_s: float = 1.0,
+        level: float = SILENCE_LEVEL,
+    ) -> None:
+        self._rate_hz = rate_hz
+        self._fade_s = fade_s
+        self._ramp = rising_ramp(round(fade_s * rate_hz))
+        self._margin = round(margin_s * rate_hz)
+        self._hold = max(self._margin, round(hold_s * rate_hz))
+        self._level = level
+        self._held = _EMPTY  # everything not yet given out
+        self._audible_end = 0  # index in _held just after the last audible sample; negative: already given out
+        self._started = False
+        self._given = 0
+        self.leading = 0  # samples of near-silence kept in front; settled when the first samples come out
+        self.trailing = 0  # samples of near-silence kept at the end; settled by finish()
+
+    def write(self, samples: Samples) -> Samples:
+        """Takes the segment's next samples and returns those whose final value is known, possibly none."""
+        loud = np.flatnonzero(np.abs(samples) > self._level)
+        held_before = len(self._held)
+        self._held = np.concatenate((self._held, samples))
+        if not self._started:
+            if not len(loud):
+                self._held = self._held[-self._margin :] if self._margin else _EMPTY
+                return _EMPTY
+            self._start(held_before + int(loud[0]))
+            held_before = len(self._held) - len(samples)
+        if len(loud):
+            self._audible_end = held_before + int(loud[-1]) + 1
+        return self._give(self._end() - len(self._ramp))
+
+    def finish(self) -> Samples:
+        """Ends the segment and returns the rest, faded out. Call it once; nothing may be written after it."""
+        end = self._end() if self._started else len(self._held)
+        if self._started:
+            self.trailing = end - self._audible_end
+        else:
+            self.leading = end
+        return fade_out(self._give(end), self._rate_hz, self._fade_s)
+
+    def _start(self, first_audible: int) -> None:
+        self.leading = min(first_audible, self._margin)
+        self._held = self._held[first_audible - self.leading :]
+        self._started = True
+
+    def _end(self) -> int:
+        """Where in `_held` the segment would end if nothing more came. It never moves back in time."""
+        return max(min(len(self._held), self._audible_end + self._margin), len(self._held) - self._hold)
+
+    def _give(self, count: int) -> Samples:
+        """Removes `count` samples from the front of `_held` and returns them, faded in where they begin."""
+        if count <= 0:
+            return _EMPTY
+        given = self._held[:count].copy()
+        ramp = self._ramp[self._given : self._given + count]
+        given[: len(ramp)] *= ramp
+        self._held = self._held[count:].copy()
+        self._audible_end -= count
+        self._given += count
+        return given
+
+
+class Joiner:
+    """Joins segments: each trimmed and faded by a `SegmentEdge`, with exact pauses in between.
+
+    A pause is measured from the last audible sample of one segment to the first of the next; the near-silence
+    that the segments bring counts towards it, so it can be longer than asked only where they keep more
+    (`margin_s` on each side).
+    """
+
+    def __init__(self, rate_hz: int, *, fade_s: float = 0.005, margin_s: float = 0.03) -> None:
+        self._rate_hz = rate_hz
+        self._fade_s = fade_s
+        self._margin_s = margin_s
+        self._edge = self._new_edge()
+        self._pause = 0  # samples still owed before the current segment's first
+        self._waiting = False  # whether that first has yet to come
+
+    def write(self, samples: Samples) -> Samples:
+        """Takes the current segment's next samples and returns what is ready, the pause before it included."""
+        return self._after_pause(self._edge.write(samples))
+
+    def end_segment(self, pause_s: float) -> Samples:
+        """Ends the current segment; `pause_s` will lie between it and the next, and nowhere if none follows."""
+        rest = self._after_pause(self._edge.finish())
+        owed = round(pause_s * self._rate_hz) - self._edge.trailing
+        self._pause = max(owed, self._pause) if self._waiting else owed  # a segment without samples adds no pause
+        self._waiting = True
+        self._edge = self._new_edge()
+        return rest
+
+    def finish(self) -> Samples:
+        """Ends the stream and returns the rest. Call it once, after the last segment's samples."""
+        return self._after_pause(self._edge.finish())
+
+    def _after_pause(self, samples: Samples) -> Samples:
+        if not self._waiting or not len(samples):
+            return samples
+        self._waiting = False
+        pause = self._pause - self._edge.leading
+        return np.concatenate((silence(pause / self._rate_hz, self._rate_hz), samples))
+
+    def _new_edge(self) -> SegmentEdge:
+        return SegmentEdge(self._rate_hz, fade_s=self._fade_s, margin_s=self._margin_s)

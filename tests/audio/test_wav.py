@@ -1,0 +1,57 @@
+import io
+import struct
+import wave
+
+import av
+import numpy as np
+import pytest
+
+from vivavoce.audio import from_int16, open_encoder, to_int16, to_pcm16, wav_bytes, wav_header
+from vivavoce.audio.wav import STREAMED_DATA_BYTES
+
+from .signals import speech_like
+
+
+def read_with_wave(data):
+    with wave.open(io.BytesIO(data)) as reader:
+        form = (reader.getnchannels(), reader.getsampwidth(), reader.getframerate())
+        return form, np.frombuffer(reader.readframes(reader.getnframes()), dtype="<i2")
+
+
+def read_with_ffmpeg(data):
+    with av.open(io.BytesIO(data)) as container:
+        return np.concatenate([frame.to_ndarray().reshape(-1) for frame in container.decode(audio=0)])
+
+
+@pytest.mark.parametrize("rate_hz", [8000, 24000, 44100])
+def test_a_whole_file_has_exact_sizes(rate_hz):
+    samples = speech_like(0.3, rate_hz)
+    data = wav_bytes(samples, rate_hz)
+    assert struct.unpack_from("<I", data, 4) == (len(data) - 8,)
+    assert struct.unpack_from("<I", data, 40) == (2 * len(samples),)
+    form, read = read_with_wave(data)
+    assert form == (1, 2, rate_hz)
+    assert np.array_equal(read, to_int16(samples))
+
+
+@pytest.mark.parametrize("data_bytes", [None, 2**32 - 2])
+def test_an_unknown_or_unsayable_length_gives_agreeing_sizes_below_two_gigabytes(data_bytes):
+    header = wav_header(24000, data_bytes)
+    riff, data = struct.unpack_from("<I", header, 4)[0], struct.unpack_from("<I", header, 40)[0]
+    assert (riff, data) == (STREAMED_DATA_BYTES + 36, STREAMED_DATA_BYTES)
+    assert data % 2 == 0
+    assert riff < 2**31
+
+
+@pytest.mark.parametrize("read", [lambda data: read_with_wave(data)[1], read_with_ffmpeg], ids=["wave", "ffmpeg"])
+@pytest.mark.parametrize("stop", [0.25, 1.0])
+def test_a_streamed_file_is_read_to_where_it_stops(read, stop):
+    samples = speech_like(1.0, 24000)[: round(stop * 24000)]
+    encoder = open_encoder("wav", 24000)
+    streamed = encoder.write(samples) + encoder.finish()
+    assert np.array_equal(read(streamed), to_int16(samples))
+
+
+def test_pcm_is_wav_without_its_header():
+    samples = from_int16(to_int16(speech_like(0.1, 24000)))
+    assert wav_bytes(samples, 24000)[44:] == to_pcm16(samples)
