@@ -1,0 +1,276 @@
+"""Makes any text speakable: markup, emoji and invisible characters go, words and pauses stay.
+
+It knows no language and no model; numbers, dates and abbreviations are left to whoever speaks. Markup is recognised
+by patterns that do not match plain text such as "2 * 3", "snake_case", "C#", "a < b" or "1. January": a Markdown
+parser reads the last one as a list, and prose that is indented as code.
+
+Time is linear: no pattern begins with a repetition that a later start would scan again.
+"""
+
+import html
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
+
+_PASSES = 6  # markup in markup; nobody reads text that is nested deeper
+_MARKUP_CHARACTERS = str.maketrans(dict.fromkeys("[]()<>*_`~#|&\\", " "))
+_SPEAKABLE = re.compile(r"[^\W_]|[$€£¥₹₩₽]")
+
+# Characters
+_PICTURE = "\ue000"  # stands for emoji in between; private characters of the input are dropped before
+_REPLACED = {
+    **dict.fromkeys(map(ord, "\r\v\f\x1c\x1d\x1e\x85\u2028"), "\n"),
+    **dict.fromkeys(map(ord, "\t\x1f"), " "),
+    **dict.fromkeys(map(ord, "’‘ʼ‛"), "'"),
+    **dict.fromkeys(map(ord, "‐‑‒−"), "-"),
+    ord("\u2029"): "\n\n",
+    ord("\u20e3"): "",  # the frame of a key-cap emoji; its digit is text
+    ord("\n"): "\n",
+}
+# Other forms of ordinary letters: ligatures, full-width, half-width kana, mathematical alphabets.
+_COMPATIBILITY = re.compile("[ﬀ-ﬆ０-９Ａ-Ｚａ-ｚｦ-ﾟ\U0001d400-\U0001d7ff]+")
+_READ_SYMBOLS = re.compile("[\u00a0-\u00ff\u2100-\u214f\u3200-\u33ff]")  # such as ° © ℃ № ㎏
+
+# HTML and SSML
+_TAG = re.compile(
+    r"<(/?)(a|abbr|amazon:\w+|article|audio|b|big|blockquote|body|br|break|button|center|cite|code|dd|del|details"
+    r"|div|dl|dt|em|emphasis|figcaption|figure|font|footer|h[1-6]|head|header|hr|html|i|img|ins|kbd|lang|li|main"
+    r"|mark|mstts:[\w-]+|nav|ol|p|phoneme|pre|prosody|q|s|samp|say-as|section|small|span|speak|strike|strong|sub"
+    r"|summary|sup|table|tbody|td|tfoot|th|thead|title|tr|tt|u|ul|video|voice|w|wbr)"
+    r"(?:\s[^<>=]*+=[^<>]*+|\s*+/?)>|<[!?][A-Za-z][^<>]*+>",
+    re.IGNORECASE,
+)
+_TAG_TEXT = {"br": "\n", "break": " ", "td": " ", "th": " ", **dict.fromkeys(("s", "w", "q", "wbr"), "")}
+_BLOCK_TAG = re.compile(
+    "article|blockquote|body|center|d[dlt]|details|div|fig.*|footer|h[1-6]|head|header|hr|html|main|nav|[ou]l|p|pre"
+    "|section|speak|summary|table|t(?:body|foot|head)|title|tr"
+)
+_ENTITY = re.compile(r"&(?:amp;|#38;|#x26;)*(#\d{1,7};|#[xX][0-9a-fA-F]{1,6};|[A-Za-z][A-Za-z0-9]{1,31};)")
+
+# Lines; these see lines whose spaces are single and whose ends are bare
+_FENCE = re.compile(r"(?:`{3,}|~{3,})\s?[\w+#.-]*")
+_RULE = re.compile(rf"[-=_*#~+:| {_PICTURE}]+")
+_TABLE_RULE = re.compile(r"\|? ?:?-+:? ?(?:\| ?:?-+:? ?)*\|?")
+_LINK_TARGET = re.compile(r"\[[^\[\]]+\]: ?<?(?:https?:|mailto:|www\.|[/#.])\S*(?: .*)?")
+_PREFIX = re.compile(rf"(?:>(?=[ >]|$) ?|[-*+•‣⁃·–—] (?:\[[ xX]\] )?|#{{1,6}} |{_PICTURE}+ ?)*")
+_HEADING = re.compile(r"#{1,6} ")
+_NUMBERED = re.compile(r" ?(\d{1,3})[.)] ")
+_CLOSED = re.compile(r"[.!?…:;,。！？；：，、।—][\"'”’»)\]」』）》]*$")
+_HAN_OR_KANA_END = re.compile("[\u3040-\u30ff\u3400-\u9fff][」』）》)]*$")
+
+# Inside lines; these see all lines at once and never match across two
+_IMAGE_OR_LINK = re.compile(
+    r"!?\[([^\[\]\n]*)\]\((?:<[^<>\n]*+>|[^()\s<>]*+(?:\([^()\s]*+\)[^()\s]*+)*+)(?: [\"'][^()\n]*+)?\)"
+)
+_REFERENCE = re.compile(r"(?<=\S)\[\^[^\[\]\s]{1,40}\]|!?\[([^\[\]\n]+)\]\[[^\[\]\n]{0,80}\]")
+_URL_SIGN = re.compile(r"://|www\.|mailto:", re.IGNORECASE)
+_URL = re.compile(
+    r"<?(?:(?:(?:https?|ftp)://(?:[\w.~%!$&'*+;=:-]*@)*+(?:www\.)*+)++|(?:mailto:)++|(?<![\w.@/])(?:www\.)++)"
+    r"([A-Za-z0-9.@-]++|[^\W_][^\s/:?#@<>]*+)"  # an ASCII host ends where Chinese goes on without a space
+    r"((?::\d+)?(?:[/?#](?:[A-Za-z0-9\-._~:/?#@!$&'*+,;=%]|\([A-Za-z0-9\-._~/,;=%]*+\))*+)?>?)",
+    re.IGNORECASE,
+)
+_SENTENCE_END = re.compile(r"[.,;:!?'*_~-]*$")
+_STARS = re.compile(r"(?<!\*)\*{2,}+")
+_STARRED = re.compile(r"(?<![A-Za-z0-9*\\])\*(?=[^\s*])([^*\n]*+)(?<=\S)\*(?![A-Za-z0-9*])")
+_UNDERLINED = re.compile(r"(?<![\w\\])(_{1,3}+)(?=[^\s_])([^_\n]*+)(?<=\S)\1(?!\w)")
+_ESCAPE = re.compile(r"(?<!\\)\\++(?=[*_`#\[\]~|>])")
+_REWRITES = (
+    (re.compile(r"(?<=\w)`(?=[a-z]{1,2}\b)"), "'"),  # don`t
+    (re.compile(r"`+|~{2,}"), ""),
+    (re.compile(rf"[(\[] ?{_PICTURE}[ {_PICTURE}]*+[)\]]"), " "),
+    (re.compile(rf" ?{_PICTURE}[ {_PICTURE}]*+(?=[,.!?;:…)、。！？，])"), ""),
+    (re.compile(_PICTURE), " "),
+    (re.compile(r"[-=_~#*•·|<>\\/]{4,}|_{3,}|(?<= )#+$", re.MULTILINE), " "),  # drawn lines, "## Title ##"
+    (re.compile(r"(?<=\w)-{2,3}(?=\w)|(?<= )-{2,3}(?= )"), "—"),
+    (re.compile(r"([!?！？]{3})[!?！？]+"), r"\1"),
+    (re.compile(r"([^\w\s])\1{3,}"), r"\1\1\1"),
+    (re.compile(r" {2,}"), " "),
+)
+
+
+def normalize(text: str) -> str:
+    """`text` as words and punctuation only; paragraphs are separated by a blank line, other whitespace is one space.
+
+    Headings, list items and table rows become sentences; links keep their text, images their description, bare web
+    addresses their host. Text with nothing to say (only punctuation, emoji) becomes "". Takes any string, never
+    raises, and leaves its own results as they are.
+    """
+    text, settled = _settled(text)
+    return text if settled else _settled(text.translate(_MARKUP_CHARACTERS).replace("://", " "))[0]
+
+
+def _settled(text: str) -> tuple[str, bool]:
+    for _ in range(_PASSES):
+        before, text = text, "\n\n".join(_paragraphs(_plain_lines(_clean(text))))
+        if text == before:
+            return text, True
+    return text, False
+
+
+# --- characters ---------------------------------------------------------------------------------------------------
+
+
+class _Characters:
+    """What `str.translate` asks for each character; remembers the common ones only, so that memory is bounded."""
+
+    def __getitem__(self, code: int) -> str:
+        return _spoken_character(code)
+
+
+@lru_cache(maxsize=4096)
+def _spoken_character(code: int) -> str:
+    character = chr(code)
+    category = unicodedata.category(character)
+    if code in _REPLACED:
+        return _REPLACED[code]
+    if 0x1F000 <= code <= 0x1FAFF or (category == "So" and not _READ_SYMBOLS.match(character)):
+        return _PICTURE
+    if category == "Zs":
+        return " "
+    invisible = category.startswith("C") or 0xFE00 <= code <= 0xFE0F or 0xE0100 <= code <= 0xE01EF
+    return "" if invisible else character
+
+
+def _clean(text: str) -> str:
+    """`text` without what cannot be seen, with one form for each letter; emoji are `_PICTURE`."""
+    text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "ignore")  # joins pairs, drops halves
+    text = text.replace("\r\n", "\n").translate(_Characters())
+    text = _COMPATIBILITY.sub(lambda match: unicodedata.normalize("NFKC", match[0]), text)
+    return unicodedata.normalize("NFC", text)
+
+
+# --- HTML ---------------------------------------------------------------------------------------------------------
+
+
+def _plain_lines(text: str) -> str:
+    """`text` without tags and comments and with character references resolved."""
+    if "<" in text:
+        text = _TAG.sub(_tag_text, _without_comments(text))
+    return _ENTITY.sub(lambda match: html.unescape("&" + match[1]), text) if "&" in text else text
+
+
+def _without_comments(text: str) -> str:
+    parts = []
+    position = 0
+    while (start := text.find("<!--", position)) >= 0 and (end := text.find("-->", start + 4)) >= 0:
+        parts.append(text[position:start])
+        position = end + 3
+    return "".join([*parts, text[position:]])
+
+
+def _tag_text(tag: re.Match[str]) -> str:
+    name = (tag[2] or "").lower()
+    if name == "li":
+        return "" if tag[1] else "\n- "
+    if not _BLOCK_TAG.fullmatch(name):
+        return _TAG_TEXT.get(name, "")
+    return "\n\n# " if name[0] == "h" and name[1:].isdigit() and not tag[1] else "\n\n"
+
+
+# --- lines --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Unit:
+    """Lines that are read as one: running text, or one heading, list item or table row."""
+
+    text: str
+    continues: bool = True  # with the next line, if that has no mark of its own
+    closed: bool = False  # by a full stop, whatever follows
+
+
+def _paragraphs(text: str) -> Iterator[str]:
+    """The paragraphs of Markdown or plain text, one line each; those with nothing to say are left out."""
+    paragraphs = [_units(block) for block in _blocks(text)]
+    lines = iter(_inline("\n".join(unit.text for units in paragraphs for unit in units)).split("\n"))
+    for units in paragraphs:
+        sentences = [
+            _stopped(line) if unit.closed or unit is not units[-1] else line
+            for unit, line in zip(units, map(str.strip, islice(lines, len(units))), strict=True)
+        ]
+        paragraph = " ".join(filter(None, sentences))
+        if _SPEAKABLE.search(paragraph):
+            yield paragraph
+
+
+def _blocks(text: str) -> Iterator[list[str]]:
+    """Lines that belong together; their spaces are single, one at the start tells that the line was indented."""
+    block: list[str] = []
+    for raw in [*text.split("\n"), ""]:
+        line = " ".join(raw.split())
+        drawn = _FENCE.fullmatch(line) or (_RULE.fullmatch(line) and not ("|" in line and "-" in line))
+        heading = _HEADING.match(line)
+        if block and (heading or drawn or not line):
+            yield block
+            block = []
+        if heading:
+            yield [line]
+        elif line and not drawn:
+            block.append(f" {line}" if raw[0].isspace() else line)
+
+
+def _units(block: list[str]) -> list[_Unit]:
+    table = any("|" in line and _TABLE_RULE.fullmatch(line.strip()) for line in block)
+    numbers = {int(match[1]) for match in map(_NUMBERED.match, block) if match}
+    units: list[_Unit] = []
+    for indented in block:
+        line = indented.lstrip()
+        prefix = _PREFIX.match(line)[0]  # type: ignore[index]  # matches anything, if only the empty string
+        rest = line[len(prefix) :]
+        number = _NUMBERED.match(rest)
+        if _LINK_TARGET.fullmatch(rest) or (table and _TABLE_RULE.fullmatch(line)):
+            continue
+        if (table and "|" in line) or (line[0] == line[-1] == "|" and line.count("|") > 2):
+            cells = filter(None, map(str.strip, rest.split("|")))
+            units.append(_Unit(", ".join(cells), continues=False, closed=True))
+        elif number and numbers & {int(number[1]) - 1, int(number[1]) + 1}:
+            units.append(_Unit(rest, continues=False, closed=True))
+        elif prefix.strip("> "):
+            mark = prefix.strip(f"> {_PICTURE}")
+            units.append(_Unit(rest, continues=False, closed=bool(mark)))
+        elif units and (units[-1].continues or indented != line):
+            units[-1].text += f" {rest}"
+        else:
+            units.append(_Unit(rest))
+    return units
+
+
+def _stopped(sentence: str) -> str:
+    """`sentence` with a full stop, unless it ends with punctuation or says nothing."""
+    if not _SPEAKABLE.search(sentence) or _CLOSED.search(sentence):
+        return sentence
+    return sentence + ("。" if _HAN_OR_KANA_END.search(sentence) else ".")
+
+
+# --- inside lines -------------------------------------------------------------------------------------------------
+
+
+def _inline(text: str) -> str:
+    """`text` with the markup inside its lines resolved; as many lines as before."""
+    text = _IMAGE_OR_LINK.sub(r"\1", text)
+    text = _REFERENCE.sub(lambda match: match[1] or "", text)
+    if _URL_SIGN.search(text):
+        text = _URL.sub(_host, text)
+    text = _STARS.sub(_stars, text)
+    text = _STARRED.sub(r"\1", text)
+    text = _UNDERLINED.sub(r"\2", text)
+    text = _ESCAPE.sub("", text)
+    for pattern, replacement in _REWRITES:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+def _host(url: re.Match[str]) -> str:
+    sentence_end = _SENTENCE_END.search(f"{url[1]}{url[2]}".rstrip(">"))
+    return url[1].rstrip(".-") + (sentence_end[0] if sentence_end else "")
+
+
+def _stars(run: re.Match[str]) -> str:
+    """Nothing for a mark of bold text; the stars themselves in "2**8" and "2 ** 8"."""
+    before, after = run.string[max(0, run.start() - 1) : run.start()], run.string[run.end() : run.end() + 1]
+    power = (before == after == " ") or ((before + after).isascii() and before.isalnum() and after.isalnum())
+    return run[0] if power and len(run[0]) == 2 else ""

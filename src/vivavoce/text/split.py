@@ -1,0 +1,243 @@
+"""Cuts text into pieces that a model can say in one go, lazily; knows nothing of models, voices or audio.
+
+Sentences come from `sentencex`, which knows each language's abbreviations. Its time grows faster than its input on
+some texts (unclosed quotes), so it sees a window of a paragraph at a time; the last, maybe unfinished, sentence of a
+window is carried over to the next.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import chain, takewhile
+from typing import Final
+
+import sentencex  # type: ignore[import-untyped]  # a compiled module that ships no stubs
+
+PARAGRAPH_PAUSE_S: Final = 0.6
+SENTENCE_PAUSE_S: Final = 0.25
+CLAUSE_PAUSE_S: Final = 0.12
+WORD_PAUSE_S: Final = 0.0  # inside a clause nothing is wanted: each piece already ends in a little silence
+
+_WIDE = re.compile(
+    "[\u1100-\u11ff\u2e80-\u9fff\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]"
+)
+_WIDE_WEIGHT = 3
+_SHORT = 24  # narrower pieces are joined to a neighbour: models say single words badly
+_COMFORTABLE = 110  # neighbours are joined up to here, about seven seconds of speech
+_WINDOW_CHARS = 1000  # what sentencex sees at once: about 5 ms for the worst text of this length
+
+_CLOSERS = r"[\"'”’»)\]」』）》]*+"
+_PARAGRAPH_BREAK = re.compile(r"\n[^\S\n]*+\n\s*+")
+_WHITESPACE = re.compile(r"\s+")
+# Inside what sentencex takes for one sentence: a full stop after a short word is most likely an abbreviation's.
+_SENTENCE_END = re.compile(rf"(?:(?<=\w\w\w\w\w)\.|\.\.\.|[!?…]){_CLOSERS}(?=\s)|[。！？।]{_CLOSERS}")
+_CLAUSE_END = re.compile(rf"[,;:]{_CLOSERS}(?=\s)|[、，；：…]{_CLOSERS}|—+|\s[–-](?=\s)")
+# What sentencex takes for sentences and is none: a list's "1." or "a)" alone, and some abbreviations.
+_LIST_NUMBER = re.compile(r"\W*(?:\d{1,3}|\w)[.)]\s*")
+_ABBREVIATED = {
+    "de": re.compile(r"(?:.*\s)?\d{1,3}\.\s*", re.DOTALL),  # ordinals: "die 2. Bundesliga"
+    "fr": re.compile(r"(?:.*\s)?MM?\.\s*", re.DOTALL),  # "M. Dupont"
+    "ru": re.compile(r"(?:.*\s)?[ТтИи]\.\s?[екдп]\.\s*", re.DOTALL),  # "т.е."
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Text to be spoken in one go, and the seconds of silence that belong after it."""
+
+    text: str
+    pause_s: float
+
+
+def width(text: str) -> int:
+    """How much speech `text` is, measured in Latin letters: Han, kana and Hangul characters count three.
+
+    Each of those is a syllable or a whole word and takes about as long to say as three Latin letters, so that one
+    bound serves every script. All other characters count one.
+    """
+    return len(text) + (_WIDE_WEIGHT - 1) * len(_WIDE.findall(text))
+
+
+def split(text: str, language: str, *, max_chars: int, first_chars: int = 80) -> Iterator[Piece]:
+    """Yields `text` in order as pieces of at most `max_chars` (by `width`), the first one short for an early start.
+
+    Paragraphs end at blank lines. Whitespace in a piece is single spaces; apart from whitespace nothing is lost,
+    doubled or moved. Memory beyond `text` is bounded by a window of a thousand characters. The last piece has no
+    pause after it. `language` is an ISO 639-1 code. Raises `ValueError` when `max_chars` cannot hold a character.
+    """
+    if max_chars < _WIDE_WEIGHT:
+        raise ValueError(f"max_chars must be at least {_WIDE_WEIGHT}, got {max_chars!r}")
+    waiting: Piece | None = None
+    for start, end in _paragraphs(text):
+        sentences = _sentences(text, start, end, language)
+        pieces = _joined(sentences, max_chars) if waiting else _opened(sentences, max_chars, first_chars)
+        if waiting:
+            waiting = replace(waiting, pause_s=PARAGRAPH_PAUSE_S)
+        for piece in pieces:
+            if waiting:
+                yield waiting
+            waiting = Piece(" ".join(piece.text.split()), piece.pause_s)
+    if waiting:
+        yield replace(waiting, pause_s=0.0)
+
+
+def _paragraphs(text: str) -> Iterator[tuple[int, int]]:
+    start = 0
+    for gap in _PARAGRAPH_BREAK.finditer(text):
+        yield start, gap.start()
+        start = gap.end()
+    yield start, len(text)
+
+
+def _sentences(text: str, start: int, end: int, language: str) -> Iterator[Piece]:
+    """The sentences of `text[start:end]`, none blank; a sentence longer than the window comes in several."""
+    window = ""
+    while start < end:
+        if window.endswith(" ") and (gap := _WHITESPACE.match(text, start, end)):
+            start = gap.end()  # or a long gap would be read a few spaces at a time
+        stop = min(end, start + _WINDOW_CHARS - len(window))
+        window = _WHITESPACE.sub(" ", window + text[start:stop])
+        start = stop
+        sentences = _segment(window, language)
+        window = "" if start == end else sentences.pop()
+        yield from (Piece(sentence, SENTENCE_PAUSE_S) for sentence in sentences if not sentence.isspace())
+        if len(window) == _WINDOW_CHARS:
+            piece, window = _cut(window, width(window) - 1)
+            yield piece
+
+
+def _segment(window: str, language: str) -> list[str]:
+    """`window` as sentences with their trailing space. Never empty; joined again they are `window`."""
+    clean = window.encode("utf-8", "replace").decode()  # a lone surrogate becomes one "?"; lengths stay
+    sentences = [""]
+    start = 0
+    for length in map(len, sentencex.segment(language, clean)):
+        sentence = window[start : start + length]
+        if _goes_on(sentences[-1], sentence, language):
+            sentences[-1] += sentence
+        else:
+            sentences.append(sentence)
+        start += length
+    sentences[-1] += window[start:]
+    return sentences
+
+
+def _goes_on(last: str, sentence: str, language: str) -> bool:
+    """Whether `sentence` belongs to `last`, although sentencex cut there."""
+    abbreviated = _ABBREVIATED.get(language)
+    return (
+        not last.strip()
+        or bool(_LIST_NUMBER.fullmatch(last))
+        or bool(abbreviated and abbreviated.fullmatch(last))
+        or (last.endswith("」") and sentence.startswith(("と", "って", "、")))  # Japanese: "…", he said
+    )
+
+
+def _opened(sentences: Iterator[Piece], max_chars: int, first_chars: int) -> Iterator[Piece]:
+    """The pieces of the first paragraph: a short one that makes an early start, then the rest as `_joined`."""
+    first = next(sentences, None)
+    if first is None:
+        return
+    second = next(sentences, None) if width(first.text) < _SHORT else None
+    whole = Piece(first.text + second.text, second.pause_s) if second else first
+    limit = min(first_chars, max_chars)
+    at = _boundary(whole.text, _SHORT, limit)
+    rest: list[Piece] = []
+    if width(whole.text.strip()) <= limit:
+        opening = whole
+    elif at:
+        opening, tail = at
+        rest = [Piece(tail, whole.pause_s)]
+    else:
+        opening = first
+        rest = [second] if second else []
+    head, *tails = _fitted(opening, max_chars)
+    yield head
+    yield from _joined(chain(tails, rest, sentences), max_chars)
+
+
+def _joined(pieces: Iterator[Piece], max_chars: int) -> Iterator[Piece]:
+    """The same text in pieces of a comfortable length, none above `max_chars`."""
+    current: Piece | None = None
+    for piece in chain.from_iterable(_fitted(piece, max_chars) for piece in pieces):
+        if current is None:
+            current = piece
+            continue
+        both = Piece(current.text + piece.text, piece.pause_s)
+        wide = width(both.text.strip())
+        short = min(width(current.text.strip()), width(piece.text.strip())) < _SHORT
+        if (wide <= _COMFORTABLE or short) and wide <= max_chars:
+            current = both
+        else:
+            yield current
+            current = piece
+    if current:
+        yield current
+
+
+def _fitted(piece: Piece, max_chars: int) -> Iterator[Piece]:
+    """`piece` itself, or parts of it that fit."""
+    while width(piece.text.strip()) > max_chars:
+        part, tail = _cut(piece.text.lstrip(), max_chars)
+        yield part
+        piece = Piece(tail, piece.pause_s)
+    yield piece
+
+
+def _cut(text: str, limit: int) -> tuple[Piece, str]:
+    """The longest good beginning of `text` that is no wider than `limit`, and what follows; neither is blank.
+
+    At best it ends with a sentence or clause, else with a word, else anywhere but inside a character that is
+    written with several code points. `text` must be wider than `limit` and not begin with a space.
+    """
+    found = _boundary(text, limit // 3, limit)
+    if found:
+        return found
+    fit = _fitting(text, limit)
+    at = text.rfind(" ", 1, fit + 1)
+    if at < 1:
+        at = next((i for i in range(fit, 0, -1) if not _inside_character(text, i)), fit)
+    return Piece(text[:at], WORD_PAUSE_S), text[at:]
+
+
+def _boundary(text: str, low: int, limit: int) -> tuple[Piece, str] | None:
+    """`text` cut after its last sentence, else clause, that ends between the widths `low` and `limit`."""
+    fit = _fitting(text, limit)
+    for end, pause_s in ((_SENTENCE_END, SENTENCE_PAUSE_S), (_CLAUSE_END, CLAUSE_PAUSE_S)):
+        ends = (match.end() for match in end.finditer(text, 0, fit + 1))  # one more: space may have to follow
+        at = max((at for at in ends if at <= fit), default=0)
+        if at and width(text[:at]) >= low and text[at:].strip():
+            return Piece(text[:at], pause_s), text[at:]
+    return None
+
+
+def _fitting(text: str, limit: int) -> int:
+    """How many characters of `text` are together no wider than `limit`; at least one."""
+    wide = 0
+    for at, character in enumerate(text):
+        wide += _WIDE_WEIGHT if _WIDE.match(character) else 1
+        if wide > limit:
+            return max(1, at)
+    return len(text)
+
+
+def _inside_character(text: str, at: int) -> bool:
+    """Whether a cut before `text[at]` would tear what readers see as one character apart."""
+    before, after = text[at - 1], text[at]
+    return (
+        unicodedata.category(after).startswith("M")  # combining marks, variation selectors
+        or "\u200d" in (before, after)  # joined emoji
+        or unicodedata.combining(before) == 9  # a virama binds the next consonant
+        or "\U0001f3fb" <= after <= "\U0001f3ff"  # skin tones
+        or "\u1160" <= after <= "\u11ff"  # vowel and final of a Hangul syllable
+        or (_is_flag_letter(after) and _flag_letters_before(text, at) % 2 == 1)
+    )
+
+
+def _is_flag_letter(character: str) -> bool:
+    return "\U0001f1e6" <= character <= "\U0001f1ff"
+
+
+def _flag_letters_before(text: str, at: int) -> int:
+    return sum(1 for _ in takewhile(_is_flag_letter, reversed(text[:at])))
