@@ -1,0 +1,72 @@
+"""The two seams: `Engine` is what the server sees, `Model` is what a scheduler thread steps.
+
+A `Model` is synchronous, batched and knows no asyncio; an `Engine` is async and may be anywhere. `LocalEngine`
+(in `engines.scheduler`) turns the first into the second.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol, Self
+
+from vivavoce.types import AudioChunk, EngineInfo, Samples, Segment
+
+
+class Stream(Protocol):
+    """A model's own state for one segment; nothing outside the model looks inside."""
+
+
+class Model(Protocol):
+    """A speech model on this machine.
+
+    `max_batch` streams are stepped together. `lanes` is how many steps may run at the same time, each in a
+    thread of its own with its own streams; a model that says more than 1 promises that `open`, `step` and
+    `close` may be called from as many threads at once (for different streams).
+    """
+
+    info: EngineInfo
+    max_batch: int
+    lanes: int
+
+    def open(self, segment: Segment) -> Stream:
+        """Prepares `segment`. Raises `BadRequest` for what the model cannot say."""
+        ...
+
+    def step(self, streams: Sequence[Stream]) -> Sequence[Samples | None]:
+        """Advances every stream once: its next samples, empty if nothing is audible yet, `None` when done."""
+        ...
+
+    def close(self, stream: Stream) -> None:
+        """Frees the stream's state, wherever it stands. Never raises."""
+        ...
+
+
+class ChunkStream(Protocol):
+    """The audio of one segment, as it is made; closing it frees its place in the engine."""
+
+    def __aiter__(self) -> Self: ...
+
+    async def __anext__(self) -> AudioChunk: ...
+
+    async def aclose(self) -> None: ...
+
+
+class Engine(Protocol):
+    """What the layers above see of a model: async, many requests at once, here or far away."""
+
+    @property
+    def info(self) -> EngineInfo: ...
+
+    async def start(self) -> None:
+        """Makes the engine ready to speak. Raises `MissingDependency` or `EngineFault`."""
+        ...
+
+    async def aclose(self) -> None:
+        """Stops; whatever is still speaking fails with `NotReady`."""
+        ...
+
+    def speak(self, segment: Segment, *, continues: bool = False) -> ChunkStream:
+        """Queues `segment` at once and gives its audio in order; close the stream (`aclosing`) to cancel.
+
+        Raises `Overloaded` from the call itself, before any work, if the queue is full. `continues` marks a
+        later segment of a request that was already accepted: it is never refused for a full queue.
+        """
+        ...

@@ -1,0 +1,114 @@
+"""A model that speaks in beeps: deterministic, as fast or as slow as asked, and able to fail on purpose.
+
+Tests and load measurements run it where a neural voice would hide what is measured. Each character of the text is
+one tone whose pitch follows from the character, the voice and the seed; the length of the audio follows from the
+text alone.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from vivavoce.engines.base import Stream
+from vivavoce.types import Capabilities, EngineInfo, Samples, Segment, Voice
+
+RATE_HZ = 24_000
+CHAR_S = 0.06
+LANGUAGES = ("en", "zh", "de", "it", "pt", "es", "ja", "ko", "fr", "ru")
+
+FaultKind = Literal["raise", "hang", "endless", "nan"]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What goes wrong, and at which step of a stream (the first step is 0)."""
+
+    kind: FaultKind
+    at_step: int = 0
+
+
+@dataclass(eq=False, slots=True)
+class _ToneStream:
+    segment: Segment
+    fault: Fault | None
+    step: int = 0
+
+
+class ToneModel:
+    """Beeps at 24 kHz in chunks of `chunk_s`.
+
+    A step takes `real_time_factor` × `chunk_s` seconds however many streams are in it, as a batched model's would.
+    `faults` adds one voice for each name in it; a stream of that voice fails as its fault says.
+    """
+
+    def __init__(
+        self,
+        *,
+        real_time_factor: float = 0.0,
+        chunk_s: float = 0.08,
+        char_s: float = CHAR_S,
+        max_batch: int = 64,
+        lanes: int = 1,
+        faults: Mapping[str, Fault] | None = None,
+    ) -> None:
+        self.max_batch = max_batch
+        self.lanes = lanes
+        self._step_s = real_time_factor * chunk_s
+        self._chunk = int(chunk_s * RATE_HZ)
+        self._char_s = char_s
+        self._faults = dict(faults or {})
+        names = ("sine", "hum", *self._faults)
+        self.info = EngineInfo(
+            name="tone",
+            sample_rate_hz=RATE_HZ,
+            languages=LANGUAGES,
+            voices=tuple(Voice(id=name, name=name.capitalize(), languages=LANGUAGES) for name in names),
+            capabilities=Capabilities(seed=True, deterministic=True),
+            description="Beeps instead of speech, for tests and load measurements.",
+        )
+
+    def open(self, segment: Segment) -> _ToneStream:
+        return _ToneStream(segment, self._faults.get(segment.voice))
+
+    def step(self, streams: Sequence[Stream]) -> Sequence[Samples | None]:
+        time.sleep(self._step_s)
+        return [self._next(stream) for stream in streams if isinstance(stream, _ToneStream)]
+
+    def close(self, stream: Stream) -> None:
+        """Nothing to free."""
+
+    def _next(self, stream: _ToneStream) -> Samples | None:
+        start = stream.step * self._chunk
+        fault = stream.fault if stream.fault and stream.step >= stream.fault.at_step else None
+        stream.step += 1
+        if fault is not None:
+            return _fail(fault, start, self._chunk)
+        end = min(start + self._chunk, int(len(stream.segment.text) * self._char_s * RATE_HZ))
+        return tones(stream.segment, start, end, self._char_s) if start < end else None
+
+
+def tones(segment: Segment, start: int, end: int, char_s: float = CHAR_S) -> Samples:
+    """Samples `start` to `end` of the whole segment's beeps: any cut gives the same samples."""
+    per_char = int(char_s * RATE_HZ)
+    chars, positions = np.divmod(np.arange(start, end), per_char)
+    codes = np.fromiter((ord(c) for c in segment.text), dtype=np.int64)[chars]
+    salt = sum(map(ord, segment.voice)) * 7 + (segment.seed or 0)
+    pitches_hz = 200.0 + 10.0 * ((codes * 31 + salt) % 64)
+    envelope = np.sin(np.pi * positions / per_char)
+    return (0.3 * envelope * np.sin(2.0 * np.pi * pitches_hz * positions / RATE_HZ)).astype(np.float32)
+
+
+def _fail(fault: Fault, start: int, chunk: int) -> Samples:
+    match fault.kind:
+        case "raise":
+            raise RuntimeError(f"the tone model was told to fail at step {fault.at_step}")
+        case "hang":
+            while True:
+                time.sleep(3600)
+        case "endless":
+            return tones(Segment("endless", "sine", "en"), 0, chunk)
+        case "nan":
+            return np.full(chunk, np.nan, dtype=np.float32)

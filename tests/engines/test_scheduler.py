@@ -1,0 +1,203 @@
+"""The scheduler's invariants, driven by the tone model and by hypothesis."""
+
+import asyncio
+import threading
+from collections.abc import Sequence
+from contextlib import aclosing
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vivavoce.engines.base import Stream
+from vivavoce.engines.scheduler import Load, LocalEngine
+from vivavoce.engines.tone import CHAR_S, RATE_HZ, Fault, ToneModel, tones
+from vivavoce.errors import EngineFault, NotReady, Overloaded
+from vivavoce.types import Samples, Segment
+
+
+def segment(text: str = "hello", voice: str = "sine", seed: int | None = None) -> Segment:
+    return Segment(text, voice, "en", seed=seed)
+
+
+def whole(spoken: Segment) -> Samples:
+    """What the tone model says for a segment, computed beside the engine."""
+    return tones(spoken, 0, int(len(spoken.text) * CHAR_S * RATE_HZ))
+
+
+async def heard(engine: LocalEngine, spoken: Segment) -> Samples:
+    async with aclosing(engine.speak(spoken)) as stream:
+        return np.concatenate([chunk.samples async for chunk in stream] or [np.zeros(0, np.float32)])
+
+
+class Engine:
+    """A started engine for the length of a `with`."""
+
+    def __init__(self, model: ToneModel, **limits: float) -> None:
+        self._engine = LocalEngine(model, **limits)  # type: ignore[arg-type]  # max_waiting is an int, given as one
+
+    async def __aenter__(self) -> LocalEngine:
+        await self._engine.start()
+        return self._engine
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._engine.aclose()
+
+
+class Gate(ToneModel):
+    """A tone model whose steps wait until `gate` is open; `stepping` tells that one is waiting."""
+
+    def __init__(self, **kwargs: int) -> None:
+        super().__init__(**kwargs)
+        self.gate = threading.Event()
+        self.stepping = threading.Event()
+        self.steps = 0
+
+    def step(self, streams: Sequence[Stream]) -> Sequence[Samples | None]:
+        self.stepping.set()
+        assert self.gate.wait(10)
+        self.steps += 1
+        return super().step(streams)
+
+
+async def test_segment_is_spoken_whole_and_in_order() -> None:
+    async with Engine(ToneModel()) as engine:
+        assert np.array_equal(await heard(engine, segment("one two three")), whole(segment("one two three")))
+
+
+@pytest.mark.parametrize(("max_batch", "lanes"), [(64, 1), (1, 2), (3, 2)])
+async def test_streams_beside_each_other_do_not_mix(max_batch: int, lanes: int) -> None:
+    spoken = [segment(f"text number {i} " * (1 + i % 5), seed=i) for i in range(40)]
+    async with Engine(ToneModel(max_batch=max_batch, lanes=lanes), max_waiting=100) as engine:
+        results = await asyncio.gather(*(heard(engine, s) for s in spoken))
+    for one, result in zip(spoken, results, strict=True):
+        assert np.array_equal(result, whole(one))
+
+
+async def test_full_queue_refuses_at_once_but_not_what_continues() -> None:
+    model = Gate(max_batch=1)
+    async with Engine(model, max_waiting=2) as engine:
+        first = engine.speak(segment())
+        await asyncio.to_thread(model.stepping.wait)
+        waiting = [engine.speak(segment()) for _ in range(2)]
+        with pytest.raises(Overloaded) as refusal:
+            engine.speak(segment())
+        assert refusal.value.retry_after_s > 0
+        continuing = engine.speak(segment(), continues=True)
+        model.gate.set()
+        for stream in (first, *waiting, continuing):
+            assert sum([chunk.samples.size async for chunk in stream]) == whole(segment()).size
+
+
+async def test_raising_step_fails_its_streams_and_the_next_is_spoken() -> None:
+    async with Engine(ToneModel(faults={"crash": Fault("raise", 3)})) as engine:
+        with pytest.raises(EngineFault, match="told to fail at step 3"):
+            await heard(engine, segment("a long enough text", voice="crash"))
+        assert np.array_equal(await heard(engine, segment()), whole(segment()))
+        assert engine.load.running == 0
+
+
+async def test_samples_that_are_not_numbers_fail_only_their_stream() -> None:
+    async with Engine(ToneModel(faults={"nan": Fault("nan", 2)})) as engine:
+        bad, good = await asyncio.gather(
+            heard(engine, segment("not a number", voice="nan")), heard(engine, segment("fine")), return_exceptions=True
+        )
+    assert isinstance(bad, EngineFault)
+    assert np.array_equal(good, whole(segment("fine")))
+
+
+async def test_closed_stream_leaves_its_place_to_the_next() -> None:
+    async with Engine(ToneModel(max_batch=1, faults={"endless": Fault("endless")}), max_ahead_s=0.2) as engine:
+        endless = engine.speak(segment(voice="endless"))
+        await anext(endless)
+        await endless.aclose()
+        assert np.array_equal(await asyncio.wait_for(heard(engine, segment()), 5), whole(segment()))
+
+
+async def test_stream_closed_before_it_is_read_is_cancelled() -> None:
+    async with Engine(ToneModel(max_batch=1, faults={"endless": Fault("endless")})) as engine:
+        await engine.speak(segment(voice="endless")).aclose()
+        assert (await asyncio.wait_for(heard(engine, segment()), 5)).size
+
+
+async def test_listener_that_stops_reading_stops_the_work() -> None:
+    model = Gate(faults={"endless": Fault("endless")})  # type: ignore[arg-type]  # passed on to ToneModel
+    model.gate.set()
+    async with Engine(model, max_ahead_s=1.0) as engine:
+        stream = engine.speak(segment(voice="endless"))
+        await anext(stream)
+        await heard(engine, segment("this one is read to its end, and is much longer than a second of audio"))
+        chunks_ahead = int(1.0 / 0.08) + 2
+        assert stream._events.qsize() <= chunks_ahead
+        await stream.aclose()
+
+
+async def test_stopping_ends_everyone_with_not_ready() -> None:
+    model = Gate(max_batch=1)
+    engine = LocalEngine(model)
+    await engine.start()
+    running, waiting = engine.speak(segment()), engine.speak(segment())
+    await asyncio.to_thread(model.stepping.wait)
+    closing = asyncio.create_task(engine.aclose())
+    await asyncio.sleep(0)
+    model.gate.set()
+    await closing
+    for stream in (running, waiting):
+        with pytest.raises(NotReady):
+            async for _ in stream:
+                pass
+    with pytest.raises(NotReady):
+        engine.speak(segment())
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    plan=st.lists(
+        st.tuples(st.text("abc", min_size=1, max_size=12), st.none() | st.integers(0, 6)), min_size=1, max_size=30
+    ),
+    max_batch=st.integers(1, 4),
+    lanes=st.integers(1, 3),
+)
+def test_every_ticket_ends_once_and_nothing_leaks_whoever_leaves(
+    plan: list[tuple[str, int | None]], max_batch: int, lanes: int
+) -> None:
+    """Each listener reads to the end, or leaves after so many chunks; all slots are free afterwards."""
+
+    async def listen(engine: LocalEngine, text: str, leave_after: int | None) -> None:
+        parts: list[Samples] = []
+        async with aclosing(engine.speak(segment(text))) as stream:
+            while leave_after is None or len(parts) < leave_after:
+                try:
+                    parts.append((await anext(stream)).samples)
+                except StopAsyncIteration:
+                    break
+        result = np.concatenate([np.zeros(0, np.float32), *parts])
+        expected = whole(segment(text))
+        assert np.array_equal(result, expected[: result.size])
+        assert leave_after is not None or result.size == expected.size
+
+    async def run() -> None:
+        model = ToneModel(max_batch=max_batch, lanes=lanes)
+        async with Engine(model, max_waiting=100) as engine:
+            await asyncio.gather(*(listen(engine, text, leave) for text, leave in plan))
+            while engine.load != Load(0, 0):  # noqa: ASYNC110 - a lane frees its slots without telling anyone
+                await asyncio.sleep(0)
+            assert not engine._listeners
+
+    asyncio.run(asyncio.wait_for(run(), 30))
+
+
+async def test_no_stream_leaks_after_a_thousand_random_cancels() -> None:
+    random = np.random.default_rng(7)
+    async with Engine(ToneModel(max_batch=8), max_waiting=2000) as engine:
+
+        async def leave(after: int) -> None:
+            async with aclosing(engine.speak(segment("a text to leave in the middle of"))) as stream:
+                for _ in range(after):
+                    await anext(stream, None)
+
+        await asyncio.gather(*(leave(int(after)) for after in random.integers(0, 20, 1000)))
+        assert np.array_equal(await heard(engine, segment()), whole(segment()))
+        assert not engine._listeners
+        assert engine.load.waiting == 0
