@@ -1,0 +1,82 @@
+"""Builds the HTTP application from settings: the models, the surfaces, the layers around them."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.resources import files
+
+from fastapi import FastAPI
+from fastapi.responses import HTMLResponse
+from fastapi.staticfiles import StaticFiles
+from starlette.middleware.cors import CORSMiddleware
+
+from vivavoce import __version__
+from vivavoce.api import errors, health, openai, tts
+from vivavoce.api.middleware import BodyLimit, RequestId
+from vivavoce.engines.pool import Pool
+from vivavoce.engines.registry import create_pool
+from vivavoce.settings import Settings
+from vivavoce.synthesis import Synthesizer
+
+EXPOSED = ("X-Model", "X-Voice", "X-Language", "X-Sample-Rate", "X-Ignored", "X-Request-Id", "Retry-After")
+
+
+def create_app(settings: Settings, pool: Pool | None = None) -> FastAPI:
+    """The server. `pool` stands in for the models that the settings name. Nothing is loaded before it starts."""
+    models = pool or pool_from(settings)
+    synthesizer = Synthesizer(models, default_model=settings.model, max_text_chars=settings.max_text_chars)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        # In the background: health answers while models load, and a request waits for the model that it needs.
+        loading = [asyncio.create_task(asyncio.to_thread(synthesizer.router.warm_up))]
+        if settings.load == "startup":
+            loading.append(asyncio.create_task(models.load_all()))
+        yield
+        await models.aclose()
+        await asyncio.gather(*loading)
+
+    app = FastAPI(
+        title="vivavoce",
+        version=__version__,
+        description="Text in, speech out.",
+        lifespan=lifespan,
+    )
+    app.state.synthesizer = synthesizer
+    errors.install(app)
+    for module in (tts, openai, health):
+        app.include_router(module.router)
+    _add_page(app)
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=settings.cors_origins,
+        allow_methods=["GET", "POST", "OPTIONS"],
+        allow_headers=["*"],
+        expose_headers=EXPOSED,
+    )
+    app.add_middleware(RequestId)
+    return app
+
+
+def pool_from(settings: Settings) -> Pool:
+    """The pool of models that the settings describe."""
+    return create_pool(
+        settings.models,
+        cache_dir=settings.cache_dir,
+        kokoro_dir=settings.kokoro_dir,
+        threads=settings.threads,
+        max_waiting=settings.max_waiting,
+        max_ahead_s=settings.max_ahead_s,
+        tone_real_time_factor=settings.tone_real_time_factor,
+    )
+
+
+def _add_page(app: FastAPI) -> None:
+    web = files("vivavoce") / "web"
+
+    @app.get("/", include_in_schema=False)
+    async def page() -> HTMLResponse:
+        return HTMLResponse((web / "index.html").read_text("utf-8"))
+
+    app.mount("/web", StaticFiles(directory=str(web)), name="web")

@@ -1,0 +1,47 @@
+"""Health: for people (`/health`), and for what restarts and routes (`/health/live`, `/health/ready`)."""
+
+from typing import Literal
+
+from fastapi import APIRouter, Response
+
+from vivavoce import __version__
+from vivavoce.api.deps import SynthesizerDep
+from vivavoce.api.schemas import Health
+from vivavoce.engines.pool import Pool
+
+router = APIRouter(prefix="/health", tags=["health"])
+
+
+@router.get("")
+async def health(synthesizer: SynthesizerDep) -> Health:
+    """How the server and its models are; 200 as long as it answers at all."""
+    states = {name: state.state for name, state in synthesizer.pool.states().items()}
+    return Health(
+        status=_status(synthesizer.pool),
+        model_loaded="ready" in states.values(),
+        models=dict(states),
+        version=__version__,
+    )
+
+
+@router.get("/live")
+async def live() -> dict[str, str]:
+    """200 while the process answers."""
+    return {"status": "ok"}
+
+
+@router.get("/ready")
+async def ready(synthesizer: SynthesizerDep, response: Response) -> dict[str, str]:
+    """200 when a request would be spoken, 503 before and after."""
+    status = _status(synthesizer.pool)
+    if status != "ok":
+        response.status_code = 503
+    return {"status": status}
+
+
+def _status(pool: Pool) -> Literal["ok", "loading", "failed"]:
+    """`ok` when a model is ready or would be loaded by the first request that needs it."""
+    states = {state.state for state in pool.states().values()}
+    if states & {"ready", "unloaded"}:
+        return "ok" if "ready" in states or "loading" not in states else "loading"
+    return "loading" if "loading" in states else "failed"

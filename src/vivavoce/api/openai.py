@@ -1,0 +1,83 @@
+"""The OpenAI speech API, with the lists that its clients ask for besides."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from vivavoce import __version__
+from vivavoce.api.deps import SynthesizerDep
+from vivavoce.api.schemas import AudioModel, AudioModelList, ModelCard, ModelList, SpeechBody, VoiceCard, VoiceList
+from vivavoce.api.streaming import stream_events, stream_speech
+from vivavoce.errors import UnknownModel
+from vivavoce.routing import AUTO, MODEL_ALIASES
+from vivavoce.synthesis import Synthesizer
+
+router = APIRouter(prefix="/v1", tags=["openai"])
+
+BINARY = {"schema": {"type": "string", "format": "binary"}}
+AUDIO: dict[int | str, dict[str, Any]] = {200: {"content": {"audio/mpeg": BINARY}, "description": "The audio."}}
+
+
+@router.post("/audio/speech", response_class=Response, responses=AUDIO)
+async def speech(request: Request, body: SpeechBody, synthesizer: SynthesizerDep) -> Response:
+    """Speaks a text as it is made: raw audio, or server-sent events with `stream_format: sse`."""
+    answer = stream_events if body.stream_format == "sse" else stream_speech
+    return await answer(request, synthesizer, body.to_request())
+
+
+@router.get("/models")
+async def models(synthesizer: SynthesizerDep) -> ModelList:
+    """Every model with its state, then the other names that requests may use."""
+    return ModelList(data=_cards(synthesizer))
+
+
+@router.get("/models/{model}")
+async def model(model: str, synthesizer: SynthesizerDep) -> ModelCard:
+    """One model, as OpenAI's clients look it up."""
+    cards = {card.id: card for card in _cards(synthesizer)}
+    if model not in cards:
+        raise UnknownModel(f"model {model!r} is not offered here; choose one of {', '.join(cards)}", field="model")
+    return cards[model]
+
+
+def _cards(synthesizer: Synthesizer) -> list[ModelCard]:
+    own = [ModelCard(id=name, state=s.state, detail=s.detail) for name, s in synthesizer.pool.states().items()]
+    auto = ModelCard(
+        id=AUTO, state="alias", detail="the first ready model that can speak the text with the voice asked for"
+    )
+    aliases = [
+        ModelCard(id=name, state="alias", detail=f"the same as {meant}") for name, meant in MODEL_ALIASES.items()
+    ]
+    return [*own, auto, *aliases]
+
+
+@router.get("/audio/models")
+async def audio_models(synthesizer: SynthesizerDep) -> AudioModelList:
+    """The models' names in the shape that Open WebUI reads."""
+    return AudioModelList(models=[AudioModel(id=card.id) for card in _cards(synthesizer)])
+
+
+@router.get("/audio/voices")
+async def voices(synthesizer: SynthesizerDep, model: str | None = None) -> VoiceList:
+    """Every voice, of one model or of all."""
+    cards = [
+        VoiceCard(
+            id=voice.id,
+            name=voice.name,
+            model=engine.info.name,
+            languages=list(voice.languages),
+            gender=voice.gender,
+            listed=voice.listed,
+            description=voice.description,
+        )
+        for engine in await synthesizer.router.candidates(model)
+        for voice in engine.info.voices
+    ]
+    return VoiceList(voices=cards)
+
+
+@router.get("/", include_in_schema=False)
+async def index() -> dict[str, str]:
+    """Tells a client that probes the base URL that it has found the server."""
+    return {"name": "vivavoce", "version": __version__, "docs": "/docs"}

@@ -1,0 +1,140 @@
+"""What clients may send and what they get back, as pydantic models; defaults of a request are filled in here alone.
+
+The native surface refuses fields it does not know, the OpenAI surface ignores them, as its clients expect.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from vivavoce.text.languages import parse_language
+from vivavoce.types import AudioFormat, SpeechRequest
+
+Speed = Annotated[float, Field(ge=0.25, le=4.0, allow_inf_nan=False)]
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
+SampleRate = Annotated[int, Field(ge=8_000, le=48_000)]
+Name = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200)]
+
+
+class SynthesizeBody(BaseModel):
+    """`POST /v1/tts/synthesize`, and the query of its GET form."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    text: str = Field(description="What to say: plain text or markdown.", examples=["Hello, world."])
+    speaker: Name | None = Field(None, description="A name from `GET /v1/tts/speakers`; the model chooses without one.")
+    language: Name | None = Field(None, description="English name or ISO 639 code; `auto` or nothing detects it.")
+    instruct: str | None = Field(None, description="How to say it, for models that follow instructions.")
+    model: Name | None = Field(None, description="A name from `GET /v1/models`, or `auto`.")
+    format: AudioFormat | None = Field(None, description="Audio format, `wav` without one.")
+    sample_rate: SampleRate | None = Field(None, description="Samples per second; the model's own without one.")
+    speed: Speed | None = Field(None, description="1.0 is the voice's own pace; the pitch is kept.")
+    seed: Seed | None = Field(None, description="The same seed gives the same speech, where the model can.")
+    stream: bool | None = Field(None, description="Send audio as it is made, in chunks, instead of one exact file.")
+
+    def to_request(self) -> SpeechRequest:
+        """Raises `BadRequest` for an unknown language."""
+        return SpeechRequest(
+            text=self.text,
+            model=self.model or "auto",
+            speaker=self.speaker or None,
+            language=parse_language(self.language) if self.language else None,
+            instruct=self.instruct or None,
+            speed=1.0 if self.speed is None else self.speed,
+            seed=self.seed,
+            format=self.format or "wav",
+            sample_rate_hz=self.sample_rate,
+        )
+
+
+class VoiceId(BaseModel):
+    """The object form of a voice: {"id": "alloy"}."""
+
+    id: Name
+
+
+class SpeechBody(BaseModel):
+    """`POST /v1/audio/speech`, as OpenAI documents it, with `language`, `seed` and `sample_rate` besides."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    input: str = Field(description="What to say.", examples=["Hello, world."])
+    model: Name | None = Field(None, description="A name from `GET /v1/models`, or `tts-1` and its like.")
+    voice: Name | VoiceId | None = Field(None, description="A voice's name, or an object with its `id`.")
+    instructions: str | None = Field(None, description="How to say it, for models that follow instructions.")
+    response_format: AudioFormat | None = Field(None, description="Audio format, `mp3` without one.")
+    speed: Speed | None = Field(None, description="1.0 is the voice's own pace; the pitch is kept.")
+    stream_format: Literal["audio", "sse"] | None = Field(None, description="Raw audio, or server-sent events.")
+    language: Name | None = Field(None, description="English name or ISO 639 code; detected without one.")
+    seed: Seed | None = Field(None, description="The same seed gives the same speech, where the model can.")
+    sample_rate: SampleRate | None = Field(None, description="Samples per second; the model's own without one.")
+
+    def to_request(self) -> SpeechRequest:
+        """Raises `BadRequest` for an unknown language."""
+        voice = self.voice.id if isinstance(self.voice, VoiceId) else self.voice
+        return SpeechRequest(
+            text=self.input,
+            model=self.model or "auto",
+            speaker=voice or None,
+            language=parse_language(self.language) if self.language else None,
+            instruct=self.instructions or None,
+            speed=1.0 if self.speed is None else self.speed,
+            seed=self.seed,
+            format=self.response_format or "mp3",
+            sample_rate_hz=self.sample_rate,
+        )
+
+
+class ModelCard(BaseModel):
+    """One entry of `GET /v1/models`."""
+
+    id: str
+    object: Literal["model"] = "model"
+    created: int = 0
+    owned_by: str = "vivavoce"
+    state: str = Field(description="unloaded, loading, ready, missing or failed; `alias` for another name of a model.")
+    detail: str = ""
+
+
+class ModelList(BaseModel):
+    object: Literal["list"] = "list"
+    data: list[ModelCard]
+
+
+class VoiceCard(BaseModel):
+    """One entry of `GET /v1/audio/voices`."""
+
+    id: str
+    name: str
+    model: str
+    languages: list[str]
+    gender: str
+    listed: bool
+    description: str
+
+
+class VoiceList(BaseModel):
+    voices: list[VoiceCard]
+
+
+class AudioModel(BaseModel):
+    id: str
+
+
+class AudioModelList(BaseModel):
+    models: list[AudioModel]
+
+
+class Speakers(BaseModel):
+    speakers: list[str]
+
+
+class Languages(BaseModel):
+    languages: list[str]
+
+
+class Health(BaseModel):
+    status: Literal["ok", "loading", "failed"]
+    model_loaded: bool
+    models: dict[str, str]
+    version: str

@@ -1,0 +1,193 @@
+"""Sends speech over HTTP: as it is made, or as one file of exact size; and stops as soon as the client is gone.
+
+The first audio is awaited before the status goes out, so that a model's failure is an honest 5xx. After that a
+failure breaks the transfer: the client sees an incomplete answer, never a short file that looks whole.
+"""
+
+import asyncio
+import base64
+import json
+import tempfile
+from collections.abc import AsyncGenerator, Coroutine, Mapping
+from contextlib import aclosing
+from typing import IO, Any, TypeVar
+
+from fastapi import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from vivavoce.api.errors import ClientLeft, error_body, field_name, status_of
+from vivavoce.audio import MEDIA_TYPES, check_rate, flac_with_length, open_encoder, wav_header
+from vivavoce.errors import VivavoceError
+from vivavoce.synthesis import Speech, Synthesizer
+from vivavoce.types import AudioFormat, SpeechRequest
+
+SPOOL_BYTES = 8 * 2**20  # a whole answer larger than this waits on disk, not in memory
+READ_BYTES = 64 * 2**10
+FRAME_S = 0.08  # a Qwen3-TTS codec frame: the unit of the audio tokens in `usage`
+
+T = TypeVar("T")
+
+
+async def stream_speech(request: Request, synthesizer: Synthesizer, wanted: SpeechRequest) -> Response:
+    """The audio as it is made, in the format of `wanted`."""
+    speech = await _opened(request, synthesizer, wanted)
+    chunks = _encoded(speech, wanted.format)
+    first = await _or_left(request.receive, _first(chunks))
+    return _Streamed(first, chunks, MEDIA_TYPES[wanted.format], _facts(speech, request))
+
+
+async def whole_speech(request: Request, synthesizer: Synthesizer, wanted: SpeechRequest) -> Response:
+    """The audio as one file, with its exact size in Content-Length and, for WAV, in its header."""
+    speech = await _opened(request, synthesizer, wanted)
+    spool = tempfile.SpooledTemporaryFile(SPOOL_BYTES)  # noqa: SIM115 - _File closes it when it has been sent
+    try:
+        await _or_left(request.receive, _spool(speech, wanted.format, spool))
+    except BaseException:
+        spool.close()
+        raise
+    size = spool.tell()
+    spool.seek(0)
+    start = _exact_start(wanted.format, spool, speech, size)
+    headers = {**_facts(speech, request), "Content-Length": str(len(start) + size - spool.tell())}
+    return _Streamed(start, _read(spool), MEDIA_TYPES[wanted.format], headers)
+
+
+def _exact_start(audio_format: AudioFormat, spool: IO[bytes], speech: Speech, size: int) -> bytes:
+    """The file's first bytes with the length in them, for the formats that have a place for it."""
+    if audio_format == "wav":
+        return wav_header(speech.sample_rate_hz, size)
+    if audio_format == "flac":
+        return flac_with_length(spool.read(READ_BYTES), speech.spoken_samples)
+    return b""
+
+
+async def stream_events(request: Request, synthesizer: Synthesizer, wanted: SpeechRequest) -> Response:
+    """The audio as OpenAI's server-sent events: deltas in base64, then `speech.audio.done` with the usage."""
+    speech = await _opened(request, synthesizer, wanted)
+    events = _events(speech, wanted, request.url.path)
+    first = await _or_left(request.receive, _first(events))
+    return _Streamed(first, events, "text/event-stream", {**_facts(speech, request), "Cache-Control": "no-cache"})
+
+
+async def _opened(request: Request, synthesizer: Synthesizer, wanted: SpeechRequest) -> Speech:
+    if wanted.sample_rate_hz is not None:
+        check_rate(wanted.format, wanted.sample_rate_hz)
+    return await _or_left(request.receive, synthesizer.open(wanted))
+
+
+def _facts(speech: Speech, request: Request) -> dict[str, str]:
+    """What the answer says of itself in its headers."""
+    facts = {
+        "X-Model": speech.model,
+        "X-Voice": speech.voice,
+        "X-Language": speech.language,
+        "X-Sample-Rate": str(speech.sample_rate_hz),
+    }
+    if speech.ignored:
+        facts["X-Ignored"] = ", ".join(field_name(request.url.path, field) for field in speech.ignored)
+    return facts
+
+
+async def _encoded(speech: Speech, audio_format: AudioFormat) -> AsyncGenerator[bytes]:
+    """The encoded audio in non-empty chunks; the first one holds audio, not a header alone."""
+    encoder = open_encoder(audio_format, speech.sample_rate_hz)
+    try:
+        pending, heard = b"", False
+        async with aclosing(speech.samples()) as samples:
+            async for part in samples:
+                heard = heard or part.size > 0
+                pending += encoder.write(part)
+                if heard and pending:
+                    yield pending
+                    pending = b""
+        yield pending + encoder.finish()
+    finally:
+        encoder.close()
+        await speech.aclose()
+
+
+async def _first(chunks: AsyncGenerator[bytes]) -> bytes:
+    return await anext(chunks)
+
+
+async def _spool(speech: Speech, audio_format: AudioFormat, spool: IO[bytes]) -> None:
+    async with aclosing(_encoded(speech, "pcm" if audio_format == "wav" else audio_format)) as chunks:
+        async for chunk in chunks:
+            spool.write(chunk)
+
+
+async def _read(spool: IO[bytes]) -> AsyncGenerator[bytes]:
+    with spool:
+        while chunk := spool.read(READ_BYTES):
+            yield chunk
+
+
+async def _events(speech: Speech, wanted: SpeechRequest, path: str) -> AsyncGenerator[bytes]:
+    started = False
+    try:
+        async with aclosing(_encoded(speech, wanted.format)) as chunks:
+            async for chunk in chunks:
+                yield _event({"type": "speech.audio.delta", "audio": base64.b64encode(chunk).decode("ascii")})
+                started = True
+    except VivavoceError as error:
+        if not started:  # nothing has been sent: the status can still tell
+            raise
+        yield _error_event(error, path)
+        return
+    text_tokens, audio_tokens = len(wanted.text), round(speech.spoken_samples / speech.sample_rate_hz / FRAME_S)
+    usage = {"input_tokens": text_tokens, "output_tokens": audio_tokens, "total_tokens": text_tokens + audio_tokens}
+    yield _event({"type": "speech.audio.done", "usage": usage})
+
+
+def _event(data: Mapping[str, object]) -> bytes:
+    return f"data: {json.dumps(data)}\n\n".encode("ascii")
+
+
+def _error_event(error: VivavoceError, path: str) -> bytes:
+    body = error_body(path, status_of(error), code=error.code, message=error.message, field=None, request_id="")
+    return _event({"type": "error", **json.loads(body)})
+
+
+class _Streamed(StreamingResponse):
+    """Sends `first`, then the rest as it comes; closes the rest as soon as the client leaves."""
+
+    def __init__(self, first: bytes, rest: AsyncGenerator[bytes], media_type: str, headers: Mapping[str, str]) -> None:
+        super().__init__(rest, media_type=media_type, headers=headers)
+        self._first = first
+        self._rest = rest
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await _or_left(receive, self._send(send))
+        except ClientLeft:
+            pass  # nobody listens any more; closing the rest below is all there is to do
+        finally:
+            await self._rest.aclose()
+
+    async def _send(self, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        await send({"type": "http.response.body", "body": self._first, "more_body": True})
+        async for chunk in self._rest:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _or_left(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
+    """The result of `work`, which is cancelled as soon as the client is gone; `ClientLeft` then."""
+    working = asyncio.create_task(work)
+    leaving = asyncio.create_task(_client_leaves(receive))
+    try:
+        await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return working.result()
+        raise ClientLeft
+    finally:
+        for task in (working, leaving):
+            task.cancel()
+        await asyncio.gather(working, leaving, return_exceptions=True)
+
+
+async def _client_leaves(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

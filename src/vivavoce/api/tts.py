@@ -1,0 +1,52 @@
+"""The native surface: `/v1/tts`."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from vivavoce.api.deps import SynthesizerDep
+from vivavoce.api.schemas import Languages, Speakers, SynthesizeBody
+from vivavoce.api.streaming import stream_speech, whole_speech
+from vivavoce.synthesis import Synthesizer
+from vivavoce.text.languages import language_name
+
+router = APIRouter(prefix="/v1/tts", tags=["native"])
+
+BINARY = {"schema": {"type": "string", "format": "binary"}}
+AUDIO: dict[int | str, dict[str, Any]] = {200: {"content": {"audio/wav": BINARY}, "description": "The audio."}}
+
+
+@router.post("/synthesize", response_class=Response, responses=AUDIO)
+async def synthesize(request: Request, body: SynthesizeBody, synthesizer: SynthesizerDep) -> Response:
+    """Speaks a text: one exact WAV file by default, any format and chunk by chunk when asked."""
+    return await _answer(request, body, synthesizer)
+
+
+@router.get("/synthesize", response_class=Response, responses=AUDIO)
+async def synthesize_get(
+    request: Request, query: Annotated[SynthesizeBody, Query()], synthesizer: SynthesizerDep
+) -> Response:
+    """The same for players that can only GET."""
+    return await _answer(request, query, synthesizer)
+
+
+async def _answer(request: Request, body: SynthesizeBody, synthesizer: Synthesizer) -> Response:
+    speak = stream_speech if body.stream else whole_speech
+    return await speak(request, synthesizer, body.to_request())
+
+
+@router.get("/speakers")
+async def speakers(synthesizer: SynthesizerDep, model: str | None = None) -> Speakers:
+    """The speakers' names: of one model, or of all that may answer when none is named."""
+    engines = await synthesizer.router.candidates(model)
+    names = [voice.id for engine in engines for voice in engine.info.voices if voice.listed]
+    return Speakers(speakers=list(dict.fromkeys(names)))
+
+
+@router.get("/languages")
+async def languages(synthesizer: SynthesizerDep, model: str | None = None) -> Languages:
+    """The languages by English name, `auto` first."""
+    engines = await synthesizer.router.candidates(model)
+    names = [language_name(code) for engine in engines for code in engine.info.languages]
+    return Languages(languages=["auto", *dict.fromkeys(names)])

@@ -1,0 +1,150 @@
+"""Turns one request into audio: checks it, finds who speaks, and joins the segments in order.
+
+Knows neither HTTP nor audio formats. A `Speech` holds at most two segments in an engine and a fraction of a second of
+samples of its own, however long the text is.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
+from dataclasses import replace
+
+from vivavoce.audio import Joiner, Resampler, Tempo, nearest_rate
+from vivavoce.engines.base import ChunkStream
+from vivavoce.engines.pool import Pool
+from vivavoce.errors import BadRequest, EngineFault
+from vivavoce.routing import AUTO, Route, Router
+from vivavoce.text.normalize import normalize
+from vivavoce.text.split import Piece, split
+from vivavoce.types import Samples, Segment, SpeechRequest
+
+SLICE_S = 0.2  # what is filtered and encoded in one go, so that one listener's long chunk does not delay the others
+
+LONG_TEXT_CHARS = 2_000  # normalising more than this is done beside the event loop
+
+
+class Synthesizer:
+    """The way from a request to a `Speech`."""
+
+    def __init__(self, pool: Pool, *, default_model: str = AUTO, max_text_chars: int = 100_000) -> None:
+        self.pool = pool
+        self.router = Router(pool, default_model=default_model)
+        self._max_text_chars = max_text_chars
+
+    async def open(self, request: SpeechRequest) -> "Speech":
+        """Checks `request` against the model that will answer it and queues its first segment.
+
+        Raises `BadRequest` and its kin, `Overloaded`, `NotReady`, `MissingDependency`. Close the `Speech` in the end.
+        """
+        if len(request.text) > LONG_TEXT_CHARS:
+            text = await asyncio.to_thread(self._speakable, request.text)
+        else:
+            text = self._speakable(request.text)
+        request = replace(request, text=text)
+        return Speech(request, await self.router.route(request))
+
+    def _speakable(self, text: str) -> str:
+        if len(text) > self._max_text_chars:
+            raise BadRequest(
+                f"text has {len(text):,} characters, the limit is {self._max_text_chars:,}; send it in parts",
+                field="text",
+            )
+        speakable = normalize(text)
+        if not speakable:
+            raise BadRequest(
+                f"text {text[:80]!r} holds nothing that can be spoken; send at least one word", field="text"
+            )
+        return speakable
+
+
+class Speech:
+    """One request being spoken. The attributes say who speaks and what of the request is not honoured."""
+
+    def __init__(self, request: SpeechRequest, route: Route) -> None:
+        info = route.engine.info
+        self.model = info.name
+        self.voice = route.speaker
+        self.language = route.language
+        self.sample_rate_hz = request.sample_rate_hz or nearest_rate(request.format, info.sample_rate_hz)
+        self.ignored = _ignored(request, route)
+        self.spoken_samples = 0  # given out so far, at `sample_rate_hz`
+        self._request = request
+        self._route = route
+        self._pieces = enumerate(split(request.text, route.language, max_chars=info.max_segment_chars))
+        self._spoken_any = False
+        self._ahead: list[tuple[Piece, ChunkStream]] = []
+        self._submit_next()
+
+    async def aclose(self) -> None:
+        """Cancels what is still being spoken."""
+        for _, stream in self._ahead:
+            await stream.aclose()
+
+    async def samples(self) -> AsyncGenerator[Samples]:
+        """The audio at `sample_rate_hz`, as it is made, in slices of at most `SLICE_S` seconds or so.
+
+        Raises `EngineFault` when the model fails, also when it had nothing to say at all.
+        """
+        rate_hz = self._route.engine.info.sample_rate_hz
+        tempo = Tempo(rate_hz, self._request.speed)
+        resampler = Resampler(rate_hz, self.sample_rate_hz)
+        try:
+            async with aclosing(self._joined()) as joined:
+                async for chunk in joined:
+                    for part in _slices(chunk, int(SLICE_S * rate_hz)):
+                        yield self._counted(resampler.write(tempo.write(part)))
+                        await asyncio.sleep(0)  # lets the others have their turn before the next slice
+            yield self._counted(resampler.write(tempo.finish()))
+            yield self._counted(resampler.finish())
+        finally:
+            tempo.close()
+            resampler.close()
+            await self.aclose()
+
+    def _counted(self, samples: Samples) -> Samples:
+        self.spoken_samples += len(samples)
+        return samples
+
+    async def _joined(self) -> AsyncGenerator[Samples]:
+        """The segments at the engine's rate, their edges smoothed, a pause between each two."""
+        joiner = Joiner(self._route.engine.info.sample_rate_hz)
+        while self._ahead:
+            piece, stream = self._ahead[0]
+            self._submit_next()
+            async for chunk in stream:
+                yield joiner.write(chunk.samples)
+                self._spoken_any = True
+            yield joiner.end_segment(piece.pause_s)
+            self._ahead.pop(0)
+        yield joiner.finish()
+        if not self._spoken_any:
+            raise EngineFault(f"model {self.model!r} made no audio of this text; try another model or wording")
+
+    def _submit_next(self) -> None:
+        if (following := next(self._pieces, None)) is None:
+            return
+        index, piece = following
+        segment = Segment(
+            text=piece.text,
+            voice=self._route.voice.id,
+            language=self.language,
+            instruct=self._request.instruct,
+            seed=None if self._request.seed is None else self._request.seed + index,
+        )
+        self._ahead.append((piece, self._route.engine.speak(segment, continues=index > 0)))
+
+
+def _ignored(request: SpeechRequest, route: Route) -> tuple[str, ...]:
+    """The names of the fields that were set and that this model cannot honour."""
+    can = route.engine.info.capabilities
+    ignored = []
+    if request.instruct and not can.instruct:
+        ignored.append("instruct")
+    if request.seed is not None and not can.seed:
+        ignored.append("seed")
+    return tuple(ignored)
+
+
+def _slices(samples: Samples, size: int) -> Iterator[Samples]:
+    for start in range(0, len(samples), size):
+        yield samples[start : start + size]

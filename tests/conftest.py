@@ -1,0 +1,87 @@
+"""Doors to the real application: in process over ASGI, and over a real socket."""
+
+import asyncio
+import socket
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import httpx
+import pytest
+import uvicorn
+from fastapi import FastAPI
+
+from vivavoce.api.app import create_app
+from vivavoce.engines.pool import Pool
+from vivavoce.engines.scheduler import LocalEngine
+from vivavoce.engines.tone import Fault, ToneModel
+from vivavoce.settings import Settings
+
+FAULTS = {
+    "crash": Fault("raise", 3),
+    "crash-at-once": Fault("raise", 0),
+    "nan": Fault("nan", 2),
+    "endless": Fault("endless"),
+}
+
+
+def tone_pool(**model: float) -> Pool:
+    """A pool with a tone model alone, which has a voice for each of `FAULTS`."""
+    return Pool({"tone": lambda: LocalEngine(ToneModel(faults=FAULTS, **model))})  # type: ignore[arg-type]  # numbers
+
+
+@asynccontextmanager
+async def app_client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of `app` in this process, with the application started and stopped around it."""
+    transport = httpx.ASGITransport(app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://vivavoce", timeout=60) as client,
+    ):
+        yield client
+
+
+@contextmanager
+def serving(app: FastAPI) -> Iterator[str]:
+    """The base URL of `app` behind a real socket, served by uvicorn in a thread."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=5))
+        started = threading.Event()
+
+        async def run() -> None:
+            serve = asyncio.create_task(server.serve(sockets=[sock]))
+            while not server.started and not serve.done():  # noqa: ASYNC110 - uvicorn tells it no other way
+                await asyncio.sleep(0.01)
+            started.set()
+            await serve
+
+        thread = threading.Thread(target=lambda: asyncio.run(run()))
+        thread.start()
+        try:
+            assert started.wait(30)
+            yield f"http://127.0.0.1:{sock.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join(30)
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[httpx.AsyncClient]:
+    """The application with the tone model, in process."""
+    async with app_client(create_app(Settings(), tone_pool())) as client:
+        yield client
+
+
+@pytest.fixture
+def tone_url() -> Iterator[str]:
+    """The application with the tone model, over a socket."""
+    with serving(create_app(Settings(), tone_pool())) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def hibari_url() -> Iterator[str]:
+    """The application with the embedded English voice, over a socket."""
+    with serving(create_app(Settings(models=("hibari",)))) as url:
+        yield url

@@ -1,0 +1,28 @@
+"""Reads encoded audio with real decoders (FFmpeg's, through PyAV), for tests that judge what a client would hear."""
+
+import io
+import wave
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+
+def decode(data: bytes) -> tuple[NDArray[np.float32], int]:
+    """All samples of an encoded file, mono in [-1, 1], and its sample rate."""
+    with av.open(io.BytesIO(data)) as container:
+        stream = container.streams.audio[0]
+        resampler = av.AudioResampler(format="flt", layout="mono", rate=stream.rate)
+        frames = [out for frame in container.decode(stream) for out in resampler.resample(frame)]
+        parts = [frame.to_ndarray().reshape(-1) for frame in frames]
+        return np.concatenate(parts), stream.rate
+
+
+def wav_seconds(data: bytes) -> float:
+    """The length that the header of a WAV file states, which must agree with the bytes that are there."""
+    with wave.open(io.BytesIO(data)) as file:
+        assert (file.getnchannels(), file.getsampwidth()) == (1, 2)
+        frames = file.getnframes()
+        assert len(file.readframes(frames)) == 2 * frames
+        assert len(data) == 44 + 2 * frames
+        return frames / file.getframerate()

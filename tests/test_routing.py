@@ -1,0 +1,133 @@
+"""Who answers: models, voices, languages, for requests that name some of them, all or none."""
+
+from dataclasses import dataclass, replace
+
+import pytest
+
+from vivavoce.engines.pool import Pool
+from vivavoce.engines.scheduler import LocalEngine
+from vivavoce.engines.tone import ToneModel
+from vivavoce.errors import BadRequest, EngineFault, MissingDependency, UnknownModel, UnknownVoice, Unsupported
+from vivavoce.routing import Router, find_voice
+from vivavoce.types import EngineInfo, SpeechRequest, Voice
+
+ENGLISH = EngineInfo(
+    name="small",
+    sample_rate_hz=24_000,
+    languages=("en",),
+    voices=(Voice("heart", "Heart", ("en",), "female"),),
+    aliases={"alloy": "heart", "onyx": "heart"},
+)
+MANY = EngineInfo(
+    name="many",
+    sample_rate_hz=24_000,
+    languages=("en", "es", "zh"),
+    voices=(
+        Voice("vivian", "Vivian", ("zh",), "female"),
+        Voice("ryan", "Ryan", ("en",), "male"),
+        Voice("af_heart", "Heart", ("en",), "female", listed=False),
+        Voice("em_alex", "Alex", ("es",), "male", listed=False),
+        Voice("ef_dora", "Dora", ("es",), "female", listed=False),
+    ),
+    aliases={"alloy": "af_heart", "onyx": "ryan"},
+    default_voices={"en": "af_heart", "es": "ef_dora"},
+)
+
+
+@dataclass
+class Named(ToneModel):
+    """A tone model under another model's description."""
+
+    def __init__(self, info: EngineInfo) -> None:
+        super().__init__()
+        self.info = info
+
+
+def router(*infos: EngineInfo, default_model: str = "auto", broken: Exception | None = None) -> Router:
+    factories = {info.name: (lambda info=info: LocalEngine(Named(info))) for info in infos}
+
+    def fail() -> LocalEngine:
+        assert broken is not None
+        raise broken
+
+    return Router(Pool({"broken": fail, **factories} if broken else factories), default_model=default_model)
+
+
+async def chosen(router: Router, text: str = "Hello there, my friend.", **fields: str) -> tuple[str, str, str, str]:
+    route = await router.route(SpeechRequest(text, **fields))
+    found = route.engine.info.name, route.voice.id, route.speaker, route.language
+    await router._pool.aclose()
+    return found
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({}, ("small", "heart", "heart", "en")),
+        ({"language": "en"}, ("small", "heart", "heart", "en")),
+        ({"speaker": "heart"}, ("small", "heart", "heart", "en")),
+        ({"speaker": "Ryan"}, ("many", "ryan", "ryan", "en")),
+        ({"speaker": "alloy"}, ("many", "af_heart", "alloy", "en")),
+        ({"speaker": "onyx"}, ("many", "ryan", "onyx", "en")),
+        ({"speaker": "vivian"}, ("many", "vivian", "vivian", "en")),
+        ({"model": "many"}, ("many", "af_heart", "af_heart", "en")),
+        ({"model": "SMALL", "speaker": "alloy"}, ("small", "heart", "alloy", "en")),
+        ({"model": "tts-1"}, ("small", "heart", "heart", "en")),
+        ({"text": "¿Dónde está la biblioteca? No la encuentro."}, ("many", "ef_dora", "ef_dora", "es")),
+        ({"text": "¿Dónde está la biblioteca?", "speaker": "onyx"}, ("many", "em_alex", "onyx", "es")),
+        ({"text": "今天天气很好。"}, ("many", "vivian", "vivian", "zh")),
+        ({"text": "今天天气很好。", "speaker": "AF_Heart"}, ("many", "af_heart", "af_heart", "zh")),
+    ],
+)
+async def test_auto_takes_the_first_model_that_can(
+    fields: dict[str, str], expected: tuple[str, str, str, str]
+) -> None:
+    assert await chosen(router(ENGLISH, MANY), **fields) == expected
+
+
+async def test_english_is_not_held_up_by_a_model_that_it_does_not_need() -> None:
+    routes = router(ENGLISH, MANY)
+    await routes.route(SpeechRequest("Hello there."))
+    assert routes._pool.states()["many"].state == "unloaded"
+    await routes._pool.aclose()
+
+
+async def test_default_model_answers_what_names_none() -> None:
+    assert (await chosen(router(ENGLISH, MANY, default_model="many")))[0] == "many"
+
+
+@pytest.mark.parametrize("problem", [MissingDependency("not here"), RuntimeError("broken file")])
+async def test_auto_passes_over_a_model_that_cannot_be_loaded(problem: Exception) -> None:
+    routes = router(ENGLISH, broken=problem)
+    route = await routes.route(SpeechRequest("Hello there."))
+    assert route.engine.info.name == "small"
+    assert routes._pool.states()["broken"].state == ("missing" if isinstance(problem, MissingDependency) else "failed")
+    with pytest.raises((MissingDependency, EngineFault)):
+        await routes.route(SpeechRequest("Hello there.", model="broken"))
+    await routes._pool.aclose()
+
+
+@pytest.mark.parametrize(
+    ("fields", "error", "says"),
+    [
+        ({"model": "nothing"}, UnknownModel, "'nothing'"),
+        ({"speaker": "nobody"}, UnknownVoice, "'nobody'"),
+        ({"language": "ko"}, Unsupported, "korean"),
+        ({"text": "오늘은 날씨가 좋네요."}, Unsupported, "korean"),
+        ({"text": "Heute ist das Wetter sehr schön, nicht wahr?"}, Unsupported, "german"),
+        ({"text": "今天天气很好。", "model": "small"}, Unsupported, "chinese"),
+        ({"text": "今天天气很好。", "language": "en"}, Unsupported, "not written in english"),
+        ({"text": "今天天气很好。", "speaker": "heart"}, Unsupported, "chinese"),
+    ],
+)
+async def test_what_nobody_can_say_is_refused_by_name(
+    fields: dict[str, str], error: type[BadRequest], says: str
+) -> None:
+    with pytest.raises(error, match=says):
+        await chosen(router(ENGLISH, MANY), **fields)
+
+
+def test_alias_without_a_voice_of_the_language_keeps_its_own() -> None:
+    info = replace(MANY, languages=("en", "fr"))
+    assert find_voice(info, "alloy", "fr")[0].id == "af_heart"
+    assert find_voice(info, None, "fr")[0].id == "vivian"
