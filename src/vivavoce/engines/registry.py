@@ -33,9 +33,11 @@ def create_pool(
 
     def kokoro() -> Model:
         from vivavoce.engines.kokoro.assets import locate
+
+        folder = locate(cache_dir, kokoro_dir)  # before the import of what only the extra brings
         from vivavoce.engines.kokoro.model import KokoroModel
 
-        return KokoroModel(locate(cache_dir, kokoro_dir), threads=threads)
+        return KokoroModel(folder, threads=threads)
 
     def tone() -> Model:
         from vivavoce.engines.tone import ToneModel

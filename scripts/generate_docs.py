@@ -1,0 +1,154 @@
+"""Writes the reference pages that follow from code: the settings and the command line.
+
+`--check` writes nothing and exits with 1 if a page differs from what it would be.
+"""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import typer.main
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from vivavoce.cli import app
+from vivavoce.settings import ENV_PREFIX, Settings
+
+REFERENCE = Path(__file__).parent.parent / "docs" / "reference"
+NOTE = "<!-- Written by scripts/generate_docs.py; change the code, then run it. -->"
+
+
+def configuration() -> str:
+    """Returns the page about settings, a row each."""
+    rows = [_setting(name, field) for name, field in Settings.model_fields.items()]
+    return f"""{NOTE}
+
+# Configuration
+
+A setting is taken from the first of these that has it:
+
+1. an option of `vivavoce serve` (see [the command line](cli.md)),
+2. an environment variable, `{ENV_PREFIX}` and the setting's name in upper case,
+3. the TOML file that `--config` or `{ENV_PREFIX}CONFIG` names,
+4. its default.
+
+An unknown name is an error, in the file and in the environment, and so is a value out of bounds. In the environment
+lists are separated by commas, and an empty variable counts as unset.
+
+```toml
+# vivavoce.toml
+port = 9000
+models = ["hibari", "kokoro"]
+log_level = "warning"
+```
+
+```sh
+{ENV_PREFIX}PORT=9000 {ENV_PREFIX}MODELS=hibari,kokoro vivavoce serve
+```
+
+| Setting | Variable | Type | Default | |
+| --- | --- | --- | --- | --- |
+{chr(10).join(rows)}
+"""
+
+
+def _setting(name: str, field: FieldInfo) -> str:
+    return f"| `{name}` | `{ENV_PREFIX}{name.upper()}` | {_type(field)} | {_default(field)} | {field.description} |"
+
+
+def _type(field: FieldInfo) -> str:
+    """Returns a setting's type in words, with its bounds."""
+    if field.annotation is None:
+        return ""
+    if choices := [choice for choice in get_args(field.annotation) if isinstance(choice, str)]:
+        return " or ".join(f"`{choice}`" for choice in choices)
+    written = str(field.annotation)
+    words = next(word for mark, word in _TYPE_WORDS if mark in written)
+    bounds = [
+        f"{sign} {getattr(rule, key):,}" for rule in field.metadata for key, sign in _BOUNDS if hasattr(rule, key)
+    ]
+    return ", ".join([words, *bounds])
+
+
+_TYPE_WORDS = (("tuple", "list"), ("Path", "path"), ("int", "integer"), ("float", "number"), ("str", "text"))
+_BOUNDS = (("ge", "≥"), ("gt", ">"), ("le", "≤"))
+
+
+def _default(field: FieldInfo) -> str:
+    if field.default_factory is not None or field.default is PydanticUndefined:
+        return "the user's cache folder"  # differs by system and user; only cache_dir has such a default
+    if field.default is None:
+        return "unset"
+    value = ",".join(field.default) if isinstance(field.default, tuple) else field.default
+    return f"`{value}`"
+
+
+def command_line() -> str:
+    """Returns the page about commands, a section each."""
+    sections = "\n".join(_command(command, "vivavoce") for command in [typer.main.get_command(app)])
+    return f"""{NOTE}
+
+# Command line
+
+Exit codes: `0` done, `1` the work failed, `2` the command line, the settings or the address to listen on is wrong and
+nothing was started, `130` interrupted with Ctrl-C. Errors are one line on stderr; results go to stdout.
+
+{sections}"""
+
+
+# Any: Typer keeps the classes of the commands that it builds private.
+def _command(command: Any, name: str) -> str:
+    """Returns the section of a command, and of the commands below it."""
+    parts = [f"## `{name}`", "", _help(command.help or ""), ""]
+    if options := [row for parameter in command.params if (row := _parameter(parameter))]:
+        parts += ["| | | Default |", "| --- | --- | --- |", *options, ""]
+    parts += [_command(child, f"{name} {key}") for key, child in _children(command)]
+    return "\n".join(parts)
+
+
+def _children(command: Any) -> Iterator[tuple[str, Any]]:
+    yield from getattr(command, "commands", {}).items()
+
+
+def _help(text: str) -> str:
+    """Returns a command's help with its examples as a code block."""
+    before, mark, examples = text.partition("Examples:")
+    if not mark:
+        return before.strip()
+    lines = [line.strip() for line in examples.splitlines() if line.strip()]
+    return "\n".join([before.strip(), "", "```sh", *lines, "```"])
+
+
+def _parameter(parameter: Any) -> str | None:
+    """Returns the table row of an option or argument, or `None` for one that is hidden."""
+    if getattr(parameter, "hidden", False) or parameter.name in ("install_completion", "show_completion"):
+        return None
+    names = ", ".join(f"`{name}`" for name in parameter.opts if name.startswith("-"))
+    shown = parameter.show_default if isinstance(parameter.show_default, str) else parameter.default
+    default = "" if shown is None or isinstance(shown, bool) else str(shown)
+    return f"| {names or f'`{parameter.name.upper()}`'} | {getattr(parameter, 'help', '') or ''} | {default} |"
+
+
+PAGES = {"configuration.md": configuration, "cli.md": command_line}
+
+
+def main(arguments: list[str]) -> int:
+    """Writes the pages, or checks them; returns the exit code."""
+    stale = []
+    for name, write in PAGES.items():
+        path, text = REFERENCE / name, write()
+        if path.exists() and path.read_text(encoding="utf-8") == text:
+            continue
+        stale.append(name)
+        if "--check" not in arguments:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+    if stale and "--check" in arguments:
+        print(f"{', '.join(stale)} differ from the code: run scripts/generate_docs.py", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

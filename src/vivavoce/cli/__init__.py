@@ -1,0 +1,16 @@
+"""The command line: `vivavoce serve`, `say`, `voices`, `models`, `doctor`.
+
+Parses arguments and prints; the work is done by the layers below, which are imported only when a command needs them.
+
+Exit codes: 0 done · 1 the work failed · 2 the command line, the settings or the address to listen on is wrong, and
+nothing was started · 130 interrupted with Ctrl-C.
+"""
+
+from vivavoce.cli.app import app
+
+__all__ = ["app", "main"]
+
+
+def main() -> None:
+    """Runs the command line and exits."""
+    app(prog_name="vivavoce")

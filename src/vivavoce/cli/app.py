@@ -1,0 +1,62 @@
+"""Assembles the commands and turns every error of ours into one line on stderr and an exit code."""
+
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from vivavoce import __version__
+from vivavoce.cli.doctor import doctor
+from vivavoce.cli.models import models
+from vivavoce.cli.say import say
+from vivavoce.cli.serve import serve
+from vivavoce.cli.voices import voices
+from vivavoce.errors import SettingsError, VivavoceError
+
+FAILED = 1
+WRONG_USAGE = 2
+
+
+class Commands(TyperGroup):
+    """The root group: errors of our tree end here. Typer itself answers usage errors (2) and Ctrl-C (130)."""
+
+    # Any: Typer's context class is not public, and a command may return anything.
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except VivavoceError as error:
+            typer.echo(f"vivavoce: {' '.join(error.message.split())}", err=True)
+            raise typer.Exit(WRONG_USAGE if isinstance(error, SettingsError) else FAILED) from error
+
+
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (serve, say, voices, doctor):
+    app.command()(command)
+app.add_typer(models)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"vivavoce {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    show_version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Text in, speech out: a speech server and the commands around it.
+
+    Examples:
+      vivavoce say "Hello there." -o hello.wav
+      vivavoce serve
+      vivavoce doctor
+    """

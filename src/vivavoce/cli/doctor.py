@@ -1,0 +1,215 @@
+"""`vivavoce doctor`: says what is installed, what is missing, and whether this machine can speak, by speaking."""
+
+import asyncio
+import json
+import os
+import platform
+import time
+from contextlib import aclosing
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from vivavoce import __version__
+from vivavoce.cli import output
+from vivavoce.cli.local import open_pool
+from vivavoce.cli.options import Config, Json
+from vivavoce.errors import MissingDependency, VivavoceError
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
+
+    from vivavoce.engines.pool import Pool
+    from vivavoce.settings import Settings
+
+_SENTENCE = "This is a test of one sentence, spoken from beginning to end."
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What vivavoce runs on."""
+
+    vivavoce: str
+    python: str
+    platform: str
+    cores: int
+    memory_gib: float | None  # None: this system does not tell
+    player: str | None  # what `say` plays with
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """One package that vivavoce uses; `extra` is the optional part of it that needs the package."""
+
+    name: str
+    version: str | None  # None: not installed
+    extra: str | None  # None: part of the base install
+    wrong: str  # what is wrong with it; empty if nothing is
+    install: str  # the command that brings what is needed
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCheck:
+    """One model, and how fast it spoke a short sentence here."""
+
+    name: str
+    speaks: bool
+    detail: str
+    real_time_factor: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """Everything that doctor finds; `speaks` when at least one model does."""
+
+    speaks: bool
+    machine: Machine
+    packages: tuple[Package, ...]
+    models: tuple[ModelCheck, ...]
+
+
+def doctor(as_json: Json = False, config: Config = None) -> None:
+    """Say what is installed and missing here, and try each model.
+
+    Exit code 0 if at least one model speaks, 1 otherwise.
+
+    Examples:
+      vivavoce doctor
+      vivavoce doctor --json
+    """
+    from vivavoce.settings import Settings
+
+    diagnosis = _examine(Settings.read(config))
+    if as_json:
+        typer.echo(json.dumps(asdict(diagnosis), indent=2))
+    else:
+        _print(diagnosis)
+    if not diagnosis.speaks:
+        raise typer.Exit(1)
+
+
+def _examine(settings: "Settings") -> Diagnosis:
+    models = asyncio.run(_check_models(settings))
+    return Diagnosis(
+        speaks=any(model.speaks for model in models),
+        machine=_machine(),
+        packages=_packages(),
+        models=models,
+    )
+
+
+def _machine() -> Machine:
+    from vivavoce.engines.registry import available_cores
+
+    try:
+        player: str | None = Path(output.find_player()[0]).stem
+    except MissingDependency:
+        player = None
+    return Machine(
+        vivavoce=__version__,
+        python=platform.python_version(),
+        platform=platform.platform(),
+        cores=available_cores(),
+        memory_gib=_memory_gib(),
+        player=player,
+    )
+
+
+def _memory_gib() -> float | None:
+    try:
+        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
+    except (AttributeError, ValueError, OSError):  # Windows has no sysconf, others not these names
+        return None
+
+
+def _packages() -> tuple[Package, ...]:
+    """Returns the packages that the installed vivavoce declares, those of the base install first."""
+    from packaging.requirements import Requirement
+
+    declared = [Requirement(line) for line in metadata.requires("vivavoce") or ()]
+    extras = metadata.metadata("vivavoce").get_all("Provides-Extra") or []
+    found: dict[str, Package] = {}
+    for extra in (None, *extras):
+        for requirement in declared:
+            wanted = requirement.marker is None or requirement.marker.evaluate({"extra": extra or ""})
+            if wanted and requirement.name != "vivavoce":
+                found.setdefault(requirement.name, _package(requirement, extra))
+    return tuple(found.values())
+
+
+def _package(requirement: "Requirement", extra: str | None) -> Package:
+    bring = f"vivavoce[{extra}]" if extra else f"{requirement.name}{requirement.specifier}"
+    try:
+        version: str | None = metadata.version(requirement.name)
+    except metadata.PackageNotFoundError:
+        version = None
+    wrong = ""
+    if version is None:
+        wrong = "not installed"
+    elif not requirement.specifier.contains(version, prereleases=True):
+        wrong = f"{version} is installed, {requirement.specifier} is needed"
+    return Package(name=requirement.name, version=version, extra=extra, wrong=wrong, install=f"pip install '{bring}'")
+
+
+async def _check_models(settings: "Settings") -> tuple[ModelCheck, ...]:
+    async with open_pool(settings) as pool:
+        return tuple([await _check_model(pool, name) for name in pool.names])
+
+
+async def _check_model(pool: "Pool", name: str) -> ModelCheck:
+    """Loads a model and has it speak one sentence."""
+    from vivavoce.synthesis import Synthesizer
+    from vivavoce.types import SpeechRequest
+
+    try:
+        info = (await pool.get(name)).info
+        started, samples = time.perf_counter(), 0
+        request = SpeechRequest(text=_SENTENCE, model=name, language="en")
+        async with aclosing(await Synthesizer(pool).open(request)) as speech, aclosing(speech.samples()) as parts:
+            async for part in parts:
+                samples += part.size
+    except VivavoceError as problem:
+        return ModelCheck(name, speaks=False, detail=problem.message)
+    audio_s = samples / speech.sample_rate_hz
+    known = f"{_count(len(info.voices), 'voice')} in {_count(len(info.languages), 'language')}"
+    detail = ", ".join(part for part in (known, info.licence) if part)
+    return ModelCheck(name, True, detail, round((time.perf_counter() - started) / audio_s, 3))
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
+def _print(diagnosis: Diagnosis) -> None:
+    """Prints the diagnosis for people: what is there, then what is missing with the command that brings it."""
+    machine = diagnosis.machine
+    memory = "unknown memory" if machine.memory_gib is None else f"{machine.memory_gib:g} GiB"
+    lines = [
+        f"vivavoce {machine.vivavoce}, Python {machine.python}, {machine.platform}",
+        f"{machine.cores} cores, {memory}, plays with {machine.player or 'nothing (say needs -o FILE)'}",
+        "",
+        "Models",
+        *(_model_line(model) for model in diagnosis.models),
+        "",
+        "Packages",
+        *(_package_line(package) for package in diagnosis.packages),
+        "",
+        "This machine can speak." if diagnosis.speaks else "No model speaks here yet: see what is marked 'no'.",
+    ]
+    typer.echo("\n".join(lines))
+
+
+def _model_line(model: ModelCheck) -> str:
+    if not model.speaks:
+        return f"  no  {model.name}: {model.detail}"
+    return f"  ok  {model.name}: real-time factor {model.real_time_factor}, {model.detail}"
+
+
+def _package_line(package: Package) -> str:
+    if not package.wrong:
+        return f"  ok  {package.name} {package.version}"
+    mark = "no " if package.extra is None else "-- "
+    return f"  {mark} {package.name}: {package.wrong}; {package.install}"

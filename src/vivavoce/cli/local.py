@@ -1,0 +1,69 @@
+"""Opens the models in this process, for the commands that need no server."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from vivavoce.errors import VivavoceError
+
+if TYPE_CHECKING:
+    from vivavoce.client import VoiceEntry
+    from vivavoce.engines.pool import Pool
+    from vivavoce.settings import Settings
+
+
+@asynccontextmanager
+async def open_pool(settings: "Settings") -> AsyncGenerator["Pool"]:
+    """Yields the models that `settings` offers, none of them loaded yet; closes them in the end."""
+    from vivavoce.engines.registry import create_pool
+
+    pool = create_pool(
+        settings.models,
+        cache_dir=settings.cache_dir,
+        kokoro_dir=settings.kokoro_dir,
+        threads=settings.threads,
+        max_waiting=settings.max_waiting,
+        max_ahead_s=settings.max_ahead_s,
+        tone_real_time_factor=settings.tone_real_time_factor,
+    )
+    try:
+        yield pool
+    finally:
+        await pool.aclose()
+
+
+def voices(settings: "Settings", model: str | None) -> "tuple[VoiceEntry, ...]":
+    """Returns the voices of `model`, or of every model that can be loaded here.
+
+    Raises what kept `model` from loading; without `model`, what kept the first one, if none could be.
+    """
+    return asyncio.run(_voices(settings, model))
+
+
+async def _voices(settings: "Settings", model: str | None) -> "tuple[VoiceEntry, ...]":
+    from vivavoce.client import VoiceEntry
+
+    entries: list[VoiceEntry] = []
+    problems: list[VivavoceError] = []
+    async with open_pool(settings) as pool:
+        for name in (model,) if model else pool.names:
+            try:
+                info = (await pool.get(name)).info
+            except VivavoceError as problem:
+                problems.append(problem)
+                continue
+            entries += [
+                VoiceEntry(
+                    id=voice.id,
+                    name=voice.name,
+                    model=info.name,
+                    languages=voice.languages,
+                    gender=voice.gender,
+                    listed=voice.listed,
+                )
+                for voice in info.voices
+            ]
+    if problems and not entries:
+        raise problems[0]
+    return tuple(entries)

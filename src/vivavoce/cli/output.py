@@ -1,0 +1,93 @@
+"""Where speech goes: a file that appears when it is whole, a pipe, or the loudspeaker."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import AsyncIterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from vivavoce.errors import BadRequest, MissingDependency, VivavoceError
+
+FORMATS = ("wav", "pcm", "mp3", "opus", "aac", "flac")  # `types.AudioFormat`, which would bring numpy
+PIPE = Path("-")
+
+_SUFFIXES = {f".{name}": name for name in FORMATS} | {".ogg": "opus", ".raw": "pcm", ".wave": "wav"}
+_PLAYERS = {
+    "ffplay": ("-nodisp", "-autoexit", "-loglevel", "error"),
+    "aplay": ("-q",),
+    "paplay": (),
+    "afplay": (),
+}
+
+
+def format_of(path: Path) -> str | None:
+    """Returns the audio format that a file's suffix stands for, or `None`."""
+    return _SUFFIXES.get(path.suffix.lower())
+
+
+def is_seekable(path: Path) -> bool:
+    """Tells whether `path` is, or will be, a regular file, in which a header can be completed at the end."""
+    return path != PIPE and (path.is_file() or not path.exists())
+
+
+@contextmanager
+def open_output(path: Path) -> Iterator[BinaryIO]:
+    """Yields the file to write. A regular one gets its name when the block ends well, and is removed otherwise."""
+    if path == PIPE:
+        yield sys.stdout.buffer
+        return
+    target = path.with_name(f"{path.name}.part") if is_seekable(path) else path
+    try:
+        file = target.open("wb")
+    except OSError as error:
+        raise BadRequest(
+            f"cannot write {str(path)!r} ({error.strerror}): choose another file with -o", field="output"
+        ) from error
+    try:
+        with file:
+            yield file
+        if target != path:
+            target.replace(path)
+    finally:
+        if target != path:
+            target.unlink(missing_ok=True)
+
+
+async def write_speech(chunks: AsyncIterable[bytes], file: BinaryIO, *, wav_rate_hz: int | None) -> None:
+    """Writes `chunks` as they come.
+
+    With `wav_rate_hz` they are 16-bit mono PCM, `file` is seekable, and becomes a WAV file of exact size.
+    """
+    if wav_rate_hz is None:
+        async for chunk in chunks:
+            file.write(chunk)
+            file.flush()  # who listens at the other end of a pipe hears it now
+        return
+
+    from vivavoce.audio.wav import wav_header
+
+    size = 0
+    file.write(wav_header(wav_rate_hz, size))
+    async for chunk in chunks:
+        size += file.write(chunk)
+    file.seek(0)
+    file.write(wav_header(wav_rate_hz, size))
+
+
+def find_player() -> list[str]:
+    """Returns the command, without the file, that plays a WAV file. Raises `MissingDependency` if there is none."""
+    for name, options in _PLAYERS.items():
+        if found := shutil.which(name):
+            return [found, *options]
+    raise MissingDependency(
+        f"nothing here can play audio (looked for {', '.join(_PLAYERS)}): write a file with -o hello.wav"
+    )
+
+
+def play(player: list[str], path: Path) -> None:
+    """Plays a WAV file and waits for its end."""
+    result = subprocess.run([*player, str(path)], stdout=subprocess.DEVNULL, check=False)
+    if result.returncode:
+        raise VivavoceError(f"{player[0]!r} failed with exit code {result.returncode}: write a file with -o instead")

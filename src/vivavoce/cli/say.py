@@ -1,0 +1,184 @@
+"""`vivavoce say`: speaks a text into a file, a pipe or the loudspeaker, with or without a server."""
+
+import asyncio
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vivavoce.cli import output as outputs
+from vivavoce.cli.options import Config, Server
+
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
+    from vivavoce.cli.speech import Meter
+    from vivavoce.client import SpeechFacts
+    from vivavoce.settings import Settings
+    from vivavoce.types import AudioFormat, SpeechRequest
+
+_PROGRESS_AFTER_S = 2.0
+
+
+def say(
+    text: Annotated[str, typer.Argument(help="What to say; `-` reads it from stdin, in UTF-8.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="File to write; `-` is stdout.", show_default="play it"),
+    ] = None,
+    format: Annotated[
+        str | None,
+        typer.Option(help="wav, pcm, mp3, opus, aac or flac.", show_default="from the file's suffix, else wav"),
+    ] = None,
+    speaker: Annotated[str | None, typer.Option(help="Voice, from `vivavoce voices`.")] = None,
+    language: Annotated[str | None, typer.Option(help="English name or ISO code.", show_default="detected")] = None,
+    instruct: Annotated[str | None, typer.Option(help="How to say it, for models that follow instructions.")] = None,
+    model: Annotated[str | None, typer.Option(help="Model that speaks.", show_default="auto")] = None,
+    speed: Annotated[float, typer.Option(min=0.25, max=4.0, help="Pace; the pitch stays.")] = 1.0,
+    seed: Annotated[int | None, typer.Option(min=0, max=2**32 - 1, help="The same seed gives the same speech.")] = None,
+    sample_rate: Annotated[
+        int | None, typer.Option(min=8_000, max=48_000, help="Samples per second.", show_default="the model's")
+    ] = None,
+    server: Server = None,
+    config: Config = None,
+) -> None:
+    """Speak a text, in this process or through a server.
+
+    Examples:
+      vivavoce say "Hello there." -o hello.wav
+      cat chapter.txt | vivavoce say - -o chapter.mp3 --speed 1.1
+      vivavoce say "Guten Tag." --server http://dgx:8000 -o - | ffplay -nodisp -
+    """
+    from vivavoce.settings import Settings
+    from vivavoce.text.languages import parse_language
+    from vivavoce.types import SpeechRequest
+
+    request = SpeechRequest(
+        text=_read(text),
+        model=model or "auto",
+        speaker=speaker,
+        language=parse_language(language) if language else None,
+        instruct=instruct,
+        speed=speed,
+        seed=seed,
+        format=_choose_format(output, format),
+        sample_rate_hz=sample_rate,
+    )
+    settings = None if server else _offering(Settings.read(config), model)
+    if output is not None:
+        _speak_into(output, request, settings, server, shown="stdout" if output == outputs.PIPE else str(output))
+        return
+    player = outputs.find_player()  # looked for before the work
+    with tempfile.TemporaryDirectory(prefix="vivavoce-") as folder:
+        path = Path(folder) / "speech.wav"
+        _speak_into(path, request, settings, server, shown="played")
+        outputs.play(player, path)
+
+
+def _read(text: str) -> str:
+    if text != "-":
+        return text
+    try:
+        return sys.stdin.buffer.read().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise typer.BadParameter(f"stdin is not UTF-8 ({error.reason} at byte {error.start})") from error
+
+
+def _choose_format(output: Path | None, asked: str | None) -> "AudioFormat":
+    chosen = asked or ("wav" if output in (None, outputs.PIPE) else outputs.format_of(output))
+    match chosen:
+        case "wav" | "pcm" | "mp3" | "opus" | "aac" | "flac":
+            if output is None and chosen != "wav":
+                raise typer.BadParameter(f"playing takes wav, not {chosen!r}: name a file with -o")
+            return chosen
+        case None:
+            raise typer.BadParameter(
+                f"{str(output)!r} does not end in one of {', '.join(outputs.FORMATS)}: choose with --format"
+            )
+        case _:
+            raise typer.BadParameter(f"format {chosen!r} is not one of {', '.join(outputs.FORMATS)}")
+
+
+def _offering(settings: "Settings", model: str | None) -> "Settings":
+    """Returns `settings` with `model` among the models: who names one here need not have configured it."""
+    if model is None or model == "auto" or model in settings.models:
+        return settings
+    from vivavoce.engines.registry import MODELS
+
+    if model not in MODELS:
+        return settings  # an alias, or a name that will be refused with the list of those there are
+    return settings.model_copy(update={"models": (*settings.models, model)})
+
+
+def _speak_into(
+    path: Path, request: "SpeechRequest", settings: "Settings | None", server: str | None, *, shown: str
+) -> None:
+    """Speaks `request` into the file `path` and says on stderr how it went."""
+    from vivavoce.cli.speech import Meter
+
+    meter = Meter()
+    with outputs.open_output(path) as file, _progress(meter):
+        facts = asyncio.run(_speak(request, settings, server, file, meter, exact_wav=outputs.is_seekable(path)))
+    typer.echo(_summary(shown, facts, meter), err=True)
+    if facts.ignored:
+        typer.echo(f"vivavoce: {facts.model} does not have {', '.join(facts.ignored)}, which had no effect", err=True)
+
+
+async def _speak(
+    request: "SpeechRequest",
+    settings: "Settings | None",
+    server: str | None,
+    file: "BinaryIO",
+    meter: "Meter",
+    *,
+    exact_wav: bool,
+) -> "SpeechFacts":
+    from vivavoce.cli.speech import open_speech
+
+    exact_wav = exact_wav and request.format == "wav"
+    asked = replace(request, format="pcm") if exact_wav else request
+    async with open_speech(asked, settings=settings, server=server, meter=meter) as stream:
+        await outputs.write_speech(stream, file, wav_rate_hz=stream.sample_rate_hz if exact_wav else None)
+        return stream
+
+
+@contextmanager
+def _progress(meter: "Meter") -> Iterator[None]:
+    """Shows on a terminal's stderr what has been spoken so far, once it takes longer than a moment."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+    from rich.live import Live
+    from rich.spinner import Spinner
+
+    spinner = Spinner("dots")
+
+    def shown() -> Spinner | str:
+        if meter.elapsed_s < _PROGRESS_AFTER_S:
+            return ""
+        doing = "loading" if meter.first_audio_s is None else f"{meter.audio_s or 0:.0f} s of speech"
+        spinner.update(text=f"{doing}, {meter.elapsed_s:.0f} s")
+        return spinner
+
+    with Live(get_renderable=shown, console=Console(stderr=True), transient=True, refresh_per_second=8):
+        yield
+
+
+def _summary(shown: str, facts: "SpeechFacts", meter: "Meter") -> str:
+    """Returns one line: what was spoken, who spoke, and how fast."""
+    audio_s, elapsed_s = meter.audio_s, meter.elapsed_s
+    length = "speech" if audio_s is None else f"{audio_s:.1f} s of speech"
+    parts = [f"{shown}: {length} by {facts.voice} ({facts.model}, {facts.language}) in {elapsed_s:.2f} s"]
+    if meter.first_audio_s is not None:
+        parts.append(f"first audio after {meter.first_audio_s:.2f} s")
+    if audio_s:
+        parts.append(f"real-time factor {elapsed_s / audio_s:.3f}")
+    if meter.load_s:
+        parts.append(f"loaded in {meter.load_s:.1f} s")
+    return ", ".join(parts)

@@ -1,0 +1,124 @@
+"""`vivavoce serve`: binds the address, says where the server is, and runs the app until a signal."""
+
+import errno
+import logging
+import math
+import socket
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from vivavoce import __version__
+from vivavoce.cli.options import Config
+from vivavoce.errors import SettingsError
+
+if TYPE_CHECKING:
+    from vivavoce.settings import Settings
+
+_EVERYWHERE = {"0.0.0.0", "::", ""}
+_BACKLOG = 2048
+
+
+def serve(
+    host: Annotated[
+        str | None,
+        typer.Option(help="Address to listen on; 127.0.0.1 for this machine only.", show_default="0.0.0.0"),
+    ] = None,
+    port: Annotated[int | None, typer.Option(help="Port; 0 takes any free one.", show_default="8000")] = None,
+    models: Annotated[
+        str | None, typer.Option(help="Models to offer, comma-separated.", show_default="hibari,kokoro")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="Model for requests that name none.", show_default="auto")] = None,
+    load: Annotated[
+        Literal["startup", "lazy"] | None, typer.Option(help="When to load models.", show_default="startup")
+    ] = None,
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"] | None,
+        typer.Option(help="Least severe messages to log.", show_default="info"),
+    ] = None,
+    config: Config = None,
+) -> None:
+    """Start the speech server.
+
+    Options beat VIVAVOCE_… environment variables, which beat the settings
+    file. The first SIGTERM or Ctrl-C lets running requests finish; a second
+    one stops at once. Exit code 2: the settings are wrong or the port is taken.
+
+    Examples:
+      vivavoce serve
+      vivavoce serve --models hibari --port 9000
+      VIVAVOCE_LOG_LEVEL=debug vivavoce serve --config /etc/vivavoce.toml
+    """
+    from vivavoce.settings import Settings
+
+    settings = Settings.read(config, host=host, port=port, models=models, model=model, load=load, log_level=log_level)
+    _run(settings)
+
+
+def _run(settings: "Settings") -> None:
+    """Serves until a signal. Raises `SettingsError` if the address cannot be had."""
+    import uvicorn
+
+    from vivavoce.api.app import create_app
+
+    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    app = create_app(settings)
+    with _listen(settings.host, settings.port) as listener:
+        _announce(settings, port=listener.getsockname()[1])
+        server = uvicorn.Server(
+            uvicorn.Config(
+                app,
+                log_config=None,  # ours, set up above
+                log_level=settings.log_level,
+                timeout_graceful_shutdown=math.ceil(settings.drain_timeout_s),
+            )
+        )
+        server.run(sockets=[listener])
+    if not server.started:
+        raise typer.Exit(1)  # the app's start failed, and uvicorn has logged why
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Returns a listening socket, so that a taken port is known before a model is loaded."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    both = family == socket.AF_INET6 and host == "::" and socket.has_dualstack_ipv6()
+    try:
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG, dualstack_ipv6=both)
+    except OSError as error:
+        raise SettingsError(_cannot_listen(host, port, error)) from error
+
+
+def _cannot_listen(host: str, port: int, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"port {port} on {host!r} is taken: stop what listens there, or choose another with --port"
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return f"port {port} needs rights that this user does not have: choose one from 1024 up with --port"
+    return (
+        f"cannot listen on host {host!r}, port {port} ({error.strerror}): choose an address of this machine with --host"
+    )
+
+
+def _announce(settings: "Settings", port: int) -> None:
+    """Prints where the server is and a line to try, at once, also into a pipe."""
+    shown = "localhost" if settings.host in _EVERYWHERE else settings.host
+    here = f"http://{f'[{shown}]' if ':' in shown else shown}:{port}"
+    lines = [f"vivavoce {__version__} serves {', '.join(settings.models)}", f"  page     {here}/"]
+    if settings.host in _EVERYWHERE and (address := _network_address()):
+        lines.append(f"  network  http://{address}:{port}/")
+    lines += [
+        f"  API      {here}/docs",
+        f"  try      curl {here}/v1/tts/synthesize -H 'content-type: application/json' "
+        """-d '{"text": "Hello there."}' -o hello.wav""",
+    ]
+    typer.echo("\n".join(lines))
+
+
+def _network_address() -> str | None:
+    """Returns the address that others on the network reach this machine by, or `None` without a network."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # a documentation address: connecting UDP sends nothing
+        except OSError:
+            return None
+        address = str(probe.getsockname()[0])
+    return None if address.startswith("127.") else address

@@ -1,0 +1,66 @@
+"""`vivavoce voices`: lists who can speak, here or on a server."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vivavoce.cli.options import Config, Json, Server
+
+if TYPE_CHECKING:
+    from vivavoce.client import VoiceEntry
+
+
+def voices(
+    model: Annotated[str | None, typer.Option(help="Only the voices of this model.")] = None,
+    language: Annotated[
+        str | None, typer.Option(help="Only voices that speak this language: a name or an ISO code.")
+    ] = None,
+    as_json: Json = False,
+    server: Server = None,
+    config: Config = None,
+) -> None:
+    """List the voices, to use with --speaker.
+
+    Examples:
+      vivavoce voices
+      vivavoce voices --model kokoro --language japanese
+      vivavoce voices --server http://dgx.local:8000 --json
+    """
+    found = _asked(server, model) if server else _installed(config, model)
+    if language:
+        from vivavoce.text.languages import parse_language
+
+        code = parse_language(language)
+        found = tuple(voice for voice in found if code is None or code in voice.languages)
+    if as_json:
+        typer.echo(json.dumps([asdict(voice) for voice in found], indent=2))
+    else:
+        _print(found)
+
+
+def _asked(server: str, model: str | None) -> "tuple[VoiceEntry, ...]":
+    from vivavoce.client import Client
+
+    with Client(server) as client:
+        return client.voices(model)
+
+
+def _installed(config: "Config", model: str | None) -> "tuple[VoiceEntry, ...]":
+    from vivavoce.cli import local
+    from vivavoce.settings import Settings
+
+    return local.voices(Settings.read(config), model)
+
+
+def _print(found: "Sequence[VoiceEntry]") -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("voice", "model", "languages", "gender", box=box.SIMPLE_HEAD)
+    for voice in found:
+        table.add_row(voice.id, voice.model, ", ".join(voice.languages), voice.gender)
+    Console().print(table if found else "No voice fits; leave out --language or --model to see them all.")

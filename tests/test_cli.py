@@ -1,0 +1,338 @@
+"""The command line: through Typer's runner, and in processes of its own where signals and streams matter."""
+
+import json
+import os
+import re
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import wave
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from typer.testing import CliRunner, Result
+
+from vivavoce import __version__
+from vivavoce.cli import app
+from vivavoce.cli.output import FORMATS
+from vivavoce.engines.tone import CHAR_S
+
+TEXT = "Hello there."
+COMMANDS = ["serve", "say", "voices", "doctor"]
+posix_only = pytest.mark.skipif(os.name == "nt", reason="signals and scripts of POSIX")
+
+
+@pytest.fixture(autouse=True)
+def tone_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Every command offers the test model alone and keeps out of the user's cache."""
+    for name in os.environ:
+        if name.upper().startswith("VIVAVOCE_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("VIVAVOCE_MODELS", "tone")
+    monkeypatch.setenv("VIVAVOCE_CACHE_DIR", str(tmp_path / "cache"))
+
+
+def run(*arguments: str | Path, stdin: str | bytes | None = None) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments], input=stdin)
+
+
+def error_line(result: Result) -> str:
+    """The only line on stderr of a command that failed."""
+    lines = result.stderr.splitlines()
+    assert len(lines) == 1, result.stderr
+    assert isinstance(result.exception, SystemExit), "an error got through to the user as a traceback"
+    return lines[0]
+
+
+def seconds(path: Path) -> float:
+    with wave.open(str(path)) as file:
+        assert path.stat().st_size == 44 + 2 * file.getnframes()
+        return float(file.getnframes() / file.getframerate())
+
+
+def test_version_is_the_package_s() -> None:
+    assert run("--version").stdout == f"vivavoce {__version__}\n"
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, "models list", "models pull", "models rm"])
+def test_help_teaches_by_examples(command: str) -> None:
+    result = run(*command.split(), "--help")
+    assert result.exit_code == 0
+    assert re.search(rf"Examples:\s+.*vivavoce {command}", result.stdout, re.DOTALL)
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from vivavoce.cli import app; app(['--help'], standalone_mode=False); "
+        "heavy = {'numpy', 'onnxruntime', 'fastapi', 'httpx', 'pydantic_settings', 'av'}; "
+        "print(*heavy & set(sys.modules), file=sys.stderr)"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stderr.strip() == ""
+
+
+def test_say_writes_a_wav_file_of_exact_size_and_sums_up(tmp_path: Path) -> None:
+    path = tmp_path / "hello.wav"
+    result = run("say", TEXT, "-o", path)
+    assert result.exit_code == 0, result.stderr
+    assert seconds(path) == pytest.approx(len(TEXT) * CHAR_S, abs=0.01)
+    assert result.stdout == ""
+    assert re.search(
+        rf"{path}: 0\.7 s of speech by sine \(tone, en\) .*first audio after .*real-time factor", result.stderr
+    )
+    assert list(tmp_path.glob("*.part")) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "magic"),
+    [("a.mp3", b"\xff"), ("a.opus", b"OggS"), ("a.ogg", b"OggS"), ("a.flac", b"fLaC"), ("a.AAC", b"\xff")],
+)
+def test_the_suffix_chooses_the_format(name: str, magic: bytes, tmp_path: Path) -> None:
+    assert run("say", TEXT, "-o", tmp_path / name).exit_code == 0
+    assert (tmp_path / name).read_bytes().startswith(magic)
+
+
+def test_format_beats_the_suffix(tmp_path: Path) -> None:
+    assert run("say", TEXT, "-o", tmp_path / "a.wav", "--format", "flac").exit_code == 0
+    assert (tmp_path / "a.wav").read_bytes().startswith(b"fLaC")
+
+
+def test_say_reads_stdin_and_writes_stdout(tmp_path: Path) -> None:
+    result = run("say", "-", "-o", "-", stdin="\ufeffGrüß Gott.".encode())
+    assert result.stdout_bytes.startswith(b"RIFF")
+    assert "stdout: " in result.stderr
+    run("say", "Grüß Gott.", "-o", tmp_path / "a.wav")
+    assert result.stdout_bytes[44:] == (tmp_path / "a.wav").read_bytes()[44:]
+
+
+def test_the_options_reach_the_model(tmp_path: Path) -> None:
+    options = ["--speaker", "hum", "--language", "german", "--speed", "0.5", "--seed", "3", "--sample-rate", "16000"]
+    result = run("say", TEXT, "-o", tmp_path / "a.wav", *options, "--instruct", "Whisper.")
+    assert "by hum (tone, de)" in result.stderr
+    assert "tone does not have instruct" in result.stderr
+    assert seconds(tmp_path / "a.wav") == pytest.approx(2 * len(TEXT) * CHAR_S, rel=0.1)
+
+
+def test_a_model_named_on_the_command_line_need_not_be_configured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VIVAVOCE_MODELS", "hibari")
+    result = run("say", TEXT, "--model", "tone", "-o", tmp_path / "a.wav")
+    assert "(tone, en)" in result.stderr
+
+
+def test_hibari_says_a_sentence_without_a_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIVAVOCE_MODELS", "hibari")
+    result = run("say", "The quick brown fox jumps over the lazy dog.", "-o", tmp_path / "fox.wav")
+    assert result.exit_code == 0, result.stderr
+    assert 1.5 < seconds(tmp_path / "fox.wav") < 6
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_say_speaks_through_a_server_what_it_speaks_here(format: str, tone_url: str, tmp_path: Path) -> None:
+    here, there = tmp_path / f"here.{format}", tmp_path / f"there.{format}"
+    assert run("say", TEXT, "-o", here, "--model", "tone").exit_code == 0
+    result = run("say", TEXT, "-o", there, "--server", tone_url)
+    assert result.exit_code == 0, result.stderr
+    assert "by sine (tone, en)" in result.stderr
+    if format != "opus":  # an Ogg stream has a serial number of its own
+        assert there.read_bytes() == here.read_bytes()
+
+
+@pytest.mark.parametrize("server", [False, True], ids=["here", "server"])
+def test_a_refusal_is_one_line_and_leaves_the_old_file(server: bool, tone_url: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    path.write_text("old")
+    result = run("say", TEXT, "-o", path, "--speaker", "bob", *(["--server", tone_url] if server else []))
+    assert result.exit_code == 1
+    assert re.match(r"vivavoce: speaker 'bob' is unknown to 'tone'; choose one of sine, hum", error_line(result))
+    assert path.read_text() == "old"
+    assert list(tmp_path.glob("*.part")) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["say", TEXT, "-o", "a.xyz"], 2, "does not end in one of wav"),
+        (["say", TEXT, "-o", "a.wav", "--format", "au"], 2, "'au' is not one of wav"),
+        (["say", TEXT, "--format", "mp3"], 2, "playing takes wav"),
+        (["say", TEXT, "-o", "a.wav", "--speed", "9"], 2, "speed"),
+        (["say", "-o", "a.wav"], 2, "Missing argument"),
+        (["say", TEXT, "-o", "absent/a.wav"], 1, "cannot write 'absent/a.wav'"),
+        (["say", "…", "-o", "a.wav"], 1, "nothing that can be spoken"),
+        (["say", TEXT, "-o", "a.wav", "--language", "klingon"], 1, "'klingon'"),
+        (["say", TEXT, "-o", "a.wav", "--model", "violin"], 1, "'violin'"),
+        (["say", TEXT, "-o", "a.wav", "--server", "http://127.0.0.1:1"], 1, "`vivavoce serve`"),
+        (["say", TEXT, "-o", "a.wav", "--config", "absent.toml"], 2, "cannot read the settings file 'absent.toml'"),
+        (["voices", "--model", "violin"], 1, "'violin'"),
+        (["serve", "--port", "70000"], 2, "'port' from --port has the value 70000"),
+        (["serve", "--models", "violin"], 2, "'violin'"),
+        (["serve", "--load", "never"], 2, "never"),
+        (["sing"], 2, "No such command 'sing'"),
+        (["models", "pull", "violin"], 2, "violin"),
+    ],
+)
+def test_errors_are_told_in_words_with_their_exit_code(
+    arguments: list[str], code: int, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = run(*arguments)
+    assert result.exit_code == code
+    assert words in " ".join(re.sub("[│╭╮╰╯─]", " ", result.stderr).split())
+    assert isinstance(result.exception, SystemExit)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_variable_is_refused_before_any_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIVAVOCE_MODLES", "tone")
+    result = run("voices")
+    assert result.exit_code == 2
+    assert "'VIVAVOCE_MODLES': did you mean 'VIVAVOCE_MODELS'?" in error_line(result)
+
+
+@posix_only
+def test_say_without_a_file_plays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    player = tmp_path / "aplay"
+    player.write_text(f'#!/bin/sh\n/bin/cp "$2" {tmp_path}/played.wav\n')
+    player.chmod(player.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert run("say", TEXT).exit_code == 0
+    assert seconds(tmp_path / "played.wav") == pytest.approx(len(TEXT) * CHAR_S, abs=0.01)
+
+
+def test_say_without_a_player_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    result = run("say", TEXT)
+    assert result.exit_code == 1
+    assert "write a file with -o hello.wav" in error_line(result)
+
+
+@pytest.mark.parametrize("server", [False, True], ids=["here", "server"])
+def test_voices_are_listed_for_programs(server: bool, tone_url: str) -> None:
+    voices = json.loads(run("voices", "--json", *(["--server", tone_url] if server else [])).stdout)
+    assert {"sine", "hum"} <= {voice["id"] for voice in voices}
+    assert {voice["model"] for voice in voices} == {"tone"}
+
+
+def test_voices_can_be_chosen_by_language() -> None:
+    assert "sine" in run("voices", "--language", "german").stdout
+    assert "No voice fits" in run("voices", "--language", "hindi").stdout
+
+
+def test_doctor_says_that_this_machine_speaks() -> None:
+    result = run("doctor")
+    assert result.exit_code == 0
+    assert "ok  tone: real-time factor" in result.stdout
+    assert "This machine can speak." in result.stdout
+    assert f"vivavoce {__version__}, Python" in result.stdout
+
+
+def test_doctor_fails_and_says_why_where_nothing_speaks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIVAVOCE_MODELS", "kokoro")
+    result = run("doctor", "--json")
+    assert result.exit_code == 1
+    diagnosis = json.loads(result.stdout)
+    assert diagnosis["speaks"] is False
+    assert "vivavoce models pull kokoro" in diagnosis["models"][0]["detail"]
+
+
+def test_doctor_checks_every_declared_package() -> None:
+    packages = {package["name"]: package for package in json.loads(run("doctor", "--json").stdout)["packages"]}
+    assert packages["numpy"]["version"]
+    assert [package["name"] for package in packages.values() if package["extra"] is None and package["wrong"]] == []
+
+
+def test_models_are_listed_with_their_state(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIVAVOCE_MODELS", "tone,kokoro")
+    models = {model["name"]: model for model in json.loads(run("models", "list", "--json").stdout)}
+    assert models["tone"]["installed"] is True
+    assert models["kokoro"]["installed"] is False
+    assert "vivavoce models pull kokoro" in models["kokoro"]["detail"]
+    assert "kokoro" in run("models", "list").stdout
+
+
+def test_files_of_a_model_are_found_sized_and_removed(tmp_path: Path) -> None:
+    place = tmp_path / "cache" / "kokoro"
+    place.joinpath("voices").mkdir(parents=True)
+    for name in ("model.onnx", "vocab.json", "voices/af_heart.bin"):
+        place.joinpath(name).write_bytes(bytes(1_000_000))
+    assert f"ok  kokoro  not offered; {place}, 3.0 MB" in run("models", "list").stdout
+    assert run("models", "rm", "kokoro").stdout == f"removed {place}, 3.0 MB\n"
+    assert not place.exists()
+
+
+def test_removing_what_is_not_there_says_so() -> None:
+    result = run("models", "rm", "kokoro")
+    assert result.exit_code == 0
+    assert "nothing" in result.stdout
+
+
+def test_a_taken_port_is_told_and_exits_with_2() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = run("serve", "--host", "127.0.0.1", "--port", str(port))
+    assert result.exit_code == 2
+    assert error_line(result) == (
+        f"vivavoce: port {port} on '127.0.0.1' is taken: stop what listens there, or choose another with --port"
+    )
+
+
+@contextmanager
+def served(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str, str]]:
+    """`vivavoce serve` on a free port, its address, and all that it says of itself when it starts."""
+    command = [sys.executable, "-m", "vivavoce", "serve", "--port", "0", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            lines: list[str] = []
+            while not (lines and lines[-1].startswith("  try")):
+                lines.append(process.stdout.readline())
+                assert lines[-1], process.communicate()
+            said = "".join(lines)
+            found = re.search(r"^  page +(\S+)/$", said, re.MULTILINE)
+            assert found
+            yield process, found[1], said
+        finally:
+            process.kill()
+
+
+@posix_only
+def test_sigterm_lets_a_running_request_finish(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIVAVOCE_TONE_REAL_TIME_FACTOR", "0.3")
+    body = {"text": TEXT, "format": "pcm", "stream": True}
+    with served() as (process, url, _), httpx.stream("POST", f"{url}/v1/tts/synthesize", json=body) as response:
+        chunks = response.iter_bytes()
+        received = next(chunks)
+        process.send_signal(signal.SIGTERM)
+        received += b"".join(chunks)
+        assert len(received) / 2 / 24_000 == pytest.approx(len(TEXT) * CHAR_S, abs=0.01)
+        assert process.wait(timeout=20) in (0, -signal.SIGTERM)
+
+
+@posix_only
+def test_serve_says_where_it_is_and_answers_there() -> None:
+    with served("--host", "127.0.0.1") as (process, url, said):
+        assert httpx.get(f"{url}/health/live").json() == {"status": "ok"}
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=20)
+        assert f"curl {url}/v1/tts/synthesize" in said
+        assert "Traceback" not in errors
+        assert process.returncode == 130
+
+
+@posix_only
+def test_ctrl_c_ends_say_with_130_and_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIVAVOCE_TONE_REAL_TIME_FACTOR", "1")
+    command = [sys.executable, "-m", "vivavoce", "say", "A long text. " * 100, "-o", "-", "--format", "pcm"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.read(1)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert b"Traceback" not in errors

@@ -1,0 +1,142 @@
+"""The settings: where each value comes from, what is refused, and what the refusal says."""
+
+import os
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from vivavoce.errors import SettingsError
+from vivavoce.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in os.environ:
+        if name.upper().startswith("VIVAVOCE_"):
+            monkeypatch.delenv(name)
+
+
+def written(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_defaults_serve_the_embedded_voices_to_the_network() -> None:
+    settings = Settings.read()
+    assert (settings.host, settings.port) == ("0.0.0.0", 8000)
+    assert settings.models == ("hibari", "kokoro")
+    assert settings.model == "auto"
+    assert settings.cache_dir.name == "vivavoce"
+
+
+def test_each_source_beats_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = written(tmp_path / "v.toml", 'port = 1\nmax_waiting = 1\nthreads = 1\nmodels = ["tone"]')
+    monkeypatch.setenv("VIVAVOCE_PORT", "2")
+    monkeypatch.setenv("VIVAVOCE_MAX_WAITING", "2")
+    settings = Settings.read(config, port=3)
+    assert (settings.port, settings.max_waiting, settings.threads) == (3, 2, 1)
+    assert settings.models == ("tone",)
+
+
+def test_an_override_of_none_counts_as_not_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIVAVOCE_PORT", "2")
+    assert Settings.read(port=None).port == 2
+
+
+def test_the_environment_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIVAVOCE_CONFIG", str(written(tmp_path / "v.toml", "port = 4")))
+    assert Settings.read().port == 4
+
+
+def test_the_constructor_reads_neither_file_nor_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIVAVOCE_PORT", "2")
+    assert Settings().port == 8000
+
+
+def test_lists_in_the_environment_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIVAVOCE_MODELS", "tone, hibari,")
+    assert Settings.read().models == ("tone", "hibari")
+
+
+def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIVAVOCE_KOKORO_DIR", "")
+    monkeypatch.setenv("VIVAVOCE_CONFIG", "")
+    assert Settings.read().kokoro_dir is None
+
+
+def test_folders_may_start_at_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    assert Settings.read(kokoro_dir="~/voices").kokoro_dir == tmp_path / "voices"
+
+
+def test_settings_are_frozen() -> None:
+    settings = Settings()
+    with pytest.raises(ValidationError, match="frozen"):
+        settings.port = 1
+
+
+def test_an_unknown_key_in_the_file_names_itself_the_file_and_the_closest(tmp_path: Path) -> None:
+    config = written(tmp_path / "v.toml", "prot = 1")
+    with pytest.raises(SettingsError, match=r"v\.toml: unknown setting 'prot': did you mean 'port'\?"):
+        Settings.read(config)
+
+
+def test_an_unknown_variable_names_itself_and_the_closest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIVAVOCE_LOGLEVEL", "info")
+    with pytest.raises(SettingsError, match=r"'VIVAVOCE_LOGLEVEL': did you mean 'VIVAVOCE_LOG_LEVEL'\?"):
+        Settings.read()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("port", "70000"),
+        ("port", "eighty"),
+        ("load", "never"),
+        ("models", ","),
+        ("threads", "0"),
+        ("max_ahead_s", "0"),
+        ("max_ahead_s", "nan"),
+        ("drain_timeout_s", "-1"),
+        ("log_level", "loud"),
+    ],
+)
+def test_a_wrong_value_names_the_setting_the_value_and_its_origin(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"VIVAVOCE_{name.upper()}", value)
+    with pytest.raises(SettingsError) as caught:
+        Settings.read()
+    assert f"setting '{name}' from VIVAVOCE_{name.upper()} has the value" in caught.value.message
+
+
+def test_every_wrong_value_is_told_at_once(tmp_path: Path) -> None:
+    config = written(tmp_path / "v.toml", "max_waiting = 0")
+    with pytest.raises(SettingsError) as caught:
+        Settings.read(config, port=-1)
+    assert "'port' from --port has the value -1" in caught.value.message
+    assert f"'max_waiting' in {config} has the value 0" in caught.value.message
+
+
+def test_the_default_model_must_be_offered() -> None:
+    with pytest.raises(SettingsError, match=r"model 'kokoro' is not among models \(tone\)"):
+        Settings.read(models="tone", model="kokoro")
+
+
+@pytest.mark.parametrize("text", ["port = ", "[port", "\ud800"], ids=["no value", "no bracket", "not UTF-8"])
+def test_a_file_that_is_not_toml_is_refused_by_name(text: str, tmp_path: Path) -> None:
+    config = tmp_path / "v.toml"
+    config.write_bytes(text.encode("utf-8", "surrogatepass"))
+    with pytest.raises(SettingsError, match=r"v\.toml' is not valid TOML"):
+        Settings.read(config)
+
+
+def test_a_missing_file_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="cannot read the settings file"):
+        Settings.read(tmp_path / "absent.toml")
+
+
+def test_every_setting_is_described() -> None:
+    assert [name for name, field in Settings.model_fields.items() if not field.description] == []
