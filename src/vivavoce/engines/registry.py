@@ -1,6 +1,5 @@
 """Names the models and says how each is made; nothing is imported or loaded before it is asked for."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -52,8 +51,3 @@ def create_pool(
         return lambda: LocalEngine(makers[name](), max_waiting=max_waiting, max_ahead_s=max_ahead_s)
 
     return Pool({name: factory(name) for name in models})
-
-
-def available_cores() -> int:
-    """How many CPU cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
