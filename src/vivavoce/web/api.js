@@ -1,0 +1,80 @@
+// Calls the server; knows its paths, its JSON and its errors, nothing of the page.
+// Paths are relative to the page, so that it also works behind a proxy that serves it under a prefix.
+
+/** What the server refused, or that it did not answer. `field` is the request's field to change, if one is named. */
+export class ApiError extends Error {
+  constructor(message, { code = "unreachable", field = null, requestId = null } = {}) {
+    super(message);
+    this.name = "ApiError";
+    this.code = code;
+    this.field = field;
+    this.requestId = requestId;
+  }
+}
+
+export const health = () => getJson("health");
+
+/** Every model with its state, the names that only stand for another one left out. */
+export async function models() {
+  const { data } = await getJson("v1/models");
+  return data.filter((card) => card.state !== "alias");
+}
+
+/** The voices of `model`, or of all models for "auto". Waits while the model is being loaded. */
+export async function voices(model, signal) {
+  return (await getJson(`v1/audio/voices?model=${encodeURIComponent(model)}`, signal)).voices;
+}
+
+/** English names of the languages of `model`, "auto" first. */
+export async function languages(model, signal) {
+  return (await getJson(`v1/tts/languages?model=${encodeURIComponent(model)}`, signal)).languages;
+}
+
+/** Asks for speech: the response, whose body is audio, and what its headers say of it. */
+export async function synthesize(request, signal) {
+  const response = await call("v1/tts/synthesize", {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify(request),
+    signal,
+  });
+  return { response, facts: factsOf(response.headers) };
+}
+
+function factsOf(headers) {
+  return {
+    model: headers.get("X-Model"),
+    voice: headers.get("X-Voice"),
+    language: headers.get("X-Language"),
+    rateHz: Number(headers.get("X-Sample-Rate")),
+    ignored: (headers.get("X-Ignored") ?? "").split(/,\s*/).filter(Boolean),
+  };
+}
+
+async function getJson(path, signal) {
+  return (await call(path, { signal })).json();
+}
+
+async function call(path, options) {
+  let response;
+  try {
+    response = await fetch(path, options);
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new ApiError("The server does not answer; check that it runs and that this device can reach it.");
+  }
+  if (!response.ok) throw await errorOf(response);
+  return response;
+}
+
+async function errorOf(response) {
+  const requestId = response.headers.get("X-Request-Id");
+  try {
+    const { error } = await response.json();
+    // The native surface says `field`, the OpenAI one `param`.
+    return new ApiError(error.message, { code: error.code, field: error.field ?? error.param ?? null, requestId });
+  } catch {
+    // Not our JSON: something between the page and the server has answered.
+    return new ApiError(`The server answered ${response.status} ${response.statusText}.`, { code: "http", requestId });
+  }
+}

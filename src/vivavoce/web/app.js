@@ -1,0 +1,251 @@
+// Joins the form, the server and the player.
+
+import * as api from "./api.js";
+import { clearErrors, fillSelect, readRequest, remember, remembered, restore, showError } from "./form.js";
+import { Player, openContext } from "./player.js";
+import { wavBlob } from "./wav.js";
+import { capitalised, ignoredSentence, languageName, realTimeFactor, seconds, serverSentence } from "./words.js";
+
+const element = (id) => document.getElementById(id);
+const chosenModel = () => element("model").value;
+
+let current = null; // the speech being made or played: {abort, player}
+let last = null; // the speech that arrived whole and can be downloaded: {request, facts, chunks}
+let saving = null; // the AbortController of a download that is being made
+let refreshing = new AbortController();
+
+// -- speaking ------------------------------------------------------------------------------------------------
+
+async function speak() {
+  const clickedAt = performance.now();
+  silence();
+  clearErrors();
+  remember();
+  const request = readRequest();
+  const speech = (current = { abort: new AbortController(), player: null });
+  last = null;
+  show("waiting", "Waiting for the first sound…");
+  try {
+    openContext(request.sample_rate); // here, in the handler of the click, or the browser keeps it silent
+    const body = { ...request, stream: true, format: "pcm" };
+    const { response, facts } = await api.synthesize(body, speech.abort.signal);
+    showFacts(facts);
+    speech.player = makePlayer(facts, clickedAt);
+    await pump(response.body, speech.player);
+    const tookS = (performance.now() - clickedAt) / 1000;
+    element("audio-length").textContent = seconds(speech.player.receivedS);
+    element("real-time-factor").textContent = realTimeFactor(tookS / speech.player.receivedS);
+    last = { request, facts, chunks: speech.player.chunks };
+    showButtons();
+    speech.player.finish();
+  } catch (error) {
+    if (speech === current) fail(error); // else Stop or the next Speak has ended this one
+  }
+}
+
+function makePlayer(facts, clickedAt) {
+  const progress = element("progress");
+  const player = new Player(facts.rateHz, {
+    onFirstSound(at) {
+      element("first-sound").textContent = seconds((at - clickedAt) / 1000);
+      show("speaking", "Speaking…");
+    },
+    onProgress(playedS) {
+      progress.max = player.receivedS;
+      progress.value = playedS;
+    },
+    onEnd() {
+      current = null;
+      show("done", "Finished.");
+    },
+  });
+  return player;
+}
+
+async function pump(body, player) {
+  const reader = body.getReader();
+  for (;;) {
+    let part;
+    try {
+      part = await reader.read();
+    } catch (error) {
+      if (error.name === "AbortError") throw error;
+      throw new api.ApiError("The server broke off in the middle of the speech; its log says why. Try again.");
+    }
+    if (part.done) return;
+    player.write(part.value);
+    element("audio-length").textContent = seconds(player.receivedS);
+  }
+}
+
+function stop() {
+  if (!current && !saving) return;
+  saving?.abort();
+  silence();
+  show("stopped", "Stopped.");
+}
+
+function silence() {
+  current?.abort.abort();
+  current?.player?.stop();
+  current = null;
+}
+
+function fail(error) {
+  silence();
+  element("facts").hidden = true;
+  show("failed", "Not spoken.");
+  report(error);
+}
+
+function report(error) {
+  if (!(error instanceof api.ApiError)) throw error;
+  showError(error);
+  showServer(); // it may say why
+}
+
+// -- downloading ---------------------------------------------------------------------------------------------
+
+async function download() {
+  const { request, facts, chunks } = last;
+  const format = element("format").value;
+  clearErrors();
+  if (format === "wav") return save(wavBlob(chunks, facts.rateHz), facts, format);
+  const { signal } = (saving = new AbortController());
+  showButtons();
+  tell(`Speaking it again as ${format}…`);
+  try {
+    // Whoever answered the first time is asked again: "auto" could choose another one.
+    const same = { ...request, model: facts.model, speaker: facts.voice, language: facts.language, format };
+    const { response } = await api.synthesize(same, signal);
+    save(await response.blob(), facts, format);
+    tell("Downloaded.");
+  } catch (error) {
+    if (error.name !== "AbortError") report(error); // else Stop was pressed, which has said so
+  } finally {
+    saving = null;
+    showButtons();
+  }
+}
+
+function save(blob, facts, format) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = `${facts.model}-${facts.voice}.${format}`;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000); // the browser reads it after the click, at its leisure
+}
+
+// -- showing -------------------------------------------------------------------------------------------------
+
+function show(state, words) {
+  document.querySelector("main").dataset.state = state;
+  if (state === "waiting") element("progress").value = 0;
+  if (state === "done") element("progress").value = element("progress").max;
+  tell(words);
+  showButtons();
+}
+
+function tell(words) {
+  element("status").textContent = words;
+}
+
+function showButtons() {
+  element("stop").disabled = !current && !saving;
+  element("download").disabled = !last || saving !== null;
+}
+
+function showFacts(facts) {
+  element("facts").hidden = false;
+  for (const id of ["first-sound", "audio-length", "real-time-factor"]) element(id).textContent = "–";
+  element("answered-model").textContent = facts.model;
+  element("answered-voice").textContent = facts.voice;
+  element("answered-language").textContent = languageName(facts.language);
+  element("ignored").textContent = ignoredSentence(facts);
+}
+
+async function showServer() {
+  try {
+    const [health, models] = await Promise.all([api.health(), api.models()]);
+    element("server").textContent = serverSentence(health, models);
+    const choices = models.map(({ id, state }) => ({ value: id, label: state === "missing" ? `${id} (missing)` : id }));
+    fillSelect("model", [{ value: "auto", label: "Choose for me" }, ...choices], chosenModel());
+  } catch (error) {
+    if (!(error instanceof api.ApiError)) throw error;
+    element("server").textContent = error.message;
+  }
+}
+
+/** Fills speakers and languages for the chosen model; `chosen` are those of the last visit. */
+async function refreshLists(chosen = {}) {
+  refreshing.abort();
+  const { signal } = (refreshing = new AbortController());
+  const model = chosenModel();
+  element("form").setAttribute("aria-busy", "true");
+  try {
+    const [voices, languages] = await Promise.all([api.voices(model, signal), api.languages(model, signal)]);
+    fillSelect("speaker", speakerChoices(voices), chosen.speaker);
+    fillSelect("language", languages.map(languageChoice), chosen.language);
+  } catch (error) {
+    if (error.name === "AbortError") return; // another model has been chosen since
+    if (!(error instanceof api.ApiError)) throw error;
+    fillSelect("speaker", speakerChoices([]));
+    fillSelect("language", [languageChoice("auto")]);
+    showError({ message: error.message, field: "model" });
+  }
+  element("form").removeAttribute("aria-busy");
+}
+
+function speakerChoices(voices) {
+  const severalModels = new Set(voices.map((voice) => voice.model)).size > 1;
+  const choice = (voice) => ({
+    value: voice.id,
+    label: severalModels ? `${voice.name} (${voice.model})` : voice.name,
+    group: voice.listed ? undefined : languageName(voice.languages[0]),
+  });
+  const listedFirst = [...voices].sort((a, b) => Number(b.listed) - Number(a.listed));
+  return [{ value: "", label: "Choose for me" }, ...listedFirst.map(choice)];
+}
+
+function languageChoice(name) {
+  return { value: name, label: name === "auto" ? "Choose for me" : capitalised(name) };
+}
+
+// -- wiring --------------------------------------------------------------------------------------------------
+
+function onKey(event) {
+  if (event.key === "Escape") stop();
+  if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
+  event.preventDefault();
+  speak();
+}
+
+async function onModel() {
+  clearErrors(["model", "speaker", "language"]);
+  remember();
+  await refreshLists();
+  showServer(); // what was loading is loaded now
+}
+
+async function start() {
+  const choices = remembered();
+  restore(choices);
+  element("form").addEventListener("submit", (event) => {
+    event.preventDefault();
+    speak();
+  });
+  element("form").addEventListener("change", remember);
+  element("stop").addEventListener("click", stop);
+  element("download").addEventListener("click", download);
+  element("model").addEventListener("change", onModel);
+  element("speed-slider").addEventListener("input", () => (element("speed").value = element("speed-slider").value));
+  element("speed").addEventListener("input", () => (element("speed-slider").value = element("speed").value));
+  document.addEventListener("keydown", onKey);
+  await showServer();
+  const offered = [...element("model").options].map(({ value }) => value);
+  if (offered.includes(choices.model)) element("model").value = choices.model;
+  await refreshLists(choices);
+  showServer();
+}
+
+start();

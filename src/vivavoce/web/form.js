@@ -1,0 +1,95 @@
+// The form: what is chosen in it, what is wrong with it, and what it was the last time. Knows no server.
+
+const FIELDS = ["text", "model", "speaker", "language", "instruct", "speed", "seed", "sample_rate", "format"];
+const REMEMBERED = FIELDS.filter((name) => name !== "text"); // texts may be private; choices are not
+const STORE = "vivavoce.choices";
+
+const input = (name) => document.getElementById(name);
+
+/** The request that the form describes, without what is left to the server. */
+export function readRequest() {
+  const value = (name) => input(name).value;
+  const number = (name) => (value(name) === "" ? undefined : Number(value(name)));
+  return {
+    text: value("text"),
+    model: value("model"),
+    speaker: value("speaker") || undefined,
+    language: value("language"),
+    instruct: value("instruct").trim() || undefined,
+    speed: number("speed"),
+    seed: number("seed"),
+    sample_rate: number("sample_rate"),
+  };
+}
+
+/** Fills a select. A choice is `{value, label, group?}`; what was chosen stays so, if it is still offered. */
+export function fillSelect(name, choices, chosen = input(name).value) {
+  const groups = new Map();
+  const select = input(name);
+  select.replaceChildren();
+  for (const { value, label, group } of choices) {
+    if (group && !groups.has(group)) {
+      groups.set(group, Object.assign(document.createElement("optgroup"), { label: group }));
+      select.append(groups.get(group));
+    }
+    (groups.get(group) ?? select).append(new Option(label, value));
+  }
+  select.value = choices.some(({ value }) => value === chosen) ? chosen : choices[0].value;
+}
+
+/** Shows what is wrong beside the field that it names, or below the buttons. */
+export function showError(error) {
+  const named = FIELDS.includes(error.field) ? error.field : null;
+  input(`${named ?? "general"}-error`).textContent = sentence(error.message);
+  if (!named) return;
+  const field = input(named);
+  field.setAttribute("aria-invalid", "true");
+  const folded = field.closest("details");
+  if (folded) folded.open = true;
+  field.focus();
+}
+
+/** Takes errors away: those of the fields named, or all. */
+export function clearErrors(names = [...FIELDS, "general"]) {
+  for (const name of names) {
+    input(`${name}-error`).textContent = "";
+    input(name)?.removeAttribute("aria-invalid");
+  }
+}
+
+/** Keeps the choices for the next visit. */
+export function remember() {
+  const choices = Object.fromEntries(REMEMBERED.map((name) => [name, input(name).value]));
+  try {
+    localStorage.setItem(STORE, JSON.stringify(choices));
+  } catch {
+    // Storage is full or switched off: the page works without a memory.
+  }
+}
+
+/** The choices of the last visit, by field; none if there was none or they cannot be read. */
+export function remembered() {
+  try {
+    const choices = JSON.parse(localStorage.getItem(STORE)) ?? {};
+    return Object.fromEntries(Object.entries(choices).filter(([name]) => REMEMBERED.includes(name)));
+  } catch {
+    return {};
+  }
+}
+
+/** Puts remembered choices into the fields whose options do not come from the server. */
+export function restore(choices) {
+  for (const name of ["instruct", "speed", "seed", "sample_rate", "format"]) {
+    const field = input(name);
+    if (typeof choices[name] !== "string") continue;
+    const before = field.value;
+    field.value = choices[name];
+    if (field.tagName === "SELECT" && field.selectedIndex < 0) field.value = before;
+  }
+  input("speed-slider").value = input("speed").value;
+}
+
+function sentence(message) {
+  const text = message.charAt(0).toUpperCase() + message.slice(1);
+  return /[.!?…]$/.test(text) ? text : `${text}.`;
+}

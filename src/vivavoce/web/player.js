@@ -1,0 +1,139 @@
+// Plays 16-bit mono PCM while it arrives, without gaps; knows nothing of requests or of the page.
+// Buffers are scheduled one after the other on the audio clock. An AudioWorklet would need a secure context, which a
+// headset that opens http://192.168.… does not have.
+
+const START_DELAY_S = 0.1; // audio waits this long before its first sample, so that the next chunk comes in time
+const REBUFFER_S = 0.5; // and this long where the server was too slow: fewer, longer gaps are easier to bear
+const PIECE_S = 0.2; // length of one scheduled buffer: how finely progress is told
+const AHEAD_S = 10; // only this much is scheduled at a time; the rest waits as 16-bit samples
+const AUDIBLE = 0.001; // -60 dBFS
+const DEFAULT_RATE_HZ = 24000;
+
+let context = null;
+
+/**
+ * The audio context of that rate. Call it in the handler of a click or a key, or browsers keep it silent.
+ * It runs at the rate of the audio: resampling each buffer on its own would be heard at every seam.
+ */
+export function openContext(rateHz = DEFAULT_RATE_HZ) {
+  if (context?.sampleRate !== rateHz) {
+    context?.close();
+    context = new AudioContext({ sampleRate: rateHz });
+  }
+  // Not awaited: scheduling does not need it, and it never settles without a sound device, or fails when the context
+  // is closed for one of another rate.
+  context.resume().catch(() => {});
+  return context;
+}
+
+/** One speech being played. `onProgress(playedS)`, `onFirstSound(when)` (a `performance.now()`), `onEnd()`. */
+export class Player {
+  #context;
+  #rateHz;
+  #listener;
+  #output;
+  #carry = new Uint8Array(0); // the first byte of a sample whose second one has not come yet
+  #chunks = [];
+  #pieces = []; // Int16Arrays that are not scheduled yet
+  #sources = new Set();
+  #next = 0; // on the audio clock: where the next piece goes; 0 before the first one
+  #samples = 0;
+  #playedS = 0;
+  #heard = false;
+  #finished = false;
+  #stopped = false;
+
+  constructor(rateHz, { onProgress, onFirstSound, onEnd }) {
+    this.#context = openContext(rateHz);
+    this.#rateHz = rateHz;
+    this.#listener = { onProgress, onFirstSound, onEnd };
+    this.#output = this.#context.createGain();
+    this.#output.connect(this.#context.destination);
+  }
+
+  /** Seconds of audio received. */
+  get receivedS() {
+    return this.#samples / this.#rateHz;
+  }
+
+  /** All whole samples received, as Uint8Arrays, in order. */
+  get chunks() {
+    return this.#chunks;
+  }
+
+  /** Takes the next bytes of the stream, cut anywhere. */
+  write(bytes) {
+    if (this.#stopped) return;
+    const joined = new Uint8Array(this.#carry.length + bytes.length);
+    joined.set(this.#carry);
+    joined.set(bytes, this.#carry.length);
+    const even = joined.length - (joined.length % 2);
+    this.#carry = joined.slice(even);
+    if (even === 0) return;
+    this.#chunks.push(joined.subarray(0, even));
+    const samples = new Int16Array(joined.buffer, 0, even / 2); // browsers run on little-endian machines
+    this.#samples += samples.length;
+    const size = Math.round(PIECE_S * this.#rateHz);
+    for (let at = 0; at < samples.length; at += size) this.#pieces.push(samples.subarray(at, at + size));
+    this.#schedule();
+  }
+
+  /** Says that all has been written; `onEnd` follows when all has been played. */
+  finish() {
+    this.#finished = true;
+    this.#endIfPlayed();
+  }
+
+  /** Is silent from now on and calls nobody back. */
+  stop() {
+    this.#stopped = true;
+    this.#pieces = [];
+    this.#output.disconnect();
+    for (const source of this.#sources) source.stop();
+    this.#sources.clear();
+  }
+
+  #schedule() {
+    const until = this.#context.currentTime + AHEAD_S;
+    while (this.#pieces.length > 0 && this.#next < until) this.#play(this.#pieces.shift());
+  }
+
+  #play(piece) {
+    const now = this.#context.currentTime;
+    if (this.#next <= now) this.#next = now + (this.#next === 0 ? START_DELAY_S : REBUFFER_S);
+    const buffer = this.#context.createBuffer(1, piece.length, this.#rateHz);
+    const channel = buffer.getChannelData(0);
+    for (let i = 0; i < piece.length; i++) channel[i] = piece[i] / 32768;
+    if (!this.#heard) this.#listenFor(channel, this.#next - now);
+    const source = this.#context.createBufferSource();
+    source.buffer = buffer;
+    source.connect(this.#output);
+    source.addEventListener("ended", () => this.#ended(source));
+    source.start(this.#next);
+    this.#sources.add(source);
+    this.#next += buffer.duration;
+  }
+
+  #listenFor(channel, startsInS) {
+    const audible = channel.findIndex((sample) => Math.abs(sample) > AUDIBLE);
+    if (audible < 0) return;
+    this.#heard = true;
+    this.#listener.onFirstSound(performance.now() + 1000 * (startsInS + audible / this.#rateHz));
+  }
+
+  #ended(source) {
+    if (this.#stopped) return;
+    this.#sources.delete(source);
+    this.#playedS += source.buffer.duration;
+    this.#listener.onProgress(this.#playedS);
+    this.#schedule();
+    this.#endIfPlayed();
+  }
+
+  #endIfPlayed() {
+    if (!this.#finished || this.#stopped || this.#sources.size > 0) return;
+    this.#stopped = true;
+    this.#output.disconnect();
+    this.#listener.onEnd();
+  }
+}

@@ -1,0 +1,28 @@
+// Makes a WAV file of PCM that has already been received; the sizes in its header are exact.
+
+const HEADER_BYTES = 44;
+
+/** A complete 16-bit mono file. `chunks` are Uint8Arrays of little-endian samples. */
+export function wavBlob(chunks, rateHz) {
+  const dataBytes = chunks.reduce((sum, chunk) => sum + chunk.byteLength, 0);
+  return new Blob([header(rateHz, dataBytes), ...chunks], { type: "audio/wav" });
+}
+
+function header(rateHz, dataBytes) {
+  const view = new DataView(new ArrayBuffer(HEADER_BYTES));
+  const tag = (at, name) => [...name].forEach((letter, i) => view.setUint8(at + i, letter.charCodeAt(0)));
+  tag(0, "RIFF");
+  view.setUint32(4, HEADER_BYTES - 8 + dataBytes, true);
+  tag(8, "WAVE");
+  tag(12, "fmt ");
+  view.setUint32(16, 16, true); // bytes of this part
+  view.setUint16(20, 1, true); // PCM
+  view.setUint16(22, 1, true); // channels
+  view.setUint32(24, rateHz, true);
+  view.setUint32(28, rateHz * 2, true); // bytes a second
+  view.setUint16(32, 2, true); // bytes a frame
+  view.setUint16(34, 16, true); // bits a sample
+  tag(36, "data");
+  view.setUint32(40, dataBytes, true);
+  return view.buffer;
+}

@@ -1,0 +1,171 @@
+"""A real Chromium, and the real server with a fast voice and one that takes its time."""
+
+import shutil
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Page, Request, sync_playwright
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from tests.conftest import serving
+from vivavoce.api.app import create_app
+from vivavoce.engines.hibari import HibariModel
+from vivavoce.engines.pool import Pool
+from vivavoce.engines.scheduler import LocalEngine
+from vivavoce.engines.tone import Fault, ToneModel
+from vivavoce.settings import Settings
+from vivavoce.types import Voice
+
+FLAGS = (
+    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync --autoplay-policy=no-user-gesture-required"
+)
+# What a page hands to the loudspeaker: every scheduled piece, and the level at the end of the audio graph.
+RECORDER = """
+window.scheduled = [];
+const start = AudioBufferSourceNode.prototype.start;
+AudioBufferSourceNode.prototype.start = function (when) {
+  const samples = Array.from(this.buffer.getChannelData(0), (sample) => Math.round(sample * 32768));
+  window.scheduled.push({ when, rate: this.buffer.sampleRate, context: this.context.sampleRate, samples });
+  return start.apply(this, arguments);
+};
+const connect = AudioNode.prototype.connect;
+AudioNode.prototype.connect = function (to) {
+  if (to instanceof AudioDestinationNode) {
+    // Beside the page's own way to the loudspeaker, and connected to it without a sound, so that it always runs.
+    window.analyser = new AnalyserNode(this.context, { fftSize: 2048 });
+    const mute = new GainNode(this.context, { gain: 0 });
+    connect.call(this, window.analyser);
+    connect.call(window.analyser, mute);
+    connect.call(mute, to);
+  }
+  return connect.apply(this, arguments);
+};
+const level = () => {
+  const samples = new Float32Array(2048);
+  window.analyser?.getFloatTimeDomainData(samples);
+  return samples.reduce((peak, sample) => Math.max(peak, Math.abs(sample)), 0);
+};
+const nextFrame = () => new Promise(requestAnimationFrame);
+window.heard = async (peak) => {
+  for (const start = performance.now(); performance.now() < start + 10000; await nextFrame()) {
+    if (level() > peak) return true;
+  }
+  return false;
+};
+window.silentSoon = async () => {
+  let last = 0;
+  const start = performance.now();
+  for (; performance.now() < start + 500; await nextFrame()) if (level() > 0) last = performance.now();
+  return last < start + 200; // 85 ms of it is the length of what the analyser looks at
+};
+"""
+
+
+class Watched:
+    """Tells by `ended` that an answer to a request for speech has been sent, or was given up."""
+
+    def __init__(self, app: ASGIApp, *, ended: threading.Event) -> None:
+        self._app = app
+        self._ended = ended
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            if scope["type"] == "http" and scope["path"] == "/v1/tts/synthesize":
+                self._ended.set()
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server: where it is, its models, and whether an answer has ended since `ended` was cleared."""
+
+    url: str
+    pool: Pool
+    ended: threading.Event
+
+    def pcm(self, **fields: object) -> bytes:
+        """The samples of a request, as any other client gets them."""
+        response = httpx.post(f"{self.url}/v1/tts/synthesize", json={"format": "pcm", **fields}, timeout=60)
+        response.raise_for_status()
+        return response.content
+
+
+@dataclass(eq=False)
+class Visit:
+    """An open page, with what it asked for and what it complained of since."""
+
+    page: Page
+    urls: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    def on_request(self, request: Request) -> None:
+        self.urls.append(request.url)
+
+    def on_console(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.problems.append(message.text)
+
+    def on_error(self, error: Error) -> None:
+        self.problems.append(str(error))
+
+
+def unhurried_tone() -> ToneModel:
+    """Beeps at twice real time, with a voice that breaks off and one that is not listed."""
+    model = ToneModel(real_time_factor=0.5, faults={"broken": Fault("raise", 10)})
+    gong = Voice("gong", "Gong", ("de",), listed=False)
+    model.info = replace(model.info, voices=(*model.info.voices, gong))
+    return model
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    pool = Pool({"hibari": lambda: LocalEngine(HibariModel()), "tone": lambda: LocalEngine(unhurried_tone())})
+    app = create_app(Settings(), pool)
+    ended = threading.Event()
+    app.add_middleware(Watched, ended=ended)
+    with serving(app) as url:
+        yield Server(url, pool, ended)
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    names = ("chromium", "chromium-browser", "google-chrome")
+    path = next(filter(None, map(shutil.which, names)), None)
+    if path is None:
+        pytest.skip(f"none of {', '.join(names)} is installed; on Debian: apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS.split())
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def context(chromium: Browser) -> Iterator[BrowserContext]:
+    """A browser profile of its own, whose pages are recorded."""
+    context = chromium.new_context()
+    context.set_default_timeout(20_000)
+    context.add_init_script(RECORDER)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def visit(context: BrowserContext, server: Server) -> Visit:
+    """The page, when its lists have been filled."""
+    visit = Visit(context.new_page())
+    visit.page.on("request", visit.on_request)
+    visit.page.on("console", visit.on_console)
+    visit.page.on("pageerror", visit.on_error)
+    visit.page.goto(server.url)
+    visit.page.get_by_label("Speaker").locator("option", has_text="Heart").wait_for(state="attached")
+    return visit
+
+
+@pytest.fixture
+def page(visit: Visit) -> Page:
+    return visit.page
