@@ -167,3 +167,18 @@ async def test_joins_have_no_clicks_and_pauses_in_between(client: httpx.AsyncCli
     quiet = np.abs(samples) < 1e-4
     runs = np.diff(np.flatnonzero(np.diff(np.concatenate(([0], quiet.astype(np.int8), [0])))))[::2] / rate
     assert (runs > 0.15).sum() >= 3
+
+
+async def test_docs_and_page_load_nothing_from_elsewhere(client: httpx.AsyncClient) -> None:
+    for path in ("/docs", "/"):
+        html = (await client.get(path)).text
+        assert "<script" in html
+        assert 'src="http' not in html
+        assert 'href="http' not in html
+    assert (await client.get("/swagger/swagger-ui-bundle.js")).status_code == 200
+    schema = (await client.get("/openapi.json")).json()
+    assert "/v1/tts/synthesize" in schema["paths"]
+
+
+async def test_page_is_asked_for_again_after_an_upgrade(client: httpx.AsyncClient) -> None:
+    assert (await client.get("/web/app.js")).headers["cache-control"] == "no-cache"

@@ -4,11 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.resources import files
+from typing import Any
 
 from fastapi import FastAPI
+from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import Response
 
 from vivavoce import __version__
 from vivavoce.api import errors, health, openai, tts
@@ -18,6 +21,7 @@ from vivavoce.engines.registry import create_pool
 from vivavoce.settings import Settings
 from vivavoce.synthesis import Synthesizer
 
+FRESH = {"Cache-Control": "no-cache"}
 EXPOSED = ("X-Model", "X-Voice", "X-Language", "X-Sample-Rate", "X-Ignored", "X-Request-Id", "Retry-After")
 
 
@@ -41,12 +45,16 @@ def create_app(settings: Settings, pool: Pool | None = None) -> FastAPI:
         version=__version__,
         description="Text in, speech out.",
         lifespan=lifespan,
+        docs_url=None,  # FastAPI's own /docs and /redoc load their scripts from a CDN
+        redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
     )
     app.state.synthesizer = synthesizer
     errors.install(app)
     for module in (tts, openai, health):
         app.include_router(module.router)
     _add_page(app)
+    _add_docs(app)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     app.add_middleware(
         CORSMiddleware,
@@ -77,6 +85,31 @@ def _add_page(app: FastAPI) -> None:
 
     @app.get("/", include_in_schema=False)
     async def page() -> HTMLResponse:
-        return HTMLResponse((web / "index.html").read_text("utf-8"))
+        return HTMLResponse((web / "index.html").read_text("utf-8"), headers=FRESH)
 
-    app.mount("/web", StaticFiles(directory=str(web)), name="web")
+    app.mount("/web", _Fresh(directory=str(web)), name="web")
+
+
+class _Fresh(StaticFiles):
+    """Files that browsers ask for again, by their ETag, so that an upgraded server has no stale page."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:  # passed on as they are
+        response = super().file_response(*args, **kwargs)
+        response.headers.update(FRESH)
+        return response
+
+
+def _add_docs(app: FastAPI) -> None:
+    """Swagger UI at /docs, from the files that the `fastapi-swagger` package brings."""
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> HTMLResponse:
+        return get_swagger_ui_html(
+            openapi_url="openapi.json",  # relative, so that it works behind a proxy's prefix
+            title="vivavoce API",
+            swagger_js_url="swagger/swagger-ui-bundle.js",
+            swagger_css_url="swagger/swagger-ui.css",
+            swagger_favicon_url="web/icon.svg",
+        )
+
+    app.mount("/swagger", StaticFiles(packages=[("fastapi_swagger", "resources")]), name="swagger")

@@ -2,6 +2,7 @@
 
 import re
 import uuid
+from contextlib import suppress
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -66,10 +67,8 @@ class BodyLimit:
             if received <= self._max_bytes:
                 await send(message)
 
-        try:
+        with suppress(_TooLarge):  # answered below, as when the framework caught it
             await self._app(scope, receive_bounded, send_unless_too_large)
-        except _TooLarge:
-            pass  # answered below, as when the framework caught it
         if received > self._max_bytes:
             await self._refuse(scope, send)
 
