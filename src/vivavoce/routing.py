@@ -11,6 +11,7 @@ from vivavoce.text.languages import language_name
 from vivavoce.types import EngineInfo, SpeechRequest, Voice
 
 AUTO = "auto"
+SAMPLE_CHARS = 10_000  # of a text, to judge its language by
 MODEL_ALIASES: Mapping[str, str] = {
     # The names that OpenAI's clients send when nobody chose one.
     "tts-1": AUTO,
@@ -77,7 +78,7 @@ class Router:
     def _language(self, request: SpeechRequest) -> tuple[str, bool]:
         if request.language is not None:
             return request.language, True
-        found = self._detector.detect(request.text)
+        found = self._detector.detect(request.text[:SAMPLE_CHARS])
         return found.language, found.confident
 
     async def _first_that_can(self, request: SpeechRequest, language: str, sure: bool) -> Route:
@@ -115,7 +116,7 @@ def _route(engine: Engine, request: SpeechRequest, language: str, sure: bool) ->
     voice, speaker = find_voice(info, request.speaker, language)
     if language not in info.languages:
         raise Unsupported(_wrong_language(info, request, language), field="language")
-    if speakable_share(request.text, language) < 0.5:
+    if speakable_share(request.text[:SAMPLE_CHARS], language) < 0.5:
         raise Unsupported(
             f"the text is not written in {language_name(language)}, which {speaker!r} of {info.name!r} was asked to "
             "speak; set 'language' to the language of the text, or leave it out",

@@ -86,7 +86,7 @@ class Settings(BaseSettings):
     max_text_chars: int = Field(default=100_000, ge=1, description="Longest text of one request, in characters.")
     max_body_bytes: int = Field(default=2_097_152, ge=1024, description="Largest request body, in bytes.")
     max_waiting: int = Field(
-        default=64, ge=1, description="Segments that may wait for one model before requests are refused with 429."
+        default=64, ge=1, description="Requests that may wait for one model before more are refused with 429."
     )
     max_ahead_s: float = Field(
         default=30.0,

@@ -70,6 +70,7 @@ class Speech:
         self.spoken_samples = 0  # given out so far, at `sample_rate_hz`
         self._request = request
         self._route = route
+        self._last: ChunkStream | None = None
         self._pieces = enumerate(split(request.text, route.language, max_chars=info.max_segment_chars))
         self._spoken_any = False
         self._ahead: list[tuple[Piece, ChunkStream]] = []
@@ -131,7 +132,8 @@ class Speech:
             instruct=self._request.instruct,
             seed=None if self._request.seed is None else self._request.seed + index,
         )
-        self._ahead.append((piece, self._route.engine.speak(segment, continues=index > 0)))
+        self._last = self._route.engine.speak(segment, follows=self._last)
+        self._ahead.append((piece, self._last))
 
 
 def _ignored(request: SpeechRequest, route: Route) -> tuple[str, ...]:

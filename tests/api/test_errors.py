@@ -8,6 +8,7 @@ import pytest
 from tests.conftest import app_client, tone_pool
 from vivavoce.api.app import create_app
 from vivavoce.settings import Settings
+from vivavoce.types import Segment
 
 NATIVE, OPENAI = "/v1/tts/synthesize", "/v1/audio/speech"
 
@@ -142,9 +143,9 @@ async def test_full_queue_is_429_with_retry_after() -> None:
     pool = tone_pool(max_batch=1)
     async with app_client(create_app(Settings(), pool)) as client:
         engine = await pool.get("tone")
-        from vivavoce.types import Segment
-
-        streams = [engine.speak(Segment("hold", "endless", "en"), continues=True) for _ in range(70)]
+        running = engine.speak(Segment("hold", "endless", "en"))
+        await anext(running)
+        streams = [running, *(engine.speak(Segment("hold", "endless", "en")) for _ in range(64))]
         response = await client.post(OPENAI, json={"input": "Hello."})
         assert response.status_code == 429
         assert int(response.headers["retry-after"]) >= 1

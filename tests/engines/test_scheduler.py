@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vivavoce.engines.base import Stream
-from vivavoce.engines.scheduler import Load, LocalEngine
+from vivavoce.engines.scheduler import Load, LocalEngine, SpokenSegment
 from vivavoce.engines.tone import CHAR_S, RATE_HZ, Fault, ToneModel, tones
 from vivavoce.errors import EngineFault, NotReady, Overloaded
 from vivavoce.types import Samples, Segment
@@ -84,10 +84,27 @@ async def test_full_queue_refuses_at_once_but_not_what_continues() -> None:
         with pytest.raises(Overloaded) as refusal:
             engine.speak(segment())
         assert refusal.value.retry_after_s > 0
-        continuing = engine.speak(segment(), continues=True)
+        continuing = engine.speak(segment(), follows=first)
         model.gate.set()
         for stream in (first, *waiting, continuing):
             assert sum([chunk.samples.size async for chunk in stream]) == whole(segment()).size
+
+
+async def test_new_request_comes_before_what_its_listener_needs_later() -> None:
+    model = Gate(max_batch=1)
+    order: list[str] = []
+
+    async def note(name: str, stream: SpokenSegment) -> None:
+        order.extend([name async for _ in stream])
+
+    async with Engine(model) as engine:
+        first = engine.speak(segment("the first of two"))
+        await asyncio.to_thread(model.stepping.wait)
+        later = engine.speak(segment("!", seed=1), follows=first)
+        new = engine.speak(segment("?", seed=2))
+        model.gate.set()
+        await asyncio.gather(note("first", first), note("later", later), note("new", new))
+    assert order[-2:] == ["new", "later"]
 
 
 async def test_raising_step_fails_its_streams_and_the_next_is_spoken() -> None:

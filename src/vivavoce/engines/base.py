@@ -63,10 +63,11 @@ class Engine(Protocol):
         """Stops; whatever is still speaking fails with `NotReady`."""
         ...
 
-    def speak(self, segment: Segment, *, continues: bool = False) -> ChunkStream:
+    def speak(self, segment: Segment, *, follows: ChunkStream | None = None) -> ChunkStream:
         """Queues `segment` at once and gives its audio in order; close the stream (`aclosing`) to cancel.
 
-        Raises `Overloaded` from the call itself, before any work, if the queue is full. `continues` marks a
-        later segment of a request that was already accepted: it is never refused for a full queue.
+        Raises `Overloaded` from the call itself, before any work, if too many requests wait. `follows` is the
+        segment before this one in a request that was already accepted: such a one is never refused, and it is
+        due only when what it follows has been heard.
         """
         ...

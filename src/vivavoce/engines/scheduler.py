@@ -1,9 +1,11 @@
 """Steps a model in threads of its own and hands its audio to asyncio; it knows nothing of text or formats.
 
 These are the only threads of the package. A lane is one thread with up to `model.max_batch` running streams; all
-lanes share one waiting queue, first come first served. Between two steps a lane closes what was cancelled and
-opens at most one waiting segment, so that a start never makes running streams stutter for long. A stream whose
-listener has not yet taken `max_ahead_s` seconds of audio is left out of the steps until it has.
+lanes share one waiting queue, from which they take what its listener needs soonest: a new request at once, the next
+segment of a request when the one before it will have been heard. Between two steps a lane closes what was cancelled
+and opens waiting segments for `ADMIT_S`, or one that takes longer, so that a start never makes running streams
+stutter for long. A stream whose listener has not yet taken `max_ahead_s` seconds of audio is left out of the steps
+until it has.
 
 Every submitted ticket ends exactly once: with `DONE`, with an error, or by `cancel`, after which nothing more of it
 is delivered.
@@ -11,8 +13,9 @@ is delivered.
 
 import asyncio
 import logging
+import math
 import threading
-from collections import deque
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -20,12 +23,13 @@ from typing import Final, Literal, Self, TypeAlias
 
 import numpy as np
 
-from vivavoce.engines.base import Model, Stream
+from vivavoce.engines.base import ChunkStream, Model, Stream
 from vivavoce.errors import EngineFault, NotReady, Overloaded, VivavoceError
 from vivavoce.types import AudioChunk, EngineInfo, Samples, Segment
 
 log = logging.getLogger(__name__)
 
+ADMIT_S = 0.004
 _JOIN_TIMEOUT_S = 5.0  # a step that hangs must not keep the process from ending
 
 
@@ -39,11 +43,21 @@ Event: TypeAlias = Samples | VivavoceError | Literal[_Done.DONE]
 
 @dataclass(eq=False, slots=True)
 class Ticket:
-    """One submitted segment. The scheduler's lock guards `cancelled` and `ahead`."""
+    """One submitted segment. The scheduler's lock guards everything but `segment`."""
 
     segment: Segment
+    submitted_s: float
+    follows: "Ticket | None" = None  # what its listener hears before it, as long as that matters
     cancelled: bool = False
     ahead: int = 0  # samples delivered and not yet taken by the listener
+    made: int = 0  # samples delivered so far
+    heard_from_s: float = math.inf  # when its first sample is heard, if nothing stutters
+
+    def due_s(self, rate_hz: int) -> float:
+        """When its listener needs it: at once, or when what it follows has been heard."""
+        if self.follows is None:
+            return self.submitted_s
+        return self.follows.heard_from_s + self.follows.made / rate_hz
 
 
 Delivery: TypeAlias = Sequence[tuple[Ticket, Event]]
@@ -72,9 +86,10 @@ class Scheduler:
         self._model = model
         self._deliver = deliver
         self._max_waiting = max_waiting
-        self._max_ahead = int(max_ahead_s * model.info.sample_rate_hz)
+        self._rate_hz = model.info.sample_rate_hz
+        self._max_ahead = int(max_ahead_s * self._rate_hz)
         self._changed = threading.Condition()
-        self._waiting: deque[Ticket] = deque()
+        self._waiting: list[Ticket] = []
         self._running = 0
         self._stopped = False
         self._lanes = [
@@ -95,7 +110,7 @@ class Scheduler:
         """Ends every ticket with `NotReady` and joins the lanes; blocks for one step at most."""
         with self._changed:
             self._stopped = True
-            waiting, self._waiting = list(self._waiting), deque()
+            waiting, self._waiting = self._waiting, []
             self._changed.notify_all()
         self._deliver([(ticket, _stopping()) for ticket in waiting])
         for lane in self._lanes:
@@ -105,15 +120,17 @@ class Scheduler:
             if lane.is_alive():
                 log.error("%s did not end within %g s; its step hangs", lane.name, _JOIN_TIMEOUT_S)
 
-    def submit(self, segment: Segment, *, continues: bool = False) -> Ticket:
-        """Queues a segment. Raises `Overloaded` when the queue is full, `NotReady` after `stop`."""
-        ticket = Ticket(segment)
+    def submit(self, segment: Segment, *, follows: Ticket | None = None) -> Ticket:
+        """Queues a segment. Raises `Overloaded` when too many requests wait, `NotReady` after `stop`."""
+        ticket = Ticket(segment, time.monotonic(), follows)
         with self._changed:
             if self._stopped:
                 raise _stopping()
-            if len(self._waiting) >= self._max_waiting and not continues:
+            # What follows belongs to a request that was accepted, and each request has at most one such waiting.
+            new = sum(waiting.follows is None for waiting in self._waiting)
+            if follows is None and new >= self._max_waiting:
                 raise Overloaded(
-                    f"{self._model.info.name!r} has {len(self._waiting)} segments waiting, its limit; try again soon",
+                    f"{self._model.info.name!r} has {new} requests waiting, its limit; try again soon",
                     retry_after_s=1.0,
                 )
             self._waiting.append(ticket)
@@ -166,19 +183,26 @@ class Scheduler:
         self._close(running, dropped)
 
     def _admit(self, running: list[_Running]) -> None:
-        if len(running) >= self._model.max_batch:
-            return
+        start_s = time.monotonic()
+        while len(running) < self._model.max_batch and (ticket := self._next_waiting()) is not None:
+            try:
+                running.append(_Running(ticket, self._model.open(ticket.segment)))
+            except Exception as error:  # the top of a lane: whatever the model raises ends this ticket's wait
+                with self._changed:
+                    self._running -= 1
+                self._finish([(ticket, _as_fault(error, "could not start"))])
+            if time.monotonic() - start_s > ADMIT_S:
+                return
+
+    def _next_waiting(self) -> Ticket | None:
+        """Takes the ticket that is due first from the queue and counts it as running."""
         with self._changed:
             if not self._waiting:
-                return
-            ticket = self._waiting.popleft()
+                return None
+            ticket = min(self._waiting, key=lambda waiting: waiting.due_s(self._rate_hz))
+            self._waiting.remove(ticket)
             self._running += 1
-        try:
-            running.append(_Running(ticket, self._model.open(ticket.segment)))
-        except Exception as error:  # the top of a lane: whatever the model raises ends this ticket's wait
-            with self._changed:
-                self._running -= 1
-            self._finish([(ticket, _as_fault(error, "could not start"))])
+            return ticket
 
     def _step(self, running: list[_Running]) -> None:
         with self._changed:
@@ -211,9 +235,16 @@ class Scheduler:
         with self._changed:
             for ticket, event in audible:
                 if isinstance(event, np.ndarray):
-                    ticket.ahead += event.size
+                    self._count(ticket, event.size)
         if audible:
             self._deliver(audible)
+
+    def _count(self, ticket: Ticket, samples: int) -> None:
+        if not ticket.made:
+            ticket.heard_from_s = max(time.monotonic(), ticket.due_s(self._rate_hz))
+            ticket.follows = None  # settled; a long text must not keep all its tickets
+        ticket.made += samples
+        ticket.ahead += samples
 
 
 def _event(samples: Samples | None) -> Event:
@@ -259,8 +290,9 @@ class LocalEngine:
     async def aclose(self) -> None:
         await asyncio.to_thread(self._scheduler.stop)
 
-    def speak(self, segment: Segment, *, continues: bool = False) -> "SpokenSegment":
-        ticket = self._scheduler.submit(segment, continues=continues)
+    def speak(self, segment: Segment, *, follows: ChunkStream | None = None) -> "SpokenSegment":
+        before = follows.ticket if isinstance(follows, SpokenSegment) else None
+        ticket = self._scheduler.submit(segment, follows=before)
         # Bounded by max_ahead_s of audio: the scheduler leaves a stream alone until `took` says it was heard.
         events = self._listeners[ticket] = asyncio.Queue()
         return SpokenSegment(self, ticket, events)
@@ -288,7 +320,7 @@ class SpokenSegment:
 
     def __init__(self, engine: LocalEngine, ticket: Ticket, events: "asyncio.Queue[Event]") -> None:
         self._engine = engine
-        self._ticket = ticket
+        self.ticket = ticket
         self._events = events
         self._ended = False
 
@@ -300,7 +332,7 @@ class SpokenSegment:
             raise StopAsyncIteration
         event = await self._events.get()
         if isinstance(event, np.ndarray):
-            self._engine.took(self._ticket, event.size)
+            self._engine.took(self.ticket, event.size)
             return AudioChunk(event)
         await self.aclose()
         if isinstance(event, VivavoceError):
@@ -309,4 +341,4 @@ class SpokenSegment:
 
     async def aclose(self) -> None:
         self._ended = True
-        self._engine.forget(self._ticket)
+        self._engine.forget(self.ticket)

@@ -8,15 +8,18 @@ text alone.
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vivavoce.engines.base import Stream
 from vivavoce.types import Capabilities, EngineInfo, Samples, Segment, Voice
 
 RATE_HZ = 24_000
 CHAR_S = 0.06
+PITCHES = 64
 LANGUAGES = ("en", "zh", "de", "it", "pt", "es", "ja", "ko", "fr", "ru")
 
 FaultKind = Literal["raise", "hang", "endless", "nan"]
@@ -93,10 +96,18 @@ class ToneModel:
 def tones(segment: Segment, start: int, end: int, char_s: float = CHAR_S) -> Samples:
     """Samples `start` to `end` of the whole segment's beeps: any cut gives the same samples."""
     per_char = int(char_s * RATE_HZ)
-    chars, positions = np.divmod(np.arange(start, end), per_char)
-    codes = np.fromiter((ord(c) for c in segment.text), dtype=np.int64)[chars]
+    first = start // per_char
+    text = segment.text[first : -(-end // per_char)]
     salt = sum(map(ord, segment.voice)) * 7 + (segment.seed or 0)
-    pitches_hz = 200.0 + 10.0 * ((codes * 31 + salt) % 64)
+    beeps = _beeps(per_char)[[(ord(c) * 31 + salt) % PITCHES for c in text]]
+    return beeps.reshape(-1)[start - first * per_char : end - first * per_char]
+
+
+@lru_cache(maxsize=8)
+def _beeps(per_char: int) -> NDArray[np.float32]:
+    """The beep of one character at every pitch: `[PITCHES, per_char]`."""
+    positions = np.arange(per_char)
+    pitches_hz = 200.0 + 10.0 * np.arange(PITCHES)[:, np.newaxis]
     envelope = np.sin(np.pi * positions / per_char)
     return (0.3 * envelope * np.sin(2.0 * np.pi * pitches_hz * positions / RATE_HZ)).astype(np.float32)
 
@@ -109,6 +120,6 @@ def _fail(fault: Fault, start: int, chunk: int) -> Samples:
             while True:
                 time.sleep(3600)
         case "endless":
-            return tones(Segment("endless", "sine", "en"), 0, chunk)
+            return tones(Segment("e" * chunk, "sine", "en"), 0, chunk)
         case "nan":
             return np.full(chunk, np.nan, dtype=np.float32)
