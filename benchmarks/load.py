@@ -1,0 +1,191 @@
+"""Asks a server for speech as many callers would and notes when what came; it knows nothing of models or targets.
+
+Two kinds of callers: listeners, each of whom asks again when the last answer has been played to its end, and
+strangers, who call at random moments whether or not the server keeps up.
+"""
+
+import asyncio
+import itertools
+import json
+import math
+import random
+import time
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+
+from benchmarks.player import SAMPLE_BYTES, Arrival, FirstAudible, play, poisson_arrivals
+from benchmarks.wire import Address, Response, send
+
+Tell = Callable[[float], None]  # takes the share of the work that is done, from 0 to 1
+
+_ANSWER_TIMEOUT_S = 120.0
+_SORRY_S = 0.5  # how long a caller who was refused waits before asking again
+_LAG_STEP_S = 0.02
+
+now = time.perf_counter
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What to ask for; the answer is raw PCM as it is made."""
+
+    text: str
+    model: str
+    speaker: str | None = None
+
+    def body(self) -> bytes:
+        fields = {"text": self.text, "model": self.model, "speaker": self.speaker, "format": "pcm", "stream": True}
+        return json.dumps(fields).encode("ascii")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """When what came. `status` is HTTP's, or "broken" for half an answer, or "none"; no moment is no number."""
+
+    status: str
+    asked_s: float
+    first_byte_s: float = math.nan
+    first_audible_s: float = math.nan
+    ended_s: float = math.nan
+    arrivals: tuple[Arrival, ...] = ()
+
+    @property
+    def good(self) -> bool:
+        return self.status == "200"
+
+    @property
+    def audio_s(self) -> float:
+        return math.fsum(arrival.audio_s for arrival in self.arrivals)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadRun:
+    """What a load brought: `lags_s` says how late the load generator itself was served by its processor."""
+
+    answers: tuple[Answer, ...]
+    wall_s: float
+    lags_s: tuple[float, ...]
+
+
+async def ask(address: Address, question: Question, asked_s: float | None = None) -> Answer:
+    """The answer to `question`; its clock starts at `asked_s`, else before the connection is made."""
+    asked_s = now() if asked_s is None else asked_s
+    try:
+        async with (
+            asyncio.timeout(_ANSWER_TIMEOUT_S),
+            send(address, "POST", "/v1/tts/synthesize", question.body()) as response,
+        ):
+            return await _listen(response, asked_s)
+    except asyncio.IncompleteReadError:
+        return Answer("broken", asked_s, ended_s=now())
+    except (OSError, TimeoutError):
+        return Answer("none", asked_s, ended_s=now())
+
+
+async def _listen(response: Response, asked_s: float) -> Answer:
+    first_byte_s, first_audible_s = now(), math.nan
+    if response.status != 200:
+        return Answer(str(response.status), asked_s, first_byte_s, ended_s=first_byte_s)
+    bytes_a_second = SAMPLE_BYTES * int(response.headers["x-sample-rate"])
+    first_audible = FirstAudible()
+    arrivals = []
+    async with aclosing(response.pieces()) as pieces:
+        async for piece in pieces:
+            at_s = now()
+            arrivals.append(Arrival(at_s, len(piece) / bytes_a_second))
+            if math.isnan(first_audible_s) and first_audible.write(piece):
+                first_audible_s = at_s
+    return Answer("200", asked_s, first_byte_s, first_audible_s, now(), tuple(arrivals))
+
+
+async def listeners(
+    address: Address,
+    questions: Sequence[Question],
+    *,
+    clients: int,
+    duration_s: float,
+    at_most: int,
+    start_buffer_s: float,
+    impatient: bool = False,
+    seed: int = 0,
+    tell: Tell,
+) -> LoadRun:
+    """`clients` callers at a time, for `duration_s` or `at_most` questions; what was asked is heard to its end.
+
+    They begin at random moments of the first second. An impatient one asks again without listening.
+    """
+    draw = random.Random(seed)
+    turns = itertools.islice(itertools.cycle(questions), at_most)
+    started_s = now()
+
+    async def listener(delay_s: float) -> list[Answer]:
+        await asyncio.sleep(delay_s)
+        heard = []
+        while now() - started_s < duration_s and (question := next(turns, None)):
+            heard.append(answer := await ask(address, question))
+            tell(min(1.0, (now() - started_s) / duration_s))
+            await _pause(answer, start_buffer_s, impatient)
+        return heard
+
+    async with _lag_meter() as lags_s:
+        delays_s = [draw.random() * min(1.0, duration_s) for _ in range(clients)]
+        answers = itertools.chain.from_iterable(await asyncio.gather(*map(listener, delays_s)))
+    return _run(answers, started_s, lags_s)
+
+
+async def _pause(answer: Answer, start_buffer_s: float, impatient: bool) -> None:
+    if not answer.good:
+        await asyncio.sleep(_SORRY_S)
+    elif not impatient:
+        playback = play(answer.arrivals, answer.ended_s, start_buffer_s=start_buffer_s)
+        await asyncio.sleep(max(0.0, playback.ended_s - now()))
+
+
+async def strangers(
+    address: Address,
+    questions: Sequence[Question],
+    *,
+    rate: float,
+    duration_s: float,
+    at_most: int,
+    seed: int = 0,
+    tell: Tell,
+) -> LoadRun:
+    """Calls at `rate` a second, at random moments, for `duration_s` or `at_most` calls; all are heard to their end.
+
+    Each clock starts at the moment the call was due: a generator that comes late must not flatter the server.
+    """
+    turns = itertools.cycle(questions)
+    started_s = now()
+    async with _lag_meter() as lags_s, asyncio.TaskGroup() as group:
+        calls = []
+        for due_s in poisson_arrivals(rate, duration_s=duration_s, at_most=at_most, seed=seed):
+            await asyncio.sleep(max(0.0, started_s + due_s - now()))
+            calls.append(group.create_task(ask(address, next(turns), started_s + due_s)))
+            tell(due_s / duration_s)
+        await asyncio.gather(*calls)
+    return _run((call.result() for call in calls), started_s, lags_s)
+
+
+def _run(answers: Iterable[Answer], started_s: float, lags_s: Sequence[float]) -> LoadRun:
+    kept = tuple(answers)
+    return LoadRun(kept, max((answer.ended_s for answer in kept), default=now()) - started_s, tuple(lags_s))
+
+
+@asynccontextmanager
+async def _lag_meter() -> AsyncGenerator[list[float]]:
+    """Collects how much later than asked for this event loop comes back, in seconds."""
+    lags_s: list[float] = []
+
+    async def measure() -> None:
+        while True:
+            due_s = now() + _LAG_STEP_S
+            await asyncio.sleep(_LAG_STEP_S)
+            lags_s.append(now() - due_s)
+
+    meter = asyncio.create_task(measure())
+    try:
+        yield lags_s
+    finally:
+        meter.cancel()

@@ -1,0 +1,98 @@
+"""Says what a listener would have heard of an answer, from when its audio arrived; it knows no clock and no socket.
+
+All times are seconds on one clock of the caller's choice.
+"""
+
+import math
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from vivavoce.audio.join import SILENCE_LEVEL
+
+SAMPLE_BYTES: Final = 2
+_INSTANT_S: Final = 1e-6  # far below one sample: what sums of floats are off by, not a gap
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """Audio that came at `at_s` and takes `audio_s` to play."""
+
+    at_s: float
+    audio_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Playback:
+    """When a player started and ended, and the gaps in between, in seconds each."""
+
+    started_s: float
+    ended_s: float
+    gaps_s: tuple[float, ...]
+
+
+def play(arrivals: Sequence[Arrival], ended_s: float, *, start_buffer_s: float) -> Playback:
+    """What a player makes of `arrivals`, given in order, of an answer that was complete at `ended_s`.
+
+    It starts when it holds `start_buffer_s` of audio, or all there is, and plays in real time. When it runs dry it
+    waits for the next audio and plays that at once, without filling its buffer again.
+    """
+    started_s = _start(arrivals, ended_s, start_buffer_s)
+    dry_s = started_s  # when the player has played all that came so far
+    gaps = []
+    for arrival in arrivals:
+        if arrival.at_s > dry_s + _INSTANT_S:
+            gaps.append(arrival.at_s - dry_s)
+            dry_s = arrival.at_s
+        dry_s += arrival.audio_s
+    return Playback(started_s, dry_s, tuple(gaps))
+
+
+def _start(arrivals: Sequence[Arrival], ended_s: float, start_buffer_s: float) -> float:
+    held_s = 0.0
+    for arrival in arrivals:
+        held_s += arrival.audio_s
+        if held_s + _INSTANT_S >= start_buffer_s:
+            return arrival.at_s
+    return ended_s
+
+
+def is_audible(pcm: bytes, level: float = SILENCE_LEVEL) -> bool:
+    """Whether whole 16-bit little-endian samples hold one above `level`, given as a share of full scale."""
+    samples = np.frombuffer(pcm, dtype="<i2").astype(np.int32)  # wider: -32768 has no positive of its own
+    return bool((np.abs(samples) > level * 32768).any())
+
+
+class FirstAudible:
+    """Finds the first audible sample of a PCM stream that arrives cut anywhere, also through a sample."""
+
+    def __init__(self) -> None:
+        self.found = False
+        self._odd = b""
+
+    def write(self, pcm: bytes) -> bool:
+        """Takes the next bytes; whether an audible sample has been whole by now."""
+        if not self.found:
+            pcm = self._odd + pcm
+            whole = len(pcm) - len(pcm) % SAMPLE_BYTES
+            self.found, self._odd = is_audible(pcm[:whole]), pcm[whole:]
+        return self.found
+
+
+def percentile(values: Sequence[float], percent: float) -> float:
+    """The `percent` percentile, interpolated between neighbours; not a number for no values."""
+    return float(np.percentile(values, percent)) if len(values) else math.nan
+
+
+def poisson_arrivals(rate: float, *, duration_s: float, at_most: int, seed: int) -> Iterator[float]:
+    """The moments, from 0, at which independent callers ask `rate` times a second: until `duration_s` or `at_most`."""
+    draw = random.Random(seed)
+    at_s = 0.0
+    for _ in range(at_most):
+        at_s += draw.expovariate(rate)
+        if at_s >= duration_s:
+            return
+        yield at_s

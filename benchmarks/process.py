@@ -1,0 +1,139 @@
+"""Starts the server to be measured in a process of its own, under a memory ceiling, and stops it."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from benchmarks.wire import Address, get_json
+from vivavoce.errors import NotReady
+
+_READY_TIMEOUT_S = 180.0
+_STOP_TIMEOUT_S = 40.0  # above the server's own time for running requests
+_POLL_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Processor time used so far, in seconds, and the most memory held at any time, in MiB."""
+
+    cpu_s: float
+    peak_mib: float
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server that answers; `pid` only where the benchmark started it."""
+
+    address: Address
+    pid: int | None = None
+
+    def usage(self) -> Usage | None:
+        """What the process has used; `None` for somebody else's, and where there is no /proc."""
+        folder = Path(f"/proc/{self.pid}")
+        if self.pid is None or not folder.exists():
+            return None
+        fields = (folder / "stat").read_text().rpartition(")")[2].split()
+        ticks = int(fields[11]) + int(fields[12])  # utime and stime, the 14th and 15th field of proc(5)
+        peak = next(line for line in (folder / "status").read_text().splitlines() if line.startswith("VmHWM:"))
+        return Usage(ticks / os.sysconf("SC_CLK_TCK"), int(peak.split()[1]) / 1024)
+
+
+@asynccontextmanager
+async def started(
+    models: Sequence[str], *, environment: Mapping[str, str], memory_gib: float
+) -> AsyncGenerator[Server]:
+    """A server with `models` ready. Raises `NotReady` with the end of its log if it does not get there."""
+    address = Address("127.0.0.1", _free_port())
+    command = ["-m", "vivavoce", "serve", "--host", address.host, "--port", str(address.port)]
+    with tempfile.TemporaryFile() as log:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *command,
+            *("--models", ",".join(models)),
+            env={**os.environ, **environment},
+            stdout=log,
+            stderr=log,
+            start_new_session=True,  # Ctrl-C is for the benchmark, which then stops the server itself
+        )
+        try:
+            _limit_memory(process.pid, memory_gib)
+            await _wait_until_ready(process, address, models, log)
+            yield Server(address, process.pid)
+        finally:
+            await _stop(process)
+
+
+async def running(url: str, models: Sequence[str]) -> Server:
+    """The server at `url`. Raises `NotReady` unless `models` are ready there."""
+    address = Address.parse(url)
+    try:
+        states = await _states(address)
+    except OSError as error:
+        raise NotReady(f"nothing answers at {url!r} ({error}); start it with `vivavoce serve`") from error
+    for model in models:
+        if states.get(model) != "ready":
+            raise NotReady(f"the server at {url!r} has no model {model!r} ready; it has {states!r}")
+    return Server(address)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+def _limit_memory(pid: int, memory_gib: float) -> None:
+    """Bounds the memory that the process may write to; where the system cannot, nothing is bounded."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    if hasattr(resource, "prlimit"):  # Linux
+        ceiling = int(memory_gib * 2**30)
+        # Not the address space: libraries and threads reserve far more of it than they ever touch.
+        resource.prlimit(pid, resource.RLIMIT_DATA, (ceiling, ceiling))
+
+
+async def _wait_until_ready(
+    process: asyncio.subprocess.Process, address: Address, models: Sequence[str], log: IO[bytes]
+) -> None:
+    give_up_s = time.monotonic() + _READY_TIMEOUT_S
+    states: Mapping[str, str] = {}
+    while process.returncode is None and time.monotonic() < give_up_s:
+        try:
+            states = await _states(address)
+        except (OSError, asyncio.IncompleteReadError):
+            states = {}  # it does not listen yet
+        if all(states.get(model) == "ready" for model in models):
+            return
+        if {"missing", "failed"} & set(states.values()):
+            break
+        await asyncio.sleep(_POLL_S)
+    log.seek(0)
+    tail = "\n".join(log.read().decode("utf-8", "replace").splitlines()[-8:])
+    raise NotReady(f"the server did not get ready with {', '.join(models)}; models: {dict(states)!r}; its log:\n{tail}")
+
+
+async def _states(address: Address) -> Mapping[str, str]:
+    models = (await get_json(address, "/health")).get("models")
+    return {str(name): str(state) for name, state in models.items()} if isinstance(models, Mapping) else {}
+
+
+async def _stop(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is not None:
+        return
+    process.send_signal(signal.SIGTERM)
+    try:
+        async with asyncio.timeout(_STOP_TIMEOUT_S):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()

@@ -1,0 +1,250 @@
+"""The situations that the server is built for, each with the numbers it should reach and why those."""
+
+import tomllib
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from benchmarks.load import LoadRun, Question, Tell, ask, listeners, strangers
+from benchmarks.overhead import overhead, side_by_side
+from benchmarks.process import Server, running, started
+from benchmarks.report import Measure, Result, Target, load_measures, usage_measures
+
+REAL_TIME_FACTOR = "VIVAVOCE_TONE_REAL_TIME_FACTOR"
+
+GREETINGS = (
+    "Good morning, how are you?",
+    "The kettle is ready.",
+    "Your taxi is at the door.",
+    "It is a quarter past nine.",
+    "Somebody rang the bell.",
+    "Dinner will be in an hour.",
+    "You have two new messages.",
+    "The window is still open.",
+)  # a second and a half each
+
+TWENTY_WORDS = (
+    "When the rain stopped we walked down to the harbour and watched the fishermen bring in their boats before dark.",
+    "My neighbour grows tomatoes, beans and three kinds of pepper on a balcony that is hardly larger than a table.",
+    "The library will be closed on Friday because the old heating has to be taken out before the winter comes.",
+    "If you follow this path along the river for an hour, you will come to a small inn with rooms.",
+    "She had never been on a ship before, and the slow movement of the sea kept her awake all night.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How to measure, whichever scenario: what the command line says."""
+
+    duration_s: float
+    at_most: int
+    rounds: int
+    start_buffer_s: float
+    memory_gib: float
+    seed: int
+    url: str | None
+
+
+Run = Callable[[Server, Plan, Tell], Awaitable[list[Measure]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A server to be started, what is done with it, and what that is called."""
+
+    name: str
+    what: str
+    model: str
+    run: Run
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+async def measure(scenario: Scenario, plan: Plan, tell: Tell) -> Result:
+    """Starts the scenario's server, or takes the one at `plan.url`, and runs the scenario on it."""
+    async with _server(scenario, plan) as server:
+        # The first answer pays for what is loaded at first use; the scenarios measure a server that has spoken.
+        for text in (*GREETINGS[:2], *sentences()[:2]):
+            await ask(server.address, Question(text, scenario.model))
+        return Result(scenario.name, scenario.what, tuple(await scenario.run(server, plan, tell)))
+
+
+@asynccontextmanager
+async def _server(scenario: Scenario, plan: Plan) -> AsyncGenerator[Server]:
+    if plan.url is not None:
+        yield await running(plan.url, [scenario.model])
+        return
+    async with started([scenario.model], environment=scenario.environment, memory_gib=plan.memory_gib) as server:
+        yield server
+
+
+def sentences() -> Sequence[str]:
+    """English sentences of a dozen words, each short enough for one segment."""
+    with (Path(__file__).parent / "sentences.toml").open("rb") as file:
+        return tuple(tomllib.load(file)["en"]["plain"])
+
+
+def paragraphs() -> Sequence[str]:
+    """Three of the sentences each: some ten seconds of speech."""
+    all_of_them = sentences()
+    return [" ".join(all_of_them[i : i + 3]) for i in range(0, len(all_of_them) - 2)]
+
+
+def _questions(texts: Sequence[str], model: str, speaker: str | None = None) -> Sequence[Question]:
+    return [Question(text, model, speaker) for text in texts]
+
+
+async def _tone_latency(server: Server, plan: Plan, tell: Tell) -> list[Measure]:
+    questions = _questions(GREETINGS, "tone")
+    targets = {"time to first byte, p95": Target(30.0)}
+    call = partial(listeners, server.address, questions, clients=8, start_buffer_s=plan.start_buffer_s, seed=plan.seed)
+    before = server.usage()
+    run = await call(duration_s=plan.duration_s, at_most=plan.at_most, tell=lambda share: tell(share * 0.8))
+    measures = load_measures(run, start_buffer_s=plan.start_buffer_s, targets=targets)
+    measures += usage_measures(before, server.usage(), run.wall_s)
+    hasty = await call(duration_s=plan.duration_s / 4, at_most=plan.at_most, impatient=True, tell=lambda _: None)
+    done = [answer for answer in hasty.answers if answer.good]
+    return [
+        *measures,
+        Measure("at full load: requests", len(done) / hasty.wall_s, "/s"),
+        Measure("at full load: throughput", sum(answer.audio_s for answer in done) / hasty.wall_s, "audio s/s"),
+    ]
+
+
+async def _tone_64(server: Server, plan: Plan, tell: Tell) -> list[Measure]:
+    before = server.usage()
+    run = await listeners(
+        server.address,
+        _questions(paragraphs(), "tone"),
+        clients=64,
+        duration_s=plan.duration_s,
+        at_most=plan.at_most,
+        start_buffer_s=plan.start_buffer_s,
+        seed=plan.seed,
+        tell=tell,
+    )
+    targets = {"underruns": Target(0.0), "failed requests": Target(0.0)}
+    measures = load_measures(run, start_buffer_s=plan.start_buffer_s, targets=targets)
+    return measures + usage_measures(before, server.usage(), run.wall_s)
+
+
+async def _hibari(server: Server, plan: Plan, tell: Tell) -> list[Measure]:
+    before = server.usage()
+    run = await listeners(
+        server.address,
+        _questions(TWENTY_WORDS, "hibari"),
+        clients=1,
+        duration_s=plan.duration_s,
+        at_most=plan.at_most,
+        start_buffer_s=plan.start_buffer_s,
+        impatient=True,
+        seed=plan.seed,
+        tell=lambda share: tell(share / 2),
+    )
+    targets = {"time to first audio, p50": Target(150.0)}
+    measures = load_measures(run, start_buffer_s=plan.start_buffer_s, targets=targets)
+    measures += usage_measures(before, server.usage(), run.wall_s)
+    return measures + await overhead(
+        server.address,
+        "hibari",
+        sentences(),
+        rounds=plan.rounds,
+        target=None,
+        tell=lambda share: tell((1 + share) / 2),
+    )
+
+
+async def _kokoro(server: Server, plan: Plan, tell: Tell) -> list[Measure]:
+    before = server.usage()
+    run = await listeners(
+        server.address,
+        _questions(TWENTY_WORDS, "kokoro"),
+        clients=1,
+        duration_s=plan.duration_s,
+        at_most=plan.at_most,
+        start_buffer_s=plan.start_buffer_s,
+        impatient=True,
+        seed=plan.seed,
+        tell=lambda share: tell(share / 3),
+    )
+    measures = load_measures(run, start_buffer_s=plan.start_buffer_s)
+    measures += usage_measures(before, server.usage(), run.wall_s)
+    texts = sentences()
+    compare = partial(overhead, server.address, "kokoro", texts, rounds=plan.rounds)
+    measures += await compare(target=Target(1.05), tell=lambda share: tell((1 + share) / 3))
+    double = partial(side_by_side, server.address, "kokoro", texts[::2], rounds=plan.rounds)
+    return measures + await double(target=Target(1.7, at_most=False), tell=lambda share: tell((2 + share) / 3))
+
+
+SCENARIOS: Mapping[str, Scenario] = {
+    scenario.name: scenario
+    for scenario in (
+        Scenario(
+            "tone-latency",
+            "8 listeners to short beeps, which cost next to nothing to make: the server's own delay.",
+            "tone",
+            _tone_latency,
+        ),
+        Scenario(
+            "tone-64",
+            "64 listeners to a model that makes 64 streams at five times real time: the server's own smoothness.",
+            "tone",
+            _tone_64,
+            {REAL_TIME_FACTOR: "0.2"},
+        ),
+        Scenario(
+            "hibari",
+            "One caller after the other with a sentence of 20 words; then HTTP beside the engine alone.",
+            "hibari",
+            _hibari,
+        ),
+        Scenario(
+            "kokoro",
+            "One caller after the other with a sentence of 20 words; HTTP beside the engine alone; two at a time.",
+            "kokoro",
+            _kokoro,
+        ),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """A load of the user's making: `rate` strangers a second, else `clients` listeners."""
+
+    model: str
+    speaker: str | None
+    clients: int
+    rate: float | None
+    impatient: bool
+    real_time_factor: float
+
+    @property
+    def what(self) -> str:
+        if self.rate is not None:
+            return f"{self.rate:g} callers a second at random moments, with sentences of a dozen words."
+        when = "at once" if self.impatient else "when they have heard the answer"
+        return f"{self.clients} callers who ask again {when}, with sentences of a dozen words."
+
+
+def own_load(load: Load) -> Scenario:
+    """The scenario of a load, without targets."""
+    environment = {REAL_TIME_FACTOR: str(load.real_time_factor)} if load.real_time_factor else {}
+    return Scenario(f"load on {load.model}", load.what, load.model, partial(_own_load, load), environment)
+
+
+async def _own_load(load: Load, server: Server, plan: Plan, tell: Tell) -> list[Measure]:
+    questions = _questions(sentences(), load.model, load.speaker)
+    call: Callable[..., Awaitable[LoadRun]]
+    if load.rate is not None:
+        call = partial(strangers, rate=load.rate)
+    else:
+        buffer_s = plan.start_buffer_s
+        call = partial(listeners, clients=load.clients, impatient=load.impatient, start_buffer_s=buffer_s)
+    before = server.usage()
+    run = await call(
+        server.address, questions, duration_s=plan.duration_s, at_most=plan.at_most, seed=plan.seed, tell=tell
+    )
+    measures = load_measures(run, start_buffer_s=plan.start_buffer_s)
+    return measures + usage_measures(before, server.usage(), run.wall_s)

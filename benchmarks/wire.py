@@ -1,0 +1,96 @@
+"""Speaks just enough HTTP/1.1 for a load generator: one request a connection, the body piece by piece as it comes.
+
+A general client costs more processor time for each piece than the server that is being measured, which on a small
+machine would be measured with it.
+"""
+
+import asyncio
+import ipaddress
+import json
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from vivavoce.errors import EngineFault, SettingsError
+
+_LINE_BYTES = 1 << 20  # far above the longest line or piece that the server sends
+_READ_BYTES = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a server listens on this machine."""
+
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, url: str) -> "Address":
+        """The address in `http://host:port`. Raises `SettingsError` unless it is one of this machine."""
+        parts = urlsplit(url)
+        if parts.scheme != "http" or not parts.hostname or parts.path not in ("", "/"):
+            raise SettingsError(f"--url {url!r} is not of the form http://127.0.0.1:8000; write it so")
+        if not _is_loopback(parts.hostname):
+            raise SettingsError(f"--url {url!r} is another machine; run the benchmark where the server runs")
+        return cls(parts.hostname, parts.port or 80)
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An answer whose head has come; `reader` stands at its body."""
+
+    status: int
+    headers: Mapping[str, str]  # names in lower case
+    reader: asyncio.StreamReader
+
+    async def pieces(self) -> AsyncGenerator[bytes]:
+        """The body as the server cut it. Raises `asyncio.IncompleteReadError` if the server broke off."""
+        if self.headers.get("transfer-encoding") == "chunked":
+            while size := int(await self.reader.readuntil(b"\r\n"), 16):
+                yield (await self.reader.readexactly(size + 2))[:size]
+            return
+        left = int(self.headers.get("content-length", "0"))
+        while left:
+            piece = await self.reader.read(min(left, _READ_BYTES))
+            if not piece:
+                raise asyncio.IncompleteReadError(b"", left)
+            left -= len(piece)
+            yield piece
+
+
+@asynccontextmanager
+async def send(address: Address, method: str, path: str, body: bytes = b"") -> AsyncGenerator[Response]:
+    """The answer to one request over a connection of its own, closed in the end.
+
+    Raises `OSError` if there is no connection, `asyncio.IncompleteReadError` if it ends too early.
+    """
+    reader, writer = await asyncio.open_connection(address.host, address.port, limit=_LINE_BYTES)
+    try:
+        head = f"{method} {path} HTTP/1.1\r\nHost: {address.host}:{address.port}\r\nConnection: close\r\n"
+        head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        writer.write(head.encode("ascii") + body)
+        status, *lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").splitlines()
+        pairs = (line.split(":", 1) for line in lines if line)
+        yield Response(int(status.split()[1]), {name.lower(): value.strip() for name, value in pairs}, reader)
+    finally:
+        writer.close()
+
+
+async def get_json(address: Address, path: str) -> Mapping[str, object]:
+    """The JSON object at `path`. Raises `OSError` without a connection, `EngineFault` for any status but 200."""
+    async with send(address, "GET", path) as response, aclosing(response.pieces()) as pieces:
+        body = b"".join([piece async for piece in pieces])
+    if response.status != 200:
+        raise EngineFault(f"GET {path} answered {response.status} {body[:200]!r}; is this a vivavoce server?")
+    answer: Mapping[str, object] = json.loads(body)
+    return answer
