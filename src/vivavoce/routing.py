@@ -1,6 +1,6 @@
 """Chooses the model and the voice that answer a request; it knows what models say of themselves, not how they speak."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from vivavoce.engines.base import Engine
@@ -71,9 +71,13 @@ class Router:
         """
         language, sure = self._language(request)
         name = self.model_name(request.model)
-        if name != AUTO:
-            return _route(await self._pool.get(name), request, language, sure)
-        return await self._first_that_can(request, language, sure)
+        if name == AUTO:
+            return await self._first_that_can(request, language, sure)
+        engine = await self._pool.get(name)
+        route = _route(engine, request, language, sure)
+        if route is None:
+            raise _refusal([engine.info], request, language)
+        return route
 
     def _language(self, request: SpeechRequest) -> tuple[str, bool]:
         if request.language is not None:
@@ -82,20 +86,25 @@ class Router:
         return found.language, found.confident
 
     async def _first_that_can(self, request: SpeechRequest, language: str, sure: bool) -> Route:
-        refusals: list[VivavoceError] = []
+        asked: list[EngineInfo] = []
+        problems: list[VivavoceError] = []
         nearly: Route | None = None
         for name in self._pool.names:
             try:
-                route = _route(await self._pool.get(name), request, language, sure)
-            except (BadRequest, EngineFault, MissingDependency) as refusal:
-                refusals.append(refusal)
+                engine = await self._pool.get(name)
+            except (EngineFault, MissingDependency) as problem:
+                problems.append(problem)
                 continue
-            if not _stands_for_any(route):
+            asked.append(engine.info)
+            route = _route(engine, request, language, sure)
+            if route is not None and not _stands_for_any(route):
                 return route
             nearly = nearly or route
-        if nearly is None:
-            raise _most_telling(refusals)
-        return nearly
+        if nearly is not None:
+            return nearly
+        if not asked:
+            raise problems[0]
+        raise _refusal(asked, request, language, problems)
 
 
 def _stands_for_any(route: Route) -> bool:
@@ -103,41 +112,57 @@ def _stands_for_any(route: Route) -> bool:
     return route.speaker != route.voice.id.lower() and len(route.engine.info.voices) == 1
 
 
-def _most_telling(refusals: Sequence[VivavoceError]) -> VivavoceError:
-    """The refusal that the caller can act on: a known voice refused for its language, before an unknown voice."""
-    order = (Unsupported, UnknownVoice, BadRequest, VivavoceError)
-    return min(refusals, key=lambda refusal: next(i for i, kind in enumerate(order) if isinstance(refusal, kind)))
-
-
-def _route(engine: Engine, request: SpeechRequest, language: str, sure: bool) -> Route:
+def _route(engine: Engine, request: SpeechRequest, language: str, sure: bool) -> Route | None:
+    """How this engine would answer, `None` if it cannot."""
     info = engine.info
-    if language not in info.languages and not sure:
-        language = info.languages[0]
-    voice, speaker = find_voice(info, request.speaker, language)
     if language not in info.languages:
-        raise Unsupported(_wrong_language(info, request, language), field="language")
-    if speakable_share(request.text[:SAMPLE_CHARS], language) < 0.5:
-        raise Unsupported(
-            f"the text is not written in {language_name(language)}, which {speaker!r} of {info.name!r} was asked to "
-            "speak; set 'language' to the language of the text, or leave it out",
-            field="text",
-        )
+        if sure:
+            return None
+        language = info.languages[0]
+    found = find_voice(info, request.speaker, language)
+    if found is None or not _readable(request, language):
+        return None
+    voice, speaker = found
     return Route(engine, voice, speaker, language)
 
 
-def _wrong_language(info: EngineInfo, request: SpeechRequest, language: str) -> str:
-    spoken = ", ".join(language_name(code) for code in info.languages)
-    asked = f"language {language_name(language)!r}"
-    if request.language is None:
-        asked += ", which the text seems to be in,"
-    return f"{asked} is not spoken by {info.name!r}; it speaks {spoken}. Choose one of these or another model"
+def _readable(request: SpeechRequest, language: str) -> bool:
+    return speakable_share(request.text[:SAMPLE_CHARS], language) >= 0.5
 
 
-def find_voice(info: EngineInfo, speaker: str | None, language: str) -> tuple[Voice, str]:
-    """The model's voice for a speaker's name (any case), or for none; and the name to call it by.
+def _refusal(
+    infos: Sequence[EngineInfo], request: SpeechRequest, language: str, problems: Sequence[VivavoceError] = ()
+) -> BadRequest:
+    """Why none of these models can say `request`, with what they offer together, and what is missing here."""
+    missing = "".join(f". Not available here: {problem.message}" for problem in problems)
+    models = " and ".join(repr(info.name) for info in infos)
+    knowing = [info for info in infos if find_voice(info, request.speaker, language) is not None]
+    if not knowing:
+        names = _listed(voice.id for info in infos for voice in info.voices if voice.listed)
+        message = f"speaker {request.speaker!r} is unknown to {models}; choose one of {names}"
+        return UnknownVoice(message + missing, field="speaker")
+    spoken = _listed(language_name(code) for info in knowing for code in info.languages)
+    by = "by " + " and ".join(repr(info.name) for info in knowing)
+    if request.speaker is not None:
+        by = f"with speaker {request.speaker!r} {by}"
+    if any(language in info.languages for info in knowing):
+        named = "" if request.language is None else f" as {language_name(language)}"
+        message = f"the text is in a script that cannot be read{named} {by}; these are spoken there: {spoken}"
+        return Unsupported(message + missing, field="text")
+    seems = "" if request.language else ", which the text seems to be in,"
+    message = f"language {language_name(language)!r}{seems} is not spoken {by}; choose one of {spoken}"
+    return Unsupported(message + missing, field="language")
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(dict.fromkeys(names))
+
+
+def find_voice(info: EngineInfo, speaker: str | None, language: str) -> tuple[Voice, str] | None:
+    """The model's voice for a speaker's name (any case), or for none, and the name to call it by; `None` if unknown.
 
     An alias that stands for a voice of another language becomes a voice native to `language` of the same gender,
-    where the model has one: the names of OpenAI's voices say nothing of a language. Raises `UnknownVoice`.
+    where the model has one: the names of OpenAI's voices say nothing of a language.
     """
     by_id = {voice.id.lower(): voice for voice in info.voices}
     if speaker is None:
@@ -146,13 +171,12 @@ def find_voice(info: EngineInfo, speaker: str | None, language: str) -> tuple[Vo
     name = speaker.strip().lower()
     if name in by_id:
         return by_id[name], by_id[name].id
-    if name in info.aliases:
-        voice = by_id[info.aliases[name].lower()]
-        if language not in voice.languages:
-            voice = _native_voice(info, language, like=voice)
-        return voice, name
-    names = ", ".join(voice.id for voice in info.voices if voice.listed)
-    raise UnknownVoice(f"speaker {speaker!r} is unknown to {info.name!r}; choose one of {names}", field="speaker")
+    if name not in info.aliases:
+        return None
+    voice = by_id[info.aliases[name].lower()]
+    if language not in voice.languages:
+        voice = _native_voice(info, language, like=voice)
+    return voice, name
 
 
 def _native_voice(info: EngineInfo, language: str, *, like: Voice | None = None) -> Voice:

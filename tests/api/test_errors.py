@@ -159,3 +159,11 @@ async def test_request_id_is_the_clients_own_when_it_is_sane(client: httpx.Async
     assert (await client.get("/health", headers={"x-request-id": "abc-1"})).headers["x-request-id"] == "abc-1"
     odd = (await client.get("/health", headers={"x-request-id": "a b\tc"})).headers["x-request-id"]
     assert odd.startswith("req_")
+
+
+async def test_openapi_describes_the_errors_that_are_sent(client: httpx.AsyncClient) -> None:
+    schema = (await client.get("/openapi.json")).json()
+    for path, model in ((NATIVE, "NativeError"), (OPENAI, "OpenAIError")):
+        answers = schema["paths"][path]["post"]["responses"]
+        assert "422" not in answers
+        assert answers["4XX"]["content"]["application/json"]["schema"]["$ref"].endswith(model)

@@ -66,13 +66,7 @@ def error_body(path: str, status: int, *, code: str, message: str, field: str | 
     if is_native(path):
         error: dict[str, object] = {"code": code, "message": message, "field": field, "request_id": request_id}
     else:
-        kind = "invalid_request_error" if status < 500 and status != 429 else "server_error"
-        error = {
-            "message": message,
-            "type": "rate_limit_error" if status == 429 else kind,
-            "param": field,
-            "code": code,
-        }
+        error = {"message": message, "type": _openai_type(status), "param": field, "code": code}
     return json.dumps({"error": error}).encode("ascii")  # escaped: an echoed value may hold a lone surrogate
 
 

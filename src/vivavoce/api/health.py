@@ -6,10 +6,12 @@ from fastapi import APIRouter, Response
 
 from vivavoce import __version__
 from vivavoce.api.deps import SynthesizerDep
-from vivavoce.api.schemas import Health
+from vivavoce.api.schemas import Health, NativeError
 from vivavoce.engines.pool import Pool
 
-router = APIRouter(prefix="/health", tags=["health"])
+router = APIRouter(
+    prefix="/health", tags=["health"], responses={"4XX": {"model": NativeError}, "5XX": {"model": NativeError}}
+)
 
 
 @router.get("")

@@ -7,13 +7,24 @@ from starlette.responses import Response
 
 from vivavoce import __version__
 from vivavoce.api.deps import SynthesizerDep
-from vivavoce.api.schemas import AudioModel, AudioModelList, ModelCard, ModelList, SpeechBody, VoiceCard, VoiceList
+from vivavoce.api.schemas import (
+    AudioModel,
+    AudioModelList,
+    ModelCard,
+    ModelList,
+    OpenAIError,
+    SpeechBody,
+    VoiceCard,
+    VoiceList,
+)
 from vivavoce.api.streaming import stream_events, stream_speech
 from vivavoce.errors import UnknownModel
 from vivavoce.routing import AUTO, MODEL_ALIASES
 from vivavoce.synthesis import Synthesizer
 
-router = APIRouter(prefix="/v1", tags=["openai"])
+router = APIRouter(
+    prefix="/v1", tags=["openai"], responses={"4XX": {"model": OpenAIError}, "5XX": {"model": OpenAIError}}
+)
 
 BINARY = {"schema": {"type": "string", "format": "binary"}}
 AUDIO: dict[int | str, dict[str, Any]] = {200: {"content": {"audio/mpeg": BINARY}, "description": "The audio."}}

@@ -138,3 +138,29 @@ class Health(BaseModel):
     model_loaded: bool
     models: dict[str, str]
     version: str
+
+
+class NativeErrorDetail(BaseModel):
+    code: str = Field(description="Stable, for programs: `invalid_request`, `voice_not_found`, `overloaded`, …")
+    message: str = Field(description="What is wrong and what to do next, for people.")
+    field: str | None = Field(description="The request's field to change, if it is one.")
+    request_id: str
+
+
+class NativeError(BaseModel):
+    """Every error of the native surface."""
+
+    error: NativeErrorDetail
+
+
+class OpenAIErrorDetail(BaseModel):
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class OpenAIError(BaseModel):
+    """Every error of the OpenAI surface, as its SDKs read it."""
+
+    error: OpenAIErrorDetail

@@ -102,7 +102,7 @@ def _examine(settings: "Settings") -> Diagnosis:
 
 
 def _machine() -> Machine:
-    from vivavoce.engines.registry import available_cores
+    from vivavoce.engines.cores import available_cores
 
     try:
         player: str | None = Path(output.find_player()[0]).stem

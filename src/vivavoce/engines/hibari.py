@@ -27,7 +27,7 @@ INFO = EngineInfo(
     voices=(Voice(VOICE, "Heart", ("en",), "female", description="American English"),),
     capabilities=Capabilities(seed=True, deterministic=True),
     aliases=dict.fromkeys((*OPENAI_VOICES, "default"), VOICE),
-    description="Tiny English voice, more than a hundred times faster than real time on one CPU core.",
+    description="Tiny English voice, dozens of times faster than real time on one CPU core.",
     licence="Apache-2.0",
 )
 
