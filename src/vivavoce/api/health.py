@@ -6,12 +6,10 @@ from fastapi import APIRouter, Response
 
 from vivavoce import __version__
 from vivavoce.api.deps import SynthesizerDep
-from vivavoce.api.schemas import Health, NativeError
+from vivavoce.api.schemas import NATIVE_ERRORS, Health
 from vivavoce.engines.pool import Pool
 
-router = APIRouter(
-    prefix="/health", tags=["health"], responses={"4XX": {"model": NativeError}, "5XX": {"model": NativeError}}
-)
+router = APIRouter(prefix="/health", tags=["health"], responses=NATIVE_ERRORS)
 
 
 @router.get("")

@@ -8,11 +8,11 @@ from starlette.responses import Response
 from vivavoce import __version__
 from vivavoce.api.deps import SynthesizerDep
 from vivavoce.api.schemas import (
+    OPENAI_ERRORS,
     AudioModel,
     AudioModelList,
     ModelCard,
     ModelList,
-    OpenAIError,
     SpeechBody,
     VoiceCard,
     VoiceList,
@@ -22,9 +22,7 @@ from vivavoce.errors import UnknownModel
 from vivavoce.routing import AUTO, MODEL_ALIASES
 from vivavoce.synthesis import Synthesizer
 
-router = APIRouter(
-    prefix="/v1", tags=["openai"], responses={"4XX": {"model": OpenAIError}, "5XX": {"model": OpenAIError}}
-)
+router = APIRouter(prefix="/v1", tags=["openai"], responses=OPENAI_ERRORS)
 
 BINARY = {"schema": {"type": "string", "format": "binary"}}
 AUDIO: dict[int | str, dict[str, Any]] = {200: {"content": {"audio/mpeg": BINARY}, "description": "The audio."}}

@@ -3,7 +3,7 @@
 The native surface refuses fields it does not know, the OpenAI surface ignores them, as its clients expect.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -164,3 +164,8 @@ class OpenAIError(BaseModel):
     """Every error of the OpenAI surface, as its SDKs read it."""
 
     error: OpenAIErrorDetail
+
+
+# For FastAPI's `responses=`, whose values are plain dictionaries, hence `Any`.
+NATIVE_ERRORS: dict[int | str, dict[str, Any]] = {status: {"model": NativeError} for status in ("4XX", "5XX")}
+OPENAI_ERRORS: dict[int | str, dict[str, Any]] = {status: {"model": OpenAIError} for status in ("4XX", "5XX")}

@@ -6,14 +6,12 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from vivavoce.api.deps import SynthesizerDep
-from vivavoce.api.schemas import Languages, NativeError, Speakers, SynthesizeBody
+from vivavoce.api.schemas import NATIVE_ERRORS, Languages, Speakers, SynthesizeBody
 from vivavoce.api.streaming import stream_speech, whole_speech
 from vivavoce.synthesis import Synthesizer
 from vivavoce.text.languages import language_name
 
-router = APIRouter(
-    prefix="/v1/tts", tags=["native"], responses={"4XX": {"model": NativeError}, "5XX": {"model": NativeError}}
-)
+router = APIRouter(prefix="/v1/tts", tags=["native"], responses=NATIVE_ERRORS)
 
 BINARY = {"schema": {"type": "string", "format": "binary"}}
 AUDIO: dict[int | str, dict[str, Any]] = {200: {"content": {"audio/wav": BINARY}, "description": "The audio."}}
