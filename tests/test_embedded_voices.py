@@ -24,7 +24,7 @@ SENTENCES = [
     ("it", "Il treno per Firenze parte alle nove e mezza.", "kokoro", "if_sara", (2.0, 5.5)),
     ("pt", "O comboio para o Porto não parte às nove e meia da manhã.", "kokoro", "pf_dora", (2.0, 6.5)),
     ("ja", "京都行きの電車は九時半に出発します。", "kokoro", "jf_alpha", (2.0, 6.0)),
-    ("zh", "去上海的火车九点半出发。", "kokoro", "zf_xiaoxiao", (1.5, 5.5)),
+    ("zh", "去上海的火车九点半出发。", "kokoro", "zm_yunjian", (1.5, 5.5)),
 ]
 
 

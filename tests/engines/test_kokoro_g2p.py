@@ -62,12 +62,24 @@ def test_numbers_are_never_silent(language: str, number: int) -> None:
         ("fr", "six amis, six livres, six", "sˈiz amˈi, sˈi lˈivʁ, sˈis"),
         ("ja", "コーヒーを飲みました。", "koːçiː o nomʲimaɕita."),
         ("ja", "三本と新聞", "sambon to ɕimbɯɴ"),
-        ("zh", "你好，音乐。", "ni↓xau↓, i→nɥe↘."),
+        ("zh", "你好，音乐。", "ni↗xau↓, i→nɥe↘."),
+        ("zh", "一个，一起，第一", "i↗kɤ↘, i↘ʨʰi↓, ti↘i→"),
+        ("zh", "不是，不好", "pu↗ʂɨ↘, pu↘xau↓"),
+        ("zh", "十一点，等一等", "ʂɨ↗i→tjɛ↓n, tə↓ŋitə↓ŋ"),
+        ("zh", "在盒子里，奶奶", "ʦai↘ xɤ↗ʦɨ li↓, nai↓nai"),
+        ("fr", "vingt et un, vingt-deux", "vɛ\u0303t e ˈœ\u0303, vɛ\u0303t dˈø"),
+        ("fr", "quatre-vingt-un, dix-neuf", "katʁ vɛ\u0303 ˈœ\u0303, diz nˈœf"),
+        ("fr", "trois cent vingt invités", "tʁwa sɑ\u0303 vˈɛ\u0303t ɛ\u0303vitˈe"),
         ("zh", "吃饭", "ꭧʰɨ→fa↘n"),
     ],
 )
 def test_words_sound_as_they_should(language: str, text: str, phonemes: str) -> None:
     assert PHONEMIZER.phonemize(text, language) == phonemes
+
+
+def test_british_english_has_its_own_sounds() -> None:
+    assert PHONEMIZER.phonemize("The car in the bath.", "en") == "ðə kˈɑɹ ɪn ðə bˈæθ."
+    assert Phonemizer(british=True).phonemize("The car in the bath.", "en") == "ðə kˈɑː ɪn ðə bˈɑːθ."
 
 
 @pytest.mark.parametrize("language", ["ja", "zh"])

@@ -17,6 +17,9 @@ _FRACTION = re.compile(r"(?<![\w/.,])(\d{1,3})/(\d{1,3})(?![\w/])")
 _RANGE = re.compile(r"(?<![\w.,/-])(\d[\d.,]*)\s?[–-]\s?(\d[\d.,]*)(?![\w/-])")
 _GROUPS = re.compile(r"(?<![\w.,/-])(?:\d{2,}(?:[-–]\d{2,}){2,}|\+\d{1,3}(?:[ .-]\d{2,4}){2,})(?![\w/-])")
 _ONE = re.compile(r"(?<![\w.,:/-])1 (?=([a-zà-ÿ]{3,}))")  # before its noun: "una", not "uno"
+_ENDS_IN_ONE = re.compile(r"(?<![\w.,:/-])(\d*[02-9]1) (?=([a-zà-ÿ]{2,}s)\b)")  # 21 before its noun
+_MASCULINE = re.compile(r"(?:días|[ae]mas|mapas|gramas|planetas)$")
+_NO_NOUN = frozenset(("menos", "más", "pues", "entonces", "mais", "depois", "apenas"))
 _VERSION = re.compile(r"(?<![\w,])(?!\d{1,3}(?:\.\d{3})+(?!\.?\d))\d+(?:\.\d+){2,}(?!\w|,\d)")
 
 
@@ -96,6 +99,8 @@ def speak_numbers(text: str, lexis: Lexis) -> str:
     text = _RANGE.sub(lambda m: f"{m.group(1)} {lexis.to} {m.group(2)}", text)
     text = re.sub(r"(?<=[^\W\d_])-?(?=\d)|(?<=\d)(?=[^\W\d_])", " ", text)
     text = _ONE.sub(lambda m: _one(m.group(1), lexis), text)
+    if lexis.numerals in ("es", "pt_BR"):
+        text = _ENDS_IN_ONE.sub(lambda m: _ending_in_one(m.group(1), m.group(2), lexis), text)
     signed = rf"(?<![\w)-])-(?={number})"
     text = re.sub(signed, f"{lexis.minus} ", text)
     return re.sub(number, lambda m: f" {spoken_number(m.group(), lexis)} ", text)
@@ -104,6 +109,15 @@ def speak_numbers(text: str, lexis: Lexis) -> str:
 def _one(noun: str, lexis: Lexis) -> str:
     feminine = noun.endswith("a") if lexis.numerals != "fr" else noun in lexis.feminine
     return _agreeing(cardinal(1, lexis), feminine, lexis.numerals) + " "
+
+
+def _ending_in_one(written: str, noun: str, lexis: Lexis) -> str:
+    """21 before a noun in the plural: *veintiún libros*, *veintiuna mesas*."""
+    spoken = spoken_number(written, lexis)
+    if noun in _NO_NOUN:
+        return f"{spoken} "
+    feminine = noun.endswith("as") and not _MASCULINE.search(noun)
+    return re.sub("veintiuno$", "veintiuna", _agreeing(spoken, feminine, lexis.numerals)) + " "
 
 
 def _groups(written: str, lexis: Lexis) -> list[str]:

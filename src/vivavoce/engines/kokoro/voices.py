@@ -58,7 +58,7 @@ DEFAULT_VOICES = {
     "it": "if_sara",
     "ja": "jf_alpha",
     "pt": "pf_dora",
-    "zh": "zf_xiaoxiao",
+    "zh": "zm_yunjian",  # the one best understood: docs/intelligibility.md
 }
 
 

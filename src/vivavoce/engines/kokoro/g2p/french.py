@@ -41,6 +41,13 @@ _LIAISON = {
     for word in words.split()
 } | {"premier": "ʁ", "dernier": "ʁ", "neuf": ""}
 _DENASALISED = {"bon": "bɔn"}  # the liaison also opens the vowel
+_NUMERALS = word_set(
+    """
+    deux trois quatre cinq six sept huit neuf dix onze douze treize quatorze quinze seize vingt trente quarante
+    cinquante soixante cent cents mille
+    """
+)  # inside a number only the last one is stressed
+_UNITS = word_set("un une deux trois quatre cinq six sept huit neuf")
 _BEFORE_CONSONANT = {"six": "si", "dix": "di"}
 _ALONE = {"six": "sis", "dix": "dis"}
 
@@ -52,8 +59,8 @@ def phonemize(text: str) -> str:
 
 def _read(words: Sequence[str]) -> str:
     parts = [part for word in words for part in _parts(fold(word, _LETTERS))]
-    following = [*parts[1:], ""]
-    return " ".join(_linked(word, after) for word, after in zip(parts, following, strict=True))
+    around = zip(["", *parts[:-1]], parts, [*parts[1:], ""], strict=False)
+    return " ".join(_linked(word, before, after) for before, word, after in around)
 
 
 def _parts(word: str) -> list[str]:
@@ -63,23 +70,35 @@ def _parts(word: str) -> list[str]:
     return [part for part in re.sub(r"-t-(?=ils?$|elles?$|on$)", "-t'", word).split("-") if part]
 
 
-def _linked(word: str, after: str) -> str:
-    """One word, as it sounds before the word `after` ("" at the end of a phrase)."""
+def _linked(word: str, before: str, after: str) -> str:
+    """One word, as it sounds between the words `before` and `after` ("" at the ends of a phrase)."""
     *elided, host = word.split("'") if word not in WORDS else [word]
     head = "".join(_ELIDED.get(part, _sounds(part)) for part in elided if part)
-    vowel_next = _begins_with_vowel(after)
+    vowel_next = _begins_with_vowel(after) and (host, after) != ("cent", "un")
+    inside_number = host in _NUMERALS and (after in _NUMERALS or after == "et")
+    if numeral := _in_number(host, before, after):
+        return numeral
     if host in _ALONE:
         spoken = _ALONE[host] if not after or after in ("et", "ou") else _BEFORE_CONSONANT[host]
     elif vowel_next and host in _DENASALISED:
         return head + _DENASALISED[host]
     else:
         spoken = _sounds(host) if host else ""
-    if host not in _UNSTRESSED or (not after and host not in ("le", "la", "les")):
+    if (not inside_number and host not in _UNSTRESSED) or (not after and host not in ("le", "la", "les")):
         spoken = _stress(spoken)
     if vowel_next and host in _LIAISON and after not in ("et", "ou", "à", "a", "y", "il", "elle") and host != "et":
         sound = _LIAISON[host]
         spoken = spoken if spoken.endswith(sound or "f") else spoken + sound
     return head + spoken
+
+
+def _in_number(host: str, before: str, after: str) -> str:
+    """*Dix* and *vingt* inside a number, where they sound otherwise than before other words; "" for all else."""
+    if host == "dix" and after in ("huit", "neuf"):
+        return "diz"
+    if host != "vingt" or (after != "et" and after not in _UNITS):
+        return ""
+    return "vɛ̃" if before == "quatre" else "vɛ̃t"  # the t is heard from 21 to 29
 
 
 def _begins_with_vowel(word: str) -> bool:

@@ -1,0 +1,97 @@
+"""Counts what a listener heard otherwise than it was meant: by words, by characters, and by readings.
+
+Both sides are put into the same form first, so that "20:30" and "las veinte y treinta" are the same. Knows neither
+voices nor recognisers.
+"""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from functools import cache
+from typing import TYPE_CHECKING
+
+from vivavoce.errors import MissingDependency
+from vivavoce.text.verbalize import verbalize
+
+if TYPE_CHECKING:
+    from opencc import OpenCC
+
+WITHOUT_SPACES = ("ja", "zh")  # these are compared by characters and by readings, the others by words
+
+_ENGLISH_CLOCK = re.compile(r"\b(\d{1,2})[.:](\d{2}) ?(?=[ap]\.?m\b)")  # Whisper's other ways to write 8:30 pm
+_CHINESE_CLOCK = re.compile(r"(\d{1,2})\.(\d{2})分")  # and 8:30
+_ALL_TA = str.maketrans("她它牠", "他他他")  # he, she and it sound the same, and no sentence of ours tells which
+
+
+def units(text: str, language: str) -> list[str]:
+    """What `text` is counted by: words in lower case without punctuation; characters in Japanese and Chinese.
+
+    Chinese is counted in simplified characters, 他, 她 and 它 as one.
+    """
+    spoken = _spoken(text, language)
+    if language not in WITHOUT_SPACES:
+        return re.sub(r"[^\w\s]|_", " ", spoken.replace("'", "")).split()
+    return list(_characters(spoken, language))
+
+
+def readings(text: str, language: str) -> list[str]:
+    """How Japanese or Chinese `text` sounds: kana, or pinyin syllables with their tones."""
+    characters = _characters(_spoken(text, language), language)
+    if language == "ja":
+        import pyopenjtalk
+
+        return [kana for kana in pyopenjtalk.g2p(characters, kana=True) if "ァ" <= kana <= "ー"]
+    from pypinyin import Style, lazy_pinyin
+
+    return lazy_pinyin(characters, style=Style.TONE3, neutral_tone_with_five=True)
+
+
+def edits(meant: Sequence[str], heard: Sequence[str]) -> int:
+    """The Levenshtein distance: the fewest units to put in, take out or change."""
+    row = list(range(len(heard) + 1))
+    for i, unit in enumerate(meant, 1):
+        diagonal, row[0] = row[0], i
+        for j, other in enumerate(heard, 1):
+            diagonal, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, diagonal + (unit != other))
+    return row[-1]
+
+
+def _spoken(text: str, language: str) -> str:
+    """`text` in small letters with its numbers in words."""
+    if language == "en":
+        text = _english_numbers(text)
+    if language == "zh":
+        text = _CHINESE_CLOCK.sub(r"\1:\2", _simplifier().convert(text))
+    return unicodedata.normalize("NFKC", verbalize(text, language)).casefold()
+
+
+def _characters(spoken: str, language: str) -> str:
+    bare = re.sub(r"[\W_]", "", spoken)
+    return bare.translate(_ALL_TA) if language == "zh" else bare
+
+
+@cache
+def _simplifier() -> "OpenCC":
+    """Traditional Chinese characters to simplified. Raises `MissingDependency` without opencc."""
+    try:
+        from opencc import OpenCC
+    except ImportError as missing:
+        raise MissingDependency("Chinese is compared with opencc: pip install 'vivavoce[bench]'") from missing
+    return OpenCC("t2s")
+
+
+def _english_numbers(text: str) -> str:
+    """English numbers in words: `verbalize` leaves those to the voice's own front end."""
+    from hibari.g2p.normalize import normalize
+    from num2words import num2words  # type: ignore[import-untyped]  # the package ships no types
+
+    text = normalize(_ENGLISH_CLOCK.sub(r"\1:\2 ", text))
+    text = re.sub(r"([$€£])\s?([\d.,]*\d)( million| billion)?", _money, text).replace("%", " percent")
+    text = re.sub(r"\b(1[1-9]|20)(\d\d)\b", lambda m: str(num2words(int(m.group()), to="year")), text)
+    text = re.sub(r"(\d+)(?:st|nd|rd|th)\b", lambda m: str(num2words(int(m.group(1)), to="ordinal")), text)
+    return re.sub(r"\d[\d,]*(?:\.\d+)?", lambda m: str(num2words(m.group().replace(",", ""))), text)
+
+
+def _money(match: re.Match[str]) -> str:
+    unit = {"$": "dollars", "€": "euros", "£": "pounds"}[match.group(1)]
+    return f"{match.group(2)}{match.group(3) or ''} {unit}"
