@@ -31,10 +31,11 @@ def oracle_python() -> Path:
 
     `VIVAVOCE_ORACLE` names an environment that exists already.
     """
-    folder = Path(os.environ.get("VIVAVOCE_ORACLE") or user_cache_path("vivavoce") / "parity-oracle")
+    given = os.environ.get("VIVAVOCE_ORACLE")
+    folder = Path(given) if given else user_cache_path("vivavoce") / "parity-oracle"
     python = folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
-    if not (folder / "stubs").is_dir():
-        if not python.exists():
+    if not (folder / "stubs").is_dir():  # written last: without it, an earlier build was cut short
+        if not (given and python.exists()):
             print(f"building the environment of qwen-tts 0.1.1 in {folder} (once, some minutes) …", flush=True)
             build(folder, python)
         write_stubs(folder / "stubs")
@@ -55,14 +56,12 @@ def write_stubs(folder: Path) -> None:
         (folder / name).write_text(text, encoding="utf-8")
 
 
+def oracle_environment() -> dict[str, str]:
+    """The environment variables under which the oracle's interpreter finds the stubs and keeps quiet."""
+    stubs = oracle_python().parent.parent / "stubs"
+    return {**os.environ, "PYTHONWARNINGS": "ignore", "TRANSFORMERS_VERBOSITY": "error", "PYTHONPATH": str(stubs)}
+
+
 def run_oracle(script: Path, *arguments: str | Path) -> None:
     """Runs `script` in the oracle's environment. Raises `CalledProcessError` if it fails."""
-    python = oracle_python()
-    stubs = python.parent.parent / "stubs"
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(stubs),
-        "PYTHONWARNINGS": "ignore",
-        "TRANSFORMERS_VERBOSITY": "error",
-    }
-    subprocess.run([python, script, *arguments], check=True, env=environment)
+    subprocess.run([oracle_python(), script, *arguments], check=True, env=oracle_environment())

@@ -1,15 +1,18 @@
 """Frames: a stream's codes depend on its own request alone, whoever speaks beside, before or after it."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scripts.make_checkpoint import make_checkpoint
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from tests.engines.qwen.small import WISHES, alone, small, spoken
+from tests.engines.qwen.small import CPU, SMALL, WISHES, alone, small, spoken
+from vivavoce.engines.qwen.checkpoint import load_checkpoint
 from vivavoce.engines.qwen.frame import make_frame
 from vivavoce.engines.qwen.prompt import PromptRequest
 from vivavoce.errors import BadRequest, Overloaded
@@ -160,3 +163,19 @@ def test_full_batch_is_overloaded_and_a_prompt_without_room_is_refused() -> None
         WISHES[0].open(batch)
     with pytest.raises(BadRequest, match="64"):
         batch.feed(0, torch.zeros(65, 32))
+
+
+def test_bfloat16_frames_stay_close_to_float32_ones(tmp_path: Path) -> None:
+    make_checkpoint(tmp_path, "custom_voice", SMALL, seed=5)
+    half, single = load_checkpoint(tmp_path, CPU, torch.bfloat16), small()
+    frames = []
+    for checkpoint in (half, single):
+        batch = checkpoint.batch(2, 192)
+        for text in ("Hello there.", "Good morning, and more."):
+            batch.open(*checkpoint.prompt(PromptRequest(text, speaker="ryan")), WISHES[1].sampling)
+        frames.append(batch.step())
+    assert frames[0].logits.dtype == torch.bfloat16
+    assert frames[0].codes.dtype == torch.int64
+    chances = [frame.logits.float().log_softmax(-1) for frame in frames]
+    divergence = (chances[1].exp() * (chances[1] - chances[0])).sum(-1)
+    assert float(divergence.max()) < 1e-3
