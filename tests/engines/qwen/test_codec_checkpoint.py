@@ -11,8 +11,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from safetensors.torch import load_file, save_file  # noqa: E402 - after the check for torch
-from tests.engines.qwen.codec_checkpoints import SLOW_RATE, random_codes, voice_like, write_codec  # noqa: E402
 
+from tests.engines.qwen.codec_checkpoints import SLOW_RATE, random_codes, voice_like, write_codec  # noqa: E402
 from vivavoce.engines.qwen.codec import load_decoder, load_encoder, read_codec_config  # noqa: E402
 from vivavoce.errors import EngineFault, MissingDependency  # noqa: E402
 

@@ -11,8 +11,8 @@ torch = pytest.importorskip("torch")
 from hypothesis import given, settings  # noqa: E402 - after the check for torch
 from hypothesis import strategies as st  # noqa: E402
 from safetensors.torch import load_file  # noqa: E402
-from tests.engines.qwen.codec_checkpoints import SHAPES, SLOW_RATE, CodecShape, random_codes, write_codec  # noqa: E402
 
+from tests.engines.qwen.codec_checkpoints import SHAPES, SLOW_RATE, CodecShape, random_codes, write_codec  # noqa: E402
 from vivavoce.engines.qwen.codec import CodecDecoder, DecoderConfig, load_decoder  # noqa: E402
 from vivavoce.engines.qwen.codec.state import Past  # noqa: E402
 

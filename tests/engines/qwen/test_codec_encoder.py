@@ -8,8 +8,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from safetensors.torch import load_file  # noqa: E402 - after the check for torch
-from tests.engines.qwen.codec_checkpoints import SHAPES, voice_like, write_codec  # noqa: E402
 
+from tests.engines.qwen.codec_checkpoints import SHAPES, voice_like, write_codec  # noqa: E402
 from vivavoce.engines.qwen.codec import CodecEncoder, load_encoder  # noqa: E402
 
 CPU = torch.device("cpu")

@@ -8,8 +8,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from safetensors.torch import load_file, save_file  # noqa: E402 - after the check for torch
-from tests.engines.qwen.codec_checkpoints import SPEAKERS, voice_like, write_speaker  # noqa: E402
 
+from tests.engines.qwen.codec_checkpoints import SPEAKERS, voice_like, write_speaker  # noqa: E402
 from vivavoce.engines.qwen.mel import mel_filters  # noqa: E402
 from vivavoce.engines.qwen.speaker import SpeakerConfig, SpeakerEncoder, load_speaker_encoder  # noqa: E402
 from vivavoce.errors import BadRequest, EngineFault, MissingDependency, Unsupported  # noqa: E402

@@ -116,4 +116,5 @@ def build(make: Callable[[], M], file: TensorFile, prefix: str) -> M:
         for own, parameter in part.named_parameters(recurse=False):
             tensor = file.read(inner + own, tuple(parameter.shape))
             setattr(part, own, nn.Parameter(tensor, requires_grad=False))
-    return module.eval()
+    filled: M = module.eval()
+    return filled
