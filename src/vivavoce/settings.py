@@ -100,7 +100,7 @@ class Settings(BaseSettings):
         "unset uses what `vivavoce models pull kokoro` brought.",
     )
     threads: int | None = Field(
-        default=None, ge=1, description="CPU threads for the embedded models; unset uses the cores available."
+        default=None, ge=1, description="CPU threads for the models that run there; unset uses the cores available."
     )
     max_text_chars: int = Field(default=100_000, ge=1, description="Longest text of one request, in characters.")
     max_body_bytes: int = Field(default=2_097_152, ge=1024, description="Largest request body, in bytes.")

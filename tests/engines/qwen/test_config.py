@@ -95,5 +95,5 @@ def test_absent_file_says_how_to_get_it_and_broken_one_that_it_is_broken(name: s
     with pytest.raises(EngineFault, match=name):
         read_config(folder)
     (folder / name).unlink()
-    with pytest.raises(MissingDependency, match="models pull"):
+    with pytest.raises(MissingDependency, match="download the whole checkpoint"):
         read_config(folder)

@@ -77,7 +77,7 @@ def test_a_checkpoint_of_another_task_cannot_clone(tmp_path: Path, task: str) ->
 def test_a_missing_file_is_named_with_the_command_that_brings_it(tmp_path: Path, name: str) -> None:
     write_speaker(tmp_path)
     (tmp_path / name).unlink()
-    with pytest.raises(MissingDependency, match=f"{name}.*vivavoce models pull"):
+    with pytest.raises(MissingDependency, match=f"{name}.*download the whole checkpoint"):
         load(tmp_path)
 
 

@@ -93,7 +93,7 @@ def test_file_that_was_cut_short_is_recognised(keep: int, tmp_path: Path) -> Non
 def test_absent_weights_say_how_to_get_them(tmp_path: Path) -> None:
     make_checkpoint(tmp_path, "base", SMALL)
     (tmp_path / "model.safetensors").unlink()
-    with pytest.raises(MissingDependency, match="models pull"):
+    with pytest.raises(MissingDependency, match="download the whole checkpoint"):
         load(tmp_path)
 
 

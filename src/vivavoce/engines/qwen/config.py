@@ -209,7 +209,7 @@ def _read_json(path: Path) -> Any:  # JSON: any shape until a _Section has looke
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise MissingDependency(
-            f"{str(path)!r} is missing: name a Qwen3-TTS checkpoint folder, or fetch one with `vivavoce models pull`"
+            f"{str(path)!r} is missing: name the folder of a Qwen3-TTS checkpoint, or download the whole checkpoint"
         ) from error
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise EngineFault(f"{str(path)!r} cannot be read as JSON ({error}): fetch the checkpoint again") from error

@@ -119,9 +119,10 @@ class QwenModel:
             )
         # Unlike a model's own noise, a seed of our own choosing can be told in the log.
         seed = random.getrandbits(63) if segment.seed is None else segment.seed
+        codec = self._codec.open()  # before a slot is taken, which a failure here would keep
         slot = self._batch.open(prompt, trailing, _sampling(self.config, seed))
         most = min(most_frames(segment.text), self._max_frames, self._batch.room(slot))
-        stream = _QwenStream(segment, slot, seed, most, self._codec.open())
+        stream = _QwenStream(segment, slot, seed, most, codec)
         self._streams.add(stream)
         self._running.add(stream)
         return stream

@@ -223,11 +223,11 @@ def load_speaker_encoder(folder: Path, device: torch.device, dtype: torch.dtype)
         raw = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise MissingDependency(
-            f"checkpoint config {str(path)!r} is missing; pull the checkpoint again: vivavoce models pull NAME"
+            f"checkpoint config {str(path)!r} is missing; download the whole checkpoint again"
         ) from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise EngineFault(
-            f"checkpoint config {str(path)!r} is not JSON ({error}); delete it and pull the checkpoint again"
+            f"checkpoint config {str(path)!r} is not JSON ({error}); download the whole checkpoint again"
         ) from error
     config = parse_speaker_config(raw)
     with TensorFile(folder, device, dtype) as file:

@@ -45,7 +45,7 @@ def _byte_level_bpe(folder: Path) -> BpeTokenizer:
     vocab, merges = folder / "vocab.json", folder / "merges.txt"
     for path in (vocab, merges):
         if not path.is_file():
-            raise MissingDependency(f"{str(path)!r} is missing: fetch the checkpoint with `vivavoce models pull`")
+            raise MissingDependency(f"{str(path)!r} is missing: download the whole checkpoint again")
     try:
         bpe = BpeTokenizer(BPE.from_file(str(vocab), str(merges)))
     except Exception as error:  # tokenizers raises plain Exception for a file it cannot read
@@ -63,8 +63,6 @@ def _added_tokens(path: Path) -> list[tuple[int, str, bool]]:
         entries = json.loads(path.read_text(encoding="utf-8"))["added_tokens_decoder"].items()
         return sorted((int(number), str(token["content"]), bool(token["special"])) for number, token in entries)
     except FileNotFoundError as error:
-        raise MissingDependency(
-            f"{str(path)!r} is missing: fetch the checkpoint with `vivavoce models pull`"
-        ) from error
+        raise MissingDependency(f"{str(path)!r} is missing: download the whole checkpoint again") from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise EngineFault(f"{str(path)!r} has no readable 'added_tokens_decoder' ({error!r})") from error

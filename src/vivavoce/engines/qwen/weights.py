@@ -44,7 +44,7 @@ def _shards(folder: Path) -> list[Path]:
     """The weight files of `folder`: those its index names, or the single one."""
     if not (folder / INDEX).exists():
         if not (folder / SINGLE).exists():
-            raise MissingDependency(f"{str(folder)!r} holds no {SINGLE}: fetch it with `vivavoce models pull`")
+            raise MissingDependency(f"{str(folder)!r} holds no {SINGLE}: download the whole checkpoint again")
         return [folder / SINGLE]
     names = sorted(set(_weight_map(folder / INDEX).values()))
     for name in names:

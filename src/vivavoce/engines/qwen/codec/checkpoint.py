@@ -21,7 +21,7 @@ M = TypeVar("M", bound=nn.Module)
 
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
-AGAIN = "pull the checkpoint again: vivavoce models pull NAME"
+AGAIN = "download the whole checkpoint again"
 
 
 @runtime_checkable

@@ -111,11 +111,11 @@ def read_codec_config(folder: Path) -> CodecConfig:
         raw = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise MissingDependency(
-            f"speech tokenizer config {str(path)!r} is missing; pull the checkpoint again: vivavoce models pull NAME"
+            f"speech tokenizer config {str(path)!r} is missing; download the whole checkpoint again"
         ) from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise EngineFault(
-            f"speech tokenizer config {str(path)!r} is not JSON ({error}); delete it and pull the checkpoint again"
+            f"speech tokenizer config {str(path)!r} is not JSON ({error}); download the whole checkpoint again"
         ) from error
     if not isinstance(raw, dict):
         raise EngineFault(f"speech tokenizer config {str(path)!r} holds {type(raw).__name__!r}, not an object")
