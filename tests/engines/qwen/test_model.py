@@ -161,16 +161,30 @@ def test_end_of_speech_ends_it_without_a_warning(tmp_path: Path, caplog: pytest.
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
-def test_model_that_says_the_same_for_ever_is_stopped(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    folder = whole_checkpoint(tmp_path, frames=1000)
+def indifferent(folder: Path, **talker: object) -> QwenModel:
+    """A model to which all first codes are as likely, always, so that it says the lowest one that it may."""
     edit(folder / "generation_config.json", do_sample=False, repetition_penalty=1.0)
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    edit(folder / "config.json", talker_config=config["talker_config"] | talker)
     tensors = load_file(folder / "model.safetensors")
-    tensors["talker.codec_head.weight"].zero_()  # all codes are as likely, always: the best is the first
+    tensors["talker.codec_head.weight"].zero_()
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
-    made = chunks(QwenModel(folder, max_batch=1), segment("A text of some length. " * 8))
-    assert sum(map(len, made)) == 41 * FRAME
+    return QwenModel(folder, max_batch=1)
+
+
+def test_model_that_says_the_same_for_ever_is_stopped(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    model = indifferent(whole_checkpoint(tmp_path, frames=1000))
+    assert sum(map(len, chunks(model, segment("A text of some length. " * 8)))) == 41 * FRAME
     assert "stopped after 41 frames" in caplog.text
     assert "its codes repeat themselves" in caplog.text
+
+
+def test_model_that_would_end_at_once_makes_two_frames_and_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = indifferent(whole_checkpoint(tmp_path), codec_eos_token_id=0)
+    assert sum(map(len, chunks(model, segment("A text of some length. " * 8)))) == 2 * FRAME
+    assert "ended too soon, after 2 frames" in caplog.text
 
 
 def test_speakers_and_languages_are_those_of_the_checkpoint() -> None:
