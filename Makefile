@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help serve test check format docs docs-serve bench clean
+.PHONY: help serve test test-qwen parity check format docs docs-serve bench clean
 
 help:  ## Show what there is to make.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -16,6 +16,12 @@ serve: $(VENV)/.serve  ## Install, fetch the voices once, and serve on port 8000
 test: $(VENV)/.dev  ## Install and run every test that needs no torch (ARGS="-m 'not slow'" for the quick ones).
 	@$(BIN)/vivavoce models pull kokoro
 	$(BIN)/python -m pytest $(ARGS)
+
+test-qwen: $(VENV)/.qwen  ## Install torch and run the tests of Qwen3-TTS, on small random checkpoints.
+	$(BIN)/python -m pytest tests/engines/qwen tests/test_qwen_serves.py $(ARGS)
+
+parity: $(VENV)/.qwen  ## Compare Qwen3-TTS with the published package, in an environment of its own (gigabytes, once).
+	$(BIN)/python -m scripts.parity
 
 check: $(VENV)/.dev  ## Format, lint, types, import rules, generated docs.
 	$(BIN)/ruff format --check .
@@ -55,6 +61,11 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing vivavoce with its voices and tools into $(VENV) (once, a minute or two) …"
 	$(PIP_INSTALL) --editable '.[kokoro,dev]'
 	@touch $@ $(VENV)/.serve
+
+$(VENV)/.qwen: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing vivavoce with Qwen3-TTS's packages into $(VENV) (once, some minutes) …"
+	$(PIP_INSTALL) --editable '.[kokoro,qwen,dev]'
+	@touch $@ $(VENV)/.dev $(VENV)/.serve
 
 $(VENV)/.docs: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP_INSTALL) --editable '.[docs]'

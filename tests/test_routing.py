@@ -9,7 +9,7 @@ from vivavoce.engines.scheduler import LocalEngine
 from vivavoce.engines.tone import ToneModel
 from vivavoce.errors import BadRequest, EngineFault, MissingDependency, UnknownModel, UnknownVoice, Unsupported
 from vivavoce.routing import Router, find_voice
-from vivavoce.types import EngineInfo, SpeechRequest, Voice
+from vivavoce.types import Capabilities, EngineInfo, SpeechRequest, Voice
 
 ENGLISH = EngineInfo(
     name="small",
@@ -136,3 +136,32 @@ def test_alias_without_a_voice_of_the_language_keeps_its_own() -> None:
         "af_heart",
         "vivian",
     ]
+
+
+DESIGN = replace(
+    MANY,
+    name="design",
+    voices=(Voice("design", "Design", MANY.languages),),
+    aliases={"alloy": "design"},
+    default_voices={},
+    capabilities=Capabilities(instruct=True, needs="instruct"),
+)
+CLONE = replace(
+    MANY, name="clone", voices=(), aliases={}, default_voices={}, capabilities=Capabilities(needs="reference")
+)
+
+
+async def test_auto_passes_over_what_the_request_cannot_be_spoken_by() -> None:
+    assert (await chosen(router(CLONE, DESIGN, MANY)))[0] == "many"
+    assert (await chosen(router(CLONE, DESIGN, MANY), instruct="Old and hoarse."))[:2] == ("design", "design")
+    assert (await chosen(router(CLONE, DESIGN, MANY), instruct="Old.", speaker="ryan"))[:2] == ("many", "ryan")
+
+
+@pytest.mark.parametrize(("infos", "field"), [((DESIGN,), "instruct"), ((CLONE,), "model"), ((CLONE, DESIGN), "model")])
+@pytest.mark.parametrize("named", [False, True])
+async def test_request_that_lacks_what_a_model_needs_is_told(
+    infos: tuple[EngineInfo, ...], field: str, named: bool
+) -> None:
+    with pytest.raises(BadRequest) as caught:
+        await chosen(router(*infos), **({"model": infos[0].name} if named else {}))
+    assert caught.value.field == field

@@ -140,3 +140,41 @@ def test_a_missing_file_is_refused_by_name(tmp_path: Path) -> None:
 
 def test_every_setting_is_described() -> None:
     assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+
+
+def test_checkpoints_are_models_named_by_their_folders_before_all_others(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("VIVAVOCE_QWEN", f"{tmp_path / 'One-CV'}, {tmp_path / 'two'}/")
+    settings = Settings.read()
+    assert settings.checkpoints == {"one-cv": tmp_path / "One-CV", "two": tmp_path / "two"}
+    assert settings.offered == ("one-cv", "two", "hibari", "kokoro")
+    assert settings.model == "auto"
+    assert Settings.read(model="two").model == "two"
+
+
+@pytest.mark.parametrize("written", ["{}/Custom", "{}/Custom/", "./Custom", "Custom"])
+def test_model_may_be_the_folder_of_a_checkpoint(written: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "Custom").mkdir()
+    (tmp_path / "Custom" / "config.json").touch()
+    settings = Settings.read(model=written.format(tmp_path))
+    assert settings.model == "custom"
+    assert settings.checkpoints["custom"].resolve() == tmp_path / "Custom"
+
+
+def test_model_that_is_a_folder_stands_beside_the_configured_ones_once(tmp_path: Path) -> None:
+    one, two = str(tmp_path / "one"), str(tmp_path / "two")
+    assert Settings.read(model=one, qwen=two).offered[:2] == ("one", "two")
+    assert Settings.read(model=one, qwen=f"{two},{one}").offered[:2] == ("two", "one")
+
+
+@pytest.mark.parametrize(("folders", "twice"), [("a/x,b/X", "x"), ("a/hibari", "hibari")])
+def test_two_models_of_one_name_are_refused(folders: str, twice: str) -> None:
+    with pytest.raises(SettingsError, match=f"'{twice}' would be the name of two models: rename"):
+        Settings.read(qwen=folders)
+
+
+def test_model_that_is_neither_offered_nor_a_folder_is_refused_with_the_choice(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"'three' is not among models \(two, hibari, kokoro\)"):
+        Settings.read(qwen=str(tmp_path / "two"), model="three")

@@ -74,6 +74,8 @@ class Router:
         if name == AUTO:
             return await self._first_that_can(request, language, sure)
         engine = await self._pool.get(name)
+        if (lack := _lack(engine.info, request)) is not None:
+            raise lack
         route = _route(engine, request, language, sure)
         if route is None:
             raise _refusal([engine.info], request, language)
@@ -95,6 +97,9 @@ class Router:
             except (EngineFault, MissingDependency) as problem:
                 problems.append(problem)
                 continue
+            if (lack := _lack(engine.info, request)) is not None:
+                problems.append(lack)
+                continue
             asked.append(engine.info)
             route = _route(engine, request, language, sure)
             if route is not None and not _stands_for_any(route):
@@ -105,6 +110,23 @@ class Router:
         if not asked:
             raise problems[0]
         raise _refusal(asked, request, language, problems)
+
+
+def _lack(info: EngineInfo, request: SpeechRequest) -> BadRequest | None:
+    """The refusal of a request that has not what this model cannot speak without; `None` if it has."""
+    match info.capabilities.needs:
+        case "instruct" if not request.instruct:
+            return BadRequest(
+                f"model {info.name!r} makes its voice from a description: say in instruct who speaks, and how",
+                field="instruct",
+            )
+        case "reference":
+            return Unsupported(
+                f"model {info.name!r} speaks with the voice of a recording, and this server takes no recordings yet: "
+                "choose a model with voices of its own; of Qwen3-TTS, a CustomVoice or VoiceDesign checkpoint",
+                field="model",
+            )
+    return None
 
 
 def _stands_for_any(route: Route) -> bool:

@@ -7,6 +7,7 @@ Knows names, types, units and bounds; it does not know what the settings are for
 import difflib
 import os
 import tomllib
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -39,6 +40,7 @@ def _user_cache_dir() -> Path:
 # NoDecode: in the environment a list is written `a,b`, not as JSON.
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_commas)]
 Folder = Annotated[Path, AfterValidator(Path.expanduser)]
+Folders = Annotated[tuple[Folder, ...], NoDecode, BeforeValidator(_split_commas)]
 
 
 class Settings(BaseSettings):
@@ -67,7 +69,24 @@ class Settings(BaseSettings):
     )
     model: str = Field(
         default="auto",
-        description="Model that answers a request which names none; `auto` chooses by language and what is ready.",
+        description="Model that answers a request which names none; `auto` chooses by language and what is ready. "
+        "A path to a Qwen3-TTS checkpoint adds it to `qwen` and names it.",
+    )
+    qwen: Folders = Field(
+        default=(),
+        description="Folders of Qwen3-TTS checkpoints to offer, comma-separated, before all other models; "
+        "each is a model named by its folder, in lower case.",
+    )
+    qwen_device: str = Field(
+        default="auto", description="Where Qwen3-TTS runs: `auto` is CUDA where there is some, else the CPU."
+    )
+    qwen_dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        default="auto", description="Numbers that Qwen3-TTS computes in; `auto` is bfloat16 on CUDA, else float32."
+    )
+    qwen_max_batch: int = Field(
+        default=8,
+        ge=1,
+        description="Segments that a Qwen3-TTS checkpoint speaks at once; each takes memory for good.",
     )
     load: Literal["startup", "lazy"] = Field(
         default="startup", description="When models are loaded: as the server starts, or at the first request for each."
@@ -81,7 +100,7 @@ class Settings(BaseSettings):
         "unset uses what `vivavoce models pull kokoro` brought.",
     )
     threads: int | None = Field(
-        default=None, ge=1, description="CPU threads for the embedded models; unset uses the cores available."
+        default=None, ge=1, description="CPU threads for the models that run there; unset uses the cores available."
     )
     max_text_chars: int = Field(default=100_000, ge=1, description="Longest text of one request, in characters.")
     max_body_bytes: int = Field(default=2_097_152, ge=1024, description="Largest request body, in bytes.")
@@ -113,14 +132,44 @@ class Settings(BaseSettings):
         description="Seconds that the `tone` test model takes per second of audio; 0 is as fast as it can.",
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _model_may_be_a_path(cls, values: Any) -> Any:  # Any: not checked yet
+        if not isinstance(values, dict) or not is_path(values.get("model")):
+            return values
+        folder, others = Path(values["model"]), _split_commas(values.get("qwen") or ())
+        if not isinstance(others, list | tuple):
+            return values  # the field's own check says what is wrong
+        name = checkpoint_name(folder)
+        known = {checkpoint_name(Path(other)) for other in others if isinstance(other, str | Path)}
+        return {**values, "model": name, "qwen": others if name in known else (folder, *others)}
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> Self:
+        names = [*map(checkpoint_name, self.qwen), *dict.fromkeys(self.models)]
+        twice = [name for name, count in Counter(names).items() if count > 1]
+        if twice:
+            raise ValueError(f"{twice[0]!r} would be the name of two models: rename the folder of a checkpoint")
+        return self
+
     @model_validator(mode="after")
     def _model_is_offered(self) -> Self:
-        if self.model != "auto" and self.model not in self.models:
-            offered = ", ".join(self.models)
+        if self.model != "auto" and self.model not in self.offered:
+            offered = ", ".join(self.offered)
             raise ValueError(
                 f"model {self.model!r} is not among models ({offered}): add it there or choose one of them"
             )
         return self
+
+    @property
+    def checkpoints(self) -> dict[str, Path]:
+        """The Qwen3-TTS checkpoints by the names of their models."""
+        return {checkpoint_name(folder): folder for folder in self.qwen}
+
+    @property
+    def offered(self) -> tuple[str, ...]:
+        """The names of all models, in order of preference."""
+        return (*self.checkpoints, *self.models)
 
     @classmethod
     def settings_customise_sources(
@@ -157,6 +206,18 @@ class Settings(BaseSettings):
             return cls(**values)
         except ValidationError as error:
             raise SettingsError(_explain(error, origin)) from error
+
+
+def is_path(model: object) -> bool:
+    """Whether `model` is not a name but a path: it has a slash, or is a checkpoint's folder."""
+    if isinstance(model, Path):
+        return True
+    return isinstance(model, str) and ("/" in model or os.sep in model or Path(model, "config.json").is_file())
+
+
+def checkpoint_name(folder: Path) -> str:
+    """The name of a checkpoint's model: its folder's, in lower case."""
+    return folder.expanduser().resolve().name.lower()
 
 
 def _config_from_environment() -> Path | None:

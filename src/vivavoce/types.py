@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 Samples: TypeAlias = NDArray[np.float32]  # [n], mono, in [-1, 1]
 AudioFormat = Literal["wav", "pcm", "mp3", "opus", "aac", "flac"]
 Gender = Literal["female", "male", "neutral"]
+Need = Literal["instruct", "reference"]  # what some models cannot speak without
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class Capabilities:
     instruct: bool = False
     seed: bool = False
     deterministic: bool = False  # same text, voice and seed give the same samples
+    needs: Need | None = None  # a request without it is refused, and `auto` passes the model over
 
 
 @dataclass(frozen=True, slots=True)

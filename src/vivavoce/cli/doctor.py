@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from vivavoce.settings import Settings
 
 _SENTENCE = "This is a test of one sentence, spoken from beginning to end."
+_INSTRUCT = "A calm voice."  # some models do not speak without
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +168,7 @@ async def _check_model(pool: "Pool", name: str) -> ModelCheck:
     try:
         info = (await pool.get(name)).info
         started, samples = time.perf_counter(), 0
-        request = SpeechRequest(text=_SENTENCE, model=name, language="en")
+        request = SpeechRequest(text=_SENTENCE, model=name, language="en", instruct=_INSTRUCT)
         async with aclosing(await Synthesizer(pool).open(request)) as speech, aclosing(speech.samples()) as parts:
             async for part in parts:
                 samples += part.size

@@ -104,12 +104,16 @@ def _look(settings: "Settings") -> list[ModelFiles]:
     """Returns what there is to say of every model; the test model only where it is offered."""
     from vivavoce.engines.registry import MODELS
 
-    names = (*settings.models, *(name for name in MODELS if name not in settings.models and name != "tone"))
+    names = (*settings.offered, *(name for name in MODELS if name not in settings.offered and name != "tone"))
     return [_files(name, settings) for name in names]
 
 
 def _files(name: str, settings: "Settings") -> ModelFiles:
-    offered = name in settings.models
+    offered = name in settings.offered
+    if folder := settings.checkpoints.get(name):
+        if not (folder / "config.json").is_file():
+            return ModelFiles(name, offered, False, None, f"no Qwen3-TTS checkpoint in {folder}")
+        return ModelFiles(name, offered, True, _size(folder), str(folder))
     if name == "kokoro":
         from vivavoce.engines.kokoro.assets import locate
 

@@ -38,7 +38,10 @@ def say(
     speaker: Annotated[str | None, typer.Option(help="Voice, from `vivavoce voices`.")] = None,
     language: Annotated[str | None, typer.Option(help="English name or ISO code.", show_default="detected")] = None,
     instruct: Annotated[str | None, typer.Option(help="How to say it, for models that follow instructions.")] = None,
-    model: Annotated[str | None, typer.Option(help="Model that speaks.", show_default="auto")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="Model that speaks: a name, or the folder of a Qwen3-TTS checkpoint.", show_default="auto"),
+    ] = None,
     speed: Annotated[float, typer.Option(min=0.25, max=4.0, help="Pace; the pitch stays.")] = 1.0,
     seed: Annotated[int | None, typer.Option(min=0, max=2**32 - 1, help="The same seed gives the same speech.")] = None,
     sample_rate: Annotated[
@@ -54,10 +57,10 @@ def say(
       cat chapter.txt | vivavoce say - -o chapter.mp3 --speed 1.1
       vivavoce say "Guten Tag." --server http://dgx:8000 -o - | ffplay -nodisp -
     """
-    from vivavoce.settings import Settings
     from vivavoce.text.languages import parse_language
     from vivavoce.types import SpeechRequest
 
+    settings, model = (None, model) if server else _offering(config, model)
     request = SpeechRequest(
         text=_read(text),
         model=model or "auto",
@@ -69,7 +72,6 @@ def say(
         format=_choose_format(output, format),
         sample_rate_hz=sample_rate,
     )
-    settings = None if server else _offering(Settings.read(config), model)
     if output is not None:
         _speak_into(output, request, settings, server, shown="stdout" if output == outputs.PIPE else str(output))
         return
@@ -104,15 +106,18 @@ def _choose_format(output: Path | None, asked: str | None) -> "AudioFormat":
             raise typer.BadParameter(f"format {chosen!r} is not one of {', '.join(outputs.FORMATS)}")
 
 
-def _offering(settings: "Settings", model: str | None) -> "Settings":
-    """Returns `settings` with `model` among the models: who names one here need not have configured it."""
-    if model is None or model == "auto" or model in settings.models:
-        return settings
+def _offering(config: Path | None, model: str | None) -> "tuple[Settings, str | None]":
+    """Returns the settings with `model` among the models, and its name: it need not have been configured."""
     from vivavoce.engines.registry import MODELS
+    from vivavoce.settings import Settings, is_path
 
-    if model not in MODELS:
-        return settings  # an alias, or a name that will be refused with the list of those there are
-    return settings.model_copy(update={"models": (*settings.models, model)})
+    if is_path(model):
+        settings = Settings.read(config, model=model)
+        return settings, settings.model
+    settings = Settings.read(config)
+    if model is None or model in settings.offered or model not in MODELS:
+        return settings, model  # also an alias, or a name that will be refused with the list of those there are
+    return settings.model_copy(update={"models": (*settings.models, model)}), model
 
 
 def _speak_into(

@@ -28,7 +28,19 @@ def serve(
     models: Annotated[
         str | None, typer.Option(help="Models to offer, comma-separated.", show_default="hibari,kokoro")
     ] = None,
-    model: Annotated[str | None, typer.Option(help="Model for requests that name none.", show_default="auto")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="Model for requests that name none: a name, or the folder of a Qwen3-TTS checkpoint.",
+            show_default="auto",
+        ),
+    ] = None,
+    qwen: Annotated[
+        str | None, typer.Option(metavar="DIR[,DIR]", help="Qwen3-TTS checkpoints to offer, before all other models.")
+    ] = None,
+    qwen_device: Annotated[
+        str | None, typer.Option(help="Where Qwen3-TTS runs, like cuda or cpu.", show_default="auto")
+    ] = None,
     load: Annotated[
         Literal["startup", "lazy"] | None, typer.Option(help="When to load models.", show_default="startup")
     ] = None,
@@ -47,11 +59,22 @@ def serve(
     Examples:
       vivavoce serve
       vivavoce serve --models hibari --port 9000
+      vivavoce serve --model ./Qwen3-TTS-12Hz-0.6B-CustomVoice
       VIVAVOCE_LOG_LEVEL=debug vivavoce serve --config /etc/vivavoce.toml
     """
     from vivavoce.settings import Settings
 
-    settings = Settings.read(config, host=host, port=port, models=models, model=model, load=load, log_level=log_level)
+    settings = Settings.read(
+        config,
+        host=host,
+        port=port,
+        models=models,
+        model=model,
+        qwen=qwen,
+        qwen_device=qwen_device,
+        load=load,
+        log_level=log_level,
+    )
     _run(settings)
 
 
@@ -102,7 +125,7 @@ def _announce(settings: "Settings", port: int) -> None:
     """Prints where the server is and a line to try, at once, also into a pipe."""
     shown = "localhost" if settings.host in _EVERYWHERE else settings.host
     here = f"http://{f'[{shown}]' if ':' in shown else shown}:{port}"
-    lines = [f"vivavoce {__version__} serves {', '.join(settings.models)}", f"  page     {here}/"]
+    lines = [f"vivavoce {__version__} serves {', '.join(settings.offered)}", f"  page     {here}/"]
     if settings.host in _EVERYWHERE and (address := _network_address()):
         lines.append(f"  network  http://{address}:{port}/")
     lines += [

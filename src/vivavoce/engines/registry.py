@@ -1,6 +1,7 @@
 """Names the models and says how each is made; nothing is imported or loaded before it is asked for."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from vivavoce.engines.base import Model
@@ -17,11 +18,18 @@ def create_pool(
     cache_dir: Path,
     kokoro_dir: Path | None = None,
     threads: int | None = None,
+    qwen: Mapping[str, Path] | None = None,
+    qwen_device: str = "auto",
+    qwen_dtype: str = "auto",
+    qwen_max_batch: int = 8,
     max_waiting: int = 64,
     max_ahead_s: float = 30.0,
     tone_real_time_factor: float = 0.0,
 ) -> Pool:
-    """A pool of the named models, in that order of preference. Raises `SettingsError` for an unknown name."""
+    """A pool of the Qwen3-TTS checkpoints (name → folder), then the named models, in that order of preference.
+
+    Raises `SettingsError` for an unknown name.
+    """
     if not models:
         raise SettingsError(f"the setting 'models' is empty; name at least one of {', '.join(MODELS)}")
 
@@ -43,11 +51,24 @@ def create_pool(
 
         return ToneModel(real_time_factor=tone_real_time_factor)
 
-    makers = {"hibari": hibari, "kokoro": kokoro, "tone": tone}
+    def checkpoint(name: str, folder: Path) -> Model:
+        from vivavoce.engines.qwen.packages import require_packages
 
-    def factory(name: str) -> EngineFactory:
+        require_packages()  # before the import of what only the extra brings
+        from vivavoce.engines.qwen.model import QwenModel
+
+        return QwenModel(
+            folder, name=name, device=qwen_device, dtype=qwen_dtype, max_batch=qwen_max_batch, threads=threads
+        )
+
+    makers: dict[str, Callable[[], Model]] = {"hibari": hibari, "kokoro": kokoro, "tone": tone}
+
+    for name in models:
         if name not in makers:
             raise SettingsError(f"the setting 'models' names {name!r}; it may hold {', '.join(MODELS)}")
-        return lambda: LocalEngine(makers[name](), max_waiting=max_waiting, max_ahead_s=max_ahead_s)
 
-    return Pool({name: factory(name) for name in models})
+    def engine(maker: Callable[[], Model]) -> EngineFactory:
+        return lambda: LocalEngine(maker(), max_waiting=max_waiting, max_ahead_s=max_ahead_s)
+
+    checkpoints = {name: engine(partial(checkpoint, name, folder)) for name, folder in (qwen or {}).items()}
+    return Pool({**checkpoints, **{name: engine(makers[name]) for name in models}})

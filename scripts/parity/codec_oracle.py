@@ -1,0 +1,69 @@
+"""Runs the published `qwen-tts` codec and speaker encoder on a folder of cases; needs its own environment.
+
+    ORACLE_PYTHON scripts/parity/codec_oracle.py FOLDER
+
+Each FOLDER/NAME holds `codec/` (a speech tokenizer), `speaker/` (a Base checkpoint's speaker encoder) and
+`inputs.safetensors`; the answers go to FOLDER/NAME/oracle.safetensors. It knows nothing of vivavoce.
+"""
+
+import json
+import sys
+import types
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+
+# The package imports these for its 25 Hz tokenizer alone, which is not used here.
+for absent in ("torchaudio", "torchaudio.compliance", "torchaudio.compliance.kaldi", "sox"):
+    sys.modules[absent] = types.ModuleType(absent)
+    sys.modules[absent].__spec__ = ModuleSpec(absent, None)  # transformers looks at it
+
+import torch  # noqa: E402 - after the stand-ins
+from qwen_tts import Qwen3TTSTokenizer  # noqa: E402
+from qwen_tts.core.models.configuration_qwen3_tts import Qwen3TTSSpeakerEncoderConfig  # noqa: E402
+from qwen_tts.core.models.modeling_qwen3_tts import Qwen3TTSSpeakerEncoder, mel_spectrogram  # noqa: E402
+from safetensors.torch import load_file, save_file  # noqa: E402
+
+
+def speech_tokenizer(folder: Path) -> Qwen3TTSTokenizer:
+    """The published tokenizer with exactly the tensors of the file, none missing, none left over."""
+    tokenizer = Qwen3TTSTokenizer.from_pretrained(str(folder), dtype=torch.float32)
+    tokenizer.model.load_state_dict(load_file(folder / "model.safetensors"), strict=True)
+    return tokenizer
+
+
+def speaker_encoder(folder: Path) -> Qwen3TTSSpeakerEncoder:
+    """The published speaker encoder, its names and shapes checked the same way."""
+    raw = json.loads((folder / "config.json").read_text())["speaker_encoder_config"]
+    encoder = Qwen3TTSSpeakerEncoder(Qwen3TTSSpeakerEncoderConfig(**raw))
+    tensors = load_file(folder / "model.safetensors")
+    prefix = "speaker_encoder."
+    mine = {name.removeprefix(prefix): tensor.float() for name, tensor in tensors.items() if name.startswith(prefix)}
+    encoder.load_state_dict(mine, strict=True)
+    return encoder.eval()
+
+
+def answer(case: Path) -> dict[str, torch.Tensor]:
+    """What the published code makes of one case's inputs."""
+    inputs = load_file(case / "inputs.safetensors")
+    tokenizer = speech_tokenizer(case / "codec")
+    answers = {"samples": tokenizer.model.decoder(inputs["codes"])[:, 0]}
+    encoder = speaker_encoder(case / "speaker")
+    for name, audio in inputs.items():
+        if name.startswith("audio"):
+            codes = tokenizer.encode(audio.numpy(), sr=24000).audio_codes[0]
+            answers[name.replace("audio", "codes")] = codes.T.contiguous()
+        if name.startswith("voice"):
+            mel = mel_spectrogram(audio[None], 1024, 128, 24000, 256, 1024, 0, 12000)
+            answers[name.replace("voice", "vector")] = encoder(mel.transpose(1, 2))[0]
+    return answers
+
+
+@torch.inference_mode()
+def main() -> None:
+    torch.set_num_threads(1)
+    for case in sorted(path.parent for path in Path(sys.argv[1]).glob("*/inputs.safetensors")):
+        save_file({name: tensor.clone() for name, tensor in answer(case).items()}, case / "oracle.safetensors")
+
+
+if __name__ == "__main__":
+    main()

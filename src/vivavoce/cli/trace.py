@@ -1,0 +1,30 @@
+"""`vivavoce trace`: writes every number on the way from a request to its speech, to compare with other programs."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def trace(
+    checkpoint: Annotated[Path, typer.Option(metavar="DIR", help="Folder of a Qwen3-TTS checkpoint.")],
+    request: Annotated[Path, typer.Option(metavar="FILE", help="JSON file that says what to speak.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Safetensors file to write.")],
+) -> None:
+    """Write the prompt, codes, logits and waveform of a request to Qwen3-TTS.
+
+    Computed in float32 on the CPU. The request has `text` and, where they
+    matter, `task`, `speaker`, `language`, `instruct`, `ref_audio` (a WAV
+    file), `ref_text`, `x_vector_only`, `non_streaming`, `greedy`, `seed`,
+    `max_frames`, and sampling fields as in generation_config.json.
+
+    Examples:
+      vivavoce trace --checkpoint DIR --request request.json --out trace.safetensors
+    """
+    from vivavoce.engines.qwen.packages import require_packages
+
+    require_packages()
+    from vivavoce.engines.qwen.tracing import write_trace
+
+    for name, shape in write_trace(checkpoint, request, out).items():
+        typer.echo(f"{name:18} {' × '.join(map(str, shape))}")

@@ -1,0 +1,121 @@
+"""Codes in, samples out: the codec decoder, whole or frame by frame; it knows no talker, no scheduler and no file.
+
+    codes → vectors → causal conv → transformer over frames → ×2 ×2 ConvNeXt → ×8 ×5 ×4 ×3 SnakeBeta → samples
+
+Everything in it is causal, so one frame's samples are final as soon as the frame is there. `decode` is `step` from an
+empty state: streamed equals whole by construction, up to the rounding of sums taken over other lengths.
+Source: qwen-tts `modeling_qwen3_tts_tokenizer_v2.py`, Qwen3TTSTokenizerV2Decoder.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from vivavoce.engines.qwen.codec.checkpoint import TensorFile, build
+from vivavoce.engines.qwen.codec.config import DecoderConfig, read_codec_config
+from vivavoce.engines.qwen.codec.layers import (
+    CausalConv,
+    CausalTransposedConv,
+    ConvNeXtBlock,
+    SnakeBeta,
+    UpsampleBlock,
+)
+from vivavoce.engines.qwen.codec.quantizer import Dequantizer
+from vivavoce.engines.qwen.codec.state import DecoderState, Layout, Past, gather, scatter
+from vivavoce.engines.qwen.codec.transformer import FrameTransformer
+
+# A whole decode runs in blocks of this many frames: equal to one pass, but its memory (about 3 MB a frame at the
+# released shape in fp32) stays bounded for long sequences.
+BLOCK_FRAMES = 256
+
+
+class CodecDecoder(nn.Module):
+    """The decoder of the 12 Hz speech tokenizer. Its parameters need no gradient; all results are on its device."""
+
+    def __init__(self, config: DecoderConfig) -> None:
+        super().__init__()
+        self.config = config
+        layout = Layout()
+        self.quantizer = Dequantizer(config)
+        self.pre_conv = CausalConv(layout, config.codebook_dim, config.latent_dim, kernel=3)
+        self.pre_transformer = FrameTransformer(layout, config)
+        self.upsample = nn.ModuleList(
+            nn.ModuleList(
+                [
+                    CausalTransposedConv(layout, config.latent_dim, config.latent_dim, ratio, ratio),
+                    ConvNeXtBlock(layout, config.latent_dim),
+                ]
+            )
+            for ratio in config.upsampling_ratios
+        )
+        self.decoder = _waveform_stages(layout, config)
+        self.state_elements = layout.elements  # per stream, whatever its age
+
+    @property
+    def samples_per_frame(self) -> int:
+        """How many samples one frame becomes."""
+        return self.config.samples_per_frame
+
+    def open(self) -> DecoderState:
+        """The state of a stream that has not begun."""
+        weight = self.pre_conv.conv.weight
+        memory = torch.zeros(self.state_elements, device=weight.device, dtype=weight.dtype)
+        return DecoderState(memory, torch.zeros((), device=weight.device, dtype=torch.int64))
+
+    @torch.no_grad()
+    def step(self, codes: Tensor, states: Sequence[DecoderState]) -> Tensor:
+        """The samples [B, T * samples_per_frame] of the next T frames of B streams of any ages.
+
+        `codes` is [B, codebooks, T], integers below the codebook size; row i continues `states[i]`, which is changed
+        in place. Nothing is read back from the device.
+        """
+        assert codes.shape[0] == len(states), f"{codes.shape[0]} rows of codes for {len(states)} streams"
+        past = gather(states)
+        samples: Tensor = self(codes, past)
+        scatter(past, codes.shape[-1], states)
+        return samples
+
+    @torch.no_grad()
+    def decode(self, codes: Tensor, block_frames: int = BLOCK_FRAMES) -> Tensor:
+        """The samples [B, T * samples_per_frame] of whole sequences `codes` [B, codebooks, T]."""
+        states = [self.open() for _ in range(codes.shape[0])]
+        blocks = [codes[..., start : start + block_frames] for start in range(0, codes.shape[-1], block_frames)]
+        nothing = self.pre_conv.conv.weight.new_empty(codes.shape[0], 0)  # the samples of no frames
+        return torch.cat([nothing, *(self.step(block, states) for block in blocks)], dim=-1)
+
+    def forward(self, codes: Tensor, past: Past) -> Tensor:
+        """`step` on a gathered batch: a function of tensors alone, `past.memory` changed in place, the age not."""
+        assert codes.shape[1] == self.config.num_quantizers, f"codes of shape {list(codes.shape)}"
+        h = self.pre_conv(self.quantizer(codes), past)  # [B, latent, T]
+        h = self.pre_transformer(h.transpose(1, 2), past).transpose(1, 2)
+        for stage in self.upsample:
+            assert isinstance(stage, nn.ModuleList)
+            for layer in stage:
+                h = layer(h, past)  # [B, latent, T * 2], then T * 4
+        for layer in self.decoder:
+            h = layer(h, past)
+        samples: Tensor = h[:, 0].clamp(-1, 1)  # [B, T * samples_per_frame]
+        return samples
+
+
+def _waveform_stages(layout: Layout, config: DecoderConfig) -> nn.ModuleList:
+    """From latents at four times the frame rate to one channel of samples."""
+    channels = config.decoder_dim
+    stages: list[nn.Module] = [CausalConv(layout, config.latent_dim, channels, kernel=7)]
+    for rate in config.upsample_rates:
+        stages.append(UpsampleBlock(layout, channels, rate))
+        channels //= 2
+    stages += [SnakeBeta(channels), CausalConv(layout, channels, 1, kernel=7)]
+    return nn.ModuleList(stages)
+
+
+def load_decoder(folder: Path, device: torch.device, dtype: torch.dtype) -> CodecDecoder:
+    """The decoder of the speech tokenizer in `folder` (a checkpoint's `speech_tokenizer`), on `device` in `dtype`.
+
+    Raises `MissingDependency` for an absent file, `EngineFault` for one that is damaged or does not fit its config.
+    """
+    config = read_codec_config(folder).decoder
+    with TensorFile(folder, device, dtype) as file:
+        return build(lambda: CodecDecoder(config), file, "decoder.")

@@ -1,0 +1,284 @@
+"""What a released Qwen3-TTS folder says of itself: `config.json` and `generation_config.json` as frozen dataclasses.
+
+It knows names and numbers only: no tensor, no torch, no tokenizer. Speakers, languages and special ids are read
+from the file, so a fine-tuned checkpoint with other voices works as it is.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NoReturn, cast, get_args
+
+from vivavoce.errors import EngineFault, MissingDependency, Unsupported
+
+Task = Literal["custom_voice", "voice_design", "base"]
+AUTO = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class DecoderConfig:
+    """The shape of one stack of decoder layers; the talker and the code predictor are one each."""
+
+    hidden_size: int
+    intermediate_size: int
+    layers: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    rope_theta: float
+    norm_eps: float
+
+
+@dataclass(frozen=True, slots=True)
+class TextIds:
+    """Text tokens with a meaning of their own."""
+
+    im_start: int
+    im_end: int
+    pad: int
+    bos: int
+    eos: int
+
+
+@dataclass(frozen=True, slots=True)
+class CodecIds:
+    """Entries of the talker's codec vocabulary that stand for no sound."""
+
+    pad: int
+    bos: int
+    eos: int
+    think: int
+    nothink: int
+    think_bos: int
+    think_eos: int
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingDefaults:
+    """How the checkpoint wants its codes drawn when a request does not say."""
+
+    temperature: float = 0.9
+    top_k: int = 50  # 0: no limit
+    top_p: float = 1.0
+    greedy: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationConfig:
+    """`generation_config.json`: the talker's draws, the code predictor's draws, and the length."""
+
+    talker: SamplingDefaults
+    predictor: SamplingDefaults
+    repetition_penalty: float
+    max_frames: int
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything the language model needs to know of a checkpoint."""
+
+    task: Task
+    size: str  # "0b6" or "1b7" in the released files
+    talker: DecoderConfig
+    predictor: DecoderConfig
+    codebooks: int  # codes in one frame
+    codec_vocab_size: int  # the talker's: sounds, then speakers, languages and special ids
+    code_vocab_size: int  # entries of one codebook
+    text_vocab_size: int
+    text_hidden_size: int
+    max_positions: int
+    text_ids: TextIds
+    codec_ids: CodecIds
+    speakers: Mapping[str, int]  # lower case
+    dialects: Mapping[str, str]  # speaker → language that replaces chinese or auto
+    language_ids: Mapping[str, int]
+    generation: GenerationConfig
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """The languages a caller may ask for, `auto` first; dialects follow from the speaker."""
+        return (AUTO, *(name for name in self.language_ids if "dialect" not in name))
+
+    @property
+    def follows_instruct(self) -> bool:
+        """Whether a style instruction is heard: the 0.6B model and the clone model were not trained on any."""
+        return self.task == "voice_design" or (self.task == "custom_voice" and self.size != "0b6")
+
+    @property
+    def unspoken(self) -> tuple[int, ...]:
+        """Ids that the talker must not say: the last 1024 of its vocabulary, save the end of speech."""
+        last = range(self.codec_vocab_size - 1024, self.codec_vocab_size)
+        return tuple(number for number in last if number >= 0 and number != self.codec_ids.eos)
+
+
+def read_config(folder: Path) -> Config:
+    """The configuration of the checkpoint in `folder`.
+
+    Raises `MissingDependency` if a file is absent and `EngineFault` if one cannot be read, lacks a key or asks for
+    something that this engine does not have.
+    """
+    root = _Section("", _read_json(folder / "config.json"), folder / "config.json")
+    talker = root.section("talker_config")
+    predictor = talker.section("code_predictor_config")
+    codebooks = talker.integer("num_code_groups")
+    if predictor.integer("num_code_groups") != codebooks:
+        predictor.refuse("num_code_groups", f"{codebooks}, as in talker_config")
+    return Config(
+        task=_task(root),
+        size=root.text("tts_model_size"),
+        talker=_decoder(talker),
+        predictor=_decoder(predictor),
+        codebooks=codebooks,
+        codec_vocab_size=talker.integer("vocab_size"),
+        code_vocab_size=predictor.integer("vocab_size"),
+        text_vocab_size=talker.integer("text_vocab_size"),
+        text_hidden_size=talker.integer("text_hidden_size"),
+        max_positions=talker.integer("max_position_embeddings"),
+        text_ids=TextIds(
+            *(root.integer(f"{name}_token_id") for name in ("im_start", "im_end", "tts_pad", "tts_bos", "tts_eos"))
+        ),
+        codec_ids=_codec_ids(talker),
+        speakers={name.lower(): number for name, number in talker.numbers("spk_id").items()},
+        dialects=_dialects(talker),
+        language_ids={name.lower(): number for name, number in talker.numbers("codec_language_id").items()},
+        generation=_generation(folder / "generation_config.json"),
+    )
+
+
+def _task(root: "_Section") -> Task:
+    name = root.text("tts_model_type")
+    if name not in get_args(Task):
+        root.refuse("tts_model_type", f"one of {', '.join(get_args(Task))}")
+    return cast(Task, name)  # checked on the line before
+
+
+def _decoder(section: "_Section") -> DecoderConfig:
+    if section.optional("hidden_act", str) not in (None, "silu"):
+        section.refuse("hidden_act", "'silu'")
+    for switch in ("attention_bias", "use_sliding_window", "tie_word_embeddings"):
+        if section.optional(switch, bool):
+            section.refuse(switch, "false")
+    hidden, heads = section.integer("hidden_size"), section.integer("num_attention_heads")
+    return DecoderConfig(
+        hidden_size=hidden,
+        intermediate_size=section.integer("intermediate_size"),
+        layers=section.integer("num_hidden_layers"),
+        heads=heads,
+        kv_heads=section.integer("num_key_value_heads"),
+        head_dim=section.optional("head_dim", int) or hidden // heads,
+        rope_theta=section.number("rope_theta"),
+        norm_eps=section.number("rms_norm_eps"),
+    )
+
+
+def _codec_ids(talker: "_Section") -> CodecIds:
+    names = ("pad_id", "bos_id", "eos_token_id", "think_id", "nothink_id", "think_bos_id", "think_eos_id")
+    return CodecIds(*(talker.integer(f"codec_{name}") for name in names))
+
+
+def _dialects(talker: "_Section") -> dict[str, str]:
+    # A speaker without a dialect has `false` in the released files.
+    entries = talker.optional("spk_is_dialect", dict) or {}
+    return {str(name).lower(): str(dialect) for name, dialect in entries.items() if dialect}
+
+
+def _generation(path: Path) -> GenerationConfig:
+    section = _Section("", _read_json(path), path)
+    return GenerationConfig(
+        talker=_sampling(section, ""),
+        predictor=_sampling(section, "subtalker_"),
+        repetition_penalty=section.number("repetition_penalty", 1.05),
+        # A cap of N tokens ends the published loop after N - 1 whole frames.
+        max_frames=section.integer("max_new_tokens", 2048) - 1,
+    )
+
+
+def _sampling(section: "_Section", prefix: str) -> SamplingDefaults:
+    draws = section.optional("do_sample" if not prefix else f"{prefix}dosample", bool)
+    return SamplingDefaults(
+        temperature=section.number(f"{prefix}temperature", 0.9),
+        top_k=section.integer(f"{prefix}top_k", 50),
+        top_p=section.number(f"{prefix}top_p", 1.0),
+        greedy=draws is False,
+    )
+
+
+def _read_json(path: Path) -> Any:  # JSON: any shape until a _Section has looked at it
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise MissingDependency(
+            f"{str(path)!r} is missing: name the folder of a Qwen3-TTS checkpoint, or download the whole checkpoint"
+        ) from error
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise EngineFault(f"{str(path)!r} cannot be read as JSON ({error}): fetch the checkpoint again") from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Section:
+    """One JSON object, which names itself in the error when a key is absent or of the wrong type."""
+
+    name: str
+    values: Any  # a JSON object once `__post_init__` is through
+    path: Path
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.values, dict):
+            raise EngineFault(f"{str(self.path)!r}: {self.name or 'the file'} must be a JSON object")
+
+    def section(self, key: str) -> "_Section":
+        return _Section(self._full(key), self._required(key), self.path)
+
+    def text(self, key: str) -> str:
+        value = self._required(key)
+        if not isinstance(value, str):
+            self.refuse(key, "a string")
+        return str(value)
+
+    def integer(self, key: str, default: int | None = None) -> int:
+        value = self._required(key, default)
+        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+            self.refuse(key, "a whole number of at least 0")
+        return int(value)
+
+    def number(self, key: str, default: float | None = None) -> float:
+        value = self._required(key, default)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            self.refuse(key, "a number")
+        return float(value)
+
+    def numbers(self, key: str) -> dict[str, int]:
+        inner = _Section(self._full(key), self.values.get(key) or {}, self.path)
+        return {str(name): inner.integer(name) for name in inner.values}
+
+    def optional(self, key: str, kind: type) -> Any:  # `kind` or None
+        value = self.values.get(key)
+        if value is not None and not isinstance(value, kind):
+            self.refuse(key, f"of type {kind.__name__}")
+        return value
+
+    def refuse(self, key: str, expected: str) -> NoReturn:
+        """Raises the `EngineFault` for a value that this engine cannot work with."""
+        raise EngineFault(f"{str(self.path)!r}: {self._full(key)} is {self.values.get(key)!r}, must be {expected}")
+
+    def _required(self, key: str, default: object = None) -> Any:
+        value = self.values.get(key, default)
+        if value is None:
+            raise EngineFault(
+                f"{str(self.path)!r} lacks the key {self._full(key)!r}: not a Qwen3-TTS checkpoint, or incomplete"
+            )
+        return value
+
+    def _full(self, key: str) -> str:
+        return f"{self.name}.{key}" if self.name else key
+
+
+def language_name(config: Config, language: str) -> str:
+    """`language` in the checkpoint's spelling. Raises `Unsupported` if it does not speak it."""
+    name = language.lower()
+    if name not in config.languages:
+        raise Unsupported(
+            f"language {language!r} is not one of this model's: {', '.join(config.languages)}", field="language"
+        )
+    return name

@@ -1,0 +1,156 @@
+"""One frame of speech for every stream of a batch, in one function that never waits for the device.
+
+All that a stream is lies in fixed tensors, one row a slot, which `make_frame` reads and updates in place: nothing in
+it depends on a value the host would have to fetch, so the same call can be captured once and replayed. `Batch` is
+the host's side of it: which slots are taken and how far each has come. Neither knows text, audio or requests.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from vivavoce.engines.qwen.cache import KvCache, Prompt, Step
+from vivavoce.engines.qwen.config import Config
+from vivavoce.engines.qwen.sampler import Sampler, Sampling
+from vivavoce.engines.qwen.talker import Talker
+from vivavoce.errors import BadRequest, Overloaded
+
+WINDOW = 64  # attention spans grow by this many positions, so that few different shapes occur
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """What one call made, one row a slot; rows of free or paused slots mean nothing."""
+
+    codes: Tensor  # [rows, codebooks]; a first code of `eos` ends the stream, and its frame is no sound
+    logits: Tensor  # [rows, codec vocabulary], the talker's, as they came
+
+
+class State:
+    """Every slot's tensors."""
+
+    def __init__(self, talker: Talker, config: Config, pad: Tensor, slots: int, max_len: int) -> None:
+        device, dtype = talker.codec_head.weight.device, talker.codec_head.weight.dtype
+        hidden = config.talker.hidden_size
+        self.cache = KvCache(config.talker, slots, max_len, device=device, dtype=dtype)
+        self.burst = KvCache(config.predictor, slots, config.codebooks, device=device, dtype=dtype)
+        self.sampler = Sampler(config, slots, device)
+        self.inputs = torch.zeros(slots, hidden, device=device, dtype=dtype)  # what the talker hears next
+        self.text = torch.zeros(slots, max_len, hidden, device=device, dtype=dtype)  # one row a frame, read in order
+        self.text_length = torch.zeros(slots, device=device, dtype=torch.int64)
+        self.frame = torch.zeros(slots, device=device, dtype=torch.int64)  # the next frame's number
+        self.alive = torch.zeros(slots, device=device, dtype=torch.bool)
+        self.pad = pad  # [hidden], read when a stream has no text left
+
+
+def make_frame(talker: Talker, state: State, rows: int, window: int) -> Frame:
+    """The next frame of the first `rows` slots, whose past is shorter than `window` positions."""
+    number, alive = state.frame[:rows], state.alive[:rows]
+    memory = Step(state.cache, rows, window)
+    hidden = talker.model.decode(state.inputs[:rows, None], memory)[:, 0]  # [rows, hidden]
+    logits = talker.codec_head(hidden)  # [rows, codec vocabulary]
+    first = state.sampler.first(logits, number)
+    codes = talker.code_predictor.complete(
+        hidden,
+        first,
+        talker.embed_codec(first),
+        state.burst,
+        lambda scores, codebook: state.sampler.rest(scores, number, codebook),
+    )
+    heard = talker.embed_frames(codes) + next_text(state, rows)
+    state.inputs[:rows] = torch.where(alive[:, None], heard, state.inputs[:rows])
+    state.sampler.note(first, alive)
+    state.cache.lengths[:rows] += alive
+    state.frame[:rows] += alive
+    return Frame(codes, logits)
+
+
+def next_text(state: State, rows: int) -> Tensor:
+    """The text [rows, hidden] that each slot reads after its current frame."""
+    number, length = state.frame[:rows], state.text_length[:rows]
+    at = number.clamp(max=state.text.shape[1] - 1)
+    text = state.text[torch.arange(rows, device=at.device), at]
+    return torch.where((number < length)[:, None], text, state.pad)
+
+
+class Batch:
+    """The streams that speak together: open one at any time, step them all, close one at any time."""
+
+    def __init__(self, talker: Talker, config: Config, pad: Tensor, *, slots: int, max_len: int) -> None:
+        self.max_len = max_len
+        self._talker = talker
+        self._state = State(talker, config, pad, slots, max_len)
+        self._used: dict[int, int] = {}  # slot → positions remembered, as the device counts them
+        self._fed: dict[int, int] = {}  # slot → text that was given to it, likewise
+        self._running: set[int] = set()
+        self._slots = slots
+
+    def open(self, prompt: Tensor, trailing: Tensor, sampling: Sampling) -> int:
+        """The slot of a new stream that has read `prompt` [positions, hidden] and will read `trailing` [n, hidden].
+
+        Raises `BadRequest` if they do not fit into a slot, and `Overloaded` if none is free.
+        """
+        if max(len(prompt), len(trailing)) >= self.max_len:
+            raise BadRequest(
+                f"the prompt takes {len(prompt)} positions and {len(trailing)} frames of text, this server holds "
+                f"{self.max_len}: send less text, or a shorter reference",
+                field="text",
+            )
+        slot = next((slot for slot in range(self._slots) if slot not in self._used), None)
+        if slot is None:
+            raise Overloaded(f"all {self._slots} slots are speaking: try again soon", retry_after_s=1.0)
+        self._prefill(slot, prompt)
+        state = self._state
+        state.sampler.set(slot, sampling)
+        state.frame[slot] = 0
+        self._used[slot], self._fed[slot] = len(prompt) - 1, 0
+        self.feed(slot, trailing)
+        self.resume(slot)
+        return slot
+
+    def step(self) -> Frame:
+        """The next frame of every running stream; a stream without room left (`room`) must have been closed."""
+        assert self._running, "no stream is running"
+        assert all(self.room(slot) > 0 for slot in self._running), "a stream has outgrown its slot"
+        longest = max(self._used.values()) + 1  # paused streams too: their past must stay out of the step's reach
+        window = min(-(-longest // WINDOW) * WINDOW, self.max_len)
+        frame = make_frame(self._talker, self._state, max(self._running) + 1, window)
+        for slot in self._running:
+            self._used[slot] += 1
+        return frame
+
+    def room(self, slot: int) -> int:
+        """Frames that the stream in `slot` can still make."""
+        return self.max_len - self._used[slot]
+
+    def feed(self, slot: int, text: Tensor) -> None:
+        """Adds `text` [n, hidden] to what the stream in `slot` reads while it speaks."""
+        start, end = self._fed[slot], self._fed[slot] + len(text)
+        if end > self.max_len:
+            raise BadRequest(f"a stream reads at most {self.max_len} tokens while it speaks", field="text")
+        self._state.text[slot, start:end] = text
+        self._state.text_length[slot] = self._fed[slot] = end
+
+    def pause(self, slot: int) -> None:
+        """Leaves the stream in `slot` out of the next steps, as it stands."""
+        self._running.discard(slot)
+        self._state.alive[slot] = False
+
+    def resume(self, slot: int) -> None:
+        """Lets the stream in `slot` speak on."""
+        self._running.add(slot)
+        self._state.alive[slot] = True
+
+    def close(self, slot: int) -> None:
+        """Frees `slot`, wherever its stream stands."""
+        self.pause(slot)
+        self._used.pop(slot, None)
+
+    def _prefill(self, slot: int, prompt: Tensor) -> None:
+        # The last position is left to the first step, which is then like all others.
+        state, past = self._state, len(prompt) - 1
+        state.cache.clear(slot)
+        self._talker.model.decode(prompt[None, :past], Prompt(state.cache, slot, past))
+        state.cache.lengths[slot] = past
+        state.inputs[slot] = prompt[past]

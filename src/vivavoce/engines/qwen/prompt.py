@@ -1,0 +1,185 @@
+"""What the talker reads before it speaks: a request laid out position by position, then embedded.
+
+`lay_out` works on token ids alone, `embed` turns its result into the talker's input. Every position has a text token;
+most have a sound beside it: an entry of the codec vocabulary, the speaker's x-vector, or a frame of reference codes.
+Neither knows how frames are made.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import torch
+from torch import Tensor
+
+from vivavoce.engines.qwen.config import AUTO, Config, language_name
+from vivavoce.engines.qwen.talker import Talker
+from vivavoce.engines.qwen.tokenizer import Tokenizer
+from vivavoce.errors import BadRequest, UnknownVoice, Unsupported
+
+TURN = "<|im_start|>assistant\n{}<|im_end|>\n"
+REPLY = "<|im_start|>assistant\n"
+INSTRUCTION = "<|im_start|>user\n{}<|im_end|>\n"
+ROLE = 3  # tokens of REPLY, which open a TURN
+END = 2  # tokens that close a TURN
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Clone:
+    """A voice taken from a recording: its x-vector, and in context also the recording's codes and words."""
+
+    x_vector: Tensor  # [hidden]
+    codes: Tensor | None = None  # [frames, codebooks]
+    text: str | None = None
+
+    @property
+    def in_context(self) -> bool:
+        """Whether the talker hears the recording itself, not only who speaks."""
+        return self.codes is not None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PromptRequest:
+    """What to say and in whose voice. `stream_text` feeds the text while it is spoken instead of before."""
+
+    text: str
+    language: str = AUTO
+    speaker: str | None = None
+    instruct: str | None = None
+    clone: Clone | None = None
+    stream_text: bool = False
+
+
+Sound: TypeAlias = int | Literal["silence", "x_vector", "reference"]  # a codec id, nothing, or something embedded
+Position: TypeAlias = tuple[int, Sound]  # text token, sound; the n-th "reference" is the n-th reference frame
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The prompt's positions, and the text that is fed afterwards, one token a frame."""
+
+    positions: tuple[Position, ...]
+    trailing: tuple[int, ...]  # text tokens; when they are used up, `pad` follows
+
+
+def lay_out(request: PromptRequest, config: Config, tokenizer: Tokenizer) -> Layout:
+    """The prompt for `request`. Raises `BadRequest` for what this checkpoint cannot say."""
+    _check(request, config)
+    turn = tokenizer.encode(TURN.format(request.text) + REPLY)
+    text = turn[ROLE : -END - ROLE]
+    if not text:
+        raise BadRequest("the text is empty: send something to say", field="text")
+    positions: list[Position] = []
+    if request.instruct and config.follows_instruct:
+        positions += _silent(tokenizer.encode(INSTRUCTION.format(request.instruct)))
+    positions += _silent(turn[:ROLE])
+    positions += _header(request, config)
+    spoken, trailing = _speech(request, config, tokenizer, text)
+    return Layout((*positions, *spoken), tuple(trailing))
+
+
+def embed(layout: Layout, talker: Talker, clone: Clone | None = None) -> tuple[Tensor, Tensor]:
+    """The prompt [positions, hidden] and the trailing text [tokens, hidden] as the talker hears them."""
+    device, dtype = talker.codec_head.weight.device, talker.codec_head.weight.dtype
+    prompt = talker.embed_text(torch.tensor([text for text, _ in layout.positions]))
+    sounds = torch.zeros_like(prompt)
+    where = _indices(layout.positions, device)
+    ids = [sound for _, sound in layout.positions if isinstance(sound, int)]
+    sounds[where["id"]] = talker.embed_codec(torch.tensor(ids, device=device, dtype=torch.int64))
+    if clone is not None:
+        sounds[where["x_vector"]] = clone.x_vector.to(device, dtype)
+        if clone.codes is not None:
+            sounds[where["reference"]] = talker.embed_frames(clone.codes.to(device, torch.int64))
+    trailing = talker.embed_text(torch.tensor(layout.trailing, dtype=torch.int64))
+    return prompt + sounds, trailing
+
+
+def embed_pad(talker: Talker, config: Config) -> Tensor:
+    """The text embedding [hidden] of a frame that has no text of its own."""
+    return talker.embed_text(torch.tensor([config.text_ids.pad]))[0]
+
+
+def _header(request: PromptRequest, config: Config) -> Iterator[Position]:
+    """Language and speaker, over padding; the text's beginning is announced over the last one."""
+    codec, pad = config.codec_ids, config.text_ids.pad
+    language = _language_id(request, config)
+    if language is None:
+        sounds: list[Sound] = [codec.nothink, codec.think_bos, codec.think_eos]
+    else:
+        sounds = [codec.think, codec.think_bos, language, codec.think_eos]
+    if request.speaker is not None:
+        sounds.append(config.speakers[request.speaker.lower()])
+    elif request.clone is not None:
+        sounds.append("x_vector")
+    yield from ((pad, sound) for sound in sounds)
+    yield config.text_ids.bos, codec.pad
+
+
+def _speech(
+    request: PromptRequest, config: Config, tokenizer: Tokenizer, text: Sequence[int]
+) -> tuple[list[Position], Sequence[int]]:
+    """The text beside what was heard so far: the beginning of speech, and for a clone in context the recording."""
+    heard: list[Sound] = [config.codec_ids.bos]
+    clone = request.clone
+    if clone is not None and clone.codes is not None:
+        heard += ["reference"] * len(clone.codes)
+        text = [*tokenizer.encode(TURN.format(clone.text))[ROLE:-END], *text]
+    text = [*text, config.text_ids.eos]
+    if request.stream_text:
+        padding = [config.text_ids.pad] * (len(heard) - len(text))
+        return list(zip([*text, *padding], heard, strict=False)), text[len(heard) :]
+    read: list[Position] = [(token, config.codec_ids.pad) for token in text]
+    return [*read, *((config.text_ids.pad, sound) for sound in heard)], ()
+
+
+def _language_id(request: PromptRequest, config: Config) -> int | None:
+    """The codec id of the language; None lets the model decide. A dialect speaker's Chinese is the dialect."""
+    name = language_name(config, request.language)
+    if name in (AUTO, "chinese") and request.speaker is not None:
+        name = config.dialects.get(request.speaker.lower(), name)
+    return None if name == AUTO else config.language_ids[name]
+
+
+def _silent(tokens: Sequence[int]) -> Iterator[Position]:
+    return ((token, "silence") for token in tokens)
+
+
+def _indices(positions: Sequence[Position], device: torch.device) -> dict[str, Tensor]:
+    """Where each kind of sound stands among `positions`."""
+    kinds = ["id" if isinstance(sound, int) else sound for _, sound in positions]
+    return {
+        kind: torch.tensor([at for at, found in enumerate(kinds) if found == kind], device=device, dtype=torch.int64)
+        for kind in ("id", "x_vector", "reference")
+    }
+
+
+def _check(request: PromptRequest, config: Config) -> None:
+    """Raises `BadRequest` if the request has not exactly the voice that the checkpoint's task needs."""
+    if config.task == "custom_voice" and (request.speaker or "").lower() not in config.speakers:
+        raise UnknownVoice(
+            f"speaker {request.speaker!r} is not one of this model's: {', '.join(config.speakers)}", field="speaker"
+        )
+    if config.task != "custom_voice" and request.speaker is not None:
+        raise Unsupported(f"a {config.task} model has no speakers: leave out {request.speaker!r}", field="speaker")
+    if (config.task == "base") != (request.clone is not None):
+        needed = "needs a reference recording" if config.task == "base" else "clones no voice: leave the recording out"
+        raise Unsupported(f"a {config.task} model {needed}", field="reference")
+    if request.clone is not None:
+        _check_clone(request.clone, config)
+
+
+def _check_clone(clone: Clone, config: Config) -> None:
+    if tuple(clone.x_vector.shape) != (config.talker.hidden_size,):
+        raise BadRequest(
+            f"the x-vector has shape {tuple(clone.x_vector.shape)}, must be ({config.talker.hidden_size},): "
+            "prepare the voice with this model",
+            field="reference",
+        )
+    if clone.codes is not None:
+        if clone.codes.dim() != 2 or clone.codes.shape[1] != config.codebooks:
+            raise BadRequest(
+                f"reference codes have shape {tuple(clone.codes.shape)}, must be (frames, {config.codebooks})",
+                field="reference",
+            )
+        if not clone.text:
+            raise BadRequest("a clone in context needs the words of its recording", field="reference_text")

@@ -1,0 +1,61 @@
+"""The key-value cache: what goes in comes out, at its own row and position only."""
+
+import pytest
+import torch
+
+from tests.engines.qwen.small import CPU
+from vivavoce.engines.qwen.cache import Burst, KvCache, Prompt, Step
+from vivavoce.engines.qwen.config import DecoderConfig
+
+SHAPE = DecoderConfig(16, 16, layers=2, heads=4, kv_heads=2, head_dim=4, rope_theta=1e6, norm_eps=1e-6)
+
+
+def cache(slots: int = 3, max_len: int = 8) -> KvCache:
+    """An empty cache."""
+    return KvCache(SHAPE, slots, max_len, device=CPU, dtype=torch.float32)
+
+
+def test_step_writes_one_position_of_each_row_and_shows_no_later_one() -> None:
+    kept = cache()
+    kept.lengths[:] = torch.tensor([0, 4, 2])
+    step = Step(kept, rows=2, window=6)
+    keys, values = step.remember(1, torch.ones(2, 2, 1, 4), torch.full((2, 2, 1, 4), 2.0))
+    written = torch.zeros(3, 8, dtype=torch.bool)
+    written[0, 0] = written[1, 4] = True
+    for index, value in ((0, 1.0), (1, 2.0)):
+        assert torch.equal(kept.data[1, index], written[:, None, :, None] * torch.full((3, 2, 8, 4), value))
+    assert not kept.data[0].any()
+    assert keys.shape == values.shape == (2, 2, 6, 4)
+    assert step.mask[:, 0, 0].tolist() == [[True] + [False] * 5, [True] * 5 + [False]]
+    assert step.positions.tolist() == [[0], [4]]
+
+
+def test_prompt_fills_one_slot_and_is_causal() -> None:
+    kept = cache()
+    prompt = Prompt(kept, slot=1, time=3)
+    prompt.remember(0, torch.ones(1, 2, 3, 4), torch.ones(1, 2, 3, 4))
+    assert kept.data[0, :, 1, :, :3].all()
+    assert int(kept.data.count_nonzero()) == 2 * 2 * 3 * 4
+    assert prompt.mask[0, 0].tolist() == [[True, False, False], [True, True, False], [True, True, True]]
+
+
+@pytest.mark.parametrize(("start", "time"), [(0, 2), (2, 1), (5, 3)])
+def test_burst_moves_all_rows_together(start: int, time: int) -> None:
+    kept = cache()
+    kept.data.fill_(7)
+    new = torch.zeros(2, 2, time, 4)
+    keys, _ = Burst(kept, rows=2, start=start, time=time).remember(0, new, new)
+    assert keys.shape == (2, 2, start + time, 4)
+    assert (keys[:, :, :start] == 7).all()
+    assert not keys[:, :, start:].any()
+    assert (kept.data[:, :, 2] == 7).all()
+
+
+def test_clearing_a_slot_empties_it_alone() -> None:
+    kept = cache()
+    kept.data.fill_(torch.nan)
+    kept.lengths.fill_(5)
+    kept.clear(1)
+    assert not kept.data[:, :, 1].any()
+    assert kept.data[:, :, [0, 2]].isnan().all()
+    assert kept.lengths.tolist() == [5, 0, 5]

@@ -1,0 +1,56 @@
+"""Against the published package: its prompts, codes and logits, kept as small tensors by `scripts/parity`."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from scripts.make_checkpoint import make_checkpoint
+from scripts.parity.cases import from_json
+from scripts.parity.language_model import LOGIT_TOLERANCE, PROMPT_TOLERANCE, clone_of
+
+from tests.engines.qwen.small import CPU
+from vivavoce.engines.qwen.checkpoint import Checkpoint, load_checkpoint
+from vivavoce.engines.qwen.trace import TraceRequest, read_request
+
+DATA = Path(__file__).parent / "data"
+RECIPES = json.loads((DATA / "language_model.json").read_text(encoding="utf-8"))
+TASKS = list(RECIPES["checkpoints"])
+
+
+def requests_of(task: str, checkpoint: Checkpoint, kept: dict[str, torch.Tensor]) -> list[TraceRequest]:
+    """The recorded requests of `task`."""
+    clone = {name: kept[f"{task}.{name}"] for name in ("x_vector", "ref_codes")}
+    entries: list[dict[str, Any]] = RECIPES["checkpoints"][task]["requests"]
+    return [read_request(entry, checkpoint.config, clone_of(entry, clone)) for entry in entries]
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_prompts_codes_and_logits_are_those_of_the_published_package(task: str, tmp_path: Path) -> None:
+    recipe, kept = RECIPES["checkpoints"][task], load_file(DATA / "language_model.safetensors")
+    make_checkpoint(tmp_path, task, from_json(recipe["shape"]), seed=recipe["seed"])
+    checkpoint = load_checkpoint(tmp_path, CPU, torch.float32)
+    requests = requests_of(task, checkpoint, kept)
+    batch = checkpoint.batch(len(requests), 512)
+    for number, request in enumerate(requests):
+        prompt, trailing = checkpoint.prompt(request.prompt)
+        torch.testing.assert_close(prompt, kept[f"{task}.{number}.prompt"], atol=PROMPT_TOLERANCE, rtol=0)
+        if len(trailing):
+            torch.testing.assert_close(trailing, kept[f"{task}.{number}.trailing"], atol=PROMPT_TOLERANCE, rtol=0)
+        assert batch.open(prompt, trailing, request.sampling) == number
+    running = set(range(len(requests)))
+    for index in range(50):  # all requests at once: the published package made each alone
+        frame = batch.step()
+        for number in sorted(running):
+            codes = kept[f"{task}.{number}.codes"].long()
+            if index == len(codes):
+                assert frame.codes[number, 0] == checkpoint.config.codec_ids.eos
+                batch.close(number)
+                running.remove(number)
+                continue
+            assert torch.equal(frame.codes[number], codes[index])
+            ours = frame.logits[number, :: RECIPES["logit_stride"]]
+            torch.testing.assert_close(ours, kept[f"{task}.{number}.logits"][index], atol=LOGIT_TOLERANCE, rtol=0)
+    assert running
