@@ -5,6 +5,7 @@ samples of its own, however long the text is.
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from dataclasses import replace
@@ -17,6 +18,8 @@ from vivavoce.routing import AUTO, Route, Router
 from vivavoce.text.normalize import normalize
 from vivavoce.text.split import Piece, split
 from vivavoce.types import Samples, Segment, SpeechRequest
+
+log = logging.getLogger(__name__)
 
 SLICE_S = 0.2  # what is filtered and encoded in one go, so that one listener's long chunk does not delay the others
 
@@ -41,7 +44,10 @@ class Synthesizer:
         else:
             text = self._speakable(request.text)
         request = replace(request, text=text)
-        return Speech(request, await self.router.route(request))
+        speech = Speech(request, await self.router.route(request))
+        if speech.ignored:
+            log.info("%s does without the request's %s", speech.model, ", ".join(speech.ignored))
+        return speech
 
     def _speakable(self, text: str) -> str:
         if len(text) > self._max_text_chars:

@@ -95,8 +95,12 @@ async def test_get_form_gives_the_same_file(client: httpx.AsyncClient) -> None:
     assert got.content == posted.content
 
 
-async def test_field_that_cannot_be_honoured_is_named(client: httpx.AsyncClient) -> None:
-    assert (await synthesize(client, instruct="whisper")).headers["x-ignored"] == "instruct"
+async def test_field_that_cannot_be_honoured_is_named_and_logged(
+    client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO", "vivavoce"):
+        assert (await synthesize(client, instruct="whisper")).headers["x-ignored"] == "instruct"
+    assert "tone does without the request's instruct" in caplog.text
     assert "x-ignored" not in (await synthesize(client)).headers
 
 
