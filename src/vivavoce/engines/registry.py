@@ -18,7 +18,7 @@ def create_pool(
     cache_dir: Path,
     kokoro_dir: Path | None = None,
     threads: int | None = None,
-    qwen: Mapping[str, Path] | None = None,
+    qwen: Mapping[str, Path | str] | None = None,
     qwen_device: str = "auto",
     qwen_dtype: str = "auto",
     qwen_max_batch: int = 8,
@@ -26,7 +26,7 @@ def create_pool(
     max_ahead_s: float = 30.0,
     tone_real_time_factor: float = 0.0,
 ) -> Pool:
-    """A pool of the Qwen3-TTS checkpoints (name → folder), then the named models, in that order of preference.
+    """A pool of the Qwen3-TTS checkpoints (name → folder or hub id), then the named models, most preferred first.
 
     Raises `SettingsError` for an unknown name.
     """
@@ -51,10 +51,12 @@ def create_pool(
 
         return ToneModel(real_time_factor=tone_real_time_factor)
 
-    def checkpoint(name: str, folder: Path) -> Model:
+    def checkpoint(name: str, source: Path | str) -> Model:
+        from vivavoce.engines.qwen.hub import locate
         from vivavoce.engines.qwen.packages import require_packages
 
         require_packages()  # before the import of what only the extra brings
+        folder = locate(source)
         from vivavoce.engines.qwen.model import QwenModel
 
         return QwenModel(
@@ -70,5 +72,5 @@ def create_pool(
     def engine(maker: Callable[[], Model]) -> EngineFactory:
         return lambda: LocalEngine(maker(), max_waiting=max_waiting, max_ahead_s=max_ahead_s)
 
-    checkpoints = {name: engine(partial(checkpoint, name, folder)) for name, folder in (qwen or {}).items()}
+    checkpoints = {name: engine(partial(checkpoint, name, source)) for name, source in (qwen or {}).items()}
     return Pool({**checkpoints, **{name: engine(makers[name]) for name in models}})
