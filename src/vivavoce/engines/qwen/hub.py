@@ -7,7 +7,7 @@ folders. It knows that cache and the names of a checkpoint's files, not what is 
 import json
 import re
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -165,7 +165,8 @@ def _remove_revisions(hub_id: HubId) -> None:
             if hub_id.revision is None or hub_id.revision in (*one.refs, one.commit_hash)
         ]
         if cache and commits and (repo.repo_type, repo.repo_id) == ("model", hub_id.repo):
-            cache.delete_revisions(*commits).execute()
+            # Among this repository's alone: one that was duplicated on the hub has the same commits.
+            replace(cache, repos=frozenset({repo})).delete_revisions(*commits).execute()
 
 
 # -- what is here -------------------------------------------------------------------------------------------
