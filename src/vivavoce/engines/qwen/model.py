@@ -72,10 +72,8 @@ class QwenModel:
         self._batch = self._checkpoint.batch(max_batch, PROMPT_POSITIONS + self._max_frames)
         self._streams: set[SegmentStream] = set()  # those that hold a slot
         self._running: set[SegmentStream] = set()  # of these, those that the last step advanced
-        # In lower precision a stream's rounding depends on how many speak beside it, and with it a rare draw.
-        exact = numbers is torch.float32
         detail = f"{SIZES.get(self.config.size, self.config.size)} on {where}, {str(numbers).removeprefix('torch.')}"
-        self.info = describe(self.config, name or folder.resolve().name.lower(), detail, deterministic=exact)
+        self.info = describe(self.config, name or folder.resolve().name.lower(), detail)
         self._languages = language_codes(self.config)
 
     @property
