@@ -233,7 +233,7 @@ def _print(found: Sequence[ModelFiles]) -> None:
         more = [model.task] if model.task else []
         more += [_megabytes(model.size_bytes)] if model.size_bytes is not None else []
         state = "" if model.offered else "not offered; "
-        lines.append(f"{mark}  {model.name:8} {state}{', '.join((model.detail, *more))}")
+        lines.append(f"{mark}  {model.name:7} {state}{', '.join((model.detail, *more))}")
     typer.echo("\n".join(lines))
 
 
