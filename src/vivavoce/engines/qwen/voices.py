@@ -46,6 +46,7 @@ def describe(config: Config, name: str, detail: str, *, deterministic: bool) -> 
         capabilities=Capabilities(
             instruct=config.follows_instruct,
             seed=True,
+            sampling=True,
             deterministic=deterministic,
             needs=NEEDS[config.task],
         ),
