@@ -89,9 +89,20 @@ def _read(file: Any, path: Path, name: str, device: torch.device, dtype: torch.d
     """A tensor of our own: a copy, since what safetensors gives on a CPU is a view of the file."""
     try:
         target = torch.empty(file.get_slice(name).get_shape(), device=device, dtype=dtype)
-        return target.copy_(file.get_tensor(name))
+        stored = file.get_tensor(name)
     except (SafetensorError, OSError) as error:
         raise EngineFault(f"{str(path)!r}: tensor {name!r} cannot be read ({error})") from error
+    check_finite(stored, path, name)
+    return target.copy_(stored)
+
+
+def check_finite(stored: torch.Tensor, path: Path, name: str) -> None:
+    """Raises `EngineFault` if `stored` holds NaN or infinity, with which a model speaks noise and gives no error."""
+    # The extremes see both, in one pass and without a copy: NaN counts as the largest and the smallest.
+    if not all(map(torch.isfinite, torch.aminmax(stored))):
+        raise EngineFault(
+            f"{str(path)!r}: tensor {name!r} holds values that are not numbers: fetch the checkpoint again"
+        )
 
 
 def _assign(module: nn.Module, name: str, tensor: torch.Tensor) -> None:
