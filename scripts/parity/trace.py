@@ -1,7 +1,7 @@
 """Compares what `vivavoce trace` writes with the published package, from files to waveform, on random checkpoints.
 
     python -m scripts.parity.trace                                    (some seeds, all tasks, random small shapes)
-    python -m scripts.parity.trace --size 0.6b --tasks custom_voice   (a released shape: gigabytes and minutes)
+    python -m scripts.parity.trace --size 0.6b --tasks custom_voice --folder SCRATCH   (gigabytes and minutes)
     python -m scripts.parity.trace --write tests/engines/qwen/data
 
 Everything in float32, codes greedy. `--write` keeps the smallest cases as reference tensors for the tests, which then
@@ -68,6 +68,8 @@ def make_case(task: str, seed: int, size: str | None, frames: int, most_words: i
 def traced(folder: Path, number: int) -> Tensors:
     """What the command `vivavoce trace` writes for a request."""
     out = folder / f"{number}.safetensors"
+    if out.exists():
+        return load_file(out)
     arguments = {"checkpoint": folder / "checkpoint", "request": folder / f"{number}.json", "out": out}
     with redirect_stdout(io.StringIO()):
         app(["trace", *(f"--{name}={value}" for name, value in arguments.items())], standalone_mode=False)
@@ -99,7 +101,8 @@ def agree(found: dict[str, float]) -> bool:
 
 def compare(case: Case, folder: Path) -> tuple[list[dict[str, float]], Tensors]:
     """Runs both on one case; the differences of each request, and the oracle's tensors as `number.name`."""
-    case.write(folder)
+    if not (folder / "checkpoint").exists():
+        case.write(folder)
     run_oracle(Path(__file__).with_name("trace_oracle.py"), folder)
     found, answers = [], {}
     for number in range(len(case.requests)):
@@ -144,6 +147,7 @@ def main() -> None:
     parser.add_argument("--tasks", nargs="+", default=cases.TASKS, choices=cases.TASKS)
     parser.add_argument("--size", choices=SHAPES, help="this shape instead of random ones")
     parser.add_argument("--frames", type=int, default=60)
+    parser.add_argument("--folder", type=Path, help="keep all files here; what is here from before is not made again")
     parser.add_argument("--write", type=Path, metavar="FOLDER", help="keep tiny cases as the tests' references")
     wanted = parser.parse_args()
     if wanted.size in (None, "tiny"):  # threads only wait for each other where there is so little to do
@@ -154,8 +158,8 @@ def main() -> None:
         for task in wanted.tasks:
             size, words = ("tiny", 6) if wanted.write else (wanted.size, 30)
             case = make_case(task, seed, size, wanted.frames, words)
-            with tempfile.TemporaryDirectory() as folder:
-                found, tensors[task] = compare(case, Path(folder))
+            with tempfile.TemporaryDirectory() as scratch:
+                found, tensors[task] = compare(case, (wanted.folder or Path(scratch)) / f"{task}-{seed}")
             all_found += found
             shape = cases.as_json(case.shape)
             recipes[task] = {"task": task, "shape": shape, "seed": seed, "requests": case.requests}

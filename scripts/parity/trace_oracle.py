@@ -76,9 +76,9 @@ def main() -> None:
     folder = Path(sys.argv[1])
     tts = load(folder / "checkpoint")
     for path in sorted(folder.glob("*.json")):
-        save_file(
-            run(tts, json.loads(path.read_text(encoding="utf-8")), folder), path.with_suffix(".oracle.safetensors")
-        )
+        out = path.with_suffix(".oracle.safetensors")
+        if not out.exists():  # from a run that was cut short
+            save_file(run(tts, json.loads(path.read_text(encoding="utf-8")), folder), out)
 
 
 if __name__ == "__main__":
