@@ -30,11 +30,11 @@ async def test_model_is_loaded_once_for_all_who_ask() -> None:
     factory = Factory()
     pool = Pool({"tone": factory})
     assert pool.states()["tone"].state == "unloaded"
-    asking = [asyncio.create_task(pool.get("tone")) for _ in range(20)]
+    asking = [asyncio.create_task(pool.acquire("tone")) for _ in range(20)]
     await asyncio.sleep(0)
     assert pool.states()["tone"].state == "loading"
     factory.gate.set()
-    engines = await asyncio.gather(*asking)
+    engines = [lease.engine for lease in await asyncio.gather(*asking)]
     assert len(set(map(id, engines))) == factory.made == 1
     assert pool.states()["tone"].state == "ready"
     assert list(pool.ready) == ["tone"]
@@ -44,11 +44,11 @@ async def test_model_is_loaded_once_for_all_who_ask() -> None:
 async def test_who_stops_waiting_does_not_stop_the_loading() -> None:
     factory = Factory()
     pool = Pool({"tone": factory})
-    impatient, patient = asyncio.create_task(pool.get("tone")), asyncio.create_task(pool.get("tone"))
+    impatient, patient = asyncio.create_task(pool.acquire("tone")), asyncio.create_task(pool.acquire("tone"))
     await asyncio.sleep(0)
     impatient.cancel()
     factory.gate.set()
-    assert (await patient).info.name == "tone"
+    assert (await patient).engine.info.name == "tone"
     assert factory.made == 1
     await pool.aclose()
 
@@ -63,12 +63,12 @@ async def test_model_that_could_not_be_loaded_is_tried_again() -> None:
 
     pool = Pool({"tone": make})
     with pytest.raises(EngineFault, match="broken"):
-        await pool.get("tone")
+        await pool.acquire("tone")
     assert pool.states()["tone"].state == "failed"
     with pytest.raises(MissingDependency):
-        await pool.get("tone")
+        await pool.acquire("tone")
     assert (pool.states()["tone"].state, pool.states()["tone"].detail) == ("missing", "pip install it")
-    await pool.get("tone")
+    await pool.acquire("tone")
     assert pool.states()["tone"].state == "ready"
     await pool.aclose()
 
@@ -76,10 +76,10 @@ async def test_model_that_could_not_be_loaded_is_tried_again() -> None:
 async def test_unknown_and_closed_are_said_so() -> None:
     pool = Pool({"tone": lambda: LocalEngine(ToneModel())})
     with pytest.raises(UnknownModel, match="'tone'"):
-        await pool.get("tune")
+        await pool.acquire("tune")
     await pool.aclose()
     with pytest.raises(NotReady):
-        await pool.get("tone")
+        await pool.acquire("tone")
 
 
 @pytest.mark.parametrize("models", [(), ("tone", "flute")])
@@ -91,5 +91,5 @@ def test_settings_that_name_no_such_model_are_refused(models: tuple[str, ...], t
 async def test_absent_voices_say_how_to_get_them(tmp_path: Path) -> None:
     pool = create_pool(("kokoro",), cache_dir=tmp_path)
     with pytest.raises(MissingDependency, match="vivavoce models pull kokoro"):
-        await pool.get("kokoro")
+        await pool.acquire("kokoro")
     await pool.aclose()

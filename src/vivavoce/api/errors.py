@@ -18,6 +18,7 @@ from vivavoce.errors import (
     EngineFault,
     MissingDependency,
     NotReady,
+    OutOfMemory,
     Overloaded,
     UnknownModel,
     UnknownVoice,
@@ -30,6 +31,7 @@ STATUS: Sequence[tuple[type[VivavoceError], int]] = (
     (BadRequest, 422),
     (Overloaded, 429),
     (NotReady, 503),
+    (OutOfMemory, 503),
     (MissingDependency, 503),
     (EngineFault, 500),
     (VivavoceError, 500),
@@ -41,6 +43,7 @@ OPENAI_FIELDS: Mapping[str, str] = {
     "speaker": "voice",
     "instruct": "instructions",
     "format": "response_format",
+    "task": "task_type",
 }
 
 

@@ -1,4 +1,4 @@
-"""Where a checkpoint runs and in which numbers, from the words that settings use for it."""
+"""Where a checkpoint runs and in which numbers, from the words that settings use for it; and what the device keeps."""
 
 import torch
 
@@ -27,3 +27,16 @@ def choose_dtype(name: str, device: torch.device) -> torch.dtype:
     if name not in DTYPES:
         raise EngineFault(f"dtype {name!r} is not one of {', '.join((AUTO, *DTYPES))}: set 'qwen_dtype'")
     return DTYPES[name]
+
+
+def dtype_name(dtype: torch.dtype) -> str:
+    """The word that settings use for `dtype`."""
+    return str(dtype).removeprefix("torch.")
+
+
+def release_memory(device: torch.device) -> None:
+    """Gives the memory of freed tensors, which torch keeps for later ones, back to the device."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    elif device.type == "mps":
+        torch.mps.empty_cache()
