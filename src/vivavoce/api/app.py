@@ -22,7 +22,16 @@ from vivavoce.settings import Settings
 from vivavoce.synthesis import Synthesizer
 
 FRESH = {"Cache-Control": "no-cache"}
-EXPOSED = ("X-Model", "X-Voice", "X-Language", "X-Sample-Rate", "X-Ignored", "X-Request-Id", "Retry-After")
+EXPOSED = (
+    "X-Model",
+    "X-Voice",
+    "X-Language",
+    "X-Sample-Rate",
+    "X-Ignored",
+    "X-Finish-Reason",
+    "X-Request-Id",
+    "Retry-After",
+)
 
 
 def create_app(settings: Settings, pool: Pool | None = None) -> FastAPI:

@@ -9,15 +9,39 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from vivavoce.text.languages import parse_language
-from vivavoce.types import AudioFormat, SpeechRequest, Task
+from vivavoce.types import AudioFormat, SamplingOptions, SpeechRequest, Task
 
 Speed = Annotated[float, Field(ge=0.25, le=4.0, allow_inf_nan=False)]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 SampleRate = Annotated[int, Field(ge=8_000, le=48_000)]
 Name = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200)]
+Temperature = Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)]
+TopK = Annotated[int, Field(ge=0, le=2**31 - 1)]
+TopP = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
+Penalty = Annotated[float, Field(gt=0, le=10, allow_inf_nan=False)]
 
 
-class SynthesizeBody(BaseModel):
+class SamplingFields(BaseModel):
+    """How a language model draws its codes, under the names of Qwen3-TTS's own settings; part of both bodies."""
+
+    do_sample: bool | None = Field(None, description="False takes the likeliest code always.")
+    temperature: Temperature | None = Field(None, description="Above 1 is wilder; 0 is `do_sample: false`.")
+    top_k: TopK | None = Field(None, description="Draw among that many likeliest codes; 0 is all.")
+    top_p: TopP | None = Field(None, description="Draw among the likeliest codes of this probability together.")
+    repetition_penalty: Penalty | None = Field(None, description="Above 1 keeps codes from coming again.")
+    subtalker_dosample: bool | None = Field(None, description="As `do_sample`, for the codes that fill a frame.")
+    subtalker_temperature: Temperature | None = Field(None, description="As `temperature`, likewise.")
+    subtalker_top_k: TopK | None = Field(None, description="As `top_k`, likewise.")
+    subtalker_top_p: TopP | None = Field(None, description="As `top_p`, likewise.")
+    max_new_tokens: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = Field(
+        None, description="Frames of 80 ms after which a piece of the text, a sentence or so, is cut."
+    )
+
+    def sampling(self) -> SamplingOptions:
+        return SamplingOptions(**{name: getattr(self, name) for name in SamplingFields.model_fields})
+
+
+class SynthesizeBody(SamplingFields):
     """`POST /v1/tts/synthesize`, and the query of its GET form."""
 
     model_config = ConfigDict(extra="forbid")
@@ -45,6 +69,7 @@ class SynthesizeBody(BaseModel):
             instruct=self.instruct or None,
             speed=1.0 if self.speed is None else self.speed,
             seed=self.seed,
+            sampling=self.sampling(),
             format=self.format or "wav",
             sample_rate_hz=self.sample_rate,
         )
@@ -63,8 +88,10 @@ class VoiceId(BaseModel):
     id: Name
 
 
-class SpeechBody(BaseModel):
-    """`POST /v1/audio/speech`, as OpenAI documents it, with `language`, `seed`, `sample_rate`, `task_type` besides."""
+class SpeechBody(SamplingFields):
+    """`POST /v1/audio/speech`, as OpenAI documents it, with `language`, `seed`, `sample_rate`, `task_type` and sampling
+    besides.
+    """
 
     model_config = ConfigDict(extra="ignore")
 
@@ -94,6 +121,7 @@ class SpeechBody(BaseModel):
             instruct=self.instructions or None,
             speed=1.0 if self.speed is None else self.speed,
             seed=self.seed,
+            sampling=self.sampling(),
             format=self.response_format or "mp3",
             sample_rate_hz=self.sample_rate,
         )

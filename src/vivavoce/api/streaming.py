@@ -51,7 +51,8 @@ async def whole_speech(request: Request, synthesizer: Synthesizer, wanted: Speec
     size = spool.tell()
     spool.seek(0)
     start = _exact_start(wanted.format, spool, speech, size)
-    headers = {**_facts(speech, request), "Content-Length": str(len(start) + size - spool.tell())}
+    length = str(len(start) + size - spool.tell())
+    headers = {**_facts(speech, request), "X-Finish-Reason": speech.ending.value, "Content-Length": length}
     return _Streamed(start, _read(spool), MEDIA_TYPES[wanted.format], headers)
 
 
@@ -150,7 +151,7 @@ async def _events(speech: Speech, wanted: SpeechRequest, path: str) -> AsyncGene
         return
     text_tokens, audio_tokens = len(wanted.text), round(speech.spoken_samples / speech.sample_rate_hz / FRAME_S)
     usage = {"input_tokens": text_tokens, "output_tokens": audio_tokens, "total_tokens": text_tokens + audio_tokens}
-    yield _event({"type": "speech.audio.done", "usage": usage})
+    yield _event({"type": "speech.audio.done", "usage": usage, "finish_reason": speech.ending.value})
 
 
 def _event(data: Mapping[str, object]) -> bytes:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, Self
 
-from vivavoce.types import AudioChunk, EngineInfo, Samples, Segment
+from vivavoce.types import AudioChunk, Ending, EngineInfo, Samples, Segment
 
 
 class Stream(Protocol):
@@ -31,8 +31,12 @@ class Model(Protocol):
         """Prepares `segment`. Raises `BadRequest` for what the model cannot say."""
         ...
 
-    def step(self, streams: Sequence[Stream]) -> Sequence[Samples | None]:
-        """Advances every stream once: its next samples, empty if nothing is audible yet, `None` when done."""
+    def step(self, streams: Sequence[Stream], ahead_s: Sequence[float]) -> Sequence[Samples | Ending]:
+        """Advances every stream once: its next samples, empty if nothing is audible yet, or how it ended.
+
+        `ahead_s` says how many seconds of audio the listener of each stream still has to hear, if nothing stutters:
+        0 before the first, negative for one who has run dry.
+        """
         ...
 
     def close(self, stream: Stream) -> None:
@@ -48,7 +52,12 @@ class Model(Protocol):
 
 
 class ChunkStream(Protocol):
-    """The audio of one segment, as it is made; closing it frees its place in the engine."""
+    """The audio of one segment, as it is made; closing it frees its place in the engine.
+
+    `ending` says how it ended, once it has; it is `None` before that, and after a failure or a close.
+    """
+
+    ending: Ending | None
 
     def __aiter__(self) -> Self: ...
 

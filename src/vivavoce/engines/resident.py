@@ -80,7 +80,7 @@ async def guarded(model: ResidentModel, work: Awaitable[T]) -> T:
         return await work
     except VivavoceError as error:
         _forget_frames(error)
-        raise error  # noqa: TRY201 - without `error` the old traceback would come back
+        raise error  # not a bare one, which would bring the old traceback back
     except Exception as error:  # the top of the work: ends the wait of every caller
         log.exception("model %r could not be loaded", model.name)
         _forget_frames(error)

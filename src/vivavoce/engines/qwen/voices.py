@@ -50,6 +50,7 @@ def describe(config: Config, name: str, device: str, dtype: str) -> EngineInfo:
         capabilities=Capabilities(
             instruct=config.follows_instruct,
             seed=True,
+            sampling=True,
             # In lower precision a stream's rounding depends on how many speak beside it, and with it a rare draw.
             deterministic=dtype == "float32",
             needs=NEEDS[config.task],
