@@ -121,11 +121,7 @@ async def _on_our_error(request: Request, error: Exception) -> Response:
 
 def field_name(path: str, field: str) -> str:
     """The name of a request's field on the surface that `path` belongs to."""
-    if is_native(path):
-        return field
-    return {"text": "input", "speaker": "voice", "instruct": "instructions", "format": "response_format"}.get(
-        field, field
-    )
+    return field if is_native(path) else OPENAI_FIELDS.get(field, field)
 
 
 async def _on_invalid(request: Request, error: Exception) -> Response:

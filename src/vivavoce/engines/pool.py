@@ -128,13 +128,15 @@ class Pool:
         model = self._known(name)
         if model.engine is not None and not model.leaving:
             return self._grant(model)
-        if len(model.waiters) >= self._max_waiting:
-            raise Overloaded(f"{len(model.waiters)} requests wait for {name!r} to be loaded", retry_after_s=5.0)
         if model.phase == "unloaded":
             await self._look(model, again=model.problem is not None)
             self._known(name)  # it may have been closed meanwhile
             if (problem := self._too_large(model)) is not None:
                 raise problem
+        if len(model.waiters) >= self._max_waiting:
+            raise Overloaded(
+                f"{len(model.waiters)} requests wait for {name!r} to be loaded; try again soon", retry_after_s=5.0
+            )
         waiter: asyncio.Future[Lease] = asyncio.get_running_loop().create_future()
         model.waiters.append(waiter)
         self._want(model)

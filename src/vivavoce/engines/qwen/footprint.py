@@ -41,12 +41,12 @@ def slot_positions(config: Config, max_frames: int) -> int:
 
 def _elements(folder: Path, prefix: str) -> int:
     shapes = tensor_shapes(folder)
-    # A codebook's vectors are the quotient of two tensors of its file: one is left, of the size of the larger.
-    return sum(
-        math.prod(shape)
-        for name, shape in shapes.items()
-        if name.startswith(prefix) and not name.endswith("cluster_usage")
-    )
+    return sum(math.prod(shape) for name, shape in shapes.items() if name.startswith(prefix) and not _is_left(name))
+
+
+def _is_left(name: str) -> bool:
+    """Whether a tensor stays in the file: a codebook is the quotient of two, and is looked up in, not searched."""
+    return name.endswith("cluster_usage") or (name.startswith("decoder.quantizer.") and ".input_proj." in name)
 
 
 def _slot_elements(config: Config, positions: int) -> int:
