@@ -1,5 +1,8 @@
 """Where a checkpoint runs and in which numbers, from the words that settings use for it; and what the device keeps."""
 
+import ctypes
+import sys
+
 import torch
 
 from vivavoce.errors import EngineFault
@@ -35,8 +38,13 @@ def dtype_name(dtype: torch.dtype) -> str:
 
 
 def release_memory(device: torch.device) -> None:
-    """Gives the memory of freed tensors, which torch keeps for later ones, back to the device."""
+    """Gives the memory of freed tensors, which torch and the C library keep for later ones, back to the system."""
     if device.type == "cuda":
         torch.cuda.empty_cache()
     elif device.type == "mps":
         torch.mps.empty_cache()
+    if sys.platform == "linux":
+        # glibc keeps blocks of up to 32 MB, which is most of a model's matrices; other C libraries have no such call.
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)

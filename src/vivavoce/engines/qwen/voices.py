@@ -51,8 +51,8 @@ def describe(config: Config, name: str, device: str, dtype: str) -> EngineInfo:
             instruct=config.follows_instruct,
             seed=True,
             sampling=True,
-            # In lower precision a stream's rounding depends on how many speak beside it, and with it a rare draw.
-            deterministic=dtype == "float32",
+            # A seed repeats the codes, in float32; the samples differ by roundings with the chunks they are made in.
+            deterministic=False,
             needs=NEEDS[config.task],
         ),
         task=config.task,
