@@ -3,7 +3,7 @@
 import asyncio
 import random
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -11,7 +11,8 @@ from weakref import ReferenceType, ref
 
 import pytest
 
-from vivavoce.engines.base import Preview
+from vivavoce.engines import scheduler
+from vivavoce.engines.base import Preview, Stream
 from vivavoce.engines.pool import Pool
 from vivavoce.engines.registry import create_pool
 from vivavoce.engines.resident import Offer
@@ -27,6 +28,7 @@ from vivavoce.errors import (
     SettingsError,
     UnknownModel,
 )
+from vivavoce.types import Ending, Samples, Segment
 
 
 class Factory:
@@ -360,6 +362,35 @@ async def test_failed_load_gives_its_memory_back_and_keeps_nothing() -> None:
     assert pool.memory_bytes == 0
     assert pool.states()["broken"].detail == "the second file is damaged"
     assert [weights() for weights in kept] == [None]
+    await pool.aclose()
+
+
+async def test_memory_that_a_hanging_step_keeps_is_not_given_away(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(scheduler, "_JOIN_TIMEOUT_S", 0.01)
+    entered, gate = threading.Event(), threading.Event()
+
+    class Hanging(ToneModel):
+        def step(self, streams: Sequence[Stream], ahead_s: Sequence[float] = ()) -> Sequence[Samples | Ending]:
+            entered.set()
+            assert gate.wait(10)
+            return super().step(streams, ahead_s)
+
+    seen, makers = Preview(ToneModel().info, 2), {"hanging": Hanging, "tone": ToneModel}
+    offers = {name: Offer(lambda make=make: LocalEngine(make()), lambda: seen) for name, make in makers.items()}
+    pool = Pool(offers, max_memory_bytes=3)
+    async with pool.lease("hanging") as engine:
+        stream = engine.speak(Segment("Hello.", "sine", "en"))
+        assert await asyncio.to_thread(entered.wait, 10)
+        await stream.aclose()
+    waiting = asyncio.create_task(pool.acquire("tone"))
+    while "cannot be unloaded" not in caplog.text:  # noqa: ASYNC110 - the pool tells the log alone
+        await asyncio.sleep(0.001)
+    assert (pool.states()["hanging"].state, pool.memory_bytes, waiting.done()) == ("unloading", 2, False)
+    gate.set()
+    (await waiting).release()
+    assert pool.states()["hanging"].state == "unloaded"
     await pool.aclose()
 
 
