@@ -107,6 +107,13 @@ class Settings(BaseSettings):
         ge=1,
         description="Segments that a Qwen3-TTS checkpoint speaks at once; each takes memory for good.",
     )
+    max_model_memory_gb: float | None = Field(
+        default=None,
+        gt=0,
+        allow_inf_nan=False,
+        description="Memory that Qwen3-TTS checkpoints may take together, in GB (10⁹ bytes): the least recently used "
+        "are unloaded when others need theirs. Unset: no limit.",
+    )
     load: Literal["startup", "lazy"] = Field(
         default="startup", description="When models are loaded: as the server starts, or at the first request for each."
     )
