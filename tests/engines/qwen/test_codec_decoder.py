@@ -67,15 +67,16 @@ def test_samples_equal_those_of_the_published_package(tmp_path: Path, name: str,
     torch.testing.assert_close(samples, expected, atol=1e-4, rtol=0)
 
 
-@FORMS
 @given(sizes=st.lists(st.integers(1, 9), min_size=1, max_size=6), batch=st.integers(1, 3))
 @settings(max_examples=12, deadline=None)
-def test_streamed_equals_whole_at_any_chunking(make: Make, packed: bool, sizes: list[int], batch: int) -> None:
+def test_streamed_equals_whole_at_any_chunking(make: Make, sizes: list[int], batch: int) -> None:
     codes = random_codes(SLOW_RATE, FRAMES, seed=1, batch=batch)
-    exact = make(dtype=torch.float64)
-    torch.testing.assert_close(in_chunks(exact, codes, sizes), exact.decode(codes), atol=1e-12, rtol=0)
-    decoder = make(packed=packed)
-    torch.testing.assert_close(in_chunks(decoder, codes, sizes), decoder.decode(codes), atol=1e-4, rtol=0)
+    for decoder, tolerance in (
+        (make(dtype=torch.float64), 1e-12),
+        (make(packed=False), 1e-4),
+        (make(), 1e-4),  # packed where that can be
+    ):
+        torch.testing.assert_close(in_chunks(decoder, codes, sizes), decoder.decode(codes), atol=tolerance, rtol=0)
 
 
 @FORMS

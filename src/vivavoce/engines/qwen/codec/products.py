@@ -103,13 +103,14 @@ class PackedLinear(nn.Module):
 
 def _unfold(x: Tensor, rows: int) -> Tensor:
     """[B, T, rows × channels] → [B, T × rows, channels]."""
-    return x.unflatten(-1, (rows, -1)).flatten(1, 2) if rows > 1 else x
+    return x.reshape(x.shape[0], x.shape[1] * rows, -1)
 
 
 def can_pack(device: torch.device, dtype: torch.dtype) -> bool:
     """Whether `pack` works for a network on `device` in `dtype`: with oneDNN, on x86-64, in single precision."""
     x86 = platform.machine().lower() in ("x86_64", "amd64")
-    return device.type == "cpu" and dtype is torch.float32 and x86 and torch.backends.mkldnn.is_available()
+    onednn = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call] # torch leaves it without annotations
+    return device.type == "cpu" and dtype is torch.float32 and x86 and bool(onednn)
 
 
 @torch.no_grad()
