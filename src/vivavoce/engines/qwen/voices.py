@@ -23,6 +23,7 @@ RELEASED: Mapping[str, tuple[str, Gender]] = {
     "ono_anna": ("ja", "female"),
     "sohee": ("ko", "female"),
 }
+MAX_LIVE_CHARS = 1_000  # take about 800 frames to say, of the 1,024 that a stream can make
 NEEDS: Mapping[Task, Need | None] = {"custom_voice": None, "voice_design": "instruct", "base": "reference"}
 # The names that OpenAI's clients send: a speaker of the gender that the name is heard as.
 ALIASES: Mapping[str, str] = {
@@ -47,9 +48,11 @@ def describe(config: Config, name: str, detail: str, *, deterministic: bool) -> 
             instruct=config.follows_instruct,
             seed=True,
             sampling=True,
+            live_text=True,
             deterministic=deterministic,
             needs=NEEDS[config.task],
         ),
+        max_live_chars=MAX_LIVE_CHARS,
         aliases=_aliases(voices),
         default_voices=_default_voices(config, tuple(codes)),
         description=f"Qwen3-TTS {config.task}, {detail}.",
