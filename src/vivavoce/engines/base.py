@@ -5,6 +5,7 @@ A `Model` is synchronous, batched and knows no asyncio; an `Engine` is async and
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol, Self, runtime_checkable
 
 from vivavoce.types import AudioChunk, Ending, EngineInfo, Samples, Segment
@@ -40,6 +41,13 @@ class Model(Protocol):
 
     def close(self, stream: Stream) -> None:
         """Frees the stream's state, wherever it stands. Never raises."""
+        ...
+
+    def unload(self) -> None:
+        """Gives back the memory that the model takes, though it may still be referred to. Never raises.
+
+        Called once, when all its streams are closed; `open` and `step` are not called afterwards.
+        """
         ...
 
 
@@ -86,6 +94,14 @@ class ChunkStream(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What is known of a model that is not loaded: what it will say of itself, and the memory it will take."""
+
+    info: EngineInfo
+    memory_bytes: int
+
+
 class Engine(Protocol):
     """What the layers above see of a model: async, many requests at once, here or far away."""
 
@@ -97,7 +113,10 @@ class Engine(Protocol):
         ...
 
     async def aclose(self) -> None:
-        """Stops; whatever is still speaking fails with `NotReady`."""
+        """Stops and gives back its memory; whatever is still speaking fails with `NotReady`.
+
+        Raises `EngineFault` if a step that hangs keeps the memory; it may be called again then.
+        """
         ...
 
     def speak(self, segment: Segment, *, follows: ChunkStream | None = None) -> ChunkStream:

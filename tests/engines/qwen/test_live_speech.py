@@ -214,9 +214,10 @@ async def hear(stream: SpokenSegment) -> Samples:
         return np.concatenate([chunk.samples async for chunk in stream])
 
 
-async def test_first_audio_comes_before_the_text_is_complete() -> None:
-    engine = LocalEngine(shared())
-    assert isinstance(shared(), LiveModel)
+async def test_first_audio_comes_before_the_text_is_complete(tmp_path: Path) -> None:
+    model = QwenModel(whole_checkpoint(tmp_path, frames=FRAMES), max_batch=1)
+    engine = LocalEngine(model)
+    assert isinstance(model, LiveModel)
     assert engine.info.capabilities.live_text
     await engine.start()
     try:
@@ -234,7 +235,7 @@ async def test_first_audio_comes_before_the_text_is_complete() -> None:
             await hear(nothing)
     finally:
         await engine.aclose()
-    assert shared().slots_taken == 0
+    assert model.slots_taken == 0
 
 
 async def test_eight_live_streams_with_writers_of_different_pace_say_what_each_was_given(tmp_path: Path) -> None:

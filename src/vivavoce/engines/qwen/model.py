@@ -19,8 +19,9 @@ from vivavoce.engines.base import Stream
 from vivavoce.engines.qwen.checkpoint import load_checkpoint
 from vivavoce.engines.qwen.codec import CodecDecoder, load_decoder, read_codec_config
 from vivavoce.engines.qwen.config import Config, SamplingDefaults
-from vivavoce.engines.qwen.device import choose_device, choose_dtype
+from vivavoce.engines.qwen.device import choose_device, choose_dtype, dtype_name, release_memory
 from vivavoce.engines.qwen.ending import least_frames, most_frames
+from vivavoce.engines.qwen.footprint import CODEC, MAX_FRAMES, PROMPT_POSITIONS, slot_positions
 from vivavoce.engines.qwen.live import LiveTurn
 from vivavoce.engines.qwen.prompt import PromptRequest
 from vivavoce.engines.qwen.sampler import Sampling
@@ -31,9 +32,6 @@ from vivavoce.types import Ending, Samples, Segment
 
 log = logging.getLogger(__name__)
 
-CODEC = "speech_tokenizer"  # the codec's folder in a checkpoint
-PROMPT_POSITIONS = 512  # of a slot are for the prompt: a segment takes 300 at most, the rest is for `instruct`
-SIZES = {"0b6": "0.6B", "1b7": "1.7B"}
 SILENCE: Samples = np.zeros(0, dtype=np.float32)
 
 
@@ -59,10 +57,10 @@ class QwenModel:
         device: str = "auto",
         dtype: str = "auto",
         max_batch: int = 8,
-        max_frames: int = 1024,
+        max_frames: int = MAX_FRAMES,
         threads: int | None = None,
     ) -> None:
-        _check_folder(folder)
+        check_folder(folder)
         if threads is not None:
             torch.set_num_threads(threads)
         where = choose_device(device)
@@ -71,13 +69,11 @@ class QwenModel:
         self._checkpoint = load_checkpoint(folder, where, numbers, text_device=torch.device("cpu"))
         self._codec = _load_codec(folder / CODEC, where, self._checkpoint.config)
         self._max_frames = min(max_frames, self._checkpoint.config.generation.max_frames)
-        self._batch = self._checkpoint.batch(max_batch, PROMPT_POSITIONS + self._max_frames)
+        self._batch = self._checkpoint.batch(max_batch, slot_positions(self._checkpoint.config, max_frames))
         self._streams: set[SegmentStream] = set()  # those that hold a slot
         self._running: set[SegmentStream] = set()  # of these, those that the last step advanced
-        # In lower precision a stream's rounding depends on how many speak beside it, and with it a rare draw.
-        exact = numbers is torch.float32
-        detail = f"{SIZES.get(self.config.size, self.config.size)} on {where}, {str(numbers).removeprefix('torch.')}"
-        self.info = describe(self.config, name or folder.resolve().name.lower(), detail, deterministic=exact)
+        self.info = describe(self.config, name or folder.resolve().name.lower(), str(where), dtype_name(numbers))
+        self._device = where
         self._languages = language_codes(self.config)
 
     @property
@@ -141,6 +137,10 @@ class QwenModel:
         if isinstance(stream, SegmentStream):
             self._free(stream)
             stream.pending.clear()
+
+    def unload(self) -> None:
+        del self._checkpoint, self._codec, self._batch
+        release_memory(self._device)
 
     def _request(self, segment: Segment) -> PromptRequest:
         config = self.config
@@ -223,7 +223,8 @@ class QwenModel:
         return samples
 
 
-def _check_folder(folder: Path) -> None:
+def check_folder(folder: Path) -> None:
+    """Raises `MissingDependency`, with what to do, if there is no checkpoint in `folder`."""
     if not (folder / "config.json").is_file():
         what = "has no config.json" if folder.is_dir() else "is not there"
         raise MissingDependency(
