@@ -46,6 +46,7 @@ class Capabilities:
     seed: bool = False
     deterministic: bool = False  # same text, voice and seed give the same samples
     sampling: bool = False  # honours `SamplingOptions`
+    live_text: bool = False  # speaks a text that is not complete yet (`Segment.live`)
     needs: Need | None = None  # a request without it is refused, and `auto` passes the model over
 
 
@@ -62,6 +63,7 @@ class EngineInfo:
     aliases: Mapping[str, str] = field(default_factory=dict)  # other names, lower case → Voice.id
     default_voices: Mapping[str, str] = field(default_factory=dict)  # language → Voice.id; else the first native one
     max_segment_chars: int = 250
+    max_live_chars: int = 0  # of a live segment's text in all, counted as those of a segment are
     description: str = ""
     licence: str = ""
 
@@ -105,7 +107,10 @@ class SpeechRequest:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A piece of text short enough for a model to speak in one go."""
+    """A piece of text short enough for a model to speak in one go.
+
+    The text of a `live` one is what is known so far, maybe nothing; the rest is fed while it is spoken.
+    """
 
     text: str
     voice: str  # Voice.id
@@ -113,6 +118,7 @@ class Segment:
     instruct: str | None = None
     seed: int | None = None
     sampling: SamplingOptions = SamplingOptions()
+    live: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ A `Model` is synchronous, batched and knows no asyncio; an `Engine` is async and
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
 from vivavoce.types import AudioChunk, Ending, EngineInfo, Samples, Segment
 
@@ -51,6 +51,25 @@ class Model(Protocol):
         ...
 
 
+@runtime_checkable
+class LiveModel(Model, Protocol):
+    """A `Model` that can begin a segment before its text is complete: its capabilities say `live_text`.
+
+    `open` takes a `live` segment with the text that is known by then, which may be none.
+    """
+
+    def feed(self, stream: Stream, text: str, *, last: bool) -> None:
+        """Adds `text` to what `stream` says; `last` tells that its text is now complete. Harmless once it has ended.
+
+        Called by the stream's lane between two steps. Raises `BadRequest` for what the model cannot say, which ends it.
+        """
+        ...
+
+    def starving(self, stream: Stream) -> bool:
+        """Whether `stream` has said what it knows: a step would bring nothing before `feed` is called again."""
+        ...
+
+
 class ChunkStream(Protocol):
     """The audio of one segment, as it is made; closing it frees its place in the engine.
 
@@ -64,6 +83,15 @@ class ChunkStream(Protocol):
     async def __anext__(self) -> AudioChunk: ...
 
     async def aclose(self) -> None: ...
+
+    def feed(self, text: str, *, last: bool = False) -> None:
+        """Adds `text` to a live segment, as it is: pieces may end anywhere. `last` tells that its text is complete.
+
+        Returns at once. What was said so far is heard while more is waited for; no silence is made up. Raises
+        `BadRequest` after `last` and for a text that would grow beyond `EngineInfo.max_live_chars`, of which nothing is
+        taken then, and `Unsupported` for a segment that is not live. Harmless once the audio has ended.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +124,7 @@ class Engine(Protocol):
 
         Raises `Overloaded` from the call itself, before any work, if too many requests wait. `follows` is the
         segment before this one in a request that was already accepted: such a one is never refused, and it is
-        due only when what it follows has been heard.
+        due only when what it follows has been heard. A `live` segment waits for its first text without a place of its
+        own, and keeps its place from then on; raises `Unsupported` if the model reads a text only as a whole.
         """
         ...

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from vivavoce.engines.base import Stream
 from vivavoce.engines.qwen.checkpoint import load_checkpoint
@@ -21,6 +22,7 @@ from vivavoce.engines.qwen.config import Config, SamplingDefaults
 from vivavoce.engines.qwen.device import choose_device, choose_dtype, dtype_name, release_memory
 from vivavoce.engines.qwen.ending import least_frames, most_frames
 from vivavoce.engines.qwen.footprint import CODEC, MAX_FRAMES, PROMPT_POSITIONS, slot_positions
+from vivavoce.engines.qwen.live import LiveTurn
 from vivavoce.engines.qwen.prompt import PromptRequest
 from vivavoce.engines.qwen.sampler import Sampling
 from vivavoce.engines.qwen.stream import SegmentStream
@@ -85,27 +87,46 @@ class QwenModel:
         return len(self._streams)
 
     def open(self, segment: Segment) -> SegmentStream:
-        prompt, trailing = self._checkpoint.prompt(self._request(segment))
-        if len(prompt) > PROMPT_POSITIONS:
-            raise BadRequest(
-                f"text and instruct take {len(prompt)} tokens together, {PROMPT_POSITIONS} fit: shorten instruct",
-                field="instruct" if segment.instruct else "text",
-            )
+        request = self._request(segment)
         # Unlike a model's own noise, a seed of our own choosing can be told in the log.
         seed = random.getrandbits(63) if segment.seed is None else segment.seed
+        limit = min(segment.sampling.max_new_tokens or self._max_frames, self._max_frames)
         codec = self._codec.open()  # before a slot is taken, which a failure here would keep
-        slot = self._batch.open(prompt, trailing, _sampling(self.config, segment, seed))
-        limit = segment.sampling.max_new_tokens or self._max_frames
-        most = min(most_frames(segment.text), self._max_frames, limit, self._batch.room(slot))
-        stream = SegmentStream(segment, slot, seed, most, codec)
-        self._streams.add(stream)
-        self._running.add(stream)
+        stream = SegmentStream(segment, None, seed, limit, codec)
+        if segment.live:
+            stream.live = self._checkpoint.live_turn(request)
+            self.feed(stream, segment.text, last=False)
+        else:
+            self._begin(stream, *self._checkpoint.prompt(request))
+            stream.limit = min(stream.limit, most_frames(segment.text))
         return stream
+
+    def feed(self, stream: Stream, text: str, *, last: bool) -> None:
+        assert isinstance(stream, SegmentStream), "a stream of this model"
+        live = stream.live
+        assert live is not None, "the text of a live stream grows, and no other"
+        if stream.ending is not None:
+            return
+        if stream.starving:
+            stream.resumed = stream.spoken
+        new = live.add(text, last=last)
+        if stream.slot is not None:
+            read = [*new, self.config.text_ids.eos] if last else new
+            self._batch.feed(stream.slot, self._checkpoint.embed_text(read))
+            live.trailing += len(read)
+        elif (prompt := self._checkpoint.live_prompt(self._request(stream.segment), live)) is not None:
+            self._begin(stream, *prompt)
+            live.trailing = len(prompt[1])
+        if last:
+            self._set_limits(stream, live)
+
+    def starving(self, stream: Stream) -> bool:
+        return isinstance(stream, SegmentStream) and stream.starving
 
     def step(self, streams: Sequence[Stream], ahead_s: Sequence[float] = ()) -> Sequence[Samples | Ending]:
         mine = [stream for stream in streams if isinstance(stream, SegmentStream)]
         ended = {stream: stream.ending for stream in mine if stream.ending is not None}
-        self._run_only({stream for stream in mine if stream.slot is not None})
+        self._run_only({stream for stream in mine if stream.slot is not None and not stream.starving})
         if self._running:
             self._make_frame()
         lead = dict(zip(mine, ahead_s, strict=False))
@@ -135,7 +156,29 @@ class QwenModel:
                 field="instruct",
             )
         speaker = segment.voice if config.task == "custom_voice" else None
-        return PromptRequest(segment.text, self._languages[segment.language], speaker, segment.instruct)
+        language = self._languages[segment.language]
+        return PromptRequest(segment.text, language, speaker, segment.instruct, stream_text=segment.live)
+
+    def _begin(self, stream: SegmentStream, prompt: Tensor, trailing: Tensor) -> None:
+        """Gives `stream` a slot, in which it has read `prompt` and will read `trailing`."""
+        segment = stream.segment
+        if len(prompt) > PROMPT_POSITIONS:
+            raise BadRequest(
+                f"text and instruct take {len(prompt)} tokens together, {PROMPT_POSITIONS} fit: shorten instruct",
+                field="instruct" if segment.instruct else "text",
+            )
+        # Speech cannot end before its text can have been said: an end drawn too soon would leave most of it out.
+        least = self._batch.max_len if segment.live else max(2, least_frames(segment.text))
+        stream.slot = self._batch.open(prompt, trailing, _sampling(self.config, segment, stream.seed, least))
+        stream.limit = min(stream.limit, self._batch.room(stream.slot))
+        self._streams.add(stream)
+        self._running.add(stream)
+
+    def _set_limits(self, stream: SegmentStream, live: LiveTurn) -> None:
+        """Sets how soon and how late a live stream may end, which its whole text says: not before it is read."""
+        assert stream.slot is not None, "a complete text has begun"
+        self._batch.let_end(stream.slot, max(2, least_frames(live.text), live.trailing))
+        stream.limit = min(stream.limit, max(most_frames(live.text), live.trailing))
 
     def _run_only(self, streams: set[SegmentStream]) -> None:
         """Leaves out of the batch's steps whoever is not among `streams`: its listener has enough for now."""
@@ -205,11 +248,8 @@ def _load_codec(folder: Path, device: torch.device, config: Config) -> CodecDeco
     return load_decoder(folder, device, torch.float32)
 
 
-def _sampling(config: Config, segment: Segment, seed: int) -> Sampling:
-    """How to draw the codes of `segment`: the checkpoint's own way where the request does not say.
-
-    Speech cannot end before its text can have been said: an end that is drawn too soon would leave most of it out.
-    """
+def _sampling(config: Config, segment: Segment, seed: int, min_frames: int) -> Sampling:
+    """How to draw the codes of `segment`: the checkpoint's own way where the request does not say."""
     wanted, own = segment.sampling, config.generation
     talker = _drawn(own.talker, wanted.do_sample, wanted.temperature, wanted.top_k, wanted.top_p)
     predictor = _drawn(
@@ -220,7 +260,7 @@ def _sampling(config: Config, segment: Segment, seed: int) -> Sampling:
         wanted.subtalker_top_p,
     )
     penalty = own.repetition_penalty if wanted.repetition_penalty is None else wanted.repetition_penalty
-    return Sampling(talker, predictor, penalty, seed, min_frames=max(2, least_frames(segment.text)))
+    return Sampling(talker, predictor, penalty, seed, min_frames)
 
 
 def _drawn(

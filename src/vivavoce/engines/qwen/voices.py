@@ -23,6 +23,7 @@ RELEASED: Mapping[str, tuple[str, Gender]] = {
     "ono_anna": ("ja", "female"),
     "sohee": ("ko", "female"),
 }
+MAX_LIVE_CHARS = 1_000  # take about 800 frames to say, of the 1,024 that a stream can make
 NEEDS: Mapping[Task, Need | None] = {"custom_voice": None, "voice_design": "instruct", "base": "reference"}
 SIZES: Mapping[str, str] = {"0b6": "0.6B", "1b7": "1.7B"}
 # The names that OpenAI's clients send: a speaker of the gender that the name is heard as.
@@ -51,11 +52,13 @@ def describe(config: Config, name: str, device: str, dtype: str) -> EngineInfo:
             instruct=config.follows_instruct,
             seed=True,
             sampling=True,
+            live_text=True,
             # A seed repeats the codes, in float32; the samples differ by roundings with the chunks they are made in.
             deterministic=False,
             needs=NEEDS[config.task],
         ),
         task=config.task,
+        max_live_chars=MAX_LIVE_CHARS,
         aliases=_aliases(voices),
         default_voices=_default_voices(config, tuple(codes)),
         description=f"Qwen3-TTS {config.task}, {SIZES.get(config.size, config.size)} on {device}, {dtype}.",
