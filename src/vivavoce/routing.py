@@ -1,7 +1,7 @@
 """Chooses the model and the voice that answer a request; it knows what models say of themselves, not how they speak."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vivavoce.engines.base import Engine
 from vivavoce.engines.pool import Pool
@@ -70,16 +70,33 @@ class Router:
         Raises `UnknownModel`, `UnknownVoice`, or `Unsupported` when nobody here can say this text as asked.
         """
         language, sure = self._language(request)
+        if request.reference is not None:
+            request = replace(request, speaker=None)  # beside a recording the name of a speaker counts for nothing
         name = self.model_name(request.model)
-        if name == AUTO:
+        if name == AUTO or (request.reference is not None and self._leaves_open(request.model)):
             return await self._first_that_can(request, language, sure)
         engine = await self._pool.get(name)
-        if (lack := _lack(engine.info, request)) is not None:
+        if (lack := self._lack(engine.info, request)) is not None:
             raise lack
         route = _route(engine, request, language, sure)
         if route is None:
             raise _refusal([engine.info], request, language)
         return route
+
+    def _leaves_open(self, model: str) -> bool:
+        """Whether a request's `model` names none: then a recording is for the first that clones, default or not."""
+        return MODEL_ALIASES.get(model.strip().lower(), model.strip().lower()) == AUTO
+
+    def _lack(self, info: EngineInfo, request: SpeechRequest) -> BadRequest | None:
+        """Why this model cannot speak `request`, whatever its text; `None` if it can."""
+        if request.reference is None or info.capabilities.clones:
+            return _lack(info, request)
+        cloning = _listed(repr(name) for name, engine in self._pool.ready.items() if engine.info.capabilities.clones)
+        return Unsupported(
+            f"model {info.name!r} clones no voice: leave ref_audio out, or choose "
+            + (cloning or "a Base checkpoint of Qwen3-TTS, of which none is loaded here"),
+            field="ref_audio",
+        )
 
     def _language(self, request: SpeechRequest) -> tuple[str, bool]:
         if request.language is not None:
@@ -91,13 +108,14 @@ class Router:
         asked: list[EngineInfo] = []
         problems: list[VivavoceError] = []
         nearly: Route | None = None
-        for name in self._pool.names:
+        # The default model first: only a recording may have been passed on by it.
+        for name in sorted(self._pool.names, key=lambda name: name != self._default_model):
             try:
                 engine = await self._pool.get(name)
             except (EngineFault, MissingDependency) as problem:
                 problems.append(problem)
                 continue
-            if (lack := _lack(engine.info, request)) is not None:
+            if (lack := self._lack(engine.info, request)) is not None:
                 problems.append(lack)
                 continue
             asked.append(engine.info)
@@ -120,11 +138,11 @@ def _lack(info: EngineInfo, request: SpeechRequest) -> BadRequest | None:
                 f"model {info.name!r} makes its voice from a description: say in instruct who speaks, and how",
                 field="instruct",
             )
-        case "reference":
-            return Unsupported(
-                f"model {info.name!r} speaks with the voice of a recording, and this server takes no recordings yet: "
-                "choose a model with voices of its own; of Qwen3-TTS, a CustomVoice or VoiceDesign checkpoint",
-                field="model",
+        case "reference" if request.reference is None:
+            return BadRequest(
+                f"model {info.name!r} speaks with the voice of a recording: send one in ref_audio and what is said in "
+                "it in ref_text, or choose a model with voices of its own",
+                field="ref_audio",
             )
     return None
 

@@ -7,7 +7,8 @@ A `Model` is synchronous, batched and knows no asyncio; an `Engine` is async and
 from collections.abc import Sequence
 from typing import Protocol, Self
 
-from vivavoce.types import AudioChunk, Ending, EngineInfo, Samples, Segment
+from vivavoce.errors import Unsupported
+from vivavoce.types import AudioChunk, Ending, EngineInfo, PreparedVoice, Reference, Samples, Segment
 
 
 class Stream(Protocol):
@@ -41,6 +42,23 @@ class Model(Protocol):
     def close(self, stream: Stream) -> None:
         """Frees the stream's state, wherever it stands. Never raises."""
         ...
+
+    def prepare(self, reference: Reference) -> PreparedVoice:
+        """The voice of a recording, for any number of segments that name it in `prepared`.
+
+        Called from a thread of its own, one call at a time, while lanes open, step and close streams. Raises
+        `Unsupported` (`clones_nothing`) if the model has voices of its own alone, `BadRequest` for a recording that it
+        cannot take.
+        """
+        ...
+
+
+def clones_nothing(info: EngineInfo) -> Unsupported:
+    """The error of `Model.prepare` for a model that speaks with voices of its own alone."""
+    return Unsupported(
+        f"model {info.name!r} clones no voice: leave the recording out, or choose a Base checkpoint of Qwen3-TTS",
+        field="ref_audio",
+    )
 
 
 class ChunkStream(Protocol):
@@ -78,5 +96,13 @@ class Engine(Protocol):
         Raises `Overloaded` from the call itself, before any work, if too many requests wait. `follows` is the
         segment before this one in a request that was already accepted: such a one is never refused, and it is
         due only when what it follows has been heard.
+        """
+        ...
+
+    async def prepare_voice(self, reference: Reference) -> PreparedVoice:
+        """The voice of a recording, for the segments of this engine; kept for a while, so that the next call is quick.
+
+        Raises `Unsupported` if the model clones nothing, `BadRequest` for a recording that it cannot take,
+        `Overloaded` if too many wait, `NotReady` when the engine is being stopped.
         """
         ...

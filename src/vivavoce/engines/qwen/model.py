@@ -14,23 +14,27 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from vivavoce.engines.base import Stream
+from vivavoce.engines.base import Stream, clones_nothing
 from vivavoce.engines.qwen.checkpoint import load_checkpoint
+from vivavoce.engines.qwen.cloning import MAX_REFERENCE_S, ClonedVoice, Cloner
 from vivavoce.engines.qwen.codec import CodecDecoder, load_decoder, read_codec_config
-from vivavoce.engines.qwen.config import Config, SamplingDefaults
+from vivavoce.engines.qwen.config import Config, SamplingDefaults, Task
 from vivavoce.engines.qwen.device import choose_device, choose_dtype
-from vivavoce.engines.qwen.ending import least_frames, most_frames
+from vivavoce.engines.qwen.ending import FRAME_S, least_frames, most_frames
 from vivavoce.engines.qwen.prompt import PromptRequest
 from vivavoce.engines.qwen.sampler import Sampling
 from vivavoce.engines.qwen.stream import SegmentStream
 from vivavoce.engines.qwen.voices import RATE_HZ, describe, language_codes
-from vivavoce.errors import BadRequest, EngineFault, MissingDependency, Unsupported
-from vivavoce.types import Ending, Samples, Segment
+from vivavoce.errors import BadRequest, EngineFault, MissingDependency
+from vivavoce.types import Ending, PreparedVoice, Reference, Samples, Segment
 
 log = logging.getLogger(__name__)
 
 CODEC = "speech_tokenizer"  # the codec's folder in a checkpoint
 PROMPT_POSITIONS = 512  # of a slot are for the prompt: a segment takes 300 at most, the rest is for `instruct`
+MAX_REFERENCE_TOKENS = 256  # of the words of a recording: 30 s of quick speech are some 150
+# A Base checkpoint reads the recording too, a position a frame, and its words.
+REFERENCE_POSITIONS = round(MAX_REFERENCE_S / FRAME_S) + MAX_REFERENCE_TOKENS
 SIZES = {"0b6": "0.6B", "1b7": "1.7B"}
 SILENCE: Samples = np.zeros(0, dtype=np.float32)
 
@@ -68,8 +72,11 @@ class QwenModel:
         self.max_batch = max_batch
         self._checkpoint = load_checkpoint(folder, where, numbers, text_device=torch.device("cpu"))
         self._codec = _load_codec(folder / CODEC, where, self._checkpoint.config)
+        task = self._checkpoint.config.task
+        self._cloner = Cloner(folder, folder / CODEC, self._codec, where) if task == "base" else None
         self._max_frames = min(max_frames, self._checkpoint.config.generation.max_frames)
-        self._batch = self._checkpoint.batch(max_batch, PROMPT_POSITIONS + self._max_frames)
+        self._prompt_positions = prompt_positions(task)
+        self._batch = self._checkpoint.batch(max_batch, self._prompt_positions + self._max_frames)
         self._streams: set[SegmentStream] = set()  # those that hold a slot
         self._running: set[SegmentStream] = set()  # of these, those that the last step advanced
         # In lower precision a stream's rounding depends on how many speak beside it, and with it a rare draw.
@@ -89,15 +96,18 @@ class QwenModel:
         return len(self._streams)
 
     def open(self, segment: Segment) -> SegmentStream:
-        prompt, trailing = self._checkpoint.prompt(self._request(segment))
-        if len(prompt) > PROMPT_POSITIONS:
+        voice = self._voice(segment)
+        prompt, trailing = self._checkpoint.prompt(self._request(segment, voice))
+        if len(prompt) > self._prompt_positions:
             raise BadRequest(
-                f"text and instruct take {len(prompt)} tokens together, {PROMPT_POSITIONS} fit: shorten instruct",
+                f"text and instruct take {len(prompt)} tokens together, {self._prompt_positions} fit: shorten instruct",
                 field="instruct" if segment.instruct else "text",
             )
         # Unlike a model's own noise, a seed of our own choosing can be told in the log.
         seed = random.getrandbits(63) if segment.seed is None else segment.seed
-        codec = self._codec.open()  # before a slot is taken, which a failure here would keep
+        codec = (
+            self._codec.open() if voice is None else voice.open(self._codec)
+        )  # before a slot is taken, which a failure here would keep
         slot = self._batch.open(prompt, trailing, _sampling(self.config, segment, seed))
         limit = segment.sampling.max_new_tokens or self._max_frames
         most = min(most_frames(segment.text), self._max_frames, limit, self._batch.room(slot))
@@ -121,21 +131,48 @@ class QwenModel:
             self._free(stream)
             stream.pending.clear()
 
-    def _request(self, segment: Segment) -> PromptRequest:
-        config = self.config
-        if config.task == "base":
-            raise Unsupported(
-                f"model {self.info.name!r} is a Base checkpoint, which speaks with the voice of a recording, and this "
-                "server takes no recordings yet: serve a CustomVoice or VoiceDesign checkpoint",
-                field="model",
+    def prepare(self, reference: Reference) -> PreparedVoice:
+        if self._cloner is None:
+            raise clones_nothing(self.info)
+        tokens = 0 if reference.text is None else len(self._checkpoint.tokenizer.encode(reference.text))
+        if tokens > MAX_REFERENCE_TOKENS:
+            raise BadRequest(
+                f"ref_text has {tokens} tokens, the limit is {MAX_REFERENCE_TOKENS}: send what is said in the "
+                "recording and no more, or a shorter recording",
+                field="ref_text",
             )
+        return self._cloner.prepare(reference)
+
+    def _voice(self, segment: Segment) -> ClonedVoice | None:
+        """The voice of the segment's recording; None for a checkpoint that has voices of its own."""
+        if self._cloner is None:
+            if segment.prepared is not None:
+                raise clones_nothing(self.info)
+            return None
+        if segment.prepared is None:
+            raise BadRequest(
+                f"model {self.info.name!r} speaks with the voice of a recording: send one in ref_audio, and in "
+                "ref_text what is said in it",
+                field="ref_audio",
+            )
+        voice = segment.prepared
+        if not isinstance(voice, ClonedVoice) or not self._cloner.owns(voice):
+            raise BadRequest(
+                f"the voice was not prepared by model {self.info.name!r} as it is loaded now: prepare it again",
+                field="ref_audio",
+            )
+        return voice
+
+    def _request(self, segment: Segment, voice: ClonedVoice | None) -> PromptRequest:
+        config = self.config
         if config.task == "voice_design" and not segment.instruct:
             raise BadRequest(
                 f"model {self.info.name!r} designs its voice from a description: say in instruct who speaks, and how",
                 field="instruct",
             )
         speaker = segment.voice if config.task == "custom_voice" else None
-        return PromptRequest(segment.text, self._languages[segment.language], speaker, segment.instruct)
+        clone = None if voice is None else voice.clone
+        return PromptRequest(segment.text, self._languages[segment.language], speaker, segment.instruct, clone)
 
     def _run_only(self, streams: set[SegmentStream]) -> None:
         """Leaves out of the batch's steps whoever is not among `streams`: its listener has enough for now."""
@@ -178,6 +215,11 @@ class QwenModel:
         for stream in due:
             stream.pending.clear()
         return samples
+
+
+def prompt_positions(task: Task) -> int:
+    """Positions of a slot that are for the prompt."""
+    return PROMPT_POSITIONS + (REFERENCE_POSITIONS if task == "base" else 0)
 
 
 def _check_folder(folder: Path) -> None:

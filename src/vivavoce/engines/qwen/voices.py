@@ -12,6 +12,7 @@ from vivavoce.types import Capabilities, EngineInfo, Gender, Need, Voice
 
 RATE_HZ = 24_000
 DESIGN = "design"  # the one voice of a VoiceDesign checkpoint: whatever `instruct` describes
+CLONE = "clone"  # the one voice of a Base checkpoint: whoever speaks in the recording
 RELEASED: Mapping[str, tuple[str, Gender]] = {
     "ryan": ("en", "male"),
     "aiden": ("en", "male"),
@@ -48,6 +49,7 @@ def describe(config: Config, name: str, detail: str, *, deterministic: bool) -> 
             seed=True,
             sampling=True,
             deterministic=deterministic,
+            clones=config.task == "base",
             needs=NEEDS[config.task],
         ),
         aliases=_aliases(voices),
@@ -64,6 +66,9 @@ def language_codes(config: Config) -> dict[str, str]:
 def _voices(config: Config, codes: tuple[str, ...]) -> tuple[Voice, ...]:
     if config.task == "voice_design":
         return (Voice(DESIGN, "Design", codes, description="The voice that `instruct` describes."),)
+    if config.task == "base":
+        # Not in the list of speakers: it is chosen by sending a recording, not by its name.
+        return (Voice(CLONE, "Clone", codes, listed=False, description="The voice of the recording in `ref_audio`."),)
     return tuple(_voice(name, config, codes) for name in config.speakers)
 
 
