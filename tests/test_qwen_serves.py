@@ -189,7 +189,7 @@ async def test_auto_prefers_the_checkpoint_where_it_can_honour_the_request(check
 async def test_instruct_is_named_as_ignored_by_the_size_that_ignores_it(client: httpx.AsyncClient) -> None:
     answer = await synthesize(client, instruct="Whisper.")
     assert answer.headers["x-ignored"] == "instruct"
-    assert np.array_equal(samples_of(answer), samples_of(await synthesize(client)))
+    assert np.abs(samples_of(answer).astype(int) - samples_of(await synthesize(client))).max() <= 4
 
 
 async def test_what_a_checkpoint_cannot_do_is_refused_with_the_way_out(checkpoints: Path) -> None:
@@ -249,7 +249,7 @@ def test_say_takes_a_folder_as_its_model(checkpoints: Path, tmp_path: Path) -> N
 def test_models_lists_checkpoints(checkpoints: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VIVAVOCE_QWEN", f"{checkpoints / 'Custom'},{checkpoints / 'Gone'}")
     shown = CliRunner().invoke(command_line, ["models", "list"]).stdout
-    assert re.search(r"^ok +custom +\S+Custom, [\d.]+ MB$", shown, re.MULTILINE)
+    assert re.search(r"^ok +custom +\S+Custom, custom_voice, [\d.]+ MB$", shown, re.MULTILINE)
     assert re.search(r"^no +gone +no Qwen3-TTS checkpoint in \S+Gone$", shown, re.MULTILINE)
 
 

@@ -5,6 +5,7 @@ A `Model` is synchronous, batched and knows no asyncio; an `Engine` is async and
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol, Self
 
 from vivavoce.errors import Unsupported
@@ -52,6 +53,13 @@ class Model(Protocol):
         """
         ...
 
+    def unload(self) -> None:
+        """Gives back the memory that the model takes, though it may still be referred to. Never raises.
+
+        Called once, when all its streams are closed; `open` and `step` are not called afterwards.
+        """
+        ...
+
 
 def clones_nothing(info: EngineInfo) -> Unsupported:
     """The error of `Model.prepare` for a model that speaks with voices of its own alone."""
@@ -76,6 +84,14 @@ class ChunkStream(Protocol):
     async def aclose(self) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What is known of a model that is not loaded: what it will say of itself, and the memory it will take."""
+
+    info: EngineInfo
+    memory_bytes: int
+
+
 class Engine(Protocol):
     """What the layers above see of a model: async, many requests at once, here or far away."""
 
@@ -87,7 +103,10 @@ class Engine(Protocol):
         ...
 
     async def aclose(self) -> None:
-        """Stops; whatever is still speaking fails with `NotReady`."""
+        """Stops and gives back its memory; whatever is still speaking fails with `NotReady`.
+
+        Raises `EngineFault` if a step that hangs keeps the memory; it may be called again then.
+        """
         ...
 
     def speak(self, segment: Segment, *, follows: ChunkStream | None = None) -> ChunkStream:

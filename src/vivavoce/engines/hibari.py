@@ -74,6 +74,9 @@ class HibariModel:
     def prepare(self, reference: Reference) -> PreparedVoice:
         raise clones_nothing(self.info)
 
+    def unload(self) -> None:
+        """Nothing to give back: its memory is too small to be managed."""
+
     def _speak(self, stream: _HibariStream) -> Samples | Ending:
         phonemes = next(stream.utterances, None)
         if phonemes is None:

@@ -15,7 +15,8 @@ from tests.engines.qwen.whole import segment, whole_checkpoint
 from vivavoce.audio import wav_bytes
 from vivavoce.engines.qwen.cloning import ClonedVoice
 from vivavoce.engines.qwen.codec import load_decoder
-from vivavoce.engines.qwen.model import MAX_REFERENCE_TOKENS, QwenModel
+from vivavoce.engines.qwen.footprint import MAX_REFERENCE_TOKENS
+from vivavoce.engines.qwen.model import QwenModel
 from vivavoce.engines.qwen.tracing import trace_speech
 from vivavoce.errors import BadRequest, EngineFault, MissingDependency, Unsupported
 from vivavoce.types import Ending, PreparedVoice, Reference, Samples, Segment
@@ -106,7 +107,7 @@ def test_voice_is_as_good_for_the_tenth_segment_as_for_the_first() -> None:
 
 
 def test_voices_that_speak_together_do_not_mix() -> None:
-    references = [recording(1), recording(2, WORDS), recording(3, "Others."), recording(2)]
+    references = [recording(1), recording(2, WORDS), recording(3, "Others."), recording(4)]
     wanted = [spoken_by(shared().prepare(reference)) for reference in references]
     alone = [spoken(shared(), [one])[0] for one in wanted]
     for one, other in zip(alone, spoken(shared(), wanted), strict=True):

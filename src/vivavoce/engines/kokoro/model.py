@@ -95,6 +95,9 @@ class KokoroModel:
     def prepare(self, reference: Reference) -> PreparedVoice:
         raise clones_nothing(self.info)
 
+    def unload(self) -> None:
+        """Nothing to give back: its memory is too small to be managed."""
+
     def _speak(self, stream: _KokoroStream) -> Samples | Ending:
         ids = next(stream.runs, None)
         if ids is None:

@@ -16,11 +16,12 @@ import torch
 
 from vivavoce.engines.base import Stream, clones_nothing
 from vivavoce.engines.qwen.checkpoint import load_checkpoint
-from vivavoce.engines.qwen.cloning import MAX_REFERENCE_S, ClonedVoice, Cloner
+from vivavoce.engines.qwen.cloning import ClonedVoice, Cloner
 from vivavoce.engines.qwen.codec import CodecDecoder, load_decoder, read_codec_config
-from vivavoce.engines.qwen.config import Config, SamplingDefaults, Task
-from vivavoce.engines.qwen.device import choose_device, choose_dtype
-from vivavoce.engines.qwen.ending import FRAME_S, least_frames, most_frames
+from vivavoce.engines.qwen.config import Config, SamplingDefaults
+from vivavoce.engines.qwen.device import choose_device, choose_dtype, dtype_name, release_memory
+from vivavoce.engines.qwen.ending import least_frames, most_frames
+from vivavoce.engines.qwen.footprint import CODEC, MAX_FRAMES, MAX_REFERENCE_TOKENS, prompt_positions, slot_positions
 from vivavoce.engines.qwen.prompt import PromptRequest
 from vivavoce.engines.qwen.sampler import Sampling
 from vivavoce.engines.qwen.stream import SegmentStream
@@ -30,12 +31,6 @@ from vivavoce.types import Ending, PreparedVoice, Reference, Samples, Segment
 
 log = logging.getLogger(__name__)
 
-CODEC = "speech_tokenizer"  # the codec's folder in a checkpoint
-PROMPT_POSITIONS = 512  # of a slot are for the prompt: a segment takes 300 at most, the rest is for `instruct`
-MAX_REFERENCE_TOKENS = 256  # of the words of a recording: 30 s of quick speech are some 150
-# A Base checkpoint reads the recording too, a position a frame, and its words.
-REFERENCE_POSITIONS = round(MAX_REFERENCE_S / FRAME_S) + MAX_REFERENCE_TOKENS
-SIZES = {"0b6": "0.6B", "1b7": "1.7B"}
 SILENCE: Samples = np.zeros(0, dtype=np.float32)
 
 
@@ -61,10 +56,10 @@ class QwenModel:
         device: str = "auto",
         dtype: str = "auto",
         max_batch: int = 8,
-        max_frames: int = 1024,
+        max_frames: int = MAX_FRAMES,
         threads: int | None = None,
     ) -> None:
-        _check_folder(folder)
+        check_folder(folder)
         if threads is not None:
             torch.set_num_threads(threads)
         where = choose_device(device)
@@ -75,14 +70,11 @@ class QwenModel:
         task = self._checkpoint.config.task
         self._cloner = Cloner(folder, folder / CODEC, self._codec, where) if task == "base" else None
         self._max_frames = min(max_frames, self._checkpoint.config.generation.max_frames)
-        self._prompt_positions = prompt_positions(task)
-        self._batch = self._checkpoint.batch(max_batch, self._prompt_positions + self._max_frames)
+        self._batch = self._checkpoint.batch(max_batch, slot_positions(self._checkpoint.config, max_frames))
         self._streams: set[SegmentStream] = set()  # those that hold a slot
         self._running: set[SegmentStream] = set()  # of these, those that the last step advanced
-        # In lower precision a stream's rounding depends on how many speak beside it, and with it a rare draw.
-        exact = numbers is torch.float32
-        detail = f"{SIZES.get(self.config.size, self.config.size)} on {where}, {str(numbers).removeprefix('torch.')}"
-        self.info = describe(self.config, name or folder.resolve().name.lower(), detail, deterministic=exact)
+        self.info = describe(self.config, name or folder.resolve().name.lower(), str(where), dtype_name(numbers))
+        self._device = where
         self._languages = language_codes(self.config)
 
     @property
@@ -98,9 +90,9 @@ class QwenModel:
     def open(self, segment: Segment) -> SegmentStream:
         voice = self._voice(segment)
         prompt, trailing = self._checkpoint.prompt(self._request(segment, voice))
-        if len(prompt) > self._prompt_positions:
+        if len(prompt) > (most := prompt_positions(self.config)):
             raise BadRequest(
-                f"text and instruct take {len(prompt)} tokens together, {self._prompt_positions} fit: shorten instruct",
+                f"text and instruct take {len(prompt)} tokens together, {most} fit: shorten instruct",
                 field="instruct" if segment.instruct else "text",
             )
         # Unlike a model's own noise, a seed of our own choosing can be told in the log.
@@ -130,6 +122,10 @@ class QwenModel:
         if isinstance(stream, SegmentStream):
             self._free(stream)
             stream.pending.clear()
+
+    def unload(self) -> None:
+        del self._checkpoint, self._codec, self._batch, self._cloner
+        release_memory(self._device)
 
     def prepare(self, reference: Reference) -> PreparedVoice:
         if self._cloner is None:
@@ -217,12 +213,8 @@ class QwenModel:
         return samples
 
 
-def prompt_positions(task: Task) -> int:
-    """Positions of a slot that are for the prompt."""
-    return PROMPT_POSITIONS + (REFERENCE_POSITIONS if task == "base" else 0)
-
-
-def _check_folder(folder: Path) -> None:
+def check_folder(folder: Path) -> None:
+    """Raises `MissingDependency`, with what to do, if there is no checkpoint in `folder`."""
     if not (folder / "config.json").is_file():
         what = "has no config.json" if folder.is_dir() else "is not there"
         raise MissingDependency(

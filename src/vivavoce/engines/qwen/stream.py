@@ -47,16 +47,16 @@ class SegmentStream:
     def is_due(self, ahead_s: float) -> bool:
         """Whether to sound the pending frames now, for a listener who still has `ahead_s` seconds of audio.
 
-        The codec's cost a frame falls with the frames it gets together, so they wait as long as the listener can: until
-        what is left to hear is less than doubling them would take at the pace of real time. Who has run dry gets 1, 2,
-        4, 8 frames: small chunks would keep a slow machine from ever catching up.
+        The codec's cost a frame falls with the frames it gets together, so they wait for company while the listener
+        can: 1, 2 or 4 frames until what is left to hear is less than doubling them takes at the pace of real time.
+        Who has run dry gets 1, 2, 4, 8 frames: small chunks would keep a slow machine from ever catching up.
         """
         count = len(self.pending)
         if not count or self.ending is not None or count >= LARGEST_CHUNK:
             return count > 0
         if ahead_s <= 0:
             return count > self.spoken - count
-        return ahead_s < count * FRAME_S
+        return ahead_s < (count if count in (1, 2, 4) else 1) * FRAME_S
 
     def log_ending(self) -> None:
         """Says in the log why it ended, as a warning if it was cut."""
