@@ -50,8 +50,10 @@ async def client(checkpoints: Path) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-def recording(seed: int, seconds: float = 1.5) -> bytes:
-    return wav_bytes(voice_like(round(24_000 * seconds), seed).numpy(), 24_000)
+def recording(seed: int) -> bytes:
+    """One and a half seconds of something like a voice, or, if `seed` is even, of noise: random models tell these apart."""
+    noise = np.random.default_rng(seed).normal(0, 0.3, 36_000).clip(-1, 1).astype(np.float32)
+    return wav_bytes(voice_like(36_000, seed).numpy() if seed % 2 else noise, 24_000)
 
 
 def encoded(seed: int) -> str:
