@@ -15,20 +15,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vivavoce.engines.base import Stream
+from vivavoce.engines.base import Stream, clones_nothing
 from vivavoce.engines.qwen.checkpoint import load_checkpoint
+from vivavoce.engines.qwen.cloning import ClonedVoice, Cloner
 from vivavoce.engines.qwen.codec import CodecDecoder, load_decoder, read_codec_config
 from vivavoce.engines.qwen.config import Config, SamplingDefaults
 from vivavoce.engines.qwen.device import choose_device, choose_dtype, dtype_name, release_memory
 from vivavoce.engines.qwen.ending import least_frames, most_frames
-from vivavoce.engines.qwen.footprint import CODEC, MAX_FRAMES, PROMPT_POSITIONS, slot_positions
+from vivavoce.engines.qwen.footprint import CODEC, MAX_FRAMES, MAX_REFERENCE_TOKENS, prompt_positions, slot_positions
 from vivavoce.engines.qwen.live import LiveTurn
 from vivavoce.engines.qwen.prompt import PromptRequest
 from vivavoce.engines.qwen.sampler import Sampling
 from vivavoce.engines.qwen.stream import SegmentStream
 from vivavoce.engines.qwen.voices import RATE_HZ, describe, language_codes
-from vivavoce.errors import BadRequest, EngineFault, MissingDependency, Unsupported
-from vivavoce.types import Ending, Samples, Segment
+from vivavoce.errors import BadRequest, EngineFault, MissingDependency
+from vivavoce.types import Ending, PreparedVoice, Reference, Samples, Segment
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +69,8 @@ class QwenModel:
         self.max_batch = max_batch
         self._checkpoint = load_checkpoint(folder, where, numbers, text_device=torch.device("cpu"))
         self._codec = _load_codec(folder / CODEC, where, self._checkpoint.config)
+        task = self._checkpoint.config.task
+        self._cloner = Cloner(folder, folder / CODEC, self._codec, where) if task == "base" else None
         self._max_frames = min(max_frames, self._checkpoint.config.generation.max_frames)
         self._batch = self._checkpoint.batch(max_batch, slot_positions(self._checkpoint.config, max_frames))
         self._streams: set[SegmentStream] = set()  # those that hold a slot
@@ -87,11 +90,13 @@ class QwenModel:
         return len(self._streams)
 
     def open(self, segment: Segment) -> SegmentStream:
-        request = self._request(segment)
+        voice = self._voice(segment)
+        request = self._request(segment, voice)
         # Unlike a model's own noise, a seed of our own choosing can be told in the log.
         seed = random.getrandbits(63) if segment.seed is None else segment.seed
         limit = min(segment.sampling.max_new_tokens or self._max_frames, self._max_frames)
-        codec = self._codec.open()  # before a slot is taken, which a failure here would keep
+        # Before a slot is taken, which a failure here would keep.
+        codec = self._codec.open() if voice is None else voice.open(self._codec)
         stream = SegmentStream(segment, None, seed, limit, codec)
         if segment.live:
             stream.live = self._checkpoint.live_turn(request)
@@ -114,9 +119,11 @@ class QwenModel:
             read = [*new, self.config.text_ids.eos] if last else new
             self._batch.feed(stream.slot, self._checkpoint.embed_text(read))
             live.trailing += len(read)
-        elif (prompt := self._checkpoint.live_prompt(self._request(stream.segment), live)) is not None:
-            self._begin(stream, *prompt)
-            live.trailing = len(prompt[1])
+        else:
+            request = self._request(stream.segment, self._voice(stream.segment))
+            if (prompt := self._checkpoint.live_prompt(request, live)) is not None:
+                self._begin(stream, *prompt)
+                live.trailing = len(prompt[1])
         if last:
             self._set_limits(stream, live)
 
@@ -139,32 +146,58 @@ class QwenModel:
             stream.pending.clear()
 
     def unload(self) -> None:
-        del self._checkpoint, self._codec, self._batch
+        del self._checkpoint, self._codec, self._batch, self._cloner
         release_memory(self._device)
 
-    def _request(self, segment: Segment) -> PromptRequest:
-        config = self.config
-        if config.task == "base":
-            raise Unsupported(
-                f"model {self.info.name!r} is a Base checkpoint, which speaks with the voice of a recording, and this "
-                "server takes no recordings yet: serve a CustomVoice or VoiceDesign checkpoint",
-                field="model",
+    def prepare(self, reference: Reference) -> PreparedVoice:
+        if self._cloner is None:
+            raise clones_nothing(self.info)
+        tokens = 0 if reference.text is None else len(self._checkpoint.tokenizer.encode(reference.text))
+        if tokens > MAX_REFERENCE_TOKENS:
+            raise BadRequest(
+                f"ref_text has {tokens} tokens, the limit is {MAX_REFERENCE_TOKENS}: send what is said in the "
+                "recording and no more, or a shorter recording",
+                field="ref_text",
             )
+        return self._cloner.prepare(reference)
+
+    def _voice(self, segment: Segment) -> ClonedVoice | None:
+        """The voice of the segment's recording; None for a checkpoint that has voices of its own."""
+        if self._cloner is None:
+            if segment.prepared is not None:
+                raise clones_nothing(self.info)
+            return None
+        if segment.prepared is None:
+            raise BadRequest(
+                f"model {self.info.name!r} speaks with the voice of a recording: send one in ref_audio, and in "
+                "ref_text what is said in it",
+                field="ref_audio",
+            )
+        voice = segment.prepared
+        if not isinstance(voice, ClonedVoice) or not self._cloner.owns(voice):
+            raise BadRequest(
+                f"the voice was not prepared by model {self.info.name!r} as it is loaded now: prepare it again",
+                field="ref_audio",
+            )
+        return voice
+
+    def _request(self, segment: Segment, voice: ClonedVoice | None) -> PromptRequest:
+        config = self.config
         if config.task == "voice_design" and not segment.instruct:
             raise BadRequest(
                 f"model {self.info.name!r} designs its voice from a description: say in instruct who speaks, and how",
                 field="instruct",
             )
         speaker = segment.voice if config.task == "custom_voice" else None
-        language = self._languages[segment.language]
-        return PromptRequest(segment.text, language, speaker, segment.instruct, stream_text=segment.live)
+        language, clone = self._languages[segment.language], None if voice is None else voice.clone
+        return PromptRequest(segment.text, language, speaker, segment.instruct, clone, stream_text=segment.live)
 
     def _begin(self, stream: SegmentStream, prompt: Tensor, trailing: Tensor) -> None:
         """Gives `stream` a slot, in which it has read `prompt` and will read `trailing`."""
         segment = stream.segment
-        if len(prompt) > PROMPT_POSITIONS:
+        if len(prompt) > (most := prompt_positions(self.config)):
             raise BadRequest(
-                f"text and instruct take {len(prompt)} tokens together, {PROMPT_POSITIONS} fit: shorten instruct",
+                f"text and instruct take {len(prompt)} tokens together, {most} fit: shorten instruct",
                 field="instruct" if segment.instruct else "text",
             )
         # Speech cannot end before its text can have been said: an end drawn too soon would leave most of it out.

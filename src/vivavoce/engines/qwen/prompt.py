@@ -184,7 +184,7 @@ def check(request: PromptRequest, config: Config) -> None:
         raise Unsupported(f"a {config.task} model has no speakers: leave out {request.speaker!r}", field="speaker")
     if (config.task == "base") != (request.clone is not None):
         needed = "needs a reference recording" if config.task == "base" else "clones no voice: leave the recording out"
-        raise Unsupported(f"a {config.task} model {needed}", field="reference")
+        raise Unsupported(f"a {config.task} model {needed}", field="ref_audio")
     if request.clone is not None:
         _check_clone(request.clone, config)
 
@@ -194,13 +194,13 @@ def _check_clone(clone: Clone, config: Config) -> None:
         raise BadRequest(
             f"the x-vector has shape {tuple(clone.x_vector.shape)}, must be ({config.talker.hidden_size},): "
             "prepare the voice with this model",
-            field="reference",
+            field="ref_audio",
         )
     if clone.codes is not None:
         if clone.codes.dim() != 2 or clone.codes.shape[1] != config.codebooks:
             raise BadRequest(
                 f"reference codes have shape {tuple(clone.codes.shape)}, must be (frames, {config.codebooks})",
-                field="reference",
+                field="ref_audio",
             )
         if not clone.text:
-            raise BadRequest("a clone in context needs the words of its recording", field="reference_text")
+            raise BadRequest("a clone in context needs the words of its recording", field="ref_text")
