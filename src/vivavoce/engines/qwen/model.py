@@ -17,11 +17,13 @@ import torch
 from torch import Tensor
 
 from vivavoce.engines.base import Stream
+from vivavoce.engines.cores import available_cores
 from vivavoce.engines.qwen.checkpoint import load_checkpoint
 from vivavoce.engines.qwen.codec import CodecDecoder, DecoderState, load_decoder, read_codec_config
 from vivavoce.engines.qwen.config import Config
-from vivavoce.engines.qwen.device import choose_device, choose_dtype
+from vivavoce.engines.qwen.device import choose_device, choose_dtype, choose_form
 from vivavoce.engines.qwen.ending import FRAME_S, Repetition, least_frames, most_frames
+from vivavoce.engines.qwen.linear import Form, stored_as
 from vivavoce.engines.qwen.prompt import PromptRequest
 from vivavoce.engines.qwen.sampler import Sampling
 from vivavoce.engines.qwen.voices import RATE_HZ, describe, language_codes
@@ -64,7 +66,8 @@ class QwenModel:
 
     `device` is "auto" (CUDA where there is some, else the CPU) or a torch device; `dtype` is "auto" (bfloat16 on CUDA,
     float32 elsewhere), "float32", "bfloat16" or "float16". The codec is float32 always: it is small, and its output is
-    what is heard. `threads` limits torch on the CPU, for the whole process.
+    what is heard. `weights` is "auto" (prepacked on the CPU, plain elsewhere), "plain", "prepacked" or "int8", see
+    `linear`. `threads` limits torch on the CPU, for the whole process; unset, it uses the cores available.
 
     Raises `MissingDependency` for absent files, `EngineFault` for broken ones or a device that is not there.
     """
@@ -78,25 +81,26 @@ class QwenModel:
         name: str | None = None,
         device: str = "auto",
         dtype: str = "auto",
+        weights: str = "auto",
         max_batch: int = 8,
         max_frames: int = 1024,
         threads: int | None = None,
     ) -> None:
         _check_folder(folder)
-        if threads is not None:
-            torch.set_num_threads(threads)
+        torch.set_num_threads(threads or available_cores())
         where = choose_device(device)
         numbers = choose_dtype(dtype, where)
         self.max_batch = max_batch
-        self._checkpoint = load_checkpoint(folder, where, numbers, text_device=torch.device("cpu"))
+        form = choose_form(weights, where, numbers)
+        self._checkpoint = load_checkpoint(folder, where, numbers, form=form, text_device=torch.device("cpu"))
         self._codec = _load_codec(folder / CODEC, where, self._checkpoint.config)
         self._max_frames = min(max_frames, self._checkpoint.config.generation.max_frames)
         self._batch = self._checkpoint.batch(max_batch, PROMPT_POSITIONS + self._max_frames)
         self._streams: set[_QwenStream] = set()  # those that hold a slot
         self._running: set[_QwenStream] = set()  # of these, those that the last step advanced
         # In lower precision a stream's rounding depends on how many speak beside it, and with it a rare draw.
-        exact = numbers is torch.float32
-        detail = f"{SIZES.get(self.config.size, self.config.size)} on {where}, {str(numbers).removeprefix('torch.')}"
+        exact = numbers is torch.float32 and form is not Form.INT8
+        detail = f"{SIZES.get(self.config.size, self.config.size)} on {where}, {stored_as(form, numbers)}"
         self.info = describe(self.config, name or folder.resolve().name.lower(), detail, deterministic=exact)
         self._languages = language_codes(self.config)
 
