@@ -85,8 +85,8 @@ class Settings(BaseSettings):
     )
     qwen_weights: Literal["auto", "plain", "prepacked", "int8"] = Field(
         default="auto",
-        description="How Qwen3-TTS keeps its matrices on a CPU: `prepacked` for speed, which `auto` is there; `int8` is "
-        "faster still and less exact; `plain` is torch's own way, and the only one on other devices.",
+        description="How Qwen3-TTS keeps its matrices on a CPU: `prepacked` for speed, which `auto` is there; "
+        "`int8` is faster still and less exact; `plain` is torch's own way, and the only one on other devices.",
     )
     qwen_max_batch: int = Field(
         default=8,

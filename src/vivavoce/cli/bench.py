@@ -34,9 +34,7 @@ def qwen(
     weights: Annotated[
         Literal["auto", "plain", "prepacked", "int8"], typer.Option(help="How matrices are kept on a CPU.")
     ] = "auto",
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="CPU threads.", show_default="the cores available")
-    ] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.", show_default="the cores available")] = None,
     frames: Annotated[int, typer.Option(min=8, max=4096, help="Frames that each stream makes.")] = 32,
     codec: Annotated[bool, typer.Option(help="Make the frames audible too, and count it.")] = True,
     json_file: Annotated[
@@ -86,7 +84,8 @@ def _print(title: str, machine: "Machine", memory: int, paces: "list[Pace]") -> 
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left", title_style="bold")
+    typer.echo(title)
+    table = Table()
     for heading in ("streams", "frame ms", "codec ms", "frames/s", "× real time", "first audio ms", "of the floor"):
         table.add_column(heading, justify="right")
     for pace in paces:

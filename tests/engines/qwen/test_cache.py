@@ -23,7 +23,7 @@ def seen(mask: torch.Tensor | None) -> torch.Tensor:
 
 
 def rotary(positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Cosines and sines [positions, head_dim], written out once more: theta 1e6, head_dim 4, two pairs (0, 2), (1, 3)."""
+    """Cosines and sines [positions, head_dim], once more: theta 1e6, head_dim 4, the pairs (0, 2) and (1, 3)."""
     angles = positions[:, None].float() * torch.tensor([1.0, 1e-3])
     return angles.cos().repeat(1, 2), torch.cat((-angles.sin(), angles.sin()), dim=1)
 

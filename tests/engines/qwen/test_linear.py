@@ -46,9 +46,7 @@ def rounding(form: Form, dtype: torch.dtype) -> float:
 
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize(("form", "dtype"), FORMS)
-def test_every_form_multiplies_as_the_plain_one_within_its_rounding(
-    form: Form, dtype: torch.dtype, bias: bool
-) -> None:
+def test_every_form_multiplies_as_the_plain_one_within_its_rounding(form: Form, dtype: torch.dtype, bias: bool) -> None:
     generator = torch.Generator().manual_seed(1)
     weight = torch.randn(96, 160, generator=generator)
     added = torch.randn(96, generator=generator) if bias else None

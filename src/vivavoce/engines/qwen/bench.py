@@ -113,10 +113,10 @@ def read_bandwidth(device: torch.device) -> float:
     matrix = torch.ones(PROBE_BYTES // 4 // 4096, 4096, device=device)
     vector = torch.ones(4096, device=device)
     best = float("inf")
-    for probe in (lambda: matrix.sum(), lambda: matrix @ vector) * PROBES:
+    for number in range(2 * PROBES):
         _wait(device)
         start = time.perf_counter()
-        probe()
+        _ = matrix @ vector if number % 2 else matrix.sum()
         _wait(device)
         best = min(best, time.perf_counter() - start)
     return PROBE_BYTES / best

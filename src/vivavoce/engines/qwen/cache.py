@@ -45,7 +45,7 @@ class Prompt:
     def __init__(self, cache: KvCache, slot: int, time: int) -> None:
         self._data, self._time = cache.data[:, :, slot : slot + 1], time
         self.rotation = cache.rotation(0, time)
-        self.mask = _hidden(torch.ones(1, 1, time, time, dtype=torch.bool, device=cache.data.device).triu(1), cache)
+        self.mask: Tensor | None = _hidden(torch.ones(1, 1, time, time, dtype=torch.bool, device=cache.data.device).triu(1), cache)
 
     def remember(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         self._data[layer, 0, :, :, : self._time] = keys
@@ -66,7 +66,7 @@ class Step:
         self._at = lengths[:, None, None, None].expand(rows, cache.data.shape[3], 1, cache.data.shape[5])
         self.rotation = cache.rotation_at(lengths)
         later = torch.arange(window, device=lengths.device) > lengths[:, None]
-        self.mask = _hidden(later[:, None, None], cache)
+        self.mask: Tensor | None = _hidden(later[:, None, None], cache)
 
     def remember(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         kept_keys, kept_values = self._data[layer]

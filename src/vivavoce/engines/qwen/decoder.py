@@ -71,10 +71,11 @@ class Attention(nn.Module):
     def forward(self, x: Tensor, memory: Memory) -> Tensor:
         rows, time, _ = x.shape
         heads = self.qkv_proj(x).view(rows, time, -1, self.head_dim)
-        asked, values = heads.split((self.heads + self.kv_heads, self.kv_heads), dim=2)
-        asked = rotate(self.qk_norm(asked), memory.rotation).transpose(1, 2)  # [rows, heads, time, head_dim]
-        queries, keys = asked.split((self.heads, self.kv_heads), dim=1)
-        keys, values = memory.remember(self.layer, keys, values.transpose(1, 2))
+        turned = self.heads + self.kv_heads  # queries and keys
+        values = heads[:, :, turned:].transpose(1, 2)  # [rows, kv_heads, time, head_dim]
+        asked = rotate(self.qk_norm(heads[:, :, :turned]), memory.rotation).transpose(1, 2)
+        queries, keys = asked[:, : self.heads], asked[:, self.heads :]
+        keys, values = memory.remember(self.layer, keys, values)
         heard = attend(queries, keys, values, memory.mask)  # [rows, heads, time, head_dim]
         return self.o_proj(heard.transpose(1, 2).reshape(rows, time, -1))  # type: ignore[no-any-return]  # nn.Module
 

@@ -14,7 +14,7 @@ from vivavoce.engines.qwen.codec import CodecDecoder
 from vivavoce.engines.qwen.codec.config import DecoderConfig as CodecConfig
 from vivavoce.engines.qwen.config import CodecIds, Config, DecoderConfig, GenerationConfig, SamplingDefaults, TextIds
 from vivavoce.engines.qwen.decoder import Embedding, RMSNorm
-from vivavoce.engines.qwen.linear import Form, Linear
+from vivavoce.engines.qwen.linear import Form
 from vivavoce.engines.qwen.talker import Talker
 
 TALKERS: Mapping[str, tuple[str, DecoderConfig]] = {
