@@ -7,8 +7,8 @@ samples of its own, however long the text is.
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import aclosing
-from dataclasses import replace
+from contextlib import ExitStack, aclosing
+from dataclasses import fields, replace
 
 from vivavoce.audio import Joiner, Resampler, Tempo, nearest_rate
 from vivavoce.engines.base import ChunkStream
@@ -17,7 +17,7 @@ from vivavoce.errors import BadRequest, EngineFault
 from vivavoce.routing import AUTO, Route, Router
 from vivavoce.text.normalize import normalize
 from vivavoce.text.split import Piece, split
-from vivavoce.types import Samples, Segment, SpeechRequest
+from vivavoce.types import Ending, Samples, Segment, SpeechRequest
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,11 @@ class Synthesizer:
         else:
             text = self._speakable(request.text)
         request = replace(request, text=text)
-        speech = Speech(request, await self.router.route(request))
+        route = await self.router.route(request)
+        with ExitStack() as undo:
+            undo.callback(route.lease.release)
+            speech = Speech(request, route)
+            undo.pop_all()
         if speech.ignored:
             log.info("%s does without the request's %s", speech.model, ", ".join(speech.ignored))
         return speech
@@ -64,7 +68,11 @@ class Synthesizer:
 
 
 class Speech:
-    """One request being spoken. The attributes say who speaks and what of the request is not honoured."""
+    """One request being spoken. The attributes say who speaks and what of the request is not honoured.
+
+    `ending` says in the end how it ended: as its first segment that was cut, if one was. It holds the
+    route's lease until it is closed; `samples` closes it in the end, however that comes.
+    """
 
     def __init__(self, request: SpeechRequest, route: Route) -> None:
         info = route.engine.info
@@ -74,6 +82,7 @@ class Speech:
         self.sample_rate_hz = request.sample_rate_hz or nearest_rate(request.format, info.sample_rate_hz)
         self.ignored = _ignored(request, route)
         self.spoken_samples = 0  # given out so far, at `sample_rate_hz`
+        self.ending = Ending.COMPLETE
         self._request = request
         self._route = route
         self._last: ChunkStream | None = None
@@ -83,9 +92,12 @@ class Speech:
         self._submit_next()
 
     async def aclose(self) -> None:
-        """Cancels what is still being spoken."""
-        for _, stream in self._ahead:
-            await stream.aclose()
+        """Cancels what is still being spoken, and lets the model go."""
+        try:
+            for _, stream in self._ahead:
+                await stream.aclose()
+        finally:
+            self._route.lease.release()
 
     async def samples(self) -> AsyncGenerator[Samples]:
         """The audio at `sample_rate_hz`, as it is made, in slices of at most `SLICE_S` seconds or so.
@@ -121,6 +133,8 @@ class Speech:
             async for chunk in stream:
                 yield joiner.write(chunk.samples)
                 self._spoken_any = True
+            if self.ending is Ending.COMPLETE and stream.ending is not None:
+                self.ending = stream.ending
             yield joiner.end_segment(piece.pause_s)
             self._ahead.pop(0)
         yield joiner.finish()
@@ -137,6 +151,7 @@ class Speech:
             language=self.language,
             instruct=self._request.instruct,
             seed=None if self._request.seed is None else self._request.seed + index,
+            sampling=self._request.sampling,
         )
         self._last = self._route.engine.speak(segment, follows=self._last)
         self._ahead.append((piece, self._last))
@@ -150,6 +165,9 @@ def _ignored(request: SpeechRequest, route: Route) -> tuple[str, ...]:
         ignored.append("instruct")
     if request.seed is not None and not can.seed:
         ignored.append("seed")
+    if not can.sampling:
+        options = request.sampling
+        ignored += [option.name for option in fields(options) if getattr(options, option.name) is not None]
     return tuple(ignored)
 
 

@@ -5,6 +5,7 @@ Audio is float32 mono in [-1, 1] everywhere inside; other forms exist only at th
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -14,6 +15,15 @@ Samples: TypeAlias = NDArray[np.float32]  # [n], mono, in [-1, 1]
 AudioFormat = Literal["wav", "pcm", "mp3", "opus", "aac", "flac"]
 Gender = Literal["female", "male", "neutral"]
 Need = Literal["instruct", "reference"]  # what some models cannot speak without
+Task = Literal["custom_voice", "voice_design", "base"]  # what a Qwen3-TTS model was trained for; others have none
+
+
+class Ending(Enum):
+    """Why a segment's audio ended; whatever is not `COMPLETE` was cut."""
+
+    COMPLETE = "complete"
+    LENGTH = "length"  # longer than its text can take, or than the request allows
+    REPETITION = "repetition"  # the model went round in a circle
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +45,7 @@ class Capabilities:
     instruct: bool = False
     seed: bool = False
     deterministic: bool = False  # same text, voice and seed give the same samples
+    sampling: bool = False  # honours `SamplingOptions`
     needs: Need | None = None  # a request without it is refused, and `auto` passes the model over
 
 
@@ -47,11 +58,32 @@ class EngineInfo:
     languages: tuple[str, ...]  # ISO 639-1 codes
     voices: tuple[Voice, ...]
     capabilities: Capabilities = Capabilities()
+    task: Task | None = None
     aliases: Mapping[str, str] = field(default_factory=dict)  # other names, lower case → Voice.id
     default_voices: Mapping[str, str] = field(default_factory=dict)  # language → Voice.id; else the first native one
     max_segment_chars: int = 250
     description: str = ""
     licence: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingOptions:
+    """How a language model draws its codes; `None` is the model's own way. Names as in generation_config.json.
+
+    Those of the `subtalker_` are for the code predictor, which fills a frame; the others for the talker, which makes
+    the frames one by one. `max_new_tokens` is the most frames of each segment.
+    """
+
+    do_sample: bool | None = None  # False: the likeliest code, always
+    temperature: float | None = None
+    top_k: int | None = None  # 0: all
+    top_p: float | None = None
+    repetition_penalty: float | None = None
+    subtalker_dosample: bool | None = None
+    subtalker_temperature: float | None = None
+    subtalker_top_k: int | None = None
+    subtalker_top_p: float | None = None
+    max_new_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +94,11 @@ class SpeechRequest:
     model: str = "auto"
     speaker: str | None = None
     language: str | None = None  # ISO 639-1 code
+    task: Task | None = None  # None: a model of any task, or of none
     instruct: str | None = None
     speed: float = 1.0
     seed: int | None = None
+    sampling: SamplingOptions = SamplingOptions()
     format: AudioFormat = "wav"
     sample_rate_hz: int | None = None  # None: the model's own
 
@@ -78,6 +112,7 @@ class Segment:
     language: str  # ISO 639-1 code
     instruct: str | None = None
     seed: int | None = None
+    sampling: SamplingOptions = SamplingOptions()
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,6 +104,24 @@ async def test_field_that_cannot_be_honoured_is_named_and_logged(
     assert "x-ignored" not in (await synthesize(client)).headers
 
 
+async def test_sampling_is_named_where_a_model_has_none(client: httpx.AsyncClient) -> None:
+    answer = await synthesize(client, temperature=0.5, subtalker_top_k=3)
+    assert answer.headers["x-ignored"] == "temperature, subtalker_top_k"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("temperature", -1), ("top_p", 0), ("top_k", 1.5), ("subtalker_top_p", 2), ("max_new_tokens", 0)],
+)
+async def test_sampling_out_of_its_bounds_is_refused(client: httpx.AsyncClient, field: str, value: float) -> None:
+    answer = await synthesize(client, **{field: value})
+    assert (answer.status_code, answer.json()["error"]["field"]) == (422, field)
+
+
+async def test_whole_answer_tells_that_it_is_complete(client: httpx.AsyncClient) -> None:
+    assert (await synthesize(client)).headers["x-finish-reason"] == "complete"
+
+
 async def test_null_means_not_sent(client: httpx.AsyncClient) -> None:
     nothing = dict.fromkeys(
         ("speaker", "language", "instruct", "model", "format", "sample_rate", "speed", "seed", "stream")

@@ -88,7 +88,7 @@ def test_sse_carries_the_same_audio_and_the_usage(sdk: openai.OpenAI, audio_form
     assert {event["type"] for event in deltas} == {"speech.audio.delta"}
     audio = b"".join(base64.b64decode(event["audio"]) for event in deltas)
     assert seconds(audio, audio_format) == pytest.approx(SECONDS, abs=0.15)
-    assert done["type"] == "speech.audio.done"
+    assert (done["type"], done["finish_reason"]) == ("speech.audio.done", "complete")
     usage = done["usage"]
     assert usage["input_tokens"] == len(TEXT)
     assert usage["output_tokens"] == pytest.approx(SECONDS * 12.5, abs=2)

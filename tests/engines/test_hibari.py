@@ -5,7 +5,7 @@ import pytest
 
 from vivavoce.engines.hibari import HibariModel, latin
 from vivavoce.errors import Unsupported
-from vivavoce.types import Samples, Segment
+from vivavoce.types import Ending, Samples, Segment
 
 
 @pytest.fixture(scope="module")
@@ -16,7 +16,7 @@ def model() -> HibariModel:
 def speak(model: HibariModel, text: str, seed: int | None = None) -> Samples:
     stream = model.open(Segment(text, "heart", "en", seed=seed))
     parts: list[Samples] = []
-    while (samples := model.step([stream])[0]) is not None:
+    while not isinstance(samples := model.step([stream])[0], Ending):
         parts.append(samples)
     model.close(stream)
     return np.concatenate(parts)
@@ -34,7 +34,7 @@ def test_numbers_are_spoken(model: HibariModel) -> None:
 def test_each_step_is_one_utterance(model: HibariModel) -> None:
     stream = model.open(Segment("One is here. Two is there.", "heart", "en"))
     steps = [model.step([stream])[0] for _ in range(3)]
-    assert [step is None for step in steps] == [False, False, True]
+    assert [isinstance(step, Ending) for step in steps] == [False, False, True]
 
 
 def test_seed_repeats_the_samples(model: HibariModel) -> None:

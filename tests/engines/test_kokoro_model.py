@@ -11,7 +11,7 @@ from vivavoce.engines.kokoro.model import PEAK, RATE_HZ, RUN_TOKENS, KokoroModel
 from vivavoce.engines.kokoro.voices import ALIASES, DEFAULT_VOICES, SPEAKERS, STYLES, style_of, voices
 from vivavoce.errors import EngineFault, MissingDependency, UnknownVoice, Unsupported, VivavoceError
 from vivavoce.settings import Settings
-from vivavoce.types import Samples, Segment
+from vivavoce.types import Ending, Samples, Segment
 
 TEXTS = {
     "en": "The train to the airport leaves at nine.",
@@ -112,7 +112,7 @@ def model(folder: Path) -> KokoroModel:
 def speak(model: KokoroModel, text: str, voice: str = "ryan", language: str = "en") -> list[Samples]:
     stream = model.open(Segment(text, voice, language))
     parts: list[Samples] = []
-    while (samples := model.step([stream])[0]) is not None:
+    while not isinstance(samples := model.step([stream])[0], Ending):
         parts.append(samples)
     model.close(stream)
     return parts

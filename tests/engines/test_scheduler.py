@@ -1,6 +1,7 @@
 """The scheduler's invariants, driven by the tone model and by hypothesis."""
 
 import asyncio
+import math
 import threading
 from collections.abc import Sequence
 from contextlib import aclosing
@@ -11,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vivavoce.engines.base import Stream
-from vivavoce.engines.scheduler import Load, LocalEngine, SpokenSegment
+from vivavoce.engines.scheduler import Load, LocalEngine, SpokenSegment, Ticket
 from vivavoce.engines.tone import CHAR_S, RATE_HZ, Fault, ToneModel, tones
 from vivavoce.errors import EngineFault, NotReady, Overloaded
-from vivavoce.types import Samples, Segment
+from vivavoce.types import Ending, Samples, Segment
 
 
 def segment(text: str = "hello", voice: str = "sine", seed: int | None = None) -> Segment:
@@ -54,7 +55,7 @@ class Gate(ToneModel):
         self.stepping = threading.Event()
         self.steps = 0
 
-    def step(self, streams: Sequence[Stream]) -> Sequence[Samples | None]:
+    def step(self, streams: Sequence[Stream], ahead_s: Sequence[float] = ()) -> Sequence[Samples | Ending]:
         self.stepping.set()
         assert self.gate.wait(10)
         self.steps += 1
@@ -105,6 +106,42 @@ async def test_new_request_comes_before_what_its_listener_needs_later() -> None:
         model.gate.set()
         await asyncio.gather(note("first", first), note("later", later), note("new", new))
     assert order[-2:] == ["new", "later"]
+
+
+def test_lead_of_a_listener_counts_what_it_has_not_heard_yet() -> None:
+    first = Ticket(segment(), submitted_s=10.0)
+    following = Ticket(segment(), submitted_s=10.0, follows=first)
+    assert first.ahead_s(RATE_HZ, 11.0) == 0.0  # nothing to hear yet, and nothing to lose
+    assert following.ahead_s(RATE_HZ, 11.0) == math.inf  # not before the first has begun
+    first.heard_from_s, first.made = 12.0, 3 * RATE_HZ
+    assert [first.ahead_s(RATE_HZ, now) for now in (12.0, 14.0, 16.0)] == [3.0, 1.0, -1.0]
+    assert [following.ahead_s(RATE_HZ, now) for now in (12.0, 14.0, 16.0)] == [3.0, 1.0, 0.0]
+
+
+async def test_every_step_is_told_the_lead_of_each_listener() -> None:
+    leads: list[float] = []
+
+    class Noting(ToneModel):
+        def step(self, streams: Sequence[Stream], ahead_s: Sequence[float] = ()) -> Sequence[Samples | Ending]:
+            leads.extend(ahead_s)
+            return super().step(streams)
+
+    async with Engine(Noting()) as engine:
+        await heard(engine, segment("one two three"))
+    assert leads[0] == 0.0
+    assert leads[-1] == pytest.approx(len("one two three") * CHAR_S, abs=0.2)
+    assert leads == sorted(leads)
+
+
+async def test_stream_tells_how_it_ended_once_it_has() -> None:
+    async with Engine(ToneModel(), max_ahead_s=0.1) as engine:
+        spoken, left = engine.speak(segment()), engine.speak(segment())
+        await anext(spoken)
+        assert spoken.ending is None
+        async for _ in spoken:
+            pass
+        await left.aclose()
+        assert (spoken.ending, left.ending) == (Ending.COMPLETE, None)
 
 
 async def test_raising_step_fails_its_streams_and_the_next_is_spoken() -> None:

@@ -3,20 +3,45 @@
 The native surface refuses fields it does not know, the OpenAI surface ignores them, as its clients expect.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from vivavoce.text.languages import parse_language
-from vivavoce.types import AudioFormat, SpeechRequest
+from vivavoce.types import AudioFormat, SamplingOptions, SpeechRequest, Task
 
 Speed = Annotated[float, Field(ge=0.25, le=4.0, allow_inf_nan=False)]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 SampleRate = Annotated[int, Field(ge=8_000, le=48_000)]
 Name = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200)]
+Temperature = Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)]
+TopK = Annotated[int, Field(ge=0, le=2**31 - 1)]
+TopP = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
+Penalty = Annotated[float, Field(gt=0, le=10, allow_inf_nan=False)]
 
 
-class SynthesizeBody(BaseModel):
+class SamplingFields(BaseModel):
+    """How a language model draws its codes, under the names of Qwen3-TTS's own settings; part of both bodies."""
+
+    do_sample: bool | None = Field(None, description="False takes the likeliest code always.")
+    temperature: Temperature | None = Field(None, description="Above 1 is wilder; 0 is `do_sample: false`.")
+    top_k: TopK | None = Field(None, description="Draw among that many likeliest codes; 0 is all.")
+    top_p: TopP | None = Field(None, description="Draw among the likeliest codes of this probability together.")
+    repetition_penalty: Penalty | None = Field(None, description="Above 1 keeps codes from coming again.")
+    subtalker_dosample: bool | None = Field(None, description="As `do_sample`, for the codes that fill a frame.")
+    subtalker_temperature: Temperature | None = Field(None, description="As `temperature`, likewise.")
+    subtalker_top_k: TopK | None = Field(None, description="As `top_k`, likewise.")
+    subtalker_top_p: TopP | None = Field(None, description="As `top_p`, likewise.")
+    max_new_tokens: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = Field(
+        None, description="Frames of 80 ms after which a piece of the text, a sentence or so, is cut."
+    )
+
+    def sampling(self) -> SamplingOptions:
+        return SamplingOptions(**{name: getattr(self, name) for name in SamplingFields.model_fields})
+
+
+class SynthesizeBody(SamplingFields):
     """`POST /v1/tts/synthesize`, and the query of its GET form."""
 
     model_config = ConfigDict(extra="forbid")
@@ -26,6 +51,7 @@ class SynthesizeBody(BaseModel):
     language: Name | None = Field(None, description="English name or ISO 639 code; `auto` or nothing detects it.")
     instruct: str | None = Field(None, description="How to say it, for models that follow instructions.")
     model: Name | None = Field(None, description="A name from `GET /v1/models`, or `auto`.")
+    task: Task | None = Field(None, description="Only a Qwen3-TTS model that was trained for this.")
     format: AudioFormat | None = Field(None, description="Audio format, `wav` without one.")
     sample_rate: SampleRate | None = Field(None, description="Samples per second; the model's own without one.")
     speed: Speed | None = Field(None, description="1.0 is the voice's own pace; the pitch is kept.")
@@ -37,14 +63,23 @@ class SynthesizeBody(BaseModel):
         return SpeechRequest(
             text=self.text,
             model=self.model or "auto",
+            task=self.task,
             speaker=self.speaker or None,
             language=parse_language(self.language) if self.language else None,
             instruct=self.instruct or None,
             speed=1.0 if self.speed is None else self.speed,
             seed=self.seed,
+            sampling=self.sampling(),
             format=self.format or "wav",
             sample_rate_hz=self.sample_rate,
         )
+
+
+# The spelling of other servers of Qwen3-TTS.
+TASK_TYPES: Mapping[str, Task] = {"CustomVoice": "custom_voice", "VoiceDesign": "voice_design", "Base": "base"}
+TaskType = Annotated[
+    Task, BeforeValidator(lambda value: TASK_TYPES.get(value, value) if isinstance(value, str) else value)
+]
 
 
 class VoiceId(BaseModel):
@@ -53,8 +88,10 @@ class VoiceId(BaseModel):
     id: Name
 
 
-class SpeechBody(BaseModel):
-    """`POST /v1/audio/speech`, as OpenAI documents it, with `language`, `seed` and `sample_rate` besides."""
+class SpeechBody(SamplingFields):
+    """`POST /v1/audio/speech`, as OpenAI documents it, with `language`, `seed`, `sample_rate`, `task_type` and sampling
+    besides.
+    """
 
     model_config = ConfigDict(extra="ignore")
 
@@ -64,6 +101,9 @@ class SpeechBody(BaseModel):
     instructions: str | None = Field(None, description="How to say it, for models that follow instructions.")
     response_format: AudioFormat | None = Field(None, description="Audio format, `mp3` without one.")
     speed: Speed | None = Field(None, description="1.0 is the voice's own pace; the pitch is kept.")
+    task_type: TaskType | None = Field(
+        None, description="`CustomVoice`, `VoiceDesign` or `Base`: only a Qwen3-TTS model that was trained for this."
+    )
     stream_format: Literal["audio", "sse"] | None = Field(None, description="Raw audio, or server-sent events.")
     language: Name | None = Field(None, description="English name or ISO 639 code; detected without one.")
     seed: Seed | None = Field(None, description="The same seed gives the same speech, where the model can.")
@@ -75,11 +115,13 @@ class SpeechBody(BaseModel):
         return SpeechRequest(
             text=self.input,
             model=self.model or "auto",
+            task=self.task_type,
             speaker=voice or None,
             language=parse_language(self.language) if self.language else None,
             instruct=self.instructions or None,
             speed=1.0 if self.speed is None else self.speed,
             seed=self.seed,
+            sampling=self.sampling(),
             format=self.response_format or "mp3",
             sample_rate_hz=self.sample_rate,
         )
@@ -92,8 +134,12 @@ class ModelCard(BaseModel):
     object: Literal["model"] = "model"
     created: int = 0
     owned_by: str = "vivavoce"
-    state: str = Field(description="unloaded, loading, ready, missing or failed; `alias` for another name of a model.")
+    state: str = Field(
+        description="unloaded, loading, ready, unloading, missing or failed; `alias` for another name of a model."
+    )
     detail: str = ""
+    task: Task | None = Field(default=None, description="What a Qwen3-TTS model was trained for.")
+    memory_bytes: int | None = Field(default=None, description="What it takes or would take, where that is counted.")
 
 
 class ModelList(BaseModel):
@@ -137,6 +183,8 @@ class Health(BaseModel):
     status: Literal["ok", "loading", "failed"]
     model_loaded: bool
     models: dict[str, str]
+    memory_bytes: int = Field(description="What the models that are loaded or being loaded take together.")
+    max_memory_bytes: int | None = Field(description="What they may take together; null: no limit.")
     version: str
 
 

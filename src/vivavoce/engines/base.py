@@ -5,9 +5,10 @@ A `Model` is synchronous, batched and knows no asyncio; an `Engine` is async and
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol, Self
 
-from vivavoce.types import AudioChunk, EngineInfo, Samples, Segment
+from vivavoce.types import AudioChunk, Ending, EngineInfo, Samples, Segment
 
 
 class Stream(Protocol):
@@ -30,23 +31,47 @@ class Model(Protocol):
         """Prepares `segment`. Raises `BadRequest` for what the model cannot say."""
         ...
 
-    def step(self, streams: Sequence[Stream]) -> Sequence[Samples | None]:
-        """Advances every stream once: its next samples, empty if nothing is audible yet, `None` when done."""
+    def step(self, streams: Sequence[Stream], ahead_s: Sequence[float]) -> Sequence[Samples | Ending]:
+        """Advances every stream once: its next samples, empty if nothing is audible yet, or how it ended.
+
+        `ahead_s` says how many seconds of audio the listener of each stream still has to hear, if nothing stutters:
+        0 before the first, negative for one who has run dry.
+        """
         ...
 
     def close(self, stream: Stream) -> None:
         """Frees the stream's state, wherever it stands. Never raises."""
         ...
 
+    def unload(self) -> None:
+        """Gives back the memory that the model takes, though it may still be referred to. Never raises.
+
+        Called once, when all its streams are closed; `open` and `step` are not called afterwards.
+        """
+        ...
+
 
 class ChunkStream(Protocol):
-    """The audio of one segment, as it is made; closing it frees its place in the engine."""
+    """The audio of one segment, as it is made; closing it frees its place in the engine.
+
+    `ending` says how it ended, once it has; it is `None` before that, and after a failure or a close.
+    """
+
+    ending: Ending | None
 
     def __aiter__(self) -> Self: ...
 
     async def __anext__(self) -> AudioChunk: ...
 
     async def aclose(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What is known of a model that is not loaded: what it will say of itself, and the memory it will take."""
+
+    info: EngineInfo
+    memory_bytes: int
 
 
 class Engine(Protocol):
@@ -60,7 +85,10 @@ class Engine(Protocol):
         ...
 
     async def aclose(self) -> None:
-        """Stops; whatever is still speaking fails with `NotReady`."""
+        """Stops and gives back its memory; whatever is still speaking fails with `NotReady`.
+
+        Raises `EngineFault` if a step that hangs keeps the memory; it may be called again then.
+        """
         ...
 
     def speak(self, segment: Segment, *, follows: ChunkStream | None = None) -> ChunkStream:

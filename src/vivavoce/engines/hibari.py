@@ -13,7 +13,7 @@ from anyascii import anyascii
 
 from vivavoce.engines.base import Stream
 from vivavoce.errors import MissingDependency, Unsupported
-from vivavoce.types import Capabilities, EngineInfo, Samples, Segment, Voice
+from vivavoce.types import Capabilities, Ending, EngineInfo, Samples, Segment, Voice
 
 VOICE = "heart"
 OPENAI_VOICES = (
@@ -65,16 +65,19 @@ class HibariModel:
             )
         return _HibariStream(iter(utterances), np.random.default_rng(segment.seed or 0))
 
-    def step(self, streams: Sequence[Stream]) -> Sequence[Samples | None]:
+    def step(self, streams: Sequence[Stream], ahead_s: Sequence[float] = ()) -> Sequence[Samples | Ending]:
         return [self._speak(stream) for stream in streams if isinstance(stream, _HibariStream)]
 
     def close(self, stream: Stream) -> None:
         """Nothing to free."""
 
-    def _speak(self, stream: _HibariStream) -> Samples | None:
+    def unload(self) -> None:
+        """Nothing to give back: its memory is too small to be managed."""
+
+    def _speak(self, stream: _HibariStream) -> Samples | Ending:
         phonemes = next(stream.utterances, None)
         if phonemes is None:
-            return None
+            return Ending.COMPLETE
         samples: Samples = self._tts.from_ids(self._tts.ids(phonemes), 1.0, stream.noise)
         return samples
 

@@ -7,8 +7,8 @@ and opens waiting segments for `ADMIT_S`, or one that takes longer, so that a st
 stutter for long. A stream whose listener has not yet taken `max_ahead_s` seconds of audio is left out of the steps
 until it has.
 
-Every submitted ticket ends exactly once: with `DONE`, with an error, or by `cancel`, after which nothing more of it
-is delivered.
+Every submitted ticket ends exactly once: with an `Ending`, with an error, or by `cancel`, after which nothing more of
+it is delivered.
 """
 
 import asyncio
@@ -18,14 +18,13 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from enum import Enum
-from typing import Final, Literal, Self, TypeAlias
+from typing import Self, TypeAlias
 
 import numpy as np
 
 from vivavoce.engines.base import ChunkStream, Model, Stream
 from vivavoce.errors import EngineFault, NotReady, Overloaded, VivavoceError
-from vivavoce.types import AudioChunk, EngineInfo, Samples, Segment
+from vivavoce.types import AudioChunk, Ending, EngineInfo, Samples, Segment
 
 log = logging.getLogger(__name__)
 
@@ -33,12 +32,7 @@ ADMIT_S = 0.004
 _JOIN_TIMEOUT_S = 5.0  # a step that hangs must not keep the process from ending
 
 
-class _Done(Enum):
-    DONE = "done"
-
-
-DONE: Final = _Done.DONE
-Event: TypeAlias = Samples | VivavoceError | Literal[_Done.DONE]
+Event: TypeAlias = Samples | VivavoceError | Ending
 
 
 @dataclass(eq=False, slots=True)
@@ -51,13 +45,21 @@ class Ticket:
     cancelled: bool = False
     ahead: int = 0  # samples delivered and not yet taken by the listener
     made: int = 0  # samples delivered so far
-    heard_from_s: float = math.inf  # when its first sample is heard, if nothing stutters
+    heard_from_s: float = math.inf  # when its first sample was heard, later by every pause in between
 
     def due_s(self, rate_hz: int) -> float:
-        """When its listener needs it: at once, or when what it follows has been heard."""
-        if self.follows is None:
-            return self.submitted_s
-        return self.follows.heard_from_s + self.follows.made / rate_hz
+        """When its listener needs its first sample: at once, or when what it follows has been heard."""
+        return self.submitted_s if self.follows is None else self.follows.heard_until_s(rate_hz)
+
+    def heard_until_s(self, rate_hz: int) -> float:
+        """When its listener has heard all that was delivered."""
+        return self.heard_from_s + self.made / rate_hz
+
+    def ahead_s(self, rate_hz: int, now_s: float) -> float:
+        """Seconds of audio that its listener still has; negative for one who waits for more."""
+        if self.made:
+            return self.heard_until_s(rate_hz) - now_s
+        return max(self.due_s(rate_hz) - now_s, 0.0)
 
 
 Delivery: TypeAlias = Sequence[tuple[Ticket, Event]]
@@ -92,6 +94,7 @@ class Scheduler:
         self._waiting: list[Ticket] = []
         self._running = 0
         self._stopped = False
+        self._unloaded = False
         self._lanes = [
             threading.Thread(target=self._run_lane, name=f"{model.info.name}-{lane}", daemon=True)
             for lane in range(model.lanes)
@@ -107,7 +110,10 @@ class Scheduler:
             lane.start()
 
     def stop(self) -> None:
-        """Ends every ticket with `NotReady` and joins the lanes; blocks for one step at most."""
+        """Ends every ticket with `NotReady`, joins the lanes and unloads the model; blocks for one step at most.
+
+        Raises `EngineFault` if a lane does not end; calling again waits for it again.
+        """
         with self._changed:
             self._stopped = True
             waiting, self._waiting = self._waiting, []
@@ -117,8 +123,13 @@ class Scheduler:
             if lane.ident is None:  # never started
                 continue
             lane.join(_JOIN_TIMEOUT_S)
-            if lane.is_alive():
-                log.error("%s did not end within %g s; its step hangs", lane.name, _JOIN_TIMEOUT_S)
+        hanging = [lane.name for lane in self._lanes if lane.is_alive()]
+        if hanging:
+            raise EngineFault(f"{', '.join(hanging)} did not end within {_JOIN_TIMEOUT_S:g} s: a step hangs")
+        with self._changed:
+            unloaded, self._unloaded = self._unloaded, True
+        if not unloaded:
+            self._model.unload()
 
     def submit(self, segment: Segment, *, follows: Ticket | None = None) -> Ticket:
         """Queues a segment. Raises `Overloaded` when too many requests wait, `NotReady` after `stop`."""
@@ -205,12 +216,14 @@ class Scheduler:
             return ticket
 
     def _step(self, running: list[_Running]) -> None:
+        now_s = time.monotonic()
         with self._changed:
             stepped = [entry for entry in running if self._may_step(entry)]
+            ahead_s = [entry.ticket.ahead_s(self._rate_hz, now_s) for entry in stepped]
         if not stepped:
             return
         try:
-            results = list(self._model.step([entry.stream for entry in stepped]))
+            results = list(self._model.step([entry.stream for entry in stepped], ahead_s))
             if len(results) != len(stepped):
                 raise EngineFault(f"a step over {len(stepped)} streams returned {len(results)} results")
         except Exception as error:  # the top of a lane: a raising step ends the streams that were in it
@@ -240,21 +253,22 @@ class Scheduler:
             self._deliver(audible)
 
     def _count(self, ticket: Ticket, samples: int) -> None:
+        now_s = time.monotonic()
         if not ticket.made:
-            ticket.heard_from_s = max(time.monotonic(), ticket.due_s(self._rate_hz))
+            ticket.heard_from_s = max(now_s, ticket.due_s(self._rate_hz))
             ticket.follows = None  # settled; a long text must not keep all its tickets
+        else:
+            ticket.heard_from_s += max(now_s - ticket.heard_until_s(self._rate_hz), 0.0)  # the listener waited for it
         ticket.made += samples
         ticket.ahead += samples
 
 
-def _event(samples: Samples | None) -> Event:
-    if samples is None:
-        return DONE
-    if not np.isfinite(samples).all():
+def _event(result: Samples | Ending) -> Event:
+    if isinstance(result, np.ndarray) and not np.isfinite(result).all():
         return EngineFault(
             "the model produced samples that are not numbers; try again, with another seed if it repeats"
         )
-    return samples
+    return result
 
 
 def _as_fault(error: Exception, what: str) -> VivavoceError:
@@ -321,6 +335,7 @@ class SpokenSegment:
     def __init__(self, engine: LocalEngine, ticket: Ticket, events: "asyncio.Queue[Event]") -> None:
         self._engine = engine
         self.ticket = ticket
+        self.ending: Ending | None = None
         self._events = events
         self._ended = False
 
@@ -337,6 +352,7 @@ class SpokenSegment:
         await self.aclose()
         if isinstance(event, VivavoceError):
             raise event
+        self.ending = event
         raise StopAsyncIteration
 
     async def aclose(self) -> None:

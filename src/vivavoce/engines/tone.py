@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vivavoce.engines.base import Stream
-from vivavoce.types import Capabilities, EngineInfo, Samples, Segment, Voice
+from vivavoce.types import Capabilities, Ending, EngineInfo, Samples, Segment, Voice
 
 RATE_HZ = 24_000
 CHAR_S = 0.06
@@ -76,21 +76,24 @@ class ToneModel:
     def open(self, segment: Segment) -> _ToneStream:
         return _ToneStream(segment, self._faults.get(segment.voice))
 
-    def step(self, streams: Sequence[Stream]) -> Sequence[Samples | None]:
+    def step(self, streams: Sequence[Stream], ahead_s: Sequence[float] = ()) -> Sequence[Samples | Ending]:
         time.sleep(self._step_s)
         return [self._next(stream) for stream in streams if isinstance(stream, _ToneStream)]
 
     def close(self, stream: Stream) -> None:
         """Nothing to free."""
 
-    def _next(self, stream: _ToneStream) -> Samples | None:
+    def unload(self) -> None:
+        """Nothing to give back: its memory is too small to be managed."""
+
+    def _next(self, stream: _ToneStream) -> Samples | Ending:
         start = stream.step * self._chunk
         fault = stream.fault if stream.fault and stream.step >= stream.fault.at_step else None
         stream.step += 1
         if fault is not None:
             return _fail(fault, start, self._chunk)
         end = min(start + self._chunk, int(len(stream.segment.text) * self._char_s * RATE_HZ))
-        return tones(stream.segment, start, end, self._char_s) if start < end else None
+        return tones(stream.segment, start, end, self._char_s) if start < end else Ending.COMPLETE
 
 
 def tones(segment: Segment, start: int, end: int, char_s: float = CHAR_S) -> Samples:

@@ -3,6 +3,7 @@
 import json
 import logging
 import random
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,10 +16,11 @@ from safetensors.torch import load_file, save_file
 from tests.engines.qwen.small import CPU
 from tests.engines.qwen.whole import edit, segment, whole_checkpoint
 from vivavoce.engines.qwen.codec import load_decoder
-from vivavoce.engines.qwen.model import PROMPT_POSITIONS, QwenModel
+from vivavoce.engines.qwen.footprint import PROMPT_POSITIONS
+from vivavoce.engines.qwen.model import QwenModel
 from vivavoce.engines.qwen.trace import read_request, trace
 from vivavoce.errors import BadRequest, EngineFault, MissingDependency, UnknownVoice, Unsupported
-from vivavoce.types import Samples, Segment
+from vivavoce.types import Ending, Samples, SamplingOptions, Segment
 
 FRAME = 1920
 TOLERANCE = 1e-4
@@ -41,7 +43,7 @@ def chunks(model: QwenModel, wanted: Segment) -> list[Samples]:
     """What every step gives for a segment that is spoken alone."""
     stream = model.open(wanted)
     made = []
-    while (samples := model.step([stream])[0]) is not None:
+    while not isinstance(samples := model.step([stream])[0], Ending):
         made.append(samples)
     model.close(stream)
     return made
@@ -96,7 +98,7 @@ def test_alone_is_as_beside_others_that_join_leave_and_wait(seed: int) -> None:
         # The others' listeners have enough for now.
         stepped = [number for number in running if chance.random() < 0.7]
         for number, samples in zip(stepped, model.step([running[n] for n in stepped]), strict=True):
-            if samples is None:
+            if isinstance(samples, Ending):
                 model.close(running.pop(number))
             else:
                 heard[number].append(samples)
@@ -113,11 +115,11 @@ def test_closing_anywhere_frees_the_slot_and_leaves_the_others_as_they_are() -> 
     model.close(left)
     assert model.slots_taken == 1
     again = model.open(SEGMENTS[2])
-    while made[-1] is not None:
+    while not isinstance(made[-1], Ending):
         made.append(model.step([kept, again])[0])
     model.close(kept)
     model.close(again)
-    assert same(np.concatenate([samples for samples in made if samples is not None]), alone(0))
+    assert same(np.concatenate(made[:-1]), alone(0))
     assert model.slots_taken == 0
 
 
@@ -143,7 +145,7 @@ def test_text_that_never_ends_is_capped_by_its_length_and_said_in_the_log(
 ) -> None:
     model = QwenModel(whole_checkpoint(tmp_path, frames=200), max_batch=1)
     assert sum(map(len, chunks(model, segment("Hey.")))) == (50 + 3 * 4) * FRAME
-    assert "stopped after 62 frames (5.0 s) of 4 characters, seed 1: more frames than its text can take" in caplog.text
+    assert "stopped after 62 frames (5.0 s) of 4 characters, seed 1: no end of speech within its limit" in caplog.text
 
 
 def test_end_of_speech_ends_it_without_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -179,12 +181,54 @@ def test_model_that_says_the_same_for_ever_is_stopped(tmp_path: Path, caplog: py
     assert "its codes repeat themselves" in caplog.text
 
 
-def test_model_that_would_end_at_once_makes_two_frames_and_a_warning(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    model = indifferent(whole_checkpoint(tmp_path), codec_eos_token_id=0)
-    assert sum(map(len, chunks(model, segment("A text of some length. " * 8)))) == 2 * FRAME
-    assert "ended too soon, after 2 frames" in caplog.text
+@pytest.mark.parametrize(("text", "frames"), [("Hey.", 2), ("A text of some length. " * 8, 18)])
+def test_speech_cannot_end_before_its_text_can_have_been_said(tmp_path: Path, text: str, frames: int) -> None:
+    model = indifferent(whole_checkpoint(tmp_path, frames=100), codec_eos_token_id=0)
+    assert sum(map(len, chunks(model, segment(text)))) == frames * FRAME
+
+
+def ending(model: QwenModel, wanted: Segment) -> Ending:
+    stream = model.open(wanted)
+    while not isinstance(result := model.step([stream])[0], Ending):
+        pass
+    model.close(stream)
+    return result
+
+
+def test_ending_says_why() -> None:
+    assert ending(shared(), replace(SEGMENTS[0], sampling=SamplingOptions(max_new_tokens=5))) is Ending.LENGTH
+    endless = replace(SEGMENTS[0], sampling=SamplingOptions(do_sample=False, repetition_penalty=1.0))
+    assert ending(shared(), endless) in (Ending.LENGTH, Ending.REPETITION)
+
+
+def test_model_that_ends_or_sticks_says_so(tmp_path: Path) -> None:
+    assert ending(indifferent(whole_checkpoint(tmp_path / "a"), codec_eos_token_id=0), segment()) is Ending.COMPLETE
+    stuck = indifferent(whole_checkpoint(tmp_path / "b", frames=1000))
+    assert ending(stuck, segment("A text of some length. " * 8)) is Ending.REPETITION
+
+
+def test_request_settles_how_its_codes_are_drawn() -> None:
+    greedy = [
+        np.concatenate(chunks(shared(), replace(SEGMENTS[0], seed=seed, sampling=options)))
+        for seed in (1, 2)
+        for options in (
+            SamplingOptions(do_sample=False, subtalker_dosample=False),
+            SamplingOptions(temperature=0, subtalker_temperature=0),
+            SamplingOptions(top_k=1, subtalker_top_k=1),
+            SamplingOptions(top_p=1e-6, subtalker_top_p=1e-6),
+        )
+    ]
+    assert all(same(greedy[0], other) for other in greedy[1:])
+    assert not same(greedy[0], alone(0))
+    for options in (SamplingOptions(temperature=2.0), SamplingOptions(subtalker_top_k=2)):
+        assert not same(np.concatenate(chunks(shared(), replace(SEGMENTS[0], sampling=options))), alone(0))
+
+
+def test_setting_that_cannot_be_is_named() -> None:
+    with pytest.raises(BadRequest) as caught:
+        shared().open(replace(SEGMENTS[0], sampling=SamplingOptions(subtalker_top_p=2.0)))
+    assert caught.value.field == "subtalker_top_p"
+    assert shared().slots_taken == 0
 
 
 def test_speakers_and_languages_are_those_of_the_checkpoint() -> None:
@@ -197,7 +241,7 @@ def test_speakers_and_languages_are_those_of_the_checkpoint() -> None:
     assert info.default_voices | {"de": "ryan", "ja": "ono_anna", "ko": "sohee", "zh": "vivian"} == info.default_voices
     assert set(info.aliases.values()) <= {voice.id for voice in info.voices}
     assert info.capabilities.seed
-    assert info.capabilities.deterministic
+    assert not info.capabilities.deterministic  # a seed repeats the codes; samples differ by roundings
 
 
 def test_speakers_that_were_never_released_are_offered_as_they_are(tmp_path: Path) -> None:
@@ -254,9 +298,8 @@ def test_device_or_dtype_that_is_not_there_is_named(tmp_path: Path, options: dic
         QwenModel(whole_checkpoint(tmp_path), **options)  # type: ignore[arg-type]  # two strings
 
 
-def test_low_precision_speaks_and_promises_less(tmp_path: Path) -> None:
+def test_low_precision_speaks(tmp_path: Path) -> None:
     model = QwenModel(whole_checkpoint(tmp_path), dtype="bfloat16", max_batch=1)
-    assert not model.info.capabilities.deterministic
     assert np.isfinite(np.concatenate(chunks(model, segment()))).all()
 
 

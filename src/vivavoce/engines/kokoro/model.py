@@ -20,7 +20,7 @@ from vivavoce.engines.kokoro.g2p import Phonemizer
 from vivavoce.engines.kokoro.graph import rewrite
 from vivavoce.engines.kokoro.voices import ALIASES, DEFAULT_VOICES, STYLES, style_of, voices
 from vivavoce.errors import EngineFault, MissingDependency, Unsupported
-from vivavoce.types import Capabilities, EngineInfo, Samples, Segment
+from vivavoce.types import Capabilities, Ending, EngineInfo, Samples, Segment
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession, RunOptions  # type: ignore[import-untyped]  # it ships no types
@@ -86,16 +86,19 @@ class KokoroModel:
             )
         return _KokoroStream(iter(runs), self._styles[style])
 
-    def step(self, streams: Sequence[Stream]) -> Sequence[Samples | None]:
+    def step(self, streams: Sequence[Stream], ahead_s: Sequence[float] = ()) -> Sequence[Samples | Ending]:
         return [self._speak(stream) for stream in streams if isinstance(stream, _KokoroStream)]
 
     def close(self, stream: Stream) -> None:
         """Nothing to free."""
 
-    def _speak(self, stream: _KokoroStream) -> Samples | None:
+    def unload(self) -> None:
+        """Nothing to give back: its memory is too small to be managed."""
+
+    def _speak(self, stream: _KokoroStream) -> Samples | Ending:
         ids = next(stream.runs, None)
         if ids is None:
-            return None
+            return Ending.COMPLETE
         tokens, style, speed = self._inputs
         feed = {
             tokens: np.array([[0, *ids, 0]], np.int64),  # 0 pads both ends, as in training

@@ -45,7 +45,9 @@ class Prompt:
     def __init__(self, cache: KvCache, slot: int, time: int) -> None:
         self._data, self._time = cache.data[:, :, slot : slot + 1], time
         self.rotation = cache.rotation(0, time)
-        self.mask: Tensor | None = _hidden(torch.ones(1, 1, time, time, dtype=torch.bool, device=cache.data.device).triu(1), cache)
+        self.mask: Tensor | None = _hidden(
+            torch.ones(1, 1, time, time, dtype=torch.bool, device=cache.data.device).triu(1), cache
+        )
 
     def remember(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         self._data[layer, 0, :, :, : self._time] = keys

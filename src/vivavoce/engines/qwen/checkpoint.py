@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from vivavoce.engines.qwen.config import Config, read_config
 from vivavoce.engines.qwen.frame import Batch
-from vivavoce.engines.qwen.linear import Form, Linear
+from vivavoce.engines.qwen.linear import Form, Linear, numbers_between
 from vivavoce.engines.qwen.prompt import PromptRequest, embed, embed_pad, lay_out
 from vivavoce.engines.qwen.talker import Talker
 from vivavoce.engines.qwen.tokenizer import Tokenizer
@@ -57,7 +57,7 @@ def load_checkpoint(
         folder,
         "talker.",
         place=lambda name: (text_device or device) if name == "model.text_embedding.weight" else device,
-        dtype=dtype if form is Form.PLAIN else torch.float32,
+        dtype=numbers_between(form, dtype),
         others=(SPEAKER_ENCODER,),
         finish=lambda module: pack(module, form, dtype),
     )

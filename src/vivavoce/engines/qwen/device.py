@@ -1,6 +1,8 @@
-"""Where a checkpoint runs, in which numbers and in which form, from the words that settings use for it."""
+"""Where a checkpoint runs, in which numbers and form, from the words that settings use; and what the device keeps."""
 
+import ctypes
 import logging
+import sys
 
 import torch
 
@@ -49,3 +51,16 @@ def choose_form(name: str, device: torch.device, dtype: torch.dtype) -> Form:
     if name != AUTO:
         log.warning("weights %r are not to be had on %s with this torch: they are plain", name, device)
     return Form.PLAIN
+
+
+def release_memory(device: torch.device) -> None:
+    """Gives the memory of freed tensors, which torch and the C library keep for later ones, back to the system."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    elif device.type == "mps":
+        torch.mps.empty_cache()
+    if sys.platform == "linux":
+        # glibc keeps blocks of up to 32 MB, which is most of a model's matrices; other C libraries have no such call.
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)

@@ -61,7 +61,7 @@ class Linear(nn.Module):
     def pack(self, form: Form, dtype: torch.dtype) -> None:
         """Keeps the float32 matrix in `form`, in the numbers that `dtype` stands for there; the plain one is freed."""
         assert self.weight is not None, "it is packed already"
-        self.stored_bytes = self.weight.numel() * (1 if form is Form.INT8 else dtype.itemsize)
+        self.stored_bytes = self.weight.numel() * item_bytes(form, dtype)
         if form is Form.PLAIN:
             return
         self._packed = packed(self.weight.detach(), None if self.bias is None else self.bias.detach(), form, dtype)
@@ -73,6 +73,16 @@ def packed(weight: Tensor, bias: Tensor | None, form: Form, dtype: torch.dtype) 
     if form is Form.INT8:
         return _int8(weight, bias)
     return _float16(weight, bias) if packed_type(dtype) is torch.float16 else _onednn(weight, bias, dtype)
+
+
+def item_bytes(form: Form, dtype: torch.dtype) -> int:
+    """The bytes that one weight takes."""
+    return 1 if form is Form.INT8 else dtype.itemsize
+
+
+def numbers_between(form: Form, dtype: torch.dtype) -> torch.dtype:
+    """The numbers between matrices that are kept in `form` and `dtype`."""
+    return dtype if form is Form.PLAIN else torch.float32
 
 
 def packed_type(dtype: torch.dtype) -> torch.dtype:

@@ -1,62 +1,38 @@
 """A Qwen3-TTS checkpoint as a `Model`: segments in, samples out, one frame of every stream a step.
 
 A stream is a slot of the language model's batch, the codes it has made and not yet sounded, and the codec's memory of
-it. The first frame is sounded at once, then two, four, eight at a time: a listener hears something early, and the
-codec, whose cost a frame falls with the frames it gets, is soon used well. It knows neither HTTP nor whole texts.
+it. The first frame is sounded at once, later ones in larger chunks as the listener's lead allows. It knows neither HTTP
+nor whole texts.
 """
 
 import logging
 import random
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from vivavoce.engines.base import Stream
 from vivavoce.engines.cores import available_cores
 from vivavoce.engines.qwen.checkpoint import load_checkpoint
-from vivavoce.engines.qwen.codec import CodecDecoder, DecoderState, load_decoder, read_codec_config
-from vivavoce.engines.qwen.config import Config
-from vivavoce.engines.qwen.device import choose_device, choose_dtype, choose_form
-from vivavoce.engines.qwen.ending import FRAME_S, Repetition, least_frames, most_frames
-from vivavoce.engines.qwen.linear import Form, stored_as
+from vivavoce.engines.qwen.codec import CodecDecoder, load_decoder, read_codec_config
+from vivavoce.engines.qwen.config import Config, SamplingDefaults
+from vivavoce.engines.qwen.device import choose_device, choose_dtype, choose_form, release_memory
+from vivavoce.engines.qwen.ending import least_frames, most_frames
+from vivavoce.engines.qwen.footprint import CODEC, MAX_FRAMES, PROMPT_POSITIONS, slot_positions
+from vivavoce.engines.qwen.linear import stored_as
 from vivavoce.engines.qwen.prompt import PromptRequest
 from vivavoce.engines.qwen.sampler import Sampling
+from vivavoce.engines.qwen.stream import SegmentStream
 from vivavoce.engines.qwen.voices import RATE_HZ, describe, language_codes
 from vivavoce.errors import BadRequest, EngineFault, MissingDependency, Unsupported
-from vivavoce.types import Samples, Segment
+from vivavoce.types import Ending, Samples, Segment
 
 log = logging.getLogger(__name__)
 
-CODEC = "speech_tokenizer"  # the codec's folder in a checkpoint
-PROMPT_POSITIONS = 512  # of a slot are for the prompt: a segment takes 300 at most, the rest is for `instruct`
-SIZES = {"0b6": "0.6B", "1b7": "1.7B"}
-LARGEST_CHUNK = 8  # frames that are sounded together; a power of 2
 SILENCE: Samples = np.zeros(0, dtype=np.float32)
-
-
-@dataclass(eq=False, slots=True)
-class _QwenStream:
-    """One segment being spoken. `slot` is None once its last frame is made."""
-
-    segment: Segment
-    slot: int | None
-    seed: int
-    frames_left: int
-    codec: DecoderState
-    spoken: int = 0  # frames made
-    pending: list[Tensor] = field(default_factory=list)  # codes [codebooks] of frames not yet sounded
-    repetition: Repetition = field(default_factory=Repetition)
-
-    @property
-    def is_due(self) -> bool:
-        """Whether its pending frames are to be sounded now: all that there are, or a chunk of 1, 2, 4, 8, 8 …"""
-        sounded = self.spoken - len(self.pending)
-        return bool(self.pending) and (self.slot is None or len(self.pending) >= min(sounded + 1, LARGEST_CHUNK))
 
 
 class QwenModel:
@@ -83,10 +59,10 @@ class QwenModel:
         dtype: str = "auto",
         weights: str = "auto",
         max_batch: int = 8,
-        max_frames: int = 1024,
+        max_frames: int = MAX_FRAMES,
         threads: int | None = None,
     ) -> None:
-        _check_folder(folder)
+        check_folder(folder)
         torch.set_num_threads(threads or available_cores())
         where = choose_device(device)
         numbers = choose_dtype(dtype, where)
@@ -95,13 +71,11 @@ class QwenModel:
         self._checkpoint = load_checkpoint(folder, where, numbers, form=form, text_device=torch.device("cpu"))
         self._codec = _load_codec(folder / CODEC, where, self._checkpoint.config)
         self._max_frames = min(max_frames, self._checkpoint.config.generation.max_frames)
-        self._batch = self._checkpoint.batch(max_batch, PROMPT_POSITIONS + self._max_frames)
-        self._streams: set[_QwenStream] = set()  # those that hold a slot
-        self._running: set[_QwenStream] = set()  # of these, those that the last step advanced
-        # In lower precision a stream's rounding depends on how many speak beside it, and with it a rare draw.
-        exact = numbers is torch.float32 and form is not Form.INT8
-        detail = f"{SIZES.get(self.config.size, self.config.size)} on {where}, {stored_as(form, numbers)}"
-        self.info = describe(self.config, name or folder.resolve().name.lower(), detail, deterministic=exact)
+        self._batch = self._checkpoint.batch(max_batch, slot_positions(self._checkpoint.config, max_frames))
+        self._streams: set[SegmentStream] = set()  # those that hold a slot
+        self._running: set[SegmentStream] = set()  # of these, those that the last step advanced
+        self.info = describe(self.config, name or folder.resolve().name.lower(), str(where), stored_as(form, numbers))
+        self._device = where
         self._languages = language_codes(self.config)
 
     @property
@@ -114,7 +88,7 @@ class QwenModel:
         """Streams that hold a slot."""
         return len(self._streams)
 
-    def open(self, segment: Segment) -> _QwenStream:
+    def open(self, segment: Segment) -> SegmentStream:
         prompt, trailing = self._checkpoint.prompt(self._request(segment))
         if len(prompt) > PROMPT_POSITIONS:
             raise BadRequest(
@@ -124,26 +98,32 @@ class QwenModel:
         # Unlike a model's own noise, a seed of our own choosing can be told in the log.
         seed = random.getrandbits(63) if segment.seed is None else segment.seed
         codec = self._codec.open()  # before a slot is taken, which a failure here would keep
-        slot = self._batch.open(prompt, trailing, _sampling(self.config, seed))
-        most = min(most_frames(segment.text), self._max_frames, self._batch.room(slot))
-        stream = _QwenStream(segment, slot, seed, most, codec)
+        slot = self._batch.open(prompt, trailing, _sampling(self.config, segment, seed))
+        limit = segment.sampling.max_new_tokens or self._max_frames
+        most = min(most_frames(segment.text), self._max_frames, limit, self._batch.room(slot))
+        stream = SegmentStream(segment, slot, seed, most, codec)
         self._streams.add(stream)
         self._running.add(stream)
         return stream
 
-    def step(self, streams: Sequence[Stream]) -> Sequence[Samples | None]:
-        mine = [stream for stream in streams if isinstance(stream, _QwenStream)]
-        ended = {stream for stream in mine if stream.slot is None}
+    def step(self, streams: Sequence[Stream], ahead_s: Sequence[float] = ()) -> Sequence[Samples | Ending]:
+        mine = [stream for stream in streams if isinstance(stream, SegmentStream)]
+        ended = {stream: stream.ending for stream in mine if stream.ending is not None}
         self._run_only({stream for stream in mine if stream.slot is not None})
         if self._running:
             self._make_frame()
-        sounded = self._sound([stream for stream in mine if stream.is_due])
-        return [None if stream in ended else sounded.get(stream, SILENCE) for stream in mine]
+        lead = dict(zip(mine, ahead_s, strict=False))
+        sounded = self._sound([stream for stream in mine if stream.is_due(lead.get(stream, 0.0))])
+        return [ended.get(stream) or sounded.get(stream, SILENCE) for stream in mine]
 
     def close(self, stream: Stream) -> None:
-        if isinstance(stream, _QwenStream):
+        if isinstance(stream, SegmentStream):
             self._free(stream)
             stream.pending.clear()
+
+    def unload(self) -> None:
+        del self._checkpoint, self._codec, self._batch
+        release_memory(self._device)
 
     def _request(self, segment: Segment) -> PromptRequest:
         config = self.config
@@ -161,7 +141,7 @@ class QwenModel:
         speaker = segment.voice if config.task == "custom_voice" else None
         return PromptRequest(segment.text, self._languages[segment.language], speaker, segment.instruct)
 
-    def _run_only(self, streams: set[_QwenStream]) -> None:
+    def _run_only(self, streams: set[SegmentStream]) -> None:
         """Leaves out of the batch's steps whoever is not among `streams`: its listener has enough for now."""
         for stream in self._running - streams:
             if stream.slot is not None:
@@ -177,35 +157,24 @@ class QwenModel:
         first = frame.codes[:, 0].tolist()  # the only wait for the device in a frame
         for stream in tuple(self._running):
             assert stream.slot is not None, "a running stream has a slot"
-            reason = self._take(stream, first[stream.slot], frame.codes[stream.slot])
-            if reason is not None:
+            stream.take(first[stream.slot], frame.codes[stream.slot], eos=self.config.codec_ids.eos)
+            if stream.ending is not None:
                 self._free(stream)
-                _log_ending(stream, reason)
+                stream.log_ending()
 
-    def _take(self, stream: _QwenStream, first: int, codes: Tensor) -> str | None:
-        """Adds a frame to `stream`; why it was the last one, if it was."""
-        if first == self.config.codec_ids.eos:
-            return "end of speech"
-        stream.pending.append(codes)
-        stream.spoken += 1
-        stream.frames_left -= 1
-        if stream.repetition.note(first):
-            return "its codes repeat themselves"
-        return "more frames than its text can take" if stream.frames_left <= 0 else None
-
-    def _free(self, stream: _QwenStream) -> None:
+    def _free(self, stream: SegmentStream) -> None:
         self._streams.discard(stream)
         self._running.discard(stream)
         if stream.slot is not None:
             self._batch.close(stream.slot)
             stream.slot = None
 
-    def _sound(self, due: Sequence[_QwenStream]) -> dict[_QwenStream, Samples]:
+    def _sound(self, due: Sequence[SegmentStream]) -> dict[SegmentStream, Samples]:
         """The samples of the pending frames of every stream that is `due`, streams with as many frames together."""
-        groups: dict[int, list[_QwenStream]] = defaultdict(list)
+        groups: dict[int, list[SegmentStream]] = defaultdict(list)
         for stream in due:
             groups[len(stream.pending)].append(stream)
-        samples: dict[_QwenStream, Samples] = {}
+        samples: dict[SegmentStream, Samples] = {}
         for group in groups.values():
             codes = torch.stack([torch.stack(stream.pending, dim=-1) for stream in group])  # [group, codebooks, frames]
             waves: Samples = self._codec.step(codes, [stream.codec for stream in group]).float().cpu().numpy()
@@ -215,7 +184,8 @@ class QwenModel:
         return samples
 
 
-def _check_folder(folder: Path) -> None:
+def check_folder(folder: Path) -> None:
+    """Raises `MissingDependency`, with what to do, if there is no checkpoint in `folder`."""
     if not (folder / "config.json").is_file():
         what = "has no config.json" if folder.is_dir() else "is not there"
         raise MissingDependency(
@@ -239,18 +209,31 @@ def _load_codec(folder: Path, device: torch.device, config: Config) -> CodecDeco
     return load_decoder(folder, device, torch.float32)
 
 
-def _sampling(config: Config, seed: int) -> Sampling:
-    """The checkpoint's own way of drawing codes; its least number of frames keeps the first two from being the end."""
-    generation = config.generation
-    return Sampling(generation.talker, generation.predictor, generation.repetition_penalty, seed)
+def _sampling(config: Config, segment: Segment, seed: int) -> Sampling:
+    """How to draw the codes of `segment`: the checkpoint's own way where the request does not say.
+
+    Speech cannot end before its text can have been said: an end that is drawn too soon would leave most of it out.
+    """
+    wanted, own = segment.sampling, config.generation
+    talker = _drawn(own.talker, wanted.do_sample, wanted.temperature, wanted.top_k, wanted.top_p)
+    predictor = _drawn(
+        own.predictor,
+        wanted.subtalker_dosample,
+        wanted.subtalker_temperature,
+        wanted.subtalker_top_k,
+        wanted.subtalker_top_p,
+    )
+    penalty = own.repetition_penalty if wanted.repetition_penalty is None else wanted.repetition_penalty
+    return Sampling(talker, predictor, penalty, seed, min_frames=max(2, least_frames(segment.text)))
 
 
-def _log_ending(stream: _QwenStream, reason: str) -> None:
-    """Says in the log why a stream ended: as a warning if it cannot have said its text, and nothing but that."""
-    said = f"{stream.spoken} frames ({stream.spoken * FRAME_S:.1f} s) of {len(stream.segment.text)} characters"
-    if reason != "end of speech":
-        log.warning("stopped after %s, seed %d: %s", said, stream.seed, reason)
-    elif stream.spoken < least_frames(stream.segment.text):
-        log.warning("ended too soon, after %s, seed %d: try another seed", said, stream.seed)
-    else:
-        log.debug("ended after %s, seed %d", said, stream.seed)
+def _drawn(
+    own: SamplingDefaults, do_sample: bool | None, temperature: float | None, top_k: int | None, top_p: float | None
+) -> SamplingDefaults:
+    """`own` with what is given in its place; a temperature of 0 is the limit of low ones, no sampling at all."""
+    return SamplingDefaults(
+        temperature=temperature or own.temperature,
+        top_k=own.top_k if top_k is None else top_k,
+        top_p=own.top_p if top_p is None else top_p,
+        greedy=temperature == 0 or (own.greedy if do_sample is None else not do_sample),
+    )

@@ -14,7 +14,7 @@ from vivavoce.engines.qwen.codec import CodecDecoder
 from vivavoce.engines.qwen.codec.config import DecoderConfig as CodecConfig
 from vivavoce.engines.qwen.config import CodecIds, Config, DecoderConfig, GenerationConfig, SamplingDefaults, TextIds
 from vivavoce.engines.qwen.decoder import Embedding, RMSNorm
-from vivavoce.engines.qwen.linear import Form
+from vivavoce.engines.qwen.linear import Form, numbers_between
 from vivavoce.engines.qwen.talker import Talker
 
 TALKERS: Mapping[str, tuple[str, DecoderConfig]] = {
@@ -54,7 +54,7 @@ def random_talker(config: Config, device: torch.device, dtype: torch.dtype, form
     with torch.device("meta"):
         talker = Talker(config)
     generator = torch.Generator(device).manual_seed(seed)
-    numbers = dtype if form is Form.PLAIN else torch.float32
+    numbers = numbers_between(form, dtype)
     for module in talker.modules():
         for name, parameter in list(module.named_parameters(recurse=False)):
             tensor = torch.empty(parameter.shape, device=device, dtype=numbers)
