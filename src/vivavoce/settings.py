@@ -102,6 +102,11 @@ class Settings(BaseSettings):
     qwen_dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         default="auto", description="Numbers that Qwen3-TTS computes in; `auto` is bfloat16 on CUDA, else float32."
     )
+    qwen_weights: Literal["auto", "plain", "prepacked", "int8"] = Field(
+        default="auto",
+        description="How Qwen3-TTS keeps its matrices on a CPU: `prepacked` for speed, which `auto` is there; "
+        "`int8` is faster still and less exact; `plain` is torch's own way, and the only one on other devices.",
+    )
     qwen_max_batch: int = Field(
         default=8,
         ge=1,

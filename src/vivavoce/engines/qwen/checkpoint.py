@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from vivavoce.engines.qwen.config import Config, read_config
 from vivavoce.engines.qwen.frame import Batch
+from vivavoce.engines.qwen.linear import Form, Linear, numbers_between
 from vivavoce.engines.qwen.live import LiveText, LiveTurn
 from vivavoce.engines.qwen.prompt import REPLY, PromptRequest, check, embed, embed_pad, lay_out, lay_out_turn
 from vivavoce.engines.qwen.talker import Talker
@@ -51,11 +52,18 @@ class Checkpoint:
 
 
 def load_checkpoint(
-    folder: Path, device: torch.device, dtype: torch.dtype, *, text_device: torch.device | None = None
+    folder: Path,
+    device: torch.device,
+    dtype: torch.dtype,
+    *,
+    form: Form = Form.PLAIN,
+    text_device: torch.device | None = None,
 ) -> Checkpoint:
     """The checkpoint in `folder`, on `device` in `dtype`; its text embedding may stay on a `text_device`.
 
-    Raises `MissingDependency` for absent files, `EngineFault` for files that are damaged or do not fit together.
+    In a `form` other than plain, `dtype` is that of the matrices, each of which is packed as soon as it is read, and
+    what lies between them is float32. Raises `MissingDependency` for absent files, `EngineFault` for files that are
+    damaged or do not fit together.
     """
     config, tokenizer = read_config(folder), Tokenizer(folder)
     with torch.device("meta"):
@@ -65,7 +73,14 @@ def load_checkpoint(
         folder,
         "talker.",
         place=lambda name: (text_device or device) if name == "model.text_embedding.weight" else device,
-        dtype=dtype,
+        dtype=numbers_between(form, dtype),
         others=(SPEAKER_ENCODER,),
+        finish=lambda module: pack(module, form, dtype),
     )
     return Checkpoint(config, tokenizer, talker.eval())
+
+
+def pack(module: nn.Module, form: Form, dtype: torch.dtype) -> None:
+    """Brings `module` into `form` if it is a matrix; other weights stay as they are."""
+    if isinstance(module, Linear):
+        module.pack(form, dtype)

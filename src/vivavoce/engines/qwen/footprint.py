@@ -1,6 +1,7 @@
 """What a checkpoint takes in memory once it is loaded, from its configuration and the headers of its weight files.
 
-    weights   elements of the tensors `talker.*` × bytes of the dtype
+    weights   elements of the matrices of `talker.*` × bytes of one as it is kept
+            + elements of its other tensors × bytes of the dtype
             + elements of the codec's tensors `decoder.*` × 4, float32 always
            + of a Base checkpoint also its two encoders, which prepare recordings: × 4 likewise
     slots     slots × bytes of the dtype × (talker layers × 2 × kv heads × positions × head dim
@@ -30,17 +31,28 @@ MAX_REFERENCE_TOKENS = 256  # of the words of a recording: 30 s of quick speech 
 REFERENCE_POSITIONS = round(MAX_REFERENCE_S / FRAME_S) + MAX_REFERENCE_TOKENS
 
 
-def footprint(folder: Path, config: Config, *, item_bytes: int, slots: int, max_frames: int = MAX_FRAMES) -> int:
+def footprint(
+    folder: Path,
+    config: Config,
+    *,
+    item_bytes: int,
+    slots: int,
+    max_frames: int = MAX_FRAMES,
+    matrix_bytes: int | None = None,
+) -> int:
     """The bytes that the checkpoint in `folder` takes with `slots` streams, in a dtype of `item_bytes` each number.
 
+    A number of a matrix takes `matrix_bytes` where they are kept in another form (see `linear`).
     Raises `MissingDependency` for absent weight files, `EngineFault` for damaged ones.
     """
     language = _elements(folder, "talker.")
+    tables = _elements(folder, "talker.", tables=True)  # embeddings and norms
+    matrices = (language - tables) * (item_bytes if matrix_bytes is None else matrix_bytes)
     codec = _elements(folder / CODEC, "decoder.")
     if config.task == "base":
         codec += _elements(folder, "speaker_encoder.") + _encoder_elements(folder / CODEC, config.codebooks)
     slot = _slot_elements(config, slot_positions(config, max_frames))
-    return (language + slots * slot) * item_bytes + codec * CODEC_ITEM_BYTES
+    return matrices + (tables + slots * slot) * item_bytes + codec * CODEC_ITEM_BYTES
 
 
 def slot_positions(config: Config, max_frames: int) -> int:
@@ -53,9 +65,12 @@ def prompt_positions(config: Config) -> int:
     return PROMPT_POSITIONS + (REFERENCE_POSITIONS if config.task == "base" else 0)
 
 
-def _elements(folder: Path, prefix: str) -> int:
-    shapes = tensor_shapes(folder)
-    return sum(math.prod(shape) for name, shape in shapes.items() if name.startswith(prefix) and not _is_left(name))
+def _elements(folder: Path, prefix: str, *, tables: bool = False) -> int:
+    return sum(
+        math.prod(shape)
+        for name, shape in tensor_shapes(folder).items()
+        if name.startswith(prefix) and not _is_left(name) and (not tables or "embedding" in name or "norm" in name)
+    )
 
 
 def _encoder_elements(folder: Path, codebooks: int) -> int:

@@ -16,13 +16,15 @@ import torch
 from torch import Tensor
 
 from vivavoce.engines.base import Stream, clones_nothing
+from vivavoce.engines.cores import available_cores
 from vivavoce.engines.qwen.checkpoint import load_checkpoint
 from vivavoce.engines.qwen.cloning import ClonedVoice, Cloner
 from vivavoce.engines.qwen.codec import CodecDecoder, load_decoder, read_codec_config
 from vivavoce.engines.qwen.config import Config, SamplingDefaults
-from vivavoce.engines.qwen.device import choose_device, choose_dtype, dtype_name, release_memory
+from vivavoce.engines.qwen.device import choose_device, choose_dtype, choose_form, release_memory
 from vivavoce.engines.qwen.ending import least_frames, most_frames
 from vivavoce.engines.qwen.footprint import CODEC, MAX_FRAMES, MAX_REFERENCE_TOKENS, prompt_positions, slot_positions
+from vivavoce.engines.qwen.linear import stored_as
 from vivavoce.engines.qwen.live import LiveTurn
 from vivavoce.engines.qwen.prompt import PromptRequest
 from vivavoce.engines.qwen.sampler import Sampling
@@ -43,7 +45,8 @@ class QwenModel:
 
     `device` is "auto" (CUDA where there is some, else the CPU) or a torch device; `dtype` is "auto" (bfloat16 on CUDA,
     float32 elsewhere), "float32", "bfloat16" or "float16". The codec is float32 always: it is small, and its output is
-    what is heard. `threads` limits torch on the CPU, for the whole process.
+    what is heard. `weights` is "auto" (prepacked on the CPU, plain elsewhere), "plain", "prepacked" or "int8", see
+    `linear`. `threads` limits torch on the CPU, for the whole process; unset, it uses the cores available.
 
     Raises `MissingDependency` for absent files, `EngineFault` for broken ones or a device that is not there.
     """
@@ -57,17 +60,18 @@ class QwenModel:
         name: str | None = None,
         device: str = "auto",
         dtype: str = "auto",
+        weights: str = "auto",
         max_batch: int = 8,
         max_frames: int = MAX_FRAMES,
         threads: int | None = None,
     ) -> None:
         check_folder(folder)
-        if threads is not None:
-            torch.set_num_threads(threads)
+        torch.set_num_threads(threads or available_cores())
         where = choose_device(device)
         numbers = choose_dtype(dtype, where)
         self.max_batch = max_batch
-        self._checkpoint = load_checkpoint(folder, where, numbers, text_device=torch.device("cpu"))
+        form = choose_form(weights, where, numbers)
+        self._checkpoint = load_checkpoint(folder, where, numbers, form=form, text_device=torch.device("cpu"))
         self._codec = _load_codec(folder / CODEC, where, self._checkpoint.config)
         task = self._checkpoint.config.task
         self._cloner = Cloner(folder, folder / CODEC, self._codec, where) if task == "base" else None
@@ -75,7 +79,7 @@ class QwenModel:
         self._batch = self._checkpoint.batch(max_batch, slot_positions(self._checkpoint.config, max_frames))
         self._streams: set[SegmentStream] = set()  # those that hold a slot
         self._running: set[SegmentStream] = set()  # of these, those that the last step advanced
-        self.info = describe(self.config, name or folder.resolve().name.lower(), str(where), dtype_name(numbers))
+        self.info = describe(self.config, name or folder.resolve().name.lower(), str(where), stored_as(form, numbers))
         self._device = where
         self._languages = language_codes(self.config)
 

@@ -95,7 +95,7 @@ def lay_out_turn(
 
 def embed(layout: Layout, talker: Talker, clone: Clone | None = None) -> tuple[Tensor, Tensor]:
     """The prompt [positions, hidden] and the trailing text [tokens, hidden] as the talker hears them."""
-    device, dtype = talker.codec_head.weight.device, talker.codec_head.weight.dtype
+    device, dtype = talker.device, talker.dtype
     prompt = talker.embed_text(torch.tensor([text for text, _ in layout.positions]))
     sounds = torch.zeros_like(prompt)
     where = _indices(layout.positions, device)
