@@ -3,12 +3,14 @@
 The native surface refuses fields it does not know, the OpenAI surface ignores them, as its clients expect.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
+from vivavoce.errors import BadRequest
 from vivavoce.text.languages import parse_language
-from vivavoce.types import AudioFormat, SamplingOptions, SpeechRequest
+from vivavoce.types import AudioFormat, SamplingOptions, SpeechRequest, Task
 
 Speed = Annotated[float, Field(ge=0.25, le=4.0, allow_inf_nan=False)]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
@@ -40,8 +42,20 @@ class SamplingFields(BaseModel):
         return SamplingOptions(**{name: getattr(self, name) for name in SamplingFields.model_fields})
 
 
-class SynthesizeBody(SamplingFields):
-    """`POST /v1/tts/synthesize`, and the query of its GET form."""
+class ReferenceFields(BaseModel):
+    """A recording whose voice to speak with, under the names of Qwen3-TTS; part of both bodies."""
+
+    ref_audio: str | None = Field(None, description="A recording to clone, in base64 or as a `data:` URL.")
+    ref_text: str | None = Field(None, description="What is said in `ref_audio`, word for word.")
+    x_vector_only: bool | None = Field(
+        None,
+        validation_alias=AliasChoices("x_vector_only", "x_vector_only_mode"),
+        description="True takes from `ref_audio` only who speaks, not how; so does leaving `ref_text` out.",
+    )
+
+
+class SynthesizeQuery(SamplingFields):
+    """The query of `GET /v1/tts/synthesize`."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -50,6 +64,7 @@ class SynthesizeBody(SamplingFields):
     language: Name | None = Field(None, description="English name or ISO 639 code; `auto` or nothing detects it.")
     instruct: str | None = Field(None, description="How to say it, for models that follow instructions.")
     model: Name | None = Field(None, description="A name from `GET /v1/models`, or `auto`.")
+    task: Task | None = Field(None, description="Only a Qwen3-TTS model that was trained for this.")
     format: AudioFormat | None = Field(None, description="Audio format, `wav` without one.")
     sample_rate: SampleRate | None = Field(None, description="Samples per second; the model's own without one.")
     speed: Speed | None = Field(None, description="1.0 is the voice's own pace; the pitch is kept.")
@@ -61,6 +76,7 @@ class SynthesizeBody(SamplingFields):
         return SpeechRequest(
             text=self.text,
             model=self.model or "auto",
+            task=self.task,
             speaker=self.speaker or None,
             language=parse_language(self.language) if self.language else None,
             instruct=self.instruct or None,
@@ -72,14 +88,37 @@ class SynthesizeBody(SamplingFields):
         )
 
 
+class SynthesizeBody(SynthesizeQuery, ReferenceFields):
+    """`POST /v1/tts/synthesize`: the fields of the query, and a recording to clone."""
+
+    def to_request(self) -> SpeechRequest:
+        """Raises `BadRequest` for an unknown language, or a speaker beside a recording."""
+        if self.ref_audio is not None and self.speaker:
+            raise BadRequest(
+                f"speaker {self.speaker!r} is one voice and ref_audio another: leave one of them out", field="speaker"
+            )
+        return super().to_request()
+
+
+# The spelling of other servers of Qwen3-TTS.
+TASK_TYPES: Mapping[str, Task] = {"CustomVoice": "custom_voice", "VoiceDesign": "voice_design", "Base": "base"}
+TaskType = Annotated[
+    Task, BeforeValidator(lambda value: TASK_TYPES.get(value, value) if isinstance(value, str) else value)
+]
+
+
 class VoiceId(BaseModel):
     """The object form of a voice: {"id": "alloy"}."""
 
     id: Name
 
 
-class SpeechBody(SamplingFields):
-    """`POST /v1/audio/speech`, as OpenAI documents it, with `language`, `seed`, `sample_rate` and sampling besides."""
+class SpeechBody(SamplingFields, ReferenceFields):
+    """`POST /v1/audio/speech`, as OpenAI documents it.
+
+    Besides there are `language`, `seed`, `sample_rate`, `task_type`, sampling, and a recording to clone. OpenAI's SDKs
+    cannot leave `voice` out, so beside a recording it counts for nothing instead of being refused.
+    """
 
     model_config = ConfigDict(extra="ignore")
 
@@ -89,6 +128,9 @@ class SpeechBody(SamplingFields):
     instructions: str | None = Field(None, description="How to say it, for models that follow instructions.")
     response_format: AudioFormat | None = Field(None, description="Audio format, `mp3` without one.")
     speed: Speed | None = Field(None, description="1.0 is the voice's own pace; the pitch is kept.")
+    task_type: TaskType | None = Field(
+        None, description="`CustomVoice`, `VoiceDesign` or `Base`: only a Qwen3-TTS model that was trained for this."
+    )
     stream_format: Literal["audio", "sse"] | None = Field(None, description="Raw audio, or server-sent events.")
     language: Name | None = Field(None, description="English name or ISO 639 code; detected without one.")
     seed: Seed | None = Field(None, description="The same seed gives the same speech, where the model can.")
@@ -100,6 +142,7 @@ class SpeechBody(SamplingFields):
         return SpeechRequest(
             text=self.input,
             model=self.model or "auto",
+            task=self.task_type,
             speaker=voice or None,
             language=parse_language(self.language) if self.language else None,
             instruct=self.instructions or None,
@@ -118,8 +161,12 @@ class ModelCard(BaseModel):
     object: Literal["model"] = "model"
     created: int = 0
     owned_by: str = "vivavoce"
-    state: str = Field(description="unloaded, loading, ready, missing or failed; `alias` for another name of a model.")
+    state: str = Field(
+        description="unloaded, loading, ready, unloading, missing or failed; `alias` for another name of a model."
+    )
     detail: str = ""
+    task: Task | None = Field(default=None, description="What a Qwen3-TTS model was trained for.")
+    memory_bytes: int | None = Field(default=None, description="What it takes or would take, where that is counted.")
 
 
 class ModelList(BaseModel):
@@ -163,6 +210,8 @@ class Health(BaseModel):
     status: Literal["ok", "loading", "failed"]
     model_loaded: bool
     models: dict[str, str]
+    memory_bytes: int = Field(description="What the models that are loaded or being loaded take together.")
+    max_memory_bytes: int | None = Field(description="What they may take together; null: no limit.")
     version: str
 
 

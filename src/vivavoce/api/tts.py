@@ -6,10 +6,12 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from vivavoce.api.deps import SynthesizerDep
-from vivavoce.api.schemas import NATIVE_ERRORS, Languages, Speakers, SynthesizeBody
+from vivavoce.api.schemas import NATIVE_ERRORS, Languages, Speakers, SynthesizeBody, SynthesizeQuery
 from vivavoce.api.streaming import stream_speech, whole_speech
+from vivavoce.api.uploads import read_request
 from vivavoce.synthesis import Synthesizer
 from vivavoce.text.languages import language_name
+from vivavoce.types import SpeechRequest
 
 router = APIRouter(prefix="/v1/tts", tags=["native"], responses=NATIVE_ERRORS)
 
@@ -20,33 +22,35 @@ AUDIO: dict[int | str, dict[str, Any]] = {200: {"content": {"audio/wav": BINARY}
 @router.post("/synthesize", response_class=Response, responses=AUDIO)
 async def synthesize(request: Request, body: SynthesizeBody, synthesizer: SynthesizerDep) -> Response:
     """Speaks a text: one exact WAV file by default, any format and chunk by chunk when asked."""
-    return await _answer(request, body, synthesizer)
+    return await _answer(request, await read_request(body), synthesizer, stream=body.stream)
 
 
 @router.get("/synthesize", response_class=Response, responses=AUDIO)
 async def synthesize_get(
-    request: Request, query: Annotated[SynthesizeBody, Query()], synthesizer: SynthesizerDep
+    request: Request, query: Annotated[SynthesizeQuery, Query()], synthesizer: SynthesizerDep
 ) -> Response:
-    """The same for players that can only GET."""
-    return await _answer(request, query, synthesizer)
+    """The same for players that can only GET; a recording to clone takes a body."""
+    return await _answer(request, query.to_request(), synthesizer, stream=query.stream)
 
 
-async def _answer(request: Request, body: SynthesizeBody, synthesizer: Synthesizer) -> Response:
-    speak = stream_speech if body.stream else whole_speech
-    return await speak(request, synthesizer, body.to_request())
+async def _answer(
+    request: Request, wanted: SpeechRequest, synthesizer: Synthesizer, *, stream: bool | None
+) -> Response:
+    speak = stream_speech if stream else whole_speech
+    return await speak(request, synthesizer, wanted)
 
 
 @router.get("/speakers")
 async def speakers(synthesizer: SynthesizerDep, model: str | None = None) -> Speakers:
     """The speakers' names: of one model, or of all that may answer when none is named."""
-    engines = await synthesizer.router.candidates(model)
-    names = [voice.id for engine in engines for voice in engine.info.voices if voice.listed]
+    infos = await synthesizer.router.candidates(model)
+    names = [voice.id for info in infos for voice in info.voices if voice.listed]
     return Speakers(speakers=list(dict.fromkeys(names)))
 
 
 @router.get("/languages")
 async def languages(synthesizer: SynthesizerDep, model: str | None = None) -> Languages:
     """The languages by English name, `auto` first."""
-    engines = await synthesizer.router.candidates(model)
-    names = [language_name(code) for engine in engines for code in engine.info.languages]
+    infos = await synthesizer.router.candidates(model)
+    names = [language_name(code) for info in infos for code in info.languages]
     return Languages(languages=["auto", *dict.fromkeys(names)])

@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from vivavoce.engines.base import Model
-from vivavoce.engines.pool import EngineFactory, Pool
+from vivavoce.engines.base import Model, Preview
+from vivavoce.engines.pool import Pool
+from vivavoce.engines.resident import EngineFactory, Offer
 from vivavoce.engines.scheduler import LocalEngine
 from vivavoce.errors import SettingsError
 
@@ -21,9 +22,11 @@ def create_pool(
     qwen: Mapping[str, Path | str] | None = None,
     qwen_device: str = "auto",
     qwen_dtype: str = "auto",
+    qwen_weights: str = "auto",
     qwen_max_batch: int = 8,
     max_waiting: int = 64,
     max_ahead_s: float = 30.0,
+    max_memory_bytes: int | None = None,
     tone_real_time_factor: float = 0.0,
 ) -> Pool:
     """A pool of the Qwen3-TTS checkpoints (name → folder or hub id), then the named models, most preferred first.
@@ -60,7 +63,25 @@ def create_pool(
         from vivavoce.engines.qwen.model import QwenModel
 
         return QwenModel(
-            folder, name=name, device=qwen_device, dtype=qwen_dtype, max_batch=qwen_max_batch, threads=threads
+            folder,
+            name=name,
+            device=qwen_device,
+            dtype=qwen_dtype,
+            weights=qwen_weights,
+            max_batch=qwen_max_batch,
+            threads=threads,
+        )
+
+    def look(name: str, source: Path | str) -> Preview:
+        from vivavoce.engines.qwen.hub import locate
+        from vivavoce.engines.qwen.packages import require_packages
+
+        require_packages()
+        folder = locate(source)
+        from vivavoce.engines.qwen.preview import preview
+
+        return preview(
+            folder, name=name, device=qwen_device, dtype=qwen_dtype, weights=qwen_weights, max_batch=qwen_max_batch
         )
 
     makers: dict[str, Callable[[], Model]] = {"hibari": hibari, "kokoro": kokoro, "tone": tone}
@@ -72,5 +93,9 @@ def create_pool(
     def engine(maker: Callable[[], Model]) -> EngineFactory:
         return lambda: LocalEngine(maker(), max_waiting=max_waiting, max_ahead_s=max_ahead_s)
 
-    checkpoints = {name: engine(partial(checkpoint, name, source)) for name, source in (qwen or {}).items()}
-    return Pool({**checkpoints, **{name: engine(makers[name]) for name in models}})
+    checkpoints = {
+        name: Offer(engine(partial(checkpoint, name, source)), partial(look, name, source))
+        for name, source in (qwen or {}).items()
+    }
+    embedded = {name: Offer(engine(makers[name])) for name in models}
+    return Pool({**checkpoints, **embedded}, max_memory_bytes=max_memory_bytes, max_waiting=max_waiting)
