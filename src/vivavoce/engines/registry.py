@@ -22,6 +22,7 @@ def create_pool(
     qwen: Mapping[str, Path | str] | None = None,
     qwen_device: str = "auto",
     qwen_dtype: str = "auto",
+    qwen_weights: str = "auto",
     qwen_max_batch: int = 8,
     max_waiting: int = 64,
     max_ahead_s: float = 30.0,
@@ -62,7 +63,13 @@ def create_pool(
         from vivavoce.engines.qwen.model import QwenModel
 
         return QwenModel(
-            folder, name=name, device=qwen_device, dtype=qwen_dtype, max_batch=qwen_max_batch, threads=threads
+            folder,
+            name=name,
+            device=qwen_device,
+            dtype=qwen_dtype,
+            weights=qwen_weights,
+            max_batch=qwen_max_batch,
+            threads=threads,
         )
 
     def look(name: str, source: Path | str) -> Preview:
@@ -73,7 +80,9 @@ def create_pool(
         folder = locate(source)
         from vivavoce.engines.qwen.preview import preview
 
-        return preview(folder, name=name, device=qwen_device, dtype=qwen_dtype, max_batch=qwen_max_batch)
+        return preview(
+            folder, name=name, device=qwen_device, dtype=qwen_dtype, weights=qwen_weights, max_batch=qwen_max_batch
+        )
 
     makers: dict[str, Callable[[], Model]] = {"hibari": hibari, "kokoro": kokoro, "tone": tone}
 

@@ -13,6 +13,7 @@ from scripts.parity.trace import TOLERANCES
 
 from tests.engines.qwen.small import CPU
 from vivavoce.engines.qwen.checkpoint import Checkpoint, load_checkpoint
+from vivavoce.engines.qwen.linear import Form
 from vivavoce.engines.qwen.prompt import Clone
 from vivavoce.engines.qwen.trace import TraceRequest, read_request
 
@@ -32,11 +33,12 @@ def requests_of(task: str, checkpoint: Checkpoint, kept: dict[str, torch.Tensor]
     return requests
 
 
+@pytest.mark.parametrize("form", [Form.PLAIN, Form.PREPACKED])
 @pytest.mark.parametrize("task", TASKS)
-def test_prompts_codes_and_logits_are_those_of_the_published_package(task: str, tmp_path: Path) -> None:
+def test_prompts_codes_and_logits_are_those_of_the_published_package(task: str, form: Form, tmp_path: Path) -> None:
     recipe, kept = RECIPES["checkpoints"][task], load_file(DATA / "language_model.safetensors")
     make_checkpoint(tmp_path, task, from_json(recipe["shape"]), seed=recipe["seed"])
-    checkpoint = load_checkpoint(tmp_path, CPU, torch.float32)
+    checkpoint = load_checkpoint(tmp_path, CPU, torch.float32, form=form)
     requests = requests_of(task, checkpoint, kept)
     batch = checkpoint.batch(len(requests), 512)
     for number, request in enumerate(requests):

@@ -54,7 +54,8 @@ def repeated(settings: list[SamplingDefaults], times: int) -> Knobs:
     """`knobs`, each row `times` times in a row."""
     rows = knobs(settings)
     for name, tensor in vars(rows).items():
-        setattr(rows, name, tensor.repeat_interleave(times))
+        if isinstance(tensor, Tensor):
+            setattr(rows, name, tensor.repeat_interleave(times))
     return rows
 
 
