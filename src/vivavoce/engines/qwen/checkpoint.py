@@ -6,9 +6,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from vivavoce.engines.qwen.capture import Track
 from vivavoce.engines.qwen.config import Config, read_config
 from vivavoce.engines.qwen.frame import Batch
-from vivavoce.engines.qwen.prompt import PromptRequest, embed, embed_pad, lay_out
+from vivavoce.engines.qwen.prefix import Prefix
+from vivavoce.engines.qwen.prompt import PromptRequest, embed, embed_pad, lay_out, shared_prefix
 from vivavoce.engines.qwen.talker import Talker
 from vivavoce.engines.qwen.tokenizer import Tokenizer
 from vivavoce.engines.qwen.weights import load_weights
@@ -28,10 +30,16 @@ class Checkpoint:
         """The prompt [positions, hidden] and the trailing text [tokens, hidden] of `request`."""
         return embed(lay_out(request, self.config, self.tokenizer), self.talker, request.clone)
 
-    def batch(self, slots: int, max_len: int) -> Batch:
+    def shared_prompt(self, request: PromptRequest) -> tuple[Tensor, Tensor, Prefix]:
+        """`prompt`, and what of it other requests in the same voice begin with too."""
+        layout = lay_out(request, self.config, self.tokenizer)
+        return *embed(layout, self.talker, request.clone), shared_prefix(layout, request.clone)
+
+    def batch(self, slots: int, max_len: int, track: Track | None = None) -> Batch:
         """An empty batch of `slots` streams of at most `max_len` positions, prompt and frames together."""
         pad = embed_pad(self.talker, self.config)
-        return Batch(self.talker, self.config, pad, slots=slots, max_len=min(max_len, self.config.max_positions))
+        most = min(max_len, self.config.max_positions)
+        return Batch(self.talker, self.config, pad, slots=slots, max_len=most, track=track)
 
 
 def load_checkpoint(

@@ -1,20 +1,24 @@
 """A Qwen3-TTS checkpoint as a `Model`: segments in, samples out, one frame of every stream a step.
 
 A stream is a slot of the language model's batch, the codes it has made and not yet sounded, and the codec's memory of
-it. The first frame is sounded at once, later ones in larger chunks as the listener's lead allows. It knows neither HTTP
-nor whole texts.
+it. The first frame is sounded at once, later ones in larger chunks as the listener's lead allows. On CUDA the host runs
+ahead of the device: a frame is asked for before the codes of the one before it are read, and samples are collected a
+step after they were asked for, unless their listener waits. It knows neither HTTP nor whole texts.
 """
 
 import logging
 import random
-from collections import defaultdict
-from collections.abc import Sequence
+import time
+from collections import defaultdict, deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-import numpy as np
 import torch
 
 from vivavoce.engines.base import Stream
+from vivavoce.engines.qwen.capture import Landing, Track
 from vivavoce.engines.qwen.checkpoint import load_checkpoint
 from vivavoce.engines.qwen.codec import CodecDecoder, load_decoder, read_codec_config
 from vivavoce.engines.qwen.config import Config, SamplingDefaults
@@ -22,7 +26,8 @@ from vivavoce.engines.qwen.device import choose_device, choose_dtype
 from vivavoce.engines.qwen.ending import least_frames, most_frames
 from vivavoce.engines.qwen.prompt import PromptRequest
 from vivavoce.engines.qwen.sampler import Sampling
-from vivavoce.engines.qwen.stream import SegmentStream
+from vivavoce.engines.qwen.sounding import Sounder
+from vivavoce.engines.qwen.stream import SegmentStream, Sound
 from vivavoce.engines.qwen.voices import RATE_HZ, describe, language_codes
 from vivavoce.errors import BadRequest, EngineFault, MissingDependency, Unsupported
 from vivavoce.types import Ending, Samples, Segment
@@ -32,7 +37,15 @@ log = logging.getLogger(__name__)
 CODEC = "speech_tokenizer"  # the codec's folder in a checkpoint
 PROMPT_POSITIONS = 512  # of a slot are for the prompt: a segment takes 300 at most, the rest is for `instruct`
 SIZES = {"0b6": "0.6B", "1b7": "1.7B"}
-SILENCE: Samples = np.zeros(0, dtype=np.float32)
+Graphs = Literal["auto", "startup", "off"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Asked:
+    """A frame that was asked for: its codes on their way, and the slot of each stream that is in it."""
+
+    codes: Landing  # [rows, codebooks]
+    slots: Mapping[SegmentStream, int]
 
 
 class QwenModel:
@@ -43,6 +56,10 @@ class QwenModel:
     `device` is "auto" (CUDA where there is some, else the CPU) or a torch device; `dtype` is "auto" (bfloat16 on CUDA,
     float32 elsewhere), "float32", "bfloat16" or "float16". The codec is float32 always: it is small, and its output is
     what is heard. `threads` limits torch on the CPU, for the whole process.
+
+    On CUDA `graphs` are captured when first needed ("auto"), all while loading ("startup") or not at all ("off"), and
+    codes are read `lag` = 1 frame late. Elsewhere there are no graphs, and nothing is late. Neither changes what is
+    said; `fixed` and `lag` are arguments so that a CPU can show it.
 
     Raises `MissingDependency` for absent files, `EngineFault` for broken ones or a device that is not there.
     """
@@ -59,6 +76,9 @@ class QwenModel:
         max_batch: int = 8,
         max_frames: int = 1024,
         threads: int | None = None,
+        graphs: Graphs = "auto",
+        fixed: bool | None = None,
+        lag: int | None = None,
     ) -> None:
         _check_folder(folder)
         if threads is not None:
@@ -67,9 +87,15 @@ class QwenModel:
         numbers = choose_dtype(dtype, where)
         self.max_batch = max_batch
         self._checkpoint = load_checkpoint(folder, where, numbers, text_device=torch.device("cpu"))
-        self._codec = _load_codec(folder / CODEC, where, self._checkpoint.config)
+        on_cuda = where.type == "cuda"
+        fixed = on_cuda and graphs != "off" if fixed is None else fixed
+        self._lag = int(on_cuda) if lag is None else lag
+        self._talking = Track(where, fixed=fixed)
+        self._sounder = Sounder(_load_codec(folder / CODEC, where, self.config), Track(where, fixed=fixed), max_batch)
         self._max_frames = min(max_frames, self._checkpoint.config.generation.max_frames)
-        self._batch = self._checkpoint.batch(max_batch, PROMPT_POSITIONS + self._max_frames)
+        with self._talking.current():
+            self._batch = self._checkpoint.batch(max_batch, PROMPT_POSITIONS + self._max_frames, self._talking)
+        self._asked: deque[Asked] = deque()  # frames whose codes are not read yet, `lag` at most between two steps
         self._streams: set[SegmentStream] = set()  # those that hold a slot
         self._running: set[SegmentStream] = set()  # of these, those that the last step advanced
         # In lower precision a stream's rounding depends on how many speak beside it, and with it a rare draw.
@@ -77,6 +103,10 @@ class QwenModel:
         detail = f"{SIZES.get(self.config.size, self.config.size)} on {where}, {str(numbers).removeprefix('torch.')}"
         self.info = describe(self.config, name or folder.resolve().name.lower(), detail, deterministic=exact)
         self._languages = language_codes(self.config)
+        if on_cuda:
+            torch.cuda.synchronize(where)  # what was loaded is there, whichever track asks for it
+        if graphs == "startup":
+            self._warm_up()
 
     @property
     def config(self) -> Config:
@@ -89,7 +119,22 @@ class QwenModel:
         return len(self._streams)
 
     def open(self, segment: Segment) -> SegmentStream:
-        prompt, trailing = self._checkpoint.prompt(self._request(segment))
+        with self._talking.current():
+            return self._open(segment)
+
+    def step(self, streams: Sequence[Stream], ahead_s: Sequence[float] = ()) -> Sequence[Samples | Ending]:
+        with self._talking.current():
+            return self._step([stream for stream in streams if isinstance(stream, SegmentStream)], ahead_s)
+
+    def close(self, stream: Stream) -> None:
+        if isinstance(stream, SegmentStream):
+            with self._talking.current():
+                self._free(stream)
+            stream.pending.clear()
+            stream.sounding.clear()
+
+    def _open(self, segment: Segment) -> SegmentStream:
+        prompt, trailing, prefix = self._checkpoint.shared_prompt(self._request(segment))
         if len(prompt) > PROMPT_POSITIONS:
             raise BadRequest(
                 f"text and instruct take {len(prompt)} tokens together, {PROMPT_POSITIONS} fit: shorten instruct",
@@ -97,8 +142,8 @@ class QwenModel:
             )
         # Unlike a model's own noise, a seed of our own choosing can be told in the log.
         seed = random.getrandbits(63) if segment.seed is None else segment.seed
-        codec = self._codec.open()  # before a slot is taken, which a failure here would keep
-        slot = self._batch.open(prompt, trailing, _sampling(self.config, segment, seed))
+        codec = self._sounder.open()  # before a slot is taken, which a failure here would keep
+        slot = self._batch.open(prompt, trailing, _sampling(self.config, segment, seed), prefix)
         limit = segment.sampling.max_new_tokens or self._max_frames
         most = min(most_frames(segment.text), self._max_frames, limit, self._batch.room(slot))
         stream = SegmentStream(segment, slot, seed, most, codec)
@@ -106,20 +151,17 @@ class QwenModel:
         self._running.add(stream)
         return stream
 
-    def step(self, streams: Sequence[Stream], ahead_s: Sequence[float] = ()) -> Sequence[Samples | Ending]:
-        mine = [stream for stream in streams if isinstance(stream, SegmentStream)]
-        ended = {stream: stream.ending for stream in mine if stream.ending is not None}
-        self._run_only({stream for stream in mine if stream.slot is not None})
-        if self._running:
-            self._make_frame()
-        lead = dict(zip(mine, ahead_s, strict=False))
-        sounded = self._sound([stream for stream in mine if stream.is_due(lead.get(stream, 0.0))])
-        return [ended.get(stream) or sounded.get(stream, SILENCE) for stream in mine]
-
-    def close(self, stream: Stream) -> None:
-        if isinstance(stream, SegmentStream):
-            self._free(stream)
-            stream.pending.clear()
+    def _step(self, streams: Sequence[SegmentStream], ahead_s: Sequence[float]) -> Sequence[Samples | Ending]:
+        ended = {stream: stream.ending for stream in streams if stream.is_through}
+        asked = {stream: len(stream.sounding) for stream in streams}
+        lead = dict.fromkeys(streams, 0.0) | dict(zip(streams, ahead_s, strict=False))
+        self._run_only({stream for stream in streams if stream.wants_frames})
+        self._make_frame()
+        self._sound([stream for stream in streams if stream.is_due(lead[stream])])
+        for stream in streams:
+            if not self._lag or lead[stream] <= 0:  # whose listener waits gets what was only just asked for
+                asked[stream] = len(stream.sounding)
+        return [ended.get(stream) or stream.hand_over(asked[stream]) for stream in streams]
 
     def _request(self, segment: Segment) -> PromptRequest:
         config = self.config
@@ -148,12 +190,25 @@ class QwenModel:
         self._running = streams
 
     def _make_frame(self) -> None:
-        """One frame for every running stream; frees the slots of those that are through."""
-        frame = self._batch.step()
-        first = frame.codes[:, 0].tolist()  # the only wait for the device in a frame
-        for stream in tuple(self._running):
-            assert stream.slot is not None, "a running stream has a slot"
-            stream.take(first[stream.slot], frame.codes[stream.slot], eos=self.config.codec_ids.eos)
+        """Asks for a frame of every running stream, and takes the codes of the one asked for `lag` steps ago."""
+        behind = self._lag if self._running else 0
+        if self._running:
+            slots = {stream: stream.slot for stream in self._running if stream.slot is not None}
+            self._asked.append(Asked(self._talking.land(self._batch.step().codes), slots))
+            for stream in slots:
+                stream.making += 1
+        while len(self._asked) > behind:
+            self._take(self._asked.popleft())
+
+    def _take(self, asked: Asked) -> None:
+        """Gives every stream its codes, and frees the slots of those that are through."""
+        codes = asked.codes.wait()  # the only wait for the talker
+        first = codes[:, 0].tolist()
+        for stream, slot in asked.slots.items():
+            stream.making -= 1
+            if stream.slot is None:
+                continue  # it ended or was closed before this frame
+            stream.take(first[slot], codes[slot], eos=self.config.codec_ids.eos)
             if stream.ending is not None:
                 self._free(stream)
                 stream.log_ending()
@@ -165,19 +220,25 @@ class QwenModel:
             self._batch.close(stream.slot)
             stream.slot = None
 
-    def _sound(self, due: Sequence[SegmentStream]) -> dict[SegmentStream, Samples]:
-        """The samples of the pending frames of every stream that is `due`, streams with as many frames together."""
+    def _sound(self, due: Sequence[SegmentStream]) -> None:
+        """Begins to sound the pending frames of every stream that is `due`, streams with as many frames together."""
         groups: dict[int, list[SegmentStream]] = defaultdict(list)
         for stream in due:
             groups[len(stream.pending)].append(stream)
-        samples: dict[SegmentStream, Samples] = {}
-        for group in groups.values():
+        for frames, group in groups.items():
             codes = torch.stack([torch.stack(stream.pending, dim=-1) for stream in group])  # [group, codebooks, frames]
-            waves: Samples = self._codec.step(codes, [stream.codec for stream in group]).float().cpu().numpy()
-            samples.update(zip(group, waves, strict=True))
-        for stream in due:
-            stream.pending.clear()
-        return samples
+            landing = self._sounder.sound(codes, [stream.codec for stream in group])
+            for row, stream in enumerate(group):
+                stream.sounding.append(Sound(landing, row, frames))
+                stream.pending.clear()
+
+    def _warm_up(self) -> None:
+        """Captures every graph that may be needed, and says so in the log."""
+        start_s = time.monotonic()
+        with self._talking.current():
+            self._batch.warm_up()
+        self._sounder.warm_up()
+        log.info("%r captured its CUDA graphs in %.1f s", self.info.name, time.monotonic() - start_s)
 
 
 def _check_folder(folder: Path) -> None:

@@ -5,6 +5,7 @@ most have a sound beside it: an entry of the codec vocabulary, the speaker's x-v
 Neither knows how frames are made.
 """
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor
 
 from vivavoce.engines.qwen.config import AUTO, Config, language_name
+from vivavoce.engines.qwen.prefix import Prefix
 from vivavoce.engines.qwen.talker import Talker
 from vivavoce.engines.qwen.tokenizer import Tokenizer
 from vivavoce.errors import BadRequest, UnknownVoice, Unsupported
@@ -60,6 +62,7 @@ class Layout:
 
     positions: tuple[Position, ...]
     trailing: tuple[int, ...]  # text tokens; when they are used up, `pad` follows
+    shared: int = 0  # positions at the beginning that whatever is said in this voice has: those before its own text
 
 
 def lay_out(request: PromptRequest, config: Config, tokenizer: Tokenizer) -> Layout:
@@ -74,8 +77,10 @@ def lay_out(request: PromptRequest, config: Config, tokenizer: Tokenizer) -> Lay
         positions += _silent(tokenizer.encode(INSTRUCTION.format(request.instruct)))
     positions += _silent(turn[:ROLE])
     positions += _header(request, config)
-    spoken, trailing = _speech(request, config, tokenizer, text)
-    return Layout((*positions, *spoken), tuple(trailing))
+    reference = _reference_text(request, tokenizer)
+    spoken, trailing = _speech(request, config, [*reference, *text])
+    shared = len(positions) + min(len(reference), len(spoken))
+    return Layout((*positions, *spoken), tuple(trailing), shared)
 
 
 def embed(layout: Layout, talker: Talker, clone: Clone | None = None) -> tuple[Tensor, Tensor]:
@@ -92,6 +97,18 @@ def embed(layout: Layout, talker: Talker, clone: Clone | None = None) -> tuple[T
             sounds[where["reference"]] = talker.embed_frames(clone.codes.to(device, torch.int64))
     trailing = talker.embed_text(torch.tensor(layout.trailing, dtype=torch.int64))
     return prompt + sounds, trailing
+
+
+def shared_prefix(layout: Layout, clone: Clone | None = None) -> Prefix:
+    """What others begin with too: tokens and sounds, position by position, and the very numbers of a cloned voice."""
+    return Prefix(layout.shared, (layout.positions[: layout.shared], None if clone is None else _digest(clone)))
+
+
+def _digest(clone: Clone) -> bytes:
+    digest = hashlib.blake2b(clone.x_vector.float().cpu().numpy().tobytes())
+    if clone.codes is not None:
+        digest.update(clone.codes.cpu().numpy().tobytes())
+    return digest.digest()
 
 
 def embed_pad(talker: Talker, config: Config) -> Tensor:
@@ -115,15 +132,19 @@ def _header(request: PromptRequest, config: Config) -> Iterator[Position]:
     yield config.text_ids.bos, codec.pad
 
 
-def _speech(
-    request: PromptRequest, config: Config, tokenizer: Tokenizer, text: Sequence[int]
-) -> tuple[list[Position], Sequence[int]]:
+def _reference_text(request: PromptRequest, tokenizer: Tokenizer) -> Sequence[int]:
+    """The words of a recording that the talker hears, which it reads before the text."""
+    if request.clone is None or not request.clone.in_context:
+        return ()
+    return tokenizer.encode(TURN.format(request.clone.text))[ROLE:-END]
+
+
+def _speech(request: PromptRequest, config: Config, text: Sequence[int]) -> tuple[list[Position], Sequence[int]]:
     """The text beside what was heard so far: the beginning of speech, and for a clone in context the recording."""
     heard: list[Sound] = [config.codec_ids.bos]
     clone = request.clone
     if clone is not None and clone.codes is not None:
         heard += ["reference"] * len(clone.codes)
-        text = [*tokenizer.encode(TURN.format(clone.text))[ROLE:-END], *text]
     text = [*text, config.text_ids.eos]
     if request.stream_text:
         padding = [config.text_ids.pad] * (len(heard) - len(text))

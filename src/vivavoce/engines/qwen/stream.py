@@ -1,20 +1,39 @@
 """One segment being spoken: the frames made and not yet sounded, when to sound them, and how it ends.
 
-It knows codes and counts, neither the network that makes them nor the one that sounds them.
+It knows codes and counts, neither the network that makes them nor the one that sounds them. Both may be behind: a frame
+is `making` until its codes are on the host, and `sounding` until its samples are.
 """
 
 import logging
+from collections import deque
 from dataclasses import dataclass, field
 
+import numpy as np
 from torch import Tensor
 
+from vivavoce.engines.qwen.capture import Landing
 from vivavoce.engines.qwen.codec import DecoderState
 from vivavoce.engines.qwen.ending import FRAME_S, Repetition
-from vivavoce.types import Ending, Segment
+from vivavoce.engines.qwen.sounding import LARGEST_CHUNK
+from vivavoce.types import Ending, Samples, Segment
 
 log = logging.getLogger(__name__)
 
-LARGEST_CHUNK = 8  # frames that are sounded together
+SILENCE: Samples = np.zeros(0, dtype=np.float32)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sound:
+    """Samples of one stream on their way to the host: row `row` of what lands."""
+
+    landing: Landing
+    row: int
+    frames: int
+
+    def samples(self) -> Samples:
+        """The samples, in memory of their own, once they are there."""
+        here: Samples = self.landing.wait()[self.row].numpy()
+        return here.copy()
 
 
 @dataclass(eq=False, slots=True)
@@ -27,9 +46,21 @@ class SegmentStream:
     frames_left: int
     codec: DecoderState
     spoken: int = 0  # frames made
+    making: int = 0  # frames asked for whose codes are not here yet
     pending: list[Tensor] = field(default_factory=list)  # codes [codebooks] of frames not yet sounded
+    sounding: deque[Sound] = field(default_factory=deque)
     ending: Ending | None = None
     repetition: Repetition = field(default_factory=Repetition)
+
+    @property
+    def wants_frames(self) -> bool:
+        """Whether another frame may be asked for."""
+        return self.slot is not None and self.making < self.frames_left
+
+    @property
+    def is_through(self) -> bool:
+        """Whether it has ended and all of it was heard."""
+        return self.ending is not None and not self.pending and not self.sounding
 
     def take(self, first: int, codes: Tensor, *, eos: int) -> None:
         """Adds a frame whose first code is `first`, and sets `ending` if it is the last one."""
@@ -51,12 +82,18 @@ class SegmentStream:
         what is left to hear is less than doubling them would take at the pace of real time. Who has run dry gets 1, 2,
         4, 8 frames: small chunks would keep a slow machine from ever catching up.
         """
+        ahead_s += sum(sound.frames for sound in self.sounding) * FRAME_S
         count = len(self.pending)
         if not count or self.ending is not None or count >= LARGEST_CHUNK:
             return count > 0
         if ahead_s <= 0:
             return count > self.spoken - count
         return ahead_s < count * FRAME_S
+
+    def hand_over(self, sounds: int) -> Samples:
+        """The samples of the first `sounds` that are on their way."""
+        parts = [self.sounding.popleft().samples() for _ in range(sounds)]
+        return parts[0] if len(parts) == 1 else np.concatenate([SILENCE, *parts])
 
     def log_ending(self) -> None:
         """Says in the log why it ended, as a warning if it was cut."""
