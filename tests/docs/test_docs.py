@@ -23,7 +23,7 @@ import pytest
 from tests.conftest import serving, tone_pool
 from tests.decoding import decode
 from vivavoce.api.app import EXPOSED, create_app
-from vivavoce.api.schemas import SpeechBody, SynthesizeBody
+from vivavoce.api.schemas import SamplingFields, SpeechBody, SynthesizeBody
 from vivavoce.engines.base import Engine, Model
 from vivavoce.engines.kokoro.assets import locate
 from vivavoce.engines.kokoro.voices import SPEAKERS
@@ -259,7 +259,8 @@ def test_readme_is_short() -> None:
 @pytest.mark.parametrize(("page", "body"), [("http.md", SynthesizeBody), ("openai.md", SpeechBody)])
 def test_every_field_of_a_request_has_a_row(page: str, body: type[SynthesizeBody | SpeechBody]) -> None:
     text = (DOCS / page).read_text("utf-8")
-    assert [name for name in body.model_fields if f"\n| `{name}` |" not in text] == []
+    elsewhere = SamplingFields.model_fields if body is SpeechBody else ()  # its row refers to the other page
+    assert [name for name in body.model_fields if f"\n| `{name}` |" not in text and name not in elsewhere] == []
 
 
 def test_every_path_header_and_code_is_described() -> None:

@@ -240,7 +240,7 @@ def test_speakers_and_languages_are_those_of_the_checkpoint() -> None:
     assert info.default_voices | {"de": "ryan", "ja": "ono_anna", "ko": "sohee", "zh": "vivian"} == info.default_voices
     assert set(info.aliases.values()) <= {voice.id for voice in info.voices}
     assert info.capabilities.seed
-    assert info.capabilities.deterministic
+    assert not info.capabilities.deterministic  # a seed repeats the codes; samples differ by roundings
 
 
 def test_speakers_that_were_never_released_are_offered_as_they_are(tmp_path: Path) -> None:
@@ -297,9 +297,8 @@ def test_device_or_dtype_that_is_not_there_is_named(tmp_path: Path, options: dic
         QwenModel(whole_checkpoint(tmp_path), **options)  # type: ignore[arg-type]  # two strings
 
 
-def test_low_precision_speaks_and_promises_less(tmp_path: Path) -> None:
+def test_low_precision_speaks(tmp_path: Path) -> None:
     model = QwenModel(whole_checkpoint(tmp_path), dtype="bfloat16", max_batch=1)
-    assert not model.info.capabilities.deterministic
     assert np.isfinite(np.concatenate(chunks(model, segment()))).all()
 
 

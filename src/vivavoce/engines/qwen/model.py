@@ -98,10 +98,8 @@ class QwenModel:
         self._asked: deque[Asked] = deque()  # frames whose codes are not read yet, `lag` at most between two steps
         self._streams: set[SegmentStream] = set()  # those that hold a slot
         self._running: set[SegmentStream] = set()  # of these, those that the last step advanced
-        # In lower precision a stream's rounding depends on how many speak beside it, and with it a rare draw.
-        exact = numbers is torch.float32
         detail = f"{SIZES.get(self.config.size, self.config.size)} on {where}, {str(numbers).removeprefix('torch.')}"
-        self.info = describe(self.config, name or folder.resolve().name.lower(), detail, deterministic=exact)
+        self.info = describe(self.config, name or folder.resolve().name.lower(), detail)
         self._languages = language_codes(self.config)
         if on_cuda:
             torch.cuda.synchronize(where)  # what was loaded is there, whichever track asks for it

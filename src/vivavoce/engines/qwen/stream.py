@@ -78,9 +78,9 @@ class SegmentStream:
     def is_due(self, ahead_s: float) -> bool:
         """Whether to sound the pending frames now, for a listener who still has `ahead_s` seconds of audio.
 
-        The codec's cost a frame falls with the frames it gets together, so they wait as long as the listener can: until
-        what is left to hear is less than doubling them would take at the pace of real time. Who has run dry gets 1, 2,
-        4, 8 frames: small chunks would keep a slow machine from ever catching up.
+        The codec's cost a frame falls with the frames it gets together, so they wait for company while the listener
+        can: 1, 2 or 4 frames until what is left to hear is less than doubling them takes at the pace of real time.
+        Who has run dry gets 1, 2, 4, 8 frames: small chunks would keep a slow machine from ever catching up.
         """
         ahead_s += sum(sound.frames for sound in self.sounding) * FRAME_S
         count = len(self.pending)
@@ -88,7 +88,7 @@ class SegmentStream:
             return count > 0
         if ahead_s <= 0:
             return count > self.spoken - count
-        return ahead_s < count * FRAME_S
+        return ahead_s < (count if count in (1, 2, 4) else 1) * FRAME_S
 
     def hand_over(self, sounds: int) -> Samples:
         """The samples of the first `sounds` that are on their way."""

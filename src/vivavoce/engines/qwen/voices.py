@@ -34,7 +34,7 @@ ALIASES: Mapping[str, str] = {
 _NAMES = {language.name: language.code for language in LANGUAGES}
 
 
-def describe(config: Config, name: str, detail: str, *, deterministic: bool) -> EngineInfo:
+def describe(config: Config, name: str, detail: str) -> EngineInfo:
     """What the server knows of the checkpoint `config`, offered as the model `name`; `detail` says where it runs."""
     codes = language_codes(config)
     voices = _voices(config, tuple(codes))
@@ -47,7 +47,8 @@ def describe(config: Config, name: str, detail: str, *, deterministic: bool) -> 
             instruct=config.follows_instruct,
             seed=True,
             sampling=True,
-            deterministic=deterministic,
+            # A seed repeats the codes, in float32; the samples differ by roundings with the chunks they are made in.
+            deterministic=False,
             needs=NEEDS[config.task],
         ),
         aliases=_aliases(voices),
