@@ -88,6 +88,11 @@ class Settings(BaseSettings):
         ge=1,
         description="Segments that a Qwen3-TTS checkpoint speaks at once; each takes memory for good.",
     )
+    qwen_graphs: Literal["auto", "startup", "off"] = Field(
+        default="auto",
+        description="CUDA graphs of Qwen3-TTS: `auto` captures each when it is first needed, `startup` all of them "
+        "before the model is ready, `off` none. They change the speed, not the speech; without CUDA there are none.",
+    )
     load: Literal["startup", "lazy"] = Field(
         default="startup", description="When models are loaded: as the server starts, or at the first request for each."
     )

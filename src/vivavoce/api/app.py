@@ -87,6 +87,7 @@ def pool_from(settings: Settings) -> Pool:
         qwen_device=settings.qwen_device,
         qwen_dtype=settings.qwen_dtype,
         qwen_max_batch=settings.qwen_max_batch,
+        qwen_graphs=settings.qwen_graphs,
         max_waiting=settings.max_waiting,
         max_ahead_s=settings.max_ahead_s,
         tone_real_time_factor=settings.tone_real_time_factor,

@@ -27,6 +27,7 @@ async def open_pool(settings: "Settings") -> AsyncGenerator["Pool"]:
         qwen_device=settings.qwen_device,
         qwen_dtype=settings.qwen_dtype,
         qwen_max_batch=settings.qwen_max_batch,
+        qwen_graphs=settings.qwen_graphs,
         max_waiting=settings.max_waiting,
         max_ahead_s=settings.max_ahead_s,
         tone_real_time_factor=settings.tone_real_time_factor,

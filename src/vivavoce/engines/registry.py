@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 from vivavoce.engines.base import Model
 from vivavoce.engines.pool import EngineFactory, Pool
@@ -22,6 +23,7 @@ def create_pool(
     qwen_device: str = "auto",
     qwen_dtype: str = "auto",
     qwen_max_batch: int = 8,
+    qwen_graphs: Literal["auto", "startup", "off"] = "auto",
     max_waiting: int = 64,
     max_ahead_s: float = 30.0,
     tone_real_time_factor: float = 0.0,
@@ -58,7 +60,13 @@ def create_pool(
         from vivavoce.engines.qwen.model import QwenModel
 
         return QwenModel(
-            folder, name=name, device=qwen_device, dtype=qwen_dtype, max_batch=qwen_max_batch, threads=threads
+            folder,
+            name=name,
+            device=qwen_device,
+            dtype=qwen_dtype,
+            max_batch=qwen_max_batch,
+            threads=threads,
+            graphs=qwen_graphs,
         )
 
     makers: dict[str, Callable[[], Model]] = {"hibari": hibari, "kokoro": kokoro, "tone": tone}

@@ -131,6 +131,11 @@ class QwenModel:
             stream.pending.clear()
             stream.sounding.clear()
 
+    def settle(self) -> None:
+        """Waits until the device has done all that it was asked for; before its memory is given back, say."""
+        self._talking.settle()
+        self._sounder.settle()
+
     def _open(self, segment: Segment) -> SegmentStream:
         prompt, trailing, prefix = self._checkpoint.shared_prompt(self._request(segment))
         if len(prompt) > PROMPT_POSITIONS:

@@ -62,7 +62,8 @@ class Layout:
 
     positions: tuple[Position, ...]
     trailing: tuple[int, ...]  # text tokens; when they are used up, `pad` follows
-    shared: int = 0  # positions at the beginning that whatever is said in this voice has: those before its own text
+    # Positions at the beginning that whatever is said in this voice has: those before its own text, save the very last.
+    shared: int = 0
 
 
 def lay_out(request: PromptRequest, config: Config, tokenizer: Tokenizer) -> Layout:
@@ -79,7 +80,7 @@ def lay_out(request: PromptRequest, config: Config, tokenizer: Tokenizer) -> Lay
     positions += _header(request, config)
     reference = _reference_text(request, tokenizer)
     spoken, trailing = _speech(request, config, [*reference, *text])
-    shared = len(positions) + min(len(reference), len(spoken))
+    shared = min(len(positions) + len(reference), len(positions) + len(spoken) - 1)
     return Layout((*positions, *spoken), tuple(trailing), shared)
 
 

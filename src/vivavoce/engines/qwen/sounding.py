@@ -52,6 +52,10 @@ class Sounder:
                     self._step(rows, frames)
                     self._track.capture((rows, frames), partial(self._step, rows, frames))
 
+    def settle(self) -> None:
+        """Waits until all that was begun is done."""
+        self._track.settle()
+
     def _make_buffers(self) -> None:
         blank = self._decoder.open()
         self._memory = blank.memory.new_zeros(self._most, *blank.memory.shape)
