@@ -31,7 +31,7 @@ async def overhead(
     draw = random.Random(0)
     engine_s, http_s = [], []
     async with open_pool(Settings.read(models=(model,))) as pool:
-        engine = await pool.get(model)
+        engine = (await pool.acquire(model)).engine
         segments = [_segment(engine, text) for text in texts]
         await _engine_time(engine, segments[0])  # whatever is loaded at first use
         await _http_time(address, model, segments[0].text)

@@ -249,7 +249,7 @@ def test_say_takes_a_folder_as_its_model(checkpoints: Path, tmp_path: Path) -> N
 def test_models_lists_checkpoints(checkpoints: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VIVAVOCE_QWEN", f"{checkpoints / 'Custom'},{checkpoints / 'Gone'}")
     shown = CliRunner().invoke(command_line, ["models", "list"]).stdout
-    assert re.search(r"^ok +custom +\S+Custom, [\d.]+ MB$", shown, re.MULTILINE)
+    assert re.search(r"^ok +custom +\S+Custom, custom_voice, [\d.]+ MB$", shown, re.MULTILINE)
     assert re.search(r"^no +gone +no Qwen3-TTS checkpoint in \S+Gone$", shown, re.MULTILINE)
 
 

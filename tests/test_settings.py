@@ -178,3 +178,32 @@ def test_two_models_of_one_name_are_refused(folders: str, twice: str) -> None:
 def test_model_that_is_neither_offered_nor_a_folder_is_refused_with_the_choice(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"'three' is not among models \(two, hibari, kokoro\)"):
         Settings.read(qwen=str(tmp_path / "two"), model="three")
+
+
+@pytest.mark.parametrize("hub_id", ["Qwen/Qwen3-TTS-12Hz-0.6B-Base", "me/voice_2", "me/voice@v1.0"])
+def test_checkpoint_may_be_a_hub_id(hub_id: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    name = hub_id.rpartition("/")[2].partition("@")[0].lower()
+    settings = Settings.read(model=hub_id, qwen=f"{hub_id},{tmp_path / 'other'}")
+    assert settings.model == name
+    assert settings.checkpoints == {name: hub_id, "other": tmp_path / "other"}
+
+
+def test_folder_of_the_name_of_a_hub_id_is_the_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "me" / "voice").mkdir(parents=True)
+    assert Settings.read(qwen="me/voice").checkpoints == {"voice": Path("me/voice")}
+
+
+@pytest.mark.parametrize("written", ["./voice", "/me/voice", "me\\voice", "a/b/c", "me/voice/", "voice", "../voice"])
+def test_what_is_written_like_a_path_is_a_folder(written: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert Settings.read(qwen=written).qwen == (Path(written),)
+
+
+def test_checkpoint_that_is_no_text_is_told_once(tmp_path: Path) -> None:
+    config = written(tmp_path / "v.toml", "qwen = [1]")
+    with pytest.raises(
+        SettingsError, match=r"^setting 'qwen' in \S+ has the value 1: it should be a folder, or a hub id"
+    ):
+        Settings.read(config)

@@ -7,6 +7,7 @@ VivavoceError
 │   └── Unsupported       unsupported         a real feature that this model or voice does not have
 ├── Overloaded            overloaded          the queue is full; try again in `retry_after_s`
 ├── NotReady              not_ready           loading, draining or stopped
+├── OutOfMemory           out_of_memory       the model takes more memory than models may have together
 ├── EngineFault           engine_fault        the model failed while it spoke
 ├── MissingDependency     missing_dependency  an optional package or file is absent; says how to get it
 └── SettingsError         settings            a setting has a wrong value or an unknown name
@@ -65,6 +66,12 @@ class NotReady(VivavoceError):
     """The server or the model is loading, draining or stopped."""
 
     code = "not_ready"
+
+
+class OutOfMemory(VivavoceError):
+    """The model takes more memory than the setting `max_model_memory_gb` leaves to all models together."""
+
+    code = "out_of_memory"
 
 
 class EngineFault(VivavoceError):

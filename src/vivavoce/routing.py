@@ -2,15 +2,28 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 from vivavoce.engines.base import Engine
 from vivavoce.engines.pool import Pool
-from vivavoce.errors import BadRequest, EngineFault, MissingDependency, UnknownVoice, Unsupported, VivavoceError
+from vivavoce.engines.resident import Lease
+from vivavoce.errors import (
+    BadRequest,
+    EngineFault,
+    MissingDependency,
+    OutOfMemory,
+    UnknownModel,
+    UnknownVoice,
+    Unsupported,
+    VivavoceError,
+)
 from vivavoce.text.detect import Detector, speakable_share
 from vivavoce.text.languages import language_name
-from vivavoce.types import EngineInfo, SpeechRequest, Voice
+from vivavoce.types import EngineInfo, SpeechRequest, Task, Voice
 
 AUTO = "auto"
+TASKS: Mapping[str, Task] = {task: task for task in get_args(Task)}  # as names of models: the first that does the task
+PASSED_OVER = (EngineFault, MissingDependency, OutOfMemory)  # `auto` asks the next model
 SAMPLE_CHARS = 10_000  # of a text, to judge its language by
 MODEL_ALIASES: Mapping[str, str] = {
     # The names that OpenAI's clients send when nobody chose one.
@@ -22,12 +35,40 @@ MODEL_ALIASES: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Who speaks: `speaker` is the name to tell the caller, `voice` the model's own."""
+    """Who speaks: `speaker` is the name to tell the caller, `voice` the model's own. Release `lease` in the end."""
 
-    engine: Engine
+    lease: Lease
     voice: Voice
     speaker: str
     language: str
+
+    @property
+    def engine(self) -> Engine:
+        return self.lease.engine
+
+
+@dataclass(frozen=True, slots=True)
+class _Match:
+    """How one model would answer."""
+
+    info: EngineInfo
+    voice: Voice
+    speaker: str
+    language: str
+
+    @property
+    def stands_for_any(self) -> bool:
+        """Whether every name would have been this voice: a model with a choice of voices honours the name better."""
+        return self.speaker != self.voice.id.lower() and len(self.info.voices) == 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """Which model a request wants: one by `name`, or, with `AUTO`, the first that can, of those that do `task`."""
+
+    name: str
+    task: Task | None
+    by_model: bool = False  # the task came as the name of a model
 
 
 class Router:
@@ -42,44 +83,46 @@ class Router:
         """Loads what detects languages, about a second's work that the first request would wait for."""
         self._detector.detect("Which language is this sentence written in?")
 
-    def model_name(self, name: str | None) -> str:
-        """The model that a request's `model` stands for: a name of the pool, or "auto"."""
-        asked = (name or self._default_model).strip().lower()
-        meant = MODEL_ALIASES.get(asked, asked)
-        return self._default_model if meant == AUTO else meant
-
-    async def candidates(self, model: str | None) -> Sequence[Engine]:
-        """The loaded engines that `model` stands for, in order of preference."""
-        name = self.model_name(model)
-        if name != AUTO:
-            return [await self._pool.get(name)]
-        engines = []
-        problems: list[VivavoceError] = []
-        for known in self._pool.names:
-            try:
-                engines.append(await self._pool.get(known))
-            except VivavoceError as problem:
-                problems.append(problem)
-        if not engines:
-            raise problems[0]
-        return engines
+    async def candidates(self, model: str | None) -> Sequence[EngineInfo]:
+        """What the models say of themselves that `model` stands for, in order of preference."""
+        wish = self._wish(model, None)
+        if wish.name != AUTO:
+            return [await self._pool.info(wish.name)]
+        infos, problems = await self._infos()
+        chosen = [info for info in infos if wish.task in (None, info.task)]
+        if not chosen:
+            raise _no_such_task(wish, infos, problems) if wish.task else problems[0]
+        return chosen
 
     async def route(self, request: SpeechRequest) -> Route:
-        """The engine, voice and language for `request`, whose text is already normalised.
+        """The engine, voice and language for `request`, whose text is already normalised; the engine is leased.
 
-        Raises `UnknownModel`, `UnknownVoice`, or `Unsupported` when nobody here can say this text as asked.
+        Raises `UnknownModel`, `UnknownVoice`, `Unsupported` when nobody here can say this text as asked, and what
+        `Pool.acquire` raises.
         """
         language, sure = self._language(request)
-        name = self.model_name(request.model)
-        if name == AUTO:
-            return await self._first_that_can(request, language, sure)
-        engine = await self._pool.get(name)
-        if (lack := _lack(engine.info, request)) is not None:
+        wish = self._wish(request.model, request.task)
+        if wish.name == AUTO:
+            return await self._first_that_can(request, wish, language, sure)
+        info = await self._pool.info(wish.name)
+        if wish.task not in (None, info.task):
+            raise _other_task(info, wish.task)
+        if (lack := _lack(info, request)) is not None:
             raise lack
-        route = _route(engine, request, language, sure)
-        if route is None:
-            raise _refusal([engine.info], request, language)
-        return route
+        match = _match(info, request, language, sure)
+        if match is None:
+            raise _refusal([info], request, language)
+        return await self._leased(wish.name, match)
+
+    def _wish(self, model: str | None, task: Task | None) -> _Wish:
+        asked = (model or AUTO).strip().lower()
+        name = MODEL_ALIASES.get(asked, asked)
+        if name in TASKS and name not in self._pool.names:
+            if task not in (None, name):
+                raise Unsupported(f"model {name!r} stands for a task, which is not {task!r}: name one", field="task")
+            return _Wish(AUTO, TASKS[name], by_model=True)
+        # A task that the default model does not have is another model's.
+        return _Wish(self._default_model if name == AUTO and task is None else name, task)
 
     def _language(self, request: SpeechRequest) -> tuple[str, bool]:
         if request.language is not None:
@@ -87,29 +130,64 @@ class Router:
         found = self._detector.detect(request.text[:SAMPLE_CHARS])
         return found.language, found.confident
 
-    async def _first_that_can(self, request: SpeechRequest, language: str, sure: bool) -> Route:
-        asked: list[EngineInfo] = []
-        problems: list[VivavoceError] = []
-        nearly: Route | None = None
+    async def _infos(self) -> tuple[list[EngineInfo], list[VivavoceError]]:
+        """What all models say of themselves, and why others say nothing."""
+        infos, problems = [], []
         for name in self._pool.names:
             try:
-                engine = await self._pool.get(name)
-            except (EngineFault, MissingDependency) as problem:
+                infos.append(await self._pool.info(name))
+            except VivavoceError as problem:
                 problems.append(problem)
-                continue
-            if (lack := _lack(engine.info, request)) is not None:
-                problems.append(lack)
-                continue
-            asked.append(engine.info)
-            route = _route(engine, request, language, sure)
-            if route is not None and not _stands_for_any(route):
-                return route
-            nearly = nearly or route
-        if nearly is not None:
-            return nearly
-        if not asked:
-            raise problems[0]
-        raise _refusal(asked, request, language, problems)
+        return infos, problems
+
+    async def _first_that_can(self, request: SpeechRequest, wish: _Wish, language: str, sure: bool) -> Route:
+        asked: list[EngineInfo] = []
+        others: list[EngineInfo] = []  # of another task
+        problems: list[VivavoceError] = []
+        nearly: list[tuple[str, _Match]] = []
+        # The default model first: without a task it alone would have been asked.
+        for name in sorted(self._pool.names, key=lambda name: name != self._default_model):
+            try:
+                info = await self._pool.info(name)
+                if wish.task not in (None, info.task):
+                    others.append(info)
+                    continue
+                if (lack := _lack(info, request)) is not None:
+                    problems.append(lack)
+                    continue
+                asked.append(info)
+                match = _match(info, request, language, sure)
+                if match is not None and match.stands_for_any:
+                    nearly.append((name, match))
+                elif match is not None:
+                    return await self._leased(name, match)
+            except PASSED_OVER as problem:
+                problems.append(problem)
+        for name, match in nearly:
+            try:
+                return await self._leased(name, match)
+            except PASSED_OVER as problem:
+                problems.append(problem)
+        if asked:
+            raise _refusal(asked, request, language, problems)
+        raise problems[0] if problems and not others else _no_such_task(wish, others, problems)
+
+    async def _leased(self, name: str, match: _Match) -> Route:
+        return Route(await self._pool.acquire(name), match.voice, match.speaker, match.language)
+
+
+def _other_task(info: EngineInfo, task: Task | None) -> Unsupported:
+    does = f"does {info.task!r}" if info.task else "knows no tasks"
+    return Unsupported(f"model {info.name!r} {does}, not {task!r}: leave 'model' or the task out", field="task")
+
+
+def _no_such_task(wish: _Wish, others: Sequence[EngineInfo], problems: Sequence[VivavoceError]) -> VivavoceError:
+    """The refusal of a task that no model here was trained for, with those that are offered."""
+    offered = _listed(f"{info.task!r} by {info.name!r}" for info in others if info.task) or "none"
+    message = f"no model here does {wish.task!r}; offered are: {offered}" + _unavailable(problems)
+    if wish.by_model:
+        return UnknownModel(message, field="model")
+    return Unsupported(message, field="task")
 
 
 def _lack(info: EngineInfo, request: SpeechRequest) -> BadRequest | None:
@@ -129,14 +207,8 @@ def _lack(info: EngineInfo, request: SpeechRequest) -> BadRequest | None:
     return None
 
 
-def _stands_for_any(route: Route) -> bool:
-    """Whether every name would have been this voice: a model with a choice of voices then honours the name better."""
-    return route.speaker != route.voice.id.lower() and len(route.engine.info.voices) == 1
-
-
-def _route(engine: Engine, request: SpeechRequest, language: str, sure: bool) -> Route | None:
-    """How this engine would answer, `None` if it cannot."""
-    info = engine.info
+def _match(info: EngineInfo, request: SpeechRequest, language: str, sure: bool) -> _Match | None:
+    """How this model would answer, `None` if it cannot."""
     if language not in info.languages:
         if sure:
             return None
@@ -145,7 +217,7 @@ def _route(engine: Engine, request: SpeechRequest, language: str, sure: bool) ->
     if found is None or not _readable(request, language):
         return None
     voice, speaker = found
-    return Route(engine, voice, speaker, language)
+    return _Match(info, voice, speaker, language)
 
 
 def _readable(request: SpeechRequest, language: str) -> bool:
@@ -156,7 +228,7 @@ def _refusal(
     infos: Sequence[EngineInfo], request: SpeechRequest, language: str, problems: Sequence[VivavoceError] = ()
 ) -> BadRequest:
     """Why none of these models can say `request`, with what they offer together, and what is missing here."""
-    missing = "".join(f". Not available here: {problem.message}" for problem in problems)
+    missing = _unavailable(problems)
     models = " and ".join(repr(info.name) for info in infos)
     knowing = [info for info in infos if find_voice(info, request.speaker, language) is not None]
     if not knowing:
@@ -174,6 +246,10 @@ def _refusal(
     seems = "" if request.language else ", which the text seems to be in,"
     message = f"language {language_name(language)!r}{seems} is not spoken {by}; choose one of {spoken}"
     return Unsupported(message + missing, field="language")
+
+
+def _unavailable(problems: Iterable[VivavoceError]) -> str:
+    return "".join(f". Not available here: {problem.message}" for problem in problems)
 
 
 def _listed(names: Iterable[str]) -> str:

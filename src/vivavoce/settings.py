@@ -6,6 +6,7 @@ Knows names, types, units and bounds; it does not know what the settings are for
 
 import difflib
 import os
+import re
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -27,10 +28,25 @@ from vivavoce.errors import SettingsError
 ENV_PREFIX = "VIVAVOCE_"
 CONFIG_VARIABLE = "VIVAVOCE_CONFIG"  # names the TOML file when --config does not
 
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[\w./-]+)?", re.ASCII)  # owner/name, and a revision
+
 
 def _split_commas(value: object) -> object:
     """Returns `a, b` as a list of names and anything else as it is."""
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def as_checkpoint(value: object) -> Path | str:
+    """A folder as a `Path`, a hub id as a string; `owner/name` is a folder if there is one of that name.
+
+    Raises `ValueError` for what is neither a string nor a path.
+    """
+    if isinstance(value, Path):
+        return value.expanduser()
+    if not isinstance(value, str):
+        raise ValueError("it should be a folder, or a hub id like OWNER/NAME")
+    folder = Path(value).expanduser()
+    return value if _HUB_ID.fullmatch(value) and not folder.is_dir() else folder
 
 
 def _user_cache_dir() -> Path:
@@ -40,7 +56,9 @@ def _user_cache_dir() -> Path:
 # NoDecode: in the environment a list is written `a,b`, not as JSON.
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_commas)]
 Folder = Annotated[Path, AfterValidator(Path.expanduser)]
-Folders = Annotated[tuple[Folder, ...], NoDecode, BeforeValidator(_split_commas)]
+# A Path is the folder of a checkpoint, a string its id on the model hub.
+Checkpoint = Annotated[Path | str, BeforeValidator(as_checkpoint)]
+Checkpoints = Annotated[tuple[Checkpoint, ...], NoDecode, BeforeValidator(_split_commas)]
 
 
 class Settings(BaseSettings):
@@ -70,12 +88,13 @@ class Settings(BaseSettings):
     model: str = Field(
         default="auto",
         description="Model that answers a request which names none; `auto` chooses by language and what is ready. "
-        "A path to a Qwen3-TTS checkpoint adds it to `qwen` and names it.",
+        "The folder or hub id of a Qwen3-TTS checkpoint adds it to `qwen` and names it.",
     )
-    qwen: Folders = Field(
+    qwen: Checkpoints = Field(
         default=(),
-        description="Folders of Qwen3-TTS checkpoints to offer, comma-separated, before all other models; "
-        "each is a model named by its folder, in lower case.",
+        description="Qwen3-TTS checkpoints to offer, comma-separated, before all other models: folders, or the hub ids "
+        "of what `vivavoce models pull` brought, like `Qwen/Qwen3-TTS-12Hz-0.6B-CustomVoice` or `OWNER/NAME@REVISION`. "
+        "Each is a model named by its last part, in lower case.",
     )
     qwen_device: str = Field(
         default="auto", description="Where Qwen3-TTS runs: `auto` is CUDA where there is some, else the CPU."
@@ -92,6 +111,13 @@ class Settings(BaseSettings):
         default="auto",
         description="CUDA graphs of Qwen3-TTS: `auto` captures each when it is first needed, `startup` all of them "
         "before the model is ready, `off` none. They change the speed, not the speech; without CUDA there are none.",
+    )
+    max_model_memory_gb: float | None = Field(
+        default=None,
+        gt=0,
+        allow_inf_nan=False,
+        description="Memory that Qwen3-TTS checkpoints may take together, in GB (10⁹ bytes): the least recently used "
+        "are unloaded when others need theirs. Unset: no limit.",
     )
     load: Literal["startup", "lazy"] = Field(
         default="startup", description="When models are loaded: as the server starts, or at the first request for each."
@@ -142,12 +168,12 @@ class Settings(BaseSettings):
     def _model_may_be_a_path(cls, values: Any) -> Any:  # Any: not checked yet
         if not isinstance(values, dict) or not is_path(values.get("model")):
             return values
-        folder, others = Path(values["model"]), _split_commas(values.get("qwen") or ())
+        given, others = as_checkpoint(values["model"]), _split_commas(values.get("qwen") or ())
         if not isinstance(others, list | tuple):
             return values  # the field's own check says what is wrong
-        name = checkpoint_name(folder)
-        known = {checkpoint_name(Path(other)) for other in others if isinstance(other, str | Path)}
-        return {**values, "model": name, "qwen": others if name in known else (folder, *others)}
+        name = checkpoint_name(given)
+        known = {checkpoint_name(as_checkpoint(other)) for other in others if isinstance(other, str | Path)}
+        return {**values, "model": name, "qwen": others if name in known else (given, *others)}
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:
@@ -167,9 +193,9 @@ class Settings(BaseSettings):
         return self
 
     @property
-    def checkpoints(self) -> dict[str, Path]:
-        """The Qwen3-TTS checkpoints by the names of their models."""
-        return {checkpoint_name(folder): folder for folder in self.qwen}
+    def checkpoints(self) -> dict[str, Path | str]:
+        """The Qwen3-TTS checkpoints by the names of their models: folders, and ids on the hub as strings."""
+        return {checkpoint_name(checkpoint): checkpoint for checkpoint in self.qwen}
 
     @property
     def offered(self) -> tuple[str, ...]:
@@ -214,15 +240,17 @@ class Settings(BaseSettings):
 
 
 def is_path(model: object) -> bool:
-    """Whether `model` is not a name but a path: it has a slash, or is a checkpoint's folder."""
+    """Whether `model` is not a name but a path or a hub id: it has a slash, or is a checkpoint's folder."""
     if isinstance(model, Path):
         return True
     return isinstance(model, str) and ("/" in model or os.sep in model or Path(model, "config.json").is_file())
 
 
-def checkpoint_name(folder: Path) -> str:
-    """The name of a checkpoint's model: its folder's, in lower case."""
-    return folder.expanduser().resolve().name.lower()
+def checkpoint_name(checkpoint: Path | str) -> str:
+    """The name of a checkpoint's model: its folder's, or the last part of its hub id, in lower case."""
+    if isinstance(checkpoint, Path):
+        return checkpoint.expanduser().resolve().name.lower()
+    return checkpoint.partition("@")[0].rpartition("/")[2].lower()
 
 
 def _config_from_environment() -> Path | None:

@@ -7,7 +7,7 @@ samples of its own, however long the text is.
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import aclosing
+from contextlib import ExitStack, aclosing
 from dataclasses import fields, replace
 
 from vivavoce.audio import Joiner, Resampler, Tempo, nearest_rate
@@ -44,7 +44,11 @@ class Synthesizer:
         else:
             text = self._speakable(request.text)
         request = replace(request, text=text)
-        speech = Speech(request, await self.router.route(request))
+        route = await self.router.route(request)
+        with ExitStack() as undo:
+            undo.callback(route.lease.release)
+            speech = Speech(request, route)
+            undo.pop_all()
         if speech.ignored:
             log.info("%s does without the request's %s", speech.model, ", ".join(speech.ignored))
         return speech
@@ -66,7 +70,8 @@ class Synthesizer:
 class Speech:
     """One request being spoken. The attributes say who speaks and what of the request is not honoured.
 
-    `ending` says in the end how it ended: as its first segment that was cut, if one was.
+    `ending` says in the end how it ended: as its first segment that was cut, if one was. It holds the
+    route's lease until it is closed; `samples` closes it in the end, however that comes.
     """
 
     def __init__(self, request: SpeechRequest, route: Route) -> None:
@@ -87,9 +92,12 @@ class Speech:
         self._submit_next()
 
     async def aclose(self) -> None:
-        """Cancels what is still being spoken."""
-        for _, stream in self._ahead:
-            await stream.aclose()
+        """Cancels what is still being spoken, and lets the model go."""
+        try:
+            for _, stream in self._ahead:
+                await stream.aclose()
+        finally:
+            self._route.lease.release()
 
     async def samples(self) -> AsyncGenerator[Samples]:
         """The audio at `sample_rate_hz`, as it is made, in slices of at most `SLICE_S` seconds or so.

@@ -15,6 +15,7 @@ Samples: TypeAlias = NDArray[np.float32]  # [n], mono, in [-1, 1]
 AudioFormat = Literal["wav", "pcm", "mp3", "opus", "aac", "flac"]
 Gender = Literal["female", "male", "neutral"]
 Need = Literal["instruct", "reference"]  # what some models cannot speak without
+Task = Literal["custom_voice", "voice_design", "base"]  # what a Qwen3-TTS model was trained for; others have none
 
 
 class Ending(Enum):
@@ -57,6 +58,7 @@ class EngineInfo:
     languages: tuple[str, ...]  # ISO 639-1 codes
     voices: tuple[Voice, ...]
     capabilities: Capabilities = Capabilities()
+    task: Task | None = None
     aliases: Mapping[str, str] = field(default_factory=dict)  # other names, lower case → Voice.id
     default_voices: Mapping[str, str] = field(default_factory=dict)  # language → Voice.id; else the first native one
     max_segment_chars: int = 250
@@ -92,6 +94,7 @@ class SpeechRequest:
     model: str = "auto"
     speaker: str | None = None
     language: str | None = None  # ISO 639-1 code
+    task: Task | None = None  # None: a model of any task, or of none
     instruct: str | None = None
     speed: float = 1.0
     seed: int | None = None

@@ -142,7 +142,7 @@ async def test_sse_tells_a_late_engine_fault_as_an_error_event(client: httpx.Asy
 async def test_full_queue_is_429_with_retry_after() -> None:
     pool = tone_pool(max_batch=1)
     async with app_client(create_app(Settings(), pool)) as client:
-        engine = await pool.get("tone")
+        engine = (await pool.acquire("tone")).engine
         running = engine.speak(Segment("hold", "endless", "en"))
         await anext(running)
         streams = [running, *(engine.speak(Segment("hold", "endless", "en")) for _ in range(64))]

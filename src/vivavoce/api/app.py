@@ -16,8 +16,8 @@ from starlette.responses import Response
 from vivavoce import __version__
 from vivavoce.api import errors, health, openai, tts
 from vivavoce.api.middleware import BodyLimit, RequestId
+from vivavoce.api.pool import pool_from
 from vivavoce.engines.pool import Pool
-from vivavoce.engines.registry import create_pool
 from vivavoce.settings import Settings
 from vivavoce.synthesis import Synthesizer
 
@@ -74,24 +74,6 @@ def create_app(settings: Settings, pool: Pool | None = None) -> FastAPI:
     )
     app.add_middleware(RequestId)
     return app
-
-
-def pool_from(settings: Settings) -> Pool:
-    """The pool of models that the settings describe."""
-    return create_pool(
-        settings.models,
-        cache_dir=settings.cache_dir,
-        kokoro_dir=settings.kokoro_dir,
-        threads=settings.threads,
-        qwen=settings.checkpoints,
-        qwen_device=settings.qwen_device,
-        qwen_dtype=settings.qwen_dtype,
-        qwen_max_batch=settings.qwen_max_batch,
-        qwen_graphs=settings.qwen_graphs,
-        max_waiting=settings.max_waiting,
-        max_ahead_s=settings.max_ahead_s,
-        tone_real_time_factor=settings.tone_real_time_factor,
-    )
 
 
 def _add_page(app: FastAPI) -> None:

@@ -18,6 +18,7 @@ from vivavoce.errors import (
     EngineFault,
     MissingDependency,
     NotReady,
+    OutOfMemory,
     Overloaded,
     UnknownModel,
     UnknownVoice,
@@ -30,6 +31,7 @@ STATUS: Sequence[tuple[type[VivavoceError], int]] = (
     (BadRequest, 422),
     (Overloaded, 429),
     (NotReady, 503),
+    (OutOfMemory, 503),
     (MissingDependency, 503),
     (EngineFault, 500),
     (VivavoceError, 500),
@@ -41,6 +43,7 @@ OPENAI_FIELDS: Mapping[str, str] = {
     "speaker": "voice",
     "instruct": "instructions",
     "format": "response_format",
+    "task": "task_type",
 }
 
 
@@ -118,11 +121,7 @@ async def _on_our_error(request: Request, error: Exception) -> Response:
 
 def field_name(path: str, field: str) -> str:
     """The name of a request's field on the surface that `path` belongs to."""
-    if is_native(path):
-        return field
-    return {"text": "input", "speaker": "voice", "instruct": "instructions", "format": "response_format"}.get(
-        field, field
-    )
+    return field if is_native(path) else OPENAI_FIELDS.get(field, field)
 
 
 async def _on_invalid(request: Request, error: Exception) -> Response:

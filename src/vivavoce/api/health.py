@@ -20,6 +20,8 @@ async def health(synthesizer: SynthesizerDep) -> Health:
         status=_status(synthesizer.pool),
         model_loaded="ready" in states.values(),
         models=dict(states),
+        memory_bytes=synthesizer.pool.memory_bytes,
+        max_memory_bytes=synthesizer.pool.max_memory_bytes,
         version=__version__,
     )
 
@@ -42,6 +44,6 @@ async def ready(synthesizer: SynthesizerDep, response: Response) -> dict[str, st
 def _status(pool: Pool) -> Literal["ok", "loading", "failed"]:
     """`ok` when a model is ready or would be loaded by the first request that needs it."""
     states = {state.state for state in pool.states().values()}
-    if states & {"ready", "unloaded"}:
+    if states & {"ready", "unloaded", "unloading"}:
         return "ok" if "ready" in states or "loading" not in states else "loading"
     return "loading" if "loading" in states else "failed"

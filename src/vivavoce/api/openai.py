@@ -1,5 +1,6 @@
 """The OpenAI speech API, with the lists that its clients ask for besides."""
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -18,8 +19,9 @@ from vivavoce.api.schemas import (
     VoiceList,
 )
 from vivavoce.api.streaming import stream_events, stream_speech
+from vivavoce.engines.resident import ModelState
 from vivavoce.errors import UnknownModel
-from vivavoce.routing import AUTO, MODEL_ALIASES
+from vivavoce.routing import AUTO, MODEL_ALIASES, TASKS
 from vivavoce.synthesis import Synthesizer
 
 router = APIRouter(prefix="/v1", tags=["openai"], responses=OPENAI_ERRORS)
@@ -38,33 +40,46 @@ async def speech(request: Request, body: SpeechBody, synthesizer: SynthesizerDep
 @router.get("/models")
 async def models(synthesizer: SynthesizerDep) -> ModelList:
     """Every model with its state, then the other names that requests may use."""
-    return ModelList(data=_cards(synthesizer))
+    return ModelList(data=await _cards(synthesizer))
 
 
 @router.get("/models/{model}")
 async def model(model: str, synthesizer: SynthesizerDep) -> ModelCard:
     """One model, as OpenAI's clients look it up."""
-    cards = {card.id: card for card in _cards(synthesizer)}
+    cards = {card.id: card for card in await _cards(synthesizer)}
     if model not in cards:
         raise UnknownModel(f"model {model!r} is not offered here; choose one of {', '.join(cards)}", field="model")
     return cards[model]
 
 
-def _cards(synthesizer: Synthesizer) -> list[ModelCard]:
-    own = [ModelCard(id=name, state=s.state, detail=s.detail) for name, s in synthesizer.pool.states().items()]
+async def _cards(synthesizer: Synthesizer) -> list[ModelCard]:
+    await synthesizer.pool.look_at_all()
+    states = synthesizer.pool.states()
+    own = [
+        ModelCard(id=name, state=s.state, detail=s.detail, task=s.task, memory_bytes=s.memory_bytes)
+        for name, s in states.items()
+    ]
     auto = ModelCard(
         id=AUTO, state="alias", detail="the first ready model that can speak the text with the voice asked for"
     )
     aliases = [
         ModelCard(id=name, state="alias", detail=f"the same as {meant}") for name, meant in MODEL_ALIASES.items()
     ]
-    return [*own, auto, *aliases]
+    return [*own, auto, *_task_cards(states), *aliases]
+
+
+def _task_cards(states: Mapping[str, ModelState]) -> Iterator[ModelCard]:
+    """The tasks that some model does, as names that stand for it."""
+    for task in TASKS:
+        does = [name for name, state in states.items() if state.task == task]
+        if does and task not in states:
+            yield ModelCard(id=task, state="alias", detail=f"the first of {', '.join(does)} that can speak the text")
 
 
 @router.get("/audio/models")
 async def audio_models(synthesizer: SynthesizerDep) -> AudioModelList:
     """The models' names in the shape that Open WebUI reads."""
-    return AudioModelList(models=[AudioModel(id=card.id) for card in _cards(synthesizer)])
+    return AudioModelList(models=[AudioModel(id=card.id) for card in await _cards(synthesizer)])
 
 
 @router.get("/audio/voices")
@@ -74,14 +89,14 @@ async def voices(synthesizer: SynthesizerDep, model: str | None = None) -> Voice
         VoiceCard(
             id=voice.id,
             name=voice.name,
-            model=engine.info.name,
+            model=info.name,
             languages=list(voice.languages),
             gender=voice.gender,
             listed=voice.listed,
             description=voice.description,
         )
-        for engine in await synthesizer.router.candidates(model)
-        for voice in engine.info.voices
+        for info in await synthesizer.router.candidates(model)
+        for voice in info.voices
     ]
     return VoiceList(voices=cards)
 

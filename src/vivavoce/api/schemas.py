@@ -3,12 +3,13 @@
 The native surface refuses fields it does not know, the OpenAI surface ignores them, as its clients expect.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from vivavoce.text.languages import parse_language
-from vivavoce.types import AudioFormat, SamplingOptions, SpeechRequest
+from vivavoce.types import AudioFormat, SamplingOptions, SpeechRequest, Task
 
 Speed = Annotated[float, Field(ge=0.25, le=4.0, allow_inf_nan=False)]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
@@ -50,6 +51,7 @@ class SynthesizeBody(SamplingFields):
     language: Name | None = Field(None, description="English name or ISO 639 code; `auto` or nothing detects it.")
     instruct: str | None = Field(None, description="How to say it, for models that follow instructions.")
     model: Name | None = Field(None, description="A name from `GET /v1/models`, or `auto`.")
+    task: Task | None = Field(None, description="Only a Qwen3-TTS model that was trained for this.")
     format: AudioFormat | None = Field(None, description="Audio format, `wav` without one.")
     sample_rate: SampleRate | None = Field(None, description="Samples per second; the model's own without one.")
     speed: Speed | None = Field(None, description="1.0 is the voice's own pace; the pitch is kept.")
@@ -61,6 +63,7 @@ class SynthesizeBody(SamplingFields):
         return SpeechRequest(
             text=self.text,
             model=self.model or "auto",
+            task=self.task,
             speaker=self.speaker or None,
             language=parse_language(self.language) if self.language else None,
             instruct=self.instruct or None,
@@ -72,6 +75,13 @@ class SynthesizeBody(SamplingFields):
         )
 
 
+# The spelling of other servers of Qwen3-TTS.
+TASK_TYPES: Mapping[str, Task] = {"CustomVoice": "custom_voice", "VoiceDesign": "voice_design", "Base": "base"}
+TaskType = Annotated[
+    Task, BeforeValidator(lambda value: TASK_TYPES.get(value, value) if isinstance(value, str) else value)
+]
+
+
 class VoiceId(BaseModel):
     """The object form of a voice: {"id": "alloy"}."""
 
@@ -79,7 +89,9 @@ class VoiceId(BaseModel):
 
 
 class SpeechBody(SamplingFields):
-    """`POST /v1/audio/speech`, as OpenAI documents it, with `language`, `seed`, `sample_rate` and sampling besides."""
+    """`POST /v1/audio/speech`, as OpenAI documents it, with `language`, `seed`, `sample_rate`, `task_type` and sampling
+    besides.
+    """
 
     model_config = ConfigDict(extra="ignore")
 
@@ -89,6 +101,9 @@ class SpeechBody(SamplingFields):
     instructions: str | None = Field(None, description="How to say it, for models that follow instructions.")
     response_format: AudioFormat | None = Field(None, description="Audio format, `mp3` without one.")
     speed: Speed | None = Field(None, description="1.0 is the voice's own pace; the pitch is kept.")
+    task_type: TaskType | None = Field(
+        None, description="`CustomVoice`, `VoiceDesign` or `Base`: only a Qwen3-TTS model that was trained for this."
+    )
     stream_format: Literal["audio", "sse"] | None = Field(None, description="Raw audio, or server-sent events.")
     language: Name | None = Field(None, description="English name or ISO 639 code; detected without one.")
     seed: Seed | None = Field(None, description="The same seed gives the same speech, where the model can.")
@@ -100,6 +115,7 @@ class SpeechBody(SamplingFields):
         return SpeechRequest(
             text=self.input,
             model=self.model or "auto",
+            task=self.task_type,
             speaker=voice or None,
             language=parse_language(self.language) if self.language else None,
             instruct=self.instructions or None,
@@ -118,8 +134,12 @@ class ModelCard(BaseModel):
     object: Literal["model"] = "model"
     created: int = 0
     owned_by: str = "vivavoce"
-    state: str = Field(description="unloaded, loading, ready, missing or failed; `alias` for another name of a model.")
+    state: str = Field(
+        description="unloaded, loading, ready, unloading, missing or failed; `alias` for another name of a model."
+    )
     detail: str = ""
+    task: Task | None = Field(default=None, description="What a Qwen3-TTS model was trained for.")
+    memory_bytes: int | None = Field(default=None, description="What it takes or would take, where that is counted.")
 
 
 class ModelList(BaseModel):
@@ -163,6 +183,8 @@ class Health(BaseModel):
     status: Literal["ok", "loading", "failed"]
     model_loaded: bool
     models: dict[str, str]
+    memory_bytes: int = Field(description="What the models that are loaded or being loaded take together.")
+    max_memory_bytes: int | None = Field(description="What they may take together; null: no limit.")
     version: str
 
 

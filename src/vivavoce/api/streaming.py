@@ -8,8 +8,8 @@ import asyncio
 import base64
 import json
 import tempfile
-from collections.abc import AsyncGenerator, Coroutine, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
+from contextlib import aclosing, asynccontextmanager
 from typing import IO, Any, TypeVar
 
 from fastapi import Request
@@ -32,9 +32,10 @@ T = TypeVar("T")
 async def stream_speech(request: Request, synthesizer: Synthesizer, wanted: SpeechRequest) -> Response:
     """The audio as it is made, in the format of `wanted`."""
     speech = await _opened(request, synthesizer, wanted)
-    chunks = _encoded(speech, wanted.format)
-    first = await _or_left(request.receive, _first(chunks))
-    return _Streamed(first, chunks, MEDIA_TYPES[wanted.format], _facts(speech, request))
+    async with _closing_unless_sent(speech):
+        chunks = _encoded(speech, wanted.format)
+        first = await _or_left(request.receive, _first(chunks))
+        return _Streamed(first, chunks, MEDIA_TYPES[wanted.format], _facts(speech, request))
 
 
 async def whole_speech(request: Request, synthesizer: Synthesizer, wanted: SpeechRequest) -> Response:
@@ -42,7 +43,8 @@ async def whole_speech(request: Request, synthesizer: Synthesizer, wanted: Speec
     speech = await _opened(request, synthesizer, wanted)
     spool = tempfile.SpooledTemporaryFile(SPOOL_BYTES)  # noqa: SIM115 - _File closes it when it has been sent
     try:
-        await _or_left(request.receive, _spool(speech, wanted.format, spool))
+        async with _closing_unless_sent(speech):
+            await _or_left(request.receive, _spool(speech, wanted.format, spool))
     except BaseException:
         spool.close()
         raise
@@ -66,15 +68,26 @@ def _exact_start(audio_format: AudioFormat, spool: IO[bytes], speech: Speech, si
 async def stream_events(request: Request, synthesizer: Synthesizer, wanted: SpeechRequest) -> Response:
     """The audio as OpenAI's server-sent events: deltas in base64, then `speech.audio.done` with the usage."""
     speech = await _opened(request, synthesizer, wanted)
-    events = _events(speech, wanted, request.url.path)
-    first = await _or_left(request.receive, _first(events))
-    return _Streamed(first, events, "text/event-stream", {**_facts(speech, request), "Cache-Control": "no-cache"})
+    async with _closing_unless_sent(speech):
+        events = _events(speech, wanted, request.url.path)
+        first = await _or_left(request.receive, _first(events))
+        return _Streamed(first, events, "text/event-stream", {**_facts(speech, request), "Cache-Control": "no-cache"})
 
 
 async def _opened(request: Request, synthesizer: Synthesizer, wanted: SpeechRequest) -> Speech:
     if wanted.sample_rate_hz is not None:
         check_rate(wanted.format, wanted.sample_rate_hz)
-    return await _or_left(request.receive, synthesizer.open(wanted))
+    return await _or_left(request.receive, synthesizer.open(wanted), unwanted=Speech.aclose)
+
+
+@asynccontextmanager
+async def _closing_unless_sent(speech: Speech) -> AsyncGenerator[None]:
+    """Closes `speech` if its answer does not come about: what would do so as it is sent may never have begun."""
+    try:
+        yield
+    except BaseException:
+        await speech.aclose()
+        raise
 
 
 def _facts(speech: Speech, request: Request) -> dict[str, str]:
@@ -174,19 +187,29 @@ class _Streamed(StreamingResponse):
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-async def _or_left(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
-    """The result of `work`, which is cancelled as soon as the client is gone; `ClientLeft` then."""
+async def _or_left(
+    receive: Receive, work: Coroutine[Any, Any, T], *, unwanted: Callable[[T], Awaitable[None]] | None = None
+) -> T:
+    """The result of `work`, which is cancelled as soon as the client is gone; `ClientLeft` then.
+
+    `unwanted` gets a result that came too late to be returned.
+    """
     working = asyncio.create_task(work)
     leaving = asyncio.create_task(_client_leaves(receive))
     try:
         await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
-        if working.done():
-            return working.result()
-        raise ClientLeft
+        if not working.done():
+            raise ClientLeft
+    except BaseException:
+        working.cancel()
+        await asyncio.wait((working,))
+        if unwanted is not None and not working.cancelled() and working.exception() is None:
+            await unwanted(working.result())
+        raise
     finally:
-        for task in (working, leaving):
-            task.cancel()
-        await asyncio.gather(working, leaving, return_exceptions=True)
+        leaving.cancel()
+        await asyncio.wait((leaving,))
+    return working.result()
 
 
 async def _client_leaves(receive: Receive) -> None:

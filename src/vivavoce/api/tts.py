@@ -39,14 +39,14 @@ async def _answer(request: Request, body: SynthesizeBody, synthesizer: Synthesiz
 @router.get("/speakers")
 async def speakers(synthesizer: SynthesizerDep, model: str | None = None) -> Speakers:
     """The speakers' names: of one model, or of all that may answer when none is named."""
-    engines = await synthesizer.router.candidates(model)
-    names = [voice.id for engine in engines for voice in engine.info.voices if voice.listed]
+    infos = await synthesizer.router.candidates(model)
+    names = [voice.id for info in infos for voice in info.voices if voice.listed]
     return Speakers(speakers=list(dict.fromkeys(names)))
 
 
 @router.get("/languages")
 async def languages(synthesizer: SynthesizerDep, model: str | None = None) -> Languages:
     """The languages by English name, `auto` first."""
-    engines = await synthesizer.router.candidates(model)
-    names = [language_name(code) for engine in engines for code in engine.info.languages]
+    infos = await synthesizer.router.candidates(model)
+    names = [language_name(code) for info in infos for code in info.languages]
     return Languages(languages=["auto", *dict.fromkeys(names)])

@@ -166,7 +166,8 @@ async def _check_model(pool: "Pool", name: str) -> ModelCheck:
     from vivavoce.types import SpeechRequest
 
     try:
-        info = (await pool.get(name)).info
+        async with pool.lease(name) as engine:  # loads it before the clock runs
+            info = engine.info
         started, samples = time.perf_counter(), 0
         request = SpeechRequest(text=_SENTENCE, model=name, language="en", instruct=_INSTRUCT)
         async with aclosing(await Synthesizer(pool).open(request)) as speech, aclosing(speech.samples()) as parts:

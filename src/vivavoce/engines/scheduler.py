@@ -95,6 +95,7 @@ class Scheduler:
         self._waiting: list[Ticket] = []
         self._running = 0
         self._stopped = False
+        self._unloaded = False
         self._lanes = [
             threading.Thread(target=self._run_lane, name=f"{model.info.name}-{lane}", daemon=True)
             for lane in range(model.lanes)
@@ -110,7 +111,10 @@ class Scheduler:
             lane.start()
 
     def stop(self) -> None:
-        """Ends every ticket with `NotReady` and joins the lanes; blocks for one step at most."""
+        """Ends every ticket with `NotReady`, joins the lanes and unloads the model; blocks for one step at most.
+
+        Raises `EngineFault` if a lane does not end; calling again waits for it again.
+        """
         with self._changed:
             self._stopped = True
             waiting, self._waiting = self._waiting, []
@@ -120,8 +124,13 @@ class Scheduler:
             if lane.ident is None:  # never started
                 continue
             lane.join(_JOIN_TIMEOUT_S)
-            if lane.is_alive():
-                log.error("%s did not end within %g s; its step hangs", lane.name, _JOIN_TIMEOUT_S)
+        hanging = [lane.name for lane in self._lanes if lane.is_alive()]
+        if hanging:
+            raise EngineFault(f"{', '.join(hanging)} did not end within {_JOIN_TIMEOUT_S:g} s: a step hangs")
+        with self._changed:
+            unloaded, self._unloaded = self._unloaded, True
+        if not unloaded:
+            self._model.unload()
 
     def submit(self, segment: Segment, *, follows: Ticket | None = None) -> Ticket:
         """Queues a segment. Raises `Overloaded` when too many requests wait, `NotReady` after `stop`."""

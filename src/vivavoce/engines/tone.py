@@ -83,6 +83,9 @@ class ToneModel:
     def close(self, stream: Stream) -> None:
         """Nothing to free."""
 
+    def unload(self) -> None:
+        """Nothing to give back: its memory is too small to be managed."""
+
     def _next(self, stream: _ToneStream) -> Samples | Ending:
         start = stream.step * self._chunk
         fault = stream.fault if stream.fault and stream.step >= stream.fault.at_step else None

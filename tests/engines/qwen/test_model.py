@@ -16,7 +16,8 @@ from safetensors.torch import load_file, save_file
 from tests.engines.qwen.small import CPU
 from tests.engines.qwen.whole import edit, segment, whole_checkpoint
 from vivavoce.engines.qwen.codec import load_decoder
-from vivavoce.engines.qwen.model import PROMPT_POSITIONS, QwenModel
+from vivavoce.engines.qwen.footprint import PROMPT_POSITIONS
+from vivavoce.engines.qwen.model import QwenModel
 from vivavoce.engines.qwen.trace import read_request, trace
 from vivavoce.errors import BadRequest, EngineFault, MissingDependency, UnknownVoice, Unsupported
 from vivavoce.types import Ending, Samples, SamplingOptions, Segment

@@ -92,6 +92,9 @@ class KokoroModel:
     def close(self, stream: Stream) -> None:
         """Nothing to free."""
 
+    def unload(self) -> None:
+        """Nothing to give back: its memory is too small to be managed."""
+
     def _speak(self, stream: _KokoroStream) -> Samples | Ending:
         ids = next(stream.runs, None)
         if ids is None:

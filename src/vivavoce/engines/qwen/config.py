@@ -8,11 +8,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NoReturn, cast, get_args
+from typing import Any, NoReturn, cast, get_args
 
 from vivavoce.errors import EngineFault, MissingDependency, Unsupported
+from vivavoce.types import Task
 
-Task = Literal["custom_voice", "voice_design", "base"]
 AUTO = "auto"
 
 

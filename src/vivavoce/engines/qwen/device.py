@@ -1,4 +1,7 @@
-"""Where a checkpoint runs and in which numbers, from the words that settings use for it."""
+"""Where a checkpoint runs and in which numbers, from the words that settings use for it; and what the device keeps."""
+
+import ctypes
+import sys
 
 import torch
 
@@ -27,3 +30,21 @@ def choose_dtype(name: str, device: torch.device) -> torch.dtype:
     if name not in DTYPES:
         raise EngineFault(f"dtype {name!r} is not one of {', '.join((AUTO, *DTYPES))}: set 'qwen_dtype'")
     return DTYPES[name]
+
+
+def dtype_name(dtype: torch.dtype) -> str:
+    """The word that settings use for `dtype`."""
+    return str(dtype).removeprefix("torch.")
+
+
+def release_memory(device: torch.device) -> None:
+    """Gives the memory of freed tensors, which torch and the C library keep for later ones, back to the system."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    elif device.type == "mps":
+        torch.mps.empty_cache()
+    if sys.platform == "linux":
+        # glibc keeps blocks of up to 32 MB, which is most of a model's matrices; other C libraries have no such call.
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)

@@ -22,21 +22,20 @@ from vivavoce.engines.qwen.capture import Landing, Track
 from vivavoce.engines.qwen.checkpoint import load_checkpoint
 from vivavoce.engines.qwen.codec import CodecDecoder, load_decoder, read_codec_config
 from vivavoce.engines.qwen.config import Config, SamplingDefaults
-from vivavoce.engines.qwen.device import choose_device, choose_dtype
+from vivavoce.engines.qwen.device import choose_device, choose_dtype, dtype_name, release_memory
 from vivavoce.engines.qwen.ending import least_frames, most_frames
+from vivavoce.engines.qwen.footprint import CODEC, MAX_FRAMES, PROMPT_POSITIONS, slot_positions
 from vivavoce.engines.qwen.prompt import PromptRequest
 from vivavoce.engines.qwen.sampler import Sampling
 from vivavoce.engines.qwen.sounding import Sounder
 from vivavoce.engines.qwen.stream import SegmentStream, Sound
 from vivavoce.engines.qwen.voices import RATE_HZ, describe, language_codes
+from vivavoce.engines.scheduler import ALONE
 from vivavoce.errors import BadRequest, EngineFault, MissingDependency, Unsupported
 from vivavoce.types import Ending, Samples, Segment
 
 log = logging.getLogger(__name__)
 
-CODEC = "speech_tokenizer"  # the codec's folder in a checkpoint
-PROMPT_POSITIONS = 512  # of a slot are for the prompt: a segment takes 300 at most, the rest is for `instruct`
-SIZES = {"0b6": "0.6B", "1b7": "1.7B"}
 Graphs = Literal["auto", "startup", "off"]
 
 
@@ -74,13 +73,13 @@ class QwenModel:
         device: str = "auto",
         dtype: str = "auto",
         max_batch: int = 8,
-        max_frames: int = 1024,
+        max_frames: int = MAX_FRAMES,
         threads: int | None = None,
         graphs: Graphs = "auto",
         fixed: bool | None = None,
         lag: int | None = None,
     ) -> None:
-        _check_folder(folder)
+        check_folder(folder)
         if threads is not None:
             torch.set_num_threads(threads)
         where = choose_device(device)
@@ -90,20 +89,22 @@ class QwenModel:
         on_cuda = where.type == "cuda"
         fixed = on_cuda and graphs != "off" if fixed is None else fixed
         self._lag = int(on_cuda) if lag is None else lag
+        codec = _load_codec(folder / CODEC, where, self.config)
+        if on_cuda:
+            torch.cuda.synchronize(where)  # what was loaded is there, whichever track asks for it
         self._talking = Track(where, fixed=fixed)
-        self._sounder = Sounder(_load_codec(folder / CODEC, where, self.config), Track(where, fixed=fixed), max_batch)
+        self._sounder = Sounder(codec, Track(where, fixed=fixed), max_batch)
         self._max_frames = min(max_frames, self._checkpoint.config.generation.max_frames)
         with self._talking.current():
-            self._batch = self._checkpoint.batch(max_batch, PROMPT_POSITIONS + self._max_frames, self._talking)
+            positions = slot_positions(self.config, max_frames)
+            self._batch = self._checkpoint.batch(max_batch, positions, self._talking)
         self._asked: deque[Asked] = deque()  # frames whose codes are not read yet, `lag` at most between two steps
         self._streams: set[SegmentStream] = set()  # those that hold a slot
         self._running: set[SegmentStream] = set()  # of these, those that the last step advanced
-        detail = f"{SIZES.get(self.config.size, self.config.size)} on {where}, {str(numbers).removeprefix('torch.')}"
-        self.info = describe(self.config, name or folder.resolve().name.lower(), detail)
+        self.info = describe(self.config, name or folder.resolve().name.lower(), str(where), dtype_name(numbers))
+        self._device = where
         self._languages = language_codes(self.config)
-        if on_cuda:
-            torch.cuda.synchronize(where)  # what was loaded is there, whichever track asks for it
-        if graphs == "startup":
+        if on_cuda and graphs == "startup":
             self._warm_up()
 
     @property
@@ -165,6 +166,13 @@ class QwenModel:
             if not self._lag or lead[stream] <= 0:  # whose listener waits gets what was only just asked for
                 asked[stream] = len(stream.sounding)
         return [ended.get(stream) or stream.hand_over(asked[stream]) for stream in streams]
+
+    def unload(self) -> None:
+        self.settle()
+        self._asked.clear()
+        del self._checkpoint, self._sounder, self._batch, self._talking  # the graphs, too
+        with ALONE:  # no memory may be given back while another model captures a graph
+            release_memory(self._device)
 
     def _request(self, segment: Segment) -> PromptRequest:
         config = self.config
@@ -244,7 +252,8 @@ class QwenModel:
         log.info("%r captured its CUDA graphs in %.1f s", self.info.name, time.monotonic() - start_s)
 
 
-def _check_folder(folder: Path) -> None:
+def check_folder(folder: Path) -> None:
+    """Raises `MissingDependency`, with what to do, if there is no checkpoint in `folder`."""
     if not (folder / "config.json").is_file():
         what = "has no config.json" if folder.is_dir() else "is not there"
         raise MissingDependency(

@@ -4,12 +4,13 @@ from importlib.util import find_spec
 
 from vivavoce.errors import MissingDependency
 
-PACKAGES = ("torch", "safetensors", "tokenizers")
+HUB = "huggingface_hub"
+PACKAGES = ("torch", "safetensors", "tokenizers", HUB)
 INSTALL = "pip install 'vivavoce[qwen]'"
 
 
-def require_packages() -> None:
-    """Raises `MissingDependency` with the command that brings what is missing."""
-    missing = [name for name in PACKAGES if find_spec(name) is None]
+def require_packages(*names: str) -> None:
+    """Raises `MissingDependency` with the command that brings what is missing of `names`, or of all."""
+    missing = [name for name in names or PACKAGES if find_spec(name) is None]
     if missing:
         raise MissingDependency(f"Qwen3-TTS needs {', '.join(missing)}: {INSTALL}")

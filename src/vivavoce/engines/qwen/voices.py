@@ -6,9 +6,9 @@ the language each was recorded in and its gender come from the model's descripti
 
 from collections.abc import Mapping
 
-from vivavoce.engines.qwen.config import Config, Task
+from vivavoce.engines.qwen.config import Config
 from vivavoce.text.languages import LANGUAGES
-from vivavoce.types import Capabilities, EngineInfo, Gender, Need, Voice
+from vivavoce.types import Capabilities, EngineInfo, Gender, Need, Task, Voice
 
 RATE_HZ = 24_000
 DESIGN = "design"  # the one voice of a VoiceDesign checkpoint: whatever `instruct` describes
@@ -24,6 +24,7 @@ RELEASED: Mapping[str, tuple[str, Gender]] = {
     "sohee": ("ko", "female"),
 }
 NEEDS: Mapping[Task, Need | None] = {"custom_voice": None, "voice_design": "instruct", "base": "reference"}
+SIZES: Mapping[str, str] = {"0b6": "0.6B", "1b7": "1.7B"}
 # The names that OpenAI's clients send: a speaker of the gender that the name is heard as.
 ALIASES: Mapping[str, str] = {
     "alloy": "serena", "ash": "ryan", "ballad": "aiden", "coral": "vivian", "echo": "ryan", "fable": "aiden",
@@ -34,8 +35,11 @@ ALIASES: Mapping[str, str] = {
 _NAMES = {language.name: language.code for language in LANGUAGES}
 
 
-def describe(config: Config, name: str, detail: str) -> EngineInfo:
-    """What the server knows of the checkpoint `config`, offered as the model `name`; `detail` says where it runs."""
+def describe(config: Config, name: str, device: str, dtype: str) -> EngineInfo:
+    """What the server knows of the checkpoint `config`, offered as the model `name`, on a device and in a dtype.
+
+    The same before the checkpoint is loaded and after: nothing here depends on its weights.
+    """
     codes = language_codes(config)
     voices = _voices(config, tuple(codes))
     return EngineInfo(
@@ -51,9 +55,10 @@ def describe(config: Config, name: str, detail: str) -> EngineInfo:
             deterministic=False,
             needs=NEEDS[config.task],
         ),
+        task=config.task,
         aliases=_aliases(voices),
         default_voices=_default_voices(config, tuple(codes)),
-        description=f"Qwen3-TTS {config.task}, {detail}.",
+        description=f"Qwen3-TTS {config.task}, {SIZES.get(config.size, config.size)} on {device}, {dtype}.",
     )
 
 

@@ -40,6 +40,19 @@ def load_weights(
             _assign(module, name, tensor)
 
 
+def tensor_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
+    """The shape of every tensor in the weight files of `folder`, by name; reads their headers alone.
+
+    Raises `MissingDependency` for an absent file and `EngineFault` for a damaged one.
+    """
+    shapes: dict[str, tuple[int, ...]] = {}
+    for path in _shards(folder):
+        with ExitStack() as stack:
+            file = _open(stack, path)
+            shapes |= {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118 - as above
+    return shapes
+
+
 def _shards(folder: Path) -> list[Path]:
     """The weight files of `folder`: those its index names, or the single one."""
     if not (folder / INDEX).exists():

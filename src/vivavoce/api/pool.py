@@ -1,0 +1,25 @@
+"""From settings to the models they offer: the one place that knows both. It loads none of them."""
+
+from vivavoce.engines.pool import Pool
+from vivavoce.engines.registry import create_pool
+from vivavoce.settings import Settings
+
+
+def pool_from(settings: Settings) -> Pool:
+    """The models that `settings` offers. Raises `SettingsError` for an unknown one."""
+    limit = settings.max_model_memory_gb
+    return create_pool(
+        settings.models,
+        cache_dir=settings.cache_dir,
+        kokoro_dir=settings.kokoro_dir,
+        threads=settings.threads,
+        qwen=settings.checkpoints,
+        qwen_device=settings.qwen_device,
+        qwen_dtype=settings.qwen_dtype,
+        qwen_max_batch=settings.qwen_max_batch,
+        qwen_graphs=settings.qwen_graphs,
+        max_waiting=settings.max_waiting,
+        max_ahead_s=settings.max_ahead_s,
+        max_memory_bytes=None if limit is None else int(limit * 1e9),
+        tone_real_time_factor=settings.tone_real_time_factor,
+    )

@@ -1,0 +1,235 @@
+"""Which checkpoints a model hub has by name, which of them are on this machine, and how they go again.
+
+Checkpoints are kept in the hub's own cache (`HF_HOME`, `HF_HUB_CACHE`), where other programs find them too, or in plain
+folders. It knows that cache and the names of a checkpoint's files, not what is in them, and asks no network.
+"""
+
+import json
+import re
+import shutil
+from dataclasses import dataclass, replace
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from vivavoce.engines.qwen.packages import HUB, require_packages
+from vivavoce.errors import BadRequest, MissingDependency, UnknownModel
+
+if TYPE_CHECKING:
+    from huggingface_hub import HFCacheInfo
+
+RELEASED = (
+    "Qwen/Qwen3-TTS-12Hz-0.6B-CustomVoice",
+    "Qwen/Qwen3-TTS-12Hz-1.7B-CustomVoice",
+    "Qwen/Qwen3-TTS-12Hz-1.7B-VoiceDesign",
+    "Qwen/Qwen3-TTS-12Hz-0.6B-Base",
+    "Qwen/Qwen3-TTS-12Hz-1.7B-Base",
+)
+CONFIG, CODEC, WEIGHTS = "config.json", "speech_tokenizer", "model.safetensors"
+NEEDED = (
+    CONFIG, "generation_config.json", "vocab.json", "merges.txt", "tokenizer_config.json", f"{CODEC}/{CONFIG}"
+)  # fmt: skip
+# What the loader reads, by folder; weights as safetensors alone, which cannot run code.
+PATTERNS = {
+    ".": (*(name for name in NEEDED if "/" not in name), "*.safetensors", "*.safetensors.index.json"),
+    CODEC: ("*.json", "*.safetensors"),
+}
+PARTIAL = ".incomplete"  # the hub's own tools know this ending and clear such files away
+
+_REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
+_REVISION = re.compile(r"\w[\w./-]*", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class HubId:
+    """A repository on the hub, `owner/name`, and perhaps a revision of it: a branch, a tag or a commit."""
+
+    repo: str
+    revision: str | None = None
+
+    @classmethod
+    def parse(cls, name: str, revision: str | None = None) -> Self:
+        """The id that `name` stands for: `owner/name`, or the name of a released checkpoint in any case.
+
+        `@REVISION` may follow. Raises `UnknownModel` for what is neither, `BadRequest` for an impossible revision.
+        """
+        short, _, behind = name.partition("@")
+        released = {repo.rpartition("/")[2].lower(): repo for repo in RELEASED}
+        repo = released.get(short.lower(), short)
+        if not _REPO.fullmatch(repo):
+            raise UnknownModel(
+                f"{name!r} is no model that can be pulled: name kokoro, one of {', '.join(RELEASED)}, or another "
+                "Qwen3-TTS checkpoint by its hub id, OWNER/NAME",
+                field="model",
+            )
+        wanted = revision or behind or None
+        if wanted is not None and (not _REVISION.fullmatch(wanted) or ".." in wanted):
+            raise BadRequest(f"{wanted!r} is no revision: name a branch, a tag or a commit", field="revision")
+        return cls(repo, wanted)
+
+    def __str__(self) -> str:
+        return f"{self.repo}@{self.revision}" if self.revision else self.repo
+
+    @property
+    def name(self) -> str:
+        return self.repo.rpartition("/")[2]
+
+    @property
+    def store(self) -> str:
+        """Its folder in the hub's cache."""
+        return f"models--{self.repo.replace('/', '--')}"
+
+
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """A checkpoint in the hub's cache, at one revision."""
+
+    id: HubId
+    task: str
+    folder: Path
+    size_bytes: int
+
+
+def locate(source: str | Path) -> Path:
+    """The folder of a checkpoint: `source` itself if it is a path, else where the hub id was pulled to.
+
+    Asks no network. Raises `MissingDependency` with the command that brings what is not here.
+    """
+    if isinstance(source, Path):
+        return source
+    require_packages(HUB)
+    from huggingface_hub import constants, try_to_load_from_cache
+
+    hub_id = HubId.parse(source)
+    config = try_to_load_from_cache(hub_id.repo, CONFIG, constants.HF_HUB_CACHE, hub_id.revision)
+    if not isinstance(config, str):
+        raise MissingDependency(
+            f"{source!r} is no folder here, and the checkpoint of that hub id is not pulled; run: "
+            f"vivavoce models pull {hub_id}"
+        )
+    folder = Path(config).parent
+    if absent := _absent(folder):
+        raise MissingDependency(f"of {source!r}, {absent[0]!r} is not here; run: vivavoce models pull {hub_id}")
+    return folder
+
+
+def pulled() -> list[Pulled]:
+    """The Qwen3-TTS checkpoints in the hub's cache, by name; none without the package that knows the cache."""
+    try:
+        require_packages(HUB)
+    except MissingDependency:
+        return []
+    found = []
+    cache = _scan()
+    for repo in cache.repos if cache else ():
+        for revision in repo.revisions:
+            task = task_of(revision.snapshot_path / CONFIG)
+            if repo.repo_type == "model" and task and not _absent(revision.snapshot_path):
+                name = None if "main" in revision.refs else min(revision.refs, default=revision.commit_hash)
+                found.append(Pulled(HubId(repo.repo_id, name), task, revision.snapshot_path, revision.size_on_disk))
+    return sorted(found, key=lambda one: str(one.id))
+
+
+def remove(hub_id: HubId, *, folder: Path | None = None) -> tuple[Path, int] | None:
+    """Removes a pulled checkpoint, all its revisions unless the id names one: from where, and how many bytes.
+
+    `None` if there was nothing. Whatever else is in the cache or in `folder` stays.
+    """
+    if folder is not None:
+        return _remove_files(folder / hub_id.name)
+    require_packages(HUB)
+    from huggingface_hub import constants
+
+    store = Path(constants.HF_HUB_CACHE) / hub_id.store
+    if not store.is_dir():
+        return None
+    if not all(task_of(snapshot / CONFIG) for snapshot in store.glob("snapshots/*")):
+        raise UnknownModel(
+            f"{hub_id.repo!r} in {str(store)!r} is no Qwen3-TTS checkpoint: remove it with hf cache rm", field="model"
+        )
+    before = _size(store)
+    _remove_revisions(hub_id)
+    if hub_id.revision is None:
+        shutil.rmtree(store, ignore_errors=True)  # what a pull that broke off has left
+    freed = before - (_size(store) if store.exists() else 0)
+    return (store, freed) if freed else None
+
+
+def _remove_revisions(hub_id: HubId) -> None:
+    """Removes the revision that the id names, or all, with the files that no other revision has."""
+    cache = _scan()
+    for repo in cache.repos if cache else ():
+        commits = [
+            one.commit_hash
+            for one in repo.revisions
+            if hub_id.revision is None or hub_id.revision in (*one.refs, one.commit_hash)
+        ]
+        if cache and commits and (repo.repo_type, repo.repo_id) == ("model", hub_id.repo):
+            # Among this repository's alone: one that was duplicated on the hub has the same commits.
+            replace(cache, repos=frozenset({repo})).delete_revisions(*commits).execute()
+
+
+# -- what is here -------------------------------------------------------------------------------------------
+
+
+def is_wanted(path: str) -> bool:
+    """Whether the loader reads the file of that path in a repository."""
+    parent, _, name = path.rpartition("/")
+    return any(fnmatch(name, pattern) for pattern in PATTERNS.get(parent or ".", ()))
+
+
+def _absent(folder: Path) -> list[str]:
+    """The files that a checkpoint's folder lacks, weights that its index names included."""
+    names = list(NEEDED)
+    for part in (folder, folder / CODEC):
+        prefix = "" if part == folder else f"{CODEC}/"
+        try:
+            index = json.loads((part / f"{WEIGHTS}.index.json").read_text("utf-8"))
+            names += sorted({f"{prefix}{Path(shard).name}" for shard in index["weight_map"].values()})
+        except FileNotFoundError:
+            names.append(prefix + WEIGHTS)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            continue  # the loader says what is wrong with it
+    return [name for name in names if not (folder / name).is_file()]
+
+
+def task_of(config: Path) -> str | None:
+    """What the checkpoint of a `config.json` says it does; `None` if it is no Qwen3-TTS checkpoint."""
+    try:
+        values = json.loads(config.read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    task = values.get("tts_model_type") if isinstance(values, dict) else None
+    return task if isinstance(task, str) else None
+
+
+def _scan() -> "HFCacheInfo | None":
+    """What is in the hub's cache, if there is one."""
+    from huggingface_hub import CacheNotFound, constants, scan_cache_dir
+
+    try:
+        return scan_cache_dir(constants.HF_HUB_CACHE)
+    except CacheNotFound:
+        return None
+
+
+def _remove_files(place: Path) -> tuple[Path, int] | None:
+    """Removes what `pull` brings from the folder `place`, whole or not, and the folder if it is then empty."""
+    if not place.is_dir():
+        return None
+    removed = 0
+    for folder in (place / CODEC, place):
+        for path in [path for path in folder.glob("*") if path.is_file()]:
+            original = re.sub(rf"\.[0-9a-f]{{12}}{re.escape(PARTIAL)}$", "", path.name)
+            if is_wanted(f"{CODEC}/{original}" if folder != place else original):
+                removed += path.stat().st_size
+                path.unlink()
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+    return (place, removed) if removed else None
+
+
+def _size(folder: Path) -> int:
+    """Bytes of the files below `folder`, what links point at counted once."""
+    files = (path.lstat() for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+    return sum(file.st_size for file in files)

@@ -1,0 +1,26 @@
+"""A checkpoint as the server knows it before it is loaded: its description and its size in memory.
+
+It reads JSON and headers, and asks torch which device there is; no weight is read.
+"""
+
+from pathlib import Path
+
+from vivavoce.engines.base import Preview
+from vivavoce.engines.qwen.config import read_config
+from vivavoce.engines.qwen.device import choose_device, choose_dtype, dtype_name
+from vivavoce.engines.qwen.footprint import footprint
+from vivavoce.engines.qwen.model import check_folder
+from vivavoce.engines.qwen.voices import describe
+
+
+def preview(folder: Path, *, name: str, device: str, dtype: str, max_batch: int) -> Preview:
+    """What `QwenModel` with the same arguments will say of itself and take.
+
+    Raises `MissingDependency` for absent files, `EngineFault` for broken ones or a device that is not there.
+    """
+    check_folder(folder)
+    config = read_config(folder)
+    where = choose_device(device)
+    numbers = choose_dtype(dtype, where)
+    info = describe(config, name, str(where), dtype_name(numbers))
+    return Preview(info, footprint(folder, config, item_bytes=numbers.itemsize, slots=max_batch))

@@ -1,0 +1,92 @@
+"""A checkpoint before it is loaded, and after it is unloaded: what is known of it, and what is left of it."""
+
+from pathlib import Path
+from weakref import ref
+
+import pytest
+import torch
+
+from tests.engines.qwen.whole import segment, whole_checkpoint
+from vivavoce.engines.pool import Pool
+from vivavoce.engines.qwen.model import QwenModel
+from vivavoce.engines.qwen.preview import preview
+from vivavoce.engines.registry import create_pool
+from vivavoce.engines.resident import Offer
+from vivavoce.engines.scheduler import LocalEngine
+from vivavoce.errors import EngineFault, MissingDependency
+
+SLOTS = 3
+
+
+def tensors(model: QwenModel) -> list[torch.Tensor]:
+    """All that stays in memory while nobody speaks, but for the few numbers that each slot has for its sampling."""
+    state = model._batch._state
+    modules = (model._checkpoint.talker, model._codec)
+    weights = [tensor for module in modules for tensor in (*module.parameters(), *module.buffers())]
+    return [*weights, state.cache.data, state.burst.data, state.text]
+
+
+@pytest.mark.parametrize("task", ["custom_voice", "voice_design", "base"])
+@pytest.mark.parametrize("dtype", ["auto", "float32", "bfloat16"])
+def test_preview_is_what_the_loaded_model_says_and_takes(tmp_path: Path, task: str, dtype: str) -> None:
+    folder = whole_checkpoint(tmp_path / "Tiny", task)
+    seen = preview(folder, name="tiny", device="cpu", dtype=dtype, max_batch=SLOTS)
+    model = QwenModel(folder, device="cpu", dtype=dtype, max_batch=SLOTS)
+    assert seen.info == model.info
+    assert seen.info.task == task
+    assert seen.memory_bytes == sum(tensor.nbytes for tensor in tensors(model))
+
+
+def test_preview_of_a_checkpoint_that_is_not_whole_says_so(tmp_path: Path) -> None:
+    def look() -> None:
+        preview(tmp_path / "Tiny", name="tiny", device="cpu", dtype="auto", max_batch=1)
+
+    with pytest.raises(MissingDependency, match="is not there"):
+        look()
+    folder = whole_checkpoint(tmp_path / "Tiny")
+    weights = folder / "speech_tokenizer" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    with pytest.raises(EngineFault, match="damaged or cut short"):
+        look()
+    weights.unlink()
+    with pytest.raises(MissingDependency, match=r"model\.safetensors"):
+        look()
+
+
+async def test_unloaded_model_leaves_no_weight_behind(tmp_path: Path) -> None:
+    for name in ("One", "Two"):
+        whole_checkpoint(tmp_path / name, frames=5)
+    seen = preview(tmp_path / "One", name="one", device="cpu", dtype="float32", max_batch=SLOTS)
+    weak: dict[str, list[ref[torch.Tensor]]] = {}
+
+    def make(name: str) -> LocalEngine:
+        model = QwenModel(tmp_path / name, device="cpu", max_batch=SLOTS)
+        weak[name] = [ref(tensor) for tensor in tensors(model)]
+        return LocalEngine(model)
+
+    offers = {name: Offer(lambda name=name: make(name), lambda: seen) for name in ("One", "Two")}
+    pool = Pool(offers, max_memory_bytes=int(1.5 * seen.memory_bytes))
+    for name, other in (("One", "Two"), ("Two", "One")):
+        async with pool.lease(name) as engine:
+            stream = engine.speak(segment())
+            await anext(stream)
+            assert all(tensor() is not None for tensor in weak[name])
+            await stream.aclose()  # in the middle of its speech
+        assert all(tensor() is None for tensor in weak.get(other, ()))
+    assert list(pool.ready) == ["Two"]
+    await pool.aclose()
+    assert all(tensor() is None for tensors in weak.values() for tensor in tensors)
+
+
+async def test_pool_of_the_settings_looks_at_checkpoints_without_loading_them(tmp_path: Path) -> None:
+    folder = whole_checkpoint(tmp_path / "Tiny", "voice_design")
+    pool = create_pool(("tone",), cache_dir=tmp_path, qwen={"tiny": folder}, qwen_max_batch=SLOTS)
+    info = await pool.info("tiny")
+    states = pool.states()
+    assert (info.task, states["tiny"].task, states["tiny"].state) == ("voice_design", "voice_design", "unloaded")
+    assert states["tiny"].memory_bytes
+    assert pool.memory_bytes == 0
+    async with pool.lease("tiny") as engine:
+        assert engine.info == info
+        assert pool.memory_bytes == states["tiny"].memory_bytes
+    await pool.aclose()
