@@ -79,6 +79,7 @@ def test_captured_codec_sounds_as_the_plain_one_does() -> None:
     with TemporaryDirectory() as folder:
         write_codec(Path(folder), CODEC, 3)
         decoder = load_decoder(Path(folder), CUDA, torch.float32)
+    torch.cuda.synchronize()  # the codebooks are quotients, computed on the default stream
     track = Track(CUDA, fixed=True)
     sounder = Sounder(decoder, track, 3)
     codes = torch.randint(0, CODEC.entries, (3, CODEC.codebooks, 45))
