@@ -15,6 +15,7 @@ import pytest
 
 from tests.engines.qwen.test_model import FRAME, SEGMENTS, chunks, ending, indifferent, same
 from tests.engines.qwen.whole import edit, segment, whole_checkpoint
+from vivavoce.engines.qwen.config import read_config
 from vivavoce.engines.qwen.model import QwenModel
 from vivavoce.engines.qwen.stream import SegmentStream
 from vivavoce.engines.qwen.trace import read_request, trace
@@ -31,7 +32,7 @@ def folder() -> TemporaryDirectory[str]:
     path = whole_checkpoint(Path(made.name, "Tiny"), frames=24)
     config = json.loads((path / "config.json").read_text("utf-8"))
     request = {"text": "Hello.", "speaker": "ryan", "language": "english", "seed": 1}
-    said = trace(path, read_request(request, QwenModel(path, max_batch=1).config))["codes"][:24, 0].tolist()
+    said = trace(path, read_request(request, read_config(path)))["codes"][:24, 0].tolist()
     end = next(code for at, code in enumerate(said) if at >= 5 and code not in said[:at])
     edit(path / "config.json", talker_config=config["talker_config"] | {"codec_eos_token_id": end})
     return made
@@ -56,10 +57,10 @@ def test_wishes_end_in_more_than_one_way() -> None:
 
 
 @pytest.mark.parametrize(("lag", "fixed"), PACES)
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_any_joining_waiting_and_leaving_gives_the_same_sound_and_ending(seed: int, lag: int, fixed: bool) -> None:
     chance, model = random.Random(seed), paced(lag, fixed)
-    waiting = chance.sample(range(len(WISHES)), len(WISHES)) + chance.choices(range(len(WISHES)), k=4)
+    waiting = chance.sample(range(len(WISHES)), len(WISHES)) + chance.choices(range(len(WISHES)), k=2)
     running: list[tuple[int, SegmentStream, list[Samples]]] = []
     ended = 0
     while waiting or running:

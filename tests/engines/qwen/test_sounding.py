@@ -10,9 +10,11 @@ import torch
 
 from tests.engines.qwen.codec_checkpoints import write_codec
 from tests.engines.qwen.small import CPU
+from tests.engines.qwen.test_capture import Seen
 from tests.engines.qwen.whole import CODEC
 from vivavoce.engines.qwen.capture import Track
 from vivavoce.engines.qwen.codec import CodecDecoder, load_decoder
+from vivavoce.engines.qwen.codec.state import Past
 from vivavoce.engines.qwen.sounding import LARGEST_CHUNK, Sounder, powers
 
 
@@ -29,6 +31,19 @@ def test_pieces_are_powers_of_two_and_leave_nothing_out(frames: int) -> None:
     assert [start for start, _ in cuts] == [0, *(end for _, end in cuts[:-1])]
     assert cuts[-1][1] == frames
     assert all(end - start in (1, 2, 4, LARGEST_CHUNK) for start, end in cuts)
+
+
+@pytest.mark.parametrize(("rows", "frames"), [(1, 1), (3, 2), (2, 8)])
+def test_codec_never_waits_for_the_device(rows: int, frames: int) -> None:
+    with torch.device("meta"):
+        plain = CodecDecoder(decoder().config).requires_grad_(False)
+        past = Past(torch.zeros(rows, plain.state_elements), torch.zeros(rows, dtype=torch.int64))
+        codes = torch.zeros(rows, CODEC.codebooks, frames, dtype=torch.int64)
+    with Seen() as seen:
+        samples = plain(codes, past)
+    assert samples.shape == (rows, frames * plain.samples_per_frame)
+    assert samples.device.type == "meta"
+    assert "convolution" in seen.names
 
 
 @pytest.mark.parametrize("fixed", [False, True])
