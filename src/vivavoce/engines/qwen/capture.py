@@ -35,7 +35,9 @@ class Track:
 
     def __init__(self, device: torch.device, *, fixed: bool = False) -> None:
         self.device, self.fixed = device, fixed
-        self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+        self._stream: torch.cuda.Stream | None = None
+        if device.type == "cuda":
+            self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]  # torch leaves it untyped
         self._pool = torch.cuda.graph_pool_handle() if fixed and self._stream is not None else None
         self._warm: set[Hashable] = set()
         self._graphs: dict[Hashable, tuple[torch.cuda.CUDAGraph, Any]] = {}  # Any: each key's function has its own
@@ -70,7 +72,8 @@ class Track:
         """
         if not self._captures:
             return False
-        graph, start_s = torch.cuda.CUDAGraph(), time.monotonic()
+        graph = torch.cuda.CUDAGraph()
+        start_s = time.monotonic()
         # thread_local: other models' lanes, and those who load them, go on using the device meanwhile.
         into = torch.cuda.graph(graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local")
         try:
@@ -105,11 +108,12 @@ class Landing:
     """A tensor on its way from the device to the host."""
 
     def __init__(self, tensor: Tensor) -> None:
-        self._host, self._landed = tensor, None
+        self._host = tensor
+        self._landed: torch.cuda.Event | None = None
         if tensor.is_cuda:
             self._host = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
             self._host.copy_(tensor, non_blocking=True)
-            self._landed = torch.cuda.Event()
+            self._landed = torch.cuda.Event()  # type: ignore[no-untyped-call]  # likewise
             self._landed.record()  # on the current stream, behind the copy
 
     def wait(self) -> Tensor:
