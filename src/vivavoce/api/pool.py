@@ -16,6 +16,7 @@ def pool_from(settings: Settings) -> Pool:
         qwen=settings.checkpoints,
         qwen_device=settings.qwen_device,
         qwen_dtype=settings.qwen_dtype,
+        qwen_weights=settings.qwen_weights,
         qwen_max_batch=settings.qwen_max_batch,
         qwen_graphs=settings.qwen_graphs,
         max_waiting=settings.max_waiting,

@@ -23,6 +23,7 @@ def create_pool(
     qwen: Mapping[str, Path | str] | None = None,
     qwen_device: str = "auto",
     qwen_dtype: str = "auto",
+    qwen_weights: str = "auto",
     qwen_max_batch: int = 8,
     qwen_graphs: Literal["auto", "startup", "off"] = "auto",
     max_waiting: int = 64,
@@ -68,6 +69,7 @@ def create_pool(
             name=name,
             device=qwen_device,
             dtype=qwen_dtype,
+            weights=qwen_weights,
             max_batch=qwen_max_batch,
             threads=threads,
             graphs=qwen_graphs,
@@ -81,7 +83,9 @@ def create_pool(
         folder = locate(source)
         from vivavoce.engines.qwen.preview import preview
 
-        return preview(folder, name=name, device=qwen_device, dtype=qwen_dtype, max_batch=qwen_max_batch)
+        return preview(
+            folder, name=name, device=qwen_device, dtype=qwen_dtype, weights=qwen_weights, max_batch=qwen_max_batch
+        )
 
     makers: dict[str, Callable[[], Model]] = {"hibari": hibari, "kokoro": kokoro, "tone": tone}
 

@@ -15,14 +15,16 @@ from tests.engines.qwen.small import CPU, SMALL, WISHES, alone, small, spoken
 from vivavoce.engines.qwen.capture import Track
 from vivavoce.engines.qwen.checkpoint import load_checkpoint
 from vivavoce.engines.qwen.frame import make_frame
+from vivavoce.engines.qwen.linear import Form
 from vivavoce.engines.qwen.prompt import PromptRequest
 from vivavoce.errors import BadRequest, Overloaded
 
 HOST_READS = {"_local_scalar_dense", "nonzero", "masked_select", "equal", "_unique2", "unique_dim"}
 
 
-def test_stream_beside_fifteen_others_makes_the_codes_it_makes_alone() -> None:
-    batch = small().batch(16, 192)
+@pytest.mark.parametrize("form", [Form.PLAIN, Form.PREPACKED])
+def test_stream_beside_fifteen_others_makes_the_codes_it_makes_alone(form: Form) -> None:
+    batch = small(form).batch(16, 192)
     numbers = [number % len(WISHES) for number in range(16)]
     slots = [WISHES[number].open(batch) for number in numbers]
     for number, codes in zip(numbers, spoken(batch, slots, 24), strict=True):

@@ -116,10 +116,10 @@ def test_slot_is_taken_again_while_a_frame_of_its_last_stream_is_on_its_way() ->
 def test_no_more_frames_are_asked_for_than_may_be_made() -> None:
     model = paced(1, False)
     stream = model.open(WISHES[4])
-    most = stream.frames_left
+    most = stream.limit
     asked = 0
     while not isinstance(model.step([stream], [9.0])[0], Ending):
-        asked = max(asked, stream.spoken + stream.making)
+        asked = max(asked, stream.asked)
     model.close(stream)
     assert asked == most == 5
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from vivavoce.engines.qwen.config import DecoderConfig
+from vivavoce.engines.qwen.rotary import Rotation, rotary_table
 
 
 class KvCache:
@@ -24,6 +25,16 @@ class KvCache:
         self.data = torch.zeros(shape, device=device, dtype=dtype)
         self.lengths = torch.zeros(slots, device=device, dtype=torch.int64)  # positions remembered, a slot
         self.max_len = max_len
+        table = rotary_table(max_len, config.head_dim, config.rope_theta)
+        self._cosines, self._sines = (part.to(device, dtype)[:, None] for part in table)  # [max_len, 1, head_dim]
+
+    def rotation(self, start: int, time: int) -> Rotation:
+        """The rotation of `time` positions from `start` on, in every row."""
+        return self._cosines[None, start : start + time], self._sines[None, start : start + time]
+
+    def rotation_at(self, positions: Tensor) -> Rotation:
+        """The rotation of one position a row [rows]."""
+        return self._cosines[positions][:, None], self._sines[positions][:, None]
 
     def clear(self, slot: int) -> None:
         """Forgets `slot`. Its memory is zeroed: a masked key that is not a number would still spoil a sum."""
@@ -37,9 +48,9 @@ class Prompt:
     def __init__(self, cache: KvCache, slot: int, time: int, start: int = 0) -> None:
         self._data = cache.data[:, :, slot : slot + 1, :, : start + time]
         self._new = slice(start, start + time)
-        device = cache.data.device
-        self.positions = torch.arange(start, start + time, device=device)[None]
-        self.mask = torch.ones(1, 1, time, start + time, dtype=torch.bool, device=device).tril(start)
+        self.rotation = cache.rotation(start, time)
+        later = torch.ones(1, 1, time, start + time, dtype=torch.bool, device=cache.data.device).triu(start + 1)
+        self.mask: Tensor | None = _hidden(later, cache)
 
     def remember(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         kept_keys, kept_values = self._data[layer]  # [1, kv_heads, start + time, head_dim] each
@@ -56,18 +67,19 @@ class Step:
     """
 
     def __init__(self, cache: KvCache, rows: int, window: int, alive: Tensor) -> None:
-        self._data, self._window = cache.data, window
         lengths = cache.lengths[:rows].clamp(max=window - 1)
-        self._rows = torch.arange(rows, device=lengths.device)
-        self._at = torch.where(alive, lengths, cache.max_len)
-        self.positions = lengths[:, None]
-        self.mask = (torch.arange(window, device=lengths.device) <= self.positions)[:, None, None]
+        self._data, self._window = cache.data[:, :, :rows], window  # [layers, 2, rows, kv_heads, max_len + 1, head_dim]
+        at = torch.where(alive, lengths, cache.max_len)
+        self._at = at[:, None, None, None].expand(rows, cache.data.shape[3], 1, cache.data.shape[5])
+        self.rotation = cache.rotation_at(lengths)
+        later = torch.arange(window, device=lengths.device) > lengths[:, None]
+        self.mask: Tensor | None = _hidden(later[:, None, None], cache)
 
     def remember(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        both = self._data[layer, :, : len(self._rows)]  # [2, rows, kv_heads, max_len + 1, head_dim]
-        both[0, self._rows, :, self._at] = keys[:, :, 0]
-        both[1, self._rows, :, self._at] = values[:, :, 0]
-        return both[0, :, :, : self._window], both[1, :, :, : self._window]
+        kept_keys, kept_values = self._data[layer]
+        kept_keys.scatter_(2, self._at, keys)
+        kept_values.scatter_(2, self._at, values)
+        return kept_keys[:, :, : self._window], kept_values[:, :, : self._window]
 
 
 class Burst:
@@ -76,12 +88,17 @@ class Burst:
     def __init__(self, cache: KvCache, rows: int, start: int, time: int) -> None:
         self._data = cache.data[:, :, :rows, :, : start + time]
         self._new = slice(start, start + time)
-        device = cache.data.device
-        self.positions = torch.arange(start, start + time, device=device)[None]
-        self.mask = (torch.arange(start + time, device=device) <= self.positions.T)[None, None]
+        self.rotation = cache.rotation(start, time)
+        later = torch.ones(1, 1, time, start + time, dtype=torch.bool, device=cache.data.device).triu(start + 1)
+        self.mask = None if time == 1 else _hidden(later, cache)  # a single position looks at all before it
 
     def remember(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         kept_keys, kept_values = self._data[layer]  # [rows, kv_heads, start + time, head_dim] each
         kept_keys[:, :, self._new] = keys
         kept_values[:, :, self._new] = values
         return kept_keys, kept_values
+
+
+def _hidden(where: Tensor, cache: KvCache) -> Tensor:
+    """What attention adds to its scores: -inf `where` it must not look, else 0. Made once for all layers."""
+    return torch.zeros(where.shape, device=where.device, dtype=cache.data.dtype).masked_fill_(where, -torch.inf)

@@ -123,6 +123,12 @@ class Landing:
         return self._host.cpu()
 
 
+def finish(device: torch.device) -> None:
+    """Waits until what this thread asked of `device`, outside of any track, is done."""
+    if device.type == "cuda":
+        torch.cuda.current_stream(device).synchronize()
+
+
 def bucket(count: int, most: int) -> int:
     """The next power of 2 from `count` on, or `most` if that is less."""
     assert 0 < count <= most, f"{count} of at most {most}"

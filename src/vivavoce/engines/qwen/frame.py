@@ -40,12 +40,14 @@ class Frame:
 class State:
     """Every slot's tensors."""
 
-    def __init__(self, talker: Talker, config: Config, pad: Tensor, slots: int, max_len: int) -> None:
-        device, dtype = talker.codec_head.weight.device, talker.codec_head.weight.dtype
+    def __init__(
+        self, talker: Talker, config: Config, pad: Tensor, slots: int, max_len: int, *, fixed: bool = False
+    ) -> None:
+        device, dtype = talker.device, talker.dtype
         hidden = config.talker.hidden_size
         self.cache = KvCache(config.talker, slots, max_len, device=device, dtype=dtype)
         self.burst = KvCache(config.predictor, slots, config.codebooks, device=device, dtype=dtype)
-        self.sampler = Sampler(config, slots, device)
+        self.sampler = Sampler(config, slots, device, fixed=fixed)
         self.inputs = torch.zeros(slots, hidden, device=device, dtype=dtype)  # what the talker hears next
         self.text = torch.zeros(slots, max_len, hidden, device=device, dtype=dtype)  # one row a frame, read in order
         self.text_length = torch.zeros(slots, device=device, dtype=torch.int64)
@@ -61,14 +63,14 @@ def make_frame(talker: Talker, state: State, rows: int, window: int) -> Frame:
     hidden = talker.model.decode(state.inputs[:rows, None], memory)[:, 0]  # [rows, hidden]
     logits = talker.codec_head(hidden)  # [rows, codec vocabulary]
     first = state.sampler.first(logits, number)
-    codes = talker.code_predictor.complete(
+    codes, embedded = talker.code_predictor.complete(
         hidden,
         first,
         talker.embed_codec(first),
         state.burst,
         lambda scores, codebook: state.sampler.rest(scores, number, codebook),
     )
-    heard = talker.embed_frames(codes) + next_text(state, rows)
+    heard = embedded + next_text(state, rows)
     state.inputs[:rows] = torch.where(alive[:, None], heard, state.inputs[:rows])
     state.sampler.note(first, alive)
     state.cache.lengths[:rows] += alive
@@ -93,8 +95,8 @@ class Batch:
         self.max_len = max_len
         self.prefixes = PrefixCache(PREFIX_BYTES)
         self._talker = talker
-        self._track = Track(talker.codec_head.weight.device) if track is None else track
-        self._state = State(talker, config, pad, slots, max_len)
+        self._track = Track(talker.device) if track is None else track
+        self._state = State(talker, config, pad, slots, max_len, fixed=self._track.fixed)
         self._used: dict[int, int] = {}  # slot → positions remembered, as the device counts them
         self._fed: dict[int, int] = {}  # slot → text that was given to it, likewise
         self._running: set[int] = set()
@@ -152,9 +154,17 @@ class Batch:
         """Adds `text` [n, hidden] to what the stream in `slot` reads while it speaks."""
         start, end = self._fed[slot], self._fed[slot] + len(text)
         if end > self.max_len:
-            raise BadRequest(f"a stream reads at most {self.max_len} tokens while it speaks", field="text")
+            raise BadRequest(
+                f"the text takes {end} tokens by now, a stream reads at most {self.max_len} while it speaks: send less "
+                "in one go",
+                field="text",
+            )
         self._state.text[slot, start:end] = text
         self._state.text_length[slot] = self._fed[slot] = end
+
+    def let_end(self, slot: int, min_frames: int) -> None:
+        """Lets the speech in `slot` end after `min_frames` frames, whatever its `Sampling` said."""
+        self._state.sampler.min_frames[slot] = min_frames
 
     def pause(self, slot: int) -> None:
         """Leaves the stream in `slot` out of the next steps, as it stands."""

@@ -27,10 +27,10 @@ class Sounder:
             with track.current():
                 self._make_buffers()
 
-    def open(self) -> DecoderState:
-        """The state of a stream that has not begun."""
+    def open(self, after: DecoderState | None = None) -> DecoderState:
+        """The state of a stream that has not begun, or that goes on from `after`."""
         with self._track.current():
-            return self._decoder.open()
+            return self._decoder.open() if after is None else after.clone()
 
     def sound(self, codes: Tensor, states: Sequence[DecoderState]) -> Landing:
         """Begins to sound the next frames of several streams: their samples [streams, n] are on their way.
