@@ -35,8 +35,9 @@ def test_pieces_are_powers_of_two_and_leave_nothing_out(frames: int) -> None:
 
 @pytest.mark.parametrize(("rows", "frames"), [(1, 1), (3, 2), (2, 8)])
 def test_codec_never_waits_for_the_device(rows: int, frames: int) -> None:
+    config = decoder().config
     with torch.device("meta"):
-        plain = CodecDecoder(decoder().config).requires_grad_(False)
+        plain = CodecDecoder(config).requires_grad_(False)
         past = Past(torch.zeros(rows, plain.state_elements), torch.zeros(rows, dtype=torch.int64))
         codes = torch.zeros(rows, CODEC.codebooks, frames, dtype=torch.int64)
     with Seen() as seen:
