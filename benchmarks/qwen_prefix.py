@@ -62,7 +62,9 @@ def random_batch(max_len: int) -> tuple[Batch, int]:
             noise = torch.randn(parameter.shape) * 0.02
             setattr(talker.get_submodule(parent), leaf, nn.Parameter(noise, requires_grad=False))
     hidden = RELEASED.hidden_size
-    return Batch(talker, config, torch.zeros(hidden), slots=1, max_len=max_len), hidden
+    batch = Batch(talker, config, torch.zeros(hidden), slots=1, max_len=max_len)
+    batch.shortest_prefix = 1
+    return batch, hidden
 
 
 def medians(batch: Batch, prompt: Tensor, shared: int, rounds: int) -> tuple[float, float, float]:

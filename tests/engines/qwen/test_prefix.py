@@ -61,6 +61,7 @@ def made(batch: Batch, voice: str, text: str, stream_text: bool, *, shared: bool
 @pytest.mark.parametrize("voice", VOICES)
 def test_beginning_that_was_copied_gives_the_codes_of_one_that_was_read(voice: str, stream_text: bool) -> None:
     batch = request(voice, "", stream_text)[0].batch(2, 192)
+    batch.shortest_prefix = 1
     for text in TEXTS:
         whole, first, again = (made(batch, voice, text, stream_text, shared=shared) for shared in (False, True, True))
         assert torch.equal(first, whole)
@@ -104,6 +105,7 @@ def test_beginnings_of_different_voices_are_never_taken_for_each_other() -> None
 
 def test_copied_beginning_disturbs_nobody_beside_it() -> None:
     batch = small().batch(3, 192)
+    batch.shortest_prefix = 1
     beside = WISHES[1].open(batch)
     start = spoken(batch, [beside], 4)[0]
     prompt, trailing, prefix = small().shared_prompt(WISHES[0].request)
@@ -111,6 +113,15 @@ def test_copied_beginning_disturbs_nobody_beside_it() -> None:
     neighbour, *copies = spoken(batch, [beside, *slots], 12)
     assert torch.equal(torch.cat((start, neighbour)), alone(1)[:16])
     assert all(torch.equal(codes, alone(0)[:12]) for codes in copies)
+
+
+def test_short_beginning_is_read_with_the_rest() -> None:
+    batch = small().batch(1, 192)
+    prompt, trailing, prefix = small().shared_prompt(WISHES[0].request)
+    for shortest, kept in ((prefix.length + 1, 0), (prefix.length, 1)):
+        batch.shortest_prefix = shortest
+        batch.close(batch.open(prompt, trailing, WISHES[0].sampling, prefix))
+        assert len(batch.prefixes) == kept
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(1, 12)), max_size=40))

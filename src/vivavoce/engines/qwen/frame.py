@@ -23,6 +23,8 @@ from vivavoce.errors import BadRequest, Overloaded
 
 WINDOW = 64  # attention spans grow by this many positions, so that few different shapes occur
 SMALLEST_WINDOW = 128  # and double from here where they are `fixed`: a graph each, which sees twice too much at most
+# Positions: reading so few by themselves costs a pass over all weights the first time, and copying them saves little.
+SHORTEST_PREFIX = 32
 PREFIX_BYTES = 128 << 20  # a beginning of 40 positions, in 0.6B or 1.7B alike, takes 9 MB in float32
 
 
@@ -93,7 +95,7 @@ class Batch:
         self, talker: Talker, config: Config, pad: Tensor, *, slots: int, max_len: int, track: Track | None = None
     ) -> None:
         self.max_len = max_len
-        self.prefixes = PrefixCache(PREFIX_BYTES)
+        self.prefixes, self.shortest_prefix = PrefixCache(PREFIX_BYTES), SHORTEST_PREFIX
         self._talker = talker
         self._track = Track(talker.device) if track is None else track
         self._state = State(talker, config, pad, slots, max_len, fixed=self._track.fixed)
@@ -106,8 +108,8 @@ class Batch:
     def open(self, prompt: Tensor, trailing: Tensor, sampling: Sampling, prefix: Prefix | None = None) -> int:
         """The slot of a new stream that has read `prompt` [positions, hidden] and will read `trailing` [n, hidden].
 
-        `prefix` says how much of the prompt others begin with too, which is read once and then copied. Raises
-        `BadRequest` if they do not fit into a slot, and `Overloaded` if none is free.
+        `prefix` says how much of the prompt others begin with too, which is read once and then copied, if it has
+        `shortest_prefix` positions. Raises `BadRequest` if they do not fit into a slot, and `Overloaded` if none is free.
         """
         if max(len(prompt), len(trailing)) >= self.max_len:
             raise BadRequest(
@@ -197,7 +199,7 @@ class Batch:
         state, past = self._state, len(prompt) - 1
         state.cache.clear(slot)
         start = 0
-        if prefix is not None and 0 < prefix.length <= past:
+        if prefix is not None and self.shortest_prefix <= prefix.length <= past:
             start = prefix.length
             self._begin(slot, prompt[:start], prefix)
         self._read(slot, prompt[start:past], start)
