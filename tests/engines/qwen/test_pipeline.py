@@ -124,6 +124,29 @@ def test_no_more_frames_are_asked_for_than_may_be_made() -> None:
     assert asked == most == 5
 
 
+def live(model: QwenModel, pieces: list[str]) -> tuple[Samples, Ending]:
+    """What a text sounds like that is fed piece by piece, each when the one before it is used up."""
+    stream, heard, left = model.open(replace(SEGMENTS[0], text="", live=True)), [], list(pieces)
+    while True:
+        if left and model.starving(stream):
+            model.feed(stream, left.pop(0), last=not left)
+            continue
+        if isinstance(result := model.step([stream], [0.0])[0], Ending):
+            break
+        heard.append(result)
+    model.close(stream)
+    return np.concatenate(heard), result
+
+
+@pytest.mark.parametrize("fixed", [False, True])
+def test_live_text_sounds_the_same_however_late_its_codes_are_read(fixed: bool) -> None:
+    pieces = ["Good ", "morn", "ing. ", "Rain, ", "again."]
+    whole, how = live(paced(0, False), ["".join(pieces)])
+    late, late_how = live(paced(1, fixed), pieces)
+    assert same(late, whole)
+    assert late_how is how
+
+
 def test_late_reader_stops_a_model_that_repeats_itself_at_the_same_frame(tmp_path: Path) -> None:
     folder = whole_checkpoint(tmp_path, frames=1000)
     indifferent(folder)

@@ -108,8 +108,8 @@ class Batch:
     def open(self, prompt: Tensor, trailing: Tensor, sampling: Sampling, prefix: Prefix | None = None) -> int:
         """The slot of a new stream that has read `prompt` [positions, hidden] and will read `trailing` [n, hidden].
 
-        `prefix` says how much of the prompt others begin with too, which is read once and then copied, if it has
-        `shortest_prefix` positions. Raises `BadRequest` if they do not fit into a slot, and `Overloaded` if none is free.
+        `prefix` says how much of the prompt others begin with too: `shortest_prefix` positions or more are read once,
+        then copied. Raises `BadRequest` if they do not fit into a slot, and `Overloaded` if none is free.
         """
         if max(len(prompt), len(trailing)) >= self.max_len:
             raise BadRequest(
