@@ -21,7 +21,7 @@ SLOTS = 3
 def tensors(model: QwenModel) -> list[torch.Tensor]:
     """All that stays in memory while nobody speaks, but for the few numbers that each slot has for its sampling."""
     state = model._batch._state
-    modules = (model._checkpoint.talker, model._codec)
+    modules = (model._checkpoint.talker, model._sounder._decoder)
     weights = [tensor for module in modules for tensor in (*module.parameters(), *module.buffers())]
     return [*weights, state.cache.data, state.burst.data, state.text]
 
