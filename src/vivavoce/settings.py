@@ -134,7 +134,12 @@ class Settings(BaseSettings):
         default=None, ge=1, description="CPU threads for the models that run there; unset uses the cores available."
     )
     max_text_chars: int = Field(default=100_000, ge=1, description="Longest text of one request, in characters.")
-    max_body_bytes: int = Field(default=2_097_152, ge=1024, description="Largest request body, in bytes.")
+    max_body_bytes: int = Field(
+        default=16_777_216,
+        ge=1024,
+        description="Largest request body, in bytes. A recording to clone comes in it: half a minute of 48 kHz stereo "
+        "takes 8 million.",
+    )
     max_waiting: int = Field(
         default=64, ge=1, description="Requests that may wait for one model before more are refused with 429."
     )

@@ -19,7 +19,7 @@ from vivavoce.engines.qwen.codec import load_decoder
 from vivavoce.engines.qwen.footprint import PROMPT_POSITIONS
 from vivavoce.engines.qwen.model import QwenModel
 from vivavoce.engines.qwen.trace import read_request, trace
-from vivavoce.errors import BadRequest, EngineFault, MissingDependency, UnknownVoice, Unsupported
+from vivavoce.errors import BadRequest, EngineFault, MissingDependency, UnknownVoice
 from vivavoce.types import Ending, Samples, SamplingOptions, Segment
 
 FRAME = 1920
@@ -269,14 +269,6 @@ def test_designed_voice_needs_its_description(tmp_path: Path) -> None:
         model.open(segment(voice="design"))
     assert caught.value.field == "instruct"
     assert chunks(model, segment(voice="design", instruct="An old sailor."))
-
-
-def test_clone_checkpoint_loads_and_refuses_to_speak(tmp_path: Path) -> None:
-    model = QwenModel(whole_checkpoint(tmp_path, "base"), max_batch=1)
-    assert model.info.voices == ()
-    with pytest.raises(Unsupported, match="CustomVoice or VoiceDesign") as caught:
-        model.open(segment())
-    assert caught.value.field == "model"
 
 
 def test_what_cannot_be_said_takes_no_slot(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The language-model half of a released checkpoint folder, loaded and ready to lay out prompts and make frames."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,8 @@ from torch import Tensor, nn
 from vivavoce.engines.qwen.config import Config, read_config
 from vivavoce.engines.qwen.frame import Batch
 from vivavoce.engines.qwen.linear import Form, Linear, numbers_between
-from vivavoce.engines.qwen.prompt import PromptRequest, embed, embed_pad, lay_out
+from vivavoce.engines.qwen.live import LiveText, LiveTurn
+from vivavoce.engines.qwen.prompt import REPLY, PromptRequest, check, embed, embed_pad, lay_out, lay_out_turn
 from vivavoce.engines.qwen.talker import Talker
 from vivavoce.engines.qwen.tokenizer import Tokenizer
 from vivavoce.engines.qwen.weights import load_weights
@@ -28,6 +30,20 @@ class Checkpoint:
     def prompt(self, request: PromptRequest) -> tuple[Tensor, Tensor]:
         """The prompt [positions, hidden] and the trailing text [tokens, hidden] of `request`."""
         return embed(lay_out(request, self.config, self.tokenizer), self.talker, request.clone)
+
+    def live_turn(self, request: PromptRequest) -> LiveTurn:
+        """The turn of `request`, nothing of its text known yet. Raises `BadRequest` for what is wrong with the rest."""
+        check(request, self.config)
+        return LiveTurn(LiveText(self.tokenizer, REPLY))
+
+    def live_prompt(self, request: PromptRequest, turn: LiveTurn) -> tuple[Tensor, Tensor] | None:
+        """As `prompt`, of what is known of `turn`: None while it is too little to begin with."""
+        layout = lay_out_turn(request, self.config, self.tokenizer, turn.known, complete=turn.complete)
+        return None if layout is None else embed(layout, self.talker, request.clone)
+
+    def embed_text(self, ids: Sequence[int]) -> Tensor:
+        """Text tokens as the talker reads them: [n, hidden]."""
+        return self.talker.embed_text(torch.tensor(ids, dtype=torch.int64))
 
     def batch(self, slots: int, max_len: int) -> Batch:
         """An empty batch of `slots` streams of at most `max_len` positions, prompt and frames together."""

@@ -128,9 +128,17 @@ class Batch:
         """Adds `text` [n, hidden] to what the stream in `slot` reads while it speaks."""
         start, end = self._fed[slot], self._fed[slot] + len(text)
         if end > self.max_len:
-            raise BadRequest(f"a stream reads at most {self.max_len} tokens while it speaks", field="text")
+            raise BadRequest(
+                f"the text takes {end} tokens by now, a stream reads at most {self.max_len} while it speaks: send less "
+                "in one go",
+                field="text",
+            )
         self._state.text[slot, start:end] = text
         self._state.text_length[slot] = self._fed[slot] = end
+
+    def let_end(self, slot: int, min_frames: int) -> None:
+        """Lets the speech in `slot` end after `min_frames` frames, whatever its `Sampling` said."""
+        self._state.sampler.min_frames[slot] = min_frames
 
     def pause(self, slot: int) -> None:
         """Leaves the stream in `slot` out of the next steps, as it stands."""

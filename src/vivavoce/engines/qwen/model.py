@@ -13,22 +13,25 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from vivavoce.engines.base import Stream
+from vivavoce.engines.base import Stream, clones_nothing
 from vivavoce.engines.cores import available_cores
 from vivavoce.engines.qwen.checkpoint import load_checkpoint
+from vivavoce.engines.qwen.cloning import ClonedVoice, Cloner
 from vivavoce.engines.qwen.codec import CodecDecoder, load_decoder, read_codec_config
 from vivavoce.engines.qwen.config import Config, SamplingDefaults
 from vivavoce.engines.qwen.device import choose_device, choose_dtype, choose_form, release_memory
 from vivavoce.engines.qwen.ending import least_frames, most_frames
-from vivavoce.engines.qwen.footprint import CODEC, MAX_FRAMES, PROMPT_POSITIONS, slot_positions
+from vivavoce.engines.qwen.footprint import CODEC, MAX_FRAMES, MAX_REFERENCE_TOKENS, prompt_positions, slot_positions
 from vivavoce.engines.qwen.linear import stored_as
+from vivavoce.engines.qwen.live import LiveTurn
 from vivavoce.engines.qwen.prompt import PromptRequest
 from vivavoce.engines.qwen.sampler import Sampling
 from vivavoce.engines.qwen.stream import SegmentStream
 from vivavoce.engines.qwen.voices import RATE_HZ, describe, language_codes
-from vivavoce.errors import BadRequest, EngineFault, MissingDependency, Unsupported
-from vivavoce.types import Ending, Samples, Segment
+from vivavoce.errors import BadRequest, EngineFault, MissingDependency
+from vivavoce.types import Ending, PreparedVoice, Reference, Samples, Segment
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +73,8 @@ class QwenModel:
         form = choose_form(weights, where, numbers)
         self._checkpoint = load_checkpoint(folder, where, numbers, form=form, text_device=torch.device("cpu"))
         self._codec = _load_codec(folder / CODEC, where, self._checkpoint.config)
+        task = self._checkpoint.config.task
+        self._cloner = Cloner(folder, folder / CODEC, self._codec, where) if task == "base" else None
         self._max_frames = min(max_frames, self._checkpoint.config.generation.max_frames)
         self._batch = self._checkpoint.batch(max_batch, slot_positions(self._checkpoint.config, max_frames))
         self._streams: set[SegmentStream] = set()  # those that hold a slot
@@ -89,27 +94,50 @@ class QwenModel:
         return len(self._streams)
 
     def open(self, segment: Segment) -> SegmentStream:
-        prompt, trailing = self._checkpoint.prompt(self._request(segment))
-        if len(prompt) > PROMPT_POSITIONS:
-            raise BadRequest(
-                f"text and instruct take {len(prompt)} tokens together, {PROMPT_POSITIONS} fit: shorten instruct",
-                field="instruct" if segment.instruct else "text",
-            )
+        voice = self._voice(segment)
+        request = self._request(segment, voice)
         # Unlike a model's own noise, a seed of our own choosing can be told in the log.
         seed = random.getrandbits(63) if segment.seed is None else segment.seed
-        codec = self._codec.open()  # before a slot is taken, which a failure here would keep
-        slot = self._batch.open(prompt, trailing, _sampling(self.config, segment, seed))
-        limit = segment.sampling.max_new_tokens or self._max_frames
-        most = min(most_frames(segment.text), self._max_frames, limit, self._batch.room(slot))
-        stream = SegmentStream(segment, slot, seed, most, codec)
-        self._streams.add(stream)
-        self._running.add(stream)
+        limit = min(segment.sampling.max_new_tokens or self._max_frames, self._max_frames)
+        # Before a slot is taken, which a failure here would keep.
+        codec = self._codec.open() if voice is None else voice.open(self._codec)
+        stream = SegmentStream(segment, None, seed, limit, codec)
+        if segment.live:
+            stream.live = self._checkpoint.live_turn(request)
+            self.feed(stream, segment.text, last=False)
+        else:
+            self._begin(stream, *self._checkpoint.prompt(request))
+            stream.limit = min(stream.limit, most_frames(segment.text))
         return stream
+
+    def feed(self, stream: Stream, text: str, *, last: bool) -> None:
+        assert isinstance(stream, SegmentStream), "a stream of this model"
+        live = stream.live
+        assert live is not None, "the text of a live stream grows, and no other"
+        if stream.ending is not None:
+            return
+        if stream.starving:
+            stream.resumed = stream.spoken
+        new = live.add(text, last=last)
+        if stream.slot is not None:
+            read = [*new, self.config.text_ids.eos] if last else new
+            self._batch.feed(stream.slot, self._checkpoint.embed_text(read))
+            live.trailing += len(read)
+        else:
+            request = self._request(stream.segment, self._voice(stream.segment))
+            if (prompt := self._checkpoint.live_prompt(request, live)) is not None:
+                self._begin(stream, *prompt)
+                live.trailing = len(prompt[1])
+        if last:
+            self._set_limits(stream, live)
+
+    def starving(self, stream: Stream) -> bool:
+        return isinstance(stream, SegmentStream) and stream.starving
 
     def step(self, streams: Sequence[Stream], ahead_s: Sequence[float] = ()) -> Sequence[Samples | Ending]:
         mine = [stream for stream in streams if isinstance(stream, SegmentStream)]
         ended = {stream: stream.ending for stream in mine if stream.ending is not None}
-        self._run_only({stream for stream in mine if stream.slot is not None})
+        self._run_only({stream for stream in mine if stream.slot is not None and not stream.starving})
         if self._running:
             self._make_frame()
         lead = dict(zip(mine, ahead_s, strict=False))
@@ -122,24 +150,72 @@ class QwenModel:
             stream.pending.clear()
 
     def unload(self) -> None:
-        del self._checkpoint, self._codec, self._batch
+        del self._checkpoint, self._codec, self._batch, self._cloner
         release_memory(self._device)
 
-    def _request(self, segment: Segment) -> PromptRequest:
-        config = self.config
-        if config.task == "base":
-            raise Unsupported(
-                f"model {self.info.name!r} is a Base checkpoint, which speaks with the voice of a recording, and this "
-                "server takes no recordings yet: serve a CustomVoice or VoiceDesign checkpoint",
-                field="model",
+    def prepare(self, reference: Reference) -> PreparedVoice:
+        if self._cloner is None:
+            raise clones_nothing(self.info)
+        tokens = 0 if reference.text is None else len(self._checkpoint.tokenizer.encode(reference.text))
+        if tokens > MAX_REFERENCE_TOKENS:
+            raise BadRequest(
+                f"ref_text has {tokens} tokens, the limit is {MAX_REFERENCE_TOKENS}: send what is said in the "
+                "recording and no more, or a shorter recording",
+                field="ref_text",
             )
+        return self._cloner.prepare(reference)
+
+    def _voice(self, segment: Segment) -> ClonedVoice | None:
+        """The voice of the segment's recording; None for a checkpoint that has voices of its own."""
+        if self._cloner is None:
+            if segment.prepared is not None:
+                raise clones_nothing(self.info)
+            return None
+        if segment.prepared is None:
+            raise BadRequest(
+                f"model {self.info.name!r} speaks with the voice of a recording: send one in ref_audio, and in "
+                "ref_text what is said in it",
+                field="ref_audio",
+            )
+        voice = segment.prepared
+        if not isinstance(voice, ClonedVoice) or not self._cloner.owns(voice):
+            raise BadRequest(
+                f"the voice was not prepared by model {self.info.name!r} as it is loaded now: prepare it again",
+                field="ref_audio",
+            )
+        return voice
+
+    def _request(self, segment: Segment, voice: ClonedVoice | None) -> PromptRequest:
+        config = self.config
         if config.task == "voice_design" and not segment.instruct:
             raise BadRequest(
                 f"model {self.info.name!r} designs its voice from a description: say in instruct who speaks, and how",
                 field="instruct",
             )
         speaker = segment.voice if config.task == "custom_voice" else None
-        return PromptRequest(segment.text, self._languages[segment.language], speaker, segment.instruct)
+        language, clone = self._languages[segment.language], None if voice is None else voice.clone
+        return PromptRequest(segment.text, language, speaker, segment.instruct, clone, stream_text=segment.live)
+
+    def _begin(self, stream: SegmentStream, prompt: Tensor, trailing: Tensor) -> None:
+        """Gives `stream` a slot, in which it has read `prompt` and will read `trailing`."""
+        segment = stream.segment
+        if len(prompt) > (most := prompt_positions(self.config)):
+            raise BadRequest(
+                f"text and instruct take {len(prompt)} tokens together, {most} fit: shorten instruct",
+                field="instruct" if segment.instruct else "text",
+            )
+        # Speech cannot end before its text can have been said: an end drawn too soon would leave most of it out.
+        least = self._batch.max_len if segment.live else max(2, least_frames(segment.text))
+        stream.slot = self._batch.open(prompt, trailing, _sampling(self.config, segment, stream.seed, least))
+        stream.limit = min(stream.limit, self._batch.room(stream.slot))
+        self._streams.add(stream)
+        self._running.add(stream)
+
+    def _set_limits(self, stream: SegmentStream, live: LiveTurn) -> None:
+        """Sets how soon and how late a live stream may end, which its whole text says: not before it is read."""
+        assert stream.slot is not None, "a complete text has begun"
+        self._batch.let_end(stream.slot, max(2, least_frames(live.text), live.trailing))
+        stream.limit = min(stream.limit, max(most_frames(live.text), live.trailing))
 
     def _run_only(self, streams: set[SegmentStream]) -> None:
         """Leaves out of the batch's steps whoever is not among `streams`: its listener has enough for now."""
@@ -209,11 +285,8 @@ def _load_codec(folder: Path, device: torch.device, config: Config) -> CodecDeco
     return load_decoder(folder, device, torch.float32)
 
 
-def _sampling(config: Config, segment: Segment, seed: int) -> Sampling:
-    """How to draw the codes of `segment`: the checkpoint's own way where the request does not say.
-
-    Speech cannot end before its text can have been said: an end that is drawn too soon would leave most of it out.
-    """
+def _sampling(config: Config, segment: Segment, seed: int, min_frames: int) -> Sampling:
+    """How to draw the codes of `segment`: the checkpoint's own way where the request does not say."""
     wanted, own = segment.sampling, config.generation
     talker = _drawn(own.talker, wanted.do_sample, wanted.temperature, wanted.top_k, wanted.top_p)
     predictor = _drawn(
@@ -224,7 +297,7 @@ def _sampling(config: Config, segment: Segment, seed: int) -> Sampling:
         wanted.subtalker_top_p,
     )
     penalty = own.repetition_penalty if wanted.repetition_penalty is None else wanted.repetition_penalty
-    return Sampling(talker, predictor, penalty, seed, min_frames=max(2, least_frames(segment.text)))
+    return Sampling(talker, predictor, penalty, seed, min_frames)
 
 
 def _drawn(

@@ -64,17 +64,32 @@ class Layout:
 
 def lay_out(request: PromptRequest, config: Config, tokenizer: Tokenizer) -> Layout:
     """The prompt for `request`. Raises `BadRequest` for what this checkpoint cannot say."""
-    _check(request, config)
-    turn = tokenizer.encode(TURN.format(request.text) + REPLY)
-    text = turn[ROLE : -END - ROLE]
-    if not text:
+    check(request, config)
+    turn = tokenizer.encode(TURN.format(request.text) + REPLY)[: -END - ROLE]
+    layout = lay_out_turn(request, config, tokenizer, turn, complete=True)
+    assert layout is not None, "a complete text is enough to begin with"
+    return layout
+
+
+def lay_out_turn(
+    request: PromptRequest, config: Config, tokenizer: Tokenizer, turn: Sequence[int], *, complete: bool
+) -> Layout | None:
+    """The prompt of a checked request whose text is `turn`, the ids of a `TURN` without what closes it.
+
+    If they are not `complete`, more may come behind `trailing`; None while there are too few to begin with.
+    """
+    text = turn[ROLE:]
+    if complete and not text:
         raise BadRequest("the text is empty: send something to say", field="text")
+    speech = _speech(request, config, tokenizer, text, complete)
+    if speech is None:
+        return None
     positions: list[Position] = []
     if request.instruct and config.follows_instruct:
         positions += _silent(tokenizer.encode(INSTRUCTION.format(request.instruct)))
     positions += _silent(turn[:ROLE])
     positions += _header(request, config)
-    spoken, trailing = _speech(request, config, tokenizer, text)
+    spoken, trailing = speech
     return Layout((*positions, *spoken), tuple(trailing))
 
 
@@ -116,15 +131,21 @@ def _header(request: PromptRequest, config: Config) -> Iterator[Position]:
 
 
 def _speech(
-    request: PromptRequest, config: Config, tokenizer: Tokenizer, text: Sequence[int]
-) -> tuple[list[Position], Sequence[int]]:
-    """The text beside what was heard so far: the beginning of speech, and for a clone in context the recording."""
+    request: PromptRequest, config: Config, tokenizer: Tokenizer, text: Sequence[int], complete: bool
+) -> tuple[list[Position], Sequence[int]] | None:
+    """The text beside what was heard so far: the beginning of speech, and for a clone in context the recording.
+
+    None if the text is not complete, and there is less of it than was heard.
+    """
     heard: list[Sound] = [config.codec_ids.bos]
     clone = request.clone
     if clone is not None and clone.codes is not None:
         heard += ["reference"] * len(clone.codes)
         text = [*tokenizer.encode(TURN.format(clone.text))[ROLE:-END], *text]
-    text = [*text, config.text_ids.eos]
+    if complete:
+        text = [*text, config.text_ids.eos]
+    elif len(text) < len(heard):
+        return None
     if request.stream_text:
         padding = [config.text_ids.pad] * (len(heard) - len(text))
         return list(zip([*text, *padding], heard, strict=False)), text[len(heard) :]
@@ -153,7 +174,7 @@ def _indices(positions: Sequence[Position], device: torch.device) -> dict[str, T
     }
 
 
-def _check(request: PromptRequest, config: Config) -> None:
+def check(request: PromptRequest, config: Config) -> None:
     """Raises `BadRequest` if the request has not exactly the voice that the checkpoint's task needs."""
     if config.task == "custom_voice" and (request.speaker or "").lower() not in config.speakers:
         raise UnknownVoice(
@@ -163,7 +184,7 @@ def _check(request: PromptRequest, config: Config) -> None:
         raise Unsupported(f"a {config.task} model has no speakers: leave out {request.speaker!r}", field="speaker")
     if (config.task == "base") != (request.clone is not None):
         needed = "needs a reference recording" if config.task == "base" else "clones no voice: leave the recording out"
-        raise Unsupported(f"a {config.task} model {needed}", field="reference")
+        raise Unsupported(f"a {config.task} model {needed}", field="ref_audio")
     if request.clone is not None:
         _check_clone(request.clone, config)
 
@@ -173,13 +194,13 @@ def _check_clone(clone: Clone, config: Config) -> None:
         raise BadRequest(
             f"the x-vector has shape {tuple(clone.x_vector.shape)}, must be ({config.talker.hidden_size},): "
             "prepare the voice with this model",
-            field="reference",
+            field="ref_audio",
         )
     if clone.codes is not None:
         if clone.codes.dim() != 2 or clone.codes.shape[1] != config.codebooks:
             raise BadRequest(
                 f"reference codes have shape {tuple(clone.codes.shape)}, must be (frames, {config.codebooks})",
-                field="reference",
+                field="ref_audio",
             )
         if not clone.text:
-            raise BadRequest("a clone in context needs the words of its recording", field="reference_text")
+            raise BadRequest("a clone in context needs the words of its recording", field="ref_text")

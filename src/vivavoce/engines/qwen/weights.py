@@ -158,6 +158,17 @@ def _check_shape(path: Path, expected: Released, found: list[int]) -> None:
 def _read(file: Any, path: Path, name: str) -> torch.Tensor:
     """A tensor of the file, which on a CPU is a view of it: to be copied."""
     try:
-        return file.get_tensor(name)  # type: ignore[no-any-return]  # `safe_open` is loosely typed
+        stored: torch.Tensor = file.get_tensor(name)
     except (SafetensorError, OSError) as error:
         raise EngineFault(f"{str(path)!r}: tensor {name!r} cannot be read ({error})") from error
+    check_finite(stored, path, name)
+    return stored
+
+
+def check_finite(stored: torch.Tensor, path: Path, name: str) -> None:
+    """Raises `EngineFault` if `stored` holds NaN or infinity, with which a model speaks noise and gives no error."""
+    # The extremes see both, in one pass and without a copy: NaN counts as the largest and the smallest.
+    if not all(map(torch.isfinite, torch.aminmax(stored))):
+        raise EngineFault(
+            f"{str(path)!r}: tensor {name!r} holds values that are not numbers: fetch the checkpoint again"
+        )
