@@ -51,7 +51,7 @@ async def client(checkpoints: Path) -> AsyncIterator[httpx.AsyncClient]:
 
 
 def recording(seed: int) -> bytes:
-    """A second and a half like a voice or, if `seed` is even, of noise: random models tell these apart."""
+    """One and a half seconds like a voice, or of noise if `seed` is even, which small random models tell apart."""
     noise = np.random.default_rng(seed).normal(0, 0.3, 36_000).clip(-1, 1).astype(np.float32)
     return wav_bytes(voice_like(36_000, seed).numpy() if seed % 2 else noise, 24_000)
 
