@@ -6,7 +6,7 @@ Audio is float32 mono in [-1, 1] everywhere inside; other forms exist only at th
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +47,7 @@ class Capabilities:
     deterministic: bool = False  # same text, voice and seed give the same samples
     sampling: bool = False  # honours `SamplingOptions`
     live_text: bool = False  # speaks a text that is not complete yet (`Segment.live`)
+    clones: bool = False  # speaks with the voice of a `Reference`
     needs: Need | None = None  # a request without it is refused, and `auto` passes the model over
 
 
@@ -88,6 +89,19 @@ class SamplingOptions:
     max_new_tokens: int | None = None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Reference:
+    """A recording whose voice is wanted. With `text`, the words said in it, a model may hear the recording itself."""
+
+    samples: Samples
+    sample_rate_hz: int
+    text: str | None = None
+
+
+class PreparedVoice(Protocol):
+    """A model's own form of a `Reference`'s voice; nothing outside the model looks inside."""
+
+
 @dataclass(frozen=True, slots=True)
 class SpeechRequest:
     """One request for speech with every default filled in; `None` means "choose for me"."""
@@ -101,6 +115,7 @@ class SpeechRequest:
     speed: float = 1.0
     seed: int | None = None
     sampling: SamplingOptions = SamplingOptions()
+    reference: Reference | None = None  # whose voice to speak with, instead of a speaker's
     format: AudioFormat = "wav"
     sample_rate_hz: int | None = None  # None: the model's own
 
@@ -119,6 +134,7 @@ class Segment:
     seed: int | None = None
     sampling: SamplingOptions = SamplingOptions()
     live: bool = False
+    prepared: PreparedVoice | None = None  # whose voice, for a model that clones; made by that model
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, Self, runtime_checkable
 
-from vivavoce.types import AudioChunk, Ending, EngineInfo, Samples, Segment
+from vivavoce.errors import Unsupported
+from vivavoce.types import AudioChunk, Ending, EngineInfo, PreparedVoice, Reference, Samples, Segment
 
 
 class Stream(Protocol):
@@ -43,6 +44,15 @@ class Model(Protocol):
         """Frees the stream's state, wherever it stands. Never raises."""
         ...
 
+    def prepare(self, reference: Reference) -> PreparedVoice:
+        """The voice of a recording, for any number of segments that name it in `prepared`.
+
+        Called from a thread of its own, one call at a time, while lanes open, step and close streams. Raises
+        `Unsupported` (`clones_nothing`) if the model has voices of its own alone, `BadRequest` for a recording that it
+        cannot take.
+        """
+        ...
+
     def unload(self) -> None:
         """Gives back the memory that the model takes, though it may still be referred to. Never raises.
 
@@ -68,6 +78,14 @@ class LiveModel(Model, Protocol):
     def starving(self, stream: Stream) -> bool:
         """Whether `stream` has said what it knows: a step would bring nothing before `feed` is called again."""
         ...
+
+
+def clones_nothing(info: EngineInfo) -> Unsupported:
+    """The error of `Model.prepare` for a model that speaks with voices of its own alone."""
+    return Unsupported(
+        f"model {info.name!r} clones no voice: leave the recording out, or choose a Base checkpoint of Qwen3-TTS",
+        field="ref_audio",
+    )
 
 
 class ChunkStream(Protocol):
@@ -126,5 +144,13 @@ class Engine(Protocol):
         segment before this one in a request that was already accepted: such a one is never refused, and it is
         due only when what it follows has been heard. A `live` segment waits for its first text without a place of its
         own, and keeps its place from then on; raises `Unsupported` if the model reads a text only as a whole.
+        """
+        ...
+
+    async def prepare_voice(self, reference: Reference) -> PreparedVoice:
+        """The voice of a recording, for the segments of this engine; kept for a while, so that the next call is quick.
+
+        Raises `Unsupported` if the model clones nothing, `BadRequest` for a recording that it cannot take,
+        `Overloaded` if too many wait, `NotReady` when the engine is being stopped.
         """
         ...

@@ -26,13 +26,15 @@ from typing import Self, TypeAlias
 import numpy as np
 
 from vivavoce.engines.base import ChunkStream, LiveModel, Model, Stream
+from vivavoce.engines.prepared import PreparedVoices
 from vivavoce.errors import BadRequest, EngineFault, NotReady, Overloaded, Unsupported, VivavoceError
 from vivavoce.text.split import width
-from vivavoce.types import AudioChunk, Ending, EngineInfo, Samples, Segment
+from vivavoce.types import AudioChunk, Ending, EngineInfo, PreparedVoice, Reference, Samples, Segment
 
 log = logging.getLogger(__name__)
 
 ADMIT_S = 0.004
+ALONE = threading.Lock()  # held by a lane for what only one thread of a process may do at a time
 _JOIN_TIMEOUT_S = 5.0  # a step that hangs must not keep the process from ending
 
 
@@ -386,7 +388,9 @@ class LocalEngine:
 
     def __init__(self, model: Model, *, max_waiting: int = 64, max_ahead_s: float = 30.0) -> None:
         self.info: EngineInfo = model.info
+        self._model = model
         self._scheduler = Scheduler(model, self._deliver, max_waiting=max_waiting, max_ahead_s=max_ahead_s)
+        self._voices = PreparedVoices(self._prepare)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._listeners: dict[Ticket, asyncio.Queue[Event]] = {}
 
@@ -399,6 +403,7 @@ class LocalEngine:
         self._scheduler.start()
 
     async def aclose(self) -> None:
+        await self._voices.aclose()
         await asyncio.to_thread(self._scheduler.stop)
 
     def speak(self, segment: Segment, *, follows: ChunkStream | None = None) -> "SpokenSegment":
@@ -411,6 +416,9 @@ class LocalEngine:
     def feed(self, ticket: Ticket, text: str, *, last: bool) -> None:
         self._scheduler.feed(ticket, text, last=last)
 
+    async def prepare_voice(self, reference: Reference) -> PreparedVoice:
+        return await self._voices.get(reference)
+
     def took(self, ticket: Ticket, samples: int) -> None:
         self._scheduler.took(ticket, samples)
 
@@ -418,6 +426,14 @@ class LocalEngine:
         """Ends a ticket's delivery, and its work if there is some left."""
         if self._listeners.pop(ticket, None) is not None:
             self._scheduler.cancel(ticket)
+
+    def _prepare(self, reference: Reference) -> PreparedVoice:
+        try:
+            return self._model.prepare(reference)
+        except VivavoceError:
+            raise
+        except Exception as error:  # the top of a worker thread: whatever the model raises ends its callers' wait
+            raise _as_fault(error, "could not prepare the voice") from error
 
     def _deliver(self, delivery: Delivery) -> None:
         if delivery and self._loop is not None and not self._loop.is_closed():

@@ -14,8 +14,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from vivavoce.engines.base import Stream
-from vivavoce.types import Capabilities, Ending, EngineInfo, Samples, Segment, Voice
+from vivavoce.engines.base import Stream, clones_nothing
+from vivavoce.types import Capabilities, Ending, EngineInfo, PreparedVoice, Reference, Samples, Segment, Voice
 
 RATE_HZ = 24_000
 CHAR_S = 0.06
@@ -95,6 +95,9 @@ class ToneModel:
 
     def close(self, stream: Stream) -> None:
         """Nothing to free."""
+
+    def prepare(self, reference: Reference) -> PreparedVoice:
+        raise clones_nothing(self.info)
 
     def unload(self) -> None:
         """Nothing to give back: its memory is too small to be managed."""

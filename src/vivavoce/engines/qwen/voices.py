@@ -12,6 +12,7 @@ from vivavoce.types import Capabilities, EngineInfo, Gender, Need, Task, Voice
 
 RATE_HZ = 24_000
 DESIGN = "design"  # the one voice of a VoiceDesign checkpoint: whatever `instruct` describes
+CLONE = "clone"  # the one voice of a Base checkpoint: whoever speaks in the recording
 RELEASED: Mapping[str, tuple[str, Gender]] = {
     "ryan": ("en", "male"),
     "aiden": ("en", "male"),
@@ -53,6 +54,7 @@ def describe(config: Config, name: str, device: str, dtype: str) -> EngineInfo:
             seed=True,
             sampling=True,
             live_text=True,
+            clones=config.task == "base",
             # A seed repeats the codes, in float32; the samples differ by roundings with the chunks they are made in.
             deterministic=False,
             needs=NEEDS[config.task],
@@ -73,6 +75,9 @@ def language_codes(config: Config) -> dict[str, str]:
 def _voices(config: Config, codes: tuple[str, ...]) -> tuple[Voice, ...]:
     if config.task == "voice_design":
         return (Voice(DESIGN, "Design", codes, description="The voice that `instruct` describes."),)
+    if config.task == "base":
+        # Not in the list of speakers: it is chosen by sending a recording, not by its name.
+        return (Voice(CLONE, "Clone", codes, listed=False, description="The voice of the recording in `ref_audio`."),)
     return tuple(_voice(name, config, codes) for name in config.speakers)
 
 
