@@ -112,6 +112,11 @@ class Settings(BaseSettings):
         ge=1,
         description="Segments that a Qwen3-TTS checkpoint speaks at once; each takes memory for good.",
     )
+    qwen_graphs: Literal["auto", "startup", "off"] = Field(
+        default="auto",
+        description="CUDA graphs of Qwen3-TTS: `auto` captures each when it is first needed, `startup` all of them "
+        "before the model is ready, `off` none. They change the speed, not the speech; without CUDA there are none.",
+    )
     max_model_memory_gb: float | None = Field(
         default=None,
         gt=0,

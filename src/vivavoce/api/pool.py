@@ -18,6 +18,7 @@ def pool_from(settings: Settings) -> Pool:
         qwen_dtype=settings.qwen_dtype,
         qwen_weights=settings.qwen_weights,
         qwen_max_batch=settings.qwen_max_batch,
+        qwen_graphs=settings.qwen_graphs,
         max_waiting=settings.max_waiting,
         max_ahead_s=settings.max_ahead_s,
         max_memory_bytes=None if limit is None else int(limit * 1e9),

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 from vivavoce.engines.base import Model, Preview
 from vivavoce.engines.pool import Pool
@@ -24,6 +25,7 @@ def create_pool(
     qwen_dtype: str = "auto",
     qwen_weights: str = "auto",
     qwen_max_batch: int = 8,
+    qwen_graphs: Literal["auto", "startup", "off"] = "auto",
     max_waiting: int = 64,
     max_ahead_s: float = 30.0,
     max_memory_bytes: int | None = None,
@@ -70,6 +72,7 @@ def create_pool(
             weights=qwen_weights,
             max_batch=qwen_max_batch,
             threads=threads,
+            graphs=qwen_graphs,
         )
 
     def look(name: str, source: Path | str) -> Preview:

@@ -34,6 +34,7 @@ from vivavoce.types import AudioChunk, Ending, EngineInfo, PreparedVoice, Refere
 log = logging.getLogger(__name__)
 
 ADMIT_S = 0.004
+ALONE = threading.Lock()  # held by a lane for what only one thread of a process may do at a time
 _JOIN_TIMEOUT_S = 5.0  # a step that hangs must not keep the process from ending
 
 

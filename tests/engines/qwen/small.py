@@ -38,9 +38,12 @@ class Wish:
     sampling: Sampling
     stream_text: bool = False
 
+    @property
+    def request(self) -> PromptRequest:
+        return PromptRequest(self.text, speaker="ryan", language="english", stream_text=self.stream_text)
+
     def open(self, batch: Batch) -> int:
-        request = PromptRequest(self.text, speaker="ryan", language="english", stream_text=self.stream_text)
-        return batch.open(*small().prompt(request), self.sampling)
+        return batch.open(*small().prompt(self.request), self.sampling)
 
 
 # Unlike in length, in settings and in how text is fed.

@@ -31,18 +31,40 @@ def rotary(positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 def test_step_writes_one_position_of_each_row_and_shows_no_later_one() -> None:
     kept = cache()
     kept.lengths[:] = torch.tensor([0, 4, 2])
-    step = Step(kept, rows=2, window=6)
+    step = Step(kept, rows=2, window=6, alive=torch.tensor([True, True]))
     keys, values = step.remember(1, torch.ones(2, 2, 1, 4), torch.full((2, 2, 1, 4), 2.0))
-    written = torch.zeros(3, 8, dtype=torch.bool)
+    written = torch.zeros(3, 9, dtype=torch.bool)
     written[0, 0] = written[1, 4] = True
     for index, value in ((0, 1.0), (1, 2.0)):
-        assert torch.equal(kept.data[1, index], written[:, None, :, None] * torch.full((3, 2, 8, 4), value))
+        assert torch.equal(kept.data[1, index], written[:, None, :, None] * torch.full((3, 2, 9, 4), value))
     assert not kept.data[0].any()
     assert keys.shape == values.shape == (2, 2, 6, 4)
     assert seen(step.mask)[:, 0, 0].tolist() == [[True] + [False] * 5, [True] * 5 + [False]]
     cosines, sines = rotary(torch.tensor([0, 4]))
     assert torch.equal(step.rotation[0], cosines[:, None, None])
     assert torch.equal(step.rotation[1], sines[:, None, None])
+
+
+def test_step_leaves_rows_alone_that_are_not_alive_however_long_they_are() -> None:
+    kept = cache()
+    kept.lengths[:] = torch.tensor([8, 4, 2])
+    step = Step(kept, rows=3, window=4, alive=torch.tensor([False, False, True]))
+    keys, _ = step.remember(0, torch.ones(3, 2, 1, 4), torch.ones(3, 2, 1, 4))
+    read = kept.data[:, :, :, :, :8]
+    assert int(read.count_nonzero()) == 2 * 2 * 4
+    assert read[0, :, 2, :, 2].all()
+    assert keys.shape == (3, 2, 4, 4)
+
+
+def test_rest_of_a_prompt_follows_its_beginning() -> None:
+    kept = cache()
+    kept.data.fill_(7)
+    rest = Prompt(kept, slot=1, time=2, start=3)
+    keys, _ = rest.remember(0, torch.ones(1, 2, 2, 4), torch.ones(1, 2, 2, 4))
+    assert keys[0, 0, :, 0].tolist() == [7, 7, 7, 1, 1]
+    assert torch.equal(rest.rotation[0], rotary(torch.tensor([3, 4]))[0][None, :, None])
+    assert seen(rest.mask)[0, 0].tolist() == [[True] * 4 + [False], [True] * 5]
+    assert (kept.data[:, :, [0, 2]] == 7).all()
 
 
 def test_prompt_fills_one_slot_and_is_causal() -> None:

@@ -70,7 +70,10 @@ def tokenizer() -> Tokenizer:
     bpe = BpeTokenizer(BPE())
     bpe.pre_tokenizer = ByteLevel(add_prefix_space=False, use_regex=False)
     trainer = BpeTrainer(vocab_size=1_500, show_progress=False, initial_alphabet=sorted(ByteLevel.alphabet()))
-    bpe.train_from_iterator(["".join(TRICKY), *PROSE, *(word * 2 for text in PROSE for word in text.split())], trainer)
+    # Not on the markers, which would become words of their own.
+    bpe.train_from_iterator(
+        ["".join((*SPACES, *MARKS, *LETTERS)), *PROSE, *(word * 2 for text in PROSE for word in text.split())], trainer
+    )
     with TemporaryDirectory() as name:
         folder = Path(name)
         write_tokenizer(folder)

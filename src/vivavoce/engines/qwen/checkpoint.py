@@ -7,11 +7,22 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from vivavoce.engines.qwen.capture import Track
 from vivavoce.engines.qwen.config import Config, read_config
 from vivavoce.engines.qwen.frame import Batch
 from vivavoce.engines.qwen.linear import Form, Linear, numbers_between
 from vivavoce.engines.qwen.live import LiveText, LiveTurn
-from vivavoce.engines.qwen.prompt import REPLY, PromptRequest, check, embed, embed_pad, lay_out, lay_out_turn
+from vivavoce.engines.qwen.prefix import Prefix
+from vivavoce.engines.qwen.prompt import (
+    REPLY,
+    PromptRequest,
+    check,
+    embed,
+    embed_pad,
+    lay_out,
+    lay_out_turn,
+    shared_prefix,
+)
 from vivavoce.engines.qwen.talker import Talker
 from vivavoce.engines.qwen.tokenizer import Tokenizer
 from vivavoce.engines.qwen.weights import load_weights
@@ -31,24 +42,32 @@ class Checkpoint:
         """The prompt [positions, hidden] and the trailing text [tokens, hidden] of `request`."""
         return embed(lay_out(request, self.config, self.tokenizer), self.talker, request.clone)
 
+    def shared_prompt(self, request: PromptRequest) -> tuple[Tensor, Tensor, Prefix]:
+        """`prompt`, and what of it other requests in the same voice begin with too."""
+        layout = lay_out(request, self.config, self.tokenizer)
+        return *embed(layout, self.talker, request.clone), shared_prefix(layout, request.clone)
+
     def live_turn(self, request: PromptRequest) -> LiveTurn:
         """The turn of `request`, nothing of its text known yet. Raises `BadRequest` for what is wrong with the rest."""
         check(request, self.config)
         return LiveTurn(LiveText(self.tokenizer, REPLY))
 
-    def live_prompt(self, request: PromptRequest, turn: LiveTurn) -> tuple[Tensor, Tensor] | None:
-        """As `prompt`, of what is known of `turn`: None while it is too little to begin with."""
+    def live_prompt(self, request: PromptRequest, turn: LiveTurn) -> tuple[Tensor, Tensor, Prefix] | None:
+        """As `shared_prompt`, of what is known of `turn`: None while it is too little to begin with."""
         layout = lay_out_turn(request, self.config, self.tokenizer, turn.known, complete=turn.complete)
-        return None if layout is None else embed(layout, self.talker, request.clone)
+        if layout is None:
+            return None
+        return *embed(layout, self.talker, request.clone), shared_prefix(layout, request.clone)
 
     def embed_text(self, ids: Sequence[int]) -> Tensor:
         """Text tokens as the talker reads them: [n, hidden]."""
         return self.talker.embed_text(torch.tensor(ids, dtype=torch.int64))
 
-    def batch(self, slots: int, max_len: int) -> Batch:
+    def batch(self, slots: int, max_len: int, track: Track | None = None) -> Batch:
         """An empty batch of `slots` streams of at most `max_len` positions, prompt and frames together."""
         pad = embed_pad(self.talker, self.config)
-        return Batch(self.talker, self.config, pad, slots=slots, max_len=min(max_len, self.config.max_positions))
+        most = min(max_len, self.config.max_positions)
+        return Batch(self.talker, self.config, pad, slots=slots, max_len=most, track=track)
 
 
 def load_checkpoint(

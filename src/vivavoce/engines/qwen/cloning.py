@@ -30,10 +30,6 @@ class ClonedVoice:
     clone: Clone
     codec: DecoderState | None  # after the recording's codes; None: nothing goes before the speech
 
-    def open(self, decoder: CodecDecoder) -> DecoderState:
-        """The codec's state for a new stream in this voice."""
-        return decoder.open() if self.codec is None else self.codec.clone()
-
 
 class Cloner:
     """The two encoders of the Base checkpoint in `folder`, in float32 on `device`, and the `decoder` it speaks with.

@@ -4,13 +4,14 @@
             + elements of its other tensors × bytes of the dtype
             + elements of the codec's tensors `decoder.*` × 4, float32 always
            + of a Base checkpoint also its two encoders, which prepare recordings: × 4 likewise
-    slots     slots × bytes of the dtype × (talker layers × 2 × kv heads × positions × head dim
+    slots     slots × bytes of the dtype × (talker layers × 2 × kv heads × (positions + 1) × head dim
                                             + predictor layers × 2 × kv heads × codebooks × head dim
                                             + positions × talker hidden)
 
 In the order of the slots: keys and values of the past, those of one frame, the text that is read while speaking. It
 counts the memory of the device and the main memory together. It does not count what a step needs while it runs, the
-codec's memory of each stream (about 5 MB at the released shape) and torch itself. It loads nothing.
+codec's memory of each stream (about 5 MB at the released shape, on CUDA twice), beginnings of prompts that are kept
+(`frame.PREFIX_BYTES` at most), CUDA graphs and torch itself. It loads nothing.
 """
 
 import math
@@ -99,6 +100,6 @@ def _is_left(name: str) -> bool:
 
 def _slot_elements(config: Config, positions: int) -> int:
     talker, predictor = config.talker, config.predictor
-    past = talker.layers * 2 * talker.kv_heads * talker.head_dim * positions
+    past = talker.layers * 2 * talker.kv_heads * talker.head_dim * (positions + 1)
     frame = predictor.layers * 2 * predictor.kv_heads * predictor.head_dim * config.codebooks
     return past + frame + positions * talker.hidden_size

@@ -5,6 +5,7 @@ most have a sound beside it: an entry of the codec vocabulary, the speaker's x-v
 Neither knows how frames are made.
 """
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor
 
 from vivavoce.engines.qwen.config import AUTO, Config, language_name
+from vivavoce.engines.qwen.prefix import Prefix
 from vivavoce.engines.qwen.talker import Talker
 from vivavoce.engines.qwen.tokenizer import Tokenizer
 from vivavoce.errors import BadRequest, UnknownVoice, Unsupported
@@ -60,6 +62,8 @@ class Layout:
 
     positions: tuple[Position, ...]
     trailing: tuple[int, ...]  # text tokens; when they are used up, `pad` follows
+    # Positions at the beginning that whatever is said in this voice has: those before its own text, save the very last.
+    shared: int = 0
 
 
 def lay_out(request: PromptRequest, config: Config, tokenizer: Tokenizer) -> Layout:
@@ -81,7 +85,8 @@ def lay_out_turn(
     text = turn[ROLE:]
     if complete and not text:
         raise BadRequest("the text is empty: send something to say", field="text")
-    speech = _speech(request, config, tokenizer, text, complete)
+    reference = _reference_text(request, tokenizer)
+    speech = _speech(request, config, [*reference, *text], complete)
     if speech is None:
         return None
     positions: list[Position] = []
@@ -90,7 +95,8 @@ def lay_out_turn(
     positions += _silent(turn[:ROLE])
     positions += _header(request, config)
     spoken, trailing = speech
-    return Layout((*positions, *spoken), tuple(trailing))
+    shared = min(len(positions) + len(reference), len(positions) + len(spoken) - 1)
+    return Layout((*positions, *spoken), tuple(trailing), shared)
 
 
 def embed(layout: Layout, talker: Talker, clone: Clone | None = None) -> tuple[Tensor, Tensor]:
@@ -107,6 +113,18 @@ def embed(layout: Layout, talker: Talker, clone: Clone | None = None) -> tuple[T
             sounds[where["reference"]] = talker.embed_frames(clone.codes.to(device, torch.int64))
     trailing = talker.embed_text(torch.tensor(layout.trailing, dtype=torch.int64))
     return prompt + sounds, trailing
+
+
+def shared_prefix(layout: Layout, clone: Clone | None = None) -> Prefix:
+    """What others begin with too: tokens and sounds, position by position, and the very numbers of a cloned voice."""
+    return Prefix(layout.shared, (layout.positions[: layout.shared], None if clone is None else _digest(clone)))
+
+
+def _digest(clone: Clone) -> bytes:
+    digest = hashlib.blake2b(clone.x_vector.float().cpu().numpy().tobytes())
+    if clone.codes is not None:
+        digest.update(clone.codes.cpu().numpy().tobytes())
+    return digest.digest()
 
 
 def embed_pad(talker: Talker, config: Config) -> Tensor:
@@ -130,8 +148,15 @@ def _header(request: PromptRequest, config: Config) -> Iterator[Position]:
     yield config.text_ids.bos, codec.pad
 
 
+def _reference_text(request: PromptRequest, tokenizer: Tokenizer) -> Sequence[int]:
+    """The words of a recording that the talker hears, which it reads before the text."""
+    if request.clone is None or not request.clone.in_context:
+        return ()
+    return tokenizer.encode(TURN.format(request.clone.text))[ROLE:-END]
+
+
 def _speech(
-    request: PromptRequest, config: Config, tokenizer: Tokenizer, text: Sequence[int], complete: bool
+    request: PromptRequest, config: Config, text: Sequence[int], complete: bool
 ) -> tuple[list[Position], Sequence[int]] | None:
     """The text beside what was heard so far: the beginning of speech, and for a clone in context the recording.
 
@@ -141,7 +166,6 @@ def _speech(
     clone = request.clone
     if clone is not None and clone.codes is not None:
         heard += ["reference"] * len(clone.codes)
-        text = [*tokenizer.encode(TURN.format(clone.text))[ROLE:-END], *text]
     if complete:
         text = [*text, config.text_ids.eos]
     elif len(text) < len(heard):

@@ -43,10 +43,12 @@ RANKS = (64, 256)  # how many of the best scores are put in order; few numbers, 
 class Knobs:
     """One `SamplingDefaults` a slot, as tensors [slots].
 
-    Beside them the host keeps what all slots need together, so that no work is done that no row asks for.
+    Beside them the host keeps what all slots need together, so that no work is done that no row asks for. With `fixed`
+    all is done always: a captured graph serves whatever settings come later.
     """
 
-    def __init__(self, slots: int, device: torch.device) -> None:
+    def __init__(self, slots: int, device: torch.device, *, fixed: bool = False) -> None:
+        self._fixed = fixed
         self.temperature = torch.ones(slots, device=device)
         self.top_k = torch.zeros(slots, device=device, dtype=torch.int64)
         self.top_p = torch.ones(slots, device=device)
@@ -56,15 +58,17 @@ class Knobs:
     @property
     def draws(self) -> bool:
         """Whether some slot does not just take the best."""
-        return not all(settings.greedy for settings in self._settings)
+        return self._fixed or not all(settings.greedy for settings in self._settings)
 
     @property
     def limits_mass(self) -> bool:
         """Whether some slot has a top-p."""
-        return any(settings.top_p < 1 for settings in self._settings)
+        return self._fixed or any(settings.top_p < 1 for settings in self._settings)
 
     def ranks(self, size: int) -> int:
         """How many of `size` scores must be put in order: 0 if no slot limits its draws, all for a top-p alone."""
+        if self._fixed:
+            return size
         needed = (
             settings.top_k or (size if settings.top_p < 1 else 0) for settings in self._settings if not settings.greedy
         )
@@ -82,8 +86,8 @@ class Knobs:
 class Sampler:
     """The settings of every slot, and the first codes each has drawn so far."""
 
-    def __init__(self, config: Config, slots: int, device: torch.device) -> None:
-        self.talker, self.predictor = Knobs(slots, device), Knobs(slots, device)
+    def __init__(self, config: Config, slots: int, device: torch.device, *, fixed: bool = False) -> None:
+        self.talker, self.predictor = (Knobs(slots, device, fixed=fixed) for _ in range(2))
         self.penalty = torch.ones(slots, device=device)
         self.seed = torch.zeros(slots, device=device, dtype=torch.int64)
         self.min_frames = torch.zeros(slots, device=device, dtype=torch.int64)

@@ -1,21 +1,40 @@
 """One segment being spoken: the frames made and not yet sounded, when to sound them, and how it ends.
 
-It knows codes and counts, neither the network that makes them nor the one that sounds them.
+It knows codes and counts, neither the network that makes them nor the one that sounds them. Both may be behind: a frame
+is `making` until its codes are on the host, and `sounding` until its samples are.
 """
 
 import logging
+from collections import deque
 from dataclasses import dataclass, field
 
+import numpy as np
 from torch import Tensor
 
+from vivavoce.engines.qwen.capture import Landing
 from vivavoce.engines.qwen.codec import DecoderState
 from vivavoce.engines.qwen.ending import FRAME_S, Repetition
 from vivavoce.engines.qwen.live import LiveTurn
-from vivavoce.types import Ending, Segment
+from vivavoce.engines.qwen.sounding import LARGEST_CHUNK
+from vivavoce.types import Ending, Samples, Segment
 
 log = logging.getLogger(__name__)
 
-LARGEST_CHUNK = 8  # frames that are sounded together
+SILENCE: Samples = np.zeros(0, dtype=np.float32)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sound:
+    """Samples of one stream on their way to the host: row `row` of what lands."""
+
+    landing: Landing
+    row: int
+    frames: int
+
+    def samples(self) -> Samples:
+        """The samples, in memory of their own, once they are there."""
+        here: Samples = self.landing.wait()[self.row].numpy()
+        return here.copy()
 
 
 @dataclass(eq=False, slots=True)
@@ -32,17 +51,39 @@ class SegmentStream:
     codec: DecoderState
     live: LiveTurn | None = None
     spoken: int = 0  # frames made
+    making: int = 0  # frames asked for whose codes are not here yet
     resumed: int = 0  # frames made when it last had to wait for text
     pending: list[Tensor] = field(default_factory=list)  # codes [codebooks] of frames not yet sounded
+    sounding: deque[Sound] = field(default_factory=deque)
     ending: Ending | None = None
     repetition: Repetition = field(default_factory=Repetition)
 
     @property
-    def starving(self) -> bool:
+    def asked(self) -> int:
+        """Frames asked for so far, those included whose codes are not here yet."""
+        return self.spoken + self.making
+
+    @property
+    def lacks_text(self) -> bool:
         """Whether the next frame must wait for text: after frame k the talker reads the k-th of the trailing ids."""
         if self.live is None or self.live.complete or self.ending is not None:
             return False
-        return self.slot is None or self.spoken >= self.live.trailing
+        return self.slot is None or self.asked >= self.live.trailing
+
+    @property
+    def starving(self) -> bool:
+        """Whether it waits for text, and all that could be made without is on the way to its listener."""
+        return self.lacks_text and not (self.making or self.pending or self.sounding)
+
+    @property
+    def wants_frames(self) -> bool:
+        """Whether another frame may be asked for."""
+        return self.slot is not None and self.asked < self.limit and not self.lacks_text
+
+    @property
+    def is_through(self) -> bool:
+        """Whether it has ended and all of it was heard."""
+        return self.ending is not None and not self.pending and not self.sounding
 
     def take(self, first: int, codes: Tensor, *, eos: int) -> None:
         """Adds a frame whose first code is `first`, and sets `ending` if it is the last one."""
@@ -64,12 +105,19 @@ class SegmentStream:
         Who has run dry gets 1, 2, 4, 8 frames: small chunks would keep a slow machine from ever catching up. Nothing
         waits for company that must itself wait for text.
         """
+        ahead_s += sum(sound.frames for sound in self.sounding) * FRAME_S
         count = len(self.pending)
-        if not count or self.ending is not None or self.starving or count >= LARGEST_CHUNK:
+        dries_up = self.lacks_text and not self.making
+        if not count or self.ending is not None or dries_up or count >= LARGEST_CHUNK:
             return count > 0
         if ahead_s <= 0:
             return count > self.spoken - self.resumed - count
         return ahead_s < (count if count in (1, 2, 4) else 1) * FRAME_S
+
+    def hand_over(self, sounds: int) -> Samples:
+        """The samples of the first `sounds` that are on their way."""
+        parts = [self.sounding.popleft().samples() for _ in range(sounds)]
+        return parts[0] if len(parts) == 1 else np.concatenate([SILENCE, *parts])
 
     def log_ending(self) -> None:
         """Says in the log why it ended, as a warning if it was cut."""
