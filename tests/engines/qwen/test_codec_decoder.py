@@ -14,12 +14,18 @@ from safetensors.torch import load_file  # noqa: E402
 
 from tests.engines.qwen.codec_checkpoints import SHAPES, SLOW_RATE, CodecShape, random_codes, write_codec  # noqa: E402
 from vivavoce.engines.qwen.codec import CodecDecoder, DecoderConfig, load_decoder  # noqa: E402
+from vivavoce.engines.qwen.codec.products import Conv, TransposedConv, can_pack  # noqa: E402
 from vivavoce.engines.qwen.codec.state import Past  # noqa: E402
 
 CPU = torch.device("cpu")
 DATA = Path(__file__).parent / "data"
 FRAMES = 18
 Make = Callable[..., CodecDecoder]
+
+PACKED = pytest.param(
+    True, id="packed", marks=pytest.mark.skipif(not can_pack(CPU, torch.float32), reason="needs oneDNN on x86-64")
+)
+FORMS = pytest.mark.parametrize("packed", [pytest.param(False, id="plain"), PACKED])
 
 RELEASED = DecoderConfig(hidden_size=512, intermediate_size=1024)
 
@@ -33,8 +39,10 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Make:
         return write_codec(tmp_path_factory.mktemp("codec"), shape, seed=3)
 
     @cache
-    def load(shape: CodecShape = SLOW_RATE, dtype: "torch.dtype" = torch.float32) -> CodecDecoder:
-        return load_decoder(folder(shape), CPU, dtype)
+    def load(
+        shape: CodecShape = SLOW_RATE, dtype: "torch.dtype" = torch.float32, packed: bool | None = None
+    ) -> CodecDecoder:
+        return load_decoder(folder(shape), CPU, dtype, packed=packed)
 
     return load
 
@@ -49,9 +57,10 @@ def in_chunks(decoder: CodecDecoder, codes: "torch.Tensor", sizes: list[int]) ->
     return torch.cat(parts, dim=-1)
 
 
+@FORMS
 @pytest.mark.parametrize(("name", "seed"), [("small", 7), ("grouped", 8)])
-def test_samples_equal_those_of_the_published_package(tmp_path: Path, name: str, seed: int) -> None:
-    decoder = load_decoder(write_codec(tmp_path, SHAPES[name], seed), CPU, torch.float32)
+def test_samples_equal_those_of_the_published_package(tmp_path: Path, name: str, seed: int, packed: bool) -> None:
+    decoder = load_decoder(write_codec(tmp_path, SHAPES[name], seed), CPU, torch.float32, packed=packed)
     expected = load_file(DATA / f"codec_{name}.safetensors")["samples"]
     samples = decoder.decode(random_codes(SHAPES[name], 12, seed))
     assert 0.3 < float(samples.abs().max()) < 1  # loud enough to compare, and not clipped
@@ -62,16 +71,19 @@ def test_samples_equal_those_of_the_published_package(tmp_path: Path, name: str,
 @settings(max_examples=12, deadline=None)
 def test_streamed_equals_whole_at_any_chunking(make: Make, sizes: list[int], batch: int) -> None:
     codes = random_codes(SLOW_RATE, FRAMES, seed=1, batch=batch)
-    exact = make(dtype=torch.float64)
-    torch.testing.assert_close(in_chunks(exact, codes, sizes), exact.decode(codes), atol=1e-12, rtol=0)
-    decoder = make()
-    torch.testing.assert_close(in_chunks(decoder, codes, sizes), decoder.decode(codes), atol=1e-4, rtol=0)
+    for decoder, tolerance in (
+        (make(dtype=torch.float64), 1e-12),
+        (make(packed=False), 1e-4),
+        (make(), 1e-4),  # packed where that can be
+    ):
+        torch.testing.assert_close(in_chunks(decoder, codes, sizes), decoder.decode(codes), atol=tolerance, rtol=0)
 
 
+@FORMS
 @pytest.mark.parametrize("sizes", [[1], [1, 2, 4, 8], [5, 3]])
 @pytest.mark.parametrize("name", SHAPES)
-def test_streamed_equals_whole_at_the_released_rates(make: Make, name: str, sizes: list[int]) -> None:
-    decoder, codes = make(SHAPES[name]), random_codes(SHAPES[name], 20, seed=2)
+def test_streamed_equals_whole_at_the_released_rates(make: Make, name: str, sizes: list[int], packed: bool) -> None:
+    decoder, codes = make(SHAPES[name], packed=packed), random_codes(SHAPES[name], 20, seed=2)
     samples = in_chunks(decoder, codes, sizes)
     assert samples.shape == (1, 20 * 1920)
     torch.testing.assert_close(samples, decoder.decode(codes), atol=1e-4, rtol=0)
@@ -81,6 +93,37 @@ def test_streamed_equals_whole_beyond_the_window_of_72_frames(make: Make) -> Non
     decoder, codes = make(SHAPES["small"]), random_codes(SHAPES["small"], 90, seed=2)
     whole = decoder.decode(codes, block_frames=90)
     torch.testing.assert_close(in_chunks(decoder, codes, [16, 1]), whole, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("packed", [PACKED])
+@pytest.mark.parametrize("name", SHAPES)
+def test_packed_weights_compute_what_plain_ones_do(make: Make, name: str, packed: bool) -> None:
+    codes = random_codes(SHAPES[name], 12, seed=11, batch=3)
+    plain = make(SHAPES[name], packed=False)
+    fast = make(SHAPES[name], packed=packed)
+    torch.testing.assert_close(in_chunks(fast, codes, [1, 4, 7]), plain.decode(codes), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("packed", [PACKED])
+def test_a_packed_decoder_keeps_no_second_copy_of_its_weights(make: Make, packed: bool) -> None:
+    left = [part for part in make(packed=packed).modules() if isinstance(part, Conv | TransposedConv | torch.nn.Linear)]
+    assert not left
+
+
+def test_only_single_precision_on_a_processor_is_packed() -> None:
+    assert not can_pack(CPU, torch.bfloat16)
+    assert not can_pack(torch.device("cuda"), torch.float32)
+
+
+@FORMS
+@pytest.mark.parametrize("piece_frames", [1, 3, 100])
+def test_pieces_of_any_size_sound_the_same(tmp_path: Path, piece_frames: int, packed: bool) -> None:
+    decoder = load_decoder(write_codec(tmp_path, SLOW_RATE, 3), CPU, torch.float32, packed=packed)
+    codes = random_codes(SLOW_RATE, FRAMES, seed=12, batch=3)
+    decoder.piece_frames = None
+    expected = decoder.decode(codes)
+    decoder.piece_frames = piece_frames
+    torch.testing.assert_close(in_chunks(decoder, codes, [1, 7, 4]), expected, atol=1e-4, rtol=0)
 
 
 @given(
@@ -139,7 +182,8 @@ def test_a_stream_of_the_released_shape_keeps_1_3_million_elements() -> None:
     with torch.device("meta"):
         decoder = CodecDecoder(RELEASED)
     assert 1_250_000 < decoder.state_elements < 1_350_000
-    assert 110e6 < sum(p.numel() for p in decoder.parameters()) + 16 * 2048 * 256 < 118e6
+    tensors = [*decoder.parameters(), *decoder.buffers()]  # codebooks and a few more are kept as buffers
+    assert 110e6 < sum(tensor.numel() for tensor in tensors) < 118e6
 
 
 @pytest.mark.parametrize("streams", [1, 3])

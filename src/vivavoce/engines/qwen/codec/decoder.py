@@ -22,6 +22,7 @@ from vivavoce.engines.qwen.codec.layers import (
     SnakeBeta,
     UpsampleBlock,
 )
+from vivavoce.engines.qwen.codec.products import can_pack, pack
 from vivavoce.engines.qwen.codec.quantizer import Dequantizer
 from vivavoce.engines.qwen.codec.state import DecoderState, Layout, Past, gather, scatter
 from vivavoce.engines.qwen.codec.transformer import FrameTransformer
@@ -30,13 +31,20 @@ from vivavoce.engines.qwen.codec.transformer import FrameTransformer
 # released shape in fp32) stays bounded for long sequences.
 BLOCK_FRAMES = 256
 
+PIECE_FRAMES = 4  # of the last stages on a CPU: about 3 MB a tensor at the released shape
+
 
 class CodecDecoder(nn.Module):
-    """The decoder of the 12 Hz speech tokenizer. Its parameters need no gradient; all results are on its device."""
+    """The decoder of the 12 Hz speech tokenizer. Its parameters need no gradient; all results are on its device.
 
-    def __init__(self, config: DecoderConfig) -> None:
+    With `piece_frames` the last stages run stream by stream, so many frames at a time. What they compute for a frame
+    then stays in the processor's caches; for many frames at once it would go through main memory at every layer.
+    """
+
+    def __init__(self, config: DecoderConfig, piece_frames: int | None = None) -> None:
         super().__init__()
         self.config = config
+        self.piece_frames = piece_frames
         layout = Layout()
         self.quantizer = Dequantizer(config)
         self.pre_conv = CausalConv(layout, config.codebook_dim, config.latent_dim, kernel=3)
@@ -60,9 +68,8 @@ class CodecDecoder(nn.Module):
 
     def open(self) -> DecoderState:
         """The state of a stream that has not begun."""
-        weight = self.pre_conv.conv.weight
-        memory = torch.zeros(self.state_elements, device=weight.device, dtype=weight.dtype)
-        return DecoderState(memory, torch.zeros((), device=weight.device, dtype=torch.int64))
+        like = self.quantizer.rvq_first.vq.vectors
+        return DecoderState(like.new_zeros(self.state_elements), like.new_zeros((), dtype=torch.int64))
 
     @torch.no_grad()
     def step(self, codes: Tensor, states: Sequence[DecoderState]) -> Tensor:
@@ -82,22 +89,36 @@ class CodecDecoder(nn.Module):
         """The samples [B, T * samples_per_frame] of whole sequences `codes` [B, codebooks, T]."""
         states = [self.open() for _ in range(codes.shape[0])]
         blocks = [codes[..., start : start + block_frames] for start in range(0, codes.shape[-1], block_frames)]
-        nothing = self.pre_conv.conv.weight.new_empty(codes.shape[0], 0)  # the samples of no frames
+        nothing = self.quantizer.rvq_first.vq.vectors.new_empty(codes.shape[0], 0)  # the samples of no frames
         return torch.cat([nothing, *(self.step(block, states) for block in blocks)], dim=-1)
 
     def forward(self, codes: Tensor, past: Past) -> Tensor:
         """`step` on a gathered batch: a function of tensors alone, `past.memory` changed in place, the age not."""
         assert codes.shape[1] == self.config.num_quantizers, f"codes of shape {list(codes.shape)}"
-        h = self.pre_conv(self.quantizer(codes), past)  # [B, latent, T]
-        h = self.pre_transformer(h.transpose(1, 2), past).transpose(1, 2)
+        h = self.pre_conv(self.quantizer(codes), past)  # [B, T, latent]
+        h = self.pre_transformer(h, past)
         for stage in self.upsample:
             assert isinstance(stage, nn.ModuleList)
             for layer in stage:
-                h = layer(h, past)  # [B, latent, T * 2], then T * 4
-        for layer in self.decoder:
-            h = layer(h, past)
-        samples: Tensor = h[:, 0].clamp(-1, 1)  # [B, T * samples_per_frame]
-        return samples
+                h = layer(h, past)  # [B, T * 2, latent], then T * 4
+        first, widest, *_ = self.decoder
+        h = widest(first(h, past), past)
+        if self.piece_frames is None:
+            return self._finish(h, past)
+        piece_rows = self.piece_frames * h.shape[1] // codes.shape[-1]
+        rows = [self._finish_in_pieces(row.split(piece_rows, dim=1), past.row(i)) for i, row in enumerate(h.split(1))]
+        return torch.cat(rows)
+
+    def _finish_in_pieces(self, pieces: Sequence[Tensor], past: Past) -> Tensor:
+        return torch.cat([self._finish(piece, past) for piece in pieces], dim=-1)
+
+    def _finish(self, h: Tensor, past: Past) -> Tensor:
+        """The samples [B, S] of the widest stage's output; these stages have few weights and most of the numbers."""
+        _, _, *blocks, activation, last = self.decoder
+        for block in blocks:
+            h = block(h, past)
+        samples: Tensor = last(h, past, activation)[..., 0]
+        return samples.clamp(-1, 1)
 
 
 def _waveform_stages(layout: Layout, config: DecoderConfig) -> nn.ModuleList:
@@ -111,11 +132,16 @@ def _waveform_stages(layout: Layout, config: DecoderConfig) -> nn.ModuleList:
     return nn.ModuleList(stages)
 
 
-def load_decoder(folder: Path, device: torch.device, dtype: torch.dtype) -> CodecDecoder:
+def load_decoder(folder: Path, device: torch.device, dtype: torch.dtype, *, packed: bool | None = None) -> CodecDecoder:
     """The decoder of the speech tokenizer in `folder` (a checkpoint's `speech_tokenizer`), on `device` in `dtype`.
 
+    `packed` lays the weights out for this processor, and computes the same; None does so wherever `can_pack`.
     Raises `MissingDependency` for an absent file, `EngineFault` for one that is damaged or does not fit its config.
     """
     config = read_codec_config(folder).decoder
+    packed = can_pack(device, dtype) if packed is None else packed
     with TensorFile(folder, device, dtype) as file:
-        return build(lambda: CodecDecoder(config), file, "decoder.")
+        decoder = build(lambda: CodecDecoder(config, PIECE_FRAMES if packed else None), file, "decoder.")
+    if packed:
+        pack(decoder)
+    return decoder

@@ -1,8 +1,8 @@
 """Causal convolutions and activations of the codec decoder, each with its memory; it knows no checkpoint and no stack.
 
-Every layer maps [batch, channels, time] and the streams' `Past` to the output of the new time steps alone. A stream's
-first step finds zeros in its memory, which is the left padding of the whole-sequence definition: there is one code
-path for whole and streamed decoding. Attribute names follow the released tensors' names.
+Every layer maps rows [batch, time, channels] and the streams' `Past` to the output of the new time steps alone. A
+stream's first step finds zeros in its memory, which is the left padding of the whole-sequence definition: there is one
+code path for whole and streamed decoding. Attribute names follow the released tensors' names.
 Source: qwen-tts `modeling_qwen3_tts_tokenizer_v2.py`, classes CausalConvNet … DecoderDecoderBlock.
 """
 
@@ -10,9 +10,34 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vivavoce.engines.qwen.codec.state import Layout, Past
+from vivavoce.engines.qwen.codec.checkpoint import TensorFile
+from vivavoce.engines.qwen.codec.products import Conv, TransposedConv
+from vivavoce.engines.qwen.codec.state import Layout, Past, Slot
 
 RESIDUAL_DILATIONS = (1, 3, 9)
+
+
+class SnakeBeta(nn.Module):
+    """x + sin²(x · eᵅ) / eᵝ per channel: a periodic activation (Ziyin et al., 2020; both parameters in logarithms)."""
+
+    frequency: Tensor  # eᵅ
+    magnitude: Tensor  # 1 / eᵝ
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.register_buffer("frequency", torch.empty(channels), persistent=False)
+        self.register_buffer("magnitude", torch.empty(channels), persistent=False)
+
+    def load(self, file: TensorFile, prefix: str) -> None:
+        """Fills in what the stored logarithms stand for."""
+        alpha, beta = (file.read(prefix + name, self.frequency.shape, torch.float32) for name in ("alpha", "beta"))
+        self.frequency = alpha.exp().to(file.dtype)
+        self.magnitude = (1 / (beta.exp() + 1e-9)).to(file.dtype)
+
+    def forward(self, x: Tensor, out: Tensor | None = None) -> Tensor:
+        """The activation of `x`, in `out` if given: it is little arithmetic, so each pass over memory counts."""
+        wave = torch.mul(x, self.frequency, out=out).sin_().square_()
+        return torch.addcmul(x, wave, self.magnitude, out=wave)
 
 
 class CausalConv(nn.Module):
@@ -20,51 +45,41 @@ class CausalConv(nn.Module):
 
     def __init__(self, layout: Layout, into: int, out: int, kernel: int, dilation: int = 1, groups: int = 1) -> None:
         super().__init__()
-        self.conv = nn.Conv1d(into, out, kernel, dilation=dilation, groups=groups)
-        self.lookback = (kernel - 1) * dilation
-        self.slot = layout.take(into, self.lookback)
+        self.conv = Conv(into, out, kernel, dilation=dilation, groups=groups)
+        self.slot = layout.take((kernel - 1) * dilation, into)
 
-    def forward(self, x: Tensor, past: Past) -> Tensor:  # [B, into, T] → [B, out, T]
-        if self.lookback:
-            memory = self.slot.of(past.memory)
-            x = torch.cat([memory, x], dim=-1)  # [B, into, lookback + T]
-            memory.copy_(x[..., -self.lookback :])
-        y: Tensor = self.conv(x)
+    def forward(self, x: Tensor, past: Past, activation: SnakeBeta | None = None) -> Tensor:  # → [B, T, out]
+        y: Tensor = self.conv(_joined(self.slot, x, past, activation))
         return y
 
 
 class CausalTransposedConv(nn.Module):
-    """Upsampling by `stride`; the part of the output that the next step's input still adds to is kept back."""
+    """Upsampling by `stride`; it remembers the inputs that later outputs still depend on."""
 
     def __init__(self, layout: Layout, into: int, out: int, kernel: int, stride: int) -> None:
         super().__init__()
-        self.conv = nn.ConvTranspose1d(into, out, kernel, stride=stride)
-        self.stride = stride
-        self.overlap = kernel - stride
-        self.slot = layout.take(out, self.overlap)
+        self.conv = TransposedConv(into, out, kernel, stride)
+        self.slot = layout.take(kernel // stride - 1, into)
 
-    def forward(self, x: Tensor, past: Past) -> Tensor:  # [B, into, T] → [B, out, T * stride]
-        y = F.conv_transpose1d(x, self.conv.weight, stride=self.stride)  # [B, out, T * stride + overlap]
-        ready = x.shape[-1] * self.stride
-        if self.overlap:
-            memory = self.slot.of(past.memory)
-            y[..., : self.overlap] += memory
-            memory.copy_(y[..., ready:])
-        assert self.conv.bias is not None  # the released layers all have one; it is added once, to finished samples
-        return y[..., :ready] + self.conv.bias[:, None]
+    def forward(self, x: Tensor, past: Past, activation: SnakeBeta | None = None) -> Tensor:  # → [B, T × stride, out]
+        y: Tensor = self.conv(_joined(self.slot, x, past, activation))
+        return y
 
 
-class SnakeBeta(nn.Module):
-    """x + sin²(x · eᵅ) / eᵝ per channel: a periodic activation (Ziyin et al., 2020; both parameters in logarithms)."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.alpha = nn.Parameter(torch.empty(channels))
-        self.beta = nn.Parameter(torch.empty(channels))
-
-    def forward(self, x: Tensor, past: Past) -> Tensor:
-        frequency, magnitude = self.alpha.exp()[:, None], self.beta.exp()[:, None]
-        return x + torch.sin(x * frequency).square() / (magnitude + 1e-9)
+def _joined(slot: Slot, x: Tensor, past: Past, activation: SnakeBeta | None) -> Tensor:
+    """The remembered rows and `x` [B, T, channels], activated if asked, in one tensor; its last rows are remembered."""
+    kept = slot.shape[0]
+    if not kept:
+        return x if activation is None else activation(x)
+    memory = slot.of(past.memory)
+    joined = x.new_empty(x.shape[0], kept + x.shape[1], x.shape[2])
+    joined[:, :kept] = memory
+    if activation is None:
+        joined[:, kept:] = x
+    else:
+        activation(x, out=joined[:, kept:])
+    memory.copy_(joined[:, -kept:])
+    return joined
 
 
 class ConvNeXtBlock(nn.Module):
@@ -79,10 +94,8 @@ class ConvNeXtBlock(nn.Module):
         self.gamma = nn.Parameter(torch.empty(channels))
 
     def forward(self, x: Tensor, past: Past) -> Tensor:
-        h = self.norm(self.dwconv(x, past).transpose(1, 2))  # [B, T, channels]
-        h = self.gamma * self.pwconv2(F.gelu(self.pwconv1(h)))
-        y: Tensor = x + h.transpose(1, 2)
-        return y
+        h = self.pwconv2(F.gelu(self.pwconv1(self.norm(self.dwconv(x, past)))))
+        return torch.addcmul(x, self.gamma, h)
 
 
 class ResidualUnit(nn.Module):
@@ -96,9 +109,9 @@ class ResidualUnit(nn.Module):
         self.conv2 = CausalConv(layout, channels, channels, kernel=1)
 
     def forward(self, x: Tensor, past: Past) -> Tensor:
-        h = self.conv1(self.act1(x, past), past)
-        y: Tensor = x + self.conv2(self.act2(h, past), past)
-        return y
+        h = self.conv1(x, past, self.act1)
+        y: Tensor = self.conv2(h, past, self.act2)
+        return y.add_(x)
 
 
 class UpsampleBlock(nn.Module):
@@ -115,7 +128,9 @@ class UpsampleBlock(nn.Module):
             ]
         )
 
-    def forward(self, x: Tensor, past: Past) -> Tensor:  # [B, channels, T] → [B, channels / 2, T * rate]
-        for layer in self.block:
-            x = layer(x, past)
+    def forward(self, x: Tensor, past: Past) -> Tensor:  # [B, T, channels] → [B, T × rate, channels / 2]
+        activation, upsampling, *units = self.block
+        x = upsampling(x, past, activation)
+        for unit in units:
+            x = unit(x, past)
         return x

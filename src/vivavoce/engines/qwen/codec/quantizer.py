@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from vivavoce.engines.qwen.codec.checkpoint import TensorFile
 from vivavoce.engines.qwen.codec.config import DecoderConfig, EncoderConfig
+from vivavoce.engines.qwen.codec.products import Conv
 
 SMALLEST_COUNT = 1e-5
 
@@ -65,15 +66,15 @@ class _Projected(nn.Module):
             inner,
             ("layers.{}._codebook.embedding_sum", "layers.{}._codebook.cluster_usage"),
         )
-        self.output_proj = nn.Conv1d(inner, config.codebook_dim, 1, bias=False)
+        self.output_proj = Conv(inner, config.codebook_dim, 1, bias=False)
 
-    def forward(self, codes: Tensor) -> Tensor:  # [B, books, T] → [B, codebook_dim, T]
-        y: Tensor = self.output_proj(self.vq.sum_of(codes).transpose(1, 2))
+    def forward(self, codes: Tensor) -> Tensor:  # [B, books, T] → [B, T, codebook_dim]
+        y: Tensor = self.output_proj(self.vq.sum_of(codes))
         return y
 
 
 class Dequantizer(nn.Module):
-    """Codes [B, codebooks, T] to latents [B, codebook_dim, T]."""
+    """Codes [B, codebooks, T] to latents [B, T, codebook_dim]."""
 
     def __init__(self, config: DecoderConfig) -> None:
         super().__init__()

@@ -46,6 +46,10 @@ class Past:
     memory: Tensor  # [batch, elements], changed in place
     age: Tensor  # [batch] int64: frames each stream had before this step
 
+    def row(self, index: int) -> "Past":
+        """The stream at `index` as a batch of one that shares its memory."""
+        return Past(self.memory[index : index + 1], self.age[index : index + 1])
+
 
 @dataclass(frozen=True, slots=True)
 class DecoderState:
