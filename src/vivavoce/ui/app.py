@@ -32,7 +32,7 @@ def main() -> None:
     connection, standing = _draw_sidebar()
     st.title("Text in, speech out")
     if standing.problem:
-        st.error(f"{_plain(standing.problem)}\n\nThis page tries again by itself.", icon=":material/cloud_off:")
+        st.error(f"{_sentence(standing.problem)}\n\nThis page tries again by itself.", icon=":material/cloud_off:")
     wish = _draw_fields(connection, standing)
     takes: deque[Take] = st.session_state.setdefault("takes", deque(maxlen=KEPT_TAKES))
     asked = st.button(
@@ -194,7 +194,7 @@ class _Meter:
 
 
 def _draw_error(error: VivavoceError) -> None:
-    message = _plain(error.message[:1].upper() + error.message[1:])
+    message = _sentence(error.message)
     if isinstance(error, Overloaded):
         st.warning(f"{message} (try again in {error.retry_after_s:g} s)", icon=":material/hourglass_top:")
     elif isinstance(error, BadRequest):
@@ -249,6 +249,10 @@ def _draw_download(take: Take, number: int) -> None:
         key=f"download {number}",
         icon=":material/download:",
     )
+
+
+def _sentence(message: str) -> str:
+    return _plain(message[:1].upper() + message[1:])
 
 
 def _plain(text: str) -> str:
