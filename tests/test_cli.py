@@ -23,7 +23,7 @@ from vivavoce.cli.output import FORMATS
 from vivavoce.engines.tone import CHAR_S
 
 TEXT = "Hello there."
-COMMANDS = ["serve", "say", "voices", "doctor", "trace"]
+COMMANDS = ["serve", "say", "voices", "doctor", "trace", "ui"]
 posix_only = pytest.mark.skipif(os.name == "nt", reason="signals and scripts of POSIX")
 
 
