@@ -49,16 +49,19 @@ class Server:
 
 @asynccontextmanager
 async def started(
-    models: Sequence[str], *, environment: Mapping[str, str], memory_gib: float
+    models: Sequence[str], *, environment: Mapping[str, str], memory_gib: float, arguments: Sequence[str] | None = None
 ) -> AsyncGenerator[Server]:
-    """A server with `models` ready. Raises `NotReady` with the end of its log if it does not get there."""
+    """A server with `models` ready; `arguments` offer them in another way than by name.
+
+    Raises `NotReady` with the end of its log if it does not get there.
+    """
     address = Address("127.0.0.1", _free_port())
     command = ["-m", "vivavoce", "serve", "--host", address.host, "--port", str(address.port)]
     with tempfile.TemporaryFile() as log:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             *command,
-            *("--models", ",".join(models)),
+            *(("--models", ",".join(models)) if arguments is None else arguments),
             env={**os.environ, **environment},
             stdout=log,
             stderr=log,

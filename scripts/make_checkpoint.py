@@ -56,7 +56,10 @@ class Stack:
 
 @dataclass(frozen=True)
 class Shape:
-    """The shape of the language model. `codec_vocab` and `codes` are the released ones by default."""
+    """The shape of the language model. `codec_vocab` and `codes` are the released ones by default.
+
+    The text table has `text_vocab` rows, or as many as the small tokenizer needs if that is more.
+    """
 
     talker: Stack
     predictor: Stack
@@ -65,15 +68,17 @@ class Shape:
     codec_vocab: int = 3072
     codes: int = 2048
     size: str = "0b6"
+    text_vocab: int = 0
 
 
 TINY = Shape(Stack(64, 128, 2, 4, 2, 16), Stack(48, 96, 2, 4, 2, 16), text_hidden=48)
 RELEASED_PREDICTOR = Stack(1024, 3072, 5, 16, 8, 128)
+RELEASED_TEXT = {"text_hidden": 2048, "text_vocab": 151936}
 SHAPES = {
     "tiny": TINY,
     "tiny-1.7b": replace(TINY, size="1b7"),  # follows instructions
-    "0.6b": Shape(Stack(1024, 3072, 28, 16, 8, 128), RELEASED_PREDICTOR, text_hidden=2048),
-    "1.7b": Shape(Stack(2048, 6144, 28, 16, 8, 128), RELEASED_PREDICTOR, text_hidden=2048, size="1b7"),
+    "0.6b": Shape(Stack(1024, 3072, 28, 16, 8, 128), RELEASED_PREDICTOR, **RELEASED_TEXT),
+    "1.7b": Shape(Stack(2048, 6144, 28, 16, 8, 128), RELEASED_PREDICTOR, **RELEASED_TEXT, size="1b7"),
 }
 
 
@@ -81,6 +86,7 @@ def make_checkpoint(folder: Path, task: str, shape: Shape = TINY, *, seed: int =
     """Writes a checkpoint of `task` into `folder`, its weights in `shards` files, and gives `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     markers, text_vocab = write_tokenizer(folder)
+    text_vocab = max(text_vocab, shape.text_vocab)
     write_json(folder / "config.json", config(task, shape, markers, text_vocab))
     write_json(folder / "generation_config.json", GENERATION)
     tensors = dict(random_tensors(shape, text_vocab, seed))

@@ -1,10 +1,11 @@
-"""Doors to the real application: in process over ASGI, and over a real socket."""
+"""Doors to the real application: in process over ASGI, and over a real socket. And which tests need a CUDA device."""
 
 import asyncio
 import socket
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from importlib.util import find_spec
 
 import httpx
 import pytest
@@ -23,6 +24,30 @@ FAULTS = {
     "nan": Fault("nan", 2),
     "endless": Fault("endless"),
 }
+
+NEEDS_CUDA = pytest.StashKey[int]()  # tests that were deselected for want of a device
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselects what is marked `gpu` where there is no CUDA device."""
+    marked = [item for item in items if item.get_closest_marker("gpu")]
+    if marked and not _cuda_is_there():
+        config.stash[NEEDS_CUDA] = len(marked)
+        config.hook.pytest_deselected(items=marked)
+        items[:] = [item for item in items if item not in marked]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if count := config.stash.get(NEEDS_CUDA, 0):
+        terminalreporter.write_line(f"{count} tests marked gpu did not run: torch finds no CUDA device here")
+
+
+def _cuda_is_there() -> bool:
+    if find_spec("torch") is None:
+        return False
+    import torch
+
+    return torch.cuda.is_available()
 
 
 def tone_pool(**model: float) -> Pool:

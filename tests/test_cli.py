@@ -59,7 +59,7 @@ def test_version_is_the_package_s() -> None:
     assert run("--version").stdout == f"vivavoce {__version__}\n"
 
 
-@pytest.mark.parametrize("command", [*COMMANDS, "models list", "models pull", "models rm"])
+@pytest.mark.parametrize("command", [*COMMANDS, "bench qwen", "models list", "models pull", "models rm"])
 def test_help_teaches_by_examples(command: str) -> None:
     result = run(*command.split(), "--help")
     assert result.exit_code == 0

@@ -196,8 +196,8 @@ async def test_what_a_checkpoint_cannot_do_is_refused_with_the_way_out(checkpoin
     settings = Settings(qwen=(checkpoints / "Base", checkpoints / "Design"), models=("tone",))
     async with app_client(create_app(settings)) as client:
         clone = (await synthesize(client, model="base")).json()["error"]
-        assert (clone["code"], clone["field"]) == ("unsupported", "model")
-        assert "CustomVoice or VoiceDesign checkpoint" in clone["message"]
+        assert (clone["code"], clone["field"]) == ("invalid_request", "ref_audio")
+        assert "send one in ref_audio" in clone["message"]
         design = await synthesize(client, model="design")
         assert (design.status_code, design.json()["error"]["field"]) == (422, "instruct")
         body = {"model": "design", "voice": "alloy", "input": TEXT}

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+import numpy as np
 import pytest
 
 from vivavoce.engines.pool import Pool
@@ -9,7 +10,7 @@ from vivavoce.engines.scheduler import LocalEngine
 from vivavoce.engines.tone import ToneModel
 from vivavoce.errors import BadRequest, EngineFault, MissingDependency, UnknownModel, UnknownVoice, Unsupported
 from vivavoce.routing import Router, find_voice
-from vivavoce.types import Capabilities, EngineInfo, SpeechRequest, Voice
+from vivavoce.types import Capabilities, EngineInfo, Reference, SpeechRequest, Voice
 
 ENGLISH = EngineInfo(
     name="small",
@@ -53,7 +54,9 @@ def router(*infos: EngineInfo, default_model: str = "auto", broken: Exception | 
     return Router(Pool({"broken": fail, **factories} if broken else factories), default_model=default_model)
 
 
-async def chosen(router: Router, text: str = "Hello there, my friend.", **fields: str) -> tuple[str, str, str, str]:
+async def chosen(
+    router: Router, text: str = "Hello there, my friend.", **fields: str | Reference
+) -> tuple[str, str, str, str]:
     route = await router.route(SpeechRequest(text, **fields))
     found = route.engine.info.name, route.voice.id, route.speaker, route.language
     await router._pool.aclose()
@@ -147,7 +150,12 @@ DESIGN = replace(
     capabilities=Capabilities(instruct=True, needs="instruct"),
 )
 CLONE = replace(
-    MANY, name="clone", voices=(), aliases={}, default_voices={}, capabilities=Capabilities(needs="reference")
+    MANY,
+    name="clone",
+    voices=(Voice("clone", "Clone", MANY.languages, listed=False),),
+    aliases={},
+    default_voices={},
+    capabilities=Capabilities(needs="reference", clones=True),
 )
 
 
@@ -157,7 +165,9 @@ async def test_auto_passes_over_what_the_request_cannot_be_spoken_by() -> None:
     assert (await chosen(router(CLONE, DESIGN, MANY), instruct="Old.", speaker="ryan"))[:2] == ("many", "ryan")
 
 
-@pytest.mark.parametrize(("infos", "field"), [((DESIGN,), "instruct"), ((CLONE,), "model"), ((CLONE, DESIGN), "model")])
+@pytest.mark.parametrize(
+    ("infos", "field"), [((DESIGN,), "instruct"), ((CLONE,), "ref_audio"), ((CLONE, DESIGN), "ref_audio")]
+)
 @pytest.mark.parametrize("named", [False, True])
 async def test_request_that_lacks_what_a_model_needs_is_told(
     infos: tuple[EngineInfo, ...], field: str, named: bool
@@ -165,3 +175,31 @@ async def test_request_that_lacks_what_a_model_needs_is_told(
     with pytest.raises(BadRequest) as caught:
         await chosen(router(*infos), **({"model": infos[0].name} if named else {}))
     assert caught.value.field == field
+
+
+RECORDING = Reference(np.ones(24_000, np.float32), 24_000)
+
+
+@pytest.mark.parametrize("default", ["auto", "many", "clone"])
+@pytest.mark.parametrize("speaker", [{}, {"speaker": "ryan"}, {"speaker": "nobody"}])
+async def test_recording_goes_to_the_first_model_that_clones(default: str, speaker: dict[str, str]) -> None:
+    found = await chosen(router(MANY, DESIGN, CLONE, default_model=default), reference=RECORDING, **speaker)
+    assert found == ("clone", "clone", "clone", "en")
+
+
+async def test_default_model_that_clones_is_asked_first() -> None:
+    infos = (CLONE, replace(CLONE, name="other"))
+    assert (await chosen(router(*infos, default_model="other"), reference=RECORDING))[0] == "other"
+    assert (await chosen(router(*infos), reference=RECORDING))[0] == "clone"
+
+
+async def test_recording_for_a_model_that_clones_nothing_is_refused_with_those_that_do() -> None:
+    with pytest.raises(Unsupported, match="'many' clones no voice: leave ref_audio out, or choose a Base") as caught:
+        await chosen(router(MANY), reference=RECORDING, model="many")
+    assert caught.value.field == "ref_audio"
+    with pytest.raises(Unsupported, match="clones no voice"):
+        await chosen(router(MANY, DESIGN), reference=RECORDING)
+    routes = router(MANY, CLONE)
+    await routes.route(SpeechRequest("Hello there.", model="clone", reference=RECORDING))
+    with pytest.raises(Unsupported, match="or choose 'clone'"):
+        await chosen(routes, reference=RECORDING, model="many")

@@ -1,16 +1,21 @@
-"""What is compared between this engine and the published one: checkpoints, requests and clone tensors, by seed.
+"""What is compared between this engine and the published one: shapes, requests and recordings, by seed.
 
-Plain JSON values and tensors, so that the same cases can be read in the oracle's environment, which cannot import
-this package's dependencies at the versions that the product uses.
+They reach both sides as files: a checkpoint's folder, `request.json`s and a WAV file. It knows neither side.
 """
 
 import random
+import wave
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 import torch
 from scripts.make_checkpoint import DIALECTS, SPEAKERS, Shape, Stack
+from tests.engines.qwen.codec_checkpoints import CodecShape, voice_like
+from tests.engines.qwen.codec_checkpoints import random_shape as random_codec_shape
 
+RATE_HZ = 24_000
+RECORDING = "voice.wav"
 TASKS = ("custom_voice", "voice_design", "base")
 WORDS = (
     "the", "rain", "and", "the", "sun,", "walking", "further;", "你好", "世界", "¡olé!", "Ünïcode’s", "42", "cats",
@@ -24,9 +29,12 @@ def random_shape(chance: random.Random) -> Shape:
     if chance.random() < 0.5:
         predictor = replace(predictor, hidden=talker.hidden)
     size = chance.choice(["0b6", "1b7"])
-    return Shape(
-        talker, predictor, text_hidden=chance.choice([32, 40, 64]), codes=chance.choice([256, 2048]), size=size
-    )
+    return Shape(talker, predictor, text_hidden=chance.choice([32, 40, 64]), size=size)
+
+
+def random_codec(seed: int) -> CodecShape:
+    """A small codec of random dimensions that decodes whatever the language model may say."""
+    return replace(random_codec_shape(seed), entries=2048, codebooks=16)
 
 
 def random_stack(chance: random.Random) -> Stack:
@@ -43,22 +51,27 @@ def random_stack(chance: random.Random) -> Stack:
 
 
 def random_requests(task: str, chance: random.Random, frames: int, most_words: int = 30) -> list[dict[str, Any]]:
-    """Greedy requests for one checkpoint: both ways of feeding text, and every kind of voice the task has."""
+    """Greedy `request.json`s for one checkpoint: both ways of feeding text, and every kind of voice the task has.
+
+    Of the two requests of a kind one leaves the language to the model.
+    """
     requests = []
     for in_advance in (True, False):
         for variant in ("x_vector_only", "in_context") if task == "base" else ("plain", "dialect"):
             request: dict[str, Any] = {"task": task, "text": words(chance, 3, most_words), "non_streaming": in_advance}
-            request |= {"language": chance.choice(["auto", "english", "Chinese", "japanese"]), "max_frames": frames}
+            named = in_advance == (variant in ("plain", "in_context"))
+            request["language"] = chance.choice(["english", "Chinese", "japanese"]) if named else "auto"
             if task == "base":
-                request |= {"x_vector_only": variant == "x_vector_only", "ref_text": words(chance, 2, 12)}
+                request |= {"ref_audio": RECORDING, "ref_text": words(chance, 2, 12)}
+                request["x_vector_only"] = variant == "x_vector_only"
             elif variant == "plain" or task == "voice_design":
                 request["instruct"] = words(chance, 1, 9)
             if task == "custom_voice":
                 names = list(DIALECTS) if variant == "dialect" else list(SPEAKERS)
                 request["speaker"] = chance.choice(names).title()
-                if variant == "dialect":
-                    request["language"] = chance.choice(["auto", "chinese"])
-            requests.append(request | {"greedy": True})
+                if variant == "dialect" and named:
+                    request["language"] = "chinese"
+            requests.append(request | {"greedy": True, "max_frames": frames})
     return requests
 
 
@@ -67,14 +80,14 @@ def words(chance: random.Random, least: int, most: int) -> str:
     return " ".join(chance.choices(WORDS, k=chance.randint(least, most)))
 
 
-def random_clone(shape: Shape, chance: random.Random) -> dict[str, torch.Tensor]:
-    """A voice to clone: `x_vector` [hidden] and `ref_codes` [frames, codebooks]."""
-    generator = torch.Generator().manual_seed(chance.randrange(1 << 31))
-    frames = chance.choice([2, 9, 40])
-    return {
-        "x_vector": torch.randint(-4096, 4097, (shape.talker.hidden,), generator=generator) / 4096,
-        "ref_codes": torch.randint(0, shape.codes, (frames, shape.codebooks), generator=generator),
-    }
+def write_recording(path: Path, seed: int, seconds: float) -> None:
+    """Writes something like a voice as a WAV file of 16 bits at the models' own rate, so that nothing resamples it."""
+    samples = (voice_like(int(seconds * RATE_HZ), seed) * 32767).to(torch.int16)
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(RATE_HZ)
+        file.writeframes(samples.numpy().tobytes())
 
 
 def as_json(shape: Shape) -> dict[str, Any]:

@@ -1,15 +1,14 @@
 """Compares our codec and speaker encoder with the published `qwen-tts` 0.1.1 on random tiny checkpoints.
 
-    python scripts/parity/codec.py --oracle-python ORACLE_ENV/bin/python [--seeds 4] [--seed 0]
-    python scripts/parity/codec.py --oracle-python ORACLE_ENV/bin/python --write-reference tests/engines/qwen/data
+    python -m scripts.parity.codec [--seeds 4] [--seed 0]
+    python -m scripts.parity.codec --write tests/engines/qwen/data
 
-Whole decodes and x-vectors must agree within 1e-4, streamed with whole too, codes exactly. The published package runs
-in its own environment, as a child process. `--write-reference` keeps its answers for the tests.
+What a trace does not reach: more shapes, streamed decoding, recordings of odd lengths. Whole decodes and x-vectors must
+agree within 1e-4, streamed with whole too, codes exactly. `--write` keeps the published answers for the tests.
 """
 
 import argparse
 import math
-import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -17,11 +16,8 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
-
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
-
-from tests.engines.qwen.codec_checkpoints import (  # noqa: E402 - found through the line above
+from scripts.parity.oracle import run_oracle
+from tests.engines.qwen.codec_checkpoints import (
     SHAPES,
     SPEAKERS,
     CodecShape,
@@ -33,9 +29,10 @@ from tests.engines.qwen.codec_checkpoints import (  # noqa: E402 - found through
     write_speaker,
 )
 
-from vivavoce.engines.qwen.codec import CodecDecoder, load_decoder, load_encoder  # noqa: E402
-from vivavoce.engines.qwen.speaker import load_speaker_encoder  # noqa: E402
+from vivavoce.engines.qwen.codec import CodecDecoder, load_decoder, load_encoder
+from vivavoce.engines.qwen.speaker import load_speaker_encoder
 
+ORACLE = Path(__file__).with_name("codec_oracle.py")
 TOLERANCE = 1e-4
 CPU = torch.device("cpu")
 CHUNKS = (1, 2, 4, 8, 3)
@@ -115,32 +112,27 @@ def compare(folder: Path, case: Case) -> dict[str, float]:
     }
 
 
-def run_oracle(python: str, folder: Path) -> None:
-    """Lets the published package answer every case in `folder`."""
-    subprocess.run([python, str(ROOT / "scripts/parity/codec_oracle.py"), str(folder)], check=True)
-
-
-def write_reference(python: str, target: Path) -> None:
+def write_reference(target: Path) -> None:
     """Keeps the published answers to `reference_cases` in `target`."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         for case in reference_cases():
             prepare(folder, case)
-        run_oracle(python, folder)
+        run_oracle(ORACLE, folder)
         for case in reference_cases():
             answers = load_file(folder / case.name / "oracle.safetensors")
             small = {k: v.to(torch.int16) if k.startswith("codes") else v for k, v in answers.items()}
             save_file(small, target / f"{case.name}.safetensors")
 
 
-def check(python: str, count: int, seed: int) -> bool:
+def check(count: int, seed: int) -> bool:
     """Prints the differences of every case; true if all are within tolerance."""
     good = True
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         for case in cases(count, seed):
             prepare(folder, case)
-        run_oracle(python, folder)
+        run_oracle(ORACLE, folder)
         for case in cases(count, seed):
             found = compare(folder, case)
             passed = all(found[key] <= TOLERANCE for key in ("whole", "streamed", "x-vector"))
@@ -154,15 +146,14 @@ def check(python: str, count: int, seed: int) -> bool:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--oracle-python", required=True, help="Python of an environment with qwen-tts 0.1.1")
     parser.add_argument("--seeds", type=int, default=4, help="how many random shapes")
     parser.add_argument("--seed", type=int, default=0, help="the first of their seeds")
-    parser.add_argument("--write-reference", type=Path, help="keep the published answers in this folder")
+    parser.add_argument("--write", type=Path, metavar="FOLDER", help="keep the published answers in this folder")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    if options.write_reference:
-        write_reference(options.oracle_python, options.write_reference)
-    elif not check(options.oracle_python, options.seeds, options.seed):
+    if options.write:
+        write_reference(options.write)
+    elif not check(options.seeds, options.seed):
         sys.exit(1)
 
 

@@ -1,6 +1,6 @@
-"""Runs the published `qwen-tts` codec and speaker encoder on a folder of cases; needs its own environment.
+"""Runs in the oracle's environment: the published codec and speaker encoder on a folder of cases.
 
-    ORACLE_PYTHON scripts/parity/codec_oracle.py FOLDER
+    codec_oracle.py FOLDER
 
 Each FOLDER/NAME holds `codec/` (a speech tokenizer), `speaker/` (a Base checkpoint's speaker encoder) and
 `inputs.safetensors`; the answers go to FOLDER/NAME/oracle.safetensors. It knows nothing of vivavoce.
@@ -8,20 +8,13 @@ Each FOLDER/NAME holds `codec/` (a speech tokenizer), `speaker/` (a Base checkpo
 
 import json
 import sys
-import types
-from importlib.machinery import ModuleSpec
 from pathlib import Path
 
-# The package imports these for its 25 Hz tokenizer alone, which is not used here.
-for absent in ("torchaudio", "torchaudio.compliance", "torchaudio.compliance.kaldi", "sox"):
-    sys.modules[absent] = types.ModuleType(absent)
-    sys.modules[absent].__spec__ = ModuleSpec(absent, None)  # transformers looks at it
-
-import torch  # noqa: E402 - after the stand-ins
-from qwen_tts import Qwen3TTSTokenizer  # noqa: E402
-from qwen_tts.core.models.configuration_qwen3_tts import Qwen3TTSSpeakerEncoderConfig  # noqa: E402
-from qwen_tts.core.models.modeling_qwen3_tts import Qwen3TTSSpeakerEncoder, mel_spectrogram  # noqa: E402
-from safetensors.torch import load_file, save_file  # noqa: E402
+import torch
+from qwen_tts import Qwen3TTSTokenizer
+from qwen_tts.core.models.configuration_qwen3_tts import Qwen3TTSSpeakerEncoderConfig
+from qwen_tts.core.models.modeling_qwen3_tts import Qwen3TTSSpeakerEncoder, mel_spectrogram
+from safetensors.torch import load_file, save_file
 
 
 def speech_tokenizer(folder: Path) -> Qwen3TTSTokenizer:

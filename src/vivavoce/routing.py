@@ -1,7 +1,7 @@
 """Chooses the model and the voice that answer a request; it knows what models say of themselves, not how they speak."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import get_args
 
 from vivavoce.engines.base import Engine
@@ -101,12 +101,16 @@ class Router:
         `Pool.acquire` raises.
         """
         language, sure = self._language(request)
-        wish = self._wish(request.model, request.task)
+        if request.reference is not None:
+            request = replace(request, speaker=None)  # beside a recording the name of a speaker counts for nothing
+        wish = self._wish(request.model, request.task, cloning=request.reference is not None)
         if wish.name == AUTO:
             return await self._first_that_can(request, wish, language, sure)
         info = await self._pool.info(wish.name)
         if wish.task not in (None, info.task):
             raise _other_task(info, wish.task)
+        if request.reference is not None and not info.capabilities.clones:
+            raise _clones_nothing(info, (await self._infos())[0])
         if (lack := _lack(info, request)) is not None:
             raise lack
         match = _match(info, request, language, sure)
@@ -114,15 +118,15 @@ class Router:
             raise _refusal([info], request, language)
         return await self._leased(wish.name, match)
 
-    def _wish(self, model: str | None, task: Task | None) -> _Wish:
+    def _wish(self, model: str | None, task: Task | None, *, cloning: bool = False) -> _Wish:
         asked = (model or AUTO).strip().lower()
         name = MODEL_ALIASES.get(asked, asked)
         if name in TASKS and name not in self._pool.names:
             if task not in (None, name):
                 raise Unsupported(f"model {name!r} stands for a task, which is not {task!r}: name one", field="task")
             return _Wish(AUTO, TASKS[name], by_model=True)
-        # A task that the default model does not have is another model's.
-        return _Wish(self._default_model if name == AUTO and task is None else name, task)
+        # A task that the default model does not have is another model's; so is a recording.
+        return _Wish(self._default_model if name == AUTO and task is None and not cloning else name, task)
 
     def _language(self, request: SpeechRequest) -> tuple[str, bool]:
         if request.language is not None:
@@ -151,6 +155,9 @@ class Router:
                 info = await self._pool.info(name)
                 if wish.task not in (None, info.task):
                     others.append(info)
+                    continue
+                if request.reference is not None and not info.capabilities.clones:
+                    problems.append(_clones_nothing(info))
                     continue
                 if (lack := _lack(info, request)) is not None:
                     problems.append(lack)
@@ -190,6 +197,16 @@ def _no_such_task(wish: _Wish, others: Sequence[EngineInfo], problems: Sequence[
     return Unsupported(message, field="task")
 
 
+def _clones_nothing(info: EngineInfo, offered: Sequence[EngineInfo] = ()) -> Unsupported:
+    """The refusal of a recording by a model that has voices of its own alone, with those `offered` that clone."""
+    cloning = _listed(repr(other.name) for other in offered if other.capabilities.clones)
+    return Unsupported(
+        f"model {info.name!r} clones no voice: leave ref_audio out, or choose "
+        + (cloning or "a Base checkpoint of Qwen3-TTS, of which none is offered here"),
+        field="ref_audio",
+    )
+
+
 def _lack(info: EngineInfo, request: SpeechRequest) -> BadRequest | None:
     """The refusal of a request that has not what this model cannot speak without; `None` if it has."""
     match info.capabilities.needs:
@@ -198,11 +215,11 @@ def _lack(info: EngineInfo, request: SpeechRequest) -> BadRequest | None:
                 f"model {info.name!r} makes its voice from a description: say in instruct who speaks, and how",
                 field="instruct",
             )
-        case "reference":
-            return Unsupported(
-                f"model {info.name!r} speaks with the voice of a recording, and this server takes no recordings yet: "
-                "choose a model with voices of its own; of Qwen3-TTS, a CustomVoice or VoiceDesign checkpoint",
-                field="model",
+        case "reference" if request.reference is None:
+            return BadRequest(
+                f"model {info.name!r} speaks with the voice of a recording: send one in ref_audio and what is said in "
+                "it in ref_text, or choose a model with voices of its own",
+                field="ref_audio",
             )
     return None
 

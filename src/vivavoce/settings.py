@@ -102,10 +102,20 @@ class Settings(BaseSettings):
     qwen_dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         default="auto", description="Numbers that Qwen3-TTS computes in; `auto` is bfloat16 on CUDA, else float32."
     )
+    qwen_weights: Literal["auto", "plain", "prepacked", "int8"] = Field(
+        default="auto",
+        description="How Qwen3-TTS keeps its matrices on a CPU: `prepacked` for speed, which `auto` is there; "
+        "`int8` is faster still and less exact; `plain` is torch's own way, and the only one on other devices.",
+    )
     qwen_max_batch: int = Field(
         default=8,
         ge=1,
         description="Segments that a Qwen3-TTS checkpoint speaks at once; each takes memory for good.",
+    )
+    qwen_graphs: Literal["auto", "startup", "off"] = Field(
+        default="auto",
+        description="CUDA graphs of Qwen3-TTS: `auto` captures each when it is first needed, `startup` all of them "
+        "before the model is ready, `off` none. They change the speed, not the speech; without CUDA there are none.",
     )
     max_model_memory_gb: float | None = Field(
         default=None,
@@ -129,7 +139,12 @@ class Settings(BaseSettings):
         default=None, ge=1, description="CPU threads for the models that run there; unset uses the cores available."
     )
     max_text_chars: int = Field(default=100_000, ge=1, description="Longest text of one request, in characters.")
-    max_body_bytes: int = Field(default=2_097_152, ge=1024, description="Largest request body, in bytes.")
+    max_body_bytes: int = Field(
+        default=16_777_216,
+        ge=1024,
+        description="Largest request body, in bytes. A recording to clone comes in it: half a minute of 48 kHz stereo "
+        "takes 8 million.",
+    )
     max_waiting: int = Field(
         default=64, ge=1, description="Requests that may wait for one model before more are refused with 429."
     )

@@ -17,7 +17,7 @@ from vivavoce.errors import BadRequest, EngineFault
 from vivavoce.routing import AUTO, Route, Router
 from vivavoce.text.normalize import normalize
 from vivavoce.text.split import Piece, split
-from vivavoce.types import Ending, Samples, Segment, SpeechRequest
+from vivavoce.types import Ending, PreparedVoice, Samples, Segment, SpeechRequest
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,8 @@ class Synthesizer:
         route = await self.router.route(request)
         with ExitStack() as undo:
             undo.callback(route.lease.release)
-            speech = Speech(request, route)
+            voice = None if request.reference is None else await route.engine.prepare_voice(request.reference)
+            speech = Speech(request, route, voice)
             undo.pop_all()
         if speech.ignored:
             log.info("%s does without the request's %s", speech.model, ", ".join(speech.ignored))
@@ -74,7 +75,7 @@ class Speech:
     route's lease until it is closed; `samples` closes it in the end, however that comes.
     """
 
-    def __init__(self, request: SpeechRequest, route: Route) -> None:
+    def __init__(self, request: SpeechRequest, route: Route, prepared: PreparedVoice | None = None) -> None:
         info = route.engine.info
         self.model = info.name
         self.voice = route.speaker
@@ -85,6 +86,7 @@ class Speech:
         self.ending = Ending.COMPLETE
         self._request = request
         self._route = route
+        self._prepared = prepared
         self._last: ChunkStream | None = None
         self._pieces = enumerate(split(request.text, route.language, max_chars=info.max_segment_chars))
         self._spoken_any = False
@@ -152,6 +154,7 @@ class Speech:
             instruct=self._request.instruct,
             seed=None if self._request.seed is None else self._request.seed + index,
             sampling=self._request.sampling,
+            prepared=self._prepared,
         )
         self._last = self._route.engine.speak(segment, follows=self._last)
         self._ahead.append((piece, self._last))
@@ -161,6 +164,8 @@ def _ignored(request: SpeechRequest, route: Route) -> tuple[str, ...]:
     """The names of the fields that were set and that this model cannot honour."""
     can = route.engine.info.capabilities
     ignored = []
+    if request.speaker and request.reference is not None:
+        ignored.append("speaker")
     if request.instruct and not can.instruct:
         ignored.append("instruct")
     if request.seed is not None and not can.seed:

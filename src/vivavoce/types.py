@@ -6,7 +6,7 @@ Audio is float32 mono in [-1, 1] everywhere inside; other forms exist only at th
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +46,8 @@ class Capabilities:
     seed: bool = False
     deterministic: bool = False  # same text, voice and seed give the same samples
     sampling: bool = False  # honours `SamplingOptions`
+    live_text: bool = False  # speaks a text that is not complete yet (`Segment.live`)
+    clones: bool = False  # speaks with the voice of a `Reference`
     needs: Need | None = None  # a request without it is refused, and `auto` passes the model over
 
 
@@ -62,6 +64,7 @@ class EngineInfo:
     aliases: Mapping[str, str] = field(default_factory=dict)  # other names, lower case → Voice.id
     default_voices: Mapping[str, str] = field(default_factory=dict)  # language → Voice.id; else the first native one
     max_segment_chars: int = 250
+    max_live_chars: int = 0  # of a live segment's text in all, counted as those of a segment are
     description: str = ""
     licence: str = ""
 
@@ -86,6 +89,19 @@ class SamplingOptions:
     max_new_tokens: int | None = None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Reference:
+    """A recording whose voice is wanted. With `text`, the words said in it, a model may hear the recording itself."""
+
+    samples: Samples
+    sample_rate_hz: int
+    text: str | None = None
+
+
+class PreparedVoice(Protocol):
+    """A model's own form of a `Reference`'s voice; nothing outside the model looks inside."""
+
+
 @dataclass(frozen=True, slots=True)
 class SpeechRequest:
     """One request for speech with every default filled in; `None` means "choose for me"."""
@@ -99,13 +115,17 @@ class SpeechRequest:
     speed: float = 1.0
     seed: int | None = None
     sampling: SamplingOptions = SamplingOptions()
+    reference: Reference | None = None  # whose voice to speak with, instead of a speaker's
     format: AudioFormat = "wav"
     sample_rate_hz: int | None = None  # None: the model's own
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A piece of text short enough for a model to speak in one go."""
+    """A piece of text short enough for a model to speak in one go.
+
+    The text of a `live` one is what is known so far, maybe nothing; the rest is fed while it is spoken.
+    """
 
     text: str
     voice: str  # Voice.id
@@ -113,6 +133,8 @@ class Segment:
     instruct: str | None = None
     seed: int | None = None
     sampling: SamplingOptions = SamplingOptions()
+    live: bool = False
+    prepared: PreparedVoice | None = None  # whose voice, for a model that clones; made by that model
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,8 @@ import math
 import threading
 from collections.abc import Sequence
 from contextlib import aclosing
+from dataclasses import replace
+from queue import SimpleQueue
 
 import numpy as np
 import pytest
@@ -12,9 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vivavoce.engines.base import Stream
-from vivavoce.engines.scheduler import Load, LocalEngine, SpokenSegment, Ticket
-from vivavoce.engines.tone import CHAR_S, RATE_HZ, Fault, ToneModel, tones
-from vivavoce.errors import EngineFault, NotReady, Overloaded
+from vivavoce.engines.hibari import HibariModel
+from vivavoce.engines.scheduler import Delivery, Load, LocalEngine, Scheduler, SpokenSegment, Ticket, _Running
+from vivavoce.engines.tone import CHAR_S, MAX_LIVE_CHARS, RATE_HZ, Fault, ToneModel, tones
+from vivavoce.errors import BadRequest, EngineFault, NotReady, Overloaded, Unsupported
 from vivavoce.types import Ending, Samples, Segment
 
 
@@ -49,8 +52,8 @@ class Engine:
 class Gate(ToneModel):
     """A tone model whose steps wait until `gate` is open; `stepping` tells that one is waiting."""
 
-    def __init__(self, **kwargs: int) -> None:
-        super().__init__(**kwargs)
+    def __init__(self, **kwargs: float) -> None:
+        super().__init__(**kwargs)  # type: ignore[arg-type]  # whole numbers where it takes them
         self.gate = threading.Event()
         self.stepping = threading.Event()
         self.steps = 0
@@ -255,3 +258,177 @@ async def test_no_stream_leaks_after_a_thousand_random_cancels() -> None:
         assert np.array_equal(await heard(engine, segment()), whole(segment()))
         assert not engine._listeners
         assert engine.load.waiting == 0
+
+
+# -- live text ----------------------------------------------------------------------------------------------
+
+
+def live(text: str = "", **fields: object) -> Segment:
+    return replace(segment(text), live=True, **fields)  # type: ignore[arg-type]  # names of its fields
+
+
+async def rest(stream: SpokenSegment) -> Samples:
+    return np.concatenate([chunk.samples async for chunk in stream] or [np.zeros(0, np.float32)])
+
+
+async def free(engine: LocalEngine) -> None:
+    """Returns when nobody waits and nobody runs."""
+    while engine.load != Load(0, 0):  # noqa: ASYNC110 - a lane frees its slots without telling anyone
+        await asyncio.sleep(0)
+
+
+async def test_live_text_is_heard_before_it_is_complete_and_is_the_text_as_a_whole() -> None:
+    async with Engine(ToneModel()) as engine:
+        stream = engine.speak(live("one "))
+        parts = [(await anext(stream)).samples]
+        stream.feed("two ")
+        while sum(map(len, parts)) < 0.4 * RATE_HZ:
+            parts.append((await anext(stream)).samples)
+        stream.feed("three", last=True)
+        parts.append(await rest(stream))
+        assert stream.ending is Ending.COMPLETE
+    assert np.array_equal(np.concatenate(parts), whole(segment("one two three")))
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    speakers=st.lists(st.lists(st.text("abc ", max_size=6), min_size=1, max_size=6), min_size=1, max_size=12),
+    max_batch=st.integers(1, 12),
+    lanes=st.integers(1, 2),
+    data=st.data(),
+)
+def test_pieces_fed_at_any_pace_beside_each_other_sound_as_the_whole(
+    speakers: list[list[str]], max_batch: int, lanes: int, data: st.DataObject
+) -> None:
+    pauses = data.draw(st.lists(st.integers(0, 5), min_size=8, max_size=8))
+    # A place is kept until the text is complete, so as many must be there as wait for each other's end.
+    max_batch = max(max_batch, len(speakers))
+
+    async def write(stream: SpokenSegment, pieces: list[str], number: int) -> None:
+        for index, piece in enumerate(pieces):
+            for _ in range(pauses[(number + index) % len(pauses)]):
+                await asyncio.sleep(0)
+            stream.feed(piece, last=index == len(pieces) - 1)
+
+    async def run() -> None:
+        async with Engine(ToneModel(max_batch=max_batch, lanes=lanes)) as engine:
+            streams = [engine.speak(live()) for _ in speakers]
+            writers = [
+                write(stream, pieces, n) for n, (stream, pieces) in enumerate(zip(streams, speakers, strict=True))
+            ]
+            heard_by, _ = await asyncio.gather(asyncio.gather(*map(rest, streams)), asyncio.gather(*writers))
+            for samples, pieces in zip(heard_by, speakers, strict=True):
+                assert np.array_equal(samples, whole(segment("".join(pieces))))
+            await free(engine)
+
+    asyncio.run(asyncio.wait_for(run(), 30))
+
+
+class Turns(Scheduler):
+    """Counts how often its lane came by."""
+
+    turns = 0
+
+    def _wait_for_work(self, running: list[_Running]) -> bool:
+        self.turns += 1
+        return super()._wait_for_work(running)
+
+
+def test_stream_that_waits_for_text_is_not_stepped_and_its_lane_sleeps() -> None:
+    model, delivered = Gate(chunk_s=0.125, char_s=0.125), SimpleQueue[Delivery]()  # a chunk a letter
+    model.gate.set()
+    scheduler = Turns(model, delivered.put, max_waiting=4, max_ahead_s=100.0)
+    scheduler.start()
+    ticket, letters = scheduler.submit(live()), 50
+    for _ in range(letters):
+        scheduler.feed(ticket, "a", last=False)
+        delivered.get(timeout=10)
+    assert model.steps == letters
+    assert scheduler.turns <= 2 * letters + 2
+    for number in range(20):  # others come and go meanwhile
+        other = scheduler.submit(segment("four"))
+        while all(done is not other or isinstance(event, np.ndarray) for done, event in delivered.get(timeout=10)):
+            pass
+        assert model.steps == letters + 5 * (number + 1)  # four of samples, one that says it ended
+    scheduler.feed(ticket, "", last=True)
+    assert delivered.get(timeout=10) == [(ticket, Ending.COMPLETE)]
+    scheduler.stop()
+
+
+async def test_live_stream_without_text_leaves_its_place_to_others() -> None:
+    async with Engine(ToneModel(max_batch=1)) as engine:
+        idle = engine.speak(live())
+        assert np.array_equal(await heard(engine, segment()), whole(segment()))
+        idle.feed("now", last=True)
+        assert np.array_equal(await rest(idle), whole(segment("now")))
+
+
+@pytest.mark.parametrize("text", ["", "a few words"])
+async def test_closing_a_stream_that_waits_for_text_frees_its_place_at_once(text: str) -> None:
+    async with Engine(ToneModel(max_batch=1)) as engine:
+        stream = engine.speak(live(text))
+        if text:
+            await anext(stream)
+        await stream.aclose()
+        assert np.array_equal(await asyncio.wait_for(heard(engine, segment()), 5), whole(segment()))
+        stream.feed("nobody hears this", last=True)
+        await free(engine)
+
+
+@pytest.mark.parametrize("text", ["", "a few words"])
+async def test_stopping_ends_who_waits_for_text_with_not_ready(text: str) -> None:
+    async with Engine(ToneModel()) as engine:
+        stream = engine.speak(live(text))
+        if text:
+            await anext(stream)
+        await engine.aclose()
+        with pytest.raises(NotReady):
+            await rest(stream)
+
+
+async def test_text_after_the_last_and_text_that_is_too_long_are_refused_and_change_nothing() -> None:
+    async with Engine(ToneModel()) as engine:
+        stream = engine.speak(live("ab"))
+        with pytest.raises(BadRequest, match=f"speaks {MAX_LIVE_CHARS:,} in one go") as refusal:
+            stream.feed("c" * (MAX_LIVE_CHARS - 1))
+        assert refusal.value.field == "text"
+        stream.feed("cd", last=True)
+        for piece in ("e", ""):
+            with pytest.raises(BadRequest, match="was complete before"):
+                stream.feed(piece)
+        assert np.array_equal(await rest(stream), whole(segment("abcd")))
+        with pytest.raises(BadRequest, match="in one go"):
+            engine.speak(live("c" * (MAX_LIVE_CHARS + 1)))
+        assert engine.load == Load(0, 0)
+
+
+async def test_only_the_text_of_a_live_segment_grows_and_only_models_that_can_speak_one_take_it() -> None:
+    async with Engine(ToneModel()) as engine:
+        stream = engine.speak(segment())
+        with pytest.raises(Unsupported, match="only a live one grows"):
+            stream.feed("more")
+        await stream.aclose()
+    hibari = LocalEngine(HibariModel())
+    assert not hibari.info.capabilities.live_text
+    with pytest.raises(Unsupported, match="'hibari' reads a text only as a whole") as refusal:
+        hibari.speak(live("Hello"))
+    assert refusal.value.field == "text"
+
+
+async def test_model_that_fails_over_a_text_ends_its_stream_alone() -> None:
+    class Picky(ToneModel):
+        def feed(self, stream: Stream, text: str, *, last: bool) -> None:
+            if "?" in text:
+                raise BadRequest("no questions", field="text")
+            super().feed(stream, text, last=last)
+
+    async with Engine(Picky()) as engine:
+        asked, other = engine.speak(live("well ")), engine.speak(live("well "))
+        await anext(asked)
+        asked.feed("?")
+        with pytest.raises(BadRequest, match="no questions"):
+            await rest(asked)
+        asked.feed("never mind", last=True)
+        other.feed("yes", last=True)
+        assert np.array_equal(await rest(other), whole(segment("well yes")))
+        await free(engine)

@@ -73,7 +73,10 @@ class BodyLimit:
             await self._refuse(scope, send)
 
     async def _refuse(self, scope: Scope, send: Send) -> None:
-        message = f"the body is larger than {self._max_bytes:,} bytes, the limit; send the text in parts"
+        message = (
+            f"the body is larger than {self._max_bytes:,} bytes, the limit; send the text in parts, or a shorter "
+            "recording"
+        )
         body = error_body(
             scope["path"],
             413,

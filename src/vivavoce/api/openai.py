@@ -19,6 +19,7 @@ from vivavoce.api.schemas import (
     VoiceList,
 )
 from vivavoce.api.streaming import stream_events, stream_speech
+from vivavoce.api.uploads import read_request
 from vivavoce.engines.resident import ModelState
 from vivavoce.errors import UnknownModel
 from vivavoce.routing import AUTO, MODEL_ALIASES, TASKS
@@ -34,7 +35,7 @@ AUDIO: dict[int | str, dict[str, Any]] = {200: {"content": {"audio/mpeg": BINARY
 async def speech(request: Request, body: SpeechBody, synthesizer: SynthesizerDep) -> Response:
     """Speaks a text as it is made: raw audio, or server-sent events with `stream_format: sse`."""
     answer = stream_events if body.stream_format == "sse" else stream_speech
-    return await answer(request, synthesizer, body.to_request())
+    return await answer(request, synthesizer, await read_request(body))
 
 
 @router.get("/models")

@@ -6,8 +6,9 @@ The native surface refuses fields it does not know, the OpenAI surface ignores t
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
+from vivavoce.errors import BadRequest
 from vivavoce.text.languages import parse_language
 from vivavoce.types import AudioFormat, SamplingOptions, SpeechRequest, Task
 
@@ -41,8 +42,20 @@ class SamplingFields(BaseModel):
         return SamplingOptions(**{name: getattr(self, name) for name in SamplingFields.model_fields})
 
 
-class SynthesizeBody(SamplingFields):
-    """`POST /v1/tts/synthesize`, and the query of its GET form."""
+class ReferenceFields(BaseModel):
+    """A recording whose voice to speak with, under the names of Qwen3-TTS; part of both bodies."""
+
+    ref_audio: str | None = Field(None, description="A recording to clone, in base64 or as a `data:` URL.")
+    ref_text: str | None = Field(None, description="What is said in `ref_audio`, word for word.")
+    x_vector_only: bool | None = Field(
+        None,
+        validation_alias=AliasChoices("x_vector_only", "x_vector_only_mode"),
+        description="True takes from `ref_audio` only who speaks, not how; so does leaving `ref_text` out.",
+    )
+
+
+class SynthesizeQuery(SamplingFields):
+    """The query of `GET /v1/tts/synthesize`."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -75,6 +88,18 @@ class SynthesizeBody(SamplingFields):
         )
 
 
+class SynthesizeBody(SynthesizeQuery, ReferenceFields):
+    """`POST /v1/tts/synthesize`: the fields of the query, and a recording to clone."""
+
+    def to_request(self) -> SpeechRequest:
+        """Raises `BadRequest` for an unknown language, or a speaker beside a recording."""
+        if self.ref_audio is not None and self.speaker:
+            raise BadRequest(
+                f"speaker {self.speaker!r} is one voice and ref_audio another: leave one of them out", field="speaker"
+            )
+        return super().to_request()
+
+
 # The spelling of other servers of Qwen3-TTS.
 TASK_TYPES: Mapping[str, Task] = {"CustomVoice": "custom_voice", "VoiceDesign": "voice_design", "Base": "base"}
 TaskType = Annotated[
@@ -88,9 +113,11 @@ class VoiceId(BaseModel):
     id: Name
 
 
-class SpeechBody(SamplingFields):
-    """`POST /v1/audio/speech`, as OpenAI documents it, with `language`, `seed`, `sample_rate`, `task_type` and sampling
-    besides.
+class SpeechBody(SamplingFields, ReferenceFields):
+    """`POST /v1/audio/speech`, as OpenAI documents it.
+
+    Besides there are `language`, `seed`, `sample_rate`, `task_type`, sampling, and a recording to clone. OpenAI's SDKs
+    cannot leave `voice` out, so beside a recording it counts for nothing instead of being refused.
     """
 
     model_config = ConfigDict(extra="ignore")

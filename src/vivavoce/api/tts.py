@@ -6,10 +6,12 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from vivavoce.api.deps import SynthesizerDep
-from vivavoce.api.schemas import NATIVE_ERRORS, Languages, Speakers, SynthesizeBody
+from vivavoce.api.schemas import NATIVE_ERRORS, Languages, Speakers, SynthesizeBody, SynthesizeQuery
 from vivavoce.api.streaming import stream_speech, whole_speech
+from vivavoce.api.uploads import read_request
 from vivavoce.synthesis import Synthesizer
 from vivavoce.text.languages import language_name
+from vivavoce.types import SpeechRequest
 
 router = APIRouter(prefix="/v1/tts", tags=["native"], responses=NATIVE_ERRORS)
 
@@ -20,20 +22,22 @@ AUDIO: dict[int | str, dict[str, Any]] = {200: {"content": {"audio/wav": BINARY}
 @router.post("/synthesize", response_class=Response, responses=AUDIO)
 async def synthesize(request: Request, body: SynthesizeBody, synthesizer: SynthesizerDep) -> Response:
     """Speaks a text: one exact WAV file by default, any format and chunk by chunk when asked."""
-    return await _answer(request, body, synthesizer)
+    return await _answer(request, await read_request(body), synthesizer, stream=body.stream)
 
 
 @router.get("/synthesize", response_class=Response, responses=AUDIO)
 async def synthesize_get(
-    request: Request, query: Annotated[SynthesizeBody, Query()], synthesizer: SynthesizerDep
+    request: Request, query: Annotated[SynthesizeQuery, Query()], synthesizer: SynthesizerDep
 ) -> Response:
-    """The same for players that can only GET."""
-    return await _answer(request, query, synthesizer)
+    """The same for players that can only GET; a recording to clone takes a body."""
+    return await _answer(request, query.to_request(), synthesizer, stream=query.stream)
 
 
-async def _answer(request: Request, body: SynthesizeBody, synthesizer: Synthesizer) -> Response:
-    speak = stream_speech if body.stream else whole_speech
-    return await speak(request, synthesizer, body.to_request())
+async def _answer(
+    request: Request, wanted: SpeechRequest, synthesizer: Synthesizer, *, stream: bool | None
+) -> Response:
+    speak = stream_speech if stream else whole_speech
+    return await speak(request, synthesizer, wanted)
 
 
 @router.get("/speakers")

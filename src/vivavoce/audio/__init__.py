@@ -1,7 +1,8 @@
-"""Sample arithmetic, joining, speed and rate changes, streaming encoders. Synchronous, without threads or state
-outside the objects returned; knows nothing of text, models or HTTP.
+"""Sample arithmetic, joining, speed and rate changes, streaming encoders, decoding of uploads. Synchronous, without
+threads or state outside the objects returned; knows nothing of text, models or HTTP.
 """
 
+from vivavoce.audio.decode import decode_recording
 from vivavoce.audio.encode import (
     MEDIA_TYPES,
     SAMPLE_RATES,
@@ -28,6 +29,7 @@ __all__ = [
     "SegmentEdge",
     "Tempo",
     "check_rate",
+    "decode_recording",
     "fade_in",
     "fade_out",
     "flac_with_length",

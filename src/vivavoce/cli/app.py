@@ -6,6 +6,7 @@ import typer
 from typer.core import TyperGroup
 
 from vivavoce import __version__
+from vivavoce.cli.bench import bench
 from vivavoce.cli.doctor import doctor
 from vivavoce.cli.models import models
 from vivavoce.cli.say import say
@@ -40,6 +41,7 @@ app = typer.Typer(
 for command in (serve, say, voices, doctor, trace):
     app.command()(command)
 app.add_typer(models)
+app.add_typer(bench)
 
 
 def _print_version(wanted: bool) -> None:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 import typer
 
 from vivavoce.cli.options import Config, Json
-from vivavoce.errors import MissingDependency, VivavoceError
+from vivavoce.errors import BadRequest, MissingDependency, VivavoceError
 
 if TYPE_CHECKING:
+    from vivavoce.engines.qwen.hub import HubId
     from vivavoce.settings import Settings
 
 KOKORO = "kokoro"
@@ -113,10 +114,9 @@ def pull(
 
 
 def _pull_checkpoint(name: str, revision: str | None, folder: Path | None) -> None:
-    from vivavoce.engines.qwen.hub import HubId
     from vivavoce.engines.qwen.pull import pull
 
-    hub_id = HubId.parse(name, revision)
+    hub_id = _hub_id(name, revision)
     with _progress() as progress:
         place = pull(hub_id, folder=folder.expanduser() if folder else None, progress=progress)
     typer.echo(f"{hub_id} is in {place}")
@@ -150,14 +150,24 @@ def remove(name: Name, folder: Folder = None, config: Config = None) -> None:
 
 
 def _remove_checkpoint(name: str, folder: Path | None) -> None:
-    from vivavoce.engines.qwen.hub import HubId, remove
+    from vivavoce.engines.qwen.hub import remove
 
-    hub_id = HubId.parse(name)
+    hub_id = _hub_id(name)
     if removed := remove(hub_id, folder=folder):
         typer.echo(f"removed {hub_id} from {removed[0]}, {_megabytes(removed[1])}")
     else:
         where = f"below {folder}" if folder else "in the model hub's cache"
         typer.echo(f"nothing to remove: {hub_id} is not {where}")
+
+
+def _hub_id(name: str, revision: str | None = None) -> "HubId":
+    """Returns the checkpoint that `name` stands for; what cannot be one is wrong usage."""
+    from vivavoce.engines.qwen.hub import HubId
+
+    try:
+        return HubId.parse(name, revision)
+    except BadRequest as error:
+        raise typer.BadParameter(error.message) from error
 
 
 def _look(settings: "Settings") -> list[ModelFiles]:
@@ -223,7 +233,7 @@ def _print(found: Sequence[ModelFiles]) -> None:
         more = [model.task] if model.task else []
         more += [_megabytes(model.size_bytes)] if model.size_bytes is not None else []
         state = "" if model.offered else "not offered; "
-        lines.append(f"{mark}  {model.name:8} {state}{', '.join((model.detail, *more))}")
+        lines.append(f"{mark}  {model.name:7} {state}{', '.join((model.detail, *more))}")
     typer.echo("\n".join(lines))
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from vivavoce.cli.speech import Meter
     from vivavoce.client import SpeechFacts
     from vivavoce.settings import Settings
-    from vivavoce.types import AudioFormat, SpeechRequest
+    from vivavoce.types import AudioFormat, Reference, SpeechRequest
 
 _PROGRESS_AFTER_S = 2.0
 
@@ -42,6 +42,10 @@ def say(
         str | None,
         typer.Option(help="Model that speaks: a name, or the folder of a Qwen3-TTS checkpoint.", show_default="auto"),
     ] = None,
+    ref_audio: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Recording whose voice to speak with, for models that clone.")
+    ] = None,
+    ref_text: Annotated[str | None, typer.Option(help="What is said in --ref-audio, word for word.")] = None,
     speed: Annotated[float, typer.Option(min=0.25, max=4.0, help="Pace; the pitch stays.")] = 1.0,
     seed: Annotated[int | None, typer.Option(min=0, max=2**32 - 1, help="The same seed gives the same speech.")] = None,
     sample_rate: Annotated[
@@ -56,6 +60,7 @@ def say(
       vivavoce say "Hello there." -o hello.wav
       cat chapter.txt | vivavoce say - -o chapter.mp3 --speed 1.1
       vivavoce say "Guten Tag." --server http://dgx:8000 -o - | ffplay -nodisp -
+      vivavoce say "In my voice." --ref-audio me.wav --ref-text "What I say in it."
     """
     from vivavoce.text.languages import parse_language
     from vivavoce.types import SpeechRequest
@@ -69,6 +74,7 @@ def say(
         instruct=instruct,
         speed=speed,
         seed=seed,
+        reference=_read_reference(ref_audio, ref_text, speaker),
         format=_choose_format(output, format),
         sample_rate_hz=sample_rate,
     )
@@ -89,6 +95,24 @@ def _read(text: str) -> str:
         return sys.stdin.buffer.read().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise typer.BadParameter(f"stdin is not UTF-8 ({error.reason} at byte {error.start})") from error
+
+
+def _read_reference(audio: Path | None, text: str | None, speaker: str | None) -> "Reference | None":
+    """The recording to clone, decoded. Raises `BadRequest` for one that cannot be."""
+    if audio is None:
+        if text is not None:
+            raise typer.BadParameter("--ref-text says what is said in a recording: name that with --ref-audio")
+        return None
+    if speaker is not None:
+        raise typer.BadParameter("--speaker is one voice and --ref-audio another: leave one of them out")
+    from vivavoce.audio import decode_recording
+    from vivavoce.types import Reference
+
+    try:
+        data = audio.read_bytes()
+    except OSError as error:
+        raise typer.BadParameter(f"cannot read {str(audio)!r} ({error.strerror})") from error
+    return Reference(*decode_recording(data), text=(text or "").strip() or None)
 
 
 def _choose_format(output: Path | None, asked: str | None) -> "AudioFormat":

@@ -96,6 +96,9 @@ async def _encoded(speech: "Speech", request: "SpeechRequest", meter: Meter) -> 
 
 @asynccontextmanager
 async def _from_server(request: "SpeechRequest", server: str, meter: Meter) -> AsyncGenerator[AsyncAudioStream]:
+    from vivavoce.audio import wav_bytes
+
+    reference = request.reference
     async with (
         AsyncClient(server) as client,
         client.stream(
@@ -108,6 +111,8 @@ async def _from_server(request: "SpeechRequest", server: str, meter: Meter) -> A
             sample_rate=request.sample_rate_hz,
             speed=request.speed,
             seed=request.seed,
+            ref_audio=None if reference is None else wav_bytes(reference.samples, reference.sample_rate_hz),
+            ref_text=None if reference is None else reference.text,
         ) as stream,
     ):
         byte_rate = 2 * stream.sample_rate_hz if request.format == "pcm" and stream.sample_rate_hz else None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import httpx
@@ -57,10 +59,17 @@ class AsyncClient:
         sample_rate: int | None = None,
         speed: float | None = None,
         seed: int | None = None,
+        ref_audio: Path | bytes | None = None,
+        ref_text: str | None = None,
+        x_vector_only: bool | None = None,
     ) -> Audio:
-        """Returns `text` as one file of speech. What is `None` the server chooses."""
+        """Returns `text` as one file of speech. What is `None` the server chooses.
+
+        `ref_audio` is a recording of the voice to speak with, a file or its bytes, and `ref_text` what is said in it.
+        """
+        recording = await asyncio.to_thread(wire.recording_fields, ref_audio, ref_text, x_vector_only)
         body = wire.speech_body(
-            text, speaker, language, instruct, model, format, sample_rate, speed, seed, stream=False
+            text, speaker, language, instruct, model, format, sample_rate, speed, seed, recording, stream=False
         )
         with wire.network_errors(self.base_url):
             response = await self._http.post(wire.SYNTHESIZE, json=body)
@@ -79,9 +88,15 @@ class AsyncClient:
         sample_rate: int | None = None,
         speed: float | None = None,
         seed: int | None = None,
+        ref_audio: Path | bytes | None = None,
+        ref_text: str | None = None,
+        x_vector_only: bool | None = None,
     ) -> AsyncIterator[AsyncAudioStream]:
         """Yields speech while it is spoken, as `Client.stream` does; iterate it with `async for`."""
-        body = wire.speech_body(text, speaker, language, instruct, model, format, sample_rate, speed, seed, stream=True)
+        recording = await asyncio.to_thread(wire.recording_fields, ref_audio, ref_text, x_vector_only)
+        body = wire.speech_body(
+            text, speaker, language, instruct, model, format, sample_rate, speed, seed, recording, stream=True
+        )
         with wire.network_errors(self.base_url):
             response = await self._http.send(self._http.build_request("POST", wire.SYNTHESIZE, json=body), stream=True)
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import httpx
@@ -59,10 +60,17 @@ class Client:
         sample_rate: int | None = None,
         speed: float | None = None,
         seed: int | None = None,
+        ref_audio: Path | bytes | None = None,
+        ref_text: str | None = None,
+        x_vector_only: bool | None = None,
     ) -> Audio:
-        """Returns `text` as one file of speech. What is `None` the server chooses."""
+        """Returns `text` as one file of speech. What is `None` the server chooses.
+
+        `ref_audio` is a recording of the voice to speak with, a file or its bytes, and `ref_text` what is said in it.
+        """
+        recording = wire.recording_fields(ref_audio, ref_text, x_vector_only)
         body = wire.speech_body(
-            text, speaker, language, instruct, model, format, sample_rate, speed, seed, stream=False
+            text, speaker, language, instruct, model, format, sample_rate, speed, seed, recording, stream=False
         )
         with wire.network_errors(self.base_url):
             response = self._http.post(wire.SYNTHESIZE, json=body)
@@ -81,12 +89,18 @@ class Client:
         sample_rate: int | None = None,
         speed: float | None = None,
         seed: int | None = None,
+        ref_audio: Path | bytes | None = None,
+        ref_text: str | None = None,
+        x_vector_only: bool | None = None,
     ) -> Iterator[AudioStream]:
         """Yields speech while it is spoken: `with client.stream("Hello") as speech: for chunk in speech: ...`.
 
         Leaving the block early cancels the rest on the server.
         """
-        body = wire.speech_body(text, speaker, language, instruct, model, format, sample_rate, speed, seed, stream=True)
+        recording = wire.recording_fields(ref_audio, ref_text, x_vector_only)
+        body = wire.speech_body(
+            text, speaker, language, instruct, model, format, sample_rate, speed, seed, recording, stream=True
+        )
         with wire.network_errors(self.base_url):
             response = self._http.send(self._http.build_request("POST", wire.SYNTHESIZE, json=body), stream=True)
         try:

@@ -5,8 +5,10 @@ Errors become exceptions here and nowhere else in the client: by the `code` in t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import base64
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import httpx
@@ -76,6 +78,7 @@ def speech_body(
     sample_rate: int | None,
     speed: float | None,
     seed: int | None,
+    recording: Mapping[str, object],
     *,
     stream: bool,
 ) -> dict[str, object]:
@@ -91,8 +94,27 @@ def speech_body(
         "speed": speed,
         "seed": seed,
         "stream": stream,
+        **recording,
     }
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def recording_fields(
+    ref_audio: Path | bytes | None, ref_text: str | None, x_vector_only: bool | None
+) -> dict[str, object]:
+    """Returns the fields of a speech request that say whose voice to clone; a file is read.
+
+    Raises `BadRequest` if it cannot be read.
+    """
+    if isinstance(ref_audio, Path):
+        try:
+            ref_audio = ref_audio.read_bytes()
+        except OSError as error:
+            raise BadRequest(
+                f"ref_audio {str(ref_audio)!r} cannot be read ({error.strerror}): name a recording", field="ref_audio"
+            ) from error
+    encoded = None if ref_audio is None else base64.b64encode(ref_audio).decode("ascii")
+    return {"ref_audio": encoded, "ref_text": ref_text, "x_vector_only": x_vector_only}
 
 
 @contextmanager

@@ -6,9 +6,10 @@ A `Model` is synchronous, batched and knows no asyncio; an `Engine` is async and
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
-from vivavoce.types import AudioChunk, Ending, EngineInfo, Samples, Segment
+from vivavoce.errors import Unsupported
+from vivavoce.types import AudioChunk, Ending, EngineInfo, PreparedVoice, Reference, Samples, Segment
 
 
 class Stream(Protocol):
@@ -43,12 +44,48 @@ class Model(Protocol):
         """Frees the stream's state, wherever it stands. Never raises."""
         ...
 
+    def prepare(self, reference: Reference) -> PreparedVoice:
+        """The voice of a recording, for any number of segments that name it in `prepared`.
+
+        Called from a thread of its own, one call at a time, while lanes open, step and close streams. Raises
+        `Unsupported` (`clones_nothing`) if the model has voices of its own alone, `BadRequest` for a recording that it
+        cannot take.
+        """
+        ...
+
     def unload(self) -> None:
         """Gives back the memory that the model takes, though it may still be referred to. Never raises.
 
         Called once, when all its streams are closed; `open` and `step` are not called afterwards.
         """
         ...
+
+
+@runtime_checkable
+class LiveModel(Model, Protocol):
+    """A `Model` that can begin a segment before its text is complete: its capabilities say `live_text`.
+
+    `open` takes a `live` segment with the text that is known by then, which may be none.
+    """
+
+    def feed(self, stream: Stream, text: str, *, last: bool) -> None:
+        """Adds `text` to what `stream` says; `last` tells that its text is now complete. Harmless once it has ended.
+
+        Called by the stream's lane between two steps. Raises `BadRequest` for what the model cannot say, which ends it.
+        """
+        ...
+
+    def starving(self, stream: Stream) -> bool:
+        """Whether `stream` has said what it knows: a step would bring nothing before `feed` is called again."""
+        ...
+
+
+def clones_nothing(info: EngineInfo) -> Unsupported:
+    """The error of `Model.prepare` for a model that speaks with voices of its own alone."""
+    return Unsupported(
+        f"model {info.name!r} clones no voice: leave the recording out, or choose a Base checkpoint of Qwen3-TTS",
+        field="ref_audio",
+    )
 
 
 class ChunkStream(Protocol):
@@ -64,6 +101,15 @@ class ChunkStream(Protocol):
     async def __anext__(self) -> AudioChunk: ...
 
     async def aclose(self) -> None: ...
+
+    def feed(self, text: str, *, last: bool = False) -> None:
+        """Adds `text` to a live segment, as it is: pieces may end anywhere. `last` tells that its text is complete.
+
+        Returns at once. What was said so far is heard while more is waited for; no silence is made up. Raises
+        `BadRequest` after `last` and for a text that would grow beyond `EngineInfo.max_live_chars`, of which nothing is
+        taken then, and `Unsupported` for a segment that is not live. Harmless once the audio has ended.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +142,15 @@ class Engine(Protocol):
 
         Raises `Overloaded` from the call itself, before any work, if too many requests wait. `follows` is the
         segment before this one in a request that was already accepted: such a one is never refused, and it is
-        due only when what it follows has been heard.
+        due only when what it follows has been heard. A `live` segment waits for its first text without a place of its
+        own, and keeps its place from then on; raises `Unsupported` if the model reads a text only as a whole.
+        """
+        ...
+
+    async def prepare_voice(self, reference: Reference) -> PreparedVoice:
+        """The voice of a recording, for the segments of this engine; kept for a while, so that the next call is quick.
+
+        Raises `Unsupported` if the model clones nothing, `BadRequest` for a recording that it cannot take,
+        `Overloaded` if too many wait, `NotReady` when the engine is being stopped.
         """
         ...

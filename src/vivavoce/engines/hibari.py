@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from anyascii import anyascii
 
-from vivavoce.engines.base import Stream
+from vivavoce.engines.base import Stream, clones_nothing
 from vivavoce.errors import MissingDependency, Unsupported
-from vivavoce.types import Capabilities, Ending, EngineInfo, Samples, Segment, Voice
+from vivavoce.types import Capabilities, Ending, EngineInfo, PreparedVoice, Reference, Samples, Segment, Voice
 
 VOICE = "heart"
 OPENAI_VOICES = (
@@ -70,6 +70,9 @@ class HibariModel:
 
     def close(self, stream: Stream) -> None:
         """Nothing to free."""
+
+    def prepare(self, reference: Reference) -> PreparedVoice:
+        raise clones_nothing(self.info)
 
     def unload(self) -> None:
         """Nothing to give back: its memory is too small to be managed."""

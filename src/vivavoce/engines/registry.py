@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 from vivavoce.engines.base import Model, Preview
 from vivavoce.engines.pool import Pool
@@ -22,7 +23,9 @@ def create_pool(
     qwen: Mapping[str, Path | str] | None = None,
     qwen_device: str = "auto",
     qwen_dtype: str = "auto",
+    qwen_weights: str = "auto",
     qwen_max_batch: int = 8,
+    qwen_graphs: Literal["auto", "startup", "off"] = "auto",
     max_waiting: int = 64,
     max_ahead_s: float = 30.0,
     max_memory_bytes: int | None = None,
@@ -62,7 +65,14 @@ def create_pool(
         from vivavoce.engines.qwen.model import QwenModel
 
         return QwenModel(
-            folder, name=name, device=qwen_device, dtype=qwen_dtype, max_batch=qwen_max_batch, threads=threads
+            folder,
+            name=name,
+            device=qwen_device,
+            dtype=qwen_dtype,
+            weights=qwen_weights,
+            max_batch=qwen_max_batch,
+            threads=threads,
+            graphs=qwen_graphs,
         )
 
     def look(name: str, source: Path | str) -> Preview:
@@ -73,7 +83,9 @@ def create_pool(
         folder = locate(source)
         from vivavoce.engines.qwen.preview import preview
 
-        return preview(folder, name=name, device=qwen_device, dtype=qwen_dtype, max_batch=qwen_max_batch)
+        return preview(
+            folder, name=name, device=qwen_device, dtype=qwen_dtype, weights=qwen_weights, max_batch=qwen_max_batch
+        )
 
     makers: dict[str, Callable[[], Model]] = {"hibari": hibari, "kokoro": kokoro, "tone": tone}
 

@@ -7,6 +7,9 @@ and opens waiting segments for `ADMIT_S`, or one that takes longer, so that a st
 stutter for long. A stream whose listener has not yet taken `max_ahead_s` seconds of audio is left out of the steps
 until it has.
 
+A live segment is admitted with its first text, and is left out of the steps while its model has said all that it
+knows; `feed` wakes its lane.
+
 Every submitted ticket ends exactly once: with an `Ending`, with an error, or by `cancel`, after which nothing more of
 it is delivered.
 """
@@ -17,18 +20,21 @@ import math
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self, TypeAlias
 
 import numpy as np
 
-from vivavoce.engines.base import ChunkStream, Model, Stream
-from vivavoce.errors import EngineFault, NotReady, Overloaded, VivavoceError
-from vivavoce.types import AudioChunk, Ending, EngineInfo, Samples, Segment
+from vivavoce.engines.base import ChunkStream, LiveModel, Model, Stream
+from vivavoce.engines.prepared import PreparedVoices
+from vivavoce.errors import BadRequest, EngineFault, NotReady, Overloaded, Unsupported, VivavoceError
+from vivavoce.text.split import width
+from vivavoce.types import AudioChunk, Ending, EngineInfo, PreparedVoice, Reference, Samples, Segment
 
 log = logging.getLogger(__name__)
 
 ADMIT_S = 0.004
+ALONE = threading.Lock()  # held by a lane for what only one thread of a process may do at a time
 _JOIN_TIMEOUT_S = 5.0  # a step that hangs must not keep the process from ending
 
 
@@ -46,6 +52,20 @@ class Ticket:
     ahead: int = 0  # samples delivered and not yet taken by the listener
     made: int = 0  # samples delivered so far
     heard_from_s: float = math.inf  # when its first sample was heard, later by every pause in between
+    fed: list[str] = field(default_factory=list)  # of a live text, what the model was not yet given
+    chars: int = 0  # of a live text, in all
+    complete: bool = True  # whether its text is
+    last_given: bool = True  # whether the model knows that it is
+
+    @property
+    def may_open(self) -> bool:
+        """Whether there is something to say, or certainly nothing: a live text is waited for outside the model."""
+        return self.chars > 0 or self.complete
+
+    @property
+    def has_news(self) -> bool:
+        """Whether there is more of its text than the model was given."""
+        return bool(self.fed) or (self.complete and not self.last_given)
 
     def due_s(self, rate_hz: int) -> float:
         """When its listener needs its first sample: at once, or when what it follows has been heard."""
@@ -69,6 +89,7 @@ Delivery: TypeAlias = Sequence[tuple[Ticket, Event]]
 class _Running:
     ticket: Ticket
     stream: Stream
+    starving: bool = False  # has said all of its text that is known
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +107,7 @@ class Scheduler:
         self, model: Model, deliver: Callable[[Delivery], None], *, max_waiting: int, max_ahead_s: float
     ) -> None:
         self._model = model
+        self._live = model if isinstance(model, LiveModel) else None
         self._deliver = deliver
         self._max_waiting = max_waiting
         self._rate_hz = model.info.sample_rate_hz
@@ -132,8 +154,15 @@ class Scheduler:
             self._model.unload()
 
     def submit(self, segment: Segment, *, follows: Ticket | None = None) -> Ticket:
-        """Queues a segment. Raises `Overloaded` when too many requests wait, `NotReady` after `stop`."""
+        """Queues a segment. Raises `Overloaded` when too many requests wait, `NotReady` after `stop`.
+
+        A live one raises `Unsupported` if the model speaks none, and `BadRequest` if its text is too long.
+        """
         ticket = Ticket(segment, time.monotonic(), follows)
+        if segment.live:
+            self._check_live()
+            ticket.chars = self._grown(0, segment.text)
+            ticket.complete = ticket.last_given = False
         with self._changed:
             if self._stopped:
                 raise _stopping()
@@ -147,6 +176,45 @@ class Scheduler:
             self._waiting.append(ticket)
             self._changed.notify_all()
         return ticket
+
+    def feed(self, ticket: Ticket, text: str, *, last: bool) -> None:
+        """Adds `text` to a live segment; `last` makes it complete. Harmless once it has ended.
+
+        Raises `BadRequest` after `last` and for a text that grows too long, of which nothing is taken then.
+        """
+        with self._changed:
+            if not ticket.segment.live:
+                raise Unsupported("the text of this segment was sent as a whole: only a live one grows", field="text")
+            if ticket.complete:
+                raise BadRequest(
+                    f"the text was complete before {text[:40]!r} came: open another segment for it", field="text"
+                )
+            chars = self._grown(ticket.chars, text)
+            if not ticket.chars:
+                ticket.submitted_s = time.monotonic()  # nobody could have been served before
+            ticket.chars, ticket.complete = chars, last
+            if text:
+                ticket.fed.append(text)
+            self._changed.notify_all()
+
+    def _check_live(self) -> None:
+        if self._live is None:
+            raise Unsupported(
+                f"model {self._model.info.name!r} reads a text only as a whole: send it when it is complete",
+                field="text",
+            )
+
+    def _grown(self, chars: int, text: str) -> int:
+        """The length of a live text of `chars` with `text` added."""
+        most, chars = self._model.info.max_live_chars, chars + width(text)
+        if chars > most:
+            raise BadRequest(
+                f"with {text[:40]!r} the text has {chars:,} characters, model {self._model.info.name!r} speaks "
+                f"{most:,} in one go (a character of Chinese, Japanese or Korean counts as 3): complete it without, "
+                "and open another segment for the rest",
+                field="text",
+            )
+        return chars
 
     def cancel(self, ticket: Ticket) -> None:
         """Frees the ticket's place at the next step; cancelling what has ended is harmless."""
@@ -170,6 +238,7 @@ class Scheduler:
         running: list[_Running] = []
         while self._wait_for_work(running):
             self._drop_cancelled(running)
+            self._feed(running)
             self._admit(running)
             self._step(running)
         for entry in running:
@@ -182,35 +251,62 @@ class Scheduler:
             return not self._stopped
 
     def _has_work(self, running: list[_Running]) -> bool:
-        can_admit = bool(self._waiting) and len(running) < self._model.max_batch
-        return can_admit or any(entry.ticket.cancelled or self._may_step(entry) for entry in running)
+        if len(running) < self._model.max_batch and any(ticket.may_open for ticket in self._waiting):
+            return True
+        return any(entry.ticket.cancelled or entry.ticket.has_news or self._may_step(entry) for entry in running)
 
     def _may_step(self, entry: _Running) -> bool:
-        return entry.ticket.ahead < self._max_ahead
+        return entry.ticket.ahead < self._max_ahead and not entry.starving
 
     def _drop_cancelled(self, running: list[_Running]) -> None:
         with self._changed:
             dropped = [entry for entry in running if entry.ticket.cancelled]
         self._close(running, dropped)
 
+    def _feed(self, running: list[_Running]) -> None:
+        """Gives the model what came of the texts of those that run."""
+        with self._changed:
+            grown = [entry for entry in running if entry.ticket.has_news]
+        for entry in grown:
+            self._give_text(running, entry)
+
+    def _give_text(self, running: list[_Running], entry: _Running) -> None:
+        assert self._live is not None, "a model without live text was given some"
+        ticket = entry.ticket
+        with self._changed:
+            text, ticket.fed = "".join(ticket.fed), []
+            ticket.last_given = ticket.complete
+        try:
+            self._live.feed(entry.stream, text, last=ticket.last_given)
+        except Exception as error:  # the top of a lane: a raising model ends this ticket's wait
+            self._close(running, [entry])
+            self._finish([(ticket, _as_fault(error, "could not take more text"))])
+        else:
+            entry.starving = self._live.starving(entry.stream)
+
     def _admit(self, running: list[_Running]) -> None:
         start_s = time.monotonic()
         while len(running) < self._model.max_batch and (ticket := self._next_waiting()) is not None:
             try:
-                running.append(_Running(ticket, self._model.open(ticket.segment)))
+                entry = _Running(ticket, self._model.open(ticket.segment))
             except Exception as error:  # the top of a lane: whatever the model raises ends this ticket's wait
                 with self._changed:
                     self._running -= 1
                 self._finish([(ticket, _as_fault(error, "could not start"))])
+            else:
+                running.append(entry)
+                if ticket.segment.live:
+                    self._give_text(running, entry)
             if time.monotonic() - start_s > ADMIT_S:
                 return
 
     def _next_waiting(self) -> Ticket | None:
         """Takes the ticket that is due first from the queue and counts it as running."""
         with self._changed:
-            if not self._waiting:
+            ready = [ticket for ticket in self._waiting if ticket.may_open]
+            if not ready:
                 return None
-            ticket = min(self._waiting, key=lambda waiting: waiting.due_s(self._rate_hz))
+            ticket = min(ready, key=lambda waiting: waiting.due_s(self._rate_hz))
             self._waiting.remove(ticket)
             self._running += 1
             return ticket
@@ -230,6 +326,9 @@ class Scheduler:
             self._close(running, stepped)
             self._finish([(entry.ticket, _as_fault(error, "failed while speaking")) for entry in stepped])
             return
+        if self._live is not None:
+            for entry in stepped:
+                entry.starving = self._live.starving(entry.stream)
         events = [(entry.ticket, _event(samples)) for entry, samples in zip(stepped, results, strict=True)]
         ended = [entry for entry, (_, event) in zip(stepped, events, strict=True) if not isinstance(event, np.ndarray)]
         self._close(running, ended)
@@ -289,7 +388,9 @@ class LocalEngine:
 
     def __init__(self, model: Model, *, max_waiting: int = 64, max_ahead_s: float = 30.0) -> None:
         self.info: EngineInfo = model.info
+        self._model = model
         self._scheduler = Scheduler(model, self._deliver, max_waiting=max_waiting, max_ahead_s=max_ahead_s)
+        self._voices = PreparedVoices(self._prepare)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._listeners: dict[Ticket, asyncio.Queue[Event]] = {}
 
@@ -302,6 +403,7 @@ class LocalEngine:
         self._scheduler.start()
 
     async def aclose(self) -> None:
+        await self._voices.aclose()
         await asyncio.to_thread(self._scheduler.stop)
 
     def speak(self, segment: Segment, *, follows: ChunkStream | None = None) -> "SpokenSegment":
@@ -311,6 +413,12 @@ class LocalEngine:
         events = self._listeners[ticket] = asyncio.Queue()
         return SpokenSegment(self, ticket, events)
 
+    def feed(self, ticket: Ticket, text: str, *, last: bool) -> None:
+        self._scheduler.feed(ticket, text, last=last)
+
+    async def prepare_voice(self, reference: Reference) -> PreparedVoice:
+        return await self._voices.get(reference)
+
     def took(self, ticket: Ticket, samples: int) -> None:
         self._scheduler.took(ticket, samples)
 
@@ -318,6 +426,14 @@ class LocalEngine:
         """Ends a ticket's delivery, and its work if there is some left."""
         if self._listeners.pop(ticket, None) is not None:
             self._scheduler.cancel(ticket)
+
+    def _prepare(self, reference: Reference) -> PreparedVoice:
+        try:
+            return self._model.prepare(reference)
+        except VivavoceError:
+            raise
+        except Exception as error:  # the top of a worker thread: whatever the model raises ends its callers' wait
+            raise _as_fault(error, "could not prepare the voice") from error
 
     def _deliver(self, delivery: Delivery) -> None:
         if delivery and self._loop is not None and not self._loop.is_closed():
@@ -354,6 +470,9 @@ class SpokenSegment:
             raise event
         self.ending = event
         raise StopAsyncIteration
+
+    def feed(self, text: str, *, last: bool = False) -> None:
+        self._engine.feed(self.ticket, text, last=last)
 
     async def aclose(self) -> None:
         self._ended = True

@@ -2,24 +2,25 @@
 
 Tests and load measurements run it where a neural voice would hide what is measured. Each character of the text is
 one tone whose pitch follows from the character, the voice and the seed; the length of the audio follows from the
-text alone.
+text alone. A live text is spoken chunk by chunk, each once all of its characters are known.
 """
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vivavoce.engines.base import Stream
-from vivavoce.types import Capabilities, Ending, EngineInfo, Samples, Segment, Voice
+from vivavoce.engines.base import Stream, clones_nothing
+from vivavoce.types import Capabilities, Ending, EngineInfo, PreparedVoice, Reference, Samples, Segment, Voice
 
 RATE_HZ = 24_000
 CHAR_S = 0.06
 PITCHES = 64
+MAX_LIVE_CHARS = 1_000
 LANGUAGES = ("en", "zh", "de", "it", "pt", "es", "ja", "ko", "fr", "ru")
 
 FaultKind = Literal["raise", "hang", "endless", "nan"]
@@ -35,8 +36,9 @@ class Fault:
 
 @dataclass(eq=False, slots=True)
 class _ToneStream:
-    segment: Segment
+    segment: Segment  # with the text that is known by now
     fault: Fault | None
+    complete: bool = True
     step: int = 0
 
 
@@ -69,12 +71,23 @@ class ToneModel:
             sample_rate_hz=RATE_HZ,
             languages=LANGUAGES,
             voices=tuple(Voice(id=name, name=name.capitalize(), languages=LANGUAGES) for name in names),
-            capabilities=Capabilities(seed=True, deterministic=True),
+            capabilities=Capabilities(seed=True, deterministic=True, live_text=True),
+            max_live_chars=MAX_LIVE_CHARS,
             description="Beeps instead of speech, for tests and load measurements.",
         )
 
     def open(self, segment: Segment) -> _ToneStream:
-        return _ToneStream(segment, self._faults.get(segment.voice))
+        return _ToneStream(segment, self._faults.get(segment.voice), complete=not segment.live)
+
+    def feed(self, stream: Stream, text: str, *, last: bool) -> None:
+        if isinstance(stream, _ToneStream):
+            stream.segment = replace(stream.segment, text=stream.segment.text + text)
+            stream.complete = last
+
+    def starving(self, stream: Stream) -> bool:
+        if not isinstance(stream, _ToneStream) or stream.complete:
+            return False
+        return self._known(stream) < (stream.step + 1) * self._chunk
 
     def step(self, streams: Sequence[Stream], ahead_s: Sequence[float] = ()) -> Sequence[Samples | Ending]:
         time.sleep(self._step_s)
@@ -82,6 +95,9 @@ class ToneModel:
 
     def close(self, stream: Stream) -> None:
         """Nothing to free."""
+
+    def prepare(self, reference: Reference) -> PreparedVoice:
+        raise clones_nothing(self.info)
 
     def unload(self) -> None:
         """Nothing to give back: its memory is too small to be managed."""
@@ -92,8 +108,12 @@ class ToneModel:
         stream.step += 1
         if fault is not None:
             return _fail(fault, start, self._chunk)
-        end = min(start + self._chunk, int(len(stream.segment.text) * self._char_s * RATE_HZ))
+        end = min(start + self._chunk, self._known(stream))
         return tones(stream.segment, start, end, self._char_s) if start < end else Ending.COMPLETE
+
+    def _known(self, stream: _ToneStream) -> int:
+        """The samples that its text makes so far."""
+        return int(len(stream.segment.text) * self._char_s * RATE_HZ)
 
 
 def tones(segment: Segment, start: int, end: int, char_s: float = CHAR_S) -> Samples:

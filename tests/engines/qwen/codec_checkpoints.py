@@ -36,11 +36,16 @@ class CodecShape:
     attention_bias: bool = False
     encoder_filters: int = 4
     encoder_hidden: int = 16
+    encoder_intermediate: int = 0  # 0: twice the hidden size
     encoder_layers: int = 1
     encoder_heads: int = 2
     encoder_codebook_dim: int = 8
     encoder_rates: tuple[int, ...] = (8, 6, 5, 4)
     encoder_codebooks: int = 20  # in the file; only `codebooks` of them are used
+
+    @property
+    def encoder_mlp(self) -> int:
+        return self.encoder_intermediate or 2 * self.encoder_hidden
 
 
 SHAPES = {
@@ -52,6 +57,12 @@ SHAPES = {
     ),
     "no-lookback": CodecShape(latent=8, hidden=8, layers=1, window=1, decoder_dim=16, encoder_codebook_dim=4),
 }  # fmt: skip
+
+RELEASED = CodecShape(
+    latent=1024, codebook_dim=512, entries=2048, decoder_dim=1536, hidden=512, intermediate=1024, heads=16, kv_heads=16,
+    head_dim=64, layers=8, encoder_filters=64, encoder_hidden=512, encoder_intermediate=2048, encoder_layers=8,
+    encoder_heads=8, encoder_codebook_dim=256, encoder_codebooks=32,
+)  # fmt: skip
 
 # 32 samples a frame instead of 1920: for tests that need many frames rather than real rates.
 SLOW_RATE = replace(SHAPES["grouped"], rates=(2, 2, 2, 2), ratios=(2,), encoder_rates=(2, 2, 2, 2))
@@ -206,8 +217,8 @@ def _encoder_transformer(names: Names, shape: CodecShape) -> None:
     for number in range(shape.encoder_layers):
         layer = f"encoder.encoder_transformer.layers.{number}"
         _attention(names, layer, hidden, (hidden, hidden), bias=shape.attention_bias)
-        names.linear(f"{layer}.mlp.fc1", 2 * hidden, hidden, bias=False)
-        names.linear(f"{layer}.mlp.fc2", hidden, 2 * hidden, bias=False)
+        names.linear(f"{layer}.mlp.fc1", shape.encoder_mlp, hidden, bias=False)
+        names.linear(f"{layer}.mlp.fc2", hidden, shape.encoder_mlp, bias=False)
         names.norm(f"{layer}.input_layernorm", hidden, bias=True)
         names.norm(f"{layer}.post_attention_layernorm", hidden, bias=True)
 
@@ -241,7 +252,7 @@ def codec_config(shape: CodecShape) -> dict[str, object]:
         "audio_channels": 1, "num_filters": shape.encoder_filters, "hidden_size": shape.encoder_hidden,
         "num_hidden_layers": shape.encoder_layers, "num_attention_heads": shape.encoder_heads,
         "num_key_value_heads": shape.encoder_heads, "head_dim": shape.encoder_hidden // shape.encoder_heads,
-        "intermediate_size": 2 * shape.encoder_hidden, "codebook_size": shape.entries,
+        "intermediate_size": shape.encoder_mlp, "codebook_size": shape.entries,
         "codebook_dim": shape.encoder_codebook_dim, "attention_bias": shape.attention_bias,
         "vector_quantization_hidden_dimension": shape.encoder_codebook_dim, "num_quantizers": shape.encoder_codebooks,
         "upsampling_ratios": list(shape.encoder_rates), "frame_rate": 24000 / frame, "sampling_rate": 24000,
@@ -290,6 +301,7 @@ SPEAKERS = {
     "small": SpeakerShape(),
     "deep": SpeakerShape(dim=24, width=24, blocks=4, scale=8, kernels=(5, 3, 3, 5, 3, 1), dilations=(1, 2, 3, 4, 5, 1)),
 }
+RELEASED_SPEAKER = SpeakerShape(dim=1024, width=512, scale=8, attention=128, squeezed=128)
 
 
 def speaker_config(shape: SpeakerShape) -> dict[str, object]:

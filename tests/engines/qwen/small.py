@@ -13,6 +13,7 @@ from torch import Tensor
 from vivavoce.engines.qwen.checkpoint import Checkpoint, load_checkpoint
 from vivavoce.engines.qwen.config import SamplingDefaults
 from vivavoce.engines.qwen.frame import Batch
+from vivavoce.engines.qwen.linear import Form
 from vivavoce.engines.qwen.prompt import PromptRequest
 from vivavoce.engines.qwen.sampler import Sampling
 
@@ -22,10 +23,11 @@ GREEDY = SamplingDefaults(greedy=True)
 
 
 @cache
-def small() -> Checkpoint:
-    """The small model, made and loaded once."""
+def small(form: Form = Form.PLAIN) -> Checkpoint:
+    """The small model, made and loaded once in each form."""
     with TemporaryDirectory() as folder:
-        return load_checkpoint(make_checkpoint(Path(folder), "custom_voice", SMALL, seed=5), CPU, torch.float32)
+        made = make_checkpoint(Path(folder), "custom_voice", SMALL, seed=5)
+        return load_checkpoint(made, CPU, torch.float32, form=form)
 
 
 @dataclass(frozen=True)
@@ -36,9 +38,12 @@ class Wish:
     sampling: Sampling
     stream_text: bool = False
 
+    @property
+    def request(self) -> PromptRequest:
+        return PromptRequest(self.text, speaker="ryan", language="english", stream_text=self.stream_text)
+
     def open(self, batch: Batch) -> int:
-        request = PromptRequest(self.text, speaker="ryan", language="english", stream_text=self.stream_text)
-        return batch.open(*small().prompt(request), self.sampling)
+        return batch.open(*small().prompt(self.request), self.sampling)
 
 
 # Unlike in length, in settings and in how text is fed.

@@ -119,6 +119,14 @@ def test_a_tensor_of_the_wrong_shape_is_named_with_both_shapes(folder: Path, loa
         load(loader, folder)
 
 
+@pytest.mark.parametrize("loader", LOADERS)
+def test_a_tensor_that_is_not_all_numbers_is_named(folder: Path, loader: Callable[..., Any]) -> None:
+    name = TENSORS[loader]
+    change_tensors(folder, lambda tensors: tensors[name].view(-1)[3].fill_(torch.nan))
+    with pytest.raises(EngineFault, match=rf"{re.escape(repr(name))} holds values that are not numbers"):
+        load(loader, folder)
+
+
 @pytest.mark.parametrize("text", ["{", "[]", "\xff"])
 def test_a_config_that_is_no_json_object_is_refused(folder: Path, text: str) -> None:
     (folder / "config.json").write_bytes(text.encode("latin-1"))

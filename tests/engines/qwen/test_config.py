@@ -77,6 +77,12 @@ def test_language_the_model_does_not_speak_is_refused_with_those_it_does(languag
         (lambda c: c["talker_config"].update(hidden_act="gelu"), "hidden_act is 'gelu'"),
         (lambda c: c["talker_config"]["code_predictor_config"].update(num_code_groups=8), "must be 16"),
         (lambda c: c["talker_config"]["spk_id"].update(ryan="x"), "spk_id.ryan is 'x'"),
+        (lambda c: c["talker_config"]["spk_id"].update(ryan=3072), "spk_id.ryan is 3072, must be a whole number"),
+        (lambda c: c["talker_config"]["codec_language_id"].update(german=9999), "codec_language_id.german is 9999"),
+        (lambda c: c["talker_config"].update(codec_eos_token_id=3072), "codec_eos_token_id is 3072"),
+        (lambda c: c.update(tts_pad_token_id=1 << 40), "tts_pad_token_id is 1099511627776, must be a whole number"),
+        (lambda c: c["talker_config"].update(text_hidden_size=1 << 40), "text_hidden_size is 1099511627776"),
+        (lambda c: c["talker_config"].update(head_dim=-1), "head_dim is -1"),
     ],
 )
 def test_wrong_configuration_names_the_key_to_mend(

@@ -12,26 +12,35 @@ from scripts.make_checkpoint import make_checkpoint
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from tests.engines.qwen.small import CPU, SMALL, WISHES, alone, small, spoken
+from vivavoce.engines.qwen.capture import Track
 from vivavoce.engines.qwen.checkpoint import load_checkpoint
 from vivavoce.engines.qwen.frame import make_frame
+from vivavoce.engines.qwen.linear import Form
 from vivavoce.engines.qwen.prompt import PromptRequest
 from vivavoce.errors import BadRequest, Overloaded
 
 HOST_READS = {"_local_scalar_dense", "nonzero", "masked_select", "equal", "_unique2", "unique_dim"}
 
 
-def test_stream_beside_fifteen_others_makes_the_codes_it_makes_alone() -> None:
-    batch = small().batch(16, 192)
+@pytest.mark.parametrize("form", [Form.PLAIN, Form.PREPACKED])
+def test_stream_beside_fifteen_others_makes_the_codes_it_makes_alone(form: Form) -> None:
+    batch = small(form).batch(16, 192)
     numbers = [number % len(WISHES) for number in range(16)]
     slots = [WISHES[number].open(batch) for number in numbers]
     for number, codes in zip(numbers, spoken(batch, slots, 24), strict=True):
         assert torch.equal(codes, alone(number))
 
 
+@pytest.mark.parametrize("fixed", [False, True])
 @settings(max_examples=15, deadline=None)
-@given(st.lists(st.sampled_from(["open", "close", "pause", "resume", "step", "step", "step"]), max_size=40), st.data())
-def test_any_order_of_joining_pausing_and_leaving_gives_the_same_codes(events: list[str], data: st.DataObject) -> None:
-    batch = small().batch(3, 192)
+@given(
+    events=st.lists(st.sampled_from(["open", "close", "pause", "resume", "step", "step", "step"]), max_size=40),
+    data=st.data(),
+)
+def test_any_order_of_joining_pausing_and_leaving_gives_the_same_codes(
+    fixed: bool, events: list[str], data: st.DataObject
+) -> None:
+    batch = small().batch(3, 192, Track(CPU, fixed=fixed))
     owner: dict[int, int] = {}
     heard: dict[int, list[torch.Tensor]] = {}
     running: set[int] = set()

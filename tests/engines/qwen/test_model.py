@@ -19,7 +19,7 @@ from vivavoce.engines.qwen.codec import load_decoder
 from vivavoce.engines.qwen.footprint import PROMPT_POSITIONS
 from vivavoce.engines.qwen.model import QwenModel
 from vivavoce.engines.qwen.trace import read_request, trace
-from vivavoce.errors import BadRequest, EngineFault, MissingDependency, UnknownVoice, Unsupported
+from vivavoce.errors import BadRequest, EngineFault, MissingDependency, UnknownVoice
 from vivavoce.types import Ending, Samples, SamplingOptions, Segment
 
 FRAME = 1920
@@ -82,7 +82,7 @@ def test_other_seed_speaker_or_text_is_other_speech() -> None:
 
 def test_without_a_seed_no_two_are_the_same() -> None:
     one, two = (np.concatenate(chunks(shared(), segment(seed=None))) for _ in range(2))
-    assert not np.allclose(one, two)
+    assert not same(one, two)  # in length neither, if one of them drew its end
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -269,14 +269,6 @@ def test_designed_voice_needs_its_description(tmp_path: Path) -> None:
         model.open(segment(voice="design"))
     assert caught.value.field == "instruct"
     assert chunks(model, segment(voice="design", instruct="An old sailor."))
-
-
-def test_clone_checkpoint_loads_and_refuses_to_speak(tmp_path: Path) -> None:
-    model = QwenModel(whole_checkpoint(tmp_path, "base"), max_batch=1)
-    assert model.info.voices == ()
-    with pytest.raises(Unsupported, match="CustomVoice or VoiceDesign") as caught:
-        model.open(segment())
-    assert caught.value.field == "model"
 
 
 def test_what_cannot_be_said_takes_no_slot(tmp_path: Path) -> None:

@@ -142,12 +142,12 @@ def test_embedding_adds_text_and_sound_at_every_position(models: dict[str, Check
         ("custom_voice", PromptRequest("a", speaker="nobody"), UnknownVoice, "speaker"),
         ("custom_voice", PromptRequest("a"), UnknownVoice, "speaker"),
         ("custom_voice", PromptRequest("a", "dutch", "ryan"), Unsupported, "language"),
-        ("custom_voice", PromptRequest("a", speaker="ryan", clone=clone()), Unsupported, "reference"),
+        ("custom_voice", PromptRequest("a", speaker="ryan", clone=clone()), Unsupported, "ref_audio"),
         ("voice_design", PromptRequest("a", speaker="ryan"), Unsupported, "speaker"),
-        ("base", PromptRequest("a"), Unsupported, "reference"),
-        ("base", PromptRequest("a", clone=Clone(torch.ones(3))), BadRequest, "reference"),
-        ("base", PromptRequest("a", clone=replace(clone(2), text="")), BadRequest, "reference_text"),
-        ("base", PromptRequest("a", clone=replace(clone(2), codes=torch.ones(2, 3))), BadRequest, "reference"),
+        ("base", PromptRequest("a"), Unsupported, "ref_audio"),
+        ("base", PromptRequest("a", clone=Clone(torch.ones(3))), BadRequest, "ref_audio"),
+        ("base", PromptRequest("a", clone=replace(clone(2), text="")), BadRequest, "ref_text"),
+        ("base", PromptRequest("a", clone=replace(clone(2), codes=torch.ones(2, 3))), BadRequest, "ref_audio"),
     ],
 )
 def test_request_that_the_model_cannot_speak_names_its_field(

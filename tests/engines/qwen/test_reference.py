@@ -9,10 +9,12 @@ import torch
 from safetensors.torch import load_file
 from scripts.make_checkpoint import make_checkpoint
 from scripts.parity.cases import from_json
-from scripts.parity.language_model import LOGIT_TOLERANCE, PROMPT_TOLERANCE, clone_of
+from scripts.parity.trace import TOLERANCES
 
 from tests.engines.qwen.small import CPU
 from vivavoce.engines.qwen.checkpoint import Checkpoint, load_checkpoint
+from vivavoce.engines.qwen.linear import Form
+from vivavoce.engines.qwen.prompt import Clone
 from vivavoce.engines.qwen.trace import TraceRequest, read_request
 
 DATA = Path(__file__).parent / "data"
@@ -21,24 +23,29 @@ TASKS = list(RECIPES["checkpoints"])
 
 
 def requests_of(task: str, checkpoint: Checkpoint, kept: dict[str, torch.Tensor]) -> list[TraceRequest]:
-    """The recorded requests of `task`."""
-    clone = {name: kept[f"{task}.{name}"] for name in ("x_vector", "ref_codes")}
+    """The recorded requests of `task`, with the voice that the published package made of the recording."""
     entries: list[dict[str, Any]] = RECIPES["checkpoints"][task]["requests"]
-    return [read_request(entry, checkpoint.config, clone_of(entry, clone)) for entry in entries]
+    requests = []
+    for number, entry in enumerate(entries):
+        codes, vector = (kept.get(f"{task}.{number}.{name}") for name in ("ref_codes", "speaker_embedding"))
+        clone = None if vector is None else Clone(vector, codes, None if codes is None else entry["ref_text"])
+        requests.append(read_request(entry, checkpoint.config, clone))
+    return requests
 
 
+@pytest.mark.parametrize("form", [Form.PLAIN, Form.PREPACKED])
 @pytest.mark.parametrize("task", TASKS)
-def test_prompts_codes_and_logits_are_those_of_the_published_package(task: str, tmp_path: Path) -> None:
+def test_prompts_codes_and_logits_are_those_of_the_published_package(task: str, form: Form, tmp_path: Path) -> None:
     recipe, kept = RECIPES["checkpoints"][task], load_file(DATA / "language_model.safetensors")
     make_checkpoint(tmp_path, task, from_json(recipe["shape"]), seed=recipe["seed"])
-    checkpoint = load_checkpoint(tmp_path, CPU, torch.float32)
+    checkpoint = load_checkpoint(tmp_path, CPU, torch.float32, form=form)
     requests = requests_of(task, checkpoint, kept)
     batch = checkpoint.batch(len(requests), 512)
     for number, request in enumerate(requests):
         prompt, trailing = checkpoint.prompt(request.prompt)
-        torch.testing.assert_close(prompt, kept[f"{task}.{number}.prompt"], atol=PROMPT_TOLERANCE, rtol=0)
+        torch.testing.assert_close(prompt, kept[f"{task}.{number}.prompt"], atol=TOLERANCES["prompt"], rtol=0)
         if len(trailing):
-            torch.testing.assert_close(trailing, kept[f"{task}.{number}.trailing"], atol=PROMPT_TOLERANCE, rtol=0)
+            torch.testing.assert_close(trailing, kept[f"{task}.{number}.trailing"], atol=TOLERANCES["prompt"], rtol=0)
         assert batch.open(prompt, trailing, request.sampling) == number
     running = set(range(len(requests)))
     for index in range(50):  # all requests at once: the published package made each alone
@@ -52,5 +59,5 @@ def test_prompts_codes_and_logits_are_those_of_the_published_package(task: str, 
                 continue
             assert torch.equal(frame.codes[number], codes[index])
             ours = frame.logits[number, :: RECIPES["logit_stride"]]
-            torch.testing.assert_close(ours, kept[f"{task}.{number}.logits"][index], atol=LOGIT_TOLERANCE, rtol=0)
+            torch.testing.assert_close(ours, kept[f"{task}.{number}.logits"][index], atol=TOLERANCES["logits"], rtol=0)
     assert running

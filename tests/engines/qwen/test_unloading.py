@@ -8,6 +8,8 @@ import torch
 
 from tests.engines.qwen.whole import segment, whole_checkpoint
 from vivavoce.engines.pool import Pool
+from vivavoce.engines.qwen.footprint import CODEC, CODEC_ITEM_BYTES, _elements, _encoder_elements
+from vivavoce.engines.qwen.linear import Linear
 from vivavoce.engines.qwen.model import QwenModel
 from vivavoce.engines.qwen.preview import preview
 from vivavoce.engines.registry import create_pool
@@ -21,20 +23,31 @@ SLOTS = 3
 def tensors(model: QwenModel) -> list[torch.Tensor]:
     """All that stays in memory while nobody speaks, but for the few numbers that each slot has for its sampling."""
     state = model._batch._state
-    modules = (model._checkpoint.talker, model._codec)
+    modules = (model._checkpoint.talker, model._sounder._decoder)
     weights = [tensor for module in modules for tensor in (*module.parameters(), *module.buffers())]
     return [*weights, state.cache.data, state.burst.data, state.text]
 
 
 @pytest.mark.parametrize("task", ["custom_voice", "voice_design", "base"])
-@pytest.mark.parametrize("dtype", ["auto", "float32", "bfloat16"])
-def test_preview_is_what_the_loaded_model_says_and_takes(tmp_path: Path, task: str, dtype: str) -> None:
+@pytest.mark.parametrize("weights", ["plain", "prepacked", "int8"])
+@pytest.mark.parametrize("dtype", ["auto", "bfloat16"])
+def test_preview_is_what_the_loaded_model_says_and_takes(tmp_path: Path, task: str, dtype: str, weights: str) -> None:
     folder = whole_checkpoint(tmp_path / "Tiny", task)
-    seen = preview(folder, name="tiny", device="cpu", dtype=dtype, max_batch=SLOTS)
-    model = QwenModel(folder, device="cpu", dtype=dtype, max_batch=SLOTS)
+    seen = preview(folder, name="tiny", device="cpu", dtype=dtype, weights=weights, max_batch=SLOTS)
+    model = QwenModel(folder, device="cpu", dtype=dtype, weights=weights, max_batch=SLOTS)
     assert seen.info == model.info
     assert seen.info.task == task
-    assert seen.memory_bytes == sum(tensor.nbytes for tensor in tensors(model))
+    # What is packed is no tensor: matrices know their size. The codec and what clones a voice are as large as in files.
+    matrices = (module for module in model._checkpoint.talker.modules() if isinstance(module, Linear))
+    packed = sum(matrix.stored_bytes for matrix in matrices if matrix.weight is None)
+    codec = model._codec
+    apart = {id(tensor) for tensor in (*codec.parameters(), *codec.buffers())}
+    others = sum(tensor.nbytes for tensor in tensors(model) if id(tensor) not in apart)
+    filed = _elements(folder / CODEC, "decoder.")
+    if task == "base":
+        filed += _elements(folder, "speaker_encoder.") + _encoder_elements(folder / CODEC, model.config.codebooks)
+    taken = packed + others + filed * CODEC_ITEM_BYTES
+    assert seen.memory_bytes == pytest.approx(taken, rel=1e-3)  # norms repeated for each head, packed biases
 
 
 def test_preview_of_a_checkpoint_that_is_not_whole_says_so(tmp_path: Path) -> None:

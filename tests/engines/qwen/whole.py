@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from safetensors.torch import load_file, save_file
-from scripts.make_checkpoint import make_checkpoint
+from scripts.make_checkpoint import Shape, make_checkpoint
 
 from tests.engines.qwen.codec_checkpoints import (
     CodecShape,
@@ -29,11 +29,20 @@ def whole_checkpoint(folder: Path, task: str = "custom_voice", *, size: str = "0
     """
     # A recording's codes are as many as the codec has entries, and the talker hears them.
     codes = CODEC.entries if task == "base" else SMALL.codes
-    make_checkpoint(folder, task, replace(SMALL, size=size, codes=codes), seed=SEED)
+    write_whole(folder, task, replace(SMALL, size=size, codes=codes), CODEC, SpeakerShape(), seed=SEED)
     edit(folder / "generation_config.json", max_new_tokens=frames + 1)
-    write_codec(folder / "speech_tokenizer", CODEC, SEED)
+    return folder
+
+
+def write_whole(folder: Path, task: str, shape: Shape, codec: CodecShape, speaker: SpeakerShape, *, seed: int) -> Path:
+    """Writes all that is released for `task`, of any shape, into `folder`, and gives `folder`.
+
+    The speaker encoder, of clone models only, is made as wide as the talker.
+    """
+    make_checkpoint(folder, task, shape, seed=seed)
+    write_codec(folder / "speech_tokenizer", codec, seed)
     if task == "base":
-        _add_speaker_encoder(folder, SpeakerShape(dim=SMALL.talker.hidden))
+        _add_speaker_encoder(folder, replace(speaker, dim=shape.talker.hidden), seed)
     return folder
 
 
@@ -42,9 +51,9 @@ def edit(path: Path, **entries: object) -> None:
     path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | entries), "utf-8")
 
 
-def _add_speaker_encoder(folder: Path, shape: SpeakerShape) -> None:
+def _add_speaker_encoder(folder: Path, shape: SpeakerShape, seed: int) -> None:
     edit(folder / "config.json", speaker_encoder_config=speaker_config(shape))
-    tensors = load_file(folder / "model.safetensors") | speaker_tensors(shape, SEED)
+    tensors = load_file(folder / "model.safetensors") | speaker_tensors(shape, seed)
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
 
 

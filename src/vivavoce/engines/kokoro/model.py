@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from vivavoce.engines.base import Stream
+from vivavoce.engines.base import Stream, clones_nothing
 from vivavoce.engines.cores import available_cores
 from vivavoce.engines.kokoro.assets import MODEL, VOCABULARY, VOICES
 from vivavoce.engines.kokoro.g2p import Phonemizer
 from vivavoce.engines.kokoro.graph import rewrite
 from vivavoce.engines.kokoro.voices import ALIASES, DEFAULT_VOICES, STYLES, style_of, voices
 from vivavoce.errors import EngineFault, MissingDependency, Unsupported
-from vivavoce.types import Capabilities, Ending, EngineInfo, Samples, Segment
+from vivavoce.types import Capabilities, Ending, EngineInfo, PreparedVoice, Reference, Samples, Segment
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession, RunOptions  # type: ignore[import-untyped]  # it ships no types
@@ -91,6 +91,9 @@ class KokoroModel:
 
     def close(self, stream: Stream) -> None:
         """Nothing to free."""
+
+    def prepare(self, reference: Reference) -> PreparedVoice:
+        raise clones_nothing(self.info)
 
     def unload(self) -> None:
         """Nothing to give back: its memory is too small to be managed."""

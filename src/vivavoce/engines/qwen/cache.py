@@ -1,26 +1,40 @@
 """Where keys and values live: one fixed slot a stream, so that nothing is allocated, moved or shared while it speaks.
 
 It knows no stream by name; a slot is a number. `Prompt`, `Step` and `Burst` are the three ways a decoder
-(`decoder.Memory`) looks at a cache: a whole prompt in one slot, one more position in every slot, and the few
-positions of one frame.
+(`decoder.Memory`) looks at a cache: a prompt in one slot, whole or what is left of it, one more position in every slot,
+and the few positions of one frame.
 """
 
 import torch
 from torch import Tensor
 
 from vivavoce.engines.qwen.config import DecoderConfig
+from vivavoce.engines.qwen.rotary import Rotation, rotary_table
 
 
 class KvCache:
-    """Keys and values of `slots` streams of at most `max_len` positions each."""
+    """Keys and values of `slots` streams of at most `max_len` positions each.
+
+    Each slot has one position more, which nobody reads: where those write who must leave no trace.
+    """
 
     def __init__(
         self, config: DecoderConfig, slots: int, max_len: int, *, device: torch.device, dtype: torch.dtype
     ) -> None:
-        shape = (config.layers, 2, slots, config.kv_heads, max_len, config.head_dim)
+        shape = (config.layers, 2, slots, config.kv_heads, max_len + 1, config.head_dim)
         self.data = torch.zeros(shape, device=device, dtype=dtype)
         self.lengths = torch.zeros(slots, device=device, dtype=torch.int64)  # positions remembered, a slot
         self.max_len = max_len
+        table = rotary_table(max_len, config.head_dim, config.rope_theta)
+        self._cosines, self._sines = (part.to(device, dtype)[:, None] for part in table)  # [max_len, 1, head_dim]
+
+    def rotation(self, start: int, time: int) -> Rotation:
+        """The rotation of `time` positions from `start` on, in every row."""
+        return self._cosines[None, start : start + time], self._sines[None, start : start + time]
+
+    def rotation_at(self, positions: Tensor) -> Rotation:
+        """The rotation of one position a row [rows]."""
+        return self._cosines[positions][:, None], self._sines[positions][:, None]
 
     def clear(self, slot: int) -> None:
         """Forgets `slot`. Its memory is zeroed: a masked key that is not a number would still spoil a sum."""
@@ -29,40 +43,43 @@ class KvCache:
 
 
 class Prompt:
-    """The first `time` positions of one slot, all new. The caller sets the slot's length afterwards."""
+    """The `time` positions of one slot from `start` on, behind those it has. The caller sets its length afterwards."""
 
-    def __init__(self, cache: KvCache, slot: int, time: int) -> None:
-        self._data, self._time = cache.data[:, :, slot : slot + 1], time
-        device = cache.data.device
-        self.positions = torch.arange(time, device=device)[None]
-        self.mask = torch.ones(1, 1, time, time, dtype=torch.bool, device=device).tril()
+    def __init__(self, cache: KvCache, slot: int, time: int, start: int = 0) -> None:
+        self._data = cache.data[:, :, slot : slot + 1, :, : start + time]
+        self._new = slice(start, start + time)
+        self.rotation = cache.rotation(start, time)
+        later = torch.ones(1, 1, time, start + time, dtype=torch.bool, device=cache.data.device).triu(start + 1)
+        self.mask: Tensor | None = _hidden(later, cache)
 
     def remember(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        self._data[layer, 0, :, :, : self._time] = keys
-        self._data[layer, 1, :, :, : self._time] = values
-        return keys, values
+        kept_keys, kept_values = self._data[layer]  # [1, kv_heads, start + time, head_dim] each
+        kept_keys[:, :, self._new] = keys
+        kept_values[:, :, self._new] = values
+        return kept_keys, kept_values
 
 
 class Step:
     """One new position in each of the first `rows` slots, seen with at most `window` positions in all.
 
-    `window` is a number the host knows to be larger than every live slot's length; a full slot overwrites its own
-    last position and disturbs no other.
+    `window` is a number the host knows to be larger than the length of every slot that is `alive` [rows]; the others
+    are left as they are.
     """
 
-    def __init__(self, cache: KvCache, rows: int, window: int) -> None:
-        self._data, self._window = cache.data, window
+    def __init__(self, cache: KvCache, rows: int, window: int, alive: Tensor) -> None:
         lengths = cache.lengths[:rows].clamp(max=window - 1)
-        self._rows = torch.arange(rows, device=lengths.device)
-        self._at = lengths
-        self.positions = lengths[:, None]
-        self.mask = (torch.arange(window, device=lengths.device) <= self.positions)[:, None, None]
+        self._data, self._window = cache.data[:, :, :rows], window  # [layers, 2, rows, kv_heads, max_len + 1, head_dim]
+        at = torch.where(alive, lengths, cache.max_len)
+        self._at = at[:, None, None, None].expand(rows, cache.data.shape[3], 1, cache.data.shape[5])
+        self.rotation = cache.rotation_at(lengths)
+        later = torch.arange(window, device=lengths.device) > lengths[:, None]
+        self.mask: Tensor | None = _hidden(later[:, None, None], cache)
 
     def remember(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        both = self._data[layer, :, : len(self._rows)]  # [2, rows, kv_heads, max_len, head_dim]
-        both[0, self._rows, :, self._at] = keys[:, :, 0]
-        both[1, self._rows, :, self._at] = values[:, :, 0]
-        return both[0, :, :, : self._window], both[1, :, :, : self._window]
+        kept_keys, kept_values = self._data[layer]
+        kept_keys.scatter_(2, self._at, keys)
+        kept_values.scatter_(2, self._at, values)
+        return kept_keys[:, :, : self._window], kept_values[:, :, : self._window]
 
 
 class Burst:
@@ -71,12 +88,17 @@ class Burst:
     def __init__(self, cache: KvCache, rows: int, start: int, time: int) -> None:
         self._data = cache.data[:, :, :rows, :, : start + time]
         self._new = slice(start, start + time)
-        device = cache.data.device
-        self.positions = torch.arange(start, start + time, device=device)[None]
-        self.mask = (torch.arange(start + time, device=device) <= self.positions.T)[None, None]
+        self.rotation = cache.rotation(start, time)
+        later = torch.ones(1, 1, time, start + time, dtype=torch.bool, device=cache.data.device).triu(start + 1)
+        self.mask = None if time == 1 else _hidden(later, cache)  # a single position looks at all before it
 
     def remember(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         kept_keys, kept_values = self._data[layer]  # [rows, kv_heads, start + time, head_dim] each
         kept_keys[:, :, self._new] = keys
         kept_values[:, :, self._new] = values
         return kept_keys, kept_values
+
+
+def _hidden(where: Tensor, cache: KvCache) -> Tensor:
+    """What attention adds to its scores: -inf `where` it must not look, else 0. Made once for all layers."""
+    return torch.zeros(where.shape, device=where.device, dtype=cache.data.dtype).masked_fill_(where, -torch.inf)

@@ -1,14 +1,28 @@
 """The language-model half of a released checkpoint folder, loaded and ready to lay out prompts and make frames."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from vivavoce.engines.qwen.capture import Track
 from vivavoce.engines.qwen.config import Config, read_config
 from vivavoce.engines.qwen.frame import Batch
-from vivavoce.engines.qwen.prompt import PromptRequest, embed, embed_pad, lay_out
+from vivavoce.engines.qwen.linear import Form, Linear, numbers_between
+from vivavoce.engines.qwen.live import LiveText, LiveTurn
+from vivavoce.engines.qwen.prefix import Prefix
+from vivavoce.engines.qwen.prompt import (
+    REPLY,
+    PromptRequest,
+    check,
+    embed,
+    embed_pad,
+    lay_out,
+    lay_out_turn,
+    shared_prefix,
+)
 from vivavoce.engines.qwen.talker import Talker
 from vivavoce.engines.qwen.tokenizer import Tokenizer
 from vivavoce.engines.qwen.weights import load_weights
@@ -28,18 +42,47 @@ class Checkpoint:
         """The prompt [positions, hidden] and the trailing text [tokens, hidden] of `request`."""
         return embed(lay_out(request, self.config, self.tokenizer), self.talker, request.clone)
 
-    def batch(self, slots: int, max_len: int) -> Batch:
+    def shared_prompt(self, request: PromptRequest) -> tuple[Tensor, Tensor, Prefix]:
+        """`prompt`, and what of it other requests in the same voice begin with too."""
+        layout = lay_out(request, self.config, self.tokenizer)
+        return *embed(layout, self.talker, request.clone), shared_prefix(layout, request.clone)
+
+    def live_turn(self, request: PromptRequest) -> LiveTurn:
+        """The turn of `request`, nothing of its text known yet. Raises `BadRequest` for what is wrong with the rest."""
+        check(request, self.config)
+        return LiveTurn(LiveText(self.tokenizer, REPLY))
+
+    def live_prompt(self, request: PromptRequest, turn: LiveTurn) -> tuple[Tensor, Tensor, Prefix] | None:
+        """As `shared_prompt`, of what is known of `turn`: None while it is too little to begin with."""
+        layout = lay_out_turn(request, self.config, self.tokenizer, turn.known, complete=turn.complete)
+        if layout is None:
+            return None
+        return *embed(layout, self.talker, request.clone), shared_prefix(layout, request.clone)
+
+    def embed_text(self, ids: Sequence[int]) -> Tensor:
+        """Text tokens as the talker reads them: [n, hidden]."""
+        return self.talker.embed_text(torch.tensor(ids, dtype=torch.int64))
+
+    def batch(self, slots: int, max_len: int, track: Track | None = None) -> Batch:
         """An empty batch of `slots` streams of at most `max_len` positions, prompt and frames together."""
         pad = embed_pad(self.talker, self.config)
-        return Batch(self.talker, self.config, pad, slots=slots, max_len=min(max_len, self.config.max_positions))
+        most = min(max_len, self.config.max_positions)
+        return Batch(self.talker, self.config, pad, slots=slots, max_len=most, track=track)
 
 
 def load_checkpoint(
-    folder: Path, device: torch.device, dtype: torch.dtype, *, text_device: torch.device | None = None
+    folder: Path,
+    device: torch.device,
+    dtype: torch.dtype,
+    *,
+    form: Form = Form.PLAIN,
+    text_device: torch.device | None = None,
 ) -> Checkpoint:
     """The checkpoint in `folder`, on `device` in `dtype`; its text embedding may stay on a `text_device`.
 
-    Raises `MissingDependency` for absent files, `EngineFault` for files that are damaged or do not fit together.
+    In a `form` other than plain, `dtype` is that of the matrices, each of which is packed as soon as it is read, and
+    what lies between them is float32. Raises `MissingDependency` for absent files, `EngineFault` for files that are
+    damaged or do not fit together.
     """
     config, tokenizer = read_config(folder), Tokenizer(folder)
     with torch.device("meta"):
@@ -49,7 +92,14 @@ def load_checkpoint(
         folder,
         "talker.",
         place=lambda name: (text_device or device) if name == "model.text_embedding.weight" else device,
-        dtype=dtype,
+        dtype=numbers_between(form, dtype),
         others=(SPEAKER_ENCODER,),
+        finish=lambda module: pack(module, form, dtype),
     )
     return Checkpoint(config, tokenizer, talker.eval())
+
+
+def pack(module: nn.Module, form: Form, dtype: torch.dtype) -> None:
+    """Brings `module` into `form` if it is a matrix; other weights stay as they are."""
+    if isinstance(module, Linear):
+        module.pack(form, dtype)

@@ -14,6 +14,7 @@ from vivavoce.errors import EngineFault, MissingDependency, Unsupported
 from vivavoce.types import Task
 
 AUTO = "auto"
+_BEYOND = 1 << 24  # no number of a checkpoint comes near; twice as wide, and torch cannot count a matrix's elements
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +123,7 @@ def read_config(folder: Path) -> Config:
     talker = root.section("talker_config")
     predictor = talker.section("code_predictor_config")
     codebooks = talker.integer("num_code_groups")
+    codec_vocab, text_vocab = talker.integer("vocab_size"), talker.integer("text_vocab_size")
     if predictor.integer("num_code_groups") != codebooks:
         predictor.refuse("num_code_groups", f"{codebooks}, as in talker_config")
     return Config(
@@ -130,18 +132,18 @@ def read_config(folder: Path) -> Config:
         talker=_decoder(talker),
         predictor=_decoder(predictor),
         codebooks=codebooks,
-        codec_vocab_size=talker.integer("vocab_size"),
+        codec_vocab_size=codec_vocab,
         code_vocab_size=predictor.integer("vocab_size"),
-        text_vocab_size=talker.integer("text_vocab_size"),
+        text_vocab_size=text_vocab,
         text_hidden_size=talker.integer("text_hidden_size"),
         max_positions=talker.integer("max_position_embeddings"),
-        text_ids=TextIds(
-            *(root.integer(f"{name}_token_id") for name in ("im_start", "im_end", "tts_pad", "tts_bos", "tts_eos"))
-        ),
-        codec_ids=_codec_ids(talker),
-        speakers={name.lower(): number for name, number in talker.numbers("spk_id").items()},
+        text_ids=_text_ids(root, text_vocab),
+        codec_ids=_codec_ids(talker, codec_vocab),
+        speakers={name.lower(): number for name, number in talker.numbers("spk_id", below=codec_vocab).items()},
         dialects=_dialects(talker),
-        language_ids={name.lower(): number for name, number in talker.numbers("codec_language_id").items()},
+        language_ids={
+            name.lower(): number for name, number in talker.numbers("codec_language_id", below=codec_vocab).items()
+        },
         generation=_generation(folder / "generation_config.json"),
     )
 
@@ -160,21 +162,27 @@ def _decoder(section: "_Section") -> DecoderConfig:
         if section.optional(switch, bool):
             section.refuse(switch, "false")
     hidden, heads = section.integer("hidden_size"), section.integer("num_attention_heads")
+    given = section.values.get("head_dim") is not None
     return DecoderConfig(
         hidden_size=hidden,
         intermediate_size=section.integer("intermediate_size"),
         layers=section.integer("num_hidden_layers"),
         heads=heads,
         kv_heads=section.integer("num_key_value_heads"),
-        head_dim=section.optional("head_dim", int) or hidden // heads,
+        head_dim=section.integer("head_dim") if given else hidden // max(heads, 1),
         rope_theta=section.number("rope_theta"),
         norm_eps=section.number("rms_norm_eps"),
     )
 
 
-def _codec_ids(talker: "_Section") -> CodecIds:
+def _text_ids(root: "_Section", vocabulary: int) -> TextIds:
+    names = ("im_start", "im_end", "tts_pad", "tts_bos", "tts_eos")
+    return TextIds(*(root.integer(f"{name}_token_id", below=vocabulary) for name in names))
+
+
+def _codec_ids(talker: "_Section", vocabulary: int) -> CodecIds:
     names = ("pad_id", "bos_id", "eos_token_id", "think_id", "nothink_id", "think_bos_id", "think_eos_id")
-    return CodecIds(*(talker.integer(f"codec_{name}") for name in names))
+    return CodecIds(*(talker.integer(f"codec_{name}", below=vocabulary) for name in names))
 
 
 def _dialects(talker: "_Section") -> dict[str, str]:
@@ -236,10 +244,10 @@ class _Section:
             self.refuse(key, "a string")
         return str(value)
 
-    def integer(self, key: str, default: int | None = None) -> int:
+    def integer(self, key: str, default: int | None = None, *, below: int = _BEYOND) -> int:
         value = self._required(key, default)
-        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            self.refuse(key, "a whole number of at least 0")
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < below:
+            self.refuse(key, f"a whole number of at least 0 and below {below}")
         return int(value)
 
     def number(self, key: str, default: float | None = None) -> float:
@@ -248,9 +256,9 @@ class _Section:
             self.refuse(key, "a number")
         return float(value)
 
-    def numbers(self, key: str) -> dict[str, int]:
+    def numbers(self, key: str, *, below: int) -> dict[str, int]:
         inner = _Section(self._full(key), self.values.get(key) or {}, self.path)
-        return {str(name): inner.integer(name) for name in inner.values}
+        return {str(name): inner.integer(name, below=below) for name in inner.values}
 
     def optional(self, key: str, kind: type) -> Any:  # `kind` or None
         value = self.values.get(key)

@@ -11,29 +11,20 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vivavoce.engines.qwen.config import DecoderConfig
+from vivavoce.engines.qwen.linear import Linear
+from vivavoce.engines.qwen.rotary import Rotation, rotate
+from vivavoce.engines.qwen.weights import Part
 
 
 class Memory(Protocol):
     """Where attention finds the past: one object for a forward pass through all layers."""
 
-    positions: Tensor  # [rows or 1, time], of the new hidden states
-    mask: Tensor  # bool [rows or 1, 1, time, kept], True: may be looked at
+    rotation: Rotation  # of the new hidden states' positions, [rows or 1, time, 1, head_dim] each
+    mask: Tensor | None  # [rows or 1, 1, time, kept], added to scores: 0 or -inf; None: everything may be looked at
 
     def remember(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """Keeps new keys and values [rows, kv_heads, time, head_dim]; gives all, [rows, kv_heads, kept, head_dim]."""
         ...
-
-
-class Linear(nn.Module):
-    """A matrix product. Unlike torch's own, its weights begin as nothing: they always come from a file."""
-
-    def __init__(self, inputs: int, outputs: int, *, bias: bool = False) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.empty(outputs, inputs))
-        self.bias = nn.Parameter(torch.empty(outputs)) if bias else None
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.linear(x, self.weight, self.bias)
 
 
 class Embedding(nn.Module):
@@ -48,16 +39,18 @@ class Embedding(nn.Module):
 
 
 class RMSNorm(nn.Module):
-    """Scales to unit root mean square; the mean is taken in float32 whatever the weights' dtype."""
+    """Scales the last dimension to unit root mean square; the mean is taken in float32 whatever the weights' dtype."""
 
-    def __init__(self, size: int, eps: float) -> None:
+    def __init__(self, *shape: int, eps: float, parts: tuple[Part, ...] = ()) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.empty(size))
+        self.parts = parts
+        self.weight = nn.Parameter(torch.empty(shape))
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
-        wide = x.float()
-        return self.weight * (wide * torch.rsqrt(wide.pow(2).mean(-1, keepdim=True) + self.eps)).to(x.dtype)
+        if self.weight.dim() == 1:
+            return F.rms_norm(x, self.weight.shape, self.weight, self.eps)
+        return F.rms_norm(x, self.weight.shape[-1:], None, self.eps) * self.weight  # a weight for each head
 
 
 class Attention(nn.Module):
@@ -66,21 +59,22 @@ class Attention(nn.Module):
     def __init__(self, config: DecoderConfig, layer: int) -> None:
         super().__init__()
         self.layer, self.head_dim = layer, config.head_dim
+        self.heads, self.kv_heads = config.heads, config.kv_heads
         queries, keys = config.heads * config.head_dim, config.kv_heads * config.head_dim
-        self.q_proj = Linear(config.hidden_size, queries)
-        self.k_proj = Linear(config.hidden_size, keys)
-        self.v_proj = Linear(config.hidden_size, keys)
+        # Side by side, queries, keys and values take one product, and queries and keys one norm and one rotation.
+        projections = (Part("q_proj", queries), Part("k_proj", keys), Part("v_proj", keys))
+        self.qkv_proj = Linear(config.hidden_size, queries + 2 * keys, parts=projections)
         self.o_proj = Linear(queries, config.hidden_size)
-        self.q_norm = RMSNorm(config.head_dim, config.norm_eps)
-        self.k_norm = RMSNorm(config.head_dim, config.norm_eps)
+        norms = (Part("q_norm", config.heads, repeated=True), Part("k_norm", config.kv_heads, repeated=True))
+        self.qk_norm = RMSNorm(config.heads + config.kv_heads, config.head_dim, eps=config.norm_eps, parts=norms)
 
-    def forward(self, x: Tensor, rotation: tuple[Tensor, Tensor], memory: Memory) -> Tensor:
+    def forward(self, x: Tensor, memory: Memory) -> Tensor:
         rows, time, _ = x.shape
-        queries, keys, values = (
-            projection(x).view(rows, time, -1, self.head_dim).transpose(1, 2)  # [rows, heads, time, head_dim]
-            for projection in (self.q_proj, self.k_proj, self.v_proj)
-        )
-        queries, keys = rotate(self.q_norm(queries), rotation), rotate(self.k_norm(keys), rotation)
+        heads = self.qkv_proj(x).view(rows, time, -1, self.head_dim)
+        turned = self.heads + self.kv_heads  # queries and keys
+        values = heads[:, :, turned:].transpose(1, 2)  # [rows, kv_heads, time, head_dim]
+        asked = rotate(self.qk_norm(heads[:, :, :turned]), memory.rotation).transpose(1, 2)
+        queries, keys = asked[:, : self.heads], asked[:, self.heads :]
         keys, values = memory.remember(self.layer, keys, values)
         heard = attend(queries, keys, values, memory.mask)  # [rows, heads, time, head_dim]
         return self.o_proj(heard.transpose(1, 2).reshape(rows, time, -1))  # type: ignore[no-any-return]  # nn.Module
@@ -91,12 +85,13 @@ class SwiGLU(nn.Module):
 
     def __init__(self, config: DecoderConfig) -> None:
         super().__init__()
-        self.gate_proj = Linear(config.hidden_size, config.intermediate_size)
-        self.up_proj = Linear(config.hidden_size, config.intermediate_size)
+        halves = (Part("gate_proj", config.intermediate_size), Part("up_proj", config.intermediate_size))
+        self.gate_up_proj = Linear(config.hidden_size, 2 * config.intermediate_size, parts=halves)
         self.down_proj = Linear(config.intermediate_size, config.hidden_size)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))  # type: ignore[no-any-return]  # nn.Module
+        gate, up = self.gate_up_proj(x).chunk(2, dim=-1)
+        return self.down_proj(F.silu(gate) * up)  # type: ignore[no-any-return]  # nn.Module
 
 
 class Layer(nn.Module):
@@ -104,13 +99,13 @@ class Layer(nn.Module):
 
     def __init__(self, config: DecoderConfig, layer: int) -> None:
         super().__init__()
-        self.input_layernorm = RMSNorm(config.hidden_size, config.norm_eps)
+        self.input_layernorm = RMSNorm(config.hidden_size, eps=config.norm_eps)
         self.self_attn = Attention(config, layer)
-        self.post_attention_layernorm = RMSNorm(config.hidden_size, config.norm_eps)
+        self.post_attention_layernorm = RMSNorm(config.hidden_size, eps=config.norm_eps)
         self.mlp = SwiGLU(config)
 
-    def forward(self, x: Tensor, rotation: tuple[Tensor, Tensor], memory: Memory) -> Tensor:
-        x = x + self.self_attn(self.input_layernorm(x), rotation, memory)
+    def forward(self, x: Tensor, memory: Memory) -> Tensor:
+        x = x + self.self_attn(self.input_layernorm(x), memory)
         return x + self.mlp(self.post_attention_layernorm(x))  # type: ignore[no-any-return]  # nn.Module
 
 
@@ -120,36 +115,16 @@ class Decoder(nn.Module):
     def __init__(self, config: DecoderConfig) -> None:
         super().__init__()
         self.layers = nn.ModuleList(Layer(config, index) for index in range(config.layers))
-        self.norm = RMSNorm(config.hidden_size, config.norm_eps)
-        self._head_dim, self._theta = config.head_dim, config.rope_theta
+        self.norm = RMSNorm(config.hidden_size, eps=config.norm_eps)
 
     def decode(self, x: Tensor, memory: Memory) -> Tensor:
         """The hidden states of the new positions, which are remembered in `memory`."""
-        rotation = rotary(memory.positions, self._head_dim, self._theta, x.dtype)
         for layer in self.layers:
-            x = layer(x, rotation, memory)
+            x = layer(x, memory)
         return self.norm(x)  # type: ignore[no-any-return]  # nn.Module
 
 
-def rotary(positions: Tensor, head_dim: int, theta: float, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """Cosines and sines of `positions` [rows, time], each [rows, 1, time, head_dim], computed in float32.
-
-    The talker's three-axis positions (mrope) are equal for speech, which makes them plain rotary positions.
-    """
-    steps = torch.arange(0, head_dim, 2, device=positions.device, dtype=torch.int64).float() / head_dim
-    angles = positions[:, None, :, None].float() * (1.0 / theta**steps)  # [rows, 1, time, head_dim / 2]
-    angles = torch.cat((angles, angles), dim=-1)
-    return angles.cos().to(dtype), angles.sin().to(dtype)
-
-
-def rotate(x: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
-    """`x` [rows, heads, time, head_dim] turned by its positions."""
-    cosines, sines = rotation
-    first, second = x.chunk(2, dim=-1)
-    return x * cosines + torch.cat((-second, first), dim=-1) * sines
-
-
-def attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor) -> Tensor:
+def attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
     """What `queries` [rows, heads, time, head_dim] find in `keys` and `values` [rows, kv_heads, kept, head_dim]."""
     if queries.shape[2] > 1:
         return F.scaled_dot_product_attention(queries, keys, values, mask, enable_gqa=True)

@@ -1,11 +1,15 @@
-"""Where a checkpoint runs and in which numbers, from the words that settings use for it; and what the device keeps."""
+"""Where a checkpoint runs, in which numbers and form, from the words that settings use; and what the device keeps."""
 
 import ctypes
+import logging
 import sys
 
 import torch
 
+from vivavoce.engines.qwen.linear import Form, works
 from vivavoce.errors import EngineFault
+
+log = logging.getLogger(__name__)
 
 AUTO = "auto"
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -32,9 +36,21 @@ def choose_dtype(name: str, device: torch.device) -> torch.dtype:
     return DTYPES[name]
 
 
-def dtype_name(dtype: torch.dtype) -> str:
-    """The word that settings use for `dtype`."""
-    return str(dtype).removeprefix("torch.")
+def choose_form(name: str, device: torch.device, dtype: torch.dtype) -> Form:
+    """The form of weights called `name`; "auto" is prepacked on the CPU, where it can be, and plain elsewhere.
+
+    A form that this processor, this torch or this device does not have falls back to plain, with a warning if it was
+    asked for. Raises `EngineFault` for an unknown name.
+    """
+    names = [form.value for form in Form]
+    if name not in (AUTO, *names):
+        raise EngineFault(f"weights {name!r} are not one of {', '.join((AUTO, *names))}: set 'qwen_weights'")
+    wanted = Form.PREPACKED if name == AUTO else Form(name)
+    if wanted is Form.PLAIN or (device.type == "cpu" and works(wanted, dtype)):
+        return wanted
+    if name != AUTO:
+        log.warning("weights %r are not to be had on %s with this torch: they are plain", name, device)
+    return Form.PLAIN
 
 
 def release_memory(device: torch.device) -> None:

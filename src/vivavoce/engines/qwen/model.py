@@ -1,36 +1,56 @@
 """A Qwen3-TTS checkpoint as a `Model`: segments in, samples out, one frame of every stream a step.
 
 A stream is a slot of the language model's batch, the codes it has made and not yet sounded, and the codec's memory of
-it. The first frame is sounded at once, later ones in larger chunks as the listener's lead allows. It knows neither HTTP
-nor whole texts.
+it. The first frame is sounded at once, later ones in larger chunks as the listener's lead allows. On CUDA the host runs
+ahead of the device: a frame is asked for before the codes of the one before it are read, and samples are collected a
+step after they were asked for, unless their listener waits. It knows neither HTTP nor whole texts.
 """
 
 import logging
 import random
-from collections import defaultdict
-from collections.abc import Sequence
+import time
+from collections import defaultdict, deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-import numpy as np
 import torch
+from torch import Tensor
 
-from vivavoce.engines.base import Stream
+from vivavoce.engines.base import Stream, clones_nothing
+from vivavoce.engines.cores import available_cores
+from vivavoce.engines.qwen.capture import Landing, Track, finish
 from vivavoce.engines.qwen.checkpoint import load_checkpoint
+from vivavoce.engines.qwen.cloning import ClonedVoice, Cloner
 from vivavoce.engines.qwen.codec import CodecDecoder, load_decoder, read_codec_config
 from vivavoce.engines.qwen.config import Config, SamplingDefaults
-from vivavoce.engines.qwen.device import choose_device, choose_dtype, dtype_name, release_memory
+from vivavoce.engines.qwen.device import choose_device, choose_dtype, choose_form, release_memory
 from vivavoce.engines.qwen.ending import least_frames, most_frames
-from vivavoce.engines.qwen.footprint import CODEC, MAX_FRAMES, PROMPT_POSITIONS, slot_positions
+from vivavoce.engines.qwen.footprint import CODEC, MAX_FRAMES, MAX_REFERENCE_TOKENS, prompt_positions, slot_positions
+from vivavoce.engines.qwen.linear import stored_as
+from vivavoce.engines.qwen.live import LiveTurn
+from vivavoce.engines.qwen.prefix import Prefix
 from vivavoce.engines.qwen.prompt import PromptRequest
 from vivavoce.engines.qwen.sampler import Sampling
-from vivavoce.engines.qwen.stream import SegmentStream
+from vivavoce.engines.qwen.sounding import Sounder
+from vivavoce.engines.qwen.stream import SegmentStream, Sound
 from vivavoce.engines.qwen.voices import RATE_HZ, describe, language_codes
-from vivavoce.errors import BadRequest, EngineFault, MissingDependency, Unsupported
-from vivavoce.types import Ending, Samples, Segment
+from vivavoce.engines.scheduler import ALONE
+from vivavoce.errors import BadRequest, EngineFault, MissingDependency
+from vivavoce.types import Ending, PreparedVoice, Reference, Samples, Segment
 
 log = logging.getLogger(__name__)
 
-SILENCE: Samples = np.zeros(0, dtype=np.float32)
+Graphs = Literal["auto", "startup", "off"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Asked:
+    """A frame that was asked for: its codes on their way, and the slot of each stream that is in it."""
+
+    codes: Landing  # [rows, codebooks]
+    slots: Mapping[SegmentStream, int]
 
 
 class QwenModel:
@@ -40,7 +60,12 @@ class QwenModel:
 
     `device` is "auto" (CUDA where there is some, else the CPU) or a torch device; `dtype` is "auto" (bfloat16 on CUDA,
     float32 elsewhere), "float32", "bfloat16" or "float16". The codec is float32 always: it is small, and its output is
-    what is heard. `threads` limits torch on the CPU, for the whole process.
+    what is heard. `weights` is "auto" (prepacked on the CPU, plain elsewhere), "plain", "prepacked" or "int8", see
+    `linear`. `threads` limits torch on the CPU, for the whole process; unset, it uses the cores available.
+
+    On CUDA `graphs` are captured when first needed ("auto"), all while loading ("startup") or not at all ("off"), and
+    codes are read `lag` = 1 frame late. Elsewhere there are no graphs, and nothing is late. Neither changes what is
+    said; `fixed` and `lag` are arguments so that a CPU can show it.
 
     Raises `MissingDependency` for absent files, `EngineFault` for broken ones or a device that is not there.
     """
@@ -54,25 +79,42 @@ class QwenModel:
         name: str | None = None,
         device: str = "auto",
         dtype: str = "auto",
+        weights: str = "auto",
         max_batch: int = 8,
         max_frames: int = MAX_FRAMES,
         threads: int | None = None,
+        graphs: Graphs = "auto",
+        fixed: bool | None = None,
+        lag: int | None = None,
     ) -> None:
         check_folder(folder)
-        if threads is not None:
-            torch.set_num_threads(threads)
+        torch.set_num_threads(threads or available_cores())
         where = choose_device(device)
         numbers = choose_dtype(dtype, where)
         self.max_batch = max_batch
-        self._checkpoint = load_checkpoint(folder, where, numbers, text_device=torch.device("cpu"))
-        self._codec = _load_codec(folder / CODEC, where, self._checkpoint.config)
+        form = choose_form(weights, where, numbers)
+        self._checkpoint = load_checkpoint(folder, where, numbers, form=form, text_device=torch.device("cpu"))
+        on_cuda = where.type == "cuda"
+        fixed = on_cuda and graphs != "off" if fixed is None else fixed
+        self._lag = int(on_cuda) if lag is None else lag
+        codec = _load_codec(folder / CODEC, where, self.config)
+        self._cloner = Cloner(folder, folder / CODEC, codec, where) if self.config.task == "base" else None
+        if on_cuda:
+            torch.cuda.synchronize(where)  # what was loaded is there, whichever track asks for it
+        self._talking = Track(where, fixed=fixed)
+        self._sounder = Sounder(codec, Track(where, fixed=fixed), max_batch)
         self._max_frames = min(max_frames, self._checkpoint.config.generation.max_frames)
-        self._batch = self._checkpoint.batch(max_batch, slot_positions(self._checkpoint.config, max_frames))
+        with self._talking.current():
+            positions = slot_positions(self.config, max_frames)
+            self._batch = self._checkpoint.batch(max_batch, positions, self._talking)
+        self._asked: deque[Asked] = deque()  # frames whose codes are not read yet, `lag` at most between two steps
         self._streams: set[SegmentStream] = set()  # those that hold a slot
         self._running: set[SegmentStream] = set()  # of these, those that the last step advanced
-        self.info = describe(self.config, name or folder.resolve().name.lower(), str(where), dtype_name(numbers))
+        self.info = describe(self.config, name or folder.resolve().name.lower(), str(where), stored_as(form, numbers))
         self._device = where
         self._languages = language_codes(self.config)
+        if on_cuda and graphs == "startup":
+            self._warm_up()
 
     @property
     def config(self) -> Config:
@@ -85,57 +127,154 @@ class QwenModel:
         return len(self._streams)
 
     def open(self, segment: Segment) -> SegmentStream:
-        prompt, trailing = self._checkpoint.prompt(self._request(segment))
-        if len(prompt) > PROMPT_POSITIONS:
-            raise BadRequest(
-                f"text and instruct take {len(prompt)} tokens together, {PROMPT_POSITIONS} fit: shorten instruct",
-                field="instruct" if segment.instruct else "text",
-            )
-        # Unlike a model's own noise, a seed of our own choosing can be told in the log.
-        seed = random.getrandbits(63) if segment.seed is None else segment.seed
-        codec = self._codec.open()  # before a slot is taken, which a failure here would keep
-        slot = self._batch.open(prompt, trailing, _sampling(self.config, segment, seed))
-        limit = segment.sampling.max_new_tokens or self._max_frames
-        most = min(most_frames(segment.text), self._max_frames, limit, self._batch.room(slot))
-        stream = SegmentStream(segment, slot, seed, most, codec)
-        self._streams.add(stream)
-        self._running.add(stream)
-        return stream
+        with self._talking.current():
+            return self._open(segment)
 
     def step(self, streams: Sequence[Stream], ahead_s: Sequence[float] = ()) -> Sequence[Samples | Ending]:
-        mine = [stream for stream in streams if isinstance(stream, SegmentStream)]
-        ended = {stream: stream.ending for stream in mine if stream.ending is not None}
-        self._run_only({stream for stream in mine if stream.slot is not None})
-        if self._running:
-            self._make_frame()
-        lead = dict(zip(mine, ahead_s, strict=False))
-        sounded = self._sound([stream for stream in mine if stream.is_due(lead.get(stream, 0.0))])
-        return [ended.get(stream) or sounded.get(stream, SILENCE) for stream in mine]
+        with self._talking.current():
+            return self._step([stream for stream in streams if isinstance(stream, SegmentStream)], ahead_s)
+
+    def feed(self, stream: Stream, text: str, *, last: bool) -> None:
+        with self._talking.current():
+            self._feed(stream, text, last=last)
 
     def close(self, stream: Stream) -> None:
         if isinstance(stream, SegmentStream):
-            self._free(stream)
+            with self._talking.current():
+                self._free(stream)
             stream.pending.clear()
+            stream.sounding.clear()
+
+    def settle(self) -> None:
+        """Waits until the device has done all that it was asked for; before its memory is given back, say."""
+        self._talking.settle()
+        self._sounder.settle()
+
+    def _open(self, segment: Segment) -> SegmentStream:
+        voice = self._voice(segment)
+        request = self._request(segment, voice)
+        # Unlike a model's own noise, a seed of our own choosing can be told in the log.
+        seed = random.getrandbits(63) if segment.seed is None else segment.seed
+        limit = min(segment.sampling.max_new_tokens or self._max_frames, self._max_frames)
+        # Before a slot is taken, which a failure here would keep.
+        codec = self._sounder.open(None if voice is None else voice.codec)
+        stream = SegmentStream(segment, None, seed, limit, codec)
+        if segment.live:
+            stream.live = self._checkpoint.live_turn(request)
+            self._feed(stream, segment.text, last=False)
+        else:
+            self._begin(stream, *self._checkpoint.shared_prompt(request))
+            stream.limit = min(stream.limit, most_frames(segment.text))
+        return stream
+
+    def _feed(self, stream: Stream, text: str, *, last: bool) -> None:
+        assert isinstance(stream, SegmentStream), "a stream of this model"
+        live = stream.live
+        assert live is not None, "the text of a live stream grows, and no other"
+        if stream.ending is not None:
+            return
+        if stream.starving:
+            stream.resumed = stream.spoken
+        new = live.add(text, last=last)
+        if stream.slot is not None:
+            read = [*new, self.config.text_ids.eos] if last else new
+            self._batch.feed(stream.slot, self._checkpoint.embed_text(read))
+            live.trailing += len(read)
+        else:
+            request = self._request(stream.segment, self._voice(stream.segment))
+            if (prompt := self._checkpoint.live_prompt(request, live)) is not None:
+                self._begin(stream, *prompt)
+                live.trailing = len(prompt[1])
+        if last:
+            self._set_limits(stream, live)
+
+    def starving(self, stream: Stream) -> bool:
+        return isinstance(stream, SegmentStream) and stream.starving
+
+    def _step(self, streams: Sequence[SegmentStream], ahead_s: Sequence[float]) -> Sequence[Samples | Ending]:
+        ended = {stream: stream.ending for stream in streams if stream.is_through}
+        asked = {stream: len(stream.sounding) for stream in streams}
+        lead = dict.fromkeys(streams, 0.0) | dict(zip(streams, ahead_s, strict=False))
+        self._run_only({stream for stream in streams if stream.wants_frames})
+        self._make_frame()
+        self._sound([stream for stream in streams if stream.is_due(lead[stream])])
+        for stream in streams:
+            if not self._lag or lead[stream] <= 0:  # whose listener waits gets what was only just asked for
+                asked[stream] = len(stream.sounding)
+        return [ended.get(stream) or stream.hand_over(asked[stream]) for stream in streams]
 
     def unload(self) -> None:
-        del self._checkpoint, self._codec, self._batch
-        release_memory(self._device)
+        self.settle()
+        self._asked.clear()
+        del self._checkpoint, self._sounder, self._batch, self._talking, self._cloner  # the graphs, too
+        with ALONE:  # no memory may be given back while another model captures a graph
+            release_memory(self._device)
 
-    def _request(self, segment: Segment) -> PromptRequest:
-        config = self.config
-        if config.task == "base":
-            raise Unsupported(
-                f"model {self.info.name!r} is a Base checkpoint, which speaks with the voice of a recording, and this "
-                "server takes no recordings yet: serve a CustomVoice or VoiceDesign checkpoint",
-                field="model",
+    def prepare(self, reference: Reference) -> PreparedVoice:
+        if self._cloner is None:
+            raise clones_nothing(self.info)
+        tokens = 0 if reference.text is None else len(self._checkpoint.tokenizer.encode(reference.text))
+        if tokens > MAX_REFERENCE_TOKENS:
+            raise BadRequest(
+                f"ref_text has {tokens} tokens, the limit is {MAX_REFERENCE_TOKENS}: send what is said in the "
+                "recording and no more, or a shorter recording",
+                field="ref_text",
             )
+        voice = self._cloner.prepare(reference)
+        finish(self._device)  # lanes read it without waiting
+        return voice
+
+    def _voice(self, segment: Segment) -> ClonedVoice | None:
+        """The voice of the segment's recording; None for a checkpoint that has voices of its own."""
+        if self._cloner is None:
+            if segment.prepared is not None:
+                raise clones_nothing(self.info)
+            return None
+        if segment.prepared is None:
+            raise BadRequest(
+                f"model {self.info.name!r} speaks with the voice of a recording: send one in ref_audio, and in "
+                "ref_text what is said in it",
+                field="ref_audio",
+            )
+        voice = segment.prepared
+        if not isinstance(voice, ClonedVoice) or not self._cloner.owns(voice):
+            raise BadRequest(
+                f"the voice was not prepared by model {self.info.name!r} as it is loaded now: prepare it again",
+                field="ref_audio",
+            )
+        return voice
+
+    def _request(self, segment: Segment, voice: ClonedVoice | None) -> PromptRequest:
+        config = self.config
         if config.task == "voice_design" and not segment.instruct:
             raise BadRequest(
                 f"model {self.info.name!r} designs its voice from a description: say in instruct who speaks, and how",
                 field="instruct",
             )
         speaker = segment.voice if config.task == "custom_voice" else None
-        return PromptRequest(segment.text, self._languages[segment.language], speaker, segment.instruct)
+        language, clone = self._languages[segment.language], None if voice is None else voice.clone
+        return PromptRequest(segment.text, language, speaker, segment.instruct, clone, stream_text=segment.live)
+
+    def _begin(self, stream: SegmentStream, prompt: Tensor, trailing: Tensor, prefix: Prefix) -> None:
+        """Gives `stream` a slot, in which it has read `prompt` and will read `trailing`."""
+        segment = stream.segment
+        if len(prompt) > (most := prompt_positions(self.config)):
+            raise BadRequest(
+                f"text and instruct take {len(prompt)} tokens together, {most} fit: shorten instruct",
+                field="instruct" if segment.instruct else "text",
+            )
+        # Speech cannot end before its text can have been said: an end drawn too soon would leave most of it out.
+        least = self._batch.max_len if segment.live else max(2, least_frames(segment.text))
+        stream.slot = self._batch.open(prompt, trailing, _sampling(self.config, segment, stream.seed, least), prefix)
+        stream.limit = min(stream.limit, self._batch.room(stream.slot))
+        self._streams.add(stream)
+        self._running.add(stream)
+
+    def _set_limits(self, stream: SegmentStream, live: LiveTurn) -> None:
+        """Sets how soon and how late a live stream may end, which its whole text says: not before it is read."""
+        assert stream.slot is not None, "a complete text has begun"
+        self._batch.let_end(stream.slot, max(2, least_frames(live.text), live.trailing))
+        stream.limit = min(stream.limit, max(most_frames(live.text), live.trailing))
 
     def _run_only(self, streams: set[SegmentStream]) -> None:
         """Leaves out of the batch's steps whoever is not among `streams`: its listener has enough for now."""
@@ -148,12 +287,25 @@ class QwenModel:
         self._running = streams
 
     def _make_frame(self) -> None:
-        """One frame for every running stream; frees the slots of those that are through."""
-        frame = self._batch.step()
-        first = frame.codes[:, 0].tolist()  # the only wait for the device in a frame
-        for stream in tuple(self._running):
-            assert stream.slot is not None, "a running stream has a slot"
-            stream.take(first[stream.slot], frame.codes[stream.slot], eos=self.config.codec_ids.eos)
+        """Asks for a frame of every running stream, and takes the codes of the one asked for `lag` steps ago."""
+        behind = self._lag if self._running else 0
+        if self._running:
+            slots = {stream: stream.slot for stream in self._running if stream.slot is not None}
+            self._asked.append(Asked(self._talking.land(self._batch.step().codes), slots))
+            for stream in slots:
+                stream.making += 1
+        while len(self._asked) > behind:
+            self._take(self._asked.popleft())
+
+    def _take(self, asked: Asked) -> None:
+        """Gives every stream its codes, and frees the slots of those that are through."""
+        codes = asked.codes.wait()  # the only wait for the talker
+        first = codes[:, 0].tolist()
+        for stream, slot in asked.slots.items():
+            stream.making -= 1
+            if stream.slot is None:
+                continue  # it ended or was closed before this frame
+            stream.take(first[slot], codes[slot], eos=self.config.codec_ids.eos)
             if stream.ending is not None:
                 self._free(stream)
                 stream.log_ending()
@@ -165,19 +317,25 @@ class QwenModel:
             self._batch.close(stream.slot)
             stream.slot = None
 
-    def _sound(self, due: Sequence[SegmentStream]) -> dict[SegmentStream, Samples]:
-        """The samples of the pending frames of every stream that is `due`, streams with as many frames together."""
+    def _sound(self, due: Sequence[SegmentStream]) -> None:
+        """Begins to sound the pending frames of every stream that is `due`, streams with as many frames together."""
         groups: dict[int, list[SegmentStream]] = defaultdict(list)
         for stream in due:
             groups[len(stream.pending)].append(stream)
-        samples: dict[SegmentStream, Samples] = {}
-        for group in groups.values():
+        for frames, group in groups.items():
             codes = torch.stack([torch.stack(stream.pending, dim=-1) for stream in group])  # [group, codebooks, frames]
-            waves: Samples = self._codec.step(codes, [stream.codec for stream in group]).float().cpu().numpy()
-            samples.update(zip(group, waves, strict=True))
-        for stream in due:
-            stream.pending.clear()
-        return samples
+            landing = self._sounder.sound(codes, [stream.codec for stream in group])
+            for row, stream in enumerate(group):
+                stream.sounding.append(Sound(landing, row, frames))
+                stream.pending.clear()
+
+    def _warm_up(self) -> None:
+        """Captures every graph that may be needed, and says so in the log."""
+        start_s = time.monotonic()
+        with self._talking.current():
+            self._batch.warm_up()
+        self._sounder.warm_up()
+        log.info("%r captured its CUDA graphs in %.1f s", self.info.name, time.monotonic() - start_s)
 
 
 def check_folder(folder: Path) -> None:
@@ -205,11 +363,8 @@ def _load_codec(folder: Path, device: torch.device, config: Config) -> CodecDeco
     return load_decoder(folder, device, torch.float32)
 
 
-def _sampling(config: Config, segment: Segment, seed: int) -> Sampling:
-    """How to draw the codes of `segment`: the checkpoint's own way where the request does not say.
-
-    Speech cannot end before its text can have been said: an end that is drawn too soon would leave most of it out.
-    """
+def _sampling(config: Config, segment: Segment, seed: int, min_frames: int) -> Sampling:
+    """How to draw the codes of `segment`: the checkpoint's own way where the request does not say."""
     wanted, own = segment.sampling, config.generation
     talker = _drawn(own.talker, wanted.do_sample, wanted.temperature, wanted.top_k, wanted.top_p)
     predictor = _drawn(
@@ -220,7 +375,7 @@ def _sampling(config: Config, segment: Segment, seed: int) -> Sampling:
         wanted.subtalker_top_p,
     )
     penalty = own.repetition_penalty if wanted.repetition_penalty is None else wanted.repetition_penalty
-    return Sampling(talker, predictor, penalty, seed, min_frames=max(2, least_frames(segment.text)))
+    return Sampling(talker, predictor, penalty, seed, min_frames)
 
 
 def _drawn(

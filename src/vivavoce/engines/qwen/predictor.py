@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from vivavoce.engines.qwen.cache import Burst, KvCache
 from vivavoce.engines.qwen.config import Config
-from vivavoce.engines.qwen.decoder import Decoder, Embedding, Linear
+from vivavoce.engines.qwen.decoder import Decoder, Embedding
+from vivavoce.engines.qwen.linear import Linear
 
 Draw: TypeAlias = Callable[[Tensor, int], Tensor]  # logits [rows, vocabulary] and the codebook → codes [rows]
 
@@ -44,12 +45,15 @@ class CodePredictor(nn.Module):
             else Linear(config.talker.hidden_size, config.predictor.hidden_size, bias=True)
         )
 
-    def complete(self, hidden: Tensor, first: Tensor, embedded: Tensor, cache: KvCache, draw: Draw) -> Tensor:
-        """Whole frames [rows, codebooks] for the first codes [rows].
+    def complete(
+        self, hidden: Tensor, first: Tensor, embedded: Tensor, cache: KvCache, draw: Draw
+    ) -> tuple[Tensor, Tensor]:
+        """Whole frames [rows, codebooks] for the first codes [rows], and the sum of their embeddings.
 
-        `hidden` and `embedded` [rows, talker hidden] are the talker's last hidden state and the embedding of `first`.
+        `hidden` and `embedded` [rows, talker hidden] are the talker's last hidden state and the embedding of `first`;
+        the sum has their shape.
         """
-        rows, codes = len(first), [first]
+        rows, codes, total = len(first), [first], embedded
         inputs = torch.stack((hidden, embedded), dim=1)  # [rows, 2, talker hidden]
         position = 0
         for index, head in enumerate(self.lm_head):
@@ -58,7 +62,8 @@ class CodePredictor(nn.Module):
             codes.append(draw(head(out), index + 1))
             position += inputs.shape[1]
             inputs = self.model.codec_embedding[index](codes[-1])[:, None]  # [rows, 1, talker hidden]
-        return torch.stack(codes, dim=1)
+            total = total + inputs[:, 0]
+        return torch.stack(codes, dim=1), total
 
     def embed_codes(self, codes: Tensor) -> Tensor:
         """Codes of all codebooks but the first [n, codebooks - 1] → [n, talker hidden], summed."""

@@ -7,13 +7,14 @@ from pathlib import Path
 
 from vivavoce.engines.base import Preview
 from vivavoce.engines.qwen.config import read_config
-from vivavoce.engines.qwen.device import choose_device, choose_dtype, dtype_name
+from vivavoce.engines.qwen.device import choose_device, choose_dtype, choose_form
 from vivavoce.engines.qwen.footprint import footprint
+from vivavoce.engines.qwen.linear import item_bytes, numbers_between, stored_as
 from vivavoce.engines.qwen.model import check_folder
 from vivavoce.engines.qwen.voices import describe
 
 
-def preview(folder: Path, *, name: str, device: str, dtype: str, max_batch: int) -> Preview:
+def preview(folder: Path, *, name: str, device: str, dtype: str, max_batch: int, weights: str = "auto") -> Preview:
     """What `QwenModel` with the same arguments will say of itself and take.
 
     Raises `MissingDependency` for absent files, `EngineFault` for broken ones or a device that is not there.
@@ -22,5 +23,7 @@ def preview(folder: Path, *, name: str, device: str, dtype: str, max_batch: int)
     config = read_config(folder)
     where = choose_device(device)
     numbers = choose_dtype(dtype, where)
-    info = describe(config, name, str(where), dtype_name(numbers))
-    return Preview(info, footprint(folder, config, item_bytes=numbers.itemsize, slots=max_batch))
+    form = choose_form(weights, where, numbers)
+    info = describe(config, name, str(where), stored_as(form, numbers))
+    between, matrices = numbers_between(form, numbers).itemsize, item_bytes(form, numbers)
+    return Preview(info, footprint(folder, config, item_bytes=between, matrix_bytes=matrices, slots=max_batch))

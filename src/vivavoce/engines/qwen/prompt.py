@@ -5,6 +5,7 @@ most have a sound beside it: an entry of the codec vocabulary, the speaker's x-v
 Neither knows how frames are made.
 """
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor
 
 from vivavoce.engines.qwen.config import AUTO, Config, language_name
+from vivavoce.engines.qwen.prefix import Prefix
 from vivavoce.engines.qwen.talker import Talker
 from vivavoce.engines.qwen.tokenizer import Tokenizer
 from vivavoce.errors import BadRequest, UnknownVoice, Unsupported
@@ -60,27 +62,46 @@ class Layout:
 
     positions: tuple[Position, ...]
     trailing: tuple[int, ...]  # text tokens; when they are used up, `pad` follows
+    # Positions at the beginning that whatever is said in this voice has: those before its own text, save the very last.
+    shared: int = 0
 
 
 def lay_out(request: PromptRequest, config: Config, tokenizer: Tokenizer) -> Layout:
     """The prompt for `request`. Raises `BadRequest` for what this checkpoint cannot say."""
-    _check(request, config)
-    turn = tokenizer.encode(TURN.format(request.text) + REPLY)
-    text = turn[ROLE : -END - ROLE]
-    if not text:
+    check(request, config)
+    turn = tokenizer.encode(TURN.format(request.text) + REPLY)[: -END - ROLE]
+    layout = lay_out_turn(request, config, tokenizer, turn, complete=True)
+    assert layout is not None, "a complete text is enough to begin with"
+    return layout
+
+
+def lay_out_turn(
+    request: PromptRequest, config: Config, tokenizer: Tokenizer, turn: Sequence[int], *, complete: bool
+) -> Layout | None:
+    """The prompt of a checked request whose text is `turn`, the ids of a `TURN` without what closes it.
+
+    If they are not `complete`, more may come behind `trailing`; None while there are too few to begin with.
+    """
+    text = turn[ROLE:]
+    if complete and not text:
         raise BadRequest("the text is empty: send something to say", field="text")
+    reference = _reference_text(request, tokenizer)
+    speech = _speech(request, config, [*reference, *text], complete)
+    if speech is None:
+        return None
     positions: list[Position] = []
     if request.instruct and config.follows_instruct:
         positions += _silent(tokenizer.encode(INSTRUCTION.format(request.instruct)))
     positions += _silent(turn[:ROLE])
     positions += _header(request, config)
-    spoken, trailing = _speech(request, config, tokenizer, text)
-    return Layout((*positions, *spoken), tuple(trailing))
+    spoken, trailing = speech
+    shared = min(len(positions) + len(reference), len(positions) + len(spoken) - 1)
+    return Layout((*positions, *spoken), tuple(trailing), shared)
 
 
 def embed(layout: Layout, talker: Talker, clone: Clone | None = None) -> tuple[Tensor, Tensor]:
     """The prompt [positions, hidden] and the trailing text [tokens, hidden] as the talker hears them."""
-    device, dtype = talker.codec_head.weight.device, talker.codec_head.weight.dtype
+    device, dtype = talker.device, talker.dtype
     prompt = talker.embed_text(torch.tensor([text for text, _ in layout.positions]))
     sounds = torch.zeros_like(prompt)
     where = _indices(layout.positions, device)
@@ -92,6 +113,18 @@ def embed(layout: Layout, talker: Talker, clone: Clone | None = None) -> tuple[T
             sounds[where["reference"]] = talker.embed_frames(clone.codes.to(device, torch.int64))
     trailing = talker.embed_text(torch.tensor(layout.trailing, dtype=torch.int64))
     return prompt + sounds, trailing
+
+
+def shared_prefix(layout: Layout, clone: Clone | None = None) -> Prefix:
+    """What others begin with too: tokens and sounds, position by position, and the very numbers of a cloned voice."""
+    return Prefix(layout.shared, (layout.positions[: layout.shared], None if clone is None else _digest(clone)))
+
+
+def _digest(clone: Clone) -> bytes:
+    digest = hashlib.blake2b(clone.x_vector.float().cpu().numpy().tobytes())
+    if clone.codes is not None:
+        digest.update(clone.codes.cpu().numpy().tobytes())
+    return digest.digest()
 
 
 def embed_pad(talker: Talker, config: Config) -> Tensor:
@@ -115,16 +148,28 @@ def _header(request: PromptRequest, config: Config) -> Iterator[Position]:
     yield config.text_ids.bos, codec.pad
 
 
+def _reference_text(request: PromptRequest, tokenizer: Tokenizer) -> Sequence[int]:
+    """The words of a recording that the talker hears, which it reads before the text."""
+    if request.clone is None or not request.clone.in_context:
+        return ()
+    return tokenizer.encode(TURN.format(request.clone.text))[ROLE:-END]
+
+
 def _speech(
-    request: PromptRequest, config: Config, tokenizer: Tokenizer, text: Sequence[int]
-) -> tuple[list[Position], Sequence[int]]:
-    """The text beside what was heard so far: the beginning of speech, and for a clone in context the recording."""
+    request: PromptRequest, config: Config, text: Sequence[int], complete: bool
+) -> tuple[list[Position], Sequence[int]] | None:
+    """The text beside what was heard so far: the beginning of speech, and for a clone in context the recording.
+
+    None if the text is not complete, and there is less of it than was heard.
+    """
     heard: list[Sound] = [config.codec_ids.bos]
     clone = request.clone
     if clone is not None and clone.codes is not None:
         heard += ["reference"] * len(clone.codes)
-        text = [*tokenizer.encode(TURN.format(clone.text))[ROLE:-END], *text]
-    text = [*text, config.text_ids.eos]
+    if complete:
+        text = [*text, config.text_ids.eos]
+    elif len(text) < len(heard):
+        return None
     if request.stream_text:
         padding = [config.text_ids.pad] * (len(heard) - len(text))
         return list(zip([*text, *padding], heard, strict=False)), text[len(heard) :]
@@ -153,7 +198,7 @@ def _indices(positions: Sequence[Position], device: torch.device) -> dict[str, T
     }
 
 
-def _check(request: PromptRequest, config: Config) -> None:
+def check(request: PromptRequest, config: Config) -> None:
     """Raises `BadRequest` if the request has not exactly the voice that the checkpoint's task needs."""
     if config.task == "custom_voice" and (request.speaker or "").lower() not in config.speakers:
         raise UnknownVoice(
@@ -163,7 +208,7 @@ def _check(request: PromptRequest, config: Config) -> None:
         raise Unsupported(f"a {config.task} model has no speakers: leave out {request.speaker!r}", field="speaker")
     if (config.task == "base") != (request.clone is not None):
         needed = "needs a reference recording" if config.task == "base" else "clones no voice: leave the recording out"
-        raise Unsupported(f"a {config.task} model {needed}", field="reference")
+        raise Unsupported(f"a {config.task} model {needed}", field="ref_audio")
     if request.clone is not None:
         _check_clone(request.clone, config)
 
@@ -173,13 +218,13 @@ def _check_clone(clone: Clone, config: Config) -> None:
         raise BadRequest(
             f"the x-vector has shape {tuple(clone.x_vector.shape)}, must be ({config.talker.hidden_size},): "
             "prepare the voice with this model",
-            field="reference",
+            field="ref_audio",
         )
     if clone.codes is not None:
         if clone.codes.dim() != 2 or clone.codes.shape[1] != config.codebooks:
             raise BadRequest(
                 f"reference codes have shape {tuple(clone.codes.shape)}, must be (frames, {config.codebooks})",
-                field="reference",
+                field="ref_audio",
             )
         if not clone.text:
-            raise BadRequest("a clone in context needs the words of its recording", field="reference_text")
+            raise BadRequest("a clone in context needs the words of its recording", field="ref_text")

@@ -37,27 +37,57 @@ def _require(holds: bool, field: str, value: float, expected: str) -> None:
         raise BadRequest(f"{field} is {value!r}, must be {expected}", field=field)
 
 
-class Knobs:
-    """One `SamplingDefaults` a slot, as tensors [slots]."""
+RANKS = (64, 256)  # how many of the best scores are put in order; few numbers, so that few different shapes occur
 
-    def __init__(self, slots: int, device: torch.device) -> None:
+
+class Knobs:
+    """One `SamplingDefaults` a slot, as tensors [slots].
+
+    Beside them the host keeps what all slots need together, so that no work is done that no row asks for. With `fixed`
+    all is done always: a captured graph serves whatever settings come later.
+    """
+
+    def __init__(self, slots: int, device: torch.device, *, fixed: bool = False) -> None:
+        self._fixed = fixed
         self.temperature = torch.ones(slots, device=device)
         self.top_k = torch.zeros(slots, device=device, dtype=torch.int64)
         self.top_p = torch.ones(slots, device=device)
         self.greedy = torch.ones(slots, device=device, dtype=torch.bool)
+        self._settings = [SamplingDefaults(top_k=0, greedy=True)] * slots
+
+    @property
+    def draws(self) -> bool:
+        """Whether some slot does not just take the best."""
+        return self._fixed or not all(settings.greedy for settings in self._settings)
+
+    @property
+    def limits_mass(self) -> bool:
+        """Whether some slot has a top-p."""
+        return self._fixed or any(settings.top_p < 1 for settings in self._settings)
+
+    def ranks(self, size: int) -> int:
+        """How many of `size` scores must be put in order: 0 if no slot limits its draws, all for a top-p alone."""
+        if self._fixed:
+            return size
+        needed = (
+            settings.top_k or (size if settings.top_p < 1 else 0) for settings in self._settings if not settings.greedy
+        )
+        most = max(needed, default=0)
+        return next((ranks for ranks in (0, *RANKS) if most <= ranks <= size), size)
 
     def set(self, slot: int, settings: SamplingDefaults) -> None:
         self.temperature[slot] = settings.temperature
         self.top_k[slot] = settings.top_k
         self.top_p[slot] = settings.top_p
         self.greedy[slot] = settings.greedy
+        self._settings[slot] = settings
 
 
 class Sampler:
     """The settings of every slot, and the first codes each has drawn so far."""
 
-    def __init__(self, config: Config, slots: int, device: torch.device) -> None:
-        self.talker, self.predictor = Knobs(slots, device), Knobs(slots, device)
+    def __init__(self, config: Config, slots: int, device: torch.device, *, fixed: bool = False) -> None:
+        self.talker, self.predictor = (Knobs(slots, device, fixed=fixed) for _ in range(2))
         self.penalty = torch.ones(slots, device=device)
         self.seed = torch.zeros(slots, device=device, dtype=torch.int64)
         self.min_frames = torch.zeros(slots, device=device, dtype=torch.int64)
@@ -106,22 +136,35 @@ def draw(scores: Tensor, knobs: Knobs, key: Tensor) -> Tensor:
     The Gumbel-max trick: the best of score plus noise is a draw from the softmax, and costs no running sum.
     """
     rows = len(scores)
+    if not knobs.draws:
+        return scores.argmax(-1)
     warm = scores / knobs.temperature[:rows, None]
-    warm = warm.masked_fill(warm < threshold(warm, knobs.top_k[:rows], knobs.top_p[:rows]), -torch.inf)
+    if ranks := knobs.ranks(scores.shape[1]):
+        top_p = knobs.top_p[:rows] if knobs.limits_mass else None
+        warm = warm.masked_fill(warm < threshold(warm, knobs.top_k[:rows], top_p, ranks), -torch.inf)
     noisy = warm - torch.log(-torch.log(uniform(key, scores.shape[1])))
     return torch.where(knobs.greedy[:rows, None], scores, noisy).argmax(-1)
 
 
-def threshold(scores: Tensor, top_k: Tensor, top_p: Tensor) -> Tensor:
-    """The lowest score [rows, 1] that top-k, then top-p, leave in: each row its own, ties stay together."""
-    ranked = scores.sort(-1, descending=True).values
-    last = torch.where(top_k == 0, scores.shape[1], top_k.clamp(max=scores.shape[1])) - 1
-    kept = torch.arange(scores.shape[1], device=scores.device) <= last[:, None]
-    shares = ranked.masked_fill(~kept, -torch.inf).softmax(-1)
-    before = shares.cumsum(-1) - shares  # probability of everything better
-    # The best is always kept; a top_p of 1 must not lose a tail to rounding.
-    kept &= (before < top_p[:, None]) | (top_p[:, None] >= 1)
-    return ranked.gather(-1, kept.sum(-1, keepdim=True).clamp(min=1) - 1)
+def threshold(scores: Tensor, top_k: Tensor, top_p: Tensor | None, ranks: int) -> Tensor:
+    """The lowest score [rows, 1] that top-k, then top-p, leave in: each row its own, ties stay together.
+
+    `ranks` is no less than any top-k, and all of the vocabulary for a top-p without one. It changes no row's result:
+    what lies beyond a row's own limit adds zeros at the end of a sum that runs from the best on.
+    """
+    ranked = scores.topk(ranks, -1).values
+    last = torch.where(top_k == 0, ranks, top_k.clamp(max=ranks)) - 1
+    if top_p is not None:
+        kept = torch.arange(ranks, device=scores.device) <= last[:, None]
+        shares = (ranked - ranked[:, :1]).exp().masked_fill(~kept, 0)
+        reached = shares.cumsum(-1)
+        # Probability of everything better. The best is always kept; a top_p of 1 must not lose a tail to rounding.
+        kept &= (reached - shares < top_p[:, None] * reached[:, -1:]) | (top_p[:, None] >= 1)
+        last = kept.sum(-1).clamp(min=1) - 1
+        no_limit = (top_k == 0) & (top_p >= 1)
+    else:
+        no_limit = top_k == 0
+    return ranked.gather(-1, last[:, None]).masked_fill(no_limit[:, None], -torch.inf)
 
 
 def counter(seed: Tensor, frame: Tensor, codebook: int) -> Tensor:

@@ -4,11 +4,13 @@ Its input is the sum of two embeddings, one of text (projected to the talker's w
 nothing of prompts (`prompt`), of the other fifteen codes of a frame (`predictor`) or of slots (`cache`).
 """
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vivavoce.engines.qwen.config import Config
-from vivavoce.engines.qwen.decoder import Decoder, Embedding, Linear
+from vivavoce.engines.qwen.decoder import Decoder, Embedding
+from vivavoce.engines.qwen.linear import Linear
 from vivavoce.engines.qwen.predictor import CodePredictor
 
 
@@ -44,11 +46,21 @@ class Talker(nn.Module):
         self.codec_head = Linear(config.talker.hidden_size, config.codec_vocab_size)
         self.code_predictor = CodePredictor(config)
 
+    @property
+    def device(self) -> torch.device:
+        """Where it runs."""
+        return self.model.norm.weight.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The numbers between its matrices, and what it is fed."""
+        return self.model.norm.weight.dtype
+
     def embed_text(self, ids: Tensor) -> Tensor:
         """Text tokens [n] → [n, hidden]. The table may live on another device than the rest: it is large and idle."""
         table = self.model.text_embedding.weight
         rows = F.embedding(ids.to(table.device), table)
-        return self.text_projection(rows.to(self.codec_head.weight.device))  # type: ignore[no-any-return]  # nn.Module
+        return self.text_projection(rows.to(self.device, self.dtype))  # type: ignore[no-any-return]  # nn.Module
 
     def embed_codec(self, ids: Tensor) -> Tensor:
         """Entries of the codec vocabulary [...] → [..., hidden]."""

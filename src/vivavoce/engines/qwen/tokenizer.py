@@ -4,6 +4,8 @@ It knows nothing of prompts: markers such as `<|im_start|>` are recognised where
 """
 
 import json
+from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 from tokenizers import AddedToken, Regex
@@ -21,12 +23,22 @@ WORDS = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Word:
+    """What is joined from bytes independently of its neighbours, or a marker; places count characters of the text."""
+
+    start: int
+    end: int
+    ids: tuple[int, ...]
+
+
 class Tokenizer:
     """Encodes text as the checkpoint's text embedding expects it."""
 
     def __init__(self, folder: Path) -> None:
         added = _added_tokens(folder / "tokenizer_config.json")
         self._bpe = _byte_level_bpe(folder)
+        self.markers = tuple(content for _, content, _ in added)
         for number, content, special in added:
             token = AddedToken(content, special=special, normalized=False)
             (self._bpe.add_special_tokens if special else self._bpe.add_tokens)([token])
@@ -39,6 +51,16 @@ class Tokenizer:
     def encode(self, text: str) -> list[int]:
         """The ids of `text`, markers included, nothing added before or after."""
         return list(self._bpe.encode(text, add_special_tokens=False).ids)
+
+    def words(self, text: str) -> list[Word]:
+        """The words of `text` in order, whose ids together are those of `encode`."""
+        coded = self._bpe.encode(text, add_special_tokens=False)
+        found = []
+        for _, numbers in groupby(range(len(coded.ids)), key=coded.word_ids.__getitem__):
+            tokens = list(numbers)
+            start, end = coded.offsets[tokens[0]][0], coded.offsets[tokens[-1]][1]
+            found.append(Word(start, end, tuple(coded.ids[token] for token in tokens)))
+        return found
 
 
 def _byte_level_bpe(folder: Path) -> BpeTokenizer:

@@ -12,6 +12,7 @@ from vivavoce.types import Capabilities, EngineInfo, Gender, Need, Task, Voice
 
 RATE_HZ = 24_000
 DESIGN = "design"  # the one voice of a VoiceDesign checkpoint: whatever `instruct` describes
+CLONE = "clone"  # the one voice of a Base checkpoint: whoever speaks in the recording
 RELEASED: Mapping[str, tuple[str, Gender]] = {
     "ryan": ("en", "male"),
     "aiden": ("en", "male"),
@@ -23,6 +24,7 @@ RELEASED: Mapping[str, tuple[str, Gender]] = {
     "ono_anna": ("ja", "female"),
     "sohee": ("ko", "female"),
 }
+MAX_LIVE_CHARS = 1_000  # take about 800 frames to say, of the 1,024 that a stream can make
 NEEDS: Mapping[Task, Need | None] = {"custom_voice": None, "voice_design": "instruct", "base": "reference"}
 SIZES: Mapping[str, str] = {"0b6": "0.6B", "1b7": "1.7B"}
 # The names that OpenAI's clients send: a speaker of the gender that the name is heard as.
@@ -51,11 +53,14 @@ def describe(config: Config, name: str, device: str, dtype: str) -> EngineInfo:
             instruct=config.follows_instruct,
             seed=True,
             sampling=True,
+            live_text=True,
+            clones=config.task == "base",
             # A seed repeats the codes, in float32; the samples differ by roundings with the chunks they are made in.
             deterministic=False,
             needs=NEEDS[config.task],
         ),
         task=config.task,
+        max_live_chars=MAX_LIVE_CHARS,
         aliases=_aliases(voices),
         default_voices=_default_voices(config, tuple(codes)),
         description=f"Qwen3-TTS {config.task}, {SIZES.get(config.size, config.size)} on {device}, {dtype}.",
@@ -70,6 +75,9 @@ def language_codes(config: Config) -> dict[str, str]:
 def _voices(config: Config, codes: tuple[str, ...]) -> tuple[Voice, ...]:
     if config.task == "voice_design":
         return (Voice(DESIGN, "Design", codes, description="The voice that `instruct` describes."),)
+    if config.task == "base":
+        # Not in the list of speakers: it is chosen by sending a recording, not by its name.
+        return (Voice(CLONE, "Clone", codes, listed=False, description="The voice of the recording in `ref_audio`."),)
     return tuple(_voice(name, config, codes) for name in config.speakers)
 
 

@@ -1,12 +1,16 @@
 """Weights from safetensors files into a module: straight to their device and dtype, one tensor at a time.
 
 It knows files, names and shapes, not what the tensors mean. The module is built without storage (on torch's `meta`
-device) and its parameters are filled one by one, so the peak is the model plus its largest tensor.
+device) and its parameters are filled one by one, so the peak is the model plus its largest tensor. A parameter may be
+made of several tensors of the files (`Part`).
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -18,26 +22,78 @@ from vivavoce.errors import EngineFault, MissingDependency
 
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 Place = Callable[[str], torch.device]  # a parameter's name → where it lives
+Finish = Callable[[nn.Module], object]  # called with each part of the module as soon as its own parameters are there
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A module of the files whose parameters are `rows` rows of ours; `repeated`: one row of theirs is all of these."""
+
+    name: str
+    rows: int
+    repeated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """A tensor of the files: its name, its shape, and which rows of which of our parameters it fills."""
+
+    name: str
+    shape: tuple[int, ...]
+    parameter: str
+    rows: slice
+
+
+def released(module: nn.Module, prefix: str = "") -> Iterator[Released]:
+    """What the files call the parameters of `module`, whose own names they are, save where a module has `parts`."""
+    for path, owner in module.named_modules():
+        parts: tuple[Part, ...] = getattr(owner, "parts", ())
+        for leaf, parameter in owner.named_parameters(recurse=False):
+            name, shape = f"{path}.{leaf}".removeprefix("."), tuple(parameter.shape)
+            if not parts:
+                yield Released(prefix + name, shape, name, slice(None))
+            start = 0
+            for part in parts:
+                size = shape[1:] if part.repeated else (part.rows, *shape[1:])
+                within = ".".join((*path.split(".")[:-1], part.name, leaf))
+                yield Released(prefix + within, size, name, slice(start, start + part.rows))
+                start += part.rows
 
 
 def load_weights(
-    module: nn.Module, folder: Path, prefix: str, *, place: Place, dtype: torch.dtype, others: tuple[str, ...] = ()
+    module: nn.Module,
+    folder: Path,
+    prefix: str,
+    *,
+    place: Place,
+    dtype: torch.dtype,
+    others: tuple[str, ...] = (),
+    finish: Finish = lambda _: None,
 ) -> None:
     """Fills `module`, which was built on the meta device, with the tensors of `folder` whose names begin with `prefix`.
 
-    Names that begin with one of `others` belong to another module and are left alone. Raises `MissingDependency` for
-    an absent file and `EngineFault` for a damaged one, a wrong shape, and missing or unknown tensors.
+    Names that begin with one of `others` belong to another module and are left alone. `finish` gets every submodule
+    once it is filled, before the next one is. Raises `MissingDependency` for an absent file and `EngineFault` for a
+    damaged one, a wrong shape, and missing or unknown tensors.
     """
     with ExitStack() as stack:
         files = {path: _open(stack, path) for path in _shards(folder)}
         where = {name: path for path, file in files.items() for name in file.keys()}  # noqa: SIM118 - not a mapping
-        wanted = {prefix + name: (name, parameter) for name, parameter in module.named_parameters()}
-        _check_names(folder, set(wanted), {name for name in where if not name.startswith(others)})
-        for full, (_, parameter) in wanted.items():
-            _check_shape(where[full], full, files[where[full]].get_slice(full).get_shape(), parameter.shape)
-        for full, (name, _) in wanted.items():
-            tensor = _read(files[where[full]], where[full], full, place(name), dtype)
-            _assign(module, name, tensor)
+        wanted: dict[str, list[Released]] = defaultdict(list)  # our parameter → what it is made of
+        for tensor in released(module, prefix):
+            wanted[tensor.parameter].append(tensor)
+        names = {tensor.name for tensors in wanted.values() for tensor in tensors}
+        _check_names(folder, names, {name for name in where if not name.startswith(others)})
+        for tensor in chain.from_iterable(wanted.values()):
+            _check_shape(where[tensor.name], tensor, files[where[tensor.name]].get_slice(tensor.name).get_shape())
+        for path, owner in module.named_modules():
+            for leaf, parameter in list(owner.named_parameters(recurse=False)):
+                name = f"{path}.{leaf}".removeprefix(".")
+                target = torch.empty(parameter.shape, device=place(name), dtype=dtype)
+                for tensor in wanted[name]:
+                    target[tensor.rows] = _read(files[where[tensor.name]], where[tensor.name], tensor.name)
+                setattr(owner, leaf, nn.Parameter(target, requires_grad=False))
+            finish(owner)
 
 
 def tensor_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
@@ -91,22 +147,28 @@ def _check_names(folder: Path, wanted: set[str], present: set[str]) -> None:
             )
 
 
-def _check_shape(path: Path, name: str, found: list[int], expected: torch.Size) -> None:
-    if list(expected) != list(found):
+def _check_shape(path: Path, expected: Released, found: list[int]) -> None:
+    if list(expected.shape) != list(found):
         raise EngineFault(
-            f"{str(path)!r}: tensor {name!r} has shape {list(found)}, config.json asks for {list(expected)}"
+            f"{str(path)!r}: tensor {expected.name!r} has shape {list(found)}, config.json asks for "
+            f"{list(expected.shape)}"
         )
 
 
-def _read(file: Any, path: Path, name: str, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
-    """A tensor of our own: a copy, since what safetensors gives on a CPU is a view of the file."""
+def _read(file: Any, path: Path, name: str) -> torch.Tensor:
+    """A tensor of the file, which on a CPU is a view of it: to be copied."""
     try:
-        target = torch.empty(file.get_slice(name).get_shape(), device=device, dtype=dtype)
-        return target.copy_(file.get_tensor(name))
+        stored: torch.Tensor = file.get_tensor(name)
     except (SafetensorError, OSError) as error:
         raise EngineFault(f"{str(path)!r}: tensor {name!r} cannot be read ({error})") from error
+    check_finite(stored, path, name)
+    return stored
 
 
-def _assign(module: nn.Module, name: str, tensor: torch.Tensor) -> None:
-    parent, _, leaf = name.rpartition(".")
-    setattr(module.get_submodule(parent), leaf, nn.Parameter(tensor, requires_grad=False))
+def check_finite(stored: torch.Tensor, path: Path, name: str) -> None:
+    """Raises `EngineFault` if `stored` holds NaN or infinity, with which a model speaks noise and gives no error."""
+    # The extremes see both, in one pass and without a copy: NaN counts as the largest and the smallest.
+    if not all(map(torch.isfinite, torch.aminmax(stored))):
+        raise EngineFault(
+            f"{str(path)!r}: tensor {name!r} holds values that are not numbers: fetch the checkpoint again"
+        )

@@ -15,6 +15,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
+from vivavoce.engines.qwen.weights import check_finite
 from vivavoce.errors import EngineFault, MissingDependency
 
 M = TypeVar("M", bound=nn.Module)
@@ -69,9 +70,11 @@ class TensorFile:
                 )
             # What safetensors gives on a CPU is a view of the file, which may go away while we run: always copy.
             target = torch.empty(shape, device=self.device, dtype=dtype or self.dtype)
-            return target.copy_(file.get_tensor(name))
+            stored = file.get_tensor(name)
         except SafetensorError as error:
             raise EngineFault(f"checkpoint tensor {name!r} is not in {str(path)!r} ({error}); {AGAIN}") from error
+        check_finite(stored, path, name)
+        return target.copy_(stored)
 
     def _file(self, path: Path) -> Any:
         if path not in self._files:

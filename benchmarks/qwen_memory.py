@@ -1,0 +1,211 @@
+"""Measures how long a Qwen3-TTS checkpoint takes to load, and the memory it holds; see docs/qwen.md.
+
+    python benchmarks/qwen_memory.py ./Qwen3-TTS-12Hz-0.6B-CustomVoice
+    python benchmarks/qwen_memory.py --random 0.6b --dtype float32 --dtype bfloat16 --max-batch 1 --max-batch 8
+    python benchmarks/qwen_memory.py --random 0.6b --server --cold
+
+Each measurement is a process of its own. On Linux memory is what the kernel counts, split into the process's own
+(anonymous) and pages of the checkpoint's files, which are the page cache's and are given back; on CUDA what torch
+counts on the device as well. It says nothing about speed while speaking.
+"""
+
+import asyncio
+import json
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Annotated, Literal
+
+if not __package__:  # run as a file: its siblings are found from the folder above
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import typer
+
+from benchmarks.process import started
+from vivavoce.errors import NotReady
+from vivavoce.types import Segment
+
+TEXT = "The lamp is on the table, and the window is open to the garden."
+SAMPLE_S = 0.01
+MEMORY_GIB = 20.0  # that the server may use
+MIB = 2**20
+
+Device = Annotated[str, typer.Option(help="As in the setting qwen_device.")]
+app = typer.Typer(add_completion=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What a process holds, in MiB: memory of its own, and pages of files that it has mapped."""
+
+    own: float = 0.0
+    files: float = 0.0
+
+    @classmethod
+    def of(cls, process: int | str = "self") -> "Memory":
+        """Of `process` now; nothing where there is no /proc, or no such process any more."""
+        try:
+            lines = Path(f"/proc/{process}/status").read_text().splitlines()
+        except (FileNotFoundError, ProcessLookupError):
+            return cls()
+        kib = {
+            name: int(value.split()[0]) for name, _, value in (line.partition(":") for line in lines) if "Rss" in name
+        }
+        return cls(kib.get("RssAnon", 0) / 1024, kib.get("RssFile", 0) / 1024)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """One checkpoint loaded and spoken with; memory in MiB, without what Python and torch hold before."""
+
+    dtype: str
+    max_batch: int
+    load_s: float
+    peak: float  # own memory while loading
+    peak_files: float
+    loaded: float  # own memory afterwards
+    speaking: float  # own memory while every slot speaks
+    cuda_peak: float = 0.0  # on the device, while loading
+    cuda_loaded: float = 0.0
+    cuda_speaking: float = 0.0
+
+
+@contextmanager
+def watched(seen: list[Memory]) -> Iterator[None]:
+    """Notes this process's memory in `seen` while the block runs."""
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(SAMPLE_S):
+            seen.append(Memory.of())
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+        seen.append(Memory.of())
+
+
+def measure(folder: Path, dtype: str, max_batch: int, device: str) -> Loaded:
+    """Loads the checkpoint in this process, which should have done nothing else before, and speaks with all slots."""
+    import torch
+
+    from vivavoce.engines.qwen.model import QwenModel
+
+    before, seen = Memory.of(), list[Memory]()
+    with watched(seen):
+        start_s = time.perf_counter()
+        model = QwenModel(folder, dtype=dtype, max_batch=max_batch, device=device)
+        load_s = time.perf_counter() - start_s
+    cuda = torch.cuda.is_available()
+    result = Loaded(
+        dtype,
+        max_batch,
+        load_s,
+        peak=max(memory.own for memory in seen) - before.own,
+        peak_files=max(memory.files for memory in seen) - before.files,
+        loaded=Memory.of().own - before.own,
+        speaking=0.0,
+        cuda_peak=torch.cuda.max_memory_allocated() / MIB if cuda else 0.0,
+        cuda_loaded=torch.cuda.memory_allocated() / MIB if cuda else 0.0,
+    )
+    voice = model.info.voices[0].id
+    streams = [model.open(Segment(TEXT, voice, "en", "Calm.", seed)) for seed in range(max_batch)]
+    for _ in range(3):
+        model.step(streams, [0.0] * len(streams))
+    speaking = Memory.of().own - before.own
+    return replace(result, speaking=speaking, cuda_speaking=torch.cuda.memory_allocated() / MIB if cuda else 0.0)
+
+
+def measure_apart(folder: Path, dtype: str, max_batch: int, device: str) -> Loaded:
+    """`measure` in a process of its own."""
+    command = [sys.executable, __file__, str(folder), "--dtype", dtype, "--max-batch", str(max_batch)]
+    done = subprocess.run([*command, "--device", device, "--inside"], stdout=subprocess.PIPE, check=True)
+    return Loaded(**json.loads(done.stdout))
+
+
+async def start_server(folder: Path, dtype: str, device: str) -> float:
+    """Seconds from the start of the server's process until `/health` calls the model ready."""
+    environment = {"VIVAVOCE_QWEN_DTYPE": dtype, "VIVAVOCE_QWEN_DEVICE": device, "VIVAVOCE_MODELS": "tone"}
+    name, start_s = folder.name.lower(), time.perf_counter()
+    offered = ("--model", str(folder))
+    async with started([name], environment=environment, memory_gib=MEMORY_GIB, arguments=offered):
+        return time.perf_counter() - start_s
+
+
+def drop_page_cache() -> None:
+    """Empties the page cache, so that files come from the disk again. Raises `NotReady` without the right to do so."""
+    subprocess.run(["sync"], check=True)
+    try:
+        Path("/proc/sys/vm/drop_caches").write_text("3")
+    except OSError as error:
+        raise NotReady(f"the page cache cannot be emptied ({error}): run --cold as root, on Linux") from error
+
+
+def random_checkpoint(size: str, folder: Path) -> Path:
+    """A CustomVoice checkpoint of a released shape with random weights."""
+    from scripts.make_checkpoint import SHAPES
+    from tests.engines.qwen.codec_checkpoints import RELEASED, RELEASED_SPEAKER
+    from tests.engines.qwen.whole import write_whole
+
+    return write_whole(folder / f"random-{size}", "custom_voice", SHAPES[size], RELEASED, RELEASED_SPEAKER, seed=0)
+
+
+@app.command()
+def main(
+    folder: Annotated[Path | None, typer.Argument(help="Folder of a checkpoint.")] = None,
+    random: Annotated[Literal["0.6b", "1.7b"] | None, typer.Option(help="Random weights of this shape.")] = None,
+    dtype: Annotated[list[str], typer.Option(help="As in the setting qwen_dtype; may be repeated.")] = ["auto"],  # noqa: B006
+    max_batch: Annotated[list[int], typer.Option(help="Slots; may be repeated.")] = [8],  # noqa: B006
+    device: Device = "auto",
+    server: Annotated[bool, typer.Option("--server", help="Time the start of a server instead.")] = False,
+    cold: Annotated[bool, typer.Option("--cold", help="Empty the page cache before each start or load.")] = False,
+    inside: Annotated[bool, typer.Option("--inside", hidden=True)] = False,
+) -> None:
+    """Print a line for each dtype and number of slots."""
+    if inside and folder is not None:
+        print(json.dumps(asdict(measure(folder, dtype[0], max_batch[0], device))))
+        return
+    with ExitStack() as stack:
+        if random is not None:
+            folder = random_checkpoint(random, Path(stack.enter_context(tempfile.TemporaryDirectory())))
+        if folder is None:
+            raise typer.BadParameter("name the folder of a checkpoint, or a shape with --random")
+        for numbers in dtype:
+            for slots in [0] if server else max_batch:
+                if cold:
+                    drop_page_cache()
+                if server:
+                    print(
+                        f"{numbers}: ready after {asyncio.run(start_server(folder, numbers, device)):.1f} s", flush=True
+                    )
+                else:
+                    print(line(measure_apart(folder, numbers, slots, device)), flush=True)
+
+
+def line(found: Loaded) -> str:
+    """One measurement, in words."""
+    text = (
+        f"{found.dtype}, {found.max_batch} slots: loaded in {found.load_s:.1f} s, own memory at most "
+        f"{found.peak:,.0f} MiB (and {found.peak_files:,.0f} of files), {found.loaded:,.0f} afterwards, "
+        f"{found.speaking:,.0f} speaking"
+    )
+    if found.cuda_loaded:
+        text += (
+            f"; on the device at most {found.cuda_peak:,.0f} MiB, {found.cuda_loaded:,.0f} afterwards, "
+            f"{found.cuda_speaking:,.0f} speaking"
+        )
+    return text
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,157 @@
+"""Qwen3-TTS's language model beside its peers: the same request in the same run, in turns; see docs/performance.md.
+
+python benchmarks/qwen_vs_peers.py                                         the 0.6B shape on the CPU, random weights
+python benchmarks/qwen_vs_peers.py --frames 20 --rounds 5 --json peers.json
+python benchmarks/qwen_vs_peers.py --checkpoint DIR --device cuda --faster-python PYTHON
+
+Each contender is a process of its own, loaded before the first round and idle while another speaks. In a round each
+makes the same number of frames; the result is the median over the rounds. `qwen-tts` 0.1.1 runs in the environment of
+`make parity`, which is built on first use (`VIVAVOCE_ORACLE` names another); `faster-qwen3-tts` 0.5.4, for CUDA, in the
+one whose interpreter --faster-python names.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Annotated, Literal
+
+if not __package__:  # run as a file: the scripts are found from the folder above
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from scripts.make_checkpoint import SHAPES, make_checkpoint
+from scripts.parity.oracle import oracle_environment, oracle_python
+
+from vivavoce.engines.cores import available_cores
+
+PEER = Path(__file__).with_name("qwen_peer.py")
+FRAME_S = 0.08
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """Who speaks, in which numbers and form."""
+
+    kind: Literal["ours", "published", "faster"]
+    dtype: str
+    weights: str = "auto"
+
+    def __str__(self) -> str:
+        names = {"ours": "vivavoce", "published": "qwen-tts 0.1.1", "faster": "faster-qwen3-tts 0.5.4"}
+        return f"{names[self.kind]}, {self.dtype if self.weights in ('auto', 'prepacked') else self.weights}"
+
+
+CPU = (
+    Contender("published", "float32"),
+    Contender("ours", "float32"),
+    Contender("published", "bfloat16"),
+    Contender("ours", "bfloat16"),
+    Contender("ours", "float32", "int8"),
+)
+CUDA = (Contender("published", "bfloat16"), Contender("ours", "bfloat16"))
+FASTER = Contender("faster", "bfloat16")
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What all contenders share."""
+
+    folder: Path
+    device: str
+    threads: int
+    faster_python: Path | None
+
+
+@contextmanager
+def running(contender: Contender, setup: Setup) -> Iterator["subprocess.Popen[str]"]:
+    """The contender's process, loaded and waiting for rounds."""
+    python = {"ours": sys.executable, "published": oracle_python(), "faster": setup.faster_python}[contender.kind]
+    options = ["--device", setup.device, "--dtype", contender.dtype, "--weights", contender.weights]
+    command = [str(python), str(PEER), contender.kind, str(setup.folder), *options, "--threads", str(setup.threads)]
+    environment = oracle_environment() if contender.kind == "published" else None
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        try:
+            _answer(process)
+            yield process
+        finally:
+            process.terminate()
+
+
+def ask(process: "subprocess.Popen[str]", frames: int) -> float:
+    """Milliseconds a frame of a round."""
+    assert process.stdin is not None, "it was opened with a pipe"
+    process.stdin.write(f"{frames}\n")
+    process.stdin.flush()
+    answer = _answer(process)
+    return 1000 * answer["seconds"] / answer["frames"]
+
+
+def _answer(process: "subprocess.Popen[str]") -> dict[str, float]:
+    assert process.stdout is not None, "it was opened with a pipe"
+    line = process.stdout.readline()
+    if not line:
+        raise SystemExit(f"a contender ended before its answer: {process.args!r}")
+    answer: dict[str, float] = json.loads(line)
+    return answer
+
+
+def compare(contenders: Sequence[Contender], setup: Setup, frames: int, rounds: int) -> dict[Contender, list[float]]:
+    """Milliseconds a frame of every contender and round; they take turns."""
+    with ExitStack() as stack:
+        processes = {contender: stack.enter_context(running(contender, setup)) for contender in contenders}
+        taken: dict[Contender, list[float]] = {contender: [] for contender in contenders}
+        for _ in range(rounds):
+            for contender, process in processes.items():
+                taken[contender].append(ask(process, frames))
+        return taken
+
+
+def show(taken: dict[Contender, list[float]]) -> None:
+    """A table with the speed of each, and beside the published package in the same numbers."""
+    table = Table("contender", "ms a frame, median", "least to most", "× real time", "× qwen-tts, same numbers")
+    stock = {contender.dtype: median(times) for contender, times in taken.items() if contender.kind == "published"}
+    for contender, times in taken.items():
+        middle = median(times)
+        table.add_row(
+            str(contender),
+            f"{middle:.0f}",
+            f"{min(times):.0f} to {max(times):.0f}",
+            f"{1000 * FRAME_S / middle:.2f}",
+            f"{stock[contender.dtype] / middle:.2f}" if contender.dtype in stock else "–",
+        )
+    Console().print(table)
+
+
+def main(
+    checkpoint: Annotated[Path | None, typer.Option(help="A CustomVoice checkpoint; random weights without.")] = None,
+    size: Annotated[Literal["tiny", "0.6b", "1.7b"], typer.Option(help="Shape of the random weights.")] = "0.6b",
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    faster_python: Annotated[Path | None, typer.Option(help="Interpreter that has faster-qwen3-tts 0.5.4.")] = None,
+    frames: Annotated[int, typer.Option(min=4, help="Frames a round.")] = 30,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds.")] = 3,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.", show_default="the cores")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Also write every number to this file.")] = None,
+) -> None:
+    """Compare the speed of Qwen3-TTS's language model with that of its peers."""
+    contenders = [*(CPU if device == "cpu" else CUDA), *([FASTER] if faster_python else [])]
+    with TemporaryDirectory() as scratch:
+        folder = checkpoint or make_checkpoint(Path(scratch), "custom_voice", SHAPES[size])
+        setup = Setup(folder.resolve(), device, threads or available_cores(), faster_python)
+        taken = compare(contenders, setup, frames, rounds)
+    show(taken)
+    if json_file is not None:
+        json_file.write_text(json.dumps({str(who): times for who, times in taken.items()}, indent=2), "utf-8")
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,119 @@
+"""`vivavoce bench`: measures how fast a model speaks on this machine, without a server around it."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from vivavoce.errors import SettingsError
+
+if TYPE_CHECKING:
+    from vivavoce.engines.qwen.bench import Machine, Pace
+
+bench = typer.Typer(name="bench", no_args_is_help=True, help="Measure how fast a model speaks here.")
+
+
+@bench.callback()
+def root() -> None:
+    """Measure how fast a model speaks here."""
+
+
+@bench.command("qwen")
+def qwen(
+    checkpoint: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of a Qwen3-TTS checkpoint.")] = None,
+    random: Annotated[
+        Literal["0.6b", "1.7b"] | None, typer.Option(help="Random weights of a released shape instead.")
+    ] = None,
+    batch: Annotated[str, typer.Option(metavar="N[,N]", help="Streams that speak at once.")] = "1,2,4,8",
+    device: Annotated[str, typer.Option(help="Where it runs, like cuda or cpu.")] = "auto",
+    dtype: Annotated[
+        Literal["auto", "float32", "bfloat16", "float16"], typer.Option(help="Numbers that weights are kept in.")
+    ] = "auto",
+    weights: Annotated[
+        Literal["auto", "plain", "prepacked", "int8"], typer.Option(help="How matrices are kept on a CPU.")
+    ] = "auto",
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.", show_default="the cores available")] = None,
+    frames: Annotated[int, typer.Option(min=8, max=4096, help="Frames that each stream makes.")] = 32,
+    codec: Annotated[bool, typer.Option(help="Make the frames audible too, and count it.")] = True,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Also write the numbers here.")
+    ] = None,
+) -> None:
+    """Measure Qwen3-TTS: time a frame, times real time, time to first audio.
+
+    A frame is 80 ms of sound. The floor is what reading the weights takes at
+    this machine's memory bandwidth, which is measured first: the best of 20
+    runs over half a gibibyte. Random weights leave out the text embedding,
+    and no stream ever ends. Times are medians; the codec sounds 8 frames at
+    a time, and the first frame alone.
+
+    Examples:
+      vivavoce bench qwen --random 0.6b
+      vivavoce bench qwen --random 0.6b --weights int8 --batch 1,8 --no-codec
+      vivavoce bench qwen --checkpoint DIR --device cuda --json bench.json
+    """
+    sizes = _sizes(batch)
+    if (checkpoint is None) == (random is None):
+        raise SettingsError("bench qwen measures one thing: give either --checkpoint DIR or --random 0.6b")
+    source = checkpoint if random is None else random
+    assert source is not None, "one of them is given"
+    from vivavoce.engines.qwen.packages import require_packages
+
+    require_packages()
+    from vivavoce.engines.qwen.bench import measure, peak_memory, prepare
+
+    speaking, machine = prepare(source, device=device, dtype=dtype, weights=weights, threads=threads, codec=codec)
+    paces = [measure(speaking, machine, size, frames) for size in sizes]
+    memory = peak_memory(machine.device)
+    _print(f"Qwen3-TTS {source}: {speaking.stored}", machine, memory, paces)
+    if json_file is not None:
+        json_file.write_text(_as_json(str(source), speaking.stored, machine, memory, paces), encoding="utf-8")
+
+
+def _sizes(batch: str) -> list[int]:
+    """The numbers in `batch`. Raises `SettingsError`."""
+    parts = [part.strip() for part in batch.split(",")]
+    if not all(part.isdecimal() and 1 <= int(part) <= 256 for part in parts):
+        raise SettingsError(f"--batch is {batch!r}, must be whole numbers from 1 to 256 with commas between them")
+    return [int(part) for part in parts]
+
+
+def _print(title: str, machine: "Machine", memory: int, paces: "list[Pace]") -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    typer.echo(title)
+    table = Table()
+    for heading in ("streams", "frame ms", "codec ms", "frames/s", "× real time", "first audio ms", "of the floor"):
+        table.add_column(heading, justify="right")
+    for pace in paces:
+        table.add_row(
+            f"{pace.batch}",
+            f"{pace.frame_ms:.1f}",
+            f"{pace.codec_ms:.1f}" if pace.codec_ms else "–",
+            f"{pace.frames_per_s:.1f}",
+            f"{pace.real_time:.2f}",
+            f"{pace.first_audio_ms:.0f}",
+            f"{pace.floor_share:.0%}",
+        )
+    Console().print(table)
+    typer.echo(
+        f"on {machine.device}, {machine.threads} threads, memory read at {machine.read_gb_s:.1f} GB/s "
+        f"(floor {paces[0].floor_ms:.1f} ms a frame), peak memory {memory / 1e9:.2f} GB"
+    )
+
+
+def _as_json(source: str, stored: str, machine: "Machine", memory: int, paces: "list[Pace]") -> str:
+    rows = [
+        {
+            **asdict(pace),
+            "frames_per_s": pace.frames_per_s,
+            "real_time": pace.real_time,
+            "floor_share": pace.floor_share,
+        }
+        for pace in paces
+    ]
+    result = {"source": source, "weights": stored, "machine": asdict(machine), "peak_memory_bytes": memory}
+    return json.dumps({**result, "paces": rows}, indent=2) + "\n"
