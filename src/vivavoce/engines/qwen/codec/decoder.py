@@ -37,8 +37,8 @@ PIECE_FRAMES = 4  # of the last stages on a CPU: about 3 MB a tensor at the rele
 class CodecDecoder(nn.Module):
     """The decoder of the 12 Hz speech tokenizer. Its parameters need no gradient; all results are on its device.
 
-    With `piece_frames` the last stages run stream by stream, so many frames at a time. What they compute for a frame
-    then stays in the processor's caches; for many frames at once it would go through main memory at every layer.
+    With `piece_frames` a step of as many frames or more runs the last stages stream by stream, so many frames at a
+    time. What they compute then stays near the processor; all at once it would go through main memory at every layer.
     """
 
     def __init__(self, config: DecoderConfig, piece_frames: int | None = None) -> None:
@@ -103,9 +103,10 @@ class CodecDecoder(nn.Module):
                 h = layer(h, past)  # [B, T * 2, latent], then T * 4
         first, widest, *_ = self.decoder
         h = widest(first(h, past), past)
-        if self.piece_frames is None:
+        frames = codes.shape[-1]
+        if self.piece_frames is None or frames < self.piece_frames:
             return self._finish(h, past)
-        piece_rows = self.piece_frames * h.shape[1] // codes.shape[-1]
+        piece_rows = self.piece_frames * h.shape[1] // frames
         rows = [self._finish_in_pieces(row.split(piece_rows, dim=1), past.row(i)) for i, row in enumerate(h.split(1))]
         return torch.cat(rows)
 
