@@ -23,7 +23,7 @@ from vivavoce.cli.output import FORMATS
 from vivavoce.engines.tone import CHAR_S
 
 TEXT = "Hello there."
-COMMANDS = ["serve", "say", "voices", "doctor", "trace"]
+COMMANDS = ["serve", "say", "voices", "doctor", "trace", "ui"]
 posix_only = pytest.mark.skipif(os.name == "nt", reason="signals and scripts of POSIX")
 
 
@@ -174,7 +174,7 @@ def test_a_refusal_is_one_line_and_leaves_the_old_file(server: bool, tone_url: s
         (["serve", "--models", "violin"], 2, "'violin'"),
         (["serve", "--load", "never"], 2, "never"),
         (["sing"], 2, "No such command 'sing'"),
-        (["models", "pull", "violin"], 1, "OWNER/NAME"),
+        (["models", "pull", "violin"], 2, "violin"),
     ],
 )
 def test_errors_are_told_in_words_with_their_exit_code(
@@ -261,7 +261,7 @@ def test_files_of_a_model_are_found_sized_and_removed(tmp_path: Path) -> None:
     place.joinpath("voices").mkdir(parents=True)
     for name in ("model.onnx", "vocab.json", "voices/af_heart.bin"):
         place.joinpath(name).write_bytes(bytes(1_000_000))
-    assert f"ok  kokoro   not offered; {place}, 3.0 MB" in run("models", "list").stdout
+    assert f"ok  kokoro  not offered; {place}, 3.0 MB" in run("models", "list").stdout
     assert run("models", "rm", "kokoro").stdout == f"removed {place}, 3.0 MB\n"
     assert not place.exists()
 

@@ -132,14 +132,19 @@ def server() -> Iterator[Server]:
         yield Server(url, pool, ended)
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
+def browser_path() -> str:
+    """The Chromium that is installed; a skip without one."""
     names = ("chromium", "chromium-browser", "google-chrome")
     path = next(filter(None, map(shutil.which, names)), None)
     if path is None:
         pytest.skip(f"none of {', '.join(names)} is installed; on Debian: apt-get install chromium")
+    return path
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS.split())
+        browser = playwright.chromium.launch(executable_path=browser_path(), args=FLAGS.split())
         yield browser
         browser.close()
 

@@ -12,6 +12,7 @@ from vivavoce.cli.models import models
 from vivavoce.cli.say import say
 from vivavoce.cli.serve import serve
 from vivavoce.cli.trace import trace
+from vivavoce.cli.ui import ui
 from vivavoce.cli.voices import voices
 from vivavoce.errors import SettingsError, VivavoceError
 
@@ -38,7 +39,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (serve, say, voices, doctor, trace):
+for command in (serve, say, voices, doctor, trace, ui):
     app.command()(command)
 app.add_typer(models)
 app.add_typer(bench)

@@ -90,7 +90,7 @@ def _run(settings: "Settings") -> None:
 
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     app = create_app(settings)
-    with _listen(settings.host, settings.port) as listener:
+    with listen(settings.host, settings.port) as listener:
         _announce(settings, port=listener.getsockname()[1])
         server = uvicorn.Server(
             uvicorn.Config(
@@ -105,8 +105,8 @@ def _run(settings: "Settings") -> None:
         raise typer.Exit(1)  # the app's start failed, and uvicorn has logged why
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    """Returns a listening socket, so that a taken port is known before a model is loaded."""
+def listen(host: str, port: int) -> socket.socket:
+    """Returns a listening socket, so that a taken port is known before a model is loaded. Raises `SettingsError`."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     both = family == socket.AF_INET6 and host == "::" and socket.has_dualstack_ipv6()
     try:
@@ -127,17 +127,28 @@ def _cannot_listen(host: str, port: int, error: OSError) -> str:
 
 def _announce(settings: "Settings", port: int) -> None:
     """Prints where the server is and a line to try, at once, also into a pipe."""
-    shown = "localhost" if settings.host in _EVERYWHERE else settings.host
-    here = f"http://{f'[{shown}]' if ':' in shown else shown}:{port}"
-    lines = [f"vivavoce {__version__} serves {', '.join(settings.offered)}", f"  page     {here}/"]
-    if settings.host in _EVERYWHERE and (address := _network_address()):
-        lines.append(f"  network  http://{address}:{port}/")
-    lines += [
+    here = _url(settings.host, port)
+    lines = [
+        f"vivavoce {__version__} serves {', '.join(settings.offered)}",
+        *reachable_at(settings.host, port),
         f"  API      {here}/docs",
         f"  try      curl {here}/v1/tts/synthesize -H 'content-type: application/json' "
         """-d '{"text": "Hello there."}' -o hello.wav""",
     ]
     typer.echo("\n".join(lines))
+
+
+def reachable_at(host: str, port: int) -> list[str]:
+    """Returns the lines that say where a page is: here, and on the network if it listens there."""
+    lines = [f"  page     {_url(host, port)}/"]
+    if host in _EVERYWHERE and (address := _network_address()):
+        lines.append(f"  network  http://{address}:{port}/")
+    return lines
+
+
+def _url(host: str, port: int) -> str:
+    shown = "localhost" if host in _EVERYWHERE else host
+    return f"http://{f'[{shown}]' if ':' in shown else shown}:{port}"
 
 
 def _network_address() -> str | None:

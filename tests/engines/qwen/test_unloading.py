@@ -40,7 +40,7 @@ def test_preview_is_what_the_loaded_model_says_and_takes(tmp_path: Path, task: s
     # What is packed is no tensor: matrices know their size. The codec and what clones a voice are as large as in files.
     matrices = (module for module in model._checkpoint.talker.modules() if isinstance(module, Linear))
     packed = sum(matrix.stored_bytes for matrix in matrices if matrix.weight is None)
-    codec = model._codec
+    codec = model._sounder._decoder
     apart = {id(tensor) for tensor in (*codec.parameters(), *codec.buffers())}
     others = sum(tensor.nbytes for tensor in tensors(model) if id(tensor) not in apart)
     filed = _elements(folder / CODEC, "decoder.")
