@@ -134,6 +134,18 @@ def test_text_that_stops_for_long_makes_no_frame_and_loses_none() -> None:
     assert same(np.concatenate(made), whole(0))
 
 
+@pytest.mark.parametrize("lag", [1, 2])
+def test_codes_that_are_read_late_change_nothing(tmp_path: Path, lag: int) -> None:
+    model = QwenModel(whole_checkpoint(tmp_path, frames=FRAMES), max_batch=2, lag=lag)
+    stream, made = model.open(live(seed=0)), []
+    for piece in ("The l", "amp", ", 1", " 2 3: it's", " on."):
+        model.feed(stream, piece, last=False)
+        made += starve(model, stream)
+        assert stream.spoken == stream.live.trailing
+    model.feed(stream, "", last=True)
+    assert same(np.concatenate([*made, *rest(model, stream)]), whole(0))
+
+
 def test_sound_comes_with_the_first_frame_after_each_wait_for_text() -> None:
     model = shared()
     stream = model.open(live())
