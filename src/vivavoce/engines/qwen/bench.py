@@ -155,7 +155,8 @@ def measure(speaking: Speaking, machine: Machine, batch: int, frames: int) -> Pa
 def peak_memory(device: str) -> int:
     """The most bytes taken so far: of the device's memory on CUDA, else of the process's, 0 where nobody counts."""
     if device.startswith("cuda"):
-        return torch.cuda.max_memory_allocated(device)
+        most: int = torch.cuda.max_memory_allocated(device)
+        return most
     try:
         import resource
     except ImportError:  # Windows

@@ -177,4 +177,5 @@ def _engine(*names: str) -> Iterator[None]:
 
 
 def _engines() -> list[str]:
-    return torch.backends.quantized.supported_engines
+    names: list[str] = torch.backends.quantized.supported_engines
+    return names

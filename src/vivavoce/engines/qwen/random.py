@@ -65,15 +65,18 @@ def random_talker(config: Config, device: torch.device, dtype: torch.dtype, form
                 tensor.normal_(0, spread, generator=generator)
             setattr(module, name, nn.Parameter(tensor, requires_grad=False))
         pack(module, form, dtype)
-    return talker.eval()
+    talker.eval()
+    return talker
 
 
 @torch.no_grad()
 def random_codec(device: torch.device, seed: int = 0) -> CodecDecoder:
     """A codec decoder of the released shape, in float32."""
     torch.manual_seed(seed)
-    codec = CodecDecoder(CODEC).to(device)
+    codec = CodecDecoder(CODEC)
+    codec.to(device)
     for tensor in (*codec.parameters(), *codec.buffers()):
         if tensor.is_floating_point():
             tensor.normal_(0, 1 / math.sqrt(max(tensor[0].numel() if tensor.dim() > 1 else 64, 1)))
-    return codec.requires_grad_(False).eval()
+    codec.requires_grad_(False).eval()
+    return codec
