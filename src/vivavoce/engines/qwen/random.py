@@ -12,6 +12,7 @@ from torch import nn
 from vivavoce.engines.qwen.checkpoint import pack
 from vivavoce.engines.qwen.codec import CodecDecoder
 from vivavoce.engines.qwen.codec.config import DecoderConfig as CodecConfig
+from vivavoce.engines.qwen.codec.decoder import lay_out
 from vivavoce.engines.qwen.config import CodecIds, Config, DecoderConfig, GenerationConfig, SamplingDefaults, TextIds
 from vivavoce.engines.qwen.decoder import Embedding, RMSNorm
 from vivavoce.engines.qwen.linear import Form, numbers_between
@@ -79,4 +80,5 @@ def random_codec(device: torch.device, seed: int = 0) -> CodecDecoder:
         if tensor.is_floating_point():
             tensor.normal_(0, 1 / math.sqrt(max(tensor[0].numel() if tensor.dim() > 1 else 64, 1)))
     codec.requires_grad_(False).eval()
+    lay_out(codec)
     return codec

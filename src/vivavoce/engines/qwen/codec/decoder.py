@@ -146,3 +146,10 @@ def load_decoder(folder: Path, device: torch.device, dtype: torch.dtype, *, pack
     if packed:
         pack(decoder)
     return decoder
+
+
+def lay_out(decoder: CodecDecoder) -> None:
+    """Lays the weights of a plain float32 `decoder` out for the processor that it is on, as `load_decoder` does."""
+    if can_pack(next(decoder.parameters()).device, torch.float32):
+        decoder.piece_frames = PIECE_FRAMES
+        pack(decoder)
