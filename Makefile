@@ -18,7 +18,7 @@ test: $(VENV)/.dev  ## Install and run every test that needs no torch (ARGS="-m 
 	$(BIN)/python -m pytest $(ARGS)
 
 test-qwen: $(VENV)/.qwen  ## Install torch and run the tests of Qwen3-TTS, on small random checkpoints.
-	$(BIN)/python -m pytest tests/engines/qwen tests/test_qwen_serves.py tests/test_qwen_models.py tests/test_qwen_hub.py $(ARGS)
+	$(BIN)/python -m pytest tests/engines/qwen tests/test_qwen_bench.py tests/test_qwen_clones.py tests/test_qwen_hub.py tests/test_qwen_models.py tests/test_qwen_serves.py $(ARGS)
 
 parity: $(VENV)/.qwen  ## Compare Qwen3-TTS with the published package, in an environment of its own (gigabytes, once).
 	$(BIN)/python -m scripts.parity
