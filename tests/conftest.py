@@ -13,8 +13,8 @@ import uvicorn
 from fastapi import FastAPI
 
 from vivavoce.api.app import create_app
+from vivavoce.engines.local import LocalEngine
 from vivavoce.engines.pool import Pool
-from vivavoce.engines.scheduler import LocalEngine
 from vivavoce.engines.tone import Fault, ToneModel
 from vivavoce.settings import Settings
 

@@ -14,8 +14,8 @@ from vivavoce import __version__
 from vivavoce.api import errors as api_errors
 from vivavoce.api.app import create_app
 from vivavoce.client import AsyncClient, Client
+from vivavoce.engines.local import LocalEngine
 from vivavoce.engines.pool import Pool
-from vivavoce.engines.scheduler import LocalEngine
 from vivavoce.engines.tone import CHAR_S, RATE_HZ, Fault, ToneModel
 from vivavoce.errors import (
     BadRequest,

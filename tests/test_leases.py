@@ -9,8 +9,8 @@ import pytest
 
 from tests.conftest import FAULTS, app_client, serving, tone_pool
 from vivavoce.api.app import create_app
+from vivavoce.engines.local import LocalEngine
 from vivavoce.engines.pool import Pool
-from vivavoce.engines.scheduler import LocalEngine
 from vivavoce.engines.tone import ToneModel
 from vivavoce.errors import EngineFault, Overloaded, UnknownVoice
 from vivavoce.settings import Settings

@@ -28,8 +28,8 @@ from tests.conftest import app_client  # noqa: E402
 from tests.engines.qwen.whole import whole_checkpoint  # noqa: E402
 from vivavoce.api.app import create_app  # noqa: E402
 from vivavoce.cli import app as command_line  # noqa: E402
+from vivavoce.engines.local import LocalEngine  # noqa: E402
 from vivavoce.engines.qwen.model import QwenModel  # noqa: E402
-from vivavoce.engines.scheduler import LocalEngine  # noqa: E402
 from vivavoce.settings import Settings  # noqa: E402
 from vivavoce.types import Samples, Segment  # noqa: E402
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
+from vivavoce.engines.local import LocalEngine
 from vivavoce.engines.pool import Pool
-from vivavoce.engines.scheduler import LocalEngine
 from vivavoce.engines.tone import ToneModel
 from vivavoce.errors import BadRequest, EngineFault, MissingDependency, UnknownModel, UnknownVoice, Unsupported
 from vivavoce.routing import Router, find_voice

@@ -11,8 +11,9 @@ import pytest
 
 from tests.conftest import FAULTS, app_client, serving, tone_pool
 from vivavoce.api.app import create_app
+from vivavoce.engines.local import LocalEngine
 from vivavoce.engines.pool import Pool
-from vivavoce.engines.scheduler import Load, LocalEngine
+from vivavoce.engines.scheduler import Load
 from vivavoce.engines.tone import ToneModel
 from vivavoce.settings import Settings
 

@@ -13,11 +13,11 @@ import pytest
 
 from vivavoce.engines import scheduler
 from vivavoce.engines.base import Preview, Stream
+from vivavoce.engines.local import LocalEngine
 from vivavoce.engines.pool import Pool
 from vivavoce.engines.registry import create_pool
 from vivavoce.engines.resident import Offer
 from vivavoce.engines.room import enough
-from vivavoce.engines.scheduler import LocalEngine
 from vivavoce.engines.tone import ToneModel
 from vivavoce.errors import (
     EngineFault,

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from vivavoce.engines.hibari import HibariModel
+from vivavoce.engines.local import LocalEngine
 from vivavoce.engines.prepared import PreparedVoices, content_hash
-from vivavoce.engines.scheduler import LocalEngine
 from vivavoce.engines.tone import ToneModel
 from vivavoce.errors import EngineFault, NotReady, Overloaded, Unsupported
 from vivavoce.types import PreparedVoice, Reference

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from vivavoce.engines.base import Stream
 from vivavoce.engines.hibari import HibariModel
-from vivavoce.engines.scheduler import Delivery, Load, LocalEngine, Scheduler, SpokenSegment, Ticket, _Running
+from vivavoce.engines.local import LocalEngine, SpokenSegment
+from vivavoce.engines.scheduler import Delivery, Load, Scheduler, Ticket, _Running
 from vivavoce.engines.tone import CHAR_S, MAX_LIVE_CHARS, RATE_HZ, Fault, ToneModel, tones
 from vivavoce.errors import BadRequest, EngineFault, NotReady, Overloaded, Unsupported
 from vivavoce.types import Ending, Samples, Segment

@@ -17,8 +17,8 @@ from tests.conftest import FAULTS, serving
 from tests.decoding import decode
 from vivavoce.api.app import create_app
 from vivavoce.engines.hibari import HibariModel
+from vivavoce.engines.local import LocalEngine
 from vivavoce.engines.pool import Pool
-from vivavoce.engines.scheduler import LocalEngine
 from vivavoce.engines.tone import CHAR_S, ToneModel
 from vivavoce.settings import Settings
 from vivavoce.types import AudioFormat

@@ -18,8 +18,9 @@ from playwright.sync_api import BrowserContext, Locator, Page, expect
 from tests.conftest import serving
 from tests.web.conftest import Server, Visit
 from vivavoce.api.app import create_app
+from vivavoce.engines.local import LocalEngine
 from vivavoce.engines.pool import Pool
-from vivavoce.engines.scheduler import Load, LocalEngine
+from vivavoce.engines.scheduler import Load
 from vivavoce.engines.tone import ToneModel
 from vivavoce.settings import Settings
 

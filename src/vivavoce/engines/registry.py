@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Literal
 
 from vivavoce.engines.base import Model, Preview
+from vivavoce.engines.local import LocalEngine
 from vivavoce.engines.pool import Pool
 from vivavoce.engines.resident import EngineFactory, Offer
-from vivavoce.engines.scheduler import LocalEngine
 from vivavoce.errors import SettingsError
 
 MODELS = ("hibari", "kokoro", "tone")

@@ -1,4 +1,4 @@
-"""Steps a model in threads of its own and hands its audio to asyncio; it knows nothing of text or formats.
+"""Steps a model in threads of its own and hands on what each step brought; it knows nothing of text or formats.
 
 These are the only threads of the package. A lane is one thread with up to `model.max_batch` running streams; all
 lanes share one waiting queue, from which they take what its listener needs soonest: a new request at once, the next
@@ -14,22 +14,20 @@ Every submitted ticket ends exactly once: with an `Ending`, with an error, or by
 it is delivered.
 """
 
-import asyncio
 import logging
 import math
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Self, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
-from vivavoce.engines.base import ChunkStream, LiveModel, Model, Stream
-from vivavoce.engines.prepared import PreparedVoices
+from vivavoce.engines.base import LiveModel, Model, Stream
 from vivavoce.errors import BadRequest, EngineFault, NotReady, Overloaded, Unsupported, VivavoceError
 from vivavoce.text.split import width
-from vivavoce.types import AudioChunk, Ending, EngineInfo, PreparedVoice, Reference, Samples, Segment
+from vivavoce.types import Ending, Samples, Segment
 
 log = logging.getLogger(__name__)
 
@@ -280,7 +278,7 @@ class Scheduler:
             self._live.feed(entry.stream, text, last=ticket.last_given)
         except Exception as error:  # the top of a lane: a raising model ends this ticket's wait
             self._close(running, [entry])
-            self._finish([(ticket, _as_fault(error, "could not take more text"))])
+            self._finish([(ticket, as_fault(error, "could not take more text"))])
         else:
             entry.starving = self._live.starving(entry.stream)
 
@@ -292,7 +290,7 @@ class Scheduler:
             except Exception as error:  # the top of a lane: whatever the model raises ends this ticket's wait
                 with self._changed:
                     self._running -= 1
-                self._finish([(ticket, _as_fault(error, "could not start"))])
+                self._finish([(ticket, as_fault(error, "could not start"))])
             else:
                 running.append(entry)
                 if ticket.segment.live:
@@ -324,7 +322,7 @@ class Scheduler:
                 raise EngineFault(f"a step over {len(stepped)} streams returned {len(results)} results")
         except Exception as error:  # the top of a lane: a raising step ends the streams that were in it
             self._close(running, stepped)
-            self._finish([(entry.ticket, _as_fault(error, "failed while speaking")) for entry in stepped])
+            self._finish([(entry.ticket, as_fault(error, "failed while speaking")) for entry in stepped])
             return
         if self._live is not None:
             for entry in stepped:
@@ -370,7 +368,8 @@ def _event(result: Samples | Ending) -> Event:
     return result
 
 
-def _as_fault(error: Exception, what: str) -> VivavoceError:
+def as_fault(error: Exception, what: str) -> VivavoceError:
+    """`error` if it is one of ours, else an `EngineFault` that says `what` the model did; that one is logged."""
     if isinstance(error, VivavoceError):
         return error
     log.error("the model %s", what, exc_info=error)
@@ -381,99 +380,3 @@ def _as_fault(error: Exception, what: str) -> VivavoceError:
 
 def _stopping() -> NotReady:
     return NotReady("the model is being stopped; try again when the server is back")
-
-
-class LocalEngine:
-    """An `Engine` over a `Model` on this machine: a scheduler, and a queue for each listener."""
-
-    def __init__(self, model: Model, *, max_waiting: int = 64, max_ahead_s: float = 30.0) -> None:
-        self.info: EngineInfo = model.info
-        self._model = model
-        self._scheduler = Scheduler(model, self._deliver, max_waiting=max_waiting, max_ahead_s=max_ahead_s)
-        self._voices = PreparedVoices(self._prepare)
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._listeners: dict[Ticket, asyncio.Queue[Event]] = {}
-
-    @property
-    def load(self) -> Load:
-        return self._scheduler.load
-
-    async def start(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._scheduler.start()
-
-    async def aclose(self) -> None:
-        await self._voices.aclose()
-        await asyncio.to_thread(self._scheduler.stop)
-
-    def speak(self, segment: Segment, *, follows: ChunkStream | None = None) -> "SpokenSegment":
-        before = follows.ticket if isinstance(follows, SpokenSegment) else None
-        ticket = self._scheduler.submit(segment, follows=before)
-        # Bounded by max_ahead_s of audio: the scheduler leaves a stream alone until `took` says it was heard.
-        events = self._listeners[ticket] = asyncio.Queue()
-        return SpokenSegment(self, ticket, events)
-
-    def feed(self, ticket: Ticket, text: str, *, last: bool) -> None:
-        self._scheduler.feed(ticket, text, last=last)
-
-    async def prepare_voice(self, reference: Reference) -> PreparedVoice:
-        return await self._voices.get(reference)
-
-    def took(self, ticket: Ticket, samples: int) -> None:
-        self._scheduler.took(ticket, samples)
-
-    def forget(self, ticket: Ticket) -> None:
-        """Ends a ticket's delivery, and its work if there is some left."""
-        if self._listeners.pop(ticket, None) is not None:
-            self._scheduler.cancel(ticket)
-
-    def _prepare(self, reference: Reference) -> PreparedVoice:
-        try:
-            return self._model.prepare(reference)
-        except VivavoceError:
-            raise
-        except Exception as error:  # the top of a worker thread: whatever the model raises ends its callers' wait
-            raise _as_fault(error, "could not prepare the voice") from error
-
-    def _deliver(self, delivery: Delivery) -> None:
-        if delivery and self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._dispatch, delivery)
-
-    def _dispatch(self, delivery: Delivery) -> None:
-        for ticket, event in delivery:
-            if (events := self._listeners.get(ticket)) is not None:
-                events.put_nowait(event)
-
-
-class SpokenSegment:
-    """The audio of one segment, as it is made. Ends by itself, with an error, or by `aclose`."""
-
-    def __init__(self, engine: LocalEngine, ticket: Ticket, events: "asyncio.Queue[Event]") -> None:
-        self._engine = engine
-        self.ticket = ticket
-        self.ending: Ending | None = None
-        self._events = events
-        self._ended = False
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> AudioChunk:
-        if self._ended:
-            raise StopAsyncIteration
-        event = await self._events.get()
-        if isinstance(event, np.ndarray):
-            self._engine.took(self.ticket, event.size)
-            return AudioChunk(event)
-        await self.aclose()
-        if isinstance(event, VivavoceError):
-            raise event
-        self.ending = event
-        raise StopAsyncIteration
-
-    def feed(self, text: str, *, last: bool = False) -> None:
-        self._engine.feed(self.ticket, text, last=last)
-
-    async def aclose(self) -> None:
-        self._ended = True
-        self._engine.forget(self.ticket)

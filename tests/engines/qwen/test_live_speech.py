@@ -19,11 +19,11 @@ from tests.engines.qwen.small import CPU
 from tests.engines.qwen.test_model import indifferent, same
 from tests.engines.qwen.whole import segment, whole_checkpoint
 from vivavoce.engines.base import LiveModel
+from vivavoce.engines.local import LocalEngine, SpokenSegment
 from vivavoce.engines.qwen.codec import load_decoder
 from vivavoce.engines.qwen.model import QwenModel
 from vivavoce.engines.qwen.stream import SegmentStream
 from vivavoce.engines.qwen.trace import read_request, trace
-from vivavoce.engines.scheduler import LocalEngine, SpokenSegment
 from vivavoce.errors import BadRequest, UnknownVoice
 from vivavoce.types import Ending, Samples, SamplingOptions, Segment
 

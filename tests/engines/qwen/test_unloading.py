@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from tests.engines.qwen.whole import segment, whole_checkpoint
+from vivavoce.engines.local import LocalEngine
 from vivavoce.engines.pool import Pool
 from vivavoce.engines.qwen.footprint import CODEC, CODEC_ITEM_BYTES, _elements, _encoder_elements
 from vivavoce.engines.qwen.linear import Linear
@@ -14,7 +15,6 @@ from vivavoce.engines.qwen.model import QwenModel
 from vivavoce.engines.qwen.preview import preview
 from vivavoce.engines.registry import create_pool
 from vivavoce.engines.resident import Offer
-from vivavoce.engines.scheduler import LocalEngine
 from vivavoce.errors import EngineFault, MissingDependency
 
 SLOTS = 3

@@ -1,0 +1,108 @@
+"""An engine over a model on this machine: asyncio on one side, the scheduler's threads on the other."""
+
+import asyncio
+from typing import Self
+
+import numpy as np
+
+from vivavoce.engines.base import ChunkStream, Model
+from vivavoce.engines.prepared import PreparedVoices
+from vivavoce.engines.scheduler import Delivery, Event, Load, Scheduler, Ticket, as_fault
+from vivavoce.errors import VivavoceError
+from vivavoce.types import AudioChunk, Ending, EngineInfo, PreparedVoice, Reference, Segment
+
+
+class LocalEngine:
+    """An `Engine` over a `Model` on this machine: a scheduler, and a queue for each listener."""
+
+    def __init__(self, model: Model, *, max_waiting: int = 64, max_ahead_s: float = 30.0) -> None:
+        self.info: EngineInfo = model.info
+        self._model = model
+        self._scheduler = Scheduler(model, self._deliver, max_waiting=max_waiting, max_ahead_s=max_ahead_s)
+        self._voices = PreparedVoices(self._prepare)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._listeners: dict[Ticket, asyncio.Queue[Event]] = {}
+
+    @property
+    def load(self) -> Load:
+        return self._scheduler.load
+
+    async def start(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._scheduler.start()
+
+    async def aclose(self) -> None:
+        await self._voices.aclose()
+        await asyncio.to_thread(self._scheduler.stop)
+
+    def speak(self, segment: Segment, *, follows: ChunkStream | None = None) -> "SpokenSegment":
+        before = follows.ticket if isinstance(follows, SpokenSegment) else None
+        ticket = self._scheduler.submit(segment, follows=before)
+        # Bounded by max_ahead_s of audio: the scheduler leaves a stream alone until `took` says it was heard.
+        events = self._listeners[ticket] = asyncio.Queue()
+        return SpokenSegment(self, ticket, events)
+
+    def feed(self, ticket: Ticket, text: str, *, last: bool) -> None:
+        self._scheduler.feed(ticket, text, last=last)
+
+    async def prepare_voice(self, reference: Reference) -> PreparedVoice:
+        return await self._voices.get(reference)
+
+    def took(self, ticket: Ticket, samples: int) -> None:
+        self._scheduler.took(ticket, samples)
+
+    def forget(self, ticket: Ticket) -> None:
+        """Ends a ticket's delivery, and its work if there is some left."""
+        if self._listeners.pop(ticket, None) is not None:
+            self._scheduler.cancel(ticket)
+
+    def _prepare(self, reference: Reference) -> PreparedVoice:
+        try:
+            return self._model.prepare(reference)
+        except VivavoceError:
+            raise
+        except Exception as error:  # the top of a worker thread: whatever the model raises ends its callers' wait
+            raise as_fault(error, "could not prepare the voice") from error
+
+    def _deliver(self, delivery: Delivery) -> None:
+        if delivery and self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._dispatch, delivery)
+
+    def _dispatch(self, delivery: Delivery) -> None:
+        for ticket, event in delivery:
+            if (events := self._listeners.get(ticket)) is not None:
+                events.put_nowait(event)
+
+
+class SpokenSegment:
+    """The audio of one segment, as it is made. Ends by itself, with an error, or by `aclose`."""
+
+    def __init__(self, engine: LocalEngine, ticket: Ticket, events: "asyncio.Queue[Event]") -> None:
+        self._engine = engine
+        self.ticket = ticket
+        self.ending: Ending | None = None
+        self._events = events
+        self._ended = False
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> AudioChunk:
+        if self._ended:
+            raise StopAsyncIteration
+        event = await self._events.get()
+        if isinstance(event, np.ndarray):
+            self._engine.took(self.ticket, event.size)
+            return AudioChunk(event)
+        await self.aclose()
+        if isinstance(event, VivavoceError):
+            raise event
+        self.ending = event
+        raise StopAsyncIteration
+
+    def feed(self, text: str, *, last: bool = False) -> None:
+        self._engine.feed(self.ticket, text, last=last)
+
+    async def aclose(self) -> None:
+        self._ended = True
+        self._engine.forget(self.ticket)
