@@ -152,6 +152,11 @@ class Settings(BaseSettings):
         description="Largest request body, in bytes. A recording to clone comes in it: half a minute of 48 kHz stereo "
         "takes 8 million.",
     )
+    max_bodies_bytes: int = Field(
+        default=268_435_456,
+        ge=1024,
+        description="What the bodies of all running requests may come to, in bytes; at least `max_body_bytes`.",
+    )
     max_connections: int = Field(
         default=512, ge=1, description="Connections that may be open; on more, everything but `/health` is refused."
     )

@@ -5,6 +5,7 @@ import json
 import re
 import socket
 import time
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -173,14 +174,20 @@ def test_a_slow_reader_is_kept() -> None:
         assert got
 
 
-def test_forty_readers_that_never_read_hold_nobody_up() -> None:
+def test_forty_readers_that_never_read_take_bounded_memory_and_hold_nobody_up() -> None:
+    """Nothing but a bound ends what they have asked for: the model makes its audio as fast as it can."""
     watched = Watched(max_batch=64)
     with bounded(watched) as address, ExitStack() as stack:
+        stack.callback(tracemalloc.stop)
+        tracemalloc.start()
         connections = [stack.enter_context(stalled(address)) for _ in range(40)]
         for connection in connections:
             assert connection.recv(15, socket.MSG_PEEK).startswith(b"HTTP/1.1 200")
-        answer = httpx.post(f"http://{address[0]}:{address[1]}{NATIVE}", json={"text": "Hello."}, timeout=10)
-        assert answer.status_code == 200
+        for _ in range(20):
+            answer = httpx.post(f"http://{address[0]}:{address[1]}{NATIVE}", json={"text": "Hello."}, timeout=10)
+            assert answer.status_code == 200
+        _, peak = tracemalloc.get_traced_memory()
+    assert peak / 40 < 750_000  # two seconds ahead are 192,000 bytes at the model's rate; the rest is their requests
 
 
 def test_a_connection_too_many_is_told_so_and_health_still_answers() -> None:

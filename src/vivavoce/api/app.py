@@ -70,7 +70,7 @@ def create_app(settings: Settings, pool: Pool | None = None) -> FastAPI:
         app.include_router(module.router)
     _add_page(app)
     _add_docs(app)
-    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, max_total_bytes=settings.max_bodies_bytes)
     app.add_middleware(Guard, keyring=keyring)
     app.add_middleware(
         CORSMiddleware,

@@ -13,14 +13,14 @@ import h11
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from vivavoce.api.errors import error_body
+from vivavoce.api.middleware import refuse_request
+from vivavoce.errors import Overloaded
 
 # What the system keeps for a client that does not read (Linux takes the double). It also sets how soon reading is seen:
 # when a third of it has been taken, which even the slowest audio format does several times a minute.
 SEND_BUFFER_BYTES: Final = 128 * 2**10
 BODY_BYTES_PER_S: Final = 1_000  # a body that is slower than this on average is not worth its place
 SPARE_CONNECTIONS: Final = 64  # beyond the limit, that get an answer; others are only closed
-_RETRY_AFTER_S: Final = 2
 _TIMED_OUT: Final = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
@@ -127,21 +127,7 @@ def _only_health(app: ASGIApp) -> ASGIApp:
         if scope["path"].startswith("/health"):
             await app(scope, receive, send)
             return
-        body = error_body(
-            scope["path"],
-            503,
-            code="overloaded",
-            message="as many connections are open as the setting max_connections allows: try again soon",
-            field=None,
-            request_id="",
-        )
-        headers = [
-            (b"content-type", b"application/json"),
-            (b"content-length", str(len(body)).encode()),
-            (b"retry-after", str(_RETRY_AFTER_S).encode()),
-            (b"connection", b"close"),
-        ]
-        await send({"type": "http.response.start", "status": 503, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        message = "as many connections are open as the setting max_connections allows: try again soon"
+        await refuse_request(scope, send, 503, code=Overloaded.code, message=message)
 
     return refusing

@@ -110,7 +110,7 @@ def _print(found: "tuple[Key, ...]") -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("name", "scopes", "requests a minute", "running at once", "created", box=box.SIMPLE_HEAD)
+    table = Table("name", "scopes", "a minute", "at once", "created", box=box.SIMPLE_HEAD)
     for key in found:
         limits = (str(limit or "no limit") for limit in (key.requests_per_minute, key.max_concurrent))
         table.add_row(key.name, ", ".join(key.scopes), *limits, key.created)
