@@ -148,6 +148,20 @@ class Settings(BaseSettings):
     max_waiting: int = Field(
         default=64, ge=1, description="Requests that may wait for one model before more are refused with 429."
     )
+    max_waiting_s: float = Field(
+        default=600.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="Seconds of audio, as predicted from their texts, that such requests may come to together. Of each "
+        "no more than `max_ahead_s` count.",
+    )
+    request_timeout_s: float | None = Field(
+        default=None,
+        gt=0,
+        allow_inf_nan=False,
+        description="Seconds after which a request is given up, the listener's own time included; unset, never. A "
+        "request may ask for less in `timeout_s`.",
+    )
     max_ahead_s: float = Field(
         default=30.0,
         gt=0,

@@ -7,7 +7,8 @@ import numpy as np
 
 from vivavoce.engines.base import ChunkStream, Model
 from vivavoce.engines.prepared import PreparedVoices
-from vivavoce.engines.scheduler import Delivery, Event, Load, Scheduler, Ticket, as_fault
+from vivavoce.engines.scheduler import Delivery, Event, Load, Scheduler, as_fault
+from vivavoce.engines.tickets import Ticket
 from vivavoce.errors import VivavoceError
 from vivavoce.types import AudioChunk, Ending, EngineInfo, PreparedVoice, Reference, Segment
 
@@ -15,10 +16,14 @@ from vivavoce.types import AudioChunk, Ending, EngineInfo, PreparedVoice, Refere
 class LocalEngine:
     """An `Engine` over a `Model` on this machine: a scheduler, and a queue for each listener."""
 
-    def __init__(self, model: Model, *, max_waiting: int = 64, max_ahead_s: float = 30.0) -> None:
+    def __init__(
+        self, model: Model, *, max_waiting: int = 64, max_waiting_s: float = 600.0, max_ahead_s: float = 30.0
+    ) -> None:
         self.info: EngineInfo = model.info
         self._model = model
-        self._scheduler = Scheduler(model, self._deliver, max_waiting=max_waiting, max_ahead_s=max_ahead_s)
+        self._scheduler = Scheduler(
+            model, self._deliver, max_waiting=max_waiting, max_waiting_s=max_waiting_s, max_ahead_s=max_ahead_s
+        )
         self._voices = PreparedVoices(self._prepare)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._listeners: dict[Ticket, asyncio.Queue[Event]] = {}

@@ -27,6 +27,7 @@ def create_pool(
     qwen_max_batch: int = 8,
     qwen_graphs: Literal["auto", "startup", "off"] = "auto",
     max_waiting: int = 64,
+    max_waiting_s: float = 600.0,
     max_ahead_s: float = 30.0,
     max_memory_bytes: int | None = None,
     tone_real_time_factor: float = 0.0,
@@ -94,7 +95,9 @@ def create_pool(
             raise SettingsError(f"the setting 'models' names {name!r}; it may hold {', '.join(MODELS)}")
 
     def engine(maker: Callable[[], Model]) -> EngineFactory:
-        return lambda: LocalEngine(maker(), max_waiting=max_waiting, max_ahead_s=max_ahead_s)
+        return lambda: LocalEngine(
+            maker(), max_waiting=max_waiting, max_waiting_s=max_waiting_s, max_ahead_s=max_ahead_s
+        )
 
     checkpoints = {
         name: Offer(engine(partial(checkpoint, name, source)), partial(look, name, source))
