@@ -79,10 +79,11 @@ class Scheduler:
             model.info, model.lanes, max_waiting=max_waiting, max_waiting_s=max_waiting_s, max_ahead_s=max_ahead_s
         )
         self._running = 0
+        self._rounds: dict[int, float] = {}  # lane → when it began what it does now
         self._stopped = False
         self._unloaded = False
         self._lanes = [
-            threading.Thread(target=self._run_lane, name=f"{model.info.name}-{lane}", daemon=True)
+            threading.Thread(target=self._run_lane, args=(lane,), name=f"{model.info.name}-{lane}", daemon=True)
             for lane in range(model.lanes)
         ]
 
@@ -90,6 +91,13 @@ class Scheduler:
     def load(self) -> Load:
         with self._changed:
             return Load(len(self._waiting), self._running)
+
+    @property
+    def stalled_s(self) -> float:
+        """How long the lane that is at it longest has been between two looks at what there is to do."""
+        with self._changed:
+            now_s = time.monotonic()
+            return now_s - min(self._rounds.values(), default=now_s)
 
     def start(self) -> None:
         for lane in self._lanes:
@@ -116,6 +124,13 @@ class Scheduler:
             unloaded, self._unloaded = self._unloaded, True
         if not unloaded:
             self._model.unload()
+
+    def abandon(self) -> Sequence[Ticket]:
+        """As `stop`, but waits for nothing and delivers nothing: gives the tickets that had not begun."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+            return self._waiting.clear()
 
     def submit(self, segment: Segment, *, follows: Ticket | None = None) -> Ticket:
         """Queues a segment. Raises `Overloaded` when too many requests wait, `NotReady` after `stop`.
@@ -190,13 +205,17 @@ class Scheduler:
 
     # -- a lane's thread ------------------------------------------------------------------------------------
 
-    def _run_lane(self) -> None:
+    def _run_lane(self, lane: int) -> None:
         running: list[_Running] = []
         while self._wait_for_work(running):
+            with self._changed:
+                self._rounds[lane] = time.monotonic()
             self._drop_cancelled(running)
             self._feed(running)
             self._admit(running)
             self._step(running)
+            with self._changed:
+                del self._rounds[lane]
         for entry in running:
             self._model.close(entry.stream)
         self._deliver([(entry.ticket, _stopping()) for entry in running])
