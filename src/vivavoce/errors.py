@@ -9,6 +9,7 @@ VivavoceError
 ├── Forbidden             missing_scope       its key does not allow this
 ├── Overloaded            overloaded          the queue is full; try again in `retry_after_s`
 │   └── RateLimited       rate_limited        the key has used up what it may use
+├── DeadlineExceeded      deadline_exceeded   the request's time was over before its audio was complete
 ├── NotReady              not_ready           loading, draining or stopped
 ├── OutOfMemory           out_of_memory       the model takes more memory than models may have together
 ├── EngineFault           engine_fault        the model failed while it spoke
@@ -81,6 +82,12 @@ class RateLimited(Overloaded):
     """The API key has as many requests running, or has started as many this minute, as it may."""
 
     code = "rate_limited"
+
+
+class DeadlineExceeded(VivavoceError):
+    """The time that the request or the server allows was over before the audio was complete."""
+
+    code = "deadline_exceeded"
 
 
 class NotReady(VivavoceError):

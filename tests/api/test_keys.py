@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient, WebSocketDenialResponse
 
 from tests.api.test_streaming import wait_until
+from tests.api.test_turns import busy_pool, held, until
 from tests.conftest import app_client, serving, tone_pool
 from vivavoce.api.app import create_app
 from vivavoce.api.auth import Guard, needed_scope
@@ -295,6 +296,27 @@ async def test_a_request_that_is_cancelled_gives_its_place_back(keys: KeyFile) -
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
+
+
+async def test_a_key_with_many_requests_does_not_hold_up_another(keys: KeyFile) -> None:
+    greedy, modest = keys.create("greedy"), keys.create("modest")
+    pool, order = busy_pool(), list[str]()
+
+    async def ask(client: httpx.AsyncClient, path: str, name: str, key: str) -> None:
+        assert (await client.post(path, json=BODIES[path], headers=bearer(key))).status_code == 200
+        order.append(name)
+
+    async with (
+        app_client(create_app(Settings(data_dir=keys.path.parent), pool)) as client,
+        asyncio.TaskGroup() as group,  # which ends when all are answered, after the hold
+        held(pool) as engine,
+    ):
+        for waiting, path in enumerate((NATIVE, OPENAI, NATIVE), 1):
+            group.create_task(ask(client, path, "greedy", greedy))
+            await until(engine, waiting=waiting)
+        group.create_task(ask(client, NATIVE, "modest", modest))
+        await until(engine, waiting=4)
+    assert order.index("modest") <= 1
 
 
 async def test_the_clients_raise_errors_of_their_own(keys: KeyFile) -> None:

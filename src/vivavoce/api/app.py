@@ -43,7 +43,12 @@ def create_app(settings: Settings, pool: Pool | None = None) -> FastAPI:
     """
     keyring = Keyring(settings.data_dir / FILE_NAME)
     models = pool or pool_from(settings)
-    synthesizer = Synthesizer(models, default_model=settings.model, max_text_chars=settings.max_text_chars)
+    synthesizer = Synthesizer(
+        models,
+        default_model=settings.model,
+        max_text_chars=settings.max_text_chars,
+        timeout_s=settings.request_timeout_s,
+    )
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

@@ -16,6 +16,7 @@ from starlette.requests import HTTPConnection
 
 from vivavoce.errors import (
     BadRequest,
+    DeadlineExceeded,
     EngineFault,
     Forbidden,
     MissingDependency,
@@ -35,6 +36,7 @@ STATUS: Sequence[tuple[type[VivavoceError], int]] = (
     (Unauthorized, 401),
     (Forbidden, 403),
     (Overloaded, 429),
+    (DeadlineExceeded, 504),
     (NotReady, 503),
     (OutOfMemory, 503),
     (MissingDependency, 503),
