@@ -154,6 +154,12 @@ class Settings(BaseSettings):
         allow_inf_nan=False,
         description="Seconds of audio that a stream may run ahead of its listener.",
     )
+    wit_prefix: str = Field(
+        default="/wit",
+        pattern=r"^(/[A-Za-z0-9._~/-]*)?$",
+        description="Path below which Meta's Voice SDK finds `synthesize` and `voices`; `/` puts them at the root, an "
+        "empty one in the settings file turns them off.",
+    )
     cors_origins: Names = Field(
         default=("*",), description="Web origins whose pages may call the server, comma-separated; `*` is any."
     )

@@ -14,7 +14,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
 from vivavoce import __version__
-from vivavoce.api import errors, health, openai, tts
+from vivavoce.api import errors, health, openai, tts, wit
 from vivavoce.api.middleware import BodyLimit, RequestId
 from vivavoce.api.pool import pool_from
 from vivavoce.engines.pool import Pool
@@ -62,6 +62,8 @@ def create_app(settings: Settings, pool: Pool | None = None) -> FastAPI:
     errors.install(app)
     for module in (tts, openai, health):
         app.include_router(module.router)
+    if settings.wit_prefix:
+        app.include_router(wit.router, prefix=settings.wit_prefix.rstrip("/"))
     _add_page(app)
     _add_docs(app)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
