@@ -3,6 +3,7 @@
 import errno
 import logging
 import math
+import signal
 import socket
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -124,6 +125,8 @@ def _run(settings: "Settings") -> None:
                 ssl_keyfile=certificate.key if certificate else None,
             )
         )
+        # When all has ended uvicorn sends itself the signal again, which would leave the network without a goodbye.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         server.run(sockets=[listener])
     if not server.started:
         raise typer.Exit(1)  # the app's start failed, and uvicorn has logged why
