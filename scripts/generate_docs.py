@@ -71,7 +71,14 @@ def _type(field: FieldInfo) -> str:
     return ", ".join([words, *bounds])
 
 
-_TYPE_WORDS = (("tuple", "list"), ("Path", "path"), ("int", "integer"), ("float", "number"), ("str", "text"))
+_TYPE_WORDS = (
+    ("tuple", "list"),
+    ("bool", "true or false"),
+    ("Path", "path"),
+    ("int", "integer"),
+    ("float", "number"),
+    ("str", "text"),
+)
 _BOUNDS = (("ge", "≥"), ("gt", ">"), ("le", "≤"))
 
 
