@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 
 from vivavoce.errors import (
     BadRequest,
+    DeadlineExceeded,
     EngineFault,
     MissingDependency,
     NotReady,
@@ -31,6 +32,7 @@ STATUS: Sequence[tuple[type[VivavoceError], int]] = (
     (UnknownVoice, 404),
     (BadRequest, 422),
     (Overloaded, 429),
+    (DeadlineExceeded, 504),
     (NotReady, 503),
     (OutOfMemory, 503),
     (MissingDependency, 503),
