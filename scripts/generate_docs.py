@@ -73,7 +73,14 @@ def _type(field: FieldInfo) -> str:
     return ", ".join([words, *bounds])
 
 
-_TYPE_WORDS = (("tuple", "list"), ("Path", "path"), ("int", "integer"), ("float", "number"), ("str", "text"))
+_TYPE_WORDS = (
+    ("tuple", "list"),
+    ("bool", "true or false"),
+    ("Path", "path"),
+    ("int", "integer"),
+    ("float", "number"),
+    ("str", "text"),
+)
 _FOLDERS = {"cache_dir": "the user's cache folder", "data_dir": "the user's data folder"}
 _BOUNDS = (("ge", "≥"), ("gt", ">"), ("le", "≤"))
 

@@ -68,10 +68,10 @@ async def app_client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
 
 
 @contextmanager
-def serving(app: FastAPI, **options: Any) -> Iterator[str]:
+def serving(app: FastAPI, port: int = 0, **options: Any) -> Iterator[str]:
     """The base URL of `app` behind a real socket, served by uvicorn in a thread, with more of its options."""
     with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
+        sock.bind(("127.0.0.1", port))
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=5, **options))
         started = threading.Event()
 

@@ -208,8 +208,33 @@ class Settings(BaseSettings):
         description="Seconds that one step of a model may take. One that takes longer hangs: its streams fail, and the "
         "model is made anew.",
     )
+    wit_prefix: str = Field(
+        default="/wit",
+        pattern=r"^(/[A-Za-z0-9._~/-]*)?$",
+        description="Path below which Meta's Voice SDK finds `synthesize` and `voices`; `/` puts them at the root, an "
+        "empty one in the settings file turns them off.",
+    )
     cors_origins: Names = Field(
         default=("*",), description="Web origins whose pages may call the server, comma-separated; `*` is any."
+    )
+    tls_certificate: Folder | None = Field(
+        default=None, description="PEM file with the certificate to serve https with, and those that vouch for it."
+    )
+    tls_key: Folder | None = Field(default=None, description="PEM file with the key of `tls_certificate`.")
+    tls_self_signed: bool = Field(
+        default=False,
+        description="Serve https with a certificate that the server signs itself and keeps in `cache_dir`; needs "
+        "`vivavoce[lan]`.",
+    )
+    mdns: bool = Field(
+        default=False,
+        description="Announce the server on the local network, as `_vivavoce._tcp`; needs `vivavoce[lan]`.",
+    )
+    public_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^/\s]+(/[^\s?#]*)?$",
+        description="Where others reach the server, as `http://192.168.1.20:8000/`: what the page shows as a QR code. "
+        "Unset, it is this machine's address on its network; in a container that is the wrong one.",
     )
     drain_timeout_s: float = Field(
         default=30.0,
@@ -254,6 +279,14 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"model {self.model!r} is not among models ({offered}): add it there or choose one of them"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _tls_is_one_of_two_ways(self) -> Self:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("tls_certificate and tls_key belong together: set both, or neither")
+        if self.tls_self_signed and self.tls_certificate is not None:
+            raise ValueError("tls_self_signed makes a certificate and tls_certificate names one: set one of them")
         return self
 
     @property

@@ -12,7 +12,9 @@ from typing import Literal, TypedDict
 
 import numpy as np
 import pytest
+import zxingcpp
 from numpy.typing import NDArray
+from PIL import Image
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from tests.conftest import serving
@@ -384,3 +386,16 @@ def test_nothing_is_wider_than_the_screen(page: Page, width: int) -> None:
     speak(page)
     expect(fact(page, "Model")).to_have_text("hibari")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_camera_reads_the_address_of_the_page_off_it(context: BrowserContext) -> None:
+    url = "http://192.168.1.20:8000/"
+    settings = Settings(public_url=url)
+    with serving(create_app(settings, Pool({"tone": lambda: LocalEngine(ToneModel())}))) as here:
+        page = context.new_page()
+        page.goto(here)
+        page.get_by_text("Open on another device").click()
+        expect(page.get_by_role("link", name=url)).to_be_visible()
+        with Image.open(io.BytesIO(page.locator(".qr").screenshot())) as picture:
+            seen = zxingcpp.read_barcodes(picture.convert("L"))
+    assert [code.text for code in seen] == [url]
