@@ -124,6 +124,13 @@ class Settings(BaseSettings):
         description="Memory that Qwen3-TTS checkpoints may take together, in GB (10⁹ bytes): the least recently used "
         "are unloaded when others need theirs. Unset: no limit.",
     )
+    idle_unload_s: float = Field(
+        default=0.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="Seconds after which a model that nobody uses is unloaded; the next request loads it again. "
+        "0: never.",
+    )
     load: Literal["startup", "lazy"] = Field(
         default="startup", description="When models are loaded: as the server starts, or at the first request for each."
     )
@@ -157,7 +164,7 @@ class Settings(BaseSettings):
     cors_origins: Names = Field(
         default=("*",), description="Web origins whose pages may call the server, comma-separated; `*` is any."
     )
-    drain_timeout_s: float = Field(
+    grace_s: float = Field(
         default=30.0,
         ge=0,
         allow_inf_nan=False,
@@ -165,6 +172,15 @@ class Settings(BaseSettings):
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Least severe messages to log."
+    )
+    log_format: Literal["text", "json"] = Field(
+        default="text", description="Lines of the log: `text` for people, `json` an object each, for programs."
+    )
+    otlp_endpoint: str | None = Field(
+        default=None,
+        pattern=r"^https?://\S+$",
+        description="Where a trace of each request is sent, over OTLP/HTTP, like `http://localhost:4318/v1/traces`; "
+        "needs `vivavoce[otel]`. Unset: nowhere.",
     )
     tone_real_time_factor: float = Field(
         default=0.0,

@@ -6,18 +6,21 @@ samples of its own, however long the text is.
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Iterator
+import time
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import ExitStack, aclosing
 from dataclasses import fields, replace
 
 from vivavoce.audio import Joiner, Resampler, Tempo, nearest_rate
 from vivavoce.engines.base import ChunkStream
+from vivavoce.engines.observe import Queued
 from vivavoce.engines.pool import Pool
 from vivavoce.errors import BadRequest, EngineFault
+from vivavoce.listening import Listening
 from vivavoce.routing import AUTO, Route, Router
 from vivavoce.text.normalize import normalize
 from vivavoce.text.split import Piece, split
-from vivavoce.types import Ending, PreparedVoice, Samples, Segment, SpeechRequest
+from vivavoce.types import Ending, PreparedVoice, Samples, Segment, SpeechOutcome, SpeechReport, SpeechRequest
 
 log = logging.getLogger(__name__)
 
@@ -27,10 +30,18 @@ LONG_TEXT_CHARS = 2_000  # normalising more than this is done beside the event l
 
 
 class Synthesizer:
-    """The way from a request to a `Speech`."""
+    """The way from a request to a `Speech`; `spoken` is told how each one went, once it is closed."""
 
-    def __init__(self, pool: Pool, *, default_model: str = AUTO, max_text_chars: int = 100_000) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        *,
+        default_model: str = AUTO,
+        max_text_chars: int = 100_000,
+        spoken: Callable[[SpeechReport], None] | None = None,
+    ) -> None:
         self.pool = pool
+        self._spoken = spoken
         self.router = Router(pool, default_model=default_model)
         self._max_text_chars = max_text_chars
 
@@ -39,6 +50,7 @@ class Synthesizer:
 
         Raises `BadRequest` and its kin, `Overloaded`, `NotReady`, `MissingDependency`. Close the `Speech` in the end.
         """
+        listening = Listening(time.monotonic)
         if len(request.text) > LONG_TEXT_CHARS:
             text = await asyncio.to_thread(self._speakable, request.text)
         else:
@@ -48,7 +60,7 @@ class Synthesizer:
         with ExitStack() as undo:
             undo.callback(route.lease.release)
             voice = None if request.reference is None else await route.engine.prepare_voice(request.reference)
-            speech = Speech(request, route, voice)
+            speech = Speech(request, route, voice, listening, self._spoken)
             undo.pop_all()
         if speech.ignored:
             log.info("%s does without the request's %s", speech.model, ", ".join(speech.ignored))
@@ -75,7 +87,14 @@ class Speech:
     route's lease until it is closed; `samples` closes it in the end, however that comes.
     """
 
-    def __init__(self, request: SpeechRequest, route: Route, prepared: PreparedVoice | None = None) -> None:
+    def __init__(
+        self,
+        request: SpeechRequest,
+        route: Route,
+        prepared: PreparedVoice | None = None,
+        listening: Listening | None = None,
+        spoken: Callable[[SpeechReport], None] | None = None,
+    ) -> None:
         info = route.engine.info
         self.model = info.name
         self.voice = route.speaker
@@ -84,6 +103,11 @@ class Speech:
         self.ignored = _ignored(request, route)
         self.spoken_samples = 0  # given out so far, at `sample_rate_hz`
         self.ending = Ending.COMPLETE
+        self.streamed = True  # somebody listens while it is made
+        self._outcome: SpeechOutcome = "cancelled"  # until it has ended by itself
+        self._listening = listening or Listening(time.monotonic)
+        self._spoken = spoken
+        self._queued_s = time.monotonic()
         self._request = request
         self._route = route
         self._prepared = prepared
@@ -92,6 +116,7 @@ class Speech:
         self._spoken_any = False
         self._ahead: list[tuple[Piece, ChunkStream]] = []
         self._submit_next()
+        self._first = self._last
 
     async def aclose(self) -> None:
         """Cancels what is still being spoken, and lets the model go."""
@@ -100,12 +125,50 @@ class Speech:
                 await stream.aclose()
         finally:
             self._route.lease.release()
+            self._report()
+
+    def _report(self) -> None:
+        """Tells how it went, once."""
+        spoken, self._spoken = self._spoken, None
+        if spoken is None:
+            return
+        heard = self._listening
+        report = SpeechReport(
+            model=self.model,
+            outcome=self._outcome,
+            streamed=self.streamed,
+            started_s=heard.started_s,
+            queued_s=self._queued_s,
+            waited_s=self._first.waited_s if isinstance(self._first, Queued) else None,
+            first_s=heard.first_s,
+            ended_s=time.monotonic(),
+            audio_s=heard.audio_s,
+            worked_s=heard.worked_s,
+            underruns=heard.underruns if self.streamed else 0,
+        )
+        spoken(report)
 
     async def samples(self) -> AsyncGenerator[Samples]:
         """The audio at `sample_rate_hz`, as it is made, in slices of at most `SLICE_S` seconds or so.
 
         Raises `EngineFault` when the model fails, also when it had nothing to say at all.
         """
+        try:
+            async with aclosing(self._made()) as made:
+                async for part in made:
+                    self._listening.comes(len(part) / self.sample_rate_hz)
+                    yield part
+                    self._listening.takes()
+            self._outcome = self.ending.value
+        except BaseException as error:  # passed on as it is
+            if not isinstance(error, GeneratorExit | asyncio.CancelledError):
+                self._outcome = "failed"
+            raise
+        finally:
+            await self.aclose()
+
+    async def _made(self) -> AsyncGenerator[Samples]:
+        """What `samples` gives."""
         rate_hz = self._route.engine.info.sample_rate_hz
         tempo = Tempo(rate_hz, self._request.speed)
         resampler = Resampler(rate_hz, self.sample_rate_hz)
@@ -120,7 +183,6 @@ class Speech:
         finally:
             tempo.close()
             resampler.close()
-            await self.aclose()
 
     def _counted(self, samples: Samples) -> Samples:
         self.spoken_samples += len(samples)

@@ -59,7 +59,8 @@ def test_client_that_leaves_a_stream_frees_its_slot(path: str, body: dict[str, o
     watched = Watched()
     with serving(create_app(Settings(), watched.pool())) as url:
         with httpx.stream("POST", f"{url}{path}", json=body) as response:
-            next(response.iter_raw())
+            chunks = response.iter_raw()  # kept: without it the connection is closed as soon as it is collected
+            next(chunks)
             assert watched.is_(busy=True)
         assert wait_until(lambda: watched.is_(busy=False), 5) < FREED_WITHIN_S
 

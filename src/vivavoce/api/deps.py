@@ -1,9 +1,10 @@
-"""What endpoints take from the application: one synthesizer, made once by `create_app`."""
+"""What endpoints take from the application: one synthesizer and one life, made once by `create_app`."""
 
 from typing import Annotated
 
 from fastapi import Depends, Request
 
+from vivavoce.api.life import Life
 from vivavoce.synthesis import Synthesizer
 
 
@@ -14,3 +15,12 @@ def _synthesizer(request: Request) -> Synthesizer:
 
 
 SynthesizerDep = Annotated[Synthesizer, Depends(_synthesizer)]
+
+
+def _life(request: Request) -> Life:
+    life = request.app.state.life
+    assert isinstance(life, Life)
+    return life
+
+
+LifeDep = Annotated[Life, Depends(_life)]

@@ -46,6 +46,8 @@ OPENAI_FIELDS: Mapping[str, str] = {
     "task": "task_type",
 }
 
+FAILED = "vivavoce.failed"  # a key in a scope: the answer says 200, and in its body that it failed
+
 
 class ClientLeft(Exception):
     """The client closed its connection; there is nobody to answer."""

@@ -1,8 +1,6 @@
-"""`vivavoce serve`: binds the address, says where the server is, and runs the app until a signal."""
+"""`vivavoce serve`: binds the address, says where the server is, and runs the app (`cli.running`) until a signal."""
 
 import errno
-import logging
-import math
 import socket
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -10,7 +8,7 @@ import typer
 
 from vivavoce import __version__
 from vivavoce.cli.options import Config
-from vivavoce.errors import SettingsError
+from vivavoce.errors import CannotListen
 
 if TYPE_CHECKING:
     from vivavoce.settings import Settings
@@ -51,13 +49,22 @@ def serve(
         Literal["debug", "info", "warning", "error"] | None,
         typer.Option(help="Least severe messages to log.", show_default="info"),
     ] = None,
+    log_format: Annotated[
+        Literal["text", "json"] | None,
+        typer.Option(help="Lines of the log, for people or for programs.", show_default="text"),
+    ] = None,
     config: Config = None,
 ) -> None:
     """Start the speech server.
 
     Options beat VIVAVOCE_… environment variables, which beat the settings
     file. The first SIGTERM or Ctrl-C lets running requests finish; a second
-    one stops at once. Exit code 2: the settings are wrong or the port is taken.
+    one stops at once.
+
+    Exit codes: 0 ended by SIGTERM, and all requests were answered · 1 no
+    model could be loaded, or requests were cut · 2 the settings are wrong ·
+    3 the address cannot be had · 4 files or packages are missing · 5 no room
+    for temporary files · 130 Ctrl-C · 143 a second SIGTERM.
 
     Examples:
       vivavoce serve
@@ -78,41 +85,35 @@ def serve(
         qwen_device=qwen_device,
         load=load,
         log_level=log_level,
+        log_format=log_format,
     )
     _run(settings)
 
 
 def _run(settings: "Settings") -> None:
-    """Serves until a signal. Raises `SettingsError` if the address cannot be had."""
-    import uvicorn
-
+    """Serves until a signal. Raises `CannotListen`, `NoRoom`, and what keeps every model from being loaded."""
     from vivavoce.api.app import create_app
+    from vivavoce.cli.running import check_room, run
+    from vivavoce.logs import set_up
 
-    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    set_up(settings.log_level, settings.log_format)
+    check_room()
     app = create_app(settings)
     with listen(settings.host, settings.port) as listener:
         _announce(settings, port=listener.getsockname()[1])
-        server = uvicorn.Server(
-            uvicorn.Config(
-                app,
-                log_config=None,  # ours, set up above
-                log_level=settings.log_level,
-                timeout_graceful_shutdown=math.ceil(settings.drain_timeout_s),
-            )
-        )
-        server.run(sockets=[listener])
-    if not server.started:
-        raise typer.Exit(1)  # the app's start failed, and uvicorn has logged why
+        whole = run(app, app.state.life, listener, log_level=settings.log_level)
+    if not whole:
+        raise typer.Exit(1)  # the log says what was cut, or why the app did not start
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Returns a listening socket, so that a taken port is known before a model is loaded. Raises `SettingsError`."""
+    """Returns a listening socket, so that a taken port is known before a model is loaded. Raises `CannotListen`."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     both = family == socket.AF_INET6 and host == "::" and socket.has_dualstack_ipv6()
     try:
         return socket.create_server((host, port), family=family, backlog=_BACKLOG, dualstack_ipv6=both)
     except OSError as error:
-        raise SettingsError(_cannot_listen(host, port, error)) from error
+        raise CannotListen(_cannot_listen(host, port, error)) from error
 
 
 def _cannot_listen(host: str, port: int, error: OSError) -> str:

@@ -25,6 +25,7 @@ from typing import TypeAlias
 import numpy as np
 
 from vivavoce.engines.base import LiveModel, Model, Stream
+from vivavoce.engines.observe import Load, Observer, Unobserved
 from vivavoce.errors import BadRequest, EngineFault, NotReady, Overloaded, Unsupported, VivavoceError
 from vivavoce.text.split import width
 from vivavoce.types import Ending, Samples, Segment
@@ -45,6 +46,7 @@ class Ticket:
 
     segment: Segment
     submitted_s: float
+    opened_s: float | None = None  # when a lane took it from the queue
     follows: "Ticket | None" = None  # what its listener hears before it, as long as that matters
     cancelled: bool = False
     ahead: int = 0  # samples delivered and not yet taken by the listener
@@ -90,14 +92,6 @@ class _Running:
     starving: bool = False  # has said all of its text that is known
 
 
-@dataclass(frozen=True, slots=True)
-class Load:
-    """How busy a model is: segments waiting and running."""
-
-    waiting: int
-    running: int
-
-
 class Scheduler:
     """Steps `model`; `deliver` is called from the lanes' threads with what each step brought."""
 
@@ -110,6 +104,7 @@ class Scheduler:
         self._max_waiting = max_waiting
         self._rate_hz = model.info.sample_rate_hz
         self._max_ahead = int(max_ahead_s * self._rate_hz)
+        self._observer: Observer = Unobserved()
         self._changed = threading.Condition()
         self._waiting: list[Ticket] = []
         self._running = 0
@@ -124,6 +119,10 @@ class Scheduler:
     def load(self) -> Load:
         with self._changed:
             return Load(len(self._waiting), self._running)
+
+    def observe(self, observer: Observer) -> None:
+        """Tells `observer` of waits and steps; called before `start`."""
+        self._observer = observer
 
     def start(self) -> None:
         for lane in self._lanes:
@@ -156,7 +155,7 @@ class Scheduler:
 
         A live one raises `Unsupported` if the model speaks none, and `BadRequest` if its text is too long.
         """
-        ticket = Ticket(segment, time.monotonic(), follows)
+        ticket = Ticket(segment, time.monotonic(), follows=follows)
         if segment.live:
             self._check_live()
             ticket.chars = self._grown(0, segment.text)
@@ -307,7 +306,10 @@ class Scheduler:
             ticket = min(ready, key=lambda waiting: waiting.due_s(self._rate_hz))
             self._waiting.remove(ticket)
             self._running += 1
-            return ticket
+            ticket.opened_s = time.monotonic()
+        if ticket.follows is None:
+            self._observer.waited(self._model.info.name, ticket.opened_s - ticket.submitted_s)
+        return ticket
 
     def _step(self, running: list[_Running]) -> None:
         now_s = time.monotonic()
@@ -324,6 +326,8 @@ class Scheduler:
             self._close(running, stepped)
             self._finish([(entry.ticket, as_fault(error, "failed while speaking")) for entry in stepped])
             return
+        finally:
+            self._observer.stepped(self._model.info.name, time.monotonic() - now_s, len(stepped))
         if self._live is not None:
             for entry in stepped:
                 entry.starving = self._live.starving(entry.stream)
