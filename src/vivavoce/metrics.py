@@ -78,6 +78,9 @@ class Metrics:
         self._load = Gauge(
             "vivavoce_model_load_seconds", "Time that the model's latest load took.", by_model, registry=registry
         )
+        self._hung = Counter(
+            "vivavoce_hung_steps", "Steps that hung, after which the model was made anew.", by_model, registry=registry
+        )
         registry.register(_Standing(read))
         ProcessCollector(registry=registry)  # memory, CPU, descriptors; on Linux
 
@@ -110,6 +113,10 @@ class Metrics:
 
     def loaded(self, model: str, seconds: float) -> None:
         self._load.labels(model).set(seconds)
+        self._hung.labels(model)  # shown as 0 from now on
+
+    def hung(self, model: str) -> None:
+        self._hung.labels(model).inc()
 
 
 class _Standing(Collector):

@@ -3,7 +3,8 @@
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -13,7 +14,13 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.conftest import app_client, serving, tone_pool
 from vivavoce.api.app import create_app
+from vivavoce.engines.base import Stream
+from vivavoce.engines.local import LocalEngine
+from vivavoce.engines.pool import Pool
+from vivavoce.engines.tone import ToneModel
+from vivavoce.engines.watchdog import WatchedEngine
 from vivavoce.settings import Settings
+from vivavoce.types import Ending, Samples
 
 TEXT = "Hello there."
 DASHBOARD = Path(__file__).parent.parent.parent / "deploy" / "grafana" / "vivavoce.json"
@@ -170,3 +177,35 @@ async def test_the_dashboard_names_what_there_is_and_leaves_nothing_out(client: 
     stem = re.compile(r"_(bucket|count|sum|created|total)$")
     ours = {stem.sub("", name) for name in there if name.startswith("vivavoce_")}
     assert ours == {stem.sub("", name) for name in named if name.startswith("vivavoce_")}
+
+
+class Hanging(ToneModel):
+    """A tone model whose steps wait until `released`."""
+
+    def __init__(self, released: threading.Event) -> None:
+        super().__init__()
+        self._released = released
+
+    def step(self, streams: Sequence[Stream], ahead_s: Sequence[float] = ()) -> Sequence[Samples | Ending]:
+        assert self._released.wait(60)
+        return super().step(streams, ahead_s)
+
+
+async def test_step_that_hangs_is_counted_and_the_model_that_takes_its_place_is_seen() -> None:
+    released = threading.Event()
+    models = [Hanging(released), ToneModel()]
+    pool = Pool({"tone": lambda: WatchedEngine(lambda: LocalEngine(models.pop(0)), max_step_s=0.3)})
+    app = create_app(Settings(), pool)
+    try:
+        async with app_client(app) as client:
+            assert (await client.post("/v1/tts/synthesize", json={"text": TEXT})).status_code == 500
+            now = await scrape(client)
+            assert now["vivavoce_hung_steps_total model=tone"] == 1
+            while (await client.post("/v1/tts/synthesize", json={"text": TEXT})).status_code == 503:
+                pass
+            now = await scrape(client)
+            assert now["vivavoce_speeches_total model=tone outcome=complete"] == 1
+            assert now["vivavoce_batch_size_count model=tone"] >= 10
+            released.set()
+    finally:
+        released.set()

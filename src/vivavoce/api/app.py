@@ -60,7 +60,11 @@ def create_app(settings: Settings, pool: Pool | None = None, tracing: "Tracing |
             tracing.spoke(report)
 
     synthesizer = Synthesizer(
-        models, default_model=settings.model, max_text_chars=settings.max_text_chars, spoken=spoken
+        models,
+        default_model=settings.model,
+        max_text_chars=settings.max_text_chars,
+        timeout_s=settings.request_timeout_s,
+        spoken=spoken,
     )
 
     @asynccontextmanager

@@ -27,6 +27,10 @@ class Observer(Protocol):
         """The model was loaded in `seconds`."""
         ...
 
+    def hung(self, model: str) -> None:
+        """A step of the model hung, and its streams were given up."""
+        ...
+
 
 class Unobserved:
     """An `Observer` for those whom nobody watches."""
@@ -38,6 +42,9 @@ class Unobserved:
         """Forgets it."""
 
     def loaded(self, model: str, seconds: float) -> None:
+        """Forgets it."""
+
+    def hung(self, model: str) -> None:
         """Forgets it."""
 
 
