@@ -134,6 +134,13 @@ class Settings(BaseSettings):
         description="Memory that Qwen3-TTS checkpoints may take together, in GB (10⁹ bytes): the least recently used "
         "are unloaded when others need theirs. Unset: no limit.",
     )
+    idle_unload_s: float = Field(
+        default=0.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="Seconds after which a model that nobody uses is unloaded; the next request loads it again. "
+        "0: never.",
+    )
     load: Literal["startup", "lazy"] = Field(
         default="startup", description="When models are loaded: as the server starts, or at the first request for each."
     )
@@ -236,7 +243,7 @@ class Settings(BaseSettings):
         description="Where others reach the server, as `http://192.168.1.20:8000/`: what the page shows as a QR code. "
         "Unset, it is this machine's address on its network; in a container that is the wrong one.",
     )
-    drain_timeout_s: float = Field(
+    grace_s: float = Field(
         default=30.0,
         ge=0,
         allow_inf_nan=False,
@@ -244,6 +251,15 @@ class Settings(BaseSettings):
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Least severe messages to log."
+    )
+    log_format: Literal["text", "json"] = Field(
+        default="text", description="Lines of the log: `text` for people, `json` an object each, for programs."
+    )
+    otlp_endpoint: str | None = Field(
+        default=None,
+        pattern=r"^https?://\S+$",
+        description="Where a trace of each request is sent, over OTLP/HTTP, like `http://localhost:4318/v1/traces`; "
+        "needs `vivavoce[otel]`. Unset: nowhere.",
     )
     tone_real_time_factor: float = Field(
         default=0.0,

@@ -219,7 +219,7 @@ class Languages(BaseModel):
 
 
 class Health(BaseModel):
-    status: Literal["ok", "loading", "failed"]
+    status: Literal["ok", "loading", "failed", "draining"]
     model_loaded: bool
     models: dict[str, str]
     memory_bytes: int = Field(description="What the models that are loaded or being loaded take together.")

@@ -33,6 +33,7 @@ def create_pool(
     max_step_s: float = 10.0,
     qwen_max_step_s: float = 60.0,
     max_memory_bytes: int | None = None,
+    idle_unload_s: float = 0.0,
     tone_real_time_factor: float = 0.0,
 ) -> Pool:
     """A pool of the Qwen3-TTS checkpoints (name → folder or hub id), then the named models, most preferred first.
@@ -108,4 +109,9 @@ def create_pool(
         for name, source in (qwen or {}).items()
     }
     embedded = {name: Offer(engine(makers[name])) for name in models}
-    return Pool({**checkpoints, **embedded}, max_memory_bytes=max_memory_bytes, max_waiting=max_waiting)
+    return Pool(
+        {**checkpoints, **embedded},
+        max_memory_bytes=max_memory_bytes,
+        max_waiting=max_waiting,
+        idle_unload_s=idle_unload_s,
+    )
