@@ -6,7 +6,8 @@ from fastapi import APIRouter, Response
 
 from vivavoce import __version__
 from vivavoce.api.deps import SynthesizerDep
-from vivavoce.api.schemas import NATIVE_ERRORS, Health
+from vivavoce.api.schemas import NATIVE_ERRORS, Health, PeerCard
+from vivavoce.engines.base import Distant
 from vivavoce.engines.pool import Pool
 
 router = APIRouter(prefix="/health", tags=["health"], responses=NATIVE_ERRORS)
@@ -22,6 +23,7 @@ async def health(synthesizer: SynthesizerDep) -> Health:
         models=dict(states),
         memory_bytes=synthesizer.pool.memory_bytes,
         max_memory_bytes=synthesizer.pool.max_memory_bytes,
+        peers=_peers(synthesizer.pool),
         version=__version__,
     )
 
@@ -39,6 +41,14 @@ async def ready(synthesizer: SynthesizerDep, response: Response) -> dict[str, st
     if status != "ok":
         response.status_code = 503
     return {"status": status}
+
+
+def _peers(pool: Pool) -> dict[str, list[PeerCard]]:
+    return {
+        name: [PeerCard(url=peer.url, up=peer.up, speaking=peer.speaking) for peer in engine.peers]
+        for name, engine in pool.ready.items()
+        if isinstance(engine, Distant)
+    }
 
 
 def _status(pool: Pool) -> Literal["ok", "loading", "failed"]:

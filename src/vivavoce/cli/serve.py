@@ -44,6 +44,10 @@ def serve(
     qwen_device: Annotated[
         str | None, typer.Option(help="Where Qwen3-TTS runs, like cuda or cpu.", show_default="auto")
     ] = None,
+    remote: Annotated[
+        str | None,
+        typer.Option(metavar="MODEL=URL[,…]", help="Models of other speech servers; the least busy server speaks."),
+    ] = None,
     load: Annotated[
         Literal["startup", "lazy"] | None, typer.Option(help="When to load models.", show_default="startup")
     ] = None,
@@ -64,6 +68,7 @@ def serve(
       vivavoce serve --models hibari --port 9000
       vivavoce serve --model Qwen/Qwen3-TTS-12Hz-0.6B-CustomVoice
       vivavoce serve --model ./my-checkpoint
+      vivavoce serve --remote kokoro=http://10.0.0.2:8000 --models hibari
       VIVAVOCE_LOG_LEVEL=debug vivavoce serve --config /etc/vivavoce.toml
     """
     from vivavoce.settings import Settings
@@ -76,6 +81,7 @@ def serve(
         model=model,
         qwen=qwen,
         qwen_device=qwen_device,
+        remote=remote,
         load=load,
         log_level=log_level,
     )
