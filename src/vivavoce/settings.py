@@ -145,6 +145,25 @@ class Settings(BaseSettings):
         min_length=1,
         description="Languages, as ISO 639-1 codes, of the servers of `remote` that are no vivavoce.",
     )
+    ray: Names = Field(
+        default=(),
+        description="Models that the Ray cluster of this machine speaks, comma-separated: names of Serve applications.",
+    )
+    ray_address: str = Field(default="auto", description="Address of the Ray cluster; `auto` is the one started here.")
+    ray_min_replicas: int = Field(default=1, ge=1, description="Fewest replicas of a model that is deployed to Ray.")
+    ray_max_replicas: int = Field(default=1, ge=1, description="Most replicas, which Ray starts as they are needed.")
+    ray_max_ongoing_requests: int = Field(
+        default=8, ge=1, description="Segments that one replica takes at once; of more, `max_waiting` wait outside."
+    )
+    ray_num_cpus: float = Field(
+        default=1.0, ge=0, allow_inf_nan=False, description="CPU cores that Ray sets aside for a replica."
+    )
+    ray_num_gpus: float = Field(
+        default=0.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="GPUs, or a share of one, that Ray sets aside for a replica.",
+    )
     max_model_memory_gb: float | None = Field(
         default=None,
         gt=0,
@@ -215,7 +234,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:
-        names = [*map(checkpoint_name, self.qwen), *self.remotes, *dict.fromkeys(self.models)]
+        names = [*map(checkpoint_name, self.qwen), *self.remotes, *self.on_ray, *dict.fromkeys(self.models)]
         twice = [name for name, count in Counter(names).items() if count > 1]
         if twice:
             raise ValueError(
@@ -247,9 +266,14 @@ class Settings(BaseSettings):
         return found
 
     @property
+    def on_ray(self) -> tuple[str, ...]:
+        """The models of `ray`, by the names that requests use."""
+        return tuple(dict.fromkeys(name.lower() for name in self.ray))
+
+    @property
     def offered(self) -> tuple[str, ...]:
         """The names of all models, in order of preference."""
-        return (*self.checkpoints, *self.remotes, *self.models)
+        return (*self.checkpoints, *self.remotes, *self.on_ray, *self.models)
 
     @classmethod
     def settings_customise_sources(

@@ -24,6 +24,8 @@ def pool_from(settings: Settings) -> Pool:
         remote_timeout_s=settings.remote_timeout_s,
         remote_voices=settings.remote_voices,
         remote_languages=settings.remote_languages,
+        ray=settings.on_ray,
+        ray_address=settings.ray_address,
         max_waiting=settings.max_waiting,
         max_ahead_s=settings.max_ahead_s,
         max_memory_bytes=None if limit is None else int(limit * 1e9),

@@ -48,6 +48,9 @@ def serve(
         str | None,
         typer.Option(metavar="MODEL=URL[,…]", help="Models of other speech servers; the least busy server speaks."),
     ] = None,
+    ray: Annotated[
+        str | None, typer.Option(metavar="NAME[,…]", help="Models that the Ray cluster of this machine speaks.")
+    ] = None,
     load: Annotated[
         Literal["startup", "lazy"] | None, typer.Option(help="When to load models.", show_default="startup")
     ] = None,
@@ -82,6 +85,7 @@ def serve(
         qwen=qwen,
         qwen_device=qwen_device,
         remote=remote,
+        ray=ray,
         load=load,
         log_level=log_level,
     )

@@ -31,13 +31,15 @@ def create_pool(
     remote_timeout_s: float = 60.0,
     remote_voices: Sequence[str] = ("alloy",),
     remote_languages: Sequence[str] = ("en",),
+    ray: Sequence[str] = (),
+    ray_address: str = "auto",
     max_waiting: int = 64,
     max_ahead_s: float = 30.0,
     max_memory_bytes: int | None = None,
     tone_real_time_factor: float = 0.0,
 ) -> Pool:
     """A pool of the Qwen3-TTS checkpoints (name → folder or hub id), then the models elsewhere (name → URLs with the
-    model's name there), then the named models, most preferred first.
+    model's name there, names on a Ray cluster), then the named models, most preferred first.
 
     Raises `SettingsError` for an unknown name.
     """
@@ -106,6 +108,11 @@ def create_pool(
             max_waiting=max_waiting,
         )
 
+    def clustered(name: str) -> Engine:
+        from vivavoce.engines.ray import RayEngine
+
+        return RayEngine(name, address=ray_address, max_waiting=max_waiting)
+
     makers: dict[str, Callable[[], Model]] = {"hibari": hibari, "kokoro": kokoro, "tone": tone}
 
     for name in models:
@@ -120,5 +127,8 @@ def create_pool(
         for name, source in (qwen or {}).items()
     }
     remotes = {name: Offer(partial(elsewhere, name, peers)) for name, peers in (remote or {}).items()}
+    replicated = {name: Offer(partial(clustered, name)) for name in ray}
     embedded = {name: Offer(engine(makers[name])) for name in models}
-    return Pool({**checkpoints, **remotes, **embedded}, max_memory_bytes=max_memory_bytes, max_waiting=max_waiting)
+    return Pool(
+        {**checkpoints, **remotes, **replicated, **embedded}, max_memory_bytes=max_memory_bytes, max_waiting=max_waiting
+    )
