@@ -108,6 +108,7 @@ class Peer:
             "response_format": "pcm",
             "stream": True,  # some servers stream only when asked; a vivavoce always does
             "language": segment.language if self.ours else None,
+            "priority": segment.claim.priority if self.ours else None,
             "instructions": segment.instruct if can.instruct else None,
             "seed": segment.seed if can.seed else None,
             **(asdict(segment.sampling) if can.sampling else {}),
