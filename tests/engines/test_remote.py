@@ -165,7 +165,7 @@ async def test_busy_servers_are_429_with_a_time_to_come_again() -> None:
             done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             with pytest.raises(Overloaded) as refused:
                 done.pop().result()
-            assert refused.value.retry_after_s == 1.0
+            assert refused.value.retry_after_s >= 1.0  # as the server there said
         assert len(await waiting.pop())  # the other had the place in the queue
         await engine.aclose()
 
