@@ -5,7 +5,7 @@
 Each endpoint of the server's own `openapi.json` is called: speech in every format, whole and streamed, lists, health,
 and requests that must be refused. Audio is looked at, not listened to: headers, sizes, length and loudness. Whether
 words can be understood, `benchmarks/intelligibility.py --server` tells. Exit code 0 if all is right, 1 if something is
-wrong, 2 if no server answers.
+wrong, 2 if no server answers or it is not ready in time.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 
-TEXT = "The lamp is on the table. It gives a warm light."
+TEXT = "The lamp is on the table."
 LEAST_S, MOST_S = 0.5, 30.0  # what any voice may take for the text
 QUIETEST = 0.003  # root mean square of full scale; speech is around 0.05
 OPEN_SIZE = 2**31 - 2**16  # a WAV header that says more does not know the size yet
@@ -135,7 +135,7 @@ def expect(right: bool, otherwise: str) -> None:
 
 
 def read_wav(data: bytes, *, exact: bool) -> tuple[bytes, int]:
-    """The samples and their rate. Raises `Wrong` for what is no 16-bit mono WAV, or, if `exact`, states another size."""
+    """The samples and their rate. Raises `Wrong` for what is no 16-bit mono WAV, or if `exact` states another size."""
     expect(len(data) > 44 and data[:4] == b"RIFF" and data[8:12] == b"WAVE", f"no RIFF/WAVE file: {data[:12]!r}")
     riff_size, place, rate = struct.unpack_from("<I", data, 4)[0], 12, 0
     while place + 8 <= len(data):
@@ -434,6 +434,24 @@ def endpoints(server: Server) -> set[tuple[str, str]]:
     return {(method.upper(), path) for path, methods in paths.items() for method in methods}
 
 
+def wait(server: Server, seconds: float) -> None:
+    """Returns when the server is ready, and says on stderr what it waits for. Raises `Wrong` after some seconds."""
+    end, shown = time.monotonic() + seconds, ""
+    while True:
+        try:
+            answer = server.ask("GET", "/health/ready")
+            state = "ready" if answer.status == 200 else str(answer_of(server, "/health").get("models"))
+        except Wrong as wrong:
+            state = str(wrong)
+        if state != shown:
+            print(f"{time.monotonic() - end + seconds:5.0f} s  {state}", file=sys.stderr, flush=True)
+        if state == "ready":
+            return
+        expect(time.monotonic() < end, f"not ready after {seconds:g} s: {state}")
+        shown = state
+        time.sleep(0.5)
+
+
 def run(server: Server, offered: set[tuple[str, str]]) -> Iterator[tuple[str, str, str, bool, str]]:
     """Yields method, path, what was checked, whether it is right and what was seen, one by one."""
     for method, path, what, function in CHECKS:
@@ -454,12 +472,16 @@ def main() -> int:
     parser.add_argument("--model", help="ask this model instead of the server's choice")
     parser.add_argument("--api-key", help="sent as a bearer token")
     parser.add_argument("--timeout", type=float, default=120.0, metavar="S", help="for each answer, in seconds; 120")
+    parser.add_argument("--until-ready", type=float, metavar="S", help="only wait until it is ready, S seconds at most")
     parser.add_argument("--insecure", action="store_true", help="take any certificate, as a self-signed one")
     given = parser.parse_args()
     context = ssl._create_unverified_context() if given.insecure else None
     fields = {"model": given.model} if given.model else {}
     server = Server(given.url.rstrip("/"), given.api_key, given.timeout, context, given.save, fields)
     try:
+        if given.until_ready is not None:
+            wait(server, given.until_ready)
+            return 0
         offered = endpoints(server)
     except Wrong as wrong:
         print(f"{server.url}: {wrong}", file=sys.stderr)
