@@ -197,7 +197,7 @@ def check_file(answer: Answer, audio_format: str, *, whole: bool) -> str:
 @check("GET", "/health", "state of the models")
 def health(server: Server) -> str:
     state = answer_of(server, "/health")
-    expect(state.get("status") == "ok" and state.get("model_loaded") is True, f"not ready: {state}")
+    expect(state.get("status") == "ok" and bool(state.get("models")), f"not ready: {state}")
     return f"version {state['version']}, {state['models']}"
 
 
