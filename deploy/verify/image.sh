@@ -58,7 +58,7 @@ if [ -n "${WHISPER:-}" ]; then
 fi
 
 say "SIGTERM while it speaks: the request is finished, then it stops"
-body='{"text": "'$(printf 'One sentence after the other. %.0s' {1..40})'", "model": "kokoro"}'
+body='{"text": "'$(printf 'One sentence after the other. %.0s' {1..200})'", "model": "hibari"}'
 curl --silent --fail --show-error "http://127.0.0.1:$port/v1/tts/synthesize" -H 'content-type: application/json' -d "$body" \
     --output "$scratch/long.wav" &
 asking=$!
