@@ -12,15 +12,18 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
 
 from vivavoce.errors import (
     BadRequest,
     DeadlineExceeded,
     EngineFault,
+    Forbidden,
     MissingDependency,
     NotReady,
     OutOfMemory,
     Overloaded,
+    Unauthorized,
     UnknownModel,
     UnknownVoice,
     VivavoceError,
@@ -30,6 +33,8 @@ STATUS: Sequence[tuple[type[VivavoceError], int]] = (
     (UnknownModel, 404),
     (UnknownVoice, 404),
     (BadRequest, 422),
+    (Unauthorized, 401),
+    (Forbidden, 403),
     (Overloaded, 429),
     (DeadlineExceeded, 504),
     (NotReady, 503),
@@ -87,7 +92,7 @@ def status_of(error: VivavoceError) -> int:
 
 
 def error_response(
-    request: Request,
+    request: HTTPConnection,
     status: int,
     *,
     code: str,
@@ -107,7 +112,12 @@ def error_response(
 
 async def _on_our_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, VivavoceError)
-    return error_response(
+    return answer_to(request, error)
+
+
+def answer_to(request: HTTPConnection, error: VivavoceError) -> Response:
+    """The answer that tells `error` in the shape of the surface that was called."""
+    response = error_response(
         request,
         status_of(error),
         code=error.code,
@@ -119,6 +129,9 @@ async def _on_our_error(request: Request, error: Exception) -> Response:
         if isinstance(error, NotReady)
         else None,
     )
+    if isinstance(error, Unauthorized):
+        response.headers["WWW-Authenticate"] = "Bearer"
+    return response
 
 
 def field_name(path: str, field: str) -> str:

@@ -1,6 +1,7 @@
 """`vivavoce serve`: binds the address, says where the server is, and runs the app until a signal."""
 
 import errno
+import ipaddress
 import logging
 import math
 import socket
@@ -87,16 +88,20 @@ def _run(settings: "Settings") -> None:
     import uvicorn
 
     from vivavoce.api.app import create_app
+    from vivavoce.api.connections import Bounds, bounded_http
 
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     app = create_app(settings)
+    bounds = Bounds(settings.max_connections, settings.receive_timeout_s, settings.send_timeout_s)
     with listen(settings.host, settings.port) as listener:
         _announce(settings, port=listener.getsockname()[1])
+        _warn_if_open(settings)
         server = uvicorn.Server(
             uvicorn.Config(
                 app,
                 log_config=None,  # ours, set up above
                 log_level=settings.log_level,
+                http=bounded_http(bounds),
                 timeout_graceful_shutdown=math.ceil(settings.drain_timeout_s),
             )
         )
@@ -136,6 +141,25 @@ def _announce(settings: "Settings", port: int) -> None:
         """-d '{"text": "Hello there."}' -o hello.wav""",
     ]
     typer.echo("\n".join(lines))
+
+
+def _warn_if_open(settings: "Settings") -> None:
+    """Says on stderr that strangers may use the server, if they may."""
+    from vivavoce.keys import FILE_NAME, KeyFile
+
+    if not _is_loopback(settings.host) and KeyFile(settings.data_dir / FILE_NAME).read() is None:
+        typer.echo(
+            f"warning: no API key is asked for, so whoever reaches {settings.host!r} can use this server. "
+            "`vivavoce keys create NAME` makes a key; --host 127.0.0.1 keeps the server to this machine.",
+            err=True,
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:  # a name
+        return host == "localhost"
 
 
 def reachable_at(host: str, port: int) -> list[str]:
