@@ -28,6 +28,7 @@ if not __package__:  # run as a file: its siblings are found from the folder abo
 import typer
 
 from benchmarks.process import started
+from vivavoce.engines.base import Model
 from vivavoce.errors import NotReady
 from vivavoce.types import Segment
 
@@ -95,12 +96,17 @@ def watched(seen: list[Memory]) -> Iterator[None]:
         seen.append(Memory.of())
 
 
-def measure(folder: Path, dtype: str, max_batch: int, device: str) -> Loaded:
-    """Loads the checkpoint in this process, which should have done nothing else before, and speaks with all slots."""
+def measure(folder: Path, dtype: str, max_batch: int, device: str, after: Path | None = None) -> Loaded:
+    """Loads the checkpoint in this process, which should have done nothing else before, and speaks with all slots.
+
+    What the libraries take for themselves when they are first used is left out if the checkpoint `after` speaks first.
+    """
     import torch
 
     from vivavoce.engines.qwen.model import QwenModel
 
+    if after is not None:
+        speak(QwenModel(after, dtype=dtype, max_batch=max_batch, device=device))
     before, seen = Memory.of(), list[Memory]()
     with watched(seen):
         start_s = time.perf_counter()
@@ -118,18 +124,24 @@ def measure(folder: Path, dtype: str, max_batch: int, device: str) -> Loaded:
         cuda_peak=torch.cuda.max_memory_allocated() / MIB if cuda else 0.0,
         cuda_loaded=torch.cuda.memory_allocated() / MIB if cuda else 0.0,
     )
-    voice = model.info.voices[0].id
-    streams = [model.open(Segment(TEXT, voice, "en", "Calm.", seed)) for seed in range(max_batch)]
-    for _ in range(3):
-        model.step(streams, [0.0] * len(streams))
+    speak(model)
     speaking = Memory.of().own - before.own
     return replace(result, speaking=speaking, cuda_speaking=torch.cuda.memory_allocated() / MIB if cuda else 0.0)
 
 
-def measure_apart(folder: Path, dtype: str, max_batch: int, device: str) -> Loaded:
+def speak(model: Model) -> None:
+    """Takes three steps with all slots."""
+    voice = model.info.voices[0].id
+    streams = [model.open(Segment(TEXT, voice, "en", "Calm.", seed)) for seed in range(model.max_batch)]
+    for _ in range(3):
+        model.step(streams, [0.0] * len(streams))
+
+
+def measure_apart(folder: Path, dtype: str, max_batch: int, device: str, after: Path | None = None) -> Loaded:
     """`measure` in a process of its own."""
     command = [sys.executable, __file__, str(folder), "--dtype", dtype, "--max-batch", str(max_batch)]
-    done = subprocess.run([*command, "--device", device, "--inside"], stdout=subprocess.PIPE, check=True)
+    first = [] if after is None else ["--after", str(after)]
+    done = subprocess.run([*command, "--device", device, *first, "--inside"], stdout=subprocess.PIPE, check=True)
     return Loaded(**json.loads(done.stdout))
 
 
@@ -169,11 +181,12 @@ def main(
     device: Device = "auto",
     server: Annotated[bool, typer.Option("--server", help="Time the start of a server instead.")] = False,
     cold: Annotated[bool, typer.Option("--cold", help="Empty the page cache before each start or load.")] = False,
+    after: Annotated[Path | None, typer.Option(help="A small checkpoint that speaks first, uncounted.")] = None,
     inside: Annotated[bool, typer.Option("--inside", hidden=True)] = False,
 ) -> None:
     """Print a line for each dtype and number of slots."""
     if inside and folder is not None:
-        print(json.dumps(asdict(measure(folder, dtype[0], max_batch[0], device))))
+        print(json.dumps(asdict(measure(folder, dtype[0], max_batch[0], device, after))))
         return
     with ExitStack() as stack:
         if random is not None:
@@ -189,7 +202,7 @@ def main(
                         f"{numbers}: ready after {asyncio.run(start_server(folder, numbers, device)):.1f} s", flush=True
                     )
                 else:
-                    print(line(measure_apart(folder, numbers, slots, device)), flush=True)
+                    print(line(measure_apart(folder, numbers, slots, device, after)), flush=True)
 
 
 def line(found: Loaded) -> str:

@@ -6,6 +6,7 @@ VivavoceError
 │   ├── UnknownVoice      voice_not_found
 │   └── Unsupported       unsupported         a real feature that this model or voice does not have
 ├── Overloaded            overloaded          the queue is full; try again in `retry_after_s`
+├── DeadlineExceeded      deadline_exceeded   the request's time was over before its audio was complete
 ├── NotReady              not_ready           loading, draining or stopped
 ├── OutOfMemory           out_of_memory       the model takes more memory than models may have together
 ├── EngineFault           engine_fault        the model failed while it spoke
@@ -60,6 +61,12 @@ class Overloaded(VivavoceError):
     def __init__(self, message: str, *, retry_after_s: float) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class DeadlineExceeded(VivavoceError):
+    """The time that the request or the server allows was over before the audio was complete."""
+
+    code = "deadline_exceeded"
 
 
 class NotReady(VivavoceError):

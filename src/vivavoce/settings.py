@@ -117,6 +117,12 @@ class Settings(BaseSettings):
         description="CUDA graphs of Qwen3-TTS: `auto` captures each when it is first needed, `startup` all of them "
         "before the model is ready, `off` none. They change the speed, not the speech; without CUDA there are none.",
     )
+    qwen_max_step_s: float = Field(
+        default=60.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="As `max_step_s`, for Qwen3-TTS: reading a long text counts.",
+    )
     max_model_memory_gb: float | None = Field(
         default=None,
         gt=0,
@@ -148,11 +154,32 @@ class Settings(BaseSettings):
     max_waiting: int = Field(
         default=64, ge=1, description="Requests that may wait for one model before more are refused with 429."
     )
+    max_waiting_s: float = Field(
+        default=600.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="Seconds of audio, as predicted from their texts, that such requests may come to together. Of each "
+        "no more than `max_ahead_s` count.",
+    )
+    request_timeout_s: float | None = Field(
+        default=None,
+        gt=0,
+        allow_inf_nan=False,
+        description="Seconds after which a request is given up, the listener's own time included; unset, never. A "
+        "request may ask for less in `timeout_s`.",
+    )
     max_ahead_s: float = Field(
         default=30.0,
         gt=0,
         allow_inf_nan=False,
         description="Seconds of audio that a stream may run ahead of its listener.",
+    )
+    max_step_s: float = Field(
+        default=10.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="Seconds that one step of a model may take. One that takes longer hangs: its streams fail, and the "
+        "model is made anew.",
     )
     cors_origins: Names = Field(
         default=("*",), description="Web origins whose pages may call the server, comma-separated; `*` is any."

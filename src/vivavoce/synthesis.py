@@ -6,39 +6,56 @@ samples of its own, however long the text is.
 
 import asyncio
 import logging
+import math
+import time
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import ExitStack, aclosing
+from contextlib import ExitStack, aclosing, asynccontextmanager
 from dataclasses import fields, replace
 
 from vivavoce.audio import Joiner, Resampler, Tempo, nearest_rate
 from vivavoce.engines.base import ChunkStream
 from vivavoce.engines.pool import Pool
-from vivavoce.errors import BadRequest, EngineFault
+from vivavoce.errors import BadRequest, DeadlineExceeded, EngineFault
 from vivavoce.routing import AUTO, Route, Router
 from vivavoce.text.normalize import normalize
-from vivavoce.text.split import Piece, split
-from vivavoce.types import Ending, PreparedVoice, Samples, Segment, SpeechRequest
+from vivavoce.text.split import Piece, split, width
+from vivavoce.types import AudioChunk, Claim, Ending, PreparedVoice, Samples, Segment, SpeechRequest
 
 log = logging.getLogger(__name__)
 
 SLICE_S = 0.2  # what is filtered and encoded in one go, so that one listener's long chunk does not delay the others
 
+CHARS_PER_S = 15.0  # of Latin letters, as `width` counts them; to predict how much audio a text will be
 LONG_TEXT_CHARS = 2_000  # normalising more than this is done beside the event loop
 
 
 class Synthesizer:
     """The way from a request to a `Speech`."""
 
-    def __init__(self, pool: Pool, *, default_model: str = AUTO, max_text_chars: int = 100_000) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        *,
+        default_model: str = AUTO,
+        max_text_chars: int = 100_000,
+        timeout_s: float | None = None,
+    ) -> None:
         self.pool = pool
+        self._timeout_s = math.inf if timeout_s is None else timeout_s
         self.router = Router(pool, default_model=default_model)
         self._max_text_chars = max_text_chars
 
     async def open(self, request: SpeechRequest) -> "Speech":
         """Checks `request` against the model that will answer it and queues its first segment.
 
-        Raises `BadRequest` and its kin, `Overloaded`, `NotReady`, `MissingDependency`. Close the `Speech` in the end.
+        Raises `BadRequest` and its kin, `Overloaded`, `NotReady`, `MissingDependency`, and `DeadlineExceeded` when the
+        request's time is over before the model is loaded. Close the `Speech` in the end.
         """
+        deadline = Deadline(min(math.inf if request.timeout_s is None else request.timeout_s, self._timeout_s))
+        async with deadline.limit():
+            return await self._open(request, deadline)
+
+    async def _open(self, request: SpeechRequest, deadline: "Deadline") -> "Speech":
         if len(request.text) > LONG_TEXT_CHARS:
             text = await asyncio.to_thread(self._speakable, request.text)
         else:
@@ -48,7 +65,7 @@ class Synthesizer:
         with ExitStack() as undo:
             undo.callback(route.lease.release)
             voice = None if request.reference is None else await route.engine.prepare_voice(request.reference)
-            speech = Speech(request, route, voice)
+            speech = Speech(request, route, voice, deadline)
             undo.pop_all()
         if speech.ignored:
             log.info("%s does without the request's %s", speech.model, ", ".join(speech.ignored))
@@ -68,6 +85,33 @@ class Synthesizer:
         return speakable
 
 
+class Deadline:
+    """The time of one request, which begins now and lasts `timeout_s` seconds."""
+
+    def __init__(self, timeout_s: float = math.inf) -> None:
+        self._timeout_s = timeout_s
+        self._ends_s = time.monotonic() + timeout_s
+
+    @property
+    def left_s(self) -> float:
+        return max(self._ends_s - time.monotonic(), 0.0)
+
+    @asynccontextmanager
+    async def limit(self) -> AsyncGenerator[None]:
+        """Ends what is awaited within, with `DeadlineExceeded`, when the time is over."""
+        timeout = asyncio.timeout(None if self.left_s == math.inf else self.left_s)
+        try:
+            async with timeout:
+                yield
+        except TimeoutError as error:
+            if not timeout.expired():
+                raise
+            raise DeadlineExceeded(
+                f"the speech was not complete after {self._timeout_s:g} s, its limit: allow more time, send a shorter "
+                "text, or try again when the server is less busy"
+            ) from error
+
+
 class Speech:
     """One request being spoken. The attributes say who speaks and what of the request is not honoured.
 
@@ -75,7 +119,13 @@ class Speech:
     route's lease until it is closed; `samples` closes it in the end, however that comes.
     """
 
-    def __init__(self, request: SpeechRequest, route: Route, prepared: PreparedVoice | None = None) -> None:
+    def __init__(
+        self,
+        request: SpeechRequest,
+        route: Route,
+        prepared: PreparedVoice | None = None,
+        deadline: Deadline | None = None,
+    ) -> None:
         info = route.engine.info
         self.model = info.name
         self.voice = route.speaker
@@ -87,6 +137,9 @@ class Speech:
         self._request = request
         self._route = route
         self._prepared = prepared
+        self._deadline = deadline or Deadline()
+        audio_s = width(request.text) / CHARS_PER_S / request.speed
+        self._claim = Claim(audio_s, request.priority, request.caller, self._deadline.left_s)
         self._last: ChunkStream | None = None
         self._pieces = enumerate(split(request.text, route.language, max_chars=info.max_segment_chars))
         self._spoken_any = False
@@ -132,7 +185,7 @@ class Speech:
         while self._ahead:
             piece, stream = self._ahead[0]
             self._submit_next()
-            async for chunk in stream:
+            while (chunk := await self._next(stream)) is not None:
                 yield joiner.write(chunk.samples)
                 self._spoken_any = True
             if self.ending is Ending.COMPLETE and stream.ending is not None:
@@ -142,6 +195,10 @@ class Speech:
         yield joiner.finish()
         if not self._spoken_any:
             raise EngineFault(f"model {self.model!r} made no audio of this text; try another model or wording")
+
+    async def _next(self, stream: ChunkStream) -> AudioChunk | None:
+        async with self._deadline.limit():
+            return await anext(aiter(stream), None)
 
     def _submit_next(self) -> None:
         if (following := next(self._pieces, None)) is None:
@@ -155,6 +212,7 @@ class Speech:
             seed=None if self._request.seed is None else self._request.seed + index,
             sampling=self._request.sampling,
             prepared=self._prepared,
+            claim=self._claim,
         )
         self._last = self._route.engine.speak(segment, follows=self._last)
         self._ahead.append((piece, self._last))

@@ -3,6 +3,7 @@
 Audio is float32 mono in [-1, 1] everywhere inside; other forms exist only at the edge (`audio.encode`).
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 Samples: TypeAlias = NDArray[np.float32]  # [n], mono, in [-1, 1]
 AudioFormat = Literal["wav", "pcm", "mp3", "opus", "aac", "flac"]
 Gender = Literal["female", "male", "neutral"]
+Priority = Literal["interactive", "batch"]
 Need = Literal["instruct", "reference"]  # what some models cannot speak without
 Task = Literal["custom_voice", "voice_design", "base"]  # what a Qwen3-TTS model was trained for; others have none
 
@@ -103,6 +105,16 @@ class PreparedVoice(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Claim:
+    """What a request asks of a model's queue; its segments all carry it."""
+
+    audio_s: float = 0.0  # of speech in all, as predicted from its text
+    priority: Priority = "interactive"
+    caller: str = ""  # whose it is: no caller's requests hold up another's for long; "": nobody knows
+    within_s: float = math.inf  # nobody wants its audio later than this
+
+
+@dataclass(frozen=True, slots=True)
 class SpeechRequest:
     """One request for speech with every default filled in; `None` means "choose for me"."""
 
@@ -118,6 +130,9 @@ class SpeechRequest:
     reference: Reference | None = None  # whose voice to speak with, instead of a speaker's
     format: AudioFormat = "wav"
     sample_rate_hz: int | None = None  # None: the model's own
+    priority: Priority = "interactive"
+    caller: str = ""  # who asks, where that is known
+    timeout_s: float | None = None  # for the whole of it, from now on; None: however long it takes
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +150,7 @@ class Segment:
     sampling: SamplingOptions = SamplingOptions()
     live: bool = False
     prepared: PreparedVoice | None = None  # whose voice, for a model that clones; made by that model
+    claim: Claim = Claim()
 
 
 @dataclass(frozen=True, slots=True)

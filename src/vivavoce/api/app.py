@@ -37,7 +37,12 @@ EXPOSED = (
 def create_app(settings: Settings, pool: Pool | None = None) -> FastAPI:
     """The server. `pool` stands in for the models that the settings name. Nothing is loaded before it starts."""
     models = pool or pool_from(settings)
-    synthesizer = Synthesizer(models, default_model=settings.model, max_text_chars=settings.max_text_chars)
+    synthesizer = Synthesizer(
+        models,
+        default_model=settings.model,
+        max_text_chars=settings.max_text_chars,
+        timeout_s=settings.request_timeout_s,
+    )
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 
 from vivavoce.errors import (
     BadRequest,
+    DeadlineExceeded,
     EngineFault,
     MissingDependency,
     NotReady,
@@ -30,6 +31,7 @@ STATUS: Sequence[tuple[type[VivavoceError], int]] = (
     (UnknownVoice, 404),
     (BadRequest, 422),
     (Overloaded, 429),
+    (DeadlineExceeded, 504),
     (NotReady, 503),
     (OutOfMemory, 503),
     (MissingDependency, 503),

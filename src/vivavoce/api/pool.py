@@ -20,7 +20,10 @@ def pool_from(settings: Settings) -> Pool:
         qwen_max_batch=settings.qwen_max_batch,
         qwen_graphs=settings.qwen_graphs,
         max_waiting=settings.max_waiting,
+        max_waiting_s=settings.max_waiting_s,
         max_ahead_s=settings.max_ahead_s,
+        max_step_s=settings.max_step_s,
+        qwen_max_step_s=settings.qwen_max_step_s,
         max_memory_bytes=None if limit is None else int(limit * 1e9),
         tone_real_time_factor=settings.tone_real_time_factor,
     )

@@ -10,7 +10,7 @@ from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
 from vivavoce.errors import BadRequest
 from vivavoce.text.languages import parse_language
-from vivavoce.types import AudioFormat, SamplingOptions, SpeechRequest, Task
+from vivavoce.types import AudioFormat, Priority, SamplingOptions, SpeechRequest, Task
 
 Speed = Annotated[float, Field(ge=0.25, le=4.0, allow_inf_nan=False)]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
@@ -19,6 +19,7 @@ Name = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200)]
 Temperature = Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)]
 TopK = Annotated[int, Field(ge=0, le=2**31 - 1)]
 TopP = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
+Timeout = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 Penalty = Annotated[float, Field(gt=0, le=10, allow_inf_nan=False)]
 
 
@@ -42,6 +43,13 @@ class SamplingFields(BaseModel):
         return SamplingOptions(**{name: getattr(self, name) for name in SamplingFields.model_fields})
 
 
+class TurnFields(BaseModel):
+    """When the request's turn comes, and how long it may take; part of both bodies."""
+
+    priority: Priority | None = Field(None, description="`batch` gives way to `interactive`, up to ten seconds.")
+    timeout_s: Timeout | None = Field(None, description="Seconds after which nobody wants the audio any more.")
+
+
 class ReferenceFields(BaseModel):
     """A recording whose voice to speak with, under the names of Qwen3-TTS; part of both bodies."""
 
@@ -54,7 +62,7 @@ class ReferenceFields(BaseModel):
     )
 
 
-class SynthesizeQuery(SamplingFields):
+class SynthesizeQuery(SamplingFields, TurnFields):
     """The query of `GET /v1/tts/synthesize`."""
 
     model_config = ConfigDict(extra="forbid")
@@ -85,6 +93,8 @@ class SynthesizeQuery(SamplingFields):
             sampling=self.sampling(),
             format=self.format or "wav",
             sample_rate_hz=self.sample_rate,
+            priority=self.priority or "interactive",
+            timeout_s=self.timeout_s,
         )
 
 
@@ -113,11 +123,11 @@ class VoiceId(BaseModel):
     id: Name
 
 
-class SpeechBody(SamplingFields, ReferenceFields):
+class SpeechBody(SamplingFields, TurnFields, ReferenceFields):
     """`POST /v1/audio/speech`, as OpenAI documents it.
 
-    Besides there are `language`, `seed`, `sample_rate`, `task_type`, sampling, and a recording to clone. OpenAI's SDKs
-    cannot leave `voice` out, so beside a recording it counts for nothing instead of being refused.
+    Besides there are `language`, `seed`, `sample_rate`, `task_type`, sampling, turns, and a recording to clone.
+    OpenAI's SDKs cannot leave `voice` out, so beside a recording it counts for nothing instead of being refused.
     """
 
     model_config = ConfigDict(extra="ignore")
@@ -151,6 +161,8 @@ class SpeechBody(SamplingFields, ReferenceFields):
             sampling=self.sampling(),
             format=self.response_format or "mp3",
             sample_rate_hz=self.sample_rate,
+            priority=self.priority or "interactive",
+            timeout_s=self.timeout_s,
         )
 
 

@@ -7,18 +7,23 @@ import numpy as np
 
 from vivavoce.engines.base import ChunkStream, Model
 from vivavoce.engines.prepared import PreparedVoices
-from vivavoce.engines.scheduler import Delivery, Event, Load, Scheduler, Ticket, as_fault
-from vivavoce.errors import VivavoceError
+from vivavoce.engines.scheduler import Delivery, Event, Load, Scheduler, as_fault
+from vivavoce.engines.tickets import Ticket
+from vivavoce.errors import NotReady, VivavoceError
 from vivavoce.types import AudioChunk, Ending, EngineInfo, PreparedVoice, Reference, Segment
 
 
 class LocalEngine:
     """An `Engine` over a `Model` on this machine: a scheduler, and a queue for each listener."""
 
-    def __init__(self, model: Model, *, max_waiting: int = 64, max_ahead_s: float = 30.0) -> None:
+    def __init__(
+        self, model: Model, *, max_waiting: int = 64, max_waiting_s: float = 600.0, max_ahead_s: float = 30.0
+    ) -> None:
         self.info: EngineInfo = model.info
         self._model = model
-        self._scheduler = Scheduler(model, self._deliver, max_waiting=max_waiting, max_ahead_s=max_ahead_s)
+        self._scheduler = Scheduler(
+            model, self._deliver, max_waiting=max_waiting, max_waiting_s=max_waiting_s, max_ahead_s=max_ahead_s
+        )
         self._voices = PreparedVoices(self._prepare)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._listeners: dict[Ticket, asyncio.Queue[Event]] = {}
@@ -26,6 +31,21 @@ class LocalEngine:
     @property
     def load(self) -> Load:
         return self._scheduler.load
+
+    @property
+    def stalled_s(self) -> float:
+        """How long the step that is under way longest has taken so far, or an opening; 0 when there is none."""
+        return self._scheduler.stalled_s
+
+    def abandon(self, error: VivavoceError) -> None:
+        """Ends every stream at once, those that speak with `error`, those that wait with `NotReady`.
+
+        For a step that hangs: nothing is waited for. `aclose` frees the memory once the step has ended.
+        """
+        waiting = set(self._scheduler.abandon())
+        listeners, self._listeners = self._listeners, {}
+        for ticket, events in listeners.items():
+            events.put_nowait(NotReady(error.message) if ticket in waiting else error)
 
     async def start(self) -> None:
         self._loop = asyncio.get_running_loop()

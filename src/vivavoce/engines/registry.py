@@ -9,6 +9,7 @@ from vivavoce.engines.base import Model, Preview
 from vivavoce.engines.local import LocalEngine
 from vivavoce.engines.pool import Pool
 from vivavoce.engines.resident import EngineFactory, Offer
+from vivavoce.engines.watchdog import WatchedEngine
 from vivavoce.errors import SettingsError
 
 MODELS = ("hibari", "kokoro", "tone")
@@ -27,7 +28,10 @@ def create_pool(
     qwen_max_batch: int = 8,
     qwen_graphs: Literal["auto", "startup", "off"] = "auto",
     max_waiting: int = 64,
+    max_waiting_s: float = 600.0,
     max_ahead_s: float = 30.0,
+    max_step_s: float = 10.0,
+    qwen_max_step_s: float = 60.0,
     max_memory_bytes: int | None = None,
     tone_real_time_factor: float = 0.0,
 ) -> Pool:
@@ -93,11 +97,14 @@ def create_pool(
         if name not in makers:
             raise SettingsError(f"the setting 'models' names {name!r}; it may hold {', '.join(MODELS)}")
 
-    def engine(maker: Callable[[], Model]) -> EngineFactory:
-        return lambda: LocalEngine(maker(), max_waiting=max_waiting, max_ahead_s=max_ahead_s)
+    def engine(maker: Callable[[], Model], step_s: float = max_step_s) -> EngineFactory:
+        def make() -> LocalEngine:
+            return LocalEngine(maker(), max_waiting=max_waiting, max_waiting_s=max_waiting_s, max_ahead_s=max_ahead_s)
+
+        return lambda: WatchedEngine(make, max_step_s=step_s)
 
     checkpoints = {
-        name: Offer(engine(partial(checkpoint, name, source)), partial(look, name, source))
+        name: Offer(engine(partial(checkpoint, name, source), qwen_max_step_s), partial(look, name, source))
         for name, source in (qwen or {}).items()
     }
     embedded = {name: Offer(engine(makers[name])) for name in models}

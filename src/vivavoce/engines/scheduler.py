@@ -1,11 +1,10 @@
 """Steps a model in threads of its own and hands on what each step brought; it knows nothing of text or formats.
 
 These are the only threads of the package. A lane is one thread with up to `model.max_batch` running streams; all
-lanes share one waiting queue, from which they take what its listener needs soonest: a new request at once, the next
-segment of a request when the one before it will have been heard. Between two steps a lane closes what was cancelled
-and opens waiting segments for `ADMIT_S`, or one that takes longer, so that a start never makes running streams
-stutter for long. A stream whose listener has not yet taken `max_ahead_s` seconds of audio is left out of the steps
-until it has.
+lanes share one queue (`waiting`), from which they take what its listener needs soonest. Between two steps a lane closes
+what was cancelled and opens waiting segments for `ADMIT_S`, or one that takes longer, so that a start never makes
+running streams stutter for long. A stream whose listener has not yet taken `max_ahead_s` seconds of audio is left out
+of the steps until it has.
 
 A live segment is admitted with its first text, and is left out of the steps while its model has said all that it
 knows; `feed` wakes its lane.
@@ -15,17 +14,18 @@ it is delivered.
 """
 
 import logging
-import math
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 
 from vivavoce.engines.base import LiveModel, Model, Stream
-from vivavoce.errors import BadRequest, EngineFault, NotReady, Overloaded, Unsupported, VivavoceError
+from vivavoce.engines.tickets import Ticket
+from vivavoce.engines.waiting import Waiting
+from vivavoce.errors import BadRequest, EngineFault, NotReady, Unsupported, VivavoceError
 from vivavoce.text.split import width
 from vivavoce.types import Ending, Samples, Segment
 
@@ -37,47 +37,6 @@ _JOIN_TIMEOUT_S = 5.0  # a step that hangs must not keep the process from ending
 
 
 Event: TypeAlias = Samples | VivavoceError | Ending
-
-
-@dataclass(eq=False, slots=True)
-class Ticket:
-    """One submitted segment. The scheduler's lock guards everything but `segment`."""
-
-    segment: Segment
-    submitted_s: float
-    follows: "Ticket | None" = None  # what its listener hears before it, as long as that matters
-    cancelled: bool = False
-    ahead: int = 0  # samples delivered and not yet taken by the listener
-    made: int = 0  # samples delivered so far
-    heard_from_s: float = math.inf  # when its first sample was heard, later by every pause in between
-    fed: list[str] = field(default_factory=list)  # of a live text, what the model was not yet given
-    chars: int = 0  # of a live text, in all
-    complete: bool = True  # whether its text is
-    last_given: bool = True  # whether the model knows that it is
-
-    @property
-    def may_open(self) -> bool:
-        """Whether there is something to say, or certainly nothing: a live text is waited for outside the model."""
-        return self.chars > 0 or self.complete
-
-    @property
-    def has_news(self) -> bool:
-        """Whether there is more of its text than the model was given."""
-        return bool(self.fed) or (self.complete and not self.last_given)
-
-    def due_s(self, rate_hz: int) -> float:
-        """When its listener needs its first sample: at once, or when what it follows has been heard."""
-        return self.submitted_s if self.follows is None else self.follows.heard_until_s(rate_hz)
-
-    def heard_until_s(self, rate_hz: int) -> float:
-        """When its listener has heard all that was delivered."""
-        return self.heard_from_s + self.made / rate_hz
-
-    def ahead_s(self, rate_hz: int, now_s: float) -> float:
-        """Seconds of audio that its listener still has; negative for one who waits for more."""
-        if self.made:
-            return self.heard_until_s(rate_hz) - now_s
-        return max(self.due_s(rate_hz) - now_s, 0.0)
 
 
 Delivery: TypeAlias = Sequence[tuple[Ticket, Event]]
@@ -102,21 +61,29 @@ class Scheduler:
     """Steps `model`; `deliver` is called from the lanes' threads with what each step brought."""
 
     def __init__(
-        self, model: Model, deliver: Callable[[Delivery], None], *, max_waiting: int, max_ahead_s: float
+        self,
+        model: Model,
+        deliver: Callable[[Delivery], None],
+        *,
+        max_waiting: int,
+        max_waiting_s: float,
+        max_ahead_s: float,
     ) -> None:
         self._model = model
         self._live = model if isinstance(model, LiveModel) else None
         self._deliver = deliver
-        self._max_waiting = max_waiting
         self._rate_hz = model.info.sample_rate_hz
         self._max_ahead = int(max_ahead_s * self._rate_hz)
         self._changed = threading.Condition()
-        self._waiting: list[Ticket] = []
+        self._waiting = Waiting(
+            model.info, model.lanes, max_waiting=max_waiting, max_waiting_s=max_waiting_s, max_ahead_s=max_ahead_s
+        )
         self._running = 0
+        self._rounds: dict[int, float] = {}  # lane → when it began what it does now
         self._stopped = False
         self._unloaded = False
         self._lanes = [
-            threading.Thread(target=self._run_lane, name=f"{model.info.name}-{lane}", daemon=True)
+            threading.Thread(target=self._run_lane, args=(lane,), name=f"{model.info.name}-{lane}", daemon=True)
             for lane in range(model.lanes)
         ]
 
@@ -124,6 +91,13 @@ class Scheduler:
     def load(self) -> Load:
         with self._changed:
             return Load(len(self._waiting), self._running)
+
+    @property
+    def stalled_s(self) -> float:
+        """How long the lane that is at it longest has been between two looks at what there is to do."""
+        with self._changed:
+            now_s = time.monotonic()
+            return now_s - min(self._rounds.values(), default=now_s)
 
     def start(self) -> None:
         for lane in self._lanes:
@@ -136,7 +110,7 @@ class Scheduler:
         """
         with self._changed:
             self._stopped = True
-            waiting, self._waiting = self._waiting, []
+            waiting = self._waiting.clear()
             self._changed.notify_all()
         self._deliver([(ticket, _stopping()) for ticket in waiting])
         for lane in self._lanes:
@@ -151,6 +125,13 @@ class Scheduler:
         if not unloaded:
             self._model.unload()
 
+    def abandon(self) -> Sequence[Ticket]:
+        """As `stop`, but waits for nothing and delivers nothing: gives the tickets that had not begun."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+            return self._waiting.clear()
+
     def submit(self, segment: Segment, *, follows: Ticket | None = None) -> Ticket:
         """Queues a segment. Raises `Overloaded` when too many requests wait, `NotReady` after `stop`.
 
@@ -164,14 +145,7 @@ class Scheduler:
         with self._changed:
             if self._stopped:
                 raise _stopping()
-            # What follows belongs to a request that was accepted, and each request has at most one such waiting.
-            new = sum(waiting.follows is None for waiting in self._waiting)
-            if follows is None and new >= self._max_waiting:
-                raise Overloaded(
-                    f"{self._model.info.name!r} has {new} requests waiting, its limit; try again soon",
-                    retry_after_s=1.0,
-                )
-            self._waiting.append(ticket)
+            self._waiting.join(ticket)
             self._changed.notify_all()
         return ticket
 
@@ -218,8 +192,7 @@ class Scheduler:
         """Frees the ticket's place at the next step; cancelling what has ended is harmless."""
         with self._changed:
             ticket.cancelled = True
-            if ticket in self._waiting:
-                self._waiting.remove(ticket)
+            self._waiting.leave(ticket)
             self._changed.notify_all()
 
     def took(self, ticket: Ticket, samples: int) -> None:
@@ -232,13 +205,17 @@ class Scheduler:
 
     # -- a lane's thread ------------------------------------------------------------------------------------
 
-    def _run_lane(self) -> None:
+    def _run_lane(self, lane: int) -> None:
         running: list[_Running] = []
         while self._wait_for_work(running):
+            with self._changed:
+                self._rounds[lane] = time.monotonic()
             self._drop_cancelled(running)
             self._feed(running)
             self._admit(running)
             self._step(running)
+            with self._changed:
+                del self._rounds[lane]
         for entry in running:
             self._model.close(entry.stream)
         self._deliver([(entry.ticket, _stopping()) for entry in running])
@@ -249,7 +226,7 @@ class Scheduler:
             return not self._stopped
 
     def _has_work(self, running: list[_Running]) -> bool:
-        if len(running) < self._model.max_batch and any(ticket.may_open for ticket in self._waiting):
+        if len(running) < self._model.max_batch and self._waiting.first() is not None:
             return True
         return any(entry.ticket.cancelled or entry.ticket.has_news or self._may_step(entry) for entry in running)
 
@@ -299,14 +276,10 @@ class Scheduler:
                 return
 
     def _next_waiting(self) -> Ticket | None:
-        """Takes the ticket that is due first from the queue and counts it as running."""
+        """Takes the ticket whose turn it is from the queue and counts it as running."""
         with self._changed:
-            ready = [ticket for ticket in self._waiting if ticket.may_open]
-            if not ready:
-                return None
-            ticket = min(ready, key=lambda waiting: waiting.due_s(self._rate_hz))
-            self._waiting.remove(ticket)
-            self._running += 1
+            if (ticket := self._waiting.take()) is not None:
+                self._running += 1
             return ticket
 
     def _step(self, running: list[_Running]) -> None:
@@ -331,6 +304,9 @@ class Scheduler:
         ended = [entry for entry, (_, event) in zip(stepped, events, strict=True) if not isinstance(event, np.ndarray)]
         self._close(running, ended)
         self._finish(events)
+        made = sum(len(samples) for samples in results if isinstance(samples, np.ndarray))
+        with self._changed:
+            self._waiting.pace.add(made / self._rate_hz, time.monotonic() - now_s)
 
     def _close(self, running: list[_Running], ended: Sequence[_Running]) -> None:
         for entry in ended:

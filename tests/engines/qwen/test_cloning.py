@@ -1,6 +1,7 @@
 """Voices of recordings: what a Base checkpoint speaks with them is what a trace says, and no voice is another's."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -62,11 +63,13 @@ def spoken(model: QwenModel, segments: Sequence[Segment]) -> list[Samples]:
     return [np.concatenate(parts) for parts in made]
 
 
-def traced(reference: Reference, folder: Path, seed: int = 1) -> dict[str, torch.Tensor]:
+def traced(
+    reference: Reference, folder: Path, *, text: str = "Hello.", streaming: bool = False
+) -> dict[str, torch.Tensor]:
     (folder / "voice.wav").write_bytes(wav_bytes(reference.samples, reference.sample_rate_hz))
-    entries = {"text": "Hello.", "language": "english", "seed": seed, "max_frames": FRAMES, "ref_audio": "voice.wav"}
+    entries = {"text": text, "language": "english", "seed": 1, "max_frames": FRAMES, "ref_audio": "voice.wav"}
     entries |= {"x_vector_only": True} if reference.text is None else {"ref_text": reference.text}
-    return dict(trace_speech(base_folder()[1], entries | {"non_streaming": True}, folder))
+    return dict(trace_speech(base_folder()[1], entries | {"non_streaming": not streaming}, folder))
 
 
 @pytest.mark.parametrize("text", [None, WORDS])
@@ -96,6 +99,33 @@ def test_sound_goes_on_where_the_recording_ends(tmp_path: Path) -> None:
     assert np.abs(heard - whole.numpy()).max() <= TOLERANCE
     cold = decoder.decode(expected["codes"].T[None])[0].numpy()
     assert np.abs(heard[:1920] - cold[:1920]).max() > 10 * TOLERANCE  # without it, it would begin otherwise
+
+
+@pytest.mark.parametrize("words", [None, WORDS])
+@pytest.mark.parametrize("text", ["Hi.", "A text of which more comes while it is said."])
+def test_live_text_in_a_cloned_voice_is_the_streaming_mode_of_the_trace(
+    tmp_path: Path, words: str | None, text: str
+) -> None:
+    reference = recording(1, words)
+    expected = traced(reference, tmp_path, text=text, streaming=True)["waveform"].numpy()
+    model = shared()
+    stream = model.open(replace(spoken_by(model.prepare(reference)), text="", live=True))
+    heard: list[Samples | Ending] = []
+    begun_with = 0  # letters
+    for place in range(0, len(text), 3):
+        model.feed(stream, text[place : place + 3], last=place + 3 >= len(text))
+        begun_with = begun_with or model.slots_taken * (place + 3)
+        heard.append(model.step([stream])[0])
+    while not isinstance(heard[-1], Ending):
+        heard.append(model.step([stream])[0])
+    model.close(stream)
+    made = np.concatenate([samples for samples in heard if not isinstance(samples, Ending)])
+    assert made.shape == expected.shape
+    assert np.abs(made - expected).max() <= TOLERANCE
+    # In context the text is read beside the recording, so that as much of it must be known; all of a short one.
+    in_time = 9 < begun_with < len(text) if words else begun_with == 3
+    assert in_time if len(text) > 3 else begun_with == 3
+    assert model.slots_taken == 0
 
 
 def test_voice_is_as_good_for_the_tenth_segment_as_for_the_first() -> None:

@@ -1,11 +1,11 @@
 """What a checkpoint takes in memory once it is loaded, from its configuration and the headers of its weight files.
 
     weights   elements of the matrices of `talker.*` × bytes of one as it is kept
-            + elements of its other tensors × bytes of the dtype
+            + elements of its other tensors × bytes of the dtype, norms of queries and keys once for each head
             + elements of the codec's tensors `decoder.*` × 4, float32 always
            + of a Base checkpoint also its two encoders, which prepare recordings: × 4 likewise
     slots     slots × bytes of the dtype × (talker layers × 2 × kv heads × (positions + 1) × head dim
-                                            + predictor layers × 2 × kv heads × codebooks × head dim
+                                            + predictor layers × 2 × kv heads × (codebooks + 1) × head dim
                                             + positions × talker hidden)
 
 In the order of the slots: keys and values of the past, those of one frame, the text that is read while speaking. It
@@ -46,14 +46,13 @@ def footprint(
     A number of a matrix takes `matrix_bytes` where they are kept in another form (see `linear`).
     Raises `MissingDependency` for absent weight files, `EngineFault` for damaged ones.
     """
-    language = _elements(folder, "talker.")
-    tables = _elements(folder, "talker.", tables=True)  # embeddings and norms
-    matrices = (language - tables) * (item_bytes if matrix_bytes is None else matrix_bytes)
+    matrices, others = _language_elements(folder, config)
     codec = _elements(folder / CODEC, "decoder.")
     if config.task == "base":
         codec += _elements(folder, "speaker_encoder.") + _encoder_elements(folder / CODEC, config.codebooks)
     slot = _slot_elements(config, slot_positions(config, max_frames))
-    return matrices + (tables + slots * slot) * item_bytes + codec * CODEC_ITEM_BYTES
+    matrix_bytes = item_bytes if matrix_bytes is None else matrix_bytes
+    return matrices * matrix_bytes + (others + slots * slot) * item_bytes + codec * CODEC_ITEM_BYTES
 
 
 def slot_positions(config: Config, max_frames: int) -> int:
@@ -66,11 +65,30 @@ def prompt_positions(config: Config) -> int:
     return PROMPT_POSITIONS + (REFERENCE_POSITIONS if config.task == "base" else 0)
 
 
-def _elements(folder: Path, prefix: str, *, tables: bool = False) -> int:
+def _language_elements(folder: Path, config: Config) -> tuple[int, int]:
+    """Of `talker.*`, elements of the matrices, and of embeddings, norms and biases."""
+    matrices = others = 0
+    for name, shape in tensor_shapes(folder).items():
+        if not name.startswith("talker."):
+            continue
+        if name.endswith(".bias") or "embedding" in name or "norm" in name:
+            others += math.prod(shape) * _repeats(name, config)
+        else:
+            matrices += math.prod(shape)
+    return matrices, others
+
+
+def _repeats(name: str, config: Config) -> int:
+    """How often a tensor is kept: the norms of queries and of keys stand beside each other, once for each head."""
+    decoder = config.predictor if name.startswith("talker.code_predictor.") else config.talker
+    return {"q_norm": decoder.heads, "k_norm": decoder.kv_heads}.get(name.split(".")[-2], 1)
+
+
+def _elements(folder: Path, prefix: str) -> int:
     return sum(
         math.prod(shape)
         for name, shape in tensor_shapes(folder).items()
-        if name.startswith(prefix) and not _is_left(name) and (not tables or "embedding" in name or "norm" in name)
+        if name.startswith(prefix) and not _is_left(name)
     )
 
 
@@ -101,5 +119,5 @@ def _is_left(name: str) -> bool:
 def _slot_elements(config: Config, positions: int) -> int:
     talker, predictor = config.talker, config.predictor
     past = talker.layers * 2 * talker.kv_heads * talker.head_dim * (positions + 1)
-    frame = predictor.layers * 2 * predictor.kv_heads * predictor.head_dim * config.codebooks
+    frame = predictor.layers * 2 * predictor.kv_heads * predictor.head_dim * (config.codebooks + 1)
     return past + frame + positions * talker.hidden_size

@@ -49,7 +49,7 @@ class Linear(nn.Module):
         self.parts = parts
         self.weight: nn.Parameter | None = nn.Parameter(torch.empty(outputs, inputs))
         self.bias = nn.Parameter(torch.empty(outputs)) if bias else None
-        self.stored_bytes = 0  # of the weights as they are kept, once they are there
+        self.stored_bytes = 0  # of weights and bias as they are kept, once they are there
         self._packed: Product | None = None
 
     def forward(self, x: Tensor) -> Tensor:
@@ -61,7 +61,8 @@ class Linear(nn.Module):
     def pack(self, form: Form, dtype: torch.dtype) -> None:
         """Keeps the float32 matrix in `form`, in the numbers that `dtype` stands for there; the plain one is freed."""
         assert self.weight is not None, "it is packed already"
-        self.stored_bytes = self.weight.numel() * item_bytes(form, dtype)
+        biases = 0 if self.bias is None else self.bias.numel() * numbers_between(form, dtype).itemsize
+        self.stored_bytes = self.weight.numel() * item_bytes(form, dtype) + biases
         if form is Form.PLAIN:
             return
         self._packed = packed(self.weight.detach(), None if self.bias is None else self.bias.detach(), form, dtype)
@@ -128,8 +129,12 @@ def _onednn(weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> Product:
     multiply = onednn._linear_pointwise.default  # found once, as below: a frame makes 428 products
     if dtype is torch.float32:
         return lambda x: cast(Tensor, multiply(x, kept, bias, "none", [], ""))
-    low = None if bias is None else bias.to(dtype)
-    return lambda x: cast(Tensor, multiply(x.to(dtype), kept, low, "none", [], "")).float()
+
+    def product(x: Tensor) -> Tensor:
+        made = cast(Tensor, multiply(x.to(dtype), kept, None, "none", [], "")).float()
+        return made if bias is None else made.add_(bias)
+
+    return product
 
 
 def _float16(weight: Tensor, bias: Tensor | None) -> Product:
@@ -150,7 +155,8 @@ def _int8(weight: Tensor, bias: Tensor | None) -> Product:
         )
         kept = quantized.linear_prepack(rows, None)
     # Without VNNI two products of bytes are added in 16 bits: a bit less of the input keeps them from overflowing.
-    multiply, narrow = quantized.linear_dynamic.default, not getattr(torch.cpu, "_is_vnni_supported", lambda: False)()
+    narrow = not getattr(torch.cpu, "_is_vnni_supported", lambda: False)()
+    multiply = quantized.linear_dynamic.default
 
     def product(x: Tensor) -> Tensor:
         if x.shape[:-1].numel() == 1:

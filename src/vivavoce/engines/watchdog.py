@@ -1,0 +1,113 @@
+"""An engine that is made anew when a step of its model hangs.
+
+A thread cannot be ended from outside, so the engine that hangs is left alone: its streams fail, another is made in its
+place, and until that is ready new requests are refused. The one that was left is closed once its step has ended, and
+keeps its memory until then. After `MAX_LEFT` of them no more are made: only a new process helps.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Protocol
+
+from vivavoce.engines.base import ChunkStream, Engine
+from vivavoce.engines.resident import closed
+from vivavoce.errors import EngineFault, NotReady, VivavoceError
+from vivavoce.types import EngineInfo, PreparedVoice, Reference, Segment
+
+log = logging.getLogger(__name__)
+
+MAX_LEFT = 3
+LOOKS = 10  # in the time that a step may take
+_LOOK_S = 0.5  # between two looks whether a step that hung has ended
+
+
+class Stallable(Engine, Protocol):
+    """An engine that tells how long its slowest step is under way, and can be left to it."""
+
+    @property
+    def stalled_s(self) -> float: ...
+
+    def abandon(self, error: VivavoceError) -> None:
+        """Ends every stream at once, those that speak with `error`; of the model nothing is waited for."""
+        ...
+
+
+class WatchedEngine:
+    """The engine that `make` makes, watched: a step may take `max_step_s`. `make` may block, it runs in a thread."""
+
+    def __init__(self, make: Callable[[], Stallable], *, max_step_s: float) -> None:
+        self._make = make
+        self._max_step_s = max_step_s
+        self._engine: Stallable | None = make()
+        self.info: EngineInfo = self._engine.info
+        self._problem = NotReady(f"model {self.info.name!r} is made anew after a step that hung; try again soon")
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._left = 0
+
+    @property
+    def inner(self) -> Stallable:
+        """The engine that speaks now. Raises `NotReady` while there is none."""
+        if self._engine is None:
+            raise self._problem
+        return self._engine
+
+    async def start(self) -> None:
+        await self.inner.start()
+        self._spawn(self._watch())
+
+    async def aclose(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._engine is not None:
+            await self._engine.aclose()
+        if self._left:
+            raise EngineFault(f"{self._left} steps of model {self.info.name!r} still hang, and keep their memory")
+
+    def speak(self, segment: Segment, *, follows: ChunkStream | None = None) -> ChunkStream:
+        return self.inner.speak(segment, follows=follows)
+
+    async def prepare_voice(self, reference: Reference) -> PreparedVoice:
+        return await self.inner.prepare_voice(reference)
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _watch(self) -> None:
+        suspected = False
+        while self._engine is not None:
+            await asyncio.sleep(self._max_step_s / LOOKS)
+            # Twice in a row, so that a process that was stopped and goes on is not taken for one that hangs.
+            stalled = self._engine.stalled_s > self._max_step_s * (1 - 2 / LOOKS)
+            if stalled and suspected:
+                await self._replace(self._engine)
+            suspected = stalled
+
+    async def _replace(self, hanging: Stallable) -> None:
+        name, self._engine = self.info.name, None
+        log.error("model %r: a step hangs for %.1f s; the model is made anew", name, hanging.stalled_s)
+        hanging.abandon(EngineFault(f"a step of model {name!r} hung; the model is made anew, try again soon"))
+        self._left += 1
+        self._spawn(self._bury(hanging))
+        if self._left > MAX_LEFT:
+            self._problem = NotReady(f"{self._left} steps of model {name!r} hang: start the server again")
+            log.error("model %r: %s", name, self._problem.message)
+            return
+        try:
+            engine = await asyncio.to_thread(self._make)
+            await engine.start()
+        except Exception as error:  # the top of a task: whatever the model raises is what its callers are told
+            log.exception("model %r could not be made anew", name)
+            self._problem = NotReady(f"model {name!r} could not be made anew ({error}): start the server again")
+        else:
+            self._engine = engine
+            log.warning("model %r speaks again", name)
+
+    async def _bury(self, hanging: Stallable) -> None:
+        while hanging.stalled_s:  # noqa: ASYNC110 - a thread that hangs tells nobody
+            await asyncio.sleep(_LOOK_S)
+        await closed(hanging)
+        self._left -= 1
