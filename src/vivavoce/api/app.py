@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from importlib.resources import files
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
@@ -14,14 +14,19 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
 from vivavoce import __version__
-from vivavoce.api import errors, health, openai, tts
+from vivavoce.api import errors, health, openai, tts, wit
+from vivavoce.api.auth import Guard
+from vivavoce.api.lan import network_url
 from vivavoce.api.middleware import BodyLimit, RequestId
 from vivavoce.api.pool import pool_from
+from vivavoce.api.qr import elsewhere
 from vivavoce.engines.pool import Pool
+from vivavoce.keys import FILE_NAME, Keyring
 from vivavoce.settings import Settings
 from vivavoce.synthesis import Synthesizer
 
 FRESH = {"Cache-Control": "no-cache"}
+ELSEWHERE = "<!-- elsewhere -->"  # where the page says how other devices open it
 EXPOSED = (
     "X-Model",
     "X-Voice",
@@ -35,7 +40,11 @@ EXPOSED = (
 
 
 def create_app(settings: Settings, pool: Pool | None = None) -> FastAPI:
-    """The server. `pool` stands in for the models that the settings name. Nothing is loaded before it starts."""
+    """The server. `pool` stands in for the models that the settings name. Nothing is loaded before it starts.
+
+    Raises `SettingsError` if there are keys and they cannot be read.
+    """
+    keyring = Keyring(settings.data_dir / FILE_NAME)
     models = pool or pool_from(settings)
     synthesizer = Synthesizer(
         models,
@@ -67,9 +76,12 @@ def create_app(settings: Settings, pool: Pool | None = None) -> FastAPI:
     errors.install(app)
     for module in (tts, openai, health):
         app.include_router(module.router)
-    _add_page(app)
+    if settings.wit_prefix:
+        app.include_router(wit.router, prefix=settings.wit_prefix.rstrip("/"))
+    _add_page(app, settings)
     _add_docs(app)
-    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, max_total_bytes=settings.max_bodies_bytes)
+    app.add_middleware(Guard, keyring=keyring)
     app.add_middleware(
         CORSMiddleware,
         allow_origins=settings.cors_origins,
@@ -81,12 +93,16 @@ def create_app(settings: Settings, pool: Pool | None = None) -> FastAPI:
     return app
 
 
-def _add_page(app: FastAPI) -> None:
+def _add_page(app: FastAPI, settings: Settings) -> None:
     web = files("vivavoce") / "web"
 
     @app.get("/", include_in_schema=False)
-    async def page() -> HTMLResponse:
-        return HTMLResponse((web / "index.html").read_text("utf-8"), headers=FRESH)
+    async def page(request: Request) -> HTMLResponse:
+        # The port is that of the socket: the setting may be 0, for any.
+        port = (request.scope.get("server") or ("", None))[1] or settings.port
+        url = settings.public_url or network_url(settings.host, port, tls=request.url.scheme == "https")
+        html = (web / "index.html").read_text("utf-8")
+        return HTMLResponse(html.replace(ELSEWHERE, elsewhere(url) if url else ""), headers=FRESH)
 
     app.mount("/web", _Fresh(directory=str(web)), name="web")
 
