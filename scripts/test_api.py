@@ -38,6 +38,7 @@ FORMATS: Mapping[str, tuple[str, tuple[bytes, ...]]] = {  # content type, and ho
     "flac": ("audio/flac", (b"fLaC",)),
 }
 TTS, SPEECH = "/v1/tts/synthesize", "/v1/audio/speech"
+WIT = "/wit"  # unless the setting `wit_prefix` says otherwise
 
 
 class Wrong(Exception):
@@ -421,6 +422,52 @@ def audio_voices(server: Server) -> str:
     voices = items_of(server, "/v1/audio/voices", "voices")
     expect(all(isinstance(one, dict) and one["id"] and one["languages"] for one in voices), "one has no language")
     return f"{len(voices)} voices"
+
+
+@check("GET", "/v1/tts/models", "whole descriptions, for other servers")
+def described_models(server: Server) -> str:
+    cards = items_of(server, "/v1/tts/models", "models")
+    return f"{len(cards)} models"
+
+
+@check("GET", "/metrics", "counters, for Prometheus")
+def metrics(server: Server) -> str:
+    answer = server.ask("GET", "/metrics")
+    expect(answer.status == 200, f"{answer.status}: {answer.body[:160]!r}")
+    lines = [line for line in answer.body.decode().splitlines() if line.startswith("vivavoce_")]
+    expect(bool(lines), "nothing is counted")
+    return f"{len(lines)} numbers"
+
+
+@check("POST", f"{WIT}/synthesize", "raw audio for Meta's Voice SDK")
+def wit_raw(server: Server) -> str:
+    answer = server.ask("POST", f"{WIT}/synthesize", {"q": TEXT, "voice": "Charlie"}, Accept="audio/raw")
+    expect(answer.status == 200, f"{answer.status}: {answer.body[:160]!r}")
+    return heard(answer.body, 24_000)[0]
+
+
+@check("POST", f"{WIT}/synthesize", "audio with the times of visemes")
+def wit_events(server: Server) -> str:
+    answer = server.ask("POST", f"{WIT}/synthesize", {"q": TEXT, "viseme": "true"}, Accept="audio/raw")
+    expect(answer.status == 200, f"{answer.status}: {answer.body[:160]!r}")
+    audio, kinds, place = b"", set[str](), 0
+    while place < len(answer.body):
+        _, json_size, audio_size = struct.unpack_from("<Bqq", answer.body, place)
+        place += struct.calcsize("<Bqq")
+        if json_size:
+            events = json.loads(answer.body[place : place + json_size])
+            kinds |= {event["type"] for event in (events if isinstance(events, list) else [events])}
+        audio += answer.body[place + json_size : place + json_size + audio_size]
+        place += json_size + audio_size
+    expect({"WORD", "VISEME"} <= kinds, f"events: {sorted(kinds)}")
+    return f"{heard(audio, 24_000)[0]}, {', '.join(sorted(kinds))}"
+
+
+@check("GET", f"{WIT}/voices", "voices by language")
+def wit_voices(server: Server) -> str:
+    by_language = answer_of(server, f"{WIT}/voices")
+    expect(bool(by_language), "no voices")
+    return ", ".join(by_language)
 
 
 # --- running -----------------------------------------------------------------------------------------------------

@@ -132,12 +132,6 @@ class Settings(BaseSettings):
         description="CUDA graphs of Qwen3-TTS: `auto` captures each when it is first needed, `startup` all of them "
         "before the model is ready, `off` none. They change the speed, not the speech; without CUDA there are none.",
     )
-    qwen_max_step_s: float = Field(
-        default=60.0,
-        gt=0,
-        allow_inf_nan=False,
-        description="As `max_step_s`, for Qwen3-TTS: reading a long text counts.",
-    )
     remote: RemoteModels = Field(
         default=(),
         description="Models of other speech servers, comma-separated, as `MODEL=URL`: another vivavoce, or any server "
@@ -261,6 +255,13 @@ class Settings(BaseSettings):
         allow_inf_nan=False,
         description="Seconds that one step of a model may take. One that takes longer hangs: its streams fail, and the "
         "model is made anew.",
+    )
+    max_long_step_s: float = Field(
+        default=60.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="As `max_step_s`, for `kokoro`, which makes a whole sentence in a step, and for Qwen3-TTS, which "
+        "reads a whole prompt.",
     )
     wit_prefix: str = Field(
         default="/wit",

@@ -30,7 +30,7 @@ def pool_from(settings: Settings) -> Pool:
         max_waiting_s=settings.max_waiting_s,
         max_ahead_s=settings.max_ahead_s,
         max_step_s=settings.max_step_s,
-        qwen_max_step_s=settings.qwen_max_step_s,
+        max_long_step_s=settings.max_long_step_s,
         max_memory_bytes=None if limit is None else int(limit * 1e9),
         idle_unload_s=settings.idle_unload_s,
         tone_real_time_factor=settings.tone_real_time_factor,

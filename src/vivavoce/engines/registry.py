@@ -38,7 +38,7 @@ def create_pool(
     max_waiting_s: float = 600.0,
     max_ahead_s: float = 30.0,
     max_step_s: float = 10.0,
-    qwen_max_step_s: float = 60.0,
+    max_long_step_s: float = 60.0,
     max_memory_bytes: int | None = None,
     idle_unload_s: float = 0.0,
     tone_real_time_factor: float = 0.0,
@@ -131,12 +131,13 @@ def create_pool(
         return lambda: WatchedEngine(make, max_step_s=step_s)
 
     checkpoints = {
-        name: Offer(engine(partial(checkpoint, name, source), qwen_max_step_s), partial(look, name, source))
+        name: Offer(engine(partial(checkpoint, name, source), max_long_step_s), partial(look, name, source))
         for name, source in (qwen or {}).items()
     }
     remotes = {name: Offer(partial(elsewhere, name, peers)) for name, peers in (remote or {}).items()}
     replicated = {name: Offer(partial(clustered, name)) for name in ray}
-    embedded = {name: Offer(engine(makers[name])) for name in models}
+    long = {"kokoro"}  # makes a whole sentence in a step
+    embedded = {name: Offer(engine(makers[name], max_long_step_s if name in long else max_step_s)) for name in models}
     return Pool(
         {**checkpoints, **remotes, **replicated, **embedded},
         max_memory_bytes=max_memory_bytes,
