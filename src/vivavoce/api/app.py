@@ -79,6 +79,7 @@ def create_app(settings: Settings, pool: Pool | None = None, tracing: "Tracing |
         # In the background: health answers while models load, and a request waits for the model that it needs.
         loading = [asyncio.create_task(asyncio.to_thread(synthesizer.router.warm_up))]
         if settings.load == "startup":
+            life.loading = True
             loading.append(asyncio.create_task(_load_all(models, needed(settings), life)))
         yield
         life.drain()
@@ -131,6 +132,7 @@ def needed(settings: Settings) -> tuple[str, ...]:
 async def _load_all(models: Pool, needed: Sequence[str], life: Life) -> None:
     """Loads the models; none of those `needed` is a failure of the server, which its `life` then tells."""
     await models.load_all()
+    life.loading = False
     states = [state for name, state in models.states().items() if name in needed]
     if life.draining or not states or any(state.state not in ("missing", "failed") for state in states):
         return

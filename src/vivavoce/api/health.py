@@ -60,9 +60,11 @@ def _status(pool: Pool, life: Life) -> Status:
     if life.draining:
         return "draining"
     states = {state.state for state in pool.states().values()}
-    if states & {"ready", "unloaded", "unloading"}:
-        return "ok" if "ready" in states or "loading" not in states else "loading"
-    return "loading" if "loading" in states else "failed"
+    if "ready" in states:
+        return "ok"
+    if life.loading or "loading" in states:
+        return "loading"
+    return "ok" if states & {"unloaded", "unloading"} else "failed"
 
 
 def _reason(status: Status, pool: Pool) -> str:
@@ -70,5 +72,6 @@ def _reason(status: Status, pool: Pool) -> str:
         return "the server is stopping, and takes no new requests"
     states = pool.states()
     if status == "loading":
-        return f"loading {', '.join(name for name, state in states.items() if state.state == 'loading')}"
+        coming = [name for name, state in states.items() if state.state == "loading"]
+        return f"loading {', '.join(coming or states)}"
     return "; ".join(dict.fromkeys(state.detail for state in states.values()))

@@ -19,6 +19,7 @@ class Life:
 
     def __init__(self, grace_s: float) -> None:
         self.running = 0  # requests being answered
+        self.loading = False  # it loads its models because it has started, not because somebody asked
         self.failure: VivavoceError | None = None  # why it cannot do what it was started for
         self._grace_s = grace_s
         self._ends_s: float | None = None
