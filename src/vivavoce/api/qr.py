@@ -11,5 +11,5 @@ def elsewhere(url: str) -> str:
     drawn = code.svg_inline(scale=5, border=4, dark="#000", light="#fff", svgclass="qr", omitsize=False)
     return (
         '<details id="elsewhere"><summary>Open on another device</summary>'
-        f'<figure>{drawn}<figcaption>{escape(url)}</figcaption></figure></details>'
+        f"<figure>{drawn}<figcaption>{escape(url)}</figcaption></figure></details>"
     )
