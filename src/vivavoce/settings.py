@@ -53,6 +53,10 @@ def _user_cache_dir() -> Path:
     return platformdirs.user_cache_path("vivavoce", appauthor=False)
 
 
+def _user_data_dir() -> Path:
+    return platformdirs.user_data_path("vivavoce", appauthor=False)
+
+
 # NoDecode: in the environment a list is written `a,b`, not as JSON.
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_commas)]
 Folder = Annotated[Path, AfterValidator(Path.expanduser)]
@@ -136,6 +140,9 @@ class Settings(BaseSettings):
     cache_dir: Folder = Field(
         default_factory=_user_cache_dir, description="Folder for downloaded model files, made when it is needed."
     )
+    data_dir: Folder = Field(
+        default_factory=_user_data_dir, description="Folder for what is to be kept, such as API keys."
+    )
     kokoro_dir: Folder | None = Field(
         default=None,
         description="Folder with your own `model.onnx`, `vocab.json` and `voices/` for kokoro; "
@@ -150,6 +157,26 @@ class Settings(BaseSettings):
         ge=1024,
         description="Largest request body, in bytes. A recording to clone comes in it: half a minute of 48 kHz stereo "
         "takes 8 million.",
+    )
+    max_bodies_bytes: int = Field(
+        default=268_435_456,
+        ge=1024,
+        description="What the bodies of all running requests may come to, in bytes; at least `max_body_bytes`.",
+    )
+    max_connections: int = Field(
+        default=512, ge=1, description="Connections that may be open; on more, everything but `/health` is refused."
+    )
+    receive_timeout_s: float = Field(
+        default=20.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="Seconds that a request may take to arrive, and its body one more for each 1,000 bytes of it.",
+    )
+    send_timeout_s: float = Field(
+        default=60.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="Seconds after which a client is dropped that takes nothing of what is sent to it.",
     )
     max_waiting: int = Field(
         default=64, ge=1, description="Requests that may wait for one model before more are refused with 429."

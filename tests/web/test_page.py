@@ -24,6 +24,7 @@ from vivavoce.engines.local import LocalEngine
 from vivavoce.engines.pool import Pool
 from vivavoce.engines.scheduler import Load
 from vivavoce.engines.tone import ToneModel
+from vivavoce.keys import FILE_NAME, KeyFile
 from vivavoce.settings import Settings
 
 Role = Literal["button", "combobox", "link", "progressbar", "slider", "spinbutton", "textbox"]
@@ -44,6 +45,7 @@ CONTROLS: Sequence[tuple[Role, str]] = (
     ("spinbutton", "Seed"),
     ("combobox", "Sample rate"),
     ("combobox", "Download format"),
+    ("textbox", "API key"),
     ("button", "Speak"),
     ("button", "Stop"),
     ("button", "Download"),
@@ -246,6 +248,21 @@ def test_an_instruction_that_the_model_cannot_follow_is_told(page: Page) -> None
     page.get_by_label("Instruction").fill("warm and unhurried")
     speak(page)
     expect(page.get_by_text("Hibari cannot follow the instruction, so it was left out.")).to_be_visible()
+
+
+def test_the_page_asks_for_a_key_where_the_server_does(context: BrowserContext, tmp_path: Path) -> None:
+    key = KeyFile(tmp_path / FILE_NAME).create("page")
+    pool = Pool({"tone": lambda: LocalEngine(ToneModel())})
+    with serving(create_app(Settings(data_dir=tmp_path), pool)) as url:
+        page = context.new_page()
+        page.goto(url)
+        speak(page, model="tone")
+        expect(page.get_by_text("An API key is needed here")).to_be_visible()
+        expect(page.get_by_label("API key")).to_be_focused()
+        page.get_by_label("API key").fill(key)
+        page.get_by_role("button", name="Speak").click()
+        expect(status(page)).to_have_text("Finished.", timeout=SPOKEN_MS)
+        assert key not in page.evaluate("JSON.stringify(localStorage)")
 
 
 def test_the_page_works_by_keyboard_alone(page: Page) -> None:

@@ -15,11 +15,13 @@ from starlette.responses import Response
 
 from vivavoce import __version__
 from vivavoce.api import errors, health, openai, tts, wit
+from vivavoce.api.auth import Guard
 from vivavoce.api.lan import network_url
 from vivavoce.api.middleware import BodyLimit, RequestId
 from vivavoce.api.pool import pool_from
 from vivavoce.api.qr import elsewhere
 from vivavoce.engines.pool import Pool
+from vivavoce.keys import FILE_NAME, Keyring
 from vivavoce.settings import Settings
 from vivavoce.synthesis import Synthesizer
 
@@ -38,7 +40,11 @@ EXPOSED = (
 
 
 def create_app(settings: Settings, pool: Pool | None = None) -> FastAPI:
-    """The server. `pool` stands in for the models that the settings name. Nothing is loaded before it starts."""
+    """The server. `pool` stands in for the models that the settings name. Nothing is loaded before it starts.
+
+    Raises `SettingsError` if there are keys and they cannot be read.
+    """
+    keyring = Keyring(settings.data_dir / FILE_NAME)
     models = pool or pool_from(settings)
     synthesizer = Synthesizer(
         models,
@@ -74,7 +80,8 @@ def create_app(settings: Settings, pool: Pool | None = None) -> FastAPI:
         app.include_router(wit.router, prefix=settings.wit_prefix.rstrip("/"))
     _add_page(app, settings)
     _add_docs(app)
-    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, max_total_bytes=settings.max_bodies_bytes)
+    app.add_middleware(Guard, keyring=keyring)
     app.add_middleware(
         CORSMiddleware,
         allow_origins=settings.cors_origins,

@@ -13,15 +13,18 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
 
 from vivavoce.errors import (
     BadRequest,
     DeadlineExceeded,
     EngineFault,
+    Forbidden,
     MissingDependency,
     NotReady,
     OutOfMemory,
     Overloaded,
+    Unauthorized,
     UnknownModel,
     UnknownVoice,
     VivavoceError,
@@ -31,6 +34,8 @@ STATUS: Sequence[tuple[type[VivavoceError], int]] = (
     (UnknownModel, 404),
     (UnknownVoice, 404),
     (BadRequest, 422),
+    (Unauthorized, 401),
+    (Forbidden, 403),
     (Overloaded, 429),
     (DeadlineExceeded, 504),
     (NotReady, 503),
@@ -64,12 +69,12 @@ def speaks_wit(request: Request) -> None:
     request.scope["vivavoce.wit"] = True
 
 
-def asked_as(request: Request, field: str) -> str:
+def asked_as(request: HTTPConnection, field: str) -> str:
     """The name of a request's field on the surface that it came by."""
     return WIT_FIELDS.get(field, field) if _is_wit(request) else field_name(request.url.path, field)
 
 
-def _is_wit(request: Request) -> bool:
+def _is_wit(request: HTTPConnection) -> bool:
     return bool(request.scope.get("vivavoce.wit"))
 
 
@@ -103,7 +108,7 @@ def status_of(error: VivavoceError) -> int:
 
 
 def error_response(
-    request: Request,
+    request: HTTPConnection,
     status: int,
     *,
     code: str,
@@ -126,18 +131,26 @@ def error_response(
 
 async def _on_our_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, VivavoceError)
-    return error_response(
+    return answer_to(request, error)
+
+
+def answer_to(request: HTTPConnection, error: VivavoceError) -> Response:
+    """The answer that tells `error` in the shape of the surface that was called."""
+    response = error_response(
         request,
         status_of(error),
         code=error.code,
         message=error.message,
-        field=field_name(request.url.path, error.field) if isinstance(error, BadRequest) else None,
+        field=asked_as(request, error.field) if isinstance(error, BadRequest) else None,
         retry_after_s=error.retry_after_s
         if isinstance(error, Overloaded)
         else 5.0
         if isinstance(error, NotReady)
         else None,
     )
+    if isinstance(error, Unauthorized):
+        response.headers["WWW-Authenticate"] = "Bearer"
+    return response
 
 
 def field_name(path: str, field: str) -> str:

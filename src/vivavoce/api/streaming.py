@@ -10,12 +10,14 @@ import json
 import tempfile
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
 from typing import IO, Any, TypeVar
 
 from fastapi import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from vivavoce.api.deps import caller_of
 from vivavoce.api.errors import ClientLeft, asked_as, error_body, status_of
 from vivavoce.audio import MEDIA_TYPES, check_rate, flac_with_length, open_encoder, wav_header
 from vivavoce.errors import VivavoceError
@@ -88,7 +90,8 @@ async def stream_events(request: Request, synthesizer: Synthesizer, wanted: Spee
 async def _opened(request: Request, synthesizer: Synthesizer, wanted: SpeechRequest) -> Speech:
     if wanted.sample_rate_hz is not None:
         check_rate(wanted.format, wanted.sample_rate_hz)
-    return await _or_left(request.receive, synthesizer.open(wanted), unwanted=Speech.aclose)
+    opening = synthesizer.open(replace(wanted, caller=caller_of(request)))
+    return await _or_left(request.receive, opening, unwanted=Speech.aclose)
 
 
 @asynccontextmanager

@@ -1,6 +1,7 @@
 """`vivavoce serve`: binds the address, says where the server is, and runs the app until a signal."""
 
 import errno
+import ipaddress
 import logging
 import math
 import signal
@@ -104,14 +105,17 @@ def _run(settings: "Settings") -> None:
     import uvicorn
 
     from vivavoce.api.app import create_app
+    from vivavoce.api.connections import Bounds, bounded_http
 
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     certificate = _certificate(settings)
     app = create_app(settings)
+    bounds = Bounds(settings.max_connections, settings.receive_timeout_s, settings.send_timeout_s)
     with ExitStack() as stack:
         listener = stack.enter_context(listen(settings.host, settings.port))
         port = listener.getsockname()[1]
         _announce(settings, port, certificate)
+        _warn_if_open(settings)
         if settings.mdns:
             name = stack.enter_context(announced(settings.host, port, tls=certificate is not None))
             typer.echo(f"  mDNS     {name.removesuffix('.')}")
@@ -120,6 +124,7 @@ def _run(settings: "Settings") -> None:
                 app,
                 log_config=None,  # ours, set up above
                 log_level=settings.log_level,
+                http=bounded_http(bounds),
                 timeout_graceful_shutdown=math.ceil(settings.drain_timeout_s),
                 ssl_certfile=certificate.certificate if certificate else None,
                 ssl_keyfile=certificate.key if certificate else None,
@@ -173,6 +178,25 @@ def _announce(settings: "Settings", port: int, certificate: Certificate | None) 
     if certificate is not None and settings.tls_self_signed:
         lines.append(f"  SHA-256  {certificate.fingerprint()} of the certificate, for clients that pin it")
     typer.echo("\n".join(lines))
+
+
+def _warn_if_open(settings: "Settings") -> None:
+    """Says on stderr that strangers may use the server, if they may."""
+    from vivavoce.keys import FILE_NAME, KeyFile
+
+    if not _is_loopback(settings.host) and KeyFile(settings.data_dir / FILE_NAME).read() is None:
+        typer.echo(
+            f"warning: no API key is asked for, so whoever reaches {settings.host!r} can use this server. "
+            "`vivavoce keys create NAME` makes a key; --host 127.0.0.1 keeps the server to this machine.",
+            err=True,
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:  # a name
+        return host == "localhost"
 
 
 def reachable_at(host: str, port: int, *, tls: bool = False) -> list[str]:
