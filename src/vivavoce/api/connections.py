@@ -51,7 +51,9 @@ class _BoundedHTTP(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         super().connection_made(transport)
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
-        transport.set_write_buffer_limits(high=0)  # tells of every byte that waits here, also of an answer's last ones
+        # Tells of every byte that waits here, also of an answer's last ones. Under TLS asyncio compares with >= where
+        # it has > otherwise, so that 0 would stop the writing for good.
+        transport.set_write_buffer_limits(high=0 if transport.get_extra_info("sslcontext") is None else 1)
         over = len(self.connections) - self.bounds.max_connections
         if over > SPARE_CONNECTIONS:
             transport.abort()
