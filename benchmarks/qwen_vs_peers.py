@@ -1,19 +1,19 @@
 """Qwen3-TTS's language model beside its peers: the same request in the same run, in turns; see docs/performance.md.
 
 python benchmarks/qwen_vs_peers.py                                         the 0.6B shape on the CPU, random weights
-python benchmarks/qwen_vs_peers.py --frames 20 --rounds 5 --json peers.json
+python benchmarks/qwen_vs_peers.py --frames 20 --rounds 5 --json peers.json --pause
 python benchmarks/qwen_vs_peers.py --checkpoint DIR --device cuda --faster-python PYTHON
 
 Each contender is a process of its own, loaded before the first round and idle while another speaks. In a round each
 makes the same number of frames; the result is the median over the rounds. `qwen-tts` 0.1.1 runs in the environment of
-`make parity`, which is built on first use (`VIVAVOCE_ORACLE` names another); `faster-qwen3-tts` 0.5.4, for CUDA, in the
+`make parity`, which is built on first use (`QWEN_ORACLE` names another); `faster-qwen3-tts` 0.5.4, for CUDA, in the
 one whose interpreter --faster-python names.
 """
 
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,15 +105,24 @@ def _answer(process: "subprocess.Popen[str]") -> dict[str, float]:
     return answer
 
 
-def compare(contenders: Sequence[Contender], setup: Setup, frames: int, rounds: int) -> dict[Contender, list[float]]:
-    """Milliseconds a frame of every contender and round; they take turns."""
+def compare(
+    contenders: Sequence[Contender], setup: Setup, frames: int, rounds: int, ready: Callable[[], object]
+) -> dict[Contender, list[float]]:
+    """Milliseconds a frame of every contender and round; they take turns. `ready` is called once all are loaded."""
     with ExitStack() as stack:
         processes = {contender: stack.enter_context(running(contender, setup)) for contender in contenders}
         taken: dict[Contender, list[float]] = {contender: [] for contender in contenders}
+        ready()
         for _ in range(rounds):
             for contender, process in processes.items():
                 taken[contender].append(ask(process, frames))
         return taken
+
+
+def wait() -> None:
+    """Lets the user bring the machine to rest first."""
+    print("all are loaded: press Enter when the machine has nothing else to do", flush=True)
+    sys.stdin.readline()
 
 
 def show(taken: dict[Contender, list[float]]) -> None:
@@ -137,9 +146,10 @@ def main(
     size: Annotated[Literal["tiny", "0.6b", "1.7b"], typer.Option(help="Shape of the random weights.")] = "0.6b",
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     faster_python: Annotated[Path | None, typer.Option(help="Interpreter that has faster-qwen3-tts 0.5.4.")] = None,
-    frames: Annotated[int, typer.Option(min=4, help="Frames a round.")] = 30,
+    frames: Annotated[int, typer.Option(min=4, help="Frames a round.")] = 12,
     rounds: Annotated[int, typer.Option(min=1, help="Rounds.")] = 3,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.", show_default="the cores")] = None,
+    pause: Annotated[bool, typer.Option(help="Wait for Enter once all are loaded.")] = False,
     json_file: Annotated[Path | None, typer.Option("--json", help="Also write every number to this file.")] = None,
 ) -> None:
     """Compare the speed of Qwen3-TTS's language model with that of its peers."""
@@ -147,7 +157,7 @@ def main(
     with TemporaryDirectory() as scratch:
         folder = checkpoint or make_checkpoint(Path(scratch), "custom_voice", SHAPES[size])
         setup = Setup(folder.resolve(), device, threads or available_cores(), faster_python)
-        taken = compare(contenders, setup, frames, rounds)
+        taken = compare(contenders, setup, frames, rounds, wait if pause else lambda: None)
     show(taken)
     if json_file is not None:
         json_file.write_text(json.dumps({str(who): times for who, times in taken.items()}, indent=2), "utf-8")

@@ -101,8 +101,9 @@ def command_line() -> str:
 
 # Command line
 
-Exit codes: `0` done, `1` the work failed, `2` the command line, the settings or the address to listen on is wrong and
-nothing was started, `130` interrupted with Ctrl-C. Errors are one line on stderr; results go to stdout.
+Exit codes: `0` done, `1` the work failed, `2` the command line or the settings are wrong, `3` the address to listen on
+cannot be had, `4` files or packages are missing, `5` no room for temporary files, `130` interrupted with Ctrl-C. Errors
+are one line on stderr; results go to stdout.
 
 {sections}"""
 

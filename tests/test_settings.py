@@ -99,7 +99,7 @@ def test_an_unknown_variable_names_itself_and_the_closest(monkeypatch: pytest.Mo
         ("threads", "0"),
         ("max_ahead_s", "0"),
         ("max_ahead_s", "nan"),
-        ("drain_timeout_s", "-1"),
+        ("grace_s", "-1"),
         ("log_level", "loud"),
     ],
 )

@@ -29,9 +29,9 @@ STUBS = {
 def oracle_python() -> Path:
     """The interpreter of the oracle's environment, which is built on first use (minutes, a few gigabytes).
 
-    `VIVAVOCE_ORACLE` names an environment that exists already.
+    `QWEN_ORACLE` names an environment that exists already.
     """
-    given = os.environ.get("VIVAVOCE_ORACLE")
+    given = os.environ.get("QWEN_ORACLE")
     folder = Path(given) if given else user_cache_path("vivavoce") / "parity-oracle"
     python = folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
     if not (folder / "stubs").is_dir():  # written last: without it, an earlier build was cut short

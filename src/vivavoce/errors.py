@@ -14,7 +14,9 @@ VivavoceError
 ├── OutOfMemory           out_of_memory       the model takes more memory than models may have together
 ├── EngineFault           engine_fault        the model failed while it spoke
 ├── MissingDependency     missing_dependency  an optional package or file is absent; says how to get it
-└── SettingsError         settings            a setting has a wrong value or an unknown name
+├── SettingsError         settings            a setting has a wrong value or an unknown name
+├── CannotListen          cannot_listen       the address to listen on cannot be had; before the server starts
+└── NoRoom                no_room             there is no place for temporary files; before the server starts
 """
 
 
@@ -118,3 +120,15 @@ class SettingsError(VivavoceError):
     """A setting has a wrong value or an unknown name."""
 
     code = "settings"
+
+
+class CannotListen(VivavoceError):
+    """The address to listen on is taken, not this machine's, or not for this user."""
+
+    code = "cannot_listen"
+
+
+class NoRoom(VivavoceError):
+    """The disk has no room for what the server must keep while it answers."""
+
+    code = "no_room"

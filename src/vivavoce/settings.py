@@ -49,6 +49,14 @@ def as_checkpoint(value: object) -> Path | str:
     return value if _HUB_ID.fullmatch(value) and not folder.is_dir() else folder
 
 
+def _as_remote(value: str) -> str:
+    """`value` if it is a `MODEL=URL`. Raises `ValueError`."""
+    model, found, url = value.partition("=")
+    if not (model and found and re.fullmatch(r"https?://[^/@\s]+(/\S*)?", url)):
+        raise ValueError(f"{value!r} should be MODEL=URL, like qwen3-tts=http://10.0.0.2:8000")
+    return value
+
+
 def _user_cache_dir() -> Path:
     return platformdirs.user_cache_path("vivavoce", appauthor=False)
 
@@ -59,6 +67,9 @@ def _user_data_dir() -> Path:
 
 # NoDecode: in the environment a list is written `a,b`, not as JSON.
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_commas)]
+RemoteModels = Annotated[
+    tuple[Annotated[str, AfterValidator(_as_remote)], ...], NoDecode, BeforeValidator(_split_commas)
+]
 Folder = Annotated[Path, AfterValidator(Path.expanduser)]
 # A Path is the folder of a checkpoint, a string its id on the model hub.
 Checkpoint = Annotated[Path | str, BeforeValidator(as_checkpoint)]
@@ -121,11 +132,41 @@ class Settings(BaseSettings):
         description="CUDA graphs of Qwen3-TTS: `auto` captures each when it is first needed, `startup` all of them "
         "before the model is ready, `off` none. They change the speed, not the speech; without CUDA there are none.",
     )
-    qwen_max_step_s: float = Field(
-        default=60.0,
-        gt=0,
+    remote: RemoteModels = Field(
+        default=(),
+        description="Models of other speech servers, comma-separated, as `MODEL=URL`: another vivavoce, or any server "
+        "of OpenAI's speech API. The same model again is another server with it; the least busy one speaks.",
+    )
+    remote_api_key: str | None = Field(default=None, repr=False, description="API key for the servers of `remote`.")
+    remote_timeout_s: float = Field(
+        default=60.0, gt=0, allow_inf_nan=False, description="Longest wait for the next byte of a server of `remote`."
+    )
+    remote_voices: Names = Field(
+        default=("alloy",), min_length=1, description="Voices of the servers of `remote` that list none."
+    )
+    remote_languages: Names = Field(
+        default=("en",),
+        min_length=1,
+        description="Languages, as ISO 639-1 codes, of the servers of `remote` that are no vivavoce.",
+    )
+    ray: Names = Field(
+        default=(),
+        description="Models that the Ray cluster of this machine speaks, comma-separated: names of Serve applications.",
+    )
+    ray_address: str = Field(default="auto", description="Address of the Ray cluster; `auto` is the one started here.")
+    ray_min_replicas: int = Field(default=1, ge=1, description="Fewest replicas of a model that is deployed to Ray.")
+    ray_max_replicas: int = Field(default=1, ge=1, description="Most replicas, which Ray starts as they are needed.")
+    ray_max_ongoing_requests: int = Field(
+        default=8, ge=1, description="Segments that one replica takes at once; of more, `max_waiting` wait outside."
+    )
+    ray_num_cpus: float = Field(
+        default=1.0, ge=0, allow_inf_nan=False, description="CPU cores that Ray sets aside for a replica."
+    )
+    ray_num_gpus: float = Field(
+        default=0.0,
+        ge=0,
         allow_inf_nan=False,
-        description="As `max_step_s`, for Qwen3-TTS: reading a long text counts.",
+        description="GPUs, or a share of one, that Ray sets aside for a replica.",
     )
     max_model_memory_gb: float | None = Field(
         default=None,
@@ -133,6 +174,13 @@ class Settings(BaseSettings):
         allow_inf_nan=False,
         description="Memory that Qwen3-TTS checkpoints may take together, in GB (10⁹ bytes): the least recently used "
         "are unloaded when others need theirs. Unset: no limit.",
+    )
+    idle_unload_s: float = Field(
+        default=0.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="Seconds after which a model that nobody uses is unloaded; the next request loads it again. "
+        "0: never.",
     )
     load: Literal["startup", "lazy"] = Field(
         default="startup", description="When models are loaded: as the server starts, or at the first request for each."
@@ -208,6 +256,13 @@ class Settings(BaseSettings):
         description="Seconds that one step of a model may take. One that takes longer hangs: its streams fail, and the "
         "model is made anew.",
     )
+    max_long_step_s: float = Field(
+        default=60.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="As `max_step_s`, for `kokoro`, which makes a whole sentence in a step, and for Qwen3-TTS, which "
+        "reads a whole prompt.",
+    )
     wit_prefix: str = Field(
         default="/wit",
         pattern=r"^(/[A-Za-z0-9._~/-]*)?$",
@@ -236,7 +291,7 @@ class Settings(BaseSettings):
         description="Where others reach the server, as `http://192.168.1.20:8000/`: what the page shows as a QR code. "
         "Unset, it is this machine's address on its network; in a container that is the wrong one.",
     )
-    drain_timeout_s: float = Field(
+    grace_s: float = Field(
         default=30.0,
         ge=0,
         allow_inf_nan=False,
@@ -244,6 +299,15 @@ class Settings(BaseSettings):
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Least severe messages to log."
+    )
+    log_format: Literal["text", "json"] = Field(
+        default="text", description="Lines of the log: `text` for people, `json` an object each, for programs."
+    )
+    otlp_endpoint: str | None = Field(
+        default=None,
+        pattern=r"^https?://\S+$",
+        description="Where a trace of each request is sent, over OTLP/HTTP, like `http://localhost:4318/v1/traces`; "
+        "needs `vivavoce[otel]`. Unset: nowhere.",
     )
     tone_real_time_factor: float = Field(
         default=0.0,
@@ -266,10 +330,13 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:
-        names = [*map(checkpoint_name, self.qwen), *dict.fromkeys(self.models)]
+        names = [*map(checkpoint_name, self.qwen), *self.remotes, *self.on_ray, *dict.fromkeys(self.models)]
         twice = [name for name, count in Counter(names).items() if count > 1]
         if twice:
-            raise ValueError(f"{twice[0]!r} would be the name of two models: rename the folder of a checkpoint")
+            raise ValueError(
+                f"{twice[0]!r} would be the name of two models: rename the folder of a checkpoint, "
+                "or offer one of them alone"
+            )
         return self
 
     @model_validator(mode="after")
@@ -295,9 +362,22 @@ class Settings(BaseSettings):
         return {checkpoint_name(checkpoint): checkpoint for checkpoint in self.qwen}
 
     @property
+    def remotes(self) -> dict[str, list[tuple[str, str]]]:
+        """The models of `remote` by name: for each the URLs, and what the model is called there."""
+        found: dict[str, list[tuple[str, str]]] = {}
+        for model, _, url in (remote.partition("=") for remote in self.remote):
+            found.setdefault(checkpoint_name(model), []).append((url, model))
+        return found
+
+    @property
+    def on_ray(self) -> tuple[str, ...]:
+        """The models of `ray`, by the names that requests use."""
+        return tuple(dict.fromkeys(name.lower() for name in self.ray))
+
+    @property
     def offered(self) -> tuple[str, ...]:
         """The names of all models, in order of preference."""
-        return (*self.checkpoints, *self.models)
+        return (*self.checkpoints, *self.remotes, *self.on_ray, *self.models)
 
     @classmethod
     def settings_customise_sources(

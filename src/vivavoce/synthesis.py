@@ -8,7 +8,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import ExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, fields, replace
 
@@ -16,12 +16,24 @@ import numpy as np
 
 from vivavoce.audio import Joiner, Resampler, Tempo, nearest_rate
 from vivavoce.engines.base import ChunkStream
+from vivavoce.engines.observe import Queued
 from vivavoce.engines.pool import Pool
 from vivavoce.errors import BadRequest, DeadlineExceeded, EngineFault
+from vivavoce.listening import Listening
 from vivavoce.routing import AUTO, Route, Router
 from vivavoce.text.normalize import normalize
 from vivavoce.text.split import Piece, split, width
-from vivavoce.types import AudioChunk, Claim, Ending, PreparedVoice, Samples, Segment, SpeechRequest
+from vivavoce.types import (
+    AudioChunk,
+    Claim,
+    Ending,
+    PreparedVoice,
+    Samples,
+    Segment,
+    SpeechOutcome,
+    SpeechReport,
+    SpeechRequest,
+)
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +46,7 @@ LONG_TEXT_CHARS = 2_000  # normalising more than this is done beside the event l
 
 
 class Synthesizer:
-    """The way from a request to a `Speech`."""
+    """The way from a request to a `Speech`; `spoken` is told how each one went, once it is closed."""
 
     def __init__(
         self,
@@ -43,9 +55,11 @@ class Synthesizer:
         default_model: str = AUTO,
         max_text_chars: int = 100_000,
         timeout_s: float | None = None,
+        spoken: Callable[[SpeechReport], None] | None = None,
     ) -> None:
         self.pool = pool
         self._timeout_s = math.inf if timeout_s is None else timeout_s
+        self._spoken = spoken
         self.router = Router(pool, default_model=default_model)
         self._max_text_chars = max_text_chars
 
@@ -56,10 +70,11 @@ class Synthesizer:
         request's time is over before the model is loaded. Close the `Speech` in the end.
         """
         deadline = Deadline(min(math.inf if request.timeout_s is None else request.timeout_s, self._timeout_s))
+        listening = Listening(time.monotonic)
         async with deadline.limit():
-            return await self._open(request, deadline)
+            return await self._open(request, deadline, listening)
 
-    async def _open(self, request: SpeechRequest, deadline: "Deadline") -> "Speech":
+    async def _open(self, request: SpeechRequest, deadline: "Deadline", listening: Listening) -> "Speech":
         if len(request.text) > LONG_TEXT_CHARS:
             text = await asyncio.to_thread(self._speakable, request.text)
         else:
@@ -69,7 +84,7 @@ class Synthesizer:
         with ExitStack() as undo:
             undo.callback(route.lease.release)
             voice = None if request.reference is None else await route.engine.prepare_voice(request.reference)
-            speech = Speech(request, route, voice, deadline)
+            speech = Speech(request, route, voice, deadline, listening, self._spoken)
             undo.pop_all()
         if speech.ignored:
             log.info("%s does without the request's %s", speech.model, ", ".join(speech.ignored))
@@ -137,6 +152,8 @@ class Speech:
         route: Route,
         prepared: PreparedVoice | None = None,
         deadline: Deadline | None = None,
+        listening: Listening | None = None,
+        spoken: Callable[[SpeechReport], None] | None = None,
     ) -> None:
         info = route.engine.info
         self.model = info.name
@@ -146,6 +163,11 @@ class Speech:
         self.ignored = _ignored(request, route)
         self.spoken_samples = 0  # given out so far, at `sample_rate_hz`
         self.ending = Ending.COMPLETE
+        self.streamed = True  # somebody listens while it is made
+        self._outcome: SpeechOutcome = "cancelled"  # until it has ended by itself
+        self._listening = listening or Listening(time.monotonic)
+        self._spoken = spoken
+        self._queued_s = time.monotonic()
         self._request = request
         self._route = route
         self._prepared = prepared
@@ -157,6 +179,7 @@ class Speech:
         self._spoken_any = False
         self._ahead: list[tuple[Piece, ChunkStream]] = []
         self._submit_next()
+        self._first = self._last
 
     async def aclose(self) -> None:
         """Cancels what is still being spoken, and lets the model go."""
@@ -165,13 +188,35 @@ class Speech:
                 await stream.aclose()
         finally:
             self._route.lease.release()
+            self._report()
+
+    def _report(self) -> None:
+        """Tells how it went, once."""
+        spoken, self._spoken = self._spoken, None
+        if spoken is None:
+            return
+        heard = self._listening
+        report = SpeechReport(
+            model=self.model,
+            outcome=self._outcome,
+            streamed=self.streamed,
+            started_s=heard.started_s,
+            queued_s=self._queued_s,
+            waited_s=self._first.waited_s if isinstance(self._first, Queued) else None,
+            first_s=heard.first_s,
+            ended_s=time.monotonic(),
+            audio_s=heard.audio_s,
+            worked_s=heard.worked_s,
+            underruns=heard.underruns if self.streamed else 0,
+        )
+        spoken(report)
 
     async def samples(self) -> AsyncGenerator[Samples]:
         """The audio at `sample_rate_hz`, as it is made, in slices of at most `SLICE_S` seconds or so.
 
         Raises `EngineFault` when the model fails, also when it had nothing to say at all.
         """
-        async with aclosing(self._rendered()) as rendered:
+        async with aclosing(self._watched()) as rendered:
             async for samples, said in rendered:
                 if said is None:
                     yield samples
@@ -183,7 +228,7 @@ class Speech:
         """
         parts: list[Samples] = []
         text = ""
-        async with aclosing(self._rendered()) as rendered:
+        async with aclosing(self._watched()) as rendered:
             async for samples, said in rendered:
                 parts.append(samples)
                 if said is not None and text:
@@ -191,6 +236,25 @@ class Speech:
                     parts = parts[-1:]
                 text = said or text
         yield Passage(text, np.concatenate(parts))
+
+    async def _watched(self) -> AsyncGenerator[tuple[Samples, str | None]]:
+        """What `_rendered` gives, while the listener is followed; closes the speech in the end."""
+        try:
+            async with aclosing(self._rendered()) as rendered:
+                async for samples, said in rendered:
+                    if said is not None:
+                        yield samples, said
+                        continue
+                    self._listening.comes(len(samples) / self.sample_rate_hz)
+                    yield samples, said
+                    self._listening.takes()
+            self._outcome = self.ending.value
+        except BaseException as error:  # passed on as it is
+            if not isinstance(error, GeneratorExit | asyncio.CancelledError):
+                self._outcome = "failed"
+            raise
+        finally:
+            await self.aclose()
 
     async def _rendered(self) -> AsyncGenerator[tuple[Samples, str | None]]:
         """Samples as they are given out; the first ones of a segment come with its text."""
@@ -212,7 +276,6 @@ class Speech:
         finally:
             tempo.close()
             resampler.close()
-            await self.aclose()
 
     def _counted(self, samples: Samples) -> Samples:
         self.spoken_samples += len(samples)

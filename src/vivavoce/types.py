@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 Samples: TypeAlias = NDArray[np.float32]  # [n], mono, in [-1, 1]
 AudioFormat = Literal["wav", "pcm", "mp3", "opus", "aac", "flac"]
+SpeechOutcome = Literal["complete", "length", "repetition", "cancelled", "failed"]  # an `Ending`, or none
 Gender = Literal["female", "male", "neutral"]
 Priority = Literal["interactive", "batch"]
 Need = Literal["instruct", "reference"]  # what some models cannot speak without
@@ -159,3 +160,20 @@ class AudioChunk:
     """Samples of one segment, in order, at the engine's sample rate."""
 
     samples: Samples
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechReport:
+    """How one request was spoken, for whoever counts or traces it. Moments are of the monotonic clock."""
+
+    model: str
+    outcome: SpeechOutcome
+    streamed: bool  # somebody listened while it was made
+    started_s: float  # when the request was opened
+    queued_s: float  # when its first segment was given to the model
+    waited_s: float | None  # seconds from then until the model began; None: it never did, or it is not known
+    first_s: float | None  # when the first audio was there
+    ended_s: float
+    audio_s: float  # seconds of audio
+    worked_s: float  # seconds in which audio was waited for, those in the queue among them
+    underruns: int  # times that a player in real time would have run dry

@@ -63,17 +63,17 @@ def test_page_is_served_until_a_signal(ending: signal.Signals, codes: set[int]) 
 
 
 @needs_streamlit
-def test_port_that_is_taken_is_a_wrong_setting() -> None:
+def test_port_that_is_taken_is_told() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         done = CliRunner().invoke(app, ["ui", "--host", "127.0.0.1", "--port", str(taken.getsockname()[1])])
-    assert done.exit_code == 2
+    assert done.exit_code == 3
     assert "--port" in done.stderr
 
 
 def test_missing_streamlit_is_said_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "streamlit", None)  # Python's own way of saying that it cannot be imported
     done = CliRunner().invoke(app, ["ui", "--port", "0"])
-    assert done.exit_code == 1
+    assert done.exit_code == 4
     assert "pip install 'vivavoce[ui]'" in done.stderr
 
 

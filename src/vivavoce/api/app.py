@@ -1,10 +1,10 @@
 """Builds the HTTP application from settings: the models, the surfaces, the layers around them."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI, Request
 from fastapi.openapi.docs import get_swagger_ui_html
@@ -14,16 +14,24 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
 from vivavoce import __version__
-from vivavoce.api import errors, health, openai, tts, wit
+from vivavoce.api import errors, health, openai, tts, watch, wit
 from vivavoce.api.auth import Guard
 from vivavoce.api.lan import network_url
+from vivavoce.api.life import Doors, Life
 from vivavoce.api.middleware import BodyLimit, RequestId
 from vivavoce.api.pool import pool_from
 from vivavoce.api.qr import elsewhere
+from vivavoce.api.watch import Watch, log_speech, reading
 from vivavoce.engines.pool import Pool
+from vivavoce.errors import EngineFault, MissingDependency
 from vivavoce.keys import FILE_NAME, Keyring
+from vivavoce.metrics import Metrics
 from vivavoce.settings import Settings
 from vivavoce.synthesis import Synthesizer
+from vivavoce.types import SpeechReport
+
+if TYPE_CHECKING:  # needs an extra
+    from vivavoce.api.tracing import Tracing
 
 FRESH = {"Cache-Control": "no-cache"}
 ELSEWHERE = "<!-- elsewhere -->"  # where the page says how other devices open it
@@ -39,18 +47,31 @@ EXPOSED = (
 )
 
 
-def create_app(settings: Settings, pool: Pool | None = None) -> FastAPI:
-    """The server. `pool` stands in for the models that the settings name. Nothing is loaded before it starts.
+def create_app(settings: Settings, pool: Pool | None = None, tracing: "Tracing | None" = None) -> FastAPI:
+    """The server. `pool` stands in for the models that the settings name, `tracing` for where they send traces.
 
-    Raises `SettingsError` if there are keys and they cannot be read.
+    Nothing is loaded before it starts. Raises `SettingsError` if there are keys and they cannot be read, and
+    `MissingDependency` if traces are wanted without the extra `otel`.
     """
     keyring = Keyring(settings.data_dir / FILE_NAME)
     models = pool or pool_from(settings)
+    life = Life(settings.grace_s)
+    metrics = Metrics(lambda: reading(models, life))
+    tracing = tracing or _tracing_to(settings.otlp_endpoint)
+    models.observe(metrics)
+
+    def spoken(report: SpeechReport) -> None:
+        metrics.spoke(report)
+        log_speech(report)
+        if tracing is not None:
+            tracing.spoke(report)
+
     synthesizer = Synthesizer(
         models,
         default_model=settings.model,
         max_text_chars=settings.max_text_chars,
         timeout_s=settings.request_timeout_s,
+        spoken=spoken,
     )
 
     @asynccontextmanager
@@ -58,10 +79,13 @@ def create_app(settings: Settings, pool: Pool | None = None) -> FastAPI:
         # In the background: health answers while models load, and a request waits for the model that it needs.
         loading = [asyncio.create_task(asyncio.to_thread(synthesizer.router.warm_up))]
         if settings.load == "startup":
-            loading.append(asyncio.create_task(models.load_all()))
+            loading.append(asyncio.create_task(_load_all(models, needed(settings), life)))
         yield
+        life.drain()
         await models.aclose()
         await asyncio.gather(*loading)
+        if tracing is not None:
+            await asyncio.to_thread(tracing.close)
 
     app = FastAPI(
         title="vivavoce",
@@ -71,10 +95,14 @@ def create_app(settings: Settings, pool: Pool | None = None) -> FastAPI:
         docs_url=None,  # FastAPI's own /docs and /redoc load their scripts from a CDN
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
+        # FastAPI's own spans hold the query, and so a GET's text; `api.tracing` has ours.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
     )
     app.state.synthesizer = synthesizer
+    app.state.life = life
+    app.state.metrics = metrics
     errors.install(app)
-    for module in (tts, openai, health):
+    for module in (tts, openai, health, watch):
         app.include_router(module.router)
     if settings.wit_prefix:
         app.include_router(wit.router, prefix=settings.wit_prefix.rstrip("/"))
@@ -82,6 +110,7 @@ def create_app(settings: Settings, pool: Pool | None = None) -> FastAPI:
     _add_docs(app)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, max_total_bytes=settings.max_bodies_bytes)
     app.add_middleware(Guard, keyring=keyring)
+    app.add_middleware(Doors, life=life)
     app.add_middleware(
         CORSMiddleware,
         allow_origins=settings.cors_origins,
@@ -89,8 +118,37 @@ def create_app(settings: Settings, pool: Pool | None = None) -> FastAPI:
         allow_headers=["*"],
         expose_headers=EXPOSED,
     )
+    app.add_middleware(Watch, metrics=metrics, tracing=tracing)
     app.add_middleware(RequestId)
     return app
+
+
+def needed(settings: Settings) -> tuple[str, ...]:
+    """The models of which one has to be there: the one that the settings name for requests, or any."""
+    return settings.offered if settings.model == "auto" else (settings.model,)
+
+
+async def _load_all(models: Pool, needed: Sequence[str], life: Life) -> None:
+    """Loads the models; none of those `needed` is a failure of the server, which its `life` then tells."""
+    await models.load_all()
+    states = [state for name, state in models.states().items() if name in needed]
+    if life.draining or not states or any(state.state not in ("missing", "failed") for state in states):
+        return
+    kind = MissingDependency if all(state.state == "missing" for state in states) else EngineFault
+    life.failure = kind("; ".join(dict.fromkeys(state.detail for state in states)))
+
+
+def _tracing_to(endpoint: str | None) -> "Tracing | None":
+    if endpoint is None:
+        return None
+    try:
+        from vivavoce.api.tracing import Tracing
+    except ImportError as error:
+        raise MissingDependency(
+            f"setting 'otlp_endpoint' has the value {endpoint!r}, and {error.name!r} is not installed: install what "
+            "sends traces with pip install 'vivavoce[otel]', or unset it"
+        ) from error
+    return Tracing.to(endpoint)
 
 
 def _add_page(app: FastAPI, settings: Settings) -> None:

@@ -1,9 +1,10 @@
-"""What endpoints take from the application and its layers: one synthesizer, and who asks."""
+"""What endpoints take from the application and its layers: one synthesizer and one life, and who asks."""
 
 from typing import Annotated
 
 from fastapi import Depends, Request
 
+from vivavoce.api.life import Life
 from vivavoce.synthesis import Synthesizer
 
 
@@ -19,3 +20,12 @@ def caller_of(request: Request) -> str:
 
 
 SynthesizerDep = Annotated[Synthesizer, Depends(_synthesizer)]
+
+
+def _life(request: Request) -> Life:
+    life = request.app.state.life
+    assert isinstance(life, Life)
+    return life
+
+
+LifeDep = Annotated[Life, Depends(_life)]

@@ -55,6 +55,8 @@ OPENAI_FIELDS: Mapping[str, str] = {
 }
 WIT_FIELDS: Mapping[str, str] = {"speaker": "voice", "instruct": "style"}
 
+FAILED = "vivavoce.failed"  # a key in a scope: the answer says 200, and in its body that it failed
+
 
 class ClientLeft(Exception):
     """The client closed its connection; there is nobody to answer."""

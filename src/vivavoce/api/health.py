@@ -5,23 +5,28 @@ from typing import Literal
 from fastapi import APIRouter, Response
 
 from vivavoce import __version__
-from vivavoce.api.deps import SynthesizerDep
-from vivavoce.api.schemas import NATIVE_ERRORS, Health
+from vivavoce.api.deps import LifeDep, SynthesizerDep
+from vivavoce.api.life import Life
+from vivavoce.api.schemas import NATIVE_ERRORS, Health, PeerCard
+from vivavoce.engines.base import Distant
 from vivavoce.engines.pool import Pool
+
+Status = Literal["ok", "loading", "failed", "draining"]
 
 router = APIRouter(prefix="/health", tags=["health"], responses=NATIVE_ERRORS)
 
 
 @router.get("")
-async def health(synthesizer: SynthesizerDep) -> Health:
+async def health(synthesizer: SynthesizerDep, life: LifeDep) -> Health:
     """How the server and its models are; 200 as long as it answers at all."""
     states = {name: state.state for name, state in synthesizer.pool.states().items()}
     return Health(
-        status=_status(synthesizer.pool),
+        status=_status(synthesizer.pool, life),
         model_loaded="ready" in states.values(),
         models=dict(states),
         memory_bytes=synthesizer.pool.memory_bytes,
         max_memory_bytes=synthesizer.pool.max_memory_bytes,
+        peers=_peers(synthesizer.pool),
         version=__version__,
     )
 
@@ -33,17 +38,37 @@ async def live() -> dict[str, str]:
 
 
 @router.get("/ready")
-async def ready(synthesizer: SynthesizerDep, response: Response) -> dict[str, str]:
-    """200 when a request would be spoken, 503 before and after."""
-    status = _status(synthesizer.pool)
-    if status != "ok":
-        response.status_code = 503
-    return {"status": status}
+async def ready(synthesizer: SynthesizerDep, life: LifeDep, response: Response) -> dict[str, str]:
+    """200 when a request would be spoken; 503 with the reason before that, and after SIGTERM."""
+    status = _status(synthesizer.pool, life)
+    if status == "ok":
+        return {"status": status}
+    response.status_code = 503
+    return {"status": status, "reason": _reason(status, synthesizer.pool)}
 
 
-def _status(pool: Pool) -> Literal["ok", "loading", "failed"]:
+def _peers(pool: Pool) -> dict[str, list[PeerCard]]:
+    return {
+        name: [PeerCard(url=peer.url, up=peer.up, speaking=peer.speaking) for peer in engine.peers]
+        for name, engine in pool.ready.items()
+        if isinstance(engine, Distant)
+    }
+
+
+def _status(pool: Pool, life: Life) -> Status:
     """`ok` when a model is ready or would be loaded by the first request that needs it."""
+    if life.draining:
+        return "draining"
     states = {state.state for state in pool.states().values()}
     if states & {"ready", "unloaded", "unloading"}:
         return "ok" if "ready" in states or "loading" not in states else "loading"
     return "loading" if "loading" in states else "failed"
+
+
+def _reason(status: Status, pool: Pool) -> str:
+    if status == "draining":
+        return "the server is stopping, and takes no new requests"
+    states = pool.states()
+    if status == "loading":
+        return f"loading {', '.join(name for name, state in states.items() if state.state == 'loading')}"
+    return "; ".join(dict.fromkeys(state.detail for state in states.values()))

@@ -9,6 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vivavoce.api.errors import error_body
 from vivavoce.errors import Overloaded
+from vivavoce.logs import REQUEST_ID
 
 CROWD_RETRY_S = 2  # what a crowd is told to wait: nobody knows when it is over
 
@@ -28,6 +29,7 @@ class RequestId:
         given = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
         request_id = given if _REQUEST_ID.fullmatch(given) else f"req_{uuid.uuid4().hex}"
         scope["request_id"] = request_id
+        REQUEST_ID.set(request_id)  # for the whole task: the server logs its failure after this has returned
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -18,7 +18,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from vivavoce.api.deps import caller_of
-from vivavoce.api.errors import ClientLeft, asked_as, error_body, status_of
+from vivavoce.api.errors import FAILED, ClientLeft, asked_as, error_body, status_of
 from vivavoce.audio import MEDIA_TYPES, check_rate, flac_with_length, open_encoder, wav_header
 from vivavoce.errors import VivavoceError
 from vivavoce.synthesis import Speech, Synthesizer
@@ -54,6 +54,7 @@ async def stream_chunks(
 async def whole_speech(request: Request, synthesizer: Synthesizer, wanted: SpeechRequest) -> Response:
     """The audio as one file, with its exact size in Content-Length and, for WAV, in its header."""
     speech = await _opened(request, synthesizer, wanted)
+    speech.streamed = False
     spool = tempfile.SpooledTemporaryFile(SPOOL_BYTES)  # noqa: SIM115 - _File closes it when it has been sent
     try:
         async with _closing_unless_sent(speech):
@@ -82,7 +83,7 @@ async def stream_events(request: Request, synthesizer: Synthesizer, wanted: Spee
     """The audio as OpenAI's server-sent events: deltas in base64, then `speech.audio.done` with the usage."""
     speech = await _opened(request, synthesizer, wanted)
     async with _closing_unless_sent(speech):
-        events = _events(speech, wanted, request.url.path)
+        events = _events(speech, wanted, request)
         first = await _or_left(request.receive, _first(events))
         return _Streamed(first, events, "text/event-stream", {**_facts(speech, request), "Cache-Control": "no-cache"})
 
@@ -151,7 +152,7 @@ async def _read(spool: IO[bytes]) -> AsyncGenerator[bytes]:
             yield chunk
 
 
-async def _events(speech: Speech, wanted: SpeechRequest, path: str) -> AsyncGenerator[bytes]:
+async def _events(speech: Speech, wanted: SpeechRequest, request: Request) -> AsyncGenerator[bytes]:
     started = False
     try:
         async with aclosing(_encoded(speech, wanted.format)) as chunks:
@@ -161,7 +162,8 @@ async def _events(speech: Speech, wanted: SpeechRequest, path: str) -> AsyncGene
     except VivavoceError as error:
         if not started:  # nothing has been sent: the status can still tell
             raise
-        yield _error_event(error, path)
+        request.scope[FAILED] = True
+        yield _error_event(error, request.url.path)
         return
     text_tokens, audio_tokens = len(wanted.text), round(speech.spoken_samples / speech.sample_rate_hz / FRAME_S)
     usage = {"input_tokens": text_tokens, "output_tokens": audio_tokens, "total_tokens": text_tokens + audio_tokens}

@@ -1,5 +1,6 @@
 """Assembles the commands and turns every error of ours into one line on stderr and an exit code."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
@@ -15,10 +16,10 @@ from vivavoce.cli.serve import serve
 from vivavoce.cli.trace import trace
 from vivavoce.cli.ui import ui
 from vivavoce.cli.voices import voices
-from vivavoce.errors import SettingsError, VivavoceError
+from vivavoce.errors import CannotListen, MissingDependency, NoRoom, SettingsError, VivavoceError
 
 FAILED = 1
-WRONG_USAGE = 2
+EXIT_CODES: Mapping[type[VivavoceError], int] = {SettingsError: 2, CannotListen: 3, MissingDependency: 4, NoRoom: 5}
 
 
 class Commands(TyperGroup):
@@ -30,7 +31,7 @@ class Commands(TyperGroup):
             return super().invoke(ctx)
         except VivavoceError as error:
             typer.echo(f"vivavoce: {' '.join(error.message.split())}", err=True)
-            raise typer.Exit(WRONG_USAGE if isinstance(error, SettingsError) else FAILED) from error
+            raise typer.Exit(EXIT_CODES.get(type(error), FAILED)) from error
 
 
 app = typer.Typer(

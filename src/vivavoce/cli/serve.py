@@ -1,10 +1,7 @@
-"""`vivavoce serve`: binds the address, says where the server is, and runs the app until a signal."""
+"""`vivavoce serve`: binds the address, says where the server is, and runs the app (`cli.running`) until a signal."""
 
 import errno
 import ipaddress
-import logging
-import math
-import signal
 import socket
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -16,7 +13,7 @@ from vivavoce.api.lan import EVERYWHERE, network_url, origin, own_names
 from vivavoce.cli.certificate import Certificate, checked, self_signed
 from vivavoce.cli.mdns import announced
 from vivavoce.cli.options import Config
-from vivavoce.errors import SettingsError
+from vivavoce.errors import CannotListen
 
 if TYPE_CHECKING:
     from vivavoce.settings import Settings
@@ -49,6 +46,13 @@ def serve(
     qwen_device: Annotated[
         str | None, typer.Option(help="Where Qwen3-TTS runs, like cuda or cpu.", show_default="auto")
     ] = None,
+    remote: Annotated[
+        str | None,
+        typer.Option(metavar="MODEL=URL[,…]", help="Models of other speech servers; the least busy server speaks."),
+    ] = None,
+    ray: Annotated[
+        str | None, typer.Option(metavar="NAME[,…]", help="Models that the Ray cluster of this machine speaks.")
+    ] = None,
     load: Annotated[
         Literal["startup", "lazy"] | None, typer.Option(help="When to load models.", show_default="startup")
     ] = None,
@@ -66,13 +70,22 @@ def serve(
         Literal["debug", "info", "warning", "error"] | None,
         typer.Option(help="Least severe messages to log.", show_default="info"),
     ] = None,
+    log_format: Annotated[
+        Literal["text", "json"] | None,
+        typer.Option(help="Lines of the log, for people or for programs.", show_default="text"),
+    ] = None,
     config: Config = None,
 ) -> None:
     """Start the speech server.
 
     Options beat VIVAVOCE_… environment variables, which beat the settings
     file. The first SIGTERM or Ctrl-C lets running requests finish; a second
-    one stops at once. Exit code 2: the settings are wrong or the port is taken.
+    one stops at once.
+
+    Exit codes: 0 ended by SIGTERM, and all requests were answered · 1 no
+    model could be loaded, or requests were cut · 2 the settings are wrong ·
+    3 the address cannot be had · 4 files or packages are missing · 5 no room
+    for temporary files · 130 Ctrl-C · 143 a second SIGTERM.
 
     Examples:
       vivavoce serve
@@ -80,6 +93,7 @@ def serve(
       vivavoce serve --model Qwen/Qwen3-TTS-12Hz-0.6B-CustomVoice
       vivavoce serve --model ./my-checkpoint
       vivavoce serve --tls-self-signed --mdns
+      vivavoce serve --remote kokoro=http://10.0.0.2:8000 --models hibari
       VIVAVOCE_LOG_LEVEL=debug vivavoce serve --config /etc/vivavoce.toml
     """
     from vivavoce.settings import Settings
@@ -92,22 +106,26 @@ def serve(
         model=model,
         qwen=qwen,
         qwen_device=qwen_device,
+        remote=remote,
+        ray=ray,
         load=load,
         tls_self_signed=tls_self_signed,
         mdns=mdns,
         log_level=log_level,
+        log_format=log_format,
     )
     _run(settings)
 
 
 def _run(settings: "Settings") -> None:
-    """Serves until a signal. Raises `SettingsError` if the address cannot be had."""
-    import uvicorn
-
+    """Serves until a signal. Raises `CannotListen`, `NoRoom`, and what keeps every model from being loaded."""
     from vivavoce.api.app import create_app
     from vivavoce.api.connections import Bounds, bounded_http
+    from vivavoce.cli.running import check_room, run
+    from vivavoce.logs import set_up
 
-    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    set_up(settings.log_level, settings.log_format)
+    check_room()
     certificate = _certificate(settings)
     app = create_app(settings)
     bounds = Bounds(settings.max_connections, settings.receive_timeout_s, settings.send_timeout_s)
@@ -119,22 +137,17 @@ def _run(settings: "Settings") -> None:
         if settings.mdns:
             name = stack.enter_context(announced(settings.host, port, tls=certificate is not None))
             typer.echo(f"  mDNS     {name.removesuffix('.')}")
-        server = uvicorn.Server(
-            uvicorn.Config(
-                app,
-                log_config=None,  # ours, set up above
-                log_level=settings.log_level,
-                http=bounded_http(bounds),
-                timeout_graceful_shutdown=math.ceil(settings.drain_timeout_s),
-                ssl_certfile=certificate.certificate if certificate else None,
-                ssl_keyfile=certificate.key if certificate else None,
-            )
+        whole = run(
+            app,
+            app.state.life,
+            listener,
+            log_level=settings.log_level,
+            http=bounded_http(bounds),
+            ssl_certfile=certificate.certificate if certificate else None,
+            ssl_keyfile=certificate.key if certificate else None,
         )
-        # When all has ended uvicorn sends itself the signal again, which would leave the network without a goodbye.
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        server.run(sockets=[listener])
-    if not server.started:
-        raise typer.Exit(1)  # the app's start failed, and uvicorn has logged why
+    if not whole:
+        raise typer.Exit(1)  # the log says what was cut, or why the app did not start
 
 
 def _certificate(settings: "Settings") -> Certificate | None:
@@ -145,13 +158,13 @@ def _certificate(settings: "Settings") -> Certificate | None:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Returns a listening socket, so that a taken port is known before a model is loaded. Raises `SettingsError`."""
+    """Returns a listening socket, so that a taken port is known before a model is loaded. Raises `CannotListen`."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     both = family == socket.AF_INET6 and host == "::" and socket.has_dualstack_ipv6()
     try:
         return socket.create_server((host, port), family=family, backlog=_BACKLOG, dualstack_ipv6=both)
     except OSError as error:
-        raise SettingsError(_cannot_listen(host, port, error)) from error
+        raise CannotListen(_cannot_listen(host, port, error)) from error
 
 
 def _cannot_listen(host: str, port: int, error: OSError) -> str:

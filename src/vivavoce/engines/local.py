@@ -6,8 +6,9 @@ from typing import Self
 import numpy as np
 
 from vivavoce.engines.base import ChunkStream, Model
+from vivavoce.engines.observe import Load, Observer
 from vivavoce.engines.prepared import PreparedVoices
-from vivavoce.engines.scheduler import Delivery, Event, Load, Scheduler, as_fault
+from vivavoce.engines.scheduler import Delivery, Event, Scheduler, as_fault
 from vivavoce.engines.tickets import Ticket
 from vivavoce.errors import NotReady, VivavoceError
 from vivavoce.types import AudioChunk, Ending, EngineInfo, PreparedVoice, Reference, Segment
@@ -31,6 +32,9 @@ class LocalEngine:
     @property
     def load(self) -> Load:
         return self._scheduler.load
+
+    def observe(self, observer: Observer) -> None:
+        self._scheduler.observe(observer)
 
     @property
     def stalled_s(self) -> float:
@@ -103,6 +107,11 @@ class SpokenSegment:
         self.ending: Ending | None = None
         self._events = events
         self._ended = False
+
+    @property
+    def waited_s(self) -> float | None:
+        opened_s = self.ticket.opened_s
+        return None if opened_s is None else opened_s - self.ticket.submitted_s
 
     def __aiter__(self) -> Self:
         return self

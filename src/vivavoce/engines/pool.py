@@ -3,7 +3,8 @@
 Who speaks holds a lease, and a model with leases is never unloaded. A model that does not fit into the memory left
 waits until enough of the others, the least recently used first, are idle and have been unloaded; loads wait in the
 order in which they were asked for. One that has waited for `patience_s` closes those it waits for to new leases, so
-that a model which is always busy starves no other. It knows names and factories, not what a model is.
+that a model which is always busy starves no other. With `idle_unload_s` one that nobody has used for so long is
+unloaded too, and loaded again when it is asked for. It knows names and factories, not what a model is.
 
 All of it runs on one event loop, and nothing between two `await`s is seen half done.
 """
@@ -17,6 +18,7 @@ from functools import partial
 from itertools import count
 
 from vivavoce.engines.base import Engine
+from vivavoce.engines.observe import Observable, Observer, Unobserved
 from vivavoce.engines.resident import EngineFactory, Lease, ModelState, Offer, ResidentModel, closed, guarded
 from vivavoce.engines.room import enough, gigabytes
 from vivavoce.errors import MissingDependency, NotReady, OutOfMemory, Overloaded, UnknownModel, VivavoceError
@@ -29,7 +31,8 @@ class Pool:
     """The models by name, in order of preference. An `EngineFactory` is an offer that cannot be looked at.
 
     `max_memory_bytes` is what they may take together, None: no limit. At most `max_waiting` requests wait for one
-    model to be loaded, and for at most `max_wait_s` until there is room for it.
+    model to be loaded, and for at most `max_wait_s` until there is room for it. What nobody has used for
+    `idle_unload_s` is unloaded; 0: never for that.
     """
 
     def __init__(
@@ -40,10 +43,12 @@ class Pool:
         max_waiting: int = 64,
         patience_s: float = 5.0,
         max_wait_s: float = 120.0,
+        idle_unload_s: float = 0.0,
     ) -> None:
         self.max_memory_bytes = max_memory_bytes
         self._max_waiting = max_waiting
-        self._patience_s, self._max_wait_s = patience_s, max_wait_s
+        self._patience_s, self._max_wait_s, self._idle_unload_s = patience_s, max_wait_s, idle_unload_s
+        self._observer: Observer = Unobserved()
         self._models = {
             name: ResidentModel(name, offer if isinstance(offer, Offer) else Offer(offer))
             for name, offer in offers.items()
@@ -64,12 +69,21 @@ class Pool:
     @property
     def memory_bytes(self) -> int:
         """What the models take that are loaded, being loaded or not yet gone."""
-        return sum(model.memory_bytes for model in self._models.values() if model.phase != "unloaded")
+        return sum(self.memory_by_model.values())
+
+    @property
+    def memory_by_model(self) -> dict[str, int]:
+        """What each model takes; 0 for one that is not loaded, or not counted."""
+        return {name: 0 if m.phase == "unloaded" else m.memory_bytes for name, m in self._models.items()}
 
     @property
     def leases(self) -> int:
         """Leases that are not released."""
         return sum(model.leases for model in self._models.values())
+
+    def observe(self, observer: Observer) -> None:
+        """Tells `observer` of loads, and has the engines that are loaded from now on tell it what they do."""
+        self._observer = observer
 
     def states(self) -> dict[str, ModelState]:
         return {name: self._state(model) for name, model in self._models.items()}
@@ -203,7 +217,7 @@ class Pool:
     def _released(self, model: ResidentModel) -> None:
         model.leases -= 1
         if not model.leases:
-            model.used = next(self._clock)
+            self._becomes_idle(model)
             self._advance()
 
     def _stop_waiting(self, model: ResidentModel, waiter: asyncio.Future[Lease]) -> None:
@@ -212,6 +226,18 @@ class Pool:
             if not model.waiters and model in self._queue:  # nobody wants it any more: unload nothing for it
                 self._leave_queue(model)
                 self._advance()
+
+    def _becomes_idle(self, model: ResidentModel) -> None:
+        model.used = next(self._clock)
+        if self._idle_unload_s and not self._closed:
+            loop = asyncio.get_running_loop()
+            loop.call_later(self._idle_unload_s, self._unload_if_idle, model, model.used)
+
+    def _unload_if_idle(self, model: ResidentModel, since: int) -> None:
+        """Unloads `model` if nobody has used it `since` the pool's clock said so."""
+        if model.phase == "ready" and model.used == since and not model.leases and not self._closed:
+            log.info("model %r is unloaded: nobody used it for %g s", model.name, self._idle_unload_s)
+            self._begin_unload(model)
 
     # -- room ---------------------------------------------------------------------------------------------------
 
@@ -291,6 +317,8 @@ class Pool:
         started = time.monotonic()
         try:
             engine = await guarded(model, asyncio.to_thread(model.offer.make))
+            if isinstance(engine, Observable):
+                engine.observe(self._observer)
             await guarded(model, engine.start())
         except VivavoceError as error:
             model.phase, model.problem = "unloaded", error
@@ -298,8 +326,12 @@ class Pool:
         else:
             model.engine, model.info = engine, engine.info
             model.phase, model.problem, model.leaving = "ready", None, False
-            log.info("model %r is ready after %.1f s", model.name, time.monotonic() - started)
+            took_s = time.monotonic() - started
+            log.info("model %r is ready after %.1f s", model.name, took_s)
+            self._observer.loaded(model.name, took_s)
             self._grant_waiters(model)  # before it could be taken for idle
+            if not model.leases:
+                self._becomes_idle(model)
         self._advance()
 
     def _begin_unload(self, model: ResidentModel) -> None:
@@ -313,7 +345,7 @@ class Pool:
             if self._closed:
                 return
         model.phase, model.leaving = "unloaded", False
-        log.info("model %r is unloaded: others need its %s", model.name, gigabytes(model.memory_bytes))
+        log.info("model %r is unloaded: %s are free", model.name, gigabytes(model.memory_bytes))
         if model.waiters:
             self._want(model)
         self._advance()

@@ -23,6 +23,7 @@ from typing import TypeAlias
 import numpy as np
 
 from vivavoce.engines.base import LiveModel, Model, Stream
+from vivavoce.engines.observe import Load, Observer, Unobserved
 from vivavoce.engines.tickets import Ticket
 from vivavoce.engines.waiting import Waiting
 from vivavoce.errors import BadRequest, EngineFault, NotReady, Unsupported, VivavoceError
@@ -49,14 +50,6 @@ class _Running:
     starving: bool = False  # has said all of its text that is known
 
 
-@dataclass(frozen=True, slots=True)
-class Load:
-    """How busy a model is: segments waiting and running."""
-
-    waiting: int
-    running: int
-
-
 class Scheduler:
     """Steps `model`; `deliver` is called from the lanes' threads with what each step brought."""
 
@@ -74,6 +67,7 @@ class Scheduler:
         self._deliver = deliver
         self._rate_hz = model.info.sample_rate_hz
         self._max_ahead = int(max_ahead_s * self._rate_hz)
+        self._observer: Observer = Unobserved()
         self._changed = threading.Condition()
         self._waiting = Waiting(
             model.info, model.lanes, max_waiting=max_waiting, max_waiting_s=max_waiting_s, max_ahead_s=max_ahead_s
@@ -91,6 +85,10 @@ class Scheduler:
     def load(self) -> Load:
         with self._changed:
             return Load(len(self._waiting), self._running)
+
+    def observe(self, observer: Observer) -> None:
+        """Tells `observer` of waits and steps; called before `start`."""
+        self._observer = observer
 
     @property
     def stalled_s(self) -> float:
@@ -278,9 +276,14 @@ class Scheduler:
     def _next_waiting(self) -> Ticket | None:
         """Takes the ticket whose turn it is from the queue and counts it as running."""
         with self._changed:
-            if (ticket := self._waiting.take()) is not None:
-                self._running += 1
-            return ticket
+            ticket = self._waiting.take()
+            if ticket is None:
+                return None
+            self._running += 1
+            ticket.opened_s = time.monotonic()
+        if ticket.follows is None:
+            self._observer.waited(self._model.info.name, ticket.opened_s - ticket.submitted_s)
+        return ticket
 
     def _step(self, running: list[_Running]) -> None:
         now_s = time.monotonic()
@@ -297,6 +300,8 @@ class Scheduler:
             self._close(running, stepped)
             self._finish([(entry.ticket, as_fault(error, "failed while speaking")) for entry in stepped])
             return
+        finally:
+            self._observer.stepped(self._model.info.name, time.monotonic() - now_s, len(stepped))
         if self._live is not None:
             for entry in stepped:
                 entry.starving = self._live.starving(entry.stream)

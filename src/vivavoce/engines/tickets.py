@@ -22,6 +22,7 @@ class Ticket:
     chars: int = 0  # of a live text, in all
     complete: bool = True  # whether its text is
     last_given: bool = True  # whether the model knows that it is
+    opened_s: float | None = None  # when a lane took it from the queue
 
     @property
     def may_open(self) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Coroutine
 from typing import Protocol
 
 from vivavoce.engines.base import ChunkStream, Engine
+from vivavoce.engines.observe import Load, Observable, Observer, Unobserved
 from vivavoce.engines.resident import closed
 from vivavoce.errors import EngineFault, NotReady, VivavoceError
 from vivavoce.types import EngineInfo, PreparedVoice, Reference, Segment
@@ -44,6 +45,7 @@ class WatchedEngine:
         self._problem = NotReady(f"model {self.info.name!r} is made anew after a step that hung; try again soon")
         self._tasks: set[asyncio.Task[None]] = set()
         self._left = 0
+        self._observer: Observer = Unobserved()
 
     @property
     def inner(self) -> Stallable:
@@ -51,6 +53,15 @@ class WatchedEngine:
         if self._engine is None:
             raise self._problem
         return self._engine
+
+    @property
+    def load(self) -> Load:
+        return self._engine.load if isinstance(self._engine, Observable) else Load(0, 0)
+
+    def observe(self, observer: Observer) -> None:
+        self._observer = observer
+        if isinstance(self._engine, Observable):
+            self._engine.observe(observer)
 
     async def start(self) -> None:
         await self.inner.start()
@@ -91,6 +102,7 @@ class WatchedEngine:
         log.error("model %r: a step hangs for %.1f s; the model is made anew", name, hanging.stalled_s)
         hanging.abandon(EngineFault(f"a step of model {name!r} hung; the model is made anew, try again soon"))
         self._left += 1
+        self._observer.hung(name)
         self._spawn(self._bury(hanging))
         if self._left > MAX_LEFT:
             self._problem = NotReady(f"{self._left} steps of model {name!r} hang: start the server again")
@@ -98,6 +110,8 @@ class WatchedEngine:
             return
         try:
             engine = await asyncio.to_thread(self._make)
+            if isinstance(engine, Observable):
+                engine.observe(self._observer)
             await engine.start()
         except Exception as error:  # the top of a task: whatever the model raises is what its callers are told
             log.exception("model %r could not be made anew", name)

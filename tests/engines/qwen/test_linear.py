@@ -8,13 +8,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 from scripts.make_checkpoint import Shape, Stack, make_checkpoint
-from torch import Tensor
+from torch import Tensor, nn
 
 from tests.engines.qwen.small import CPU, SMALL
 from vivavoce.engines.qwen.cache import Burst, KvCache, Prompt
 from vivavoce.engines.qwen.checkpoint import Checkpoint, load_checkpoint
 from vivavoce.engines.qwen.device import choose_form
 from vivavoce.engines.qwen.linear import Form, Linear, packed, packed_type, works
+from vivavoce.engines.qwen.packing import packing
 from vivavoce.engines.qwen.prompt import PromptRequest
 from vivavoce.engines.qwen.sampler import Sampling
 from vivavoce.errors import EngineFault
@@ -163,3 +164,40 @@ def test_torch_without_kernels_for_bytes_runs_plain(
 def test_unknown_form_is_refused_with_the_known_ones() -> None:
     with pytest.raises(EngineFault, match="'int4' are not one of auto, plain, prepacked, int8"):
         choose_form("int4", CPU, torch.float32)
+
+
+@pytest.mark.parametrize("cores", [1, 3])
+@pytest.mark.parametrize(("form", "dtype"), FORMS)
+def test_matrices_packed_side_by_side_are_those_packed_alone(
+    form: Form, dtype: torch.dtype, cores: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vivavoce.engines.qwen.packing.available_cores", lambda: cores)
+    before = torch.backends.quantized.engine
+    matrices = [filled(number) for number in range(12)]
+    alone = [
+        packed(matrix.weight.detach().clone(), None, form, dtype) for matrix in matrices if matrix.weight is not None
+    ]
+    with packing(form, dtype) as pack:
+        for matrix in matrices:
+            pack(matrix)
+            pack(nn.SiLU())  # no matrix: left alone
+    x = torch.randn(2, 160, generator=torch.Generator().manual_seed(2))
+    for matrix, product in zip(matrices, alone, strict=True):
+        assert matrix.weight is None
+        assert torch.equal(matrix(x), product(x))
+    assert torch.backends.quantized.engine == before
+
+
+@pytest.mark.parametrize(("form", "dtype"), FORMS)
+def test_matrix_that_cannot_be_packed_is_no_silent_gap(form: Form, dtype: torch.dtype) -> None:
+    matrix = filled(0)
+    matrix.pack(form, dtype)
+    with pytest.raises(AssertionError, match="packed already"), packing(form, dtype) as pack:
+        pack(matrix)
+
+
+def filled(seed: int) -> Linear:
+    """A plain matrix of noise."""
+    matrix = Linear(160, 96)
+    matrix.weight = nn.Parameter(torch.randn(96, 160, generator=torch.Generator().manual_seed(seed)))
+    return matrix

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from vivavoce.engines.qwen.capture import Track
 from vivavoce.engines.qwen.config import Config, read_config
 from vivavoce.engines.qwen.frame import Batch
-from vivavoce.engines.qwen.linear import Form, Linear, numbers_between
+from vivavoce.engines.qwen.linear import Form, numbers_between
 from vivavoce.engines.qwen.live import LiveText, LiveTurn
+from vivavoce.engines.qwen.packing import packing
 from vivavoce.engines.qwen.prefix import Prefix
 from vivavoce.engines.qwen.prompt import (
     REPLY,
@@ -87,19 +88,14 @@ def load_checkpoint(
     config, tokenizer = read_config(folder), Tokenizer(folder)
     with torch.device("meta"):
         talker = Talker(config)
-    load_weights(
-        talker,
-        folder,
-        "talker.",
-        place=lambda name: (text_device or device) if name == "model.text_embedding.weight" else device,
-        dtype=numbers_between(form, dtype),
-        others=(SPEAKER_ENCODER,),
-        finish=lambda module: pack(module, form, dtype),
-    )
+    with packing(form, dtype) as pack:
+        load_weights(
+            talker,
+            folder,
+            "talker.",
+            place=lambda name: (text_device or device) if name == "model.text_embedding.weight" else device,
+            dtype=numbers_between(form, dtype),
+            others=(SPEAKER_ENCODER,),
+            finish=pack,
+        )
     return Checkpoint(config, tokenizer, talker.eval())
-
-
-def pack(module: nn.Module, form: Form, dtype: torch.dtype) -> None:
-    """Brings `module` into `form` if it is a matrix; other weights stay as they are."""
-    if isinstance(module, Linear):
-        module.pack(form, dtype)

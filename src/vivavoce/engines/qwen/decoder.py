@@ -46,8 +46,13 @@ class RMSNorm(nn.Module):
         self.parts = parts
         self.weight = nn.Parameter(torch.empty(shape))
         self.eps = eps
+        self._share, self._least = shape[-1] ** -0.5, torch.tensor(eps**0.5, device="cpu")
 
     def forward(self, x: Tensor) -> Tensor:
+        if x.dtype is torch.float32 and x.device.type == "cpu":
+            # torch's own is ten operators there, and a frame has 325 of them: the root of mean and eps is a hypotenuse.
+            size = torch.linalg.vector_norm(x, dim=-1, keepdim=True) * self._share
+            return x / torch.hypot(size, self._least) * self.weight
         if self.weight.dim() == 1:
             return F.rms_norm(x, self.weight.shape, self.weight, self.eps)
         return F.rms_norm(x, self.weight.shape[-1:], None, self.eps) * self.weight  # a weight for each head

@@ -58,6 +58,7 @@ class State:
         self.pad = pad  # [hidden], read when a stream has no text left
 
 
+@torch.inference_mode()
 def make_frame(talker: Talker, state: State, rows: int, window: int) -> Frame:
     """The next frame of the first `rows` slots, whose past is shorter than `window` positions."""
     number, alive = state.frame[:rows], state.alive[:rows]
@@ -215,6 +216,7 @@ class Batch:
         self._read(slot, prompt, 0)
         self.prefixes.put(prefix, here)
 
+    @torch.inference_mode()
     def _read(self, slot: int, prompt: Tensor, start: int) -> None:
         """Remembers `prompt` [positions, hidden] from position `start` of `slot` on."""
         if len(prompt):

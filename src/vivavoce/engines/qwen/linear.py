@@ -126,11 +126,12 @@ def _onednn(weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> Product:
     # torch's compiler makes these calls; they are in no namespace that is typed.
     onednn: Any = torch.ops.mkldnn
     kept = onednn._reorder_linear_weight(weight.to(dtype).contiguous(), BATCH)
+    multiply = onednn._linear_pointwise.default  # found once, as below: a frame makes 428 products
     if dtype is torch.float32:
-        return lambda x: cast(Tensor, onednn._linear_pointwise(x, kept, bias, "none", [], ""))
+        return lambda x: cast(Tensor, multiply(x, kept, bias, "none", [], ""))
 
     def product(x: Tensor) -> Tensor:
-        made = cast(Tensor, onednn._linear_pointwise(x.to(dtype), kept, None, "none", [], "")).float()
+        made = cast(Tensor, multiply(x.to(dtype), kept, None, "none", [], "")).float()
         return made if bias is None else made.add_(bias)
 
     return product
@@ -138,37 +139,39 @@ def _onednn(weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> Product:
 
 def _float16(weight: Tensor, bias: Tensor | None) -> Product:
     quantized: Any = torch.ops.quantized  # likewise
-    with _engine("fbgemm"):
+    with kernels("fbgemm"):
         kept = quantized.linear_prepack_fp16(weight, bias)
-    return lambda x: cast(Tensor, quantized.linear_dynamic_fp16(x, kept))
+    multiply = quantized.linear_dynamic_fp16.default
+    return lambda x: cast(Tensor, multiply(x, kept))
 
 
 def _int8(weight: Tensor, bias: Tensor | None) -> Product:
     quantized: Any = torch.ops.quantized  # likewise
     scales = weight.abs().amax(1).clamp(min=1e-8) / 127
     whole = weight.div(scales[:, None]).round_().to(torch.int8)
-    with _engine("fbgemm", "onednn", "qnnpack"):
+    with kernels("fbgemm", "onednn", "qnnpack"):
         rows = torch._make_per_channel_quantized_tensor(
             whole, scales.double(), torch.zeros(len(scales), dtype=torch.int64), 0
         )
         kept = quantized.linear_prepack(rows, None)
     # Without VNNI two products of bytes are added in 16 bits: a bit less of the input keeps them from overflowing.
     narrow = not getattr(torch.cpu, "_is_vnni_supported", lambda: False)()
+    multiply = quantized.linear_dynamic.default
 
     def product(x: Tensor) -> Tensor:
         if x.shape[:-1].numel() == 1:
-            made = cast(Tensor, quantized.linear_dynamic(x, kept, narrow))
+            made = cast(Tensor, multiply(x, kept, narrow))
         else:
             # All inputs are rounded with one scale: with each row brought to the same size, none loses by another.
             sizes = x.abs().amax(-1, keepdim=True).clamp(min=1e-20)
-            made = cast(Tensor, quantized.linear_dynamic(x / sizes, kept, narrow)).mul_(sizes)
+            made = cast(Tensor, multiply(x / sizes, kept, narrow)).mul_(sizes)
         return made if bias is None else made.add_(bias)
 
     return product
 
 
 @contextmanager
-def _engine(*names: str) -> Iterator[None]:
+def kernels(*names: str) -> Iterator[None]:
     """Packs for the first of these kernel libraries that torch has, whatever the process has chosen otherwise."""
     before = torch.backends.quantized.engine
     torch.backends.quantized.engine = next((name for name in names if name in _engines()), names[-1])

@@ -9,13 +9,13 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
-from vivavoce.engines.qwen.checkpoint import pack
 from vivavoce.engines.qwen.codec import CodecDecoder
 from vivavoce.engines.qwen.codec.config import DecoderConfig as CodecConfig
 from vivavoce.engines.qwen.codec.decoder import lay_out
 from vivavoce.engines.qwen.config import CodecIds, Config, DecoderConfig, GenerationConfig, SamplingDefaults, TextIds
 from vivavoce.engines.qwen.decoder import Embedding, RMSNorm
 from vivavoce.engines.qwen.linear import Form, numbers_between
+from vivavoce.engines.qwen.packing import packing
 from vivavoce.engines.qwen.talker import Talker
 
 TALKERS: Mapping[str, tuple[str, DecoderConfig]] = {
@@ -56,16 +56,17 @@ def random_talker(config: Config, device: torch.device, dtype: torch.dtype, form
         talker = Talker(config)
     generator = torch.Generator(device).manual_seed(seed)
     numbers = numbers_between(form, dtype)
-    for module in talker.modules():
-        for name, parameter in list(module.named_parameters(recurse=False)):
-            tensor = torch.empty(parameter.shape, device=device, dtype=numbers)
-            if isinstance(module, RMSNorm):
-                tensor.fill_(1)
-            else:
-                spread = 0.5 if isinstance(module, Embedding) else 1 / math.sqrt(parameter.shape[-1])
-                tensor.normal_(0, spread, generator=generator)
-            setattr(module, name, nn.Parameter(tensor, requires_grad=False))
-        pack(module, form, dtype)
+    with packing(form, dtype) as pack:
+        for module in talker.modules():
+            for name, parameter in list(module.named_parameters(recurse=False)):
+                tensor = torch.empty(parameter.shape, device=device, dtype=numbers)
+                if isinstance(module, RMSNorm):
+                    tensor.fill_(1)
+                else:
+                    spread = 0.5 if isinstance(module, Embedding) else 1 / math.sqrt(parameter.shape[-1])
+                    tensor.normal_(0, spread, generator=generator)
+                setattr(module, name, nn.Parameter(tensor, requires_grad=False))
+            pack(module)
     talker.eval()
     return talker
 

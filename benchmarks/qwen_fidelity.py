@@ -1,0 +1,117 @@
+"""How far Qwen3-TTS's packed weights stray from plain float32: all hear the same codes, their scores are compared.
+
+    python benchmarks/qwen_fidelity.py [--checkpoint FOLDER] [--frames 40]
+
+FOLDER is a CustomVoice checkpoint; without it a random one of the 0.6B shape is made, which takes 3 GB of disk. Plain
+float32 speaks, each other form is then fed these codes frame by frame, in the steps in which it speaks itself. So one
+difference does not lead to the next, and what is left is that of the matrices. It knows no sound.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+from torch import Tensor
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from scripts.make_checkpoint import SHAPES, make_checkpoint
+
+from vivavoce.engines.qwen.cache import KvCache, Prompt, Step
+from vivavoce.engines.qwen.checkpoint import Checkpoint, load_checkpoint
+from vivavoce.engines.qwen.linear import Form, stored_as
+from vivavoce.engines.qwen.prompt import PromptRequest, embed_pad
+from vivavoce.engines.qwen.sampler import Sampling
+
+TEXT = "The quick brown fox jumps over the lazy dog, and then it runs home before the rain begins to fall."
+TEMPERATURE = 0.9  # of the released models' draws, which is what a difference of scores matters for
+FORMS = ((Form.PREPACKED, torch.float32), (Form.PREPACKED, torch.bfloat16), (Form.INT8, torch.float32))
+CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scores:
+    """The logits of every draw."""
+
+    talker: Tensor  # [frames, codes]
+    predictor: Tensor  # [frames × (codebooks - 1), codes]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--checkpoint", type=Path, help="a CustomVoice checkpoint's folder")
+    parser.add_argument("--frames", type=int, default=40, help="frames that are compared")
+    options = parser.parse_args()
+    with TemporaryDirectory() as scratch, torch.inference_mode():
+        folder = options.checkpoint or make_checkpoint(Path(scratch), "custom_voice", SHAPES["0.6b"])
+        print("| Weights | KL, talker | KL, predictor | Same best code, talker | Same best code, predictor |")
+        print("| --- | ---: | ---: | ---: | ---: |")
+        for row in rows(folder, options.frames):
+            print(row, flush=True)
+
+
+def rows(folder: Path, frames: int) -> Iterator[str]:
+    """A line of the table for each form; they are loaded one after the other."""
+    plain = load_checkpoint(folder, CPU, torch.float32)
+    codes = speak(plain, frames)
+    expected = listen(plain, codes)
+    del plain
+    for form, dtype in FORMS:
+        found = listen(load_checkpoint(folder, CPU, dtype, form=form), codes)
+        pairs = ((expected.talker, found.talker), (expected.predictor, found.predictor))
+        distances = (f"{divergence(*pair):.1e}" for pair in pairs)
+        agreements = (f"{(pair[0].argmax(-1) == pair[1].argmax(-1)).double().mean():.1%}" for pair in pairs)
+        yield f"| {' | '.join((stored_as(form, dtype), *distances, *agreements))} |"
+
+
+def speak(checkpoint: Checkpoint, frames: int) -> Tensor:
+    """The codes [frames, codebooks] of a sentence, which does not end before."""
+    prompt, trailing = checkpoint.prompt(request(checkpoint))
+    batch = checkpoint.batch(1, len(prompt) + frames + 1)
+    batch.open(prompt, trailing, Sampling(min_frames=frames + 1))
+    return torch.cat([batch.step().codes.clone() for _ in range(frames)])
+
+
+def listen(checkpoint: Checkpoint, codes: Tensor) -> Scores:
+    """The scores of every draw of a stream that has drawn `codes` [frames, codebooks]."""
+    config, talker = checkpoint.config, checkpoint.talker
+    prompt, trailing = checkpoint.prompt(request(checkpoint))
+    text = torch.cat((trailing, embed_pad(talker, config).expand(len(codes), -1)))
+    past = len(prompt) - 1
+    cache = KvCache(config.talker, 1, past + len(codes), device=CPU, dtype=talker.dtype)
+    burst = KvCache(config.predictor, 1, config.codebooks, device=CPU, dtype=talker.dtype)
+    talker.model.decode(prompt[None, :past], Prompt(cache, 0, past))
+    inputs, first, rest = prompt[past:], list[Tensor](), list[Tensor]()
+    for number, frame in enumerate(codes):
+        cache.lengths[0] = past + number
+        step = Step(cache, 1, past + number + 1, torch.ones(1, dtype=torch.bool))
+        hidden = talker.model.decode(inputs[:, None], step)[:, 0]
+        first.append(talker.codec_head(hidden)[:, : config.code_vocab_size])
+
+        def draw(logits: Tensor, codebook: int, frame: Tensor = frame) -> Tensor:
+            rest.append(logits)
+            return frame[codebook : codebook + 1]
+
+        embedded = talker.embed_codec(frame[:1])
+        _, total = talker.code_predictor.complete(hidden, frame[:1], embedded, burst, draw)
+        inputs = total + text[number]
+    return Scores(torch.cat(first), torch.cat(rest))
+
+
+def request(checkpoint: Checkpoint) -> PromptRequest:
+    """A sentence by the checkpoint's first speaker."""
+    return PromptRequest(TEXT, speaker=min(checkpoint.config.speakers), language="english")
+
+
+def divergence(expected: Tensor, found: Tensor) -> float:
+    """The mean Kullback-Leibler divergence, in nats, of the draws from `found` from those from `expected`."""
+    wanted, given = ((scores.double() / TEMPERATURE).log_softmax(-1) for scores in (expected, found))
+    return float((wanted.exp() * (wanted - given)).sum(-1).mean())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""Whether the server takes work: it counts what is being answered, and turns new work away once it is told to end.
+
+It knows no signals: `cli.serve` tells it, and asks when it may go.
+"""
+
+import time
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from vivavoce.api.errors import error_body
+from vivavoce.errors import VivavoceError
+
+RETRY_AFTER_S = 5
+_WATCHING = ("/health", "/metrics")  # whoever watches is answered to the end, and is not waited for
+
+
+class Life:
+    """The life of one server. `grace_s` is what running requests get to finish."""
+
+    def __init__(self, grace_s: float) -> None:
+        self.running = 0  # requests being answered
+        self.failure: VivavoceError | None = None  # why it cannot do what it was started for
+        self._grace_s = grace_s
+        self._ends_s: float | None = None
+
+    @property
+    def draining(self) -> bool:
+        """Whether it was told to end."""
+        return self._ends_s is not None
+
+    @property
+    def grace_left_s(self) -> float:
+        return self._grace_s if self._ends_s is None else max(self._ends_s - time.monotonic(), 0.0)
+
+    @property
+    def over(self) -> bool:
+        """Whether it was told to end, and what ran has finished or has had its time."""
+        return self.draining and (not self.running or not self.grace_left_s)
+
+    def drain(self) -> None:
+        """Takes no new work from now on. Safe in a signal handler."""
+        if self._ends_s is None:
+            self._ends_s = time.monotonic() + self._grace_s
+
+
+class Doors:
+    """Answers 503 to new work while `life` is draining, and counts what is being answered."""
+
+    def __init__(self, app: ASGIApp, *, life: Life) -> None:
+        self._app = app
+        self._life = life
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"].startswith(_WATCHING):
+            await self._app(scope, receive, send)
+        elif self._life.draining:
+            await _refuse(scope, send)
+        else:
+            self._life.running += 1
+            try:
+                await self._app(scope, receive, send)
+            finally:
+                self._life.running -= 1
+
+
+async def _refuse(scope: Scope, send: Send) -> None:
+    body = error_body(
+        scope["path"],
+        503,
+        code="not_ready",
+        message="the server is stopping; try again when it is back",
+        field=None,
+        request_id=scope.get("request_id", ""),
+    )
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"retry-after", str(RETRY_AFTER_S).encode()),
+        (b"connection", b"close"),
+    ]
+    start: Message = {"type": "http.response.start", "status": 503, "headers": headers}
+    await send(start)
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,70 @@
+"""What can be seen of engines at work, by whoever counts it: waits, steps, loads. It keeps and decides nothing."""
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How busy a model is: segments waiting and running."""
+
+    waiting: int
+    running: int
+
+
+class Observer(Protocol):
+    """Is told what engines do, at once and from the thread that does it; it must return quickly and never raise."""
+
+    def waited(self, model: str, seconds: float) -> None:
+        """A new request's first segment was in the queue for `seconds`, and is now being spoken."""
+        ...
+
+    def stepped(self, model: str, seconds: float, streams: int) -> None:
+        """A step over `streams` streams took `seconds`, whether it brought audio or failed."""
+        ...
+
+    def loaded(self, model: str, seconds: float) -> None:
+        """The model was loaded in `seconds`."""
+        ...
+
+    def hung(self, model: str) -> None:
+        """A step of the model hung, and its streams were given up."""
+        ...
+
+
+class Unobserved:
+    """An `Observer` for those whom nobody watches."""
+
+    def waited(self, model: str, seconds: float) -> None:
+        """Forgets it."""
+
+    def stepped(self, model: str, seconds: float, streams: int) -> None:
+        """Forgets it."""
+
+    def loaded(self, model: str, seconds: float) -> None:
+        """Forgets it."""
+
+    def hung(self, model: str) -> None:
+        """Forgets it."""
+
+
+@runtime_checkable
+class Observable(Protocol):
+    """An engine on this machine, whose queue and steps can be seen."""
+
+    @property
+    def load(self) -> Load: ...
+
+    def observe(self, observer: Observer) -> None:
+        """Tells `observer` from now on; called before `start`."""
+        ...
+
+
+@runtime_checkable
+class Queued(Protocol):
+    """A segment's audio of which it is known how long it waited."""
+
+    @property
+    def waited_s(self) -> float | None:
+        """Seconds from `speak` until the model began with it; `None` as long as it waits."""
+        ...
