@@ -51,9 +51,8 @@ class _BoundedHTTP(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         super().connection_made(transport)
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
-        # Tells of every byte that waits here, also of an answer's last ones. Under TLS asyncio compares with >= where
-        # it has > otherwise, so that 0 would stop the writing for good.
-        transport.set_write_buffer_limits(high=0 if transport.get_extra_info("sslcontext") is None else 1)
+        # Tells of whatever waits here, also of an answer's last bytes. With a limit of 0 asyncio's TLS never resumes.
+        transport.set_write_buffer_limits(high=1, low=0)
         over = len(self.connections) - self.bounds.max_connections
         if over > SPARE_CONNECTIONS:
             transport.abort()
