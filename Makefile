@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help serve test test-qwen parity check format docs docs-serve bench clean
+.PHONY: help serve test test-qwen parity check format docs docs-serve bench soak clean
 
 help:  ## Show what there is to make.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -43,6 +43,9 @@ docs-serve: $(VENV)/.docs  ## Serve the documentation on port 8001.
 
 bench: $(VENV)/.dev  ## Measure the server on this machine.
 	$(BIN)/python benchmarks/server.py $(ARGS)
+
+soak: $(VENV)/.dev  ## Put the server through load, overload, leaving clients and signals, half an hour (ARGS="--trial kill").
+	$(BIN)/python benchmarks/soak.py $(ARGS)
 
 clean:  ## Remove the virtual environment and what tools left behind.
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache site

@@ -7,7 +7,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,10 +31,11 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A server that answers; `pid` only where the benchmark started it."""
+    """A server that answers; `pid` and `ended` only where the benchmark started it."""
 
     address: Address
     pid: int | None = None
+    ended: Callable[[], Awaitable[int]] | None = None  # waits for its exit code
 
     def usage(self) -> Usage | None:
         """What the process has used; `None` for somebody else's, and where there is no /proc."""
@@ -70,7 +71,7 @@ async def started(
         try:
             _limit_memory(process.pid, memory_gib)
             await _wait_until_ready(process, address, models, log)
-            yield Server(address, process.pid)
+            yield Server(address, process.pid, process.wait)
         finally:
             await _stop(process)
 

@@ -1,0 +1,256 @@
+"""What a server must survive, each with what it must keep meanwhile; the tone model stands for the voices.
+
+Every scenario runs `vivavoce serve` in a process of its own and speaks to it over real sockets. `scale` is the share of
+the whole length that is done: 1 takes half an hour for all, 0.02 is for the tests.
+"""
+
+import asyncio
+import math
+import os
+import random
+import signal
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.load import Answer, LoadRun, Question, Tell, ask, listeners, now, strangers
+from benchmarks.player import percentile
+from benchmarks.process import Server, started
+from benchmarks.report import Measure, Result, Target, load_measures
+from benchmarks.scenarios import GREETINGS, REAL_TIME_FACTOR, paragraphs
+from benchmarks.wire import send
+
+START_BUFFER_S = 0.2
+MEMORY_GIB = 6.0
+FREED_WITHIN_S = 0.2
+_SETTLE_S = 10.0
+WORKERS = 6  # threads that wait for files and the like: a few, started when they are first needed
+FULL_AFTER_S = 8.0  # the server is `max_ahead_s` ahead of who does not read: 30 s, at five times real time
+
+SHORT = [Question(text, "tone") for text in GREETINGS]  # a second and a half each
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One thing to survive."""
+
+    what: str
+    run: Callable[[float, Tell], Awaitable[list[Measure]]]
+
+
+async def survive(name: str, scale: float, tell: Tell) -> Result:
+    """Runs the trial of that name at `scale`."""
+    return Result(name, TRIALS[name].what, tuple(await TRIALS[name].run(scale, tell)))
+
+
+@asynccontextmanager
+async def tone_server(real_time_factor: float = 0.0, **settings: object) -> AsyncGenerator[Server]:
+    """A server of the tone model, which has spoken once."""
+    environment = {f"VIVAVOCE_{name.upper()}": str(value) for name, value in settings.items()}
+    environment |= {REAL_TIME_FACTOR: str(real_time_factor)}
+    async with started(["tone"], environment=environment, memory_gib=MEMORY_GIB) as server:
+        for question in SHORT[:4]:
+            await ask(server.address, question)
+        yield server
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a process holds: open files, threads, and memory of its own in MiB."""
+
+    files: int
+    threads: int
+    own_mib: float
+
+    @classmethod
+    def of(cls, server: Server) -> "Held":
+        folder = Path(f"/proc/{server.pid}")
+        status = dict(line.split(":", 1) for line in (folder / "status").read_text().splitlines())
+        files = sum(1 for _ in (folder / "fd").iterdir())
+        return cls(files, int(status["Threads"]), int(status["RssAnon"].split()[0]) / 1024)
+
+
+async def _soak(scale: float, tell: Tell) -> list[Measure]:
+    async with tone_server(0.2) as server:
+        questions = [Question(text, "tone") for text in paragraphs()]
+
+        async def load(duration_s: float, seed: int, tell: Tell) -> list[Answer]:
+            run = await listeners(
+                server.address, questions, clients=32, duration_s=duration_s, at_most=10**6,
+                start_buffer_s=START_BUFFER_S, seed=seed, tell=tell,
+            )  # fmt: skip
+            return list(run.answers)
+
+        duration_s = max(600.0 * scale, 5.0)
+        await load(0.1 * duration_s, 1, lambda _: None)  # what is allocated once is there
+        before, began_s = Held.of(server), time.monotonic()
+        answers = await load(duration_s, 2, tell)
+        after = Held.of(server)
+        measures = load_measures(_run_of(answers, time.monotonic() - began_s), start_buffer_s=START_BUFFER_S)
+        wanted = {"requests", "time to first audio, p95", "underruns", "failed requests"}
+        targets = {"time to first audio, p95": Target(300.0), "underruns": Target(0), "failed requests": Target(0)}
+        kept = [Measure(one.name, one.value, one.unit, targets.get(one.name)) for one in measures if one.name in wanted]
+        growth = (after.own_mib / before.own_mib - 1) * 100
+        return [*kept, Measure("memory grew by", growth, "%", Target(2.0))]
+
+
+async def _overload(scale: float, tell: Tell) -> list[Measure]:
+    factor, places = 4.0, 64
+    capacity = places / factor  # audio seconds a second
+    filled_s = factor * 1.5  # after which as many requests end as begin
+    duration_s = max(60.0 * scale, 2 * filled_s)
+    async with tone_server(factor, max_waiting=4) as server:
+        rate = 10 * capacity / 1.5
+        began_s = now()
+        run = await strangers(server.address, SHORT, rate=rate, duration_s=duration_s, at_most=10**6, tell=tell)
+    good = [answer for answer in run.answers if answer.good]
+    answered_s = [answer.first_byte_s - answer.asked_s for answer in run.answers]
+    full_s = began_s + filled_s, began_s + duration_s
+    arrivals = [arrival for answer in good for arrival in answer.arrivals if full_s[0] <= arrival.at_s < full_s[1]]
+    goodput = math.fsum(arrival.audio_s for arrival in arrivals) / (duration_s - filled_s)
+    odd = [answer.status for answer in run.answers if answer.status not in ("200", "429", "503")]
+    late = sum(1 for seconds in answered_s if not seconds <= 1.0)
+    return [
+        Measure("requests", len(run.answers)),
+        Measure("refused with 429 or 503", len(run.answers) - len(good) - len(odd)),
+        Measure("answered otherwise, or not at all", len(odd), target=Target(0)),
+        Measure("answered after more than 1 s", late, target=Target(0)),
+        Measure("time to the answer, p99", percentile(answered_s, 99) * 1000, "ms"),
+        Measure("load generator late, p99", percentile(run.lags_s, 99) * 1000, "ms"),
+        Measure("goodput, of what the model can make", 100 * goodput / capacity, "%", Target(90, False)),
+    ]
+
+
+async def _disconnects(scale: float, tell: Tell) -> list[Measure]:
+    count, draw = max(int(1000 * scale), 40), random.Random(0)
+    async with tone_server(0.5) as server:
+
+        async def leave(delay_s: float, stays_s: float) -> None:
+            await asyncio.sleep(delay_s)
+            try:
+                async with asyncio.timeout(stays_s):
+                    await ask(server.address, draw.choice(SHORT))
+            except TimeoutError:
+                pass  # that is the client leaving
+
+        def leaving(number: int) -> list[Coroutine[None, None, None]]:
+            return [leave(draw.random() * number / 50, draw.random()) for _ in range(number)]
+
+        await asyncio.gather(*leaving(100))  # what is started once, such as worker threads, is there
+        before = Held.of(server)
+        for done, call in enumerate(asyncio.as_completed(leaving(count))):
+            await call
+            tell(done / count)
+        left_s = time.monotonic()
+        await _until(lambda: Held.of(server).files <= before.files)
+        freed_s = time.monotonic() - left_s
+        after = Held.of(server)
+        answer = await ask(server.address, SHORT[0])
+    return [
+        Measure("clients that left", count),
+        Measure("connections closed within", freed_s * 1000, "ms", Target(FREED_WITHIN_S * 1000)),
+        Measure("open files left over", after.files - before.files, target=Target(0)),
+        Measure("threads left over", after.threads - before.threads, target=Target(WORKERS)),
+        Measure("requests that failed afterwards", 0 if answer.good else 1, target=Target(0)),
+    ]
+
+
+async def _terminations(scale: float, tell: Tell) -> list[Measure]:
+    rounds, draw = max(int(50 * scale), 2), random.Random(0)
+    cut = codes = whole = 0
+    for number in range(rounds):
+        async with tone_server(0.3) as server:
+            pid, ended = _own(server)
+            calls = [asyncio.create_task(ask(server.address, question)) for question in SHORT]
+            await asyncio.sleep(0.1 + draw.random() * 0.4)
+            os.kill(pid, signal.SIGTERM)
+            answers = await asyncio.gather(*calls)
+            whole += sum(answer.good for answer in answers)
+            cut += sum(answer.status == "broken" for answer in answers)
+            codes += await ended() != 0
+        tell((number + 1) / rounds)
+    return [
+        Measure("SIGTERMs under load", rounds),
+        Measure("answers that were complete", whole),
+        Measure("answers that were cut", cut, target=Target(0)),
+        Measure("exit codes other than 0", codes, target=Target(0)),
+    ]
+
+
+async def _kills(scale: float, tell: Tell) -> list[Measure]:
+    rounds, failed = max(int(20 * scale), 2), 0
+    for number in range(rounds):
+        async with tone_server() as server:
+            pid, ended = _own(server)
+            calls = [asyncio.create_task(ask(server.address, question)) for question in SHORT]
+            await asyncio.sleep(0.05)
+            os.kill(pid, signal.SIGKILL)
+            await ended()
+            await asyncio.gather(*calls)
+        async with tone_server() as server:
+            failed += not (await ask(server.address, SHORT[0])).good
+        tell((number + 1) / rounds)
+    return [Measure("kill -9 and a new start", rounds), Measure("that did not speak", failed, target=Target(0))]
+
+
+async def _slow_readers(scale: float, tell: Tell) -> list[Measure]:
+    calls = max(int(100 * scale), 10)
+
+    async def first_audio_ms(server: Server) -> float:
+        answers = [await ask(server.address, question) for question in (SHORT * calls)[:calls]]
+        return percentile([answer.first_audible_s - answer.asked_s for answer in answers], 50) * 1000
+
+    async def stall(server: Server, stalled: asyncio.Event, end: asyncio.Event) -> None:
+        body = Question("A text that goes on and on. " * 400, "tone").body()
+        async with send(server.address, "POST", "/v1/tts/synthesize", body):
+            stalled.set()
+            await end.wait()  # and reads nothing
+
+    async with tone_server(0.2) as server:
+        before_ms = await first_audio_ms(server)
+        tell(0.3)
+        end, stalled = asyncio.Event(), [asyncio.Event() for _ in range(40)]
+        slow = [asyncio.create_task(stall(server, event, end)) for event in stalled]
+        idle = [await asyncio.open_connection(server.address.host, server.address.port) for _ in range(100)]
+        await asyncio.gather(*(event.wait() for event in stalled))
+        await asyncio.sleep(FULL_AFTER_S)
+        tell(0.6)
+        beside_ms = await first_audio_ms(server)
+        end.set()
+        await asyncio.gather(*slow, return_exceptions=True)
+        for _, writer in idle:
+            writer.close()
+    return [
+        Measure("time to first audio alone, p50", before_ms, "ms"),
+        Measure("beside 40 who do not read and 100 who say nothing, p50", beside_ms, "ms", Target(2 * before_ms)),
+    ]
+
+
+def _own(server: Server) -> tuple[int, Callable[[], Awaitable[int]]]:
+    """The process of a server that was started here, and what waits for its exit code."""
+    assert server.pid is not None, "it was started here"
+    assert server.ended is not None, "likewise"
+    return server.pid, server.ended
+
+
+async def _until(holds: Callable[[], bool]) -> None:
+    """Returns when it holds, or after `_SETTLE_S`."""
+    give_up_s = time.monotonic() + _SETTLE_S
+    while not holds() and time.monotonic() < give_up_s:  # noqa: ASYNC110 - another process tells nobody
+        await asyncio.sleep(0.005)
+
+
+def _run_of(answers: Sequence[Answer], wall_s: float) -> LoadRun:
+    return LoadRun(tuple(answers), wall_s, ())
+
+
+TRIALS: Mapping[str, Trial] = {
+    "soak": Trial("32 listeners to a model that takes a fifth of real time, for ten minutes.", _soak),
+    "overload": Trial("Ten times the requests that the model can speak, for a minute.", _overload),
+    "disconnects": Trial("1,000 clients that leave at random moments.", _disconnects),
+    "sigterm": Trial("SIGTERM under load, 50 times.", _terminations),
+    "kill": Trial("kill -9 under load and a new start, 20 times.", _kills),
+    "slow-readers": Trial("40 clients that do not read and 100 idle connections beside one that does.", _slow_readers),
+}
