@@ -57,17 +57,17 @@ $(BIN)/python:
 
 $(VENV)/.serve: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing vivavoce with its voices into $(VENV) (once, about a minute) …"
-	$(PIP_INSTALL) --editable '.[kokoro]'
+	$(PIP_INSTALL) --editable '.[kokoro,lan]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing vivavoce with its voices and tools into $(VENV) (once, a minute or two) …"
-	$(PIP_INSTALL) --editable '.[kokoro,otel,ui,dev]'
+	$(PIP_INSTALL) --editable '.[kokoro,lan,otel,ui,dev]'
 	@touch $@ $(VENV)/.serve
 
 $(VENV)/.qwen: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing vivavoce with Qwen3-TTS's packages into $(VENV) (once, some minutes) …"
-	$(PIP_INSTALL) --editable '.[kokoro,qwen,otel,ui,dev]'
+	$(PIP_INSTALL) --editable '.[kokoro,lan,otel,qwen,ui,dev]'
 	@touch $@ $(VENV)/.dev $(VENV)/.serve
 
 $(VENV)/.docs: pyproject.toml constraints.txt | $(BIN)/python

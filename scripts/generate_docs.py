@@ -54,7 +54,9 @@ log_level = "warning"
 
 
 def _setting(name: str, field: FieldInfo) -> str:
-    return f"| `{name}` | `{ENV_PREFIX}{name.upper()}` | {_type(field)} | {_default(field)} | {field.description} |"
+    return (
+        f"| `{name}` | `{ENV_PREFIX}{name.upper()}` | {_type(field)} | {_default(name, field)} | {field.description} |"
+    )
 
 
 def _type(field: FieldInfo) -> str:
@@ -71,13 +73,21 @@ def _type(field: FieldInfo) -> str:
     return ", ".join([words, *bounds])
 
 
-_TYPE_WORDS = (("tuple", "list"), ("Path", "path"), ("int", "integer"), ("float", "number"), ("str", "text"))
+_TYPE_WORDS = (
+    ("tuple", "list"),
+    ("bool", "true or false"),
+    ("Path", "path"),
+    ("int", "integer"),
+    ("float", "number"),
+    ("str", "text"),
+)
+_FOLDERS = {"cache_dir": "the user's cache folder", "data_dir": "the user's data folder"}
 _BOUNDS = (("ge", "≥"), ("gt", ">"), ("le", "≤"))
 
 
-def _default(field: FieldInfo) -> str:
+def _default(name: str, field: FieldInfo) -> str:
     if field.default_factory is not None or field.default is PydanticUndefined:
-        return "the user's cache folder"  # differs by system and user; only cache_dir has such a default
+        return _FOLDERS[name]  # differs by system and user
     if field.default is None:
         return "unset"
     value = ",".join(field.default) if isinstance(field.default, tuple) else field.default

@@ -1,5 +1,6 @@
 """The command line: through Typer's runner, and in processes of its own where signals and streams matter."""
 
+import hashlib
 import json
 import os
 import re
@@ -35,6 +36,8 @@ def tone_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
             monkeypatch.delenv(name)
     monkeypatch.setenv("VIVAVOCE_MODELS", "tone")
     monkeypatch.setenv("VIVAVOCE_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("VIVAVOCE_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.delenv("TTS_API_KEY", raising=False)
 
 
 def run(*arguments: str | Path, stdin: str | bytes | None = None) -> Result:
@@ -59,7 +62,10 @@ def test_version_is_the_package_s() -> None:
     assert run("--version").stdout == f"vivavoce {__version__}\n"
 
 
-@pytest.mark.parametrize("command", [*COMMANDS, "bench qwen", "models list", "models pull", "models rm"])
+@pytest.mark.parametrize(
+    "command",
+    [*COMMANDS, "bench qwen", "models list", "models pull", "models rm", "keys create", "keys list", "keys revoke"],
+)
 def test_help_teaches_by_examples(command: str) -> None:
     result = run(*command.split(), "--help")
     assert result.exit_code == 0
@@ -282,6 +288,80 @@ def test_a_taken_port_is_told_and_exits_with_3() -> None:
     )
 
 
+def test_a_key_is_printed_once_and_kept_as_a_hash(tmp_path: Path) -> None:
+    made = run("keys", "create", "quest", "--requests-per-minute", "30", "--max-concurrent", "2")
+    key = made.stdout.strip()
+    assert re.fullmatch(r"vv_[\w-]{43}", key)
+    file = tmp_path / "data" / "keys.json"
+    assert key not in file.read_text() + made.stderr
+    assert hashlib.sha256(key.encode()).hexdigest() in file.read_text()
+    if os.name == "posix":
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    (listed,) = json.loads(run("keys", "list", "--json").stdout)
+    assert listed["name"] == "quest"
+    assert (listed["scopes"], listed["requests_per_minute"], listed["max_concurrent"]) == (["speak"], 30, 2)
+    assert "sha256" not in listed
+    assert key != run("keys", "create", "other").stdout.strip()
+
+
+def test_keys_are_listed_and_revoked_by_name() -> None:
+    assert "no keys, and the server asks for none" in run("keys", "list").stdout
+    for name in ("quest", "phone"):
+        assert run("keys", "create", name, "--scopes", "manage, speak").exit_code == 0
+    assert re.search(r"quest +speak, manage +no limit", run("keys", "list").stdout)
+    assert run("keys", "revoke", "quest").stdout == "revoked quest\n"
+    assert json.loads(run("keys", "list", "--json").stdout)[0]["name"] == "phone"
+    assert "the server goes on asking" in run("keys", "revoke", "phone").stderr
+    assert "the server goes on asking" in run("keys", "list").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["create", "quest"], "'quest' has a key already"),
+        (["create", "a b"], "'a b' cannot be a key's"),
+        (["create", "phone", "--scopes", "speak,fly"], "'fly' is none: choose from speak, manage"),
+        (["create", "phone", "--scopes", ""], "'' is none"),
+        (["revoke", "phone"], "'phone' has no key"),
+    ],
+)
+def test_a_key_that_cannot_be_is_refused_and_nothing_changes(arguments: list[str], words: str, tmp_path: Path) -> None:
+    run("keys", "create", "quest")
+    before = (tmp_path / "data" / "keys.json").read_bytes()
+    result = run("keys", *arguments)
+    assert result.exit_code == 1
+    assert words in error_line(result)
+    assert (tmp_path / "data" / "keys.json").read_bytes() == before
+    assert [file.name for file in (tmp_path / "data").iterdir()] == ["keys.json"]
+
+
+def test_two_writers_of_the_keys_do_not_lose_each_other_s(tmp_path: Path) -> None:
+    run("keys", "create", "quest")
+    lock = tmp_path / "data" / "keys.json.new"
+    lock.touch()
+    refused = run("keys", "create", "phone")
+    assert refused.exit_code == 2
+    assert f"{str(lock)!r} is there" in error_line(refused)
+    lock.unlink()
+    assert run("keys", "create", "phone").exit_code == 0
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("VIVAVOCE_DATA_DIR", str(tmp_path / "file" / "data"))
+    result = run("keys", "create", "quest")
+    assert result.exit_code == 2
+    assert "choose another data_dir" in error_line(result)
+
+
+def test_serve_does_not_start_on_keys_that_it_cannot_read(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "keys.json").write_text("{")
+    result = run("serve", "--port", "0")
+    assert result.exit_code == 2
+    assert "keys.json' is not as `vivavoce keys` writes it" in error_line(result)
+
+
 @contextmanager
 def served(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str, str]]:
     """`vivavoce serve` on a free port, its address, and all that it says of itself when it starts."""
@@ -323,6 +403,45 @@ def test_serve_says_where_it_is_and_answers_there() -> None:
         assert f"curl {url}/v1/tts/synthesize" in said
         assert "Traceback" not in errors
         assert process.returncode == 130
+
+
+@posix_only
+@pytest.mark.parametrize(
+    ("host", "with_key", "warned"),
+    [("0.0.0.0", False, True), ("0.0.0.0", True, False), ("127.0.0.1", False, False), ("localhost", False, False)],
+)
+def test_serve_warns_that_strangers_may_use_it_if_they_may(host: str, with_key: bool, warned: bool) -> None:
+    key = run("keys", "create", "quest").stdout.strip() if with_key else None
+    with served("--host", host) as (process, url, _):
+        body = {"text": TEXT}
+        assert httpx.post(f"{url}/v1/tts/synthesize", json=body).status_code == (401 if with_key else 200)
+        bearer = {"Authorization": f"Bearer {key}"}
+        assert httpx.post(f"{url}/v1/tts/synthesize", json=body, headers=bearer).status_code == 200
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=20)
+    assert ("warning: no API key is asked for" in errors) is warned
+    assert key is None or key not in errors
+
+
+@posix_only
+def test_say_shows_the_server_its_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = run("keys", "create", "quest").stdout.strip()
+    with served("--host", "127.0.0.1") as (_, url, _):
+        said = ("say", TEXT, "-o", tmp_path / "a.wav", "--server", url)
+        assert "'Authorization: Bearer KEY'" in error_line(run(*said))
+        assert run(*said, "--key", key).exit_code == 0
+        monkeypatch.setenv("TTS_API_KEY", key)
+        assert run(*said).exit_code == 0
+
+
+@posix_only
+def test_serve_drops_a_request_that_trickles_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIVAVOCE_RECEIVE_TIMEOUT_S", "0.3")
+    with served("--host", "127.0.0.1") as (_, url, _):
+        address = httpx.URL(url)
+        with socket.create_connection((address.host, address.port or 0), timeout=10) as connection:
+            connection.sendall(b"POST /v1/tts/synthesize HTTP/1.1\r\n")
+            assert connection.recv(12) == b"HTTP/1.1 408"
 
 
 @posix_only

@@ -28,5 +28,5 @@ def test_every_setting_and_command_is_on_its_page() -> None:
     configuration = (ROOT / "docs/reference/configuration.md").read_text(encoding="utf-8")
     assert [name for name in Settings.model_fields if f"| `{name}` |" not in configuration] == []
     commands = (ROOT / "docs/reference/cli.md").read_text(encoding="utf-8")
-    for command in ("serve", "say", "voices", "models list", "models pull", "models rm", "doctor", "ui"):
+    for command in ("serve", "say", "voices", "models list", "models pull", "models rm", "keys create", "doctor", "ui"):
         assert f"## `vivavoce {command}`" in commands

@@ -5,7 +5,10 @@ VivavoceError
 │   ├── UnknownModel      model_not_found
 │   ├── UnknownVoice      voice_not_found
 │   └── Unsupported       unsupported         a real feature that this model or voice does not have
+├── Unauthorized          invalid_api_key     the request needs a key, and came with none that is known
+├── Forbidden             missing_scope       its key does not allow this
 ├── Overloaded            overloaded          the queue is full; try again in `retry_after_s`
+│   └── RateLimited       rate_limited        the key has used up what it may use
 ├── DeadlineExceeded      deadline_exceeded   the request's time was over before its audio was complete
 ├── NotReady              not_ready           loading, draining or stopped
 ├── OutOfMemory           out_of_memory       the model takes more memory than models may have together
@@ -55,6 +58,18 @@ class Unsupported(BadRequest):
     code = "unsupported"
 
 
+class Unauthorized(VivavoceError):
+    """The request needs an API key and came with none, or with one that is not known."""
+
+    code = "invalid_api_key"
+
+
+class Forbidden(VivavoceError):
+    """The request's API key does not have the scope that this needs."""
+
+    code = "missing_scope"
+
+
 class Overloaded(VivavoceError):
     """The waiting queue is full."""
 
@@ -63,6 +78,12 @@ class Overloaded(VivavoceError):
     def __init__(self, message: str, *, retry_after_s: float) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class RateLimited(Overloaded):
+    """The API key has as many requests running, or has started as many this minute, as it may."""
+
+    code = "rate_limited"
 
 
 class DeadlineExceeded(VivavoceError):

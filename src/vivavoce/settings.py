@@ -53,6 +53,10 @@ def _user_cache_dir() -> Path:
     return platformdirs.user_cache_path("vivavoce", appauthor=False)
 
 
+def _user_data_dir() -> Path:
+    return platformdirs.user_data_path("vivavoce", appauthor=False)
+
+
 # NoDecode: in the environment a list is written `a,b`, not as JSON.
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_commas)]
 Folder = Annotated[Path, AfterValidator(Path.expanduser)]
@@ -143,6 +147,9 @@ class Settings(BaseSettings):
     cache_dir: Folder = Field(
         default_factory=_user_cache_dir, description="Folder for downloaded model files, made when it is needed."
     )
+    data_dir: Folder = Field(
+        default_factory=_user_data_dir, description="Folder for what is to be kept, such as API keys."
+    )
     kokoro_dir: Folder | None = Field(
         default=None,
         description="Folder with your own `model.onnx`, `vocab.json` and `voices/` for kokoro; "
@@ -157,6 +164,26 @@ class Settings(BaseSettings):
         ge=1024,
         description="Largest request body, in bytes. A recording to clone comes in it: half a minute of 48 kHz stereo "
         "takes 8 million.",
+    )
+    max_bodies_bytes: int = Field(
+        default=268_435_456,
+        ge=1024,
+        description="What the bodies of all running requests may come to, in bytes; at least `max_body_bytes`.",
+    )
+    max_connections: int = Field(
+        default=512, ge=1, description="Connections that may be open; on more, everything but `/health` is refused."
+    )
+    receive_timeout_s: float = Field(
+        default=20.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="Seconds that a request may take to arrive, and its body one more for each 1,000 bytes of it.",
+    )
+    send_timeout_s: float = Field(
+        default=60.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="Seconds after which a client is dropped that takes nothing of what is sent to it.",
     )
     max_waiting: int = Field(
         default=64, ge=1, description="Requests that may wait for one model before more are refused with 429."
@@ -188,8 +215,33 @@ class Settings(BaseSettings):
         description="Seconds that one step of a model may take. One that takes longer hangs: its streams fail, and the "
         "model is made anew.",
     )
+    wit_prefix: str = Field(
+        default="/wit",
+        pattern=r"^(/[A-Za-z0-9._~/-]*)?$",
+        description="Path below which Meta's Voice SDK finds `synthesize` and `voices`; `/` puts them at the root, an "
+        "empty one in the settings file turns them off.",
+    )
     cors_origins: Names = Field(
         default=("*",), description="Web origins whose pages may call the server, comma-separated; `*` is any."
+    )
+    tls_certificate: Folder | None = Field(
+        default=None, description="PEM file with the certificate to serve https with, and those that vouch for it."
+    )
+    tls_key: Folder | None = Field(default=None, description="PEM file with the key of `tls_certificate`.")
+    tls_self_signed: bool = Field(
+        default=False,
+        description="Serve https with a certificate that the server signs itself and keeps in `cache_dir`; needs "
+        "`vivavoce[lan]`.",
+    )
+    mdns: bool = Field(
+        default=False,
+        description="Announce the server on the local network, as `_vivavoce._tcp`; needs `vivavoce[lan]`.",
+    )
+    public_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^/\s]+(/[^\s?#]*)?$",
+        description="Where others reach the server, as `http://192.168.1.20:8000/`: what the page shows as a QR code. "
+        "Unset, it is this machine's address on its network; in a container that is the wrong one.",
     )
     grace_s: float = Field(
         default=30.0,
@@ -243,6 +295,14 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"model {self.model!r} is not among models ({offered}): add it there or choose one of them"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _tls_is_one_of_two_ways(self) -> Self:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("tls_certificate and tls_key belong together: set both, or neither")
+        if self.tls_self_signed and self.tls_certificate is not None:
+            raise ValueError("tls_self_signed makes a certificate and tls_certificate names one: set one of them")
         return self
 
     @property

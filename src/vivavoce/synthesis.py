@@ -10,7 +10,9 @@ import math
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import ExitStack, aclosing, asynccontextmanager
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
 
 from vivavoce.audio import Joiner, Resampler, Tempo, nearest_rate
 from vivavoce.engines.base import ChunkStream
@@ -36,6 +38,8 @@ from vivavoce.types import (
 log = logging.getLogger(__name__)
 
 SLICE_S = 0.2  # what is filtered and encoded in one go, so that one listener's long chunk does not delay the others
+
+EMPTY: Samples = np.zeros(0, dtype=np.float32)
 
 CHARS_PER_S = 15.0  # of Latin letters, as `width` counts them; to predict how much audio a text will be
 LONG_TEXT_CHARS = 2_000  # normalising more than this is done beside the event loop
@@ -98,6 +102,14 @@ class Synthesizer:
                 f"text {text[:80]!r} holds nothing that can be spoken; send at least one word", field="text"
             )
         return speakable
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Passage:
+    """The whole audio of one segment, the pause before it included, and the text that is said in it."""
+
+    text: str
+    samples: Samples
 
 
 class Deadline:
@@ -204,11 +216,37 @@ class Speech:
 
         Raises `EngineFault` when the model fails, also when it had nothing to say at all.
         """
+        async with aclosing(self._watched()) as rendered:
+            async for samples, said in rendered:
+                if said is None:
+                    yield samples
+
+    async def passages(self) -> AsyncGenerator[Passage]:
+        """The same audio segment by segment, each as a whole: instead of `samples`, where a text's place is wanted.
+
+        Filters hold some of a segment's end back, which then begins the next one: 0.2 s at most.
+        """
+        parts: list[Samples] = []
+        text = ""
+        async with aclosing(self._watched()) as rendered:
+            async for samples, said in rendered:
+                parts.append(samples)
+                if said is not None and text:
+                    yield Passage(text, np.concatenate(parts[:-1]))
+                    parts = parts[-1:]
+                text = said or text
+        yield Passage(text, np.concatenate(parts))
+
+    async def _watched(self) -> AsyncGenerator[tuple[Samples, str | None]]:
+        """What `_rendered` gives, while the listener is followed; closes the speech in the end."""
         try:
-            async with aclosing(self._made()) as made:
-                async for part in made:
-                    self._listening.comes(len(part) / self.sample_rate_hz)
-                    yield part
+            async with aclosing(self._rendered()) as rendered:
+                async for samples, said in rendered:
+                    if said is not None:
+                        yield samples, said
+                        continue
+                    self._listening.comes(len(samples) / self.sample_rate_hz)
+                    yield samples, said
                     self._listening.takes()
             self._outcome = self.ending.value
         except BaseException as error:  # passed on as it is
@@ -218,19 +256,23 @@ class Speech:
         finally:
             await self.aclose()
 
-    async def _made(self) -> AsyncGenerator[Samples]:
-        """What `samples` gives."""
+    async def _rendered(self) -> AsyncGenerator[tuple[Samples, str | None]]:
+        """Samples as they are given out; the first ones of a segment come with its text."""
         rate_hz = self._route.engine.info.sample_rate_hz
-        tempo = Tempo(rate_hz, self._request.speed)
-        resampler = Resampler(rate_hz, self.sample_rate_hz)
+        pitch = self._request.pitch
+        # Played at another rate a voice changes pitch and pace together; the tempo makes up for the pace.
+        tempo = Tempo(rate_hz, self._request.speed / pitch)
+        resampler = Resampler(round(rate_hz * pitch), self.sample_rate_hz)
         try:
             async with aclosing(self._joined()) as joined:
-                async for chunk in joined:
+                async for chunk, text in joined:
+                    if text is not None:
+                        yield EMPTY, text
                     for part in _slices(chunk, int(SLICE_S * rate_hz)):
-                        yield self._counted(resampler.write(tempo.write(part)))
+                        yield self._counted(resampler.write(tempo.write(part))), None
                         await asyncio.sleep(0)  # lets the others have their turn before the next slice
-            yield self._counted(resampler.write(tempo.finish()))
-            yield self._counted(resampler.finish())
+            yield self._counted(resampler.write(tempo.finish())), None
+            yield self._counted(resampler.finish()), None
         finally:
             tempo.close()
             resampler.close()
@@ -239,20 +281,21 @@ class Speech:
         self.spoken_samples += len(samples)
         return samples
 
-    async def _joined(self) -> AsyncGenerator[Samples]:
-        """The segments at the engine's rate, their edges smoothed, a pause between each two."""
+    async def _joined(self) -> AsyncGenerator[tuple[Samples, str | None]]:
+        """The segments at the engine's rate, each after its text, their edges smoothed, a pause between each two."""
         joiner = Joiner(self._route.engine.info.sample_rate_hz)
         while self._ahead:
             piece, stream = self._ahead[0]
             self._submit_next()
+            yield EMPTY, piece.text
             while (chunk := await self._next(stream)) is not None:
-                yield joiner.write(chunk.samples)
+                yield joiner.write(chunk.samples), None
                 self._spoken_any = True
             if self.ending is Ending.COMPLETE and stream.ending is not None:
                 self.ending = stream.ending
-            yield joiner.end_segment(piece.pause_s)
+            yield joiner.end_segment(piece.pause_s), None
             self._ahead.pop(0)
-        yield joiner.finish()
+        yield joiner.finish(), None
         if not self._spoken_any:
             raise EngineFault(f"model {self.model!r} made no audio of this text; try another model or wording")
 

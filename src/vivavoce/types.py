@@ -126,6 +126,7 @@ class SpeechRequest:
     task: Task | None = None  # None: a model of any task, or of none
     instruct: str | None = None
     speed: float = 1.0
+    pitch: float = 1.0  # 2.0 is an octave higher; formants move with it
     seed: int | None = None
     sampling: SamplingOptions = SamplingOptions()
     reference: Reference | None = None  # whose voice to speak with, instead of a speaker's

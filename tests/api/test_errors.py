@@ -1,5 +1,6 @@
 """Bad input on both surfaces: the status, the surface's own shape, the field, the value and what to do."""
 
+import asyncio
 import json
 
 import httpx
@@ -97,6 +98,32 @@ async def test_body_over_the_limit_is_413(path: str, declared: bool) -> None:
     assert response.status_code == 413
     assert "5,000" in response.json()["error"]["message"]
     assert response.headers["x-request-id"]
+
+
+async def test_bodies_together_over_their_limit_are_refused_until_some_have_ended() -> None:
+    """The one that waits for its last byte holds three quarters of what all may; its end makes room."""
+    settings = Settings(max_body_bytes=4_000, max_bodies_bytes=4_000)
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow():  # type: ignore[no-untyped-def]  # httpx takes any async iterator
+        yield json.dumps({"text": "Hello."}).encode().ljust(3_000)
+        begun.set()
+        await go_on.wait()
+        yield b" "
+
+    async with app_client(create_app(settings, tone_pool())) as client:
+        header = {"Content-Type": "application/json"}
+        first = asyncio.create_task(client.post(NATIVE, content=slow(), headers=header))
+        body = json.dumps({"text": "Hello."}).encode().ljust(2_000)
+        await begun.wait()
+        refused = await client.post(NATIVE, content=body, headers=header)
+        assert refused.status_code == 503
+        assert int(refused.headers["retry-after"]) >= 1
+        assert refused.json()["error"]["code"] == "overloaded"
+        assert (await client.post(NATIVE, json={"text": "Hello."})).status_code == 200, "a small one has room"
+        go_on.set()
+        assert (await first).status_code == 200
+        assert (await client.post(NATIVE, content=body, headers=header)).status_code == 200
 
 
 @pytest.mark.parametrize(("path", "status"), [("/v1/tts/nothing", 404), ("/v1/nothing", 404), ("/nothing", 404)])

@@ -59,7 +59,7 @@ def test_client_that_leaves_a_stream_frees_its_slot(path: str, body: dict[str, o
     watched = Watched()
     with serving(create_app(Settings(), watched.pool())) as url:
         with httpx.stream("POST", f"{url}{path}", json=body) as response:
-            chunks = response.iter_raw()  # kept: without it the connection is closed as soon as it is collected
+            chunks = response.iter_raw()  # named: dropping it would close the connection
             next(chunks)
             assert watched.is_(busy=True)
         assert wait_until(lambda: watched.is_(busy=False), 5) < FREED_WITHIN_S
@@ -102,7 +102,8 @@ def test_reader_that_never_reads_stops_the_work_and_holds_nobody_up() -> None:
         serving(create_app(Settings(), watched.pool())) as url,
         httpx.stream("POST", f"{url}/v1/tts/synthesize", json=body) as stalled,
     ):
-        next(stalled.iter_raw())
+        chunks = stalled.iter_raw()  # named: dropping it would close the connection
+        next(chunks)
         other = httpx.post(f"{url}/v1/tts/synthesize", json={"text": "Hello.", "speaker": "sine"}, timeout=10)
         assert other.status_code == 200
 

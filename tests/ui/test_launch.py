@@ -5,17 +5,24 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 
 import httpx
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from tests.conftest import serving
 from vivavoce.api.app import create_app
+from vivavoce.audio.wav import wav_bytes
 from vivavoce.cli import app
+from vivavoce.engines.local import LocalEngine
+from vivavoce.engines.pool import Pool
+from vivavoce.engines.scheduler import Load
+from vivavoce.engines.tone import ToneModel
 from vivavoce.settings import Settings
 from vivavoce.ui.launch import SERVER_URL
 
@@ -104,3 +111,52 @@ def test_page_in_a_browser_speaks_and_asks_nobody_else() -> None:
             page.get_by_role("button", name="Download wav").click()
         assert download.value.suggested_filename == "heart.wav"
         assert [address for address in asked if not address.startswith((url, "data:", "blob:"))] == []
+
+
+@needs_streamlit
+@posix_only
+@pytest.mark.slow
+def test_page_finds_a_server_that_comes_stops_and_sends_recordings() -> None:
+    """In a real browser: what it does by itself, and what cannot be clicked without one."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    from tests.web.conftest import FLAGS, browser_path
+
+    engine = LocalEngine(ToneModel(real_time_factor=0.5))
+    with socket.create_server(("127.0.0.1", 0)) as reserved:
+        port = reserved.getsockname()[1]
+    with (
+        page_process(**{SERVER_URL: f"http://127.0.0.1:{port}"}) as (_, url),
+        playwright.sync_playwright() as driver,
+        driver.chromium.launch(executable_path=browser_path(), args=FLAGS.split()) as browser,
+    ):
+        page = browser.new_page()
+        page.set_default_timeout(60_000)
+        page.goto(url)
+        speak = page.get_by_role("button", name="Speak", exact=True)
+        playwright.expect(speak).to_be_disabled(timeout=60_000)
+        with serving(create_app(Settings(), Pool({"tone": lambda: engine})), port):
+            playwright.expect(speak).to_be_enabled(timeout=60_000)  # nobody touched the page
+
+            text = page.get_by_role("textbox", name="Text", exact=True)
+            text.fill("Hello.")
+            speak.click()
+            playwright.expect(page.locator("audio")).to_have_count(1)
+
+            text.fill("A long text that takes a while. " * 40)
+            speak.click()
+            page.get_by_text("of speech received").wait_for()
+            page.get_by_role("button", name="Stop").click()
+            playwright.expect(page.get_by_role("button", name="Stop")).to_have_count(0)
+            playwright.expect(page.locator("audio")).to_have_count(1)
+            give_up = time.monotonic() + 10
+            while engine.load != Load(0, 0):  # its thread tells nobody
+                assert time.monotonic() < give_up, "the server is still at work on what was stopped"
+                page.wait_for_timeout(20)
+
+            page.get_by_text("Advanced options").click()
+            hum = np.sin(np.arange(48_000) / 20).astype(np.float32) / 2
+            recording = {"name": "me.wav", "mimeType": "audio/wav", "buffer": wav_bytes(hum, 24_000)}
+            page.locator("input[type=file]").set_input_files(recording)
+            page.get_by_role("textbox", name="What is said in it").fill("Nothing.")
+            speak.click()
+            page.get_by_text("clones no voice").wait_for()

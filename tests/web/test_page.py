@@ -12,7 +12,9 @@ from typing import Literal, TypedDict
 
 import numpy as np
 import pytest
+import zxingcpp
 from numpy.typing import NDArray
+from PIL import Image
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from tests.conftest import serving
@@ -22,6 +24,7 @@ from vivavoce.engines.local import LocalEngine
 from vivavoce.engines.pool import Pool
 from vivavoce.engines.scheduler import Load
 from vivavoce.engines.tone import ToneModel
+from vivavoce.keys import FILE_NAME, KeyFile
 from vivavoce.settings import Settings
 
 Role = Literal["button", "combobox", "link", "progressbar", "slider", "spinbutton", "textbox"]
@@ -42,6 +45,7 @@ CONTROLS: Sequence[tuple[Role, str]] = (
     ("spinbutton", "Seed"),
     ("combobox", "Sample rate"),
     ("combobox", "Download format"),
+    ("textbox", "API key"),
     ("button", "Speak"),
     ("button", "Stop"),
     ("button", "Download"),
@@ -246,6 +250,21 @@ def test_an_instruction_that_the_model_cannot_follow_is_told(page: Page) -> None
     expect(page.get_by_text("Hibari cannot follow the instruction, so it was left out.")).to_be_visible()
 
 
+def test_the_page_asks_for_a_key_where_the_server_does(context: BrowserContext, tmp_path: Path) -> None:
+    key = KeyFile(tmp_path / FILE_NAME).create("page")
+    pool = Pool({"tone": lambda: LocalEngine(ToneModel())})
+    with serving(create_app(Settings(data_dir=tmp_path), pool)) as url:
+        page = context.new_page()
+        page.goto(url)
+        speak(page, model="tone")
+        expect(page.get_by_text("An API key is needed here")).to_be_visible()
+        expect(page.get_by_label("API key")).to_be_focused()
+        page.get_by_label("API key").fill(key)
+        page.get_by_role("button", name="Speak").click()
+        expect(status(page)).to_have_text("Finished.", timeout=SPOKEN_MS)
+        assert key not in page.evaluate("JSON.stringify(localStorage)")
+
+
 def test_the_page_works_by_keyboard_alone(page: Page) -> None:
     page.keyboard.press("Tab")
     expect(text_field(page)).to_be_focused()
@@ -367,3 +386,16 @@ def test_nothing_is_wider_than_the_screen(page: Page, width: int) -> None:
     speak(page)
     expect(fact(page, "Model")).to_have_text("hibari")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_camera_reads_the_address_of_the_page_off_it(context: BrowserContext) -> None:
+    url = "http://192.168.1.20:8000/"
+    settings = Settings(public_url=url)
+    with serving(create_app(settings, Pool({"tone": lambda: LocalEngine(ToneModel())}))) as here:
+        page = context.new_page()
+        page.goto(here)
+        page.get_by_text("Open on another device").click()
+        expect(page.get_by_role("link", name=url)).to_be_visible()
+        with Image.open(io.BytesIO(page.locator(".qr").screenshot())) as picture:
+            seen = zxingcpp.read_barcodes(picture.convert("L"))
+    assert [code.text for code in seen] == [url]

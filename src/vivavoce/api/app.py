@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
@@ -14,13 +14,17 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
 from vivavoce import __version__
-from vivavoce.api import errors, health, openai, tts, watch
+from vivavoce.api import errors, health, openai, tts, watch, wit
+from vivavoce.api.auth import Guard
+from vivavoce.api.lan import network_url
 from vivavoce.api.life import Doors, Life
 from vivavoce.api.middleware import BodyLimit, RequestId
 from vivavoce.api.pool import pool_from
+from vivavoce.api.qr import elsewhere
 from vivavoce.api.watch import Watch, log_speech, reading
 from vivavoce.engines.pool import Pool
 from vivavoce.errors import EngineFault, MissingDependency
+from vivavoce.keys import FILE_NAME, Keyring
 from vivavoce.metrics import Metrics
 from vivavoce.settings import Settings
 from vivavoce.synthesis import Synthesizer
@@ -30,6 +34,7 @@ if TYPE_CHECKING:  # needs an extra
     from vivavoce.api.tracing import Tracing
 
 FRESH = {"Cache-Control": "no-cache"}
+ELSEWHERE = "<!-- elsewhere -->"  # where the page says how other devices open it
 EXPOSED = (
     "X-Model",
     "X-Voice",
@@ -45,8 +50,10 @@ EXPOSED = (
 def create_app(settings: Settings, pool: Pool | None = None, tracing: "Tracing | None" = None) -> FastAPI:
     """The server. `pool` stands in for the models that the settings name, `tracing` for where they send traces.
 
-    Nothing is loaded before it starts. Raises `MissingDependency` if traces are wanted without the extra `otel`.
+    Nothing is loaded before it starts. Raises `SettingsError` if there are keys and they cannot be read, and
+    `MissingDependency` if traces are wanted without the extra `otel`.
     """
+    keyring = Keyring(settings.data_dir / FILE_NAME)
     models = pool or pool_from(settings)
     life = Life(settings.grace_s)
     metrics = Metrics(lambda: reading(models, life))
@@ -97,9 +104,12 @@ def create_app(settings: Settings, pool: Pool | None = None, tracing: "Tracing |
     errors.install(app)
     for module in (tts, openai, health, watch):
         app.include_router(module.router)
-    _add_page(app)
+    if settings.wit_prefix:
+        app.include_router(wit.router, prefix=settings.wit_prefix.rstrip("/"))
+    _add_page(app, settings)
     _add_docs(app)
-    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, max_total_bytes=settings.max_bodies_bytes)
+    app.add_middleware(Guard, keyring=keyring)
     app.add_middleware(Doors, life=life)
     app.add_middleware(
         CORSMiddleware,
@@ -141,12 +151,16 @@ def _tracing_to(endpoint: str | None) -> "Tracing | None":
     return Tracing.to(endpoint)
 
 
-def _add_page(app: FastAPI) -> None:
+def _add_page(app: FastAPI, settings: Settings) -> None:
     web = files("vivavoce") / "web"
 
     @app.get("/", include_in_schema=False)
-    async def page() -> HTMLResponse:
-        return HTMLResponse((web / "index.html").read_text("utf-8"), headers=FRESH)
+    async def page(request: Request) -> HTMLResponse:
+        # The port is that of the socket: the setting may be 0, for any.
+        port = (request.scope.get("server") or ("", None))[1] or settings.port
+        url = settings.public_url or network_url(settings.host, port, tls=request.url.scheme == "https")
+        html = (web / "index.html").read_text("utf-8")
+        return HTMLResponse(html.replace(ELSEWHERE, elsewhere(url) if url else ""), headers=FRESH)
 
     app.mount("/web", _Fresh(directory=str(web)), name="web")
 

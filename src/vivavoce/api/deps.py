@@ -1,4 +1,4 @@
-"""What endpoints take from the application: one synthesizer and one life, made once by `create_app`."""
+"""What endpoints take from the application and its layers: one synthesizer and one life, and who asks."""
 
 from typing import Annotated
 
@@ -12,6 +12,11 @@ def _synthesizer(request: Request) -> Synthesizer:
     synthesizer = request.app.state.synthesizer
     assert isinstance(synthesizer, Synthesizer)
     return synthesizer
+
+
+def caller_of(request: Request) -> str:
+    """The name of the API key that the request came with; empty if none was needed."""
+    return str(request.scope.get("state", {}).get("key", ""))
 
 
 SynthesizerDep = Annotated[Synthesizer, Depends(_synthesizer)]

@@ -2,6 +2,7 @@
 
 Native (`/v1/tts`, `/health`): {"error": {code, message, field, request_id}}.
 OpenAI (everything else under `/v1/`): {"error": {message, type, param, code}}.
+Wit.ai (what calls `speaks_wit`): {"error": message, "code": code}.
 """
 
 import json
@@ -12,15 +13,18 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
 
 from vivavoce.errors import (
     BadRequest,
     DeadlineExceeded,
     EngineFault,
+    Forbidden,
     MissingDependency,
     NotReady,
     OutOfMemory,
     Overloaded,
+    Unauthorized,
     UnknownModel,
     UnknownVoice,
     VivavoceError,
@@ -30,6 +34,8 @@ STATUS: Sequence[tuple[type[VivavoceError], int]] = (
     (UnknownModel, 404),
     (UnknownVoice, 404),
     (BadRequest, 422),
+    (Unauthorized, 401),
+    (Forbidden, 403),
     (Overloaded, 429),
     (DeadlineExceeded, 504),
     (NotReady, 503),
@@ -47,6 +53,7 @@ OPENAI_FIELDS: Mapping[str, str] = {
     "format": "response_format",
     "task": "task_type",
 }
+WIT_FIELDS: Mapping[str, str] = {"speaker": "voice", "instruct": "style"}
 
 FAILED = "vivavoce.failed"  # a key in a scope: the answer says 200, and in its body that it failed
 
@@ -57,6 +64,20 @@ class ClientLeft(Exception):
 
 def is_native(path: str) -> bool:
     return path.startswith(("/v1/tts", "/health"))
+
+
+def speaks_wit(request: Request) -> None:
+    """Has the errors of this request answered in Wit.ai's shape: its paths are a setting, so no path tells."""
+    request.scope["vivavoce.wit"] = True
+
+
+def asked_as(request: HTTPConnection, field: str) -> str:
+    """The name of a request's field on the surface that it came by."""
+    return WIT_FIELDS.get(field, field) if _is_wit(request) else field_name(request.url.path, field)
+
+
+def _is_wit(request: HTTPConnection) -> bool:
+    return bool(request.scope.get("vivavoce.wit"))
 
 
 def install(app: FastAPI) -> None:
@@ -89,7 +110,7 @@ def status_of(error: VivavoceError) -> int:
 
 
 def error_response(
-    request: Request,
+    request: HTTPConnection,
     status: int,
     *,
     code: str,
@@ -101,6 +122,9 @@ def error_response(
     if not is_native(path):
         status = OPENAI_STATUS.get(status, status)
     headers = {} if retry_after_s is None else {"Retry-After": str(max(1, round(retry_after_s)))}
+    if _is_wit(request):
+        wit = json.dumps({"error": message, "code": code}).encode("ascii")
+        return Response(wit, status, headers, "application/json")
     body = error_body(
         path, status, code=code, message=message, field=field, request_id=request.scope.get("request_id", "")
     )
@@ -109,18 +133,26 @@ def error_response(
 
 async def _on_our_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, VivavoceError)
-    return error_response(
+    return answer_to(request, error)
+
+
+def answer_to(request: HTTPConnection, error: VivavoceError) -> Response:
+    """The answer that tells `error` in the shape of the surface that was called."""
+    response = error_response(
         request,
         status_of(error),
         code=error.code,
         message=error.message,
-        field=field_name(request.url.path, error.field) if isinstance(error, BadRequest) else None,
+        field=asked_as(request, error.field) if isinstance(error, BadRequest) else None,
         retry_after_s=error.retry_after_s
         if isinstance(error, Overloaded)
         else 5.0
         if isinstance(error, NotReady)
         else None,
     )
+    if isinstance(error, Unauthorized):
+        response.headers["WWW-Authenticate"] = "Bearer"
+    return response
 
 
 def field_name(path: str, field: str) -> str:

@@ -8,7 +8,10 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vivavoce.api.errors import error_body
+from vivavoce.errors import Overloaded
 from vivavoce.logs import REQUEST_ID
+
+CROWD_RETRY_S = 2  # what a crowd is told to wait: nobody knows when it is over
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
@@ -41,11 +44,16 @@ class _TooLarge(Exception):
 
 
 class BodyLimit:
-    """Answers 413 to a body over `max_bytes`: at once where its length is declared, else when it gets there."""
+    """Answers 413 to a body over `max_bytes`: at once where its length is declared, else when it gets there.
 
-    def __init__(self, app: ASGIApp, *, max_bytes: int) -> None:
+    And 503 to what would make all bodies together, each held as long as its request runs, more than `max_total_bytes`.
+    """
+
+    def __init__(self, app: ASGIApp, *, max_bytes: int, max_total_bytes: int) -> None:
         self._app = app
         self._max_bytes = max_bytes
+        self._max_total_bytes = max(max_bytes, max_total_bytes)
+        self._total_bytes = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -53,44 +61,59 @@ class BodyLimit:
             return
         declared = dict(scope["headers"]).get(b"content-length", b"0")
         if declared.isdigit() and int(declared) > self._max_bytes:
-            await self._refuse(scope, send)
+            await self._refuse_large(scope, send)
             return
-        received = 0
+        received, refuse = 0, None
 
         async def receive_bounded() -> Message:
-            nonlocal received
+            nonlocal received, refuse
             message = await receive()
-            received += len(message.get("body", b""))
+            size = len(message.get("body", b""))
+            received += size
+            self._total_bytes += size
             if received > self._max_bytes:
+                refuse = self._refuse_large
+            elif size and self._total_bytes > self._max_total_bytes:
+                refuse = self._refuse_crowd
+            if refuse:
                 raise _TooLarge
             return message
 
-        async def send_unless_too_large(message: Message) -> None:
-            if received <= self._max_bytes:
+        async def send_unless_refused(message: Message) -> None:
+            if refuse is None:
                 await send(message)
 
-        with suppress(_TooLarge):  # answered below, as when the framework caught it
-            await self._app(scope, receive_bounded, send_unless_too_large)
-        if received > self._max_bytes:
-            await self._refuse(scope, send)
+        try:
+            with suppress(_TooLarge):  # answered below, as when the framework caught it
+                await self._app(scope, receive_bounded, send_unless_refused)
+        finally:
+            self._total_bytes -= received
+        if refuse is not None:
+            await refuse(scope, send)
 
-    async def _refuse(self, scope: Scope, send: Send) -> None:
+    async def _refuse_large(self, scope: Scope, send: Send) -> None:
         message = (
             f"the body is larger than {self._max_bytes:,} bytes, the limit; send the text in parts, or a shorter "
             "recording"
         )
-        body = error_body(
-            scope["path"],
-            413,
-            code="body_too_large",
-            message=message,
-            field=None,
-            request_id=scope.get("request_id", ""),
-        )
-        headers = [
-            (b"content-type", b"application/json"),
-            (b"content-length", str(len(body)).encode()),
-            (b"connection", b"close"),  # the rest of the body is never read
-        ]
-        await send({"type": "http.response.start", "status": 413, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        await refuse_request(scope, send, 413, code="body_too_large", message=message)
+
+    async def _refuse_crowd(self, scope: Scope, send: Send) -> None:
+        message = f"the bodies of all requests together are larger than {self._max_total_bytes:,} bytes; try again soon"
+        await refuse_request(scope, send, 503, code=Overloaded.code, message=message)
+
+
+async def refuse_request(scope: Scope, send: Send, status: int, *, code: str, message: str) -> None:
+    """Answers with an error and closes the connection: the rest of the request is never read."""
+    body = error_body(
+        scope["path"], status, code=code, message=message, field=None, request_id=scope.get("request_id", "")
+    )
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"connection", b"close"),
+    ]
+    if status == 503:
+        headers.append((b"retry-after", str(CROWD_RETRY_S).encode()))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -10,13 +10,15 @@ import json
 import tempfile
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
 from typing import IO, Any, TypeVar
 
 from fastapi import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from vivavoce.api.errors import FAILED, ClientLeft, error_body, field_name, status_of
+from vivavoce.api.deps import caller_of
+from vivavoce.api.errors import FAILED, ClientLeft, asked_as, error_body, status_of
 from vivavoce.audio import MEDIA_TYPES, check_rate, flac_with_length, open_encoder, wav_header
 from vivavoce.errors import VivavoceError
 from vivavoce.synthesis import Speech, Synthesizer
@@ -31,11 +33,22 @@ T = TypeVar("T")
 
 async def stream_speech(request: Request, synthesizer: Synthesizer, wanted: SpeechRequest) -> Response:
     """The audio as it is made, in the format of `wanted`."""
+    return await stream_chunks(request, synthesizer, wanted, _encoded, MEDIA_TYPES[wanted.format])
+
+
+async def stream_chunks(
+    request: Request,
+    synthesizer: Synthesizer,
+    wanted: SpeechRequest,
+    encode: Callable[[Speech, AudioFormat], AsyncGenerator[bytes]],
+    media_type: str,
+) -> Response:
+    """The speech in a surface's own form: what `encode` makes of it, which closes it in the end."""
     speech = await _opened(request, synthesizer, wanted)
     async with _closing_unless_sent(speech):
-        chunks = _encoded(speech, wanted.format)
+        chunks = encode(speech, wanted.format)
         first = await _or_left(request.receive, _first(chunks))
-        return _Streamed(first, chunks, MEDIA_TYPES[wanted.format], _facts(speech, request))
+        return _Streamed(first, chunks, media_type, _facts(speech, request))
 
 
 async def whole_speech(request: Request, synthesizer: Synthesizer, wanted: SpeechRequest) -> Response:
@@ -78,7 +91,8 @@ async def stream_events(request: Request, synthesizer: Synthesizer, wanted: Spee
 async def _opened(request: Request, synthesizer: Synthesizer, wanted: SpeechRequest) -> Speech:
     if wanted.sample_rate_hz is not None:
         check_rate(wanted.format, wanted.sample_rate_hz)
-    return await _or_left(request.receive, synthesizer.open(wanted), unwanted=Speech.aclose)
+    opening = synthesizer.open(replace(wanted, caller=caller_of(request)))
+    return await _or_left(request.receive, opening, unwanted=Speech.aclose)
 
 
 @asynccontextmanager
@@ -100,7 +114,7 @@ def _facts(speech: Speech, request: Request) -> dict[str, str]:
         "X-Sample-Rate": str(speech.sample_rate_hz),
     }
     if speech.ignored:
-        facts["X-Ignored"] = ", ".join(field_name(request.url.path, field) for field in speech.ignored)
+        facts["X-Ignored"] = ", ".join(asked_as(request, field) for field in speech.ignored)
     return facts
 
 

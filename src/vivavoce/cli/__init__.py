@@ -1,4 +1,4 @@
-"""The command line: `vivavoce serve`, `say`, `voices`, `models`, `doctor`, `trace`, `bench`, `ui`.
+"""The command line: `vivavoce serve`, `say`, `voices`, `models`, `keys`, `doctor`, `trace`, `bench`, `ui`.
 
 Parses arguments and prints; the work is done by the layers below, which are imported only when a command needs them.
 

@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 from vivavoce import __version__
 from vivavoce.cli.bench import bench
 from vivavoce.cli.doctor import doctor
+from vivavoce.cli.keys import keys
 from vivavoce.cli.models import models
 from vivavoce.cli.say import say
 from vivavoce.cli.serve import serve
@@ -43,6 +44,7 @@ app = typer.Typer(
 for command in (serve, say, voices, doctor, trace, ui):
     app.command()(command)
 app.add_typer(models)
+app.add_typer(keys)
 app.add_typer(bench)
 
 

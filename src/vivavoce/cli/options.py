@@ -13,4 +13,12 @@ Server: TypeAlias = Annotated[
     str | None,
     typer.Option("--server", metavar="URL", help="Ask a running server, like http://localhost:8000, instead."),
 ]
+ServerKey: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--key",
+        envvar="TTS_API_KEY",
+        help="API key for --server; TTS_API_KEY in the environment keeps it off the screen.",
+    ),
+]
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]

@@ -44,16 +44,17 @@ def _folder() -> str:
         return os.environ.get("TMPDIR", "")
 
 
-def run(app: Callable[..., Any], life: Life, listener: socket.socket, *, log_level: str) -> bool:
+def run(app: Callable[..., Any], life: Life, listener: socket.socket, *, log_level: str, **options: Any) -> bool:
     """Serves `app`, an ASGI application, until a signal; whether every request that was taken has been answered whole.
 
-    Raises `life.failure`, and `KeyboardInterrupt` after SIGINT.
+    `options` are more of uvicorn's. Raises `life.failure`, and `KeyboardInterrupt` after SIGINT.
     """
     config = uvicorn.Config(
         app,
         log_config=None,  # ours
         log_level=log_level,
         access_log=False,  # has the query in it, and so a GET's text; `api.watch` logs every request
+        **options,
     )
     server = _Server(config, life)
     server.run(sockets=[listener])

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vivavoce.cli import output as outputs
-from vivavoce.cli.options import Config, Server
+from vivavoce.cli.options import Config, Server, ServerKey
 
 if TYPE_CHECKING:
     from typing import BinaryIO
 
-    from vivavoce.cli.speech import Meter
+    from vivavoce.cli.speech import Meter, Remote
     from vivavoce.client import SpeechFacts
     from vivavoce.settings import Settings
     from vivavoce.types import AudioFormat, Reference, SpeechRequest
@@ -52,6 +52,7 @@ def say(
         int | None, typer.Option(min=8_000, max=48_000, help="Samples per second.", show_default="the model's")
     ] = None,
     server: Server = None,
+    key: ServerKey = None,
     config: Config = None,
 ) -> None:
     """Speak a text, in this process or through a server.
@@ -62,10 +63,12 @@ def say(
       vivavoce say "Guten Tag." --server http://dgx:8000 -o - | ffplay -nodisp -
       vivavoce say "In my voice." --ref-audio me.wav --ref-text "What I say in it."
     """
+    from vivavoce.cli.speech import Remote
     from vivavoce.text.languages import parse_language
     from vivavoce.types import SpeechRequest
 
-    settings, model = (None, model) if server else _offering(config, model)
+    remote = Remote(server, key) if server else None
+    settings, model = (None, model) if remote else _offering(config, model)
     request = SpeechRequest(
         text=_read(text),
         model=model or "auto",
@@ -79,12 +82,12 @@ def say(
         sample_rate_hz=sample_rate,
     )
     if output is not None:
-        _speak_into(output, request, settings, server, shown="stdout" if output == outputs.PIPE else str(output))
+        _speak_into(output, request, settings, remote, shown="stdout" if output == outputs.PIPE else str(output))
         return
     player = outputs.find_player()  # looked for before the work
     with tempfile.TemporaryDirectory(prefix="vivavoce-") as folder:
         path = Path(folder) / "speech.wav"
-        _speak_into(path, request, settings, server, shown="played")
+        _speak_into(path, request, settings, remote, shown="played")
         outputs.play(player, path)
 
 
@@ -145,7 +148,7 @@ def _offering(config: Path | None, model: str | None) -> "tuple[Settings, str | 
 
 
 def _speak_into(
-    path: Path, request: "SpeechRequest", settings: "Settings | None", server: str | None, *, shown: str
+    path: Path, request: "SpeechRequest", settings: "Settings | None", server: "Remote | None", *, shown: str
 ) -> None:
     """Speaks `request` into the file `path` and says on stderr how it went."""
     from vivavoce.cli.speech import Meter
@@ -161,7 +164,7 @@ def _speak_into(
 async def _speak(
     request: "SpeechRequest",
     settings: "Settings | None",
-    server: str | None,
+    server: "Remote | None",
     file: "BinaryIO",
     meter: "Meter",
     *,

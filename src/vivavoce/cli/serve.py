@@ -1,19 +1,23 @@
 """`vivavoce serve`: binds the address, says where the server is, and runs the app (`cli.running`) until a signal."""
 
 import errno
+import ipaddress
 import socket
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from vivavoce import __version__
+from vivavoce.api.lan import EVERYWHERE, network_url, origin, own_names
+from vivavoce.cli.certificate import Certificate, checked, self_signed
+from vivavoce.cli.mdns import announced
 from vivavoce.cli.options import Config
 from vivavoce.errors import CannotListen
 
 if TYPE_CHECKING:
     from vivavoce.settings import Settings
 
-_EVERYWHERE = {"0.0.0.0", "::", ""}
 _BACKLOG = 2048
 
 
@@ -45,6 +49,16 @@ def serve(
     load: Annotated[
         Literal["startup", "lazy"] | None, typer.Option(help="When to load models.", show_default="startup")
     ] = None,
+    tls_self_signed: Annotated[
+        bool | None,
+        typer.Option(
+            "--tls-self-signed", help="Serve https with a certificate of the server's own making.", show_default=False
+        ),
+    ] = None,
+    mdns: Annotated[
+        bool | None,
+        typer.Option("--mdns", help="Announce the server on the local network.", show_default=False),
+    ] = None,
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"] | None,
         typer.Option(help="Least severe messages to log.", show_default="info"),
@@ -71,6 +85,7 @@ def serve(
       vivavoce serve --models hibari --port 9000
       vivavoce serve --model Qwen/Qwen3-TTS-12Hz-0.6B-CustomVoice
       vivavoce serve --model ./my-checkpoint
+      vivavoce serve --tls-self-signed --mdns
       VIVAVOCE_LOG_LEVEL=debug vivavoce serve --config /etc/vivavoce.toml
     """
     from vivavoce.settings import Settings
@@ -84,6 +99,8 @@ def serve(
         qwen=qwen,
         qwen_device=qwen_device,
         load=load,
+        tls_self_signed=tls_self_signed,
+        mdns=mdns,
         log_level=log_level,
         log_format=log_format,
     )
@@ -93,17 +110,41 @@ def serve(
 def _run(settings: "Settings") -> None:
     """Serves until a signal. Raises `CannotListen`, `NoRoom`, and what keeps every model from being loaded."""
     from vivavoce.api.app import create_app
+    from vivavoce.api.connections import Bounds, bounded_http
     from vivavoce.cli.running import check_room, run
     from vivavoce.logs import set_up
 
     set_up(settings.log_level, settings.log_format)
     check_room()
+    certificate = _certificate(settings)
     app = create_app(settings)
-    with listen(settings.host, settings.port) as listener:
-        _announce(settings, port=listener.getsockname()[1])
-        whole = run(app, app.state.life, listener, log_level=settings.log_level)
+    bounds = Bounds(settings.max_connections, settings.receive_timeout_s, settings.send_timeout_s)
+    with ExitStack() as stack:
+        listener = stack.enter_context(listen(settings.host, settings.port))
+        port = listener.getsockname()[1]
+        _announce(settings, port, certificate)
+        _warn_if_open(settings)
+        if settings.mdns:
+            name = stack.enter_context(announced(settings.host, port, tls=certificate is not None))
+            typer.echo(f"  mDNS     {name.removesuffix('.')}")
+        whole = run(
+            app,
+            app.state.life,
+            listener,
+            log_level=settings.log_level,
+            http=bounded_http(bounds),
+            ssl_certfile=certificate.certificate if certificate else None,
+            ssl_keyfile=certificate.key if certificate else None,
+        )
     if not whole:
         raise typer.Exit(1)  # the log says what was cut, or why the app did not start
+
+
+def _certificate(settings: "Settings") -> Certificate | None:
+    """What to serve https with, or `None` for http."""
+    if settings.tls_certificate is not None and settings.tls_key is not None:
+        return checked(settings.tls_certificate, settings.tls_key)
+    return self_signed(settings.cache_dir / "tls", own_names(settings.host)) if settings.tls_self_signed else None
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -126,38 +167,48 @@ def _cannot_listen(host: str, port: int, error: OSError) -> str:
     )
 
 
-def _announce(settings: "Settings", port: int) -> None:
+def _announce(settings: "Settings", port: int, certificate: Certificate | None) -> None:
     """Prints where the server is and a line to try, at once, also into a pipe."""
-    here = _url(settings.host, port)
+    here = _url(settings.host, port, tls=certificate is not None)
+    trusting = f"--cacert {certificate.certificate} " if certificate and settings.tls_self_signed else ""
     lines = [
         f"vivavoce {__version__} serves {', '.join(settings.offered)}",
-        *reachable_at(settings.host, port),
+        *reachable_at(settings.host, port, tls=certificate is not None),
         f"  API      {here}/docs",
-        f"  try      curl {here}/v1/tts/synthesize -H 'content-type: application/json' "
+        f"  try      curl {trusting}{here}/v1/tts/synthesize -H 'content-type: application/json' "
         """-d '{"text": "Hello there."}' -o hello.wav""",
     ]
+    if certificate is not None and settings.tls_self_signed:
+        lines.append(f"  SHA-256  {certificate.fingerprint()} of the certificate, for clients that pin it")
     typer.echo("\n".join(lines))
 
 
-def reachable_at(host: str, port: int) -> list[str]:
+def _warn_if_open(settings: "Settings") -> None:
+    """Says on stderr that strangers may use the server, if they may."""
+    from vivavoce.keys import FILE_NAME, KeyFile
+
+    if not _is_loopback(settings.host) and KeyFile(settings.data_dir / FILE_NAME).read() is None:
+        typer.echo(
+            f"warning: no API key is asked for, so whoever reaches {settings.host!r} can use this server. "
+            "`vivavoce keys create NAME` makes a key; --host 127.0.0.1 keeps the server to this machine.",
+            err=True,
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:  # a name
+        return host == "localhost"
+
+
+def reachable_at(host: str, port: int, *, tls: bool = False) -> list[str]:
     """Returns the lines that say where a page is: here, and on the network if it listens there."""
-    lines = [f"  page     {_url(host, port)}/"]
-    if host in _EVERYWHERE and (address := _network_address()):
-        lines.append(f"  network  http://{address}:{port}/")
+    lines = [f"  page     {_url(host, port, tls=tls)}/"]
+    if host in EVERYWHERE and (url := network_url(host, port, tls=tls)):
+        lines.append(f"  network  {url}")
     return lines
 
 
-def _url(host: str, port: int) -> str:
-    shown = "localhost" if host in _EVERYWHERE else host
-    return f"http://{f'[{shown}]' if ':' in shown else shown}:{port}"
-
-
-def _network_address() -> str | None:
-    """Returns the address that others on the network reach this machine by, or `None` without a network."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))  # a documentation address: connecting UDP sends nothing
-        except OSError:
-            return None
-        address = str(probe.getsockname()[0])
-    return None if address.startswith("127.") else address
+def _url(host: str, port: int, *, tls: bool) -> str:
+    return origin("localhost" if host in EVERYWHERE else host, port, tls=tls)

@@ -6,6 +6,7 @@ Knows neither files nor the terminal.
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vivavoce.cli.local import open_pool
@@ -15,6 +16,14 @@ if TYPE_CHECKING:
     from vivavoce.settings import Settings
     from vivavoce.synthesis import Speech
     from vivavoce.types import SpeechRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """A server to speak through, and the API key to show it."""
+
+    url: str
+    key: str | None = None
 
 
 class Meter:
@@ -44,7 +53,7 @@ class Meter:
 
 
 def open_speech(
-    request: "SpeechRequest", *, settings: "Settings | None", server: str | None, meter: Meter
+    request: "SpeechRequest", *, settings: "Settings | None", server: Remote | None, meter: Meter
 ) -> AbstractAsyncContextManager[AsyncAudioStream]:
     """Returns a context manager that yields the encoded speech, from `server` if there is one.
 
@@ -95,12 +104,12 @@ async def _encoded(speech: "Speech", request: "SpeechRequest", meter: Meter) -> 
 
 
 @asynccontextmanager
-async def _from_server(request: "SpeechRequest", server: str, meter: Meter) -> AsyncGenerator[AsyncAudioStream]:
+async def _from_server(request: "SpeechRequest", server: Remote, meter: Meter) -> AsyncGenerator[AsyncAudioStream]:
     from vivavoce.audio import wav_bytes
 
     reference = request.reference
     async with (
-        AsyncClient(server) as client,
+        AsyncClient(server.url, api_key=server.key) as client,
         client.stream(
             request.text,
             speaker=request.speaker,

@@ -17,10 +17,13 @@ from vivavoce.client.answers import Audio, Health, ModelEntry, VoiceEntry
 from vivavoce.errors import (
     BadRequest,
     EngineFault,
+    Forbidden,
     MissingDependency,
     NotReady,
     Overloaded,
+    RateLimited,
     SettingsError,
+    Unauthorized,
     UnknownModel,
     UnknownVoice,
     Unsupported,
@@ -42,8 +45,9 @@ _BAD_REQUESTS: dict[str, type[BadRequest]] = {
     kind.code: kind for kind in (BadRequest, UnknownModel, UnknownVoice, Unsupported)
 }
 _FAULTS: dict[str, type[VivavoceError]] = {
-    kind.code: kind for kind in (NotReady, EngineFault, MissingDependency, SettingsError)
+    kind.code: kind for kind in (NotReady, EngineFault, MissingDependency, SettingsError, Unauthorized, Forbidden)
 }
+_OVERLOADS: dict[str, type[Overloaded]] = {kind.code: kind for kind in (Overloaded, RateLimited)}
 
 
 class Facts(TypedDict):
@@ -244,8 +248,8 @@ def _error(response: httpx.Response) -> VivavoceError:
     if code in _BAD_REQUESTS:
         field = error.get("field") or error.get("param") or ""  # `param` on the paths that OpenAI's API shares
         return _BAD_REQUESTS[code](message, field=str(field))
-    if code == Overloaded.code:
-        return Overloaded(message, retry_after_s=_retry_after_s(response))
+    if code in _OVERLOADS:
+        return _OVERLOADS[code](message, retry_after_s=_retry_after_s(response))
     if request_id := error.get("request_id"):
         message = f"{message} (request {request_id})"
     return _FAULTS.get(code, VivavoceError)(message)

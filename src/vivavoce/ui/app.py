@@ -19,6 +19,7 @@ from vivavoce.ui.waveform import picture
 
 EXAMPLE = "Hello! This is a voice from your own machine. Type something else here, and press Speak."
 INSTRUCTIONS = ("Warm and calm, like a bedtime story.", "Excited, out of breath.", "Whisper, very slowly.")
+RECORDINGS = ("wav", "mp3", "flac", "ogg", "m4a", "webm")
 KEPT_TAKES = 10
 ICON = Path(__file__).parents[1] / "web" / "icon.svg"  # an icon by name comes from a public server
 _DRAW_EVERY_S = 0.15
@@ -106,16 +107,18 @@ def _draw_fields(connection: Connection, standing: Standing) -> Wish:
     left, right = st.columns([2, 1])
     speed = left.slider("Speed", 0.25, 4.0, 1.0, 0.05, format="%.2f×", key="speed")
     format = right.selectbox("Format", get_args(AudioFormat), key="format")
-    instruct, seed = _draw_advanced()
+    instruct, seed, recording, words = _draw_advanced()
     return Wish(
         text=text,
         model=None if model == AUTO else model,
-        speaker=None if speaker == AUTO else speaker,
+        speaker=None if speaker == AUTO or recording else speaker,  # a recording is a voice already
         language=None if language == AUTO else language,
         instruct=instruct,
         speed=speed,
         seed=seed,
         format=format,
+        ref_audio=recording,
+        ref_text=words,
     )
 
 
@@ -124,8 +127,8 @@ def _draw_problem(offered: Choices) -> None:
         st.caption(f":material/hourglass_empty: {_plain(offered.problem)}")
 
 
-def _draw_advanced() -> tuple[str | None, int | None]:
-    """Draws what most do not need; returns the instruction and the seed."""
+def _draw_advanced() -> tuple[str | None, int | None, bytes | None, str | None]:
+    """Draws what most do not need; returns the instruction, the seed, a recording to clone and the words in it."""
     with st.expander("Advanced options", icon=":material/tune:"):
         instruct = st.text_input(
             "Instruction",
@@ -144,7 +147,23 @@ def _draw_advanced() -> tuple[str | None, int | None]:
             placeholder="a new one each time",
             help="The same seed gives the same speech, where the model can.",
         )
-    return instruct or None, None if seed is None else int(seed)
+        recording, words = _draw_recording()
+    return instruct or None, None if seed is None else int(seed), recording, words
+
+
+def _draw_recording() -> tuple[bytes | None, str | None]:
+    file = st.file_uploader(
+        "Recording to clone",
+        RECORDINGS,
+        key="ref_audio",
+        help="Speak with the voice in it, for models that clone. Only voices that you may use.",
+    )
+    if file is None:
+        return None, None
+    words = st.text_input(
+        "What is said in it", key="ref_text", help="Word for word. Without it only who speaks is taken, not how."
+    )
+    return file.getvalue(), words.strip() or None
 
 
 def _take_example() -> None:
@@ -208,7 +227,7 @@ def _draw_newest(take: Take, number: int) -> None:
         st.markdown(f"**{_plain(take.voice)}** · {_plain(take.model)} · {_plain(take.language)}")
         if take.levels:
             st.image(picture(take.levels), width="stretch")
-        st.audio(take.playable, format=take.playable_type, autoplay=True, alt=f"Speech {number}")
+        st.audio(take.playable, format=take.playable_type, alt=f"Speech {number}")
         with st.container(horizontal=True):
             if take.first_audio_s is not None:
                 st.metric("First audio", f"{take.first_audio_s:.2f} s", width="content")

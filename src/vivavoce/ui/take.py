@@ -39,6 +39,8 @@ class Wish:
     speed: float = 1.0
     seed: int | None = None
     format: AudioFormat = "wav"
+    ref_audio: bytes | None = None  # a recording whose voice to speak with
+    ref_text: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,8 @@ class _Fields(TypedDict):
     instruct: str | None
     speed: float
     seed: int | None
+    ref_audio: bytes | None
+    ref_text: str | None
 
 
 def _fields(wish: Wish) -> _Fields:
@@ -123,6 +127,8 @@ def _fields(wish: Wish) -> _Fields:
         "instruct": wish.instruct,
         "speed": wish.speed,
         "seed": wish.seed,
+        "ref_audio": wish.ref_audio,
+        "ref_text": wish.ref_text,
     }
 
 

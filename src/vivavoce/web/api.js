@@ -12,6 +12,14 @@ export class ApiError extends Error {
   }
 }
 
+const KEY_CODES = new Set(["invalid_api_key", "missing_scope"]);
+let authorization = {}; // the header with the key, if one is set
+
+/** Sends `key` with every request from now on; an empty one is none. */
+export function useKey(key) {
+  authorization = key ? { Authorization: `Bearer ${key}` } : {};
+}
+
 export const health = () => getJson("health");
 
 /** Every model with its state, the names that only stand for another one left out. */
@@ -58,7 +66,7 @@ async function getJson(path, signal) {
 async function call(path, options) {
   let response;
   try {
-    response = await fetch(path, options);
+    response = await fetch(path, { ...options, headers: { ...options.headers, ...authorization } });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new ApiError("The server does not answer; check that it runs and that this device can reach it.");
@@ -71,8 +79,9 @@ async function errorOf(response) {
   const requestId = response.headers.get("X-Request-Id");
   try {
     const { error } = await response.json();
-    // The native surface says `field`, the OpenAI one `param`.
-    return new ApiError(error.message, { code: error.code, field: error.field ?? error.param ?? null, requestId });
+    // The native surface says `field`, the OpenAI one `param`. A key is none of them: it comes in a header.
+    const field = KEY_CODES.has(error.code) ? "key" : (error.field ?? error.param ?? null);
+    return new ApiError(error.message, { code: error.code, field, requestId });
   } catch {
     // Not our JSON: something between the page and the server has answered.
     return new ApiError(`The server answered ${response.status} ${response.statusText}.`, { code: "http", requestId });

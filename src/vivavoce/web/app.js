@@ -22,6 +22,7 @@ async function speak() {
   clearErrors();
   remember();
   const request = readRequest();
+  api.useKey(element("key").value.trim());
   const speech = (current = { abort: new AbortController(), player: null });
   last = null;
   show("waiting", "Waiting for the first sound…");

@@ -1,7 +1,8 @@
 // The form: what is chosen in it, what is wrong with it, and what it was the last time. Knows no server.
 
-const FIELDS = ["text", "model", "speaker", "language", "instruct", "speed", "seed", "sample_rate", "format"];
-const REMEMBERED = FIELDS.filter((name) => name !== "text"); // texts may be private; choices are not
+const FIELDS = ["text", "model", "speaker", "language", "instruct", "speed", "seed", "sample_rate", "format", "key"];
+const PRIVATE = ["text", "key"];
+const REMEMBERED = FIELDS.filter((name) => !PRIVATE.includes(name));
 const STORE = "vivavoce.choices";
 
 const input = (name) => document.getElementById(name);

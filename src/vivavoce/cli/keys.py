@@ -1,0 +1,117 @@
+"""`vivavoce keys`: makes, lists and revokes the API keys that the server on this machine asks for."""
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vivavoce.cli.options import Config, Json
+
+if TYPE_CHECKING:
+    from vivavoce.keys import Key, KeyFile
+
+keys = typer.Typer(name="keys", no_args_is_help=True, help="Make, list and revoke API keys.")
+
+
+@keys.callback()
+def root() -> None:
+    """Make, list and revoke API keys.
+
+    The server asks for one as soon as the first has been made; a server that
+    runs needs no restart. Run it as the server's user, with its settings:
+    keys are kept in `data_dir`.
+    """
+
+
+@keys.command("create")
+def create(
+    name: Annotated[str, typer.Argument(help="What to call it, like the device that will use it.")],
+    scopes: Annotated[
+        str, typer.Option(help="What it allows, comma-separated: `speak`, and `manage` to change the server.")
+    ] = "speak",
+    requests_per_minute: Annotated[
+        int | None, typer.Option(min=1, help="Requests that it may start in a minute.", show_default="no limit")
+    ] = None,
+    max_concurrent: Annotated[
+        int | None, typer.Option(min=1, help="Requests that it may have running.", show_default="no limit")
+    ] = None,
+    config: Config = None,
+) -> None:
+    """Make a key and print it, the only time that it can be seen.
+
+    Examples:
+      vivavoce keys create quest
+      vivavoce keys create guests --requests-per-minute 30 --max-concurrent 2
+      KEY=$(vivavoce keys create admin --scopes speak,manage)
+    """
+    from vivavoce.keys import parse_scopes
+
+    file = _file(config)
+    secret = file.create(
+        name, parse_scopes(scopes), requests_per_minute=requests_per_minute, max_concurrent=max_concurrent
+    )
+    typer.echo(secret)
+    typer.echo(
+        f"keep it: only what it hashes to is in {file.path}. Clients send it as 'Authorization: Bearer KEY'", err=True
+    )
+
+
+@keys.command("list")
+def list_keys(as_json: Json = False, config: Config = None) -> None:
+    """List the keys by name, with what they allow; the keys themselves are not kept.
+
+    Examples:
+      vivavoce keys list
+      vivavoce keys list --json
+    """
+    file = _file(config)
+    found = file.read()
+    if as_json:
+        shown = [{name: value for name, value in asdict(key).items() if name != "sha256"} for key in found or ()]
+        typer.echo(json.dumps(shown, indent=2))
+    elif found:
+        _print(found)
+    elif found is None:
+        typer.echo("no keys, and the server asks for none: `vivavoce keys create NAME` makes the first")
+    else:
+        typer.echo(_closed(file))
+
+
+@keys.command("revoke")
+def revoke(
+    name: Annotated[str, typer.Argument(help="The key's name, from `vivavoce keys list`.")], config: Config = None
+) -> None:
+    """Revoke a key. Requests that run with it are spoken to their end.
+
+    Examples:
+      vivavoce keys revoke quest
+    """
+    file = _file(config)
+    file.revoke(name)
+    typer.echo(f"revoked {name}")
+    if not file.read():
+        typer.echo(_closed(file), err=True)
+
+
+def _closed(file: "KeyFile") -> str:
+    return f"no keys are left, and the server goes on asking for one; to open it, remove {file.path} and restart it"
+
+
+def _file(config: "Config") -> "KeyFile":
+    from vivavoce.keys import FILE_NAME, KeyFile
+    from vivavoce.settings import Settings
+
+    return KeyFile(Settings.read(config).data_dir / FILE_NAME)
+
+
+def _print(found: "tuple[Key, ...]") -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("name", "scopes", "a minute", "at once", "created", box=box.SIMPLE_HEAD)
+    for key in found:
+        limits = (str(limit or "no limit") for limit in (key.requests_per_minute, key.max_concurrent))
+        table.add_row(key.name, ", ".join(key.scopes), *limits, key.created)
+    Console().print(table)

@@ -1,0 +1,199 @@
+"""Makes, lists, revokes and finds API keys, which it keeps in one file; knows neither HTTP nor how often a key is used.
+
+The file holds what a key hashes to, never the key. A key is 256 random bits, so that nobody finds it by trying, and one
+SHA-256 of it is as good as a slow hash, which exists for passwords that people choose.
+"""
+
+import hashlib
+import hmac
+import logging
+import os
+import re
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Final, Literal, TypeAlias, get_args
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from vivavoce.errors import BadRequest, SettingsError
+
+log = logging.getLogger(__name__)
+
+Scope: TypeAlias = Literal["speak", "manage"]
+SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
+
+FILE_NAME: Final = "keys.json"
+_PREFIX: Final = "vv_"  # lets people, and programs that look for leaked secrets, recognise a key
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What is kept of a key. `name` is its id: unique, and no secret."""
+
+    name: str
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]  # of the key, in hexadecimal
+    scopes: tuple[Scope, ...]
+    created: str  # ISO 8601, UTC
+    requests_per_minute: Annotated[int, Field(ge=1)] | None = None
+    max_concurrent: Annotated[int, Field(ge=1)] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Contents:
+    keys: tuple[Key, ...]
+
+
+_FORM: Final = TypeAdapter(_Contents)
+
+
+class KeyFile:
+    """The keys in the file `path`, for those who change it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def read(self) -> tuple[Key, ...] | None:
+        """The keys, or `None` if there is no file yet. Raises `SettingsError` if it cannot be read."""
+        try:
+            return _FORM.validate_json(self.path.read_bytes()).keys
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise SettingsError(
+                f"the key file {str(self.path)!r} cannot be read ({error.strerror}): let this user read it"
+            ) from error
+        except ValidationError as error:
+            problem = error.errors(include_url=False, include_input=False)[0]
+            where = ".".join(map(str, problem["loc"])) or "the whole"
+            raise SettingsError(
+                f"the key file {str(self.path)!r} is not as `vivavoce keys` writes it ({where}: {problem['msg']}): "
+                "restore it, or remove it and make the keys anew"
+            ) from error
+
+    def create(
+        self,
+        name: str,
+        scopes: Sequence[Scope] = ("speak",),
+        *,
+        requests_per_minute: int | None = None,
+        max_concurrent: int | None = None,
+    ) -> str:
+        """Adds a key and returns it, which nobody can do again. Raises `BadRequest` for a name that cannot be."""
+        if not _NAME.fullmatch(name):
+            raise BadRequest(
+                f"name {name!r} cannot be a key's: take up to 64 letters, digits, dots, dashes or underscores",
+                field="name",
+            )
+        secret = _PREFIX + secrets.token_urlsafe(32)
+        made = datetime.now(UTC).isoformat(timespec="seconds")
+        key = Key(name, _hash(secret.encode()), tuple(scopes), made, requests_per_minute, max_concurrent)
+
+        def added(keys: tuple[Key, ...]) -> tuple[Key, ...]:
+            if any(other.name == name for other in keys):
+                raise BadRequest(
+                    f"name {name!r} has a key already: choose another, or `vivavoce keys revoke {name}` first",
+                    field="name",
+                )
+            return (*keys, key)
+
+        self._change(added)
+        return secret
+
+    def revoke(self, name: str) -> None:
+        """Removes the key of that name. Raises `BadRequest` if there is none."""
+
+        def removed(keys: tuple[Key, ...]) -> tuple[Key, ...]:
+            left = tuple(key for key in keys if key.name != name)
+            if left == keys:
+                raise BadRequest(f"name {name!r} has no key: see `vivavoce keys list`", field="name")
+            return left
+
+        self._change(removed)
+
+    def _change(self, change: Callable[[tuple[Key, ...]], tuple[Key, ...]]) -> None:
+        """Puts a new file in the old one's place, whole. The new one's name is also the lock: one writer at a time."""
+        new = self.path.with_name(f"{self.path.name}.new")
+        try:
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError as error:
+            raise SettingsError(
+                f"{str(new)!r} is there, so somebody else changes the keys: try again, and remove it if nobody does"
+            ) from error
+        except OSError as error:
+            raise SettingsError(f"cannot write {str(new)!r} ({error.strerror}): choose another data_dir") from error
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(_FORM.dump_json(_Contents(change(self.read() or ())), indent=2))
+                file.flush()
+                os.fsync(file.fileno())  # else a power cut could leave an empty file under the right name
+            new.replace(self.path)
+        finally:
+            new.unlink(missing_ok=True)
+
+
+class Keyring:
+    """The keys of a file as they are now, for a server that runs: a change of the file counts at once.
+
+    A file that cannot be read any more, or is gone, opens nothing: the keys read before stay in force.
+    Raises `SettingsError` if the file cannot be read in the beginning.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = KeyFile(path)
+        self._stamp = self._stamp_now()
+        self._keys = self._file.read()
+
+    @property
+    def required(self) -> bool:
+        """Whether a key is needed: from the first one on, also when all have been revoked."""
+        return self._keys is not None
+
+    def refresh(self) -> None:
+        """Reads the file again if it has changed. That is one `stat`, cheap enough for each request."""
+        stamp = self._stamp_now()
+        if stamp == self._stamp:
+            return
+        self._stamp = stamp
+        try:
+            keys = self._file.read()
+        except SettingsError as error:
+            log.error("the keys stay as they were: %s", error.message)
+            return
+        if keys is None:
+            log.warning("the keys stay as they were until a restart: %s is gone", self._file.path)
+            return
+        self._keys = keys
+
+    def find(self, secret: bytes) -> Key | None:
+        """The key that `secret` is. All are compared, each in constant time: how long it takes tells nothing."""
+        digest = _hash(secret)
+        found = None
+        for key in self._keys or ():
+            if hmac.compare_digest(key.sha256, digest):
+                found = key
+        return found
+
+    def _stamp_now(self) -> tuple[int, int, int] | None:
+        try:
+            status = self._file.path.stat()
+        except OSError:  # what is wrong with it `read` says
+            return None
+        return status.st_ino, status.st_mtime_ns, status.st_size
+
+
+def parse_scopes(names: str) -> tuple[Scope, ...]:
+    """The scopes in a list like `speak,manage`. Raises `BadRequest` for any other."""
+    wanted = [name.strip() for name in names.split(",")]
+    scopes = tuple(scope for scope in SCOPES if scope in wanted)
+    if unknown := [name for name in wanted if name not in SCOPES]:
+        raise BadRequest(f"scope {unknown[0]!r} is none: choose from {', '.join(SCOPES)}", field="scopes")
+    return scopes
+
+
+def _hash(secret: bytes) -> str:
+    return hashlib.sha256(secret).hexdigest()

@@ -1,0 +1,239 @@
+"""What connections may cost, over real sockets: their number, requests that trickle in, answers that nobody takes."""
+
+import asyncio
+import json
+import re
+import socket
+import time
+import tracemalloc
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import httpx
+import pytest
+
+from tests.api.test_streaming import Watched, wait_until
+from tests.conftest import serving, tone_pool
+from vivavoce.api.app import create_app
+from vivavoce.api.connections import SPARE_CONNECTIONS, Bounds, bounded_http
+from vivavoce.settings import Settings
+
+SHORT_S = 0.3
+NATIVE = "/v1/tts/synthesize"
+HEAD = f"POST {NATIVE} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+
+
+@contextmanager
+def bounded(
+    watched: Watched | None = None,
+    *,
+    max_connections: int = 512,
+    receive_timeout_s: float = 20.0,
+    send_timeout_s: float = 60.0,
+) -> Iterator[tuple[str, int]]:
+    """The address of a server with these bounds."""
+    http = bounded_http(Bounds(max_connections, receive_timeout_s, send_timeout_s))
+    app = create_app(Settings(), watched.pool() if watched else tone_pool())
+    with serving(app, http=http) as url:
+        address = httpx.URL(url)
+        yield address.host, address.port or 0
+
+
+def read_all(connection: socket.socket) -> bytes:
+    """What the server sends until it closes; a reset is a close."""
+    received = b""
+    try:
+        while part := connection.recv(65_536):
+            received += part
+    except ConnectionResetError:
+        pass
+    return received
+
+
+def read_until(connection: socket.socket, end: bytes) -> None:
+    received = b""
+    while not received.endswith(end):
+        part = connection.recv(65_536)
+        assert part, received
+        received += part
+
+
+def closed_after_s(connection: socket.socket) -> tuple[float, bytes]:
+    start = time.monotonic()
+    connection.settimeout(10)
+    received = read_all(connection)
+    return time.monotonic() - start, received
+
+
+@pytest.mark.parametrize(
+    ("begun", "told"),
+    [
+        ("", b""),  # a browser opens connections ahead of need: nobody waits for an answer
+        ("POST", b"HTTP/1.1 408 "),
+        (HEAD, b"HTTP/1.1 408 "),
+        (f"{HEAD}content-length: 100\r\n\r\n", b"HTTP/1.1 408 "),
+        (f'{HEAD}content-length: 100\r\n\r\n{{"text":', b"HTTP/1.1 408 "),
+        (f'{HEAD}transfer-encoding: chunked\r\n\r\n8\r\n{{"text":\r\n', b"HTTP/1.1 408 "),
+    ],
+)
+def test_a_request_that_does_not_come_to_its_end_is_given_up(begun: str, told: bytes) -> None:
+    with bounded(receive_timeout_s=SHORT_S) as address, socket.create_connection(address) as connection:
+        connection.sendall(begun.encode())
+        after_s, answer = closed_after_s(connection)
+    assert SHORT_S * 0.9 < after_s < SHORT_S + 1
+    assert answer.startswith(told)
+    assert bool(answer) is bool(told)
+
+
+def test_a_request_that_trickles_in_is_given_up_though_it_never_stops() -> None:
+    with bounded(receive_timeout_s=SHORT_S) as address, socket.create_connection(address) as connection:
+        connection.settimeout(0.02)
+        start, answer = time.monotonic(), b""
+        for letter in (HEAD + "x-more: " + "a" * 1000).encode():
+            connection.sendall(bytes([letter]))
+            try:
+                answer = connection.recv(1000)
+                break
+            except TimeoutError:
+                continue  # nothing yet: on with the next letter
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert time.monotonic() - start < SHORT_S + 1
+
+
+def test_the_second_request_of_a_connection_has_the_same_clock() -> None:
+    with bounded(receive_timeout_s=SHORT_S) as address, socket.create_connection(address) as connection:
+        connection.settimeout(10)
+        connection.sendall(b"GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n")
+        read_until(connection, b'{"status":"ok"}')
+        connection.sendall(b"GET /health/live HT")
+        after_s, answer = closed_after_s(connection)
+    assert SHORT_S * 0.9 < after_s < SHORT_S + 1
+    assert answer.startswith(b"HTTP/1.1 408 ")
+
+
+def test_a_body_may_take_its_time_while_it_comes_fast_enough() -> None:
+    """A thousand bytes earn a second: this one comes for a second and a half, five times the time-out."""
+    body = json.dumps({"text": "Hello.", "format": "pcm"}).encode().rjust(3_000)
+    with bounded(receive_timeout_s=SHORT_S) as address, socket.create_connection(address) as connection:
+        connection.settimeout(10)
+        connection.sendall(f"{HEAD}connection: close\r\ncontent-length: {len(body)}\r\n\r\n".encode())
+        for start in range(0, len(body) - 200, 200):
+            connection.sendall(body[start : start + 200])
+            assert not can_be_read(connection, 0.1), "it was given up"
+        connection.sendall(body[-200:])
+        assert read_all(connection).startswith(b"HTTP/1.1 200 ")
+
+
+def can_be_read(connection: socket.socket, within_s: float) -> bool:
+    connection.settimeout(within_s)
+    try:
+        return connection.recv(1, socket.MSG_PEEK) is not None
+    except TimeoutError:
+        return False
+    finally:
+        connection.settimeout(10)
+
+
+def test_an_answer_may_take_longer_than_its_request_did() -> None:
+    body = {"text": "Hello there, all of you.", "format": "pcm", "stream": True}
+    with bounded(Watched(real_time_factor=0.6), receive_timeout_s=SHORT_S, send_timeout_s=SHORT_S) as (host, port):
+        start = time.monotonic()
+        assert httpx.post(f"http://{host}:{port}{NATIVE}", json=body, timeout=10).status_code == 200
+        assert time.monotonic() - start > 2 * SHORT_S
+
+
+def stalled(address: tuple[str, int], **more: object) -> socket.socket:
+    """A connection that has asked for endless speech and reads none of it."""
+    connection = socket.socket()
+    connection.settimeout(10)
+    connection.connect(address)
+    body = json.dumps({"text": "Hello.", "speaker": "endless", "stream": True, "format": "pcm", **more}).encode()
+    connection.sendall(f"{HEAD}content-length: {len(body)}\r\n\r\n".encode() + body)
+    return connection
+
+
+def test_a_reader_that_never_reads_is_dropped_and_its_slot_freed() -> None:
+    watched = Watched()
+    with bounded(watched, send_timeout_s=SHORT_S) as address, stalled(address) as connection:
+        assert connection.recv(15, socket.MSG_PEEK).startswith(b"HTTP/1.1 200")
+        assert watched.is_(busy=True)
+        wait_until(lambda: watched.is_(busy=False), 5)
+        received = read_all(connection)
+        assert not received.endswith(b"0\r\n\r\n"), "a stream that was cut must not look whole"
+
+
+def test_a_slow_reader_is_kept() -> None:
+    """It takes a little now and then, and rests longer than the time-out in all, but never in one go."""
+    watched = Watched()
+    with bounded(watched, send_timeout_s=0.5) as address, stalled(address) as connection:
+        got = 0
+        for _ in range(12):
+            got += len(connection.recv(60_000))
+            time.sleep(0.1)
+        assert watched.is_(busy=True)
+        assert got
+
+
+def test_forty_readers_that_never_read_take_bounded_memory_and_hold_nobody_up() -> None:
+    """Nothing but a bound ends what they have asked for: the model makes its audio as fast as it can."""
+    watched = Watched(max_batch=64)
+    with bounded(watched) as address, ExitStack() as stack:
+        stack.callback(tracemalloc.stop)
+        tracemalloc.start()
+        connections = [stack.enter_context(stalled(address)) for _ in range(40)]
+        for connection in connections:
+            assert connection.recv(15, socket.MSG_PEEK).startswith(b"HTTP/1.1 200")
+        for _ in range(20):
+            answer = httpx.post(f"http://{address[0]}:{address[1]}{NATIVE}", json={"text": "Hello."}, timeout=10)
+            assert answer.status_code == 200
+        _, peak = tracemalloc.get_traced_memory()
+    assert peak / 40 < 750_000  # two seconds ahead are 192,000 bytes at the model's rate; the rest is their requests
+
+
+def test_a_connection_too_many_is_told_so_and_health_still_answers() -> None:
+    with bounded(max_connections=2) as (host, port), ExitStack() as stack:
+        for _ in range(2):
+            stack.enter_context(asked_health((host, port)))
+        with httpx.Client(base_url=f"http://{host}:{port}") as third:
+            for path in (NATIVE, "/v1/audio/speech"):
+                refused = third.post(path, json={"text": "Hello."})
+                assert refused.status_code == 503
+                assert int(refused.headers["retry-after"]) >= 1
+                assert refused.json()["error"]["code"] == "overloaded"
+            assert third.get("/health/live").status_code == 200
+        stack.close()
+        with httpx.Client(base_url=f"http://{host}:{port}") as later:
+            wait_until(lambda: later.post(NATIVE, json={"text": "Hello."}).status_code == 200, 5)
+
+
+def asked_health(address: tuple[str, int]) -> socket.socket:
+    """An open connection that the server has surely counted: it has answered on it."""
+    connection = socket.create_connection(address, timeout=10)
+    connection.sendall(b"GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n")
+    read_until(connection, b'{"status":"ok"}')
+    return connection
+
+
+def test_connections_far_beyond_the_limit_are_closed_unheard() -> None:
+    with bounded(max_connections=1) as address, ExitStack() as stack:
+        for _ in range(1 + SPARE_CONNECTIONS):
+            stack.enter_context(asked_health(address))
+        with socket.create_connection(address, timeout=10) as one_more:
+            assert read_all(one_more) == b""
+
+
+async def test_a_hundred_idle_connections_do_not_slow_others_down() -> None:
+    with bounded() as (host, port):
+        idle = [await asyncio.open_connection(host, port) for _ in range(100)]
+        async with httpx.AsyncClient(base_url=f"http://{host}:{port}", timeout=10) as client:
+            answers = await asyncio.gather(*(client.post(NATIVE, json={"text": "Hello."}) for _ in range(8)))
+        assert {answer.status_code for answer in answers} == {200}
+        for _, writer in idle:
+            writer.close()
+            await writer.wait_closed()
+
+
+def test_headers_beyond_their_limit_are_refused() -> None:
+    with bounded() as address, socket.create_connection(address, timeout=10) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nx: " + b"a" * 20_000)
+        assert re.match(rb"HTTP/1\.1 4\d\d ", read_all(connection))
