@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help serve test test-qwen parity check format docs docs-serve bench soak clean
+.PHONY: help serve test test-qwen test-ray parity check format docs docs-serve bench soak clean
 
 help:  ## Show what there is to make.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -19,6 +19,9 @@ test: $(VENV)/.dev  ## Install and run every test that needs no torch (ARGS="-m 
 
 test-qwen: $(VENV)/.qwen  ## Install torch and run the tests of Qwen3-TTS, on small random checkpoints.
 	$(BIN)/python -m pytest tests/engines/qwen tests/test_qwen_bench.py tests/test_qwen_clones.py tests/test_qwen_hub.py tests/test_qwen_models.py tests/test_qwen_serves.py $(ARGS)
+
+test-ray: $(VENV)/.ray  ## Install Ray and run the tests of models in a cluster, on two replicas here.
+	$(BIN)/python -m pytest tests/cluster $(ARGS)
 
 parity: $(VENV)/.qwen  ## Compare Qwen3-TTS with the published package, in an environment of its own (gigabytes, once).
 	$(BIN)/python -m scripts.parity
@@ -68,6 +71,11 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 $(VENV)/.qwen: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing vivavoce with Qwen3-TTS's packages into $(VENV) (once, some minutes) …"
 	$(PIP_INSTALL) --editable '.[kokoro,lan,otel,qwen,ui,dev]'
+	@touch $@ $(VENV)/.dev $(VENV)/.serve
+
+$(VENV)/.ray: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing vivavoce with Ray into $(VENV) (once, a minute) …"
+	$(PIP_INSTALL) --editable '.[kokoro,ray,ui,dev]'
 	@touch $@ $(VENV)/.dev $(VENV)/.serve
 
 $(VENV)/.docs: pyproject.toml constraints.txt | $(BIN)/python

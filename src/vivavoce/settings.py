@@ -49,6 +49,14 @@ def as_checkpoint(value: object) -> Path | str:
     return value if _HUB_ID.fullmatch(value) and not folder.is_dir() else folder
 
 
+def _as_remote(value: str) -> str:
+    """`value` if it is a `MODEL=URL`. Raises `ValueError`."""
+    model, found, url = value.partition("=")
+    if not (model and found and re.fullmatch(r"https?://[^/@\s]+(/\S*)?", url)):
+        raise ValueError(f"{value!r} should be MODEL=URL, like qwen3-tts=http://10.0.0.2:8000")
+    return value
+
+
 def _user_cache_dir() -> Path:
     return platformdirs.user_cache_path("vivavoce", appauthor=False)
 
@@ -59,6 +67,9 @@ def _user_data_dir() -> Path:
 
 # NoDecode: in the environment a list is written `a,b`, not as JSON.
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_commas)]
+RemoteModels = Annotated[
+    tuple[Annotated[str, AfterValidator(_as_remote)], ...], NoDecode, BeforeValidator(_split_commas)
+]
 Folder = Annotated[Path, AfterValidator(Path.expanduser)]
 # A Path is the folder of a checkpoint, a string its id on the model hub.
 Checkpoint = Annotated[Path | str, BeforeValidator(as_checkpoint)]
@@ -126,6 +137,42 @@ class Settings(BaseSettings):
         gt=0,
         allow_inf_nan=False,
         description="As `max_step_s`, for Qwen3-TTS: reading a long text counts.",
+    )
+    remote: RemoteModels = Field(
+        default=(),
+        description="Models of other speech servers, comma-separated, as `MODEL=URL`: another vivavoce, or any server "
+        "of OpenAI's speech API. The same model again is another server with it; the least busy one speaks.",
+    )
+    remote_api_key: str | None = Field(default=None, repr=False, description="API key for the servers of `remote`.")
+    remote_timeout_s: float = Field(
+        default=60.0, gt=0, allow_inf_nan=False, description="Longest wait for the next byte of a server of `remote`."
+    )
+    remote_voices: Names = Field(
+        default=("alloy",), min_length=1, description="Voices of the servers of `remote` that list none."
+    )
+    remote_languages: Names = Field(
+        default=("en",),
+        min_length=1,
+        description="Languages, as ISO 639-1 codes, of the servers of `remote` that are no vivavoce.",
+    )
+    ray: Names = Field(
+        default=(),
+        description="Models that the Ray cluster of this machine speaks, comma-separated: names of Serve applications.",
+    )
+    ray_address: str = Field(default="auto", description="Address of the Ray cluster; `auto` is the one started here.")
+    ray_min_replicas: int = Field(default=1, ge=1, description="Fewest replicas of a model that is deployed to Ray.")
+    ray_max_replicas: int = Field(default=1, ge=1, description="Most replicas, which Ray starts as they are needed.")
+    ray_max_ongoing_requests: int = Field(
+        default=8, ge=1, description="Segments that one replica takes at once; of more, `max_waiting` wait outside."
+    )
+    ray_num_cpus: float = Field(
+        default=1.0, ge=0, allow_inf_nan=False, description="CPU cores that Ray sets aside for a replica."
+    )
+    ray_num_gpus: float = Field(
+        default=0.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="GPUs, or a share of one, that Ray sets aside for a replica.",
     )
     max_model_memory_gb: float | None = Field(
         default=None,
@@ -282,10 +329,13 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:
-        names = [*map(checkpoint_name, self.qwen), *dict.fromkeys(self.models)]
+        names = [*map(checkpoint_name, self.qwen), *self.remotes, *self.on_ray, *dict.fromkeys(self.models)]
         twice = [name for name, count in Counter(names).items() if count > 1]
         if twice:
-            raise ValueError(f"{twice[0]!r} would be the name of two models: rename the folder of a checkpoint")
+            raise ValueError(
+                f"{twice[0]!r} would be the name of two models: rename the folder of a checkpoint, "
+                "or offer one of them alone"
+            )
         return self
 
     @model_validator(mode="after")
@@ -311,9 +361,22 @@ class Settings(BaseSettings):
         return {checkpoint_name(checkpoint): checkpoint for checkpoint in self.qwen}
 
     @property
+    def remotes(self) -> dict[str, list[tuple[str, str]]]:
+        """The models of `remote` by name: for each the URLs, and what the model is called there."""
+        found: dict[str, list[tuple[str, str]]] = {}
+        for model, _, url in (remote.partition("=") for remote in self.remote):
+            found.setdefault(checkpoint_name(model), []).append((url, model))
+        return found
+
+    @property
+    def on_ray(self) -> tuple[str, ...]:
+        """The models of `ray`, by the names that requests use."""
+        return tuple(dict.fromkeys(name.lower() for name in self.ray))
+
+    @property
     def offered(self) -> tuple[str, ...]:
         """The names of all models, in order of preference."""
-        return (*self.checkpoints, *self.models)
+        return (*self.checkpoints, *self.remotes, *self.on_ray, *self.models)
 
     @classmethod
     def settings_customise_sources(

@@ -7,7 +7,8 @@ from fastapi import APIRouter, Response
 from vivavoce import __version__
 from vivavoce.api.deps import LifeDep, SynthesizerDep
 from vivavoce.api.life import Life
-from vivavoce.api.schemas import NATIVE_ERRORS, Health
+from vivavoce.api.schemas import NATIVE_ERRORS, Health, PeerCard
+from vivavoce.engines.base import Distant
 from vivavoce.engines.pool import Pool
 
 Status = Literal["ok", "loading", "failed", "draining"]
@@ -25,6 +26,7 @@ async def health(synthesizer: SynthesizerDep, life: LifeDep) -> Health:
         models=dict(states),
         memory_bytes=synthesizer.pool.memory_bytes,
         max_memory_bytes=synthesizer.pool.max_memory_bytes,
+        peers=_peers(synthesizer.pool),
         version=__version__,
     )
 
@@ -43,6 +45,14 @@ async def ready(synthesizer: SynthesizerDep, life: LifeDep, response: Response) 
         return {"status": status}
     response.status_code = 503
     return {"status": status, "reason": _reason(status, synthesizer.pool)}
+
+
+def _peers(pool: Pool) -> dict[str, list[PeerCard]]:
+    return {
+        name: [PeerCard(url=peer.url, up=peer.up, speaking=peer.speaking) for peer in engine.peers]
+        for name, engine in pool.ready.items()
+        if isinstance(engine, Distant)
+    }
 
 
 def _status(pool: Pool, life: Life) -> Status:

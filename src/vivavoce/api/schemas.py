@@ -10,7 +10,7 @@ from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
 from vivavoce.errors import BadRequest
 from vivavoce.text.languages import parse_language
-from vivavoce.types import AudioFormat, Priority, SamplingOptions, SpeechRequest, Task
+from vivavoce.types import AudioFormat, EngineInfo, Priority, SamplingOptions, SpeechRequest, Task
 
 Speed = Annotated[float, Field(ge=0.25, le=4.0, allow_inf_nan=False)]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
@@ -218,13 +218,28 @@ class Languages(BaseModel):
     languages: list[str]
 
 
+class PeerCard(BaseModel):
+    """A server that speaks for one of our models."""
+
+    url: str
+    up: bool = Field(description="False for one that failed of late, which is asked last.")
+    speaking: int = Field(description="Segments that it speaks for us now.")
+
+
 class Health(BaseModel):
     status: Literal["ok", "loading", "failed", "draining"]
     model_loaded: bool
     models: dict[str, str]
     memory_bytes: int = Field(description="What the models that are loaded or being loaded take together.")
     max_memory_bytes: int | None = Field(description="What they may take together; null: no limit.")
+    peers: dict[str, list[PeerCard]] = Field(description="The servers behind models that are elsewhere.")
     version: str
+
+
+class ModelInfos(BaseModel):
+    """What models say of themselves; another vivavoce reads it to offer them (`remote`)."""
+
+    models: list[EngineInfo]
 
 
 class NativeErrorDetail(BaseModel):

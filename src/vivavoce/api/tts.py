@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from vivavoce.api.deps import SynthesizerDep
-from vivavoce.api.schemas import NATIVE_ERRORS, Languages, Speakers, SynthesizeBody, SynthesizeQuery
+from vivavoce.api.schemas import NATIVE_ERRORS, Languages, ModelInfos, Speakers, SynthesizeBody, SynthesizeQuery
 from vivavoce.api.streaming import stream_speech, whole_speech
 from vivavoce.api.uploads import read_request
 from vivavoce.synthesis import Synthesizer
@@ -46,6 +46,12 @@ async def speakers(synthesizer: SynthesizerDep, model: str | None = None) -> Spe
     infos = await synthesizer.router.candidates(model)
     names = [voice.id for info in infos for voice in info.voices if voice.listed]
     return Speakers(speakers=list(dict.fromkeys(names)))
+
+
+@router.get("/models")
+async def models(synthesizer: SynthesizerDep, model: str | None = None) -> ModelInfos:
+    """All that is known of one model, or of all that may answer when none is named: voices, languages, abilities."""
+    return ModelInfos(models=list(await synthesizer.router.candidates(model)))
 
 
 @router.get("/languages")

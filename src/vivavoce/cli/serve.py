@@ -46,6 +46,13 @@ def serve(
     qwen_device: Annotated[
         str | None, typer.Option(help="Where Qwen3-TTS runs, like cuda or cpu.", show_default="auto")
     ] = None,
+    remote: Annotated[
+        str | None,
+        typer.Option(metavar="MODEL=URL[,…]", help="Models of other speech servers; the least busy server speaks."),
+    ] = None,
+    ray: Annotated[
+        str | None, typer.Option(metavar="NAME[,…]", help="Models that the Ray cluster of this machine speaks.")
+    ] = None,
     load: Annotated[
         Literal["startup", "lazy"] | None, typer.Option(help="When to load models.", show_default="startup")
     ] = None,
@@ -86,6 +93,7 @@ def serve(
       vivavoce serve --model Qwen/Qwen3-TTS-12Hz-0.6B-CustomVoice
       vivavoce serve --model ./my-checkpoint
       vivavoce serve --tls-self-signed --mdns
+      vivavoce serve --remote kokoro=http://10.0.0.2:8000 --models hibari
       VIVAVOCE_LOG_LEVEL=debug vivavoce serve --config /etc/vivavoce.toml
     """
     from vivavoce.settings import Settings
@@ -98,6 +106,8 @@ def serve(
         model=model,
         qwen=qwen,
         qwen_device=qwen_device,
+        remote=remote,
+        ray=ray,
         load=load,
         tls_self_signed=tls_self_signed,
         mdns=mdns,

@@ -120,6 +120,23 @@ class Preview:
     memory_bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class PeerState:
+    """One of the servers behind an engine: `up` unless it failed of late, `speaking` that many segments for us."""
+
+    url: str
+    up: bool
+    speaking: int
+
+
+@runtime_checkable
+class Distant(Protocol):
+    """An engine whose speech is made by other servers."""
+
+    @property
+    def peers(self) -> Sequence[PeerState]: ...
+
+
 class Engine(Protocol):
     """What the layers above see of a model: async, many requests at once, here or far away."""
 

@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from vivavoce.engines.base import Model, Preview
+from vivavoce.engines.base import Engine, Model, Preview
 from vivavoce.engines.local import LocalEngine
 from vivavoce.engines.pool import Pool
 from vivavoce.engines.resident import EngineFactory, Offer
@@ -27,6 +27,13 @@ def create_pool(
     qwen_weights: str = "auto",
     qwen_max_batch: int = 8,
     qwen_graphs: Literal["auto", "startup", "off"] = "auto",
+    remote: Mapping[str, Sequence[tuple[str, str]]] | None = None,
+    remote_api_key: str | None = None,
+    remote_timeout_s: float = 60.0,
+    remote_voices: Sequence[str] = ("alloy",),
+    remote_languages: Sequence[str] = ("en",),
+    ray: Sequence[str] = (),
+    ray_address: str = "auto",
     max_waiting: int = 64,
     max_waiting_s: float = 600.0,
     max_ahead_s: float = 30.0,
@@ -36,7 +43,8 @@ def create_pool(
     idle_unload_s: float = 0.0,
     tone_real_time_factor: float = 0.0,
 ) -> Pool:
-    """A pool of the Qwen3-TTS checkpoints (name → folder or hub id), then the named models, most preferred first.
+    """A pool of the Qwen3-TTS checkpoints (name → folder or hub id), then the models elsewhere (name → URLs with the
+    model's name there, names on a Ray cluster), then the named models, most preferred first.
 
     Raises `SettingsError` for an unknown name.
     """
@@ -92,6 +100,24 @@ def create_pool(
             folder, name=name, device=qwen_device, dtype=qwen_dtype, weights=qwen_weights, max_batch=qwen_max_batch
         )
 
+    def elsewhere(name: str, peers: Sequence[tuple[str, str]]) -> Engine:
+        from vivavoce.engines.remote import RemoteEngine
+
+        return RemoteEngine(
+            name,
+            peers,
+            api_key=remote_api_key,
+            timeout_s=remote_timeout_s,
+            voices=remote_voices,
+            languages=remote_languages,
+            max_waiting=max_waiting,
+        )
+
+    def clustered(name: str) -> Engine:
+        from vivavoce.engines.ray import RayEngine
+
+        return RayEngine(name, address=ray_address, max_waiting=max_waiting)
+
     makers: dict[str, Callable[[], Model]] = {"hibari": hibari, "kokoro": kokoro, "tone": tone}
 
     for name in models:
@@ -108,9 +134,11 @@ def create_pool(
         name: Offer(engine(partial(checkpoint, name, source), qwen_max_step_s), partial(look, name, source))
         for name, source in (qwen or {}).items()
     }
+    remotes = {name: Offer(partial(elsewhere, name, peers)) for name, peers in (remote or {}).items()}
+    replicated = {name: Offer(partial(clustered, name)) for name in ray}
     embedded = {name: Offer(engine(makers[name])) for name in models}
     return Pool(
-        {**checkpoints, **embedded},
+        {**checkpoints, **remotes, **replicated, **embedded},
         max_memory_bytes=max_memory_bytes,
         max_waiting=max_waiting,
         idle_unload_s=idle_unload_s,

@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# Builds an image with buildah and runs it with podman and runc, where there is no Docker; needs root and Debian's packages
+# buildah, podman, runc and debootstrap.
+#
+#   deploy/verify/image.sh cpu                     builds the target, runs it, asks it everything
+#   BASE=localhost/some:image deploy/verify/image.sh cuda
+#
+# Without BASE the image stands on a Debian that debootstrap makes, a stand-in for python:3.12-slim. PIP_CONF is a pip.conf for the
+# build and CA_BUNDLE the certificates to trust in it. WHISPER is a Python that has vivavoce[kokoro,bench]: it then hears the voices.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+target=${1:?name a target: cpu or cuda}
+base=${BASE:-localhost/vivavoce-stand-in}
+port=${PORT:-18000}
+image=localhost/vivavoce:$target
+scratch=$(mktemp -d -t vivavoce-image.XXXXXX)
+container=vivavoce-verify-$$
+trap 'podman rm --force "$container" >/dev/null 2>&1 || true; rm -rf "$scratch"' EXIT
+
+say() { printf '\n== %s\n' "$*"; }
+
+if [ -z "${BASE:-}" ] && ! podman image exists "$base"; then
+    say "a stand-in for the base image"
+    debootstrap --variant=minbase --include=python3,python3-venv,python3-pip,ca-certificates \
+        "${SUITE:-trixie}" "$scratch/root" >"$scratch/debootstrap.log"
+    rm -rf "$scratch"/root/var/cache/apt/* "$scratch"/root/var/lib/apt/lists/*
+    tar --directory "$scratch/root" --create . | podman import --quiet - "$base"
+fi
+
+say "build $target on $base"
+options=(--format docker --layers --network host --build-arg "BASE=$base" --file deploy/Dockerfile --target "$target" --tag "$image")
+[ -z "${PIP_CONF:-}" ] || options+=(--secret "id=pip,src=$PIP_CONF")
+[ -z "${CA_BUNDLE:-}" ] || options+=(--volume "$CA_BUNDLE:/etc/ssl/certs/ca-certificates.crt:ro")
+buildah build "${options[@]}" . >"$scratch/build.log" 2>&1 || { tail -n 40 "$scratch/build.log"; exit 1; }
+podman image inspect "$image" --format '{{.Size}}' | awk '{printf "%.0f MB unpacked\n", $1 / 1e6}'
+podman save "$image" | gzip -1 | wc -c | awk '{printf "%.0f MB packed\n", $1 / 1e6}'
+
+# Confined as compose does it. The limits are low enough for a shell whose own are; nobody starts health checks by a clock here.
+confined=(--read-only --tmpfs /tmp --cap-drop ALL --security-opt no-new-privileges --ulimit nofile=4096:4096 --ulimit nproc=4096:4096
+    --health-interval disable)
+
+say "without a network: it is healthy, and speaks"
+podman run --detach --name "$container" --network none "${confined[@]}" "$image" >/dev/null
+for _ in {1..120}; do if podman healthcheck run "$container" >/dev/null 2>&1; then break; fi; sleep 1; done
+podman healthcheck run "$container" && echo "health command: 0"
+podman exec "$container" vivavoce say "Hello from inside." --output /tmp/inside.wav
+podman exec "$container" sh -c 'id; grep CapEff /proc/self/status; ! touch /probe'
+podman rm --force --time 60 "$container" >/dev/null
+
+say "over HTTP: every endpoint"
+podman run --detach --name "$container" --publish "127.0.0.1:$port:8000" "${confined[@]}" "$image" >/dev/null
+python3 scripts/test_api.py "http://127.0.0.1:$port" --until-ready 300
+python3 scripts/test_api.py "http://127.0.0.1:$port"
+if [ -n "${WHISPER:-}" ]; then
+    say "over HTTP: what Whisper hears"
+    $WHISPER benchmarks/intelligibility.py --server "http://127.0.0.1:$port" --languages en --models hibari,kokoro
+fi
+
+say "SIGTERM while it speaks: the request is finished, then it stops"
+body='{"text": "'$(printf 'One sentence after the other. %.0s' {1..200})'", "model": "hibari"}'
+curl --silent --fail --show-error "http://127.0.0.1:$port/v1/tts/synthesize" -H 'content-type: application/json' -d "$body" \
+    --output "$scratch/long.wav" &
+asking=$!
+sleep 2
+podman kill --signal TERM "$container" >/dev/null
+wait "$asking"
+echo "the answer was whole: $(stat --format %s "$scratch/long.wav") bytes"
+podman wait "$container" | grep -xE '0|143'
+podman logs "$container" 2>&1 | tail -n 5 | grep 'Application shutdown complete'
+say "all right"

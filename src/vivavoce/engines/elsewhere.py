@@ -1,0 +1,114 @@
+"""The audio of a segment that is spoken in another process; it does not know where, nor how it comes here.
+
+A task reads what the other side sends, one chunk ahead of the listener at most: who takes nothing lets nothing be read.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Self, TypeAlias
+
+from vivavoce.engines.base import ChunkStream
+from vivavoce.errors import EngineFault, NotReady, Overloaded, Unsupported, VivavoceError
+from vivavoce.types import AudioChunk, Ending, Reference, Samples, Segment
+
+log = logging.getLogger(__name__)
+
+Spoken: TypeAlias = AsyncGenerator[Samples | Ending]  # the samples, then how they ended
+
+
+class DistantSegment:
+    """A `ChunkStream` over `spoken`, which is read from now on, in a task of its own."""
+
+    def __init__(self, spoken: Spoken, live: "set[DistantSegment]") -> None:
+        self.ending: Ending | None = None
+        self.heard = False  # whether the other side has sent audio
+        self._events: asyncio.Queue[Samples | Ending | VivavoceError] = asyncio.Queue(maxsize=1)
+        self._ended = False
+        self._live = live
+        self._live.add(self)
+        self._task = asyncio.create_task(self._read(spoken))
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> AudioChunk:
+        if self._ended:
+            raise StopAsyncIteration
+        event = await self._events.get()
+        if not isinstance(event, Ending | VivavoceError):
+            return AudioChunk(event)
+        await self.aclose()
+        if isinstance(event, VivavoceError):
+            raise event
+        self.ending = event
+        raise StopAsyncIteration
+
+    def feed(self, text: str, *, last: bool = False) -> None:
+        raise Unsupported("the text of this segment was sent as a whole: only a live one grows", field="text")
+
+    async def aclose(self) -> None:
+        """Ends the work on the other side too, if it is not done."""
+        self._ended = True
+        await self._stop_reading()
+
+    async def fail(self, error: VivavoceError) -> None:
+        """Ends the work, and the listener's wait with `error`."""
+        await self._stop_reading()
+        while not self._events.empty():
+            self._events.get_nowait()
+        self._events.put_nowait(error)
+
+    async def _stop_reading(self) -> None:
+        self._live.discard(self)
+        self._task.cancel()
+        await asyncio.wait([self._task])
+
+    async def _read(self, spoken: Spoken) -> None:
+        try:
+            async with aclosing(spoken):
+                async for event in spoken:
+                    self.heard = True
+                    await self._events.put(event)
+        except VivavoceError as error:
+            await self._events.put(error)
+        except Exception as error:  # the top of a task: whatever went wrong ends the listener's wait
+            log.exception("a segment that is spoken elsewhere failed")
+            await self._events.put(EngineFault(f"the audio could not be read: {error}; the log has the details"))
+
+
+class DistantSegments:
+    """The segments of one engine that are spoken elsewhere; at most `max_waiting` wait for their first audio."""
+
+    def __init__(self, name: str, max_waiting: int) -> None:
+        self._name = name
+        self._max_waiting = max_waiting
+        self._live: set[DistantSegment] = set()
+
+    def check(self, segment: Segment, follows: ChunkStream | None) -> None:
+        """Raises `Unsupported` for a live text, `Overloaded` if too many wait and this one follows none."""
+        if segment.live:
+            raise Unsupported(
+                f"model {self._name!r} reads a text only as a whole: send it when it is complete", field="text"
+            )
+        waiting = sum(not live.heard for live in self._live)
+        if follows is None and waiting >= self._max_waiting:
+            raise Overloaded(
+                f"{self._name!r} has {waiting} requests waiting, its limit; try again soon", retry_after_s=1.0
+            )
+
+    def add(self, spoken: Spoken) -> DistantSegment:
+        return DistantSegment(spoken, self._live)
+
+    async def aclose(self) -> None:
+        """Ends them all with `NotReady`."""
+        for segment in tuple(self._live):
+            await segment.fail(NotReady("the model is being stopped; try again when the server is back"))
+
+
+class DistantVoice:
+    """The `PreparedVoice` of an engine elsewhere: the recording itself, which goes there with each segment."""
+
+    def __init__(self, reference: Reference) -> None:
+        self.reference = reference
