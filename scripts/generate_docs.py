@@ -102,8 +102,8 @@ def command_line() -> str:
 # Command line
 
 Exit codes: `0` done, `1` the work failed, `2` the command line or the settings are wrong, `3` the address to listen on
-cannot be had, `4` files or packages are missing, `5` no room for temporary files, `130` interrupted with Ctrl-C. Errors
-are one line on stderr; results go to stdout.
+cannot be had, `4` the models to serve are missing, `5` no room for temporary files, `130` interrupted with Ctrl-C.
+Errors are one line on stderr; results go to stdout.
 
 {sections}"""
 

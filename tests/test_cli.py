@@ -214,7 +214,7 @@ def test_say_without_a_file_plays(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_say_without_a_player_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     result = run("say", TEXT)
-    assert result.exit_code == 4
+    assert result.exit_code == 1
     assert "write a file with -o hello.wav" in error_line(result)
 
 

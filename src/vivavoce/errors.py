@@ -14,6 +14,7 @@ VivavoceError
 ├── OutOfMemory           out_of_memory       the model takes more memory than models may have together
 ├── EngineFault           engine_fault        the model failed while it spoke
 ├── MissingDependency     missing_dependency  an optional package or file is absent; says how to get it
+│   └── ModelsMissing     missing_dependency  of all models; the server ends
 ├── SettingsError         settings            a setting has a wrong value or an unknown name
 ├── CannotListen          cannot_listen       the address to listen on cannot be had; before the server starts
 └── NoRoom                no_room             there is no place for temporary files; before the server starts
@@ -114,6 +115,10 @@ class MissingDependency(VivavoceError):
     """An optional package or data file is absent; the message holds the command that brings it."""
 
     code = "missing_dependency"
+
+
+class ModelsMissing(MissingDependency):
+    """The server has none of the models that it was started for; what they need is absent."""
 
 
 class SettingsError(VivavoceError):

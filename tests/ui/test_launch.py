@@ -73,7 +73,7 @@ def test_port_that_is_taken_is_told() -> None:
 def test_missing_streamlit_is_said_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "streamlit", None)  # Python's own way of saying that it cannot be imported
     done = CliRunner().invoke(app, ["ui", "--port", "0"])
-    assert done.exit_code == 4
+    assert done.exit_code == 1
     assert "pip install 'vivavoce[ui]'" in done.stderr
 
 

@@ -23,7 +23,7 @@ from vivavoce.api.pool import pool_from
 from vivavoce.api.qr import elsewhere
 from vivavoce.api.watch import Watch, log_speech, reading
 from vivavoce.engines.pool import Pool
-from vivavoce.errors import EngineFault, MissingDependency
+from vivavoce.errors import EngineFault, MissingDependency, ModelsMissing
 from vivavoce.keys import FILE_NAME, Keyring
 from vivavoce.metrics import Metrics
 from vivavoce.settings import Settings
@@ -136,7 +136,7 @@ async def _load_all(models: Pool, needed: Sequence[str], life: Life) -> None:
     states = [state for name, state in models.states().items() if name in needed]
     if life.draining or not states or any(state.state not in ("missing", "failed") for state in states):
         return
-    kind = MissingDependency if all(state.state == "missing" for state in states) else EngineFault
+    kind = ModelsMissing if all(state.state == "missing" for state in states) else EngineFault
     life.failure = kind("; ".join(dict.fromkeys(state.detail for state in states)))
 
 

@@ -3,7 +3,7 @@
 Parses arguments and prints; the work is done by the layers below, which are imported only when a command needs them.
 
 Exit codes: 0 done · 1 the work failed · 2 the command line or the settings are wrong · 3 the address to listen on
-cannot be had · 4 files or packages are missing · 5 no room for temporary files · 130 interrupted with Ctrl-C.
+cannot be had · 4 the models to serve are missing · 5 no room for temporary files · 130 interrupted with Ctrl-C.
 """
 
 from vivavoce.cli.app import app

@@ -16,10 +16,10 @@ from vivavoce.cli.serve import serve
 from vivavoce.cli.trace import trace
 from vivavoce.cli.ui import ui
 from vivavoce.cli.voices import voices
-from vivavoce.errors import CannotListen, MissingDependency, NoRoom, SettingsError, VivavoceError
+from vivavoce.errors import CannotListen, ModelsMissing, NoRoom, SettingsError, VivavoceError
 
 FAILED = 1
-EXIT_CODES: Mapping[type[VivavoceError], int] = {SettingsError: 2, CannotListen: 3, MissingDependency: 4, NoRoom: 5}
+EXIT_CODES: Mapping[type[VivavoceError], int] = {SettingsError: 2, CannotListen: 3, ModelsMissing: 4, NoRoom: 5}
 
 
 class Commands(TyperGroup):

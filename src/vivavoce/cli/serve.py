@@ -84,8 +84,8 @@ def serve(
 
     Exit codes: 0 ended by SIGTERM, and all requests were answered · 1 no
     model could be loaded, or requests were cut · 2 the settings are wrong ·
-    3 the address cannot be had · 4 files or packages are missing · 5 no room
-    for temporary files · 130 Ctrl-C · 143 a second SIGTERM.
+    3 the address cannot be had · 4 the models are missing · 5 no room for
+    temporary files · 130 Ctrl-C · 143 a second SIGTERM.
 
     Examples:
       vivavoce serve
