@@ -11,6 +11,7 @@ from vivavoce.api.errors import error_body
 from vivavoce.errors import VivavoceError
 
 RETRY_AFTER_S = 5
+TAKEN_BYTES = 256 * 2**10  # of a request that is turned away: any text, hardly a recording
 _WATCHING = ("/health", "/metrics")  # whoever watches is answered to the end, and is not waited for
 
 
@@ -55,6 +56,7 @@ class Doors:
         if scope["type"] != "http" or scope["path"].startswith(_WATCHING):
             await self._app(scope, receive, send)
         elif self._life.draining:
+            await _take(receive)
             await _refuse(scope, send)
         else:
             self._life.running += 1
@@ -62,6 +64,16 @@ class Doors:
                 await self._app(scope, receive, send)
             finally:
                 self._life.running -= 1
+
+
+async def _take(receive: Receive) -> None:
+    """Reads a body of ordinary size: a connection that is closed on unread bytes loses the answer to them."""
+    taken = 0
+    while taken < TAKEN_BYTES:
+        message = await receive()
+        taken += len(message.get("body", b""))
+        if message["type"] != "http.request" or not message.get("more_body"):
+            return
 
 
 async def _refuse(scope: Scope, send: Send) -> None:
