@@ -228,6 +228,14 @@ def items_of(server: Server, path: str, name: str) -> list[object]:
     return items
 
 
+@check("GET", "/metrics", "counted")
+def metrics(server: Server) -> str:
+    answer = server.ask("GET", "/metrics")
+    if answer.status != 200 or b"vivavoce_open_requests" not in answer.body:
+        raise Wrong(f"/metrics answers {answer.status}, and without vivavoce_open_requests")
+    return f"{len(answer.body):,} bytes"
+
+
 @check("GET", "/v1/tts/speakers", "names to choose from")
 def speakers(server: Server) -> str:
     names = items_of(server, "/v1/tts/speakers", "speakers")
