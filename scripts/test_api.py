@@ -438,15 +438,6 @@ def described_models(server: Server) -> str:
     return f"{len(cards)} models"
 
 
-@check("GET", "/metrics", "counters, for Prometheus")
-def metrics(server: Server) -> str:
-    answer = server.ask("GET", "/metrics")
-    expect(answer.status == 200, f"{answer.status}: {answer.body[:160]!r}")
-    lines = [line for line in answer.body.decode().splitlines() if line.startswith("vivavoce_")]
-    expect(bool(lines), "nothing is counted")
-    return f"{len(lines)} numbers"
-
-
 @check("POST", f"{WIT}/synthesize", "raw audio for Meta's Voice SDK")
 def wit_raw(server: Server) -> str:
     answer = server.ask("POST", f"{WIT}/synthesize", {"q": TEXT, "voice": "Charlie"}, Accept="audio/raw")
