@@ -62,9 +62,9 @@ def _status(pool: Pool, life: Life) -> Status:
     states = {state.state for state in pool.states().values()}
     if "ready" in states:
         return "ok"
-    if life.loading or "loading" in states:
+    if life.loading:
         return "loading"
-    return "ok" if states & {"unloaded", "unloading"} else "failed"
+    return "ok" if states & {"unloaded", "loading", "unloading"} else "failed"
 
 
 def _reason(status: Status, pool: Pool) -> str:
