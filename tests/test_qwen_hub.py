@@ -104,8 +104,8 @@ def machine(tmp_path: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> Machin
 
 @contextmanager
 def serving(machine: Machine) -> Iterator[str]:
-    """The base URL of `vivavoce serve --model ID`, in a process of its own."""
-    with machine.start("serve", "--port", "0", "--host", "127.0.0.1", "--model", ID) as process:
+    """The base URL of `vivavoce serve --qwen ID`, in a process of its own."""
+    with machine.start("serve", "--port", "0", "--host", "127.0.0.1", "--qwen", ID) as process:
         try:
             assert process.stdout is not None
             assert process.stdout.readline().endswith("serves tiny-customvoice, tone\n")
@@ -341,6 +341,16 @@ def test_revision_is_kept_beside_main_and_removed_alone(machine: Machine, hub: H
 
 
 @pytest.mark.slow
+def test_server_for_a_checkpoint_that_is_not_there_ends_and_says_how_to_pull_it(machine: Machine, hub: Hub) -> None:
+    command = [sys.executable, "-m", "vivavoce", "serve", "--port", "0", "--host", "127.0.0.1", "--model", ID]
+    done = subprocess.run(
+        command, env=machine.environment, cwd=machine.home, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 4
+    assert f"vivavoce models pull {ID}" in done.stderr
+    assert hub.served.total() == 0
+
+
 def test_server_without_the_checkpoint_says_how_to_pull_it_and_with_it_speaks(machine: Machine, hub: Hub) -> None:
     with serving(machine) as url:
         refused = synthesize(url, model="tiny-customvoice", expected=503).json()["error"]
