@@ -172,11 +172,15 @@ async def test_busy_servers_are_429_with_a_time_to_come_again() -> None:
 
 async def test_speech_that_is_being_heard_waits_for_a_busy_server() -> None:
     """A later segment is never refused: it comes when the server has room again."""
-    with serving(create_app(Settings(), busy_pool(1.0))) as url:
+    pool = busy_pool(1.0)
+    with serving(create_app(Settings(), pool)) as url:
         engine = await started(url)
         async with aclosing(engine.speak(replace(SEGMENT, voice="endless"))) as first:
             await anext(first)
             waiting = engine.speak(SEGMENT)
+            there = pool.ready["tone"]
+            assert isinstance(there, LocalEngine)
+            await asyncio.to_thread(wait_until, lambda: there.load.waiting == 1, 5)
             later = engine.speak(SEGMENT, follows=first)
         assert len(await collected(waiting))
         assert len(await collected(later))
