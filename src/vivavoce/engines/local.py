@@ -5,7 +5,7 @@ from typing import Self
 
 import numpy as np
 
-from vivavoce.engines.base import ChunkStream, Model
+from vivavoce.engines.base import ChunkStream, Model, MortalModel
 from vivavoce.engines.observe import Load, Observer
 from vivavoce.engines.prepared import PreparedVoices
 from vivavoce.engines.scheduler import Delivery, Event, Scheduler, as_fault
@@ -41,15 +41,25 @@ class LocalEngine:
         """How long the step that is under way longest has taken so far, or an opening; 0 when there is none."""
         return self._scheduler.stalled_s
 
-    def abandon(self, error: VivavoceError) -> None:
+    @property
+    def lost(self) -> str | None:
+        """How the process of its model ended, if it had one and has lost it."""
+        return self._model.lost if isinstance(self._model, MortalModel) else None
+
+    def abandon(self, error: VivavoceError) -> bool:
         """Ends every stream at once, those that speak with `error`, those that wait with `NotReady`.
 
-        For a step that hangs: nothing is waited for. `aclose` frees the memory once the step has ended.
+        For a step that hangs: nothing is waited for. `aclose` frees the memory once the step has ended; whether it
+        will soon, since the model was in a process that could be killed.
         """
         waiting = set(self._scheduler.abandon())
         listeners, self._listeners = self._listeners, {}
         for ticket, events in listeners.items():
             events.put_nowait(NotReady(error.message) if ticket in waiting else error)
+        if isinstance(self._model, MortalModel):
+            self._model.kill()
+            return True
+        return False
 
     async def start(self) -> None:
         self._loop = asyncio.get_running_loop()
