@@ -38,7 +38,8 @@ class Model(Protocol):
         `ahead_s` says how many seconds of audio the listener of each stream still has to hear, if nothing stutters:
         0 before the first, negative for one who has run dry.
 
-        Raises `OutOfMemory` where its streams can be stepped again, fewer at a time, and none of their audio is lost.
+        Raises `OutOfMemory`, without a `retry_after_s`, where its streams can be stepped again, fewer at a time, and
+        none of their audio is lost.
         """
         ...
 

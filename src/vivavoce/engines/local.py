@@ -6,9 +6,10 @@ from typing import Self
 import numpy as np
 
 from vivavoce.engines.base import ChunkStream, Model, MortalModel
+from vivavoce.engines.failure import as_fault
 from vivavoce.engines.observe import Load, Observer
 from vivavoce.engines.prepared import PreparedVoices
-from vivavoce.engines.scheduler import Delivery, Event, Scheduler, as_fault
+from vivavoce.engines.scheduler import Delivery, Event, Scheduler
 from vivavoce.engines.tickets import Ticket
 from vivavoce.errors import NotReady, VivavoceError
 from vivavoce.types import AudioChunk, Ending, EngineInfo, PreparedVoice, Reference, Segment

@@ -19,9 +19,7 @@ from typing import Any, Literal
 
 from vivavoce import logs
 from vivavoce.engines.base import LiveModel, Model, Stream
-from vivavoce.engines.failure import Failure
-from vivavoce.engines.scheduler import as_fault
-from vivavoce.errors import OutOfMemory
+from vivavoce.engines.failure import Failure, as_fault
 from vivavoce.types import Ending, EngineInfo, PreparedVoice, Reference, Samples, Segment
 
 MOST_LANES = 4  # as many steps at once as any of the models makes
@@ -147,9 +145,6 @@ def _load(control: Channel, lanes: Sequence[Channel]) -> Held | None:
     try:
         make: Callable[[], Model] = control.receive()
         model = make()
-    except MemoryError:
-        control.send(Failure.of(OutOfMemory("there is not enough memory to load the model: give it more")))
-        return None
     except Exception as error:  # the top of a process: whatever went wrong is what the other side is told
         control.send(Failure.of(as_fault(error, "could not be loaded")))
         return None
