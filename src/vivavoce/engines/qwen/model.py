@@ -328,8 +328,10 @@ class QwenModel:
         for stream in due:
             groups[len(stream.pending)].append(stream)
         for frames, group in groups.items():
-            codes = torch.stack([torch.stack(stream.pending, dim=-1) for stream in group])  # [group, codebooks, frames]
             with told_of_memory():
+                codes = torch.stack(
+                    [torch.stack(stream.pending, dim=-1) for stream in group]
+                )  # [group, codebooks, frames]
                 landing = self._sounder.sound(codes, [stream.codec for stream in group], undo=undo)
             for row, stream in enumerate(group):
                 stream.sounding.append(Sound(landing, row, frames))
