@@ -125,7 +125,9 @@ class Deadline:
 
     @asynccontextmanager
     async def limit(self) -> AsyncGenerator[None]:
-        """Ends what is awaited within, with `DeadlineExceeded`, when the time is over."""
+        """Ends what is awaited within, with `DeadlineExceeded`, when the time is over; begins nothing afterwards."""
+        if not self.left_s:  # what never has to wait would never be interrupted
+            raise self._exceeded()
         timeout = asyncio.timeout(None if self.left_s == math.inf else self.left_s)
         try:
             async with timeout:
@@ -133,10 +135,13 @@ class Deadline:
         except TimeoutError as error:
             if not timeout.expired():
                 raise
-            raise DeadlineExceeded(
-                f"the speech was not complete after {self._timeout_s:g} s, its limit: allow more time, send a shorter "
-                "text, or try again when the server is less busy"
-            ) from error
+            raise self._exceeded() from error
+
+    def _exceeded(self) -> DeadlineExceeded:
+        return DeadlineExceeded(
+            f"the speech was not complete after {self._timeout_s:g} s, its limit: allow more time, send a shorter "
+            "text, or try again when the server is less busy"
+        )
 
 
 class Speech:
