@@ -215,6 +215,43 @@ async def test_process_whose_step_hangs_is_killed_however_often() -> None:
             assert made[-2].lost is not None
 
 
+async def test_engine_over_a_process_closes_though_a_step_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vivavoce.engines.scheduler._JOIN_TIMEOUT_S", 0.2)
+    model = in_process(partial(ToneModel, faults=HANGS), "tone", Surroundings("critical"))
+    engine = LocalEngine(model)
+    await engine.start()
+    hangs = engine.speak(said("hang"))
+    async with asyncio.timeout(30):
+        while engine.load.running == 0:  # noqa: ASYNC110 - a lane's thread tells nobody
+            await asyncio.sleep(0.01)
+        await engine.aclose()
+    assert model.lost is not None
+    with pytest.raises((EngineFault, NotReady)):
+        await anext(hangs)
+
+
+async def test_model_that_cannot_be_made_anew_at_once_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vivavoce.engines.watchdog.PAUSES_S", (0.0, 0.0))
+    models: list[ProcessModel] = []
+    tries = 0
+
+    def make() -> LocalEngine:
+        nonlocal tries
+        tries += 1
+        if tries == 2:
+            raise OutOfMemory("not now")
+        models.append(in_process(ToneModel, "tone", Surroundings("critical")))
+        return LocalEngine(models[-1])
+
+    engine = WatchedEngine(make, max_step_s=MAX_STEP_S)
+    await engine.start()
+    models[0].kill()
+    while tries < 3:  # noqa: ASYNC110 - the watch tells nobody
+        await asyncio.sleep(0.01)
+    assert (await speaks_again(engine)).size
+    await engine.aclose()
+
+
 def is_there(pid: int) -> bool:
     """Whether that process runs; one that is dead and not yet waited for does not."""
     try:

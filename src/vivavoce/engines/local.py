@@ -11,7 +11,7 @@ from vivavoce.engines.observe import Load, Observer
 from vivavoce.engines.prepared import PreparedVoices
 from vivavoce.engines.scheduler import Delivery, Event, Scheduler
 from vivavoce.engines.tickets import Ticket
-from vivavoce.errors import NotReady, VivavoceError
+from vivavoce.errors import EngineFault, NotReady, VivavoceError
 from vivavoce.types import AudioChunk, Ending, EngineInfo, PreparedVoice, Reference, Segment
 
 
@@ -68,7 +68,13 @@ class LocalEngine:
 
     async def aclose(self) -> None:
         await self._voices.aclose()
-        await asyncio.to_thread(self._scheduler.stop)
+        try:
+            await asyncio.to_thread(self._scheduler.stop)
+        except EngineFault:
+            if not isinstance(self._model, MortalModel):
+                raise
+            self._model.kill()  # the step that hangs ends, and its thread
+            await asyncio.to_thread(self._scheduler.stop)
 
     def speak(self, segment: Segment, *, follows: ChunkStream | None = None) -> "SpokenSegment":
         before = follows.ticket if isinstance(follows, SpokenSegment) else None

@@ -22,6 +22,7 @@ from vivavoce.types import EngineInfo, PreparedVoice, Reference, Segment
 log = logging.getLogger(__name__)
 
 MAX_LEFT = 3
+PAUSES_S = (1.0, 5.0, 30.0)  # before a model that could not be made anew is tried again: there may be memory by then
 LOOKS = 10  # in the time that a step may take
 _LOOK_S = 0.5  # between two looks whether a process has ended, or a step that hung
 
@@ -132,17 +133,24 @@ class WatchedEngine:
             self._problem = NotReady(f"{self._left} steps of model {name!r} hang: start the server again")
             log.error("model %r: %s", name, self._problem.message)
             return
-        try:
-            again = await asyncio.to_thread(self._make)
-            if isinstance(again, Observable):
-                again.observe(self._observer)
-            await again.start()
-        except Exception as error:  # the top of a task: whatever the model raises is what its callers are told
-            log.exception("model %r could not be made anew", name)
-            self._problem = NotReady(f"model {name!r} could not be made anew ({error}): start the server again")
-        else:
-            self._engine = again
-            log.warning("model %r speaks again", name)
+        for pause_s in (*PAUSES_S, math.inf):
+            try:
+                again = await asyncio.to_thread(self._make)
+                if isinstance(again, Observable):
+                    again.observe(self._observer)
+                await again.start()
+            except Exception as error:  # the top of a task: whatever the model raises is what its callers are told
+                log.exception("model %r could not be made anew", name)
+                last = pause_s == math.inf
+                next_step = "start the server again" if last else "it is tried again soon"
+                self._problem = NotReady(f"model {name!r} could not be made anew ({error}): {next_step}")
+                if last:
+                    return
+                await asyncio.sleep(pause_s)
+            else:
+                self._engine = again
+                log.warning("model %r speaks again", name)
+                return
 
     async def _bury(self, hanging: Stallable) -> None:
         while hanging.stalled_s:  # noqa: ASYNC110 - a thread that hangs tells nobody
