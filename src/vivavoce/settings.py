@@ -139,6 +139,18 @@ class Settings(BaseSettings):
         allow_inf_nan=False,
         description="GPUs, or a share of one, that Ray sets aside for a replica.",
     )
+    model_process: bool = Field(
+        default=False,
+        description="Give each model of this machine a process of its own, on Linux or macOS: one that crashes or "
+        "hangs is started again, and the server goes on.",
+    )
+    max_process_memory_gb: float | None = Field(
+        default=None,
+        gt=0,
+        allow_inf_nan=False,
+        description="Memory that such a process may allocate, in GB (10⁹ bytes), on Linux; that of a CUDA device does "
+        "not count. What finds none is answered 503. Unset: no limit.",
+    )
     max_model_memory_gb: float | None = Field(
         default=None,
         gt=0,
@@ -317,6 +329,12 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"model {self.model!r} is not among models ({offered}): add it there or choose one of them"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _process_memory_needs_a_process(self) -> Self:
+        if self.max_process_memory_gb is not None and not self.model_process:
+            raise ValueError("max_process_memory_gb is for models in processes of their own: set model_process too")
         return self
 
     @model_validator(mode="after")

@@ -233,8 +233,8 @@ def test_an_application_needs_one_model() -> None:
 def test_errors_keep_what_they_say_between_processes() -> None:
     import pickle
 
-    from vivavoce.engines.ray import Failure
+    from vivavoce.engines.failure import Failure
 
     error = UnknownVoice("no such voice", field="speaker")
-    copy = pickle.loads(pickle.dumps(Failure(type(error), vars(error)))).error()
+    copy = pickle.loads(pickle.dumps(Failure.of(error))).error()
     assert (type(copy), copy.message, copy.field) == (UnknownVoice, "no such voice", "speaker")

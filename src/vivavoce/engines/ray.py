@@ -7,7 +7,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
@@ -15,23 +15,13 @@ import numpy as np
 
 from vivavoce.engines.base import ChunkStream
 from vivavoce.engines.elsewhere import DistantSegment, DistantSegments, DistantVoice, Spoken, as_told, distant_voice
+from vivavoce.engines.failure import Failure
 from vivavoce.engines.pool import Pool
 from vivavoce.errors import EngineFault, MissingDependency, Overloaded, VivavoceError
 from vivavoce.types import Ending, EngineInfo, PreparedVoice, Reference, Samples, Segment
 
 RETRY_AFTER_S = 1.0
 TRIES = 3  # of a segment whose replica dies before its first audio
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """An error of ours on its way between processes: as an exception, Ray would wrap it."""
-
-    kind: type[VivavoceError]
-    values: dict[str, Any]  # the constructor's arguments, which every error of ours keeps as its attributes
-
-    def error(self) -> VivavoceError:
-        return self.kind(**self.values)
 
 
 class Speaker:
@@ -60,7 +50,7 @@ class Speaker:
                         yield chunk.samples
                 yield chunks.ending or Ending.COMPLETE
         except VivavoceError as error:
-            yield Failure(type(error), vars(error))
+            yield Failure.of(error)  # as an exception, Ray would wrap it
 
 
 class RayEngine:
