@@ -26,6 +26,8 @@ FAULTS = {
     "endless": Fault("endless"),
 }
 
+LONG_TEXT = "Hello there. " * 100  # what "endless" says of it lasts for minutes, though each piece is cut in time
+
 NEEDS_CUDA = pytest.StashKey[int]()  # tests that were deselected for want of a device
 
 

@@ -24,6 +24,7 @@ from vivavoce.errors import (
     NotReady,
     Overloaded,
     UnknownModel,
+    UnknownRequest,
     UnknownVoice,
     Unsupported,
     VivavoceError,
@@ -107,6 +108,14 @@ async def test_health_tells_the_state_of_each_model(remote: AsyncClient) -> None
     assert health.models == {"tone": "ready"}
 
 
+async def test_outcome_tells_how_a_request_went(remote: AsyncClient) -> None:
+    whole = await remote.outcome((await remote.speak(TEXT)).request_id)
+    assert (whole.finish_reason, whole.ending, whole.error, whole.retries) == ("complete", None, None, 0)
+    assert whole.audio_s == pytest.approx(len(TEXT) * CHAR_S, abs=0.02)
+    with pytest.raises(UnknownRequest, match="'no such one'"):
+        await remote.outcome("no such one")
+
+
 async def test_wrong_requests_raise_what_the_server_found(remote: AsyncClient) -> None:
     with pytest.raises(UnknownModel, match="'violin'"):
         await remote.speak(TEXT, model="violin")
@@ -136,6 +145,7 @@ async def test_a_model_that_fails_raises_engine_fault(remote: AsyncClient) -> No
         BadRequest("m", field="model"),
         UnknownModel("m", field="model"),
         UnknownVoice("m", field="model"),
+        UnknownRequest("m", field="model"),
         Unsupported("m", field="model"),
         Overloaded("m", retry_after_s=7),
         NotReady("m"),
@@ -179,6 +189,7 @@ def test_the_blocking_client_lists(tone_url: str) -> None:
         assert "english" in client.languages()
         assert "tone" in {model.id for model in client.models()}
         assert client.health().version == __version__
+        assert client.outcome(client.speak(TEXT).request_id).finish_reason == "complete"
 
 
 def test_leaving_a_stream_early_frees_the_server(tone_url: str) -> None:

@@ -7,7 +7,7 @@ from contextlib import aclosing, suppress
 import httpx
 import pytest
 
-from tests.conftest import FAULTS, app_client, serving, tone_pool
+from tests.conftest import FAULTS, LONG_TEXT, app_client, serving, tone_pool
 from vivavoce.api.app import create_app
 from vivavoce.engines.local import LocalEngine
 from vivavoce.engines.pool import Pool
@@ -117,9 +117,9 @@ async def test_answer_that_is_sent_or_has_failed_holds_nothing(path: str, body: 
 @pytest.mark.parametrize(
     ("path", "body"),
     [
-        ("/v1/tts/synthesize", {"text": "Hello.", "speaker": "endless", "stream": True}),
-        ("/v1/tts/synthesize", {"text": "Hello.", "speaker": "endless"}),
-        ("/v1/audio/speech", {"input": "Hello.", "voice": "endless", "stream_format": "sse"}),
+        ("/v1/tts/synthesize", {"text": LONG_TEXT, "speaker": "endless", "stream": True}),
+        ("/v1/tts/synthesize", {"text": LONG_TEXT, "speaker": "endless"}),
+        ("/v1/audio/speech", {"input": LONG_TEXT, "voice": "endless", "stream_format": "sse"}),
     ],
 )
 async def test_client_that_leaves_lets_the_model_go(path: str, body: dict[str, object]) -> None:

@@ -58,7 +58,7 @@ def test_json_lines_tell_of_every_request_by_its_id(tmp_path: Path) -> None:
     assert {line["request_id"] for line in answers} == {"mine"}
     assert [line["status"] for line in answers] == [200, 404, 200, 200, 400, 422, 422]
     spoken = [line for line in lines if line.get("model") == "tone" and "audio_s" in line]
-    assert [line["outcome"] for line in spoken] == ["complete"] * 3
+    assert [line["finish_reason"] for line in spoken] == ["complete"] * 3
     assert all(line["first_audio_s"] >= line["queue_s"] >= 0 for line in spoken)
 
 

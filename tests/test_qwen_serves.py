@@ -158,11 +158,11 @@ async def test_sampling_of_a_request_is_its_own(client: httpx.AsyncClient) -> No
 
 async def test_answer_tells_that_it_was_cut(client: httpx.AsyncClient) -> None:
     cut = await synthesize(client, max_new_tokens=4)
-    assert cut.headers["x-finish-reason"] == "length"
+    assert cut.headers["x-finish-reason"] == "truncated"
     assert len(samples_of(cut)) / 24_000 == pytest.approx(4 * 0.08, abs=0.1)
     body = {"input": TEXT, "max_new_tokens": 4, "stream_format": "sse", "response_format": "pcm"}
     events = (await client.post("/v1/audio/speech", json=body)).text.strip().split("\n\n")
-    assert json.loads(events[-1].removeprefix("data: "))["finish_reason"] == "length"
+    assert json.loads(events[-1].removeprefix("data: "))["finish_reason"] == "truncated"
 
 
 async def test_missing_checkpoint_says_what_to_do(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ VivavoceError
 ├── BadRequest            invalid_request     the caller can fix it by changing the field named in `field`
 │   ├── UnknownModel      model_not_found
 │   ├── UnknownVoice      voice_not_found
+│   ├── UnknownRequest    request_not_found
 │   └── Unsupported       unsupported         a real feature that this model or voice does not have
 ├── Unauthorized          invalid_api_key     the request needs a key, and came with none that is known
 ├── Forbidden             missing_scope       its key does not allow this
@@ -13,6 +14,7 @@ VivavoceError
 ├── NotReady              not_ready           loading, draining or stopped
 ├── OutOfMemory           out_of_memory       the model takes more memory than models may have together, or finds none
 ├── EngineFault           engine_fault        the model failed while it spoke
+│   └── BadAudio          engine_fault        it made samples that are no audio
 ├── MissingDependency     missing_dependency  an optional package or file is absent; says how to get it
 │   └── ModelsMissing     missing_dependency  of all models; the server ends
 ├── SettingsError         settings            a setting has a wrong value or an unknown name
@@ -51,6 +53,12 @@ class UnknownVoice(BadRequest):
     """The model has no speaker of that name."""
 
     code = "voice_not_found"
+
+
+class UnknownRequest(BadRequest):
+    """No request of that id is remembered, or none of this caller's."""
+
+    code = "request_not_found"
 
 
 class Unsupported(BadRequest):
@@ -116,6 +124,10 @@ class EngineFault(VivavoceError):
     """The model failed while it spoke."""
 
     code = "engine_fault"
+
+
+class BadAudio(EngineFault):
+    """The model made samples that are no audio; what came before them was good."""
 
 
 class MissingDependency(VivavoceError):

@@ -49,7 +49,11 @@ class Metrics:
             "vivavoce_requests", "Requests that have ended.", ("surface", "outcome"), registry=registry
         )
         self._speeches = Counter(
-            "vivavoce_speeches", "Requests that a model spoke, by how that ended.", ("model", "outcome"),
+            "vivavoce_speeches", "Requests that a model spoke, by how that ended.", ("model", "finish_reason"),
+            registry=registry,
+        )  # fmt: skip
+        self._retries = Counter(
+            "vivavoce_retries", "Pieces of text that a model spoke once more, as it had failed.", by_model,
             registry=registry,
         )  # fmt: skip
         self._audio = Counter("vivavoce_audio_seconds", "Seconds of audio made.", by_model, registry=registry)
@@ -100,7 +104,8 @@ class Metrics:
 
     def spoke(self, report: SpeechReport) -> None:
         """A speech has ended."""
-        self._speeches.labels(report.model, report.outcome).inc()
+        self._speeches.labels(report.model, report.finish_reason).inc()
+        self._retries.labels(report.model).inc(report.retries)
         self._audio.labels(report.model).inc(report.audio_s)
         self._underruns.labels(report.model).inc(report.underruns)
         if report.first_s is not None:

@@ -15,10 +15,9 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 
 from vivavoce.audio import Joiner, Resampler, Tempo, nearest_rate
-from vivavoce.engines.base import ChunkStream
-from vivavoce.engines.observe import Queued
+from vivavoce.checked import CheckedSegment
 from vivavoce.engines.pool import Pool
-from vivavoce.errors import BadRequest, DeadlineExceeded, EngineFault
+from vivavoce.errors import BadRequest, DeadlineExceeded, EngineFault, VivavoceError
 from vivavoce.listening import Listening
 from vivavoce.routing import AUTO, Route, Router
 from vivavoce.text.normalize import normalize
@@ -27,10 +26,10 @@ from vivavoce.types import (
     AudioChunk,
     Claim,
     Ending,
+    FinishReason,
     PreparedVoice,
     Samples,
     Segment,
-    SpeechOutcome,
     SpeechReport,
     SpeechRequest,
 )
@@ -147,8 +146,9 @@ class Deadline:
 class Speech:
     """One request being spoken. The attributes say who speaks and what of the request is not honoured.
 
-    `ending` says in the end how it ended: as its first segment that was cut, if one was. It holds the
-    route's lease until it is closed; `samples` closes it in the end, however that comes.
+    `ending` says in the end how it ended: as its first segment that was cut, if one was; `retries` how many were
+    spoken once more. It holds the route's lease until it is closed; `samples` closes it in the end, however that comes,
+    and `on_report` are then told how it went.
     """
 
     def __init__(
@@ -168,10 +168,13 @@ class Speech:
         self.ignored = _ignored(request, route)
         self.spoken_samples = 0  # given out so far, at `sample_rate_hz`
         self.ending = Ending.COMPLETE
+        self.retries = 0
         self.streamed = True  # somebody listens while it is made
-        self._outcome: SpeechOutcome = "cancelled"  # until it has ended by itself
+        self.on_report = [] if spoken is None else [spoken]
+        self._by_segment = False  # each is given out as a whole
+        self._ended: FinishReason | None = None  # None: it has not, by itself
+        self._error: str | None = None
         self._listening = listening or Listening(time.monotonic)
-        self._spoken = spoken
         self._queued_s = time.monotonic()
         self._request = request
         self._route = route
@@ -179,12 +182,19 @@ class Speech:
         self._deadline = deadline or Deadline()
         audio_s = width(request.text) / CHARS_PER_S / request.speed
         self._claim = Claim(audio_s, request.priority, request.caller)
-        self._last: ChunkStream | None = None
+        self._last: CheckedSegment | None = None
         self._pieces = enumerate(split(request.text, route.language, max_chars=info.max_segment_chars))
         self._spoken_any = False
-        self._ahead: list[tuple[Piece, ChunkStream]] = []
+        self._ahead: list[tuple[Piece, CheckedSegment]] = []
         self._submit_next()
         self._first = self._last
+
+    @property
+    def finish_reason(self) -> FinishReason:
+        """How speech that has ended by itself did so."""
+        if self.ending is not Ending.COMPLETE:
+            return "truncated"
+        return "retried" if self.retries else "complete"
 
     async def aclose(self) -> None:
         """Cancels what is still being spoken, and lets the model go."""
@@ -197,24 +207,30 @@ class Speech:
 
     def _report(self) -> None:
         """Tells how it went, once."""
-        spoken, self._spoken = self._spoken, None
-        if spoken is None:
+        listeners, self.on_report = self.on_report, []
+        if not listeners:
             return
         heard = self._listening
+        # What is sent as a whole comes out late; its first audio was there when the first segment had some.
+        first_s = self._first.first_s if self._first is not None and not self.streamed else heard.first_s
         report = SpeechReport(
             model=self.model,
-            outcome=self._outcome,
+            finish_reason=self._ended or "cancelled",
+            ending=self.ending,
+            retries=self.retries,
+            error=self._error,
             streamed=self.streamed,
             started_s=heard.started_s,
             queued_s=self._queued_s,
-            waited_s=self._first.waited_s if isinstance(self._first, Queued) else None,
-            first_s=heard.first_s,
+            waited_s=None if self._first is None else self._first.waited_s,
+            first_s=first_s,
             ended_s=time.monotonic(),
             audio_s=heard.audio_s,
             worked_s=heard.worked_s,
             underruns=heard.underruns if self.streamed else 0,
         )
-        spoken(report)
+        for spoken in listeners:
+            spoken(report)
 
     async def samples(self) -> AsyncGenerator[Samples]:
         """The audio at `sample_rate_hz`, as it is made, in slices of at most `SLICE_S` seconds or so.
@@ -231,6 +247,7 @@ class Speech:
 
         Filters hold some of a segment's end back, which then begins the next one: 0.2 s at most.
         """
+        self._by_segment = True
         parts: list[Samples] = []
         text = ""
         async with aclosing(self._watched()) as rendered:
@@ -253,10 +270,11 @@ class Speech:
                     self._listening.comes(len(samples) / self.sample_rate_hz)
                     yield samples, said
                     self._listening.takes()
-            self._outcome = self.ending.value
+            self._ended = self.finish_reason
         except BaseException as error:  # passed on as it is
             if not isinstance(error, GeneratorExit | asyncio.CancelledError):
-                self._outcome = "failed"
+                self._ended = "error"
+                self._error = error.code if isinstance(error, VivavoceError) else "internal_error"
             raise
         finally:
             await self.aclose()
@@ -293,9 +311,13 @@ class Speech:
             piece, stream = self._ahead[0]
             self._submit_next()
             yield EMPTY, piece.text
-            while (chunk := await self._next(stream)) is not None:
-                yield joiner.write(chunk.samples), None
-                self._spoken_any = True
+            stream.whole = self._by_segment or not self.streamed
+            try:
+                while (chunk := await self._next(stream)) is not None:
+                    yield joiner.write(chunk.samples), None
+                    self._spoken_any = True
+            finally:
+                self.retries += stream.retries
             if self.ending is Ending.COMPLETE and stream.ending is not None:
                 self.ending = stream.ending
             yield joiner.end_segment(piece.pause_s), None
@@ -304,7 +326,7 @@ class Speech:
         if not self._spoken_any:
             raise EngineFault(f"model {self.model!r} made no audio of this text; try another model or wording")
 
-    async def _next(self, stream: ChunkStream) -> AudioChunk | None:
+    async def _next(self, stream: CheckedSegment) -> AudioChunk | None:
         async with self._deadline.limit():
             return await anext(aiter(stream), None)
 
@@ -322,7 +344,7 @@ class Speech:
             prepared=self._prepared,
             claim=replace(self._claim, within_s=self._deadline.left_s),
         )
-        self._last = self._route.engine.speak(segment, follows=self._last)
+        self._last = CheckedSegment(self._route.engine, segment, follows=self._last)
         self._ahead.append((piece, self._last))
 
 

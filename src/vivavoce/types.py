@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 Samples: TypeAlias = NDArray[np.float32]  # [n], mono, in [-1, 1]
 AudioFormat = Literal["wav", "pcm", "mp3", "opus", "aac", "flac"]
-SpeechOutcome = Literal["complete", "length", "repetition", "cancelled", "failed"]  # an `Ending`, or none
+FinishReason = Literal["complete", "retried", "truncated", "cancelled", "error"]  # of a request
 Gender = Literal["female", "male", "neutral"]
 Priority = Literal["interactive", "batch"]
 Need = Literal["instruct", "reference"]  # what some models cannot speak without
@@ -27,6 +27,8 @@ class Ending(Enum):
     COMPLETE = "complete"
     LENGTH = "length"  # longer than its text can take, or than the request allows
     REPETITION = "repetition"  # the model went round in a circle
+    NOISE = "noise"  # it was no sound: not numbers, or far beyond full scale
+    SILENCE = "silence"  # there was nothing to hear, although there were words to say
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +169,10 @@ class SpeechReport:
     """How one request was spoken, for whoever counts or traces it. Moments are of the monotonic clock."""
 
     model: str
-    outcome: SpeechOutcome
+    finish_reason: FinishReason
+    ending: Ending  # why it was cut, where it was
+    retries: int  # segments that were spoken once more
+    error: str | None  # the code of what it failed with
     streamed: bool  # somebody listened while it was made
     started_s: float  # when the request was opened
     queued_s: float  # when its first segment was given to the model

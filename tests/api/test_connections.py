@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from tests.api.test_streaming import Watched, wait_until
-from tests.conftest import serving, tone_pool
+from tests.conftest import LONG_TEXT, serving, tone_pool
 from vivavoce.api.app import create_app
 from vivavoce.api.connections import SPARE_CONNECTIONS, Bounds, bounded_http
 from vivavoce.settings import Settings
@@ -147,7 +147,7 @@ def stalled(address: tuple[str, int], **more: object) -> socket.socket:
     connection = socket.socket()
     connection.settimeout(10)
     connection.connect(address)
-    body = json.dumps({"text": "Hello.", "speaker": "endless", "stream": True, "format": "pcm", **more}).encode()
+    body = json.dumps({"text": LONG_TEXT, "speaker": "endless", "stream": True, "format": "pcm", **more}).encode()
     connection.sendall(f"{HEAD}content-length: {len(body)}\r\n\r\n".encode() + body)
     return connection
 
@@ -176,7 +176,7 @@ def test_a_slow_reader_is_kept() -> None:
 
 def test_forty_readers_that_never_read_take_bounded_memory_and_hold_nobody_up() -> None:
     """Nothing but a bound ends what they have asked for: the model makes its audio as fast as it can."""
-    watched = Watched(max_batch=64)
+    watched = Watched(max_batch=128)  # two pieces of each text are in the model
     with bounded(watched) as address, ExitStack() as stack:
         stack.callback(tracemalloc.stop)
         tracemalloc.start()

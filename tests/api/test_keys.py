@@ -13,7 +13,7 @@ from starlette.testclient import TestClient, WebSocketDenialResponse
 
 from tests.api.test_streaming import wait_until
 from tests.api.test_turns import busy_pool, held, until
-from tests.conftest import app_client, serving, tone_pool
+from tests.conftest import LONG_TEXT, app_client, serving, tone_pool
 from vivavoce.api.app import create_app
 from vivavoce.api.auth import Guard, needed_scope
 from vivavoce.client import AsyncClient
@@ -264,7 +264,7 @@ async def test_what_a_rate_refused_is_allowed_when_retry_after_is_over(keys: Key
 def test_a_key_has_no_more_requests_running_than_it_may(keys: KeyFile) -> None:
     key = keys.create("one", max_concurrent=1)
     app = create_app(Settings(data_dir=keys.path.parent), tone_pool())
-    body = {"text": "Hello.", "speaker": "endless", "stream": True, "format": "pcm"}
+    body = {"text": LONG_TEXT, "speaker": "endless", "stream": True, "format": "pcm"}
     with serving(app) as url:
         with httpx.stream("POST", f"{url}{NATIVE}", json=body, headers=bearer(key)) as running:
             chunks = running.iter_raw()  # named: dropping it would close the connection
@@ -292,7 +292,7 @@ async def test_a_request_that_is_cancelled_gives_its_place_back(keys: KeyFile) -
         entered.clear()
         task = asyncio.create_task(guard(scope, None, None))  # type: ignore[arg-type]  # neither is used
         await asyncio.wait_for(entered.wait(), 5)
-        assert scope["state"] == {"key": "one"}
+        assert scope["state"] == {"key": "one", "manages": False}
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task

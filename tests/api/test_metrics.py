@@ -77,8 +77,8 @@ STREAM = post(text=TEXT, stream=True)
         ),
         (lambda client: client.get("/health"), "vivavoce_requests_total outcome=ok surface=health", 1),
         (lambda client: client.get("/nothing"), "vivavoce_requests_total outcome=refused surface=page", 1),
-        (SAY, "vivavoce_speeches_total model=tone outcome=complete", 1),
-        (post(text=TEXT, speaker="crash"), "vivavoce_speeches_total model=tone outcome=failed", 1),
+        (SAY, "vivavoce_speeches_total finish_reason=complete model=tone", 1),
+        (post(text=TEXT, speaker="crash"), "vivavoce_speeches_total finish_reason=error model=tone", 1),
         (SAY, "vivavoce_audio_seconds_total model=tone", len(TEXT) * 0.06),
         (STREAM, "vivavoce_first_audio_seconds_count model=tone", 1),
         (STREAM, "vivavoce_real_time_factor_count model=tone", 1),
@@ -124,7 +124,7 @@ async def test_gauges_show_what_runs_and_waits_and_a_client_that_leaves_is_count
             assert busy["vivavoce_open_requests"] == 2
         await waiting
         rested = await until(client, "vivavoce_open_requests", 0)
-        assert rested["vivavoce_speeches_total model=tone outcome=cancelled"] == 1
+        assert rested["vivavoce_speeches_total finish_reason=cancelled model=tone"] == 1
         assert rested["vivavoce_requests_total outcome=cancelled surface=native"] == 1
         assert rested["vivavoce_running_streams model=tone"] == 0
         assert rested["vivavoce_queue_wait_seconds_sum model=tone"] > 0
@@ -165,7 +165,7 @@ async def test_memory_and_load_time_of_models_are_shown(client: httpx.AsyncClien
 async def test_two_applications_do_not_add_up(client: httpx.AsyncClient) -> None:
     await SAY(client)
     async with app_client(create_app(Settings(), tone_pool())) as other:
-        assert "vivavoce_speeches_total model=tone outcome=complete" not in await scrape(other)
+        assert "vivavoce_speeches_total finish_reason=complete model=tone" not in await scrape(other)
 
 
 async def test_the_dashboard_names_what_there_is_and_leaves_nothing_out(client: httpx.AsyncClient) -> None:
@@ -204,7 +204,7 @@ async def test_step_that_hangs_is_counted_and_the_model_that_takes_its_place_is_
             while (await client.post("/v1/tts/synthesize", json={"text": TEXT})).status_code == 503:
                 pass
             now = await scrape(client)
-            assert now["vivavoce_speeches_total model=tone outcome=complete"] == 1
+            assert now["vivavoce_speeches_total finish_reason=complete model=tone"] == 1
             assert now["vivavoce_batch_size_count model=tone"] >= 10
             released.set()
     finally:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from tests.conftest import FAULTS, app_client, serving, tone_pool
+from tests.conftest import FAULTS, LONG_TEXT, app_client, serving, tone_pool
 from vivavoce.api.app import create_app
 from vivavoce.engines.local import LocalEngine
 from vivavoce.engines.pool import Pool
@@ -50,9 +50,9 @@ def wait_until(condition: Callable[[], bool], within_s: float) -> float:
 @pytest.mark.parametrize(
     ("path", "body"),
     [
-        ("/v1/tts/synthesize", {"text": "Hello.", "speaker": "endless", "stream": True}),
-        ("/v1/audio/speech", {"input": "Hello.", "voice": "endless"}),
-        ("/v1/audio/speech", {"input": "Hello.", "voice": "endless", "stream_format": "sse"}),
+        ("/v1/tts/synthesize", {"text": LONG_TEXT, "speaker": "endless", "stream": True}),
+        ("/v1/audio/speech", {"input": LONG_TEXT, "voice": "endless"}),
+        ("/v1/audio/speech", {"input": LONG_TEXT, "voice": "endless", "stream_format": "sse"}),
     ],
 )
 def test_client_that_leaves_a_stream_frees_its_slot(path: str, body: dict[str, object]) -> None:
@@ -69,7 +69,7 @@ def test_client_that_leaves_while_a_whole_answer_is_made_frees_its_slot() -> Non
     watched = Watched(real_time_factor=0.5)
     with serving(create_app(Settings(), watched.pool())) as url:
         with pytest.raises(httpx.ReadTimeout):
-            httpx.post(f"{url}/v1/tts/synthesize", json={"text": "Hello.", "speaker": "endless"}, timeout=0.5)
+            httpx.post(f"{url}/v1/tts/synthesize", json={"text": LONG_TEXT, "speaker": "endless"}, timeout=0.5)
         assert wait_until(lambda: watched.is_(busy=False), 5) < FREED_WITHIN_S
 
 
@@ -97,7 +97,7 @@ def test_engine_fault_after_the_first_byte_breaks_the_transfer(audio_format: str
 
 def test_reader_that_never_reads_stops_the_work_and_holds_nobody_up() -> None:
     watched = Watched()
-    body = {"text": "Hello.", "speaker": "endless", "stream": True, "format": "pcm"}
+    body = {"text": LONG_TEXT, "speaker": "endless", "stream": True, "format": "pcm"}
     with (
         serving(create_app(Settings(), watched.pool())) as url,
         httpx.stream("POST", f"{url}/v1/tts/synthesize", json=body) as stalled,

@@ -62,7 +62,7 @@ async def test_failure_is_an_error_on_its_span() -> None:
     whole = spans["POST /v1/tts/synthesize"]
     assert not whole.status.is_ok
     assert whole.attributes is not None
-    assert whole.attributes["vivavoce.finish_reason"] == "failed"
+    assert whole.attributes["vivavoce.finish_reason"] == "error"
     assert "speaking" not in spans
 
 

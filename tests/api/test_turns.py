@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
-from tests.conftest import FAULTS, app_client, serving
+from tests.conftest import FAULTS, LONG_TEXT, app_client, serving
 from vivavoce.api.app import create_app
 from vivavoce.engines.local import LocalEngine
 from vivavoce.engines.pool import Pool
@@ -66,12 +66,12 @@ async def test_servers_limit_counts_for_those_who_ask_for_more_or_nothing() -> N
 def test_speech_that_is_not_complete_in_time_breaks_off() -> None:
     pool = Pool({"tone": lambda: LocalEngine(ToneModel(faults=FAULTS), max_ahead_s=1.0)})
     with serving(create_app(Settings(), pool)) as url:
-        body = {"text": "Hello.", "speaker": "endless", "stream": True, "format": "pcm", "timeout_s": 0.5}
+        body = {"text": LONG_TEXT, "speaker": "endless", "stream": True, "format": "pcm", "timeout_s": 0.5}
         with httpx.stream("POST", url + NATIVE, json=body) as response:
             assert response.status_code == 200
             with pytest.raises(httpx.RemoteProtocolError):
                 response.read()
-        body = {"input": "Hello.", "voice": "endless", "stream_format": "sse", "timeout_s": 0.5}
+        body = {"input": LONG_TEXT, "voice": "endless", "stream_format": "sse", "timeout_s": 0.5}
         events = httpx.post(url + OPENAI, json=body).text.strip().split("\n\n")
         assert '"deadline_exceeded"' in events[-1]
         # Nobody is left behind: the next is served.

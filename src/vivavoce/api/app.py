@@ -21,6 +21,7 @@ from vivavoce.api.life import Doors, Life
 from vivavoce.api.middleware import BodyLimit, RequestId
 from vivavoce.api.pool import pool_from
 from vivavoce.api.qr import elsewhere
+from vivavoce.api.requests import Requests
 from vivavoce.api.watch import Watch, log_speech, reading
 from vivavoce.engines.pool import Pool
 from vivavoce.errors import EngineFault, MissingDependency, ModelsMissing
@@ -102,6 +103,7 @@ def create_app(settings: Settings, pool: Pool | None = None, tracing: "Tracing |
     app.state.synthesizer = synthesizer
     app.state.life = life
     app.state.metrics = metrics
+    app.state.requests = Requests()
     errors.install(app)
     wit_paths = wit.paths(settings.wit_prefix)
     for module in (tts, openai, health, watch):

@@ -40,7 +40,7 @@ def needed_scope(method: str, path: str, lists: Collection[str] = ()) -> keys.Sc
 
 
 class Guard:
-    """Lets requests through whose key allows them; the key's name is then `request.state.key`.
+    """Lets requests through whose key allows them; `request.state` then has its name and whether it `manages`.
 
     Answers 401, 403, or 429 where a key's own limits are reached, before a body is read. `lists` are those of
     `needed_scope`.
@@ -77,7 +77,7 @@ class Guard:
             # For a WebSocket this is its refusal, which the server may only send in HTTP's form if it offers to.
             await answer_to(HTTPConnection(scope), error)(scope, receive, send)
             return
-        scope.setdefault("state", {})["key"] = key.name
+        scope.setdefault("state", {}).update(key=key.name, manages="manage" in key.scopes)
         try:
             await self._app(scope, receive, send)
         finally:

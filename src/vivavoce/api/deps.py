@@ -1,10 +1,11 @@
-"""What endpoints take from the application and its layers: one synthesizer and one life, and who asks."""
+"""What endpoints take from the application and its layers: synthesizer, life, latest requests, and who asks."""
 
 from typing import Annotated
 
 from fastapi import Depends, Request
 
 from vivavoce.api.life import Life
+from vivavoce.api.requests import Requests
 from vivavoce.synthesis import Synthesizer
 
 
@@ -17,6 +18,18 @@ def _synthesizer(request: Request) -> Synthesizer:
 def caller_of(request: Request) -> str:
     """The name of the API key that the request came with; empty if none was needed."""
     return str(request.scope.get("state", {}).get("key", ""))
+
+
+def manages(request: Request) -> bool:
+    """Whether the API key that the request came with has the scope `manage`."""
+    return bool(request.scope.get("state", {}).get("manages"))
+
+
+def requests_of(request: Request) -> Requests:
+    """The latest requests for speech."""
+    requests = request.app.state.requests
+    assert isinstance(requests, Requests)
+    return requests
 
 
 SynthesizerDep = Annotated[Synthesizer, Depends(_synthesizer)]

@@ -27,6 +27,7 @@ from vivavoce.errors import (
     Overloaded,
     Unauthorized,
     UnknownModel,
+    UnknownRequest,
     UnknownVoice,
     VivavoceError,
 )
@@ -34,6 +35,7 @@ from vivavoce.errors import (
 STATUS: Sequence[tuple[type[VivavoceError], int]] = (
     (UnknownModel, 404),
     (UnknownVoice, 404),
+    (UnknownRequest, 404),
     (BadRequest, 422),
     (Unauthorized, 401),
     (Forbidden, 403),

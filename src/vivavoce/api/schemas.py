@@ -4,13 +4,24 @@ The native surface refuses fields it does not know, the OpenAI surface ignores t
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
+from vivavoce.api.requests import Record
 from vivavoce.errors import BadRequest
 from vivavoce.text.languages import parse_language
-from vivavoce.types import AudioFormat, EngineInfo, Priority, SamplingOptions, SpeechRequest, Task
+from vivavoce.types import (
+    AudioFormat,
+    Ending,
+    EngineInfo,
+    FinishReason,
+    Priority,
+    SamplingOptions,
+    SpeechRequest,
+    Task,
+)
 
 Speed = Annotated[float, Field(ge=0.25, le=4.0, allow_inf_nan=False)]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
@@ -240,6 +251,56 @@ class ModelInfos(BaseModel):
     """What models say of themselves; another vivavoce reads it to offer them (`remote`)."""
 
     models: list[EngineInfo]
+
+
+class RequestState(BaseModel):
+    """How a request for speech goes, or went. What is not known yet is null."""
+
+    id: str
+    finish_reason: FinishReason | Literal["running"] = Field(
+        default="running", description="`running` until it has ended."
+    )
+    ending: str | None = Field(
+        default=None, description="Why it was cut: `length`, `repetition`, `noise` or `silence`."
+    )
+    error: str | None = Field(default=None, description="The code of the error that it failed with.")
+    retries: int | None = Field(
+        default=None, description="Pieces of the text that were spoken once more, as they had failed."
+    )
+    model: str | None = None
+    voice: str | None = None
+    language: str | None = None
+    format: AudioFormat
+    started: datetime = Field(description="When it came, in UTC.")
+    queue_s: float | None = Field(default=None, description="Seconds until the model began with it.")
+    first_audio_s: float | None = Field(default=None, description="Seconds until its first audio was there.")
+    audio_s: float | None = Field(default=None, description="Seconds of audio.")
+    seconds: float | None = Field(default=None, description="From its beginning to its end.")
+
+    @classmethod
+    def of(cls, record: Record) -> "RequestState":
+        state = cls(
+            id=record.request_id,
+            model=record.model,
+            voice=record.voice,
+            language=record.language,
+            format=record.format,
+            started=record.started,
+        )
+        if (report := record.report) is not None:
+            state.finish_reason = report.finish_reason
+            state.ending = None if report.ending is Ending.COMPLETE else report.ending.value
+            state.error = report.error
+            state.retries = report.retries
+            state.queue_s = _rounded(report.waited_s)
+            state.first_audio_s = None if report.first_s is None else _rounded(report.first_s - report.started_s)
+            state.audio_s = _rounded(report.audio_s)
+            state.seconds = _rounded(report.ended_s - report.started_s)
+        return state
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 4)
 
 
 class NativeErrorDetail(BaseModel):

@@ -17,7 +17,7 @@ from fastapi import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from vivavoce.api.deps import caller_of
+from vivavoce.api.deps import caller_of, requests_of
 from vivavoce.api.errors import FAILED, ClientLeft, asked_as, error_body, status_of
 from vivavoce.audio import MEDIA_TYPES, check_rate, flac_with_length, open_encoder, wav_header
 from vivavoce.errors import VivavoceError
@@ -66,7 +66,7 @@ async def whole_speech(request: Request, synthesizer: Synthesizer, wanted: Speec
     spool.seek(0)
     start = _exact_start(wanted.format, spool, speech, size)
     length = str(len(start) + size - spool.tell())
-    headers = {**_facts(speech, request), "X-Finish-Reason": speech.ending.value, "Content-Length": length}
+    headers = {**_facts(speech, request), "X-Finish-Reason": speech.finish_reason, "Content-Length": length}
     return _Streamed(start, _read(spool), MEDIA_TYPES[wanted.format], headers)
 
 
@@ -91,8 +91,16 @@ async def stream_events(request: Request, synthesizer: Synthesizer, wanted: Spee
 async def _opened(request: Request, synthesizer: Synthesizer, wanted: SpeechRequest) -> Speech:
     if wanted.sample_rate_hz is not None:
         check_rate(wanted.format, wanted.sample_rate_hz)
-    opening = synthesizer.open(replace(wanted, caller=caller_of(request)))
-    return await _or_left(request.receive, opening, unwanted=Speech.aclose)
+    caller, requests = caller_of(request), requests_of(request)
+    record = requests.begin(request.scope["request_id"], caller, wanted.format)
+    opening = synthesizer.open(replace(wanted, caller=caller))
+    try:
+        speech = await _or_left(request.receive, opening, unwanted=Speech.aclose)
+    except BaseException:
+        requests.drop(record)
+        raise
+    record.opened(speech)
+    return speech
 
 
 @asynccontextmanager
@@ -167,7 +175,7 @@ async def _events(speech: Speech, wanted: SpeechRequest, request: Request) -> As
         return
     text_tokens, audio_tokens = len(wanted.text), round(speech.spoken_samples / speech.sample_rate_hz / FRAME_S)
     usage = {"input_tokens": text_tokens, "output_tokens": audio_tokens, "total_tokens": text_tokens + audio_tokens}
-    yield _event({"type": "speech.audio.done", "usage": usage, "finish_reason": speech.ending.value})
+    yield _event({"type": "speech.audio.done", "usage": usage, "finish_reason": speech.finish_reason})
 
 
 def _event(data: Mapping[str, object]) -> bytes:

@@ -64,7 +64,7 @@ class Tracing:
         span = get_current_span()
         span.set_attribute("vivavoce.model", report.model)
         span.set_attribute("vivavoce.audio_seconds", report.audio_s)
-        span.set_attribute("vivavoce.finish_reason", report.outcome)
+        span.set_attribute("vivavoce.finish_reason", report.finish_reason)
         since_s = report.queued_s
         if report.waited_s is not None:
             self._child("queue", since_s, since_s + report.waited_s)

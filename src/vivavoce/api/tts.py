@@ -5,10 +5,19 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from vivavoce.api.deps import SynthesizerDep
-from vivavoce.api.schemas import NATIVE_ERRORS, Languages, ModelInfos, Speakers, SynthesizeBody, SynthesizeQuery
+from vivavoce.api.deps import SynthesizerDep, caller_of, manages, requests_of
+from vivavoce.api.schemas import (
+    NATIVE_ERRORS,
+    Languages,
+    ModelInfos,
+    RequestState,
+    Speakers,
+    SynthesizeBody,
+    SynthesizeQuery,
+)
 from vivavoce.api.streaming import stream_speech, whole_speech
 from vivavoce.api.uploads import read_request
+from vivavoce.errors import UnknownRequest
 from vivavoce.synthesis import Synthesizer
 from vivavoce.text.languages import language_name
 from vivavoce.types import SpeechRequest
@@ -60,3 +69,19 @@ async def languages(synthesizer: SynthesizerDep, model: str | None = None) -> La
     infos = await synthesizer.router.candidates(model)
     names = [language_name(code) for info in infos for code in info.languages]
     return Languages(languages=["auto", *dict.fromkeys(names)])
+
+
+@router.get("/requests/{request_id}")
+async def request_state(request: Request, request_id: str) -> RequestState:
+    """How one of the latest 1,000 requests for speech ended, on whatever API: its id is the answer's X-Request-Id.
+
+    A key sees its own requests; one with the scope `manage` sees all.
+    """
+    record = requests_of(request).find(request_id, caller_of(request), of_anyone=manages(request))
+    if record is None:
+        raise UnknownRequest(
+            f"no request {request_id[:128]!r} is among the latest that came with your key: send an X-Request-Id of "
+            "your own, and ask soon",
+            field="request_id",
+        )
+    return RequestState.of(record)

@@ -56,7 +56,9 @@ def log_speech(report: SpeechReport) -> None:
     first_s = None if report.first_s is None else round(report.first_s - report.started_s, 4)
     told = facts(
         model=report.model,
-        outcome=report.outcome,
+        finish_reason=report.finish_reason,
+        ending=report.ending.value,
+        retries=report.retries,
         audio_s=round(report.audio_s, 3),
         first_audio_s=first_s,
         queue_s=None if report.waited_s is None else round(report.waited_s, 4),
@@ -64,7 +66,7 @@ def log_speech(report: SpeechReport) -> None:
         underruns=report.underruns,
     )
     first = "no audio" if first_s is None else f"first audio after {first_s:.3f} s"
-    log.info("%s spoke %.1f s, %s: %s", report.model, report.audio_s, report.outcome, first, extra=told)
+    log.info("%s spoke %.1f s, %s: %s", report.model, report.audio_s, report.finish_reason, first, extra=told)
 
 
 class _Answer:

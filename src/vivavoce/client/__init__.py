@@ -11,6 +11,7 @@ from vivavoce.client.answers import (
     Health,
     ModelEntry,
     ModelState,
+    Outcome,
     SpeechFacts,
     VoiceEntry,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "Health",
     "ModelEntry",
     "ModelState",
+    "Outcome",
     "SpeechFacts",
     "VoiceEntry",
 ]

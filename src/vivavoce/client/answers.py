@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:  # `types` brings numpy, which a client has no use for at run time
-    from vivavoce.types import AudioFormat, Gender
+    from vivavoce.types import AudioFormat, FinishReason, Gender
 
 ModelState = Literal["ready", "loading", "unloaded", "missing", "failed", "alias"]
 
@@ -88,3 +88,15 @@ class Health:
     model_loaded: bool
     models: Mapping[str, ModelState]
     version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a request for speech goes or went; what is not known yet is `None`."""
+
+    finish_reason: FinishReason | Literal["running"]
+    ending: str | None  # why it was cut
+    error: str | None  # the code of what it failed with
+    retries: int | None  # pieces of its text that were spoken once more
+    audio_s: float | None
+    first_audio_s: float | None  # seconds until its first audio was there

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 import httpx
 
 from vivavoce.client import wire
-from vivavoce.client.answers import AsyncAudioStream, Audio, Health, ModelEntry, VoiceEntry
+from vivavoce.client.answers import AsyncAudioStream, Audio, Health, ModelEntry, Outcome, VoiceEntry
 
 if TYPE_CHECKING:  # `types` brings numpy, which a client has no use for at run time
     from vivavoce.types import AudioFormat
@@ -124,6 +124,10 @@ class AsyncClient:
     async def models(self) -> tuple[ModelEntry, ...]:
         """Returns the server's models and how each stands."""
         return wire.read_models(await self._get(wire.MODELS))
+
+    async def outcome(self, request_id: str) -> Outcome:
+        """Returns how the request of that `request_id` went. Raises `UnknownRequest` if it is none of the latest."""
+        return wire.read_outcome(await self._get(wire.request_path(request_id)))
 
     async def health(self) -> Health:
         """Returns how the server stands. A server that is loading or draining is an answer, not an error."""

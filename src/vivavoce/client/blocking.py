@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 import httpx
 
 from vivavoce.client import wire
-from vivavoce.client.answers import Audio, AudioStream, Health, ModelEntry, VoiceEntry
+from vivavoce.client.answers import Audio, AudioStream, Health, ModelEntry, Outcome, VoiceEntry
 
 if TYPE_CHECKING:  # `types` brings numpy, which a client has no use for at run time
     from vivavoce.types import AudioFormat
@@ -128,6 +128,10 @@ class Client:
     def models(self) -> tuple[ModelEntry, ...]:
         """Returns the server's models and how each stands."""
         return wire.read_models(self._get(wire.MODELS))
+
+    def outcome(self, request_id: str) -> Outcome:
+        """Returns how the request of that `request_id` went. Raises `UnknownRequest` if it is none of the latest."""
+        return wire.read_outcome(self._get(wire.request_path(request_id)))
 
     def health(self) -> Health:
         """Returns how the server stands. A server that is loading or draining is an answer, not an error."""

@@ -8,12 +8,14 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
+from urllib.parse import quote
 
 import httpx
 
-from vivavoce.client.answers import Audio, Health, ModelEntry, VoiceEntry
+from vivavoce.client.answers import Audio, Health, ModelEntry, Outcome, VoiceEntry
 from vivavoce.errors import (
     BadRequest,
     DeadlineExceeded,
@@ -26,6 +28,7 @@ from vivavoce.errors import (
     SettingsError,
     Unauthorized,
     UnknownModel,
+    UnknownRequest,
     UnknownVoice,
     Unsupported,
     VivavoceError,
@@ -38,12 +41,13 @@ DEFAULT_URL = "http://localhost:8000"
 SYNTHESIZE = "v1/tts/synthesize"  # relative, so that a base URL may have a path of its own
 SPEAKERS = "v1/tts/speakers"
 LANGUAGES = "v1/tts/languages"
+REQUESTS = "v1/tts/requests"
 VOICES = "v1/audio/voices"
 MODELS = "v1/models"
 HEALTH = "health"
 
 _BAD_REQUESTS: dict[str, type[BadRequest]] = {
-    kind.code: kind for kind in (BadRequest, UnknownModel, UnknownVoice, Unsupported)
+    kind.code: kind for kind in (BadRequest, UnknownModel, UnknownVoice, UnknownRequest, Unsupported)
 }
 _FAULTS: dict[str, type[VivavoceError]] = {
     kind.code: kind
@@ -216,6 +220,18 @@ def read_health(response: httpx.Response) -> Health:
             models=body["models"],
             version=body["version"],
         )
+
+
+def request_path(request_id: str) -> str:
+    """Returns where a request is asked for; whatever is not fit for an address in its id is escaped."""
+    return f"{REQUESTS}/{quote(request_id, safe='')}"
+
+
+def read_outcome(response: httpx.Response) -> Outcome:
+    """Returns the answer of `/v1/tts/requests/{id}`."""
+    with _expected_shape(response):
+        body = response.json()
+        return Outcome(**{field.name: body[field.name] for field in fields(Outcome)})
 
 
 @contextmanager

@@ -31,7 +31,7 @@ from vivavoce.engines.fitting import Fitting
 from vivavoce.engines.observe import Load, Observer, Unobserved
 from vivavoce.engines.tickets import Ticket
 from vivavoce.engines.waiting import Waiting
-from vivavoce.errors import BadRequest, EngineFault, NotReady, OutOfMemory, Unsupported, VivavoceError
+from vivavoce.errors import BadAudio, BadRequest, EngineFault, NotReady, OutOfMemory, Unsupported, VivavoceError
 from vivavoce.text.split import width
 from vivavoce.types import Ending, Samples, Segment
 
@@ -391,9 +391,7 @@ class Scheduler:
 
 def _event(result: Samples | Ending) -> Event:
     if isinstance(result, np.ndarray) and not np.isfinite(result).all():
-        return EngineFault(
-            "the model produced samples that are not numbers; try again, with another seed if it repeats"
-        )
+        return BadAudio("the model produced samples that are not numbers; try again, with another seed if it repeats")
     return result
 
 

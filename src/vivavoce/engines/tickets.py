@@ -37,7 +37,10 @@ class Ticket:
 
     def due_s(self, rate_hz: int) -> float:
         """When its listener needs its first sample: at once, or when what it follows has been heard."""
-        return self.submitted_s if self.follows is None else self.follows.heard_until_s(rate_hz)
+        before = self.follows
+        if before is None or (before.cancelled and not before.made):  # nothing of that one will ever be heard
+            return self.submitted_s
+        return before.heard_until_s(rate_hz)
 
     def heard_until_s(self, rate_hz: int) -> float:
         """When its listener has heard all that was delivered."""

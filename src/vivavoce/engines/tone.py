@@ -5,7 +5,9 @@ one tone whose pitch follows from the character, the voice and the seed; the len
 text alone. A live text is spoken chunk by chunk, each once all of its characters are known.
 """
 
+import math
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -24,15 +26,18 @@ PITCHES = 64
 MAX_LIVE_CHARS = 1_000
 LANGUAGES = ("en", "zh", "de", "it", "pt", "es", "ja", "ko", "fr", "ru")
 
-FaultKind = Literal["raise", "hang", "endless", "nan", "oom"]
+SLOW_STEP_S = 0.25  # three times what a chunk of the default length lasts
+
+FaultKind = Literal["raise", "hang", "endless", "nan", "oom", "silence", "noise", "slow"]
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What goes wrong, and at which step of a stream (the first step is 0)."""
+    """What goes wrong from which step of a stream on (the first step is 0), and for how many streams, at first."""
 
     kind: FaultKind
     at_step: int = 0
+    times: float = math.inf  # streams; those after them are sound
 
 
 @dataclass(eq=False, slots=True)
@@ -68,6 +73,7 @@ class ToneModel:
         self._chunk = int(chunk_s * RATE_HZ)
         self._char_s = char_s
         self._faults = dict(faults or {})
+        self._opened = Counter[str]()  # streams by voice
         self._fits = fits
         names = ("sine", "hum", *self._faults)
         self.info = EngineInfo(
@@ -81,7 +87,11 @@ class ToneModel:
         )
 
     def open(self, segment: Segment) -> _ToneStream:
-        return _ToneStream(segment, self._faults.get(segment.voice), complete=not segment.live)
+        fault = self._faults.get(segment.voice)
+        self._opened[segment.voice] += 1
+        if fault is not None and self._opened[segment.voice] > fault.times:
+            fault = None
+        return _ToneStream(segment, fault, complete=not segment.live)
 
     def feed(self, stream: Stream, text: str, *, last: bool) -> None:
         if isinstance(stream, _ToneStream):
@@ -113,9 +123,9 @@ class ToneModel:
         start = stream.step * self._chunk
         fault = stream.fault if stream.fault and stream.step >= stream.fault.at_step else None
         stream.step += 1
-        if fault is not None:
-            return _fail(fault, start, self._chunk)
         end = min(start + self._chunk, self._known(stream))
+        if fault is not None and (failed := _fail(fault, start, end, self._chunk)) is not None:
+            return failed
         return tones(stream.segment, start, end, self._char_s) if start < end else Ending.COMPLETE
 
     def _known(self, stream: _ToneStream) -> int:
@@ -146,7 +156,8 @@ def _finds_no_memory(stream: _ToneStream) -> bool:
     return stream.fault is not None and stream.fault.kind == "oom" and stream.step >= stream.fault.at_step
 
 
-def _fail(fault: Fault, start: int, chunk: int) -> Samples:
+def _fail(fault: Fault, start: int, end: int, chunk: int) -> Samples | None:
+    """What a stream with `fault` says instead of its samples `start` to `end`; `None` if it says those, or ends."""
     match fault.kind:
         case "raise":
             raise RuntimeError(f"the tone model was told to fail at step {fault.at_step}")
@@ -159,3 +170,11 @@ def _fail(fault: Fault, start: int, chunk: int) -> Samples:
             raise AssertionError("a step with such a stream ends before")
         case "nan":
             return np.full(chunk, np.nan, dtype=np.float32)
+        case "silence":
+            return np.zeros(end - start, dtype=np.float32) if start < end else None
+        case "noise":
+            draws = np.random.default_rng(start).normal(scale=3.0, size=max(end - start, 0)).astype(np.float32)
+            return np.clip(draws, -1.0, 1.0) if start < end else None
+        case "slow":
+            time.sleep(SLOW_STEP_S)
+            return None
