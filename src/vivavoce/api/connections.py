@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from vivavoce.api.middleware import refuse_request
-from vivavoce.errors import Overloaded
+from vivavoce.errors import BadRequest, Overloaded
 
 # What the system keeps for a client that does not read (Linux takes the double). It also sets how soon reading is seen:
 # when a third of it has been taken, which even the slowest audio format does several times a minute.
@@ -59,6 +59,7 @@ class _BoundedHTTP(H11Protocol):
             return
         if over > 0:
             self.app = _only_health(self.app)
+        self.app = _of_one_length(self.app)
         self._watch_receiving()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -119,6 +120,23 @@ class _BoundedHTTP(H11Protocol):
         if self._sending is not None:
             self._sending.cancel()
             self._sending = None
+
+
+def _of_one_length(app: ASGIApp) -> ASGIApp:
+    """`app` for requests that say in one way alone where they end.
+
+    A proxy in front might believe the other way, and take a part of the body for somebody else's request.
+    """
+
+    async def refusing(scope: Scope, receive: Receive, send: Send) -> None:
+        names = {name for name, _ in scope.get("headers", ())}
+        if not names >= {b"content-length", b"transfer-encoding"}:
+            await app(scope, receive, send)
+            return
+        message = "the request has both Content-Length and Transfer-Encoding: send one of them"
+        await refuse_request(scope, send, 400, code=BadRequest.code, message=message)
+
+    return refusing
 
 
 def _only_health(app: ASGIApp) -> ASGIApp:

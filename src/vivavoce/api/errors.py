@@ -197,6 +197,7 @@ def _sentence(message: str) -> str:
 async def _on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     messages = {
+        400: "the body cannot be read: send JSON in UTF-8, its numbers of at most 4,300 digits, not nested deeply",
         404: f"there is no {request.method} {request.url.path} here; see /docs for what there is",
         405: f"{request.url.path} does not take {request.method}; see /docs",
     }

@@ -19,6 +19,7 @@ from starlette.types import Receive, Scope, Send
 
 from vivavoce.api.deps import caller_of
 from vivavoce.api.errors import FAILED, ClientLeft, asked_as, error_body, status_of
+from vivavoce.api.schemas import EVENTS_TYPE
 from vivavoce.audio import MEDIA_TYPES, check_rate, flac_with_length, open_encoder, wav_header
 from vivavoce.errors import VivavoceError
 from vivavoce.synthesis import Speech, Synthesizer
@@ -85,7 +86,7 @@ async def stream_events(request: Request, synthesizer: Synthesizer, wanted: Spee
     async with _closing_unless_sent(speech):
         events = _events(speech, wanted, request)
         first = await _or_left(request.receive, _first(events))
-        return _Streamed(first, events, "text/event-stream", {**_facts(speech, request), "Cache-Control": "no-cache"})
+        return _Streamed(first, events, EVENTS_TYPE, {**_facts(speech, request), "Cache-Control": "no-cache"})
 
 
 async def _opened(request: Request, synthesizer: Synthesizer, wanted: SpeechRequest) -> Speech:

@@ -1,22 +1,30 @@
 """The native surface: `/v1/tts`."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from vivavoce.api.deps import SynthesizerDep
-from vivavoce.api.schemas import NATIVE_ERRORS, Languages, ModelInfos, Speakers, SynthesizeBody, SynthesizeQuery
+from vivavoce.api.schemas import (
+    NATIVE_ERRORS,
+    Languages,
+    ModelInfos,
+    Speakers,
+    SynthesizeBody,
+    SynthesizeQuery,
+    audio_answers,
+)
 from vivavoce.api.streaming import stream_speech, whole_speech
 from vivavoce.api.uploads import read_request
+from vivavoce.audio import MEDIA_TYPES
 from vivavoce.synthesis import Synthesizer
 from vivavoce.text.languages import language_name
 from vivavoce.types import SpeechRequest
 
 router = APIRouter(prefix="/v1/tts", tags=["native"], responses=NATIVE_ERRORS)
 
-BINARY = {"schema": {"type": "string", "format": "binary"}}
-AUDIO: dict[int | str, dict[str, Any]] = {200: {"content": {"audio/wav": BINARY}, "description": "The audio."}}
+AUDIO = audio_answers(*MEDIA_TYPES.values())
 
 
 @router.post("/synthesize", response_class=Response, responses=AUDIO)

@@ -42,6 +42,7 @@ def create_pool(
     max_memory_bytes: int | None = None,
     idle_unload_s: float = 0.0,
     tone_real_time_factor: float = 0.0,
+    tone_faults: Sequence[str] = (),
 ) -> Pool:
     """A pool of the Qwen3-TTS checkpoints (name → folder or hub id), then the models elsewhere (name → URLs with the
     model's name there, names on a Ray cluster), then the named models, most preferred first.
@@ -65,9 +66,9 @@ def create_pool(
         return KokoroModel(folder, threads=threads)
 
     def tone() -> Model:
-        from vivavoce.engines.tone import ToneModel
+        from vivavoce.engines.tone import ToneModel, faults_named
 
-        return ToneModel(real_time_factor=tone_real_time_factor)
+        return ToneModel(real_time_factor=tone_real_time_factor, faults=faults_named(tone_faults))
 
     def checkpoint(name: str, source: Path | str) -> Model:
         from vivavoce.engines.qwen.hub import locate
