@@ -1,9 +1,10 @@
-"""What endpoints take from the application and its layers: one synthesizer and one life, and who asks."""
+"""What endpoints take from the application and its layers: one synthesizer, one life, its folders, and who asks."""
 
 from typing import Annotated
 
 from fastapi import Depends, Request
 
+from vivavoce.api.folders import Folders
 from vivavoce.api.life import Life
 from vivavoce.synthesis import Synthesizer
 
@@ -29,3 +30,12 @@ def _life(request: Request) -> Life:
 
 
 LifeDep = Annotated[Life, Depends(_life)]
+
+
+def _folders(request: Request) -> Folders:
+    folders = request.app.state.folders
+    assert isinstance(folders, Folders)
+    return folders
+
+
+FoldersDep = Annotated[Folders, Depends(_folders)]

@@ -243,6 +243,7 @@ class Health(BaseModel):
     models: dict[str, str]
     memory_bytes: int = Field(description="What the models that are loaded or being loaded take together.")
     max_memory_bytes: int | None = Field(description="What they may take together; null: no limit.")
+    folders: dict[str, str] = Field(description="`ok`, or what is wrong: the `temporary`, `data` and `cache` folder.")
     peers: dict[str, list[PeerCard]] = Field(description="The servers behind models that are elsewhere.")
     version: str
 
