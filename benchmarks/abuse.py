@@ -5,6 +5,7 @@ import hashlib
 import logging
 import re
 import time
+from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Final
@@ -28,7 +29,7 @@ FUZZ_PEAK_MIB = 600.0
 RECEIVE_TIMEOUT_S = 2.0  # so that half a request is soon answered
 MAX_STEP_S = 2.0
 BACK_WITHIN_S = 10.0
-DOWN: Final = frozenset({"hang"})  # faults that take the engine down, and all of its streams
+SHARED: Final = frozenset({"hang", "raise"})  # faults of a whole step, in which all of its streams end
 _SHOWN = 10
 _STATUS = re.compile(rb"HTTP/1\.[01] (\d{3}) ")
 
@@ -89,13 +90,15 @@ async def faults(scale: float, tell: Tell) -> list[Measure]:
     for index, kind in enumerate(FAULT_KINDS):
         async with tone_server(0.1, tone_faults=kind, max_step_s=MAX_STEP_S) as server:
             expected = await asyncio.gather(*(_heard(server.address, other) for other in others))
-            differ, back_s = 0, 0.0
+            differ, later, back_s = 0, 0, 0.0
             for _ in range(rounds):
                 heard, seconds = await _beside(kind, server, others)
-                differ += sum(one != same for one, same in zip(heard, expected, strict=True))
+                differ += _unlike(heard, expected)
+                later += _unlike(await asyncio.gather(*(_heard(server.address, other) for other in others)), expected)
                 back_s = max(back_s, seconds)
-        if kind not in DOWN:
-            measures.append(Measure(f"{kind}: others' answers that were not the same", differ, target=Target(0)))
+        target = None if kind in SHARED else Target(0)
+        measures.append(Measure(f"{kind}: others beside it that were not the same", differ, target=target))
+        measures.append(Measure(f"{kind}: others after it that were not the same", later, target=Target(0)))
         measures.append(Measure(f"{kind}: speaks again within", back_s, "s", Target(BACK_WITHIN_S)))
         tell((index + 1) / len(FAULT_KINDS))
     return measures
@@ -106,7 +109,7 @@ async def _beside(kind: str, server: Server, others: list[Question]) -> tuple[li
     asked_s = time.monotonic()
     failing = asyncio.create_task(ask(server.address, replace(others[0], speaker=kind)))
     heard = await asyncio.gather(*(_heard(server.address, other) for other in others))
-    if kind not in DOWN:
+    if kind not in SHARED:
         asked_s = time.monotonic()  # the others were served all the time
     give_up_s = asked_s + 3 * BACK_WITHIN_S
     while not (await ask(server.address, SHORT[0])).good and time.monotonic() < give_up_s:  # noqa: ASYNC110
@@ -115,6 +118,10 @@ async def _beside(kind: str, server: Server, others: list[Question]) -> tuple[li
     failing.cancel()  # it may have no end
     await asyncio.gather(failing, return_exceptions=True)
     return heard, back_s
+
+
+def _unlike(heard: Sequence[str], expected: Sequence[str]) -> int:
+    return sum(one != same for one, same in zip(heard, expected, strict=True))
 
 
 async def _heard(address: Address, question: Question) -> str:

@@ -20,7 +20,7 @@ from benchmarks.process import Server
 from benchmarks.report import Measure, Result, Target, load_measures
 from benchmarks.scenarios import paragraphs
 from benchmarks.tone import SHORT, Held, tone_server
-from benchmarks.wire import send
+from benchmarks.wire import unread
 
 START_BUFFER_S = 0.2
 FREED_WITHIN_S = 0.2
@@ -172,24 +172,17 @@ async def _slow_readers(scale: float, tell: Tell) -> list[Measure]:
         answers = [await ask(server.address, question) for question in (SHORT * calls)[:calls]]
         return percentile([answer.first_audible_s - answer.asked_s for answer in answers], 50) * 1000
 
-    async def stall(server: Server, stalled: asyncio.Event, end: asyncio.Event) -> None:
-        body = Question("A text that goes on and on. " * 400, "tone").body()
-        async with send(server.address, "POST", "/v1/tts/synthesize", body):
-            stalled.set()
-            await end.wait()  # and reads nothing
-
+    body = Question("A text that goes on and on. " * 400, "tone").body()
     async with tone_server(0.2) as server:
         before_ms = await first_audio_ms(server)
         tell(0.3)
-        end, stalled = asyncio.Event(), [asyncio.Event() for _ in range(40)]
-        slow = [asyncio.create_task(stall(server, event, end)) for event in stalled]
+        slow = [unread(server.address, "/v1/tts/synthesize", body) for _ in range(40)]
         idle = [await asyncio.open_connection(server.address.host, server.address.port) for _ in range(100)]
-        await asyncio.gather(*(event.wait() for event in stalled))
         await asyncio.sleep(FULL_AFTER_S)
         tell(0.6)
         beside_ms = await first_audio_ms(server)
-        end.set()
-        await asyncio.gather(*slow, return_exceptions=True)
+        for connection in slow:
+            connection.close()
         for _, writer in idle:
             writer.close()
     return [

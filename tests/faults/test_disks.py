@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
@@ -92,12 +93,15 @@ def test_full_disk_refuses_the_large_answer_alone_and_says_why(tmp_path: Path) -
 def test_health_tells_of_a_disk_that_has_filled_up(tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=100m", "tmpfs", str(disk)], check=False).returncode:
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=160m", "tmpfs", str(disk)], check=False).returncode:
         pytest.skip("a file system cannot be mounted here")
     try:
         with server(tmp_path, variables={"TMPDIR": str(disk)}) as (_, client):
             assert folders(client)["temporary"] == "ok"
-            assert speak(client, SHORT).status_code == 200
+            assert len(speak(client, LONG).content) > 9 * 2**20  # and languages can be told apart
+            give_up_s = time.monotonic() + 30
+            while shutil.disk_usage(disk).used:  # that is unpacked there
+                assert time.monotonic() < give_up_s
             (disk / "full").write_bytes(bytes(shutil.disk_usage(disk).free))
             assert str(disk) in folders(client)["temporary"]
             assert speak(client, LONG).json()["error"]["code"] == "no_room"
@@ -187,6 +191,7 @@ def test_clock_that_jumps_by_years_changes_no_answer(tmp_path: Path) -> None:
     with server(tmp_path, program=started, tone_real_time_factor=0.3, idle_unload_s=600) as (process, client):
         whole = speak(client, body).content
         year = year_of(client)
+        give_up_s = time.monotonic() + 30
         for jump_s, years in ((TEN_YEARS_S, 10), (-TEN_YEARS_S, -10), (0, 0)):
             with client.stream("POST", "/v1/tts/synthesize", json=body) as running:
                 chunks = running.iter_raw()
@@ -194,7 +199,9 @@ def test_clock_that_jumps_by_years_changes_no_answer(tmp_path: Path) -> None:
                 clock.write_text(str(jump_s))
                 received += b"".join(chunks)
             assert received == whole
-            assert abs(year_of(client) - year - years) <= 1  # it did jump for the server
+            while abs(year_of(client) - year - years) > 1:  # it looks once a second
+                assert process.poll() is None
+                assert time.monotonic() < give_up_s, client.get("/health/live").headers["date"]
             assert client.get("/health/ready").json() == {"status": "ok"}
             assert client.get("/health").json()["models"] == {"tone": "ready"}
         process.send_signal(signal.SIGTERM)

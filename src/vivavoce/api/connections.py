@@ -5,6 +5,7 @@ A protocol for uvicorn, around its own one for HTTP/1.1. It sees bytes and time,
 
 import asyncio
 import socket
+import struct
 import time
 from dataclasses import dataclass
 from typing import Final
@@ -21,6 +22,7 @@ from vivavoce.errors import BadRequest, Overloaded
 SEND_BUFFER_BYTES: Final = 128 * 2**10
 BODY_BYTES_PER_S: Final = 1_000  # a body that is slower than this on average is not worth its place
 SPARE_CONNECTIONS: Final = 64  # beyond the limit, that get an answer; others are only closed
+_NO_LINGERING: Final = struct.pack("ii", 1, 0)
 _TIMED_OUT: Final = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
@@ -114,6 +116,8 @@ class _BoundedHTTP(H11Protocol):
             return
         self._sending = None
         self.logger.info("dropped %s, which took nothing for %g s", self.client, self.bounds.send_timeout_s)
+        # Without lingering: the system would keep what it holds for the client until it gives up by itself.
+        self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGERING)
         self.transport.abort()
 
     def _stop_sending(self) -> None:
