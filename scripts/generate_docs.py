@@ -13,7 +13,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from vivavoce.cli import app
-from vivavoce.settings import ENV_PREFIX, Settings
+from vivavoce.setting_sources import ENV_PREFIX
+from vivavoce.settings import Settings
 
 REFERENCE = Path(__file__).parent.parent / "docs" / "reference"
 NOTE = "<!-- Written by scripts/generate_docs.py; change the code, then run it. -->"

@@ -11,7 +11,7 @@ VivavoceError
 │   └── RateLimited       rate_limited        the key has used up what it may use
 ├── DeadlineExceeded      deadline_exceeded   the request's time was over before its audio was complete
 ├── NotReady              not_ready           loading, draining or stopped
-├── OutOfMemory           out_of_memory       the model takes more memory than models may have together
+├── OutOfMemory           out_of_memory       the model takes more memory than models may have together, or finds none
 ├── EngineFault           engine_fault        the model failed while it spoke
 ├── MissingDependency     missing_dependency  an optional package or file is absent; says how to get it
 │   └── ModelsMissing     missing_dependency  of all models; the server ends
@@ -100,9 +100,16 @@ class NotReady(VivavoceError):
 
 
 class OutOfMemory(VivavoceError):
-    """The model takes more memory than the setting `max_model_memory_gb` leaves to all models together."""
+    """The model takes more memory than the setting `max_model_memory_gb` leaves to all models together.
+
+    With `retry_after_s`: it found none for this request, beside what it had to do at the time.
+    """
 
     code = "out_of_memory"
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class EngineFault(VivavoceError):

@@ -81,6 +81,12 @@ class Metrics:
         self._hung = Counter(
             "vivavoce_hung_steps", "Steps that hung, after which the model was made anew.", by_model, registry=registry
         )
+        self._lost = Counter(
+            "vivavoce_lost_processes",
+            "Processes of the model that ended, after which it was made anew.",
+            by_model,
+            registry=registry,
+        )
         registry.register(_Standing(read))
         ProcessCollector(registry=registry)  # memory, CPU, descriptors; on Linux
 
@@ -114,9 +120,13 @@ class Metrics:
     def loaded(self, model: str, seconds: float) -> None:
         self._load.labels(model).set(seconds)
         self._hung.labels(model)  # shown as 0 from now on
+        self._lost.labels(model)
 
     def hung(self, model: str) -> None:
         self._hung.labels(model).inc()
+
+    def lost(self, model: str) -> None:
+        self._lost.labels(model).inc()
 
 
 class _Standing(Collector):

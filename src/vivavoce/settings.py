@@ -4,12 +4,7 @@ Knows names, types, units and bounds; it does not know what the settings are for
 `Settings` object: everything below them takes plain values.
 """
 
-import difflib
-import os
-import re
-import tomllib
 from collections import Counter
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -24,37 +19,15 @@ from pydantic_settings import (
 )
 
 from vivavoce.errors import SettingsError
-
-ENV_PREFIX = "VIVAVOCE_"
-CONFIG_VARIABLE = "VIVAVOCE_CONFIG"  # names the TOML file when --config does not
-
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[\w./-]+)?", re.ASCII)  # owner/name, and a revision
-
-
-def _split_commas(value: object) -> object:
-    """Returns `a, b` as a list of names and anything else as it is."""
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
-
-
-def as_checkpoint(value: object) -> Path | str:
-    """A folder as a `Path`, a hub id as a string; `owner/name` is a folder if there is one of that name.
-
-    Raises `ValueError` for what is neither a string nor a path.
-    """
-    if isinstance(value, Path):
-        return value.expanduser()
-    if not isinstance(value, str):
-        raise ValueError("it should be a folder, or a hub id like OWNER/NAME")
-    folder = Path(value).expanduser()
-    return value if _HUB_ID.fullmatch(value) and not folder.is_dir() else folder
-
-
-def _as_remote(value: str) -> str:
-    """`value` if it is a `MODEL=URL`. Raises `ValueError`."""
-    model, found, url = value.partition("=")
-    if not (model and found and re.fullmatch(r"https?://[^/@\s]+(/\S*)?", url)):
-        raise ValueError(f"{value!r} should be MODEL=URL, like qwen3-tts=http://10.0.0.2:8000")
-    return value
+from vivavoce.setting_sources import (
+    ENV_PREFIX,
+    check_environment,
+    check_names,
+    config_from_environment,
+    explain,
+    read_file,
+)
+from vivavoce.setting_values import as_checkpoint, as_remote, checkpoint_name, is_path, split_commas
 
 
 def _user_cache_dir() -> Path:
@@ -66,14 +39,12 @@ def _user_data_dir() -> Path:
 
 
 # NoDecode: in the environment a list is written `a,b`, not as JSON.
-Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_commas)]
-RemoteModels = Annotated[
-    tuple[Annotated[str, AfterValidator(_as_remote)], ...], NoDecode, BeforeValidator(_split_commas)
-]
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_commas)]
+RemoteModels = Annotated[tuple[Annotated[str, AfterValidator(as_remote)], ...], NoDecode, BeforeValidator(split_commas)]
 Folder = Annotated[Path, AfterValidator(Path.expanduser)]
 # A Path is the folder of a checkpoint, a string its id on the model hub.
 Checkpoint = Annotated[Path | str, BeforeValidator(as_checkpoint)]
-Checkpoints = Annotated[tuple[Checkpoint, ...], NoDecode, BeforeValidator(_split_commas)]
+Checkpoints = Annotated[tuple[Checkpoint, ...], NoDecode, BeforeValidator(split_commas)]
 
 
 class Settings(BaseSettings):
@@ -167,6 +138,18 @@ class Settings(BaseSettings):
         ge=0,
         allow_inf_nan=False,
         description="GPUs, or a share of one, that Ray sets aside for a replica.",
+    )
+    model_process: bool = Field(
+        default=False,
+        description="Give each model of this machine a process of its own, on Linux or macOS: one that crashes or "
+        "hangs is started again, and the server goes on.",
+    )
+    max_process_memory_gb: float | None = Field(
+        default=None,
+        gt=0,
+        allow_inf_nan=False,
+        description="Memory that such a process may allocate, in GB (10⁹ bytes), on Linux; that of a CUDA device does "
+        "not count. What finds none is answered 503. Unset: no limit.",
     )
     max_model_memory_gb: float | None = Field(
         default=None,
@@ -326,7 +309,7 @@ class Settings(BaseSettings):
     def _model_may_be_a_path(cls, values: Any) -> Any:  # Any: not checked yet
         if not isinstance(values, dict) or not is_path(values.get("model")):
             return values
-        given, others = as_checkpoint(values["model"]), _split_commas(values.get("qwen") or ())
+        given, others = as_checkpoint(values["model"]), split_commas(values.get("qwen") or ())
         if not isinstance(others, list | tuple):
             return values  # the field's own check says what is wrong
         name = checkpoint_name(given)
@@ -351,6 +334,12 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"model {self.model!r} is not among models ({offered}): add it there or choose one of them"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _process_memory_needs_a_process(self) -> Self:
+        if self.max_process_memory_gb is not None and not self.model_process:
+            raise ValueError("max_process_memory_gb is for models in processes of their own: set model_process too")
         return self
 
     @model_validator(mode="after")
@@ -403,12 +392,12 @@ class Settings(BaseSettings):
         `config` is a TOML file; without it `VIVAVOCE_CONFIG` names one, or there is none. An override that is
         `None` counts as not given. Raises `SettingsError` for an unknown name, a wrong value or an unreadable file.
         """
-        path = config or _config_from_environment()
-        file = _read_file(path) if path else {}
+        path = config or config_from_environment()
+        file = read_file(path) if path else {}
         given = {name: value for name, value in overrides.items() if value is not None}
-        _check_names(file, cls.model_fields, where=f"{path}: ")
-        _check_environment(cls.model_fields)
-        _check_names(given, cls.model_fields, where="")
+        check_names(file, cls.model_fields, where=f"{path}: ")
+        check_environment(cls.model_fields)
+        check_names(given, cls.model_fields, where="")
         environment = EnvSettingsSource(cls)()
         origin = dict.fromkeys(file, f"in {path}")
         origin |= {name: f"from {ENV_PREFIX}{name.upper()}" for name in environment}
@@ -418,68 +407,4 @@ class Settings(BaseSettings):
         try:
             return cls(**values)
         except ValidationError as error:
-            raise SettingsError(_explain(error, origin)) from error
-
-
-def is_path(model: object) -> bool:
-    """Whether `model` is not a name but a path or a hub id: it has a slash, or is a checkpoint's folder."""
-    if isinstance(model, Path):
-        return True
-    return isinstance(model, str) and ("/" in model or os.sep in model or Path(model, "config.json").is_file())
-
-
-def checkpoint_name(checkpoint: Path | str) -> str:
-    """The name of a checkpoint's model: its folder's, or the last part of its hub id, in lower case."""
-    if isinstance(checkpoint, Path):
-        return checkpoint.expanduser().resolve().name.lower()
-    return checkpoint.partition("@")[0].rpartition("/")[2].lower()
-
-
-def _config_from_environment() -> Path | None:
-    name = os.environ.get(CONFIG_VARIABLE)
-    return Path(name) if name else None
-
-
-def _read_file(path: Path) -> dict[str, object]:
-    """Returns the keys of a TOML file. Raises `SettingsError` if it cannot be read or is not TOML."""
-    try:
-        with path.expanduser().open("rb") as file:
-            return tomllib.load(file)
-    except OSError as error:
-        raise SettingsError(
-            f"cannot read the settings file {str(path)!r}: {error.strerror}; check --config and {CONFIG_VARIABLE}"
-        ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"the settings file {str(path)!r} is not valid TOML: {error}") from error
-
-
-def _check_environment(fields: Iterable[str]) -> None:
-    known = [CONFIG_VARIABLE, *(f"{ENV_PREFIX}{field.upper()}" for field in fields)]
-    # Upper case: names of environment variables are matched in any case, as Windows has it.
-    ours = {name.upper(): "" for name in os.environ if name.upper().startswith(ENV_PREFIX)}
-    _check_names(ours, known, where="environment: ")
-
-
-def _check_names(given: Mapping[str, object], known: Iterable[str], *, where: str) -> None:
-    """Raises `SettingsError` for the first name in `given` that is not in `known`, with the closest that is."""
-    names = list(known)
-    for name in given:
-        if name in names:
-            continue
-        close = difflib.get_close_matches(name, names, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else "remove it, or see `vivavoce serve --help` for the names"
-        raise SettingsError(f"{where}unknown setting {name!r}: {hint}")
-
-
-def _explain(error: ValidationError, origin: Mapping[str, str]) -> str:
-    """Returns one line that names every wrong setting, its value, where the value came from and what fits."""
-    lines = []
-    for problem in error.errors(include_url=False):
-        reason = problem["msg"].removeprefix("Value error, ").replace("Input should be", "it should be")
-        if not problem["loc"]:  # a rule over several settings, whose message names them
-            lines.append(reason)
-            continue
-        name = str(problem["loc"][0])
-        where = f" {origin[name]}" if name in origin else ""
-        lines.append(f"setting {name!r}{where} has the value {problem['input']!r}: {reason}")
-    return "; ".join(lines)
+            raise SettingsError(explain(error, origin)) from error

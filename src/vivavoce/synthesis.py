@@ -125,7 +125,9 @@ class Deadline:
 
     @asynccontextmanager
     async def limit(self) -> AsyncGenerator[None]:
-        """Ends what is awaited within, with `DeadlineExceeded`, when the time is over."""
+        """Ends what is awaited within, with `DeadlineExceeded`, when the time is over; begins nothing afterwards."""
+        if not self.left_s:  # what never has to wait would never be interrupted
+            raise self._exceeded()
         timeout = asyncio.timeout(None if self.left_s == math.inf else self.left_s)
         try:
             async with timeout:
@@ -133,10 +135,13 @@ class Deadline:
         except TimeoutError as error:
             if not timeout.expired():
                 raise
-            raise DeadlineExceeded(
-                f"the speech was not complete after {self._timeout_s:g} s, its limit: allow more time, send a shorter "
-                "text, or try again when the server is less busy"
-            ) from error
+            raise self._exceeded() from error
+
+    def _exceeded(self) -> DeadlineExceeded:
+        return DeadlineExceeded(
+            f"the speech was not complete after {self._timeout_s:g} s, its limit: allow more time, send a shorter "
+            "text, or try again when the server is less busy"
+        )
 
 
 class Speech:
@@ -173,7 +178,7 @@ class Speech:
         self._prepared = prepared
         self._deadline = deadline or Deadline()
         audio_s = width(request.text) / CHARS_PER_S / request.speed
-        self._claim = Claim(audio_s, request.priority, request.caller, self._deadline.left_s)
+        self._claim = Claim(audio_s, request.priority, request.caller)
         self._last: ChunkStream | None = None
         self._pieces = enumerate(split(request.text, route.language, max_chars=info.max_segment_chars))
         self._spoken_any = False
@@ -315,7 +320,7 @@ class Speech:
             seed=None if self._request.seed is None else self._request.seed + index,
             sampling=self._request.sampling,
             prepared=self._prepared,
-            claim=self._claim,
+            claim=replace(self._claim, within_s=self._deadline.left_s),
         )
         self._last = self._route.engine.speak(segment, follows=self._last)
         self._ahead.append((piece, self._last))

@@ -13,7 +13,9 @@ from vivavoce.engines.local import LocalEngine
 from vivavoce.engines.pool import Pool
 from vivavoce.engines.scheduler import Load
 from vivavoce.engines.tone import ToneModel
+from vivavoce.errors import DeadlineExceeded
 from vivavoce.settings import Settings
+from vivavoce.synthesis import Deadline
 from vivavoce.types import Segment
 
 NATIVE, OPENAI = "/v1/tts/synthesize", "/v1/audio/speech"
@@ -74,6 +76,19 @@ def test_speech_that_is_not_complete_in_time_breaks_off() -> None:
         assert '"deadline_exceeded"' in events[-1]
         # Nobody is left behind: the next is served.
         assert httpx.post(url + NATIVE, json={"text": "Hello.", "timeout_s": 30}).status_code == 200
+
+
+async def test_deadline_ends_what_never_has_to_wait() -> None:
+    deadline = Deadline(0.01)
+
+    async def busy() -> None:
+        while True:
+            async with deadline.limit():
+                pass
+            await asyncio.sleep(0)
+
+    with pytest.raises(DeadlineExceeded):
+        await asyncio.wait_for(busy(), 20)
 
 
 async def test_batch_request_is_spoken_after_an_interactive_one_that_came_later() -> None:

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from vivavoce.settings import ENV_PREFIX, Settings
+from vivavoce.setting_sources import ENV_PREFIX
+from vivavoce.settings import Settings
 
 validate = pytest.importorskip("kubernetes_validate", reason="kubernetes-validate is not installed (extra `dev`)")
 yaml = pytest.importorskip("yaml", reason="PyYAML is not installed (extra `dev`)")

@@ -164,12 +164,12 @@ class Broken(ToneModel):
     """A model whose device gives out."""
 
     def prepare(self, reference: Reference) -> PreparedVoice:
-        raise RuntimeError("out of memory")
+        raise RuntimeError("the device is gone")
 
 
 async def test_model_that_fails_is_an_engine_fault_and_is_asked_again() -> None:
     engine = LocalEngine(Broken())
     for _ in range(2):
-        with pytest.raises(EngineFault, match="could not prepare the voice: out of memory"):
+        with pytest.raises(EngineFault, match="could not prepare the voice: the device is gone"):
             await engine.prepare_voice(recording(1))
     await engine.aclose()

@@ -2,6 +2,7 @@
 
 from vivavoce.engines.pool import Pool
 from vivavoce.engines.registry import create_pool
+from vivavoce.engines.worker import Surroundings
 from vivavoce.settings import Settings
 
 
@@ -35,4 +36,11 @@ def pool_from(settings: Settings) -> Pool:
         idle_unload_s=settings.idle_unload_s,
         tone_real_time_factor=settings.tone_real_time_factor,
         tone_faults=settings.tone_faults,
+        process=_surroundings(settings) if settings.model_process else None,
     )
+
+
+def _surroundings(settings: Settings) -> Surroundings:
+    """What the process of a model is told: to log as this one does, and how much memory it may take."""
+    most = settings.max_process_memory_gb
+    return Surroundings(settings.log_level, settings.log_format, None if most is None else int(most * 1e9))

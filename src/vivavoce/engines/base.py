@@ -37,6 +37,9 @@ class Model(Protocol):
 
         `ahead_s` says how many seconds of audio the listener of each stream still has to hear, if nothing stutters:
         0 before the first, negative for one who has run dry.
+
+        Raises `OutOfMemory`, without a `retry_after_s`, where its streams can be stepped again, fewer at a time, and
+        none of their audio is lost.
         """
         ...
 
@@ -77,6 +80,20 @@ class LiveModel(Model, Protocol):
 
     def starving(self, stream: Stream) -> bool:
         """Whether `stream` has said what it knows: a step would bring nothing before `feed` is called again."""
+        ...
+
+
+@runtime_checkable
+class MortalModel(Model, Protocol):
+    """A `Model` in a process of its own, which may crash, and can be ended while a step hangs."""
+
+    @property
+    def lost(self) -> str | None:
+        """How its process ended, if it has: nothing more is to be had of it."""
+        ...
+
+    def kill(self) -> None:
+        """Ends its process: steps that are under way fail. Never blocks, never raises."""
         ...
 
 
@@ -135,6 +152,10 @@ class Distant(Protocol):
 
     @property
     def peers(self) -> Sequence[PeerState]: ...
+
+    async def check(self) -> None:
+        """Raises `NotReady` if none of them would speak now."""
+        ...
 
 
 class Engine(Protocol):

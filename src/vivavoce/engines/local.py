@@ -5,12 +5,13 @@ from typing import Self
 
 import numpy as np
 
-from vivavoce.engines.base import ChunkStream, Model
+from vivavoce.engines.base import ChunkStream, Model, MortalModel
+from vivavoce.engines.failure import as_fault
 from vivavoce.engines.observe import Load, Observer
 from vivavoce.engines.prepared import PreparedVoices
-from vivavoce.engines.scheduler import Delivery, Event, Scheduler, as_fault
+from vivavoce.engines.scheduler import Delivery, Event, Scheduler
 from vivavoce.engines.tickets import Ticket
-from vivavoce.errors import NotReady, VivavoceError
+from vivavoce.errors import EngineFault, NotReady, VivavoceError
 from vivavoce.types import AudioChunk, Ending, EngineInfo, PreparedVoice, Reference, Segment
 
 
@@ -41,15 +42,25 @@ class LocalEngine:
         """How long the step that is under way longest has taken so far, or an opening; 0 when there is none."""
         return self._scheduler.stalled_s
 
-    def abandon(self, error: VivavoceError) -> None:
+    @property
+    def lost(self) -> str | None:
+        """How the process of its model ended, if it had one and has lost it."""
+        return self._model.lost if isinstance(self._model, MortalModel) else None
+
+    def abandon(self, error: VivavoceError) -> bool:
         """Ends every stream at once, those that speak with `error`, those that wait with `NotReady`.
 
-        For a step that hangs: nothing is waited for. `aclose` frees the memory once the step has ended.
+        For a step that hangs: nothing is waited for. `aclose` frees the memory once the step has ended; whether it
+        will soon, since the model was in a process that could be killed.
         """
         waiting = set(self._scheduler.abandon())
         listeners, self._listeners = self._listeners, {}
         for ticket, events in listeners.items():
             events.put_nowait(NotReady(error.message) if ticket in waiting else error)
+        if isinstance(self._model, MortalModel):
+            self._model.kill()
+            return True
+        return False
 
     async def start(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -57,7 +68,13 @@ class LocalEngine:
 
     async def aclose(self) -> None:
         await self._voices.aclose()
-        await asyncio.to_thread(self._scheduler.stop)
+        try:
+            await asyncio.to_thread(self._scheduler.stop)
+        except EngineFault:
+            if not isinstance(self._model, MortalModel):
+                raise
+            self._model.kill()  # the step that hangs ends, and its thread
+            await asyncio.to_thread(self._scheduler.stop)
 
     def speak(self, segment: Segment, *, follows: ChunkStream | None = None) -> "SpokenSegment":
         before = follows.ticket if isinstance(follows, SpokenSegment) else None

@@ -31,6 +31,10 @@ class Observer(Protocol):
         """A step of the model hung, and its streams were given up."""
         ...
 
+    def lost(self, model: str) -> None:
+        """The process of the model ended, and with it its streams."""
+        ...
+
 
 class Unobserved:
     """An `Observer` for those whom nobody watches."""
@@ -45,6 +49,9 @@ class Unobserved:
         """Forgets it."""
 
     def hung(self, model: str) -> None:
+        """Forgets it."""
+
+    def lost(self, model: str) -> None:
         """Forgets it."""
 
 

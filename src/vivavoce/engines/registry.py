@@ -7,9 +7,12 @@ from typing import Literal
 
 from vivavoce.engines.base import Engine, Model, Preview
 from vivavoce.engines.local import LocalEngine
+from vivavoce.engines.makers import make_hibari, make_kokoro, make_qwen, make_tone
 from vivavoce.engines.pool import Pool
+from vivavoce.engines.process import in_process
 from vivavoce.engines.resident import EngineFactory, Offer
 from vivavoce.engines.watchdog import WatchedEngine
+from vivavoce.engines.worker import Surroundings
 from vivavoce.errors import SettingsError
 
 MODELS = ("hibari", "kokoro", "tone")
@@ -43,51 +46,16 @@ def create_pool(
     idle_unload_s: float = 0.0,
     tone_real_time_factor: float = 0.0,
     tone_faults: Sequence[str] = (),
+    process: Surroundings | None = None,
 ) -> Pool:
     """A pool of the Qwen3-TTS checkpoints (name → folder or hub id), then the models elsewhere (name → URLs with the
-    model's name there, names on a Ray cluster), then the named models, most preferred first.
+    model's name there, names on a Ray cluster), then the named models, most preferred first. With `process` each
+    model of this machine has a process of its own, in such surroundings.
 
     Raises `SettingsError` for an unknown name.
     """
     if not models:
         raise SettingsError(f"the setting 'models' is empty; name at least one of {', '.join(MODELS)}")
-
-    def hibari() -> Model:
-        from vivavoce.engines.hibari import HibariModel
-
-        return HibariModel()
-
-    def kokoro() -> Model:
-        from vivavoce.engines.kokoro.assets import locate
-
-        folder = locate(cache_dir, kokoro_dir)  # before the import of what only the extra brings
-        from vivavoce.engines.kokoro.model import KokoroModel
-
-        return KokoroModel(folder, threads=threads)
-
-    def tone() -> Model:
-        from vivavoce.engines.tone import ToneModel, faults_named
-
-        return ToneModel(real_time_factor=tone_real_time_factor, faults=faults_named(tone_faults))
-
-    def checkpoint(name: str, source: Path | str) -> Model:
-        from vivavoce.engines.qwen.hub import locate
-        from vivavoce.engines.qwen.packages import require_packages
-
-        require_packages()  # before the import of what only the extra brings
-        folder = locate(source)
-        from vivavoce.engines.qwen.model import QwenModel
-
-        return QwenModel(
-            folder,
-            name=name,
-            device=qwen_device,
-            dtype=qwen_dtype,
-            weights=qwen_weights,
-            max_batch=qwen_max_batch,
-            threads=threads,
-            graphs=qwen_graphs,
-        )
 
     def look(name: str, source: Path | str) -> Preview:
         from vivavoce.engines.qwen.hub import locate
@@ -119,26 +87,42 @@ def create_pool(
 
         return RayEngine(name, address=ray_address, max_waiting=max_waiting)
 
-    makers: dict[str, Callable[[], Model]] = {"hibari": hibari, "kokoro": kokoro, "tone": tone}
+    makers: dict[str, Callable[[], Model]] = {
+        "hibari": make_hibari,
+        "kokoro": partial(make_kokoro, cache_dir, kokoro_dir, threads),
+        "tone": partial(make_tone, tone_real_time_factor, tone_faults),
+    }
+    checkpoint = partial(
+        make_qwen,
+        device=qwen_device,
+        dtype=qwen_dtype,
+        weights=qwen_weights,
+        max_batch=qwen_max_batch,
+        threads=threads,
+        graphs=qwen_graphs,
+    )
 
     for name in models:
         if name not in makers:
             raise SettingsError(f"the setting 'models' names {name!r}; it may hold {', '.join(MODELS)}")
 
-    def engine(maker: Callable[[], Model], step_s: float = max_step_s) -> EngineFactory:
+    def engine(name: str, maker: Callable[[], Model], step_s: float = max_step_s) -> EngineFactory:
         def make() -> LocalEngine:
-            return LocalEngine(maker(), max_waiting=max_waiting, max_waiting_s=max_waiting_s, max_ahead_s=max_ahead_s)
+            model = maker() if process is None else in_process(maker, name, process)
+            return LocalEngine(model, max_waiting=max_waiting, max_waiting_s=max_waiting_s, max_ahead_s=max_ahead_s)
 
         return lambda: WatchedEngine(make, max_step_s=step_s)
 
     checkpoints = {
-        name: Offer(engine(partial(checkpoint, name, source), max_long_step_s), partial(look, name, source))
+        name: Offer(engine(name, partial(checkpoint, name, source), max_long_step_s), partial(look, name, source))
         for name, source in (qwen or {}).items()
     }
     remotes = {name: Offer(partial(elsewhere, name, peers)) for name, peers in (remote or {}).items()}
     replicated = {name: Offer(partial(clustered, name)) for name in ray}
     long = {"kokoro"}  # makes a whole sentence in a step
-    embedded = {name: Offer(engine(makers[name], max_long_step_s if name in long else max_step_s)) for name in models}
+    embedded = {
+        name: Offer(engine(name, makers[name], max_long_step_s if name in long else max_step_s)) for name in models
+    }
     return Pool(
         {**checkpoints, **remotes, **replicated, **embedded},
         max_memory_bytes=max_memory_bytes,

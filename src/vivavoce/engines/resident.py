@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, TypeVar
 
 from vivavoce.engines.base import Engine, Preview
+from vivavoce.engines.failure import forget_frames
 from vivavoce.errors import EngineFault, VivavoceError
 from vivavoce.types import EngineInfo, Task
 
@@ -79,19 +80,12 @@ async def guarded(model: ResidentModel, work: Awaitable[T]) -> T:
     try:
         return await work
     except VivavoceError as error:
-        _forget_frames(error)
+        forget_frames(error)  # it is kept to be told
         raise error  # not a bare one, which would bring the old traceback back
     except Exception as error:  # the top of the work: ends the wait of every caller
         log.exception("model %r could not be loaded", model.name)
-        _forget_frames(error)
+        forget_frames(error)  # it is kept to be told
         raise EngineFault(f"model {model.name!r} could not be loaded: {error}; the log has the details") from error
-
-
-def _forget_frames(error: BaseException | None) -> None:
-    """Drops the frames that `error` and its causes have passed: it is kept to be told, and weights are in them."""
-    while error is not None:
-        error.__traceback__ = None
-        error = error.__cause__ or error.__context__
 
 
 async def closed(engine: Engine) -> bool:

@@ -6,6 +6,9 @@ what was cancelled and opens waiting segments for `ADMIT_S`, or one that takes l
 running streams stutter for long. A stream whose listener has not yet taken `max_ahead_s` seconds of audio is left out
 of the steps until it has.
 
+A step that finds no memory is tried again with half of its streams at a time, and an opening when there are fewer
+streams; what finds none then ends with `OutOfMemory`. For a while there are no larger steps (`fitting`).
+
 A live segment is admitted with its first text, and is left out of the steps while its model has said all that it
 knows; `feed` wakes its lane.
 
@@ -23,10 +26,12 @@ from typing import TypeAlias
 import numpy as np
 
 from vivavoce.engines.base import LiveModel, Model, Stream
+from vivavoce.engines.failure import as_fault, forget_frames, without_memory
+from vivavoce.engines.fitting import Fitting
 from vivavoce.engines.observe import Load, Observer, Unobserved
 from vivavoce.engines.tickets import Ticket
 from vivavoce.engines.waiting import Waiting
-from vivavoce.errors import BadRequest, EngineFault, NotReady, Unsupported, VivavoceError
+from vivavoce.errors import BadRequest, EngineFault, NotReady, OutOfMemory, Unsupported, VivavoceError
 from vivavoce.text.split import width
 from vivavoce.types import Ending, Samples, Segment
 
@@ -72,6 +77,7 @@ class Scheduler:
         self._waiting = Waiting(
             model.info, model.lanes, max_waiting=max_waiting, max_waiting_s=max_waiting_s, max_ahead_s=max_ahead_s
         )
+        self._fitting = Fitting(model.max_batch)
         self._running = 0
         self._rounds: dict[int, float] = {}  # lane → when it began what it does now
         self._stopped = False
@@ -224,7 +230,7 @@ class Scheduler:
             return not self._stopped
 
     def _has_work(self, running: list[_Running]) -> bool:
-        if len(running) < self._model.max_batch and self._waiting.first() is not None:
+        if len(running) < self._fitting.most(time.monotonic()) and self._waiting.first() is not None:
             return True
         return any(entry.ticket.cancelled or entry.ticket.has_news or self._may_step(entry) for entry in running)
 
@@ -259,9 +265,12 @@ class Scheduler:
 
     def _admit(self, running: list[_Running]) -> None:
         start_s = time.monotonic()
-        while len(running) < self._model.max_batch and (ticket := self._next_waiting()) is not None:
+        while (ticket := self._next_waiting(running)) is not None:
             try:
                 entry = _Running(ticket, self._model.open(ticket.segment))
+            except OutOfMemory as error:
+                self._defer(running, ticket, error)
+                return
             except Exception as error:  # the top of a lane: whatever the model raises ends this ticket's wait
                 with self._changed:
                     self._running -= 1
@@ -273,35 +282,61 @@ class Scheduler:
             if time.monotonic() - start_s > ADMIT_S:
                 return
 
-    def _next_waiting(self) -> Ticket | None:
-        """Takes the ticket whose turn it is from the queue and counts it as running."""
+    def _defer(self, running: list[_Running], ticket: Ticket, error: OutOfMemory) -> None:
+        """Puts back a ticket that there was no memory to open, until fewer are `running`, or ends it."""
+        forget_frames(error)
         with self._changed:
+            self._running -= 1
+            if running and not ticket.deferred and not ticket.cancelled:
+                self._fitting.ran_out(len(running), time.monotonic())
+                ticket.deferred, ticket.opened_s = True, None
+                self._waiting.rejoin(ticket)
+                return
+        self._finish([(ticket, without_memory(error))])
+
+    def _next_waiting(self, running: list[_Running]) -> Ticket | None:
+        """Takes the ticket whose turn it is from the queue and counts it as running, if there may be one more."""
+        with self._changed:
+            if len(running) >= self._fitting.most(time.monotonic()):
+                return None
             ticket = self._waiting.take()
             if ticket is None:
                 return None
             self._running += 1
             ticket.opened_s = time.monotonic()
-        if ticket.follows is None:
+        if ticket.follows is None and not ticket.deferred:
             self._observer.waited(self._model.info.name, ticket.opened_s - ticket.submitted_s)
         return ticket
 
     def _step(self, running: list[_Running]) -> None:
-        now_s = time.monotonic()
         with self._changed:
             stepped = [entry for entry in running if self._may_step(entry)]
+            most = self._fitting.most(time.monotonic())
+        for start in range(0, len(stepped), most):
+            self._step_together(running, stepped[start : start + most])
+
+    def _step_together(self, running: list[_Running], stepped: list[_Running], *, again: bool = False) -> None:
+        """Steps `stepped` at once; if memory runs out, each half of them, unless this is done `again` already."""
+        now_s = time.monotonic()
+        with self._changed:
             ahead_s = [entry.ticket.ahead_s(self._rate_hz, now_s) for entry in stepped]
-        if not stepped:
-            return
+        no_memory: OutOfMemory | None = None
         try:
             results = list(self._model.step([entry.stream for entry in stepped], ahead_s))
             if len(results) != len(stepped):
                 raise EngineFault(f"a step over {len(stepped)} streams returned {len(results)} results")
+        except OutOfMemory as error:
+            forget_frames(error)
+            no_memory, again = without_memory(error), again or error.retry_after_s is not None
         except Exception as error:  # the top of a lane: a raising step ends the streams that were in it
             self._close(running, stepped)
             self._finish([(entry.ticket, as_fault(error, "failed while speaking")) for entry in stepped])
             return
         finally:
             self._observer.stepped(self._model.info.name, time.monotonic() - now_s, len(stepped))
+        if no_memory is not None:
+            self._shrink(running, stepped, no_memory, again=again)
+            return
         if self._live is not None:
             for entry in stepped:
                 entry.starving = self._live.starving(entry.stream)
@@ -312,6 +347,19 @@ class Scheduler:
         made = sum(len(samples) for samples in results if isinstance(samples, np.ndarray))
         with self._changed:
             self._waiting.pace.add(made / self._rate_hz, time.monotonic() - now_s)
+
+    def _shrink(self, running: list[_Running], stepped: list[_Running], error: OutOfMemory, *, again: bool) -> None:
+        """Steps each half of `stepped` by itself, as there was no memory for all, or ends them with `error`."""
+        half = (len(stepped) + 1) // 2
+        log.warning("no memory for a step of %d streams of %r: %s", len(stepped), self._model.info.name, error.message)
+        with self._changed:
+            self._fitting.ran_out(half, time.monotonic())
+        if again or len(stepped) == 1:
+            self._close(running, stepped)
+            self._finish([(entry.ticket, error) for entry in stepped])
+            return
+        for part in (stepped[:half], stepped[half:]):
+            self._step_together(running, part, again=True)
 
     def _close(self, running: list[_Running], ended: Sequence[_Running]) -> None:
         for entry in ended:
@@ -347,16 +395,6 @@ def _event(result: Samples | Ending) -> Event:
             "the model produced samples that are not numbers; try again, with another seed if it repeats"
         )
     return result
-
-
-def as_fault(error: Exception, what: str) -> VivavoceError:
-    """`error` if it is one of ours, else an `EngineFault` that says `what` the model did; that one is logged."""
-    if isinstance(error, VivavoceError):
-        return error
-    log.error("the model %s", what, exc_info=error)
-    fault = EngineFault(f"the model {what}: {error}")
-    fault.__cause__ = error
-    return fault
 
 
 def _stopping() -> NotReady:

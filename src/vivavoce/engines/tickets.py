@@ -23,6 +23,7 @@ class Ticket:
     complete: bool = True  # whether its text is
     last_given: bool = True  # whether the model knows that it is
     opened_s: float | None = None  # when a lane took it from the queue
+    deferred: bool = False  # there was no memory to begin with it, and it was put back
 
     @property
     def may_open(self) -> bool:

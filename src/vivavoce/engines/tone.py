@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vivavoce.engines.base import Stream, clones_nothing
-from vivavoce.errors import SettingsError
+from vivavoce.errors import OutOfMemory, SettingsError
 from vivavoce.types import Capabilities, Ending, EngineInfo, PreparedVoice, Reference, Samples, Segment, Voice
 
 RATE_HZ = 24_000
@@ -24,7 +24,7 @@ PITCHES = 64
 MAX_LIVE_CHARS = 1_000
 LANGUAGES = ("en", "zh", "de", "it", "pt", "es", "ja", "ko", "fr", "ru")
 
-FaultKind = Literal["raise", "hang", "endless", "nan"]
+FaultKind = Literal["raise", "hang", "endless", "nan", "oom"]
 FAULT_KINDS: Final[tuple[FaultKind, ...]] = get_args(FaultKind)
 
 
@@ -48,7 +48,8 @@ class ToneModel:
     """Beeps at 24 kHz in chunks of `chunk_s`.
 
     A step takes `real_time_factor` × `chunk_s` seconds however many streams are in it, as a batched model's would.
-    `faults` adds one voice for each name in it; a stream of that voice fails as its fault says.
+    `faults` adds one voice for each name in it; a stream of that voice fails as its fault says. There is memory for
+    steps of `fits` streams, None: of any number.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class ToneModel:
         max_batch: int = 64,
         lanes: int = 1,
         faults: Mapping[str, Fault] | None = None,
+        fits: int | None = None,
     ) -> None:
         self.max_batch = max_batch
         self.lanes = lanes
@@ -67,6 +69,7 @@ class ToneModel:
         self._chunk = int(chunk_s * RATE_HZ)
         self._char_s = char_s
         self._faults = dict(faults or {})
+        self._fits = fits
         names = ("sine", "hum", *self._faults)
         self.info = EngineInfo(
             name="tone",
@@ -93,7 +96,10 @@ class ToneModel:
 
     def step(self, streams: Sequence[Stream], ahead_s: Sequence[float] = ()) -> Sequence[Samples | Ending]:
         time.sleep(self._step_s)
-        return [self._next(stream) for stream in streams if isinstance(stream, _ToneStream)]
+        ours = [stream for stream in streams if isinstance(stream, _ToneStream)]
+        if (self._fits is not None and len(ours) > self._fits) or any(map(_finds_no_memory, ours)):
+            raise OutOfMemory(f"the tone model was told to find no memory for {len(ours)} streams")
+        return [self._next(stream) for stream in ours]
 
     def close(self, stream: Stream) -> None:
         """Nothing to free."""
@@ -147,6 +153,10 @@ def _beeps(per_char: int) -> NDArray[np.float32]:
     return (0.3 * envelope * np.sin(2.0 * np.pi * pitches_hz * positions / RATE_HZ)).astype(np.float32)
 
 
+def _finds_no_memory(stream: _ToneStream) -> bool:
+    return stream.fault is not None and stream.fault.kind == "oom" and stream.step >= stream.fault.at_step
+
+
 def _fail(fault: Fault, start: int, chunk: int) -> Samples:
     match fault.kind:
         case "raise":
@@ -156,5 +166,7 @@ def _fail(fault: Fault, start: int, chunk: int) -> Samples:
                 time.sleep(3600)
         case "endless":
             return tones(Segment("e" * chunk, "sine", "en"), 0, chunk)
+        case "oom":
+            raise AssertionError("a step with such a stream ends before")
         case "nan":
             return np.full(chunk, np.nan, dtype=np.float32)

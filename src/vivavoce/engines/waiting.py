@@ -66,6 +66,10 @@ class Waiting:
             ticket.turn = self._turn_of(ticket.segment.claim)
         self._tickets.append(ticket)
 
+    def rejoin(self, ticket: Ticket) -> None:
+        """Puts back `ticket`, whose turn came too soon: it keeps its place and is not refused."""
+        self._tickets.append(ticket)
+
     def leave(self, ticket: Ticket) -> None:
         """Takes `ticket` out, if it waits."""
         if ticket in self._tickets:

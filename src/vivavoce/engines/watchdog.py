@@ -1,12 +1,15 @@
-"""An engine that is made anew when a step of its model hangs.
+"""An engine that is made anew when a step of its model hangs, or when the process of its model ends.
 
-A thread cannot be ended from outside, so the engine that hangs is left alone: its streams fail, another is made in its
-place, and until that is ready new requests are refused. The one that was left is closed once its step has ended, and
-keeps its memory until then. After `MAX_LEFT` of them no more are made: only a new process helps.
+Its streams fail, another is made in its place, and until that is ready new requests are refused. A model in a process
+of its own is killed first, and its memory is free. A thread cannot be ended from outside, so without one the engine
+that hangs is left alone: it is closed once its step has ended, and keeps its memory until then. After `MAX_LEFT` of
+them no more are made: only a new server helps.
 """
 
 import asyncio
 import logging
+import math
+import time
 from collections.abc import Callable, Coroutine
 from typing import Protocol
 
@@ -19,8 +22,9 @@ from vivavoce.types import EngineInfo, PreparedVoice, Reference, Segment
 log = logging.getLogger(__name__)
 
 MAX_LEFT = 3
+PAUSES_S = (1.0, 5.0, 30.0)  # before a model that could not be made anew is tried again: there may be memory by then
 LOOKS = 10  # in the time that a step may take
-_LOOK_S = 0.5  # between two looks whether a step that hung has ended
+_LOOK_S = 0.5  # between two looks whether a process has ended, or a step that hung
 
 
 class Stallable(Engine, Protocol):
@@ -29,8 +33,16 @@ class Stallable(Engine, Protocol):
     @property
     def stalled_s(self) -> float: ...
 
-    def abandon(self, error: VivavoceError) -> None:
-        """Ends every stream at once, those that speak with `error`; of the model nothing is waited for."""
+    @property
+    def lost(self) -> str | None:
+        """How the process of its model ended, if it has one and that has."""
+        ...
+
+    def abandon(self, error: VivavoceError) -> bool:
+        """Ends every stream at once, those that speak with `error`; whether its model could be killed.
+
+        Of the model nothing is waited for.
+        """
         ...
 
 
@@ -42,7 +54,7 @@ class WatchedEngine:
         self._max_step_s = max_step_s
         self._engine: Stallable | None = make()
         self.info: EngineInfo = self._engine.info
-        self._problem = NotReady(f"model {self.info.name!r} is made anew after a step that hung; try again soon")
+        self._problem = NotReady(f"model {self.info.name!r} is made anew; try again soon")
         self._tasks: set[asyncio.Task[None]] = set()
         self._left = 0
         self._observer: Observer = Unobserved()
@@ -52,6 +64,8 @@ class WatchedEngine:
         """The engine that speaks now. Raises `NotReady` while there is none."""
         if self._engine is None:
             raise self._problem
+        if (lost := self._engine.lost) is not None:  # and `_watch` has not seen it yet
+            raise NotReady(f"{lost}; the model is made anew, try again soon")
         return self._engine
 
     @property
@@ -88,37 +102,55 @@ class WatchedEngine:
         task.add_done_callback(self._tasks.discard)
 
     async def _watch(self) -> None:
-        suspected = False
-        while self._engine is not None:
-            await asyncio.sleep(self._max_step_s / LOOKS)
-            # Twice in a row, so that a process that was stopped and goes on is not taken for one that hangs.
-            stalled = self._engine.stalled_s > self._max_step_s * (1 - 2 / LOOKS)
-            if stalled and suspected:
-                await self._replace(self._engine)
-            suspected = stalled
+        suspected_s = math.inf  # since when a step is thought to hang
+        while (engine := self._engine) is not None:
+            await asyncio.sleep(min(self._max_step_s / LOOKS, _LOOK_S))
+            now_s = time.monotonic()
+            if (lost := engine.lost) is not None:
+                self._observer.lost(self.info.name)
+                await self._replace(engine, lost)
+            elif engine.stalled_s <= self._max_step_s * (1 - 2 / LOOKS):
+                suspected_s = math.inf
+            elif suspected_s == math.inf:
+                suspected_s = now_s
+            # A second look, so that a process that was stopped and goes on is not taken for one that hangs.
+            elif now_s - suspected_s >= self._max_step_s / LOOKS:
+                suspected_s = math.inf
+                self._observer.hung(self.info.name)
+                await self._replace(engine, f"a step of model {self.info.name!r} hung for {engine.stalled_s:.1f} s")
 
-    async def _replace(self, hanging: Stallable) -> None:
+    async def _replace(self, engine: Stallable, why: str) -> None:
+        """Makes another in the place of `engine`, which is lost or hangs."""
         name, self._engine = self.info.name, None
-        log.error("model %r: a step hangs for %.1f s; the model is made anew", name, hanging.stalled_s)
-        hanging.abandon(EngineFault(f"a step of model {name!r} hung; the model is made anew, try again soon"))
-        self._left += 1
-        self._observer.hung(name)
-        self._spawn(self._bury(hanging))
+        self._problem = NotReady(f"model {name!r} is made anew; try again soon")
+        log.error("%s; the model is made anew", why)
+        if engine.abandon(EngineFault(f"{why}; the model is made anew, try again soon")):
+            await closed(engine)  # before another takes as much memory
+        else:
+            self._left += 1
+            self._spawn(self._bury(engine))
         if self._left > MAX_LEFT:
             self._problem = NotReady(f"{self._left} steps of model {name!r} hang: start the server again")
             log.error("model %r: %s", name, self._problem.message)
             return
-        try:
-            engine = await asyncio.to_thread(self._make)
-            if isinstance(engine, Observable):
-                engine.observe(self._observer)
-            await engine.start()
-        except Exception as error:  # the top of a task: whatever the model raises is what its callers are told
-            log.exception("model %r could not be made anew", name)
-            self._problem = NotReady(f"model {name!r} could not be made anew ({error}): start the server again")
-        else:
-            self._engine = engine
-            log.warning("model %r speaks again", name)
+        for pause_s in (*PAUSES_S, math.inf):
+            try:
+                again = await asyncio.to_thread(self._make)
+                if isinstance(again, Observable):
+                    again.observe(self._observer)
+                await again.start()
+            except Exception as error:  # the top of a task: whatever the model raises is what its callers are told
+                log.exception("model %r could not be made anew", name)
+                last = pause_s == math.inf
+                next_step = "start the server again" if last else "it is tried again soon"
+                self._problem = NotReady(f"model {name!r} could not be made anew ({error}): {next_step}")
+                if last:
+                    return
+                await asyncio.sleep(pause_s)
+            else:
+                self._engine = again
+                log.warning("model %r speaks again", name)
+                return
 
     async def _bury(self, hanging: Stallable) -> None:
         while hanging.stalled_s:  # noqa: ASYNC110 - a thread that hangs tells nobody

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from tests.engines.qwen.small import CPU, GREEDY, small
 from vivavoce.engines.qwen.config import SamplingDefaults
-from vivavoce.engines.qwen.sampler import Knobs, Sampler, Sampling, counter, draw, penalise, uniform
+from vivavoce.engines.qwen.sampler import Knobs, Sampler, Sampling, counter, draw, gumbel, penalise, uniform
 from vivavoce.errors import BadRequest
 
 LOGITS = [2.0, -1.0, 0.5, 3.0, 1.9, -4.0, 0.0, 2.5, -0.3, 1.0]
@@ -178,6 +178,14 @@ def test_random_numbers_stay_inside_the_open_interval_and_fill_it() -> None:
 def test_extreme_seeds_are_seeds_like_others(key: int) -> None:
     numbers = uniform(counter(torch.tensor([key]), torch.tensor([8191]), 15), 1000)
     assert torch.isfinite(torch.log(-torch.log(numbers))).all()
+
+
+def test_noise_of_all_codebooks_at_once_is_that_of_each() -> None:
+    seeds, frames = torch.tensor([3, -1, 1 << 62]), torch.tensor([0, 7, 8191])
+    together = gumbel(counter(seeds, frames, torch.arange(1, 16)[:, None]), 64)
+    assert together.shape == (15, 3, 64)
+    for codebook, noise in enumerate(together, 1):
+        assert torch.equal(noise, gumbel(counter(seeds, frames, codebook), 64))
 
 
 def test_penalty_lowers_what_was_said_and_nothing_else() -> None:

@@ -76,11 +76,10 @@ class Attention(nn.Module):
     def forward(self, x: Tensor, memory: Memory) -> Tensor:
         rows, time, _ = x.shape
         heads = self.qkv_proj(x).view(rows, time, -1, self.head_dim)
-        turned = self.heads + self.kv_heads  # queries and keys
-        values = heads[:, :, turned:].transpose(1, 2)  # [rows, kv_heads, time, head_dim]
-        asked = rotate(self.qk_norm(heads[:, :, :turned]), memory.rotation).transpose(1, 2)
-        queries, keys = asked[:, : self.heads], asked[:, self.heads :]
-        keys, values = memory.remember(self.layer, keys, values)
+        turned, values = torch.split_with_sizes(heads, (self.heads + self.kv_heads, self.kv_heads), dim=2)
+        turned = rotate(self.qk_norm(turned), memory.rotation).transpose(1, 2)
+        queries, keys = torch.split_with_sizes(turned, (self.heads, self.kv_heads), dim=1)  # [rows, …, time, head_dim]
+        keys, values = memory.remember(self.layer, keys, values.transpose(1, 2))
         heard = attend(queries, keys, values, memory.mask)  # [rows, heads, time, head_dim]
         return self.o_proj(heard.transpose(1, 2).reshape(rows, time, -1))  # type: ignore[no-any-return]  # nn.Module
 

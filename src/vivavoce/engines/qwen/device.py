@@ -3,11 +3,14 @@
 import ctypes
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
+from vivavoce.engines.failure import is_want_of_memory
 from vivavoce.engines.qwen.linear import Form, works
-from vivavoce.errors import EngineFault
+from vivavoce.errors import EngineFault, OutOfMemory
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +54,17 @@ def choose_form(name: str, device: torch.device, dtype: torch.dtype) -> Form:
     if name != AUTO:
         log.warning("weights %r are not to be had on %s with this torch: they are plain", name, device)
     return Form.PLAIN
+
+
+@contextmanager
+def told_of_memory() -> Iterator[None]:
+    """Turns torch's ways to say that there is no memory into `OutOfMemory`; for work that can be done again."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:  # torch.OutOfMemoryError is a RuntimeError
+        if not is_want_of_memory(error):
+            raise
+        raise OutOfMemory(f"torch found no memory: {str(error).splitlines()[0]}") from error
 
 
 def release_memory(device: torch.device) -> None:

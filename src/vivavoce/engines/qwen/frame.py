@@ -66,16 +66,19 @@ def make_frame(talker: Talker, state: State, rows: int, window: int) -> Frame:
     hidden = talker.model.decode(state.inputs[:rows, None], memory)[:, 0]  # [rows, hidden]
     logits = talker.codec_head(hidden)  # [rows, codec vocabulary]
     first = state.sampler.first(logits, number)
+    noise = state.sampler.noise(number)  # [codebooks - 1, rows, entries]
     codes, embedded = talker.code_predictor.complete(
         hidden,
         first,
         talker.embed_codec(first),
         state.burst,
-        lambda scores, codebook: state.sampler.rest(scores, number, codebook),
+        lambda scores, codebook: state.sampler.rest(scores, None if noise is None else noise[codebook - 1]),
     )
-    heard = embedded + next_text(state, rows)
-    state.inputs[:rows] = torch.where(alive[:, None], heard, state.inputs[:rows])
+    heard = torch.where(alive[:, None], embedded + next_text(state, rows), state.inputs[:rows])
+    # Nothing was written so far that the next try would not write again, and what follows takes its memory first: a
+    # frame that finds none leaves every stream as it was.
     state.sampler.note(first, alive)
+    state.inputs[:rows] = heard
     state.cache.lengths[:rows] += alive
     state.frame[:rows] += alive
     return Frame(codes, logits)

@@ -25,7 +25,7 @@ from vivavoce.engines.qwen.checkpoint import load_checkpoint
 from vivavoce.engines.qwen.cloning import ClonedVoice, Cloner
 from vivavoce.engines.qwen.codec import CodecDecoder, load_decoder, read_codec_config
 from vivavoce.engines.qwen.config import Config, SamplingDefaults
-from vivavoce.engines.qwen.device import choose_device, choose_dtype, choose_form, release_memory
+from vivavoce.engines.qwen.device import choose_device, choose_dtype, choose_form, release_memory, told_of_memory
 from vivavoce.engines.qwen.ending import least_frames, most_frames
 from vivavoce.engines.qwen.footprint import CODEC, MAX_FRAMES, MAX_REFERENCE_TOKENS, prompt_positions, slot_positions
 from vivavoce.engines.qwen.linear import stored_as
@@ -127,7 +127,7 @@ class QwenModel:
         return len(self._streams)
 
     def open(self, segment: Segment) -> SegmentStream:
-        with self._talking.current():
+        with self._talking.current(), told_of_memory():
             return self._open(segment)
 
     def step(self, streams: Sequence[Stream], ahead_s: Sequence[float] = ()) -> Sequence[Samples | Ending]:
@@ -197,7 +197,7 @@ class QwenModel:
         lead = dict.fromkeys(streams, 0.0) | dict(zip(streams, ahead_s, strict=False))
         self._run_only({stream for stream in streams if stream.wants_frames})
         self._make_frame()
-        self._sound([stream for stream in streams if stream.is_due(lead[stream])])
+        self._sound([stream for stream in streams if stream.is_due(lead[stream])], undo=len(streams) > 1)
         for stream in streams:
             if not self._lag or lead[stream] <= 0:  # whose listener waits gets what was only just asked for
                 asked[stream] = len(stream.sounding)
@@ -291,7 +291,9 @@ class QwenModel:
         behind = self._lag if self._running else 0
         if self._running:
             slots = {stream: stream.slot for stream in self._running if stream.slot is not None}
-            self._asked.append(Asked(self._talking.land(self._batch.step().codes), slots))
+            with told_of_memory():  # it leaves all as it was: they can be stepped again, fewer at a time
+                frame = self._batch.step()
+            self._asked.append(Asked(self._talking.land(frame.codes), slots))
             for stream in slots:
                 stream.making += 1
         while len(self._asked) > behind:
@@ -317,14 +319,20 @@ class QwenModel:
             self._batch.close(stream.slot)
             stream.slot = None
 
-    def _sound(self, due: Sequence[SegmentStream]) -> None:
-        """Begins to sound the pending frames of every stream that is `due`, streams with as many frames together."""
+    def _sound(self, due: Sequence[SegmentStream], *, undo: bool) -> None:
+        """Begins to sound the pending frames of every stream that is `due`, streams with as many frames together.
+
+        With `undo` what finds no memory is as it was, and can be sounded again, beside fewer.
+        """
         groups: dict[int, list[SegmentStream]] = defaultdict(list)
         for stream in due:
             groups[len(stream.pending)].append(stream)
         for frames, group in groups.items():
-            codes = torch.stack([torch.stack(stream.pending, dim=-1) for stream in group])  # [group, codebooks, frames]
-            landing = self._sounder.sound(codes, [stream.codec for stream in group])
+            with told_of_memory():
+                codes = torch.stack(
+                    [torch.stack(stream.pending, dim=-1) for stream in group]
+                )  # [group, codebooks, frames]
+                landing = self._sounder.sound(codes, [stream.codec for stream in group], undo=undo)
             for row, stream in enumerate(group):
                 stream.sounding.append(Sound(landing, row, frames))
                 stream.pending.clear()

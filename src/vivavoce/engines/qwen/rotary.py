@@ -20,5 +20,4 @@ def rotary_table(positions: int, head_dim: int, theta: float) -> Rotation:
 def rotate(x: Tensor, rotation: Rotation) -> Tensor:
     """`x` [rows, time, heads, head_dim] turned by its positions."""
     cosines, sines = rotation
-    first, second = x.chunk(2, dim=-1)
-    return torch.addcmul(x * cosines, torch.cat((second, first), dim=-1), sines)
+    return torch.addcmul(x * cosines, x.roll(x.shape[-1] // 2, -1), sines)  # rolled: its halves change places

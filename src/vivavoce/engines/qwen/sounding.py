@@ -32,17 +32,30 @@ class Sounder:
         with self._track.current():
             return self._decoder.open() if after is None else after.clone()
 
-    def sound(self, codes: Tensor, states: Sequence[DecoderState]) -> Landing:
+    def sound(self, codes: Tensor, states: Sequence[DecoderState], *, undo: bool = False) -> Landing:
         """Begins to sound the next frames of several streams: their samples [streams, n] are on their way.
 
-        `codes` [streams, codebooks, frames] are on the host; row i continues `states[i]`.
+        `codes` [streams, codebooks, frames] are on the host; row i continues `states[i]`. With `undo` the states are
+        as they were if this raises.
         """
         with self._track.current(), torch.no_grad():
-            there = self._track.upload(codes)
-            if not self._track.fixed:
-                return self._track.land(self._decoder.step(there, states).float())
-            chunks = [self._chunk(there[..., start:end], states) for start, end in powers(codes.shape[-1])]
-            return self._track.land(torch.cat(chunks, dim=-1).float())
+            # Several are stepped in copies, and only written back when all is done.
+            in_place = self._track.fixed or len(states) == 1
+            before = [state.clone() for state in states] if undo and in_place else []
+            try:
+                return self._sound(codes, states)
+            except RuntimeError:  # torch's own errors are of this type
+                for state, kept in zip(states, before, strict=False):
+                    state.memory.copy_(kept.memory)
+                    state.age.copy_(kept.age)
+                raise
+
+    def _sound(self, codes: Tensor, states: Sequence[DecoderState]) -> Landing:
+        there = self._track.upload(codes)
+        if not self._track.fixed:
+            return self._track.land(self._decoder.step(there, states).float())
+        chunks = [self._chunk(there[..., start:end], states) for start, end in powers(codes.shape[-1])]
+        return self._track.land(torch.cat(chunks, dim=-1).float())
 
     def warm_up(self) -> None:
         """Captures a graph for every shape that a call may have. No stream is touched."""

@@ -1,0 +1,47 @@
+"""The forms of single settings: lists of names, checkpoints of Qwen3-TTS, models of other servers."""
+
+import os
+import re
+from pathlib import Path
+
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[\w./-]+)?", re.ASCII)  # owner/name, and a revision
+
+
+def split_commas(value: object) -> object:
+    """Returns `a, b` as a list of names and anything else as it is."""
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def as_checkpoint(value: object) -> Path | str:
+    """A folder as a `Path`, a hub id as a string; `owner/name` is a folder if there is one of that name.
+
+    Raises `ValueError` for what is neither a string nor a path.
+    """
+    if isinstance(value, Path):
+        return value.expanduser()
+    if not isinstance(value, str):
+        raise ValueError("it should be a folder, or a hub id like OWNER/NAME")
+    folder = Path(value).expanduser()
+    return value if _HUB_ID.fullmatch(value) and not folder.is_dir() else folder
+
+
+def as_remote(value: str) -> str:
+    """`value` if it is a `MODEL=URL`. Raises `ValueError`."""
+    model, found, url = value.partition("=")
+    if not (model and found and re.fullmatch(r"https?://[^/@\s]+(/\S*)?", url)):
+        raise ValueError(f"{value!r} should be MODEL=URL, like qwen3-tts=http://10.0.0.2:8000")
+    return value
+
+
+def is_path(model: object) -> bool:
+    """Whether `model` is not a name but a path or a hub id: it has a slash, or is a checkpoint's folder."""
+    if isinstance(model, Path):
+        return True
+    return isinstance(model, str) and ("/" in model or os.sep in model or Path(model, "config.json").is_file())
+
+
+def checkpoint_name(checkpoint: Path | str) -> str:
+    """The name of a checkpoint's model: its folder's, or the last part of its hub id, in lower case."""
+    if isinstance(checkpoint, Path):
+        return checkpoint.expanduser().resolve().name.lower()
+    return checkpoint.partition("@")[0].rpartition("/")[2].lower()

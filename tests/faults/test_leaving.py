@@ -1,0 +1,87 @@
+"""A client that leaves gives its place back, whatever it asked for and however far that had come."""
+
+import json
+import socket
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.conftest import FAULTS, serving
+from vivavoce.api.app import create_app
+from vivavoce.engines.base import Stream
+from vivavoce.engines.local import LocalEngine
+from vivavoce.engines.pool import Pool
+from vivavoce.engines.scheduler import Load
+from vivavoce.engines.tone import ToneModel
+from vivavoce.settings import Settings
+from vivavoce.types import Ending, Samples, Segment
+
+STEP_S = 0.3  # so long that the server has noticed who left before the next one
+SURFACES = {
+    "whole": ("/v1/tts/synthesize", {"text": "Hello.", "speaker": "endless"}),
+    "streamed": ("/v1/tts/synthesize", {"text": "Hello.", "speaker": "endless", "stream": True}),
+    "openai": ("/v1/audio/speech", {"input": "Hello.", "voice": "endless"}),
+    "events": ("/v1/audio/speech", {"input": "Hello.", "voice": "endless", "stream_format": "sse"}),
+}
+
+
+class CountedModel(ToneModel):
+    """One slot, and a count of what was done in it."""
+
+    def __init__(self) -> None:
+        super().__init__(real_time_factor=STEP_S / 0.08, max_batch=1, faults=FAULTS)
+        self.opened = self.steps = 0
+
+    def open(self, segment: Segment) -> Any:  # the stream is the model's own affair
+        self.opened += 1
+        return super().open(segment)
+
+    def step(self, streams: Sequence[Stream], ahead_s: Sequence[float] = ()) -> Sequence[Samples | Ending]:
+        self.steps += 1
+        return super().step(streams, ahead_s)
+
+
+@contextmanager
+def asking(url: str, path: str, body: dict[str, object]) -> Iterator[None]:
+    """Somebody who has sent a request and leaves in the end."""
+    address, content = httpx.URL(url), json.dumps(body).encode()
+    head = (f"POST {path} HTTP/1.1", "Host: here", "Content-Type: application/json", f"Content-Length: {len(content)}")
+    with socket.create_connection((address.host, address.port or 0), timeout=30) as connection:
+        connection.sendall("\r\n".join((*head, "", "")).encode() + content)
+        yield
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Polls, as the model's thread tells nobody."""
+    give_up_s = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < give_up_s, "it did not come true"
+        time.sleep(0.002)
+
+
+@pytest.mark.parametrize("steps", [1, 3], ids=["begins", "speaks"])
+@pytest.mark.parametrize("surface", SURFACES)
+def test_who_leaves_costs_at_most_one_more_step(surface: str, steps: int) -> None:
+    model = CountedModel()
+    engine = LocalEngine(model)
+    with serving(create_app(Settings(), Pool({"tone": lambda: engine}))) as url:
+        with asking(url, *SURFACES[surface]):
+            wait_until(lambda: model.steps == steps)
+        wait_until(lambda: engine.load == Load(waiting=0, running=0))
+    assert model.steps <= steps + 1
+
+
+@pytest.mark.parametrize("surface", SURFACES)
+def test_who_leaves_while_it_waits_costs_nothing(surface: str) -> None:
+    model = CountedModel()
+    engine = LocalEngine(model)
+    with serving(create_app(Settings(), Pool({"tone": lambda: engine}))) as url, asking(url, *SURFACES["streamed"]):
+        wait_until(lambda: engine.load == Load(waiting=0, running=1))
+        with asking(url, *SURFACES[surface]):
+            wait_until(lambda: engine.load == Load(waiting=1, running=1))
+        wait_until(lambda: engine.load == Load(waiting=0, running=1))
+    assert model.opened == 1
