@@ -16,7 +16,8 @@ OTHERS = [f"Number {number} has something else to say." for number in range(7)]
 
 
 async def spoken(address: Address, model: str, text: str) -> bytes:
-    body = json.dumps({"text": text, "model": model, "seed": 7, "format": "pcm", "stream": True}).encode("ascii")
+    fields = {"text": text, "model": model, "seed": 7, "language": "en", "format": "pcm", "stream": True}
+    body = json.dumps(fields).encode("ascii")
     async with (
         send(address, "POST", "/v1/tts/synthesize", body) as response,
         aclosing(response.pieces()) as pieces,
