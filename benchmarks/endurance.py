@@ -10,26 +10,23 @@ import os
 import random
 import signal
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
+from benchmarks.abuse import faults, fuzz
 from benchmarks.load import Answer, LoadRun, Question, Tell, ask, listeners, now, strangers
 from benchmarks.player import percentile
-from benchmarks.process import Server, started
+from benchmarks.process import Server
 from benchmarks.report import Measure, Result, Target, load_measures
-from benchmarks.scenarios import GREETINGS, REAL_TIME_FACTOR, paragraphs
-from benchmarks.wire import send
+from benchmarks.scenarios import paragraphs
+from benchmarks.tone import SHORT, Held, tone_server
+from benchmarks.wire import unread
 
 START_BUFFER_S = 0.2
-MEMORY_GIB = 6.0
 FREED_WITHIN_S = 0.2
 _SETTLE_S = 10.0
 WORKERS = 6  # threads that wait for files and the like: a few, started when they are first needed
 FULL_AFTER_S = 8.0  # the server is `max_ahead_s` ahead of who does not read: 30 s, at five times real time
-
-SHORT = [Question(text, "tone") for text in GREETINGS]  # a second and a half each
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,33 +40,6 @@ class Trial:
 async def survive(name: str, scale: float, tell: Tell) -> Result:
     """Runs the trial of that name at `scale`."""
     return Result(name, TRIALS[name].what, tuple(await TRIALS[name].run(scale, tell)))
-
-
-@asynccontextmanager
-async def tone_server(real_time_factor: float = 0.0, **settings: object) -> AsyncGenerator[Server]:
-    """A server of the tone model, which has spoken once."""
-    environment = {f"VIVAVOCE_{name.upper()}": str(value) for name, value in settings.items()}
-    environment |= {REAL_TIME_FACTOR: str(real_time_factor)}
-    async with started(["tone"], environment=environment, memory_gib=MEMORY_GIB) as server:
-        for question in SHORT[:4]:
-            await ask(server.address, question)
-        yield server
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """What a process holds: open files, threads, and memory of its own in MiB."""
-
-    files: int
-    threads: int
-    own_mib: float
-
-    @classmethod
-    def of(cls, server: Server) -> "Held":
-        folder = Path(f"/proc/{server.pid}")
-        status = dict(line.split(":", 1) for line in (folder / "status").read_text().splitlines())
-        files = sum(1 for _ in (folder / "fd").iterdir())
-        return cls(files, int(status["Threads"]), int(status["RssAnon"].split()[0]) / 1024)
 
 
 async def _soak(scale: float, tell: Tell) -> list[Measure]:
@@ -202,24 +172,17 @@ async def _slow_readers(scale: float, tell: Tell) -> list[Measure]:
         answers = [await ask(server.address, question) for question in (SHORT * calls)[:calls]]
         return percentile([answer.first_audible_s - answer.asked_s for answer in answers], 50) * 1000
 
-    async def stall(server: Server, stalled: asyncio.Event, end: asyncio.Event) -> None:
-        body = Question("A text that goes on and on. " * 400, "tone").body()
-        async with send(server.address, "POST", "/v1/tts/synthesize", body):
-            stalled.set()
-            await end.wait()  # and reads nothing
-
+    body = Question("A text that goes on and on. " * 400, "tone").body()
     async with tone_server(0.2) as server:
         before_ms = await first_audio_ms(server)
         tell(0.3)
-        end, stalled = asyncio.Event(), [asyncio.Event() for _ in range(40)]
-        slow = [asyncio.create_task(stall(server, event, end)) for event in stalled]
+        slow = [unread(server.address, "/v1/tts/synthesize", body) for _ in range(40)]
         idle = [await asyncio.open_connection(server.address.host, server.address.port) for _ in range(100)]
-        await asyncio.gather(*(event.wait() for event in stalled))
         await asyncio.sleep(FULL_AFTER_S)
         tell(0.6)
         beside_ms = await first_audio_ms(server)
-        end.set()
-        await asyncio.gather(*slow, return_exceptions=True)
+        for connection in slow:
+            connection.close()
         for _, writer in idle:
             writer.close()
     return [
@@ -252,5 +215,7 @@ TRIALS: Mapping[str, Trial] = {
     "disconnects": Trial("1,000 clients that leave at random moments.", _disconnects),
     "sigterm": Trial("SIGTERM under load, 50 times.", _terminations),
     "kill": Trial("kill -9 under load and a new start, 20 times.", _kills),
+    "fuzz": Trial("10,000 requests out of the API's own description, and the worst ones by hand.", fuzz),
+    "faults": Trial("Each fault of an engine while seven others speak.", faults),
     "slow-readers": Trial("40 clients that do not read and 100 idle connections beside one that does.", _slow_readers),
 }

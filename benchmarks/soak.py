@@ -35,7 +35,7 @@ def main(
         bool, typer.Option("--markdown", help="Print Markdown, as docs/reliability.md has it.")
     ] = False,
 ) -> None:
-    """Put a vivavoce server through what it must survive: load, overload, leaving clients, signals, slow readers.
+    """Put a vivavoce server through what it must survive: load, leaving clients, signals, faults, bad requests.
 
     Every trial starts servers of its own on loopback. Targets are printed, met or missed; the exit code is 1 if one is
     missed that is no matter of speed.

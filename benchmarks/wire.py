@@ -7,6 +7,7 @@ machine would be measured with it.
 import asyncio
 import ipaddress
 import json
+import socket
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
@@ -84,6 +85,17 @@ async def send(address: Address, method: str, path: str, body: bytes = b"") -> A
         yield Response(int(status.split()[1]), {name.lower(): value.strip() for name, value in pairs}, reader)
     finally:
         writer.close()
+
+
+def unread(address: Address, path: str, body: bytes) -> socket.socket:
+    """A connection over which `body` was posted to `path`; its answer is not read, and hardly any fits on the way."""
+    connection = socket.socket(socket.AF_INET6 if ":" in address.host else socket.AF_INET)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connection.connect((address.host, address.port))
+    head = f"POST {path} HTTP/1.1\r\nHost: {address.host}:{address.port}\r\nConnection: close\r\n"
+    head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    connection.sendall(head.encode("ascii") + body)
+    return connection
 
 
 async def get_json(address: Address, path: str) -> Mapping[str, object]:

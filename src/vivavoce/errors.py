@@ -19,7 +19,7 @@ VivavoceError
 │   └── ModelsMissing     missing_dependency  of all models; the server ends
 ├── SettingsError         settings            a setting has a wrong value or an unknown name
 ├── CannotListen          cannot_listen       the address to listen on cannot be had; before the server starts
-└── NoRoom                no_room             there is no place for temporary files; before the server starts
+└── NoRoom                no_room             the disk has no room for what has to be kept, or none that may be written
 """
 
 
@@ -153,6 +153,6 @@ class CannotListen(VivavoceError):
 
 
 class NoRoom(VivavoceError):
-    """The disk has no room for what the server must keep while it answers."""
+    """The disk has no room for what must be kept, or it may not be written."""
 
     code = "no_room"

@@ -18,7 +18,7 @@ from typing import Annotated, Final, Literal, TypeAlias, get_args
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from vivavoce.errors import BadRequest, SettingsError
+from vivavoce.errors import BadRequest, NoRoom, SettingsError
 
 log = logging.getLogger(__name__)
 
@@ -132,6 +132,10 @@ class KeyFile:
                 file.flush()
                 os.fsync(file.fileno())  # else a power cut could leave an empty file under the right name
             new.replace(self.path)
+        except OSError as error:
+            raise NoRoom(
+                f"cannot write {str(new)!r} ({error.strerror}): make room there. The keys are as they were"
+            ) from error
         finally:
             new.unlink(missing_ok=True)
 

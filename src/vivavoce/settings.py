@@ -298,6 +298,11 @@ class Settings(BaseSettings):
         allow_inf_nan=False,
         description="Seconds that the `tone` test model takes per second of audio; 0 is as fast as it can.",
     )
+    tone_faults: Names = Field(
+        default=(),
+        description="Ways in which the `tone` test model fails, comma-separated, like `raise,hang`: each is a voice of "
+        "that name which does.",
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -16,6 +16,7 @@ from starlette.responses import Response
 from vivavoce import __version__
 from vivavoce.api import errors, health, openai, tts, watch, wit
 from vivavoce.api.auth import Guard
+from vivavoce.api.folders import Folders
 from vivavoce.api.lan import network_url
 from vivavoce.api.life import Doors, Life
 from vivavoce.api.middleware import BodyLimit, RequestId
@@ -102,6 +103,7 @@ def create_app(settings: Settings, pool: Pool | None = None, tracing: "Tracing |
     )
     app.state.synthesizer = synthesizer
     app.state.life = life
+    app.state.folders = Folders(settings.data_dir, settings.cache_dir)
     app.state.metrics = metrics
     app.state.requests = Requests()
     errors.install(app)

@@ -5,6 +5,7 @@ A protocol for uvicorn, around its own one for HTTP/1.1. It sees bytes and time,
 
 import asyncio
 import socket
+import struct
 import time
 from dataclasses import dataclass
 from typing import Final
@@ -14,13 +15,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from vivavoce.api.middleware import refuse_request
-from vivavoce.errors import Overloaded
+from vivavoce.errors import BadRequest, Overloaded
 
 # What the system keeps for a client that does not read (Linux takes the double). It also sets how soon reading is seen:
 # when a third of it has been taken, which even the slowest audio format does several times a minute.
 SEND_BUFFER_BYTES: Final = 128 * 2**10
 BODY_BYTES_PER_S: Final = 1_000  # a body that is slower than this on average is not worth its place
 SPARE_CONNECTIONS: Final = 64  # beyond the limit, that get an answer; others are only closed
+_NO_LINGERING: Final = struct.pack("ii", 1, 0)
 _TIMED_OUT: Final = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
@@ -59,6 +61,7 @@ class _BoundedHTTP(H11Protocol):
             return
         if over > 0:
             self.app = _only_health(self.app)
+        self.app = _of_one_length(self.app)
         self._watch_receiving()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -113,12 +116,31 @@ class _BoundedHTTP(H11Protocol):
             return
         self._sending = None
         self.logger.info("dropped %s, which took nothing for %g s", self.client, self.bounds.send_timeout_s)
+        # Without lingering: the system would keep what it holds for the client until it gives up by itself.
+        self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGERING)
         self.transport.abort()
 
     def _stop_sending(self) -> None:
         if self._sending is not None:
             self._sending.cancel()
             self._sending = None
+
+
+def _of_one_length(app: ASGIApp) -> ASGIApp:
+    """`app` for requests that say in one way alone where they end.
+
+    A proxy in front might believe the other way, and take a part of the body for somebody else's request.
+    """
+
+    async def refusing(scope: Scope, receive: Receive, send: Send) -> None:
+        names = {name for name, _ in scope.get("headers", ())}
+        if not names >= {b"content-length", b"transfer-encoding"}:
+            await app(scope, receive, send)
+            return
+        message = "the request has both Content-Length and Transfer-Encoding: send one of them"
+        await refuse_request(scope, send, 400, code=BadRequest.code, message=message)
+
+    return refusing
 
 
 def _only_health(app: ASGIApp) -> ASGIApp:

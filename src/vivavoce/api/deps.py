@@ -1,9 +1,10 @@
-"""What endpoints take from the application and its layers: synthesizer, life, latest requests, and who asks."""
+"""What endpoints take from the application: synthesizer, life, its folders, latest requests, and who asks."""
 
 from typing import Annotated
 
 from fastapi import Depends, Request
 
+from vivavoce.api.folders import Folders
 from vivavoce.api.life import Life
 from vivavoce.api.requests import Requests
 from vivavoce.synthesis import Synthesizer
@@ -42,3 +43,12 @@ def _life(request: Request) -> Life:
 
 
 LifeDep = Annotated[Life, Depends(_life)]
+
+
+def _folders(request: Request) -> Folders:
+    folders = request.app.state.folders
+    assert isinstance(folders, Folders)
+    return folders
+
+
+FoldersDep = Annotated[Folders, Depends(_folders)]

@@ -22,6 +22,7 @@ from vivavoce.errors import (
     EngineFault,
     Forbidden,
     MissingDependency,
+    NoRoom,
     NotReady,
     OutOfMemory,
     Overloaded,
@@ -43,6 +44,7 @@ STATUS: Sequence[tuple[type[VivavoceError], int]] = (
     (DeadlineExceeded, 504),
     (NotReady, 503),
     (OutOfMemory, 503),
+    (NoRoom, 503),
     (MissingDependency, 503),
     (EngineFault, 500),
     (VivavoceError, 500),
@@ -200,6 +202,7 @@ def _sentence(message: str) -> str:
 async def _on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     messages = {
+        400: "the body cannot be read: send JSON in UTF-8, its numbers of at most 4,300 digits, not nested deeply",
         404: f"there is no {request.method} {request.url.path} here; see /docs for what there is",
         405: f"{request.url.path} does not take {request.method}; see /docs",
     }

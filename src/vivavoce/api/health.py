@@ -1,11 +1,12 @@
 """Health: for people (`/health`), and for what restarts and routes (`/health/live`, `/health/ready`)."""
 
+import asyncio
 from typing import Literal
 
 from fastapi import APIRouter, Response
 
 from vivavoce import __version__
-from vivavoce.api.deps import LifeDep, SynthesizerDep
+from vivavoce.api.deps import FoldersDep, LifeDep, SynthesizerDep
 from vivavoce.api.life import Life
 from vivavoce.api.schemas import NATIVE_ERRORS, Health, PeerCard
 from vivavoce.engines.base import Distant
@@ -17,7 +18,7 @@ router = APIRouter(prefix="/health", tags=["health"], responses=NATIVE_ERRORS)
 
 
 @router.get("")
-async def health(synthesizer: SynthesizerDep, life: LifeDep) -> Health:
+async def health(synthesizer: SynthesizerDep, life: LifeDep, folders: FoldersDep) -> Health:
     """How the server and its models are; 200 as long as it answers at all."""
     states = {name: state.state for name, state in synthesizer.pool.states().items()}
     return Health(
@@ -26,6 +27,7 @@ async def health(synthesizer: SynthesizerDep, life: LifeDep) -> Health:
         models=dict(states),
         memory_bytes=synthesizer.pool.memory_bytes,
         max_memory_bytes=synthesizer.pool.max_memory_bytes,
+        folders=dict(await asyncio.to_thread(folders.states)),
         peers=_peers(synthesizer.pool),
         version=__version__,
     )

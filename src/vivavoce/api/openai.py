@@ -1,7 +1,6 @@
 """The OpenAI speech API, with the lists that its clients ask for besides."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -9,6 +8,7 @@ from starlette.responses import Response
 from vivavoce import __version__
 from vivavoce.api.deps import SynthesizerDep
 from vivavoce.api.schemas import (
+    EVENTS_TYPE,
     OPENAI_ERRORS,
     AudioModel,
     AudioModelList,
@@ -17,9 +17,11 @@ from vivavoce.api.schemas import (
     SpeechBody,
     VoiceCard,
     VoiceList,
+    audio_answers,
 )
 from vivavoce.api.streaming import stream_events, stream_speech
 from vivavoce.api.uploads import read_request
+from vivavoce.audio import MEDIA_TYPES
 from vivavoce.engines.resident import ModelState
 from vivavoce.errors import UnknownModel
 from vivavoce.routing import AUTO, MODEL_ALIASES, TASKS
@@ -27,8 +29,7 @@ from vivavoce.synthesis import Synthesizer
 
 router = APIRouter(prefix="/v1", tags=["openai"], responses=OPENAI_ERRORS)
 
-BINARY = {"schema": {"type": "string", "format": "binary"}}
-AUDIO: dict[int | str, dict[str, Any]] = {200: {"content": {"audio/mpeg": BINARY}, "description": "The audio."}}
+AUDIO = audio_answers(*MEDIA_TYPES.values(), EVENTS_TYPE)
 
 
 @router.post("/audio/speech", response_class=Response, responses=AUDIO)

@@ -35,6 +35,7 @@ def pool_from(settings: Settings) -> Pool:
         max_memory_bytes=None if limit is None else int(limit * 1e9),
         idle_unload_s=settings.idle_unload_s,
         tone_real_time_factor=settings.tone_real_time_factor,
+        tone_faults=settings.tone_faults,
         process=_surroundings(settings) if settings.model_process else None,
     )
 

@@ -23,15 +23,26 @@ from vivavoce.types import (
     Task,
 )
 
-Speed = Annotated[float, Field(ge=0.25, le=4.0, allow_inf_nan=False)]
-Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
-SampleRate = Annotated[int, Field(ge=8_000, le=48_000)]
+EVENTS_TYPE = "text/event-stream"
+
+
+def _not_boolean(value: object) -> object:
+    """`value`, for a number: pydantic would take `true` for 1, which nobody means."""
+    if isinstance(value, bool):
+        raise ValueError("it should be a number")
+    return value
+
+
+Number = BeforeValidator(_not_boolean)
+Speed = Annotated[float, Field(ge=0.25, le=4.0, allow_inf_nan=False), Number]
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1), Number]
+SampleRate = Annotated[int, Field(ge=8_000, le=48_000), Number]
 Name = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200)]
-Temperature = Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)]
-TopK = Annotated[int, Field(ge=0, le=2**31 - 1)]
-TopP = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
-Timeout = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
-Penalty = Annotated[float, Field(gt=0, le=10, allow_inf_nan=False)]
+Temperature = Annotated[float, Field(ge=0, le=10, allow_inf_nan=False), Number]
+TopK = Annotated[int, Field(ge=0, le=2**31 - 1), Number]
+TopP = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False), Number]
+Timeout = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False), Number]
+Penalty = Annotated[float, Field(gt=0, le=10, allow_inf_nan=False), Number]
 
 
 class SamplingFields(BaseModel):
@@ -46,7 +57,7 @@ class SamplingFields(BaseModel):
     subtalker_temperature: Temperature | None = Field(None, description="As `temperature`, likewise.")
     subtalker_top_k: TopK | None = Field(None, description="As `top_k`, likewise.")
     subtalker_top_p: TopP | None = Field(None, description="As `top_p`, likewise.")
-    max_new_tokens: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = Field(
+    max_new_tokens: Annotated[int, Field(ge=1, le=2**31 - 1), Number] | None = Field(
         None, description="Frames of 80 ms after which a piece of the text, a sentence or so, is cut."
     )
 
@@ -243,6 +254,7 @@ class Health(BaseModel):
     models: dict[str, str]
     memory_bytes: int = Field(description="What the models that are loaded or being loaded take together.")
     max_memory_bytes: int | None = Field(description="What they may take together; null: no limit.")
+    folders: dict[str, str] = Field(description="`ok`, or what is wrong: the `temporary`, `data` and `cache` folder.")
     peers: dict[str, list[PeerCard]] = Field(description="The servers behind models that are elsewhere.")
     version: str
 
@@ -327,6 +339,14 @@ class OpenAIError(BaseModel):
     """Every error of the OpenAI surface, as its SDKs read it."""
 
     error: OpenAIErrorDetail
+
+
+def audio_answers(*media_types: str) -> dict[int | str, dict[str, Any]]:
+    """What an endpoint documents of its audio, for FastAPI's `responses=`: a 200 of one of these types."""
+    binary = {"schema": {"type": "string", "format": "binary"}}
+    # Events have no schema: of OpenAPI 3.1 it would be that of all of them together.
+    content = {media_type: {} if media_type == EVENTS_TYPE else binary for media_type in media_types}
+    return {200: {"content": content, "description": "The audio."}}
 
 
 # For FastAPI's `responses=`, whose values are plain dictionaries, hence `Any`.

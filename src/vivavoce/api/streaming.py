@@ -8,8 +8,8 @@ import asyncio
 import base64
 import json
 import tempfile
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Mapping
+from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 from typing import IO, Any, TypeVar
 
@@ -19,12 +19,14 @@ from starlette.types import Receive, Scope, Send
 
 from vivavoce.api.deps import caller_of, requests_of
 from vivavoce.api.errors import FAILED, ClientLeft, asked_as, error_body, status_of
+from vivavoce.api.folders import ROOM_BYTES, temporary_folder
+from vivavoce.api.schemas import EVENTS_TYPE
 from vivavoce.audio import MEDIA_TYPES, check_rate, flac_with_length, open_encoder, wav_header
-from vivavoce.errors import VivavoceError
+from vivavoce.errors import NoRoom, VivavoceError
 from vivavoce.synthesis import Speech, Synthesizer
 from vivavoce.types import AudioFormat, SpeechRequest
 
-SPOOL_BYTES = 8 * 2**20  # a whole answer larger than this waits on disk, not in memory
+SPOOL_BYTES = ROOM_BYTES  # a whole answer larger than this waits on disk, not in memory
 READ_BYTES = 64 * 2**10
 FRAME_S = 0.08  # a Qwen3-TTS codec frame: the unit of the audio tokens in `usage`
 
@@ -60,7 +62,8 @@ async def whole_speech(request: Request, synthesizer: Synthesizer, wanted: Speec
         async with _closing_unless_sent(speech):
             await _or_left(request.receive, _spool(speech, wanted.format, spool))
     except BaseException:
-        spool.close()
+        with suppress(OSError):  # what could not be written it would try to write again
+            spool.close()
         raise
     size = spool.tell()
     spool.seek(0)
@@ -85,7 +88,7 @@ async def stream_events(request: Request, synthesizer: Synthesizer, wanted: Spee
     async with _closing_unless_sent(speech):
         events = _events(speech, wanted, request)
         first = await _or_left(request.receive, _first(events))
-        return _Streamed(first, events, "text/event-stream", {**_facts(speech, request), "Cache-Control": "no-cache"})
+        return _Streamed(first, events, EVENTS_TYPE, {**_facts(speech, request), "Cache-Control": "no-cache"})
 
 
 async def _opened(request: Request, synthesizer: Synthesizer, wanted: SpeechRequest) -> Speech:
@@ -149,9 +152,25 @@ async def _first(chunks: AsyncGenerator[bytes]) -> bytes:
 
 
 async def _spool(speech: Speech, audio_format: AudioFormat, spool: IO[bytes]) -> None:
+    """Puts the whole answer there. Raises `NoRoom` if it does not fit."""
     async with aclosing(_encoded(speech, "pcm" if audio_format == "wav" else audio_format)) as chunks:
         async for chunk in chunks:
-            spool.write(chunk)
+            with _room():
+                spool.write(chunk)
+    with _room():
+        spool.flush()
+
+
+@contextmanager
+def _room() -> Generator[None]:
+    """Turns what a disk says into `NoRoom`."""
+    try:
+        yield
+    except OSError as error:
+        raise NoRoom(
+            f"the answer is larger than {SPOOL_BYTES:,} bytes, and the temporary folder {temporary_folder()!r} does "
+            f"not take it ({error.strerror}): ask for a stream or send a shorter text, or make room there"
+        ) from error
 
 
 async def _read(spool: IO[bytes]) -> AsyncGenerator[bytes]:

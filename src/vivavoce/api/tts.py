@@ -1,6 +1,6 @@
 """The native surface: `/v1/tts`."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
@@ -14,9 +14,11 @@ from vivavoce.api.schemas import (
     Speakers,
     SynthesizeBody,
     SynthesizeQuery,
+    audio_answers,
 )
 from vivavoce.api.streaming import stream_speech, whole_speech
 from vivavoce.api.uploads import read_request
+from vivavoce.audio import MEDIA_TYPES
 from vivavoce.errors import UnknownRequest
 from vivavoce.synthesis import Synthesizer
 from vivavoce.text.languages import language_name
@@ -24,8 +26,7 @@ from vivavoce.types import SpeechRequest
 
 router = APIRouter(prefix="/v1/tts", tags=["native"], responses=NATIVE_ERRORS)
 
-BINARY = {"schema": {"type": "string", "format": "binary"}}
-AUDIO: dict[int | str, dict[str, Any]] = {200: {"content": {"audio/wav": BINARY}, "description": "The audio."}}
+AUDIO = audio_answers(*MEDIA_TYPES.values())
 
 
 @router.post("/synthesize", response_class=Response, responses=AUDIO)

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from vivavoce.api.deps import SynthesizerDep
 from vivavoce.api.errors import speaks_wit
 from vivavoce.api.lipsync import Event, estimate
-from vivavoce.api.schemas import Name
+from vivavoce.api.schemas import Name, Number, audio_answers
 from vivavoce.api.streaming import stream_chunks, stream_speech, whole_speech
 from vivavoce.audio import open_encoder
 from vivavoce.errors import Unsupported
@@ -73,8 +73,7 @@ class WitError(BaseModel):
 
 ERRORS: dict[int | str, dict[str, Any]] = {status: {"model": WitError} for status in ("4XX", "5XX")}
 router = APIRouter(tags=["wit"], responses=ERRORS)
-BINARY = {"schema": {"type": "string", "format": "binary"}}
-AUDIO: dict[int | str, dict[str, Any]] = {200: {"content": {"audio/mpeg": BINARY}, "description": "The audio."}}
+AUDIO = audio_answers(RAW, "audio/mpeg", "audio/wav", FRAMES_TYPE)
 
 
 class WitBody(BaseModel):
@@ -85,8 +84,12 @@ class WitBody(BaseModel):
     q: str = Field(description="What to say; markup is left out.", examples=["Hello, world."])
     voice: Name | None = Field(None, description="A `name` from `GET voices`; `Charlie` lets the server choose.")
     style: str | None = Field(None, description="How to say it, for models that follow instructions.")
-    speed: Annotated[float, Field(ge=50, le=200)] = Field(100, description="Percent of the voice's own pace.")
-    pitch: Annotated[float, Field(ge=25, le=200)] = Field(100, description="Percent of the voice's own; at least 50.")
+    speed: Annotated[float, Field(ge=50, le=200, allow_inf_nan=False), Number] = Field(
+        100, description="Percent of the voice's own pace."
+    )
+    pitch: Annotated[float, Field(ge=25, le=200, allow_inf_nan=False), Number] = Field(
+        100, description="Percent of the voice's own; at least 50."
+    )
     viseme: bool = Field(False, description="Send the times of words and visemes beside the audio, in frames.")
 
     def to_request(self, audio_format: AudioFormat) -> SpeechRequest:

@@ -1,5 +1,6 @@
 """Assembles the commands and turns every error of ours into one line on stderr and an exit code."""
 
+import errno
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -20,6 +21,7 @@ from vivavoce.errors import CannotListen, ModelsMissing, NoRoom, SettingsError, 
 
 FAILED = 1
 EXIT_CODES: Mapping[type[VivavoceError], int] = {SettingsError: 2, CannotListen: 3, ModelsMissing: 4, NoRoom: 5}
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
 
 
 class Commands(TyperGroup):
@@ -32,6 +34,11 @@ class Commands(TyperGroup):
         except VivavoceError as error:
             typer.echo(f"vivavoce: {' '.join(error.message.split())}", err=True)
             raise typer.Exit(EXIT_CODES.get(type(error), FAILED)) from error
+        except OSError as error:  # of a disk: wherever a command writes
+            if error.errno not in _NO_ROOM:
+                raise
+            typer.echo(f"vivavoce: cannot write {error.filename or 'it'} ({error.strerror}): make room", err=True)
+            raise typer.Exit(EXIT_CODES[NoRoom]) from error
 
 
 app = typer.Typer(

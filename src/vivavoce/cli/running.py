@@ -15,12 +15,11 @@ from typing import Any
 
 import uvicorn
 
+from vivavoce.api.folders import ROOM_BYTES, temporary_folder
 from vivavoce.api.life import Life
 from vivavoce.errors import NoRoom
 
 log = logging.getLogger(__name__)
-
-ROOM_BYTES = 8 * 2**20  # an answer of this size may wait on disk
 
 
 def check_room() -> None:
@@ -32,16 +31,9 @@ def check_room() -> None:
                 written += file.write(bytes(ROOM_BYTES - written))
     except OSError as error:
         raise NoRoom(
-            f"cannot write {ROOM_BYTES:,} bytes to the temporary folder {_folder()!r} ({error.strerror}): make room "
-            "there, or set TMPDIR to a folder that has some"
+            f"cannot write {ROOM_BYTES:,} bytes to the temporary folder {temporary_folder()!r} ({error.strerror}): "
+            "make room there, or set TMPDIR to a folder that has some"
         ) from error
-
-
-def _folder() -> str:
-    try:
-        return tempfile.gettempdir()
-    except OSError:
-        return os.environ.get("TMPDIR", "")
 
 
 def run(app: Callable[..., Any], life: Life, listener: socket.socket, *, log_level: str, **options: Any) -> bool:

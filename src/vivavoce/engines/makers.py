@@ -3,6 +3,7 @@
 They are plain functions of plain values, so that a process of the model's own can be told which to call.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -26,11 +27,11 @@ def make_kokoro(cache_dir: Path, kokoro_dir: Path | None, threads: int | None) -
     return KokoroModel(folder, threads=threads)
 
 
-def make_tone(real_time_factor: float) -> Model:
-    """The test model."""
-    from vivavoce.engines.tone import ToneModel
+def make_tone(real_time_factor: float, faults: Sequence[str] = ()) -> Model:
+    """The test model, with a voice for each of the kinds of `faults`."""
+    from vivavoce.engines.tone import ToneModel, faults_named
 
-    return ToneModel(real_time_factor=real_time_factor)
+    return ToneModel(real_time_factor=real_time_factor, faults=faults_named(faults))
 
 
 def make_qwen(

@@ -45,6 +45,7 @@ def create_pool(
     max_memory_bytes: int | None = None,
     idle_unload_s: float = 0.0,
     tone_real_time_factor: float = 0.0,
+    tone_faults: Sequence[str] = (),
     process: Surroundings | None = None,
 ) -> Pool:
     """A pool of the Qwen3-TTS checkpoints (name → folder or hub id), then the models elsewhere (name → URLs with the
@@ -89,7 +90,7 @@ def create_pool(
     makers: dict[str, Callable[[], Model]] = {
         "hibari": make_hibari,
         "kokoro": partial(make_kokoro, cache_dir, kokoro_dir, threads),
-        "tone": partial(make_tone, tone_real_time_factor),
+        "tone": partial(make_tone, tone_real_time_factor, tone_faults),
     }
     checkpoint = partial(
         make_qwen,

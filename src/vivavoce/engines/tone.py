@@ -11,13 +11,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Literal
+from typing import Final, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vivavoce.engines.base import Stream, clones_nothing
-from vivavoce.errors import OutOfMemory
+from vivavoce.errors import OutOfMemory, SettingsError
 from vivavoce.types import Capabilities, Ending, EngineInfo, PreparedVoice, Reference, Samples, Segment, Voice
 
 RATE_HZ = 24_000
@@ -29,6 +29,7 @@ LANGUAGES = ("en", "zh", "de", "it", "pt", "es", "ja", "ko", "fr", "ru")
 SLOW_STEP_S = 0.25  # three times what a chunk of the default length lasts
 
 FaultKind = Literal["raise", "hang", "endless", "nan", "oom", "silence", "noise", "slow"]
+FAULT_KINDS: Final[tuple[FaultKind, ...]] = get_args(FaultKind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +132,16 @@ class ToneModel:
     def _known(self, stream: _ToneStream) -> int:
         """The samples that its text makes so far."""
         return int(len(stream.segment.text) * self._char_s * RATE_HZ)
+
+
+def faults_named(kinds: Sequence[str], *, at_step: int = 3) -> Mapping[str, Fault]:
+    """A fault of each kind, after a quarter of a second of speech, for a voice of its name.
+
+    Raises `SettingsError` for another kind.
+    """
+    if unknown := [kind for kind in kinds if kind not in FAULT_KINDS]:
+        raise SettingsError(f"the setting 'tone_faults' names {unknown[0]!r}; it may hold {', '.join(FAULT_KINDS)}")
+    return {kind: Fault(kind, at_step) for kind in FAULT_KINDS if kind in kinds}
 
 
 def tones(segment: Segment, start: int, end: int, char_s: float = CHAR_S) -> Samples:

@@ -5,6 +5,7 @@ and shared by all detectors. Short utterances carry too little for statistics: c
 what stays doubtful is taken for English.
 """
 
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from vivavoce.text.languages import LANGUAGES, Script, scripts_read
 
 if TYPE_CHECKING:
     from py3langid.langid import LanguageIdentifier  # type: ignore[import-untyped]  # ships no type information
+
+log = logging.getLogger(__name__)
 
 _SAMPLE_CHARS = 1000
 _FALLBACK = "en"
@@ -88,7 +91,10 @@ class Detector:
         words = _WORD.findall(text.lower())
         if 0 < len(words) <= _OPENING_WORDS and _OPENINGS.get(words[0]) in self._latin:
             return Detection(_OPENINGS[words[0]], confident=True)
-        shares = dict(_identifier().rank(text))
+        identifier = _identifier()
+        if identifier is None:
+            return Detection(self._fallback, confident=False)
+        shares = dict(identifier.rank(text))
         shares[_FALLBACK] *= _PRIOR
         best = max(self._latin, key=lambda code: shares.get(code, 0.0))
         share = shares.get(best, 0.0) / sum(shares.values())
@@ -128,10 +134,20 @@ def _by_script(counts: Mapping[Script, int], languages: Sequence[str]) -> str | 
 
 
 @lru_cache(maxsize=1)
-def _identifier() -> "LanguageIdentifier":
-    """The model, restricted to our Latin languages; nothing changes it afterwards, so that threads may share it."""
+def _identifier() -> "LanguageIdentifier | None":
+    """The model, restricted to our Latin languages; nothing changes it afterwards, so that threads may share it.
+
+    `None` where it cannot be unpacked: its package does that on disk. That is not tried again for each text.
+    """
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
-    identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    try:
+        identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    except OSError as error:
+        log.error(
+            "languages of Latin letters are not told apart until a restart: the temporary folder does not take the "
+            "66 MiB for it (%s)", error.strerror,
+        )  # fmt: skip
+        return None
     identifier.set_languages([each.code for each in LANGUAGES if each.scripts == ("latin",)])
     return identifier

@@ -66,7 +66,13 @@ def locate(cache_dir: Path, folder: Path | None) -> Path:
     Raises `MissingDependency` naming what is absent.
     """
     place = folder if folder is not None else cache_dir / "kokoro"
-    absent = [name for name in (MODEL, VOCABULARY, VOICES) if not (place / name).exists()]
+    try:
+        absent = [name for name in (MODEL, VOCABULARY, VOICES) if not (place / name).exists()]
+    except PermissionError as error:
+        raise MissingDependency(
+            f"the Kokoro model's folder {str(place)!r} cannot be read ({error.strerror}): let this user read it, or "
+            "choose another with cache_dir"
+        ) from error
     if absent:
         raise MissingDependency(
             f"the Kokoro model's files {', '.join(absent)} are not in {str(place)!r}; run: vivavoce models pull kokoro"

@@ -1,0 +1,113 @@
+"""Asks a server for what it says of itself in `/openapi.json`, thousands of times, rightly and wrongly.
+
+schemathesis makes the requests and compares the answers with what is documented: the status, the type and the form. It
+knows nothing of speech; what a text must be for it to be spoken is said here.
+"""
+
+import itertools
+import time
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Final
+
+import requests
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis.errors import Unsatisfiable
+from schemathesis.core.failures import Failure, FailureGroup
+from schemathesis.schemas import APIOperation
+from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
+
+from benchmarks.load import Tell
+from benchmarks.wire import Address
+
+ANSWER_WITHIN_S: Final = 20.0  # or the server hangs
+_MODES: Final = (schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE)
+_TEXTS: Final = ("text", "input", "q")
+_NAMES: Final = ("model", "speaker", "voice", "language", "task", "task_type")  # hardly ever drawn as they exist
+# What a server may say without having failed: that the time which the request itself allows is over.
+_EXCUSED: Final = (504, "deadline_exceeded")
+# No schema says that "%" is nothing to speak, or which sample rates a format has; and numbers in quotes are taken for
+# numbers, as some clients write them.
+_NOT_FOR_SPEECH: Final = [positive_data_acceptance, negative_data_rejection]
+
+
+@dataclass(slots=True)
+class Findings:
+    """How many answers had which status, what was wrong with some, and which requests got none in time."""
+
+    statuses: Counter[int] = field(default_factory=Counter)
+    wrong: list[str] = field(default_factory=list)
+    hung: list[str] = field(default_factory=list)
+    slowest_s: float = 0.0
+
+    @property
+    def requests(self) -> int:
+        return self.statuses.total() + len(self.hung)
+
+
+def fuzz(address: Address, count: int, tell: Tell) -> Findings:
+    """Makes `count` requests, the same ones each time, one after the other."""
+    schema = schemathesis.openapi.from_url(f"http://{address.host}:{address.port}/openapi.json")
+    kinds = list(itertools.product((result.ok() for result in schema.get_all_operations()), _MODES))
+    findings = Findings()
+    with requests.Session() as session:
+        for number, (operation, mode) in enumerate(itertools.cycle(kinds)):
+            left = count - findings.requests
+            if left <= 0:
+                break
+            # Some operations have few requests that differ, so the turn of the others comes again.
+            _ask_about(operation, mode, number, min(left, count // len(kinds) + 1), session, findings)
+            tell(findings.requests / count)
+    return findings
+
+
+def _ask_about(
+    operation: APIOperation, mode: schemathesis.GenerationMode, number: int, count: int,
+    session: requests.Session, findings: Findings,
+) -> None:  # fmt: skip
+    @seed(number)
+    @settings(
+        max_examples=count,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=operation.as_strategy(generation_mode=mode))
+    def ask(case: schemathesis.Case) -> None:
+        if mode is schemathesis.GenerationMode.POSITIVE and findings.requests % 2:
+            _make_speakable(case)
+        _judge(case, session, findings)
+
+    with suppress(Unsatisfiable):  # what takes no parameters cannot be asked wrongly
+        ask()
+
+
+def _make_speakable(case: schemathesis.Case) -> None:
+    """Has the request pass the first checks: a text with a word in it, for whoever speaks."""
+    for fields in (case.body, case.query):
+        if isinstance(fields, dict) and not fields.keys().isdisjoint(_TEXTS):
+            for name in _NAMES:
+                fields.pop(name, None)
+            for name in _TEXTS:
+                if isinstance(fields.get(name), str):
+                    fields[name] += " word"
+
+
+def _judge(case: schemathesis.Case, session: requests.Session, findings: Findings) -> None:
+    asked_s = time.monotonic()
+    try:
+        response = case.call(session=session, timeout=ANSWER_WITHIN_S)
+    except requests.RequestException as error:
+        findings.hung.append(f"{error!r}: {case.as_curl_command()}")
+        return
+    findings.slowest_s = max(findings.slowest_s, time.monotonic() - asked_s)
+    findings.statuses[response.status_code] += 1
+    if response.status_code == _EXCUSED[0] and response.json()["error"]["code"] == _EXCUSED[1]:
+        return
+    try:
+        case.validate_response(response, excluded_checks=_NOT_FOR_SPEECH)
+    except (FailureGroup, Failure) as failure:
+        findings.wrong.append(f"{failure}\n{case.as_curl_command()}")

@@ -1,0 +1,47 @@
+"""Models that claim to be deterministic: the same text, voice and seed are the same bytes, alone and beside others."""
+
+import asyncio
+import json
+from contextlib import aclosing
+
+import pytest
+from benchmarks.process import started
+from benchmarks.wire import Address, get_json, send
+
+from vivavoce.engines.kokoro.assets import locate
+from vivavoce.errors import MissingDependency
+from vivavoce.settings import Settings
+
+OTHERS = [f"Number {number} has something else to say." for number in range(7)]
+
+
+async def spoken(address: Address, model: str, text: str) -> bytes:
+    fields = {"text": text, "model": model, "seed": 7, "language": "en", "format": "pcm", "stream": True}
+    body = json.dumps(fields).encode("ascii")
+    async with (
+        send(address, "POST", "/v1/tts/synthesize", body) as response,
+        aclosing(response.pieces()) as pieces,
+    ):
+        assert response.status == 200
+        return b"".join([piece async for piece in pieces])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("model", "text"), [("tone", "The lamp is on the table."), ("hibari", "The lamp is on it."), ("kokoro", "Hello.")]
+)
+async def test_same_request_has_the_same_bytes_alone_and_beside_seven_others(model: str, text: str) -> None:
+    if model == "kokoro":
+        try:
+            locate(Settings().cache_dir, None)
+        except MissingDependency as error:
+            pytest.skip(error.message)
+    others = ["Yes.", "No.", "So.", "Oh.", "Well.", "Now.", "Here."] if model == "kokoro" else OTHERS
+    async with asyncio.timeout(120), started([model], environment={}, memory_gib=6.0) as server:
+        infos = await get_json(server.address, f"/v1/tts/models?model={model}")
+        assert infos["models"][0]["capabilities"]["deterministic"] is True  # type: ignore[index]  # JSON
+        alone = await spoken(server.address, model, text)
+        beside, *_ = await asyncio.gather(*(spoken(server.address, model, each) for each in (text, *others)))
+        assert len(alone) > 10_000
+        assert beside == alone
+        assert await spoken(server.address, model, text) == alone
