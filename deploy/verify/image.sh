@@ -54,7 +54,24 @@ python3 scripts/test_api.py "http://127.0.0.1:$port" --until-ready 300
 python3 scripts/test_api.py "http://127.0.0.1:$port"
 if [ -n "${WHISPER:-}" ]; then
     say "over HTTP: what Whisper hears"
-    $WHISPER benchmarks/intelligibility.py --server "http://127.0.0.1:$port" --languages en --models hibari,kokoro
+    cat >"$scratch/sentences.toml" <<'END'
+[en]
+plain = [
+    "The old bridge across the river was closed for repairs last winter.",
+    "She opened the window because the room had become too warm.",
+    "Please bring the red umbrella that stands behind the kitchen door.",
+    "Our train leaves early in the morning, so we should sleep now.",
+]
+numbers = ["The shop sold 42 bicycles in 3 days.", "The meeting is on March 5 at half past nine."]
+END
+    $WHISPER benchmarks/intelligibility.py --server "http://127.0.0.1:$port" --languages en --models hibari,kokoro \
+        --sentences "$scratch/sentences.toml" --json >"$scratch/heard.json"
+    python3 - "$scratch/heard.json" <<'END'
+import json, sys
+scores = json.load(open(sys.argv[1]))["scores"]
+print(*(f"{one['model']}: {one['all']:.1f} % of the words heard wrongly" for one in scores), sep="\n")
+sys.exit(not scores or max(one["all"] for one in scores) > 10)
+END
 fi
 
 say "SIGTERM while it speaks: the request is finished, then it stops"

@@ -1,16 +1,18 @@
 """Chooses the model and the voice that answer a request; it knows what models say of themselves, not how they speak."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import get_args
 
-from vivavoce.engines.base import Engine
+from vivavoce.engines.base import Distant, Engine
 from vivavoce.engines.pool import Pool
 from vivavoce.engines.resident import Lease
 from vivavoce.errors import (
     BadRequest,
     EngineFault,
     MissingDependency,
+    NotReady,
     OutOfMemory,
     UnknownModel,
     UnknownVoice,
@@ -149,6 +151,7 @@ class Router:
         others: list[EngineInfo] = []  # of another task
         problems: list[VivavoceError] = []
         nearly: list[tuple[str, _Match]] = []
+        silent: list[NotReady] = []  # of those that could, and are being stopped or do not answer
         # The default model first: without a task it alone would have been asked.
         for name in sorted(self._pool.names, key=lambda name: name != self._default_model):
             try:
@@ -167,20 +170,36 @@ class Router:
                 if match is not None and match.stands_for_any:
                     nearly.append((name, match))
                 elif match is not None:
-                    return await self._leased(name, match)
+                    return await self._answering(name, match)
+            except NotReady as problem:
+                silent.append(problem)
             except PASSED_OVER as problem:
                 problems.append(problem)
         for name, match in nearly:
             try:
-                return await self._leased(name, match)
+                return await self._answering(name, match)
+            except NotReady as problem:
+                silent.append(problem)
             except PASSED_OVER as problem:
                 problems.append(problem)
+        if silent:
+            raise silent[0]
         if asked:
             raise _refusal(asked, request, language, problems)
         raise problems[0] if problems and not others else _no_such_task(wish, others, problems)
 
     async def _leased(self, name: str, match: _Match) -> Route:
         return Route(await self._pool.acquire(name), match.voice, match.speaker, match.language)
+
+    async def _answering(self, name: str, match: _Match) -> Route:
+        """As `_leased`; raises `NotReady` also where the model is elsewhere and nobody there answers."""
+        route = await self._leased(name, match)
+        with ExitStack() as undo:
+            undo.callback(route.lease.release)
+            if isinstance(route.engine, Distant):
+                await route.engine.check()
+            undo.pop_all()
+        return route
 
 
 def _other_task(info: EngineInfo, task: Task | None) -> Unsupported:

@@ -178,7 +178,7 @@ class Speech:
         self._prepared = prepared
         self._deadline = deadline or Deadline()
         audio_s = width(request.text) / CHARS_PER_S / request.speed
-        self._claim = Claim(audio_s, request.priority, request.caller, self._deadline.left_s)
+        self._claim = Claim(audio_s, request.priority, request.caller)
         self._last: ChunkStream | None = None
         self._pieces = enumerate(split(request.text, route.language, max_chars=info.max_segment_chars))
         self._spoken_any = False
@@ -320,7 +320,7 @@ class Speech:
             seed=None if self._request.seed is None else self._request.seed + index,
             sampling=self._request.sampling,
             prepared=self._prepared,
-            claim=self._claim,
+            claim=replace(self._claim, within_s=self._deadline.left_s),
         )
         self._last = self._route.engine.speak(segment, follows=self._last)
         self._ahead.append((piece, self._last))

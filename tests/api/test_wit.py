@@ -4,15 +4,17 @@ import json
 import struct
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
 
-from tests.conftest import app_client, tone_pool
+from tests.conftest import app_client, serving, tone_pool
 from tests.decoding import decode, wav_seconds
 from vivavoce.api.app import create_app
 from vivavoce.engines.tone import CHAR_S
+from vivavoce.keys import FILE_NAME, KeyFile, Scope
 from vivavoce.settings import Settings
 from vivavoce.text.visemes import VISEMES
 
@@ -170,6 +172,36 @@ async def test_voices_are_listed_by_language(client: httpx.AsyncClient) -> None:
     listed = (await client.get("/wit/voices?v=20250213", headers=SDK)).json()
     assert {"name", "locale", "gender", "styles", "supported_features"} == set(listed["en"][0])
     assert [voice["name"] for voice in listed["en"]][:2] == ["sine", "hum"]
+
+
+@pytest.mark.parametrize("prefix", ["/wit", "/speech/", "/"])
+@pytest.mark.parametrize(
+    ("scopes", "sent", "status", "code"),
+    [
+        (("speak",), "Bearer {key}", 200, ""),
+        (("speak",), "Bearer XXX", 401, "invalid_api_key"),
+        (("speak",), "", 401, "invalid_api_key"),
+        (("manage",), "Bearer {key}", 403, "missing_scope"),
+    ],
+)
+def test_with_keys_speaking_needs_one_as_the_client_access_token_and_the_list_of_voices_none(
+    tmp_path: Path, prefix: str, scopes: tuple[Scope, ...], sent: str, status: int, code: str
+) -> None:
+    key = KeyFile(tmp_path / FILE_NAME).create("headset", scopes)
+    headers = {"Accept": "audio/raw", "Authorization": sent.format(key=key)} if sent else {}
+    with serving(create_app(Settings(wit_prefix=prefix, data_dir=tmp_path), tone_pool())) as url:
+        at = url + prefix.rstrip("/")
+        spoken = httpx.post(f"{at}/synthesize?v=20250213", json={"q": TEXT, "viseme": "true"}, headers=headers)
+        listed = httpx.get(f"{at}/voices?v=20250213")
+        changed = httpx.delete(f"{at}/voices", headers=headers)
+    assert (spoken.status_code, listed.status_code) == (status, 200)
+    assert [voice["name"] for voice in listed.json()["en"]][:2] == ["sine", "hum"]
+    assert changed.status_code in (401, 403, 405)
+    if status == 200:
+        assert read_frames(spoken.content).audio
+    else:
+        assert (spoken.json()["code"], set(spoken.json())) == (code, {"error", "code"})
+        assert "XXX" not in spoken.text
 
 
 async def test_surface_may_be_at_the_root(at_root: httpx.AsyncClient) -> None:

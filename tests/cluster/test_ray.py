@@ -10,7 +10,9 @@ import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
 from functools import partial
+from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -35,6 +37,8 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore"),
 ]
 
+yaml = pytest.importorskip("yaml", reason="PyYAML is not installed (extra `dev`)")
+FILES = sorted((Path(__file__).parent.parent.parent / "deploy" / "ray").glob("*.yaml"))
 SEGMENT = Segment("Hello there, how are you?", "sine", "en")
 ENDLESS = Segment("Hello.", "endless", "en")
 SLOTS = 2  # of each of the two replicas
@@ -197,13 +201,28 @@ async def test_an_application_that_is_not_there_is_told(cluster: Any) -> None:
         await RayEngine("nobody").start()
 
 
-def test_an_application_is_made_of_settings(cluster: Any) -> None:
+def deployed_by(file: Path) -> Any:
+    """The one application of `file`, as Ray reads it. Any: Ray is optional for the type checker."""
+    from ray.serve.schema import ServeDeploySchema
+
+    (application,) = ServeDeploySchema.model_validate(yaml.safe_load(file.read_text("utf-8"))).applications
+    return application
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+async def test_a_file_of_deploy_is_what_serve_deploy_takes_and_its_application_speaks(cluster: Any, file: Path) -> None:
+    """With a model that this machine has, and without what is set aside for its own."""
     from ray import serve
 
-    made = application({"model": "tone", "models": "tone", "ray_max_replicas": 3, "ray_num_cpus": 0})
-    handle = serve.run(made, name="made", route_prefix=None)
-    assert handle.info.remote().result(timeout_s=60).name == "tone"
-    serve.delete("made")
+    deployed = deployed_by(file)
+    module, _, builder = deployed.import_path.partition(":")
+    build = getattr(import_module(module), builder)
+    here = {"model": "tone", "models": "tone", "ray_num_cpus": 0, "ray_num_gpus": 0}
+    await asyncio.to_thread(serve.run, build({**deployed.args, **here}), name=deployed.name, route_prefix=None)
+    async with aclosing(RayEngine(deployed.name)) as engine:
+        await engine.start()
+        assert len(await collected(engine.speak(SEGMENT)))
+    await asyncio.to_thread(serve.delete, deployed.name)
 
 
 def test_an_application_needs_one_model() -> None:

@@ -2,8 +2,9 @@
 
 import asyncio
 import base64
+import math
 from collections.abc import AsyncIterator, Sequence
-from contextlib import ExitStack, aclosing
+from contextlib import AsyncExitStack, ExitStack, aclosing
 from dataclasses import dataclass, field, replace
 
 import httpx
@@ -21,9 +22,9 @@ from vivavoce.engines.local import LocalEngine
 from vivavoce.engines.pool import Pool
 from vivavoce.engines.remote import RemoteEngine
 from vivavoce.engines.tone import ToneModel
-from vivavoce.errors import EngineFault, NotReady, Overloaded, SettingsError
+from vivavoce.errors import DeadlineExceeded, EngineFault, NotReady, Overloaded, SettingsError
 from vivavoce.settings import Settings
-from vivavoce.types import Ending, PreparedVoice, Reference, Samples, Segment
+from vivavoce.types import Claim, Ending, PreparedVoice, Reference, Samples, Segment
 
 NOBODY = "http://127.0.0.1:9"  # the port of a service that nobody runs
 SEGMENT = Segment("Hello there, how are you?", "sine", "en")
@@ -224,6 +225,90 @@ async def test_a_model_that_the_server_has_not_is_told_at_the_start(tone_url: st
         await engine.start()
 
 
+# -- time and turns ----------------------------------------------------------------------------------------------
+
+
+class Noting(ToneModel):
+    """Keeps what is claimed of its queue."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.claims: list[Claim] = []
+
+    def open(self, segment: Segment) -> Stream:
+        self.claims.append(segment.claim)
+        return super().open(segment)
+
+
+@pytest.mark.parametrize(("timeout_s", "least_s", "most_s"), [(60, 55, 61), (None, math.inf, math.inf)])
+async def test_the_other_server_is_told_the_priority_and_the_time_that_is_left(
+    timeout_s: float | None, least_s: float, most_s: float
+) -> None:
+    model = Noting()
+    text = "The first sentence goes on until its end. " * 8
+    body = {"text": text, "model": "tone", "priority": "batch", "timeout_s": timeout_s}
+    with serving(create_app(Settings(), Pool({"tone": lambda: LocalEngine(model)}))) as url:
+        async with app_client(gateway(url)) as client:
+            assert (await client.post("/v1/tts/synthesize", json=body)).status_code == 200
+    assert len(model.claims) > 1
+    assert {claim.priority for claim in model.claims} == {"batch"}
+    assert all(least_s <= claim.within_s <= most_s for claim in model.claims)
+
+
+async def test_the_other_server_stops_by_itself_when_the_time_is_over() -> None:
+    """Nobody here closes the segment: as if this server had hung."""
+    watched = Watched(real_time_factor=1.0)
+    with serving(create_app(Settings(), watched.pool())) as url:
+        engine = await started(url)
+        speech = engine.speak(replace(SEGMENT, voice="endless", claim=Claim(within_s=0.1)))
+        await anext(speech)
+        await asyncio.to_thread(wait_until, lambda: watched.is_(busy=False), 5)
+        with pytest.raises(EngineFault):
+            async for _ in speech:
+                pass
+        await engine.aclose()
+
+
+async def test_time_that_is_over_before_the_first_audio_is_told_as_such() -> None:
+    with serving(create_app(Settings(), tone_pool(real_time_factor=30.0))) as url:
+        engine = await started(url, url)
+        with pytest.raises(DeadlineExceeded):
+            await collected(engine.speak(replace(SEGMENT, claim=Claim(within_s=0.1))))
+        assert [peer.up for peer in engine.peers] == [True, True]
+        await engine.aclose()
+
+
+async def test_when_all_servers_are_gone_auto_asks_a_model_of_this_one() -> None:
+    async with AsyncExitStack() as stack:
+        with serving(create_app(Settings(), tone_pool())) as url:
+            client = await stack.enter_async_context(app_client(gateway(url, url)))
+            before = await client.post("/v1/tts/synthesize", json={"text": "Hello there."})
+        after = [await client.post("/v1/tts/synthesize", json={"text": "Hello there."}) for _ in range(3)]
+        named = await client.post("/v1/tts/synthesize", json={"text": "Hello there.", "model": "tone"})
+    # The first of them finds out: it may have been thought there a second ago.
+    assert [answer.headers.get("x-model") for answer in (before, *after[1:])] == ["tone", "hibari", "hibari"]
+    assert named.status_code == 503
+
+
+async def test_a_server_that_is_not_ready_is_passed_over_by_auto_until_it_speaks() -> None:
+    foreign = Foreign(ready=False)
+    with serving(foreign.app()) as url:
+        async with app_client(gateway(url, model="tts")) as client:
+            asked = ("auto", "tts", "auto")
+            answers = [await client.post("/v1/tts/synthesize", json={"text": "Hello.", "model": one}) for one in asked]
+    assert [answer.headers.get("x-model") for answer in answers] == ["hibari", "tts", "tts"]
+
+
+async def test_without_another_model_auto_says_that_no_server_answers() -> None:
+    async with AsyncExitStack() as stack:
+        with serving(create_app(Settings(), tone_pool())) as url:
+            client = await stack.enter_async_context(app_client(gateway(url)))
+            assert (await client.get("/v1/tts/speakers", params={"model": "tone"})).status_code == 200
+        body = {"text": "Hello.", "speaker": "sine"}  # which hibari does not have
+        answer = await client.post("/v1/tts/synthesize", json=body)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "not_ready")
+
+
 # -- recordings --------------------------------------------------------------------------------------------------
 
 
@@ -278,6 +363,7 @@ class Foreign:
     keys: list[str] = field(default_factory=list)
     sent: int = 0
     endless: bool = False
+    ready: bool | None = None  # None: it has nothing that tells
 
     def app(self) -> FastAPI:
         app = FastAPI()
@@ -289,6 +375,10 @@ class Foreign:
             if self.status != 200:
                 return JSONResponse({"detail": "no"}, self.status, {"Retry-After": "7"})
             return StreamingResponse(self._chunks(), media_type=self.media_type)
+
+        @app.get("/health/ready")
+        async def ready() -> Response:
+            return JSONResponse({}, {None: 404, True: 200, False: 503}[self.ready])
 
         @app.get("/v1/audio/voices")
         async def voices() -> Response:

@@ -103,14 +103,15 @@ def create_app(settings: Settings, pool: Pool | None = None, tracing: "Tracing |
     app.state.life = life
     app.state.metrics = metrics
     errors.install(app)
+    wit_paths = wit.paths(settings.wit_prefix)
     for module in (tts, openai, health, watch):
         app.include_router(module.router)
-    if settings.wit_prefix:
+    if wit_paths:
         app.include_router(wit.router, prefix=settings.wit_prefix.rstrip("/"))
     _add_page(app, settings)
     _add_docs(app)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, max_total_bytes=settings.max_bodies_bytes)
-    app.add_middleware(Guard, keyring=keyring)
+    app.add_middleware(Guard, keyring=keyring, lists=[path for path in wit_paths if path.endswith("/voices")])
     app.add_middleware(Doors, life=life)
     app.add_middleware(
         CORSMiddleware,
@@ -119,6 +120,7 @@ def create_app(settings: Settings, pool: Pool | None = None, tracing: "Tracing |
         allow_headers=["*"],
         expose_headers=EXPOSED,
     )
+    app.add_middleware(wit.WitErrors, paths=wit_paths)
     app.add_middleware(Watch, metrics=metrics, tracing=tracing)
     app.add_middleware(RequestId)
     return app

@@ -6,7 +6,7 @@ What is not in the list of open paths needs a key, so an endpoint that is added 
 import math
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -29,21 +29,33 @@ _LOOKING: Final = frozenset({"GET", "HEAD"})
 _CHANGING: Final = frozenset({"PUT", "PATCH", "DELETE"})
 
 
-def needed_scope(method: str, path: str) -> keys.Scope | None:
-    """What a key must allow for this request, or `None` if it needs no key."""
+def needed_scope(method: str, path: str, lists: Collection[str] = ()) -> keys.Scope | None:
+    """What a key must allow for this request, or `None` if it needs no key.
+
+    `lists` are paths that settings have moved, to look at without a key as well.
+    """
     if method in _LOOKING:
-        return None if _OPEN.fullmatch(path) else "speak"
+        return None if path in lists or _OPEN.fullmatch(path) else "speak"
     return "manage" if method in _CHANGING or _MANAGED.fullmatch(path) else "speak"
 
 
 class Guard:
     """Lets requests through whose key allows them; the key's name is then `request.state.key`.
 
-    Answers 401, 403, or 429 where a key's own limits are reached, before a body is read.
+    Answers 401, 403, or 429 where a key's own limits are reached, before a body is read. `lists` are those of
+    `needed_scope`.
     """
 
-    def __init__(self, app: ASGIApp, *, keyring: Keyring, clock_s: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        keyring: Keyring,
+        lists: Collection[str] = (),
+        clock_s: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._app = app
+        self._lists = lists
         self._keyring = keyring
         self._clock_s = clock_s
         self._usages: dict[str, _Usage] = {}  # as many as there are keys
@@ -53,7 +65,7 @@ class Guard:
             await self._app(scope, receive, send)
             return
         self._keyring.refresh()
-        needed = needed_scope(scope.get("method", "WEBSOCKET"), scope["path"])
+        needed = needed_scope(scope.get("method", "WEBSOCKET"), scope["path"], self._lists)
         if needed is None or not self._keyring.required:
             await self._app(scope, receive, send)
             return

@@ -14,6 +14,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
+from starlette.types import Scope
 
 from vivavoce.errors import (
     BadRequest,
@@ -66,9 +67,9 @@ def is_native(path: str) -> bool:
     return path.startswith(("/v1/tts", "/health"))
 
 
-def speaks_wit(request: Request) -> None:
+def speaks_wit(scope: Scope) -> None:
     """Has the errors of this request answered in Wit.ai's shape: its paths are a setting, so no path tells."""
-    request.scope["vivavoce.wit"] = True
+    scope["vivavoce.wit"] = True
 
 
 def asked_as(request: HTTPConnection, field: str) -> str:

@@ -6,15 +6,15 @@ rest of Wit.ai, which understands speech, is not here.
 
 import json
 import struct
-from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import asdict
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Header, Request
-from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from vivavoce.api.deps import SynthesizerDep
 from vivavoce.api.errors import speaks_wit
@@ -46,17 +46,22 @@ HEADER: Final = struct.Struct("<Bqq")  # flags, bytes of JSON, bytes of audio
 HAS_AUDIO, HAS_JSON = 1, 2
 
 
-class _Route(APIRoute):
-    """An endpoint whose errors are Wit.ai's."""
+def paths(prefix: str) -> Sequence[str]:
+    """The paths of this surface below `prefix`, which has none if it is empty."""
+    return [f"{prefix.rstrip('/')}/{name}" for name in ("synthesize", "voices") if prefix]
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:  # Any: as FastAPI has it
-        answer = super().get_route_handler()
 
-        async def handler(request: Request) -> Response:
-            speaks_wit(request)
-            return await answer(request)
+class WitErrors:
+    """A layer around the application: has every error on `paths` answered as Wit.ai does, also a missing key."""
 
-        return handler
+    def __init__(self, app: ASGIApp, *, paths: Sequence[str]) -> None:
+        self._app = app
+        self._paths = paths
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] in self._paths:
+            speaks_wit(scope)
+        await self._app(scope, receive, send)
 
 
 class WitError(BaseModel):
@@ -67,7 +72,7 @@ class WitError(BaseModel):
 
 
 ERRORS: dict[int | str, dict[str, Any]] = {status: {"model": WitError} for status in ("4XX", "5XX")}
-router = APIRouter(tags=["wit"], route_class=_Route, responses=ERRORS)
+router = APIRouter(tags=["wit"], responses=ERRORS)
 BINARY = {"schema": {"type": "string", "format": "binary"}}
 AUDIO: dict[int | str, dict[str, Any]] = {200: {"content": {"audio/mpeg": BINARY}, "description": "The audio."}}
 

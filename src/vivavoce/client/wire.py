@@ -16,6 +16,7 @@ import httpx
 from vivavoce.client.answers import Audio, Health, ModelEntry, VoiceEntry
 from vivavoce.errors import (
     BadRequest,
+    DeadlineExceeded,
     EngineFault,
     Forbidden,
     MissingDependency,
@@ -45,7 +46,8 @@ _BAD_REQUESTS: dict[str, type[BadRequest]] = {
     kind.code: kind for kind in (BadRequest, UnknownModel, UnknownVoice, Unsupported)
 }
 _FAULTS: dict[str, type[VivavoceError]] = {
-    kind.code: kind for kind in (NotReady, EngineFault, MissingDependency, SettingsError, Unauthorized, Forbidden)
+    kind.code: kind
+    for kind in (DeadlineExceeded, NotReady, EngineFault, MissingDependency, SettingsError, Unauthorized, Forbidden)
 }
 _OVERLOADS: dict[str, type[Overloaded]] = {kind.code: kind for kind in (Overloaded, RateLimited)}
 

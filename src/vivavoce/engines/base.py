@@ -153,6 +153,10 @@ class Distant(Protocol):
     @property
     def peers(self) -> Sequence[PeerState]: ...
 
+    async def check(self) -> None:
+        """Raises `NotReady` if none of them would speak now."""
+        ...
+
 
 class Engine(Protocol):
     """What the layers above see of a model: async, many requests at once, here or far away."""

@@ -5,15 +5,18 @@ A task reads what the other side sends, one chunk ahead of the listener at most:
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Self, TypeAlias
 
-from vivavoce.engines.base import ChunkStream
+from vivavoce.engines.base import ChunkStream, clones_nothing
 from vivavoce.errors import EngineFault, NotReady, Overloaded, Unsupported, VivavoceError
-from vivavoce.types import AudioChunk, Ending, Reference, Samples, Segment
+from vivavoce.types import AudioChunk, Ending, EngineInfo, Reference, Samples, Segment
 
 log = logging.getLogger(__name__)
+
+PATIENCE_S = 30.0  # how long the next segment of speech that is being heard waits for who is busy
 
 Spoken: TypeAlias = AsyncGenerator[Samples | Ending]  # the samples, then how they ended
 
@@ -86,8 +89,13 @@ class DistantSegments:
         self._max_waiting = max_waiting
         self._live: set[DistantSegment] = set()
 
-    def check(self, segment: Segment, follows: ChunkStream | None) -> None:
-        """Raises `Unsupported` for a live text, `Overloaded` if too many wait and this one follows none."""
+    def speak(
+        self, segment: Segment, follows: ChunkStream | None, spoken: Callable[[Segment, float], Spoken]
+    ) -> DistantSegment:
+        """What `spoken` makes of `segment`, told how many seconds it may wait for who is busy.
+
+        Raises `Unsupported` for a live text, `Overloaded` if too many wait and this one follows none.
+        """
         if segment.live:
             raise Unsupported(
                 f"model {self._name!r} reads a text only as a whole: send it when it is complete", field="text"
@@ -97,9 +105,7 @@ class DistantSegments:
             raise Overloaded(
                 f"{self._name!r} has {waiting} requests waiting, its limit; try again soon", retry_after_s=1.0
             )
-
-    def add(self, spoken: Spoken) -> DistantSegment:
-        return DistantSegment(spoken, self._live)
+        return DistantSegment(spoken(segment, 0.0 if follows is None else PATIENCE_S), self._live)
 
     async def aclose(self) -> None:
         """Ends them all with `NotReady`."""
@@ -112,3 +118,16 @@ class DistantVoice:
 
     def __init__(self, reference: Reference) -> None:
         self.reference = reference
+
+
+def distant_voice(info: EngineInfo, reference: Reference) -> DistantVoice:
+    """The recording itself: who speaks prepares it, and keeps what it made. Raises `Unsupported` if none can."""
+    if not info.capabilities.clones:
+        raise clones_nothing(info)
+    return DistantVoice(reference)
+
+
+def as_told(info: EngineInfo, name: str) -> EngineInfo:
+    """What a model elsewhere says of itself, under its name here."""
+    # A text that is still being written has no way there.
+    return replace(info, name=name, capabilities=replace(info.capabilities, live_text=False), max_live_chars=0)

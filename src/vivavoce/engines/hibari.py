@@ -12,6 +12,7 @@ import numpy as np
 from anyascii import anyascii
 
 from vivavoce.engines.base import Stream, clones_nothing
+from vivavoce.engines.telemetry import keep_silent
 from vivavoce.errors import MissingDependency, Unsupported
 from vivavoce.types import Capabilities, Ending, EngineInfo, PreparedVoice, Reference, Samples, Segment, Voice
 
@@ -46,6 +47,7 @@ class HibariModel:
     lanes = 1
 
     def __init__(self) -> None:
+        keep_silent()
         try:
             from hibari import Hibari
         except ImportError as error:

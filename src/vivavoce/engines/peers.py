@@ -18,11 +18,24 @@ from pydantic import TypeAdapter, ValidationError
 from vivavoce.audio import Resampler, from_int16, wav_bytes
 from vivavoce.client import wire
 from vivavoce.engines.elsewhere import DistantVoice
-from vivavoce.errors import BadRequest, EngineFault, NotReady, Overloaded, UnknownModel, VivavoceError
+from vivavoce.errors import (
+    BadRequest,
+    EngineFault,
+    Forbidden,
+    NotReady,
+    Overloaded,
+    Unauthorized,
+    UnknownModel,
+    VivavoceError,
+)
 from vivavoce.types import EngineInfo, Reference, Samples, Segment
 
 OPENAI_RATE_HZ = 24_000  # of raw PCM, where an answer does not tell
 REST_S = 10.0  # how long one that failed is asked last
+FRESH_S = 2.0  # how long one that answered is thought to be there
+MARGIN_S = 1.0  # more than is left: who asks ends first, and knows why
+LONGEST_S = 86_400  # the most that a vivavoce takes for `timeout_s`
+_AWAY = (502, 503, 504)
 _RAW = ("", "audio/pcm", "audio/l16", "audio/x-pcm", "application/octet-stream")
 _FIELDS: Mapping[str, str] = {"input": "text", "voice": "speaker", "instructions": "instruct", "task_type": "task"}
 _INFOS = TypeAdapter(list[EngineInfo])
@@ -37,12 +50,22 @@ class Peer:
         self.speaking = 0  # segments asked of it and not yet done
         self.ours = True  # a vivavoce; False: it would not know our fields
         self._http = http
-        self._failed_s = -math.inf
+        self._failed_s = self._silent_s = self._answered_s = -math.inf
 
     @property
     def up(self) -> bool:
         """Whether it has not failed of late."""
         return time.monotonic() - self._failed_s > REST_S
+
+    @property
+    def fresh(self) -> bool:
+        """Whether it has answered in the last seconds, and has not gone since."""
+        return self._answered_s > self._silent_s and time.monotonic() - self._answered_s < FRESH_S
+
+    @property
+    def silent(self) -> bool:
+        """Whether it was gone, or not ready, a moment ago."""
+        return time.monotonic() - self._silent_s < REST_S
 
     def rest(self) -> None:
         self._failed_s = time.monotonic()
@@ -60,6 +83,21 @@ class Peer:
             self.ours = False
             return None
 
+    async def answers(self) -> bool:
+        """Whether it would speak now, as far as it tells."""
+        try:
+            response = await self._get("health/ready")
+        except (NotReady, EngineFault):
+            ready = False
+        else:
+            ready = response.status_code not in _AWAY  # other makes know no such path
+        if ready:
+            self._answered_s = time.monotonic()
+        else:
+            self._silent_s = time.monotonic()
+            self.rest()
+        return ready
+
     async def voices(self) -> Sequence[str]:
         """The names of its voices, where it lists them in one of the usual shapes; else none."""
         response = await self._get("v1/audio/voices")
@@ -74,8 +112,8 @@ class Peer:
     async def speech(self, segment: Segment, info: EngineInfo) -> AsyncGenerator[Samples]:
         """The samples of `segment` at the rate of `info`, as they come; closing it closes the connection.
 
-        Raises `BadRequest` for what it refuses, `Overloaded`, `NotReady` if it does not answer,
-        `EngineFault` if it fails.
+        Raises `BadRequest` for what it refuses, `Overloaded`, `NotReady` if it does not answer, `DeadlineExceeded` if
+        it had no audio in the time of the segment's claim, `EngineFault` if it fails.
         """
         self.speaking += 1
         try:
@@ -86,11 +124,17 @@ class Peer:
                     if not response.is_success:
                         await response.aread()
                         raise self._refusal(response)
+                    self._answered_s = time.monotonic()
                     resampler = Resampler(self._rate_hz(response), info.sample_rate_hz)
                     async for samples in self._samples(response):
                         yield resampler.write(samples)
             yield resampler.finish()
-        except (NotReady, EngineFault):
+        except NotReady:
+            self._silent_s = time.monotonic()
+            self.rest()
+            raise
+        except EngineFault:
+            self._answered_s = -math.inf  # it may be gone
             self.rest()
             raise
         else:
@@ -109,6 +153,7 @@ class Peer:
             "stream": True,  # some servers stream only when asked; a vivavoce always does
             "language": segment.language if self.ours else None,
             "priority": segment.claim.priority if self.ours else None,
+            "timeout_s": self._timeout_s(segment),
             "instructions": segment.instruct if can.instruct else None,
             "seed": segment.seed if can.seed else None,
             **(asdict(segment.sampling) if can.sampling else {}),
@@ -120,6 +165,11 @@ class Peer:
     async def _get(self, path: str) -> httpx.Response:
         with self._failures():
             return await self._http.get(f"{self.url}/{path}", params={"model": self.model})
+
+    def _timeout_s(self, segment: Segment) -> float | None:
+        """When it may stop working, in seconds from now; `None` for one that would not know what is meant."""
+        timeout_s = segment.claim.within_s + MARGIN_S
+        return timeout_s if self.ours and timeout_s <= LONGEST_S else None
 
     @contextmanager
     def _failures(self) -> Iterator[None]:
@@ -170,7 +220,8 @@ class Peer:
             error.field = _FIELDS.get(error.field, error.field)
             return error
         except VivavoceError as error:
-            if type(error) is not VivavoceError:
+            # That our key is not one of its own is no news for who asked us.
+            if not (type(error) is VivavoceError or isinstance(error, Unauthorized | Forbidden)):
                 return error
         return self._by_status(response)
 
@@ -180,7 +231,7 @@ class Peer:
         if status == 429:
             after = response.headers.get("retry-after", "")
             return Overloaded(f"{who}: try again soon", retry_after_s=float(after) if after.isdecimal() else 1.0)
-        if status in (502, 503, 504):
+        if status in _AWAY:
             return NotReady(f"{who}: try again when it is back ({said!r})")
         if status in (401, 403):
             return EngineFault(f"{who}: it wants another key than the setting 'remote_api_key' has")

@@ -13,15 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from vivavoce.engines.base import ChunkStream, clones_nothing
-from vivavoce.engines.elsewhere import DistantSegment, DistantSegments, DistantVoice, Spoken
+from vivavoce.engines.base import ChunkStream
+from vivavoce.engines.elsewhere import DistantSegment, DistantSegments, DistantVoice, Spoken, as_told, distant_voice
 from vivavoce.engines.failure import Failure
 from vivavoce.engines.pool import Pool
 from vivavoce.errors import EngineFault, MissingDependency, Overloaded, VivavoceError
 from vivavoce.types import Ending, EngineInfo, PreparedVoice, Reference, Samples, Segment
 
 RETRY_AFTER_S = 1.0
-PATIENCE_S = 30.0  # how long the next segment of speech that is being heard waits for a busy replica
 TRIES = 3  # of a segment whose replica dies before its first audio
 
 
@@ -75,24 +74,18 @@ class RayEngine:
     async def start(self) -> None:
         """Finds the application. Raises `MissingDependency` without Ray, `EngineFault` without that on a cluster."""
         self._handle = await asyncio.to_thread(_connected, self._name, self._address)
-        info: EngineInfo = await self._handle.info.remote()
-        can = replace(info.capabilities, live_text=False)  # a text that grows has no way there
-        self._info = replace(info, name=self._name, capabilities=can, max_live_chars=0)
+        self._info = as_told(await self._handle.info.remote(), self._name)
 
     async def aclose(self) -> None:
         await self._segments.aclose()
 
     def speak(self, segment: Segment, *, follows: ChunkStream | None = None) -> DistantSegment:
-        self._segments.check(segment, follows)
-        return self._segments.add(self._spoken(segment, patience_s=0.0 if follows is None else PATIENCE_S))
+        return self._segments.speak(segment, follows, self._spoken)
 
     async def prepare_voice(self, reference: Reference) -> PreparedVoice:
-        """The recording itself: the replica that speaks prepares it, and keeps what it made."""
-        if not self.info.capabilities.clones:
-            raise clones_nothing(self.info)
-        return DistantVoice(reference)
+        return distant_voice(self.info, reference)
 
-    async def _spoken(self, segment: Segment, *, patience_s: float) -> Spoken:
+    async def _spoken(self, segment: Segment, patience_s: float) -> Spoken:
         from ray.exceptions import RayError
         from ray.serve.exceptions import BackPressureError, RayServeException
 

@@ -13,16 +13,15 @@ from dataclasses import replace
 
 import httpx
 
-from vivavoce.engines.base import ChunkStream, PeerState, clones_nothing
-from vivavoce.engines.elsewhere import DistantSegment, DistantSegments, DistantVoice, Spoken
+from vivavoce.engines.base import ChunkStream, PeerState
+from vivavoce.engines.elsewhere import DistantSegment, DistantSegments, Spoken, as_told, distant_voice
 from vivavoce.engines.peers import OPENAI_RATE_HZ, Peer
-from vivavoce.errors import BadRequest, EngineFault, Overloaded, VivavoceError
+from vivavoce.errors import BadRequest, DeadlineExceeded, EngineFault, NotReady, Overloaded, VivavoceError
 from vivavoce.types import Capabilities, Ending, EngineInfo, PreparedVoice, Reference, Segment, Voice
 
 log = logging.getLogger(__name__)
 
 CONNECT_S = 3.0
-PATIENCE_S = 30.0  # how long the next segment of speech that is being heard waits for a busy server
 
 
 class RemoteEngine:
@@ -72,23 +71,25 @@ class RemoteEngine:
             await self._http.aclose()
             said = "; ".join(error.message for error in found if isinstance(error, VivavoceError))
             raise EngineFault(f"no server speaks for model {self._name!r}: {said}")
-        # What feeds a text while it is spoken has no way over HTTP.
-        can = replace(infos[0].capabilities, live_text=False)
-        self._info = replace(infos[0], name=self._name, capabilities=can, max_live_chars=0)
+        self._info = as_told(infos[0], self._name)
+
+    async def check(self) -> None:
+        """Raises `NotReady` if no server answers; asks them only where none has answered of late."""
+        if any(peer.fresh for peer in self._peers):
+            return
+        answers = await asyncio.gather(*(peer.answers() for peer in self._peers if not peer.silent))
+        if not any(answers):
+            raise NotReady(f"no server of model {self._name!r} answers: see whether they run, and the setting 'remote'")
 
     async def aclose(self) -> None:
         await self._segments.aclose()
         await self._http.aclose()
 
     def speak(self, segment: Segment, *, follows: ChunkStream | None = None) -> DistantSegment:
-        self._segments.check(segment, follows)
-        return self._segments.add(self._spoken(segment, patience_s=0.0 if follows is None else PATIENCE_S))
+        return self._segments.speak(segment, follows, self._spoken)
 
     async def prepare_voice(self, reference: Reference) -> PreparedVoice:
-        """The recording itself: the server that speaks prepares it, and keeps what it made."""
-        if not self.info.capabilities.clones:
-            raise clones_nothing(self.info)
-        return DistantVoice(reference)
+        return distant_voice(self.info, reference)
 
     async def _ask(self, peer: Peer) -> EngineInfo | VivavoceError:
         try:
@@ -109,21 +110,22 @@ class RemoteEngine:
             capabilities=Capabilities(instruct=True),
         )
 
-    async def _spoken(self, segment: Segment, *, patience_s: float) -> Spoken:
-        until_s = time.monotonic() + patience_s
+    async def _spoken(self, segment: Segment, patience_s: float) -> Spoken:
+        asked_s = time.monotonic()
+        until_s, ends_s = asked_s + patience_s, asked_s + segment.claim.within_s
         while True:
             refused = list[VivavoceError]()
             for peer in sorted(self._peers, key=lambda peer: (not peer.up, peer.speaking)):
                 begun = False
                 try:
-                    async with aclosing(peer.speech(segment, self.info)) as speech:
+                    async with aclosing(peer.speech(_with_time_until(ends_s, segment), self.info)) as speech:
                         async for samples in speech:
                             if samples.size:
                                 yield samples
                                 begun = True
                     yield Ending.COMPLETE  # a cut is told to the end of a whole file alone
                     return
-                except BadRequest:
+                except (BadRequest, DeadlineExceeded):
                     raise
                 except VivavoceError as error:
                     if begun:
@@ -134,3 +136,8 @@ class RemoteEngine:
             if not isinstance(reason, Overloaded) or time.monotonic() + reason.retry_after_s > until_s:
                 raise reason
             await asyncio.sleep(reason.retry_after_s)
+
+
+def _with_time_until(ends_s: float, segment: Segment) -> Segment:
+    """`segment` with as many seconds as there are now until `ends_s` of the monotonic clock."""
+    return replace(segment, claim=replace(segment.claim, within_s=max(0.0, ends_s - time.monotonic())))

@@ -19,6 +19,7 @@ from vivavoce.engines.kokoro.assets import MODEL, VOCABULARY, VOICES
 from vivavoce.engines.kokoro.g2p import Phonemizer
 from vivavoce.engines.kokoro.graph import rewrite
 from vivavoce.engines.kokoro.voices import ALIASES, DEFAULT_VOICES, STYLES, style_of, voices
+from vivavoce.engines.telemetry import keep_silent
 from vivavoce.errors import EngineFault, MissingDependency, Unsupported
 from vivavoce.types import Capabilities, Ending, EngineInfo, PreparedVoice, Reference, Samples, Segment
 
@@ -169,6 +170,7 @@ def _info(readable: Sequence[str]) -> EngineInfo:
 
 def _load_session(path: Path, threads: int) -> "InferenceSession":
     """Raises `MissingDependency` without onnxruntime or the file, `EngineFault` for a file that is no whole graph."""
+    keep_silent()
     try:
         import onnxruntime
         from onnxruntime.capi import onnxruntime_pybind11_state as faults  # type: ignore[import-untyped]  # no types
