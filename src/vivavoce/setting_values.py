@@ -1,8 +1,13 @@
-"""The forms of single settings: lists of names, checkpoints of Qwen3-TTS, models of other servers."""
+"""The forms of single settings: lists of names, folders, checkpoints of Qwen3-TTS, models of other servers."""
 
 import os
 import re
 from pathlib import Path
+from typing import Annotated
+
+import platformdirs
+from pydantic import AfterValidator, BeforeValidator
+from pydantic_settings import NoDecode
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[\w./-]+)?", re.ASCII)  # owner/name, and a revision
 
@@ -45,3 +50,22 @@ def checkpoint_name(checkpoint: Path | str) -> str:
     if isinstance(checkpoint, Path):
         return checkpoint.expanduser().resolve().name.lower()
     return checkpoint.partition("@")[0].rpartition("/")[2].lower()
+
+
+def user_cache_dir() -> Path:
+    """Where this user's downloads are."""
+    return platformdirs.user_cache_path("vivavoce", appauthor=False)
+
+
+def user_data_dir() -> Path:
+    """Where this user's keys are."""
+    return platformdirs.user_data_path("vivavoce", appauthor=False)
+
+
+# NoDecode: in the environment a list is written `a,b`, not as JSON.
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_commas)]
+RemoteModels = Annotated[tuple[Annotated[str, AfterValidator(as_remote)], ...], NoDecode, BeforeValidator(split_commas)]
+Folder = Annotated[Path, AfterValidator(Path.expanduser)]
+# A Path is the folder of a checkpoint, a string its id on the model hub.
+Checkpoint = Annotated[Path | str, BeforeValidator(as_checkpoint)]
+Checkpoints = Annotated[tuple[Checkpoint, ...], NoDecode, BeforeValidator(split_commas)]

@@ -6,17 +6,10 @@ Knows names, types, units and bounds; it does not know what the settings are for
 
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
-import platformdirs
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
-from pydantic_settings import (
-    BaseSettings,
-    EnvSettingsSource,
-    NoDecode,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-)
+from pydantic import Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from vivavoce.errors import SettingsError
 from vivavoce.setting_sources import (
@@ -27,24 +20,18 @@ from vivavoce.setting_sources import (
     explain,
     read_file,
 )
-from vivavoce.setting_values import as_checkpoint, as_remote, checkpoint_name, is_path, split_commas
-
-
-def _user_cache_dir() -> Path:
-    return platformdirs.user_cache_path("vivavoce", appauthor=False)
-
-
-def _user_data_dir() -> Path:
-    return platformdirs.user_data_path("vivavoce", appauthor=False)
-
-
-# NoDecode: in the environment a list is written `a,b`, not as JSON.
-Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_commas)]
-RemoteModels = Annotated[tuple[Annotated[str, AfterValidator(as_remote)], ...], NoDecode, BeforeValidator(split_commas)]
-Folder = Annotated[Path, AfterValidator(Path.expanduser)]
-# A Path is the folder of a checkpoint, a string its id on the model hub.
-Checkpoint = Annotated[Path | str, BeforeValidator(as_checkpoint)]
-Checkpoints = Annotated[tuple[Checkpoint, ...], NoDecode, BeforeValidator(split_commas)]
+from vivavoce.setting_values import (
+    Checkpoints,
+    Folder,
+    Names,
+    RemoteModels,
+    as_checkpoint,
+    checkpoint_name,
+    is_path,
+    split_commas,
+    user_cache_dir,
+    user_data_dir,
+)
 
 
 class Settings(BaseSettings):
@@ -169,10 +156,10 @@ class Settings(BaseSettings):
         default="startup", description="When models are loaded: as the server starts, or at the first request for each."
     )
     cache_dir: Folder = Field(
-        default_factory=_user_cache_dir, description="Folder for downloaded model files, made when it is needed."
+        default_factory=user_cache_dir, description="Folder for downloaded model files, made when it is needed."
     )
     data_dir: Folder = Field(
-        default_factory=_user_data_dir, description="Folder for what is to be kept, such as API keys."
+        default_factory=user_data_dir, description="Folder for what is to be kept, such as API keys."
     )
     kokoro_dir: Folder | None = Field(
         default=None,

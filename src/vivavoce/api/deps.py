@@ -1,4 +1,7 @@
-"""What endpoints take from the application: synthesizer, life, its folders, latest requests, and who asks."""
+"""What endpoints take from the application: synthesizer, life, its folders, latest requests, and who asks.
+
+What FastAPI is to call itself is `async`, though it waits for nothing: anything else it would call in a thread.
+"""
 
 from typing import Annotated
 
@@ -10,7 +13,7 @@ from vivavoce.api.requests import Requests
 from vivavoce.synthesis import Synthesizer
 
 
-def _synthesizer(request: Request) -> Synthesizer:
+async def _synthesizer(request: Request) -> Synthesizer:
     synthesizer = request.app.state.synthesizer
     assert isinstance(synthesizer, Synthesizer)
     return synthesizer
@@ -36,7 +39,7 @@ def requests_of(request: Request) -> Requests:
 SynthesizerDep = Annotated[Synthesizer, Depends(_synthesizer)]
 
 
-def _life(request: Request) -> Life:
+async def _life(request: Request) -> Life:
     life = request.app.state.life
     assert isinstance(life, Life)
     return life
@@ -45,7 +48,7 @@ def _life(request: Request) -> Life:
 LifeDep = Annotated[Life, Depends(_life)]
 
 
-def _folders(request: Request) -> Folders:
+async def _folders(request: Request) -> Folders:
     folders = request.app.state.folders
     assert isinstance(folders, Folders)
     return folders
