@@ -51,9 +51,11 @@ class CheckedSegment:
     """A `ChunkStream` over `segment` as `engine` speaks it, `follows` as for `Engine.speak`.
 
     An attempt that fails before anything of it was given out is followed by one more: with another seed if its audio
-    was bad, with the same if the model failed, as that is hardly a matter of what was drawn. With `whole`, which may be
-    set before the first chunk is asked for, nothing is given out before all of it is there, so that any failure is
-    early enough. Of two attempts with bad audio the first one's good part is given.
+    was bad, with the same if the model failed, as that is hardly a matter of what was drawn, and by itself, as what it
+    was stepped with may be to blame. With `whole`, which may be set before the first chunk is asked for, nothing is
+    given out before all of it is there, so that any failure is early enough. A model that says the same again to the
+    sample may fail later too: of the second attempt that is left out which was heard. Of two attempts with bad audio
+    the first one's good part is given.
     """
 
     def __init__(self, engine: Engine, segment: Segment, *, follows: "CheckedSegment | None" = None) -> None:
@@ -65,7 +67,7 @@ class CheckedSegment:
         self._segment = segment
         self._said = segment.text
         self._follows = follows
-        self._given = False
+        self._given = 0  # samples
         self._stream = self._speak(segment)
         self._waited_in = self._stream
         self._check: SoundCheck = self._new_check()
@@ -105,13 +107,15 @@ class CheckedSegment:
         attempts: list[_Attempt] = []
         while not attempts or self._speaks_again(attempts[-1]):
             attempts.append(attempt := _Attempt())
+            heard = self._given
             async with aclosing(self._good(attempt)) as good:
                 async for samples in good:
+                    heard, new = max(heard - len(samples), 0), samples[heard:]
                     if self.whole:
-                        attempt.kept.append(samples)
-                    else:
-                        self._given = True
-                        yield AudioChunk(samples)
+                        attempt.kept.append(new)
+                    elif new.size:
+                        self._given += len(new)
+                        yield AudioChunk(new)
         self._follows = None
         best = self._best(attempts)
         while best.kept:
@@ -140,12 +144,16 @@ class CheckedSegment:
 
     def _speaks_again(self, failed: _Attempt) -> bool:
         """Whether a second attempt has begun: none does where the engine takes no work, as after a step that hung."""
-        if not failed.failed or self._given or self.retries or self._segment.live:
+        if not failed.failed or self.retries or self._segment.live:
+            return False
+        if self._given and (failed.fault is None or not self._engine.info.capabilities.deterministic):
             return False
         if failed.ending is Ending.LENGTH and self._segment.sampling.max_new_tokens is not None:
             return False  # it was asked for
         segment = self._segment
-        if failed.fault is None and segment.seed is not None:
+        if failed.fault is not None:
+            segment = replace(segment, alone=True)
+        elif segment.seed is not None:
             segment = replace(segment, seed=(segment.seed + NEXT_SEED) % 2**32)
         try:
             self._stream = self._speak(segment)

@@ -49,7 +49,7 @@ class Capabilities:
 
     instruct: bool = False
     seed: bool = False
-    deterministic: bool = False  # same text, voice and seed give the same samples
+    deterministic: bool = False  # same text, voice and seed, or none, give the same samples
     sampling: bool = False  # honours `SamplingOptions`
     live_text: bool = False  # speaks a text that is not complete yet (`Segment.live`)
     clones: bool = False  # speaks with the voice of a `Reference`
@@ -155,6 +155,7 @@ class Segment:
     live: bool = False
     prepared: PreparedVoice | None = None  # whose voice, for a model that clones; made by that model
     claim: Claim = Claim()
+    alone: bool = False  # to be stepped by itself: something that it was stepped with before has failed
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ import json
 import threading
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -175,7 +176,7 @@ async def test_what_fails_twice_without_anything_good_is_an_error(kind: FaultKin
         assert (await spoken(client, speaker="sine")).status_code == 200
 
 
-def test_a_model_that_fails_after_something_was_sent_breaks_the_transfer() -> None:
+def test_a_model_that_keeps_failing_after_something_was_sent_breaks_the_transfer() -> None:
     model = ToneModel(faults={"odd": Fault("raise", 10)})
     with serving(create_app(Settings(), Pool({"tone": lambda: LocalEngine(model)}))) as url:
         body = {"text": TEXT, "speaker": "odd", "stream": True}
@@ -184,8 +185,43 @@ def test_a_model_that_fails_after_something_was_sent_breaks_the_transfer() -> No
             with pytest.raises(httpx.RemoteProtocolError):
                 answer.read()
         state = httpx.get(f"{url}/v1/tts/requests/broken").json()
-        assert (state["finish_reason"], state["error"], state["retries"]) == ("error", "engine_fault", 0)
+        assert (state["finish_reason"], state["error"], state["retries"]) == ("error", "engine_fault", 1)
         assert state["audio_s"] > 0.5
+
+
+def test_a_model_that_says_the_same_again_goes_on_where_it_failed() -> None:
+    model = ToneModel(faults={"odd": Fault("raise", 10, times=1)})
+    body = {"text": TEXT, "speaker": "odd", "stream": True, "format": "pcm"}
+    with serving(create_app(Settings(), Pool({"tone": lambda: LocalEngine(model)}))) as url:
+        resumed = httpx.post(url + TTS, json=body, headers={"x-request-id": "resumed"})
+        state = httpx.get(f"{url}/v1/tts/requests/resumed").json()
+        assert (state["finish_reason"], state["retries"]) == ("retried", 1)
+        assert resumed.content == httpx.post(url + TTS, json=body).content
+
+
+def test_a_model_that_says_nothing_twice_does_not_go_on_with_other_audio() -> None:
+    model = ToneModel(faults={"odd": Fault("raise", 10, times=1)})
+    model.info = replace(model.info, capabilities=replace(model.info.capabilities, deterministic=False))
+    body = {"text": TEXT, "speaker": "odd", "stream": True, "format": "pcm"}
+    with serving(create_app(Settings(), Pool({"tone": lambda: LocalEngine(model)}))) as url:
+        with pytest.raises(httpx.RemoteProtocolError):
+            httpx.post(url + TTS, json=body)
+        assert httpx.post(url + TTS, json=body).status_code == 200
+
+
+@STREAM
+async def test_a_step_that_fails_again_and_again_costs_the_others_nothing_they_hear(stream: bool) -> None:
+    async with faulty("raise", at_step=4) as client:
+        texts = [f"Number {number}: {TEXT}" for number in range(7)]
+        others = [{"speaker": "sine", "text": text, "stream": stream} for text in texts]
+        expected = [(await spoken(client, **other)).content for other in others]  # type: ignore[arg-type]  # fields
+        failed, *answers = await asyncio.gather(
+            spoken(client, stream=False),
+            *(spoken(client, **other) for other in others),  # type: ignore[arg-type]
+        )
+        assert failed.status_code == 500
+        assert [answer.content for answer in answers] == expected
+        assert any(answer.headers.get("x-finish-reason") == "retried" for answer in answers) is not stream
 
 
 async def test_a_step_that_hung_is_not_tried_again() -> None:

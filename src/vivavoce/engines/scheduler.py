@@ -312,8 +312,12 @@ class Scheduler:
         with self._changed:
             stepped = [entry for entry in running if self._may_step(entry)]
             most = self._fitting.most(time.monotonic())
-        for start in range(0, len(stepped), most):
-            self._step_together(running, stepped[start : start + most])
+        together = [entry for entry in stepped if not entry.ticket.segment.alone]
+        for start in range(0, len(together), most):
+            self._step_together(running, together[start : start + most])
+        for entry in stepped:
+            if entry.ticket.segment.alone:
+                self._step_together(running, [entry])
 
     def _step_together(self, running: list[_Running], stepped: list[_Running], *, again: bool = False) -> None:
         """Steps `stepped` at once; if memory runs out, each half of them, unless this is done `again` already."""
