@@ -28,7 +28,7 @@ FUZZ_PEAK_MIB = 600.0
 RECEIVE_TIMEOUT_S = 2.0  # so that half a request is soon answered
 MAX_STEP_S = 2.0
 BACK_WITHIN_S = 10.0
-SHARED: Final = frozenset({"hang", "oom"})  # faults of a whole step that end the streams in it, others too
+SHARED: Final = frozenset({"hang"})  # ends all streams together
 _SHOWN = 10
 _STATUS = re.compile(rb"HTTP/1\.[01] (\d{3}) ")
 

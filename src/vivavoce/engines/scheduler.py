@@ -41,10 +41,7 @@ ADMIT_S = 0.004
 ALONE = threading.Lock()  # held by a lane for what only one thread of a process may do at a time
 _JOIN_TIMEOUT_S = 5.0  # a step that hangs must not keep the process from ending
 
-
 Event: TypeAlias = Samples | VivavoceError | Ending
-
-
 Delivery: TypeAlias = Sequence[tuple[Ticket, Event]]
 
 
@@ -313,14 +310,15 @@ class Scheduler:
             stepped = [entry for entry in running if self._may_step(entry)]
             most = self._fitting.most(time.monotonic())
         together = [entry for entry in stepped if not entry.ticket.segment.alone]
-        for start in range(0, len(together), most):
-            self._step_together(running, together[start : start + most])
-        for entry in stepped:
-            if entry.ticket.segment.alone:
-                self._step_together(running, [entry])
+        groups = [together[start : start + most] for start in range(0, len(together), most)]
+        for group in (*groups, *([entry] for entry in stepped if entry.ticket.segment.alone)):
+            fitted = self._step_together(running, group)
+            if fitted < len(group) > 1:
+                with self._changed:
+                    self._fitting.ran_out(max(fitted, 1), time.monotonic())
 
-    def _step_together(self, running: list[_Running], stepped: list[_Running], *, again: bool = False) -> None:
-        """Steps `stepped` at once; if memory runs out, each half of them, unless this is done `again` already."""
+    def _step_together(self, running: list[_Running], stepped: list[_Running]) -> int:
+        """Steps `stepped` at once, or halves if memory runs out, and so on; for how many at once there was some."""
         now_s = time.monotonic()
         with self._changed:
             ahead_s = [entry.ticket.ahead_s(self._rate_hz, now_s) for entry in stepped]
@@ -331,16 +329,15 @@ class Scheduler:
                 raise EngineFault(f"a step over {len(stepped)} streams returned {len(results)} results")
         except OutOfMemory as error:
             forget_frames(error)
-            no_memory, again = without_memory(error), again or error.retry_after_s is not None
+            no_memory, again = without_memory(error), error.retry_after_s is None
         except Exception as error:  # the top of a lane: a raising step ends the streams that were in it
             self._close(running, stepped)
             self._finish([(entry.ticket, as_fault(error, "failed while speaking")) for entry in stepped])
-            return
+            return len(stepped)
         finally:
             self._observer.stepped(self._model.info.name, time.monotonic() - now_s, len(stepped))
         if no_memory is not None:
-            self._shrink(running, stepped, no_memory, again=again)
-            return
+            return self._shrink(running, stepped, no_memory, again=again)
         if self._live is not None:
             for entry in stepped:
                 entry.starving = self._live.starving(entry.stream)
@@ -351,19 +348,17 @@ class Scheduler:
         made = sum(len(samples) for samples in results if isinstance(samples, np.ndarray))
         with self._changed:
             self._waiting.pace.add(made / self._rate_hz, time.monotonic() - now_s)
+        return len(stepped)
 
-    def _shrink(self, running: list[_Running], stepped: list[_Running], error: OutOfMemory, *, again: bool) -> None:
-        """Steps each half of `stepped` by itself, as there was no memory for all, or ends them with `error`."""
-        half = (len(stepped) + 1) // 2
+    def _shrink(self, running: list[_Running], stepped: list[_Running], error: OutOfMemory, *, again: bool) -> int:
+        """Steps each half of `stepped` if they can be stepped `again`, else ends them with `error`."""
         log.warning("no memory for a step of %d streams of %r: %s", len(stepped), self._model.info.name, error.message)
-        with self._changed:
-            self._fitting.ran_out(half, time.monotonic())
-        if again or len(stepped) == 1:
+        if not again or len(stepped) == 1:
             self._close(running, stepped)
             self._finish([(entry.ticket, error) for entry in stepped])
-            return
-        for part in (stepped[:half], stepped[half:]):
-            self._step_together(running, part, again=True)
+            return len(stepped) // 2
+        half = (len(stepped) + 1) // 2
+        return max(self._step_together(running, part) for part in (stepped[:half], stepped[half:]))
 
     def _close(self, running: list[_Running], ended: Sequence[_Running]) -> None:
         for entry in ended:
