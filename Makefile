@@ -47,7 +47,7 @@ docs-serve: $(VENV)/.docs  ## Serve the documentation on port 8001.
 bench: $(VENV)/.dev  ## Measure the server on this machine.
 	$(BIN)/python benchmarks/server.py $(ARGS)
 
-soak: $(VENV)/.dev  ## Put the server through load, overload, leaving clients and signals, half an hour (ARGS="--trial kill").
+soak: $(VENV)/.dev  ## Put the server through load, overload, leaving clients and signals, most of an hour (ARGS="--trial kill").
 	$(BIN)/python benchmarks/soak.py $(ARGS)
 
 clean:  ## Remove the virtual environment and what tools left behind.

@@ -22,7 +22,7 @@ OPENAI = "/v1/audio/speech"
     ("path", "readers", "body"),
     [
         (NATIVE, 40, {"text": TEXT, "model": "tone", "stream": True}),
-        (OPENAI, 8, {"input": TEXT, "voice": "sine", "response_format": "mp3", "sample_rate": 48_000}),
+        (OPENAI, 4, {"input": TEXT, "voice": "sine", "response_format": "mp3", "sample_rate": 48_000}),
         (OPENAI, 40, {"input": TEXT, "voice": "sine", "response_format": "wav", "stream_format": "sse"}),
     ],
     ids=["wav", "mp3", "events"],
@@ -38,7 +38,7 @@ async def test_readers_that_never_read_hold_little_and_are_dropped(
         with ExitStack() as connections:
             for _ in range(readers):
                 connections.enter_context(unread(server.address, path, sent))
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(300):  # mp3 takes its time until the system's buffers are full
                 while most.files < before.files + readers // 2 or Held.of(server).files > before.files + 2:
                     held = Held.of(server)
                     most = Held(max(most.files, held.files), most.threads, max(most.own_mib, held.own_mib))
