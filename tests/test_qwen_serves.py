@@ -30,6 +30,7 @@ from vivavoce.api.app import create_app  # noqa: E402
 from vivavoce.cli import app as command_line  # noqa: E402
 from vivavoce.engines.local import LocalEngine  # noqa: E402
 from vivavoce.engines.qwen.model import QwenModel  # noqa: E402
+from vivavoce.engines.waiting import Limits  # noqa: E402
 from vivavoce.settings import Settings  # noqa: E402
 from vivavoce.types import Samples, Segment  # noqa: E402
 
@@ -341,7 +342,7 @@ async def test_scheduler_gives_each_its_own_and_takes_back_what_is_cancelled(che
 async def test_listener_that_stops_reading_is_waited_for_without_holding_up_others(checkpoints: Path) -> None:
     model = QwenModel(checkpoints / "Custom", max_batch=2)
     slow, quick = Segment("Slow.", "ryan", "en", None, 1), Segment("Quick.", "aiden", "en", None, 2)
-    engine = LocalEngine(model, max_ahead_s=0.2)
+    engine = LocalEngine(model, Limits(max_ahead_s=0.2))
     await engine.start()
     try:
         async with aclosing(engine.speak(slow)) as stream:

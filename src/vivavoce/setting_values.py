@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import platformdirs
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import NoDecode
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[\w./-]+)?", re.ASCII)  # owner/name, and a revision
@@ -65,6 +65,8 @@ def user_data_dir() -> Path:
 # NoDecode: in the environment a list is written `a,b`, not as JSON.
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_commas)]
 RemoteModels = Annotated[tuple[Annotated[str, AfterValidator(as_remote)], ...], NoDecode, BeforeValidator(split_commas)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Folder = Annotated[Path, AfterValidator(Path.expanduser)]
 # A Path is the folder of a checkpoint, a string its id on the model hub.
 Checkpoint = Annotated[Path | str, BeforeValidator(as_checkpoint)]

@@ -24,6 +24,8 @@ from vivavoce.setting_values import (
     Checkpoints,
     Folder,
     Names,
+    NotNegative,
+    Positive,
     RemoteModels,
     as_checkpoint,
     checkpoint_name,
@@ -96,8 +98,8 @@ class Settings(BaseSettings):
         "of OpenAI's speech API. The same model again is another server with it; the least busy one speaks.",
     )
     remote_api_key: str | None = Field(default=None, repr=False, description="API key for the servers of `remote`.")
-    remote_timeout_s: float = Field(
-        default=60.0, gt=0, allow_inf_nan=False, description="Longest wait for the next byte of a server of `remote`."
+    remote_timeout_s: Positive = Field(
+        default=60.0, description="Longest wait for the next byte of a server of `remote`."
     )
     remote_voices: Names = Field(
         default=("alloy",), min_length=1, description="Voices of the servers of `remote` that list none."
@@ -117,13 +119,9 @@ class Settings(BaseSettings):
     ray_max_ongoing_requests: int = Field(
         default=8, ge=1, description="Segments that one replica takes at once; of more, `max_waiting` wait outside."
     )
-    ray_num_cpus: float = Field(
-        default=1.0, ge=0, allow_inf_nan=False, description="CPU cores that Ray sets aside for a replica."
-    )
-    ray_num_gpus: float = Field(
+    ray_num_cpus: NotNegative = Field(default=1.0, description="CPU cores that Ray sets aside for a replica.")
+    ray_num_gpus: NotNegative = Field(
         default=0.0,
-        ge=0,
-        allow_inf_nan=False,
         description="GPUs, or a share of one, that Ray sets aside for a replica.",
     )
     model_process: bool = Field(
@@ -145,10 +143,8 @@ class Settings(BaseSettings):
         description="Memory that Qwen3-TTS checkpoints may take together, in GB (10⁹ bytes): the least recently used "
         "are unloaded when others need theirs. Unset: no limit.",
     )
-    idle_unload_s: float = Field(
+    idle_unload_s: NotNegative = Field(
         default=0.0,
-        ge=0,
-        allow_inf_nan=False,
         description="Seconds after which a model that nobody uses is unloaded; the next request loads it again. "
         "0: never.",
     )
@@ -184,27 +180,28 @@ class Settings(BaseSettings):
     max_connections: int = Field(
         default=512, ge=1, description="Connections that may be open; on more, everything but `/health` is refused."
     )
-    receive_timeout_s: float = Field(
+    receive_timeout_s: Positive = Field(
         default=20.0,
-        gt=0,
-        allow_inf_nan=False,
         description="Seconds that a request may take to arrive, and its body one more for each 1,000 bytes of it.",
     )
-    send_timeout_s: float = Field(
+    send_timeout_s: Positive = Field(
         default=60.0,
-        gt=0,
-        allow_inf_nan=False,
         description="Seconds after which a client is dropped that takes nothing of what is sent to it.",
     )
     max_waiting: int = Field(
         default=64, ge=1, description="Requests that may wait for one model before more are refused with 429."
     )
-    max_waiting_s: float = Field(
+    max_waiting_s: Positive = Field(
         default=600.0,
-        gt=0,
-        allow_inf_nan=False,
         description="Seconds of audio, as predicted from their texts, that such requests may come to together. Of each "
         "no more than `max_ahead_s` count.",
+    )
+    queue_timeout_s: float | None = Field(
+        default=None,
+        gt=0,
+        allow_inf_nan=False,
+        description="Seconds that a request may wait for its turn in a model of this machine. One that could not begin "
+        "by then is refused with 429, and so is one that has not. Unset: it waits.",
     )
     request_timeout_s: float | None = Field(
         default=None,
@@ -213,23 +210,17 @@ class Settings(BaseSettings):
         description="Seconds after which a request is given up, the listener's own time included; unset, never. A "
         "request may ask for less in `timeout_s`.",
     )
-    max_ahead_s: float = Field(
+    max_ahead_s: Positive = Field(
         default=30.0,
-        gt=0,
-        allow_inf_nan=False,
         description="Seconds of audio that a stream may run ahead of its listener.",
     )
-    max_step_s: float = Field(
+    max_step_s: Positive = Field(
         default=10.0,
-        gt=0,
-        allow_inf_nan=False,
         description="Seconds that one step of a model may take. One that takes longer hangs: its streams fail, and the "
         "model is made anew.",
     )
-    max_long_step_s: float = Field(
+    max_long_step_s: Positive = Field(
         default=60.0,
-        gt=0,
-        allow_inf_nan=False,
         description="As `max_step_s`, for `kokoro`, which makes a whole sentence in a step, and for Qwen3-TTS, which "
         "reads a whole prompt.",
     )
@@ -261,10 +252,8 @@ class Settings(BaseSettings):
         description="Where others reach the server, as `http://192.168.1.20:8000/`: what the page shows as a QR code. "
         "Unset, it is this machine's address on its network; in a container that is the wrong one.",
     )
-    grace_s: float = Field(
+    grace_s: NotNegative = Field(
         default=30.0,
-        ge=0,
-        allow_inf_nan=False,
         description="Seconds that running requests get to finish after SIGTERM.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
@@ -279,10 +268,8 @@ class Settings(BaseSettings):
         description="Where a trace of each request is sent, over OTLP/HTTP, like `http://localhost:4318/v1/traces`; "
         "needs `vivavoce[otel]`. Unset: nowhere.",
     )
-    tone_real_time_factor: float = Field(
+    tone_real_time_factor: NotNegative = Field(
         default=0.0,
-        ge=0,
-        allow_inf_nan=False,
         description="Seconds that the `tone` test model takes per second of audio; 0 is as fast as it can.",
     )
     tone_faults: Names = Field(

@@ -15,6 +15,7 @@ from vivavoce.engines.local import LocalEngine
 from vivavoce.engines.pool import Pool
 from vivavoce.engines.scheduler import Load
 from vivavoce.engines.tone import ToneModel
+from vivavoce.engines.waiting import Limits
 from vivavoce.settings import Settings
 
 FREED_WITHIN_S = 0.2
@@ -29,7 +30,7 @@ class Watched:
 
     def pool(self) -> Pool:
         def make() -> LocalEngine:
-            self.engine = LocalEngine(ToneModel(faults=FAULTS, **self._model), max_ahead_s=2.0)  # type: ignore[arg-type]  # numbers
+            self.engine = LocalEngine(ToneModel(faults=FAULTS, **self._model), Limits(max_ahead_s=2.0))  # type: ignore[arg-type]  # numbers
             return self.engine
 
         return Pool({"tone": make})

@@ -13,7 +13,8 @@ from vivavoce.engines.local import LocalEngine
 from vivavoce.engines.pool import Pool
 from vivavoce.engines.scheduler import Load
 from vivavoce.engines.tone import ToneModel
-from vivavoce.errors import DeadlineExceeded
+from vivavoce.engines.waiting import Limits
+from vivavoce.errors import DeadlineExceeded, Overloaded
 from vivavoce.settings import Settings
 from vivavoce.synthesis import Deadline
 from vivavoce.types import Segment
@@ -23,7 +24,7 @@ NATIVE, OPENAI = "/v1/tts/synthesize", "/v1/audio/speech"
 
 def busy_pool(**limits: float) -> Pool:
     """The tone model with one slot."""
-    return Pool({"tone": lambda: LocalEngine(ToneModel(max_batch=1, faults=FAULTS), **limits)})  # type: ignore[arg-type]
+    return Pool({"tone": lambda: LocalEngine(ToneModel(max_batch=1, faults=FAULTS), Limits(**limits))})  # type: ignore[arg-type]
 
 
 @asynccontextmanager
@@ -55,6 +56,30 @@ async def test_request_whose_time_is_over_while_it_waits_is_given_up(path: str, 
         assert engine.load == Load(waiting=0, running=1)
 
 
+@pytest.mark.parametrize(("path", "field"), [(NATIVE, "text"), (OPENAI, "input")])
+async def test_request_whose_turn_does_not_come_in_time_is_refused(path: str, field: str) -> None:
+    pool = busy_pool(queue_timeout_s=0.2)
+    async with app_client(create_app(Settings(), pool)) as client, held(pool) as engine:
+        response = await client.post(path, json={field: "Hello."})
+        error = response.json()["error"]
+        assert (response.status_code, error["code"]) == (429, "overloaded")
+        assert "no place for this request within 0.2 s" in error["message"]
+        assert int(response.headers["retry-after"]) >= 1
+        assert engine.load == Load(waiting=0, running=1)
+
+
+async def test_live_text_has_to_have_begun_before_its_wait_is_counted() -> None:
+    pool = busy_pool(queue_timeout_s=0.1)
+    async with app_client(create_app(Settings(), pool)), held(pool) as engine:
+        stream = engine.speak(Segment("", "sine", "en", live=True))
+        first = asyncio.ensure_future(anext(stream))
+        await asyncio.sleep(0.3)
+        assert not first.done()
+        stream.feed("hello")
+        with pytest.raises(Overloaded, match=r"within 0\.1 s"):
+            await asyncio.wait_for(first, 20)
+
+
 async def test_servers_limit_counts_for_those_who_ask_for_more_or_nothing() -> None:
     pool = busy_pool()
     async with app_client(create_app(Settings(request_timeout_s=0.2), pool)) as client, held(pool):
@@ -64,7 +89,7 @@ async def test_servers_limit_counts_for_those_who_ask_for_more_or_nothing() -> N
 
 
 def test_speech_that_is_not_complete_in_time_breaks_off() -> None:
-    pool = Pool({"tone": lambda: LocalEngine(ToneModel(faults=FAULTS), max_ahead_s=1.0)})
+    pool = Pool({"tone": lambda: LocalEngine(ToneModel(faults=FAULTS), Limits(max_ahead_s=1.0))})
     with serving(create_app(Settings(), pool)) as url:
         body = {"text": LONG_TEXT, "speaker": "endless", "stream": True, "format": "pcm", "timeout_s": 0.5}
         with httpx.stream("POST", url + NATIVE, json=body) as response:

@@ -26,6 +26,7 @@ from vivavoce.engines.local import LocalEngine
 from vivavoce.engines.pool import Pool
 from vivavoce.engines.ray import RayEngine, Speaker
 from vivavoce.engines.tone import ToneModel
+from vivavoce.engines.waiting import Limits
 from vivavoce.errors import EngineFault, Overloaded, SettingsError, UnknownVoice
 from vivavoce.settings import Settings
 from vivavoce.types import Ending, Samples, Segment
@@ -56,7 +57,7 @@ class Replica(Speaker):
 
 def beeps(real_time_factor: float) -> Pool:
     model = ToneModel(real_time_factor=real_time_factor, faults=FAULTS)
-    return Pool({"tone": lambda: LocalEngine(model, max_ahead_s=2.0)})
+    return Pool({"tone": lambda: LocalEngine(model, Limits(max_ahead_s=2.0))})
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 import re
 import threading
+import time
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,6 +13,7 @@ from vivavoce.errors import BadRequest, Unsupported
 from vivavoce.types import Ending, PreparedVoice, Reference, Samples, Segment
 
 HANGS = {"hang": Fault("hang")}
+LABOUR_S = 2.0  # of processor time
 
 
 class Stuck(ToneModel):
@@ -20,6 +22,20 @@ class Stuck(ToneModel):
     def step(self, streams: Sequence[Stream], ahead_s: Sequence[float] = ()) -> Sequence[Samples | Ending]:
         re.match(r"(a+)+$", "a" * 60 + "b")
         raise AssertionError("a search of some thousand years")
+
+
+class Laborious(ToneModel):
+    """Computes for `LABOUR_S` seconds in the first step of the voice `hum`; one of the voice `hang` never ends."""
+
+    def __init__(self) -> None:
+        super().__init__(lanes=2, max_batch=1, faults=HANGS)
+
+    def step(self, streams: Sequence[Stream], ahead_s: Sequence[float] = ()) -> Sequence[Samples | Ending]:
+        if any(one.segment.voice == "hum" and not one.step for one in streams):  # type: ignore[attr-defined]  # its own
+            enough_s = time.thread_time() + LABOUR_S
+            while time.thread_time() < enough_s:
+                pass
+        return super().step(streams, ahead_s)
 
 
 class Meeting(ToneModel):

@@ -22,6 +22,7 @@ from vivavoce.engines.local import LocalEngine
 from vivavoce.engines.pool import Pool
 from vivavoce.engines.remote import RemoteEngine
 from vivavoce.engines.tone import ToneModel
+from vivavoce.engines.waiting import Limits
 from vivavoce.errors import DeadlineExceeded, EngineFault, NotReady, Overloaded, SettingsError
 from vivavoce.settings import Settings
 from vivavoce.types import Claim, Ending, PreparedVoice, Reference, Samples, Segment
@@ -154,7 +155,7 @@ async def test_closing_a_segment_frees_its_slot_there(heard: int) -> None:
 def busy_pool(real_time_factor: float) -> Pool:
     """One that speaks one segment at a time and lets one wait."""
     model = ToneModel(real_time_factor=real_time_factor, max_batch=1, faults=FAULTS)
-    return Pool({"tone": lambda: LocalEngine(model, max_waiting=1, max_ahead_s=2.0)})
+    return Pool({"tone": lambda: LocalEngine(model, Limits(max_waiting=1, max_ahead_s=2.0))})
 
 
 async def test_busy_servers_are_429_with_a_time_to_come_again() -> None:

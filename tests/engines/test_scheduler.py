@@ -19,6 +19,7 @@ from vivavoce.engines.local import LocalEngine, SpokenSegment
 from vivavoce.engines.scheduler import Delivery, Load, Scheduler, _Running
 from vivavoce.engines.tickets import Ticket
 from vivavoce.engines.tone import CHAR_S, MAX_LIVE_CHARS, RATE_HZ, Fault, ToneModel, tones
+from vivavoce.engines.waiting import Limits
 from vivavoce.errors import BadRequest, EngineFault, NotReady, Overloaded, Unsupported
 from vivavoce.types import Ending, Samples, Segment
 
@@ -41,7 +42,7 @@ class Engine:
     """A started engine for the length of a `with`."""
 
     def __init__(self, model: ToneModel, **limits: float) -> None:
-        self._engine = LocalEngine(model, **limits)  # type: ignore[arg-type]  # max_waiting is an int, given as one
+        self._engine = LocalEngine(model, Limits(**limits))  # type: ignore[arg-type]  # max_waiting is an int, given as one
 
     async def __aenter__(self) -> LocalEngine:
         await self._engine.start()
@@ -339,7 +340,7 @@ class Turns(Scheduler):
 def test_stream_that_waits_for_text_is_not_stepped_and_its_lane_sleeps() -> None:
     model, delivered = Gate(chunk_s=0.125, char_s=0.125), SimpleQueue[Delivery]()  # a chunk a letter
     model.gate.set()
-    scheduler = Turns(model, delivered.put, max_waiting=4, max_waiting_s=600.0, max_ahead_s=100.0)
+    scheduler = Turns(model, delivered.put, Limits(max_waiting=4, max_ahead_s=100.0))
     scheduler.start()
     ticket, letters = scheduler.submit(live()), 50
     for _ in range(letters):

@@ -7,13 +7,15 @@ import pytest
 
 from vivavoce.engines.tickets import Ticket
 from vivavoce.engines.tone import RATE_HZ, ToneModel
-from vivavoce.engines.waiting import BATCH_PATIENCE_S, Pace, Waiting
+from vivavoce.engines.waiting import BATCH_PATIENCE_S, Limits, Pace, Waiting
 from vivavoce.errors import Overloaded
 from vivavoce.types import Claim, Priority, Segment
 
 
-def queue(*, max_waiting: int = 64, max_waiting_s: float = 600.0, max_ahead_s: float = 30.0) -> Waiting:
-    return Waiting(ToneModel().info, 1, max_waiting=max_waiting, max_waiting_s=max_waiting_s, max_ahead_s=max_ahead_s)
+def queue(
+    *, max_waiting: int = 64, max_waiting_s: float = 600.0, max_ahead_s: float = 30.0, timeout_s: float = math.inf
+) -> Waiting:
+    return Waiting(ToneModel().info, 1, Limits(max_waiting, max_waiting_s, max_ahead_s, timeout_s))
 
 
 def ticket(
@@ -139,10 +141,29 @@ def test_request_that_cannot_begin_in_time_is_refused_at_once() -> None:
     waiting = queue()
     for _ in range(4):
         waiting.join(ticket(0.0, audio_s=5.0))
-    with pytest.raises(Overloaded, match="about 20 s of work waiting, and this request has 10 s") as refusal:
+    with pytest.raises(
+        Overloaded, match=r"about 20\.0 s of work waiting, and this request may wait 10\.0 s"
+    ) as refusal:
         waiting.join(ticket(0.0, within_s=10.0))
     assert refusal.value.retry_after_s == pytest.approx(10.0, abs=1.0)
+    waiting.join(ticket(0.0, within_s=10.0), free=2)  # two of them begin at once
     waiting.join(ticket(0.0, within_s=30.0))
+
+
+def test_nobody_joins_who_would_wait_too_long_and_who_has_is_refused() -> None:
+    waiting = queue(timeout_s=10.0)
+    begins, waits = ticket(0.0, audio_s=10.0), ticket(1.0, audio_s=10.0)
+    waiting.join(begins)
+    waiting.join(waits)
+    with pytest.raises(Overloaded, match=r"this request may wait 10\.0 s"):
+        waiting.join(ticket(2.0, within_s=30.0))
+    assert waiting.take() is begins
+    assert waiting.expire(begins) is None
+    refusal = waiting.expire(waits)
+    assert refusal is not None
+    assert "no place for this request within 10 s" in refusal.message
+    assert len(waiting) == 0
+    assert waiting.expire(waits) is None
 
 
 def test_pace_follows_what_the_model_makes_of_late() -> None:

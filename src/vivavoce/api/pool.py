@@ -30,6 +30,7 @@ def pool_from(settings: Settings) -> Pool:
         max_waiting=settings.max_waiting,
         max_waiting_s=settings.max_waiting_s,
         max_ahead_s=settings.max_ahead_s,
+        queue_timeout_s=settings.queue_timeout_s,
         max_step_s=settings.max_step_s,
         max_long_step_s=settings.max_long_step_s,
         max_memory_bytes=None if limit is None else int(limit * 1e9),

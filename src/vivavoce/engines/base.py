@@ -96,6 +96,13 @@ class MortalModel(Model, Protocol):
         """Ends its process: steps that are under way fail. Never blocks, never raises."""
         ...
 
+    def used_s(self, thread: int) -> float | None:
+        """Processor time of what works in its process for the thread of this one of that identifier, in seconds.
+
+        `None` where the system does not tell, and when nothing does.
+        """
+        ...
+
 
 def clones_nothing(info: EngineInfo) -> Unsupported:
     """The error of `Model.prepare` for a model that speaks with voices of its own alone."""

@@ -1,6 +1,7 @@
 """An engine over a model on this machine: asyncio on one side, the scheduler's threads on the other."""
 
 import asyncio
+import math
 from typing import Self
 
 import numpy as np
@@ -11,21 +12,21 @@ from vivavoce.engines.observe import Load, Observer
 from vivavoce.engines.prepared import PreparedVoices
 from vivavoce.engines.scheduler import Delivery, Event, Scheduler
 from vivavoce.engines.tickets import Ticket
+from vivavoce.engines.waiting import Limits
 from vivavoce.errors import EngineFault, NotReady, VivavoceError
 from vivavoce.types import AudioChunk, Ending, EngineInfo, PreparedVoice, Reference, Segment
+
+_DEFAULTS = Limits()
 
 
 class LocalEngine:
     """An `Engine` over a `Model` on this machine: a scheduler, and a queue for each listener."""
 
-    def __init__(
-        self, model: Model, *, max_waiting: int = 64, max_waiting_s: float = 600.0, max_ahead_s: float = 30.0
-    ) -> None:
+    def __init__(self, model: Model, limits: Limits = _DEFAULTS) -> None:
         self.info: EngineInfo = model.info
         self._model = model
-        self._scheduler = Scheduler(
-            model, self._deliver, max_waiting=max_waiting, max_waiting_s=max_waiting_s, max_ahead_s=max_ahead_s
-        )
+        self._scheduler = Scheduler(model, self._deliver, limits)
+        self._queue_timeout_s = limits.queue_timeout_s
         self._voices = PreparedVoices(self._prepare)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._listeners: dict[Ticket, asyncio.Queue[Event]] = {}
@@ -40,7 +41,12 @@ class LocalEngine:
     @property
     def stalled_s(self) -> float:
         """How long the step that is under way longest has taken so far, or an opening; 0 when there is none."""
-        return self._scheduler.stalled_s
+        return self._scheduler.rounds.stalled_s
+
+    @property
+    def idle_s(self) -> float:
+        """How long a step that is under way has not computed; 0 where the system does not tell."""
+        return self._scheduler.rounds.idle_s
 
     @property
     def lost(self) -> str | None:
@@ -81,10 +87,19 @@ class LocalEngine:
         ticket = self._scheduler.submit(segment, follows=before)
         # Bounded by max_ahead_s of audio: the scheduler leaves a stream alone until `took` says it was heard.
         events = self._listeners[ticket] = asyncio.Queue()
+        self._limit_wait(ticket)
         return SpokenSegment(self, ticket, events)
 
     def feed(self, ticket: Ticket, text: str, *, last: bool) -> None:
+        waited_for_text = not ticket.may_open
         self._scheduler.feed(ticket, text, last=last)
+        if waited_for_text:
+            self._limit_wait(ticket)
+
+    def _limit_wait(self, ticket: Ticket) -> None:
+        """Refuses a new request whose turn does not come in time."""
+        if self._loop is not None and ticket.follows is None and ticket.may_open and self._queue_timeout_s < math.inf:
+            self._loop.call_later(self._queue_timeout_s, self._scheduler.expire, ticket)
 
     async def prepare_voice(self, reference: Reference) -> PreparedVoice:
         return await self._voices.get(reference)

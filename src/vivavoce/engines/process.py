@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -71,14 +72,15 @@ class Worker:
             for _, theirs in pairs:
                 theirs.close()
         self._aside, *self._channels = [Channel(ours) for ours, _ in pairs]
-        self._free: LifoQueue[Channel] = LifoQueue()  # of the lanes
+        self._free: LifoQueue[tuple[Channel, int]] = LifoQueue()  # of the lanes, with the thread that answers there
+        self._answering: dict[int, int] = {}  # thread here → the one there that it waits for
         try:
             self.loaded = self._load(make, surroundings)
         except BaseException:  # passed on as it is
             self.end()
             raise
-        for channel in self._channels[: self.loaded.lanes]:
-            self._free.put(channel)
+        for free in zip(self._channels, self.loaded.lanes, strict=False):
+            self._free.put(free)
 
     @property
     def lost(self) -> str | None:
@@ -91,15 +93,27 @@ class Worker:
 
     def call(self, method: Method, *arguments: object) -> Any:  # Any: each method has its own result
         """The result of a method of `worker.Held`. Raises what it raises, `EngineFault` if the process is gone."""
-        channel = self._free.get()
+        here = threading.get_ident()
+        channel, there = self._free.get()
+        self._answering[here] = there
         try:
             return self._ask(channel, Call(method, arguments))
         finally:
-            self._free.put(channel)
+            del self._answering[here]
+            self._free.put((channel, there))
 
     def call_aside(self, method: Method, *arguments: object) -> Any:  # Any: likewise
         """As `call`, beside the lanes; one call at a time."""
         return self._ask(self._aside, Call(method, arguments))
+
+    def used_s(self, thread: int) -> float | None:
+        """Processor time of the thread there that `thread` waits for, in seconds, on Linux."""
+        there = self._answering.get(thread)
+        try:
+            ticks = Path(f"/proc/{self._process.pid}/task/{there}/stat").read_text().rpartition(")")[2].split()[11:13]
+        except OSError:  # another system, or it waits for none
+            return None
+        return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
 
     def kill(self) -> None:
         """Ends the process where it stands; calls to it fail."""
@@ -145,7 +159,7 @@ class ProcessModel:
 
     def __init__(self, worker: Worker) -> None:
         self.info = worker.loaded.info
-        self.max_batch, self.lanes = worker.loaded.max_batch, worker.loaded.lanes
+        self.max_batch, self.lanes = worker.loaded.max_batch, len(worker.loaded.lanes)
         self._worker = worker
         self._keys = count()
         self._forgotten: deque[int] = deque()  # voices that nobody here has any more
@@ -156,6 +170,9 @@ class ProcessModel:
 
     def kill(self) -> None:
         self._worker.kill()
+
+    def used_s(self, thread: int) -> float | None:
+        return self._worker.used_s(thread)
 
     def open(self, segment: Segment) -> Stream:
         if (lost := self.lost) is not None:

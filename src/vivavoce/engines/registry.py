@@ -1,5 +1,6 @@
 """Names the models and says how each is made; nothing is imported or loaded before it is asked for."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -11,6 +12,7 @@ from vivavoce.engines.makers import make_hibari, make_kokoro, make_qwen, make_to
 from vivavoce.engines.pool import Pool
 from vivavoce.engines.process import in_process
 from vivavoce.engines.resident import EngineFactory, Offer
+from vivavoce.engines.waiting import Limits
 from vivavoce.engines.watchdog import WatchedEngine
 from vivavoce.engines.worker import Surroundings
 from vivavoce.errors import SettingsError
@@ -40,6 +42,7 @@ def create_pool(
     max_waiting: int = 64,
     max_waiting_s: float = 600.0,
     max_ahead_s: float = 30.0,
+    queue_timeout_s: float | None = None,
     max_step_s: float = 10.0,
     max_long_step_s: float = 60.0,
     max_memory_bytes: int | None = None,
@@ -106,12 +109,15 @@ def create_pool(
         if name not in makers:
             raise SettingsError(f"the setting 'models' names {name!r}; it may hold {', '.join(MODELS)}")
 
-    def engine(name: str, maker: Callable[[], Model], step_s: float = max_step_s) -> EngineFactory:
+    timeout_s = math.inf if queue_timeout_s is None else queue_timeout_s
+    limits = Limits(max_waiting, max_waiting_s, max_ahead_s, timeout_s)
+
+    def engine(name: str, maker: Callable[[], Model], long_step_s: float = max_step_s) -> EngineFactory:
         def make() -> LocalEngine:
             model = maker() if process is None else in_process(maker, name, process)
-            return LocalEngine(model, max_waiting=max_waiting, max_waiting_s=max_waiting_s, max_ahead_s=max_ahead_s)
+            return LocalEngine(model, limits)
 
-        return lambda: WatchedEngine(make, max_step_s=step_s)
+        return lambda: WatchedEngine(make, max_step_s=max_step_s, max_long_step_s=long_step_s)
 
     checkpoints = {
         name: Offer(engine(name, partial(checkpoint, name, source), max_long_step_s), partial(look, name, source))

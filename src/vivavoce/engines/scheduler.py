@@ -25,12 +25,13 @@ from typing import TypeAlias
 
 import numpy as np
 
-from vivavoce.engines.base import LiveModel, Model, Stream
+from vivavoce.engines.base import LiveModel, Model, MortalModel, Stream
 from vivavoce.engines.failure import as_fault, forget_frames, without_memory
 from vivavoce.engines.fitting import Fitting
 from vivavoce.engines.observe import Load, Observer, Unobserved
+from vivavoce.engines.rounds import Rounds, used_by_thread
 from vivavoce.engines.tickets import Ticket
-from vivavoce.engines.waiting import Waiting
+from vivavoce.engines.waiting import Limits, Waiting
 from vivavoce.errors import BadAudio, BadRequest, EngineFault, NotReady, OutOfMemory, Unsupported, VivavoceError
 from vivavoce.text.split import width
 from vivavoce.types import Ending, Samples, Segment
@@ -55,28 +56,18 @@ class _Running:
 class Scheduler:
     """Steps `model`; `deliver` is called from the lanes' threads with what each step brought."""
 
-    def __init__(
-        self,
-        model: Model,
-        deliver: Callable[[Delivery], None],
-        *,
-        max_waiting: int,
-        max_waiting_s: float,
-        max_ahead_s: float,
-    ) -> None:
+    def __init__(self, model: Model, deliver: Callable[[Delivery], None], limits: Limits) -> None:
         self._model = model
         self._live = model if isinstance(model, LiveModel) else None
         self._deliver = deliver
         self._rate_hz = model.info.sample_rate_hz
-        self._max_ahead = int(max_ahead_s * self._rate_hz)
+        self._max_ahead = int(limits.max_ahead_s * self._rate_hz)
         self._observer: Observer = Unobserved()
         self._changed = threading.Condition()
-        self._waiting = Waiting(
-            model.info, model.lanes, max_waiting=max_waiting, max_waiting_s=max_waiting_s, max_ahead_s=max_ahead_s
-        )
+        self._waiting = Waiting(model.info, model.lanes, limits)
         self._fitting = Fitting(model.max_batch)
         self._running = 0
-        self._rounds: dict[int, float] = {}  # lane → when it began what it does now
+        self.rounds = Rounds(model.used_s if isinstance(model, MortalModel) else used_by_thread)
         self._stopped = False
         self._unloaded = False
         self._lanes = [
@@ -92,13 +83,6 @@ class Scheduler:
     def observe(self, observer: Observer) -> None:
         """Tells `observer` of waits and steps; called before `start`."""
         self._observer = observer
-
-    @property
-    def stalled_s(self) -> float:
-        """How long the lane that is at it longest has been between two looks at what there is to do."""
-        with self._changed:
-            now_s = time.monotonic()
-            return now_s - min(self._rounds.values(), default=now_s)
 
     def start(self) -> None:
         for lane in self._lanes:
@@ -146,7 +130,8 @@ class Scheduler:
         with self._changed:
             if self._stopped:
                 raise _stopping()
-            self._waiting.join(ticket)
+            places = self._fitting.most(time.monotonic()) * len(self._lanes)
+            self._waiting.join(ticket, free=max(places - self._running, 0))
             self._changed.notify_all()
         return ticket
 
@@ -196,6 +181,13 @@ class Scheduler:
             self._waiting.leave(ticket)
             self._changed.notify_all()
 
+    def expire(self, ticket: Ticket) -> None:
+        """Ends `ticket` with `Overloaded` if its turn has not come yet."""
+        with self._changed:
+            refusal = self._waiting.expire(ticket)
+        if refusal is not None:
+            self._deliver([(ticket, refusal)])
+
     def took(self, ticket: Ticket, samples: int) -> None:
         """Tells that the listener has taken `samples` of what was delivered."""
         with self._changed:
@@ -209,14 +201,11 @@ class Scheduler:
     def _run_lane(self, lane: int) -> None:
         running: list[_Running] = []
         while self._wait_for_work(running):
-            with self._changed:
-                self._rounds[lane] = time.monotonic()
-            self._drop_cancelled(running)
-            self._feed(running)
-            self._admit(running)
-            self._step(running)
-            with self._changed:
-                del self._rounds[lane]
+            with self.rounds.of(lane):
+                self._drop_cancelled(running)
+                self._feed(running)
+                self._admit(running)
+                self._step(running)
         for entry in running:
             self._model.close(entry.stream)
         self._deliver([(entry.ticket, _stopping()) for entry in running])

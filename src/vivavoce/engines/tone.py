@@ -22,6 +22,7 @@ from vivavoce.types import Capabilities, Ending, EngineInfo, PreparedVoice, Refe
 
 RATE_HZ = 24_000
 CHAR_S = 0.06
+CHUNK_S = 0.08
 PITCHES = 64
 MAX_LIVE_CHARS = 1_000
 LANGUAGES = ("en", "zh", "de", "it", "pt", "es", "ja", "ko", "fr", "ru")
@@ -61,7 +62,7 @@ class ToneModel:
         self,
         *,
         real_time_factor: float = 0.0,
-        chunk_s: float = 0.08,
+        chunk_s: float = CHUNK_S,
         char_s: float = CHAR_S,
         max_batch: int = 64,
         lanes: int = 1,

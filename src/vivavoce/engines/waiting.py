@@ -6,11 +6,13 @@ of callers who are known, each has its turn when the others have had as much aud
 Vin and Cheng, 1997), so that whoever asks for much waits longer than whoever asks for little.
 
 Segments of a request that was accepted are never refused. A new request is, when as many wait as may, or as many
-seconds of audio, or when it cannot begin as soon as it must; it is told when there will be room, by what the model has
-made of late.
+seconds of audio, or when it could not begin as soon as it must, or has not; it is told when there will be room, by what
+the model has made of late.
 """
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from vivavoce.engines.tickets import Ticket
 from vivavoce.errors import Overloaded
@@ -19,6 +21,19 @@ from vivavoce.types import Claim, EngineInfo
 BATCH_PATIENCE_S = 10.0
 PACE_HALF_LIFE_S = 10.0  # of steps
 _LONGEST_RETRY_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What may wait for a model, and how far it may be ahead of a listener.
+
+    Of a long text only the first `max_ahead_s` seconds count: after these its listener can wait for others.
+    """
+
+    max_waiting: int = 64
+    max_waiting_s: float = 600.0  # of audio, as predicted
+    max_ahead_s: float = 30.0
+    queue_timeout_s: float = math.inf
 
 
 class Pace:
@@ -40,18 +55,15 @@ class Pace:
 
 
 class Waiting:
-    """The queue of a model: at most `max_waiting` new requests, of `max_waiting_s` seconds of audio together.
+    """The queue of a model, within `limits`; whoever owns it calls `expire` for what waits too long.
 
-    Of a long text only the first `max_ahead_s` seconds count: after these its listener can wait for others. The last
-    half of the places is kept from a caller who has the first half.
+    The last half of the places is kept from a caller who has the first half.
     """
 
-    def __init__(
-        self, info: EngineInfo, lanes: int, *, max_waiting: int, max_waiting_s: float, max_ahead_s: float
-    ) -> None:
+    def __init__(self, info: EngineInfo, lanes: int, limits: Limits) -> None:
         self.pace = Pace(lanes)
         self._model, self._rate_hz = info.name, info.sample_rate_hz
-        self._max_waiting, self._max_waiting_s, self._max_ahead_s = max_waiting, max_waiting_s, max_ahead_s
+        self._limits = limits
         self._tickets: list[Ticket] = []
         self._turn = 0.0  # of the request that began last
         self._turns: dict[str, float] = {}  # caller → the turn of its next request, where it is not now
@@ -59,10 +71,13 @@ class Waiting:
     def __len__(self) -> int:
         return len(self._tickets)
 
-    def join(self, ticket: Ticket) -> None:
-        """Queues `ticket`. Raises `Overloaded` for a new request that finds no room."""
+    def join(self, ticket: Ticket, *, free: int = 0) -> None:
+        """Queues `ticket`; as many who wait as the model has `free` places begin with its next step.
+
+        Raises `Overloaded` for a new request that finds no room.
+        """
         if ticket.follows is None:
-            self._check(ticket.segment.claim)
+            self._check(ticket.segment.claim, free)
             ticket.turn = self._turn_of(ticket.segment.claim)
         self._tickets.append(ticket)
 
@@ -74,6 +89,16 @@ class Waiting:
         """Takes `ticket` out, if it waits."""
         if ticket in self._tickets:
             self._tickets.remove(ticket)
+
+    def expire(self, ticket: Ticket) -> Overloaded | None:
+        """Takes out `ticket`, which has waited too long, and gives its refusal; `None` if it has begun or left."""
+        if ticket not in self._tickets:
+            return None
+        self._tickets.remove(ticket)
+        return self._overloaded(
+            f"had no place for this request within {self._limits.queue_timeout_s:g} s",
+            self._audio_s(self._new_claims()),
+        )
 
     def clear(self) -> list[Ticket]:
         """Takes all out."""
@@ -100,9 +125,6 @@ class Waiting:
         patience_s = BATCH_PATIENCE_S if ticket.segment.claim.priority == "batch" else 0.0
         return ticket.due_s(self._rate_hz) + patience_s
 
-    def _counted_s(self, claim: Claim) -> float:
-        return min(claim.audio_s, self._max_ahead_s)
-
     def _turn_of(self, claim: Claim) -> float:
         if not claim.caller:
             return self._turn
@@ -111,27 +133,33 @@ class Waiting:
         self._turns[claim.caller] = turn + claim.audio_s
         return turn
 
-    def _check(self, claim: Claim) -> None:
-        new = [ticket.segment.claim for ticket in self._tickets if ticket.follows is None]
+    def _check(self, claim: Claim, free: int) -> None:
+        new = self._new_claims()
         if not new:
             return
-        waiting_s = sum(map(self._counted_s, new))
-        over_s = waiting_s + self._counted_s(claim) - self._max_waiting_s
+        waiting_s, within_s = self._audio_s(new), min(claim.within_s, self._limits.queue_timeout_s)
+        over_s = waiting_s + self._audio_s([claim]) - self._limits.max_waiting_s
         of_caller = sum(other.caller == claim.caller for other in new) if claim.caller else 0
-        if len(new) >= self._max_waiting or of_caller >= math.ceil(self._max_waiting / 2):
-            whose = " of yours" if len(new) < self._max_waiting else ""
-            raise self._overloaded(f"{of_caller if whose else len(new)} requests{whose} waiting", waiting_s / len(new))
+        if len(new) >= self._limits.max_waiting or of_caller >= math.ceil(self._limits.max_waiting / 2):
+            whose = " of yours" if len(new) < self._limits.max_waiting else ""
+            number = of_caller if whose else len(new)
+            raise self._overloaded(f"has {number} requests{whose} waiting, its limit", waiting_s / len(new))
         if over_s > 0:
-            raise self._overloaded(f"{waiting_s:.0f} seconds of audio waiting", over_s)
-        if (wait_s := self.pace.seconds_for(waiting_s)) > claim.within_s:
+            raise self._overloaded(f"has {waiting_s:.0f} seconds of audio waiting, its limit", over_s)
+        before_s = self._audio_s(new[free:])
+        if (wait_s := self.pace.seconds_for(before_s)) > within_s:
             raise self._overloaded(
-                f"about {wait_s:.0f} s of work waiting, and this request has {claim.within_s:.0f} s",
-                waiting_s - claim.within_s * waiting_s / wait_s,
+                f"has about {wait_s:.1f} s of work waiting, and this request may wait {within_s:.1f} s",
+                before_s - within_s * before_s / wait_s,
             )
+
+    def _new_claims(self) -> list[Claim]:
+        return [ticket.segment.claim for ticket in self._tickets if ticket.follows is None]
+
+    def _audio_s(self, claims: Sequence[Claim]) -> float:
+        return sum(min(claim.audio_s, self._limits.max_ahead_s) for claim in claims)
 
     def _overloaded(self, what: str, audio_s: float) -> Overloaded:
         """The refusal because of `what`; there is room when `audio_s` more seconds of audio have been made."""
         retry_after_s = min(max(math.ceil(self.pace.seconds_for(audio_s)), 1.0), _LONGEST_RETRY_S)
-        return Overloaded(
-            f"{self._model!r} has {what}, its limit; try again in {retry_after_s:.0f} s", retry_after_s=retry_after_s
-        )
+        return Overloaded(f"{self._model!r} {what}; try again in {retry_after_s:.0f} s", retry_after_s=retry_after_s)

@@ -34,6 +34,11 @@ class Stallable(Engine, Protocol):
     def stalled_s(self) -> float: ...
 
     @property
+    def idle_s(self) -> float:
+        """How long a step that is under way has not computed; 0 where that is not known."""
+        ...
+
+    @property
     def lost(self) -> str | None:
         """How the process of its model ended, if it has one and that has."""
         ...
@@ -47,11 +52,17 @@ class Stallable(Engine, Protocol):
 
 
 class WatchedEngine:
-    """The engine that `make` makes, watched: a step may take `max_step_s`. `make` may block, it runs in a thread."""
+    """The engine that `make` makes, watched. `make` may block, it runs in a thread.
 
-    def __init__(self, make: Callable[[], Stallable], *, max_step_s: float) -> None:
+    A step may take `max_step_s`, and `max_long_step_s` (the same by default) as long as a processor computes for it.
+    """
+
+    def __init__(
+        self, make: Callable[[], Stallable], *, max_step_s: float, max_long_step_s: float | None = None
+    ) -> None:
         self._make = make
         self._max_step_s = max_step_s
+        self._max_long_step_s = max_step_s if max_long_step_s is None else max_long_step_s
         self._engine: Stallable | None = make()
         self.info: EngineInfo = self._engine.info
         self._problem = NotReady(f"model {self.info.name!r} is made anew; try again soon")
@@ -109,7 +120,7 @@ class WatchedEngine:
             if (lost := engine.lost) is not None:
                 self._observer.lost(self.info.name)
                 await self._replace(engine, lost)
-            elif engine.stalled_s <= self._max_step_s * (1 - 2 / LOOKS):
+            elif not (why := self._suspicion(engine)):
                 suspected_s = math.inf
             elif suspected_s == math.inf:
                 suspected_s = now_s
@@ -117,7 +128,16 @@ class WatchedEngine:
             elif now_s - suspected_s >= self._max_step_s / LOOKS:
                 suspected_s = math.inf
                 self._observer.hung(self.info.name)
-                await self._replace(engine, f"a step of model {self.info.name!r} hung for {engine.stalled_s:.1f} s")
+                await self._replace(engine, why)
+
+    def _suspicion(self, engine: Stallable) -> str:
+        """What makes a step look as if it hung by the next look; empty if nothing does."""
+        soon_s = self._max_step_s * 2 / LOOKS
+        if engine.stalled_s > self._max_long_step_s - soon_s:
+            return f"a step of model {self.info.name!r} hung for {engine.stalled_s:.1f} s"
+        if engine.idle_s > self._max_step_s - soon_s:
+            return f"a step of model {self.info.name!r} hung, {engine.idle_s:.1f} s without computing"
+        return ""
 
     async def _replace(self, engine: Stallable, why: str) -> None:
         """Makes another in the place of `engine`, which is lost or hangs."""

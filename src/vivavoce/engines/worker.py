@@ -48,8 +48,8 @@ class Loaded:
 
     info: EngineInfo
     max_batch: int
-    lanes: int
     live: bool  # whether it is a `LiveModel`
+    lanes: Sequence[int]  # the thread of each, as the system numbers it
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,10 +148,15 @@ def _load(control: Channel, lanes: Sequence[Channel]) -> Held | None:
     except Exception as error:  # the top of a process: whatever went wrong is what the other side is told
         control.send(Failure.of(as_fault(error, "could not be loaded")))
         return None
-    held, count = Held(model), min(model.lanes, len(lanes))
-    for channel in lanes[:count]:
-        threading.Thread(target=_answer_until_gone, args=(channel, held), daemon=True).start()
-    control.send(Loaded(model.info, model.max_batch, count, isinstance(model, LiveModel)))
+    held = Held(model)
+    threads = [
+        threading.Thread(target=_answer_until_gone, args=(channel, held), daemon=True)
+        for channel in lanes[: model.lanes]
+    ]
+    for thread in threads:
+        thread.start()
+    numbers = [thread.native_id for thread in threads if thread.native_id is not None]  # of one that was started
+    control.send(Loaded(model.info, model.max_batch, isinstance(model, LiveModel), numbers))
     return held
 
 

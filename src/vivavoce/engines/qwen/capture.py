@@ -101,7 +101,7 @@ class Track:
     def settle(self) -> None:
         """Waits until all that was queued here is done."""
         if self._stream is not None:
-            self._stream.synchronize()
+            _queued(self._stream).synchronize()
 
 
 class Landing:
@@ -113,8 +113,7 @@ class Landing:
         if tensor.is_cuda:
             self._host = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
             self._host.copy_(tensor, non_blocking=True)
-            self._landed = torch.cuda.Event()  # type: ignore[no-untyped-call]  # likewise
-            self._landed.record()  # on the current stream, behind the copy
+            self._landed = _queued(torch.cuda.current_stream(tensor.device))  # behind the copy
 
     def wait(self) -> Tensor:
         """The tensor, on the host, once it is there."""
@@ -126,7 +125,18 @@ class Landing:
 def finish(device: torch.device) -> None:
     """Waits until what this thread asked of `device`, outside of any track, is done."""
     if device.type == "cuda":
-        torch.cuda.current_stream(device).synchronize()
+        _queued(torch.cuda.current_stream(device)).synchronize()
+
+
+def _queued(stream: torch.cuda.Stream) -> torch.cuda.Event:
+    """What has happened when all that is queued on `stream` is done.
+
+    Whoever waits for it sleeps: a thread that spins takes a core from the server, and cannot be told from one that
+    computes when the device hangs.
+    """
+    event = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]  # torch types it as a function of anything
+    event.record(stream)
+    return event
 
 
 def bucket(count: int, most: int) -> int:
