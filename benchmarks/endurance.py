@@ -10,17 +10,19 @@ import os
 import random
 import signal
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from benchmarks.abuse import faults, fuzz
-from benchmarks.load import Answer, LoadRun, Question, Tell, ask, listeners, now, strangers
+from benchmarks.load import Question, Tell, ask, listeners, now, strangers
 from benchmarks.player import percentile
 from benchmarks.process import Server
 from benchmarks.report import Measure, Result, Target, load_measures
 from benchmarks.scenarios import paragraphs
 from benchmarks.tone import SHORT, Held, tone_server
 from benchmarks.wire import unread
+from vivavoce.api.requests import KEPT
 from vivavoce.engines.tone import CHUNK_S
 
 START_BUFFER_S = 0.2
@@ -47,24 +49,21 @@ async def _soak(scale: float, tell: Tell) -> list[Measure]:
     async with tone_server(0.2) as server:
         questions = [Question(text, "tone") for text in paragraphs()]
 
-        async def load(duration_s: float, seed: int, tell: Tell) -> list[Answer]:
-            run = await listeners(
-                server.address, questions, clients=32, duration_s=duration_s, at_most=10**6,
-                start_buffer_s=START_BUFFER_S, seed=seed, tell=tell,
-            )  # fmt: skip
-            return list(run.answers)
-
-        duration_s = max(600.0 * scale, 5.0)
-        await load(0.1 * duration_s, 1, lambda _: None)  # what is allocated once is there
-        before, began_s = Held.of(server), time.monotonic()
-        answers = await load(duration_s, 2, tell)
+        call = partial(listeners, server.address, clients=32, start_buffer_s=START_BUFFER_S)
+        duration_s, silent = max(600.0 * scale, 5.0), lambda _: None
+        # What is allocated once is there: the ends of the latest requests, and 32 streams at a time.
+        await call(SHORT, duration_s=60.0, at_most=max(int(1.2 * KEPT * scale), 64), impatient=True, tell=silent)
+        await call(questions, duration_s=0.1 * duration_s, at_most=10**6, seed=1, tell=silent)
+        before = Held.of(server)
+        run = await call(questions, duration_s=duration_s, at_most=10**6, seed=2, tell=tell)
         after = Held.of(server)
-        measures = load_measures(_run_of(answers, time.monotonic() - began_s), start_buffer_s=START_BUFFER_S)
-        wanted = {"requests", "time to first audio, p95", "underruns", "failed requests"}
+        measures = load_measures(run, start_buffer_s=START_BUFFER_S)
+        wanted = {"requests", "time to first audio, p95", "underruns", "failed requests", "load generator late, p99"}
         targets = {"time to first audio, p95": Target(300.0), "underruns": Target(0), "failed requests": Target(0)}
         kept = [Measure(one.name, one.value, one.unit, targets.get(one.name)) for one in measures if one.name in wanted]
         growth = (after.own_mib / before.own_mib - 1) * 100
-        return [*kept, Measure("memory grew by", growth, "%", Target(2.0))]
+        latest = Measure("load generator late, at most", 1000 * max(run.lags_s, default=math.nan), "ms")
+        return [*kept, latest, Measure("memory grew by", growth, "%", Target(2.0))]
 
 
 async def _overload(scale: float, tell: Tell) -> list[Measure]:
@@ -206,10 +205,6 @@ async def _until(holds: Callable[[], bool]) -> None:
     give_up_s = time.monotonic() + _SETTLE_S
     while not holds() and time.monotonic() < give_up_s:  # noqa: ASYNC110 - another process tells nobody
         await asyncio.sleep(0.005)
-
-
-def _run_of(answers: Sequence[Answer], wall_s: float) -> LoadRun:
-    return LoadRun(tuple(answers), wall_s, ())
 
 
 TRIALS: Mapping[str, Trial] = {

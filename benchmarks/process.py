@@ -30,12 +30,22 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class Start:
+    """How a server started, in seconds from the start of its process; and the slowest answer of `/health` meanwhile."""
+
+    listening_s: float
+    ready_s: float
+    slowest_answer_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Server:
-    """A server that answers; `pid` and `ended` only where the benchmark started it."""
+    """A server that answers; `pid`, `ended` and `start` only where the benchmark started it."""
 
     address: Address
     pid: int | None = None
     ended: Callable[[], Awaitable[int]] | None = None  # waits for its exit code
+    start: Start | None = None
 
     def usage(self) -> Usage | None:
         """What the process has used; `None` for somebody else's, and where there is no /proc."""
@@ -56,7 +66,7 @@ async def started(
 
     Raises `NotReady` with the end of its log if it does not get there.
     """
-    address = Address("127.0.0.1", _free_port())
+    address, started_s = Address("127.0.0.1", _free_port()), time.monotonic()
     command = ["-m", "vivavoce", "serve", "--host", address.host, "--port", str(address.port)]
     with tempfile.TemporaryFile() as log:
         process = await asyncio.create_subprocess_exec(
@@ -70,8 +80,8 @@ async def started(
         )
         try:
             _limit_memory(process.pid, memory_gib)
-            await _wait_until_ready(process, address, models, log)
-            yield Server(address, process.pid, process.wait)
+            start = await _wait_until_ready(process, address, models, log, started_s)
+            yield Server(address, process.pid, process.wait, start)
         finally:
             await _stop(process)
 
@@ -107,17 +117,22 @@ def _limit_memory(pid: int, memory_gib: float) -> None:
 
 
 async def _wait_until_ready(
-    process: asyncio.subprocess.Process, address: Address, models: Sequence[str], log: IO[bytes]
-) -> None:
-    give_up_s = time.monotonic() + _READY_TIMEOUT_S
+    process: asyncio.subprocess.Process, address: Address, models: Sequence[str], log: IO[bytes], started_s: float
+) -> Start:
     states: Mapping[str, str] = {}
-    while process.returncode is None and time.monotonic() < give_up_s:
+    listening_s = slowest_s = 0.0
+    while process.returncode is None and time.monotonic() < started_s + _READY_TIMEOUT_S:
+        asked_s = time.monotonic()
         try:
             states = await _states(address)
         except (OSError, asyncio.IncompleteReadError):
             states = {}  # it does not listen yet
+        else:
+            answered_s = time.monotonic()
+            listening_s = listening_s or answered_s - started_s
+            slowest_s = max(slowest_s, answered_s - asked_s)
         if all(states.get(model) == "ready" for model in models):
-            return
+            return Start(listening_s, time.monotonic() - started_s, slowest_s)
         if {"missing", "failed"} & set(states.values()):
             break
         await asyncio.sleep(_POLL_S)

@@ -2,7 +2,7 @@
 
     python benchmarks/qwen_memory.py ./Qwen3-TTS-12Hz-0.6B-CustomVoice
     python benchmarks/qwen_memory.py --random 0.6b --dtype float32 --dtype bfloat16 --max-batch 1 --max-batch 8
-    python benchmarks/qwen_memory.py --random 0.6b --server --cold
+    python benchmarks/qwen_memory.py --random 0.6b --server --cold --weights prepacked --weights int8
 
 Each measurement is a process of its own. On Linux memory is what the kernel counts, split into the process's own
 (anonymous) and pages of the checkpoint's files, which are the page cache's and are given back; on CUDA what torch
@@ -27,7 +27,9 @@ if not __package__:  # run as a file: its siblings are found from the folder abo
 
 import typer
 
+from benchmarks.load import Question
 from benchmarks.process import started
+from benchmarks.wire import send
 from vivavoce.engines.base import Model
 from vivavoce.errors import NotReady
 from vivavoce.types import Segment
@@ -145,13 +147,24 @@ def measure_apart(folder: Path, dtype: str, max_batch: int, device: str, after: 
     return Loaded(**json.loads(done.stdout))
 
 
-async def start_server(folder: Path, dtype: str, device: str) -> float:
-    """Seconds from the start of the server's process until `/health` calls the model ready."""
-    environment = {"VIVAVOCE_QWEN_DTYPE": dtype, "VIVAVOCE_QWEN_DEVICE": device, "VIVAVOCE_MODELS": "tone"}
-    name, start_s = folder.name.lower(), time.perf_counter()
-    offered = ("--model", str(folder))
-    async with started([name], environment=environment, memory_gib=MEMORY_GIB, arguments=offered):
-        return time.perf_counter() - start_s
+async def start_server(folder: Path, dtype: str, weights: str, device: str) -> str:
+    """How a server with the checkpoint starts, in words."""
+    environment = {"VIVAVOCE_QWEN_DTYPE": dtype, "VIVAVOCE_QWEN_WEIGHTS": weights, "VIVAVOCE_QWEN_DEVICE": device}
+    environment |= {"VIVAVOCE_MODELS": "tone"}
+    name, offered = folder.name.lower(), ("--model", str(folder))
+    async with started([name], environment=environment, memory_gib=MEMORY_GIB, arguments=offered) as server:
+        start = server.start
+        assert start is not None, "it was started here"
+        asked_s = time.monotonic()
+        async with send(server.address, "POST", "/v1/tts/synthesize", Question(TEXT, name).body()) as response:
+            first_s = time.monotonic() - asked_s  # the head comes with the first audio
+        if response.status != 200:
+            raise NotReady(f"the checkpoint in {folder} does not speak: {response.status}")
+        return (
+            f"{dtype}, {weights}: listening after {start.listening_s:.1f} s, ready after {start.ready_s:.1f} s, "
+            f"/health within {1000 * start.slowest_answer_s:.0f} ms all the while; "
+            f"first audio {first_s:.1f} s after the first request"
+        )
 
 
 def drop_page_cache() -> None:
@@ -178,6 +191,7 @@ def main(
     random: Annotated[Literal["0.6b", "1.7b"] | None, typer.Option(help="Random weights of this shape.")] = None,
     dtype: Annotated[list[str], typer.Option(help="As in the setting qwen_dtype; may be repeated.")] = ["auto"],  # noqa: B006
     max_batch: Annotated[list[int], typer.Option(help="Slots; may be repeated.")] = [8],  # noqa: B006
+    weights: Annotated[list[str], typer.Option(help="With --server, as in qwen_weights; may be repeated.")] = ["auto"],  # noqa: B006
     device: Device = "auto",
     server: Annotated[bool, typer.Option("--server", help="Time the start of a server instead.")] = False,
     cold: Annotated[bool, typer.Option("--cold", help="Empty the page cache before each start or load.")] = False,
@@ -194,15 +208,14 @@ def main(
         if folder is None:
             raise typer.BadParameter("name the folder of a checkpoint, or a shape with --random")
         for numbers in dtype:
-            for slots in [0] if server else max_batch:
+            for form in weights if server else ():
                 if cold:
                     drop_page_cache()
-                if server:
-                    print(
-                        f"{numbers}: ready after {asyncio.run(start_server(folder, numbers, device)):.1f} s", flush=True
-                    )
-                else:
-                    print(line(measure_apart(folder, numbers, slots, device, after)), flush=True)
+                print(asyncio.run(start_server(folder, numbers, form, device)), flush=True)
+            for slots in () if server else max_batch:
+                if cold:
+                    drop_page_cache()
+                print(line(measure_apart(folder, numbers, slots, device, after)), flush=True)
 
 
 def line(found: Loaded) -> str:
