@@ -221,8 +221,8 @@ class Settings(BaseSettings):
     )
     max_long_step_s: Positive = Field(
         default=60.0,
-        description="As `max_step_s`, for `kokoro`, which makes a whole sentence in a step, and for Qwen3-TTS, which "
-        "reads a whole prompt.",
+        description="As `max_step_s`, for a step of `kokoro`, which is a whole sentence, or of Qwen3-TTS, which may "
+        "read a prompt, as long as a processor works on it; other systems than Linux do not tell, there in any case.",
     )
     wit_prefix: str = Field(
         default="/wit",
