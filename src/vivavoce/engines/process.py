@@ -10,7 +10,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -23,6 +22,7 @@ from weakref import finalize
 
 from vivavoce.engines.base import Model, Stream
 from vivavoce.engines.failure import Failure
+from vivavoce.engines.rounds import calling_thread
 from vivavoce.engines.worker import MOST_LANES, Call, Channel, Loaded, Method, Surroundings
 from vivavoce.errors import BadRequest, EngineFault, NotReady, SettingsError
 from vivavoce.types import Ending, PreparedVoice, Reference, Samples, Segment
@@ -93,7 +93,7 @@ class Worker:
 
     def call(self, method: Method, *arguments: object) -> Any:  # Any: each method has its own result
         """The result of a method of `worker.Held`. Raises what it raises, `EngineFault` if the process is gone."""
-        here = threading.get_ident()
+        here = calling_thread()
         channel, there = self._free.get()
         self._answering[here] = there
         try:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 COMPUTES = 0.05  # of a core, and more: less is a thread that now and then looks whether it may go on
 
 Used = Callable[[int], float | None]  # processor time of what works for the thread of that identifier, in seconds
+calling_thread = threading.get_ident  # the identifier of the thread that asks
 
 
 @dataclass(slots=True)
@@ -36,7 +37,7 @@ class Rounds:
         """A round of `lane`, in the calling thread."""
         now_s = time.monotonic()
         with self._lock:
-            self._rounds[lane] = _Round(threading.get_ident(), now_s, now_s)
+            self._rounds[lane] = _Round(calling_thread(), now_s, now_s)
         try:
             yield
         finally:
