@@ -4,7 +4,7 @@ Nothing of it is imported by the server.
 """
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vivavoce.api.pool import pool_from
 from vivavoce.engines.ray import Speaker, require_ray
@@ -26,7 +26,8 @@ def application(args: dict[str, object]) -> "Application":
     require_ray()
     from ray import serve
 
-    deployment = serve.deployment(Speaker).options(
+    deployment: Any = serve.deployment(Speaker)  # Any: Ray's own types take it for a decorator
+    deployment = deployment.options(
         max_ongoing_requests=settings.ray_max_ongoing_requests,
         max_queued_requests=settings.max_waiting,
         ray_actor_options={"num_cpus": settings.ray_num_cpus, "num_gpus": settings.ray_num_gpus},
@@ -37,4 +38,5 @@ def application(args: dict[str, object]) -> "Application":
             "target_ongoing_requests": max(1.0, 0.7 * settings.ray_max_ongoing_requests),
         },
     )
-    return deployment.bind(partial(pool_from, settings), settings.model)
+    bound: Application = deployment.bind(partial(pool_from, settings), settings.model)
+    return bound
