@@ -77,7 +77,8 @@ async def _overload(scale: float, tell: Tell) -> list[Measure]:
     good = [answer for answer in run.answers if answer.good]
     # A place makes a chunk in every step but the last of a text, which finds that there is no more to say.
     steps = sum(math.ceil(answer.audio_s / CHUNK_S) + 1 for answer in good)
-    capacity = places * math.fsum(answer.audio_s for answer in good) / (steps * factor * CHUNK_S)  # audio s a second
+    audio_s = math.fsum(answer.audio_s for answer in good)
+    capacity = places * audio_s / (steps * factor * CHUNK_S) if good else math.nan  # audio seconds a second
     answered_s = [answer.first_byte_s - answer.asked_s for answer in run.answers]
     full_s = began_s + filled_s, began_s + duration_s
     arrivals = [arrival for answer in good for arrival in answer.arrivals if full_s[0] <= arrival.at_s < full_s[1]]
