@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
-
 from tests.conftest import serving
 from tests.web.conftest import FLAGS, browser_path
+
 from vivavoce.api.app import create_app
 from vivavoce.settings import Settings
 
