@@ -1,7 +1,7 @@
 """Read the JSON bodies of requests within bounds, before anything validates them.
 
 - A body without a recording has at most `max_plain_bytes`; only a recording may be larger.
-- A body holds at most `MAX_VALUES` values: their number costs more than their bytes.
+- A body holds at most `MAX_TOKENS` tokens of JSON, which cost more than their bytes.
 - The first unknown field ends the request where unknown fields are refused; elsewhere all of them
   are dropped.
 - Parsing a large body never holds the event loop.
@@ -25,14 +25,14 @@ from vivavoce.errors import BadRequest, BodyTooLarge
 
 MAX_PLAIN_BYTES: Final = 2_000_000
 BYTES_PER_CHAR: Final = 16  # of the text: a character takes up to 12 bytes as JSON, `\ud83d\ude00`
-MAX_VALUES: Final = 10_000  # a request of ours has 40
+MAX_TOKENS: Final = 10_000  # of JSON; a request of ours has 200 at most
 MAX_QUERY_NAMES: Final = 100
 INLINE_BYTES: Final = 64 * 2**10  # parsed on the event loop, in 3 ms at most
 PIECE_CHARS: Final = 2**20  # of a recording, unescaped in one go: 7 ms at most
 
 _RECORDING: Final = re.compile(rb'"ref_audio"\s*+:\s*+"')
-# A string, ended or not, or what begins a value that is none. It never looks at a byte twice.
-_VALUE: Final = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[{,:]', re.DOTALL)
+# A string, ended or not, or a sign. It never looks at a character twice.
+_TOKEN: Final = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[{,:]', re.DOTALL)
 
 
 def max_plain_bytes(max_text_chars: int) -> int:
@@ -138,9 +138,9 @@ def _parse(data: bytes, most: int) -> object:
         data, recording = _without_recording(data, most)
     text = data.decode(json.detect_encoding(data), "surrogatepass")
     del data
-    if len(list(islice(_VALUE.finditer(text), MAX_VALUES + 1))) > MAX_VALUES:
+    if len(list(islice(_TOKEN.finditer(text), MAX_TOKENS + 1))) > MAX_TOKENS:
         raise BadRequest(
-            f"the body holds more than {MAX_VALUES:,} values: leave out what is not in /docs",
+            f"the body holds more than {MAX_TOKENS:,} tokens of JSON: leave out what is not in /docs",
             field="body",
         )
     values = json.loads(text)
