@@ -93,7 +93,7 @@ def _nested(path: str, size: int) -> Request:
     return _filled(path, '"a":', "[", "]" * (size // 2), size // 2)
 
 
-BODIES: Final = [one for pair in zip(_bodies(_LARGE_BYTES), _bodies(_SMALL_BYTES)) for one in pair]
+BODIES: Final = [one for pair in zip(*map(_bodies, (_LARGE_BYTES, _SMALL_BYTES)), strict=True) for one in pair]
 
 
 def _recording() -> str:
@@ -127,11 +127,7 @@ def _numbers() -> Sequence[str]:
     return [counted, groups, "1234567890" * 6, "9" * 5000, f"Count: {counted}, and {groups}.", "1," * 200 + "1"]
 
 
-NUMBERS: Final = [
-    make(**{field: text})
-    for text in _numbers()
-    for make, field in ((native, "text"), (openai, "input"))
-]
+NUMBERS: Final = [make(**{field: text}) for text in _numbers() for make, field in ((native, "text"), (openai, "input"))]
 
 FAR_AWAY: Final = [
     native(model=FAR_MODEL, speaker=FAR_VOICE),
@@ -145,6 +141,6 @@ LONG_WHOLE: Final = native(text=_LONG, model="tone", format="wav", stream=False)
 
 CHUNKED_HEAD: Final = (
     f"POST {NATIVE} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-    "Transfer-Encoding: chunked\r\n\r\nb\r\n{\"text\":\"aa\r\n"
+    'Transfer-Encoding: chunked\r\n\r\nb\r\n{"text":"aa\r\n'
 ).encode("ascii")
 CHUNK: Final = b"1\r\na\r\n"

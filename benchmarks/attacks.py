@@ -10,7 +10,7 @@ import json
 import resource
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from functools import partial
@@ -40,7 +40,7 @@ class Attack:
     """
 
     what: str
-    run: Callable[[Address, float], Awaitable[Outcomes]]
+    run: Callable[[Address, float], Coroutine[None, None, Outcomes]]
     allowed: frozenset[str] = REFUSED | {"200"}
     models: Sequence[str] = ("hibari",)
     settings: Mapping[str, str] = field(default_factory=dict)

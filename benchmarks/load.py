@@ -82,9 +82,7 @@ async def ask(
     try:
         async with (
             asyncio.timeout(_ANSWER_TIMEOUT_S),
-            send(
-                address, "POST", "/v1/tts/synthesize", question.body(), limit_bytes=limit_bytes
-            ) as response,
+            send(address, "POST", "/v1/tts/synthesize", question.body(), limit_bytes=limit_bytes) as response,
         ):
             return await _listen(response, asked_s, ahead_s)
     except asyncio.IncompleteReadError:

@@ -57,8 +57,10 @@ def main(
 
 
 def _chosen(given: str) -> list[str]:
-    """Return the trial of that name, or those whose names begin with it and a hyphen."""
-    names = [name for name in TRIALS if name == given or name.startswith(f"{given}-")]
+    """Return the trial of that name, else those whose names begin with it and a hyphen."""
+    names = [name for name in TRIALS if name.startswith(f"{given}-")]
+    if given in TRIALS:
+        return [given]
     if not names:
         raise typer.BadParameter(f"--trial {given!r} is none of {', '.join(TRIALS)}")
     return names

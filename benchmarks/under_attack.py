@@ -10,7 +10,7 @@ import signal
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -162,7 +162,7 @@ async def _attack(name: str, server: Server, seconds: float) -> Counter[str]:
 
 async def _listen(server: Server, number: int, over: asyncio.Event) -> list[Answer]:
     """Hear paragraphs of half a minute in real time, one after the other, until it is `over`."""
-    texts, answers = sentences(), []
+    texts, answers = sentences(), list[Answer]()
     while not over.is_set():
         start = (7 * (number + LISTENERS * len(answers))) % (len(texts) - 7)
         question = Question(" ".join(texts[start : start + 7]), "hibari")

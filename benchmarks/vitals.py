@@ -138,7 +138,7 @@ def open_files(pid: int, folder: Path) -> Iterator[int]:
     """Yield what each open file of a process below `folder` takes, in bytes, also if deleted."""
     for link in _entries(Path(f"/proc/{pid}/fd")):
         with suppress(OSError):
-            if Path(os.readlink(link)).is_relative_to(folder):
+            if link.readlink().is_relative_to(folder):
                 yield link.stat().st_blocks * 512
 
 

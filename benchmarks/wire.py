@@ -86,7 +86,8 @@ async def send(
 ) -> AsyncGenerator[Response]:
     """The answer to one request over a connection of its own, closed in the end.
 
-    Of what is not read yet it holds twice `limit_bytes`. Raises `OSError` if there is no connection, `asyncio.IncompleteReadError` if it ends too early.
+    Of what is not read yet it holds twice `limit_bytes`. Raises `OSError` if there is no
+    connection, `asyncio.IncompleteReadError` if it ends too early.
     """
     reader, writer = await asyncio.open_connection(
         address.host, address.port, limit=limit_bytes, ssl=_trusting() if address.tls else None
