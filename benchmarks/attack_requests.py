@@ -20,7 +20,7 @@ BASE: Final = "base"
 _TEXT_CHARS: Final = 100_000  # as many as `max_text_chars` allows
 _LARGE_BYTES: Final = 12_000_000
 _SMALL_BYTES: Final = 1_900_000  # below what a body without a recording may have
-_INSTRUCT_CHARS: Final = 7_000_000
+INSTRUCT_CHARS: Final = 7_000_000
 _SENTENCE: Final = "The ship came in late and the harbour was quiet by then. "
 
 
@@ -112,7 +112,7 @@ def _long_fields(length: int, design: str | None, base: str | None) -> Sequence[
 
 def instructions(design: str | None = None, base: str | None = None) -> Sequence[Request]:
     """Return instructions, and words of a recording, of megabytes, for these models."""
-    lengths = (_INSTRUCT_CHARS, _SMALL_BYTES)
+    lengths = (INSTRUCT_CHARS, _SMALL_BYTES)
     return [one for length in lengths for one in _long_fields(length, design, base)]
 
 

@@ -7,7 +7,6 @@ It is a process of its own, so that the one that measures is not late. It prints
 
 import asyncio
 import json
-import resource
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
@@ -103,6 +102,8 @@ async def _take(pieces: AsyncIterator[bytes], takes_s: float) -> None:
 
 async def _silent(count: int, address: Address, seconds: float) -> Outcomes:
     """Hold `count` connections over which nothing is said, not even a TLS handshake."""
+    import resource  # Windows has none
+
     until_s = now() + seconds
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
@@ -199,7 +200,6 @@ ATTACKS: Final[Mapping[str, Attack]] = {
     "bodies": Attack(
         "Bodies of 12 and 1.9 MB: unknown fields, long arrays, deep nesting; two at once.",
         partial(_rounds, lambda: requests.BODIES, 2, 0.0),
-        REFUSED,
     ),
     "instructions": Attack(
         "Instructions, and words of a recording, of 7 and 1.9 MB; three at once.",

@@ -42,7 +42,7 @@ def main(
     missed that is no matter of speed.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C: servers are stopped on the way out
-    names = [name for given in trial or list(TRIALS) for name in _chosen(given)]
+    names = [name for given in trial or list(TRIALS) for name in chosen(given)]
     try:
         results = asyncio.run(_all(names, scale))
     except VivavoceError as error:
@@ -56,7 +56,7 @@ def main(
     raise typer.Exit(any(one.verdict == "missed" and not one.unit for result in results for one in result.measures))
 
 
-def _chosen(given: str) -> list[str]:
+def chosen(given: str) -> list[str]:
     """Return the trial of that name, else those whose names begin with it and a hyphen."""
     names = [name for name in TRIALS if name.startswith(f"{given}-")]
     if given in TRIALS:

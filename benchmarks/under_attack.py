@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Final
 
@@ -61,7 +62,7 @@ async def under_attack(name: str, scale: float, tell: Tell) -> list[Measure]:
             await _speak_once(server)
             tell(0.2)
             siege = await _besiege(name, server, Path(folder), max(_ATTACK_S * scale, 4.0))
-    return _measures(ATTACKS[name], siege)
+    return measures(ATTACKS[name], siege)
 
 
 @asynccontextmanager
@@ -118,8 +119,10 @@ async def _besiege(name: str, server: Server, folder: Path, seconds: float) -> S
     assert server.pid is not None, "it was started here"
     over = asyncio.Event()
     async with lag_meter() as lags_s, watched(server.address, server.pid, folder) as vitals:
-        listeners = [asyncio.create_task(_listen(server, n, over)) for n in range(LISTENERS)]
-        await asyncio.sleep(_SETTLE_S)
+        length = max(2, min(7, int(seconds // 2)))
+        texts = [_paragraph(3 * number, length) for number in range(LISTENERS)]
+        listeners = [asyncio.create_task(_listen(server, text, over)) for text in texts]
+        await asyncio.sleep(min(_SETTLE_S, seconds / 2))
         began_s = now()
         outcomes = await _attack(name, server, seconds)
         ended_s = now()
@@ -160,23 +163,31 @@ async def _attack(name: str, server: Server, seconds: float) -> Counter[str]:
     return Counter(json.loads(output))
 
 
-async def _listen(server: Server, number: int, over: asyncio.Event) -> list[Answer]:
-    """Hear paragraphs of half a minute in real time, one after the other, until it is `over`."""
-    texts, answers = sentences(), list[Answer]()
+def _paragraph(first: int, length: int) -> str:
+    """Return `length` sentences from number `first` on, some four seconds of speech each."""
+    return " ".join(islice(cycle(sentences()), first, first + length))
+
+
+async def _listen(server: Server, text: str, over: asyncio.Event) -> list[Answer]:
+    """Hear the text in real time again and again until it is `over`."""
+    answers: list[Answer] = []
     while not over.is_set():
-        start = (7 * (number + LISTENERS * len(answers))) % (len(texts) - 7)
-        question = Question(" ".join(texts[start : start + 7]), "hibari")
-        try:
-            async with asyncio.timeout(_LAST_ANSWER_S):
-                answers.append(await ask(server.address, question, ahead_s=AHEAD_S))
-        except TimeoutError:
-            answers.append(Answer("none", now(), ended_s=now()))
+        answers.append(await _heard_text(server, text))
         if not answers[-1].good:
             await asyncio.sleep(0.5)
     return answers
 
 
-def _measures(attack: Attack, siege: Siege) -> list[Measure]:
+async def _heard_text(server: Server, text: str) -> Answer:
+    asked_s = now()
+    try:
+        async with asyncio.timeout(_LAST_ANSWER_S):
+            return await ask(server.address, Question(text, "hibari"), ahead_s=AHEAD_S)
+    except TimeoutError:
+        return Answer("none", asked_s, ended_s=now())
+
+
+def measures(attack: Attack, siege: Siege) -> list[Measure]:
     took_s = [check.took_s for check in siege.during.checks]
     failed = sum(not check.good for check in siege.during.checks)
     bad = sum(n for outcome, n in siege.outcomes.items() if outcome not in attack.allowed)
