@@ -55,7 +55,20 @@ def run(token: str) -> str:
     return f"a {token * ((_TEXT_CHARS - 4) // len(token))} a"
 
 
-_TOKENS = ("😀", "http://", "😀 ", "http://", "🇩🇪", "😀", "👍🏽", "https://", "☺️", "mailto:", "<b x=", "½")
+_TOKENS = (
+    "😀",
+    "http://",
+    "😀 ",
+    "http://",
+    "🇩🇪",
+    "😀",
+    "👍🏽",
+    "https://",
+    "☺️",
+    "mailto:",
+    "<b x=",
+    "½",
+)
 TEXTS: Final = [native(text=run(token)) for token in _TOKENS]
 
 
@@ -64,7 +77,8 @@ def _filled(path: str, opening: str, unit: str, closing: str, size: int) -> Requ
     text = "text" if path == NATIVE else "input"
 
     def body() -> bytes:
-        return f'{{"{text}":"Hello.",{opening}{unit * (size // len(unit))}{closing}}}'.encode("ascii")
+        filling = unit * (size // len(unit))
+        return f'{{"{text}":"Hello.",{opening}{filling}{closing}}}'.encode("ascii")
 
     return Request(path, cache(body))
 
@@ -93,7 +107,8 @@ def _nested(path: str, size: int) -> Request:
     return _filled(path, '"a":', "[", "]" * (size // 2), size // 2)
 
 
-BODIES: Final = [one for pair in zip(*map(_bodies, (_LARGE_BYTES, _SMALL_BYTES)), strict=True) for one in pair]
+_PAIRS = zip(_bodies(_LARGE_BYTES), _bodies(_SMALL_BYTES), strict=True)
+BODIES: Final = [request for pair in _PAIRS for request in pair]
 
 
 def _recording() -> str:
@@ -124,10 +139,12 @@ def qwen_instructions() -> Sequence[Request]:
 def _numbers() -> Sequence[str]:
     counted = ",".join(str(number) for number in range(1, 25))
     groups = "$1" + ",000" * 14
-    return [counted, groups, "1234567890" * 6, "9" * 5000, f"Count: {counted}, and {groups}.", "1," * 200 + "1"]
+    both = f"Count: {counted}, and {groups}."
+    return [counted, groups, "1234567890" * 6, "9" * 5000, both, "1," * 200 + "1"]
 
 
-NUMBERS: Final = [make(**{field: text}) for text in _numbers() for make, field in ((native, "text"), (openai, "input"))]
+_IN_BOTH = ((native(text=text), openai(input=text)) for text in _numbers())
+NUMBERS: Final = [request for pair in _IN_BOTH for request in pair]
 
 FAR_AWAY: Final = [
     native(model=FAR_MODEL, speaker=FAR_VOICE),

@@ -53,8 +53,12 @@ async def _nothing(address: Address, seconds: float) -> Outcomes:
 
 
 async def _rounds(
-    made: Callable[[], Sequence[Request]], at_once: int, takes_s: float, address: Address, seconds: float
-) -> Outcomes:  # fmt: skip
+    made: Callable[[], Sequence[Request]],
+    at_once: int,
+    takes_s: float,
+    address: Address,
+    seconds: float,
+) -> Outcomes:
     """Post requests in turn, `at_once` a round, rounds at least a second apart.
 
     Of audio only what comes within `takes_s` is taken.
@@ -185,7 +189,7 @@ ATTACKS: Final[Mapping[str, Attack]] = {
         partial(_rounds, lambda: requests.TEXTS, 4, 0.0),
     ),
     "silence-tls": Attack(
-        "1,100 connections over which nothing is said, not even a handshake; `ulimit -n 1024`, https.",
+        "1,100 connections over which nothing comes, also no handshake; `ulimit -n 1024`, https.",
         partial(_silent, 1100),
         SILENT,
         descriptors=1024,
@@ -209,9 +213,13 @@ ATTACKS: Final[Mapping[str, Attack]] = {
         "The same for tiny random Qwen3-TTS checkpoints.",
         partial(_rounds, requests.qwen_instructions, 3, 0.0),
     ),
-    "chunks": Attack("A body in chunks of one byte, 2 MB/s on the wire.", _chunks, REFUSED | {"408", "still sending"}),
+    "chunks": Attack(
+        "A body in chunks of one byte, 2 MB/s on the wire.",
+        _chunks,
+        REFUSED | {"408", "still sending"},
+    ),
     "numbers": Attack(
-        "Lists of numbers, groups of digits, long numbers; two at once, read to the end or for 15 s.",
+        "Lists of numbers, groups of digits, long numbers; two at once, each heard for 15 s.",
         partial(_rounds, lambda: requests.NUMBERS, 2, 15.0),
         SPOKEN,
     ),
