@@ -11,7 +11,7 @@ import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from itertools import cycle, islice
 from typing import Final
@@ -35,14 +35,14 @@ _OPENING: Final = 100  # connections that are opened at once
 class Attack:
     """What is done for some seconds to which kind of server; outcomes but `allowed` are bad.
 
-    `descriptors` is what `ulimit -n` sets; `settings` are the server's.
+    `descriptors` is what `ulimit -n` sets. `files_mb` is what temporary files may take.
     """
 
     what: str
     run: Callable[[Address, float], Coroutine[None, None, Outcomes]]
     allowed: frozenset[str] = REFUSED | {"200"}
     models: Sequence[str] = ("hibari",)
-    settings: Mapping[str, str] = field(default_factory=dict)
+    files_mb: float | None = None
     descriptors: int | None = None
     tls: bool = False
 
@@ -233,6 +233,7 @@ ATTACKS: Final[Mapping[str, Attack]] = {
         partial(_whole, 10),
         frozenset({"200", "429", "503", "under way"}),
         models=("hibari", "tone"),
+        files_mb=50.0,
     ),
 }
 
