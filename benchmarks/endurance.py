@@ -1,7 +1,7 @@
 """What a server must survive, each with what it must keep meanwhile; the tone model stands for the voices.
 
 Every scenario runs `vivavoce serve` in a process of its own and speaks to it over real sockets. `scale` is the share of
-the whole length that is done: 1 takes some 40 minutes for all.
+the whole length that is done: 1 takes most of an hour for all.
 """
 
 import asyncio

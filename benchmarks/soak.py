@@ -1,6 +1,6 @@
 """Puts a vivavoce server through what it must survive, and shows what it kept; see docs/reliability.md.
 
-python benchmarks/soak.py                        everything, 40 minutes or so
+python benchmarks/soak.py                        everything, most of an hour
 python benchmarks/soak.py --trial disconnects
 python benchmarks/soak.py --trial abuse            all trials whose names begin with abuse-
 python benchmarks/soak.py --scale 0.1 --markdown
