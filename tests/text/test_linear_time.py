@@ -1,0 +1,170 @@
+"""Every pattern and every step that a text passes takes time that grows with its length, and no faster.
+
+Processor time at 25,000 and at 100,000 characters is compared: four times as much text may take six times as long.
+"""
+
+import ast
+import importlib
+import inspect
+import pkgutil
+import re
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import fields, is_dataclass
+from functools import partial
+from types import ModuleType
+
+import pytest
+
+import vivavoce.engines.kokoro.g2p
+import vivavoce.text
+from vivavoce.text.detect import Detector, speakable_share
+from vivavoce.text.normalize import normalize
+from vivavoce.text.split import split, width
+from vivavoce.text.verbalize import LANGUAGES, verbalize
+from vivavoce.text.visemes import words
+
+SHORT, LONG = 25_000, 100_000
+MOST = 6.0  # times as long, for four times as much text
+UNMEASURABLE_S = 0.03  # of processor time; below, the clock and the cache say more than the text
+
+TOKENS = (
+    "😀", "http://", "https://a@", "mailto:", "www.", "www.a.", "a.b/", "a@", "a@b.", "<", "<a ", "<b>", "<!--", "&",
+    "&amp;", "&#9", "*", "**", "*a", "_", "_a", "[", "]", "[a](", "![a](b", "[a][", "`", "~", "#", "# ", "> ", "|", "| ",
+    "|-", "-", "- ", "--", "—", "\\", "/", "a/", ".", ". ", "a.", "...", "!", "?", ",", "a,", ":", ";", "'", "a'", '"',
+    "(", ")", "1", "12 ", "1,", "1,000", ",000", "1.", "1.1", "1. ", "1-", "1 - ", "1:", "1/", "1 1/2 ", "½", "²", "$1",
+    "R$", "€", "%", "1 000", "000 ", "1\u00a0", "+1", "+1 ", "A.", "A", "IV", " IV", "a", "Aa", "a ", "ab ", "é",
+    "e\u0301", "\u0301", "\u0316\u0301", "ñ", "s ", "中", "一", "の", "カー", "。", "、", "「", "」と", "한", "я", "т.", " ",
+    "\n", "\n\n", "\n \n", "\t", "\u00a0", "\ue000", "\ue000 ",
+)  # fmt: skip
+LONG_TOKENS = ("😀", "http://", "mailto:", "a@", "<a ", "*a", "1,", "1.1", "1-", "½", "A.", "a", "中", ". ", "\n\n")
+
+
+def modules(package: ModuleType) -> Iterator[ModuleType]:
+    for found in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+        yield importlib.import_module(found.name)
+
+
+def compiled(value: object) -> Iterator[re.Pattern[str]]:
+    """The patterns in `value`: a module's variable, or what is inside one."""
+    if isinstance(value, re.Pattern):
+        yield value
+    elif isinstance(value, dict):
+        yield from compiled(tuple(value.values()))
+    elif isinstance(value, tuple | list | set | frozenset):
+        for part in value:
+            yield from compiled(part)
+    elif is_dataclass(value) and not isinstance(value, type):
+        yield from compiled(tuple(getattr(value, field.name) for field in fields(value)))
+
+
+def written(module: ModuleType) -> Iterator[tuple[str, str]]:
+    """The patterns that a module gives to functions of `re`, each with the function's name."""
+    for call in ast.walk(ast.parse(inspect.getsource(module))):
+        match call:
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="re"), attr=name), args=[pattern, *_]):
+                if name not in ("compile", "escape"):
+                    source = compile(ast.Expression(pattern), module.__name__, "eval")
+                    yield name, eval(source, vars(module))  # a constant, or made of the module's constants
+
+
+def searches() -> dict[str, Callable[[str], object]]:
+    """How each pattern goes through a text, by the module's name and the pattern."""
+    found: dict[str, Callable[[str], object]] = {}
+    for module in (*modules(vivavoce.text), *modules(vivavoce.engines.kokoro.g2p)):
+        name = module.__name__.rpartition(".")[2]
+        for pattern in compiled(vars(module)):
+            found[f"{name}: {pattern.pattern}"] = partial(exhaust, pattern.finditer)
+        for function, source in written(module):
+            pattern = re.compile(source)
+            anchored = function in ("match", "fullmatch")
+            use = getattr(pattern, function) if anchored else partial(exhaust, pattern.finditer)
+            found[f"{name}: {function} {source}"] = use
+    return found
+
+
+def exhaust(function: Callable[[str], object], text: str) -> None:
+    for _ in function(text):  # type: ignore[attr-defined]  # every one given is iterable
+        pass
+
+
+def run_of(token: str, length: int, around: str) -> str:
+    return around + token * ((length - 2 * len(around)) // len(token)) + around[::-1]
+
+
+def processor_s(function: Callable[[str], object], text: str) -> float:
+    started_s = time.thread_time()
+    function(text)
+    return time.thread_time() - started_s
+
+
+def growth(function: Callable[[str], object], token: str, around: str, short: int, long: int) -> float:
+    """How many times as long the long text takes as the short one; 0 where neither takes long enough to tell."""
+    short_text, long_text = run_of(token, short, around), run_of(token, long, around)
+    short_s = processor_s(function, short_text)
+    if short_s > 2.0:  # no need to wait for the long one
+        return short_s
+    long_s = processor_s(function, long_text)
+    if long_s < UNMEASURABLE_S:
+        return 0.0
+    for _ in range(3):
+        if long_s <= MOST * max(short_s, UNMEASURABLE_S / 4):
+            break
+        long_s = min(long_s, processor_s(function, long_text))
+        short_s = max(short_s, processor_s(function, short_text))
+    return long_s / max(short_s, UNMEASURABLE_S / 4)
+
+
+def literals(name: str) -> Iterator[str]:
+    """The single characters that a pattern's source holds."""
+    return iter(sorted({character for character in name.partition(": ")[2] if not character.isspace()}))
+
+
+SEARCHES = searches()
+
+
+def test_patterns_of_all_modules_are_found() -> None:
+    assert len(SEARCHES) > 100
+
+
+@pytest.mark.parametrize("module", sorted({name.partition(":")[0] for name in SEARCHES}))
+def test_pattern_takes_linear_time(module: str) -> None:
+    superlinear = [
+        (name, token, around, round(times, 1))
+        for name, search in SEARCHES.items()
+        if name.startswith(f"{module}:")
+        for token in dict.fromkeys((*TOKENS, *literals(name)))
+        for around in ("a ", "a")
+        if (times := growth(search, token, around, SHORT, LONG)) > MOST
+    ]
+    assert not superlinear
+
+
+def _share(text: str) -> object:
+    return speakable_share(text, "de")
+
+
+WHOLE: dict[str, Callable[[str], object]] = {
+    "normalize": normalize,
+    "split": partial(exhaust, lambda text: split(text, "en", max_chars=250)),
+    "detect": lambda text: Detector(("en", "de", "fr")).detect(text),
+    "speakable_share": _share,
+    "width": width,
+    "words": lambda text: words(text, "en"),
+}
+
+
+@pytest.mark.parametrize("step", WHOLE)
+def test_step_takes_linear_time(step: str) -> None:
+    grown = {token: growth(WHOLE[step], token, "a ", SHORT, LONG) for token in LONG_TOKENS}
+    assert not {token: times for token, times in grown.items() if times > MOST}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_verbalizing_takes_linear_time(language: str) -> None:
+    # Shorter: what is given to it is one piece, and numbers take their time to be put into words.
+    grown = {
+        token: growth(lambda text: verbalize(text, language), token, "a ", SHORT // 10, LONG // 10)
+        for token in LONG_TOKENS
+    }
+    assert not {token: times for token, times in grown.items() if times > MOST}
