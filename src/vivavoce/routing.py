@@ -26,6 +26,7 @@ from vivavoce.types import EngineInfo, SpeechRequest, Task, Voice
 AUTO = "auto"
 TASKS: Mapping[str, Task] = {task: task for task in get_args(Task)}  # as names of models: the first that does the task
 PASSED_OVER = (EngineFault, MissingDependency, OutOfMemory)  # `auto` asks the next model
+RETRY_AFTER_S = 5.0  # for whom there was no memory
 SAMPLE_CHARS = 10_000  # of a text, to judge its language by
 MODEL_ALIASES: Mapping[str, str] = {
     # The names that OpenAI's clients send when nobody chose one.
@@ -133,7 +134,13 @@ class Router:
     def _language(self, request: SpeechRequest) -> tuple[str, bool]:
         if request.language is not None:
             return request.language, True
-        found = self._detector.detect(request.text[:SAMPLE_CHARS])
+        try:
+            found = self._detector.detect(request.text[:SAMPLE_CHARS])
+        except MemoryError as error:
+            raise OutOfMemory(
+                "there was no memory to tell the language of the text; name it in language, or try again soon",
+                retry_after_s=RETRY_AFTER_S,
+            ) from error
         return found.language, found.confident
 
     async def _infos(self) -> tuple[list[EngineInfo], list[VivavoceError]]:

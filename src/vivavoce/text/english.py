@@ -49,7 +49,12 @@ def verbalize_english(text: str) -> str:
     text = _IDENTIFIER.sub(lambda m: " ".join(m.group()), text)
     for symbol, words in _SYMBOLS.items():
         text = text.replace(symbol, f" {words} ")
-    return re.sub(r"[ \t]+", " ", _LONG_RUN.sub(lambda m: _broken(m[0]), text)).strip()
+    return re.sub(r"[ \t]+", " ", break_runs(text)).strip()
+
+
+def break_runs(text: str) -> str:
+    """Return `text` with spaces in its runs of more than `MAX_RUN_CHARS` characters without one."""
+    return _LONG_RUN.sub(lambda m: _broken(m[0]), text)
 
 
 def _broken(run: str) -> str:
