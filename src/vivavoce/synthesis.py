@@ -340,13 +340,15 @@ class Speech:
             self._ahead.pop(0)
         yield joiner.finish(), None
         if not self._spoken_any:
-            raise self._unread or EngineFault(f"model {self.model!r} made no audio of this text; try another model or wording")
+            raise self._unread or EngineFault(
+                f"model {self.model!r} made no audio of this text; try another model or wording"
+            )
 
     async def _leave_out(self, piece: Piece, stream: CheckedSegment, unread: BadRequest) -> None:
         """Go on without a piece that the model cannot read. Raises `unread` if it is not about the text."""
         if unread.field != "text":
             raise unread
-        log.warning("%s leaves out %r: %s", self.model, piece.text[:LOGGED_CHARS], unread.message[:LOGGED_CHARS * 4])
+        log.warning("%s leaves out %r: %s", self.model, piece.text[:LOGGED_CHARS], unread.message[: LOGGED_CHARS * 4])
         self._unread = self._unread or unread
         self.unspoken.append(piece.text)
         self._ahead.pop(0)

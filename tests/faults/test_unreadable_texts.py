@@ -1,4 +1,4 @@
-"""Texts that a front end fails on, and texts that would take it long: each costs its piece at most, never the server."""
+"""Texts that a front end fails on, and texts that would take long: they cost a piece at most, never the server."""
 
 import asyncio
 import subprocess

@@ -15,6 +15,7 @@ from functools import partial
 from types import ModuleType
 
 import pytest
+from benchmarks.fuzz_text import TOKENS
 
 import vivavoce.engines.kokoro.g2p
 import vivavoce.text
@@ -29,15 +30,6 @@ SHORT, LONG = 25_000, 100_000
 MOST = 6.0  # times as long, for four times as much text
 TELLING_S = 0.015  # of processor time for the short text: a square law takes longer, a linear one need not be compared
 
-TOKENS = (
-    "😀", "http://", "https://a@", "mailto:", "www.", "www.a.", "a.b/", "a@", "a@b.", "<", "<a ", "<b>", "<!--", "&",
-    "&amp;", "&#9", "*", "**", "*a", "_", "_a", "[", "]", "[a](", "![a](b", "[a][", "`", "~", "#", "# ", "> ", "|", "| ",
-    "|-", "-", "- ", "--", "—", "\\", "/", "a/", ".", ". ", "a.", "...", "!", "?", ",", "a,", ":", ";", "'", "a'", '"',
-    "(", ")", "1", "12 ", "1,", "1,000", ",000", "1.", "1.1", "1. ", "1-", "1 - ", "1:", "1/", "1 1/2 ", "½", "²", "$1",
-    "R$", "€", "%", "1 000", "000 ", "1\u00a0", "+1", "+1 ", "A.", "A", "IV", " IV", "a", "Aa", "a ", "ab ", "é",
-    "e\u0301", "\u0301", "\u0316\u0301", "ñ", "s ", "中", "一", "の", "カー", "。", "、", "「", "」と", "한", "я", "т.", " ",
-    "\n", "\n\n", "\n \n", "\t", "\u00a0", "\ue000", "\ue000 ",
-)  # fmt: skip
 LONG_TOKENS = ("😀", "http://", "mailto:", "a@", "<a ", "*a", "1,", "1.1", "1-", "½", "A.", "a", "中", ". ", "\n\n")
 
 

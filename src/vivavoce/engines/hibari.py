@@ -84,7 +84,9 @@ class HibariModel:
             read: Sequence[str] = self._tts.phonemize(verbalize_english(latin(text)))
         except MemoryError:
             raise
-        except Exception as error:  # of a package that says nothing of what it raises: it is the text that it trips over
+        except (
+            Exception
+        ) as error:  # of a package that says nothing of what it raises: it is the text that it trips over
             raise unreadable("hibari", text) from error
         return read
 

@@ -212,4 +212,3 @@ def speak_leftovers(text: str, lexis: Lexis) -> str:
         else:
             out.append(f" {spoken_number(format(value, 'g').replace('.', ','), lexis)} ")
     return "".join(out)
-

@@ -154,7 +154,9 @@ def _verbalize(text: str, words: _Words) -> str:
     text = _amounts(text, words)
     text = re.sub(r"(?<!\d)(\d{1,12})/(\d{1,12})(?!\d)", lambda m: _fraction(m, words), text)
     text = re.sub(
-        r"\+?(?<!\d)\d+(?:[-–]\d+){2,}", lambda m: "、".join(_digits(p, words) for p in re.split("[-–]", m.group())), text
+        r"\+?(?<!\d)\d+(?:[-–]\d+){2,}",
+        lambda m: "、".join(_digits(p, words) for p in re.split("[-–]", m.group())),
+        text,
     )
     text = re.sub(rf"({_WHOLE})\s?[-–~〜～]\s?(?={_NUMBER})", lambda m: m.group(1) + words.to, text)
     text = re.sub(r"(?<=\d)-(?=\d)", " ", text)

@@ -81,7 +81,9 @@ class KokoroModel:
             phonemes = phonemizer.phonemize(segment.text, segment.language)
         except (VivavoceError, MemoryError):
             raise
-        except Exception as error:  # of packages that say nothing of what they raise: it is the text that they trip over
+        except (
+            Exception
+        ) as error:  # of packages that say nothing of what they raise: it is the text that they trip over
             raise unreadable("kokoro", segment.text) from error
         runs = [self._ids(run) for run in split_phonemes(phonemes, RUN_TOKENS) if any(map(str.isalpha, run))]
         if not runs:
