@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import get_args
 
 from vivavoce.engines.base import Distant, Engine
+from vivavoce.engines.failure import RETRY_AFTER_S
 from vivavoce.engines.pool import Pool
 from vivavoce.engines.resident import Lease
 from vivavoce.errors import (
@@ -26,7 +27,6 @@ from vivavoce.types import EngineInfo, SpeechRequest, Task, Voice
 AUTO = "auto"
 TASKS: Mapping[str, Task] = {task: task for task in get_args(Task)}  # as names of models: the first that does the task
 PASSED_OVER = (EngineFault, MissingDependency, OutOfMemory)  # `auto` asks the next model
-RETRY_AFTER_S = 5.0  # for whom there was no memory
 SAMPLE_CHARS = 10_000  # of a text, to judge its language by
 MODEL_ALIASES: Mapping[str, str] = {
     # The names that OpenAI's clients send when nobody chose one.
