@@ -27,7 +27,9 @@ _ADDRESS_MARKS = {".": "dot", "/": "slash", "@": "at", "_": "underscore", "-": "
 _SPACED_THOUSANDS = re.compile(r"(?<![\d+])(?<!\d[ .,-])\d{1,3}(?:(?:[\u00a0\u202f]\d{3})+| 000(?: 000)*)(?!\d)")
 _CURRENCIES = {"$": "dollars", "£": "pounds", "€": "euros"}
 _SIGN_BEHIND = re.compile(r"(?<=\d) ?([$£€])(?! ?\d)")
-MAX_RUN_CHARS: Final = 60  # of what has no space: hibari's time grows with the third power of its length
+MAX_RUN_CHARS: Final = 40  # of what has no space: hibari's time grows with the third power of its length
+_REJOINED = frozenset(",.;:!?")  # hibari takes the spaces before these away
+_SPACE_TAKEN = re.compile(r"(?<!\s)\s++(?=[,.;:!?])")
 _LONG_RUN = re.compile(rf"\S{{{MAX_RUN_CHARS + 1},}}+")
 _SYMBOLS = {
     "≈": "approximately", "∞": "infinity", "√": "square root of", "‰": "per mille", "≤": "less than or equal to",
@@ -54,15 +56,15 @@ def verbalize_english(text: str) -> str:
 
 def break_runs(text: str) -> str:
     """Return `text` with spaces in its runs of more than `MAX_RUN_CHARS` characters without one."""
-    return _LONG_RUN.sub(lambda m: _broken(m[0]), text)
+    return _LONG_RUN.sub(lambda m: _broken(m[0]), _SPACE_TAKEN.sub("", text))
 
 
 def _broken(run: str) -> str:
     """Return a run without spaces in parts of at most `MAX_RUN_CHARS`, which end with a mark where they can."""
     out = []
     while len(run) > MAX_RUN_CHARS:
-        marks = (at for at in range(MAX_RUN_CHARS, MAX_RUN_CHARS // 2, -1) if not run[at - 1].isalnum())
-        end = next(marks, MAX_RUN_CHARS)
+        ends = [at for at in range(MAX_RUN_CHARS, MAX_RUN_CHARS // 2, -1) if run[at] not in _REJOINED]
+        end = next((at for at in ends if not run[at - 1].isalnum()), ends[0] if ends else MAX_RUN_CHARS)
         out.append(run[:end])
         run = run[end:]
     return " ".join([*out, run])
