@@ -157,7 +157,7 @@ _LONG: Final = (_SENTENCE * (_TEXT_CHARS // len(_SENTENCE) + 1))[:_TEXT_CHARS]
 LONG_WHOLE: Final = native(text=_LONG, model="tone", format="wav", stream=False)
 
 CHUNKED_HEAD: Final = (
-    f"POST {NATIVE} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    f"POST {NATIVE} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     'Transfer-Encoding: chunked\r\n\r\nb\r\n{"text":"aa\r\n'
 ).encode("ascii")
 CHUNK: Final = b"1\r\na\r\n"
