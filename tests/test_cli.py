@@ -178,7 +178,7 @@ def test_a_refusal_is_one_line_and_leaves_the_old_file(server: bool, tone_url: s
         (["voices", "--model", "violin"], 1, "'violin'"),
         (["serve", "--port", "70000"], 2, "'port' from --port has the value 70000"),
         (["serve", "--models", "violin"], 2, "'violin'"),
-        (["serve", "--load", "never"], 2, "never"),
+        (["serve", "--load-models", "never"], 2, "never"),
         (["sing"], 2, "No such command 'sing'"),
         (["models", "pull", "violin"], 2, "violin"),
     ],

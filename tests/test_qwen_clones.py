@@ -45,7 +45,7 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 async def client(checkpoints: Path) -> AsyncIterator[httpx.AsyncClient]:
     """A server with a CustomVoice checkpoint by default, a Base checkpoint, and the test model."""
-    settings = Settings(model=str(checkpoints / "Custom"), qwen=(checkpoints / "Base",), models=("tone",))
+    settings = Settings(default_model=str(checkpoints / "Custom"), qwen=(checkpoints / "Base",), models=("tone",))
     async with app_client(create_app(settings)) as client:
         yield client
 

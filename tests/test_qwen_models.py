@@ -41,7 +41,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ...]:
 
 def settings(folders: tuple[Path, ...], memory_gb: float | None = None, **others: object) -> Settings:
     return Settings(
-        qwen=folders, models=("tone",), load="lazy", qwen_max_batch=4, max_model_memory_gb=memory_gb, **others
+        qwen=folders, models=("tone",), load_models="lazy", qwen_max_batch=4, max_model_memory_gb=memory_gb, **others
     )  # type: ignore[arg-type]  # settings of several types
 
 

@@ -62,7 +62,7 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 async def client(checkpoints: Path) -> AsyncIterator[httpx.AsyncClient]:
     """A server with a CustomVoice checkpoint by default, and the test model."""
-    settings = Settings(model=str(checkpoints / "Custom"), models=("tone",))
+    settings = Settings(default_model=str(checkpoints / "Custom"), models=("tone",))
     async with app_client(create_app(settings)) as client:
         yield client
 
@@ -167,7 +167,7 @@ async def test_answer_tells_that_it_was_cut(client: httpx.AsyncClient) -> None:
 
 
 async def test_missing_checkpoint_says_what_to_do(tmp_path: Path) -> None:
-    settings = Settings(qwen=(tmp_path / "Not-Here",), models=("tone",), load="lazy")
+    settings = Settings(qwen=(tmp_path / "Not-Here",), models=("tone",), load_models="lazy")
     async with app_client(create_app(settings)) as client:
         answer = await synthesize(client, model="not-here")
         assert (answer.status_code, answer.json()["error"]["code"]) == (503, "missing_dependency")

@@ -82,7 +82,7 @@ def examples(*languages: str, mark: str | None = None) -> pytest.MarkDecorator:
 @pytest.fixture(scope="session")
 def kokoro_url() -> Iterator[str]:
     """The application with the default models, over a socket; a skip where Kokoro's files are not."""
-    settings = Settings(load="lazy")
+    settings = Settings(load_models="lazy")
     try:
         locate(settings.cache_dir, settings.kokoro_dir)
     except MissingDependency as absent:

@@ -244,7 +244,7 @@ async def test_patience_closes_the_busy_model_to_new_requests_and_no_others() ->
 
 
 async def test_waiting_for_memory_is_bounded_in_time_and_number() -> None:
-    offered = Offered({"a": 2, "b": 2}, budget=3, max_wait_s=0.05, max_waiting=2)
+    offered = Offered({"a": 2, "b": 2}, budget=3, max_wait_s=0.05, max_queued_requests=2)
     held = await offered.pool.acquire("a")
     asking = await asyncio.gather(*(offered.pool.acquire("b") for _ in range(4)), return_exceptions=True)
     assert [type(answer) for answer in asking] == [Overloaded] * 4

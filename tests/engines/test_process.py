@@ -308,7 +308,7 @@ def child_of(pid: int) -> int:
 @needs_proc
 def test_server_outlives_its_model_and_ends_streams_whole_though_the_signal_went_to_both(tmp_path: Path) -> None:
     with (
-        server(tmp_path, model_process=True, tone_real_time_factor=0.5) as (process, url),
+        server(tmp_path, isolate_models=True, tone_real_time_factor=0.5) as (process, url),
         httpx.Client(base_url=url, timeout=60) as client,
     ):
 
@@ -342,7 +342,7 @@ def test_server_outlives_its_model_and_ends_streams_whole_though_the_signal_went
 
 @needs_proc
 def test_server_that_is_killed_leaves_no_process_behind(tmp_path: Path) -> None:
-    with server(tmp_path, model_process=True, tone_real_time_factor=20) as (process, url):
+    with server(tmp_path, isolate_models=True, tone_real_time_factor=20) as (process, url):
         with httpx.stream("POST", f"{url}/v1/tts/synthesize", json=PCM, timeout=60) as running:
             chunks = running.iter_raw()
             next(chunks)

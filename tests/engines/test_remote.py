@@ -34,7 +34,7 @@ SEGMENT = Segment("Hello there, how are you?", "sine", "en")
 def gateway(*urls: str, model: str = "tone", **settings: object) -> FastAPI:
     """A server whose only model of its own is never asked."""
     remote = tuple(f"{model}={url}" for url in urls)
-    return create_app(Settings(remote=remote, models=("hibari",), load="lazy", **settings))  # type: ignore[arg-type]  # any
+    return create_app(Settings(remote=remote, models=("hibari",), load_models="lazy", **settings))  # type: ignore[arg-type]  # any
 
 
 async def started(*urls: str, **options: object) -> RemoteEngine:
@@ -155,7 +155,7 @@ async def test_closing_a_segment_frees_its_slot_there(heard: int) -> None:
 def busy_pool(real_time_factor: float) -> Pool:
     """One that speaks one segment at a time and lets one wait."""
     model = ToneModel(real_time_factor=real_time_factor, max_batch=1, faults=FAULTS)
-    return Pool({"tone": lambda: LocalEngine(model, Limits(max_waiting=1, max_ahead_s=2.0))})
+    return Pool({"tone": lambda: LocalEngine(model, Limits(max_queued_requests=1, max_ahead_s=2.0))})
 
 
 async def test_busy_servers_are_429_with_a_time_to_come_again() -> None:
@@ -191,7 +191,7 @@ async def test_speech_that_is_being_heard_waits_for_a_busy_server() -> None:
 
 async def test_too_many_waiting_are_refused_at_once() -> None:
     with serving(create_app(Settings(), tone_pool(real_time_factor=5.0))) as url:
-        engine = await started(url, max_waiting=2)
+        engine = await started(url, max_queued_requests=2)
         waiting = [engine.speak(SEGMENT), engine.speak(SEGMENT)]
         with pytest.raises(Overloaded):
             engine.speak(SEGMENT)

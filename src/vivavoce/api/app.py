@@ -57,7 +57,7 @@ def create_app(settings: Settings, pool: Pool | None = None, tracing: "Tracing |
     """
     keyring = Keyring(settings.data_dir / FILE_NAME)
     models = pool or pool_from(settings)
-    life = Life(settings.grace_s)
+    life = Life(settings.shutdown_timeout_s)
     metrics = Metrics(lambda: reading(models, life))
     tracing = tracing or _tracing_to(settings.otlp_endpoint)
     models.observe(metrics)
@@ -70,7 +70,7 @@ def create_app(settings: Settings, pool: Pool | None = None, tracing: "Tracing |
 
     synthesizer = Synthesizer(
         models,
-        default_model=settings.model,
+        default_model=settings.default_model,
         max_text_chars=settings.max_text_chars,
         timeout_s=settings.request_timeout_s,
         spoken=spoken,
@@ -80,7 +80,7 @@ def create_app(settings: Settings, pool: Pool | None = None, tracing: "Tracing |
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         # In the background: health answers while models load, and a request waits for the model that it needs.
         loading = [asyncio.create_task(asyncio.to_thread(synthesizer.router.warm_up))]
-        if settings.load == "startup":
+        if settings.load_models == "startup":
             life.loading = True
             loading.append(asyncio.create_task(_load_all(models, needed(settings), life)))
         yield
@@ -132,7 +132,7 @@ def create_app(settings: Settings, pool: Pool | None = None, tracing: "Tracing |
 
 def needed(settings: Settings) -> tuple[str, ...]:
     """The models of which one has to be there: the one that the settings name for requests, or any."""
-    return settings.offered if settings.model == "auto" else (settings.model,)
+    return settings.offered if settings.default_model == "auto" else (settings.default_model,)
 
 
 async def _load_all(models: Pool, needed: Sequence[str], life: Life) -> None:

@@ -16,13 +16,13 @@ _WATCHING = ("/health", "/metrics")  # whoever watches is answered to the end, a
 
 
 class Life:
-    """The life of one server. `grace_s` is what running requests get to finish."""
+    """The life of one server. `shutdown_timeout_s` is what running requests get to finish."""
 
-    def __init__(self, grace_s: float) -> None:
+    def __init__(self, shutdown_timeout_s: float) -> None:
         self.running = 0  # requests being answered
         self.loading = False  # it loads its models because it has started, not because somebody asked
         self.failure: VivavoceError | None = None  # why it cannot do what it was started for
-        self._grace_s = grace_s
+        self._grace_s = shutdown_timeout_s
         self._ends_s: float | None = None
 
     @property

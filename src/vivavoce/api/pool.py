@@ -27,8 +27,8 @@ def pool_from(settings: Settings) -> Pool:
         remote_languages=settings.remote_languages,
         ray=settings.on_ray,
         ray_address=settings.ray_address,
-        max_waiting=settings.max_waiting,
-        max_waiting_s=settings.max_waiting_s,
+        max_queued_requests=settings.max_queued_requests,
+        max_queued_audio_s=settings.max_queued_audio_s,
         max_ahead_s=settings.max_ahead_s,
         queue_timeout_s=settings.queue_timeout_s,
         max_step_s=settings.max_step_s,
@@ -37,7 +37,7 @@ def pool_from(settings: Settings) -> Pool:
         idle_unload_s=settings.idle_unload_s,
         tone_real_time_factor=settings.tone_real_time_factor,
         tone_faults=settings.tone_faults,
-        process=_surroundings(settings) if settings.model_process else None,
+        process=_surroundings(settings) if settings.isolate_models else None,
     )
 
 

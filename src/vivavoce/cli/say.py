@@ -140,8 +140,8 @@ def _offering(config: Path | None, model: str | None) -> "tuple[Settings, str | 
     from vivavoce.settings import Settings
 
     if is_path(model):
-        settings = Settings.read(config, model=model)
-        return settings, settings.model
+        settings = Settings.read(config, default_model=model)
+        return settings, settings.default_model
     settings = Settings.read(config)
     if model is None or model in settings.offered or model not in MODELS:
         return settings, model  # also an alias, or a name that will be refused with the list of those there are

@@ -53,7 +53,7 @@ class Worker:
 
     def __init__(self, make: Callable[[], Model], name: str, surroundings: Surroundings) -> None:
         if os.name != "posix":
-            raise SettingsError("the setting 'model_process' needs Linux or macOS: leave it out")
+            raise SettingsError("the setting 'isolate_models' needs Linux or macOS: leave it out")
         self._name = name
         theirs_alive, ours_alive = os.pipe()
         pairs = [socket.socketpair() for _ in range(1 + MOST_LANES)]

@@ -56,13 +56,13 @@ class Speaker:
 class RayEngine:
     """An `Engine` over the Ray Serve application `name` of the cluster at `address`, on whose machines this runs.
 
-    At most `max_waiting` requests wait for their first audio.
+    At most `max_queued_requests` requests wait for their first audio.
     """
 
-    def __init__(self, name: str, *, address: str = "auto", max_waiting: int = 64) -> None:
+    def __init__(self, name: str, *, address: str = "auto", max_queued_requests: int = 64) -> None:
         self._name = name
         self._address = address
-        self._segments = DistantSegments(name, max_waiting)
+        self._segments = DistantSegments(name, max_queued_requests)
         self._handle: Any = None  # Any: a handle takes the methods of whatever class was deployed
         self._info: EngineInfo | None = None
 

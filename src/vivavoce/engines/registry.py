@@ -39,8 +39,8 @@ def create_pool(
     remote_languages: Sequence[str] = ("en",),
     ray: Sequence[str] = (),
     ray_address: str = "auto",
-    max_waiting: int = 64,
-    max_waiting_s: float = 600.0,
+    max_queued_requests: int = 64,
+    max_queued_audio_s: float = 600.0,
     max_ahead_s: float = 30.0,
     queue_timeout_s: float | None = None,
     max_step_s: float = 10.0,
@@ -82,13 +82,13 @@ def create_pool(
             timeout_s=remote_timeout_s,
             voices=remote_voices,
             languages=remote_languages,
-            max_waiting=max_waiting,
+            max_queued_requests=max_queued_requests,
         )
 
     def clustered(name: str) -> Engine:
         from vivavoce.engines.ray import RayEngine
 
-        return RayEngine(name, address=ray_address, max_waiting=max_waiting)
+        return RayEngine(name, address=ray_address, max_queued_requests=max_queued_requests)
 
     makers: dict[str, Callable[[], Model]] = {
         "hibari": make_hibari,
@@ -110,7 +110,7 @@ def create_pool(
             raise SettingsError(f"the setting 'models' names {name!r}; it may hold {', '.join(MODELS)}")
 
     timeout_s = math.inf if queue_timeout_s is None else queue_timeout_s
-    limits = Limits(max_waiting, max_waiting_s, max_ahead_s, timeout_s)
+    limits = Limits(max_queued_requests, max_queued_audio_s, max_ahead_s, timeout_s)
 
     def engine(name: str, maker: Callable[[], Model], long_step_s: float = max_step_s) -> EngineFactory:
         def make() -> LocalEngine:
@@ -132,6 +132,6 @@ def create_pool(
     return Pool(
         {**checkpoints, **remotes, **replicated, **embedded},
         max_memory_bytes=max_memory_bytes,
-        max_waiting=max_waiting,
+        max_queued_requests=max_queued_requests,
         idle_unload_s=idle_unload_s,
     )

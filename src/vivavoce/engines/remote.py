@@ -28,7 +28,7 @@ class RemoteEngine:
     """An `Engine` named `name` over `peers`, pairs of a URL and the model's name there.
 
     `timeout_s` bounds the wait for each next byte of a server. `voices` and `languages` are those of servers that list
-    none. At most `max_waiting` requests wait for their first audio.
+    none. At most `max_queued_requests` requests wait for their first audio.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class RemoteEngine:
         timeout_s: float = 60.0,
         voices: Sequence[str] = ("alloy",),
         languages: Sequence[str] = ("en",),
-        max_waiting: int = 64,
+        max_queued_requests: int = 64,
     ) -> None:
         self._name = name
         self._http = httpx.AsyncClient(
@@ -51,7 +51,7 @@ class RemoteEngine:
         )
         self._peers = [Peer(url, model, self._http) for url, model in peers]
         self._voices, self._languages = tuple(voices), tuple(languages)
-        self._segments = DistantSegments(name, max_waiting)
+        self._segments = DistantSegments(name, max_queued_requests)
         self._info: EngineInfo | None = None
 
     @property
