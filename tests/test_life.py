@@ -185,7 +185,7 @@ async def test_one_model_of_several_is_enough_to_start() -> None:
 
 
 async def test_ready_says_why_not(tmp_path: Path) -> None:
-    settings = Settings(models=("kokoro",), cache_dir=tmp_path)
+    settings = Settings(models=("kokoro",), cache_dir=tmp_path, isolate_models=False)
     async with app_client(create_app(settings)) as client:
         answer = await client.post("/v1/tts/synthesize", json={"text": TEXT})
         assert answer.status_code == 503

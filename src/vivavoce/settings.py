@@ -127,9 +127,10 @@ class Settings(BaseSettings):
         description="GPUs, or a share of one, that Ray sets aside for a replica.",
     )
     isolate_models: bool = Field(
-        default=False,
-        description="Give each model of this machine a process of its own, on Linux or macOS: one that crashes or "
-        "hangs is started again, and the server goes on.",
+        default=True,
+        description="Run each model of this machine in a process of its own: one that crashes or hangs is killed and "
+        "restarted, and the server goes on. Without it, and on systems other than Linux and macOS, models run in the "
+        "server's process, which ends when a step hangs.",
     )
     max_process_memory_gb: float | None = Field(
         default=None,
@@ -218,13 +219,8 @@ class Settings(BaseSettings):
     )
     max_step_s: Positive = Field(
         default=10.0,
-        description="Seconds that one step of a model may take. One that takes longer hangs: its streams fail, and the "
-        "model is made anew.",
-    )
-    max_long_step_s: Positive = Field(
-        default=60.0,
-        description="As `max_step_s`, for a step of `kokoro`, which is a whole sentence, or of Qwen3-TTS, which may "
-        "read a prompt, as long as a processor works on it; other systems than Linux do not tell, there in any case.",
+        description="Seconds that one step of a model may take before it counts as hung. `kokoro`, whose step is a "
+        "whole sentence, and Qwen3-TTS, whose step may read a prompt, have six times as long.",
     )
     wit_prefix: str = Field(
         default="/wit",
@@ -315,7 +311,9 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _process_memory_needs_a_process(self) -> Self:
         if self.max_process_memory_gb is not None and not self.isolate_models:
-            raise ValueError("max_process_memory_gb is for models in processes of their own: set isolate_models too")
+            raise ValueError(
+                "max_process_memory_gb is for models in processes of their own: isolate_models must be true"
+            )
         return self
 
     @model_validator(mode="after")

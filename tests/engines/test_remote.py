@@ -17,11 +17,11 @@ from tests.api.test_streaming import Watched, wait_until
 from tests.conftest import FAULTS, app_client, serving, tone_pool
 from vivavoce.api.app import create_app
 from vivavoce.audio import from_int16, wav_bytes
-from vivavoce.engines.base import ChunkStream, Stream
+from vivavoce.engines.base import ChunkStream
 from vivavoce.engines.local import LocalEngine
 from vivavoce.engines.pool import Pool
-from vivavoce.engines.remote import RemoteEngine
-from vivavoce.engines.tone import ToneModel
+from vivavoce.engines.remote import RemoteEngine, RemoteOptions
+from vivavoce.engines.tone import ToneModel, ToneStream
 from vivavoce.engines.waiting import Limits
 from vivavoce.errors import DeadlineExceeded, EngineFault, NotReady, Overloaded, SettingsError
 from vivavoce.settings import Settings
@@ -38,7 +38,7 @@ def gateway(*urls: str, model: str = "tone", **settings: object) -> FastAPI:
 
 
 async def started(*urls: str, **options: object) -> RemoteEngine:
-    engine = RemoteEngine("tone", [(url, "tone") for url in urls], **options)  # type: ignore[arg-type]  # any
+    engine = RemoteEngine("tone", [(url, "tone") for url in urls], RemoteOptions(**options))  # type: ignore[arg-type]  # any
     await engine.start()
     return engine
 
@@ -236,7 +236,7 @@ class Noting(ToneModel):
         super().__init__()
         self.claims: list[Claim] = []
 
-    def open(self, segment: Segment) -> Stream:
+    def open(self, segment: Segment) -> ToneStream:
         self.claims.append(segment.claim)
         return super().open(segment)
 
@@ -328,7 +328,7 @@ class Parrot(ToneModel):
     def prepare(self, reference: Reference) -> PreparedVoice:
         return Heard(reference.samples)
 
-    def step(self, streams: Sequence[Stream], ahead_s: Sequence[float] = ()) -> Sequence[Samples | Ending]:
+    def step(self, streams: Sequence[ToneStream], ahead_s: Sequence[float] = ()) -> Sequence[Samples | Ending]:
         said = []
         for stream in streams:
             stream.step += 1  # type: ignore[attr-defined]  # ToneModel's own streams

@@ -20,7 +20,6 @@ from vivavoce.api.folders import Folders
 from vivavoce.api.lan import network_url
 from vivavoce.api.life import Doors, Life
 from vivavoce.api.middleware import BodyLimit, RequestId
-from vivavoce.api.pool import pool_from
 from vivavoce.api.qr import elsewhere
 from vivavoce.api.requests import Requests
 from vivavoce.api.watch import Watch, log_speech, reading
@@ -28,6 +27,7 @@ from vivavoce.engines.pool import Pool
 from vivavoce.errors import EngineFault, MissingDependency, ModelsMissing
 from vivavoce.keys import FILE_NAME, Keyring
 from vivavoce.metrics import Metrics
+from vivavoce.registry import build_pool
 from vivavoce.settings import Settings
 from vivavoce.synthesis import Synthesizer
 from vivavoce.types import SpeechReport
@@ -56,8 +56,8 @@ def create_app(settings: Settings, pool: Pool | None = None, tracing: "Tracing |
     `MissingDependency` if traces are wanted without the extra `otel`.
     """
     keyring = Keyring(settings.data_dir / FILE_NAME)
-    models = pool or pool_from(settings)
-    life = Life(settings.shutdown_timeout_s)
+    models = pool or build_pool(settings)
+    life = Life(settings.shutdown_timeout_s, lambda: models.failure)
     metrics = Metrics(lambda: reading(models, life))
     tracing = tracing or _tracing_to(settings.otlp_endpoint)
     models.observe(metrics)
@@ -143,7 +143,7 @@ async def _load_all(models: Pool, needed: Sequence[str], life: Life) -> None:
     if life.draining or not states or any(state.state not in ("missing", "failed") for state in states):
         return
     kind = ModelsMissing if all(state.state == "missing" for state in states) else EngineFault
-    life.failure = kind("; ".join(dict.fromkeys(state.detail for state in states)))
+    life.fail(kind("; ".join(dict.fromkeys(state.detail for state in states))))
 
 
 def _tracing_to(endpoint: str | None) -> "Tracing | None":

@@ -6,9 +6,9 @@ Nothing of it is imported by the server.
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from vivavoce.api.pool import pool_from
 from vivavoce.engines.ray import Speaker, require_ray
 from vivavoce.errors import SettingsError
+from vivavoce.registry import build_pool
 from vivavoce.settings import Settings
 
 if TYPE_CHECKING:
@@ -38,5 +38,5 @@ def application(args: dict[str, object]) -> "Application":
             "target_ongoing_requests": max(1.0, 0.7 * settings.ray_max_ongoing_requests),
         },
     )
-    bound: Application = deployment.bind(partial(pool_from, settings), settings.default_model)
+    bound: Application = deployment.bind(partial(build_pool, settings), settings.default_model)
     return bound

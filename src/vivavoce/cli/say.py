@@ -135,7 +135,7 @@ def _choose_format(output: Path | None, asked: str | None) -> "AudioFormat":
 
 def _offering(config: Path | None, model: str | None) -> "tuple[Settings, str | None]":
     """Returns the settings with `model` among the models, and its name: it need not have been configured."""
-    from vivavoce.engines.registry import MODELS
+    from vivavoce.registry import MODELS
     from vivavoce.setting_values import is_path
     from vivavoce.settings import Settings
 

@@ -18,7 +18,7 @@ from functools import partial
 from itertools import count
 
 from vivavoce.engines.base import Engine
-from vivavoce.engines.observe import Observable, Observer, Unobserved
+from vivavoce.engines.observe import Observer, Unobserved
 from vivavoce.engines.resident import EngineFactory, Lease, ModelState, Offer, ResidentModel, closed, guarded
 from vivavoce.engines.room import enough, gigabytes
 from vivavoce.errors import MissingDependency, NotReady, OutOfMemory, Overloaded, UnknownModel, VivavoceError
@@ -65,6 +65,11 @@ class Pool:
     def ready(self) -> Mapping[str, Engine]:
         """The engines that can speak now, in order of preference."""
         return {name: model.engine for name, model in self._models.items() if model.engine is not None}
+
+    @property
+    def failure(self) -> VivavoceError | None:
+        """The error after which a model cannot speak again in this process; only a new one helps."""
+        return next((engine.failure for engine in self.ready.values() if engine.failure is not None), None)
 
     @property
     def memory_bytes(self) -> int:
@@ -317,8 +322,7 @@ class Pool:
         started = time.monotonic()
         try:
             engine = await guarded(model, asyncio.to_thread(model.offer.make))
-            if isinstance(engine, Observable):
-                engine.observe(self._observer)
+            engine.observe(self._observer)
             await guarded(model, engine.start())
         except VivavoceError as error:
             model.phase, model.problem = "unloaded", error
