@@ -53,9 +53,9 @@ def released() -> Iterator[threading.Event]:
 
 
 @asynccontextmanager
-async def here(make: Callable[[], ToneModel]) -> AsyncIterator[SupervisedEngine]:
+async def here(make: Callable[[], ToneModel], max_step_s: float = MAX_STEP_S) -> AsyncIterator[SupervisedEngine]:
     """An engine over a model in this process, which may be hanging in the end."""
-    engine = SupervisedEngine(lambda: LocalEngine(make()), max_step_s=MAX_STEP_S)
+    engine = SupervisedEngine(lambda: LocalEngine(make()), max_step_s=max_step_s)
     await engine.start()
     try:
         yield engine
@@ -82,7 +82,7 @@ async def test_step_that_hangs_in_this_process_fails_its_streams_and_is_the_end(
         hangs, waits = engine.speak(said("hang")), engine.speak(said())
         with pytest.raises(EngineFault, match="hung"):
             await anext(hangs)
-        assert MAX_STEP_S / 2 < time.monotonic() - start_s < 6 * MAX_STEP_S
+        assert MAX_STEP_S / 2 < time.monotonic() - start_s < 10 * MAX_STEP_S
         with pytest.raises(NotReady, match="hung"):
             await anext(waits)
         with pytest.raises(NotReady, match="start the server again"):
@@ -93,8 +93,8 @@ async def test_step_that_hangs_in_this_process_fails_its_streams_and_is_the_end(
 
 
 async def test_slow_steps_are_no_hanging_ones() -> None:
-    steps_s = 0.6 * MAX_STEP_S
-    async with here(lambda: ToneModel(real_time_factor=steps_s / 0.08)) as engine:
+    max_step_s = 2 * MAX_STEP_S
+    async with here(lambda: ToneModel(real_time_factor=0.6 * max_step_s / 0.08), max_step_s) as engine:
         assert (await heard(engine, said())).size
         assert engine.failure is None
 
@@ -114,7 +114,7 @@ async def test_step_is_not_taken_to_hang_while_the_supervisors_own_loop_stood_st
 @needs_proc
 def test_server_that_was_stopped_and_goes_on_finds_no_hanging_step(tmp_path: Path) -> None:
     with (
-        server(tmp_path, max_step_s=1.0, tone_real_time_factor=5.0) as (process, url),  # a step takes 0.4 s
+        server(tmp_path, max_step_s=2.0, tone_real_time_factor=5.0) as (process, url),  # a step takes 0.4 s
         httpx.Client(base_url=url, timeout=60) as client,
     ):
         whole = client.post("/v1/tts/synthesize", json=SHORT).content
@@ -124,7 +124,7 @@ def test_server_that_was_stopped_and_goes_on_finds_no_hanging_step(tmp_path: Pat
             received = next(chunks)
             for pid in both:
                 os.kill(pid, signal.SIGSTOP)
-            time.sleep(3)  # as a container that is paused
+            time.sleep(4)  # as a container that is paused
             for pid in both:
                 os.kill(pid, signal.SIGCONT)
             received += b"".join(chunks)

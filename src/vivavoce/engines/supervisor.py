@@ -94,7 +94,7 @@ class SupervisedEngine(Engine):
             if (lost := engine.lost) is not None:
                 self._observer.lost(self._info.name)
                 await self._replace(engine, lost)
-            elif step_s >= self._max_step_s:
+            elif step_s + self._look_s > self._max_step_s:  # the next look would come too late
                 self._observer.hung(self._info.name)
                 await self._replace(engine, f"a step of model {self._info.name!r} hung for {step_s:.1f} s")
 
