@@ -16,6 +16,7 @@ from starlette.responses import Response
 from vivavoce import __version__
 from vivavoce.api import errors, health, openai, tts, watch, wit
 from vivavoce.api.auth import Guard
+from vivavoce.api.bodies import max_plain_bytes
 from vivavoce.api.folders import Folders
 from vivavoce.api.lan import network_url
 from vivavoce.api.life import Doors, Life
@@ -106,6 +107,7 @@ def create_app(settings: Settings, pool: Pool | None = None, tracing: "Tracing |
     app.state.folders = Folders(settings.data_dir, settings.cache_dir)
     app.state.metrics = metrics
     app.state.requests = Requests()
+    app.state.max_plain_bytes = max_plain_bytes(settings.max_text_chars)
     errors.install(app)
     wit_paths = wit.paths(settings.wit_prefix)
     for module in (tts, openai, health, watch):

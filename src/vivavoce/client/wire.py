@@ -18,6 +18,7 @@ import httpx
 from vivavoce.client.answers import Audio, Health, ModelEntry, Outcome, VoiceEntry
 from vivavoce.errors import (
     BadRequest,
+    BodyTooLarge,
     DeadlineExceeded,
     EngineFault,
     Forbidden,
@@ -33,6 +34,7 @@ from vivavoce.errors import (
     Unsupported,
     VivavoceError,
 )
+from vivavoce.names import from_header
 
 if TYPE_CHECKING:  # `types` brings numpy, which a client has no use for at run time
     from vivavoce.types import AudioFormat
@@ -48,7 +50,7 @@ MODELS = "v1/models"
 HEALTH = "health"
 
 _BAD_REQUESTS: dict[str, type[BadRequest]] = {
-    kind.code: kind for kind in (BadRequest, UnknownModel, UnknownVoice, UnknownRequest, Unsupported)
+    kind.code: kind for kind in (BadRequest, UnknownModel, UnknownVoice, UnknownRequest, Unsupported, BodyTooLarge)
 }
 _FAULTS: dict[str, type[VivavoceError]] = {
     kind.code: kind
@@ -156,11 +158,11 @@ def read_facts(response: httpx.Response, options: SpeechOptions) -> Facts:
     rate = headers.get("x-sample-rate", "")
     return {
         "format": options.get("format", DEFAULT_FORMAT),
-        "model": headers.get("x-model", ""),
-        "voice": headers.get("x-voice", ""),
-        "language": headers.get("x-language", ""),
+        "model": from_header(headers.get("x-model", "")),
+        "voice": from_header(headers.get("x-voice", "")),
+        "language": from_header(headers.get("x-language", "")),
         "sample_rate_hz": int(rate) if rate.isdecimal() else None,
-        "ignored": tuple(name.strip() for name in headers.get("x-ignored", "").split(",") if name.strip()),
+        "ignored": tuple(from_header(name.strip()) for name in headers.get("x-ignored", "").split(",") if name.strip()),
         "request_id": headers.get("x-request-id", ""),
     }
 
