@@ -84,7 +84,7 @@ async def faults(scale: float, tell: Tell) -> list[Measure]:
     """Each kind of fault in turn, beside seven who ask for the same as before."""
     texts = [" ".join(sentences()[number : number + 2]) for number in range(7)]
     others = [Question(text, "tone", "sine") for text in texts]
-    rounds = max(int(2 * scale), 1)  # a model that hung three times is refused
+    rounds = max(int(2 * scale), 1)
     measures: list[Measure] = []
     async with tone_server(0.1, tone_faults=",".join(FAULT_KINDS), max_step_s=MAX_STEP_S) as server:
         expected = await _all_heard(server.address, others)

@@ -72,7 +72,7 @@ async def _overload(scale: float, tell: Tell) -> list[Measure]:
     factor, places = 4.0, 64
     filled_s = factor * 1.5  # after which as many requests end as begin
     duration_s = max(60.0 * scale, 2 * filled_s)
-    async with tone_server(factor, max_waiting=8, queue_timeout_s=0.5) as server:
+    async with tone_server(factor, max_queued_requests=8, queue_timeout_s=0.5) as server:
         rate = 10 * places / factor / 1.5
         began_s = now()
         run = await strangers(server.address, SHORT, rate=rate, duration_s=duration_s, at_most=10**6, tell=tell)

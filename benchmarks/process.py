@@ -23,7 +23,10 @@ _POLL_S = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Processor time used so far, in seconds, and the most memory held at any time, in MiB."""
+    """Processor time used so far, in seconds, and the most memory held, in MiB, by all processes of a server.
+
+    The memory is the sum of what each held at most, in which pages that they share count twice.
+    """
 
     cpu_s: float
     peak_mib: float
@@ -54,14 +57,25 @@ class Server:
         return os.fstat(self.log.fileno()).st_size if self.log is not None else 0
 
     def usage(self) -> Usage | None:
-        """What the process has used; `None` for somebody else's, and where there is no /proc."""
+        """What its processes have used; `None` for somebody else's, and where there is no /proc."""
+        used = [_usage(folder) for folder in self.folders()]
+        return Usage(sum(one.cpu_s for one in used), sum(one.peak_mib for one in used)) if used else None
+
+    def folders(self) -> Sequence[Path]:
+        """The folders in /proc of its process and of those of its models; none of somebody else's, or without /proc."""
         folder = Path(f"/proc/{self.pid}")
         if self.pid is None or not folder.exists():
-            return None
-        fields = (folder / "stat").read_text().rpartition(")")[2].split()
-        ticks = int(fields[11]) + int(fields[12])  # utime and stime, the 14th and 15th field of proc(5)
-        peak = next(line for line in (folder / "status").read_text().splitlines() if line.startswith("VmHWM:"))
-        return Usage(ticks / os.sysconf("SC_CLK_TCK"), int(peak.split()[1]) / 1024)
+            return ()
+        models = [pid for task in (folder / "task").iterdir() for pid in (task / "children").read_text().split()]
+        return (folder, *(Path(f"/proc/{pid}") for pid in models))
+
+
+def _usage(folder: Path) -> Usage:
+    """What one process has used, by its folder in /proc."""
+    fields = (folder / "stat").read_text().rpartition(")")[2].split()
+    ticks = int(fields[11]) + int(fields[12])  # utime and stime, the 14th and 15th field of proc(5)
+    peak = next(line for line in (folder / "status").read_text().splitlines() if line.startswith("VmHWM:"))
+    return Usage(ticks / os.sysconf("SC_CLK_TCK"), int(peak.split()[1]) / 1024)
 
 
 @asynccontextmanager

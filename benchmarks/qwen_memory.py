@@ -105,14 +105,15 @@ def measure(folder: Path, dtype: str, max_batch: int, device: str, after: Path |
     """
     import torch
 
+    from vivavoce.engines.qwen import QwenOptions
     from vivavoce.engines.qwen.model import QwenModel
 
     if after is not None:
-        speak(QwenModel(after, dtype=dtype, max_batch=max_batch, device=device))
+        speak(QwenModel(after, QwenOptions(dtype=dtype, max_batch=max_batch, device=device)))
     before, seen = Memory.of(), list[Memory]()
     with watched(seen):
         start_s = time.perf_counter()
-        model = QwenModel(folder, dtype=dtype, max_batch=max_batch, device=device)
+        model = QwenModel(folder, QwenOptions(dtype=dtype, max_batch=max_batch, device=device))
         load_s = time.perf_counter() - start_s
     cuda = torch.cuda.is_available()
     result = Loaded(

@@ -125,6 +125,6 @@ def tone_url() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def hibari_url() -> Iterator[str]:
     """The application with the embedded English voice, over a socket, when it can speak."""
-    with serving(create_app(Settings(models=("hibari",)))) as url:
+    with serving(create_app(Settings(models=("hibari",), isolate_models=False))) as url:
         httpx.post(f"{url}/v1/tts/synthesize", json={"text": "Hello."}, timeout=60).raise_for_status()
         yield url

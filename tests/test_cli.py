@@ -177,7 +177,7 @@ def test_a_refusal_is_one_line_and_leaves_the_old_file(server: bool, tone_url: s
         (["voices", "--model", "violin"], 1, "'violin'"),
         (["serve", "--port", "70000"], 2, "'port' from --port has the value 70000"),
         (["serve", "--models", "violin"], 2, "'violin'"),
-        (["serve", "--load", "never"], 2, "never"),
+        (["serve", "--load-models", "never"], 2, "never"),
         (["sing"], 2, "No such command 'sing'"),
         (["models", "pull", "violin"], 2, "violin"),
     ],
@@ -413,9 +413,9 @@ def test_serve_warns_that_strangers_may_use_it_if_they_may(host: str, with_key: 
     key = run("keys", "create", "quest").stdout.strip() if with_key else None
     with served("--host", host) as (process, url, _):
         body = {"text": TEXT}
-        assert httpx.post(f"{url}/v1/tts/synthesize", json=body).status_code == (401 if with_key else 200)
+        assert httpx.post(f"{url}/v1/tts/synthesize", json=body, timeout=60).status_code == (401 if with_key else 200)
         bearer = {"Authorization": f"Bearer {key}"}
-        assert httpx.post(f"{url}/v1/tts/synthesize", json=body, headers=bearer).status_code == 200
+        assert httpx.post(f"{url}/v1/tts/synthesize", json=body, headers=bearer, timeout=60).status_code == 200
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=20)
     assert ("warning: no API key is asked for" in errors) is warned

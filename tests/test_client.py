@@ -39,7 +39,7 @@ TEXT = "Hello there."
 async def remote() -> AsyncIterator[AsyncClient]:
     """A client of an app of its own, which also offers a voice that fails after some audio."""
     model = ToneModel(faults={"breaks": Fault("raise", at_step=2)})
-    app = create_app(Settings(models=("tone",), load="lazy"), Pool({"tone": lambda: LocalEngine(model)}))
+    app = create_app(Settings(models=("tone",), load_models="lazy"), Pool({"tone": lambda: LocalEngine(model)}))
     async with (
         app.router.lifespan_context(app),
         AsyncClient("http://test", transport=httpx.ASGITransport(app)) as client,

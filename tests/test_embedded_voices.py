@@ -30,7 +30,7 @@ SENTENCES = [
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def client() -> AsyncIterator[httpx.AsyncClient]:
-    async with app_client(create_app(Settings(load="lazy"))) as client:
+    async with app_client(create_app(Settings(load_models="lazy", isolate_models=False))) as client:
         yield client
 
 

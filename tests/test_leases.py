@@ -53,7 +53,7 @@ async def test_speech_that_is_closed_lets_the_model_go(begun: bool) -> None:
 
 
 async def test_request_that_is_refused_holds_nothing() -> None:
-    pool = Pool({"tone": lambda: LocalEngine(ToneModel(max_batch=1, faults=FAULTS), Limits(max_waiting=1))})
+    pool = Pool({"tone": lambda: LocalEngine(ToneModel(max_batch=1, faults=FAULTS), Limits(max_queued_requests=1))})
     synthesizer = Synthesizer(pool)
     with pytest.raises(UnknownVoice):
         await synthesizer.open(SpeechRequest("Hello.", speaker="nobody"))

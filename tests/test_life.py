@@ -88,7 +88,7 @@ def test_sigterm_is_seen_then_turns_new_work_away_and_ends_streams_whole(tmp_pat
 
 
 def test_idle_server_ends_at_once(tmp_path: Path) -> None:
-    with server(tmp_path, grace_s=600) as (process, url):
+    with server(tmp_path, shutdown_timeout_s=600) as (process, url):
         assert httpx.get(f"{url}/health/live", timeout=60).status_code == 200
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
@@ -97,7 +97,7 @@ def test_idle_server_ends_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("second", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_second_signal_ends_it_where_it_stands(second: signal.Signals, code: int, tmp_path: Path) -> None:
     with (
-        server(tmp_path, tone_real_time_factor=20, grace_s=600) as (process, url),
+        server(tmp_path, tone_real_time_factor=20, shutdown_timeout_s=600) as (process, url),
         httpx.Client(base_url=url, timeout=60) as client,
         client.stream("POST", "/v1/tts/synthesize", json=PCM) as running,
     ):
@@ -114,7 +114,7 @@ def test_second_signal_ends_it_where_it_stands(second: signal.Signals, code: int
 
 def test_what_takes_longer_than_the_grace_is_cut_and_told(tmp_path: Path) -> None:
     with (
-        server(tmp_path, tone_real_time_factor=4, grace_s=0.2) as (process, url),
+        server(tmp_path, tone_real_time_factor=4, shutdown_timeout_s=0.2) as (process, url),
         httpx.stream("POST", f"{url}/v1/tts/synthesize", json=PCM | {"text": TEXT * 4}, timeout=60) as running,
     ):
         chunks = running.iter_raw()
@@ -185,7 +185,7 @@ async def test_one_model_of_several_is_enough_to_start() -> None:
 
 
 async def test_ready_says_why_not(tmp_path: Path) -> None:
-    settings = Settings(models=("kokoro",), cache_dir=tmp_path)
+    settings = Settings(models=("kokoro",), cache_dir=tmp_path, isolate_models=False)
     async with app_client(create_app(settings)) as client:
         answer = await client.post("/v1/tts/synthesize", json={"text": TEXT})
         assert answer.status_code == 503

@@ -45,7 +45,9 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 async def client(checkpoints: Path) -> AsyncIterator[httpx.AsyncClient]:
     """A server with a CustomVoice checkpoint by default, a Base checkpoint, and the test model."""
-    settings = Settings(model=str(checkpoints / "Custom"), qwen=(checkpoints / "Base",), models=("tone",))
+    settings = Settings(
+        default_model=str(checkpoints / "Custom"), qwen=(checkpoints / "Base",), models=("tone",), isolate_models=False
+    )
     async with app_client(create_app(settings)) as client:
         yield client
 
@@ -170,7 +172,7 @@ async def test_without_a_recording_other_models_answer_as_before(client: httpx.A
 async def test_python_client_sends_a_file_or_bytes(checkpoints: Path, tmp_path: Path) -> None:
     file = tmp_path / "voice.wav"
     file.write_bytes(recording(1))
-    app = create_app(Settings(qwen=(checkpoints / "Base",), models=("tone",)))
+    app = create_app(Settings(qwen=(checkpoints / "Base",), models=("tone",), isolate_models=False))
     async with (
         app.router.lifespan_context(app),
         AsyncClient("http://test", transport=httpx.ASGITransport(app)) as client,
@@ -194,7 +196,7 @@ def test_say_clones_here_and_through_a_server(
     done = CliRunner().invoke(command_line, [*said, str(here), "--model", str(checkpoints / "Base")])
     assert done.exit_code == 0, done.stderr
     assert "by clone (base, en)" in done.stderr
-    with serving(create_app(Settings(qwen=(checkpoints / "Base",), models=("tone",)))) as url:
+    with serving(create_app(Settings(qwen=(checkpoints / "Base",), models=("tone",), isolate_models=False))) as url:
         done = CliRunner().invoke(command_line, [*said, str(there), "--server", url])
     assert done.exit_code == 0, done.stderr
     assert same(*(np.frombuffer(path.read_bytes()[44:], "<i2") for path in (here, there)))

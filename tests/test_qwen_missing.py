@@ -19,7 +19,9 @@ def no_torch(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_server_names_the_extra_and_speaks_with_the_others(tmp_path: Path) -> None:
-    async with app_client(create_app(Settings(qwen=(tmp_path / "Tiny",), models=("tone",)))) as client:
+    async with app_client(
+        create_app(Settings(qwen=(tmp_path / "Tiny",), models=("tone",), isolate_models=False))
+    ) as client:
         answer = await client.post("/v1/tts/synthesize", json={"text": "Hello.", "model": "tiny"})
         assert answer.status_code == 503
         assert "pip install 'vivavoce[qwen]'" in answer.json()["error"]["message"]

@@ -14,7 +14,7 @@ for package in ("torch", "safetensors", "tokenizers"):
 from tests.conftest import app_client  # noqa: E402 - after the check for it
 from tests.engines.qwen.whole import whole_checkpoint  # noqa: E402
 from vivavoce.api.app import create_app  # noqa: E402
-from vivavoce.api.pool import pool_from  # noqa: E402
+from vivavoce.registry import build_pool  # noqa: E402
 from vivavoce.settings import Settings  # noqa: E402
 
 NAMES = {"Small": "custom_voice", "Large": "custom_voice", "Design": "voice_design"}
@@ -41,7 +41,13 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ...]:
 
 def settings(folders: tuple[Path, ...], memory_gb: float | None = None, **others: object) -> Settings:
     return Settings(
-        qwen=folders, models=("tone",), load="lazy", qwen_max_batch=4, max_model_memory_gb=memory_gb, **others
+        qwen=folders,
+        models=("tone",),
+        isolate_models=False,
+        load_models="lazy",
+        qwen_max_batch=4,
+        max_model_memory_gb=memory_gb,
+        **others,
     )  # type: ignore[arg-type]  # settings of several types
 
 
@@ -57,7 +63,7 @@ async def answers(client: httpx.AsyncClient) -> list[httpx.Response]:
 
 
 async def size_of_the_largest(folders: tuple[Path, ...]) -> int:
-    pool = pool_from(settings(folders))
+    pool = build_pool(settings(folders))
     await pool.look_at_all()
     await pool.aclose()
     return max(state.memory_bytes or 0 for state in pool.states().values())
@@ -67,7 +73,7 @@ async def test_three_models_in_the_memory_of_two_answer_as_if_there_were_no_limi
     folders: tuple[Path, ...], client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     limited = settings(folders, 2.1 * await size_of_the_largest(folders) / 1e9)
-    pool = pool_from(limited)
+    pool = build_pool(limited)
     assert pool.max_memory_bytes is not None
     resident: list[int] = []
     for model in pool._models.values():  # the pool's own account as each load begins, in the loading thread

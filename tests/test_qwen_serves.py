@@ -29,6 +29,7 @@ from tests.engines.qwen.whole import whole_checkpoint  # noqa: E402
 from vivavoce.api.app import create_app  # noqa: E402
 from vivavoce.cli import app as command_line  # noqa: E402
 from vivavoce.engines.local import LocalEngine  # noqa: E402
+from vivavoce.engines.qwen import QwenOptions  # noqa: E402
 from vivavoce.engines.qwen.model import QwenModel  # noqa: E402
 from vivavoce.engines.waiting import Limits  # noqa: E402
 from vivavoce.settings import Settings  # noqa: E402
@@ -62,7 +63,7 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 async def client(checkpoints: Path) -> AsyncIterator[httpx.AsyncClient]:
     """A server with a CustomVoice checkpoint by default, and the test model."""
-    settings = Settings(model=str(checkpoints / "Custom"), models=("tone",))
+    settings = Settings(default_model=str(checkpoints / "Custom"), models=("tone",), isolate_models=False)
     async with app_client(create_app(settings)) as client:
         yield client
 
@@ -167,7 +168,7 @@ async def test_answer_tells_that_it_was_cut(client: httpx.AsyncClient) -> None:
 
 
 async def test_missing_checkpoint_says_what_to_do(tmp_path: Path) -> None:
-    settings = Settings(qwen=(tmp_path / "Not-Here",), models=("tone",), load="lazy")
+    settings = Settings(qwen=(tmp_path / "Not-Here",), models=("tone",), isolate_models=False, load_models="lazy")
     async with app_client(create_app(settings)) as client:
         answer = await synthesize(client, model="not-here")
         assert (answer.status_code, answer.json()["error"]["code"]) == (503, "missing_dependency")
@@ -179,7 +180,11 @@ async def test_missing_checkpoint_says_what_to_do(tmp_path: Path) -> None:
 
 
 async def test_auto_prefers_the_checkpoint_where_it_can_honour_the_request(checkpoints: Path) -> None:
-    settings = Settings(qwen=(checkpoints / "Base", checkpoints / "Design", checkpoints / "Custom"), models=("tone",))
+    settings = Settings(
+        qwen=(checkpoints / "Base", checkpoints / "Design", checkpoints / "Custom"),
+        models=("tone",),
+        isolate_models=False,
+    )
     async with app_client(create_app(settings)) as client:
         assert (await synthesize(client)).headers["x-model"] == "custom"
         assert (await synthesize(client, speaker="sohee")).headers["x-model"] == "custom"
@@ -194,7 +199,7 @@ async def test_instruct_is_named_as_ignored_by_the_size_that_ignores_it(client: 
 
 
 async def test_what_a_checkpoint_cannot_do_is_refused_with_the_way_out(checkpoints: Path) -> None:
-    settings = Settings(qwen=(checkpoints / "Base", checkpoints / "Design"), models=("tone",))
+    settings = Settings(qwen=(checkpoints / "Base", checkpoints / "Design"), models=("tone",), isolate_models=False)
     async with app_client(create_app(settings)) as client:
         clone = (await synthesize(client, model="base")).json()["error"]
         assert (clone["code"], clone["field"]) == ("invalid_request", "ref_audio")
@@ -320,7 +325,7 @@ async def heard(engine: LocalEngine, segment: Segment) -> Samples:
 
 
 async def test_scheduler_gives_each_its_own_and_takes_back_what_is_cancelled(checkpoints: Path) -> None:
-    model = QwenModel(checkpoints / "Custom", max_batch=2)
+    model = QwenModel(checkpoints / "Custom", QwenOptions(max_batch=2))
     segments = [Segment(f"Number {n}.", SPEAKERS[n], "en", None, n) for n in range(5)]
     engine = LocalEngine(model)
     await engine.start()
@@ -340,7 +345,7 @@ async def test_scheduler_gives_each_its_own_and_takes_back_what_is_cancelled(che
 
 
 async def test_listener_that_stops_reading_is_waited_for_without_holding_up_others(checkpoints: Path) -> None:
-    model = QwenModel(checkpoints / "Custom", max_batch=2)
+    model = QwenModel(checkpoints / "Custom", QwenOptions(max_batch=2))
     slow, quick = Segment("Slow.", "ryan", "en", None, 1), Segment("Quick.", "aiden", "en", None, 2)
     engine = LocalEngine(model, Limits(max_ahead_s=0.2))
     await engine.start()

@@ -26,16 +26,16 @@ def test_defaults_serve_the_embedded_voices_to_the_network() -> None:
     settings = Settings.read()
     assert (settings.host, settings.port) == ("0.0.0.0", 8000)
     assert settings.models == ("hibari", "kokoro")
-    assert settings.model == "auto"
+    assert settings.default_model == "auto"
     assert settings.cache_dir.name == "vivavoce"
 
 
 def test_each_source_beats_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    config = written(tmp_path / "v.toml", 'port = 1\nmax_waiting = 1\nthreads = 1\nmodels = ["tone"]')
+    config = written(tmp_path / "v.toml", 'port = 1\nmax_queued_requests = 1\nthreads = 1\nmodels = ["tone"]')
     monkeypatch.setenv("VIVAVOCE_PORT", "2")
-    monkeypatch.setenv("VIVAVOCE_MAX_WAITING", "2")
+    monkeypatch.setenv("VIVAVOCE_MAX_QUEUED_REQUESTS", "2")
     settings = Settings.read(config, port=3)
-    assert (settings.port, settings.max_waiting, settings.threads) == (3, 2, 1)
+    assert (settings.port, settings.max_queued_requests, settings.threads) == (3, 2, 1)
     assert settings.models == ("tone",)
 
 
@@ -94,12 +94,12 @@ def test_an_unknown_variable_names_itself_and_the_closest(monkeypatch: pytest.Mo
     [
         ("port", "70000"),
         ("port", "eighty"),
-        ("load", "never"),
+        ("load_models", "never"),
         ("models", ","),
         ("threads", "0"),
         ("max_ahead_s", "0"),
         ("max_ahead_s", "nan"),
-        ("grace_s", "-1"),
+        ("shutdown_timeout_s", "-1"),
         ("log_level", "loud"),
     ],
 )
@@ -113,16 +113,16 @@ def test_a_wrong_value_names_the_setting_the_value_and_its_origin(
 
 
 def test_every_wrong_value_is_told_at_once(tmp_path: Path) -> None:
-    config = written(tmp_path / "v.toml", "max_waiting = 0")
+    config = written(tmp_path / "v.toml", "max_queued_requests = 0")
     with pytest.raises(SettingsError) as caught:
         Settings.read(config, port=-1)
     assert "'port' from --port has the value -1" in caught.value.message
-    assert f"'max_waiting' in {config} has the value 0" in caught.value.message
+    assert f"'max_queued_requests' in {config} has the value 0" in caught.value.message
 
 
 def test_the_default_model_must_be_offered() -> None:
     with pytest.raises(SettingsError, match=r"model 'kokoro' is not among models \(tone\)"):
-        Settings.read(models="tone", model="kokoro")
+        Settings.read(models="tone", default_model="kokoro")
 
 
 @pytest.mark.parametrize("text", ["port = ", "[port", "\ud800"], ids=["no value", "no bracket", "not UTF-8"])
@@ -149,8 +149,8 @@ def test_checkpoints_are_models_named_by_their_folders_before_all_others(
     settings = Settings.read()
     assert settings.checkpoints == {"one-cv": tmp_path / "One-CV", "two": tmp_path / "two"}
     assert settings.offered == ("one-cv", "two", "hibari", "kokoro")
-    assert settings.model == "auto"
-    assert Settings.read(model="two").model == "two"
+    assert settings.default_model == "auto"
+    assert Settings.read(default_model="two").default_model == "two"
 
 
 @pytest.mark.parametrize("written", ["{}/Custom", "{}/Custom/", "./Custom", "Custom"])
@@ -158,15 +158,15 @@ def test_model_may_be_the_folder_of_a_checkpoint(written: str, monkeypatch: pyte
     monkeypatch.chdir(tmp_path)
     (tmp_path / "Custom").mkdir()
     (tmp_path / "Custom" / "config.json").touch()
-    settings = Settings.read(model=written.format(tmp_path))
-    assert settings.model == "custom"
+    settings = Settings.read(default_model=written.format(tmp_path))
+    assert settings.default_model == "custom"
     assert settings.checkpoints["custom"].resolve() == tmp_path / "Custom"
 
 
 def test_model_that_is_a_folder_stands_beside_the_configured_ones_once(tmp_path: Path) -> None:
     one, two = str(tmp_path / "one"), str(tmp_path / "two")
-    assert Settings.read(model=one, qwen=two).offered[:2] == ("one", "two")
-    assert Settings.read(model=one, qwen=f"{two},{one}").offered[:2] == ("two", "one")
+    assert Settings.read(default_model=one, qwen=two).offered[:2] == ("one", "two")
+    assert Settings.read(default_model=one, qwen=f"{two},{one}").offered[:2] == ("two", "one")
 
 
 @pytest.mark.parametrize(("folders", "twice"), [("a/x,b/X", "x"), ("a/hibari", "hibari")])
@@ -177,15 +177,15 @@ def test_two_models_of_one_name_are_refused(folders: str, twice: str) -> None:
 
 def test_model_that_is_neither_offered_nor_a_folder_is_refused_with_the_choice(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"'three' is not among models \(two, hibari, kokoro\)"):
-        Settings.read(qwen=str(tmp_path / "two"), model="three")
+        Settings.read(qwen=str(tmp_path / "two"), default_model="three")
 
 
 @pytest.mark.parametrize("hub_id", ["Qwen/Qwen3-TTS-12Hz-0.6B-Base", "me/voice_2", "me/voice@v1.0"])
 def test_checkpoint_may_be_a_hub_id(hub_id: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     name = hub_id.rpartition("/")[2].partition("@")[0].lower()
-    settings = Settings.read(model=hub_id, qwen=f"{hub_id},{tmp_path / 'other'}")
-    assert settings.model == name
+    settings = Settings.read(default_model=hub_id, qwen=f"{hub_id},{tmp_path / 'other'}")
+    assert settings.default_model == name
     assert settings.checkpoints == {name: hub_id, "other": tmp_path / "other"}
 
 
@@ -207,3 +207,16 @@ def test_checkpoint_that_is_no_text_is_told_once(tmp_path: Path) -> None:
         SettingsError, match=r"^setting 'qwen' in \S+ has the value 1: it should be a folder, or a hub id"
     ):
         Settings.read(config)
+
+
+@pytest.mark.parametrize("old", ["model", "load", "grace_s", "model_process", "max_waiting", "max_waiting_s"])
+def test_a_setting_by_its_old_name_is_refused_with_the_new_one(
+    old: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(SettingsError, match=rf"the setting '{old}' is called '\w+' now") as caught:
+        Settings.read(written(tmp_path / "v.toml", f"{old} = 1"))
+    new = caught.value.message.split("'")[-2]
+    assert new in Settings.model_fields
+    monkeypatch.setenv(f"VIVAVOCE_{old.upper()}", "1")
+    with pytest.raises(SettingsError, match=rf"'VIVAVOCE_{old.upper()}' is called 'VIVAVOCE_{new.upper()}' now"):
+        Settings.read()

@@ -13,8 +13,7 @@ from typing import Final, Self
 
 from vivavoce.audio.soundness import SoundCheck
 from vivavoce.engines.base import ChunkStream, Engine
-from vivavoce.engines.observe import Queued
-from vivavoce.errors import BadAudio, EngineFault, VivavoceError
+from vivavoce.errors import EngineFault, VivavoceError
 from vivavoce.text.split import width
 from vivavoce.types import AudioChunk, Ending, Samples, Segment
 
@@ -47,7 +46,7 @@ class _Attempt:
         return self.ending.value if self.fault is None else self.fault.message
 
 
-class CheckedSegment:
+class CheckedSegment(ChunkStream):
     """A `ChunkStream` over `segment` as `engine` speaks it, `follows` as for `Engine.speak`.
 
     An attempt that fails before anything of it was given out is followed by one more: with another seed if its audio
@@ -76,7 +75,7 @@ class CheckedSegment:
     @property
     def waited_s(self) -> float | None:
         """Seconds until the model began with it; `None` as long as it waits, or where that is not known."""
-        return self._waited_in.waited_s if isinstance(self._waited_in, Queued) else None
+        return self._waited_in.waited_s
 
     def __aiter__(self) -> Self:
         return self
@@ -135,8 +134,6 @@ class CheckedSegment:
             if (samples := check.finish()).size:
                 yield samples
             attempt.ending = check.problem or self._stream.ending or Ending.COMPLETE
-        except BadAudio:
-            attempt.ending = Ending.NOISE
         except EngineFault as error:
             attempt.fault = error
         finally:

@@ -15,7 +15,6 @@ VivavoceError
 ├── NotReady              not_ready           loading, draining or stopped
 ├── OutOfMemory           out_of_memory       the model takes more memory than models may have together, or finds none
 ├── EngineFault           engine_fault        the model failed while it spoke
-│   └── BadAudio          engine_fault        it made samples that are no audio
 ├── MissingDependency     missing_dependency  an optional package or file is absent; says how to get it
 │   └── ModelsMissing     missing_dependency  of all models; the server ends
 ├── SettingsError         settings            a setting has a wrong value or an unknown name
@@ -131,10 +130,6 @@ class EngineFault(VivavoceError):
     """The model failed while it spoke."""
 
     code = "engine_fault"
-
-
-class BadAudio(EngineFault):
-    """The model made samples that are no audio; what came before them was good."""
 
 
 class MissingDependency(VivavoceError):

@@ -83,11 +83,11 @@ class Metrics:
             "vivavoce_model_load_seconds", "Time that the model's latest load took.", by_model, registry=registry
         )
         self._hung = Counter(
-            "vivavoce_hung_steps", "Steps that hung, after which the model was made anew.", by_model, registry=registry
+            "vivavoce_hung_steps", "Steps that hung and caused a model restart.", by_model, registry=registry
         )
         self._lost = Counter(
             "vivavoce_lost_processes",
-            "Processes of the model that ended, after which it was made anew.",
+            "Processes of the model that ended by themselves and were restarted.",
             by_model,
             registry=registry,
         )

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import get_args
 
-from vivavoce.engines.base import Distant, Engine
+from vivavoce.engines.base import Engine
 from vivavoce.engines.failure import RETRY_AFTER_S
 from vivavoce.engines.pool import Pool
 from vivavoce.engines.resident import Lease
@@ -192,8 +192,7 @@ class Router:
         route = await self._lease(name, match)
         with ExitStack() as undo:
             undo.callback(route.lease.release)
-            if isinstance(route.engine, Distant):
-                await route.engine.check()
+            await route.engine.check()
             undo.pop_all()
         return route
 

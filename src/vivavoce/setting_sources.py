@@ -11,6 +11,14 @@ from pydantic import ValidationError
 from vivavoce.errors import SettingsError
 
 ENV_PREFIX = "VIVAVOCE_"
+RENAMED = {  # settings that had another name once
+    "model": "default_model",
+    "load": "load_models",
+    "grace_s": "shutdown_timeout_s",
+    "model_process": "isolate_models",
+    "max_waiting": "max_queued_requests",
+    "max_waiting_s": "max_queued_audio_s",
+}
 CONFIG_VARIABLE = "VIVAVOCE_CONFIG"  # names the TOML file when --config does not
 
 
@@ -47,9 +55,19 @@ def check_names(given: Mapping[str, object], known: Iterable[str], *, where: str
     for name in given:
         if name in names:
             continue
+        if (now := _renamed(name)) in names:
+            raise SettingsError(f"{where}the setting {name!r} is called {now!r} now")
         close = difflib.get_close_matches(name, names, n=1)
         hint = f"did you mean {close[0]!r}?" if close else "remove it, or see `vivavoce serve --help` for the names"
         raise SettingsError(f"{where}unknown setting {name!r}: {hint}")
+
+
+def _renamed(name: str) -> str | None:
+    """Return the new name of a setting, or of the variable that sets it, if it had another name once."""
+    if name.startswith(ENV_PREFIX):
+        now = RENAMED.get(name.removeprefix(ENV_PREFIX).lower())
+        return now and f"{ENV_PREFIX}{now.upper()}"
+    return RENAMED.get(name)
 
 
 def explain(error: ValidationError, origin: Mapping[str, str]) -> str:

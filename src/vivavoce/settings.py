@@ -60,7 +60,7 @@ class Settings(BaseSettings):
         min_length=1,
         description="Models this server offers, comma-separated: `hibari`, `kokoro`, or `tone` for tests.",
     )
-    model: str = Field(
+    default_model: str = Field(
         default="auto",
         description="Model that answers a request which names none; `auto` chooses by language and what is ready. "
         "The folder or hub id of a Qwen3-TTS checkpoint adds it to `qwen` and names it.",
@@ -117,17 +117,20 @@ class Settings(BaseSettings):
     ray_min_replicas: int = Field(default=1, ge=1, description="Fewest replicas of a model that is deployed to Ray.")
     ray_max_replicas: int = Field(default=1, ge=1, description="Most replicas, which Ray starts as they are needed.")
     ray_max_ongoing_requests: int = Field(
-        default=8, ge=1, description="Segments that one replica takes at once; of more, `max_waiting` wait outside."
+        default=8,
+        ge=1,
+        description="Segments that one replica takes at once; of more, `max_queued_requests` wait outside.",
     )
     ray_num_cpus: NotNegative = Field(default=1.0, description="CPU cores that Ray sets aside for a replica.")
     ray_num_gpus: NotNegative = Field(
         default=0.0,
         description="GPUs, or a share of one, that Ray sets aside for a replica.",
     )
-    model_process: bool = Field(
-        default=False,
-        description="Give each model of this machine a process of its own, on Linux or macOS: one that crashes or "
-        "hangs is started again, and the server goes on.",
+    isolate_models: bool = Field(
+        default=True,
+        description="Run each model of this machine in a process of its own: one that crashes or hangs is killed and "
+        "restarted, and the server goes on. Without it, and on systems other than Linux and macOS, models run in the "
+        "server's process, which ends when a step hangs.",
     )
     max_process_memory_gb: float | None = Field(
         default=None,
@@ -148,7 +151,7 @@ class Settings(BaseSettings):
         description="Seconds after which a model that nobody uses is unloaded; the next request loads it again. "
         "0: never.",
     )
-    load: Literal["startup", "lazy"] = Field(
+    load_models: Literal["startup", "lazy"] = Field(
         default="startup", description="When models are loaded: as the server starts, or at the first request for each."
     )
     cache_dir: Folder = Field(
@@ -197,10 +200,10 @@ class Settings(BaseSettings):
         default=60.0,
         description="Seconds after which a client is dropped that takes nothing of what is sent to it.",
     )
-    max_waiting: int = Field(
+    max_queued_requests: int = Field(
         default=64, ge=1, description="Requests that may wait for one model before more are refused with 429."
     )
-    max_waiting_s: Positive = Field(
+    max_queued_audio_s: Positive = Field(
         default=600.0,
         description="Seconds of audio, as predicted from their texts, that such requests may come to together. Of each "
         "no more than `max_ahead_s` count.",
@@ -225,13 +228,8 @@ class Settings(BaseSettings):
     )
     max_step_s: Positive = Field(
         default=10.0,
-        description="Seconds that one step of a model may take. One that takes longer hangs: its streams fail, and the "
-        "model is made anew.",
-    )
-    max_long_step_s: Positive = Field(
-        default=60.0,
-        description="As `max_step_s`, for a step of `kokoro`, which is a whole sentence, or of Qwen3-TTS, which may "
-        "read a prompt, as long as a processor works on it; other systems than Linux do not tell, there in any case.",
+        description="Seconds that one step of a model may take before it counts as hung. `kokoro`, whose step is a "
+        "whole sentence, and Qwen3-TTS, whose step may read a prompt, have six times as long.",
     )
     wit_prefix: str = Field(
         default="/wit",
@@ -267,7 +265,7 @@ class Settings(BaseSettings):
         description="Where others reach the server, as `http://192.168.1.20:8000/`: what the page shows as a QR code. "
         "Unset, it is this machine's address on its network; in a container that is the wrong one.",
     )
-    grace_s: NotNegative = Field(
+    shutdown_timeout_s: NotNegative = Field(
         default=30.0,
         description="Seconds that running requests get to finish after SIGTERM.",
     )
@@ -296,14 +294,14 @@ class Settings(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _model_may_be_a_path(cls, values: Any) -> Any:  # Any: not checked yet
-        if not isinstance(values, dict) or not is_path(values.get("model")):
+        if not isinstance(values, dict) or not is_path(values.get("default_model")):
             return values
-        given, others = as_checkpoint(values["model"]), split_commas(values.get("qwen") or ())
+        given, others = as_checkpoint(values["default_model"]), split_commas(values.get("qwen") or ())
         if not isinstance(others, list | tuple):
             return values  # the field's own check says what is wrong
         name = checkpoint_name(given)
         known = {checkpoint_name(as_checkpoint(other)) for other in others if isinstance(other, str | Path)}
-        return {**values, "model": name, "qwen": others if name in known else (given, *others)}
+        return {**values, "default_model": name, "qwen": others if name in known else (given, *others)}
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:
@@ -318,17 +316,19 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _model_is_offered(self) -> Self:
-        if self.model != "auto" and self.model not in self.offered:
+        if self.default_model != "auto" and self.default_model not in self.offered:
             offered = ", ".join(self.offered)
             raise ValueError(
-                f"model {self.model!r} is not among models ({offered}): add it there or choose one of them"
+                f"model {self.default_model!r} is not among models ({offered}): add it there or choose one of them"
             )
         return self
 
     @model_validator(mode="after")
     def _process_memory_needs_a_process(self) -> Self:
-        if self.max_process_memory_gb is not None and not self.model_process:
-            raise ValueError("max_process_memory_gb is for models in processes of their own: set model_process too")
+        if self.max_process_memory_gb is not None and not self.isolate_models:
+            raise ValueError(
+                "max_process_memory_gb is for models in processes of their own: isolate_models must be true"
+            )
         return self
 
     @model_validator(mode="after")

@@ -3,9 +3,9 @@
 import asyncio
 import json
 import re
-import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -13,14 +13,11 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.conftest import app_client, serving, tone_pool
+from tests.engines.models import HANGS, supervised
 from vivavoce.api.app import create_app
-from vivavoce.engines.base import Stream
-from vivavoce.engines.local import LocalEngine
 from vivavoce.engines.pool import Pool
 from vivavoce.engines.tone import ToneModel
-from vivavoce.engines.watchdog import WatchedEngine
 from vivavoce.settings import Settings
-from vivavoce.types import Ending, Samples
 
 TEXT = "Hello there."
 DASHBOARD = Path(__file__).parent.parent.parent / "deploy" / "grafana" / "vivavoce.json"
@@ -179,33 +176,14 @@ async def test_the_dashboard_names_what_there_is_and_leaves_nothing_out(client: 
     assert ours == {stem.sub("", name) for name in named if name.startswith("vivavoce_")}
 
 
-class Hanging(ToneModel):
-    """A tone model whose steps wait until `released`."""
-
-    def __init__(self, released: threading.Event) -> None:
-        super().__init__()
-        self._released = released
-
-    def step(self, streams: Sequence[Stream], ahead_s: Sequence[float] = ()) -> Sequence[Samples | Ending]:
-        assert self._released.wait(60)
-        return super().step(streams, ahead_s)
-
-
 async def test_step_that_hangs_is_counted_and_the_model_that_takes_its_place_is_seen() -> None:
-    released = threading.Event()
-    models = [Hanging(released), ToneModel()]
-    pool = Pool({"tone": lambda: WatchedEngine(lambda: LocalEngine(models.pop(0)), max_step_s=0.3)})
-    app = create_app(Settings(), pool)
-    try:
-        async with app_client(app) as client:
-            assert (await client.post("/v1/tts/synthesize", json={"text": TEXT})).status_code == 500
-            now = await scrape(client)
-            assert now["vivavoce_hung_steps_total model=tone"] == 1
-            while (await client.post("/v1/tts/synthesize", json={"text": TEXT})).status_code == 503:
-                pass
-            now = await scrape(client)
-            assert now["vivavoce_speeches_total finish_reason=complete model=tone"] == 1
-            assert now["vivavoce_batch_size_count model=tone"] >= 10
-            released.set()
-    finally:
-        released.set()
+    pool = Pool({"tone": lambda: supervised(partial(ToneModel, faults=HANGS), max_step_s=0.3)})
+    async with app_client(create_app(Settings(), pool)) as client:
+        assert (await client.post("/v1/tts/synthesize", json={"text": TEXT, "speaker": "hang"})).status_code == 500
+        now = await scrape(client)
+        assert now["vivavoce_hung_steps_total model=tone"] == 1
+        while (await client.post("/v1/tts/synthesize", json={"text": TEXT})).status_code == 503:
+            pass
+        now = await scrape(client)
+        assert now["vivavoce_speeches_total finish_reason=complete model=tone"] == 1
+        assert now["vivavoce_batch_size_count model=tone"] >= 10

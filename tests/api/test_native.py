@@ -149,7 +149,7 @@ async def test_health_tells_what_is_loaded(client: httpx.AsyncClient) -> None:
 
 
 async def test_lazy_model_is_loaded_by_the_first_request() -> None:
-    async with app_client(create_app(Settings(load="lazy"), tone_pool())) as client:
+    async with app_client(create_app(Settings(load_models="lazy"), tone_pool())) as client:
         assert (await client.get("/health")).json()["model_loaded"] is False
         assert (await client.get("/health/ready")).status_code == 200
         assert (await synthesize(client)).status_code == 200

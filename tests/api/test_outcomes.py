@@ -2,26 +2,26 @@
 
 import asyncio
 import json
-import threading
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
 
-from tests.api.test_metrics import Hanging, scrape
+from tests.api.test_metrics import scrape
 from tests.conftest import LONG_TEXT, app_client, serving
+from tests.engines.models import HANGS, supervised
 from vivavoce.api.app import create_app
 from vivavoce.api.requests import KEPT, Requests
 from vivavoce.checked import NEXT_SEED, longest_s
 from vivavoce.engines.local import LocalEngine
 from vivavoce.engines.pool import Pool
 from vivavoce.engines.tone import Fault, FaultKind, ToneModel
-from vivavoce.engines.watchdog import WatchedEngine
 from vivavoce.keys import FILE_NAME, KeyFile
 from vivavoce.settings import Settings
 from vivavoce.types import Samples
@@ -225,19 +225,13 @@ async def test_a_step_that_fails_again_and_again_costs_the_others_nothing_they_h
 
 
 async def test_a_step_that_hung_is_not_tried_again() -> None:
-    released = threading.Event()
-    models = [Hanging(released), ToneModel()]
-    pool = Pool({"tone": lambda: WatchedEngine(lambda: LocalEngine(models.pop(0)), max_step_s=0.3)})
-    try:
-        async with app_client(create_app(Settings(), pool)) as client:
-            failed = await spoken(client, speaker="sine")
-            assert failed.status_code == 500
-            state = await state_of(client, failed)
-            assert (state["finish_reason"], state["retries"]) == ("error", 0)
-            assert (await scrape(client))["vivavoce_hung_steps_total model=tone"] == 1
-            released.set()
-    finally:
-        released.set()
+    pool = Pool({"tone": lambda: supervised(partial(ToneModel, faults=HANGS), max_step_s=0.3)})
+    async with app_client(create_app(Settings(), pool)) as client:
+        failed = await spoken(client, speaker="hang")
+        assert failed.status_code == 500
+        state = await state_of(client, failed)
+        assert (state["finish_reason"], state["retries"]) == ("error", 0)
+        assert (await scrape(client))["vivavoce_hung_steps_total model=tone"] == 1
 
 
 async def test_slow_speech_is_whole() -> None:

@@ -137,7 +137,7 @@ async def test_batch_request_is_spoken_after_an_interactive_one_that_came_later(
 
 
 async def test_queue_is_full_by_the_audio_that_waits() -> None:
-    pool = busy_pool(max_waiting_s=10.0)
+    pool = busy_pool(max_queued_audio_s=10.0)
     text = "A sentence of one hundred and fifty characters is ten seconds of speech. " * 2
     async with app_client(create_app(Settings(), pool)) as client:
         async with held(pool) as engine:

@@ -122,7 +122,7 @@ async def until_idle(cluster: Any) -> None:
 
 
 async def test_a_server_speaks_through_the_cluster(cluster: Any) -> None:
-    async with app_client(create_app(Settings(ray=("tone",), models=("hibari",), load="lazy"))) as client:
+    async with app_client(create_app(Settings(ray=("tone",), models=("hibari",), load_models="lazy"))) as client:
         body = {"text": "Hello there. How are you?", "model": "tone", "speaker": "hum", "seed": 3, "format": "pcm"}
         answer = await client.post("/v1/tts/synthesize", json=body)
         unknown = await client.post("/v1/tts/synthesize", json={**body, "speaker": "nobody"})
@@ -163,7 +163,7 @@ async def test_full_replicas_are_overloaded_and_later_speech_waits(engine: RayEn
 
 async def test_overload_is_429(engine: RayEngine) -> None:
     body = {"text": "Hello.", "model": "tone"}
-    async with app_client(create_app(Settings(ray=("tone",), models=("hibari",), load="lazy"))) as client:
+    async with app_client(create_app(Settings(ray=("tone",), models=("hibari",), load_models="lazy"))) as client:
         assert (await client.post("/v1/tts/synthesize", json=body)).status_code == 200
         speeches = [await begun(engine) for _ in range(2 * (SLOTS + 1))]
         asked = {asyncio.create_task(client.post("/v1/tts/synthesize", json=body)) for _ in range(3)}

@@ -131,7 +131,9 @@ def test_a_server_that_is_gone_costs_no_request(name: str, tmp_path: Path) -> No
 
 async def test_a_busy_server_hands_over_to_the_other(tmp_path: Path) -> None:
     """Behind nginx 429 of one is not the listener's, as long as the other has room; HAProxy has no such rule."""
-    full = Pool({"tone": lambda: LocalEngine(ToneModel(real_time_factor=20.0, max_batch=1), Limits(max_waiting=1))})
+    full = Pool(
+        {"tone": lambda: LocalEngine(ToneModel(real_time_factor=20.0, max_batch=1), Limits(max_queued_requests=1))}
+    )
     with (
         serving(create_app(Settings(), full)) as one,
         serving(create_app(Settings(), tone_pool())) as two,

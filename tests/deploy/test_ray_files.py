@@ -16,4 +16,4 @@ def test_arguments_are_settings_that_name_the_application(file: Path) -> None:
     (application,) = yaml.safe_load(file.read_text("utf-8"))["applications"]
     settings = Settings.read(None, **application["args"])
     assert application["import_path"] == "vivavoce.api.cluster:application"
-    assert settings.model == application["name"]
+    assert settings.default_model == application["name"]

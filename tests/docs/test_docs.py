@@ -82,7 +82,7 @@ def examples(*languages: str, mark: str | None = None) -> pytest.MarkDecorator:
 @pytest.fixture(scope="session")
 def kokoro_url() -> Iterator[str]:
     """The application with the default models, over a socket; a skip where Kokoro's files are not."""
-    settings = Settings(load="lazy")
+    settings = Settings(load_models="lazy", isolate_models=False)
     try:
         locate(settings.cache_dir, settings.kokoro_dir)
     except MissingDependency as absent:
@@ -129,6 +129,17 @@ def test_python_example_runs(block: Block, request: pytest.FixtureRequest, tmp_p
     script.write_text(block.body.replace("http://localhost:8000", url_for(block, request)), "utf-8")
     run([sys.executable, str(script)], tmp_path)
     check_files(block, tmp_path)
+
+
+@pytest.mark.slow
+def test_example_model_is_typed_as_the_seam_wants_it(tmp_path: Path) -> None:
+    (model,) = [block for block in BLOCKS if "(Model[" in block.body and block.page.name == "contributing.md"]
+    script = tmp_path / "example.py"
+    script.write_text(model.body, "utf-8")
+    checked = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", str(script)], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert checked.returncode == 0, checked.stdout
 
 
 @pytest.mark.slow

@@ -2,40 +2,35 @@
 
 import re
 import threading
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from vivavoce.engines.base import Stream
-from vivavoce.engines.tone import Fault, ToneModel
+from vivavoce.engines.base import AnyModel
+from vivavoce.engines.local import LocalEngine
+from vivavoce.engines.process import in_process
+from vivavoce.engines.supervisor import SupervisedEngine
+from vivavoce.engines.tone import Fault, ToneModel, ToneStream
+from vivavoce.engines.worker import Surroundings
 from vivavoce.errors import BadRequest, Unsupported
 from vivavoce.types import Ending, PreparedVoice, Reference, Samples, Segment
 
 HANGS = {"hang": Fault("hang")}
-LABOUR_S = 2.0  # of processor time
+
+
+def supervised(make: Callable[[], AnyModel], *, max_step_s: float) -> SupervisedEngine:
+    """An engine over a model in a process of its own."""
+    return SupervisedEngine(
+        lambda: LocalEngine(in_process(make, "tone", Surroundings("critical"))), max_step_s=max_step_s
+    )
 
 
 class Stuck(ToneModel):
     """Never ends a step, and never gives Python's lock away."""
 
-    def step(self, streams: Sequence[Stream], ahead_s: Sequence[float] = ()) -> Sequence[Samples | Ending]:
+    def step(self, streams: Sequence[ToneStream], ahead_s: Sequence[float] = ()) -> Sequence[Samples | Ending]:
         re.match(r"(a+)+$", "a" * 60 + "b")
         raise AssertionError("a search of some thousand years")
-
-
-class Laborious(ToneModel):
-    """Computes for `LABOUR_S` seconds in the first step of the voice `hum`; one of the voice `hang` never ends."""
-
-    def __init__(self) -> None:
-        super().__init__(lanes=2, max_batch=1, faults=HANGS)
-
-    def step(self, streams: Sequence[Stream], ahead_s: Sequence[float] = ()) -> Sequence[Samples | Ending]:
-        if any(one.segment.voice == "hum" and not one.step for one in streams):  # type: ignore[attr-defined]  # its own
-            enough_s = time.thread_time() + LABOUR_S
-            while time.thread_time() < enough_s:
-                pass
-        return super().step(streams, ahead_s)
 
 
 class Meeting(ToneModel):
@@ -45,7 +40,7 @@ class Meeting(ToneModel):
         super().__init__(lanes=2)
         self._meeting = threading.Barrier(2)
 
-    def step(self, streams: Sequence[Stream], ahead_s: Sequence[float] = ()) -> Sequence[Samples | Ending]:
+    def step(self, streams: Sequence[ToneStream], ahead_s: Sequence[float] = ()) -> Sequence[Samples | Ending]:
         self._meeting.wait(30)
         return super().step(streams, ahead_s)
 
@@ -53,8 +48,8 @@ class Meeting(ToneModel):
 class Hungry(ToneModel):
     """Takes a gigabyte for a step that has a stream of the voice `hum`."""
 
-    def step(self, streams: Sequence[Stream], ahead_s: Sequence[float] = ()) -> Sequence[Samples | Ending]:
-        if any(stream.segment.voice == "hum" for stream in streams):  # type: ignore[attr-defined]  # its own streams
+    def step(self, streams: Sequence[ToneStream], ahead_s: Sequence[float] = ()) -> Sequence[Samples | Ending]:
+        if any(stream.segment.voice == "hum" for stream in streams):
             np.ones(1 << 27)
         return super().step(streams, ahead_s)
 
@@ -67,7 +62,7 @@ class Cloning(ToneModel):
             raise BadRequest("the recording is too short", field="ref_audio")
         return [len(reference.samples)]
 
-    def open(self, segment: Segment) -> Stream:
+    def open(self, segment: Segment) -> ToneStream:
         if not segment.text:
             raise Unsupported(f"there is nothing to say in {segment.text!r}", field="text")
         seed = segment.prepared[0] if isinstance(segment.prepared, list) else 0

@@ -10,12 +10,11 @@ import pytest
 
 from tests.conftest import app_client
 from vivavoce.api.app import create_app
-from vivavoce.engines.base import Stream
 from vivavoce.engines.fitting import CAUTION_S, Fitting
 from vivavoce.engines.local import LocalEngine
 from vivavoce.engines.observe import Unobserved
 from vivavoce.engines.pool import Pool
-from vivavoce.engines.tone import CHAR_S, RATE_HZ, Fault, ToneModel, tones
+from vivavoce.engines.tone import CHAR_S, RATE_HZ, Fault, ToneModel, ToneStream, tones
 from vivavoce.errors import OutOfMemory
 from vivavoce.settings import Settings
 from vivavoce.types import Ending, Samples, Segment
@@ -124,14 +123,14 @@ class Narrow(ToneModel):
         self.streams, self.refused = 0, 0
         self.full = False
 
-    def open(self, segment: Segment) -> Stream:  # type: ignore[override]  # as the protocol has it
+    def open(self, segment: Segment) -> ToneStream:  # type: ignore[override]  # as the protocol has it
         if self.full or self.streams == 2:
             self.refused += 1
             raise OutOfMemory("there is no memory to open a stream")
         self.streams += 1
         return super().open(segment)
 
-    def close(self, stream: Stream) -> None:
+    def close(self, stream: ToneStream) -> None:
         self.streams -= 1
 
 
@@ -154,7 +153,7 @@ async def test_stream_that_finds_no_memory_to_open_waits_until_another_has_ended
 class Leaking(ToneModel):
     """Finds no memory somewhere in a step, and does not know how far it has come."""
 
-    def step(self, streams: Sequence[Stream], ahead_s: Sequence[float] = ()) -> Sequence[Samples | Ending]:
+    def step(self, streams: Sequence[ToneStream], ahead_s: Sequence[float] = ()) -> Sequence[Samples | Ending]:
         raise MemoryError
 
 

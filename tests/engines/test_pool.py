@@ -12,13 +12,12 @@ from weakref import ReferenceType, ref
 import pytest
 
 from vivavoce.engines import scheduler
-from vivavoce.engines.base import Preview, Stream
+from vivavoce.engines.base import Preview
 from vivavoce.engines.local import LocalEngine
 from vivavoce.engines.pool import Pool
-from vivavoce.engines.registry import create_pool
 from vivavoce.engines.resident import Lease, Offer
 from vivavoce.engines.room import enough
-from vivavoce.engines.tone import ToneModel
+from vivavoce.engines.tone import ToneModel, ToneStream
 from vivavoce.errors import (
     EngineFault,
     MissingDependency,
@@ -28,6 +27,8 @@ from vivavoce.errors import (
     SettingsError,
     UnknownModel,
 )
+from vivavoce.registry import build_pool
+from vivavoce.settings import Settings
 from vivavoce.types import Ending, Samples, Segment
 
 
@@ -100,14 +101,13 @@ async def test_unknown_and_closed_are_said_so() -> None:
         await pool.acquire("tone")
 
 
-@pytest.mark.parametrize("models", [(), ("tone", "flute")])
-def test_settings_that_name_no_such_model_are_refused(models: tuple[str, ...], tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="models"):
-        create_pool(models, cache_dir=tmp_path)
+def test_settings_that_name_no_such_model_are_refused() -> None:
+    with pytest.raises(SettingsError, match="'models' names 'flute'"):
+        build_pool(Settings(models=("tone", "flute")))
 
 
 async def test_absent_voices_say_how_to_get_them(tmp_path: Path) -> None:
-    pool = create_pool(("kokoro",), cache_dir=tmp_path)
+    pool = build_pool(Settings(models=("kokoro",), cache_dir=tmp_path, isolate_models=False))
     with pytest.raises(MissingDependency, match="vivavoce models pull kokoro"):
         await pool.acquire("kokoro")
     await pool.aclose()
@@ -244,7 +244,7 @@ async def test_patience_closes_the_busy_model_to_new_requests_and_no_others() ->
 
 
 async def test_waiting_for_memory_is_bounded_in_time_and_number() -> None:
-    offered = Offered({"a": 2, "b": 2}, budget=3, max_wait_s=0.05, max_waiting=2)
+    offered = Offered({"a": 2, "b": 2}, budget=3, max_wait_s=0.05, max_queued_requests=2)
     held = await offered.pool.acquire("a")
     asking = await asyncio.gather(*(offered.pool.acquire("b") for _ in range(4)), return_exceptions=True)
     assert [type(answer) for answer in asking] == [Overloaded] * 4
@@ -382,7 +382,7 @@ async def test_memory_that_a_hanging_step_keeps_is_not_given_away(
     entered, gate = threading.Event(), threading.Event()
 
     class Hanging(ToneModel):
-        def step(self, streams: Sequence[Stream], ahead_s: Sequence[float] = ()) -> Sequence[Samples | Ending]:
+        def step(self, streams: Sequence[ToneStream], ahead_s: Sequence[float] = ()) -> Sequence[Samples | Ending]:
             entered.set()
             assert gate.wait(10)
             return super().step(streams, ahead_s)

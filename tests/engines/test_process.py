@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager
@@ -18,12 +19,13 @@ import pytest
 
 from tests.engines.models import HANGS, Cloning, Hungry, Meeting
 from tests.test_life import PCM, server
-from vivavoce.engines.base import LiveModel, Model, Stream
+from vivavoce.engines.base import AnyModel
+from vivavoce.engines.hibari import HibariModel
+from vivavoce.engines.kokoro import KokoroOptions, make_kokoro
 from vivavoce.engines.local import LocalEngine
-from vivavoce.engines.makers import make_hibari, make_kokoro
 from vivavoce.engines.process import ProcessModel, in_process
+from vivavoce.engines.supervisor import SupervisedEngine
 from vivavoce.engines.tone import CHAR_S, RATE_HZ, Fault, ToneModel, tones
-from vivavoce.engines.watchdog import MAX_LEFT, WatchedEngine
 from vivavoce.engines.worker import Surroundings
 from vivavoce.errors import BadRequest, EngineFault, MissingDependency, NotReady, OutOfMemory, Unsupported
 from vivavoce.types import Ending, Reference, Samples, Segment
@@ -34,7 +36,7 @@ MAX_STEP_S = 0.5
 
 
 @contextmanager
-def model_in_process(make: Callable[[], Model], surroundings: Surroundings | None = None) -> Iterator[ProcessModel]:
+def model_in_process(make: Callable[[], AnyModel], surroundings: Surroundings | None = None) -> Iterator[ProcessModel]:
     model = in_process(make, "model", surroundings or Surroundings())
     try:
         yield model
@@ -46,10 +48,10 @@ def said(voice: str = "sine", text: str = "hello") -> Segment:
     return Segment(text, voice, "en", seed=3)
 
 
-def spoken(model: Model, segments: Sequence[Segment]) -> list[Samples]:
+def spoken(model: AnyModel, segments: Sequence[Segment]) -> list[Samples]:
     """What `model` says of `segments`, stepped together where it takes as many."""
-    streams: list[Stream] = [model.open(segment) for segment in segments]
-    heard: dict[Stream, list[Samples]] = {stream: [] for stream in streams}
+    streams: list[object] = [model.open(segment) for segment in segments]
+    heard: dict[object, list[Samples]] = {stream: [] for stream in streams}
     while streams:
         batch = streams[: model.max_batch]
         for stream, result in zip(batch, model.step(batch, [0.0] * len(batch)), strict=True):
@@ -61,13 +63,12 @@ def spoken(model: Model, segments: Sequence[Segment]) -> list[Samples]:
     return [np.concatenate(parts) for parts in heard.values()]
 
 
-@pytest.mark.parametrize("make", [ToneModel, make_hibari])
-def test_model_speaks_in_a_process_as_it_does_here(make: Callable[[], Model]) -> None:
+@pytest.mark.parametrize("make", [ToneModel, HibariModel])
+def test_model_speaks_in_a_process_as_it_does_here(make: Callable[[], AnyModel]) -> None:
     here = make()
     segments = [said(here.info.voices[0].id, text) for text in ("Hello there.", "And to you, too.")]
     with model_in_process(make) as model:
         assert (model.info, model.max_batch, model.lanes) == (here.info, here.max_batch, here.lanes)
-        assert isinstance(model, LiveModel) == isinstance(here, LiveModel)
         for ours, theirs in zip(spoken(model, segments), spoken(here, segments), strict=True):
             assert ours.dtype == np.float32
             assert np.array_equal(ours, theirs)
@@ -75,7 +76,6 @@ def test_model_speaks_in_a_process_as_it_does_here(make: Callable[[], Model]) ->
 
 def test_live_text_is_fed_and_starved_for_in_a_process() -> None:
     with model_in_process(ToneModel) as model:
-        assert isinstance(model, LiveModel)
         stream = model.open(Segment("", "sine", "en", live=True))
         model.feed(stream, "he", last=False)
         parts: list[Samples] = []
@@ -108,7 +108,7 @@ def test_errors_come_back_from_a_process_as_they_are(tmp_path: Path) -> None:
             model.prepare(Reference(np.zeros(0, np.float32), RATE_HZ))
         assert short.value.field == "ref_audio"
     with pytest.raises(MissingDependency, match="vivavoce models pull kokoro"):
-        in_process(partial(make_kokoro, tmp_path, None, 1), "kokoro", Surroundings())
+        in_process(partial(make_kokoro, KokoroOptions(tmp_path)), "kokoro", Surroundings())
 
 
 def test_process_logs_as_it_is_told_to(capfd: pytest.CaptureFixture[str]) -> None:
@@ -146,14 +146,14 @@ def test_voices_stay_in_the_process_until_they_are_forgotten() -> None:
 
 
 @asynccontextmanager
-async def watched(make: Callable[[], Model], made: list[ProcessModel]) -> AsyncIterator[WatchedEngine]:
+async def supervised(make: Callable[[], AnyModel], made: list[ProcessModel]) -> AsyncIterator[SupervisedEngine]:
     """An engine whose models are in processes, all of which are in `made`."""
 
     def engine() -> LocalEngine:
         made.append(in_process(make, "tone", Surroundings("critical")))
         return LocalEngine(made[-1])
 
-    watching = WatchedEngine(engine, max_step_s=MAX_STEP_S)
+    watching = SupervisedEngine(engine, max_step_s=MAX_STEP_S)
     await watching.start()
     try:
         yield watching
@@ -161,12 +161,12 @@ async def watched(make: Callable[[], Model], made: list[ProcessModel]) -> AsyncI
         await watching.aclose()
 
 
-async def heard(engine: WatchedEngine, segment: Segment) -> Samples:
+async def heard(engine: SupervisedEngine, segment: Segment) -> Samples:
     async with aclosing(engine.speak(segment)) as stream:
         return np.concatenate([chunk.samples async for chunk in stream])
 
 
-async def speaks_again(engine: WatchedEngine) -> Samples:
+async def speaks_again(engine: SupervisedEngine) -> Samples:
     async with asyncio.timeout(30):
         while True:
             try:
@@ -177,7 +177,7 @@ async def speaks_again(engine: WatchedEngine) -> Samples:
 
 async def test_process_that_is_killed_fails_its_streams_and_is_made_anew() -> None:
     made: list[ProcessModel] = []
-    async with watched(partial(ToneModel, real_time_factor=1.0, max_batch=1), made) as engine:
+    async with supervised(partial(ToneModel, real_time_factor=1.0, max_batch=1), made) as engine:
         before = await heard(engine, said())
         speaks, waits = engine.speak(said(text="hello" * 10)), engine.speak(said())
         await anext(speaks)
@@ -187,7 +187,7 @@ async def test_process_that_is_killed_fails_its_streams_and_is_made_anew() -> No
                 pass
         with pytest.raises(NotReady, match="ended with signal 9"):
             await anext(waits)
-        with pytest.raises(NotReady, match="anew"):
+        with pytest.raises(NotReady, match="restarting"):
             engine.speak(said())
         assert np.array_equal(await speaks_again(engine), before)
         assert len(made) == 2
@@ -195,7 +195,7 @@ async def test_process_that_is_killed_fails_its_streams_and_is_made_anew() -> No
 
 async def test_process_that_dies_while_idle_is_made_anew_before_anybody_asks() -> None:
     made: list[ProcessModel] = []
-    async with watched(ToneModel, made) as engine, asyncio.timeout(30):
+    async with supervised(ToneModel, made) as engine, asyncio.timeout(30):
         made[0].kill()
         while len(made) < 2:  # noqa: ASYNC110 - the watch tells nobody
             await asyncio.sleep(0.01)
@@ -204,8 +204,8 @@ async def test_process_that_dies_while_idle_is_made_anew_before_anybody_asks() -
 
 async def test_process_whose_step_hangs_is_killed_however_often() -> None:
     made: list[ProcessModel] = []
-    async with watched(partial(ToneModel, faults=HANGS), made) as engine:
-        for times in range(1, MAX_LEFT + 2):
+    async with supervised(partial(ToneModel, faults=HANGS), made) as engine:
+        for times in range(1, 4):
             start_s = time.monotonic()
             with pytest.raises(EngineFault, match="hung"):
                 await heard(engine, said("hang"))
@@ -231,7 +231,7 @@ async def test_engine_over_a_process_closes_though_a_step_hangs(monkeypatch: pyt
 
 
 async def test_model_that_cannot_be_made_anew_at_once_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vivavoce.engines.watchdog.PAUSES_S", (0.0, 0.0))
+    monkeypatch.setattr("vivavoce.engines.supervisor.PAUSES_S", (0.0, 0.0))
     models: list[ProcessModel] = []
     tries = 0
 
@@ -243,13 +243,32 @@ async def test_model_that_cannot_be_made_anew_at_once_is_tried_again(monkeypatch
         models.append(in_process(ToneModel, "tone", Surroundings("critical")))
         return LocalEngine(models[-1])
 
-    engine = WatchedEngine(make, max_step_s=MAX_STEP_S)
+    engine = SupervisedEngine(make, max_step_s=MAX_STEP_S)
     await engine.start()
     models[0].kill()
     while tries < 3:  # noqa: ASYNC110 - the watch tells nobody
         await asyncio.sleep(0.01)
     assert (await speaks_again(engine)).size
     await engine.aclose()
+
+
+async def test_engine_that_is_closed_while_its_model_is_restarted_leaves_no_process_behind() -> None:
+    made: list[ProcessModel] = []
+    begun = threading.Event()
+
+    def engine() -> LocalEngine:
+        begun.set()
+        made.append(in_process(ToneModel, "tone", Surroundings("critical")))
+        return LocalEngine(made[-1])
+
+    supervising = SupervisedEngine(engine, max_step_s=MAX_STEP_S)
+    await supervising.start()
+    begun.clear()
+    made[0].kill()
+    assert await asyncio.to_thread(begun.wait, 30)
+    await supervising.aclose()
+    assert len(made) == 2
+    assert all(model.lost is not None for model in made)
 
 
 def is_there(pid: int) -> bool:
@@ -308,7 +327,7 @@ def child_of(pid: int) -> int:
 @needs_proc
 def test_server_outlives_its_model_and_ends_streams_whole_though_the_signal_went_to_both(tmp_path: Path) -> None:
     with (
-        server(tmp_path, model_process=True, tone_real_time_factor=0.5) as (process, url),
+        server(tmp_path, tone_real_time_factor=0.5) as (process, url),
         httpx.Client(base_url=url, timeout=60) as client,
     ):
 
@@ -342,7 +361,7 @@ def test_server_outlives_its_model_and_ends_streams_whole_though_the_signal_went
 
 @needs_proc
 def test_server_that_is_killed_leaves_no_process_behind(tmp_path: Path) -> None:
-    with server(tmp_path, model_process=True, tone_real_time_factor=20) as (process, url):
+    with server(tmp_path, tone_real_time_factor=20) as (process, url):
         with httpx.stream("POST", f"{url}/v1/tts/synthesize", json=PCM, timeout=60) as running:
             chunks = running.iter_raw()
             next(chunks)

@@ -18,11 +18,11 @@ from tests.conftest import FAULTS, app_client, serving, tone_pool
 from vivavoce.api.app import create_app
 from vivavoce.audio import from_int16, wav_bytes
 from vivavoce.client import Client
-from vivavoce.engines.base import ChunkStream, Stream
+from vivavoce.engines.base import ChunkStream
 from vivavoce.engines.local import LocalEngine
 from vivavoce.engines.pool import Pool
-from vivavoce.engines.remote import RemoteEngine
-from vivavoce.engines.tone import Fault, ToneModel
+from vivavoce.engines.remote import RemoteEngine, RemoteOptions
+from vivavoce.engines.tone import Fault, ToneModel, ToneStream
 from vivavoce.engines.waiting import Limits
 from vivavoce.errors import DeadlineExceeded, EngineFault, NotReady, Overloaded, SettingsError
 from vivavoce.settings import Settings
@@ -35,11 +35,11 @@ SEGMENT = Segment("Hello there, how are you?", "sine", "en")
 def gateway(*urls: str, model: str = "tone", **settings: object) -> FastAPI:
     """A server whose only model of its own is never asked."""
     remote = tuple(f"{model}={url}" for url in urls)
-    return create_app(Settings(remote=remote, models=("hibari",), load="lazy", **settings))  # type: ignore[arg-type]  # any
+    return create_app(Settings(remote=remote, models=("hibari",), load_models="lazy", **settings))  # type: ignore[arg-type]  # any
 
 
 async def started(*urls: str, **options: object) -> RemoteEngine:
-    engine = RemoteEngine("tone", [(url, "tone") for url in urls], **options)  # type: ignore[arg-type]  # any
+    engine = RemoteEngine("tone", [(url, "tone") for url in urls], RemoteOptions(**options))  # type: ignore[arg-type]  # any
     await engine.start()
     return engine
 
@@ -156,7 +156,7 @@ async def test_closing_a_segment_frees_its_slot_there(heard: int) -> None:
 def busy_pool(real_time_factor: float) -> Pool:
     """One that speaks one segment at a time and lets one wait."""
     model = ToneModel(real_time_factor=real_time_factor, max_batch=1, faults=FAULTS)
-    return Pool({"tone": lambda: LocalEngine(model, Limits(max_waiting=1, max_ahead_s=2.0))})
+    return Pool({"tone": lambda: LocalEngine(model, Limits(max_queued_requests=1, max_ahead_s=2.0))})
 
 
 async def test_busy_servers_are_429_with_a_time_to_come_again() -> None:
@@ -192,7 +192,7 @@ async def test_speech_that_is_being_heard_waits_for_a_busy_server() -> None:
 
 async def test_too_many_waiting_are_refused_at_once() -> None:
     with serving(create_app(Settings(), tone_pool(real_time_factor=5.0))) as url:
-        engine = await started(url, max_waiting=2)
+        engine = await started(url, max_queued_requests=2)
         waiting = [engine.speak(SEGMENT), engine.speak(SEGMENT)]
         with pytest.raises(Overloaded):
             engine.speak(SEGMENT)
@@ -237,7 +237,7 @@ class Noting(ToneModel):
         super().__init__()
         self.claims: list[Claim] = []
 
-    def open(self, segment: Segment) -> Stream:
+    def open(self, segment: Segment) -> ToneStream:
         self.claims.append(segment.claim)
         return super().open(segment)
 
@@ -329,7 +329,7 @@ class Parrot(ToneModel):
     def prepare(self, reference: Reference) -> PreparedVoice:
         return Heard(reference.samples)
 
-    def step(self, streams: Sequence[Stream], ahead_s: Sequence[float] = ()) -> Sequence[Samples | Ending]:
+    def step(self, streams: Sequence[ToneStream], ahead_s: Sequence[float] = ()) -> Sequence[Samples | Ending]:
         said = []
         for stream in streams:
             stream.step += 1  # type: ignore[attr-defined]  # ToneModel's own streams

@@ -13,9 +13,13 @@ from vivavoce.types import Claim, Priority, Segment
 
 
 def queue(
-    *, max_waiting: int = 64, max_waiting_s: float = 600.0, max_ahead_s: float = 30.0, timeout_s: float = math.inf
+    *,
+    max_queued_requests: int = 64,
+    max_queued_audio_s: float = 600.0,
+    max_ahead_s: float = 30.0,
+    timeout_s: float = math.inf,
 ) -> Waiting:
-    return Waiting(ToneModel().info, 1, Limits(max_waiting, max_waiting_s, max_ahead_s, timeout_s))
+    return Waiting(ToneModel().info, 1, Limits(max_queued_requests, max_queued_audio_s, max_ahead_s, timeout_s))
 
 
 def ticket(
@@ -96,7 +100,7 @@ def test_callers_who_always_ask_get_equal_audio_whatever_the_length_of_their_tex
 
 
 def test_no_more_than_the_limit_of_requests_and_of_audio_may_wait() -> None:
-    by_number, by_audio = queue(max_waiting=3), queue(max_waiting_s=20.0)
+    by_number, by_audio = queue(max_queued_requests=3), queue(max_queued_audio_s=20.0)
     for _ in range(3):
         by_number.join(ticket(0.0))
     with pytest.raises(Overloaded, match="3 requests waiting"):
@@ -109,7 +113,7 @@ def test_no_more_than_the_limit_of_requests_and_of_audio_may_wait() -> None:
 
 
 def test_long_text_is_taken_in_when_nobody_waits_and_counts_no_more_than_its_beginning() -> None:
-    waiting = queue(max_waiting_s=20.0, max_ahead_s=15.0)
+    waiting = queue(max_queued_audio_s=20.0, max_ahead_s=15.0)
     waiting.join(ticket(0.0, audio_s=10_000.0))
     waiting.join(ticket(0.0, audio_s=5.0))
     with pytest.raises(Overloaded):
@@ -117,7 +121,7 @@ def test_long_text_is_taken_in_when_nobody_waits_and_counts_no_more_than_its_beg
 
 
 def test_half_of_the_places_is_kept_from_a_caller_who_has_the_other_half() -> None:
-    waiting = queue(max_waiting=4)
+    waiting = queue(max_queued_requests=4)
     for _ in range(2):
         waiting.join(ticket(0.0, caller="many"))
     with pytest.raises(Overloaded, match="2 requests of yours"):
@@ -127,7 +131,7 @@ def test_half_of_the_places_is_kept_from_a_caller_who_has_the_other_half() -> No
 
 
 def test_retry_after_is_when_the_model_will_have_made_room() -> None:
-    waiting = queue(max_waiting_s=100.0)
+    waiting = queue(max_queued_audio_s=100.0)
     for _ in range(60):
         waiting.pace.add(audio_s=0.5, busy_s=1.0)  # half of real time
     for _ in range(10):

@@ -12,11 +12,10 @@ import pytest
 
 from tests.conftest import FAULTS, serving
 from vivavoce.api.app import create_app
-from vivavoce.engines.base import Stream
 from vivavoce.engines.local import LocalEngine
 from vivavoce.engines.pool import Pool
 from vivavoce.engines.scheduler import Load
-from vivavoce.engines.tone import ToneModel
+from vivavoce.engines.tone import ToneModel, ToneStream
 from vivavoce.settings import Settings
 from vivavoce.types import Ending, Samples, Segment
 
@@ -40,7 +39,7 @@ class CountedModel(ToneModel):
         self.opened += 1
         return super().open(segment)
 
-    def step(self, streams: Sequence[Stream], ahead_s: Sequence[float] = ()) -> Sequence[Samples | Ending]:
+    def step(self, streams: Sequence[ToneStream], ahead_s: Sequence[float] = ()) -> Sequence[Samples | Ending]:
         self.steps += 1
         return super().step(streams, ahead_s)
 

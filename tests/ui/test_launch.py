@@ -86,7 +86,7 @@ def test_page_in_a_browser_speaks_and_asks_nobody_else() -> None:
     from tests.web.conftest import FLAGS, browser_path
 
     with (
-        serving(create_app(Settings(models=("hibari", "tone")))) as server,
+        serving(create_app(Settings(models=("hibari", "tone"), isolate_models=False))) as server,
         page_process(**{SERVER_URL: server}) as (_, url),
         playwright.sync_playwright() as driver,
         driver.chromium.launch(executable_path=browser_path(), args=FLAGS.split()) as browser,

@@ -22,7 +22,6 @@ from vivavoce.api.lan import is_loopback, network_url, own_names
 from vivavoce.api.life import Doors, Life
 from vivavoce.api.middleware import BodyLimit, RequestId
 from vivavoce.api.origins import OwnHosts, host_of
-from vivavoce.api.pool import pool_from
 from vivavoce.api.qr import elsewhere
 from vivavoce.api.requests import Requests
 from vivavoce.api.watch import Watch, log_speech, reading
@@ -30,6 +29,7 @@ from vivavoce.engines.pool import Pool
 from vivavoce.errors import EngineFault, MissingDependency, ModelsMissing
 from vivavoce.keys import FILE_NAME, Keyring
 from vivavoce.metrics import Metrics
+from vivavoce.registry import build_pool
 from vivavoce.settings import Settings
 from vivavoce.synthesis import Synthesizer
 from vivavoce.types import SpeechReport
@@ -59,8 +59,8 @@ def create_app(settings: Settings, pool: Pool | None = None, tracing: "Tracing |
     `MissingDependency` if traces are wanted without the extra `otel`.
     """
     keyring = Keyring(settings.data_dir / FILE_NAME)
-    models = pool or pool_from(settings)
-    life = Life(settings.grace_s)
+    models = pool or build_pool(settings)
+    life = Life(settings.shutdown_timeout_s, lambda: models.failure)
     metrics = Metrics(lambda: reading(models, life))
     tracing = tracing or _tracing_to(settings.otlp_endpoint)
     models.observe(metrics)
@@ -73,7 +73,7 @@ def create_app(settings: Settings, pool: Pool | None = None, tracing: "Tracing |
 
     synthesizer = Synthesizer(
         models,
-        default_model=settings.model,
+        default_model=settings.default_model,
         max_text_chars=settings.max_text_chars,
         timeout_s=settings.request_timeout_s,
         spoken=spoken,
@@ -83,7 +83,7 @@ def create_app(settings: Settings, pool: Pool | None = None, tracing: "Tracing |
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         # In the background: health answers while models load, and a request waits for the model that it needs.
         loading = [asyncio.create_task(asyncio.to_thread(synthesizer.router.warm_up))]
-        if settings.load == "startup":
+        if settings.load_models == "startup":
             life.loading = True
             loading.append(asyncio.create_task(_load_all(models, needed(settings), life)))
         yield
@@ -139,7 +139,7 @@ def create_app(settings: Settings, pool: Pool | None = None, tracing: "Tracing |
 
 def needed(settings: Settings) -> tuple[str, ...]:
     """The models of which one has to be there: the one that the settings name for requests, or any."""
-    return settings.offered if settings.model == "auto" else (settings.model,)
+    return settings.offered if settings.default_model == "auto" else (settings.default_model,)
 
 
 async def _load_all(models: Pool, needed: Sequence[str], life: Life) -> None:
@@ -150,7 +150,7 @@ async def _load_all(models: Pool, needed: Sequence[str], life: Life) -> None:
     if life.draining or not states or any(state.state not in ("missing", "failed") for state in states):
         return
     kind = ModelsMissing if all(state.state == "missing" for state in states) else EngineFault
-    life.failure = kind("; ".join(dict.fromkeys(state.detail for state in states)))
+    life.fail(kind("; ".join(dict.fromkeys(state.detail for state in states))))
 
 
 def _allowed_hosts(settings: Settings) -> set[str]:

@@ -6,9 +6,9 @@ Nothing of it is imported by the server.
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from vivavoce.api.pool import pool_from
 from vivavoce.engines.ray import Speaker, require_ray
 from vivavoce.errors import SettingsError
+from vivavoce.registry import build_pool
 from vivavoce.settings import Settings
 
 if TYPE_CHECKING:
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 
 
 def application(args: dict[str, object]) -> "Application":
-    """The application of `args`, which are settings; `model` names the one model that its replicas speak with.
+    """The application of `args`, which are settings; `default_model` names the one model that its replicas speak with.
 
     Raises `SettingsError` for wrong settings or none of a model, `MissingDependency` without Ray.
     """
     settings = Settings.read(None, **args)
-    if settings.model == "auto":
-        raise SettingsError("a Ray application speaks with one model: name it in 'model'")
+    if settings.default_model == "auto":
+        raise SettingsError("a Ray application speaks with one model: name it in 'default_model'")
     require_ray()
     from ray import serve
 
     deployment: Any = serve.deployment(Speaker)  # Any: Ray's own types take it for a decorator
     deployment = deployment.options(
         max_ongoing_requests=settings.ray_max_ongoing_requests,
-        max_queued_requests=settings.max_waiting,
+        max_queued_requests=settings.max_queued_requests,
         ray_actor_options={"num_cpus": settings.ray_num_cpus, "num_gpus": settings.ray_num_gpus},
         autoscaling_config={
             "min_replicas": settings.ray_min_replicas,
@@ -38,5 +38,5 @@ def application(args: dict[str, object]) -> "Application":
             "target_ongoing_requests": max(1.0, 0.7 * settings.ray_max_ongoing_requests),
         },
     )
-    bound: Application = deployment.bind(partial(pool_from, settings), settings.model)
+    bound: Application = deployment.bind(partial(build_pool, settings), settings.default_model)
     return bound

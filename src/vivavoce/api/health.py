@@ -9,7 +9,6 @@ from vivavoce import __version__
 from vivavoce.api.deps import FoldersDep, LifeDep, SynthesizerDep
 from vivavoce.api.life import Life
 from vivavoce.api.schemas import NATIVE_ERRORS, Health, PeerCard
-from vivavoce.engines.base import Distant
 from vivavoce.engines.pool import Pool
 
 Status = Literal["ok", "loading", "failed", "draining"]
@@ -46,14 +45,14 @@ async def ready(synthesizer: SynthesizerDep, life: LifeDep, response: Response) 
     if status == "ok":
         return {"status": status}
     response.status_code = 503
-    return {"status": status, "reason": _reason(status, synthesizer.pool)}
+    return {"status": status, "reason": _reason(status, synthesizer.pool, life)}
 
 
 def _peers(pool: Pool) -> dict[str, list[PeerCard]]:
     return {
         name: [PeerCard(url=peer.url, up=peer.up, speaking=peer.speaking) for peer in engine.peers]
         for name, engine in pool.ready.items()
-        if isinstance(engine, Distant)
+        if engine.peers
     }
 
 
@@ -61,6 +60,8 @@ def _status(pool: Pool, life: Life) -> Status:
     """`ok` when a model is ready or would be loaded by the first request that needs it."""
     if life.draining:
         return "draining"
+    if life.failure is not None:
+        return "failed"
     states = {state.state for state in pool.states().values()}
     if "ready" in states:
         return "ok"
@@ -69,7 +70,9 @@ def _status(pool: Pool, life: Life) -> Status:
     return "ok" if states & {"unloaded", "loading", "unloading"} else "failed"
 
 
-def _reason(status: Status, pool: Pool) -> str:
+def _reason(status: Status, pool: Pool, life: Life) -> str:
+    if life.failure is not None and not life.draining:
+        return life.failure.message
     if status == "draining":
         return "the server is stopping, and takes no new requests"
     states = pool.states()

@@ -4,6 +4,7 @@ It knows no signals: `cli.serve` tells it, and asks when it may go.
 """
 
 import time
+from collections.abc import Callable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -16,14 +17,31 @@ _WATCHING = ("/health", "/metrics")  # whoever watches is answered to the end, a
 
 
 class Life:
-    """The life of one server. `grace_s` is what running requests get to finish."""
+    """The life of one server.
 
-    def __init__(self, grace_s: float) -> None:
+    `shutdown_timeout_s` is what running requests get to finish; `model_failure` returns why a model can never speak
+    again in this process, if one cannot.
+    """
+
+    def __init__(
+        self, shutdown_timeout_s: float, model_failure: Callable[[], VivavoceError | None] = lambda: None
+    ) -> None:
         self.running = 0  # requests being answered
         self.loading = False  # it loads its models because it has started, not because somebody asked
-        self.failure: VivavoceError | None = None  # why it cannot do what it was started for
-        self._grace_s = grace_s
+        self._failure: VivavoceError | None = None
+        self._model_failure = model_failure
+        self._shutdown_timeout_s = shutdown_timeout_s
         self._ends_s: float | None = None
+
+    @property
+    def failure(self) -> VivavoceError | None:
+        """Why the server cannot do what it was started for, if it cannot: it ends then, to be started again."""
+        self._failure = self._failure or self._model_failure()
+        return self._failure
+
+    def fail(self, error: VivavoceError) -> None:
+        """Have the server end with `error`."""
+        self._failure = error
 
     @property
     def draining(self) -> bool:
@@ -32,7 +50,7 @@ class Life:
 
     @property
     def grace_left_s(self) -> float:
-        return self._grace_s if self._ends_s is None else max(self._ends_s - time.monotonic(), 0.0)
+        return self._shutdown_timeout_s if self._ends_s is None else max(self._ends_s - time.monotonic(), 0.0)
 
     @property
     def over(self) -> bool:
@@ -42,7 +60,7 @@ class Life:
     def drain(self) -> None:
         """Takes no new work from now on. Safe in a signal handler."""
         if self._ends_s is None:
-            self._ends_s = time.monotonic() + self._grace_s
+            self._ends_s = time.monotonic() + self._shutdown_timeout_s
 
 
 class Doors:

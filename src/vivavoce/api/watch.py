@@ -15,7 +15,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vivavoce.api.errors import FAILED, is_native
 from vivavoce.api.life import Life
-from vivavoce.engines.observe import Observable
 from vivavoce.engines.pool import Pool
 from vivavoce.logs import facts
 from vivavoce.metrics import CONTENT_TYPE, Metrics, ModelReading, Reading
@@ -45,8 +44,7 @@ def reading(pool: Pool, life: Life) -> Reading:
     models = []
     for name in pool.names:
         engine = ready.get(name)
-        load = engine.load if isinstance(engine, Observable) else None
-        waiting, running = (load.waiting, load.running) if load else (0, 0)
+        waiting, running = (engine.load.waiting, engine.load.running) if engine else (0, 0)
         models.append(ModelReading(name, engine is not None, memory[name], waiting, running))
     return Reading(tuple(models), life.running, life.draining)
 

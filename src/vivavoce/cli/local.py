@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 @asynccontextmanager
 async def open_pool(settings: "Settings") -> AsyncGenerator["Pool"]:
     """Yields the models that `settings` offers, none of them loaded yet; closes them in the end."""
-    from vivavoce.api.pool import pool_from
+    from vivavoce.registry import build_pool
 
-    pool = pool_from(settings)
+    pool = build_pool(settings.model_copy(update={"isolate_models": False}))  # the command ends with its models
     try:
         yield pool
     finally:

@@ -173,7 +173,7 @@ def _hub_id(name: str, revision: str | None = None) -> "HubId":
 def _look(settings: "Settings") -> list[ModelFiles]:
     """Returns what there is to say of every model; the test model only where it is offered."""
     from vivavoce.engines.qwen.hub import pulled
-    from vivavoce.engines.registry import MODELS
+    from vivavoce.registry import MODELS
 
     names = (*settings.offered, *(name for name in MODELS if name not in settings.offered and name != "tone"))
     found = [_files(name, settings) for name in names]

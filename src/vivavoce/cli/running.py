@@ -140,7 +140,9 @@ class Server(uvicorn.Server):
         if self._life.over:
             self.cut = self._life.running
             if self.cut:
-                log.error("%d requests were cut: they took longer than the setting 'grace_s' allows", self.cut)
+                log.error(
+                    "%d requests were cut: they took longer than the setting 'shutdown_timeout_s' allows", self.cut
+                )
         # What has been answered may still be on its way to a slow reader.
         self.config.timeout_graceful_shutdown = max(math.ceil(self._life.grace_left_s), 1)
         return self._life.over or self._life.failure is not None or await super().on_tick(counter)

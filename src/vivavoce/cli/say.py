@@ -135,13 +135,13 @@ def _choose_format(output: Path | None, asked: str | None) -> "AudioFormat":
 
 def _offering(config: Path | None, model: str | None) -> "tuple[Settings, str | None]":
     """Returns the settings with `model` among the models, and its name: it need not have been configured."""
-    from vivavoce.engines.registry import MODELS
+    from vivavoce.registry import MODELS
     from vivavoce.setting_values import is_path
     from vivavoce.settings import Settings
 
     if is_path(model):
-        settings = Settings.read(config, model=model)
-        return settings, settings.model
+        settings = Settings.read(config, default_model=model)
+        return settings, settings.default_model
     settings = Settings.read(config)
     if model is None or model in settings.offered or model not in MODELS:
         return settings, model  # also an alias, or a name that will be refused with the list of those there are

@@ -29,9 +29,11 @@ def serve(
     models: Annotated[
         str | None, typer.Option(help="Models to offer, comma-separated.", show_default="hibari,kokoro")
     ] = None,
-    model: Annotated[
+    default_model: Annotated[
         str | None,
         typer.Option(
+            "--default-model",
+            "--model",
             help="Model for requests that name none: a name, or the folder or hub id of a Qwen3-TTS checkpoint.",
             show_default="auto",
         ),
@@ -52,8 +54,9 @@ def serve(
     ray: Annotated[
         str | None, typer.Option(metavar="NAME[,…]", help="Models that the Ray cluster of this machine speaks.")
     ] = None,
-    load: Annotated[
-        Literal["startup", "lazy"] | None, typer.Option(help="When to load models.", show_default="startup")
+    load_models: Annotated[
+        Literal["startup", "lazy"] | None,
+        typer.Option("--load-models", "--load", help="When to load models.", show_default="startup"),
     ] = None,
     tls_self_signed: Annotated[
         bool | None,
@@ -102,12 +105,12 @@ def serve(
         host=host,
         port=port,
         models=models,
-        model=model,
+        default_model=default_model,
         qwen=qwen,
         qwen_device=qwen_device,
         remote=remote,
         ray=ray,
-        load=load,
+        load_models=load_models,
         tls_self_signed=tls_self_signed,
         mdns=mdns,
         log_level=log_level,

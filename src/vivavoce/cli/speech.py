@@ -70,7 +70,7 @@ async def _from_here(request: "SpeechRequest", settings: "Settings", meter: Mete
     from vivavoce.synthesis import Synthesizer
 
     async with open_pool(settings) as pool:
-        synthesizer = Synthesizer(pool, default_model=settings.model, max_text_chars=settings.max_text_chars)
+        synthesizer = Synthesizer(pool, default_model=settings.default_model, max_text_chars=settings.max_text_chars)
         async with (
             aclosing(await synthesizer.open(request)) as speech,
             aclosing(_encoded(speech, request, meter)) as chunks,

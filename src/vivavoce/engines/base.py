@@ -1,26 +1,26 @@
-"""The two seams: `Engine` is what the server sees, `Model` is what a scheduler thread steps.
+"""Define the two seams: `Engine`, which the server sees, and `Model`, which a scheduler steps.
 
-A `Model` is synchronous, batched and knows no asyncio; an `Engine` is async and may be anywhere. `LocalEngine`
-(in `engines.scheduler`) turns the first into the second.
+A `Model` is synchronous and batched, and knows no asyncio. An `Engine` is async and may be anywhere. `LocalEngine`
+(in `engines.local`) turns the first into the second. What few models or engines have is a member with a default:
+who has it subclasses the protocol, or not, and overrides that member.
 """
 
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, Self, runtime_checkable
+from typing import Any, Protocol, Self, TypeAlias, TypeVar
 
-from vivavoce.errors import Unsupported
+from vivavoce.engines.observe import Load, Observer
+from vivavoce.errors import Unsupported, VivavoceError
 from vivavoce.types import AudioChunk, Ending, EngineInfo, PreparedVoice, Reference, Samples, Segment
 
 log = logging.getLogger(__name__)
 
-
-class Stream(Protocol):
-    """A model's own state for one segment; nothing outside the model looks inside."""
+S = TypeVar("S")  # a model's own state for one segment; nothing outside the model looks inside
 
 
-class Model(Protocol):
-    """A speech model on this machine.
+class Model(Protocol[S]):
+    """A speech model on this machine, whose streams are of type `S`.
 
     `max_batch` streams are stepped together. `lanes` is how many steps may run at the same time, each in a
     thread of its own with its own streams; a model that says more than 1 promises that `open`, `step` and
@@ -31,84 +31,73 @@ class Model(Protocol):
     max_batch: int
     lanes: int
 
-    def open(self, segment: Segment) -> Stream:
-        """Prepares `segment`. Raises `BadRequest` for what the model cannot say."""
+    def open(self, segment: Segment) -> S:
+        """Prepare `segment`. Raise `BadRequest` for what the model cannot say.
+
+        A `live` segment, for a model whose capabilities say `live_text`, has the text that is known by then, which
+        may be none.
+        """
         ...
 
-    def step(self, streams: Sequence[Stream], ahead_s: Sequence[float]) -> Sequence[Samples | Ending]:
-        """Advances every stream once: its next samples, empty if nothing is audible yet, or how it ended.
+    def step(self, streams: Sequence[S], ahead_s: Sequence[float]) -> Sequence[Samples | Ending]:
+        """Advance every stream once: its next samples, empty if nothing is audible yet, or how it ended.
 
-        `ahead_s` says how many seconds of audio the listener of each stream still has to hear, if nothing stutters:
-        0 before the first, negative for one who has run dry.
+        `ahead_s` holds, for each stream, the seconds of audio that its listener still has to hear if nothing
+        stutters: 0 before the first, negative for a listener who has run dry.
 
-        Raises `OutOfMemory`, without a `retry_after_s`, where its streams can be stepped again, fewer at a time, and
+        Raise `OutOfMemory`, without a `retry_after_s`, where its streams can be stepped again, fewer at a time, and
         none of their audio is lost.
         """
         ...
 
-    def close(self, stream: Stream) -> None:
-        """Frees the stream's state, wherever it stands. Never raises."""
-        ...
+    def close(self, stream: S) -> None:
+        """Free the stream's state, wherever it stands. Never raise. By default there is none to free."""
+        return
+
+    def feed(self, stream: S, text: str, *, last: bool) -> None:
+        """Add `text` to what a live `stream` says; `last` makes it complete. Harmless once the stream has ended.
+
+        The stream's lane calls it between two steps. Raise `BadRequest` for what the model cannot say, which ends the
+        stream. Models without `live_text` are never called.
+        """
+        raise TypeError(f"model {self.info.name!r} says that it has live_text, and cannot be fed")
+
+    def starving(self, stream: S) -> bool:
+        """True if `stream` has said all it knows: a step would bring nothing before `feed` is called again."""
+        return False
 
     def prepare(self, reference: Reference) -> PreparedVoice:
-        """The voice of a recording, for any number of segments that name it in `prepared`.
+        """Return the voice of a recording, for any number of segments that name it in `prepared`.
 
-        Called from a thread of its own, one call at a time, while lanes open, step and close streams. Raises
-        `Unsupported` (`clones_nothing`) if the model has voices of its own alone, `BadRequest` for a recording that it
-        cannot take.
+        Called from a thread of its own, one call at a time, while lanes open, step and close streams. Raise
+        `Unsupported` (`clones_nothing`, the default) if the model has voices of its own alone, `BadRequest` for a
+        recording that it cannot take.
         """
-        ...
+        raise clones_nothing(self.info)
 
     def unload(self) -> None:
-        """Gives back the memory that the model takes, though it may still be referred to. Never raises.
+        """Give back the memory that the model takes, though it may still be referred to. Never raise.
 
-        Called once, when all its streams are closed; `open` and `step` are not called afterwards.
+        Called once, when all its streams are closed; `open` and `step` are not called afterwards. The default is for
+        models whose memory is too small to be managed.
         """
-        ...
-
-
-@runtime_checkable
-class LiveModel(Model, Protocol):
-    """A `Model` that can begin a segment before its text is complete: its capabilities say `live_text`.
-
-    `open` takes a `live` segment with the text that is known by then, which may be none.
-    """
-
-    def feed(self, stream: Stream, text: str, *, last: bool) -> None:
-        """Adds `text` to what `stream` says; `last` tells that its text is now complete. Harmless once it has ended.
-
-        Called by the stream's lane between two steps. Raises `BadRequest` for what the model cannot say, which ends it.
-        """
-        ...
-
-    def starving(self, stream: Stream) -> bool:
-        """Whether `stream` has said what it knows: a step would bring nothing before `feed` is called again."""
-        ...
-
-
-@runtime_checkable
-class MortalModel(Model, Protocol):
-    """A `Model` in a process of its own, which may crash, and can be ended while a step hangs."""
+        return
 
     @property
     def lost(self) -> str | None:
-        """How its process ended, if it has: nothing more is to be had of it."""
-        ...
+        """Exit reason of the model's process, or None while it runs or where the model has none of its own."""
+        return None
 
-    def kill(self) -> None:
-        """Ends its process: steps that are under way fail. Never blocks, never raises."""
-        ...
+    def kill(self) -> bool:
+        """Kill the model's process, so that steps under way fail. Never block or raise. False if it has none."""
+        return False
 
-    def used_s(self, thread: int) -> float | None:
-        """Processor time of what works in its process for the thread of this one of that identifier, in seconds.
 
-        `None` where the system does not tell, and when nothing does.
-        """
-        ...
+AnyModel: TypeAlias = Model[Any]  # Any: whoever holds a model hands it its own streams, and looks inside none
 
 
 def clones_nothing(info: EngineInfo) -> Unsupported:
-    """The error of `Model.prepare` for a model that speaks with voices of its own alone."""
+    """Return the error of `Model.prepare` for a model that speaks with voices of its own alone."""
     return Unsupported(
         f"model {info.name!r} clones no voice: leave the recording out, or choose a Base checkpoint of Qwen3-TTS",
         field="ref_audio",
@@ -131,6 +120,11 @@ class ChunkStream(Protocol):
     """
 
     ending: Ending | None
+
+    @property
+    def waited_s(self) -> float | None:
+        """Seconds from `speak` until the model began with it; None as long as it waits, or where nobody knows."""
+        return None
 
     def __aiter__(self) -> Self: ...
 
@@ -163,18 +157,6 @@ class PeerState:
     url: str
     up: bool
     speaking: int
-
-
-@runtime_checkable
-class Distant(Protocol):
-    """An engine whose speech is made by other servers."""
-
-    @property
-    def peers(self) -> Sequence[PeerState]: ...
-
-    async def check(self) -> None:
-        """Raises `NotReady` if none of them would speak now."""
-        ...
 
 
 class Engine(Protocol):
@@ -211,3 +193,26 @@ class Engine(Protocol):
         `Overloaded` if too many wait, `NotReady` when the engine is being stopped.
         """
         ...
+
+    @property
+    def load(self) -> Load:
+        """Segments waiting and running, of an engine on this machine."""
+        return Load(0, 0)
+
+    @property
+    def peers(self) -> Sequence[PeerState]:
+        """The servers that make the speech, for an engine over others."""
+        return ()
+
+    @property
+    def failure(self) -> VivavoceError | None:
+        """The error after which this process can never speak with the model again; only a new process can."""
+        return None
+
+    def observe(self, observer: Observer) -> None:
+        """Tell `observer` of waits and steps from now on; called before `start`. By default there are none."""
+        return
+
+    async def check(self) -> None:
+        """Raise `NotReady` if the engine is over other servers and none of them would speak now."""
+        return

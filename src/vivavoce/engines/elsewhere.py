@@ -22,7 +22,7 @@ PATIENCE_S = 30.0  # how long the next segment of speech that is being heard wai
 Spoken: TypeAlias = AsyncGenerator[Samples | Ending]  # the samples, then how they ended
 
 
-class DistantSegment:
+class DistantSegment(ChunkStream):
     """A `ChunkStream` over `spoken`, which is read from now on, in a task of its own."""
 
     def __init__(self, spoken: Spoken, live: "set[DistantSegment]") -> None:

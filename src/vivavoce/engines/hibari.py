@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 from anyascii import anyascii
 
-from vivavoce.engines.base import Stream, clones_nothing, unreadable
+from vivavoce.engines.base import Model, unreadable
 from vivavoce.engines.telemetry import keep_silent
 from vivavoce.errors import MissingDependency, Unsupported
 from vivavoce.text.english import verbalize_english
-from vivavoce.types import Capabilities, Ending, EngineInfo, PreparedVoice, Reference, Samples, Segment, Voice
+from vivavoce.types import Capabilities, Ending, EngineInfo, Samples, Segment, Voice
 
 VOICE = "heart"
 OPENAI_VOICES = (
@@ -40,7 +40,7 @@ class _HibariStream:
     noise: np.random.Generator
 
 
-class HibariModel:
+class HibariModel(Model[_HibariStream]):
     """Speaks one utterance of one stream a step, on one onnxruntime thread."""
 
     info = INFO
@@ -66,17 +66,8 @@ class HibariModel:
             )
         return _HibariStream(iter(utterances), np.random.default_rng(segment.seed or 0))
 
-    def step(self, streams: Sequence[Stream], ahead_s: Sequence[float] = ()) -> Sequence[Samples | Ending]:
-        return [self._speak(stream) for stream in streams if isinstance(stream, _HibariStream)]
-
-    def close(self, stream: Stream) -> None:
-        """Nothing to free."""
-
-    def prepare(self, reference: Reference) -> PreparedVoice:
-        raise clones_nothing(self.info)
-
-    def unload(self) -> None:
-        """Nothing to give back: its memory is too small to be managed."""
+    def step(self, streams: Sequence[_HibariStream], ahead_s: Sequence[float] = ()) -> Sequence[Samples | Ending]:
+        return [self._speak(stream) for stream in streams]
 
     def _read(self, text: str) -> Sequence[str]:
         """The phonemes of `text`, a string for each sentence. Raises `Unsupported` where the package fails."""

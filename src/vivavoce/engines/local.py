@@ -6,11 +6,12 @@ from typing import Self
 
 import numpy as np
 
-from vivavoce.engines.base import ChunkStream, Model, MortalModel
+from vivavoce.engines.base import AnyModel, ChunkStream, Engine
 from vivavoce.engines.failure import as_fault
 from vivavoce.engines.observe import Load, Observer
 from vivavoce.engines.prepared import PreparedVoices
 from vivavoce.engines.scheduler import Delivery, Event, Scheduler
+from vivavoce.engines.step_timer import StepTimer
 from vivavoce.engines.tickets import Ticket
 from vivavoce.engines.waiting import Limits
 from vivavoce.errors import EngineFault, NotReady, VivavoceError
@@ -19,17 +20,20 @@ from vivavoce.types import AudioChunk, Ending, EngineInfo, PreparedVoice, Refere
 _DEFAULTS = Limits()
 
 
-class LocalEngine:
+class LocalEngine(Engine):
     """An `Engine` over a `Model` on this machine: a scheduler, and a queue for each listener."""
 
-    def __init__(self, model: Model, limits: Limits = _DEFAULTS) -> None:
-        self.info: EngineInfo = model.info
+    def __init__(self, model: AnyModel, limits: Limits = _DEFAULTS) -> None:
         self._model = model
         self._scheduler = Scheduler(model, self._deliver, limits)
         self._queue_timeout_s = limits.queue_timeout_s
         self._voices = PreparedVoices(self._prepare)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._listeners: dict[Ticket, asyncio.Queue[Event]] = {}
+
+    @property
+    def info(self) -> EngineInfo:
+        return self._model.info
 
     @property
     def load(self) -> Load:
@@ -39,34 +43,25 @@ class LocalEngine:
         self._scheduler.observe(observer)
 
     @property
-    def stalled_s(self) -> float:
-        """How long the step that is under way longest has taken so far, or an opening; 0 when there is none."""
-        return self._scheduler.rounds.stalled_s
-
-    @property
-    def idle_s(self) -> float:
-        """How long a step that is under way has not computed; 0 where the system does not tell."""
-        return self._scheduler.rounds.idle_s
+    def step_timer(self) -> StepTimer:
+        return self._scheduler.step_timer
 
     @property
     def lost(self) -> str | None:
-        """How the process of its model ended, if it had one and has lost it."""
-        return self._model.lost if isinstance(self._model, MortalModel) else None
+        """Exit reason of the process of its model, or None while it runs or where there is none."""
+        return self._model.lost
 
     def abandon(self, error: VivavoceError) -> bool:
-        """Ends every stream at once, those that speak with `error`, those that wait with `NotReady`.
+        """End every stream at once, those that speak with `error`, those that wait with `NotReady`.
 
-        For a step that hangs: nothing is waited for. `aclose` frees the memory once the step has ended; whether it
-        will soon, since the model was in a process that could be killed.
+        For a step that hangs: nothing is waited for. True if its model was in a process, which is killed: `aclose`
+        frees the memory then. False if nothing can end the step.
         """
         waiting = set(self._scheduler.abandon())
         listeners, self._listeners = self._listeners, {}
         for ticket, events in listeners.items():
             events.put_nowait(NotReady(error.message) if ticket in waiting else error)
-        if isinstance(self._model, MortalModel):
-            self._model.kill()
-            return True
-        return False
+        return self._model.kill()
 
     async def start(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -77,10 +72,9 @@ class LocalEngine:
         try:
             await asyncio.to_thread(self._scheduler.stop)
         except EngineFault:
-            if not isinstance(self._model, MortalModel):
+            if not self._model.kill():
                 raise
-            self._model.kill()  # the step that hangs ends, and its thread
-            await asyncio.to_thread(self._scheduler.stop)
+            await asyncio.to_thread(self._scheduler.stop)  # the step that hung has ended, and its thread
 
     def speak(self, segment: Segment, *, follows: ChunkStream | None = None) -> "SpokenSegment":
         before = follows.ticket if isinstance(follows, SpokenSegment) else None
@@ -130,7 +124,7 @@ class LocalEngine:
                 events.put_nowait(event)
 
 
-class SpokenSegment:
+class SpokenSegment(ChunkStream):
     """The audio of one segment, as it is made. Ends by itself, with an error, or by `aclose`."""
 
     def __init__(self, engine: LocalEngine, ticket: Ticket, events: "asyncio.Queue[Event]") -> None:

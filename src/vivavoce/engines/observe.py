@@ -1,7 +1,7 @@
-"""What can be seen of engines at work, by whoever counts it: waits, steps, loads. It keeps and decides nothing."""
+"""Hooks for engine metrics: queue waits, steps, loads. They keep and decide nothing."""
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,25 +53,3 @@ class Unobserved:
 
     def lost(self, model: str) -> None:
         """Forgets it."""
-
-
-@runtime_checkable
-class Observable(Protocol):
-    """An engine on this machine, whose queue and steps can be seen."""
-
-    @property
-    def load(self) -> Load: ...
-
-    def observe(self, observer: Observer) -> None:
-        """Tells `observer` from now on; called before `start`."""
-        ...
-
-
-@runtime_checkable
-class Queued(Protocol):
-    """A segment's audio of which it is known how long it waited."""
-
-    @property
-    def waited_s(self) -> float | None:
-        """Seconds from `speak` until the model began with it; `None` as long as it waits."""
-        ...

@@ -18,7 +18,7 @@ from functools import partial
 from itertools import count
 
 from vivavoce.engines.base import Engine
-from vivavoce.engines.observe import Observable, Observer, Unobserved
+from vivavoce.engines.observe import Observer, Unobserved
 from vivavoce.engines.resident import EngineFactory, Lease, ModelState, Offer, ResidentModel, closed, guarded
 from vivavoce.engines.room import enough, gigabytes
 from vivavoce.errors import MissingDependency, NotReady, OutOfMemory, Overloaded, UnknownModel, VivavoceError
@@ -30,8 +30,8 @@ log = logging.getLogger(__name__)
 class Pool:
     """The models by name, in order of preference. An `EngineFactory` is an offer that cannot be looked at.
 
-    `max_memory_bytes` is what they may take together, None: no limit. At most `max_waiting` requests wait for one
-    model to be loaded, and for at most `max_wait_s` until there is room for it. What nobody has used for
+    `max_memory_bytes` is what they may take together, None: no limit. At most `max_queued_requests` requests wait for
+    one model to be loaded, and for at most `max_wait_s` until there is room for it. What nobody has used for
     `idle_unload_s` is unloaded; 0: never for that.
     """
 
@@ -40,13 +40,13 @@ class Pool:
         offers: Mapping[str, Offer | EngineFactory],
         *,
         max_memory_bytes: int | None = None,
-        max_waiting: int = 64,
+        max_queued_requests: int = 64,
         patience_s: float = 5.0,
         max_wait_s: float = 120.0,
         idle_unload_s: float = 0.0,
     ) -> None:
         self.max_memory_bytes = max_memory_bytes
-        self._max_waiting = max_waiting
+        self._max_waiting = max_queued_requests
         self._patience_s, self._max_wait_s, self._idle_unload_s = patience_s, max_wait_s, idle_unload_s
         self._observer: Observer = Unobserved()
         self._models = {
@@ -65,6 +65,11 @@ class Pool:
     def ready(self) -> Mapping[str, Engine]:
         """The engines that can speak now, in order of preference."""
         return {name: model.engine for name, model in self._models.items() if model.engine is not None}
+
+    @property
+    def failure(self) -> VivavoceError | None:
+        """The error after which a model cannot speak again in this process; only a new one helps."""
+        return next((engine.failure for engine in self.ready.values() if engine.failure is not None), None)
 
     @property
     def memory_bytes(self) -> int:
@@ -317,8 +322,7 @@ class Pool:
         started = time.monotonic()
         try:
             engine = await guarded(model, asyncio.to_thread(model.offer.make))
-            if isinstance(engine, Observable):
-                engine.observe(self._observer)
+            engine.observe(self._observer)
             await guarded(model, engine.start())
         except VivavoceError as error:
             model.phase, model.problem = "unloaded", error

@@ -20,9 +20,8 @@ from queue import LifoQueue
 from typing import Any
 from weakref import finalize
 
-from vivavoce.engines.base import Model, Stream
+from vivavoce.engines.base import AnyModel, Model
 from vivavoce.engines.failure import Failure
-from vivavoce.engines.rounds import calling_thread
 from vivavoce.engines.worker import MOST_LANES, Call, Channel, Loaded, Method, Surroundings
 from vivavoce.errors import BadRequest, EngineFault, NotReady, SettingsError
 from vivavoce.types import Ending, PreparedVoice, Reference, Samples, Segment
@@ -51,9 +50,9 @@ class Worker:
     Raises what `make` raises there, `SettingsError` where the system has no such processes.
     """
 
-    def __init__(self, make: Callable[[], Model], name: str, surroundings: Surroundings) -> None:
+    def __init__(self, make: Callable[[], AnyModel], name: str, surroundings: Surroundings) -> None:
         if os.name != "posix":
-            raise SettingsError("the setting 'model_process' needs Linux or macOS: leave it out")
+            raise SettingsError("a model's own process needs Linux or macOS: leave it out")
         self._name = name
         theirs_alive, ours_alive = os.pipe()
         pairs = [socket.socketpair() for _ in range(1 + MOST_LANES)]
@@ -72,15 +71,14 @@ class Worker:
             for _, theirs in pairs:
                 theirs.close()
         self._aside, *self._channels = [Channel(ours) for ours, _ in pairs]
-        self._free: LifoQueue[tuple[Channel, int]] = LifoQueue()  # of the lanes, with the thread that answers there
-        self._answering: dict[int, int] = {}  # thread here → the one there that it waits for
+        self._free: LifoQueue[Channel] = LifoQueue()  # of the lanes
         try:
             self.loaded = self._load(make, surroundings)
         except BaseException:  # passed on as it is
             self.end()
             raise
-        for free in zip(self._channels, self.loaded.lanes, strict=False):
-            self._free.put(free)
+        for channel in self._channels[: self.loaded.lanes]:
+            self._free.put(channel)
 
     @property
     def lost(self) -> str | None:
@@ -93,27 +91,15 @@ class Worker:
 
     def call(self, method: Method, *arguments: object) -> Any:  # Any: each method has its own result
         """The result of a method of `worker.Held`. Raises what it raises, `EngineFault` if the process is gone."""
-        here = calling_thread()
-        channel, there = self._free.get()
-        self._answering[here] = there
+        channel = self._free.get()
         try:
             return self._ask(channel, Call(method, arguments))
         finally:
-            del self._answering[here]
-            self._free.put((channel, there))
+            self._free.put(channel)
 
     def call_aside(self, method: Method, *arguments: object) -> Any:  # Any: likewise
         """As `call`, beside the lanes; one call at a time."""
         return self._ask(self._aside, Call(method, arguments))
-
-    def used_s(self, thread: int) -> float | None:
-        """Processor time of the thread there that `thread` waits for, in seconds, on Linux."""
-        there = self._answering.get(thread)
-        try:
-            ticks = Path(f"/proc/{self._process.pid}/task/{there}/stat").read_text().rpartition(")")[2].split()[11:13]
-        except OSError:  # another system, or it waits for none
-            return None
-        return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
 
     def kill(self) -> None:
         """Ends the process where it stands; calls to it fail."""
@@ -130,7 +116,7 @@ class Worker:
         except subprocess.TimeoutExpired:
             log.error("the process %d of model %r was killed and is still there", self._process.pid, self._name)
 
-    def _load(self, make: Callable[[], Model], surroundings: Surroundings) -> Loaded:
+    def _load(self, make: Callable[[], AnyModel], surroundings: Surroundings) -> Loaded:
         self._aside.send(surroundings)
         loaded = self._ask(self._aside, make)
         assert isinstance(loaded, Loaded)
@@ -154,12 +140,12 @@ class Worker:
         return EngineFault(f"{self.lost or f'the process of model {self._name!r} ended'}; try again soon")
 
 
-class ProcessModel:
-    """A `Model` in the process of `worker`."""
+class ProcessModel(Model[_DistantStream]):
+    """A `Model` in the process of `worker`. Each call brings back whether a stream starves: nobody has to ask."""
 
     def __init__(self, worker: Worker) -> None:
         self.info = worker.loaded.info
-        self.max_batch, self.lanes = worker.loaded.max_batch, len(worker.loaded.lanes)
+        self.max_batch, self.lanes = worker.loaded.max_batch, worker.loaded.lanes
         self._worker = worker
         self._keys = count()
         self._forgotten: deque[int] = deque()  # voices that nobody here has any more
@@ -168,13 +154,11 @@ class ProcessModel:
     def lost(self) -> str | None:
         return self._worker.lost
 
-    def kill(self) -> None:
+    def kill(self) -> bool:
         self._worker.kill()
+        return True
 
-    def used_s(self, thread: int) -> float | None:
-        return self._worker.used_s(thread)
-
-    def open(self, segment: Segment) -> Stream:
+    def open(self, segment: Segment) -> _DistantStream:
         if (lost := self.lost) is not None:
             raise NotReady(f"{lost}, and is started again; try again soon")
         stream = _DistantStream(next(self._keys))
@@ -182,16 +166,21 @@ class ProcessModel:
         self._worker.call("open", stream.key, replace(segment, prepared=None), voice)
         return stream
 
-    def step(self, streams: Sequence[Stream], ahead_s: Sequence[float]) -> Sequence[Samples | Ending]:
-        ours = [stream for stream in streams if isinstance(stream, _DistantStream)]
-        results, starving = self._worker.call("step", [stream.key for stream in ours], list(ahead_s))
-        for stream, starves in zip(ours, starving, strict=True):
+    def feed(self, stream: _DistantStream, text: str, *, last: bool) -> None:
+        stream.starves = self._worker.call("feed", stream.key, text, last)
+
+    def starving(self, stream: _DistantStream) -> bool:
+        return stream.starves
+
+    def step(self, streams: Sequence[_DistantStream], ahead_s: Sequence[float]) -> Sequence[Samples | Ending]:
+        results, starving = self._worker.call("step", [stream.key for stream in streams], list(ahead_s))
+        for stream, starves in zip(streams, starving, strict=True):
             stream.starves = starves
         made: Sequence[Samples | Ending] = results
         return made
 
-    def close(self, stream: Stream) -> None:
-        if isinstance(stream, _DistantStream) and self.lost is None:
+    def close(self, stream: _DistantStream) -> None:
+        if self.lost is None:
             with suppress(EngineFault):  # gone by now, and the stream with it
                 self._worker.call("close", stream.key)
 
@@ -216,18 +205,6 @@ class ProcessModel:
         return voice.key
 
 
-class LiveProcessModel(ProcessModel):
-    """A `LiveModel` likewise: whether a stream starves comes back with each step, and is not asked for."""
-
-    def feed(self, stream: Stream, text: str, *, last: bool) -> None:
-        assert isinstance(stream, _DistantStream), "a stream of this model"
-        stream.starves = self._worker.call("feed", stream.key, text, last)
-
-    def starving(self, stream: Stream) -> bool:
-        return isinstance(stream, _DistantStream) and stream.starves
-
-
-def in_process(make: Callable[[], Model], name: str, surroundings: Surroundings) -> ProcessModel:
-    """The model that `make` makes, in a process of its own; `make` can be pickled. Raises what it raises there."""
-    worker = Worker(make, name, surroundings)
-    return LiveProcessModel(worker) if worker.loaded.live else ProcessModel(worker)
+def in_process(make: Callable[[], AnyModel], name: str, surroundings: Surroundings) -> ProcessModel:
+    """Return the model that `make`, which can be pickled, makes in a process of its own. Raise what it raises there."""
+    return ProcessModel(Worker(make, name, surroundings))

@@ -7,13 +7,13 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any
 
 import numpy as np
 
-from vivavoce.engines.base import ChunkStream
+from vivavoce.engines.base import ChunkStream, Engine
 from vivavoce.engines.elsewhere import DistantSegment, DistantSegments, DistantVoice, Spoken, as_told, distant_voice
 from vivavoce.engines.failure import Failure
 from vivavoce.engines.pool import Pool
@@ -32,9 +32,11 @@ class Speaker:
         self._model = model
 
     async def check_health(self) -> None:
-        """Loads the model, so that a replica without one never counts as ready."""
+        """Load the model, so that a replica without one never counts as ready. Raise what ended it for good."""
         async with self._pool.lease(self._model):
             pass
+        if self._pool.failure is not None:
+            raise self._pool.failure
 
     async def info(self) -> EngineInfo:
         return await self._pool.info(self._model)
@@ -53,16 +55,24 @@ class Speaker:
             yield Failure.of(error)  # as an exception, Ray would wrap it
 
 
-class RayEngine:
-    """An `Engine` over the Ray Serve application `name` of the cluster at `address`, on whose machines this runs.
+@dataclass(frozen=True, slots=True)
+class RayOptions:
+    """Settings of the models on a cluster: `max_queued_requests` of each may wait for their first audio."""
 
-    At most `max_waiting` requests wait for their first audio.
-    """
+    address: str = "auto"
+    max_queued_requests: int = 64
 
-    def __init__(self, name: str, *, address: str = "auto", max_waiting: int = 64) -> None:
+
+_DEFAULTS = RayOptions()
+
+
+class RayEngine(Engine):
+    """An `Engine` over the Ray Serve application `name` of the cluster on whose machines this runs."""
+
+    def __init__(self, name: str, options: RayOptions = _DEFAULTS) -> None:
         self._name = name
-        self._address = address
-        self._segments = DistantSegments(name, max_waiting)
+        self._address = options.address
+        self._segments = DistantSegments(name, options.max_queued_requests)
         self._handle: Any = None  # Any: a handle takes the methods of whatever class was deployed
         self._info: EngineInfo | None = None
 

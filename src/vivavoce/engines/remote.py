@@ -9,11 +9,11 @@ import logging
 import time
 from collections.abc import Sequence
 from contextlib import aclosing
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import httpx
 
-from vivavoce.engines.base import ChunkStream, PeerState
+from vivavoce.engines.base import ChunkStream, Engine, PeerState
 from vivavoce.engines.elsewhere import DistantSegment, DistantSegments, Spoken, as_told, distant_voice
 from vivavoce.engines.peers import OPENAI_RATE_HZ, Peer
 from vivavoce.errors import BadRequest, DeadlineExceeded, EngineFault, NotReady, Overloaded, VivavoceError
@@ -24,34 +24,38 @@ log = logging.getLogger(__name__)
 CONNECT_S = 3.0
 
 
-class RemoteEngine:
-    """An `Engine` named `name` over `peers`, pairs of a URL and the model's name there.
+@dataclass(frozen=True, slots=True)
+class RemoteOptions:
+    """Settings of the models of other servers.
 
     `timeout_s` bounds the wait for each next byte of a server. `voices` and `languages` are those of servers that list
-    none. At most `max_waiting` requests wait for their first audio.
+    none. At most `max_queued_requests` requests for a model wait for their first audio.
     """
 
-    def __init__(
-        self,
-        name: str,
-        peers: Sequence[tuple[str, str]],
-        *,
-        api_key: str | None = None,
-        timeout_s: float = 60.0,
-        voices: Sequence[str] = ("alloy",),
-        languages: Sequence[str] = ("en",),
-        max_waiting: int = 64,
-    ) -> None:
+    api_key: str | None = field(default=None, repr=False)
+    timeout_s: float = 60.0
+    voices: Sequence[str] = ("alloy",)
+    languages: Sequence[str] = ("en",)
+    max_queued_requests: int = 64
+
+
+_DEFAULTS = RemoteOptions()
+
+
+class RemoteEngine(Engine):
+    """An `Engine` named `name` over `peers`, pairs of a URL and the model's name there."""
+
+    def __init__(self, name: str, peers: Sequence[tuple[str, str]], options: RemoteOptions = _DEFAULTS) -> None:
         self._name = name
         self._http = httpx.AsyncClient(
-            headers={"Authorization": f"Bearer {api_key}"} if api_key else {},
-            timeout=httpx.Timeout(timeout_s, connect=CONNECT_S),
+            headers={"Authorization": f"Bearer {options.api_key}"} if options.api_key else {},
+            timeout=httpx.Timeout(options.timeout_s, connect=CONNECT_S),
             # Idle connections are closed before a server does it, which a request would find out too late.
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=2.0),
         )
         self._peers = [Peer(url, model, self._http) for url, model in peers]
-        self._voices, self._languages = tuple(voices), tuple(languages)
-        self._segments = DistantSegments(name, max_waiting)
+        self._voices, self._languages = tuple(options.voices), tuple(options.languages)
+        self._segments = DistantSegments(name, options.max_queued_requests)
         self._info: EngineInfo | None = None
 
     @property

@@ -1,6 +1,6 @@
 """Steps a model in threads of its own and hands on what each step brought; it knows nothing of text or formats.
 
-These are the only threads of the package. A lane is one thread with up to `model.max_batch` running streams; all
+A lane is one thread with up to `model.max_batch` running streams; all
 lanes share one queue (`waiting`), from which they take what its listener needs soonest. Between two steps a lane closes
 what was cancelled and opens waiting segments for `ADMIT_S`, or one that takes longer, so that a start never makes
 running streams stutter for long. A stream whose listener has not yet taken `max_ahead_s` seconds of audio is left out
@@ -21,25 +21,24 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from vivavoce.engines.base import LiveModel, Model, MortalModel, Stream
+from vivavoce.engines.base import AnyModel
 from vivavoce.engines.failure import as_fault, forget_frames, without_memory
 from vivavoce.engines.fitting import Fitting
 from vivavoce.engines.observe import Load, Observer, Unobserved
-from vivavoce.engines.rounds import Rounds, used_by_thread
+from vivavoce.engines.step_timer import StepTimer
 from vivavoce.engines.tickets import Ticket
 from vivavoce.engines.waiting import Limits, Waiting
-from vivavoce.errors import BadAudio, BadRequest, EngineFault, NotReady, OutOfMemory, Unsupported, VivavoceError
+from vivavoce.errors import BadRequest, EngineFault, NotReady, OutOfMemory, Unsupported, VivavoceError
 from vivavoce.text.split import width
 from vivavoce.types import Ending, Samples, Segment
 
 log = logging.getLogger(__name__)
 
 ADMIT_S = 0.004
-ALONE = threading.Lock()  # held by a lane for what only one thread of a process may do at a time
 _JOIN_TIMEOUT_S = 5.0  # a step that hangs must not keep the process from ending
 
 Event: TypeAlias = Samples | VivavoceError | Ending
@@ -49,16 +48,15 @@ Delivery: TypeAlias = Sequence[tuple[Ticket, Event]]
 @dataclass(eq=False, slots=True)
 class _Running:
     ticket: Ticket
-    stream: Stream
+    stream: Any  # Any: the model alone looks inside
     starving: bool = False  # has said all of its text that is known
 
 
 class Scheduler:
     """Steps `model`; `deliver` is called from the lanes' threads with what each step brought."""
 
-    def __init__(self, model: Model, deliver: Callable[[Delivery], None], limits: Limits) -> None:
+    def __init__(self, model: AnyModel, deliver: Callable[[Delivery], None], limits: Limits) -> None:
         self._model = model
-        self._live = model if isinstance(model, LiveModel) else None
         self._deliver = deliver
         self._rate_hz = model.info.sample_rate_hz
         self._max_ahead = int(limits.max_ahead_s * self._rate_hz)
@@ -67,7 +65,7 @@ class Scheduler:
         self._waiting = Waiting(model.info, model.lanes, limits)
         self._fitting = Fitting(model.max_batch)
         self._running = 0
-        self.rounds = Rounds(model.used_s if isinstance(model, MortalModel) else used_by_thread)
+        self.step_timer = StepTimer()
         self._stopped = False
         self._unloaded = False
         self._lanes = [
@@ -111,7 +109,7 @@ class Scheduler:
             self._model.unload()
 
     def abandon(self) -> Sequence[Ticket]:
-        """As `stop`, but waits for nothing and delivers nothing: gives the tickets that had not begun."""
+        """Stop without waiting. Return the tickets that have not started."""
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
@@ -156,7 +154,7 @@ class Scheduler:
             self._changed.notify_all()
 
     def _check_live(self) -> None:
-        if self._live is None:
+        if not self._model.info.capabilities.live_text:
             raise Unsupported(
                 f"model {self._model.info.name!r} reads a text only as a whole: send it when it is complete",
                 field="text",
@@ -201,7 +199,7 @@ class Scheduler:
     def _run_lane(self, lane: int) -> None:
         running: list[_Running] = []
         while self._wait_for_work(running):
-            with self.rounds.of(lane):
+            with self.step_timer.timing(lane):
                 self._drop_cancelled(running)
                 self._feed(running)
                 self._admit(running)
@@ -236,18 +234,17 @@ class Scheduler:
             self._give_text(running, entry)
 
     def _give_text(self, running: list[_Running], entry: _Running) -> None:
-        assert self._live is not None, "a model without live text was given some"
         ticket = entry.ticket
         with self._changed:
             text, ticket.fed = "".join(ticket.fed), []
             ticket.last_given = ticket.complete
         try:
-            self._live.feed(entry.stream, text, last=ticket.last_given)
+            self._model.feed(entry.stream, text, last=ticket.last_given)
         except Exception as error:  # the top of a lane: a raising model ends this ticket's wait
             self._close(running, [entry])
             self._finish([(ticket, as_fault(error, "could not take more text"))])
         else:
-            entry.starving = self._live.starving(entry.stream)
+            entry.starving = self._model.starving(entry.stream)
 
     def _admit(self, running: list[_Running]) -> None:
         start_s = time.monotonic()
@@ -327,11 +324,10 @@ class Scheduler:
             self._observer.stepped(self._model.info.name, time.monotonic() - now_s, len(stepped))
         if no_memory is not None:
             return self._shrink(running, stepped, no_memory, again=again)
-        if self._live is not None:
-            for entry in stepped:
-                entry.starving = self._live.starving(entry.stream)
-        events = [(entry.ticket, _event(samples)) for entry, samples in zip(stepped, results, strict=True)]
-        ended = [entry for entry, (_, event) in zip(stepped, events, strict=True) if not isinstance(event, np.ndarray)]
+        for entry in stepped:
+            entry.starving = self._model.starving(entry.stream)
+        events = [(entry.ticket, result) for entry, result in zip(stepped, results, strict=True)]
+        ended = [entry for entry, result in zip(stepped, results, strict=True) if isinstance(result, Ending)]
         self._close(running, ended)
         self._finish(events)
         made = sum(len(samples) for samples in results if isinstance(samples, np.ndarray))
@@ -375,12 +371,6 @@ class Scheduler:
             ticket.heard_from_s += max(now_s - ticket.heard_until_s(self._rate_hz), 0.0)  # the listener waited for it
         ticket.made += samples
         ticket.ahead += samples
-
-
-def _event(result: Samples | Ending) -> Event:
-    if isinstance(result, np.ndarray) and not np.isfinite(result).all():
-        return BadAudio("the model produced samples that are not numbers; try again, with another seed if it repeats")
-    return result
 
 
 def _stopping() -> NotReady:

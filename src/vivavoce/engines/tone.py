@@ -16,9 +16,9 @@ from typing import Final, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from vivavoce.engines.base import Stream, clones_nothing
+from vivavoce.engines.base import Model
 from vivavoce.errors import OutOfMemory, SettingsError
-from vivavoce.types import Capabilities, Ending, EngineInfo, PreparedVoice, Reference, Samples, Segment, Voice
+from vivavoce.types import Capabilities, Ending, EngineInfo, Samples, Segment, Voice
 
 RATE_HZ = 24_000
 CHAR_S = 0.06
@@ -43,14 +43,16 @@ class Fault:
 
 
 @dataclass(eq=False, slots=True)
-class _ToneStream:
+class ToneStream:
+    """State of one segment."""
+
     segment: Segment  # with the text that is known by now
     fault: Fault | None
     complete: bool = True
     step: int = 0
 
 
-class ToneModel:
+class ToneModel(Model[ToneStream]):
     """Beeps at 24 kHz in chunks of `chunk_s`.
 
     A step takes `real_time_factor` × `chunk_s` seconds however many streams are in it, as a batched model's would.
@@ -88,40 +90,27 @@ class ToneModel:
             description="Beeps instead of speech, for tests and load measurements.",
         )
 
-    def open(self, segment: Segment) -> _ToneStream:
+    def open(self, segment: Segment) -> ToneStream:
         fault = self._faults.get(segment.voice)
         self._opened[segment.voice] += 1
         if fault is not None and self._opened[segment.voice] > fault.times:
             fault = None
-        return _ToneStream(segment, fault, complete=not segment.live)
+        return ToneStream(segment, fault, complete=not segment.live)
 
-    def feed(self, stream: Stream, text: str, *, last: bool) -> None:
-        if isinstance(stream, _ToneStream):
-            stream.segment = replace(stream.segment, text=stream.segment.text + text)
-            stream.complete = last
+    def feed(self, stream: ToneStream, text: str, *, last: bool) -> None:
+        stream.segment = replace(stream.segment, text=stream.segment.text + text)
+        stream.complete = last
 
-    def starving(self, stream: Stream) -> bool:
-        if not isinstance(stream, _ToneStream) or stream.complete:
-            return False
-        return self._known(stream) < (stream.step + 1) * self._chunk
+    def starving(self, stream: ToneStream) -> bool:
+        return not stream.complete and self._known(stream) < (stream.step + 1) * self._chunk
 
-    def step(self, streams: Sequence[Stream], ahead_s: Sequence[float] = ()) -> Sequence[Samples | Ending]:
+    def step(self, streams: Sequence[ToneStream], ahead_s: Sequence[float] = ()) -> Sequence[Samples | Ending]:
         time.sleep(self._step_s)
-        ours = [stream for stream in streams if isinstance(stream, _ToneStream)]
-        if (self._fits is not None and len(ours) > self._fits) or any(map(_finds_no_memory, ours)):
-            raise OutOfMemory(f"the tone model was told to find no memory for {len(ours)} streams")
-        return [self._next(stream) for stream in ours]
+        if (self._fits is not None and len(streams) > self._fits) or any(map(_finds_no_memory, streams)):
+            raise OutOfMemory(f"the tone model was told to find no memory for {len(streams)} streams")
+        return [self._next(stream) for stream in streams]
 
-    def close(self, stream: Stream) -> None:
-        """Nothing to free."""
-
-    def prepare(self, reference: Reference) -> PreparedVoice:
-        raise clones_nothing(self.info)
-
-    def unload(self) -> None:
-        """Nothing to give back: its memory is too small to be managed."""
-
-    def _next(self, stream: _ToneStream) -> Samples | Ending:
+    def _next(self, stream: ToneStream) -> Samples | Ending:
         start = stream.step * self._chunk
         fault = stream.fault if stream.fault and stream.step >= stream.fault.at_step else None
         stream.step += 1
@@ -130,9 +119,22 @@ class ToneModel:
             return failed
         return tones(stream.segment, start, end, self._char_s) if start < end else Ending.COMPLETE
 
-    def _known(self, stream: _ToneStream) -> int:
+    def _known(self, stream: ToneStream) -> int:
         """The samples that its text makes so far."""
         return int(len(stream.segment.text) * self._char_s * RATE_HZ)
+
+
+@dataclass(frozen=True, slots=True)
+class ToneOptions:
+    """Settings of the test model: `faults` are kinds of `Fault`."""
+
+    real_time_factor: float = 0.0
+    faults: Sequence[str] = ()
+
+
+def make_tone(options: ToneOptions) -> ToneModel:
+    """Return the test model, with a voice for each of the kinds of `options.faults`."""
+    return ToneModel(real_time_factor=options.real_time_factor, faults=faults_named(options.faults))
 
 
 def faults_named(kinds: Sequence[str], *, at_step: int = 3) -> Mapping[str, Fault]:
@@ -164,7 +166,7 @@ def _beeps(per_char: int) -> NDArray[np.float32]:
     return (0.3 * envelope * np.sin(2.0 * np.pi * pitches_hz * positions / RATE_HZ)).astype(np.float32)
 
 
-def _finds_no_memory(stream: _ToneStream) -> bool:
+def _finds_no_memory(stream: ToneStream) -> bool:
     return stream.fault is not None and stream.fault.kind == "oom" and stream.step >= stream.fault.at_step
 
 

@@ -30,8 +30,8 @@ class Limits:
     Of a long text only the first `max_ahead_s` seconds count: after these its listener can wait for others.
     """
 
-    max_waiting: int = 64
-    max_waiting_s: float = 600.0  # of audio, as predicted
+    max_queued_requests: int = 64
+    max_queued_audio_s: float = 600.0  # of audio, as predicted
     max_ahead_s: float = 30.0
     queue_timeout_s: float = math.inf
 
@@ -138,10 +138,10 @@ class Waiting:
         if not new:
             return
         waiting_s, within_s = self._audio_s(new), min(claim.within_s, self._limits.queue_timeout_s)
-        over_s = waiting_s + self._audio_s([claim]) - self._limits.max_waiting_s
+        over_s = waiting_s + self._audio_s([claim]) - self._limits.max_queued_audio_s
         of_caller = sum(other.caller == claim.caller for other in new) if claim.caller else 0
-        if len(new) >= self._limits.max_waiting or of_caller >= math.ceil(self._limits.max_waiting / 2):
-            whose = " of yours" if len(new) < self._limits.max_waiting else ""
+        if len(new) >= self._limits.max_queued_requests or of_caller >= math.ceil(self._limits.max_queued_requests / 2):
+            whose = " of yours" if len(new) < self._limits.max_queued_requests else ""
             number = of_caller if whose else len(new)
             raise self._overloaded(f"has {number} requests{whose} waiting, its limit", waiting_s / len(new))
         if over_s > 0:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from vivavoce import logs
-from vivavoce.engines.base import LiveModel, Model, Stream
+from vivavoce.engines.base import AnyModel
 from vivavoce.engines.failure import Failure, as_fault
 from vivavoce.types import Ending, EngineInfo, PreparedVoice, Reference, Samples, Segment
 
@@ -48,8 +48,7 @@ class Loaded:
 
     info: EngineInfo
     max_batch: int
-    live: bool  # whether it is a `LiveModel`
-    lanes: Sequence[int]  # the thread of each, as the system numbers it
+    lanes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +88,9 @@ class Channel:
 class Held:
     """A model whose streams and voices are known by numbers, which the other side chooses."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: AnyModel) -> None:
         self._model = model
-        self._live = model if isinstance(model, LiveModel) else None
-        self._streams: dict[int, Stream] = {}
+        self._streams: dict[int, Any] = {}  # Any: the model alone looks inside
         self._voices: dict[int, PreparedVoice] = {}
 
     def open(self, key: int, segment: Segment, voice: int | None) -> None:
@@ -100,16 +98,15 @@ class Held:
         self._streams[key] = self._model.open(replace(segment, prepared=prepared))
 
     def feed(self, key: int, text: str, last: bool) -> bool:
-        """Whether the stream starves now."""
-        assert self._live is not None, "the other side knows that this model has no live text"
-        self._live.feed(self._streams[key], text, last=last)
-        return self._live.starving(self._streams[key])
+        """Add `text` to the stream. True if it starves even so."""
+        self._model.feed(self._streams[key], text, last=last)
+        return self._model.starving(self._streams[key])
 
     def step(self, keys: Sequence[int], ahead_s: Sequence[float]) -> tuple[Sequence[Samples | Ending], Sequence[bool]]:
         """What the step brought, and which of the streams starve now."""
         streams = [self._streams[key] for key in keys]
         results = list(self._model.step(streams, ahead_s))
-        return results, [self._live is not None and self._live.starving(stream) for stream in streams]
+        return results, [self._model.starving(stream) for stream in streams]
 
     def close(self, key: int) -> None:
         self._model.close(self._streams.pop(key))
@@ -143,20 +140,15 @@ def main() -> None:
 def _load(control: Channel, lanes: Sequence[Channel]) -> Held | None:
     """The model that is asked for, with its lanes at work; `None` if it could not be made, which is told."""
     try:
-        make: Callable[[], Model] = control.receive()
+        make: Callable[[], AnyModel] = control.receive()
         model = make()
     except Exception as error:  # the top of a process: whatever went wrong is what the other side is told
         control.send(Failure.of(as_fault(error, "could not be loaded")))
         return None
     held = Held(model)
-    threads = [
-        threading.Thread(target=_answer_until_gone, args=(channel, held), daemon=True)
-        for channel in lanes[: model.lanes]
-    ]
-    for thread in threads:
-        thread.start()
-    numbers = [thread.native_id for thread in threads if thread.native_id is not None]  # of one that was started
-    control.send(Loaded(model.info, model.max_batch, isinstance(model, LiveModel), numbers))
+    for channel in lanes[: model.lanes]:
+        threading.Thread(target=_answer_until_gone, args=(channel, held), daemon=True).start()
+    control.send(Loaded(model.info, model.max_batch, model.lanes))
     return held
 
 

@@ -14,6 +14,7 @@ from tests.engines.qwen.codec_checkpoints import voice_like
 from tests.engines.qwen.small import CPU
 from tests.engines.qwen.whole import segment, whole_checkpoint
 from vivavoce.audio import wav_bytes
+from vivavoce.engines.qwen import QwenOptions
 from vivavoce.engines.qwen.cloning import ClonedVoice
 from vivavoce.engines.qwen.codec import load_decoder
 from vivavoce.engines.qwen.footprint import MAX_REFERENCE_TOKENS
@@ -36,7 +37,7 @@ def base_folder() -> tuple[TemporaryDirectory[str], Path]:
 
 @cache
 def shared() -> QwenModel:
-    return QwenModel(base_folder()[1], max_batch=4)
+    return QwenModel(base_folder()[1], QwenOptions(max_batch=4))
 
 
 def recording(seed: int, text: str | None = None, *, seconds: float = 1.5, rate_hz: int = 24_000) -> Reference:
@@ -169,7 +170,7 @@ def test_recording_out_of_its_bounds_is_refused_with_the_numbers(reference: Refe
 
 
 def test_base_checkpoint_needs_a_voice_of_its_own_making() -> None:
-    other = QwenModel(base_folder()[1], max_batch=1)
+    other = QwenModel(base_folder()[1], QwenOptions(max_batch=1))
     theirs = other.prepare(recording(1))
     for wanted, says in (
         (segment(voice="clone"), "send one in ref_audio"),
@@ -185,7 +186,7 @@ def test_base_checkpoint_needs_a_voice_of_its_own_making() -> None:
 
 @pytest.mark.parametrize("task", ["custom_voice", "voice_design"])
 def test_checkpoint_of_another_task_clones_nothing(tmp_path: Path, task: str) -> None:
-    model = QwenModel(whole_checkpoint(tmp_path, task), max_batch=1)
+    model = QwenModel(whole_checkpoint(tmp_path, task), QwenOptions(max_batch=1))
     assert not model.info.capabilities.clones
     with pytest.raises(Unsupported, match="clones no voice"):
         model.prepare(recording(1))
@@ -201,7 +202,7 @@ def test_base_checkpoint_says_that_it_clones() -> None:
 
 
 def test_low_precision_speaks_with_a_cloned_voice() -> None:
-    model = QwenModel(base_folder()[1], dtype="bfloat16", max_batch=1)
+    model = QwenModel(base_folder()[1], QwenOptions(dtype="bfloat16", max_batch=1))
     (heard,) = spoken(model, [spoken_by(model.prepare(recording(1, WORDS)))])
     assert np.isfinite(heard).all()
     assert heard.size

@@ -19,6 +19,7 @@ from tests.engines.qwen.codec_checkpoints import write_codec
 from tests.engines.qwen.small import CPU, SMALL, WISHES
 from tests.engines.qwen.test_model import SEGMENTS, chunks, same
 from tests.engines.qwen.whole import CODEC, whole_checkpoint
+from vivavoce.engines.qwen import QwenOptions
 from vivavoce.engines.qwen.capture import Track
 from vivavoce.engines.qwen.checkpoint import Checkpoint, load_checkpoint
 from vivavoce.engines.qwen.codec import load_decoder
@@ -95,15 +96,15 @@ def test_captured_codec_sounds_as_the_plain_one_does() -> None:
 @pytest.mark.parametrize("graphs", ["off", "auto", "startup"])
 def test_model_says_on_cuda_what_it_says_on_a_cpu(tmp_path: Path, graphs: str) -> None:
     folder = whole_checkpoint(tmp_path, frames=24)
-    here = QwenModel(folder, device="cpu", max_batch=2)
-    there = QwenModel(folder, device="cuda", dtype="float32", max_batch=2, graphs=graphs)  # type: ignore[arg-type]
+    here = QwenModel(folder, QwenOptions(device="cpu", max_batch=2))
+    there = QwenModel(folder, QwenOptions(device="cuda", dtype="float32", max_batch=2, graphs=graphs))  # type: ignore[arg-type]
     for wanted in (*SEGMENTS, *SEGMENTS):
         assert same(np.concatenate(chunks(there, wanted)), np.concatenate(chunks(here, wanted)))
 
 
 def test_memory_is_free_again_after_a_model(tmp_path: Path) -> None:
     def speak() -> None:
-        model = QwenModel(whole_checkpoint(tmp_path), device="cuda", max_batch=2, graphs="startup")
+        model = QwenModel(whole_checkpoint(tmp_path), QwenOptions(device="cuda", max_batch=2, graphs="startup"))
         chunks(model, SEGMENTS[0])
         model.settle()
 

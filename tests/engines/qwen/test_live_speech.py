@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from tests.engines.qwen.small import CPU
 from tests.engines.qwen.test_model import indifferent, same
 from tests.engines.qwen.whole import segment, whole_checkpoint
-from vivavoce.engines.base import LiveModel
 from vivavoce.engines.local import LocalEngine, SpokenSegment
+from vivavoce.engines.qwen import QwenOptions
 from vivavoce.engines.qwen.codec import load_decoder
 from vivavoce.engines.qwen.model import QwenModel
 from vivavoce.engines.qwen.stream import SegmentStream
@@ -36,7 +36,7 @@ TEXTS = ("The lamp, 1 2 3: it's on.", "你好，世界。It's 42!", "  Hi\n\nthe
 def shared() -> QwenModel:
     """One model with four slots for the tests that close what they open."""
     with TemporaryDirectory() as folder:
-        return QwenModel(whole_checkpoint(Path(folder, "Tiny"), frames=FRAMES), max_batch=4)
+        return QwenModel(whole_checkpoint(Path(folder, "Tiny"), frames=FRAMES), QwenOptions(max_batch=4))
 
 
 def live(text: str = "", *, seed: int = 1, voice: str = "ryan") -> Segment:
@@ -136,7 +136,7 @@ def test_text_that_stops_for_long_makes_no_frame_and_loses_none() -> None:
 
 @pytest.mark.parametrize("lag", [1, 2])
 def test_codes_that_are_read_late_change_nothing(tmp_path: Path, lag: int) -> None:
-    model = QwenModel(whole_checkpoint(tmp_path, frames=FRAMES), max_batch=2, lag=lag)
+    model = QwenModel(whole_checkpoint(tmp_path, frames=FRAMES), QwenOptions(max_batch=2), lag=lag)
     stream, made = model.open(live(seed=0)), []
     for piece in ("The l", "amp", ", 1", " 2 3: it's", " on."):
         model.feed(stream, piece, last=False)
@@ -206,7 +206,7 @@ def test_speech_cannot_end_before_its_text_is_read_nor_before_it_can_have_been_s
 
 
 def test_limit_follows_the_whole_text(tmp_path: Path) -> None:
-    model = QwenModel(whole_checkpoint(tmp_path, frames=200), max_batch=1)
+    model = QwenModel(whole_checkpoint(tmp_path, frames=200), QwenOptions(max_batch=1))
     stream = model.open(live("He"))
     for piece, last in (("y", False), (".", True)):
         model.feed(stream, piece, last=last)
@@ -225,9 +225,9 @@ async def hear(stream: SpokenSegment) -> Samples:
 
 
 async def test_first_audio_comes_before_the_text_is_complete(tmp_path: Path) -> None:
-    model = QwenModel(whole_checkpoint(tmp_path, frames=FRAMES), max_batch=1)
+    model = QwenModel(whole_checkpoint(tmp_path, frames=FRAMES), QwenOptions(max_batch=1))
     engine = LocalEngine(model)
-    assert isinstance(model, LiveModel)
+    assert model.info.capabilities.live_text
     assert engine.info.capabilities.live_text
     await engine.start()
     try:
@@ -262,7 +262,7 @@ async def test_eight_live_streams_with_writers_of_different_pace_say_what_each_w
         heard, _ = await asyncio.gather(asyncio.gather(*map(hear, streams)), asyncio.gather(*writers))
         return heard
 
-    model = QwenModel(whole_checkpoint(tmp_path, frames=FRAMES), max_batch=8)
+    model = QwenModel(whole_checkpoint(tmp_path, frames=FRAMES), QwenOptions(max_batch=8))
     engine = LocalEngine(model)
     await engine.start()
     try:

@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from tests.engines.qwen.small import CPU
 from tests.engines.qwen.whole import edit, segment, whole_checkpoint
+from vivavoce.engines.qwen import QwenOptions
 from vivavoce.engines.qwen.codec import load_decoder
 from vivavoce.engines.qwen.footprint import PROMPT_POSITIONS
 from vivavoce.engines.qwen.model import QwenModel
@@ -37,7 +38,7 @@ SEGMENTS = (
 def shared() -> QwenModel:
     """One model with three slots for the tests that close what they open."""
     with TemporaryDirectory() as folder:
-        return QwenModel(whole_checkpoint(Path(folder, "Tiny"), frames=24), max_batch=3)
+        return QwenModel(whole_checkpoint(Path(folder, "Tiny"), frames=24), QwenOptions(max_batch=3))
 
 
 def chunks(model: QwenModel, wanted: Segment) -> list[Samples]:
@@ -144,7 +145,7 @@ def test_slots_outlive_a_thousand_joins_and_leaves() -> None:
 def test_text_that_never_ends_is_capped_by_its_length_and_said_in_the_log(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    model = QwenModel(whole_checkpoint(tmp_path, frames=200), max_batch=1)
+    model = QwenModel(whole_checkpoint(tmp_path, frames=200), QwenOptions(max_batch=1))
     assert sum(map(len, chunks(model, segment("Hey.")))) == (50 + 3 * 4) * FRAME
     assert "stopped after 62 frames (5.0 s) of 4 characters, seed 1: no end of speech within its limit" in caplog.text
 
@@ -158,7 +159,7 @@ def test_end_of_speech_ends_it_without_a_warning(tmp_path: Path, caplog: pytest.
     # The same model, to which one of the codes it would say means the end.
     edit(folder / "config.json", talker_config=config["talker_config"] | {"codec_eos_token_id": said[end]})
     with caplog.at_level(logging.DEBUG):
-        made = chunks(QwenModel(folder, max_batch=1), segment())
+        made = chunks(QwenModel(folder, QwenOptions(max_batch=1)), segment())
     assert sum(map(len, made)) == end * FRAME
     assert f"ended after {end} frames" in caplog.text
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
@@ -172,7 +173,7 @@ def indifferent(folder: Path, **talker: object) -> QwenModel:
     tensors = load_file(folder / "model.safetensors")
     tensors["talker.codec_head.weight"].zero_()
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
-    return QwenModel(folder, max_batch=1)
+    return QwenModel(folder, QwenOptions(max_batch=1))
 
 
 def test_model_that_says_the_same_for_ever_is_stopped(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -249,14 +250,14 @@ def test_speakers_that_were_never_released_are_offered_as_they_are(tmp_path: Pat
     folder = whole_checkpoint(tmp_path)
     config = json.loads((folder / "config.json").read_text("utf-8"))
     edit(folder / "config.json", talker_config=config["talker_config"] | {"spk_id": {"Ada": 2900}})
-    model = QwenModel(folder, max_batch=1)
+    model = QwenModel(folder, QwenOptions(max_batch=1))
     assert [(voice.id, voice.gender) for voice in model.info.voices] == [("ada", "neutral")]
     assert set(model.info.aliases.values()) == {"ada"}
     assert chunks(model, segment(voice="ada"))
 
 
 def test_instruct_changes_the_speech_of_models_that_follow_it(tmp_path: Path) -> None:
-    model = QwenModel(whole_checkpoint(tmp_path, size="1b7"), max_batch=1)
+    model = QwenModel(whole_checkpoint(tmp_path, size="1b7"), QwenOptions(max_batch=1))
     assert model.info.capabilities.instruct
     assert not shared().info.capabilities.instruct
     plain, told = (np.concatenate(chunks(model, segment(instruct=text))) for text in (None, "Whisper."))
@@ -264,7 +265,7 @@ def test_instruct_changes_the_speech_of_models_that_follow_it(tmp_path: Path) ->
 
 
 def test_designed_voice_needs_its_description(tmp_path: Path) -> None:
-    model = QwenModel(whole_checkpoint(tmp_path, "voice_design"), max_batch=1)
+    model = QwenModel(whole_checkpoint(tmp_path, "voice_design"), QwenOptions(max_batch=1))
     assert [voice.id for voice in model.info.voices] == ["design"]
     with pytest.raises(BadRequest, match="say in instruct") as caught:
         model.open(segment(voice="design"))
@@ -273,7 +274,7 @@ def test_designed_voice_needs_its_description(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_said_takes_no_slot(tmp_path: Path) -> None:
-    model = QwenModel(whole_checkpoint(tmp_path, size="1b7"), max_batch=1)
+    model = QwenModel(whole_checkpoint(tmp_path, size="1b7"), QwenOptions(max_batch=1))
     with pytest.raises(UnknownVoice):
         model.open(segment(voice="nobody"))
     with pytest.raises(BadRequest, match=f"{PROMPT_POSITIONS} fit") as caught:
@@ -283,7 +284,7 @@ def test_what_cannot_be_said_takes_no_slot(tmp_path: Path) -> None:
 
 
 def test_an_instruction_that_is_too_long_is_not_embedded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = QwenModel(whole_checkpoint(tmp_path, size="1b7"), max_batch=1)
+    model = QwenModel(whole_checkpoint(tmp_path, size="1b7"), QwenOptions(max_batch=1))
     embedded: list[int] = []
     embed_text = Talker.embed_text
 
@@ -305,11 +306,11 @@ def test_an_instruction_that_is_too_long_is_not_embedded(tmp_path: Path, monkeyp
 )
 def test_device_or_dtype_that_is_not_there_is_named(tmp_path: Path, options: dict[str, str], named: str) -> None:
     with pytest.raises(EngineFault, match=named):
-        QwenModel(whole_checkpoint(tmp_path), **options)  # type: ignore[arg-type]  # two strings
+        QwenModel(whole_checkpoint(tmp_path), QwenOptions(**options))  # type: ignore[arg-type]  # two strings
 
 
 def test_low_precision_speaks(tmp_path: Path) -> None:
-    model = QwenModel(whole_checkpoint(tmp_path), dtype="bfloat16", max_batch=1)
+    model = QwenModel(whole_checkpoint(tmp_path), QwenOptions(dtype="bfloat16", max_batch=1))
     assert np.isfinite(np.concatenate(chunks(model, segment()))).all()
 
 

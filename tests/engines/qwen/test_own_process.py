@@ -7,15 +7,15 @@ import numpy as np
 
 from tests.engines.qwen.whole import whole_checkpoint
 from tests.engines.test_process import model_in_process, spoken
-from vivavoce.engines.base import LiveModel, Model
-from vivavoce.engines.makers import make_qwen
+from vivavoce.engines.base import AnyModel
+from vivavoce.engines.qwen import QwenOptions, make_qwen
 from vivavoce.types import Reference, Samples, Segment
 
 RATE_HZ = 24_000
-HOW = {"device": "cpu", "dtype": "float32", "weights": "plain", "max_batch": 2, "threads": 1, "graphs": "off"}
+HOW = QwenOptions("cpu", "float32", "plain", max_batch=2, threads=1, graphs="off")
 
 
-def cloned(model: Model) -> list[Samples]:
+def cloned(model: AnyModel) -> list[Samples]:
     tone = 0.3 * np.sin(2 * np.pi * 220 * np.arange(2 * RATE_HZ) / RATE_HZ)
     voice = model.prepare(Reference(tone.astype(np.float32), RATE_HZ, "What it says."))
     name = model.info.voices[0].id
@@ -23,10 +23,10 @@ def cloned(model: Model) -> list[Samples]:
 
 
 def test_cloned_voice_says_the_same_in_a_process_of_its_own(tmp_path: Path) -> None:
-    make = partial(make_qwen, "tiny", whole_checkpoint(tmp_path / "Tiny", "base", frames=6), **HOW)
+    make = partial(make_qwen, "tiny", whole_checkpoint(tmp_path / "Tiny", "base", frames=6), HOW)
     here = make()
     with model_in_process(make) as model:
-        assert isinstance(model, LiveModel)
+        assert model.info.capabilities.live_text
         assert model.info == here.info
         for ours, theirs in zip(cloned(model), cloned(here), strict=True):
             assert ours.shape == theirs.shape

@@ -15,6 +15,7 @@ import pytest
 
 from tests.engines.qwen.test_model import FRAME, SEGMENTS, chunks, ending, indifferent, same
 from tests.engines.qwen.whole import edit, segment, whole_checkpoint
+from vivavoce.engines.qwen import QwenOptions
 from vivavoce.engines.qwen.config import read_config
 from vivavoce.engines.qwen.model import QwenModel
 from vivavoce.engines.qwen.stream import SegmentStream
@@ -40,7 +41,7 @@ def folder() -> TemporaryDirectory[str]:
 
 @cache
 def paced(lag: int, fixed: bool) -> QwenModel:
-    return QwenModel(Path(folder().name, "Tiny"), max_batch=3, lag=lag, fixed=fixed)
+    return QwenModel(Path(folder().name, "Tiny"), QwenOptions(max_batch=3), lag=lag, fixed=fixed)
 
 
 @cache
@@ -150,5 +151,5 @@ def test_live_text_sounds_the_same_however_late_its_codes_are_read(fixed: bool) 
 def test_late_reader_stops_a_model_that_repeats_itself_at_the_same_frame(tmp_path: Path) -> None:
     folder = whole_checkpoint(tmp_path, frames=1000)
     indifferent(folder)
-    model = QwenModel(folder, max_batch=1, lag=1)
+    model = QwenModel(folder, QwenOptions(max_batch=1), lag=1)
     assert sum(map(len, chunks(model, segment("A text of some length. " * 8)))) == 41 * FRAME

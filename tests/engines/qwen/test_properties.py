@@ -15,6 +15,7 @@ from torch import Tensor
 
 from tests.engines.qwen.small import Wish, small, spoken
 from tests.engines.qwen.whole import whole_checkpoint
+from vivavoce.engines.qwen import QwenOptions
 from vivavoce.engines.qwen.config import SamplingDefaults
 from vivavoce.engines.qwen.frame import Batch
 from vivavoce.engines.qwen.model import QwenModel
@@ -172,7 +173,7 @@ def model() -> QwenModel:
         tensors = load_file(folder / "model.safetensors")
         tensors["talker.codec_head.weight"][2150] *= 2.5  # the end of speech: often far down, often on top
         save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
-        return QwenModel(folder, max_batch=4)
+        return QwenModel(folder, QwenOptions(max_batch=4))
 
 
 def random_segment(chance: random.Random) -> Segment:
@@ -253,7 +254,7 @@ def step(running: dict[SegmentStream, tuple[int, list[Samples]]], stepped: list[
 
 def test_sixteen_at_once_sound_as_each_alone() -> None:
     with TemporaryDirectory() as name:
-        crowded = QwenModel(whole_checkpoint(Path(name), frames=5), max_batch=16)
+        crowded = QwenModel(whole_checkpoint(Path(name), frames=5), QwenOptions(max_batch=16))
     streams = [crowded.open(segment) for segment in SEGMENTS]
     together = heard(crowded, streams)
     for segment, (samples, ending) in zip(SEGMENTS, together, strict=True):

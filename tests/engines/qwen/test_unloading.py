@@ -9,13 +9,15 @@ import torch
 from tests.engines.qwen.whole import segment, whole_checkpoint
 from vivavoce.engines.local import LocalEngine
 from vivavoce.engines.pool import Pool
+from vivavoce.engines.qwen import QwenOptions
 from vivavoce.engines.qwen.footprint import CODEC, CODEC_ITEM_BYTES, _elements, _encoder_elements
 from vivavoce.engines.qwen.linear import Linear
 from vivavoce.engines.qwen.model import QwenModel
 from vivavoce.engines.qwen.preview import preview
-from vivavoce.engines.registry import create_pool
 from vivavoce.engines.resident import Offer
 from vivavoce.errors import EngineFault, MissingDependency
+from vivavoce.registry import build_pool
+from vivavoce.settings import Settings
 
 SLOTS = 3
 
@@ -33,8 +35,8 @@ def tensors(model: QwenModel) -> list[torch.Tensor]:
 @pytest.mark.parametrize("dtype", ["auto", "bfloat16"])
 def test_preview_is_what_the_loaded_model_says_and_takes(tmp_path: Path, task: str, dtype: str, weights: str) -> None:
     folder = whole_checkpoint(tmp_path / "Tiny", task)
-    seen = preview(folder, name="tiny", device="cpu", dtype=dtype, weights=weights, max_batch=SLOTS)
-    model = QwenModel(folder, device="cpu", dtype=dtype, weights=weights, max_batch=SLOTS)
+    seen = preview(folder, QwenOptions("cpu", dtype, weights, max_batch=SLOTS), name="tiny")
+    model = QwenModel(folder, QwenOptions(device="cpu", dtype=dtype, weights=weights, max_batch=SLOTS))
     assert seen.info == model.info
     assert seen.info.task == task
     # What is packed is no tensor: matrices know their size. The codec and what clones a voice are as large as in files.
@@ -52,7 +54,7 @@ def test_preview_is_what_the_loaded_model_says_and_takes(tmp_path: Path, task: s
 
 def test_preview_of_a_checkpoint_that_is_not_whole_says_so(tmp_path: Path) -> None:
     def look() -> None:
-        preview(tmp_path / "Tiny", name="tiny", device="cpu", dtype="auto", max_batch=1)
+        preview(tmp_path / "Tiny", QwenOptions("cpu", max_batch=1), name="tiny")
 
     with pytest.raises(MissingDependency, match="is not there"):
         look()
@@ -69,11 +71,11 @@ def test_preview_of_a_checkpoint_that_is_not_whole_says_so(tmp_path: Path) -> No
 async def test_unloaded_model_leaves_no_weight_behind(tmp_path: Path) -> None:
     for name in ("One", "Two"):
         whole_checkpoint(tmp_path / name, frames=5)
-    seen = preview(tmp_path / "One", name="one", device="cpu", dtype="float32", max_batch=SLOTS)
+    seen = preview(tmp_path / "One", QwenOptions("cpu", "float32", max_batch=SLOTS), name="one")
     weak: dict[str, list[ref[torch.Tensor]]] = {}
 
     def make(name: str) -> LocalEngine:
-        model = QwenModel(tmp_path / name, device="cpu", max_batch=SLOTS)
+        model = QwenModel(tmp_path / name, QwenOptions(device="cpu", max_batch=SLOTS))
         weak[name] = [ref(tensor) for tensor in tensors(model)]
         return LocalEngine(model)
 
@@ -93,7 +95,9 @@ async def test_unloaded_model_leaves_no_weight_behind(tmp_path: Path) -> None:
 
 async def test_pool_of_the_settings_looks_at_checkpoints_without_loading_them(tmp_path: Path) -> None:
     folder = whole_checkpoint(tmp_path / "Tiny", "voice_design")
-    pool = create_pool(("tone",), cache_dir=tmp_path, qwen={"tiny": folder}, qwen_max_batch=SLOTS)
+    pool = build_pool(
+        Settings(models=("tone",), isolate_models=False, cache_dir=tmp_path, qwen=(folder,), qwen_max_batch=SLOTS)
+    )
     info = await pool.info("tiny")
     states = pool.states()
     assert (info.task, states["tiny"].task, states["tiny"].state) == ("voice_design", "voice_design", "unloaded")

@@ -10,6 +10,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from tests.engines.qwen.whole import segment, whole_checkpoint
+from vivavoce.engines.qwen import QwenOptions
 from vivavoce.engines.qwen.model import QwenModel
 from vivavoce.engines.qwen.stream import SegmentStream
 from vivavoce.errors import OutOfMemory
@@ -38,7 +39,7 @@ class OutAt(TorchDispatchMode):
 @pytest.fixture(scope="module", params=[False, True], ids=["as it comes", "in fixed shapes"])
 def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> QwenModel:
     folder = whole_checkpoint(tmp_path_factory.mktemp("tiny") / "Tiny", frames=FRAMES)
-    return QwenModel(folder, max_batch=3, fixed=request.param)
+    return QwenModel(folder, QwenOptions(max_batch=3), fixed=request.param)
 
 
 def spoken(model: QwenModel, *, at_step: int = -1, number: int | None = None) -> tuple[list[Samples], int]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from vivavoce.engines.base import Stream, clones_nothing, unreadable
+from vivavoce.engines.base import Model, unreadable
 from vivavoce.engines.cores import available_cores
 from vivavoce.engines.kokoro.assets import MODEL, VOCABULARY, VOICES
 from vivavoce.engines.kokoro.g2p import Phonemizer
@@ -21,7 +21,7 @@ from vivavoce.engines.kokoro.graph import rewrite
 from vivavoce.engines.kokoro.voices import ALIASES, DEFAULT_VOICES, STYLES, style_of, voices
 from vivavoce.engines.telemetry import keep_silent
 from vivavoce.errors import EngineFault, MissingDependency, Unsupported, VivavoceError
-from vivavoce.types import Capabilities, Ending, EngineInfo, PreparedVoice, Reference, Samples, Segment
+from vivavoce.types import Capabilities, Ending, EngineInfo, Samples, Segment
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession, RunOptions  # type: ignore[import-untyped]  # it ships no types
@@ -51,7 +51,7 @@ class _KokoroStream:
     styles: Styles
 
 
-class KokoroModel:
+class KokoroModel(Model[_KokoroStream]):
     """Speaks one run of one stream a step; up to `lanes` steps at once share the weights.
 
     `folder` holds `model.onnx`, `vocab.json` and `voices/`; `threads` is how many CPU threads to use, `None` for
@@ -94,17 +94,8 @@ class KokoroModel:
             )
         return _KokoroStream(iter(runs), self._styles[style])
 
-    def step(self, streams: Sequence[Stream], ahead_s: Sequence[float] = ()) -> Sequence[Samples | Ending]:
-        return [self._speak(stream) for stream in streams if isinstance(stream, _KokoroStream)]
-
-    def close(self, stream: Stream) -> None:
-        """Nothing to free."""
-
-    def prepare(self, reference: Reference) -> PreparedVoice:
-        raise clones_nothing(self.info)
-
-    def unload(self) -> None:
-        """Nothing to give back: its memory is too small to be managed."""
+    def step(self, streams: Sequence[_KokoroStream], ahead_s: Sequence[float] = ()) -> Sequence[Samples | Ending]:
+        return [self._speak(stream) for stream in streams]
 
     def _speak(self, stream: _KokoroStream) -> Samples | Ending:
         ids = next(stream.runs, None)

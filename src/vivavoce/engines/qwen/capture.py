@@ -14,16 +14,17 @@ import logging
 import time
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import AbstractContextManager, nullcontext
+from threading import Lock
 from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor
 
-from vivavoce.engines.scheduler import ALONE
-
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+ALONE = Lock()  # torch captures one graph at a time in a process, and no memory may be given back meanwhile
 
 
 class Track:

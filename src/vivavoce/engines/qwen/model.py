@@ -13,14 +13,14 @@ from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import torch
 from torch import Tensor
 
-from vivavoce.engines.base import Stream, clones_nothing
+from vivavoce.engines.base import Model, clones_nothing
 from vivavoce.engines.cores import available_cores
-from vivavoce.engines.qwen.capture import Landing, Track, finish
+from vivavoce.engines.qwen import QwenOptions
+from vivavoce.engines.qwen.capture import ALONE, Landing, Track, finish
 from vivavoce.engines.qwen.checkpoint import load_checkpoint
 from vivavoce.engines.qwen.cloning import ClonedVoice, Cloner
 from vivavoce.engines.qwen.codec import CodecDecoder, load_decoder, read_codec_config
@@ -36,13 +36,12 @@ from vivavoce.engines.qwen.sampler import Sampling
 from vivavoce.engines.qwen.sounding import Sounder
 from vivavoce.engines.qwen.stream import SegmentStream, Sound
 from vivavoce.engines.qwen.voices import RATE_HZ, describe, language_codes
-from vivavoce.engines.scheduler import ALONE
 from vivavoce.errors import BadRequest, EngineFault, MissingDependency
 from vivavoce.types import MAX_REFERENCE_CHARS, Ending, PreparedVoice, Reference, Samples, Segment
 
 log = logging.getLogger(__name__)
 
-Graphs = Literal["auto", "startup", "off"]
+_DEFAULTS = QwenOptions()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,19 +52,14 @@ class Asked:
     slots: Mapping[SegmentStream, int]
 
 
-class QwenModel:
-    """Speaks with the checkpoint in `folder`: `max_batch` segments at once, each of at most `max_frames` frames.
+class QwenModel(Model[SegmentStream]):
+    """Speaks with the checkpoint in `folder`, segments of at most `max_frames` frames each.
 
     `name` is the folder's in lower case unless given.
 
-    `device` is "auto" (CUDA where there is some, else the CPU) or a torch device; `dtype` is "auto" (bfloat16 on CUDA,
-    float32 elsewhere), "float32", "bfloat16" or "float16". The codec is float32 always: it is small, and its output is
-    what is heard. `weights` is "auto" (prepacked on the CPU, plain elsewhere), "plain", "prepacked" or "int8", see
-    `linear`. `threads` limits torch on the CPU, for the whole process; unset, it uses the cores available.
-
-    On CUDA `graphs` are captured when first needed ("auto"), all while loading ("startup") or not at all ("off"), and
-    codes are read `lag` = 1 frame late. Elsewhere there are no graphs, and nothing is late. Neither changes what is
-    said; `fixed` and `lag` are arguments so that a CPU can show it.
+    The codec is float32 always: it is small, and its output is what is heard. On CUDA, codes are read `lag` = 1 frame
+    late and steps have `fixed` shapes, which graphs need. Elsewhere there are no graphs, and nothing is late. Neither
+    changes what is said; `fixed` and `lag` are arguments so that a CPU can show it.
 
     Raises `MissingDependency` for absent files, `EngineFault` for broken ones or a device that is not there.
     """
@@ -75,45 +69,40 @@ class QwenModel:
     def __init__(
         self,
         folder: Path,
+        options: QwenOptions = _DEFAULTS,
         *,
         name: str | None = None,
-        device: str = "auto",
-        dtype: str = "auto",
-        weights: str = "auto",
-        max_batch: int = 8,
         max_frames: int = MAX_FRAMES,
-        threads: int | None = None,
-        graphs: Graphs = "auto",
         fixed: bool | None = None,
         lag: int | None = None,
     ) -> None:
         check_folder(folder)
-        torch.set_num_threads(threads or available_cores())
-        where = choose_device(device)
-        numbers = choose_dtype(dtype, where)
-        self.max_batch = max_batch
-        form = choose_form(weights, where, numbers)
+        torch.set_num_threads(options.threads or available_cores())
+        where = choose_device(options.device)
+        numbers = choose_dtype(options.dtype, where)
+        self.max_batch = options.max_batch
+        form = choose_form(options.weights, where, numbers)
         self._checkpoint = load_checkpoint(folder, where, numbers, form=form, text_device=torch.device("cpu"))
         on_cuda = where.type == "cuda"
-        fixed = on_cuda and graphs != "off" if fixed is None else fixed
+        fixed = on_cuda and options.graphs != "off" if fixed is None else fixed
         self._lag = int(on_cuda) if lag is None else lag
         codec = _load_codec(folder / CODEC, where, self.config)
         self._cloner = Cloner(folder, folder / CODEC, codec, where) if self.config.task == "base" else None
         if on_cuda:
             torch.cuda.synchronize(where)  # what was loaded is there, whichever track asks for it
         self._talking = Track(where, fixed=fixed)
-        self._sounder = Sounder(codec, Track(where, fixed=fixed), max_batch)
+        self._sounder = Sounder(codec, Track(where, fixed=fixed), self.max_batch)
         self._max_frames = min(max_frames, self._checkpoint.config.generation.max_frames)
         with self._talking.current():
             positions = slot_positions(self.config, max_frames)
-            self._batch = self._checkpoint.batch(max_batch, positions, self._talking)
+            self._batch = self._checkpoint.batch(self.max_batch, positions, self._talking)
         self._asked: deque[Asked] = deque()  # frames whose codes are not read yet, `lag` at most between two steps
         self._streams: set[SegmentStream] = set()  # those that hold a slot
         self._running: set[SegmentStream] = set()  # of these, those that the last step advanced
         self.info = describe(self.config, name or folder.resolve().name.lower(), str(where), stored_as(form, numbers))
         self._device = where
         self._languages = language_codes(self.config)
-        if on_cuda and graphs == "startup":
+        if on_cuda and options.graphs == "startup":
             self._warm_up()
 
     @property
@@ -130,20 +119,19 @@ class QwenModel:
         with self._talking.current(), told_of_memory():
             return self._open(segment)
 
-    def step(self, streams: Sequence[Stream], ahead_s: Sequence[float] = ()) -> Sequence[Samples | Ending]:
+    def step(self, streams: Sequence[SegmentStream], ahead_s: Sequence[float] = ()) -> Sequence[Samples | Ending]:
         with self._talking.current():
-            return self._step([stream for stream in streams if isinstance(stream, SegmentStream)], ahead_s)
+            return self._step(streams, ahead_s)
 
-    def feed(self, stream: Stream, text: str, *, last: bool) -> None:
+    def feed(self, stream: SegmentStream, text: str, *, last: bool) -> None:
         with self._talking.current():
             self._feed(stream, text, last=last)
 
-    def close(self, stream: Stream) -> None:
-        if isinstance(stream, SegmentStream):
-            with self._talking.current():
-                self._free(stream)
-            stream.pending.clear()
-            stream.sounding.clear()
+    def close(self, stream: SegmentStream) -> None:
+        with self._talking.current():
+            self._free(stream)
+        stream.pending.clear()
+        stream.sounding.clear()
 
     def settle(self) -> None:
         """Waits until the device has done all that it was asked for; before its memory is given back, say."""
@@ -167,8 +155,7 @@ class QwenModel:
             stream.limit = min(stream.limit, most_frames(segment.text))
         return stream
 
-    def _feed(self, stream: Stream, text: str, *, last: bool) -> None:
-        assert isinstance(stream, SegmentStream), "a stream of this model"
+    def _feed(self, stream: SegmentStream, text: str, *, last: bool) -> None:
         live = stream.live
         assert live is not None, "the text of a live stream grows, and no other"
         if stream.ending is not None:
@@ -188,8 +175,8 @@ class QwenModel:
         if last:
             self._set_limits(stream, live)
 
-    def starving(self, stream: Stream) -> bool:
-        return isinstance(stream, SegmentStream) and stream.starving
+    def starving(self, stream: SegmentStream) -> bool:
+        return stream.starving
 
     def _step(self, streams: Sequence[SegmentStream], ahead_s: Sequence[float]) -> Sequence[Samples | Ending]:
         ended = {stream: stream.ending for stream in streams if stream.is_through}

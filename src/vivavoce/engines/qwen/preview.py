@@ -6,6 +6,7 @@ It reads JSON and headers, and asks torch which device there is; no weight is re
 from pathlib import Path
 
 from vivavoce.engines.base import Preview
+from vivavoce.engines.qwen import QwenOptions
 from vivavoce.engines.qwen.config import read_config
 from vivavoce.engines.qwen.device import choose_device, choose_dtype, choose_form
 from vivavoce.engines.qwen.footprint import footprint
@@ -14,16 +15,16 @@ from vivavoce.engines.qwen.model import check_folder
 from vivavoce.engines.qwen.voices import describe
 
 
-def preview(folder: Path, *, name: str, device: str, dtype: str, max_batch: int, weights: str = "auto") -> Preview:
-    """What `QwenModel` with the same arguments will say of itself and take.
+def preview(folder: Path, options: QwenOptions, *, name: str) -> Preview:
+    """Return what `QwenModel` with the same arguments will say of itself and take.
 
-    Raises `MissingDependency` for absent files, `EngineFault` for broken ones or a device that is not there.
+    Raise `MissingDependency` for absent files, `EngineFault` for broken ones or a device that is not there.
     """
     check_folder(folder)
     config = read_config(folder)
-    where = choose_device(device)
-    numbers = choose_dtype(dtype, where)
-    form = choose_form(weights, where, numbers)
+    where = choose_device(options.device)
+    numbers = choose_dtype(options.dtype, where)
+    form = choose_form(options.weights, where, numbers)
     info = describe(config, name, str(where), stored_as(form, numbers))
     between, matrices = numbers_between(form, numbers).itemsize, item_bytes(form, numbers)
-    return Preview(info, footprint(folder, config, item_bytes=between, matrix_bytes=matrices, slots=max_batch))
+    return Preview(info, footprint(folder, config, item_bytes=between, matrix_bytes=matrices, slots=options.max_batch))
