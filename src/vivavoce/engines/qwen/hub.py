@@ -6,7 +6,6 @@ folders. It knows that cache and the names of a checkpoint's files, not what is 
 
 import json
 import re
-import shutil
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
@@ -34,7 +33,6 @@ PATTERNS = {
     ".": (*(name for name in NEEDED if "/" not in name), "*.safetensors", "*.safetensors.index.json"),
     CODEC: ("*.json", "*.safetensors"),
 }
-PARTIAL = ".incomplete"  # the hub's own tools know this ending and clear such files away
 
 _REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 _REVISION = re.compile(r"\w[\w./-]*", re.ASCII)
@@ -131,42 +129,30 @@ def pulled() -> list[Pulled]:
 
 
 def remove(hub_id: HubId, *, folder: Path | None = None) -> tuple[Path, int] | None:
-    """Removes a pulled checkpoint, all its revisions unless the id names one: from where, and how many bytes.
+    """Remove a pulled checkpoint and return its place and size in bytes, or `None` if there was nothing.
 
-    `None` if there was nothing. Whatever else is in the cache or in `folder` stays.
+    All its revisions go, unless the id names one. Whatever else is in the cache or in `folder` stays.
     """
     if folder is not None:
         return _remove_files(folder / hub_id.name)
     require_packages(HUB)
-    from huggingface_hub import constants
-
-    store = Path(constants.HF_HUB_CACHE) / hub_id.store
-    if not store.is_dir():
-        return None
-    if not all(task_of(snapshot / CONFIG) for snapshot in store.glob("snapshots/*")):
-        raise UnknownModel(
-            f"{hub_id.repo!r} in {str(store)!r} is no Qwen3-TTS checkpoint: remove it with hf cache rm", field="model"
-        )
-    before = _size(store)
-    _remove_revisions(hub_id)
-    if hub_id.revision is None:
-        shutil.rmtree(store, ignore_errors=True)  # what a pull that broke off has left
-    freed = before - (_size(store) if store.exists() else 0)
-    return (store, freed) if freed else None
-
-
-def _remove_revisions(hub_id: HubId) -> None:
-    """Removes the revision that the id names, or all, with the files that no other revision has."""
     cache = _scan()
-    for repo in cache.repos if cache else ():
-        commits = [
-            one.commit_hash
-            for one in repo.revisions
-            if hub_id.revision is None or hub_id.revision in (*one.refs, one.commit_hash)
-        ]
-        if cache and commits and (repo.repo_type, repo.repo_id) == ("model", hub_id.repo):
-            # Among this repository's alone: one that was duplicated on the hub has the same commits.
-            replace(cache, repos=frozenset({repo})).delete_revisions(*commits).execute()
+    found = [
+        repo for repo in (cache.repos if cache else ()) if (repo.repo_type, repo.repo_id) == ("model", hub_id.repo)
+    ]
+    if not cache or not found:
+        return None
+    (repo,) = found
+    if not all(task_of(revision.snapshot_path / CONFIG) for revision in repo.revisions):
+        raise UnknownModel(
+            f"{hub_id.repo!r} in {str(repo.repo_path)!r} is no Qwen3-TTS checkpoint: remove it with hf cache rm",
+            field="model",
+        )
+    commits = [one.commit_hash for one in repo.revisions if hub_id.revision in (None, one.commit_hash, *one.refs)]
+    # Only in this repository: one that was duplicated on the hub has the same commits.
+    plan = replace(cache, repos=frozenset(found)).delete_revisions(*commits)
+    plan.execute()
+    return (repo.repo_path, plan.expected_freed_size) if commits else None
 
 
 # -- what is here -------------------------------------------------------------------------------------------
@@ -214,22 +200,17 @@ def _scan() -> "HFCacheInfo | None":
 
 
 def _remove_files(place: Path) -> tuple[Path, int] | None:
-    """Removes what `pull` brings from the folder `place`, whole or not, and the folder if it is then empty."""
-    if not place.is_dir():
-        return None
-    removed = 0
-    for folder in (place / CODEC, place):
-        for path in [path for path in folder.glob("*") if path.is_file()]:
-            original = re.sub(rf"\.[0-9a-f]{{12}}{re.escape(PARTIAL)}$", "", path.name)
-            if is_wanted(f"{CODEC}/{original}" if folder != place else original):
-                removed += path.stat().st_size
-                path.unlink()
-        if folder.is_dir() and not any(folder.iterdir()):
-            folder.rmdir()
-    return (place, removed) if removed else None
+    """Remove what `pull` downloaded from the folder `place`, and the folders that are then empty."""
+    paths = sorted(place.rglob("*"), reverse=True)  # what is in a folder before the folder
+    ours = [path for path in paths if path.is_file() and _is_pulled(path.relative_to(place).as_posix())]
+    removed = sum(path.stat().st_size for path in ours)
+    for path in ours:
+        path.unlink()
+    for path in [*paths, place]:
+        if path.is_dir() and not any(path.iterdir()):
+            path.rmdir()
+    return (place, removed) if ours else None
 
 
-def _size(folder: Path) -> int:
-    """Bytes of the files below `folder`, what links point at counted once."""
-    files = (path.lstat() for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
-    return sum(file.st_size for file in files)
+def _is_pulled(path: str) -> bool:
+    return is_wanted(path) or path.startswith(".cache/huggingface/")  # where the hub's library keeps its notes
