@@ -5,6 +5,8 @@ import io
 import json
 import os
 import shutil
+import subprocess
+import sys
 import tarfile
 import threading
 import time
@@ -17,8 +19,14 @@ from pathlib import Path
 
 import pytest
 
+pytest.importorskip("onnx", reason="a pull of kokoro needs onnx: pip install 'vivavoce[kokoro]'")
+
+from onnx import TensorProto, helper, load_model
+
+from tests.permissions import bound_by_permissions
 from vivavoce.engines.kokoro.assets import MODEL, VOCABULARY, VOICES, locate, pull
 from vivavoce.engines.kokoro.downloads import Archive, download_archive
+from vivavoce.engines.kokoro.graph import VERSION, load_fast
 from vivavoce.engines.kokoro.voices import STYLES
 from vivavoce.errors import MissingDependency
 from vivavoce.settings import Settings
@@ -165,9 +173,18 @@ class Hub(BaseHTTPRequestHandler):
         """Says nothing."""
 
 
+def small_graph() -> bytes:
+    """A graph that squares its input, which the rewriting turns into a product."""
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in ("x", "y")]
+    two = helper.make_tensor("two", TensorProto.FLOAT, [1], [2.0])
+    square = helper.make_node("Pow", ["x", "two"], ["y"])
+    model = helper.make_model(helper.make_graph([square], "small", values[:1], values[1:], [two]))
+    return bytes(model.SerializeToString())
+
+
 def hub_files() -> dict[str, bytes]:
     tokenizer = {"model": {"vocab": {"$": 0, "a": 43}}}
-    files = {"onnx/model_quantized.onnx": b"graph" * 1000, "tokenizer.json": json.dumps(tokenizer).encode()}
+    files = {"onnx/model_quantized.onnx": small_graph(), "tokenizer.json": json.dumps(tokenizer).encode()}
     return files | {f"voices/{style}.bin": style.encode() for style in STYLES}
 
 
@@ -231,6 +248,65 @@ def test_hub_that_fails_leaves_nothing(hub: str, tmp_path: Path) -> None:
     with pytest.raises(MissingDependency, match="hub"):
         pull(tmp_path, source="hub", hub_url=hub)
     assert list(tmp_path.iterdir()) == []
+
+
+# --- the rewritten graph -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("hub", [whole], indirect=True)
+def test_pull_rewrites_the_graph_once_and_loading_needs_no_onnx(
+    hub: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = pull(tmp_path, source="hub", hub_url=hub)
+    (kept,) = place.glob("fast-*.onnx")
+    assert [node.op_type for node in load_model(kept).graph.node] == ["Mul"]
+    written = kept.stat().st_mtime_ns
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    assert load_fast(place / MODEL) == kept
+    assert kept.stat().st_mtime_ns == written
+
+
+@pytest.mark.parametrize("hub", [whole], indirect=True)
+def test_graph_of_an_older_version_is_rewritten_at_the_first_load(hub: str, tmp_path: Path) -> None:
+    place = pull(tmp_path, source="hub", hub_url=hub)
+    (kept,) = place.glob("fast-*.onnx")
+    kept.rename(place / kept.name.replace(f"-{VERSION}.", "-0."))
+    assert load_fast(place / MODEL) == kept
+    assert list(place.glob("fast-*.onnx")) == [kept]
+    assert load_fast(place / MODEL) == kept
+    (place / MODEL).write_bytes(small_graph() + helper.make_model(load_model(kept).graph).SerializeToString())
+    assert load_fast(place / MODEL) != kept  # of another model
+
+
+@pytest.mark.parametrize("hub", [whole], indirect=True)
+def test_without_onnx_a_graph_that_is_absent_is_told_with_what_to_run(
+    hub: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = pull(tmp_path, source="hub", hub_url=hub)
+    (kept,) = place.glob("fast-*.onnx")
+    kept.unlink()
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    told = r"'onnx'.*pip install 'vivavoce\[kokoro\]'.*vivavoce models pull kokoro"
+    with pytest.raises(MissingDependency, match=told):
+        load_fast(place / MODEL)
+    with pytest.raises(MissingDependency, match=told):
+        pull(tmp_path, source="hub", hub_url=hub)
+
+
+@pytest.mark.parametrize("hub", [whole], indirect=True)
+def test_folder_that_may_not_be_written_serves_with_and_without_the_graph(hub: str, tmp_path: Path) -> None:
+    place = pull(tmp_path, source="hub", hub_url=hub)
+    (kept,) = place.glob("fast-*.onnx")
+    code = "from vivavoce.engines.kokoro import graph, assets; from pathlib import Path; "
+    command = [*bound_by_permissions(), "-c", code + f"print(graph.load_fast(Path({str(place / MODEL)!r})))"]
+    place.chmod(0o555)
+    assert subprocess.check_output(command, text=True) == f"{kept}\n"
+    place.chmod(0o755)
+    kept.unlink()
+    place.chmod(0o555)
+    assert subprocess.check_output(command, text=True).startswith("b'")
+    assert not list(place.glob("*fast-*"))
+    place.chmod(0o755)
 
 
 # --- what is here --------------------------------------------------------------------------------------------------
