@@ -25,6 +25,7 @@ from typer.testing import CliRunner, Result  # noqa: E402
 
 from tests.engines.qwen.hub_server import COMMIT, Hub, hub_server  # noqa: E402
 from tests.engines.qwen.whole import whole_checkpoint  # noqa: E402
+from tests.permissions import bound_by_permissions  # noqa: E402
 from vivavoce.cli import app as command_line  # noqa: E402
 
 ID = "Someone/Tiny-CustomVoice"
@@ -356,6 +357,51 @@ def test_revision_is_kept_beside_main_and_removed_alone(machine: Machine, hub: H
     assert place.exists()
     assert machine.run("models", "rm", f"{ID}@v1.0").stdout.startswith("removed")
     assert not place.exists()
+
+
+# -- what may not be read -------------------------------------------------------------------------------------
+
+
+def told_to(machine: Machine, *arguments: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """A command whose process obeys file permissions, after its end."""
+    command = [*bound_by_permissions(), "-m", "vivavoce", *map(str, arguments)]
+    return subprocess.run(
+        command, env=machine.environment | variables, cwd=machine.home, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize("name", [WEIGHTS, "speech_tokenizer/config.json"])
+def test_file_that_may_not_be_read_is_told_by_user_owner_and_mode(machine: Machine, name: str) -> None:
+    place = machine.pull()
+    (place / name).resolve().chmod(0)
+    reason = (
+        rf"cannot be read by uid {os.geteuid()}: .* belongs to uid {os.geteuid()} and has mode 000; .*chmod -R a\+rX"
+    )
+    (model, *_) = json.loads(told_to(machine, "models", "list", "--json", VIVAVOCE_QWEN=ID).stdout)
+    assert not model["installed"]
+    assert re.search(reason, model["detail"])
+    done = told_to(machine, "say", "Hi.", "--model", place, "-o", "a.wav")
+    assert done.returncode == 1
+    assert re.search(reason, done.stderr)
+    assert "damaged" not in done.stderr
+
+
+def test_doctor_tells_that_weights_may_not_be_read(machine: Machine) -> None:
+    (machine.pull() / WEIGHTS).resolve().chmod(0)
+    done = told_to(machine, "doctor", "--json", VIVAVOCE_QWEN=ID)
+    (detail,) = [model["detail"] for model in json.loads(done.stdout)["models"] if model["name"] == "tiny-customvoice"]
+    assert re.search(rf"cannot be read by uid {os.geteuid()}: .*mode 000", detail)
+
+
+def test_cache_that_may_not_be_read_is_told_and_the_other_models_are_listed(machine: Machine) -> None:
+    machine.pull()
+    (machine.cache / STORE / "snapshots").chmod(0)
+    done = told_to(machine, "models", "list")
+    assert re.search(r"^ok +tone", done.stdout, re.MULTILINE)
+    assert re.search(rf"the model hub's cache: '\S+/snapshots' cannot be read by uid {os.geteuid()}", done.stderr)
+    said = told_to(machine, "say", "Hi.", "--model", ID, "-o", "a.wav")
+    assert re.search(r"/snapshots' cannot be read by uid", said.stderr)
+    (machine.cache / STORE / "snapshots").chmod(0o755)
 
 
 # -- serve --------------------------------------------------------------------------------------------------

@@ -317,6 +317,22 @@ def test_absent_files_are_named_with_the_command_that_brings_them(tmp_path: Path
         locate(tmp_path, None)
 
 
+def test_files_that_may_not_be_read_are_told(tmp_path: Path) -> None:
+    place = tmp_path / "kokoro"
+    (place / VOICES).mkdir(parents=True)
+    (place / VOCABULARY).touch()
+    (place / MODEL).touch(0)
+    code = "from vivavoce.engines.kokoro import assets; from pathlib import Path; "
+    code += f"assets.locate(Path({str(tmp_path)!r}), None)"
+    for blocked in (place / MODEL, place, tmp_path):
+        blocked.chmod(0)
+        done = subprocess.run([*bound_by_permissions(), "-c", code], capture_output=True, text=True, check=False)
+        told = f"cannot be read by uid {os.geteuid()}: {str(blocked)!r} belongs to uid {os.geteuid()} and has mode 000"
+        assert told in done.stderr
+    tmp_path.chmod(0o755)
+    place.chmod(0o755)
+
+
 def test_own_folder_goes_before_the_cache(tmp_path: Path) -> None:
     for folder in (tmp_path / "own", tmp_path / "cache" / "kokoro"):
         (folder / VOICES).mkdir(parents=True)

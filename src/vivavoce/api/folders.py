@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from vivavoce.permissions import why_unreadable
+
 ROOM_BYTES: Final = 8 * 2**20  # an answer of this size may wait on disk
 OK: Final = "ok"
 
@@ -52,8 +54,8 @@ def _kept(folder: Path) -> str:
     """Of a folder that `vivavoce keys` and `vivavoce models pull` write and the server only reads."""
     if not os.path.lexists(folder):
         return OK  # it is made when it is needed
-    if not os.access(folder, os.R_OK | os.X_OK):
-        return f"{str(folder)!r} cannot be read: let this user read it"
+    if why := why_unreadable(folder):
+        return why
     if not os.access(folder, os.W_OK):
         return f"{str(folder)!r} can be read, and not written: what is in it cannot be changed from here"
     return OK

@@ -177,9 +177,14 @@ def _look(settings: "Settings") -> list[ModelFiles]:
     names = (*settings.offered, *(name for name in MODELS if name not in settings.offered and name != "tone"))
     found = [_files(name, settings) for name in names]
     shown = {model.detail for model in found}
+    try:
+        here = pulled()
+    except MissingDependency as unreadable:
+        typer.echo(f"vivavoce: the model hub's cache: {unreadable.message}", err=True)
+        here = []
     found += [
         ModelFiles(str(one.id), False, True, one.size_bytes, str(one.folder), one.task)
-        for one in pulled()
+        for one in here
         if str(one.folder) not in shown
     ]
     return found

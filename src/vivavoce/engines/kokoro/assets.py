@@ -20,6 +20,7 @@ from vivavoce.engines.kokoro.downloads import HUB_URL, Archive, download_archive
 from vivavoce.engines.kokoro.graph import load_fast, require_onnx
 from vivavoce.engines.kokoro.voices import STYLES
 from vivavoce.errors import MissingDependency
+from vivavoce.permissions import require_readable
 
 Progress = Callable[[str, int, int], None]  # what is being brought, bytes here, bytes in all
 
@@ -68,17 +69,13 @@ _HUB_BYTES = 92_400_000 + 54 * 522_240 + 3_500  # about: the hub does not say be
 def locate(cache_dir: Path, folder: Path | None) -> Path:
     """The folder with the model's files: `folder` if it is given, else what `pull` brought into `cache_dir`.
 
-    Raises `MissingDependency` naming what is absent.
+    Raises `MissingDependency` naming what is absent or may not be read.
     """
     place = folder if folder is not None else cache_dir / "kokoro"
     _clear_remains(cache_dir)
-    try:
-        absent = [name for name in (MODEL, VOCABULARY, VOICES) if not (place / name).exists()]
-    except PermissionError as error:
-        raise MissingDependency(
-            f"the Kokoro model's folder {str(place)!r} cannot be read ({error.strerror}): let this user read it, or "
-            "choose another with cache_dir"
-        ) from error
+    files = [place / MODEL, place / VOCABULARY, *(place / VOICES / f"{style}.bin" for style in STYLES)]
+    require_readable(place, place / VOICES, *files)
+    absent = [name for name in (MODEL, VOCABULARY, VOICES) if not (place / name).exists()]
     if absent:
         raise MissingDependency(
             f"the Kokoro model's files {', '.join(absent)} are not in {str(place)!r}; run: vivavoce models pull kokoro"

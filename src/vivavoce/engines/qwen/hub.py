@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Self
 
 from vivavoce.engines.qwen.packages import HUB, require_packages
 from vivavoce.errors import BadRequest, MissingDependency, UnknownModel
+from vivavoce.permissions import require_readable
 
 if TYPE_CHECKING:
     from huggingface_hub import HFCacheInfo
@@ -89,16 +90,19 @@ class Pulled:
 
 
 def locate(source: str | Path) -> Path:
-    """The folder of a checkpoint: `source` itself if it is a path, else where the hub id was pulled to.
+    """Return the folder of a checkpoint: `source` itself if it is a path, else where it was pulled to.
 
-    Asks no network. Raises `MissingDependency` with the command that brings what is not here.
+    Asks no network. Raises `MissingDependency` for what is absent or may not be read, with what to do.
     """
     if isinstance(source, Path):
+        _require_readable(source)
         return source
     require_packages(HUB)
     from huggingface_hub import constants, try_to_load_from_cache
 
     hub_id = HubId.parse(source)
+    store = Path(constants.HF_HUB_CACHE) / hub_id.store
+    require_readable(store, store / "refs", store / "snapshots")
     config = try_to_load_from_cache(hub_id.repo, CONFIG, constants.HF_HUB_CACHE, hub_id.revision)
     if not isinstance(config, str):
         raise MissingDependency(
@@ -106,13 +110,17 @@ def locate(source: str | Path) -> Path:
             f"vivavoce models pull {hub_id}"
         )
     folder = Path(config).parent
+    _require_readable(folder)
     if absent := _absent(folder):
         raise MissingDependency(f"of {source!r}, {absent[0]!r} is not here; run: vivavoce models pull {hub_id}")
     return folder
 
 
 def pulled() -> list[Pulled]:
-    """The Qwen3-TTS checkpoints in the hub's cache, by name; none without the package that knows the cache."""
+    """Return the Qwen3-TTS checkpoints in the hub's cache, by name.
+
+    None without the package that knows the cache. Raises `MissingDependency` if it may not be read.
+    """
     try:
         require_packages(HUB)
     except MissingDependency:
@@ -164,19 +172,31 @@ def is_wanted(path: str) -> bool:
     return any(fnmatch(name, pattern) for pattern in PATTERNS.get(parent or ".", ()))
 
 
+def _require_readable(folder: Path) -> None:
+    """Raise `MissingDependency` if a file that the loader needs may not be read."""
+    require_readable(folder, folder / CODEC, *(folder / name for name in _needed(folder)))
+
+
 def _absent(folder: Path) -> list[str]:
-    """The files that a checkpoint's folder lacks, weights that its index names included."""
+    """Return the files that a checkpoint's folder lacks."""
+    return [name for name in _needed(folder) if not (folder / name).is_file()]
+
+
+def _needed(folder: Path) -> list[str]:
+    """Return the files that the loader needs, including the weights that an index names."""
     names = list(NEEDED)
-    for part in (folder, folder / CODEC):
-        prefix = "" if part == folder else f"{CODEC}/"
+    for prefix in ("", f"{CODEC}/"):
+        index = f"{prefix}{WEIGHTS}.index.json"
         try:
-            index = json.loads((part / f"{WEIGHTS}.index.json").read_text("utf-8"))
-            names += sorted({f"{prefix}{Path(shard).name}" for shard in index["weight_map"].values()})
+            shards = json.loads((folder / index).read_text("utf-8"))["weight_map"].values()
+            names += sorted({f"{prefix}{Path(shard).name}" for shard in shards})
         except FileNotFoundError:
             names.append(prefix + WEIGHTS)
+        except OSError:
+            names.append(index)
         except (ValueError, KeyError, TypeError, AttributeError):
             continue  # the loader says what is wrong with it
-    return [name for name in names if not (folder / name).is_file()]
+    return names
 
 
 def task_of(config: Path) -> str | None:
@@ -197,6 +217,9 @@ def _scan() -> "HFCacheInfo | None":
         return scan_cache_dir(constants.HF_HUB_CACHE)
     except CacheNotFound:
         return None
+    except PermissionError as error:
+        require_readable(Path(error.filename))
+        raise
 
 
 def _remove_files(place: Path) -> tuple[Path, int] | None:

@@ -19,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from vivavoce.errors import EngineFault, MissingDependency
+from vivavoce.permissions import require_readable
 
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 Place = Callable[[str], torch.device]  # a parameter's name → where it lives
@@ -131,6 +132,7 @@ def _weight_map(path: Path) -> Mapping[str, str]:
 
 
 def _open(stack: ExitStack, path: Path) -> Any:  # safetensors types `safe_open` loosely
+    require_readable(path)
     try:
         return stack.enter_context(safe_open(path, framework="pt"))
     except (SafetensorError, OSError) as error:
