@@ -109,7 +109,7 @@ def test_a_config_we_cannot_run_names_the_field(tmp_path: Path, field: str, valu
 def test_weights_that_do_not_fit_the_config_are_named_with_both_shapes(tmp_path: Path) -> None:
     change_config(write_speaker(tmp_path), enc_dim=65)
     with pytest.raises(
-        EngineFault, match=r"'speaker_encoder\.fc\.weight'.*shape \[64, 96, 1\], expected \[65, 96, 1\]"
+        EngineFault, match=r"'speaker_encoder\.fc\.weight'.*shape \[64, 96, 1\], config.json asks for \[65, 96, 1\]"
     ):
         load(tmp_path)
 

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vivavoce.engines.qwen.codec.checkpoint import TensorFile, build
 from vivavoce.engines.qwen.mel import HOP, log_mel, mel_filters
+from vivavoce.engines.qwen.weights import TensorFile, build
 from vivavoce.errors import BadRequest, EngineFault, MissingDependency, Unsupported
 
 PREFIX = "speaker_encoder."
