@@ -84,7 +84,7 @@ def test_a_missing_file_is_named_with_the_command_that_brings_it(tmp_path: Path,
 def test_a_config_that_is_no_json_is_refused(tmp_path: Path) -> None:
     write_speaker(tmp_path)
     (tmp_path / "config.json").write_text("{")
-    with pytest.raises(EngineFault, match="not JSON"):
+    with pytest.raises(EngineFault, match="cannot be read as JSON"):
         load(tmp_path)
 
 
