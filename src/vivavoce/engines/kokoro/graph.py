@@ -1,12 +1,12 @@
-"""Rewrite Kokoro's quantised ONNX graph so that a CPU computes the same speech several times faster.
+"""Rewrite Kokoro's quantised ONNX graph so that a CPU computes the same speech much faster.
 
-The published int8 graph spends its time in operators for which onnxruntime has no fast kernel: integer
-convolutions with unsigned weights, instance norms spelled out in eight passes over memory, a naive
-short-time Fourier transform. Each is replaced by operators that have one. The quantised weights stay as
-they are, and the integer sums come out the same.
+The published int8 graph spends its time in operators for which onnxruntime has no fast kernel:
+integer convolutions with unsigned weights, instance norms spelled out in eight passes over memory, a
+naive short-time Fourier transform. Each is replaced by operators that have one. The quantised
+weights stay as they are, and the integer sums come out the same.
 
-The result is kept beside the model, so only a pull, or the first load after an upgrade, needs `onnx`.
-This module knows the shape of that graph and nothing of text, voices or sound.
+The result is kept beside the model, so only a pull, or the first load after an upgrade, needs
+`onnx`. This module knows the shape of that graph and nothing of text, voices or sound.
 """
 
 from collections.abc import Iterator
@@ -41,9 +41,10 @@ def fast_path(model: Path) -> Path:
 
 
 def load_fast(model: Path) -> Path | bytes:
-    """Return the rewritten form of the graph `model`: its file, or its bytes if that cannot be written.
+    """Return the fast form of the graph `model`: its file, or its bytes if none can be written.
 
-    Raises `MissingDependency` if it must be made and `onnx` is absent, `EngineFault` if `model` is no graph.
+    Raises `MissingDependency` if it must be made and `onnx` is absent, `EngineFault` if `model` is
+    no graph.
     """
     path = fast_path(model)
     if path.is_file():
@@ -66,7 +67,7 @@ def require_onnx() -> None:
 
 
 def rewrite(path: Path) -> bytes:
-    """Return the serialised fast form of the graph at `path`. Raises `EngineFault` if it is no graph."""
+    """Return the serialised fast form of the graph at `path`, or raise `EngineFault`."""
     require_onnx()
     import onnx
     from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # it ships no types

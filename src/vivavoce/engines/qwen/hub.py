@@ -90,9 +90,9 @@ class Pulled:
 
 
 def locate(source: str | Path) -> Path:
-    """Return the folder of a checkpoint: `source` itself if it is a path, else where it was pulled to.
+    """Return the folder of a checkpoint: `source` if it is a path, else where it was pulled to.
 
-    Asks no network. Raises `MissingDependency` for what is absent or may not be read, with what to do.
+    Asks no network. Raises `MissingDependency` for what is absent or may not be read.
     """
     if isinstance(source, Path):
         _require_readable(source)
@@ -137,9 +137,9 @@ def pulled() -> list[Pulled]:
 
 
 def remove(hub_id: HubId, *, folder: Path | None = None) -> tuple[Path, int] | None:
-    """Remove a pulled checkpoint and return its place and size in bytes, or `None` if there was nothing.
+    """Remove a pulled checkpoint. Return its place and size in bytes, or `None` if it is not there.
 
-    All its revisions go, unless the id names one. Whatever else is in the cache or in `folder` stays.
+    All its revisions go, unless the id names one. Other files in the cache or in `folder` stay.
     """
     if folder is not None:
         return _remove_files(folder / hub_id.name)
@@ -223,7 +223,7 @@ def _scan() -> "HFCacheInfo | None":
 
 
 def _remove_files(place: Path) -> tuple[Path, int] | None:
-    """Remove what `pull` downloaded from the folder `place`, and the folders that are then empty."""
+    """Remove the files of a pull from the folder `place`, and the folders that are then empty."""
     paths = sorted(place.rglob("*"), reverse=True)  # what is in a folder before the folder
     ours = [path for path in paths if path.is_file() and _is_pulled(path.relative_to(place).as_posix())]
     removed = sum(path.stat().st_size for path in ours)
@@ -236,4 +236,5 @@ def _remove_files(place: Path) -> tuple[Path, int] | None:
 
 
 def _is_pulled(path: str) -> bool:
-    return is_wanted(path) or path.startswith(".cache/huggingface/")  # where the hub's library keeps its notes
+    # The hub's library keeps its notes in that folder.
+    return is_wanted(path) or path.startswith(".cache/huggingface/")

@@ -20,7 +20,8 @@ from vivavoce.errors import MissingDependency, UnknownModel, VivavoceError
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
-ABANDONED_S = 3600.0  # a partial file that nothing was written to for so long is of a process that ended
+# A partial file that nothing was written to for so long belongs to a process that has ended.
+ABANDONED_S = 3600.0
 
 
 def pull(hub_id: HubId, *, folder: Path | None = None) -> Path:
@@ -96,7 +97,7 @@ def _check_is_whole(hub_id: HubId, paths: Iterable[str]) -> None:
 
 
 def _check_disk(sizes: Mapping[Path, int]) -> None:
-    """Raise `MissingDependency` if the disk has no space for those of these files that are not there."""
+    """Raise `MissingDependency` if the disk has no space for the files that are not there."""
     missing = sum(size for path, size in sizes.items() if not path.exists())
     folder = next(iter(sizes)).parent
     if missing > (free := shutil.disk_usage(folder).free):
@@ -114,7 +115,7 @@ def _remove_abandoned(store: Path) -> None:
 
 
 def _translate(error: Exception, hub_id: HubId, root: Path) -> VivavoceError:
-    """Return the error that tells the user what a failure of the hub's library means, and what to do."""
+    """Return the error that explains a failure of the hub's library, and what to do."""
     from huggingface_hub import constants, errors
 
     hub, repo = constants.ENDPOINT, hub_id.repo

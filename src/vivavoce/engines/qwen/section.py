@@ -37,7 +37,7 @@ def read_section(path: Path) -> "Section":
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One JSON object, which names itself in the error when a key is absent or of the wrong type."""
+    """One JSON object, which names itself in errors about its keys."""
 
     name: str
     values: Any  # a JSON object once `__post_init__` is through
@@ -100,7 +100,7 @@ class Section:
         return kind(**given)
 
     def demand(self, key: str, value: object, wanted: object) -> None:
-        """Raise `EngineFault` if `value`, of `key` or made of it, is not the one that this engine runs."""
+        """Raise `EngineFault` if `value`, of `key` or made of it, is not `wanted`."""
         if value != wanted:
             raise EngineFault(
                 f"{str(self.path)!r}: {self._full(key)} is {value!r}; this engine runs {wanted!r} only: "
@@ -124,7 +124,7 @@ class Section:
 
 
 def _is_like(value: object, default: object, least: int) -> bool:
-    """True if `value` has the type of `default`; JSON writes tuples as lists, and some floats as 2."""
+    """True if `value` has the type of `default`. JSON writes tuples as lists, some floats as 2."""
     if isinstance(default, tuple):
         return isinstance(value, list) and all(_is_like(item, 0, least) for item in value)
     if type(value) is int:

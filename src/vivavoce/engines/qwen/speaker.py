@@ -165,8 +165,8 @@ class SpeakerEncoder(nn.Module):
 def read_speaker_config(folder: Path) -> SpeakerConfig:
     """Return the speaker encoder's shapes from a checkpoint's `config.json`.
 
-    Raises `Unsupported` if the checkpoint has no speaker encoder, `MissingDependency` if the file is absent,
-    `EngineFault` naming a field that is wrong.
+    Raises `Unsupported` if the checkpoint has no speaker encoder, `MissingDependency` if the
+    file is absent, `EngineFault` naming a field that is wrong.
     """
     root = read_section(folder / "config.json")
     task = root.values.get("tts_model_type")

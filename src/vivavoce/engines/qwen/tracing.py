@@ -78,7 +78,7 @@ def _clone(folder: Path, entries: Mapping[str, Any], beside: Path) -> Clone:
 
 
 def _read_recording(path: Path) -> Tensor:
-    """Return the samples [n] of a recording at the model's rate, in any format that the server takes."""
+    """Return the samples [n] of a recording at the model's rate. The formats are the server's."""
     try:
         samples, rate = decode_recording(path.read_bytes())
     except OSError as error:

@@ -1,8 +1,9 @@
-"""Load weights from safetensors files into modules: straight to their device and dtype, one tensor at a time.
+"""Load weights from safetensors files into modules, one tensor at a time.
 
-It knows files, names and shapes, not what the tensors mean. A module is built without storage (on torch's `meta`
-device) and its parameters are filled one by one, so the peak is the model plus its largest tensor. A parameter may be
-made of several tensors of the files (`Part`). A module may also fill itself (`FillsItself`).
+It knows files, names and shapes, not what the tensors mean. A module is built without storage (on
+torch's `meta` device) and its parameters are filled one by one, straight to their device and dtype,
+so the peak is the model plus its largest tensor. A parameter may be made of several tensors of the
+files (`Part`). A module may also fill itself (`FillsItself`).
 """
 
 import json
@@ -105,9 +106,9 @@ class FillsItself(Protocol):
 
 
 def build(make: Callable[[], M], file: "TensorFile", prefix: str) -> M:
-    """Return the module that `make` builds, filled with the tensors of `file` whose names start with `prefix`.
+    """Return the module that `make` builds, filled with the tensors of `file` under `prefix`.
 
-    The module is built without memory of its own, so a tensor exists once, on its device, in its dtype.
+    The module is built without memory of its own, so a tensor exists once, on its device.
     """
     with torch.device("meta"):
         module = make()
@@ -123,9 +124,10 @@ def build(make: Callable[[], M], file: "TensorFile", prefix: str) -> M:
 
 
 class TensorFile:
-    """The tensors of one folder, in one safetensors file or in shards; a context manager that closes them.
+    """The tensors of a folder, in one safetensors file or in shards, open until the context ends.
 
-    Raises `MissingDependency` for a file that is absent or may not be read, `EngineFault` for a damaged one.
+    Raises `MissingDependency` for a file that is absent or may not be read, `EngineFault` for a
+    damaged one.
     """
 
     def __init__(self, folder: Path, device: torch.device, dtype: torch.dtype) -> None:
@@ -171,14 +173,14 @@ class TensorFile:
             stored: Tensor = file.get_tensor(name)
         except (SafetensorError, OSError) as error:
             raise EngineFault(f"{str(path)!r}: tensor {name!r} cannot be read ({error}): {AGAIN}") from error
-        # The extremes see NaN and infinity, in one pass and without a copy: NaN counts as the largest and the smallest.
+        # The extremes see NaN and infinity, in one pass and without a copy: NaN counts as both.
         if not all(map(torch.isfinite, torch.aminmax(stored))):
             # With such a value a model speaks noise and gives no error.
             raise EngineFault(f"{str(path)!r}: tensor {name!r} holds values that are not numbers: {AGAIN}")
         return stored
 
     def read(self, name: str, shape: tuple[int, ...], dtype: torch.dtype | None = None) -> Tensor:
-        """Return a copy of the tensor `name` on the device, as `dtype` (None: the one given at the opening)."""
+        """Return a copy of the tensor `name` on the device, as `dtype` (None: the file's own)."""
         return torch.empty(shape, device=self.device, dtype=dtype or self.dtype).copy_(self.stored(name, shape))
 
 
