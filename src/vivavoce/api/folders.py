@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from vivavoce.errors import NoRoom
+from vivavoce.permissions import why_unreadable
 
 ROOM_BYTES: Final = 8 * 2**20  # an answer that is larger waits on disk, not in memory
 READ_BYTES: Final = 64 * 2**10
@@ -57,8 +58,8 @@ def _kept(folder: Path) -> str:
     """Of a folder that `vivavoce keys` and `vivavoce models pull` write and the server only reads."""
     if not os.path.lexists(folder):
         return OK  # it is made when it is needed
-    if not os.access(folder, os.R_OK | os.X_OK):
-        return f"{str(folder)!r} cannot be read: let this user read it"
+    if why := why_unreadable(folder):
+        return why
     if not os.access(folder, os.W_OK):
         return f"{str(folder)!r} can be read, and not written: what is in it cannot be changed from here"
     return OK

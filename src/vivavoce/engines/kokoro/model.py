@@ -1,7 +1,7 @@
 """The embedded voice of many languages: Kokoro-82M on onnxruntime, on any CPU.
 
 A segment is written as phonemes, cut into runs that the network can take, and each run is spoken in one go. How text
-becomes phonemes is `g2p`'s business, how the graph was made fast is `graph`'s.
+becomes phonemes is `g2p`'s business, how the graph is made fast is `graph`'s.
 """
 
 import json
@@ -17,7 +17,7 @@ from vivavoce.engines.base import Model, unreadable
 from vivavoce.engines.cores import available_cores
 from vivavoce.engines.kokoro.assets import MODEL, VOCABULARY, VOICES
 from vivavoce.engines.kokoro.g2p import Phonemizer
-from vivavoce.engines.kokoro.graph import rewrite
+from vivavoce.engines.kokoro.graph import load_fast
 from vivavoce.engines.kokoro.voices import ALIASES, DEFAULT_VOICES, STYLES, style_of, voices
 from vivavoce.engines.telemetry import keep_silent
 from vivavoce.errors import EngineFault, MissingDependency, Unsupported, VivavoceError
@@ -182,8 +182,9 @@ def _load_session(path: Path, threads: int) -> "InferenceSession":
     options.enable_mem_pattern = False  # plans memory for repeated shapes; here each run has its own
     options.log_severity_level = 3
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # idle threads leave the core to others
+    graph = load_fast(path)
     try:
-        return onnxruntime.InferenceSession(rewrite(path), options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     except (faults.Fail, faults.InvalidArgument, faults.InvalidGraph, faults.InvalidProtobuf) as broken:
         raise EngineFault(f"onnxruntime cannot run {str(path)!r}; {_REMEDY}") from broken
 
