@@ -4,6 +4,7 @@ Processor time at 25,000 and at 100,000 characters is compared: four times as mu
 """
 
 import ast
+import gc
 import importlib
 import inspect
 import pkgutil
@@ -31,6 +32,14 @@ MOST = 6.0  # times as long, for four times as much text
 TELLING_S = 0.015  # of processor time for the short text: a square law takes longer, a linear one need not be compared
 
 LONG_TOKENS = ("😀", "http://", "mailto:", "a@", "<a ", "*a", "1,", "1.1", "1-", "½", "A.", "a", "中", ". ", "\n\n")
+
+
+@pytest.fixture(autouse=True)
+def no_garbage_collection() -> Iterator[None]:
+    """Its time grows with all that the process holds, and counts as the text's."""
+    gc.disable()
+    yield
+    gc.enable()
 
 
 def modules(package: ModuleType) -> Iterator[ModuleType]:
