@@ -17,6 +17,7 @@ from vivavoce import __version__
 from vivavoce.api import errors, health, openai, tts, watch, wit
 from vivavoce.api.auth import Guard
 from vivavoce.api.folders import Folders
+from vivavoce.api.head import HeadMiddleware
 from vivavoce.api.lan import network_url
 from vivavoce.api.life import Doors, Life
 from vivavoce.api.middleware import BodyLimit, RequestId
@@ -114,13 +115,14 @@ def create_app(settings: Settings, pool: Pool | None = None, tracing: "Tracing |
         app.include_router(wit.router, prefix=settings.wit_prefix.rstrip("/"))
     _add_page(app, settings)
     _add_docs(app)
+    app.add_middleware(HeadMiddleware)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, max_total_bytes=settings.max_bodies_bytes)
     app.add_middleware(Guard, keyring=keyring, lists=[path for path in wit_paths if path.endswith("/voices")])
     app.add_middleware(Doors, life=life)
     app.add_middleware(
         CORSMiddleware,
         allow_origins=settings.cors_origins,
-        allow_methods=["GET", "POST", "OPTIONS"],
+        allow_methods=["GET", "HEAD", "POST", "OPTIONS"],
         allow_headers=["*"],
         expose_headers=EXPOSED,
     )

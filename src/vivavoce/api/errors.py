@@ -14,6 +14,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
+from starlette.routing import Match
 from starlette.types import Scope
 
 from vivavoce.errors import (
@@ -60,6 +61,7 @@ OPENAI_FIELDS: Mapping[str, str] = {
 }
 WIT_FIELDS: Mapping[str, str] = {"speaker": "voice", "instruct": "style"}
 
+HEAD = "vivavoce.head"  # a key in a scope: the client sent HEAD, which is answered like GET
 FAILED = "vivavoce.failed"  # a key in a scope: the answer says 200, and in its body that it failed
 
 
@@ -201,10 +203,11 @@ def _sentence(message: str) -> str:
 
 async def _on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    method = "HEAD" if request.scope.get(HEAD) else request.method
     messages = {
         400: "the body cannot be read: send JSON in UTF-8, its numbers of at most 4,300 digits, not nested deeply",
-        404: f"there is no {request.method} {request.url.path} here; see /docs for what there is",
-        405: f"{request.url.path} does not take {request.method}; see /docs",
+        404: f"there is no {method} {request.url.path} here; see /docs for what there is",
+        405: f"{request.url.path} does not take {method}; see /docs",
     }
     response = error_response(
         request,
@@ -213,7 +216,19 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
         message=messages.get(error.status_code, str(error.detail)),
     )
     response.headers.update(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        response.headers["Allow"] = ", ".join(_allowed_methods(request))
     return response
+
+
+def _allowed_methods(request: Request) -> list[str]:
+    """Return the methods of all endpoints at the request's path; Starlette names those of one."""
+    found = [
+        method
+        for method in ("GET", "POST", "PUT", "PATCH", "DELETE")
+        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in request.app.routes)
+    ]
+    return ["HEAD", *found] if "GET" in found else found
 
 
 async def _on_client_left(request: Request, error: Exception) -> Response:
