@@ -1,5 +1,6 @@
 """Chooses the model and the voice that answer a request; it knows what models say of themselves, not how they speak."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -26,6 +27,7 @@ from vivavoce.types import EngineInfo, SpeechRequest, Task, Voice
 AUTO = "auto"
 TASKS: Mapping[str, Task] = {task: task for task in get_args(Task)}  # as names of models: the first that does the task
 PASSED_OVER = (EngineFault, MissingDependency, OutOfMemory)  # `auto` asks the next model
+DEFAULT_ALIAS = "default"  # names no voice: it is left out of lists
 SAMPLE_CHARS = 10_000  # of a text, to judge its language by
 MODEL_ALIASES: Mapping[str, str] = {
     # The names that OpenAI's clients send when nobody chose one.
@@ -268,8 +270,11 @@ def _refusal(
     models = " and ".join(repr(info.name) for info in infos)
     knowing = [info for info in infos if find_voice(info, request.speaker, language) is not None]
     if not knowing:
-        names = _listed(voice.id for info in infos for voice in info.voices if voice.listed)
+        voices = [voice for info in infos for voice in info.voices]
+        names = _listed(voice.id for voice in voices if voice.listed)
+        more = sum(not voice.listed for voice in voices) + len(aliased_voices(infos))
         message = f"speaker {request.speaker!r} is unknown to {models}; choose one of {names}"
+        message += f", or one of {more} more in GET /v1/audio/voices" if more else ""
         return UnknownVoice(message + missing, field="speaker")
     spoken = _listed(language_name(code) for info in knowing for code in info.languages)
     by = "by " + " and ".join(repr(info.name) for info in knowing)
@@ -290,6 +295,33 @@ def _unavailable(problems: Iterable[VivavoceError]) -> str:
 
 def _listed(names: Iterable[str]) -> str:
     return ", ".join(dict.fromkeys(names))
+
+
+def aliased_voices(infos: Sequence[EngineInfo]) -> Mapping[str, tuple[EngineInfo, Voice]]:
+    """Return OpenAI's names with the voice that each stands for, preferring models with several."""
+    found: dict[str, tuple[EngineInfo, Voice]] = {}
+    for info in sorted(infos, key=lambda info: len(info.voices) == 1):
+        by_id = {voice.id.lower(): voice for voice in info.voices}
+        for alias, meant in info.aliases.items():
+            if alias != DEFAULT_ALIAS and alias not in by_id:
+                found.setdefault(alias, (info, by_id[meant.lower()]))
+    return found
+
+
+def distinct_names(voices: Sequence[tuple[EngineInfo, Voice]]) -> Sequence[str]:
+    """Return a display name for each voice: with its language, model or id where others share it."""
+    names = [voice.name for _, voice in voices]
+    for details in (
+        [language_name(voice.languages[0]).title() for _, voice in voices],
+        [info.name for info, _ in voices],
+        [f"{info.name}: {voice.id}" for info, voice in voices],
+    ):
+        count = Counter(names)
+        names = [
+            f"{voice.name} ({detail})" if count[name] > 1 else name
+            for (_, voice), name, detail in zip(voices, names, details, strict=True)
+        ]
+    return names
 
 
 def find_voice(info: EngineInfo, speaker: str | None, language: str) -> tuple[Voice, str] | None:

@@ -24,8 +24,9 @@ from vivavoce.api.uploads import read_request
 from vivavoce.audio import MEDIA_TYPES
 from vivavoce.engines.resident import ModelState
 from vivavoce.errors import UnknownModel
-from vivavoce.routing import AUTO, MODEL_ALIASES, TASKS
+from vivavoce.routing import AUTO, MODEL_ALIASES, TASKS, aliased_voices, distinct_names
 from vivavoce.synthesis import Synthesizer
+from vivavoce.types import EngineInfo, Voice
 
 router = APIRouter(prefix="/v1", tags=["openai"], responses=OPENAI_ERRORS)
 
@@ -86,21 +87,34 @@ async def audio_models(synthesizer: SynthesizerDep) -> AudioModelList:
 
 @router.get("/audio/voices")
 async def voices(synthesizer: SynthesizerDep, model: str | None = None) -> VoiceList:
-    """Every voice, of one model or of all."""
-    cards = [
-        VoiceCard(
-            id=voice.id,
-            name=voice.name,
-            model=info.name,
-            languages=list(voice.languages),
-            gender=voice.gender,
-            listed=voice.listed,
-            description=voice.description,
+    """Every voice, of one model or of all, then OpenAI's names for some of them."""
+    infos = await synthesizer.router.candidates(model)
+    own = [(info, voice) for info in infos for voice in info.voices]
+    cards = [_voice_card(info, voice, name) for (info, voice), name in zip(own, distinct_names(own), strict=True)]
+    aliases = [
+        _voice_card(info, voice, f"{alias.capitalize()} (OpenAI)").model_copy(
+            update={
+                "id": alias,
+                "listed": False,
+                "description": f"Another name of {voice.id!r}.",
+                "alias_of": voice.id,
+            }
         )
-        for info in await synthesizer.router.candidates(model)
-        for voice in info.voices
+        for alias, (info, voice) in aliased_voices(infos).items()
     ]
-    return VoiceList(voices=cards)
+    return VoiceList(voices=[*cards, *aliases])
+
+
+def _voice_card(info: EngineInfo, voice: Voice, name: str) -> VoiceCard:
+    return VoiceCard(
+        id=voice.id,
+        name=name,
+        model=info.name,
+        languages=list(voice.languages),
+        gender=voice.gender,
+        listed=voice.listed,
+        description=voice.description,
+    )
 
 
 @router.get("/", include_in_schema=False)

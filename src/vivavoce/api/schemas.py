@@ -5,9 +5,9 @@ The native surface refuses fields it does not know, the OpenAI surface ignores t
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 
 from vivavoce.api.requests import Record
 from vivavoce.errors import BadRequest
@@ -41,7 +41,19 @@ Name = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200)]
 Temperature = Annotated[float, Field(ge=0, le=10, allow_inf_nan=False), Number]
 TopK = Annotated[int, Field(ge=0, le=2**31 - 1), Number]
 TopP = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False), Number]
-Timeout = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False), Number]
+Timeout = Annotated[float, Field(ge=0.001, le=86_400, allow_inf_nan=False), Number]
+
+
+def _lower_case(value: object) -> object:
+    """Return a name in lower case, and None for an empty one."""
+    return value.strip().lower() or None if isinstance(value, str) else value
+
+
+FormatName = Annotated[
+    AudioFormat | None,
+    BeforeValidator(_lower_case),
+    WithJsonSchema({"anyOf": [{"type": "string", "enum": [*get_args(AudioFormat), ""]}, {"type": "null"}]}),
+]
 Penalty = Annotated[float, Field(gt=0, le=10, allow_inf_nan=False), Number]
 
 
@@ -95,7 +107,7 @@ class SynthesizeQuery(SamplingFields, TurnFields):
     instruct: str | None = Field(None, description="How to say it, for models that follow instructions.")
     model: Name | None = Field(None, description="A name from `GET /v1/models`, or `auto`.")
     task: Task | None = Field(None, description="Only a Qwen3-TTS model that was trained for this.")
-    format: AudioFormat | None = Field(None, description="Audio format, `wav` without one.")
+    format: FormatName = Field(None, description="Audio format, in any case; `wav` without one.")
     sample_rate: SampleRate | None = Field(None, description="Samples per second; the model's own without one.")
     speed: Speed | None = Field(None, description="1.0 is the voice's own pace; the pitch is kept.")
     seed: Seed | None = Field(None, description="The same seed gives the same speech, where the model can.")
@@ -156,9 +168,11 @@ class SpeechBody(SamplingFields, TurnFields, ReferenceFields):
 
     input: str = Field(description="What to say.", examples=["Hello, world."])
     model: Name | None = Field(None, description="A name from `GET /v1/models`, or `tts-1` and its like.")
-    voice: Name | VoiceId | None = Field(None, description="A voice's name, or an object with its `id`.")
+    voice: Name | VoiceId | None = Field(
+        None, description="A voice's name, or an object with its `id`; the model chooses without one."
+    )
     instructions: str | None = Field(None, description="How to say it, for models that follow instructions.")
-    response_format: AudioFormat | None = Field(None, description="Audio format, `mp3` without one.")
+    response_format: FormatName = Field(None, description="Audio format, in any case; `mp3` without one.")
     speed: Speed | None = Field(None, description="1.0 is the voice's own pace; the pitch is kept.")
     task_type: TaskType | None = Field(
         None, description="`CustomVoice`, `VoiceDesign` or `Base`: only a Qwen3-TTS model that was trained for this."
@@ -212,12 +226,13 @@ class VoiceCard(BaseModel):
     """One entry of `GET /v1/audio/voices`."""
 
     id: str
-    name: str
+    name: str = Field(description="For people; no two entries have the same.")
     model: str
     languages: list[str]
     gender: str
     listed: bool
     description: str
+    alias_of: str | None = Field(None, description="The `id` of the voice that this is another name of.")
 
 
 class VoiceList(BaseModel):

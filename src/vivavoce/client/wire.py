@@ -178,7 +178,7 @@ def read_audio(response: httpx.Response, format: AudioFormat) -> Audio:
 
 
 def read_voices(response: httpx.Response) -> tuple[VoiceEntry, ...]:
-    """Returns the answer of `/v1/audio/voices`."""
+    """Return the voices in the answer of `/v1/audio/voices`, without other names of them."""
     with _expected_shape(response):
         return tuple(
             VoiceEntry(
@@ -190,6 +190,7 @@ def read_voices(response: httpx.Response) -> tuple[VoiceEntry, ...]:
                 listed=voice["listed"],
             )
             for voice in response.json()["voices"]
+            if not voice.get("alias_of")
         )
 
 
