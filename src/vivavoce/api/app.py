@@ -23,6 +23,7 @@ from vivavoce.api.life import Doors, Life
 from vivavoce.api.middleware import BodyLimit, RequestId
 from vivavoce.api.pool import pool_from
 from vivavoce.api.qr import elsewhere
+from vivavoce.api.replay import ReplayStore
 from vivavoce.api.requests import Requests
 from vivavoce.api.watch import Watch, log_speech, reading
 from vivavoce.engines.pool import Pool
@@ -45,6 +46,9 @@ EXPOSED = (
     "X-Sample-Rate",
     "X-Ignored",
     "X-Finish-Reason",
+    "Accept-Ranges",
+    "Content-Range",
+    "ETag",
     "X-Request-Id",
     "Retry-After",
 )
@@ -62,6 +66,7 @@ def create_app(settings: Settings, pool: Pool | None = None, tracing: "Tracing |
     metrics = Metrics(lambda: reading(models, life))
     tracing = tracing or _tracing_to(settings.otlp_endpoint)
     models.observe(metrics)
+    replays = ReplayStore()
 
     def spoken(report: SpeechReport) -> None:
         metrics.spoke(report)
@@ -86,6 +91,7 @@ def create_app(settings: Settings, pool: Pool | None = None, tracing: "Tracing |
             loading.append(asyncio.create_task(_load_all(models, needed(settings), life)))
         yield
         life.drain()
+        await replays.aclose()
         await models.aclose()
         await asyncio.gather(*loading)
         if tracing is not None:
@@ -107,6 +113,7 @@ def create_app(settings: Settings, pool: Pool | None = None, tracing: "Tracing |
     app.state.folders = Folders(settings.data_dir, settings.cache_dir)
     app.state.metrics = metrics
     app.state.requests = Requests()
+    app.state.replays = replays
     errors.install(app)
     wit_paths = wit.paths(settings.wit_prefix)
     for module in (tts, openai, health, watch):

@@ -9,6 +9,7 @@ from fastapi import Depends, Request
 
 from vivavoce.api.folders import Folders
 from vivavoce.api.life import Life
+from vivavoce.api.replay import ReplayStore
 from vivavoce.api.requests import Requests
 from vivavoce.synthesis import Synthesizer
 
@@ -34,6 +35,13 @@ def requests_of(request: Request) -> Requests:
     requests = request.app.state.requests
     assert isinstance(requests, Requests)
     return requests
+
+
+def replays_of(request: Request) -> ReplayStore:
+    """Return the whole answers that are kept for parts of them."""
+    replays = request.app.state.replays
+    assert isinstance(replays, ReplayStore)
+    return replays
 
 
 SynthesizerDep = Annotated[Synthesizer, Depends(_synthesizer)]

@@ -232,7 +232,7 @@ class VoiceCard(BaseModel):
     gender: str
     listed: bool
     description: str
-    alias_of: str | None = Field(None, description="The `id` of the voice that this is another name of.")
+    alias_of: str | None = Field(default=None, description="The `id` of the voice that this is another name of.")
 
 
 class VoiceList(BaseModel):

@@ -1,11 +1,15 @@
 """The native surface: `/v1/tts`."""
 
+from dataclasses import replace
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from vivavoce.api.deps import SynthesizerDep, caller_of, manages, requests_of
+from vivavoce.api.deps import SynthesizerDep, caller_of, manages, replays_of, requests_of
+from vivavoce.api.errors import HEAD
+from vivavoce.api.replay import RANGES, record
 from vivavoce.api.schemas import (
     NATIVE_ERRORS,
     Languages,
@@ -16,7 +20,7 @@ from vivavoce.api.schemas import (
     SynthesizeQuery,
     audio_answers,
 )
-from vivavoce.api.streaming import stream_speech, whole_speech
+from vivavoce.api.streaming import _or_left, stream_speech, whole_speech
 from vivavoce.api.uploads import read_request
 from vivavoce.audio import MEDIA_TYPES
 from vivavoce.errors import UnknownRequest
@@ -39,8 +43,36 @@ async def synthesize(request: Request, body: SynthesizeBody, synthesizer: Synthe
 async def synthesize_get(
     request: Request, query: Annotated[SynthesizeQuery, Query()], synthesizer: SynthesizerDep
 ) -> Response:
-    """The same for players that can only GET; a recording to clone takes a body."""
-    return await _answer(request, query.to_request(), synthesizer, stream=query.stream)
+    """The same for players that can only GET, also in parts (`Range`); a recording takes a body."""
+    wanted = replace(query.to_request(), caller=caller_of(request))
+    replays = replays_of(request)
+    if request.scope.get(HEAD):
+        kept = replays.find(wanted)
+        return kept.response(request) if kept else _unspoken(wanted)
+    if _wants_part(request, stream=query.stream):
+        speak = partial(whole_speech, synthesizer=synthesizer, wanted=wanted)
+        kept = await _or_left(request.receive, replays.get(wanted, lambda: record(request, speak)))
+    else:
+        kept = replays.find(wanted)
+    if kept is not None:
+        return kept.response(request)
+    answer = await _answer(request, wanted, synthesizer, stream=query.stream)
+    answer.headers.update(RANGES)
+    return answer
+
+
+def _unspoken(wanted: SpeechRequest) -> Response:
+    """Return the headers that are known before anything is spoken."""
+    response = Response(headers=RANGES, media_type=MEDIA_TYPES[wanted.format])
+    del response.headers["Content-Length"]
+    return response
+
+
+def _wants_part(request: Request, *, stream: bool | None) -> bool:
+    """True if the answer has to be whole before some of it is sent."""
+    if stream and request.headers.get("range") == "bytes=0-":
+        return False  # browsers ask so for all that they play, and take a stream as well
+    return "range" in request.headers or "if-range" in request.headers
 
 
 async def _answer(
