@@ -14,6 +14,7 @@ from vivavoce.api.schemas import (
     AudioModelList,
     ModelCard,
     ModelList,
+    OpenAIError,
     SpeechBody,
     VoiceCard,
     VoiceList,
@@ -30,7 +31,7 @@ from vivavoce.types import EngineInfo, Voice
 
 router = APIRouter(prefix="/v1", tags=["openai"], responses=OPENAI_ERRORS)
 
-AUDIO = audio_answers(*MEDIA_TYPES.values(), EVENTS_TYPE)
+AUDIO = audio_answers(*MEDIA_TYPES.values(), EVENTS_TYPE, error=OpenAIError)
 
 
 @router.post("/audio/speech", response_class=Response, responses=AUDIO)

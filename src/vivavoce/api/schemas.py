@@ -7,7 +7,16 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StringConstraints,
+    WithJsonSchema,
+)
 
 from vivavoce.api.requests import Record
 from vivavoce.errors import BadRequest
@@ -23,6 +32,7 @@ from vivavoce.types import (
     Task,
 )
 
+NOT_EMPTY: dict[str, JsonValue] = {"minLength": 1}  # described alone: the synthesizer refuses more than that
 EVENTS_TYPE = "text/event-stream"
 
 
@@ -34,6 +44,17 @@ def _not_boolean(value: object) -> object:
 
 
 Number = BeforeValidator(_not_boolean)
+Flag = Annotated[
+    bool,
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "boolean"},
+                {"enum": [0, 1, "0", "1", "false", "true", "off", "on", "no", "yes", "n", "y", "f", "t"]},
+            ]
+        }
+    ),
+]
 Speed = Annotated[float, Field(ge=0.25, le=4.0, allow_inf_nan=False), Number]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1), Number]
 SampleRate = Annotated[int, Field(ge=8_000, le=48_000), Number]
@@ -60,12 +81,12 @@ Penalty = Annotated[float, Field(gt=0, le=10, allow_inf_nan=False), Number]
 class SamplingFields(BaseModel):
     """How a language model draws its codes, under the names of Qwen3-TTS's own settings; part of both bodies."""
 
-    do_sample: bool | None = Field(None, description="False takes the likeliest code always.")
+    do_sample: Flag | None = Field(None, description="False takes the likeliest code always.")
     temperature: Temperature | None = Field(None, description="Above 1 is wilder; 0 is `do_sample: false`.")
     top_k: TopK | None = Field(None, description="Draw among that many likeliest codes; 0 is all.")
     top_p: TopP | None = Field(None, description="Draw among the likeliest codes of this probability together.")
     repetition_penalty: Penalty | None = Field(None, description="Above 1 keeps codes from coming again.")
-    subtalker_dosample: bool | None = Field(None, description="As `do_sample`, for the codes that fill a frame.")
+    subtalker_dosample: Flag | None = Field(None, description="As `do_sample`, for the codes that fill a frame.")
     subtalker_temperature: Temperature | None = Field(None, description="As `temperature`, likewise.")
     subtalker_top_k: TopK | None = Field(None, description="As `top_k`, likewise.")
     subtalker_top_p: TopP | None = Field(None, description="As `top_p`, likewise.")
@@ -89,7 +110,7 @@ class ReferenceFields(BaseModel):
 
     ref_audio: str | None = Field(None, description="A recording to clone, in base64 or as a `data:` URL.")
     ref_text: str | None = Field(None, description="What is said in `ref_audio`, word for word.")
-    x_vector_only: bool | None = Field(
+    x_vector_only: Flag | None = Field(
         None,
         validation_alias=AliasChoices("x_vector_only", "x_vector_only_mode"),
         description="True takes from `ref_audio` only who speaks, not how; so does leaving `ref_text` out.",
@@ -101,7 +122,11 @@ class SynthesizeQuery(SamplingFields, TurnFields):
 
     model_config = ConfigDict(extra="forbid")
 
-    text: str = Field(description="What to say: plain text or markdown.", examples=["Hello, world."])
+    text: str = Field(
+        description="What to say: plain text or markdown; at least one word.",
+        examples=["Hello, world."],
+        json_schema_extra=NOT_EMPTY,
+    )
     speaker: Name | None = Field(None, description="A name from `GET /v1/tts/speakers`; the model chooses without one.")
     language: Name | None = Field(None, description="English name or ISO 639 code; `auto` or nothing detects it.")
     instruct: str | None = Field(None, description="How to say it, for models that follow instructions.")
@@ -111,7 +136,7 @@ class SynthesizeQuery(SamplingFields, TurnFields):
     sample_rate: SampleRate | None = Field(None, description="Samples per second; the model's own without one.")
     speed: Speed | None = Field(None, description="1.0 is the voice's own pace; the pitch is kept.")
     seed: Seed | None = Field(None, description="The same seed gives the same speech, where the model can.")
-    stream: bool | None = Field(None, description="Send audio as it is made, in chunks, instead of one exact file.")
+    stream: Flag | None = Field(None, description="Send audio as it is made, in chunks, instead of one exact file.")
 
     def to_request(self) -> SpeechRequest:
         """Raises `BadRequest` for an unknown language."""
@@ -166,7 +191,9 @@ class SpeechBody(SamplingFields, TurnFields, ReferenceFields):
 
     model_config = ConfigDict(extra="ignore")
 
-    input: str = Field(description="What to say.", examples=["Hello, world."])
+    input: str = Field(
+        description="What to say; at least one word.", examples=["Hello, world."], json_schema_extra=NOT_EMPTY
+    )
     model: Name | None = Field(None, description="A name from `GET /v1/models`, or `tts-1` and its like.")
     voice: Name | VoiceId | None = Field(
         None, description="A voice's name, or an object with its `id`; the model chooses without one."
@@ -356,12 +383,18 @@ class OpenAIError(BaseModel):
     error: OpenAIErrorDetail
 
 
-def audio_answers(*media_types: str) -> dict[int | str, dict[str, Any]]:
-    """What an endpoint documents of its audio, for FastAPI's `responses=`: a 200 of one of these types."""
+def audio_answers(*media_types: str, error: type[BaseModel] | None = None) -> dict[int | str, dict[str, Any]]:
+    """Return what an endpoint documents of its audio, for FastAPI's `responses=`.
+
+    With `error`, the model of its errors, also the 504 of a `timeout_s` that was too short.
+    """
     binary = {"schema": {"type": "string", "format": "binary"}}
     # Events have no schema: of OpenAPI 3.1 it would be that of all of them together.
     content = {media_type: {} if media_type == EVENTS_TYPE else binary for media_type in media_types}
-    return {200: {"content": content, "description": "The audio."}}
+    answers: dict[int | str, dict[str, Any]] = {200: {"content": content, "description": "The audio."}}
+    if error is not None:
+        answers[504] = {"model": error, "description": "The speech was not complete within `timeout_s`."}
+    return answers
 
 
 # For FastAPI's `responses=`, whose values are plain dictionaries, hence `Any`.

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
@@ -14,6 +14,7 @@ from vivavoce.api.schemas import (
     NATIVE_ERRORS,
     Languages,
     ModelInfos,
+    NativeError,
     RequestState,
     Speakers,
     SynthesizeBody,
@@ -30,7 +31,12 @@ from vivavoce.types import SpeechRequest
 
 router = APIRouter(prefix="/v1/tts", tags=["native"], responses=NATIVE_ERRORS)
 
-AUDIO = audio_answers(*MEDIA_TYPES.values())
+AUDIO = audio_answers(*MEDIA_TYPES.values(), error=NativeError)
+PARTS: dict[int | str, dict[str, Any]] = {
+    **AUDIO,
+    206: {"content": AUDIO[200]["content"], "description": "The part of the audio that `Range` names."},
+    416: {"model": NativeError, "description": "The `Range` begins behind the end of the audio."},
+}
 
 
 @router.post("/synthesize", response_class=Response, responses=AUDIO)
@@ -39,7 +45,7 @@ async def synthesize(request: Request, body: SynthesizeBody, synthesizer: Synthe
     return await _answer(request, await read_request(body), synthesizer, stream=body.stream)
 
 
-@router.get("/synthesize", response_class=Response, responses=AUDIO)
+@router.get("/synthesize", response_class=Response, responses=PARTS)
 async def synthesize_get(
     request: Request, query: Annotated[SynthesizeQuery, Query()], synthesizer: SynthesizerDep
 ) -> Response:

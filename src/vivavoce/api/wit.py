@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from vivavoce.api.deps import SynthesizerDep
 from vivavoce.api.errors import speaks_wit
 from vivavoce.api.lipsync import Event, estimate
-from vivavoce.api.schemas import Name, Number, audio_answers
+from vivavoce.api.schemas import NOT_EMPTY, Flag, Name, Number, audio_answers
 from vivavoce.api.streaming import stream_chunks, stream_speech, whole_speech
 from vivavoce.audio import open_encoder
 from vivavoce.errors import Unsupported
@@ -81,7 +81,11 @@ class WitBody(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    q: str = Field(description="What to say; markup is left out.", examples=["Hello, world."])
+    q: str = Field(
+        description="What to say; markup is left out. At least one word.",
+        examples=["Hello, world."],
+        json_schema_extra=NOT_EMPTY,
+    )
     voice: Name | None = Field(None, description="A `name` from `GET voices`; `Charlie` lets the server choose.")
     style: str | None = Field(None, description="How to say it, for models that follow instructions.")
     speed: Annotated[float, Field(ge=50, le=200, allow_inf_nan=False), Number] = Field(
@@ -90,7 +94,7 @@ class WitBody(BaseModel):
     pitch: Annotated[float, Field(ge=25, le=200, allow_inf_nan=False), Number] = Field(
         100, description="Percent of the voice's own; at least 50."
     )
-    viseme: bool = Field(False, description="Send the times of words and visemes beside the audio, in frames.")
+    viseme: Flag = Field(False, description="Send the times of words and visemes beside the audio, in frames.")
 
     def to_request(self, audio_format: AudioFormat) -> SpeechRequest:
         voice = (self.voice or NO_VOICE).removeprefix("wit$")
