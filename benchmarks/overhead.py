@@ -12,11 +12,11 @@ from benchmarks.wire import Address
 from vivavoce.cli.local import open_pool
 from vivavoce.engines.base import Engine
 from vivavoce.errors import EngineFault
-from vivavoce.routing import find_voice
 from vivavoce.settings import Settings
 from vivavoce.text.normalize import normalize
 from vivavoce.text.split import split
 from vivavoce.types import Segment
+from vivavoce.voices import find_voice
 
 LANGUAGE = "en"
 

@@ -241,3 +241,8 @@ def test_an_api_key_is_sent_as_a_bearer_token() -> None:
 
     with Client("http://test", api_key="secret", transport=httpx.MockTransport(answer)) as client:
         assert client.speakers() == ("Bearer secret",)
+
+
+def test_unknown_option_is_a_type_error_that_names_the_choices(tone_url: str) -> None:
+    with Client(tone_url) as client, pytest.raises(TypeError, match=r"'speeker': choose from speaker,"):
+        client.speak("Hello.", speeker="sine")  # type: ignore[call-arg]  # the mistake under test

@@ -9,8 +9,9 @@ from vivavoce.engines.local import LocalEngine
 from vivavoce.engines.pool import Pool
 from vivavoce.engines.tone import ToneModel
 from vivavoce.errors import BadRequest, EngineFault, MissingDependency, UnknownModel, UnknownVoice, Unsupported
-from vivavoce.routing import Router, find_voice
+from vivavoce.routing import Router
 from vivavoce.types import Capabilities, EngineInfo, Reference, SpeechRequest, Voice
+from vivavoce.voices import find_voice
 
 ENGLISH = EngineInfo(
     name="small",

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Checks the files of the deployment without running them: the Dockerfile by hadolint, the compose files by the Compose
-# Specification's schema, the scripts by shellcheck. The three come from the Python package index, into an environment of their own.
+# Check the files of the deployment without running them: the Dockerfile by hadolint, the compose files by the Compose
+# Specification's schema, the workflows by GitHub's, the scripts by shellcheck. The three come from the Python package index, into an environment of their own.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -13,5 +13,6 @@ fi
 
 "$tools/bin/hadolint" deploy/Dockerfile && echo "ok    deploy/Dockerfile"
 "$tools/bin/check-jsonschema" --builtin-schema vendor.compose-spec compose.yaml compose.cpu.yaml
+"$tools/bin/check-jsonschema" --builtin-schema vendor.github-workflows .github/workflows/*.yml
 scripts=(scripts/verify.sh deploy/verify/*.sh)
 "$tools/bin/shellcheck" "${scripts[@]}" && echo "ok    ${scripts[*]}"

@@ -5,7 +5,8 @@ VivavoceError
 │   ├── UnknownModel      model_not_found
 │   ├── UnknownVoice      voice_not_found
 │   ├── UnknownRequest    request_not_found
-│   └── Unsupported       unsupported         a real feature that this model or voice does not have
+│   ├── Unsupported       unsupported         a real feature that this model or voice does not have
+│   └── BodyTooLarge      body_too_large      the request has more bytes than any request needs
 ├── Unauthorized          invalid_api_key     the request needs a key, and came with none that is known
 ├── Forbidden             missing_scope       its key does not allow this
 ├── Overloaded            overloaded          the queue is full; try again in `retry_after_s`
@@ -65,6 +66,12 @@ class Unsupported(BadRequest):
     """The model or voice does not have this feature."""
 
     code = "unsupported"
+
+
+class BodyTooLarge(BadRequest):
+    """The body has more bytes than it may."""
+
+    code = "body_too_large"
 
 
 class Unauthorized(VivavoceError):

@@ -9,6 +9,8 @@ import platformdirs
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import NoDecode
 
+from vivavoce.names import is_name
+
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[\w./-]+)?", re.ASCII)  # owner/name, and a revision
 
 
@@ -30,10 +32,17 @@ def as_checkpoint(value: object) -> Path | str:
     return value if _HUB_ID.fullmatch(value) and not folder.is_dir() else folder
 
 
+def with_name(checkpoint: Path | str) -> Path | str:
+    """Returns `checkpoint` if requests can name it. Raises `ValueError`."""
+    if not is_name(name := checkpoint_name(checkpoint)):
+        raise ValueError(f"{name!r} is no name that a request can hold: rename the folder, without control characters")
+    return checkpoint
+
+
 def as_remote(value: str) -> str:
     """`value` if it is a `MODEL=URL`. Raises `ValueError`."""
     model, found, url = value.partition("=")
-    if not (model and found and re.fullmatch(r"https?://[^/@\s]+(/\S*)?", url)):
+    if not (is_name(model) and found and re.fullmatch(r"https?://[^/@\s]+(/\S*)?", url)):
         raise ValueError(f"{value!r} should be MODEL=URL, like qwen3-tts=http://10.0.0.2:8000")
     return value
 
@@ -69,5 +78,5 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Folder = Annotated[Path, AfterValidator(Path.expanduser)]
 # A Path is the folder of a checkpoint, a string its id on the model hub.
-Checkpoint = Annotated[Path | str, BeforeValidator(as_checkpoint)]
+Checkpoint = Annotated[Path | str, BeforeValidator(as_checkpoint), AfterValidator(with_name)]
 Checkpoints = Annotated[tuple[Checkpoint, ...], NoDecode, BeforeValidator(split_commas)]

@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import ExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, fields, replace
+from zlib import crc32
 
 import numpy as np
 
@@ -188,6 +189,14 @@ class Speech:
         self._ahead: list[tuple[Piece, CheckedSegment]] = []
         self._submit_next()
         self._first = self._last
+
+    @property
+    def fingerprint(self) -> int:
+        """31 bits that equal requests have in common."""
+        request = self._request
+        said = (self.model, self.voice, self.language, request.text, request.instruct)
+        drawn = (request.speed, request.pitch, request.seed, request.sampling)
+        return crc32(repr((*said, *drawn)).encode("utf-8", "replace")) >> 1
 
     @property
     def finish_reason(self) -> FinishReason:

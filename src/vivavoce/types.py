@@ -12,6 +12,9 @@ from typing import Literal, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+MAX_INSTRUCT_CHARS = 2_000  # of a style instruction; a slot of Qwen3-TTS takes some 500 tokens
+MAX_REFERENCE_CHARS = 5_000  # of what is said in 30 s of recording: ten times what anybody says
+
 Samples: TypeAlias = NDArray[np.float32]  # [n], mono, in [-1, 1]
 AudioFormat = Literal["wav", "pcm", "mp3", "opus", "aac", "flac"]
 FinishReason = Literal["complete", "retried", "truncated", "cancelled", "error"]  # of a request

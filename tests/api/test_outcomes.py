@@ -320,6 +320,33 @@ def test_of_one_id_the_latest_is_found_and_dropping_an_older_one_keeps_it() -> N
     assert requests.find("same", "") is None
 
 
+async def test_a_flood_of_one_key_leaves_what_others_asked_for(tmp_path: Path) -> None:
+    keys = KeyFile(tmp_path / FILE_NAME)
+    quiet, loud = ({"authorization": f"Bearer {keys.create(name)}"} for name in ("quiet", "loud"))
+    app = create_app(Settings(data_dir=tmp_path), Pool({"tone": lambda: LocalEngine(ToneModel())}))
+    app.state.requests = Requests(kept=6)
+    async with app_client(app) as client:
+
+        async def speak(headers: Mapping[str, str], request_id: str) -> None:
+            sent = {**headers, "x-request-id": request_id}
+            assert (await client.post(TTS, json={"text": "Hi."}, headers=sent)).status_code == 200
+
+        async def status(headers: Mapping[str, str], request_id: str) -> int:
+            return (await client.get(f"/v1/tts/requests/{request_id}", headers=headers)).status_code
+
+        for number in range(2):
+            await speak(quiet, f"q{number}")
+        for number in range(20):
+            await speak(loud, f"l{number}")
+        assert [await status(quiet, f"q{number}") for number in range(2)] == [200, 200]
+        assert [await status(loud, f"l{number}") for number in (0, 15, 16, 19)] == [404, 404, 200, 200]
+        # With as many as the loud one has, it is the quiet one's own oldest that goes.
+        for number in range(2, 6):
+            await speak(quiet, f"q{number}")
+        assert sum([await status(quiet, f"q{number}") == 200 for number in range(6)]) == 3
+        assert sum([await status(loud, f"l{number}") == 200 for number in range(20)]) == 3
+
+
 async def test_a_key_sees_its_own_requests_and_one_that_manages_sees_all(tmp_path: Path) -> None:
     keys = KeyFile(tmp_path / FILE_NAME)
     mine, others = (keys.create(name) for name in ("mine", "others"))

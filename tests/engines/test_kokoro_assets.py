@@ -3,9 +3,11 @@
 import hashlib
 import io
 import json
+import os
 import shutil
 import tarfile
 import threading
+import time
 import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -113,6 +115,24 @@ def test_pull_that_fails_leaves_no_model_folder(index: Path, tmp_path: Path) -> 
         pull(cache)
     assert [path.name for path in cache.iterdir()] == ["kokoro-downloads"]
     assert list((cache / "kokoro-downloads").iterdir()) == []
+
+
+@pytest.mark.parametrize("act", ["pull", "locate"])
+def test_what_a_killed_pull_left_is_cleared_after_a_day(index: Path, tmp_path: Path, act: str) -> None:
+    cache = tmp_path / "cache"
+    for name, age_s in (
+        (".kokoro-old", 86_500),
+        (".kokoro-running", 80_000),
+        (".other", 99_999),
+        ("kokoro-mine", 99_999),
+    ):
+        (cache / name / "fresh").mkdir(parents=True)
+        (cache / name / "fresh" / MODEL).write_bytes(b"half")
+        os.utime(cache / name, (time.time() - age_s,) * 2)
+    with pytest.raises(MissingDependency):
+        pull(cache) if act == "pull" else locate(cache, None)
+    left = {path.name for path in cache.iterdir()}
+    assert left - {"kokoro-downloads"} == {".kokoro-running", ".other", "kokoro-mine"}
 
 
 # --- a model hub, here a server of this machine --------------------------------------------------------------------

@@ -17,11 +17,12 @@ from tests.api.test_streaming import Watched, wait_until
 from tests.conftest import FAULTS, app_client, serving, tone_pool
 from vivavoce.api.app import create_app
 from vivavoce.audio import from_int16, wav_bytes
+from vivavoce.client import Client
 from vivavoce.engines.base import ChunkStream, Stream
 from vivavoce.engines.local import LocalEngine
 from vivavoce.engines.pool import Pool
 from vivavoce.engines.remote import RemoteEngine
-from vivavoce.engines.tone import ToneModel
+from vivavoce.engines.tone import Fault, ToneModel
 from vivavoce.engines.waiting import Limits
 from vivavoce.errors import DeadlineExceeded, EngineFault, NotReady, Overloaded, SettingsError
 from vivavoce.settings import Settings
@@ -492,3 +493,66 @@ def test_an_address_that_is_none_is_a_setting_refused(remote: str) -> None:
 def test_one_name_for_a_model_here_and_elsewhere_is_refused() -> None:
     with pytest.raises(SettingsError, match="'hibari' would be the name of two models"):
         Settings.read(remote="hibari=http://a")
+
+
+# -- names outside Latin-1, and names that are none -------------------------------------------------------------------
+
+UNFIT = ["a\r\nX-Evil: 1", "a\0b", "a\x7f", "a\u2028b", "a" * 201]
+
+
+def named_pool(model: str, *voices: str) -> Pool:
+    """A pool whose tone model has voices of these names too, which speak as the others do."""
+    faults = {voice: Fault("raise", 10**9) for voice in voices}
+    return Pool({model: lambda: LocalEngine(ToneModel(faults=faults))})
+
+
+@pytest.mark.parametrize("path", ["/v1/tts/synthesize", "/v1/audio/speech", "/wit/synthesize"])
+async def test_names_in_any_script_reach_the_client(path: str) -> None:
+    name, encoded = "中文女 é 100%", "%E4%B8%AD%E6%96%87%E5%A5%B3 %C3%A9 100%25"
+    with serving(create_app(Settings(), named_pool(name, name))) as url:
+        async with app_client(gateway(url, model=name)) as client:
+            text = {"/v1/audio/speech": "input", "/wit/synthesize": "q"}.get(path, "text")
+            voice = "speaker" if path.startswith("/v1/tts") else "voice"
+            for stream in (True, False) if path.startswith("/v1/tts") else (None,):
+                wish = {text: "Hello.", voice: name, "model": name, "stream": stream}
+                answer = await client.post(path, json=wish, headers={"Accept": "audio/wav"})
+                assert answer.status_code == 200, answer.text
+                assert (answer.headers["x-voice"], answer.headers["x-model"]) == (encoded, encoded)
+                assert answer.headers["x-language"] == "en"
+
+
+def test_clients_read_names_in_any_script() -> None:
+    with (
+        serving(create_app(Settings(), named_pool("中文女", "中文女 100%"))) as far,
+        serving(gateway(far, model="中文女")) as url,
+        Client(url) as client,
+    ):
+        audio = client.speak("Hello.", speaker="中文女 100%", model="中文女")
+        with client.stream("Hello.", speaker="中文女 100%", model="中文女") as speech:
+            streamed = (speech.model, speech.voice)
+    assert (audio.model, audio.voice) == streamed == ("中文女", "中文女 100%")
+
+
+async def test_voices_whose_names_cannot_be_used_are_left_out() -> None:
+    with serving(create_app(Settings(), named_pool("tone", "中文女", *UNFIT))) as url:
+        async with app_client(gateway(url)) as client:
+            offered = (await client.get("/v1/tts/speakers?model=tone")).json()["speakers"]
+            voices = [voice["id"] for voice in (await client.get("/v1/audio/voices?model=tone")).json()["voices"]]
+            answer = await client.post("/v1/tts/synthesize", json={"text": "Hello.", "model": "tone"})
+    assert "中文女" in (offered + voices)
+    assert not {*offered, *voices} & set(UNFIT)
+    assert answer.status_code == 200
+
+
+async def test_voices_of_another_make_whose_names_cannot_be_used_are_left_out() -> None:
+    with serving(Foreign(voices=["中文女", *UNFIT]).app()) as url:
+        async with app_client(gateway(url, model="tts")) as client:
+            assert (await client.get("/v1/tts/speakers?model=tts")).json() == {"speakers": ["中文女"]}
+            answer = await client.post("/v1/tts/synthesize", json={"text": "Hello.", "model": "tts"})
+    assert answer.headers["x-voice"] == "%E4%B8%AD%E6%96%87%E5%A5%B3"
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\0", "a" * 201])
+def test_a_remote_model_needs_a_name_that_can_be_used(name: str) -> None:
+    with pytest.raises(SettingsError, match="MODEL=URL"):
+        Settings.read(remote=f"{name}=http://127.0.0.1:9")

@@ -75,6 +75,7 @@ def _form(boundary: str) -> bytes:
 
 
 _DEEP = "[" * 100_000 + "]" * 100_000
+_UNKNOWN = "{" + ",".join(f'"k{number:07d}":1' for number in range(920_000)) + "}"
 _UPGRADE = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Key": "x", "Sec-WebSocket-Version": "1"}
 _SECOND = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -98,9 +99,15 @@ JSON = (
     BadInput("a list", _post("[1, 2]"), 422, "object"),
     BadInput("a string", _post('"Hello."'), 422, "object"),
     BadInput("null", _post("null"), 422, "object"),
-    BadInput("deep lists", _post(_DEEP), 400, "JSON"),
-    BadInput("deep lists in a field", _post('{"text": ' + _DEEP + "}"), 400, "JSON"),
-    BadInput("deep objects", _post('{"a":' * 50_000 + "1" + "}" * 50_000), 400, "JSON"),
+    BadInput("deep lists", _post(_DEEP), 422, "10,000"),
+    BadInput("deep lists in a field", _post('{"text": ' + _DEEP + "}"), 422, "10,000"),
+    BadInput("deep objects", _post('{"a":' * 50_000 + "1" + "}" * 50_000), 422, "10,000"),
+    BadInput("less deep lists", _post("[" * 5_000 + "]" * 5_000), 400, "JSON"),
+    BadInput("12 MB of unknown fields", _post(_UNKNOWN), 413, "2,000,000"),
+    BadInput("OpenAI: 12 MB of unknown fields", _post(_UNKNOWN, OPENAI), 413, "2,000,000"),
+    BadInput("1.9 MB of unknown fields", _post(_UNKNOWN[:1_900_000]), 422, "10,000"),
+    BadInput("1.9 MB of empty lists", _post("[" + "[]," * 630_000 + "1]"), 422, "10,000"),
+    BadInput("quotes that end nothing", _post('\\"' * 900_000), 400, "JSON"),
     BadInput("the same key twice", _post('{"text": "Hello.", "text": 5}'), 422, "text"),
     BadInput("a field twice, once unknown", _post('{"text": "Hello.", "txt": "Hello."}'), 422, "txt"),
     BadInput("bytes that are no UTF-8", _post(b'{"text": "\xff\xfe\xfd"}'), 400, "JSON"),
@@ -139,6 +146,10 @@ VALUES = (
     BadInput("speaker with a NUL", _native(speaker="sine\0"), 404, "speaker"),
     BadInput("speaker of 10,000 letters", _native(speaker="a" * 10_000), 422, "speaker"),
     BadInput("language that is none", _native(language="'; DROP TABLE voices; --"), 422, "DROP"),
+    BadInput("instruct of 7 MB", _native(instruct="a " * 3_500_000), 413, "2,000,000"),
+    BadInput("instruct of 2,001 letters", _native(instruct="a" * 2_001), 422, "2,000"),
+    BadInput("ref_text of a megabyte", _native(ref_text="a" * 2**20), 422, "5,000"),
+    BadInput("format of a megabyte", _native(format="a" * 2**20), 422, "format"),
     BadInput("no time at all", _native(timeout_s=0), 422, "timeout_s"),
     BadInput("tokens without end", _native(max_new_tokens=10**18), 422, "max_new_tokens"),
     BadInput("OpenAI: no input", _post("{}", OPENAI), 400, "input"),

@@ -4,10 +4,12 @@ import asyncio
 import json
 from contextlib import aclosing
 
+import httpx
 import pytest
 from benchmarks.process import started
 from benchmarks.wire import Address, get_json, send
 
+from vivavoce.audio import MEDIA_TYPES
 from vivavoce.engines.kokoro.assets import locate
 from vivavoce.errors import MissingDependency
 from vivavoce.settings import Settings
@@ -45,3 +47,28 @@ async def test_same_request_has_the_same_bytes_alone_and_beside_seven_others(mod
         assert len(alone) > 10_000
         assert beside == alone
         assert await spoken(server.address, model, text) == alone
+
+
+@pytest.mark.parametrize("audio_format", MEDIA_TYPES)
+@pytest.mark.parametrize("stream", [True, False])
+async def test_equal_requests_are_equal_bytes_in_every_format(
+    client: httpx.AsyncClient, audio_format: str, stream: bool
+) -> None:
+    fields = {"text": "The lamp is on the table.", "seed": 7, "format": audio_format, "stream": stream}
+    one, same, other = [
+        (await client.post("/v1/tts/synthesize", json={**fields, **more})).content
+        for more in ({}, {}, {"speaker": "hum"})
+    ]
+    assert one == same != other
+    openai = {"input": fields["text"], "voice": "sine", "seed": 7, "response_format": audio_format}
+    first, second = [(await client.post("/v1/audio/speech", json=openai)).content for _ in range(2)]
+    assert first == second
+
+
+async def test_ogg_streams_of_unlike_requests_have_serial_numbers_of_their_own(client: httpx.AsyncClient) -> None:
+    """A player takes streams that were put one behind the other for one, if they had the same."""
+    serials = set()
+    for more in ({}, {"seed": 8}, {"speaker": "hum"}, {"text": "Good night."}, {"speed": 1.5}):
+        answer = await client.post("/v1/tts/synthesize", json={"text": "Hello.", "seed": 7, "format": "opus", **more})
+        serials.add(int.from_bytes(answer.content[14:18], "little"))
+    assert len(serials) == 5

@@ -23,7 +23,7 @@ from vivavoce.api.app import create_app
 from vivavoce.engines.local import LocalEngine
 from vivavoce.engines.pool import Pool
 from vivavoce.engines.scheduler import Load
-from vivavoce.engines.tone import ToneModel
+from vivavoce.engines.tone import Fault, ToneModel
 from vivavoce.keys import FILE_NAME, KeyFile
 from vivavoce.settings import Settings
 
@@ -263,6 +263,19 @@ def test_the_page_asks_for_a_key_where_the_server_does(context: BrowserContext, 
         page.get_by_role("button", name="Speak").click()
         expect(status(page)).to_have_text("Finished.", timeout=SPOKEN_MS)
         assert key not in page.evaluate("JSON.stringify(localStorage)")
+
+
+def test_names_in_any_script_are_shown_as_they_are(context: BrowserContext) -> None:
+    pool = Pool({"tone": lambda: LocalEngine(ToneModel(faults={"女声 100%": Fault("raise", 10**9)}))})
+    with serving(create_app(Settings(), pool)) as url:
+        page = context.new_page()
+        page.goto(url)
+        page.get_by_label("Speaker").locator("option", has_text="女声 100%").wait_for(state="attached")
+        page.get_by_label("Speaker").select_option(label="女声 100%")
+        speak(page, model="tone")
+        expect(status(page)).to_have_text("Finished.", timeout=SPOKEN_MS)
+        expect(fact(page, "Voice")).to_have_text("女声 100%")
+        page.close()
 
 
 def test_the_page_works_by_keyboard_alone(page: Page) -> None:

@@ -16,6 +16,7 @@ from starlette.responses import Response
 from vivavoce import __version__
 from vivavoce.api import errors, health, openai, tts, watch, wit
 from vivavoce.api.auth import Guard
+from vivavoce.api.bodies import max_plain_bytes
 from vivavoce.api.folders import Folders
 from vivavoce.api.head import HeadMiddleware
 from vivavoce.api.lan import network_url
@@ -114,6 +115,7 @@ def create_app(settings: Settings, pool: Pool | None = None, tracing: "Tracing |
     app.state.metrics = metrics
     app.state.requests = Requests()
     app.state.replays = replays
+    app.state.max_plain_bytes = max_plain_bytes(settings.max_text_chars)
     errors.install(app)
     wit_paths = wit.paths(settings.wit_prefix)
     for module in (tts, openai, health, watch):

@@ -6,6 +6,7 @@ Wit.ai (what calls `speaks_wit`): {"error": message, "code": code}.
 """
 
 import json
+import reprlib
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -19,6 +20,7 @@ from starlette.types import Scope
 
 from vivavoce.errors import (
     BadRequest,
+    BodyTooLarge,
     DeadlineExceeded,
     EngineFault,
     Forbidden,
@@ -33,11 +35,13 @@ from vivavoce.errors import (
     UnknownVoice,
     VivavoceError,
 )
+from vivavoce.names import MAX_NAME_CHARS
 
 STATUS: Sequence[tuple[type[VivavoceError], int]] = (
     (UnknownModel, 404),
     (UnknownVoice, 404),
     (UnknownRequest, 404),
+    (BodyTooLarge, 413),
     (BadRequest, 422),
     (Unauthorized, 401),
     (Forbidden, 403),
@@ -60,6 +64,10 @@ OPENAI_FIELDS: Mapping[str, str] = {
     "task": "task_type",
 }
 WIT_FIELDS: Mapping[str, str] = {"speaker": "voice", "instruct": "style"}
+
+_SHOWN_CHARS = 100
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel = 2
 
 HEAD = "vivavoce.head"  # a key in a scope: the client sent HEAD, which is answered like GET
 FAILED = "vivavoce.failed"  # a key in a scope: the answer says 200, and in its body that it failed
@@ -184,16 +192,20 @@ def describe(problem: Mapping[str, Any]) -> tuple[str | None, str]:
         return None, f"the body is not valid JSON: {reason}; check quotes and commas"
     if not where:
         return None, "the body is not a JSON object; send one, with the header 'Content-Type: application/json'"
-    field = where[0]
+    field = where[0][:MAX_NAME_CHARS]
     if kind == "missing":
         return field, f"the field {field!r} is missing; send it"
     if kind == "extra_forbidden":
         return field, f"the field {field!r} is not known here; see /docs for the names, or leave it out"
+    if kind == "string_too_long" and isinstance(problem.get("input"), str):
+        length, limit = len(problem["input"]), problem["ctx"]["max_length"]
+        return field, f"the field {field!r} has {length:,} characters, the limit is {limit:,}; shorten it"
     return field, f"the field {field!r} cannot be {_shown(problem.get('input'))}: {_sentence(problem['msg'])}"
 
 
 def _shown(value: object) -> str:
-    text = repr(value)
+    """Return the beginning of `value` as Python writes it, without writing all of it first."""
+    text = repr(value[:_SHOWN_CHARS]) if isinstance(value, str | bytes) else _SHORT.repr(value)
     return text if len(text) <= 80 else text[:77] + "…"
 
 
@@ -206,8 +218,8 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
     method = "HEAD" if request.scope.get(HEAD) else request.method
     messages = {
         400: "the body cannot be read: send JSON in UTF-8, its numbers of at most 4,300 digits, not nested deeply",
-        404: f"there is no {method} {request.url.path} here; see /docs for what there is",
-        405: f"{request.url.path} does not take {method}; see /docs",
+        404: f"there is no {method} {request.url.path[:MAX_NAME_CHARS]} here; see /docs for what there is",
+        405: f"{request.url.path[:MAX_NAME_CHARS]} does not take {method}; see /docs",
     }
     response = error_response(
         request,

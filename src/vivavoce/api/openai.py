@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from vivavoce import __version__
+from vivavoce.api.bodies import BoundedRoute
 from vivavoce.api.deps import SynthesizerDep
 from vivavoce.api.schemas import (
     EVENTS_TYPE,
@@ -14,6 +15,7 @@ from vivavoce.api.schemas import (
     AudioModelList,
     ModelCard,
     ModelList,
+    Name,
     OpenAIError,
     SpeechBody,
     VoiceCard,
@@ -25,11 +27,13 @@ from vivavoce.api.uploads import read_request
 from vivavoce.audio import MEDIA_TYPES
 from vivavoce.engines.resident import ModelState
 from vivavoce.errors import UnknownModel
-from vivavoce.routing import AUTO, MODEL_ALIASES, TASKS, aliased_voices, distinct_names
+from vivavoce.names import MAX_NAME_CHARS
+from vivavoce.routing import AUTO, MODEL_ALIASES, TASKS
 from vivavoce.synthesis import Synthesizer
 from vivavoce.types import EngineInfo, Voice
+from vivavoce.voices import aliased_voices, distinct_names
 
-router = APIRouter(prefix="/v1", tags=["openai"], responses=OPENAI_ERRORS)
+router = APIRouter(prefix="/v1", tags=["openai"], responses=OPENAI_ERRORS, route_class=BoundedRoute)
 
 AUDIO = audio_answers(*MEDIA_TYPES.values(), EVENTS_TYPE, error=OpenAIError)
 
@@ -52,7 +56,9 @@ async def model(model: str, synthesizer: SynthesizerDep) -> ModelCard:
     """One model, as OpenAI's clients look it up."""
     cards = {card.id: card for card in await _cards(synthesizer)}
     if model not in cards:
-        raise UnknownModel(f"model {model!r} is not offered here; choose one of {', '.join(cards)}", field="model")
+        raise UnknownModel(
+            f"model {model[:MAX_NAME_CHARS]!r} is not offered here; choose one of {', '.join(cards)}", field="model"
+        )
     return cards[model]
 
 
@@ -87,7 +93,7 @@ async def audio_models(synthesizer: SynthesizerDep) -> AudioModelList:
 
 
 @router.get("/audio/voices")
-async def voices(synthesizer: SynthesizerDep, model: str | None = None) -> VoiceList:
+async def voices(synthesizer: SynthesizerDep, model: Name | None = None) -> VoiceList:
     """Every voice, of one model or of all, then OpenAI's names for some of them."""
     infos = await synthesizer.router.candidates(model)
     own = [(info, voice) for info in infos for voice in info.voices]

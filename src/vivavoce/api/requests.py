@@ -37,30 +37,44 @@ class Record:
 
 
 class Requests:
-    """The latest `kept` requests for speech by caller and id; of two with the same id, the later one."""
+    """The latest requests for speech by caller and id; of two with the same id, the later one.
+
+    There are at most `kept` in all. On more, the oldest of the caller with the most of them goes, so that nobody's
+    requests push out those of a caller with fewer.
+    """
 
     def __init__(self, kept: int = KEPT) -> None:
         self._kept = kept
-        self._records: OrderedDict[tuple[str, str], Record] = OrderedDict()
+        self._count = 0
+        self._by_caller: dict[str, OrderedDict[str, Record]] = {}
 
     def begin(self, request_id: str, caller: str, audio_format: AudioFormat) -> Record:
         """Remembers a request that has come."""
         record = Record(request_id, caller, audio_format)
-        self._records.pop((caller, request_id), None)
-        self._records[caller, request_id] = record
-        if len(self._records) > self._kept:
-            self._records.popitem(last=False)
+        self._forget(caller, request_id)
+        self._by_caller.setdefault(caller, OrderedDict())[request_id] = record
+        self._count += 1
+        if self._count > self._kept:
+            busiest = max(self._by_caller, key=lambda name: len(self._by_caller[name]))
+            self._forget(busiest, next(iter(self._by_caller[busiest])))
         return record
+
+    def _forget(self, caller: str, request_id: str) -> None:
+        records = self._by_caller.get(caller, OrderedDict())
+        if records.pop(request_id, None) is not None:
+            self._count -= 1
+            if not records:
+                del self._by_caller[caller]
 
     def drop(self, record: Record) -> None:
         """Forgets a request that was refused: its answer has told all, and a flood of them pushes nothing out."""
-        if self._records.get((record.caller, record.request_id)) is record:
-            del self._records[record.caller, record.request_id]
+        if self.find(record.request_id, record.caller) is record:
+            self._forget(record.caller, record.request_id)
 
     def find(self, request_id: str, caller: str, *, of_anyone: bool = False) -> Record | None:
         """The request of `caller`, or with `of_anyone` else the latest of that id."""
-        found = self._records.get((caller, request_id))
+        found = self._by_caller.get(caller, OrderedDict()).get(request_id)
         if found is None and of_anyone:
-            records = reversed(self._records.values())
-            found = next((record for record in records if record.request_id == request_id), None)
+            same = [records[request_id] for records in self._by_caller.values() if request_id in records]
+            found = max(same, key=lambda record: record.started, default=None)
         return found

@@ -20,8 +20,11 @@ from pydantic import (
 
 from vivavoce.api.requests import Record
 from vivavoce.errors import BadRequest
+from vivavoce.names import MAX_NAME_CHARS
 from vivavoce.text.languages import parse_language
 from vivavoce.types import (
+    MAX_INSTRUCT_CHARS,
+    MAX_REFERENCE_CHARS,
     AudioFormat,
     Ending,
     EngineInfo,
@@ -58,7 +61,9 @@ Flag = Annotated[
 Speed = Annotated[float, Field(ge=0.25, le=4.0, allow_inf_nan=False), Number]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1), Number]
 SampleRate = Annotated[int, Field(ge=8_000, le=48_000), Number]
-Name = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200)]
+Name = Annotated[str, StringConstraints(strip_whitespace=True, max_length=MAX_NAME_CHARS)]
+Instruct = Annotated[str, StringConstraints(max_length=MAX_INSTRUCT_CHARS)]
+ReferenceText = Annotated[str, StringConstraints(max_length=MAX_REFERENCE_CHARS)]
 Temperature = Annotated[float, Field(ge=0, le=10, allow_inf_nan=False), Number]
 TopK = Annotated[int, Field(ge=0, le=2**31 - 1), Number]
 TopP = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False), Number]
@@ -109,7 +114,7 @@ class ReferenceFields(BaseModel):
     """A recording whose voice to speak with, under the names of Qwen3-TTS; part of both bodies."""
 
     ref_audio: str | None = Field(None, description="A recording to clone, in base64 or as a `data:` URL.")
-    ref_text: str | None = Field(None, description="What is said in `ref_audio`, word for word.")
+    ref_text: ReferenceText | None = Field(None, description="What is said in `ref_audio`, word for word.")
     x_vector_only: Flag | None = Field(
         None,
         validation_alias=AliasChoices("x_vector_only", "x_vector_only_mode"),
@@ -129,7 +134,7 @@ class SynthesizeQuery(SamplingFields, TurnFields):
     )
     speaker: Name | None = Field(None, description="A name from `GET /v1/tts/speakers`; the model chooses without one.")
     language: Name | None = Field(None, description="English name or ISO 639 code; `auto` or nothing detects it.")
-    instruct: str | None = Field(None, description="How to say it, for models that follow instructions.")
+    instruct: Instruct | None = Field(None, description="How to say it, for models that follow instructions.")
     model: Name | None = Field(None, description="A name from `GET /v1/models`, or `auto`.")
     task: Task | None = Field(None, description="Only a Qwen3-TTS model that was trained for this.")
     format: FormatName = Field(None, description="Audio format, in any case; `wav` without one.")
@@ -198,7 +203,7 @@ class SpeechBody(SamplingFields, TurnFields, ReferenceFields):
     voice: Name | VoiceId | None = Field(
         None, description="A voice's name, or an object with its `id`; the model chooses without one."
     )
-    instructions: str | None = Field(None, description="How to say it, for models that follow instructions.")
+    instructions: Instruct | None = Field(None, description="How to say it, for models that follow instructions.")
     response_format: FormatName = Field(None, description="Audio format, in any case; `mp3` without one.")
     speed: Speed | None = Field(None, description="1.0 is the voice's own pace; the pitch is kept.")
     task_type: TaskType | None = Field(

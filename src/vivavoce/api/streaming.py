@@ -23,6 +23,7 @@ from vivavoce.api.folders import ROOM_BYTES, temporary_folder
 from vivavoce.api.schemas import EVENTS_TYPE
 from vivavoce.audio import MEDIA_TYPES, check_rate, flac_with_length, open_encoder, wav_header
 from vivavoce.errors import NoRoom, VivavoceError
+from vivavoce.names import to_header
 from vivavoce.synthesis import Speech, Synthesizer
 from vivavoce.types import AudioFormat, SpeechRequest
 
@@ -126,12 +127,12 @@ def _facts(speech: Speech, request: Request) -> dict[str, str]:
     }
     if speech.ignored:
         facts["X-Ignored"] = ", ".join(asked_as(request, field) for field in speech.ignored)
-    return facts
+    return {header: to_header(value) for header, value in facts.items()}
 
 
 async def _encoded(speech: Speech, audio_format: AudioFormat) -> AsyncGenerator[bytes]:
     """The encoded audio in non-empty chunks; the first one holds audio, not a header alone."""
-    encoder = open_encoder(audio_format, speech.sample_rate_hz)
+    encoder = open_encoder(audio_format, speech.sample_rate_hz, speech.fingerprint)
     try:
         pending, heard = b"", False
         async with aclosing(speech.samples()) as samples:

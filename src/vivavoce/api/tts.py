@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
+from vivavoce.api.bodies import BoundedRoute
 from vivavoce.api.deps import SynthesizerDep, caller_of, manages, replays_of, requests_of
 from vivavoce.api.errors import HEAD
 from vivavoce.api.replay import RANGES, record
@@ -14,6 +15,7 @@ from vivavoce.api.schemas import (
     NATIVE_ERRORS,
     Languages,
     ModelInfos,
+    Name,
     NativeError,
     RequestState,
     Speakers,
@@ -29,7 +31,7 @@ from vivavoce.synthesis import Synthesizer
 from vivavoce.text.languages import language_name
 from vivavoce.types import SpeechRequest
 
-router = APIRouter(prefix="/v1/tts", tags=["native"], responses=NATIVE_ERRORS)
+router = APIRouter(prefix="/v1/tts", tags=["native"], responses=NATIVE_ERRORS, route_class=BoundedRoute)
 
 AUDIO = audio_answers(*MEDIA_TYPES.values(), error=NativeError)
 PARTS: dict[int | str, dict[str, Any]] = {
@@ -89,7 +91,7 @@ async def _answer(
 
 
 @router.get("/speakers")
-async def speakers(synthesizer: SynthesizerDep, model: str | None = None) -> Speakers:
+async def speakers(synthesizer: SynthesizerDep, model: Name | None = None) -> Speakers:
     """The speakers' names: of one model, or of all that may answer when none is named."""
     infos = await synthesizer.router.candidates(model)
     names = [voice.id for info in infos for voice in info.voices if voice.listed]
@@ -97,13 +99,13 @@ async def speakers(synthesizer: SynthesizerDep, model: str | None = None) -> Spe
 
 
 @router.get("/models")
-async def models(synthesizer: SynthesizerDep, model: str | None = None) -> ModelInfos:
+async def models(synthesizer: SynthesizerDep, model: Name | None = None) -> ModelInfos:
     """All that is known of one model, or of all that may answer when none is named: voices, languages, abilities."""
     return ModelInfos(models=list(await synthesizer.router.candidates(model)))
 
 
 @router.get("/languages")
-async def languages(synthesizer: SynthesizerDep, model: str | None = None) -> Languages:
+async def languages(synthesizer: SynthesizerDep, model: Name | None = None) -> Languages:
     """The languages by English name, `auto` first."""
     infos = await synthesizer.router.candidates(model)
     names = [language_name(code) for info in infos for code in info.languages]

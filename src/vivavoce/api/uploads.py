@@ -15,6 +15,7 @@ from vivavoce.audio import decode_recording
 from vivavoce.errors import BadRequest
 from vivavoce.types import Reference, Samples, SpeechRequest
 
+PIECE_CHARS: Final = 2**17  # of base64, decoded in one go: 5 ms
 _DATA_URL: Final = re.compile(r"data:[^,]{0,200};base64,", re.IGNORECASE)
 _URL: Final = re.compile(r"\s*(?!data:)[a-z][a-z0-9+.-]{1,20}:", re.IGNORECASE)
 
@@ -26,7 +27,7 @@ async def read_request(body: SynthesizeBody | SpeechBody) -> SpeechRequest:
     if body.ref_audio is None:
         for field, value in (("ref_text", words), ("x_vector_only", body.x_vector_only)):
             if value:
-                raise BadRequest(f"{field} is {value!r} without a recording: send ref_audio too", field=field)
+                raise BadRequest(f"{field} is {str(value)[:80]!r} without a recording: send ref_audio too", field=field)
         return request
     if body.x_vector_only is False and words is None:
         raise BadRequest(
@@ -50,10 +51,27 @@ def _bytes(sent: str) -> bytes:
             field="ref_audio",
         )
     try:
-        return base64.b64decode("".join(sent.split()), validate=True)
+        return _decoded(sent)
     except (binascii.Error, ValueError) as error:
         raise BadRequest(
             f"ref_audio {sent[:40]!r}… is not base64 ({error}): send the recording's bytes in base64, plain or as "
             "data:audio/wav;base64,…",
             field="ref_audio",
         ) from error
+
+
+def _decoded(sent: str) -> bytes:
+    """Return the bytes of base64, in pieces: the interpreter stands still while one is decoded.
+
+    Raises `ValueError`.
+    """
+    data, rest, padded = bytearray(), "", False
+    for start in range(0, len(sent), PIECE_CHARS):
+        text = rest + "".join(sent[start : start + PIECE_CHARS].split())
+        if padded and text:
+            raise ValueError("data after its padding")
+        whole = len(text) // 4 * 4
+        data += base64.b64decode(text[:whole], validate=True)
+        padded, rest = "=" in text[:whole], text[whole:]
+    base64.b64decode(rest, validate=True)  # which is not whole
+    return bytes(data)

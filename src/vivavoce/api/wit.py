@@ -16,10 +16,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from vivavoce.api.bodies import BoundedRoute
 from vivavoce.api.deps import SynthesizerDep
 from vivavoce.api.errors import speaks_wit
 from vivavoce.api.lipsync import Event, estimate
-from vivavoce.api.schemas import NOT_EMPTY, Flag, Name, Number, audio_answers
+from vivavoce.api.schemas import NOT_EMPTY, Flag, Instruct, Name, Number, audio_answers
 from vivavoce.api.streaming import stream_chunks, stream_speech, whole_speech
 from vivavoce.audio import open_encoder
 from vivavoce.errors import Unsupported
@@ -72,7 +73,7 @@ class WitError(BaseModel):
 
 
 ERRORS: dict[int | str, dict[str, Any]] = {status: {"model": WitError} for status in ("4XX", "5XX")}
-router = APIRouter(tags=["wit"], responses=ERRORS)
+router = APIRouter(tags=["wit"], responses=ERRORS, route_class=BoundedRoute)
 AUDIO = audio_answers(RAW, "audio/mpeg", "audio/wav", FRAMES_TYPE)
 
 
@@ -87,7 +88,7 @@ class WitBody(BaseModel):
         json_schema_extra=NOT_EMPTY,
     )
     voice: Name | None = Field(None, description="A `name` from `GET voices`; `Charlie` lets the server choose.")
-    style: str | None = Field(None, description="How to say it, for models that follow instructions.")
+    style: Instruct | None = Field(None, description="How to say it, for models that follow instructions.")
     speed: Annotated[float, Field(ge=50, le=200, allow_inf_nan=False), Number] = Field(
         100, description="Percent of the voice's own pace."
     )
@@ -164,7 +165,7 @@ def _format(accept: str) -> AudioFormat:
 
 async def _frames(speech: Speech, audio_format: AudioFormat) -> AsyncGenerator[bytes]:
     """A frame for each segment of the text, with the events of its words before its audio."""
-    encoder = open_encoder(audio_format, speech.sample_rate_hz)
+    encoder = open_encoder(audio_format, speech.sample_rate_hz, speech.fingerprint)
     start = 0
     try:
         async with aclosing(speech.passages()) as passages:

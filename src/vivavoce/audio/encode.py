@@ -74,8 +74,8 @@ class Encoder(Protocol):
         ...
 
 
-def open_encoder(format: AudioFormat, rate_hz: int) -> Encoder:
-    """Returns an encoder for mono audio at `rate_hz`.
+def open_encoder(format: AudioFormat, rate_hz: int, serial: int = 0) -> Encoder:
+    """Returns an encoder for mono audio at `rate_hz`; `serial` (31 bits) numbers an Ogg stream.
 
     Raises `BadRequest` (`sample_rate`) for a rate that the format does not have and `MissingDependency` where
     the installed PyAV was built without the codec.
@@ -91,7 +91,7 @@ def open_encoder(format: AudioFormat, rate_hz: int) -> Encoder:
         case "pcm":
             return _PcmEncoder(header=b"")
         case "mp3" | "opus" | "aac" | "flac":
-            return _AvEncoder(_codec(format, rate_hz), rate_hz)
+            return _AvEncoder(_codec(format, rate_hz, serial), rate_hz)
 
 
 class _PcmEncoder:
@@ -124,7 +124,7 @@ class _Codec:
     container_options: Mapping[str, str] = field(default_factory=dict)
 
 
-def _codec(format: Literal["mp3", "opus", "aac", "flac"], rate_hz: int) -> _Codec:
+def _codec(format: Literal["mp3", "opus", "aac", "flac"], rate_hz: int, serial: int) -> _Codec:
     narrow, wide = rate_hz <= 12000, rate_hz > 24000  # telephone, speech, music
     match format:
         case "mp3":
@@ -146,8 +146,13 @@ def _codec(format: Literal["mp3", "opus", "aac", "flac"], rate_hz: int) -> _Code
                 "s16",
                 bit_rate=24_000 if narrow else 48_000,
                 options={"application": "audio", "frame_duration": "20"},
-                # Microseconds. FFmpeg keeps one page back, so this is half the latency; the default is a second.
-                container_options={"page_duration": "40000"},
+                container_options={
+                    # Microseconds. FFmpeg keeps one page back, so this is half the latency; the default is a second.
+                    "page_duration": "40000",
+                    # Without "bitexact" FFmpeg draws a serial number, and no two files are the same.
+                    "fflags": "+bitexact",
+                    "serial_offset": str(serial),
+                },
             )
         case "aac":
             return _Codec("aac", "adts", "fltp", bit_rate=32_000 if narrow else 96_000 if wide else 64_000)

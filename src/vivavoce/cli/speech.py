@@ -91,7 +91,7 @@ async def _from_here(request: "SpeechRequest", settings: "Settings", meter: Mete
 async def _encoded(speech: "Speech", request: "SpeechRequest", meter: Meter) -> AsyncGenerator[bytes]:
     from vivavoce.audio.encode import open_encoder
 
-    encoder = open_encoder(request.format, speech.sample_rate_hz)
+    encoder = open_encoder(request.format, speech.sample_rate_hz, speech.fingerprint)
     try:
         async with aclosing(speech.samples()) as parts:
             async for samples in parts:

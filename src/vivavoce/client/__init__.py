@@ -1,7 +1,7 @@
-"""Speaks through a running vivavoce server, blocking (`Client`) or with asyncio (`AsyncClient`).
+"""Speak through a running server, with blocking calls (`Client`) or asyncio (`AsyncClient`).
 
-Knows the native HTTP API and the tree of errors, and nothing of the server's inside. Requests are built and answers
-are read by plain functions (`wire`) that both clients share; the two differ only in how they wait.
+The package knows the native HTTP API and the tree of errors, and nothing of the server's inside. Both clients share
+the functions of `wire`, which build requests and read answers.
 """
 
 from vivavoce.client.answers import (
@@ -17,7 +17,7 @@ from vivavoce.client.answers import (
 )
 from vivavoce.client.asynchronous import AsyncClient
 from vivavoce.client.blocking import Client
-from vivavoce.client.wire import DEFAULT_URL
+from vivavoce.client.wire import DEFAULT_URL, SpeechOptions
 
 __all__ = [
     "DEFAULT_URL",
@@ -31,5 +31,6 @@ __all__ = [
     "ModelState",
     "Outcome",
     "SpeechFacts",
+    "SpeechOptions",
     "VoiceEntry",
 ]

@@ -1,4 +1,4 @@
-"""What a server answers, as frozen values; knows nothing of HTTP."""
+"""Define the answers of a server as frozen values, without HTTP."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ModelState = Literal["ready", "loading", "unloaded", "missing", "failed", "alias
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpeechFacts:
-    """What the server says of speech before its first byte: what spoke it and what it could not honour."""
+    """Facts about speech that the server sends before the first byte of audio."""
 
     format: AudioFormat
     model: str
@@ -33,7 +33,7 @@ class Audio(SpeechFacts):
     data: bytes
 
     def save(self, path: str | Path) -> Path:
-        """Writes the file to `path`, replacing what was there, and returns the path."""
+        """Write the file to `path`, replacing an existing one, and return the path."""
         target = Path(path)
         target.write_bytes(self.data)
         return target
@@ -41,7 +41,7 @@ class Audio(SpeechFacts):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AudioStream(SpeechFacts):
-    """Speech that is still being spoken; iterate it once for the encoded bytes as they come."""
+    """Speech in the making. Iterate it once for the encoded bytes."""
 
     chunks: Iterator[bytes]
 
@@ -51,7 +51,7 @@ class AudioStream(SpeechFacts):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AsyncAudioStream(SpeechFacts):
-    """Speech that is still being spoken; iterate it once, with `async for`, for the encoded bytes as they come."""
+    """Speech in the making. Iterate it once, with `async for`, for the encoded bytes."""
 
     chunks: AsyncIterator[bytes]
 
@@ -73,7 +73,7 @@ class VoiceEntry:
 
 @dataclass(frozen=True, slots=True)
 class ModelEntry:
-    """One of the server's models and how it stands; `detail` says why it is not ready, or what it is an alias of."""
+    """One of the server's models. `detail` says why it is not ready, or names the model of an alias."""
 
     id: str
     state: ModelState
@@ -82,7 +82,7 @@ class ModelEntry:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """How the server stands; it speaks when `model_loaded`."""
+    """State of the server, which can speak when `model_loaded`."""
 
     status: Literal["ok", "loading", "draining", "failed"]
     model_loaded: bool
@@ -92,11 +92,11 @@ class Health:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How a request for speech goes or went; what is not known yet is `None`."""
+    """State or outcome of a speech request. Unknown values are `None`."""
 
     finish_reason: FinishReason | Literal["running"]
-    ending: str | None  # why it was cut
-    error: str | None  # the code of what it failed with
-    retries: int | None  # pieces of its text that were spoken once more
+    ending: str | None  # reason why it was cut
+    error: str | None  # error code
+    retries: int | None  # segments that were spoken again
     audio_s: float | None
     first_audio_s: float | None  # seconds until its first audio was there

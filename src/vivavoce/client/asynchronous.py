@@ -1,26 +1,22 @@
-"""The client for asyncio: sends what `wire` builds, awaits, and returns what `wire` reads."""
+"""Speak through a server with asyncio. `wire` builds the requests and reads the answers."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self, Unpack
 
 import httpx
 
 from vivavoce.client import wire
 from vivavoce.client.answers import AsyncAudioStream, Audio, Health, ModelEntry, Outcome, VoiceEntry
 
-if TYPE_CHECKING:  # `types` brings numpy, which a client has no use for at run time
-    from vivavoce.types import AudioFormat
-
 
 class AsyncClient:
-    """The client for asyncio; use it as an async context manager, or await `aclose`.
+    """A client for asyncio. Use it as an async context manager, or await `aclose`.
 
-    Takes, returns and raises what `Client` does.
+    Arguments, results and errors are those of `Client`.
     """
 
     def __init__(
@@ -44,93 +40,54 @@ class AsyncClient:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Closes the connections to the server."""
+        """Close the connections to the server."""
         await self._http.aclose()
 
-    async def speak(
-        self,
-        text: str,
-        *,
-        speaker: str | None = None,
-        language: str | None = None,
-        instruct: str | None = None,
-        model: str | None = None,
-        format: AudioFormat = "wav",
-        sample_rate: int | None = None,
-        speed: float | None = None,
-        seed: int | None = None,
-        ref_audio: Path | bytes | None = None,
-        ref_text: str | None = None,
-        x_vector_only: bool | None = None,
-    ) -> Audio:
-        """Returns `text` as one file of speech. What is `None` the server chooses.
-
-        `ref_audio` is a recording of the voice to speak with, a file or its bytes, and `ref_text` what is said in it.
-        """
-        recording = await asyncio.to_thread(wire.recording_fields, ref_audio, ref_text, x_vector_only)
-        body = wire.speech_body(
-            text, speaker, language, instruct, model, format, sample_rate, speed, seed, recording, stream=False
-        )
+    async def speak(self, text: str, **options: Unpack[wire.SpeechOptions]) -> Audio:
+        """Return `text` as one file of speech, as `Client.speak` does."""
+        body = await asyncio.to_thread(wire.speech_body, text, options, stream=False)
         with wire.network_errors(self.base_url):
             response = await self._http.post(wire.SYNTHESIZE, json=body)
-        return wire.read_audio(wire.checked(response), format)
+        return wire.read_audio(wire.successful(response), options)
 
     @asynccontextmanager
-    async def stream(
-        self,
-        text: str,
-        *,
-        speaker: str | None = None,
-        language: str | None = None,
-        instruct: str | None = None,
-        model: str | None = None,
-        format: AudioFormat = "wav",
-        sample_rate: int | None = None,
-        speed: float | None = None,
-        seed: int | None = None,
-        ref_audio: Path | bytes | None = None,
-        ref_text: str | None = None,
-        x_vector_only: bool | None = None,
-    ) -> AsyncIterator[AsyncAudioStream]:
-        """Yields speech while it is spoken, as `Client.stream` does; iterate it with `async for`."""
-        recording = await asyncio.to_thread(wire.recording_fields, ref_audio, ref_text, x_vector_only)
-        body = wire.speech_body(
-            text, speaker, language, instruct, model, format, sample_rate, speed, seed, recording, stream=True
-        )
+    async def stream(self, text: str, **options: Unpack[wire.SpeechOptions]) -> AsyncIterator[AsyncAudioStream]:
+        """Yield speech while it is made, as `Client.stream` does. Iterate it with `async for`."""
+        body = await asyncio.to_thread(wire.speech_body, text, options, stream=True)
         with wire.network_errors(self.base_url):
             response = await self._http.send(self._http.build_request("POST", wire.SYNTHESIZE, json=body), stream=True)
         try:
             if response.is_error:
                 with wire.network_errors(self.base_url):
                     await response.aread()
-            facts = wire.read_facts(wire.checked(response), format)
+            facts = wire.read_facts(wire.successful(response), options)
             async with aclosing(self._chunks(response)) as chunks:
                 yield AsyncAudioStream(chunks=chunks, **facts)
         finally:
             await response.aclose()
 
     async def voices(self, model: str | None = None) -> tuple[VoiceEntry, ...]:
-        """Returns every voice of `model`, or of all models."""
+        """Return every voice of `model`, or of all models."""
         return wire.read_voices(await self._get(wire.VOICES, model))
 
     async def speakers(self, model: str | None = None) -> tuple[str, ...]:
-        """Returns the names that `speaker` takes for `model`, or for the one that answers by default."""
+        """Return the speaker names of `model`, or of the default model."""
         return wire.read_names(await self._get(wire.SPEAKERS, model), "speakers")
 
     async def languages(self, model: str | None = None) -> tuple[str, ...]:
-        """Returns the names that `language` takes for `model`, or for the one that answers by default."""
+        """Return the language names of `model`, or of the default model."""
         return wire.read_names(await self._get(wire.LANGUAGES, model), "languages")
 
     async def models(self) -> tuple[ModelEntry, ...]:
-        """Returns the server's models and how each stands."""
+        """Return the server's models and their states."""
         return wire.read_models(await self._get(wire.MODELS))
 
     async def outcome(self, request_id: str) -> Outcome:
-        """Returns how the request of that `request_id` went. Raises `UnknownRequest` if it is none of the latest."""
+        """Return the outcome of a recent request. Raises `UnknownRequest` if the server does not remember it."""
         return wire.read_outcome(await self._get(wire.request_path(request_id)))
 
     async def health(self) -> Health:
-        """Returns how the server stands. A server that is loading or draining is an answer, not an error."""
+        """Return the server's state. Loading and draining are states, not errors."""
         with wire.network_errors(self.base_url):
             response = await self._http.get(wire.HEALTH)
         return wire.read_health(response)
@@ -138,7 +95,7 @@ class AsyncClient:
     async def _get(self, path: str, model: str | None = None) -> httpx.Response:
         with wire.network_errors(self.base_url):
             response = await self._http.get(path, params=wire.model_query(model))
-        return wire.checked(response)
+        return wire.successful(response)
 
     async def _chunks(self, response: httpx.Response) -> AsyncGenerator[bytes]:
         with wire.network_errors(self.base_url):

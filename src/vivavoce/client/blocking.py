@@ -1,27 +1,26 @@
-"""The blocking client: sends what `wire` builds, waits, and returns what `wire` reads."""
+"""Speak through a server with blocking calls. `wire` builds the requests and reads the answers."""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self, Unpack
 
 import httpx
 
 from vivavoce.client import wire
 from vivavoce.client.answers import Audio, AudioStream, Health, ModelEntry, Outcome, VoiceEntry
 
-if TYPE_CHECKING:  # `types` brings numpy, which a client has no use for at run time
-    from vivavoce.types import AudioFormat
-
 
 class Client:
-    """A blocking client; use it as a context manager, or call `close`.
+    """A blocking client. Use it as a context manager, or call `close`.
 
-    `timeout_s` bounds the wait for each next byte, not the whole answer. `transport` replaces the network, as
-    `httpx.Client` takes it. Every method raises the errors of `vivavoce.errors`, chosen by the code in the
-    server's answer; `NotReady` also stands for a server that does not answer.
+        with Client() as client:
+            client.speak("Hello there.").save("hello.wav")
+
+    `timeout_s` limits the wait for each next byte, not the whole answer. `transport` replaces the network, as in
+    `httpx.Client`. Every method raises the errors of `vivavoce.errors`, by the code in the server's answer.
+    `NotReady` also means that no server answers.
     """
 
     def __init__(
@@ -45,96 +44,61 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Closes the connections to the server."""
+        """Close the connections to the server."""
         self._http.close()
 
-    def speak(
-        self,
-        text: str,
-        *,
-        speaker: str | None = None,
-        language: str | None = None,
-        instruct: str | None = None,
-        model: str | None = None,
-        format: AudioFormat = "wav",
-        sample_rate: int | None = None,
-        speed: float | None = None,
-        seed: int | None = None,
-        ref_audio: Path | bytes | None = None,
-        ref_text: str | None = None,
-        x_vector_only: bool | None = None,
-    ) -> Audio:
-        """Returns `text` as one file of speech. What is `None` the server chooses.
+    def speak(self, text: str, **options: Unpack[wire.SpeechOptions]) -> Audio:
+        """Return `text` as one file of speech.
 
-        `ref_audio` is a recording of the voice to speak with, a file or its bytes, and `ref_text` what is said in it.
+        Example: `client.speak("Hello.", speaker="af_heart", format="mp3").save("hello.mp3")`.
         """
-        recording = wire.recording_fields(ref_audio, ref_text, x_vector_only)
-        body = wire.speech_body(
-            text, speaker, language, instruct, model, format, sample_rate, speed, seed, recording, stream=False
-        )
+        body = wire.speech_body(text, options, stream=False)
         with wire.network_errors(self.base_url):
             response = self._http.post(wire.SYNTHESIZE, json=body)
-        return wire.read_audio(wire.checked(response), format)
+        return wire.read_audio(wire.successful(response), options)
 
     @contextmanager
-    def stream(
-        self,
-        text: str,
-        *,
-        speaker: str | None = None,
-        language: str | None = None,
-        instruct: str | None = None,
-        model: str | None = None,
-        format: AudioFormat = "wav",
-        sample_rate: int | None = None,
-        speed: float | None = None,
-        seed: int | None = None,
-        ref_audio: Path | bytes | None = None,
-        ref_text: str | None = None,
-        x_vector_only: bool | None = None,
-    ) -> Iterator[AudioStream]:
-        """Yields speech while it is spoken: `with client.stream("Hello") as speech: for chunk in speech: ...`.
+    def stream(self, text: str, **options: Unpack[wire.SpeechOptions]) -> Iterator[AudioStream]:
+        """Yield speech while it is made.
 
-        Leaving the block early cancels the rest on the server.
+        Example: `with client.stream("Hello.") as speech: for chunk in speech: player.write(chunk)`. Leaving the
+        block early cancels the rest on the server.
         """
-        recording = wire.recording_fields(ref_audio, ref_text, x_vector_only)
-        body = wire.speech_body(
-            text, speaker, language, instruct, model, format, sample_rate, speed, seed, recording, stream=True
-        )
+        body = wire.speech_body(text, options, stream=True)
         with wire.network_errors(self.base_url):
             response = self._http.send(self._http.build_request("POST", wire.SYNTHESIZE, json=body), stream=True)
         try:
             if response.is_error:
                 with wire.network_errors(self.base_url):
                     response.read()
-            facts = wire.read_facts(wire.checked(response), format)
+            facts = wire.read_facts(wire.successful(response), options)
             with closing(self._chunks(response)) as chunks:
                 yield AudioStream(chunks=chunks, **facts)
         finally:
             response.close()
 
     def voices(self, model: str | None = None) -> tuple[VoiceEntry, ...]:
-        """Returns every voice of `model`, or of all models."""
+        """Return every voice of `model`, or of all models."""
         return wire.read_voices(self._get(wire.VOICES, model))
 
     def speakers(self, model: str | None = None) -> tuple[str, ...]:
-        """Returns the names that `speaker` takes for `model`, or for the one that answers by default."""
+        """Return the speaker names of `model`, or of the default model."""
         return wire.read_names(self._get(wire.SPEAKERS, model), "speakers")
 
     def languages(self, model: str | None = None) -> tuple[str, ...]:
-        """Returns the names that `language` takes for `model`, or for the one that answers by default."""
+        """Return the language names of `model`, or of the default model."""
         return wire.read_names(self._get(wire.LANGUAGES, model), "languages")
 
     def models(self) -> tuple[ModelEntry, ...]:
-        """Returns the server's models and how each stands."""
+        """Return the server's models and their states."""
         return wire.read_models(self._get(wire.MODELS))
 
     def outcome(self, request_id: str) -> Outcome:
-        """Returns how the request of that `request_id` went. Raises `UnknownRequest` if it is none of the latest."""
+        """Return the outcome of a recent request. Raises `UnknownRequest` if the server does not remember it."""
         return wire.read_outcome(self._get(wire.request_path(request_id)))
 
     def health(self) -> Health:
-        """Returns how the server stands. A server that is loading or draining is an answer, not an error."""
+        """Return the server's state. Loading and draining are states, not errors."""
         with wire.network_errors(self.base_url):
             response = self._http.get(wire.HEALTH)
         return wire.read_health(response)
@@ -142,7 +106,7 @@ class Client:
     def _get(self, path: str, model: str | None = None) -> httpx.Response:
         with wire.network_errors(self.base_url):
             response = self._http.get(path, params=wire.model_query(model))
-        return wire.checked(response)
+        return wire.successful(response)
 
     def _chunks(self, response: httpx.Response) -> Generator[bytes]:
         with wire.network_errors(self.base_url):

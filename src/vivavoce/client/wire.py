@@ -1,12 +1,12 @@
-"""Builds the native API's requests and reads its answers, without sending anything.
+"""Build the native API's requests and read its answers, without sending anything.
 
-Errors become exceptions here and nowhere else in the client: by the `code` in the server's answer, never by its text.
+Only this module turns error answers into exceptions. It goes by their `code`, never by their text.
 """
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
@@ -18,6 +18,7 @@ import httpx
 from vivavoce.client.answers import Audio, Health, ModelEntry, Outcome, VoiceEntry
 from vivavoce.errors import (
     BadRequest,
+    BodyTooLarge,
     DeadlineExceeded,
     EngineFault,
     Forbidden,
@@ -33,11 +34,13 @@ from vivavoce.errors import (
     Unsupported,
     VivavoceError,
 )
+from vivavoce.names import from_header
 
 if TYPE_CHECKING:  # `types` brings numpy, which a client has no use for at run time
     from vivavoce.types import AudioFormat
 
 DEFAULT_URL = "http://localhost:8000"
+DEFAULT_FORMAT: AudioFormat = "wav"
 SYNTHESIZE = "v1/tts/synthesize"  # relative, so that a base URL may have a path of its own
 SPEAKERS = "v1/tts/speakers"
 LANGUAGES = "v1/tts/languages"
@@ -47,7 +50,7 @@ MODELS = "v1/models"
 HEALTH = "health"
 
 _BAD_REQUESTS: dict[str, type[BadRequest]] = {
-    kind.code: kind for kind in (BadRequest, UnknownModel, UnknownVoice, UnknownRequest, Unsupported)
+    kind.code: kind for kind in (BadRequest, UnknownModel, UnknownVoice, UnknownRequest, Unsupported, BodyTooLarge)
 }
 _FAULTS: dict[str, type[VivavoceError]] = {
     kind.code: kind
@@ -56,8 +59,24 @@ _FAULTS: dict[str, type[VivavoceError]] = {
 _OVERLOADS: dict[str, type[Overloaded]] = {kind.code: kind for kind in (Overloaded, RateLimited)}
 
 
+class SpeechOptions(TypedDict, total=False):
+    """Options of `speak` and `stream`, named as the fields of the HTTP API. The server chooses what is absent."""
+
+    speaker: str | None
+    language: str | None
+    instruct: str | None
+    model: str | None
+    format: AudioFormat
+    sample_rate: int | None
+    speed: float | None
+    seed: int | None
+    ref_audio: Path | bytes | None  # a recording of the voice to speak with, a file or its bytes
+    ref_text: str | None  # the words of that recording
+    x_vector_only: bool | None
+
+
 class Facts(TypedDict):
-    """The fields of `SpeechFacts`, to be spread into one of its kinds."""
+    """Keyword arguments for `SpeechFacts` and its subclasses."""
 
     format: AudioFormat
     model: str
@@ -69,67 +88,43 @@ class Facts(TypedDict):
 
 
 def auth_headers(api_key: str | None) -> dict[str, str]:
-    """Returns the header that carries the key, or none."""
+    """Return the header that carries the key, or none."""
     return {"Authorization": f"Bearer {api_key}"} if api_key else {}
 
 
 def model_query(model: str | None) -> dict[str, str]:
-    """Returns the query that asks about one model, or about whatever the server chooses."""
+    """Return the query for one model, or for the server's default."""
     return {"model": model} if model else {}
 
 
-def speech_body(
-    text: str,
-    speaker: str | None,
-    language: str | None,
-    instruct: str | None,
-    model: str | None,
-    format: AudioFormat,
-    sample_rate: int | None,
-    speed: float | None,
-    seed: int | None,
-    recording: Mapping[str, object],
-    *,
-    stream: bool,
-) -> dict[str, object]:
-    """Returns the JSON body of a speech request, without what was left to the server."""
-    fields = {
-        "text": text,
-        "speaker": speaker,
-        "language": language,
-        "instruct": instruct,
-        "model": model,
-        "format": format,
-        "sample_rate": sample_rate,
-        "speed": speed,
-        "seed": seed,
-        "stream": stream,
-        **recording,
-    }
-    return {name: value for name, value in fields.items() if value is not None}
+def speech_body(text: str, options: SpeechOptions, *, stream: bool) -> dict[str, object]:
+    """Return the JSON body of a speech request, without the fields that are left to the server.
 
-
-def recording_fields(
-    ref_audio: Path | bytes | None, ref_text: str | None, x_vector_only: bool | None
-) -> dict[str, object]:
-    """Returns the fields of a speech request that say whose voice to clone; a file is read.
-
-    Raises `BadRequest` if it cannot be read.
+    Reads the file that `ref_audio` names. Raises `BadRequest` if it cannot be read, and `TypeError` for an unknown
+    option.
     """
-    if isinstance(ref_audio, Path):
+    if unknown := options.keys() - SpeechOptions.__annotations__:
+        raise TypeError(f"unknown option {min(unknown)!r}: choose from {', '.join(SpeechOptions.__annotations__)}")
+    body: dict[str, object] = {"text": text, "format": DEFAULT_FORMAT, **options, "stream": stream}
+    if (recording := options.get("ref_audio")) is not None:
+        body["ref_audio"] = _base64(recording)
+    return {name: value for name, value in body.items() if value is not None}
+
+
+def _base64(recording: Path | bytes) -> str:
+    if isinstance(recording, Path):
         try:
-            ref_audio = ref_audio.read_bytes()
+            recording = recording.read_bytes()
         except OSError as error:
             raise BadRequest(
-                f"ref_audio {str(ref_audio)!r} cannot be read ({error.strerror}): name a recording", field="ref_audio"
+                f"ref_audio {str(recording)!r} cannot be read ({error.strerror}): name a recording", field="ref_audio"
             ) from error
-    encoded = None if ref_audio is None else base64.b64encode(ref_audio).decode("ascii")
-    return {"ref_audio": encoded, "ref_text": ref_text, "x_vector_only": x_vector_only}
+    return base64.b64encode(recording).decode("ascii")
 
 
 @contextmanager
 def network_errors(base_url: str) -> Iterator[None]:
-    """Turns what can go wrong between here and the server into `NotReady`, `EngineFault` or `BadRequest`."""
+    """Convert network errors into `NotReady`, `EngineFault` or `BadRequest`."""
     try:
         yield
     except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
@@ -150,31 +145,31 @@ def network_errors(base_url: str) -> Iterator[None]:
         ) from error
 
 
-def checked(response: httpx.Response) -> httpx.Response:
-    """Returns `response` if it is a success. Raises the error that it carries; its body must have been read."""
+def successful(response: httpx.Response) -> httpx.Response:
+    """Return `response` if it is a success, else raise the error in its body, which must have been read."""
     if response.is_success:
         return response
     raise _error(response)
 
 
-def read_facts(response: httpx.Response, format: AudioFormat) -> Facts:
-    """Returns what the headers of a speech response say."""
+def read_facts(response: httpx.Response, options: SpeechOptions) -> Facts:
+    """Return the facts in the headers of a speech response."""
     headers = response.headers
     rate = headers.get("x-sample-rate", "")
     return {
-        "format": format,
-        "model": headers.get("x-model", ""),
-        "voice": headers.get("x-voice", ""),
-        "language": headers.get("x-language", ""),
+        "format": options.get("format", DEFAULT_FORMAT),
+        "model": from_header(headers.get("x-model", "")),
+        "voice": from_header(headers.get("x-voice", "")),
+        "language": from_header(headers.get("x-language", "")),
         "sample_rate_hz": int(rate) if rate.isdecimal() else None,
-        "ignored": tuple(name.strip() for name in headers.get("x-ignored", "").split(",") if name.strip()),
+        "ignored": tuple(from_header(name.strip()) for name in headers.get("x-ignored", "").split(",") if name.strip()),
         "request_id": headers.get("x-request-id", ""),
     }
 
 
-def read_audio(response: httpx.Response, format: AudioFormat) -> Audio:
-    """Returns a whole speech response."""
-    return Audio(data=response.content, **read_facts(response, format))
+def read_audio(response: httpx.Response, options: SpeechOptions) -> Audio:
+    """Return a whole speech response."""
+    return Audio(data=response.content, **read_facts(response, options))
 
 
 def read_voices(response: httpx.Response) -> tuple[VoiceEntry, ...]:
@@ -195,13 +190,13 @@ def read_voices(response: httpx.Response) -> tuple[VoiceEntry, ...]:
 
 
 def read_names(response: httpx.Response, key: str) -> tuple[str, ...]:
-    """Returns the list of names under `key` of the answer."""
+    """Return the list of names under `key` of the answer."""
     with _expected_shape(response):
         return tuple(str(name) for name in response.json()[key])
 
 
 def read_models(response: httpx.Response) -> tuple[ModelEntry, ...]:
-    """Returns the answer of `/v1/models`."""
+    """Parse the answer of `/v1/models`."""
     with _expected_shape(response):
         return tuple(
             ModelEntry(id=model["id"], state=model["state"], detail=model.get("detail") or "")
@@ -210,7 +205,7 @@ def read_models(response: httpx.Response) -> tuple[ModelEntry, ...]:
 
 
 def read_health(response: httpx.Response) -> Health:
-    """Returns the answer of `/health`, which is the same whatever its status."""
+    """Parse the answer of `/health`, which has the same shape with any status."""
     if response.is_error and "status" not in _object(response):
         raise _error(response)
     with _expected_shape(response):
@@ -224,12 +219,12 @@ def read_health(response: httpx.Response) -> Health:
 
 
 def request_path(request_id: str) -> str:
-    """Returns where a request is asked for; whatever is not fit for an address in its id is escaped."""
+    """Return the path of a request's record, with the id escaped."""
     return f"{REQUESTS}/{quote(request_id, safe='')}"
 
 
 def read_outcome(response: httpx.Response) -> Outcome:
-    """Returns the answer of `/v1/tts/requests/{id}`."""
+    """Parse the answer of `/v1/tts/requests/{id}`."""
     with _expected_shape(response):
         body = response.json()
         return Outcome(**{field.name: body[field.name] for field in fields(Outcome)})
@@ -247,7 +242,7 @@ def _expected_shape(response: httpx.Response) -> Iterator[None]:
 
 
 def _object(response: httpx.Response) -> dict[str, Any]:
-    """Returns the JSON object in the body, or an empty one. Any: the values are whatever the other side sent."""
+    """Return the JSON object in the body, or an empty one. `Any`: the other side may send any values."""
     try:
         body = response.json()
     except ValueError:
@@ -256,7 +251,7 @@ def _object(response: httpx.Response) -> dict[str, Any]:
 
 
 def _error(response: httpx.Response) -> VivavoceError:
-    """Returns the exception for an error response, also when something other than our server sent it."""
+    """Return the exception for an error response, whether our server or a proxy sent it."""
     error = _object(response).get("error")
     if not isinstance(error, dict) or "message" not in error:
         return VivavoceError(

@@ -12,6 +12,7 @@ from typing import Self, TypeAlias
 
 from vivavoce.engines.base import ChunkStream, clones_nothing
 from vivavoce.errors import EngineFault, NotReady, Overloaded, Unsupported, VivavoceError
+from vivavoce.names import is_name
 from vivavoce.types import AudioChunk, Ending, EngineInfo, Reference, Samples, Segment
 
 log = logging.getLogger(__name__)
@@ -130,4 +131,20 @@ def distant_voice(info: EngineInfo, reference: Reference) -> DistantVoice:
 def as_told(info: EngineInfo, name: str) -> EngineInfo:
     """What a model elsewhere says of itself, under its name here."""
     # A text that is still being written has no way there.
-    return replace(info, name=name, capabilities=replace(info.capabilities, live_text=False), max_live_chars=0)
+    capabilities = replace(info.capabilities, live_text=False)
+    return replace(_named_well(info), name=name, capabilities=capabilities, max_live_chars=0)
+
+
+def _named_well(info: EngineInfo) -> EngineInfo:
+    """Return `info` without voices and languages whose names cannot be used."""
+    voices = tuple(voice for voice in info.voices if is_name(voice.id) and is_name(voice.name))
+    if dropped := len(info.voices) - len(voices):
+        log.warning("%r: left out %d voices whose names are empty, too long or hold controls", info.name, dropped)
+    ids = {voice.id for voice in voices}
+    return replace(
+        info,
+        voices=voices,
+        languages=tuple(filter(is_name, info.languages)),
+        aliases={alias: meant for alias, meant in info.aliases.items() if meant in ids},
+        default_voices={code: voice for code, voice in info.default_voices.items() if voice in ids},
+    )

@@ -215,7 +215,7 @@ class Peer:
     def _refusal(self, response: httpx.Response) -> VivavoceError:
         """The error that `response` carries: by its code if a vivavoce sent it, else by its status."""
         try:
-            wire.checked(response)
+            wire.successful(response)
         except BadRequest as error:
             error.field = _FIELDS.get(error.field, error.field)
             return error

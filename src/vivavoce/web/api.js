@@ -50,11 +50,20 @@ export async function synthesize(request, signal) {
   return { response, facts: factsOf(response.headers) };
 }
 
+/** A name as it was before the server percent-encoded it for a header. */
+function named(value) {
+  try {
+    return decodeURIComponent(value ?? "");
+  } catch {
+    return value;
+  }
+}
+
 function factsOf(headers) {
   return {
-    model: headers.get("X-Model"),
-    voice: headers.get("X-Voice"),
-    language: headers.get("X-Language"),
+    model: named(headers.get("X-Model")),
+    voice: named(headers.get("X-Voice")),
+    language: named(headers.get("X-Language")),
     rateHz: Number(headers.get("X-Sample-Rate")),
     ignored: (headers.get("X-Ignored") ?? "").split(/,\s*/).filter(Boolean),
   };

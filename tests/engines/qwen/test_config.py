@@ -95,6 +95,12 @@ def test_wrong_configuration_names_the_key_to_mend(
     assert str(folder) in caught.value.message
 
 
+def test_speakers_whose_names_cannot_be_used_are_left_out(folder: Path) -> None:
+    names = {"中文女": 5, "a\nb": 6, "\ud800": 7, "": 8, "a" * 201: 9}
+    change(folder / "config.json", lambda c: c["talker_config"]["spk_id"].update(names))
+    assert {*read_config(folder).speakers} & {*names} == {"中文女"}
+
+
 @pytest.mark.parametrize("name", ["config.json", "generation_config.json"])
 def test_absent_file_says_how_to_get_it_and_broken_one_that_it_is_broken(name: str, folder: Path) -> None:
     (folder / name).write_text('{"half": ', encoding="utf-8")

@@ -18,6 +18,7 @@ from tests.engines.qwen.whole import edit, segment, whole_checkpoint
 from vivavoce.engines.qwen.codec import load_decoder
 from vivavoce.engines.qwen.footprint import PROMPT_POSITIONS
 from vivavoce.engines.qwen.model import QwenModel
+from vivavoce.engines.qwen.talker import Talker
 from vivavoce.engines.qwen.trace import read_request, trace
 from vivavoce.errors import BadRequest, EngineFault, MissingDependency, UnknownVoice
 from vivavoce.types import Ending, Samples, SamplingOptions, Segment
@@ -279,6 +280,23 @@ def test_what_cannot_be_said_takes_no_slot(tmp_path: Path) -> None:
         model.open(segment(instruct="Speak softly. " * 80))
     assert caught.value.field == "instruct"
     assert model.slots_taken == 0
+
+
+def test_an_instruction_that_is_too_long_is_not_embedded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = QwenModel(whole_checkpoint(tmp_path, size="1b7"), max_batch=1)
+    embedded: list[int] = []
+    embed_text = Talker.embed_text
+
+    def counted(talker: Talker, ids: torch.Tensor) -> torch.Tensor:
+        embedded.append(len(ids))
+        return embed_text(talker, ids)
+
+    monkeypatch.setattr(Talker, "embed_text", counted)
+    for instruct, says in (("Speak softly. " * 80, "tokens together"), ("a " * 3_500_000, "7,000,000 characters")):
+        with pytest.raises(BadRequest, match=says) as caught:
+            model.open(segment(instruct=instruct))
+        assert caught.value.field == "instruct"
+    assert embedded == []
 
 
 @pytest.mark.parametrize(

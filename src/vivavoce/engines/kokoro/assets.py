@@ -8,8 +8,10 @@ those packages, of the model hub and of the folder; it does not know what is in 
 import json
 import shutil
 import tarfile
+import time
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
@@ -20,6 +22,8 @@ from vivavoce.errors import MissingDependency
 
 Progress = Callable[[str, int, int], None]  # what is being brought, bytes here, bytes in all
 
+SCRATCH = ".kokoro-"  # how the folder of a running pull begins
+REMAINS_S = 86_400.0  # no pull takes a day
 MODEL, VOCABULARY, VOICES, LICENCES = "model.onnx", "vocab.json", "voices", "licenses"
 MODEL_SHA256 = "6e742170d309016e5891a994e1ce1559c702a2ccd0075e67ef7157974f6406cb"
 VOCABULARY_SHA256 = "ba536e2187cf4a12827b4e6138f29c17b795fcc3f8155386408d8d4edc229a41"
@@ -66,6 +70,7 @@ def locate(cache_dir: Path, folder: Path | None) -> Path:
     Raises `MissingDependency` naming what is absent.
     """
     place = folder if folder is not None else cache_dir / "kokoro"
+    _clear_remains(cache_dir)
     try:
         absent = [name for name in (MODEL, VOCABULARY, VOICES) if not (place / name).exists()]
     except PermissionError as error:
@@ -94,11 +99,12 @@ def pull(
     same time do not meet. Raises `MissingDependency` when a file cannot be had or is not the published one.
     """
     place = cache_dir / "kokoro"
+    _clear_remains(cache_dir)
     if _is_whole(place):
         return place
     cache_dir.mkdir(parents=True, exist_ok=True)
     report = progress or (lambda what, done, total: None)
-    with TemporaryDirectory(dir=cache_dir, prefix=".kokoro-") as name:
+    with TemporaryDirectory(dir=cache_dir, prefix=SCRATCH) as name:
         fresh = Path(name) / "fresh"
         fresh.joinpath(VOICES).mkdir(parents=True)
         try:
@@ -112,6 +118,14 @@ def pull(
                 raise
     shutil.rmtree(cache_dir / "kokoro-downloads", ignore_errors=True)
     return place
+
+
+def _clear_remains(cache_dir: Path) -> None:
+    """Removes what pulls left there that were killed more than `REMAINS_S` ago."""
+    for folder in cache_dir.glob(f"{SCRATCH}*"):
+        with suppress(OSError):  # another process was quicker, or it is not for this user to remove
+            if time.time() - folder.stat().st_mtime > REMAINS_S:
+                shutil.rmtree(folder)
 
 
 def _is_whole(place: Path) -> bool:

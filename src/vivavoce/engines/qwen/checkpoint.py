@@ -9,6 +9,7 @@ from torch import Tensor
 
 from vivavoce.engines.qwen.capture import Track
 from vivavoce.engines.qwen.config import Config, read_config
+from vivavoce.engines.qwen.footprint import prompt_positions
 from vivavoce.engines.qwen.frame import Batch
 from vivavoce.engines.qwen.linear import Form, numbers_between
 from vivavoce.engines.qwen.live import LiveText, LiveTurn
@@ -16,8 +17,10 @@ from vivavoce.engines.qwen.packing import packing
 from vivavoce.engines.qwen.prefix import Prefix
 from vivavoce.engines.qwen.prompt import (
     REPLY,
+    Layout,
     PromptRequest,
     check,
+    check_length,
     embed,
     embed_pad,
     lay_out,
@@ -45,8 +48,7 @@ class Checkpoint:
 
     def shared_prompt(self, request: PromptRequest) -> tuple[Tensor, Tensor, Prefix]:
         """`prompt`, and what of it other requests in the same voice begin with too."""
-        layout = lay_out(request, self.config, self.tokenizer)
-        return *embed(layout, self.talker, request.clone), shared_prefix(layout, request.clone)
+        return self._embed(lay_out(request, self.config, self.tokenizer), request)
 
     def live_turn(self, request: PromptRequest) -> LiveTurn:
         """The turn of `request`, nothing of its text known yet. Raises `BadRequest` for what is wrong with the rest."""
@@ -58,6 +60,11 @@ class Checkpoint:
         layout = lay_out_turn(request, self.config, self.tokenizer, turn.known, complete=turn.complete)
         if layout is None:
             return None
+        return self._embed(layout, request)
+
+    def _embed(self, layout: Layout, request: PromptRequest) -> tuple[Tensor, Tensor, Prefix]:
+        """The embedded `layout`. Raises `BadRequest`, before it embeds anything, if it fits into no slot."""
+        check_length(layout, request, prompt_positions(self.config))
         return *embed(layout, self.talker, request.clone), shared_prefix(layout, request.clone)
 
     def embed_text(self, ids: Sequence[int]) -> Tensor:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn, cast, get_args
 
 from vivavoce.errors import EngineFault, MissingDependency, Unsupported
+from vivavoce.names import is_name
 from vivavoce.types import Task
 
 AUTO = "auto"
@@ -139,13 +140,16 @@ def read_config(folder: Path) -> Config:
         max_positions=talker.integer("max_position_embeddings"),
         text_ids=_text_ids(root, text_vocab),
         codec_ids=_codec_ids(talker, codec_vocab),
-        speakers={name.lower(): number for name, number in talker.numbers("spk_id", below=codec_vocab).items()},
+        speakers=_named(talker.numbers("spk_id", below=codec_vocab)),
         dialects=_dialects(talker),
-        language_ids={
-            name.lower(): number for name, number in talker.numbers("codec_language_id", below=codec_vocab).items()
-        },
+        language_ids=_named(talker.numbers("codec_language_id", below=codec_vocab)),
         generation=_generation(folder / "generation_config.json"),
     )
+
+
+def _named(numbers: Mapping[str, int]) -> dict[str, int]:
+    """Return `numbers` by name in lower case, without names that nobody could ask for."""
+    return {name.lower(): number for name, number in numbers.items() if is_name(name)}
 
 
 def _task(root: "_Section") -> Task:

@@ -27,7 +27,7 @@ from vivavoce.engines.qwen.codec import CodecDecoder, load_decoder, read_codec_c
 from vivavoce.engines.qwen.config import Config, SamplingDefaults
 from vivavoce.engines.qwen.device import choose_device, choose_dtype, choose_form, release_memory, told_of_memory
 from vivavoce.engines.qwen.ending import least_frames, most_frames
-from vivavoce.engines.qwen.footprint import CODEC, MAX_FRAMES, MAX_REFERENCE_TOKENS, prompt_positions, slot_positions
+from vivavoce.engines.qwen.footprint import CODEC, MAX_FRAMES, MAX_REFERENCE_TOKENS, slot_positions
 from vivavoce.engines.qwen.linear import stored_as
 from vivavoce.engines.qwen.live import LiveTurn
 from vivavoce.engines.qwen.prefix import Prefix
@@ -38,7 +38,7 @@ from vivavoce.engines.qwen.stream import SegmentStream, Sound
 from vivavoce.engines.qwen.voices import RATE_HZ, describe, language_codes
 from vivavoce.engines.scheduler import ALONE
 from vivavoce.errors import BadRequest, EngineFault, MissingDependency
-from vivavoce.types import Ending, PreparedVoice, Reference, Samples, Segment
+from vivavoce.types import MAX_REFERENCE_CHARS, Ending, PreparedVoice, Reference, Samples, Segment
 
 log = logging.getLogger(__name__)
 
@@ -213,7 +213,14 @@ class QwenModel:
     def prepare(self, reference: Reference) -> PreparedVoice:
         if self._cloner is None:
             raise clones_nothing(self.info)
-        tokens = 0 if reference.text is None else len(self._checkpoint.tokenizer.encode(reference.text))
+        text = reference.text or ""
+        if len(text) > MAX_REFERENCE_CHARS:
+            raise BadRequest(
+                f"ref_text has {len(text):,} characters, the limit is {MAX_REFERENCE_CHARS:,}: send what is said in "
+                "the recording and no more",
+                field="ref_text",
+            )
+        tokens = len(self._checkpoint.tokenizer.encode(text))
         if tokens > MAX_REFERENCE_TOKENS:
             raise BadRequest(
                 f"ref_text has {tokens} tokens, the limit is {MAX_REFERENCE_TOKENS}: send what is said in the "
@@ -258,11 +265,6 @@ class QwenModel:
     def _begin(self, stream: SegmentStream, prompt: Tensor, trailing: Tensor, prefix: Prefix) -> None:
         """Gives `stream` a slot, in which it has read `prompt` and will read `trailing`."""
         segment = stream.segment
-        if len(prompt) > (most := prompt_positions(self.config)):
-            raise BadRequest(
-                f"text and instruct take {len(prompt)} tokens together, {most} fit: shorten instruct",
-                field="instruct" if segment.instruct else "text",
-            )
         # Speech cannot end before its text can have been said: an end drawn too soon would leave most of it out.
         least = self._batch.max_len if segment.live else max(2, least_frames(segment.text))
         stream.slot = self._batch.open(prompt, trailing, _sampling(self.config, segment, stream.seed, least), prefix)

@@ -18,6 +18,7 @@ from vivavoce.engines.qwen.prefix import Prefix
 from vivavoce.engines.qwen.talker import Talker
 from vivavoce.engines.qwen.tokenizer import Tokenizer
 from vivavoce.errors import BadRequest, UnknownVoice, Unsupported
+from vivavoce.types import MAX_INSTRUCT_CHARS
 
 TURN = "<|im_start|>assistant\n{}<|im_end|>\n"
 REPLY = "<|im_start|>assistant\n"
@@ -82,6 +83,7 @@ def lay_out_turn(
 
     If they are not `complete`, more may come behind `trailing`; None while there are too few to begin with.
     """
+    _check_chars(request)
     text = turn[ROLE:]
     if complete and not text:
         raise BadRequest("the text is empty: send something to say", field="text")
@@ -97,6 +99,15 @@ def lay_out_turn(
     spoken, trailing = speech
     shared = min(len(positions) + len(reference), len(positions) + len(spoken) - 1)
     return Layout((*positions, *spoken), tuple(trailing), shared)
+
+
+def check_length(layout: Layout, request: PromptRequest, most: int) -> None:
+    """Raises `BadRequest` if the prompt has more than `most` positions."""
+    if (length := len(layout.positions)) > most:
+        field = "instruct" if request.instruct else "text"
+        raise BadRequest(
+            f"text and instruct take {length:,} tokens together, {most:,} fit: shorten {field}", field=field
+        )
 
 
 def embed(layout: Layout, talker: Talker, clone: Clone | None = None) -> tuple[Tensor, Tensor]:
@@ -196,6 +207,14 @@ def _indices(positions: Sequence[Position], device: torch.device) -> dict[str, T
         kind: torch.tensor([at for at, found in enumerate(kinds) if found == kind], device=device, dtype=torch.int64)
         for kind in ("id", "x_vector", "reference")
     }
+
+
+def _check_chars(request: PromptRequest) -> None:
+    """Raises `BadRequest` for an instruction that takes long to make tokens of."""
+    if request.instruct and (length := len(request.instruct)) > MAX_INSTRUCT_CHARS:
+        raise BadRequest(
+            f"instruct has {length:,} characters, the limit is {MAX_INSTRUCT_CHARS:,}: shorten it", field="instruct"
+        )
 
 
 def check(request: PromptRequest, config: Config) -> None:
