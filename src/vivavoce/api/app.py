@@ -135,9 +135,8 @@ def create_app(settings: Settings, pool: Pool | None = None, tracing: "Tracing |
         allow_headers=["*"],
         expose_headers=EXPOSED,
     )
-    app.add_middleware(wit.WitErrors, paths=wit_paths)
     app.add_middleware(Watch, metrics=metrics, tracing=tracing)
-    app.add_middleware(RequestId)
+    app.add_middleware(RequestId, wit_paths=wit_paths)
     return app
 
 

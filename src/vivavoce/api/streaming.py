@@ -191,7 +191,7 @@ async def _events(speech: Speech, wanted: SpeechRequest, request: Request) -> As
         if not started:  # nothing has been sent: the status can still tell
             raise
         request.scope[FAILED] = True
-        yield _error_event(error, request.url.path)
+        yield _error_event(error, request.scope)
         return
     text_tokens, audio_tokens = len(wanted.text), round(speech.spoken_samples / speech.sample_rate_hz / FRAME_S)
     usage = {"input_tokens": text_tokens, "output_tokens": audio_tokens, "total_tokens": text_tokens + audio_tokens}
@@ -202,8 +202,8 @@ def _event(data: Mapping[str, object]) -> bytes:
     return f"data: {json.dumps(data)}\n\n".encode("ascii")
 
 
-def _error_event(error: VivavoceError, path: str) -> bytes:
-    body = error_body(path, status_of(error), code=error.code, message=error.message, field=None, request_id="")
+def _error_event(error: VivavoceError, scope: Scope) -> bytes:
+    body = error_body(scope, status_of(error), code=error.code, message=error.message)
     return _event({"type": "error", **json.loads(body)})
 
 

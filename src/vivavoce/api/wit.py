@@ -14,11 +14,9 @@ from typing import Annotated, Any, Final, Literal
 from fastapi import APIRouter, Header, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from vivavoce.api.bodies import BoundedRoute
 from vivavoce.api.deps import SynthesizerDep
-from vivavoce.api.errors import speaks_wit
 from vivavoce.api.lipsync import Event, estimate
 from vivavoce.api.schemas import NOT_EMPTY, Flag, Instruct, Name, Number, audio_answers
 from vivavoce.api.streaming import stream_chunks, stream_speech, whole_speech
@@ -50,19 +48,6 @@ HAS_AUDIO, HAS_JSON = 1, 2
 def paths(prefix: str) -> Sequence[str]:
     """The paths of this surface below `prefix`, which has none if it is empty."""
     return [f"{prefix.rstrip('/')}/{name}" for name in ("synthesize", "voices") if prefix]
-
-
-class WitErrors:
-    """A layer around the application: has every error on `paths` answered as Wit.ai does, also a missing key."""
-
-    def __init__(self, app: ASGIApp, *, paths: Sequence[str]) -> None:
-        self._app = app
-        self._paths = paths
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] in self._paths:
-            speaks_wit(scope)
-        await self._app(scope, receive, send)
 
 
 class WitError(BaseModel):
