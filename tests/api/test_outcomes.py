@@ -324,7 +324,7 @@ async def test_a_flood_of_one_key_leaves_what_others_asked_for(tmp_path: Path) -
     keys = KeyFile(tmp_path / FILE_NAME)
     quiet, loud = ({"authorization": f"Bearer {keys.create(name)}"} for name in ("quiet", "loud"))
     app = create_app(Settings(data_dir=tmp_path), Pool({"tone": lambda: LocalEngine(ToneModel())}))
-    app.state.requests = Requests(kept=6)
+    app.state.server = replace(app.state.server, requests=Requests(kept=6))
     async with app_client(app) as client:
 
         async def speak(headers: Mapping[str, str], request_id: str) -> None:

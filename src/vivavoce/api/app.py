@@ -17,6 +17,7 @@ from vivavoce import __version__
 from vivavoce.api import errors, health, openai, tts, watch, wit
 from vivavoce.api.auth import Guard
 from vivavoce.api.bodies import max_plain_bytes
+from vivavoce.api.deps import Server
 from vivavoce.api.folders import Folders
 from vivavoce.api.head import HeadMiddleware
 from vivavoce.api.lan import network_url
@@ -109,13 +110,15 @@ def create_app(settings: Settings, pool: Pool | None = None, tracing: "Tracing |
         # FastAPI's own spans hold the query, and so a GET's text; `api.tracing` has ours.
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
     )
-    app.state.synthesizer = synthesizer
-    app.state.life = life
-    app.state.folders = Folders(settings.data_dir, settings.cache_dir)
-    app.state.metrics = metrics
-    app.state.requests = Requests()
-    app.state.replays = replays
-    app.state.max_plain_bytes = max_plain_bytes(settings.max_text_chars)
+    app.state.server = Server(
+        synthesizer=synthesizer,
+        life=life,
+        folders=Folders(settings.data_dir, settings.cache_dir),
+        metrics=metrics,
+        requests=Requests(),
+        replays=replays,
+        max_plain_bytes=max_plain_bytes(settings.max_text_chars),
+    )
     errors.install(app)
     wit_paths = wit.paths(settings.wit_prefix)
     for module in (tts, openai, health, watch):

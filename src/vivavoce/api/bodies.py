@@ -21,6 +21,7 @@ from fastapi.routing import APIRoute
 from pydantic import AliasChoices, BaseModel
 from starlette.exceptions import HTTPException
 
+from vivavoce.api.deps import server_of
 from vivavoce.errors import BadRequest, BodyTooLarge
 
 MAX_PLAIN_BYTES: Final = 2_000_000
@@ -81,7 +82,7 @@ def _check_query(request: Request) -> None:
 
 async def _read(request: Request, model: type[BaseModel]) -> Request:
     """Return `request` with its body read. Raises `BadRequest` and FastAPI's errors for JSON."""
-    most = request.app.state.max_plain_bytes
+    most = server_of(request).max_plain_bytes
     data = await _received(request, most, recordings="ref_audio" in model.model_fields)
     if not data or not _is_json(request):
         return _ReadRequest(request, data, None)

@@ -17,7 +17,7 @@ from fastapi import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from vivavoce.api.deps import caller_of, requests_of
+from vivavoce.api.deps import caller_of, server_of
 from vivavoce.api.errors import FAILED, ClientLeft, asked_as, error_body, status_of
 from vivavoce.api.folders import ROOM_BYTES, temporary_folder
 from vivavoce.api.schemas import EVENTS_TYPE
@@ -95,7 +95,7 @@ async def stream_events(request: Request, synthesizer: Synthesizer, wanted: Spee
 async def _opened(request: Request, synthesizer: Synthesizer, wanted: SpeechRequest) -> Speech:
     if wanted.sample_rate_hz is not None:
         check_rate(wanted.format, wanted.sample_rate_hz)
-    caller, requests = caller_of(request), requests_of(request)
+    caller, requests = caller_of(request), server_of(request).requests
     record = requests.begin(request.scope["request_id"], caller, wanted.format)
     opening = synthesizer.open(replace(wanted, caller=caller))
     try:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from vivavoce.api.bodies import BoundedRoute
-from vivavoce.api.deps import SynthesizerDep, caller_of, manages, replays_of, requests_of
+from vivavoce.api.deps import SynthesizerDep, caller_of, manages, server_of
 from vivavoce.api.errors import HEAD
 from vivavoce.api.replay import RANGES, record
 from vivavoce.api.schemas import (
@@ -53,7 +53,7 @@ async def synthesize_get(
 ) -> Response:
     """The same for players that can only GET, also in parts (`Range`); a recording takes a body."""
     wanted = replace(query.to_request(), caller=caller_of(request))
-    replays = replays_of(request)
+    replays = server_of(request).replays
     if request.scope.get(HEAD):
         kept = replays.find(wanted)
         return kept.response(request) if kept else _unspoken(wanted)
@@ -118,7 +118,7 @@ async def request_state(request: Request, request_id: str) -> RequestState:
 
     A key sees its own requests; one with the scope `manage` sees all.
     """
-    record = requests_of(request).find(request_id, caller_of(request), of_anyone=manages(request))
+    record = server_of(request).requests.find(request_id, caller_of(request), of_anyone=manages(request))
     if record is None:
         raise UnknownRequest(
             f"no request {request_id[:128]!r} is among the latest that came with your key: send an X-Request-Id of "

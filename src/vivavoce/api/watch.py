@@ -13,6 +13,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from vivavoce.api.deps import server_of
 from vivavoce.api.errors import FAILED
 from vivavoce.api.life import Life
 from vivavoce.api.surfaces import surface_of
@@ -35,9 +36,7 @@ METRICS: dict[int | str, dict[str, Any]] = {200: {"content": {"text/plain": {"sc
 @router.get("/metrics", response_class=Response, responses=METRICS)
 async def metrics(request: Request) -> Response:
     """What is counted and measured, in Prometheus' text format."""
-    instruments = request.app.state.metrics
-    assert isinstance(instruments, Metrics)
-    return Response(instruments.render(), headers={"Content-Type": CONTENT_TYPE})
+    return Response(server_of(request).metrics.render(), headers={"Content-Type": CONTENT_TYPE})
 
 
 def reading(pool: Pool, life: Life) -> Reading:
