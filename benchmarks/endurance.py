@@ -1,7 +1,7 @@
 """What a server must survive, each with what it must keep meanwhile; the tone model stands for the voices.
 
 Every scenario runs `vivavoce serve` in a process of its own and speaks to it over real sockets. `scale` is the share of
-the whole length that is done: 1 takes some 40 minutes for all.
+the whole length that is done: 1 takes most of an hour for all.
 """
 
 import asyncio
@@ -15,12 +15,14 @@ from dataclasses import dataclass
 from functools import partial
 
 from benchmarks.abuse import faults, fuzz
+from benchmarks.attacks import ATTACKS
 from benchmarks.load import Question, Tell, ask, listeners, now, strangers
 from benchmarks.player import percentile
 from benchmarks.process import Server
 from benchmarks.report import Measure, Result, Target, load_measures
 from benchmarks.scenarios import paragraphs
 from benchmarks.tone import SHORT, Held, tone_server
+from benchmarks.under_attack import under_attack
 from benchmarks.wire import unread
 from vivavoce.api.requests import KEPT
 from vivavoce.engines.tone import CHUNK_S
@@ -217,4 +219,5 @@ TRIALS: Mapping[str, Trial] = {
     "fuzz": Trial("10,000 requests out of the API's own description, and the worst ones by hand.", fuzz),
     "faults": Trial("Each fault of an engine while seven others speak.", faults),
     "slow-readers": Trial("40 clients that do not read and 100 idle connections beside one that does.", _slow_readers),
+    **{f"abuse-{name}": Trial(attack.what, partial(under_attack, name)) for name, attack in ATTACKS.items()},
 }

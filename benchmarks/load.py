@@ -16,13 +16,14 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 
 from benchmarks.player import SAMPLE_BYTES, Arrival, FirstAudible, play, poisson_arrivals
-from benchmarks.wire import Address, Response, send
+from benchmarks.wire import LINE_BYTES, Address, Response, send
 
 Tell = Callable[[float], None]  # takes the share of the work that is done, from 0 to 1
 
 _ANSWER_TIMEOUT_S = 120.0
 _SORRY_S = 0.5  # how long a caller who was refused waits before asking again
 _LAG_STEP_S = 0.02
+_PACED_BYTES = 1 << 14  # a third of a second at 24 kHz
 
 now = time.perf_counter
 
@@ -69,34 +70,43 @@ class LoadRun:
     lags_s: tuple[float, ...]
 
 
-async def ask(address: Address, question: Question, asked_s: float | None = None) -> Answer:
-    """The answer to `question`; its clock starts at `asked_s`, else before the connection is made."""
+async def ask(
+    address: Address, question: Question, asked_s: float | None = None, *, ahead_s: float = math.inf
+) -> Answer:
+    """The answer to `question`; its clock starts at `asked_s`, else before the connection is made.
+
+    With `ahead_s` the caller takes no more than that many seconds of audio ahead of its player.
+    """
     asked_s = now() if asked_s is None else asked_s
+    limit_bytes = LINE_BYTES if math.isinf(ahead_s) else _PACED_BYTES
     try:
         async with (
             asyncio.timeout(_ANSWER_TIMEOUT_S),
-            send(address, "POST", "/v1/tts/synthesize", question.body()) as response,
+            send(address, "POST", "/v1/tts/synthesize", question.body(), limit_bytes=limit_bytes) as response,
         ):
-            return await _listen(response, asked_s)
+            return await _listen(response, asked_s, ahead_s)
     except asyncio.IncompleteReadError:
         return Answer("broken", asked_s, ended_s=now())
     except (OSError, TimeoutError):
         return Answer("none", asked_s, ended_s=now())
 
 
-async def _listen(response: Response, asked_s: float) -> Answer:
+async def _listen(response: Response, asked_s: float, ahead_s: float) -> Answer:
     first_byte_s, first_audible_s = now(), math.nan
     if response.status != 200:
         return Answer(str(response.status), asked_s, first_byte_s, ended_s=first_byte_s)
     bytes_a_second = SAMPLE_BYTES * int(response.headers["x-sample-rate"])
     first_audible = FirstAudible()
-    arrivals = []
+    arrivals, audio_s = [], 0.0
     async with aclosing(response.pieces()) as pieces:
         async for piece in pieces:
             at_s = now()
             arrivals.append(Arrival(at_s, len(piece) / bytes_a_second))
             if math.isnan(first_audible_s) and first_audible.write(piece):
                 first_audible_s = at_s
+            audio_s += arrivals[-1].audio_s
+            if (early_s := first_byte_s + audio_s - ahead_s - at_s) > 0:
+                await asyncio.sleep(early_s)
     return Answer("200", asked_s, first_byte_s, first_audible_s, now(), tuple(arrivals))
 
 
@@ -129,7 +139,7 @@ async def listeners(
             await _pause(answer, start_buffer_s, impatient)
         return heard
 
-    async with _lag_meter() as lags_s:
+    async with lag_meter() as lags_s:
         delays_s = [draw.random() * min(1.0, duration_s) for _ in range(clients)]
         answers = itertools.chain.from_iterable(await asyncio.gather(*map(listener, delays_s)))
     return _run(answers, started_s, lags_s)
@@ -159,7 +169,7 @@ async def strangers(
     """
     turns = itertools.cycle(questions)
     started_s = now()
-    async with _lag_meter() as lags_s, asyncio.TaskGroup() as group:
+    async with lag_meter() as lags_s, asyncio.TaskGroup() as group:
         calls = []
         for due_s in poisson_arrivals(rate, duration_s=duration_s, at_most=at_most, seed=seed):
             await asyncio.sleep(max(0.0, started_s + due_s - now()))
@@ -175,7 +185,7 @@ def _run(answers: Iterable[Answer], started_s: float, lags_s: Sequence[float]) -
 
 
 @asynccontextmanager
-async def _lag_meter() -> AsyncGenerator[list[float]]:
+async def lag_meter() -> AsyncGenerator[list[float]]:
     """Collects how much later than asked for this event loop comes back, in seconds.
 
     Meanwhile nothing is collected as garbage: to look through all arrivals of ten minutes takes some 50 ms each time.

@@ -46,6 +46,12 @@ class Server:
     pid: int | None = None
     ended: Callable[[], Awaitable[int]] | None = None  # waits for its exit code
     start: Start | None = None
+    log: IO[bytes] | None = None
+
+    @property
+    def log_bytes(self) -> int:
+        """The bytes that it has logged so far."""
+        return os.fstat(self.log.fileno()).st_size if self.log is not None else 0
 
     def usage(self) -> Usage | None:
         """What the process has used; `None` for somebody else's, and where there is no /proc."""
@@ -60,14 +66,18 @@ class Server:
 
 @asynccontextmanager
 async def started(
-    models: Sequence[str], *, environment: Mapping[str, str], memory_gib: float, arguments: Sequence[str] | None = None
-) -> AsyncGenerator[Server]:
+    models: Sequence[str], *, environment: Mapping[str, str], memory_gib: float, arguments: Sequence[str] | None = None,
+    descriptors: int | None = None, tls: bool = False,
+) -> AsyncGenerator[Server]:  # fmt: skip
     """A server with `models` ready; `arguments` offer them in another way than by name.
+
+    `descriptors` is what `ulimit -n` sets. With `tls` the server signs its own certificate.
 
     Raises `NotReady` with the end of its log if it does not get there.
     """
-    address, started_s = Address("127.0.0.1", _free_port()), time.monotonic()
+    address, started_s = Address("127.0.0.1", _free_port(), tls), time.monotonic()
     command = ["-m", "vivavoce", "serve", "--host", address.host, "--port", str(address.port)]
+    command += ["--tls-self-signed"] if tls else []
     with tempfile.TemporaryFile() as log:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -79,9 +89,11 @@ async def started(
             start_new_session=True,  # Ctrl-C is for the benchmark, which then stops the server itself
         )
         try:
-            _limit_memory(process.pid, memory_gib)
+            _limit(process.pid, "RLIMIT_DATA", int(memory_gib * 2**30))
+            if descriptors is not None:
+                _limit(process.pid, "RLIMIT_NOFILE", descriptors)
             start = await _wait_until_ready(process, address, models, log, started_s)
-            yield Server(address, process.pid, process.wait, start)
+            yield Server(address, process.pid, process.wait, start, log)
         finally:
             await _stop(process)
 
@@ -104,16 +116,18 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _limit_memory(pid: int, memory_gib: float) -> None:
-    """Bounds the memory that the process may write to; where the system cannot, nothing is bounded."""
+def _limit(pid: int, name: str, most: int) -> None:
+    """Limit what the process may take; where the system cannot, nothing is limited.
+
+    Memory is limited as RLIMIT_DATA, what the process may write to, and not as its address space:
+    libraries and threads reserve far more of that than they ever touch.
+    """
     try:
         import resource
     except ImportError:  # Windows
         return
     if hasattr(resource, "prlimit"):  # Linux
-        ceiling = int(memory_gib * 2**30)
-        # Not the address space: libraries and threads reserve far more of it than they ever touch.
-        resource.prlimit(pid, resource.RLIMIT_DATA, (ceiling, ceiling))
+        resource.prlimit(pid, getattr(resource, name), (most, most))
 
 
 async def _wait_until_ready(

@@ -1,7 +1,8 @@
 """Puts a vivavoce server through what it must survive, and shows what it kept; see docs/reliability.md.
 
-python benchmarks/soak.py                        everything, 40 minutes or so
+python benchmarks/soak.py                        everything, most of an hour
 python benchmarks/soak.py --trial disconnects
+python benchmarks/soak.py --trial abuse            all trials whose names begin with abuse-
 python benchmarks/soak.py --scale 0.1 --markdown
 """
 
@@ -41,9 +42,7 @@ def main(
     missed that is no matter of speed.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C: servers are stopped on the way out
-    names = trial or list(TRIALS)
-    if unknown := [name for name in names if name not in TRIALS]:
-        raise typer.BadParameter(f"--trial {unknown[0]!r} is none of {', '.join(TRIALS)}")
+    names = [name for given in trial or list(TRIALS) for name in chosen(given)]
     try:
         results = asyncio.run(_all(names, scale))
     except VivavoceError as error:
@@ -55,6 +54,16 @@ def main(
         for result in results:
             Console().print(report.table(result))
     raise typer.Exit(any(one.verdict == "missed" and not one.unit for result in results for one in result.measures))
+
+
+def chosen(given: str) -> list[str]:
+    """Return the trial of that name, else those whose names begin with it and a hyphen."""
+    names = [name for name in TRIALS if name.startswith(f"{given}-")]
+    if given in TRIALS:
+        return [given]
+    if not names:
+        raise typer.BadParameter(f"--trial {given!r} is none of {', '.join(TRIALS)}")
+    return names
 
 
 async def _all(names: list[str], scale: float) -> list[report.Result]:

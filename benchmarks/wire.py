@@ -8,14 +8,16 @@ import asyncio
 import ipaddress
 import json
 import socket
+import ssl
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from urllib.parse import urlsplit
 
 from vivavoce.errors import EngineFault, SettingsError
 
-_LINE_BYTES = 1 << 20  # far above the longest line or piece that the server sends
+LINE_BYTES = 1 << 20  # far above the longest line or piece that the server sends
 _READ_BYTES = 1 << 16
 
 
@@ -25,6 +27,7 @@ class Address:
 
     host: str
     port: int
+    tls: bool = False
 
     @classmethod
     def parse(cls, url: str) -> "Address":
@@ -35,6 +38,14 @@ class Address:
         if not _is_loopback(parts.hostname):
             raise SettingsError(f"--url {url!r} is another machine; run the benchmark where the server runs")
         return cls(parts.hostname, parts.port or 80)
+
+
+@cache
+def _trusting() -> ssl.SSLContext:
+    """Return the context for the https of a server of our own, whose certificate is any."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
 
 
 def _is_loopback(host: str) -> bool:
@@ -70,12 +81,17 @@ class Response:
 
 
 @asynccontextmanager
-async def send(address: Address, method: str, path: str, body: bytes = b"") -> AsyncGenerator[Response]:
+async def send(
+    address: Address, method: str, path: str, body: bytes = b"", *, limit_bytes: int = LINE_BYTES
+) -> AsyncGenerator[Response]:
     """The answer to one request over a connection of its own, closed in the end.
 
-    Raises `OSError` if there is no connection, `asyncio.IncompleteReadError` if it ends too early.
+    Of what is not read yet it holds twice `limit_bytes`. Raises `OSError` if there is no
+    connection, `asyncio.IncompleteReadError` if it ends too early.
     """
-    reader, writer = await asyncio.open_connection(address.host, address.port, limit=_LINE_BYTES)
+    reader, writer = await asyncio.open_connection(
+        address.host, address.port, limit=limit_bytes, ssl=_trusting() if address.tls else None
+    )
     try:
         head = f"{method} {path} HTTP/1.1\r\nHost: {address.host}:{address.port}\r\nConnection: close\r\n"
         head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"

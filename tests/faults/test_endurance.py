@@ -3,14 +3,19 @@
 What is a matter of speed is left to the long runs.
 """
 
+from importlib.util import find_spec
+
 import pytest
 from benchmarks.endurance import TRIALS, survive
 
 SCALE = 0.001  # every trial has a least length of its own
+OTHERS = {"slow-readers", "abuse-none"}  # measure speed alone
+if find_spec("torch") is None:
+    OTHERS.add("abuse-instructions-qwen")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in TRIALS if name != "slow-readers"])
+@pytest.mark.parametrize("name", [name for name in TRIALS if name not in OTHERS])
 async def test_server_survives(name: str) -> None:
     result = await survive(name, SCALE, lambda _: None)
     counts = [measure for measure in result.measures if measure.target is not None and not measure.unit]
