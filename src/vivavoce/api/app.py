@@ -47,6 +47,7 @@ EXPOSED = (
     "X-Language",
     "X-Sample-Rate",
     "X-Ignored",
+    "X-Unspoken",
     "X-Finish-Reason",
     "Accept-Ranges",
     "Content-Range",
