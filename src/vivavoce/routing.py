@@ -12,7 +12,7 @@ from vivavoce.engines.base import Distant, Engine
 from vivavoce.engines.failure import RETRY_AFTER_S
 from vivavoce.engines.pool import Pool
 from vivavoce.engines.resident import Lease
-from vivavoce.errors import Unsupported, VivavoceError
+from vivavoce.errors import OutOfMemory, Unsupported, VivavoceError
 from vivavoce.routing_errors import (
     Rejections,
     clones_nothing,

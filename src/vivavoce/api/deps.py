@@ -8,7 +8,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from vivavoce.api.folders import Folders
+from vivavoce.api.folders import Folders, SpoolLimit
 from vivavoce.api.life import Life
 from vivavoce.api.replay import ReplayStore
 from vivavoce.api.requests import Requests
@@ -23,6 +23,7 @@ class Server:
     synthesizer: Synthesizer
     life: Life
     folders: Folders
+    spool_limit: SpoolLimit
     metrics: Metrics
     requests: Requests
     replays: ReplayStore
