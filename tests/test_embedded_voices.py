@@ -99,7 +99,9 @@ async def test_openai_and_kokoro_names_are_accepted(
 @pytest.mark.asyncio(loop_scope="module")
 async def test_all_voices_are_listed_with_their_languages(client: httpx.AsyncClient) -> None:
     voices = (await client.get("/v1/audio/voices?model=kokoro")).json()["voices"]
-    own = {voice["id"]: voice["languages"] for voice in voices if not voice["listed"]}
+    assert len({voice["name"] for voice in voices}) == len(voices)
+    assert sum(voice["alias_of"] is not None for voice in voices) == 13
+    own = {voice["id"]: voice["languages"] for voice in voices if not voice["listed"] and not voice["alias_of"]}
     assert len(own) == 54
     assert own["ff_siwis"] == ["fr"]
 

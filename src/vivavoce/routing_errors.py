@@ -17,7 +17,7 @@ from vivavoce.errors import (
 )
 from vivavoce.text.languages import language_name
 from vivavoce.types import EngineInfo, SpeechRequest, Task
-from vivavoce.voices import find_voice
+from vivavoce.voices import aliased_voices, find_voice
 
 PASSED_OVER = (EngineFault, MissingDependency, OutOfMemory)  # `auto` tries the next model
 
@@ -129,8 +129,11 @@ def no_match(
     models = " and ".join(repr(info.name) for info in infos)
     knowing = [info for info in infos if find_voice(info, request.speaker, language) is not None]
     if not knowing:
-        names = _listed(voice.id for info in infos for voice in info.voices if voice.listed)
+        voices = [voice for info in infos for voice in info.voices]
+        names = _listed(voice.id for voice in voices if voice.listed)
+        more = sum(not voice.listed for voice in voices) + len(aliased_voices(infos))
         message = f"speaker {request.speaker!r} is unknown to {models}; choose one of {names}"
+        message += f", or one of {more} more in GET /v1/audio/voices" if more else ""
         return UnknownVoice(message + missing, field="speaker")
     spoken = _listed(language_name(code) for info in knowing for code in info.languages)
     by = "by " + " and ".join(repr(info.name) for info in knowing)

@@ -1,6 +1,12 @@
-"""Find a model's voice by the name that a request gives."""
+"""Find a model's voice by the name that a request gives, and name voices for lists."""
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from vivavoce.text.languages import language_name
 from vivavoce.types import EngineInfo, Voice
+
+DEFAULT_ALIAS = "default"  # names no voice: it is left out of lists
 
 
 def find_voice(info: EngineInfo, speaker: str | None, language: str) -> tuple[Voice, str] | None:
@@ -33,3 +39,30 @@ def _native_voice(info: EngineInfo, language: str, *, like: Voice | None = None)
     chosen = info.default_voices.get(language)
     first = next(iter(native or info.voices))
     return next((voice for voice in native if voice.id == chosen), first)
+
+
+def aliased_voices(infos: Sequence[EngineInfo]) -> Mapping[str, tuple[EngineInfo, Voice]]:
+    """Return OpenAI's names with the voice that each stands for, preferring models with several."""
+    found: dict[str, tuple[EngineInfo, Voice]] = {}
+    for info in sorted(infos, key=lambda info: len(info.voices) == 1):
+        by_id = {voice.id.lower(): voice for voice in info.voices}
+        for alias, meant in info.aliases.items():
+            if alias != DEFAULT_ALIAS and alias not in by_id:
+                found.setdefault(alias, (info, by_id[meant.lower()]))
+    return found
+
+
+def distinct_names(voices: Sequence[tuple[EngineInfo, Voice]]) -> Sequence[str]:
+    """Return a display name for each voice: with its language, model or id where others share it."""
+    names = [voice.name for _, voice in voices]
+    for details in (
+        [language_name(voice.languages[0]).title() for _, voice in voices],
+        [info.name for info, _ in voices],
+        [f"{info.name}: {voice.id}" for info, voice in voices],
+    ):
+        count = Counter(names)
+        names = [
+            f"{voice.name} ({detail})" if count[name] > 1 else name
+            for (_, voice), name, detail in zip(voices, names, details, strict=True)
+        ]
+    return names

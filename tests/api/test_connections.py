@@ -43,7 +43,7 @@ def bounded(
     """The address of a server with these bounds."""
     http = bounded_http(Bounds(max_connections, receive_timeout_s, send_timeout_s))
     app = create_app(settings or Settings(), watched.pool() if watched else tone_pool())
-    with serving(app, make=lambda config: Server(config, app.state.life), http=http, **tls or {}) as url:
+    with serving(app, make=lambda config: Server(config, app.state.server.life), http=http, **tls or {}) as url:
         address = httpx.URL(url)
         yield address.host, address.port or 0
 

@@ -32,6 +32,7 @@ CASES = [
     ("speed", "speed", "fast", 422, 400, "'fast'"),
     ("sample_rate", "sample_rate", 7999, 422, 400, "7999"),
     ("sample_rate", "sample_rate", 10_000, 422, 400, "choose one of"),
+    ("timeout_s", "timeout_s", 5e-324, 422, 400, "greater than or equal to 0.001"),
     ("seed", "seed", -1, 422, 400, "-1"),
 ]
 

@@ -204,3 +204,21 @@ async def test_docs_and_page_load_nothing_from_elsewhere(client: httpx.AsyncClie
 
 async def test_page_is_asked_for_again_after_an_upgrade(client: httpx.AsyncClient) -> None:
     assert (await client.get("/web/app.js")).headers["cache-control"] == "no-cache"
+
+
+@pytest.mark.parametrize(
+    ("sent", "media_type"), [("MP3", "audio/mpeg"), ("Wav", "audio/wav"), ("", "audio/wav"), (None, "audio/wav")]
+)
+async def test_format_is_taken_in_any_case_and_empty_as_the_default(
+    client: httpx.AsyncClient, sent: str | None, media_type: str
+) -> None:
+    posted = await synthesize(client, format=sent)
+    got = await client.get("/v1/tts/synthesize", params={"text": TEXT, "format": sent or ""})
+    assert {posted.headers["content-type"], got.headers["content-type"]} == {media_type}
+
+
+@pytest.mark.parametrize("speaker", [None, "", "sine"])
+async def test_speaker_that_is_null_or_empty_is_the_default_voice(
+    client: httpx.AsyncClient, speaker: str | None
+) -> None:
+    assert (await synthesize(client, speaker=speaker)).headers["x-voice"] == "sine"

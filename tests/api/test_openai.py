@@ -10,8 +10,14 @@ import numpy as np
 import openai
 import pytest
 
+from tests.conftest import app_client
 from tests.decoding import decode
-from vivavoce.engines.tone import CHAR_S
+from vivavoce.api.app import create_app
+from vivavoce.engines.hibari import HibariModel
+from vivavoce.engines.local import LocalEngine
+from vivavoce.engines.pool import Pool
+from vivavoce.engines.tone import CHAR_S, Fault, ToneModel
+from vivavoce.settings import Settings
 
 TEXT = "The quick brown fox jumps over the lazy dog."
 SECONDS = len(TEXT) * CHAR_S
@@ -165,3 +171,40 @@ def test_hibari_speaks_through_the_sdk(hibari_url: str) -> None:
     assert 2.0 < len(samples) / rate < 5.0
     assert 0.01 < float(np.sqrt(np.mean(samples**2))) < 0.5
     assert io.BytesIO(answer.content).read(4) == b"RIFF"
+
+
+@pytest.mark.parametrize(("sent", "media_type"), [("WAV", "audio/wav"), ("Opus", "audio/ogg"), ("", "audio/mpeg")])
+def test_format_is_taken_in_any_case_and_empty_as_the_default(sdk: openai.OpenAI, sent: str, media_type: str) -> None:
+    with sdk:
+        answer = sdk.audio.speech.create(model="tts-1", voice="sine", input=TEXT, response_format=sent)  # type: ignore[arg-type]  # not in the SDK's list
+    assert answer.response.headers["content-type"] == media_type
+
+
+@pytest.mark.parametrize("fields", [{}, {"voice": None}, {"voice": ""}])
+async def test_voice_that_is_missing_null_or_empty_is_the_default_voice(
+    client: httpx.AsyncClient, fields: dict[str, str | None]
+) -> None:
+    answer = await client.post("/v1/audio/speech", json={"input": TEXT, **fields})
+    assert (answer.status_code, answer.headers["x-voice"]) == (200, "sine")
+
+
+async def test_list_of_voices_ends_with_the_names_of_openai_and_its_names_differ() -> None:
+    several = Pool(
+        {
+            "hibari": lambda: LocalEngine(HibariModel()),
+            "tone": lambda: LocalEngine(ToneModel(faults={"heart": Fault("raise", 3)})),
+        }
+    )
+    async with app_client(create_app(Settings(), several)) as client:
+        voices = (await client.get("/v1/audio/voices")).json()["voices"]
+        answer = await client.post("/v1/audio/speech", json={"input": "Hi.", "voice": "nobody"})
+    aliases = [voice for voice in voices if voice["alias_of"]]
+    assert aliases == voices[-13:]
+    assert {"alloy", "cedar", "verse"} <= {voice["id"] for voice in aliases}
+    assert {(voice["alias_of"], voice["listed"]) for voice in aliases} == {("heart", False)}
+    names = [voice["name"] for voice in voices]
+    assert len(set(names)) == len(names)
+    assert {"Heart (hibari)", "Heart (tone)", "Sine", "Alloy (OpenAI)"} <= set(names)
+    assert (
+        "choose one of heart, sine, hum, or one of 13 more in GET /v1/audio/voices" in answer.json()["error"]["message"]
+    )

@@ -132,7 +132,7 @@ async def test_a_piece_that_is_cut_is_followed_by_the_next() -> None:
 
 async def test_words_that_turn_into_silence_are_cut() -> None:
     async with faulty("silence", at_step=10) as client:
-        text = "A single sentence that takes the tone model more than seven seconds to say " + "on and on " * 10
+        text = "A single sentence that takes the tone model more than six seconds to say " + "on and on " * 4
         for stream in (True, False):
             cut = await spoken(client, text=text, stream=stream, seed=3)
             state = await state_of(client, cut)
@@ -318,7 +318,7 @@ async def test_a_flood_of_one_key_leaves_what_others_asked_for(tmp_path: Path) -
     keys = KeyFile(tmp_path / FILE_NAME)
     quiet, loud = ({"authorization": f"Bearer {keys.create(name)}"} for name in ("quiet", "loud"))
     app = create_app(Settings(data_dir=tmp_path), Pool({"tone": lambda: LocalEngine(ToneModel())}))
-    app.state.requests = Requests(kept=6)
+    app.state.server = replace(app.state.server, requests=Requests(kept=6))
     async with app_client(app) as client:
 
         async def speak(headers: Mapping[str, str], request_id: str) -> None:

@@ -218,3 +218,12 @@ async def test_surface_may_be_off() -> None:
 def test_prefix_is_a_path() -> None:
     with pytest.raises(ValueError, match="wit_prefix"):
         Settings(wit_prefix="wit")
+
+
+async def test_server_that_stops_answers_in_the_shape_of_wit() -> None:
+    app = create_app(Settings(), tone_pool())
+    async with app_client(app) as client:
+        app.state.server.life.drain()
+        answer = await client.post("/wit/synthesize", json={"q": "Hello."})
+    assert (answer.status_code, set(answer.json())) == (503, {"error", "code"})
+    assert answer.json()["code"] == "not_ready"

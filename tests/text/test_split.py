@@ -1,5 +1,6 @@
 """Pieces keep every character in order, fit, start short, and come lazily."""
 
+import re
 import time
 import tracemalloc
 
@@ -100,6 +101,22 @@ def test_first_piece_ends_with_a_clause_when_its_sentence_is_long() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["1234567890" * 50, "1234567890" * 7, "1:1:1:" * 80, "1.1.1." * 60, "$5 €3 " * 80, "a.b.c." * 60, "word " * 100],
+)
+def test_first_piece_is_short_where_there_is_no_break(text: str) -> None:
+    said = re.sub(r"[\d$€]|\b[abc]\b", "seven", pieces(text)[0])
+    assert 0 < len(said) <= 80
+
+
+def test_first_sentence_of_ordinary_length_stays_whole_without_a_break() -> None:
+    text = "The river that runs through our village has left its bed and nobody dares to cross it in 2024."
+    assert pieces(text) == [text]
+    longer = text.removesuffix(".") + " although the water has gone down as it does in spring."
+    assert width(pieces(longer)[0]) <= 80
+
+
 def test_first_piece_is_not_a_single_word() -> None:
     text = "Well, the river that runs through our village has left its bed and nobody dares to cross it any more."
     assert pieces(text) == [text]
@@ -135,7 +152,7 @@ def test_over_long_sentence_is_cut_at_clauses_then_words_then_anywhere() -> None
     for piece in pieces(", ".join([clause] * 20), max_chars=100)[:-1]:
         assert piece.endswith("breath,")
     assert pieces("word " * 30, max_chars=24) == ["word word word word word"] * 6
-    assert [width(piece) for piece in pieces("x" * 250, max_chars=100)] == [100, 100, 50]
+    assert [width(piece) for piece in pieces("x" * 250, max_chars=100)] == [80, 100, 70]
 
 
 @pytest.mark.parametrize("cluster", ["e\u0301\u0323", "👨‍👩‍👧", "👍🏽", "क्षि", "ᄒ\u1161ᆫ"])
@@ -153,7 +170,7 @@ def test_flags_stay_whole() -> None:
 def test_wide_characters_count_three() -> None:
     assert width("abc é 1!") == 8
     assert width("中あ한") == 9
-    assert [len(piece) for piece in pieces("中" * 100, "zh", max_chars=150)] == [50, 50]
+    assert [len(piece) for piece in pieces("中" * 100, "zh", max_chars=150)] == [26, 50, 24]
 
 
 def test_blank_text_has_no_pieces() -> None:

@@ -17,12 +17,15 @@ from vivavoce import __version__
 from vivavoce.api import errors, health, openai, tts, watch, wit
 from vivavoce.api.auth import Guard
 from vivavoce.api.bodies import max_plain_bytes
+from vivavoce.api.deps import Server
 from vivavoce.api.folders import Folders, SpoolLimit
+from vivavoce.api.head import HeadMiddleware
 from vivavoce.api.lan import is_loopback, network_url, own_names
 from vivavoce.api.life import Doors, Life
 from vivavoce.api.middleware import BodyLimit, RequestId
 from vivavoce.api.origins import OwnHosts, host_of
 from vivavoce.api.qr import elsewhere
+from vivavoce.api.replay import ReplayStore
 from vivavoce.api.requests import Requests
 from vivavoce.api.watch import Watch, log_speech, reading
 from vivavoce.engines.pool import Pool
@@ -47,6 +50,9 @@ EXPOSED = (
     "X-Ignored",
     "X-Unspoken",
     "X-Finish-Reason",
+    "Accept-Ranges",
+    "Content-Range",
+    "ETag",
     "X-Request-Id",
     "Retry-After",
 )
@@ -64,6 +70,7 @@ def create_app(settings: Settings, pool: Pool | None = None, tracing: "Tracing |
     metrics = Metrics(lambda: reading(models, life))
     tracing = tracing or _tracing_to(settings.otlp_endpoint)
     models.observe(metrics)
+    replays = ReplayStore()
 
     def spoken(report: SpeechReport) -> None:
         metrics.spoke(report)
@@ -88,6 +95,7 @@ def create_app(settings: Settings, pool: Pool | None = None, tracing: "Tracing |
             loading.append(asyncio.create_task(_load_all(models, needed(settings), life)))
         yield
         life.drain()
+        await replays.aclose()
         await models.aclose()
         await asyncio.gather(*loading)
         if tracing is not None:
@@ -104,13 +112,16 @@ def create_app(settings: Settings, pool: Pool | None = None, tracing: "Tracing |
         # FastAPI's own spans hold the query, and so a GET's text; `api.tracing` has ours.
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
     )
-    app.state.synthesizer = synthesizer
-    app.state.life = life
-    app.state.folders = Folders(settings.data_dir, settings.cache_dir)
-    app.state.spool_limit = SpoolLimit(settings.max_spool_bytes)
-    app.state.metrics = metrics
-    app.state.requests = Requests()
-    app.state.max_plain_bytes = max_plain_bytes(settings.max_text_chars)
+    app.state.server = Server(
+        synthesizer=synthesizer,
+        life=life,
+        folders=Folders(settings.data_dir, settings.cache_dir),
+        spool_limit=SpoolLimit(settings.max_spool_bytes),
+        metrics=metrics,
+        requests=Requests(),
+        replays=replays,
+        max_plain_bytes=max_plain_bytes(settings.max_text_chars),
+    )
     errors.install(app)
     wit_paths = wit.paths(settings.wit_prefix)
     for module in (tts, openai, health, watch):
@@ -119,21 +130,21 @@ def create_app(settings: Settings, pool: Pool | None = None, tracing: "Tracing |
         app.include_router(wit.router, prefix=settings.wit_prefix.rstrip("/"))
     _add_page(app, settings)
     _add_docs(app)
+    app.add_middleware(HeadMiddleware)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, max_total_bytes=settings.max_bodies_bytes)
     app.add_middleware(Guard, keyring=keyring, lists=[path for path in wit_paths if path.endswith("/voices")])
     app.add_middleware(Doors, life=life)
     app.add_middleware(
         CORSMiddleware,
         allow_origins=settings.cors_origins,
-        allow_methods=["GET", "POST", "OPTIONS"],
+        allow_methods=["GET", "HEAD", "POST", "OPTIONS"],
         allow_headers=["*"],
         expose_headers=EXPOSED,
     )
     if is_loopback(settings.host) and "*" not in settings.allowed_hosts:
         app.add_middleware(OwnHosts, hosts=_allowed_hosts(settings))
-    app.add_middleware(wit.WitErrors, paths=wit_paths)
     app.add_middleware(Watch, metrics=metrics, tracing=tracing)
-    app.add_middleware(RequestId)
+    app.add_middleware(RequestId, wit_paths=wit_paths)
     return app
 
 

@@ -22,6 +22,7 @@ from pydantic import AliasChoices, BaseModel
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from vivavoce.api.deps import server_of
 from vivavoce.api.errors import ClientLeft
 from vivavoce.errors import BadRequest, BodyTooLarge
 
@@ -83,7 +84,7 @@ def _check_query(request: Request) -> None:
 
 async def _read(request: Request, model: type[BaseModel]) -> Request:
     """Return `request` with its body read. Raises `BadRequest` and FastAPI's errors for JSON."""
-    most = request.app.state.max_plain_bytes
+    most = server_of(request).max_plain_bytes
     data = await _received(request, most, recordings="ref_audio" in model.model_fields)
     if not data or not _is_json(request):
         return _ReadRequest(request, data, None)

@@ -1,9 +1,4 @@
-"""Turns errors into HTTP answers, once, in the shape of the surface that was called.
-
-Native (`/v1/tts`, `/health`): {"error": {code, message, field, request_id}}.
-OpenAI (everything else under `/v1/`): {"error": {message, type, param, code}}.
-Wit.ai (what calls `speaks_wit`): {"error": message, "code": code}.
-"""
+"""Turns errors into HTTP answers, once, in the shape of the surface that was called (`api.surfaces`)."""
 
 import json
 import reprlib
@@ -15,8 +10,10 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
+from starlette.routing import Match
 from starlette.types import Scope
 
+from vivavoce.api.surfaces import ErrorFacts, surface_of
 from vivavoce.errors import (
     BadRequest,
     BodyTooLarge,
@@ -53,21 +50,11 @@ STATUS: Sequence[tuple[type[VivavoceError], int]] = (
     (EngineFault, 500),
     (VivavoceError, 500),
 )
-# OpenAI answers 400 where the native surface says 422.
-OPENAI_STATUS: Mapping[int, int] = {422: 400}
-OPENAI_FIELDS: Mapping[str, str] = {
-    "text": "input",
-    "speaker": "voice",
-    "instruct": "instructions",
-    "format": "response_format",
-    "task": "task_type",
-}
-WIT_FIELDS: Mapping[str, str] = {"speaker": "voice", "instruct": "style"}
-
 _SHOWN_CHARS = 100
 _SHORT = reprlib.Repr()
 _SHORT.maxlevel = 2
 
+HEAD = "vivavoce.head"  # a key in a scope: the client sent HEAD, which is answered like GET
 FAILED = "vivavoce.failed"  # a key in a scope: the answer says 200, and in its body that it failed
 
 
@@ -75,22 +62,9 @@ class ClientLeft(Exception):
     """The client closed its connection; there is nobody to answer."""
 
 
-def is_native(path: str) -> bool:
-    return path.startswith(("/v1/tts", "/health"))
-
-
-def speaks_wit(scope: Scope) -> None:
-    """Has the errors of this request answered in Wit.ai's shape: its paths are a setting, so no path tells."""
-    scope["vivavoce.wit"] = True
-
-
 def asked_as(request: HTTPConnection, field: str) -> str:
-    """The name of a request's field on the surface that it came by."""
-    return WIT_FIELDS.get(field, field) if _is_wit(request) else field_name(request.url.path, field)
-
-
-def _is_wit(request: HTTPConnection) -> bool:
-    return bool(request.scope.get("vivavoce.wit"))
+    """Return the name of a request's field on the surface that the request came by."""
+    return surface_of(request.scope).field_names.get(field, field)
 
 
 def install(app: FastAPI) -> None:
@@ -102,19 +76,11 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _on_bug)
 
 
-def error_body(path: str, status: int, *, code: str, message: str, field: str | None, request_id: str) -> bytes:
-    """The JSON of an error in the shape of the surface that `path` belongs to."""
-    if is_native(path):
-        error: dict[str, object] = {"code": code, "message": message, "field": field, "request_id": request_id}
-    else:
-        error = {"message": message, "type": _openai_type(status), "param": field, "code": code}
-    return json.dumps({"error": error}).encode("ascii")  # escaped: an echoed value may hold a lone surrogate
-
-
-def _openai_type(status: int) -> str:
-    if status == 429:
-        return "rate_limit_error"
-    return "invalid_request_error" if status < 500 else "server_error"
+def error_body(scope: Scope, status: int, *, code: str, message: str, field: str | None = None) -> bytes:
+    """Return the JSON of an error in the shape of the surface that the request came by."""
+    error = ErrorFacts(status, code, message, field, scope.get("request_id", ""))
+    # Escaped: an echoed value may hold a lone surrogate.
+    return json.dumps(surface_of(scope).render_error(error)).encode("ascii")
 
 
 def status_of(error: VivavoceError) -> int:
@@ -131,16 +97,9 @@ def error_response(
     field: str | None = None,
     retry_after_s: float | None = None,
 ) -> Response:
-    path = request.url.path
-    if not is_native(path):
-        status = OPENAI_STATUS.get(status, status)
+    status = surface_of(request.scope).status_map.get(status, status)
     headers = {} if retry_after_s is None else {"Retry-After": str(max(1, round(retry_after_s)))}
-    if _is_wit(request):
-        wit = json.dumps({"error": message, "code": code}).encode("ascii")
-        return Response(wit, status, headers, "application/json")
-    body = error_body(
-        path, status, code=code, message=message, field=field, request_id=request.scope.get("request_id", "")
-    )
+    body = error_body(request.scope, status, code=code, message=message, field=field)
     return Response(body, status, headers, "application/json")
 
 
@@ -166,11 +125,6 @@ def answer_to(request: HTTPConnection, error: VivavoceError) -> Response:
     if isinstance(error, Unauthorized):
         response.headers["WWW-Authenticate"] = "Bearer"
     return response
-
-
-def field_name(path: str, field: str) -> str:
-    """The name of a request's field on the surface that `path` belongs to."""
-    return field if is_native(path) else OPENAI_FIELDS.get(field, field)
 
 
 async def _on_invalid(request: Request, error: Exception) -> Response:
@@ -213,10 +167,11 @@ def _sentence(message: str) -> str:
 
 async def _on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    method = "HEAD" if request.scope.get(HEAD) else request.method
     messages = {
         400: "the body cannot be read: send JSON in UTF-8, its numbers of at most 4,300 digits, not nested deeply",
-        404: f"there is no {request.method} {request.url.path[:MAX_NAME_CHARS]} here; see /docs for what there is",
-        405: f"{request.url.path[:MAX_NAME_CHARS]} does not take {request.method}; see /docs",
+        404: f"there is no {method} {request.url.path[:MAX_NAME_CHARS]} here; see /docs for what there is",
+        405: f"{request.url.path[:MAX_NAME_CHARS]} does not take {method}; see /docs",
     }
     response = error_response(
         request,
@@ -225,7 +180,19 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
         message=messages.get(error.status_code, str(error.detail)),
     )
     response.headers.update(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        response.headers["Allow"] = ", ".join(_allowed_methods(request))
     return response
+
+
+def _allowed_methods(request: Request) -> list[str]:
+    """Return the methods of all endpoints at the request's path; Starlette names those of one."""
+    found = [
+        method
+        for method in ("GET", "POST", "PUT", "PATCH", "DELETE")
+        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in request.app.routes)
+    ]
+    return ["HEAD", *found] if "GET" in found else found
 
 
 async def _on_client_left(request: Request, error: Exception) -> Response:

@@ -6,7 +6,7 @@ from typing import Literal
 from fastapi import APIRouter, Response
 
 from vivavoce import __version__
-from vivavoce.api.deps import FoldersDep, LifeDep, SynthesizerDep
+from vivavoce.api.deps import ServerDep
 from vivavoce.api.life import Life
 from vivavoce.api.schemas import NATIVE_ERRORS, Health, PeerCard
 from vivavoce.engines.pool import Pool
@@ -17,17 +17,18 @@ router = APIRouter(prefix="/health", tags=["health"], responses=NATIVE_ERRORS)
 
 
 @router.get("")
-async def health(synthesizer: SynthesizerDep, life: LifeDep, folders: FoldersDep) -> Health:
+async def health(server: ServerDep) -> Health:
     """How the server and its models are; 200 as long as it answers at all."""
-    states = {name: state.state for name, state in synthesizer.pool.states().items()}
+    pool = server.synthesizer.pool
+    states = {name: state.state for name, state in pool.states().items()}
     return Health(
-        status=_status(synthesizer.pool, life),
+        status=_status(pool, server.life),
         model_loaded="ready" in states.values(),
         models=dict(states),
-        memory_bytes=synthesizer.pool.memory_bytes,
-        max_memory_bytes=synthesizer.pool.max_memory_bytes,
-        folders=dict(await asyncio.to_thread(folders.states)),
-        peers=_peers(synthesizer.pool),
+        memory_bytes=pool.memory_bytes,
+        max_memory_bytes=pool.max_memory_bytes,
+        folders=dict(await asyncio.to_thread(server.folders.states)),
+        peers=_peers(pool),
         version=__version__,
     )
 
@@ -39,13 +40,14 @@ async def live() -> dict[str, str]:
 
 
 @router.get("/ready")
-async def ready(synthesizer: SynthesizerDep, life: LifeDep, response: Response) -> dict[str, str]:
+async def ready(server: ServerDep, response: Response) -> dict[str, str]:
     """200 when a request would be spoken; 503 with the reason before that, and after SIGTERM."""
-    status = _status(synthesizer.pool, life)
+    pool = server.synthesizer.pool
+    status = _status(pool, server.life)
     if status == "ok":
         return {"status": status}
     response.status_code = 503
-    return {"status": status, "reason": _reason(status, synthesizer.pool, life)}
+    return {"status": status, "reason": _reason(status, pool, server.life)}
 
 
 def _peers(pool: Pool) -> dict[str, list[PeerCard]]:

@@ -95,14 +95,7 @@ async def _take(receive: Receive) -> None:
 
 
 async def _refuse(scope: Scope, send: Send) -> None:
-    body = error_body(
-        scope["path"],
-        503,
-        code="not_ready",
-        message="the server is stopping; try again when it is back",
-        field=None,
-        request_id=scope.get("request_id", ""),
-    )
+    body = error_body(scope, 503, code="not_ready", message="the server is stopping; try again when it is back")
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),

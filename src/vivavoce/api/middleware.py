@@ -2,12 +2,14 @@
 
 import re
 import uuid
+from collections.abc import Collection
 from contextlib import suppress
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vivavoce.api.errors import error_body
+from vivavoce.api.surfaces import mark_surface
 from vivavoce.errors import Overloaded
 from vivavoce.logs import REQUEST_ID
 
@@ -20,10 +22,14 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
 class RequestId:
-    """Gives every answer an `x-request-id`: the client's own if it sent a sane one, else a new one."""
+    """Gives every answer an `x-request-id`: the client's own if it sent a sane one, else a new one.
 
-    def __init__(self, app: ASGIApp) -> None:
+    Marks the request with its surface; `wit_paths` are those of Wit.ai's.
+    """
+
+    def __init__(self, app: ASGIApp, *, wit_paths: Collection[str] = ()) -> None:
         self._app = app
+        self._wit_paths = wit_paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -32,6 +38,7 @@ class RequestId:
         given = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
         request_id = given if _REQUEST_ID.fullmatch(given) else f"req_{uuid.uuid4().hex}"
         scope["request_id"] = request_id
+        mark_surface(scope, self._wit_paths)
         REQUEST_ID.set(request_id)  # for the whole task: the server logs its failure after this has returned
 
         async def send_with_id(message: Message) -> None:
@@ -109,9 +116,7 @@ class BodyLimit:
 
 async def refuse_request(scope: Scope, send: Send, status: int, *, code: str, message: str) -> None:
     """Answers with an error and closes the connection: the rest of the request is never read."""
-    body = error_body(
-        scope["path"], status, code=code, message=message, field=None, request_id=scope.get("request_id", "")
-    )
+    body = error_body(scope, status, code=code, message=message)
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),

@@ -16,6 +16,7 @@ from vivavoce.api.schemas import (
     ModelCard,
     ModelList,
     Name,
+    OpenAIError,
     SpeechBody,
     VoiceCard,
     VoiceList,
@@ -29,10 +30,12 @@ from vivavoce.errors import UnknownModel
 from vivavoce.names import MAX_NAME_CHARS
 from vivavoce.routing import AUTO, MODEL_ALIASES, TASKS
 from vivavoce.synthesis import Synthesizer
+from vivavoce.types import EngineInfo, Voice
+from vivavoce.voices import aliased_voices, distinct_names
 
 router = APIRouter(prefix="/v1", tags=["openai"], responses=OPENAI_ERRORS, route_class=BoundedRoute)
 
-AUDIO = audio_answers(*MEDIA_TYPES.values(), EVENTS_TYPE)
+AUDIO = audio_answers(*MEDIA_TYPES.values(), EVENTS_TYPE, error=OpenAIError)
 
 
 @router.post("/audio/speech", response_class=Response, responses=AUDIO)
@@ -91,21 +94,34 @@ async def audio_models(synthesizer: SynthesizerDep) -> AudioModelList:
 
 @router.get("/audio/voices")
 async def voices(synthesizer: SynthesizerDep, model: Name | None = None) -> VoiceList:
-    """Every voice, of one model or of all."""
-    cards = [
-        VoiceCard(
-            id=voice.id,
-            name=voice.name,
-            model=info.name,
-            languages=list(voice.languages),
-            gender=voice.gender,
-            listed=voice.listed,
-            description=voice.description,
+    """Every voice, of one model or of all, then OpenAI's names for some of them."""
+    infos = await synthesizer.router.candidates(model)
+    own = [(info, voice) for info in infos for voice in info.voices]
+    cards = [_voice_card(info, voice, name) for (info, voice), name in zip(own, distinct_names(own), strict=True)]
+    aliases = [
+        _voice_card(info, voice, f"{alias.capitalize()} (OpenAI)").model_copy(
+            update={
+                "id": alias,
+                "listed": False,
+                "description": f"Another name of {voice.id!r}.",
+                "alias_of": voice.id,
+            }
         )
-        for info in await synthesizer.router.candidates(model)
-        for voice in info.voices
+        for alias, (info, voice) in aliased_voices(infos).items()
     ]
-    return VoiceList(voices=cards)
+    return VoiceList(voices=[*cards, *aliases])
+
+
+def _voice_card(info: EngineInfo, voice: Voice, name: str) -> VoiceCard:
+    return VoiceCard(
+        id=voice.id,
+        name=name,
+        model=info.name,
+        languages=list(voice.languages),
+        gender=voice.gender,
+        listed=voice.listed,
+        description=voice.description,
+    )
 
 
 @router.get("/", include_in_schema=False)

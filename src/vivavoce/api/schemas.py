@@ -5,9 +5,18 @@ The native surface refuses fields it does not know, the OpenAI surface ignores t
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StringConstraints,
+    WithJsonSchema,
+)
 
 from vivavoce.api.requests import Record
 from vivavoce.errors import BadRequest
@@ -26,6 +35,7 @@ from vivavoce.types import (
     Task,
 )
 
+NOT_EMPTY: dict[str, JsonValue] = {"minLength": 1}  # described alone: the synthesizer refuses more than that
 EVENTS_TYPE = "text/event-stream"
 
 
@@ -37,6 +47,17 @@ def _not_boolean(value: object) -> object:
 
 
 Number = BeforeValidator(_not_boolean)
+Flag = Annotated[
+    bool,
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "boolean"},
+                {"enum": [0, 1, "0", "1", "false", "true", "off", "on", "no", "yes", "n", "y", "f", "t"]},
+            ]
+        }
+    ),
+]
 Speed = Annotated[float, Field(ge=0.25, le=4.0, allow_inf_nan=False), Number]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1), Number]
 SampleRate = Annotated[int, Field(ge=8_000, le=48_000), Number]
@@ -46,19 +67,31 @@ ReferenceText = Annotated[str, StringConstraints(max_length=MAX_REFERENCE_CHARS)
 Temperature = Annotated[float, Field(ge=0, le=10, allow_inf_nan=False), Number]
 TopK = Annotated[int, Field(ge=0, le=2**31 - 1), Number]
 TopP = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False), Number]
-Timeout = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False), Number]
+Timeout = Annotated[float, Field(ge=0.001, le=86_400, allow_inf_nan=False), Number]
+
+
+def _lower_case(value: object) -> object:
+    """Return a name in lower case, and None for an empty one."""
+    return value.strip().lower() or None if isinstance(value, str) else value
+
+
+FormatName = Annotated[
+    AudioFormat | None,
+    BeforeValidator(_lower_case),
+    WithJsonSchema({"anyOf": [{"type": "string", "enum": [*get_args(AudioFormat), ""]}, {"type": "null"}]}),
+]
 Penalty = Annotated[float, Field(gt=0, le=10, allow_inf_nan=False), Number]
 
 
 class SamplingFields(BaseModel):
     """How a language model draws its codes, under the names of Qwen3-TTS's own settings; part of both bodies."""
 
-    do_sample: bool | None = Field(None, description="False takes the likeliest code always.")
+    do_sample: Flag | None = Field(None, description="False takes the likeliest code always.")
     temperature: Temperature | None = Field(None, description="Above 1 is wilder; 0 is `do_sample: false`.")
     top_k: TopK | None = Field(None, description="Draw among that many likeliest codes; 0 is all.")
     top_p: TopP | None = Field(None, description="Draw among the likeliest codes of this probability together.")
     repetition_penalty: Penalty | None = Field(None, description="Above 1 keeps codes from coming again.")
-    subtalker_dosample: bool | None = Field(None, description="As `do_sample`, for the codes that fill a frame.")
+    subtalker_dosample: Flag | None = Field(None, description="As `do_sample`, for the codes that fill a frame.")
     subtalker_temperature: Temperature | None = Field(None, description="As `temperature`, likewise.")
     subtalker_top_k: TopK | None = Field(None, description="As `top_k`, likewise.")
     subtalker_top_p: TopP | None = Field(None, description="As `top_p`, likewise.")
@@ -82,7 +115,7 @@ class ReferenceFields(BaseModel):
 
     ref_audio: str | None = Field(None, description="A recording to clone, in base64 or as a `data:` URL.")
     ref_text: ReferenceText | None = Field(None, description="What is said in `ref_audio`, word for word.")
-    x_vector_only: bool | None = Field(
+    x_vector_only: Flag | None = Field(
         None,
         validation_alias=AliasChoices("x_vector_only", "x_vector_only_mode"),
         description="True takes from `ref_audio` only who speaks, not how; so does leaving `ref_text` out.",
@@ -94,17 +127,21 @@ class SynthesizeQuery(SamplingFields, TurnFields):
 
     model_config = ConfigDict(extra="forbid")
 
-    text: str = Field(description="What to say: plain text or markdown.", examples=["Hello, world."])
+    text: str = Field(
+        description="What to say: plain text or markdown; at least one word.",
+        examples=["Hello, world."],
+        json_schema_extra=NOT_EMPTY,
+    )
     speaker: Name | None = Field(None, description="A name from `GET /v1/tts/speakers`; the model chooses without one.")
     language: Name | None = Field(None, description="English name or ISO 639 code; `auto` or nothing detects it.")
     instruct: Instruct | None = Field(None, description="How to say it, for models that follow instructions.")
     model: Name | None = Field(None, description="A name from `GET /v1/models`, or `auto`.")
     task: Task | None = Field(None, description="Only a Qwen3-TTS model that was trained for this.")
-    format: AudioFormat | None = Field(None, description="Audio format, `wav` without one.")
+    format: FormatName = Field(None, description="Audio format, in any case; `wav` without one.")
     sample_rate: SampleRate | None = Field(None, description="Samples per second; the model's own without one.")
     speed: Speed | None = Field(None, description="1.0 is the voice's own pace; the pitch is kept.")
     seed: Seed | None = Field(None, description="The same seed gives the same speech, where the model can.")
-    stream: bool | None = Field(None, description="Send audio as it is made, in chunks, instead of one exact file.")
+    stream: Flag | None = Field(None, description="Send audio as it is made, in chunks, instead of one exact file.")
 
     def to_request(self) -> SpeechRequest:
         """Raises `BadRequest` for an unknown language."""
@@ -159,11 +196,15 @@ class SpeechBody(SamplingFields, TurnFields, ReferenceFields):
 
     model_config = ConfigDict(extra="ignore")
 
-    input: str = Field(description="What to say.", examples=["Hello, world."])
+    input: str = Field(
+        description="What to say; at least one word.", examples=["Hello, world."], json_schema_extra=NOT_EMPTY
+    )
     model: Name | None = Field(None, description="A name from `GET /v1/models`, or `tts-1` and its like.")
-    voice: Name | VoiceId | None = Field(None, description="A voice's name, or an object with its `id`.")
+    voice: Name | VoiceId | None = Field(
+        None, description="A voice's name, or an object with its `id`; the model chooses without one."
+    )
     instructions: Instruct | None = Field(None, description="How to say it, for models that follow instructions.")
-    response_format: AudioFormat | None = Field(None, description="Audio format, `mp3` without one.")
+    response_format: FormatName = Field(None, description="Audio format, in any case; `mp3` without one.")
     speed: Speed | None = Field(None, description="1.0 is the voice's own pace; the pitch is kept.")
     task_type: TaskType | None = Field(
         None, description="`CustomVoice`, `VoiceDesign` or `Base`: only a Qwen3-TTS model that was trained for this."
@@ -217,12 +258,13 @@ class VoiceCard(BaseModel):
     """One entry of `GET /v1/audio/voices`."""
 
     id: str
-    name: str
+    name: str = Field(description="For people; no two entries have the same.")
     model: str
     languages: list[str]
     gender: str
     listed: bool
     description: str
+    alias_of: str | None = Field(default=None, description="The `id` of the voice that this is another name of.")
 
 
 class VoiceList(BaseModel):
@@ -346,12 +388,18 @@ class OpenAIError(BaseModel):
     error: OpenAIErrorDetail
 
 
-def audio_answers(*media_types: str) -> dict[int | str, dict[str, Any]]:
-    """What an endpoint documents of its audio, for FastAPI's `responses=`: a 200 of one of these types."""
+def audio_answers(*media_types: str, error: type[BaseModel] | None = None) -> dict[int | str, dict[str, Any]]:
+    """Return what an endpoint documents of its audio, for FastAPI's `responses=`.
+
+    With `error`, the model of its errors, also the 504 of a `timeout_s` that was too short.
+    """
     binary = {"schema": {"type": "string", "format": "binary"}}
     # Events have no schema: of OpenAPI 3.1 it would be that of all of them together.
     content = {media_type: {} if media_type == EVENTS_TYPE else binary for media_type in media_types}
-    return {200: {"content": content, "description": "The audio."}}
+    answers: dict[int | str, dict[str, Any]] = {200: {"content": content, "description": "The audio."}}
+    if error is not None:
+        answers[504] = {"model": error, "description": "The speech was not complete within `timeout_s`."}
+    return answers
 
 
 # For FastAPI's `responses=`, whose values are plain dictionaries, hence `Any`.

@@ -17,7 +17,7 @@ from fastapi import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from vivavoce.api.deps import caller_of, requests_of, spool_limit_of
+from vivavoce.api.deps import caller_of, server_of
 from vivavoce.api.errors import FAILED, ClientLeft, asked_as, error_body, status_of
 from vivavoce.api.folders import ROOM_BYTES, Spool
 from vivavoce.api.schemas import EVENTS_TYPE
@@ -56,7 +56,7 @@ async def stream_chunks(
 
 async def whole_speech(request: Request, synthesizer: Synthesizer, wanted: SpeechRequest) -> Response:
     """The audio as one file, with its exact size in Content-Length and, for WAV, in its header."""
-    limit = spool_limit_of(request)
+    limit = server_of(request).spool_limit
     if wanted.format in ("wav", "pcm") and len(wanted.text) * BYTES_PER_CHAR > ROOM_BYTES:
         limit.check(ROOM_BYTES)  # before a model speaks in vain
     speech = await _opened(request, synthesizer, wanted)
@@ -96,7 +96,7 @@ async def stream_events(request: Request, synthesizer: Synthesizer, wanted: Spee
 async def _opened(request: Request, synthesizer: Synthesizer, wanted: SpeechRequest) -> Speech:
     if wanted.sample_rate_hz is not None:
         check_rate(wanted.format, wanted.sample_rate_hz)
-    caller, requests = caller_of(request), requests_of(request)
+    caller, requests = caller_of(request), server_of(request).requests
     record = requests.begin(request.scope["request_id"], caller, wanted.format)
     opening = synthesizer.open(replace(wanted, caller=caller))
     try:
@@ -181,7 +181,7 @@ async def _events(speech: Speech, wanted: SpeechRequest, request: Request) -> As
         if not started:  # nothing has been sent: the status can still tell
             raise
         request.scope[FAILED] = True
-        yield _error_event(error, request.url.path)
+        yield _error_event(error, request.scope)
         return
     text_tokens, audio_tokens = len(wanted.text), round(speech.spoken_samples / speech.sample_rate_hz / FRAME_S)
     usage = {"input_tokens": text_tokens, "output_tokens": audio_tokens, "total_tokens": text_tokens + audio_tokens}
@@ -192,8 +192,8 @@ def _event(data: Mapping[str, object]) -> bytes:
     return f"data: {json.dumps(data)}\n\n".encode("ascii")
 
 
-def _error_event(error: VivavoceError, path: str) -> bytes:
-    body = error_body(path, status_of(error), code=error.code, message=error.message, field=None, request_id="")
+def _error_event(error: VivavoceError, scope: Scope) -> bytes:
+    body = error_body(scope, status_of(error), code=error.code, message=error.message)
     return _event({"type": "error", **json.loads(body)})
 
 

@@ -1,24 +1,29 @@
 """The native surface: `/v1/tts`."""
 
-from typing import Annotated
+from dataclasses import replace
+from functools import partial
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from vivavoce.api.bodies import BoundedRoute
-from vivavoce.api.deps import SynthesizerDep, caller_of, manages, requests_of
+from vivavoce.api.deps import SynthesizerDep, caller_of, manages, server_of
+from vivavoce.api.errors import HEAD
+from vivavoce.api.replay import RANGES, record
 from vivavoce.api.schemas import (
     NATIVE_ERRORS,
     Languages,
     ModelInfos,
     Name,
+    NativeError,
     RequestState,
     Speakers,
     SynthesizeBody,
     SynthesizeQuery,
     audio_answers,
 )
-from vivavoce.api.streaming import stream_speech, whole_speech
+from vivavoce.api.streaming import _or_left, stream_speech, whole_speech
 from vivavoce.api.uploads import read_request
 from vivavoce.audio import MEDIA_TYPES
 from vivavoce.errors import UnknownRequest
@@ -28,7 +33,12 @@ from vivavoce.types import SpeechRequest
 
 router = APIRouter(prefix="/v1/tts", tags=["native"], responses=NATIVE_ERRORS, route_class=BoundedRoute)
 
-AUDIO = audio_answers(*MEDIA_TYPES.values())
+AUDIO = audio_answers(*MEDIA_TYPES.values(), error=NativeError)
+PARTS: dict[int | str, dict[str, Any]] = {
+    **AUDIO,
+    206: {"content": AUDIO[200]["content"], "description": "The part of the audio that `Range` names."},
+    416: {"model": NativeError, "description": "The `Range` begins behind the end of the audio."},
+}
 
 
 @router.post("/synthesize", response_class=Response, responses=AUDIO)
@@ -37,12 +47,40 @@ async def synthesize(request: Request, body: SynthesizeBody, synthesizer: Synthe
     return await _answer(request, await read_request(body), synthesizer, stream=body.stream)
 
 
-@router.get("/synthesize", response_class=Response, responses=AUDIO)
+@router.get("/synthesize", response_class=Response, responses=PARTS)
 async def synthesize_get(
     request: Request, query: Annotated[SynthesizeQuery, Query()], synthesizer: SynthesizerDep
 ) -> Response:
-    """The same for players that can only GET; a recording to clone takes a body."""
-    return await _answer(request, query.to_request(), synthesizer, stream=query.stream)
+    """The same for players that can only GET, also in parts (`Range`); a recording takes a body."""
+    wanted = replace(query.to_request(), caller=caller_of(request))
+    replays = server_of(request).replays
+    if request.scope.get(HEAD):
+        kept = replays.find(wanted)
+        return kept.response(request) if kept else _unspoken(wanted)
+    if _wants_part(request, stream=query.stream):
+        speak = partial(whole_speech, synthesizer=synthesizer, wanted=wanted)
+        kept = await _or_left(request.receive, replays.get(wanted, lambda: record(request, speak)))
+    else:
+        kept = replays.find(wanted)
+    if kept is not None:
+        return kept.response(request)
+    answer = await _answer(request, wanted, synthesizer, stream=query.stream)
+    answer.headers.update(RANGES)
+    return answer
+
+
+def _unspoken(wanted: SpeechRequest) -> Response:
+    """Return the headers that are known before anything is spoken."""
+    response = Response(headers=RANGES, media_type=MEDIA_TYPES[wanted.format])
+    del response.headers["Content-Length"]
+    return response
+
+
+def _wants_part(request: Request, *, stream: bool | None) -> bool:
+    """True if the answer has to be whole before some of it is sent."""
+    if stream and request.headers.get("range") == "bytes=0-":
+        return False  # browsers ask so for all that they play, and take a stream as well
+    return "range" in request.headers or "if-range" in request.headers
 
 
 async def _answer(
@@ -80,7 +118,7 @@ async def request_state(request: Request, request_id: str) -> RequestState:
 
     A key sees its own requests; one with the scope `manage` sees all.
     """
-    record = requests_of(request).find(request_id, caller_of(request), of_anyone=manages(request))
+    record = server_of(request).requests.find(request_id, caller_of(request), of_anyone=manages(request))
     if record is None:
         raise UnknownRequest(
             f"no request {request_id[:128]!r} is among the latest that came with your key: send an X-Request-Id of "

@@ -13,8 +13,10 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from vivavoce.api.errors import FAILED, is_native
+from vivavoce.api.deps import server_of
+from vivavoce.api.errors import FAILED
 from vivavoce.api.life import Life
+from vivavoce.api.surfaces import surface_of
 from vivavoce.engines.pool import Pool
 from vivavoce.logs import facts
 from vivavoce.metrics import CONTENT_TYPE, Metrics, ModelReading, Reading
@@ -33,9 +35,7 @@ METRICS: dict[int | str, dict[str, Any]] = {200: {"content": {"text/plain": {"sc
 @router.get("/metrics", response_class=Response, responses=METRICS)
 async def metrics(request: Request) -> Response:
     """What is counted and measured, in Prometheus' text format."""
-    instruments = request.app.state.metrics
-    assert isinstance(instruments, Metrics)
-    return Response(instruments.render(), headers={"Content-Type": CONTENT_TYPE})
+    return Response(server_of(request).metrics.render(), headers={"Content-Type": CONTENT_TYPE})
 
 
 def reading(pool: Pool, life: Life) -> Reading:
@@ -130,7 +130,7 @@ class Watch:
                     self._tracing.ended(span, scope, answer.status, outcome)
 
     def _ended(self, scope: Scope, answer: _Answer, outcome: Outcome, seconds: float) -> None:
-        surface, path = surface_of(scope), quote(scope["path"])
+        surface, path = _surface_label(scope), quote(scope["path"])
         self._metrics.answered(surface, outcome)
         level = logging.DEBUG if surface in ("health", "metrics") else logging.INFO  # asked every few seconds
         told = facts(
@@ -144,12 +144,10 @@ class Watch:
         log.log(level, "%s %s: %s, %s after %.3f s", scope["method"], path, answer.status, outcome, seconds, extra=told)
 
 
-def surface_of(scope: Scope) -> str:
+def _surface_label(scope: Scope) -> str:
     """Which surface answered: the first tag of its endpoints; `page` for files and for what is unknown."""
     tags = getattr(scope.get("route"), "tags", None)
     if tags:
         return str(tags[0])
-    path = scope["path"]  # of what was turned away before it came to an endpoint
-    if path.startswith("/v1/"):
-        return "native" if is_native(path) else "openai"
-    return "page"
+    # Of what was turned away before it came to an endpoint.
+    return surface_of(scope).name if scope["path"].startswith("/v1/") else "page"

@@ -14,13 +14,11 @@ from typing import Annotated, Any, Final, Literal
 from fastapi import APIRouter, Header, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from vivavoce.api.bodies import BoundedRoute
 from vivavoce.api.deps import SynthesizerDep
-from vivavoce.api.errors import speaks_wit
 from vivavoce.api.lipsync import Event, estimate
-from vivavoce.api.schemas import Instruct, Name, Number, audio_answers
+from vivavoce.api.schemas import NOT_EMPTY, Flag, Instruct, Name, Number, audio_answers
 from vivavoce.api.streaming import stream_chunks, stream_speech, whole_speech
 from vivavoce.audio import open_encoder
 from vivavoce.errors import Unsupported
@@ -52,19 +50,6 @@ def paths(prefix: str) -> Sequence[str]:
     return [f"{prefix.rstrip('/')}/{name}" for name in ("synthesize", "voices") if prefix]
 
 
-class WitErrors:
-    """A layer around the application: has every error on `paths` answered as Wit.ai does, also a missing key."""
-
-    def __init__(self, app: ASGIApp, *, paths: Sequence[str]) -> None:
-        self._app = app
-        self._paths = paths
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] in self._paths:
-            speaks_wit(scope)
-        await self._app(scope, receive, send)
-
-
 class WitError(BaseModel):
     """Every error of this surface."""
 
@@ -82,7 +67,11 @@ class WitBody(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    q: str = Field(description="What to say; markup is left out.", examples=["Hello, world."])
+    q: str = Field(
+        description="What to say; markup is left out. At least one word.",
+        examples=["Hello, world."],
+        json_schema_extra=NOT_EMPTY,
+    )
     voice: Name | None = Field(None, description="A `name` from `GET voices`; `Charlie` lets the server choose.")
     style: Instruct | None = Field(None, description="How to say it, for models that follow instructions.")
     speed: Annotated[float, Field(ge=50, le=200, allow_inf_nan=False), Number] = Field(
@@ -91,7 +80,7 @@ class WitBody(BaseModel):
     pitch: Annotated[float, Field(ge=25, le=200, allow_inf_nan=False), Number] = Field(
         100, description="Percent of the voice's own; at least 50."
     )
-    viseme: bool = Field(False, description="Send the times of words and visemes beside the audio, in frames.")
+    viseme: Flag = Field(False, description="Send the times of words and visemes beside the audio, in frames.")
 
     def to_request(self, audio_format: AudioFormat) -> SpeechRequest:
         voice = (self.voice or NO_VOICE).removeprefix("wit$")

@@ -142,7 +142,7 @@ def _run(settings: "Settings") -> None:
             typer.echo(f"  mDNS     {name.removesuffix('.')}")
         whole = run(
             app,
-            app.state.life,
+            app.state.server.life,
             listener,
             log_level=settings.log_level,
             http=bounded_http(bounds),

@@ -173,7 +173,7 @@ def read_audio(response: httpx.Response, options: SpeechOptions) -> Audio:
 
 
 def read_voices(response: httpx.Response) -> tuple[VoiceEntry, ...]:
-    """Parse the answer of `/v1/audio/voices`."""
+    """Return the voices in the answer of `/v1/audio/voices`, without other names of them."""
     with _expected_shape(response):
         return tuple(
             VoiceEntry(
@@ -185,6 +185,7 @@ def read_voices(response: httpx.Response) -> tuple[VoiceEntry, ...]:
                 listed=voice["listed"],
             )
             for voice in response.json()["voices"]
+            if not voice.get("alias_of")
         )
 
 

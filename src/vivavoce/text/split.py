@@ -25,6 +25,9 @@ _WIDE = re.compile(
 _WIDE_WEIGHT = 3
 _SHORT = 24  # narrower pieces are joined to a neighbour: models say single words badly
 _COMFORTABLE = 110  # neighbours are joined up to here, about seven seconds of speech
+_LONGEST_FIRST = 120  # letters said in a first piece without a break, which is cut above this
+_SPELLED = re.compile(r"\d|[$€£¥%&@#+=]|\b[^\W\d_]\b|[A-Z](?=[A-Z])")  # each is said as a word
+_SPELLED_WEIGHT = 5
 _WINDOW_CHARS = 1000  # what sentencex sees at once: about 5 ms for the worst text of this length
 
 _CLOSERS = r"[\"'”’»)\]」』）》]*+"
@@ -152,9 +155,29 @@ def _opened(sentences: Iterator[Piece], max_chars: int, first_chars: int) -> Ite
     else:
         opening = first
         rest = [second] if second else []
-    head, *tails = _fitted(opening, max_chars)
+    head, *tails = _shortened(opening, max_chars, limit)
     yield head
     yield from _joined(chain(tails, rest, sentences), max_chars)
+
+
+def _shortened(piece: Piece, max_chars: int, limit: int) -> list[Piece]:
+    """Cut a first piece in two where it takes long to say: at a break, else at `limit`."""
+    text = piece.text.lstrip()
+    longest = _sayable(text, min(max(_LONGEST_FIRST, limit), max_chars))
+    if width(text.rstrip()) <= longest:
+        return [piece]
+    head, tail = _boundary(text, _SHORT, longest) or _cut(text, _sayable(text, limit))
+    return [head, Piece(tail, piece.pause_s)]
+
+
+def _sayable(text: str, limit: int) -> int:
+    """Return the width of the start of `text` that is said in `limit` letters, digits as words."""
+    said = 0
+    for at, character in enumerate(text):
+        said += _SPELLED_WEIGHT if _SPELLED.match(text, at) else width(character)
+        if said > limit:
+            return max(_WIDE_WEIGHT, width(text[:at]))
+    return limit
 
 
 def _joined(pieces: Iterator[Piece], max_chars: int) -> Iterator[Piece]:
