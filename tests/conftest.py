@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from importlib.util import find_spec
 from typing import Any
@@ -14,6 +14,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from vivavoce.api.app import create_app
+from vivavoce.api.connections import Bounds, bounded_http
 from vivavoce.engines.local import LocalEngine
 from vivavoce.engines.pool import Pool
 from vivavoce.engines.tone import Fault, ToneModel
@@ -64,17 +65,21 @@ async def app_client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(app)
     async with (
         app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url="http://vivavoce", timeout=60) as client,
+        httpx.AsyncClient(transport=transport, base_url="http://localhost", timeout=60) as client,
     ):
         yield client
 
 
 @contextmanager
-def serving(app: FastAPI, port: int = 0, **options: Any) -> Iterator[str]:
+def serving(
+    app: FastAPI, port: int = 0, make: Callable[[uvicorn.Config], uvicorn.Server] = uvicorn.Server, **options: Any
+) -> Iterator[str]:
     """The base URL of `app` behind a real socket, served by uvicorn in a thread, with more of its options."""
+    options = {"http": bounded_http(Bounds(512, 20.0, 60.0)), "timeout_graceful_shutdown": 5, **options}
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", port))
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=5, **options))
+        sock.listen()
+        server = make(uvicorn.Config(app, log_level="warning", **options))
         started = threading.Event()
 
         async def run() -> None:

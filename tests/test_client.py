@@ -19,6 +19,7 @@ from vivavoce.engines.pool import Pool
 from vivavoce.engines.tone import CHAR_S, RATE_HZ, Fault, ToneModel
 from vivavoce.errors import (
     BadRequest,
+    BodyTooLarge,
     EngineFault,
     MissingDependency,
     NotReady,
@@ -125,6 +126,11 @@ async def test_wrong_requests_raise_what_the_server_found(remote: AsyncClient) -
     with pytest.raises(BadRequest) as invalid:
         await remote.speak(TEXT, speed=9)
     assert invalid.value.field == "speed"
+    with pytest.raises(BadRequest, match="2,001 characters, the limit is 2,000") as long:
+        await remote.speak(TEXT, instruct="a" * 2_001)
+    assert long.value.field == "instruct"
+    with pytest.raises(BodyTooLarge, match="2,000,000 bytes"):
+        await remote.speak("a " * 1_000_000)
 
 
 async def test_a_stream_that_is_refused_raises_before_its_block(remote: AsyncClient) -> None:
@@ -147,6 +153,7 @@ async def test_a_model_that_fails_raises_engine_fault(remote: AsyncClient) -> No
         UnknownVoice("m", field="model"),
         UnknownRequest("m", field="model"),
         Unsupported("m", field="model"),
+        BodyTooLarge("m", field="model"),
         Overloaded("m", retry_after_s=7),
         NotReady("m"),
         EngineFault("m"),

@@ -25,6 +25,7 @@ from typer.testing import CliRunner, Result  # noqa: E402
 
 from tests.engines.qwen.hub_server import COMMIT, Hub, hub_server  # noqa: E402
 from tests.engines.qwen.whole import whole_checkpoint  # noqa: E402
+from tests.permissions import bound_by_permissions  # noqa: E402
 from vivavoce.cli import app as command_line  # noqa: E402
 
 ID = "Someone/Tiny-CustomVoice"
@@ -97,6 +98,8 @@ def machine(tmp_path: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> Machin
     machine = Machine(tmp_path, hub.url)
     # huggingface_hub reads its environment once, when it is imported.
     monkeypatch.setattr(constants, "ENDPOINT", hub.url)
+    template = hub.url + "/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(machine.cache))
     monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
     return machine
@@ -134,7 +137,8 @@ def same_files(folder: Path, original: Path) -> bool:
 
 
 def _files(folder: Path) -> set[Path]:
-    return {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()}
+    files = {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()}
+    return {path for path in files if path.parts[:2] != (".cache", "huggingface")}  # the hub's notes
 
 
 # -- pull ---------------------------------------------------------------------------------------------------
@@ -145,6 +149,7 @@ def test_pull_brings_what_the_server_reads_and_nothing_else(machine: Machine, hu
     assert place == machine.cache / STORE / "snapshots" / COMMIT
     assert same_files(place, hub.folder / ID)
     assert not set(hub.served) & set(UNREAD)
+    assert not hub.strange
 
 
 def test_second_pull_fetches_nothing(machine: Machine, hub: Hub) -> None:
@@ -161,39 +166,55 @@ def test_the_hubs_own_library_finds_what_was_pulled_and_fetches_nothing(
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", without_xet, raising=False)
     place = machine.pull()
     hub.served.clear()
-    assert snapshot_download(ID, cache_dir=machine.cache, local_files_only=True) == str(place)
     wanted = ["*.json", WEIGHTS]
-    assert snapshot_download(ID, cache_dir=machine.cache, allow_patterns=wanted, endpoint=hub.url) == str(place)
+    for offline in (True, False):
+        assert snapshot_download(ID, allow_patterns=wanted, local_files_only=offline) == str(place)
     assert hub.served.total() == 0
 
 
-def test_connection_that_is_cut_is_gone_on_with_in_the_same_pull(machine: Machine, hub: Hub) -> None:
+def test_connection_that_is_cut_is_gone_on_with_in_the_same_pull(
+    machine: Machine, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 1_000)
     hub.cut_after[WEIGHTS] = 40_000
     assert same_files(machine.pull(), hub.folder / ID)
     assert hub.served[WEIGHTS] == (hub.folder / ID / WEIGHTS).stat().st_size
 
 
-def test_pull_that_was_killed_goes_on_where_it_stopped(machine: Machine, hub: Hub) -> None:
-    partial = machine.cache / STORE / "blobs" / f"{hub.etag(ID, Path(WEIGHTS))}.incomplete"
+def test_pull_that_was_killed_keeps_whole_files_and_begins_the_cut_one_anew(machine: Machine, hub: Hub) -> None:
     hub.hold_after[WEIGHTS] = 300_000
     with machine.start("models", "pull", ID) as process:
         try:
-            while not partial.exists() or partial.stat().st_size < 300_000:
+            while hub.served[WEIGHTS] < 300_000 or not list(machine.cache.rglob("vocab.json")):
                 with pytest.raises(subprocess.TimeoutExpired):  # it must not end by itself
                     process.wait(0.02)
         finally:
             process.kill()
+    for partial in machine.cache.rglob("*.incomplete"):
+        os.utime(partial, (0, 0))
     hub.served.clear()
     assert same_files(machine.pull(), hub.folder / ID)
-    assert hub.served[WEIGHTS] == (hub.folder / ID / WEIGHTS).stat().st_size - 300_000
-    assert "vocab.json" not in hub.served  # whole before
+    assert hub.served[WEIGHTS] == (hub.folder / ID / WEIGHTS).stat().st_size
+    assert "vocab.json" not in hub.served
+    assert not list(machine.cache.rglob("*.incomplete"))
+
+
+def test_two_pulls_at_once_fetch_each_file_once(machine: Machine, hub: Hub) -> None:
+    hub.hold_after[WEIGHTS] = 300_000
+    with machine.start("models", "pull", ID) as first, machine.start("models", "pull", ID) as second:
+        while hub.served[WEIGHTS] < 300_000:
+            with pytest.raises(subprocess.TimeoutExpired):
+                first.wait(0.02)
+        hub.release.set()
+        assert (first.wait(60), second.wait(60)) == (0, 0)
+    for name in ("config.json", "vocab.json", WEIGHTS):
+        assert hub.served[name] == (hub.folder / ID / name).stat().st_size
 
 
 def test_hub_that_is_out_of_order_is_asked_again_for_what_is_missing(machine: Machine, hub: Hub) -> None:
     hub.down.add(WEIGHTS)
-    assert re.search(
-        rf"answered 503 for '{WEIGHTS}'.*goes on where it stopped", error_line(machine.run("models", "pull", ID))
-    )
+    told = error_line(machine.run("models", "pull", ID))
+    assert re.search(rf"answered 503 for '\S+/{WEIGHTS}': pull '{ID}' again", told)
     hub.down.clear()
     before = set(hub.served)
     hub.served.clear()
@@ -213,15 +234,15 @@ def test_file_that_came_wrong_is_told_removed_and_brought_anew(machine: Machine,
     hub.spoiled.add(WEIGHTS)
     assert re.search(rf"'{WEIGHTS}' of '{ID}'.*checksum.*pull it again", error_line(machine.run("models", "pull", ID)))
     assert not list(machine.cache.rglob("*.incomplete"))
-    assert "not pulled" in machine.run("say", "Hi.", "--model", ID, "-o", "a.wav").stderr
+    assert f"vivavoce models pull {ID}" in machine.run("say", "Hi.", "--model", ID, "-o", "a.wav").stderr
     hub.spoiled.clear()
     assert same_files(machine.pull(), hub.folder / ID)
 
 
 def test_checkpoint_too_large_for_the_disk_is_refused_before_it_is_begun(machine: Machine, hub: Hub) -> None:
     hub.stated[WEIGHTS] = 10**16
-    assert re.search(r"10000000\.\d GB are to come.*make room.*HF_HOME", error_line(machine.run("models", "pull", ID)))
-    assert hub.served.total() == 0
+    assert re.search(r"10000000\.\d GB are to come.*free some.*HF_HOME", error_line(machine.run("models", "pull", ID)))
+    assert set(hub.served) == {"config.json"}
 
 
 def test_folder_that_cannot_be_written_is_told(machine: Machine) -> None:
@@ -281,6 +302,7 @@ def test_pull_into_a_folder_needs_no_cache_and_rm_leaves_the_rest_of_it(machine:
     assert not machine.cache.exists()
     hub.served.clear()
     (place / "merges.txt").write_text("changed", "utf-8")
+    os.utime(place / "merges.txt", (2e9, 2e9))  # later than it was pulled
     assert machine.pull(ID, "--dir", below) == place
     assert set(hub.served) == {"merges.txt"}
     (place / "notes.txt").write_text("mine", "utf-8")
@@ -335,6 +357,51 @@ def test_revision_is_kept_beside_main_and_removed_alone(machine: Machine, hub: H
     assert place.exists()
     assert machine.run("models", "rm", f"{ID}@v1.0").stdout.startswith("removed")
     assert not place.exists()
+
+
+# -- what may not be read -------------------------------------------------------------------------------------
+
+
+def told_to(machine: Machine, *arguments: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """A command whose process obeys file permissions, after its end."""
+    command = [*bound_by_permissions(), "-m", "vivavoce", *map(str, arguments)]
+    return subprocess.run(
+        command, env=machine.environment | variables, cwd=machine.home, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize("name", [WEIGHTS, "speech_tokenizer/config.json"])
+def test_file_that_may_not_be_read_is_told_by_user_owner_and_mode(machine: Machine, name: str) -> None:
+    place = machine.pull()
+    (place / name).resolve().chmod(0)
+    reason = (
+        rf"cannot be read by uid {os.geteuid()}: .* belongs to uid {os.geteuid()} and has mode 000; .*chmod -R a\+rX"
+    )
+    (model, *_) = json.loads(told_to(machine, "models", "list", "--json", VIVAVOCE_QWEN=ID).stdout)
+    assert not model["installed"]
+    assert re.search(reason, model["detail"])
+    done = told_to(machine, "say", "Hi.", "--model", place, "-o", "a.wav")
+    assert done.returncode == 1
+    assert re.search(reason, done.stderr)
+    assert "damaged" not in done.stderr
+
+
+def test_doctor_tells_that_weights_may_not_be_read(machine: Machine) -> None:
+    (machine.pull() / WEIGHTS).resolve().chmod(0)
+    done = told_to(machine, "doctor", "--json", VIVAVOCE_QWEN=ID)
+    (detail,) = [model["detail"] for model in json.loads(done.stdout)["models"] if model["name"] == "tiny-customvoice"]
+    assert re.search(rf"cannot be read by uid {os.geteuid()}: .*mode 000", detail)
+
+
+def test_cache_that_may_not_be_read_is_told_and_the_other_models_are_listed(machine: Machine) -> None:
+    machine.pull()
+    (machine.cache / STORE / "snapshots").chmod(0)
+    done = told_to(machine, "models", "list")
+    assert re.search(r"^ok +tone", done.stdout, re.MULTILINE)
+    assert re.search(rf"the model hub's cache: '\S+/snapshots' cannot be read by uid {os.geteuid()}", done.stderr)
+    said = told_to(machine, "say", "Hi.", "--model", ID, "-o", "a.wav")
+    assert re.search(r"/snapshots' cannot be read by uid", said.stderr)
+    (machine.cache / STORE / "snapshots").chmod(0o755)
 
 
 # -- serve --------------------------------------------------------------------------------------------------

@@ -155,6 +155,13 @@ class CannotListen(VivavoceError):
 
 
 class NoRoom(VivavoceError):
-    """The disk has no room for what must be kept, or it may not be written."""
+    """The disk has no room for what must be kept, or it may not be written.
+
+    With `retry_after_s`: other answers take the room that there is, until they have been sent.
+    """
 
     code = "no_room"
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s

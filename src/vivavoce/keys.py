@@ -19,6 +19,7 @@ from typing import Annotated, Final, Literal, TypeAlias, get_args
 from pydantic import Field, TypeAdapter, ValidationError
 
 from vivavoce.errors import BadRequest, NoRoom, SettingsError
+from vivavoce.permissions import why_unreadable
 
 log = logging.getLogger(__name__)
 
@@ -63,9 +64,8 @@ class KeyFile:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise SettingsError(
-                f"the key file {str(self.path)!r} cannot be read ({error.strerror}): let this user read it"
-            ) from error
+            why = why_unreadable(self.path) or f"{str(self.path)!r} cannot be read ({error.strerror})"
+            raise SettingsError(f"the key file {why}") from error
         except ValidationError as error:
             problem = error.errors(include_url=False, include_input=False)[0]
             where = ".".join(map(str, problem["loc"])) or "the whole"

@@ -180,8 +180,17 @@ class Settings(BaseSettings):
         ge=1024,
         description="What the bodies of all running requests may come to, in bytes; at least `max_body_bytes`.",
     )
+    max_spool_bytes: int = Field(
+        default=2_147_483_648,
+        ge=1024,
+        description="Disk that whole answers of more than 8 MiB may take together until they are sent, in bytes. "
+        "Beyond it they are refused with 503.",
+    )
     max_connections: int = Field(
-        default=512, ge=1, description="Connections that may be open; on more, everything but `/health` is refused."
+        default=512,
+        ge=1,
+        description="Connections that may be open; on more, everything but `/health` is refused. It is lowered at the "
+        "start if the system allows too few open files: two for each, and 192.",
     )
     receive_timeout_s: Positive = Field(
         default=20.0,
@@ -230,6 +239,12 @@ class Settings(BaseSettings):
     )
     cors_origins: Names = Field(
         default=("*",), description="Web origins whose pages may call the server, comma-separated; `*` is any."
+    )
+    allowed_hosts: Names = Field(
+        default=(),
+        description="Names besides those of this machine, `public_url` and `cors_origins`, comma-separated, that a "
+        "server on a loopback address is called by, and its pages come from; `*` is any. On other addresses nothing "
+        "is refused.",
     )
     tls_certificate: Folder | None = Field(
         default=None, description="PEM file with the certificate to serve https with, and those that vouch for it."

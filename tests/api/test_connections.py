@@ -1,13 +1,17 @@
-"""What connections may cost, over real sockets: their number, requests that trickle in, answers that nobody takes."""
+"""Check what connections may cost, over real sockets: number, slow requests, unread answers."""
 
 import asyncio
 import json
 import re
 import socket
+import ssl
 import time
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from http.client import HTTPResponse
+from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -16,6 +20,9 @@ from tests.api.test_streaming import Watched, wait_until
 from tests.conftest import LONG_TEXT, serving, tone_pool
 from vivavoce.api.app import create_app
 from vivavoce.api.connections import SPARE_CONNECTIONS, Bounds, bounded_http
+from vivavoce.api.listener import SILENT_S
+from vivavoce.cli.certificate import self_signed
+from vivavoce.cli.running import Server
 from vivavoce.settings import Settings
 
 SHORT_S = 0.3
@@ -26,15 +33,17 @@ HEAD = f"POST {NATIVE} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n
 @contextmanager
 def bounded(
     watched: Watched | None = None,
+    settings: Settings | None = None,
     *,
     max_connections: int = 512,
     receive_timeout_s: float = 20.0,
     send_timeout_s: float = 60.0,
+    tls: Mapping[str, Any] | None = None,
 ) -> Iterator[tuple[str, int]]:
     """The address of a server with these bounds."""
     http = bounded_http(Bounds(max_connections, receive_timeout_s, send_timeout_s))
-    app = create_app(Settings(), watched.pool() if watched else tone_pool())
-    with serving(app, http=http) as url:
+    app = create_app(settings or Settings(), watched.pool() if watched else tone_pool())
+    with serving(app, make=lambda config: Server(config, app.state.life), http=http, **tls or {}) as url:
         address = httpx.URL(url)
         yield address.host, address.port or 0
 
@@ -193,7 +202,7 @@ def test_forty_readers_that_never_read_take_bounded_memory_and_hold_nobody_up() 
 def test_a_connection_too_many_is_told_so_and_health_still_answers() -> None:
     with bounded(max_connections=2) as (host, port), ExitStack() as stack:
         for _ in range(2):
-            stack.enter_context(asked_health((host, port)))
+            speaking((host, port), stack)
         with httpx.Client(base_url=f"http://{host}:{port}") as third:
             for path in (NATIVE, "/v1/audio/speech"):
                 refused = third.post(path, json={"text": "Hello."})
@@ -214,12 +223,144 @@ def asked_health(address: tuple[str, int]) -> socket.socket:
     return connection
 
 
-def test_connections_far_beyond_the_limit_are_closed_unheard() -> None:
+def speaking(address: tuple[str, int], stack: ExitStack) -> socket.socket:
+    """A connection whose answer has begun, and goes on."""
+    connection = stack.enter_context(stalled(address))
+    assert connection.recv(15, socket.MSG_PEEK).startswith(b"HTTP/1.1 200")
+    return connection
+
+
+def test_the_connection_that_is_silent_for_longest_makes_room_for_another() -> None:
     with bounded(max_connections=1) as address, ExitStack() as stack:
-        for _ in range(1 + SPARE_CONNECTIONS):
-            stack.enter_context(asked_health(address))
-        with socket.create_connection(address, timeout=10) as one_more:
-            assert read_all(one_more) == b""
+        busy = speaking(address, stack)
+        silent = [stack.enter_context(asked_health(address)) for _ in range(SPARE_CONNECTIONS)]
+        wait_until(lambda: answers_health(address), 5)
+        assert read_all(silent[0]) == b""
+        assert not can_be_read(silent[-1], 0.1), "others were closed too"
+        assert answer_goes_on(busy)
+
+
+def answers_health(address: tuple[str, int]) -> bool:
+    try:
+        return httpx.get(f"http://{address[0]}:{address[1]}/health/live").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def answer_goes_on(connection: socket.socket) -> bool:
+    """Whether more comes than the system can have kept."""
+    got = 0
+    while got < 20 * 2**20 and (part := connection.recv(2**20)):
+        got += len(part)
+    return got >= 20 * 2**20
+
+
+def test_silent_connections_hold_nobody_up_however_many_they_are() -> None:
+    with bounded(max_connections=8) as address, ExitStack() as stack:
+        for _ in range(3 * SPARE_CONNECTIONS):
+            stack.enter_context(socket.create_connection(address, timeout=10))
+        wait_until(lambda: answers_health(address), 5)
+        time.sleep(SILENT_S)  # those that are younger may have a request on the way
+        wait_until(lambda: speaks(address), 5)
+
+
+def speaks(address: tuple[str, int]) -> bool:
+    url = f"http://{address[0]}:{address[1]}{NATIVE}"
+    return httpx.post(url, json={"text": "Hello."}, timeout=10).status_code == 200
+
+
+def test_a_body_that_comes_fast_enough_does_not_make_room() -> None:
+    body = json.dumps({"text": "Hello.", "format": "pcm"}).encode().rjust(20_000)
+    head = f"{HEAD}connection: close\r\ncontent-length: {len(body)}\r\n\r\n".encode()
+    with bounded(max_connections=1) as address, ExitStack() as stack:
+        slow, silent = (stack.enter_context(socket.create_connection(address, timeout=10)) for _ in range(2))
+        slow.sendall(head)
+        assert not can_be_read(slow, 0.5)  # what comes now is known to be the body's
+        slow.sendall(body[:-1])
+        wait_until(lambda: answers_health(address) and can_be_read(silent, 0.1), 10)
+        assert read_all(silent) == b"", "nothing had to make room"
+        slow.sendall(body[-1:])
+        assert read_all(slow).startswith(b"HTTP/1.1 200 ")
+
+
+def chunked(count: int, size: int) -> bytes:
+    """A request whose body is `count` chunks of `size` blanks and then one with a text."""
+    text = json.dumps({"text": "Hello.", "format": "pcm"})
+    chunks = f"{size:x}\r\n{' ' * size}\r\n" * count + f"{len(text):x}\r\n{text}\r\n0\r\n\r\n"
+    return f"{HEAD}connection: close\r\ntransfer-encoding: chunked\r\n\r\n{chunks}".encode()
+
+
+@pytest.mark.parametrize(
+    ("count", "size", "status"), [(900, 1, 200), (1_100, 1, 413), (9, 6_000, 200), (11, 6_000, 413)]
+)
+def test_a_small_chunk_counts_as_64_bytes_of_the_limit(count: int, size: int, status: int) -> None:
+    settings = Settings(max_body_bytes=65_536)
+    with bounded(None, settings) as address, socket.create_connection(address, timeout=10) as connection:
+        connection.sendall(chunked(count, size))
+        assert read_all(connection).startswith(f"HTTP/1.1 {status} ".encode())
+
+
+def test_a_body_in_tiny_chunks_leaves_the_loop_to_others() -> None:
+    with bounded() as (host, port), socket.create_connection((host, port), timeout=10) as connection:
+        connection.setblocking(False)
+        sent = connection.send(chunked(100_000, 1))
+        assert sent > 100_000  # parsed in one go these take seconds
+        with httpx.Client(base_url=f"http://{host}:{port}", timeout=10) as client:
+            taken_s = sorted(health_s(client) for _ in range(5))
+    assert taken_s[2] < 0.3
+
+
+def health_s(client: httpx.Client) -> float:
+    start = time.monotonic()
+    assert client.get("/health/live").status_code == 200
+    return time.monotonic() - start
+
+
+@pytest.mark.parametrize("more", [{}, {"stream": True}, {"stream": True, "format": "mp3"}])
+def test_a_client_that_has_closed_its_own_side_gets_its_whole_answer(more: dict[str, object]) -> None:
+    body = json.dumps({"text": "Hello there.", **more}).encode()
+    with bounded(Watched(real_time_factor=0.6)) as address, socket.create_connection(address, timeout=10) as connection:
+        connection.sendall(f"{HEAD}content-length: {len(body)}\r\n\r\n".encode() + body)
+        connection.shutdown(socket.SHUT_WR)
+        answer = HTTPResponse(connection)
+        answer.begin()  # past the interim answer
+        assert answer.status == 200
+        assert len(answer.read()) > 1_000
+        assert read_all(connection) == b"", "the connection was not closed"
+
+
+def test_all_requests_that_came_before_the_client_closed_its_side_are_answered() -> None:
+    request = b"GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n"
+    with bounded() as address, socket.create_connection(address, timeout=10) as connection:
+        connection.sendall(3 * request)
+        connection.shutdown(socket.SHUT_WR)
+        assert read_all(connection).count(b'{"status":"ok"}') == 3
+
+
+def test_a_client_that_leaves_after_it_closed_its_side_frees_its_slot() -> None:
+    watched = Watched(real_time_factor=0.5)
+    with bounded(watched) as address, stalled(address, stream=False) as connection:
+        connection.shutdown(socket.SHUT_WR)
+        wait_until(lambda: watched.is_(busy=True), 5)
+        time.sleep(0.3)
+        assert watched.is_(busy=True), "it was given up though the client waits"
+        connection.close()
+        wait_until(lambda: watched.is_(busy=False), 5)
+
+
+def test_a_tls_handshake_that_does_not_come_to_its_end_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("cryptography", reason="the extra lan is not installed")
+    monkeypatch.setattr("vivavoce.cli.running.HANDSHAKE_TIMEOUT_S", SHORT_S)
+    certificate = self_signed(tmp_path, ("localhost",))
+    files = {"ssl_certfile": certificate.certificate, "ssl_keyfile": certificate.key}
+    with bounded(tls=files) as address, socket.create_connection(address, timeout=10) as connection:
+        after_s, answer = closed_after_s(connection)
+        assert SHORT_S * 0.9 < after_s < SHORT_S + 1
+        assert answer == b""
+        trusting = ssl.create_default_context(cafile=certificate.certificate)
+        assert httpx.get(f"https://localhost:{address[1]}/health/live", verify=trusting).status_code == 200
 
 
 async def test_a_hundred_idle_connections_do_not_slow_others_down() -> None:

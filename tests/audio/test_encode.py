@@ -100,11 +100,7 @@ def test_opus_keeps_the_exact_length(rate_hz, count):
 def test_chunk_boundaries_do_not_change_the_stream(sizes, name, count):
     samples = speech_like(0.5, 24000)[:count]
     whole, pieces = encoded(name, samples, 24000, [10**9]), encoded(name, samples, 24000, sizes)
-    if name == "opus" and count:  # each Ogg stream has a random serial number, so its bytes differ
-        assert len(whole) == len(pieces)
-        assert np.array_equal(decoded(name, whole, 24000)[0], decoded(name, pieces, 24000)[0])
-    elif name != "opus":
-        assert whole == pieces
+    assert whole == pieces
 
 
 @pytest.mark.parametrize("rate_hz", [24000, 44100, 48000])

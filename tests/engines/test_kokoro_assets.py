@@ -5,6 +5,8 @@ import io
 import json
 import os
 import shutil
+import subprocess
+import sys
 import tarfile
 import threading
 import time
@@ -17,8 +19,14 @@ from pathlib import Path
 
 import pytest
 
+pytest.importorskip("onnx", reason="a pull of kokoro needs onnx: pip install 'vivavoce[kokoro]'")
+
+from onnx import TensorProto, helper, load_model
+
+from tests.permissions import bound_by_permissions
 from vivavoce.engines.kokoro.assets import MODEL, VOCABULARY, VOICES, locate, pull
 from vivavoce.engines.kokoro.downloads import Archive, download_archive
+from vivavoce.engines.kokoro.graph import VERSION, load_fast
 from vivavoce.engines.kokoro.voices import STYLES
 from vivavoce.errors import MissingDependency
 from vivavoce.settings import Settings
@@ -165,9 +173,18 @@ class Hub(BaseHTTPRequestHandler):
         """Says nothing."""
 
 
+def small_graph() -> bytes:
+    """A graph that squares its input, which the rewriting turns into a product."""
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in ("x", "y")]
+    two = helper.make_tensor("two", TensorProto.FLOAT, [1], [2.0])
+    square = helper.make_node("Pow", ["x", "two"], ["y"])
+    model = helper.make_model(helper.make_graph([square], "small", values[:1], values[1:], [two]))
+    return bytes(model.SerializeToString())
+
+
 def hub_files() -> dict[str, bytes]:
     tokenizer = {"model": {"vocab": {"$": 0, "a": 43}}}
-    files = {"onnx/model_quantized.onnx": b"graph" * 1000, "tokenizer.json": json.dumps(tokenizer).encode()}
+    files = {"onnx/model_quantized.onnx": small_graph(), "tokenizer.json": json.dumps(tokenizer).encode()}
     return files | {f"voices/{style}.bin": style.encode() for style in STYLES}
 
 
@@ -233,12 +250,87 @@ def test_hub_that_fails_leaves_nothing(hub: str, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+# --- the rewritten graph -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("hub", [whole], indirect=True)
+def test_pull_rewrites_the_graph_once_and_loading_needs_no_onnx(
+    hub: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = pull(tmp_path, source="hub", hub_url=hub)
+    (kept,) = place.glob("fast-*.onnx")
+    assert [node.op_type for node in load_model(kept).graph.node] == ["Mul"]
+    written = kept.stat().st_mtime_ns
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    assert load_fast(place / MODEL) == kept
+    assert kept.stat().st_mtime_ns == written
+
+
+@pytest.mark.parametrize("hub", [whole], indirect=True)
+def test_graph_of_an_older_version_is_rewritten_at_the_first_load(hub: str, tmp_path: Path) -> None:
+    place = pull(tmp_path, source="hub", hub_url=hub)
+    (kept,) = place.glob("fast-*.onnx")
+    kept.rename(place / kept.name.replace(f"-{VERSION}.", "-0."))
+    assert load_fast(place / MODEL) == kept
+    assert list(place.glob("fast-*.onnx")) == [kept]
+    assert load_fast(place / MODEL) == kept
+    (place / MODEL).write_bytes(small_graph() + helper.make_model(load_model(kept).graph).SerializeToString())
+    assert load_fast(place / MODEL) != kept  # of another model
+
+
+@pytest.mark.parametrize("hub", [whole], indirect=True)
+def test_without_onnx_a_graph_that_is_absent_is_told_with_what_to_run(
+    hub: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = pull(tmp_path, source="hub", hub_url=hub)
+    (kept,) = place.glob("fast-*.onnx")
+    kept.unlink()
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    told = r"'onnx'.*pip install 'vivavoce\[kokoro\]'.*vivavoce models pull kokoro"
+    with pytest.raises(MissingDependency, match=told):
+        load_fast(place / MODEL)
+    with pytest.raises(MissingDependency, match=told):
+        pull(tmp_path, source="hub", hub_url=hub)
+
+
+@pytest.mark.parametrize("hub", [whole], indirect=True)
+def test_folder_that_may_not_be_written_serves_with_and_without_the_graph(hub: str, tmp_path: Path) -> None:
+    place = pull(tmp_path, source="hub", hub_url=hub)
+    (kept,) = place.glob("fast-*.onnx")
+    code = "from vivavoce.engines.kokoro import graph, assets; from pathlib import Path; "
+    command = [*bound_by_permissions(), "-c", code + f"print(graph.load_fast(Path({str(place / MODEL)!r})))"]
+    place.chmod(0o555)
+    assert subprocess.check_output(command, text=True) == f"{kept}\n"
+    place.chmod(0o755)
+    kept.unlink()
+    place.chmod(0o555)
+    assert subprocess.check_output(command, text=True).startswith("b'")
+    assert not list(place.glob("*fast-*"))
+    place.chmod(0o755)
+
+
 # --- what is here --------------------------------------------------------------------------------------------------
 
 
 def test_absent_files_are_named_with_the_command_that_brings_them(tmp_path: Path) -> None:
     with pytest.raises(MissingDependency, match=r"model\.onnx.*vivavoce models pull kokoro"):
         locate(tmp_path, None)
+
+
+def test_files_that_may_not_be_read_are_told(tmp_path: Path) -> None:
+    place = tmp_path / "kokoro"
+    (place / VOICES).mkdir(parents=True)
+    (place / VOCABULARY).touch()
+    (place / MODEL).touch(0)
+    code = "from vivavoce.engines.kokoro import assets; from pathlib import Path; "
+    code += f"assets.locate(Path({str(tmp_path)!r}), None)"
+    for blocked in (place / MODEL, place, tmp_path):
+        blocked.chmod(0)
+        done = subprocess.run([*bound_by_permissions(), "-c", code], capture_output=True, text=True, check=False)
+        told = f"cannot be read by uid {os.geteuid()}: {str(blocked)!r} belongs to uid {os.geteuid()} and has mode 000"
+        assert told in done.stderr
+    tmp_path.chmod(0o755)
+    place.chmod(0o755)
 
 
 def test_own_folder_goes_before_the_cache(tmp_path: Path) -> None:

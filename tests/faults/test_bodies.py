@@ -3,6 +3,8 @@
 import asyncio
 import base64
 import json
+import logging
+import socket
 import time
 import tracemalloc
 from collections.abc import AsyncIterator
@@ -11,7 +13,7 @@ import httpx
 import numpy as np
 import pytest
 
-from tests.conftest import app_client, tone_pool
+from tests.conftest import app_client, serving, tone_pool
 from vivavoce.api.app import create_app
 from vivavoce.api.bodies import MAX_PLAIN_BYTES, MAX_QUERY_NAMES, MAX_TOKENS
 from vivavoce.audio import wav_bytes
@@ -209,3 +211,14 @@ async def test_an_error_shows_no_more_of_a_value_than_its_beginning(client: http
 async def test_an_unknown_field_with_a_long_name_is_told_by_its_beginning(client: httpx.AsyncClient) -> None:
     answer = await client.post(NATIVE, json={"text": "Hello.", "a" * 1_900_000: 1})
     assert (answer.status_code, len(answer.text) < 1_000) == (422, True)
+
+
+def test_a_client_that_leaves_while_it_sends_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO), serving(create_app(Settings(), tone_pool())) as url:
+        host, _, port = url.removeprefix("http://").partition(":")
+        with socket.create_connection((host, int(port))) as connection:
+            head = f"POST {NATIVE} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n"
+            connection.sendall(f'{head}\r\n{{"text": "Hel'.encode())
+        assert httpx.post(url + NATIVE, json={"text": "Hello."}).status_code == 200
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
+    assert any("499" in record.getMessage() for record in caplog.records)

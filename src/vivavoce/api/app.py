@@ -17,10 +17,11 @@ from vivavoce import __version__
 from vivavoce.api import errors, health, openai, tts, watch, wit
 from vivavoce.api.auth import Guard
 from vivavoce.api.bodies import max_plain_bytes
-from vivavoce.api.folders import Folders
-from vivavoce.api.lan import network_url
+from vivavoce.api.folders import Folders, SpoolLimit
+from vivavoce.api.lan import is_loopback, network_url, own_names
 from vivavoce.api.life import Doors, Life
 from vivavoce.api.middleware import BodyLimit, RequestId
+from vivavoce.api.origins import OwnHosts, host_of
 from vivavoce.api.qr import elsewhere
 from vivavoce.api.requests import Requests
 from vivavoce.api.watch import Watch, log_speech, reading
@@ -44,6 +45,7 @@ EXPOSED = (
     "X-Language",
     "X-Sample-Rate",
     "X-Ignored",
+    "X-Unspoken",
     "X-Finish-Reason",
     "X-Request-Id",
     "Retry-After",
@@ -105,6 +107,7 @@ def create_app(settings: Settings, pool: Pool | None = None, tracing: "Tracing |
     app.state.synthesizer = synthesizer
     app.state.life = life
     app.state.folders = Folders(settings.data_dir, settings.cache_dir)
+    app.state.spool_limit = SpoolLimit(settings.max_spool_bytes)
     app.state.metrics = metrics
     app.state.requests = Requests()
     app.state.max_plain_bytes = max_plain_bytes(settings.max_text_chars)
@@ -126,6 +129,8 @@ def create_app(settings: Settings, pool: Pool | None = None, tracing: "Tracing |
         allow_headers=["*"],
         expose_headers=EXPOSED,
     )
+    if is_loopback(settings.host) and "*" not in settings.allowed_hosts:
+        app.add_middleware(OwnHosts, hosts=_allowed_hosts(settings))
     app.add_middleware(wit.WitErrors, paths=wit_paths)
     app.add_middleware(Watch, metrics=metrics, tracing=tracing)
     app.add_middleware(RequestId)
@@ -146,6 +151,12 @@ async def _load_all(models: Pool, needed: Sequence[str], life: Life) -> None:
         return
     kind = ModelsMissing if all(state.state == "missing" for state in states) else EngineFault
     life.fail(kind("; ".join(dict.fromkeys(state.detail for state in states))))
+
+
+def _allowed_hosts(settings: Settings) -> set[str]:
+    """Return the hosts that may use a server for this machine alone."""
+    urls = [*settings.cors_origins, settings.public_url or "", *(f"//{name}" for name in settings.allowed_hosts)]
+    return {*own_names(settings.host), *(host for url in urls if (host := host_of(url)))}
 
 
 def _tracing_to(endpoint: str | None) -> "Tracing | None":

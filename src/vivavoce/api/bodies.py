@@ -20,7 +20,9 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import AliasChoices, BaseModel
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
+from vivavoce.api.errors import ClientLeft
 from vivavoce.errors import BadRequest, BodyTooLarge
 
 MAX_PLAIN_BYTES: Final = 2_000_000
@@ -99,18 +101,21 @@ async def _read(request: Request, model: type[BaseModel]) -> Request:
 
 
 async def _received(request: Request, most: int, *, recordings: bool) -> bytes:
-    """Return the body. Raises `BodyTooLarge` if it is larger than its fields may be.
+    """Return the body. Raises `BodyTooLarge` if it is larger than its fields may be, `ClientLeft`.
 
     What comes after that is read and dropped: a client that still sends would see no answer.
     """
     received, may_grow, refused = bytearray(), False, False
-    async for chunk in request.stream():
-        if refused:
-            continue
-        received += chunk
-        if len(received) > most and not may_grow:
-            may_grow = recordings and _RECORDING.search(received) is not None
-            refused = not may_grow
+    try:
+        async for chunk in request.stream():
+            if refused:
+                continue
+            received += chunk
+            if len(received) > most and not may_grow:
+                may_grow = recordings and _RECORDING.search(received) is not None
+                refused = not may_grow
+    except ClientDisconnect as error:
+        raise ClientLeft from error
     if refused:
         raise _too_large(most)
     return bytes(received)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from vivavoce.api.folders import Folders
+from vivavoce.api.folders import Folders, SpoolLimit
 from vivavoce.api.life import Life
 from vivavoce.api.requests import Requests
 from vivavoce.synthesis import Synthesizer
@@ -34,6 +34,13 @@ def requests_of(request: Request) -> Requests:
     requests = request.app.state.requests
     assert isinstance(requests, Requests)
     return requests
+
+
+def spool_limit_of(request: Request) -> SpoolLimit:
+    """The limit on whole answers that wait on disk."""
+    limit = request.app.state.spool_limit
+    assert isinstance(limit, SpoolLimit)
+    return limit
 
 
 SynthesizerDep = Annotated[Synthesizer, Depends(_synthesizer)]

@@ -158,7 +158,7 @@ def answer_to(request: HTTPConnection, error: VivavoceError) -> Response:
         message=error.message,
         field=asked_as(request, error.field) if isinstance(error, BadRequest) else None,
         retry_after_s=error.retry_after_s
-        if isinstance(error, Overloaded | OutOfMemory)
+        if isinstance(error, Overloaded | OutOfMemory | NoRoom)
         else 5.0
         if isinstance(error, NotReady)
         else None,

@@ -13,6 +13,9 @@ from vivavoce.logs import REQUEST_ID
 
 CROWD_RETRY_S = 2  # what a crowd is told to wait: nobody knows when it is over
 
+# A key in a scope: a function that returns what small chunks add to the body's length, once each.
+PADDING = "vivavoce.padding"
+
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
@@ -64,11 +67,12 @@ class BodyLimit:
             await self._refuse_large(scope, send)
             return
         received, refuse = 0, None
+        padding = scope.get(PADDING, lambda: 0)
 
         async def receive_bounded() -> Message:
             nonlocal received, refuse
             message = await receive()
-            size = len(message.get("body", b""))
+            size = len(message.get("body", b"")) + padding()
             received += size
             self._total_bytes += size
             if received > self._max_bytes:
@@ -93,8 +97,8 @@ class BodyLimit:
 
     async def _refuse_large(self, scope: Scope, send: Send) -> None:
         message = (
-            f"the body is larger than {self._max_bytes:,} bytes, the limit; send the text in parts, or a shorter "
-            "recording"
+            f"the body is larger than {self._max_bytes:,} bytes, the limit, of which a chunk counts 64 at least; send "
+            "the text in parts, a shorter recording, or larger chunks"
         )
         await refuse_request(scope, send, 413, code="body_too_large", message=message)
 

@@ -7,28 +7,28 @@ failure breaks the transfer: the client sees an incomplete answer, never a short
 import asyncio
 import base64
 import json
-import tempfile
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Mapping
-from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
-from typing import IO, Any, TypeVar
+from typing import Any, TypeVar
+from urllib.parse import quote
 
 from fastapi import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from vivavoce.api.deps import caller_of, requests_of
+from vivavoce.api.deps import caller_of, requests_of, spool_limit_of
 from vivavoce.api.errors import FAILED, ClientLeft, asked_as, error_body, status_of
-from vivavoce.api.folders import ROOM_BYTES, temporary_folder
+from vivavoce.api.folders import ROOM_BYTES, Spool
 from vivavoce.api.schemas import EVENTS_TYPE
 from vivavoce.audio import MEDIA_TYPES, check_rate, flac_with_length, open_encoder, wav_header
-from vivavoce.errors import NoRoom, VivavoceError
+from vivavoce.errors import VivavoceError
 from vivavoce.names import to_header
 from vivavoce.synthesis import Speech, Synthesizer
 from vivavoce.types import AudioFormat, SpeechRequest
 
-SPOOL_BYTES = ROOM_BYTES  # a whole answer larger than this waits on disk, not in memory
-READ_BYTES = 64 * 2**10
+BYTES_PER_CHAR = 3_000  # of wav at 24 kHz, about
+UNSPOKEN_PIECES, UNSPOKEN_CHARS = 16, 24  # named in a header, each by its beginning: 5 kB at most
 FRAME_S = 0.08  # a Qwen3-TTS codec frame: the unit of the audio tokens in `usage`
 
 T = TypeVar("T")
@@ -56,30 +56,31 @@ async def stream_chunks(
 
 async def whole_speech(request: Request, synthesizer: Synthesizer, wanted: SpeechRequest) -> Response:
     """The audio as one file, with its exact size in Content-Length and, for WAV, in its header."""
+    limit = spool_limit_of(request)
+    if wanted.format in ("wav", "pcm") and len(wanted.text) * BYTES_PER_CHAR > ROOM_BYTES:
+        limit.check(ROOM_BYTES)  # before a model speaks in vain
     speech = await _opened(request, synthesizer, wanted)
     speech.streamed = False
-    spool = tempfile.SpooledTemporaryFile(SPOOL_BYTES)  # noqa: SIM115 - _File closes it when it has been sent
+    spool = Spool(limit)
     try:
         async with _closing_unless_sent(speech):
             await _or_left(request.receive, _spool(speech, wanted.format, spool))
     except BaseException:
-        with suppress(OSError):  # what could not be written it would try to write again
-            spool.close()
+        await spool.aclose()
         raise
-    size = spool.tell()
-    spool.seek(0)
-    start = _exact_start(wanted.format, spool, speech, size)
-    length = str(len(start) + size - spool.tell())
+    spool.rewind()
+    start = _exact_start(wanted.format, spool, speech)
+    length = str(len(start) + spool.unread)
     headers = {**_facts(speech, request), "X-Finish-Reason": speech.finish_reason, "Content-Length": length}
-    return _Streamed(start, _read(spool), MEDIA_TYPES[wanted.format], headers)
+    return _Streamed(start, spool, MEDIA_TYPES[wanted.format], headers)
 
 
-def _exact_start(audio_format: AudioFormat, spool: IO[bytes], speech: Speech, size: int) -> bytes:
+def _exact_start(audio_format: AudioFormat, spool: Spool, speech: Speech) -> bytes:
     """The file's first bytes with the length in them, for the formats that have a place for it."""
     if audio_format == "wav":
-        return wav_header(speech.sample_rate_hz, size)
+        return wav_header(speech.sample_rate_hz, spool.size)
     if audio_format == "flac":
-        return flac_with_length(spool.read(READ_BYTES), speech.spoken_samples)
+        return flac_with_length(spool.read(), speech.spoken_samples)
     return b""
 
 
@@ -127,7 +128,17 @@ def _facts(speech: Speech, request: Request) -> dict[str, str]:
     }
     if speech.ignored:
         facts["X-Ignored"] = ", ".join(asked_as(request, field) for field in speech.ignored)
-    return {header: to_header(value) for header, value in facts.items()}
+    headers = {header: to_header(value) for header, value in facts.items()}
+    if speech.unspoken:
+        headers["X-Unspoken"] = _named(speech.unspoken)
+    return headers
+
+
+def _named(pieces: Sequence[str]) -> str:
+    """The beginnings of pieces of text, percent-encoded, and how many more there are: a header must stay short."""
+    named = [quote(piece[:UNSPOKEN_CHARS], safe="") for piece in pieces[:UNSPOKEN_PIECES]]
+    more = len(pieces) - len(named)
+    return ", ".join([*named, f"+{more}"] if more else named)
 
 
 async def _encoded(speech: Speech, audio_format: AudioFormat) -> AsyncGenerator[bytes]:
@@ -152,32 +163,11 @@ async def _first(chunks: AsyncGenerator[bytes]) -> bytes:
     return await anext(chunks)
 
 
-async def _spool(speech: Speech, audio_format: AudioFormat, spool: IO[bytes]) -> None:
+async def _spool(speech: Speech, audio_format: AudioFormat, spool: Spool) -> None:
     """Puts the whole answer there. Raises `NoRoom` if it does not fit."""
     async with aclosing(_encoded(speech, "pcm" if audio_format == "wav" else audio_format)) as chunks:
         async for chunk in chunks:
-            with _room():
-                spool.write(chunk)
-    with _room():
-        spool.flush()
-
-
-@contextmanager
-def _room() -> Generator[None]:
-    """Turns what a disk says into `NoRoom`."""
-    try:
-        yield
-    except OSError as error:
-        raise NoRoom(
-            f"the answer is larger than {SPOOL_BYTES:,} bytes, and the temporary folder {temporary_folder()!r} does "
-            f"not take it ({error.strerror}): ask for a stream or send a shorter text, or make room there"
-        ) from error
-
-
-async def _read(spool: IO[bytes]) -> AsyncGenerator[bytes]:
-    with spool:
-        while chunk := spool.read(READ_BYTES):
-            yield chunk
+            spool.write(chunk)
 
 
 async def _events(speech: Speech, wanted: SpeechRequest, request: Request) -> AsyncGenerator[bytes]:
@@ -210,7 +200,9 @@ def _error_event(error: VivavoceError, path: str) -> bytes:
 class _Streamed(StreamingResponse):
     """Sends `first`, then the rest as it comes; closes the rest as soon as the client leaves."""
 
-    def __init__(self, first: bytes, rest: AsyncGenerator[bytes], media_type: str, headers: Mapping[str, str]) -> None:
+    def __init__(
+        self, first: bytes, rest: AsyncGenerator[bytes] | Spool, media_type: str, headers: Mapping[str, str]
+    ) -> None:
         super().__init__(rest, media_type=media_type, headers=headers)
         self._first = first
         self._rest = rest

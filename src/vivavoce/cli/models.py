@@ -85,10 +85,10 @@ def pull(
 ) -> None:
     """Bring a model's files and check them.
 
-    kokoro is about 90 MB, a Qwen3-TTS checkpoint between 2 and 5 GB. What is
-    here already is not brought again, and a pull that broke off goes on where
-    it stopped. HF_HOME, HF_ENDPOINT and HF_TOKEN set the model hub's cache, its
-    address and your account there.
+    kokoro is about 90 MB, a Qwen3-TTS checkpoint between 2 and 5 GB. Files that
+    are here already are not downloaded again; a checkpoint's file that was cut
+    off begins anew. HF_HOME, HF_ENDPOINT and HF_TOKEN set the model hub's
+    cache, its address and your account there.
 
     Examples:
       vivavoce models pull kokoro
@@ -117,8 +117,7 @@ def _pull_checkpoint(name: str, revision: str | None, folder: Path | None) -> No
     from vivavoce.engines.qwen.pull import pull
 
     hub_id = _hub_id(name, revision)
-    with _progress() as progress:
-        place = pull(hub_id, folder=folder.expanduser() if folder else None, progress=progress)
+    place = pull(hub_id, folder=folder.expanduser() if folder else None)
     typer.echo(f"{hub_id} is in {place}")
     typer.echo(f"serve it: vivavoce serve --model {place if folder else hub_id}", err=True)
 
@@ -178,9 +177,14 @@ def _look(settings: "Settings") -> list[ModelFiles]:
     names = (*settings.offered, *(name for name in MODELS if name not in settings.offered and name != "tone"))
     found = [_files(name, settings) for name in names]
     shown = {model.detail for model in found}
+    try:
+        here = pulled()
+    except MissingDependency as unreadable:
+        typer.echo(f"vivavoce: the model hub's cache: {unreadable.message}", err=True)
+        here = []
     found += [
         ModelFiles(str(one.id), False, True, one.size_bytes, str(one.folder), one.task)
-        for one in pulled()
+        for one in here
         if str(one.folder) not in shown
     ]
     return found

@@ -1,7 +1,6 @@
 """`vivavoce serve`: binds the address, says where the server is, and runs the app (`cli.running`) until a signal."""
 
 import errno
-import ipaddress
 import socket
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from vivavoce import __version__
-from vivavoce.api.lan import EVERYWHERE, network_url, origin, own_names
+from vivavoce.api.lan import EVERYWHERE, is_loopback, network_url, origin, own_names
 from vivavoce.cli.certificate import Certificate, checked, self_signed
 from vivavoce.cli.mdns import announced
 from vivavoce.cli.options import Config
@@ -18,7 +17,7 @@ from vivavoce.errors import CannotListen
 if TYPE_CHECKING:
     from vivavoce.settings import Settings
 
-_BACKLOG = 2048
+_BACKLOG = 2048  # connections that wait to be accepted; they take no descriptors
 
 
 def serve(
@@ -124,14 +123,15 @@ def _run(settings: "Settings") -> None:
     """Serves until a signal. Raises `CannotListen`, `NoRoom`, and what keeps every model from being loaded."""
     from vivavoce.api.app import create_app
     from vivavoce.api.connections import Bounds, bounded_http
-    from vivavoce.cli.running import check_room, run
+    from vivavoce.cli.running import check_room, fit_connections, run
     from vivavoce.logs import set_up
 
     set_up(settings.log_level, settings.log_format)
     check_room()
     certificate = _certificate(settings)
     app = create_app(settings)
-    bounds = Bounds(settings.max_connections, settings.receive_timeout_s, settings.send_timeout_s)
+    most = fit_connections(settings.max_connections)
+    bounds = Bounds(most, settings.receive_timeout_s, settings.send_timeout_s)
     with ExitStack() as stack:
         listener = stack.enter_context(listen(settings.host, settings.port))
         port = listener.getsockname()[1]
@@ -200,19 +200,13 @@ def _warn_if_open(settings: "Settings") -> None:
     """Says on stderr that strangers may use the server, if they may."""
     from vivavoce.keys import FILE_NAME, KeyFile
 
-    if not _is_loopback(settings.host) and KeyFile(settings.data_dir / FILE_NAME).read() is None:
+    if not is_loopback(settings.host) and KeyFile(settings.data_dir / FILE_NAME).read() is None:
         typer.echo(
-            f"warning: no API key is asked for, so whoever reaches {settings.host!r} can use this server. "
-            "`vivavoce keys create NAME` makes a key; --host 127.0.0.1 keeps the server to this machine.",
+            f"warning: no API key is asked for, so whoever reaches {settings.host!r} can use this server, and so can "
+            "any web page that is open in a browser there, GET included. `vivavoce keys create NAME` makes a key; "
+            "--host 127.0.0.1 keeps the server to this machine.",
             err=True,
         )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:  # a name
-        return host == "localhost"
 
 
 def reachable_at(host: str, port: int, *, tls: bool = False) -> list[str]:

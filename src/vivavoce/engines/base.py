@@ -5,6 +5,7 @@ A `Model` is synchronous and batched, and knows no asyncio. An `Engine` is async
 who has it subclasses the protocol, or not, and overrides that member.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, Self, TypeAlias, TypeVar
@@ -12,6 +13,8 @@ from typing import Any, Protocol, Self, TypeAlias, TypeVar
 from vivavoce.engines.observe import Load, Observer
 from vivavoce.errors import Unsupported, VivavoceError
 from vivavoce.types import AudioChunk, Ending, EngineInfo, PreparedVoice, Reference, Samples, Segment
+
+log = logging.getLogger(__name__)
 
 S = TypeVar("S")  # a model's own state for one segment; nothing outside the model looks inside
 
@@ -98,6 +101,15 @@ def clones_nothing(info: EngineInfo) -> Unsupported:
     return Unsupported(
         f"model {info.name!r} clones no voice: leave the recording out, or choose a Base checkpoint of Qwen3-TTS",
         field="ref_audio",
+    )
+
+
+def unreadable(model: str, text: str) -> Unsupported:
+    """Return the error of `Model.open` for a piece of text that a model's front end fails on, and log why."""
+    log.exception("the front end of %s failed on %r", model, text[:80])
+    return Unsupported(
+        f"{model!r} cannot read {text[:80]!r}: leave it out or write it in other words, or choose another model",
+        field="text",
     )
 
 

@@ -24,13 +24,14 @@ class Hub:
     revisions: tuple[str, ...] = ("main", COMMIT)
     gated: set[str] = field(default_factory=set)  # repositories that ask for the token "hf_good"
     cut_after: dict[str, int] = field(default_factory=dict)  # file → bytes after which the connection is cut, once
-    hold_after: dict[str, int] = field(default_factory=dict)  # file → bytes after which nothing comes until `release`
+    hold_after: dict[str, int] = field(default_factory=dict)  # file → bytes after which the rest waits for `release`
     release: Event = field(default_factory=Event)
     down: set[str] = field(default_factory=set)  # files for which the answer is 503
     stated: dict[str, int] = field(default_factory=dict)  # file → size that the list states, whatever it is
     spoiled: set[str] = field(default_factory=set)  # files that come with a wrong byte
     ranges: bool = True
     served: Counter[str] = field(default_factory=Counter)  # file → bytes sent of it
+    strange: list[str] = field(default_factory=list)  # requests that fetching a model does not need
     tokens: set[tuple[str, str]] = field(default_factory=set)  # (kind of request, authorization that it came with)
 
     def files(self, repo: str) -> list[Path]:
@@ -97,6 +98,7 @@ class _Handler(BaseHTTPRequestHandler):
             case ["store", owner, name, *path]:
                 self._send(f"{owner}/{name}", Path(*path), "store")
             case _:
+                self.hub.strange.append(self.path)
                 self._fail(404, "")
 
     def _allows(self, repo: str, revision: str) -> bool:
@@ -161,10 +163,10 @@ class _Handler(BaseHTTPRequestHandler):
         part = data[start : cut or hold]
         self.wfile.write(part)
         self.hub.served[name] += len(part)
-        if hold:
-            self.hub.release.wait(60)
-        if cut or hold:
-            self.close_connection = True
+        if hold and self.hub.release.wait(60):
+            self.wfile.write(data[start + hold :])
+            self.hub.served[name] += len(data) - start - hold
+        self.close_connection = bool(cut)
 
     def _json(self, value: object) -> None:
         data = json.dumps(value).encode()

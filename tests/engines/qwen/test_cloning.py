@@ -13,7 +13,7 @@ import torch
 from tests.engines.qwen.codec_checkpoints import voice_like
 from tests.engines.qwen.small import CPU
 from tests.engines.qwen.whole import segment, whole_checkpoint
-from vivavoce.audio import wav_bytes
+from vivavoce.audio import open_encoder, wav_bytes
 from vivavoce.engines.qwen import QwenOptions
 from vivavoce.engines.qwen.cloning import ClonedVoice
 from vivavoce.engines.qwen.codec import load_decoder
@@ -21,7 +21,7 @@ from vivavoce.engines.qwen.footprint import MAX_REFERENCE_TOKENS
 from vivavoce.engines.qwen.model import QwenModel
 from vivavoce.engines.qwen.tracing import trace_speech
 from vivavoce.errors import BadRequest, EngineFault, MissingDependency, Unsupported
-from vivavoce.types import Ending, PreparedVoice, Reference, Samples, Segment
+from vivavoce.types import AudioFormat, Ending, PreparedVoice, Reference, Samples, Segment
 
 FRAMES = 12
 TOLERANCE = 1e-4
@@ -88,6 +88,29 @@ def test_speech_is_that_of_the_trace(tmp_path: Path, text: str | None, rate_hz: 
     assert heard.shape == expected["waveform"].shape
     assert np.abs(heard - expected["waveform"].numpy()).max() <= TOLERANCE
     assert np.abs(heard).max() > 0.01
+
+
+@pytest.mark.parametrize("audio_format", ["flac", "mp3", "opus"])
+def test_trace_takes_a_recording_in_the_formats_of_the_server(tmp_path: Path, audio_format: AudioFormat) -> None:
+    reference = recording(1, rate_hz=48_000)
+    expected = traced(reference, tmp_path)
+    encoder = open_encoder(audio_format, 48_000)
+    (tmp_path / "voice").write_bytes(encoder.write(reference.samples) + encoder.finish())
+    entries = {"text": "Hello.", "language": "english", "seed": 1, "max_frames": FRAMES}
+    entries |= {"ref_audio": "voice", "x_vector_only": True, "non_streaming": True}
+    made = trace_speech(base_folder()[1], entries, tmp_path)
+    if audio_format == "flac":  # which loses nothing
+        assert torch.equal(made["speaker_embedding"], expected["speaker_embedding"])
+    assert made["speaker_embedding"].shape == expected["speaker_embedding"].shape
+
+
+@pytest.mark.parametrize(("name", "says"), [("absent.mp3", "absent.mp3' cannot be read"), ("noise", "ref_audio")])
+def test_trace_names_a_recording_that_it_cannot_read(tmp_path: Path, name: str, says: str) -> None:
+    (tmp_path / "noise").write_bytes(b"no recording" * 100)
+    entries = {"text": "Hello.", "ref_audio": name, "x_vector_only": True}
+    with pytest.raises(BadRequest, match=says) as caught:
+        trace_speech(base_folder()[1], entries, tmp_path)
+    assert caught.value.field == "ref_audio"
 
 
 def test_sound_goes_on_where_the_recording_ends(tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def test_a_missing_file_is_named_with_the_command_that_brings_it(tmp_path: Path,
 def test_a_config_that_is_no_json_is_refused(tmp_path: Path) -> None:
     write_speaker(tmp_path)
     (tmp_path / "config.json").write_text("{")
-    with pytest.raises(EngineFault, match="not JSON"):
+    with pytest.raises(EngineFault, match="cannot be read as JSON"):
         load(tmp_path)
 
 
@@ -109,7 +109,7 @@ def test_a_config_we_cannot_run_names_the_field(tmp_path: Path, field: str, valu
 def test_weights_that_do_not_fit_the_config_are_named_with_both_shapes(tmp_path: Path) -> None:
     change_config(write_speaker(tmp_path), enc_dim=65)
     with pytest.raises(
-        EngineFault, match=r"'speaker_encoder\.fc\.weight'.*shape \[64, 96, 1\], expected \[65, 96, 1\]"
+        EngineFault, match=r"'speaker_encoder\.fc\.weight'.*shape \[64, 96, 1\], config.json asks for \[65, 96, 1\]"
     ):
         load(tmp_path)
 

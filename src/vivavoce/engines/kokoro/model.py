@@ -1,7 +1,7 @@
 """The embedded voice of many languages: Kokoro-82M on onnxruntime, on any CPU.
 
 A segment is written as phonemes, cut into runs that the network can take, and each run is spoken in one go. How text
-becomes phonemes is `g2p`'s business, how the graph was made fast is `graph`'s.
+becomes phonemes is `g2p`'s business, how the graph is made fast is `graph`'s.
 """
 
 import json
@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from vivavoce.engines.base import Model
+from vivavoce.engines.base import Model, unreadable
 from vivavoce.engines.cores import available_cores
 from vivavoce.engines.kokoro.assets import MODEL, VOCABULARY, VOICES
 from vivavoce.engines.kokoro.g2p import Phonemizer
-from vivavoce.engines.kokoro.graph import rewrite
+from vivavoce.engines.kokoro.graph import load_fast
 from vivavoce.engines.kokoro.voices import ALIASES, DEFAULT_VOICES, STYLES, style_of, voices
 from vivavoce.engines.telemetry import keep_silent
-from vivavoce.errors import EngineFault, MissingDependency, Unsupported
+from vivavoce.errors import EngineFault, MissingDependency, Unsupported, VivavoceError
 from vivavoce.types import Capabilities, Ending, EngineInfo, Samples, Segment
 
 if TYPE_CHECKING:
@@ -77,7 +77,14 @@ class KokoroModel(Model[_KokoroStream]):
     def open(self, segment: Segment) -> _KokoroStream:
         style = style_of(segment.voice)
         phonemizer = self._british if style.startswith("b") else self._phonemizer
-        phonemes = phonemizer.phonemize(segment.text, segment.language)
+        try:
+            phonemes = phonemizer.phonemize(segment.text, segment.language)
+        except (VivavoceError, MemoryError):
+            raise
+        except (
+            Exception
+        ) as error:  # of packages that say nothing of what they raise: it is the text that they trip over
+            raise unreadable("kokoro", segment.text) from error
         runs = [self._ids(run) for run in split_phonemes(phonemes, RUN_TOKENS) if any(map(str.isalpha, run))]
         if not runs:
             raise Unsupported(
@@ -175,8 +182,9 @@ def _load_session(path: Path, threads: int) -> "InferenceSession":
     options.enable_mem_pattern = False  # plans memory for repeated shapes; here each run has its own
     options.log_severity_level = 3
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # idle threads leave the core to others
+    graph = load_fast(path)
     try:
-        return onnxruntime.InferenceSession(rewrite(path), options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     except (faults.Fail, faults.InvalidArgument, faults.InvalidGraph, faults.InvalidProtobuf) as broken:
         raise EngineFault(f"onnxruntime cannot run {str(path)!r}; {_REMEDY}") from broken
 

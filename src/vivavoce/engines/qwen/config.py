@@ -4,18 +4,17 @@ It knows names and numbers only: no tensor, no torch, no tokenizer. Speakers, la
 from the file, so a fine-tuned checkpoint with other voices works as it is.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn, cast, get_args
+from typing import cast, get_args
 
-from vivavoce.errors import EngineFault, MissingDependency, Unsupported
+from vivavoce.engines.qwen.section import Section, read_section
+from vivavoce.errors import Unsupported
 from vivavoce.names import is_name
 from vivavoce.types import Task
 
 AUTO = "auto"
-_BEYOND = 1 << 24  # no number of a checkpoint comes near; twice as wide, and torch cannot count a matrix's elements
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +119,7 @@ def read_config(folder: Path) -> Config:
     Raises `MissingDependency` if a file is absent and `EngineFault` if one cannot be read, lacks a key or asks for
     something that this engine does not have.
     """
-    root = _Section("", _read_json(folder / "config.json"), folder / "config.json")
+    root = read_section(folder / "config.json")
     talker = root.section("talker_config")
     predictor = talker.section("code_predictor_config")
     codebooks = talker.integer("num_code_groups")
@@ -152,14 +151,14 @@ def _named(numbers: Mapping[str, int]) -> dict[str, int]:
     return {name.lower(): number for name, number in numbers.items() if is_name(name)}
 
 
-def _task(root: "_Section") -> Task:
+def _task(root: Section) -> Task:
     name = root.text("tts_model_type")
     if name not in get_args(Task):
         root.refuse("tts_model_type", f"one of {', '.join(get_args(Task))}")
     return cast(Task, name)  # checked on the line before
 
 
-def _decoder(section: "_Section") -> DecoderConfig:
+def _decoder(section: Section) -> DecoderConfig:
     if section.optional("hidden_act", str) not in (None, "silu"):
         section.refuse("hidden_act", "'silu'")
     for switch in ("attention_bias", "use_sliding_window", "tie_word_embeddings"):
@@ -179,24 +178,24 @@ def _decoder(section: "_Section") -> DecoderConfig:
     )
 
 
-def _text_ids(root: "_Section", vocabulary: int) -> TextIds:
+def _text_ids(root: Section, vocabulary: int) -> TextIds:
     names = ("im_start", "im_end", "tts_pad", "tts_bos", "tts_eos")
     return TextIds(*(root.integer(f"{name}_token_id", below=vocabulary) for name in names))
 
 
-def _codec_ids(talker: "_Section", vocabulary: int) -> CodecIds:
+def _codec_ids(talker: Section, vocabulary: int) -> CodecIds:
     names = ("pad_id", "bos_id", "eos_token_id", "think_id", "nothink_id", "think_bos_id", "think_eos_id")
     return CodecIds(*(talker.integer(f"codec_{name}", below=vocabulary) for name in names))
 
 
-def _dialects(talker: "_Section") -> dict[str, str]:
+def _dialects(talker: Section) -> dict[str, str]:
     # A speaker without a dialect has `false` in the released files.
     entries = talker.optional("spk_is_dialect", dict) or {}
     return {str(name).lower(): str(dialect) for name, dialect in entries.items() if dialect}
 
 
 def _generation(path: Path) -> GenerationConfig:
-    section = _Section("", _read_json(path), path)
+    section = read_section(path)
     return GenerationConfig(
         talker=_sampling(section, ""),
         predictor=_sampling(section, "subtalker_"),
@@ -206,7 +205,7 @@ def _generation(path: Path) -> GenerationConfig:
     )
 
 
-def _sampling(section: "_Section", prefix: str) -> SamplingDefaults:
+def _sampling(section: Section, prefix: str) -> SamplingDefaults:
     draws = section.optional("do_sample" if not prefix else f"{prefix}dosample", bool)
     return SamplingDefaults(
         temperature=section.number(f"{prefix}temperature", 0.9),
@@ -214,76 +213,6 @@ def _sampling(section: "_Section", prefix: str) -> SamplingDefaults:
         top_p=section.number(f"{prefix}top_p", 1.0),
         greedy=draws is False,
     )
-
-
-def _read_json(path: Path) -> Any:  # JSON: any shape until a _Section has looked at it
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise MissingDependency(
-            f"{str(path)!r} is missing: name the folder of a Qwen3-TTS checkpoint, or download the whole checkpoint"
-        ) from error
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise EngineFault(f"{str(path)!r} cannot be read as JSON ({error}): fetch the checkpoint again") from error
-
-
-@dataclass(frozen=True, slots=True)
-class _Section:
-    """One JSON object, which names itself in the error when a key is absent or of the wrong type."""
-
-    name: str
-    values: Any  # a JSON object once `__post_init__` is through
-    path: Path
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.values, dict):
-            raise EngineFault(f"{str(self.path)!r}: {self.name or 'the file'} must be a JSON object")
-
-    def section(self, key: str) -> "_Section":
-        return _Section(self._full(key), self._required(key), self.path)
-
-    def text(self, key: str) -> str:
-        value = self._required(key)
-        if not isinstance(value, str):
-            self.refuse(key, "a string")
-        return str(value)
-
-    def integer(self, key: str, default: int | None = None, *, below: int = _BEYOND) -> int:
-        value = self._required(key, default)
-        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < below:
-            self.refuse(key, f"a whole number of at least 0 and below {below}")
-        return int(value)
-
-    def number(self, key: str, default: float | None = None) -> float:
-        value = self._required(key, default)
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            self.refuse(key, "a number")
-        return float(value)
-
-    def numbers(self, key: str, *, below: int) -> dict[str, int]:
-        inner = _Section(self._full(key), self.values.get(key) or {}, self.path)
-        return {str(name): inner.integer(name, below=below) for name in inner.values}
-
-    def optional(self, key: str, kind: type) -> Any:  # `kind` or None
-        value = self.values.get(key)
-        if value is not None and not isinstance(value, kind):
-            self.refuse(key, f"of type {kind.__name__}")
-        return value
-
-    def refuse(self, key: str, expected: str) -> NoReturn:
-        """Raises the `EngineFault` for a value that this engine cannot work with."""
-        raise EngineFault(f"{str(self.path)!r}: {self._full(key)} is {self.values.get(key)!r}, must be {expected}")
-
-    def _required(self, key: str, default: object = None) -> Any:
-        value = self.values.get(key, default)
-        if value is None:
-            raise EngineFault(
-                f"{str(self.path)!r} lacks the key {self._full(key)!r}: not a Qwen3-TTS checkpoint, or incomplete"
-            )
-        return value
-
-    def _full(self, key: str) -> str:
-        return f"{self.name}.{key}" if self.name else key
 
 
 def language_name(config: Config, language: str) -> str:

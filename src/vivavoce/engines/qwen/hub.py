@@ -6,7 +6,6 @@ folders. It knows that cache and the names of a checkpoint's files, not what is 
 
 import json
 import re
-import shutil
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Self
 
 from vivavoce.engines.qwen.packages import HUB, require_packages
 from vivavoce.errors import BadRequest, MissingDependency, UnknownModel
+from vivavoce.permissions import require_readable
 
 if TYPE_CHECKING:
     from huggingface_hub import HFCacheInfo
@@ -34,7 +34,6 @@ PATTERNS = {
     ".": (*(name for name in NEEDED if "/" not in name), "*.safetensors", "*.safetensors.index.json"),
     CODEC: ("*.json", "*.safetensors"),
 }
-PARTIAL = ".incomplete"  # the hub's own tools know this ending and clear such files away
 
 _REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 _REVISION = re.compile(r"\w[\w./-]*", re.ASCII)
@@ -91,16 +90,19 @@ class Pulled:
 
 
 def locate(source: str | Path) -> Path:
-    """The folder of a checkpoint: `source` itself if it is a path, else where the hub id was pulled to.
+    """Return the folder of a checkpoint: `source` if it is a path, else where it was pulled to.
 
-    Asks no network. Raises `MissingDependency` with the command that brings what is not here.
+    Asks no network. Raises `MissingDependency` for what is absent or may not be read.
     """
     if isinstance(source, Path):
+        _require_readable(source)
         return source
     require_packages(HUB)
     from huggingface_hub import constants, try_to_load_from_cache
 
     hub_id = HubId.parse(source)
+    store = Path(constants.HF_HUB_CACHE) / hub_id.store
+    require_readable(store, store / "refs", store / "snapshots")
     config = try_to_load_from_cache(hub_id.repo, CONFIG, constants.HF_HUB_CACHE, hub_id.revision)
     if not isinstance(config, str):
         raise MissingDependency(
@@ -108,13 +110,17 @@ def locate(source: str | Path) -> Path:
             f"vivavoce models pull {hub_id}"
         )
     folder = Path(config).parent
+    _require_readable(folder)
     if absent := _absent(folder):
         raise MissingDependency(f"of {source!r}, {absent[0]!r} is not here; run: vivavoce models pull {hub_id}")
     return folder
 
 
 def pulled() -> list[Pulled]:
-    """The Qwen3-TTS checkpoints in the hub's cache, by name; none without the package that knows the cache."""
+    """Return the Qwen3-TTS checkpoints in the hub's cache, by name.
+
+    None without the package that knows the cache. Raises `MissingDependency` if it may not be read.
+    """
     try:
         require_packages(HUB)
     except MissingDependency:
@@ -131,42 +137,30 @@ def pulled() -> list[Pulled]:
 
 
 def remove(hub_id: HubId, *, folder: Path | None = None) -> tuple[Path, int] | None:
-    """Removes a pulled checkpoint, all its revisions unless the id names one: from where, and how many bytes.
+    """Remove a pulled checkpoint. Return its place and size in bytes, or `None` if it is not there.
 
-    `None` if there was nothing. Whatever else is in the cache or in `folder` stays.
+    All its revisions go, unless the id names one. Other files in the cache or in `folder` stay.
     """
     if folder is not None:
         return _remove_files(folder / hub_id.name)
     require_packages(HUB)
-    from huggingface_hub import constants
-
-    store = Path(constants.HF_HUB_CACHE) / hub_id.store
-    if not store.is_dir():
-        return None
-    if not all(task_of(snapshot / CONFIG) for snapshot in store.glob("snapshots/*")):
-        raise UnknownModel(
-            f"{hub_id.repo!r} in {str(store)!r} is no Qwen3-TTS checkpoint: remove it with hf cache rm", field="model"
-        )
-    before = _size(store)
-    _remove_revisions(hub_id)
-    if hub_id.revision is None:
-        shutil.rmtree(store, ignore_errors=True)  # what a pull that broke off has left
-    freed = before - (_size(store) if store.exists() else 0)
-    return (store, freed) if freed else None
-
-
-def _remove_revisions(hub_id: HubId) -> None:
-    """Removes the revision that the id names, or all, with the files that no other revision has."""
     cache = _scan()
-    for repo in cache.repos if cache else ():
-        commits = [
-            one.commit_hash
-            for one in repo.revisions
-            if hub_id.revision is None or hub_id.revision in (*one.refs, one.commit_hash)
-        ]
-        if cache and commits and (repo.repo_type, repo.repo_id) == ("model", hub_id.repo):
-            # Among this repository's alone: one that was duplicated on the hub has the same commits.
-            replace(cache, repos=frozenset({repo})).delete_revisions(*commits).execute()
+    found = [
+        repo for repo in (cache.repos if cache else ()) if (repo.repo_type, repo.repo_id) == ("model", hub_id.repo)
+    ]
+    if not cache or not found:
+        return None
+    (repo,) = found
+    if not all(task_of(revision.snapshot_path / CONFIG) for revision in repo.revisions):
+        raise UnknownModel(
+            f"{hub_id.repo!r} in {str(repo.repo_path)!r} is no Qwen3-TTS checkpoint: remove it with hf cache rm",
+            field="model",
+        )
+    commits = [one.commit_hash for one in repo.revisions if hub_id.revision in (None, one.commit_hash, *one.refs)]
+    # Only in this repository: one that was duplicated on the hub has the same commits.
+    plan = replace(cache, repos=frozenset(found)).delete_revisions(*commits)
+    plan.execute()
+    return (repo.repo_path, plan.expected_freed_size) if commits else None
 
 
 # -- what is here -------------------------------------------------------------------------------------------
@@ -178,19 +172,31 @@ def is_wanted(path: str) -> bool:
     return any(fnmatch(name, pattern) for pattern in PATTERNS.get(parent or ".", ()))
 
 
+def _require_readable(folder: Path) -> None:
+    """Raise `MissingDependency` if a file that the loader needs may not be read."""
+    require_readable(folder, folder / CODEC, *(folder / name for name in _needed(folder)))
+
+
 def _absent(folder: Path) -> list[str]:
-    """The files that a checkpoint's folder lacks, weights that its index names included."""
+    """Return the files that a checkpoint's folder lacks."""
+    return [name for name in _needed(folder) if not (folder / name).is_file()]
+
+
+def _needed(folder: Path) -> list[str]:
+    """Return the files that the loader needs, including the weights that an index names."""
     names = list(NEEDED)
-    for part in (folder, folder / CODEC):
-        prefix = "" if part == folder else f"{CODEC}/"
+    for prefix in ("", f"{CODEC}/"):
+        index = f"{prefix}{WEIGHTS}.index.json"
         try:
-            index = json.loads((part / f"{WEIGHTS}.index.json").read_text("utf-8"))
-            names += sorted({f"{prefix}{Path(shard).name}" for shard in index["weight_map"].values()})
+            shards = json.loads((folder / index).read_text("utf-8"))["weight_map"].values()
+            names += sorted({f"{prefix}{Path(shard).name}" for shard in shards})
         except FileNotFoundError:
             names.append(prefix + WEIGHTS)
+        except OSError:
+            names.append(index)
         except (ValueError, KeyError, TypeError, AttributeError):
             continue  # the loader says what is wrong with it
-    return [name for name in names if not (folder / name).is_file()]
+    return names
 
 
 def task_of(config: Path) -> str | None:
@@ -211,25 +217,24 @@ def _scan() -> "HFCacheInfo | None":
         return scan_cache_dir(constants.HF_HUB_CACHE)
     except CacheNotFound:
         return None
+    except PermissionError as error:
+        require_readable(Path(error.filename))
+        raise
 
 
 def _remove_files(place: Path) -> tuple[Path, int] | None:
-    """Removes what `pull` brings from the folder `place`, whole or not, and the folder if it is then empty."""
-    if not place.is_dir():
-        return None
-    removed = 0
-    for folder in (place / CODEC, place):
-        for path in [path for path in folder.glob("*") if path.is_file()]:
-            original = re.sub(rf"\.[0-9a-f]{{12}}{re.escape(PARTIAL)}$", "", path.name)
-            if is_wanted(f"{CODEC}/{original}" if folder != place else original):
-                removed += path.stat().st_size
-                path.unlink()
-        if folder.is_dir() and not any(folder.iterdir()):
-            folder.rmdir()
-    return (place, removed) if removed else None
+    """Remove the files of a pull from the folder `place`, and the folders that are then empty."""
+    paths = sorted(place.rglob("*"), reverse=True)  # what is in a folder before the folder
+    ours = [path for path in paths if path.is_file() and _is_pulled(path.relative_to(place).as_posix())]
+    removed = sum(path.stat().st_size for path in ours)
+    for path in ours:
+        path.unlink()
+    for path in [*paths, place]:
+        if path.is_dir() and not any(path.iterdir()):
+            path.rmdir()
+    return (place, removed) if ours else None
 
 
-def _size(folder: Path) -> int:
-    """Bytes of the files below `folder`, what links point at counted once."""
-    files = (path.lstat() for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
-    return sum(file.st_size for file in files)
+def _is_pulled(path: str) -> bool:
+    # The hub's library keeps its notes in that folder.
+    return is_wanted(path) or path.startswith(".cache/huggingface/")

@@ -5,19 +5,17 @@ blocks, their outputs joined, attentive statistics pooling over time. Attribute 
 Source: qwen-tts `modeling_qwen3_tts.py`, Qwen3TTSSpeakerEncoder.
 """
 
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vivavoce.engines.qwen.codec.checkpoint import TensorFile, build
 from vivavoce.engines.qwen.mel import HOP, log_mel, mel_filters
-from vivavoce.errors import BadRequest, EngineFault, MissingDependency, Unsupported
+from vivavoce.engines.qwen.section import read_section
+from vivavoce.engines.qwen.weights import TensorFile, build
+from vivavoce.errors import BadRequest, EngineFault, Unsupported
 
 PREFIX = "speaker_encoder."
 
@@ -164,34 +162,21 @@ class SpeakerEncoder(nn.Module):
         return vectors
 
 
-def parse_speaker_config(raw: Mapping[str, Any]) -> SpeakerConfig:  # Any: JSON
-    """The speaker encoder's shapes from a checkpoint's parsed `config.json`.
+def read_speaker_config(folder: Path) -> SpeakerConfig:
+    """Return the speaker encoder's shapes from a checkpoint's `config.json`.
 
-    Raises `Unsupported` if the checkpoint has no speaker encoder, `EngineFault` naming a field that is wrong.
+    Raises `Unsupported` if the checkpoint has no speaker encoder, `MissingDependency` if the
+    file is absent, `EngineFault` naming a field that is wrong.
     """
-    if raw.get("tts_model_type") != "base":
+    root = read_section(folder / "config.json")
+    task = root.values.get("tts_model_type")
+    if task != "base":
         raise Unsupported(
-            f"a checkpoint of type {raw.get('tts_model_type')!r} has no speaker encoder: clone with a Base checkpoint",
-            field="model",
+            f"a checkpoint of type {task!r} has no speaker encoder: clone with a Base checkpoint", field="model"
         )
-    given = raw.get("speaker_encoder_config") or {}
-    if not isinstance(given, Mapping):
-        raise EngineFault(f"speaker_encoder_config is {given!r}, expected an object")
-    known = {field.name for field in fields(SpeakerConfig)}
-    values: dict[str, Any] = {  # JSON until the checks below are through
-        name: tuple(value) if isinstance(value, list) else value for name, value in given.items() if name in known
-    }
-    config = SpeakerConfig(**values)
-    for field in fields(SpeakerConfig):
-        _check_kind(field.name, getattr(config, field.name), field.default)
+    config = root.optional_section("speaker_encoder_config").fill(SpeakerConfig, least=1)
     _check_shapes(config)
     return config
-
-
-def _check_kind(name: str, value: object, default: object) -> None:
-    items = value if isinstance(value, tuple) else (value,)
-    if isinstance(value, tuple) != isinstance(default, tuple) or any(type(i) is not int or i < 1 for i in items):
-        raise EngineFault(f"speaker_encoder_config.{name} is {value!r}, expected positive integers like {default!r}")
 
 
 def _check_shapes(config: SpeakerConfig) -> None:
@@ -218,17 +203,6 @@ def load_speaker_encoder(folder: Path, device: torch.device, dtype: torch.dtype)
     Raises `Unsupported` if the checkpoint has none, `MissingDependency` for an absent file, `EngineFault` for one that
     is damaged or does not fit its config.
     """
-    path = folder / "config.json"
-    try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise MissingDependency(
-            f"checkpoint config {str(path)!r} is missing; download the whole checkpoint again"
-        ) from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise EngineFault(
-            f"checkpoint config {str(path)!r} is not JSON ({error}); download the whole checkpoint again"
-        ) from error
-    config = parse_speaker_config(raw)
+    config = read_speaker_config(folder)
     with TensorFile(folder, device, dtype) as file:
         return build(lambda: SpeakerEncoder(config), file, PREFIX)

@@ -5,7 +5,6 @@ computed in float32 on the CPU, one stream alone.
 """
 
 import json
-import wave
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,10 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from vivavoce.audio import Resampler
+from vivavoce.audio import Resampler, decode_recording
 from vivavoce.engines.qwen.checkpoint import load_checkpoint
 from vivavoce.engines.qwen.codec import load_decoder, load_encoder
+from vivavoce.engines.qwen.hub import locate
 from vivavoce.engines.qwen.prompt import Clone
 from vivavoce.engines.qwen.speaker import load_speaker_encoder
 from vivavoce.engines.qwen.trace import read_request, trace
@@ -42,7 +42,7 @@ def write_trace(checkpoint: Path, request: Path, out: Path) -> Mapping[str, tupl
 
 def trace_speech(folder: Path, entries: Mapping[str, Any], beside: Path) -> Mapping[str, Tensor]:
     """The tensors that `write_trace` writes. Raises `BadRequest`, naming the entry."""
-    checkpoint = load_checkpoint(folder, CPU, torch.float32)
+    checkpoint = load_checkpoint(locate(folder), CPU, torch.float32)
     read_request(entries, checkpoint.config)  # before the work on a recording
     clone = _clone(folder, entries, beside) if checkpoint.config.task == "base" else None
     made = dict(trace(checkpoint, read_request(entries, checkpoint.config, clone)))
@@ -66,8 +66,8 @@ def _waveform(folder: Path, codes: Tensor, reference: Tensor | None) -> Tensor:
 def _clone(folder: Path, entries: Mapping[str, Any], beside: Path) -> Clone:
     """The voice of the request's recording."""
     if not entries.get("ref_audio"):
-        raise BadRequest("a trace of a Base checkpoint needs 'ref_audio', the path of a WAV file", field="ref_audio")
-    samples = _read_wav(beside / entries["ref_audio"])
+        raise BadRequest("a trace of a Base checkpoint needs 'ref_audio', the path of a recording", field="ref_audio")
+    samples = _read_recording(beside / entries["ref_audio"])
     vector = load_speaker_encoder(folder, CPU, torch.float32).embed(samples)
     if entries.get("x_vector_only"):
         return Clone(vector)
@@ -77,20 +77,15 @@ def _clone(folder: Path, entries: Mapping[str, Any], beside: Path) -> Clone:
     return Clone(vector, codes.T.contiguous(), entries["ref_text"])
 
 
-def _read_wav(path: Path) -> Tensor:
-    """The samples [n] of a 16-bit WAV file, its channels averaged, at the model's rate."""
+def _read_recording(path: Path) -> Tensor:
+    """Return the samples [n] of a recording at the model's rate. The formats are the server's."""
     try:
-        with wave.open(str(path)) as file:
-            channels, width, rate = file.getnchannels(), file.getsampwidth(), file.getframerate()
-            data = file.readframes(file.getnframes())
-    except (OSError, EOFError, wave.Error) as error:
-        raise BadRequest(f"ref_audio {str(path)!r} cannot be read as WAV ({error})", field="ref_audio") from error
-    if width != 2 or not data:
-        raise BadRequest(f"ref_audio {str(path)!r} is empty or not of 16 bits: convert it first", field="ref_audio")
-    mono = (np.frombuffer(data, "<i2").reshape(-1, channels).mean(axis=1) / 2**15).astype(np.float32)
+        samples, rate = decode_recording(path.read_bytes())
+    except OSError as error:
+        raise BadRequest(f"ref_audio {str(path)!r} cannot be read ({error.strerror})", field="ref_audio") from error
     resampler = Resampler(rate, RATE_HZ)
     try:
-        return torch.from_numpy(np.concatenate([resampler.write(mono), resampler.finish()]))
+        return torch.from_numpy(np.concatenate([resampler.write(samples), resampler.finish()]))
     finally:
         resampler.close()
 

@@ -4,16 +4,12 @@ A released file leaves out what equals the reference implementation's default, s
 (`configuration_qwen3_tts_tokenizer_v2.py` for the decoder, Mimi's configuration for the encoder).
 """
 
-import json
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
 
-from vivavoce.errors import EngineFault, MissingDependency
-
-T = TypeVar("T", bound="DecoderConfig | EncoderConfig")
+from vivavoce.engines.qwen.section import Section, read_section
+from vivavoce.errors import EngineFault
 
 MODEL_TYPE = "qwen3_tts_tokenizer_12hz"
 
@@ -106,75 +102,31 @@ def read_codec_config(folder: Path) -> CodecConfig:
 
     Raises `MissingDependency` if the file is absent, `EngineFault` if it does not describe a codec we can run.
     """
-    path = folder / "config.json"
-    try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise MissingDependency(
-            f"speech tokenizer config {str(path)!r} is missing; download the whole checkpoint again"
-        ) from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise EngineFault(
-            f"speech tokenizer config {str(path)!r} is not JSON ({error}); download the whole checkpoint again"
-        ) from error
-    if not isinstance(raw, dict):
-        raise EngineFault(f"speech tokenizer config {str(path)!r} holds {type(raw).__name__!r}, not an object")
-    return parse_codec_config(raw)
-
-
-def parse_codec_config(raw: Mapping[str, Any]) -> CodecConfig:  # Any: JSON
-    """The shapes in a parsed `config.json`. Raises `EngineFault` naming the field, its value and what is supported."""
-    _require("model_type", raw.get("model_type", MODEL_TYPE), MODEL_TYPE)
-    encoder = _parse(EncoderConfig, raw, "encoder_config")
+    root = read_section(folder / "config.json")
+    root.demand("model_type", root.values.get("model_type", MODEL_TYPE), MODEL_TYPE)
     config = CodecConfig(
-        decoder=_parse(DecoderConfig, raw, "decoder_config"),
-        encoder=encoder,
-        num_code_groups=int(raw.get("encoder_valid_num_quantizers", 16)),
-        sample_rate_hz=int(raw.get("output_sample_rate", 24000)),
-        samples_per_frame=int(raw.get("decode_upsample_rate", 1920)),
+        decoder=root.optional_section("decoder_config").fill(DecoderConfig),
+        encoder=root.optional_section("encoder_config").fill(EncoderConfig),
+        num_code_groups=root.integer("encoder_valid_num_quantizers", 16),
+        sample_rate_hz=root.integer("output_sample_rate", 24000),
+        samples_per_frame=root.integer("decode_upsample_rate", 1920),
     )
-    _check_decoder(config)
-    _check_encoder(config)
+    _check_decoder(root, config)
+    _check_encoder(root, config)
     return config
 
 
-def _parse(kind: type[T], raw: Mapping[str, Any], section: str) -> T:
-    """The dataclass `kind` from `raw[section]`; keys that `kind` does not have are other software's and are skipped."""
-    given = raw.get(section) or {}
-    if not isinstance(given, Mapping):
-        raise EngineFault(f"speech tokenizer config: {section!r} is {given!r}, expected an object")
-    values: dict[str, Any] = {}
-    for field in fields(kind):
-        value = given.get(field.name)
-        if value is not None:
-            values[field.name] = _convert(f"{section}.{field.name}", value, field.default)
-    return kind(**values)
-
-
-def _convert(name: str, value: object, default: object) -> object:
-    """`value` as the type of `default`. Raises `EngineFault` if it is of another kind."""
-    if isinstance(default, tuple) and isinstance(value, list) and all(type(item) is int for item in value):
-        return tuple(value)
-    if isinstance(default, float) and isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    if type(value) is type(default):
-        if type(value) is int and value < 0:
-            raise EngineFault(f"speech tokenizer config: {name} is {value!r}, which is negative")
-        return value
-    raise EngineFault(f"speech tokenizer config: {name} is {value!r}, expected a {type(default).__name__}")
-
-
-def _check_decoder(config: CodecConfig) -> None:
+def _check_decoder(root: Section, config: CodecConfig) -> None:
     decoder = config.decoder
-    _require("decoder_config.hidden_act", decoder.hidden_act, "silu")
-    _require("decode_upsample_rate", config.samples_per_frame, decoder.samples_per_frame)
-    _require("encoder_valid_num_quantizers", config.num_code_groups, decoder.num_quantizers)
-    _check_heads("decoder_config", decoder.num_attention_heads, decoder.num_key_value_heads)
+    root.demand("decoder_config.hidden_act", decoder.hidden_act, "silu")
+    root.demand("decode_upsample_rate", config.samples_per_frame, decoder.samples_per_frame)
+    root.demand("encoder_valid_num_quantizers", config.num_code_groups, decoder.num_quantizers)
+    _check_heads(root, "decoder_config", decoder.num_attention_heads, decoder.num_key_value_heads)
     if decoder.sliding_window < 1:
-        raise EngineFault(f"speech tokenizer config: decoder_config.sliding_window is {decoder.sliding_window!r}")
+        raise EngineFault(f"{str(root.path)!r}: decoder_config.sliding_window is 0, must be at least 1")
 
 
-def _check_encoder(config: CodecConfig) -> None:
+def _check_encoder(root: Section, config: CodecConfig) -> None:
     encoder = config.encoder
     for name, wanted in (
         ("hidden_act", "gelu"),
@@ -185,33 +137,25 @@ def _check_encoder(config: CodecConfig) -> None:
         ("sampling_rate", config.sample_rate_hz),
         ("frame_rate", config.frame_rate_hz),
     ):
-        _require(f"encoder_config.{name}", getattr(encoder, name), wanted)
+        root.demand(f"encoder_config.{name}", getattr(encoder, name), wanted)
     stride = math.prod(encoder.upsampling_ratios) * 2
-    _require("2 × encoder_config.upsampling_ratios", stride, config.samples_per_frame)
-    _check_heads("encoder_config", encoder.num_attention_heads, encoder.num_key_value_heads)
-    _require(
+    root.demand("2 × encoder_config.upsampling_ratios", stride, config.samples_per_frame)
+    _check_heads(root, "encoder_config", encoder.num_attention_heads, encoder.num_key_value_heads)
+    root.demand(
         "encoder_config.vector_quantization_hidden_dimension",
         encoder.vector_quantization_hidden_dimension,
         encoder.codebook_dim,
     )
     if encoder.num_quantizers < config.num_code_groups:
         raise EngineFault(
-            f"speech tokenizer config: encoder_config.num_quantizers is {encoder.num_quantizers!r}, "
+            f"{str(root.path)!r}: encoder_config.num_quantizers is {encoder.num_quantizers!r}, "
             f"fewer than encoder_valid_num_quantizers {config.num_code_groups!r}"
         )
 
 
-def _check_heads(section: str, heads: int, kv_heads: int) -> None:
+def _check_heads(root: Section, section: str, heads: int, kv_heads: int) -> None:
     if kv_heads < 1 or heads % kv_heads:
         raise EngineFault(
-            f"speech tokenizer config: {section}.num_attention_heads {heads!r} is not a multiple of "
+            f"{str(root.path)!r}: {section}.num_attention_heads {heads!r} is not a multiple of "
             f"num_key_value_heads {kv_heads!r}"
-        )
-
-
-def _require(name: str, value: object, wanted: object) -> None:
-    if value != wanted:
-        raise EngineFault(
-            f"speech tokenizer config: {name} is {value!r}; this engine runs {wanted!r} only: "
-            "use a released Qwen3-TTS 12 Hz checkpoint"
         )

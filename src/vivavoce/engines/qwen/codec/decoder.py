@@ -13,7 +13,6 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from vivavoce.engines.qwen.codec.checkpoint import TensorFile, build
 from vivavoce.engines.qwen.codec.config import DecoderConfig, read_codec_config
 from vivavoce.engines.qwen.codec.layers import (
     CausalConv,
@@ -26,6 +25,7 @@ from vivavoce.engines.qwen.codec.products import can_pack, pack
 from vivavoce.engines.qwen.codec.quantizer import Dequantizer
 from vivavoce.engines.qwen.codec.state import DecoderState, Layout, Past, gather, scatter
 from vivavoce.engines.qwen.codec.transformer import FrameTransformer
+from vivavoce.engines.qwen.weights import TensorFile, build
 
 # A whole decode runs in blocks of this many frames: equal to one pass, but its memory (about 3 MB a frame at the
 # released shape in fp32) stays bounded for long sequences.

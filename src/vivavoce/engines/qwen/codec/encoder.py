@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vivavoce.engines.qwen.codec.attention import Attention, LayerScale, Rotation, rotation
-from vivavoce.engines.qwen.codec.checkpoint import TensorFile, build
 from vivavoce.engines.qwen.codec.config import CodecConfig, EncoderConfig, read_codec_config
 from vivavoce.engines.qwen.codec.quantizer import Quantizer
+from vivavoce.engines.qwen.weights import TensorFile, build
 
 
 class StridedConv(nn.Module):

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vivavoce.engines.qwen.codec.checkpoint import TensorFile
 from vivavoce.engines.qwen.codec.products import Conv, TransposedConv
 from vivavoce.engines.qwen.codec.state import Layout, Past, Slot
+from vivavoce.engines.qwen.weights import TensorFile
 
 RESIDUAL_DILATIONS = (1, 3, 9)
 

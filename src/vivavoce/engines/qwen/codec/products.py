@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vivavoce.engines.qwen.codec.checkpoint import TensorFile
+from vivavoce.engines.qwen.weights import TensorFile
 
 # Weights are laid out for inputs of so many rows, and serve any number. oneDNN's choice for few rows, or for a number
 # not given, makes some of the released convolutions up to thirty times slower on more rows; this one is good for all.

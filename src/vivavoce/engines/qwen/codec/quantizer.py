@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vivavoce.engines.qwen.codec.checkpoint import TensorFile
 from vivavoce.engines.qwen.codec.config import DecoderConfig, EncoderConfig
 from vivavoce.engines.qwen.codec.products import Conv
+from vivavoce.engines.qwen.weights import TensorFile
 
 SMALLEST_COUNT = 1e-5
 
