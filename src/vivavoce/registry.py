@@ -39,6 +39,7 @@ class ModelSpec:
     machine, `connect` if they run elsewhere; both get the settings and the model's name, and return a factory.
     `preview` returns a function that describes a model without loading it. `step_factor` times the setting
     `max_step_s` is what a step may take: more than 1 for kinds whose honest steps are long on a slow processor.
+    `package` is the Python package that brings the model's files, if one does.
     """
 
     kind: str
@@ -47,6 +48,7 @@ class ModelSpec:
     connect: Callable[[Settings, str], MakeEngine] | None = None
     preview: Callable[[Settings, str], Callable[[], Preview]] | None = None
     step_factor: float = 1.0
+    package: str | None = None
 
 
 def options(kind: type[T], settings: Settings, prefix: str = "") -> T:
@@ -89,15 +91,18 @@ def _tone(settings: Settings, name: str) -> MakeModel:
     return partial(make_tone, options(ToneOptions, settings, "tone_"))
 
 
+EMBEDDED = (  # kinds of one model each, which the setting `models` may name
+    ModelSpec("hibari", _named("hibari"), lambda settings, name: HibariModel, package="hibari"),
+    ModelSpec("kokoro", _named("kokoro"), _kokoro, step_factor=6),  # a whole sentence is one step
+    ModelSpec("tone", _named("tone"), _tone, package="vivavoce"),
+)
 SPECS = (
     ModelSpec("qwen", lambda settings: tuple(settings.checkpoints), _qwen, preview=_qwen_preview, step_factor=6),
     ModelSpec("remote", lambda settings: tuple(settings.remotes), connect=_remote),
     ModelSpec("ray", lambda settings: settings.on_ray, connect=_ray),
-    ModelSpec("hibari", _named("hibari"), lambda settings, name: HibariModel),
-    ModelSpec("kokoro", _named("kokoro"), _kokoro, step_factor=6),  # a whole sentence is one step
-    ModelSpec("tone", _named("tone"), _tone),
+    *EMBEDDED,
 )
-MODELS = ("hibari", "kokoro", "tone")  # kinds of one model, which the setting `models` may name
+MODELS = tuple(spec.kind for spec in EMBEDDED)
 
 
 def build_pool(settings: Settings) -> Pool:

@@ -191,6 +191,8 @@ def _look(settings: "Settings") -> list[ModelFiles]:
 
 
 def _files(name: str, settings: "Settings") -> ModelFiles:
+    from vivavoce.registry import EMBEDDED
+
     offered = name in settings.offered
     if source := settings.checkpoints.get(name):
         return _checkpoint(name, source)
@@ -202,7 +204,7 @@ def _files(name: str, settings: "Settings") -> ModelFiles:
         except MissingDependency as missing:
             return ModelFiles(name, offered, False, None, missing.message)
         return ModelFiles(name, offered, True, _size(place), str(place))
-    package = {"hibari": "hibari", "tone": "vivavoce"}.get(name)
+    package = next((spec.package for spec in EMBEDDED if spec.kind == name), None)
     if package is None or importlib.util.find_spec(package) is None:
         detail = "no such model" if package is None else "pip install hibari-tts"
         return ModelFiles(name, offered, False, None, detail)
