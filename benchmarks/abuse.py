@@ -19,7 +19,7 @@ from benchmarks.report import Measure, Target
 from benchmarks.scenarios import sentences
 from benchmarks.tone import SHORT, tone_server
 from benchmarks.wire import Address, send
-from vivavoce.engines.tone import FAULT_KINDS
+from vivavoce.models.tone import FAULT_KINDS
 
 log = logging.getLogger(__name__)
 

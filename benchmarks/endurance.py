@@ -24,8 +24,8 @@ from benchmarks.scenarios import paragraphs
 from benchmarks.tone import SHORT, Held, tone_server
 from benchmarks.under_attack import under_attack
 from benchmarks.wire import unread
-from vivavoce.api.requests import KEPT
-from vivavoce.engines.tone import CHUNK_S
+from vivavoce.api.request_log import KEPT
+from vivavoce.models.tone import CHUNK_S
 
 START_BUFFER_S = 0.2
 FREED_WITHIN_S = 0.2

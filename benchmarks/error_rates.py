@@ -11,7 +11,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from vivavoce.errors import MissingDependency
-from vivavoce.text.verbalize import verbalize
+from vivavoce.text.numbers.verbalize import verbalize
 
 if TYPE_CHECKING:
     from opencc import OpenCC

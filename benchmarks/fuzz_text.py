@@ -15,10 +15,10 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
-from vivavoce.engines.hibari import HibariModel
-from vivavoce.engines.kokoro.g2p import Phonemizer
 from vivavoce.errors import VivavoceError
-from vivavoce.routing import SAMPLE_CHARS
+from vivavoce.models.hibari import HibariModel
+from vivavoce.models.kokoro.g2p import Phonemizer
+from vivavoce.synthesis.routing import SAMPLE_CHARS
 from vivavoce.text.detect import Detector
 from vivavoce.text.normalize import normalize
 from vivavoce.text.split import split

@@ -29,8 +29,8 @@ from rich.table import Table
 
 from benchmarks.error_rates import WITHOUT_SPACES, edits, readings, units
 from vivavoce.client import Client
-from vivavoce.engines.kokoro.downloads import Archive, download_archive
 from vivavoce.errors import MissingDependency, VivavoceError
+from vivavoce.models.kokoro.downloads import Archive, download_archive
 from vivavoce.settings import Settings
 from vivavoce.types import Samples, SpeechRequest
 
@@ -195,8 +195,8 @@ async def _run(tasks: Sequence[Task], listener: "WhisperModel", server: str | No
 
 @asynccontextmanager
 async def _in_process(models: tuple[str, ...]) -> AsyncGenerator[Speak]:
-    from vivavoce.cli.local import open_pool
-    from vivavoce.synthesis import Synthesizer
+    from vivavoce.cli.in_process import open_pool
+    from vivavoce.synthesis.speech import Synthesizer
 
     async with open_pool(Settings.read(models=models)) as pool:
         synthesizer = Synthesizer(pool)

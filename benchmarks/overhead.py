@@ -9,14 +9,14 @@ from statistics import median
 from benchmarks.load import Question, Tell, ask, now
 from benchmarks.report import Measure, Target
 from benchmarks.wire import Address
-from vivavoce.cli.local import open_pool
-from vivavoce.engines.base import Engine
+from vivavoce.cli.in_process import open_pool
 from vivavoce.errors import EngineFault
+from vivavoce.serving.base import Engine
 from vivavoce.settings import Settings
+from vivavoce.synthesis.voices import find_voice
 from vivavoce.text.normalize import normalize
 from vivavoce.text.split import split
 from vivavoce.types import Segment
-from vivavoce.voices import find_voice
 
 LANGUAGE = "en"
 

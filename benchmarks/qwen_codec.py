@@ -22,10 +22,10 @@ from torch.profiler import profile
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from tests.engines.qwen.codec_checkpoints import CodecShape, write_codec
+from tests.models.qwen3_tts.codec_checkpoints import CodecShape, write_codec
 
-from vivavoce.engines.qwen.codec import CodecDecoder, load_decoder
-from vivavoce.engines.qwen.codec.products import can_pack
+from vivavoce.models.qwen3_tts.codec import CodecDecoder, load_decoder
+from vivavoce.models.qwen3_tts.codec.products import can_pack
 
 RELEASED = CodecShape(
     latent=1024, codebook_dim=512, entries=2048, decoder_dim=1536, hidden=512, intermediate=1024, heads=16, kv_heads=16,

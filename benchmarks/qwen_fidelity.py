@@ -21,11 +21,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from scripts.make_checkpoint import SHAPES, make_checkpoint
 
-from vivavoce.engines.qwen.cache import KvCache, Prompt, Step
-from vivavoce.engines.qwen.checkpoint import Checkpoint, load_checkpoint
-from vivavoce.engines.qwen.linear import Form, stored_as
-from vivavoce.engines.qwen.prompt import PromptRequest, embed_pad
-from vivavoce.engines.qwen.sampler import Sampling
+from vivavoce.models.qwen3_tts.checkpoint.folder import Checkpoint, load_checkpoint
+from vivavoce.models.qwen3_tts.network.kv_cache import KvCache, Prompt, Step
+from vivavoce.models.qwen3_tts.network.linear import Form, stored_as
+from vivavoce.models.qwen3_tts.network.sampler import Sampling
+from vivavoce.models.qwen3_tts.prompt.layout import PromptRequest, embed_pad
 
 TEXT = "The quick brown fox jumps over the lazy dog, and then it runs home before the rain begins to fall."
 TEMPERATURE = 0.9  # of the released models' draws, which is what a difference of scores matters for

@@ -30,8 +30,8 @@ import typer
 from benchmarks.load import Question
 from benchmarks.process import started
 from benchmarks.wire import send
-from vivavoce.engines.base import Model
 from vivavoce.errors import NotReady
+from vivavoce.serving.base import Model
 from vivavoce.types import Segment
 
 TEXT = "The lamp is on the table, and the window is open to the garden."
@@ -105,8 +105,8 @@ def measure(folder: Path, dtype: str, max_batch: int, device: str, after: Path |
     """
     import torch
 
-    from vivavoce.engines.qwen import QwenOptions
-    from vivavoce.engines.qwen.model import QwenModel
+    from vivavoce.models.qwen3_tts import QwenOptions
+    from vivavoce.models.qwen3_tts.runtime.model import QwenModel
 
     if after is not None:
         speak(QwenModel(after, QwenOptions(dtype=dtype, max_batch=max_batch, device=device)))
@@ -180,8 +180,8 @@ def drop_page_cache() -> None:
 def random_checkpoint(size: str, folder: Path) -> Path:
     """A CustomVoice checkpoint of a released shape with random weights."""
     from scripts.make_checkpoint import SHAPES
-    from tests.engines.qwen.codec_checkpoints import RELEASED, RELEASED_SPEAKER
-    from tests.engines.qwen.whole import write_whole
+    from tests.models.qwen3_tts.codec_checkpoints import RELEASED, RELEASED_SPEAKER
+    from tests.models.qwen3_tts.whole import write_whole
 
     return write_whole(folder / f"random-{size}", "custom_voice", SHAPES[size], RELEASED, RELEASED_SPEAKER, seed=0)
 

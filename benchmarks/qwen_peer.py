@@ -29,10 +29,10 @@ class Silence:
 
 def ours(folder: Path, device: str, dtype: str, weights: str) -> Speak:
     """vivavoce's language model, one stream alone."""
-    from vivavoce.engines.qwen.checkpoint import load_checkpoint
-    from vivavoce.engines.qwen.device import choose_form
-    from vivavoce.engines.qwen.prompt import PromptRequest
-    from vivavoce.engines.qwen.sampler import Sampling
+    from vivavoce.models.qwen3_tts.checkpoint.folder import load_checkpoint
+    from vivavoce.models.qwen3_tts.network.sampler import Sampling
+    from vivavoce.models.qwen3_tts.prompt.layout import PromptRequest
+    from vivavoce.models.qwen3_tts.runtime.device import choose_form
 
     where = torch.device(device)
     checkpoint = load_checkpoint(folder, where, DTYPES[dtype], form=choose_form(weights, where, DTYPES[dtype]))

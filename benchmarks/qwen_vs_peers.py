@@ -30,7 +30,7 @@ from rich.table import Table
 from scripts.make_checkpoint import SHAPES, make_checkpoint
 from scripts.parity.oracle import oracle_environment, oracle_python
 
-from vivavoce.engines.cores import available_cores
+from vivavoce.models.hardware import available_cores
 
 PEER = Path(__file__).with_name("qwen_peer.py")
 FRAME_S = 0.08

@@ -22,11 +22,11 @@ if not __package__:  # run as a file: its siblings are found from the folder abo
 
 import typer
 
-from vivavoce.engines.base import Engine
-from vivavoce.engines.local import LocalEngine
-from vivavoce.engines.pool import Pool
-from vivavoce.engines.ray import RayEngine, Speaker
-from vivavoce.engines.tone import ToneModel
+from vivavoce.models.tone import ToneModel
+from vivavoce.remote.ray import RayEngine, Speaker
+from vivavoce.serving.base import Engine
+from vivavoce.serving.local import LocalEngine
+from vivavoce.serving.pool import Pool
 from vivavoce.types import Segment
 
 SEGMENT = Segment("A sentence of a usual length, for those who wait for its beginning.", "sine", "en")

@@ -13,8 +13,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from vivavoce.cli import app
-from vivavoce.setting_sources import ENV_PREFIX
 from vivavoce.settings import Settings
+from vivavoce.settings.sources import ENV_PREFIX
 
 REFERENCE = Path(__file__).parent.parent / "docs" / "reference"
 NOTE = "<!-- Written by scripts/generate_docs.py; change the code, then run it. -->"

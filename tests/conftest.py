@@ -14,10 +14,10 @@ import uvicorn
 from fastapi import FastAPI
 
 from vivavoce.api.app import create_app
-from vivavoce.api.connections import Bounds, bounded_http
-from vivavoce.engines.local import LocalEngine
-from vivavoce.engines.pool import Pool
-from vivavoce.engines.tone import Fault, ToneModel
+from vivavoce.api.middleware.connections import Bounds, bounded_http
+from vivavoce.models.tone import Fault, ToneModel
+from vivavoce.serving.local import LocalEngine
+from vivavoce.serving.pool import Pool
 from vivavoce.settings import Settings
 
 FAULTS = {

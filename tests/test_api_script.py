@@ -12,9 +12,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from tests.conftest import serving, tone_pool
 from tests.decoding import decode
 from vivavoce.api.app import create_app
-from vivavoce.engines.local import LocalEngine
-from vivavoce.engines.pool import Pool
-from vivavoce.engines.tone import Fault, ToneModel
+from vivavoce.models.tone import Fault, ToneModel
+from vivavoce.serving.local import LocalEngine
+from vivavoce.serving.pool import Pool
 from vivavoce.settings import Settings
 
 SCRIPT = Path(__file__).parent.parent / "scripts" / "test_api.py"

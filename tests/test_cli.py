@@ -21,7 +21,7 @@ from typer.testing import CliRunner, Result
 from vivavoce import __version__
 from vivavoce.cli import app
 from vivavoce.cli.output import FORMATS
-from vivavoce.engines.tone import CHAR_S
+from vivavoce.models.tone import CHAR_S
 
 TEXT = "Hello there."
 COMMANDS = ["serve", "say", "voices", "doctor", "trace", "ui"]

@@ -14,9 +14,6 @@ from vivavoce import __version__
 from vivavoce.api import errors as api_errors
 from vivavoce.api.app import create_app
 from vivavoce.client import AsyncClient, Client
-from vivavoce.engines.local import LocalEngine
-from vivavoce.engines.pool import Pool
-from vivavoce.engines.tone import CHAR_S, RATE_HZ, Fault, ToneModel
 from vivavoce.errors import (
     BadRequest,
     BodyTooLarge,
@@ -30,6 +27,9 @@ from vivavoce.errors import (
     Unsupported,
     VivavoceError,
 )
+from vivavoce.models.tone import CHAR_S, RATE_HZ, Fault, ToneModel
+from vivavoce.serving.local import LocalEngine
+from vivavoce.serving.pool import Pool
 from vivavoce.settings import Settings
 
 TEXT = "Hello there."

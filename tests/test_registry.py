@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from vivavoce.engines.kokoro import KokoroOptions
-from vivavoce.engines.qwen import QwenOptions
-from vivavoce.engines.ray import RayOptions
-from vivavoce.engines.remote import RemoteOptions
-from vivavoce.engines.tone import ToneOptions
+from vivavoce.models.kokoro import KokoroOptions
+from vivavoce.models.qwen3_tts import QwenOptions
+from vivavoce.models.tone import ToneOptions
 from vivavoce.registry import SPECS, build_pool, options
+from vivavoce.remote.engine import RemoteOptions
+from vivavoce.remote.ray import RayOptions
 from vivavoce.settings import Settings
 
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 from scripts.make_checkpoint import DIALECTS, SPEAKERS, Shape, Stack
-from tests.engines.qwen.codec_checkpoints import CodecShape, voice_like
-from tests.engines.qwen.codec_checkpoints import random_shape as random_codec_shape
+from tests.models.qwen3_tts.codec_checkpoints import CodecShape, voice_like
+from tests.models.qwen3_tts.codec_checkpoints import random_shape as random_codec_shape
 
 RATE_HZ = 24_000
 RECORDING = "voice.wav"

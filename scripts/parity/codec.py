@@ -1,7 +1,7 @@
 """Compares our codec and speaker encoder with the published `qwen-tts` 0.1.1 on random tiny checkpoints.
 
     python -m scripts.parity.codec [--seeds 4] [--seed 0]
-    python -m scripts.parity.codec --write tests/engines/qwen/data
+    python -m scripts.parity.codec --write tests/models/qwen3_tts/data
 
 What a trace does not reach: more shapes, streamed decoding, recordings of odd lengths. Whole decodes and x-vectors must
 agree within 1e-4, streamed with whole too, codes exactly. `--write` keeps the published answers for the tests.
@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 from scripts.parity.oracle import run_oracle
-from tests.engines.qwen.codec_checkpoints import (
+from tests.models.qwen3_tts.codec_checkpoints import (
     SHAPES,
     SPEAKERS,
     CodecShape,
@@ -29,8 +29,8 @@ from tests.engines.qwen.codec_checkpoints import (
     write_speaker,
 )
 
-from vivavoce.engines.qwen.codec import CodecDecoder, load_decoder, load_encoder
-from vivavoce.engines.qwen.speaker import load_speaker_encoder
+from vivavoce.models.qwen3_tts.codec import CodecDecoder, load_decoder, load_encoder
+from vivavoce.models.qwen3_tts.network.speaker_encoder import load_speaker_encoder
 
 ORACLE = Path(__file__).with_name("codec_oracle.py")
 TOLERANCE = 1e-4

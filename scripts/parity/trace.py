@@ -2,7 +2,7 @@
 
     python -m scripts.parity.trace                                    (some seeds, all tasks, random small shapes)
     python -m scripts.parity.trace --size 0.6b --tasks custom_voice --folder SCRATCH   (gigabytes and minutes)
-    python -m scripts.parity.trace --write tests/engines/qwen/data
+    python -m scripts.parity.trace --write tests/models/qwen3_tts/data
 
 Everything in float32, codes greedy. `--write` keeps the smallest cases as reference tensors for the tests, which then
 need no oracle.
@@ -25,8 +25,8 @@ from safetensors.torch import load_file, save_file
 from scripts.make_checkpoint import SHAPES, TINY, Shape
 from scripts.parity import cases
 from scripts.parity.oracle import run_oracle
-from tests.engines.qwen.codec_checkpoints import RELEASED, RELEASED_SPEAKER, CodecShape, SpeakerShape
-from tests.engines.qwen.whole import write_whole
+from tests.models.qwen3_tts.codec_checkpoints import RELEASED, RELEASED_SPEAKER, CodecShape, SpeakerShape
+from tests.models.qwen3_tts.whole import write_whole
 
 from vivavoce.cli import app
 

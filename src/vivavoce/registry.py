@@ -11,19 +11,19 @@ from dataclasses import dataclass, fields
 from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
-from vivavoce.engines.base import AnyModel, Engine, Preview
-from vivavoce.engines.hibari import HibariModel
-from vivavoce.engines.kokoro import KokoroOptions, make_kokoro
-from vivavoce.engines.local import LocalEngine
-from vivavoce.engines.pool import Pool
-from vivavoce.engines.process import in_process
-from vivavoce.engines.qwen import QwenOptions, make_qwen, preview_qwen
-from vivavoce.engines.resident import Offer
-from vivavoce.engines.supervisor import SupervisedEngine
-from vivavoce.engines.tone import ToneOptions, make_tone
-from vivavoce.engines.waiting import Limits
-from vivavoce.engines.worker import Surroundings
 from vivavoce.errors import SettingsError
+from vivavoce.models.hibari import HibariModel
+from vivavoce.models.kokoro import KokoroOptions, make_kokoro
+from vivavoce.models.qwen3_tts import QwenOptions, make_qwen, preview_qwen
+from vivavoce.models.tone import ToneOptions, make_tone
+from vivavoce.serving.base import AnyModel, Engine, Preview
+from vivavoce.serving.local import LocalEngine
+from vivavoce.serving.pool import Pool
+from vivavoce.serving.pool_entry import Offer
+from vivavoce.serving.queue import Limits
+from vivavoce.serving.subprocess.client import in_process
+from vivavoce.serving.subprocess.server import Surroundings
+from vivavoce.serving.supervisor import SupervisedEngine
 from vivavoce.settings import Settings
 
 T = TypeVar("T")
@@ -72,13 +72,13 @@ def _qwen_preview(settings: Settings, name: str) -> Callable[[], Preview]:
 
 
 def _remote(settings: Settings, name: str) -> MakeEngine:
-    from vivavoce.engines.remote import RemoteEngine, RemoteOptions
+    from vivavoce.remote.engine import RemoteEngine, RemoteOptions
 
     return partial(RemoteEngine, name, settings.remotes[name], options(RemoteOptions, settings, "remote_"))
 
 
 def _ray(settings: Settings, name: str) -> MakeEngine:
-    from vivavoce.engines.ray import RayEngine, RayOptions
+    from vivavoce.remote.ray import RayEngine, RayOptions
 
     return partial(RayEngine, name, options(RayOptions, settings, "ray_"))
 

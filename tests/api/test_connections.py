@@ -19,10 +19,10 @@ import pytest
 from tests.api.test_streaming import Watched, wait_until
 from tests.conftest import LONG_TEXT, serving, tone_pool
 from vivavoce.api.app import create_app
-from vivavoce.api.connections import SPARE_CONNECTIONS, Bounds, bounded_http
-from vivavoce.api.listener import SILENT_S
-from vivavoce.cli.certificate import self_signed
-from vivavoce.cli.running import Server
+from vivavoce.api.middleware.connections import SPARE_CONNECTIONS, Bounds, bounded_http
+from vivavoce.api.middleware.listener import SILENT_S
+from vivavoce.cli.server import Server
+from vivavoce.network.certificate import self_signed
 from vivavoce.settings import Settings
 
 SHORT_S = 0.3
@@ -352,7 +352,7 @@ def test_a_tls_handshake_that_does_not_come_to_its_end_is_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("cryptography", reason="the extra lan is not installed")
-    monkeypatch.setattr("vivavoce.cli.running.HANDSHAKE_TIMEOUT_S", SHORT_S)
+    monkeypatch.setattr("vivavoce.cli.server.HANDSHAKE_TIMEOUT_S", SHORT_S)
     certificate = self_signed(tmp_path, ("localhost",))
     files = {"ssl_certfile": certificate.certificate, "ssl_keyfile": certificate.key}
     with bounded(tls=files) as address, socket.create_connection(address, timeout=10) as connection:

@@ -15,7 +15,7 @@ from tests.api.test_streaming import wait_until
 from tests.api.test_turns import busy_pool, held, until
 from tests.conftest import LONG_TEXT, app_client, serving, tone_pool
 from vivavoce.api.app import create_app
-from vivavoce.api.auth import Guard, needed_scope
+from vivavoce.api.middleware.auth import Guard, needed_scope
 from vivavoce.client import AsyncClient
 from vivavoce.errors import Forbidden, RateLimited, SettingsError, Unauthorized
 from vivavoce.keys import FILE_NAME, KeyFile, Keyring

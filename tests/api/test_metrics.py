@@ -13,10 +13,10 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.conftest import app_client, serving, tone_pool
-from tests.engines.models import HANGS, supervised
+from tests.serving.models import HANGS, supervised
 from vivavoce.api.app import create_app
-from vivavoce.engines.pool import Pool
-from vivavoce.engines.tone import ToneModel
+from vivavoce.models.tone import ToneModel
+from vivavoce.serving.pool import Pool
 from vivavoce.settings import Settings
 
 TEXT = "Hello there."

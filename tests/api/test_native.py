@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import app_client, tone_pool
 from tests.decoding import decode, wav_seconds
 from vivavoce.api.app import create_app
-from vivavoce.engines.tone import CHAR_S
+from vivavoce.models.tone import CHAR_S
 from vivavoce.settings import Settings
 
 TEXT = "The lamp is on the table."

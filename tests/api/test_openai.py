@@ -13,10 +13,10 @@ import pytest
 from tests.conftest import app_client
 from tests.decoding import decode
 from vivavoce.api.app import create_app
-from vivavoce.engines.hibari import HibariModel
-from vivavoce.engines.local import LocalEngine
-from vivavoce.engines.pool import Pool
-from vivavoce.engines.tone import CHAR_S, Fault, ToneModel
+from vivavoce.models.hibari import HibariModel
+from vivavoce.models.tone import CHAR_S, Fault, ToneModel
+from vivavoce.serving.local import LocalEngine
+from vivavoce.serving.pool import Pool
 from vivavoce.settings import Settings
 
 TEXT = "The quick brown fox jumps over the lazy dog."

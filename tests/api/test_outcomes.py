@@ -15,15 +15,15 @@ import pytest
 
 from tests.api.test_metrics import scrape
 from tests.conftest import LONG_TEXT, app_client, serving
-from tests.engines.models import HANGS, supervised
+from tests.serving.models import HANGS, supervised
 from vivavoce.api.app import create_app
-from vivavoce.api.requests import KEPT, Requests
-from vivavoce.checked import NEXT_SEED, longest_s
-from vivavoce.engines.local import LocalEngine
-from vivavoce.engines.pool import Pool
-from vivavoce.engines.tone import Fault, FaultKind, ToneModel
+from vivavoce.api.request_log import KEPT, Requests
 from vivavoce.keys import FILE_NAME, KeyFile
+from vivavoce.models.tone import Fault, FaultKind, ToneModel
+from vivavoce.serving.local import LocalEngine
+from vivavoce.serving.pool import Pool
 from vivavoce.settings import Settings
+from vivavoce.synthesis.retry import NEXT_SEED, longest_s
 from vivavoce.types import Samples
 
 TTS, SPEECH = "/v1/tts/synthesize", "/v1/audio/speech"

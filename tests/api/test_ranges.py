@@ -12,11 +12,11 @@ from starlette.types import Receive, Scope, Send
 
 from tests.conftest import app_client, tone_pool
 from vivavoce.api.app import create_app
-from vivavoce.api.replay import ReplayStore, StoredAnswer
-from vivavoce.engines.base import Stream
-from vivavoce.engines.local import LocalEngine
-from vivavoce.engines.pool import Pool
-from vivavoce.engines.tone import ToneModel
+from vivavoce.api.routes.replay import ReplayStore, StoredAnswer
+from vivavoce.models.tone import ToneModel
+from vivavoce.serving.base import Stream
+from vivavoce.serving.local import LocalEngine
+from vivavoce.serving.pool import Pool
 from vivavoce.settings import Settings
 from vivavoce.types import Segment
 

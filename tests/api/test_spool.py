@@ -8,8 +8,8 @@ import httpx
 from tests.api.test_streaming import wait_until
 from tests.conftest import app_client, serving, tone_pool
 from vivavoce.api.app import create_app
-from vivavoce.api.folders import ROOM_BYTES
 from vivavoce.settings import Settings
+from vivavoce.storage import ROOM_BYTES
 
 NATIVE = "/v1/tts/synthesize"
 LONG = {"text": "A text that goes on and on. " * 60, "format": "wav", "sample_rate": 48_000}  # 9.7 MB as a whole

@@ -11,11 +11,11 @@ import pytest
 
 from tests.conftest import FAULTS, LONG_TEXT, app_client, serving, tone_pool
 from vivavoce.api.app import create_app
-from vivavoce.engines.local import LocalEngine
-from vivavoce.engines.pool import Pool
-from vivavoce.engines.scheduler import Load
-from vivavoce.engines.tone import ToneModel
-from vivavoce.engines.waiting import Limits
+from vivavoce.models.tone import ToneModel
+from vivavoce.serving.local import LocalEngine
+from vivavoce.serving.pool import Pool
+from vivavoce.serving.queue import Limits
+from vivavoce.serving.scheduler import Load
 from vivavoce.settings import Settings
 
 FREED_WITHIN_S = 0.2

@@ -9,14 +9,14 @@ import pytest
 
 from tests.conftest import FAULTS, LONG_TEXT, app_client, serving
 from vivavoce.api.app import create_app
-from vivavoce.engines.local import LocalEngine
-from vivavoce.engines.pool import Pool
-from vivavoce.engines.scheduler import Load
-from vivavoce.engines.tone import ToneModel
-from vivavoce.engines.waiting import Limits
 from vivavoce.errors import DeadlineExceeded, Overloaded
+from vivavoce.models.tone import ToneModel
+from vivavoce.serving.local import LocalEngine
+from vivavoce.serving.pool import Pool
+from vivavoce.serving.queue import Limits
+from vivavoce.serving.scheduler import Load
 from vivavoce.settings import Settings
-from vivavoce.synthesis import Deadline
+from vivavoce.synthesis.speech import Deadline
 from vivavoce.types import Segment
 
 NATIVE, OPENAI = "/v1/tts/synthesize", "/v1/audio/speech"

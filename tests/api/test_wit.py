@@ -13,8 +13,8 @@ import pytest
 from tests.conftest import app_client, serving, tone_pool
 from tests.decoding import decode, wav_seconds
 from vivavoce.api.app import create_app
-from vivavoce.engines.tone import CHAR_S
 from vivavoce.keys import FILE_NAME, KeyFile, Scope
+from vivavoce.models.tone import CHAR_S
 from vivavoce.settings import Settings
 from vivavoce.text.visemes import VISEMES
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from vivavoce.setting_sources import ENV_PREFIX
 from vivavoce.settings import Settings
+from vivavoce.settings.sources import ENV_PREFIX
 
 validate = pytest.importorskip("kubernetes_validate", reason="kubernetes-validate is not installed (extra `dev`)")
 yaml = pytest.importorskip("yaml", reason="PyYAML is not installed (extra `dev`)")

@@ -16,10 +16,10 @@ import pytest
 from tests.api.test_streaming import Watched, wait_until
 from tests.conftest import serving, tone_pool
 from vivavoce.api.app import create_app
-from vivavoce.engines.local import LocalEngine
-from vivavoce.engines.pool import Pool
-from vivavoce.engines.tone import ToneModel
-from vivavoce.engines.waiting import Limits
+from vivavoce.models.tone import ToneModel
+from vivavoce.serving.local import LocalEngine
+from vivavoce.serving.pool import Pool
+from vivavoce.serving.queue import Limits
 from vivavoce.settings import Settings
 
 EXAMPLES = Path(__file__).parent.parent.parent / "deploy" / "proxy"

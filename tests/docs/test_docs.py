@@ -24,10 +24,10 @@ from tests.conftest import serving, tone_pool
 from tests.decoding import decode
 from vivavoce.api.app import EXPOSED, create_app
 from vivavoce.api.schemas import SamplingFields, SpeechBody, SynthesizeBody
-from vivavoce.engines.base import Engine, Model
-from vivavoce.engines.kokoro.assets import locate
-from vivavoce.engines.kokoro.voices import SPEAKERS
 from vivavoce.errors import MissingDependency, VivavoceError
+from vivavoce.models.kokoro.assets import locate
+from vivavoce.models.kokoro.voices import SPEAKERS
+from vivavoce.serving.base import Engine, Model
 from vivavoce.settings import Settings
 
 ROOT = Path(__file__).parent.parent.parent

@@ -15,7 +15,7 @@ import pytest
 
 from tests.conftest import app_client, serving, tone_pool
 from vivavoce.api.app import create_app
-from vivavoce.api.bodies import MAX_PLAIN_BYTES, MAX_QUERY_NAMES, MAX_TOKENS
+from vivavoce.api.routes.bodies import MAX_PLAIN_BYTES, MAX_QUERY_NAMES, MAX_TOKENS
 from vivavoce.audio import wav_bytes
 from vivavoce.settings import Settings
 

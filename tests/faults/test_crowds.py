@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from tests.faults.test_disks import server
-from vivavoce.cli.running import files_for
+from vivavoce.cli.server import files_for
 
 resource = pytest.importorskip("resource", reason="needs a system with limits for processes")
 pytestmark = [

@@ -10,8 +10,8 @@ from benchmarks.process import started
 from benchmarks.wire import Address, get_json, send
 
 from vivavoce.audio import MEDIA_TYPES
-from vivavoce.engines.kokoro.assets import locate
 from vivavoce.errors import MissingDependency
+from vivavoce.models.kokoro.assets import locate
 from vivavoce.settings import Settings
 
 OTHERS = [f"Number {number} has something else to say." for number in range(7)]

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.test_life import environment_with
+from tests.api.test_lifecycle import environment_with
 
 ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 pytestmark = [

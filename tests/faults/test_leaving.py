@@ -12,10 +12,10 @@ import pytest
 
 from tests.conftest import FAULTS, serving
 from vivavoce.api.app import create_app
-from vivavoce.engines.local import LocalEngine
-from vivavoce.engines.pool import Pool
-from vivavoce.engines.scheduler import Load
-from vivavoce.engines.tone import ToneModel, ToneStream
+from vivavoce.models.tone import ToneModel, ToneStream
+from vivavoce.serving.local import LocalEngine
+from vivavoce.serving.pool import Pool
+from vivavoce.serving.scheduler import Load
 from vivavoce.settings import Settings
 from vivavoce.types import Ending, Samples, Segment
 

@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import app_client, tone_pool
 from vivavoce.api.app import create_app
 from vivavoce.settings import Settings
-from vivavoce.synthesis import Synthesizer
+from vivavoce.synthesis.speech import Synthesizer
 from vivavoce.text.normalize import PART_CHARS, parts
 from vivavoce.types import SpeechRequest
 

@@ -18,13 +18,13 @@ from types import ModuleType
 import pytest
 from benchmarks.fuzz_text import TOKENS
 
-import vivavoce.engines.kokoro.g2p
+import vivavoce.models.kokoro.g2p
 import vivavoce.text
-from vivavoce.engines.kokoro.g2p.rules import RuleTable
+from vivavoce.models.kokoro.g2p.romance.rules import RuleTable
 from vivavoce.text.detect import Detector, speakable_share
 from vivavoce.text.normalize import normalize
+from vivavoce.text.numbers.verbalize import LANGUAGES, verbalize
 from vivavoce.text.split import split, width
-from vivavoce.text.verbalize import LANGUAGES, verbalize
 from vivavoce.text.visemes import words
 
 SHORT, LONG = 25_000, 100_000
@@ -76,7 +76,7 @@ def searches() -> dict[str, Callable[[str], object]]:
     """How each pattern goes through a text, by the module's name and the pattern."""
     found: dict[str, Callable[[str], object]] = {}
     known = set[re.Pattern[str]]()
-    for module in (*modules(vivavoce.text), *modules(vivavoce.engines.kokoro.g2p)):
+    for module in (*modules(vivavoce.text), *modules(vivavoce.models.kokoro.g2p)):
         name = module.__name__.rpartition(".")[2]
         for pattern in compiled(vars(module)):
             if pattern in known:  # of another module

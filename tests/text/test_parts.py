@@ -2,8 +2,8 @@
 
 import pytest
 
-from vivavoce.text.digits import set_apart
 from vivavoce.text.normalize import PART_CHARS, normalize, parts
+from vivavoce.text.numbers.digits import set_apart
 
 BLOCKS = (
     "# A heading",

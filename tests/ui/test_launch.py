@@ -19,10 +19,10 @@ from tests.conftest import serving
 from vivavoce.api.app import create_app
 from vivavoce.audio.wav import wav_bytes
 from vivavoce.cli import app
-from vivavoce.engines.local import LocalEngine
-from vivavoce.engines.pool import Pool
-from vivavoce.engines.scheduler import Load
-from vivavoce.engines.tone import ToneModel
+from vivavoce.models.tone import ToneModel
+from vivavoce.serving.local import LocalEngine
+from vivavoce.serving.pool import Pool
+from vivavoce.serving.scheduler import Load
 from vivavoce.settings import Settings
 from vivavoce.ui.launch import SERVER_URL
 

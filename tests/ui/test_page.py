@@ -16,14 +16,14 @@ import vivavoce.ui
 from tests.conftest import FAULTS, serving
 from tests.decoding import decode
 from vivavoce.api.app import create_app
-from vivavoce.engines.hibari import HibariModel
-from vivavoce.engines.local import LocalEngine
-from vivavoce.engines.pool import Pool
-from vivavoce.engines.tone import CHAR_S, ToneModel
+from vivavoce.models.hibari import HibariModel
+from vivavoce.models.tone import CHAR_S, ToneModel
+from vivavoce.serving.local import LocalEngine
+from vivavoce.serving.pool import Pool
 from vivavoce.settings import Settings
 from vivavoce.types import AudioFormat
 from vivavoce.ui.launch import SERVER_URL
-from vivavoce.ui.take import Take
+from vivavoce.ui.speech import Take
 
 SCRIPT = Path(vivavoce.ui.__file__).with_name("app.py")
 TEXT = "Hello there."
@@ -191,7 +191,7 @@ def test_server_that_comes_back_is_found_without_losing_the_text(
 
 
 def test_server_that_does_not_answer_is_not_waited_for(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vivavoce.ui.standing.LIST_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("vivavoce.ui.server_state.LIST_TIMEOUT_S", 0.05)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         page = opened(f"http://127.0.0.1:{silent.getsockname()[1]}", monkeypatch)
     assert "did not answer in time" in page.main.error[0].value

@@ -12,10 +12,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tests.conftest import serving
 from vivavoce.api.app import create_app
-from vivavoce.engines.hibari import HibariModel
-from vivavoce.engines.local import LocalEngine
-from vivavoce.engines.pool import Pool
-from vivavoce.engines.tone import Fault, ToneModel
+from vivavoce.models.hibari import HibariModel
+from vivavoce.models.tone import Fault, ToneModel
+from vivavoce.serving.local import LocalEngine
+from vivavoce.serving.pool import Pool
 from vivavoce.settings import Settings
 from vivavoce.types import Voice
 

@@ -20,11 +20,11 @@ from playwright.sync_api import BrowserContext, Locator, Page, expect
 from tests.conftest import serving
 from tests.web.conftest import Server, Visit
 from vivavoce.api.app import create_app
-from vivavoce.engines.local import LocalEngine
-from vivavoce.engines.pool import Pool
-from vivavoce.engines.scheduler import Load
-from vivavoce.engines.tone import Fault, ToneModel
 from vivavoce.keys import FILE_NAME, KeyFile
+from vivavoce.models.tone import Fault, ToneModel
+from vivavoce.serving.local import LocalEngine
+from vivavoce.serving.pool import Pool
+from vivavoce.serving.scheduler import Load
 from vivavoce.settings import Settings
 
 Role = Literal["button", "combobox", "link", "progressbar", "slider", "spinbutton", "textbox"]

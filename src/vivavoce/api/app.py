@@ -14,31 +14,35 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
 from vivavoce import __version__
-from vivavoce.api import errors, health, openai, tts, watch, wit
-from vivavoce.api.auth import Guard
-from vivavoce.api.bodies import max_plain_bytes
-from vivavoce.api.deps import Server
-from vivavoce.api.folders import Folders, SpoolLimit
-from vivavoce.api.head import HeadMiddleware
-from vivavoce.api.lan import is_loopback, network_url, own_names
-from vivavoce.api.life import Doors, Life
-from vivavoce.api.middleware import BodyLimit, RequestId
-from vivavoce.api.origins import OwnHosts, host_of
-from vivavoce.api.qr import elsewhere
-from vivavoce.api.replay import ReplayStore
-from vivavoce.api.requests import Requests
-from vivavoce.api.watch import Watch, log_speech, reading
-from vivavoce.engines.pool import Pool
+from vivavoce.api import errors
+from vivavoce.api.dependencies import Server
+from vivavoce.api.lifecycle import Doors, Life
+from vivavoce.api.middleware import access_log as watch
+from vivavoce.api.middleware.access_log import Watch, log_speech, reading
+from vivavoce.api.middleware.auth import Guard
+from vivavoce.api.middleware.body_limit import BodyLimit, RequestId
+from vivavoce.api.middleware.head import HeadMiddleware
+from vivavoce.api.middleware.origins import OwnHosts, host_of
+from vivavoce.api.request_log import Requests
+from vivavoce.api.routes import health, openai
+from vivavoce.api.routes import native as tts
+from vivavoce.api.routes.bodies import max_plain_bytes
+from vivavoce.api.routes.replay import ReplayStore
+from vivavoce.api.routes.wit import routes as wit
 from vivavoce.errors import EngineFault, MissingDependency, ModelsMissing
 from vivavoce.keys import FILE_NAME, Keyring
-from vivavoce.metrics import Metrics
+from vivavoce.network.addresses import is_loopback, network_url, own_names
+from vivavoce.network.qr import elsewhere
+from vivavoce.observability.metrics import Metrics
 from vivavoce.registry import build_pool
+from vivavoce.serving.pool import Pool
 from vivavoce.settings import Settings
-from vivavoce.synthesis import Synthesizer
+from vivavoce.storage import Folders, SpoolLimit
+from vivavoce.synthesis.speech import Synthesizer
 from vivavoce.types import SpeechReport
 
 if TYPE_CHECKING:  # needs an extra
-    from vivavoce.api.tracing import Tracing
+    from vivavoce.observability.otel import Tracing
 
 FRESH = {"Cache-Control": "no-cache"}
 ELSEWHERE = "<!-- elsewhere -->"  # where the page says how other devices open it
@@ -109,7 +113,7 @@ def create_app(settings: Settings, pool: Pool | None = None, tracing: "Tracing |
         docs_url=None,  # FastAPI's own /docs and /redoc load their scripts from a CDN
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
-        # FastAPI's own spans hold the query, and so a GET's text; `api.tracing` has ours.
+        # FastAPI's own spans hold the query, and so a GET's text; `observability.otel` has ours.
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
     )
     app.state.server = Server(
@@ -174,7 +178,7 @@ def _tracing_to(endpoint: str | None) -> "Tracing | None":
     if endpoint is None:
         return None
     try:
-        from vivavoce.api.tracing import Tracing
+        from vivavoce.observability.otel import Tracing
     except ImportError as error:
         raise MissingDependency(
             f"setting 'otlp_endpoint' has the value {endpoint!r}, and {error.name!r} is not installed: install what "

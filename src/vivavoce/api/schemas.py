@@ -18,7 +18,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from vivavoce.api.requests import Record
+from vivavoce.api.request_log import Record
 from vivavoce.errors import BadRequest
 from vivavoce.names import MAX_NAME_CHARS
 from vivavoce.text.languages import parse_language

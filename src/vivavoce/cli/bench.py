@@ -10,7 +10,7 @@ import typer
 from vivavoce.errors import SettingsError
 
 if TYPE_CHECKING:
-    from vivavoce.engines.qwen.bench import Machine, Pace
+    from vivavoce.models.qwen3_tts.tools.bench import Machine, Pace
 
 bench = typer.Typer(name="bench", no_args_is_help=True, help="Measure how fast a model speaks here.")
 
@@ -59,10 +59,10 @@ def qwen(
         raise SettingsError("bench qwen measures one thing: give either --checkpoint DIR or --random 0.6b")
     source = checkpoint if random is None else random
     assert source is not None, "one of them is given"
-    from vivavoce.engines.qwen.packages import require_packages
+    from vivavoce.models.qwen3_tts.checkpoint.packages import require_packages
 
     require_packages()
-    from vivavoce.engines.qwen.bench import measure, peak_memory, prepare
+    from vivavoce.models.qwen3_tts.tools.bench import measure, peak_memory, prepare
 
     speaking, machine = prepare(source, device=device, dtype=dtype, weights=weights, threads=threads, codec=codec)
     paces = [measure(speaking, machine, size, frames) for size in sizes]

@@ -15,14 +15,14 @@ import typer
 
 from vivavoce import __version__
 from vivavoce.cli import output
-from vivavoce.cli.local import open_pool
+from vivavoce.cli.in_process import open_pool
 from vivavoce.cli.options import Config, Json
 from vivavoce.errors import MissingDependency, VivavoceError
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
-    from vivavoce.engines.pool import Pool
+    from vivavoce.serving.pool import Pool
     from vivavoce.settings import Settings
 
 _SENTENCE = "This is a test of one sentence, spoken from beginning to end."
@@ -103,7 +103,7 @@ def _examine(settings: "Settings") -> Diagnosis:
 
 
 def _machine() -> Machine:
-    from vivavoce.engines.cores import available_cores
+    from vivavoce.models.hardware import available_cores
 
     try:
         player: str | None = Path(output.find_player()[0]).stem
@@ -162,7 +162,7 @@ async def _check_models(settings: "Settings") -> tuple[ModelCheck, ...]:
 
 async def _check_model(pool: "Pool", name: str) -> ModelCheck:
     """Loads a model and has it speak one sentence."""
-    from vivavoce.synthesis import Synthesizer
+    from vivavoce.synthesis.speech import Synthesizer
     from vivavoce.types import SpeechRequest
 
     try:

@@ -15,7 +15,7 @@ from vivavoce.cli.options import Config, Json
 from vivavoce.errors import BadRequest, MissingDependency, VivavoceError
 
 if TYPE_CHECKING:
-    from vivavoce.engines.qwen.hub import HubId
+    from vivavoce.models.qwen3_tts.checkpoint.hub import HubId
     from vivavoce.settings import Settings
 
 KOKORO = "kokoro"
@@ -102,7 +102,7 @@ def pull(
         _pull_checkpoint(name, revision, folder)
         return
 
-    from vivavoce.engines.kokoro import assets
+    from vivavoce.models.kokoro import assets
     from vivavoce.settings import Settings
 
     if revision is not None:
@@ -114,7 +114,7 @@ def pull(
 
 
 def _pull_checkpoint(name: str, revision: str | None, folder: Path | None) -> None:
-    from vivavoce.engines.qwen.pull import pull
+    from vivavoce.models.qwen3_tts.checkpoint.pull import pull
 
     hub_id = _hub_id(name, revision)
     place = pull(hub_id, folder=folder.expanduser() if folder else None)
@@ -149,7 +149,7 @@ def remove(name: Name, folder: Folder = None, config: Config = None) -> None:
 
 
 def _remove_checkpoint(name: str, folder: Path | None) -> None:
-    from vivavoce.engines.qwen.hub import remove
+    from vivavoce.models.qwen3_tts.checkpoint.hub import remove
 
     hub_id = _hub_id(name)
     if removed := remove(hub_id, folder=folder):
@@ -161,7 +161,7 @@ def _remove_checkpoint(name: str, folder: Path | None) -> None:
 
 def _hub_id(name: str, revision: str | None = None) -> "HubId":
     """Returns the checkpoint that `name` stands for; what cannot be one is wrong usage."""
-    from vivavoce.engines.qwen.hub import HubId
+    from vivavoce.models.qwen3_tts.checkpoint.hub import HubId
 
     try:
         return HubId.parse(name, revision)
@@ -171,7 +171,7 @@ def _hub_id(name: str, revision: str | None = None) -> "HubId":
 
 def _look(settings: "Settings") -> list[ModelFiles]:
     """Returns what there is to say of every model; the test model only where it is offered."""
-    from vivavoce.engines.qwen.hub import pulled
+    from vivavoce.models.qwen3_tts.checkpoint.hub import pulled
     from vivavoce.registry import MODELS
 
     names = (*settings.offered, *(name for name in MODELS if name not in settings.offered and name != "tone"))
@@ -197,7 +197,7 @@ def _files(name: str, settings: "Settings") -> ModelFiles:
     if source := settings.checkpoints.get(name):
         return _checkpoint(name, source)
     if name == KOKORO:
-        from vivavoce.engines.kokoro.assets import locate
+        from vivavoce.models.kokoro.assets import locate
 
         try:
             place = locate(settings.cache_dir, settings.kokoro_dir)
@@ -213,7 +213,7 @@ def _files(name: str, settings: "Settings") -> ModelFiles:
 
 def _checkpoint(name: str, source: Path | str) -> ModelFiles:
     """Returns what there is to say of a checkpoint that the settings name by its folder or hub id."""
-    from vivavoce.engines.qwen.hub import locate, task_of
+    from vivavoce.models.qwen3_tts.checkpoint.hub import locate, task_of
 
     try:
         folder = locate(source)

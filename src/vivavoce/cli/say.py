@@ -17,7 +17,7 @@ from vivavoce.cli.options import Config, Server, ServerKey
 if TYPE_CHECKING:
     from typing import BinaryIO
 
-    from vivavoce.cli.speech import Meter, Remote
+    from vivavoce.cli.sources import Meter, Remote
     from vivavoce.client import SpeechFacts
     from vivavoce.settings import Settings
     from vivavoce.types import AudioFormat, Reference, SpeechRequest
@@ -63,7 +63,7 @@ def say(
       vivavoce say "Guten Tag." --server http://dgx:8000 -o - | ffplay -nodisp -
       vivavoce say "In my voice." --ref-audio me.wav --ref-text "What I say in it."
     """
-    from vivavoce.cli.speech import Remote
+    from vivavoce.cli.sources import Remote
     from vivavoce.text.languages import parse_language
     from vivavoce.types import SpeechRequest
 
@@ -136,8 +136,8 @@ def _choose_format(output: Path | None, asked: str | None) -> "AudioFormat":
 def _offering(config: Path | None, model: str | None) -> "tuple[Settings, str | None]":
     """Returns the settings with `model` among the models, and its name: it need not have been configured."""
     from vivavoce.registry import MODELS
-    from vivavoce.setting_values import is_path
     from vivavoce.settings import Settings
+    from vivavoce.settings.types import is_path
 
     if is_path(model):
         settings = Settings.read(config, default_model=model)
@@ -152,7 +152,7 @@ def _speak_into(
     path: Path, request: "SpeechRequest", settings: "Settings | None", server: "Remote | None", *, shown: str
 ) -> None:
     """Speaks `request` into the file `path` and says on stderr how it went."""
-    from vivavoce.cli.speech import Meter
+    from vivavoce.cli.sources import Meter
 
     meter = Meter()
     with outputs.open_output(path) as file, _progress(meter):
@@ -171,7 +171,7 @@ async def _speak(
     *,
     exact_wav: bool,
 ) -> "SpeechFacts":
-    from vivavoce.cli.speech import open_speech
+    from vivavoce.cli.sources import open_speech
 
     exact_wav = exact_wav and request.format == "wav"
     asked = replace(request, format="pcm") if exact_wav else request

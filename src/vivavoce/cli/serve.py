@@ -1,4 +1,4 @@
-"""`vivavoce serve`: binds the address, says where the server is, and runs the app (`cli.running`) until a signal."""
+"""`vivavoce serve`: binds the address, says where the server is, and runs the app (`cli.server`) until a signal."""
 
 import errno
 import socket
@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from vivavoce import __version__
-from vivavoce.api.lan import EVERYWHERE, is_loopback, network_url, origin, own_names
-from vivavoce.cli.certificate import Certificate, checked, self_signed
-from vivavoce.cli.mdns import announced
 from vivavoce.cli.options import Config
 from vivavoce.errors import CannotListen
+from vivavoce.network.addresses import EVERYWHERE, is_loopback, network_url, origin, own_names
+from vivavoce.network.certificate import Certificate, checked, self_signed
+from vivavoce.network.mdns import announced
 
 if TYPE_CHECKING:
     from vivavoce.settings import Settings
@@ -122,9 +122,9 @@ def serve(
 def _run(settings: "Settings") -> None:
     """Serves until a signal. Raises `CannotListen`, `NoRoom`, and what keeps every model from being loaded."""
     from vivavoce.api.app import create_app
-    from vivavoce.api.connections import Bounds, bounded_http
-    from vivavoce.cli.running import check_room, fit_connections, run
-    from vivavoce.logs import set_up
+    from vivavoce.api.middleware.connections import Bounds, bounded_http
+    from vivavoce.cli.server import check_room, fit_connections, run
+    from vivavoce.observability.logs import set_up
 
     set_up(settings.log_level, settings.log_format)
     check_room()

@@ -21,10 +21,10 @@ def trace(
     Examples:
       vivavoce trace --checkpoint DIR --request request.json --out trace.safetensors
     """
-    from vivavoce.engines.qwen.packages import require_packages
+    from vivavoce.models.qwen3_tts.checkpoint.packages import require_packages
 
     require_packages()
-    from vivavoce.engines.qwen.tracing import write_trace
+    from vivavoce.models.qwen3_tts.tools.recorder import write_trace
 
     for name, shape in write_trace(checkpoint, request, out).items():
         typer.echo(f"{name:18} {' × '.join(map(str, shape))}")

@@ -49,7 +49,7 @@ def _asked(server: str, model: str | None) -> "tuple[VoiceEntry, ...]":
 
 
 def _installed(config: "Config", model: str | None) -> "tuple[VoiceEntry, ...]":
-    from vivavoce.cli import local
+    from vivavoce.cli import in_process as local
     from vivavoce.settings import Settings
 
     return local.voices(Settings.read(config), model)

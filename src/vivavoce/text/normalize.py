@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 
-from vivavoce.text.digits import set_apart
+from vivavoce.text.numbers.digits import set_apart
 
 PART_CHARS = 4_000  # the most that is normalised in one go: some 5 ms
 _GAPS = ("", " ", "\n\n")  # what may stand between two parts, a stronger one later

@@ -13,8 +13,8 @@ from vivavoce.client import DEFAULT_URL
 from vivavoce.errors import BadRequest, Overloaded, VivavoceError
 from vivavoce.types import AudioFormat
 from vivavoce.ui.launch import SERVER_URL
-from vivavoce.ui.standing import AUTO, SPEECH_TIMEOUT_S, Choices, Connection, Standing, choices, look
-from vivavoce.ui.take import MEDIA_TYPES, Progress, Take, Wish, record
+from vivavoce.ui.server_state import AUTO, SPEECH_TIMEOUT_S, Choices, Connection, Standing, choices, look
+from vivavoce.ui.speech import MEDIA_TYPES, Progress, Take, Wish, record
 from vivavoce.ui.waveform import picture
 
 EXAMPLE = "Hello! This is a voice from your own machine. Type something else here, and press Speak."
