@@ -16,11 +16,18 @@ from vivavoce.text.numbers.verbalize import verbalize
 if TYPE_CHECKING:
     from opencc import OpenCC
 
-WITHOUT_SPACES = ("ja", "zh")  # these are compared by characters and by readings, the others by words
+WITHOUT_SPACES = (
+    "ja",
+    "zh",
+)  # these are compared by characters and by readings, the others by words
 
-_ENGLISH_CLOCK = re.compile(r"\b(\d{1,2})[.:](\d{2}) ?(?=[ap]\.?m\b)")  # Whisper's other ways to write 8:30 pm
+_ENGLISH_CLOCK = re.compile(
+    r"\b(\d{1,2})[.:](\d{2}) ?(?=[ap]\.?m\b)"
+)  # Whisper's other ways to write 8:30 pm
 _CHINESE_CLOCK = re.compile(r"(\d{1,2})\.(\d{2})分")  # and 8:30
-_ALL_TA = str.maketrans("她它牠", "他他他")  # he, she and it sound the same, and no sentence of ours tells which
+_ALL_TA = str.maketrans(
+    "她它牠", "他他他"
+)  # he, she and it sound the same, and no sentence of ours tells which
 
 
 def units(text: str, language: str) -> list[str]:
@@ -76,7 +83,9 @@ def _simplifier() -> "OpenCC":
     try:
         from opencc import OpenCC
     except ImportError as missing:
-        raise MissingDependency("Chinese is compared with opencc: pip install 'vivavoce[bench]'") from missing
+        raise MissingDependency(
+            "Chinese is compared with opencc: pip install 'vivavoce[bench]'"
+        ) from missing
     return OpenCC("t2s")
 
 
@@ -86,9 +95,15 @@ def _english_numbers(text: str) -> str:
     from num2words import num2words  # type: ignore[import-untyped]  # the package ships no types
 
     text = normalize(_ENGLISH_CLOCK.sub(r"\1:\2 ", text))
-    text = re.sub(r"([$€£])\s?([\d.,]*\d)( million| billion)?", _money, text).replace("%", " percent")
-    text = re.sub(r"\b(1[1-9]|20)(\d\d)\b", lambda m: str(num2words(int(m.group()), to="year")), text)
-    text = re.sub(r"(\d+)(?:st|nd|rd|th)\b", lambda m: str(num2words(int(m.group(1)), to="ordinal")), text)
+    text = re.sub(r"([$€£])\s?([\d.,]*\d)( million| billion)?", _money, text).replace(
+        "%", " percent"
+    )
+    text = re.sub(
+        r"\b(1[1-9]|20)(\d\d)\b", lambda m: str(num2words(int(m.group()), to="year")), text
+    )
+    text = re.sub(
+        r"(\d+)(?:st|nd|rd|th)\b", lambda m: str(num2words(int(m.group(1)), to="ordinal")), text
+    )
     return re.sub(r"\d[\d,]*(?:\.\d+)?", lambda m: str(num2words(m.group().replace(",", ""))), text)
 
 

@@ -37,7 +37,13 @@ class Question:
     speaker: str | None = None
 
     def body(self) -> bytes:
-        fields = {"text": self.text, "model": self.model, "speaker": self.speaker, "format": "pcm", "stream": True}
+        fields = {
+            "text": self.text,
+            "model": self.model,
+            "speaker": self.speaker,
+            "format": "pcm",
+            "stream": True,
+        }
         return json.dumps(fields).encode("ascii")
 
 
@@ -82,7 +88,9 @@ async def ask(
     try:
         async with (
             asyncio.timeout(_ANSWER_TIMEOUT_S),
-            send(address, "POST", "/v1/tts/synthesize", question.body(), limit_bytes=limit_bytes) as response,
+            send(
+                address, "POST", "/v1/tts/synthesize", question.body(), limit_bytes=limit_bytes
+            ) as response,
         ):
             return await _listen(response, asked_s, ahead_s)
     except asyncio.IncompleteReadError:
@@ -181,7 +189,9 @@ async def strangers(
 
 def _run(answers: Iterable[Answer], started_s: float, lags_s: Sequence[float]) -> LoadRun:
     kept = tuple(answers)
-    return LoadRun(kept, max((answer.ended_s for answer in kept), default=now()) - started_s, tuple(lags_s))
+    return LoadRun(
+        kept, max((answer.ended_s for answer in kept), default=now()) - started_s, tuple(lags_s)
+    )
 
 
 @asynccontextmanager

@@ -22,7 +22,13 @@ LANGUAGE = "en"
 
 
 async def overhead(
-    address: Address, model: str, texts: Sequence[str], *, rounds: int, target: Target | None, tell: Tell
+    address: Address,
+    model: str,
+    texts: Sequence[str],
+    *,
+    rounds: int,
+    target: Target | None,
+    tell: Tell,
 ) -> list[Measure]:
     """How long a request takes from asking to its last byte, beside the engine's own time in this process.
 
@@ -55,14 +61,22 @@ async def overhead(
 
 
 async def side_by_side(
-    address: Address, model: str, texts: Sequence[str], *, rounds: int, target: Target | None, tell: Tell
+    address: Address,
+    model: str,
+    texts: Sequence[str],
+    *,
+    rounds: int,
+    target: Target | None,
+    tell: Tell,
 ) -> list[Measure]:
     """How much more speech two requests at a time bring than two in a row: the same text, turn by turn."""
     gains = []
     for turn in range(rounds):
         for index, text in enumerate(texts):
             question = Question(text, model)
-            alone_s = await _time_of(address, question, together=1) + await _time_of(address, question, together=1)
+            alone_s = await _time_of(address, question, together=1) + await _time_of(
+                address, question, together=1
+            )
             gains.append(alone_s / await _time_of(address, question, together=2))
             tell((turn * len(texts) + index + 1) / (rounds * len(texts)))
     return [Measure("throughput of two at a time / one at a time", median(gains), "×", target)]
@@ -93,5 +107,7 @@ async def _time_of(address: Address, question: Question, *, together: int) -> fl
     answers = await asyncio.gather(*(ask(address, question) for _ in range(together)))
     for answer in answers:
         if not answer.good:
-            raise EngineFault(f"a request failed with {answer.status!r}; see the server's log, or try --scenario alone")
+            raise EngineFault(
+                f"a request failed with {answer.status!r}; see the server's log, or try --scenario alone"
+            )
     return max(answer.ended_s for answer in answers) - min(answer.asked_s for answer in answers)

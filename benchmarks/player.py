@@ -62,7 +62,9 @@ def _start(arrivals: Sequence[Arrival], ended_s: float, start_buffer_s: float) -
 
 def is_audible(pcm: bytes, level: float = SILENCE_LEVEL) -> bool:
     """Whether whole 16-bit little-endian samples hold one above `level`, given as a share of full scale."""
-    samples = np.frombuffer(pcm, dtype="<i2").astype(np.int32)  # wider: -32768 has no positive of its own
+    samples = np.frombuffer(pcm, dtype="<i2").astype(
+        np.int32
+    )  # wider: -32768 has no positive of its own
     return bool((np.abs(samples) > level * 32768).any())
 
 

@@ -38,7 +38,9 @@ class Held:
     def of(cls, server: Server) -> "Held":
         held = cls(0, 0, 0.0)
         for folder in server.folders():
-            status = dict(line.split(":", 1) for line in (folder / "status").read_text().splitlines())
+            status = dict(
+                line.split(":", 1) for line in (folder / "status").read_text().splitlines()
+            )
             files = held.files + sum(1 for _ in (folder / "fd").iterdir())
             own_mib = held.own_mib + int(status["RssAnon"].split()[0]) / 1024
             held = cls(files, held.threads + int(status["Threads"]), own_mib)

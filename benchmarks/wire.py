@@ -34,9 +34,13 @@ class Address:
         """The address in `http://host:port`. Raises `SettingsError` unless it is one of this machine."""
         parts = urlsplit(url)
         if parts.scheme != "http" or not parts.hostname or parts.path not in ("", "/"):
-            raise SettingsError(f"--url {url!r} is not of the form http://127.0.0.1:8000; write it so")
+            raise SettingsError(
+                f"--url {url!r} is not of the form http://127.0.0.1:8000; write it so"
+            )
         if not _is_loopback(parts.hostname):
-            raise SettingsError(f"--url {url!r} is another machine; run the benchmark where the server runs")
+            raise SettingsError(
+                f"--url {url!r} is another machine; run the benchmark where the server runs"
+            )
         return cls(parts.hostname, parts.port or 80)
 
 
@@ -98,7 +102,9 @@ async def send(
         writer.write(head.encode("ascii") + body)
         status, *lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").splitlines()
         pairs = (line.split(":", 1) for line in lines if line)
-        yield Response(int(status.split()[1]), {name.lower(): value.strip() for name, value in pairs}, reader)
+        yield Response(
+            int(status.split()[1]), {name.lower(): value.strip() for name, value in pairs}, reader
+        )
     finally:
         writer.close()
 
@@ -119,6 +125,8 @@ async def get_json(address: Address, path: str) -> Mapping[str, object]:
     async with send(address, "GET", path) as response, aclosing(response.pieces()) as pieces:
         body = b"".join([piece async for piece in pieces])
     if response.status != 200:
-        raise EngineFault(f"GET {path} answered {response.status} {body[:200]!r}; is this a vivavoce server?")
+        raise EngineFault(
+            f"GET {path} answered {response.status} {body[:200]!r}; is this a vivavoce server?"
+        )
     answer: Mapping[str, object] = json.loads(body)
     return answer

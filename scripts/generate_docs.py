@@ -55,9 +55,7 @@ log_level = "warning"
 
 
 def _setting(name: str, field: FieldInfo) -> str:
-    return (
-        f"| `{name}` | `{ENV_PREFIX}{name.upper()}` | {_type(field)} | {_default(name, field)} | {field.description} |"
-    )
+    return f"| `{name}` | `{ENV_PREFIX}{name.upper()}` | {_type(field)} | {_default(name, field)} | {field.description} |"
 
 
 def _type(field: FieldInfo) -> str:
@@ -69,7 +67,10 @@ def _type(field: FieldInfo) -> str:
     written = str(field.annotation)
     words = next(word for mark, word in _TYPE_WORDS if mark in written)
     bounds = [
-        f"{sign} {getattr(rule, key):,}" for rule in field.metadata for key, sign in _BOUNDS if hasattr(rule, key)
+        f"{sign} {getattr(rule, key):,}"
+        for rule in field.metadata
+        for key, sign in _BOUNDS
+        if hasattr(rule, key)
     ]
     return ", ".join([words, *bounds])
 
@@ -134,7 +135,10 @@ def _help(text: str) -> str:
 
 def _parameter(parameter: Any) -> str | None:
     """Returns the table row of an option or argument, or `None` for one that is hidden."""
-    if getattr(parameter, "hidden", False) or parameter.name in ("install_completion", "show_completion"):
+    if getattr(parameter, "hidden", False) or parameter.name in (
+        "install_completion",
+        "show_completion",
+    ):
         return None
     names = ", ".join(f"`{name}`" for name in parameter.opts if name.startswith("-"))
     shown = parameter.show_default if isinstance(parameter.show_default, str) else parameter.default
@@ -157,7 +161,10 @@ def main(arguments: list[str]) -> int:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
     if stale and "--check" in arguments:
-        print(f"{', '.join(stale)} differ from the code: run scripts/generate_docs.py", file=sys.stderr)
+        print(
+            f"{', '.join(stale)} differ from the code: run scripts/generate_docs.py",
+            file=sys.stderr,
+        )
         return 1
     return 0
 

@@ -33,8 +33,22 @@ CODEC_IDS = {
     "codec_pad_id": 2148, "codec_bos_id": 2149, "codec_eos_token_id": 2150, "codec_think_id": 2154,
     "codec_nothink_id": 2155, "codec_think_bos_id": 2156, "codec_think_eos_id": 2157,
 }  # fmt: skip
-MARKERS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<tts_pad>", "<tts_text_bos>", "<tts_text_eod>")
-WORDS = ("assistant", "user", "Ġthe", "Ġand", "ing", "er")  # what the small tokenizer joins; Ġ is a space
+MARKERS = (
+    "<|endoftext|>",
+    "<|im_start|>",
+    "<|im_end|>",
+    "<tts_pad>",
+    "<tts_text_bos>",
+    "<tts_text_eod>",
+)
+WORDS = (
+    "assistant",
+    "user",
+    "Ġthe",
+    "Ġand",
+    "ing",
+    "er",
+)  # what the small tokenizer joins; Ġ is a space
 GENERATION = {
     "do_sample": True, "repetition_penalty": 1.05, "temperature": 0.9, "top_p": 1.0, "top_k": 50,
     "subtalker_dosample": True, "subtalker_temperature": 0.9, "subtalker_top_p": 1.0, "subtalker_top_k": 50,
@@ -78,11 +92,15 @@ SHAPES = {
     "tiny": TINY,
     "tiny-1.7b": replace(TINY, size="1b7"),  # follows instructions
     "0.6b": Shape(Stack(1024, 3072, 28, 16, 8, 128), RELEASED_PREDICTOR, **RELEASED_TEXT),
-    "1.7b": Shape(Stack(2048, 6144, 28, 16, 8, 128), RELEASED_PREDICTOR, **RELEASED_TEXT, size="1b7"),
+    "1.7b": Shape(
+        Stack(2048, 6144, 28, 16, 8, 128), RELEASED_PREDICTOR, **RELEASED_TEXT, size="1b7"
+    ),
 }
 
 
-def make_checkpoint(folder: Path, task: str, shape: Shape = TINY, *, seed: int = 0, shards: int = 1) -> Path:
+def make_checkpoint(
+    folder: Path, task: str, shape: Shape = TINY, *, seed: int = 0, shards: int = 1
+) -> Path:
     """Writes a checkpoint of `task` into `folder`, its weights in `shards` files, and gives `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     markers, text_vocab = write_tokenizer(folder)
@@ -112,7 +130,11 @@ def config(task: str, shape: Shape, markers: dict[str, int], text_vocab: int) ->
     talker |= {
         "text_hidden_size": shape.text_hidden,
         "text_vocab_size": text_vocab,
-        "rope_scaling": {"interleaved": True, "mrope_section": [half - 2 * third, third, third], "type": "default"},
+        "rope_scaling": {
+            "interleaved": True,
+            "mrope_section": [half - 2 * third, third, third],
+            "type": "default",
+        },
         "codec_language_id": LANGUAGES,
         "spk_id": speakers,
         "spk_is_dialect": {name: DIALECTS.get(name, False) for name in speakers},
@@ -164,13 +186,23 @@ def write_tokenizer(folder: Path) -> tuple[dict[str, int], int]:
                 merges.append(f"{word[: end - 1]} {word[end - 1]}")
                 vocab[word[:end]] = len(vocab)
     markers = {text: len(vocab) + index for index, text in enumerate(MARKERS)}
-    flags = {"lstrip": False, "rstrip": False, "normalized": False, "single_word": False, "special": True}
+    flags = {
+        "lstrip": False,
+        "rstrip": False,
+        "normalized": False,
+        "single_word": False,
+        "special": True,
+    }
     write_json(folder / "vocab.json", vocab)
-    (folder / "merges.txt").write_text("#version: 0.2\n" + "\n".join(merges) + "\n", encoding="utf-8")
+    (folder / "merges.txt").write_text(
+        "#version: 0.2\n" + "\n".join(merges) + "\n", encoding="utf-8"
+    )
     write_json(
         folder / "tokenizer_config.json",
         {
-            "added_tokens_decoder": {str(number): {"content": text, **flags} for text, number in markers.items()},
+            "added_tokens_decoder": {
+                str(number): {"content": text, **flags} for text, number in markers.items()
+            },
             "tokenizer_class": "Qwen2Tokenizer",
             "processor_class": "Qwen3TTSProcessor",
             "add_prefix_space": False,
@@ -249,8 +281,12 @@ def write_json(path: Path, value: object) -> None:
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--task", default="custom_voice", choices=["custom_voice", "voice_design", "base"])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--task", default="custom_voice", choices=["custom_voice", "voice_design", "base"]
+    )
     parser.add_argument("--size", default="tiny", choices=list(SHAPES))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, required=True)

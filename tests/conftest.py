@@ -27,7 +27,9 @@ FAULTS = {
     "endless": Fault("endless"),
 }
 
-LONG_TEXT = "Hello there. " * 100  # what "endless" says of it lasts for minutes, though each piece is cut in time
+LONG_TEXT = (
+    "Hello there. " * 100
+)  # what "endless" says of it lasts for minutes, though each piece is cut in time
 
 NEEDS_CUDA = pytest.StashKey[int]()  # tests that were deselected for want of a device
 
@@ -41,9 +43,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in marked]
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
     if count := config.stash.get(NEEDS_CUDA, 0):
-        terminalreporter.write_line(f"{count} tests marked gpu did not run: torch finds no CUDA device here")
+        terminalreporter.write_line(
+            f"{count} tests marked gpu did not run: torch finds no CUDA device here"
+        )
 
 
 def _cuda_is_there() -> bool:
@@ -72,10 +78,17 @@ async def app_client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
 
 @contextmanager
 def serving(
-    app: FastAPI, port: int = 0, make: Callable[[uvicorn.Config], uvicorn.Server] = uvicorn.Server, **options: Any
+    app: FastAPI,
+    port: int = 0,
+    make: Callable[[uvicorn.Config], uvicorn.Server] = uvicorn.Server,
+    **options: Any,
 ) -> Iterator[str]:
     """The base URL of `app` behind a real socket, served by uvicorn in a thread, with more of its options."""
-    options = {"http": bounded_http(Bounds(512, 20.0, 60.0)), "timeout_graceful_shutdown": 5, **options}
+    options = {
+        "http": bounded_http(Bounds(512, 20.0, 60.0)),
+        "timeout_graceful_shutdown": 5,
+        **options,
+    }
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", port))
         sock.listen()
@@ -126,5 +139,7 @@ def tone_url() -> Iterator[str]:
 def hibari_url() -> Iterator[str]:
     """The application with the embedded English voice, over a socket, when it can speak."""
     with serving(create_app(Settings(models=("hibari",), isolate_models=False))) as url:
-        httpx.post(f"{url}/v1/tts/synthesize", json={"text": "Hello."}, timeout=60).raise_for_status()
+        httpx.post(
+            f"{url}/v1/tts/synthesize", json={"text": "Hello."}, timeout=60
+        ).raise_for_status()
         yield url

@@ -6,7 +6,9 @@ import sys
 
 import pytest
 
-_CAPABILITIES = "-dac_override,-dac_read_search"  # root's leave to read and write whatever the mode says
+_CAPABILITIES = (
+    "-dac_override,-dac_read_search"  # root's leave to read and write whatever the mode says
+)
 
 
 def bound_by_permissions() -> list[str]:
@@ -15,4 +17,9 @@ def bound_by_permissions() -> list[str]:
         return [sys.executable]
     if shutil.which("setpriv") is None:
         pytest.skip("file permissions do not bind root, and setpriv is not here")
-    return ["setpriv", f"--bounding-set={_CAPABILITIES}", f"--inh-caps={_CAPABILITIES}", sys.executable]
+    return [
+        "setpriv",
+        f"--bounding-set={_CAPABILITIES}",
+        f"--inh-caps={_CAPABILITIES}",
+        sys.executable,
+    ]

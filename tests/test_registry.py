@@ -11,14 +11,20 @@ from vivavoce.remote.ray import RayOptions
 from vivavoce.settings import Settings
 
 
-def test_options_are_the_settings_of_their_names_with_and_without_the_prefix(tmp_path: Path) -> None:
+def test_options_are_the_settings_of_their_names_with_and_without_the_prefix(
+    tmp_path: Path,
+) -> None:
     settings = Settings(
         qwen_device="cpu", qwen_weights="int8", qwen_max_batch=3, qwen_graphs="off", threads=2, max_queued_requests=5,
         remote_api_key="k", remote_timeout_s=4.0, remote_voices=("a",), remote_languages=("de",), ray_address="ray://x",
         cache_dir=tmp_path, kokoro_dir=tmp_path / "kokoro", tone_real_time_factor=0.5, tone_faults=("nan",),
     )  # fmt: skip
-    assert options(QwenOptions, settings, "qwen_") == QwenOptions("cpu", "auto", "int8", 3, 2, "off")
-    assert options(RemoteOptions, settings, "remote_") == RemoteOptions("k", 4.0, ("a",), ("de",), 5)
+    assert options(QwenOptions, settings, "qwen_") == QwenOptions(
+        "cpu", "auto", "int8", 3, 2, "off"
+    )
+    assert options(RemoteOptions, settings, "remote_") == RemoteOptions(
+        "k", 4.0, ("a",), ("de",), 5
+    )
     assert options(RayOptions, settings, "ray_") == RayOptions("ray://x", 5)
     assert options(KokoroOptions, settings) == KokoroOptions(tmp_path, tmp_path / "kokoro", 2)
     assert options(ToneOptions, settings, "tone_") == ToneOptions(0.5, ("nan",))
@@ -32,8 +38,12 @@ async def test_pool_offers_every_kind_in_the_order_of_the_settings() -> None:
         ray=("near",),
     )
     pool = build_pool(settings)
-    assert pool.names == settings.offered == ("checkpoint", "far", "near", "tone", "kokoro", "hibari")
-    assert sorted(name for spec in SPECS for name in spec.names(settings)) == sorted(settings.offered)
+    assert (
+        pool.names == settings.offered == ("checkpoint", "far", "near", "tone", "kokoro", "hibari")
+    )
+    assert sorted(name for spec in SPECS for name in spec.names(settings)) == sorted(
+        settings.offered
+    )
     await pool.aclose()
 
 

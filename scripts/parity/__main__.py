@@ -8,7 +8,10 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-COMPARISONS = {"vivavoce trace": "scripts.parity.trace", "codec and speaker encoder": "scripts.parity.codec"}
+COMPARISONS = {
+    "vivavoce trace": "scripts.parity.trace",
+    "codec and speaker encoder": "scripts.parity.codec",
+}
 
 
 def main() -> None:

@@ -50,7 +50,9 @@ def random_stack(chance: random.Random) -> Stack:
     )
 
 
-def random_requests(task: str, chance: random.Random, frames: int, most_words: int = 30) -> list[dict[str, Any]]:
+def random_requests(
+    task: str, chance: random.Random, frames: int, most_words: int = 30
+) -> list[dict[str, Any]]:
     """Greedy `request.json`s for one checkpoint: both ways of feeding text, and every kind of voice the task has.
 
     Of the two requests of a kind one leaves the language to the model.
@@ -58,9 +60,15 @@ def random_requests(task: str, chance: random.Random, frames: int, most_words: i
     requests = []
     for in_advance in (True, False):
         for variant in ("x_vector_only", "in_context") if task == "base" else ("plain", "dialect"):
-            request: dict[str, Any] = {"task": task, "text": words(chance, 3, most_words), "non_streaming": in_advance}
+            request: dict[str, Any] = {
+                "task": task,
+                "text": words(chance, 3, most_words),
+                "non_streaming": in_advance,
+            }
             named = in_advance == (variant in ("plain", "in_context"))
-            request["language"] = chance.choice(["english", "Chinese", "japanese"]) if named else "auto"
+            request["language"] = (
+                chance.choice(["english", "Chinese", "japanese"]) if named else "auto"
+            )
             if task == "base":
                 request |= {"ref_audio": RECORDING, "ref_text": words(chance, 2, 12)}
                 request["x_vector_only"] = variant == "x_vector_only"
@@ -97,4 +105,6 @@ def as_json(shape: Shape) -> dict[str, Any]:
 
 def from_json(values: dict[str, Any]) -> Shape:
     """The shape that `as_json` wrote."""
-    return Shape(**{**values, "talker": Stack(**values["talker"]), "predictor": Stack(**values["predictor"])})
+    return Shape(
+        **{**values, "talker": Stack(**values["talker"]), "predictor": Stack(**values["predictor"])}
+    )

@@ -55,9 +55,18 @@ class Case:
 def cases(count: int, seed: int) -> list[Case]:
     """The named shapes once, and `count` random ones; one of them near the 300 frames that qwen-tts decodes whole."""
     speakers = list(SPEAKERS.values())
-    named = [Case(name, shape, speakers[i % 2], seed, 100) for i, (name, shape) in enumerate(SHAPES.items())]
+    named = [
+        Case(name, shape, speakers[i % 2], seed, 100)
+        for i, (name, shape) in enumerate(SHAPES.items())
+    ]
     drawn = [
-        Case(f"random-{seed + i}", random_shape(seed + i), speakers[i % 2], seed + i, 290 if i == 0 else 60)
+        Case(
+            f"random-{seed + i}",
+            random_shape(seed + i),
+            speakers[i % 2],
+            seed + i,
+            290 if i == 0 else 60,
+        )
         for i in range(count)
     ]
     return named + drawn
@@ -76,8 +85,13 @@ def prepare(folder: Path, case: Case) -> None:
     """Writes the case's checkpoints and inputs for both sides."""
     write_codec(folder / case.name / "codec", case.codec, case.seed)
     write_speaker(folder / case.name / "speaker", case.speaker, case.seed)
-    inputs = {"codes": random_codes(case.codec, case.frames, case.seed), "voice": voice_like(30000, case.seed)}
-    inputs |= {f"audio{i}": voice_like(length, case.seed + i) for i, length in enumerate(case.lengths)}
+    inputs = {
+        "codes": random_codes(case.codec, case.frames, case.seed),
+        "voice": voice_like(30000, case.seed),
+    }
+    inputs |= {
+        f"audio{i}": voice_like(length, case.seed + i) for i, length in enumerate(case.lengths)
+    }
     save_file(inputs, folder / case.name / "inputs.safetensors")
 
 
@@ -98,7 +112,9 @@ def compare(folder: Path, case: Case) -> dict[str, float]:
     decoder = load_decoder(folder / case.name / "codec", CPU, torch.float32)
     encoder = load_encoder(folder / case.name / "codec", CPU, torch.float32)
     whole = decoder.decode(inputs["codes"], block_frames=case.frames)
-    vector = load_speaker_encoder(folder / case.name / "speaker", CPU, torch.float32).embed(inputs["voice"])
+    vector = load_speaker_encoder(folder / case.name / "speaker", CPU, torch.float32).embed(
+        inputs["voice"]
+    )
     differing = 0
     for number in range(len(case.lengths)):
         ours, theirs = encoder.encode(inputs[f"audio{number}"]), wanted[f"codes{number}"]
@@ -121,7 +137,9 @@ def write_reference(target: Path) -> None:
         run_oracle(ORACLE, folder)
         for case in reference_cases():
             answers = load_file(folder / case.name / "oracle.safetensors")
-            small = {k: v.to(torch.int16) if k.startswith("codes") else v for k, v in answers.items()}
+            small = {
+                k: v.to(torch.int16) if k.startswith("codes") else v for k, v in answers.items()
+            }
             save_file(small, target / f"{case.name}.safetensors")
 
 
@@ -139,16 +157,22 @@ def check(count: int, seed: int) -> bool:
             passed &= found["codes that differ"] == 0
             good &= passed
             print(
-                f"{case.name:12}", "ok  " if passed else "FAIL", *(f"{key} {value:.2e}" for key, value in found.items())
+                f"{case.name:12}",
+                "ok  " if passed else "FAIL",
+                *(f"{key} {value:.2e}" for key, value in found.items()),
             )
     return good
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seeds", type=int, default=4, help="how many random shapes")
     parser.add_argument("--seed", type=int, default=0, help="the first of their seeds")
-    parser.add_argument("--write", type=Path, metavar="FOLDER", help="keep the published answers in this folder")
+    parser.add_argument(
+        "--write", type=Path, metavar="FOLDER", help="keep the published answers in this folder"
+    )
     options = parser.parse_args()
     torch.set_num_threads(1)
     if options.write:

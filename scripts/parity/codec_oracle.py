@@ -30,7 +30,11 @@ def speaker_encoder(folder: Path) -> Qwen3TTSSpeakerEncoder:
     encoder = Qwen3TTSSpeakerEncoder(Qwen3TTSSpeakerEncoderConfig(**raw))
     tensors = load_file(folder / "model.safetensors")
     prefix = "speaker_encoder."
-    mine = {name.removeprefix(prefix): tensor.float() for name, tensor in tensors.items() if name.startswith(prefix)}
+    mine = {
+        name.removeprefix(prefix): tensor.float()
+        for name, tensor in tensors.items()
+        if name.startswith(prefix)
+    }
     encoder.load_state_dict(mine, strict=True)
     return encoder.eval()
 
@@ -55,7 +59,10 @@ def answer(case: Path) -> dict[str, torch.Tensor]:
 def main() -> None:
     torch.set_num_threads(1)
     for case in sorted(path.parent for path in Path(sys.argv[1]).glob("*/inputs.safetensors")):
-        save_file({name: tensor.clone() for name, tensor in answer(case).items()}, case / "oracle.safetensors")
+        save_file(
+            {name: tensor.clone() for name, tensor in answer(case).items()},
+            case / "oracle.safetensors",
+        )
 
 
 if __name__ == "__main__":

@@ -36,7 +36,10 @@ def oracle_python() -> Path:
     python = folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
     if not (folder / "stubs").is_dir():  # written last: without it, an earlier build was cut short
         if not (given and python.exists()):
-            print(f"building the environment of qwen-tts 0.1.1 in {folder} (once, some minutes) …", flush=True)
+            print(
+                f"building the environment of qwen-tts 0.1.1 in {folder} (once, some minutes) …",
+                flush=True,
+            )
             build(folder, python)
         write_stubs(folder / "stubs")
     return python
@@ -59,7 +62,12 @@ def write_stubs(folder: Path) -> None:
 def oracle_environment() -> dict[str, str]:
     """The environment variables under which the oracle's interpreter finds the stubs and keeps quiet."""
     stubs = oracle_python().parent.parent / "stubs"
-    return {**os.environ, "PYTHONWARNINGS": "ignore", "TRANSFORMERS_VERBOSITY": "error", "PYTHONPATH": str(stubs)}
+    return {
+        **os.environ,
+        "PYTHONWARNINGS": "ignore",
+        "TRANSFORMERS_VERBOSITY": "error",
+        "PYTHONPATH": str(stubs),
+    }
 
 
 def run_oracle(script: Path, *arguments: str | Path) -> None:

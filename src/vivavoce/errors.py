@@ -148,13 +148,13 @@ class SettingsError(VivavoceError):
     code = "settings"
 
 
-class CannotListen(VivavoceError):
+class BindError(VivavoceError):
     """The address to listen on is taken, not this machine's, or not for this user."""
 
     code = "cannot_listen"
 
 
-class NoRoom(VivavoceError):
+class DiskFull(VivavoceError):
     """The disk has no room for what must be kept, or it may not be written.
 
     With `retry_after_s`: other answers take the room that there is, until they have been sent.

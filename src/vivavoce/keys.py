@@ -18,7 +18,7 @@ from typing import Annotated, Final, Literal, TypeAlias, get_args
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from vivavoce.errors import BadRequest, NoRoom, SettingsError
+from vivavoce.errors import BadRequest, DiskFull, SettingsError
 from vivavoce.permissions import why_unreadable
 
 log = logging.getLogger(__name__)
@@ -64,7 +64,9 @@ class KeyFile:
         except FileNotFoundError:
             return None
         except OSError as error:
-            why = why_unreadable(self.path) or f"{str(self.path)!r} cannot be read ({error.strerror})"
+            why = (
+                why_unreadable(self.path) or f"{str(self.path)!r} cannot be read ({error.strerror})"
+            )
             raise SettingsError(f"the key file {why}") from error
         except ValidationError as error:
             problem = error.errors(include_url=False, include_input=False)[0]
@@ -90,7 +92,9 @@ class KeyFile:
             )
         secret = _PREFIX + secrets.token_urlsafe(32)
         made = datetime.now(UTC).isoformat(timespec="seconds")
-        key = Key(name, _hash(secret.encode()), tuple(scopes), made, requests_per_minute, max_concurrent)
+        key = Key(
+            name, _hash(secret.encode()), tuple(scopes), made, requests_per_minute, max_concurrent
+        )
 
         def added(keys: tuple[Key, ...]) -> tuple[Key, ...]:
             if any(other.name == name for other in keys):
@@ -109,7 +113,9 @@ class KeyFile:
         def removed(keys: tuple[Key, ...]) -> tuple[Key, ...]:
             left = tuple(key for key in keys if key.name != name)
             if left == keys:
-                raise BadRequest(f"name {name!r} has no key: see `vivavoce keys list`", field="name")
+                raise BadRequest(
+                    f"name {name!r} has no key: see `vivavoce keys list`", field="name"
+                )
             return left
 
         self._change(removed)
@@ -125,15 +131,19 @@ class KeyFile:
                 f"{str(new)!r} is there, so somebody else changes the keys: try again, and remove it if nobody does"
             ) from error
         except OSError as error:
-            raise SettingsError(f"cannot write {str(new)!r} ({error.strerror}): choose another data_dir") from error
+            raise SettingsError(
+                f"cannot write {str(new)!r} ({error.strerror}): choose another data_dir"
+            ) from error
         try:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(_FORM.dump_json(_Contents(change(self.read() or ())), indent=2))
                 file.flush()
-                os.fsync(file.fileno())  # else a power cut could leave an empty file under the right name
+                os.fsync(
+                    file.fileno()
+                )  # else a power cut could leave an empty file under the right name
             new.replace(self.path)
         except OSError as error:
-            raise NoRoom(
+            raise DiskFull(
                 f"cannot write {str(new)!r} ({error.strerror}): make room there. The keys are as they were"
             ) from error
         finally:
@@ -195,7 +205,9 @@ def parse_scopes(names: str) -> tuple[Scope, ...]:
     wanted = [name.strip() for name in names.split(",")]
     scopes = tuple(scope for scope in SCOPES if scope in wanted)
     if unknown := [name for name in wanted if name not in SCOPES]:
-        raise BadRequest(f"scope {unknown[0]!r} is none: choose from {', '.join(SCOPES)}", field="scopes")
+        raise BadRequest(
+            f"scope {unknown[0]!r} is none: choose from {', '.join(SCOPES)}", field="scopes"
+        )
     return scopes
 
 

@@ -29,7 +29,9 @@ def why_unreadable(path: Path) -> str | None:
 
 
 def _explain(path: Path) -> str:
-    blocked = next((folder for folder in path.parents[::-1] if not os.access(folder, os.X_OK)), path)
+    blocked = next(
+        (folder for folder in path.parents[::-1] if not os.access(folder, os.X_OK)), path
+    )
     status = blocked.stat()
     user = f"uid {os.geteuid()}" if hasattr(os, "geteuid") else "this user"
     return (

@@ -19,10 +19,10 @@ from vivavoce.models.tone import ToneOptions, make_tone
 from vivavoce.serving.base import AnyModel, Engine, Preview
 from vivavoce.serving.local import LocalEngine
 from vivavoce.serving.pool import Pool
-from vivavoce.serving.pool_entry import Offer
+from vivavoce.serving.pool_entry import ModelSource
 from vivavoce.serving.queue import Limits
 from vivavoce.serving.subprocess.client import in_process
-from vivavoce.serving.subprocess.server import Surroundings
+from vivavoce.serving.subprocess.server import ProcessConfig
 from vivavoce.serving.supervisor import SupervisedEngine
 from vivavoce.settings import Settings
 
@@ -55,7 +55,9 @@ def options(kind: type[T], settings: Settings, prefix: str = "") -> T:
     """Return the dataclass `kind` with the settings of its fields' names, after `prefix` where there is such a one."""
     names = {field.name: prefix + field.name for field in fields(kind)}  # type: ignore[arg-type]  # a dataclass
     known = Settings.model_fields
-    values: dict[str, Any] = {name: getattr(settings, full if full in known else name) for name, full in names.items()}
+    values: dict[str, Any] = {
+        name: getattr(settings, full if full in known else name) for name, full in names.items()
+    }
     return kind(**values)
 
 
@@ -64,17 +66,23 @@ def _named(name: str) -> Callable[[Settings], tuple[str, ...]]:
 
 
 def _qwen(settings: Settings, name: str) -> MakeModel:
-    return partial(make_qwen, name, settings.checkpoints[name], options(QwenOptions, settings, "qwen_"))
+    return partial(
+        make_qwen, name, settings.checkpoints[name], options(QwenOptions, settings, "qwen_")
+    )
 
 
 def _qwen_preview(settings: Settings, name: str) -> Callable[[], Preview]:
-    return partial(preview_qwen, name, settings.checkpoints[name], options(QwenOptions, settings, "qwen_"))
+    return partial(
+        preview_qwen, name, settings.checkpoints[name], options(QwenOptions, settings, "qwen_")
+    )
 
 
 def _remote(settings: Settings, name: str) -> MakeEngine:
     from vivavoce.remote.engine import RemoteEngine, RemoteOptions
 
-    return partial(RemoteEngine, name, settings.remotes[name], options(RemoteOptions, settings, "remote_"))
+    return partial(
+        RemoteEngine, name, settings.remotes[name], options(RemoteOptions, settings, "remote_")
+    )
 
 
 def _ray(settings: Settings, name: str) -> MakeEngine:
@@ -97,7 +105,13 @@ EMBEDDED = (  # kinds of one model each, which the setting `models` may name
     ModelSpec("tone", _named("tone"), _tone, package="vivavoce"),
 )
 SPECS = (
-    ModelSpec("qwen", lambda settings: tuple(settings.checkpoints), _qwen, preview=_qwen_preview, step_factor=6),
+    ModelSpec(
+        "qwen",
+        lambda settings: tuple(settings.checkpoints),
+        _qwen,
+        preview=_qwen_preview,
+        step_factor=6,
+    ),
     ModelSpec("remote", lambda settings: tuple(settings.remotes), connect=_remote),
     ModelSpec("ray", lambda settings: settings.on_ray, connect=_ray),
     *EMBEDDED,
@@ -108,7 +122,9 @@ MODELS = tuple(spec.kind for spec in EMBEDDED)
 def build_pool(settings: Settings) -> Pool:
     """Return the models that `settings` offers, most preferred first. Raise `SettingsError` for an unknown name."""
     if unknown := [name for name in settings.models if name not in MODELS]:
-        raise SettingsError(f"the setting 'models' names {unknown[0]!r}; it may hold {', '.join(MODELS)}")
+        raise SettingsError(
+            f"the setting 'models' names {unknown[0]!r}; it may hold {', '.join(MODELS)}"
+        )
     offers = {name: _offer(spec, settings, name) for spec in SPECS for name in spec.names(settings)}
     limit = settings.max_model_memory_gb
     return Pool(
@@ -119,23 +135,31 @@ def build_pool(settings: Settings) -> Pool:
     )
 
 
-def _offer(spec: ModelSpec, settings: Settings, name: str) -> Offer:
+def _offer(spec: ModelSpec, settings: Settings, name: str) -> ModelSource:
     preview = None if spec.preview is None else spec.preview(settings, name)
     if spec.connect is not None:
-        return Offer(spec.connect(settings, name), preview)
+        return ModelSource(spec.connect(settings, name), preview)
     assert spec.make is not None, "a kind has one of the two"
     local = partial(_local_engine, spec.make(settings, name), name, settings)
-    return Offer(partial(SupervisedEngine, local, max_step_s=settings.max_step_s * spec.step_factor), preview)
+    return ModelSource(
+        partial(SupervisedEngine, local, max_step_s=settings.max_step_s * spec.step_factor), preview
+    )
 
 
 def _local_engine(make: MakeModel, name: str, settings: Settings) -> LocalEngine:
     timeout_s = math.inf if settings.queue_timeout_s is None else settings.queue_timeout_s
-    limits = Limits(settings.max_queued_requests, settings.max_queued_audio_s, settings.max_ahead_s, timeout_s)
+    limits = Limits(
+        settings.max_queued_requests, settings.max_queued_audio_s, settings.max_ahead_s, timeout_s
+    )
     isolated = settings.isolate_models and os.name == "posix"
-    return LocalEngine(in_process(make, name, _surroundings(settings)) if isolated else make(), limits)
+    return LocalEngine(
+        in_process(make, name, _surroundings(settings)) if isolated else make(), limits
+    )
 
 
-def _surroundings(settings: Settings) -> Surroundings:
+def _surroundings(settings: Settings) -> ProcessConfig:
     """Return what a model's process is told: to log as this one does, and how much memory it may take."""
     most = settings.max_process_memory_gb
-    return Surroundings(settings.log_level, settings.log_format, None if most is None else int(most * 1e9))
+    return ProcessConfig(
+        settings.log_level, settings.log_format, None if most is None else int(most * 1e9)
+    )

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
-from vivavoce.errors import NoRoom
+from vivavoce.errors import DiskFull
 from vivavoce.permissions import why_unreadable
 
 ROOM_BYTES: Final = 8 * 2**20  # an answer that is larger waits on disk, not in memory
@@ -73,16 +73,16 @@ class SpoolLimit:
         self._used_bytes = 0
 
     def check(self, size: int) -> None:
-        """Raise `NoRoom` if `size` bytes more would be too many."""
+        """Raise `DiskFull` if `size` bytes more would be too many."""
         if self._used_bytes + size > self._max_bytes:
-            raise NoRoom(
+            raise DiskFull(
                 f"large answers that have not been sent yet take {self._used_bytes:,} bytes, and the setting "
                 f"max_spool_bytes allows {self._max_bytes:,}: ask for a stream, send a shorter text, or try again soon",
                 retry_after_s=RETRY_AFTER_S,
             )
 
     def take(self, size: int) -> None:
-        """Count `size` bytes more. Raises `NoRoom` if there would be too many."""
+        """Count `size` bytes more. Raises `DiskFull` if there would be too many."""
         self.check(size)
         self._used_bytes += size
 
@@ -100,7 +100,7 @@ class Spool:
         self.size = 0
 
     def write(self, chunk: bytes) -> None:
-        """Append `chunk`. Raises `NoRoom` if the limit, or the disk, does not take it."""
+        """Append `chunk`. Raises `DiskFull` if the limit, or the disk, does not take it."""
         size = self.size + len(chunk)
         if size > ROOM_BYTES:
             self._limit.take(size - self._counted_bytes)
@@ -109,7 +109,7 @@ class Spool:
             self._file.write(chunk)
             self._file.flush()
         except OSError as error:
-            raise NoRoom(
+            raise DiskFull(
                 f"the answer is larger than {ROOM_BYTES:,} bytes, and the temporary folder {temporary_folder()!r} does "
                 f"not take it ({error.strerror}): ask for a stream or send a shorter text, or make room there"
             ) from error

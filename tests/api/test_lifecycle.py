@@ -27,10 +27,21 @@ PCM = {"text": TEXT, "format": "pcm", "stream": True}
 
 
 @contextmanager
-def server(folder: Path, port: int = 0, **settings: object) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def server(
+    folder: Path, port: int = 0, **settings: object
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """`vivavoce serve` with the tone model, and its address; it is gone afterwards."""
     environment = environment_with(folder, **settings)
-    command = [sys.executable, "-m", "vivavoce", "serve", "--host", "127.0.0.1", "--port", str(port)]
+    command = [
+        sys.executable,
+        "-m",
+        "vivavoce",
+        "serve",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+    ]
     with (folder / "log").open("a") as log, subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=log, text=True
     ) as process:  # fmt: skip
@@ -50,7 +61,11 @@ def server(folder: Path, port: int = 0, **settings: object) -> Iterator[tuple[su
 
 def environment_with(folder: Path, **settings: object) -> dict[str, str]:
     """This one, with these settings alone."""
-    kept = {name: value for name, value in os.environ.items() if not name.upper().startswith("VIVAVOCE_")}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.upper().startswith("VIVAVOCE_")
+    }
     given = {"models": "tone", "cache_dir": folder / "cache", **settings}
     return kept | {f"VIVAVOCE_{name.upper()}": str(value) for name, value in given.items()}
 
@@ -77,7 +92,10 @@ def test_sigterm_is_seen_then_turns_new_work_away_and_ends_streams_whole(tmp_pat
                 pass
             assert client.get("/health/live").status_code == 200
             assert client.get("/health").json()["status"] == "draining"
-            for path, body in (("/v1/tts/synthesize", PCM), ("/v1/audio/speech", {"input": TEXT, "voice": "sine"})):
+            for path, body in (
+                ("/v1/tts/synthesize", PCM),
+                ("/v1/audio/speech", {"input": TEXT, "voice": "sine"}),
+            ):
                 refused = client.post(path, json=body)
                 assert refused.status_code == 503
                 assert int(refused.headers["retry-after"]) > 0
@@ -95,7 +113,9 @@ def test_idle_server_ends_at_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("second", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_second_signal_ends_it_where_it_stands(second: signal.Signals, code: int, tmp_path: Path) -> None:
+def test_second_signal_ends_it_where_it_stands(
+    second: signal.Signals, code: int, tmp_path: Path
+) -> None:
     with (
         server(tmp_path, tone_real_time_factor=20, shutdown_timeout_s=600) as (process, url),
         httpx.Client(base_url=url, timeout=60) as client,
@@ -115,7 +135,9 @@ def test_second_signal_ends_it_where_it_stands(second: signal.Signals, code: int
 def test_what_takes_longer_than_the_grace_is_cut_and_told(tmp_path: Path) -> None:
     with (
         server(tmp_path, tone_real_time_factor=4, shutdown_timeout_s=0.2) as (process, url),
-        httpx.stream("POST", f"{url}/v1/tts/synthesize", json=PCM | {"text": TEXT * 4}, timeout=60) as running,
+        httpx.stream(
+            "POST", f"{url}/v1/tts/synthesize", json=PCM | {"text": TEXT * 4}, timeout=60
+        ) as running,
     ):
         chunks = running.iter_raw()
         next(chunks)
@@ -142,7 +164,9 @@ def test_killed_server_starts_again_on_its_port_and_speaks(tmp_path: Path) -> No
         assert process.wait(20) == 0
 
 
-def failed_start(folder: Path, *arguments: str, limits: str = "", **settings: object) -> tuple[int, str]:
+def failed_start(
+    folder: Path, *arguments: str, limits: str = "", **settings: object
+) -> tuple[int, str]:
     """The exit code of a start that fails, and what is on the last line of stderr."""
     command = f'{limits} exec "$0" -m vivavoce serve --host 127.0.0.1 "$@"'
     done = subprocess.run(
@@ -164,7 +188,9 @@ def test_reasons_not_to_start_are_told_and_have_codes_of_their_own(tmp_path: Pat
     assert (code, "cannot read the settings file" in said) == (2, True)
     code, said = failed_start(tmp_path, "--port", "0", models="kokoro")
     assert (code, "vivavoce models pull kokoro" in said) == (4, True)
-    code, said = failed_start(tmp_path, "--port", "0", limits="ulimit -f 64;")  # as a disk with 64 KiB left
+    code, said = failed_start(
+        tmp_path, "--port", "0", limits="ulimit -f 64;"
+    )  # as a disk with 64 KiB left
     assert (code, "cannot write 8,388,608 bytes to the temporary folder" in said) == (5, True)
 
 
@@ -179,7 +205,9 @@ async def test_one_model_of_several_is_enough_to_start() -> None:
 
     app = create_app(Settings(), Pool({"absent": absent, "tone": lambda: LocalEngine(ToneModel())}))
     async with app_client(app) as client:
-        assert (await client.post("/v1/tts/synthesize", json={"text": TEXT, "model": "tone"})).status_code == 200
+        assert (
+            await client.post("/v1/tts/synthesize", json={"text": TEXT, "model": "tone"})
+        ).status_code == 200
         assert (await client.get("/health/ready")).json() == {"status": "ok"}
         assert app.state.server.life.failure is None
 

@@ -24,7 +24,9 @@ NATIVE, OPENAI = "/v1/tts/synthesize", "/v1/audio/speech"
 
 def busy_pool(**limits: float) -> Pool:
     """The tone model with one slot."""
-    return Pool({"tone": lambda: LocalEngine(ToneModel(max_batch=1, faults=FAULTS), Limits(**limits))})  # type: ignore[arg-type]
+    return Pool(
+        {"tone": lambda: LocalEngine(ToneModel(max_batch=1, faults=FAULTS), Limits(**limits))}
+    )  # type: ignore[arg-type]
 
 
 @asynccontextmanager
@@ -91,7 +93,13 @@ async def test_servers_limit_counts_for_those_who_ask_for_more_or_nothing() -> N
 def test_speech_that_is_not_complete_in_time_breaks_off() -> None:
     pool = Pool({"tone": lambda: LocalEngine(ToneModel(faults=FAULTS), Limits(max_ahead_s=1.0))})
     with serving(create_app(Settings(), pool)) as url:
-        body = {"text": LONG_TEXT, "speaker": "endless", "stream": True, "format": "pcm", "timeout_s": 0.5}
+        body = {
+            "text": LONG_TEXT,
+            "speaker": "endless",
+            "stream": True,
+            "format": "pcm",
+            "timeout_s": 0.5,
+        }
         with httpx.stream("POST", url + NATIVE, json=body) as response:
             assert response.status_code == 200
             with pytest.raises(httpx.RemoteProtocolError):

@@ -5,7 +5,7 @@ import pytest
 
 from vivavoce.errors import Unsupported
 from vivavoce.models.hibari import HibariModel, latin
-from vivavoce.types import Ending, Samples, Segment
+from vivavoce.types import Samples, Segment, StopReason
 
 
 @pytest.fixture(scope="module")
@@ -16,25 +16,31 @@ def model() -> HibariModel:
 def speak(model: HibariModel, text: str, seed: int | None = None) -> Samples:
     stream = model.open(Segment(text, "heart", "en", seed=seed))
     parts: list[Samples] = []
-    while not isinstance(samples := model.step([stream])[0], Ending):
+    while not isinstance(samples := model.step([stream])[0], StopReason):
         parts.append(samples)
     model.close(stream)
     return np.concatenate(parts)
 
 
 def test_sentence_takes_as_long_as_a_person_would(model: HibariModel) -> None:
-    seconds = speak(model, "The quick brown fox jumps over the lazy dog.").size / model.info.sample_rate_hz
+    seconds = (
+        speak(model, "The quick brown fox jumps over the lazy dog.").size
+        / model.info.sample_rate_hz
+    )
     assert 2.0 < seconds < 4.5
 
 
 def test_numbers_are_spoken(model: HibariModel) -> None:
-    assert speak(model, "It costs $1,250.99 on 3 March 2024.").size > 2 * speak(model, "It costs on March.").size
+    assert (
+        speak(model, "It costs $1,250.99 on 3 March 2024.").size
+        > 2 * speak(model, "It costs on March.").size
+    )
 
 
 def test_each_step_is_one_utterance(model: HibariModel) -> None:
     stream = model.open(Segment("One is here. Two is there.", "heart", "en"))
     steps = [model.step([stream])[0] for _ in range(3)]
-    assert [isinstance(step, Ending) for step in steps] == [False, False, True]
+    assert [isinstance(step, StopReason) for step in steps] == [False, False, True]
 
 
 def test_seed_repeats_the_samples(model: HibariModel) -> None:

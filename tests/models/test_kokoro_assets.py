@@ -58,7 +58,9 @@ def make_wheel(index: Path) -> Archive:
         wheel.writestr("example_voice/part.bin", bytes(range(256)))
         metadata = "Metadata-Version: 2.1\nName: example-voice\nVersion: 1.0\nRequires-Python: <3\n"
         wheel.writestr("example_voice-1.0.dist-info/METADATA", metadata)
-        wheel.writestr("example_voice-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        wheel.writestr(
+            "example_voice-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n"
+        )
     data = (index / name).read_bytes()
     return Archive("example-voice", "1.0", name, len(data), digest(data))
 
@@ -126,7 +128,9 @@ def test_pull_that_fails_leaves_no_model_folder(index: Path, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("act", ["pull", "locate"])
-def test_what_a_killed_pull_left_is_cleared_after_a_day(index: Path, tmp_path: Path, act: str) -> None:
+def test_what_a_killed_pull_left_is_cleared_after_a_day(
+    index: Path, tmp_path: Path, act: str
+) -> None:
     cache = tmp_path / "cache"
     for name, age_s in (
         (".kokoro-old", 86_500),
@@ -184,7 +188,10 @@ def small_graph() -> bytes:
 
 def hub_files() -> dict[str, bytes]:
     tokenizer = {"model": {"vocab": {"$": 0, "a": 43}}}
-    files = {"onnx/model_quantized.onnx": small_graph(), "tokenizer.json": json.dumps(tokenizer).encode()}
+    files = {
+        "onnx/model_quantized.onnx": small_graph(),
+        "tokenizer.json": json.dumps(tokenizer).encode(),
+    }
     return files | {f"voices/{style}.bin": style.encode() for style in STYLES}
 
 
@@ -220,7 +227,9 @@ def test_hub_brings_everything_and_is_asked_once(hub: str, tmp_path: Path) -> No
     assert place == locate(tmp_path, None)
     assert (place / MODEL).read_bytes() == hub_files()["onnx/model_quantized.onnx"]
     assert json.loads((place / VOCABULARY).read_text("utf-8")) == {"vocab": {"$": 0, "a": 43}}
-    assert {path.stem: path.read_bytes() for path in (place / VOICES).iterdir()} == {s: s.encode() for s in STYLES}
+    assert {path.stem: path.read_bytes() for path in (place / VOICES).iterdir()} == {
+        s: s.encode() for s in STYLES
+    }
     assert [done for _, done, _ in seen] == sorted(done for _, done, _ in seen)
     assert all(done <= total for _, done, total in seen)
     assert pull(tmp_path, source="hub", hub_url="http://127.0.0.1:1") == place
@@ -274,7 +283,9 @@ def test_graph_of_an_older_version_is_rewritten_at_the_first_load(hub: str, tmp_
     assert load_fast(place / MODEL) == kept
     assert list(place.glob("fast-*.onnx")) == [kept]
     assert load_fast(place / MODEL) == kept
-    (place / MODEL).write_bytes(small_graph() + helper.make_model(load_model(kept).graph).SerializeToString())
+    (place / MODEL).write_bytes(
+        small_graph() + helper.make_model(load_model(kept).graph).SerializeToString()
+    )
     assert load_fast(place / MODEL) != kept  # of another model
 
 
@@ -294,11 +305,17 @@ def test_without_onnx_a_graph_that_is_absent_is_told_with_what_to_run(
 
 
 @pytest.mark.parametrize("hub", [whole], indirect=True)
-def test_folder_that_may_not_be_written_serves_with_and_without_the_graph(hub: str, tmp_path: Path) -> None:
+def test_folder_that_may_not_be_written_serves_with_and_without_the_graph(
+    hub: str, tmp_path: Path
+) -> None:
     place = pull(tmp_path, source="hub", hub_url=hub)
     (kept,) = place.glob("fast-*.onnx")
     code = "from vivavoce.models.kokoro import graph, assets; from pathlib import Path; "
-    command = [*bound_by_permissions(), "-c", code + f"print(graph.load_fast(Path({str(place / MODEL)!r})))"]
+    command = [
+        *bound_by_permissions(),
+        "-c",
+        code + f"print(graph.load_fast(Path({str(place / MODEL)!r})))",
+    ]
     place.chmod(0o555)
     assert subprocess.check_output(command, text=True) == f"{kept}\n"
     place.chmod(0o755)
@@ -326,7 +343,9 @@ def test_files_that_may_not_be_read_are_told(tmp_path: Path) -> None:
     code += f"assets.locate(Path({str(tmp_path)!r}), None)"
     for blocked in (place / MODEL, place, tmp_path):
         blocked.chmod(0)
-        done = subprocess.run([*bound_by_permissions(), "-c", code], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [*bound_by_permissions(), "-c", code], capture_output=True, text=True, check=False
+        )
         told = f"cannot be read by uid {os.geteuid()}: {str(blocked)!r} belongs to uid {os.geteuid()} and has mode 000"
         assert told in done.stderr
     tmp_path.chmod(0o755)
@@ -359,5 +378,7 @@ def test_truncated_file_is_noticed(index: Path, tmp_path: Path, name: str) -> No
     shutil.copytree(locate(Settings().cache_dir, None), tmp_path / "kokoro")
     path = tmp_path / "kokoro" / name
     path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(MissingDependency):  # it goes to bring the file again, and the index is empty
+    with pytest.raises(
+        MissingDependency
+    ):  # it goes to bring the file again, and the index is empty
         pull(tmp_path)

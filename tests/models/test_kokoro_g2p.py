@@ -79,7 +79,9 @@ def test_words_sound_as_they_should(language: str, text: str, phonemes: str) -> 
 
 def test_british_english_has_its_own_sounds() -> None:
     assert PHONEMIZER.phonemize("The car in the bath.", "en") == "ðə kˈɑɹ ɪn ðə bˈæθ."
-    assert Phonemizer(british=True).phonemize("The car in the bath.", "en") == "ðə kˈɑː ɪn ðə bˈɑːθ."
+    assert (
+        Phonemizer(british=True).phonemize("The car in the bath.", "en") == "ðə kˈɑː ɪn ðə bˈɑːθ."
+    )
 
 
 @pytest.mark.parametrize("language", ["ja", "zh"])
@@ -90,7 +92,14 @@ def test_latin_words_inside_other_scripts_are_read_as_english(language: str) -> 
 
 @pytest.mark.parametrize(
     ("language", "text"),
-    [("en", "Москва"), ("es", "γεια"), ("fr", "東京"), ("it", "שלום"), ("zh", "ひらがな"), ("ja", "한국어")],
+    [
+        ("en", "Москва"),
+        ("es", "γεια"),
+        ("fr", "東京"),
+        ("it", "שלום"),
+        ("zh", "ひらがな"),
+        ("ja", "한국어"),
+    ],
 )
 def test_letters_of_a_script_it_cannot_read_are_refused(language: str, text: str) -> None:
     with pytest.raises(Unsupported) as refusal:

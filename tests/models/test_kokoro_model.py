@@ -8,10 +8,25 @@ import pytest
 
 from vivavoce.errors import EngineFault, MissingDependency, UnknownVoice, Unsupported, VivavoceError
 from vivavoce.models.kokoro.assets import MODEL, VOCABULARY, VOICES, locate
-from vivavoce.models.kokoro.model import PEAK, RATE_HZ, RUN_TOKENS, KokoroModel, split_phonemes, tame, trim
-from vivavoce.models.kokoro.voices import ALIASES, DEFAULT_VOICES, SPEAKERS, STYLES, style_of, voices
+from vivavoce.models.kokoro.model import (
+    PEAK,
+    RATE_HZ,
+    RUN_TOKENS,
+    KokoroModel,
+    split_phonemes,
+    tame,
+    trim,
+)
+from vivavoce.models.kokoro.voices import (
+    ALIASES,
+    DEFAULT_VOICES,
+    SPEAKERS,
+    STYLES,
+    style_of,
+    voices,
+)
 from vivavoce.settings import Settings
-from vivavoce.types import Ending, Samples, Segment
+from vivavoce.types import Samples, Segment, StopReason
 
 TEXTS = {
     "en": "The train to the airport leaves at nine.",
@@ -33,7 +48,12 @@ def test_every_style_is_a_voice_and_the_qwen_speakers_are_the_listed_ones() -> N
 
 @pytest.mark.parametrize(
     ("voice", "style"),
-    [("vivian", "zf_xiaoxiao"), ("Ryan", "am_michael"), ("ZF_XiaoYi", "zf_xiaoyi"), ("Fable", "bm_fable")],
+    [
+        ("vivian", "zf_xiaoxiao"),
+        ("Ryan", "am_michael"),
+        ("ZF_XiaoYi", "zf_xiaoyi"),
+        ("Fable", "bm_fable"),
+    ],
 )
 def test_names_are_known_in_any_case(voice: str, style: str) -> None:
     assert style_of(voice) == style
@@ -109,10 +129,12 @@ def model(folder: Path) -> KokoroModel:
     return KokoroModel(folder, threads=2)
 
 
-def speak(model: KokoroModel, text: str, voice: str = "ryan", language: str = "en") -> list[Samples]:
+def speak(
+    model: KokoroModel, text: str, voice: str = "ryan", language: str = "en"
+) -> list[Samples]:
     stream = model.open(Segment(text, voice, language))
     parts: list[Samples] = []
-    while not isinstance(samples := model.step([stream])[0], Ending):
+    while not isinstance(samples := model.step([stream])[0], StopReason):
         parts.append(samples)
     model.close(stream)
     return parts
@@ -132,7 +154,9 @@ def test_a_sentence_takes_as_long_as_a_person_would(model: KokoroModel, language
 def test_same_text_and_voice_give_the_same_samples_also_beside_another(model: KokoroModel) -> None:
     alone = np.concatenate(speak(model, "Hello there."))
     beside: list[Samples] = []
-    other = threading.Thread(target=speak, args=(model, "Something else is said at the same time.", "vivian"))
+    other = threading.Thread(
+        target=speak, args=(model, "Something else is said at the same time.", "vivian")
+    )
     other.start()
     beside += speak(model, "Hello there.")
     other.join()
@@ -141,14 +165,18 @@ def test_same_text_and_voice_give_the_same_samples_also_beside_another(model: Ko
 
 @pytest.mark.slow
 def test_speaker_names_stand_for_their_styles(model: KokoroModel) -> None:
-    vivian, style, ryan = (np.concatenate(speak(model, "Good day.", v)) for v in ("vivian", "zf_xiaoxiao", "ryan"))
+    vivian, style, ryan = (
+        np.concatenate(speak(model, "Good day.", v)) for v in ("vivian", "zf_xiaoxiao", "ryan")
+    )
     np.testing.assert_array_equal(vivian, style)
     assert vivian.size != ryan.size or not np.array_equal(vivian, ryan)
 
 
 @pytest.mark.slow
 def test_long_segment_is_spoken_in_runs(model: KokoroModel) -> None:
-    parts = speak(model, "This sentence is one of many that follow one another without an end. " * 6)
+    parts = speak(
+        model, "This sentence is one of many that follow one another without an end. " * 6
+    )
     assert len(parts) > 1
     assert all(part.size > RATE_HZ for part in parts)
 
@@ -172,7 +200,9 @@ def test_rewritten_graph_speaks_like_the_published_one(model: KokoroModel, folde
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    published = onnxruntime.InferenceSession(folder / MODEL, options, providers=["CPUExecutionProvider"])
+    published = onnxruntime.InferenceSession(
+        folder / MODEL, options, providers=["CPUExecutionProvider"]
+    )
     stream = model.open(Segment("Hello there, my friend.", "af_heart", "en"))
     ids = next(stream.runs)
     feed = {
@@ -192,7 +222,9 @@ def spectral_distance_db(a: Samples, b: Samples) -> float:
     """Root mean square difference of the two sounds' loudness in bands of 375 Hz."""
     levels = []
     for audio in (a, b):
-        windows = np.lib.stride_tricks.sliding_window_view(audio[: min(a.size, b.size)], 1024)[::256]
+        windows = np.lib.stride_tricks.sliding_window_view(audio[: min(a.size, b.size)], 1024)[
+            ::256
+        ]
         power = np.abs(np.fft.rfft(windows * np.hanning(1024)))[:, :512] ** 2
         levels.append(10 * np.log10(power.reshape(len(power), -1, 16).mean(2) + 1e-4))
     return float(np.sqrt(np.mean((levels[0] - levels[1]) ** 2)))

@@ -10,7 +10,12 @@ import pytest
 
 def spoken_at(home: Path, **environment: str) -> list[str]:
     """The files in the home of who has let hibari speak."""
-    environment = {**os.environ, "HOME": str(home), "XDG_CACHE_HOME": str(home / ".cache"), **environment}
+    environment = {
+        **os.environ,
+        "HOME": str(home),
+        "XDG_CACHE_HOME": str(home / ".cache"),
+        **environment,
+    }
     command = [
         sys.executable,
         "-m",
@@ -27,6 +32,8 @@ def spoken_at(home: Path, **environment: str) -> list[str]:
     return [str(file.relative_to(home)) for file in home.rglob("*") if file.is_file()]
 
 
-def test_onnxruntime_keeps_no_identifier_and_no_reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_onnxruntime_keeps_no_identifier_and_no_reports(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("ORT_DISABLE_TELEMETRY", raising=False)
     assert [file for file in spoken_at(tmp_path) if "onnxruntime" in file.lower()] == []

@@ -20,20 +20,37 @@ from tests.decoding import wav_seconds
 from vivavoce.api.app import create_app
 from vivavoce.errors import SettingsError
 from vivavoce.network.addresses import network_url, own_names
-from vivavoce.network.certificate import Certificate, checked, self_signed
-from vivavoce.network.mdns import SERVICE, announced
+from vivavoce.network.certificate import Certificate, load_certificate, self_signed
+from vivavoce.network.mdns import SERVICE, advertise
 from vivavoce.settings import Settings
 
-needs_cryptography = pytest.mark.skipif(find_spec("cryptography") is None, reason="the extra lan is not installed")
-needs_zeroconf = pytest.mark.skipif(find_spec("zeroconf") is None, reason="the extra lan is not installed")
+needs_cryptography = pytest.mark.skipif(
+    find_spec("cryptography") is None, reason="the extra lan is not installed"
+)
+needs_zeroconf = pytest.mark.skipif(
+    find_spec("zeroconf") is None, reason="the extra lan is not installed"
+)
 NAMES = ("localhost", "127.0.0.1", "::1")
 
 
 @contextmanager
 def serving_process(folder: Path, *options: str) -> Iterator[tuple[str, list[str]]]:
     """The base URL of `vivavoce serve` on a free port of this machine, and what it said until it was up."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("VIVAVOCE_")}
-    command = [sys.executable, "-m", "vivavoce", "serve", "--models", "tone", "--host", "127.0.0.1", "--port", "0"]
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("VIVAVOCE_")
+    }
+    command = [
+        sys.executable,
+        "-m",
+        "vivavoce",
+        "serve",
+        "--models",
+        "tone",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        "0",
+    ]
     process = subprocess.Popen(
         [*command, *options],
         env={**environment, "VIVAVOCE_CACHE_DIR": str(folder)},
@@ -57,7 +74,9 @@ def serving_process(folder: Path, *options: str) -> Iterator[tuple[str, list[str
 
 
 @needs_cryptography
-def test_https_client_that_trusts_the_certificate_gets_page_and_speech_from_one_origin(tmp_path: Path) -> None:
+def test_https_client_that_trusts_the_certificate_gets_page_and_speech_from_one_origin(
+    tmp_path: Path,
+) -> None:
     with serving_process(tmp_path, "--tls-self-signed") as (url, said):
         assert url.startswith("https://127.0.0.1:")
         trusting = ssl.create_default_context(cafile=tmp_path / "tls" / "certificate.pem")
@@ -69,7 +88,9 @@ def test_https_client_that_trusts_the_certificate_gets_page_and_speech_from_one_
             httpx.get(url)
         with pytest.raises(httpx.RemoteProtocolError):
             httpx.get(url.replace("https", "http"))
-    pinned = Certificate(tmp_path / "tls" / "certificate.pem", tmp_path / "tls" / "key.pem").fingerprint()
+    pinned = Certificate(
+        tmp_path / "tls" / "certificate.pem", tmp_path / "tls" / "key.pem"
+    ).fingerprint()
     assert any(pinned in line for line in said)
 
 
@@ -96,12 +117,12 @@ def test_damaged_certificate_is_replaced(tmp_path: Path) -> None:
     files = self_signed(tmp_path, NAMES)
     files.key.write_text("not a key", "ascii")
     again = self_signed(tmp_path, NAMES)
-    assert checked(again.certificate, again.key) == files
+    assert load_certificate(again.certificate, again.key) == files
 
 
 def test_certificate_of_the_user_is_checked_before_anything_is_served(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"missing\.pem.*tls_certificate"):
-        checked(tmp_path / "missing.pem", tmp_path / "key.pem")
+        load_certificate(tmp_path / "missing.pem", tmp_path / "key.pem")
 
 
 @pytest.mark.parametrize(
@@ -150,7 +171,10 @@ def test_server_is_found_by_browsing(tmp_path: Path) -> None:
 
 @needs_zeroconf
 def test_two_servers_on_one_machine_have_two_names() -> None:
-    with announced("127.0.0.1", 8001, tls=False) as first, announced("127.0.0.1", 8002, tls=True) as second:
+    with (
+        advertise("127.0.0.1", 8001, tls=False) as first,
+        advertise("127.0.0.1", 8002, tls=True) as second,
+    ):
         assert first != second
 
 
@@ -164,7 +188,9 @@ def test_server_on_a_loopback_address_is_nowhere_else() -> None:
 
 def test_own_names_are_those_that_clients_use() -> None:
     names = own_names("192.168.1.20")
-    assert {"localhost", "127.0.0.1", "::1", socket.gethostname().lower(), "192.168.1.20"} <= set(names)
+    assert {"localhost", "127.0.0.1", "::1", socket.gethostname().lower(), "192.168.1.20"} <= set(
+        names
+    )
     assert len(set(names)) == len(names)
 
 
@@ -173,7 +199,10 @@ def test_own_names_are_those_that_clients_use() -> None:
     [
         (Settings(host="127.0.0.1"), None),
         (Settings(host="192.168.1.20", port=8000), "http://192.168.1.20:8000/"),
-        (Settings(host="127.0.0.1", public_url="https://voice.example/a"), "https://voice.example/a"),
+        (
+            Settings(host="127.0.0.1", public_url="https://voice.example/a"),
+            "https://voice.example/a",
+        ),
     ],
 )
 async def test_page_says_where_else_it_opens(settings: Settings, shown: str | None) -> None:
@@ -185,5 +214,5 @@ async def test_page_says_where_else_it_opens(settings: Settings, shown: str | No
 
 
 def test_announcement_needs_an_address() -> None:
-    with pytest.raises(SettingsError, match="'nowhere'"), announced("nowhere", 8000, tls=False):
+    with pytest.raises(SettingsError, match="'nowhere'"), advertise("nowhere", 8000, tls=False):
         pass

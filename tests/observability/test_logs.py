@@ -54,7 +54,11 @@ def test_json_lines_tell_of_every_request_by_its_id(tmp_path: Path) -> None:
         assert process.wait(20) == 0
     lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
     assert all({"time", "level", "logger", "message"} <= line.keys() for line in lines)
-    answers = [line for line in lines if line["logger"] == "vivavoce.api.middleware.access_log" and "path" in line]
+    answers = [
+        line
+        for line in lines
+        if line["logger"] == "vivavoce.api.middleware.access_log" and "path" in line
+    ]
     assert {line["request_id"] for line in answers} == {"mine"}
     assert [line["status"] for line in answers] == [200, 404, 200, 200, 400, 422, 422]
     spoken = [line for line in lines if line.get("model") == "tone" and "audio_s" in line]

@@ -14,7 +14,9 @@ from vivavoce.errors import MissingDependency
 from vivavoce.settings import Settings
 
 pytest.importorskip("opentelemetry.sdk", reason="the extra 'otel' is not installed")
-pytest.importorskip("opentelemetry.exporter.otlp.proto.http", reason="the extra 'otel' is not installed")
+pytest.importorskip(
+    "opentelemetry.exporter.otlp.proto.http", reason="the extra 'otel' is not installed"
+)
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.trace import ReadableSpan
@@ -26,7 +28,9 @@ from vivavoce.observability.otel import Tracing
 SECRET = "Nobody else may read this."
 
 
-async def spans_of(path: str, headers: dict[str, str] | None = None, **body: object) -> dict[str, ReadableSpan]:
+async def spans_of(
+    path: str, headers: dict[str, str] | None = None, **body: object
+) -> dict[str, ReadableSpan]:
     """The spans by name of one request."""
     exporter = InMemorySpanExporter()
     tracing = Tracing(SimpleSpanProcessor(exporter))
@@ -68,7 +72,9 @@ async def test_failure_is_an_error_on_its_span() -> None:
 
 async def test_caller_s_trace_goes_on() -> None:
     trace, parent = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
-    spans = await spans_of("/v1/tts/synthesize", {"traceparent": f"00-{trace}-{parent}-01"}, text="Hello.")
+    spans = await spans_of(
+        "/v1/tts/synthesize", {"traceparent": f"00-{trace}-{parent}-01"}, text="Hello."
+    )
     whole = spans["POST /v1/tts/synthesize"]
     assert whole.parent is not None
     assert (f"{whole.context.trace_id:032x}", f"{whole.parent.span_id:016x}") == (trace, parent)
@@ -81,7 +87,11 @@ def collector() -> Iterator[tuple[str, list[ExportTraceServiceRequest]]]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            got.append(ExportTraceServiceRequest.FromString(self.rfile.read(int(self.headers["Content-Length"]))))
+            got.append(
+                ExportTraceServiceRequest.FromString(
+                    self.rfile.read(int(self.headers["Content-Length"]))
+                )
+            )
             self.send_response(200)
             self.send_header("Content-Length", "0")
             self.end_headers()
@@ -103,7 +113,9 @@ async def test_what_is_left_is_sent_to_the_collector_when_the_server_ends() -> N
     with collector() as (endpoint, got):
         async with app_client(create_app(Settings(otlp_endpoint=endpoint), tone_pool())) as client:
             await client.post("/v1/tts/synthesize", json={"text": "Hello."})
-        scopes = [scope for sent in got for spans in sent.resource_spans for scope in spans.scope_spans]
+        scopes = [
+            scope for sent in got for spans in sent.resource_spans for scope in spans.scope_spans
+        ]
     names = {span.name for scope in scopes for span in scope.spans}
     assert names == {"POST /v1/tts/synthesize", "queue", "first audio", "speaking"}
 
@@ -116,7 +128,9 @@ def test_without_the_extra_its_name_is_said(monkeypatch: pytest.MonkeyPatch) -> 
 
 async def test_query_s_text_is_in_no_span() -> None:
     exporter = InMemorySpanExporter()
-    async with app_client(create_app(Settings(), tone_pool(), Tracing(SimpleSpanProcessor(exporter)))) as client:
+    async with app_client(
+        create_app(Settings(), tone_pool(), Tracing(SimpleSpanProcessor(exporter)))
+    ) as client:
         answer: httpx.Response = await client.get("/v1/tts/synthesize", params={"text": SECRET})
         assert answer.status_code == 200
     assert "Nobody" not in "".join(span.to_json() for span in exporter.get_finished_spans())

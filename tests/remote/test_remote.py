@@ -26,7 +26,7 @@ from vivavoce.serving.local import LocalEngine
 from vivavoce.serving.pool import Pool
 from vivavoce.serving.queue import Limits
 from vivavoce.settings import Settings
-from vivavoce.types import Claim, Ending, PreparedVoice, Reference, Samples, Segment
+from vivavoce.types import PreparedVoice, QueueHints, Reference, Samples, Segment, StopReason
 
 NOBODY = "http://127.0.0.1:9"  # the port of a service that nobody runs
 SEGMENT = Segment("Hello there, how are you?", "sine", "en")
@@ -55,31 +55,48 @@ def floats(pcm: bytes) -> Samples:
 
 async def test_remote_model_says_what_the_other_server_would(tone_url: str) -> None:
     body = {"text": "Hello there.", "speaker": "hum", "seed": 7, "format": "pcm", "model": "tone"}
-    async with app_client(gateway(tone_url)) as client, httpx.AsyncClient(base_url=tone_url) as direct:
+    async with (
+        app_client(gateway(tone_url)) as client,
+        httpx.AsyncClient(base_url=tone_url) as direct,
+    ):
         ours = await client.post("/v1/tts/synthesize", json=body)
         theirs = await direct.post("/v1/tts/synthesize", json=body)
     # The edges are faded on both ways, and the pieces of the text are the same.
     assert len(ours.content) == len(theirs.content)
     edge = 240
-    np.testing.assert_array_equal(floats(ours.content)[edge:-edge], floats(theirs.content)[edge:-edge])
+    np.testing.assert_array_equal(
+        floats(ours.content)[edge:-edge], floats(theirs.content)[edge:-edge]
+    )
     assert ours.headers["x-voice"] == "hum"
     assert "x-ignored" not in ours.headers  # it is known that the other server honours the seed
 
 
 async def test_a_long_text_comes_whole(tone_url: str) -> None:
     # Sentences too long to be joined and too short to be cut: both servers make the same pieces of them.
-    text = " ".join(f"This is the sentence with number {n} of a text that goes on for long." for n in range(20))
+    text = " ".join(
+        f"This is the sentence with number {n} of a text that goes on for long." for n in range(20)
+    )
     body = {"text": text, "format": "pcm", "model": "tone"}
-    async with app_client(gateway(tone_url, tone_url)) as client, httpx.AsyncClient(base_url=tone_url) as direct:
+    async with (
+        app_client(gateway(tone_url, tone_url)) as client,
+        httpx.AsyncClient(base_url=tone_url) as direct,
+    ):
         ours = floats((await client.post("/v1/tts/synthesize", json=body)).content)
         theirs = floats((await direct.post("/v1/tts/synthesize", json=body)).content)
-    assert abs(len(ours) - len(theirs)) < 0.1 * 24_000  # of more than a minute: pauses are measured at both
+    assert (
+        abs(len(ours) - len(theirs)) < 0.1 * 24_000
+    )  # of more than a minute: pauses are measured at both
 
 
 async def test_voices_languages_and_abilities_are_those_of_the_other_server(tone_url: str) -> None:
-    async with app_client(gateway(tone_url)) as client, httpx.AsyncClient(base_url=tone_url) as direct:
+    async with (
+        app_client(gateway(tone_url)) as client,
+        httpx.AsyncClient(base_url=tone_url) as direct,
+    ):
         for path in ("/v1/tts/speakers", "/v1/tts/languages", "/v1/audio/voices"):
-            ours, theirs = [await asked.get(path, params={"model": "tone"}) for asked in (client, direct)]
+            ours, theirs = [
+                await asked.get(path, params={"model": "tone"}) for asked in (client, direct)
+            ]
             assert ours.json() == theirs.json()
         info = (await client.get("/v1/tts/models", params={"model": "tone"})).json()["models"][0]
     assert info["capabilities"]["seed"] is True
@@ -88,13 +105,18 @@ async def test_voices_languages_and_abilities_are_those_of_the_other_server(tone
 
 @pytest.mark.parametrize(
     ("field", "value", "status", "code"),
-    [("speaker", "nobody", 404, "voice_not_found"), ("speaker", "crash-at-once", 500, "engine_fault")],
+    [
+        ("speaker", "nobody", 404, "voice_not_found"),
+        ("speaker", "crash-at-once", 500, "engine_fault"),
+    ],
 )
 async def test_errors_of_the_other_server_are_told_as_ours(
     tone_url: str, field: str, value: str, status: int, code: str
 ) -> None:
     async with app_client(gateway(tone_url)) as client:
-        answer = await client.post("/v1/tts/synthesize", json={"text": "Hello.", "model": "tone", field: value})
+        answer = await client.post(
+            "/v1/tts/synthesize", json={"text": "Hello.", "model": "tone", field: value}
+        )
     assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
 
 
@@ -112,13 +134,17 @@ async def test_speech_that_breaks_off_there_breaks_off_here(tone_url: str) -> No
 async def test_a_server_that_is_gone_is_passed_over(tone_url: str) -> None:
     async with app_client(gateway(NOBODY, tone_url)) as client:
         for _ in range(4):
-            answer = await client.post("/v1/tts/synthesize", json={"text": "Hello.", "model": "tone"})
+            answer = await client.post(
+                "/v1/tts/synthesize", json={"text": "Hello.", "model": "tone"}
+            )
             assert answer.status_code == 200, answer.text
         peers = (await client.get("/health")).json()["peers"]["tone"]
     assert [(peer["url"], peer["up"]) for peer in peers] == [(NOBODY, False), (tone_url, True)]
 
 
-async def test_a_server_that_dies_later_is_passed_over_before_the_first_audio(tone_url: str) -> None:
+async def test_a_server_that_dies_later_is_passed_over_before_the_first_audio(
+    tone_url: str,
+) -> None:
     with serving(create_app(Settings(), tone_pool())) as other:
         engine = await started(other, tone_url)
     assert len(await collected(engine.speak(SEGMENT)))  # the first would have been asked
@@ -128,7 +154,10 @@ async def test_a_server_that_dies_later_is_passed_over_before_the_first_audio(to
 
 async def test_the_least_busy_server_speaks() -> None:
     with ExitStack() as stack:
-        urls = [stack.enter_context(serving(create_app(Settings(), tone_pool(real_time_factor=1.0)))) for _ in range(3)]
+        urls = [
+            stack.enter_context(serving(create_app(Settings(), tone_pool(real_time_factor=1.0))))
+            for _ in range(3)
+        ]
         engine = await started(*urls)
         speeches = [engine.speak(replace(SEGMENT, voice="endless")) for _ in range(6)]
         for speech in speeches:
@@ -156,7 +185,9 @@ async def test_closing_a_segment_frees_its_slot_there(heard: int) -> None:
 def busy_pool(real_time_factor: float) -> Pool:
     """One that speaks one segment at a time and lets one wait."""
     model = ToneModel(real_time_factor=real_time_factor, max_batch=1, faults=FAULTS)
-    return Pool({"tone": lambda: LocalEngine(model, Limits(max_queued_requests=1, max_ahead_s=2.0))})
+    return Pool(
+        {"tone": lambda: LocalEngine(model, Limits(max_queued_requests=1, max_ahead_s=2.0))}
+    )
 
 
 async def test_busy_servers_are_429_with_a_time_to_come_again() -> None:
@@ -235,14 +266,16 @@ class Noting(ToneModel):
 
     def __init__(self) -> None:
         super().__init__()
-        self.claims: list[Claim] = []
+        self.claims: list[QueueHints] = []
 
     def open(self, segment: Segment) -> ToneStream:
         self.claims.append(segment.claim)
         return super().open(segment)
 
 
-@pytest.mark.parametrize(("timeout_s", "least_s", "most_s"), [(60, 55, 61), (None, math.inf, math.inf)])
+@pytest.mark.parametrize(
+    ("timeout_s", "least_s", "most_s"), [(60, 55, 61), (None, math.inf, math.inf)]
+)
 async def test_the_other_server_is_told_the_priority_and_the_time_that_is_left(
     timeout_s: float | None, least_s: float, most_s: float
 ) -> None:
@@ -262,7 +295,7 @@ async def test_the_other_server_stops_by_itself_when_the_time_is_over() -> None:
     watched = Watched(real_time_factor=1.0)
     with serving(create_app(Settings(), watched.pool())) as url:
         engine = await started(url)
-        speech = engine.speak(replace(SEGMENT, voice="endless", claim=Claim(within_s=0.1)))
+        speech = engine.speak(replace(SEGMENT, voice="endless", claim=QueueHints(within_s=0.1)))
         await anext(speech)
         await asyncio.to_thread(wait_until, lambda: watched.is_(busy=False), 5)
         with pytest.raises(EngineFault):
@@ -275,7 +308,7 @@ async def test_time_that_is_over_before_the_first_audio_is_told_as_such() -> Non
     with serving(create_app(Settings(), tone_pool(real_time_factor=30.0))) as url:
         engine = await started(url, url)
         with pytest.raises(DeadlineExceeded):
-            await collected(engine.speak(replace(SEGMENT, claim=Claim(within_s=0.1))))
+            await collected(engine.speak(replace(SEGMENT, claim=QueueHints(within_s=0.1))))
         assert [peer.up for peer in engine.peers] == [True, True]
         await engine.aclose()
 
@@ -285,10 +318,18 @@ async def test_when_all_servers_are_gone_auto_asks_a_model_of_this_one() -> None
         with serving(create_app(Settings(), tone_pool())) as url:
             client = await stack.enter_async_context(app_client(gateway(url, url)))
             before = await client.post("/v1/tts/synthesize", json={"text": "Hello there."})
-        after = [await client.post("/v1/tts/synthesize", json={"text": "Hello there."}) for _ in range(3)]
-        named = await client.post("/v1/tts/synthesize", json={"text": "Hello there.", "model": "tone"})
+        after = [
+            await client.post("/v1/tts/synthesize", json={"text": "Hello there."}) for _ in range(3)
+        ]
+        named = await client.post(
+            "/v1/tts/synthesize", json={"text": "Hello there.", "model": "tone"}
+        )
     # The first of them finds out: it may have been thought there a second ago.
-    assert [answer.headers.get("x-model") for answer in (before, *after[1:])] == ["tone", "hibari", "hibari"]
+    assert [answer.headers.get("x-model") for answer in (before, *after[1:])] == [
+        "tone",
+        "hibari",
+        "hibari",
+    ]
     assert named.status_code == 503
 
 
@@ -297,7 +338,10 @@ async def test_a_server_that_is_not_ready_is_passed_over_by_auto_until_it_speaks
     with serving(foreign.app()) as url:
         async with app_client(gateway(url, model="tts")) as client:
             asked = ("auto", "tts", "auto")
-            answers = [await client.post("/v1/tts/synthesize", json={"text": "Hello.", "model": one}) for one in asked]
+            answers = [
+                await client.post("/v1/tts/synthesize", json={"text": "Hello.", "model": one})
+                for one in asked
+            ]
     assert [answer.headers.get("x-model") for answer in answers] == ["hibari", "tts", "tts"]
 
 
@@ -305,7 +349,9 @@ async def test_without_another_model_auto_says_that_no_server_answers() -> None:
     async with AsyncExitStack() as stack:
         with serving(create_app(Settings(), tone_pool())) as url:
             client = await stack.enter_async_context(app_client(gateway(url)))
-            assert (await client.get("/v1/tts/speakers", params={"model": "tone"})).status_code == 200
+            assert (
+                await client.get("/v1/tts/speakers", params={"model": "tone"})
+            ).status_code == 200
         body = {"text": "Hello.", "speaker": "sine"}  # which hibari does not have
         answer = await client.post("/v1/tts/synthesize", json=body)
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "not_ready")
@@ -329,11 +375,15 @@ class Parrot(ToneModel):
     def prepare(self, reference: Reference) -> PreparedVoice:
         return Heard(reference.samples)
 
-    def step(self, streams: Sequence[ToneStream], ahead_s: Sequence[float] = ()) -> Sequence[Samples | Ending]:
+    def step(
+        self, streams: Sequence[ToneStream], ahead_s: Sequence[float] = ()
+    ) -> Sequence[Samples | StopReason]:
         said = []
         for stream in streams:
             stream.step += 1  # type: ignore[attr-defined]  # ToneModel's own streams
-            said.append(stream.segment.prepared.samples if stream.step == 1 else Ending.COMPLETE)  # type: ignore[attr-defined]
+            said.append(
+                stream.segment.prepared.samples if stream.step == 1 else StopReason.COMPLETE
+            )  # type: ignore[attr-defined]
         return said
 
 
@@ -343,7 +393,8 @@ async def test_a_recording_goes_to_the_server_that_clones_it() -> None:
     with serving(create_app(Settings(), Pool({"tone": lambda: LocalEngine(Parrot())}))) as url:
         async with app_client(gateway(url)) as client:
             answer = await client.post(
-                "/v1/tts/synthesize", json={"text": "Hello.", "model": "tone", "ref_audio": sent, "format": "pcm"}
+                "/v1/tts/synthesize",
+                json={"text": "Hello.", "model": "tone", "ref_audio": sent, "format": "pcm"},
             )
     assert answer.status_code == 200, answer.text
     spoken = floats(answer.content)
@@ -384,7 +435,11 @@ class Foreign:
 
         @app.get("/v1/audio/voices")
         async def voices() -> Response:
-            return JSONResponse(self.voices) if self.voices else JSONResponse({"detail": "Not Found"}, 404)
+            return (
+                JSONResponse(self.voices)
+                if self.voices
+                else JSONResponse({"detail": "Not Found"}, 404)
+            )
 
         return app
 
@@ -411,11 +466,21 @@ async def test_a_server_of_another_make_speaks_with_its_voices_or_those_of_the_s
     foreign = Foreign(voices=listed)
     with serving(foreign.app()) as url:
         app = gateway(
-            f"{url}/v1", model="Some/TTS", remote_voices=("nova", "echo"), remote_languages=("de",), remote_api_key="k"
+            f"{url}/v1",
+            model="Some/TTS",
+            remote_voices=("nova", "echo"),
+            remote_languages=("de",),
+            remote_api_key="k",
         )
         async with app_client(app) as client:
             assert (await client.get("/v1/tts/speakers?model=tts")).json() == {"speakers": voices}
-            body = {"text": "Guten Tag.", "model": "tts", "instruct": "Calm.", "seed": 1, "format": "pcm"}
+            body = {
+                "text": "Guten Tag.",
+                "model": "tts",
+                "instruct": "Calm.",
+                "seed": 1,
+                "format": "pcm",
+            }
             answer = await client.post("/v1/tts/synthesize", json=body)
     assert answer.status_code == 200, answer.text
     assert floats(answer.content)[1000] == 0.125
@@ -441,13 +506,17 @@ async def test_audio_of_another_rate_is_resampled() -> None:
             samples = np.concatenate([chunk.samples async for chunk in speech])
         await engine.aclose()
     assert (engine.info.sample_rate_hz, len(samples)) == (24_000, 12_000)
-    assert speech.ending is Ending.COMPLETE
+    assert speech.ending is StopReason.COMPLETE
 
 
 @pytest.mark.parametrize(
     ("foreign", "kind", "says"),
     [
-        (Foreign(media_type="audio/mpeg"), EngineFault, "'audio/mpeg' when asked for raw mono 'pcm'"),
+        (
+            Foreign(media_type="audio/mpeg"),
+            EngineFault,
+            "'audio/mpeg' when asked for raw mono 'pcm'",
+        ),
         (Foreign(media_type="audio/pcm;channels=2"), EngineFault, "raw mono"),
         (Foreign(body=b"\0" * 2001), EngineFault, "in the middle of a sample"),
         (Foreign(status=401), EngineFault, "remote_api_key"),
@@ -456,7 +525,9 @@ async def test_audio_of_another_rate_is_resampled() -> None:
     ],
     ids=lambda value: value.media_type + str(value.status) if isinstance(value, Foreign) else "",
 )
-async def test_what_another_make_does_wrong_is_told(foreign: Foreign, kind: type[Exception], says: str) -> None:
+async def test_what_another_make_does_wrong_is_told(
+    foreign: Foreign, kind: type[Exception], says: str
+) -> None:
     with serving(foreign.app()) as url:
         engine = await started(url)
         async with aclosing(engine.speak(SEGMENT)) as speech:
@@ -484,7 +555,9 @@ async def test_no_more_is_read_than_the_listener_takes() -> None:
     assert taken > 2**20
 
 
-@pytest.mark.parametrize("remote", ["tone", "=http://a", "tone=a:80", "tone=http://", "tone=http://key@a"])
+@pytest.mark.parametrize(
+    "remote", ["tone", "=http://a", "tone=a:80", "tone=http://", "tone=http://key@a"]
+)
 def test_an_address_that_is_none_is_a_setting_refused(remote: str) -> None:
     with pytest.raises(SettingsError, match="should be MODEL=URL"):
         Settings.read(remote=remote)
@@ -537,8 +610,13 @@ async def test_voices_whose_names_cannot_be_used_are_left_out() -> None:
     with serving(create_app(Settings(), named_pool("tone", "中文女", *UNFIT))) as url:
         async with app_client(gateway(url)) as client:
             offered = (await client.get("/v1/tts/speakers?model=tone")).json()["speakers"]
-            voices = [voice["id"] for voice in (await client.get("/v1/audio/voices?model=tone")).json()["voices"]]
-            answer = await client.post("/v1/tts/synthesize", json={"text": "Hello.", "model": "tone"})
+            voices = [
+                voice["id"]
+                for voice in (await client.get("/v1/audio/voices?model=tone")).json()["voices"]
+            ]
+            answer = await client.post(
+                "/v1/tts/synthesize", json={"text": "Hello.", "model": "tone"}
+            )
     assert "中文女" in (offered + voices)
     assert not {*offered, *voices} & set(UNFIT)
     assert answer.status_code == 200
@@ -547,8 +625,12 @@ async def test_voices_whose_names_cannot_be_used_are_left_out() -> None:
 async def test_voices_of_another_make_whose_names_cannot_be_used_are_left_out() -> None:
     with serving(Foreign(voices=["中文女", *UNFIT]).app()) as url:
         async with app_client(gateway(url, model="tts")) as client:
-            assert (await client.get("/v1/tts/speakers?model=tts")).json() == {"speakers": ["中文女"]}
-            answer = await client.post("/v1/tts/synthesize", json={"text": "Hello.", "model": "tts"})
+            assert (await client.get("/v1/tts/speakers?model=tts")).json() == {
+                "speakers": ["中文女"]
+            }
+            answer = await client.post(
+                "/v1/tts/synthesize", json={"text": "Hello.", "model": "tts"}
+            )
     assert answer.headers["x-voice"] == "%E4%B8%AD%E6%96%87%E5%A5%B3"
 
 

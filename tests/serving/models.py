@@ -11,9 +11,9 @@ from vivavoce.models.tone import Fault, ToneModel, ToneStream
 from vivavoce.serving.base import AnyModel
 from vivavoce.serving.local import LocalEngine
 from vivavoce.serving.subprocess.client import in_process
-from vivavoce.serving.subprocess.server import Surroundings
+from vivavoce.serving.subprocess.server import ProcessConfig
 from vivavoce.serving.supervisor import SupervisedEngine
-from vivavoce.types import Ending, PreparedVoice, Reference, Samples, Segment
+from vivavoce.types import PreparedVoice, Reference, Samples, Segment, StopReason
 
 HANGS = {"hang": Fault("hang")}
 
@@ -21,14 +21,17 @@ HANGS = {"hang": Fault("hang")}
 def supervised(make: Callable[[], AnyModel], *, max_step_s: float) -> SupervisedEngine:
     """An engine over a model in a process of its own."""
     return SupervisedEngine(
-        lambda: LocalEngine(in_process(make, "tone", Surroundings("critical"))), max_step_s=max_step_s
+        lambda: LocalEngine(in_process(make, "tone", ProcessConfig("critical"))),
+        max_step_s=max_step_s,
     )
 
 
 class Stuck(ToneModel):
     """Never ends a step, and never gives Python's lock away."""
 
-    def step(self, streams: Sequence[ToneStream], ahead_s: Sequence[float] = ()) -> Sequence[Samples | Ending]:
+    def step(
+        self, streams: Sequence[ToneStream], ahead_s: Sequence[float] = ()
+    ) -> Sequence[Samples | StopReason]:
         re.match(r"(a+)+$", "a" * 60 + "b")
         raise AssertionError("a search of some thousand years")
 
@@ -40,7 +43,9 @@ class Meeting(ToneModel):
         super().__init__(lanes=2)
         self._meeting = threading.Barrier(2)
 
-    def step(self, streams: Sequence[ToneStream], ahead_s: Sequence[float] = ()) -> Sequence[Samples | Ending]:
+    def step(
+        self, streams: Sequence[ToneStream], ahead_s: Sequence[float] = ()
+    ) -> Sequence[Samples | StopReason]:
         self._meeting.wait(30)
         return super().step(streams, ahead_s)
 
@@ -48,7 +53,9 @@ class Meeting(ToneModel):
 class Hungry(ToneModel):
     """Takes a gigabyte for a step that has a stream of the voice `hum`."""
 
-    def step(self, streams: Sequence[ToneStream], ahead_s: Sequence[float] = ()) -> Sequence[Samples | Ending]:
+    def step(
+        self, streams: Sequence[ToneStream], ahead_s: Sequence[float] = ()
+    ) -> Sequence[Samples | StopReason]:
         if any(stream.segment.voice == "hum" for stream in streams):
             np.ones(1 << 27)
         return super().step(streams, ahead_s)

@@ -12,18 +12,18 @@ from tests.conftest import app_client
 from vivavoce.api.app import create_app
 from vivavoce.errors import OutOfMemory
 from vivavoce.models.tone import CHAR_S, RATE_HZ, Fault, ToneModel, ToneStream, tones
-from vivavoce.serving.events import Unobserved
-from vivavoce.serving.fitting import CAUTION_S, Fitting
+from vivavoce.serving.events import NoEvents
+from vivavoce.serving.fitting import CAUTION_S, BatchLimit
 from vivavoce.serving.local import LocalEngine
 from vivavoce.serving.pool import Pool
 from vivavoce.settings import Settings
-from vivavoce.types import Ending, Samples, Segment
+from vivavoce.types import Samples, Segment, StopReason
 
 FAULTS = {"oom": Fault("oom", 3)}
 TEXTS = ("the first of them", "another", "a third one here", "number four", "and the last")
 
 
-class Steps(Unobserved):
+class Steps(NoEvents):
     """How many streams there were in each step."""
 
     def __init__(self) -> None:
@@ -35,10 +35,14 @@ class Steps(Unobserved):
 
 async def answers(model: ToneModel, speakers: Sequence[str]) -> list[httpx.Response]:
     """What comes of as many requests at once, with `TEXTS`."""
-    async with app_client(create_app(Settings(), Pool({"tone": lambda: LocalEngine(model)}))) as client:
+    async with app_client(
+        create_app(Settings(), Pool({"tone": lambda: LocalEngine(model)}))
+    ) as client:
         return await asyncio.gather(
             *(
-                client.post("/v1/tts/synthesize", json={"text": text, "speaker": speaker, "format": "pcm"})
+                client.post(
+                    "/v1/tts/synthesize", json={"text": text, "speaker": speaker, "format": "pcm"}
+                )
                 for text, speaker in zip(TEXTS, speakers, strict=False)
             )
         )
@@ -52,7 +56,9 @@ async def test_step_without_memory_is_tried_again_in_halves_and_says_the_same() 
 
 
 @pytest.mark.parametrize("requests", [1, 5])
-async def test_without_memory_for_one_stream_the_answer_is_503_with_retry_after(requests: int) -> None:
+async def test_without_memory_for_one_stream_the_answer_is_503_with_retry_after(
+    requests: int,
+) -> None:
     for answer in await answers(ToneModel(real_time_factor=0.2, fits=0), ["sine"] * requests):
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
         assert answer.json()["error"]["code"] == "out_of_memory"
@@ -85,7 +91,9 @@ async def test_all_but_the_stream_that_takes_all_memory_speak_on() -> None:
         for text, samples in zip(TEXTS, await asyncio.gather(*others), strict=True):
             assert np.array_equal(samples, whole(text))
         assert set(steps.sizes[: steps.sizes.index(3)]) == {6}
-        assert max(steps.sizes[steps.sizes.index(3) :]) == 3  # as many as were stepped at once after that
+        assert (
+            max(steps.sizes[steps.sizes.index(3) :]) == 3
+        )  # as many as were stepped at once after that
     finally:
         await engine.aclose()
 
@@ -106,7 +114,7 @@ async def test_steps_stay_small_after_memory_ran_out() -> None:
 
 
 def test_larger_steps_are_tried_again_after_a_while() -> None:
-    fitting = Fitting(8)
+    fitting = BatchLimit(8)
     assert fitting.most(0) == 8
     fitting.ran_out(4, 0)
     fitting.ran_out(2, 1)
@@ -140,7 +148,9 @@ async def test_stream_that_finds_no_memory_to_open_waits_until_another_has_ended
     await engine.start()
     try:
         done = await asyncio.gather(*(heard(engine, segment(text)) for text in TEXTS))
-        assert all(np.array_equal(samples, whole(text)) for text, samples in zip(TEXTS, done, strict=True))
+        assert all(
+            np.array_equal(samples, whole(text)) for text, samples in zip(TEXTS, done, strict=True)
+        )
         assert model.refused == 1
         model.full = True
         with pytest.raises(OutOfMemory) as refused:
@@ -153,7 +163,9 @@ async def test_stream_that_finds_no_memory_to_open_waits_until_another_has_ended
 class Leaking(ToneModel):
     """Finds no memory somewhere in a step, and does not know how far it has come."""
 
-    def step(self, streams: Sequence[ToneStream], ahead_s: Sequence[float] = ()) -> Sequence[Samples | Ending]:
+    def step(
+        self, streams: Sequence[ToneStream], ahead_s: Sequence[float] = ()
+    ) -> Sequence[Samples | StopReason]:
         raise MemoryError
 
 

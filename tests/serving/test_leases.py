@@ -53,7 +53,13 @@ async def test_speech_that_is_closed_lets_the_model_go(begun: bool) -> None:
 
 
 async def test_request_that_is_refused_holds_nothing() -> None:
-    pool = Pool({"tone": lambda: LocalEngine(ToneModel(max_batch=1, faults=FAULTS), Limits(max_queued_requests=1))})
+    pool = Pool(
+        {
+            "tone": lambda: LocalEngine(
+                ToneModel(max_batch=1, faults=FAULTS), Limits(max_queued_requests=1)
+            )
+        }
+    )
     synthesizer = Synthesizer(pool)
     with pytest.raises(UnknownVoice):
         await synthesizer.open(SpeechRequest("Hello.", speaker="nobody"))
@@ -77,7 +83,9 @@ async def test_two_hundred_random_cancels_leave_no_lease() -> None:
 
     async def use() -> None:
         async with (
-            aclosing(await synthesizer.open(SpeechRequest("Hello there.", speaker=draw.choice(voices)))) as speech,
+            aclosing(
+                await synthesizer.open(SpeechRequest("Hello there.", speaker=draw.choice(voices)))
+            ) as speech,
             aclosing(speech.samples()) as samples,
         ):
             async for _ in samples:
@@ -107,10 +115,14 @@ async def test_two_hundred_random_cancels_leave_no_lease() -> None:
         ("/v1/audio/speech", {"input": "Hello there.", "voice": "crash", "stream_format": "sse"}),
     ],
 )
-async def test_answer_that_is_sent_or_has_failed_holds_nothing(path: str, body: dict[str, object]) -> None:
+async def test_answer_that_is_sent_or_has_failed_holds_nothing(
+    path: str, body: dict[str, object]
+) -> None:
     pool = tone_pool()
     async with app_client(create_app(Settings(), pool)) as client:
-        with suppress(RuntimeError):  # a failure after the status was sent: the transport in process passes it on
+        with suppress(
+            RuntimeError
+        ):  # a failure after the status was sent: the transport in process passes it on
             await client.post(path, json=body)
         assert pool.leases == 0
 

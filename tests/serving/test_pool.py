@@ -26,10 +26,10 @@ from vivavoce.serving import scheduler
 from vivavoce.serving.base import Preview
 from vivavoce.serving.local import LocalEngine
 from vivavoce.serving.pool import Pool
-from vivavoce.serving.pool_entry import Lease, Offer
-from vivavoce.serving.room import enough
+from vivavoce.serving.pool_entry import Lease, ModelSource
+from vivavoce.serving.room import choose_victims
 from vivavoce.settings import Settings
-from vivavoce.types import Ending, Samples, Segment
+from vivavoce.types import Samples, Segment, StopReason
 
 
 class Factory:
@@ -63,7 +63,10 @@ async def test_model_is_loaded_once_for_all_who_ask() -> None:
 async def test_who_stops_waiting_does_not_stop_the_loading() -> None:
     factory = Factory()
     pool = Pool({"tone": factory})
-    impatient, patient = asyncio.create_task(pool.acquire("tone")), asyncio.create_task(pool.acquire("tone"))
+    impatient, patient = (
+        asyncio.create_task(pool.acquire("tone")),
+        asyncio.create_task(pool.acquire("tone")),
+    )
     await asyncio.sleep(0)
     impatient.cancel()
     factory.gate.set()
@@ -86,7 +89,10 @@ async def test_model_that_could_not_be_loaded_is_tried_again() -> None:
     assert pool.states()["tone"].state == "failed"
     with pytest.raises(MissingDependency):
         await pool.acquire("tone")
-    assert (pool.states()["tone"].state, pool.states()["tone"].detail) == ("missing", "pip install it")
+    assert (pool.states()["tone"].state, pool.states()["tone"].detail) == (
+        "missing",
+        "pip install it",
+    )
     await pool.acquire("tone")
     assert pool.states()["tone"].state == "ready"
     await pool.aclose()
@@ -124,7 +130,10 @@ class Offered:
         self.made: list[str] = []
         self.most = 0  # memory that was ever resident, as the models themselves count it
         self._sizes = sizes
-        offers = {name: Offer(partial(self._make, name), partial(self._look, name)) for name in sizes}
+        offers = {
+            name: ModelSource(partial(self._make, name), partial(self._look, name))
+            for name in sizes
+        }
         self.pool = Pool(offers, max_memory_bytes=budget, **limits)  # type: ignore[arg-type]  # numbers
 
     def _look(self, name: str) -> Preview:
@@ -246,7 +255,9 @@ async def test_patience_closes_the_busy_model_to_new_requests_and_no_others() ->
 async def test_waiting_for_memory_is_bounded_in_time_and_number() -> None:
     offered = Offered({"a": 2, "b": 2}, budget=3, max_wait_s=0.05, max_queued_requests=2)
     held = await offered.pool.acquire("a")
-    asking = await asyncio.gather(*(offered.pool.acquire("b") for _ in range(4)), return_exceptions=True)
+    asking = await asyncio.gather(
+        *(offered.pool.acquire("b") for _ in range(4)), return_exceptions=True
+    )
     assert [type(answer) for answer in asking] == [Overloaded] * 4
     assert sum("requests wait" in str(answer) for answer in asking) == 2
     assert sum("waited 0.05 s" in str(answer) for answer in asking) == 2
@@ -277,7 +288,9 @@ async def test_what_can_never_fit_is_refused_with_the_numbers() -> None:
     await offered.pool.aclose()
 
 
-async def test_start_up_loads_what_fits_in_order_of_preference(caplog: pytest.LogCaptureFixture) -> None:
+async def test_start_up_loads_what_fits_in_order_of_preference(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     offered = Offered({"a": 3, "b": 3, "c": 1, "huge": 9, "free": 0}, budget=5)
     with caplog.at_level("INFO"):
         await offered.pool.load_all()
@@ -364,7 +377,10 @@ async def test_failed_load_gives_its_memory_back_and_keeps_nothing() -> None:
         raise EngineFault("the second file is damaged")
 
     pool = Pool(
-        {"broken": Offer(fail, lambda: Preview(ToneModel().info, 2)), "a": lambda: LocalEngine(ToneModel())},
+        {
+            "broken": ModelSource(fail, lambda: Preview(ToneModel().info, 2)),
+            "a": lambda: LocalEngine(ToneModel()),
+        },
         max_memory_bytes=3,
     )
     with pytest.raises(EngineFault):
@@ -382,13 +398,18 @@ async def test_memory_that_a_hanging_step_keeps_is_not_given_away(
     entered, gate = threading.Event(), threading.Event()
 
     class Hanging(ToneModel):
-        def step(self, streams: Sequence[ToneStream], ahead_s: Sequence[float] = ()) -> Sequence[Samples | Ending]:
+        def step(
+            self, streams: Sequence[ToneStream], ahead_s: Sequence[float] = ()
+        ) -> Sequence[Samples | StopReason]:
             entered.set()
             assert gate.wait(10)
             return super().step(streams, ahead_s)
 
     seen, makers = Preview(ToneModel().info, 2), {"hanging": Hanging, "tone": ToneModel}
-    offers = {name: Offer(lambda make=make: LocalEngine(make()), lambda: seen) for name, make in makers.items()}
+    offers = {
+        name: ModelSource(lambda make=make: LocalEngine(make()), lambda: seen)
+        for name, make in makers.items()
+    }
     pool = Pool(offers, max_memory_bytes=3)
     async with pool.lease("hanging") as engine:
         stream = engine.speak(Segment("Hello.", "sine", "en"))
@@ -397,7 +418,11 @@ async def test_memory_that_a_hanging_step_keeps_is_not_given_away(
     waiting = asyncio.create_task(pool.acquire("tone"))
     while "cannot be unloaded" not in caplog.text:  # noqa: ASYNC110 - the pool tells the log alone
         await asyncio.sleep(0.001)
-    assert (pool.states()["hanging"].state, pool.memory_bytes, waiting.done()) == ("unloading", 2, False)
+    assert (pool.states()["hanging"].state, pool.memory_bytes, waiting.done()) == (
+        "unloading",
+        2,
+        False,
+    )
     gate.set()
     (await waiting).release()
     assert pool.states()["hanging"].state == "unloaded"
@@ -418,5 +443,5 @@ async def test_memory_that_a_hanging_step_keeps_is_not_given_away(
 def test_no_more_is_unloaded_than_is_needed(
     sizes: tuple[int, ...], missing: int, chosen: tuple[int, ...] | None
 ) -> None:
-    found = enough([Preview(ToneModel().info, size) for size in sizes], missing)
+    found = choose_victims([Preview(ToneModel().info, size) for size in sizes], missing)
     assert (None if found is None else tuple(each.memory_bytes for each in found)) == chosen

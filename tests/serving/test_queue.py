@@ -7,9 +7,9 @@ import pytest
 
 from vivavoce.errors import Overloaded
 from vivavoce.models.tone import RATE_HZ, ToneModel
-from vivavoce.serving.queue import BATCH_PATIENCE_S, Limits, Pace, Waiting
-from vivavoce.serving.tickets import Ticket
-from vivavoce.types import Claim, Priority, Segment
+from vivavoce.serving.queue import BATCH_PATIENCE_S, Limits, Pace, RequestQueue
+from vivavoce.serving.tickets import QueuedSegment
+from vivavoce.types import Priority, QueueHints, Segment
 
 
 def queue(
@@ -18,8 +18,10 @@ def queue(
     max_queued_audio_s: float = 600.0,
     max_ahead_s: float = 30.0,
     timeout_s: float = math.inf,
-) -> Waiting:
-    return Waiting(ToneModel().info, 1, Limits(max_queued_requests, max_queued_audio_s, max_ahead_s, timeout_s))
+) -> RequestQueue:
+    return RequestQueue(
+        ToneModel().info, 1, Limits(max_queued_requests, max_queued_audio_s, max_ahead_s, timeout_s)
+    )
 
 
 def ticket(
@@ -29,13 +31,13 @@ def ticket(
     priority: Priority = "interactive",
     caller: str = "",
     within_s: float = math.inf,
-    follows: Ticket | None = None,
-) -> Ticket:
-    claim = Claim(audio_s, priority, caller, within_s)
-    return Ticket(Segment("hello", "sine", "en", claim=claim), at_s, follows)
+    follows: QueuedSegment | None = None,
+) -> QueuedSegment:
+    claim = QueueHints(audio_s, priority, caller, within_s)
+    return QueuedSegment(Segment("hello", "sine", "en", claim=claim), at_s, follows)
 
 
-def served(waiting: Waiting) -> list[Ticket]:
+def served(waiting: RequestQueue) -> list[QueuedSegment]:
     """All who wait, in the order of their turns."""
     order = []
     while (first := waiting.take()) is not None:
@@ -53,7 +55,9 @@ def test_new_requests_are_served_as_they_came() -> None:
 def test_batch_gives_way_for_its_patience_and_no_longer() -> None:
     waiting = queue()
     batch = ticket(100.0, priority="batch")
-    others = [ticket(100.0 + after) for after in (1.0, BATCH_PATIENCE_S - 1, BATCH_PATIENCE_S + 1, 50.0)]
+    others = [
+        ticket(100.0 + after) for after in (1.0, BATCH_PATIENCE_S - 1, BATCH_PATIENCE_S + 1, 50.0)
+    ]
     for one in (batch, *others):
         waiting.join(one)
     assert served(waiting) == [*others[:2], batch, *others[2:]]
@@ -175,7 +179,9 @@ def test_pace_follows_what_the_model_makes_of_late() -> None:
     assert pace.seconds_for(10.0) == pytest.approx(10.0)
     for _ in range(1000):
         pace.add(audio_s=0.1, busy_s=0.1)
-    assert pace.seconds_for(10.0) == pytest.approx(5.0, rel=0.01)  # each of two lanes as fast as speech
+    assert pace.seconds_for(10.0) == pytest.approx(
+        5.0, rel=0.01
+    )  # each of two lanes as fast as speech
     for _ in range(1000):
         pace.add(audio_s=0.4, busy_s=0.1)
     assert pace.seconds_for(10.0) == pytest.approx(1.25, rel=0.01)

@@ -15,12 +15,20 @@ from hypothesis import strategies as st
 
 from vivavoce.errors import BadRequest, EngineFault, NotReady, Overloaded, Unsupported
 from vivavoce.models.hibari import HibariModel
-from vivavoce.models.tone import CHAR_S, MAX_LIVE_CHARS, RATE_HZ, Fault, ToneModel, ToneStream, tones
+from vivavoce.models.tone import (
+    CHAR_S,
+    MAX_LIVE_CHARS,
+    RATE_HZ,
+    Fault,
+    ToneModel,
+    ToneStream,
+    tones,
+)
 from vivavoce.serving.local import LocalEngine, SpokenSegment
 from vivavoce.serving.queue import Limits
 from vivavoce.serving.scheduler import Delivery, Load, Scheduler, _Running
-from vivavoce.serving.tickets import Ticket
-from vivavoce.types import Ending, Samples, Segment
+from vivavoce.serving.tickets import QueuedSegment
+from vivavoce.types import Samples, Segment, StopReason
 
 
 def segment(text: str = "hello", voice: str = "sine", seed: int | None = None) -> Segment:
@@ -34,7 +42,9 @@ def whole(spoken: Segment) -> Samples:
 
 async def heard(engine: LocalEngine, spoken: Segment) -> Samples:
     async with aclosing(engine.speak(spoken)) as stream:
-        return np.concatenate([chunk.samples async for chunk in stream] or [np.zeros(0, np.float32)])
+        return np.concatenate(
+            [chunk.samples async for chunk in stream] or [np.zeros(0, np.float32)]
+        )
 
 
 class Engine:
@@ -60,7 +70,9 @@ class Gate(ToneModel):
         self.stepping = threading.Event()
         self.steps = 0
 
-    def step(self, streams: Sequence[ToneStream], ahead_s: Sequence[float] = ()) -> Sequence[Samples | Ending]:
+    def step(
+        self, streams: Sequence[ToneStream], ahead_s: Sequence[float] = ()
+    ) -> Sequence[Samples | StopReason]:
         self.stepping.set()
         assert self.gate.wait(10)
         self.steps += 1
@@ -69,13 +81,17 @@ class Gate(ToneModel):
 
 async def test_segment_is_spoken_whole_and_in_order() -> None:
     async with Engine(ToneModel()) as engine:
-        assert np.array_equal(await heard(engine, segment("one two three")), whole(segment("one two three")))
+        assert np.array_equal(
+            await heard(engine, segment("one two three")), whole(segment("one two three"))
+        )
 
 
 @pytest.mark.parametrize(("max_batch", "lanes"), [(64, 1), (1, 2), (3, 2)])
 async def test_streams_beside_each_other_do_not_mix(max_batch: int, lanes: int) -> None:
     spoken = [segment(f"text number {i} " * (1 + i % 5), seed=i) for i in range(40)]
-    async with Engine(ToneModel(max_batch=max_batch, lanes=lanes), max_queued_requests=100) as engine:
+    async with Engine(
+        ToneModel(max_batch=max_batch, lanes=lanes), max_queued_requests=100
+    ) as engine:
         results = await asyncio.gather(*(heard(engine, s) for s in spoken))
     for one, result in zip(spoken, results, strict=True):
         assert np.array_equal(result, whole(one))
@@ -114,8 +130,8 @@ async def test_new_request_comes_before_what_its_listener_needs_later() -> None:
 
 
 def test_lead_of_a_listener_counts_what_it_has_not_heard_yet() -> None:
-    first = Ticket(segment(), submitted_s=10.0)
-    following = Ticket(segment(), submitted_s=10.0, follows=first)
+    first = QueuedSegment(segment(), submitted_s=10.0)
+    following = QueuedSegment(segment(), submitted_s=10.0, follows=first)
     assert first.ahead_s(RATE_HZ, 11.0) == 0.0  # nothing to hear yet, and nothing to lose
     assert following.ahead_s(RATE_HZ, 11.0) == math.inf  # not before the first has begun
     first.heard_from_s, first.made = 12.0, 3 * RATE_HZ
@@ -127,7 +143,9 @@ async def test_every_step_is_told_the_lead_of_each_listener() -> None:
     leads: list[float] = []
 
     class Noting(ToneModel):
-        def step(self, streams: Sequence[ToneStream], ahead_s: Sequence[float] = ()) -> Sequence[Samples | Ending]:
+        def step(
+            self, streams: Sequence[ToneStream], ahead_s: Sequence[float] = ()
+        ) -> Sequence[Samples | StopReason]:
             leads.extend(ahead_s)
             return super().step(streams)
 
@@ -146,7 +164,7 @@ async def test_stream_tells_how_it_ended_once_it_has() -> None:
         async for _ in spoken:
             pass
         await left.aclose()
-        assert (spoken.ending, left.ending) == (Ending.COMPLETE, None)
+        assert (spoken.ending, left.ending) == (StopReason.COMPLETE, None)
 
 
 async def test_raising_step_fails_its_streams_and_the_next_is_spoken() -> None:
@@ -158,7 +176,9 @@ async def test_raising_step_fails_its_streams_and_the_next_is_spoken() -> None:
 
 
 async def test_closed_stream_leaves_its_place_to_the_next() -> None:
-    async with Engine(ToneModel(max_batch=1, faults={"endless": Fault("endless")}), max_ahead_s=0.2) as engine:
+    async with Engine(
+        ToneModel(max_batch=1, faults={"endless": Fault("endless")}), max_ahead_s=0.2
+    ) as engine:
         endless = engine.speak(segment(voice="endless"))
         await anext(endless)
         await endless.aclose()
@@ -177,7 +197,10 @@ async def test_listener_that_stops_reading_stops_the_work() -> None:
     async with Engine(model, max_ahead_s=1.0) as engine:
         stream = engine.speak(segment(voice="endless"))
         await anext(stream)
-        await heard(engine, segment("this one is read to its end, and is much longer than a second of audio"))
+        await heard(
+            engine,
+            segment("this one is read to its end, and is much longer than a second of audio"),
+        )
         chunks_ahead = int(1.0 / 0.08) + 2
         assert stream._events.qsize() <= chunks_ahead
         await stream.aclose()
@@ -204,7 +227,9 @@ async def test_stopping_ends_everyone_with_not_ready() -> None:
 @settings(max_examples=25, deadline=None)
 @given(
     plan=st.lists(
-        st.tuples(st.text("abc", min_size=1, max_size=12), st.none() | st.integers(0, 6)), min_size=1, max_size=30
+        st.tuples(st.text("abc", min_size=1, max_size=12), st.none() | st.integers(0, 6)),
+        min_size=1,
+        max_size=30,
     ),
     max_batch=st.integers(1, 4),
     lanes=st.integers(1, 3),
@@ -243,7 +268,9 @@ async def test_no_stream_leaks_after_a_thousand_random_cancels() -> None:
     async with Engine(ToneModel(max_batch=8), max_queued_requests=2000) as engine:
 
         async def leave(after: int) -> None:
-            async with aclosing(engine.speak(segment("a text to leave in the middle of"))) as stream:
+            async with aclosing(
+                engine.speak(segment("a text to leave in the middle of"))
+            ) as stream:
                 for _ in range(after):
                     await anext(stream, None)
 
@@ -279,13 +306,15 @@ async def test_live_text_is_heard_before_it_is_complete_and_is_the_text_as_a_who
             parts.append((await anext(stream)).samples)
         stream.feed("three", last=True)
         parts.append(await rest(stream))
-        assert stream.ending is Ending.COMPLETE
+        assert stream.ending is StopReason.COMPLETE
     assert np.array_equal(np.concatenate(parts), whole(segment("one two three")))
 
 
 @settings(max_examples=25, deadline=None)
 @given(
-    speakers=st.lists(st.lists(st.text("abc ", max_size=6), min_size=1, max_size=6), min_size=1, max_size=12),
+    speakers=st.lists(
+        st.lists(st.text("abc ", max_size=6), min_size=1, max_size=6), min_size=1, max_size=12
+    ),
     max_batch=st.integers(1, 12),
     lanes=st.integers(1, 2),
     data=st.data(),
@@ -307,9 +336,12 @@ def test_pieces_fed_at_any_pace_beside_each_other_sound_as_the_whole(
         async with Engine(ToneModel(max_batch=max_batch, lanes=lanes)) as engine:
             streams = [engine.speak(live()) for _ in speakers]
             writers = [
-                write(stream, pieces, n) for n, (stream, pieces) in enumerate(zip(streams, speakers, strict=True))
+                write(stream, pieces, n)
+                for n, (stream, pieces) in enumerate(zip(streams, speakers, strict=True))
             ]
-            heard_by, _ = await asyncio.gather(asyncio.gather(*map(rest, streams)), asyncio.gather(*writers))
+            heard_by, _ = await asyncio.gather(
+                asyncio.gather(*map(rest, streams)), asyncio.gather(*writers)
+            )
             for samples, pieces in zip(heard_by, speakers, strict=True):
                 assert np.array_equal(samples, whole(segment("".join(pieces))))
             await free(engine)
@@ -328,7 +360,10 @@ class Turns(Scheduler):
 
 
 def test_stream_that_waits_for_text_is_not_stepped_and_its_lane_sleeps() -> None:
-    model, delivered = Gate(chunk_s=0.125, char_s=0.125), SimpleQueue[Delivery]()  # a chunk a letter
+    model, delivered = (
+        Gate(chunk_s=0.125, char_s=0.125),
+        SimpleQueue[Delivery](),
+    )  # a chunk a letter
     model.gate.set()
     scheduler = Turns(model, delivered.put, Limits(max_queued_requests=4, max_ahead_s=100.0))
     scheduler.start()
@@ -340,11 +375,14 @@ def test_stream_that_waits_for_text_is_not_stepped_and_its_lane_sleeps() -> None
     assert scheduler.turns <= 2 * letters + 2
     for number in range(20):  # others come and go meanwhile
         other = scheduler.submit(segment("four"))
-        while all(done is not other or isinstance(event, np.ndarray) for done, event in delivered.get(timeout=10)):
+        while all(
+            done is not other or isinstance(event, np.ndarray)
+            for done, event in delivered.get(timeout=10)
+        ):
             pass
         assert model.steps == letters + 5 * (number + 1)  # four of samples, one that says it ended
     scheduler.feed(ticket, "", last=True)
-    assert delivered.get(timeout=10) == [(ticket, Ending.COMPLETE)]
+    assert delivered.get(timeout=10) == [(ticket, StopReason.COMPLETE)]
     scheduler.stop()
 
 
@@ -379,7 +417,9 @@ async def test_stopping_ends_who_waits_for_text_with_not_ready(text: str) -> Non
             await rest(stream)
 
 
-async def test_text_after_the_last_and_text_that_is_too_long_are_refused_and_change_nothing() -> None:
+async def test_text_after_the_last_and_text_that_is_too_long_are_refused_and_change_nothing() -> (
+    None
+):
     async with Engine(ToneModel()) as engine:
         stream = engine.speak(live("ab"))
         with pytest.raises(BadRequest, match=f"speaks {MAX_LIVE_CHARS:,} in one go") as refusal:
@@ -395,7 +435,9 @@ async def test_text_after_the_last_and_text_that_is_too_long_are_refused_and_cha
         assert engine.load == Load(0, 0)
 
 
-async def test_only_the_text_of_a_live_segment_grows_and_only_models_that_can_speak_one_take_it() -> None:
+async def test_only_the_text_of_a_live_segment_grows_and_only_models_that_can_speak_one_take_it() -> (
+    None
+):
     async with Engine(ToneModel()) as engine:
         stream = engine.speak(segment())
         with pytest.raises(Unsupported, match="only a live one grows"):

@@ -19,25 +19,36 @@ import pytest
 
 from tests.api.test_lifecycle import PCM, server
 from tests.serving.models import HANGS, Cloning, Hungry, Meeting
-from vivavoce.errors import BadRequest, EngineFault, MissingDependency, NotReady, OutOfMemory, Unsupported
+from vivavoce.errors import (
+    BadRequest,
+    EngineFault,
+    MissingDependency,
+    NotReady,
+    OutOfMemory,
+    Unsupported,
+)
 from vivavoce.models.hibari import HibariModel
 from vivavoce.models.kokoro import KokoroOptions, make_kokoro
 from vivavoce.models.tone import CHAR_S, RATE_HZ, Fault, ToneModel, tones
 from vivavoce.serving.base import AnyModel
 from vivavoce.serving.local import LocalEngine
 from vivavoce.serving.subprocess.client import ProcessModel, in_process
-from vivavoce.serving.subprocess.server import Surroundings
+from vivavoce.serving.subprocess.server import ProcessConfig
 from vivavoce.serving.supervisor import SupervisedEngine
-from vivavoce.types import Ending, Reference, Samples, Segment
+from vivavoce.types import Reference, Samples, Segment, StopReason
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="models have processes of their own on POSIX systems")
+pytestmark = pytest.mark.skipif(
+    os.name != "posix", reason="models have processes of their own on POSIX systems"
+)
 
 MAX_STEP_S = 0.5
 
 
 @contextmanager
-def model_in_process(make: Callable[[], AnyModel], surroundings: Surroundings | None = None) -> Iterator[ProcessModel]:
-    model = in_process(make, "model", surroundings or Surroundings())
+def model_in_process(
+    make: Callable[[], AnyModel], surroundings: ProcessConfig | None = None
+) -> Iterator[ProcessModel]:
+    model = in_process(make, "model", surroundings or ProcessConfig())
     try:
         yield model
     finally:
@@ -55,7 +66,7 @@ def spoken(model: AnyModel, segments: Sequence[Segment]) -> list[Samples]:
     while streams:
         batch = streams[: model.max_batch]
         for stream, result in zip(batch, model.step(batch, [0.0] * len(batch)), strict=True):
-            if isinstance(result, Ending):
+            if isinstance(result, StopReason):
                 model.close(stream)
                 streams.remove(stream)
             else:
@@ -108,12 +119,12 @@ def test_errors_come_back_from_a_process_as_they_are(tmp_path: Path) -> None:
             model.prepare(Reference(np.zeros(0, np.float32), RATE_HZ))
         assert short.value.field == "ref_audio"
     with pytest.raises(MissingDependency, match="vivavoce models pull kokoro"):
-        in_process(partial(make_kokoro, KokoroOptions(tmp_path)), "kokoro", Surroundings())
+        in_process(partial(make_kokoro, KokoroOptions(tmp_path)), "kokoro", ProcessConfig())
 
 
 def test_process_logs_as_it_is_told_to(capfd: pytest.CaptureFixture[str]) -> None:
     make = partial(ToneModel, faults={"crash": Fault("raise")})
-    with model_in_process(make, Surroundings("warning", "json")) as model:
+    with model_in_process(make, ProcessConfig("warning", "json")) as model:
         with pytest.raises(EngineFault, match="told to fail at step 0"):
             model.step([model.open(said("crash"))], [0.0])
         (line,) = capfd.readouterr().err.splitlines()
@@ -124,7 +135,7 @@ def test_process_logs_as_it_is_told_to(capfd: pytest.CaptureFixture[str]) -> Non
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux counts a process's own memory")
 def test_process_finds_no_more_memory_than_it_may_take() -> None:
-    with model_in_process(Hungry, Surroundings("critical", max_memory_bytes=500_000_000)) as model:
+    with model_in_process(Hungry, ProcessConfig("critical", max_memory_bytes=500_000_000)) as model:
         with pytest.raises(OutOfMemory):
             model.step([model.open(said("hum"))], [0.0])
         assert spoken(model, [said()])[0].size
@@ -140,17 +151,21 @@ def test_voices_stay_in_the_process_until_they_are_forgotten() -> None:
         assert np.array_equal(heard, tones(Segment("hello", "sine", "en", seed=7), 0, heard.size))
         del voice, segment
         kept = model.prepare(Reference(np.zeros(8, np.float32), RATE_HZ))
-        with pytest.raises(EngineFault, match="could not start"):  # the first voice is not there any more
+        with pytest.raises(
+            EngineFault, match="could not start"
+        ):  # the first voice is not there any more
             model._worker.call("open", 99, said(), 0)
         assert spoken(model, [Segment("hello", "sine", "en", prepared=kept)])[0].size
 
 
 @asynccontextmanager
-async def supervised(make: Callable[[], AnyModel], made: list[ProcessModel]) -> AsyncIterator[SupervisedEngine]:
+async def supervised(
+    make: Callable[[], AnyModel], made: list[ProcessModel]
+) -> AsyncIterator[SupervisedEngine]:
     """An engine whose models are in processes, all of which are in `made`."""
 
     def engine() -> LocalEngine:
-        made.append(in_process(make, "tone", Surroundings("critical")))
+        made.append(in_process(make, "tone", ProcessConfig("critical")))
         return LocalEngine(made[-1])
 
     watching = SupervisedEngine(engine, max_step_s=MAX_STEP_S)
@@ -182,7 +197,9 @@ async def test_process_that_is_killed_fails_its_streams_and_is_made_anew() -> No
         speaks, waits = engine.speak(said(text="hello" * 10)), engine.speak(said())
         await anext(speaks)
         os.kill(made[0]._worker._process.pid, signal.SIGKILL)
-        with pytest.raises(EngineFault, match=r"process of model 'tone' ended with signal 9 \(Killed\)"):
+        with pytest.raises(
+            EngineFault, match=r"process of model 'tone' ended with signal 9 \(Killed\)"
+        ):
             async for _ in speaks:
                 pass
         with pytest.raises(NotReady, match="ended with signal 9"):
@@ -215,9 +232,11 @@ async def test_process_whose_step_hangs_is_killed_however_often() -> None:
             assert made[-2].lost is not None
 
 
-async def test_engine_over_a_process_closes_though_a_step_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_engine_over_a_process_closes_though_a_step_hangs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("vivavoce.serving.scheduler._JOIN_TIMEOUT_S", 0.2)
-    model = in_process(partial(ToneModel, faults=HANGS), "tone", Surroundings("critical"))
+    model = in_process(partial(ToneModel, faults=HANGS), "tone", ProcessConfig("critical"))
     engine = LocalEngine(model)
     await engine.start()
     hangs = engine.speak(said("hang"))
@@ -230,7 +249,9 @@ async def test_engine_over_a_process_closes_though_a_step_hangs(monkeypatch: pyt
         await anext(hangs)
 
 
-async def test_model_that_cannot_be_made_anew_at_once_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_model_that_cannot_be_made_anew_at_once_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("vivavoce.serving.supervisor.PAUSES_S", (0.0, 0.0))
     models: list[ProcessModel] = []
     tries = 0
@@ -240,7 +261,7 @@ async def test_model_that_cannot_be_made_anew_at_once_is_tried_again(monkeypatch
         tries += 1
         if tries == 2:
             raise OutOfMemory("not now")
-        models.append(in_process(ToneModel, "tone", Surroundings("critical")))
+        models.append(in_process(ToneModel, "tone", ProcessConfig("critical")))
         return LocalEngine(models[-1])
 
     engine = SupervisedEngine(make, max_step_s=MAX_STEP_S)
@@ -252,13 +273,15 @@ async def test_model_that_cannot_be_made_anew_at_once_is_tried_again(monkeypatch
     await engine.aclose()
 
 
-async def test_engine_that_is_closed_while_its_model_is_restarted_leaves_no_process_behind() -> None:
+async def test_engine_that_is_closed_while_its_model_is_restarted_leaves_no_process_behind() -> (
+    None
+):
     made: list[ProcessModel] = []
     begun = threading.Event()
 
     def engine() -> LocalEngine:
         begun.set()
-        made.append(in_process(ToneModel, "tone", Surroundings("critical")))
+        made.append(in_process(ToneModel, "tone", ProcessConfig("critical")))
         return LocalEngine(made[-1])
 
     supervising = SupervisedEngine(engine, max_step_s=MAX_STEP_S)
@@ -286,7 +309,9 @@ def ends(pid: int) -> bool:
     return not is_there(pid)
 
 
-needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds processes in /proc")
+needs_proc = pytest.mark.skipif(
+    not Path("/proc/self/stat").exists(), reason="finds processes in /proc"
+)
 
 
 @needs_proc
@@ -294,15 +319,17 @@ def test_process_ends_with_its_parent_in_the_middle_of_a_step_that_keeps_the_int
     code = """
 from tests.serving.models import Stuck
 from vivavoce.serving.subprocess.client import in_process
-from vivavoce.serving.subprocess.server import Surroundings
+from vivavoce.serving.subprocess.server import ProcessConfig
 from vivavoce.types import Segment
-model = in_process(Stuck, "stuck", Surroundings())
+model = in_process(Stuck, "stuck", ProcessConfig())
 stream = model.open(Segment("hello", "sine", "en"))
 print(model._worker._process.pid, flush=True)
 model.step([stream], [0.0])
 """
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    with subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True) as parent:
+    with subprocess.Popen(
+        [sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True
+    ) as parent:
         assert parent.stdout is not None
         pid = int(parent.stdout.readline())
         used_s = cpu_s(pid)
@@ -319,13 +346,17 @@ def cpu_s(pid: int) -> float:
 
 def child_of(pid: int) -> int:
     (child,) = (
-        int(one) for task in Path(f"/proc/{pid}/task").iterdir() for one in (task / "children").read_text().split()
+        int(one)
+        for task in Path(f"/proc/{pid}/task").iterdir()
+        for one in (task / "children").read_text().split()
     )
     return child
 
 
 @needs_proc
-def test_server_outlives_its_model_and_ends_streams_whole_though_the_signal_went_to_both(tmp_path: Path) -> None:
+def test_server_outlives_its_model_and_ends_streams_whole_though_the_signal_went_to_both(
+    tmp_path: Path,
+) -> None:
     with (
         server(tmp_path, tone_real_time_factor=0.5) as (process, url),
         httpx.Client(base_url=url, timeout=60) as client,
@@ -351,7 +382,11 @@ def test_server_outlives_its_model_and_ends_streams_whole_though_the_signal_went
             chunks = running.iter_raw()
             received = next(chunks)
             model = child_of(process.pid)
-            for number, pid in ((signal.SIGINT, model), (signal.SIGTERM, model), (signal.SIGTERM, process.pid)):
+            for number, pid in (
+                (signal.SIGINT, model),
+                (signal.SIGTERM, model),
+                (signal.SIGTERM, process.pid),
+            ):
                 os.kill(pid, number)  # as a terminal or systemd sends it to all
             received += b"".join(chunks)
         assert received == whole

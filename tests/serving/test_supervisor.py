@@ -26,7 +26,7 @@ from vivavoce.serving.pool import Pool
 from vivavoce.serving.step_timer import StepTimer
 from vivavoce.serving.supervisor import SupervisedEngine
 from vivavoce.settings import Settings
-from vivavoce.types import Ending, Samples, Segment
+from vivavoce.types import Samples, Segment, StopReason
 
 MAX_STEP_S = 0.5
 SHORT = {"text": "Hello.", "format": "pcm", "stream": True}
@@ -39,7 +39,9 @@ class Hanging(ToneModel):
         super().__init__(faults={"hang": Fault("raise", 1_000)}, **kwargs)  # type: ignore[arg-type]  # whole numbers
         self.released = released
 
-    def step(self, streams: Sequence[ToneStream], ahead_s: Sequence[float] = ()) -> Sequence[Samples | Ending]:
+    def step(
+        self, streams: Sequence[ToneStream], ahead_s: Sequence[float] = ()
+    ) -> Sequence[Samples | StopReason]:
         if any(stream.segment.voice == "hang" for stream in streams):
             assert self.released.wait(60)
         return super().step(streams, ahead_s)
@@ -53,7 +55,9 @@ def released() -> Iterator[threading.Event]:
 
 
 @asynccontextmanager
-async def here(make: Callable[[], ToneModel], max_step_s: float = MAX_STEP_S) -> AsyncIterator[SupervisedEngine]:
+async def here(
+    make: Callable[[], ToneModel], max_step_s: float = MAX_STEP_S
+) -> AsyncIterator[SupervisedEngine]:
     """An engine over a model in this process, which may be hanging in the end."""
     engine = SupervisedEngine(lambda: LocalEngine(make()), max_step_s=max_step_s)
     await engine.start()
@@ -94,12 +98,16 @@ async def test_step_that_hangs_in_this_process_fails_its_streams_and_is_the_end(
 
 async def test_slow_steps_are_no_hanging_ones() -> None:
     max_step_s = 2 * MAX_STEP_S
-    async with here(lambda: ToneModel(real_time_factor=0.6 * max_step_s / 0.08), max_step_s) as engine:
+    async with here(
+        lambda: ToneModel(real_time_factor=0.6 * max_step_s / 0.08), max_step_s
+    ) as engine:
         assert (await heard(engine, said())).size
         assert engine.failure is None
 
 
-async def test_step_is_not_taken_to_hang_while_the_supervisors_own_loop_stood_still(released: threading.Event) -> None:
+async def test_step_is_not_taken_to_hang_while_the_supervisors_own_loop_stood_still(
+    released: threading.Event,
+) -> None:
     async with here(lambda: Hanging(released)) as engine:
         speech = asyncio.create_task(heard(engine, said("hang")))
         while not engine.load.running:  # noqa: ASYNC110 - a lane's thread tells nobody
@@ -114,7 +122,10 @@ async def test_step_is_not_taken_to_hang_while_the_supervisors_own_loop_stood_st
 @needs_proc
 def test_server_that_was_stopped_and_goes_on_finds_no_hanging_step(tmp_path: Path) -> None:
     with (
-        server(tmp_path, max_step_s=2.0, tone_real_time_factor=5.0) as (process, url),  # a step takes 0.4 s
+        server(tmp_path, max_step_s=2.0, tone_real_time_factor=5.0) as (
+            process,
+            url,
+        ),  # a step takes 0.4 s
         httpx.Client(base_url=url, timeout=60) as client,
     ):
         whole = client.post("/v1/tts/synthesize", json=SHORT).content
@@ -146,11 +157,15 @@ async def test_step_that_computes_for_ever_and_keeps_the_interpreter_is_ended() 
 
 
 def test_server_goes_on_after_a_step_that_hung_in_a_process() -> None:
-    pool = Pool({"tone": lambda: supervised(partial(ToneModel, faults=HANGS), max_step_s=MAX_STEP_S)})
+    pool = Pool(
+        {"tone": lambda: supervised(partial(ToneModel, faults=HANGS), max_step_s=MAX_STEP_S)}
+    )
     with serving(create_app(Settings(), pool)) as url:
 
         def ask(voice: str) -> httpx.Response:
-            return httpx.post(f"{url}/v1/tts/synthesize", json={"text": "Hello.", "speaker": voice}, timeout=30)
+            return httpx.post(
+                f"{url}/v1/tts/synthesize", json={"text": "Hello.", "speaker": voice}, timeout=30
+            )
 
         before = ask("sine")
         hung = ask("hang")
@@ -167,7 +182,13 @@ async def test_server_is_not_ready_after_a_step_that_hangs_in_it(
     released: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("vivavoce.serving.scheduler._JOIN_TIMEOUT_S", 0.2)
-    pool = Pool({"tone": lambda: SupervisedEngine(lambda: LocalEngine(Hanging(released)), max_step_s=MAX_STEP_S)})
+    pool = Pool(
+        {
+            "tone": lambda: SupervisedEngine(
+                lambda: LocalEngine(Hanging(released)), max_step_s=MAX_STEP_S
+            )
+        }
+    )
     async with app_client(create_app(Settings(), pool)) as client:
         body = {"text": "Hello.", "speaker": "hang"}
         assert (await client.post("/v1/tts/synthesize", json=body)).status_code == 500
@@ -179,7 +200,10 @@ async def test_server_is_not_ready_after_a_step_that_hangs_in_it(
 
 
 def test_server_ends_after_a_step_that_hangs_in_it(tmp_path: Path) -> None:
-    with server(tmp_path, isolate_models=False, max_step_s=0.5, tone_faults="hang") as (process, url):
+    with server(tmp_path, isolate_models=False, max_step_s=0.5, tone_faults="hang") as (
+        process,
+        url,
+    ):
         body = {"text": "A text that is long enough.", "speaker": "hang"}
         assert httpx.post(f"{url}/v1/tts/synthesize", json=body, timeout=30).status_code == 500
         assert process.wait(30) == 1

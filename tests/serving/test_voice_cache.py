@@ -12,7 +12,7 @@ from vivavoce.errors import EngineFault, NotReady, Overloaded, Unsupported
 from vivavoce.models.hibari import HibariModel
 from vivavoce.models.tone import ToneModel
 from vivavoce.serving.local import LocalEngine
-from vivavoce.serving.voice_cache import PreparedVoices, content_hash
+from vivavoce.serving.voice_cache import VoiceCache, content_hash
 from vivavoce.types import PreparedVoice, Reference
 
 
@@ -50,23 +50,30 @@ async def bench() -> AsyncIterator[Bench]:
     bench.let.release(100)
 
 
-async def asked(*tasks: "asyncio.Task[PreparedVoice]", voices: PreparedVoices, coming: int) -> None:
+async def asked(*tasks: "asyncio.Task[PreparedVoice]", voices: VoiceCache, coming: int) -> None:
     """Returns when `coming` recordings wait or are being prepared."""
-    while len(voices._coming) < coming and not all(task.done() for task in tasks):  # noqa: ASYNC110 - a yield
+    while len(voices._in_flight) < coming and not all(task.done() for task in tasks):  # noqa: ASYNC110 - a yield
         await asyncio.sleep(0)
 
 
 def test_hash_is_that_of_samples_rate_and_words() -> None:
     one = recording(1, "Hello.")
     assert content_hash(one) == content_hash(recording(1, "Hello."))
-    others = [recording(2, "Hello."), recording(1, "Hallo."), recording(1), replace(one, sample_rate_hz=16_000)]
+    others = [
+        recording(2, "Hello."),
+        recording(1, "Hallo."),
+        recording(1),
+        replace(one, sample_rate_hz=16_000),
+    ]
     assert len({content_hash(one), *map(content_hash, others)}) == 5
 
 
 async def test_recording_that_comes_again_is_not_prepared_again(bench: Bench) -> None:
     bench.let.release(2)
-    voices = PreparedVoices(bench.prepare)
-    first, again, other = [await voices.get(wanted) for wanted in (recording(1), recording(1), recording(1, "Hi."))]
+    voices = VoiceCache(bench.prepare)
+    first, again, other = [
+        await voices.get(wanted) for wanted in (recording(1), recording(1), recording(1, "Hi."))
+    ]
     assert first is again
     assert other != first
     assert len(bench.done) == 2
@@ -74,7 +81,7 @@ async def test_recording_that_comes_again_is_not_prepared_again(bench: Bench) ->
 
 async def test_those_used_last_are_kept(bench: Bench) -> None:
     bench.let.release(10)
-    voices = PreparedVoices(bench.prepare, kept=2)
+    voices = VoiceCache(bench.prepare, kept=2)
     for number in (1, 2, 1, 3, 1):
         await voices.get(recording(number))
     assert len(bench.done) == 3
@@ -84,7 +91,7 @@ async def test_those_used_last_are_kept(bench: Bench) -> None:
 
 
 async def test_all_who_ask_at_once_wait_for_one_preparation(bench: Bench) -> None:
-    voices = PreparedVoices(bench.prepare)
+    voices = VoiceCache(bench.prepare)
     tasks = [asyncio.create_task(voices.get(recording(1))) for _ in range(5)]
     await bench.wait_for_work()
     tasks[0].cancel()
@@ -95,22 +102,22 @@ async def test_all_who_ask_at_once_wait_for_one_preparation(bench: Bench) -> Non
 
 
 async def test_one_is_prepared_at_a_time_and_who_leaves_gives_up_its_turn(bench: Bench) -> None:
-    voices = PreparedVoices(bench.prepare)
+    voices = VoiceCache(bench.prepare)
     tasks = [asyncio.create_task(voices.get(recording(number))) for number in range(4)]
     await bench.wait_for_work()
     await asked(*tasks, voices=voices, coming=4)
-    at_work = next(iter(voices._coming))
+    at_work = next(iter(voices._in_flight))
     gone = next(number for number in range(4) if content_hash(recording(number)) != at_work)
     tasks[gone].cancel()
     bench.let.release(4)
     await asyncio.gather(*tasks, return_exceptions=True)
     assert len(bench.done) == 3
     assert bench.most_at_work == 1
-    assert not voices._coming
+    assert not voices._in_flight
 
 
 async def test_who_leaves_alone_does_not_spoil_the_work_that_has_begun(bench: Bench) -> None:
-    voices = PreparedVoices(bench.prepare)
+    voices = VoiceCache(bench.prepare)
     task = asyncio.create_task(voices.get(recording(1)))
     await bench.wait_for_work()
     task.cancel()
@@ -121,7 +128,7 @@ async def test_who_leaves_alone_does_not_spoil_the_work_that_has_begun(bench: Be
 
 
 async def test_too_many_waiting_recordings_are_refused(bench: Bench) -> None:
-    voices = PreparedVoices(bench.prepare, max_waiting=2)
+    voices = VoiceCache(bench.prepare, max_waiting=2)
     tasks = [asyncio.create_task(voices.get(recording(number))) for number in range(3)]
     await asked(*tasks, voices=voices, coming=3)
     with pytest.raises(Overloaded, match="2 recordings wait"):
@@ -131,7 +138,7 @@ async def test_too_many_waiting_recordings_are_refused(bench: Bench) -> None:
 
 
 async def test_stopping_ends_every_wait_and_lets_the_work_finish(bench: Bench) -> None:
-    voices = PreparedVoices(bench.prepare)
+    voices = VoiceCache(bench.prepare)
     tasks = [asyncio.create_task(voices.get(recording(number))) for number in range(3)]
     await bench.wait_for_work()
     await asked(*tasks, voices=voices, coming=3)
@@ -147,7 +154,9 @@ async def test_stopping_ends_every_wait_and_lets_the_work_finish(bench: Bench) -
 
 
 @pytest.mark.parametrize("make", [ToneModel, HibariModel])
-async def test_model_with_voices_of_its_own_clones_nothing(make: type[ToneModel] | type[HibariModel]) -> None:
+async def test_model_with_voices_of_its_own_clones_nothing(
+    make: type[ToneModel] | type[HibariModel],
+) -> None:
     engine = LocalEngine(make())
     await engine.start()
     try:

@@ -31,7 +31,9 @@ def test_defaults_serve_the_embedded_voices_to_the_network() -> None:
 
 
 def test_each_source_beats_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    config = written(tmp_path / "v.toml", 'port = 1\nmax_queued_requests = 1\nthreads = 1\nmodels = ["tone"]')
+    config = written(
+        tmp_path / "v.toml", 'port = 1\nmax_queued_requests = 1\nthreads = 1\nmodels = ["tone"]'
+    )
     monkeypatch.setenv("VIVAVOCE_PORT", "2")
     monkeypatch.setenv("VIVAVOCE_MAX_QUEUED_REQUESTS", "2")
     settings = Settings.read(config, port=3)
@@ -49,7 +51,9 @@ def test_the_environment_names_the_file(tmp_path: Path, monkeypatch: pytest.Monk
     assert Settings.read().port == 4
 
 
-def test_the_constructor_reads_neither_file_nor_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_constructor_reads_neither_file_nor_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("VIVAVOCE_PORT", "2")
     assert Settings().port == 8000
 
@@ -79,13 +83,17 @@ def test_settings_are_frozen() -> None:
 
 def test_an_unknown_key_in_the_file_names_itself_the_file_and_the_closest(tmp_path: Path) -> None:
     config = written(tmp_path / "v.toml", "prot = 1")
-    with pytest.raises(SettingsError, match=r"v\.toml: unknown setting 'prot': did you mean 'port'\?"):
+    with pytest.raises(
+        SettingsError, match=r"v\.toml: unknown setting 'prot': did you mean 'port'\?"
+    ):
         Settings.read(config)
 
 
 def test_an_unknown_variable_names_itself_and_the_closest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VIVAVOCE_LOGLEVEL", "info")
-    with pytest.raises(SettingsError, match=r"'VIVAVOCE_LOGLEVEL': did you mean 'VIVAVOCE_LOG_LEVEL'\?"):
+    with pytest.raises(
+        SettingsError, match=r"'VIVAVOCE_LOGLEVEL': did you mean 'VIVAVOCE_LOG_LEVEL'\?"
+    ):
         Settings.read()
 
 
@@ -125,7 +133,9 @@ def test_the_default_model_must_be_offered() -> None:
         Settings.read(models="tone", default_model="kokoro")
 
 
-@pytest.mark.parametrize("text", ["port = ", "[port", "\ud800"], ids=["no value", "no bracket", "not UTF-8"])
+@pytest.mark.parametrize(
+    "text", ["port = ", "[port", "\ud800"], ids=["no value", "no bracket", "not UTF-8"]
+)
 def test_a_file_that_is_not_toml_is_refused_by_name(text: str, tmp_path: Path) -> None:
     config = tmp_path / "v.toml"
     config.write_bytes(text.encode("utf-8", "surrogatepass"))
@@ -154,7 +164,9 @@ def test_checkpoints_are_models_named_by_their_folders_before_all_others(
 
 
 @pytest.mark.parametrize("written", ["{}/Custom", "{}/Custom/", "./Custom", "Custom"])
-def test_model_may_be_the_folder_of_a_checkpoint(written: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_model_may_be_the_folder_of_a_checkpoint(
+    written: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "Custom").mkdir()
     (tmp_path / "Custom" / "config.json").touch()
@@ -175,13 +187,17 @@ def test_two_models_of_one_name_are_refused(folders: str, twice: str) -> None:
         Settings.read(qwen=folders)
 
 
-def test_model_that_is_neither_offered_nor_a_folder_is_refused_with_the_choice(tmp_path: Path) -> None:
+def test_model_that_is_neither_offered_nor_a_folder_is_refused_with_the_choice(
+    tmp_path: Path,
+) -> None:
     with pytest.raises(SettingsError, match=r"'three' is not among models \(two, hibari, kokoro\)"):
         Settings.read(qwen=str(tmp_path / "two"), default_model="three")
 
 
 @pytest.mark.parametrize("hub_id", ["Qwen/Qwen3-TTS-12Hz-0.6B-Base", "me/voice_2", "me/voice@v1.0"])
-def test_checkpoint_may_be_a_hub_id(hub_id: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_checkpoint_may_be_a_hub_id(
+    hub_id: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.chdir(tmp_path)
     name = hub_id.rpartition("/")[2].partition("@")[0].lower()
     settings = Settings.read(default_model=hub_id, qwen=f"{hub_id},{tmp_path / 'other'}")
@@ -189,14 +205,20 @@ def test_checkpoint_may_be_a_hub_id(hub_id: str, monkeypatch: pytest.MonkeyPatch
     assert settings.checkpoints == {name: hub_id, "other": tmp_path / "other"}
 
 
-def test_folder_of_the_name_of_a_hub_id_is_the_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_folder_of_the_name_of_a_hub_id_is_the_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "me" / "voice").mkdir(parents=True)
     assert Settings.read(qwen="me/voice").checkpoints == {"voice": Path("me/voice")}
 
 
-@pytest.mark.parametrize("written", ["./voice", "/me/voice", "me\\voice", "a/b/c", "me/voice/", "voice", "../voice"])
-def test_what_is_written_like_a_path_is_a_folder(written: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "written", ["./voice", "/me/voice", "me\\voice", "a/b/c", "me/voice/", "voice", "../voice"]
+)
+def test_what_is_written_like_a_path_is_a_folder(
+    written: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     assert Settings.read(qwen=written).qwen == (Path(written),)
 
@@ -204,12 +226,15 @@ def test_what_is_written_like_a_path_is_a_folder(written: str, tmp_path: Path, m
 def test_checkpoint_that_is_no_text_is_told_once(tmp_path: Path) -> None:
     config = written(tmp_path / "v.toml", "qwen = [1]")
     with pytest.raises(
-        SettingsError, match=r"^setting 'qwen' in \S+ has the value 1: it should be a folder, or a hub id"
+        SettingsError,
+        match=r"^setting 'qwen' in \S+ has the value 1: it should be a folder, or a hub id",
     ):
         Settings.read(config)
 
 
-@pytest.mark.parametrize("old", ["model", "load", "grace_s", "model_process", "max_waiting", "max_waiting_s"])
+@pytest.mark.parametrize(
+    "old", ["model", "load", "grace_s", "model_process", "max_waiting", "max_waiting_s"]
+)
 def test_a_setting_by_its_old_name_is_refused_with_the_new_one(
     old: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -218,5 +243,7 @@ def test_a_setting_by_its_old_name_is_refused_with_the_new_one(
     new = caught.value.message.split("'")[-2]
     assert new in Settings.model_fields
     monkeypatch.setenv(f"VIVAVOCE_{old.upper()}", "1")
-    with pytest.raises(SettingsError, match=rf"'VIVAVOCE_{old.upper()}' is called 'VIVAVOCE_{new.upper()}' now"):
+    with pytest.raises(
+        SettingsError, match=rf"'VIVAVOCE_{old.upper()}' is called 'VIVAVOCE_{new.upper()}' now"
+    ):
         Settings.read()

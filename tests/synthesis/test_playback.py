@@ -2,7 +2,7 @@
 
 import pytest
 
-from vivavoce.synthesis.playback import PLAYER_BUFFER_S, Listening
+from vivavoce.synthesis.playback import PLAYER_BUFFER_S, PlaybackTracker
 
 
 class Clock:
@@ -12,10 +12,10 @@ class Clock:
         return self.now_s
 
 
-def heard(*gaps_s: float, chunk_s: float = 1.0, taking_s: float = 0.0) -> Listening:
+def heard(*gaps_s: float, chunk_s: float = 1.0, taking_s: float = 0.0) -> PlaybackTracker:
     """A listener of chunks that each came so many seconds after the one before was taken."""
     clock = Clock()
-    listening = Listening(clock)
+    listening = PlaybackTracker(clock)
     for gap_s in gaps_s:
         clock.now_s += gap_s
         listening.comes(chunk_s)
@@ -35,7 +35,9 @@ def heard(*gaps_s: float, chunk_s: float = 1.0, taking_s: float = 0.0) -> Listen
         ([0.0, 0.0, 0.0, 3.0], 0),  # what came early is played meanwhile
     ],
 )
-def test_underruns_are_chunks_that_came_after_all_was_played(gaps_s: list[float], underruns: int) -> None:
+def test_underruns_are_chunks_that_came_after_all_was_played(
+    gaps_s: list[float], underruns: int
+) -> None:
     assert heard(*gaps_s).underruns == underruns
 
 
@@ -45,14 +47,14 @@ def test_a_listener_who_pauses_has_not_run_dry() -> None:
 
 def test_only_the_time_in_which_audio_was_waited_for_counts_as_work() -> None:
     listening = heard(0.5, 0.25, 0.25, taking_s=10.0)
-    assert listening.worked_s == pytest.approx(1.0)
+    assert listening.generation_s == pytest.approx(1.0)
     assert listening.audio_s == 3.0
     assert listening.first_s == pytest.approx(100.5)
 
 
 def test_what_is_not_audible_is_not_the_first_audio() -> None:
     clock = Clock()
-    listening = Listening(clock)
+    listening = PlaybackTracker(clock)
     listening.comes(0.0)
     listening.takes()
     clock.now_s += 2.0

@@ -5,7 +5,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from vivavoce.errors import BadRequest, EngineFault, MissingDependency, UnknownModel, UnknownVoice, Unsupported
+from vivavoce.errors import (
+    BadRequest,
+    EngineFault,
+    MissingDependency,
+    UnknownModel,
+    UnknownVoice,
+    Unsupported,
+)
 from vivavoce.models.tone import ToneModel
 from vivavoce.serving.local import LocalEngine
 from vivavoce.serving.pool import Pool
@@ -45,14 +52,18 @@ class Named(ToneModel):
         self.info = info
 
 
-def router(*infos: EngineInfo, default_model: str = "auto", broken: Exception | None = None) -> Router:
+def router(
+    *infos: EngineInfo, default_model: str = "auto", broken: Exception | None = None
+) -> Router:
     factories = {info.name: (lambda info=info: LocalEngine(Named(info))) for info in infos}
 
     def fail() -> LocalEngine:
         assert broken is not None
         raise broken
 
-    return Router(Pool({"broken": fail, **factories} if broken else factories), default_model=default_model)
+    return Router(
+        Pool({"broken": fail, **factories} if broken else factories), default_model=default_model
+    )
 
 
 async def chosen(
@@ -77,13 +88,21 @@ async def chosen(
         ({"model": "many"}, ("many", "af_heart", "af_heart", "en")),
         ({"model": "SMALL", "speaker": "alloy"}, ("small", "heart", "alloy", "en")),
         ({"model": "tts-1"}, ("small", "heart", "heart", "en")),
-        ({"text": "¿Dónde está la biblioteca? No la encuentro."}, ("many", "ef_dora", "ef_dora", "es")),
-        ({"text": "¿Dónde está la biblioteca?", "speaker": "onyx"}, ("many", "em_alex", "onyx", "es")),
+        (
+            {"text": "¿Dónde está la biblioteca? No la encuentro."},
+            ("many", "ef_dora", "ef_dora", "es"),
+        ),
+        (
+            {"text": "¿Dónde está la biblioteca?", "speaker": "onyx"},
+            ("many", "em_alex", "onyx", "es"),
+        ),
         ({"text": "今天天气很好。"}, ("many", "vivian", "vivian", "zh")),
         ({"text": "今天天气很好。", "speaker": "AF_Heart"}, ("many", "af_heart", "af_heart", "zh")),
     ],
 )
-async def test_auto_takes_the_first_model_that_can(fields: dict[str, str], expected: tuple[str, str, str, str]) -> None:
+async def test_auto_takes_the_first_model_that_can(
+    fields: dict[str, str], expected: tuple[str, str, str, str]
+) -> None:
     assert await chosen(router(ENGLISH, MANY), **fields) == expected
 
 
@@ -103,7 +122,9 @@ async def test_auto_passes_over_a_model_that_cannot_be_loaded(problem: Exception
     routes = router(ENGLISH, broken=problem)
     route = await routes.route(SpeechRequest("Hello there."))
     assert route.engine.info.name == "small"
-    assert routes._pool.states()["broken"].state == ("missing" if isinstance(problem, MissingDependency) else "failed")
+    assert routes._pool.states()["broken"].state == (
+        "missing" if isinstance(problem, MissingDependency) else "failed"
+    )
     with pytest.raises((MissingDependency, EngineFault)):
         await routes.route(SpeechRequest("Hello there.", model="broken"))
     with pytest.raises(Unsupported, match=r"Not available here: .*(not here|broken file)"):
@@ -121,7 +142,11 @@ async def test_auto_passes_over_a_model_that_cannot_be_loaded(problem: Exception
         ({"text": "Heute ist das Wetter sehr schön, nicht wahr?"}, Unsupported, "german"),
         ({"text": "今天天气很好。", "model": "small"}, Unsupported, "chinese"),
         ({"text": "今天天气很好。", "language": "en"}, Unsupported, "cannot be read as english"),
-        ({"text": "今天天气很好。", "speaker": "heart"}, Unsupported, "chinese.*with speaker 'heart'"),
+        (
+            {"text": "今天天气很好。", "speaker": "heart"},
+            Unsupported,
+            "chinese.*with speaker 'heart'",
+        ),
         ({"text": "आज मौसम बहुत अच्छा है।"}, Unsupported, "a script that cannot be read by"),
         ({"speaker": "nobody"}, UnknownVoice, "heart, vivian, ryan"),
         ({"language": "ko"}, Unsupported, "english, spanish, chinese"),
@@ -136,7 +161,10 @@ async def test_what_nobody_can_say_is_refused_by_name(
 
 def test_alias_without_a_voice_of_the_language_keeps_its_own() -> None:
     info = replace(MANY, languages=("en", "fr"))
-    assert [voice.id for voice, _ in filter(None, (find_voice(info, name, "fr") for name in ("alloy", None)))] == [
+    assert [
+        voice.id
+        for voice, _ in filter(None, (find_voice(info, name, "fr") for name in ("alloy", None)))
+    ] == [
         "af_heart",
         "vivian",
     ]
@@ -162,12 +190,19 @@ CLONE = replace(
 
 async def test_auto_passes_over_what_the_request_cannot_be_spoken_by() -> None:
     assert (await chosen(router(CLONE, DESIGN, MANY)))[0] == "many"
-    assert (await chosen(router(CLONE, DESIGN, MANY), instruct="Old and hoarse."))[:2] == ("design", "design")
-    assert (await chosen(router(CLONE, DESIGN, MANY), instruct="Old.", speaker="ryan"))[:2] == ("many", "ryan")
+    assert (await chosen(router(CLONE, DESIGN, MANY), instruct="Old and hoarse."))[:2] == (
+        "design",
+        "design",
+    )
+    assert (await chosen(router(CLONE, DESIGN, MANY), instruct="Old.", speaker="ryan"))[:2] == (
+        "many",
+        "ryan",
+    )
 
 
 @pytest.mark.parametrize(
-    ("infos", "field"), [((DESIGN,), "instruct"), ((CLONE,), "ref_audio"), ((CLONE, DESIGN), "ref_audio")]
+    ("infos", "field"),
+    [((DESIGN,), "instruct"), ((CLONE,), "ref_audio"), ((CLONE, DESIGN), "ref_audio")],
 )
 @pytest.mark.parametrize("named", [False, True])
 async def test_request_that_lacks_what_a_model_needs_is_told(
@@ -183,8 +218,12 @@ RECORDING = Reference(np.ones(24_000, np.float32), 24_000)
 
 @pytest.mark.parametrize("default", ["auto", "many", "clone"])
 @pytest.mark.parametrize("speaker", [{}, {"speaker": "ryan"}, {"speaker": "nobody"}])
-async def test_recording_goes_to_the_first_model_that_clones(default: str, speaker: dict[str, str]) -> None:
-    found = await chosen(router(MANY, DESIGN, CLONE, default_model=default), reference=RECORDING, **speaker)
+async def test_recording_goes_to_the_first_model_that_clones(
+    default: str, speaker: dict[str, str]
+) -> None:
+    found = await chosen(
+        router(MANY, DESIGN, CLONE, default_model=default), reference=RECORDING, **speaker
+    )
     assert found == ("clone", "clone", "clone", "en")
 
 
@@ -195,7 +234,9 @@ async def test_default_model_that_clones_is_asked_first() -> None:
 
 
 async def test_recording_for_a_model_that_clones_nothing_is_refused_with_those_that_do() -> None:
-    with pytest.raises(Unsupported, match="'many' clones no voice: leave ref_audio out, or choose a Base") as caught:
+    with pytest.raises(
+        Unsupported, match="'many' clones no voice: leave ref_audio out, or choose a Base"
+    ) as caught:
         await chosen(router(MANY), reference=RECORDING, model="many")
     assert caught.value.field == "ref_audio"
     with pytest.raises(Unsupported, match="clones no voice"):

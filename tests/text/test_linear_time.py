@@ -31,7 +31,23 @@ SHORT, LONG = 25_000, 100_000
 MOST = 6.0  # times as long, for four times as much text
 TELLING_S = 0.015  # of processor time for the short text: a square law takes longer, a linear one need not be compared
 
-LONG_TOKENS = ("😀", "http://", "mailto:", "a@", "<a ", "*a", "1,", "1.1", "1-", "½", "A.", "a", "中", ". ", "\n\n")
+LONG_TOKENS = (
+    "😀",
+    "http://",
+    "mailto:",
+    "a@",
+    "<a ",
+    "*a",
+    "1,",
+    "1.1",
+    "1-",
+    "½",
+    "A.",
+    "a",
+    "中",
+    ". ",
+    "\n\n",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -66,10 +82,15 @@ def written(module: ModuleType) -> Iterator[tuple[str, str]]:
     """The patterns that a module gives to functions of `re`, each with the function's name."""
     for call in ast.walk(ast.parse(inspect.getsource(module))):
         match call:
-            case ast.Call(func=ast.Attribute(value=ast.Name(id="re"), attr=name), args=[pattern, *_]):
+            case ast.Call(
+                func=ast.Attribute(value=ast.Name(id="re"), attr=name), args=[pattern, *_]
+            ):
                 if name not in ("compile", "escape"):
                     source = compile(ast.Expression(pattern), module.__name__, "eval")
-                    yield name, eval(source, vars(module))  # a constant, or made of the module's constants
+                    yield (
+                        name,
+                        eval(source, vars(module)),
+                    )  # a constant, or made of the module's constants
 
 
 def searches() -> dict[str, Callable[[str], object]]:
@@ -106,7 +127,9 @@ def processor_s(function: Callable[[str], object], text: str) -> float:
     return time.thread_time() - started_s
 
 
-def growth(function: Callable[[str], object], token: str, around: str, short: int, long: int) -> float:
+def growth(
+    function: Callable[[str], object], token: str, around: str, short: int, long: int
+) -> float:
     """How many times as long the long text takes as the short one; 0 where the short one takes next to nothing."""
     short_text, long_text = run_of(token, short, around), run_of(token, long, around)
     short_s = processor_s(function, short_text)
@@ -124,7 +147,9 @@ def growth(function: Callable[[str], object], token: str, around: str, short: in
 
 def runs(name: str) -> Iterator[tuple[str, str]]:
     """Every token and every character of the pattern's source, with a letter around them; some with a space, too."""
-    characters = sorted({character for character in name.partition(": ")[2] if not character.isspace()})
+    characters = sorted(
+        {character for character in name.partition(": ")[2] if not character.isspace()}
+    )
     yield from ((token, "a") for token in dict.fromkeys((*TOKENS, *characters)))
     yield from ((token, "a ") for token in LONG_TOKENS)
 

@@ -7,7 +7,15 @@ from dataclasses import dataclass, field, replace
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Page, Request, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Error,
+    Page,
+    Request,
+    sync_playwright,
+)
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tests.conftest import serving
@@ -90,7 +98,9 @@ class Server:
 
     def pcm(self, **fields: object) -> bytes:
         """The samples of a request, as any other client gets them."""
-        response = httpx.post(f"{self.url}/v1/tts/synthesize", json={"format": "pcm", **fields}, timeout=60)
+        response = httpx.post(
+            f"{self.url}/v1/tts/synthesize", json={"format": "pcm", **fields}, timeout=60
+        )
         response.raise_for_status()
         return response.content
 
@@ -124,7 +134,12 @@ def unhurried_tone() -> ToneModel:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    pool = Pool({"hibari": lambda: LocalEngine(HibariModel()), "tone": lambda: LocalEngine(unhurried_tone())})
+    pool = Pool(
+        {
+            "hibari": lambda: LocalEngine(HibariModel()),
+            "tone": lambda: LocalEngine(unhurried_tone()),
+        }
+    )
     app = create_app(Settings(), pool)
     ended = threading.Event()
     app.add_middleware(Watched, ended=ended)
@@ -167,7 +182,9 @@ def visit(context: BrowserContext, server: Server) -> Visit:
     visit.page.on("console", visit.on_console)
     visit.page.on("pageerror", visit.on_error)
     visit.page.goto(server.url)
-    visit.page.get_by_label("Speaker").locator("option", has_text="Heart").wait_for(state="attached")
+    visit.page.get_by_label("Speaker").locator("option", has_text="Heart").wait_for(
+        state="attached"
+    )
     return visit
 
 

@@ -16,14 +16,14 @@ from starlette.responses import Response
 from vivavoce import __version__
 from vivavoce.api import errors
 from vivavoce.api.dependencies import Server
-from vivavoce.api.lifecycle import Doors, Life
+from vivavoce.api.lifecycle import DrainMiddleware, Lifecycle
 from vivavoce.api.middleware import access_log as watch
-from vivavoce.api.middleware.access_log import Watch, log_speech, reading
-from vivavoce.api.middleware.auth import Guard
-from vivavoce.api.middleware.body_limit import BodyLimit, RequestId
+from vivavoce.api.middleware.access_log import AccessLogMiddleware, log_speech, reading
+from vivavoce.api.middleware.auth import AuthMiddleware
+from vivavoce.api.middleware.body_limit import BodyLimitMiddleware, RequestIdMiddleware
 from vivavoce.api.middleware.head import HeadMiddleware
 from vivavoce.api.middleware.origins import OwnHosts, host_of
-from vivavoce.api.request_log import Requests
+from vivavoce.api.request_log import RequestLog
 from vivavoce.api.routes import health, openai
 from vivavoce.api.routes import native as tts
 from vivavoce.api.routes.bodies import max_plain_bytes
@@ -62,7 +62,9 @@ EXPOSED = (
 )
 
 
-def create_app(settings: Settings, pool: Pool | None = None, tracing: "Tracing | None" = None) -> FastAPI:
+def create_app(
+    settings: Settings, pool: Pool | None = None, tracing: "Tracing | None" = None
+) -> FastAPI:
     """The server. `pool` stands in for the models that the settings name, `tracing` for where they send traces.
 
     Nothing is loaded before it starts. Raises `SettingsError` if there are keys and they cannot be read, and
@@ -70,7 +72,7 @@ def create_app(settings: Settings, pool: Pool | None = None, tracing: "Tracing |
     """
     keyring = Keyring(settings.data_dir / FILE_NAME)
     models = pool or build_pool(settings)
-    life = Life(settings.shutdown_timeout_s, lambda: models.failure)
+    life = Lifecycle(settings.shutdown_timeout_s, lambda: models.failure)
     metrics = Metrics(lambda: reading(models, life))
     tracing = tracing or _tracing_to(settings.otlp_endpoint)
     models.observe(metrics)
@@ -122,7 +124,7 @@ def create_app(settings: Settings, pool: Pool | None = None, tracing: "Tracing |
         folders=Folders(settings.data_dir, settings.cache_dir),
         spool_limit=SpoolLimit(settings.max_spool_bytes),
         metrics=metrics,
-        requests=Requests(),
+        requests=RequestLog(),
         replays=replays,
         max_plain_bytes=max_plain_bytes(settings.max_text_chars),
     )
@@ -135,9 +137,17 @@ def create_app(settings: Settings, pool: Pool | None = None, tracing: "Tracing |
     _add_page(app, settings)
     _add_docs(app)
     app.add_middleware(HeadMiddleware)
-    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, max_total_bytes=settings.max_bodies_bytes)
-    app.add_middleware(Guard, keyring=keyring, lists=[path for path in wit_paths if path.endswith("/voices")])
-    app.add_middleware(Doors, life=life)
+    app.add_middleware(
+        BodyLimitMiddleware,
+        max_bytes=settings.max_body_bytes,
+        max_total_bytes=settings.max_bodies_bytes,
+    )
+    app.add_middleware(
+        AuthMiddleware,
+        keyring=keyring,
+        lists=[path for path in wit_paths if path.endswith("/voices")],
+    )
+    app.add_middleware(DrainMiddleware, life=life)
     app.add_middleware(
         CORSMiddleware,
         allow_origins=settings.cors_origins,
@@ -147,8 +157,8 @@ def create_app(settings: Settings, pool: Pool | None = None, tracing: "Tracing |
     )
     if is_loopback(settings.host) and "*" not in settings.allowed_hosts:
         app.add_middleware(OwnHosts, hosts=_allowed_hosts(settings))
-    app.add_middleware(Watch, metrics=metrics, tracing=tracing)
-    app.add_middleware(RequestId, wit_paths=wit_paths)
+    app.add_middleware(AccessLogMiddleware, metrics=metrics, tracing=tracing)
+    app.add_middleware(RequestIdMiddleware, wit_paths=wit_paths)
     return app
 
 
@@ -157,12 +167,16 @@ def needed(settings: Settings) -> tuple[str, ...]:
     return settings.offered if settings.default_model == "auto" else (settings.default_model,)
 
 
-async def _load_all(models: Pool, needed: Sequence[str], life: Life) -> None:
+async def _load_all(models: Pool, needed: Sequence[str], life: Lifecycle) -> None:
     """Loads the models; none of those `needed` is a failure of the server, which its `life` then tells."""
     await models.load_all()
     life.loading = False
     states = [state for name, state in models.states().items() if name in needed]
-    if life.draining or not states or any(state.state not in ("missing", "failed") for state in states):
+    if (
+        life.draining
+        or not states
+        or any(state.state not in ("missing", "failed") for state in states)
+    ):
         return
     kind = ModelsMissing if all(state.state == "missing" for state in states) else EngineFault
     life.fail(kind("; ".join(dict.fromkeys(state.detail for state in states))))
@@ -170,7 +184,11 @@ async def _load_all(models: Pool, needed: Sequence[str], life: Life) -> None:
 
 def _allowed_hosts(settings: Settings) -> set[str]:
     """Return the hosts that may use a server for this machine alone."""
-    urls = [*settings.cors_origins, settings.public_url or "", *(f"//{name}" for name in settings.allowed_hosts)]
+    urls = [
+        *settings.cors_origins,
+        settings.public_url or "",
+        *(f"//{name}" for name in settings.allowed_hosts),
+    ]
     return {*own_names(settings.host), *(host for url in urls if (host := host_of(url)))}
 
 
@@ -194,7 +212,9 @@ def _add_page(app: FastAPI, settings: Settings) -> None:
     async def page(request: Request) -> HTMLResponse:
         # The port is that of the socket: the setting may be 0, for any.
         port = (request.scope.get("server") or ("", None))[1] or settings.port
-        url = settings.public_url or network_url(settings.host, port, tls=request.url.scheme == "https")
+        url = settings.public_url or network_url(
+            settings.host, port, tls=request.url.scheme == "https"
+        )
         html = (web / "index.html").read_text("utf-8")
         return HTMLResponse(html.replace(ELSEWHERE, elsewhere(url) if url else ""), headers=FRESH)
 

@@ -8,8 +8,8 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from vivavoce.api.lifecycle import Life
-from vivavoce.api.request_log import Requests
+from vivavoce.api.lifecycle import Lifecycle
+from vivavoce.api.request_log import RequestLog
 from vivavoce.api.routes.replay import ReplayStore
 from vivavoce.observability.metrics import Metrics
 from vivavoce.storage import Folders, SpoolLimit
@@ -21,11 +21,11 @@ class Server:
     """What one application's endpoints share; `app.state.server` is one."""
 
     synthesizer: Synthesizer
-    life: Life
+    life: Lifecycle
     folders: Folders
     spool_limit: SpoolLimit
     metrics: Metrics
-    requests: Requests
+    requests: RequestLog
     replays: ReplayStore
     max_plain_bytes: int  # of a body without a recording
 
@@ -54,6 +54,6 @@ def caller_of(request: Request) -> str:
     return str(request.scope.get("state", {}).get("key", ""))
 
 
-def manages(request: Request) -> bool:
+def can_manage(request: Request) -> bool:
     """Whether the API key that the request came with has the scope `manage`."""
     return bool(request.scope.get("state", {}).get("manages"))

@@ -16,7 +16,7 @@ TAKEN_BYTES = 256 * 2**10  # of a request that is turned away: any text, hardly 
 _WATCHING = ("/health", "/metrics")  # whoever watches is answered to the end, and is not waited for
 
 
-class Life:
+class Lifecycle:
     """The life of one server.
 
     `shutdown_timeout_s` is what running requests get to finish; `model_failure` returns why a model can never speak
@@ -24,10 +24,14 @@ class Life:
     """
 
     def __init__(
-        self, shutdown_timeout_s: float, model_failure: Callable[[], VivavoceError | None] = lambda: None
+        self,
+        shutdown_timeout_s: float,
+        model_failure: Callable[[], VivavoceError | None] = lambda: None,
     ) -> None:
         self.running = 0  # requests being answered
-        self.loading = False  # it loads its models because it has started, not because somebody asked
+        self.loading = (
+            False  # it loads its models because it has started, not because somebody asked
+        )
         self._failure: VivavoceError | None = None
         self._model_failure = model_failure
         self._shutdown_timeout_s = shutdown_timeout_s
@@ -50,7 +54,11 @@ class Life:
 
     @property
     def grace_left_s(self) -> float:
-        return self._shutdown_timeout_s if self._ends_s is None else max(self._ends_s - time.monotonic(), 0.0)
+        return (
+            self._shutdown_timeout_s
+            if self._ends_s is None
+            else max(self._ends_s - time.monotonic(), 0.0)
+        )
 
     @property
     def over(self) -> bool:
@@ -63,10 +71,10 @@ class Life:
             self._ends_s = time.monotonic() + self._shutdown_timeout_s
 
 
-class Doors:
+class DrainMiddleware:
     """Answers 503 to new work while `life` is draining, and counts what is being answered."""
 
-    def __init__(self, app: ASGIApp, *, life: Life) -> None:
+    def __init__(self, app: ASGIApp, *, life: Lifecycle) -> None:
         self._app = app
         self._life = life
 
@@ -95,7 +103,9 @@ async def _take(receive: Receive) -> None:
 
 
 async def _refuse(scope: Scope, send: Send) -> None:
-    body = error_body(scope, 503, code="not_ready", message="the server is stopping; try again when it is back")
+    body = error_body(
+        scope, 503, code="not_ready", message="the server is stopping; try again when it is back"
+    )
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),

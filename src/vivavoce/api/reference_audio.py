@@ -27,14 +27,20 @@ async def read_request(body: SynthesizeBody | SpeechBody) -> SpeechRequest:
     if body.ref_audio is None:
         for field, value in (("ref_text", words), ("x_vector_only", body.x_vector_only)):
             if value:
-                raise BadRequest(f"{field} is {str(value)[:80]!r} without a recording: send ref_audio too", field=field)
+                raise BadRequest(
+                    f"{field} is {str(value)[:80]!r} without a recording: send ref_audio too",
+                    field=field,
+                )
         return request
     if body.x_vector_only is False and words is None:
         raise BadRequest(
-            "ref_text is missing, which x_vector_only: false asks for: send what is said in ref_audio", field="ref_text"
+            "ref_text is missing, which x_vector_only: false asks for: send what is said in ref_audio",
+            field="ref_text",
         )
     samples, rate_hz = await asyncio.to_thread(_decode, body.ref_audio)
-    return replace(request, reference=Reference(samples, rate_hz, None if body.x_vector_only else words))
+    return replace(
+        request, reference=Reference(samples, rate_hz, None if body.x_vector_only else words)
+    )
 
 
 def _decode(sent: str) -> tuple[Samples, int]:

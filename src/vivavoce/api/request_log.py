@@ -15,7 +15,7 @@ KEPT = 1_000
 
 
 @dataclass(eq=False, slots=True)
-class Record:
+class RequestRecord:
     """One request for speech: what it is about once a model was found for it, and its report once it has ended."""
 
     request_id: str
@@ -36,7 +36,7 @@ class Record:
         self.report = report
 
 
-class Requests:
+class RequestLog:
     """The latest requests for speech by caller and id; of two with the same id, the later one.
 
     There are at most `kept` in all. On more, the oldest of the caller with the most of them goes, so that nobody's
@@ -46,11 +46,11 @@ class Requests:
     def __init__(self, kept: int = KEPT) -> None:
         self._kept = kept
         self._count = 0
-        self._by_caller: dict[str, OrderedDict[str, Record]] = {}
+        self._by_caller: dict[str, OrderedDict[str, RequestRecord]] = {}
 
-    def begin(self, request_id: str, caller: str, audio_format: AudioFormat) -> Record:
+    def begin(self, request_id: str, caller: str, audio_format: AudioFormat) -> RequestRecord:
         """Remembers a request that has come."""
-        record = Record(request_id, caller, audio_format)
+        record = RequestRecord(request_id, caller, audio_format)
         self._forget(caller, request_id)
         self._by_caller.setdefault(caller, OrderedDict())[request_id] = record
         self._count += 1
@@ -66,15 +66,19 @@ class Requests:
             if not records:
                 del self._by_caller[caller]
 
-    def drop(self, record: Record) -> None:
+    def drop(self, record: RequestRecord) -> None:
         """Forgets a request that was refused: its answer has told all, and a flood of them pushes nothing out."""
         if self.find(record.request_id, record.caller) is record:
             self._forget(record.caller, record.request_id)
 
-    def find(self, request_id: str, caller: str, *, of_anyone: bool = False) -> Record | None:
+    def find(
+        self, request_id: str, caller: str, *, of_anyone: bool = False
+    ) -> RequestRecord | None:
         """The request of `caller`, or with `of_anyone` else the latest of that id."""
         found = self._by_caller.get(caller, OrderedDict()).get(request_id)
         if found is None and of_anyone:
-            same = [records[request_id] for records in self._by_caller.values() if request_id in records]
+            same = [
+                records[request_id] for records in self._by_caller.values() if request_id in records
+            ]
             found = max(same, key=lambda record: record.started, default=None)
         return found

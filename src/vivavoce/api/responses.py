@@ -18,7 +18,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from vivavoce.api.dependencies import caller_of, server_of
-from vivavoce.api.errors import FAILED, ClientLeft, asked_as, error_body, status_of
+from vivavoce.api.errors import FAILED, ClientDisconnected, asked_as, error_body, status_of
 from vivavoce.api.schemas import EVENTS_TYPE
 from vivavoce.audio import MEDIA_TYPES, check_rate, flac_with_length, open_encoder, wav_header
 from vivavoce.errors import VivavoceError
@@ -34,7 +34,9 @@ FRAME_S = 0.08  # a Qwen3-TTS codec frame: the unit of the audio tokens in `usag
 T = TypeVar("T")
 
 
-async def stream_speech(request: Request, synthesizer: Synthesizer, wanted: SpeechRequest) -> Response:
+async def stream_speech(
+    request: Request, synthesizer: Synthesizer, wanted: SpeechRequest
+) -> Response:
     """The audio as it is made, in the format of `wanted`."""
     return await stream_chunks(request, synthesizer, wanted, _encoded, MEDIA_TYPES[wanted.format])
 
@@ -50,11 +52,13 @@ async def stream_chunks(
     speech = await _opened(request, synthesizer, wanted)
     async with _closing_unless_sent(speech):
         chunks = encode(speech, wanted.format)
-        first = await _or_left(request.receive, _first(chunks))
+        first = await _unless_disconnected(request.receive, _first(chunks))
         return _Streamed(first, chunks, media_type, _facts(speech, request))
 
 
-async def whole_speech(request: Request, synthesizer: Synthesizer, wanted: SpeechRequest) -> Response:
+async def whole_speech(
+    request: Request, synthesizer: Synthesizer, wanted: SpeechRequest
+) -> Response:
     """The audio as one file, with its exact size in Content-Length and, for WAV, in its header."""
     limit = server_of(request).spool_limit
     if wanted.format in ("wav", "pcm") and len(wanted.text) * BYTES_PER_CHAR > ROOM_BYTES:
@@ -64,14 +68,18 @@ async def whole_speech(request: Request, synthesizer: Synthesizer, wanted: Speec
     spool = Spool(limit)
     try:
         async with _closing_unless_sent(speech):
-            await _or_left(request.receive, _spool(speech, wanted.format, spool))
+            await _unless_disconnected(request.receive, _spool(speech, wanted.format, spool))
     except BaseException:
         await spool.aclose()
         raise
     spool.rewind()
     start = _exact_start(wanted.format, spool, speech)
     length = str(len(start) + spool.unread)
-    headers = {**_facts(speech, request), "X-Finish-Reason": speech.finish_reason, "Content-Length": length}
+    headers = {
+        **_facts(speech, request),
+        "X-Finish-Reason": speech.finish_reason,
+        "Content-Length": length,
+    }
     return _Streamed(start, spool, MEDIA_TYPES[wanted.format], headers)
 
 
@@ -84,13 +92,17 @@ def _exact_start(audio_format: AudioFormat, spool: Spool, speech: Speech) -> byt
     return b""
 
 
-async def stream_events(request: Request, synthesizer: Synthesizer, wanted: SpeechRequest) -> Response:
+async def stream_events(
+    request: Request, synthesizer: Synthesizer, wanted: SpeechRequest
+) -> Response:
     """The audio as OpenAI's server-sent events: deltas in base64, then `speech.audio.done` with the usage."""
     speech = await _opened(request, synthesizer, wanted)
     async with _closing_unless_sent(speech):
         events = _events(speech, wanted, request)
-        first = await _or_left(request.receive, _first(events))
-        return _Streamed(first, events, EVENTS_TYPE, {**_facts(speech, request), "Cache-Control": "no-cache"})
+        first = await _unless_disconnected(request.receive, _first(events))
+        return _Streamed(
+            first, events, EVENTS_TYPE, {**_facts(speech, request), "Cache-Control": "no-cache"}
+        )
 
 
 async def _opened(request: Request, synthesizer: Synthesizer, wanted: SpeechRequest) -> Speech:
@@ -100,7 +112,7 @@ async def _opened(request: Request, synthesizer: Synthesizer, wanted: SpeechRequ
     record = requests.begin(request.scope["request_id"], caller, wanted.format)
     opening = synthesizer.open(replace(wanted, caller=caller))
     try:
-        speech = await _or_left(request.receive, opening, unwanted=Speech.aclose)
+        speech = await _unless_disconnected(request.receive, opening, unwanted=Speech.aclose)
     except BaseException:
         requests.drop(record)
         raise
@@ -164,8 +176,10 @@ async def _first(chunks: AsyncGenerator[bytes]) -> bytes:
 
 
 async def _spool(speech: Speech, audio_format: AudioFormat, spool: Spool) -> None:
-    """Puts the whole answer there. Raises `NoRoom` if it does not fit."""
-    async with aclosing(_encoded(speech, "pcm" if audio_format == "wav" else audio_format)) as chunks:
+    """Puts the whole answer there. Raises `DiskFull` if it does not fit."""
+    async with aclosing(
+        _encoded(speech, "pcm" if audio_format == "wav" else audio_format)
+    ) as chunks:
         async for chunk in chunks:
             spool.write(chunk)
 
@@ -175,7 +189,9 @@ async def _events(speech: Speech, wanted: SpeechRequest, request: Request) -> As
     try:
         async with aclosing(_encoded(speech, wanted.format)) as chunks:
             async for chunk in chunks:
-                yield _event({"type": "speech.audio.delta", "audio": base64.b64encode(chunk).decode("ascii")})
+                yield _event(
+                    {"type": "speech.audio.delta", "audio": base64.b64encode(chunk).decode("ascii")}
+                )
                 started = True
     except VivavoceError as error:
         if not started:  # nothing has been sent: the status can still tell
@@ -183,9 +199,18 @@ async def _events(speech: Speech, wanted: SpeechRequest, request: Request) -> As
         request.scope[FAILED] = True
         yield _error_event(error, request.scope)
         return
-    text_tokens, audio_tokens = len(wanted.text), round(speech.spoken_samples / speech.sample_rate_hz / FRAME_S)
-    usage = {"input_tokens": text_tokens, "output_tokens": audio_tokens, "total_tokens": text_tokens + audio_tokens}
-    yield _event({"type": "speech.audio.done", "usage": usage, "finish_reason": speech.finish_reason})
+    text_tokens, audio_tokens = (
+        len(wanted.text),
+        round(speech.spoken_samples / speech.sample_rate_hz / FRAME_S),
+    )
+    usage = {
+        "input_tokens": text_tokens,
+        "output_tokens": audio_tokens,
+        "total_tokens": text_tokens + audio_tokens,
+    }
+    yield _event(
+        {"type": "speech.audio.done", "usage": usage, "finish_reason": speech.finish_reason}
+    )
 
 
 def _event(data: Mapping[str, object]) -> bytes:
@@ -201,7 +226,11 @@ class _Streamed(StreamingResponse):
     """Sends `first`, then the rest as it comes; closes the rest as soon as the client leaves."""
 
     def __init__(
-        self, first: bytes, rest: AsyncGenerator[bytes] | Spool, media_type: str, headers: Mapping[str, str]
+        self,
+        first: bytes,
+        rest: AsyncGenerator[bytes] | Spool,
+        media_type: str,
+        headers: Mapping[str, str],
     ) -> None:
         super().__init__(rest, media_type=media_type, headers=headers)
         self._first = first
@@ -209,24 +238,29 @@ class _Streamed(StreamingResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            await _or_left(receive, self._send(send))
-        except ClientLeft:
+            await _unless_disconnected(receive, self._send(send))
+        except ClientDisconnected:
             pass  # nobody listens any more; closing the rest below is all there is to do
         finally:
             await self._rest.aclose()
 
     async def _send(self, send: Send) -> None:
-        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        await send(
+            {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
+        )
         await send({"type": "http.response.body", "body": self._first, "more_body": True})
         async for chunk in self._rest:
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-async def _or_left(
-    receive: Receive, work: Coroutine[Any, Any, T], *, unwanted: Callable[[T], Awaitable[None]] | None = None
+async def _unless_disconnected(
+    receive: Receive,
+    work: Coroutine[Any, Any, T],
+    *,
+    unwanted: Callable[[T], Awaitable[None]] | None = None,
 ) -> T:
-    """The result of `work`, which is cancelled as soon as the client is gone; `ClientLeft` then.
+    """The result of `work`, which is cancelled as soon as the client is gone; `ClientDisconnected` then.
 
     `unwanted` gets a result that came too late to be returned.
     """
@@ -235,7 +269,7 @@ async def _or_left(
     try:
         await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
         if not working.done():
-            raise ClientLeft
+            raise ClientDisconnected
     except BaseException:
         working.cancel()
         await asyncio.wait((working,))

@@ -155,7 +155,9 @@ def _codec(format: Literal["mp3", "opus", "aac", "flac"], rate_hz: int, serial: 
                 },
             )
         case "aac":
-            return _Codec("aac", "adts", "fltp", bit_rate=32_000 if narrow else 96_000 if wide else 64_000)
+            return _Codec(
+                "aac", "adts", "fltp", bit_rate=32_000 if narrow else 96_000 if wide else 64_000
+            )
         case "flac":
             # The power of two of samples just below 50 ms; FFmpeg's default would be about 100.
             block = 1 << ((rate_hz // 20).bit_length() - 1)
@@ -224,7 +226,9 @@ class _AvEncoder:
     def close(self) -> None:
         self._container.close()
         self._sink.take()
-        self._stream = None  # the last reference: the codec's memory goes now, not at the next collection
+        self._stream = (
+            None  # the last reference: the codec's memory goes now, not at the next collection
+        )
 
     def _encode(self, frame: NDArray[np.int16] | None) -> None:
         assert self._stream is not None, "the encoder is closed"
@@ -237,7 +241,9 @@ class _AvEncoder:
         self._container.mux(self._stream.encode(av_frame))
 
 
-def _add_stream(container: av.container.OutputContainer, codec: _Codec, rate_hz: int) -> av.AudioStream:
+def _add_stream(
+    container: av.container.OutputContainer, codec: _Codec, rate_hz: int
+) -> av.AudioStream:
     try:
         return container.add_stream(
             codec.encoder,

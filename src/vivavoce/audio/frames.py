@@ -8,7 +8,10 @@ from numpy.typing import NDArray
 
 
 def audio_frame(
-    samples: NDArray[np.int16] | NDArray[np.float32], sample_format: str, rate_hz: int, position: int
+    samples: NDArray[np.int16] | NDArray[np.float32],
+    sample_format: str,
+    rate_hz: int,
+    position: int,
 ) -> av.AudioFrame:
     """Returns a mono frame with a copy of `samples`, `position` samples after the stream's beginning.
 

@@ -40,10 +40,14 @@ class SegmentEdge:
         self._hold = max(self._margin, round(hold_s * rate_hz))
         self._level = level
         self._held = _EMPTY  # everything not yet given out
-        self._audible_end = 0  # index in _held just after the last audible sample; negative: already given out
+        self._audible_end = (
+            0  # index in _held just after the last audible sample; negative: already given out
+        )
         self._started = False
         self._given = 0
-        self.leading = 0  # samples of near-silence kept in front; settled when the first samples come out
+        self.leading = (
+            0  # samples of near-silence kept in front; settled when the first samples come out
+        )
         self.trailing = 0  # samples of near-silence kept at the end; settled by finish()
 
     def write(self, samples: Samples) -> Samples:
@@ -77,7 +81,9 @@ class SegmentEdge:
 
     def _end(self) -> int:
         """Where in `_held` the segment would end if nothing more came. It never moves back in time."""
-        return max(min(len(self._held), self._audible_end + self._margin), len(self._held) - self._hold)
+        return max(
+            min(len(self._held), self._audible_end + self._margin), len(self._held) - self._hold
+        )
 
     def _give(self, count: int) -> Samples:
         """Removes `count` samples from the front of `_held` and returns them, faded in where they begin."""
@@ -116,7 +122,9 @@ class Joiner:
         """Ends the current segment; `pause_s` will lie between it and the next, and nowhere if none follows."""
         rest = self._after_pause(self._edge.finish())
         owed = round(pause_s * self._rate_hz) - self._edge.trailing
-        self._pause = max(owed, self._pause) if self._waiting else owed  # a segment without samples adds no pause
+        self._pause = (
+            max(owed, self._pause) if self._waiting else owed
+        )  # a segment without samples adds no pause
         self._waiting = True
         self._edge = self._new_edge()
         return rest

@@ -17,7 +17,9 @@ def to_int16(samples: Samples) -> NDArray[np.int16]:
     np.rint(scaled, out=scaled)
     np.maximum(scaled, -32768.0, out=scaled)
     np.minimum(scaled, 32767.0, out=scaled)
-    scaled[scaled != scaled] = 0.0  # NaN alone differs from itself; np.nan_to_num takes several times as long
+    scaled[scaled != scaled] = (
+        0.0  # NaN alone differs from itself; np.nan_to_num takes several times as long
+    )
     quantised: NDArray[np.int16] = scaled.astype(np.int16)
     return quantised
 

@@ -9,9 +9,11 @@ from typing import Final
 import numpy as np
 
 from vivavoce.audio.join import SILENCE_LEVEL
-from vivavoce.types import Ending, Samples
+from vivavoce.types import Samples, StopReason
 
-BLOCK_S: Final = 0.02  # what is judged in one go: shorter than a syllable, longer than the slowest glottal pulse
+BLOCK_S: Final = (
+    0.02  # what is judged in one go: shorter than a syllable, longer than the slowest glottal pulse
+)
 # A codec that breaks down drives most samples against full scale, without a pause. Speech that is clipped does so in
 # the middle of vowels: the embedded voices, amplified to 20 dB beyond full scale, have such runs of half a second.
 FULL_SCALE: Final = 0.99
@@ -22,7 +24,7 @@ SILENCE_S: Final = 5.0  # no voice pauses so long inside of what it says in one 
 _EMPTY: Samples = np.zeros(0, dtype=np.float32)
 
 
-class SoundCheck:
+class AudioValidator:
     """Judges one segment's samples as they come; `problem` says what is wrong with them, once something is.
 
     `most_s` is how long the segment may be, and `wordy` whether there must be something to hear. What may turn out to
@@ -30,7 +32,7 @@ class SoundCheck:
     """
 
     def __init__(self, rate_hz: int, *, most_s: float, wordy: bool) -> None:
-        self.problem: Ending | None = None
+        self.problem: StopReason | None = None
         self.most_s = most_s
         self.wordy = wordy
         self._rate_hz = rate_hz
@@ -47,13 +49,17 @@ class SoundCheck:
             return _EMPTY
         magnitudes = np.abs(samples)
         # The maximum is no number if any sample is none.
-        finite = len(samples) if np.isfinite(magnitudes.max()) else int(np.argmin(np.isfinite(samples)))
+        finite = (
+            len(samples) if np.isfinite(magnitudes.max()) else int(np.argmin(np.isfinite(samples)))
+        )
         fitting = max(int(self.most_s * self._rate_hz) - self._taken, 0)
         good = min(finite, fitting)
         if good < len(samples):
-            self.problem = Ending.LENGTH if fitting < finite else Ending.NOISE
+            self.problem = StopReason.LENGTH if fitting < finite else StopReason.NOISE
         self._taken += good
-        self._held = np.concatenate((self._held, samples[:good])) if self._held.size else samples[:good]
+        self._held = (
+            np.concatenate((self._held, samples[:good])) if self._held.size else samples[:good]
+        )
         if good:
             self._judge(magnitudes[:good])
         return self._release()
@@ -61,9 +67,9 @@ class SoundCheck:
     def finish(self) -> Samples:
         """Ends the segment, and returns what was held back if that is good. Call it once."""
         if self.problem is None and self._taken and self._clipped > self._taken / 2:
-            self.problem = Ending.NOISE  # too short to go on for long
+            self.problem = StopReason.NOISE  # too short to go on for long
         if self.problem is None and self.wordy and not self._heard:
-            self.problem = Ending.SILENCE
+            self.problem = StopReason.SILENCE
         return _EMPTY if self.problem is not None else self._held
 
     def _judge(self, magnitudes: Samples) -> None:
@@ -71,13 +77,15 @@ class SoundCheck:
         silence, noise = self._silence_in(magnitudes), self._noise_in(magnitudes)
         end = min(silence, noise)
         if end <= len(magnitudes):
-            self.problem = Ending.SILENCE if silence < noise else Ending.NOISE
+            self.problem = StopReason.SILENCE if silence < noise else StopReason.NOISE
             self._held = self._held[: len(self._held) - len(magnitudes) + int(end)]
 
     def _silence_in(self, magnitudes: Samples) -> float:
         """Where a silence has lasted too long; infinite if none has."""
         most = int(SILENCE_S * self._rate_hz)
-        for start in range(0, len(magnitudes), self._rate_hz):  # seconds, none of which holds a silence too long alone
+        for start in range(
+            0, len(magnitudes), self._rate_hz
+        ):  # seconds, none of which holds a silence too long alone
             audible = magnitudes[start : start + self._rate_hz] > SILENCE_LEVEL
             first = int(audible.argmax())
             before = first if audible[first] else len(audible)
@@ -86,7 +94,9 @@ class SoundCheck:
                 self._silent = most
                 return end
             self._heard = self._heard or before < len(audible)
-            self._silent = int(audible[::-1].argmax()) if before < len(audible) else self._silent + before
+            self._silent = (
+                int(audible[::-1].argmax()) if before < len(audible) else self._silent + before
+            )
         return math.inf
 
     def _noise_in(self, magnitudes: Samples) -> float:
@@ -98,14 +108,16 @@ class SoundCheck:
         counts = np.add.reduceat(magnitudes >= FULL_SCALE, starts, dtype=np.int64).tolist()
         ends = np.append(starts[1:], len(magnitudes)).tolist()
         for start, end, count in zip(starts.tolist(), ends, counts, strict=True):
-            self._clipped = self._clipped + end - start if count >= CLIPPED_SHARE * (end - start) else 0
+            self._clipped = (
+                self._clipped + end - start if count >= CLIPPED_SHARE * (end - start) else 0
+            )
             if self._clipped >= NOISE_S * self._rate_hz:
                 return float(end)
         return math.inf
 
     def _release(self) -> Samples:
         """Takes out of `_held` what is good for certain."""
-        doubtful = self._silent if self.problem is Ending.SILENCE else self._clipped
+        doubtful = self._silent if self.problem is StopReason.SILENCE else self._clipped
         split = max(len(self._held) - doubtful, 0) if self._heard else 0
         good, self._held = self._held[:split], self._held[split:]
         return good

@@ -135,7 +135,9 @@ def _packages() -> tuple[Package, ...]:
     found: dict[str, Package] = {}
     for extra in (None, *extras):
         for requirement in declared:
-            wanted = requirement.marker is None or requirement.marker.evaluate({"extra": extra or ""})
+            wanted = requirement.marker is None or requirement.marker.evaluate(
+                {"extra": extra or ""}
+            )
             if wanted and requirement.name != "vivavoce":
                 found.setdefault(requirement.name, _package(requirement, extra))
     return tuple(found.values())
@@ -152,7 +154,13 @@ def _package(requirement: "Requirement", extra: str | None) -> Package:
         wrong = "not installed"
     elif not requirement.specifier.contains(version, prereleases=True):
         wrong = f"{version} is installed, {requirement.specifier} is needed"
-    return Package(name=requirement.name, version=version, extra=extra, wrong=wrong, install=f"pip install '{bring}'")
+    return Package(
+        name=requirement.name,
+        version=version,
+        extra=extra,
+        wrong=wrong,
+        install=f"pip install '{bring}'",
+    )
 
 
 async def _check_models(settings: "Settings") -> tuple[ModelCheck, ...]:
@@ -170,7 +178,10 @@ async def _check_model(pool: "Pool", name: str) -> ModelCheck:
             info = engine.info
         started, samples = time.perf_counter(), 0
         request = SpeechRequest(text=_SENTENCE, model=name, language="en", instruct=_INSTRUCT)
-        async with aclosing(await Synthesizer(pool).open(request)) as speech, aclosing(speech.samples()) as parts:
+        async with (
+            aclosing(await Synthesizer(pool).open(request)) as speech,
+            aclosing(speech.samples()) as parts,
+        ):
             async for part in parts:
                 samples += part.size
     except VivavoceError as problem:
@@ -199,7 +210,9 @@ def _print(diagnosis: Diagnosis) -> None:
         "Packages",
         *(_package_line(package) for package in diagnosis.packages),
         "",
-        "This machine can speak." if diagnosis.speaks else "No model speaks here yet: see what is marked 'no'.",
+        "This machine can speak."
+        if diagnosis.speaks
+        else "No model speaks here yet: see what is marked 'no'.",
     ]
     typer.echo("\n".join(lines))
 

@@ -18,7 +18,9 @@ async def open_pool(settings: "Settings") -> AsyncGenerator["Pool"]:
     """Yields the models that `settings` offers, none of them loaded yet; closes them in the end."""
     from vivavoce.registry import build_pool
 
-    pool = build_pool(settings.model_copy(update={"isolate_models": False}))  # the command ends with its models
+    pool = build_pool(
+        settings.model_copy(update={"isolate_models": False})
+    )  # the command ends with its models
     try:
         yield pool
     finally:

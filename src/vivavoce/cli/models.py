@@ -20,10 +20,15 @@ if TYPE_CHECKING:
 
 KOKORO = "kokoro"
 
-models = typer.Typer(name="models", no_args_is_help=True, help="List the models, bring their files, remove them.")
+models = typer.Typer(
+    name="models", no_args_is_help=True, help="List the models, bring their files, remove them."
+)
 
 Name: TypeAlias = Annotated[
-    str, typer.Argument(help="`kokoro`, or a Qwen3-TTS checkpoint: its hub id, or its released name alone.")
+    str,
+    typer.Argument(
+        help="`kokoro`, or a Qwen3-TTS checkpoint: its hub id, or its released name alone."
+    ),
 ]
 Folder: TypeAlias = Annotated[
     Path | None,
@@ -174,7 +179,10 @@ def _look(settings: "Settings") -> list[ModelFiles]:
     from vivavoce.models.qwen3_tts.checkpoint.hub import pulled
     from vivavoce.registry import MODELS
 
-    names = (*settings.offered, *(name for name in MODELS if name not in settings.offered and name != "tone"))
+    names = (
+        *settings.offered,
+        *(name for name in MODELS if name not in settings.offered and name != "tone"),
+    )
     found = [_files(name, settings) for name in names]
     shown = {model.detail for model in found}
     try:
@@ -249,10 +257,17 @@ def _progress() -> Iterator[Callable[[str, int, int], None]]:
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TimeRemainingColumn(),
+    )
     console = Console(stderr=True)
     # Where nobody watches, a bar that is wiped out in the end would leave an empty line.
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
         task = bar.add_task("")
 
         def show(what: str, done: int, total: int) -> None:

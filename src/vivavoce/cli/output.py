@@ -10,7 +10,14 @@ from typing import BinaryIO
 
 from vivavoce.errors import BadRequest, MissingDependency, VivavoceError
 
-FORMATS = ("wav", "pcm", "mp3", "opus", "aac", "flac")  # `types.AudioFormat`, which would bring numpy
+FORMATS = (
+    "wav",
+    "pcm",
+    "mp3",
+    "opus",
+    "aac",
+    "flac",
+)  # `types.AudioFormat`, which would bring numpy
 PIPE = Path("-")
 
 _SUFFIXES = {f".{name}": name for name in FORMATS} | {".ogg": "opus", ".raw": "pcm", ".wave": "wav"}
@@ -43,7 +50,8 @@ def open_output(path: Path) -> Iterator[BinaryIO]:
         file = target.open("wb")
     except OSError as error:
         raise BadRequest(
-            f"cannot write {str(path)!r} ({error.strerror}): choose another file with -o", field="output"
+            f"cannot write {str(path)!r} ({error.strerror}): choose another file with -o",
+            field="output",
         ) from error
     try:
         with file:
@@ -55,7 +63,9 @@ def open_output(path: Path) -> Iterator[BinaryIO]:
             target.unlink(missing_ok=True)
 
 
-async def write_speech(chunks: AsyncIterable[bytes], file: BinaryIO, *, wav_rate_hz: int | None) -> None:
+async def write_speech(
+    chunks: AsyncIterable[bytes], file: BinaryIO, *, wav_rate_hz: int | None
+) -> None:
     """Writes `chunks` as they come.
 
     With `wav_rate_hz` they are 16-bit mono PCM, `file` is seekable, and becomes a WAV file of exact size.
@@ -90,4 +100,6 @@ def play(player: list[str], path: Path) -> None:
     """Plays a WAV file and waits for its end."""
     result = subprocess.run([*player, str(path)], stdout=subprocess.DEVNULL, check=False)
     if result.returncode:
-        raise VivavoceError(f"{player[0]!r} failed with exit code {result.returncode}: write a file with -o instead")
+        raise VivavoceError(
+            f"{player[0]!r} failed with exit code {result.returncode}: write a file with -o instead"
+        )

@@ -9,10 +9,10 @@ import typer
 
 from vivavoce import __version__
 from vivavoce.cli.options import Config
-from vivavoce.errors import CannotListen
+from vivavoce.errors import BindError
 from vivavoce.network.addresses import EVERYWHERE, is_loopback, network_url, origin, own_names
-from vivavoce.network.certificate import Certificate, checked, self_signed
-from vivavoce.network.mdns import announced
+from vivavoce.network.certificate import Certificate, load_certificate, self_signed
+from vivavoce.network.mdns import advertise
 
 if TYPE_CHECKING:
     from vivavoce.settings import Settings
@@ -23,11 +23,16 @@ _BACKLOG = 2048  # connections that wait to be accepted; they take no descriptor
 def serve(
     host: Annotated[
         str | None,
-        typer.Option(help="Address to listen on; 127.0.0.1 for this machine only.", show_default="0.0.0.0"),
+        typer.Option(
+            help="Address to listen on; 127.0.0.1 for this machine only.", show_default="0.0.0.0"
+        ),
     ] = None,
-    port: Annotated[int | None, typer.Option(help="Port; 0 takes any free one.", show_default="8000")] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port; 0 takes any free one.", show_default="8000")
+    ] = None,
     models: Annotated[
-        str | None, typer.Option(help="Models to offer, comma-separated.", show_default="hibari,kokoro")
+        str | None,
+        typer.Option(help="Models to offer, comma-separated.", show_default="hibari,kokoro"),
     ] = None,
     default_model: Annotated[
         str | None,
@@ -41,32 +46,46 @@ def serve(
     qwen: Annotated[
         str | None,
         typer.Option(
-            metavar="DIR|ID[,…]", help="Qwen3-TTS checkpoints to offer, before all other models: folders or hub ids."
+            metavar="DIR|ID[,…]",
+            help="Qwen3-TTS checkpoints to offer, before all other models: folders or hub ids.",
         ),
     ] = None,
     qwen_device: Annotated[
-        str | None, typer.Option(help="Where Qwen3-TTS runs, like cuda or cpu.", show_default="auto")
+        str | None,
+        typer.Option(help="Where Qwen3-TTS runs, like cuda or cpu.", show_default="auto"),
     ] = None,
     remote: Annotated[
         str | None,
-        typer.Option(metavar="MODEL=URL[,…]", help="Models of other speech servers; the least busy server speaks."),
+        typer.Option(
+            metavar="MODEL=URL[,…]",
+            help="Models of other speech servers; the least busy server speaks.",
+        ),
     ] = None,
     ray: Annotated[
-        str | None, typer.Option(metavar="NAME[,…]", help="Models that the Ray cluster of this machine speaks.")
+        str | None,
+        typer.Option(
+            metavar="NAME[,…]", help="Models that the Ray cluster of this machine speaks."
+        ),
     ] = None,
     load_models: Annotated[
         Literal["startup", "lazy"] | None,
-        typer.Option("--load-models", "--load", help="When to load models.", show_default="startup"),
+        typer.Option(
+            "--load-models", "--load", help="When to load models.", show_default="startup"
+        ),
     ] = None,
     tls_self_signed: Annotated[
         bool | None,
         typer.Option(
-            "--tls-self-signed", help="Serve https with a certificate of the server's own making.", show_default=False
+            "--tls-self-signed",
+            help="Serve https with a certificate of the server's own making.",
+            show_default=False,
         ),
     ] = None,
     mdns: Annotated[
         bool | None,
-        typer.Option("--mdns", help="Announce the server on the local network.", show_default=False),
+        typer.Option(
+            "--mdns", help="Announce the server on the local network.", show_default=False
+        ),
     ] = None,
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"] | None,
@@ -120,7 +139,7 @@ def serve(
 
 
 def _run(settings: "Settings") -> None:
-    """Serves until a signal. Raises `CannotListen`, `NoRoom`, and what keeps every model from being loaded."""
+    """Serves until a signal. Raises `BindError`, `DiskFull`, and what keeps every model from being loaded."""
     from vivavoce.api.app import create_app
     from vivavoce.api.middleware.connections import Bounds, bounded_http
     from vivavoce.cli.server import check_room, fit_connections, run
@@ -138,7 +157,7 @@ def _run(settings: "Settings") -> None:
         _announce(settings, port, certificate)
         _warn_if_open(settings)
         if settings.mdns:
-            name = stack.enter_context(announced(settings.host, port, tls=certificate is not None))
+            name = stack.enter_context(advertise(settings.host, port, tls=certificate is not None))
             typer.echo(f"  mDNS     {name.removesuffix('.')}")
         whole = run(
             app,
@@ -156,18 +175,24 @@ def _run(settings: "Settings") -> None:
 def _certificate(settings: "Settings") -> Certificate | None:
     """What to serve https with, or `None` for http."""
     if settings.tls_certificate is not None and settings.tls_key is not None:
-        return checked(settings.tls_certificate, settings.tls_key)
-    return self_signed(settings.cache_dir / "tls", own_names(settings.host)) if settings.tls_self_signed else None
+        return load_certificate(settings.tls_certificate, settings.tls_key)
+    return (
+        self_signed(settings.cache_dir / "tls", own_names(settings.host))
+        if settings.tls_self_signed
+        else None
+    )
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Returns a listening socket, so that a taken port is known before a model is loaded. Raises `CannotListen`."""
+    """Returns a listening socket, so that a taken port is known before a model is loaded. Raises `BindError`."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     both = family == socket.AF_INET6 and host == "::" and socket.has_dualstack_ipv6()
     try:
-        return socket.create_server((host, port), family=family, backlog=_BACKLOG, dualstack_ipv6=both)
+        return socket.create_server(
+            (host, port), family=family, backlog=_BACKLOG, dualstack_ipv6=both
+        )
     except OSError as error:
-        raise CannotListen(_cannot_listen(host, port, error)) from error
+        raise BindError(_cannot_listen(host, port, error)) from error
 
 
 def _cannot_listen(host: str, port: int, error: OSError) -> str:
@@ -175,15 +200,15 @@ def _cannot_listen(host: str, port: int, error: OSError) -> str:
         return f"port {port} on {host!r} is taken: stop what listens there, or choose another with --port"
     if error.errno in (errno.EACCES, errno.EPERM):
         return f"port {port} needs rights that this user does not have: choose one from 1024 up with --port"
-    return (
-        f"cannot listen on host {host!r}, port {port} ({error.strerror}): choose an address of this machine with --host"
-    )
+    return f"cannot listen on host {host!r}, port {port} ({error.strerror}): choose an address of this machine with --host"
 
 
 def _announce(settings: "Settings", port: int, certificate: Certificate | None) -> None:
     """Prints where the server is and a line to try, at once, also into a pipe."""
     here = _url(settings.host, port, tls=certificate is not None)
-    trusting = f"--cacert {certificate.certificate} " if certificate and settings.tls_self_signed else ""
+    trusting = (
+        f"--cacert {certificate.certificate} " if certificate and settings.tls_self_signed else ""
+    )
     lines = [
         f"vivavoce {__version__} serves {', '.join(settings.offered)}",
         *reachable_at(settings.host, port, tls=certificate is not None),
@@ -192,7 +217,9 @@ def _announce(settings: "Settings", port: int, certificate: Certificate | None) 
         """-d '{"text": "Hello there."}' -o hello.wav""",
     ]
     if certificate is not None and settings.tls_self_signed:
-        lines.append(f"  SHA-256  {certificate.fingerprint()} of the certificate, for clients that pin it")
+        lines.append(
+            f"  SHA-256  {certificate.fingerprint()} of the certificate, for clients that pin it"
+        )
     typer.echo("\n".join(lines))
 
 

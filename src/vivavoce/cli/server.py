@@ -16,10 +16,10 @@ from typing import Any, Final
 
 import uvicorn
 
-from vivavoce.api.lifecycle import Life
+from vivavoce.api.lifecycle import Lifecycle
 from vivavoce.api.middleware.connections import SPARE_CONNECTIONS, BoundedHTTP
 from vivavoce.api.middleware.listener import HANDSHAKE_TIMEOUT_S, Listener
-from vivavoce.errors import NoRoom
+from vivavoce.errors import DiskFull
 from vivavoce.storage import ROOM_BYTES, temporary_folder
 
 log = logging.getLogger(__name__)
@@ -29,14 +29,14 @@ RESERVED_FILES: Final = 128  # for models, their processes and devices, the log,
 
 
 def check_room() -> None:
-    """Writes and removes a temporary file. Raises `NoRoom` if that cannot be done."""
+    """Writes and removes a temporary file. Raises `DiskFull` if that cannot be done."""
     try:
         with tempfile.TemporaryFile(buffering=0) as file:
             written = 0
             while written < ROOM_BYTES:
                 written += file.write(bytes(ROOM_BYTES - written))
     except OSError as error:
-        raise NoRoom(
+        raise DiskFull(
             f"cannot write {ROOM_BYTES:,} bytes to the temporary folder {temporary_folder()!r} ({error.strerror}): "
             "make room there, or set TMPDIR to a folder that has some"
         ) from error
@@ -71,7 +71,14 @@ def files_for(connections: int) -> int:
     return FILES_EACH * connections + SPARE_CONNECTIONS + RESERVED_FILES
 
 
-def run(app: Callable[..., Any], life: Life, listener: socket.socket, *, log_level: str, **options: Any) -> bool:
+def run(
+    app: Callable[..., Any],
+    life: Lifecycle,
+    listener: socket.socket,
+    *,
+    log_level: str,
+    **options: Any,
+) -> bool:
     """Serves `app`, an ASGI application, until a signal; whether every request that was taken has been answered whole.
 
     `options` are more of uvicorn's. Raises `life.failure`, and `KeyboardInterrupt` after SIGINT.
@@ -97,7 +104,7 @@ class Server(uvicorn.Server):
     is a `BoundedHTTP`.
     """
 
-    def __init__(self, config: uvicorn.Config, life: Life) -> None:
+    def __init__(self, config: uvicorn.Config, life: Lifecycle) -> None:
         super().__init__(config)
         self.cut = 0  # requests that were not answered to the end
         self._life = life
@@ -131,17 +138,22 @@ class Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if self._life.draining:
-            os._exit(128 + sig)  # at once; as process 1 of a container a default handler would do nothing
+            os._exit(
+                128 + sig
+            )  # at once; as process 1 of a container a default handler would do nothing
         self._life.drain()
         if sig == signal.SIGINT:
-            self._captured_signals.append(sig)  # raised again in the end, for the command line's own exit code
+            self._captured_signals.append(
+                sig
+            )  # raised again in the end, for the command line's own exit code
 
     async def on_tick(self, counter: int) -> bool:
         if self._life.over:
             self.cut = self._life.running
             if self.cut:
                 log.error(
-                    "%d requests were cut: they took longer than the setting 'shutdown_timeout_s' allows", self.cut
+                    "%d requests were cut: they took longer than the setting 'shutdown_timeout_s' allows",
+                    self.cut,
                 )
         # What has been answered may still be on its way to a slow reader.
         self.config.timeout_graceful_shutdown = max(math.ceil(self._life.grace_left_s), 1)

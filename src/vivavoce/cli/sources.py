@@ -66,11 +66,15 @@ def open_speech(
 
 
 @asynccontextmanager
-async def _from_here(request: "SpeechRequest", settings: "Settings", meter: Meter) -> AsyncGenerator[AsyncAudioStream]:
+async def _from_here(
+    request: "SpeechRequest", settings: "Settings", meter: Meter
+) -> AsyncGenerator[AsyncAudioStream]:
     from vivavoce.synthesis.speech import Synthesizer
 
     async with open_pool(settings) as pool:
-        synthesizer = Synthesizer(pool, default_model=settings.default_model, max_text_chars=settings.max_text_chars)
+        synthesizer = Synthesizer(
+            pool, default_model=settings.default_model, max_text_chars=settings.max_text_chars
+        )
         async with (
             aclosing(await synthesizer.open(request)) as speech,
             aclosing(_encoded(speech, request, meter)) as chunks,
@@ -88,7 +92,9 @@ async def _from_here(request: "SpeechRequest", settings: "Settings", meter: Mete
             )
 
 
-async def _encoded(speech: "Speech", request: "SpeechRequest", meter: Meter) -> AsyncGenerator[bytes]:
+async def _encoded(
+    speech: "Speech", request: "SpeechRequest", meter: Meter
+) -> AsyncGenerator[bytes]:
     from vivavoce.audio.encode import open_encoder
 
     encoder = open_encoder(request.format, speech.sample_rate_hz, speech.fingerprint)
@@ -104,7 +110,9 @@ async def _encoded(speech: "Speech", request: "SpeechRequest", meter: Meter) -> 
 
 
 @asynccontextmanager
-async def _from_server(request: "SpeechRequest", server: Remote, meter: Meter) -> AsyncGenerator[AsyncAudioStream]:
+async def _from_server(
+    request: "SpeechRequest", server: Remote, meter: Meter
+) -> AsyncGenerator[AsyncAudioStream]:
     from vivavoce.audio import wav_bytes
 
     reference = request.reference
@@ -120,11 +128,15 @@ async def _from_server(request: "SpeechRequest", server: Remote, meter: Meter) -
             sample_rate=request.sample_rate_hz,
             speed=request.speed,
             seed=request.seed,
-            ref_audio=None if reference is None else wav_bytes(reference.samples, reference.sample_rate_hz),
+            ref_audio=None
+            if reference is None
+            else wav_bytes(reference.samples, reference.sample_rate_hz),
             ref_text=None if reference is None else reference.text,
         ) as stream,
     ):
-        byte_rate = 2 * stream.sample_rate_hz if request.format == "pcm" and stream.sample_rate_hz else None
+        byte_rate = (
+            2 * stream.sample_rate_hz if request.format == "pcm" and stream.sample_rate_hz else None
+        )
 
         async def measured() -> AsyncIterator[bytes]:
             async for chunk in stream:

@@ -7,8 +7,12 @@ import typer
 
 
 def trace(
-    checkpoint: Annotated[Path, typer.Option(metavar="DIR", help="Folder of a Qwen3-TTS checkpoint.")],
-    request: Annotated[Path, typer.Option(metavar="FILE", help="JSON file that says what to speak.")],
+    checkpoint: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder of a Qwen3-TTS checkpoint.")
+    ],
+    request: Annotated[
+        Path, typer.Option(metavar="FILE", help="JSON file that says what to speak.")
+    ],
     out: Annotated[Path, typer.Option(metavar="FILE", help="Safetensors file to write.")],
 ) -> None:
     """Write the prompt, codes, logits and waveform of a request to Qwen3-TTS.

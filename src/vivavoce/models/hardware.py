@@ -8,7 +8,9 @@ CGROUP = Path("/sys/fs/cgroup")
 
 def available_cores() -> int:
     """The cores that this process may use, which in a container can be fewer than the machine has: at least 1."""
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    allowed = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
     quota = cpu_quota()
     return allowed if quota is None else max(1, min(allowed, int(quota)))
 

@@ -12,10 +12,10 @@ import numpy as np
 from anyascii import anyascii
 
 from vivavoce.errors import MissingDependency, Unsupported
-from vivavoce.models.onnx import keep_silent
+from vivavoce.models.onnx import disable_telemetry
 from vivavoce.serving.base import Model, unreadable
 from vivavoce.text.numbers.english import verbalize_english
-from vivavoce.types import Capabilities, Ending, EngineInfo, Samples, Segment, Voice
+from vivavoce.types import Capabilities, EngineInfo, Samples, Segment, StopReason, Voice
 
 VOICE = "heart"
 OPENAI_VOICES = (
@@ -48,16 +48,20 @@ class HibariModel(Model[_HibariStream]):
     lanes = 1
 
     def __init__(self) -> None:
-        keep_silent()
+        disable_telemetry()
         try:
             from hibari import Hibari
         except ImportError as error:
-            raise MissingDependency("the 'hibari' voice needs its package: pip install hibari-tts") from error
+            raise MissingDependency(
+                "the 'hibari' voice needs its package: pip install hibari-tts"
+            ) from error
         self._tts = Hibari(voice=VOICE, threads=1)
         self._tts.phonemize("Warm up.")  # reads the lexicons, which are loaded on first use
 
     def open(self, segment: Segment) -> _HibariStream:
-        utterances = [phonemes for phonemes in self._read(segment.text) if any(map(str.isalpha, phonemes))]
+        utterances = [
+            phonemes for phonemes in self._read(segment.text) if any(map(str.isalpha, phonemes))
+        ]
         if not utterances:
             raise Unsupported(
                 f"'hibari' speaks English and found nothing to say in {segment.text!r}; "
@@ -66,7 +70,9 @@ class HibariModel(Model[_HibariStream]):
             )
         return _HibariStream(iter(utterances), np.random.default_rng(segment.seed or 0))
 
-    def step(self, streams: Sequence[_HibariStream], ahead_s: Sequence[float] = ()) -> Sequence[Samples | Ending]:
+    def step(
+        self, streams: Sequence[_HibariStream], ahead_s: Sequence[float] = ()
+    ) -> Sequence[Samples | StopReason]:
         return [self._speak(stream) for stream in streams]
 
     def _read(self, text: str) -> Sequence[str]:
@@ -75,16 +81,14 @@ class HibariModel(Model[_HibariStream]):
             read: Sequence[str] = self._tts.phonemize(verbalize_english(latin(text)))
         except MemoryError:
             raise
-        except (
-            Exception
-        ) as error:  # of a package that says nothing of what it raises: it is the text that it trips over
+        except Exception as error:  # of a package that says nothing of what it raises: it is the text that it trips over
             raise unreadable("hibari", text) from error
         return read
 
-    def _speak(self, stream: _HibariStream) -> Samples | Ending:
+    def _speak(self, stream: _HibariStream) -> Samples | StopReason:
         phonemes = next(stream.utterances, None)
         if phonemes is None:
-            return Ending.COMPLETE
+            return StopReason.COMPLETE
         samples: Samples = self._tts.from_ids(self._tts.ids(phonemes), 1.0, stream.noise)
         return samples
 

@@ -8,6 +8,6 @@ then.
 import os
 
 
-def keep_silent() -> None:
+def disable_telemetry() -> None:
     """Call it before onnxruntime is imported; who has set `ORT_DISABLE_TELEMETRY` has decided already."""
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

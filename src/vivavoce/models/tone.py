@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from vivavoce.errors import OutOfMemory, SettingsError
 from vivavoce.serving.base import Model
-from vivavoce.types import Capabilities, Ending, EngineInfo, Samples, Segment, Voice
+from vivavoce.types import Capabilities, EngineInfo, Samples, Segment, StopReason, Voice
 
 RATE_HZ = 24_000
 CHAR_S = 0.06
@@ -84,7 +84,9 @@ class ToneModel(Model[ToneStream]):
             name="tone",
             sample_rate_hz=RATE_HZ,
             languages=LANGUAGES,
-            voices=tuple(Voice(id=name, name=name.capitalize(), languages=LANGUAGES) for name in names),
+            voices=tuple(
+                Voice(id=name, name=name.capitalize(), languages=LANGUAGES) for name in names
+            ),
             capabilities=Capabilities(seed=True, deterministic=True, live_text=True),
             max_live_chars=MAX_LIVE_CHARS,
             description="Beeps instead of speech, for tests and load measurements.",
@@ -104,20 +106,28 @@ class ToneModel(Model[ToneStream]):
     def starving(self, stream: ToneStream) -> bool:
         return not stream.complete and self._known(stream) < (stream.step + 1) * self._chunk
 
-    def step(self, streams: Sequence[ToneStream], ahead_s: Sequence[float] = ()) -> Sequence[Samples | Ending]:
+    def step(
+        self, streams: Sequence[ToneStream], ahead_s: Sequence[float] = ()
+    ) -> Sequence[Samples | StopReason]:
         time.sleep(self._step_s)
-        if (self._fits is not None and len(streams) > self._fits) or any(map(_finds_no_memory, streams)):
-            raise OutOfMemory(f"the tone model was told to find no memory for {len(streams)} streams")
+        if (self._fits is not None and len(streams) > self._fits) or any(
+            map(_finds_no_memory, streams)
+        ):
+            raise OutOfMemory(
+                f"the tone model was told to find no memory for {len(streams)} streams"
+            )
         return [self._next(stream) for stream in streams]
 
-    def _next(self, stream: ToneStream) -> Samples | Ending:
+    def _next(self, stream: ToneStream) -> Samples | StopReason:
         start = stream.step * self._chunk
         fault = stream.fault if stream.fault and stream.step >= stream.fault.at_step else None
         stream.step += 1
         end = min(start + self._chunk, self._known(stream))
         if fault is not None and (failed := _fail(fault, start, end, self._chunk)) is not None:
             return failed
-        return tones(stream.segment, start, end, self._char_s) if start < end else Ending.COMPLETE
+        return (
+            tones(stream.segment, start, end, self._char_s) if start < end else StopReason.COMPLETE
+        )
 
     def _known(self, stream: ToneStream) -> int:
         """The samples that its text makes so far."""
@@ -143,7 +153,9 @@ def faults_named(kinds: Sequence[str], *, at_step: int = 3) -> Mapping[str, Faul
     Raises `SettingsError` for another kind.
     """
     if unknown := [kind for kind in kinds if kind not in FAULT_KINDS]:
-        raise SettingsError(f"the setting 'tone_faults' names {unknown[0]!r}; it may hold {', '.join(FAULT_KINDS)}")
+        raise SettingsError(
+            f"the setting 'tone_faults' names {unknown[0]!r}; it may hold {', '.join(FAULT_KINDS)}"
+        )
     return {kind: Fault(kind, at_step) for kind in FAULT_KINDS if kind in kinds}
 
 
@@ -163,11 +175,17 @@ def _beeps(per_char: int) -> NDArray[np.float32]:
     positions = np.arange(per_char)
     pitches_hz = 200.0 + 10.0 * np.arange(PITCHES)[:, np.newaxis]
     envelope = np.sin(np.pi * positions / per_char)
-    return (0.3 * envelope * np.sin(2.0 * np.pi * pitches_hz * positions / RATE_HZ)).astype(np.float32)
+    return (0.3 * envelope * np.sin(2.0 * np.pi * pitches_hz * positions / RATE_HZ)).astype(
+        np.float32
+    )
 
 
 def _finds_no_memory(stream: ToneStream) -> bool:
-    return stream.fault is not None and stream.fault.kind == "oom" and stream.step >= stream.fault.at_step
+    return (
+        stream.fault is not None
+        and stream.fault.kind == "oom"
+        and stream.step >= stream.fault.at_step
+    )
 
 
 def _fail(fault: Fault, start: int, end: int, chunk: int) -> Samples | None:
@@ -187,7 +205,11 @@ def _fail(fault: Fault, start: int, end: int, chunk: int) -> Samples | None:
         case "silence":
             return np.zeros(end - start, dtype=np.float32) if start < end else None
         case "noise":
-            draws = np.random.default_rng(start).normal(scale=3.0, size=max(end - start, 0)).astype(np.float32)
+            draws = (
+                np.random.default_rng(start)
+                .normal(scale=3.0, size=max(end - start, 0))
+                .astype(np.float32)
+            )
             return np.clip(draws, -1.0, 1.0) if start < end else None
         case "slow":
             time.sleep(SLOW_STEP_S)

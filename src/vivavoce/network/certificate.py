@@ -31,11 +31,13 @@ class Certificate:
 
     def fingerprint(self) -> str:
         """The SHA-256 of the (first) certificate, in hexadecimal, as clients that pin it want it."""
-        first, footer, _ = self.certificate.read_text("ascii").partition("-----END CERTIFICATE-----")
+        first, footer, _ = self.certificate.read_text("ascii").partition(
+            "-----END CERTIFICATE-----"
+        )
         return hashlib.sha256(ssl.PEM_cert_to_DER_cert(first + footer)).hexdigest()
 
 
-def checked(certificate: Path, key: Path) -> Certificate:
+def load_certificate(certificate: Path, key: Path) -> Certificate:
     """The two files as they are. Raises `SettingsError` if they cannot be read or do not belong together."""
     try:
         ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(certificate, key)
@@ -72,7 +74,7 @@ def _serves(files: Certificate, names: tuple[str, ...]) -> bool:
     from cryptography import x509
 
     try:
-        checked(files.certificate, files.key)
+        load_certificate(files.certificate, files.key)
         certificate = x509.load_pem_x509_certificate(files.certificate.read_bytes())
     except (SettingsError, ValueError):
         return False
@@ -87,7 +89,9 @@ def _write(files: Certificate, names: tuple[str, ...]) -> None:
 
     files.key.parent.mkdir(parents=True, exist_ok=True)
     key = ec.generate_private_key(ec.SECP256R1())
-    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    pem = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
     files.key.unlink(missing_ok=True)
     files.key.touch(0o600, exist_ok=False)  # before there is anything in it that others could read
     files.key.write_bytes(pem)
@@ -123,12 +127,17 @@ def _signed(key: "EllipticCurvePrivateKey", names: tuple[str, ...]) -> "x509.Cer
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(hours=1))  # a headset's clock may be behind
         .not_valid_after(now + _LIFETIME)
-        .add_extension(x509.SubjectAlternativeName([_general_name(each) for each in names]), critical=False)
+        .add_extension(
+            x509.SubjectAlternativeName([_general_name(each) for each in names]), critical=False
+        )
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(x509.KeyUsage(digital_signature=True, **usage), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .add_extension(identifier, critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier), critical=False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier),
+            critical=False,
+        )
         .sign(key, hashes.SHA256())
     )
 

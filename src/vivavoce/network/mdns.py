@@ -21,7 +21,7 @@ SERVICE = "_vivavoce._tcp.local."
 
 
 @contextmanager
-def announced(host: str, port: int, *, tls: bool) -> Iterator[str]:
+def advertise(host: str, port: int, *, tls: bool) -> Iterator[str]:
     """Announces a server that listens on `host` while the block runs; gives the name that it has there.
 
     It is announced as `_vivavoce._tcp`, and as `_http._tcp` or `_https._tcp` for all that browse for pages. Bound to
@@ -31,7 +31,9 @@ def announced(host: str, port: int, *, tls: bool) -> Iterator[str]:
     try:
         from zeroconf import InterfaceChoice, ServiceInfo, Zeroconf
     except ImportError as error:
-        raise MissingDependency("mdns needs the package zeroconf: pip install 'vivavoce[lan]'") from error
+        raise MissingDependency(
+            "mdns needs the package zeroconf: pip install 'vivavoce[lan]'"
+        ) from error
     address = network_address() if host in EVERYWHERE else host
     hostname = socket.gethostname().partition(".")[0]
     facts = {"path": "/", "api": "/v1/tts", "tls": "1" if tls else "0", "version": __version__}
@@ -49,9 +51,16 @@ def announced(host: str, port: int, *, tls: bool) -> Iterator[str]:
     try:
         zeroconf = Zeroconf(interfaces=InterfaceChoice.Default if host in EVERYWHERE else [host])
     except OSError as error:
-        raise SettingsError(f"mdns cannot announce on host {host!r} ({error}): turn it off") from error
-    assert zeroconf.loop is not None  # its own, already running: asking whether a name is free takes seconds
-    announcing = [asyncio.run_coroutine_threadsafe(_announce(zeroconf, each), zeroconf.loop) for each in services]
+        raise SettingsError(
+            f"mdns cannot announce on host {host!r} ({error}): turn it off"
+        ) from error
+    assert (
+        zeroconf.loop is not None
+    )  # its own, already running: asking whether a name is free takes seconds
+    announcing = [
+        asyncio.run_coroutine_threadsafe(_announce(zeroconf, each), zeroconf.loop)
+        for each in services
+    ]
     try:
         yield services[0].name
     finally:

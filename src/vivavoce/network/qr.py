@@ -8,7 +8,9 @@ def elsewhere(url: str) -> str:
     import segno
 
     code = segno.make(url, error="m", micro=False)
-    drawn = code.svg_inline(scale=5, border=4, dark="#000", light="#fff", svgclass="qr", omitsize=False)
+    drawn = code.svg_inline(
+        scale=5, border=4, dark="#000", light="#fff", svgclass="qr", omitsize=False
+    )
     return (
         '<details id="elsewhere"><summary>Open on another device</summary>'
         f"<figure>{drawn}<figcaption>{escape(url)}</figcaption></figure></details>"

@@ -10,7 +10,9 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Literal
 
-REQUEST_ID: ContextVar[str] = ContextVar("REQUEST_ID", default="")  # of the request that this task works for
+REQUEST_ID: ContextVar[str] = ContextVar(
+    "REQUEST_ID", default=""
+)  # of the request that this task works for
 
 
 def set_up(level: str, log_format: Literal["text", "json"]) -> None:

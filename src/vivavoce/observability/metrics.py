@@ -6,7 +6,14 @@ Each `Metrics` has a registry of its own, so that two applications in a process 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
@@ -31,7 +38,7 @@ class ModelReading:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class Snapshot:
     """What is to be seen of the server at one moment."""
 
     models: tuple[ModelReading, ...]
@@ -42,11 +49,14 @@ class Reading:
 class Metrics:
     """All instruments. `read` is asked at every scrape for what is not an event."""
 
-    def __init__(self, read: Callable[[], Reading]) -> None:
+    def __init__(self, read: Callable[[], Snapshot]) -> None:
         self._registry = registry = CollectorRegistry()
         by_model = ("model",)
         self._requests = Counter(
-            "vivavoce_requests", "Requests that have ended.", ("surface", "outcome"), registry=registry
+            "vivavoce_requests",
+            "Requests that have ended.",
+            ("surface", "outcome"),
+            registry=registry,
         )
         self._speeches = Counter(
             "vivavoce_speeches", "Requests that a model spoke, by how that ended.", ("model", "finish_reason"),
@@ -56,7 +66,9 @@ class Metrics:
             "vivavoce_retries", "Pieces of text that a model spoke once more, as it had failed.", by_model,
             registry=registry,
         )  # fmt: skip
-        self._audio = Counter("vivavoce_audio_seconds", "Seconds of audio made.", by_model, registry=registry)
+        self._audio = Counter(
+            "vivavoce_audio_seconds", "Seconds of audio made.", by_model, registry=registry
+        )
         self._underruns = Counter(
             "vivavoce_underruns", "Times that a player in real time would have run dry, reckoned at the server.",
             by_model, registry=registry,
@@ -74,16 +86,30 @@ class Metrics:
             registry=registry,
         )  # fmt: skip
         self._steps = Histogram(
-            "vivavoce_step_seconds", "Time of a step of the model.", by_model, buckets=_STEPS_S, registry=registry
+            "vivavoce_step_seconds",
+            "Time of a step of the model.",
+            by_model,
+            buckets=_STEPS_S,
+            registry=registry,
         )
         self._batches = Histogram(
-            "vivavoce_batch_size", "Streams in a step of the model.", by_model, buckets=_STREAMS, registry=registry
+            "vivavoce_batch_size",
+            "Streams in a step of the model.",
+            by_model,
+            buckets=_STREAMS,
+            registry=registry,
         )
         self._load = Gauge(
-            "vivavoce_model_load_seconds", "Time that the model's latest load took.", by_model, registry=registry
+            "vivavoce_model_load_seconds",
+            "Time that the model's latest load took.",
+            by_model,
+            registry=registry,
         )
         self._hung = Counter(
-            "vivavoce_hung_steps", "Steps that hung and caused a model restart.", by_model, registry=registry
+            "vivavoce_hung_steps",
+            "Steps that hung and caused a model restart.",
+            by_model,
+            registry=registry,
         )
         self._lost = Counter(
             "vivavoce_lost_processes",
@@ -111,7 +137,7 @@ class Metrics:
         if report.first_s is not None:
             self._first_audio.labels(report.model).observe(report.first_s - report.started_s)
         if report.audio_s:
-            self._factor.labels(report.model).observe(report.worked_s / report.audio_s)
+            self._factor.labels(report.model).observe(report.generation_s / report.audio_s)
 
     # -- what engines tell (`serving.events.Observer`) -----------------------------------------------------------
 
@@ -137,7 +163,7 @@ class Metrics:
 class _Standing(Collector):
     """The gauges, read when they are asked for: nothing has to be kept in step with what they show."""
 
-    def __init__(self, read: Callable[[], Reading]) -> None:
+    def __init__(self, read: Callable[[], Snapshot]) -> None:
         self._read = read
 
     def describe(self) -> Iterable[GaugeMetricFamily]:
@@ -146,11 +172,21 @@ class _Standing(Collector):
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         now = self._read()
-        yield GaugeMetricFamily("vivavoce_open_requests", "Requests being answered.", value=now.open_requests)
-        yield GaugeMetricFamily("vivavoce_draining", "1 once the server was told to end.", value=now.draining)
-        yield _by_model("vivavoce_queue_length", "Segments that wait for the model.", now, lambda m: m.waiting)
-        yield _by_model("vivavoce_running_streams", "Segments that the model speaks.", now, lambda m: m.running)
-        yield _by_model("vivavoce_model_ready", "1 while the model is loaded.", now, lambda m: int(m.ready))
+        yield GaugeMetricFamily(
+            "vivavoce_open_requests", "Requests being answered.", value=now.open_requests
+        )
+        yield GaugeMetricFamily(
+            "vivavoce_draining", "1 once the server was told to end.", value=now.draining
+        )
+        yield _by_model(
+            "vivavoce_queue_length", "Segments that wait for the model.", now, lambda m: m.waiting
+        )
+        yield _by_model(
+            "vivavoce_running_streams", "Segments that the model speaks.", now, lambda m: m.running
+        )
+        yield _by_model(
+            "vivavoce_model_ready", "1 while the model is loaded.", now, lambda m: int(m.ready)
+        )
         yield _by_model(
             "vivavoce_model_memory_bytes",
             "Memory counted for the model; 0 if it is not.",
@@ -159,7 +195,9 @@ class _Standing(Collector):
         )
 
 
-def _by_model(name: str, text: str, now: Reading, value: Callable[[ModelReading], int]) -> GaugeMetricFamily:
+def _by_model(
+    name: str, text: str, now: Snapshot, value: Callable[[ModelReading], int]
+) -> GaugeMetricFamily:
     family = GaugeMetricFamily(name, text, labels=["model"])
     for model in now.models:
         family.add_metric([model.model], value(model))

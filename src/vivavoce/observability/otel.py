@@ -42,7 +42,9 @@ class Tracing:
     @contextmanager
     def request(self, scope: Scope) -> Iterator[Span]:
         """The span of a request, below that of its caller if it names one (`traceparent`)."""
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        headers = {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
+        }
         parent = TraceContextTextMapPropagator().extract(headers)
         with self._tracer.start_as_current_span(scope["method"], parent, SpanKind.SERVER) as span:
             yield span

@@ -13,11 +13,26 @@ from dataclasses import dataclass, field, replace
 
 import httpx
 
-from vivavoce.errors import BadRequest, DeadlineExceeded, EngineFault, NotReady, Overloaded, VivavoceError
+from vivavoce.errors import (
+    BadRequest,
+    DeadlineExceeded,
+    EngineFault,
+    NotReady,
+    Overloaded,
+    VivavoceError,
+)
 from vivavoce.remote.server import OPENAI_RATE_HZ, Peer
-from vivavoce.remote.stream import DistantSegment, DistantSegments, Spoken, as_told, distant_voice
+from vivavoce.remote.stream import RemoteStream, RemoteStreams, Spoken, distant_voice, remote_info
 from vivavoce.serving.base import ChunkStream, Engine, PeerState
-from vivavoce.types import Capabilities, Ending, EngineInfo, PreparedVoice, Reference, Segment, Voice
+from vivavoce.types import (
+    Capabilities,
+    EngineInfo,
+    PreparedVoice,
+    Reference,
+    Segment,
+    StopReason,
+    Voice,
+)
 
 log = logging.getLogger(__name__)
 
@@ -45,17 +60,21 @@ _DEFAULTS = RemoteOptions()
 class RemoteEngine(Engine):
     """An `Engine` named `name` over `peers`, pairs of a URL and the model's name there."""
 
-    def __init__(self, name: str, peers: Sequence[tuple[str, str]], options: RemoteOptions = _DEFAULTS) -> None:
+    def __init__(
+        self, name: str, peers: Sequence[tuple[str, str]], options: RemoteOptions = _DEFAULTS
+    ) -> None:
         self._name = name
         self._http = httpx.AsyncClient(
             headers={"Authorization": f"Bearer {options.api_key}"} if options.api_key else {},
             timeout=httpx.Timeout(options.timeout_s, connect=CONNECT_S),
             # Idle connections are closed before a server does it, which a request would find out too late.
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=2.0),
+            limits=httpx.Limits(
+                max_connections=None, max_keepalive_connections=64, keepalive_expiry=2.0
+            ),
         )
         self._peers = [Peer(url, model, self._http) for url, model in peers]
         self._voices, self._languages = tuple(options.voices), tuple(options.languages)
-        self._segments = DistantSegments(name, options.max_queued_requests)
+        self._segments = RemoteStreams(name, options.max_queued_requests)
         self._info: EngineInfo | None = None
 
     @property
@@ -75,7 +94,7 @@ class RemoteEngine(Engine):
             await self._http.aclose()
             said = "; ".join(error.message for error in found if isinstance(error, VivavoceError))
             raise EngineFault(f"no server speaks for model {self._name!r}: {said}")
-        self._info = as_told(infos[0], self._name)
+        self._info = remote_info(infos[0], self._name)
 
     async def check(self) -> None:
         """Raises `NotReady` if no server answers; asks them only where none has answered of late."""
@@ -83,13 +102,15 @@ class RemoteEngine(Engine):
             return
         answers = await asyncio.gather(*(peer.answers() for peer in self._peers if not peer.silent))
         if not any(answers):
-            raise NotReady(f"no server of model {self._name!r} answers: see whether they run, and the setting 'remote'")
+            raise NotReady(
+                f"no server of model {self._name!r} answers: see whether they run, and the setting 'remote'"
+            )
 
     async def aclose(self) -> None:
         await self._segments.aclose()
         await self._http.aclose()
 
-    def speak(self, segment: Segment, *, follows: ChunkStream | None = None) -> DistantSegment:
+    def speak(self, segment: Segment, *, follows: ChunkStream | None = None) -> RemoteStream:
         return self._segments.speak(segment, follows, self._spoken)
 
     async def prepare_voice(self, reference: Reference) -> PreparedVoice:
@@ -110,7 +131,9 @@ class RemoteEngine(Engine):
             name=self._name,
             sample_rate_hz=OPENAI_RATE_HZ,
             languages=self._languages,
-            voices=tuple(Voice(id=voice, name=voice, languages=self._languages) for voice in voices),
+            voices=tuple(
+                Voice(id=voice, name=voice, languages=self._languages) for voice in voices
+            ),
             capabilities=Capabilities(instruct=True),
         )
 
@@ -122,12 +145,14 @@ class RemoteEngine(Engine):
             for peer in sorted(self._peers, key=lambda peer: (not peer.up, peer.speaking)):
                 begun = False
                 try:
-                    async with aclosing(peer.speech(_with_time_until(ends_s, segment), self.info)) as speech:
+                    async with aclosing(
+                        peer.speech(_with_time_until(ends_s, segment), self.info)
+                    ) as speech:
                         async for samples in speech:
                             if samples.size:
                                 yield samples
                                 begun = True
-                    yield Ending.COMPLETE  # a cut is told to the end of a whole file alone
+                    yield StopReason.COMPLETE  # a cut is told to the end of a whole file alone
                     return
                 except (BadRequest, DeadlineExceeded):
                     raise
@@ -136,12 +161,19 @@ class RemoteEngine(Engine):
                         raise
                     refused.append(error)
             # Busy is better news than broken: it says when to come again.
-            reason = next((error for error in refused if isinstance(error, Overloaded)), refused[-1])
-            if not isinstance(reason, Overloaded) or time.monotonic() + reason.retry_after_s > until_s:
+            reason = next(
+                (error for error in refused if isinstance(error, Overloaded)), refused[-1]
+            )
+            if (
+                not isinstance(reason, Overloaded)
+                or time.monotonic() + reason.retry_after_s > until_s
+            ):
                 raise reason
             await asyncio.sleep(reason.retry_after_s)
 
 
 def _with_time_until(ends_s: float, segment: Segment) -> Segment:
     """`segment` with as many seconds as there are now until `ends_s` of the monotonic clock."""
-    return replace(segment, claim=replace(segment.claim, within_s=max(0.0, ends_s - time.monotonic())))
+    return replace(
+        segment, claim=replace(segment.claim, within_s=max(0.0, ends_s - time.monotonic()))
+    )

@@ -14,11 +14,18 @@ from typing import Any
 import numpy as np
 
 from vivavoce.errors import EngineFault, MissingDependency, Overloaded, VivavoceError
-from vivavoce.remote.stream import DistantSegment, DistantSegments, DistantVoice, Spoken, as_told, distant_voice
+from vivavoce.remote.stream import (
+    ReferenceVoice,
+    RemoteStream,
+    RemoteStreams,
+    Spoken,
+    distant_voice,
+    remote_info,
+)
 from vivavoce.serving.base import ChunkStream, Engine
-from vivavoce.serving.model_errors import Failure
+from vivavoce.serving.model_errors import SerializedError
 from vivavoce.serving.pool import Pool
-from vivavoce.types import Ending, EngineInfo, PreparedVoice, Reference, Samples, Segment
+from vivavoce.types import EngineInfo, PreparedVoice, Reference, Samples, Segment, StopReason
 
 RETRY_AFTER_S = 1.0
 TRIES = 3  # of a segment whose replica dies before its first audio
@@ -41,7 +48,9 @@ class Speaker:
     async def info(self) -> EngineInfo:
         return await self._pool.info(self._model)
 
-    async def speak(self, segment: Segment, reference: Reference | None) -> AsyncGenerator[Samples | Ending | Failure]:
+    async def speak(
+        self, segment: Segment, reference: Reference | None
+    ) -> AsyncGenerator[Samples | StopReason | SerializedError]:
         """The audio of `segment`, in the voice of `reference` if there is one, then how it ended."""
         try:
             async with self._pool.lease(self._model) as engine:
@@ -50,9 +59,9 @@ class Speaker:
                 async with aclosing(engine.speak(segment)) as chunks:
                     async for chunk in chunks:
                         yield chunk.samples
-                yield chunks.ending or Ending.COMPLETE
+                yield chunks.ending or StopReason.COMPLETE
         except VivavoceError as error:
-            yield Failure.of(error)  # as an exception, Ray would wrap it
+            yield SerializedError.of(error)  # as an exception, Ray would wrap it
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +81,7 @@ class RayEngine(Engine):
     def __init__(self, name: str, options: RayOptions = _DEFAULTS) -> None:
         self._name = name
         self._address = options.address
-        self._segments = DistantSegments(name, options.max_queued_requests)
+        self._segments = RemoteStreams(name, options.max_queued_requests)
         self._handle: Any = None  # Any: a handle takes the methods of whatever class was deployed
         self._info: EngineInfo | None = None
 
@@ -84,12 +93,12 @@ class RayEngine(Engine):
     async def start(self) -> None:
         """Finds the application. Raises `MissingDependency` without Ray, `EngineFault` without that on a cluster."""
         self._handle = await asyncio.to_thread(_connected, self._name, self._address)
-        self._info = as_told(await self._handle.info.remote(), self._name)
+        self._info = remote_info(await self._handle.info.remote(), self._name)
 
     async def aclose(self) -> None:
         await self._segments.aclose()
 
-    def speak(self, segment: Segment, *, follows: ChunkStream | None = None) -> DistantSegment:
+    def speak(self, segment: Segment, *, follows: ChunkStream | None = None) -> RemoteStream:
         return self._segments.speak(segment, follows, self._spoken)
 
     async def prepare_voice(self, reference: Reference) -> PreparedVoice:
@@ -124,13 +133,19 @@ class RayEngine(Engine):
 
     async def _asked(self, segment: Segment) -> Spoken:
         """What one replica says; closing it frees the replica's slot."""
-        reference = segment.prepared.reference if isinstance(segment.prepared, DistantVoice) else None
-        response = self._handle.options(stream=True).speak.remote(replace(segment, prepared=None), reference)
+        reference = (
+            segment.prepared.reference if isinstance(segment.prepared, ReferenceVoice) else None
+        )
+        response = self._handle.options(stream=True).speak.remote(
+            replace(segment, prepared=None), reference
+        )
         try:
             async for event in response:
-                if isinstance(event, Failure):
+                if isinstance(event, SerializedError):
                     raise event.error()
-                yield event if isinstance(event, Ending) else np.array(event)  # what Ray gives is read-only
+                yield (
+                    event if isinstance(event, StopReason) else np.array(event)
+                )  # what Ray gives is read-only
         except (asyncio.CancelledError, GeneratorExit):
             response.cancel()
             raise
@@ -141,7 +156,9 @@ def require_ray() -> None:
     try:
         import_module("ray.serve")
     except ImportError as error:
-        raise MissingDependency(f"Ray Serve is not installed ({error}): pip install 'vivavoce[ray]'") from error
+        raise MissingDependency(
+            f"Ray Serve is not installed ({error}): pip install 'vivavoce[ray]'"
+        ) from error
 
 
 def _connected(name: str, address: str) -> Any:

@@ -27,7 +27,7 @@ from vivavoce.errors import (
     UnknownModel,
     VivavoceError,
 )
-from vivavoce.remote.stream import DistantVoice
+from vivavoce.remote.stream import ReferenceVoice
 from vivavoce.types import EngineInfo, Reference, Samples, Segment
 
 OPENAI_RATE_HZ = 24_000  # of raw PCM, where an answer does not tell
@@ -37,7 +37,12 @@ MARGIN_S = 1.0  # more than is left: who asks ends first, and knows why
 LONGEST_S = 86_400  # the most that a vivavoce takes for `timeout_s`
 _AWAY = (502, 503, 504)
 _RAW = ("", "audio/pcm", "audio/l16", "audio/x-pcm", "application/octet-stream")
-_FIELDS: Mapping[str, str] = {"input": "text", "voice": "speaker", "instructions": "instruct", "task_type": "task"}
+_FIELDS: Mapping[str, str] = {
+    "input": "text",
+    "voice": "speaker",
+    "instructions": "instruct",
+    "task_type": "task",
+}
 _INFOS = TypeAdapter(list[EngineInfo])
 
 
@@ -106,7 +111,10 @@ class Peer:
         except ValueError:
             return ()
         entries = found.get("voices") if isinstance(found, dict) else found
-        names = [entry.get("id") or entry.get("name") if isinstance(entry, dict) else entry for entry in entries or ()]
+        names = [
+            entry.get("id") or entry.get("name") if isinstance(entry, dict) else entry
+            for entry in entries or ()
+        ]
         return tuple(dict.fromkeys(name for name in names if isinstance(name, str) and name))
 
     async def speech(self, segment: Segment, info: EngineInfo) -> AsyncGenerator[Samples]:
@@ -158,7 +166,7 @@ class Peer:
             "seed": segment.seed if can.seed else None,
             **(asdict(segment.sampling) if can.sampling else {}),
         }
-        if isinstance(segment.prepared, DistantVoice):
+        if isinstance(segment.prepared, ReferenceVoice):
             body |= _recording(segment.prepared.reference)
         return {name: value for name, value in body.items() if value is not None}
 
@@ -196,7 +204,9 @@ class Peer:
             if whole:
                 yield from_int16(np.frombuffer(data[:whole], "<i2").astype(np.int16))
         if rest:
-            raise EngineFault(f"the speech server at {self.url!r} ended in the middle of a sample: try again")
+            raise EngineFault(
+                f"the speech server at {self.url!r} ended in the middle of a sample: try again"
+            )
 
     def _rate_hz(self, response: httpx.Response) -> int:
         """The rate of the raw audio in `response`. Raises `EngineFault` if that is something else."""
@@ -230,7 +240,9 @@ class Peer:
         who = f"the speech server at {self.url!r} answered {status}"
         if status == 429:
             after = response.headers.get("retry-after", "")
-            return Overloaded(f"{who}: try again soon", retry_after_s=float(after) if after.isdecimal() else 1.0)
+            return Overloaded(
+                f"{who}: try again soon", retry_after_s=float(after) if after.isdecimal() else 1.0
+            )
         if status in _AWAY:
             return NotReady(f"{who}: try again when it is back ({said!r})")
         if status in (401, 403):

@@ -13,22 +13,22 @@ from typing import Self, TypeAlias
 from vivavoce.errors import EngineFault, NotReady, Overloaded, Unsupported, VivavoceError
 from vivavoce.names import is_name
 from vivavoce.serving.base import ChunkStream, clones_nothing
-from vivavoce.types import AudioChunk, Ending, EngineInfo, Reference, Samples, Segment
+from vivavoce.types import AudioChunk, EngineInfo, Reference, Samples, Segment, StopReason
 
 log = logging.getLogger(__name__)
 
 PATIENCE_S = 30.0  # how long the next segment of speech that is being heard waits for who is busy
 
-Spoken: TypeAlias = AsyncGenerator[Samples | Ending]  # the samples, then how they ended
+Spoken: TypeAlias = AsyncGenerator[Samples | StopReason]  # the samples, then how they ended
 
 
-class DistantSegment(ChunkStream):
+class RemoteStream(ChunkStream):
     """A `ChunkStream` over `spoken`, which is read from now on, in a task of its own."""
 
-    def __init__(self, spoken: Spoken, live: "set[DistantSegment]") -> None:
-        self.ending: Ending | None = None
+    def __init__(self, spoken: Spoken, live: "set[RemoteStream]") -> None:
+        self.ending: StopReason | None = None
         self.heard = False  # whether the other side has sent audio
-        self._events: asyncio.Queue[Samples | Ending | VivavoceError] = asyncio.Queue(maxsize=1)
+        self._events: asyncio.Queue[Samples | StopReason | VivavoceError] = asyncio.Queue(maxsize=1)
         self._ended = False
         self._live = live
         self._live.add(self)
@@ -41,7 +41,7 @@ class DistantSegment(ChunkStream):
         if self._ended:
             raise StopAsyncIteration
         event = await self._events.get()
-        if not isinstance(event, Ending | VivavoceError):
+        if not isinstance(event, StopReason | VivavoceError):
             return AudioChunk(event)
         await self.aclose()
         if isinstance(event, VivavoceError):
@@ -50,7 +50,9 @@ class DistantSegment(ChunkStream):
         raise StopAsyncIteration
 
     def feed(self, text: str, *, last: bool = False) -> None:
-        raise Unsupported("the text of this segment was sent as a whole: only a live one grows", field="text")
+        raise Unsupported(
+            "the text of this segment was sent as a whole: only a live one grows", field="text"
+        )
 
     async def aclose(self) -> None:
         """Ends the work on the other side too, if it is not done."""
@@ -77,58 +79,69 @@ class DistantSegment(ChunkStream):
                     await self._events.put(event)
         except VivavoceError as error:
             await self._events.put(error)
-        except Exception as error:  # the top of a task: whatever went wrong ends the listener's wait
+        except (
+            Exception
+        ) as error:  # the top of a task: whatever went wrong ends the listener's wait
             log.exception("a segment that is spoken elsewhere failed")
-            await self._events.put(EngineFault(f"the audio could not be read: {error}; the log has the details"))
+            await self._events.put(
+                EngineFault(f"the audio could not be read: {error}; the log has the details")
+            )
 
 
-class DistantSegments:
+class RemoteStreams:
     """The segments of one engine that are spoken elsewhere; at most `max_waiting` wait for their first audio."""
 
     def __init__(self, name: str, max_waiting: int) -> None:
         self._name = name
         self._max_waiting = max_waiting
-        self._live: set[DistantSegment] = set()
+        self._live: set[RemoteStream] = set()
 
     def speak(
-        self, segment: Segment, follows: ChunkStream | None, spoken: Callable[[Segment, float], Spoken]
-    ) -> DistantSegment:
+        self,
+        segment: Segment,
+        follows: ChunkStream | None,
+        spoken: Callable[[Segment, float], Spoken],
+    ) -> RemoteStream:
         """What `spoken` makes of `segment`, told how many seconds it may wait for who is busy.
 
         Raises `Unsupported` for a live text, `Overloaded` if too many wait and this one follows none.
         """
         if segment.live:
             raise Unsupported(
-                f"model {self._name!r} reads a text only as a whole: send it when it is complete", field="text"
+                f"model {self._name!r} reads a text only as a whole: send it when it is complete",
+                field="text",
             )
         waiting = sum(not live.heard for live in self._live)
         if follows is None and waiting >= self._max_waiting:
             raise Overloaded(
-                f"{self._name!r} has {waiting} requests waiting, its limit; try again soon", retry_after_s=1.0
+                f"{self._name!r} has {waiting} requests waiting, its limit; try again soon",
+                retry_after_s=1.0,
             )
-        return DistantSegment(spoken(segment, 0.0 if follows is None else PATIENCE_S), self._live)
+        return RemoteStream(spoken(segment, 0.0 if follows is None else PATIENCE_S), self._live)
 
     async def aclose(self) -> None:
         """Ends them all with `NotReady`."""
         for segment in tuple(self._live):
-            await segment.fail(NotReady("the model is being stopped; try again when the server is back"))
+            await segment.fail(
+                NotReady("the model is being stopped; try again when the server is back")
+            )
 
 
-class DistantVoice:
+class ReferenceVoice:
     """The `PreparedVoice` of an engine elsewhere: the recording itself, which goes there with each segment."""
 
     def __init__(self, reference: Reference) -> None:
         self.reference = reference
 
 
-def distant_voice(info: EngineInfo, reference: Reference) -> DistantVoice:
+def distant_voice(info: EngineInfo, reference: Reference) -> ReferenceVoice:
     """The recording itself: who speaks prepares it, and keeps what it made. Raises `Unsupported` if none can."""
     if not info.capabilities.clones:
         raise clones_nothing(info)
-    return DistantVoice(reference)
+    return ReferenceVoice(reference)
 
 
-def as_told(info: EngineInfo, name: str) -> EngineInfo:
+def remote_info(info: EngineInfo, name: str) -> EngineInfo:
     """What a model elsewhere says of itself, under its name here."""
     # A text that is still being written has no way there.
     capabilities = replace(info.capabilities, live_text=False)
@@ -139,7 +152,11 @@ def _named_well(info: EngineInfo) -> EngineInfo:
     """Return `info` without voices and languages whose names cannot be used."""
     voices = tuple(voice for voice in info.voices if is_name(voice.id) and is_name(voice.name))
     if dropped := len(info.voices) - len(voices):
-        log.warning("%r: left out %d voices whose names are empty, too long or hold controls", info.name, dropped)
+        log.warning(
+            "%r: left out %d voices whose names are empty, too long or hold controls",
+            info.name,
+            dropped,
+        )
     ids = {voice.id for voice in voices}
     return replace(
         info,

@@ -12,12 +12,22 @@ from dataclasses import dataclass
 from typing import Any, Protocol, Self, TypeAlias, TypeVar
 
 from vivavoce.errors import Unsupported, VivavoceError
-from vivavoce.serving.events import Load, Observer
-from vivavoce.types import AudioChunk, Ending, EngineInfo, PreparedVoice, Reference, Samples, Segment
+from vivavoce.serving.events import EngineEvents, Load
+from vivavoce.types import (
+    AudioChunk,
+    EngineInfo,
+    PreparedVoice,
+    Reference,
+    Samples,
+    Segment,
+    StopReason,
+)
 
 log = logging.getLogger(__name__)
 
-GRAPH_LOCK = threading.Lock()  # torch captures one graph at a time per process, and frees no memory meanwhile
+GRAPH_LOCK = (
+    threading.Lock()
+)  # torch captures one graph at a time per process, and frees no memory meanwhile
 
 S = TypeVar("S")  # a model's own state for one segment; nothing outside the model looks inside
 
@@ -42,7 +52,9 @@ class Model(Protocol[S]):
         """
         ...
 
-    def step(self, streams: Sequence[S], ahead_s: Sequence[float]) -> Sequence[Samples | Ending]:
+    def step(
+        self, streams: Sequence[S], ahead_s: Sequence[float]
+    ) -> Sequence[Samples | StopReason]:
         """Advance every stream once: its next samples, empty if nothing is audible yet, or how it ended.
 
         `ahead_s` holds, for each stream, the seconds of audio that its listener still has to hear if nothing
@@ -96,7 +108,9 @@ class Model(Protocol[S]):
         return False
 
 
-AnyModel: TypeAlias = Model[Any]  # Any: whoever holds a model hands it its own streams, and looks inside none
+AnyModel: TypeAlias = Model[
+    Any
+]  # Any: whoever holds a model hands it its own streams, and looks inside none
 
 
 def clones_nothing(info: EngineInfo) -> Unsupported:
@@ -122,7 +136,7 @@ class ChunkStream(Protocol):
     `ending` says how it ended, once it has; it is `None` before that, and after a failure or a close.
     """
 
-    ending: Ending | None
+    ending: StopReason | None
 
     @property
     def waited_s(self) -> float | None:
@@ -212,7 +226,7 @@ class Engine(Protocol):
         """The error after which this process can never speak with the model again; only a new process can."""
         return None
 
-    def observe(self, observer: Observer) -> None:
+    def observe(self, observer: EngineEvents) -> None:
         """Tell `observer` of waits and steps from now on; called before `start`. By default there are none."""
         return
 

@@ -12,7 +12,7 @@ class Load:
     running: int
 
 
-class Observer(Protocol):
+class EngineEvents(Protocol):
     """Is told what engines do, at once and from the thread that does it; it must return quickly and never raise."""
 
     def waited(self, model: str, seconds: float) -> None:
@@ -36,8 +36,8 @@ class Observer(Protocol):
         ...
 
 
-class Unobserved:
-    """An `Observer` for those whom nobody watches."""
+class NoEvents:
+    """An `EngineEvents` for those whom nobody watches."""
 
     def waited(self, model: str, seconds: float) -> None:
         """Forgets it."""

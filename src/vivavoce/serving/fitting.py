@@ -8,7 +8,7 @@ import math
 CAUTION_S = 60.0  # what took the memory may be gone by then
 
 
-class Fitting:
+class BatchLimit:
     """At most `max_batch` streams, and `CAUTION_S` long no more than were left when memory ran out."""
 
     def __init__(self, max_batch: int) -> None:

@@ -8,14 +8,14 @@ import numpy as np
 
 from vivavoce.errors import EngineFault, NotReady, VivavoceError
 from vivavoce.serving.base import AnyModel, ChunkStream, Engine
-from vivavoce.serving.events import Load, Observer
-from vivavoce.serving.model_errors import as_fault
+from vivavoce.serving.events import EngineEvents, Load
+from vivavoce.serving.model_errors import to_engine_error
 from vivavoce.serving.queue import Limits
 from vivavoce.serving.scheduler import Delivery, Event, Scheduler
 from vivavoce.serving.step_timer import StepTimer
-from vivavoce.serving.tickets import Ticket
-from vivavoce.serving.voice_cache import PreparedVoices
-from vivavoce.types import AudioChunk, Ending, EngineInfo, PreparedVoice, Reference, Segment
+from vivavoce.serving.tickets import QueuedSegment
+from vivavoce.serving.voice_cache import VoiceCache
+from vivavoce.types import AudioChunk, EngineInfo, PreparedVoice, Reference, Segment, StopReason
 
 _DEFAULTS = Limits()
 
@@ -27,9 +27,9 @@ class LocalEngine(Engine):
         self._model = model
         self._scheduler = Scheduler(model, self._deliver, limits)
         self._queue_timeout_s = limits.queue_timeout_s
-        self._voices = PreparedVoices(self._prepare)
+        self._voices = VoiceCache(self._prepare)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._listeners: dict[Ticket, asyncio.Queue[Event]] = {}
+        self._listeners: dict[QueuedSegment, asyncio.Queue[Event]] = {}
 
     @property
     def info(self) -> EngineInfo:
@@ -39,7 +39,7 @@ class LocalEngine(Engine):
     def load(self) -> Load:
         return self._scheduler.load
 
-    def observe(self, observer: Observer) -> None:
+    def observe(self, observer: EngineEvents) -> None:
         self._scheduler.observe(observer)
 
     @property
@@ -74,7 +74,9 @@ class LocalEngine(Engine):
         except EngineFault:
             if not self._model.kill():
                 raise
-            await asyncio.to_thread(self._scheduler.stop)  # the step that hung has ended, and its thread
+            await asyncio.to_thread(
+                self._scheduler.stop
+            )  # the step that hung has ended, and its thread
 
     def speak(self, segment: Segment, *, follows: ChunkStream | None = None) -> "SpokenSegment":
         before = follows.ticket if isinstance(follows, SpokenSegment) else None
@@ -84,24 +86,29 @@ class LocalEngine(Engine):
         self._limit_wait(ticket)
         return SpokenSegment(self, ticket, events)
 
-    def feed(self, ticket: Ticket, text: str, *, last: bool) -> None:
-        waited_for_text = not ticket.may_open
+    def feed(self, ticket: QueuedSegment, text: str, *, last: bool) -> None:
+        waited_for_text = not ticket.ready
         self._scheduler.feed(ticket, text, last=last)
         if waited_for_text:
             self._limit_wait(ticket)
 
-    def _limit_wait(self, ticket: Ticket) -> None:
+    def _limit_wait(self, ticket: QueuedSegment) -> None:
         """Refuses a new request whose turn does not come in time."""
-        if self._loop is not None and ticket.follows is None and ticket.may_open and self._queue_timeout_s < math.inf:
+        if (
+            self._loop is not None
+            and ticket.follows is None
+            and ticket.ready
+            and self._queue_timeout_s < math.inf
+        ):
             self._loop.call_later(self._queue_timeout_s, self._scheduler.expire, ticket)
 
     async def prepare_voice(self, reference: Reference) -> PreparedVoice:
         return await self._voices.get(reference)
 
-    def took(self, ticket: Ticket, samples: int) -> None:
+    def took(self, ticket: QueuedSegment, samples: int) -> None:
         self._scheduler.took(ticket, samples)
 
-    def forget(self, ticket: Ticket) -> None:
+    def forget(self, ticket: QueuedSegment) -> None:
         """Ends a ticket's delivery, and its work if there is some left."""
         if self._listeners.pop(ticket, None) is not None:
             self._scheduler.cancel(ticket)
@@ -111,8 +118,10 @@ class LocalEngine(Engine):
             return self._model.prepare(reference)
         except VivavoceError:
             raise
-        except Exception as error:  # the top of a worker thread: whatever the model raises ends its callers' wait
-            raise as_fault(error, "could not prepare the voice") from error
+        except (
+            Exception
+        ) as error:  # the top of a worker thread: whatever the model raises ends its callers' wait
+            raise to_engine_error(error, "could not prepare the voice") from error
 
     def _deliver(self, delivery: Delivery) -> None:
         if delivery and self._loop is not None and not self._loop.is_closed():
@@ -127,10 +136,12 @@ class LocalEngine(Engine):
 class SpokenSegment(ChunkStream):
     """The audio of one segment, as it is made. Ends by itself, with an error, or by `aclose`."""
 
-    def __init__(self, engine: LocalEngine, ticket: Ticket, events: "asyncio.Queue[Event]") -> None:
+    def __init__(
+        self, engine: LocalEngine, ticket: QueuedSegment, events: "asyncio.Queue[Event]"
+    ) -> None:
         self._engine = engine
         self.ticket = ticket
-        self.ending: Ending | None = None
+        self.ending: StopReason | None = None
         self._events = events
         self._ended = False
 

@@ -17,28 +17,30 @@ _NO_MEMORY = ("can't allocate memory", "out of memory", "Failed to allocate memo
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class SerializedError:
     """What becomes the same error in another process: exceptions with named arguments cannot be pickled."""
 
     kind: type[VivavoceError]
-    values: dict[str, Any]  # the constructor's arguments, which every error of ours keeps as its attributes
+    values: dict[
+        str, Any
+    ]  # the constructor's arguments, which every error of ours keeps as its attributes
 
     @classmethod
-    def of(cls, error: VivavoceError) -> "Failure":
+    def of(cls, error: VivavoceError) -> "SerializedError":
         return cls(type(error), vars(error))
 
     def error(self) -> VivavoceError:
         return self.kind(**self.values)
 
 
-def forget_frames(error: BaseException | None) -> None:
+def clear_tracebacks(error: BaseException | None) -> None:
     """Drops the frames that `error` and its causes have passed: weights and what a step had computed are in them."""
     while error is not None:
         error.__traceback__ = None
         error = error.__cause__ or error.__context__
 
 
-def as_fault(error: Exception, what: str) -> VivavoceError:
+def to_engine_error(error: Exception, what: str) -> VivavoceError:
     """`error` if it is one of ours, else one that says `what` the model did, and is logged.
 
     An `OutOfMemory` that comes of it has a `retry_after_s`: how far the model had come is not known.
@@ -47,17 +49,17 @@ def as_fault(error: Exception, what: str) -> VivavoceError:
         return error
     log.error("the model %s", what, exc_info=error)
     fault: VivavoceError = EngineFault(f"the model {what}: {error}")
-    if is_want_of_memory(error):
-        fault = without_memory(OutOfMemory(f"the model {what}: there was no memory; try again soon"))
+    if is_out_of_memory(error):
+        fault = retryable_oom(OutOfMemory(f"the model {what}: there was no memory; try again soon"))
     fault.__cause__ = error
     return fault
 
 
-def is_want_of_memory(error: Exception) -> bool:
+def is_out_of_memory(error: Exception) -> bool:
     """Whether a library raised `error` because it was given no memory."""
     return isinstance(error, MemoryError) or any(words in str(error) for words in _NO_MEMORY)
 
 
-def without_memory(error: OutOfMemory) -> OutOfMemory:
+def retryable_oom(error: OutOfMemory) -> OutOfMemory:
     """`error` as the caller of a request is told of it."""
     return OutOfMemory(error.message, retry_after_s=RETRY_AFTER_S)

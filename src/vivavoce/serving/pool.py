@@ -17,11 +17,26 @@ from contextlib import asynccontextmanager
 from functools import partial
 from itertools import count
 
-from vivavoce.errors import MissingDependency, NotReady, OutOfMemory, Overloaded, UnknownModel, VivavoceError
+from vivavoce.errors import (
+    MissingDependency,
+    NotReady,
+    OutOfMemory,
+    Overloaded,
+    UnknownModel,
+    VivavoceError,
+)
 from vivavoce.serving.base import Engine
-from vivavoce.serving.events import Observer, Unobserved
-from vivavoce.serving.pool_entry import EngineFactory, Lease, ModelState, Offer, ResidentModel, closed, guarded
-from vivavoce.serving.room import enough, gigabytes
+from vivavoce.serving.events import EngineEvents, NoEvents
+from vivavoce.serving.pool_entry import (
+    EngineFactory,
+    Lease,
+    ModelSource,
+    ModelState,
+    PoolEntry,
+    loading_errors,
+    try_close,
+)
+from vivavoce.serving.room import choose_victims, format_gb
 from vivavoce.types import EngineInfo
 
 log = logging.getLogger(__name__)
@@ -37,7 +52,7 @@ class Pool:
 
     def __init__(
         self,
-        offers: Mapping[str, Offer | EngineFactory],
+        offers: Mapping[str, ModelSource | EngineFactory],
         *,
         max_memory_bytes: int | None = None,
         max_queued_requests: int = 64,
@@ -47,13 +62,17 @@ class Pool:
     ) -> None:
         self.max_memory_bytes = max_memory_bytes
         self._max_waiting = max_queued_requests
-        self._patience_s, self._max_wait_s, self._idle_unload_s = patience_s, max_wait_s, idle_unload_s
-        self._observer: Observer = Unobserved()
+        self._patience_s, self._max_wait_s, self._idle_unload_s = (
+            patience_s,
+            max_wait_s,
+            idle_unload_s,
+        )
+        self._observer: EngineEvents = NoEvents()
         self._models = {
-            name: ResidentModel(name, offer if isinstance(offer, Offer) else Offer(offer))
+            name: PoolEntry(name, offer if isinstance(offer, ModelSource) else ModelSource(offer))
             for name, offer in offers.items()
         }
-        self._queue: list[ResidentModel] = []  # loads that wait for room, the longest waiting first
+        self._queue: list[PoolEntry] = []  # loads that wait for room, the longest waiting first
         self._clock = count(1)
         self._closed = False
 
@@ -64,12 +83,16 @@ class Pool:
     @property
     def ready(self) -> Mapping[str, Engine]:
         """The engines that can speak now, in order of preference."""
-        return {name: model.engine for name, model in self._models.items() if model.engine is not None}
+        return {
+            name: model.engine for name, model in self._models.items() if model.engine is not None
+        }
 
     @property
     def failure(self) -> VivavoceError | None:
         """The error after which a model cannot speak again in this process; only a new one helps."""
-        return next((engine.failure for engine in self.ready.values() if engine.failure is not None), None)
+        return next(
+            (engine.failure for engine in self.ready.values() if engine.failure is not None), None
+        )
 
     @property
     def memory_bytes(self) -> int:
@@ -79,31 +102,35 @@ class Pool:
     @property
     def memory_by_model(self) -> dict[str, int]:
         """What each model takes; 0 for one that is not loaded, or not counted."""
-        return {name: 0 if m.phase == "unloaded" else m.memory_bytes for name, m in self._models.items()}
+        return {
+            name: 0 if m.phase == "unloaded" else m.memory_bytes for name, m in self._models.items()
+        }
 
     @property
     def leases(self) -> int:
         """Leases that are not released."""
         return sum(model.leases for model in self._models.values())
 
-    def observe(self, observer: Observer) -> None:
+    def observe(self, observer: EngineEvents) -> None:
         """Tells `observer` of loads, and has the engines that are loaded from now on tell it what they do."""
         self._observer = observer
 
     def states(self) -> dict[str, ModelState]:
         return {name: self._state(model) for name, model in self._models.items()}
 
-    def _state(self, model: ResidentModel) -> ModelState:
+    def _state(self, model: PoolEntry) -> ModelState:
         task = model.info.task if model.info is not None else None
         show = partial(ModelState, memory_bytes=model.memory_bytes or None, task=task)
         if model.phase != "unloaded":
             return show(model.phase)
         if model in self._queue:
-            return show("unloaded", f"waits for {gigabytes(model.memory_bytes)} of memory")
+            return show("unloaded", f"waits for {format_gb(model.memory_bytes)} of memory")
         problem = model.problem or self._too_large(model)
         if problem is None:
             return show("unloaded")
-        return show("missing" if isinstance(problem, MissingDependency) else "failed", problem.message)
+        return show(
+            "missing" if isinstance(problem, MissingDependency) else "failed", problem.message
+        )
 
     # -- asking -------------------------------------------------------------------------------------------------
 
@@ -154,7 +181,8 @@ class Pool:
                 raise problem
         if len(model.waiters) >= self._max_waiting:
             raise Overloaded(
-                f"{len(model.waiters)} requests wait for {name!r} to be loaded; try again soon", retry_after_s=5.0
+                f"{len(model.waiters)} requests wait for {name!r} to be loaded; try again soon",
+                retry_after_s=5.0,
             )
         waiter: asyncio.Future[Lease] = asyncio.get_running_loop().create_future()
         model.waiters.append(waiter)
@@ -170,83 +198,89 @@ class Pool:
         finally:
             self._stop_waiting(model, waiter)
 
-    def _known(self, name: str) -> ResidentModel:
+    def _known(self, name: str) -> PoolEntry:
         if self._closed:
             raise _stopping()
         if name not in self._models:
             choices = ", ".join(map(repr, self.names))
-            raise UnknownModel(f"model {name!r} is not offered here; choose one of {choices}", field="model")
+            raise UnknownModel(
+                f"model {name!r} is not offered here; choose one of {choices}", field="model"
+            )
         return self._models[name]
 
-    async def _look(self, model: ResidentModel, *, again: bool = False) -> None:
+    async def _look(self, model: PoolEntry, *, again: bool = False) -> None:
         """Learns what can be known of `model` without loading it."""
         async with model.looking:
             if model.offer.preview is None or (model.info is not None and not again):
                 return
             try:
-                seen = await guarded(model, asyncio.to_thread(model.offer.preview))
+                seen = await loading_errors(model, asyncio.to_thread(model.offer.preview))
             except VivavoceError as error:
                 model.problem = error
                 raise
             model.problem = None
             model.info, model.memory_bytes = seen.info, seen.memory_bytes
 
-    def _too_large(self, model: ResidentModel) -> OutOfMemory | None:
+    def _too_large(self, model: PoolEntry) -> OutOfMemory | None:
         if self.max_memory_bytes is None or model.memory_bytes <= self.max_memory_bytes:
             return None
         return OutOfMemory(
-            f"model {model.name!r} takes {gigabytes(model.memory_bytes)}, all models together may take "
-            f"{gigabytes(self.max_memory_bytes)}: raise 'max_model_memory_gb', or lower what it takes"
+            f"model {model.name!r} takes {format_gb(model.memory_bytes)}, all models together may take "
+            f"{format_gb(self.max_memory_bytes)}: raise 'max_model_memory_gb', or lower what it takes"
         )
 
     # -- leases -------------------------------------------------------------------------------------------------
 
-    def _grant(self, model: ResidentModel) -> Lease:
+    def _grant(self, model: PoolEntry) -> Lease:
         assert model.engine is not None, "only what is loaded is leased"
         model.leases += 1
         model.used = next(self._clock)
         return Lease(model.engine, partial(self._released, model))
 
-    def _grant_waiters(self, model: ResidentModel) -> None:
+    def _grant_waiters(self, model: PoolEntry) -> None:
         waiters, model.waiters = model.waiters, []
         for waiter in waiters:
             if not waiter.done():
                 waiter.set_result(self._grant(model))
 
-    def _fail_waiters(self, model: ResidentModel, error: VivavoceError) -> None:
+    def _fail_waiters(self, model: PoolEntry, error: VivavoceError) -> None:
         waiters, model.waiters = model.waiters, []
         for waiter in waiters:
             if not waiter.done():
                 waiter.set_exception(error)
 
-    def _released(self, model: ResidentModel) -> None:
+    def _released(self, model: PoolEntry) -> None:
         model.leases -= 1
         if not model.leases:
             self._becomes_idle(model)
             self._advance()
 
-    def _stop_waiting(self, model: ResidentModel, waiter: asyncio.Future[Lease]) -> None:
+    def _stop_waiting(self, model: PoolEntry, waiter: asyncio.Future[Lease]) -> None:
         if waiter in model.waiters:
             model.waiters.remove(waiter)
-            if not model.waiters and model in self._queue:  # nobody wants it any more: unload nothing for it
+            if (
+                not model.waiters and model in self._queue
+            ):  # nobody wants it any more: unload nothing for it
                 self._leave_queue(model)
                 self._advance()
 
-    def _becomes_idle(self, model: ResidentModel) -> None:
+    def _becomes_idle(self, model: PoolEntry) -> None:
         model.used = next(self._clock)
         if self._idle_unload_s and not self._closed:
             loop = asyncio.get_running_loop()
             loop.call_later(self._idle_unload_s, self._unload_if_idle, model, model.used)
 
-    def _unload_if_idle(self, model: ResidentModel, since: int) -> None:
+    def _unload_if_idle(self, model: PoolEntry, since: int) -> None:
         """Unloads `model` if nobody has used it `since` the pool's clock said so."""
         if model.phase == "ready" and model.used == since and not model.leases and not self._closed:
-            log.info("model %r is unloaded: nobody used it for %g s", model.name, self._idle_unload_s)
+            log.info(
+                "model %r is unloaded: nobody used it for %g s", model.name, self._idle_unload_s
+            )
             self._begin_unload(model)
 
     # -- room ---------------------------------------------------------------------------------------------------
 
-    def _want(self, model: ResidentModel) -> None:
+    def _want(self, model: PoolEntry) -> None:
         """Puts the load of `model` at the end of the queue, or begins it where it needs no room."""
         if self._closed or model.phase != "unloaded" or model in self._queue:
             return
@@ -261,29 +295,33 @@ class Pool:
         ]
         self._queue.append(model)
 
-    def _leave_queue(self, model: ResidentModel) -> None:
+    def _leave_queue(self, model: PoolEntry) -> None:
         self._queue.remove(model)
         for timer in model.timers:
             timer.cancel()
         model.timers.clear()
 
-    def _lose_patience(self, model: ResidentModel) -> None:
+    def _lose_patience(self, model: PoolEntry) -> None:
         model.impatient = True
         self._advance()
 
-    def _give_up(self, model: ResidentModel) -> None:
+    def _give_up(self, model: PoolEntry) -> None:
         self._leave_queue(model)
         error = Overloaded(
-            f"model {model.name!r} waited {self._max_wait_s:g} s for {gigabytes(model.memory_bytes)} of memory, which "
+            f"model {model.name!r} waited {self._max_wait_s:g} s for {format_gb(model.memory_bytes)} of memory, which "
             "the models that are speaking take; try again, or raise 'max_model_memory_gb'",
             retry_after_s=10.0,
         )
         self._fail_waiters(model, error)
         self._advance()
 
-    def _missing(self, model: ResidentModel) -> int:
+    def _missing(self, model: PoolEntry) -> int:
         """Bytes to free before `model` can be loaded."""
-        return 0 if self.max_memory_bytes is None else self.memory_bytes + model.memory_bytes - self.max_memory_bytes
+        return (
+            0
+            if self.max_memory_bytes is None
+            else self.memory_bytes + model.memory_bytes - self.max_memory_bytes
+        )
 
     def _advance(self) -> None:
         """Begins what can begin: called whenever memory, leases or the queue have changed."""
@@ -301,29 +339,34 @@ class Pool:
             elif not model.leases:
                 self._begin_unload(model)
 
-    def _to_leave(self, head: ResidentModel) -> Sequence[ResidentModel]:
+    def _to_leave(self, head: PoolEntry) -> Sequence[PoolEntry]:
         """Who has to go for `head`: of the idle ones, and, once it is impatient, of the busy ones too."""
-        going = sum(model.memory_bytes for model in self._models.values() if model.phase == "unloading")
+        going = sum(
+            model.memory_bytes for model in self._models.values() if model.phase == "unloading"
+        )
         missing = self._missing(head) - going
-        ready = sorted((model for model in self._models.values() if model.phase == "ready"), key=lambda m: m.used)
+        ready = sorted(
+            (model for model in self._models.values() if model.phase == "ready"),
+            key=lambda m: m.used,
+        )
         idle = [model for model in ready if not model.leases]
-        chosen = enough(idle, missing)
+        chosen = choose_victims(idle, missing)
         if chosen is None and head.impatient:
-            chosen = enough([*idle, *(model for model in ready if model.leases)], missing)
+            chosen = choose_victims([*idle, *(model for model in ready if model.leases)], missing)
         return chosen or ()
 
     # -- loading and unloading ----------------------------------------------------------------------------------
 
-    def _begin_load(self, model: ResidentModel) -> None:
+    def _begin_load(self, model: PoolEntry) -> None:
         model.phase = "loading"
         model.task = asyncio.create_task(self._load(model), name=f"load {model.name}")
 
-    async def _load(self, model: ResidentModel) -> None:
+    async def _load(self, model: PoolEntry) -> None:
         started = time.monotonic()
         try:
-            engine = await guarded(model, asyncio.to_thread(model.offer.make))
+            engine = await loading_errors(model, asyncio.to_thread(model.offer.make))
             engine.observe(self._observer)
-            await guarded(model, engine.start())
+            await loading_errors(model, engine.start())
         except VivavoceError as error:
             model.phase, model.problem = "unloaded", error
             self._fail_waiters(model, error)
@@ -338,18 +381,18 @@ class Pool:
                 self._becomes_idle(model)
         self._advance()
 
-    def _begin_unload(self, model: ResidentModel) -> None:
+    def _begin_unload(self, model: PoolEntry) -> None:
         engine, model.engine = model.engine, None
         assert engine is not None, "only what is loaded is unloaded"
         model.phase = "unloading"
         model.task = asyncio.create_task(self._unload(model, engine), name=f"unload {model.name}")
 
-    async def _unload(self, model: ResidentModel, engine: Engine) -> None:
-        while not await closed(engine):  # memory that a hanging step keeps is not free
+    async def _unload(self, model: PoolEntry, engine: Engine) -> None:
+        while not await try_close(engine):  # memory that a hanging step keeps is not free
             if self._closed:
                 return
         model.phase, model.leaving = "unloaded", False
-        log.info("model %r is unloaded: %s are free", model.name, gigabytes(model.memory_bytes))
+        log.info("model %r is unloaded: %s are free", model.name, format_gb(model.memory_bytes))
         if model.waiters:
             self._want(model)
         self._advance()
@@ -367,11 +410,11 @@ class Pool:
             except VivavoceError as error:
                 log.warning("model %r is not available: %s", model.name, error.message)
 
-    async def _load_if_it_fits(self, model: ResidentModel) -> None:
+    async def _load_if_it_fits(self, model: PoolEntry) -> None:
         if model.phase == "unloaded":
             if self._queue or self._missing(model) > 0:
-                taken, limit = gigabytes(self.memory_bytes), gigabytes(self.max_memory_bytes or 0)
-                needed = gigabytes(model.memory_bytes)
+                taken, limit = format_gb(self.memory_bytes), format_gb(self.max_memory_bytes or 0)
+                needed = format_gb(model.memory_bytes)
                 log.info("model %r stays unloaded until it is asked for: %s of %s are taken, it needs %s",
                          model.name, taken, limit, needed)  # fmt: skip
                 return
@@ -392,7 +435,7 @@ class Pool:
         for model in self._models.values():
             engine, model.engine = model.engine, None
             if engine is not None:
-                await closed(engine)
+                await try_close(engine)
                 model.phase = "unloaded"
 
 

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias, TypeVar
 
 from vivavoce.errors import EngineFault, VivavoceError
 from vivavoce.serving.base import Engine, Preview
-from vivavoce.serving.model_errors import forget_frames
+from vivavoce.serving.model_errors import clear_tracebacks
 from vivavoce.types import EngineInfo, Task
 
 log = logging.getLogger(__name__)
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class ModelSource:
     """How to make an engine, and how to know it without that. Both may block: they run in a worker thread.
 
     A model without a `preview` is loaded to be looked at, and counts as taking no memory.
@@ -35,7 +35,9 @@ class ModelState:
 
     state: State
     detail: str = ""
-    memory_bytes: int | None = None  # what it takes or would take; None: not counted, or not looked at yet
+    memory_bytes: int | None = (
+        None  # what it takes or would take; None: not counted, or not looked at yet
+    )
     task: Task | None = None
 
 
@@ -55,11 +57,11 @@ class Lease:
 
 
 @dataclass(eq=False, slots=True)
-class ResidentModel:
+class PoolEntry:
     """One offer and what has become of it."""
 
     name: str
-    offer: Offer
+    offer: ModelSource
     info: EngineInfo | None = None
     memory_bytes: int = 0
     phase: Literal["unloaded", "loading", "ready", "unloading"] = "unloaded"
@@ -75,20 +77,22 @@ class ResidentModel:
     task: "asyncio.Task[None] | None" = None  # that loads or unloads it
 
 
-async def guarded(model: ResidentModel, work: Awaitable[T]) -> T:
+async def loading_errors(model: PoolEntry, work: Awaitable[T]) -> T:
     """The result of `work`; what it raises becomes an error of ours, which keeps nothing of a half loaded model."""
     try:
         return await work
     except VivavoceError as error:
-        forget_frames(error)  # it is kept to be told
+        clear_tracebacks(error)  # it is kept to be told
         raise error  # not a bare one, which would bring the old traceback back
     except Exception as error:  # the top of the work: ends the wait of every caller
         log.exception("model %r could not be loaded", model.name)
-        forget_frames(error)  # it is kept to be told
-        raise EngineFault(f"model {model.name!r} could not be loaded: {error}; the log has the details") from error
+        clear_tracebacks(error)  # it is kept to be told
+        raise EngineFault(
+            f"model {model.name!r} could not be loaded: {error}; the log has the details"
+        ) from error
 
 
-async def closed(engine: Engine) -> bool:
+async def try_close(engine: Engine) -> bool:
     """Closes `engine`; whether its memory is free."""
     try:
         await engine.aclose()

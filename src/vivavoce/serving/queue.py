@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vivavoce.errors import Overloaded
-from vivavoce.serving.tickets import Ticket
-from vivavoce.types import Claim, EngineInfo
+from vivavoce.serving.tickets import QueuedSegment
+from vivavoce.types import EngineInfo, QueueHints
 
 BATCH_PATIENCE_S = 10.0
 PACE_HALF_LIFE_S = 10.0  # of steps
@@ -54,7 +54,7 @@ class Pace:
         return audio_s * self._busy_s / (self._audio_s * self._lanes)
 
 
-class Waiting:
+class RequestQueue:
     """The queue of a model, within `limits`; whoever owns it calls `expire` for what waits too long.
 
     The last half of the places is kept from a caller who has the first half.
@@ -64,14 +64,16 @@ class Waiting:
         self.pace = Pace(lanes)
         self._model, self._rate_hz = info.name, info.sample_rate_hz
         self._limits = limits
-        self._tickets: list[Ticket] = []
+        self._tickets: list[QueuedSegment] = []
         self._turn = 0.0  # of the request that began last
-        self._turns: dict[str, float] = {}  # caller → the turn of its next request, where it is not now
+        self._turns: dict[
+            str, float
+        ] = {}  # caller → the turn of its next request, where it is not now
 
     def __len__(self) -> int:
         return len(self._tickets)
 
-    def join(self, ticket: Ticket, *, free: int = 0) -> None:
+    def join(self, ticket: QueuedSegment, *, free: int = 0) -> None:
         """Queues `ticket`; as many who wait as the model has `free` places begin with its next step.
 
         Raises `Overloaded` for a new request that finds no room.
@@ -81,16 +83,16 @@ class Waiting:
             ticket.turn = self._turn_of(ticket.segment.claim)
         self._tickets.append(ticket)
 
-    def rejoin(self, ticket: Ticket) -> None:
+    def rejoin(self, ticket: QueuedSegment) -> None:
         """Puts back `ticket`, whose turn came too soon: it keeps its place and is not refused."""
         self._tickets.append(ticket)
 
-    def leave(self, ticket: Ticket) -> None:
+    def leave(self, ticket: QueuedSegment) -> None:
         """Takes `ticket` out, if it waits."""
         if ticket in self._tickets:
             self._tickets.remove(ticket)
 
-    def expire(self, ticket: Ticket) -> Overloaded | None:
+    def expire(self, ticket: QueuedSegment) -> Overloaded | None:
         """Takes out `ticket`, which has waited too long, and gives its refusal; `None` if it has begun or left."""
         if ticket not in self._tickets:
             return None
@@ -100,32 +102,36 @@ class Waiting:
             self._audio_s(self._new_claims()),
         )
 
-    def clear(self) -> list[Ticket]:
+    def clear(self) -> list[QueuedSegment]:
         """Takes all out."""
         tickets, self._tickets = self._tickets, []
         return tickets
 
-    def first(self) -> Ticket | None:
+    def first(self) -> QueuedSegment | None:
         """The one whose turn it is, of those that have something to say."""
-        ready = [ticket for ticket in self._tickets if ticket.may_open]
+        ready = [ticket for ticket in self._tickets if ticket.ready]
         nominated = [ticket for ticket in ready if ticket.follows is not None]
         for priority in ("interactive", "batch"):
-            new = [one for one in ready if one.follows is None and one.segment.claim.priority == priority]
+            new = [
+                one
+                for one in ready
+                if one.follows is None and one.segment.claim.priority == priority
+            ]
             nominated += sorted(new, key=lambda ticket: (ticket.turn, ticket.submitted_s))[:1]
         return min(nominated, key=self._due_s, default=None)
 
-    def take(self) -> Ticket | None:
+    def take(self) -> QueuedSegment | None:
         """Takes out the one whose turn it is, to begin."""
         if (ticket := self.first()) is not None:
             self._tickets.remove(ticket)
             self._turn = max(self._turn, ticket.turn)
         return ticket
 
-    def _due_s(self, ticket: Ticket) -> float:
+    def _due_s(self, ticket: QueuedSegment) -> float:
         patience_s = BATCH_PATIENCE_S if ticket.segment.claim.priority == "batch" else 0.0
         return ticket.due_s(self._rate_hz) + patience_s
 
-    def _turn_of(self, claim: Claim) -> float:
+    def _turn_of(self, claim: QueueHints) -> float:
         if not claim.caller:
             return self._turn
         turn = max(self._turn, self._turns.get(claim.caller, 0.0))
@@ -133,19 +139,25 @@ class Waiting:
         self._turns[claim.caller] = turn + claim.audio_s
         return turn
 
-    def _check(self, claim: Claim, free: int) -> None:
+    def _check(self, claim: QueueHints, free: int) -> None:
         new = self._new_claims()
         if not new:
             return
         waiting_s, within_s = self._audio_s(new), min(claim.within_s, self._limits.queue_timeout_s)
         over_s = waiting_s + self._audio_s([claim]) - self._limits.max_queued_audio_s
         of_caller = sum(other.caller == claim.caller for other in new) if claim.caller else 0
-        if len(new) >= self._limits.max_queued_requests or of_caller >= math.ceil(self._limits.max_queued_requests / 2):
+        if len(new) >= self._limits.max_queued_requests or of_caller >= math.ceil(
+            self._limits.max_queued_requests / 2
+        ):
             whose = " of yours" if len(new) < self._limits.max_queued_requests else ""
             number = of_caller if whose else len(new)
-            raise self._overloaded(f"has {number} requests{whose} waiting, its limit", waiting_s / len(new))
+            raise self._overloaded(
+                f"has {number} requests{whose} waiting, its limit", waiting_s / len(new)
+            )
         if over_s > 0:
-            raise self._overloaded(f"has {waiting_s:.0f} seconds of audio waiting, its limit", over_s)
+            raise self._overloaded(
+                f"has {waiting_s:.0f} seconds of audio waiting, its limit", over_s
+            )
         before_s = self._audio_s(new[free:])
         if (wait_s := self.pace.seconds_for(before_s)) > within_s:
             raise self._overloaded(
@@ -153,13 +165,16 @@ class Waiting:
                 before_s - within_s * before_s / wait_s,
             )
 
-    def _new_claims(self) -> list[Claim]:
+    def _new_claims(self) -> list[QueueHints]:
         return [ticket.segment.claim for ticket in self._tickets if ticket.follows is None]
 
-    def _audio_s(self, claims: Sequence[Claim]) -> float:
+    def _audio_s(self, claims: Sequence[QueueHints]) -> float:
         return sum(min(claim.audio_s, self._limits.max_ahead_s) for claim in claims)
 
     def _overloaded(self, what: str, audio_s: float) -> Overloaded:
         """The refusal because of `what`; there is room when `audio_s` more seconds of audio have been made."""
         retry_after_s = min(max(math.ceil(self.pace.seconds_for(audio_s)), 1.0), _LONGEST_RETRY_S)
-        return Overloaded(f"{self._model!r} {what}; try again in {retry_after_s:.0f} s", retry_after_s=retry_after_s)
+        return Overloaded(
+            f"{self._model!r} {what}; try again in {retry_after_s:.0f} s",
+            retry_after_s=retry_after_s,
+        )

@@ -14,7 +14,7 @@ class Sized(Protocol):
 S = TypeVar("S", bound=Sized)
 
 
-def enough(candidates: Sequence[S], missing_bytes: int) -> list[S] | None:
+def choose_victims(candidates: Sequence[S], missing_bytes: int) -> list[S] | None:
     """The first of `candidates` that free `missing_bytes` together, none of them needlessly; `None` if all do not.
 
     The order of `candidates` is the order in which they should go.
@@ -35,6 +35,6 @@ def enough(candidates: Sequence[S], missing_bytes: int) -> list[S] | None:
     return chosen
 
 
-def gigabytes(size: int) -> str:
+def format_gb(size: int) -> str:
     """`size` bytes for people, in the unit of the settings."""
     return f"{size / 1e9:.2f} GB"

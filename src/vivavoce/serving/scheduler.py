@@ -12,7 +12,7 @@ streams; what finds none then ends with `OutOfMemory`. For a while there are no 
 A live segment is admitted with its first text, and is left out of the steps while its model has said all that it
 knows; `feed` wakes its lane.
 
-Every submitted ticket ends exactly once: with an `Ending`, with an error, or by `cancel`, after which nothing more of
+Every submitted ticket ends exactly once: with an `StopReason`, with an error, or by `cancel`, after which nothing more of
 it is delivered.
 """
 
@@ -25,29 +25,36 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from vivavoce.errors import BadRequest, EngineFault, NotReady, OutOfMemory, Unsupported, VivavoceError
+from vivavoce.errors import (
+    BadRequest,
+    EngineFault,
+    NotReady,
+    OutOfMemory,
+    Unsupported,
+    VivavoceError,
+)
 from vivavoce.serving.base import AnyModel
-from vivavoce.serving.events import Load, Observer, Unobserved
-from vivavoce.serving.fitting import Fitting
-from vivavoce.serving.model_errors import as_fault, forget_frames, without_memory
-from vivavoce.serving.queue import Limits, Waiting
+from vivavoce.serving.events import EngineEvents, Load, NoEvents
+from vivavoce.serving.fitting import BatchLimit
+from vivavoce.serving.model_errors import clear_tracebacks, retryable_oom, to_engine_error
+from vivavoce.serving.queue import Limits, RequestQueue
 from vivavoce.serving.step_timer import StepTimer
-from vivavoce.serving.tickets import Ticket
+from vivavoce.serving.tickets import QueuedSegment
 from vivavoce.text.split import width
-from vivavoce.types import Ending, Samples, Segment
+from vivavoce.types import Samples, Segment, StopReason
 
 log = logging.getLogger(__name__)
 
 ADMIT_S = 0.004
 _JOIN_TIMEOUT_S = 5.0  # a step that hangs must not keep the process from ending
 
-Event: TypeAlias = Samples | VivavoceError | Ending
-Delivery: TypeAlias = Sequence[tuple[Ticket, Event]]
+Event: TypeAlias = Samples | VivavoceError | StopReason
+Delivery: TypeAlias = Sequence[tuple[QueuedSegment, Event]]
 
 
 @dataclass(eq=False, slots=True)
 class _Running:
-    ticket: Ticket
+    ticket: QueuedSegment
     stream: Any  # Any: the model alone looks inside
     starving: bool = False  # has said all of its text that is known
 
@@ -55,21 +62,25 @@ class _Running:
 class Scheduler:
     """Steps `model`; `deliver` is called from the lanes' threads with what each step brought."""
 
-    def __init__(self, model: AnyModel, deliver: Callable[[Delivery], None], limits: Limits) -> None:
+    def __init__(
+        self, model: AnyModel, deliver: Callable[[Delivery], None], limits: Limits
+    ) -> None:
         self._model = model
         self._deliver = deliver
         self._rate_hz = model.info.sample_rate_hz
         self._max_ahead = int(limits.max_ahead_s * self._rate_hz)
-        self._observer: Observer = Unobserved()
+        self._observer: EngineEvents = NoEvents()
         self._changed = threading.Condition()
-        self._waiting = Waiting(model.info, model.lanes, limits)
-        self._fitting = Fitting(model.max_batch)
+        self._waiting = RequestQueue(model.info, model.lanes, limits)
+        self._fitting = BatchLimit(model.max_batch)
         self._running = 0
         self.step_timer = StepTimer()
         self._stopped = False
         self._unloaded = False
         self._lanes = [
-            threading.Thread(target=self._run_lane, args=(lane,), name=f"{model.info.name}-{lane}", daemon=True)
+            threading.Thread(
+                target=self._run_lane, args=(lane,), name=f"{model.info.name}-{lane}", daemon=True
+            )
             for lane in range(model.lanes)
         ]
 
@@ -78,7 +89,7 @@ class Scheduler:
         with self._changed:
             return Load(len(self._waiting), self._running)
 
-    def observe(self, observer: Observer) -> None:
+    def observe(self, observer: EngineEvents) -> None:
         """Tells `observer` of waits and steps; called before `start`."""
         self._observer = observer
 
@@ -102,25 +113,27 @@ class Scheduler:
             lane.join(_JOIN_TIMEOUT_S)
         hanging = [lane.name for lane in self._lanes if lane.is_alive()]
         if hanging:
-            raise EngineFault(f"{', '.join(hanging)} did not end within {_JOIN_TIMEOUT_S:g} s: a step hangs")
+            raise EngineFault(
+                f"{', '.join(hanging)} did not end within {_JOIN_TIMEOUT_S:g} s: a step hangs"
+            )
         with self._changed:
             unloaded, self._unloaded = self._unloaded, True
         if not unloaded:
             self._model.unload()
 
-    def abandon(self) -> Sequence[Ticket]:
+    def abandon(self) -> Sequence[QueuedSegment]:
         """Stop without waiting. Return the tickets that have not started."""
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
             return self._waiting.clear()
 
-    def submit(self, segment: Segment, *, follows: Ticket | None = None) -> Ticket:
+    def submit(self, segment: Segment, *, follows: QueuedSegment | None = None) -> QueuedSegment:
         """Queues a segment. Raises `Overloaded` when too many requests wait, `NotReady` after `stop`.
 
         A live one raises `Unsupported` if the model speaks none, and `BadRequest` if its text is too long.
         """
-        ticket = Ticket(segment, time.monotonic(), follows)
+        ticket = QueuedSegment(segment, time.monotonic(), follows)
         if segment.live:
             self._check_live()
             ticket.chars = self._grown(0, segment.text)
@@ -133,17 +146,21 @@ class Scheduler:
             self._changed.notify_all()
         return ticket
 
-    def feed(self, ticket: Ticket, text: str, *, last: bool) -> None:
+    def feed(self, ticket: QueuedSegment, text: str, *, last: bool) -> None:
         """Adds `text` to a live segment; `last` makes it complete. Harmless once it has ended.
 
         Raises `BadRequest` after `last` and for a text that grows too long, of which nothing is taken then.
         """
         with self._changed:
             if not ticket.segment.live:
-                raise Unsupported("the text of this segment was sent as a whole: only a live one grows", field="text")
+                raise Unsupported(
+                    "the text of this segment was sent as a whole: only a live one grows",
+                    field="text",
+                )
             if ticket.complete:
                 raise BadRequest(
-                    f"the text was complete before {text[:40]!r} came: open another segment for it", field="text"
+                    f"the text was complete before {text[:40]!r} came: open another segment for it",
+                    field="text",
                 )
             chars = self._grown(ticket.chars, text)
             if not ticket.chars:
@@ -172,21 +189,21 @@ class Scheduler:
             )
         return chars
 
-    def cancel(self, ticket: Ticket) -> None:
+    def cancel(self, ticket: QueuedSegment) -> None:
         """Frees the ticket's place at the next step; cancelling what has ended is harmless."""
         with self._changed:
             ticket.cancelled = True
             self._waiting.leave(ticket)
             self._changed.notify_all()
 
-    def expire(self, ticket: Ticket) -> None:
+    def expire(self, ticket: QueuedSegment) -> None:
         """Ends `ticket` with `Overloaded` if its turn has not come yet."""
         with self._changed:
             refusal = self._waiting.expire(ticket)
         if refusal is not None:
             self._deliver([(ticket, refusal)])
 
-    def took(self, ticket: Ticket, samples: int) -> None:
+    def took(self, ticket: QueuedSegment, samples: int) -> None:
         """Tells that the listener has taken `samples` of what was delivered."""
         with self._changed:
             was_paused = ticket.ahead >= self._max_ahead
@@ -214,9 +231,15 @@ class Scheduler:
             return not self._stopped
 
     def _has_work(self, running: list[_Running]) -> bool:
-        if len(running) < self._fitting.most(time.monotonic()) and self._waiting.first() is not None:
+        if (
+            len(running) < self._fitting.most(time.monotonic())
+            and self._waiting.first() is not None
+        ):
             return True
-        return any(entry.ticket.cancelled or entry.ticket.has_news or self._may_step(entry) for entry in running)
+        return any(
+            entry.ticket.cancelled or entry.ticket.has_new_text or self._may_step(entry)
+            for entry in running
+        )
 
     def _may_step(self, entry: _Running) -> bool:
         return entry.ticket.ahead < self._max_ahead and not entry.starving
@@ -229,7 +252,7 @@ class Scheduler:
     def _feed(self, running: list[_Running]) -> None:
         """Gives the model what came of the texts of those that run."""
         with self._changed:
-            grown = [entry for entry in running if entry.ticket.has_news]
+            grown = [entry for entry in running if entry.ticket.has_new_text]
         for entry in grown:
             self._give_text(running, entry)
 
@@ -242,7 +265,7 @@ class Scheduler:
             self._model.feed(entry.stream, text, last=ticket.last_given)
         except Exception as error:  # the top of a lane: a raising model ends this ticket's wait
             self._close(running, [entry])
-            self._finish([(ticket, as_fault(error, "could not take more text"))])
+            self._finish([(ticket, to_engine_error(error, "could not take more text"))])
         else:
             entry.starving = self._model.starving(entry.stream)
 
@@ -254,10 +277,12 @@ class Scheduler:
             except OutOfMemory as error:
                 self._defer(running, ticket, error)
                 return
-            except Exception as error:  # the top of a lane: whatever the model raises ends this ticket's wait
+            except (
+                Exception
+            ) as error:  # the top of a lane: whatever the model raises ends this ticket's wait
                 with self._changed:
                     self._running -= 1
-                self._finish([(ticket, as_fault(error, "could not start"))])
+                self._finish([(ticket, to_engine_error(error, "could not start"))])
             else:
                 running.append(entry)
                 if ticket.segment.live:
@@ -265,9 +290,9 @@ class Scheduler:
             if time.monotonic() - start_s > ADMIT_S:
                 return
 
-    def _defer(self, running: list[_Running], ticket: Ticket, error: OutOfMemory) -> None:
+    def _defer(self, running: list[_Running], ticket: QueuedSegment, error: OutOfMemory) -> None:
         """Puts back a ticket that there was no memory to open, until fewer are `running`, or ends it."""
-        forget_frames(error)
+        clear_tracebacks(error)
         with self._changed:
             self._running -= 1
             if running and not ticket.deferred and not ticket.cancelled:
@@ -275,9 +300,9 @@ class Scheduler:
                 ticket.deferred, ticket.opened_s = True, None
                 self._waiting.rejoin(ticket)
                 return
-        self._finish([(ticket, without_memory(error))])
+        self._finish([(ticket, retryable_oom(error))])
 
-    def _next_waiting(self, running: list[_Running]) -> Ticket | None:
+    def _next_waiting(self, running: list[_Running]) -> QueuedSegment | None:
         """Takes the ticket whose turn it is from the queue and counts it as running, if there may be one more."""
         with self._changed:
             if len(running) >= self._fitting.most(time.monotonic()):
@@ -312,13 +337,22 @@ class Scheduler:
         try:
             results = list(self._model.step([entry.stream for entry in stepped], ahead_s))
             if len(results) != len(stepped):
-                raise EngineFault(f"a step over {len(stepped)} streams returned {len(results)} results")
+                raise EngineFault(
+                    f"a step over {len(stepped)} streams returned {len(results)} results"
+                )
         except OutOfMemory as error:
-            forget_frames(error)
-            no_memory, again = without_memory(error), error.retry_after_s is None
-        except Exception as error:  # the top of a lane: a raising step ends the streams that were in it
+            clear_tracebacks(error)
+            no_memory, again = retryable_oom(error), error.retry_after_s is None
+        except (
+            Exception
+        ) as error:  # the top of a lane: a raising step ends the streams that were in it
             self._close(running, stepped)
-            self._finish([(entry.ticket, as_fault(error, "failed while speaking")) for entry in stepped])
+            self._finish(
+                [
+                    (entry.ticket, to_engine_error(error, "failed while speaking"))
+                    for entry in stepped
+                ]
+            )
             return len(stepped)
         finally:
             self._observer.stepped(self._model.info.name, time.monotonic() - now_s, len(stepped))
@@ -327,7 +361,11 @@ class Scheduler:
         for entry in stepped:
             entry.starving = self._model.starving(entry.stream)
         events = [(entry.ticket, result) for entry, result in zip(stepped, results, strict=True)]
-        ended = [entry for entry, result in zip(stepped, results, strict=True) if isinstance(result, Ending)]
+        ended = [
+            entry
+            for entry, result in zip(stepped, results, strict=True)
+            if isinstance(result, StopReason)
+        ]
         self._close(running, ended)
         self._finish(events)
         made = sum(len(samples) for samples in results if isinstance(samples, np.ndarray))
@@ -335,9 +373,16 @@ class Scheduler:
             self._waiting.pace.add(made / self._rate_hz, time.monotonic() - now_s)
         return len(stepped)
 
-    def _shrink(self, running: list[_Running], stepped: list[_Running], error: OutOfMemory, *, again: bool) -> int:
+    def _shrink(
+        self, running: list[_Running], stepped: list[_Running], error: OutOfMemory, *, again: bool
+    ) -> int:
         """Steps each half of `stepped` if they can be stepped `again`, else ends them with `error`."""
-        log.warning("no memory for a step of %d streams of %r: %s", len(stepped), self._model.info.name, error.message)
+        log.warning(
+            "no memory for a step of %d streams of %r: %s",
+            len(stepped),
+            self._model.info.name,
+            error.message,
+        )
         if not again or len(stepped) == 1:
             self._close(running, stepped)
             self._finish([(entry.ticket, error) for entry in stepped])
@@ -362,13 +407,15 @@ class Scheduler:
         if audible:
             self._deliver(audible)
 
-    def _count(self, ticket: Ticket, samples: int) -> None:
+    def _count(self, ticket: QueuedSegment, samples: int) -> None:
         now_s = time.monotonic()
         if not ticket.made:
             ticket.heard_from_s = max(now_s, ticket.due_s(self._rate_hz))
             ticket.follows = None  # settled; a long text must not keep all its tickets
         else:
-            ticket.heard_from_s += max(now_s - ticket.heard_until_s(self._rate_hz), 0.0)  # the listener waited for it
+            ticket.heard_from_s += max(
+                now_s - ticket.plays_until_s(self._rate_hz), 0.0
+            )  # the listener waited for it
         ticket.made += samples
         ticket.ahead += samples
 

@@ -16,14 +16,18 @@ from contextlib import suppress
 
 from vivavoce.errors import EngineFault, NotReady, VivavoceError
 from vivavoce.serving.base import ChunkStream, Engine
-from vivavoce.serving.events import Load, Observer, Unobserved
+from vivavoce.serving.events import EngineEvents, Load, NoEvents
 from vivavoce.serving.local import LocalEngine
-from vivavoce.serving.pool_entry import closed
+from vivavoce.serving.pool_entry import try_close
 from vivavoce.types import EngineInfo, PreparedVoice, Reference, Segment
 
 log = logging.getLogger(__name__)
 
-PAUSES_S = (1.0, 5.0, 30.0)  # before a model that could not be restarted is tried again: there may be memory by then
+PAUSES_S = (
+    1.0,
+    5.0,
+    30.0,
+)  # before a model that could not be restarted is tried again: there may be memory by then
 LOOKS = 10  # in the time that a step may take
 _LOOK_S = 0.5  # at most, between two looks
 _LATE = 2  # intervals: a look that comes later than that counts as this many
@@ -41,7 +45,7 @@ class SupervisedEngine(Engine):
         self._problem = NotReady(f"model {self._info.name!r} is restarting; retry shortly")
         self._failure: EngineFault | None = None
         self._task: asyncio.Task[None] | None = None
-        self._observer: Observer = Unobserved()
+        self._observer: EngineEvents = NoEvents()
 
     @property
     def info(self) -> EngineInfo:
@@ -64,7 +68,7 @@ class SupervisedEngine(Engine):
     def load(self) -> Load:
         return Load(0, 0) if self._engine is None else self._engine.load
 
-    def observe(self, observer: Observer) -> None:
+    def observe(self, observer: EngineEvents) -> None:
         self._observer = observer
         if self._engine is not None:
             self._engine.observe(observer)
@@ -96,7 +100,9 @@ class SupervisedEngine(Engine):
                 await self._replace(engine, lost)
             elif step_s + self._look_s > self._max_step_s:  # the next look would come too late
                 self._observer.hung(self._info.name)
-                await self._replace(engine, f"a step of model {self._info.name!r} hung for {step_s:.1f} s")
+                await self._replace(
+                    engine, f"a step of model {self._info.name!r} hung for {step_s:.1f} s"
+                )
 
     async def _replace(self, engine: LocalEngine, why: str) -> None:
         """Make another in the place of `engine`, which is lost or hangs."""
@@ -106,17 +112,21 @@ class SupervisedEngine(Engine):
         if not engine.abandon(EngineFault(f"{why}; retry shortly")):
             self._give_up(engine, why)
             return
-        await closed(engine)  # before another takes as much memory
+        await try_close(engine)  # before another takes as much memory
         for pause_s in (*PAUSES_S, math.inf):
             try:
                 again = await self._made()
                 again.observe(self._observer)
                 await again.start()
-            except Exception as error:  # the top of a task: whatever the model raises is what its callers are told
+            except (
+                Exception
+            ) as error:  # the top of a task: whatever the model raises is what its callers are told
                 log.exception("model %r could not be restarted", name)
                 last = pause_s == math.inf
                 next_step = "start the server again" if last else "it is tried again soon"
-                self._problem = NotReady(f"model {name!r} could not be restarted ({error}): {next_step}")
+                self._problem = NotReady(
+                    f"model {name!r} could not be restarted ({error}): {next_step}"
+                )
                 if last:
                     return
                 await asyncio.sleep(pause_s)
@@ -132,7 +142,7 @@ class SupervisedEngine(Engine):
             return await asyncio.shield(making)
         except asyncio.CancelledError:
             with suppress(Exception):  # it could not be made, and is not wanted either
-                await closed(await making)
+                await try_close(await making)
             raise
 
     def _give_up(self, engine: LocalEngine, why: str) -> None:

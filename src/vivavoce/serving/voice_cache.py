@@ -24,21 +24,27 @@ class _Preparation:
     """One recording's turn. Who waits for it holds it; a turn that nobody holds any more is given up."""
 
     task: "asyncio.Task[PreparedVoice]"
-    holders: int = 0
+    waiters: int = 0
     begun: bool = False
 
 
-class PreparedVoices:
+class VoiceCache:
     """The voices that `prepare` makes of recordings: it is called in a worker thread, never twice at once."""
 
     def __init__(
-        self, prepare: Callable[[Reference], PreparedVoice], *, kept: int = KEPT, max_waiting: int = MAX_WAITING
+        self,
+        prepare: Callable[[Reference], PreparedVoice],
+        *,
+        kept: int = KEPT,
+        max_waiting: int = MAX_WAITING,
     ) -> None:
         self._prepare = prepare
         self._kept = kept
         self._max_waiting = max_waiting
-        self._ready: OrderedDict[str, PreparedVoice] = OrderedDict()  # by content, the latest used last
-        self._coming: dict[str, _Preparation] = {}
+        self._ready: OrderedDict[str, PreparedVoice] = (
+            OrderedDict()
+        )  # by content, the latest used last
+        self._in_flight: dict[str, _Preparation] = {}
         self._turn = asyncio.Lock()
         self._closed = False
 
@@ -53,36 +59,39 @@ class PreparedVoices:
         if key in self._ready:
             self._ready.move_to_end(key)
             return self._ready[key]
-        preparation = self._coming.get(key) or self._begin(key, reference)
-        preparation.holders += 1
+        preparation = self._in_flight.get(key) or self._begin(key, reference)
+        preparation.waiters += 1
         try:
             return await asyncio.shield(preparation.task)
         finally:
-            preparation.holders -= 1
-            if not preparation.holders and not preparation.begun:
+            preparation.waiters -= 1
+            if not preparation.waiters and not preparation.begun:
                 self._forget(key, preparation)
                 preparation.task.cancel()
 
     async def aclose(self) -> None:
         """Ends every wait with `NotReady`; returns when `prepare` has returned, if it is at work."""
         self._closed = True
-        tasks = [preparation.task for preparation in self._coming.values()]
+        tasks = [preparation.task for preparation in self._in_flight.values()]
         if tasks:
             await asyncio.wait(tasks)
         self._ready.clear()
 
     def _begin(self, key: str, reference: Reference) -> _Preparation:
-        if len(self._coming) > self._max_waiting:
+        if len(self._in_flight) > self._max_waiting:
             raise Overloaded(
-                f"{self._max_waiting} recordings wait to be prepared, the limit; try again soon", retry_after_s=2.0
+                f"{self._max_waiting} recordings wait to be prepared, the limit; try again soon",
+                retry_after_s=2.0,
             )
         task = asyncio.create_task(self._run(key, reference), name="prepare a voice")
-        task.add_done_callback(lambda task: task.cancelled() or task.exception())  # should no one wait any more
-        preparation = self._coming[key] = _Preparation(task)
+        task.add_done_callback(
+            lambda task: task.cancelled() or task.exception()
+        )  # should no one wait any more
+        preparation = self._in_flight[key] = _Preparation(task)
         return preparation
 
     async def _run(self, key: str, reference: Reference) -> PreparedVoice:
-        preparation = self._coming[key]
+        preparation = self._in_flight[key]
         try:
             async with self._turn:
                 preparation.begun = True
@@ -101,8 +110,8 @@ class PreparedVoices:
             self._ready.popitem(last=False)
 
     def _forget(self, key: str, preparation: _Preparation) -> None:
-        if self._coming.get(key) is preparation:
-            del self._coming[key]
+        if self._in_flight.get(key) is preparation:
+            del self._in_flight[key]
 
 
 def content_hash(reference: Reference) -> str:

@@ -9,7 +9,12 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
-from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from vivavoce.errors import SettingsError
 from vivavoce.settings.sources import (
@@ -52,9 +57,12 @@ class Settings(BaseSettings):
     )
 
     host: str = Field(
-        default="0.0.0.0", description="Address to listen on; 127.0.0.1 keeps the server to this machine."
+        default="0.0.0.0",
+        description="Address to listen on; 127.0.0.1 keeps the server to this machine.",
     )
-    port: int = Field(default=8000, ge=0, le=65535, description="TCP port to listen on; 0 takes any free one.")
+    port: int = Field(
+        default=8000, ge=0, le=65535, description="TCP port to listen on; 0 takes any free one."
+    )
     models: Names = Field(
         default=("hibari", "kokoro"),
         min_length=1,
@@ -72,10 +80,12 @@ class Settings(BaseSettings):
         "Each is a model named by its last part, in lower case.",
     )
     qwen_device: str = Field(
-        default="auto", description="Where Qwen3-TTS runs: `auto` is CUDA where there is some, else the CPU."
+        default="auto",
+        description="Where Qwen3-TTS runs: `auto` is CUDA where there is some, else the CPU.",
     )
     qwen_dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
-        default="auto", description="Numbers that Qwen3-TTS computes in; `auto` is bfloat16 on CUDA, else float32."
+        default="auto",
+        description="Numbers that Qwen3-TTS computes in; `auto` is bfloat16 on CUDA, else float32.",
     )
     qwen_weights: Literal["auto", "plain", "prepacked", "int8"] = Field(
         default="auto",
@@ -97,12 +107,16 @@ class Settings(BaseSettings):
         description="Models of other speech servers, comma-separated, as `MODEL=URL`: another vivavoce, or any server "
         "of OpenAI's speech API. The same model again is another server with it; the least busy one speaks.",
     )
-    remote_api_key: str | None = Field(default=None, repr=False, description="API key for the servers of `remote`.")
+    remote_api_key: str | None = Field(
+        default=None, repr=False, description="API key for the servers of `remote`."
+    )
     remote_timeout_s: Positive = Field(
         default=60.0, description="Longest wait for the next byte of a server of `remote`."
     )
     remote_voices: Names = Field(
-        default=("alloy",), min_length=1, description="Voices of the servers of `remote` that list none."
+        default=("alloy",),
+        min_length=1,
+        description="Voices of the servers of `remote` that list none.",
     )
     remote_languages: Names = Field(
         default=("en",),
@@ -113,15 +127,23 @@ class Settings(BaseSettings):
         default=(),
         description="Models that the Ray cluster of this machine speaks, comma-separated: names of Serve applications.",
     )
-    ray_address: str = Field(default="auto", description="Address of the Ray cluster; `auto` is the one started here.")
-    ray_min_replicas: int = Field(default=1, ge=1, description="Fewest replicas of a model that is deployed to Ray.")
-    ray_max_replicas: int = Field(default=1, ge=1, description="Most replicas, which Ray starts as they are needed.")
+    ray_address: str = Field(
+        default="auto", description="Address of the Ray cluster; `auto` is the one started here."
+    )
+    ray_min_replicas: int = Field(
+        default=1, ge=1, description="Fewest replicas of a model that is deployed to Ray."
+    )
+    ray_max_replicas: int = Field(
+        default=1, ge=1, description="Most replicas, which Ray starts as they are needed."
+    )
     ray_max_ongoing_requests: int = Field(
         default=8,
         ge=1,
         description="Segments that one replica takes at once; of more, `max_queued_requests` wait outside.",
     )
-    ray_num_cpus: NotNegative = Field(default=1.0, description="CPU cores that Ray sets aside for a replica.")
+    ray_num_cpus: NotNegative = Field(
+        default=1.0, description="CPU cores that Ray sets aside for a replica."
+    )
     ray_num_gpus: NotNegative = Field(
         default=0.0,
         description="GPUs, or a share of one, that Ray sets aside for a replica.",
@@ -152,13 +174,16 @@ class Settings(BaseSettings):
         "0: never.",
     )
     load_models: Literal["startup", "lazy"] = Field(
-        default="startup", description="When models are loaded: as the server starts, or at the first request for each."
+        default="startup",
+        description="When models are loaded: as the server starts, or at the first request for each.",
     )
     cache_dir: Folder = Field(
-        default_factory=user_cache_dir, description="Folder for downloaded model files, made when it is needed."
+        default_factory=user_cache_dir,
+        description="Folder for downloaded model files, made when it is needed.",
     )
     data_dir: Folder = Field(
-        default_factory=user_data_dir, description="Folder for what is to be kept, such as API keys."
+        default_factory=user_data_dir,
+        description="Folder for what is to be kept, such as API keys.",
     )
     kokoro_dir: Folder | None = Field(
         default=None,
@@ -166,9 +191,13 @@ class Settings(BaseSettings):
         "unset uses what `vivavoce models pull kokoro` brought.",
     )
     threads: int | None = Field(
-        default=None, ge=1, description="CPU threads for the models that run there; unset uses the cores available."
+        default=None,
+        ge=1,
+        description="CPU threads for the models that run there; unset uses the cores available.",
     )
-    max_text_chars: int = Field(default=100_000, ge=1, description="Longest text of one request, in characters.")
+    max_text_chars: int = Field(
+        default=100_000, ge=1, description="Longest text of one request, in characters."
+    )
     max_body_bytes: int = Field(
         default=16_777_216,
         ge=1024,
@@ -201,7 +230,9 @@ class Settings(BaseSettings):
         description="Seconds after which a client is dropped that takes nothing of what is sent to it.",
     )
     max_queued_requests: int = Field(
-        default=64, ge=1, description="Requests that may wait for one model before more are refused with 429."
+        default=64,
+        ge=1,
+        description="Requests that may wait for one model before more are refused with 429.",
     )
     max_queued_audio_s: Positive = Field(
         default=600.0,
@@ -238,7 +269,8 @@ class Settings(BaseSettings):
         "empty one in the settings file turns them off.",
     )
     cors_origins: Names = Field(
-        default=("*",), description="Web origins whose pages may call the server, comma-separated; `*` is any."
+        default=("*",),
+        description="Web origins whose pages may call the server, comma-separated; `*` is any.",
     )
     allowed_hosts: Names = Field(
         default=(),
@@ -247,9 +279,12 @@ class Settings(BaseSettings):
         "is refused.",
     )
     tls_certificate: Folder | None = Field(
-        default=None, description="PEM file with the certificate to serve https with, and those that vouch for it."
+        default=None,
+        description="PEM file with the certificate to serve https with, and those that vouch for it.",
     )
-    tls_key: Folder | None = Field(default=None, description="PEM file with the key of `tls_certificate`.")
+    tls_key: Folder | None = Field(
+        default=None, description="PEM file with the key of `tls_certificate`."
+    )
     tls_self_signed: bool = Field(
         default=False,
         description="Serve https with a certificate that the server signs itself and keeps in `cache_dir`; needs "
@@ -273,7 +308,8 @@ class Settings(BaseSettings):
         default="info", description="Least severe messages to log."
     )
     log_format: Literal["text", "json"] = Field(
-        default="text", description="Lines of the log: `text` for people, `json` an object each, for programs."
+        default="text",
+        description="Lines of the log: `text` for people, `json` an object each, for programs.",
     )
     otlp_endpoint: str | None = Field(
         default=None,
@@ -296,16 +332,32 @@ class Settings(BaseSettings):
     def _model_may_be_a_path(cls, values: Any) -> Any:  # Any: not checked yet
         if not isinstance(values, dict) or not is_path(values.get("default_model")):
             return values
-        given, others = as_checkpoint(values["default_model"]), split_commas(values.get("qwen") or ())
+        given, others = (
+            as_checkpoint(values["default_model"]),
+            split_commas(values.get("qwen") or ()),
+        )
         if not isinstance(others, list | tuple):
             return values  # the field's own check says what is wrong
         name = checkpoint_name(given)
-        known = {checkpoint_name(as_checkpoint(other)) for other in others if isinstance(other, str | Path)}
-        return {**values, "default_model": name, "qwen": others if name in known else (given, *others)}
+        known = {
+            checkpoint_name(as_checkpoint(other))
+            for other in others
+            if isinstance(other, str | Path)
+        }
+        return {
+            **values,
+            "default_model": name,
+            "qwen": others if name in known else (given, *others),
+        }
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:
-        names = [*map(checkpoint_name, self.qwen), *self.remotes, *self.on_ray, *dict.fromkeys(self.models)]
+        names = [
+            *map(checkpoint_name, self.qwen),
+            *self.remotes,
+            *self.on_ray,
+            *dict.fromkeys(self.models),
+        ]
         twice = [name for name, count in Counter(names).items() if count > 1]
         if twice:
             raise ValueError(
@@ -336,7 +388,9 @@ class Settings(BaseSettings):
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise ValueError("tls_certificate and tls_key belong together: set both, or neither")
         if self.tls_self_signed and self.tls_certificate is not None:
-            raise ValueError("tls_self_signed makes a certificate and tls_certificate names one: set one of them")
+            raise ValueError(
+                "tls_self_signed makes a certificate and tls_certificate names one: set one of them"
+            )
         return self
 
     @property

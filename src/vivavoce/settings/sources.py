@@ -38,7 +38,9 @@ def read_file(path: Path) -> dict[str, object]:
             f"cannot read the settings file {str(path)!r}: {error.strerror}; check --config and {CONFIG_VARIABLE}"
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"the settings file {str(path)!r} is not valid TOML: {error}") from error
+        raise SettingsError(
+            f"the settings file {str(path)!r} is not valid TOML: {error}"
+        ) from error
 
 
 def check_environment(fields: Iterable[str]) -> None:
@@ -58,7 +60,11 @@ def check_names(given: Mapping[str, object], known: Iterable[str], *, where: str
         if (now := _renamed(name)) in names:
             raise SettingsError(f"{where}the setting {name!r} is called {now!r} now")
         close = difflib.get_close_matches(name, names, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else "remove it, or see `vivavoce serve --help` for the names"
+        hint = (
+            f"did you mean {close[0]!r}?"
+            if close
+            else "remove it, or see `vivavoce serve --help` for the names"
+        )
         raise SettingsError(f"{where}unknown setting {name!r}: {hint}")
 
 
@@ -74,7 +80,9 @@ def explain(error: ValidationError, origin: Mapping[str, str]) -> str:
     """Returns one line that names every wrong setting, its value, where the value came from and what fits."""
     lines = []
     for problem in error.errors(include_url=False):
-        reason = problem["msg"].removeprefix("Value error, ").replace("Input should be", "it should be")
+        reason = (
+            problem["msg"].removeprefix("Value error, ").replace("Input should be", "it should be")
+        )
         if not problem["loc"]:  # a rule over several settings, whose message names them
             lines.append(reason)
             continue

@@ -11,12 +11,18 @@ from pydantic_settings import NoDecode
 
 from vivavoce.names import is_name
 
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[\w./-]+)?", re.ASCII)  # owner/name, and a revision
+_HUB_ID = re.compile(
+    r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[\w./-]+)?", re.ASCII
+)  # owner/name, and a revision
 
 
 def split_commas(value: object) -> object:
     """Returns `a, b` as a list of names and anything else as it is."""
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+    return (
+        [part.strip() for part in value.split(",") if part.strip()]
+        if isinstance(value, str)
+        else value
+    )
 
 
 def as_checkpoint(value: object) -> Path | str:
@@ -35,7 +41,9 @@ def as_checkpoint(value: object) -> Path | str:
 def with_name(checkpoint: Path | str) -> Path | str:
     """Returns `checkpoint` if requests can name it. Raises `ValueError`."""
     if not is_name(name := checkpoint_name(checkpoint)):
-        raise ValueError(f"{name!r} is no name that a request can hold: rename the folder, without control characters")
+        raise ValueError(
+            f"{name!r} is no name that a request can hold: rename the folder, without control characters"
+        )
     return checkpoint
 
 
@@ -51,7 +59,9 @@ def is_path(model: object) -> bool:
     """Whether `model` is not a name but a path or a hub id: it has a slash, or is a checkpoint's folder."""
     if isinstance(model, Path):
         return True
-    return isinstance(model, str) and ("/" in model or os.sep in model or Path(model, "config.json").is_file())
+    return isinstance(model, str) and (
+        "/" in model or os.sep in model or Path(model, "config.json").is_file()
+    )
 
 
 def checkpoint_name(checkpoint: Path | str) -> str:
@@ -73,7 +83,9 @@ def user_data_dir() -> Path:
 
 # NoDecode: in the environment a list is written `a,b`, not as JSON.
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_commas)]
-RemoteModels = Annotated[tuple[Annotated[str, AfterValidator(as_remote)], ...], NoDecode, BeforeValidator(split_commas)]
+RemoteModels = Annotated[
+    tuple[Annotated[str, AfterValidator(as_remote)], ...], NoDecode, BeforeValidator(split_commas)
+]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Folder = Annotated[Path, AfterValidator(Path.expanduser)]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 PLAYER_BUFFER_S = 0.2  # what a player holds back before it begins
 
 
-class Listening:
+class PlaybackTracker:
     """One listener, who plays what was sent in real time. `now_s` is a monotonic clock.
 
     A listener who takes audio later than it was offered, as a player that is paused, has not run dry because of us: it
@@ -20,7 +20,7 @@ class Listening:
         self.started_s = now_s()
         self.first_s: float | None = None  # when the first audio was there
         self.audio_s = 0.0  # of audio so far
-        self.worked_s = 0.0  # seconds that passed while audio was waited for
+        self.generation_s = 0.0  # seconds that passed while audio was waited for
         self.underruns = 0  # times that all was played before more came
         self._asked_s = self.started_s
         self._last_s = 0.0  # seconds of audio that came last
@@ -29,7 +29,7 @@ class Listening:
     def comes(self, audio_s: float) -> None:
         """Audio is there for it, or nothing audible yet."""
         now_s = self._now_s()
-        self.worked_s += now_s - self._asked_s
+        self.generation_s += now_s - self._asked_s
         self._last_s = audio_s
         if not audio_s:
             return

@@ -11,11 +11,11 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Final, Self
 
-from vivavoce.audio.validate import SoundCheck
+from vivavoce.audio.validate import AudioValidator
 from vivavoce.errors import EngineFault, VivavoceError
 from vivavoce.serving.base import ChunkStream, Engine
 from vivavoce.text.split import width
-from vivavoce.types import AudioChunk, Ending, Samples, Segment
+from vivavoce.types import AudioChunk, Samples, Segment, StopReason
 
 log = logging.getLogger(__name__)
 
@@ -34,19 +34,19 @@ def longest_s(text: str) -> float:
 @dataclass(eq=False, slots=True)
 class _Attempt:
     kept: list[Samples] = field(default_factory=list)  # its good audio, where that is held back
-    ending: Ending = Ending.COMPLETE
+    ending: StopReason = StopReason.COMPLETE
     fault: EngineFault | None = None
 
     @property
     def failed(self) -> bool:
-        return self.fault is not None or self.ending is not Ending.COMPLETE
+        return self.fault is not None or self.ending is not StopReason.COMPLETE
 
     @property
     def why(self) -> str:
         return self.ending.value if self.fault is None else self.fault.message
 
 
-class CheckedSegment(ChunkStream):
+class RetryingStream(ChunkStream):
     """A `ChunkStream` over `segment` as `engine` speaks it, `follows` as for `Engine.speak`.
 
     An attempt that fails before anything of it was given out is followed by one more: with another seed if its audio
@@ -57,8 +57,10 @@ class CheckedSegment(ChunkStream):
     the first one's good part is given.
     """
 
-    def __init__(self, engine: Engine, segment: Segment, *, follows: "CheckedSegment | None" = None) -> None:
-        self.ending: Ending | None = None
+    def __init__(
+        self, engine: Engine, segment: Segment, *, follows: "RetryingStream | None" = None
+    ) -> None:
+        self.ending: StopReason | None = None
         self.retries = 0
         self.whole = False
         self.first_s: float | None = None  # when its first audio was there, by the monotonic clock
@@ -69,7 +71,7 @@ class CheckedSegment(ChunkStream):
         self._given = 0  # samples
         self._stream = self._speak(segment)
         self._waited_in = self._stream
-        self._check: SoundCheck = self._new_check()
+        self._check: AudioValidator = self._new_check()
         self._audio = self._checked()
 
     @property
@@ -97,14 +99,14 @@ class CheckedSegment(ChunkStream):
         before = self._follows
         return self._engine.speak(segment, follows=None if before is None else before._stream)
 
-    def _new_check(self) -> SoundCheck:
+    def _new_check(self) -> AudioValidator:
         rate_hz = self._engine.info.sample_rate_hz
-        return SoundCheck(rate_hz, most_s=longest_s(self._said), wordy=_wordy(self._said))
+        return AudioValidator(rate_hz, most_s=longest_s(self._said), wordy=_wordy(self._said))
 
     async def _checked(self) -> AsyncGenerator[AudioChunk]:
         """The good audio of one attempt, or of two."""
         attempts: list[_Attempt] = []
-        while not attempts or self._speaks_again(attempts[-1]):
+        while not attempts or self._retry(attempts[-1]):
             attempts.append(attempt := _Attempt())
             heard = self._given
             async with aclosing(self._good(attempt)) as good:
@@ -133,19 +135,21 @@ class CheckedSegment(ChunkStream):
                     break
             if (samples := check.finish()).size:
                 yield samples
-            attempt.ending = check.problem or self._stream.ending or Ending.COMPLETE
+            attempt.ending = check.problem or self._stream.ending or StopReason.COMPLETE
         except EngineFault as error:
             attempt.fault = error
         finally:
             await self._stream.aclose()
 
-    def _speaks_again(self, failed: _Attempt) -> bool:
+    def _retry(self, failed: _Attempt) -> bool:
         """Whether a second attempt has begun: none does where the engine takes no work, as after a step that hung."""
         if not failed.failed or self.retries or self._segment.live:
             return False
-        if self._given and (failed.fault is None or not self._engine.info.capabilities.deterministic):
+        if self._given and (
+            failed.fault is None or not self._engine.info.capabilities.deterministic
+        ):
             return False
-        if failed.ending is Ending.LENGTH and self._segment.sampling.max_new_tokens is not None:
+        if failed.ending is StopReason.LENGTH and self._segment.sampling.max_new_tokens is not None:
             return False  # it was asked for
         segment = self._segment
         if failed.fault is not None:
@@ -155,7 +159,9 @@ class CheckedSegment(ChunkStream):
         try:
             self._stream = self._speak(segment)
         except VivavoceError as error:
-            log.warning("a segment failed (%s), and cannot be spoken again: %s", failed.why, error.message)
+            log.warning(
+                "a segment failed (%s), and cannot be spoken again: %s", failed.why, error.message
+            )
             return False
         log.warning("a segment failed (%s), and is spoken again", failed.why)
         self.retries = 1

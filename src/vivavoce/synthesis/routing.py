@@ -132,7 +132,10 @@ class Router:
         name = MODEL_ALIASES.get(asked, asked)
         if name in TASKS and name not in self._pool.names:
             if task not in (None, name):
-                raise Unsupported(f"model {name!r} stands for a task, which is not {task!r}: name one", field="task")
+                raise Unsupported(
+                    f"model {name!r} stands for a task, which is not {task!r}: name one",
+                    field="task",
+                )
             return _ModelQuery(AUTO, TASKS[name], by_model=True)
         # A request with a task or a recording may need another model than the default.
         use_default = name == AUTO and task is None and not cloning
@@ -160,7 +163,9 @@ class Router:
                 problems.append(problem)
         return infos, problems
 
-    async def _route_auto(self, request: SpeechRequest, query: _ModelQuery, language: str, confident: bool) -> Route:
+    async def _route_auto(
+        self, request: SpeechRequest, query: _ModelQuery, language: str, confident: bool
+    ) -> Route:
         rejections = Rejections()
         fallbacks: list[tuple[str, _Match]] = []
         # 1. Take the first model that matches, the default model before the others. The loop is
@@ -197,7 +202,9 @@ class Router:
         return route
 
 
-def _match(info: EngineInfo, request: SpeechRequest, language: str, confident: bool) -> _Match | None:
+def _match(
+    info: EngineInfo, request: SpeechRequest, language: str, confident: bool
+) -> _Match | None:
     """Return how this model would answer, or None if it cannot."""
     if language not in info.languages:
         if confident:

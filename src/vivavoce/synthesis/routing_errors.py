@@ -53,7 +53,9 @@ class Rejections:
             return True
         return False
 
-    def error(self, request: SpeechRequest, language: str, task: Task | None, *, by_model: bool) -> VivavoceError:
+    def error(
+        self, request: SpeechRequest, language: str, task: Task | None, *, by_model: bool
+    ) -> VivavoceError:
         """Return the error to raise when every model was passed over."""
         if self.unreachable:
             return self.unreachable[0]
@@ -67,7 +69,9 @@ class Rejections:
 def other_task(info: EngineInfo, task: Task | None) -> Unsupported:
     """Return the error for a named model that was trained for another task."""
     does = f"does {info.task!r}" if info.task else "knows no tasks"
-    return Unsupported(f"model {info.name!r} {does}, not {task!r}: leave 'model' or the task out", field="task")
+    return Unsupported(
+        f"model {info.name!r} {does}, not {task!r}: leave 'model' or the task out", field="task"
+    )
 
 
 def no_such_task(
@@ -144,7 +148,9 @@ def no_match(
         message = f"the text is in a script that cannot be read{named} {by}; these are spoken there: {spoken}"
         return Unsupported(message + missing, field="text")
     seems = "" if request.language else ", which the text seems to be in,"
-    message = f"language {language_name(language)!r}{seems} is not spoken {by}; choose one of {spoken}"
+    message = (
+        f"language {language_name(language)!r}{seems} is not spoken {by}; choose one of {spoken}"
+    )
     return Unsupported(message + missing, field="language")
 
 

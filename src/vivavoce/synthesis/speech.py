@@ -18,21 +18,21 @@ import numpy as np
 from vivavoce.audio import Joiner, Resampler, Tempo, nearest_rate
 from vivavoce.errors import BadRequest, DeadlineExceeded, EngineFault, VivavoceError
 from vivavoce.serving.pool import Pool
-from vivavoce.synthesis.playback import Listening
-from vivavoce.synthesis.retry import CheckedSegment
+from vivavoce.synthesis.playback import PlaybackTracker
+from vivavoce.synthesis.retry import RetryingStream
 from vivavoce.synthesis.routing import AUTO, Route, Router
 from vivavoce.text.normalize import joined, normalize_part, parts
-from vivavoce.text.split import Piece, split, width
+from vivavoce.text.split import TextSegment, split, width
 from vivavoce.types import (
     AudioChunk,
-    Claim,
-    Ending,
     FinishReason,
     PreparedVoice,
+    QueueHints,
     Samples,
     Segment,
     SpeechReport,
     SpeechRequest,
+    StopReason,
 )
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,9 @@ SLICE_S = 0.2  # what is filtered and encoded in one go, so that one listener's 
 
 EMPTY: Samples = np.zeros(0, dtype=np.float32)
 
-CHARS_PER_S = 15.0  # of Latin letters, as `width` counts them; to predict how much audio a text will be
+CHARS_PER_S = (
+    15.0  # of Latin letters, as `width` counts them; to predict how much audio a text will be
+)
 LOGGED_CHARS = 80  # of a piece of text that is not spoken
 LONG_TEXT_CHARS = 2_000  # normalising more than this is done beside the event loop
 
@@ -72,17 +74,25 @@ class Synthesizer:
         Raises `BadRequest` and its kin, `Overloaded`, `NotReady`, `MissingDependency`, and `DeadlineExceeded` when the
         request's time is over before the model is loaded. Close the `Speech` in the end.
         """
-        deadline = Deadline(min(math.inf if request.timeout_s is None else request.timeout_s, self._timeout_s))
-        listening = Listening(time.monotonic)
+        deadline = Deadline(
+            min(math.inf if request.timeout_s is None else request.timeout_s, self._timeout_s)
+        )
+        listening = PlaybackTracker(time.monotonic)
         async with deadline.limit():
             return await self._open(request, deadline, listening)
 
-    async def _open(self, request: SpeechRequest, deadline: "Deadline", listening: Listening) -> "Speech":
+    async def _open(
+        self, request: SpeechRequest, deadline: "Deadline", listening: PlaybackTracker
+    ) -> "Speech":
         request = replace(request, text=await self._speakable(request.text))
         route = await self.router.route(request)
         with ExitStack() as undo:
             undo.callback(route.lease.release)
-            voice = None if request.reference is None else await route.engine.prepare_voice(request.reference)
+            voice = (
+                None
+                if request.reference is None
+                else await route.engine.prepare_voice(request.reference)
+            )
             speech = Speech(request, route, voice, deadline, listening, self._spoken)
             undo.pop_all()
         if speech.ignored:
@@ -98,7 +108,8 @@ class Synthesizer:
         speakable = await self._normalized(text)
         if not speakable:
             raise BadRequest(
-                f"text {text[:80]!r} holds nothing that can be spoken; send at least one word", field="text"
+                f"text {text[:80]!r} holds nothing that can be spoken; send at least one word",
+                field="text",
             )
         return speakable
 
@@ -114,7 +125,7 @@ class Synthesizer:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Passage:
+class SegmentAudio:
     """The whole audio of one segment, the pause before it included, and the text that is said in it."""
 
     text: str
@@ -167,17 +178,19 @@ class Speech:
         route: Route,
         prepared: PreparedVoice | None = None,
         deadline: Deadline | None = None,
-        listening: Listening | None = None,
+        listening: PlaybackTracker | None = None,
         spoken: Callable[[SpeechReport], None] | None = None,
     ) -> None:
         info = route.engine.info
         self.model = info.name
         self.voice = route.speaker
         self.language = route.language
-        self.sample_rate_hz = request.sample_rate_hz or nearest_rate(request.format, info.sample_rate_hz)
+        self.sample_rate_hz = request.sample_rate_hz or nearest_rate(
+            request.format, info.sample_rate_hz
+        )
         self.ignored = _ignored(request, route)
         self.spoken_samples = 0  # given out so far, at `sample_rate_hz`
-        self.ending = Ending.COMPLETE
+        self.ending = StopReason.COMPLETE
         self.retries = 0
         self.unspoken: list[str] = []  # pieces of the text that the model could not read, so far
         self.streamed = True  # somebody listens while it is made
@@ -185,19 +198,21 @@ class Speech:
         self._by_segment = False  # each is given out as a whole
         self._ended: FinishReason | None = None  # None: it has not, by itself
         self._error: str | None = None
-        self._listening = listening or Listening(time.monotonic)
+        self._listening = listening or PlaybackTracker(time.monotonic)
         self._queued_s = time.monotonic()
         self._request = request
         self._route = route
         self._prepared = prepared
         self._deadline = deadline or Deadline()
         audio_s = width(request.text) / CHARS_PER_S / request.speed
-        self._claim = Claim(audio_s, request.priority, request.caller)
-        self._last: CheckedSegment | None = None
-        self._pieces = enumerate(split(request.text, route.language, max_chars=info.max_segment_chars))
+        self._claim = QueueHints(audio_s, request.priority, request.caller)
+        self._last: RetryingStream | None = None
+        self._pieces = enumerate(
+            split(request.text, route.language, max_chars=info.max_segment_chars)
+        )
         self._spoken_any = False
         self._unread: BadRequest | None = None  # why the first of `unspoken` was not
-        self._ahead: list[tuple[Piece, CheckedSegment]] = []
+        self._ahead: list[tuple[TextSegment, RetryingStream]] = []
         self._submit_next()
         self._first = self._last
 
@@ -212,7 +227,7 @@ class Speech:
     @property
     def finish_reason(self) -> FinishReason:
         """How speech that has ended by itself did so."""
-        if self.ending is not Ending.COMPLETE:
+        if self.ending is not StopReason.COMPLETE:
             return "truncated"
         return "retried" if self.retries else "complete"
 
@@ -232,7 +247,9 @@ class Speech:
             return
         heard = self._listening
         # What is sent as a whole comes out late; its first audio was there when the first segment had some.
-        first_s = self._first.first_s if self._first is not None and not self.streamed else heard.first_s
+        first_s = (
+            self._first.first_s if self._first is not None and not self.streamed else heard.first_s
+        )
         report = SpeechReport(
             model=self.model,
             finish_reason=self._ended or "cancelled",
@@ -246,7 +263,7 @@ class Speech:
             first_s=first_s,
             ended_s=time.monotonic(),
             audio_s=heard.audio_s,
-            worked_s=heard.worked_s,
+            generation_s=heard.generation_s,
             underruns=heard.underruns if self.streamed else 0,
         )
         for spoken in listeners:
@@ -257,12 +274,12 @@ class Speech:
 
         Raises `EngineFault` when the model fails, also when it had nothing to say at all.
         """
-        async with aclosing(self._watched()) as rendered:
+        async with aclosing(self._tracked()) as rendered:
             async for samples, said in rendered:
                 if said is None:
                     yield samples
 
-    async def passages(self) -> AsyncGenerator[Passage]:
+    async def passages(self) -> AsyncGenerator[SegmentAudio]:
         """The same audio segment by segment, each as a whole: instead of `samples`, where a text's place is wanted.
 
         Filters hold some of a segment's end back, which then begins the next one: 0.2 s at most.
@@ -270,19 +287,19 @@ class Speech:
         self._by_segment = True
         parts: list[Samples] = []
         text = ""
-        async with aclosing(self._watched()) as rendered:
+        async with aclosing(self._tracked()) as rendered:
             async for samples, said in rendered:
                 parts.append(samples)
                 if said is not None and text:
-                    yield Passage(text, np.concatenate(parts[:-1]))
+                    yield SegmentAudio(text, np.concatenate(parts[:-1]))
                     parts = parts[-1:]
                 text = said or text
-        yield Passage(text, np.concatenate(parts))
+        yield SegmentAudio(text, np.concatenate(parts))
 
-    async def _watched(self) -> AsyncGenerator[tuple[Samples, str | None]]:
-        """What `_rendered` gives, while the listener is followed; closes the speech in the end."""
+    async def _tracked(self) -> AsyncGenerator[tuple[Samples, str | None]]:
+        """What `_filtered` gives, while the listener is followed; closes the speech in the end."""
         try:
-            async with aclosing(self._rendered()) as rendered:
+            async with aclosing(self._filtered()) as rendered:
                 async for samples, said in rendered:
                     if said is not None:
                         yield samples, said
@@ -299,7 +316,7 @@ class Speech:
         finally:
             await self.aclose()
 
-    async def _rendered(self) -> AsyncGenerator[tuple[Samples, str | None]]:
+    async def _filtered(self) -> AsyncGenerator[tuple[Samples, str | None]]:
         """Samples as they are given out; the first ones of a segment come with its text."""
         rate_hz = self._route.engine.info.sample_rate_hz
         pitch = self._request.pitch
@@ -313,7 +330,9 @@ class Speech:
                         yield EMPTY, text
                     for part in _slices(chunk, int(SLICE_S * rate_hz)):
                         yield self._counted(resampler.write(tempo.write(part))), None
-                        await asyncio.sleep(0)  # lets the others have their turn before the next slice
+                        await asyncio.sleep(
+                            0
+                        )  # lets the others have their turn before the next slice
             yield self._counted(resampler.write(tempo.finish())), None
             yield self._counted(resampler.finish()), None
         finally:
@@ -343,7 +362,7 @@ class Speech:
                 continue
             finally:
                 self.retries += stream.retries
-            if self.ending is Ending.COMPLETE and stream.ending is not None:
+            if self.ending is StopReason.COMPLETE and stream.ending is not None:
                 self.ending = stream.ending
             yield joiner.end_segment(piece.pause_s), None
             self._ahead.pop(0)
@@ -353,17 +372,24 @@ class Speech:
                 f"model {self.model!r} made no audio of this text; try another model or wording"
             )
 
-    async def _leave_out(self, piece: Piece, stream: CheckedSegment, unread: BadRequest) -> None:
+    async def _leave_out(
+        self, piece: TextSegment, stream: RetryingStream, unread: BadRequest
+    ) -> None:
         """Go on without a piece that the model cannot read. Raises `unread` if it is not about the text."""
         if unread.field != "text":
             raise unread
-        log.warning("%s leaves out %r: %s", self.model, piece.text[:LOGGED_CHARS], unread.message[: LOGGED_CHARS * 4])
+        log.warning(
+            "%s leaves out %r: %s",
+            self.model,
+            piece.text[:LOGGED_CHARS],
+            unread.message[: LOGGED_CHARS * 4],
+        )
         self._unread = self._unread or unread
         self.unspoken.append(piece.text)
         self._ahead.pop(0)
         await stream.aclose()
 
-    async def _next(self, stream: CheckedSegment) -> AudioChunk | None:
+    async def _next(self, stream: RetryingStream) -> AudioChunk | None:
         async with self._deadline.limit():
             return await anext(aiter(stream), None)
 
@@ -381,7 +407,7 @@ class Speech:
             prepared=self._prepared,
             claim=replace(self._claim, within_s=self._deadline.left_s),
         )
-        self._last = CheckedSegment(self._route.engine, segment, follows=self._last)
+        self._last = RetryingStream(self._route.engine, segment, follows=self._last)
         self._ahead.append((piece, self._last))
 
 
@@ -397,7 +423,9 @@ def _ignored(request: SpeechRequest, route: Route) -> tuple[str, ...]:
         ignored.append("seed")
     if not can.sampling:
         options = request.sampling
-        ignored += [option.name for option in fields(options) if getattr(options, option.name) is not None]
+        ignored += [
+            option.name for option in fields(options) if getattr(options, option.name) is not None
+        ]
     return tuple(ignored)
 
 

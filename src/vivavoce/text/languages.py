@@ -38,7 +38,9 @@ LANGUAGES = (
 )
 
 _BY_CODE = {language.code: language for language in LANGUAGES}
-_BY_ALIAS = {alias: each.code for each in LANGUAGES for alias in (each.code, each.name, *each.iso639_3)}
+_BY_ALIAS = {
+    alias: each.code for each in LANGUAGES for alias in (each.code, each.name, *each.iso639_3)
+}
 _TAG = re.compile(r"([a-z]{2,3})(?:[-_][a-z0-9]{1,8})*")
 
 
@@ -55,7 +57,9 @@ def parse_language(value: str) -> str | None:
     code = _BY_ALIAS.get(wanted) or (_BY_ALIAS.get(tag[1]) if tag else None)
     if code is None:
         choices = ", ".join(f"{language.name} ({language.code})" for language in LANGUAGES)
-        raise BadRequest(f"Unknown language {value!r}; choose auto or one of: {choices}.", field="language")
+        raise BadRequest(
+            f"Unknown language {value!r}; choose auto or one of: {choices}.", field="language"
+        )
     return code
 
 

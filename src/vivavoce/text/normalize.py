@@ -21,13 +21,21 @@ from vivavoce.text.numbers.digits import set_apart
 
 PART_CHARS = 4_000  # the most that is normalised in one go: some 5 ms
 _GAPS = ("", " ", "\n\n")  # what may stand between two parts, a stronger one later
-_ENDS = (("\n\n", "\n\n"), ("\n", " "), (". ", " "), ("。", ""), (" ", " "))  # where a part may end, the best first
+_ENDS = (
+    ("\n\n", "\n\n"),
+    ("\n", " "),
+    (". ", " "),
+    ("。", ""),
+    (" ", " "),
+)  # where a part may end, the best first
 _PASSES = 6  # markup in markup; nobody reads text that is nested deeper
 _MARKUP_CHARACTERS = str.maketrans(dict.fromkeys("[]()<>*_`~#|&\\", " "))
 _SPEAKABLE = re.compile(r"[^\W_]|[$€£¥₹₩₽]")
 
 # Characters
-_PICTURE = "\ue000"  # stands for emoji in between; private characters of the input are dropped before
+_PICTURE = (
+    "\ue000"  # stands for emoji in between; private characters of the input are dropped before
+)
 _REPLACED = {
     **dict.fromkeys(map(ord, "\r\v\f\x1c\x1d\x1e\x85\u2028"), "\n"),
     **dict.fromkeys(map(ord, "\t\x1f"), " "),
@@ -50,12 +58,20 @@ _TAG = re.compile(
     r"(?:\s[^<>=]*+=[^<>]*+|\s*+/?)>|<[!?][A-Za-z][^<>]*+>",
     re.IGNORECASE,
 )
-_TAG_TEXT = {"br": "\n", "break": " ", "td": " ", "th": " ", **dict.fromkeys(("s", "w", "q", "wbr"), "")}
+_TAG_TEXT = {
+    "br": "\n",
+    "break": " ",
+    "td": " ",
+    "th": " ",
+    **dict.fromkeys(("s", "w", "q", "wbr"), ""),
+}
 _BLOCK_TAG = re.compile(
     "article|blockquote|body|center|d[dlt]|details|div|fig.*|footer|h[1-6]|head|header|hr|html|main|nav|[ou]l|p|pre"
     "|section|speak|summary|table|t(?:body|foot|head)|title|tr"
 )
-_ENTITY = re.compile(r"&(?:amp;|#38;|#x26;)*(#\d{1,7};|#[xX][0-9a-fA-F]{1,6};|[A-Za-z][A-Za-z0-9]{1,31};)")
+_ENTITY = re.compile(
+    r"&(?:amp;|#38;|#x26;)*(#\d{1,7};|#[xX][0-9a-fA-F]{1,6};|[A-Za-z][A-Za-z0-9]{1,31};)"
+)
 
 # Lines; these see lines whose spaces are single and whose ends are bare
 _FENCE = re.compile(r"(?:`{3,}|~{3,})\s?[\w+#.-]*")
@@ -94,7 +110,10 @@ _REWRITES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], .
         re.compile(rf" ?{_PICTURE}[ {_PICTURE}]*+((?=[,.!?;:…)、。！？，]))?"),
         lambda pictures: " " if pictures[1] is None else "",
     ),
-    (re.compile(r"[-=_~#*•·|<>\\/]{4,}|_{3,}|(?<= )#+$", re.MULTILINE), " "),  # drawn lines, "## Title ##"
+    (
+        re.compile(r"[-=_~#*•·|<>\\/]{4,}|_{3,}|(?<= )#+$", re.MULTILINE),
+        " ",
+    ),  # drawn lines, "## Title ##"
     (re.compile(r"(?<=\w)-{2,3}(?=\w)|(?<= )-{2,3}(?= )"), "—"),
     (re.compile(r"([!?！？]{3})[!?！？]+"), r"\1"),
     (re.compile(r"([^\w\s])\1{3,}"), r"\1\1\1"),
@@ -197,7 +216,9 @@ def _spoken_character(code: int) -> str:
 
 def _clean(text: str) -> str:
     """`text` without what cannot be seen, with one form for each letter; emoji are `_PICTURE`."""
-    text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "ignore")  # joins pairs, drops halves
+    text = text.encode("utf-16-le", "surrogatepass").decode(
+        "utf-16-le", "ignore"
+    )  # joins pairs, drops halves
     text = text.replace("\r\n", "\n").translate(_Characters())
     text = _COMPATIBILITY.sub(lambda match: unicodedata.normalize("NFKC", match[0]), text)
     return unicodedata.normalize("NFC", text)
@@ -246,7 +267,9 @@ class _Unit:
 def _paragraphs(text: str) -> Iterator[str]:
     """The paragraphs of Markdown or plain text, one line each; those with nothing to say are left out."""
     paragraphs = [_units(block) for block in _blocks(text)]
-    lines = iter(_inline("\n".join(unit.text for units in paragraphs for unit in units)).split("\n"))
+    lines = iter(
+        _inline("\n".join(unit.text for units in paragraphs for unit in units)).split("\n")
+    )
     for units in paragraphs:
         sentences = [
             _stopped(line) if unit.closed or unit is not units[-1] else line
@@ -262,7 +285,9 @@ def _blocks(text: str) -> Iterator[list[str]]:
     block: list[str] = []
     for raw in [*text.split("\n"), ""]:
         line = " ".join(raw.split())
-        drawn = _FENCE.fullmatch(line) or (_RULE.fullmatch(line) and not ("|" in line and "-" in line))
+        drawn = _FENCE.fullmatch(line) or (
+            _RULE.fullmatch(line) and not ("|" in line and "-" in line)
+        )
         heading = _HEADING.match(line)
         if block and (heading or drawn or not line):
             yield block
@@ -331,6 +356,11 @@ def _host(url: re.Match[str]) -> str:
 
 def _stars(run: re.Match[str]) -> str:
     """Nothing for a mark of bold text; the stars themselves in "2**8" and "2 ** 8"."""
-    before, after = run.string[max(0, run.start() - 1) : run.start()], run.string[run.end() : run.end() + 1]
-    power = (before == after == " ") or ((before + after).isascii() and before.isalnum() and after.isalnum())
+    before, after = (
+        run.string[max(0, run.start() - 1) : run.start()],
+        run.string[run.end() : run.end() + 1],
+    )
+    power = (before == after == " ") or (
+        (before + after).isascii() and before.isalnum() and after.isalnum()
+    )
     return run[0] if power and len(run[0]) == 2 else ""

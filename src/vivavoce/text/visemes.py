@@ -11,7 +11,9 @@ from typing import Final, Literal, get_args
 
 from anyascii import anyascii
 
-Viseme = Literal["sil", "PP", "FF", "TH", "DD", "kk", "CH", "SS", "nn", "RR", "aa", "E", "ih", "oh", "ou"]
+Viseme = Literal[
+    "sil", "PP", "FF", "TH", "DD", "kk", "CH", "SS", "nn", "RR", "aa", "E", "ih", "oh", "ou"
+]
 VISEMES: tuple[Viseme, ...] = get_args(Viseme)
 VOWELS: frozenset[Viseme] = frozenset(("aa", "E", "ih", "oh", "ou"))
 
@@ -73,7 +75,9 @@ def spelled(word: str, language: str) -> tuple[Viseme, ...]:
     at = 0
     while at < len(letters):
         size = next((size for size in (4, 3, 2, 1) if letters[at : at + size] in table), 0)
-        shapes += [shape for shape in table.get(letters[at : at + size], ()) if shape not in shapes[-1:]]
+        shapes += [
+            shape for shape in table.get(letters[at : at + size], ()) if shape not in shapes[-1:]
+        ]
         at += size or 1
     return tuple(shapes)
 

@@ -29,7 +29,9 @@ def create_page(server_url: str) -> "App":
     if find_spec("streamlit") is None:
         raise MissingDependency("the demo page needs streamlit: pip install 'vivavoce[ui]'")
     from streamlit.starlette import App
-    from streamlit.web.bootstrap import load_config_options  # the environment sets few of its options
+    from streamlit.web.bootstrap import (
+        load_config_options,  # the environment sets few of its options
+    )
 
     os.environ[SERVER_URL] = server_url  # Streamlit gives its script no arguments
     load_config_options(_OPTIONS)

@@ -6,7 +6,9 @@ from vivavoce.client import Client, Health, ModelEntry
 from vivavoce.errors import VivavoceError
 
 LIST_TIMEOUT_S = 10.0
-SPEECH_TIMEOUT_S = 120.0  # until the next bytes; the first may wait for a model that is being loaded
+SPEECH_TIMEOUT_S = (
+    120.0  # until the next bytes; the first may wait for a model that is being loaded
+)
 AUTO = "auto"
 
 
@@ -23,7 +25,7 @@ class Connection:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ServerState:
     """The server and its models, without aliases; `problem` says why there are none."""
 
     health: Health | None = None
@@ -33,7 +35,10 @@ class Standing:
     @property
     def names(self) -> tuple[str, ...]:
         """The models that can be chosen, `auto` first."""
-        return (AUTO, *(entry.id for entry in self.models if entry.state not in ("missing", "failed")))
+        return (
+            AUTO,
+            *(entry.id for entry in self.models if entry.state not in ("missing", "failed")),
+        )
 
     def is_loading(self, model: str) -> bool:
         """Tells whether the lists of `model` would have to wait."""
@@ -49,27 +54,32 @@ class Choices:
     problem: str = ""
 
 
-def look(connection: Connection) -> Standing:
+def look(connection: Connection) -> ServerState:
     """Returns how the server stands now."""
     try:
         with connection.client() as client:
             health = client.health()
-            return Standing(health, tuple(entry for entry in client.models() if entry.state != "alias"))
+            return ServerState(
+                health, tuple(entry for entry in client.models() if entry.state != "alias")
+            )
     except VivavoceError as error:
-        return Standing(problem=error.message)
+        return ServerState(problem=error.message)
 
 
-def choices(connection: Connection, standing: Standing, model: str) -> Choices:
+def choices(connection: Connection, standing: ServerState, model: str) -> Choices:
     """Returns what `model` offers; `auto` alone as long as that is not known."""
     if standing.problem:
         return Choices({}, (AUTO,))
     if standing.is_loading(model):
-        return Choices({}, (AUTO,), "Loading: the other speakers and languages appear when it is done.")
+        return Choices(
+            {}, (AUTO,), "Loading: the other speakers and languages appear when it is done."
+        )
     asked = None if model == AUTO else model
     try:
         with connection.client() as client:
             labels = {
-                voice.id: f"{voice.name} ({', '.join(voice.languages[:3])})" for voice in reversed(client.voices(asked))
+                voice.id: f"{voice.name} ({', '.join(voice.languages[:3])})"
+                for voice in reversed(client.voices(asked))
             }
             speakers = {name: labels.get(name, name) for name in client.speakers(asked)}
             return Choices(speakers, client.languages(asked))

@@ -28,7 +28,7 @@ MEDIA_TYPES: dict[AudioFormat, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class SpeechForm:
     """What to speak, as the page's fields say it; `None` leaves the choice to the server."""
 
     text: str
@@ -53,10 +53,10 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
-class Take:
+class SpeechResult:
     """One speech that was spoken."""
 
-    wish: Wish
+    wish: SpeechForm
     model: str
     voice: str
     language: str
@@ -75,14 +75,16 @@ class Take:
 
     @property
     def file_name(self) -> str:
-        return f"{self.voice or 'speech'}.{'ogg' if self.wish.format == 'opus' else self.wish.format}"
+        return (
+            f"{self.voice or 'speech'}.{'ogg' if self.wish.format == 'opus' else self.wish.format}"
+        )
 
     @property
     def playable_type(self) -> str:
         return MEDIA_TYPES["wav" if self.wish.format == "pcm" else self.wish.format]
 
 
-def record(client: Client, wish: Wish, report: Callable[[Progress], None]) -> Take:
+def record(client: Client, wish: SpeechForm, report: Callable[[Progress], None]) -> SpeechResult:
     """Returns the speech, after telling `report` of each piece that came. What `report` raises cancels the speech.
 
     Raises what `Client.stream` does, and `VivavoceError` if the server sends no audio.
@@ -92,7 +94,9 @@ def record(client: Client, wish: Wish, report: Callable[[Progress], None]) -> Ta
         whole = client.speak(wish.text, **_fields(wish), format=wish.format)
         return _take(wish, whole, whole.data, None, None, time.perf_counter() - started)
     exact = wish.format in ("wav", "pcm")
-    with client.stream(wish.text, **_fields(wish), format="pcm" if exact else wish.format) as speech:
+    with client.stream(
+        wish.text, **_fields(wish), format="pcm" if exact else wish.format
+    ) as speech:
         rate_hz = _rate_hz(speech) if exact else None
         received = bytearray()
         first_audio_s = None
@@ -103,7 +107,9 @@ def record(client: Client, wish: Wish, report: Callable[[Progress], None]) -> Ta
             report(Progress(elapsed_s, len(received), _seconds(received, rate_hz)))
     if first_audio_s is None:
         raise VivavoceError("the server sent no audio: see its log, and try another text")
-    return _take(wish, speech, bytes(received), rate_hz, first_audio_s, time.perf_counter() - started)
+    return _take(
+        wish, speech, bytes(received), rate_hz, first_audio_s, time.perf_counter() - started
+    )
 
 
 class _Fields(TypedDict):
@@ -119,7 +125,7 @@ class _Fields(TypedDict):
     ref_text: str | None
 
 
-def _fields(wish: Wish) -> _Fields:
+def _fields(wish: SpeechForm) -> _Fields:
     return {
         "model": wish.model,
         "speaker": wish.speaker,
@@ -133,15 +139,15 @@ def _fields(wish: Wish) -> _Fields:
 
 
 def _take(
-    wish: Wish,
+    wish: SpeechForm,
     facts: SpeechFacts,
     received: bytes,
     rate_hz: int | None,
     first_audio_s: float | None,
     elapsed_s: float,
-) -> Take:
+) -> SpeechResult:
     playable = _wav(received, rate_hz) if rate_hz else received
-    return Take(
+    return SpeechResult(
         wish=wish,
         model=facts.model,
         voice=facts.voice,
@@ -158,7 +164,9 @@ def _take(
 
 def _rate_hz(speech: SpeechFacts) -> int:
     if speech.sample_rate_hz is None:
-        raise VivavoceError("the server does not tell the sample rate (no X-Sample-Rate): update it, or choose mp3")
+        raise VivavoceError(
+            "the server does not tell the sample rate (no X-Sample-Rate): update it, or choose mp3"
+        )
     return speech.sample_rate_hz
 
 

@@ -97,9 +97,13 @@ class Names:
         self.tensors[name] = torch.from_numpy(values.astype(np.float32))
 
     def uniform(self, name: str, shape: tuple[int, ...], low: float, high: float) -> None:
-        self.tensors[name] = torch.from_numpy(self.random.uniform(low, high, shape).astype(np.float32))
+        self.tensors[name] = torch.from_numpy(
+            self.random.uniform(low, high, shape).astype(np.float32)
+        )
 
-    def conv(self, name: str, out: int, into: int, kernel: int, *, bias: bool = True, gain: float = 1.0) -> None:
+    def conv(
+        self, name: str, out: int, into: int, kernel: int, *, bias: bool = True, gain: float = 1.0
+    ) -> None:
         self.put(f"{name}.weight", (out, into, kernel), gain / math.sqrt(into * kernel))
         if bias:
             self.put(f"{name}.bias", (out,), 0.05)
@@ -140,13 +144,19 @@ def _dequantizer(names: Names, shape: CodecShape) -> None:
     for group, books in (("rvq_first", 1), ("rvq_rest", shape.codebooks - 1)):
         prefix = f"decoder.quantizer.{group}"
         for book in range(books):
-            names.put(f"{prefix}.vq.layers.{book}._codebook.embedding_sum", (shape.entries, inner), 1.0)
-            names.uniform(f"{prefix}.vq.layers.{book}._codebook.cluster_usage", (shape.entries,), 1, 2)
+            names.put(
+                f"{prefix}.vq.layers.{book}._codebook.embedding_sum", (shape.entries, inner), 1.0
+            )
+            names.uniform(
+                f"{prefix}.vq.layers.{book}._codebook.cluster_usage", (shape.entries,), 1, 2
+            )
         names.conv(f"{prefix}.input_proj", inner, shape.codebook_dim, 1, bias=False)
         names.conv(f"{prefix}.output_proj", shape.codebook_dim, inner, 1, bias=False)
 
 
-def _attention(names: Names, layer: str, hidden: int, sizes: tuple[int, int], *, bias: bool) -> None:
+def _attention(
+    names: Names, layer: str, hidden: int, sizes: tuple[int, int], *, bias: bool
+) -> None:
     queries, keys = sizes
     for name, out, into in (
         ("q_proj", queries, hidden), ("k_proj", keys, hidden), ("v_proj", keys, hidden), ("o_proj", hidden, queries)
@@ -206,10 +216,19 @@ def _encoder_stack(names: Names, shape: CodecShape) -> None:
         prefix = f"encoder.encoder.layers.{position}.block"
         names.conv(f"{prefix}.1.conv", channels // 2, channels, 3)
         names.conv(f"{prefix}.3.conv", channels, channels // 2, 1)
-        names.conv(f"encoder.encoder.layers.{position + 2}.conv", 2 * channels, channels, 2 * stride)
+        names.conv(
+            f"encoder.encoder.layers.{position + 2}.conv", 2 * channels, channels, 2 * stride
+        )
         channels, position = 2 * channels, position + 3
     names.conv(f"encoder.encoder.layers.{position + 1}.conv", shape.encoder_hidden, channels, 3)
-    names.conv("encoder.downsample.conv", shape.encoder_hidden, shape.encoder_hidden, 4, bias=False, gain=3.0)
+    names.conv(
+        "encoder.downsample.conv",
+        shape.encoder_hidden,
+        shape.encoder_hidden,
+        4,
+        bias=False,
+        gain=3.0,
+    )
 
 
 def _encoder_transformer(names: Names, shape: CodecShape) -> None:
@@ -299,7 +318,14 @@ class SpeakerShape:
 
 SPEAKERS = {
     "small": SpeakerShape(),
-    "deep": SpeakerShape(dim=24, width=24, blocks=4, scale=8, kernels=(5, 3, 3, 5, 3, 1), dilations=(1, 2, 3, 4, 5, 1)),
+    "deep": SpeakerShape(
+        dim=24,
+        width=24,
+        blocks=4,
+        scale=8,
+        kernels=(5, 3, 3, 5, 3, 1),
+        dilations=(1, 2, 3, 4, 5, 1),
+    ),
 }
 RELEASED_SPEAKER = SpeakerShape(dim=1024, width=512, scale=8, attention=128, squeezed=128)
 
@@ -324,7 +350,9 @@ def speaker_tensors(shape: SpeakerShape, seed: int) -> dict[str, Tensor]:
         names.conv(f"{prefix}.tdnn1.conv", width, width, 1)
         for group in range(shape.scale - 1):
             inner = width // shape.scale
-            names.conv(f"{prefix}.res2net_block.blocks.{group}.conv", inner, inner, shape.kernels[block])
+            names.conv(
+                f"{prefix}.res2net_block.blocks.{group}.conv", inner, inner, shape.kernels[block]
+            )
         names.conv(f"{prefix}.tdnn2.conv", width, width, 1)
         names.conv(f"{prefix}.se_block.conv1", shape.squeezed, width, 1)
         names.conv(f"{prefix}.se_block.conv2", width, shape.squeezed, 1)
@@ -354,7 +382,9 @@ def voice_like(samples: int, seed: int) -> Tensor:
     """Samples [n] with gliding harmonics and noise, in [-1, 1]: different in every frame, like a voice."""
     random = np.random.default_rng(seed)
     time = np.arange(samples) / 24000
-    phase = 2 * np.pi * np.cumsum(140 + 40 * np.sin(2 * np.pi * random.uniform(1, 3) * time)) / 24000
+    phase = (
+        2 * np.pi * np.cumsum(140 + 40 * np.sin(2 * np.pi * random.uniform(1, 3) * time)) / 24000
+    )
     harmonics = sum(np.sin(k * phase + random.uniform(0, 6)) / k for k in range(1, 12))
     envelope = 0.6 + 0.4 * np.sin(2 * np.pi * 3 * time)
     wave = 0.25 * envelope * harmonics + 0.02 * random.standard_normal(samples)

@@ -23,16 +23,24 @@ class Hub:
     url: str = ""
     revisions: tuple[str, ...] = ("main", COMMIT)
     gated: set[str] = field(default_factory=set)  # repositories that ask for the token "hf_good"
-    cut_after: dict[str, int] = field(default_factory=dict)  # file → bytes after which the connection is cut, once
-    hold_after: dict[str, int] = field(default_factory=dict)  # file → bytes after which the rest waits for `release`
+    cut_after: dict[str, int] = field(
+        default_factory=dict
+    )  # file → bytes after which the connection is cut, once
+    hold_after: dict[str, int] = field(
+        default_factory=dict
+    )  # file → bytes after which the rest waits for `release`
     release: Event = field(default_factory=Event)
     down: set[str] = field(default_factory=set)  # files for which the answer is 503
-    stated: dict[str, int] = field(default_factory=dict)  # file → size that the list states, whatever it is
+    stated: dict[str, int] = field(
+        default_factory=dict
+    )  # file → size that the list states, whatever it is
     spoiled: set[str] = field(default_factory=set)  # files that come with a wrong byte
     ranges: bool = True
     served: Counter[str] = field(default_factory=Counter)  # file → bytes sent of it
     strange: list[str] = field(default_factory=list)  # requests that fetching a model does not need
-    tokens: set[tuple[str, str]] = field(default_factory=set)  # (kind of request, authorization that it came with)
+    tokens: set[tuple[str, str]] = field(
+        default_factory=set
+    )  # (kind of request, authorization that it came with)
 
     def files(self, repo: str) -> list[Path]:
         folder = self.folder / repo
@@ -49,12 +57,18 @@ class Hub:
         }
         lfs["pointerSize"] = 134
         git = hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
-        return {"size": size, "blobId": git, "oid": git} | ({"lfs": lfs} if len(data) >= LARGE else {})
+        return {"size": size, "blobId": git, "oid": git} | (
+            {"lfs": lfs} if len(data) >= LARGE else {}
+        )
 
     def etag(self, repo: str, path: Path) -> str:
         data = (self.folder / repo / path).read_bytes()
         large = len(data) >= LARGE
-        return hashlib.sha256(data).hexdigest() if large else hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
+        return (
+            hashlib.sha256(data).hexdigest()
+            if large
+            else hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
+        )
 
 
 @contextmanager
@@ -115,12 +129,27 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _list(self, repo: str, revision: str) -> None:
         if self._allows(repo, revision):
-            files = [{"rfilename": path.as_posix(), **self.hub.entry(repo, path)} for path in self.hub.files(repo)]
-            self._json({"id": repo, "sha": COMMIT, "siblings": files, "private": False, "tags": [], "downloads": 0})
+            files = [
+                {"rfilename": path.as_posix(), **self.hub.entry(repo, path)}
+                for path in self.hub.files(repo)
+            ]
+            self._json(
+                {
+                    "id": repo,
+                    "sha": COMMIT,
+                    "siblings": files,
+                    "private": False,
+                    "tags": [],
+                    "downloads": 0,
+                }
+            )
 
     def _tree(self, repo: str, revision: str) -> None:
         if self._allows(repo, revision):
-            files = [{"path": path.as_posix(), **self.hub.entry(repo, path)} for path in self.hub.files(repo)]
+            files = [
+                {"path": path.as_posix(), **self.hub.entry(repo, path)}
+                for path in self.hub.files(repo)
+            ]
             self._json([{"type": "file", **file} for file in files])
 
     def _resolve(self, repo: str, revision: str, path: Path) -> None:
@@ -148,7 +177,11 @@ class _Handler(BaseHTTPRequestHandler):
         data = (self.hub.folder / repo / path).read_bytes()
         if name in self.hub.spoiled:
             data = data[:-1] + bytes([data[-1] ^ 1])
-        start = int(self.headers["range"].removeprefix("bytes=").rstrip("-")) if "range" in self.headers else 0
+        start = (
+            int(self.headers["range"].removeprefix("bytes=").rstrip("-"))
+            if "range" in self.headers
+            else 0
+        )
         start = start if self.hub.ranges else 0
         self.send_response(206 if start else 200)
         if start:

@@ -7,7 +7,9 @@ from tests.models.qwen3_tts.small import CPU
 from vivavoce.models.qwen3_tts.checkpoint.config import DecoderConfig
 from vivavoce.models.qwen3_tts.network.kv_cache import Burst, KvCache, Prompt, Step
 
-SHAPE = DecoderConfig(16, 16, layers=2, heads=4, kv_heads=2, head_dim=4, rope_theta=1e6, norm_eps=1e-6)
+SHAPE = DecoderConfig(
+    16, 16, layers=2, heads=4, kv_heads=2, head_dim=4, rope_theta=1e6, norm_eps=1e-6
+)
 
 
 def cache(slots: int = 3, max_len: int = 8) -> KvCache:
@@ -36,7 +38,9 @@ def test_step_writes_one_position_of_each_row_and_shows_no_later_one() -> None:
     written = torch.zeros(3, 9, dtype=torch.bool)
     written[0, 0] = written[1, 4] = True
     for index, value in ((0, 1.0), (1, 2.0)):
-        assert torch.equal(kept.data[1, index], written[:, None, :, None] * torch.full((3, 2, 9, 4), value))
+        assert torch.equal(
+            kept.data[1, index], written[:, None, :, None] * torch.full((3, 2, 9, 4), value)
+        )
     assert not kept.data[0].any()
     assert keys.shape == values.shape == (2, 2, 6, 4)
     assert seen(step.mask)[:, 0, 0].tolist() == [[True] + [False] * 5, [True] * 5 + [False]]
@@ -74,7 +78,11 @@ def test_prompt_fills_one_slot_and_is_causal() -> None:
     assert kept.data[0, :, 1, :, :3].all()
     assert int(kept.data.count_nonzero()) == 2 * 2 * 3 * 4
     assert torch.equal(prompt.rotation[0], rotary(torch.arange(3))[0][None, :, None])
-    assert seen(prompt.mask)[0, 0].tolist() == [[True, False, False], [True, True, False], [True, True, True]]
+    assert seen(prompt.mask)[0, 0].tolist() == [
+        [True, False, False],
+        [True, True, False],
+        [True, True, True],
+    ]
 
 
 @pytest.mark.parametrize(("start", "time"), [(0, 2), (2, 1), (5, 3)])
@@ -82,11 +90,17 @@ def test_burst_moves_all_rows_together(start: int, time: int) -> None:
     kept = cache()
     kept.data.fill_(7)
     new = torch.zeros(2, 2, time, 4)
-    burst = Burst(kept, rows=2, start=start, time=time)
-    keys, _ = burst.remember(0, new, new)
-    assert torch.equal(burst.rotation[0], rotary(torch.arange(start, start + time))[0][None, :, None])
+    frame_cache = Burst(kept, rows=2, start=start, time=time)
+    keys, _ = frame_cache.remember(0, new, new)
+    assert torch.equal(
+        frame_cache.rotation[0], rotary(torch.arange(start, start + time))[0][None, :, None]
+    )
     causal = torch.ones(time, start + time, dtype=torch.bool).tril(start)
-    assert causal.all() if burst.mask is None else torch.equal(seen(burst.mask)[0, 0], causal)
+    assert (
+        causal.all()
+        if frame_cache.mask is None
+        else torch.equal(seen(frame_cache.mask)[0, 0], causal)
+    )
     assert keys.shape == (2, 2, start + time, 4)
     assert (keys[:, :, :start] == 7).all()
     assert not keys[:, :, start:].any()

@@ -14,28 +14,41 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from tests.models.qwen3_tts.small import CPU, WISHES, alone, small, spoken
 from vivavoce.models.qwen3_tts.network.talker import Talker
-from vivavoce.models.qwen3_tts.runtime.batch import Batch, State, make_frame
-from vivavoce.models.qwen3_tts.runtime.cuda import Landing, Track, bucket, buckets
+from vivavoce.models.qwen3_tts.runtime.batch import Batch, State, decode_frame
+from vivavoce.models.qwen3_tts.runtime.cuda import CudaStream, HostCopy, bucket, buckets
 
 SHAPES = [(rows, window) for rows in (1, 2, 3) for window in (128, 192)]
 
 
 def fixed(slots: int, max_len: int = 192) -> Batch:
     """A batch whose steps have the shapes of graphs."""
-    return small().batch(slots, max_len, Track(CPU, fixed=True))
+    return small().batch(slots, max_len, CudaStream(CPU, fixed=True))
 
 
 def tensors(state: State) -> dict[str, Tensor]:
     """All that a later frame reads of `state`, by name."""
     kept = {"past": state.cache.data[..., : state.cache.max_len, :], "lengths": state.cache.lengths}
-    for name, owner in (("state", state), ("sampler", state.sampler), ("knobs", state.sampler.talker)):
-        kept |= {f"{name}.{key}": value for key, value in vars(owner).items() if isinstance(value, Tensor)}
+    for name, owner in (
+        ("state", state),
+        ("sampler", state.sampler),
+        ("knobs", state.sampler.talker),
+    ):
+        kept |= {
+            f"{name}.{key}": value
+            for key, value in vars(owner).items()
+            if isinstance(value, Tensor)
+        }
     return kept
 
 
 @pytest.mark.parametrize(
     ("most", "sizes"),
-    [(1, [1]), (6, [1, 2, 4, 6]), (64, [1, 2, 4, 8, 16, 32, 64]), (100, [1, 2, 4, 8, 16, 32, 64, 100])],
+    [
+        (1, [1]),
+        (6, [1, 2, 4, 6]),
+        (64, [1, 2, 4, 8, 16, 32, 64]),
+        (100, [1, 2, 4, 8, 16, 32, 64, 100]),
+    ],
 )
 def test_every_count_fits_the_smallest_bucket_that_holds_it(most: int, sizes: list[int]) -> None:
     assert list(buckets(1, most)) == sizes
@@ -78,12 +91,14 @@ def test_frame_with_nobody_alive_changes_nothing_that_is_read_later(rows: int, w
     for slot in slots:
         batch.pause(slot)
     before = {name: tensor.clone() for name, tensor in tensors(batch._state).items()}
-    make_frame(small().talker, batch._state, rows, window)
+    decode_frame(small().talker, batch._state, rows, window)
     after = tensors(batch._state)
     assert [name for name in before if not torch.equal(before[name], after[name])] == []
     batch.resume(slots[0])
     batch.step()
-    assert not torch.equal(before["lengths"], tensors(batch._state)["lengths"])  # the comparison would have seen it
+    assert not torch.equal(
+        before["lengths"], tensors(batch._state)["lengths"]
+    )  # the comparison would have seen it
 
 
 def meta_state(slots: int = 3) -> tuple[Talker, State]:
@@ -113,8 +128,10 @@ class Seen(TorchDispatchMode):
 @pytest.mark.parametrize(("rows", "window"), SHAPES)
 def test_frame_never_waits_for_the_device(rows: int, window: int) -> None:
     talker, state = meta_state()
-    with Seen() as seen:  # outside of inference mode, which would show operators before they are taken apart
-        frame = inspect.unwrap(make_frame)(talker, state, rows, window)
+    with (
+        Seen() as seen
+    ):  # outside of inference mode, which would show operators before they are taken apart
+        frame = inspect.unwrap(decode_frame)(talker, state, rows, window)
     assert frame.codes.shape == (rows, small().config.codebooks)
     assert frame.codes.device.type == "meta"
     assert {"mm", "index_put_"} & seen.names
@@ -132,14 +149,16 @@ def test_frame_never_waits_for_the_device(rows: int, window: int) -> None:
         lambda state: state.frame.copy_(torch.tensor([1, 2, 3])),
     ],
 )
-def test_whatever_waits_or_takes_from_the_host_would_be_found(waits: Callable[[State], object]) -> None:
+def test_whatever_waits_or_takes_from_the_host_would_be_found(
+    waits: Callable[[State], object],
+) -> None:
     state = meta_state()[1]
     with pytest.raises((RuntimeError, NotImplementedError, AssertionError)), Seen():
         waits(state)
 
 
 def test_track_of_a_cpu_calls_every_time_and_captures_nothing() -> None:
-    track, calls = Track(CPU, fixed=True), []
+    track, calls = CudaStream(CPU, fixed=True), []
     with track.current():
         for number in range(3):
             assert track.run("key", lambda number=number: calls.append(number) or number) == number
@@ -147,5 +166,5 @@ def test_track_of_a_cpu_calls_every_time_and_captures_nothing() -> None:
     assert not track.capture("key", lambda: None)
     assert track.graphs == 0
     here = torch.arange(3)
-    assert Landing(here).wait() is here
+    assert HostCopy(here).wait() is here
     assert track.upload(here) is here

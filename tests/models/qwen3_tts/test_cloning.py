@@ -21,7 +21,7 @@ from vivavoce.models.qwen3_tts.prompt.cloning import ClonedVoice
 from vivavoce.models.qwen3_tts.runtime.memory import MAX_REFERENCE_TOKENS
 from vivavoce.models.qwen3_tts.runtime.model import QwenModel
 from vivavoce.models.qwen3_tts.tools.recorder import trace_speech
-from vivavoce.types import AudioFormat, Ending, PreparedVoice, Reference, Samples, Segment
+from vivavoce.types import AudioFormat, PreparedVoice, Reference, Samples, Segment, StopReason
 
 FRAMES = 12
 TOLERANCE = 1e-4
@@ -40,9 +40,13 @@ def shared() -> QwenModel:
     return QwenModel(base_folder()[1], QwenOptions(max_batch=4))
 
 
-def recording(seed: int, text: str | None = None, *, seconds: float = 1.5, rate_hz: int = 24_000) -> Reference:
+def recording(
+    seed: int, text: str | None = None, *, seconds: float = 1.5, rate_hz: int = 24_000
+) -> Reference:
     samples = voice_like(round(seconds * rate_hz), seed).numpy()
-    return Reference((samples * 2**15).round().astype(np.float32) / 2**15, rate_hz, text)  # as in a file of 16 bits
+    return Reference(
+        (samples * 2**15).round().astype(np.float32) / 2**15, rate_hz, text
+    )  # as in a file of 16 bits
 
 
 def spoken_by(voice: PreparedVoice, seed: int = 1) -> Segment:
@@ -57,7 +61,7 @@ def spoken(model: QwenModel, segments: Sequence[Segment]) -> list[Samples]:
     while running:
         results = model.step(list(running.values()))
         for number, result in zip(tuple(running), results, strict=True):
-            if isinstance(result, Ending):
+            if isinstance(result, StopReason):
                 model.close(running.pop(number))
             else:
                 made[number].append(result)
@@ -68,7 +72,13 @@ def traced(
     reference: Reference, folder: Path, *, text: str = "Hello.", streaming: bool = False
 ) -> dict[str, torch.Tensor]:
     (folder / "voice.wav").write_bytes(wav_bytes(reference.samples, reference.sample_rate_hz))
-    entries = {"text": text, "language": "english", "seed": 1, "max_frames": FRAMES, "ref_audio": "voice.wav"}
+    entries = {
+        "text": text,
+        "language": "english",
+        "seed": 1,
+        "max_frames": FRAMES,
+        "ref_audio": "voice.wav",
+    }
     entries |= {"x_vector_only": True} if reference.text is None else {"ref_text": reference.text}
     return dict(trace_speech(base_folder()[1], entries | {"non_streaming": not streaming}, folder))
 
@@ -91,7 +101,9 @@ def test_speech_is_that_of_the_trace(tmp_path: Path, text: str | None, rate_hz: 
 
 
 @pytest.mark.parametrize("audio_format", ["flac", "mp3", "opus"])
-def test_trace_takes_a_recording_in_the_formats_of_the_server(tmp_path: Path, audio_format: AudioFormat) -> None:
+def test_trace_takes_a_recording_in_the_formats_of_the_server(
+    tmp_path: Path, audio_format: AudioFormat
+) -> None:
     reference = recording(1, rate_hz=48_000)
     expected = traced(reference, tmp_path)
     encoder = open_encoder(audio_format, 48_000)
@@ -104,7 +116,9 @@ def test_trace_takes_a_recording_in_the_formats_of_the_server(tmp_path: Path, au
     assert made["speaker_embedding"].shape == expected["speaker_embedding"].shape
 
 
-@pytest.mark.parametrize(("name", "says"), [("absent.mp3", "absent.mp3' cannot be read"), ("noise", "ref_audio")])
+@pytest.mark.parametrize(
+    ("name", "says"), [("absent.mp3", "absent.mp3' cannot be read"), ("noise", "ref_audio")]
+)
 def test_trace_names_a_recording_that_it_cannot_read(tmp_path: Path, name: str, says: str) -> None:
     (tmp_path / "noise").write_bytes(b"no recording" * 100)
     entries = {"text": "Hello.", "ref_audio": name, "x_vector_only": True}
@@ -122,7 +136,9 @@ def test_sound_goes_on_where_the_recording_ends(tmp_path: Path) -> None:
     (heard,) = spoken(shared(), [spoken_by(shared().prepare(reference))])
     assert np.abs(heard - whole.numpy()).max() <= TOLERANCE
     cold = decoder.decode(expected["codes"].T[None])[0].numpy()
-    assert np.abs(heard[:1920] - cold[:1920]).max() > 10 * TOLERANCE  # without it, it would begin otherwise
+    assert (
+        np.abs(heard[:1920] - cold[:1920]).max() > 10 * TOLERANCE
+    )  # without it, it would begin otherwise
 
 
 @pytest.mark.parametrize("words", [None, WORDS])
@@ -134,16 +150,16 @@ def test_live_text_in_a_cloned_voice_is_the_streaming_mode_of_the_trace(
     expected = traced(reference, tmp_path, text=text, streaming=True)["waveform"].numpy()
     model = shared()
     stream = model.open(replace(spoken_by(model.prepare(reference)), text="", live=True))
-    heard: list[Samples | Ending] = []
+    heard: list[Samples | StopReason] = []
     begun_with = 0  # letters
     for place in range(0, len(text), 3):
         model.feed(stream, text[place : place + 3], last=place + 3 >= len(text))
         begun_with = begun_with or model.slots_taken * (place + 3)
         heard.append(model.step([stream])[0])
-    while not isinstance(heard[-1], Ending):
+    while not isinstance(heard[-1], StopReason):
         heard.append(model.step([stream])[0])
     model.close(stream)
-    made = np.concatenate([samples for samples in heard if not isinstance(samples, Ending)])
+    made = np.concatenate([samples for samples in heard if not isinstance(samples, StopReason)])
     assert made.shape == expected.shape
     assert np.abs(made - expected).max() <= TOLERANCE
     # In context the text is read beside the recording, so that as much of it must be known; all of a short one.
@@ -183,10 +199,16 @@ def test_longest_recording_fits_with_its_words_and_a_long_segment() -> None:
     [
         (recording(1, seconds=0.9), "ref_audio", "0.90 s, must have 1 to 30"),
         (recording(1, seconds=30.1), "ref_audio", "30.10 s, must have 1 to 30"),
-        (recording(1, "w" * (MAX_REFERENCE_TOKENS + 1)), "ref_text", "257 tokens, the limit is 256"),
+        (
+            recording(1, "w" * (MAX_REFERENCE_TOKENS + 1)),
+            "ref_text",
+            "257 tokens, the limit is 256",
+        ),
     ],
 )
-def test_recording_out_of_its_bounds_is_refused_with_the_numbers(reference: Reference, field: str, says: str) -> None:
+def test_recording_out_of_its_bounds_is_refused_with_the_numbers(
+    reference: Reference, field: str, says: str
+) -> None:
     with pytest.raises(BadRequest, match=says) as caught:
         shared().prepare(reference)
     assert caught.value.field == field
@@ -214,7 +236,9 @@ def test_checkpoint_of_another_task_clones_nothing(tmp_path: Path, task: str) ->
     with pytest.raises(Unsupported, match="clones no voice"):
         model.prepare(recording(1))
     with pytest.raises(Unsupported, match="clones no voice"):
-        model.open(Segment("Hi.", "ryan", "en", "Calm.", 1, prepared=shared().prepare(recording(1))))
+        model.open(
+            Segment("Hi.", "ryan", "en", "Calm.", 1, prepared=shared().prepare(recording(1)))
+        )
 
 
 def test_base_checkpoint_says_that_it_clones() -> None:

@@ -12,7 +12,12 @@ torch = pytest.importorskip("torch")
 
 from safetensors.torch import load_file, save_file  # noqa: E402 - after the check for torch
 
-from tests.models.qwen3_tts.codec_checkpoints import SLOW_RATE, random_codes, voice_like, write_codec  # noqa: E402
+from tests.models.qwen3_tts.codec_checkpoints import (  # noqa: E402
+    SLOW_RATE,
+    random_codes,
+    voice_like,
+    write_codec,
+)
 from vivavoce.errors import EngineFault, MissingDependency  # noqa: E402
 from vivavoce.models.qwen3_tts.codec import load_decoder, load_encoder, read_codec_config  # noqa: E402
 
@@ -64,22 +69,31 @@ def test_loaded_weights_outlive_the_file(folder: Path) -> None:
     decoder = load(load_decoder, folder)
     before = decoder.decode(random_codes(SLOW_RATE, 3, seed=0))
     weights = folder / "model.safetensors"
-    weights.write_bytes(bytes(weights.stat().st_size))  # in place: a mapping of the file would see the zeros
+    weights.write_bytes(
+        bytes(weights.stat().st_size)
+    )  # in place: a mapping of the file would see the zeros
     assert torch.equal(before, decoder.decode(random_codes(SLOW_RATE, 3, seed=0)))
 
 
 def test_shards_load_like_one_file(folder: Path) -> None:
     whole = load(load_encoder, folder).encode(voice_like(5000, seed=0))
     tensors = load_file(folder / "model.safetensors")
-    places = {name: f"model-0000{1 + i % 2}-of-00002.safetensors" for i, name in enumerate(sorted(tensors))}
+    places = {
+        name: f"model-0000{1 + i % 2}-of-00002.safetensors"
+        for i, name in enumerate(sorted(tensors))
+    }
     for file in set(places.values()):
-        save_file({name: tensor for name, tensor in tensors.items() if places[name] == file}, folder / file)
+        save_file(
+            {name: tensor for name, tensor in tensors.items() if places[name] == file},
+            folder / file,
+        )
     (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": places}))
     (folder / "model.safetensors").unlink()
     assert torch.equal(load(load_encoder, folder).encode(voice_like(5000, seed=0)), whole)
     (folder / "model-00002-of-00002.safetensors").unlink()
     with pytest.raises(
-        MissingDependency, match=r"model-00002-of-00002\.safetensors.*is missing.*download the whole checkpoint"
+        MissingDependency,
+        match=r"model-00002-of-00002\.safetensors.*is missing.*download the whole checkpoint",
     ):
         load(load_encoder, folder)
 
@@ -90,13 +104,17 @@ def test_a_missing_file_is_named_with_the_command_that_brings_it(
     folder: Path, loader: Callable[..., Any], name: str
 ) -> None:
     (folder / name).unlink()
-    with pytest.raises(MissingDependency, match=rf"{re.escape(name)}.*download the whole checkpoint"):
+    with pytest.raises(
+        MissingDependency, match=rf"{re.escape(name)}.*download the whole checkpoint"
+    ):
         load(loader, folder)
 
 
 @pytest.mark.parametrize("loader", LOADERS)
 @pytest.mark.parametrize("kept", [0, 4, 3000, -5])
-def test_a_truncated_file_is_told_from_a_whole_one(folder: Path, loader: Callable[..., Any], kept: int) -> None:
+def test_a_truncated_file_is_told_from_a_whole_one(
+    folder: Path, loader: Callable[..., Any], kept: int
+) -> None:
     weights = folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:kept])
     with pytest.raises(EngineFault, match="damaged or cut short"):
@@ -112,18 +130,26 @@ def test_a_missing_tensor_is_named(folder: Path, loader: Callable[..., Any]) -> 
 
 
 @pytest.mark.parametrize("loader", LOADERS)
-def test_a_tensor_of_the_wrong_shape_is_named_with_both_shapes(folder: Path, loader: Callable[..., Any]) -> None:
+def test_a_tensor_of_the_wrong_shape_is_named_with_both_shapes(
+    folder: Path, loader: Callable[..., Any]
+) -> None:
     name = TENSORS[loader]
     change_tensors(folder, lambda tensors: tensors.update({name: torch.zeros(3, 5)}))
-    with pytest.raises(EngineFault, match=rf"{re.escape(repr(name))}.*shape \[3, 5\], config.json asks for \["):
+    with pytest.raises(
+        EngineFault, match=rf"{re.escape(repr(name))}.*shape \[3, 5\], config.json asks for \["
+    ):
         load(loader, folder)
 
 
 @pytest.mark.parametrize("loader", LOADERS)
-def test_a_tensor_that_is_not_all_numbers_is_named(folder: Path, loader: Callable[..., Any]) -> None:
+def test_a_tensor_that_is_not_all_numbers_is_named(
+    folder: Path, loader: Callable[..., Any]
+) -> None:
     name = TENSORS[loader]
     change_tensors(folder, lambda tensors: tensors[name].view(-1)[3].fill_(torch.nan))
-    with pytest.raises(EngineFault, match=rf"{re.escape(repr(name))} holds values that are not numbers"):
+    with pytest.raises(
+        EngineFault, match=rf"{re.escape(repr(name))} holds values that are not numbers"
+    ):
         load(loader, folder)
 
 
@@ -163,6 +189,10 @@ def test_a_config_we_cannot_run_names_the_field(folder: Path, path: str, value: 
 def test_fields_that_a_released_file_leaves_out_have_the_published_defaults(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "qwen3_tts_tokenizer_12hz"}))
     config = read_codec_config(tmp_path)
-    assert (config.sample_rate_hz, config.samples_per_frame, config.frame_rate_hz) == (24000, 1920, 12.5)
+    assert (config.sample_rate_hz, config.samples_per_frame, config.frame_rate_hz) == (
+        24000,
+        1920,
+        12.5,
+    )
     assert (config.num_code_groups, config.decoder.sliding_window) == (16, 72)
     assert config.encoder.attention_head_dim == 64

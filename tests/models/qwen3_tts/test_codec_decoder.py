@@ -12,7 +12,13 @@ from hypothesis import given, settings  # noqa: E402 - after the check for torch
 from hypothesis import strategies as st  # noqa: E402
 from safetensors.torch import load_file  # noqa: E402
 
-from tests.models.qwen3_tts.codec_checkpoints import SHAPES, SLOW_RATE, CodecShape, random_codes, write_codec  # noqa: E402
+from tests.models.qwen3_tts.codec_checkpoints import (  # noqa: E402
+    SHAPES,
+    SLOW_RATE,
+    CodecShape,
+    random_codes,
+    write_codec,
+)
 from vivavoce.models.qwen3_tts.codec import CodecDecoder, DecoderConfig, load_decoder  # noqa: E402
 from vivavoce.models.qwen3_tts.codec.products import Conv, TransposedConv, can_pack  # noqa: E402
 from vivavoce.models.qwen3_tts.codec.state import Past  # noqa: E402
@@ -23,7 +29,9 @@ FRAMES = 18
 Make = Callable[..., CodecDecoder]
 
 PACKED = pytest.param(
-    True, id="packed", marks=pytest.mark.skipif(not can_pack(CPU, torch.float32), reason="needs oneDNN on x86-64")
+    True,
+    id="packed",
+    marks=pytest.mark.skipif(not can_pack(CPU, torch.float32), reason="needs oneDNN on x86-64"),
 )
 FORMS = pytest.mark.parametrize("packed", [pytest.param(False, id="plain"), PACKED])
 
@@ -40,7 +48,9 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Make:
 
     @cache
     def load(
-        shape: CodecShape = SLOW_RATE, dtype: "torch.dtype" = torch.float32, packed: bool | None = None
+        shape: CodecShape = SLOW_RATE,
+        dtype: "torch.dtype" = torch.float32,
+        packed: bool | None = None,
     ) -> CodecDecoder:
         return load_decoder(folder(shape), CPU, dtype, packed=packed)
 
@@ -59,8 +69,12 @@ def in_chunks(decoder: CodecDecoder, codes: "torch.Tensor", sizes: list[int]) ->
 
 @FORMS
 @pytest.mark.parametrize(("name", "seed"), [("small", 7), ("grouped", 8)])
-def test_samples_equal_those_of_the_published_package(tmp_path: Path, name: str, seed: int, packed: bool) -> None:
-    decoder = load_decoder(write_codec(tmp_path, SHAPES[name], seed), CPU, torch.float32, packed=packed)
+def test_samples_equal_those_of_the_published_package(
+    tmp_path: Path, name: str, seed: int, packed: bool
+) -> None:
+    decoder = load_decoder(
+        write_codec(tmp_path, SHAPES[name], seed), CPU, torch.float32, packed=packed
+    )
     expected = load_file(DATA / f"codec_{name}.safetensors")["samples"]
     samples = decoder.decode(random_codes(SHAPES[name], 12, seed))
     assert 0.3 < float(samples.abs().max()) < 1  # loud enough to compare, and not clipped
@@ -76,13 +90,17 @@ def test_streamed_equals_whole_at_any_chunking(make: Make, sizes: list[int], bat
         (make(packed=False), 1e-4),
         (make(), 1e-4),  # packed where that can be
     ):
-        torch.testing.assert_close(in_chunks(decoder, codes, sizes), decoder.decode(codes), atol=tolerance, rtol=0)
+        torch.testing.assert_close(
+            in_chunks(decoder, codes, sizes), decoder.decode(codes), atol=tolerance, rtol=0
+        )
 
 
 @FORMS
 @pytest.mark.parametrize("sizes", [[1], [1, 2, 4, 8], [5, 3]])
 @pytest.mark.parametrize("name", SHAPES)
-def test_streamed_equals_whole_at_the_released_rates(make: Make, name: str, sizes: list[int], packed: bool) -> None:
+def test_streamed_equals_whole_at_the_released_rates(
+    make: Make, name: str, sizes: list[int], packed: bool
+) -> None:
     decoder, codes = make(SHAPES[name], packed=packed), random_codes(SHAPES[name], 20, seed=2)
     samples = in_chunks(decoder, codes, sizes)
     assert samples.shape == (1, 20 * 1920)
@@ -101,12 +119,18 @@ def test_packed_weights_compute_what_plain_ones_do(make: Make, name: str, packed
     codes = random_codes(SHAPES[name], 12, seed=11, batch=3)
     plain = make(SHAPES[name], packed=False)
     fast = make(SHAPES[name], packed=packed)
-    torch.testing.assert_close(in_chunks(fast, codes, [1, 4, 7]), plain.decode(codes), atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        in_chunks(fast, codes, [1, 4, 7]), plain.decode(codes), atol=1e-5, rtol=0
+    )
 
 
 @pytest.mark.parametrize("packed", [PACKED])
 def test_a_packed_decoder_keeps_no_second_copy_of_its_weights(make: Make, packed: bool) -> None:
-    left = [part for part in make(packed=packed).modules() if isinstance(part, Conv | TransposedConv | torch.nn.Linear)]
+    left = [
+        part
+        for part in make(packed=packed).modules()
+        if isinstance(part, Conv | TransposedConv | torch.nn.Linear)
+    ]
     assert not left
 
 
@@ -142,7 +166,9 @@ def test_a_stream_sounds_the_same_whoever_is_decoded_beside_it(
         rows = [i for i, n in enumerate(lengths) if members >> i & 1 and done[i] + frames <= n]
         if rows:
             chunk = torch.stack([codes[i, :, done[i] : done[i] + frames] for i in rows])
-            for i, samples in zip(rows, decoder.step(chunk, [states[i] for i in rows]), strict=True):
+            for i, samples in zip(
+                rows, decoder.step(chunk, [states[i] for i in rows]), strict=True
+            ):
                 parts[i].append(samples)
                 done[i] += frames
     for i, frames in enumerate(done):
@@ -163,7 +189,9 @@ def test_a_cloned_state_continues_on_its_own(make: Make) -> None:
 
 def test_a_whole_decode_is_the_same_in_blocks_of_any_size(make: Make) -> None:
     decoder, codes = make(), random_codes(SLOW_RATE, 40, seed=7)
-    torch.testing.assert_close(decoder.decode(codes, block_frames=7), decoder.decode(codes), atol=1e-4, rtol=0)
+    torch.testing.assert_close(
+        decoder.decode(codes, block_frames=7), decoder.decode(codes), atol=1e-4, rtol=0
+    )
 
 
 def test_no_frames_are_no_samples(make: Make) -> None:
@@ -182,7 +210,10 @@ def test_a_stream_of_the_released_shape_keeps_1_3_million_elements() -> None:
     with torch.device("meta"):
         decoder = CodecDecoder(RELEASED)
     assert 1_250_000 < decoder.state_elements < 1_350_000
-    tensors = [*decoder.parameters(), *decoder.buffers()]  # codebooks and a few more are kept as buffers
+    tensors = [
+        *decoder.parameters(),
+        *decoder.buffers(),
+    ]  # codebooks and a few more are kept as buffers
     assert 110e6 < sum(tensor.numel() for tensor in tensors) < 118e6
 
 

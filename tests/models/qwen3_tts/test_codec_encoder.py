@@ -18,7 +18,9 @@ DATA = Path(__file__).parent / "data"
 
 @pytest.fixture(scope="module")
 def encoder(tmp_path_factory: pytest.TempPathFactory) -> CodecEncoder:
-    return load_encoder(write_codec(tmp_path_factory.mktemp("codec"), SHAPES["small"], 3), CPU, torch.float32)
+    return load_encoder(
+        write_codec(tmp_path_factory.mktemp("codec"), SHAPES["small"], 3), CPU, torch.float32
+    )
 
 
 @pytest.mark.parametrize(("name", "seed"), [("small", 7), ("grouped", 8)])

@@ -19,7 +19,10 @@ def stuck_after(codes: list[int]) -> int | None:
     return next((count for count, code in enumerate(codes, 1) if watch.note(code)), None)
 
 
-@given(st.lists(st.integers(0, 2047), min_size=1, max_size=LONGEST_PERIOD), st.lists(st.integers(0, 2047), max_size=60))
+@given(
+    st.lists(st.integers(0, 2047), min_size=1, max_size=LONGEST_PERIOD),
+    st.lists(st.integers(0, 2047), max_size=60),
+)
 def test_circle_of_any_period_is_found_in_time(circle: list[int], before: list[int]) -> None:
     found = stuck_after(before + circle * 60)
     assert found is not None
@@ -35,6 +38,8 @@ def test_pause_of_three_seconds_is_let_be() -> None:
     assert stuck_after([7, *[1] * STUCK_FRAMES, 8, *[1] * STUCK_FRAMES]) is None
 
 
-@pytest.mark.parametrize(("text", "most", "least"), [("Hey.", 62, 0), ("你好", 68, 0), ("a" * 250, 800, 25)])
+@pytest.mark.parametrize(
+    ("text", "most", "least"), [("Hey.", 62, 0), ("你好", 68, 0), ("a" * 250, 800, 25)]
+)
 def test_bounds_follow_from_the_width_of_the_text(text: str, most: int, least: int) -> None:
     assert (most_frames(text), least_frames(text)) == (most, least)

@@ -15,16 +15,16 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from tests.models.qwen3_tts.small import CPU, SMALL, WISHES, alone, small, spoken
 from vivavoce.errors import BadRequest, Overloaded
 from vivavoce.models.qwen3_tts.checkpoint.folder import load_checkpoint
-from vivavoce.models.qwen3_tts.network.linear import Form
+from vivavoce.models.qwen3_tts.network.linear import WeightFormat
 from vivavoce.models.qwen3_tts.prompt.layout import PromptRequest
-from vivavoce.models.qwen3_tts.runtime.batch import make_frame
-from vivavoce.models.qwen3_tts.runtime.cuda import Track
+from vivavoce.models.qwen3_tts.runtime.batch import decode_frame
+from vivavoce.models.qwen3_tts.runtime.cuda import CudaStream
 
 HOST_READS = {"_local_scalar_dense", "nonzero", "masked_select", "equal", "_unique2", "unique_dim"}
 
 
-@pytest.mark.parametrize("form", [Form.PLAIN, Form.PREPACKED])
-def test_stream_beside_fifteen_others_makes_the_codes_it_makes_alone(form: Form) -> None:
+@pytest.mark.parametrize("form", [WeightFormat.PLAIN, WeightFormat.PREPACKED])
+def test_stream_beside_fifteen_others_makes_the_codes_it_makes_alone(form: WeightFormat) -> None:
     batch = small(form).batch(16, 192)
     numbers = [number % len(WISHES) for number in range(16)]
     slots = [WISHES[number].open(batch) for number in numbers]
@@ -35,13 +35,15 @@ def test_stream_beside_fifteen_others_makes_the_codes_it_makes_alone(form: Form)
 @pytest.mark.parametrize("fixed", [False, True])
 @settings(max_examples=15, deadline=None)
 @given(
-    events=st.lists(st.sampled_from(["open", "close", "pause", "resume", "step", "step", "step"]), max_size=40),
+    events=st.lists(
+        st.sampled_from(["open", "close", "pause", "resume", "step", "step", "step"]), max_size=40
+    ),
     data=st.data(),
 )
 def test_any_order_of_joining_pausing_and_leaving_gives_the_same_codes(
     fixed: bool, events: list[str], data: st.DataObject
 ) -> None:
-    batch = small().batch(3, 192, Track(CPU, fixed=fixed))
+    batch = small().batch(3, 192, CudaStream(CPU, fixed=fixed))
     owner: dict[int, int] = {}
     heard: dict[int, list[torch.Tensor]] = {}
     running: set[int] = set()
@@ -69,7 +71,7 @@ def test_slot_of_a_cancelled_stream_leaves_nothing_behind(frames: int) -> None:
     batch = small().batch(2, 192)
     first, second = WISHES[1].open(batch), WISHES[3].open(batch)
     spoken(batch, [first], frames)
-    for tensor in (batch._state.cache.data, batch._state.burst.data):
+    for tensor in (batch._state.cache.data, batch._state.frame_cache.data):
         tensor[:, :, first] = torch.nan  # the worst that a stream could leave
     batch._state.inputs[first] = torch.nan
     batch.close(first)
@@ -86,7 +88,11 @@ def test_frame_touches_no_slot_beyond_its_rows_and_no_paused_one() -> None:
     batch.pause(1)
     batch.close(2)
     state = batch._state
-    before = {name: tensor.clone() for name, tensor in vars(state).items() if isinstance(tensor, torch.Tensor)}
+    before = {
+        name: tensor.clone()
+        for name, tensor in vars(state).items()
+        if isinstance(tensor, torch.Tensor)
+    }
     past, lengths = state.cache.data.clone(), state.cache.lengths.clone()
     batch.step()
     for name in ("inputs", "text", "text_length", "frame", "alive"):
@@ -108,7 +114,9 @@ def test_same_seed_repeats_and_another_seed_differs() -> None:
 
 def test_text_fed_while_speaking_counts_as_if_it_had_been_there_from_the_start() -> None:
     checkpoint, wish = small(), WISHES[4]
-    prompt, trailing = checkpoint.prompt(PromptRequest(wish.text, speaker="ryan", language="english", stream_text=True))
+    prompt, trailing = checkpoint.prompt(
+        PromptRequest(wish.text, speaker="ryan", language="english", stream_text=True)
+    )
     batch = checkpoint.batch(1, 192)
     slot = batch.open(prompt, trailing[:3], wish.sampling)
     start = spoken(batch, [slot], 3)[0]
@@ -123,17 +131,19 @@ def test_text_fed_while_speaking_counts_as_if_it_had_been_there_from_the_start()
 def test_making_a_frame_never_reads_a_value_back_to_the_host() -> None:
     seen: set[str] = set()
 
-    class Watch(TorchDispatchMode):
-        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    class AccessLogMiddleware(TorchDispatchMode):
+        def __torch_dispatch__(
+            self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+        ) -> Any:
             seen.add(func.overloadpacket.__name__)
             return func(*args, **(kwargs or {}))
 
     batch = small().batch(2, 192)
     WISHES[0].open(batch)
     WISHES[3].open(batch)
-    with Watch():
+    with AccessLogMiddleware():
         # Outside of inference mode, which would show the watch operators before they are taken apart.
-        inspect.unwrap(make_frame)(batch._talker, batch._state, 2, 128)
+        inspect.unwrap(decode_frame)(batch._talker, batch._state, 2, 128)
         assert "mm" in seen
         assert not seen & HOST_READS
         int(batch._state.frame[0])
@@ -144,8 +154,20 @@ def test_making_a_frame_keeps_every_tensor_of_the_state_in_place() -> None:
     batch = small().batch(2, 192)
     WISHES[0].open(batch)
     state = batch._state
-    owners = (state, state.cache, state.burst, state.sampler, state.sampler.talker, state.sampler.predictor)
-    tensors = [(o, name, t.data_ptr()) for o in owners for name, t in vars(o).items() if isinstance(t, torch.Tensor)]
+    owners = (
+        state,
+        state.cache,
+        state.frame_cache,
+        state.sampler,
+        state.sampler.talker,
+        state.sampler.predictor,
+    )
+    tensors = [
+        (o, name, t.data_ptr())
+        for o in owners
+        for name, t in vars(o).items()
+        if isinstance(t, torch.Tensor)
+    ]
     batch.step()
     assert all(getattr(o, name).data_ptr() == address for o, name, address in tensors)
 
@@ -161,14 +183,19 @@ def test_attention_reaches_as_far_as_the_longest_stream_and_no_stream_outgrows_i
     with pytest.raises(AssertionError):
         batch.step()
     roomy = checkpoint.batch(1, 256)
-    assert torch.equal(tight, spoken(roomy, [roomy.open(prompt, trailing, WISHES[0].sampling)], 5)[0])
+    assert torch.equal(
+        tight, spoken(roomy, [roomy.open(prompt, trailing, WISHES[0].sampling)], 5)[0]
+    )
 
 
 def test_full_batch_is_overloaded_and_a_prompt_without_room_is_refused() -> None:
     checkpoint = small()
     batch = checkpoint.batch(1, 64)
     with pytest.raises(BadRequest, match="less text"):
-        batch.open(*checkpoint.prompt(PromptRequest("many words " * 20, speaker="ryan")), WISHES[0].sampling)
+        batch.open(
+            *checkpoint.prompt(PromptRequest("many words " * 20, speaker="ryan")),
+            WISHES[0].sampling,
+        )
     WISHES[0].open(batch)
     with pytest.raises(Overloaded):
         WISHES[0].open(batch)

@@ -14,7 +14,13 @@ from tests.models.qwen3_tts.small import CPU, SMALL
 from vivavoce.errors import EngineFault
 from vivavoce.models.qwen3_tts.checkpoint.folder import Checkpoint, load_checkpoint
 from vivavoce.models.qwen3_tts.network.kv_cache import Burst, KvCache, Prompt
-from vivavoce.models.qwen3_tts.network.linear import Form, Linear, packed, packed_type, works
+from vivavoce.models.qwen3_tts.network.linear import (
+    Linear,
+    WeightFormat,
+    packed,
+    packed_type,
+    works,
+)
 from vivavoce.models.qwen3_tts.network.packing import packing
 from vivavoce.models.qwen3_tts.network.sampler import Sampling
 from vivavoce.models.qwen3_tts.prompt.layout import PromptRequest
@@ -25,29 +31,39 @@ FORMS = [
         form,
         dtype,
         id=f"{form.value}-{str(dtype).removeprefix('torch.')}",
-        marks=pytest.mark.skipif(not works(form, dtype), reason="this processor or this torch does not have it"),
+        marks=pytest.mark.skipif(
+            not works(form, dtype), reason="this processor or this torch does not have it"
+        ),
     )
     for form, dtype in (
-        (Form.PREPACKED, torch.float32),
-        (Form.PREPACKED, torch.bfloat16),
-        (Form.PREPACKED, torch.float16),
-        (Form.INT8, torch.float32),
+        (WeightFormat.PREPACKED, torch.float32),
+        (WeightFormat.PREPACKED, torch.bfloat16),
+        (WeightFormat.PREPACKED, torch.float16),
+        (WeightFormat.INT8, torch.float32),
     )
 ]
 # Wide enough for rounding to average out as it does at the released shapes, small enough for a test.
-WIDE = Shape(Stack(256, 768, 4, 4, 2, 64), Stack(256, 768, 2, 4, 2, 64), text_hidden=64, codebooks=8, codes=512)
+WIDE = Shape(
+    Stack(256, 768, 4, 4, 2, 64),
+    Stack(256, 768, 2, 4, 2, 64),
+    text_hidden=64,
+    codebooks=8,
+    codes=512,
+)
 
 
-def rounding(form: Form, dtype: torch.dtype) -> float:
+def rounding(form: WeightFormat, dtype: torch.dtype) -> float:
     """What one weight or input may be off, of the largest in its row: half a step of the form's numbers."""
-    if form is Form.INT8:
+    if form is WeightFormat.INT8:
         return 1 / 127
     return {torch.float32: 1e-6, torch.bfloat16: 2**-8, torch.float16: 2**-11}[packed_type(dtype)]
 
 
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize(("form", "dtype"), FORMS)
-def test_every_form_multiplies_as_the_plain_one_within_its_rounding(form: Form, dtype: torch.dtype, bias: bool) -> None:
+def test_every_form_multiplies_as_the_plain_one_within_its_rounding(
+    form: WeightFormat, dtype: torch.dtype, bias: bool
+) -> None:
     generator = torch.Generator().manual_seed(1)
     weight = torch.randn(96, 160, generator=generator)
     added = torch.randn(96, generator=generator) if bias else None
@@ -62,17 +78,24 @@ def test_every_form_multiplies_as_the_plain_one_within_its_rounding(form: Form, 
 
 
 @pytest.mark.parametrize(("form", "dtype"), FORMS)
-def test_row_loses_nothing_beside_one_a_million_times_larger(form: Form, dtype: torch.dtype) -> None:
+def test_row_loses_nothing_beside_one_a_million_times_larger(
+    form: WeightFormat, dtype: torch.dtype
+) -> None:
     generator = torch.Generator().manual_seed(2)
     product = packed(torch.randn(64, 128, generator=generator), None, form, dtype)
     quiet, loud = torch.randn(2, 1, 128, generator=generator)
     beside = product(torch.cat((quiet, 1e6 * loud)))[:1]
     alone = product(quiet)
-    assert float((beside - alone).abs().max() / alone.abs().max()) < max(rounding(form, dtype), 1e-5) * 4
+    assert (
+        float((beside - alone).abs().max() / alone.abs().max())
+        < max(rounding(form, dtype), 1e-5) * 4
+    )
 
 
 @pytest.mark.parametrize(("form", "dtype"), FORMS)
-def test_packed_matrices_are_kept_once_and_counted(form: Form, dtype: torch.dtype, tmp_path: Path) -> None:
+def test_packed_matrices_are_kept_once_and_counted(
+    form: WeightFormat, dtype: torch.dtype, tmp_path: Path
+) -> None:
     make_checkpoint(tmp_path, "custom_voice", SMALL)
     talker = load_checkpoint(tmp_path, CPU, dtype, form=form).talker
     matrices = [module for module in talker.modules() if isinstance(module, Linear)]
@@ -80,21 +103,27 @@ def test_packed_matrices_are_kept_once_and_counted(form: Form, dtype: torch.dtyp
     assert all(matrix.weight is None and matrix.bias is None for matrix in matrices)
     assert talker.dtype == torch.float32
     head = SMALL.codec_vocab * SMALL.talker.hidden
-    assert talker.codec_head.stored_bytes == head * (1 if form is Form.INT8 else dtype.itemsize)
+    assert talker.codec_head.stored_bytes == head * (
+        1 if form is WeightFormat.INT8 else dtype.itemsize
+    )
 
 
 @cache
-def wide(form: Form, dtype: torch.dtype) -> Checkpoint:
+def wide(form: WeightFormat, dtype: torch.dtype) -> Checkpoint:
     """The same wide model in `form`."""
     with TemporaryDirectory() as folder:
-        return load_checkpoint(make_checkpoint(Path(folder), "custom_voice", WIDE, seed=3), CPU, dtype, form=form)
+        return load_checkpoint(
+            make_checkpoint(Path(folder), "custom_voice", WIDE, seed=3), CPU, dtype, form=form
+        )
 
 
 @cache
 def said() -> tuple[Tensor, Tensor]:
     """A prompt [positions, hidden] and 24 frames of codes, drawn by the plain model."""
-    checkpoint = wide(Form.PLAIN, torch.float32)
-    prompt, trailing = checkpoint.prompt(PromptRequest("Some words to say.", speaker="ryan", language="english"))
+    checkpoint = wide(WeightFormat.PLAIN, torch.float32)
+    prompt, trailing = checkpoint.prompt(
+        PromptRequest("Some words to say.", speaker="ryan", language="english")
+    )
     batch = checkpoint.batch(1, len(prompt) + 32)
     batch.open(prompt, trailing, Sampling(seed=1))
     return prompt, torch.stack([batch.step().codes[0] for _ in range(24)])
@@ -105,13 +134,21 @@ def forced(checkpoint: Checkpoint, prompt: Tensor, codes: Tensor) -> tuple[Tenso
     talker, config = checkpoint.talker, checkpoint.config
     pad = talker.embed_text(torch.tensor([config.text_ids.pad]))
     heard = torch.cat((prompt, talker.embed_frames(codes[:-1]) + pad))
-    memory = Prompt(KvCache(config.talker, 1, len(heard), device=CPU, dtype=talker.dtype), 0, len(heard))
+    memory = Prompt(
+        KvCache(config.talker, 1, len(heard), device=CPU, dtype=talker.dtype), 0, len(heard)
+    )
     hidden = talker.model.decode(heard[None], memory)[0, len(prompt) - 1 :]  # [frames, hidden]
     predictor, frames = talker.code_predictor, len(codes)
-    later = [table(codes[:, at + 1]) for at, table in enumerate(predictor.model.codec_embedding)][:-1]
-    inputs = torch.stack((hidden, talker.embed_codec(codes[:, 0]), *later), dim=1)  # [frames, codebooks, hidden]
-    burst = KvCache(config.predictor, frames, config.codebooks, device=CPU, dtype=talker.dtype)
-    read = Burst(burst, frames, 0, config.codebooks)
+    later = [table(codes[:, at + 1]) for at, table in enumerate(predictor.model.codec_embedding)][
+        :-1
+    ]
+    inputs = torch.stack(
+        (hidden, talker.embed_codec(codes[:, 0]), *later), dim=1
+    )  # [frames, codebooks, hidden]
+    frame_cache = KvCache(
+        config.predictor, frames, config.codebooks, device=CPU, dtype=talker.dtype
+    )
+    read = Burst(frame_cache, frames, 0, config.codebooks)
     out = predictor.model.decode(predictor.small_to_mtp_projection(inputs), read)[:, 1:]
     rest = torch.stack([head(out[:, at]) for at, head in enumerate(predictor.lm_head)], dim=1)
     return talker.codec_head(hidden), rest.flatten(0, 1)
@@ -121,22 +158,33 @@ def forced(checkpoint: Checkpoint, prompt: Tensor, codes: Tensor) -> tuple[Tenso
 # model: float32 and float16 5e-13 (the weights are bfloat16 numbers, which both hold without loss), int8 2.3e-4 and
 # 4.8e-4, allowed eight times as much because a processor without VNNI rounds inputs to seven bits. bfloat16 is bounded
 # by ten times what was measured at the released shape, 3e-5 and 6e-5.
-DIVERGENCE = {torch.float32: (1e-10, 1e-10), torch.float16: (1e-10, 1e-10), torch.bfloat16: (3e-4, 6e-4)}
+DIVERGENCE = {
+    torch.float32: (1e-10, 1e-10),
+    torch.float16: (1e-10, 1e-10),
+    torch.bfloat16: (3e-4, 6e-4),
+}
 
 
 @pytest.mark.parametrize(("form", "dtype"), FORMS)
-def test_draws_of_every_form_are_nearly_those_of_the_plain_one(form: Form, dtype: torch.dtype) -> None:
-    allowed = (2e-3, 4e-3) if form is Form.INT8 else DIVERGENCE[packed_type(dtype)]
-    exact = forced(wide(Form.PLAIN, torch.float32), *said())
+def test_draws_of_every_form_are_nearly_those_of_the_plain_one(
+    form: WeightFormat, dtype: torch.dtype
+) -> None:
+    allowed = (2e-3, 4e-3) if form is WeightFormat.INT8 else DIVERGENCE[packed_type(dtype)]
+    exact = forced(wide(WeightFormat.PLAIN, torch.float32), *said())
     ours = forced(wide(form, dtype), *said())
     for one, other, most in zip(exact, ours, allowed, strict=True):
         p, q = ((logits.double() / 0.9).log_softmax(-1) for logits in (one, other))
         assert float((p.exp() * (p - q)).sum(-1).mean()) < most
 
 
-@pytest.mark.parametrize(("name", "form"), [("auto", Form.PREPACKED), ("plain", Form.PLAIN), ("int8", Form.INT8)])
-def test_setting_chooses_the_form_on_a_cpu(name: str, form: Form) -> None:
-    wanted = form if form is Form.PLAIN or works(form, torch.float32) else Form.PLAIN
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [("auto", WeightFormat.PREPACKED), ("plain", WeightFormat.PLAIN), ("int8", WeightFormat.INT8)],
+)
+def test_setting_chooses_the_form_on_a_cpu(name: str, form: WeightFormat) -> None:
+    wanted = (
+        form if form is WeightFormat.PLAIN or works(form, torch.float32) else WeightFormat.PLAIN
+    )
     assert choose_form(name, CPU, torch.float32) is wanted
 
 
@@ -144,7 +192,7 @@ def test_setting_chooses_the_form_on_a_cpu(name: str, form: Form) -> None:
 def test_form_falls_back_to_plain_on_other_devices_and_says_so_if_it_was_asked_for(
     name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert choose_form(name, torch.device("cuda"), torch.bfloat16) is Form.PLAIN
+    assert choose_form(name, torch.device("cuda"), torch.bfloat16) is WeightFormat.PLAIN
     assert ("plain" in caplog.text) is (name != "auto")
 
 
@@ -156,7 +204,7 @@ def test_torch_without_kernels_for_bytes_runs_plain(
 
     works.cache_clear()
     monkeypatch.setattr(torch.ops.quantized, "linear_prepack", absent)
-    assert choose_form("int8", CPU, torch.float32) is Form.PLAIN
+    assert choose_form("int8", CPU, torch.float32) is WeightFormat.PLAIN
     assert "weights 'int8' are not to be had on cpu" in caplog.text
     works.cache_clear()
 
@@ -169,13 +217,15 @@ def test_unknown_form_is_refused_with_the_known_ones() -> None:
 @pytest.mark.parametrize("cores", [1, 3])
 @pytest.mark.parametrize(("form", "dtype"), FORMS)
 def test_matrices_packed_side_by_side_are_those_packed_alone(
-    form: Form, dtype: torch.dtype, cores: int, monkeypatch: pytest.MonkeyPatch
+    form: WeightFormat, dtype: torch.dtype, cores: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("vivavoce.models.qwen3_tts.network.packing.available_cores", lambda: cores)
     before = torch.backends.quantized.engine
     matrices = [filled(number) for number in range(12)]
     alone = [
-        packed(matrix.weight.detach().clone(), None, form, dtype) for matrix in matrices if matrix.weight is not None
+        packed(matrix.weight.detach().clone(), None, form, dtype)
+        for matrix in matrices
+        if matrix.weight is not None
     ]
     with packing(form, dtype) as pack:
         for matrix in matrices:
@@ -189,7 +239,9 @@ def test_matrices_packed_side_by_side_are_those_packed_alone(
 
 
 @pytest.mark.parametrize(("form", "dtype"), FORMS)
-def test_matrix_that_cannot_be_packed_is_no_silent_gap(form: Form, dtype: torch.dtype) -> None:
+def test_matrix_that_cannot_be_packed_is_no_silent_gap(
+    form: WeightFormat, dtype: torch.dtype
+) -> None:
     matrix = filled(0)
     matrix.pack(form, dtype)
     with pytest.raises(AssertionError, match="packed already"), packing(form, dtype) as pack:
@@ -199,5 +251,7 @@ def test_matrix_that_cannot_be_packed_is_no_silent_gap(form: Form, dtype: torch.
 def filled(seed: int) -> Linear:
     """A plain matrix of noise."""
     matrix = Linear(160, 96)
-    matrix.weight = nn.Parameter(torch.randn(96, 160, generator=torch.Generator().manual_seed(seed)))
+    matrix.weight = nn.Parameter(
+        torch.randn(96, 160, generator=torch.Generator().manual_seed(seed))
+    )
     return matrix

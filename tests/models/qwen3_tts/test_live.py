@@ -57,11 +57,23 @@ SIGNS = (
     "🏽",
     "🇩",
 )
-MARKS = ("\u0301", "\u0323", "\u0338", "\u0344", "\u09c7", "\u09be", "\u0e33", "\ufe0f", "\U0003ffff")
+MARKS = (
+    "\u0301",
+    "\u0323",
+    "\u0338",
+    "\u0344",
+    "\u09c7",
+    "\u09be",
+    "\u0e33",
+    "\ufe0f",
+    "\U0003ffff",
+)
 LETTERS = ("e", "z", "4", "٣", "你", "好", "字", "ᄀ", "ᅡ", "ᆨ", "가", "\ufb1d", "\u212b", "İ")
 TRICKY = (*SPACES, *SIGNS, *MARKS, *LETTERS, *MARKERS)
 
-texts = st.lists(st.sampled_from(TRICKY) | st.sampled_from(PROSE) | st.text(max_size=4), max_size=12).map("".join)
+texts = st.lists(
+    st.sampled_from(TRICKY) | st.sampled_from(PROSE) | st.text(max_size=4), max_size=12
+).map("".join)
 
 
 @cache
@@ -69,17 +81,32 @@ def tokenizer() -> Tokenizer:
     """A tokenizer that joins whatever it may: it was made from `PROSE` without a cut into words."""
     bpe = BpeTokenizer(BPE())
     bpe.pre_tokenizer = ByteLevel(add_prefix_space=False, use_regex=False)
-    trainer = BpeTrainer(vocab_size=1_500, show_progress=False, initial_alphabet=sorted(ByteLevel.alphabet()))
+    trainer = BpeTrainer(
+        vocab_size=1_500, show_progress=False, initial_alphabet=sorted(ByteLevel.alphabet())
+    )
     # Not on the markers, which would become words of their own.
     bpe.train_from_iterator(
-        ["".join((*SPACES, *MARKS, *LETTERS)), *PROSE, *(word * 2 for text in PROSE for word in text.split())], trainer
+        [
+            "".join((*SPACES, *MARKS, *LETTERS)),
+            *PROSE,
+            *(word * 2 for text in PROSE for word in text.split()),
+        ],
+        trainer,
     )
     with TemporaryDirectory() as name:
         folder = Path(name)
         write_tokenizer(folder)
         bpe.model.save(name)
-        flags = {"lstrip": False, "rstrip": False, "normalized": False, "single_word": False, "special": True}
-        markers = {bpe.get_vocab_size() + n: {"content": text, **flags} for n, text in enumerate(MARKERS)}
+        flags = {
+            "lstrip": False,
+            "rstrip": False,
+            "normalized": False,
+            "single_word": False,
+            "special": True,
+        }
+        markers = {
+            bpe.get_vocab_size() + n: {"content": text, **flags} for n, text in enumerate(MARKERS)
+        }
         write_json(folder / "tokenizer_config.json", {"added_tokens_decoder": markers})
         return Tokenizer(folder)
 
@@ -91,7 +118,11 @@ def pieces_of(text: str, cuts: Sequence[int]) -> list[str]:
 
 def ids_of(pieces: Sequence[str], start: str = "") -> list[int]:
     live = LiveText(tokenizer(), start)
-    return [id_ for number, piece in enumerate(pieces) for id_ in live.add(piece, last=number == len(pieces) - 1)]
+    return [
+        id_
+        for number, piece in enumerate(pieces)
+        for id_ in live.add(piece, last=number == len(pieces) - 1)
+    ]
 
 
 @settings(max_examples=300, deadline=None)
@@ -146,4 +177,8 @@ def test_what_is_held_back_is_what_may_still_change(text: str, held: str) -> Non
 def test_markers_that_come_in_pieces_are_markers() -> None:
     marker = tokenizer().encode("<|im_end|>")
     assert len(marker) == 1
-    assert ids_of(["a <|im", "_end", "|> b", ""]) == [*tokenizer().encode("a "), *marker, *tokenizer().encode(" b")]
+    assert ids_of(["a <|im", "_end", "|> b", ""]) == [
+        *tokenizer().encode("a "),
+        *marker,
+        *tokenizer().encode(" b"),
+    ]

@@ -25,7 +25,7 @@ from vivavoce.models.qwen3_tts.runtime.model import QwenModel
 from vivavoce.models.qwen3_tts.runtime.stream import SegmentStream
 from vivavoce.models.qwen3_tts.tools.trace import read_request, trace
 from vivavoce.serving.local import LocalEngine, SpokenSegment
-from vivavoce.types import Ending, Samples, SamplingOptions, Segment
+from vivavoce.types import Samples, SamplingOptions, Segment, StopReason
 
 FRAME = 1920
 FRAMES = 30  # more than the longest text has tokens
@@ -36,7 +36,9 @@ TEXTS = ("The lamp, 1 2 3: it's on.", "你好，世界。It's 42!", "  Hi\n\nthe
 def shared() -> QwenModel:
     """One model with four slots for the tests that close what they open."""
     with TemporaryDirectory() as folder:
-        return QwenModel(whole_checkpoint(Path(folder, "Tiny"), frames=FRAMES), QwenOptions(max_batch=4))
+        return QwenModel(
+            whole_checkpoint(Path(folder, "Tiny"), frames=FRAMES), QwenOptions(max_batch=4)
+        )
 
 
 def live(text: str = "", *, seed: int = 1, voice: str = "ryan") -> Segment:
@@ -46,7 +48,7 @@ def live(text: str = "", *, seed: int = 1, voice: str = "ryan") -> Segment:
 def rest(model: QwenModel, stream: SegmentStream) -> list[Samples]:
     """What the steps give until the speech ends; its stream is closed then."""
     made: list[Samples] = []
-    while not isinstance(samples := model.step([stream])[0], Ending):
+    while not isinstance(samples := model.step([stream])[0], StopReason):
         made.append(samples)
     model.close(stream)
     return made
@@ -68,8 +70,16 @@ def test_speech_is_that_of_the_trace_in_streaming_mode(tmp_path: Path) -> None:
     folder = whole_checkpoint(tmp_path, frames=FRAMES)
     decoder = load_decoder(folder / "speech_tokenizer", CPU, torch.float32)
     for number, text in enumerate(TEXTS):
-        request = {"text": text, "speaker": "ryan", "language": "english", "seed": number, "max_frames": FRAMES}
-        codes = trace(folder, read_request(request | {"non_streaming": False}, shared().config))["codes"]
+        request = {
+            "text": text,
+            "speaker": "ryan",
+            "language": "english",
+            "seed": number,
+            "max_frames": FRAMES,
+        }
+        codes = trace(folder, read_request(request | {"non_streaming": False}, shared().config))[
+            "codes"
+        ]
         assert same(whole(number), decoder.decode(codes.T[None])[0].numpy())
 
 
@@ -96,7 +106,7 @@ def test_pieces_that_come_at_any_time_beside_others_make_the_speech_of_the_whole
                 del coming[number]
         stepped = [number for number in running if chance.random() < 0.7]
         for number, samples in zip(stepped, model.step([running[n] for n in stepped]), strict=True):
-            if isinstance(samples, Ending):
+            if isinstance(samples, StopReason):
                 model.close(running.pop(number))
             else:
                 heard[number].append(samples)
@@ -194,15 +204,19 @@ def test_live_text_that_cannot_be_said_is_refused_and_takes_no_slot() -> None:
     assert model.slots_taken == 0
 
 
-def test_speech_cannot_end_before_its_text_is_read_nor_before_it_can_have_been_said(tmp_path: Path) -> None:
+def test_speech_cannot_end_before_its_text_is_read_nor_before_it_can_have_been_said(
+    tmp_path: Path,
+) -> None:
     model = indifferent(whole_checkpoint(tmp_path, frames=300), codec_eos_token_id=0)
     text = "abc def ghi."
-    assert len(at_once(model, live(text))) == len(text) * FRAME  # a token a letter, the end's beside the last frame
+    assert (
+        len(at_once(model, live(text))) == len(text) * FRAME
+    )  # a token a letter, the end's beside the last frame
     stream = model.open(live(text))
     made = starve(model, stream)
     model.feed(stream, "", last=True)
     assert sum(map(len, [*made, *rest(model, stream)])) == len(text) * FRAME
-    assert stream.ending is Ending.COMPLETE
+    assert stream.ending is StopReason.COMPLETE
 
 
 def test_limit_follows_the_whole_text(tmp_path: Path) -> None:
@@ -211,7 +225,7 @@ def test_limit_follows_the_whole_text(tmp_path: Path) -> None:
     for piece, last in (("y", False), (".", True)):
         model.feed(stream, piece, last=last)
     assert sum(map(len, rest(model, stream))) == (50 + 3 * 4) * FRAME
-    assert stream.ending is Ending.LENGTH
+    assert stream.ending is StopReason.LENGTH
     asked = replace(live("Hey."), sampling=SamplingOptions(max_new_tokens=5))
     assert len(at_once(model, asked)) == 5 * FRAME
 
@@ -237,7 +251,7 @@ async def test_first_audio_comes_before_the_text_is_complete(tmp_path: Path) -> 
         parts.append((await anext(stream)).samples)
         stream.feed("", last=True)
         parts.append(await hear(stream))
-        assert stream.ending is Ending.LENGTH
+        assert stream.ending is StopReason.LENGTH
         assert same(np.concatenate(parts), whole(0))
         nothing = engine.speak(live())
         nothing.feed("", last=True)
@@ -248,7 +262,9 @@ async def test_first_audio_comes_before_the_text_is_complete(tmp_path: Path) -> 
     assert model.slots_taken == 0
 
 
-async def test_eight_live_streams_with_writers_of_different_pace_say_what_each_was_given(tmp_path: Path) -> None:
+async def test_eight_live_streams_with_writers_of_different_pace_say_what_each_was_given(
+    tmp_path: Path,
+) -> None:
     async def write(stream: SpokenSegment, text: str, pace: int) -> None:
         for place in range(0, len(text), 1 + pace % 3):
             for _ in range(pace * 3):
@@ -259,7 +275,9 @@ async def test_eight_live_streams_with_writers_of_different_pace_say_what_each_w
     async def all_of(engine: LocalEngine, wanted: Sequence[tuple[str, int]]) -> list[Samples]:
         streams = [engine.speak(live(seed=number % len(TEXTS))) for _, number in wanted]
         writers = [write(stream, *one) for stream, one in zip(streams, wanted, strict=True)]
-        heard, _ = await asyncio.gather(asyncio.gather(*map(hear, streams)), asyncio.gather(*writers))
+        heard, _ = await asyncio.gather(
+            asyncio.gather(*map(hear, streams)), asyncio.gather(*writers)
+        )
         return heard
 
     model = QwenModel(whole_checkpoint(tmp_path, frames=FRAMES), QwenOptions(max_batch=8))

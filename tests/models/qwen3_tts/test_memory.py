@@ -12,7 +12,9 @@ from tests.models.qwen3_tts.small import SMALL
 from tests.models.qwen3_tts.whole import CODEC, write_whole
 
 TABLE = (48_000, 512)  # rows and columns of the text table, which outweighs all else
-TABLE_MIB = TABLE[0] * TABLE[1] * 4 / 2**20  # on a CPU in either dtype: what lies between matrices is float32
+TABLE_MIB = (
+    TABLE[0] * TABLE[1] * 4 / 2**20
+)  # on a CPU in either dtype: what lies between matrices is float32
 NOISE_MIB = 15.0
 
 

@@ -22,7 +22,7 @@ from vivavoce.models.qwen3_tts.network.talker import Talker
 from vivavoce.models.qwen3_tts.runtime.memory import PROMPT_POSITIONS
 from vivavoce.models.qwen3_tts.runtime.model import QwenModel
 from vivavoce.models.qwen3_tts.tools.trace import read_request, trace
-from vivavoce.types import Ending, Samples, SamplingOptions, Segment
+from vivavoce.types import Samples, SamplingOptions, Segment, StopReason
 
 FRAME = 1920
 TOLERANCE = 1e-4
@@ -38,14 +38,16 @@ SEGMENTS = (
 def shared() -> QwenModel:
     """One model with three slots for the tests that close what they open."""
     with TemporaryDirectory() as folder:
-        return QwenModel(whole_checkpoint(Path(folder, "Tiny"), frames=24), QwenOptions(max_batch=3))
+        return QwenModel(
+            whole_checkpoint(Path(folder, "Tiny"), frames=24), QwenOptions(max_batch=3)
+        )
 
 
 def chunks(model: QwenModel, wanted: Segment) -> list[Samples]:
     """What every step gives for a segment that is spoken alone."""
     stream = model.open(wanted)
     made = []
-    while not isinstance(samples := model.step([stream])[0], Ending):
+    while not isinstance(samples := model.step([stream])[0], StopReason):
         made.append(samples)
     model.close(stream)
     return made
@@ -70,7 +72,13 @@ def test_sound_comes_with_the_first_frame_and_then_in_chunks_of_2_4_and_8() -> N
 
 def test_samples_are_those_of_the_trace(tmp_path: Path) -> None:
     folder = whole_checkpoint(tmp_path, frames=24)
-    request = {"text": "Hello.", "speaker": "ryan", "language": "english", "seed": 1, "max_frames": 24}
+    request = {
+        "text": "Hello.",
+        "speaker": "ryan",
+        "language": "english",
+        "seed": 1,
+        "max_frames": 24,
+    }
     codes = trace(folder, read_request(request, shared().config))["codes"]
     decoder = load_decoder(folder / "speech_tokenizer", CPU, torch.float32)
     assert same(alone(0), decoder.decode(codes.T[None])[0].numpy())
@@ -100,7 +108,7 @@ def test_alone_is_as_beside_others_that_join_leave_and_wait(seed: int) -> None:
         # The others' listeners have enough for now.
         stepped = [number for number in running if chance.random() < 0.7]
         for number, samples in zip(stepped, model.step([running[n] for n in stepped]), strict=True):
-            if isinstance(samples, Ending):
+            if isinstance(samples, StopReason):
                 model.close(running.pop(number))
             else:
                 heard[number].append(samples)
@@ -117,7 +125,7 @@ def test_closing_anywhere_frees_the_slot_and_leaves_the_others_as_they_are() -> 
     model.close(left)
     assert model.slots_taken == 1
     again = model.open(SEGMENTS[2])
-    while not isinstance(made[-1], Ending):
+    while not isinstance(made[-1], StopReason):
         made.append(model.step([kept, again])[0])
     model.close(kept)
     model.close(again)
@@ -147,17 +155,27 @@ def test_text_that_never_ends_is_capped_by_its_length_and_said_in_the_log(
 ) -> None:
     model = QwenModel(whole_checkpoint(tmp_path, frames=200), QwenOptions(max_batch=1))
     assert sum(map(len, chunks(model, segment("Hey.")))) == (50 + 3 * 4) * FRAME
-    assert "stopped after 62 frames (5.0 s) of 4 characters, seed 1: no end of speech within its limit" in caplog.text
+    assert (
+        "stopped after 62 frames (5.0 s) of 4 characters, seed 1: no end of speech within its limit"
+        in caplog.text
+    )
 
 
-def test_end_of_speech_ends_it_without_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_end_of_speech_ends_it_without_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     folder = whole_checkpoint(tmp_path, frames=24)
-    request = read_request({"text": "Hello.", "speaker": "ryan", "language": "english", "seed": 1}, shared().config)
+    request = read_request(
+        {"text": "Hello.", "speaker": "ryan", "language": "english", "seed": 1}, shared().config
+    )
     said = trace(folder, request)["codes"][:24, 0].tolist()
     end = next(index for index in range(3, 24) if said[index] not in said[:index])
     config = json.loads((folder / "config.json").read_text("utf-8"))
     # The same model, to which one of the codes it would say means the end.
-    edit(folder / "config.json", talker_config=config["talker_config"] | {"codec_eos_token_id": said[end]})
+    edit(
+        folder / "config.json",
+        talker_config=config["talker_config"] | {"codec_eos_token_id": said[end]},
+    )
     with caplog.at_level(logging.DEBUG):
         made = chunks(QwenModel(folder, QwenOptions(max_batch=1)), segment())
     assert sum(map(len, made)) == end * FRAME
@@ -176,7 +194,9 @@ def indifferent(folder: Path, **talker: object) -> QwenModel:
     return QwenModel(folder, QwenOptions(max_batch=1))
 
 
-def test_model_that_says_the_same_for_ever_is_stopped(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_model_that_says_the_same_for_ever_is_stopped(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     model = indifferent(whole_checkpoint(tmp_path, frames=1000))
     assert sum(map(len, chunks(model, segment("A text of some length. " * 8)))) == 41 * FRAME
     assert "stopped after 41 frames" in caplog.text
@@ -184,29 +204,39 @@ def test_model_that_says_the_same_for_ever_is_stopped(tmp_path: Path, caplog: py
 
 
 @pytest.mark.parametrize(("text", "frames"), [("Hey.", 2), ("A text of some length. " * 8, 18)])
-def test_speech_cannot_end_before_its_text_can_have_been_said(tmp_path: Path, text: str, frames: int) -> None:
+def test_speech_cannot_end_before_its_text_can_have_been_said(
+    tmp_path: Path, text: str, frames: int
+) -> None:
     model = indifferent(whole_checkpoint(tmp_path, frames=100), codec_eos_token_id=0)
     assert sum(map(len, chunks(model, segment(text)))) == frames * FRAME
 
 
-def ending(model: QwenModel, wanted: Segment) -> Ending:
+def ending(model: QwenModel, wanted: Segment) -> StopReason:
     stream = model.open(wanted)
-    while not isinstance(result := model.step([stream])[0], Ending):
+    while not isinstance(result := model.step([stream])[0], StopReason):
         pass
     model.close(stream)
     return result
 
 
 def test_ending_says_why() -> None:
-    assert ending(shared(), replace(SEGMENTS[0], sampling=SamplingOptions(max_new_tokens=5))) is Ending.LENGTH
-    endless = replace(SEGMENTS[0], sampling=SamplingOptions(do_sample=False, repetition_penalty=1.0))
-    assert ending(shared(), endless) in (Ending.LENGTH, Ending.REPETITION)
+    assert (
+        ending(shared(), replace(SEGMENTS[0], sampling=SamplingOptions(max_new_tokens=5)))
+        is StopReason.LENGTH
+    )
+    endless = replace(
+        SEGMENTS[0], sampling=SamplingOptions(do_sample=False, repetition_penalty=1.0)
+    )
+    assert ending(shared(), endless) in (StopReason.LENGTH, StopReason.REPETITION)
 
 
 def test_model_that_ends_or_sticks_says_so(tmp_path: Path) -> None:
-    assert ending(indifferent(whole_checkpoint(tmp_path / "a"), codec_eos_token_id=0), segment()) is Ending.COMPLETE
+    assert (
+        ending(indifferent(whole_checkpoint(tmp_path / "a"), codec_eos_token_id=0), segment())
+        is StopReason.COMPLETE
+    )
     stuck = indifferent(whole_checkpoint(tmp_path / "b", frames=1000))
-    assert ending(stuck, segment("A text of some length. " * 8)) is Ending.REPETITION
+    assert ending(stuck, segment("A text of some length. " * 8)) is StopReason.REPETITION
 
 
 def test_request_settles_how_its_codes_are_drawn() -> None:
@@ -223,7 +253,9 @@ def test_request_settles_how_its_codes_are_drawn() -> None:
     assert all(same(greedy[0], other) for other in greedy[1:])
     assert not same(greedy[0], alone(0))
     for options in (SamplingOptions(temperature=2.0), SamplingOptions(subtalker_top_k=2)):
-        assert not same(np.concatenate(chunks(shared(), replace(SEGMENTS[0], sampling=options))), alone(0))
+        assert not same(
+            np.concatenate(chunks(shared(), replace(SEGMENTS[0], sampling=options))), alone(0)
+        )
 
 
 def test_setting_that_cannot_be_is_named() -> None:
@@ -237,13 +269,24 @@ def test_speakers_and_languages_are_those_of_the_checkpoint() -> None:
     info = shared().info
     assert info.name == "tiny"
     assert {voice.id for voice in info.voices} == set(shared().config.speakers)
-    assert sorted(info.languages) == sorted(["zh", "en", "de", "it", "pt", "es", "ja", "ko", "fr", "ru"])
+    assert sorted(info.languages) == sorted(
+        ["zh", "en", "de", "it", "pt", "es", "ja", "ko", "fr", "ru"]
+    )
     eric = next(voice for voice in info.voices if voice.id == "eric")
-    assert (eric.languages[0], eric.gender, eric.description) == ("zh", "male", "Chinese in the sichuan dialect.")
-    assert info.default_voices | {"de": "ryan", "ja": "ono_anna", "ko": "sohee", "zh": "vivian"} == info.default_voices
+    assert (eric.languages[0], eric.gender, eric.description) == (
+        "zh",
+        "male",
+        "Chinese in the sichuan dialect.",
+    )
+    assert (
+        info.default_voices | {"de": "ryan", "ja": "ono_anna", "ko": "sohee", "zh": "vivian"}
+        == info.default_voices
+    )
     assert set(info.aliases.values()) <= {voice.id for voice in info.voices}
     assert info.capabilities.seed
-    assert not info.capabilities.deterministic  # a seed repeats the codes; samples differ by roundings
+    assert (
+        not info.capabilities.deterministic
+    )  # a seed repeats the codes; samples differ by roundings
 
 
 def test_speakers_that_were_never_released_are_offered_as_they_are(tmp_path: Path) -> None:
@@ -260,7 +303,9 @@ def test_instruct_changes_the_speech_of_models_that_follow_it(tmp_path: Path) ->
     model = QwenModel(whole_checkpoint(tmp_path, size="1b7"), QwenOptions(max_batch=1))
     assert model.info.capabilities.instruct
     assert not shared().info.capabilities.instruct
-    plain, told = (np.concatenate(chunks(model, segment(instruct=text))) for text in (None, "Whisper."))
+    plain, told = (
+        np.concatenate(chunks(model, segment(instruct=text))) for text in (None, "Whisper.")
+    )
     assert not np.allclose(plain, told)
 
 
@@ -283,7 +328,9 @@ def test_what_cannot_be_said_takes_no_slot(tmp_path: Path) -> None:
     assert model.slots_taken == 0
 
 
-def test_an_instruction_that_is_too_long_is_not_embedded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_instruction_that_is_too_long_is_not_embedded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     model = QwenModel(whole_checkpoint(tmp_path, size="1b7"), QwenOptions(max_batch=1))
     embedded: list[int] = []
     embed_text = Talker.embed_text
@@ -293,7 +340,10 @@ def test_an_instruction_that_is_too_long_is_not_embedded(tmp_path: Path, monkeyp
         return embed_text(talker, ids)
 
     monkeypatch.setattr(Talker, "embed_text", counted)
-    for instruct, says in (("Speak softly. " * 80, "tokens together"), ("a " * 3_500_000, "7,000,000 characters")):
+    for instruct, says in (
+        ("Speak softly. " * 80, "tokens together"),
+        ("a " * 3_500_000, "7,000,000 characters"),
+    ):
         with pytest.raises(BadRequest, match=says) as caught:
             model.open(segment(instruct=instruct))
         assert caught.value.field == "instruct"
@@ -302,9 +352,15 @@ def test_an_instruction_that_is_too_long_is_not_embedded(tmp_path: Path, monkeyp
 
 @pytest.mark.parametrize(
     ("options", "named"),
-    [({"device": "nowhere"}, "nowhere"), ({"dtype": "int3"}, "int3"), ({"device": "cuda:99"}, "99")],
+    [
+        ({"device": "nowhere"}, "nowhere"),
+        ({"dtype": "int3"}, "int3"),
+        ({"device": "cuda:99"}, "99"),
+    ],
 )
-def test_device_or_dtype_that_is_not_there_is_named(tmp_path: Path, options: dict[str, str], named: str) -> None:
+def test_device_or_dtype_that_is_not_there_is_named(
+    tmp_path: Path, options: dict[str, str], named: str
+) -> None:
     with pytest.raises(EngineFault, match=named):
         QwenModel(whole_checkpoint(tmp_path), QwenOptions(**options))  # type: ignore[arg-type]  # two strings
 

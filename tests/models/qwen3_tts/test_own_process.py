@@ -19,7 +19,10 @@ def cloned(model: AnyModel) -> list[Samples]:
     tone = 0.3 * np.sin(2 * np.pi * 220 * np.arange(2 * RATE_HZ) / RATE_HZ)
     voice = model.prepare(Reference(tone.astype(np.float32), RATE_HZ, "What it says."))
     name = model.info.voices[0].id
-    return spoken(model, [Segment(text, name, "en", seed=4, prepared=voice) for text in ("Hello.", "And you?")])
+    return spoken(
+        model,
+        [Segment(text, name, "en", seed=4, prepared=voice) for text in ("Hello.", "And you?")],
+    )
 
 
 def test_cloned_voice_says_the_same_in_a_process_of_its_own(tmp_path: Path) -> None:

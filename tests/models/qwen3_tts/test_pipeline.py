@@ -20,7 +20,7 @@ from vivavoce.models.qwen3_tts.checkpoint.config import read_config
 from vivavoce.models.qwen3_tts.runtime.model import QwenModel
 from vivavoce.models.qwen3_tts.runtime.stream import SegmentStream
 from vivavoce.models.qwen3_tts.tools.trace import read_request, trace
-from vivavoce.types import Ending, Samples, SamplingOptions
+from vivavoce.types import Samples, SamplingOptions, StopReason
 
 WISHES = (*SEGMENTS, replace(SEGMENTS[1], seed=7, sampling=SamplingOptions(max_new_tokens=5)))
 PACES = [(0, False), (1, False), (1, True)]
@@ -45,7 +45,7 @@ def paced(lag: int, fixed: bool) -> QwenModel:
 
 
 @cache
-def alone(number: int) -> tuple[Samples, Ending]:
+def alone(number: int) -> tuple[Samples, StopReason]:
     """What `WISHES[number]` sounds like and how it ends where nothing lags."""
     model = paced(0, False)
     made = np.concatenate(chunks(model, WISHES[number]))
@@ -53,15 +53,22 @@ def alone(number: int) -> tuple[Samples, Ending]:
 
 
 def test_wishes_end_in_more_than_one_way() -> None:
-    assert {alone(number)[1] for number in range(len(WISHES))} == {Ending.COMPLETE, Ending.LENGTH}
-    assert alone(0)[1] is Ending.COMPLETE
+    assert {alone(number)[1] for number in range(len(WISHES))} == {
+        StopReason.COMPLETE,
+        StopReason.LENGTH,
+    }
+    assert alone(0)[1] is StopReason.COMPLETE
 
 
 @pytest.mark.parametrize(("lag", "fixed"), PACES)
 @pytest.mark.parametrize("seed", range(2))
-def test_any_joining_waiting_and_leaving_gives_the_same_sound_and_ending(seed: int, lag: int, fixed: bool) -> None:
+def test_any_joining_waiting_and_leaving_gives_the_same_sound_and_ending(
+    seed: int, lag: int, fixed: bool
+) -> None:
     chance, model = random.Random(seed), paced(lag, fixed)
-    waiting = chance.sample(range(len(WISHES)), len(WISHES)) + chance.choices(range(len(WISHES)), k=2)
+    waiting = chance.sample(range(len(WISHES)), len(WISHES)) + chance.choices(
+        range(len(WISHES)), k=2
+    )
     running: list[tuple[int, SegmentStream, list[Samples]]] = []
     ended = 0
     while waiting or running:
@@ -72,9 +79,11 @@ def test_any_joining_waiting_and_leaving_gives_the_same_sound_and_ending(seed: i
             model.close(running.pop(chance.randrange(len(running)))[1])
         stepped = [entry for entry in running if chance.random() < 0.7]
         ahead_s = [chance.choice([-0.5, 0.0, 0.1, 0.5, 5.0]) for _ in stepped]
-        for entry, result in zip(stepped, model.step([stream for _, stream, _ in stepped], ahead_s), strict=True):
+        for entry, result in zip(
+            stepped, model.step([stream for _, stream, _ in stepped], ahead_s), strict=True
+        ):
             number, stream, heard = entry
-            if not isinstance(result, Ending):
+            if not isinstance(result, StopReason):
                 heard.append(result)
                 continue
             model.close(stream)
@@ -107,7 +116,7 @@ def test_slot_is_taken_again_while_a_frame_of_its_last_stream_is_on_its_way() ->
     again = model.open(WISHES[0])
     assert again.slot == 0
     heard: list[Samples] = []
-    while not isinstance(result := model.step([again], [0.0])[0], Ending):
+    while not isinstance(result := model.step([again], [0.0])[0], StopReason):
         heard.append(result)
     model.close(again)
     assert same(np.concatenate(heard), alone(0)[0])
@@ -119,20 +128,20 @@ def test_no_more_frames_are_asked_for_than_may_be_made() -> None:
     stream = model.open(WISHES[4])
     most = stream.limit
     asked = 0
-    while not isinstance(model.step([stream], [9.0])[0], Ending):
+    while not isinstance(model.step([stream], [9.0])[0], StopReason):
         asked = max(asked, stream.asked)
     model.close(stream)
     assert asked == most == 5
 
 
-def live(model: QwenModel, pieces: list[str]) -> tuple[Samples, Ending]:
+def live(model: QwenModel, pieces: list[str]) -> tuple[Samples, StopReason]:
     """What a text sounds like that is fed piece by piece, each when the one before it is used up."""
     stream, heard, left = model.open(replace(SEGMENTS[0], text="", live=True)), [], list(pieces)
     while True:
         if left and model.starving(stream):
             model.feed(stream, left.pop(0), last=not left)
             continue
-        if isinstance(result := model.step([stream], [0.0])[0], Ending):
+        if isinstance(result := model.step([stream], [0.0])[0], StopReason):
             break
         heard.append(result)
     model.close(stream)

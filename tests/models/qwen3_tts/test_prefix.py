@@ -25,12 +25,18 @@ TEXTS = ("Hello there.", "Good morning, and more of it.")
 VOICES: dict[str, tuple[str, PromptRequest]] = {
     "speaker": ("custom_voice", PromptRequest("", "english", "ryan")),
     "speaker, any language": ("custom_voice", PromptRequest("", speaker="eric")),
-    "speaker with instruct": ("custom_voice", PromptRequest("", "english", "ryan", "Whisper, and slowly.")),
+    "speaker with instruct": (
+        "custom_voice",
+        PromptRequest("", "english", "ryan", "Whisper, and slowly."),
+    ),
     "design": ("voice_design", PromptRequest("", "german", instruct="An old sailor.")),
     "x-vector": ("base", PromptRequest("", "english", clone=Clone(VECTOR))),
     "clone": ("base", PromptRequest("", "english", clone=Clone(VECTOR, CODES, "What was said."))),
     "clone of few words": ("base", PromptRequest("", "english", clone=Clone(VECTOR, CODES, "a"))),
-    "clone of many words": ("base", PromptRequest("", "english", clone=Clone(VECTOR, CODES[:2], "many words here"))),
+    "clone of many words": (
+        "base",
+        PromptRequest("", "english", clone=Clone(VECTOR, CODES[:2], "many words here")),
+    ),
 }
 SAMPLING = Sampling(seed=3)
 
@@ -59,11 +65,15 @@ def made(batch: Batch, voice: str, text: str, stream_text: bool, *, shared: bool
 
 @pytest.mark.parametrize("stream_text", [False, True])
 @pytest.mark.parametrize("voice", VOICES)
-def test_beginning_that_was_copied_gives_the_codes_of_one_that_was_read(voice: str, stream_text: bool) -> None:
+def test_beginning_that_was_copied_gives_the_codes_of_one_that_was_read(
+    voice: str, stream_text: bool
+) -> None:
     batch = request(voice, "", stream_text)[0].batch(2, 192)
     batch.shortest_prefix = 1
     for text in TEXTS:
-        whole, first, again = (made(batch, voice, text, stream_text, shared=shared) for shared in (False, True, True))
+        whole, first, again = (
+            made(batch, voice, text, stream_text, shared=shared) for shared in (False, True, True)
+        )
         assert torch.equal(first, whole)
         assert torch.equal(again, whole)
     assert len(batch.prefixes) == 1  # both texts begin alike
@@ -71,7 +81,9 @@ def test_beginning_that_was_copied_gives_the_codes_of_one_that_was_read(voice: s
 
 @pytest.mark.parametrize("stream_text", [False, True])
 @pytest.mark.parametrize("voice", VOICES)
-def test_beginning_is_all_that_comes_before_the_text_and_nothing_of_it(voice: str, stream_text: bool) -> None:
+def test_beginning_is_all_that_comes_before_the_text_and_nothing_of_it(
+    voice: str, stream_text: bool
+) -> None:
     layouts = []
     for text in ("one", "two"):
         loaded, wanted = request(voice, text, stream_text)
@@ -95,9 +107,15 @@ def test_beginnings_of_different_voices_are_never_taken_for_each_other() -> None
     wishes += [("base", PromptRequest("", "german", clone=clones[0]))]
     for task, wanted in wishes:
         loaded = checkpoint(task)
-        keys.add(shared_prefix(lay_out(replace(wanted, text="Hi."), loaded.config, loaded.tokenizer), wanted.clone))
+        keys.add(
+            shared_prefix(
+                lay_out(replace(wanted, text="Hi."), loaded.config, loaded.tokenizer), wanted.clone
+            )
+        )
     assert len(keys) == len(wishes)
-    same = Clone(VECTOR.clone(), CODES.clone(), "What was said.")  # another recording's object, the same voice
+    same = Clone(
+        VECTOR.clone(), CODES.clone(), "What was said."
+    )  # another recording's object, the same voice
     loaded = checkpoint("base")
     again = PromptRequest("Hi.", "english", clone=same)
     assert shared_prefix(lay_out(again, loaded.config, loaded.tokenizer), same) in keys

@@ -64,7 +64,9 @@ def test_header_tells_language_and_speaker_and_dialects_replace_chinese(
     assert sounds(layout)[: len(header)] == header
 
 
-def test_text_known_in_advance_is_read_whole_before_speech_begins(models: dict[str, Checkpoint]) -> None:
+def test_text_known_in_advance_is_read_whole_before_speech_begins(
+    models: dict[str, Checkpoint],
+) -> None:
     model = models["custom_voice"]
     ids, encode = model.config.text_ids, model.tokenizer.encode
     layout = of(model, PromptRequest("abc", "english", "ryan"))
@@ -75,7 +77,9 @@ def test_text_known_in_advance_is_read_whole_before_speech_begins(models: dict[s
     assert layout.trailing == ()
 
 
-def test_streamed_text_gives_its_first_token_and_feeds_the_rest(models: dict[str, Checkpoint]) -> None:
+def test_streamed_text_gives_its_first_token_and_feeds_the_rest(
+    models: dict[str, Checkpoint],
+) -> None:
     model = models["custom_voice"]
     first, *rest = model.tokenizer.encode("abc")
     layout = of(model, PromptRequest("abc", "english", "ryan", stream_text=True))
@@ -83,7 +87,9 @@ def test_streamed_text_gives_its_first_token_and_feeds_the_rest(models: dict[str
     assert layout.trailing == (*rest, model.config.text_ids.eos)
 
 
-def test_instruction_comes_first_and_only_where_it_is_followed(models: dict[str, Checkpoint]) -> None:
+def test_instruction_comes_first_and_only_where_it_is_followed(
+    models: dict[str, Checkpoint],
+) -> None:
     request = PromptRequest("ab", instruct="Softly.")
     model = models["voice_design"]
     plain, told = of(model, replace(request, instruct=None)), of(model, request)
@@ -91,7 +97,9 @@ def test_instruction_comes_first_and_only_where_it_is_followed(models: dict[str,
     assert told.positions == (*((token, "silence") for token in turn), *plain.positions)
     assert sounds(plain)[:4] == [NOTHINK, OPEN, CLOSE, PAD]  # a designed voice has no speaker
     cloned = models["base"]
-    assert of(cloned, replace(request, clone=clone())) == of(cloned, replace(request, instruct=None, clone=clone()))
+    assert of(cloned, replace(request, clone=clone())) == of(
+        cloned, replace(request, instruct=None, clone=clone())
+    )
 
 
 def test_clone_by_x_vector_has_it_in_the_speakers_place(models: dict[str, Checkpoint]) -> None:
@@ -99,7 +107,9 @@ def test_clone_by_x_vector_has_it_in_the_speakers_place(models: dict[str, Checkp
     assert sounds(layout) == [THINK, OPEN, ENGLISH, CLOSE, "x_vector", PAD, BOS]
 
 
-def test_clone_in_context_reads_both_texts_then_hears_the_recording(models: dict[str, Checkpoint]) -> None:
+def test_clone_in_context_reads_both_texts_then_hears_the_recording(
+    models: dict[str, Checkpoint],
+) -> None:
     model = models["base"]
     layout = of(model, PromptRequest("de", "english", clone=clone(4)))
     ids = model.config.text_ids
@@ -130,7 +140,9 @@ def test_embedding_adds_text_and_sound_at_every_position(models: dict[str, Check
     at = [sound for _, sound in positions].index("x_vector")
     torch.testing.assert_close(prompt[at] - text[at], voice.x_vector)
     embeddings = [talker.model.codec_embedding, *talker.code_predictor.model.codec_embedding]
-    frame = sum(embedding.weight[code] for embedding, code in zip(embeddings, [8, 9, 10, 11], strict=True))
+    frame = sum(
+        embedding.weight[code] for embedding, code in zip(embeddings, [8, 9, 10, 11], strict=True)
+    )
     torch.testing.assert_close(prompt[-1] - text[-1], frame)
     torch.testing.assert_close(prompt[:3], text[:3])
 
@@ -142,16 +154,30 @@ def test_embedding_adds_text_and_sound_at_every_position(models: dict[str, Check
         ("custom_voice", PromptRequest("a", speaker="nobody"), UnknownVoice, "speaker"),
         ("custom_voice", PromptRequest("a"), UnknownVoice, "speaker"),
         ("custom_voice", PromptRequest("a", "dutch", "ryan"), Unsupported, "language"),
-        ("custom_voice", PromptRequest("a", speaker="ryan", clone=clone()), Unsupported, "ref_audio"),
+        (
+            "custom_voice",
+            PromptRequest("a", speaker="ryan", clone=clone()),
+            Unsupported,
+            "ref_audio",
+        ),
         ("voice_design", PromptRequest("a", speaker="ryan"), Unsupported, "speaker"),
         ("base", PromptRequest("a"), Unsupported, "ref_audio"),
         ("base", PromptRequest("a", clone=Clone(torch.ones(3))), BadRequest, "ref_audio"),
         ("base", PromptRequest("a", clone=replace(clone(2), text="")), BadRequest, "ref_text"),
-        ("base", PromptRequest("a", clone=replace(clone(2), codes=torch.ones(2, 3))), BadRequest, "ref_audio"),
+        (
+            "base",
+            PromptRequest("a", clone=replace(clone(2), codes=torch.ones(2, 3))),
+            BadRequest,
+            "ref_audio",
+        ),
     ],
 )
 def test_request_that_the_model_cannot_speak_names_its_field(
-    task: str, request_: PromptRequest, error: type[BadRequest], field: str, models: dict[str, Checkpoint]
+    task: str,
+    request_: PromptRequest,
+    error: type[BadRequest],
+    field: str,
+    models: dict[str, Checkpoint],
 ) -> None:
     with pytest.raises(error) as caught:
         of(models[task], request_)

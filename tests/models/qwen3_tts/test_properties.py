@@ -21,13 +21,21 @@ from vivavoce.models.qwen3_tts.network.sampler import Sampling
 from vivavoce.models.qwen3_tts.runtime.batch import Batch
 from vivavoce.models.qwen3_tts.runtime.model import QwenModel
 from vivavoce.models.qwen3_tts.runtime.stream import SegmentStream
-from vivavoce.types import Ending, Samples, SamplingOptions, Segment
+from vivavoce.types import Samples, SamplingOptions, Segment, StopReason
 
 FRAMES = 16  # that are compared, a stream
 MAX_LEN = 160
 TOLERANCE = 1e-4
-TEXTS = ("Hi.", "The lamp is on the table.", "你好，世界。", "One, two, three, four, five, six, seven, eight.", "¡Olé!")
-SOME = settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+TEXTS = (
+    "Hi.",
+    "The lamp is on the table.",
+    "你好，世界。",
+    "One, two, three, four, five, six, seven, eight.",
+    "¡Olé!",
+)
+SOME = settings(
+    max_examples=8, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
 
 
 def random_knobs(chance: random.Random) -> SamplingDefaults:
@@ -80,7 +88,9 @@ class Speakers:
     def step(self) -> None:
         codes = self.batch.step().codes
         for slot in tuple(self.running):
-            assert torch.equal(codes[slot], alone(self.owner[slot])[self.frame[slot]]), WISHES[self.owner[slot]]
+            assert torch.equal(codes[slot], alone(self.owner[slot])[self.frame[slot]]), WISHES[
+                self.owner[slot]
+            ]
             self.frame[slot] += 1
             if self.frame[slot] == FRAMES:
                 self.close(slot)
@@ -100,8 +110,15 @@ class Speakers:
 
 
 @SOME
-@given(st.lists(st.sampled_from(["open", "open", "close", "pause", "resume", *["step"] * 6]), max_size=60), st.data())
-def test_codes_are_those_of_the_stream_alone_in_any_order_of_events(events: list[str], data: st.DataObject) -> None:
+@given(
+    st.lists(
+        st.sampled_from(["open", "open", "close", "pause", "resume", *["step"] * 6]), max_size=60
+    ),
+    st.data(),
+)
+def test_codes_are_those_of_the_stream_alone_in_any_order_of_events(
+    events: list[str], data: st.DataObject
+) -> None:
     speakers = Speakers(4)
     for event in events:
         if event == "open" and len(speakers.owner) < speakers.slots:
@@ -145,13 +162,29 @@ def test_nothing_that_a_closed_stream_left_reaches_the_next(poison: float, frame
     for _ in range(frames):
         speakers.step()
     state = speakers.batch._state
-    for tensor in (state.cache.data[:, :, 0], state.burst.data[:, :, 0], state.inputs[0], state.text[0]):
+    for tensor in (
+        state.cache.data[:, :, 0],
+        state.frame_cache.data[:, :, 0],
+        state.inputs[0],
+        state.text[0],
+    ):
         tensor.fill_(poison)
     for knobs in (state.sampler.talker, state.sampler.predictor):
-        knobs.temperature[0], knobs.top_p[0], knobs.top_k[0], knobs.greedy[0] = poison, poison, 1, True
+        knobs.temperature[0], knobs.top_p[0], knobs.top_k[0], knobs.greedy[0] = (
+            poison,
+            poison,
+            1,
+            True,
+        )
     state.sampler.penalty[0] = poison
     state.sampler.said[0] = True
-    for counter in (state.sampler.seed, state.sampler.min_frames, state.text_length, state.frame, state.cache.lengths):
+    for counter in (
+        state.sampler.seed,
+        state.sampler.min_frames,
+        state.text_length,
+        state.frame,
+        state.cache.lengths,
+    ):
         counter[0] = MAX_LEN - 1
     speakers.close(0)
     if frames % 2:  # its row is computed beside the neighbour's before it is taken again
@@ -171,7 +204,9 @@ def model() -> QwenModel:
     with TemporaryDirectory() as name:
         folder = whole_checkpoint(Path(name), frames=16)
         tensors = load_file(folder / "model.safetensors")
-        tensors["talker.codec_head.weight"][2150] *= 2.5  # the end of speech: often far down, often on top
+        tensors["talker.codec_head.weight"][2150] *= (
+            2.5  # the end of speech: often far down, often on top
+        )
         save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
         return QwenModel(folder, QwenOptions(max_batch=4))
 
@@ -191,7 +226,9 @@ def random_segment(chance: random.Random) -> Segment:
         subtalker_top_p=predictor.top_p,
         max_new_tokens=chance.choice([None, None, 1, 5, 13]),
     )
-    voice, language = chance.choice([("ryan", "en"), ("vivian", "zh"), ("eric", "zh"), ("sohee", "ko")])
+    voice, language = chance.choice(
+        [("ryan", "en"), ("vivian", "zh"), ("eric", "zh"), ("sohee", "ko")]
+    )
     return Segment(chance.choice(TEXTS), voice, language, None, chance.randrange(1 << 63), options)
 
 
@@ -199,10 +236,10 @@ SEGMENTS = tuple(random_segment(random.Random(seed)) for seed in range(16))
 
 
 @cache
-def heard_alone(number: int) -> tuple[Samples, Ending]:
+def heard_alone(number: int) -> tuple[Samples, StopReason]:
     """`SEGMENTS[number]` with nobody beside it, and how it ended."""
     stream, made = model().open(SEGMENTS[number]), []
-    while not isinstance(result := model().step([stream], [0.0])[0], Ending):
+    while not isinstance(result := model().step([stream], [0.0])[0], StopReason):
         made.append(result)
     model().close(stream)
     return np.concatenate(made) if made else np.zeros(0, np.float32), result
@@ -210,12 +247,15 @@ def heard_alone(number: int) -> tuple[Samples, Ending]:
 
 def test_segments_of_these_tests_end_in_different_ways_and_places() -> None:
     results = [heard_alone(number) for number in range(len(SEGMENTS))]
-    assert {ending for _, ending in results} == {Ending.COMPLETE, Ending.LENGTH}
+    assert {ending for _, ending in results} == {StopReason.COMPLETE, StopReason.LENGTH}
     assert len({len(samples) for samples, _ in results}) > 4
 
 
 @SOME
-@given(st.lists(st.sampled_from(["open", "open", "cancel", *["step"] * 6]), min_size=5, max_size=40), st.data())
+@given(
+    st.lists(st.sampled_from(["open", "open", "cancel", *["step"] * 6]), min_size=5, max_size=40),
+    st.data(),
+)
 def test_sound_and_ending_are_those_of_the_segment_alone_in_any_order_of_events(
     events: list[str], data: st.DataObject
 ) -> None:
@@ -236,11 +276,17 @@ def test_sound_and_ending_are_those_of_the_segment_alone_in_any_order_of_events(
     assert model().slots_taken == 0
 
 
-def step(running: dict[SegmentStream, tuple[int, list[Samples]]], stepped: list[SegmentStream], ahead_s: float) -> None:
+def step(
+    running: dict[SegmentStream, tuple[int, list[Samples]]],
+    stepped: list[SegmentStream],
+    ahead_s: float,
+) -> None:
     """Steps some of the `running` streams; takes out those that have ended, and compares them."""
-    for stream, result in zip(stepped, model().step(stepped, [ahead_s] * len(stepped)), strict=True):
+    for stream, result in zip(
+        stepped, model().step(stepped, [ahead_s] * len(stepped)), strict=True
+    ):
         number, made = running[stream]
-        if not isinstance(result, Ending):
+        if not isinstance(result, StopReason):
             made.append(result)
             continue
         model().close(stream)
@@ -264,13 +310,15 @@ def test_sixteen_at_once_sound_as_each_alone() -> None:
         assert float(np.abs(samples - single).max()) <= TOLERANCE
 
 
-def heard(speaker: QwenModel, streams: list[SegmentStream]) -> list[tuple[Samples, Ending]]:
+def heard(speaker: QwenModel, streams: list[SegmentStream]) -> list[tuple[Samples, StopReason]]:
     """What each of `streams` says to its end, stepped together."""
     made: dict[SegmentStream, list[Samples]] = {stream: [] for stream in streams}
-    ended: dict[SegmentStream, Ending] = {}
+    ended: dict[SegmentStream, StopReason] = {}
     while running := [stream for stream in streams if stream not in ended]:
-        for stream, result in zip(running, speaker.step(running, [0.0] * len(running)), strict=True):
-            if isinstance(result, Ending):
+        for stream, result in zip(
+            running, speaker.step(running, [0.0] * len(running)), strict=True
+        ):
+            if isinstance(result, StopReason):
                 ended[stream] = result
                 speaker.close(stream)
             else:

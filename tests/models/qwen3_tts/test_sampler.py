@@ -11,7 +11,16 @@ from torch import Tensor
 from tests.models.qwen3_tts.small import CPU, GREEDY, small
 from vivavoce.errors import BadRequest
 from vivavoce.models.qwen3_tts.checkpoint.config import SamplingDefaults
-from vivavoce.models.qwen3_tts.network.sampler import Knobs, Sampler, Sampling, counter, draw, gumbel, penalise, uniform
+from vivavoce.models.qwen3_tts.network.sampler import (
+    Sampler,
+    Sampling,
+    SamplingTensors,
+    counter,
+    draw,
+    gumbel,
+    penalise,
+    uniform,
+)
 
 LOGITS = [2.0, -1.0, 0.5, 3.0, 1.9, -4.0, 0.0, 2.5, -0.3, 1.0]
 DRAWS = 20_000
@@ -42,15 +51,15 @@ def plain_probabilities(logits: list[float], settings: SamplingDefaults) -> list
     return [weights[token] / total if token in kept else 0.0 for token in range(len(logits))]
 
 
-def knobs(settings: list[SamplingDefaults]) -> Knobs:
+def knobs(settings: list[SamplingDefaults]) -> SamplingTensors:
     """One row for each of `settings`."""
-    rows = Knobs(len(settings), CPU)
+    rows = SamplingTensors(len(settings), CPU)
     for row, setting in enumerate(settings):
         rows.set(row, setting)
     return rows
 
 
-def repeated(settings: list[SamplingDefaults], times: int) -> Knobs:
+def repeated(settings: list[SamplingDefaults], times: int) -> SamplingTensors:
     """`knobs`, each row `times` times in a row."""
     rows = knobs(settings)
     for name, tensor in vars(rows).items():
@@ -71,9 +80,13 @@ def close(counts: Tensor, probabilities: list[float]) -> bool:
 def test_rows_of_one_batch_follow_the_plain_samplers_distributions() -> None:
     rows = len(SETTINGS) * DRAWS
     key = counter(torch.arange(rows), torch.zeros(rows, dtype=torch.int64), 0)
-    tokens = draw(torch.tensor(LOGITS).repeat(rows, 1), repeated(SETTINGS, DRAWS), key).view(len(SETTINGS), DRAWS)
+    tokens = draw(torch.tensor(LOGITS).repeat(rows, 1), repeated(SETTINGS, DRAWS), key).view(
+        len(SETTINGS), DRAWS
+    )
     for setting, drawn in zip(SETTINGS, tokens, strict=True):
-        assert close(drawn.bincount(minlength=len(LOGITS)), plain_probabilities(LOGITS, setting)), setting
+        assert close(drawn.bincount(minlength=len(LOGITS)), plain_probabilities(LOGITS, setting)), (
+            setting
+        )
 
 
 def plain_first(logits: list[float], said: set[int], sampling: Sampling) -> list[float]:
@@ -89,8 +102,13 @@ def plain_first(logits: list[float], said: set[int], sampling: Sampling) -> list
 def chi_square(counts: list[int], probabilities: list[float]) -> tuple[float, int]:
     """Pearson's statistic and its degrees of freedom; what is expected less than five times counts as one."""
     drawn = sum(counts)
-    likely = [(count, drawn * p) for count, p in zip(counts, probabilities, strict=True) if drawn * p >= 5]
-    rest = drawn - sum(count for count, _ in likely), drawn - sum(expected for _, expected in likely)
+    likely = [
+        (count, drawn * p) for count, p in zip(counts, probabilities, strict=True) if drawn * p >= 5
+    ]
+    rest = (
+        drawn - sum(count for count, _ in likely),
+        drawn - sum(expected for _, expected in likely),
+    )
     cells = [*likely, rest] if rest[1] >= 5 else likely
     return sum((count - expected) ** 2 / expected for count, expected in cells), len(cells) - 1
 
@@ -98,7 +116,11 @@ def chi_square(counts: list[int], probabilities: list[float]) -> tuple[float, in
 @pytest.mark.parametrize("seed", range(3))
 def test_first_codes_follow_the_plain_sampler_at_any_settings_of_each_row(seed: int) -> None:
     chance, rows, draws = random.Random(seed), 3, 2000
-    choices = {"temperature": [0.4, 0.9, 1.6, 3.0], "top_k": [0, 2, 9, 50, 4000], "top_p": [1.0, 0.9, 0.6, 0.2]}
+    choices = {
+        "temperature": [0.4, 0.9, 1.6, 3.0],
+        "top_k": [0, 2, 9, 50, 4000],
+        "top_p": [1.0, 0.9, 0.6, 0.2],
+    }
     wanted = [
         Sampling(
             SamplingDefaults(**{name: chance.choice(values) for name, values in choices.items()}),
@@ -118,7 +140,10 @@ def test_first_codes_follow_the_plain_sampler_at_any_settings_of_each_row(seed: 
         statistic, freedom = chi_square(counts, expected)
         if freedom:
             # Wilson and Hilferty: four standard deviations, which one row in thirty thousand exceeds by chance.
-            assert statistic <= freedom * (1 - 2 / (9 * freedom) + 4 * math.sqrt(2 / (9 * freedom))) ** 3, sampling
+            assert (
+                statistic
+                <= freedom * (1 - 2 / (9 * freedom) + 4 * math.sqrt(2 / (9 * freedom))) ** 3
+            ), sampling
 
 
 def first_codes(wanted: list[Sampling], logits: Tensor, said: list[set[int]], draws: int) -> Tensor:
@@ -126,15 +151,21 @@ def first_codes(wanted: list[Sampling], logits: Tensor, said: list[set[int]], dr
     rows, codes = logits.shape
     # 1024 more entries, as in a checkpoint, have no sound; one of them ends the speech, and here is never likely.
     ids = replace(small().config.codec_ids, eos=codes)
-    sampler = Sampler(replace(small().config, codec_vocab_size=codes + 1024, codec_ids=ids), rows * draws, CPU)
+    sampler = Sampler(
+        replace(small().config, codec_vocab_size=codes + 1024, codec_ids=ids), rows * draws, CPU
+    )
     sampler.talker = repeated([sampling.talker for sampling in wanted], draws)
-    sampler.penalty = torch.tensor([sampling.repetition_penalty for sampling in wanted]).repeat_interleave(draws)
+    sampler.penalty = torch.tensor(
+        [sampling.repetition_penalty for sampling in wanted]
+    ).repeat_interleave(draws)
     sampler.seed = torch.arange(rows * draws) // 3
     for row, heard in enumerate(said):
         sampler.said[row * draws : (row + 1) * draws, sorted(heard)] = True
     scores = torch.full((rows, codes + 1024), 9.0)
     scores[:, :codes], scores[:, codes] = logits, -1e30
-    return sampler.first(scores.repeat_interleave(draws, dim=0), torch.arange(rows * draws) % 3).view(rows, draws)
+    return sampler.first(
+        scores.repeat_interleave(draws, dim=0), torch.arange(rows * draws) % 3
+    ).view(rows, draws)
 
 
 @pytest.mark.parametrize("what", ["seed", "frame", "codebook"])
@@ -201,7 +232,11 @@ def test_penalty_counts_only_this_streams_own_first_codes() -> None:
     logits[:, 10], logits[:, 11] = 3.0, 2.0
     number = torch.full((3,), 5)
     sampler.note(sampler.first(logits, number), torch.tensor([True, False, True]))
-    assert sampler.first(logits, number).tolist() == [11, 10, 11]  # the second row's stream was not alive
+    assert sampler.first(logits, number).tolist() == [
+        11,
+        10,
+        11,
+    ]  # the second row's stream was not alive
     sampler.set(0, Sampling(GREEDY, GREEDY, repetition_penalty=2.0))
     assert sampler.first(logits, number).tolist() == [10, 10, 11]  # the first row has a new stream
     sampler.note(torch.tensor([12, 12, 12]), torch.tensor([False, False, False]))

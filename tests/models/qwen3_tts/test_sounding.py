@@ -14,8 +14,8 @@ from tests.models.qwen3_tts.test_capture import Seen
 from tests.models.qwen3_tts.whole import CODEC
 from vivavoce.models.qwen3_tts.codec import CodecDecoder, load_decoder
 from vivavoce.models.qwen3_tts.codec.state import Past
-from vivavoce.models.qwen3_tts.runtime.codec_runner import LARGEST_CHUNK, Sounder, powers
-from vivavoce.models.qwen3_tts.runtime.cuda import Track
+from vivavoce.models.qwen3_tts.runtime.codec_runner import LARGEST_CHUNK, CodecRunner, powers
+from vivavoce.models.qwen3_tts.runtime.cuda import CudaStream
 
 
 @cache
@@ -51,10 +51,15 @@ def test_codec_never_waits_for_the_device(rows: int, frames: int) -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_streams_in_any_company_and_chunks_sound_as_they_do_whole(seed: int, fixed: bool) -> None:
     chance, frames = random.Random(seed), 24
-    sounder = Sounder(decoder(), Track(CPU, fixed=fixed), 5)
+    sounder = CodecRunner(decoder(), CudaStream(CPU, fixed=fixed), 5)
     if fixed:
         sounder.warm_up()
-    codes = torch.randint(0, CODEC.entries, (5, CODEC.codebooks, frames), generator=torch.Generator().manual_seed(seed))
+    codes = torch.randint(
+        0,
+        CODEC.entries,
+        (5, CODEC.codebooks, frames),
+        generator=torch.Generator().manual_seed(seed),
+    )
     states, heard, at = [sounder.open() for _ in range(5)], [[] for _ in range(5)], [0] * 5
     landings = []
     while min(at) < frames:

@@ -12,7 +12,11 @@ from safetensors.torch import load_file, save_file  # noqa: E402 - after the che
 from tests.models.qwen3_tts.codec_checkpoints import SPEAKERS, voice_like, write_speaker  # noqa: E402
 from vivavoce.errors import BadRequest, EngineFault, MissingDependency, Unsupported  # noqa: E402
 from vivavoce.models.qwen3_tts.network.mel import mel_filters  # noqa: E402
-from vivavoce.models.qwen3_tts.network.speaker_encoder import SpeakerConfig, SpeakerEncoder, load_speaker_encoder  # noqa: E402
+from vivavoce.models.qwen3_tts.network.speaker_encoder import (  # noqa: E402
+    SpeakerConfig,
+    SpeakerEncoder,
+    load_speaker_encoder,
+)
 
 CPU = torch.device("cpu")
 DATA = Path(__file__).parent / "data"
@@ -28,8 +32,12 @@ def change_config(folder: Path, **changes: object) -> None:
     (folder / "config.json").write_text(json.dumps(raw))
 
 
-@pytest.mark.parametrize(("reference", "shape", "seed"), [("small", "small", 7), ("grouped", "deep", 8)])
-def test_x_vectors_equal_those_of_the_published_package(tmp_path: Path, reference: str, shape: str, seed: int) -> None:
+@pytest.mark.parametrize(
+    ("reference", "shape", "seed"), [("small", "small", 7), ("grouped", "deep", 8)]
+)
+def test_x_vectors_equal_those_of_the_published_package(
+    tmp_path: Path, reference: str, shape: str, seed: int
+) -> None:
     encoder = load(write_speaker(tmp_path, SPEAKERS[shape], seed))
     expected = load_file(DATA / f"codec_{reference}.safetensors")["vector"]
     vector = encoder.embed(voice_like(30000, seed))
@@ -39,11 +47,18 @@ def test_x_vectors_equal_those_of_the_published_package(tmp_path: Path, referenc
 
 def test_different_voices_have_different_x_vectors(tmp_path: Path) -> None:
     encoder = load(write_speaker(tmp_path))
-    assert float((encoder.embed(voice_like(30000, 1)) - encoder.embed(voice_like(30000, 2))).abs().max()) > 0.01
+    assert (
+        float(
+            (encoder.embed(voice_like(30000, 1)) - encoder.embed(voice_like(30000, 2))).abs().max()
+        )
+        > 0.01
+    )
 
 
 @pytest.mark.parametrize("shape", SPEAKERS)
-def test_the_shortest_sample_is_encoded_and_a_shorter_one_refused(tmp_path: Path, shape: str) -> None:
+def test_the_shortest_sample_is_encoded_and_a_shorter_one_refused(
+    tmp_path: Path, shape: str
+) -> None:
     encoder = load(write_speaker(tmp_path, SPEAKERS[shape]))
     assert encoder.embed(voice_like(encoder.min_samples, 1)).isfinite().all()
     with pytest.raises(BadRequest, match=f"{encoder.min_samples - 1} samples") as error:
@@ -109,7 +124,8 @@ def test_a_config_we_cannot_run_names_the_field(tmp_path: Path, field: str, valu
 def test_weights_that_do_not_fit_the_config_are_named_with_both_shapes(tmp_path: Path) -> None:
     change_config(write_speaker(tmp_path), enc_dim=65)
     with pytest.raises(
-        EngineFault, match=r"'speaker_encoder\.fc\.weight'.*shape \[64, 96, 1\], config.json asks for \[65, 96, 1\]"
+        EngineFault,
+        match=r"'speaker_encoder\.fc\.weight'.*shape \[64, 96, 1\], config.json asks for \[65, 96, 1\]",
     ):
         load(tmp_path)
 

@@ -6,13 +6,15 @@ import torch
 from vivavoce.models.qwen3_tts.codec import DecoderState
 from vivavoce.models.qwen3_tts.runtime.stop_rules import FRAME_S
 from vivavoce.models.qwen3_tts.runtime.stream import SegmentStream
-from vivavoce.types import Ending, Segment
+from vivavoce.types import Segment, StopReason
 
 EOS = 99
 
 
 def stream(frames: int = 100) -> SegmentStream:
-    return SegmentStream(Segment("Hello.", "ryan", "en"), 0, 1, frames, DecoderState(torch.zeros(0), torch.tensor(0)))
+    return SegmentStream(
+        Segment("Hello.", "ryan", "en"), 0, 1, frames, DecoderState(torch.zeros(0), torch.tensor(0))
+    )
 
 
 def chunk_sizes(frame_s: float, frames: int = 40) -> list[int]:
@@ -52,8 +54,8 @@ def test_nobody_runs_dry_because_of_the_chunks(frame_s: float) -> None:
         ahead_s -= frame_s
 
 
-@pytest.mark.parametrize(("code", "ending"), [(EOS, Ending.COMPLETE), (1, Ending.LENGTH)])
-def test_last_frames_are_sounded_however_few(code: int, ending: Ending) -> None:
+@pytest.mark.parametrize(("code", "ending"), [(EOS, StopReason.COMPLETE), (1, StopReason.LENGTH)])
+def test_last_frames_are_sounded_however_few(code: int, ending: StopReason) -> None:
     spoken = stream(2)
     spoken.take(0, torch.zeros(16), eos=EOS)
     assert not spoken.is_due(10.0)

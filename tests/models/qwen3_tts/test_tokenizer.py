@@ -55,7 +55,11 @@ def test_damaged_tokenizer_file_is_named(name: str, vocab: dict[str, int], tmp_p
         Tokenizer(tmp_path)
 
 
-def test_markers_that_do_not_follow_the_vocabulary_are_refused(vocab: dict[str, int], tmp_path: Path) -> None:
-    (tmp_path / "vocab.json").write_text(json.dumps({**vocab, "more": len(vocab)}), encoding="utf-8")
+def test_markers_that_do_not_follow_the_vocabulary_are_refused(
+    vocab: dict[str, int], tmp_path: Path
+) -> None:
+    (tmp_path / "vocab.json").write_text(
+        json.dumps({**vocab, "more": len(vocab)}), encoding="utf-8"
+    )
     with pytest.raises(EngineFault, match="endoftext"):
         Tokenizer(tmp_path)

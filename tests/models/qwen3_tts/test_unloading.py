@@ -10,7 +10,12 @@ from tests.models.qwen3_tts.whole import segment, whole_checkpoint
 from vivavoce.errors import EngineFault, MissingDependency
 from vivavoce.models.qwen3_tts import QwenOptions
 from vivavoce.models.qwen3_tts.network.linear import Linear
-from vivavoce.models.qwen3_tts.runtime.memory import CODEC, CODEC_ITEM_BYTES, _elements, _encoder_elements
+from vivavoce.models.qwen3_tts.runtime.memory import (
+    CODEC,
+    CODEC_ITEM_BYTES,
+    _elements,
+    _encoder_elements,
+)
 from vivavoce.models.qwen3_tts.runtime.model import QwenModel
 from vivavoce.models.qwen3_tts.runtime.preview import preview
 from vivavoce.registry import build_pool
@@ -27,27 +32,35 @@ def tensors(model: QwenModel) -> list[torch.Tensor]:
     state = model._batch._state
     modules = (model._checkpoint.talker, model._sounder._decoder)
     weights = [tensor for module in modules for tensor in (*module.parameters(), *module.buffers())]
-    return [*weights, state.cache.data, state.burst.data, state.text]
+    return [*weights, state.cache.data, state.frame_cache.data, state.text]
 
 
 @pytest.mark.parametrize("task", ["custom_voice", "voice_design", "base"])
 @pytest.mark.parametrize("weights", ["plain", "prepacked", "int8"])
 @pytest.mark.parametrize("dtype", ["auto", "bfloat16"])
-def test_preview_is_what_the_loaded_model_says_and_takes(tmp_path: Path, task: str, dtype: str, weights: str) -> None:
+def test_preview_is_what_the_loaded_model_says_and_takes(
+    tmp_path: Path, task: str, dtype: str, weights: str
+) -> None:
     folder = whole_checkpoint(tmp_path / "Tiny", task)
     seen = preview(folder, QwenOptions("cpu", dtype, weights, max_batch=SLOTS), name="tiny")
-    model = QwenModel(folder, QwenOptions(device="cpu", dtype=dtype, weights=weights, max_batch=SLOTS))
+    model = QwenModel(
+        folder, QwenOptions(device="cpu", dtype=dtype, weights=weights, max_batch=SLOTS)
+    )
     assert seen.info == model.info
     assert seen.info.task == task
     # What is packed is no tensor: matrices know their size. The codec and what clones a voice are as large as in files.
-    matrices = (module for module in model._checkpoint.talker.modules() if isinstance(module, Linear))
+    matrices = (
+        module for module in model._checkpoint.talker.modules() if isinstance(module, Linear)
+    )
     packed = sum(matrix.stored_bytes for matrix in matrices if matrix.weight is None)
     codec = model._sounder._decoder
     apart = {id(tensor) for tensor in (*codec.parameters(), *codec.buffers())}
     others = sum(tensor.nbytes for tensor in tensors(model) if id(tensor) not in apart)
     filed = _elements(folder / CODEC, "decoder.")
     if task == "base":
-        filed += _elements(folder, "speaker_encoder.") + _encoder_elements(folder / CODEC, model.config.codebooks)
+        filed += _elements(folder, "speaker_encoder.") + _encoder_elements(
+            folder / CODEC, model.config.codebooks
+        )
     taken = packed + others + filed * CODEC_ITEM_BYTES
     assert seen.memory_bytes == taken
 
@@ -93,14 +106,26 @@ async def test_unloaded_model_leaves_no_weight_behind(tmp_path: Path) -> None:
     assert all(tensor() is None for tensors in weak.values() for tensor in tensors)
 
 
-async def test_pool_of_the_settings_looks_at_checkpoints_without_loading_them(tmp_path: Path) -> None:
+async def test_pool_of_the_settings_looks_at_checkpoints_without_loading_them(
+    tmp_path: Path,
+) -> None:
     folder = whole_checkpoint(tmp_path / "Tiny", "voice_design")
     pool = build_pool(
-        Settings(models=("tone",), isolate_models=False, cache_dir=tmp_path, qwen=(folder,), qwen_max_batch=SLOTS)
+        Settings(
+            models=("tone",),
+            isolate_models=False,
+            cache_dir=tmp_path,
+            qwen=(folder,),
+            qwen_max_batch=SLOTS,
+        )
     )
     info = await pool.info("tiny")
     states = pool.states()
-    assert (info.task, states["tiny"].task, states["tiny"].state) == ("voice_design", "voice_design", "unloaded")
+    assert (info.task, states["tiny"].task, states["tiny"].state) == (
+        "voice_design",
+        "voice_design",
+        "unloaded",
+    )
     assert states["tiny"].memory_bytes
     assert pool.memory_bytes == 0
     async with pool.lease("tiny") as engine:

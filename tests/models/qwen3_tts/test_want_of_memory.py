@@ -17,7 +17,11 @@ from vivavoce.models.qwen3_tts.runtime.stream import SegmentStream
 from vivavoce.types import Samples
 
 FRAMES = 6
-SEGMENTS = (segment("Hello.", seed=1), segment("Somebody else.", seed=2, voice="vivian"), segment("Me.", seed=3))
+SEGMENTS = (
+    segment("Hello.", seed=1),
+    segment("Somebody else.", seed=2, voice="vivian"),
+    segment("Me.", seed=3),
+)
 
 
 class OutAt(TorchDispatchMode):
@@ -42,7 +46,9 @@ def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     return QwenModel(folder, QwenOptions(max_batch=3), fixed=request.param)
 
 
-def spoken(model: QwenModel, *, at_step: int = -1, number: int | None = None) -> tuple[list[Samples], int]:
+def spoken(
+    model: QwenModel, *, at_step: int = -1, number: int | None = None
+) -> tuple[list[Samples], int]:
     """What `model` says of `SEGMENTS`, and how many operations step `at_step` took, of which one finds no memory."""
     heard: dict[SegmentStream, list[Samples]] = {model.open(wanted): [] for wanted in SEGMENTS}
     running, operations = list(heard), 0
@@ -65,7 +71,9 @@ def spoken(model: QwenModel, *, at_step: int = -1, number: int | None = None) ->
     return [np.concatenate(parts) for parts in heard.values()], operations
 
 
-def advance(model: QwenModel, group: list[SegmentStream], heard: dict[SegmentStream, list[Samples]]) -> None:
+def advance(
+    model: QwenModel, group: list[SegmentStream], heard: dict[SegmentStream, list[Samples]]
+) -> None:
     """One step; the third listener has more to hear than the others, so that its frames are sounded apart."""
     ahead_s = [0.3 if stream.segment is SEGMENTS[2] else 0.0 for stream in group]
     for stream, result in zip(group, model.step(group, ahead_s), strict=True):
@@ -73,7 +81,9 @@ def advance(model: QwenModel, group: list[SegmentStream], heard: dict[SegmentStr
         heard[stream].append(result)
 
 
-def test_streams_of_a_step_that_finds_no_memory_anywhere_say_the_same_when_stepped_again(model: QwenModel) -> None:
+def test_streams_of_a_step_that_finds_no_memory_anywhere_say_the_same_when_stepped_again(
+    model: QwenModel,
+) -> None:
     whole, _ = spoken(model)
     _, operations = spoken(model, at_step=2)
     assert operations > 100

@@ -25,18 +25,26 @@ def load(folder: Path, dtype: torch.dtype = torch.float32) -> Checkpoint:
 
 @pytest.mark.parametrize("shards", [1, 3])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_every_tensor_arrives_in_its_place_and_dtype(shards: int, dtype: torch.dtype, tmp_path: Path) -> None:
+def test_every_tensor_arrives_in_its_place_and_dtype(
+    shards: int, dtype: torch.dtype, tmp_path: Path
+) -> None:
     make_checkpoint(tmp_path, "base", SMALL, shards=shards)
     files = sorted(tmp_path.glob("*.safetensors"))
     assert len(files) == shards
     stored = {name: tensor for file in files for name, tensor in load_file(file).items()}
     talker = load(tmp_path, dtype).talker
     loaded = dict(talker.named_parameters())
-    assert all(parameter.dtype == dtype and not parameter.requires_grad for parameter in loaded.values())
-    found = {tensor.name: loaded[tensor.parameter][tensor.rows] for tensor in released(talker, "talker.")}
+    assert all(
+        parameter.dtype == dtype and not parameter.requires_grad for parameter in loaded.values()
+    )
+    found = {
+        tensor.name: loaded[tensor.parameter][tensor.rows] for tensor in released(talker, "talker.")
+    }
     assert found.keys() == stored.keys()
     assert all((found[name] == stored[name].to(dtype)).all() for name in stored)
-    assert sum(map(torch.numel, loaded.values())) == sum(map(torch.numel, found.values()))  # no row is left unfilled
+    assert sum(map(torch.numel, loaded.values())) == sum(
+        map(torch.numel, found.values())
+    )  # no row is left unfilled
     assert len(loaded) < len(stored)  # what has the same input is one matrix
 
 
@@ -50,7 +58,10 @@ def test_loaded_weights_do_not_depend_on_the_file_any_more(tmp_path: Path) -> No
 
 
 def test_speaker_encoder_in_the_same_file_is_left_to_its_own_module(tmp_path: Path) -> None:
-    change(make_checkpoint(tmp_path, "base", SMALL), lambda t: t.update({"speaker_encoder.fc.bias": torch.ones(2)}))
+    change(
+        make_checkpoint(tmp_path, "base", SMALL),
+        lambda t: t.update({"speaker_encoder.fc.bias": torch.ones(2)}),
+    )
     load(tmp_path)
 
 
@@ -58,7 +69,9 @@ def test_text_embedding_may_stay_on_another_device(tmp_path: Path) -> None:
     make_checkpoint(tmp_path, "base", SMALL)
     talker = load_checkpoint(tmp_path, CPU, torch.float32, text_device=torch.device("meta")).talker
     assert talker.model.text_embedding.weight.is_meta
-    assert not any(p.is_meta for name, p in talker.named_parameters() if "text_embedding" not in name)
+    assert not any(
+        p.is_meta for name, p in talker.named_parameters() if "text_embedding" not in name
+    )
 
 
 def change(folder: Path, edit: Callable[[dict[str, torch.Tensor]], object]) -> None:

@@ -7,7 +7,10 @@ import pytest
 from typer.testing import CliRunner
 
 for package in ("torch", "safetensors", "tokenizers"):
-    pytest.importorskip(package, reason=f"Qwen3-TTS needs {package}: make test-qwen, or pip install 'vivavoce[qwen]'")
+    pytest.importorskip(
+        package,
+        reason=f"Qwen3-TTS needs {package}: make test-qwen, or pip install 'vivavoce[qwen]'",
+    )
 
 import torch  # noqa: E402 - after the check for it
 
@@ -26,8 +29,21 @@ from vivavoce.models.qwen3_tts.tools.bench import frame_bytes  # noqa: E402
 def test_bench_measures_a_checkpoint_with_its_codec(weights: str, tmp_path: Path) -> None:
     folder, out = whole_checkpoint(tmp_path / "Tiny"), tmp_path / "bench.json"
     threads = str(torch.get_num_threads())
-    arguments = ["--batch", "1,3", "--frames", "16", "--weights", weights, "--json", str(out), "--threads", threads]
-    result = CliRunner().invoke(command_line, ["bench", "qwen", "--checkpoint", str(folder), *arguments])
+    arguments = [
+        "--batch",
+        "1,3",
+        "--frames",
+        "16",
+        "--weights",
+        weights,
+        "--json",
+        str(out),
+        "--threads",
+        threads,
+    ]
+    result = CliRunner().invoke(
+        command_line, ["bench", "qwen", "--checkpoint", str(folder), *arguments]
+    )
     assert result.exit_code == 0, result.output
     measured = json.loads(out.read_text("utf-8"))
     assert measured["machine"]["read_gb_s"] > 0.1
@@ -38,7 +54,9 @@ def test_bench_measures_a_checkpoint_with_its_codec(weights: str, tmp_path: Path
         assert pace["codec_ms"] > 0
         # A first sound takes a prompt, a frame and its samples.
         assert pace["first_audio_ms"] > pace["floor_ms"]
-        assert pace["frames_per_s"] == pytest.approx(1000 * pace["batch"] / (pace["frame_ms"] + pace["codec_ms"]))
+        assert pace["frames_per_s"] == pytest.approx(
+            1000 * pace["batch"] / (pace["frame_ms"] + pace["codec_ms"])
+        )
         assert pace["real_time"] == pytest.approx(0.08 * pace["frames_per_s"])
         assert f"{pace['frame_ms']:.1f}" in result.stdout
     assert "GB/s" in result.stdout
@@ -47,7 +65,17 @@ def test_bench_measures_a_checkpoint_with_its_codec(weights: str, tmp_path: Path
 
 def test_streams_of_a_measurement_never_end(tmp_path: Path) -> None:
     folder, out = whole_checkpoint(tmp_path / "Tiny", frames=4), tmp_path / "bench.json"
-    arguments = ["--checkpoint", str(folder), "--batch", "2", "--frames", "64", "--no-codec", "--json", str(out)]
+    arguments = [
+        "--checkpoint",
+        str(folder),
+        "--batch",
+        "2",
+        "--frames",
+        "64",
+        "--no-codec",
+        "--json",
+        str(out),
+    ]
     result = CliRunner().invoke(command_line, ["bench", "qwen", *arguments])
     assert result.exit_code == 0, result.output
     assert json.loads(out.read_text("utf-8"))["paces"][0]["codec_ms"] == 0
@@ -84,7 +112,9 @@ def test_random_weights_are_packed_like_loaded_ones(tmp_path: Path) -> None:
     config = read_config(whole_checkpoint(tmp_path))
     made = random_talker(config, torch.device("cpu"), torch.float32, Form.PREPACKED)
     loaded = small(Form.PREPACKED).talker
-    assert [name for name, _ in made.named_parameters()] == [name for name, _ in loaded.named_parameters()]
+    assert [name for name, _ in made.named_parameters()] == [
+        name for name, _ in loaded.named_parameters()
+    ]
     assert frame_bytes(made, config) == frame_bytes(loaded, config)
 
 

@@ -16,7 +16,10 @@ from openai import AsyncOpenAI
 from typer.testing import CliRunner
 
 for package in ("torch", "safetensors", "tokenizers"):
-    pytest.importorskip(package, reason=f"Qwen3-TTS needs {package}: make test-qwen, or pip install 'vivavoce[qwen]'")
+    pytest.importorskip(
+        package,
+        reason=f"Qwen3-TTS needs {package}: make test-qwen, or pip install 'vivavoce[qwen]'",
+    )
 
 from tests.conftest import app_client, serving  # noqa: E402 - after the check for torch
 from tests.models.qwen3_tts.codec_checkpoints import voice_like  # noqa: E402
@@ -46,7 +49,10 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
 async def client(checkpoints: Path) -> AsyncIterator[httpx.AsyncClient]:
     """A server with a CustomVoice checkpoint by default, a Base checkpoint, and the test model."""
     settings = Settings(
-        default_model=str(checkpoints / "Custom"), qwen=(checkpoints / "Base",), models=("tone",), isolate_models=False
+        default_model=str(checkpoints / "Custom"),
+        qwen=(checkpoints / "Base",),
+        models=("tone",),
+        isolate_models=False,
     )
     async with app_client(create_app(settings)) as client:
         yield client
@@ -77,21 +83,30 @@ def samples_in(wav: bytes) -> NDArray[np.int16]:
 
 
 def same(one: NDArray[np.int16], other: NDArray[np.int16]) -> bool:
-    return one.shape == other.shape and int(np.abs(one.astype(int) - other).max()) <= 4  # 1e-4 of full scale
+    return (
+        one.shape == other.shape and int(np.abs(one.astype(int) - other).max()) <= 4
+    )  # 1e-4 of full scale
 
 
 @pytest.mark.parametrize("fields", [{}, {"ref_text": WORDS}])
-async def test_recording_is_spoken_with_whole_and_streamed(client: httpx.AsyncClient, fields: dict[str, str]) -> None:
+async def test_recording_is_spoken_with_whole_and_streamed(
+    client: httpx.AsyncClient, fields: dict[str, str]
+) -> None:
     cloned = {"ref_audio": encoded(1), **fields}
     whole = await synthesize(client, **cloned)
     assert (whole.headers["x-model"], whole.headers["x-voice"]) == ("base", "clone")
     assert len(samples_of(whole)) / 24_000 == pytest.approx(SECONDS, abs=0.15)
     streamed = await synthesize(client, format="pcm", stream=True, **cloned)
     assert same(samples_of(whole), np.frombuffer(streamed.content, "<i2"))
-    assert not same(samples_of(whole), samples_of(await synthesize(client, **{**cloned, "ref_audio": encoded(4)})))
+    assert not same(
+        samples_of(whole),
+        samples_of(await synthesize(client, **{**cloned, "ref_audio": encoded(4)})),
+    )
 
 
-async def test_words_and_x_vector_only_settle_what_is_taken_from_a_recording(client: httpx.AsyncClient) -> None:
+async def test_words_and_x_vector_only_settle_what_is_taken_from_a_recording(
+    client: httpx.AsyncClient,
+) -> None:
     both = {"ref_audio": encoded(1), "ref_text": WORDS}
     plain, in_context, told, as_qwen_says = [
         samples_of(await synthesize(client, **fields))
@@ -106,18 +121,34 @@ async def test_words_and_x_vector_only_settle_what_is_taken_from_a_recording(cli
 
 async def test_eight_voices_at_once_are_what_each_is_alone(client: httpx.AsyncClient) -> None:
     wishes: list[dict[str, object]] = [
-        {"text": f"Number {n} of eight.", "ref_audio": encoded(n), "seed": n, **({"ref_text": WORDS} if n % 2 else {})}
+        {
+            "text": f"Number {n} of eight.",
+            "ref_audio": encoded(n),
+            "seed": n,
+            **({"ref_text": WORDS} if n % 2 else {}),
+        }
         for n in range(8)
     ]
-    together = [samples_of(answer) for answer in await asyncio.gather(*(synthesize(client, **w) for w in wishes))]
+    together = [
+        samples_of(answer)
+        for answer in await asyncio.gather(*(synthesize(client, **w) for w in wishes))
+    ]
     for wish, heard in zip(wishes, together, strict=True):
         assert same(heard, samples_of(await synthesize(client, **wish)))
     assert len({heard.tobytes() for heard in together}) == 8
 
 
-async def test_speech_is_that_of_the_trace(client: httpx.AsyncClient, checkpoints: Path, tmp_path: Path) -> None:
+async def test_speech_is_that_of_the_trace(
+    client: httpx.AsyncClient, checkpoints: Path, tmp_path: Path
+) -> None:
     (tmp_path / "voice.wav").write_bytes(recording(1))
-    request = {"text": TEXT, "language": "english", "seed": 1, "max_frames": FRAMES, "non_streaming": True}
+    request = {
+        "text": TEXT,
+        "language": "english",
+        "seed": 1,
+        "max_frames": FRAMES,
+        "non_streaming": True,
+    }
     request |= {"ref_audio": "voice.wav", "ref_text": WORDS}
     expected = trace_speech(checkpoints / "Base", request, tmp_path)["waveform"].numpy()
     cloned = {"ref_audio": encoded(1), "ref_text": WORDS, "language": "English"}
@@ -130,12 +161,16 @@ async def test_speech_is_that_of_the_trace(client: httpx.AsyncClient, checkpoint
 
 
 async def test_long_text_keeps_its_voice_in_every_segment(client: httpx.AsyncClient) -> None:
-    text = "This is a sentence that is long enough to be spoken for itself, and a little longer. " * 4
+    text = (
+        "This is a sentence that is long enough to be spoken for itself, and a little longer. " * 4
+    )
     cloned = {"text": text, "ref_audio": encoded(1), "ref_text": WORDS}
     heard = samples_of(await synthesize(client, **cloned))
     assert len(heard) / 24_000 > 2.5 * SECONDS
     assert same(heard, samples_of(await synthesize(client, **cloned)))
-    assert not same(heard, samples_of(await synthesize(client, **{**cloned, "ref_audio": encoded(4)})))
+    assert not same(
+        heard, samples_of(await synthesize(client, **{**cloned, "ref_audio": encoded(4)}))
+    )
 
 
 async def test_openai_client_clones_with_extra_fields(client: httpx.AsyncClient) -> None:
@@ -153,9 +188,17 @@ async def test_openai_client_clones_with_extra_fields(client: httpx.AsyncClient)
 async def test_refusals_name_the_field_and_the_way_out(client: httpx.AsyncClient) -> None:
     for fields, field, says in (
         ({"model": "base"}, "ref_audio", "send one in ref_audio"),
-        ({"model": "custom", "ref_audio": encoded(1)}, "ref_audio", "'custom' clones no voice: .* choose 'base'"),
+        (
+            {"model": "custom", "ref_audio": encoded(1)},
+            "ref_audio",
+            "'custom' clones no voice: .* choose 'base'",
+        ),
         ({"model": "tone", "ref_audio": encoded(1)}, "ref_audio", "choose 'base'"),
-        ({"ref_audio": encoded(1), "ref_text": "w" * 300}, "ref_text", "300 tokens, the limit is 256"),
+        (
+            {"ref_audio": encoded(1), "ref_text": "w" * 300},
+            "ref_text",
+            "300 tokens, the limit is 256",
+        ),
     ):
         answer = await synthesize(client, **fields)
         error = answer.json()["error"]
@@ -181,8 +224,12 @@ async def test_python_client_sends_a_file_or_bytes(checkpoints: Path, tmp_path: 
         other = await client.speak(TEXT, seed=1, ref_audio=recording(1), ref_text=WORDS)
         assert one.model == other.model == "base"
         assert same(samples_in(one.data), samples_in(other.data))
-        async with client.stream(TEXT, seed=1, format="pcm", ref_audio=file, x_vector_only=True) as speech:
-            assert sum([len(chunk) async for chunk in speech]) / 48_000 == pytest.approx(SECONDS, abs=0.15)
+        async with client.stream(
+            TEXT, seed=1, format="pcm", ref_audio=file, x_vector_only=True
+        ) as speech:
+            assert sum([len(chunk) async for chunk in speech]) / 48_000 == pytest.approx(
+                SECONDS, abs=0.15
+            )
 
 
 @pytest.mark.slow
@@ -191,12 +238,26 @@ def test_say_clones_here_and_through_a_server(
 ) -> None:
     monkeypatch.setenv("VIVAVOCE_MODELS", "tone")
     (tmp_path / "voice.wav").write_bytes(recording(1))
-    said = ["say", TEXT, "--seed", "1", "--ref-audio", str(tmp_path / "voice.wav"), "--ref-text", WORDS, "-o"]
+    said = [
+        "say",
+        TEXT,
+        "--seed",
+        "1",
+        "--ref-audio",
+        str(tmp_path / "voice.wav"),
+        "--ref-text",
+        WORDS,
+        "-o",
+    ]
     here, there = tmp_path / "here.wav", tmp_path / "there.wav"
-    done = CliRunner().invoke(command_line, [*said, str(here), "--model", str(checkpoints / "Base")])
+    done = CliRunner().invoke(
+        command_line, [*said, str(here), "--model", str(checkpoints / "Base")]
+    )
     assert done.exit_code == 0, done.stderr
     assert "by clone (base, en)" in done.stderr
-    with serving(create_app(Settings(qwen=(checkpoints / "Base",), models=("tone",), isolate_models=False))) as url:
+    with serving(
+        create_app(Settings(qwen=(checkpoints / "Base",), models=("tone",), isolate_models=False))
+    ) as url:
         done = CliRunner().invoke(command_line, [*said, str(there), "--server", url])
     assert done.exit_code == 0, done.stderr
     assert same(*(np.frombuffer(path.read_bytes()[44:], "<i2") for path in (here, there)))

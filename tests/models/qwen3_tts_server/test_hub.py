@@ -18,7 +18,10 @@ import numpy as np
 import pytest
 
 for package in ("torch", "safetensors", "tokenizers", "huggingface_hub"):
-    pytest.importorskip(package, reason=f"Qwen3-TTS needs {package}: make test-qwen, or pip install 'vivavoce[qwen]'")
+    pytest.importorskip(
+        package,
+        reason=f"Qwen3-TTS needs {package}: make test-qwen, or pip install 'vivavoce[qwen]'",
+    )
 
 from huggingface_hub import constants, snapshot_download  # noqa: E402 - after the check for it
 from typer.testing import CliRunner, Result  # noqa: E402
@@ -31,7 +34,13 @@ from vivavoce.cli import app as command_line  # noqa: E402
 ID = "Someone/Tiny-CustomVoice"
 STORE = "models--Someone--Tiny-CustomVoice"
 WEIGHTS = "model.safetensors"
-UNREAD = ("README.md", "modeling.py", "pytorch_model.bin", "speech_tokenizer/codec.pt", "assets/demo.safetensors")
+UNREAD = (
+    "README.md",
+    "modeling.py",
+    "pytorch_model.bin",
+    "speech_tokenizer/codec.pt",
+    "assets/demo.safetensors",
+)
 
 
 @pytest.fixture(scope="module")
@@ -68,8 +77,16 @@ class Machine:
 
     @property
     def environment(self) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("VIVAVOCE_", "HF_"))}
-        return kept | {"HF_HOME": str(self.home), "HF_ENDPOINT": self.hub_url, "VIVAVOCE_MODELS": "tone"}
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("VIVAVOCE_", "HF_"))
+        }
+        return kept | {
+            "HF_HOME": str(self.home),
+            "HF_ENDPOINT": self.hub_url,
+            "VIVAVOCE_MODELS": "tone",
+        }
 
     def run(self, *arguments: str | Path) -> Result:
         """A command in this process, which the fixture has set up like `environment`."""
@@ -85,7 +102,12 @@ class Machine:
         """A command in a process of its own, which reads the environment as any user's does."""
         pipe, command = subprocess.PIPE, [sys.executable, "-m", "vivavoce", *arguments]
         return subprocess.Popen(
-            command, env=self.environment, cwd=self.home, stdout=pipe, stderr=subprocess.DEVNULL, text=True
+            command,
+            env=self.environment,
+            cwd=self.home,
+            stdout=pipe,
+            stderr=subprocess.DEVNULL,
+            text=True,
         )
 
 
@@ -118,7 +140,9 @@ def serving(machine: Machine) -> Iterator[str]:
 
 
 def synthesize(url: str, *, expected: int = 200, **fields: object) -> httpx.Response:
-    answer = httpx.post(f"{url}v1/tts/synthesize", json={"text": "The lamp is on the table.", **fields}, timeout=60)
+    answer = httpx.post(
+        f"{url}v1/tts/synthesize", json={"text": "The lamp is on the table.", **fields}, timeout=60
+    )
     assert answer.status_code == expected, answer.text
     return answer
 
@@ -133,12 +157,16 @@ def error_line(done: Result) -> str:
 def same_files(folder: Path, original: Path) -> bool:
     """Whether `folder` holds what a server reads of `original`, byte for byte, and nothing else."""
     wanted = {path for path in _files(original) if path.as_posix() not in UNREAD}
-    return _files(folder) == wanted and all((folder / p).read_bytes() == (original / p).read_bytes() for p in wanted)
+    return _files(folder) == wanted and all(
+        (folder / p).read_bytes() == (original / p).read_bytes() for p in wanted
+    )
 
 
 def _files(folder: Path) -> set[Path]:
     files = {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()}
-    return {path for path in files if path.parts[:2] != (".cache", "huggingface")}  # the hub's notes
+    return {
+        path for path in files if path.parts[:2] != (".cache", "huggingface")
+    }  # the hub's notes
 
 
 # -- pull ---------------------------------------------------------------------------------------------------
@@ -181,7 +209,9 @@ def test_connection_that_is_cut_is_gone_on_with_in_the_same_pull(
     assert hub.served[WEIGHTS] == (hub.folder / ID / WEIGHTS).stat().st_size
 
 
-def test_pull_that_was_killed_keeps_whole_files_and_begins_the_cut_one_anew(machine: Machine, hub: Hub) -> None:
+def test_pull_that_was_killed_keeps_whole_files_and_begins_the_cut_one_anew(
+    machine: Machine, hub: Hub
+) -> None:
     hub.hold_after[WEIGHTS] = 300_000
     with machine.start("models", "pull", ID) as process:
         try:
@@ -201,7 +231,10 @@ def test_pull_that_was_killed_keeps_whole_files_and_begins_the_cut_one_anew(mach
 
 def test_two_pulls_at_once_fetch_each_file_once(machine: Machine, hub: Hub) -> None:
     hub.hold_after[WEIGHTS] = 300_000
-    with machine.start("models", "pull", ID) as first, machine.start("models", "pull", ID) as second:
+    with (
+        machine.start("models", "pull", ID) as first,
+        machine.start("models", "pull", ID) as second,
+    ):
         while hub.served[WEIGHTS] < 300_000:
             with pytest.raises(subprocess.TimeoutExpired):
                 first.wait(0.02)
@@ -211,7 +244,9 @@ def test_two_pulls_at_once_fetch_each_file_once(machine: Machine, hub: Hub) -> N
         assert hub.served[name] == (hub.folder / ID / name).stat().st_size
 
 
-def test_hub_that_is_out_of_order_is_asked_again_for_what_is_missing(machine: Machine, hub: Hub) -> None:
+def test_hub_that_is_out_of_order_is_asked_again_for_what_is_missing(
+    machine: Machine, hub: Hub
+) -> None:
     hub.down.add(WEIGHTS)
     told = error_line(machine.run("models", "pull", ID))
     assert re.search(rf"answered 503 for '\S+/{WEIGHTS}': pull '{ID}' again", told)
@@ -223,7 +258,9 @@ def test_hub_that_is_out_of_order_is_asked_again_for_what_is_missing(machine: Ma
     assert not before & set(hub.served)
 
 
-def test_hub_that_cannot_go_on_with_a_file_gives_it_from_the_start(machine: Machine, hub: Hub) -> None:
+def test_hub_that_cannot_go_on_with_a_file_gives_it_from_the_start(
+    machine: Machine, hub: Hub
+) -> None:
     hub.cut_after[WEIGHTS] = 50_000
     hub.ranges = False
     assert same_files(machine.pull(), hub.folder / ID)
@@ -232,16 +269,27 @@ def test_hub_that_cannot_go_on_with_a_file_gives_it_from_the_start(machine: Mach
 
 def test_file_that_came_wrong_is_told_removed_and_brought_anew(machine: Machine, hub: Hub) -> None:
     hub.spoiled.add(WEIGHTS)
-    assert re.search(rf"'{WEIGHTS}' of '{ID}'.*checksum.*pull it again", error_line(machine.run("models", "pull", ID)))
+    assert re.search(
+        rf"'{WEIGHTS}' of '{ID}'.*checksum.*pull it again",
+        error_line(machine.run("models", "pull", ID)),
+    )
     assert not list(machine.cache.rglob("*.incomplete"))
-    assert f"vivavoce models pull {ID}" in machine.run("say", "Hi.", "--model", ID, "-o", "a.wav").stderr
+    assert (
+        f"vivavoce models pull {ID}"
+        in machine.run("say", "Hi.", "--model", ID, "-o", "a.wav").stderr
+    )
     hub.spoiled.clear()
     assert same_files(machine.pull(), hub.folder / ID)
 
 
-def test_checkpoint_too_large_for_the_disk_is_refused_before_it_is_begun(machine: Machine, hub: Hub) -> None:
+def test_checkpoint_too_large_for_the_disk_is_refused_before_it_is_begun(
+    machine: Machine, hub: Hub
+) -> None:
     hub.stated[WEIGHTS] = 10**16
-    assert re.search(r"10000000\.\d GB are to come.*free some.*HF_HOME", error_line(machine.run("models", "pull", ID)))
+    assert re.search(
+        r"10000000\.\d GB are to come.*free some.*HF_HOME",
+        error_line(machine.run("models", "pull", ID)),
+    )
     assert set(hub.served) == {"config.json"}
 
 
@@ -257,21 +305,30 @@ def test_folder_that_cannot_be_written_is_told(machine: Machine) -> None:
         ("Someone/Nothing", r"no model 'Someone/Nothing'.*spelling.*HF_TOKEN"),
         (f"{ID}@v9", rf"'{ID}' has no revision 'v9'.*--revision"),
         ("Someone/Other", r"'Someone/Other' is no Qwen3-TTS checkpoint, by its config\.json"),
-        ("Someone/Bare", r"'Someone/Bare' is no whole Qwen3-TTS checkpoint: it has no 'generation_config\.json'"),
+        (
+            "Someone/Bare",
+            r"'Someone/Bare' is no whole Qwen3-TTS checkpoint: it has no 'generation_config\.json'",
+        ),
         ("qwen3-tts-12hz-0.6b-basE", r"no model 'Qwen/Qwen3-TTS-12Hz-0\.6B-Base'"),
     ],
 )
-def test_what_cannot_be_pulled_says_why_and_brings_no_weights(machine: Machine, hub: Hub, name: str, told: str) -> None:
+def test_what_cannot_be_pulled_says_why_and_brings_no_weights(
+    machine: Machine, hub: Hub, name: str, told: str
+) -> None:
     assert re.search(told, error_line(machine.run("models", "pull", name)))
     assert set(hub.served) <= {"config.json"}
 
 
 @pytest.mark.parametrize("command", ["pull", "rm"])
 @pytest.mark.parametrize("name", ["koko", "../../etc", f"{ID}@../x", "a/b/c", ""])
-def test_name_that_cannot_be_a_checkpoint_is_wrong_usage(machine: Machine, command: str, name: str) -> None:
+def test_name_that_cannot_be_a_checkpoint_is_wrong_usage(
+    machine: Machine, command: str, name: str
+) -> None:
     done = machine.run("models", command, name)
     assert done.exit_code == 2
-    assert re.search("is no (model that can be pulled|revision)", " ".join(re.split(r"[\s│]+", done.stderr)))
+    assert re.search(
+        "is no (model that can be pulled|revision)", " ".join(re.split(r"[\s│]+", done.stderr))
+    )
 
 
 def test_gated_checkpoint_asks_for_a_token_and_takes_it_to_the_hub_alone(
@@ -280,13 +337,17 @@ def test_gated_checkpoint_asks_for_a_token_and_takes_it_to_the_hub_alone(
     hub.gated.add(ID)
     for token in ("", "hf_bad"):
         monkeypatch.setenv("HF_TOKEN", token)
-        assert re.search(rf"'{ID}' is gated: .*{ID}, set HF_TOKEN", error_line(machine.run("models", "pull", ID)))
+        assert re.search(
+            rf"'{ID}' is gated: .*{ID}, set HF_TOKEN", error_line(machine.run("models", "pull", ID))
+        )
     monkeypatch.setenv("HF_TOKEN", "hf_good")
     assert same_files(machine.pull(), hub.folder / ID)
     assert hub.tokens == {("resolve", "Bearer hf_good"), ("store", "")}
 
 
-def test_hub_that_is_not_there_is_told_with_its_address(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hub_that_is_not_there_is_told_with_its_address(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
     told = error_line(machine.run("models", "pull", ID))
     assert re.search(r"'http://127\.0\.0\.1:9' cannot be reached.*HF_ENDPOINT", told)
@@ -294,7 +355,9 @@ def test_hub_that_is_not_there_is_told_with_its_address(machine: Machine, monkey
     assert "unset it" in error_line(machine.run("models", "pull", ID))
 
 
-def test_pull_into_a_folder_needs_no_cache_and_rm_leaves_the_rest_of_it(machine: Machine, hub: Hub) -> None:
+def test_pull_into_a_folder_needs_no_cache_and_rm_leaves_the_rest_of_it(
+    machine: Machine, hub: Hub
+) -> None:
     below = machine.home / "tts"
     place = machine.pull(ID, "--dir", below)
     assert place == below / "Tiny-CustomVoice"
@@ -313,12 +376,18 @@ def test_pull_into_a_folder_needs_no_cache_and_rm_leaves_the_rest_of_it(machine:
 # -- list and rm --------------------------------------------------------------------------------------------
 
 
-def test_list_shows_what_was_pulled_offered_or_not(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_list_shows_what_was_pulled_offered_or_not(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     place = machine.pull()
     shown = machine.run("models", "list").stdout
-    assert re.search(rf"^ok  {ID} not offered; {place}, custom_voice, \d+\.\d MB$", shown, re.MULTILINE)
+    assert re.search(
+        rf"^ok  {ID} not offered; {place}, custom_voice, \d+\.\d MB$", shown, re.MULTILINE
+    )
     monkeypatch.setenv("VIVAVOCE_QWEN", f"{ID},Someone/Else")
-    offered = {model["name"]: model for model in json.loads(machine.run("models", "list", "--json").stdout)}
+    offered = {
+        model["name"]: model for model in json.loads(machine.run("models", "list", "--json").stdout)
+    }
     assert list(offered) == ["tiny-customvoice", "else", "tone", "hibari", "kokoro"]
     assert offered["tiny-customvoice"]["detail"] == str(place)
     assert offered["tiny-customvoice"]["task"] == "custom_voice"
@@ -331,7 +400,9 @@ def test_rm_removes_the_checkpoint_and_no_other_repository(machine: Machine) -> 
     other = machine.cache / "models--Someone--Else" / "snapshots" / COMMIT / "config.json"
     other.parent.mkdir(parents=True)
     other.write_text('{"model_type": "llama"}', "utf-8")
-    assert re.match(rf"removed {ID} from \S+{STORE}, \d+\.\d MB\n", machine.run("models", "rm", ID).stdout)
+    assert re.match(
+        rf"removed {ID} from \S+{STORE}, \d+\.\d MB\n", machine.run("models", "rm", ID).stdout
+    )
     assert not (machine.cache / STORE).exists()
     assert "hf cache rm" in error_line(machine.run("models", "rm", "Someone/Else"))
     assert other.exists()
@@ -362,21 +433,28 @@ def test_revision_is_kept_beside_main_and_removed_alone(machine: Machine, hub: H
 # -- what may not be read -------------------------------------------------------------------------------------
 
 
-def told_to(machine: Machine, *arguments: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
+def told_to(
+    machine: Machine, *arguments: str | Path, **variables: str
+) -> subprocess.CompletedProcess[str]:
     """A command whose process obeys file permissions, after its end."""
     command = [*bound_by_permissions(), "-m", "vivavoce", *map(str, arguments)]
     return subprocess.run(
-        command, env=machine.environment | variables, cwd=machine.home, capture_output=True, text=True, check=False
+        command,
+        env=machine.environment | variables,
+        cwd=machine.home,
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
 @pytest.mark.parametrize("name", [WEIGHTS, "speech_tokenizer/config.json"])
-def test_file_that_may_not_be_read_is_told_by_user_owner_and_mode(machine: Machine, name: str) -> None:
+def test_file_that_may_not_be_read_is_told_by_user_owner_and_mode(
+    machine: Machine, name: str
+) -> None:
     place = machine.pull()
     (place / name).resolve().chmod(0)
-    reason = (
-        rf"cannot be read by uid {os.geteuid()}: .* belongs to uid {os.geteuid()} and has mode 000; .*chmod -R a\+rX"
-    )
+    reason = rf"cannot be read by uid {os.geteuid()}: .* belongs to uid {os.geteuid()} and has mode 000; .*chmod -R a\+rX"
     (model, *_) = json.loads(told_to(machine, "models", "list", "--json", VIVAVOCE_QWEN=ID).stdout)
     assert not model["installed"]
     assert re.search(reason, model["detail"])
@@ -389,16 +467,24 @@ def test_file_that_may_not_be_read_is_told_by_user_owner_and_mode(machine: Machi
 def test_doctor_tells_that_weights_may_not_be_read(machine: Machine) -> None:
     (machine.pull() / WEIGHTS).resolve().chmod(0)
     done = told_to(machine, "doctor", "--json", VIVAVOCE_QWEN=ID)
-    (detail,) = [model["detail"] for model in json.loads(done.stdout)["models"] if model["name"] == "tiny-customvoice"]
+    (detail,) = [
+        model["detail"]
+        for model in json.loads(done.stdout)["models"]
+        if model["name"] == "tiny-customvoice"
+    ]
     assert re.search(rf"cannot be read by uid {os.geteuid()}: .*mode 000", detail)
 
 
-def test_cache_that_may_not_be_read_is_told_and_the_other_models_are_listed(machine: Machine) -> None:
+def test_cache_that_may_not_be_read_is_told_and_the_other_models_are_listed(
+    machine: Machine,
+) -> None:
     machine.pull()
     (machine.cache / STORE / "snapshots").chmod(0)
     done = told_to(machine, "models", "list")
     assert re.search(r"^ok +tone", done.stdout, re.MULTILINE)
-    assert re.search(rf"the model hub's cache: '\S+/snapshots' cannot be read by uid {os.geteuid()}", done.stderr)
+    assert re.search(
+        rf"the model hub's cache: '\S+/snapshots' cannot be read by uid {os.geteuid()}", done.stderr
+    )
     said = told_to(machine, "say", "Hi.", "--model", ID, "-o", "a.wav")
     assert re.search(r"/snapshots' cannot be read by uid", said.stderr)
     (machine.cache / STORE / "snapshots").chmod(0o755)
@@ -408,17 +494,38 @@ def test_cache_that_may_not_be_read_is_told_and_the_other_models_are_listed(mach
 
 
 @pytest.mark.slow
-def test_server_for_a_checkpoint_that_is_not_there_ends_and_says_how_to_pull_it(machine: Machine, hub: Hub) -> None:
-    command = [sys.executable, "-m", "vivavoce", "serve", "--port", "0", "--host", "127.0.0.1", "--model", ID]
+def test_server_for_a_checkpoint_that_is_not_there_ends_and_says_how_to_pull_it(
+    machine: Machine, hub: Hub
+) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "vivavoce",
+        "serve",
+        "--port",
+        "0",
+        "--host",
+        "127.0.0.1",
+        "--model",
+        ID,
+    ]
     done = subprocess.run(
-        command, env=machine.environment, cwd=machine.home, capture_output=True, text=True, timeout=120, check=False
+        command,
+        env=machine.environment,
+        cwd=machine.home,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
     assert done.returncode == 4
     assert f"vivavoce models pull {ID}" in done.stderr
     assert hub.served.total() == 0
 
 
-def test_server_without_the_checkpoint_says_how_to_pull_it_and_with_it_speaks(machine: Machine, hub: Hub) -> None:
+def test_server_without_the_checkpoint_says_how_to_pull_it_and_with_it_speaks(
+    machine: Machine, hub: Hub
+) -> None:
     with serving(machine) as url:
         refused = synthesize(url, model="tiny-customvoice", expected=503).json()["error"]
         card = httpx.get(f"{url}v1/models/tiny-customvoice").json()

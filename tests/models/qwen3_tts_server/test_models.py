@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 
 for package in ("torch", "safetensors", "tokenizers"):
-    pytest.importorskip(package, reason=f"Qwen3-TTS needs {package}: make test-qwen, or pip install 'vivavoce[qwen]'")
+    pytest.importorskip(
+        package,
+        reason=f"Qwen3-TTS needs {package}: make test-qwen, or pip install 'vivavoce[qwen]'",
+    )
 
 from tests.conftest import app_client  # noqa: E402 - after the check for it
 from tests.models.qwen3_tts.whole import whole_checkpoint  # noqa: E402
@@ -35,11 +38,14 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ...]:
     root = tmp_path_factory.mktemp("checkpoints")
     size = {"Small": "0b6"}
     return tuple(
-        whole_checkpoint(root / name, task, size=size.get(name, "1b7"), frames=8) for name, task in NAMES.items()
+        whole_checkpoint(root / name, task, size=size.get(name, "1b7"), frames=8)
+        for name, task in NAMES.items()
     )
 
 
-def settings(folders: tuple[Path, ...], memory_gb: float | None = None, **others: object) -> Settings:
+def settings(
+    folders: tuple[Path, ...], memory_gb: float | None = None, **others: object
+) -> Settings:
     return Settings(
         qwen=folders,
         models=("tone",),
@@ -76,7 +82,9 @@ async def test_three_models_in_the_memory_of_two_answer_as_if_there_were_no_limi
     pool = build_pool(limited)
     assert pool.max_memory_bytes is not None
     resident: list[int] = []
-    for model in pool._models.values():  # the pool's own account as each load begins, in the loading thread
+    for (
+        model
+    ) in pool._models.values():  # the pool's own account as each load begins, in the loading thread
 
         def make(make=model.offer.make):  # type: ignore[no-untyped-def]  # an EngineFactory
             resident.append(pool.memory_bytes)
@@ -89,11 +97,15 @@ async def test_three_models_in_the_memory_of_two_answer_as_if_there_were_no_limi
             heard = await answers(squeezed)
             health = (await squeezed.get("/health")).json()
     assert [answer.status_code for answer in (*unlimited, *heard)] == [200] * 48
-    assert [answer.headers["x-model"] for answer in heard] == [request["model"] for request in REQUESTS]
+    assert [answer.headers["x-model"] for answer in heard] == [
+        request["model"] for request in REQUESTS
+    ]
     for one, other in zip(unlimited, heard, strict=True):
         samples = [np.frombuffer(answer.content, "<i2").astype(int) for answer in (one, other)]
         assert samples[0].shape == samples[1].shape
-        assert np.abs(samples[0] - samples[1]).max() <= 4  # 1e-4 of full scale: who speaks beside differs
+        assert (
+            np.abs(samples[0] - samples[1]).max() <= 4
+        )  # 1e-4 of full scale: who speaks beside differs
     assert len(resident) >= 3
     assert max(resident) <= pool.max_memory_bytes
     assert health["memory_bytes"] <= health["max_memory_bytes"] == pool.max_memory_bytes
@@ -105,16 +117,38 @@ async def test_three_models_in_the_memory_of_two_answer_as_if_there_were_no_limi
     ("path", "fields", "model"),
     [
         ("/v1/tts/synthesize", {"text": "Hi.", "task": "custom_voice"}, "small"),
-        ("/v1/tts/synthesize", {"text": "Hi.", "task": "voice_design", "instruct": "Calm."}, "design"),
-        ("/v1/tts/synthesize", {"text": "Hi.", "model": "voice_design", "instruct": "Calm."}, "design"),
+        (
+            "/v1/tts/synthesize",
+            {"text": "Hi.", "task": "voice_design", "instruct": "Calm."},
+            "design",
+        ),
+        (
+            "/v1/tts/synthesize",
+            {"text": "Hi.", "model": "voice_design", "instruct": "Calm."},
+            "design",
+        ),
         ("/v1/tts/synthesize", {"text": "Hi.", "model": "large", "task": "custom_voice"}, "large"),
         ("/v1/audio/speech", {"input": "Hi.", "task_type": "CustomVoice"}, "small"),
-        ("/v1/audio/speech", {"input": "Hi.", "task_type": "VoiceDesign", "instructions": "Calm."}, "design"),
-        ("/v1/audio/speech", {"input": "Hi.", "task_type": "voice_design", "instructions": "Calm."}, "design"),
-        ("/v1/audio/speech", {"input": "Hi.", "model": "voice_design", "instructions": "Calm."}, "design"),
+        (
+            "/v1/audio/speech",
+            {"input": "Hi.", "task_type": "VoiceDesign", "instructions": "Calm."},
+            "design",
+        ),
+        (
+            "/v1/audio/speech",
+            {"input": "Hi.", "task_type": "voice_design", "instructions": "Calm."},
+            "design",
+        ),
+        (
+            "/v1/audio/speech",
+            {"input": "Hi.", "model": "voice_design", "instructions": "Calm."},
+            "design",
+        ),
     ],
 )
-async def test_task_chooses_the_model(client: httpx.AsyncClient, path: str, fields: dict[str, str], model: str) -> None:
+async def test_task_chooses_the_model(
+    client: httpx.AsyncClient, path: str, fields: dict[str, str], model: str
+) -> None:
     answer = await client.post(path, json=fields)
     assert answer.status_code == 200, answer.text
     assert answer.headers["x-model"] == model
@@ -125,21 +159,65 @@ async def test_task_chooses_the_model(client: httpx.AsyncClient, path: str, fiel
 async def test_task_goes_before_the_default_model(folders: tuple[Path, ...]) -> None:
     async with app_client(create_app(settings(folders, model="large"))) as client:
         bodies = ({}, {"task": "custom_voice"}, {"task": "voice_design", "instruct": "Calm."})
-        heard = [await client.post("/v1/tts/synthesize", json={"text": "Hi.", **body}) for body in bodies]
+        heard = [
+            await client.post("/v1/tts/synthesize", json={"text": "Hi.", **body}) for body in bodies
+        ]
         assert [answer.headers["x-model"] for answer in heard] == ["large", "large", "design"]
 
 
 @pytest.mark.parametrize(
     ("path", "fields", "status", "field", "says"),
     [
-        ("/v1/tts/synthesize", {"text": "Hi.", "task": "base"}, 422, "task", "'voice_design' by 'design'"),
-        ("/v1/tts/synthesize", {"text": "Hi.", "model": "base"}, 404, "model", "'custom_voice' by 'small'"),
-        ("/v1/tts/synthesize", {"text": "Hi.", "model": "small", "task": "base"}, 422, "task", "does 'custom_voice'"),
-        ("/v1/tts/synthesize", {"text": "Hi.", "model": "tone", "task": "base"}, 422, "task", "knows no tasks"),
-        ("/v1/tts/synthesize", {"text": "Hi.", "model": "voice_design", "task": "base"}, 422, "task", "'base'"),
+        (
+            "/v1/tts/synthesize",
+            {"text": "Hi.", "task": "base"},
+            422,
+            "task",
+            "'voice_design' by 'design'",
+        ),
+        (
+            "/v1/tts/synthesize",
+            {"text": "Hi.", "model": "base"},
+            404,
+            "model",
+            "'custom_voice' by 'small'",
+        ),
+        (
+            "/v1/tts/synthesize",
+            {"text": "Hi.", "model": "small", "task": "base"},
+            422,
+            "task",
+            "does 'custom_voice'",
+        ),
+        (
+            "/v1/tts/synthesize",
+            {"text": "Hi.", "model": "tone", "task": "base"},
+            422,
+            "task",
+            "knows no tasks",
+        ),
+        (
+            "/v1/tts/synthesize",
+            {"text": "Hi.", "model": "voice_design", "task": "base"},
+            422,
+            "task",
+            "'base'",
+        ),
         ("/v1/tts/synthesize", {"text": "Hi.", "task": "VoiceDesign"}, 422, "task", "voice_design"),
-        ("/v1/audio/speech", {"input": "Hi.", "task_type": "Base"}, 400, "task_type", "'custom_voice' by 'small'"),
-        ("/v1/audio/speech", {"input": "Hi.", "task_type": "Song"}, 400, "task_type", "voice_design"),
+        (
+            "/v1/audio/speech",
+            {"input": "Hi.", "task_type": "Base"},
+            400,
+            "task_type",
+            "'custom_voice' by 'small'",
+        ),
+        (
+            "/v1/audio/speech",
+            {"input": "Hi.", "task_type": "Song"},
+            400,
+            "task_type",
+            "voice_design",
+        ),
     ],
 )
 async def test_task_that_is_not_offered_is_refused_with_those_that_are(
@@ -159,7 +237,9 @@ async def test_lists_and_cards_load_nothing(client: httpx.AsyncClient) -> None:
     assert all(cards[name]["memory_bytes"] > 100_000 for name in ("small", "large", "design"))
     assert cards["tone"]["memory_bytes"] is None
     assert (cards["voice_design"]["state"], "base" in cards) == ("alias", False)
-    speakers = (await client.get("/v1/tts/speakers", params={"model": "voice_design"})).json()["speakers"]
+    speakers = (await client.get("/v1/tts/speakers", params={"model": "voice_design"})).json()[
+        "speakers"
+    ]
     assert speakers == ["design"]
     states = (await client.get("/health")).json()
     assert {states["models"][name] for name in ("small", "large", "design")} == {"unloaded"}
@@ -173,5 +253,7 @@ async def test_model_that_can_never_fit_is_503_and_auto_goes_on(folders: tuple[P
         answer = await client.post("/v1/tts/synthesize", json={"text": "Hi.", "model": "small"})
         assert (answer.status_code, answer.json()["error"]["code"]) == (503, "out_of_memory")
         assert "max_model_memory_gb" in answer.json()["error"]["message"]
-        assert (await client.post("/v1/tts/synthesize", json={"text": "Hi."})).headers["x-model"] == "tone"
+        assert (await client.post("/v1/tts/synthesize", json={"text": "Hi."})).headers[
+            "x-model"
+        ] == "tone"
         assert (await client.get("/health")).json()["models"]["small"] == "failed"

@@ -20,7 +20,10 @@ from openai import AsyncOpenAI
 from typer.testing import CliRunner
 
 for package in ("torch", "safetensors", "tokenizers"):
-    pytest.importorskip(package, reason=f"Qwen3-TTS needs {package}: make test-qwen, or pip install 'vivavoce[qwen]'")
+    pytest.importorskip(
+        package,
+        reason=f"Qwen3-TTS needs {package}: make test-qwen, or pip install 'vivavoce[qwen]'",
+    )
 
 from safetensors.torch import load_file  # noqa: E402 - after the check for it
 
@@ -63,7 +66,9 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 async def client(checkpoints: Path) -> AsyncIterator[httpx.AsyncClient]:
     """A server with a CustomVoice checkpoint by default, and the test model."""
-    settings = Settings(default_model=str(checkpoints / "Custom"), models=("tone",), isolate_models=False)
+    settings = Settings(
+        default_model=str(checkpoints / "Custom"), models=("tone",), isolate_models=False
+    )
     async with app_client(create_app(settings)) as client:
         yield client
 
@@ -96,17 +101,25 @@ async def test_every_speaker_answers_by_name(client: httpx.AsyncClient, speaker:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 async def test_every_language_is_spoken(client: httpx.AsyncClient, language: str) -> None:
-    answer = await synthesize(client, text=PHRASES.get(language, TEXT), language=language, model="custom")
+    answer = await synthesize(
+        client, text=PHRASES.get(language, TEXT), language=language, model="custom"
+    )
     assert len(samples_of(answer)) > 0
     assert answer.headers["x-model"] == "custom"
 
 
-async def test_openai_client_is_answered_under_its_own_voice_names(client: httpx.AsyncClient) -> None:
+async def test_openai_client_is_answered_under_its_own_voice_names(
+    client: httpx.AsyncClient,
+) -> None:
     openai = AsyncOpenAI(api_key="none", base_url="http://vivavoce/v1", http_client=client)
-    speech = await openai.audio.speech.create(model="tts-1", voice="alloy", input=TEXT, response_format="pcm")
+    speech = await openai.audio.speech.create(
+        model="tts-1", voice="alloy", input=TEXT, response_format="pcm"
+    )
     assert len(speech.content) / 48_000 == pytest.approx(SECONDS, abs=0.15)
     assert speech.response.headers["x-model"] == "custom"
-    named = await openai.audio.speech.create(model="custom", voice="sohee", input=TEXT, response_format="flac")
+    named = await openai.audio.speech.create(
+        model="custom", voice="sohee", input=TEXT, response_format="flac"
+    )
     assert named.content.startswith(b"fLaC")
     assert named.response.headers["x-voice"] == "sohee"
 
@@ -125,9 +138,16 @@ async def test_stream_and_file_hold_the_same_samples(client: httpx.AsyncClient) 
     assert np.abs(whole.astype(int) - streamed).max() <= 4  # 1e-4 of full scale
 
 
-async def test_eight_clients_at_once_hear_what_each_would_hear_alone(client: httpx.AsyncClient) -> None:
-    wishes = [{"text": f"Number {n} of eight.", "speaker": SPEAKERS[n], "seed": n} for n in range(8)]
-    together = [samples_of(answer) for answer in await asyncio.gather(*(synthesize(client, **w) for w in wishes))]
+async def test_eight_clients_at_once_hear_what_each_would_hear_alone(
+    client: httpx.AsyncClient,
+) -> None:
+    wishes = [
+        {"text": f"Number {n} of eight.", "speaker": SPEAKERS[n], "seed": n} for n in range(8)
+    ]
+    together = [
+        samples_of(answer)
+        for answer in await asyncio.gather(*(synthesize(client, **w) for w in wishes))
+    ]
     for wish, heard in zip(wishes, together, strict=True):
         alone = samples_of(await synthesize(client, **wish))
         assert alone.shape == heard.shape
@@ -146,7 +166,9 @@ async def test_health_and_models_tell_the_state(client: httpx.AsyncClient) -> No
 
 async def test_sampling_of_a_request_is_its_own(client: httpx.AsyncClient) -> None:
     greedy = {"temperature": 0, "subtalker_dosample": False}
-    first, second = await asyncio.gather(*(synthesize(client, seed=seed, **greedy) for seed in (1, 2)))
+    first, second = await asyncio.gather(
+        *(synthesize(client, seed=seed, **greedy) for seed in (1, 2))
+    )
     sampled = await synthesize(client)
     assert np.abs(samples_of(first).astype(int) - samples_of(second)).max() <= 4
     assert samples_of(first).tobytes() != samples_of(sampled).tobytes()
@@ -168,7 +190,9 @@ async def test_answer_tells_that_it_was_cut(client: httpx.AsyncClient) -> None:
 
 
 async def test_missing_checkpoint_says_what_to_do(tmp_path: Path) -> None:
-    settings = Settings(qwen=(tmp_path / "Not-Here",), models=("tone",), isolate_models=False, load_models="lazy")
+    settings = Settings(
+        qwen=(tmp_path / "Not-Here",), models=("tone",), isolate_models=False, load_models="lazy"
+    )
     async with app_client(create_app(settings)) as client:
         answer = await synthesize(client, model="not-here")
         assert (answer.status_code, answer.json()["error"]["code"]) == (503, "missing_dependency")
@@ -179,7 +203,9 @@ async def test_missing_checkpoint_says_what_to_do(tmp_path: Path) -> None:
         assert (await synthesize(client)).headers["x-model"] == "tone"  # what is there still speaks
 
 
-async def test_auto_prefers_the_checkpoint_where_it_can_honour_the_request(checkpoints: Path) -> None:
+async def test_auto_prefers_the_checkpoint_where_it_can_honour_the_request(
+    checkpoints: Path,
+) -> None:
     settings = Settings(
         qwen=(checkpoints / "Base", checkpoints / "Design", checkpoints / "Custom"),
         models=("tone",),
@@ -192,14 +218,18 @@ async def test_auto_prefers_the_checkpoint_where_it_can_honour_the_request(check
         assert (await synthesize(client, instruct="An old sailor.")).headers["x-model"] == "design"
 
 
-async def test_instruct_is_named_as_ignored_by_the_size_that_ignores_it(client: httpx.AsyncClient) -> None:
+async def test_instruct_is_named_as_ignored_by_the_size_that_ignores_it(
+    client: httpx.AsyncClient,
+) -> None:
     answer = await synthesize(client, instruct="Whisper.")
     assert answer.headers["x-ignored"] == "instruct"
     assert np.abs(samples_of(answer).astype(int) - samples_of(await synthesize(client))).max() <= 4
 
 
 async def test_what_a_checkpoint_cannot_do_is_refused_with_the_way_out(checkpoints: Path) -> None:
-    settings = Settings(qwen=(checkpoints / "Base", checkpoints / "Design"), models=("tone",), isolate_models=False)
+    settings = Settings(
+        qwen=(checkpoints / "Base", checkpoints / "Design"), models=("tone",), isolate_models=False
+    )
     async with app_client(create_app(settings)) as client:
         clone = (await synthesize(client, model="base")).json()["error"]
         assert (clone["code"], clone["field"]) == ("invalid_request", "ref_audio")
@@ -209,7 +239,9 @@ async def test_what_a_checkpoint_cannot_do_is_refused_with_the_way_out(checkpoin
         body = {"model": "design", "voice": "alloy", "input": TEXT}
         openai = await client.post("/v1/audio/speech", json=body)
         assert (openai.status_code, openai.json()["error"]["param"]) == (400, "instructions")
-        heard = await client.post("/v1/audio/speech", json={**body, "instructions": "A calm voice."})
+        heard = await client.post(
+            "/v1/audio/speech", json={**body, "instructions": "A calm voice."}
+        )
         assert heard.status_code == 200
         assert heard.headers["x-voice"] == "alloy"
 
@@ -228,8 +260,19 @@ def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.slow
 @pytest.mark.usefixtures("bare_environment")
 def test_serve_takes_a_folder_as_its_model(checkpoints: Path) -> None:
-    command = [sys.executable, "-m", "vivavoce", "serve", "--port", "0", "--model", str(checkpoints / "Custom")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    command = [
+        sys.executable,
+        "-m",
+        "vivavoce",
+        "serve",
+        "--port",
+        "0",
+        "--model",
+        str(checkpoints / "Custom"),
+    ]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
         try:
             assert process.stdout is not None
             first, page = process.stdout.readline(), process.stdout.readline()
@@ -245,7 +288,9 @@ def test_serve_takes_a_folder_as_its_model(checkpoints: Path) -> None:
 @pytest.mark.usefixtures("bare_environment")
 def test_say_takes_a_folder_as_its_model(checkpoints: Path, tmp_path: Path) -> None:
     out = tmp_path / "a.wav"
-    done = CliRunner().invoke(command_line, ["say", TEXT, "--model", str(checkpoints / "Custom"), "-o", str(out)])
+    done = CliRunner().invoke(
+        command_line, ["say", TEXT, "--model", str(checkpoints / "Custom"), "-o", str(out)]
+    )
     assert done.exit_code == 0, done.stderr
     assert "by ryan (custom, en)" in done.stderr
     assert out.stat().st_size > 10_000
@@ -264,19 +309,33 @@ def test_models_lists_checkpoints(checkpoints: Path, monkeypatch: pytest.MonkeyP
 def test_trace_writes_every_number(checkpoints: Path, tmp_path: Path, task: str) -> None:
     folder = checkpoints / {"c": "Custom", "v": "Design", "b": "Base"}[task[0]]
     request = {"text": "Hello.", "max_frames": 9, "seed": 1, "task": task.split()[0]}
-    request |= {"c": {"speaker": "Ryan"}, "v": {"instruct": "Calm."}, "b": {"ref_audio": "voice.wav"}}[task[0]]
+    request |= {
+        "c": {"speaker": "Ryan"},
+        "v": {"instruct": "Calm."},
+        "b": {"ref_audio": "voice.wav"},
+    }[task[0]]
     if task == "base":
         request["ref_text"] = "Some noise."
     elif task[0] == "b":
         request["x_vector_only"] = True
     write_noise(tmp_path / "voice.wav")
     (tmp_path / "request.json").write_text(json.dumps(request), "utf-8")
-    arguments = ["--checkpoint", folder, "--request", tmp_path / "request.json", "--out", tmp_path / "out"]
+    arguments = [
+        "--checkpoint",
+        folder,
+        "--request",
+        tmp_path / "request.json",
+        "--out",
+        tmp_path / "out",
+    ]
     done = CliRunner().invoke(command_line, ["trace", *map(str, arguments)])
     assert done.exit_code == 0, done.stderr
     tensors = load_file(tmp_path / "out")
     always = {"prompt", "trailing", "codes", "logits", "waveform"}
-    of_a_clone = {"base": {"ref_codes", "speaker_embedding"}, "base x-vector": {"speaker_embedding"}}
+    of_a_clone = {
+        "base": {"ref_codes", "speaker_embedding"},
+        "base x-vector": {"speaker_embedding"},
+    }
     assert set(tensors) == always | of_a_clone.get(task, set())
     assert tensors["codes"].shape == (9, 4)
     assert tensors["waveform"].shape == (9 * 1920,)
@@ -291,7 +350,9 @@ def write_noise(path: Path) -> None:
         file.setnchannels(2)
         file.setsampwidth(2)
         file.setframerate(16_000)
-        file.writeframes((np.random.default_rng(0).standard_normal(32_000) * 3000).astype("<i2").tobytes())
+        file.writeframes(
+            (np.random.default_rng(0).standard_normal(32_000) * 3000).astype("<i2").tobytes()
+        )
 
 
 @pytest.mark.usefixtures("bare_environment")
@@ -308,7 +369,14 @@ def test_trace_request_that_is_wrong_is_one_line(
     checkpoints: Path, tmp_path: Path, request_json: str, said: str
 ) -> None:
     (tmp_path / "r.json").write_text(request_json, "utf-8")
-    arguments = ["--checkpoint", checkpoints / "Base", "--request", tmp_path / "r.json", "--out", tmp_path / "out"]
+    arguments = [
+        "--checkpoint",
+        checkpoints / "Base",
+        "--request",
+        tmp_path / "r.json",
+        "--out",
+        tmp_path / "out",
+    ]
     done = CliRunner().invoke(command_line, ["trace", *map(str, arguments)])
     assert done.exit_code == 1
     assert said in done.stderr
@@ -324,7 +392,9 @@ async def heard(engine: LocalEngine, segment: Segment) -> Samples:
         return np.concatenate([chunk.samples async for chunk in stream])
 
 
-async def test_scheduler_gives_each_its_own_and_takes_back_what_is_cancelled(checkpoints: Path) -> None:
+async def test_scheduler_gives_each_its_own_and_takes_back_what_is_cancelled(
+    checkpoints: Path,
+) -> None:
     model = QwenModel(checkpoints / "Custom", QwenOptions(max_batch=2))
     segments = [Segment(f"Number {n}.", SPEAKERS[n], "en", None, n) for n in range(5)]
     engine = LocalEngine(model)
@@ -344,7 +414,9 @@ async def test_scheduler_gives_each_its_own_and_takes_back_what_is_cancelled(che
     assert model.slots_taken == 0
 
 
-async def test_listener_that_stops_reading_is_waited_for_without_holding_up_others(checkpoints: Path) -> None:
+async def test_listener_that_stops_reading_is_waited_for_without_holding_up_others(
+    checkpoints: Path,
+) -> None:
     model = QwenModel(checkpoints / "Custom", QwenOptions(max_batch=2))
     slow, quick = Segment("Slow.", "ryan", "en", None, 1), Segment("Quick.", "aiden", "en", None, 2)
     engine = LocalEngine(model, Limits(max_ahead_s=0.2))

@@ -29,11 +29,13 @@ from vivavoce.serving.local import LocalEngine
 from vivavoce.serving.pool import Pool
 from vivavoce.serving.queue import Limits
 from vivavoce.settings import Settings
-from vivavoce.types import Ending, Samples, Segment
+from vivavoce.types import Samples, Segment, StopReason
 
 pytestmark = [
     # Looked for and not imported: Ray reads its token from the environment as it is imported.
-    pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed (pip install 'vivavoce[ray]')"),
+    pytest.mark.skipif(
+        find_spec("ray") is None, reason="Ray is not installed (pip install 'vivavoce[ray]')"
+    ),
     # It leaves sockets and processes to the interpreter's end, which is its own business.
     pytest.mark.filterwarnings("ignore"),
 ]
@@ -63,15 +65,22 @@ def beeps(real_time_factor: float) -> Pool:
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
     """Ray Serve with `tone`, two replicas as fast as speech; token authentication is on, as Ray's default is."""
-    os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32), "RAY_USAGE_STATS_ENABLED": "0"}
+    os.environ |= {
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": secrets.token_hex(32),
+        "RAY_USAGE_STATS_ENABLED": "0",
+    }
     import ray
     from ray import serve
 
-    ray.init(num_cpus=2, object_store_memory=150_000_000, include_dashboard=False, log_to_driver=False)
+    ray.init(
+        num_cpus=2, object_store_memory=150_000_000, include_dashboard=False, log_to_driver=False
+    )
     serve.start(http_options={"location": "NoServer"})
     deployment = serve.deployment(Replica).options(
         num_replicas=2,
-        max_ongoing_requests=SLOTS + 1,  # one more than the tests keep speaking: for what they ask besides
+        max_ongoing_requests=SLOTS
+        + 1,  # one more than the tests keep speaking: for what they ask besides
         max_queued_requests=1,
         health_check_period_s=1,
         ray_actor_options={"num_cpus": 0.5},
@@ -122,8 +131,16 @@ async def until_idle(cluster: Any) -> None:
 
 
 async def test_a_server_speaks_through_the_cluster(cluster: Any) -> None:
-    async with app_client(create_app(Settings(ray=("tone",), models=("hibari",), load_models="lazy"))) as client:
-        body = {"text": "Hello there. How are you?", "model": "tone", "speaker": "hum", "seed": 3, "format": "pcm"}
+    async with app_client(
+        create_app(Settings(ray=("tone",), models=("hibari",), load_models="lazy"))
+    ) as client:
+        body = {
+            "text": "Hello there. How are you?",
+            "model": "tone",
+            "speaker": "hum",
+            "seed": 3,
+            "format": "pcm",
+        }
         answer = await client.post("/v1/tts/synthesize", json=body)
         unknown = await client.post("/v1/tts/synthesize", json={**body, "speaker": "nobody"})
         crashed = await client.post("/v1/tts/synthesize", json={**body, "speaker": "crash-at-once"})
@@ -138,7 +155,7 @@ async def test_samples_are_those_of_the_model(engine: RayEngine) -> None:
     await local.start()
     speech = engine.speak(SEGMENT)
     np.testing.assert_array_equal(await collected(speech), await collected(local.speak(SEGMENT)))
-    assert speech.ending is Ending.COMPLETE
+    assert speech.ending is StopReason.COMPLETE
     await local.aclose()
 
 
@@ -149,7 +166,9 @@ async def test_closing_a_segment_frees_its_slot(engine: RayEngine, cluster: Any)
     await until_idle(cluster)
 
 
-async def test_full_replicas_are_overloaded_and_later_speech_waits(engine: RayEngine, cluster: Any) -> None:
+async def test_full_replicas_are_overloaded_and_later_speech_waits(
+    engine: RayEngine, cluster: Any
+) -> None:
     speeches = [await begun(engine) for _ in range(2 * (SLOTS + 1))]
     waiting = engine.speak(SEGMENT)  # has the one place in the queue
     later = engine.speak(SEGMENT, follows=speeches[0])
@@ -163,10 +182,14 @@ async def test_full_replicas_are_overloaded_and_later_speech_waits(engine: RayEn
 
 async def test_overload_is_429(engine: RayEngine) -> None:
     body = {"text": "Hello.", "model": "tone"}
-    async with app_client(create_app(Settings(ray=("tone",), models=("hibari",), load_models="lazy"))) as client:
+    async with app_client(
+        create_app(Settings(ray=("tone",), models=("hibari",), load_models="lazy"))
+    ) as client:
         assert (await client.post("/v1/tts/synthesize", json=body)).status_code == 200
         speeches = [await begun(engine) for _ in range(2 * (SLOTS + 1))]
-        asked = {asyncio.create_task(client.post("/v1/tts/synthesize", json=body)) for _ in range(3)}
+        asked = {
+            asyncio.create_task(client.post("/v1/tts/synthesize", json=body)) for _ in range(3)
+        }
         done, waiting = await asyncio.wait(asked, timeout=30, return_when=asyncio.FIRST_COMPLETED)
         for speech in speeches:
             await speech.aclose()
@@ -174,7 +197,9 @@ async def test_overload_is_429(engine: RayEngine) -> None:
     assert {task.result().status_code for task in done} == {429}
 
 
-async def test_a_replica_that_dies_breaks_its_own_speech_alone(engine: RayEngine, cluster: Any) -> None:
+async def test_a_replica_that_dies_breaks_its_own_speech_alone(
+    engine: RayEngine, cluster: Any
+) -> None:
     speeches = [await begun(engine) for _ in range(4)]
     before = await replicas(cluster)
     assert (len(before), sum(before.values())) == (2, 4)
@@ -206,12 +231,16 @@ def deployed_by(file: Path) -> Any:
     """The one application of `file`, as Ray reads it. Any: Ray is optional for the type checker."""
     from ray.serve.schema import ServeDeploySchema
 
-    (application,) = ServeDeploySchema.model_validate(yaml.safe_load(file.read_text("utf-8"))).applications
+    (application,) = ServeDeploySchema.model_validate(
+        yaml.safe_load(file.read_text("utf-8"))
+    ).applications
     return application
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
-async def test_a_file_of_deploy_is_what_serve_deploy_takes_and_its_application_speaks(cluster: Any, file: Path) -> None:
+async def test_a_file_of_deploy_is_what_serve_deploy_takes_and_its_application_speaks(
+    cluster: Any, file: Path
+) -> None:
     """With a model that this machine has, and without what is set aside for its own."""
     from ray import serve
 
@@ -219,7 +248,9 @@ async def test_a_file_of_deploy_is_what_serve_deploy_takes_and_its_application_s
     module, _, builder = deployed.import_path.partition(":")
     build = getattr(import_module(module), builder)
     here = {"model": "tone", "models": "tone", "ray_num_cpus": 0, "ray_num_gpus": 0}
-    await asyncio.to_thread(serve.run, build({**deployed.args, **here}), name=deployed.name, route_prefix=None)
+    await asyncio.to_thread(
+        serve.run, build({**deployed.args, **here}), name=deployed.name, route_prefix=None
+    )
     async with aclosing(RayEngine(deployed.name)) as engine:
         await engine.start()
         assert len(await collected(engine.speak(SEGMENT)))
@@ -234,8 +265,8 @@ def test_an_application_needs_one_model() -> None:
 def test_errors_keep_what_they_say_between_processes() -> None:
     import pickle
 
-    from vivavoce.serving.model_errors import Failure
+    from vivavoce.serving.model_errors import SerializedError
 
     error = UnknownVoice("no such voice", field="speaker")
-    copy = pickle.loads(pickle.dumps(Failure.of(error))).error()
+    copy = pickle.loads(pickle.dumps(SerializedError.of(error))).error()
     assert (type(copy), copy.message, copy.field) == (UnknownVoice, "no such voice", "speaker")

@@ -9,11 +9,26 @@ from hypothesis import strategies as st
 from vivavoce.errors import Unsupported
 from vivavoce.text.numbers.verbalize import LANGUAGES, verbalize
 
-WORDED = tuple(language for language in LANGUAGES if language != "en")  # English digits are read by its front end
+WORDED = tuple(
+    language for language in LANGUAGES if language != "en"
+)  # English digits are read by its front end
 
 NUMBERISH = st.lists(
     st.sampled_from(
-        [*string.digits, *".,:/-–+ %€$£¥°²³&@#=×½¾①Ⅳ٣３", "km", "h", "kg", "er", "º", "pm", "年", "月", "T", "x"]
+        [
+            *string.digits,
+            *".,:/-–+ %€$£¥°²³&@#=×½¾①Ⅳ٣３",
+            "km",
+            "h",
+            "kg",
+            "er",
+            "º",
+            "pm",
+            "年",
+            "月",
+            "T",
+            "x",
+        ]
     ),
     max_size=24,
 ).map("".join)
@@ -52,7 +67,9 @@ def test_symbols_are_spoken(language: str, symbol: str) -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_plain_words_stay_as_they_are(language: str) -> None:
-    text = {"ja": "今日は良い天気です。", "zh": "今天天气很好。"}.get(language, "Una casa, una mesa.")
+    text = {"ja": "今日は良い天気です。", "zh": "今天天气很好。"}.get(
+        language, "Una casa, una mesa."
+    )
     assert verbalize(text, language) == text
 
 

@@ -15,10 +15,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vivavoce.api.dependencies import server_of
 from vivavoce.api.errors import FAILED
-from vivavoce.api.lifecycle import Life
+from vivavoce.api.lifecycle import Lifecycle
 from vivavoce.api.surfaces import surface_of
 from vivavoce.observability.logs import facts
-from vivavoce.observability.metrics import CONTENT_TYPE, Metrics, ModelReading, Reading
+from vivavoce.observability.metrics import CONTENT_TYPE, Metrics, ModelReading, Snapshot
 from vivavoce.serving.pool import Pool
 from vivavoce.types import SpeechReport
 
@@ -29,7 +29,9 @@ log = logging.getLogger(__name__)
 router = APIRouter(tags=["metrics"])
 
 Outcome = Literal["ok", "refused", "overloaded", "unavailable", "failed", "cancelled"]
-METRICS: dict[int | str, dict[str, Any]] = {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
+METRICS: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"text/plain": {"schema": {"type": "string"}}}}
+}
 
 
 @router.get("/metrics", response_class=Response, responses=METRICS)
@@ -38,7 +40,7 @@ async def metrics(request: Request) -> Response:
     return Response(server_of(request).metrics.render(), headers={"Content-Type": CONTENT_TYPE})
 
 
-def reading(pool: Pool, life: Life) -> Reading:
+def reading(pool: Pool, life: Lifecycle) -> Snapshot:
     """What is to be seen at this moment."""
     ready, memory = pool.ready, pool.memory_by_model
     models = []
@@ -46,7 +48,7 @@ def reading(pool: Pool, life: Life) -> Reading:
         engine = ready.get(name)
         waiting, running = (engine.load.waiting, engine.load.running) if engine else (0, 0)
         models.append(ModelReading(name, engine is not None, memory[name], waiting, running))
-    return Reading(tuple(models), life.running, life.draining)
+    return Snapshot(tuple(models), life.running, life.draining)
 
 
 def log_speech(report: SpeechReport) -> None:
@@ -64,7 +66,14 @@ def log_speech(report: SpeechReport) -> None:
         underruns=report.underruns,
     )
     first = "no audio" if first_s is None else f"first audio after {first_s:.3f} s"
-    log.info("%s spoke %.1f s, %s: %s", report.model, report.audio_s, report.finish_reason, first, extra=told)
+    log.info(
+        "%s spoke %.1f s, %s: %s",
+        report.model,
+        report.audio_s,
+        report.finish_reason,
+        first,
+        extra=told,
+    )
 
 
 class _Answer:
@@ -98,7 +107,7 @@ class _Answer:
         return "ok"
 
 
-class Watch:
+class AccessLogMiddleware:
     """Tells `metrics`, the log and `tracing` of every request that ends, however it does."""
 
     def __init__(self, app: ASGIApp, *, metrics: Metrics, tracing: "Tracing | None" = None) -> None:
@@ -132,7 +141,9 @@ class Watch:
     def _ended(self, scope: Scope, answer: _Answer, outcome: Outcome, seconds: float) -> None:
         surface, path = _surface_label(scope), quote(scope["path"])
         self._metrics.answered(surface, outcome)
-        level = logging.DEBUG if surface in ("health", "metrics") else logging.INFO  # asked every few seconds
+        level = (
+            logging.DEBUG if surface in ("health", "metrics") else logging.INFO
+        )  # asked every few seconds
         told = facts(
             method=scope["method"],
             path=path,
@@ -141,7 +152,16 @@ class Watch:
             outcome=outcome,
             seconds=round(seconds, 4),
         )
-        log.log(level, "%s %s: %s, %s after %.3f s", scope["method"], path, answer.status, outcome, seconds, extra=told)
+        log.log(
+            level,
+            "%s %s: %s, %s after %.3f s",
+            scope["method"],
+            path,
+            answer.status,
+            outcome,
+            seconds,
+            extra=told,
+        )
 
 
 def _surface_label(scope: Scope) -> str:

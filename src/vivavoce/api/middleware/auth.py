@@ -24,7 +24,9 @@ _OPEN: Final = re.compile(
     r"/|/v1/?|/web/.*|/docs|/swagger/.*|/openapi\.json|/health(?:/live|/ready)?"
     r"|/v1/tts/(?:speakers|languages)|/v1/audio/(?:voices|models)|/v1/models(?:/[^/]+)?"
 )
-_MANAGED: Final = re.compile(r"/v1/(?:audio/)?(?:models|voices)(?:/.*)?")  # open to look at, not to change
+_MANAGED: Final = re.compile(
+    r"/v1/(?:audio/)?(?:models|voices)(?:/.*)?"
+)  # open to look at, not to change
 _LOOKING: Final = frozenset({"GET", "HEAD"})
 _CHANGING: Final = frozenset({"PUT", "PATCH", "DELETE"})
 
@@ -39,8 +41,8 @@ def needed_scope(method: str, path: str, lists: Collection[str] = ()) -> keys.Sc
     return "manage" if method in _CHANGING or _MANAGED.fullmatch(path) else "speak"
 
 
-class Guard:
-    """Lets requests through whose key allows them; `request.state` then has its name and whether it `manages`.
+class AuthMiddleware:
+    """Lets requests through whose key allows them; `request.state` then has its name and whether it `can_manage`.
 
     Answers 401, 403, or 429 where a key's own limits are reached, before a body is read. `lists` are those of
     `needed_scope`.
@@ -77,7 +79,7 @@ class Guard:
             # For a WebSocket this is its refusal, which the server may only send in HTTP's form if it offers to.
             await answer_to(HTTPConnection(scope), error)(scope, receive, send)
             return
-        scope.setdefault("state", {}).update(key=key.name, manages="manage" in key.scopes)
+        scope.setdefault("state", {}).update(key=key.name, can_manage="manage" in key.scopes)
         try:
             await self._app(scope, receive, send)
         finally:
@@ -87,7 +89,9 @@ class Guard:
         """The key that came with the request. Raises `Unauthorized` or `Forbidden`; neither shows what was sent."""
         secret = given_key(headers)
         if not secret:
-            raise Unauthorized("an API key is needed here: send it in the header 'Authorization: Bearer KEY'")
+            raise Unauthorized(
+                "an API key is needed here: send it in the header 'Authorization: Bearer KEY'"
+            )
         key = self._keyring.find(secret.encode("latin-1"))
         if key is None:
             raise Unauthorized(
@@ -113,7 +117,9 @@ class _Usage:
     """How a key is used at the moment: what runs, and what it may still start of this minute's requests."""
 
     running: int = 0
-    spent: float = 0.0  # requests; what has been spent comes back evenly, as many as are allowed in a minute
+    spent: float = (
+        0.0  # requests; what has been spent comes back evenly, as many as are allowed in a minute
+    )
     at_s: float = -math.inf
 
     def begin(self, key: Key, now_s: float) -> None:

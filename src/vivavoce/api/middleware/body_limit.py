@@ -21,7 +21,7 @@ PADDING = "vivavoce.padding"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
-class RequestId:
+class RequestIdMiddleware:
     """Gives every answer an `x-request-id`: the client's own if it sent a sane one, else a new one.
 
     Marks the request with its surface; `wit_paths` are those of Wit.ai's.
@@ -39,7 +39,9 @@ class RequestId:
         request_id = given if _REQUEST_ID.fullmatch(given) else f"req_{uuid.uuid4().hex}"
         scope["request_id"] = request_id
         mark_surface(scope, self._wit_paths)
-        REQUEST_ID.set(request_id)  # for the whole task: the server logs its failure after this has returned
+        REQUEST_ID.set(
+            request_id
+        )  # for the whole task: the server logs its failure after this has returned
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -53,7 +55,7 @@ class _TooLarge(Exception):
     pass
 
 
-class BodyLimit:
+class BodyLimitMiddleware:
     """Answers 413 to a body over `max_bytes`: at once where its length is declared, else when it gets there.
 
     And 503 to what would make all bodies together, each held as long as its request runs, more than `max_total_bytes`.

@@ -30,7 +30,9 @@ TURN_EVENTS: Final = 64  # parts of requests that are parsed in one turn: about 
 TURN_PAUSE_S: Final = 0.005  # before a connection's next turn: it takes a fifth of the loop at most
 PROBE_S: Final = (0.005, 0.1)  # first and longest pause between looks whether a client has left
 _NO_LINGERING: Final = struct.pack("ii", 1, 0)
-_TIMED_OUT: Final = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+_TIMED_OUT: Final = (
+    b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,9 @@ class BoundedHTTP(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         super().connection_made(transport)
         self.conn, self.flow = _Parser(), _Flow(transport)
-        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+        transport.get_extra_info("socket").setsockopt(
+            socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES
+        )
         # Tells of whatever waits here, also of an answer's last bytes. With a limit of 0 asyncio's TLS never resumes.
         transport.set_write_buffer_limits(high=1, low=0)
         if len(self.connections) > self.bounds.max_connections:
@@ -159,11 +163,15 @@ class BoundedHTTP(H11Protocol):
         So it is sent an interim answer, which every client of HTTP/1.1 skips. It resets the
         connection if it has left. TLS has no half-closed connections in asyncio.
         """
-        answering = self.cycle is not None and not (self.cycle.more_body or self.cycle.response_complete)
+        answering = self.cycle is not None and not (
+            self.cycle.more_body or self.cycle.response_complete
+        )
         if not answering or self.scheme == "https" or self.scope["http_version"] != "1.1":
             return None
         if not self.cycle.response_started:
-            self.transport.write(self.conn.send(h11.InformationalResponse(status_code=100, headers=[])) or b"")
+            self.transport.write(
+                self.conn.send(h11.InformationalResponse(status_code=100, headers=[])) or b""
+            )
         if self._probing is None:
             self._probe_in(PROBE_S[0])
         return True
@@ -224,7 +232,9 @@ class BoundedHTTP(H11Protocol):
 
     def _watch_receiving(self) -> None:
         self._since_s, self._received_bytes = time.monotonic(), 0
-        self._receiving = self.loop.call_later(self.bounds.receive_timeout_s, self._on_received_late)
+        self._receiving = self.loop.call_later(
+            self.bounds.receive_timeout_s, self._on_received_late
+        )
 
     def _on_received_late(self) -> None:
         may_s = self.bounds.receive_timeout_s + self.earned_s
@@ -249,9 +259,13 @@ class BoundedHTTP(H11Protocol):
             self._sending = self.loop.call_later(self.bounds.send_timeout_s, self._on_sent_nothing)
             return
         self._sending = None
-        self.logger.info("dropped %s, which took nothing for %g s", self.client, self.bounds.send_timeout_s)
+        self.logger.info(
+            "dropped %s, which took nothing for %g s", self.client, self.bounds.send_timeout_s
+        )
         # Without lingering: the system would keep what it holds for the client until it gives up by itself.
-        self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGERING)
+        self.transport.get_extra_info("socket").setsockopt(
+            socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGERING
+        )
         self.transport.abort()
 
     def _stop_sending(self) -> None:
@@ -294,7 +308,9 @@ def _only_health(app: ASGIApp) -> ASGIApp:
         if scope["path"].startswith("/health"):
             await app(scope, receive, send)
             return
-        message = "as many connections are open as the setting max_connections allows: try again soon"
+        message = (
+            "as many connections are open as the setting max_connections allows: try again soon"
+        )
         await refuse_request(scope, send, 503, code=Overloaded.code, message=message)
 
     return refusing

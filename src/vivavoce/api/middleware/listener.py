@@ -97,7 +97,11 @@ class Listener:
         if count <= 0:
             return 0
         latest_s = time.monotonic() - (FLOODED_SILENT_S if flooded else SILENT_S)
-        silent = [found for found in self._silent() if found[0] + (0.0 if flooded else found[1]) <= latest_s]
+        silent = [
+            found
+            for found in self._silent()
+            if found[0] + (0.0 if flooded else found[1]) <= latest_s
+        ]
         for _, _, drop in sorted(silent, key=lambda found: found[0] + found[1])[:count]:
             drop()
         return min(len(silent), count)
@@ -105,7 +109,10 @@ class Listener:
     def _silent(self) -> Iterator[tuple[float, float, Callable[[], object]]]:
         """Yield since when a connection is silent, the seconds it has earned, and how to drop it."""
         for protocol in self._connections:
-            if isinstance(protocol, BoundedHTTP) and (since_s := protocol.silent_since_s) is not None:
+            if (
+                isinstance(protocol, BoundedHTTP)
+                and (since_s := protocol.silent_since_s) is not None
+            ):
                 yield since_s, protocol.earned_s, protocol.drop
         for task, since_s in self._connecting.items():
             if not task.cancelling():
@@ -114,4 +121,6 @@ class Listener:
     def _complain(self, error: OSError) -> None:
         if time.monotonic() - self._complained_s >= _COMPLAIN_S:
             self._complained_s = time.monotonic()
-            log.warning("cannot accept connections (%s): trying again every %g s", error.strerror, _RETRY_S)
+            log.warning(
+                "cannot accept connections (%s): trying again every %g s", error.strerror, _RETRY_S
+            )

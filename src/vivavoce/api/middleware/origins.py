@@ -37,7 +37,9 @@ class OwnHosts:
             f"{problem}, and this server is for this machine alone: add the host to the setting 'allowed_hosts', or "
             "listen on another address with --host"
         )
-        response = error_response(HTTPConnection(scope), 403, code="foreign_origin", message=message)
+        response = error_response(
+            HTTPConnection(scope), 403, code="foreign_origin", message=message
+        )
         response.headers["connection"] = "close"  # the body is not read
         await response(scope, receive, send)
 
@@ -48,7 +50,11 @@ class OwnHosts:
         if host and not self._is_own(host_of(f"//{host}")):
             return f"the request is for the host {host[:100]!r}"
         if origin is not None:
-            return "" if self._is_own(host_of(origin)) else f"the request is from a page of {origin[:100]!r}"
+            return (
+                ""
+                if self._is_own(host_of(origin))
+                else f"the request is from a page of {origin[:100]!r}"
+            )
         leads_here = headers.get(b"sec-fetch-mode") == "navigate" and scope["path"] in PAGES
         if headers.get(b"sec-fetch-site") == "cross-site" and not leads_here:
             return "the request is from a page of another site"

@@ -23,7 +23,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from vivavoce.api.dependencies import server_of
-from vivavoce.api.errors import ClientLeft
+from vivavoce.api.errors import ClientDisconnected
 from vivavoce.errors import BadRequest, BodyTooLarge
 
 MAX_PLAIN_BYTES: Final = 2_000_000
@@ -102,7 +102,7 @@ async def _read(request: Request, model: type[BaseModel]) -> Request:
 
 
 async def _received(request: Request, most: int, *, recordings: bool) -> bytes:
-    """Return the body. Raises `BodyTooLarge` if it is larger than its fields may be, `ClientLeft`.
+    """Return the body. Raises `BodyTooLarge` if it is larger than its fields may be, `ClientDisconnected`.
 
     What comes after that is read and dropped: a client that still sends would see no answer.
     """
@@ -116,7 +116,7 @@ async def _received(request: Request, most: int, *, recordings: bool) -> bytes:
                 may_grow = recordings and _RECORDING.search(received) is not None
                 refused = not may_grow
     except ClientDisconnect as error:
-        raise ClientLeft from error
+        raise ClientDisconnected from error
     if refused:
         raise _too_large(most)
     return bytes(received)
@@ -134,7 +134,9 @@ def _is_json(request: Request) -> bool:
     message = Message()
     message["content-type"] = request.headers.get("content-type") or "text/plain"
     subtype = message.get_content_subtype()
-    return message.get_content_maintype() == "application" and (subtype == "json" or subtype.endswith("+json"))
+    return message.get_content_maintype() == "application" and (
+        subtype == "json" or subtype.endswith("+json")
+    )
 
 
 def _parse(data: bytes, most: int) -> object:

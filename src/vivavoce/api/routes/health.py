@@ -7,7 +7,7 @@ from fastapi import APIRouter, Response
 
 from vivavoce import __version__
 from vivavoce.api.dependencies import ServerDep
-from vivavoce.api.lifecycle import Life
+from vivavoce.api.lifecycle import Lifecycle
 from vivavoce.api.schemas import NATIVE_ERRORS, Health, PeerCard
 from vivavoce.serving.pool import Pool
 
@@ -58,7 +58,7 @@ def _peers(pool: Pool) -> dict[str, list[PeerCard]]:
     }
 
 
-def _status(pool: Pool, life: Life) -> Status:
+def _status(pool: Pool, life: Lifecycle) -> Status:
     """`ok` when a model is ready or would be loaded by the first request that needs it."""
     if life.draining:
         return "draining"
@@ -72,7 +72,7 @@ def _status(pool: Pool, life: Life) -> Status:
     return "ok" if states & {"unloaded", "loading", "unloading"} else "failed"
 
 
-def _reason(status: Status, pool: Pool, life: Life) -> str:
+def _reason(status: Status, pool: Pool, life: Lifecycle) -> str:
     if life.failure is not None and not life.draining:
         return life.failure.message
     if status == "draining":

@@ -7,10 +7,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from vivavoce.api.dependencies import SynthesizerDep, caller_of, manages, server_of
+from vivavoce.api.dependencies import SynthesizerDep, caller_of, can_manage, server_of
 from vivavoce.api.errors import HEAD
 from vivavoce.api.reference_audio import read_request
-from vivavoce.api.responses import _or_left, stream_speech, whole_speech
+from vivavoce.api.responses import _unless_disconnected, stream_speech, whole_speech
 from vivavoce.api.routes.bodies import BoundedRoute
 from vivavoce.api.routes.replay import RANGES, record
 from vivavoce.api.schemas import (
@@ -31,18 +31,25 @@ from vivavoce.synthesis.speech import Synthesizer
 from vivavoce.text.languages import language_name
 from vivavoce.types import SpeechRequest
 
-router = APIRouter(prefix="/v1/tts", tags=["native"], responses=NATIVE_ERRORS, route_class=BoundedRoute)
+router = APIRouter(
+    prefix="/v1/tts", tags=["native"], responses=NATIVE_ERRORS, route_class=BoundedRoute
+)
 
 AUDIO = audio_answers(*MEDIA_TYPES.values(), error=NativeError)
 PARTS: dict[int | str, dict[str, Any]] = {
     **AUDIO,
-    206: {"content": AUDIO[200]["content"], "description": "The part of the audio that `Range` names."},
+    206: {
+        "content": AUDIO[200]["content"],
+        "description": "The part of the audio that `Range` names.",
+    },
     416: {"model": NativeError, "description": "The `Range` begins behind the end of the audio."},
 }
 
 
 @router.post("/synthesize", response_class=Response, responses=AUDIO)
-async def synthesize(request: Request, body: SynthesizeBody, synthesizer: SynthesizerDep) -> Response:
+async def synthesize(
+    request: Request, body: SynthesizeBody, synthesizer: SynthesizerDep
+) -> Response:
     """Speaks a text: one exact WAV file by default, any format and chunk by chunk when asked."""
     return await _answer(request, await read_request(body), synthesizer, stream=body.stream)
 
@@ -59,7 +66,9 @@ async def synthesize_get(
         return kept.response(request) if kept else _unspoken(wanted)
     if _wants_part(request, stream=query.stream):
         speak = partial(whole_speech, synthesizer=synthesizer, wanted=wanted)
-        kept = await _or_left(request.receive, replays.get(wanted, lambda: record(request, speak)))
+        kept = await _unless_disconnected(
+            request.receive, replays.get(wanted, lambda: record(request, speak))
+        )
     else:
         kept = replays.find(wanted)
     if kept is not None:
@@ -118,7 +127,9 @@ async def request_state(request: Request, request_id: str) -> RequestState:
 
     A key sees its own requests; one with the scope `manage` sees all.
     """
-    record = server_of(request).requests.find(request_id, caller_of(request), of_anyone=manages(request))
+    record = server_of(request).requests.find(
+        request_id, caller_of(request), of_anyone=can_manage(request)
+    )
     if record is None:
         raise UnknownRequest(
             f"no request {request_id[:128]!r} is among the latest that came with your key: send an X-Request-Id of "

@@ -57,7 +57,8 @@ async def model(model: str, synthesizer: SynthesizerDep) -> ModelCard:
     cards = {card.id: card for card in await _cards(synthesizer)}
     if model not in cards:
         raise UnknownModel(
-            f"model {model[:MAX_NAME_CHARS]!r} is not offered here; choose one of {', '.join(cards)}", field="model"
+            f"model {model[:MAX_NAME_CHARS]!r} is not offered here; choose one of {', '.join(cards)}",
+            field="model",
         )
     return cards[model]
 
@@ -70,10 +71,13 @@ async def _cards(synthesizer: Synthesizer) -> list[ModelCard]:
         for name, s in states.items()
     ]
     auto = ModelCard(
-        id=AUTO, state="alias", detail="the first ready model that can speak the text with the voice asked for"
+        id=AUTO,
+        state="alias",
+        detail="the first ready model that can speak the text with the voice asked for",
     )
     aliases = [
-        ModelCard(id=name, state="alias", detail=f"the same as {meant}") for name, meant in MODEL_ALIASES.items()
+        ModelCard(id=name, state="alias", detail=f"the same as {meant}")
+        for name, meant in MODEL_ALIASES.items()
     ]
     return [*own, auto, *_task_cards(states), *aliases]
 
@@ -83,7 +87,11 @@ def _task_cards(states: Mapping[str, ModelState]) -> Iterator[ModelCard]:
     for task in TASKS:
         does = [name for name, state in states.items() if state.task == task]
         if does and task not in states:
-            yield ModelCard(id=task, state="alias", detail=f"the first of {', '.join(does)} that can speak the text")
+            yield ModelCard(
+                id=task,
+                state="alias",
+                detail=f"the first of {', '.join(does)} that can speak the text",
+            )
 
 
 @router.get("/audio/models")
@@ -97,7 +105,10 @@ async def voices(synthesizer: SynthesizerDep, model: Name | None = None) -> Voic
     """Every voice, of one model or of all, then OpenAI's names for some of them."""
     infos = await synthesizer.router.candidates(model)
     own = [(info, voice) for info in infos for voice in info.voices]
-    cards = [_voice_card(info, voice, name) for (info, voice), name in zip(own, distinct_names(own), strict=True)]
+    cards = [
+        _voice_card(info, voice, name)
+        for (info, voice), name in zip(own, distinct_names(own), strict=True)
+    ]
     aliases = [
         _voice_card(info, voice, f"{alias.capitalize()} (OpenAI)").model_copy(
             update={

@@ -23,7 +23,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Message
 
 from vivavoce.api.errors import HEAD, error_response
-from vivavoce.errors import NoRoom
+from vivavoce.errors import DiskFull
 from vivavoce.storage import temporary_folder
 
 KEEP_S: Final = 60.0
@@ -115,7 +115,9 @@ class ReplayStore:
             return None
         return self._used(key, entry)
 
-    async def get(self, key: Hashable, speak: Callable[[], Awaitable[StoredAnswer]]) -> StoredAnswer:
+    async def get(
+        self, key: Hashable, speak: Callable[[], Awaitable[StoredAnswer]]
+    ) -> StoredAnswer:
         """Return the answer that is kept, or wait for the one being spoken, or have it spoken."""
         if (answer := self.find(key)) is not None:
             return answer
@@ -159,7 +161,9 @@ class ReplayStore:
             del self._entries[key]
 
     def _finished(self) -> list[tuple[Hashable, _Entry]]:
-        return [(key, entry) for key, entry in self._entries.items() if entry.expires_s < float("inf")]
+        return [
+            (key, entry) for key, entry in self._entries.items() if entry.expires_s < float("inf")
+        ]
 
     def _expire(self) -> None:
         for key, entry in self._finished():
@@ -198,7 +202,7 @@ def parse_range(header: str, size: int) -> tuple[int, int] | None:
 
 
 async def record(request: Request, speak: Callable[[Request], Awaitable[Response]]) -> StoredAnswer:
-    """Have an answer spoken that outlives its request. Raises `NoRoom`, and what `speak` raises."""
+    """Have an answer spoken that outlives its request. Raises `DiskFull`, and what `speak` raises."""
 
     async def stay() -> Message:
         await asyncio.Event().wait()
@@ -230,11 +234,11 @@ async def record(request: Request, speak: Callable[[Request], Awaitable[Response
 
 @contextmanager
 def _disk_errors() -> Generator[None]:
-    """Turn errors of the disk into `NoRoom`."""
+    """Turn errors of the disk into `DiskFull`."""
     try:
         yield
     except OSError as error:
-        raise NoRoom(
+        raise DiskFull(
             f"a part of an answer is cut from the whole, which the temporary folder "
             f"{temporary_folder()!r} does not take ({error.strerror}): ask without the header "
             "Range, or make room there"

@@ -22,7 +22,9 @@ def make_kokoro(options: KokoroOptions) -> AnyModel:
     """Load the voice. Raise `MissingDependency` for what is absent, `EngineFault` for broken files."""
     from vivavoce.models.kokoro.assets import locate
 
-    folder = locate(options.cache_dir, options.kokoro_dir)  # before the import of what only the extra brings
+    folder = locate(
+        options.cache_dir, options.kokoro_dir
+    )  # before the import of what only the extra brings
     from vivavoce.models.kokoro.model import KokoroModel
 
     return KokoroModel(folder, threads=options.threads)

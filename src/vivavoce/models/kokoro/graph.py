@@ -127,7 +127,9 @@ class _Editor:
         for node in self.graph.node:
             for name in node.input:
                 self.consumers.setdefault(name, []).append(node)
-        self.replacements: dict[str, list[NodeProto]] = {}  # output of the node replaced → what stands there now
+        self.replacements: dict[
+            str, list[NodeProto]
+        ] = {}  # output of the node replaced → what stands there now
 
     def value(self, name: str) -> NDArray[np.generic] | None:
         """The constant called `name`, or `None` if the graph computes it."""
@@ -152,7 +154,9 @@ class _Editor:
 
     def finish(self) -> None:
         """Writes the edits into the graph and drops every node and constant that nothing uses any more."""
-        nodes = [new for node in self.graph.node for new in self.replacements.get(node.output[0], [node])]
+        nodes = [
+            new for node in self.graph.node for new in self.replacements.get(node.output[0], [node])
+        ]
         needed = {output.name for output in self.graph.output}
         kept: list[NodeProto] = []
         for node in reversed(nodes):
@@ -166,7 +170,11 @@ class _Editor:
 
 
 def _node(
-    op_type: str, inputs: list[str], output: str, domain: str = "", **attributes: int | float | list[int]
+    op_type: str,
+    inputs: list[str],
+    output: str,
+    domain: str = "",
+    **attributes: int | float | list[int],
 ) -> "NodeProto":
     from onnx import helper
 
@@ -269,14 +277,18 @@ def _gathered(editor: _Editor, conv: _Convolution, rows: str) -> "Iterator[NodeP
     name = conv.output
     before, after = conv.pads
     reach = (taps - 1) * conv.dilation
-    pads = editor.constant(f"pads:{before}:{after}", np.array([0, before, 0, 0, after, 0], np.int64))
+    pads = editor.constant(
+        f"pads:{before}:{after}", np.array([0, before, 0, 0, after, 0], np.int64)
+    )
     offsets = (np.arange(taps) * conv.dilation).astype(np.int32)[None, :]
     offsets_name = editor.constant(f"taps:{taps}:{conv.dilation}", offsets)
     zero, step = editor.constant("int32:0", np.array(0, np.int32)), conv.stride
     step_name = editor.constant(f"int32:{step}", np.array(step, np.int32))
     end = editor.constant(f"int32:end:{reach}", np.array(reach, np.int32))
     axis = editor.constant("axes:1", np.array([1], np.int64))
-    shape = editor.constant(f"shape:{taps * channels}", np.array([1, -1, taps * channels], np.int64))
+    shape = editor.constant(
+        f"shape:{taps * channels}", np.array([1, -1, taps * channels], np.int64)
+    )
     yield _node("Pad", [rows, pads, conv.values_zero_point], f"{name}:padded")
     yield _node("Shape", [f"{name}:padded"], f"{name}:length64", start=1, end=2)
     yield _node("Cast", [f"{name}:length64"], f"{name}:length", to=6)  # int32
@@ -299,13 +311,22 @@ def _signed(weight: Weights) -> Signed:
 def _signed_weights(editor: _Editor, node: "NodeProto") -> None:
     """Unsigned weights become signed ones; value and zero point move together, so the product is the same."""
     weight, zero_point = editor.value(node.input[1]), editor.value(node.input[3])
-    if weight is None or zero_point is None or weight.dtype != np.uint8 or int(weight.max()) >= 2 * SHIFT:
+    if (
+        weight is None
+        or zero_point is None
+        or weight.dtype != np.uint8
+        or int(weight.max()) >= 2 * SHIFT
+    ):
         return
     name = node.output[0]
-    signed = editor.constant(f"{node.input[1]}:signed", _signed(weight.astype(np.uint8, copy=False)))
+    signed = editor.constant(
+        f"{node.input[1]}:signed", _signed(weight.astype(np.uint8, copy=False))
+    )
     moved = (zero_point.astype(np.int16) - SHIFT).astype(np.int8)
     moved_name = editor.constant(f"{name}:zero_point", moved)
-    editor.replace(name, [_node("MatMulInteger", [node.input[0], signed, node.input[2], moved_name], name)])
+    editor.replace(
+        name, [_node("MatMulInteger", [node.input[0], signed, node.input[2], moved_name], name)]
+    )
 
 
 # --- float parts -------------------------------------------------------------------------------------------------
@@ -317,7 +338,11 @@ def _instance_norm(editor: _Editor, node: "NodeProto") -> None:
     if centred is None or root is None or (centred.op_type, root.op_type) != ("Sub", "Sqrt"):
         return
     variance = editor.producer.get(root.input[0])
-    epsilon = editor.value(variance.input[1]) if variance is not None and variance.op_type == "Add" else None
+    epsilon = (
+        editor.value(variance.input[1])
+        if variance is not None and variance.op_type == "Add"
+        else None
+    )
     if epsilon is None:
         return
     for scaled in editor.consumers[node.output[0]]:
@@ -328,10 +353,14 @@ def _instance_norm(editor: _Editor, node: "NodeProto") -> None:
             _one_norm(editor, shifted.output[0], centred.input[0], (scale, shift), float(epsilon))
 
 
-def _one_norm(editor: _Editor, output: str, values: str, affine: tuple[str, str], epsilon: float) -> None:
+def _one_norm(
+    editor: _Editor, output: str, values: str, affine: tuple[str, str], epsilon: float
+) -> None:
     flat = editor.constant("shape:flat", np.array([-1], np.int64))
     names = [f"{output}:scale", f"{output}:shift"]
-    reshapes = [_node("Reshape", [source, flat], name) for source, name in zip(affine, names, strict=True)]
+    reshapes = [
+        _node("Reshape", [source, flat], name) for source, name in zip(affine, names, strict=True)
+    ]
     norm = _node("InstanceNormalization", [values, *names], output, epsilon=epsilon)
     editor.replace(output, [*reshapes, norm])
 
@@ -340,7 +369,9 @@ def _square(editor: _Editor, node: "NodeProto") -> None:
     """x ** 2 becomes x * x."""
     exponent = editor.value(node.input[1])
     if exponent is not None and exponent.size == 1 and float(exponent.reshape(())) == 2.0:
-        editor.replace(node.output[0], [_node("Mul", [node.input[0], node.input[0]], node.output[0])])
+        editor.replace(
+            node.output[0], [_node("Mul", [node.input[0], node.input[0]], node.output[0])]
+        )
 
 
 def _spectrum(editor: _Editor, node: "NodeProto") -> None:
@@ -351,7 +382,9 @@ def _spectrum(editor: _Editor, node: "NodeProto") -> None:
     size = window.size
     angles = 2 * np.pi * np.outer(np.arange(size // 2 + 1), np.arange(size)) / size
     sines = np.sin(angles)
-    sines[[0, -1]] = 0.0  # the lowest and the highest bin are real; no rounding noise in their place
+    sines[[0, -1]] = (
+        0.0  # the lowest and the highest bin are real; no rounding noise in their place
+    )
     basis = np.concatenate([np.cos(angles), -sines]) * window  # [2 * bins, size]
     name = node.output[0]
     kernel = editor.constant(f"{name}:basis", basis[:, None, :].astype(np.float32))
@@ -376,5 +409,10 @@ def _phase(editor: _Editor, node: "NodeProto") -> None:
     gathered, bound = editor.producer.get(node.input[0]), editor.value(node.input[1])
     turned = editor.producer.get(gathered.input[0]) if gathered is not None else None
     spectrum = editor.producer.get(turned.input[0]) if turned is not None else None
-    if spectrum is not None and spectrum.op_type == "STFT" and bound is not None and not bound.any():
+    if (
+        spectrum is not None
+        and spectrum.op_type == "STFT"
+        and bound is not None
+        and not bound.any()
+    ):
         editor.replace(node.output[0], [_node("GreaterOrEqual", list(node.input), node.output[0])])

@@ -19,9 +19,9 @@ from vivavoce.models.kokoro.assets import MODEL, VOCABULARY, VOICES
 from vivavoce.models.kokoro.g2p import Phonemizer
 from vivavoce.models.kokoro.graph import load_fast
 from vivavoce.models.kokoro.voices import ALIASES, DEFAULT_VOICES, STYLES, style_of, voices
-from vivavoce.models.onnx import keep_silent
+from vivavoce.models.onnx import disable_telemetry
 from vivavoce.serving.base import Model, unreadable
-from vivavoce.types import Capabilities, Ending, EngineInfo, Samples, Segment
+from vivavoce.types import Capabilities, EngineInfo, Samples, Segment, StopReason
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession, RunOptions  # type: ignore[import-untyped]  # it ships no types
@@ -36,7 +36,9 @@ RUN_TOKENS = 250
 MAX_LANES = 4  # each lane holds memory of its own; cores beyond these help inside a run
 BREAKS = (".!?…", ";:,—", " ")  # where a run may end, the best first
 
-TAIL_S = 0.12  # kept after the last sound: a final consonant fades below the threshold before it is over
+TAIL_S = (
+    0.12  # kept after the last sound: a final consonant fades below the threshold before it is over
+)
 HEAD_S = 0.05
 PEAK = 0.98
 SILENCE = 10 ** (-52 / 20)  # amplitude
@@ -72,7 +74,9 @@ class KokoroModel(Model[_KokoroStream]):
         self._phonemizer, self._british = Phonemizer(), Phonemizer(british=True)
         self.info = _info(self._phonemizer.languages)
         if "en" in self.info.languages:
-            self._phonemizer.phonemize("Warm up.", "en")  # reads the lexicon, which is loaded on first use
+            self._phonemizer.phonemize(
+                "Warm up.", "en"
+            )  # reads the lexicon, which is loaded on first use
 
     def open(self, segment: Segment) -> _KokoroStream:
         style = style_of(segment.voice)
@@ -81,11 +85,13 @@ class KokoroModel(Model[_KokoroStream]):
             phonemes = phonemizer.phonemize(segment.text, segment.language)
         except (VivavoceError, MemoryError):
             raise
-        except (
-            Exception
-        ) as error:  # of packages that say nothing of what they raise: it is the text that they trip over
+        except Exception as error:  # of packages that say nothing of what they raise: it is the text that they trip over
             raise unreadable("kokoro", segment.text) from error
-        runs = [self._ids(run) for run in split_phonemes(phonemes, RUN_TOKENS) if any(map(str.isalpha, run))]
+        runs = [
+            self._ids(run)
+            for run in split_phonemes(phonemes, RUN_TOKENS)
+            if any(map(str.isalpha, run))
+        ]
         if not runs:
             raise Unsupported(
                 f"'kokoro' found nothing to say in {segment.text!r} as language {segment.language!r}; "
@@ -94,13 +100,15 @@ class KokoroModel(Model[_KokoroStream]):
             )
         return _KokoroStream(iter(runs), self._styles[style])
 
-    def step(self, streams: Sequence[_KokoroStream], ahead_s: Sequence[float] = ()) -> Sequence[Samples | Ending]:
+    def step(
+        self, streams: Sequence[_KokoroStream], ahead_s: Sequence[float] = ()
+    ) -> Sequence[Samples | StopReason]:
         return [self._speak(stream) for stream in streams]
 
-    def _speak(self, stream: _KokoroStream) -> Samples | Ending:
+    def _speak(self, stream: _KokoroStream) -> Samples | StopReason:
         ids = next(stream.runs, None)
         if ids is None:
-            return Ending.COMPLETE
+            return StopReason.COMPLETE
         tokens, style, speed = self._inputs
         feed = {
             tokens: np.array([[0, *ids, 0]], np.int64),  # 0 pads both ends, as in training
@@ -137,7 +145,9 @@ def _cut(window: str) -> int:
 
 def trim(audio: Samples) -> Samples:
     """`audio` without the silence before and after the speech, but with the last consonant's fading."""
-    loud = np.flatnonzero(~(np.abs(audio) < SILENCE))  # NaN counts as sound: a broken run must not pass for silence
+    loud = np.flatnonzero(
+        ~(np.abs(audio) < SILENCE)
+    )  # NaN counts as sound: a broken run must not pass for silence
     if not loud.size:
         return audio[:0]
     start = max(0, int(loud[0]) - int(HEAD_S * RATE_HZ))
@@ -168,7 +178,7 @@ def _info(readable: Sequence[str]) -> EngineInfo:
 
 def _load_session(path: Path, threads: int) -> "InferenceSession":
     """Raises `MissingDependency` without onnxruntime or the file, `EngineFault` for a file that is no whole graph."""
-    keep_silent()
+    disable_telemetry()
     try:
         import onnxruntime
         from onnxruntime.capi import onnxruntime_pybind11_state as faults  # type: ignore[import-untyped]  # no types
@@ -179,13 +189,22 @@ def _load_session(path: Path, threads: int) -> "InferenceSession":
     _require(path)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    options.enable_mem_pattern = False  # plans memory for repeated shapes; here each run has its own
+    options.enable_mem_pattern = (
+        False  # plans memory for repeated shapes; here each run has its own
+    )
     options.log_severity_level = 3
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # idle threads leave the core to others
+    options.add_session_config_entry(
+        "session.intra_op.allow_spinning", "0"
+    )  # idle threads leave the core to others
     graph = load_fast(path)
     try:
         return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-    except (faults.Fail, faults.InvalidArgument, faults.InvalidGraph, faults.InvalidProtobuf) as broken:
+    except (
+        faults.Fail,
+        faults.InvalidArgument,
+        faults.InvalidGraph,
+        faults.InvalidProtobuf,
+    ) as broken:
         raise EngineFault(f"onnxruntime cannot run {str(path)!r}; {_REMEDY}") from broken
 
 
@@ -203,7 +222,9 @@ def _input_names(session: "InferenceSession", path: Path) -> tuple[str, str, str
     names = [value.name for value in session.get_inputs()]
     tokens = [name for name in names if name in ("tokens", "input_ids")]
     if len(tokens) != 1 or set(names) != {tokens[0], "style", "speed"}:
-        raise EngineFault(f"the graph {str(path)!r} takes {names!r}, which is not Kokoro's; {_REMEDY}")
+        raise EngineFault(
+            f"the graph {str(path)!r} takes {names!r}, which is not Kokoro's; {_REMEDY}"
+        )
     return tokens[0], "style", "speed"
 
 
@@ -221,7 +242,9 @@ def _read_vocabulary(path: Path) -> Mapping[str, int]:
             f"the Kokoro file {str(path)!r} is absent; run: vivavoce models pull kokoro"
         ) from absent
     except (ValueError, KeyError, TypeError, AttributeError) as broken:
-        raise EngineFault(f"the Kokoro file {str(path)!r} is not a vocabulary; {_REMEDY}") from broken
+        raise EngineFault(
+            f"the Kokoro file {str(path)!r} is not a vocabulary; {_REMEDY}"
+        ) from broken
 
 
 def _read_styles(folder: Path) -> Mapping[str, Styles]:

@@ -7,7 +7,17 @@ their own names, each with a style as close as there is, so that clients need no
 from vivavoce.errors import UnknownVoice
 from vivavoce.types import Gender, Voice
 
-LANGUAGE_OF_LETTER = {"a": "en", "b": "en", "e": "es", "f": "fr", "h": "hi", "i": "it", "j": "ja", "p": "pt", "z": "zh"}
+LANGUAGE_OF_LETTER = {
+    "a": "en",
+    "b": "en",
+    "e": "es",
+    "f": "fr",
+    "h": "hi",
+    "i": "it",
+    "j": "ja",
+    "p": "pt",
+    "z": "zh",
+}
 GENDER_OF_LETTER: dict[str, Gender] = {"f": "female", "m": "male"}
 
 STYLES = (
@@ -68,7 +78,10 @@ def voices() -> tuple[Voice, ...]:
     `languages` holds the language a voice is native to; each may speak all languages of the model, because the
     phonemes come from the language and not from the voice.
     """
-    return (*(_style(style) for style in STYLES), *(_speaker(name, style) for name, style in SPEAKERS.items()))
+    return (
+        *(_style(style) for style in STYLES),
+        *(_speaker(name, style) for name, style in SPEAKERS.items()),
+    )
 
 
 def style_of(voice: str) -> str:
@@ -91,7 +104,12 @@ def _style(style: str) -> Voice:
 
 def _speaker(name: str, style: str) -> Voice:
     label = name.replace("_", " ").title()
-    return Voice(name, label, *_born(style), description=f"Kokoro's {style} under the name of a Qwen3-TTS speaker.")
+    return Voice(
+        name,
+        label,
+        *_born(style),
+        description=f"Kokoro's {style} under the name of a Qwen3-TTS speaker.",
+    )
 
 
 def _born(style: str) -> tuple[tuple[str, ...], Gender]:

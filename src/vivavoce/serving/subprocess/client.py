@@ -22,9 +22,16 @@ from weakref import finalize
 
 from vivavoce.errors import BadRequest, EngineFault, NotReady, SettingsError
 from vivavoce.serving.base import AnyModel, Model
-from vivavoce.serving.model_errors import Failure
-from vivavoce.serving.subprocess.server import MOST_LANES, Call, Channel, Loaded, Method, Surroundings
-from vivavoce.types import Ending, PreparedVoice, Reference, Samples, Segment
+from vivavoce.serving.model_errors import SerializedError
+from vivavoce.serving.subprocess.server import (
+    MAX_LANES,
+    Call,
+    Channel,
+    Loaded,
+    Method,
+    ProcessConfig,
+)
+from vivavoce.types import PreparedVoice, Reference, Samples, Segment, StopReason
 
 log = logging.getLogger(__name__)
 
@@ -44,25 +51,30 @@ class _DistantVoice:
     key: int
 
 
-class Worker:
+class ProcessClient:
     """The process in which the model `name` lives, and the channels to it. Starts it, and makes the model in it.
 
     Raises what `make` raises there, `SettingsError` where the system has no such processes.
     """
 
-    def __init__(self, make: Callable[[], AnyModel], name: str, surroundings: Surroundings) -> None:
+    def __init__(
+        self, make: Callable[[], AnyModel], name: str, surroundings: ProcessConfig
+    ) -> None:
         if os.name != "posix":
             raise SettingsError("a model's own process needs Linux or macOS: leave it out")
         self._name = name
         theirs_alive, ours_alive = os.pipe()
-        pairs = [socket.socketpair() for _ in range(1 + MOST_LANES)]
+        pairs = [socket.socketpair() for _ in range(1 + MAX_LANES)]
         descriptors = [theirs_alive, *(theirs.fileno() for _, theirs in pairs)]
-        self._lifeline = os.fdopen(ours_alive, "wb", buffering=0)  # closed with this process, however that ends
+        self._lifeline = os.fdopen(
+            ours_alive, "wb", buffering=0
+        )  # closed with this process, however that ends
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-c", _START, *map(str, descriptors)],
                 pass_fds=descriptors,
-                env=os.environ | {"PYTHONPATH": os.pathsep.join(str(Path(path).absolute()) for path in sys.path)},
+                env=os.environ
+                | {"PYTHONPATH": os.pathsep.join(str(Path(path).absolute()) for path in sys.path)},
                 stdin=subprocess.DEVNULL,
                 stdout=2,  # what a library prints is no speech
             )
@@ -89,7 +101,9 @@ class Worker:
         how = f"signal {-code} ({signal.strsignal(-code)})" if code < 0 else f"exit code {code}"
         return f"the process of model {self._name!r} ended with {how}"
 
-    def call(self, method: Method, *arguments: object) -> Any:  # Any: each method has its own result
+    def call(
+        self, method: Method, *arguments: object
+    ) -> Any:  # Any: each method has its own result
         """The result of a method of `worker.Held`. Raises what it raises, `EngineFault` if the process is gone."""
         channel = self._free.get()
         try:
@@ -114,9 +128,13 @@ class Worker:
         try:
             self._process.wait(_END_S)
         except subprocess.TimeoutExpired:
-            log.error("the process %d of model %r was killed and is still there", self._process.pid, self._name)
+            log.error(
+                "the process %d of model %r was killed and is still there",
+                self._process.pid,
+                self._name,
+            )
 
-    def _load(self, make: Callable[[], AnyModel], surroundings: Surroundings) -> Loaded:
+    def _load(self, make: Callable[[], AnyModel], surroundings: ProcessConfig) -> Loaded:
         self._aside.send(surroundings)
         loaded = self._ask(self._aside, make)
         assert isinstance(loaded, Loaded)
@@ -128,7 +146,7 @@ class Worker:
             reply = channel.receive()
         except Channel.GONE as error:
             raise self._gone() from error
-        if isinstance(reply, Failure):
+        if isinstance(reply, SerializedError):
             raise reply.error()
         return reply
 
@@ -137,13 +155,15 @@ class Worker:
             self._process.wait(_END_S)  # its channels close a moment before it is gone
         except subprocess.TimeoutExpired:
             self.kill()  # it does not listen any more
-        return EngineFault(f"{self.lost or f'the process of model {self._name!r} ended'}; try again soon")
+        return EngineFault(
+            f"{self.lost or f'the process of model {self._name!r} ended'}; try again soon"
+        )
 
 
 class ProcessModel(Model[_DistantStream]):
     """A `Model` in the process of `worker`. Each call brings back whether a stream starves: nobody has to ask."""
 
-    def __init__(self, worker: Worker) -> None:
+    def __init__(self, worker: ProcessClient) -> None:
         self.info = worker.loaded.info
         self.max_batch, self.lanes = worker.loaded.max_batch, worker.loaded.lanes
         self._worker = worker
@@ -172,11 +192,15 @@ class ProcessModel(Model[_DistantStream]):
     def starving(self, stream: _DistantStream) -> bool:
         return stream.starves
 
-    def step(self, streams: Sequence[_DistantStream], ahead_s: Sequence[float]) -> Sequence[Samples | Ending]:
-        results, starving = self._worker.call("step", [stream.key for stream in streams], list(ahead_s))
+    def step(
+        self, streams: Sequence[_DistantStream], ahead_s: Sequence[float]
+    ) -> Sequence[Samples | StopReason]:
+        results, starving = self._worker.call(
+            "step", [stream.key for stream in streams], list(ahead_s)
+        )
         for stream, starves in zip(streams, starving, strict=True):
             stream.starves = starves
-        made: Sequence[Samples | Ending] = results
+        made: Sequence[Samples | StopReason] = results
         return made
 
     def close(self, stream: _DistantStream) -> None:
@@ -205,6 +229,8 @@ class ProcessModel(Model[_DistantStream]):
         return voice.key
 
 
-def in_process(make: Callable[[], AnyModel], name: str, surroundings: Surroundings) -> ProcessModel:
+def in_process(
+    make: Callable[[], AnyModel], name: str, surroundings: ProcessConfig
+) -> ProcessModel:
     """Return the model that `make`, which can be pickled, makes in a process of its own. Raise what it raises there."""
-    return ProcessModel(Worker(make, name, surroundings))
+    return ProcessModel(ProcessClient(make, name, surroundings))

@@ -19,10 +19,10 @@ from typing import Any, Literal
 
 from vivavoce.observability import logs
 from vivavoce.serving.base import AnyModel
-from vivavoce.serving.model_errors import Failure, as_fault
-from vivavoce.types import Ending, EngineInfo, PreparedVoice, Reference, Samples, Segment
+from vivavoce.serving.model_errors import SerializedError, to_engine_error
+from vivavoce.types import EngineInfo, PreparedVoice, Reference, Samples, Segment, StopReason
 
-MOST_LANES = 4  # as many steps at once as any of the models makes
+MAX_LANES = 4  # as many steps at once as any of the models makes
 Method = Literal["open", "feed", "step", "close", "prepare"]
 WHAT_FAILED = {
     "open": "could not start",
@@ -34,7 +34,7 @@ WHAT_FAILED = {
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class ProcessConfig:
     """What a process is told before its model: how to log, and how much memory it may take."""
 
     log_level: str = "info"
@@ -53,7 +53,7 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A method of `Held`, and what it is called with."""
+    """A method of `ModelServer`, and what it is called with."""
 
     method: Method
     arguments: tuple[Any, ...]  # Any: each method has its own
@@ -85,7 +85,7 @@ class Channel:
         self._end.close()
 
 
-class Held:
+class ModelServer:
     """A model whose streams and voices are known by numbers, which the other side chooses."""
 
     def __init__(self, model: AnyModel) -> None:
@@ -102,7 +102,9 @@ class Held:
         self._model.feed(self._streams[key], text, last=last)
         return self._model.starving(self._streams[key])
 
-    def step(self, keys: Sequence[int], ahead_s: Sequence[float]) -> tuple[Sequence[Samples | Ending], Sequence[bool]]:
+    def step(
+        self, keys: Sequence[int], ahead_s: Sequence[float]
+    ) -> tuple[Sequence[Samples | StopReason], Sequence[bool]]:
         """What the step brought, and which of the streams starve now."""
         streams = [self._streams[key] for key in keys]
         results = list(self._model.step(streams, ahead_s))
@@ -126,7 +128,7 @@ def main() -> None:
     _end_with(lifeline)
     control, *lanes = [Channel(socket.socket(fileno=descriptor)) for descriptor in descriptors]
     try:
-        surroundings: Surroundings = control.receive()
+        surroundings: ProcessConfig = control.receive()
         logs.set_up(surroundings.log_level, surroundings.log_format)
         _limit_memory(surroundings.max_memory_bytes)
         held = _load(control, lanes)
@@ -137,33 +139,37 @@ def main() -> None:
     _leave()
 
 
-def _load(control: Channel, lanes: Sequence[Channel]) -> Held | None:
+def _load(control: Channel, lanes: Sequence[Channel]) -> ModelServer | None:
     """The model that is asked for, with its lanes at work; `None` if it could not be made, which is told."""
     try:
         make: Callable[[], AnyModel] = control.receive()
         model = make()
-    except Exception as error:  # the top of a process: whatever went wrong is what the other side is told
-        control.send(Failure.of(as_fault(error, "could not be loaded")))
+    except (
+        Exception
+    ) as error:  # the top of a process: whatever went wrong is what the other side is told
+        control.send(SerializedError.of(to_engine_error(error, "could not be loaded")))
         return None
-    held = Held(model)
+    held = ModelServer(model)
     for channel in lanes[: model.lanes]:
         threading.Thread(target=_answer_until_gone, args=(channel, held), daemon=True).start()
     control.send(Loaded(model.info, model.max_batch, model.lanes))
     return held
 
 
-def _answer(channel: Channel, held: Held) -> None:
+def _answer(channel: Channel, held: ModelServer) -> None:
     """Does what is asked, one call after the other. Raises one of `Channel.GONE` in the end."""
     while True:
         call: Call = channel.receive()
         try:
             reply = getattr(held, call.method)(*call.arguments)
-        except Exception as error:  # the top of a thread: whatever the model raises is what the caller is told
-            reply = Failure.of(as_fault(error, WHAT_FAILED[call.method]))
+        except (
+            Exception
+        ) as error:  # the top of a thread: whatever the model raises is what the caller is told
+            reply = SerializedError.of(to_engine_error(error, WHAT_FAILED[call.method]))
         channel.send(reply)
 
 
-def _answer_until_gone(channel: Channel, held: Held) -> None:
+def _answer_until_gone(channel: Channel, held: ModelServer) -> None:
     try:
         _answer(channel, held)
     except Channel.GONE:

@@ -35,7 +35,9 @@ class _Words:
 
 
 def _table(text: str) -> dict[str, str]:
-    return {entry[: entry.index("=", 1)]: entry[entry.index("=", 1) + 1 :] for entry in text.split()}
+    return {
+        entry[: entry.index("=", 1)]: entry[entry.index("=", 1) + 1 :] for entry in text.split()
+    }
 
 
 def _chinese_cardinal(number: int) -> str:
@@ -118,7 +120,9 @@ def verbalize_japanese(text: str) -> str:
 def verbalize_chinese(text: str) -> str:
     """`text` with every number in Chinese characters; years and identifiers digit by digit, 二 as 两 in amounts."""
     text = re.sub(r"(?<![\d.])(1[5-9]\d\d|20\d\d)(?=年)", _each_digit, _plain(text))
-    text = re.sub(r"(?<![\d.,:])2(?=[个位本张条只件次种天年名座家人台辆杯瓶米公层间块])(?!年代)", "两", text)
+    text = re.sub(
+        r"(?<![\d.,:])2(?=[个位本张条只件次种天年名座家人台辆杯瓶米公层间块])(?!年代)", "两", text
+    )
     return _verbalize(text, _CHINESE)
 
 
@@ -144,7 +148,11 @@ def _plain(text: str) -> str:
             out.append(unicodedata.normalize("NFKC", char).replace("\u2044", "/"))
         else:
             out.append(char)
-    return re.sub(r"(?<=\d)，(?=\d{3})", ",", "".join(out).replace("．", ".").replace("−", "-").replace("－", "-"))
+    return re.sub(
+        r"(?<=\d)，(?=\d{3})",
+        ",",
+        "".join(out).replace("．", ".").replace("−", "-").replace("－", "-"),
+    )
 
 
 def _verbalize(text: str, words: _Words) -> str:
@@ -162,7 +170,9 @@ def _verbalize(text: str, words: _Words) -> str:
     text = re.sub(r"(?<=\d)-(?=\d)", " ", text)
     text = re.sub(rf"(?<![\w-])-(?={_NUMBER})", words.minus, text)
     text = re.sub(
-        r"(?<!\d)\d+(?:\.\d+){2,}", lambda m: words.point.join(_digits(p, words) for p in m.group().split(".")), text
+        r"(?<!\d)\d+(?:\.\d+){2,}",
+        lambda m: words.point.join(_digits(p, words) for p in m.group().split(".")),
+        text,
     )
     text = re.sub(_NUMBER, lambda m: _number(m.group(), words), text)
     for symbol, spoken in words.symbols.items():
@@ -194,11 +204,18 @@ def _amounts(text: str, words: _Words) -> str:
     """Amounts with a unit or a currency, in front or behind."""
     text = re.sub(
         rf"(-?)([{_MONEY}])\s?({_NUMBER})(?:\s?([万億亿]))?",
-        lambda m: _sign(m, words) + _number(m.group(3), words) + (m.group(4) or "") + words.units[m.group(2)],
+        lambda m: (
+            _sign(m, words)
+            + _number(m.group(3), words)
+            + (m.group(4) or "")
+            + words.units[m.group(2)]
+        ),
         text,
     )
     if words.percent_first:
-        text = _PERCENT.sub(lambda m: _sign(m, words) + "百分之" + _number(m.group(2) or m.group(3), words), text)
+        text = _PERCENT.sub(
+            lambda m: _sign(m, words) + "百分之" + _number(m.group(2) or m.group(3), words), text
+        )
     return _MEASURES[words.to].sub(
         lambda m: _sign(m, words) + _number(m.group(2), words) + words.units[m.group(3)], text
     )
@@ -224,5 +241,9 @@ def _number(written: str, words: _Words) -> str:
 
 def _leftover(char: str, words: _Words) -> str:
     """A character that still counts as a digit (②, Ⅳ), as its value; kanji numerals stay."""
-    value = None if char.isalpha() and unicodedata.category(char) != "Nl" else unicodedata.numeric(char, None)
+    value = (
+        None
+        if char.isalpha() and unicodedata.category(char) != "Nl"
+        else unicodedata.numeric(char, None)
+    )
     return char if value is None or char == "〇" else _number(format(value, "g"), words)

@@ -3,7 +3,7 @@
 import re
 
 from vivavoce.text.numbers.amounts import cardinal, counted
-from vivavoce.text.numbers.words import LEXES, Lexis
+from vivavoce.text.numbers.words import LEXES, NumberWords
 
 _DATE_ISO = re.compile(r"(?<![\w-])(\d{4})-(\d{1,2})-(\d{1,2})(?![\w-])")
 _DATE_DMY = re.compile(r"(?<![\w/.-])(\d{1,2})([/.-])(\d{1,2})\2(\d{4}|\d{2})(?![\w/-])")
@@ -14,7 +14,8 @@ _HOUR = re.compile(r"(?<![\w:.,])(\d{1,2})(?:\s?([apAP])\.?\s?[mM]\b\.?|h(?!\w))
 _HOUR_DOT = re.compile(r"\b((?:ore|alle|dalle) )([01]?\d|2[0-4])\.([0-5]\d)(?![\d.])")
 _FIRST_DAY = {
     lexis.numerals: re.compile(
-        rf"(?<![\w.,])1(?:er|º|°|ro|\.º|\.°)? (?={lexis.month_link}(?:{'|'.join(lexis.months)})\b)", re.IGNORECASE
+        rf"(?<![\w.,])1(?:er|º|°|ro|\.º|\.°)? (?={lexis.month_link}(?:{'|'.join(lexis.months)})\b)",
+        re.IGNORECASE,
     )
     for lexis in LEXES.values()
 }
@@ -26,13 +27,13 @@ _HALVES = {
 }
 
 
-def speak_dates(text: str, lexis: Lexis) -> str:
+def speak_dates(text: str, lexis: NumberWords) -> str:
     text = _DATE_ISO.sub(lambda m: _date(m, m.group(1), m.group(2), m.group(3), lexis), text)
     text = _DATE_DMY.sub(lambda m: _date(m, m.group(4), m.group(3), m.group(1), lexis), text)
     return _FIRST_DAY[lexis.numerals].sub(f"{lexis.first} ", text)
 
 
-def _date(match: re.Match[str], year: str, month: str, day: str, lexis: Lexis) -> str:
+def _date(match: re.Match[str], year: str, month: str, day: str, lexis: NumberWords) -> str:
     if not (1 <= int(month) <= 12 and 1 <= int(day) <= 31):
         return match.group()
     full_year = int(year) + (0 if len(year) == 4 else 1900 if int(year) > 50 else 2000)
@@ -43,20 +44,26 @@ def _date(match: re.Match[str], year: str, month: str, day: str, lexis: Lexis) -
     )
 
 
-def speak_times(text: str, language: str, lexis: Lexis) -> str:
+def speak_times(text: str, language: str, lexis: NumberWords) -> str:
     if language == "it":
-        text = _HOUR_DOT.sub(lambda m: m.group(1) + _time(int(m.group(2)), int(m.group(3)), language, lexis), text)
+        text = _HOUR_DOT.sub(
+            lambda m: m.group(1) + _time(int(m.group(2)), int(m.group(3)), language, lexis), text
+        )
 
     def spoken(match: re.Match[str]) -> str:
         hour, minute, second, half = match.groups()
         words = _time(int(hour), int(minute), language, lexis, half=half)
-        return words + (f" {lexis.symbols['&']} {counted(second, lexis.units['s'], lexis)}" if second else "")
+        return words + (
+            f" {lexis.symbols['&']} {counted(second, lexis.units['s'], lexis)}" if second else ""
+        )
 
     text = _TIME.sub(spoken, text)
     return _HOUR.sub(lambda m: _time(int(m.group(1)), 0, language, lexis, half=m.group(2)), text)
 
 
-def _time(hour: int, minute: int, language: str, lexis: Lexis, half: str | None = None) -> str:
+def _time(
+    hour: int, minute: int, language: str, lexis: NumberWords, half: str | None = None
+) -> str:
     """A time of day; `half` is the a or p of am/pm."""
     hours = counted(str(hour), lexis.units["h"], lexis)
     bare = hours.rsplit(" ", 1)[0]

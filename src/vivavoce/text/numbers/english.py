@@ -11,10 +11,23 @@ from typing import Final
 from vivavoce.text.numbers.digits import set_apart
 
 _NUMBER = r"\d[\d,]*(?:\.\d+)?"
-_HALVES = {"1/2": "a half", "1/4": "a quarter", "3/4": "three quarters", "1/3": "a third", "2/3": "two thirds"}
+_HALVES = {
+    "1/2": "a half",
+    "1/4": "a quarter",
+    "3/4": "three quarters",
+    "1/3": "a third",
+    "2/3": "two thirds",
+}
 _MIXED = re.compile(r"(\d) ?\[(\d/\d)\]")
 _AREA = re.compile(rf"(?<![\w.])(?<!\d,)({_NUMBER})\s?(km|m|cm|mm|ft|mi|in)(²|³|(?<=m)[23])(?!\w)")
-_LENGTHS = {"km": "kilometer", "m": "meter", "cm": "centimeter", "mm": "millimeter", "mi": "mile", "in": "inch"}
+_LENGTHS = {
+    "km": "kilometer",
+    "m": "meter",
+    "cm": "centimeter",
+    "mm": "millimeter",
+    "mi": "mile",
+    "in": "inch",
+}
 _BILLIONS = re.compile(rf"([$£€])({_NUMBER})\s?(bn|tn)\b")
 _REAIS = re.compile(rf"R\$\s?({_NUMBER})")
 _DOTTED = re.compile(r"(?<![\w,])(?<!\d\.)(v?)(\d+(?:\.\d+){2,})(?!\w)")
@@ -23,11 +36,23 @@ _ADDRESS = re.compile(
     r"(?:https?://|www\.)[^\s<>\"“”]*[\w/]|(?<![\w.+-])[\w.+-]++@[\w-]++(?:\.[\w-]++)+"
     r"|(?<![\w-])(?<![\w-]\.)\w[\w-]*+(?:\.[\w-]++)*\.(?:com|org|net|edu|gov|info|io|dev|app|ai|eu|uk|us|ca|au)\b(?:/[\w/.-]*\w)?"
 )
-_ADDRESS_MARKS = {".": "dot", "/": "slash", "@": "at", "_": "underscore", "-": "dash", "=": "equals", "&": "and"}
-_SPACED_THOUSANDS = re.compile(r"(?<![\d+])(?<!\d[ .,-])\d{1,3}(?:(?:[\u00a0\u202f]\d{3})+| 000(?: 000)*)(?!\d)")
+_ADDRESS_MARKS = {
+    ".": "dot",
+    "/": "slash",
+    "@": "at",
+    "_": "underscore",
+    "-": "dash",
+    "=": "equals",
+    "&": "and",
+}
+_SPACED_THOUSANDS = re.compile(
+    r"(?<![\d+])(?<!\d[ .,-])\d{1,3}(?:(?:[\u00a0\u202f]\d{3})+| 000(?: 000)*)(?!\d)"
+)
 _CURRENCIES = {"$": "dollars", "£": "pounds", "€": "euros"}
 _SIGN_BEHIND = re.compile(r"(?<=\d) ?([$£€])(?! ?\d)")
-MAX_RUN_CHARS: Final = 40  # of what has no space: hibari's time grows with the third power of its length
+MAX_RUN_CHARS: Final = (
+    40  # of what has no space: hibari's time grows with the third power of its length
+)
 _REJOINED = frozenset(",.;:!?")  # hibari takes the spaces before these away
 _SPACE_TAKEN = re.compile(r"(?<!\s)\s++(?=[,.;:!?])")
 _LONG_RUN = re.compile(rf"\S{{{MAX_RUN_CHARS + 1},}}+")
@@ -39,15 +64,22 @@ _SYMBOLS = {
 
 def verbalize_english(text: str) -> str:
     """`text` with the forms hibari cannot read in ones that it can; everything else is as it was."""
-    text = _MIXED.sub(lambda m: f"{m.group(1)} and {_HALVES.get(m.group(2), m.group(2))}", _plain_digits(text))
+    text = _MIXED.sub(
+        lambda m: f"{m.group(1)} and {_HALVES.get(m.group(2), m.group(2))}", _plain_digits(text)
+    )
     text = re.sub(r"\[(\d+/\d+)\]", r"\1", text)
     text = _ADDRESS.sub(lambda m: _address(m.group()), text)
     text = _SPACED_THOUSANDS.sub(lambda m: re.sub(r"\s", ",", m.group()), text)
     text = _SIGN_BEHIND.sub(lambda m: f" {_CURRENCIES[m[1]]}", set_apart(text, decimal_comma=False))
     text = _AREA.sub(_area, text)
-    text = _BILLIONS.sub(lambda m: f"{m.group(1)}{m.group(2)} {'billion' if m.group(3) == 'bn' else 'trillion'}", text)
+    text = _BILLIONS.sub(
+        lambda m: f"{m.group(1)}{m.group(2)} {'billion' if m.group(3) == 'bn' else 'trillion'}",
+        text,
+    )
     text = _REAIS.sub(r"\1 reais", text)
-    text = _DOTTED.sub(lambda m: ("version " if m.group(1) else "") + m.group(2).replace(".", " point "), text)
+    text = _DOTTED.sub(
+        lambda m: ("version " if m.group(1) else "") + m.group(2).replace(".", " point "), text
+    )
     text = _IDENTIFIER.sub(lambda m: " ".join(m.group()), text)
     for symbol, words in _SYMBOLS.items():
         text = text.replace(symbol, f" {words} ")
@@ -63,8 +95,12 @@ def _broken(run: str) -> str:
     """Return a run without spaces in parts of at most `MAX_RUN_CHARS`, which end with a mark where they can."""
     out = []
     while len(run) > MAX_RUN_CHARS:
-        ends = [at for at in range(MAX_RUN_CHARS, MAX_RUN_CHARS // 2, -1) if run[at] not in _REJOINED]
-        end = next((at for at in ends if not run[at - 1].isalnum()), ends[0] if ends else MAX_RUN_CHARS)
+        ends = [
+            at for at in range(MAX_RUN_CHARS, MAX_RUN_CHARS // 2, -1) if run[at] not in _REJOINED
+        ]
+        end = next(
+            (at for at in ends if not run[at - 1].isalnum()), ends[0] if ends else MAX_RUN_CHARS
+        )
         out.append(run[:end])
         run = run[end:]
     return " ".join([*out, run])
@@ -95,5 +131,9 @@ def _address(address: str) -> str:
 
 def _area(match: re.Match[str]) -> str:
     number, unit, power = match.groups()
-    noun = "feet" if unit == "ft" else _LENGTHS[unit] + ("" if number == "1" else "es" if unit == "in" else "s")
+    noun = (
+        "feet"
+        if unit == "ft"
+        else _LENGTHS[unit] + ("" if number == "1" else "es" if unit == "in" else "s")
+    )
     return f"{number} {'square' if power in '²2' else 'cubic'} {noun}"

@@ -20,7 +20,7 @@ from vivavoce.text.numbers.amounts import (
     speak_units,
 )
 from vivavoce.text.numbers.dates import speak_dates, speak_times
-from vivavoce.text.numbers.words import LEXES, Lexis, word_set
+from vivavoce.text.numbers.words import LEXES, NumberWords, word_set
 
 Step = Callable[[str], str]
 
@@ -32,7 +32,9 @@ _ADDRESS = re.compile(
 _ORDINAL = re.compile(
     r"(?<![\w.,])(\d{1,4})\s?\.?(?:(os?|º|as?|ª|°(?!\s?[CF\d]))(?![\w])|(ers?|re|res|èmes?|emes?|ème|es?|nde?)(?![\w]))"
 )
-_CENTURY = re.compile(r"\b([Ss]iglos?|[Ss]éculos?|[Ss]ecolo) ([IVXL]+)\b|\b([IVXL]+)(e|ème)?( siècles?| secolo)\b")
+_CENTURY = re.compile(
+    r"\b([Ss]iglos?|[Ss]éculos?|[Ss]ecolo) ([IVXL]+)\b|\b([IVXL]+)(e|ème)?( siècles?| secolo)\b"
+)
 _REGNAL = re.compile(r"(?<=[a-zà-ÿ] )([IVXL]{2,7}|[VX])(?![\w'’.])")
 _INITIALS = re.compile(r"\b(?<![A-Z]\.)(?<![A-Z]\.\s)(?:[A-Z]\.\s?){2,}(?!\w)")
 _NO_VOWEL = re.compile(r"(?<![\w'’-])[bcdfghjklmnpqrstvwxzBCDFGHJKLMNPQRSTVWXZ]{2,8}(?![\w'’])")
@@ -76,11 +78,21 @@ def _steps(language: str) -> tuple[Step, ...]:
     )
 
 
-def _address(address: str, lexis: Lexis) -> str:
+def _address(address: str, lexis: NumberWords) -> str:
     """A web or mail address with its dots, slashes and at-signs spoken."""
     address = re.sub(r"^https?://", "", address)
-    marks = {".": lexis.point, "@": lexis.symbols["@"], "/": lexis.symbols["/"], "_": lexis.symbols["_"]}
-    marks |= {"-": lexis.symbols["-"], "+": lexis.symbols["+"], "=": lexis.symbols["="], "&": lexis.symbols["&"]}
+    marks = {
+        ".": lexis.point,
+        "@": lexis.symbols["@"],
+        "/": lexis.symbols["/"],
+        "_": lexis.symbols["_"],
+    }
+    marks |= {
+        "-": lexis.symbols["-"],
+        "+": lexis.symbols["+"],
+        "=": lexis.symbols["="],
+        "&": lexis.symbols["&"],
+    }
     return re.sub(r"\W|_", lambda m: f" {marks.get(m.group(), '')} ", address).strip()
 
 
@@ -89,8 +101,10 @@ def _abbreviation_pattern(language: str) -> re.Pattern[str]:
     return re.compile(rf"(?<![\w.])(?:{alternatives(LEXES[language].abbreviations)})(?!\w)")
 
 
-def _abbreviation(match: re.Match[str], lexis: Lexis) -> str:
-    ends = match.group().endswith(".") and match.end() == len(match.string)  # the dot also ends the sentence
+def _abbreviation(match: re.Match[str], lexis: NumberWords) -> str:
+    ends = match.group().endswith(".") and match.end() == len(
+        match.string
+    )  # the dot also ends the sentence
     return lexis.abbreviations[match.group()] + ("." if ends else "")
 
 
@@ -98,11 +112,15 @@ def _written_ordinal(match: re.Match[str], language: str) -> str:
     number, romance, french = match.groups()
     if language == "es" and french == "er":  # primer, tercer
         return ordinal(int(number), language).removesuffix("o")
-    if (french and language != "fr") or (romance in ("a", "as", "o", "os") and language not in ("es", "pt")):
+    if (french and language != "fr") or (
+        romance in ("a", "as", "o", "os") and language not in ("es", "pt")
+    ):
         return match.group()
     feminine = bool(romance and romance[0] in "aª") or french in ("re", "res", "nde")
     words = ordinal(int(number), language, feminine=feminine)
-    return words + ("s" if (romance or french or "").endswith("s") and len(romance or french or "") > 1 else "")
+    return words + (
+        "s" if (romance or french or "").endswith("s") and len(romance or french or "") > 1 else ""
+    )
 
 
 def ordinal(number: int, language: str, *, feminine: bool = False) -> str:
@@ -140,22 +158,31 @@ def _roman(numeral: str) -> int:
     return sum(-v if v < after else v for v, after in zip(values, [*values[1:], 0], strict=True))
 
 
-def _spelled(text: str, lexis: Lexis) -> str:
+def _spelled(text: str, lexis: NumberWords) -> str:
     """Initialisms and lone letters by the names of their letters; capitals that read as a word stay."""
     shouted = not re.search(r"[a-zà-ÿ]", text)
     if not shouted:
         text = _CAPITALS.sub(
-            lambda m: m.group() if _reads_as_word(m.group()) else _letter_names(m.group(), lexis), text
+            lambda m: m.group() if _reads_as_word(m.group()) else _letter_names(m.group(), lexis),
+            text,
         )
     text = _NO_VOWEL.sub(
-        lambda m: m.group() if m.group().lower() in _INTERJECTIONS else _letter_names(m.group(), lexis), text
+        lambda m: (
+            m.group() if m.group().lower() in _INTERJECTIONS else _letter_names(m.group(), lexis)
+        ),
+        text,
     )
     return _SINGLE.sub(
-        lambda m: m.group() if m.group().lower() in lexis.one_letter_words else lexis.letters[m.group().lower()], text
+        lambda m: (
+            m.group()
+            if m.group().lower() in lexis.one_letter_words
+            else lexis.letters[m.group().lower()]
+        ),
+        text,
     )
 
 
-def _letter_names(letters: str, lexis: Lexis) -> str:
+def _letter_names(letters: str, lexis: NumberWords) -> str:
     return " ".join(lexis.letters[c] for c in letters.lower() if c in lexis.letters)
 
 
@@ -169,7 +196,7 @@ def _reads_as_word(capitals: str) -> bool:
     return shape.count("v") > 1 and not re.search("^cc|ccc|cc$|vvv", shape)
 
 
-def _symbols(text: str, lexis: Lexis) -> str:
+def _symbols(text: str, lexis: NumberWords) -> str:
     text = re.sub(r"(?<=\w)\.(?=\w)", f" {lexis.point} ", text)
     for symbol, words in lexis.symbols.items():
         if symbol not in "/-_":

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Lexis:
+class NumberWords:
     """One language's words. `units` and `currencies` map a symbol to (singular, plural); the rest is named as used."""
 
     numerals: str  # the language's name in num2words
@@ -55,10 +55,16 @@ def _words(table: str) -> dict[str, str]:
 
 
 def _letters(names: str) -> dict[str, str]:
-    return dict(zip("abcdefghijklmnopqrstuvwxyz", (name.replace("_", " ") for name in names.split()), strict=True))
+    return dict(
+        zip(
+            "abcdefghijklmnopqrstuvwxyz",
+            (name.replace("_", " ") for name in names.split()),
+            strict=True,
+        )
+    )
 
 
-SPANISH = Lexis(
+SPANISH = NumberWords(
     numerals="es",
     thousands=". \u00a0\u202f’",
     decimal="coma",
@@ -130,7 +136,7 @@ SPANISH = Lexis(
     ),
 )
 
-FRENCH = Lexis(
+FRENCH = NumberWords(
     numerals="fr",
     thousands=". \u00a0\u202f’",
     decimal="virgule",
@@ -181,7 +187,13 @@ FRENCH = Lexis(
     roupies
     """
     ),
-    fractions={(1, 2): "un demi", (1, 3): "un tiers", (2, 3): "deux tiers", (1, 4): "un quart", (3, 4): "trois quarts"},
+    fractions={
+        (1, 2): "un demi",
+        (1, 3): "un tiers",
+        (2, 3): "deux tiers",
+        (1, 4): "un quart",
+        (3, 4): "trois quarts",
+    },
     over="sur",
     symbols=_words(
         """&=et @=arobase +=plus ==égale #=dièse %=pour_cent ×=fois ÷=divisé_par ±=plus_ou_moins <=inférieur_à
@@ -201,7 +213,7 @@ FRENCH = Lexis(
     ),
 )
 
-ITALIAN = Lexis(
+ITALIAN = NumberWords(
     numerals="it",
     thousands=".\u00a0\u202f’",
     decimal="virgola",
@@ -246,7 +258,13 @@ ITALIAN = Lexis(
     ),
     magnitudes=("milioni", "milione", "miliardi", "miliardo", "mila"),
     feminine=word_set("ora ore tonnellata tonnellate sterlina sterline rupia rupie"),
-    fractions={(1, 2): "mezzo", (1, 3): "un terzo", (2, 3): "due terzi", (1, 4): "un quarto", (3, 4): "tre quarti"},
+    fractions={
+        (1, 2): "mezzo",
+        (1, 3): "un terzo",
+        (2, 3): "due terzi",
+        (1, 4): "un quarto",
+        (3, 4): "tre quarti",
+    },
     over="fratto",
     symbols=_words(
         """&=e @=chiocciola +=più ==uguale_a #=cancelletto %=per_cento ×=per ÷=diviso ±=più_o_meno <=minore_di
@@ -267,7 +285,7 @@ ITALIAN = Lexis(
     ),
 )
 
-PORTUGUESE = Lexis(
+PORTUGUESE = NumberWords(
     numerals="pt_BR",
     thousands=".\u00a0\u202f’",
     decimal="vírgula",
@@ -312,7 +330,13 @@ PORTUGUESE = Lexis(
     ),
     magnitudes=("milhões", "milhão", "bilhões", "bilhão", "mil"),
     feminine=word_set("hora horas tonelada toneladas libra libras rupia rupias"),
-    fractions={(1, 2): "meio", (1, 3): "um terço", (2, 3): "dois terços", (1, 4): "um quarto", (3, 4): "três quartos"},
+    fractions={
+        (1, 2): "meio",
+        (1, 3): "um terço",
+        (2, 3): "dois terços",
+        (1, 4): "um quarto",
+        (3, 4): "três quartos",
+    },
     over="sobre",
     symbols=_words(
         """&=e @=arroba +=mais ==igual_a #=cerquilha %=por_cento ×=vezes ÷=dividido_por ±=mais_ou_menos <=menor_que
@@ -320,7 +344,9 @@ PORTUGUESE = Lexis(
         °=graus º=graus ª=a µ=micro ‰=por_mil ≈=aproximadamente ≤=menor_ou_igual_a ≥=maior_ou_igual_a ≠=diferente_de
         √=raiz_de π=pi ∞=infinito _=sublinhado /=barra -=hífen"""
     ),
-    letters=_letters("a bê cê dê é efe gê agá i jota cá ele eme ene ó pê quê erre esse tê u vê dáblio xis ípsilon zê"),
+    letters=_letters(
+        "a bê cê dê é efe gê agá i jota cá ele eme ene ó pê quê erre esse tê u vê dáblio xis ípsilon zê"
+    ),
     one_letter_words="aeoáàéêóô",
     abbreviations=_words(
         """Sr.=senhor Sra.=senhora Srta.=senhorita Srs.=senhores Dr.=doutor Dra.=doutora Prof.=professor

@@ -9,7 +9,7 @@ from typing import Final, Literal
 import numpy as np
 
 from vivavoce.audio.join import SILENCE_LEVEL
-from vivavoce.synthesis.speech import Passage
+from vivavoce.synthesis.speech import SegmentAudio
 from vivavoce.text.visemes import VOWELS, Viseme, Word, words
 
 # How long things are beside each other; a consonant is 1.
@@ -26,7 +26,7 @@ class Event:
     data: str
 
 
-def estimate(passage: Passage, language: str, *, start: int) -> list[Event]:
+def estimate(passage: SegmentAudio, language: str, *, start: int) -> list[Event]:
     """The events of a passage that begins at sample `start`, in order; none for a silent one.
 
     Punctuation inside the passage counts as silence. After the last word the mouth is closed: `sil`.

@@ -26,7 +26,9 @@ from vivavoce.synthesis.speech import Speech
 from vivavoce.types import AudioFormat, EngineInfo, SpeechRequest, Voice
 
 RATE_HZ: Final = 24_000  # what the SDK takes all audio for
-NO_VOICE: Final = "charlie"  # the SDK has a voice always; this one is that of a scene where nobody chose
+NO_VOICE: Final = (
+    "charlie"  # the SDK has a voice always; this one is that of a scene where nobody chose
+)
 NO_STYLE: Final = "default"
 MIN_PITCH: Final = 0.5  # the SDK goes down to 25 %, which no filter here makes
 
@@ -72,15 +74,21 @@ class WitBody(BaseModel):
         examples=["Hello, world."],
         json_schema_extra=NOT_EMPTY,
     )
-    voice: Name | None = Field(None, description="A `name` from `GET voices`; `Charlie` lets the server choose.")
-    style: Instruct | None = Field(None, description="How to say it, for models that follow instructions.")
+    voice: Name | None = Field(
+        None, description="A `name` from `GET voices`; `Charlie` lets the server choose."
+    )
+    style: Instruct | None = Field(
+        None, description="How to say it, for models that follow instructions."
+    )
     speed: Annotated[float, Field(ge=50, le=200, allow_inf_nan=False), Number] = Field(
         100, description="Percent of the voice's own pace."
     )
     pitch: Annotated[float, Field(ge=25, le=200, allow_inf_nan=False), Number] = Field(
         100, description="Percent of the voice's own; at least 50."
     )
-    viseme: Flag = Field(False, description="Send the times of words and visemes beside the audio, in frames.")
+    viseme: Flag = Field(
+        False, description="Send the times of words and visemes beside the audio, in frames."
+    )
 
     def to_request(self, audio_format: AudioFormat) -> SpeechRequest:
         voice = (self.voice or NO_VOICE).removeprefix("wit$")
@@ -107,13 +115,18 @@ class WitVoice(BaseModel):
 
 @router.post("/synthesize", response_class=Response, responses=AUDIO)
 async def synthesize(
-    request: Request, body: WitBody, synthesizer: SynthesizerDep, accept: Annotated[str, Header()] = "*/*"
+    request: Request,
+    body: WitBody,
+    synthesizer: SynthesizerDep,
+    accept: Annotated[str, Header()] = "*/*",
 ) -> Response:
     """Speaks a text in 24 kHz mono, as it is made; `audio/wav` is one exact file."""
     wanted = body.to_request(_format(accept))
     if body.viseme:
         return await stream_chunks(request, synthesizer, wanted, _frames, FRAMES_TYPE)
-    answer = await (whole_speech if wanted.format == "wav" else stream_speech)(request, synthesizer, wanted)
+    answer = await (whole_speech if wanted.format == "wav" else stream_speech)(
+        request, synthesizer, wanted
+    )
     if wanted.format == "pcm":
         answer.headers["Content-Type"] = RAW_TYPE
     return answer
@@ -133,7 +146,11 @@ async def voices(synthesizer: SynthesizerDep) -> dict[str, list[WitVoice]]:
 def _card(info: EngineInfo, voice: Voice) -> WitVoice:
     features = ["speed", "pitch", *(["style"] if info.capabilities.instruct else [])]
     return WitVoice(
-        name=voice.id, locale=voice.languages[0], gender=voice.gender, styles=[NO_STYLE], supported_features=features
+        name=voice.id,
+        locale=voice.languages[0],
+        gender=voice.gender,
+        styles=[NO_STYLE],
+        supported_features=features,
     )
 
 
@@ -144,7 +161,8 @@ def _format(accept: str) -> AudioFormat:
         if media_type in FORMATS:
             return FORMATS[media_type]
     raise Unsupported(
-        f"Accept is {accept[:80]!r}, which is not made here: send one of {', '.join(FORMATS)}", field="Accept"
+        f"Accept is {accept[:80]!r}, which is not made here: send one of {', '.join(FORMATS)}",
+        field="Accept",
     )
 
 

@@ -35,9 +35,24 @@ _BUZZED = frozenset(("zh", "ch", "sh", "r", "z", "c", "s"))  # after these, i is
 _DIGITS = "零〇一二三四五六七八九"
 _DATES = _DIGITS + "月日号"
 _COUNTING = _DIGITS + "第十百初期周月"  # after these 一 is a numeral of its own: 第一, 星期一, 十一
-_SUFFIX_AND_PLACE = frozenset(("子里", "子上", "子下"))  # no words, but the segmenter gives them as such
+_SUFFIX_AND_PLACE = frozenset(
+    ("子里", "子上", "子下")
+)  # no words, but the segmenter gives them as such
 _KIN = frozenset("爸妈爷奶哥姐弟妹公婆叔姑舅宝星")  # doubled, the second one is neutral
-_CHILDREN = ("女儿", "婴儿", "幼儿", "少儿", "孤儿", "胎儿", "生儿", "小儿", "健儿", "宠儿", "血儿", "育儿")
+_CHILDREN = (
+    "女儿",
+    "婴儿",
+    "幼儿",
+    "少儿",
+    "孤儿",
+    "胎儿",
+    "生儿",
+    "小儿",
+    "健儿",
+    "宠儿",
+    "血儿",
+    "育儿",
+)
 _NEUTRAL_LAST = word_set(
     """
     早上 晚上 窗户 时候 味道 知道 东西 朋友 先生 学生 衣服 喜欢 认识 告诉 客气 漂亮 便宜 休息 麻烦 故事 意思 太阳 月亮
@@ -63,7 +78,9 @@ class _Syllable:
 
 def _read(run: str) -> str:
     words = [_syllables(word) for word in _words(run)]
-    spoken = iter(_in_context([syllable for word in words for syllable in word], _weak_boundaries(words)))
+    spoken = iter(
+        _in_context([syllable for word in words for syllable in word], _weak_boundaries(words))
+    )
     return " ".join("".join(_sound(next(spoken)) for _ in word) for word in words)
 
 
@@ -136,4 +153,6 @@ def _sound(syllable: _Syllable) -> str:
         vowel = "ɔ*"
     else:
         vowel = _FINALS.get(syllable.final, syllable.final)
-    return _INITIALS.get(syllable.initial, syllable.initial) + vowel.replace("*", _TONES.get(syllable.tone, ""))
+    return _INITIALS.get(syllable.initial, syllable.initial) + vowel.replace(
+        "*", _TONES.get(syllable.tone, "")
+    )

@@ -7,7 +7,9 @@ from typing import Protocol
 from vivavoce.models.kokoro.g2p.alphabet import plain_marks, tidy
 from vivavoce.text.numbers.english import break_runs
 
-_LINK = re.compile(r"\]\s*\(")  # hibari reads "[word](/sounds/)" as a command; a text must not be able to give one
+_LINK = re.compile(
+    r"\]\s*\("
+)  # hibari reads "[word](/sounds/)" as a command; a text must not be able to give one
 
 
 class _Reader(Protocol):

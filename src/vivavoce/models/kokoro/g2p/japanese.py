@@ -41,8 +41,12 @@ _NASAL = tuple(
     for before, nasal in (("mpb", "m"), ("kɡ", "ŋ"), ("ɲʨʥ", "ɲ"), ("ntdɾzʣʦ", "n"))
 )
 _KATAKANA = str.maketrans({chr(code): chr(code + 0x60) for code in range(0x3041, 0x3097)})
-_JOINED = frozenset(("接尾", "接続助詞", "非自立"))  # endings and counters belong to the word before
-LETTERS = "\u3005\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f"
+_JOINED = frozenset(
+    ("接尾", "接続助詞", "非自立")
+)  # endings and counters belong to the word before
+LETTERS = (
+    "\u3005\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f"
+)
 _RUNS = re.compile(rf"[{LETTERS}]+|[^{LETTERS}]+")
 
 
@@ -87,8 +91,16 @@ def _sounds() -> dict[str, str]:
         palatal, second, lips, plain = consonants[1], row[1], row[2], consonants[3]
         if row[0] != "ア":
             table |= {second + small: palatal + vowel for small, vowel in _GLIDES.items()}
-            table |= {lips + small: consonants[2] + vowel for small, vowel in _SMALL.items() if small != "ゥ"}
-            table |= {row[3] + "ィ": plain + "i", row[3] + "ュ": plain + "ʲɨ", row[4] + "ゥ": plain + "ɯ"}
+            table |= {
+                lips + small: consonants[2] + vowel
+                for small, vowel in _SMALL.items()
+                if small != "ゥ"
+            }
+            table |= {
+                row[3] + "ィ": plain + "i",
+                row[3] + "ュ": plain + "ʲɨ",
+                row[4] + "ゥ": plain + "ɯ",
+            }
     table |= {
         "ティ": "tʲi",
         "ディ": "dʲi",
@@ -109,4 +121,8 @@ def _sounds() -> dict[str, str]:
         "グヮ": "ɡᵝa",
         "フュ": "ɸʲɨ",
     }
-    return table | {f"ヴ{small}": f"v{vowel}" for small, vowel in (*_SMALL.items(), ("ュ", "ʲɨ")) if small != "ゥ"}
+    return table | {
+        f"ヴ{small}": f"v{vowel}"
+        for small, vowel in (*_SMALL.items(), ("ュ", "ʲɨ"))
+        if small != "ゥ"
+    }

@@ -27,7 +27,14 @@ _PACKAGES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )  # language → import names of what its front end and its numerals need
 _EXTRA = "kokoro"
-_MODULES = {"es": "spanish", "fr": "french", "it": "italian", "pt": "portuguese", "ja": "japanese", "zh": "chinese"}
+_MODULES = {
+    "es": "spanish",
+    "fr": "french",
+    "it": "italian",
+    "pt": "portuguese",
+    "ja": "japanese",
+    "zh": "chinese",
+}
 _SCRIPTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {"ja": ("CJK", "HIRAGANA", "KATAKANA", "IDEOGRAPHIC"), "zh": ("CJK", "IDEOGRAPHIC")}
 )  # beginnings of the Unicode names of letters, besides Latin
@@ -91,7 +98,8 @@ class Phonemizer:
 def _require(language: str) -> None:
     if language not in _PACKAGES:
         raise Unsupported(
-            f"kokoro does not speak language {language!r}; choose one of {', '.join(_PACKAGES)}", field="language"
+            f"kokoro does not speak language {language!r}; choose one of {', '.join(_PACKAGES)}",
+            field="language",
         )
     absent = [package for package in _PACKAGES[language] if find_spec(package) is None]
     if absent:
@@ -103,9 +111,20 @@ def _require(language: str) -> None:
 
 def _require_script(text: str, language: str) -> None:
     """Raises `Unsupported` if `text` holds a letter of a script that the language's front end does not read."""
-    scripts = ("LATIN", "FULLWIDTH LATIN", "MODIFIER", "FEMININE", "MASCULINE", *_SCRIPTS.get(language, ()))
+    scripts = (
+        "LATIN",
+        "FULLWIDTH LATIN",
+        "MODIFIER",
+        "FEMININE",
+        "MASCULINE",
+        *_SCRIPTS.get(language, ()),
+    )
     for char in text:
-        if char.isalpha() and char not in _SIGNS and not unicodedata.name(char, "").startswith(scripts):
+        if (
+            char.isalpha()
+            and char not in _SIGNS
+            and not unicodedata.name(char, "").startswith(scripts)
+        ):
             name = unicodedata.name(char, "a letter without a name").lower()
             raise Unsupported(
                 f"a {language!r} voice cannot read {char!r} ({name}); "

@@ -107,7 +107,7 @@ class Config:
         return self.task == "voice_design" or (self.task == "custom_voice" and self.size != "0b6")
 
     @property
-    def unspoken(self) -> tuple[int, ...]:
+    def suppressed_tokens(self) -> tuple[int, ...]:
         """Ids that the talker must not say: the last 1024 of its vocabulary, save the end of speech."""
         last = range(self.codec_vocab_size - 1024, self.codec_vocab_size)
         return tuple(number for number in last if number >= 0 and number != self.codec_ids.eos)
@@ -184,7 +184,15 @@ def _text_ids(root: Section, vocabulary: int) -> TextIds:
 
 
 def _codec_ids(talker: Section, vocabulary: int) -> CodecIds:
-    names = ("pad_id", "bos_id", "eos_token_id", "think_id", "nothink_id", "think_bos_id", "think_eos_id")
+    names = (
+        "pad_id",
+        "bos_id",
+        "eos_token_id",
+        "think_id",
+        "nothink_id",
+        "think_bos_id",
+        "think_eos_id",
+    )
     return CodecIds(*(talker.integer(f"codec_{name}", below=vocabulary) for name in names))
 
 
@@ -220,6 +228,7 @@ def language_name(config: Config, language: str) -> str:
     name = language.lower()
     if name not in config.languages:
         raise Unsupported(
-            f"language {language!r} is not one of this model's: {', '.join(config.languages)}", field="language"
+            f"language {language!r} is not one of this model's: {', '.join(config.languages)}",
+            field="language",
         )
     return name

@@ -10,7 +10,7 @@ from torch import Tensor
 from vivavoce.models.qwen3_tts.checkpoint.config import Config, read_config
 from vivavoce.models.qwen3_tts.checkpoint.tokenizer import Tokenizer
 from vivavoce.models.qwen3_tts.checkpoint.weights import load_weights
-from vivavoce.models.qwen3_tts.network.linear import Form, numbers_between
+from vivavoce.models.qwen3_tts.network.linear import WeightFormat, numbers_between
 from vivavoce.models.qwen3_tts.network.packing import packing
 from vivavoce.models.qwen3_tts.network.talker import Talker
 from vivavoce.models.qwen3_tts.prompt.incremental_text import LiveText, LiveTurn
@@ -28,7 +28,7 @@ from vivavoce.models.qwen3_tts.prompt.layout import (
 )
 from vivavoce.models.qwen3_tts.prompt.prefix_cache import Prefix
 from vivavoce.models.qwen3_tts.runtime.batch import Batch
-from vivavoce.models.qwen3_tts.runtime.cuda import Track
+from vivavoce.models.qwen3_tts.runtime.cuda import CudaStream
 from vivavoce.models.qwen3_tts.runtime.memory import prompt_positions
 
 SPEAKER_ENCODER = "speaker_encoder."  # in a clone model's file too, and loaded by its own module
@@ -55,9 +55,13 @@ class Checkpoint:
         check(request, self.config)
         return LiveTurn(LiveText(self.tokenizer, REPLY))
 
-    def live_prompt(self, request: PromptRequest, turn: LiveTurn) -> tuple[Tensor, Tensor, Prefix] | None:
+    def live_prompt(
+        self, request: PromptRequest, turn: LiveTurn
+    ) -> tuple[Tensor, Tensor, Prefix] | None:
         """As `shared_prompt`, of what is known of `turn`: None while it is too little to begin with."""
-        layout = lay_out_turn(request, self.config, self.tokenizer, turn.known, complete=turn.complete)
+        layout = lay_out_turn(
+            request, self.config, self.tokenizer, turn.known, complete=turn.complete
+        )
         if layout is None:
             return None
         return self._embed(layout, request)
@@ -71,7 +75,7 @@ class Checkpoint:
         """Text tokens as the talker reads them: [n, hidden]."""
         return self.talker.embed_text(torch.tensor(ids, dtype=torch.int64))
 
-    def batch(self, slots: int, max_len: int, track: Track | None = None) -> Batch:
+    def batch(self, slots: int, max_len: int, track: CudaStream | None = None) -> Batch:
         """An empty batch of `slots` streams of at most `max_len` positions, prompt and frames together."""
         pad = embed_pad(self.talker, self.config)
         most = min(max_len, self.config.max_positions)
@@ -83,7 +87,7 @@ def load_checkpoint(
     device: torch.device,
     dtype: torch.dtype,
     *,
-    form: Form = Form.PLAIN,
+    form: WeightFormat = WeightFormat.PLAIN,
     text_device: torch.device | None = None,
 ) -> Checkpoint:
     """The checkpoint in `folder`, on `device` in `dtype`; its text embedding may stay on a `text_device`.
@@ -100,7 +104,9 @@ def load_checkpoint(
             talker,
             folder,
             "talker.",
-            place=lambda name: (text_device or device) if name == "model.text_embedding.weight" else device,
+            place=lambda name: (
+                (text_device or device) if name == "model.text_embedding.weight" else device
+            ),
             dtype=numbers_between(form, dtype),
             others=(SPEAKER_ENCODER,),
             finish=pack,

@@ -31,7 +31,11 @@ NEEDED = (
 )  # fmt: skip
 # What the loader reads, by folder; weights as safetensors alone, which cannot run code.
 PATTERNS = {
-    ".": (*(name for name in NEEDED if "/" not in name), "*.safetensors", "*.safetensors.index.json"),
+    ".": (
+        *(name for name in NEEDED if "/" not in name),
+        "*.safetensors",
+        "*.safetensors.index.json",
+    ),
     CODEC: ("*.json", "*.safetensors"),
 }
 
@@ -63,7 +67,9 @@ class HubId:
             )
         wanted = revision or behind or None
         if wanted is not None and (not _REVISION.fullmatch(wanted) or ".." in wanted):
-            raise BadRequest(f"{wanted!r} is no revision: name a branch, a tag or a commit", field="revision")
+            raise BadRequest(
+                f"{wanted!r} is no revision: name a branch, a tag or a commit", field="revision"
+            )
         return cls(repo, wanted)
 
     def __str__(self) -> str:
@@ -112,7 +118,9 @@ def locate(source: str | Path) -> Path:
     folder = Path(config).parent
     _require_readable(folder)
     if absent := _absent(folder):
-        raise MissingDependency(f"of {source!r}, {absent[0]!r} is not here; run: vivavoce models pull {hub_id}")
+        raise MissingDependency(
+            f"of {source!r}, {absent[0]!r} is not here; run: vivavoce models pull {hub_id}"
+        )
     return folder
 
 
@@ -131,8 +139,19 @@ def pulled() -> list[Pulled]:
         for revision in repo.revisions:
             task = task_of(revision.snapshot_path / CONFIG)
             if repo.repo_type == "model" and task and not _absent(revision.snapshot_path):
-                name = None if "main" in revision.refs else min(revision.refs, default=revision.commit_hash)
-                found.append(Pulled(HubId(repo.repo_id, name), task, revision.snapshot_path, revision.size_on_disk))
+                name = (
+                    None
+                    if "main" in revision.refs
+                    else min(revision.refs, default=revision.commit_hash)
+                )
+                found.append(
+                    Pulled(
+                        HubId(repo.repo_id, name),
+                        task,
+                        revision.snapshot_path,
+                        revision.size_on_disk,
+                    )
+                )
     return sorted(found, key=lambda one: str(one.id))
 
 
@@ -146,7 +165,9 @@ def remove(hub_id: HubId, *, folder: Path | None = None) -> tuple[Path, int] | N
     require_packages(HUB)
     cache = _scan()
     found = [
-        repo for repo in (cache.repos if cache else ()) if (repo.repo_type, repo.repo_id) == ("model", hub_id.repo)
+        repo
+        for repo in (cache.repos if cache else ())
+        if (repo.repo_type, repo.repo_id) == ("model", hub_id.repo)
     ]
     if not cache or not found:
         return None
@@ -156,7 +177,11 @@ def remove(hub_id: HubId, *, folder: Path | None = None) -> tuple[Path, int] | N
             f"{hub_id.repo!r} in {str(repo.repo_path)!r} is no Qwen3-TTS checkpoint: remove it with hf cache rm",
             field="model",
         )
-    commits = [one.commit_hash for one in repo.revisions if hub_id.revision in (None, one.commit_hash, *one.refs)]
+    commits = [
+        one.commit_hash
+        for one in repo.revisions
+        if hub_id.revision in (None, one.commit_hash, *one.refs)
+    ]
     # Only in this repository: one that was duplicated on the hub has the same commits.
     plan = replace(cache, repos=frozenset(found)).delete_revisions(*commits)
     plan.execute()
@@ -225,7 +250,9 @@ def _scan() -> "HFCacheInfo | None":
 def _remove_files(place: Path) -> tuple[Path, int] | None:
     """Remove the files of a pull from the folder `place`, and the folders that are then empty."""
     paths = sorted(place.rglob("*"), reverse=True)  # what is in a folder before the folder
-    ours = [path for path in paths if path.is_file() and _is_pulled(path.relative_to(place).as_posix())]
+    ours = [
+        path for path in paths if path.is_file() and _is_pulled(path.relative_to(place).as_posix())
+    ]
     removed = sum(path.stat().st_size for path in ours)
     for path in ours:
         path.unlink()

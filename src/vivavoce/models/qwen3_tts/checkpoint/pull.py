@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING
 
 from vivavoce import __version__
 from vivavoce.errors import MissingDependency, UnknownModel, VivavoceError
-from vivavoce.models.qwen3_tts.checkpoint.hub import CODEC, CONFIG, NEEDED, WEIGHTS, HubId, is_wanted, task_of
+from vivavoce.models.qwen3_tts.checkpoint.hub import (
+    CODEC,
+    CONFIG,
+    NEEDED,
+    WEIGHTS,
+    HubId,
+    is_wanted,
+    task_of,
+)
 from vivavoce.models.qwen3_tts.checkpoint.packages import HUB, require_packages
 
 if TYPE_CHECKING:
@@ -40,7 +48,9 @@ def pull(hub_id: HubId, *, folder: Path | None = None) -> Path:
     # Otherwise the library also asks the hub for a list of programs that may have started it.
     constants.HF_HUB_DISABLE_TELEMETRY = True
     if constants.HF_HUB_OFFLINE:
-        raise MissingDependency(f"{str(hub_id)!r} cannot be pulled while HF_HUB_OFFLINE is set: unset it")
+        raise MissingDependency(
+            f"{str(hub_id)!r} cannot be pulled while HF_HUB_OFFLINE is set: unset it"
+        )
     if not sys.stderr.isatty():
         disable_progress_bars()
     root = folder or Path(constants.HF_HUB_CACHE)
@@ -61,16 +71,22 @@ def _pull(api: "HfApi", hub_id: HubId, local_dir: Path | None) -> Path:
     info = api.model_info(repo, revision=revision, files_metadata=True)
     if local_dir:
         revision = info.sha or revision  # the name of a branch would be noted in the hub's cache
-    sizes = {file.rfilename: file.size or 0 for file in info.siblings or () if is_wanted(file.rfilename)}
+    sizes = {
+        file.rfilename: file.size or 0 for file in info.siblings or () if is_wanted(file.rfilename)
+    }
     _check_is_whole(hub_id, sizes)
     # 2. The configuration says whether the rest is worth gigabytes.
     config = Path(api.hf_hub_download(repo, CONFIG, revision=revision, local_dir=local_dir))
     if not task_of(config):
-        raise UnknownModel(f"{str(hub_id)!r} is no Qwen3-TTS checkpoint, by its config.json", field="model")
+        raise UnknownModel(
+            f"{str(hub_id)!r} is no Qwen3-TTS checkpoint, by its config.json", field="model"
+        )
     _check_disk({config.parent / name: size for name, size in sizes.items()})
     # 3. The rest, by exact names.
     names = [glob.escape(name) for name in sizes]
-    found = Path(api.snapshot_download(repo, revision=revision, local_dir=local_dir, allow_patterns=names))
+    found = Path(
+        api.snapshot_download(repo, revision=revision, local_dir=local_dir, allow_patterns=names)
+    )
     # 4. The checksums, which plain HTTP transfers do not compare.
     result = api.verify_repo_checksums(repo, revision=revision, local_dir=local_dir)
     for wrong in result.mismatches:
@@ -139,7 +155,9 @@ def _translate(error: Exception, hub_id: HubId, root: Path) -> VivavoceError:
             field="model",
         )
     if response is not None:
-        return MissingDependency(f"the hub answered {status} for {response.request.url.path!r}: pull {repo!r} again")
+        return MissingDependency(
+            f"the hub answered {status} for {response.request.url.path!r}: pull {repo!r} again"
+        )
     if isinstance(error, OSError) and error.errno is not None:
         return MissingDependency(
             f"{str(hub_id)!r} cannot be written to {str(error.filename or root)!r} "

@@ -20,7 +20,7 @@ from vivavoce.models.qwen3_tts.checkpoint.config import (
 from vivavoce.models.qwen3_tts.codec import CodecDecoder
 from vivavoce.models.qwen3_tts.codec.config import DecoderConfig as CodecConfig
 from vivavoce.models.qwen3_tts.codec.decoder import lay_out
-from vivavoce.models.qwen3_tts.network.linear import Form, numbers_between
+from vivavoce.models.qwen3_tts.network.linear import WeightFormat, numbers_between
 from vivavoce.models.qwen3_tts.network.packing import packing
 from vivavoce.models.qwen3_tts.network.talker import Talker
 from vivavoce.models.qwen3_tts.network.transformer import Embedding, RMSNorm
@@ -57,7 +57,9 @@ def released_config(size: str) -> Config:
 
 
 @torch.no_grad()
-def random_talker(config: Config, device: torch.device, dtype: torch.dtype, form: Form, seed: int = 0) -> Talker:
+def random_talker(
+    config: Config, device: torch.device, dtype: torch.dtype, form: WeightFormat, seed: int = 0
+) -> Talker:
     """A talker of that shape, packed matrix by matrix as a loaded one is."""
     with torch.device("meta"):
         talker = Talker(config)
@@ -70,7 +72,9 @@ def random_talker(config: Config, device: torch.device, dtype: torch.dtype, form
                 if isinstance(module, RMSNorm):
                     tensor.fill_(1)
                 else:
-                    spread = 0.5 if isinstance(module, Embedding) else 1 / math.sqrt(parameter.shape[-1])
+                    spread = (
+                        0.5 if isinstance(module, Embedding) else 1 / math.sqrt(parameter.shape[-1])
+                    )
                     tensor.normal_(0, spread, generator=generator)
                 setattr(module, name, nn.Parameter(tensor, requires_grad=False))
             pack(module)

@@ -45,7 +45,9 @@ class Section:
 
     def __post_init__(self) -> None:
         if not isinstance(self.values, dict):
-            raise EngineFault(f"{str(self.path)!r}: {self.name or 'the file'} must be a JSON object")
+            raise EngineFault(
+                f"{str(self.path)!r}: {self.name or 'the file'} must be a JSON object"
+            )
 
     def section(self, key: str) -> "Section":
         return Section(self._full(key), self._required(key), self.path)
@@ -109,7 +111,9 @@ class Section:
 
     def refuse(self, key: str, expected: str) -> NoReturn:
         """Raises the `EngineFault` for a value that this engine cannot work with."""
-        raise EngineFault(f"{str(self.path)!r}: {self._full(key)} is {self.values.get(key)!r}, must be {expected}")
+        raise EngineFault(
+            f"{str(self.path)!r}: {self._full(key)} is {self.values.get(key)!r}, must be {expected}"
+        )
 
     def _required(self, key: str, default: object = None) -> Any:
         value = self.values.get(key, default)
@@ -128,5 +132,7 @@ def _is_like(value: object, default: object, least: int) -> bool:
     if isinstance(default, tuple):
         return isinstance(value, list) and all(_is_like(item, 0, least) for item in value)
     if type(value) is int:
-        return abs(value) < BEYOND and (isinstance(default, float) or (type(default) is int and value >= least))
+        return abs(value) < BEYOND and (
+            isinstance(default, float) or (type(default) is int and value >= least)
+        )
     return type(value) is type(default)

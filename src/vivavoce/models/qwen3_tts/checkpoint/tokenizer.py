@@ -18,9 +18,7 @@ from vivavoce.errors import EngineFault, MissingDependency
 
 # Qwen2's cut of text into words before BPE. The published loader swaps in Mistral's for some checkpoints on disk, but
 # not for the same ones named by their hub id; the vocabulary was made with this one.
-WORDS = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
+WORDS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +65,19 @@ def _byte_level_bpe(folder: Path) -> BpeTokenizer:
     vocab, merges = folder / "vocab.json", folder / "merges.txt"
     for path in (vocab, merges):
         if not path.is_file():
-            raise MissingDependency(f"{str(path)!r} is missing: download the whole checkpoint again")
+            raise MissingDependency(
+                f"{str(path)!r} is missing: download the whole checkpoint again"
+            )
     try:
         bpe = BpeTokenizer(BPE.from_file(str(vocab), str(merges)))
     except Exception as error:  # tokenizers raises plain Exception for a file it cannot read
         raise EngineFault(f"{str(vocab)!r} or merges.txt beside it is damaged ({error})") from error
     bpe.normalizer = NFC()
     bpe.pre_tokenizer = Sequence(
-        [Split(Regex(WORDS), behavior="isolated"), ByteLevel(add_prefix_space=False, use_regex=False)]
+        [
+            Split(Regex(WORDS), behavior="isolated"),
+            ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
     )
     return bpe
 
@@ -83,8 +86,15 @@ def _added_tokens(path: Path) -> list[tuple[int, str, bool]]:
     """The markers of `tokenizer_config.json` in the order of their ids: (id, text, special)."""
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))["added_tokens_decoder"].items()
-        return sorted((int(number), str(token["content"]), bool(token["special"])) for number, token in entries)
+        return sorted(
+            (int(number), str(token["content"]), bool(token["special"]))
+            for number, token in entries
+        )
     except FileNotFoundError as error:
-        raise MissingDependency(f"{str(path)!r} is missing: download the whole checkpoint again") from error
+        raise MissingDependency(
+            f"{str(path)!r} is missing: download the whole checkpoint again"
+        ) from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise EngineFault(f"{str(path)!r} has no readable 'added_tokens_decoder' ({error!r})") from error
+        raise EngineFault(
+            f"{str(path)!r} has no readable 'added_tokens_decoder' ({error!r})"
+        ) from error

@@ -26,7 +26,9 @@ SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 AGAIN = "download the whole checkpoint again"
 M = TypeVar("M", bound=nn.Module)
 Place = Callable[[str], torch.device]  # a parameter's name → where it lives
-Finish = Callable[[nn.Module], object]  # called with each part of the module as soon as its own parameters are there
+Finish = Callable[
+    [nn.Module], object
+]  # called with each part of the module as soon as its own parameters are there
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,11 @@ def load_weights(
         wanted[tensor.parameter].append(tensor)
     tensors = list(chain.from_iterable(wanted.values()))
     with TensorFile(folder, torch.device("cpu"), dtype) as file:
-        _check_names(folder, {tensor.name for tensor in tensors}, {n for n in file.names if not n.startswith(others)})
+        _check_names(
+            folder,
+            {tensor.name for tensor in tensors},
+            {n for n in file.names if not n.startswith(others)},
+        )
         for tensor in tensors:
             file.check(tensor.name, tensor.shape)
         for path, owner in module.named_modules():
@@ -172,16 +178,22 @@ class TensorFile:
         try:
             stored: Tensor = file.get_tensor(name)
         except (SafetensorError, OSError) as error:
-            raise EngineFault(f"{str(path)!r}: tensor {name!r} cannot be read ({error}): {AGAIN}") from error
+            raise EngineFault(
+                f"{str(path)!r}: tensor {name!r} cannot be read ({error}): {AGAIN}"
+            ) from error
         # The extremes see NaN and infinity, in one pass and without a copy: NaN counts as both.
         if not all(map(torch.isfinite, torch.aminmax(stored))):
             # With such a value a model speaks noise and gives no error.
-            raise EngineFault(f"{str(path)!r}: tensor {name!r} holds values that are not numbers: {AGAIN}")
+            raise EngineFault(
+                f"{str(path)!r}: tensor {name!r} holds values that are not numbers: {AGAIN}"
+            )
         return stored
 
     def read(self, name: str, shape: tuple[int, ...], dtype: torch.dtype | None = None) -> Tensor:
         """Return a copy of the tensor `name` on the device, as `dtype` (None: the file's own)."""
-        return torch.empty(shape, device=self.device, dtype=dtype or self.dtype).copy_(self.stored(name, shape))
+        return torch.empty(shape, device=self.device, dtype=dtype or self.dtype).copy_(
+            self.stored(name, shape)
+        )
 
 
 def tensor_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
@@ -202,13 +214,17 @@ def _shards(folder: Path) -> list[Path]:
     names = sorted(set(_weight_map(folder / INDEX).values()))
     for name in names:
         if not (folder / name).is_file():
-            raise MissingDependency(f"{str(folder / name)!r}, named by {INDEX}, is missing: {AGAIN}")
+            raise MissingDependency(
+                f"{str(folder / name)!r}, named by {INDEX}, is missing: {AGAIN}"
+            )
     return [folder / name for name in names]
 
 
 def _weight_map(path: Path) -> Mapping[str, str]:
     try:
-        entries: Any = json.loads(path.read_text(encoding="utf-8"))["weight_map"]  # JSON: checked on the next line
+        entries: Any = json.loads(path.read_text(encoding="utf-8"))[
+            "weight_map"
+        ]  # JSON: checked on the next line
         return {str(name): Path(str(file)).name for name, file in entries.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise EngineFault(f"{str(path)!r} is no index of weights ({error!r}): {AGAIN}") from error

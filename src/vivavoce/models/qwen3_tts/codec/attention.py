@@ -9,7 +9,9 @@ Rotation = tuple[Tensor, Tensor]  # cosines and sines, each [B, 1, T, head_dim]
 
 def rotation(positions: Tensor, head_dim: int, theta: float, dtype: torch.dtype) -> Rotation:
     """Rotary embedding (Su et al., 2021) of `positions` [B, T], computed in fp32 whatever `dtype` the layers have."""
-    exponents = torch.arange(0, head_dim, 2, device=positions.device, dtype=torch.float32) / head_dim
+    exponents = (
+        torch.arange(0, head_dim, 2, device=positions.device, dtype=torch.float32) / head_dim
+    )
     angles = positions[..., None].float() * (1.0 / theta**exponents)  # [B, T, head_dim / 2]
     angles = torch.cat([angles, angles], dim=-1)[:, None]  # [B, 1, T, head_dim]
     return angles.cos().to(dtype), angles.sin().to(dtype)

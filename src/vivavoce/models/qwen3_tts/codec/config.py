@@ -33,7 +33,10 @@ class DecoderConfig:
     sliding_window: int = 72  # frames a query sees, its own included
     rope_theta: float = 10000.0
     rms_norm_eps: float = 1e-5
-    upsampling_ratios: tuple[int, ...] = (2, 2)  # by ConvNeXt stages, still at `latent_dim` channels
+    upsampling_ratios: tuple[int, ...] = (
+        2,
+        2,
+    )  # by ConvNeXt stages, still at `latent_dim` channels
     upsample_rates: tuple[int, ...] = (8, 5, 4, 3)  # by SnakeBeta stages, each halving the channels
     decoder_dim: int = 1536  # channels before the first SnakeBeta stage
 
@@ -56,7 +59,12 @@ class EncoderConfig:
     num_residual_layers: int = 1
     dilation_growth_rate: int = 2
     compress: int = 2
-    upsampling_ratios: tuple[int, ...] = (8, 6, 5, 4)  # the decoder's order; the encoder strides in reverse
+    upsampling_ratios: tuple[int, ...] = (
+        8,
+        6,
+        5,
+        4,
+    )  # the decoder's order; the encoder strides in reverse
     num_hidden_layers: int = 8
     num_attention_heads: int = 8
     num_key_value_heads: int = 8
@@ -123,7 +131,9 @@ def _check_decoder(root: Section, config: CodecConfig) -> None:
     root.demand("encoder_valid_num_quantizers", config.num_code_groups, decoder.num_quantizers)
     _check_heads(root, "decoder_config", decoder.num_attention_heads, decoder.num_key_value_heads)
     if decoder.sliding_window < 1:
-        raise EngineFault(f"{str(root.path)!r}: decoder_config.sliding_window is 0, must be at least 1")
+        raise EngineFault(
+            f"{str(root.path)!r}: decoder_config.sliding_window is 0, must be at least 1"
+        )
 
 
 def _check_encoder(root: Section, config: CodecConfig) -> None:

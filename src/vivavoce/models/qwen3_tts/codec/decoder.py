@@ -52,7 +52,9 @@ class CodecDecoder(nn.Module):
         self.upsample = nn.ModuleList(
             nn.ModuleList(
                 [
-                    CausalTransposedConv(layout, config.latent_dim, config.latent_dim, ratio, ratio),
+                    CausalTransposedConv(
+                        layout, config.latent_dim, config.latent_dim, ratio, ratio
+                    ),
                     ConvNeXtBlock(layout, config.latent_dim),
                 ]
             )
@@ -69,7 +71,9 @@ class CodecDecoder(nn.Module):
     def open(self) -> DecoderState:
         """The state of a stream that has not begun."""
         like = self.quantizer.rvq_first.vq.vectors
-        return DecoderState(like.new_zeros(self.state_elements), like.new_zeros((), dtype=torch.int64))
+        return DecoderState(
+            like.new_zeros(self.state_elements), like.new_zeros((), dtype=torch.int64)
+        )
 
     @torch.no_grad()
     def step(self, codes: Tensor, states: Sequence[DecoderState]) -> Tensor:
@@ -78,7 +82,9 @@ class CodecDecoder(nn.Module):
         `codes` is [B, codebooks, T], integers below the codebook size; row i continues `states[i]`, which is changed
         in place. Nothing is read back from the device.
         """
-        assert codes.shape[0] == len(states), f"{codes.shape[0]} rows of codes for {len(states)} streams"
+        assert codes.shape[0] == len(states), (
+            f"{codes.shape[0]} rows of codes for {len(states)} streams"
+        )
         past = gather(states)
         samples: Tensor = self(codes, past)
         scatter(past, codes.shape[-1], states)
@@ -88,8 +94,13 @@ class CodecDecoder(nn.Module):
     def decode(self, codes: Tensor, block_frames: int = BLOCK_FRAMES) -> Tensor:
         """The samples [B, T * samples_per_frame] of whole sequences `codes` [B, codebooks, T]."""
         states = [self.open() for _ in range(codes.shape[0])]
-        blocks = [codes[..., start : start + block_frames] for start in range(0, codes.shape[-1], block_frames)]
-        nothing = self.quantizer.rvq_first.vq.vectors.new_empty(codes.shape[0], 0)  # the samples of no frames
+        blocks = [
+            codes[..., start : start + block_frames]
+            for start in range(0, codes.shape[-1], block_frames)
+        ]
+        nothing = self.quantizer.rvq_first.vq.vectors.new_empty(
+            codes.shape[0], 0
+        )  # the samples of no frames
         return torch.cat([nothing, *(self.step(block, states) for block in blocks)], dim=-1)
 
     def forward(self, codes: Tensor, past: Past) -> Tensor:
@@ -107,7 +118,10 @@ class CodecDecoder(nn.Module):
         if self.piece_frames is None or frames < self.piece_frames:
             return self._finish(h, past)
         piece_rows = self.piece_frames * h.shape[1] // frames
-        rows = [self._finish_in_pieces(row.split(piece_rows, dim=1), past.row(i)) for i, row in enumerate(h.split(1))]
+        rows = [
+            self._finish_in_pieces(row.split(piece_rows, dim=1), past.row(i))
+            for i, row in enumerate(h.split(1))
+        ]
         return torch.cat(rows)
 
     def _finish_in_pieces(self, pieces: Sequence[Tensor], past: Past) -> Tensor:
@@ -133,7 +147,9 @@ def _waveform_stages(layout: Layout, config: DecoderConfig) -> nn.ModuleList:
     return nn.ModuleList(stages)
 
 
-def load_decoder(folder: Path, device: torch.device, dtype: torch.dtype, *, packed: bool | None = None) -> CodecDecoder:
+def load_decoder(
+    folder: Path, device: torch.device, dtype: torch.dtype, *, packed: bool | None = None
+) -> CodecDecoder:
     """The decoder of the speech tokenizer in `folder` (a checkpoint's `speech_tokenizer`), on `device` in `dtype`.
 
     `packed` lays the weights out for this processor, and computes the same; None does so wherever `can_pack`.
@@ -142,7 +158,9 @@ def load_decoder(folder: Path, device: torch.device, dtype: torch.dtype, *, pack
     config = read_codec_config(folder).decoder
     packed = can_pack(device, dtype) if packed is None else packed
     with TensorFile(folder, device, dtype) as file:
-        decoder = build(lambda: CodecDecoder(config, PIECE_FRAMES if packed else None), file, "decoder.")
+        decoder = build(
+            lambda: CodecDecoder(config, PIECE_FRAMES if packed else None), file, "decoder."
+        )
     if packed:
         pack(decoder)
     return decoder

@@ -22,7 +22,9 @@ from vivavoce.models.qwen3_tts.codec.quantizer import Quantizer
 class StridedConv(nn.Module):
     """A causal convolution over a whole sequence, padded at the end to a whole number of strides."""
 
-    def __init__(self, into: int, out: int, kernel: int, stride: int = 1, dilation: int = 1) -> None:
+    def __init__(
+        self, into: int, out: int, kernel: int, stride: int = 1, dilation: int = 1
+    ) -> None:
         super().__init__()
         self.conv = nn.Conv1d(into, out, kernel, stride=stride, dilation=dilation)
         self.lookback = (kernel - 1) * dilation + 1 - stride
@@ -72,7 +74,9 @@ class ConvolutionStack(nn.Module):
         channels = config.num_filters
         stages: list[nn.Module] = [StridedConv(config.audio_channels, channels, config.kernel_size)]
         for stride in reversed(config.upsampling_ratios):
-            dilations = (config.dilation_growth_rate**depth for depth in range(config.num_residual_layers))
+            dilations = (
+                config.dilation_growth_rate**depth for depth in range(config.num_residual_layers)
+            )
             stages += [ResidualBlock(channels, dilation, config) for dilation in dilations]
             stages += [nn.ELU(), StridedConv(channels, 2 * channels, 2 * stride, stride)]
             channels *= 2
@@ -104,7 +108,11 @@ class TransformerLayer(nn.Module):
         super().__init__()
         c = config
         self.self_attn = Attention(
-            c.hidden_size, c.num_attention_heads, c.num_key_value_heads, c.attention_head_dim, c.attention_bias
+            c.hidden_size,
+            c.num_attention_heads,
+            c.num_key_value_heads,
+            c.attention_head_dim,
+            c.attention_bias,
         )
         self.mlp = Mlp(c.hidden_size, c.intermediate_size)
         self.input_layernorm = nn.LayerNorm(c.hidden_size, eps=c.norm_eps)
@@ -125,11 +133,15 @@ class Transformer(nn.Module):
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
         self.config = config
-        self.layers = nn.ModuleList(TransformerLayer(config) for _ in range(config.num_hidden_layers))
+        self.layers = nn.ModuleList(
+            TransformerLayer(config) for _ in range(config.num_hidden_layers)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         positions = torch.arange(x.shape[1], device=x.device)[None]
-        turned = rotation(positions, self.config.attention_head_dim, self.config.rope_theta, x.dtype)
+        turned = rotation(
+            positions, self.config.attention_head_dim, self.config.rope_theta, x.dtype
+        )
         for layer in self.layers:
             x = layer(x, turned)
         return x
@@ -154,7 +166,9 @@ class CodecEncoder(nn.Module):
         assert samples.dim() == 1, f"samples of shape {list(samples.shape)}"
         assert samples.shape[0] > 0, "no samples"
         weight = self.downsample.conv.weight
-        x = self.encoder(samples.to(weight.device, weight.dtype)[None, None])  # [1, hidden, n / 960]
+        x = self.encoder(
+            samples.to(weight.device, weight.dtype)[None, None]
+        )  # [1, hidden, n / 960]
         x = self.encoder_transformer(x.transpose(1, 2)).transpose(1, 2)
         codes: Tensor = self.quantizer(self.downsample(x))
         return codes[:, : math.ceil(samples.shape[0] / self.samples_per_frame)]

@@ -30,7 +30,10 @@ class SnakeBeta(nn.Module):
 
     def load(self, file: TensorFile, prefix: str) -> None:
         """Fills in what the stored logarithms stand for."""
-        alpha, beta = (file.read(prefix + name, self.frequency.shape, torch.float32) for name in ("alpha", "beta"))
+        alpha, beta = (
+            file.read(prefix + name, self.frequency.shape, torch.float32)
+            for name in ("alpha", "beta")
+        )
         self.frequency = alpha.exp().to(file.dtype)
         self.magnitude = (1 / (beta.exp() + 1e-9)).to(file.dtype)
 
@@ -43,12 +46,16 @@ class SnakeBeta(nn.Module):
 class CausalConv(nn.Module):
     """A stride-1 convolution that sees its own step and the (kernel - 1) × dilation steps before it."""
 
-    def __init__(self, layout: Layout, into: int, out: int, kernel: int, dilation: int = 1, groups: int = 1) -> None:
+    def __init__(
+        self, layout: Layout, into: int, out: int, kernel: int, dilation: int = 1, groups: int = 1
+    ) -> None:
         super().__init__()
         self.conv = Conv(into, out, kernel, dilation=dilation, groups=groups)
         self.slot = layout.take((kernel - 1) * dilation, into)
 
-    def forward(self, x: Tensor, past: Past, activation: SnakeBeta | None = None) -> Tensor:  # → [B, T, out]
+    def forward(
+        self, x: Tensor, past: Past, activation: SnakeBeta | None = None
+    ) -> Tensor:  # → [B, T, out]
         y: Tensor = self.conv(_joined(self.slot, x, past, activation))
         return y
 
@@ -61,7 +68,9 @@ class CausalTransposedConv(nn.Module):
         self.conv = TransposedConv(into, out, kernel, stride)
         self.slot = layout.take(kernel // stride - 1, into)
 
-    def forward(self, x: Tensor, past: Past, activation: SnakeBeta | None = None) -> Tensor:  # → [B, T × stride, out]
+    def forward(
+        self, x: Tensor, past: Past, activation: SnakeBeta | None = None
+    ) -> Tensor:  # → [B, T × stride, out]
         y: Tensor = self.conv(_joined(self.slot, x, past, activation))
         return y
 
@@ -128,7 +137,9 @@ class UpsampleBlock(nn.Module):
             ]
         )
 
-    def forward(self, x: Tensor, past: Past) -> Tensor:  # [B, T, channels] → [B, T × rate, channels / 2]
+    def forward(
+        self, x: Tensor, past: Past
+    ) -> Tensor:  # [B, T, channels] → [B, T × rate, channels / 2]
         activation, upsampling, *units = self.block
         x = upsampling(x, past, activation)
         for unit in units:

@@ -23,7 +23,14 @@ class Conv(nn.Module):
     """A stride-1 convolution over time without padding: [B, T + (kernel - 1) × dilation, into] → [B, T, out]."""
 
     def __init__(
-        self, into: int, out: int, kernel: int, *, dilation: int = 1, groups: int = 1, bias: bool = True
+        self,
+        into: int,
+        out: int,
+        kernel: int,
+        *,
+        dilation: int = 1,
+        groups: int = 1,
+        bias: bool = True,
     ) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(out, into // groups, kernel))
@@ -32,7 +39,9 @@ class Conv(nn.Module):
         self.groups = groups
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.conv1d(x.transpose(1, 2), self.weight, self.bias, 1, 0, self.dilation, self.groups).transpose(1, 2)
+        return F.conv1d(
+            x.transpose(1, 2), self.weight, self.bias, 1, 0, self.dilation, self.groups
+        ).transpose(1, 2)
 
 
 class TransposedConv(nn.Module):
@@ -50,7 +59,9 @@ class TransposedConv(nn.Module):
         assert kernel % stride == 0, f"a kernel of {kernel} for stride {stride}"
         self.stored = (into, out, kernel)
         self.stride = stride
-        self.register_buffer("weight", torch.empty(stride * out, into, kernel // stride), persistent=False)
+        self.register_buffer(
+            "weight", torch.empty(stride * out, into, kernel // stride), persistent=False
+        )
         self.register_buffer("bias", torch.empty(stride * out), persistent=False)
 
     def load(self, file: TensorFile, prefix: str) -> None:
@@ -62,13 +73,17 @@ class TransposedConv(nn.Module):
         self.bias = file.read(f"{prefix}bias", (out,)).repeat(self.stride)
 
     def forward(self, x: Tensor) -> Tensor:
-        return _unfold(F.conv1d(x.transpose(1, 2), self.weight, self.bias).transpose(1, 2), self.stride)
+        return _unfold(
+            F.conv1d(x.transpose(1, 2), self.weight, self.bias).transpose(1, 2), self.stride
+        )
 
 
 class PackedConv(nn.Module):
     """`Conv` or `TransposedConv` with packed weights; `rows` of its output lie side by side in the product's."""
 
-    def __init__(self, weight: Tensor, bias: Tensor | None, dilation: int = 1, groups: int = 1, rows: int = 1) -> None:
+    def __init__(
+        self, weight: Tensor, bias: Tensor | None, dilation: int = 1, groups: int = 1, rows: int = 1
+    ) -> None:
         super().__init__()
         _, into, kernel = weight.shape
         self.bias = bias
@@ -76,13 +91,26 @@ class PackedConv(nn.Module):
         self.groups = groups
         self.rows = rows
         size = [1, into * groups, 1, TYPICAL_ROWS + (kernel - 1) * dilation]
-        image = weight.unsqueeze(2).contiguous(memory_format=torch.channels_last)  # time is the width of a flat image
-        self.weight = torch.ops.mkldnn._reorder_convolution_weight(image, [0, 0], [1, 1], [1, dilation], groups, size)
+        image = weight.unsqueeze(2).contiguous(
+            memory_format=torch.channels_last
+        )  # time is the width of a flat image
+        self.weight = torch.ops.mkldnn._reorder_convolution_weight(
+            image, [0, 0], [1, 1], [1, dilation], groups, size
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         image = x.transpose(1, 2).unsqueeze(2)  # [B, into, 1, T], channels last, not moved
         y: Tensor = torch.ops.mkldnn._convolution_pointwise(
-            image, self.weight, self.bias, [0, 0], [1, 1], [1, self.dilation], self.groups, "none", [], ""
+            image,
+            self.weight,
+            self.bias,
+            [0, 0],
+            [1, 1],
+            [1, self.dilation],
+            self.groups,
+            "none",
+            [],
+            "",
         )
         return _unfold(y.squeeze(2).transpose(1, 2), self.rows)
 

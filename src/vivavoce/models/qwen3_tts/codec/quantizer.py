@@ -96,7 +96,10 @@ class _Group(nn.Module):
         if inner != config.hidden_size:
             self.input_proj = nn.Conv1d(config.hidden_size, inner, 1, bias=False)
         self.layers = Codebooks(
-            books, config.codebook_size, config.codebook_dim, ("{}.codebook.embed_sum", "{}.codebook.cluster_usage")
+            books,
+            config.codebook_size,
+            config.codebook_dim,
+            ("{}.codebook.embed_sum", "{}.codebook.cluster_usage"),
         )
 
     def forward(self, x: Tensor) -> Tensor:  # [1, hidden, T] → [books, T]

@@ -67,7 +67,10 @@ def gather(states: Sequence[DecoderState]) -> Past:
     """The states as one batch. A single stream's memory is used where it lies, several are copied together."""
     if len(states) == 1:
         return Past(states[0].memory[None], states[0].age[None])
-    return Past(torch.stack([state.memory for state in states]), torch.stack([state.age for state in states]))
+    return Past(
+        torch.stack([state.memory for state in states]),
+        torch.stack([state.age for state in states]),
+    )
 
 
 def scatter(past: Past, frames: int, states: Sequence[DecoderState]) -> None:

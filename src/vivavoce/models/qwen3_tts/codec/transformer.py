@@ -71,7 +71,11 @@ class TransformerLayer(nn.Module):
         super().__init__()
         c = config
         self.self_attn = Attention(
-            c.hidden_size, c.num_attention_heads, c.num_key_value_heads, c.head_dim, c.attention_bias
+            c.hidden_size,
+            c.num_attention_heads,
+            c.num_key_value_heads,
+            c.head_dim,
+            c.attention_bias,
         )
         self.mlp = GatedMlp(c.hidden_size, c.intermediate_size)
         self.input_layernorm = RMSNorm(c.hidden_size, c.rms_norm_eps)
@@ -104,7 +108,9 @@ class FrameTransformer(nn.Module):
         super().__init__()
         self.config = config
         self.input_proj = nn.Linear(config.latent_dim, config.hidden_size)
-        self.layers = nn.ModuleList(TransformerLayer(layout, config) for _ in range(config.num_hidden_layers))
+        self.layers = nn.ModuleList(
+            TransformerLayer(layout, config) for _ in range(config.num_hidden_layers)
+        )
         self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
         self.output_proj = nn.Linear(config.hidden_size, config.latent_dim)
 

@@ -15,7 +15,9 @@ from vivavoce.models.qwen3_tts.network.kv_cache import Burst, KvCache
 from vivavoce.models.qwen3_tts.network.linear import Linear
 from vivavoce.models.qwen3_tts.network.transformer import Decoder, Embedding
 
-Draw: TypeAlias = Callable[[Tensor, int], Tensor]  # logits [rows, vocabulary] and the codebook → codes [rows]
+Draw: TypeAlias = Callable[
+    [Tensor, int], Tensor
+]  # logits [rows, vocabulary] and the codebook → codes [rows]
 
 
 class PredictorModel(Decoder):
@@ -25,7 +27,8 @@ class PredictorModel(Decoder):
         super().__init__(config.predictor)
         # As wide as the talker's: these embeddings are also what the talker hears.
         self.codec_embedding = nn.ModuleList(
-            Embedding(config.code_vocab_size, config.talker.hidden_size) for _ in range(config.codebooks - 1)
+            Embedding(config.code_vocab_size, config.talker.hidden_size)
+            for _ in range(config.codebooks - 1)
         )
 
 
@@ -36,7 +39,8 @@ class CodePredictor(nn.Module):
         super().__init__()
         self.model = PredictorModel(config)
         self.lm_head = nn.ModuleList(
-            Linear(config.predictor.hidden_size, config.code_vocab_size) for _ in range(config.codebooks - 1)
+            Linear(config.predictor.hidden_size, config.code_vocab_size)
+            for _ in range(config.codebooks - 1)
         )
         # Only the 1.7B talker is wider than the predictor.
         self.small_to_mtp_projection: nn.Module = (
@@ -61,7 +65,9 @@ class CodePredictor(nn.Module):
             out = self.model.decode(self.small_to_mtp_projection(inputs), memory)[:, -1]
             codes.append(draw(head(out), index + 1))
             position += inputs.shape[1]
-            inputs = self.model.codec_embedding[index](codes[-1])[:, None]  # [rows, 1, talker hidden]
+            inputs = self.model.codec_embedding[index](codes[-1])[
+                :, None
+            ]  # [rows, 1, talker hidden]
             total = total + inputs[:, 0]
         return torch.stack(codes, dim=1), total
 

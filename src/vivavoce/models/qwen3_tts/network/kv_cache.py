@@ -19,14 +19,24 @@ class KvCache:
     """
 
     def __init__(
-        self, config: DecoderConfig, slots: int, max_len: int, *, device: torch.device, dtype: torch.dtype
+        self,
+        config: DecoderConfig,
+        slots: int,
+        max_len: int,
+        *,
+        device: torch.device,
+        dtype: torch.dtype,
     ) -> None:
         shape = (config.layers, 2, slots, config.kv_heads, max_len + 1, config.head_dim)
         self.data = torch.zeros(shape, device=device, dtype=dtype)
-        self.lengths = torch.zeros(slots, device=device, dtype=torch.int64)  # positions remembered, a slot
+        self.lengths = torch.zeros(
+            slots, device=device, dtype=torch.int64
+        )  # positions remembered, a slot
         self.max_len = max_len
         table = rotary_table(max_len, config.head_dim, config.rope_theta)
-        self._cosines, self._sines = (part.to(device, dtype)[:, None] for part in table)  # [max_len, 1, head_dim]
+        self._cosines, self._sines = (
+            part.to(device, dtype)[:, None] for part in table
+        )  # [max_len, 1, head_dim]
 
     def rotation(self, start: int, time: int) -> Rotation:
         """The rotation of `time` positions from `start` on, in every row."""
@@ -49,7 +59,9 @@ class Prompt:
         self._data = cache.data[:, :, slot : slot + 1, :, : start + time]
         self._new = slice(start, start + time)
         self.rotation = cache.rotation(start, time)
-        later = torch.ones(1, 1, time, start + time, dtype=torch.bool, device=cache.data.device).triu(start + 1)
+        later = torch.ones(
+            1, 1, time, start + time, dtype=torch.bool, device=cache.data.device
+        ).triu(start + 1)
         self.mask: Tensor | None = _hidden(later, cache)
 
     def remember(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
@@ -68,7 +80,10 @@ class Step:
 
     def __init__(self, cache: KvCache, rows: int, window: int, alive: Tensor) -> None:
         lengths = cache.lengths[:rows].clamp(max=window - 1)
-        self._data, self._window = cache.data[:, :, :rows], window  # [layers, 2, rows, kv_heads, max_len + 1, head_dim]
+        self._data, self._window = (
+            cache.data[:, :, :rows],
+            window,
+        )  # [layers, 2, rows, kv_heads, max_len + 1, head_dim]
         at = torch.where(alive, lengths, cache.max_len)
         self._at = at[:, None, None, None].expand(rows, cache.data.shape[3], 1, cache.data.shape[5])
         self.rotation = cache.rotation_at(lengths)
@@ -89,8 +104,12 @@ class Burst:
         self._data = cache.data[:, :, :rows, :, : start + time]
         self._new = slice(start, start + time)
         self.rotation = cache.rotation(start, time)
-        later = torch.ones(1, 1, time, start + time, dtype=torch.bool, device=cache.data.device).triu(start + 1)
-        self.mask = None if time == 1 else _hidden(later, cache)  # a single position looks at all before it
+        later = torch.ones(
+            1, 1, time, start + time, dtype=torch.bool, device=cache.data.device
+        ).triu(start + 1)
+        self.mask = (
+            None if time == 1 else _hidden(later, cache)
+        )  # a single position looks at all before it
 
     def remember(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         kept_keys, kept_values = self._data[layer]  # [rows, kv_heads, start + time, head_dim] each
@@ -101,4 +120,6 @@ class Burst:
 
 def _hidden(where: Tensor, cache: KvCache) -> Tensor:
     """What attention adds to its scores: -inf `where` it must not look, else 0. Made once for all layers."""
-    return torch.zeros(where.shape, device=where.device, dtype=cache.data.dtype).masked_fill_(where, -torch.inf)
+    return torch.zeros(where.shape, device=where.device, dtype=cache.data.dtype).masked_fill_(
+        where, -torch.inf
+    )

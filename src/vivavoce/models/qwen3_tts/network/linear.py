@@ -30,7 +30,7 @@ Product: TypeAlias = Callable[[Tensor], Tensor]
 BATCH = 16  # inputs that oneDNN is told to lay weights out for: measured as good for one, twice as fast for eight
 
 
-class Form(Enum):
+class WeightFormat(Enum):
     """How a matrix is kept and multiplied."""
 
     PLAIN = "plain"
@@ -44,7 +44,9 @@ class Linear(nn.Module):
     With `parts` it is several of the files' matrices, which have the same input, one below the other.
     """
 
-    def __init__(self, inputs: int, outputs: int, *, bias: bool = False, parts: tuple[Part, ...] = ()) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, *, bias: bool = False, parts: tuple[Part, ...] = ()
+    ) -> None:
         super().__init__()
         self.parts = parts
         self.weight: nn.Parameter | None = nn.Parameter(torch.empty(outputs, inputs))
@@ -58,32 +60,40 @@ class Linear(nn.Module):
         assert self.weight is not None, "a matrix is plain or packed"
         return F.linear(x, self.weight, self.bias)
 
-    def pack(self, form: Form, dtype: torch.dtype) -> None:
+    def pack(self, form: WeightFormat, dtype: torch.dtype) -> None:
         """Keeps the float32 matrix in `form`, in the numbers that `dtype` stands for there; the plain one is freed."""
         assert self.weight is not None, "it is packed already"
-        biases = 0 if self.bias is None else self.bias.numel() * numbers_between(form, dtype).itemsize
+        biases = (
+            0 if self.bias is None else self.bias.numel() * numbers_between(form, dtype).itemsize
+        )
         self.stored_bytes = self.weight.numel() * item_bytes(form, dtype) + biases
-        if form is Form.PLAIN:
+        if form is WeightFormat.PLAIN:
             return
-        self._packed = packed(self.weight.detach(), None if self.bias is None else self.bias.detach(), form, dtype)
+        self._packed = packed(
+            self.weight.detach(), None if self.bias is None else self.bias.detach(), form, dtype
+        )
         self.weight = self.bias = None
 
 
-def packed(weight: Tensor, bias: Tensor | None, form: Form, dtype: torch.dtype) -> Product:
+def packed(weight: Tensor, bias: Tensor | None, form: WeightFormat, dtype: torch.dtype) -> Product:
     """The product with a float32 `weight` [outputs, inputs], kept in `form`. Raises what torch raises without it."""
-    if form is Form.INT8:
+    if form is WeightFormat.INT8:
         return _int8(weight, bias)
-    return _float16(weight, bias) if packed_type(dtype) is torch.float16 else _onednn(weight, bias, dtype)
+    return (
+        _float16(weight, bias)
+        if packed_type(dtype) is torch.float16
+        else _onednn(weight, bias, dtype)
+    )
 
 
-def item_bytes(form: Form, dtype: torch.dtype) -> int:
+def item_bytes(form: WeightFormat, dtype: torch.dtype) -> int:
     """The bytes that one weight takes."""
-    return 1 if form is Form.INT8 else dtype.itemsize
+    return 1 if form is WeightFormat.INT8 else dtype.itemsize
 
 
-def numbers_between(form: Form, dtype: torch.dtype) -> torch.dtype:
+def numbers_between(form: WeightFormat, dtype: torch.dtype) -> torch.dtype:
     """The numbers between matrices that are kept in `form` and `dtype`."""
-    return dtype if form is Form.PLAIN else torch.float32
+    return dtype if form is WeightFormat.PLAIN else torch.float32
 
 
 def packed_type(dtype: torch.dtype) -> torch.dtype:
@@ -94,21 +104,25 @@ def packed_type(dtype: torch.dtype) -> torch.dtype:
 
 
 @cache
-def works(form: Form, dtype: torch.dtype) -> bool:
+def works(form: WeightFormat, dtype: torch.dtype) -> bool:
     """Whether this processor and this torch have `form`: a small product is tried."""
     weight = torch.eye(64)[:48]
     try:
         made = packed(weight, None, form, dtype)(torch.ones(2, 64))
-    except (RuntimeError, NotImplementedError, AttributeError):  # what torch raises depends on what it was built with
+    except (
+        RuntimeError,
+        NotImplementedError,
+        AttributeError,
+    ):  # what torch raises depends on what it was built with
         return False
     return bool((made - 1).abs().max() < 0.02)
 
 
-def stored_as(form: Form, dtype: torch.dtype) -> str:
+def stored_as(form: WeightFormat, dtype: torch.dtype) -> str:
     """What a description says of weights in `form`: "float32 weights, prepacked", say."""
-    if form is Form.INT8:
+    if form is WeightFormat.INT8:
         return "int8 weights"
-    if form is Form.PREPACKED:
+    if form is WeightFormat.PREPACKED:
         return f"{str(packed_type(dtype)).removeprefix('torch.')} weights, prepacked"
     return str(dtype).removeprefix("torch.")
 
@@ -116,7 +130,10 @@ def stored_as(form: Form, dtype: torch.dtype) -> str:
 @cache
 def multiplies_bfloat16() -> bool:
     """Whether this processor has instructions for bfloat16; where torch cannot tell, it is taken to."""
-    checks = [getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")]
+    checks = [
+        getattr(torch.cpu, name, None)
+        for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    ]
     if torch.backends.cpu.get_cpu_capability().startswith(("AVX", "DEFAULT")):
         return any(check() for check in checks if check is not None)
     return True
@@ -174,7 +191,9 @@ def _int8(weight: Tensor, bias: Tensor | None) -> Product:
 def kernels(*names: str) -> Iterator[None]:
     """Packs for the first of these kernel libraries that torch has, whatever the process has chosen otherwise."""
     before = torch.backends.quantized.engine
-    torch.backends.quantized.engine = next((name for name in names if name in _engines()), names[-1])
+    torch.backends.quantized.engine = next(
+        (name for name in names if name in _engines()), names[-1]
+    )
     try:
         with warnings.catch_warnings():
             # torch gives notice of the types that it packs from; `works` finds out when they are gone.

@@ -20,12 +20,16 @@ HOP = 256
 
 def hz_to_mel(hz: float) -> float:
     """The Slaney mel of one frequency."""
-    return hz / LINEAR_HZ_PER_MEL if hz < BREAK_HZ else BREAK_MEL + math.log(hz / BREAK_HZ) / LOG_STEP
+    return (
+        hz / LINEAR_HZ_PER_MEL if hz < BREAK_HZ else BREAK_MEL + math.log(hz / BREAK_HZ) / LOG_STEP
+    )
 
 
 def mel_to_hz(mel: Tensor) -> Tensor:
     """The inverse of `hz_to_mel`, for a tensor."""
-    return torch.where(mel < BREAK_MEL, mel * LINEAR_HZ_PER_MEL, BREAK_HZ * torch.exp((mel - BREAK_MEL) * LOG_STEP))
+    return torch.where(
+        mel < BREAK_MEL, mel * LINEAR_HZ_PER_MEL, BREAK_HZ * torch.exp((mel - BREAK_MEL) * LOG_STEP)
+    )
 
 
 def mel_filters(sample_rate_hz: int, bands: int) -> Tensor:

@@ -13,13 +13,13 @@ import torch
 from torch import nn
 
 from vivavoce.models.hardware import available_cores
-from vivavoce.models.qwen3_tts.network.linear import Form, Linear, kernels, packed_type
+from vivavoce.models.qwen3_tts.network.linear import Linear, WeightFormat, kernels, packed_type
 
 Pack = Callable[[nn.Module], None]
 
 
 @contextmanager
-def packing(form: Form, dtype: torch.dtype) -> Iterator[Pack]:
+def packing(form: WeightFormat, dtype: torch.dtype) -> Iterator[Pack]:
     """What brings a module into `form` if it is a matrix, and leaves it alone if not.
 
     All that it was called with is in that form when the context ends. It gives at most one matrix a core to the
@@ -30,7 +30,7 @@ def packing(form: Form, dtype: torch.dtype) -> Iterator[Pack]:
         if isinstance(module, Linear):
             module.pack(form, dtype)
 
-    if form is not Form.PREPACKED or packed_type(dtype) is not torch.float16:
+    if form is not WeightFormat.PREPACKED or packed_type(dtype) is not torch.float16:
         yield pack
         return
     cores, begun = available_cores(), deque[Future[None]]()

@@ -12,7 +12,9 @@ Rotation = tuple[Tensor, Tensor]  # cosines and sines, [rows, time, 1, head_dim]
 def rotary_table(positions: int, head_dim: int, theta: float) -> Rotation:
     """Cosines and sines of `positions` positions [positions, head_dim] in float32; `rotate` wants the sines' signs."""
     steps = torch.arange(0, head_dim, 2, dtype=torch.int64).float() / head_dim
-    angles = torch.arange(positions).float()[:, None] * (1.0 / theta**steps)  # [positions, head_dim / 2]
+    angles = torch.arange(positions).float()[:, None] * (
+        1.0 / theta**steps
+    )  # [positions, head_dim / 2]
     cosines, sines = angles.cos(), angles.sin()
     return torch.cat((cosines, cosines), dim=-1), torch.cat((-sines, sines), dim=-1)
 
@@ -20,4 +22,6 @@ def rotary_table(positions: int, head_dim: int, theta: float) -> Rotation:
 def rotate(x: Tensor, rotation: Rotation) -> Tensor:
     """`x` [rows, time, heads, head_dim] turned by its positions."""
     cosines, sines = rotation
-    return torch.addcmul(x * cosines, x.roll(x.shape[-1] // 2, -1), sines)  # rolled: its halves change places
+    return torch.addcmul(
+        x * cosines, x.roll(x.shape[-1] // 2, -1), sines
+    )  # rolled: its halves change places

@@ -25,10 +25,16 @@ class Sampling:
 
     def __post_init__(self) -> None:
         for name, settings in (("", self.talker), ("subtalker_", self.predictor)):
-            _require(settings.temperature > 0, f"{name}temperature", settings.temperature, "above 0")
+            _require(
+                settings.temperature > 0, f"{name}temperature", settings.temperature, "above 0"
+            )
             _require(settings.top_k >= 0, f"{name}top_k", settings.top_k, "at least 0")
-            _require(0 < settings.top_p <= 1, f"{name}top_p", settings.top_p, "above 0 and at most 1")
-        _require(self.repetition_penalty > 0, "repetition_penalty", self.repetition_penalty, "above 0")
+            _require(
+                0 < settings.top_p <= 1, f"{name}top_p", settings.top_p, "above 0 and at most 1"
+            )
+        _require(
+            self.repetition_penalty > 0, "repetition_penalty", self.repetition_penalty, "above 0"
+        )
         _require(-(1 << 63) <= self.seed < 1 << 63, "seed", self.seed, "a 64-bit number")
 
 
@@ -37,10 +43,13 @@ def _require(holds: bool, field: str, value: float, expected: str) -> None:
         raise BadRequest(f"{field} is {value!r}, must be {expected}", field=field)
 
 
-RANKS = (64, 256)  # how many of the best scores are put in order; few numbers, so that few different shapes occur
+RANKS = (
+    64,
+    256,
+)  # how many of the best scores are put in order; few numbers, so that few different shapes occur
 
 
-class Knobs:
+class SamplingTensors:
     """One `SamplingDefaults` a slot, as tensors [slots].
 
     Beside them the host keeps what all slots need together, so that no work is done that no row asks for. With `fixed`
@@ -70,7 +79,9 @@ class Knobs:
         if self._fixed:
             return size
         needed = (
-            settings.top_k or (size if settings.top_p < 1 else 0) for settings in self._settings if not settings.greedy
+            settings.top_k or (size if settings.top_p < 1 else 0)
+            for settings in self._settings
+            if not settings.greedy
         )
         most = max(needed, default=0)
         return next((ranks for ranks in (0, *RANKS) if most <= ranks <= size), size)
@@ -86,15 +97,19 @@ class Knobs:
 class Sampler:
     """The settings of every slot, and the first codes each has drawn so far."""
 
-    def __init__(self, config: Config, slots: int, device: torch.device, *, fixed: bool = False) -> None:
-        self.talker, self.predictor = (Knobs(slots, device, fixed=fixed) for _ in range(2))
+    def __init__(
+        self, config: Config, slots: int, device: torch.device, *, fixed: bool = False
+    ) -> None:
+        self.talker, self.predictor = (
+            SamplingTensors(slots, device, fixed=fixed) for _ in range(2)
+        )
         self.penalty = torch.ones(slots, device=device)
         self.seed = torch.zeros(slots, device=device, dtype=torch.int64)
         self.min_frames = torch.zeros(slots, device=device, dtype=torch.int64)
         self.said = torch.zeros(slots, config.codec_vocab_size, device=device, dtype=torch.bool)
         self._eos = config.codec_ids.eos
         self._unspoken = torch.zeros(config.codec_vocab_size, device=device, dtype=torch.bool)
-        self._unspoken[list(config.unspoken)] = True
+        self._unspoken[list(config.suppressed_tokens)] = True
         self._codebooks = torch.arange(1, config.codebooks, device=device)[:, None]
         self._entries = config.code_vocab_size
 
@@ -141,12 +156,12 @@ def penalise(scores: Tensor, said: Tensor, penalty: Tensor) -> Tensor:
     return torch.where(said, torch.where(scores > 0, scores / factor, scores * factor), scores)
 
 
-def draw(scores: Tensor, knobs: Knobs, key: Tensor) -> Tensor:
+def draw(scores: Tensor, knobs: SamplingTensors, key: Tensor) -> Tensor:
     """One token a row [rows] from `scores` [rows, vocabulary]; `key` [rows] is the row's `counter`."""
     return pick(scores, knobs, gumbel(key, scores.shape[1]) if knobs.draws else None)
 
 
-def pick(scores: Tensor, knobs: Knobs, noise: Tensor | None) -> Tensor:
+def pick(scores: Tensor, knobs: SamplingTensors, noise: Tensor | None) -> Tensor:
     """One token a row [rows] from `scores` and `noise` [rows, vocabulary], which is None if all take the best.
 
     The Gumbel-max trick: the best of score plus noise is a draw from the softmax, and costs no running sum.
@@ -157,7 +172,9 @@ def pick(scores: Tensor, knobs: Knobs, noise: Tensor | None) -> Tensor:
     warm = scores / knobs.temperature[:rows, None]
     if ranks := knobs.ranks(scores.shape[1]):
         top_p = knobs.top_p[:rows] if knobs.limits_mass else None
-        warm = warm.masked_fill(warm < threshold(warm, knobs.top_k[:rows], top_p, ranks), -torch.inf)
+        warm = warm.masked_fill(
+            warm < threshold(warm, knobs.top_k[:rows], top_p, ranks), -torch.inf
+        )
     return torch.where(knobs.greedy[:rows, None], scores, warm + noise).argmax(-1)
 
 
@@ -199,7 +216,9 @@ def gumbel(key: Tensor, size: int) -> Tensor:
 def uniform(key: Tensor, size: int) -> Tensor:
     """Numbers [..., size] strictly between 0 and 1, in float32, a function of `key` [...] alone."""
     tokens = torch.arange(size, device=key.device)
-    bits = _shift(_mix(key[..., None] + tokens * _STRIDE), 41)  # 23 bits: with the half below, exact in float32
+    bits = _shift(
+        _mix(key[..., None] + tokens * _STRIDE), 41
+    )  # 23 bits: with the half below, exact in float32
     return (bits.float() + 0.5) * 2.0**-23
 
 

@@ -40,7 +40,9 @@ class TimeDelay(nn.Module):
 
     def __init__(self, into: int, out: int, kernel: int, dilation: int = 1) -> None:
         super().__init__()
-        self.conv = nn.Conv1d(into, out, kernel, dilation=dilation, padding="same", padding_mode="reflect")
+        self.conv = nn.Conv1d(
+            into, out, kernel, dilation=dilation, padding="same", padding_mode="reflect"
+        )
 
     def forward(self, x: Tensor) -> Tensor:  # [B, into, T] → [B, out, T]
         return F.relu(self.conv(x))
@@ -53,7 +55,9 @@ class Res2Net(nn.Module):
         super().__init__()
         width = channels // scale
         self.scale = scale
-        self.blocks = nn.ModuleList(TimeDelay(width, width, kernel, dilation) for _ in range(scale - 1))
+        self.blocks = nn.ModuleList(
+            TimeDelay(width, width, kernel, dilation) for _ in range(scale - 1)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         first, *rest = x.chunk(self.scale, dim=1)
@@ -119,8 +123,14 @@ class SpeakerEncoder(nn.Module):
     def __init__(self, config: SpeakerConfig) -> None:
         super().__init__()
         self.config = config
-        channels, kernels, dilations = config.enc_channels, config.enc_kernel_sizes, config.enc_dilations
-        self.blocks = nn.ModuleList([TimeDelay(config.mel_dim, channels[0], kernels[0], dilations[0])])
+        channels, kernels, dilations = (
+            config.enc_channels,
+            config.enc_kernel_sizes,
+            config.enc_dilations,
+        )
+        self.blocks = nn.ModuleList(
+            [TimeDelay(config.mel_dim, channels[0], kernels[0], dilations[0])]
+        )
         for width, kernel, dilation in list(zip(channels, kernels, dilations, strict=True))[1:-1]:
             self.blocks.append(SqueezeExcitationRes2Net(width, kernel, dilation, config))
         self.mfa = TimeDelay(channels[-1], channels[-1], kernels[-1], dilations[-1])
@@ -131,7 +141,10 @@ class SpeakerEncoder(nn.Module):
     def min_samples(self) -> int:
         """The shortest sample that can be encoded: every convolution's reflected ends must lie inside it."""
         kernels, dilations = self.config.enc_kernel_sizes, self.config.enc_dilations
-        reach = max((kernel - 1) * dilation // 2 for kernel, dilation in zip(kernels, dilations, strict=True))
+        reach = max(
+            (kernel - 1) * dilation // 2
+            for kernel, dilation in zip(kernels, dilations, strict=True)
+        )
         return HOP * (reach + 2)
 
     @torch.no_grad()
@@ -157,7 +170,9 @@ class SpeakerEncoder(nn.Module):
         for block in self.blocks:
             x = block(x)
             outputs.append(x)
-        joined = self.mfa(torch.cat(outputs[1:], dim=1))  # the first block's output only feeds the second
+        joined = self.mfa(
+            torch.cat(outputs[1:], dim=1)
+        )  # the first block's output only feeds the second
         vectors: Tensor = self.fc(self.asp(joined))[..., 0]
         return vectors
 
@@ -172,7 +187,8 @@ def read_speaker_config(folder: Path) -> SpeakerConfig:
     task = root.values.get("tts_model_type")
     if task != "base":
         raise Unsupported(
-            f"a checkpoint of type {task!r} has no speaker encoder: clone with a Base checkpoint", field="model"
+            f"a checkpoint of type {task!r} has no speaker encoder: clone with a Base checkpoint",
+            field="model",
         )
     config = root.optional_section("speaker_encoder_config").fill(SpeakerConfig, least=1)
     _check_shapes(config)

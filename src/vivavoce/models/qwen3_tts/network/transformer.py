@@ -20,7 +20,9 @@ class Memory(Protocol):
     """Where attention finds the past: one object for a forward pass through all layers."""
 
     rotation: Rotation  # of the new hidden states' positions, [rows or 1, time, 1, head_dim] each
-    mask: Tensor | None  # [rows or 1, 1, time, kept], added to scores: 0 or -inf; None: everything may be looked at
+    mask: (
+        Tensor | None
+    )  # [rows or 1, 1, time, kept], added to scores: 0 or -inf; None: everything may be looked at
 
     def remember(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """Keeps new keys and values [rows, kv_heads, time, head_dim]; gives all, [rows, kv_heads, kept, head_dim]."""
@@ -55,7 +57,9 @@ class RMSNorm(nn.Module):
             return x / torch.hypot(size, self._least) * self.weight
         if self.weight.dim() == 1:
             return F.rms_norm(x, self.weight.shape, self.weight, self.eps)
-        return F.rms_norm(x, self.weight.shape[-1:], None, self.eps) * self.weight  # a weight for each head
+        return (
+            F.rms_norm(x, self.weight.shape[-1:], None, self.eps) * self.weight
+        )  # a weight for each head
 
 
 class Attention(nn.Module):
@@ -70,15 +74,24 @@ class Attention(nn.Module):
         projections = (Part("q_proj", queries), Part("k_proj", keys), Part("v_proj", keys))
         self.qkv_proj = Linear(config.hidden_size, queries + 2 * keys, parts=projections)
         self.o_proj = Linear(queries, config.hidden_size)
-        norms = (Part("q_norm", config.heads, repeated=True), Part("k_norm", config.kv_heads, repeated=True))
-        self.qk_norm = RMSNorm(config.heads + config.kv_heads, config.head_dim, eps=config.norm_eps, parts=norms)
+        norms = (
+            Part("q_norm", config.heads, repeated=True),
+            Part("k_norm", config.kv_heads, repeated=True),
+        )
+        self.qk_norm = RMSNorm(
+            config.heads + config.kv_heads, config.head_dim, eps=config.norm_eps, parts=norms
+        )
 
     def forward(self, x: Tensor, memory: Memory) -> Tensor:
         rows, time, _ = x.shape
         heads = self.qkv_proj(x).view(rows, time, -1, self.head_dim)
-        turned, values = torch.split_with_sizes(heads, (self.heads + self.kv_heads, self.kv_heads), dim=2)
+        turned, values = torch.split_with_sizes(
+            heads, (self.heads + self.kv_heads, self.kv_heads), dim=2
+        )
         turned = rotate(self.qk_norm(turned), memory.rotation).transpose(1, 2)
-        queries, keys = torch.split_with_sizes(turned, (self.heads, self.kv_heads), dim=1)  # [rows, …, time, head_dim]
+        queries, keys = torch.split_with_sizes(
+            turned, (self.heads, self.kv_heads), dim=1
+        )  # [rows, …, time, head_dim]
         keys, values = memory.remember(self.layer, keys, values.transpose(1, 2))
         heard = attend(queries, keys, values, memory.mask)  # [rows, heads, time, head_dim]
         return self.o_proj(heard.transpose(1, 2).reshape(rows, time, -1))  # type: ignore[no-any-return]  # nn.Module
@@ -89,7 +102,10 @@ class SwiGLU(nn.Module):
 
     def __init__(self, config: DecoderConfig) -> None:
         super().__init__()
-        halves = (Part("gate_proj", config.intermediate_size), Part("up_proj", config.intermediate_size))
+        halves = (
+            Part("gate_proj", config.intermediate_size),
+            Part("up_proj", config.intermediate_size),
+        )
         self.gate_up_proj = Linear(config.hidden_size, 2 * config.intermediate_size, parts=halves)
         self.down_proj = Linear(config.intermediate_size, config.hidden_size)
 
@@ -135,4 +151,6 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -
     # One new position: the heads that share a key head become its time axis, so that no key is copied.
     rows, heads, _, head_dim = queries.shape
     grouped = queries.reshape(rows, keys.shape[1], -1, head_dim)
-    return F.scaled_dot_product_attention(grouped, keys, values, mask).reshape(rows, heads, 1, head_dim)
+    return F.scaled_dot_product_attention(grouped, keys, values, mask).reshape(
+        rows, heads, 1, head_dim
+    )

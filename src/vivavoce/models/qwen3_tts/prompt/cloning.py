@@ -39,7 +39,9 @@ class Cloner:
     only read the weights. Raises `MissingDependency` for an absent file, `EngineFault` for one that does not fit.
     """
 
-    def __init__(self, folder: Path, codec_folder: Path, decoder: CodecDecoder, device: torch.device) -> None:
+    def __init__(
+        self, folder: Path, codec_folder: Path, decoder: CodecDecoder, device: torch.device
+    ) -> None:
         self._speaker = load_speaker_encoder(folder, device, torch.float32)
         self._encoder = load_encoder(codec_folder, device, torch.float32)
         self._decoder = decoder
@@ -47,12 +49,16 @@ class Cloner:
         self._owner = object()
         rates = {self._speaker.config.sample_rate, self._encoder.sample_rate_hz}
         if len(rates) != 1:
-            raise EngineFault(f"the encoders of {str(folder)!r} want samples at {sorted(rates)} Hz, expected one rate")
+            raise EngineFault(
+                f"the encoders of {str(folder)!r} want samples at {sorted(rates)} Hz, expected one rate"
+            )
 
     def prepare(self, reference: Reference) -> ClonedVoice:
         """The voice of `reference`, in context if it has a text. Raises `BadRequest` if it is too short or too long."""
         _check_length(reference)
-        samples = torch.from_numpy(_at_rate(reference, self._encoder.sample_rate_hz)).to(self._device)
+        samples = torch.from_numpy(_at_rate(reference, self._encoder.sample_rate_hz)).to(
+            self._device
+        )
         vector = self._speaker.embed(samples)
         if reference.text is None:
             return ClonedVoice(self._owner, Clone(vector), None)

@@ -53,7 +53,10 @@ def _marker_start(text: str, markers: Sequence[str]) -> int:
     """Where the marker that may be coming begins, the end of `text` if none may."""
     longest = max(map(len, markers), default=0)
     tails = range(max(0, len(text) - longest), len(text))
-    return next((start for start in tails if any(marker.startswith(text[start:]) for marker in markers)), len(text))
+    return next(
+        (start for start in tails if any(marker.startswith(text[start:]) for marker in markers)),
+        len(text),
+    )
 
 
 def _joins(char: str) -> bool:
@@ -68,7 +71,9 @@ class LiveTurn:
 
     ids: LiveText
     text: str = ""
-    known: list[int] = field(default_factory=list)  # ids of the turn from its first, that of its opening
+    known: list[int] = field(
+        default_factory=list
+    )  # ids of the turn from its first, that of its opening
     complete: bool = False
     trailing: int = 0  # ids that the stream was given to read while it speaks
 

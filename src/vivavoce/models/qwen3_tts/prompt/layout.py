@@ -53,8 +53,12 @@ class PromptRequest:
     stream_text: bool = False
 
 
-Sound: TypeAlias = int | Literal["silence", "x_vector", "reference"]  # a codec id, nothing, or something embedded
-Position: TypeAlias = tuple[int, Sound]  # text token, sound; the n-th "reference" is the n-th reference frame
+Sound: TypeAlias = (
+    int | Literal["silence", "x_vector", "reference"]
+)  # a codec id, nothing, or something embedded
+Position: TypeAlias = tuple[
+    int, Sound
+]  # text token, sound; the n-th "reference" is the n-th reference frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +81,12 @@ def lay_out(request: PromptRequest, config: Config, tokenizer: Tokenizer) -> Lay
 
 
 def lay_out_turn(
-    request: PromptRequest, config: Config, tokenizer: Tokenizer, turn: Sequence[int], *, complete: bool
+    request: PromptRequest,
+    config: Config,
+    tokenizer: Tokenizer,
+    turn: Sequence[int],
+    *,
+    complete: bool,
 ) -> Layout | None:
     """The prompt of a checked request whose text is `turn`, the ids of a `TURN` without what closes it.
 
@@ -106,7 +115,8 @@ def check_length(layout: Layout, request: PromptRequest, most: int) -> None:
     if (length := len(layout.positions)) > most:
         field = "instruct" if request.instruct else "text"
         raise BadRequest(
-            f"text and instruct take {length:,} tokens together, {most:,} fit: shorten {field}", field=field
+            f"text and instruct take {length:,} tokens together, {most:,} fit: shorten {field}",
+            field=field,
         )
 
 
@@ -128,7 +138,10 @@ def embed(layout: Layout, talker: Talker, clone: Clone | None = None) -> tuple[T
 
 def shared_prefix(layout: Layout, clone: Clone | None = None) -> Prefix:
     """What others begin with too: tokens and sounds, position by position, and the very numbers of a cloned voice."""
-    return Prefix(layout.shared, (layout.positions[: layout.shared], None if clone is None else _digest(clone)))
+    return Prefix(
+        layout.shared,
+        (layout.positions[: layout.shared], None if clone is None else _digest(clone)),
+    )
 
 
 def _digest(clone: Clone) -> bytes:
@@ -204,7 +217,11 @@ def _indices(positions: Sequence[Position], device: torch.device) -> dict[str, T
     """Where each kind of sound stands among `positions`."""
     kinds = ["id" if isinstance(sound, int) else sound for _, sound in positions]
     return {
-        kind: torch.tensor([at for at, found in enumerate(kinds) if found == kind], device=device, dtype=torch.int64)
+        kind: torch.tensor(
+            [at for at, found in enumerate(kinds) if found == kind],
+            device=device,
+            dtype=torch.int64,
+        )
         for kind in ("id", "x_vector", "reference")
     }
 
@@ -213,7 +230,8 @@ def _check_chars(request: PromptRequest) -> None:
     """Raises `BadRequest` for an instruction that takes long to make tokens of."""
     if request.instruct and (length := len(request.instruct)) > MAX_INSTRUCT_CHARS:
         raise BadRequest(
-            f"instruct has {length:,} characters, the limit is {MAX_INSTRUCT_CHARS:,}: shorten it", field="instruct"
+            f"instruct has {length:,} characters, the limit is {MAX_INSTRUCT_CHARS:,}: shorten it",
+            field="instruct",
         )
 
 
@@ -221,12 +239,19 @@ def check(request: PromptRequest, config: Config) -> None:
     """Raises `BadRequest` if the request has not exactly the voice that the checkpoint's task needs."""
     if config.task == "custom_voice" and (request.speaker or "").lower() not in config.speakers:
         raise UnknownVoice(
-            f"speaker {request.speaker!r} is not one of this model's: {', '.join(config.speakers)}", field="speaker"
+            f"speaker {request.speaker!r} is not one of this model's: {', '.join(config.speakers)}",
+            field="speaker",
         )
     if config.task != "custom_voice" and request.speaker is not None:
-        raise Unsupported(f"a {config.task} model has no speakers: leave out {request.speaker!r}", field="speaker")
+        raise Unsupported(
+            f"a {config.task} model has no speakers: leave out {request.speaker!r}", field="speaker"
+        )
     if (config.task == "base") != (request.clone is not None):
-        needed = "needs a reference recording" if config.task == "base" else "clones no voice: leave the recording out"
+        needed = (
+            "needs a reference recording"
+            if config.task == "base"
+            else "clones no voice: leave the recording out"
+        )
         raise Unsupported(f"a {config.task} model {needed}", field="ref_audio")
     if request.clone is not None:
         _check_clone(request.clone, config)
@@ -246,4 +271,6 @@ def _check_clone(clone: Clone, config: Config) -> None:
                 field="ref_audio",
             )
         if not clone.text:
-            raise BadRequest("a clone in context needs the words of its recording", field="ref_text")
+            raise BadRequest(
+                "a clone in context needs the words of its recording", field="ref_text"
+            )

@@ -25,7 +25,11 @@ RELEASED: Mapping[str, tuple[str, Gender]] = {
     "sohee": ("ko", "female"),
 }
 MAX_LIVE_CHARS = 1_000  # take about 800 frames to say, of the 1,024 that a stream can make
-NEEDS: Mapping[Task, Need | None] = {"custom_voice": None, "voice_design": "instruct", "base": "reference"}
+NEEDS: Mapping[Task, Need | None] = {
+    "custom_voice": None,
+    "voice_design": "instruct",
+    "base": "reference",
+}
 SIZES: Mapping[str, str] = {"0b6": "0.6B", "1b7": "1.7B"}
 # The names that OpenAI's clients send: a speaker of the gender that the name is heard as.
 ALIASES: Mapping[str, str] = {
@@ -77,7 +81,15 @@ def _voices(config: Config, codes: tuple[str, ...]) -> tuple[Voice, ...]:
         return (Voice(DESIGN, "Design", codes, description="The voice that `instruct` describes."),)
     if config.task == "base":
         # Not in the list of speakers: it is chosen by sending a recording, not by its name.
-        return (Voice(CLONE, "Clone", codes, listed=False, description="The voice of the recording in `ref_audio`."),)
+        return (
+            Voice(
+                CLONE,
+                "Clone",
+                codes,
+                listed=False,
+                description="The voice of the recording in `ref_audio`.",
+            ),
+        )
     return tuple(_voice(name, config, codes) for name in config.speakers)
 
 
@@ -87,7 +99,9 @@ def _voice(name: str, config: Config, codes: tuple[str, ...]) -> Voice:
     return Voice(
         name,
         name.replace("_", " ").title(),
-        tuple(sorted(codes, key=lambda code: code != native)),  # every speaker speaks them all; a stable sort
+        tuple(
+            sorted(codes, key=lambda code: code != native)
+        ),  # every speaker speaks them all; a stable sort
         gender,
         description=f"Chinese in the {dialect}." if dialect else "",
     )

@@ -1,6 +1,6 @@
 """One frame of speech for every stream of a batch, in one function that never waits for the device.
 
-All that a stream is lies in fixed tensors, one row a slot, which `make_frame` reads and updates in place: nothing in
+All that a stream is lies in fixed tensors, one row a slot, which `decode_frame` reads and updates in place: nothing in
 it depends on a value the host would have to fetch, so the same call can be captured once and replayed. `Batch` is
 the host's side of it: which slots are taken and how far each has come. Neither knows text, audio or requests.
 """
@@ -19,13 +19,15 @@ from vivavoce.models.qwen3_tts.network.kv_cache import KvCache, Prompt, Step
 from vivavoce.models.qwen3_tts.network.sampler import Sampler, Sampling
 from vivavoce.models.qwen3_tts.network.talker import Talker
 from vivavoce.models.qwen3_tts.prompt.prefix_cache import Prefix, PrefixCache
-from vivavoce.models.qwen3_tts.runtime.cuda import Track, bucket, buckets
+from vivavoce.models.qwen3_tts.runtime.cuda import CudaStream, bucket, buckets
 
 WINDOW = 64  # attention spans grow by this many positions, so that few different shapes occur
 SMALLEST_WINDOW = 128  # and double from here where they are `fixed`: a graph each, which sees twice too much at most
 # Positions: reading so few by themselves costs a pass over all weights the first time, and copying them saves little.
 SHORTEST_PREFIX = 32
-PREFIX_BYTES = 128 << 20  # a beginning of 40 positions, in 0.6B or 1.7B alike, takes 9 MB in float32
+PREFIX_BYTES = (
+    128 << 20
+)  # a beginning of 40 positions, in 0.6B or 1.7B alike, takes 9 MB in float32
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,15 +45,28 @@ class State:
     """Every slot's tensors."""
 
     def __init__(
-        self, talker: Talker, config: Config, pad: Tensor, slots: int, max_len: int, *, fixed: bool = False
+        self,
+        talker: Talker,
+        config: Config,
+        pad: Tensor,
+        slots: int,
+        max_len: int,
+        *,
+        fixed: bool = False,
     ) -> None:
         device, dtype = talker.device, talker.dtype
         hidden = config.talker.hidden_size
         self.cache = KvCache(config.talker, slots, max_len, device=device, dtype=dtype)
-        self.burst = KvCache(config.predictor, slots, config.codebooks, device=device, dtype=dtype)
+        self.frame_cache = KvCache(
+            config.predictor, slots, config.codebooks, device=device, dtype=dtype
+        )
         self.sampler = Sampler(config, slots, device, fixed=fixed)
-        self.inputs = torch.zeros(slots, hidden, device=device, dtype=dtype)  # what the talker hears next
-        self.text = torch.zeros(slots, max_len, hidden, device=device, dtype=dtype)  # one row a frame, read in order
+        self.inputs = torch.zeros(
+            slots, hidden, device=device, dtype=dtype
+        )  # what the talker hears next
+        self.text = torch.zeros(
+            slots, max_len, hidden, device=device, dtype=dtype
+        )  # one row a frame, read in order
         self.text_length = torch.zeros(slots, device=device, dtype=torch.int64)
         self.frame = torch.zeros(slots, device=device, dtype=torch.int64)  # the next frame's number
         self.alive = torch.zeros(slots, device=device, dtype=torch.bool)
@@ -59,7 +74,7 @@ class State:
 
 
 @torch.inference_mode()
-def make_frame(talker: Talker, state: State, rows: int, window: int) -> Frame:
+def decode_frame(talker: Talker, state: State, rows: int, window: int) -> Frame:
     """The next frame of the first `rows` slots, whose past is shorter than `window` positions."""
     number, alive = state.frame[:rows], state.alive[:rows]
     memory = Step(state.cache, rows, window, alive)
@@ -71,8 +86,10 @@ def make_frame(talker: Talker, state: State, rows: int, window: int) -> Frame:
         hidden,
         first,
         talker.embed_codec(first),
-        state.burst,
-        lambda scores, codebook: state.sampler.rest(scores, None if noise is None else noise[codebook - 1]),
+        state.frame_cache,
+        lambda scores, codebook: state.sampler.rest(
+            scores, None if noise is None else noise[codebook - 1]
+        ),
     )
     heard = torch.where(alive[:, None], embedded + next_text(state, rows), state.inputs[:rows])
     # Nothing was written so far that the next try would not write again, and what follows takes its memory first: a
@@ -96,12 +113,19 @@ class Batch:
     """The streams that speak together: open one at any time, step them all, close one at any time."""
 
     def __init__(
-        self, talker: Talker, config: Config, pad: Tensor, *, slots: int, max_len: int, track: Track | None = None
+        self,
+        talker: Talker,
+        config: Config,
+        pad: Tensor,
+        *,
+        slots: int,
+        max_len: int,
+        track: CudaStream | None = None,
     ) -> None:
         self.max_len = max_len
         self.prefixes, self.shortest_prefix = PrefixCache(PREFIX_BYTES), SHORTEST_PREFIX
         self._talker = talker
-        self._track = Track(talker.device) if track is None else track
+        self._track = CudaStream(talker.device) if track is None else track
         self._state = State(talker, config, pad, slots, max_len, fixed=self._track.fixed)
         self._used: dict[int, int] = {}  # slot → positions remembered, as the device counts them
         self._fed: dict[int, int] = {}  # slot → text that was given to it, likewise
@@ -109,7 +133,9 @@ class Batch:
         self._slots = slots
         self._smallest_window = min(SMALLEST_WINDOW, max_len)
 
-    def open(self, prompt: Tensor, trailing: Tensor, sampling: Sampling, prefix: Prefix | None = None) -> int:
+    def open(
+        self, prompt: Tensor, trailing: Tensor, sampling: Sampling, prefix: Prefix | None = None
+    ) -> int:
         """The slot of a new stream that has read `prompt` [positions, hidden] and will read `trailing` [n, hidden].
 
         `prefix` says how much of the prompt others begin with too: `shortest_prefix` positions or more are read once,
@@ -123,7 +149,9 @@ class Batch:
             )
         slot = next((slot for slot in range(self._slots) if slot not in self._used), None)
         if slot is None:
-            raise Overloaded(f"all {self._slots} slots are speaking: try again soon", retry_after_s=1.0)
+            raise Overloaded(
+                f"all {self._slots} slots are speaking: try again soon", retry_after_s=1.0
+            )
         self._prefill(slot, prompt, prefix)
         state = self._state
         state.sampler.set(slot, sampling)
@@ -149,7 +177,7 @@ class Batch:
         idle.alive = torch.zeros_like(self._state.alive)
         for rows in buckets(1, self._slots):
             for window in buckets(self._smallest_window, self.max_len):
-                make_frame(self._talker, idle, rows, window)
+                decode_frame(self._talker, idle, rows, window)
                 self._track.capture((rows, window), self._frame(rows, window))
 
     def room(self, slot: int) -> int:
@@ -168,7 +196,7 @@ class Batch:
         self._state.text[slot, start:end] = text
         self._state.text_length[slot] = self._fed[slot] = end
 
-    def let_end(self, slot: int, min_frames: int) -> None:
+    def set_min_frames(self, slot: int, min_frames: int) -> None:
         """Lets the speech in `slot` end after `min_frames` frames, whatever its `Sampling` said."""
         self._state.sampler.min_frames[slot] = min_frames
 
@@ -188,14 +216,16 @@ class Batch:
         self._used.pop(slot, None)
 
     def _frame(self, rows: int, window: int) -> Callable[[], Frame]:
-        return partial(make_frame, self._talker, self._state, rows, window)
+        return partial(decode_frame, self._talker, self._state, rows, window)
 
     def _reach(self) -> tuple[int, int]:
         """The rows and the window of the next step."""
         rows = max(self._running) + 1
         longest = max(self._used[slot] for slot in self._running) + 1
         if self._track.fixed:
-            return bucket(rows, self._slots), bucket(max(longest, self._smallest_window), self.max_len)
+            return bucket(rows, self._slots), bucket(
+                max(longest, self._smallest_window), self.max_len
+            )
         return rows, min(-(-longest // WINDOW) * WINDOW, self.max_len)
 
     def _prefill(self, slot: int, prompt: Tensor, prefix: Prefix | None) -> None:
@@ -212,7 +242,9 @@ class Batch:
 
     def _begin(self, slot: int, prompt: Tensor, prefix: Prefix) -> None:
         """Reads a beginning, or copies it: the same numbers, since even the first time it is read by itself."""
-        here = self._state.cache.data[:, :, slot, :, : len(prompt)]  # [layers, 2, kv_heads, positions, head_dim]
+        here = self._state.cache.data[
+            :, :, slot, :, : len(prompt)
+        ]  # [layers, 2, kv_heads, positions, head_dim]
         if (kept := self.prefixes.get(prefix)) is not None:
             here.copy_(kept)
             return
@@ -223,4 +255,6 @@ class Batch:
     def _read(self, slot: int, prompt: Tensor, start: int) -> None:
         """Remembers `prompt` [positions, hidden] from position `start` of `slot` on."""
         if len(prompt):
-            self._talker.model.decode(prompt[None], Prompt(self._state.cache, slot, len(prompt), start))
+            self._talker.model.decode(
+                prompt[None], Prompt(self._state.cache, slot, len(prompt), start)
+            )

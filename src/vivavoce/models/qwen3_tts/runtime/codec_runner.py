@@ -12,15 +12,15 @@ from torch import Tensor
 
 from vivavoce.models.qwen3_tts.codec import CodecDecoder, DecoderState
 from vivavoce.models.qwen3_tts.codec.state import Past
-from vivavoce.models.qwen3_tts.runtime.cuda import Landing, Track, bucket, buckets
+from vivavoce.models.qwen3_tts.runtime.cuda import CudaStream, HostCopy, bucket, buckets
 
 LARGEST_CHUNK = 8  # frames that are sounded together; a power of 2
 
 
-class Sounder:
+class CodecRunner:
     """Sounds at most `most` streams at once with `decoder`, on `track`."""
 
-    def __init__(self, decoder: CodecDecoder, track: Track, most: int) -> None:
+    def __init__(self, decoder: CodecDecoder, track: CudaStream, most: int) -> None:
         self._decoder, self._track, self._most = decoder, track, most
         self._codebooks = decoder.config.num_quantizers
         if track.fixed:
@@ -32,7 +32,9 @@ class Sounder:
         with self._track.current():
             return self._decoder.open() if after is None else after.clone()
 
-    def sound(self, codes: Tensor, states: Sequence[DecoderState], *, undo: bool = False) -> Landing:
+    def sound(
+        self, codes: Tensor, states: Sequence[DecoderState], *, undo: bool = False
+    ) -> HostCopy:
         """Begins to sound the next frames of several streams: their samples [streams, n] are on their way.
 
         `codes` [streams, codebooks, frames] are on the host; row i continues `states[i]`. With `undo` the states are
@@ -50,11 +52,13 @@ class Sounder:
                     state.age.copy_(kept.age)
                 raise
 
-    def _sound(self, codes: Tensor, states: Sequence[DecoderState]) -> Landing:
+    def _sound(self, codes: Tensor, states: Sequence[DecoderState]) -> HostCopy:
         there = self._track.upload(codes)
         if not self._track.fixed:
             return self._track.land(self._decoder.step(there, states).float())
-        chunks = [self._chunk(there[..., start:end], states) for start, end in powers(codes.shape[-1])]
+        chunks = [
+            self._chunk(there[..., start:end], states) for start, end in powers(codes.shape[-1])
+        ]
         return self._track.land(torch.cat(chunks, dim=-1).float())
 
     def warm_up(self) -> None:
@@ -93,7 +97,9 @@ class Sounder:
         return samples[:count].clone()
 
     def _step(self, rows: int, frames: int) -> Tensor:
-        samples: Tensor = self._decoder(self._codes[frames][:rows], Past(self._memory[:rows], self._age[:rows]))
+        samples: Tensor = self._decoder(
+            self._codes[frames][:rows], Past(self._memory[:rows], self._age[:rows])
+        )
         return samples
 
 

@@ -1,6 +1,6 @@
 """Work that a device does again and again: called as it is, or on CUDA replayed from graphs that were captured once.
 
-A `Track` is a queue of work of its own: on CUDA a stream, with the graphs captured on it and the memory they share;
+A `CudaStream` is a queue of work of its own: on CUDA a stream, with the graphs captured on it and the memory they share;
 elsewhere nothing but the calls. A graph costs the host one launch instead of thousands. It replays the same kernels on
 the same addresses, so what is captured reads and writes fixed tensors, in one of few shapes, and asks the host nothing.
 This module knows functions and their keys, not what they compute.
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-class Track:
+class CudaStream:
     """A queue of work on `device`, in order, beside the other tracks' on CUDA.
 
     `fixed` asks those who use it for few shapes and fixed tensors, as graphs need them. On CUDA that captures; on a
@@ -40,7 +40,9 @@ class Track:
             self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]  # torch leaves it untyped
         self._pool = torch.cuda.graph_pool_handle() if fixed and self._stream is not None else None
         self._warm: set[Hashable] = set()
-        self._graphs: dict[Hashable, tuple[torch.cuda.CUDAGraph, Any]] = {}  # Any: each key's function has its own
+        self._graphs: dict[
+            Hashable, tuple[torch.cuda.CUDAGraph, Any]
+        ] = {}  # Any: each key's function has its own
         self._captures = self._pool is not None
 
     @property
@@ -57,7 +59,9 @@ class Track:
 
         `function` is the same for the same key. What it returns may be overwritten by the next `run`.
         """
-        if key not in self._graphs and not (self._captures and key in self._warm and self.capture(key, function)):
+        if key not in self._graphs and not (
+            self._captures and key in self._warm and self.capture(key, function)
+        ):
             self._warm.add(key)
             return function()
         graph, result = self._graphs[key]
@@ -75,21 +79,29 @@ class Track:
         graph = torch.cuda.CUDAGraph()
         start_s = time.monotonic()
         # thread_local: other models' lanes, and those who load them, go on using the device meanwhile.
-        into = torch.cuda.graph(graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local")
+        into = torch.cuda.graph(
+            graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"
+        )
         try:
             with GRAPH_LOCK, torch.no_grad(), into:
                 result = function()
-        except RuntimeError as error:  # torch's own errors of CUDA, of memory and of capturing are all of this type
+        except (
+            RuntimeError
+        ) as error:  # torch's own errors of CUDA, of memory and of capturing are all of this type
             self._captures = False
-            log.warning("no CUDA graph for %s (%s): going on without; set 'qwen_graphs' to off", key, error)
+            log.warning(
+                "no CUDA graph for %s (%s): going on without; set 'qwen_graphs' to off", key, error
+            )
             return False
         self._graphs[key] = graph, result
-        log.info("captured a CUDA graph for %s in %.0f ms", key, (time.monotonic() - start_s) * 1000)
+        log.info(
+            "captured a CUDA graph for %s in %.0f ms", key, (time.monotonic() - start_s) * 1000
+        )
         return True
 
-    def land(self, tensor: Tensor) -> "Landing":
+    def land(self, tensor: Tensor) -> "HostCopy":
         """Begins to copy `tensor`, which this track computed, to the host."""
-        return Landing(tensor)
+        return HostCopy(tensor)
 
     def upload(self, tensor: Tensor) -> Tensor:
         """`tensor`, which is on the host, on the device; the host does not wait for the copy."""
@@ -104,7 +116,7 @@ class Track:
             _queued(self._stream).synchronize()
 
 
-class Landing:
+class HostCopy:
     """A tensor on its way from the device to the host."""
 
     def __init__(self, tensor: Tensor) -> None:
@@ -155,4 +167,6 @@ def buckets(first: int, most: int) -> Iterator[int]:
 
 
 def _on(stream: torch.cuda.Stream) -> AbstractContextManager[None]:
-    return cast(AbstractContextManager[None], torch.cuda.stream(stream))  # torch types it as a class of its own
+    return cast(
+        AbstractContextManager[None], torch.cuda.stream(stream)
+    )  # torch types it as a class of its own

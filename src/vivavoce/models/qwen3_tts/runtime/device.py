@@ -9,8 +9,8 @@ from contextlib import contextmanager
 import torch
 
 from vivavoce.errors import EngineFault, OutOfMemory
-from vivavoce.models.qwen3_tts.network.linear import Form, works
-from vivavoce.serving.model_errors import is_want_of_memory
+from vivavoce.models.qwen3_tts.network.linear import WeightFormat, works
+from vivavoce.serving.model_errors import is_out_of_memory
 
 log = logging.getLogger(__name__)
 
@@ -25,8 +25,14 @@ def choose_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
         torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:  # what torch raises depends on the backend
-        raise EngineFault(f"torch cannot use the device {name!r} here ({error}): set 'qwen_device' to auto") from error
+    except (
+        RuntimeError,
+        AssertionError,
+        NotImplementedError,
+    ) as error:  # what torch raises depends on the backend
+        raise EngineFault(
+            f"torch cannot use the device {name!r} here ({error}): set 'qwen_device' to auto"
+        ) from error
     return device
 
 
@@ -35,34 +41,40 @@ def choose_dtype(name: str, device: torch.device) -> torch.dtype:
     if name == AUTO:
         return torch.bfloat16 if device.type == "cuda" else torch.float32
     if name not in DTYPES:
-        raise EngineFault(f"dtype {name!r} is not one of {', '.join((AUTO, *DTYPES))}: set 'qwen_dtype'")
+        raise EngineFault(
+            f"dtype {name!r} is not one of {', '.join((AUTO, *DTYPES))}: set 'qwen_dtype'"
+        )
     return DTYPES[name]
 
 
-def choose_form(name: str, device: torch.device, dtype: torch.dtype) -> Form:
+def choose_form(name: str, device: torch.device, dtype: torch.dtype) -> WeightFormat:
     """The form of weights called `name`; "auto" is prepacked on the CPU, where it can be, and plain elsewhere.
 
     A form that this processor, this torch or this device does not have falls back to plain, with a warning if it was
     asked for. Raises `EngineFault` for an unknown name.
     """
-    names = [form.value for form in Form]
+    names = [form.value for form in WeightFormat]
     if name not in (AUTO, *names):
-        raise EngineFault(f"weights {name!r} are not one of {', '.join((AUTO, *names))}: set 'qwen_weights'")
-    wanted = Form.PREPACKED if name == AUTO else Form(name)
-    if wanted is Form.PLAIN or (device.type == "cpu" and works(wanted, dtype)):
+        raise EngineFault(
+            f"weights {name!r} are not one of {', '.join((AUTO, *names))}: set 'qwen_weights'"
+        )
+    wanted = WeightFormat.PREPACKED if name == AUTO else WeightFormat(name)
+    if wanted is WeightFormat.PLAIN or (device.type == "cpu" and works(wanted, dtype)):
         return wanted
     if name != AUTO:
-        log.warning("weights %r are not to be had on %s with this torch: they are plain", name, device)
-    return Form.PLAIN
+        log.warning(
+            "weights %r are not to be had on %s with this torch: they are plain", name, device
+        )
+    return WeightFormat.PLAIN
 
 
 @contextmanager
-def told_of_memory() -> Iterator[None]:
+def translate_oom() -> Iterator[None]:
     """Turns torch's ways to say that there is no memory into `OutOfMemory`; for work that can be done again."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:  # torch.OutOfMemoryError is a RuntimeError
-        if not is_want_of_memory(error):
+        if not is_out_of_memory(error):
             raise
         raise OutOfMemory(f"torch found no memory: {str(error).splitlines()[0]}") from error
 

@@ -25,7 +25,9 @@ from vivavoce.models.qwen3_tts.runtime.stop_rules import FRAME_S
 
 CODEC = "speech_tokenizer"  # the codec's folder in a checkpoint
 CODEC_ITEM_BYTES = 4
-PROMPT_POSITIONS = 512  # of a slot are for the prompt: a segment takes 300 at most, the rest is for `instruct`
+PROMPT_POSITIONS = (
+    512  # of a slot are for the prompt: a segment takes 300 at most, the rest is for `instruct`
+)
 MAX_FRAMES = 1024  # of one segment
 MAX_REFERENCE_TOKENS = 256  # of the words of a recording: 30 s of quick speech are some 150
 # A Base checkpoint reads the recording too, a position a frame, and its words.
@@ -49,7 +51,9 @@ def footprint(
     matrices, others = _language_elements(folder, config)
     codec = _elements(folder / CODEC, "decoder.")
     if config.task == "base":
-        codec += _elements(folder, "speaker_encoder.") + _encoder_elements(folder / CODEC, config.codebooks)
+        codec += _elements(folder, "speaker_encoder.") + _encoder_elements(
+            folder / CODEC, config.codebooks
+        )
     slot = _slot_elements(config, slot_positions(config, max_frames))
     matrix_bytes = item_bytes if matrix_bytes is None else matrix_bytes
     return matrices * matrix_bytes + (others + slots * slot) * item_bytes + codec * CODEC_ITEM_BYTES
@@ -57,7 +61,10 @@ def footprint(
 
 def slot_positions(config: Config, max_frames: int) -> int:
     """Positions of prompt and frames that a slot has room for."""
-    return min(prompt_positions(config) + min(max_frames, config.generation.max_frames), config.max_positions)
+    return min(
+        prompt_positions(config) + min(max_frames, config.generation.max_frames),
+        config.max_positions,
+    )
 
 
 def prompt_positions(config: Config) -> int:

@@ -30,20 +30,32 @@ from vivavoce.models.qwen3_tts.prompt.incremental_text import LiveTurn
 from vivavoce.models.qwen3_tts.prompt.layout import PromptRequest
 from vivavoce.models.qwen3_tts.prompt.prefix_cache import Prefix
 from vivavoce.models.qwen3_tts.prompt.voices import RATE_HZ, describe, language_codes
-from vivavoce.models.qwen3_tts.runtime.codec_runner import Sounder
-from vivavoce.models.qwen3_tts.runtime.cuda import Landing, Track, finish
+from vivavoce.models.qwen3_tts.runtime.codec_runner import CodecRunner
+from vivavoce.models.qwen3_tts.runtime.cuda import CudaStream, HostCopy, finish
 from vivavoce.models.qwen3_tts.runtime.device import (
     choose_device,
     choose_dtype,
     choose_form,
     release_memory,
-    told_of_memory,
+    translate_oom,
 )
-from vivavoce.models.qwen3_tts.runtime.memory import CODEC, MAX_FRAMES, MAX_REFERENCE_TOKENS, slot_positions
+from vivavoce.models.qwen3_tts.runtime.memory import (
+    CODEC,
+    MAX_FRAMES,
+    MAX_REFERENCE_TOKENS,
+    slot_positions,
+)
 from vivavoce.models.qwen3_tts.runtime.stop_rules import least_frames, most_frames
 from vivavoce.models.qwen3_tts.runtime.stream import SegmentStream, Sound
 from vivavoce.serving.base import GRAPH_LOCK, Model, clones_nothing
-from vivavoce.types import MAX_REFERENCE_CHARS, Ending, PreparedVoice, Reference, Samples, Segment
+from vivavoce.types import (
+    MAX_REFERENCE_CHARS,
+    PreparedVoice,
+    Reference,
+    Samples,
+    Segment,
+    StopReason,
+)
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +66,7 @@ _DEFAULTS = QwenOptions()
 class Asked:
     """A frame that was asked for: its codes on their way, and the slot of each stream that is in it."""
 
-    codes: Landing  # [rows, codebooks]
+    codes: HostCopy  # [rows, codebooks]
     slots: Mapping[SegmentStream, int]
 
 
@@ -88,24 +100,32 @@ class QwenModel(Model[SegmentStream]):
         numbers = choose_dtype(options.dtype, where)
         self.max_batch = options.max_batch
         form = choose_form(options.weights, where, numbers)
-        self._checkpoint = load_checkpoint(folder, where, numbers, form=form, text_device=torch.device("cpu"))
+        self._checkpoint = load_checkpoint(
+            folder, where, numbers, form=form, text_device=torch.device("cpu")
+        )
         on_cuda = where.type == "cuda"
         fixed = on_cuda and options.graphs != "off" if fixed is None else fixed
         self._lag = int(on_cuda) if lag is None else lag
         codec = _load_codec(folder / CODEC, where, self.config)
-        self._cloner = Cloner(folder, folder / CODEC, codec, where) if self.config.task == "base" else None
+        self._cloner = (
+            Cloner(folder, folder / CODEC, codec, where) if self.config.task == "base" else None
+        )
         if on_cuda:
             torch.cuda.synchronize(where)  # what was loaded is there, whichever track asks for it
-        self._talking = Track(where, fixed=fixed)
-        self._sounder = Sounder(codec, Track(where, fixed=fixed), self.max_batch)
+        self._talking = CudaStream(where, fixed=fixed)
+        self._sounder = CodecRunner(codec, CudaStream(where, fixed=fixed), self.max_batch)
         self._max_frames = min(max_frames, self._checkpoint.config.generation.max_frames)
         with self._talking.current():
             positions = slot_positions(self.config, max_frames)
             self._batch = self._checkpoint.batch(self.max_batch, positions, self._talking)
-        self._asked: deque[Asked] = deque()  # frames whose codes are not read yet, `lag` at most between two steps
+        self._asked: deque[Asked] = (
+            deque()
+        )  # frames whose codes are not read yet, `lag` at most between two steps
         self._streams: set[SegmentStream] = set()  # those that hold a slot
         self._running: set[SegmentStream] = set()  # of these, those that the last step advanced
-        self.info = describe(self.config, name or folder.resolve().name.lower(), str(where), stored_as(form, numbers))
+        self.info = describe(
+            self.config, name or folder.resolve().name.lower(), str(where), stored_as(form, numbers)
+        )
         self._device = where
         self._languages = language_codes(self.config)
         if on_cuda and options.graphs == "startup":
@@ -122,10 +142,12 @@ class QwenModel(Model[SegmentStream]):
         return len(self._streams)
 
     def open(self, segment: Segment) -> SegmentStream:
-        with self._talking.current(), told_of_memory():
+        with self._talking.current(), translate_oom():
             return self._open(segment)
 
-    def step(self, streams: Sequence[SegmentStream], ahead_s: Sequence[float] = ()) -> Sequence[Samples | Ending]:
+    def step(
+        self, streams: Sequence[SegmentStream], ahead_s: Sequence[float] = ()
+    ) -> Sequence[Samples | StopReason]:
         with self._talking.current():
             return self._step(streams, ahead_s)
 
@@ -184,22 +206,34 @@ class QwenModel(Model[SegmentStream]):
     def starving(self, stream: SegmentStream) -> bool:
         return stream.starving
 
-    def _step(self, streams: Sequence[SegmentStream], ahead_s: Sequence[float]) -> Sequence[Samples | Ending]:
+    def _step(
+        self, streams: Sequence[SegmentStream], ahead_s: Sequence[float]
+    ) -> Sequence[Samples | StopReason]:
         ended = {stream: stream.ending for stream in streams if stream.is_through}
         asked = {stream: len(stream.sounding) for stream in streams}
         lead = dict.fromkeys(streams, 0.0) | dict(zip(streams, ahead_s, strict=False))
         self._run_only({stream for stream in streams if stream.wants_frames})
         self._make_frame()
-        self._sound([stream for stream in streams if stream.is_due(lead[stream])], undo=len(streams) > 1)
+        self._sound(
+            [stream for stream in streams if stream.is_due(lead[stream])], undo=len(streams) > 1
+        )
         for stream in streams:
-            if not self._lag or lead[stream] <= 0:  # whose listener waits gets what was only just asked for
+            if (
+                not self._lag or lead[stream] <= 0
+            ):  # whose listener waits gets what was only just asked for
                 asked[stream] = len(stream.sounding)
         return [ended.get(stream) or stream.hand_over(asked[stream]) for stream in streams]
 
     def unload(self) -> None:
         self.settle()
         self._asked.clear()
-        del self._checkpoint, self._sounder, self._batch, self._talking, self._cloner  # the graphs, too
+        del (
+            self._checkpoint,
+            self._sounder,
+            self._batch,
+            self._talking,
+            self._cloner,
+        )  # the graphs, too
         with GRAPH_LOCK:  # no memory may be given back while another model captures a graph
             release_memory(self._device)
 
@@ -253,14 +287,20 @@ class QwenModel(Model[SegmentStream]):
             )
         speaker = segment.voice if config.task == "custom_voice" else None
         language, clone = self._languages[segment.language], None if voice is None else voice.clone
-        return PromptRequest(segment.text, language, speaker, segment.instruct, clone, stream_text=segment.live)
+        return PromptRequest(
+            segment.text, language, speaker, segment.instruct, clone, stream_text=segment.live
+        )
 
-    def _begin(self, stream: SegmentStream, prompt: Tensor, trailing: Tensor, prefix: Prefix) -> None:
+    def _begin(
+        self, stream: SegmentStream, prompt: Tensor, trailing: Tensor, prefix: Prefix
+    ) -> None:
         """Gives `stream` a slot, in which it has read `prompt` and will read `trailing`."""
         segment = stream.segment
         # Speech cannot end before its text can have been said: an end drawn too soon would leave most of it out.
         least = self._batch.max_len if segment.live else max(2, least_frames(segment.text))
-        stream.slot = self._batch.open(prompt, trailing, _sampling(self.config, segment, stream.seed, least), prefix)
+        stream.slot = self._batch.open(
+            prompt, trailing, _sampling(self.config, segment, stream.seed, least), prefix
+        )
         stream.limit = min(stream.limit, self._batch.room(stream.slot))
         self._streams.add(stream)
         self._running.add(stream)
@@ -268,7 +308,7 @@ class QwenModel(Model[SegmentStream]):
     def _set_limits(self, stream: SegmentStream, live: LiveTurn) -> None:
         """Sets how soon and how late a live stream may end, which its whole text says: not before it is read."""
         assert stream.slot is not None, "a complete text has begun"
-        self._batch.let_end(stream.slot, max(2, least_frames(live.text), live.trailing))
+        self._batch.set_min_frames(stream.slot, max(2, least_frames(live.text), live.trailing))
         stream.limit = min(stream.limit, max(most_frames(live.text), live.trailing))
 
     def _run_only(self, streams: set[SegmentStream]) -> None:
@@ -286,7 +326,9 @@ class QwenModel(Model[SegmentStream]):
         behind = self._lag if self._running else 0
         if self._running:
             slots = {stream: stream.slot for stream in self._running if stream.slot is not None}
-            with told_of_memory():  # it leaves all as it was: they can be stepped again, fewer at a time
+            with (
+                translate_oom()
+            ):  # it leaves all as it was: they can be stepped again, fewer at a time
                 frame = self._batch.step()
             self._asked.append(Asked(self._talking.land(frame.codes), slots))
             for stream in slots:
@@ -323,7 +365,7 @@ class QwenModel(Model[SegmentStream]):
         for stream in due:
             groups[len(stream.pending)].append(stream)
         for frames, group in groups.items():
-            with told_of_memory():
+            with translate_oom():
                 codes = torch.stack(
                     [torch.stack(stream.pending, dim=-1) for stream in group]
                 )  # [group, codebooks, frames]
@@ -338,7 +380,9 @@ class QwenModel(Model[SegmentStream]):
         with self._talking.current():
             self._batch.warm_up()
         self._sounder.warm_up()
-        log.info("%r captured its CUDA graphs in %.1f s", self.info.name, time.monotonic() - start_s)
+        log.info(
+            "%r captured its CUDA graphs in %.1f s", self.info.name, time.monotonic() - start_s
+        )
 
 
 def check_folder(folder: Path) -> None:
@@ -355,14 +399,18 @@ def _load_codec(folder: Path, device: torch.device, config: Config) -> CodecDeco
     """The codec of a checkpoint. Raises `EngineFault` if it is not the one that the language model speaks in."""
     codec = read_codec_config(folder)
     decoder = codec.decoder
-    entries = max(config.code_vocab_size, min(config.unspoken, default=config.codec_vocab_size))
+    entries = max(
+        config.code_vocab_size, min(config.suppressed_tokens, default=config.codec_vocab_size)
+    )
     if decoder.num_quantizers != config.codebooks or decoder.codebook_size < entries:
         raise EngineFault(
             f"{str(folder)!r} decodes {decoder.num_quantizers} codebooks of {decoder.codebook_size}, the checkpoint "
             f"speaks in {config.codebooks} of {entries}: they do not belong together, fetch the checkpoint again"
         )
     if codec.sample_rate_hz != RATE_HZ:
-        raise EngineFault(f"{str(folder)!r} decodes to {codec.sample_rate_hz} Hz, this engine to {RATE_HZ}")
+        raise EngineFault(
+            f"{str(folder)!r} decodes to {codec.sample_rate_hz} Hz, this engine to {RATE_HZ}"
+        )
     return load_decoder(folder, device, torch.float32)
 
 
@@ -377,12 +425,18 @@ def _sampling(config: Config, segment: Segment, seed: int, min_frames: int) -> S
         wanted.subtalker_top_k,
         wanted.subtalker_top_p,
     )
-    penalty = own.repetition_penalty if wanted.repetition_penalty is None else wanted.repetition_penalty
+    penalty = (
+        own.repetition_penalty if wanted.repetition_penalty is None else wanted.repetition_penalty
+    )
     return Sampling(talker, predictor, penalty, seed, min_frames)
 
 
 def _drawn(
-    own: SamplingDefaults, do_sample: bool | None, temperature: float | None, top_k: int | None, top_p: float | None
+    own: SamplingDefaults,
+    do_sample: bool | None,
+    temperature: float | None,
+    top_k: int | None,
+    top_p: float | None,
 ) -> SamplingDefaults:
     """`own` with what is given in its place; a temperature of 0 is the limit of low ones, no sampling at all."""
     return SamplingDefaults(

@@ -27,4 +27,9 @@ def preview(folder: Path, options: QwenOptions, *, name: str) -> Preview:
     form = choose_form(options.weights, where, numbers)
     info = describe(config, name, str(where), stored_as(form, numbers))
     between, matrices = numbers_between(form, numbers).itemsize, item_bytes(form, numbers)
-    return Preview(info, footprint(folder, config, item_bytes=between, matrix_bytes=matrices, slots=options.max_batch))
+    return Preview(
+        info,
+        footprint(
+            folder, config, item_bytes=between, matrix_bytes=matrices, slots=options.max_batch
+        ),
+    )

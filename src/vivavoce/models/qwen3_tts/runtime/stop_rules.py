@@ -30,8 +30,12 @@ def least_frames(text: str) -> int:
 class Repetition:
     """Watches the first codes of one stream for a silence or a phrase that comes again and again."""
 
-    _recent: list[int] = field(default_factory=list)  # the last LONGEST_PERIOD codes, the newest last
-    _runs: list[int] = field(default_factory=lambda: [0] * LONGEST_PERIOD)  # frames that repeat with period index + 1
+    _recent: list[int] = field(
+        default_factory=list
+    )  # the last LONGEST_PERIOD codes, the newest last
+    _runs: list[int] = field(
+        default_factory=lambda: [0] * LONGEST_PERIOD
+    )  # frames that repeat with period index + 1
 
     def note(self, code: int) -> bool:
         """Takes the next first code; whether the stream is stuck."""

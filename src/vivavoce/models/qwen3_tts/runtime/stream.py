@@ -14,9 +14,9 @@ from torch import Tensor
 from vivavoce.models.qwen3_tts.codec import DecoderState
 from vivavoce.models.qwen3_tts.prompt.incremental_text import LiveTurn
 from vivavoce.models.qwen3_tts.runtime.codec_runner import LARGEST_CHUNK
-from vivavoce.models.qwen3_tts.runtime.cuda import Landing
+from vivavoce.models.qwen3_tts.runtime.cuda import HostCopy
 from vivavoce.models.qwen3_tts.runtime.stop_rules import FRAME_S, Repetition
-from vivavoce.types import Ending, Samples, Segment
+from vivavoce.types import Samples, Segment, StopReason
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ SILENCE: Samples = np.zeros(0, dtype=np.float32)
 class Sound:
     """Samples of one stream on their way to the host: row `row` of what lands."""
 
-    landing: Landing
+    landing: HostCopy
     row: int
     frames: int
 
@@ -53,9 +53,11 @@ class SegmentStream:
     spoken: int = 0  # frames made
     making: int = 0  # frames asked for whose codes are not here yet
     resumed: int = 0  # frames made when it last had to wait for text
-    pending: list[Tensor] = field(default_factory=list)  # codes [codebooks] of frames not yet sounded
+    pending: list[Tensor] = field(
+        default_factory=list
+    )  # codes [codebooks] of frames not yet sounded
     sounding: deque[Sound] = field(default_factory=deque)
-    ending: Ending | None = None
+    ending: StopReason | None = None
     repetition: Repetition = field(default_factory=Repetition)
 
     @property
@@ -88,14 +90,14 @@ class SegmentStream:
     def take(self, first: int, codes: Tensor, *, eos: int) -> None:
         """Adds a frame whose first code is `first`, and sets `ending` if it is the last one."""
         if first == eos:  # its frame is no sound
-            self.ending = Ending.COMPLETE
+            self.ending = StopReason.COMPLETE
             return
         self.pending.append(codes)
         self.spoken += 1
         if self.repetition.note(first):
-            self.ending = Ending.REPETITION
+            self.ending = StopReason.REPETITION
         elif self.spoken >= self.limit:
-            self.ending = Ending.LENGTH
+            self.ending = StopReason.LENGTH
 
     def is_due(self, ahead_s: float) -> bool:
         """Whether to sound the pending frames now, for a listener who still has `ahead_s` seconds of audio.
@@ -124,9 +126,13 @@ class SegmentStream:
         text = self.segment.text if self.live is None else self.live.text
         said = f"{self.spoken} frames ({self.spoken * FRAME_S:.1f} s) of {len(text)} characters"
         match self.ending:
-            case Ending.REPETITION:
-                log.warning("stopped after %s, seed %d: its codes repeat themselves", said, self.seed)
-            case Ending.LENGTH:
-                log.warning("stopped after %s, seed %d: no end of speech within its limit", said, self.seed)
+            case StopReason.REPETITION:
+                log.warning(
+                    "stopped after %s, seed %d: its codes repeat themselves", said, self.seed
+                )
+            case StopReason.LENGTH:
+                log.warning(
+                    "stopped after %s, seed %d: no end of speech within its limit", said, self.seed
+                )
             case _:
                 log.debug("ended after %s, seed %d", said, self.seed)

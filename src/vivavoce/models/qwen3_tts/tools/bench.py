@@ -16,7 +16,11 @@ from torch import Tensor
 from vivavoce.models.hardware import available_cores
 from vivavoce.models.qwen3_tts.checkpoint.config import Config
 from vivavoce.models.qwen3_tts.checkpoint.folder import load_checkpoint
-from vivavoce.models.qwen3_tts.checkpoint.random_weights import random_codec, random_talker, released_config
+from vivavoce.models.qwen3_tts.checkpoint.random_weights import (
+    random_codec,
+    random_talker,
+    released_config,
+)
 from vivavoce.models.qwen3_tts.codec import CodecDecoder, load_decoder
 from vivavoce.models.qwen3_tts.network.linear import Linear, stored_as
 from vivavoce.models.qwen3_tts.network.sampler import Sampling
@@ -127,7 +131,9 @@ def frame_bytes(talker: Talker, config: Config) -> int:
     predictor = talker.code_predictor
     passes = config.codebooks - 1
     once = (talker.model, talker.codec_head, predictor.lm_head)
-    return sum(map(_bytes, once)) + passes * (_bytes(predictor.model) + _bytes(predictor.small_to_mtp_projection))
+    return sum(map(_bytes, once)) + passes * (
+        _bytes(predictor.model) + _bytes(predictor.small_to_mtp_projection)
+    )
 
 
 def measure(speaking: Speaking, machine: Machine, batch: int, frames: int) -> Pace:

@@ -27,7 +27,9 @@ class TraceRequest:
     max_frames: int = 64
 
 
-def read_request(entries: Mapping[str, Any], config: Config, clone: Clone | None = None) -> TraceRequest:
+def read_request(
+    entries: Mapping[str, Any], config: Config, clone: Clone | None = None
+) -> TraceRequest:
     """The request that a `request.json` asks of a checkpoint; `clone` is what its `ref_audio` was turned into.
 
     Whatever it does not say about sampling is the checkpoint's default. Raises `BadRequest`, naming the entry.
@@ -55,7 +57,9 @@ def _sampling(entries: Mapping[str, Any], config: Config) -> Sampling:
     )
 
 
-def _overridden(defaults: SamplingDefaults, entries: Mapping[str, Any], prefix: str) -> SamplingDefaults:
+def _overridden(
+    defaults: SamplingDefaults, entries: Mapping[str, Any], prefix: str
+) -> SamplingDefaults:
     """`defaults` with the entries of that prefix in their place; `greedy` without one counts for both."""
     given = {name: entries[prefix + name] for name in _KNOBS if prefix + name in entries}
     if "greedy" in entries:
@@ -79,7 +83,11 @@ _TYPES: Mapping[str, type | tuple[type, ...]] = {
     "repetition_penalty": (int, float),
     "seed": int,
     "max_frames": int,
-    **{prefix + name: (int, float) for prefix in ("", "subtalker_") for name in ("temperature", "top_p")},
+    **{
+        prefix + name: (int, float)
+        for prefix in ("", "subtalker_")
+        for name in ("temperature", "top_p")
+    },
     **{prefix + "top_k": int for prefix in ("", "subtalker_")},
 }
 
@@ -87,13 +95,17 @@ _TYPES: Mapping[str, type | tuple[type, ...]] = {
 def _check_entries(entries: Mapping[str, Any], config: Config) -> None:
     for name, value in entries.items():
         if name not in _TYPES:
-            raise BadRequest(f"a trace request has no entry {name!r}; it knows {', '.join(_TYPES)}", field=name)
+            raise BadRequest(
+                f"a trace request has no entry {name!r}; it knows {', '.join(_TYPES)}", field=name
+            )
         if value is not None and not isinstance(value, _TYPES[name]):
             raise BadRequest(f"{name} is {value!r}, which has the wrong type", field=name)
     if not entries.get("text"):
         raise BadRequest("a trace request needs its 'text'", field="text")
     if entries.get("task", config.task) != config.task:
-        raise BadRequest(f"task is {entries['task']!r}, this checkpoint's is {config.task!r}", field="task")
+        raise BadRequest(
+            f"task is {entries['task']!r}, this checkpoint's is {config.task!r}", field="task"
+        )
 
 
 def trace(checkpoint: Path | Checkpoint, request: TraceRequest) -> Mapping[str, Tensor]:
@@ -118,6 +130,10 @@ def trace(checkpoint: Path | Checkpoint, request: TraceRequest) -> Mapping[str, 
     return {
         "prompt": prompt,
         "trailing": trailing,
-        "codes": torch.stack(codes) if codes else torch.zeros(0, checkpoint.config.codebooks, dtype=torch.int64),
-        "logits": torch.stack(logits) if logits else torch.zeros(0, checkpoint.config.codec_vocab_size),
+        "codes": torch.stack(codes)
+        if codes
+        else torch.zeros(0, checkpoint.config.codebooks, dtype=torch.int64),
+        "logits": torch.stack(logits)
+        if logits
+        else torch.zeros(0, checkpoint.config.codec_vocab_size),
     }

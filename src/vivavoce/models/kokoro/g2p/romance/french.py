@@ -84,9 +84,16 @@ def _linked(word: str, before: str, after: str) -> str:
         return head + _DENASALISED[host]
     else:
         spoken = _sounds(host) if host else ""
-    if (not inside_number and host not in _UNSTRESSED) or (not after and host not in ("le", "la", "les")):
+    if (not inside_number and host not in _UNSTRESSED) or (
+        not after and host not in ("le", "la", "les")
+    ):
         spoken = _stress(spoken)
-    if vowel_next and host in _LIAISON and after not in ("et", "ou", "à", "a", "y", "il", "elle") and host != "et":
+    if (
+        vowel_next
+        and host in _LIAISON
+        and after not in ("et", "ou", "à", "a", "y", "il", "elle")
+        and host != "et"
+    ):
         sound = _LIAISON[host]
         spoken = spoken if spoken.endswith(sound or "f") else spoken + sound
     return head + spoken
@@ -103,7 +110,10 @@ def _in_number(host: str, before: str, after: str) -> str:
 
 def _begins_with_vowel(word: str) -> bool:
     return (
-        bool(word) and word not in ASPIRATED_H and word.lstrip("h")[:1] in VOWEL_LETTERS and word[0] != "y"
+        bool(word)
+        and word not in ASPIRATED_H
+        and word.lstrip("h")[:1] in VOWEL_LETTERS
+        and word[0] != "y"
     ) or word == "y"
 
 
@@ -111,7 +121,9 @@ def _sounds(word: str) -> str:
     if word in WORDS:
         return WORDS[word]
     if word.endswith(("ent", "ents")) and not _ends_in_spoken_ent(word):
-        word = word[:-3] + "s" if word.endswith("aient") else word[:-2]  # parlent = parle, étaient = étais
+        word = (
+            word[:-3] + "s" if word.endswith("aient") else word[:-2]
+        )  # parlent = parle, étaient = étais
     return "".join(sound.phonemes for sound in RULES.sounds(word))
 
 

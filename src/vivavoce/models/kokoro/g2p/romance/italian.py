@@ -7,7 +7,14 @@ has it by default. Double consonants are long (`tː`).
 from collections.abc import Sequence
 
 from vivavoce.models.kokoro.g2p.romance.italian_stress import accented
-from vivavoce.models.kokoro.g2p.romance.rules import RuleTable, Sound, fold, read_phrases, stressed, word_set
+from vivavoce.models.kokoro.g2p.romance.rules import (
+    RuleTable,
+    Sound,
+    fold,
+    read_phrases,
+    stressed,
+    word_set,
+)
 
 _LETTERS = "àèéìíîòóùú"
 _UNSTRESSED = word_set(
@@ -103,7 +110,9 @@ def _read(words: Sequence[str]) -> str:
 def _with_elided(word: str) -> str:
     """*all'aeroporto* as one word: what is before the apostrophe has no stress of its own."""
     *elided, host = word.split("'")
-    head = "".join("ʧ" if piece == "c" else stressed(_RULES.sounds(piece), None) for piece in elided)  # c'è, c'era
+    head = "".join(
+        "ʧ" if piece == "c" else stressed(_RULES.sounds(piece), None) for piece in elided
+    )  # c'è, c'era
     return head + _word(host) if host else head
 
 

@@ -95,7 +95,9 @@ def _expand(table: str) -> list[str]:
 _BARE = str.maketrans("àèéìòóù", "aeeioou")
 _ACCENT = dict(zip("aeiou", "àèìòù", strict=True))
 _LAST_VOWEL = re.compile(r"[aeiou](?=[^aeiou]*$)")
-_HIATUS = re.compile(r"^(?![^aeiou]*[qcg]u?[iu])[^aeiou]*[iu][aeo]$")  # mio, tua, sia: nothing else can be stressed
+_HIATUS = re.compile(
+    r"^(?![^aeiou]*[qcg]u?[iu])[^aeiou]*[iu][aeo]$"
+)  # mio, tua, sia: nothing else can be stressed
 _EARLY_ENDINGS = frozenset(_expand(_STRESS_BEFORE))
 _ENDINGS_WRITTEN = {form.translate(_BARE): form for form in _expand(_ENDINGS)}
 _WORDS = {form.translate(_BARE): form for form in _expand(_EARLY_WORDS) + _expand(_LATE_WORDS)}

@@ -7,7 +7,14 @@ final vowel (*novo* closed, *nova* open) and short word lists. Unstressed final 
 import re
 from collections.abc import Sequence
 
-from vivavoce.models.kokoro.g2p.romance.rules import RuleTable, Sound, fold, read_phrases, stressed, word_set
+from vivavoce.models.kokoro.g2p.romance.rules import (
+    RuleTable,
+    Sound,
+    fold,
+    read_phrases,
+    stressed,
+    word_set,
+)
 
 _LETTERS = "áàâãéêíóôõúüç"
 _UNSTRESSED = word_set(
@@ -16,7 +23,9 @@ _UNSTRESSED = word_set(
     d l s
     """
 )
-_HALF_STRESSED = word_set("uma umas uns você para pelo pela pelos pelas ele ela eles elas como sobre quando")
+_HALF_STRESSED = word_set(
+    "uma umas uns você para pelo pela pelos pelas ele ela eles elas como sobre quando"
+)
 
 _RULES = RuleTable.parse(
     """
@@ -165,7 +174,9 @@ def _glides(word: str, sounds: Sequence[Sound]) -> list[Sound]:
         return list(sounds)
     glide = len(word.rstrip("s")) - 2  # position of the letter before the last vowel
     return [
-        Sound(s.letters, {"i": "j", "u": "w"}[s.letters], s.start) if s.start == glide and s.letters in "iu" else s
+        Sound(s.letters, {"i": "j", "u": "w"}[s.letters], s.start)
+        if s.start == glide and s.letters in "iu"
+        else s
         for s in sounds
     ]
 
@@ -196,10 +207,14 @@ def _full(word: str, sound: Sound) -> Sound:
     return Sound(sound.letters, phonemes, sound.start)
 
 
-def _quality(word: str, open_vowel: str, closed: str, is_open: re.Pattern[str], is_closed: re.Pattern[str]) -> str:
+def _quality(
+    word: str, open_vowel: str, closed: str, is_open: re.Pattern[str], is_closed: re.Pattern[str]
+) -> str:
     if is_open.match(word):
         return open_vowel
-    if is_closed.match(word) or re.search(r"os?$|[eo][rz]$|[eo]u|[eo][nm]h?[aeo]s?$|[eo]as?$", word):
+    if is_closed.match(word) or re.search(
+        r"os?$|[eo][rz]$|[eo]u|[eo][nm]h?[aeo]s?$|[eo]as?$", word
+    ):
         return closed
     return open_vowel
 

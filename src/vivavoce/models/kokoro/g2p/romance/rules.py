@@ -15,7 +15,9 @@ VOWELS = frozenset("aeiouyøœɐɑɔəɛɨɪʊæAIOQWYʌ")
 
 _WORD_OR_MARK = re.compile(r"[^\W\d_]+(?:['’\u0300-\u036f-][^\W\d_]+)*['’]?|[^\w\s]|\s+|\w")
 _DASHES = str.maketrans({"’": "'", "‑": "-"})
-_NASALS = str.maketrans({c: unicodedata.normalize("NFD", c) for c in "ãẽĩõũ"})  # the vocabulary has the tilde alone
+_NASALS = str.maketrans(
+    {c: unicodedata.normalize("NFD", c) for c in "ãẽĩõũ"}
+)  # the vocabulary has the tilde alone
 _LIGATURES = str.maketrans(
     {"ß": "ss", "æ": "ae", "ø": "o", "đ": "d", "ð": "d", "þ": "th", "ł": "l", "ı": "i", "ŋ": "ng"}
 )  # letters that have no base letter in Unicode's decomposition
@@ -44,9 +46,13 @@ class RuleTable:
     @classmethod
     def parse(cls, text: str) -> "RuleTable":
         """The table written in `text`; empty lines and lines that begin with `#` are skipped."""
-        rows = [line.split() for line in text.splitlines() if line.strip() and not line.startswith("#")]
+        rows = [
+            line.split() for line in text.splitlines() if line.strip() and not line.startswith("#")
+        ]
         pattern = "|".join(f"({letters})" for letters, _ in rows)
-        return cls(re.compile(pattern), tuple("" if p == "-" else p.translate(_NASALS) for _, p in rows))
+        return cls(
+            re.compile(pattern), tuple("" if p == "-" else p.translate(_NASALS) for _, p in rows)
+        )
 
     def sounds(self, word: str) -> list[Sound]:
         """The sounds of `word`; a letter without a rule stands for itself, so that the final check can name it."""
@@ -110,7 +116,12 @@ def read_phrases(text: str, read: Callable[[Sequence[str]], str]) -> str:
         if token[0].isalnum():
             words.append(token)
         elif not token.isspace():
-            out += [read(words) if words else "", " " * (token in "(“—"), token, " " * (token not in "(“")]
+            out += [
+                read(words) if words else "",
+                " " * (token in "(“—"),
+                token,
+                " " * (token not in "(“"),
+            ]
             words = []
     out.append(read(words) if words else "")
     return tidy("".join(out))

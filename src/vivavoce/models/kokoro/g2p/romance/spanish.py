@@ -7,7 +7,14 @@ vowel b, d and g are the fricatives β, ð, ɣ, also across words.
 import re
 from collections.abc import Sequence
 
-from vivavoce.models.kokoro.g2p.romance.rules import RuleTable, Sound, fold, read_phrases, stressed, word_set
+from vivavoce.models.kokoro.g2p.romance.rules import (
+    RuleTable,
+    Sound,
+    fold,
+    read_phrases,
+    stressed,
+    word_set,
+)
 
 _LETTERS = "áéíóúüñ"
 _UNSTRESSED = word_set(
@@ -89,7 +96,9 @@ def phonemize(text: str) -> str:
 
 
 def _read(words: Sequence[str]) -> str:
-    folded = [part for word in words for part in fold(word, _LETTERS).replace("'", "").split("-") if part]
+    folded = [
+        part for word in words for part in fold(word, _LETTERS).replace("'", "").split("-") if part
+    ]
     return _soften(" ".join(_word(word) for word in folded))
 
 
