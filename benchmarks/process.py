@@ -1,4 +1,4 @@
-"""Starts the server to be measured in a process of its own, under a memory ceiling, and stops it."""
+"""Start the server to be measured in a process of its own, under a memory ceiling, and stops it."""
 
 import asyncio
 import os
@@ -66,7 +66,7 @@ class Server:
         )
 
     def folders(self) -> Sequence[Path]:
-        """The folders in /proc of its process and of those of its models; none of somebody else's, or without /proc."""
+        """Return the folders in /proc of its process and of those of its models; none of somebody else's, or without /proc."""
         folder = Path(f"/proc/{self.pid}")
         if self.pid is None or not folder.exists():
             return ()
@@ -123,7 +123,7 @@ async def started(
 
 
 async def running(url: str, models: Sequence[str]) -> Server:
-    """The server at `url`. Raises `NotReady` unless `models` are ready there."""
+    """Return the server at `url`. Raises `NotReady` unless `models` are ready there."""
     address = Address.parse(url)
     try:
         states = await _states(address)

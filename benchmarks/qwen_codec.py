@@ -1,4 +1,4 @@
-"""Measures the Qwen3-TTS codec on this processor: milliseconds a frame by chunk and batch, plain and packed weights.
+"""Measure the Qwen3-TTS codec on this processor: milliseconds a frame by chunk and batch, plain and packed weights.
 
     python benchmarks/qwen_codec.py [--checkpoint FOLDER] [--rounds 5] [--sizes 1x1 8x1 8x8] [--profile]
 

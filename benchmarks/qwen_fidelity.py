@@ -81,7 +81,7 @@ def rows(folder: Path, frames: int) -> Iterator[str]:
 
 
 def speak(checkpoint: Checkpoint, frames: int) -> Tensor:
-    """The codes [frames, codebooks] of a sentence, which does not end before."""
+    """Return the codes [frames, codebooks] of a sentence, which does not end before."""
     prompt, trailing = checkpoint.prompt(request(checkpoint))
     batch = checkpoint.batch(1, len(prompt) + frames + 1)
     batch.open(prompt, trailing, Sampling(min_frames=frames + 1))
@@ -89,7 +89,7 @@ def speak(checkpoint: Checkpoint, frames: int) -> Tensor:
 
 
 def listen(checkpoint: Checkpoint, codes: Tensor) -> Scores:
-    """The scores of every draw of a stream that has drawn `codes` [frames, codebooks]."""
+    """Return the scores of every draw of a stream that has drawn `codes` [frames, codebooks]."""
     config, talker = checkpoint.config, checkpoint.talker
     prompt, trailing = checkpoint.prompt(request(checkpoint))
     text = torch.cat((trailing, embed_pad(talker, config).expand(len(codes), -1)))
@@ -120,7 +120,7 @@ def request(checkpoint: Checkpoint) -> PromptRequest:
 
 
 def divergence(expected: Tensor, found: Tensor) -> float:
-    """The mean Kullback-Leibler divergence, in nats, of the draws from `found` from those from `expected`."""
+    """Return the mean Kullback-Leibler divergence, in nats, of the draws from `found` from those from `expected`."""
     wanted, given = (
         (scores.double() / TEMPERATURE).log_softmax(-1) for scores in (expected, found)
     )

@@ -1,4 +1,4 @@
-"""Measures how long a Qwen3-TTS checkpoint takes to load, and the memory it holds; see docs/qwen.md.
+"""Measure how long a Qwen3-TTS checkpoint takes to load, and the memory it holds; see docs/qwen.md.
 
     python benchmarks/qwen_memory.py ./Qwen3-TTS-12Hz-0.6B-CustomVoice
     python benchmarks/qwen_memory.py --random 0.6b --dtype float32 --dtype bfloat16 --max-batch 1 --max-batch 8
@@ -103,7 +103,7 @@ def watched(seen: list[Memory]) -> Iterator[None]:
 def measure(
     folder: Path, dtype: str, max_batch: int, device: str, after: Path | None = None
 ) -> Loaded:
-    """Loads the checkpoint in this process, which should have done nothing else before, and speaks with all slots.
+    """Load the checkpoint in this process, which should have done nothing else before, and speaks with all slots.
 
     What the libraries take for themselves when they are first used is left out if the checkpoint `after` speaks first.
     """
@@ -141,7 +141,7 @@ def measure(
 
 
 def speak(model: Model) -> None:
-    """Takes three steps with all slots."""
+    """Take three steps with all slots."""
     voice = model.info.voices[0].id
     streams = [
         model.open(Segment(TEXT, voice, "en", "Calm.", seed)) for seed in range(model.max_batch)
@@ -153,7 +153,7 @@ def speak(model: Model) -> None:
 def measure_apart(
     folder: Path, dtype: str, max_batch: int, device: str, after: Path | None = None
 ) -> Loaded:
-    """`measure` in a process of its own."""
+    """Return `measure` in a process of its own."""
     command = [
         sys.executable,
         __file__,
@@ -268,7 +268,7 @@ def main(
 
 
 def line(found: Loaded) -> str:
-    """One measurement, in words."""
+    """Return one measurement, in words."""
     text = (
         f"{found.dtype}, {found.max_batch} slots: loaded in {found.load_s:.1f} s, own memory at most "
         f"{found.peak:,.0f} MiB (and {found.peak_files:,.0f} of files), {found.loaded:,.0f} afterwards, "

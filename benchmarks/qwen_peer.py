@@ -110,7 +110,7 @@ def _counted(tts: Any, model: Any) -> Speak:
 
 
 def main() -> None:
-    """Answers every line on stdin, a number of frames, with a line on stdout."""
+    """Answer every line on stdin, a number of frames, with a line on stdout."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("contender", choices=["ours", "published", "faster"])
     parser.add_argument("folder", type=Path)

@@ -1,4 +1,4 @@
-"""Measures what a copied beginning saves when a Qwen3-TTS stream is opened, at the shape of the 0.6B talker.
+"""Measure what a copied beginning saves when a Qwen3-TTS stream is opened, at the shape of the 0.6B talker.
 
     python -m benchmarks.qwen_prefix
 

@@ -140,7 +140,7 @@ def compare(
 
 
 def wait() -> None:
-    """Lets the user bring the machine to rest first."""
+    """Let the user bring the machine to rest first."""
     print("all are loaded: press Enter when the machine has nothing else to do", flush=True)
     sys.stdin.readline()
 

@@ -1,4 +1,4 @@
-"""Measures what a Ray cluster adds to the time until the first audio, against the same model in this process.
+"""Measure what a Ray cluster adds to the time until the first audio, against the same model in this process.
 
 python benchmarks/ray_overhead.py --requests 100
 

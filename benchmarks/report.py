@@ -1,4 +1,4 @@
-"""Holds what was measured beside what was aimed at, and shows it: a table, Markdown, JSON. It measures nothing."""
+"""Hold what was measured beside what was aimed at, and shows it: a table, Markdown, JSON. It measures nothing."""
 
 import json
 import math
@@ -71,7 +71,7 @@ class Result:
 def load_measures(
     run: LoadRun, *, start_buffer_s: float, targets: Mapping[str, Target] | None = None
 ) -> list[Measure]:
-    """The measures of a load; `targets` are by name."""
+    """Return the measures of a load; `targets` are by name."""
     good = [answer for answer in run.answers if answer.good]
     audible = [answer for answer in good if not math.isnan(answer.first_audible_s)]
     gaps_s = [
@@ -165,7 +165,7 @@ def table(result: Result) -> Table:
 
 
 def markdown(machine: Mapping[str, str], results: Sequence[Result]) -> str:
-    """The page's results: the machine, then a table a scenario."""
+    """Return the page's results: the machine, then a table a scenario."""
     lines = [f"Measured on: {', '.join(f'{name} {value}' for name, value in machine.items())}."]
     for result in results:
         lines += [

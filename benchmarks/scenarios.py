@@ -62,7 +62,7 @@ class Scenario:
 
 
 async def measure(scenario: Scenario, plan: Plan, tell: Tell) -> Result:
-    """Starts the scenario's server, or takes the one at `plan.url`, and runs the scenario on it."""
+    """Start the scenario's server, or takes the one at `plan.url`, and runs the scenario on it."""
     async with _server(scenario, plan) as server:
         # The first answer pays for what is loaded at first use; the scenarios measure a server that has spoken.
         for text in (*GREETINGS[:2], *sentences()[:2]):
@@ -248,7 +248,7 @@ class Load:
 
 
 def own_load(load: Load) -> Scenario:
-    """The scenario of a load, without targets."""
+    """Return the scenario of a load, without targets."""
     environment = {REAL_TIME_FACTOR: str(load.real_time_factor)} if load.real_time_factor else {}
     return Scenario(
         f"load on {load.model}", load.what, load.model, partial(_own_load, load), environment

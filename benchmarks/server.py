@@ -1,4 +1,4 @@
-"""Measures a vivavoce server over real sockets, the way its listeners would feel it; see docs/performance.md.
+"""Measure a vivavoce server over real sockets, the way its listeners would feel it; see docs/performance.md.
 
 python benchmarks/server.py                                     every scenario, a few minutes
 python benchmarks/server.py --scenario tone-64
@@ -169,7 +169,7 @@ def _refuse_both(*, scenario: str | None, clients: int | None, rate: float | Non
 
 
 async def _measure_all(chosen: list[Scenario], plan: Plan) -> list[report.Result]:
-    """The results in order; of several scenarios, those whose model is not here are left out with a word."""
+    """Return the results in order; of several scenarios, those whose model is not here are left out with a word."""
     results = []
     bar = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*bar, console=_stderr, transient=True) as progress:

@@ -1,4 +1,4 @@
-"""Puts a vivavoce server through what it must survive, and shows what it kept; see docs/reliability.md.
+"""Put a vivavoce server through what it must survive, and shows what it kept; see docs/reliability.md.
 
 python benchmarks/soak.py                        everything, most of an hour
 python benchmarks/soak.py --trial disconnects

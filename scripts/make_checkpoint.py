@@ -101,7 +101,7 @@ SHAPES = {
 def make_checkpoint(
     folder: Path, task: str, shape: Shape = TINY, *, seed: int = 0, shards: int = 1
 ) -> Path:
-    """Writes a checkpoint of `task` into `folder`, its weights in `shards` files, and gives `folder`."""
+    """Write a checkpoint of `task` into `folder`, its weights in `shards` files, and gives `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     markers, text_vocab = write_tokenizer(folder)
     text_vocab = max(text_vocab, shape.text_vocab)
@@ -122,7 +122,7 @@ def make_checkpoint(
 
 
 def config(task: str, shape: Shape, markers: dict[str, int], text_vocab: int) -> dict[str, Any]:
-    """`config.json` as released checkpoints have it."""
+    """Return `config.json` as released checkpoints have it."""
     half = shape.talker.head_dim // 2
     speakers = SPEAKERS if task == "custom_voice" else {}
     third = half // 3
@@ -157,7 +157,7 @@ def config(task: str, shape: Shape, markers: dict[str, int], text_vocab: int) ->
 
 
 def stack_config(stack: Stack, vocab: int, codebooks: int) -> dict[str, Any]:
-    """The part of `config.json` that describes one decoder."""
+    """Return the part of `config.json` that describes one decoder."""
     return {
         "vocab_size": vocab,
         "hidden_size": stack.hidden,
@@ -177,7 +177,7 @@ def stack_config(stack: Stack, vocab: int, codebooks: int) -> dict[str, Any]:
 
 
 def write_tokenizer(folder: Path) -> tuple[dict[str, int], int]:
-    """Writes a byte-level BPE that knows a few words; gives the markers' ids and the size of the vocabulary."""
+    """Write a byte-level BPE that knows a few words; gives the markers' ids and the size of the vocabulary."""
     vocab = {letter: number for number, letter in enumerate(sorted(ByteLevel.alphabet()))}
     merges = []
     for word in WORDS:
@@ -217,7 +217,7 @@ def write_tokenizer(folder: Path) -> tuple[dict[str, int], int]:
 
 
 def random_tensors(shape: Shape, text_vocab: int, seed: int) -> Iterator[tuple[str, torch.Tensor]]:
-    """The language model's tensors by their released names, in bfloat16."""
+    """Yield the language model's tensors by their released names, in bfloat16."""
     generator = torch.Generator().manual_seed(seed)
     for name, size in tensor_shapes(shape, text_vocab):
         # Whole numbers scaled to variance 1, not `randn`: the same on every processor, as reference tensors need.
@@ -275,7 +275,7 @@ def stack_shapes(prefix: str, stack: Stack) -> Iterator[tuple[str, tuple[int, ..
 
 
 def write_json(path: Path, value: object) -> None:
-    """Writes `value` readably."""
+    """Write `value` readably."""
     path.write_text(json.dumps(value, indent=1, ensure_ascii=False), encoding="utf-8")
 
 

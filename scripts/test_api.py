@@ -1,4 +1,4 @@
-"""Asks a running server for everything it offers and says what is right and what is not; needs Python alone.
+"""Ask a running server for everything it offers and says what is right and what is not; needs Python alone.
 
     python3 scripts/test_api.py http://localhost:8000
 
@@ -101,7 +101,7 @@ class Server:
             raise Wrong(f"no whole answer: {error!r}") from error
 
     def speak(self, method: str, path: str, fields: Mapping[str, object], **headers: str) -> Answer:
-        """The answer with audio to a request for speech. Raises `Wrong` if it is none."""
+        """Return the answer with audio to a request for speech. Raises `Wrong` if it is none."""
         wanted = {**self.fields, **fields}
         if method == "GET":
             path, wanted = f"{path}?{urllib.parse.urlencode(wanted)}", {}
@@ -122,7 +122,7 @@ CHECKS: list[tuple[str, str, str, Check]] = []  # method, path as in openapi.jso
 
 
 def check(method: str, path: str, what: str) -> Callable[[Check], Check]:
-    """Puts a function into the list; `path` is the endpoint that it tests."""
+    """Put a function into the list; `path` is the endpoint that it tests."""
 
     def put(function: Check) -> Check:
         CHECKS.append((method, path, what, function))
@@ -140,7 +140,7 @@ def expect(right: bool, otherwise: str) -> None:
 
 
 def read_wav(data: bytes, *, exact: bool) -> tuple[bytes, int]:
-    """The samples and their rate. Raises `Wrong` for what is no 16-bit mono WAV, or if `exact` states another size."""
+    """Return the samples and their rate. Raises `Wrong` for what is no 16-bit mono WAV, or if `exact` states another size."""
     expect(
         len(data) > 44 and data[:4] == b"RIFF" and data[8:12] == b"WAVE",
         f"no RIFF/WAVE file: {data[:12]!r}",
@@ -179,7 +179,7 @@ def heard(samples: bytes, rate: int) -> tuple[str, float]:
 
 
 def check_file(answer: Answer, audio_format: str, *, whole: bool) -> str:
-    """Looks at audio in any format; compressed audio is told by how it begins and that it has some size."""
+    """Look at audio in any format; compressed audio is told by how it begins and that it has some size."""
     media_type, beginnings = FORMATS[audio_format]
     sent_as = answer.headers.get("content-type", "").partition(";")[0]
     expect(sent_as == media_type, f"{audio_format} sent as {sent_as!r}, not {media_type!r}")
@@ -237,7 +237,7 @@ def answer_of(server: Server, path: str) -> dict[str, object]:
 
 
 def items_of(server: Server, path: str, name: str) -> list[object]:
-    """The list called `name` in the answer. Raises `Wrong` if it is empty."""
+    """Return the list called `name` in the answer. Raises `Wrong` if it is empty."""
     items = answer_of(server, path).get(name)
     if not isinstance(items, list) or not items:
         raise Wrong(f"no list of {name}")
@@ -548,7 +548,7 @@ def endpoints(server: Server) -> set[tuple[str, str]]:
 
 
 def wait(server: Server, seconds: float) -> None:
-    """Returns when the server is ready, and says on stderr what it waits for. Raises `Wrong` after some seconds."""
+    """Return when the server is ready, and says on stderr what it waits for. Raises `Wrong` after some seconds."""
     end, shown = time.monotonic() + seconds, ""
     while True:
         try:
@@ -570,7 +570,7 @@ def wait(server: Server, seconds: float) -> None:
 
 
 def run(server: Server, offered: set[tuple[str, str]]) -> Iterator[tuple[str, str, str, bool, str]]:
-    """Yields method, path, what was checked, whether it is right and what was seen, one by one."""
+    """Yield method, path, what was checked, whether it is right and what was seen, one by one."""
     for method, path, what, function in CHECKS:
         try:
             yield method, path, what, True, function(server)

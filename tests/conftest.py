@@ -35,7 +35,7 @@ NEEDS_CUDA = pytest.StashKey[int]()  # tests that were deselected for want of a 
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselects what is marked `gpu` where there is no CUDA device."""
+    """Deselect what is marked `gpu` where there is no CUDA device."""
     marked = [item for item in items if item.get_closest_marker("gpu")]
     if marked and not _cuda_is_there():
         config.stash[NEEDS_CUDA] = len(marked)
@@ -123,21 +123,21 @@ def no_keys_of_this_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 @pytest.fixture
 async def client() -> AsyncIterator[httpx.AsyncClient]:
-    """The application with the tone model, in process."""
+    """Yield the application with the tone model, in process."""
     async with app_client(create_app(Settings(), tone_pool())) as client:
         yield client
 
 
 @pytest.fixture
 def tone_url() -> Iterator[str]:
-    """The application with the tone model, over a socket."""
+    """Yield the application with the tone model, over a socket."""
     with serving(create_app(Settings(), tone_pool())) as url:
         yield url
 
 
 @pytest.fixture(scope="session")
 def hibari_url() -> Iterator[str]:
-    """The application with the embedded English voice, over a socket, when it can speak."""
+    """Yield the application with the embedded English voice, over a socket, when it can speak."""
     with serving(create_app(Settings(models=("hibari",), isolate_models=False))) as url:
         httpx.post(
             f"{url}/v1/tts/synthesize", json={"text": "Hello."}, timeout=60

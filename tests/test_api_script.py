@@ -21,7 +21,7 @@ SCRIPT = Path(__file__).parent.parent / "scripts" / "test_api.py"
 
 
 def run(*arguments: str | Path) -> tuple[int, list[str]]:
-    """The exit code of the script, and what it printed: progress and errors, then the table."""
+    """Return the exit code of the script, and what it printed: progress and errors, then the table."""
     done = subprocess.run(
         [sys.executable, SCRIPT, *arguments],
         capture_output=True,

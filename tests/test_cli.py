@@ -45,7 +45,7 @@ def run(*arguments: str | Path, stdin: str | bytes | None = None) -> Result:
 
 
 def error_line(result: Result) -> str:
-    """The only line on stderr of a command that failed."""
+    """Return the only line on stderr of a command that failed."""
     lines = result.stderr.splitlines()
     assert len(lines) == 1, result.stderr
     assert isinstance(result.exception, SystemExit), (

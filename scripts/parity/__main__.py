@@ -15,7 +15,7 @@ COMPARISONS = {
 
 
 def main() -> None:
-    """Runs every comparison, also after one has failed."""
+    """Run every comparison, also after one has failed."""
     failed = []
     for name, module in COMPARISONS.items():
         print(f"{name}:", flush=True)

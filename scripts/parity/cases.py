@@ -38,7 +38,7 @@ def random_codec(seed: int) -> CodecShape:
 
 
 def random_stack(chance: random.Random) -> Stack:
-    """The dimensions of one decoder."""
+    """Return the dimensions of one decoder."""
     kv_heads = chance.choice([1, 2, 3])
     return Stack(
         hidden=chance.choice([32, 48, 64, 80]),
@@ -89,7 +89,7 @@ def words(chance: random.Random, least: int, most: int) -> str:
 
 
 def write_recording(path: Path, seed: int, seconds: float) -> None:
-    """Writes something like a voice as a WAV file of 16 bits at the models' own rate, so that nothing resamples it."""
+    """Write something like a voice as a WAV file of 16 bits at the models' own rate, so that nothing resamples it."""
     samples = (voice_like(int(seconds * RATE_HZ), seed) * 32767).to(torch.int16)
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
@@ -99,12 +99,12 @@ def write_recording(path: Path, seed: int, seconds: float) -> None:
 
 
 def as_json(shape: Shape) -> dict[str, Any]:
-    """`shape` as JSON."""
+    """Return `shape` as JSON."""
     return asdict(shape)
 
 
 def from_json(values: dict[str, Any]) -> Shape:
-    """The shape that `as_json` wrote."""
+    """Return the shape that `as_json` wrote."""
     return Shape(
         **{**values, "talker": Stack(**values["talker"]), "predictor": Stack(**values["predictor"])}
     )

@@ -1,4 +1,4 @@
-"""Compares our codec and speaker encoder with the published `qwen-tts` 0.1.1 on random tiny checkpoints.
+"""Compare our codec and speaker encoder with the published `qwen-tts` 0.1.1 on random tiny checkpoints.
 
     python -m scripts.parity.codec [--seeds 4] [--seed 0]
     python -m scripts.parity.codec --write tests/models/qwen3_tts/data
@@ -53,7 +53,7 @@ class Case:
 
 
 def cases(count: int, seed: int) -> list[Case]:
-    """The named shapes once, and `count` random ones; one of them near the 300 frames that qwen-tts decodes whole."""
+    """Return the named shapes once, and `count` random ones; one of them near the 300 frames that qwen-tts decodes whole."""
     speakers = list(SPEAKERS.values())
     named = [
         Case(name, shape, speakers[i % 2], seed, 100)
@@ -82,7 +82,7 @@ def reference_cases() -> list[Case]:
 
 
 def prepare(folder: Path, case: Case) -> None:
-    """Writes the case's checkpoints and inputs for both sides."""
+    """Write the case's checkpoints and inputs for both sides."""
     write_codec(folder / case.name / "codec", case.codec, case.seed)
     write_speaker(folder / case.name / "speaker", case.speaker, case.seed)
     inputs = {
@@ -96,7 +96,7 @@ def prepare(folder: Path, case: Case) -> None:
 
 
 def streamed(decoder: CodecDecoder, codes: torch.Tensor) -> torch.Tensor:
-    """The samples of `codes`, decoded in chunks of changing size."""
+    """Return the samples of `codes`, decoded in chunks of changing size."""
     states, parts, start, turn = [decoder.open() for _ in codes], [], 0, 0
     while start < codes.shape[-1]:
         frames = CHUNKS[turn % len(CHUNKS)]
@@ -129,7 +129,7 @@ def compare(folder: Path, case: Case) -> dict[str, float]:
 
 
 def write_reference(target: Path) -> None:
-    """Keeps the published answers to `reference_cases` in `target`."""
+    """Keep the published answers to `reference_cases` in `target`."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         for case in reference_cases():
@@ -144,7 +144,7 @@ def write_reference(target: Path) -> None:
 
 
 def check(count: int, seed: int) -> bool:
-    """Prints the differences of every case; true if all are within tolerance."""
+    """Print the differences of every case; true if all are within tolerance."""
     good = True
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)

@@ -27,7 +27,7 @@ STUBS = {
 
 
 def oracle_python() -> Path:
-    """The interpreter of the oracle's environment, which is built on first use (minutes, a few gigabytes).
+    """Return the interpreter of the oracle's environment, which is built on first use (minutes, a few gigabytes).
 
     `QWEN_ORACLE` names an environment that exists already.
     """
@@ -46,21 +46,21 @@ def oracle_python() -> Path:
 
 
 def build(folder: Path, python: Path) -> None:
-    """Makes the environment and installs the package into it."""
+    """Make the environment and installs the package into it."""
     venv.create(folder, with_pip=True)
     for requirements in REQUIREMENTS:
         subprocess.run([python, "-m", "pip", "install", "--quiet", *requirements], check=True)
 
 
 def write_stubs(folder: Path) -> None:
-    """Writes the empty modules that stand for packages which are imported and not used."""
+    """Write the empty modules that stand for packages which are imported and not used."""
     for name, text in STUBS.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
 
 
 def oracle_environment() -> dict[str, str]:
-    """The environment variables under which the oracle's interpreter finds the stubs and keeps quiet."""
+    """Return the environment variables under which the oracle's interpreter finds the stubs and keeps quiet."""
     stubs = oracle_python().parent.parent / "stubs"
     return {
         **os.environ,
@@ -71,5 +71,5 @@ def oracle_environment() -> dict[str, str]:
 
 
 def run_oracle(script: Path, *arguments: str | Path) -> None:
-    """Runs `script` in the oracle's environment. Raises `CalledProcessError` if it fails."""
+    """Run `script` in the oracle's environment. Raises `CalledProcessError` if it fails."""
     subprocess.run([oracle_python(), script, *arguments], check=True, env=oracle_environment())

@@ -1,4 +1,4 @@
-"""Compares what `vivavoce trace` writes with the published package, from files to waveform, on random checkpoints.
+"""Compare what `vivavoce trace` writes with the published package, from files to waveform, on random checkpoints.
 
     python -m scripts.parity.trace                                    (some seeds, all tasks, random small shapes)
     python -m scripts.parity.trace --size 0.6b --tasks custom_voice --folder SCRATCH   (gigabytes and minutes)
@@ -60,7 +60,7 @@ class Case:
     requests: list[dict[str, Any]]
 
     def write(self, folder: Path) -> None:
-        """Writes what both sides read."""
+        """Write what both sides read."""
         write_whole(
             folder / "checkpoint", self.task, self.shape, self.codec, self.speaker, seed=self.seed
         )
@@ -72,7 +72,7 @@ class Case:
 
 
 def make_case(task: str, seed: int, size: str | None, frames: int, most_words: int = 30) -> Case:
-    """The case of a task and a seed; a `size` asks for one of the shapes by name instead of a random small one."""
+    """Return the case of a task and a seed; a `size` asks for one of the shapes by name instead of a random small one."""
     chance = random.Random(f"{seed} {task}")
     drawn, requests = (
         cases.random_shape(chance),
@@ -104,7 +104,7 @@ def traced(folder: Path, number: int) -> Tensors:
 
 
 def differences(mine: Tensors, theirs: Tensors) -> dict[str, float]:
-    """The largest difference of each tensor; for codes, how many differ; infinite if the shapes do."""
+    """Return the largest difference of each tensor; for codes, how many differ; infinite if the shapes do."""
     if not len(mine["trailing"]):  # the published code has one row then, of silence
         mine, theirs = (
             {k: v for k, v in tensors.items() if k != "trailing"} for tensors in (mine, theirs)
@@ -129,12 +129,12 @@ def difference(name: str, mine: torch.Tensor | None, theirs: torch.Tensor | None
 
 
 def agree(found: dict[str, float]) -> bool:
-    """Whether `differences` are within what is promised."""
+    """True if `differences` are within what is promised."""
     return all(value <= TOLERANCES.get(name, 0) for name, value in found.items())
 
 
 def compare(case: Case, folder: Path) -> tuple[list[dict[str, float]], Tensors]:
-    """Runs both on one case; the differences of each request, and the oracle's tensors as `number.name`."""
+    """Run both on one case; the differences of each request, and the oracle's tensors as `number.name`."""
     if not (folder / "checkpoint").exists():
         case.write(folder)
     run_oracle(Path(__file__).with_name("trace_oracle.py"), folder)
@@ -148,7 +148,7 @@ def compare(case: Case, folder: Path) -> tuple[list[dict[str, float]], Tensors]:
 
 
 def report(case: Case, number: int, theirs: Tensors, found: dict[str, float]) -> None:
-    """Prints one line of the table."""
+    """Print one line of the table."""
     numbers = "  ".join(f"{name} {value:.1e}" for name, value in found.items())
     print(
         f"{case.task:12} {case.shape.size} seed {case.seed} #{number}: {len(theirs['prompt']):3} positions, "
@@ -159,7 +159,7 @@ def report(case: Case, number: int, theirs: Tensors, found: dict[str, float]) ->
 
 
 def write_references(folder: Path, tensors: dict[str, Tensors], recipes: dict[str, Any]) -> None:
-    """Keeps the oracle's answers but the sound, logits thinned out, and the recipes for the same checkpoints."""
+    """Keep the oracle's answers but the sound, logits thinned out, and the recipes for the same checkpoints."""
     kept = {}
     for task, found in tensors.items():
         for name, tensor in found.items():

@@ -1,4 +1,4 @@
-"""Runs in the oracle's environment: what the published package makes of the requests in a folder of cases.
+"""Run in the oracle's environment: what the published package makes of the requests in a folder of cases.
 
     trace_oracle.py CASES
 
@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 
 
 def load(folder: Path) -> Qwen3TTSModel:
-    """The published model with exactly the tensors of the files, none missing, none left over."""
+    """Return the published model with exactly the tensors of the files, none missing, none left over."""
     tts = Qwen3TTSModel.from_pretrained(
         str(folder), dtype=torch.float32, attn_implementation="sdpa"
     )
@@ -30,7 +30,7 @@ def load(folder: Path) -> Qwen3TTSModel:
 
 
 def run(tts: Qwen3TTSModel, request: dict[str, Any], beside: Path) -> dict[str, torch.Tensor]:
-    """Every tensor of one greedy request."""
+    """Return every tensor of one greedy request."""
     seen: dict[str, Any] = {"logits": []}
     talker = tts.model.talker
     generate, outer = talker.generate, tts.model.generate
@@ -58,7 +58,7 @@ def run(tts: Qwen3TTSModel, request: dict[str, Any], beside: Path) -> dict[str, 
 
 
 def speak(tts: Qwen3TTSModel, request: dict[str, Any], beside: Path) -> dict[str, torch.Tensor]:
-    """Calls the package's functions for the request's task; gives the waveform, and what a clone's recording became."""
+    """Call the package's functions for the request's task; gives the waveform, and what a clone's recording became."""
     common = {
         "text": request["text"],
         "language": request["language"],
@@ -89,7 +89,7 @@ def speak(tts: Qwen3TTSModel, request: dict[str, Any], beside: Path) -> dict[str
 
 
 def main() -> None:
-    """Reads the requests, writes the answers."""
+    """Read the requests, writes the answers."""
     folder = Path(sys.argv[1])
     tts = load(folder / "checkpoint")
     for path in sorted(folder.glob("*.json")):

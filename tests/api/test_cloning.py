@@ -17,7 +17,7 @@ GOOD = base64.b64encode(SPOKEN).decode()
 
 
 async def refused(client: httpx.AsyncClient, **fields: object) -> tuple[str, str]:
-    """The field and the message of a request's refusal, which both surfaces give alike."""
+    """Return the field and the message of a request's refusal, which both surfaces give alike."""
     native = await client.post(NATIVE, json={"text": "Hello.", **fields})
     openai = await client.post(OPENAI, json={"input": "Hello.", **fields})
     error, other = native.json()["error"], openai.json()["error"]

@@ -240,7 +240,7 @@ def test_a_connection_too_many_is_told_so_and_health_still_answers() -> None:
 
 
 def asked_health(address: tuple[str, int]) -> socket.socket:
-    """An open connection that the server has surely counted: it has answered on it."""
+    """Return an open connection that the server has surely counted: it has answered on it."""
     connection = socket.create_connection(address, timeout=10)
     connection.sendall(b"GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n")
     read_until(connection, b'{"status":"ok"}')
@@ -272,7 +272,7 @@ def answers_health(address: tuple[str, int]) -> bool:
 
 
 def answer_goes_on(connection: socket.socket) -> bool:
-    """Whether more comes than the system can have kept."""
+    """True if more comes than the system can have kept."""
     got = 0
     while got < 20 * 2**20 and (part := connection.recv(2**20)):
         got += len(part)

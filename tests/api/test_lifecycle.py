@@ -71,7 +71,7 @@ def environment_with(folder: Path, **settings: object) -> dict[str, str]:
 
 
 def draining(client: httpx.Client) -> bool:
-    """Whether the server says so; it is told by a signal, which is on its way."""
+    """True if the server says so; it is told by a signal, which is on its way."""
     answer = client.get("/health/ready")
     assert answer.status_code == (200 if answer.json()["status"] == "ok" else 503)
     return bool(answer.json()["status"] == "draining")
@@ -167,7 +167,7 @@ def test_killed_server_starts_again_on_its_port_and_speaks(tmp_path: Path) -> No
 def failed_start(
     folder: Path, *arguments: str, limits: str = "", **settings: object
 ) -> tuple[int, str]:
-    """The exit code of a start that fails, and what is on the last line of stderr."""
+    """Return the exit code of a start that fails, and what is on the last line of stderr."""
     command = f'{limits} exec "$0" -m vivavoce serve --host 127.0.0.1 "$@"'
     done = subprocess.run(
         ["bash", "-c", command, sys.executable, *arguments],

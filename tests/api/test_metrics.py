@@ -25,7 +25,7 @@ Request = Callable[[httpx.AsyncClient], Awaitable[httpx.Response | None]]
 
 
 def values(text: str) -> dict[str, float]:
-    """Every value by its name and labels, as in the text."""
+    """Return every value by its name and labels, as in the text."""
     samples = [
         sample for family in text_string_to_metric_families(text) for sample in family.samples
     ]
@@ -135,7 +135,7 @@ async def slow_client(real_time_factor: float) -> AsyncIterator[httpx.AsyncClien
 
 
 async def until(client: httpx.AsyncClient, name: str, value: float) -> dict[str, float]:
-    """The values once `name` has `value`, scraped as often as that takes, within bounds."""
+    """Return the values once `name` has `value`, scraped as often as that takes, within bounds."""
     for _ in range(500):
         if (now := await scrape(client)).get(name) == value:
             return now

@@ -23,7 +23,7 @@ NATIVE, OPENAI = "/v1/tts/synthesize", "/v1/audio/speech"
 
 
 def busy_pool(**limits: float) -> Pool:
-    """The tone model with one slot."""
+    """Return the tone model with one slot."""
     return Pool(
         {"tone": lambda: LocalEngine(ToneModel(max_batch=1, faults=FAULTS), Limits(**limits))}
     )  # type: ignore[arg-type]

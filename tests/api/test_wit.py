@@ -54,7 +54,7 @@ class Told:
 
 
 def read_frames(data: bytes) -> Told:
-    """Reads frames by the rules of the SDK's decoder: a bit for each length, no others, nothing left over."""
+    """Read frames by the rules of the SDK's decoder: a bit for each length, no others, nothing left over."""
     events: list[dict[str, object]] = []
     audio, frames = b"", 0
     while data:

@@ -30,7 +30,7 @@ def joined_up(segments, pause_s, sizes=(10**9,)):
 
 
 def spoken(before, audible, after):
-    """Counts of quiet, loud and quiet samples."""
+    """Count of quiet, loud and quiet samples."""
     loud = np.full(audible, 0.25, dtype=np.float32)
     return np.concatenate((np.zeros(before, np.float32), loud, np.zeros(after, np.float32)))
 

@@ -73,7 +73,7 @@ def name(request: pytest.FixtureRequest) -> str:
 
 
 def slow_server() -> Pool:
-    """Speaks a chunk of 80 ms every 80 ms, as a voice that is just fast enough."""
+    """Speak a chunk of 80 ms every 80 ms, as a voice that is just fast enough."""
     return tone_pool(real_time_factor=1.0)
 
 

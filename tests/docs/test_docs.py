@@ -1,4 +1,4 @@
-"""Runs the examples of the README and the documentation, and follows their links.
+"""Run the examples of the README and the documentation, and follows their links.
 
 Python and shell blocks run against a live server that stands for `http://localhost:8000`. A comment right before a
 block says what is special about it: `not run: reason`, `needs: kokoro`, or `answer to: METHOD path body`.
@@ -61,7 +61,7 @@ class Block:
 
     @property
     def runs(self) -> bool:
-        """Whether it is an example to run: not shown only, and not work on the whole project, as `make` is."""
+        """True if it is an example to run: not shown only, and not work on the whole project, as `make` is."""
         return self.mark != "not run" and not all(
             PROJECT.match(line) for line in self.body.splitlines() if line
         )
@@ -89,7 +89,7 @@ def examples(*languages: str, mark: str | None = None) -> pytest.MarkDecorator:
 
 @pytest.fixture(scope="session")
 def kokoro_url() -> Iterator[str]:
-    """The application with the default models, over a socket; a skip where Kokoro's files are not."""
+    """Yield the application with the default models, over a socket; a skip where Kokoro's files are not."""
     settings = Settings(load_models="lazy", isolate_models=False)
     try:
         locate(settings.cache_dir, settings.kokoro_dir)
@@ -108,7 +108,7 @@ def url_for(block: Block, request: pytest.FixtureRequest) -> str:
 
 
 def run(command: list[str], folder: Path) -> str:
-    """The output of `command` in `folder`, with this environment's programs and none of this machine's settings."""
+    """Return the output of `command` in `folder`, with this environment's programs and none of this machine's settings."""
     folder.joinpath(".curlrc").write_text("fail-with-body\nsilent\nshow-error\n", "utf-8")
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith("VIVAVOCE_")
@@ -131,7 +131,7 @@ def run(command: list[str], folder: Path) -> str:
 
 
 def loudness(path: Path) -> float:
-    """The root mean square of an audio file's samples."""
+    """Return the root mean square of an audio file's samples."""
     data = path.read_bytes()
     samples = np.frombuffer(data, "<i2") / 2**15 if path.suffix == ".pcm" else decode(data)[0]
     return float(np.sqrt(np.mean(np.square(samples))))
@@ -206,7 +206,7 @@ def ask(block: Block, url: str) -> httpx.Response:
 
 
 def fits(shown: object, real: object) -> bool:
-    """Whether `real` is what an example shows; "…" at the end of a text or a list stands for any rest."""
+    """True if `real` is what an example shows; "…" at the end of a text or a list stands for any rest."""
     if isinstance(shown, str) and isinstance(real, str) and shown.endswith("…"):
         return real.startswith(shown[:-1])
     if isinstance(shown, list) and isinstance(real, list):
@@ -340,7 +340,7 @@ def test_every_path_header_and_code_is_described() -> None:
 
 
 def codes(kind: type[VivavoceError]) -> set[str]:
-    """The codes of all errors below `kind`."""
+    """Return the codes of all errors below `kind`."""
     return {code for below in kind.__subclasses__() for code in (below.code, *codes(below))}
 
 

@@ -174,7 +174,7 @@ class Hub(BaseHTTPRequestHandler):
             self.wfile.write(self.files[name])
 
     def log_message(self, *args: object) -> None:
-        """Says nothing."""
+        """Say nothing."""
 
 
 def small_graph() -> bytes:

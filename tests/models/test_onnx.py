@@ -9,7 +9,7 @@ import pytest
 
 
 def spoken_at(home: Path, **environment: str) -> list[str]:
-    """The files in the home of who has let hibari speak."""
+    """Return the files in the home of who has let hibari speak."""
     environment = {
         **os.environ,
         "HOME": str(home),

@@ -31,7 +31,7 @@ SECRET = "Nobody else may read this."
 async def spans_of(
     path: str, headers: dict[str, str] | None = None, **body: object
 ) -> dict[str, ReadableSpan]:
-    """The spans by name of one request."""
+    """Return the spans by name of one request."""
     exporter = InMemorySpanExporter()
     tracing = Tracing(SimpleSpanProcessor(exporter))
     async with app_client(create_app(Settings(), tone_pool(), tracing)) as client:

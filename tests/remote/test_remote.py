@@ -183,7 +183,7 @@ async def test_closing_a_segment_frees_its_slot_there(heard: int) -> None:
 
 
 def busy_pool(real_time_factor: float) -> Pool:
-    """One that speaks one segment at a time and lets one wait."""
+    """Return one that speaks one segment at a time and lets one wait."""
     model = ToneModel(real_time_factor=real_time_factor, max_batch=1, faults=FAULTS)
     return Pool(
         {"tone": lambda: LocalEngine(model, Limits(max_queued_requests=1, max_ahead_s=2.0))}

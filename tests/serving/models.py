@@ -19,7 +19,7 @@ HANGS = {"hang": Fault("hang")}
 
 
 def supervised(make: Callable[[], AnyModel], *, max_step_s: float) -> SupervisedEngine:
-    """An engine over a model in a process of its own."""
+    """Return an engine over a model in a process of its own."""
     return SupervisedEngine(
         lambda: LocalEngine(in_process(make, "tone", ProcessConfig("critical"))),
         max_step_s=max_step_s,

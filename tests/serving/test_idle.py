@@ -26,7 +26,7 @@ def pool_of(gone: threading.Event) -> Pool:
 
 
 async def timers_have_fired() -> None:
-    """Waits until every timer of the pool that is due within `IDLE_S` from now has fired."""
+    """Wait until every timer of the pool that is due within `IDLE_S` from now has fired."""
     fired = asyncio.Event()
     asyncio.get_running_loop().call_later(1.5 * IDLE_S, fired.set)
     await fired.wait()

@@ -149,7 +149,7 @@ class Offered:
         return self.pool.states()[name].state
 
     async def is_waiting(self, name: str) -> None:
-        """Returns when the load of `name` waits for memory."""
+        """Return when the load of `name` waits for memory."""
         while "waits for" not in self.pool.states()[name].detail:  # noqa: ASYNC110 - the pool tells nobody
             await asyncio.sleep(0)
 

@@ -38,7 +38,7 @@ def ticket(
 
 
 def served(waiting: RequestQueue) -> list[QueuedSegment]:
-    """All who wait, in the order of their turns."""
+    """Return all who wait, in the order of their turns."""
     order = []
     while (first := waiting.take()) is not None:
         order.append(first)

@@ -292,7 +292,7 @@ async def rest(stream: SpokenSegment) -> Samples:
 
 
 async def free(engine: LocalEngine) -> None:
-    """Returns when nobody waits and nobody runs."""
+    """Return when nobody waits and nobody runs."""
     while engine.load != Load(0, 0):  # noqa: ASYNC110 - a lane frees its slots without telling anyone
         await asyncio.sleep(0)
 

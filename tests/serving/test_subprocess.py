@@ -295,7 +295,7 @@ async def test_engine_that_is_closed_while_its_model_is_restarted_leaves_no_proc
 
 
 def is_there(pid: int) -> bool:
-    """Whether that process runs; one that is dead and not yet waited for does not."""
+    """True if that process runs; one that is dead and not yet waited for does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:

@@ -51,7 +51,7 @@ async def bench() -> AsyncIterator[Bench]:
 
 
 async def asked(*tasks: "asyncio.Task[PreparedVoice]", voices: VoiceCache, coming: int) -> None:
-    """Returns when `coming` recordings wait or are being prepared."""
+    """Return when `coming` recordings wait or are being prepared."""
     while len(voices._in_flight) < coming and not all(task.done() for task in tasks):  # noqa: ASYNC110 - a yield
         await asyncio.sleep(0)
 

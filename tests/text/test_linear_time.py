@@ -64,7 +64,7 @@ def modules(package: ModuleType) -> Iterator[ModuleType]:
 
 
 def compiled(value: object) -> Iterator[re.Pattern[str]]:
-    """The patterns in `value`: a module's variable, or what is inside one. Rules are for one word; see below."""
+    """Yield the patterns in `value`: a module's variable, or what is inside one. Rules are for one word; see below."""
     if isinstance(value, re.Pattern):
         yield value
     elif isinstance(value, RuleTable):
@@ -79,7 +79,7 @@ def compiled(value: object) -> Iterator[re.Pattern[str]]:
 
 
 def written(module: ModuleType) -> Iterator[tuple[str, str]]:
-    """The patterns that a module gives to functions of `re`, each with the function's name."""
+    """Yield the patterns that a module gives to functions of `re`, each with the function's name."""
     for call in ast.walk(ast.parse(inspect.getsource(module))):
         match call:
             case ast.Call(
@@ -146,7 +146,7 @@ def growth(
 
 
 def runs(name: str) -> Iterator[tuple[str, str]]:
-    """Every token and every character of the pattern's source, with a letter around them; some with a space, too."""
+    """Yield every token and every character of the pattern's source, with a letter around them; some with a space, too."""
     characters = sorted(
         {character for character in name.partition(": ")[2] if not character.isspace()}
     )

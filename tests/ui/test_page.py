@@ -44,7 +44,7 @@ def server() -> Iterator[str]:
 
 @pytest.fixture
 def page(server: str, monkeypatch: pytest.MonkeyPatch) -> AppTest:
-    """The page, with the text to speak typed in, and the model that beeps."""
+    """Return the page, with the text to speak typed in, and the model that beeps."""
     page = opened(server, monkeypatch, model="tone")
     page.text_area(key="text").input(TEXT)
     return page

@@ -31,7 +31,7 @@ needs_mono = pytest.mark.skipif(
 def decode(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Runs the package's decoders, compiled once."""
+    """Run the package's decoders, compiled once."""
     program = tmp_path_factory.mktemp("unity") / "decode.exe"
     checks = Path(__file__).with_name("Decode.cs")
     done = subprocess.run(

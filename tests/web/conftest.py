@@ -97,7 +97,7 @@ class Server:
     ended: threading.Event
 
     def pcm(self, **fields: object) -> bytes:
-        """The samples of a request, as any other client gets them."""
+        """Return the samples of a request, as any other client gets them."""
         response = httpx.post(
             f"{self.url}/v1/tts/synthesize", json={"format": "pcm", **fields}, timeout=60
         )
@@ -148,7 +148,7 @@ def server() -> Iterator[Server]:
 
 
 def browser_path() -> str:
-    """The Chromium that is installed; a skip without one."""
+    """Return the Chromium that is installed; a skip without one."""
     names = ("chromium", "chromium-browser", "google-chrome")
     path = next(filter(None, map(shutil.which, names)), None)
     if path is None:
@@ -176,7 +176,7 @@ def context(chromium: Browser) -> Iterator[BrowserContext]:
 
 @pytest.fixture
 def visit(context: BrowserContext, server: Server) -> Visit:
-    """The page, when its lists have been filled."""
+    """Return the page, when its lists have been filled."""
     visit = Visit(context.new_page())
     visit.page.on("request", visit.on_request)
     visit.page.on("console", visit.on_console)

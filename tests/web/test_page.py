@@ -84,13 +84,13 @@ class Piece(TypedDict):
 
 
 def scheduled(page: Page) -> list[Piece]:
-    """The pieces so far."""
+    """Return the pieces so far."""
     pieces: list[Piece] = page.evaluate("scheduled")
     return pieces
 
 
 def gaps_s(pieces: list[Piece]) -> NDArray[np.float64]:
-    """The silence between each two, in seconds; negative where they overlap."""
+    """Return the silence between each two, in seconds; negative where they overlap."""
     starts = np.array([piece["when"] for piece in pieces])
     ends = starts + np.array([len(piece["samples"]) / piece["rate"] for piece in pieces])
     gaps: NDArray[np.float64] = starts[1:] - ends[:-1]

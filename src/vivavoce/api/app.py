@@ -1,4 +1,4 @@
-"""Builds the HTTP application from settings: the models, the surfaces, the layers around them."""
+"""Build the HTTP application from settings: the models, the surfaces, the layers around them."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -65,7 +65,7 @@ EXPOSED = (
 def create_app(
     settings: Settings, pool: Pool | None = None, tracing: "Tracing | None" = None
 ) -> FastAPI:
-    """The server. `pool` stands in for the models that the settings name, `tracing` for where they send traces.
+    """Return the server. `pool` stands in for the models that the settings name, `tracing` for where they send traces.
 
     Nothing is loaded before it starts. Raises `SettingsError` if there are keys and they cannot be read, and
     `MissingDependency` if traces are wanted without the extra `otel`.
@@ -163,12 +163,12 @@ def create_app(
 
 
 def needed(settings: Settings) -> tuple[str, ...]:
-    """The models of which one has to be there: the one that the settings name for requests, or any."""
+    """Return the models of which one has to be there: the one that the settings name for requests, or any."""
     return settings.offered if settings.default_model == "auto" else (settings.default_model,)
 
 
 async def _load_all(models: Pool, needed: Sequence[str], life: Lifecycle) -> None:
-    """Loads the models; none of those `needed` is a failure of the server, which its `life` then tells."""
+    """Load the models; none of those `needed` is a failure of the server, which its `life` then tells."""
     await models.load_all()
     life.loading = False
     states = [state for name, state in models.states().items() if name in needed]

@@ -50,10 +50,10 @@ def server_of(request: Request) -> Server:
 
 
 def caller_of(request: Request) -> str:
-    """The name of the API key that the request came with; empty if none was needed."""
+    """Return the name of the API key that the request came with; empty if none was needed."""
     return str(request.scope.get("state", {}).get("key", ""))
 
 
 def can_manage(request: Request) -> bool:
-    """Whether the API key that the request came with has the scope `manage`."""
+    """True if the API key that the request came with has the scope `manage`."""
     return bool(request.scope.get("state", {}).get("manages"))

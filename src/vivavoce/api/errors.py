@@ -1,4 +1,4 @@
-"""Turns errors into HTTP answers, once, in the shape of the surface that was called (`api.surfaces`)."""
+"""Turn errors into HTTP answers, once, in the shape of the surface that was called (`api.surfaces`)."""
 
 import json
 import reprlib
@@ -68,7 +68,7 @@ def asked_as(request: HTTPConnection, field: str) -> str:
 
 
 def install(app: FastAPI) -> None:
-    """Registers the handlers of every error that an endpoint may raise."""
+    """Register the handlers of every error that an endpoint may raise."""
     app.add_exception_handler(VivavoceError, _on_our_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http_error)
@@ -86,7 +86,7 @@ def error_body(
 
 
 def status_of(error: VivavoceError) -> int:
-    """The native surface's status for an error."""
+    """Return the native surface's status for an error."""
     return next(status for kind, status in STATUS if isinstance(error, kind))
 
 
@@ -111,7 +111,7 @@ async def _on_our_error(request: Request, error: Exception) -> Response:
 
 
 def answer_to(request: HTTPConnection, error: VivavoceError) -> Response:
-    """The answer that tells `error` in the shape of the surface that was called."""
+    """Return the answer that tells `error` in the shape of the surface that was called."""
     response = error_response(
         request,
         status_of(error),
@@ -138,7 +138,7 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
 
 
 def describe(problem: Mapping[str, Any]) -> tuple[str | None, str]:
-    """The field and a sentence for one of pydantic's error details (plain dictionaries, hence `Any`)."""
+    """Return the field and a sentence for one of pydantic's error details (plain dictionaries, hence `Any`)."""
     where = [str(part) for part in problem["loc"] if part not in ("body", "query")]
     kind = problem["type"]
     if kind == "json_invalid":

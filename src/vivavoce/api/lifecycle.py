@@ -49,7 +49,7 @@ class Lifecycle:
 
     @property
     def draining(self) -> bool:
-        """Whether it was told to end."""
+        """True if it was told to end."""
         return self._ends_s is not None
 
     @property
@@ -62,11 +62,11 @@ class Lifecycle:
 
     @property
     def over(self) -> bool:
-        """Whether it was told to end, and what ran has finished or has had its time."""
+        """True if it was told to end, and what ran has finished or has had its time."""
         return self.draining and (not self.running or not self.grace_left_s)
 
     def drain(self) -> None:
-        """Takes no new work from now on. Safe in a signal handler."""
+        """Take no new work from now on. Safe in a signal handler."""
         if self._ends_s is None:
             self._ends_s = time.monotonic() + self._shutdown_timeout_s
 
@@ -93,7 +93,7 @@ class DrainMiddleware:
 
 
 async def _take(receive: Receive) -> None:
-    """Reads a body of ordinary size: a connection that is closed on unread bytes loses the answer to them."""
+    """Read a body of ordinary size: a connection that is closed on unread bytes loses the answer to them."""
     taken = 0
     while taken < TAKEN_BYTES:
         message = await receive()

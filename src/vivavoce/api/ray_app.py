@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def application(args: dict[str, object]) -> "Application":
-    """The application of `args`, which are settings; `default_model` names the one model that its replicas speak with.
+    """Return the application of `args`, which are settings; `default_model` names the one model that its replicas speak with.
 
     Raises `SettingsError` for wrong settings or none of a model, `MissingDependency` without Ray.
     """

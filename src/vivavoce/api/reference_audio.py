@@ -1,4 +1,4 @@
-"""Turns the recording in a request's body into samples; it knows base64, and nothing of models.
+"""Turn the recording in a request's body into samples; it knows base64, and nothing of models.
 
 Nothing is fetched: a recording comes in the body or not at all.
 """
@@ -21,7 +21,7 @@ _URL: Final = re.compile(r"\s*(?!data:)[a-z][a-z0-9+.-]{1,20}:", re.IGNORECASE)
 
 
 async def read_request(body: SynthesizeBody | SpeechBody) -> SpeechRequest:
-    """The request of `body`, its recording decoded beside the event loop. Raises `BadRequest`, naming the field."""
+    """Return the request of `body`, its recording decoded beside the event loop. Raises `BadRequest`, naming the field."""
     request = body.to_request()
     words = (body.ref_text or "").strip() or None
     if body.ref_audio is None:
@@ -48,7 +48,7 @@ def _decode(sent: str) -> tuple[Samples, int]:
 
 
 def _bytes(sent: str) -> bytes:
-    """The bytes of base64, plain or in a `data:` URL; line breaks are allowed."""
+    """Return the bytes of base64, plain or in a `data:` URL; line breaks are allowed."""
     if (prefix := _DATA_URL.match(sent)) is not None:
         sent = sent[prefix.end() :]
     elif _URL.match(sent):

@@ -67,14 +67,14 @@ class RequestLog:
                 del self._by_caller[caller]
 
     def drop(self, record: RequestRecord) -> None:
-        """Forgets a request that was refused: its answer has told all, and a flood of them pushes nothing out."""
+        """Forget a request that was refused: its answer has told all, and a flood of them pushes nothing out."""
         if self.find(record.request_id, record.caller) is record:
             self._forget(record.caller, record.request_id)
 
     def find(
         self, request_id: str, caller: str, *, of_anyone: bool = False
     ) -> RequestRecord | None:
-        """The request of `caller`, or with `of_anyone` else the latest of that id."""
+        """Return the request of `caller`, or with `of_anyone` else the latest of that id."""
         found = self._by_caller.get(caller, OrderedDict()).get(request_id)
         if found is None and of_anyone:
             same = [

@@ -1,4 +1,4 @@
-"""Sends speech over HTTP: as it is made, or as one file of exact size; and stops as soon as the client is gone.
+"""Send speech over HTTP: as it is made, or as one file of exact size; and stops as soon as the client is gone.
 
 The first audio is awaited before the status goes out, so that a model's failure is an honest 5xx. After that a
 failure breaks the transfer: the client sees an incomplete answer, never a short file that looks whole.
@@ -37,7 +37,7 @@ T = TypeVar("T")
 async def stream_speech(
     request: Request, synthesizer: Synthesizer, wanted: SpeechRequest
 ) -> Response:
-    """The audio as it is made, in the format of `wanted`."""
+    """Return the audio as it is made, in the format of `wanted`."""
     return await stream_chunks(request, synthesizer, wanted, _encoded, MEDIA_TYPES[wanted.format])
 
 
@@ -48,7 +48,7 @@ async def stream_chunks(
     encode: Callable[[Speech, AudioFormat], AsyncGenerator[bytes]],
     media_type: str,
 ) -> Response:
-    """The speech in a surface's own form: what `encode` makes of it, which closes it in the end."""
+    """Return the speech in a surface's own form: what `encode` makes of it, which closes it in the end."""
     speech = await _opened(request, synthesizer, wanted)
     async with _closing_unless_sent(speech):
         chunks = encode(speech, wanted.format)
@@ -59,7 +59,7 @@ async def stream_chunks(
 async def whole_speech(
     request: Request, synthesizer: Synthesizer, wanted: SpeechRequest
 ) -> Response:
-    """The audio as one file, with its exact size in Content-Length and, for WAV, in its header."""
+    """Return the audio as one file, with its exact size in Content-Length and, for WAV, in its header."""
     limit = server_of(request).spool_limit
     if wanted.format in ("wav", "pcm") and len(wanted.text) * BYTES_PER_CHAR > ROOM_BYTES:
         limit.check(ROOM_BYTES)  # before a model speaks in vain
@@ -84,7 +84,7 @@ async def whole_speech(
 
 
 def _exact_start(audio_format: AudioFormat, spool: Spool, speech: Speech) -> bytes:
-    """The file's first bytes with the length in them, for the formats that have a place for it."""
+    """Return the file's first bytes with the length in them, for the formats that have a place for it."""
     if audio_format == "wav":
         return wav_header(speech.sample_rate_hz, spool.size)
     if audio_format == "flac":
@@ -95,7 +95,7 @@ def _exact_start(audio_format: AudioFormat, spool: Spool, speech: Speech) -> byt
 async def stream_events(
     request: Request, synthesizer: Synthesizer, wanted: SpeechRequest
 ) -> Response:
-    """The audio as OpenAI's server-sent events: deltas in base64, then `speech.audio.done` with the usage."""
+    """Return the audio as OpenAI's server-sent events: deltas in base64, then `speech.audio.done` with the usage."""
     speech = await _opened(request, synthesizer, wanted)
     async with _closing_unless_sent(speech):
         events = _events(speech, wanted, request)
@@ -122,7 +122,7 @@ async def _opened(request: Request, synthesizer: Synthesizer, wanted: SpeechRequ
 
 @asynccontextmanager
 async def _closing_unless_sent(speech: Speech) -> AsyncGenerator[None]:
-    """Closes `speech` if its answer does not come about: what would do so as it is sent may never have begun."""
+    """Close `speech` if its answer does not come about: what would do so as it is sent may never have begun."""
     try:
         yield
     except BaseException:
@@ -147,14 +147,14 @@ def _facts(speech: Speech, request: Request) -> dict[str, str]:
 
 
 def _named(pieces: Sequence[str]) -> str:
-    """The beginnings of pieces of text, percent-encoded, and how many more there are: a header must stay short."""
+    """Return the beginnings of pieces of text, percent-encoded, and how many more there are: a header must stay short."""
     named = [quote(piece[:UNSPOKEN_CHARS], safe="") for piece in pieces[:UNSPOKEN_PIECES]]
     more = len(pieces) - len(named)
     return ", ".join([*named, f"+{more}"] if more else named)
 
 
 async def _encoded(speech: Speech, audio_format: AudioFormat) -> AsyncGenerator[bytes]:
-    """The encoded audio in non-empty chunks; the first one holds audio, not a header alone."""
+    """Yield the encoded audio in non-empty chunks; the first one holds audio, not a header alone."""
     encoder = open_encoder(audio_format, speech.sample_rate_hz, speech.fingerprint)
     try:
         pending, heard = b"", False
@@ -176,7 +176,7 @@ async def _first(chunks: AsyncGenerator[bytes]) -> bytes:
 
 
 async def _spool(speech: Speech, audio_format: AudioFormat, spool: Spool) -> None:
-    """Puts the whole answer there. Raises `DiskFull` if it does not fit."""
+    """Put the whole answer there. Raises `DiskFull` if it does not fit."""
     async with aclosing(
         _encoded(speech, "pcm" if audio_format == "wav" else audio_format)
     ) as chunks:
@@ -260,7 +260,7 @@ async def _unless_disconnected(
     *,
     unwanted: Callable[[T], Awaitable[None]] | None = None,
 ) -> T:
-    """The result of `work`, which is cancelled as soon as the client is gone; `ClientDisconnected` then.
+    """Return the result of `work`, which is cancelled as soon as the client is gone; `ClientDisconnected` then.
 
     `unwanted` gets a result that came too late to be returned.
     """

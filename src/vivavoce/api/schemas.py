@@ -198,7 +198,7 @@ class SynthesizeQuery(SamplingFields, TurnFields):
     )
 
     def to_request(self) -> SpeechRequest:
-        """Raises `BadRequest` for an unknown language."""
+        """Raise `BadRequest` for an unknown language."""
         return SpeechRequest(
             text=self.text,
             model=self.model or "auto",
@@ -220,7 +220,7 @@ class SynthesizeBody(SynthesizeQuery, ReferenceFields):
     """`POST /v1/tts/synthesize`: the fields of the query, and a recording to clone."""
 
     def to_request(self) -> SpeechRequest:
-        """Raises `BadRequest` for an unknown language, or a speaker beside a recording."""
+        """Raise `BadRequest` for an unknown language, or a speaker beside a recording."""
         if self.ref_audio is not None and self.speaker:
             raise BadRequest(
                 f"speaker {self.speaker!r} is one voice and ref_audio another: leave one of them out",
@@ -295,7 +295,7 @@ class SpeechBody(SamplingFields, TurnFields, ReferenceFields):
     )
 
     def to_request(self) -> SpeechRequest:
-        """Raises `BadRequest` for an unknown language."""
+        """Raise `BadRequest` for an unknown language."""
         voice = self.voice.id if isinstance(self.voice, VoiceId) else self.voice
         return SpeechRequest(
             text=self.input,

@@ -1,4 +1,4 @@
-"""Decodes a recording that somebody sent: any common format, in bounded time and memory, from its bytes alone.
+"""Decode a recording that somebody sent: any common format, in bounded time and memory, from its bytes alone.
 
 What is read is only the bytes given: formats that can name other files (playlists, HLS, concat) are not among those
 tried, nor is any protocol. Decoding stops as soon as the recording is longer than allowed, whatever its header says.
@@ -49,7 +49,7 @@ _EMPTY: Samples = np.zeros(0, dtype=np.float32)
 def decode_recording(
     data: bytes, *, min_s: float = MIN_S, max_s: float = MAX_S
 ) -> tuple[Samples, int]:
-    """The first audio stream of a file as float32 mono in [-1, 1], its channels averaged, and its sample rate.
+    """Return the first audio stream of a file as float32 mono in [-1, 1], its channels averaged, and its sample rate.
 
     Raises `BadRequest` (`ref_audio`) for what is not a recording of `min_s` to `max_s` seconds: too many bytes, another
     format, nothing audible, numbers that are none.
@@ -97,7 +97,7 @@ def _read(container: "av.container.InputContainer", max_s: float) -> tuple[Sampl
 def _decoded(
     container: "av.container.InputContainer", stream: "av.audio.AudioStream", rate_hz: int
 ) -> Iterator[Samples]:
-    """The stream's frames; what cannot be decoded is skipped as long as it is little."""
+    """Yield the stream's frames; what cannot be decoded is skipped as long as it is little."""
     packets, problems = 0, list[av.error.FFmpegError]()
     for packet in container.demux(stream):
         packets += 1
@@ -118,7 +118,7 @@ def _decoded(
 
 
 def _mono(frame: av.AudioFrame) -> Samples:
-    """The frame's channels, averaged."""
+    """Return the frame's channels, averaged."""
     channels, kind = frame.layout.nb_channels, frame.format.name.removesuffix("p")
     if not 1 <= channels <= MAX_CHANNELS or kind not in _SCALE:
         raise _refused(
@@ -147,7 +147,7 @@ def _check_sound(samples: Samples, rate_hz: int, min_s: float) -> None:
 
 
 def _check_sample_tables(data: bytes) -> None:
-    """Refuses an MP4 whose tables speak of more samples than it can hold: FFmpeg would make room for all of them."""
+    """Refuse an MP4 whose tables speak of more samples than it can hold: FFmpeg would make room for all of them."""
     if data[4:8] not in (
         b"ftyp",
         b"moov",
@@ -173,7 +173,7 @@ def _check_sample_tables(data: bytes) -> None:
 
 
 def _counts(data: bytes, box: bytes, offset: int) -> Iterator[int]:
-    """The 32-bit numbers that stand `offset` bytes after every `box`, the name of one of an MP4's parts."""
+    """Yield the 32-bit numbers that stand `offset` bytes after every `box`, the name of one of an MP4's parts."""
     at = data.find(box)
     while at >= 0:
         if at + 8 + offset <= len(data):

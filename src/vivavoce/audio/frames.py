@@ -13,7 +13,7 @@ def audio_frame(
     rate_hz: int,
     position: int,
 ) -> av.AudioFrame:
-    """Returns a mono frame with a copy of `samples`, `position` samples after the stream's beginning.
+    """Return a mono frame with a copy of `samples`, `position` samples after the stream's beginning.
 
     `sample_format` is FFmpeg's name for the array's type: s16 or s16p for int16, flt or fltp for float32.
     """

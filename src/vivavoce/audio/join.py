@@ -1,4 +1,4 @@
-"""Joins spoken segments into one stream without clicks and with the pauses asked for, in bounded memory.
+"""Join spoken segments into one stream without clicks and with the pauses asked for, in bounded memory.
 
 Works on one stream at one sample rate and does not know where the samples come from.
 """
@@ -51,7 +51,7 @@ class SegmentEdge:
         self.trailing = 0  # samples of near-silence kept at the end; settled by finish()
 
     def write(self, samples: Samples) -> Samples:
-        """Takes the segment's next samples and returns those whose final value is known, possibly none."""
+        """Take the segment's next samples and returns those whose final value is known, possibly none."""
         loud = np.flatnonzero(np.abs(samples) > self._level)
         held_before = len(self._held)
         self._held = np.concatenate((self._held, samples))
@@ -66,7 +66,7 @@ class SegmentEdge:
         return self._give(self._end() - len(self._ramp))
 
     def finish(self) -> Samples:
-        """Ends the segment and returns the rest, faded out. Call it once; nothing may be written after it."""
+        """End the segment and returns the rest, faded out. Call it once; nothing may be written after it."""
         end = self._end() if self._started else len(self._held)
         if self._started:
             self.trailing = end - self._audible_end
@@ -86,7 +86,7 @@ class SegmentEdge:
         )
 
     def _give(self, count: int) -> Samples:
-        """Removes `count` samples from the front of `_held` and returns them, faded in where they begin."""
+        """Remove `count` samples from the front of `_held` and returns them, faded in where they begin."""
         if count <= 0:
             return _EMPTY
         given = self._held[:count].copy()
@@ -115,11 +115,11 @@ class Joiner:
         self._waiting = False  # whether that first has yet to come
 
     def write(self, samples: Samples) -> Samples:
-        """Takes the current segment's next samples and returns what is ready, the pause before it included."""
+        """Take the current segment's next samples and returns what is ready, the pause before it included."""
         return self._after_pause(self._edge.write(samples))
 
     def end_segment(self, pause_s: float) -> Samples:
-        """Ends the current segment; `pause_s` will lie between it and the next, and nowhere if none follows."""
+        """End the current segment; `pause_s` will lie between it and the next, and nowhere if none follows."""
         rest = self._after_pause(self._edge.finish())
         owed = round(pause_s * self._rate_hz) - self._edge.trailing
         self._pause = (
@@ -130,7 +130,7 @@ class Joiner:
         return rest
 
     def finish(self) -> Samples:
-        """Ends the stream and returns the rest. Call it once, after the last segment's samples."""
+        """End the stream and returns the rest. Call it once, after the last segment's samples."""
         return self._after_pause(self._edge.finish())
 
     def _after_pause(self, samples: Samples) -> Samples:

@@ -46,7 +46,7 @@ class Tempo:
         )
 
     def write(self, samples: Samples) -> Samples:
-        """Takes the next samples and returns those that are ready at the new speed."""
+        """Take the next samples and returns those that are ready at the new speed."""
         if self._graph is None:
             return samples
         self._taken += len(samples)
@@ -55,7 +55,7 @@ class Tempo:
         return stretched
 
     def finish(self) -> Samples:
-        """Ends the stream and returns the rest. Call it once."""
+        """End the stream and returns the rest. Call it once."""
         rest = np.zeros(0, dtype=np.float32)
         if self._graph is not None:
             missing = round(self._taken / self._speed) - self._given
@@ -68,7 +68,7 @@ class Tempo:
         return rest
 
     def close(self) -> None:
-        """Frees the filters, wherever the stream stands. May be called again."""
+        """Free the filters, wherever the stream stands. May be called again."""
         self._graph = None
 
     def _stretch(self, graph: av.filter.Graph, samples: Samples) -> Samples:

@@ -1,4 +1,4 @@
-"""Tells speech from what is none while it is made: noise, silence, no end. It does not know who made it, nor for whom.
+"""Tell speech from what is none while it is made: noise, silence, no end. It does not know who made it, nor for whom.
 
 Every rule leaves room for the loudest, the slowest and the most hesitant real speech; what it finds has failed.
 """
@@ -44,7 +44,7 @@ class AudioValidator:
         self._clipped = 0  # samples of the noise that goes on
 
     def write(self, samples: Samples) -> Samples:
-        """Takes the next samples and returns those known to be good, in order; none once there is a problem."""
+        """Take the next samples and returns those known to be good, in order; none once there is a problem."""
         if self.problem is not None or not samples.size:
             return _EMPTY
         magnitudes = np.abs(samples)
@@ -65,7 +65,7 @@ class AudioValidator:
         return self._release()
 
     def finish(self) -> Samples:
-        """Ends the segment, and returns what was held back if that is good. Call it once."""
+        """End the segment, and returns what was held back if that is good. Call it once."""
         if self.problem is None and self._taken and self._clipped > self._taken / 2:
             self.problem = StopReason.NOISE  # too short to go on for long
         if self.problem is None and self.wordy and not self._heard:
@@ -73,7 +73,7 @@ class AudioValidator:
         return _EMPTY if self.problem is not None else self._held
 
     def _judge(self, magnitudes: Samples) -> None:
-        """Looks at what has just been added to `_held`; nothing stays there that comes after a problem."""
+        """Look at what has just been added to `_held`; nothing stays there that comes after a problem."""
         silence, noise = self._silence_in(magnitudes), self._noise_in(magnitudes)
         end = min(silence, noise)
         if end <= len(magnitudes):
@@ -116,7 +116,7 @@ class AudioValidator:
         return math.inf
 
     def _release(self) -> Samples:
-        """Takes out of `_held` what is good for certain."""
+        """Take out of `_held` what is good for certain."""
         doubtful = self._silent if self.problem is StopReason.SILENCE else self._clipped
         split = max(len(self._held) - doubtful, 0) if self._heard else 0
         good, self._held = self._held[:split], self._held[split:]

@@ -92,7 +92,7 @@ def qwen(
 
 
 def _sizes(batch: str) -> list[int]:
-    """The numbers in `batch`. Raises `SettingsError`."""
+    """Return the numbers in `batch`. Raises `SettingsError`."""
     parts = [part.strip() for part in batch.split(",")]
     if not all(part.isdecimal() and 1 <= int(part) <= 256 for part in parts):
         raise SettingsError(

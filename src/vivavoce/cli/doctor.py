@@ -127,7 +127,7 @@ def _memory_gib() -> float | None:
 
 
 def _packages() -> tuple[Package, ...]:
-    """Returns the packages that the installed vivavoce declares, those of the base install first."""
+    """Return the packages that the installed vivavoce declares, those of the base install first."""
     from packaging.requirements import Requirement
 
     declared = [Requirement(line) for line in metadata.requires("vivavoce") or ()]
@@ -169,7 +169,7 @@ async def _check_models(settings: "Settings") -> tuple[ModelCheck, ...]:
 
 
 async def _check_model(pool: "Pool", name: str) -> ModelCheck:
-    """Loads a model and has it speak one sentence."""
+    """Load a model and has it speak one sentence."""
     from vivavoce.synthesis.speech import Synthesizer
     from vivavoce.types import SpeechRequest
 
@@ -197,7 +197,7 @@ def _count(number: int, thing: str) -> str:
 
 
 def _print(diagnosis: Diagnosis) -> None:
-    """Prints the diagnosis for people: what is there, then what is missing with the command that brings it."""
+    """Print the diagnosis for people: what is there, then what is missing with the command that brings it."""
     machine = diagnosis.machine
     memory = "unknown memory" if machine.memory_gib is None else f"{machine.memory_gib:g} GiB"
     lines = [

@@ -1,4 +1,4 @@
-"""Opens the models in this process, for the commands that need no server."""
+"""Open the models in this process, for the commands that need no server."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @asynccontextmanager
 async def open_pool(settings: "Settings") -> AsyncGenerator["Pool"]:
-    """Yields the models that `settings` offers, none of them loaded yet; closes them in the end."""
+    """Yield the models that `settings` offers, none of them loaded yet; closes them in the end."""
     from vivavoce.registry import build_pool
 
     pool = build_pool(
@@ -28,7 +28,7 @@ async def open_pool(settings: "Settings") -> AsyncGenerator["Pool"]:
 
 
 def voices(settings: "Settings", model: str | None) -> "tuple[VoiceEntry, ...]":
-    """Returns the voices of `model`, or of every model that could speak here.
+    """Return the voices of `model`, or of every model that could speak here.
 
     Raises what keeps `model` from speaking; without `model`, what keeps the first one, if none can.
     """

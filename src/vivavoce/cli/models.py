@@ -165,7 +165,7 @@ def _remove_checkpoint(name: str, folder: Path | None) -> None:
 
 
 def _hub_id(name: str, revision: str | None = None) -> "HubId":
-    """Returns the checkpoint that `name` stands for; what cannot be one is wrong usage."""
+    """Return the checkpoint that `name` stands for; what cannot be one is wrong usage."""
     from vivavoce.models.qwen3_tts.checkpoint.hub import HubId
 
     try:
@@ -175,7 +175,7 @@ def _hub_id(name: str, revision: str | None = None) -> "HubId":
 
 
 def _look(settings: "Settings") -> list[ModelFiles]:
-    """Returns what there is to say of every model; the test model only where it is offered."""
+    """Return what there is to say of every model; the test model only where it is offered."""
     from vivavoce.models.qwen3_tts.checkpoint.hub import pulled
     from vivavoce.registry import MODELS
 
@@ -220,7 +220,7 @@ def _files(name: str, settings: "Settings") -> ModelFiles:
 
 
 def _checkpoint(name: str, source: Path | str) -> ModelFiles:
-    """Returns what there is to say of a checkpoint that the settings name by its folder or hub id."""
+    """Return what there is to say of a checkpoint that the settings name by its folder or hub id."""
     from vivavoce.models.qwen3_tts.checkpoint.hub import locate, task_of
 
     try:
@@ -253,7 +253,7 @@ def _print(found: Sequence[ModelFiles]) -> None:
 
 @contextmanager
 def _progress() -> Iterator[Callable[[str, int, int], None]]:
-    """Yields a function that shows on stderr what is being brought and how far it is."""
+    """Yield a function that shows on stderr what is being brought and how far it is."""
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 

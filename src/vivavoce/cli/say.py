@@ -131,7 +131,7 @@ def _read(text: str) -> str:
 def _read_reference(
     audio: Path | None, text: str | None, speaker: str | None
 ) -> "Reference | None":
-    """The recording to clone, decoded. Raises `BadRequest` for one that cannot be."""
+    """Return the recording to clone, decoded. Raises `BadRequest` for one that cannot be."""
     if audio is None:
         if text is not None:
             raise typer.BadParameter(
@@ -170,7 +170,7 @@ def _choose_format(output: Path | None, asked: str | None) -> "AudioFormat":
 
 
 def _offering(config: Path | None, model: str | None) -> "tuple[Settings, str | None]":
-    """Returns the settings with `model` among the models, and its name: it need not have been configured."""
+    """Return the settings with `model` among the models, and its name: it need not have been configured."""
     from vivavoce.registry import MODELS
     from vivavoce.settings import Settings
     from vivavoce.settings.types import is_path
@@ -195,7 +195,7 @@ def _speak_into(
     *,
     shown: str,
 ) -> None:
-    """Speaks `request` into the file `path` and says on stderr how it went."""
+    """Speak `request` into the file `path` and says on stderr how it went."""
     from vivavoce.cli.sources import Meter
 
     meter = Meter()
@@ -233,7 +233,7 @@ async def _speak(
 
 @contextmanager
 def _progress(meter: "Meter") -> Iterator[None]:
-    """Shows on a terminal's stderr what has been spoken so far, once it takes longer than a moment."""
+    """Show on a terminal's stderr what has been spoken so far, once it takes longer than a moment."""
     if not sys.stderr.isatty():
         yield
         return
@@ -259,7 +259,7 @@ def _progress(meter: "Meter") -> Iterator[None]:
 
 
 def _summary(shown: str, facts: "SpeechFacts", meter: "Meter") -> str:
-    """Returns one line: what was spoken, who spoke, and how fast."""
+    """Return one line: what was spoken, who spoke, and how fast."""
     audio_s, elapsed_s = meter.audio_s, meter.elapsed_s
     length = "speech" if audio_s is None else f"{audio_s:.1f} s of speech"
     parts = [

@@ -139,7 +139,7 @@ def serve(
 
 
 def _run(settings: "Settings") -> None:
-    """Serves until a signal. Raises `BindError`, `DiskFull`, and what keeps every model from being loaded."""
+    """Serve until a signal. Raises `BindError`, `DiskFull`, and what keeps every model from being loaded."""
     from vivavoce.api.app import create_app
     from vivavoce.api.middleware.connections import Bounds, bounded_http
     from vivavoce.cli.server import check_room, fit_connections, run
@@ -184,7 +184,7 @@ def _certificate(settings: "Settings") -> Certificate | None:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Returns a listening socket, so that a taken port is known before a model is loaded. Raises `BindError`."""
+    """Return a listening socket, so that a taken port is known before a model is loaded. Raises `BindError`."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     both = family == socket.AF_INET6 and host == "::" and socket.has_dualstack_ipv6()
     try:
@@ -204,7 +204,7 @@ def _cannot_listen(host: str, port: int, error: OSError) -> str:
 
 
 def _announce(settings: "Settings", port: int, certificate: Certificate | None) -> None:
-    """Prints where the server is and a line to try, at once, also into a pipe."""
+    """Print where the server is and a line to try, at once, also into a pipe."""
     here = _url(settings.host, port, tls=certificate is not None)
     trusting = (
         f"--cacert {certificate.certificate} " if certificate and settings.tls_self_signed else ""
@@ -224,7 +224,7 @@ def _announce(settings: "Settings", port: int, certificate: Certificate | None) 
 
 
 def _warn_if_open(settings: "Settings") -> None:
-    """Says on stderr that strangers may use the server, if they may."""
+    """Say on stderr that strangers may use the server, if they may."""
     from vivavoce.keys import FILE_NAME, KeyFile
 
     if not is_loopback(settings.host) and KeyFile(settings.data_dir / FILE_NAME).read() is None:
@@ -237,7 +237,7 @@ def _warn_if_open(settings: "Settings") -> None:
 
 
 def reachable_at(host: str, port: int, *, tls: bool = False) -> list[str]:
-    """Returns the lines that say where a page is: here, and on the network if it listens there."""
+    """Return the lines that say where a page is: here, and on the network if it listens there."""
     lines = [f"  page     {_url(host, port, tls=tls)}/"]
     if host in EVERYWHERE and (url := network_url(host, port, tls=tls)):
         lines.append(f"  network  {url}")

@@ -1,4 +1,4 @@
-"""Runs the application under uvicorn, from its start to its last answer: signals, grace, and what was lost.
+"""Run the application under uvicorn, from its start to its last answer: signals, grace, and what was lost.
 
 The first SIGTERM or SIGINT closes the doors and waits for what runs; the second ends the process where it stands.
 """
@@ -29,7 +29,7 @@ RESERVED_FILES: Final = 128  # for models, their processes and devices, the log,
 
 
 def check_room() -> None:
-    """Writes and removes a temporary file. Raises `DiskFull` if that cannot be done."""
+    """Write and removes a temporary file. Raises `DiskFull` if that cannot be done."""
     try:
         with tempfile.TemporaryFile(buffering=0) as file:
             written = 0
@@ -79,7 +79,7 @@ def run(
     log_level: str,
     **options: Any,
 ) -> bool:
-    """Serves `app`, an ASGI application, until a signal; whether every request that was taken has been answered whole.
+    """Serve `app`, an ASGI application, until a signal; whether every request that was taken has been answered whole.
 
     `options` are more of uvicorn's. Raises `life.failure`, and `KeyboardInterrupt` after SIGINT.
     """

@@ -1,4 +1,4 @@
-"""Opens speech from a model in this process or from a server, as one kind of stream, and measures it.
+"""Open speech from a model in this process or from a server, as one kind of stream, and measures it.
 
 Knows neither files nor the terminal.
 """
@@ -40,7 +40,7 @@ class Meter:
         return time.perf_counter() - self._started
 
     def loaded(self) -> None:
-        """Sets the clock back to zero: what went before was loading."""
+        """Set the clock back to zero: what went before was loading."""
         self.load_s = self.elapsed_s
         self._started = time.perf_counter()
 
@@ -55,7 +55,7 @@ class Meter:
 def open_speech(
     request: "SpeechRequest", *, settings: "Settings | None", server: Remote | None, meter: Meter
 ) -> AbstractAsyncContextManager[AsyncAudioStream]:
-    """Returns a context manager that yields the encoded speech, from `server` if there is one.
+    """Return a context manager that yields the encoded speech, from `server` if there is one.
 
     Without a server, `settings` says which models to open here.
     """

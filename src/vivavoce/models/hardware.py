@@ -7,7 +7,7 @@ CGROUP = Path("/sys/fs/cgroup")
 
 
 def available_cores() -> int:
-    """The cores that this process may use, which in a container can be fewer than the machine has: at least 1."""
+    """Return the cores that this process may use, which in a container can be fewer than the machine has: at least 1."""
     allowed = (
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     )
@@ -16,7 +16,7 @@ def available_cores() -> int:
 
 
 def cpu_quota(cgroup: Path = CGROUP) -> float | None:
-    """The processor time that a container's limit leaves, in cores, or None without one (cgroups version 2, then 1)."""
+    """Return the processor time that a container's limit leaves, in cores, or None without one (cgroups version 2, then 1)."""
     for parts in (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")):
         try:
             quota, period = " ".join((cgroup / part).read_text("ascii") for part in parts).split()

@@ -76,7 +76,7 @@ class HibariModel(Model[_HibariStream]):
         return [self._speak(stream) for stream in streams]
 
     def _read(self, text: str) -> Sequence[str]:
-        """The phonemes of `text`, a string for each sentence. Raises `Unsupported` where the package fails."""
+        """Return the phonemes of `text`, a string for each sentence. Raises `Unsupported` where the package fails."""
         try:
             read: Sequence[str] = self._tts.phonemize(verbalize_english(latin(text)))
         except MemoryError:
@@ -94,7 +94,7 @@ class HibariModel(Model[_HibariStream]):
 
 
 def latin(text: str) -> str:
-    """`text` with the letters of other scripts written in Latin ones, so that a foreign name is said, not skipped."""
+    """Return `text` with the letters of other scripts written in Latin ones, so that a foreign name is said, not skipped."""
     return "".join(anyascii(c) if _is_foreign(c) else c for c in text)
 
 

@@ -130,7 +130,7 @@ class ToneModel(Model[ToneStream]):
         )
 
     def _known(self, stream: ToneStream) -> int:
-        """The samples that its text makes so far."""
+        """Return the samples that its text makes so far."""
         return int(len(stream.segment.text) * self._char_s * RATE_HZ)
 
 
@@ -160,7 +160,7 @@ def faults_named(kinds: Sequence[str], *, at_step: int = 3) -> Mapping[str, Faul
 
 
 def tones(segment: Segment, start: int, end: int, char_s: float = CHAR_S) -> Samples:
-    """Samples `start` to `end` of the whole segment's beeps: any cut gives the same samples."""
+    """Sample `start` to `end` of the whole segment's beeps: any cut gives the same samples."""
     per_char = int(char_s * RATE_HZ)
     first = start // per_char
     text = segment.text[first : -(-end // per_char)]
@@ -171,7 +171,7 @@ def tones(segment: Segment, start: int, end: int, char_s: float = CHAR_S) -> Sam
 
 @lru_cache(maxsize=8)
 def _beeps(per_char: int) -> NDArray[np.float32]:
-    """The beep of one character at every pitch: `[PITCHES, per_char]`."""
+    """Return the beep of one character at every pitch: `[PITCHES, per_char]`."""
     positions = np.arange(per_char)
     pitches_hz = 200.0 + 10.0 * np.arange(PITCHES)[:, np.newaxis]
     envelope = np.sin(np.pi * positions / per_char)

@@ -10,7 +10,7 @@ EVERYWHERE = frozenset({"0.0.0.0", "::", ""})
 
 
 def network_address() -> str | None:
-    """The address that others on the network reach this machine by, or `None` without a network."""
+    """Return the address that others on the network reach this machine by, or `None` without a network."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             probe.connect(("192.0.2.1", 9))  # a documentation address: connecting UDP sends nothing
@@ -21,18 +21,18 @@ def network_address() -> str | None:
 
 
 def origin(host: str, port: int, *, tls: bool) -> str:
-    """The URL of this server at `host`, without a path; an IPv6 address goes into brackets."""
+    """Return the URL of this server at `host`, without a path; an IPv6 address goes into brackets."""
     return f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def network_url(host: str, port: int, *, tls: bool) -> str | None:
-    """The URL for others of a server that listens on `host`; `None` if they cannot reach it, or there is no network."""
+    """Return the URL for others of a server that listens on `host`; `None` if they cannot reach it, or there is no network."""
     address = network_address() if host in EVERYWHERE else None if is_loopback(host) else host
     return None if address is None else f"{origin(address, port, tls=tls)}/"
 
 
 def is_loopback(host: str) -> bool:
-    """Whether `host` is this machine alone."""
+    """True if `host` is this machine alone."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:  # a name
@@ -40,12 +40,12 @@ def is_loopback(host: str) -> bool:
 
 
 def mdns_host() -> str:
-    """The host name that mDNS answers to for this server: not the machine's own, which others announce."""
+    """Return the host name that mDNS answers to for this server: not the machine's own, which others announce."""
     return f"vivavoce-{socket.gethostname().partition('.')[0]}.local"
 
 
 def own_names(host: str) -> tuple[str, ...]:
-    """The names and addresses under which a server that listens on `host` may be called, each once."""
+    """Return the names and addresses under which a server that listens on `host` may be called, each once."""
     hostname = socket.gethostname()
     names = [
         "localhost",

@@ -30,7 +30,7 @@ class Certificate:
     key: Path
 
     def fingerprint(self) -> str:
-        """The SHA-256 of the (first) certificate, in hexadecimal, as clients that pin it want it."""
+        """Return the SHA-256 of the (first) certificate, in hexadecimal, as clients that pin it want it."""
         first, footer, _ = self.certificate.read_text("ascii").partition(
             "-----END CERTIFICATE-----"
         )
@@ -38,7 +38,7 @@ class Certificate:
 
 
 def load_certificate(certificate: Path, key: Path) -> Certificate:
-    """The two files as they are. Raises `SettingsError` if they cannot be read or do not belong together."""
+    """Return the two files as they are. Raises `SettingsError` if they cannot be read or do not belong together."""
     try:
         ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(certificate, key)
     except (OSError, ValueError) as error:  # an SSLError is an OSError
@@ -50,7 +50,7 @@ def load_certificate(certificate: Path, key: Path) -> Certificate:
 
 
 def self_signed(folder: Path, names: tuple[str, ...]) -> Certificate:
-    """The certificate in `folder` for all of `names`, hosts and addresses; made anew if it lacks one or ends soon.
+    """Return the certificate in `folder` for all of `names`, hosts and addresses; made anew if it lacks one or ends soon.
 
     Raises `MissingDependency` without the `cryptography` package, `SettingsError` if the folder cannot be written.
     """
@@ -70,7 +70,7 @@ def self_signed(folder: Path, names: tuple[str, ...]) -> Certificate:
 
 
 def _serves(files: Certificate, names: tuple[str, ...]) -> bool:
-    """Whether the files are there, belong together, name all of `names`, and will for a while."""
+    """True if the files are there, belong together, name all of `names`, and will for a while."""
     from cryptography import x509
 
     try:

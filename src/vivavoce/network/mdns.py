@@ -1,4 +1,4 @@
-"""Announces the server on the local network by mDNS, so that clients find it without an address."""
+"""Announce the server on the local network by mDNS, so that clients find it without an address."""
 
 import asyncio
 import ipaddress
@@ -22,7 +22,7 @@ SERVICE = "_vivavoce._tcp.local."
 
 @contextmanager
 def advertise(host: str, port: int, *, tls: bool) -> Iterator[str]:
-    """Announces a server that listens on `host` while the block runs; gives the name that it has there.
+    """Announce a server that listens on `host` while the block runs; gives the name that it has there.
 
     It is announced as `_vivavoce._tcp`, and as `_http._tcp` or `_https._tcp` for all that browse for pages. Bound to
     one address, it is announced on that network alone. Raises `MissingDependency` without the package zeroconf,

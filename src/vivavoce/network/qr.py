@@ -1,4 +1,4 @@
-"""Draws a URL for the camera of a headset or a phone: the part of the page that says where else it can be opened."""
+"""Draw a URL for the camera of a headset or a phone: the part of the page that says where else it can be opened."""
 
 from html import escape
 

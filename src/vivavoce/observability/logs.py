@@ -1,4 +1,4 @@
-"""Writes the log: lines for people, or an object a line for programs; with the id of the request that is answered.
+"""Write the log: lines for people, or an object a line for programs; with the id of the request that is answered.
 
 It knows neither requests nor what is said of them. Nobody logs texts, recordings or keys.
 """
@@ -16,14 +16,14 @@ REQUEST_ID: ContextVar[str] = ContextVar(
 
 
 def set_up(level: str, log_format: Literal["text", "json"]) -> None:
-    """Sends everything of at least `level` to stderr, in `log_format`."""
+    """Send everything of at least `level` to stderr, in `log_format`."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines() if log_format == "json" else TextLines())
     logging.basicConfig(level=level.upper(), handlers=[handler])
 
 
 def facts(**known: object) -> Mapping[str, object]:
-    """The `extra` of a message: what it says, by name, for programs."""
+    """Return the `extra` of a message: what it says, by name, for programs."""
     return {"facts": known}
 
 

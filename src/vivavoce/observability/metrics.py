@@ -121,7 +121,7 @@ class Metrics:
         ProcessCollector(registry=registry)  # memory, CPU, descriptors; on Linux
 
     def render(self) -> bytes:
-        """All values, in Prometheus' text format."""
+        """Return all values, in Prometheus' text format."""
         return generate_latest(self._registry)
 
     def answered(self, surface: str, outcome: str) -> None:

@@ -32,11 +32,11 @@ class Tracing:
 
     @classmethod
     def to(cls, endpoint: str) -> "Tracing":
-        """Sends the spans to a collector, in the background; it goes on while the collector is away."""
+        """Send the spans to a collector, in the background; it goes on while the collector is away."""
         return cls(BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint)))
 
     def close(self) -> None:
-        """Sends what is left. Blocks, for some seconds if the collector is away."""
+        """Send what is left. Blocks, for some seconds if the collector is away."""
         self._provider.shutdown()
 
     @contextmanager
@@ -50,7 +50,7 @@ class Tracing:
             yield span
 
     def ended(self, span: Span, scope: Scope, status: int | None, outcome: str) -> None:
-        """Says on its span how a request ended."""
+        """Say on its span how a request ended."""
         route = getattr(scope.get("route"), "path", None)
         span.update_name(f"{scope['method']} {route}" if route else scope["method"])
         span.set_attribute("http.request.method", scope["method"])
@@ -64,7 +64,7 @@ class Tracing:
             span.set_status(StatusCode.ERROR)
 
     def spoke(self, report: SpeechReport) -> None:
-        """Adds the children of the request whose task this is: what its speech went through, and when."""
+        """Add the children of the request whose task this is: what its speech went through, and when."""
         span = get_current_span()
         span.set_attribute("vivavoce.model", report.model)
         span.set_attribute("vivavoce.audio_seconds", report.audio_s)

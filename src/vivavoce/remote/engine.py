@@ -87,7 +87,7 @@ class RemoteEngine(Engine):
         return [PeerState(peer.url, up=peer.up, speaking=peer.speaking) for peer in self._peers]
 
     async def start(self) -> None:
-        """Asks the servers what their model is. Raises `EngineFault` if none of them answers."""
+        """Ask the servers what their model is. Raises `EngineFault` if none of them answers."""
         found = await asyncio.gather(*map(self._ask, self._peers))
         infos = [info for info in found if isinstance(info, EngineInfo)]
         if not infos:
@@ -97,7 +97,7 @@ class RemoteEngine(Engine):
         self._info = remote_info(infos[0], self._name)
 
     async def check(self) -> None:
-        """Raises `NotReady` if no server answers; asks them only where none has answered of late."""
+        """Raise `NotReady` if no server answers; asks them only where none has answered of late."""
         if any(peer.fresh for peer in self._peers):
             return
         answers = await asyncio.gather(*(peer.answers() for peer in self._peers if not peer.silent))
@@ -173,7 +173,7 @@ class RemoteEngine(Engine):
 
 
 def _with_time_until(ends_s: float, segment: Segment) -> Segment:
-    """`segment` with as many seconds as there are now until `ends_s` of the monotonic clock."""
+    """Return `segment` with as many seconds as there are now until `ends_s` of the monotonic clock."""
     return replace(
         segment, claim=replace(segment.claim, within_s=max(0.0, ends_s - time.monotonic()))
     )

@@ -51,7 +51,7 @@ class Speaker:
     async def speak(
         self, segment: Segment, reference: Reference | None
     ) -> AsyncGenerator[Samples | StopReason | SerializedError]:
-        """The audio of `segment`, in the voice of `reference` if there is one, then how it ended."""
+        """Yield the audio of `segment`, in the voice of `reference` if there is one, then how it ended."""
         try:
             async with self._pool.lease(self._model) as engine:
                 if reference is not None:
@@ -91,7 +91,7 @@ class RayEngine(Engine):
         return self._info
 
     async def start(self) -> None:
-        """Finds the application. Raises `MissingDependency` without Ray, `EngineFault` without that on a cluster."""
+        """Find the application. Raises `MissingDependency` without Ray, `EngineFault` without that on a cluster."""
         self._handle = await asyncio.to_thread(_connected, self._name, self._address)
         self._info = remote_info(await self._handle.info.remote(), self._name)
 
@@ -152,7 +152,7 @@ class RayEngine(Engine):
 
 
 def require_ray() -> None:
-    """Raises `MissingDependency` where Ray Serve is not installed."""
+    """Raise `MissingDependency` where Ray Serve is not installed."""
     try:
         import_module("ray.serve")
     except ImportError as error:
@@ -162,7 +162,7 @@ def require_ray() -> None:
 
 
 def _connected(name: str, address: str) -> Any:
-    """The handle of the application `name`. Any: Ray's handles are of no class that says what they call."""
+    """Return the handle of the application `name`. Any: Ray's handles are of no class that says what they call."""
     require_ray()
     import ray
     from ray import serve

@@ -59,17 +59,17 @@ class Peer:
 
     @property
     def up(self) -> bool:
-        """Whether it has not failed of late."""
+        """True if it has not failed of late."""
         return time.monotonic() - self._failed_s > REST_S
 
     @property
     def fresh(self) -> bool:
-        """Whether it has answered in the last seconds, and has not gone since."""
+        """True if it has answered in the last seconds, and has not gone since."""
         return self._answered_s > self._silent_s and time.monotonic() - self._answered_s < FRESH_S
 
     @property
     def silent(self) -> bool:
-        """Whether it was gone, or not ready, a moment ago."""
+        """True if it was gone, or not ready, a moment ago."""
         return time.monotonic() - self._silent_s < REST_S
 
     def rest(self) -> None:
@@ -89,7 +89,7 @@ class Peer:
             return None
 
     async def answers(self) -> bool:
-        """Whether it would speak now, as far as it tells."""
+        """True if it would speak now, as far as it tells."""
         try:
             response = await self._get("health/ready")
         except (NotReady, EngineFault):
@@ -104,7 +104,7 @@ class Peer:
         return ready
 
     async def voices(self) -> Sequence[str]:
-        """The names of its voices, where it lists them in one of the usual shapes; else none."""
+        """Return the names of its voices, where it lists them in one of the usual shapes; else none."""
         response = await self._get("v1/audio/voices")
         try:
             found = response.json() if response.is_success else []
@@ -118,7 +118,7 @@ class Peer:
         return tuple(dict.fromkeys(name for name in names if isinstance(name, str) and name))
 
     async def speech(self, segment: Segment, info: EngineInfo) -> AsyncGenerator[Samples]:
-        """The samples of `segment` at the rate of `info`, as they come; closing it closes the connection.
+        """Yield the samples of `segment` at the rate of `info`, as they come; closing it closes the connection.
 
         Raises `BadRequest` for what it refuses, `Overloaded`, `NotReady` if it does not answer, `DeadlineExceeded` if
         it had no audio in the time of the segment's claim, `EngineFault` if it fails.
@@ -151,7 +151,7 @@ class Peer:
             self.speaking -= 1
 
     def _body(self, segment: Segment, info: EngineInfo) -> dict[str, object]:
-        """The JSON that asks for `segment`: OpenAI's fields, and of ours those that `info` says are honoured."""
+        """Return the JSON that asks for `segment`: OpenAI's fields, and of ours those that `info` says are honoured."""
         can = info.capabilities
         body: dict[str, object] = {
             "model": self.model,
@@ -181,7 +181,7 @@ class Peer:
 
     @contextmanager
     def _failures(self) -> Iterator[None]:
-        """Says of what can go wrong on the way who it was."""
+        """Say of what can go wrong on the way who it was."""
         try:
             yield
         except (httpx.ConnectError, httpx.TimeoutException) as error:
@@ -209,7 +209,7 @@ class Peer:
             )
 
     def _rate_hz(self, response: httpx.Response) -> int:
-        """The rate of the raw audio in `response`. Raises `EngineFault` if that is something else."""
+        """Return the rate of the raw audio in `response`. Raises `EngineFault` if that is something else."""
         header = Message()
         header["content-type"] = response.headers.get("content-type", "")
         kind = header.get_content_type() if header["content-type"] else ""
@@ -223,7 +223,7 @@ class Peer:
         return int(said) if said.isdecimal() and 8_000 <= int(said) <= 192_000 else OPENAI_RATE_HZ
 
     def _refusal(self, response: httpx.Response) -> VivavoceError:
-        """The error that `response` carries: by its code if a vivavoce sent it, else by its status."""
+        """Return the error that `response` carries: by its code if a vivavoce sent it, else by its status."""
         try:
             wire.successful(response)
         except BadRequest as error:
@@ -253,7 +253,7 @@ class Peer:
 
 
 def _recording(reference: Reference) -> dict[str, object]:
-    """The fields that say whose voice to clone."""
+    """Return the fields that say whose voice to clone."""
     wav = wav_bytes(reference.samples, reference.sample_rate_hz)
     words = {"x_vector_only": True} if reference.text is None else {"ref_text": reference.text}
     return {"voice": None, "ref_audio": base64.b64encode(wav).decode("ascii"), **words}

@@ -55,12 +55,12 @@ class RemoteStream(ChunkStream):
         )
 
     async def aclose(self) -> None:
-        """Ends the work on the other side too, if it is not done."""
+        """End the work on the other side too, if it is not done."""
         self._ended = True
         await self._stop_reading()
 
     async def fail(self, error: VivavoceError) -> None:
-        """Ends the work, and the listener's wait with `error`."""
+        """End the work, and the listener's wait with `error`."""
         await self._stop_reading()
         while not self._events.empty():
             self._events.get_nowait()
@@ -120,7 +120,7 @@ class RemoteStreams:
         return RemoteStream(spoken(segment, 0.0 if follows is None else PATIENCE_S), self._live)
 
     async def aclose(self) -> None:
-        """Ends them all with `NotReady`."""
+        """End them all with `NotReady`."""
         for segment in tuple(self._live):
             await segment.fail(
                 NotReady("the model is being stopped; try again when the server is back")
@@ -135,7 +135,7 @@ class ReferenceVoice:
 
 
 def distant_voice(info: EngineInfo, reference: Reference) -> ReferenceVoice:
-    """The recording itself: who speaks prepares it, and keeps what it made. Raises `Unsupported` if none can."""
+    """Return the recording itself: who speaks prepares it, and keeps what it made. Raises `Unsupported` if none can."""
     if not info.capabilities.clones:
         raise clones_nothing(info)
     return ReferenceVoice(reference)

@@ -150,7 +150,7 @@ class ChunkStream(Protocol):
     async def aclose(self) -> None: ...
 
     def feed(self, text: str, *, last: bool = False) -> None:
-        """Adds `text` to a live segment, as it is: pieces may end anywhere. `last` tells that its text is complete.
+        """Add `text` to a live segment, as it is: pieces may end anywhere. `last` tells that its text is complete.
 
         Returns at once. What was said so far is heard while more is waited for; no silence is made up. Raises
         `BadRequest` after `last` and for a text that would grow beyond `EngineInfo.max_live_chars`, of which nothing is
@@ -183,18 +183,18 @@ class Engine(Protocol):
     def info(self) -> EngineInfo: ...
 
     async def start(self) -> None:
-        """Makes the engine ready to speak. Raises `MissingDependency` or `EngineFault`."""
+        """Make the engine ready to speak. Raises `MissingDependency` or `EngineFault`."""
         ...
 
     async def aclose(self) -> None:
-        """Stops and gives back its memory; whatever is still speaking fails with `NotReady`.
+        """Stop and gives back its memory; whatever is still speaking fails with `NotReady`.
 
         Raises `EngineFault` if a step that hangs keeps the memory; it may be called again then.
         """
         ...
 
     def speak(self, segment: Segment, *, follows: ChunkStream | None = None) -> ChunkStream:
-        """Queues `segment` at once and gives its audio in order; close the stream (`aclosing`) to cancel.
+        """Queue `segment` at once and gives its audio in order; close the stream (`aclosing`) to cancel.
 
         Raises `Overloaded` from the call itself, before any work, if too many requests wait. `follows` is the
         segment before this one in a request that was already accepted: such a one is never refused, and it is
@@ -204,7 +204,7 @@ class Engine(Protocol):
         ...
 
     async def prepare_voice(self, reference: Reference) -> PreparedVoice:
-        """The voice of a recording, for the segments of this engine; kept for a while, so that the next call is quick.
+        """Return the voice of a recording, for the segments of this engine; kept for a while, so that the next call is quick.
 
         Raises `Unsupported` if the model clones nothing, `BadRequest` for a recording that it cannot take,
         `Overloaded` if too many wait, `NotReady` when the engine is being stopped.

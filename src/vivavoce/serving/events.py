@@ -40,16 +40,16 @@ class NoEvents:
     """An `EngineEvents` for those whom nobody watches."""
 
     def waited(self, model: str, seconds: float) -> None:
-        """Forgets it."""
+        """Forget it."""
 
     def stepped(self, model: str, seconds: float, streams: int) -> None:
-        """Forgets it."""
+        """Forget it."""
 
     def loaded(self, model: str, seconds: float) -> None:
-        """Forgets it."""
+        """Forget it."""
 
     def hung(self, model: str) -> None:
-        """Forgets it."""
+        """Forget it."""
 
     def lost(self, model: str) -> None:
-        """Forgets it."""
+        """Forget it."""

@@ -20,5 +20,5 @@ class BatchLimit:
         return self._fits if now_s < self._until_s else self._max_batch
 
     def ran_out(self, fits: int, now_s: float) -> None:
-        """Keeps to `fits` streams from `now_s` on, as there was no memory for more."""
+        """Keep to `fits` streams from `now_s` on, as there was no memory for more."""
         self._fits, self._until_s = min(fits, self.most(now_s)), now_s + CAUTION_S

@@ -93,7 +93,7 @@ class LocalEngine(Engine):
             self._limit_wait(ticket)
 
     def _limit_wait(self, ticket: QueuedSegment) -> None:
-        """Refuses a new request whose turn does not come in time."""
+        """Refuse a new request whose turn does not come in time."""
         if (
             self._loop is not None
             and ticket.follows is None
@@ -109,7 +109,7 @@ class LocalEngine(Engine):
         self._scheduler.took(ticket, samples)
 
     def forget(self, ticket: QueuedSegment) -> None:
-        """Ends a ticket's delivery, and its work if there is some left."""
+        """End a ticket's delivery, and its work if there is some left."""
         if self._listeners.pop(ticket, None) is not None:
             self._scheduler.cancel(ticket)
 

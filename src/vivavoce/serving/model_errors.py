@@ -34,14 +34,14 @@ class SerializedError:
 
 
 def clear_tracebacks(error: BaseException | None) -> None:
-    """Drops the frames that `error` and its causes have passed: weights and what a step had computed are in them."""
+    """Drop the frames that `error` and its causes have passed: weights and what a step had computed are in them."""
     while error is not None:
         error.__traceback__ = None
         error = error.__cause__ or error.__context__
 
 
 def to_engine_error(error: Exception, what: str) -> VivavoceError:
-    """`error` if it is one of ours, else one that says `what` the model did, and is logged.
+    """Return `error` if it is one of ours, else one that says `what` the model did, and is logged.
 
     An `OutOfMemory` that comes of it has a `retry_after_s`: how far the model had come is not known.
     """
@@ -56,10 +56,10 @@ def to_engine_error(error: Exception, what: str) -> VivavoceError:
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether a library raised `error` because it was given no memory."""
+    """True if a library raised `error` because it was given no memory."""
     return isinstance(error, MemoryError) or any(words in str(error) for words in _NO_MEMORY)
 
 
 def retryable_oom(error: OutOfMemory) -> OutOfMemory:
-    """`error` as the caller of a request is told of it."""
+    """Return `error` as the caller of a request is told of it."""
     return OutOfMemory(error.message, retry_after_s=RETRY_AFTER_S)

@@ -1,4 +1,4 @@
-"""Holds the models that a server offers: loads each when it is first needed, unloads it when others need its memory.
+"""Hold the models that a server offers: loads each when it is first needed, unloads it when others need its memory.
 
 Who speaks holds a lease, and a model with leases is never unloaded. A model that does not fit into the memory left
 waits until enough of the others, the least recently used first, are idle and have been unloaded; loads wait in the
@@ -112,7 +112,7 @@ class Pool:
         return sum(model.leases for model in self._models.values())
 
     def observe(self, observer: EngineEvents) -> None:
-        """Tells `observer` of loads, and has the engines that are loaded from now on tell it what they do."""
+        """Tell `observer` of loads, and has the engines that are loaded from now on tell it what they do."""
         self._observer = observer
 
     def states(self) -> dict[str, ModelState]:
@@ -148,7 +148,7 @@ class Pool:
         return model.info
 
     async def look_at_all(self) -> None:
-        """Looks at every model that can be looked at without loading it; what is wrong is shown in `states`."""
+        """Look at every model that can be looked at without loading it; what is wrong is shown in `states`."""
         for model in self._models.values():
             try:
                 await self._look(model)
@@ -209,7 +209,7 @@ class Pool:
         return self._models[name]
 
     async def _look(self, model: PoolEntry, *, again: bool = False) -> None:
-        """Learns what can be known of `model` without loading it."""
+        """Learn what can be known of `model` without loading it."""
         async with model.looking:
             if model.offer.preview is None or (model.info is not None and not again):
                 return
@@ -271,7 +271,7 @@ class Pool:
             loop.call_later(self._idle_unload_s, self._unload_if_idle, model, model.used)
 
     def _unload_if_idle(self, model: PoolEntry, since: int) -> None:
-        """Unloads `model` if nobody has used it `since` the pool's clock said so."""
+        """Unload `model` if nobody has used it `since` the pool's clock said so."""
         if model.phase == "ready" and model.used == since and not model.leases and not self._closed:
             log.info(
                 "model %r is unloaded: nobody used it for %g s", model.name, self._idle_unload_s
@@ -281,7 +281,7 @@ class Pool:
     # -- room ---------------------------------------------------------------------------------------------------
 
     def _want(self, model: PoolEntry) -> None:
-        """Puts the load of `model` at the end of the queue, or begins it where it needs no room."""
+        """Put the load of `model` at the end of the queue, or begins it where it needs no room."""
         if self._closed or model.phase != "unloaded" or model in self._queue:
             return
         if self.max_memory_bytes is None or not model.memory_bytes:
@@ -324,7 +324,7 @@ class Pool:
         )
 
     def _advance(self) -> None:
-        """Begins what can begin: called whenever memory, leases or the queue have changed."""
+        """Begin what can begin: called whenever memory, leases or the queue have changed."""
         while self._queue and self._missing(self._queue[0]) <= 0:
             model = self._queue[0]
             self._leave_queue(model)
@@ -398,7 +398,7 @@ class Pool:
         self._advance()
 
     async def load_all(self) -> None:
-        """Loads, in order of preference, what fits; logs what does not, and what cannot be loaded."""
+        """Load, in order of preference, what fits; logs what does not, and what cannot be loaded."""
         for model in self._models.values():
             if self._closed:
                 return

@@ -50,7 +50,7 @@ class Lease:
         self._released = False
 
     def release(self) -> None:
-        """Ends the use. Releasing twice is harmless."""
+        """End the use. Releasing twice is harmless."""
         if not self._released:
             self._released = True
             self._on_release()
@@ -78,7 +78,7 @@ class PoolEntry:
 
 
 async def loading_errors(model: PoolEntry, work: Awaitable[T]) -> T:
-    """The result of `work`; what it raises becomes an error of ours, which keeps nothing of a half loaded model."""
+    """Return the result of `work`; what it raises becomes an error of ours, which keeps nothing of a half loaded model."""
     try:
         return await work
     except VivavoceError as error:
@@ -93,7 +93,7 @@ async def loading_errors(model: PoolEntry, work: Awaitable[T]) -> T:
 
 
 async def try_close(engine: Engine) -> bool:
-    """Closes `engine`; whether its memory is free."""
+    """Close `engine`; whether its memory is free."""
     try:
         await engine.aclose()
     except EngineFault as error:

@@ -44,7 +44,7 @@ class Pace:
         self._audio_s, self._busy_s = 1.0 / lanes, 1.0
 
     def add(self, audio_s: float, busy_s: float) -> None:
-        """Counts a step of one lane."""
+        """Count a step of one lane."""
         kept = 0.5 ** (busy_s / PACE_HALF_LIFE_S)
         self._audio_s = self._audio_s * kept + audio_s
         self._busy_s = self._busy_s * kept + busy_s
@@ -74,7 +74,7 @@ class RequestQueue:
         return len(self._tickets)
 
     def join(self, ticket: QueuedSegment, *, free: int = 0) -> None:
-        """Queues `ticket`; as many who wait as the model has `free` places begin with its next step.
+        """Queue `ticket`; as many who wait as the model has `free` places begin with its next step.
 
         Raises `Overloaded` for a new request that finds no room.
         """
@@ -84,16 +84,16 @@ class RequestQueue:
         self._tickets.append(ticket)
 
     def rejoin(self, ticket: QueuedSegment) -> None:
-        """Puts back `ticket`, whose turn came too soon: it keeps its place and is not refused."""
+        """Put back `ticket`, whose turn came too soon: it keeps its place and is not refused."""
         self._tickets.append(ticket)
 
     def leave(self, ticket: QueuedSegment) -> None:
-        """Takes `ticket` out, if it waits."""
+        """Take `ticket` out, if it waits."""
         if ticket in self._tickets:
             self._tickets.remove(ticket)
 
     def expire(self, ticket: QueuedSegment) -> Overloaded | None:
-        """Takes out `ticket`, which has waited too long, and gives its refusal; `None` if it has begun or left."""
+        """Take out `ticket`, which has waited too long, and gives its refusal; `None` if it has begun or left."""
         if ticket not in self._tickets:
             return None
         self._tickets.remove(ticket)
@@ -103,12 +103,12 @@ class RequestQueue:
         )
 
     def clear(self) -> list[QueuedSegment]:
-        """Takes all out."""
+        """Take all out."""
         tickets, self._tickets = self._tickets, []
         return tickets
 
     def first(self) -> QueuedSegment | None:
-        """The one whose turn it is, of those that have something to say."""
+        """Return the one whose turn it is, of those that have something to say."""
         ready = [ticket for ticket in self._tickets if ticket.ready]
         nominated = [ticket for ticket in ready if ticket.follows is not None]
         for priority in ("interactive", "batch"):
@@ -121,7 +121,7 @@ class RequestQueue:
         return min(nominated, key=self._due_s, default=None)
 
     def take(self) -> QueuedSegment | None:
-        """Takes out the one whose turn it is, to begin."""
+        """Take out the one whose turn it is, to begin."""
         if (ticket := self.first()) is not None:
             self._tickets.remove(ticket)
             self._turn = max(self._turn, ticket.turn)
@@ -172,7 +172,7 @@ class RequestQueue:
         return sum(min(claim.audio_s, self._limits.max_ahead_s) for claim in claims)
 
     def _overloaded(self, what: str, audio_s: float) -> Overloaded:
-        """The refusal because of `what`; there is room when `audio_s` more seconds of audio have been made."""
+        """Return the refusal because of `what`; there is room when `audio_s` more seconds of audio have been made."""
         retry_after_s = min(max(math.ceil(self.pace.seconds_for(audio_s)), 1.0), _LONGEST_RETRY_S)
         return Overloaded(
             f"{self._model!r} {what}; try again in {retry_after_s:.0f} s",

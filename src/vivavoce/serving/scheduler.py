@@ -1,4 +1,4 @@
-"""Steps a model in threads of its own and hands on what each step brought; it knows nothing of text or formats.
+"""Step a model in threads of its own and hands on what each step brought; it knows nothing of text or formats.
 
 A lane is one thread with up to `model.max_batch` running streams; all
 lanes share one queue (`waiting`), from which they take what its listener needs soonest. Between two steps a lane closes
@@ -90,7 +90,7 @@ class Scheduler:
             return Load(len(self._waiting), self._running)
 
     def observe(self, observer: EngineEvents) -> None:
-        """Tells `observer` of waits and steps; called before `start`."""
+        """Tell `observer` of waits and steps; called before `start`."""
         self._observer = observer
 
     def start(self) -> None:
@@ -98,7 +98,7 @@ class Scheduler:
             lane.start()
 
     def stop(self) -> None:
-        """Ends every ticket with `NotReady`, joins the lanes and unloads the model; blocks for one step at most.
+        """End every ticket with `NotReady`, joins the lanes and unloads the model; blocks for one step at most.
 
         Raises `EngineFault` if a lane does not end; calling again waits for it again.
         """
@@ -129,7 +129,7 @@ class Scheduler:
             return self._waiting.clear()
 
     def submit(self, segment: Segment, *, follows: QueuedSegment | None = None) -> QueuedSegment:
-        """Queues a segment. Raises `Overloaded` when too many requests wait, `NotReady` after `stop`.
+        """Queue a segment. Raises `Overloaded` when too many requests wait, `NotReady` after `stop`.
 
         A live one raises `Unsupported` if the model speaks none, and `BadRequest` if its text is too long.
         """
@@ -147,7 +147,7 @@ class Scheduler:
         return ticket
 
     def feed(self, ticket: QueuedSegment, text: str, *, last: bool) -> None:
-        """Adds `text` to a live segment; `last` makes it complete. Harmless once it has ended.
+        """Add `text` to a live segment; `last` makes it complete. Harmless once it has ended.
 
         Raises `BadRequest` after `last` and for a text that grows too long, of which nothing is taken then.
         """
@@ -178,7 +178,7 @@ class Scheduler:
             )
 
     def _grown(self, chars: int, text: str) -> int:
-        """The length of a live text of `chars` with `text` added."""
+        """Return the length of a live text of `chars` with `text` added."""
         most, chars = self._model.info.max_live_chars, chars + width(text)
         if chars > most:
             raise BadRequest(
@@ -190,21 +190,21 @@ class Scheduler:
         return chars
 
     def cancel(self, ticket: QueuedSegment) -> None:
-        """Frees the ticket's place at the next step; cancelling what has ended is harmless."""
+        """Free the ticket's place at the next step; cancelling what has ended is harmless."""
         with self._changed:
             ticket.cancelled = True
             self._waiting.leave(ticket)
             self._changed.notify_all()
 
     def expire(self, ticket: QueuedSegment) -> None:
-        """Ends `ticket` with `Overloaded` if its turn has not come yet."""
+        """End `ticket` with `Overloaded` if its turn has not come yet."""
         with self._changed:
             refusal = self._waiting.expire(ticket)
         if refusal is not None:
             self._deliver([(ticket, refusal)])
 
     def took(self, ticket: QueuedSegment, samples: int) -> None:
-        """Tells that the listener has taken `samples` of what was delivered."""
+        """Tell that the listener has taken `samples` of what was delivered."""
         with self._changed:
             was_paused = ticket.ahead >= self._max_ahead
             ticket.ahead -= samples
@@ -250,7 +250,7 @@ class Scheduler:
         self._close(running, dropped)
 
     def _feed(self, running: list[_Running]) -> None:
-        """Gives the model what came of the texts of those that run."""
+        """Give the model what came of the texts of those that run."""
         with self._changed:
             grown = [entry for entry in running if entry.ticket.has_new_text]
         for entry in grown:
@@ -291,7 +291,7 @@ class Scheduler:
                 return
 
     def _defer(self, running: list[_Running], ticket: QueuedSegment, error: OutOfMemory) -> None:
-        """Puts back a ticket that there was no memory to open, until fewer are `running`, or ends it."""
+        """Put back a ticket that there was no memory to open, until fewer are `running`, or ends it."""
         clear_tracebacks(error)
         with self._changed:
             self._running -= 1
@@ -303,7 +303,7 @@ class Scheduler:
         self._finish([(ticket, retryable_oom(error))])
 
     def _next_waiting(self, running: list[_Running]) -> QueuedSegment | None:
-        """Takes the ticket whose turn it is from the queue and counts it as running, if there may be one more."""
+        """Take the ticket whose turn it is from the queue and counts it as running, if there may be one more."""
         with self._changed:
             if len(running) >= self._fitting.most(time.monotonic()):
                 return None
@@ -329,7 +329,7 @@ class Scheduler:
                     self._fitting.ran_out(max(fitted, 1), time.monotonic())
 
     def _step_together(self, running: list[_Running], stepped: list[_Running]) -> int:
-        """Steps `stepped` at once, or halves if memory runs out, and so on; for how many at once there was some."""
+        """Step `stepped` at once, or halves if memory runs out, and so on; for how many at once there was some."""
         now_s = time.monotonic()
         with self._changed:
             ahead_s = [entry.ticket.ahead_s(self._rate_hz, now_s) for entry in stepped]
@@ -376,7 +376,7 @@ class Scheduler:
     def _shrink(
         self, running: list[_Running], stepped: list[_Running], error: OutOfMemory, *, again: bool
     ) -> int:
-        """Steps each half of `stepped` if they can be stepped `again`, else ends them with `error`."""
+        """Step each half of `stepped` if they can be stepped `again`, else ends them with `error`."""
         log.warning(
             "no memory for a step of %d streams of %r: %s",
             len(stepped),

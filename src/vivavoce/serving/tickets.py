@@ -31,12 +31,12 @@ class QueuedSegment:
 
     @property
     def ready(self) -> bool:
-        """Whether there is something to say, or certainly nothing: a live text is waited for outside the model."""
+        """True if there is something to say, or certainly nothing: a live text is waited for outside the model."""
         return self.chars > 0 or self.complete
 
     @property
     def has_new_text(self) -> bool:
-        """Whether there is more of its text than the model was given."""
+        """True if there is more of its text than the model was given."""
         return bool(self.fed) or (self.complete and not self.last_given)
 
     def due_s(self, rate_hz: int) -> float:

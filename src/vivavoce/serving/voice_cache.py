@@ -1,4 +1,4 @@
-"""Prepares the voices of recordings, one at a time, and keeps the latest; it knows neither models nor audio.
+"""Prepare the voices of recordings, one at a time, and keeps the latest; it knows neither models nor audio.
 
 Preparing takes a moment and a client sends the same recording with each of its requests, so who asks again gets what
 is there, and who asks for what is being prepared waits for it.
@@ -49,7 +49,7 @@ class VoiceCache:
         self._closed = False
 
     async def get(self, reference: Reference) -> PreparedVoice:
-        """The voice of `reference`. Raises what `prepare` raises, `Overloaded`, and `NotReady` after `aclose`.
+        """Return the voice of `reference`. Raises what `prepare` raises, `Overloaded`, and `NotReady` after `aclose`.
 
         A caller that is cancelled leaves the others that wait for the same voice alone.
         """
@@ -70,7 +70,7 @@ class VoiceCache:
                 preparation.task.cancel()
 
     async def aclose(self) -> None:
-        """Ends every wait with `NotReady`; returns when `prepare` has returned, if it is at work."""
+        """End every wait with `NotReady`; returns when `prepare` has returned, if it is at work."""
         self._closed = True
         tasks = [preparation.task for preparation in self._in_flight.values()]
         if tasks:
@@ -115,7 +115,7 @@ class VoiceCache:
 
 
 def content_hash(reference: Reference) -> str:
-    """The same text for recordings of the same samples, rate and words, and for no others."""
+    """Return the same text for recordings of the same samples, rate and words, and for no others."""
     digest = hashlib.sha256(f"{reference.sample_rate_hz}|{reference.text!r}|".encode())
     digest.update(np.ascontiguousarray(reference.samples).data)
     return digest.hexdigest()

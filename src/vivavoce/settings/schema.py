@@ -1,4 +1,4 @@
-"""Reads the server's settings once, from defaults, a TOML file, the environment and the command line.
+"""Read the server's settings once, from defaults, a TOML file, the environment and the command line.
 
 Knows names, types, units and bounds; it does not know what the settings are for. Only `cli` and `api.app` see a
 `Settings` object: everything below them takes plain values.
@@ -425,12 +425,12 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Keeps `Settings(...)` free of surprises; `read` merges the other sources and remembers their names."""
+        """Keep `Settings(...)` free of surprises; `read` merges the other sources and remembers their names."""
         return (init_settings,)
 
     @classmethod
     def read(cls, config: Path | None = None, **overrides: object) -> Self:
-        """Returns the settings: `overrides` beat the environment, which beats the file, which beats the defaults.
+        """Return the settings: `overrides` beat the environment, which beats the file, which beats the defaults.
 
         `config` is a TOML file; without it `VIVAVOCE_CONFIG` names one, or there is none. An override that is
         `None` counts as not given. Raises `SettingsError` for an unknown name, a wrong value or an unreadable file.

@@ -23,13 +23,13 @@ CONFIG_VARIABLE = "VIVAVOCE_CONFIG"  # names the TOML file when --config does no
 
 
 def config_from_environment() -> Path | None:
-    """Returns the TOML file that the environment names, if it names one."""
+    """Return the TOML file that the environment names, if it names one."""
     name = os.environ.get(CONFIG_VARIABLE)
     return Path(name) if name else None
 
 
 def read_file(path: Path) -> dict[str, object]:
-    """Returns the keys of a TOML file. Raises `SettingsError` if it cannot be read or is not TOML."""
+    """Return the keys of a TOML file. Raises `SettingsError` if it cannot be read or is not TOML."""
     try:
         with path.expanduser().open("rb") as file:
             return tomllib.load(file)
@@ -44,7 +44,7 @@ def read_file(path: Path) -> dict[str, object]:
 
 
 def check_environment(fields: Iterable[str]) -> None:
-    """Raises `SettingsError` for a variable that looks like a setting of ours and is none of `fields`."""
+    """Raise `SettingsError` for a variable that looks like a setting of ours and is none of `fields`."""
     known = [CONFIG_VARIABLE, *(f"{ENV_PREFIX}{field.upper()}" for field in fields)]
     # Upper case: names of environment variables are matched in any case, as Windows has it.
     ours = {name.upper(): "" for name in os.environ if name.upper().startswith(ENV_PREFIX)}
@@ -52,7 +52,7 @@ def check_environment(fields: Iterable[str]) -> None:
 
 
 def check_names(given: Mapping[str, object], known: Iterable[str], *, where: str) -> None:
-    """Raises `SettingsError` for the first name in `given` that is not in `known`, with the closest that is."""
+    """Raise `SettingsError` for the first name in `given` that is not in `known`, with the closest that is."""
     names = list(known)
     for name in given:
         if name in names:
@@ -77,7 +77,7 @@ def _renamed(name: str) -> str | None:
 
 
 def explain(error: ValidationError, origin: Mapping[str, str]) -> str:
-    """Returns one line that names every wrong setting, its value, where the value came from and what fits."""
+    """Return one line that names every wrong setting, its value, where the value came from and what fits."""
     lines = []
     for problem in error.errors(include_url=False):
         reason = (

@@ -17,7 +17,7 @@ _HUB_ID = re.compile(
 
 
 def split_commas(value: object) -> object:
-    """Returns `a, b` as a list of names and anything else as it is."""
+    """Return `a, b` as a list of names and anything else as it is."""
     return (
         [part.strip() for part in value.split(",") if part.strip()]
         if isinstance(value, str)
@@ -39,7 +39,7 @@ def as_checkpoint(value: object) -> Path | str:
 
 
 def with_name(checkpoint: Path | str) -> Path | str:
-    """Returns `checkpoint` if requests can name it. Raises `ValueError`."""
+    """Return `checkpoint` if requests can name it. Raises `ValueError`."""
     if not is_name(name := checkpoint_name(checkpoint)):
         raise ValueError(
             f"{name!r} is no name that a request can hold: rename the folder, without control characters"
@@ -48,7 +48,7 @@ def with_name(checkpoint: Path | str) -> Path | str:
 
 
 def as_remote(value: str) -> str:
-    """`value` if it is a `MODEL=URL`. Raises `ValueError`."""
+    """Return `value` if it is a `MODEL=URL`. Raises `ValueError`."""
     model, found, url = value.partition("=")
     if not (is_name(model) and found and re.fullmatch(r"https?://[^/@\s]+(/\S*)?", url)):
         raise ValueError(f"{value!r} should be MODEL=URL, like qwen3-tts=http://10.0.0.2:8000")
@@ -56,7 +56,7 @@ def as_remote(value: str) -> str:
 
 
 def is_path(model: object) -> bool:
-    """Whether `model` is not a name but a path or a hub id: it has a slash, or is a checkpoint's folder."""
+    """True if `model` is not a name but a path or a hub id: it has a slash, or is a checkpoint's folder."""
     if isinstance(model, Path):
         return True
     return isinstance(model, str) and (
@@ -65,7 +65,7 @@ def is_path(model: object) -> bool:
 
 
 def checkpoint_name(checkpoint: Path | str) -> str:
-    """The name of a checkpoint's model: its folder's, or the last part of its hub id, in lower case."""
+    """Return the name of a checkpoint's model: its folder's, or the last part of its hub id, in lower case."""
     if isinstance(checkpoint, Path):
         return checkpoint.expanduser().resolve().name.lower()
     return checkpoint.partition("@")[0].rpartition("/")[2].lower()

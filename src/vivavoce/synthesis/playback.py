@@ -1,4 +1,4 @@
-"""Follows what one listener goes through: when audio comes, and whether it runs dry before more does.
+"""Follow what one listener goes through: when audio comes, and whether it runs dry before more does.
 
 It reckons from the server's side, with the clock that it is told; it knows nothing of text, models or HTTP.
 """

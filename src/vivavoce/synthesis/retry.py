@@ -27,7 +27,7 @@ NEXT_SEED: Final = 0x9E3779B9  # far from the seeds of other segments, which are
 
 
 def longest_s(text: str) -> float:
-    """The seconds after which `text` must have been said."""
+    """Return the seconds after which `text` must have been said."""
     return LONGEST_PAUSES_S + LONGEST_CHAR_S * width(text)
 
 
@@ -104,7 +104,7 @@ class RetryingStream(ChunkStream):
         return AudioValidator(rate_hz, most_s=longest_s(self._said), wordy=_wordy(self._said))
 
     async def _checked(self) -> AsyncGenerator[AudioChunk]:
-        """The good audio of one attempt, or of two."""
+        """Yield the good audio of one attempt, or of two."""
         attempts: list[_Attempt] = []
         while not attempts or self._retry(attempts[-1]):
             attempts.append(attempt := _Attempt())
@@ -142,7 +142,7 @@ class RetryingStream(ChunkStream):
             await self._stream.aclose()
 
     def _retry(self, failed: _Attempt) -> bool:
-        """Whether a second attempt has begun: none does where the engine takes no work, as after a step that hung."""
+        """True if a second attempt has begun: none does where the engine takes no work, as after a step that hung."""
         if not failed.failed or self.retries or self._segment.live:
             return False
         if self._given and (
@@ -168,7 +168,7 @@ class RetryingStream(ChunkStream):
         return True
 
     def _best(self, attempts: list[_Attempt]) -> _Attempt:
-        """The attempt whose audio counts, the last one if it is whole. Raises `EngineFault` if nothing is good."""
+        """Return the attempt whose audio counts, the last one if it is whole. Raises `EngineFault` if nothing is good."""
         last = attempts[-1]
         if not last.failed or (self._given and last.fault is None):
             return last

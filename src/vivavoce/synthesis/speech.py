@@ -1,4 +1,4 @@
-"""Turns one request into audio: checks it, finds who speaks, and joins the segments in order.
+"""Turn one request into audio: checks it, finds who speaks, and joins the segments in order.
 
 Knows neither HTTP nor audio formats. A `Speech` holds at most two segments in an engine and a fraction of a second of
 samples of its own, however long the text is.
@@ -69,7 +69,7 @@ class Synthesizer:
         self._normalizing = asyncio.Lock()
 
     async def open(self, request: SpeechRequest) -> "Speech":
-        """Checks `request` against the model that will answer it and queues its first segment.
+        """Check `request` against the model that will answer it and queues its first segment.
 
         Raises `BadRequest` and its kin, `Overloaded`, `NotReady`, `MissingDependency`, and `DeadlineExceeded` when the
         request's time is over before the model is loaded. Close the `Speech` in the end.
@@ -145,7 +145,7 @@ class Deadline:
 
     @asynccontextmanager
     async def limit(self) -> AsyncGenerator[None]:
-        """Ends what is awaited within, with `DeadlineExceeded`, when the time is over; begins nothing afterwards."""
+        """End what is awaited within, with `DeadlineExceeded`, when the time is over; begins nothing afterwards."""
         if not self.left_s:  # what never has to wait would never be interrupted
             raise self._exceeded()
         timeout = asyncio.timeout(None if self.left_s == math.inf else self.left_s)
@@ -232,7 +232,7 @@ class Speech:
         return "retried" if self.retries else "complete"
 
     async def aclose(self) -> None:
-        """Cancels what is still being spoken, and lets the model go."""
+        """Cancel what is still being spoken, and lets the model go."""
         try:
             for _, stream in self._ahead:
                 await stream.aclose()
@@ -241,7 +241,7 @@ class Speech:
             self._report()
 
     def _report(self) -> None:
-        """Tells how it went, once."""
+        """Tell how it went, once."""
         listeners, self.on_report = self.on_report, []
         if not listeners:
             return
@@ -270,7 +270,7 @@ class Speech:
             spoken(report)
 
     async def samples(self) -> AsyncGenerator[Samples]:
-        """The audio at `sample_rate_hz`, as it is made, in slices of at most `SLICE_S` seconds or so.
+        """Yield the audio at `sample_rate_hz`, as it is made, in slices of at most `SLICE_S` seconds or so.
 
         Raises `EngineFault` when the model fails, also when it had nothing to say at all.
         """
@@ -280,7 +280,7 @@ class Speech:
                     yield samples
 
     async def passages(self) -> AsyncGenerator[SegmentAudio]:
-        """The same audio segment by segment, each as a whole: instead of `samples`, where a text's place is wanted.
+        """Yield the same audio segment by segment, each as a whole: instead of `samples`, where a text's place is wanted.
 
         Filters hold some of a segment's end back, which then begins the next one: 0.2 s at most.
         """
@@ -317,7 +317,7 @@ class Speech:
             await self.aclose()
 
     async def _filtered(self) -> AsyncGenerator[tuple[Samples, str | None]]:
-        """Samples as they are given out; the first ones of a segment come with its text."""
+        """Sample as they are given out; the first ones of a segment come with its text."""
         rate_hz = self._route.engine.info.sample_rate_hz
         pitch = self._request.pitch
         # Played at another rate a voice changes pitch and pace together; the tempo makes up for the pace.
@@ -344,7 +344,7 @@ class Speech:
         return samples
 
     async def _joined(self) -> AsyncGenerator[tuple[Samples, str | None]]:
-        """The segments at the engine's rate, each after its text, their edges smoothed, a pause between each two."""
+        """Yield the segments at the engine's rate, each after its text, their edges smoothed, a pause between each two."""
         joiner = Joiner(self._route.engine.info.sample_rate_hz)
         while self._ahead:
             piece, stream = self._ahead[0]
@@ -412,7 +412,7 @@ class Speech:
 
 
 def _ignored(request: SpeechRequest, route: Route) -> tuple[str, ...]:
-    """The names of the fields that were set and that this model cannot honour."""
+    """Return the names of the fields that were set and that this model cannot honour."""
     can = route.engine.info.capabilities
     ignored = []
     if request.speaker and request.reference is not None:

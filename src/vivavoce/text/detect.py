@@ -80,7 +80,7 @@ class Detector:
         )
 
     def detect(self, text: str) -> Detection:
-        """The language of `text`: by the script that most of it is in, else by its first thousand characters."""
+        """Return the language of `text`: by the script that most of it is in, else by its first thousand characters."""
         counts = scripts(text)
         language = _by_script(counts, self._languages)
         if language:
@@ -116,14 +116,14 @@ def scripts(text: str) -> dict[Script, int]:
 
 
 def speakable_share(text: str, language: str) -> float:
-    """The share, 0 to 1, of the letters of `text` that `language` (ISO 639-1) can read; 1 if there are no letters."""
+    """Return the share, 0 to 1, of the letters of `text` that `language` (ISO 639-1) can read; 1 if there are no letters."""
     counts = scripts(text)
     letters = sum(counts.values())
     return sum(counts[script] for script in scripts_read(language)) / letters if letters else 1.0
 
 
 def _by_script(counts: Mapping[Script, int], languages: Sequence[str]) -> str | None:
-    """The language whose own script outweighs Latin, if there is one.
+    """Return the language whose own script outweighs Latin, if there is one.
 
     A tie goes against Latin: every language reads Latin letters, but English reads no others.
     """
@@ -143,7 +143,7 @@ def _by_script(counts: Mapping[Script, int], languages: Sequence[str]) -> str | 
 
 @lru_cache(maxsize=1)
 def _identifier() -> "LanguageIdentifier | None":
-    """The model, restricted to our Latin languages; nothing changes it afterwards, so that threads may share it.
+    """Return the model, restricted to our Latin languages; nothing changes it afterwards, so that threads may share it.
 
     `None` where it cannot be unpacked: its package does that on disk. That is not tried again for each text.
     """

@@ -45,7 +45,7 @@ _TAG = re.compile(r"([a-z]{2,3})(?:[-_][a-z0-9]{1,8})*")
 
 
 def parse_language(value: str) -> str | None:
-    """The ISO 639-1 code that `value` names, or `None` for "auto": choose by the text.
+    """Return the ISO 639-1 code that `value` names, or `None` for "auto": choose by the text.
 
     Takes, in any case, English names ("German"), ISO 639-1 and 639-3 codes ("de", "deu") and regional tags
     ("de-AT", "zh_Hans_CN"). Raises `BadRequest` (field `language`) for anything else.
@@ -64,12 +64,12 @@ def parse_language(value: str) -> str | None:
 
 
 def language_name(code: str) -> str:
-    """The English name, lower case, of an ISO 639-1 code: "en" is "english". An unlisted code is its own name."""
+    """Return the English name, lower case, of an ISO 639-1 code: "en" is "english". An unlisted code is its own name."""
     language = _BY_CODE.get(code)
     return language.name if language else code
 
 
 def scripts_read(code: str) -> tuple[Script, ...]:
-    """The scripts that readers of the language read, its own first; Latin for an unlisted code."""
+    """Return the scripts that readers of the language read, its own first; Latin for an unlisted code."""
     language = _BY_CODE.get(code)
     return language.scripts if language else ("latin",)

@@ -1,4 +1,4 @@
-"""Makes any text speakable: markup, emoji and invisible characters go, words and pauses stay.
+"""Make any text speakable: markup, emoji and invisible characters go, words and pauses stay.
 
 It knows no language and no model; numbers, dates and abbreviations are left to whoever speaks, apart from digits that
 are no number in any language. Markup is recognised
@@ -124,7 +124,7 @@ Part = tuple[str, str]  # a text, and what stands between it and the next
 
 
 def normalize(text: str) -> str:
-    """`text` as words and punctuation only; paragraphs are separated by a blank line, other whitespace is one space.
+    """Return `text` as words and punctuation only; paragraphs are separated by a blank line, other whitespace is one space.
 
     Headings, list items and table rows become sentences; links keep their text, images their description, bare web
     addresses their host. Text with nothing to say (only punctuation, emoji) becomes "". Takes any string, never
@@ -215,7 +215,7 @@ def _spoken_character(code: int) -> str:
 
 
 def _clean(text: str) -> str:
-    """`text` without what cannot be seen, with one form for each letter; emoji are `_PICTURE`."""
+    """Return `text` without what cannot be seen, with one form for each letter; emoji are `_PICTURE`."""
     text = text.encode("utf-16-le", "surrogatepass").decode(
         "utf-16-le", "ignore"
     )  # joins pairs, drops halves
@@ -228,7 +228,7 @@ def _clean(text: str) -> str:
 
 
 def _plain_lines(text: str) -> str:
-    """`text` without tags and comments and with character references resolved."""
+    """Return `text` without tags and comments and with character references resolved."""
     if "<" in text:
         text = _TAG.sub(_tag_text, _without_comments(text))
     return _ENTITY.sub(lambda match: html.unescape("&" + match[1]), text) if "&" in text else text
@@ -265,7 +265,7 @@ class _Unit:
 
 
 def _paragraphs(text: str) -> Iterator[str]:
-    """The paragraphs of Markdown or plain text, one line each; those with nothing to say are left out."""
+    """Yield the paragraphs of Markdown or plain text, one line each; those with nothing to say are left out."""
     paragraphs = [_units(block) for block in _blocks(text)]
     lines = iter(
         _inline("\n".join(unit.text for units in paragraphs for unit in units)).split("\n")
@@ -325,7 +325,7 @@ def _units(block: list[str]) -> list[_Unit]:
 
 
 def _stopped(sentence: str) -> str:
-    """`sentence` with a full stop, unless it ends with punctuation or says nothing."""
+    """Return `sentence` with a full stop, unless it ends with punctuation or says nothing."""
     if not _SPEAKABLE.search(sentence) or _CLOSED.search(sentence):
         return sentence
     return sentence + ("。" if _HAN_OR_KANA_END.search(sentence) else ".")
@@ -335,7 +335,7 @@ def _stopped(sentence: str) -> str:
 
 
 def _inline(text: str) -> str:
-    """`text` with the markup inside its lines resolved; as many lines as before."""
+    """Return `text` with the markup inside its lines resolved; as many lines as before."""
     text = _IMAGE_OR_LINK.sub(r"\1", text)
     text = _REFERENCE.sub(lambda match: match[1] or "", text)
     if _URL_SIGN.search(text):

@@ -69,7 +69,7 @@ def width(text: str) -> int:
 def split(
     text: str, language: str, *, max_chars: int, first_chars: int = 80
 ) -> Iterator[TextSegment]:
-    """Yields `text` in order as pieces of at most `max_chars` (by `width`), the first one short for an early start.
+    """Yield `text` in order as pieces of at most `max_chars` (by `width`), the first one short for an early start.
 
     Paragraphs end at blank lines. Whitespace in a piece is single spaces; apart from whitespace nothing is lost,
     doubled or moved. Memory beyond `text` is bounded by a window of a thousand characters. The last piece has no
@@ -102,7 +102,7 @@ def _paragraphs(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _sentences(text: str, start: int, end: int, language: str) -> Iterator[TextSegment]:
-    """The sentences of `text[start:end]`, none blank; a sentence longer than the window comes in several."""
+    """Yield the sentences of `text[start:end]`, none blank; a sentence longer than the window comes in several."""
     window = ""
     while start < end:
         if window.endswith(" ") and (gap := _WHITESPACE.match(text, start, end)):
@@ -123,7 +123,7 @@ def _sentences(text: str, start: int, end: int, language: str) -> Iterator[TextS
 
 
 def _segment(window: str, language: str) -> list[str]:
-    """`window` as sentences with their trailing space. Never empty; joined again they are `window`."""
+    """Return `window` as sentences with their trailing space. Never empty; joined again they are `window`."""
     clean = window.encode(
         "utf-8", "replace"
     ).decode()  # a lone surrogate becomes one "?"; lengths stay
@@ -141,7 +141,7 @@ def _segment(window: str, language: str) -> list[str]:
 
 
 def _goes_on(last: str, sentence: str, language: str) -> bool:
-    """Whether `sentence` belongs to `last`, although sentencex cut there."""
+    """True if `sentence` belongs to `last`, although sentencex cut there."""
     abbreviated = _ABBREVIATED.get(language)
     return (
         not last.strip()
@@ -156,7 +156,7 @@ def _goes_on(last: str, sentence: str, language: str) -> bool:
 def _opened(
     sentences: Iterator[TextSegment], max_chars: int, first_chars: int
 ) -> Iterator[TextSegment]:
-    """The pieces of the first paragraph: a short one that makes an early start, then the rest as `_joined`."""
+    """Yield the pieces of the first paragraph: a short one that makes an early start, then the rest as `_joined`."""
     first = next(sentences, None)
     if first is None:
         return
@@ -199,7 +199,7 @@ def _sayable(text: str, limit: int) -> int:
 
 
 def _joined(pieces: Iterator[TextSegment], max_chars: int) -> Iterator[TextSegment]:
-    """The same text in pieces of a comfortable length, none above `max_chars`."""
+    """Yield the same text in pieces of a comfortable length, none above `max_chars`."""
     current: TextSegment | None = None
     for piece in chain.from_iterable(_fitted(piece, max_chars) for piece in pieces):
         if current is None:
@@ -227,7 +227,7 @@ def _fitted(piece: TextSegment, max_chars: int) -> Iterator[TextSegment]:
 
 
 def _cut(text: str, limit: int) -> tuple[TextSegment, str]:
-    """The longest good beginning of `text` that is no wider than `limit`, and what follows; neither is blank.
+    """Return the longest good beginning of `text` that is no wider than `limit`, and what follows; neither is blank.
 
     At best it ends with a sentence or clause, else with a word, else anywhere but inside a character that is
     written with several code points. `text` must be wider than `limit` and not begin with a space.
@@ -266,7 +266,7 @@ def _fitting(text: str, limit: int) -> int:
 
 
 def _inside_character(text: str, at: int) -> bool:
-    """Whether a cut before `text[at]` would tear what readers see as one character apart."""
+    """True if a cut before `text[at]` would tear what readers see as one character apart."""
     before, after = text[at - 1], text[at]
     return (
         unicodedata.category(after).startswith("M")  # combining marks, variation selectors

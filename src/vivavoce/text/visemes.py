@@ -1,4 +1,4 @@
-"""Reads the mouth's shapes off spelling: which words a text has, and which visemes each passes through.
+"""Read the mouth's shapes off spelling: which words a text has, and which visemes each passes through.
 
 Knows letters, not phonemes: a rough reading in the manner of English, with other scripts written in Latin letters
 first. It is meant for moving lips, and knows nothing of time.
@@ -55,7 +55,7 @@ class Word:
 
 
 def words(text: str, language: str) -> list[Word]:
-    """The words of `text` in order, without those that have no sound; `language` is an ISO 639-1 code."""
+    """Return the words of `text` in order, without those that have no sound; `language` is an ISO 639-1 code."""
     found = list(_WORD.finditer(text))
     ends = [*(match.start() for match in found), len(text)][1:]
     read = [
@@ -66,7 +66,7 @@ def words(text: str, language: str) -> list[Word]:
 
 
 def spelled(word: str, language: str) -> tuple[Viseme, ...]:
-    """The visemes of one word, none twice in a row."""
+    """Return the visemes of one word, none twice in a row."""
     table = _IN_ENGLISH if language == "en" else _OTHERS
     letters = re.sub(r"\d", lambda digit: _DIGITS[int(digit[0])], anyascii(word)).lower()
     if language in ("en", "fr"):

@@ -40,7 +40,7 @@ _COLOURS = {"ready": "green", "loading": "orange", "missing": "red", "failed": "
 
 
 def main() -> None:
-    """Draws the page once."""
+    """Draw the page once."""
     st.set_page_config(page_title="vivavoce", page_icon=str(ICON), layout="centered")
     connection, standing = _draw_sidebar()
     st.title("Text in, speech out")
@@ -68,7 +68,7 @@ def main() -> None:
 
 
 def _draw_sidebar() -> tuple[Connection, ServerState]:
-    """Draws the server's state, which keeps itself current, and returns it."""
+    """Draw the server's state, which keeps itself current, and returns it."""
     with st.sidebar:
         st.header("vivavoce", anchor=False)
         state = st.container()
@@ -84,7 +84,7 @@ def _draw_sidebar() -> tuple[Connection, ServerState]:
 
 
 def _draw_standing(connection: Connection, shown: ServerState) -> None:
-    """Draws the server's state as it is now, and the whole page anew if that has changed."""
+    """Draw the server's state as it is now, and the whole page anew if that has changed."""
     standing = look(connection)
     if standing != shown:
         st.rerun()
@@ -106,7 +106,7 @@ def _model_line(name: str, state: str, detail: str) -> str:
 
 
 def _draw_fields(connection: Connection, standing: ServerState) -> SpeechForm:
-    """Draws what there is to fill in, and returns what it says."""
+    """Draw what there is to fill in, and returns what it says."""
     text = st.text_area("Text", EXAMPLE, key="text", height=130)
     columns = st.columns(3)
     states = {entry.id: entry.state for entry in standing.models}
@@ -153,7 +153,7 @@ def _draw_problem(offered: Choices) -> None:
 
 
 def _draw_advanced() -> tuple[str | None, int | None, bytes | None, str | None]:
-    """Draws what most do not need; returns the instruction, the seed, a recording to clone and the words in it."""
+    """Draw what most do not need; returns the instruction, the seed, a recording to clone and the words in it."""
     with st.expander("Advanced options", icon=":material/tune:"):
         instruct = st.text_input(
             "Instruction",
@@ -205,7 +205,7 @@ def _take_example() -> None:
 
 
 def _speak(connection: Connection, wish: SpeechForm) -> SpeechResult | None:
-    """Has `wish` spoken, with progress shown meanwhile; `None` if that failed, and why is shown."""
+    """Have `wish` spoken, with progress shown meanwhile; `None` if that failed, and why is shown."""
     if not wish.text.strip():
         st.warning("There is nothing to say yet: type a text above.", icon=":material/edit:")
         return None
@@ -284,7 +284,7 @@ def _draw_newest(take: SpeechResult, number: int) -> None:
 
 
 def _draw_earlier(takes: list[SpeechResult], number: int) -> None:
-    """Draws `takes`, the first of which is the `number`th of this session."""
+    """Draw `takes`, the first of which is the `number`th of this session."""
     st.subheader("Earlier in this session", anchor=False)
     for age, take in enumerate(takes):
         with st.container(border=True):
@@ -312,7 +312,7 @@ def _sentence(message: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """Returns `text` so that it is shown as it is, though Streamlit reads Markdown; code in backticks stays code."""
+    """Return `text` so that it is shown as it is, though Streamlit reads Markdown; code in backticks stays code."""
     return re.sub(r"([\\*_\[\]$<>#:~|{}])", r"\\\1", text)
 
 

@@ -1,4 +1,4 @@
-"""Builds the demo page as an ASGI application; does not listen, and imports Streamlit only when asked."""
+"""Build the demo page as an ASGI application; does not listen, and imports Streamlit only when asked."""
 
 import os
 from importlib.util import find_spec
@@ -22,7 +22,7 @@ _OPTIONS: dict[str, object] = {
 
 
 def create_page(server_url: str) -> "App":
-    """Returns the page, which will ask the speech server at `server_url`; one for each process.
+    """Return the page, which will ask the speech server at `server_url`; one for each process.
 
     Raises `MissingDependency` without Streamlit.
     """

@@ -1,4 +1,4 @@
-"""Asks the server how it stands and what there is to choose from; a server that is away is an answer, not an error."""
+"""Ask the server how it stands and what there is to choose from; a server that is away is an answer, not an error."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ class Connection:
     api_key: str | None
 
     def client(self, timeout_s: float | None = None) -> Client:
-        """Returns a client, to be closed. Raises `BadRequest` for an address that is none."""
+        """Return a client, to be closed. Raises `BadRequest` for an address that is none."""
         return Client(self.url, api_key=self.api_key, timeout_s=timeout_s or LIST_TIMEOUT_S)
 
 
@@ -41,7 +41,7 @@ class ServerState:
         )
 
     def is_loading(self, model: str) -> bool:
-        """Tells whether the lists of `model` would have to wait."""
+        """Tell whether the lists of `model` would have to wait."""
         return any(entry.state == "loading" and model in (AUTO, entry.id) for entry in self.models)
 
 
@@ -55,7 +55,7 @@ class Choices:
 
 
 def look(connection: Connection) -> ServerState:
-    """Returns how the server stands now."""
+    """Return how the server stands now."""
     try:
         with connection.client() as client:
             health = client.health()
@@ -67,7 +67,7 @@ def look(connection: Connection) -> ServerState:
 
 
 def choices(connection: Connection, standing: ServerState, model: str) -> Choices:
-    """Returns what `model` offers; `auto` alone as long as that is not known."""
+    """Return what `model` offers; `auto` alone as long as that is not known."""
     if standing.problem:
         return Choices({}, (AUTO,))
     if standing.is_loading(model):

@@ -1,4 +1,4 @@
-"""Has a text spoken by the server and keeps what came: the audio, who spoke, and how fast; knows nothing of the page.
+"""Have a text spoken by the server and keeps what came: the audio, who spoke, and how fast; knows nothing of the page.
 
 Speech is streamed, so that the time to the first audio is that of the server. The header of a streamed file cannot know
 its length: a WAV file is put together here from samples, and FLAC is asked for as a whole.
@@ -85,7 +85,7 @@ class SpeechResult:
 
 
 def record(client: Client, wish: SpeechForm, report: Callable[[Progress], None]) -> SpeechResult:
-    """Returns the speech, after telling `report` of each piece that came. What `report` raises cancels the speech.
+    """Return the speech, after telling `report` of each piece that came. What `report` raises cancels the speech.
 
     Raises what `Client.stream` does, and `VivavoceError` if the server sends no audio.
     """
@@ -175,7 +175,7 @@ def _seconds(pcm: bytes | bytearray, rate_hz: int | None) -> float | None:
 
 
 def _wav(pcm: bytes, rate_hz: int) -> bytes:
-    """Returns a WAV file of exact length around 16-bit mono samples."""
+    """Return a WAV file of exact length around 16-bit mono samples."""
     file = io.BytesIO()
     with wave.open(file, "wb") as writer:
         writer.setnchannels(1)

@@ -1,4 +1,4 @@
-"""Writes tiny random speech tokenizers and speaker encoders with the released files' names, for tests and parity.
+"""Write tiny random speech tokenizers and speaker encoders with the released files' names, for tests and parity.
 
 The names and shapes are spelled out here from the released files, not taken from the engine's modules, so that a
 wrong name in the engine shows. Weights come from numpy's generator: the same on every machine and torch version.
@@ -128,7 +128,7 @@ class Names:
 
 
 def codec_tensors(shape: CodecShape, seed: int) -> dict[str, Tensor]:
-    """The tensors of `speech_tokenizer/model.safetensors`."""
+    """Return the tensors of `speech_tokenizer/model.safetensors`."""
     names = Names(seed)
     _dequantizer(names, shape)
     _frame_transformer(names, shape)
@@ -293,7 +293,7 @@ FEATURES = {
 
 
 def write_codec(folder: Path, shape: CodecShape = CodecShape(), seed: int = 0) -> Path:
-    """Writes a whole `speech_tokenizer` folder and returns it."""
+    """Write a whole `speech_tokenizer` folder and returns it."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(json.dumps(codec_config(shape), indent=1))
     (folder / "preprocessor_config.json").write_text(json.dumps(FEATURES))
@@ -331,7 +331,7 @@ RELEASED_SPEAKER = SpeakerShape(dim=1024, width=512, scale=8, attention=128, squ
 
 
 def speaker_config(shape: SpeakerShape) -> dict[str, object]:
-    """`speaker_encoder_config` of a Base checkpoint."""
+    """Return `speaker_encoder_config` of a Base checkpoint."""
     return {
         "mel_dim": shape.mels, "enc_dim": shape.dim, "sample_rate": 24000,
         "enc_channels": [shape.width] * (shape.blocks + 1) + [shape.width * shape.blocks],
@@ -341,7 +341,7 @@ def speaker_config(shape: SpeakerShape) -> dict[str, object]:
 
 
 def speaker_tensors(shape: SpeakerShape, seed: int) -> dict[str, Tensor]:
-    """The `speaker_encoder.` tensors of a Base checkpoint."""
+    """Return the `speaker_encoder.` tensors of a Base checkpoint."""
     names = Names(seed)
     width, joined = shape.width, shape.width * shape.blocks
     names.conv("speaker_encoder.blocks.0.conv", width, shape.mels, shape.kernels[0])
@@ -364,7 +364,7 @@ def speaker_tensors(shape: SpeakerShape, seed: int) -> dict[str, Tensor]:
 
 
 def write_speaker(folder: Path, shape: SpeakerShape = SpeakerShape(), seed: int = 0) -> Path:
-    """Writes what a Base checkpoint folder holds of its speaker encoder, and returns the folder."""
+    """Write what a Base checkpoint folder holds of its speaker encoder, and returns the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     raw = {"tts_model_type": "base", "speaker_encoder_config": speaker_config(shape)}
     (folder / "config.json").write_text(json.dumps(raw, indent=1))
@@ -379,7 +379,7 @@ def random_codes(shape: CodecShape, frames: int, seed: int, batch: int = 1) -> T
 
 
 def voice_like(samples: int, seed: int) -> Tensor:
-    """Samples [n] with gliding harmonics and noise, in [-1, 1]: different in every frame, like a voice."""
+    """Sample [n] with gliding harmonics and noise, in [-1, 1]: different in every frame, like a voice."""
     random = np.random.default_rng(seed)
     time = np.arange(samples) / 24000
     phase = (

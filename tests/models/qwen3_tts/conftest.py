@@ -1,4 +1,4 @@
-"""Tests of the Qwen3-TTS engine: skipped, with the reason, where its packages are not installed."""
+"""Test of the Qwen3-TTS engine: skipped, with the reason, where its packages are not installed."""
 
 from collections.abc import Iterable
 from importlib.util import find_spec

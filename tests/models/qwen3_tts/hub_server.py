@@ -73,7 +73,7 @@ class Hub:
 
 @contextmanager
 def hub_server(folder: Path) -> Iterator[Hub]:
-    """Yields a hub over the models in `folder`."""
+    """Yield a hub over the models in `folder`."""
     hub = Hub(folder)
 
     handler = type("Handler", (_Handler,), {"hub": hub})
@@ -116,7 +116,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self._fail(404, "")
 
     def _allows(self, repo: str, revision: str) -> bool:
-        """Whether `repo` may be seen; if not, the answer has been given."""
+        """True if `repo` may be seen; if not, the answer has been given."""
         if not (self.hub.folder / repo).is_dir():
             self._fail(401, "RepoNotFound")  # as the hub does for who is not logged in
         elif repo in self.hub.gated and self.headers["authorization"] != "Bearer hf_good":

@@ -26,7 +26,7 @@ GREEDY = SamplingDefaults(greedy=True)
 
 @cache
 def small(form: WeightFormat = WeightFormat.PLAIN) -> Checkpoint:
-    """The small model, made and loaded once in each form."""
+    """Return the small model, made and loaded once in each form."""
     with TemporaryDirectory() as folder:
         made = make_checkpoint(Path(folder), "custom_voice", SMALL, seed=5)
         return load_checkpoint(made, CPU, torch.float32, form=form)
@@ -73,14 +73,14 @@ WISHES = (
 
 @cache
 def alone(number: int, frames: int = 24) -> Tensor:
-    """The codes [frames, codebooks] of `WISHES[number]` when nothing else speaks."""
+    """Return the codes [frames, codebooks] of `WISHES[number]` when nothing else speaks."""
     batch = small().batch(1, 192)
     WISHES[number].open(batch)
     return torch.stack([batch.step().codes[0] for _ in range(frames)])
 
 
 def spoken(batch: Batch, slots: Sequence[int], frames: int) -> list[Tensor]:
-    """The next codes [frames, codebooks] of each of `slots`."""
+    """Return the next codes [frames, codebooks] of each of `slots`."""
     made = [batch.step().codes for _ in range(frames)]
     return [
         torch.stack([codes[slot] for codes in made]) if made else torch.zeros(0, 4)

@@ -13,7 +13,7 @@ SHAPE = DecoderConfig(
 
 
 def cache(slots: int = 3, max_len: int = 8) -> KvCache:
-    """An empty cache."""
+    """Return an empty cache."""
     return KvCache(SHAPE, slots, max_len, device=CPU, dtype=torch.float32)
 
 

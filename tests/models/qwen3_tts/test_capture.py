@@ -26,7 +26,7 @@ def fixed(slots: int, max_len: int = 192) -> Batch:
 
 
 def tensors(state: State) -> dict[str, Tensor]:
-    """All that a later frame reads of `state`, by name."""
+    """Return all that a later frame reads of `state`, by name."""
     kept = {"past": state.cache.data[..., : state.cache.max_len, :], "lengths": state.cache.lengths}
     for name, owner in (
         ("state", state),

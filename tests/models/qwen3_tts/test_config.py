@@ -18,7 +18,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def change(path: Path, edit: Callable[[dict[str, Any]], object]) -> None:
-    """Rewrites the JSON file at `path` as `edit` changes it."""
+    """Rewrite the JSON file at `path` as `edit` changes it."""
     values = json.loads(path.read_text(encoding="utf-8"))
     edit(values)
     path.write_text(json.dumps(values), encoding="utf-8")

@@ -110,7 +110,7 @@ def test_packed_matrices_are_kept_once_and_counted(
 
 @cache
 def wide(form: WeightFormat, dtype: torch.dtype) -> Checkpoint:
-    """The same wide model in `form`."""
+    """Return the same wide model in `form`."""
     with TemporaryDirectory() as folder:
         return load_checkpoint(
             make_checkpoint(Path(folder), "custom_voice", WIDE, seed=3), CPU, dtype, form=form
@@ -130,7 +130,7 @@ def said() -> tuple[Tensor, Tensor]:
 
 
 def forced(checkpoint: Checkpoint, prompt: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
-    """The talker's logits for each frame of `codes`, and the predictor's for each later code, whatever it would say."""
+    """Return the talker's logits for each frame of `codes`, and the predictor's for each later code, whatever it would say."""
     talker, config = checkpoint.talker, checkpoint.config
     pad = talker.embed_text(torch.tensor([config.text_ids.pad]))
     heard = torch.cat((prompt, talker.embed_frames(codes[:-1]) + pad))

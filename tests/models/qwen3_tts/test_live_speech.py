@@ -34,7 +34,7 @@ TEXTS = ("The lamp, 1 2 3: it's on.", "你好，世界。It's 42!", "  Hi\n\nthe
 
 @cache
 def shared() -> QwenModel:
-    """One model with four slots for the tests that close what they open."""
+    """Return one model with four slots for the tests that close what they open."""
     with TemporaryDirectory() as folder:
         return QwenModel(
             whole_checkpoint(Path(folder, "Tiny"), frames=FRAMES), QwenOptions(max_batch=4)
@@ -62,7 +62,7 @@ def at_once(model: QwenModel, wanted: Segment) -> Samples:
 
 @cache
 def whole(number: int) -> Samples:
-    """The speech of `TEXTS[number]`, known from the start, with nobody beside it."""
+    """Return the speech of `TEXTS[number]`, known from the start, with nobody beside it."""
     return at_once(shared(), live(TEXTS[number], seed=number))
 
 

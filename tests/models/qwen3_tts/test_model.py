@@ -36,7 +36,7 @@ SEGMENTS = (
 
 @cache
 def shared() -> QwenModel:
-    """One model with three slots for the tests that close what they open."""
+    """Return one model with three slots for the tests that close what they open."""
     with TemporaryDirectory() as folder:
         return QwenModel(
             whole_checkpoint(Path(folder, "Tiny"), frames=24), QwenOptions(max_batch=3)

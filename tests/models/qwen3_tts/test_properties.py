@@ -65,7 +65,7 @@ WISHES = tuple(random_wish(random.Random(seed)) for seed in range(24))
 
 @cache
 def alone(number: int) -> Tensor:
-    """The codes [FRAMES, codebooks] of `WISHES[number]` in a batch of its own."""
+    """Return the codes [FRAMES, codebooks] of `WISHES[number]` in a batch of its own."""
     batch = small().batch(1, MAX_LEN)
     return spoken(batch, [WISHES[number].open(batch)], FRAMES)[0]
 
@@ -237,7 +237,7 @@ SEGMENTS = tuple(random_segment(random.Random(seed)) for seed in range(16))
 
 @cache
 def heard_alone(number: int) -> tuple[Samples, StopReason]:
-    """`SEGMENTS[number]` with nobody beside it, and how it ended."""
+    """Return `SEGMENTS[number]` with nobody beside it, and how it ended."""
     stream, made = model().open(SEGMENTS[number]), []
     while not isinstance(result := model().step([stream], [0.0])[0], StopReason):
         made.append(result)
@@ -281,7 +281,7 @@ def step(
     stepped: list[SegmentStream],
     ahead_s: float,
 ) -> None:
-    """Steps some of the `running` streams; takes out those that have ended, and compares them."""
+    """Step some of the `running` streams; takes out those that have ended, and compares them."""
     for stream, result in zip(
         stepped, model().step(stepped, [ahead_s] * len(stepped)), strict=True
     ):

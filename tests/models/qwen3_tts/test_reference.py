@@ -25,7 +25,7 @@ TASKS = list(RECIPES["checkpoints"])
 def requests_of(
     task: str, checkpoint: Checkpoint, kept: dict[str, torch.Tensor]
 ) -> list[TraceRequest]:
-    """The recorded requests of `task`, with the voice that the published package made of the recording."""
+    """Return the recorded requests of `task`, with the voice that the published package made of the recording."""
     entries: list[dict[str, Any]] = RECIPES["checkpoints"][task]["requests"]
     requests = []
     for number, entry in enumerate(entries):

@@ -52,7 +52,7 @@ def plain_probabilities(logits: list[float], settings: SamplingDefaults) -> list
 
 
 def knobs(settings: list[SamplingDefaults]) -> SamplingTensors:
-    """One row for each of `settings`."""
+    """Return one row for each of `settings`."""
     rows = SamplingTensors(len(settings), CPU)
     for row, setting in enumerate(settings):
         rows.set(row, setting)
@@ -69,7 +69,7 @@ def repeated(settings: list[SamplingDefaults], times: int) -> SamplingTensors:
 
 
 def close(counts: Tensor, probabilities: list[float]) -> bool:
-    """Whether `counts` are within five standard errors of what they should be, and none is impossible."""
+    """True if `counts` are within five standard errors of what they should be, and none is impossible."""
     drawn = int(counts.sum())
     return all(
         abs(count - drawn * p) <= 5 * math.sqrt(drawn * p * (1 - p)) + 1e-9
@@ -90,7 +90,7 @@ def test_rows_of_one_batch_follow_the_plain_samplers_distributions() -> None:
 
 
 def plain_first(logits: list[float], said: set[int], sampling: Sampling) -> list[float]:
-    """The chances of each first code: what was said is less likely by the penalty, then as `plain_probabilities`."""
+    """Return the chances of each first code: what was said is less likely by the penalty, then as `plain_probabilities`."""
     penalty = sampling.repetition_penalty
     scores = [
         score if code not in said else score / penalty if score > 0 else score * penalty

@@ -18,7 +18,7 @@ def stream(frames: int = 100) -> SegmentStream:
 
 
 def chunk_sizes(frame_s: float, frames: int = 40) -> list[int]:
-    """The chunks that a listener gets who hears them as they come, when each frame takes `frame_s` to make."""
+    """Return the chunks that a listener gets who hears them as they come, when each frame takes `frame_s` to make."""
     spoken, sizes, ahead_s = stream(), [], 0.0
     for number in range(frames):
         spoken.take(number, torch.zeros(16), eos=EOS)

@@ -28,7 +28,7 @@ SLOTS = 3
 
 
 def tensors(model: QwenModel) -> list[torch.Tensor]:
-    """All that stays in memory while nobody speaks, but for the few numbers that each slot has for its sampling."""
+    """Return all that stays in memory while nobody speaks, but for the few numbers that each slot has for its sampling."""
     state = model._batch._state
     modules = (model._checkpoint.talker, model._sounder._decoder)
     weights = [tensor for module in modules for tensor in (*module.parameters(), *module.buffers())]

@@ -75,7 +75,7 @@ def test_text_embedding_may_stay_on_another_device(tmp_path: Path) -> None:
 
 
 def change(folder: Path, edit: Callable[[dict[str, torch.Tensor]], object]) -> None:
-    """Rewrites the weights in `folder` as `edit` changes them."""
+    """Rewrite the weights in `folder` as `edit` changes them."""
     tensors = load_file(folder / "model.safetensors")
     edit(tensors)
     save_file(tensors, folder / "model.safetensors")

@@ -27,7 +27,7 @@ SEED = 5
 def whole_checkpoint(
     folder: Path, task: str = "custom_voice", *, size: str = "0b6", frames: int = 15
 ) -> Path:
-    """Writes a checkpoint of `task` into `folder` and gives `folder`.
+    """Write a checkpoint of `task` into `folder` and gives `folder`.
 
     `size` is what it calls itself: only "1b7" follows instructions. `frames` are what it makes at most.
     """
@@ -43,7 +43,7 @@ def whole_checkpoint(
 def write_whole(
     folder: Path, task: str, shape: Shape, codec: CodecShape, speaker: SpeakerShape, *, seed: int
 ) -> Path:
-    """Writes all that is released for `task`, of any shape, into `folder`, and gives `folder`.
+    """Write all that is released for `task`, of any shape, into `folder`, and gives `folder`.
 
     The speaker encoder, of clone models only, is made as wide as the talker.
     """
@@ -55,7 +55,7 @@ def write_whole(
 
 
 def edit(path: Path, **entries: object) -> None:
-    """Changes entries of a JSON file."""
+    """Change entries of a JSON file."""
     path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | entries), "utf-8")
 
 

@@ -59,7 +59,7 @@ async def client(checkpoints: Path) -> AsyncIterator[httpx.AsyncClient]:
 
 
 def recording(seed: int) -> bytes:
-    """One and a half seconds like a voice, or of noise if `seed` is even, which small random models tell apart."""
+    """Return one and a half seconds like a voice, or of noise if `seed` is even, which small random models tell apart."""
     noise = np.random.default_rng(seed).normal(0, 0.3, 36_000).clip(-1, 1).astype(np.float32)
     return wav_bytes(voice_like(36_000, seed).numpy() if seed % 2 else noise, 24_000)
 

@@ -45,7 +45,7 @@ UNREAD = (
 
 @pytest.fixture(scope="module")
 def repositories(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The hub's own files: a checkpoint with more beside it than a server reads, and a model that is no checkpoint."""
+    """Return the hub's own files: a checkpoint with more beside it than a server reads, and a model that is no checkpoint."""
     folder = tmp_path_factory.mktemp("hub")
     whole_checkpoint(folder / ID, frames=15)
     for name in UNREAD:
@@ -93,7 +93,7 @@ class Machine:
         return CliRunner().invoke(command_line, [str(argument) for argument in arguments])
 
     def pull(self, *arguments: str | Path) -> Path:
-        """The folder of a pull that went well."""
+        """Return the folder of a pull that went well."""
         done = self.run("models", "pull", *(arguments or (ID,)))
         assert done.exit_code == 0, done.stderr
         return Path(done.stdout.strip().rpartition(" is in ")[2])
@@ -148,14 +148,14 @@ def synthesize(url: str, *, expected: int = 200, **fields: object) -> httpx.Resp
 
 
 def error_line(done: Result) -> str:
-    """The only line on stderr of a command that failed."""
+    """Return the only line on stderr of a command that failed."""
     assert done.exit_code == 1, done.output
     assert len(done.stderr.splitlines()) == 1, done.stderr
     return done.stderr
 
 
 def same_files(folder: Path, original: Path) -> bool:
-    """Whether `folder` holds what a server reads of `original`, byte for byte, and nothing else."""
+    """True if `folder` holds what a server reads of `original`, byte for byte, and nothing else."""
     wanted = {path for path in _files(original) if path.as_posix() not in UNREAD}
     return _files(folder) == wanted and all(
         (folder / p).read_bytes() == (original / p).read_bytes() for p in wanted

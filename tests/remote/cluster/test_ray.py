@@ -213,7 +213,7 @@ async def test_a_replica_that_dies_breaks_its_own_speech_alone(
 
 
 async def broken(speech: ChunkStream, chunks: int) -> bool:
-    """Whether `speech` fails within that many chunks, detectably."""
+    """True if `speech` fails within that many chunks, detectably."""
     try:
         for _ in range(chunks):
             await anext(speech)
@@ -228,7 +228,7 @@ async def test_an_application_that_is_not_there_is_told(cluster: Any) -> None:
 
 
 def deployed_by(file: Path) -> Any:
-    """The one application of `file`, as Ray reads it. Any: Ray is optional for the type checker."""
+    """Return the one application of `file`, as Ray reads it. Any: Ray is optional for the type checker."""
     from ray.serve.schema import ServeDeploySchema
 
     (application,) = ServeDeploySchema.model_validate(

@@ -1,4 +1,4 @@
-"""Asks for a key before anything that costs: a plain ASGI layer around every endpoint; knows no endpoint's own rules.
+"""Ask for a key before anything that costs: a plain ASGI layer around every endpoint; knows no endpoint's own rules.
 
 What is not in the list of open paths needs a key, so an endpoint that is added is guarded from its first day.
 """
@@ -86,7 +86,7 @@ class AuthMiddleware:
             usage.running -= 1
 
     def _allowed(self, headers: Headers, needed: keys.Scope) -> Key:
-        """The key that came with the request. Raises `Unauthorized` or `Forbidden`; neither shows what was sent."""
+        """Return the key that came with the request. Raises `Unauthorized` or `Forbidden`; neither shows what was sent."""
         secret = given_key(headers)
         if not secret:
             raise Unauthorized(
@@ -106,7 +106,7 @@ class AuthMiddleware:
 
 
 def given_key(headers: Headers) -> str:
-    """The key in `Authorization: Bearer` or `xi-api-key`; an empty one is none."""
+    """Return the key in `Authorization: Bearer` or `xi-api-key`; an empty one is none."""
     scheme, _, credentials = headers.get("authorization", "").partition(" ")
     bearer = credentials.strip() if scheme.lower() == "bearer" else ""
     return bearer or headers.get("xi-api-key", "").strip()
@@ -123,7 +123,7 @@ class _Usage:
     at_s: float = -math.inf
 
     def begin(self, key: Key, now_s: float) -> None:
-        """Counts a request in, which the caller counts out of `running`. Raises `RateLimited` and counts nothing."""
+        """Count a request in, which the caller counts out of `running`. Raises `RateLimited` and counts nothing."""
         if key.max_concurrent is not None and self.running >= key.max_concurrent:
             raise RateLimited(
                 f"the API key {key.name!r} has {self.running} requests running, as many as it may: wait for one to end",

@@ -117,7 +117,7 @@ class BodyLimitMiddleware:
 
 
 async def refuse_request(scope: Scope, send: Send, status: int, *, code: str, message: str) -> None:
-    """Answers with an error and closes the connection: the rest of the request is never read."""
+    """Answer with an error and closes the connection: the rest of the request is never read."""
     body = error_body(scope, status, code=code, message=message)
     headers = [
         (b"content-type", b"application/json"),

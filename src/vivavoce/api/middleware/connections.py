@@ -45,7 +45,7 @@ class Bounds:
 
 
 def bounded_http(bounds: Bounds) -> type["BoundedHTTP"]:
-    """The class to give to uvicorn as `http`."""
+    """Return the class to give to uvicorn as `http`."""
     return type("BoundedHTTP", (BoundedHTTP,), {"bounds": bounds})
 
 
@@ -275,7 +275,7 @@ class BoundedHTTP(H11Protocol):
 
 
 def _of_one_length(app: ASGIApp) -> ASGIApp:
-    """`app` for requests that say in one way alone where they end.
+    """Return `app` for requests that say in one way alone where they end.
 
     A proxy in front might believe the other way, and take a part of the body for somebody else's request.
     """
@@ -302,7 +302,7 @@ def _with_padding(app: ASGIApp, parser: _Parser) -> ASGIApp:
 
 
 def _only_health(app: ASGIApp) -> ASGIApp:
-    """`app` for a connection too many: what restarts a server must not take a crowd for a failure."""
+    """Return `app` for a connection too many: what restarts a server must not take a crowd for a failure."""
 
     async def refusing(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"].startswith("/health"):

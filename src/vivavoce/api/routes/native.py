@@ -50,7 +50,7 @@ PARTS: dict[int | str, dict[str, Any]] = {
 async def synthesize(
     request: Request, body: SynthesizeBody, synthesizer: SynthesizerDep
 ) -> Response:
-    """Speaks a text: one exact WAV file by default, any format and chunk by chunk when asked."""
+    """Speak a text: one exact WAV file by default, any format and chunk by chunk when asked."""
     return await _answer(request, await read_request(body), synthesizer, stream=body.stream)
 
 
@@ -58,7 +58,7 @@ async def synthesize(
 async def synthesize_get(
     request: Request, query: Annotated[SynthesizeQuery, Query()], synthesizer: SynthesizerDep
 ) -> Response:
-    """The same for players that can only GET, also in parts (`Range`); a recording takes a body."""
+    """Return the same for players that can only GET, also in parts (`Range`); a recording takes a body."""
     wanted = replace(query.to_request(), caller=caller_of(request))
     replays = server_of(request).replays
     if request.scope.get(HEAD):
@@ -101,7 +101,7 @@ async def _answer(
 
 @router.get("/speakers")
 async def speakers(synthesizer: SynthesizerDep, model: Name | None = None) -> Speakers:
-    """The speakers' names: of one model, or of all that may answer when none is named."""
+    """Return the speakers' names: of one model, or of all that may answer when none is named."""
     infos = await synthesizer.router.candidates(model)
     names = [voice.id for info in infos for voice in info.voices if voice.listed]
     return Speakers(speakers=list(dict.fromkeys(names)))
@@ -109,13 +109,13 @@ async def speakers(synthesizer: SynthesizerDep, model: Name | None = None) -> Sp
 
 @router.get("/models")
 async def models(synthesizer: SynthesizerDep, model: Name | None = None) -> ModelInfos:
-    """All that is known of one model, or of all that may answer when none is named: voices, languages, abilities."""
+    """Return all that is known of one model, or of all that may answer when none is named: voices, languages, abilities."""
     return ModelInfos(models=list(await synthesizer.router.candidates(model)))
 
 
 @router.get("/languages")
 async def languages(synthesizer: SynthesizerDep, model: Name | None = None) -> Languages:
-    """The languages by English name, `auto` first."""
+    """Return the languages by English name, `auto` first."""
     infos = await synthesizer.router.candidates(model)
     names = [language_name(code) for info in infos for code in info.languages]
     return Languages(languages=["auto", *dict.fromkeys(names)])

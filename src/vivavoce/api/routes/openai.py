@@ -40,20 +40,20 @@ AUDIO = audio_answers(*MEDIA_TYPES.values(), EVENTS_TYPE, error=OpenAIError)
 
 @router.post("/audio/speech", response_class=Response, responses=AUDIO)
 async def speech(request: Request, body: SpeechBody, synthesizer: SynthesizerDep) -> Response:
-    """Speaks a text as it is made: raw audio, or server-sent events with `stream_format: sse`."""
+    """Speak a text as it is made: raw audio, or server-sent events with `stream_format: sse`."""
     answer = stream_events if body.stream_format == "sse" else stream_speech
     return await answer(request, synthesizer, await read_request(body))
 
 
 @router.get("/models")
 async def models(synthesizer: SynthesizerDep) -> ModelList:
-    """Every model with its state, then the other names that requests may use."""
+    """Return every model with its state, then the other names that requests may use."""
     return ModelList(data=await _cards(synthesizer))
 
 
 @router.get("/models/{model}")
 async def model(model: str, synthesizer: SynthesizerDep) -> ModelCard:
-    """One model, as OpenAI's clients look it up."""
+    """Return one model, as OpenAI's clients look it up."""
     cards = {card.id: card for card in await _cards(synthesizer)}
     if model not in cards:
         raise UnknownModel(
@@ -83,7 +83,7 @@ async def _cards(synthesizer: Synthesizer) -> list[ModelCard]:
 
 
 def _task_cards(states: Mapping[str, ModelState]) -> Iterator[ModelCard]:
-    """The tasks that some model does, as names that stand for it."""
+    """Yield the tasks that some model does, as names that stand for it."""
     for task in TASKS:
         does = [name for name, state in states.items() if state.task == task]
         if does and task not in states:
@@ -96,13 +96,13 @@ def _task_cards(states: Mapping[str, ModelState]) -> Iterator[ModelCard]:
 
 @router.get("/audio/models")
 async def audio_models(synthesizer: SynthesizerDep) -> AudioModelList:
-    """The models' names in the shape that Open WebUI reads."""
+    """Return the models' names in the shape that Open WebUI reads."""
     return AudioModelList(models=[AudioModel(id=card.id) for card in await _cards(synthesizer)])
 
 
 @router.get("/audio/voices")
 async def voices(synthesizer: SynthesizerDep, model: Name | None = None) -> VoiceList:
-    """Every voice, of one model or of all, then OpenAI's names for some of them."""
+    """Return every voice, of one model or of all, then OpenAI's names for some of them."""
     infos = await synthesizer.router.candidates(model)
     own = [(info, voice) for info in infos for voice in info.voices]
     cards = [
@@ -137,5 +137,5 @@ def _voice_card(info: EngineInfo, voice: Voice, name: str) -> VoiceCard:
 
 @router.get("/", include_in_schema=False)
 async def index() -> dict[str, str]:
-    """Tells a client that probes the base URL that it has found the server."""
+    """Tell a client that probes the base URL that it has found the server."""
     return {"name": "vivavoce", "version": __version__, "docs": "/docs"}

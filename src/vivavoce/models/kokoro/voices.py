@@ -1,4 +1,4 @@
-"""Names the speakers of the Kokoro model and says which style each one speaks with.
+"""Name the speakers of the Kokoro model and says which style each one speaks with.
 
 A style is one of the 54 voices that were published with the model. The nine speakers of Qwen3-TTS are offered under
 their own names, each with a style as close as there is, so that clients need not change between models.
@@ -73,7 +73,7 @@ DEFAULT_VOICES = {
 
 
 def voices() -> tuple[Voice, ...]:
-    """Every voice: the 54 styles under their own names, then the nine listed speakers of Qwen3-TTS.
+    """Return every voice: the 54 styles under their own names, then the nine listed speakers of Qwen3-TTS.
 
     `languages` holds the language a voice is native to; each may speak all languages of the model, because the
     phonemes come from the language and not from the voice.
@@ -85,7 +85,7 @@ def voices() -> tuple[Voice, ...]:
 
 
 def style_of(voice: str) -> str:
-    """The style that the voice of this id or alias, in any case, speaks with. Raises `UnknownVoice`."""
+    """Return the style that the voice of this id or alias, in any case, speaks with. Raises `UnknownVoice`."""
     name = voice.strip().lower()
     style = SPEAKERS.get(name) or ALIASES.get(name, name)
     if style not in STYLES:

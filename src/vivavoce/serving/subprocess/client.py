@@ -104,7 +104,7 @@ class ProcessClient:
     def call(
         self, method: Method, *arguments: object
     ) -> Any:  # Any: each method has its own result
-        """The result of a method of `worker.Held`. Raises what it raises, `EngineFault` if the process is gone."""
+        """Return the result of a method of `worker.Held`. Raises what it raises, `EngineFault` if the process is gone."""
         channel = self._free.get()
         try:
             return self._ask(channel, Call(method, arguments))
@@ -116,11 +116,11 @@ class ProcessClient:
         return self._ask(self._aside, Call(method, arguments))
 
     def kill(self) -> None:
-        """Ends the process where it stands; calls to it fail."""
+        """End the process where it stands; calls to it fail."""
         self._process.kill()
 
     def end(self) -> None:
-        """Ends the process and waits until its memory is given back. Harmless when it has ended."""
+        """End the process and waits until its memory is given back. Harmless when it has ended."""
         self._process.kill()
         for channel in (self._aside, *self._channels):
             channel.close()

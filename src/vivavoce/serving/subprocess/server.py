@@ -114,14 +114,14 @@ class ModelServer:
         self._model.close(self._streams.pop(key))
 
     def prepare(self, key: int, reference: Reference, forgotten: Sequence[int]) -> None:
-        """Keeps the voice of `reference` as `key`, and drops those that are `forgotten`."""
+        """Keep the voice of `reference` as `key`, and drops those that are `forgotten`."""
         for other in forgotten:
             self._voices.pop(other, None)
         self._voices[key] = self._model.prepare(reference)
 
 
 def main() -> None:
-    """Holds the model that the other end of the file descriptors in the arguments asks for: the lifeline, channels."""
+    """Hold the model that the other end of the file descriptors in the arguments asks for: the lifeline, channels."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # they are for the other side, which lets streams end
     lifeline, *descriptors = map(int, sys.argv[1:])
@@ -140,7 +140,7 @@ def main() -> None:
 
 
 def _load(control: Channel, lanes: Sequence[Channel]) -> ModelServer | None:
-    """The model that is asked for, with its lanes at work; `None` if it could not be made, which is told."""
+    """Return the model that is asked for, with its lanes at work; `None` if it could not be made, which is told."""
     try:
         make: Callable[[], AnyModel] = control.receive()
         model = make()
@@ -157,7 +157,7 @@ def _load(control: Channel, lanes: Sequence[Channel]) -> ModelServer | None:
 
 
 def _answer(channel: Channel, held: ModelServer) -> None:
-    """Does what is asked, one call after the other. Raises one of `Channel.GONE` in the end."""
+    """Do what is asked, one call after the other. Raises one of `Channel.GONE` in the end."""
     while True:
         call: Call = channel.receive()
         try:
@@ -177,13 +177,13 @@ def _answer_until_gone(channel: Channel, held: ModelServer) -> None:
 
 
 def _leave() -> None:
-    """Ends the process without waiting for other threads, one of which may hang."""
+    """End the process without waiting for other threads, one of which may hang."""
     logging.shutdown()
     os._exit(0)
 
 
 def _end_with(lifeline: int) -> None:
-    """Has the kernel end this process once the pipe's other end is closed, which happens when that process is gone.
+    """Have the kernel end this process once the pipe's other end is closed, which happens when that process is gone.
 
     SIGIO ends a process that does not handle it; a thread that waits for the pipe could not run beside a step that
     keeps Python's lock.
@@ -195,7 +195,7 @@ def _end_with(lifeline: int) -> None:
 
 
 def _limit_memory(most_bytes: int | None) -> None:
-    """Lets allocations fail beyond `most_bytes` of memory of this process's own.
+    """Let allocations fail beyond `most_bytes` of memory of this process's own.
 
     Not by the size of its address space (RLIMIT_AS): CUDA reserves hundreds of gigabytes of that, and uses none.
     """

@@ -105,7 +105,7 @@ def _decimals(part: str, lexis: NumberWords) -> str:
 
 
 def counted(written: str, forms: tuple[str, str], lexis: NumberWords) -> str:
-    """An amount with its unit, agreeing in number and gender."""
+    """Return an amount with its unit, agreeing in number and gender."""
     noun = forms[0] if re.fullmatch(r"0*1(?:[.,]0+)?", written) else forms[1]
     if lexis.numerals == "fr" and re.fullmatch(r"[01](?:,\d+)?", written):
         noun = forms[0]

@@ -113,12 +113,12 @@ _MEASURES = {
 
 
 def verbalize_japanese(text: str) -> str:
-    """`text` with every number in kanji and every unit in kana."""
+    """Return `text` with every number in kanji and every unit in kana."""
     return _verbalize(text, _JAPANESE)
 
 
 def verbalize_chinese(text: str) -> str:
-    """`text` with every number in Chinese characters; years and identifiers digit by digit, 二 as 两 in amounts."""
+    """Return `text` with every number in Chinese characters; years and identifiers digit by digit, 二 as 两 in amounts."""
     text = re.sub(r"(?<![\d.])(1[5-9]\d\d|20\d\d)(?=年)", _each_digit, _plain(text))
     text = re.sub(
         r"(?<![\d.,:])2(?=[个位本张条只件次种天年名座家人台辆杯瓶米公层间块])(?!年代)", "两", text

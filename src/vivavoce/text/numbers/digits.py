@@ -1,4 +1,4 @@
-"""Sets digits apart that are no number: lists without spaces, and numbers too long for anybody's words.
+"""Set digits apart that are no number: lists without spaces, and numbers too long for anybody's words.
 
 Knows no language: what a comma means between two numbers is told by the caller.
 """

@@ -63,7 +63,7 @@ _SYMBOLS = {
 
 
 def verbalize_english(text: str) -> str:
-    """`text` with the forms hibari cannot read in ones that it can; everything else is as it was."""
+    """Return `text` with the forms hibari cannot read in ones that it can; everything else is as it was."""
     text = _MIXED.sub(
         lambda m: f"{m.group(1)} and {_HALVES.get(m.group(2), m.group(2))}", _plain_digits(text)
     )

@@ -51,7 +51,7 @@ _SPACES = re.compile(r"[ \t]+")
 
 
 def verbalize_romance(text: str, language: str) -> str:
-    """`text` in `language` (es, fr, it, pt) without digits or symbols, each spoken in words."""
+    """Return `text` in `language` (es, fr, it, pt) without digits or symbols, each spoken in words."""
     for step in _steps(language):
         text = step(text)
     return re.sub(r"(?<! ) +([,.;:!?…])(?=\s|$)", r"\1", _SPACES.sub(" ", text)).strip()
@@ -124,7 +124,7 @@ def _written_ordinal(match: re.Match[str], language: str) -> str:
 
 
 def ordinal(number: int, language: str, *, feminine: bool = False) -> str:
-    """The ordinal numeral in words: 3 → *tercero*, *troisième*, *terzo*, *terceiro*."""
+    """Return the ordinal numeral in words: 3 → *tercero*, *troisième*, *terzo*, *terceiro*."""
     words = str(num2words(number, lang=LEXES[language].numerals, to="ordinal"))
     if not feminine:
         return words

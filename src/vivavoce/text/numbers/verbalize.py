@@ -12,7 +12,7 @@ LANGUAGES = ("en", "es", "fr", "it", "pt", "ja", "zh")
 
 
 def verbalize(text: str, language: str) -> str:
-    """`text` as it is spoken in `language` (ISO 639-1); doing it twice changes nothing more.
+    """Return `text` as it is spoken in `language` (ISO 639-1); doing it twice changes nothing more.
 
     Raises `Unsupported` for a language outside `LANGUAGES`, `MissingDependency` without the packages of numerals.
     """

@@ -35,7 +35,7 @@ class NumberWords:
 
 
 def word_set(text: str) -> frozenset[str]:
-    """The words of `text`."""
+    """Return the words of `text`."""
     return frozenset(text.split())
 
 

@@ -27,7 +27,7 @@ class Event:
 
 
 def estimate(passage: SegmentAudio, language: str, *, start: int) -> list[Event]:
-    """The events of a passage that begins at sample `start`, in order; none for a silent one.
+    """Return the events of a passage that begins at sample `start`, in order; none for a silent one.
 
     Punctuation inside the passage counts as silence. After the last word the mouth is closed: `sil`.
     """

@@ -48,7 +48,7 @@ HAS_AUDIO, HAS_JSON = 1, 2
 
 
 def paths(prefix: str) -> Sequence[str]:
-    """The paths of this surface below `prefix`, which has none if it is empty."""
+    """Return the paths of this surface below `prefix`, which has none if it is empty."""
     return [f"{prefix.rstrip('/')}/{name}" for name in ("synthesize", "voices") if prefix]
 
 
@@ -120,7 +120,7 @@ async def synthesize(
     synthesizer: SynthesizerDep,
     accept: Annotated[str, Header()] = "*/*",
 ) -> Response:
-    """Speaks a text in 24 kHz mono, as it is made; `audio/wav` is one exact file."""
+    """Speak a text in 24 kHz mono, as it is made; `audio/wav` is one exact file."""
     wanted = body.to_request(_format(accept))
     if body.viseme:
         return await stream_chunks(request, synthesizer, wanted, _frames, FRAMES_TYPE)
@@ -134,7 +134,7 @@ async def synthesize(
 
 @router.get("/voices")
 async def voices(synthesizer: SynthesizerDep) -> dict[str, list[WitVoice]]:
-    """The voices by the language that is native to them."""
+    """Return the voices by the language that is native to them."""
     by_language: dict[str, list[WitVoice]] = {}
     for info in await synthesizer.router.candidates(None):
         for voice in info.voices:
@@ -155,7 +155,7 @@ def _card(info: EngineInfo, voice: Voice) -> WitVoice:
 
 
 def _format(accept: str) -> AudioFormat:
-    """The first format of an Accept header that can be written. Raises `Unsupported` if there is none."""
+    """Return the first format of an Accept header that can be written. Raises `Unsupported` if there is none."""
     types = [part.partition(";")[0].strip().lower() for part in accept.split(",")]
     for media_type in types:
         if media_type in FORMATS:
@@ -184,7 +184,7 @@ async def _frames(speech: Speech, audio_format: AudioFormat) -> AsyncGenerator[b
 
 
 def frame(events: Sequence[Event], audio: bytes) -> bytes:
-    """One frame as the SDK reads it: what it holds, two lengths, the events as a JSON array, the audio."""
+    """Return one frame as the SDK reads it: what it holds, two lengths, the events as a JSON array, the audio."""
     text = json.dumps([asdict(event) for event in events]).encode("ascii") if events else b""
     flags = (HAS_AUDIO if audio else 0) | (HAS_JSON if text else 0)
     return HEADER.pack(flags, len(text), len(audio)) + text + audio

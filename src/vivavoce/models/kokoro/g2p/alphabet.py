@@ -26,17 +26,17 @@ _SPACE_BEFORE_MARK = re.compile(r"(?<!\s)\s++([,.;:!?…)”])")
 
 
 def plain_marks(text: str) -> str:
-    """`text` with every quotation mark, bracket, dash and full-width mark as its nearest mark in Kokoro's set."""
+    """Return `text` with every quotation mark, bracket, dash and full-width mark as its nearest mark in Kokoro's set."""
     return text.translate(_MARKS).replace("...", "…")
 
 
 def tidy(phonemes: str) -> str:
-    """`phonemes` with single spaces, none before a closing mark and none at the ends."""
+    """Return `phonemes` with single spaces, none before a closing mark and none at the ends."""
     return _SPACE_BEFORE_MARK.sub(r"\1", _SPACES.sub(" ", phonemes)).strip()
 
 
 def only_known(phonemes: str, text: str) -> str:
-    """`phonemes` without marks Kokoro cannot read; raises `Unsupported` if a letter or digit would be lost."""
+    """Return `phonemes` without marks Kokoro cannot read; raises `Unsupported` if a letter or digit would be lost."""
     unknown = sorted({c for c in phonemes if c not in SYMBOLS and c.isalnum()})
     if unknown:
         raise Unsupported(

@@ -85,7 +85,7 @@ def _read(run: str) -> str:
 
 
 def _words(run: str) -> list[str]:
-    """The words of `run`, with 子 at the end of its noun: 盒子 里, not 盒 子里."""
+    """Return the words of `run`, with 子 at the end of its noun: 盒子 里, not 盒 子里."""
     words: list[str] = []
     for word in rjieba.cut(run):
         if words and word in _SUFFIX_AND_PLACE:
@@ -96,7 +96,7 @@ def _words(run: str) -> list[str]:
 
 
 def _syllables(word: str) -> list[_Syllable]:
-    """One word; pypinyin gets it as a string, for only then it looks for known phrases inside."""
+    """Return one word; pypinyin gets it as a string, for only then it looks for known phrases inside."""
     initials = lazy_pinyin(word, style=Style.INITIALS, strict=True)
     finals = lazy_pinyin(word, style=Style.FINALS_TONE3, strict=True, neutral_tone_with_five=True)
     bare = [final.rstrip("12345") for final in finals]
@@ -114,7 +114,7 @@ def _ends_neutral(word: str) -> bool:
 
 
 def _weak_boundaries(words: Sequence[Sequence[_Syllable]]) -> set[int]:
-    """The syllables after which a third tone still leans on the next: all but the ends of words that stand alone."""
+    """Return the syllables after which a third tone still leans on the next: all but the ends of words that stand alone."""
     weak, at = set[int](), 0
     for word, following in zip(words, [*words[1:], ()], strict=True):
         weak |= set(range(at, at + len(word) - 1))

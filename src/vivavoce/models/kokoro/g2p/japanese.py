@@ -69,7 +69,7 @@ def _read(run: str) -> str:
 
 
 def _word(pron: str, written: str) -> str:
-    """The sounds of one word from its katakana reading; kana without one sound as written, the rest comes back."""
+    """Return the sounds of one word from its katakana reading; kana without one sound as written, the rest comes back."""
     if not re.search("[ァ-ヺ]", pron):
         pron = plain_marks(written).strip("ー").translate(_KATAKANA)
     sounds = _sounds()
@@ -83,7 +83,7 @@ def _word(pron: str, written: str) -> str:
 
 @cache
 def _sounds() -> dict[str, str]:
-    """Every mora, of one kana or two, and what it sounds like."""
+    """Return every mora, of one kana or two, and what it sounds like."""
     table = dict(_SINGLE) | {"ン": "ɴ"}
     for row, consonants in _ROWS.items():
         for kana, consonant, vowel in zip(row, consonants, _VOWELS.values(), strict=True):

@@ -57,7 +57,7 @@ class Phonemizer:
         return tuple(code for code, packages in _PACKAGES.items() if all(map(find_spec, packages)))
 
     def phonemize(self, text: str, language: str) -> str:
-        """The phonemes of `text`, over Kokoro's symbols only; numbers and symbols are put into words first.
+        """Return the phonemes of `text`, over Kokoro's symbols only; numbers and symbols are put into words first.
 
         Foreign words in Latin letters inside Japanese or Chinese are read as English. Raises `Unsupported` for a
         language or a script no front end reads, `MissingDependency` if its packages are absent.
@@ -83,7 +83,7 @@ class Phonemizer:
         return self._with_english(read) if language in ("ja", "zh") else read
 
     def _with_english(self, read: FrontEnd) -> FrontEnd:
-        """`read` for its own script, the English front end for words in Latin letters."""
+        """Return `read` for its own script, the English front end for words in Latin letters."""
 
         def mixed(text: str) -> str:
             out, at = [], 0
@@ -110,7 +110,7 @@ def _require(language: str) -> None:
 
 
 def _require_script(text: str, language: str) -> None:
-    """Raises `Unsupported` if `text` holds a letter of a script that the language's front end does not read."""
+    """Raise `Unsupported` if `text` holds a letter of a script that the language's front end does not read."""
     scripts = (
         "LATIN",
         "FULLWIDTH LATIN",

@@ -103,7 +103,7 @@ class Config:
 
     @property
     def follows_instruct(self) -> bool:
-        """Whether a style instruction is heard: the 0.6B model and the clone model were not trained on any."""
+        """True if a style instruction is heard: the 0.6B model and the clone model were not trained on any."""
         return self.task == "voice_design" or (self.task == "custom_voice" and self.size != "0b6")
 
     @property
@@ -114,7 +114,7 @@ class Config:
 
 
 def read_config(folder: Path) -> Config:
-    """The configuration of the checkpoint in `folder`.
+    """Return the configuration of the checkpoint in `folder`.
 
     Raises `MissingDependency` if a file is absent and `EngineFault` if one cannot be read, lacks a key or asks for
     something that this engine does not have.
@@ -224,7 +224,7 @@ def _sampling(section: Section, prefix: str) -> SamplingDefaults:
 
 
 def language_name(config: Config, language: str) -> str:
-    """`language` in the checkpoint's spelling. Raises `Unsupported` if it does not speak it."""
+    """Return `language` in the checkpoint's spelling. Raises `Unsupported` if it does not speak it."""
     name = language.lower()
     if name not in config.languages:
         raise Unsupported(

@@ -43,7 +43,7 @@ class Checkpoint:
     talker: Talker
 
     def prompt(self, request: PromptRequest) -> tuple[Tensor, Tensor]:
-        """The prompt [positions, hidden] and the trailing text [tokens, hidden] of `request`."""
+        """Return the prompt [positions, hidden] and the trailing text [tokens, hidden] of `request`."""
         return embed(lay_out(request, self.config, self.tokenizer), self.talker, request.clone)
 
     def shared_prompt(self, request: PromptRequest) -> tuple[Tensor, Tensor, Prefix]:
@@ -51,7 +51,7 @@ class Checkpoint:
         return self._embed(lay_out(request, self.config, self.tokenizer), request)
 
     def live_turn(self, request: PromptRequest) -> LiveTurn:
-        """The turn of `request`, nothing of its text known yet. Raises `BadRequest` for what is wrong with the rest."""
+        """Return the turn of `request`, nothing of its text known yet. Raises `BadRequest` for what is wrong with the rest."""
         check(request, self.config)
         return LiveTurn(LiveText(self.tokenizer, REPLY))
 
@@ -67,7 +67,7 @@ class Checkpoint:
         return self._embed(layout, request)
 
     def _embed(self, layout: Layout, request: PromptRequest) -> tuple[Tensor, Tensor, Prefix]:
-        """The embedded `layout`. Raises `BadRequest`, before it embeds anything, if it fits into no slot."""
+        """Return the embedded `layout`. Raises `BadRequest`, before it embeds anything, if it fits into no slot."""
         check_length(layout, request, prompt_positions(self.config))
         return *embed(layout, self.talker, request.clone), shared_prefix(layout, request.clone)
 
@@ -76,7 +76,7 @@ class Checkpoint:
         return self.talker.embed_text(torch.tensor(ids, dtype=torch.int64))
 
     def batch(self, slots: int, max_len: int, track: CudaStream | None = None) -> Batch:
-        """An empty batch of `slots` streams of at most `max_len` positions, prompt and frames together."""
+        """Return an empty batch of `slots` streams of at most `max_len` positions, prompt and frames together."""
         pad = embed_pad(self.talker, self.config)
         most = min(max_len, self.config.max_positions)
         return Batch(self.talker, self.config, pad, slots=slots, max_len=most, track=track)
@@ -90,7 +90,7 @@ def load_checkpoint(
     form: WeightFormat = WeightFormat.PLAIN,
     text_device: torch.device | None = None,
 ) -> Checkpoint:
-    """The checkpoint in `folder`, on `device` in `dtype`; its text embedding may stay on a `text_device`.
+    """Return the checkpoint in `folder`, on `device` in `dtype`; its text embedding may stay on a `text_device`.
 
     In a `form` other than plain, `dtype` is that of the matrices, each of which is packed as soon as it is read, and
     what lies between them is float32. Raises `MissingDependency` for absent files, `EngineFault` for files that are

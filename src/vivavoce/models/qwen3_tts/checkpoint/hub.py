@@ -52,7 +52,7 @@ class HubId:
 
     @classmethod
     def parse(cls, name: str, revision: str | None = None) -> Self:
-        """The id that `name` stands for: `owner/name`, or the name of a released checkpoint in any case.
+        """Return the id that `name` stands for: `owner/name`, or the name of a released checkpoint in any case.
 
         `@REVISION` may follow. Raises `UnknownModel` for what is neither, `BadRequest` for an impossible revision.
         """
@@ -192,7 +192,7 @@ def remove(hub_id: HubId, *, folder: Path | None = None) -> tuple[Path, int] | N
 
 
 def is_wanted(path: str) -> bool:
-    """Whether the loader reads the file of that path in a repository."""
+    """True if the loader reads the file of that path in a repository."""
     parent, _, name = path.rpartition("/")
     return any(fnmatch(name, pattern) for pattern in PATTERNS.get(parent or ".", ()))
 

@@ -10,7 +10,7 @@ INSTALL = "pip install 'vivavoce[qwen]'"
 
 
 def require_packages(*names: str) -> None:
-    """Raises `MissingDependency` with the command that brings what is missing of `names`, or of all."""
+    """Raise `MissingDependency` with the command that brings what is missing of `names`, or of all."""
     missing = [name for name in names or PACKAGES if find_spec(name) is None]
     if missing:
         raise MissingDependency(f"Qwen3-TTS needs {', '.join(missing)}: {INSTALL}")

@@ -34,7 +34,7 @@ CODEC = CodecConfig(hidden_size=512, intermediate_size=1024)
 
 
 def released_config(size: str) -> Config:
-    """The configuration of the released checkpoint of `size` ("0.6b" or "1.7b"), without voices and text."""
+    """Return the configuration of the released checkpoint of `size` ("0.6b" or "1.7b"), without voices and text."""
     name, talker = TALKERS[size]
     return Config(
         task="base",

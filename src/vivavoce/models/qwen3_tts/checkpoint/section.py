@@ -110,7 +110,7 @@ class Section:
             )
 
     def refuse(self, key: str, expected: str) -> NoReturn:
-        """Raises the `EngineFault` for a value that this engine cannot work with."""
+        """Raise the `EngineFault` for a value that this engine cannot work with."""
         raise EngineFault(
             f"{str(self.path)!r}: {self._full(key)} is {self.values.get(key)!r}, must be {expected}"
         )

@@ -47,11 +47,11 @@ class Tokenizer:
                 )
 
     def encode(self, text: str) -> list[int]:
-        """The ids of `text`, markers included, nothing added before or after."""
+        """Return the ids of `text`, markers included, nothing added before or after."""
         return list(self._bpe.encode(text, add_special_tokens=False).ids)
 
     def words(self, text: str) -> list[Word]:
-        """The words of `text` in order, whose ids together are those of `encode`."""
+        """Return the words of `text` in order, whose ids together are those of `encode`."""
         coded = self._bpe.encode(text, add_special_tokens=False)
         found = []
         for _, numbers in groupby(range(len(coded.ids)), key=coded.word_ids.__getitem__):
@@ -83,7 +83,7 @@ def _byte_level_bpe(folder: Path) -> BpeTokenizer:
 
 
 def _added_tokens(path: Path) -> list[tuple[int, str, bool]]:
-    """The markers of `tokenizer_config.json` in the order of their ids: (id, text, special)."""
+    """Return the markers of `tokenizer_config.json` in the order of their ids: (id, text, special)."""
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))["added_tokens_decoder"].items()
         return sorted(

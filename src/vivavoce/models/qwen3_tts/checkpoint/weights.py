@@ -76,7 +76,7 @@ def load_weights(
     others: tuple[str, ...] = (),
     finish: Finish = lambda _: None,
 ) -> None:
-    """Fills `module`, which was built on the meta device, with the tensors of `folder` whose names begin with `prefix`.
+    """Fill `module`, which was built on the meta device, with the tensors of `folder` whose names begin with `prefix`.
 
     Names that begin with one of `others` belong to another module and are left alone. `finish` gets every submodule
     once it is filled, before the next one is. Raises `MissingDependency` for an absent file and `EngineFault` for a
@@ -197,7 +197,7 @@ class TensorFile:
 
 
 def tensor_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
-    """The shape of every tensor in the weight files of `folder`, by name; reads their headers alone.
+    """Return the shape of every tensor in the weight files of `folder`, by name; reads their headers alone.
 
     Raises `MissingDependency` for an absent file and `EngineFault` for a damaged one.
     """
@@ -206,7 +206,7 @@ def tensor_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
 
 
 def _shards(folder: Path) -> list[Path]:
-    """The weight files of `folder`: those its index names, or the single one."""
+    """Return the weight files of `folder`: those its index names, or the single one."""
     if not (folder / INDEX).exists():
         if not (folder / SINGLE).exists():
             raise MissingDependency(f"{str(folder / SINGLE)!r} is missing: {AGAIN}")

@@ -106,7 +106,7 @@ class CodecConfig:
 
 
 def read_codec_config(folder: Path) -> CodecConfig:
-    """The shapes in `folder/config.json` (`folder` is a checkpoint's `speech_tokenizer`).
+    """Return the shapes in `folder/config.json` (`folder` is a checkpoint's `speech_tokenizer`).
 
     Raises `MissingDependency` if the file is absent, `EngineFault` if it does not describe a codec we can run.
     """

@@ -69,7 +69,7 @@ class CodecDecoder(nn.Module):
         return self.config.samples_per_frame
 
     def open(self) -> DecoderState:
-        """The state of a stream that has not begun."""
+        """Return the state of a stream that has not begun."""
         like = self.quantizer.rvq_first.vq.vectors
         return DecoderState(
             like.new_zeros(self.state_elements), like.new_zeros((), dtype=torch.int64)
@@ -77,7 +77,7 @@ class CodecDecoder(nn.Module):
 
     @torch.no_grad()
     def step(self, codes: Tensor, states: Sequence[DecoderState]) -> Tensor:
-        """The samples [B, T * samples_per_frame] of the next T frames of B streams of any ages.
+        """Return the samples [B, T * samples_per_frame] of the next T frames of B streams of any ages.
 
         `codes` is [B, codebooks, T], integers below the codebook size; row i continues `states[i]`, which is changed
         in place. Nothing is read back from the device.
@@ -92,7 +92,7 @@ class CodecDecoder(nn.Module):
 
     @torch.no_grad()
     def decode(self, codes: Tensor, block_frames: int = BLOCK_FRAMES) -> Tensor:
-        """The samples [B, T * samples_per_frame] of whole sequences `codes` [B, codebooks, T]."""
+        """Return the samples [B, T * samples_per_frame] of whole sequences `codes` [B, codebooks, T]."""
         states = [self.open() for _ in range(codes.shape[0])]
         blocks = [
             codes[..., start : start + block_frames]
@@ -128,7 +128,7 @@ class CodecDecoder(nn.Module):
         return torch.cat([self._finish(piece, past) for piece in pieces], dim=-1)
 
     def _finish(self, h: Tensor, past: Past) -> Tensor:
-        """The samples [B, S] of the widest stage's output; these stages have few weights and most of the numbers."""
+        """Return the samples [B, S] of the widest stage's output; these stages have few weights and most of the numbers."""
         _, _, *blocks, activation, last = self.decoder
         for block in blocks:
             h = block(h, past)
@@ -150,7 +150,7 @@ def _waveform_stages(layout: Layout, config: DecoderConfig) -> nn.ModuleList:
 def load_decoder(
     folder: Path, device: torch.device, dtype: torch.dtype, *, packed: bool | None = None
 ) -> CodecDecoder:
-    """The decoder of the speech tokenizer in `folder` (a checkpoint's `speech_tokenizer`), on `device` in `dtype`.
+    """Return the decoder of the speech tokenizer in `folder` (a checkpoint's `speech_tokenizer`), on `device` in `dtype`.
 
     `packed` lays the weights out for this processor, and computes the same; None does so wherever `can_pack`.
     Raises `MissingDependency` for an absent file, `EngineFault` for one that is damaged or does not fit its config.
@@ -167,7 +167,7 @@ def load_decoder(
 
 
 def lay_out(decoder: CodecDecoder) -> None:
-    """Lays the weights of a plain float32 `decoder` out for the processor that it is on, as `load_decoder` does."""
+    """Lay the weights of a plain float32 `decoder` out for the processor that it is on, as `load_decoder` does."""
     if can_pack(next(decoder.parameters()).device, torch.float32):
         decoder.piece_frames = PIECE_FRAMES
         pack(decoder)

@@ -1,4 +1,4 @@
-"""Samples in, codes out: the codec encoder, for the reference of an in-context clone; it does not stream.
+"""Sample in, codes out: the codec encoder, for the reference of an in-context clone; it does not stream.
 
     samples → strided causal convolutions (÷960) → transformer → ÷2 convolution → residual quantizer → codes
 
@@ -175,7 +175,7 @@ class CodecEncoder(nn.Module):
 
 
 def load_encoder(folder: Path, device: torch.device, dtype: torch.dtype) -> CodecEncoder:
-    """The encoder of the speech tokenizer in `folder` (a checkpoint's `speech_tokenizer`), on `device` in `dtype`.
+    """Return the encoder of the speech tokenizer in `folder` (a checkpoint's `speech_tokenizer`), on `device` in `dtype`.
 
     Raises `MissingDependency` for an absent file, `EngineFault` for one that is damaged or does not fit its config.
     """

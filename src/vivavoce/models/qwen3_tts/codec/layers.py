@@ -29,7 +29,7 @@ class SnakeBeta(nn.Module):
         self.register_buffer("magnitude", torch.empty(channels), persistent=False)
 
     def load(self, file: TensorFile, prefix: str) -> None:
-        """Fills in what the stored logarithms stand for."""
+        """Fill in what the stored logarithms stand for."""
         alpha, beta = (
             file.read(prefix + name, self.frequency.shape, torch.float32)
             for name in ("alpha", "beta")
@@ -38,7 +38,7 @@ class SnakeBeta(nn.Module):
         self.magnitude = (1 / (beta.exp() + 1e-9)).to(file.dtype)
 
     def forward(self, x: Tensor, out: Tensor | None = None) -> Tensor:
-        """The activation of `x`, in `out` if given: it is little arithmetic, so each pass over memory counts."""
+        """Return the activation of `x`, in `out` if given: it is little arithmetic, so each pass over memory counts."""
         wave = torch.mul(x, self.frequency, out=out).sin_().square_()
         return torch.addcmul(x, wave, self.magnitude, out=wave)
 
@@ -76,7 +76,7 @@ class CausalTransposedConv(nn.Module):
 
 
 def _joined(slot: Slot, x: Tensor, past: Past, activation: SnakeBeta | None) -> Tensor:
-    """The remembered rows and `x` [B, T, channels], activated if asked, in one tensor; its last rows are remembered."""
+    """Return the remembered rows and `x` [B, T, channels], activated if asked, in one tensor; its last rows are remembered."""
     kept = slot.shape[0]
     if not kept:
         return x if activation is None else activation(x)

@@ -65,7 +65,7 @@ class TransposedConv(nn.Module):
         self.register_buffer("bias", torch.empty(stride * out), persistent=False)
 
     def load(self, file: TensorFile, prefix: str) -> None:
-        """Fills the weights from those of the transposed convolution under `prefix`."""
+        """Fill the weights from those of the transposed convolution under `prefix`."""
         into, out, _ = self.stored
         taps = file.read(f"{prefix}weight", self.stored).view(into, out, -1, self.stride)
         # The newest input meets the first tap of a transposed kernel, and the last tap of an ordinary one.
@@ -135,7 +135,7 @@ def _unfold(x: Tensor, rows: int) -> Tensor:
 
 
 def can_pack(device: torch.device, dtype: torch.dtype) -> bool:
-    """Whether `pack` works for a network on `device` in `dtype`: with oneDNN, on x86-64, in single precision."""
+    """True if `pack` works for a network on `device` in `dtype`: with oneDNN, on x86-64, in single precision."""
     x86 = platform.machine().lower() in ("x86_64", "amd64")
     onednn = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call] # torch leaves it without annotations
     return device.type == "cpu" and dtype is torch.float32 and x86 and bool(onednn)

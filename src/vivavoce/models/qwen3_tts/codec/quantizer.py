@@ -27,7 +27,7 @@ class Codebooks(nn.Module):
         self.register_buffer("vectors", torch.empty(books, entries, dim), persistent=False)
 
     def load(self, file: TensorFile, prefix: str) -> None:
-        """Fills `vectors` from the sums and counts under `prefix`."""
+        """Fill `vectors` from the sums and counts under `prefix`."""
         books, entries, dim = self.vectors.shape
         quotients = []
         for book in range(books):
@@ -38,7 +38,7 @@ class Codebooks(nn.Module):
         self.vectors = torch.stack(quotients)
 
     def sum_of(self, codes: Tensor) -> Tensor:  # [B, books, T] → [B, T, dim]
-        """The sum over the books of the vectors that `codes` name."""
+        """Return the sum over the books of the vectors that `codes` name."""
         books, entries, dim = self.vectors.shape
         first_rows = torch.arange(0, books * entries, entries, device=codes.device)
         rows = codes + first_rows[:, None]

@@ -47,7 +47,7 @@ class Past:
     age: Tensor  # [batch] int64: frames each stream had before this step
 
     def row(self, index: int) -> "Past":
-        """The stream at `index` as a batch of one that shares its memory."""
+        """Return the stream at `index` as a batch of one that shares its memory."""
         return Past(self.memory[index : index + 1], self.age[index : index + 1])
 
 
@@ -59,12 +59,12 @@ class DecoderState:
     age: Tensor  # [] int64: frames decoded so far
 
     def clone(self) -> "DecoderState":
-        """An independent copy: both may be continued."""
+        """Return an independent copy: both may be continued."""
         return DecoderState(self.memory.clone(), self.age.clone())
 
 
 def gather(states: Sequence[DecoderState]) -> Past:
-    """The states as one batch. A single stream's memory is used where it lies, several are copied together."""
+    """Return the states as one batch. A single stream's memory is used where it lies, several are copied together."""
     if len(states) == 1:
         return Past(states[0].memory[None], states[0].age[None])
     return Past(
@@ -74,7 +74,7 @@ def gather(states: Sequence[DecoderState]) -> Past:
 
 
 def scatter(past: Past, frames: int, states: Sequence[DecoderState]) -> None:
-    """Writes a stepped batch back into its streams' states, each `frames` older."""
+    """Write a stepped batch back into its streams' states, each `frames` older."""
     for row, state in enumerate(states):
         if len(states) > 1:
             state.memory.copy_(past.memory[row])

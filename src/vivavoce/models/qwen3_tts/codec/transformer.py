@@ -52,7 +52,7 @@ class Sight:
 
 
 def sight(config: DecoderConfig, age: Tensor, frames: int, dtype: torch.dtype) -> Sight:
-    """The `Sight` of `frames` new frames in streams that already had `age` [B] frames."""
+    """Return the `Sight` of `frames` new frames in streams that already had `age` [B] frames."""
     kept = config.sliding_window - 1
     step = torch.arange(frames, device=age.device)
     key = torch.arange(-kept, frames, device=age.device)  # relative to the first new frame
@@ -94,7 +94,7 @@ class TransformerLayer(nn.Module):
 
 
 def _remember(slot: Slot, new: Tensor, past: Past) -> Tensor:
-    """The kept keys or values followed by the `new` ones [B, heads, T, head_dim]; the last of both stay in memory."""
+    """Return the kept keys or values followed by the `new` ones [B, heads, T, head_dim]; the last of both stay in memory."""
     memory = slot.of(past.memory)  # [B, heads, window - 1, head_dim]
     joined = torch.cat([memory, new], dim=2)
     memory.copy_(joined[:, :, new.shape[2] :])

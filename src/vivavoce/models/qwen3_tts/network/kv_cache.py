@@ -39,15 +39,15 @@ class KvCache:
         )  # [max_len, 1, head_dim]
 
     def rotation(self, start: int, time: int) -> Rotation:
-        """The rotation of `time` positions from `start` on, in every row."""
+        """Return the rotation of `time` positions from `start` on, in every row."""
         return self._cosines[None, start : start + time], self._sines[None, start : start + time]
 
     def rotation_at(self, positions: Tensor) -> Rotation:
-        """The rotation of one position a row [rows]."""
+        """Return the rotation of one position a row [rows]."""
         return self._cosines[positions][:, None], self._sines[positions][:, None]
 
     def clear(self, slot: int) -> None:
-        """Forgets `slot`. Its memory is zeroed: a masked key that is not a number would still spoil a sum."""
+        """Forget `slot`. Its memory is zeroed: a masked key that is not a number would still spoil a sum."""
         self.data[:, :, slot].zero_()
         self.lengths[slot] = 0
 

@@ -61,7 +61,7 @@ class Linear(nn.Module):
         return F.linear(x, self.weight, self.bias)
 
     def pack(self, form: WeightFormat, dtype: torch.dtype) -> None:
-        """Keeps the float32 matrix in `form`, in the numbers that `dtype` stands for there; the plain one is freed."""
+        """Keep the float32 matrix in `form`, in the numbers that `dtype` stands for there; the plain one is freed."""
         assert self.weight is not None, "it is packed already"
         biases = (
             0 if self.bias is None else self.bias.numel() * numbers_between(form, dtype).itemsize
@@ -76,7 +76,7 @@ class Linear(nn.Module):
 
 
 def packed(weight: Tensor, bias: Tensor | None, form: WeightFormat, dtype: torch.dtype) -> Product:
-    """The product with a float32 `weight` [outputs, inputs], kept in `form`. Raises what torch raises without it."""
+    """Return the product with a float32 `weight` [outputs, inputs], kept in `form`. Raises what torch raises without it."""
     if form is WeightFormat.INT8:
         return _int8(weight, bias)
     return (
@@ -87,17 +87,17 @@ def packed(weight: Tensor, bias: Tensor | None, form: WeightFormat, dtype: torch
 
 
 def item_bytes(form: WeightFormat, dtype: torch.dtype) -> int:
-    """The bytes that one weight takes."""
+    """Return the bytes that one weight takes."""
     return 1 if form is WeightFormat.INT8 else dtype.itemsize
 
 
 def numbers_between(form: WeightFormat, dtype: torch.dtype) -> torch.dtype:
-    """The numbers between matrices that are kept in `form` and `dtype`."""
+    """Return the numbers between matrices that are kept in `form` and `dtype`."""
     return dtype if form is WeightFormat.PLAIN else torch.float32
 
 
 def packed_type(dtype: torch.dtype) -> torch.dtype:
-    """The numbers that prepacked weights are kept in where `dtype` is asked for."""
+    """Return the numbers that prepacked weights are kept in where `dtype` is asked for."""
     if dtype is torch.float32 or (dtype is torch.bfloat16 and multiplies_bfloat16()):
         return dtype
     return torch.float16
@@ -105,7 +105,7 @@ def packed_type(dtype: torch.dtype) -> torch.dtype:
 
 @cache
 def works(form: WeightFormat, dtype: torch.dtype) -> bool:
-    """Whether this processor and this torch have `form`: a small product is tried."""
+    """True if this processor and this torch have `form`: a small product is tried."""
     weight = torch.eye(64)[:48]
     try:
         made = packed(weight, None, form, dtype)(torch.ones(2, 64))
@@ -129,7 +129,7 @@ def stored_as(form: WeightFormat, dtype: torch.dtype) -> str:
 
 @cache
 def multiplies_bfloat16() -> bool:
-    """Whether this processor has instructions for bfloat16; where torch cannot tell, it is taken to."""
+    """True if this processor has instructions for bfloat16; where torch cannot tell, it is taken to."""
     checks = [
         getattr(torch.cpu, name, None)
         for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
@@ -189,7 +189,7 @@ def _int8(weight: Tensor, bias: Tensor | None) -> Product:
 
 @contextmanager
 def kernels(*names: str) -> Iterator[None]:
-    """Packs for the first of these kernel libraries that torch has, whatever the process has chosen otherwise."""
+    """Pack for the first of these kernel libraries that torch has, whatever the process has chosen otherwise."""
     before = torch.backends.quantized.engine
     torch.backends.quantized.engine = next(
         (name for name in names if name in _engines()), names[-1]

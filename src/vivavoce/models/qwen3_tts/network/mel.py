@@ -19,21 +19,21 @@ HOP = 256
 
 
 def hz_to_mel(hz: float) -> float:
-    """The Slaney mel of one frequency."""
+    """Return the Slaney mel of one frequency."""
     return (
         hz / LINEAR_HZ_PER_MEL if hz < BREAK_HZ else BREAK_MEL + math.log(hz / BREAK_HZ) / LOG_STEP
     )
 
 
 def mel_to_hz(mel: Tensor) -> Tensor:
-    """The inverse of `hz_to_mel`, for a tensor."""
+    """Return the inverse of `hz_to_mel`, for a tensor."""
     return torch.where(
         mel < BREAK_MEL, mel * LINEAR_HZ_PER_MEL, BREAK_HZ * torch.exp((mel - BREAK_MEL) * LOG_STEP)
     )
 
 
 def mel_filters(sample_rate_hz: int, bands: int) -> Tensor:
-    """The filter bank [bands, WINDOW / 2 + 1] in fp32, up to the Nyquist frequency; computed in fp64."""
+    """Return the filter bank [bands, WINDOW / 2 + 1] in fp32, up to the Nyquist frequency; computed in fp64."""
     nyquist = sample_rate_hz / 2
     bins = torch.linspace(0, nyquist, WINDOW // 2 + 1, dtype=torch.float64)
     edges = mel_to_hz(torch.linspace(0, hz_to_mel(nyquist), bands + 2, dtype=torch.float64))
@@ -45,7 +45,7 @@ def mel_filters(sample_rate_hz: int, bands: int) -> Tensor:
 
 
 def log_mel(samples: Tensor, filters: Tensor) -> Tensor:
-    """The log-mel spectrogram [bands, n / HOP] in fp32 of `samples` [n], mono at the filters' rate.
+    """Return the log-mel spectrogram [bands, n / HOP] in fp32 of `samples` [n], mono at the filters' rate.
 
     `samples` needs more than (WINDOW - HOP) / 2 values: the ends are padded by reflection.
     """

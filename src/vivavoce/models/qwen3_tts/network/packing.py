@@ -1,4 +1,4 @@
-"""Brings matrices into their form while the next ones are being read, by as many cores as there are.
+"""Bring matrices into their form while the next ones are being read, by as many cores as there are.
 
 oneDNN and FBGEMM's int8 lay a matrix out in milliseconds. FBGEMM's float16 takes 65 ns a weight on one core, half a
 minute for the smaller model, so several matrices are laid out at a time. It knows modules, not files.

@@ -66,12 +66,12 @@ class SamplingTensors:
 
     @property
     def draws(self) -> bool:
-        """Whether some slot does not just take the best."""
+        """True if some slot does not just take the best."""
         return self._fixed or not all(settings.greedy for settings in self._settings)
 
     @property
     def limits_mass(self) -> bool:
-        """Whether some slot has a top-p."""
+        """True if some slot has a top-p."""
         return self._fixed or any(settings.top_p < 1 for settings in self._settings)
 
     def ranks(self, size: int) -> int:
@@ -114,7 +114,7 @@ class Sampler:
         self._entries = config.code_vocab_size
 
     def set(self, slot: int, sampling: Sampling) -> None:
-        """Takes the settings of the stream that now owns `slot`, which has said nothing yet."""
+        """Take the settings of the stream that now owns `slot`, which has said nothing yet."""
         self.talker.set(slot, sampling.talker)
         self.predictor.set(slot, sampling.predictor)
         self.penalty[slot] = sampling.repetition_penalty
@@ -157,12 +157,12 @@ def penalise(scores: Tensor, said: Tensor, penalty: Tensor) -> Tensor:
 
 
 def draw(scores: Tensor, knobs: SamplingTensors, key: Tensor) -> Tensor:
-    """One token a row [rows] from `scores` [rows, vocabulary]; `key` [rows] is the row's `counter`."""
+    """Return one token a row [rows] from `scores` [rows, vocabulary]; `key` [rows] is the row's `counter`."""
     return pick(scores, knobs, gumbel(key, scores.shape[1]) if knobs.draws else None)
 
 
 def pick(scores: Tensor, knobs: SamplingTensors, noise: Tensor | None) -> Tensor:
-    """One token a row [rows] from `scores` and `noise` [rows, vocabulary], which is None if all take the best.
+    """Return one token a row [rows] from `scores` and `noise` [rows, vocabulary], which is None if all take the best.
 
     The Gumbel-max trick: the best of score plus noise is a draw from the softmax, and costs no running sum.
     """
@@ -179,7 +179,7 @@ def pick(scores: Tensor, knobs: SamplingTensors, noise: Tensor | None) -> Tensor
 
 
 def threshold(scores: Tensor, top_k: Tensor, top_p: Tensor | None, ranks: int) -> Tensor:
-    """The lowest score [rows, 1] that top-k, then top-p, leave in: each row its own, ties stay together.
+    """Return the lowest score [rows, 1] that top-k, then top-p, leave in: each row its own, ties stay together.
 
     `ranks` is no less than any top-k, and all of the vocabulary for a top-p without one. It changes no row's result:
     what lies beyond a row's own limit adds zeros at the end of a sum that runs from the best on.
@@ -234,7 +234,7 @@ def _mix(x: Tensor) -> Tensor:
 
 
 def _wrap(number: int) -> int:
-    """`number` as int64 arithmetic has it."""
+    """Return `number` as int64 arithmetic has it."""
     return (number + (1 << 63)) % (1 << 64) - (1 << 63)
 
 

@@ -149,7 +149,7 @@ class SpeakerEncoder(nn.Module):
 
     @torch.no_grad()
     def embed(self, samples: Tensor) -> Tensor:
-        """The x-vector [enc_dim] of `samples` [n], float mono at `config.sample_rate` Hz.
+        """Return the x-vector [enc_dim] of `samples` [n], float mono at `config.sample_rate` Hz.
 
         Raises `BadRequest` if they are too few.
         """
@@ -214,7 +214,7 @@ def _check_shapes(config: SpeakerConfig) -> None:
 
 
 def load_speaker_encoder(folder: Path, device: torch.device, dtype: torch.dtype) -> SpeakerEncoder:
-    """The speaker encoder of the Base checkpoint in `folder`, on `device` in `dtype`.
+    """Return the speaker encoder of the Base checkpoint in `folder`, on `device` in `dtype`.
 
     Raises `Unsupported` if the checkpoint has none, `MissingDependency` for an absent file, `EngineFault` for one that
     is damaged or does not fit its config.

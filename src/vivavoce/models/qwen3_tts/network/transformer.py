@@ -25,7 +25,7 @@ class Memory(Protocol):
     )  # [rows or 1, 1, time, kept], added to scores: 0 or -inf; None: everything may be looked at
 
     def remember(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Keeps new keys and values [rows, kv_heads, time, head_dim]; gives all, [rows, kv_heads, kept, head_dim]."""
+        """Keep new keys and values [rows, kv_heads, time, head_dim]; gives all, [rows, kv_heads, kept, head_dim]."""
         ...
 
 
@@ -138,7 +138,7 @@ class Decoder(nn.Module):
         self.norm = RMSNorm(config.hidden_size, eps=config.norm_eps)
 
     def decode(self, x: Tensor, memory: Memory) -> Tensor:
-        """The hidden states of the new positions, which are remembered in `memory`."""
+        """Return the hidden states of the new positions, which are remembered in `memory`."""
         for layer in self.layers:
             x = layer(x, memory)
         return self.norm(x)  # type: ignore[no-any-return]  # nn.Module

@@ -54,7 +54,7 @@ class Cloner:
             )
 
     def prepare(self, reference: Reference) -> ClonedVoice:
-        """The voice of `reference`, in context if it has a text. Raises `BadRequest` if it is too short or too long."""
+        """Return the voice of `reference`, in context if it has a text. Raises `BadRequest` if it is too short or too long."""
         _check_length(reference)
         samples = torch.from_numpy(_at_rate(reference, self._encoder.sample_rate_hz)).to(
             self._device
@@ -67,11 +67,11 @@ class Cloner:
         return ClonedVoice(self._owner, clone, self._after(codes))
 
     def owns(self, voice: object) -> bool:
-        """Whether `voice` was prepared here, by this checkpoint as it is loaded now."""
+        """True if `voice` was prepared here, by this checkpoint as it is loaded now."""
         return isinstance(voice, ClonedVoice) and voice.owner is self._owner
 
     def _after(self, codes: Tensor) -> DecoderState:
-        """The decoder's state after it has sounded `codes` [codebooks, frames]."""
+        """Return the decoder's state after it has sounded `codes` [codebooks, frames]."""
         state = self._decoder.open()
         for start in range(0, codes.shape[1], BLOCK_FRAMES):
             self._decoder.step(codes[None, :, start : start + BLOCK_FRAMES], [state])

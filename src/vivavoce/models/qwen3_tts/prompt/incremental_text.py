@@ -24,7 +24,7 @@ class LiveText:
         self.held = start  # what has no ids yet
 
     def add(self, text: str, *, last: bool) -> list[int]:
-        """The ids that have become certain with `text`: all that are left if it is the `last`."""
+        """Return the ids that have become certain with `text`: all that are left if it is the `last`."""
         self.held += text
         if last:
             return self._tokenizer.encode(self.held)
@@ -40,7 +40,7 @@ class LiveText:
 
 
 def settled_chars(text: str, markers: Sequence[str]) -> int:
-    """The last place in `text` up to which its words may be certain, whatever follows."""
+    """Return the last place in `text` up to which its words may be certain, whatever follows."""
     end = _marker_start(text, markers)
     if (bare := len(text[:end].rstrip())) < end:
         return bare
@@ -60,7 +60,7 @@ def _marker_start(text: str, markers: Sequence[str]) -> int:
 
 
 def _joins(char: str) -> bool:
-    """Whether `char` may melt into the one before it. An unassigned one may be a mark that others know."""
+    """True if `char` may melt into the one before it. An unassigned one may be a mark that others know."""
     category = unicodedata.category(char)
     return category.startswith("M") or category == "Cn"
 
@@ -78,7 +78,7 @@ class LiveTurn:
     trailing: int = 0  # ids that the stream was given to read while it speaks
 
     def add(self, text: str, *, last: bool) -> list[int]:
-        """The ids that have become certain with `text`."""
+        """Return the ids that have become certain with `text`."""
         new = self.ids.add(text, last=last)
         self.text += text
         self.known += new

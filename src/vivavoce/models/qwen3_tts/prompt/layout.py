@@ -37,7 +37,7 @@ class Clone:
 
     @property
     def in_context(self) -> bool:
-        """Whether the talker hears the recording itself, not only who speaks."""
+        """True if the talker hears the recording itself, not only who speaks."""
         return self.codes is not None
 
 
@@ -72,7 +72,7 @@ class Layout:
 
 
 def lay_out(request: PromptRequest, config: Config, tokenizer: Tokenizer) -> Layout:
-    """The prompt for `request`. Raises `BadRequest` for what this checkpoint cannot say."""
+    """Return the prompt for `request`. Raises `BadRequest` for what this checkpoint cannot say."""
     check(request, config)
     turn = tokenizer.encode(TURN.format(request.text) + REPLY)[: -END - ROLE]
     layout = lay_out_turn(request, config, tokenizer, turn, complete=True)
@@ -88,7 +88,7 @@ def lay_out_turn(
     *,
     complete: bool,
 ) -> Layout | None:
-    """The prompt of a checked request whose text is `turn`, the ids of a `TURN` without what closes it.
+    """Return the prompt of a checked request whose text is `turn`, the ids of a `TURN` without what closes it.
 
     If they are not `complete`, more may come behind `trailing`; None while there are too few to begin with.
     """
@@ -111,7 +111,7 @@ def lay_out_turn(
 
 
 def check_length(layout: Layout, request: PromptRequest, most: int) -> None:
-    """Raises `BadRequest` if the prompt has more than `most` positions."""
+    """Raise `BadRequest` if the prompt has more than `most` positions."""
     if (length := len(layout.positions)) > most:
         field = "instruct" if request.instruct else "text"
         raise BadRequest(
@@ -121,7 +121,7 @@ def check_length(layout: Layout, request: PromptRequest, most: int) -> None:
 
 
 def embed(layout: Layout, talker: Talker, clone: Clone | None = None) -> tuple[Tensor, Tensor]:
-    """The prompt [positions, hidden] and the trailing text [tokens, hidden] as the talker hears them."""
+    """Return the prompt [positions, hidden] and the trailing text [tokens, hidden] as the talker hears them."""
     device, dtype = talker.device, talker.dtype
     prompt = talker.embed_text(torch.tensor([text for text, _ in layout.positions]))
     sounds = torch.zeros_like(prompt)
@@ -152,7 +152,7 @@ def _digest(clone: Clone) -> bytes:
 
 
 def embed_pad(talker: Talker, config: Config) -> Tensor:
-    """The text embedding [hidden] of a frame that has no text of its own."""
+    """Return the text embedding [hidden] of a frame that has no text of its own."""
     return talker.embed_text(torch.tensor([config.text_ids.pad]))[0]
 
 
@@ -173,7 +173,7 @@ def _header(request: PromptRequest, config: Config) -> Iterator[Position]:
 
 
 def _reference_text(request: PromptRequest, tokenizer: Tokenizer) -> Sequence[int]:
-    """The words of a recording that the talker hears, which it reads before the text."""
+    """Return the words of a recording that the talker hears, which it reads before the text."""
     if request.clone is None or not request.clone.in_context:
         return ()
     return tokenizer.encode(TURN.format(request.clone.text))[ROLE:-END]
@@ -182,7 +182,7 @@ def _reference_text(request: PromptRequest, tokenizer: Tokenizer) -> Sequence[in
 def _speech(
     request: PromptRequest, config: Config, text: Sequence[int], complete: bool
 ) -> tuple[list[Position], Sequence[int]] | None:
-    """The text beside what was heard so far: the beginning of speech, and for a clone in context the recording.
+    """Return the text beside what was heard so far: the beginning of speech, and for a clone in context the recording.
 
     None if the text is not complete, and there is less of it than was heard.
     """
@@ -202,7 +202,7 @@ def _speech(
 
 
 def _language_id(request: PromptRequest, config: Config) -> int | None:
-    """The codec id of the language; None lets the model decide. A dialect speaker's Chinese is the dialect."""
+    """Return the codec id of the language; None lets the model decide. A dialect speaker's Chinese is the dialect."""
     name = language_name(config, request.language)
     if name in (AUTO, "chinese") and request.speaker is not None:
         name = config.dialects.get(request.speaker.lower(), name)
@@ -227,7 +227,7 @@ def _indices(positions: Sequence[Position], device: torch.device) -> dict[str, T
 
 
 def _check_chars(request: PromptRequest) -> None:
-    """Raises `BadRequest` for an instruction that takes long to make tokens of."""
+    """Raise `BadRequest` for an instruction that takes long to make tokens of."""
     if request.instruct and (length := len(request.instruct)) > MAX_INSTRUCT_CHARS:
         raise BadRequest(
             f"instruct has {length:,} characters, the limit is {MAX_INSTRUCT_CHARS:,}: shorten it",
@@ -236,7 +236,7 @@ def _check_chars(request: PromptRequest) -> None:
 
 
 def check(request: PromptRequest, config: Config) -> None:
-    """Raises `BadRequest` if the request has not exactly the voice that the checkpoint's task needs."""
+    """Raise `BadRequest` if the request has not exactly the voice that the checkpoint's task needs."""
     if config.task == "custom_voice" and (request.speaker or "").lower() not in config.speakers:
         raise UnknownVoice(
             f"speaker {request.speaker!r} is not one of this model's: {', '.join(config.speakers)}",

@@ -37,7 +37,7 @@ class PrefixCache:
         return self._kept.get(prefix)
 
     def put(self, prefix: Prefix, past: Tensor) -> None:
-        """Keeps a copy of `past`, unless it is larger than all the room there is."""
+        """Keep a copy of `past`, unless it is larger than all the room there is."""
         if past.nbytes > self._most_bytes:
             return
         self._forget(prefix)

@@ -75,7 +75,7 @@ class State:
 
 @torch.inference_mode()
 def decode_frame(talker: Talker, state: State, rows: int, window: int) -> Frame:
-    """The next frame of the first `rows` slots, whose past is shorter than `window` positions."""
+    """Return the next frame of the first `rows` slots, whose past is shorter than `window` positions."""
     number, alive = state.frame[:rows], state.alive[:rows]
     memory = Step(state.cache, rows, window, alive)
     hidden = talker.model.decode(state.inputs[:rows, None], memory)[:, 0]  # [rows, hidden]
@@ -102,7 +102,7 @@ def decode_frame(talker: Talker, state: State, rows: int, window: int) -> Frame:
 
 
 def next_text(state: State, rows: int) -> Tensor:
-    """The text [rows, hidden] that each slot reads after its current frame."""
+    """Return the text [rows, hidden] that each slot reads after its current frame."""
     number, length = state.frame[:rows], state.text_length[:rows]
     at = number.clamp(max=state.text.shape[1] - 1)
     text = state.text[torch.arange(rows, device=at.device), at]
@@ -136,7 +136,7 @@ class Batch:
     def open(
         self, prompt: Tensor, trailing: Tensor, sampling: Sampling, prefix: Prefix | None = None
     ) -> int:
-        """The slot of a new stream that has read `prompt` [positions, hidden] and will read `trailing` [n, hidden].
+        """Return the slot of a new stream that has read `prompt` [positions, hidden] and will read `trailing` [n, hidden].
 
         `prefix` says how much of the prompt others begin with too: `shortest_prefix` positions or more are read once,
         then copied. Raises `BadRequest` if they do not fit into a slot, and `Overloaded` if none is free.
@@ -162,7 +162,7 @@ class Batch:
         return slot
 
     def step(self) -> Frame:
-        """The next frame of every running stream; a stream without room left (`room`) must have been closed."""
+        """Return the next frame of every running stream; a stream without room left (`room`) must have been closed."""
         assert self._running, "no stream is running"
         assert all(self.room(slot) > 0 for slot in self._running), "a stream has outgrown its slot"
         rows, window = self._reach()
@@ -172,7 +172,7 @@ class Batch:
         return frame
 
     def warm_up(self) -> None:
-        """Captures a graph for every shape that a step may have. Streams are not touched, running ones included."""
+        """Capture a graph for every shape that a step may have. Streams are not touched, running ones included."""
         idle = copy.copy(self._state)
         idle.alive = torch.zeros_like(self._state.alive)
         for rows in buckets(1, self._slots):
@@ -185,7 +185,7 @@ class Batch:
         return self.max_len - self._used[slot]
 
     def feed(self, slot: int, text: Tensor) -> None:
-        """Adds `text` [n, hidden] to what the stream in `slot` reads while it speaks."""
+        """Add `text` [n, hidden] to what the stream in `slot` reads while it speaks."""
         start, end = self._fed[slot], self._fed[slot] + len(text)
         if end > self.max_len:
             raise BadRequest(
@@ -197,21 +197,21 @@ class Batch:
         self._state.text_length[slot] = self._fed[slot] = end
 
     def set_min_frames(self, slot: int, min_frames: int) -> None:
-        """Lets the speech in `slot` end after `min_frames` frames, whatever its `Sampling` said."""
+        """Let the speech in `slot` end after `min_frames` frames, whatever its `Sampling` said."""
         self._state.sampler.min_frames[slot] = min_frames
 
     def pause(self, slot: int) -> None:
-        """Leaves the stream in `slot` out of the next steps, as it stands."""
+        """Leave the stream in `slot` out of the next steps, as it stands."""
         self._running.discard(slot)
         self._state.alive[slot] = False
 
     def resume(self, slot: int) -> None:
-        """Lets the stream in `slot` speak on."""
+        """Let the stream in `slot` speak on."""
         self._running.add(slot)
         self._state.alive[slot] = True
 
     def close(self, slot: int) -> None:
-        """Frees `slot`, wherever its stream stands."""
+        """Free `slot`, wherever its stream stands."""
         self.pause(slot)
         self._used.pop(slot, None)
 
@@ -219,7 +219,7 @@ class Batch:
         return partial(decode_frame, self._talker, self._state, rows, window)
 
     def _reach(self) -> tuple[int, int]:
-        """The rows and the window of the next step."""
+        """Return the rows and the window of the next step."""
         rows = max(self._running) + 1
         longest = max(self._used[slot] for slot in self._running) + 1
         if self._track.fixed:
@@ -241,7 +241,7 @@ class Batch:
         state.inputs[slot] = prompt[past]
 
     def _begin(self, slot: int, prompt: Tensor, prefix: Prefix) -> None:
-        """Reads a beginning, or copies it: the same numbers, since even the first time it is read by itself."""
+        """Read a beginning, or copies it: the same numbers, since even the first time it is read by itself."""
         here = self._state.cache.data[
             :, :, slot, :, : len(prompt)
         ]  # [layers, 2, kv_heads, positions, head_dim]

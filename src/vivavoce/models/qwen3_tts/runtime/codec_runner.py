@@ -28,14 +28,14 @@ class CodecRunner:
                 self._make_buffers()
 
     def open(self, after: DecoderState | None = None) -> DecoderState:
-        """The state of a stream that has not begun, or that goes on from `after`."""
+        """Return the state of a stream that has not begun, or that goes on from `after`."""
         with self._track.current():
             return self._decoder.open() if after is None else after.clone()
 
     def sound(
         self, codes: Tensor, states: Sequence[DecoderState], *, undo: bool = False
     ) -> HostCopy:
-        """Begins to sound the next frames of several streams: their samples [streams, n] are on their way.
+        """Begin to sound the next frames of several streams: their samples [streams, n] are on their way.
 
         `codes` [streams, codebooks, frames] are on the host; row i continues `states[i]`. With `undo` the states are
         as they were if this raises.
@@ -62,7 +62,7 @@ class CodecRunner:
         return self._track.land(torch.cat(chunks, dim=-1).float())
 
     def warm_up(self) -> None:
-        """Captures a graph for every shape that a call may have. No stream is touched."""
+        """Capture a graph for every shape that a call may have. No stream is touched."""
         with self._track.current(), torch.no_grad():
             for rows in buckets(1, self._most):
                 for frames in buckets(1, LARGEST_CHUNK):
@@ -70,7 +70,7 @@ class CodecRunner:
                     self._track.capture((rows, frames), partial(self._step, rows, frames))
 
     def settle(self) -> None:
-        """Waits until all that was begun is done."""
+        """Wait until all that was begun is done."""
         self._track.settle()
 
     def _make_buffers(self) -> None:
@@ -84,7 +84,7 @@ class CodecRunner:
         }
 
     def _chunk(self, codes: Tensor, states: Sequence[DecoderState]) -> Tensor:
-        """The samples of a number of frames that there are buffers for, through these."""
+        """Return the samples of a number of frames that there are buffers for, through these."""
         frames, count = codes.shape[-1], len(states)
         rows = bucket(count, self._most)
         self._codes[frames][:count].copy_(codes)

@@ -51,7 +51,7 @@ class CudaStream:
         return len(self._graphs)
 
     def current(self) -> AbstractContextManager[None]:
-        """Queues here whatever this thread asks of the device inside; all memory of the track's work is made inside."""
+        """Queue here whatever this thread asks of the device inside; all memory of the track's work is made inside."""
         return nullcontext() if self._stream is None else _on(self._stream)
 
     def run(self, key: Hashable, function: Callable[[], T]) -> T:
@@ -69,7 +69,7 @@ class CudaStream:
         return cast(T, result)
 
     def capture(self, key: Hashable, function: Callable[[], T]) -> bool:
-        """Captures `function`, which has run on this track before; whether that went well. Nothing is computed.
+        """Capture `function`, which has run on this track before; whether that went well. Nothing is computed.
 
         A graph that cannot be captured, for want of memory say, is no reason not to speak: it is said in the log, and
         what has no graph yet is called as it is from then on.
@@ -100,7 +100,7 @@ class CudaStream:
         return True
 
     def land(self, tensor: Tensor) -> "HostCopy":
-        """Begins to copy `tensor`, which this track computed, to the host."""
+        """Begin to copy `tensor`, which this track computed, to the host."""
         return HostCopy(tensor)
 
     def upload(self, tensor: Tensor) -> Tensor:
@@ -111,7 +111,7 @@ class CudaStream:
         return tensor.pin_memory().to(self.device, non_blocking=True)
 
     def settle(self) -> None:
-        """Waits until all that was queued here is done."""
+        """Wait until all that was queued here is done."""
         if self._stream is not None:
             _queued(self._stream).synchronize()
 
@@ -128,14 +128,14 @@ class HostCopy:
             self._landed = _queued(torch.cuda.current_stream(tensor.device))  # behind the copy
 
     def wait(self) -> Tensor:
-        """The tensor, on the host, once it is there."""
+        """Return the tensor, on the host, once it is there."""
         if self._landed is not None:
             self._landed.synchronize()
         return self._host.cpu()
 
 
 def finish(device: torch.device) -> None:
-    """Waits until what this thread asked of `device`, outside of any track, is done."""
+    """Wait until what this thread asked of `device`, outside of any track, is done."""
     if device.type == "cuda":
         _queued(torch.cuda.current_stream(device)).synchronize()
 
@@ -152,7 +152,7 @@ def _queued(stream: torch.cuda.Stream) -> torch.cuda.Event:
 
 
 def bucket(count: int, most: int) -> int:
-    """The next power of 2 from `count` on, or `most` if that is less."""
+    """Return the next power of 2 from `count` on, or `most` if that is less."""
     assert 0 < count <= most, f"{count} of at most {most}"
     return min(1 << (count - 1).bit_length(), most)
 

@@ -19,7 +19,7 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 
 
 def choose_device(name: str) -> torch.device:
-    """The device called `name`; "auto" is CUDA where there is some, else the CPU. Raises `EngineFault`."""
+    """Return the device called `name`; "auto" is CUDA where there is some, else the CPU. Raises `EngineFault`."""
     if name == AUTO:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -37,7 +37,7 @@ def choose_device(name: str) -> torch.device:
 
 
 def choose_dtype(name: str, device: torch.device) -> torch.dtype:
-    """The dtype called `name`; "auto" is bfloat16 on CUDA and float32 elsewhere. Raises `EngineFault`."""
+    """Return the dtype called `name`; "auto" is bfloat16 on CUDA and float32 elsewhere. Raises `EngineFault`."""
     if name == AUTO:
         return torch.bfloat16 if device.type == "cuda" else torch.float32
     if name not in DTYPES:
@@ -48,7 +48,7 @@ def choose_dtype(name: str, device: torch.device) -> torch.dtype:
 
 
 def choose_form(name: str, device: torch.device, dtype: torch.dtype) -> WeightFormat:
-    """The form of weights called `name`; "auto" is prepacked on the CPU, where it can be, and plain elsewhere.
+    """Return the form of weights called `name`; "auto" is prepacked on the CPU, where it can be, and plain elsewhere.
 
     A form that this processor, this torch or this device does not have falls back to plain, with a warning if it was
     asked for. Raises `EngineFault` for an unknown name.
@@ -70,7 +70,7 @@ def choose_form(name: str, device: torch.device, dtype: torch.dtype) -> WeightFo
 
 @contextmanager
 def translate_oom() -> Iterator[None]:
-    """Turns torch's ways to say that there is no memory into `OutOfMemory`; for work that can be done again."""
+    """Turn torch's ways to say that there is no memory into `OutOfMemory`; for work that can be done again."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:  # torch.OutOfMemoryError is a RuntimeError
@@ -80,7 +80,7 @@ def translate_oom() -> Iterator[None]:
 
 
 def release_memory(device: torch.device) -> None:
-    """Gives the memory of freed tensors, which torch and the C library keep for later ones, back to the system."""
+    """Give the memory of freed tensors, which torch and the C library keep for later ones, back to the system."""
     if device.type == "cuda":
         torch.cuda.empty_cache()
     elif device.type == "mps":

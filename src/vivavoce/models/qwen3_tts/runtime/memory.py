@@ -43,7 +43,7 @@ def footprint(
     max_frames: int = MAX_FRAMES,
     matrix_bytes: int | None = None,
 ) -> int:
-    """The bytes that the checkpoint in `folder` takes with `slots` streams, in a dtype of `item_bytes` each number.
+    """Return the bytes that the checkpoint in `folder` takes with `slots` streams, in a dtype of `item_bytes` each number.
 
     A number of a matrix takes `matrix_bytes` where they are kept in another form (see `linear`).
     Raises `MissingDependency` for absent weight files, `EngineFault` for damaged ones.
@@ -100,7 +100,7 @@ def _elements(folder: Path, prefix: str) -> int:
 
 
 def _encoder_elements(folder: Path, codebooks: int) -> int:
-    """The codec encoder's; of its codebooks only as many are used as the checkpoint speaks in, the first apart."""
+    """Return the codec encoder's; of its codebooks only as many are used as the checkpoint speaks in, the first apart."""
     return sum(
         math.prod(shape)
         for name, shape in tensor_shapes(folder).items()
@@ -115,7 +115,7 @@ def _book(name: str) -> int:
 
 
 def _is_left(name: str) -> bool:
-    """Whether a tensor stays in the file: a codebook is the quotient of two, and is looked up in, not searched."""
+    """True if a tensor stays in the file: a codebook is the quotient of two, and is looked up in, not searched."""
     return (
         name.endswith(("cluster_usage", "initialized"))
         or (name.startswith("decoder.quantizer.") and ".input_proj." in name)

@@ -162,7 +162,7 @@ class QwenModel(Model[SegmentStream]):
         stream.sounding.clear()
 
     def settle(self) -> None:
-        """Waits until the device has done all that it was asked for; before its memory is given back, say."""
+        """Wait until the device has done all that it was asked for; before its memory is given back, say."""
         self._talking.settle()
         self._sounder.settle()
 
@@ -259,7 +259,7 @@ class QwenModel(Model[SegmentStream]):
         return voice
 
     def _voice(self, segment: Segment) -> ClonedVoice | None:
-        """The voice of the segment's recording; None for a checkpoint that has voices of its own."""
+        """Return the voice of the segment's recording; None for a checkpoint that has voices of its own."""
         if self._cloner is None:
             if segment.prepared is not None:
                 raise clones_nothing(self.info)
@@ -294,7 +294,7 @@ class QwenModel(Model[SegmentStream]):
     def _begin(
         self, stream: SegmentStream, prompt: Tensor, trailing: Tensor, prefix: Prefix
     ) -> None:
-        """Gives `stream` a slot, in which it has read `prompt` and will read `trailing`."""
+        """Give `stream` a slot, in which it has read `prompt` and will read `trailing`."""
         segment = stream.segment
         # Speech cannot end before its text can have been said: an end drawn too soon would leave most of it out.
         least = self._batch.max_len if segment.live else max(2, least_frames(segment.text))
@@ -306,13 +306,13 @@ class QwenModel(Model[SegmentStream]):
         self._running.add(stream)
 
     def _set_limits(self, stream: SegmentStream, live: LiveTurn) -> None:
-        """Sets how soon and how late a live stream may end, which its whole text says: not before it is read."""
+        """Set how soon and how late a live stream may end, which its whole text says: not before it is read."""
         assert stream.slot is not None, "a complete text has begun"
         self._batch.set_min_frames(stream.slot, max(2, least_frames(live.text), live.trailing))
         stream.limit = min(stream.limit, max(most_frames(live.text), live.trailing))
 
     def _run_only(self, streams: set[SegmentStream]) -> None:
-        """Leaves out of the batch's steps whoever is not among `streams`: its listener has enough for now."""
+        """Leave out of the batch's steps whoever is not among `streams`: its listener has enough for now."""
         for stream in self._running - streams:
             if stream.slot is not None:
                 self._batch.pause(stream.slot)
@@ -322,7 +322,7 @@ class QwenModel(Model[SegmentStream]):
         self._running = streams
 
     def _make_frame(self) -> None:
-        """Asks for a frame of every running stream, and takes the codes of the one asked for `lag` steps ago."""
+        """Ask for a frame of every running stream, and takes the codes of the one asked for `lag` steps ago."""
         behind = self._lag if self._running else 0
         if self._running:
             slots = {stream: stream.slot for stream in self._running if stream.slot is not None}
@@ -337,7 +337,7 @@ class QwenModel(Model[SegmentStream]):
             self._take(self._asked.popleft())
 
     def _take(self, asked: Asked) -> None:
-        """Gives every stream its codes, and frees the slots of those that are through."""
+        """Give every stream its codes, and frees the slots of those that are through."""
         codes = asked.codes.wait()  # the only wait for the talker
         first = codes[:, 0].tolist()
         for stream, slot in asked.slots.items():
@@ -357,7 +357,7 @@ class QwenModel(Model[SegmentStream]):
             stream.slot = None
 
     def _sound(self, due: Sequence[SegmentStream], *, undo: bool) -> None:
-        """Begins to sound the pending frames of every stream that is `due`, streams with as many frames together.
+        """Begin to sound the pending frames of every stream that is `due`, streams with as many frames together.
 
         With `undo` what finds no memory is as it was, and can be sounded again, beside fewer.
         """
@@ -375,7 +375,7 @@ class QwenModel(Model[SegmentStream]):
                 stream.pending.clear()
 
     def _warm_up(self) -> None:
-        """Captures every graph that may be needed, and says so in the log."""
+        """Capture every graph that may be needed, and says so in the log."""
         start_s = time.monotonic()
         with self._talking.current():
             self._batch.warm_up()
@@ -386,7 +386,7 @@ class QwenModel(Model[SegmentStream]):
 
 
 def check_folder(folder: Path) -> None:
-    """Raises `MissingDependency`, with what to do, if there is no checkpoint in `folder`."""
+    """Raise `MissingDependency`, with what to do, if there is no checkpoint in `folder`."""
     if not (folder / "config.json").is_file():
         what = "has no config.json" if folder.is_dir() else "is not there"
         raise MissingDependency(
@@ -396,7 +396,7 @@ def check_folder(folder: Path) -> None:
 
 
 def _load_codec(folder: Path, device: torch.device, config: Config) -> CodecDecoder:
-    """The codec of a checkpoint. Raises `EngineFault` if it is not the one that the language model speaks in."""
+    """Return the codec of a checkpoint. Raises `EngineFault` if it is not the one that the language model speaks in."""
     codec = read_codec_config(folder)
     decoder = codec.decoder
     entries = max(
@@ -438,7 +438,7 @@ def _drawn(
     top_k: int | None,
     top_p: float | None,
 ) -> SamplingDefaults:
-    """`own` with what is given in its place; a temperature of 0 is the limit of low ones, no sampling at all."""
+    """Return `own` with what is given in its place; a temperature of 0 is the limit of low ones, no sampling at all."""
     return SamplingDefaults(
         temperature=temperature or own.temperature,
         top_k=own.top_k if top_k is None else top_k,

@@ -17,12 +17,12 @@ STUCK_FRAMES = 40  # 3.2 s in which every first code is that of `period` frames 
 
 
 def most_frames(text: str) -> int:
-    """The frames after which `text` must have been said: 50 + 3 for each letter, with Han, kana and Hangul as three."""
+    """Return the frames after which `text` must have been said: 50 + 3 for each letter, with Han, kana and Hangul as three."""
     return FRAMES_OF_PAUSE + FRAMES_PER_LETTER * width(text)
 
 
 def least_frames(text: str) -> int:
-    """The frames that `text` cannot be said in."""
+    """Return the frames that `text` cannot be said in."""
     return int(SHORTEST_SHARE * width(text))
 
 
@@ -38,7 +38,7 @@ class Repetition:
     )  # frames that repeat with period index + 1
 
     def note(self, code: int) -> bool:
-        """Takes the next first code; whether the stream is stuck."""
+        """Take the next first code; whether the stream is stuck."""
         for index in range(len(self._recent)):
             self._runs[index] = self._runs[index] + 1 if self._recent[-1 - index] == code else 0
         self._recent = [*self._recent[-(LONGEST_PERIOD - 1) :], code]

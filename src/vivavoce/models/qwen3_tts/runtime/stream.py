@@ -32,7 +32,7 @@ class Sound:
     frames: int
 
     def samples(self) -> Samples:
-        """The samples, in memory of their own, once they are there."""
+        """Return the samples, in memory of their own, once they are there."""
         here: Samples = self.landing.wait()[self.row].numpy()
         return here.copy()
 
@@ -67,28 +67,28 @@ class SegmentStream:
 
     @property
     def lacks_text(self) -> bool:
-        """Whether the next frame must wait for text: after frame k the talker reads the k-th of the trailing ids."""
+        """True if the next frame must wait for text: after frame k the talker reads the k-th of the trailing ids."""
         if self.live is None or self.live.complete or self.ending is not None:
             return False
         return self.slot is None or self.asked >= self.live.trailing
 
     @property
     def starving(self) -> bool:
-        """Whether it waits for text, and all that could be made without is on the way to its listener."""
+        """True if it waits for text, and all that could be made without is on the way to its listener."""
         return self.lacks_text and not (self.making or self.pending or self.sounding)
 
     @property
     def wants_frames(self) -> bool:
-        """Whether another frame may be asked for."""
+        """True if another frame may be asked for."""
         return self.slot is not None and self.asked < self.limit and not self.lacks_text
 
     @property
     def is_through(self) -> bool:
-        """Whether it has ended and all of it was heard."""
+        """True if it has ended and all of it was heard."""
         return self.ending is not None and not self.pending and not self.sounding
 
     def take(self, first: int, codes: Tensor, *, eos: int) -> None:
-        """Adds a frame whose first code is `first`, and sets `ending` if it is the last one."""
+        """Add a frame whose first code is `first`, and sets `ending` if it is the last one."""
         if first == eos:  # its frame is no sound
             self.ending = StopReason.COMPLETE
             return
@@ -100,7 +100,7 @@ class SegmentStream:
             self.ending = StopReason.LENGTH
 
     def is_due(self, ahead_s: float) -> bool:
-        """Whether to sound the pending frames now, for a listener who still has `ahead_s` seconds of audio.
+        """True if to sound the pending frames now, for a listener who still has `ahead_s` seconds of audio.
 
         The codec's cost a frame falls with the frames it gets together, so they wait for company while the listener
         can: 1, 2 or 4 frames until what is left to hear is less than doubling them takes at the pace of real time.
@@ -117,12 +117,12 @@ class SegmentStream:
         return ahead_s < (count if count in (1, 2, 4) else 1) * FRAME_S
 
     def hand_over(self, sounds: int) -> Samples:
-        """The samples of the first `sounds` that are on their way."""
+        """Return the samples of the first `sounds` that are on their way."""
         parts = [self.sounding.popleft().samples() for _ in range(sounds)]
         return parts[0] if len(parts) == 1 else np.concatenate([SILENCE, *parts])
 
     def log_ending(self) -> None:
-        """Says in the log why it ended, as a warning if it was cut."""
+        """Say in the log why it ended, as a warning if it was cut."""
         text = self.segment.text if self.live is None else self.live.text
         said = f"{self.spoken} frames ({self.spoken * FRAME_S:.1f} s) of {len(text)} characters"
         match self.ending:

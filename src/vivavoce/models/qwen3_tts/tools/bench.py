@@ -127,7 +127,7 @@ def read_bandwidth(device: torch.device) -> float:
 
 
 def frame_bytes(talker: Talker, config: Config) -> int:
-    """The bytes of weights that one frame reads, however many streams it is for."""
+    """Return the bytes of weights that one frame reads, however many streams it is for."""
     predictor = talker.code_predictor
     passes = config.codebooks - 1
     once = (talker.model, talker.codec_head, predictor.lm_head)
@@ -137,7 +137,7 @@ def frame_bytes(talker: Talker, config: Config) -> int:
 
 
 def measure(speaking: Speaking, machine: Machine, batch: int, frames: int) -> Pace:
-    """The pace of `batch` streams over `frames` frames each."""
+    """Return the pace of `batch` streams over `frames` frames each."""
     first_ms = _first_audio_ms(speaking)
     streams = _open(speaking, batch, frames + WARM_UP)
     states = [speaking.codec.open() for _ in range(batch)] if speaking.codec else []
@@ -159,7 +159,7 @@ def measure(speaking: Speaking, machine: Machine, batch: int, frames: int) -> Pa
 
 
 def peak_memory(device: str) -> int:
-    """The most bytes taken so far: of the device's memory on CUDA, else of the process's, 0 where nobody counts."""
+    """Return the most bytes taken so far: of the device's memory on CUDA, else of the process's, 0 where nobody counts."""
     if device.startswith("cuda"):
         most: int = torch.cuda.max_memory_allocated(device)
         return most

@@ -41,7 +41,7 @@ def write_trace(checkpoint: Path, request: Path, out: Path) -> Mapping[str, tupl
 
 
 def trace_speech(folder: Path, entries: Mapping[str, Any], beside: Path) -> Mapping[str, Tensor]:
-    """The tensors that `write_trace` writes. Raises `BadRequest`, naming the entry."""
+    """Return the tensors that `write_trace` writes. Raises `BadRequest`, naming the entry."""
     checkpoint = load_checkpoint(locate(folder), CPU, torch.float32)
     read_request(entries, checkpoint.config)  # before the work on a recording
     clone = _clone(folder, entries, beside) if checkpoint.config.task == "base" else None
@@ -56,7 +56,7 @@ def trace_speech(folder: Path, entries: Mapping[str, Any], beside: Path) -> Mapp
 
 
 def _waveform(folder: Path, codes: Tensor, reference: Tensor | None) -> Tensor:
-    """The samples of `codes` [frames, codebooks], spoken right after the `reference`, whose own are cut off."""
+    """Return the samples of `codes` [frames, codebooks], spoken right after the `reference`, whose own are cut off."""
     decoder = load_decoder(folder / CODEC, CPU, torch.float32)
     heard = codes if reference is None else torch.cat([reference, codes])
     samples = decoder.decode(heard.T[None])[0]
@@ -64,7 +64,7 @@ def _waveform(folder: Path, codes: Tensor, reference: Tensor | None) -> Tensor:
 
 
 def _clone(folder: Path, entries: Mapping[str, Any], beside: Path) -> Clone:
-    """The voice of the request's recording."""
+    """Return the voice of the request's recording."""
     if not entries.get("ref_audio"):
         raise BadRequest(
             "a trace of a Base checkpoint needs 'ref_audio', the path of a recording",

@@ -30,7 +30,7 @@ class TraceRequest:
 def read_request(
     entries: Mapping[str, Any], config: Config, clone: Clone | None = None
 ) -> TraceRequest:
-    """The request that a `request.json` asks of a checkpoint; `clone` is what its `ref_audio` was turned into.
+    """Return the request that a `request.json` asks of a checkpoint; `clone` is what its `ref_audio` was turned into.
 
     Whatever it does not say about sampling is the checkpoint's default. Raises `BadRequest`, naming the entry.
     """
@@ -60,7 +60,7 @@ def _sampling(entries: Mapping[str, Any], config: Config) -> Sampling:
 def _overridden(
     defaults: SamplingDefaults, entries: Mapping[str, Any], prefix: str
 ) -> SamplingDefaults:
-    """`defaults` with the entries of that prefix in their place; `greedy` without one counts for both."""
+    """Return `defaults` with the entries of that prefix in their place; `greedy` without one counts for both."""
     given = {name: entries[prefix + name] for name in _KNOBS if prefix + name in entries}
     if "greedy" in entries:
         given.setdefault("greedy", entries["greedy"])

@@ -71,7 +71,7 @@ def _parts(word: str) -> list[str]:
 
 
 def _linked(word: str, before: str, after: str) -> str:
-    """One word, as it sounds between the words `before` and `after` ("" at the ends of a phrase)."""
+    """Return one word, as it sounds between the words `before` and `after` ("" at the ends of a phrase)."""
     *elided, host = word.split("'") if word not in WORDS else [word]
     head = "".join(_ELIDED.get(part, _sounds(part)) for part in elided if part)
     vowel_next = _begins_with_vowel(after) and (host, after) != ("cent", "un")

@@ -125,7 +125,7 @@ def _word(word: str) -> str:
 
 
 def _stress(sounds: Sequence[Sound]) -> int | None:
-    """The accented vowel, else the last vowel but one."""
+    """Return the accented vowel, else the last vowel but one."""
     nuclei = [i for i, sound in enumerate(sounds) if sound.vowel]
     if not nuclei:
         return None

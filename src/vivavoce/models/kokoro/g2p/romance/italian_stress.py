@@ -67,7 +67,7 @@ quést{o,a,i,e} quéll{o,a,i,e} tréno sógno légno ségno dégno régno bisóg
 
 
 def accented(word: str) -> str:
-    """`word` with an accent on its stressed vowel where spelling or the lists tell; else as it is."""
+    """Return `word` with an accent on its stressed vowel where spelling or the lists tell; else as it is."""
     if re.search(r"[àèéìòóù]", word):
         return word
     if word in _WORDS:

@@ -182,7 +182,7 @@ def _glides(word: str, sounds: Sequence[Sound]) -> list[Sound]:
 
 
 def _stress(word: str, sounds: Sequence[Sound]) -> int | None:
-    """The written accent; else the last syllable but one after a, e, o, am, em, ens; else the last."""
+    """Return the written accent; else the last syllable but one after a, e, o, am, em, ens; else the last."""
     nuclei = [i for i, sound in enumerate(sounds) if sound.vowel and sound.phonemes != "ɾə"]
     if not nuclei:
         return None
@@ -194,7 +194,7 @@ def _stress(word: str, sounds: Sequence[Sound]) -> int | None:
 
 
 def _full(word: str, sound: Sound) -> Sound:
-    """The stressed vowel: weak ones become full, e and o take their open or closed quality."""
+    """Return the stressed vowel: weak ones become full, e and o take their open or closed quality."""
     phonemes = _WEAK.get(sound.phonemes, sound.phonemes)
     if sound.phonemes == "æ" and sound.start < len(word.rstrip("s")) - 1:
         phonemes = "ɐ\u0303"  # before m, n, nh

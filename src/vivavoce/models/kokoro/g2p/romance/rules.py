@@ -45,7 +45,7 @@ class RuleTable:
 
     @classmethod
     def parse(cls, text: str) -> "RuleTable":
-        """The table written in `text`; empty lines and lines that begin with `#` are skipped."""
+        """Return the table written in `text`; empty lines and lines that begin with `#` are skipped."""
         rows = [
             line.split() for line in text.splitlines() if line.strip() and not line.startswith("#")
         ]
@@ -55,7 +55,7 @@ class RuleTable:
         )
 
     def sounds(self, word: str) -> list[Sound]:
-        """The sounds of `word`; a letter without a rule stands for itself, so that the final check can name it."""
+        """Return the sounds of `word`; a letter without a rule stands for itself, so that the final check can name it."""
         found: list[Sound] = []
         at = 0
         while at < len(word):
@@ -70,17 +70,17 @@ class RuleTable:
 
 
 def word_set(text: str) -> frozenset[str]:
-    """The words of `text`."""
+    """Return the words of `text`."""
     return frozenset(text.split())
 
 
 def word_pairs(text: str) -> dict[str, str]:
-    """The `word=phonemes` entries of `text`."""
+    """Return the `word=phonemes` entries of `text`."""
     return dict(entry.split("=") for entry in text.split())
 
 
 def stressed(sounds: Sequence[Sound], index: int | None, *, secondary: bool = True) -> str:
-    """The sounds as one string with ˈ before the vowel of `sounds[index]` (`None`: no stress).
+    """Return the sounds as one string with ˈ before the vowel of `sounds[index]` (`None`: no stress).
 
     With `secondary`, ˌ marks the first vowel when two or more syllables come before the stressed one.
     """
@@ -99,7 +99,7 @@ def _mark_vowel(phonemes: str, mark: str) -> str:
 
 
 def fold(word: str, keep: str) -> str:
-    """`word` in lower case with only a-z and the letters of `keep`; foreign accents are dropped, not the letter."""
+    """Return `word` in lower case with only a-z and the letters of `keep`; foreign accents are dropped, not the letter."""
     word = unicodedata.normalize("NFC", word.translate(_DASHES)).lower().translate(_LIGATURES)
     return "".join(c if c in keep else _base_letter(c) for c in word)
 

@@ -113,7 +113,7 @@ def _word(word: str) -> str:
 
 
 def _stress(word: str, sounds: Sequence[Sound]) -> int | None:
-    """The written accent, else the last syllable but one after a vowel, n or s, else the last."""
+    """Return the written accent, else the last syllable but one after a vowel, n or s, else the last."""
     nuclei = [i for i, sound in enumerate(sounds) if sound.vowel]
     if not nuclei:
         return None
