@@ -1,7 +1,8 @@
-"""What a server must survive, each with what it must keep meanwhile; the tone model stands for the voices.
+"""What a server must survive, each with what it must keep meanwhile; the tone model stands for the
+voices.
 
-Every scenario runs `vivavoce serve` in a process of its own and speaks to it over real sockets. `scale` is the share of
-the whole length that is done: 1 takes most of an hour for all.
+Every scenario runs `vivavoce serve` in a process of its own and speaks to it over real sockets.
+`scale` is the share of the whole length that is done: 1 takes most of an hour for all.
 """
 
 import asyncio
@@ -55,7 +56,8 @@ async def _soak(scale: float, tell: Tell) -> list[Measure]:
 
         call = partial(listeners, server.address, clients=32, start_buffer_s=START_BUFFER_S)
         duration_s, silent = max(600.0 * scale, 5.0), lambda _: None
-        # What is allocated once is there: the ends of the latest requests, and 32 streams at a time.
+        # What is allocated once is there: the ends of the latest requests, and 32 streams at a
+        # time.
         await call(
             SHORT,
             duration_s=60.0,
@@ -103,7 +105,8 @@ async def _overload(scale: float, tell: Tell) -> list[Measure]:
             server.address, SHORT, rate=rate, duration_s=duration_s, at_most=10**6, tell=tell
         )
     good = [answer for answer in run.answers if answer.good]
-    # A place makes a chunk in every step but the last of a text, which finds that there is no more to say.
+    # A place makes a chunk in every step but the last of a text, which finds that there is no more
+    # to say.
     steps = sum(math.ceil(answer.audio_s / CHUNK_S) + 1 for answer in good)
     audio_s = math.fsum(answer.audio_s for answer in good)
     capacity = (

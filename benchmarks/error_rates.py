@@ -1,7 +1,8 @@
-"""Count what a listener heard otherwise than it was meant: by words, by characters, and by readings.
+"""Count what a listener heard otherwise than it was meant: by words, by characters, and by
+readings.
 
-Both sides are put into the same form first, so that "20:30" and "las veinte y treinta" are the same. Knows neither
-voices nor recognisers.
+Both sides are put into the same form first, so that "20:30" and "las veinte y treinta" are the
+same. Knows neither voices nor recognisers.
 """
 
 import re
@@ -31,7 +32,8 @@ _ALL_TA = str.maketrans(
 
 
 def units(text: str, language: str) -> list[str]:
-    """What `text` is counted by: words in lower case without punctuation; characters in Japanese and Chinese.
+    """What `text` is counted by: words in lower case without punctuation; characters in Japanese
+    and Chinese.
 
     Chinese is counted in simplified characters, 他, 她 and 它 as one.
     """

@@ -1,7 +1,8 @@
-"""Ask a server for what it says of itself in `/openapi.json`, thousands of times, rightly and wrongly.
+"""Ask a server for what it says of itself in `/openapi.json`, thousands of times, rightly and
+wrongly.
 
-schemathesis makes the requests and compares the answers with what is documented: the status, the type and the form. It
-knows nothing of speech; what a text must be for it to be spoken is said here.
+schemathesis makes the requests and compares the answers with what is documented: the status, the
+type and the form. It knows nothing of speech; what a text must be for it to be spoken is said here.
 """
 
 import itertools
@@ -30,7 +31,8 @@ _NAMES: Final = ("model", "speaker", "voice", "language", "task", "task_type", "
 _RECORDINGS: Final = ("ref_audio", "ref_text", "x_vector_only", "x_vector_only_mode")
 # No failure where the request itself has a `timeout_s`: its time was over.
 _EXCUSED: Final = (504, "deadline_exceeded")
-# No schema says that "%" is nothing to speak, or which names there are: only what is made speakable must be accepted.
+# No schema says that "%" is nothing to speak, or which names there are: only what is made speakable
+# must be accepted.
 _UNLESS_SPEAKABLE: Final = [positive_data_acceptance]
 
 

@@ -1,7 +1,8 @@
-"""Times texts that are made to be slow: runs of every token and of pairs of tokens, with letters around.
+"""Times texts that are made to be slow: runs of every token and of pairs of tokens, with letters
+around.
 
-Each is normalised, its language detected, cut into pieces, and its first pieces are put into phonemes. Run it as
-`python -m benchmarks.fuzz_text --count 2000`; the speech itself is not made.
+Each is normalised, its language detected, cut into pieces, and its first pieces are put into
+phonemes. Run it as `python -m benchmarks.fuzz_text --count 2000`; the speech itself is not made.
 """
 
 import argparse

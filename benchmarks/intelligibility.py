@@ -1,9 +1,10 @@
-"""How well the voices are understood: each sentence is spoken, heard by Whisper and compared with what was meant.
+"""How well the voices are understood: each sentence is spoken, heard by Whisper and compared with
+what was meant.
 
-It goes through the public door, in this process or over HTTP, and knows nothing of phonemes. Both sides of a
-comparison are put into one form by `error_rates`. Japanese and Chinese are compared by characters, which is the usual
-figure, and by readings (kana, pinyin with tones), because which of several characters with one sound Whisper writes
-down says nothing about the voice.
+It goes through the public door, in this process or over HTTP, and knows nothing of phonemes. Both
+sides of a comparison are put into one form by `error_rates`. Japanese and Chinese are compared by
+characters, which is the usual figure, and by readings (kana, pinyin with tones), because which of
+several characters with one sound Whisper writes down says nothing about the voice.
 """
 
 import asyncio
@@ -152,11 +153,12 @@ def main(
         bool, typer.Option(help="Also print each sentence that was heard wrongly.")
     ] = False,
 ) -> None:
-    """Speak sentences in every language, let Whisper write down what it hears, and report the error rates.
+    """Speak sentences in every language, let Whisper write down what it hears, and report the error
+    rates.
 
-    The figures are word error rates in per cent; for Japanese and Chinese, character error rates, with those of the
-    readings beside them. Whisper base makes mistakes of its own, so compare figures with one another rather than with
-    zero.
+    The figures are word error rates in per cent; for Japanese and Chinese, character error rates,
+    with those of the readings beside them. Whisper base makes mistakes of its own, so compare
+    figures with one another rather than with zero.
 
     Needs `pip install 'vivavoce[kokoro,bench]'` and `vivavoce models pull kokoro`.
 

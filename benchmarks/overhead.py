@@ -30,9 +30,11 @@ async def overhead(
     target: Target | None,
     tell: Tell,
 ) -> list[Measure]:
-    """How long a request takes from asking to its last byte, beside the engine's own time in this process.
+    """How long a request takes from asking to its last byte, beside the engine's own time in this
+    process.
 
-    Each text is said by both right after one another, in random order; the ratio is the median over these pairs.
+    Each text is said by both right after one another, in random order; the ratio is the median over
+    these pairs.
     """
     draw = random.Random(0)
     engine_s, http_s = [], []
@@ -83,7 +85,10 @@ async def side_by_side(
 
 
 def _segment(engine: Engine, text: str) -> Segment:
-    """Return `text` as the server would hand it to the engine. It must be short enough for one segment."""
+    """Return `text` as the server would hand it to the engine.
+
+    It must be short enough for one segment.
+    """
     pieces = list(split(normalize(text), LANGUAGE, max_chars=engine.info.max_segment_chars))
     assert len(pieces) == 1, f"{text!r} becomes {len(pieces)} segments"
     voice, _ = find_voice(engine.info, None, LANGUAGE)

@@ -1,4 +1,5 @@
-"""Say what a listener would have heard of an answer, from when its audio arrived; it knows no clock and no socket.
+"""Say what a listener would have heard of an answer, from when its audio arrived; it knows no clock
+and no socket.
 
 All times are seconds on one clock of the caller's choice.
 """
@@ -35,10 +36,12 @@ class Playback:
 
 
 def play(arrivals: Sequence[Arrival], ended_s: float, *, start_buffer_s: float) -> Playback:
-    """What a player makes of `arrivals`, given in order, of an answer that was complete at `ended_s`.
+    """What a player makes of `arrivals`, given in order, of an answer that was complete at
+    `ended_s`.
 
-    It starts when it holds `start_buffer_s` of audio, or all there is, and plays in real time. When it runs dry it
-    waits for the next audio and plays that at once, without filling its buffer again.
+    It starts when it holds `start_buffer_s` of audio, or all there is, and plays in real time. When
+    it runs dry it waits for the next audio and plays that at once, without filling its buffer
+    again.
     """
     started_s = _start(arrivals, ended_s, start_buffer_s)
     dry_s = started_s  # when the player has played all that came so far

@@ -23,7 +23,8 @@ _POLL_S = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Processor time used so far, in seconds, and the most memory held, in MiB, by all processes of a server.
+    """Processor time used so far, in seconds, and the most memory held, in MiB, by all processes of
+    a server.
 
     The memory is the sum of what each held at most, in which pages that they share count twice.
     """
@@ -110,7 +111,8 @@ async def started(
             env={**os.environ, **environment},
             stdout=log,
             stderr=log,
-            start_new_session=True,  # Ctrl-C is for the benchmark, which then stops the server itself
+            # Ctrl-C is for the benchmark, which then stops the server itself
+            start_new_session=True,
         )
         try:
             _limit(process.pid, "RLIMIT_DATA", int(memory_gib * 2**30))

@@ -1,9 +1,11 @@
-"""Measure the Qwen3-TTS codec on this processor: milliseconds a frame by chunk and batch, plain and packed weights.
+"""Measure the Qwen3-TTS codec on this processor: milliseconds a frame by chunk and batch, plain and
+packed weights.
 
     python benchmarks/qwen_codec.py [--checkpoint FOLDER] [--rounds 5] [--sizes 1x1 8x1 8x8] [--profile]
 
-FOLDER is a checkpoint's `speech_tokenizer`; without it a random one of the released shape is made. Both forms take
-turns at each size, so that they meet the machine in the same state. A size is frames x streams. It knows no talker.
+FOLDER is a checkpoint's `speech_tokenizer`; without it a random one of the released shape is made.
+Both forms take turns at each size, so that they meet the machine in the same state. A size is
+frames x streams. It knows no talker.
 """
 
 import argparse

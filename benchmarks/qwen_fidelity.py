@@ -1,10 +1,12 @@
-"""How far Qwen3-TTS's packed weights stray from plain float32: all hear the same codes, their scores are compared.
+"""How far Qwen3-TTS's packed weights stray from plain float32: all hear the same codes, their
+scores are compared.
 
     python benchmarks/qwen_fidelity.py [--checkpoint FOLDER] [--frames 40]
 
-FOLDER is a CustomVoice checkpoint; without it a random one of the 0.6B shape is made, which takes 3 GB of disk. Plain
-float32 speaks, each other form is then fed these codes frame by frame, in the steps in which it speaks itself. So one
-difference does not lead to the next, and what is left is that of the matrices. It knows no sound.
+FOLDER is a CustomVoice checkpoint; without it a random one of the 0.6B shape is made, which takes 3
+GB of disk. Plain float32 speaks, each other form is then fed these codes frame by frame, in the
+steps in which it speaks itself. So one difference does not lead to the next, and what is left is
+that of the matrices. It knows no sound.
 """
 
 import argparse

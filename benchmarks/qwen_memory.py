@@ -4,9 +4,10 @@
     python benchmarks/qwen_memory.py --random 0.6b --dtype float32 --dtype bfloat16 --max-batch 1 --max-batch 8
     python benchmarks/qwen_memory.py --random 0.6b --server --cold --weights prepacked --weights int8
 
-Each measurement is a process of its own. On Linux memory is what the kernel counts, split into the process's own
-(anonymous) and pages of the checkpoint's files, which are the page cache's and are given back; on CUDA what torch
-counts on the device as well. It says nothing about speed while speaking.
+Each measurement is a process of its own. On Linux memory is what the kernel counts, split into the
+process's own (anonymous) and pages of the checkpoint's files, which are the page cache's and are
+given back; on CUDA what torch counts on the device as well. It says nothing about speed while
+speaking.
 """
 
 import asyncio
@@ -103,9 +104,11 @@ def watched(seen: list[Memory]) -> Iterator[None]:
 def measure(
     folder: Path, dtype: str, max_batch: int, device: str, after: Path | None = None
 ) -> Loaded:
-    """Load the checkpoint in this process, which should have done nothing else before, and speaks with all slots.
+    """Load the checkpoint in this process, which should have done nothing else before, and speaks
+    with all slots.
 
-    What the libraries take for themselves when they are first used is left out if the checkpoint `after` speaks first.
+    What the libraries take for themselves when they are first used is left out if the checkpoint
+    `after` speaks first.
     """
     import torch
 
@@ -199,7 +202,10 @@ async def start_server(folder: Path, dtype: str, weights: str, device: str) -> s
 
 
 def drop_page_cache() -> None:
-    """Empties the page cache, so that files come from the disk again. Raises `NotReady` without the right to do so."""
+    """Empties the page cache, so that files come from the disk again.
+
+    Raises `NotReady` without the right to do so.
+    """
     subprocess.run(["sync"], check=True)
     try:
         Path("/proc/sys/vm/drop_caches").write_text("3")

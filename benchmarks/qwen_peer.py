@@ -1,8 +1,9 @@
-"""One contender of benchmarks/qwen_vs_peers.py: loads a checkpoint, then makes as many frames as each line asks for.
+"""One contender of benchmarks/qwen_vs_peers.py: loads a checkpoint, then makes as many frames as
+each line asks for.
 
-It runs in the contender's own environment: Python and torch, and `qwen_tts`, `faster_qwen3_tts` or `vivavoce`. It says
-what it is ready with in a line of JSON, and after each round how many frames it made in how many seconds: all of a
-request, prompt included, without the codec.
+It runs in the contender's own environment: Python and torch, and `qwen_tts`, `faster_qwen3_tts` or
+`vivavoce`. It says what it is ready with in a line of JSON, and after each round how many frames it
+made in how many seconds: all of a request, prompt included, without the codec.
 """
 
 import argparse

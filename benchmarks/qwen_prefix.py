@@ -1,9 +1,11 @@
-"""Measure what a copied beginning saves when a Qwen3-TTS stream is opened, at the shape of the 0.6B talker.
+"""Measure what a copied beginning saves when a Qwen3-TTS stream is opened, at the shape of the 0.6B
+talker.
 
     python -m benchmarks.qwen_prefix
 
-Random weights, made in memory: only the time counts. Each prompt is opened whole, then with its beginning read by
-itself, then with the beginning copied, in turn for several rounds; the table has medians.
+Random weights, made in memory: only the time counts. Each prompt is opened whole, then with its
+beginning read by itself, then with the beginning copied, in turn for several rounds; the table has
+medians.
 """
 
 import argparse
@@ -54,7 +56,10 @@ def main() -> None:
 
 
 def random_batch(max_len: int) -> tuple[Batch, int]:
-    """A batch of one slot on a talker of the 0.6B shape, and the talker's width. Its text embedding is left out."""
+    """A batch of one slot on a talker of the 0.6B shape, and the talker's width.
+
+    Its text embedding is left out.
+    """
     with TemporaryDirectory() as folder:
         make_checkpoint(Path(folder), "custom_voice")  # tiny: for the ids and the tokenizer
         tiny = read_config(Path(folder))

@@ -1,13 +1,15 @@
-"""Qwen3-TTS's language model beside its peers: the same request in the same run, in turns; see docs/performance.md.
+"""Qwen3-TTS's language model beside its peers: the same request in the same run, in turns; see
+docs/performance.md.
 
 python benchmarks/qwen_vs_peers.py                                         the 0.6B shape on the CPU, random weights
 python benchmarks/qwen_vs_peers.py --frames 20 --rounds 5 --json peers.json --pause
 python benchmarks/qwen_vs_peers.py --checkpoint DIR --device cuda --faster-python PYTHON
 
-Each contender is a process of its own, loaded before the first round and idle while another speaks. In a round each
-makes the same number of frames; the result is the median over the rounds. `qwen-tts` 0.1.1 runs in the environment of
-`make parity`, which is built on first use (`QWEN_ORACLE` names another); `faster-qwen3-tts` 0.5.4, for CUDA, in the
-one whose interpreter --faster-python names.
+Each contender is a process of its own, loaded before the first round and idle while another speaks.
+In a round each makes the same number of frames; the result is the median over the rounds.
+`qwen-tts` 0.1.1 runs in the environment of `make parity`, which is built on first use
+(`QWEN_ORACLE` names another); `faster-qwen3-tts` 0.5.4, for CUDA, in the one whose interpreter
+--faster-python names.
 """
 
 import json
@@ -126,7 +128,10 @@ def compare(
     rounds: int,
     ready: Callable[[], object],
 ) -> dict[Contender, list[float]]:
-    """Milliseconds a frame of every contender and round; they take turns. `ready` is called once all are loaded."""
+    """Milliseconds a frame of every contender and round; they take turns.
+
+    `ready` is called once all are loaded.
+    """
     with ExitStack() as stack:
         processes = {
             contender: stack.enter_context(running(contender, setup)) for contender in contenders

@@ -1,8 +1,10 @@
-"""Measure what a Ray cluster adds to the time until the first audio, against the same model in this process.
+"""Measure what a Ray cluster adds to the time until the first audio, against the same model in this
+process.
 
 python benchmarks/ray_overhead.py --requests 100
 
-Needs the extra `ray`. Starts a cluster of its own on this machine, with one replica of the tone model.
+Needs the extra `ray`. Starts a cluster of its own on this machine, with one replica of the tone
+model.
 """
 
 import asyncio

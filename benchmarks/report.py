@@ -1,4 +1,7 @@
-"""Hold what was measured beside what was aimed at, and shows it: a table, Markdown, JSON. It measures nothing."""
+"""Hold what was measured beside what was aimed at, and shows it: a table, Markdown, JSON.
+
+It measures nothing.
+"""
 
 import json
 import math

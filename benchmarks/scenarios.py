@@ -64,7 +64,8 @@ class Scenario:
 async def measure(scenario: Scenario, plan: Plan, tell: Tell) -> Result:
     """Start the scenario's server, or takes the one at `plan.url`, and runs the scenario on it."""
     async with _server(scenario, plan) as server:
-        # The first answer pays for what is loaded at first use; the scenarios measure a server that has spoken.
+        # The first answer pays for what is loaded at first use; the scenarios measure a server that
+        # has spoken.
         for text in (*GREETINGS[:2], *sentences()[:2]):
             await ask(server.address, Question(text, scenario.model))
         return Result(scenario.name, scenario.what, tuple(await scenario.run(server, plan, tell)))

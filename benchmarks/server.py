@@ -1,4 +1,5 @@
-"""Measure a vivavoce server over real sockets, the way its listeners would feel it; see docs/performance.md.
+"""Measure a vivavoce server over real sockets, the way its listeners would feel it; see
+docs/performance.md.
 
 python benchmarks/server.py                                     every scenario, a few minutes
 python benchmarks/server.py --scenario tone-64
@@ -107,10 +108,11 @@ def main(
 ) -> None:
     """Measure a vivavoce server over real sockets, the way its listeners would feel it.
 
-    Starts a server in a process of its own and asks it over loopback: scenarios with the targets that the project
-    aims at, or a load of your own with --model. Targets are printed, met or missed; the exit code does not depend on
-    them. Time to first audio is when the first sample that can be heard has come; an underrun is a player that starts
-    with --start-buffer seconds of audio, plays in real time and runs dry.
+    Starts a server in a process of its own and asks it over loopback: scenarios with the targets
+    that the project aims at, or a load of your own with --model. Targets are printed, met or
+    missed; the exit code does not depend on them. Time to first audio is when the first sample that
+    can be heard has come; an underrun is a player that starts with --start-buffer seconds of audio,
+    plays in real time and runs dry.
 
     Examples:
 

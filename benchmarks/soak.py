@@ -1,4 +1,5 @@
-"""Put a vivavoce server through what it must survive, and shows what it kept; see docs/reliability.md.
+"""Put a vivavoce server through what it must survive, and shows what it kept; see
+docs/reliability.md.
 
 python benchmarks/soak.py                        everything, most of an hour
 python benchmarks/soak.py --trial disconnects
@@ -40,10 +41,11 @@ def main(
         bool, typer.Option("--markdown", help="Print Markdown, as docs/reliability.md has it.")
     ] = False,
 ) -> None:
-    """Put a vivavoce server through what it must survive: load, leaving clients, signals, faults, bad requests.
+    """Put a vivavoce server through what it must survive: load, leaving clients, signals, faults,
+    bad requests.
 
-    Every trial starts servers of its own on loopback. Targets are printed, met or missed; the exit code is 1 if one is
-    missed that is no matter of speed.
+    Every trial starts servers of its own on loopback. Targets are printed, met or missed; the exit
+    code is 1 if one is missed that is no matter of speed.
     """
     signal.signal(
         signal.SIGTERM, signal.default_int_handler

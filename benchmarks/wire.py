@@ -1,7 +1,8 @@
-"""Speak just enough HTTP/1.1 for a load generator: one request a connection, the body piece by piece as it comes.
+"""Speak just enough HTTP/1.1 for a load generator: one request a connection, the body piece by
+piece as it comes.
 
-A general client costs more processor time for each piece than the server that is being measured, which on a small
-machine would be measured with it.
+A general client costs more processor time for each piece than the server that is being measured,
+which on a small machine would be measured with it.
 """
 
 import asyncio
@@ -31,7 +32,10 @@ class Address:
 
     @classmethod
     def parse(cls, url: str) -> "Address":
-        """Return the address in `http://host:port`. Raises `SettingsError` unless it is one of this machine."""
+        """Return the address in `http://host:port`.
+
+        Raises `SettingsError` unless it is one of this machine.
+        """
         parts = urlsplit(url)
         if parts.scheme != "http" or not parts.hostname or parts.path not in ("", "/"):
             raise SettingsError(
@@ -70,7 +74,10 @@ class Response:
     reader: asyncio.StreamReader
 
     async def pieces(self) -> AsyncGenerator[bytes]:
-        """Yield the body as the server cut it. Raises `asyncio.IncompleteReadError` if the server broke off."""
+        """Yield the body as the server cut it.
+
+        Raises `asyncio.IncompleteReadError` if the server broke off.
+        """
         if self.headers.get("transfer-encoding") == "chunked":
             while size := int(await self.reader.readuntil(b"\r\n"), 16):
                 yield (await self.reader.readexactly(size + 2))[:size]
@@ -121,7 +128,10 @@ def unread(address: Address, path: str, body: bytes) -> socket.socket:
 
 
 async def get_json(address: Address, path: str) -> Mapping[str, object]:
-    """Return the JSON object at `path`. Raises `OSError` without a connection, `EngineFault` for any status but 200."""
+    """Return the JSON object at `path`.
+
+    Raises `OSError` without a connection, `EngineFault` for any status but 200.
+    """
     async with send(address, "GET", path) as response, aclosing(response.pieces()) as pieces:
         body = b"".join([piece async for piece in pieces])
     if response.status != 200:

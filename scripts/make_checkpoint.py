@@ -1,11 +1,13 @@
-"""Small random Qwen3-TTS checkpoints in the released layout: config, tokenizer and the language model's weights.
+"""Small random Qwen3-TTS checkpoints in the released layout: config, tokenizer and the language
+model's weights.
 
     python scripts/make_checkpoint.py --task custom_voice --out FOLDER           (tiny, a few MB)
     python scripts/make_checkpoint.py --task base --size 1.7b --out FOLDER       (the released shapes, gigabytes)
 
-The real loader and the real loop run on them, so that tests need no download. Names and shapes are written out here
-once more, on purpose: they come from the released files, not from the modules that they test. Weights are seeded
-noise, scaled to keep activations near 1. The codec's folder, `speech_tokenizer/`, is not made here.
+The real loader and the real loop run on them, so that tests need no download. Names and shapes are
+written out here once more, on purpose: they come from the released files, not from the modules that
+they test. Weights are seeded noise, scaled to keep activations near 1. The codec's folder,
+`speech_tokenizer/`, is not made here.
 """
 
 import argparse
@@ -220,7 +222,8 @@ def random_tensors(shape: Shape, text_vocab: int, seed: int) -> Iterator[tuple[s
     """Yield the language model's tensors by their released names, in bfloat16."""
     generator = torch.Generator().manual_seed(seed)
     for name, size in tensor_shapes(shape, text_vocab):
-        # Whole numbers scaled to variance 1, not `randn`: the same on every processor, as reference tensors need.
+        # Whole numbers scaled to variance 1, not `randn`: the same on every processor, as reference
+        # tensors need.
         noise = torch.randint(-4096, 4097, size, generator=generator) * (math.sqrt(3) / 4096)
         if name.endswith("norm.weight"):
             tensor = 1 + 0.1 * noise

@@ -1,10 +1,12 @@
-"""Ask a running server for everything it offers and says what is right and what is not; needs Python alone.
+"""Ask a running server for everything it offers and says what is right and what is not; needs
+Python alone.
 
     python3 scripts/test_api.py http://localhost:8000
 
-Each endpoint of the server's own `openapi.json` is called: speech in every format, whole and streamed, lists, health,
-and requests that must be refused. Audio is looked at, not listened to: headers, sizes, length and loudness. Whether
-words can be understood, `benchmarks/intelligibility.py --server` tells. Exit code 0 if all is right, 1 if something is
+Each endpoint of the server's own `openapi.json` is called: speech in every format, whole and
+streamed, lists, health, and requests that must be refused. Audio is looked at, not listened to:
+headers, sizes, length and loudness. Whether words can be understood,
+`benchmarks/intelligibility.py --server` tells. Exit code 0 if all is right, 1 if something is
 wrong, 2 if no server answers or it is not ready in time.
 """
 
@@ -76,7 +78,10 @@ class Server:
     fields: Mapping[str, str]
 
     def ask(self, method: str, path: str, body: object = None, **headers: str) -> Answer:
-        """Whatever the server answers, an error too. Raises `Wrong` for an answer that breaks off or never comes."""
+        """Whatever the server answers, an error too.
+
+        Raises `Wrong` for an answer that breaks off or never comes.
+        """
         data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         if data is not None:
@@ -140,7 +145,10 @@ def expect(right: bool, otherwise: str) -> None:
 
 
 def read_wav(data: bytes, *, exact: bool) -> tuple[bytes, int]:
-    """Return the samples and their rate. Raises `Wrong` for what is no 16-bit mono WAV, or if `exact` states another size."""
+    """Return the samples and their rate.
+
+    Raises `Wrong` for what is no 16-bit mono WAV, or if `exact` states another size.
+    """
     expect(
         len(data) > 44 and data[:4] == b"RIFF" and data[8:12] == b"WAVE",
         f"no RIFF/WAVE file: {data[:12]!r}",
@@ -166,7 +174,10 @@ def read_wav(data: bytes, *, exact: bool) -> tuple[bytes, int]:
 
 
 def heard(samples: bytes, rate: int) -> tuple[str, float]:
-    """What there is to hear, in words, and its seconds. Raises `Wrong` if that cannot be the text."""
+    """What there is to hear, in words, and its seconds.
+
+    Raises `Wrong` if that cannot be the text.
+    """
     expect(len(samples) % 2 == 0, "half a sample at the end")
     values = array("h", samples)
     if sys.byteorder == "big":
@@ -329,7 +340,8 @@ def every_model(server: Server) -> str:
     spoke = []
     for card in items_of(server, "/v1/models", "data"):
         assert isinstance(card, dict)
-        # A Base checkpoint needs a recording to speak with, and one that designs voices needs the design.
+        # A Base checkpoint needs a recording to speak with, and one that designs voices needs the
+        # design.
         if card["state"] == "ready" and card.get("task") != "base":
             design = {"instruct": "A calm voice."} if card.get("task") == "voice_design" else {}
             answer = server.speak("POST", TTS, {"text": TEXT, **design, "model": card["id"]})
@@ -548,7 +560,10 @@ def endpoints(server: Server) -> set[tuple[str, str]]:
 
 
 def wait(server: Server, seconds: float) -> None:
-    """Return when the server is ready, and says on stderr what it waits for. Raises `Wrong` after some seconds."""
+    """Return when the server is ready, and says on stderr what it waits for.
+
+    Raises `Wrong` after some seconds.
+    """
     end, shown = time.monotonic() + seconds, ""
     while True:
         try:

@@ -1,4 +1,7 @@
-"""Doors to the real application: in process over ASGI, and over a real socket. And which tests need a CUDA device."""
+"""Doors to the real application: in process over ASGI, and over a real socket.
+
+And which tests need a CUDA device.
+"""
 
 import asyncio
 import socket

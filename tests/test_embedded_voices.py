@@ -27,7 +27,8 @@ QWEN_SPEAKERS = [
 ]
 
 SENTENCES = [
-    # language, text, the model and the voice that answer when nobody is named, seconds that a person would take
+    # language, text, the model and the voice that answer when nobody is named, seconds that a
+    # person would take
     ("en", "The train to Bristol leaves at half past nine.", "hibari", "heart", (2.0, 5.0)),
     ("es", "El tren para Sevilla sale a las nueve y media.", "kokoro", "ef_dora", (2.0, 5.5)),
     ("fr", "Le train pour Lyon part à neuf heures et demie.", "kokoro", "ff_siwis", (2.0, 5.5)),

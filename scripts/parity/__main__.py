@@ -1,6 +1,8 @@
-"""All comparisons with the published `qwen-tts` 0.1.1, one after the other: `python -m scripts.parity`.
+"""All comparisons with the published `qwen-tts` 0.1.1, one after the other:
+`python -m scripts.parity`.
 
-Builds the published package's environment in the user's cache folder on first use. Exits with 1 if anything differs.
+Builds the published package's environment in the user's cache folder on first use. Exits with 1 if
+anything differs.
 """
 
 import subprocess

@@ -1,6 +1,8 @@
-"""What is compared between this engine and the published one: shapes, requests and recordings, by seed.
+"""What is compared between this engine and the published one: shapes, requests and recordings, by
+seed.
 
-They reach both sides as files: a checkpoint's folder, `request.json`s and a WAV file. It knows neither side.
+They reach both sides as files: a checkpoint's folder, `request.json`s and a WAV file. It knows
+neither side.
 """
 
 import random
@@ -53,7 +55,8 @@ def random_stack(chance: random.Random) -> Stack:
 def random_requests(
     task: str, chance: random.Random, frames: int, most_words: int = 30
 ) -> list[dict[str, Any]]:
-    """Greedy `request.json`s for one checkpoint: both ways of feeding text, and every kind of voice the task has.
+    """Greedy `request.json`s for one checkpoint: both ways of feeding text, and every kind of voice
+    the task has.
 
     Of the two requests of a kind one leaves the language to the model.
     """

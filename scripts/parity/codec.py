@@ -1,10 +1,12 @@
-"""Compare our codec and speaker encoder with the published `qwen-tts` 0.1.1 on random tiny checkpoints.
+"""Compare our codec and speaker encoder with the published `qwen-tts` 0.1.1 on random tiny
+checkpoints.
 
     python -m scripts.parity.codec [--seeds 4] [--seed 0]
     python -m scripts.parity.codec --write tests/models/qwen3_tts/data
 
-What a trace does not reach: more shapes, streamed decoding, recordings of odd lengths. Whole decodes and x-vectors must
-agree within 1e-4, streamed with whole too, codes exactly. `--write` keeps the published answers for the tests.
+What a trace does not reach: more shapes, streamed decoding, recordings of odd lengths. Whole
+decodes and x-vectors must agree within 1e-4, streamed with whole too, codes exactly. `--write`
+keeps the published answers for the tests.
 """
 
 import argparse
@@ -36,8 +38,8 @@ ORACLE = Path(__file__).with_name("codec_oracle.py")
 TOLERANCE = 1e-4
 CPU = torch.device("cpu")
 CHUNKS = (1, 2, 4, 8, 3)
-# A sample, just under and just over a frame, odd lengths, and more than the 10 s after which a windowed encoder
-# would differ from the published one.
+# A sample, just under and just over a frame, odd lengths, and more than the 10 s after which a
+# windowed encoder would differ from the published one.
 AUDIO_LENGTHS = (1, 1919, 1921, 24007, 24000 * 12)
 REFERENCE_FRAMES = 12
 

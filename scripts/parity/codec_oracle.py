@@ -2,8 +2,9 @@
 
     codec_oracle.py FOLDER
 
-Each FOLDER/NAME holds `codec/` (a speech tokenizer), `speaker/` (a Base checkpoint's speaker encoder) and
-`inputs.safetensors`; the answers go to FOLDER/NAME/oracle.safetensors. It knows nothing of vivavoce.
+Each FOLDER/NAME holds `codec/` (a speech tokenizer), `speaker/` (a Base checkpoint's speaker
+encoder) and `inputs.safetensors`; the answers go to FOLDER/NAME/oracle.safetensors. It knows
+nothing of vivavoce.
 """
 
 import json

@@ -1,7 +1,7 @@
 """The environment of the published `qwen-tts` package, built once in a cache folder of its own.
 
-It pins versions that cannot live beside the product's, so nothing here is installed into the product's environment;
-scripts that need the package are run by its interpreter.
+It pins versions that cannot live beside the product's, so nothing here is installed into the
+product's environment; scripts that need the package are run by its interpreter.
 """
 
 import os
@@ -27,7 +27,8 @@ STUBS = {
 
 
 def oracle_python() -> Path:
-    """Return the interpreter of the oracle's environment, which is built on first use (minutes, a few gigabytes).
+    """Return the interpreter of the oracle's environment, which is built on first use (minutes, a
+    few gigabytes).
 
     `QWEN_ORACLE` names an environment that exists already.
     """

@@ -1,11 +1,12 @@
-"""Compare what `vivavoce trace` writes with the published package, from files to waveform, on random checkpoints.
+"""Compare what `vivavoce trace` writes with the published package, from files to waveform, on
+random checkpoints.
 
     python -m scripts.parity.trace                                    (some seeds, all tasks, random small shapes)
     python -m scripts.parity.trace --size 0.6b --tasks custom_voice --folder SCRATCH   (gigabytes and minutes)
     python -m scripts.parity.trace --write tests/models/qwen3_tts/data
 
-Everything in float32, codes greedy. `--write` keeps the smallest cases as reference tensors for the tests, which then
-need no oracle.
+Everything in float32, codes greedy. `--write` keeps the smallest cases as reference tensors for the
+tests, which then need no oracle.
 """
 
 import argparse

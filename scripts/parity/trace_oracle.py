@@ -1,9 +1,11 @@
-"""Run in the oracle's environment: what the published package makes of the requests in a folder of cases.
+"""Run in the oracle's environment: what the published package makes of the requests in a folder of
+cases.
 
     trace_oracle.py CASES
 
-CASES holds checkpoint/, a recording and 0.json, 1.json …; N.oracle.safetensors gets what `vivavoce trace` would write
-for N.json. Inputs and results go through the package's own functions, from files to waveform. It knows no vivavoce.
+CASES holds checkpoint/, a recording and 0.json, 1.json …; N.oracle.safetensors gets what
+`vivavoce trace` would write for N.json. Inputs and results go through the package's own functions,
+from files to waveform. It knows no vivavoce.
 """
 
 import json

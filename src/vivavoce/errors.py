@@ -1,4 +1,5 @@
-"""One tree of errors; each class has a stable `code`, and the API edge alone turns it into a status.
+"""One tree of errors; each class has a stable `code`, and the API edge alone turns it into a
+status.
 
 VivavoceError
 ├── BadRequest            invalid_request     the caller can fix it by changing the field named in `field`
@@ -114,7 +115,8 @@ class NotReady(VivavoceError):
 
 
 class OutOfMemory(VivavoceError):
-    """The model takes more memory than the setting `max_model_memory_gb` leaves to all models together.
+    """The model takes more memory than the setting `max_model_memory_gb` leaves to all models
+    together.
 
     With `retry_after_s`: it found none for this request, beside what it had to do at the time.
     """

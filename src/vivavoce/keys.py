@@ -1,7 +1,9 @@
-"""Make, lists, revokes and finds API keys, which it keeps in one file; knows neither HTTP nor how often a key is used.
+"""Make, lists, revokes and finds API keys, which it keeps in one file; knows neither HTTP nor how
+often a key is used.
 
-The file holds what a key hashes to, never the key. A key is 256 random bits, so that nobody finds it by trying, and one
-SHA-256 of it is as good as a slow hash, which exists for passwords that people choose.
+The file holds what a key hashes to, never the key. A key is 256 random bits, so that nobody finds
+it by trying, and one SHA-256 of it is as good as a slow hash, which exists for passwords that
+people choose.
 """
 
 import hashlib
@@ -58,7 +60,10 @@ class KeyFile:
         self.path = path
 
     def read(self) -> tuple[Key, ...] | None:
-        """Return the keys, or `None` if there is no file yet. Raises `SettingsError` if it cannot be read."""
+        """Return the keys, or `None` if there is no file yet.
+
+        Raises `SettingsError` if it cannot be read.
+        """
         try:
             return _FORM.validate_json(self.path.read_bytes()).keys
         except FileNotFoundError:
@@ -84,7 +89,10 @@ class KeyFile:
         requests_per_minute: int | None = None,
         max_concurrent: int | None = None,
     ) -> str:
-        """Add a key and returns it, which nobody can do again. Raises `BadRequest` for a name that cannot be."""
+        """Add a key and returns it, which nobody can do again.
+
+        Raises `BadRequest` for a name that cannot be.
+        """
         if not _NAME.fullmatch(name):
             raise BadRequest(
                 f"name {name!r} cannot be a key's: take up to 64 letters, digits, dots, dashes or underscores",
@@ -121,7 +129,10 @@ class KeyFile:
         self._change(removed)
 
     def _change(self, change: Callable[[tuple[Key, ...]], tuple[Key, ...]]) -> None:
-        """Put a new file in the old one's place, whole. The new one's name is also the lock: one writer at a time."""
+        """Put a new file in the old one's place, whole.
+
+        The new one's name is also the lock: one writer at a time.
+        """
         new = self.path.with_name(f"{self.path.name}.new")
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -151,10 +162,11 @@ class KeyFile:
 
 
 class Keyring:
-    """The keys of a file as they are now, for a server that runs: a change of the file counts at once.
+    """The keys of a file as they are now, for a server that runs: a change of the file counts at
+    once.
 
-    A file that cannot be read any more, or is gone, opens nothing: the keys read before stay in force.
-    Raises `SettingsError` if the file cannot be read in the beginning.
+    A file that cannot be read any more, or is gone, opens nothing: the keys read before stay in
+    force. Raises `SettingsError` if the file cannot be read in the beginning.
     """
 
     def __init__(self, path: Path) -> None:
@@ -168,7 +180,10 @@ class Keyring:
         return self._keys is not None
 
     def refresh(self) -> None:
-        """Read the file again if it has changed. That is one `stat`, cheap enough for each request."""
+        """Read the file again if it has changed.
+
+        That is one `stat`, cheap enough for each request.
+        """
         stamp = self._stamp_now()
         if stamp == self._stamp:
             return
@@ -184,7 +199,10 @@ class Keyring:
         self._keys = keys
 
     def find(self, secret: bytes) -> Key | None:
-        """Return the key that `secret` is. All are compared, each in constant time: how long it takes tells nothing."""
+        """Return the key that `secret` is.
+
+        All are compared, each in constant time: how long it takes tells nothing.
+        """
         digest = _hash(secret)
         found = None
         for key in self._keys or ():

@@ -1,7 +1,7 @@
 """Name every kind of model, and make the pool of those that the settings offer.
 
-This is the one place that knows both settings and models. It loads nothing: a factory is called when its model is
-first needed, in a process of the model's own unless the settings say otherwise.
+This is the one place that knows both settings and models. It loads nothing: a factory is called
+when its model is first needed, in a process of the model's own unless the settings say otherwise.
 """
 
 import math
@@ -35,11 +35,12 @@ MakeEngine: TypeAlias = Callable[[], Engine]
 class ModelSpec:
     """One kind of model: which the settings offer, and how each is made.
 
-    `names` returns the models of this kind that the settings offer. A kind has `make` if its models run on this
-    machine, `connect` if they run elsewhere; both get the settings and the model's name, and return a factory.
-    `preview` returns a function that describes a model without loading it. `step_factor` times the setting
-    `max_step_s` is what a step may take: more than 1 for kinds whose honest steps are long on a slow processor.
-    `package` is the Python package that brings the model's files, if one does.
+    `names` returns the models of this kind that the settings offer. A kind has `make` if its models
+    run on this machine, `connect` if they run elsewhere; both get the settings and the model's
+    name, and return a factory. `preview` returns a function that describes a model without loading
+    it. `step_factor` times the setting `max_step_s` is what a step may take: more than 1 for kinds
+    whose honest steps are long on a slow processor. `package` is the Python package that brings the
+    model's files, if one does.
     """
 
     kind: str
@@ -120,7 +121,10 @@ MODELS = tuple(spec.kind for spec in EMBEDDED)
 
 
 def build_pool(settings: Settings) -> Pool:
-    """Return the models that `settings` offers, most preferred first. Raise `SettingsError` for an unknown name."""
+    """Return the models that `settings` offers, most preferred first.
+
+    Raise `SettingsError` for an unknown name.
+    """
     if unknown := [name for name in settings.models if name not in MODELS]:
         raise SettingsError(
             f"the setting 'models' names {unknown[0]!r}; it may hold {', '.join(MODELS)}"

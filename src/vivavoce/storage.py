@@ -1,6 +1,7 @@
 """Tell whether the server's folders can be used, and bound the disk of large answers.
 
-It knows paths alone. Nothing is repaired, and nobody is kept from speaking: most requests need none of them.
+It knows paths alone. Nothing is repaired, and nobody is kept from speaking: most requests need none
+of them.
 """
 
 import os
@@ -29,7 +30,10 @@ class Folders:
     cache: Path
 
     def states(self) -> Mapping[str, str]:
-        """For each `ok`, or what is wrong with it. Asks the disk, so call it beside the event loop."""
+        """For each `ok`, or what is wrong with it.
+
+        Asks the disk, so call it beside the event loop.
+        """
         return {"temporary": _temporary(), "data": _kept(self.data), "cache": _kept(self.cache)}
 
 

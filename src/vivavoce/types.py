@@ -1,6 +1,8 @@
-"""The values that cross layers: requests, segments, voices, chunks. Frozen, plain, free of behaviour.
+"""The values that cross layers: requests, segments, voices, chunks. Frozen, plain, free of
+behaviour.
 
-Audio is float32 mono in [-1, 1] everywhere inside; other forms exist only at the edge (`audio.encode`).
+Audio is float32 mono in [-1, 1] everywhere inside; other forms exist only at the edge
+(`audio.encode`).
 """
 
 import math
@@ -85,10 +87,11 @@ class EngineInfo:
 
 @dataclass(frozen=True, slots=True)
 class SamplingOptions:
-    """How a language model draws its codes; `None` is the model's own way. Names as in generation_config.json.
+    """How a language model draws its codes; `None` is the model's own way. Names as in
+    generation_config.json.
 
-    Those of the `subtalker_` are for the code predictor, which fills a frame; the others for the talker, which makes
-    the frames one by one. `max_new_tokens` is the most frames of each segment.
+    Those of the `subtalker_` are for the code predictor, which fills a frame; the others for the
+    talker, which makes the frames one by one. `max_new_tokens` is the most frames of each segment.
     """
 
     do_sample: bool | None = None  # False: the likeliest code, always
@@ -105,7 +108,10 @@ class SamplingOptions:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reference:
-    """A recording whose voice is wanted. With `text`, the words said in it, a model may hear the recording itself."""
+    """A recording whose voice is wanted.
+
+    With `text`, the words said in it, a model may hear the recording itself.
+    """
 
     samples: Samples
     sample_rate_hz: int
@@ -154,7 +160,8 @@ class SpeechRequest:
 class Segment:
     """A piece of text short enough for a model to speak in one go.
 
-    The text of a `live` one is what is known so far, maybe nothing; the rest is fed while it is spoken.
+    The text of a `live` one is what is known so far, maybe nothing; the rest is fed while it is
+    spoken.
     """
 
     text: str
@@ -182,7 +189,10 @@ class AudioChunk:
 
 @dataclass(frozen=True, slots=True)
 class SpeechReport:
-    """How one request was spoken, for whoever counts or traces it. Moments are of the monotonic clock."""
+    """How one request was spoken, for whoever counts or traces it.
+
+    Moments are of the monotonic clock.
+    """
 
     model: str
     finish_reason: FinishReason

@@ -217,7 +217,8 @@ async def test_joins_have_no_clicks_and_pauses_in_between(client: httpx.AsyncCli
     )
     response = await client.post("/v1/tts/synthesize", json={"text": text})
     samples, rate = decode(response.content)
-    # The steepest slope of the tone model's own beeps: amplitude x angular frequency of its highest pitch.
+    # The steepest slope of the tone model's own beeps: amplitude x angular frequency of its highest
+    # pitch.
     steepest = 0.3 * 2 * np.pi * 840 / rate
     assert np.abs(np.diff(samples)).max() < steepest * 1.1
     quiet = np.abs(samples) < 1e-4

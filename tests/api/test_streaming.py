@@ -42,7 +42,10 @@ class Watched:
 
 
 def wait_until(condition: Callable[[], bool], within_s: float) -> float:
-    """Seconds until `condition` held. Polls, as the slot is freed in another thread that tells nobody."""
+    """Seconds until `condition` held.
+
+    Polls, as the slot is freed in another thread that tells nobody.
+    """
     start = time.monotonic()
     while not condition():
         assert time.monotonic() - start < within_s, "it did not come true in time"

@@ -87,7 +87,8 @@ def test_chunks_arrive_as_they_are_made(name: str, tmp_path: Path) -> None:
         times = [time.monotonic() for _ in response.iter_raw()]
     assert response.status_code == 200
     gaps = sorted(after - before for before, after in pairwise(times))
-    # A chunk is made every 80 ms. What gathers them sends several at once, and most gaps are then nothing at all.
+    # A chunk is made every 80 ms. What gathers them sends several at once, and most gaps are then
+    # nothing at all.
     assert 0.04 < gaps[len(gaps) // 2] < 0.15
 
 

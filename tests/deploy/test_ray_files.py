@@ -1,4 +1,7 @@
-"""The Ray Serve files of deploy/ray: what they pass on are settings of ours. A cluster runs one in tests/remote/cluster."""
+"""The Ray Serve files of deploy/ray: what they pass on are settings of ours.
+
+A cluster runs one in tests/remote/cluster.
+"""
 
 from pathlib import Path
 

@@ -1,7 +1,8 @@
 """Run the examples of the README and the documentation, and follows their links.
 
-Python and shell blocks run against a live server that stands for `http://localhost:8000`. A comment right before a
-block says what is special about it: `not run: reason`, `needs: kokoro`, or `answer to: METHOD path body`.
+Python and shell blocks run against a live server that stands for `http://localhost:8000`. A comment
+right before a block says what is special about it: `not run: reason`, `needs: kokoro`, or
+`answer to: METHOD path body`.
 """
 
 import inspect

@@ -1,4 +1,5 @@
-"""Requests that no client should send, byte for byte, each with the answer that the tone model's server owes it.
+"""Requests that no client should send, byte for byte, each with the answer that the tone model's
+server owes it.
 
 They are data for the trial `fuzz` of `benchmarks/endurance.py`; nothing here opens a connection.
 """
@@ -16,10 +17,11 @@ OPENAI = "/v1/audio/speech"
 
 @dataclass(frozen=True, slots=True)
 class BadInput:
-    """Bytes to send over a connection of their own, the status of the one answer, and a word that it must hold.
+    """Bytes to send over a connection of their own, the status of the one answer, and a word that
+    it must hold.
 
-    Status 0 is a connection that is closed without one. After the bytes nothing more is sent, also no end, unless
-    `hangs_up`: then the client has said that nothing will come.
+    Status 0 is a connection that is closed without one. After the bytes nothing more is sent, also
+    no end, unless `hangs_up`: then the client has said that nothing will come.
     """
 
     name: str

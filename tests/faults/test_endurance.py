@@ -1,4 +1,5 @@
-"""The trials of `benchmarks/soak.py`, short: a real server process survives, and loses, cuts and keeps nothing.
+"""The trials of `benchmarks/soak.py`, short: a real server process survives, and loses, cuts and
+keeps nothing.
 
 What is a matter of speed is left to the long runs.
 """

@@ -213,8 +213,8 @@ def test_rewritten_graph_speaks_like_the_published_one(model: KokoroModel, folde
     expected = trim(published.run(None, feed)[0])
     audio = np.concatenate(speak(model, "Hello there, my friend.", "af_heart"))
     assert abs(audio.size - expected.size) < RATE_HZ // 50
-    # The phase of the voice's harmonics is decided by rounding; the published graph with its style changed by one
-    # part in a million is 0.8 dB from itself.
+    # The phase of the voice's harmonics is decided by rounding; the published graph with its style
+    # changed by one part in a million is 0.8 dB from itself.
     assert spectral_distance_db(audio, expected) < 2.0
 
 

@@ -72,7 +72,8 @@ async def test_remote_model_says_what_the_other_server_would(tone_url: str) -> N
 
 
 async def test_a_long_text_comes_whole(tone_url: str) -> None:
-    # Sentences too long to be joined and too short to be cut: both servers make the same pieces of them.
+    # Sentences too long to be joined and too short to be cut: both servers make the same pieces of
+    # them.
     text = " ".join(
         f"This is the sentence with number {n} of a text that goes on for long." for n in range(20)
     )

@@ -323,7 +323,8 @@ def test_pieces_fed_at_any_pace_beside_each_other_sound_as_the_whole(
     speakers: list[list[str]], max_batch: int, lanes: int, data: st.DataObject
 ) -> None:
     pauses = data.draw(st.lists(st.integers(0, 5), min_size=8, max_size=8))
-    # A place is kept until the text is complete, so as many must be there as wait for each other's end.
+    # A place is kept until the text is complete, so as many must be there as wait for each other's
+    # end.
     max_batch = max(max_batch, len(speakers))
 
     async def write(stream: SpokenSegment, pieces: list[str], number: int) -> None:

@@ -31,7 +31,8 @@ FLAGS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync --autoplay-policy=no-user-gesture-required"
 )
-# What a page hands to the loudspeaker: every scheduled piece, and the level at the end of the audio graph.
+# What a page hands to the loudspeaker: every scheduled piece, and the level at the end of the audio
+# graph.
 RECORDER = """
 window.scheduled = [];
 const start = AudioBufferSourceNode.prototype.start;

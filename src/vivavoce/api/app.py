@@ -65,10 +65,11 @@ EXPOSED = (
 def create_app(
     settings: Settings, pool: Pool | None = None, tracing: "Tracing | None" = None
 ) -> FastAPI:
-    """Return the server. `pool` stands in for the models that the settings name, `tracing` for where they send traces.
+    """Return the server. `pool` stands in for the models that the settings name, `tracing` for
+    where they send traces.
 
-    Nothing is loaded before it starts. Raises `SettingsError` if there are keys and they cannot be read, and
-    `MissingDependency` if traces are wanted without the extra `otel`.
+    Nothing is loaded before it starts. Raises `SettingsError` if there are keys and they cannot be
+    read, and `MissingDependency` if traces are wanted without the extra `otel`.
     """
     keyring = Keyring(settings.data_dir / FILE_NAME)
     models = pool or build_pool(settings)
@@ -94,7 +95,8 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        # In the background: health answers while models load, and a request waits for the model that it needs.
+        # In the background: health answers while models load, and a request waits for the model
+        # that it needs.
         loading = [asyncio.create_task(asyncio.to_thread(synthesizer.router.warm_up))]
         if settings.load_models == "startup":
             life.loading = True

@@ -1,6 +1,7 @@
 """What endpoints take from the application, and who asks.
 
-What FastAPI is to call itself is `async`, though it waits for nothing: anything else it would call in a thread.
+What FastAPI is to call itself is `async`, though it waits for nothing: anything else it would call
+in a thread.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,5 @@
-"""Whether the server takes work: it counts what is being answered, and turns new work away once it is told to end.
+"""Whether the server takes work: it counts what is being answered, and turns new work away once it
+is told to end.
 
 It knows no signals: `cli.serve` tells it, and asks when it may go.
 """
@@ -19,8 +20,8 @@ _WATCHING = ("/health", "/metrics")  # whoever watches is answered to the end, a
 class Lifecycle:
     """The life of one server.
 
-    `shutdown_timeout_s` is what running requests get to finish; `model_failure` returns why a model can never speak
-    again in this process, if one cannot.
+    `shutdown_timeout_s` is what running requests get to finish; `model_failure` returns why a model
+    can never speak again in this process, if one cannot.
     """
 
     def __init__(

@@ -1,4 +1,5 @@
-"""From settings to a Ray Serve application that speaks with one model: what `serve deploy` builds on a cluster.
+"""From settings to a Ray Serve application that speaks with one model: what `serve deploy` builds
+on a cluster.
 
 Nothing of it is imported by the server.
 """
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 
 
 def application(args: dict[str, object]) -> "Application":
-    """Return the application of `args`, which are settings; `default_model` names the one model that its replicas speak with.
+    """Return the application of `args`, which are settings; `default_model` names the one model
+    that its replicas speak with.
 
     Raises `SettingsError` for wrong settings or none of a model, `MissingDependency` without Ray.
     """

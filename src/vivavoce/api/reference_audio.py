@@ -21,7 +21,10 @@ _URL: Final = re.compile(r"\s*(?!data:)[a-z][a-z0-9+.-]{1,20}:", re.IGNORECASE)
 
 
 async def read_request(body: SynthesizeBody | SpeechBody) -> SpeechRequest:
-    """Return the request of `body`, its recording decoded beside the event loop. Raises `BadRequest`, naming the field."""
+    """Return the request of `body`, its recording decoded beside the event loop.
+
+    Raises `BadRequest`, naming the field.
+    """
     request = body.to_request()
     words = (body.ref_text or "").strip() or None
     if body.ref_audio is None:

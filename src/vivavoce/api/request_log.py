@@ -1,7 +1,8 @@
-"""How the latest requests for speech ended, for whoever asks by their id; kept in memory, without texts and keys.
+"""How the latest requests for speech ended, for whoever asks by their id; kept in memory, without
+texts and keys.
 
-The headers of a stream are gone before its audio is complete, and few clients read trailers: here its end can be looked
-up. It knows neither routes nor who may ask.
+The headers of a stream are gone before its audio is complete, and few clients read trailers: here
+its end can be looked up. It knows neither routes nor who may ask.
 """
 
 from collections import OrderedDict
@@ -39,8 +40,8 @@ class RequestRecord:
 class RequestLog:
     """The latest requests for speech by caller and id; of two with the same id, the later one.
 
-    There are at most `kept` in all. On more, the oldest of the caller with the most of them goes, so that nobody's
-    requests push out those of a caller with fewer.
+    There are at most `kept` in all. On more, the oldest of the caller with the most of them goes,
+    so that nobody's requests push out those of a caller with fewer.
     """
 
     def __init__(self, kept: int = KEPT) -> None:

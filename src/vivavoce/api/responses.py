@@ -1,7 +1,9 @@
-"""Send speech over HTTP: as it is made, or as one file of exact size; and stops as soon as the client is gone.
+"""Send speech over HTTP: as it is made, or as one file of exact size; and stops as soon as the
+client is gone.
 
-The first audio is awaited before the status goes out, so that a model's failure is an honest 5xx. After that a
-failure breaks the transfer: the client sees an incomplete answer, never a short file that looks whole.
+The first audio is awaited before the status goes out, so that a model's failure is an honest 5xx.
+After that a failure breaks the transfer: the client sees an incomplete answer, never a short file
+that looks whole.
 """
 
 import asyncio
@@ -260,7 +262,8 @@ async def _unless_disconnected(
     *,
     unwanted: Callable[[T], Awaitable[None]] | None = None,
 ) -> T:
-    """Return the result of `work`, which is cancelled as soon as the client is gone; `ClientDisconnected` then.
+    """Return the result of `work`, which is cancelled as soon as the client is gone;
+    `ClientDisconnected` then.
 
     `unwanted` gets a result that came too late to be returned.
     """

@@ -1,6 +1,8 @@
-"""What clients may send and what they get back, as pydantic models; defaults of a request are filled in here alone.
+"""What clients may send and what they get back, as pydantic models; defaults of a request are
+filled in here alone.
 
-The native surface refuses fields it does not know, the OpenAI surface ignores them, as its clients expect.
+The native surface refuses fields it does not know, the OpenAI surface ignores them, as its clients
+expect.
 """
 
 from collections.abc import Mapping
@@ -252,8 +254,9 @@ class VoiceId(BaseModel):
 class SpeechBody(SamplingFields, TurnFields, ReferenceFields):
     """`POST /v1/audio/speech`, as OpenAI documents it.
 
-    Besides there are `language`, `seed`, `sample_rate`, `task_type`, sampling, turns, and a recording to clone.
-    OpenAI's SDKs cannot leave `voice` out, so beside a recording it counts for nothing instead of being refused.
+    Besides there are `language`, `seed`, `sample_rate`, `task_type`, sampling, turns, and a
+    recording to clone. OpenAI's SDKs cannot leave `voice` out, so beside a recording it counts for
+    nothing instead of being refused.
     """
 
     model_config = ConfigDict(extra="ignore")

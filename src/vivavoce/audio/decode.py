@@ -1,8 +1,9 @@
-"""Decode a recording that somebody sent: any common format, in bounded time and memory, from its bytes alone.
+"""Decode a recording that somebody sent: any common format, in bounded time and memory, from its
+bytes alone.
 
-What is read is only the bytes given: formats that can name other files (playlists, HLS, concat) are not among those
-tried, nor is any protocol. Decoding stops as soon as the recording is longer than allowed, whatever its header says.
-It knows no model; every refusal names the field `ref_audio`.
+What is read is only the bytes given: formats that can name other files (playlists, HLS, concat) are
+not among those tried, nor is any protocol. Decoding stops as soon as the recording is longer than
+allowed, whatever its header says. It knows no model; every refusal names the field `ref_audio`.
 """
 
 import io
@@ -49,10 +50,11 @@ _EMPTY: Samples = np.zeros(0, dtype=np.float32)
 def decode_recording(
     data: bytes, *, min_s: float = MIN_S, max_s: float = MAX_S
 ) -> tuple[Samples, int]:
-    """Return the first audio stream of a file as float32 mono in [-1, 1], its channels averaged, and its sample rate.
+    """Return the first audio stream of a file as float32 mono in [-1, 1], its channels averaged,
+    and its sample rate.
 
-    Raises `BadRequest` (`ref_audio`) for what is not a recording of `min_s` to `max_s` seconds: too many bytes, another
-    format, nothing audible, numbers that are none.
+    Raises `BadRequest` (`ref_audio`) for what is not a recording of `min_s` to `max_s` seconds: too
+    many bytes, another format, nothing audible, numbers that are none.
     """
     if not data:
         raise _refused("is empty: send the file's bytes")

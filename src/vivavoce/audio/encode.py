@@ -1,7 +1,8 @@
 """Streaming encoders for the six output formats: samples in, bytes out, playable as they arrive.
 
-Wav and pcm are written here; mp3, opus, aac and flac by FFmpeg through PyAV into memory. Every encoder cuts the
-stream into its codec's own frames, so how the input was chunked does not change the audio.
+Wav and pcm are written here; mp3, opus, aac and flac by FFmpeg through PyAV into memory. Every
+encoder cuts the stream into its codec's own frames, so how the input was chunked does not change
+the audio.
 """
 
 from collections.abc import Mapping
@@ -19,8 +20,9 @@ from vivavoce.audio.wav import wav_header
 from vivavoce.errors import BadRequest, MissingDependency
 from vivavoce.types import AudioFormat, Samples
 
-# Ogg Opus is audio/ogg by RFC 7845; audio/opus is registered for RTP only, and browsers deny that they can play it.
-# audio/pcm is not registered, but it is what speech APIs answer: audio/L16 would promise big-endian samples.
+# Ogg Opus is audio/ogg by RFC 7845; audio/opus is registered for RTP only, and browsers deny that
+# they can play it. audio/pcm is not registered, but it is what speech APIs answer: audio/L16 would
+# promise big-endian samples.
 MEDIA_TYPES: Mapping[AudioFormat, str] = {
     "wav": "audio/wav",
     "pcm": "audio/pcm",
@@ -59,7 +61,10 @@ def nearest_rate(format: AudioFormat, rate_hz: int) -> int:
 
 
 class Encoder(Protocol):
-    """One encoded stream. Use `write` any number of times, then `finish` once; `close` to give up midway."""
+    """One encoded stream.
+
+    Use `write` any number of times, then `finish` once; `close` to give up midway.
+    """
 
     def write(self, samples: Samples) -> bytes:
         """Take the next samples and returns the bytes that are ready, possibly none."""
@@ -77,12 +82,12 @@ class Encoder(Protocol):
 def open_encoder(format: AudioFormat, rate_hz: int, serial: int = 0) -> Encoder:
     """Return an encoder for mono audio at `rate_hz`; `serial` (31 bits) numbers an Ogg stream.
 
-    Raises `BadRequest` (`sample_rate`) for a rate that the format does not have and `MissingDependency` where
-    the installed PyAV was built without the codec.
+    Raises `BadRequest` (`sample_rate`) for a rate that the format does not have and
+    `MissingDependency` where the installed PyAV was built without the codec.
 
-    What a decoder gives back: wav, pcm and flac the exact 16-bit samples, opus the exact length. mp3 and aac
-    have no place in a stream to note their encoder's delay, so decoded audio begins with about 1100 (mp3) or
-    1024 (aac) samples of near-silence and ends on a whole frame.
+    What a decoder gives back: wav, pcm and flac the exact 16-bit samples, opus the exact length.
+    mp3 and aac have no place in a stream to note their encoder's delay, so decoded audio begins
+    with about 1100 (mp3) or 1024 (aac) samples of near-silence and ends on a whole frame.
     """
     check_rate(format, rate_hz)
     match format:
@@ -131,7 +136,8 @@ def _codec(format: Literal["mp3", "opus", "aac", "flac"], rate_hz: int, serial: 
             return _Codec(
                 "libmp3lame",
                 "mp3",
-                # 16-bit integers also keep a NaN away from LAME, which would abort the process over it.
+                # 16-bit integers also keep a NaN away from LAME, which would abort the process over
+                # it.
                 "s16p",
                 bit_rate=32_000 if narrow else 96_000 if wide else 64_000,
                 # Without the bit reservoir every frame can be decoded as soon as it is there.
@@ -147,9 +153,11 @@ def _codec(format: Literal["mp3", "opus", "aac", "flac"], rate_hz: int, serial: 
                 bit_rate=24_000 if narrow else 48_000,
                 options={"application": "audio", "frame_duration": "20"},
                 container_options={
-                    # Microseconds. FFmpeg keeps one page back, so this is half the latency; the default is a second.
+                    # Microseconds. FFmpeg keeps one page back, so this is half the latency; the
+                    # default is a second.
                     "page_duration": "40000",
-                    # Without "bitexact" FFmpeg draws a serial number, and no two files are the same.
+                    # Without "bitexact" FFmpeg draws a serial number, and no two files are the
+                    # same.
                     "fflags": "+bitexact",
                     "serial_offset": str(serial),
                 },
@@ -171,7 +179,10 @@ def _codec(format: Literal["mp3", "opus", "aac", "flac"], rate_hz: int, serial: 
 
 
 class _Sink:
-    """A file that can only be written to, emptied by `take`. It has no `seek`, so FFmpeg never goes back."""
+    """A file that can only be written to, emptied by `take`.
+
+    It has no `seek`, so FFmpeg never goes back.
+    """
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
@@ -187,7 +198,10 @@ class _Sink:
 
 
 class _AvEncoder:
-    """One codec and its container. Holds less than a frame of input and a page of output, however long it runs."""
+    """One codec and its container.
+
+    Holds less than a frame of input and a page of output, however long it runs.
+    """
 
     def __init__(self, codec: _Codec, rate_hz: int) -> None:
         self._rate_hz = rate_hz

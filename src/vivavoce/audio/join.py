@@ -1,4 +1,5 @@
-"""Join spoken segments into one stream without clicks and with the pauses asked for, in bounded memory.
+"""Join spoken segments into one stream without clicks and with the pauses asked for, in bounded
+memory.
 
 Works on one stream at one sample rate and does not know where the samples come from.
 """
@@ -8,7 +9,8 @@ import numpy as np
 from vivavoce.audio.pcm import fade_out, rising_ramp, silence
 from vivavoce.types import Samples
 
-# Below this a sample counts as silence: -54 dBFS, over the noise floor of neural voices and under soft consonants.
+# Below this a sample counts as silence: -54 dBFS, over the noise floor of neural voices and under
+# soft consonants.
 SILENCE_LEVEL = 0.002
 
 _EMPTY = np.zeros(0, dtype=np.float32)
@@ -17,11 +19,12 @@ _EMPTY = np.zeros(0, dtype=np.float32)
 class SegmentEdge:
     """Trims the near-silence around one segment and fades its two ends, as a stream.
 
-    At most `margin_s` of near-silence stays before the first and after the last audible sample; pauses inside
-    the segment stay as they are. The first and the last `fade_s` of what remains are faded. To know the end,
-    the newest `fade_s` and any run of near-silence past `margin_s` wait inside until something audible follows;
-    of a longer run only the newest `hold_s` wait, which bounds both memory and how much can be trimmed.
-    A segment without any audible sample comes out as its last `margin_s`.
+    At most `margin_s` of near-silence stays before the first and after the last audible sample;
+    pauses inside the segment stay as they are. The first and the last `fade_s` of what remains are
+    faded. To know the end, the newest `fade_s` and any run of near-silence past `margin_s` wait
+    inside until something audible follows; of a longer run only the newest `hold_s` wait, which
+    bounds both memory and how much can be trimmed. A segment without any audible sample comes out
+    as its last `margin_s`.
     """
 
     def __init__(
@@ -66,7 +69,10 @@ class SegmentEdge:
         return self._give(self._end() - len(self._ramp))
 
     def finish(self) -> Samples:
-        """End the segment and returns the rest, faded out. Call it once; nothing may be written after it."""
+        """End the segment and returns the rest, faded out.
+
+        Call it once; nothing may be written after it.
+        """
         end = self._end() if self._started else len(self._held)
         if self._started:
             self.trailing = end - self._audible_end
@@ -80,7 +86,10 @@ class SegmentEdge:
         self._started = True
 
     def _end(self) -> int:
-        """Where in `_held` the segment would end if nothing more came. It never moves back in time."""
+        """Where in `_held` the segment would end if nothing more came.
+
+        It never moves back in time.
+        """
         return max(
             min(len(self._held), self._audible_end + self._margin), len(self._held) - self._hold
         )
@@ -101,9 +110,9 @@ class SegmentEdge:
 class Joiner:
     """Joins segments: each trimmed and faded by a `SegmentEdge`, with exact pauses in between.
 
-    A pause is measured from the last audible sample of one segment to the first of the next; the near-silence
-    that the segments bring counts towards it, so it can be longer than asked only where they keep more
-    (`margin_s` on each side).
+    A pause is measured from the last audible sample of one segment to the first of the next; the
+    near-silence that the segments bring counts towards it, so it can be longer than asked only
+    where they keep more (`margin_s` on each side).
     """
 
     def __init__(self, rate_hz: int, *, fade_s: float = 0.005, margin_s: float = 0.03) -> None:

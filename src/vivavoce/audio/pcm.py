@@ -1,4 +1,7 @@
-"""Sample arithmetic: quantising, silence and fades. Pure functions on arrays; knows no formats and no streams."""
+"""Sample arithmetic: quantising, silence and fades.
+
+Pure functions on arrays; knows no formats and no streams.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,9 +12,11 @@ _FULL_SCALE = np.float32(32768.0)
 
 
 def to_int16(samples: Samples) -> NDArray[np.int16]:
-    """Return `samples` as 16-bit integers: clipped to [-1, 1], scaled by 32768, rounded to the nearest.
+    """Return `samples` as 16-bit integers: clipped to [-1, 1], scaled by 32768, rounded to the
+    nearest.
 
-    1.0 becomes 32767, the largest there is. NaN becomes 0: as an integer it would be a click at full scale.
+    1.0 becomes 32767, the largest there is. NaN becomes 0: as an integer it would be a click at
+    full scale.
     """
     scaled = samples * _FULL_SCALE
     np.rint(scaled, out=scaled)
@@ -48,8 +53,8 @@ def rising_ramp(count: int) -> Samples:
 def fade_in(samples: Samples, rate_hz: int, seconds: float = 0.005) -> Samples:
     """Return a copy of `samples` whose first `seconds` rise from silence.
 
-    An array shorter than that gets the beginning of the ramp only, so fading in a stream's first piece is
-    the same as fading in the whole stream as far as the piece goes.
+    An array shorter than that gets the beginning of the ramp only, so fading in a stream's first
+    piece is the same as fading in the whole stream as far as the piece goes.
     """
     faded = samples.copy()
     ramp = rising_ramp(round(seconds * rate_hz))[: len(faded)]

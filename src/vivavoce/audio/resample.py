@@ -9,8 +9,9 @@ from vivavoce.types import Samples
 class Resampler:
     """Converts one stream from `in_rate_hz` to `out_rate_hz`, high quality, in linear phase.
 
-    However the input is cut into chunks, the output is the same, sample for sample: n samples in give
-    n * out / in out, rounded. About 40 ms (at 24 kHz) wait inside. Equal rates pass through untouched.
+    However the input is cut into chunks, the output is the same, sample for sample: n samples in
+    give n * out / in out, rounded. About 40 ms (at 24 kHz) wait inside. Equal rates pass through
+    untouched.
     """
 
     def __init__(self, in_rate_hz: int, out_rate_hz: int) -> None:

@@ -13,20 +13,22 @@ from vivavoce.types import Samples
 MIN_SPEED = 0.25
 MAX_SPEED = 4.0
 
-# Within these one atempo stretches by overlapping neighbours; beyond them it would skip samples, so two share the work.
+# Within these one atempo stretches by overlapping neighbours; beyond them it would skip samples, so
+# two share the work.
 _STAGE_MIN = 0.5
 _STAGE_MAX = 2.0
 
-# Silence pushed after the end to bring out all that the filters hold: several of their windows (43-85 ms each).
+# Silence pushed after the end to bring out all that the filters hold: several of their windows
+# (43-85 ms each).
 _FLUSH_S = 0.5
 
 
 class Tempo:
     """Speaks one stream `speed` times as fast (0.25 to 4) at the same pitch.
 
-    However the input is cut into chunks, the output is the same, sample for sample: n samples in give
-    n / speed out, rounded. 60 to 200 ms of input wait inside. Speed 1.0 passes through untouched.
-    Raises `BadRequest` (`speed`) for a speed out of range.
+    However the input is cut into chunks, the output is the same, sample for sample: n samples in
+    give n / speed out, rounded. 60 to 200 ms of input wait inside. Speed 1.0 passes through
+    untouched. Raises `BadRequest` (`speed`) for a speed out of range.
     """
 
     def __init__(self, rate_hz: int, speed: float) -> None:
@@ -72,8 +74,9 @@ class Tempo:
         self._graph = None
 
     def _stretch(self, graph: av.filter.Graph, samples: Samples) -> Samples:
-        # atempo gives out pieces as long as the frames it gets, and how it is cut shows in the last bits of what it
-        # computes. Short frames of one size keep the delay low and the result independent of the caller's chunks.
+        # atempo gives out pieces as long as the frames it gets, and how it is cut shows in the last
+        # bits of what it computes. Short frames of one size keep the delay low and the result
+        # independent of the caller's chunks.
         size = self._frame_samples
         pending = np.concatenate((self._pending, samples))
         whole = len(pending) - len(pending) % size

@@ -1,6 +1,8 @@
-"""Tell speech from what is none while it is made: noise, silence, no end. It does not know who made it, nor for whom.
+"""Tell speech from what is none while it is made: noise, silence, no end. It does not know who made
+it, nor for whom.
 
-Every rule leaves room for the loudest, the slowest and the most hesitant real speech; what it finds has failed.
+Every rule leaves room for the loudest, the slowest and the most hesitant real speech; what it finds
+has failed.
 """
 
 import math
@@ -14,8 +16,9 @@ from vivavoce.types import Samples, StopReason
 BLOCK_S: Final = (
     0.02  # what is judged in one go: shorter than a syllable, longer than the slowest glottal pulse
 )
-# A codec that breaks down drives most samples against full scale, without a pause. Speech that is clipped does so in
-# the middle of vowels: the embedded voices, amplified to 20 dB beyond full scale, have such runs of half a second.
+# A codec that breaks down drives most samples against full scale, without a pause. Speech that is
+# clipped does so in the middle of vowels: the embedded voices, amplified to 20 dB beyond full
+# scale, have such runs of half a second.
 FULL_SCALE: Final = 0.99
 CLIPPED_SHARE: Final = 0.25
 NOISE_S: Final = 0.75
@@ -25,10 +28,12 @@ _EMPTY: Samples = np.zeros(0, dtype=np.float32)
 
 
 class AudioValidator:
-    """Judges one segment's samples as they come; `problem` says what is wrong with them, once something is.
+    """Judges one segment's samples as they come; `problem` says what is wrong with them, once
+    something is.
 
-    `most_s` is how long the segment may be, and `wordy` whether there must be something to hear. What may turn out to
-    be bad is held back until that is settled: silence before the first sound, and loud noise, `NOISE_S` of it at most.
+    `most_s` is how long the segment may be, and `wordy` whether there must be something to hear.
+    What may turn out to be bad is held back until that is settled: silence before the first sound,
+    and loud noise, `NOISE_S` of it at most.
     """
 
     def __init__(self, rate_hz: int, *, most_s: float, wordy: bool) -> None:

@@ -5,9 +5,10 @@ import struct
 from vivavoce.audio.pcm import to_pcm16
 from vivavoce.types import Samples
 
-# The data size written when the length is unknown. It means "very long" to every reader: even, and below 2**31
-# together with the header, since some readers hold sizes in signed 32-bit integers. The two usual values break
-# players: 0 reads as an empty file, 0xFFFFFFFF as -1, and both overflow or mismatch the RIFF size.
+# The data size written when the length is unknown. It means "very long" to every reader: even, and
+# below 2**31 together with the header, since some readers hold sizes in signed 32-bit integers. The
+# two usual values break players: 0 reads as an empty file, 0xFFFFFFFF as -1, and both overflow or
+# mismatch the RIFF size.
 STREAMED_DATA_BYTES = 0x7FFFF000
 
 _HEADER_BYTES = 44

@@ -30,7 +30,10 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
 
 
 class Commands(TyperGroup):
-    """The root group: errors of our tree end here. Typer itself answers usage errors (2) and Ctrl-C (130)."""
+    """The root group: errors of our tree end here.
+
+    Typer itself answers usage errors (2) and Ctrl-C (130).
+    """
 
     # Any: Typer's context class is not public, and a command may return anything.
     def invoke(self, ctx: Any) -> Any:

@@ -41,7 +41,10 @@ def is_seekable(path: Path) -> bool:
 
 @contextmanager
 def open_output(path: Path) -> Iterator[BinaryIO]:
-    """Yield the file to write. A regular one gets its name when the block ends well, and is removed otherwise."""
+    """Yield the file to write.
+
+    A regular one gets its name when the block ends well, and is removed otherwise.
+    """
     if path == PIPE:
         yield sys.stdout.buffer
         return
@@ -68,7 +71,8 @@ async def write_speech(
 ) -> None:
     """Write `chunks` as they come.
 
-    With `wav_rate_hz` they are 16-bit mono PCM, `file` is seekable, and becomes a WAV file of exact size.
+    With `wav_rate_hz` they are 16-bit mono PCM, `file` is seekable, and becomes a WAV file of exact
+    size.
     """
     if wav_rate_hz is None:
         async for chunk in chunks:
@@ -87,7 +91,10 @@ async def write_speech(
 
 
 def find_player() -> list[str]:
-    """Return the command, without the file, that plays a WAV file. Raises `MissingDependency` if there is none."""
+    """Return the command, without the file, that plays a WAV file.
+
+    Raises `MissingDependency` if there is none.
+    """
     for name, options in _PLAYERS.items():
         if found := shutil.which(name):
             return [found, *options]

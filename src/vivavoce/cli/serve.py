@@ -139,7 +139,10 @@ def serve(
 
 
 def _run(settings: "Settings") -> None:
-    """Serve until a signal. Raises `BindError`, `DiskFull`, and what keeps every model from being loaded."""
+    """Serve until a signal.
+
+    Raises `BindError`, `DiskFull`, and what keeps every model from being loaded.
+    """
     from vivavoce.api.app import create_app
     from vivavoce.api.middleware.connections import Bounds, bounded_http
     from vivavoce.cli.server import check_room, fit_connections, run
@@ -184,7 +187,10 @@ def _certificate(settings: "Settings") -> Certificate | None:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a listening socket, so that a taken port is known before a model is loaded. Raises `BindError`."""
+    """Return a listening socket, so that a taken port is known before a model is loaded.
+
+    Raises `BindError`.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     both = family == socket.AF_INET6 and host == "::" and socket.has_dualstack_ipv6()
     try:

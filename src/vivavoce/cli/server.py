@@ -1,6 +1,8 @@
-"""Run the application under uvicorn, from its start to its last answer: signals, grace, and what was lost.
+"""Run the application under uvicorn, from its start to its last answer: signals, grace, and what
+was lost.
 
-The first SIGTERM or SIGINT closes the doors and waits for what runs; the second ends the process where it stands.
+The first SIGTERM or SIGINT closes the doors and waits for what runs; the second ends the process
+where it stands.
 """
 
 import asyncio
@@ -79,7 +81,8 @@ def run(
     log_level: str,
     **options: Any,
 ) -> bool:
-    """Serve `app`, an ASGI application, until a signal; whether every request that was taken has been answered whole.
+    """Serve `app`, an ASGI application, until a signal; whether every request that was taken has
+    been answered whole.
 
     `options` are more of uvicorn's. Raises `life.failure`, and `KeyboardInterrupt` after SIGINT.
     """
@@ -87,7 +90,8 @@ def run(
         app,
         log_config=None,  # ours
         log_level=log_level,
-        access_log=False,  # has the query in it, and so a GET's text; `api.middleware.access_log` logs every request
+        # has the query in it, and so a GET's text; `api.middleware.access_log` logs every request
+        access_log=False,
         **options,
     )
     server = Server(config, life)

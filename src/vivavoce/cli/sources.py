@@ -1,4 +1,5 @@
-"""Open speech from a model in this process or from a server, as one kind of stream, and measures it.
+"""Open speech from a model in this process or from a server, as one kind of stream, and measures
+it.
 
 Knows neither files nor the terminal.
 """
@@ -27,7 +28,10 @@ class Remote:
 
 
 class Meter:
-    """Measures one speech. The clock starts when the request goes to a model that is ready, or to the server."""
+    """Measures one speech.
+
+    The clock starts when the request goes to a model that is ready, or to the server.
+    """
 
     def __init__(self) -> None:
         self.load_s = 0.0

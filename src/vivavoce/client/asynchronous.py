@@ -90,7 +90,10 @@ class AsyncClient:
         return wire.read_models(await self._get(wire.MODELS))
 
     async def outcome(self, request_id: str) -> Outcome:
-        """Return the outcome of a recent request. Raises `UnknownRequest` if the server does not remember it."""
+        """Return the outcome of a recent request.
+
+        Raises `UnknownRequest` if the server does not remember it.
+        """
         return wire.read_outcome(await self._get(wire.request_path(request_id)))
 
     async def health(self) -> Health:

@@ -69,7 +69,10 @@ _OVERLOADS: dict[str, type[Overloaded]] = {kind.code: kind for kind in (Overload
 
 
 class SpeechOptions(TypedDict, total=False):
-    """Options of `speak` and `stream`, named as the fields of the HTTP API. The server chooses what is absent."""
+    """Options of `speak` and `stream`, named as the fields of the HTTP API.
+
+    The server chooses what is absent.
+    """
 
     speaker: str | None
     language: str | None
@@ -109,8 +112,8 @@ def model_query(model: str | None) -> dict[str, str]:
 def speech_body(text: str, options: SpeechOptions, *, stream: bool) -> dict[str, object]:
     """Return the JSON body of a speech request, without the fields that are left to the server.
 
-    Reads the file that `ref_audio` names. Raises `BadRequest` if it cannot be read, and `TypeError` for an unknown
-    option.
+    Reads the file that `ref_audio` names. Raises `BadRequest` if it cannot be read, and `TypeError`
+    for an unknown option.
     """
     if unknown := options.keys() - SpeechOptions.__annotations__:
         raise TypeError(
@@ -259,7 +262,10 @@ def _expected_shape(response: httpx.Response) -> Iterator[None]:
 
 
 def _object(response: httpx.Response) -> dict[str, Any]:
-    """Return the JSON object in the body, or an empty one. `Any`: the other side may send any values."""
+    """Return the JSON object in the body, or an empty one.
+
+    `Any`: the other side may send any values.
+    """
     try:
         body = response.json()
     except ValueError:

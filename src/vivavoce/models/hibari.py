@@ -1,7 +1,8 @@
-"""The embedded English voice: `hibari-tts`, a small network whose weights travel in its own package.
+"""The embedded English voice: `hibari-tts`, a small network whose weights travel in its own
+package.
 
-Its package could fetch more voices from a model hub and says nothing for text it cannot read; this module
-offers the bundled voice alone and turns unreadable text into an error.
+Its package could fetch more voices from a model hub and says nothing for text it cannot read; this
+module offers the bundled voice alone and turns unreadable text into an error.
 """
 
 import unicodedata
@@ -76,12 +77,16 @@ class HibariModel(Model[_HibariStream]):
         return [self._speak(stream) for stream in streams]
 
     def _read(self, text: str) -> Sequence[str]:
-        """Return the phonemes of `text`, a string for each sentence. Raises `Unsupported` where the package fails."""
+        """Return the phonemes of `text`, a string for each sentence.
+
+        Raises `Unsupported` where the package fails.
+        """
         try:
             read: Sequence[str] = self._tts.phonemize(verbalize_english(latin(text)))
         except MemoryError:
             raise
-        except Exception as error:  # of a package that says nothing of what it raises: it is the text that it trips over
+        # of a package that says nothing of what it raises: it is the text that it trips over
+        except Exception as error:
             raise unreadable("hibari", text) from error
         return read
 

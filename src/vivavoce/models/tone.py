@@ -1,8 +1,10 @@
-"""A model that speaks in beeps: deterministic, as fast or as slow as asked, and able to fail on purpose.
+"""A model that speaks in beeps: deterministic, as fast or as slow as asked, and able to fail on
+purpose.
 
-Tests and load measurements run it where a neural voice would hide what is measured. Each character of the text is
-one tone whose pitch follows from the character, the voice and the seed; the length of the audio follows from the
-text alone. A live text is spoken chunk by chunk, each once all of its characters are known.
+Tests and load measurements run it where a neural voice would hide what is measured. Each character
+of the text is one tone whose pitch follows from the character, the voice and the seed; the length
+of the audio follows from the text alone. A live text is spoken chunk by chunk, each once all of its
+characters are known.
 """
 
 import math
@@ -55,9 +57,9 @@ class ToneStream:
 class ToneModel(Model[ToneStream]):
     """Beeps at 24 kHz in chunks of `chunk_s`.
 
-    A step takes `real_time_factor` × `chunk_s` seconds however many streams are in it, as a batched model's would.
-    `faults` adds one voice for each name in it; a stream of that voice fails as its fault says. There is memory for
-    steps of `fits` streams, None: of any number.
+    A step takes `real_time_factor` × `chunk_s` seconds however many streams are in it, as a batched
+    model's would. `faults` adds one voice for each name in it; a stream of that voice fails as its
+    fault says. There is memory for steps of `fits` streams, None: of any number.
     """
 
     def __init__(

@@ -1,6 +1,7 @@
 """Where others on the network find this server; it knows addresses and URLs, and sends nothing.
 
-What the server is bound to decides: on a loopback address it is to be found from this machine alone.
+What the server is bound to decides: on a loopback address it is to be found from this machine
+alone.
 """
 
 import ipaddress

@@ -1,7 +1,8 @@
-"""A TLS certificate: the user's own, checked before anything is served, or one that the server signs itself.
+"""A TLS certificate: the user's own, checked before anything is served, or one that the server
+signs itself.
 
-A self-signed one is kept and used again, so that what trusts it goes on trusting it. It can vouch for this server
-alone: it is no authority, so a stolen key opens nothing else.
+A self-signed one is kept and used again, so that what trusts it goes on trusting it. It can vouch
+for this server alone: it is no authority, so a stolen key opens nothing else.
 """
 
 import hashlib
@@ -38,7 +39,10 @@ class Certificate:
 
 
 def load_certificate(certificate: Path, key: Path) -> Certificate:
-    """Return the two files as they are. Raises `SettingsError` if they cannot be read or do not belong together."""
+    """Return the two files as they are.
+
+    Raises `SettingsError` if they cannot be read or do not belong together.
+    """
     try:
         ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(certificate, key)
     except (OSError, ValueError) as error:  # an SSLError is an OSError
@@ -50,9 +54,11 @@ def load_certificate(certificate: Path, key: Path) -> Certificate:
 
 
 def self_signed(folder: Path, names: tuple[str, ...]) -> Certificate:
-    """Return the certificate in `folder` for all of `names`, hosts and addresses; made anew if it lacks one or ends soon.
+    """Return the certificate in `folder` for all of `names`, hosts and addresses; made anew if it
+    lacks one or ends soon.
 
-    Raises `MissingDependency` without the `cryptography` package, `SettingsError` if the folder cannot be written.
+    Raises `MissingDependency` without the `cryptography` package, `SettingsError` if the folder
+    cannot be written.
     """
     files = Certificate(folder / "certificate.pem", folder / "key.pem")
     try:

@@ -22,11 +22,13 @@ SERVICE = "_vivavoce._tcp.local."
 
 @contextmanager
 def advertise(host: str, port: int, *, tls: bool) -> Iterator[str]:
-    """Announce a server that listens on `host` while the block runs; gives the name that it has there.
+    """Announce a server that listens on `host` while the block runs; gives the name that it has
+    there.
 
-    It is announced as `_vivavoce._tcp`, and as `_http._tcp` or `_https._tcp` for all that browse for pages. Bound to
-    one address, it is announced on that network alone. Raises `MissingDependency` without the package zeroconf,
-    `SettingsError` where nothing can be announced.
+    It is announced as `_vivavoce._tcp`, and as `_http._tcp` or `_https._tcp` for all that browse
+    for pages. Bound to one address, it is announced on that network alone. Raises
+    `MissingDependency` without the package zeroconf, `SettingsError` where nothing can be
+    announced.
     """
     try:
         from zeroconf import InterfaceChoice, ServiceInfo, Zeroconf

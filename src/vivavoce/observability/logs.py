@@ -1,4 +1,5 @@
-"""Write the log: lines for people, or an object a line for programs; with the id of the request that is answered.
+"""Write the log: lines for people, or an object a line for programs; with the id of the request
+that is answered.
 
 It knows neither requests nor what is said of them. Nobody logs texts, recordings or keys.
 """

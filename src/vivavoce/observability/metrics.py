@@ -1,4 +1,5 @@
-"""The instruments that Prometheus reads: what is counted, and in which units. It does not know who counts.
+"""The instruments that Prometheus reads: what is counted, and in which units. It does not know who
+counts.
 
 Each `Metrics` has a registry of its own, so that two applications in a process do not add up.
 """

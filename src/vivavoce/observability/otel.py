@@ -1,6 +1,8 @@
-"""Traces of requests for OpenTelemetry: a span each, with children for queue, first audio and speaking.
+"""Traces of requests for OpenTelemetry: a span each, with children for queue, first audio and
+speaking.
 
-Needs the extra `otel`; whoever imports this has it. It instruments nothing by itself, and sees neither texts nor keys.
+Needs the extra `otel`; whoever imports this has it. It instruments nothing by itself, and sees
+neither texts nor keys.
 """
 
 import time

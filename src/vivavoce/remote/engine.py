@@ -1,7 +1,8 @@
-"""An engine over other speech servers: the least busy of those with the same model speaks. It knows no HTTP.
+"""An engine over other speech servers: the least busy of those with the same model speaks. It knows
+no HTTP.
 
-A segment that a server refuses, or fails to begin, is asked of the next one; once its first audio has come, what goes
-wrong ends it. Servers that failed of late are asked last.
+A segment that a server refuses, or fails to begin, is asked of the next one; once its first audio
+has come, what goes wrong ends it. Servers that failed of late are asked last.
 """
 
 import asyncio
@@ -43,8 +44,9 @@ CONNECT_S = 3.0
 class RemoteOptions:
     """Settings of the models of other servers.
 
-    `timeout_s` bounds the wait for each next byte of a server. `voices` and `languages` are those of servers that list
-    none. At most `max_queued_requests` requests for a model wait for their first audio.
+    `timeout_s` bounds the wait for each next byte of a server. `voices` and `languages` are those
+    of servers that list none. At most `max_queued_requests` requests for a model wait for their
+    first audio.
     """
 
     api_key: str | None = field(default=None, repr=False)
@@ -67,7 +69,8 @@ class RemoteEngine(Engine):
         self._http = httpx.AsyncClient(
             headers={"Authorization": f"Bearer {options.api_key}"} if options.api_key else {},
             timeout=httpx.Timeout(options.timeout_s, connect=CONNECT_S),
-            # Idle connections are closed before a server does it, which a request would find out too late.
+            # Idle connections are closed before a server does it, which a request would find out
+            # too late.
             limits=httpx.Limits(
                 max_connections=None, max_keepalive_connections=64, keepalive_expiry=2.0
             ),

@@ -1,6 +1,8 @@
-"""Both ends of a model in a Ray cluster: `Speaker`, which a replica runs, and `RayEngine`, which a server asks.
+"""Both ends of a model in a Ray cluster: `Speaker`, which a replica runs, and `RayEngine`, which a
+server asks.
 
-Ray Serve chooses the replica, and holds requests back when all are busy. It knows nothing of settings.
+Ray Serve chooses the replica, and holds requests back when all are busy. It knows nothing of
+settings.
 """
 
 import asyncio
@@ -39,7 +41,10 @@ class Speaker:
         self._model = model
 
     async def check_health(self) -> None:
-        """Load the model, so that a replica without one never counts as ready. Raise what ended it for good."""
+        """Load the model, so that a replica without one never counts as ready.
+
+        Raise what ended it for good.
+        """
         async with self._pool.lease(self._model):
             pass
         if self._pool.failure is not None:
@@ -91,7 +96,10 @@ class RayEngine(Engine):
         return self._info
 
     async def start(self) -> None:
-        """Find the application. Raises `MissingDependency` without Ray, `EngineFault` without that on a cluster."""
+        """Find the application.
+
+        Raises `MissingDependency` without Ray, `EngineFault` without that on a cluster.
+        """
         self._handle = await asyncio.to_thread(_connected, self._name, self._address)
         self._info = remote_info(await self._handle.info.remote(), self._name)
 
@@ -162,7 +170,10 @@ def require_ray() -> None:
 
 
 def _connected(name: str, address: str) -> Any:
-    """Return the handle of the application `name`. Any: Ray's handles are of no class that says what they call."""
+    """Return the handle of the application `name`.
+
+    Any: Ray's handles are of no class that says what they call.
+    """
     require_ray()
     import ray
     from ray import serve

@@ -1,6 +1,8 @@
-"""One speech server elsewhere: what it is asked over HTTP, and what its answers mean; not when it is asked, nor why.
+"""One speech server elsewhere: what it is asked over HTTP, and what its answers mean; not when it
+is asked, nor why.
 
-It is a vivavoce, which tells all about its model at `/v1/tts/models`, or any server of OpenAI's speech API.
+It is a vivavoce, which tells all about its model at `/v1/tts/models`, or any server of OpenAI's
+speech API.
 """
 
 import base64
@@ -76,7 +78,10 @@ class Peer:
         self._failed_s = time.monotonic()
 
     async def info(self) -> EngineInfo | None:
-        """What it says of its model; `None` if it is a server of another make. Raises what `speech` does."""
+        """What it says of its model; `None` if it is a server of another make.
+
+        Raises what `speech` does.
+        """
         response = await self._get("v1/tts/models")
         if not response.is_success:
             error = self._refusal(response)
@@ -118,10 +123,12 @@ class Peer:
         return tuple(dict.fromkeys(name for name in names if isinstance(name, str) and name))
 
     async def speech(self, segment: Segment, info: EngineInfo) -> AsyncGenerator[Samples]:
-        """Yield the samples of `segment` at the rate of `info`, as they come; closing it closes the connection.
+        """Yield the samples of `segment` at the rate of `info`, as they come; closing it closes the
+        connection.
 
-        Raises `BadRequest` for what it refuses, `Overloaded`, `NotReady` if it does not answer, `DeadlineExceeded` if
-        it had no audio in the time of the segment's claim, `EngineFault` if it fails.
+        Raises `BadRequest` for what it refuses, `Overloaded`, `NotReady` if it does not answer,
+        `DeadlineExceeded` if it had no audio in the time of the segment's claim, `EngineFault` if
+        it fails.
         """
         self.speaking += 1
         try:
@@ -209,7 +216,10 @@ class Peer:
             )
 
     def _rate_hz(self, response: httpx.Response) -> int:
-        """Return the rate of the raw audio in `response`. Raises `EngineFault` if that is something else."""
+        """Return the rate of the raw audio in `response`.
+
+        Raises `EngineFault` if that is something else.
+        """
         header = Message()
         header["content-type"] = response.headers.get("content-type", "")
         kind = header.get_content_type() if header["content-type"] else ""

@@ -1,6 +1,8 @@
-"""The audio of a segment that is spoken in another process; it does not know where, nor how it comes here.
+"""The audio of a segment that is spoken in another process; it does not know where, nor how it
+comes here.
 
-A task reads what the other side sends, one chunk ahead of the listener at most: who takes nothing lets nothing be read.
+A task reads what the other side sends, one chunk ahead of the listener at most: who takes nothing
+lets nothing be read.
 """
 
 import asyncio
@@ -104,7 +106,8 @@ class RemoteStreams:
     ) -> RemoteStream:
         """What `spoken` makes of `segment`, told how many seconds it may wait for who is busy.
 
-        Raises `Unsupported` for a live text, `Overloaded` if too many wait and this one follows none.
+        Raises `Unsupported` for a live text, `Overloaded` if too many wait and this one follows
+        none.
         """
         if segment.live:
             raise Unsupported(
@@ -135,7 +138,10 @@ class ReferenceVoice:
 
 
 def distant_voice(info: EngineInfo, reference: Reference) -> ReferenceVoice:
-    """Return the recording itself: who speaks prepares it, and keeps what it made. Raises `Unsupported` if none can."""
+    """Return the recording itself: who speaks prepares it, and keeps what it made.
+
+    Raises `Unsupported` if none can.
+    """
     if not info.capabilities.clones:
         raise clones_nothing(info)
     return ReferenceVoice(reference)

@@ -1,8 +1,9 @@
 """Define the two seams: `Engine`, which the server sees, and `Model`, which a scheduler steps.
 
-A `Model` is synchronous and batched, and knows no asyncio. An `Engine` is async and may be anywhere. `LocalEngine`
-(in `serving.local`) turns the first into the second. What few models or engines have is a member with a default:
-who has it subclasses the protocol, or not, and overrides that member.
+A `Model` is synchronous and batched, and knows no asyncio. An `Engine` is async and may be
+anywhere. `LocalEngine` (in `serving.local`) turns the first into the second. What few models or
+engines have is a member with a default: who has it subclasses the protocol, or not, and overrides
+that member.
 """
 
 import logging
@@ -35,9 +36,9 @@ S = TypeVar("S")  # a model's own state for one segment; nothing outside the mod
 class Model(Protocol[S]):
     """A speech model on this machine, whose streams are of type `S`.
 
-    `max_batch` streams are stepped together. `lanes` is how many steps may run at the same time, each in a
-    thread of its own with its own streams; a model that says more than 1 promises that `open`, `step` and
-    `close` may be called from as many threads at once (for different streams).
+    `max_batch` streams are stepped together. `lanes` is how many steps may run at the same time,
+    each in a thread of its own with its own streams; a model that says more than 1 promises that
+    `open`, `step` and `close` may be called from as many threads at once (for different streams).
     """
 
     info: EngineInfo
@@ -47,33 +48,38 @@ class Model(Protocol[S]):
     def open(self, segment: Segment) -> S:
         """Prepare `segment`. Raise `BadRequest` for what the model cannot say.
 
-        A `live` segment, for a model whose capabilities say `live_text`, has the text that is known by then, which
-        may be none.
+        A `live` segment, for a model whose capabilities say `live_text`, has the text that is known
+        by then, which may be none.
         """
         ...
 
     def step(
         self, streams: Sequence[S], ahead_s: Sequence[float]
     ) -> Sequence[Samples | StopReason]:
-        """Advance every stream once: its next samples, empty if nothing is audible yet, or how it ended.
+        """Advance every stream once: its next samples, empty if nothing is audible yet, or how it
+        ended.
 
-        `ahead_s` holds, for each stream, the seconds of audio that its listener still has to hear if nothing
-        stutters: 0 before the first, negative for a listener who has run dry.
+        `ahead_s` holds, for each stream, the seconds of audio that its listener still has to hear
+        if nothing stutters: 0 before the first, negative for a listener who has run dry.
 
-        Raise `OutOfMemory`, without a `retry_after_s`, where its streams can be stepped again, fewer at a time, and
-        none of their audio is lost.
+        Raise `OutOfMemory`, without a `retry_after_s`, where its streams can be stepped again,
+        fewer at a time, and none of their audio is lost.
         """
         ...
 
     def close(self, stream: S) -> None:
-        """Free the stream's state, wherever it stands. Never raise. By default there is none to free."""
+        """Free the stream's state, wherever it stands.
+
+        Never raise. By default there is none to free.
+        """
         return
 
     def feed(self, stream: S, text: str, *, last: bool) -> None:
-        """Add `text` to what a live `stream` says; `last` makes it complete. Harmless once the stream has ended.
+        """Add `text` to what a live `stream` says; `last` makes it complete. Harmless once the
+        stream has ended.
 
-        The stream's lane calls it between two steps. Raise `BadRequest` for what the model cannot say, which ends the
-        stream. Models without `live_text` are never called.
+        The stream's lane calls it between two steps. Raise `BadRequest` for what the model cannot
+        say, which ends the stream. Models without `live_text` are never called.
         """
         raise TypeError(f"model {self.info.name!r} says that it has live_text, and cannot be fed")
 
@@ -84,17 +90,18 @@ class Model(Protocol[S]):
     def prepare(self, reference: Reference) -> PreparedVoice:
         """Return the voice of a recording, for any number of segments that name it in `prepared`.
 
-        Called from a thread of its own, one call at a time, while lanes open, step and close streams. Raise
-        `Unsupported` (`clones_nothing`, the default) if the model has voices of its own alone, `BadRequest` for a
-        recording that it cannot take.
+        Called from a thread of its own, one call at a time, while lanes open, step and close
+        streams. Raise `Unsupported` (`clones_nothing`, the default) if the model has voices of its
+        own alone, `BadRequest` for a recording that it cannot take.
         """
         raise clones_nothing(self.info)
 
     def unload(self) -> None:
-        """Give back the memory that the model takes, though it may still be referred to. Never raise.
+        """Give back the memory that the model takes, though it may still be referred to. Never
+        raise.
 
-        Called once, when all its streams are closed; `open` and `step` are not called afterwards. The default is for
-        models whose memory is too small to be managed.
+        Called once, when all its streams are closed; `open` and `step` are not called afterwards.
+        The default is for models whose memory is too small to be managed.
         """
         return
 
@@ -104,7 +111,10 @@ class Model(Protocol[S]):
         return None
 
     def kill(self) -> bool:
-        """Kill the model's process, so that steps under way fail. Never block or raise. False if it has none."""
+        """Kill the model's process, so that steps under way fail.
+
+        Never block or raise. False if it has none.
+        """
         return False
 
 
@@ -133,7 +143,8 @@ def unreadable(model: str, text: str) -> Unsupported:
 class ChunkStream(Protocol):
     """The audio of one segment, as it is made; closing it frees its place in the engine.
 
-    `ending` says how it ended, once it has; it is `None` before that, and after a failure or a close.
+    `ending` says how it ended, once it has; it is `None` before that, and after a failure or a
+    close.
     """
 
     ending: StopReason | None
@@ -150,11 +161,13 @@ class ChunkStream(Protocol):
     async def aclose(self) -> None: ...
 
     def feed(self, text: str, *, last: bool = False) -> None:
-        """Add `text` to a live segment, as it is: pieces may end anywhere. `last` tells that its text is complete.
+        """Add `text` to a live segment, as it is: pieces may end anywhere. `last` tells that its
+        text is complete.
 
-        Returns at once. What was said so far is heard while more is waited for; no silence is made up. Raises
-        `BadRequest` after `last` and for a text that would grow beyond `EngineInfo.max_live_chars`, of which nothing is
-        taken then, and `Unsupported` for a segment that is not live. Harmless once the audio has ended.
+        Returns at once. What was said so far is heard while more is waited for; no silence is made
+        up. Raises `BadRequest` after `last` and for a text that would grow beyond
+        `EngineInfo.max_live_chars`, of which nothing is taken then, and `Unsupported` for a segment
+        that is not live. Harmless once the audio has ended.
         """
         ...
 
@@ -194,20 +207,23 @@ class Engine(Protocol):
         ...
 
     def speak(self, segment: Segment, *, follows: ChunkStream | None = None) -> ChunkStream:
-        """Queue `segment` at once and gives its audio in order; close the stream (`aclosing`) to cancel.
+        """Queue `segment` at once and gives its audio in order; close the stream (`aclosing`) to
+        cancel.
 
-        Raises `Overloaded` from the call itself, before any work, if too many requests wait. `follows` is the
-        segment before this one in a request that was already accepted: such a one is never refused, and it is
-        due only when what it follows has been heard. A `live` segment waits for its first text without a place of its
-        own, and keeps its place from then on; raises `Unsupported` if the model reads a text only as a whole.
+        Raises `Overloaded` from the call itself, before any work, if too many requests wait.
+        `follows` is the segment before this one in a request that was already accepted: such a one
+        is never refused, and it is due only when what it follows has been heard. A `live` segment
+        waits for its first text without a place of its own, and keeps its place from then on;
+        raises `Unsupported` if the model reads a text only as a whole.
         """
         ...
 
     async def prepare_voice(self, reference: Reference) -> PreparedVoice:
-        """Return the voice of a recording, for the segments of this engine; kept for a while, so that the next call is quick.
+        """Return the voice of a recording, for the segments of this engine; kept for a while, so
+        that the next call is quick.
 
-        Raises `Unsupported` if the model clones nothing, `BadRequest` for a recording that it cannot take,
-        `Overloaded` if too many wait, `NotReady` when the engine is being stopped.
+        Raises `Unsupported` if the model clones nothing, `BadRequest` for a recording that it
+        cannot take, `Overloaded` if too many wait, `NotReady` when the engine is being stopped.
         """
         ...
 
@@ -227,7 +243,10 @@ class Engine(Protocol):
         return None
 
     def observe(self, observer: EngineEvents) -> None:
-        """Tell `observer` of waits and steps from now on; called before `start`. By default there are none."""
+        """Tell `observer` of waits and steps from now on; called before `start`.
+
+        By default there are none.
+        """
         return
 
     async def check(self) -> None:

@@ -1,4 +1,5 @@
-"""How many streams a step may have: as many as the model takes, and fewer for a while after memory ran out.
+"""How many streams a step may have: as many as the model takes, and fewer for a while after memory
+ran out.
 
 It knows no threads: the lock of the scheduler that owns it guards it.
 """

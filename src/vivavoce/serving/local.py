@@ -54,8 +54,8 @@ class LocalEngine(Engine):
     def abandon(self, error: VivavoceError) -> bool:
         """End every stream at once, those that speak with `error`, those that wait with `NotReady`.
 
-        For a step that hangs: nothing is waited for. True if its model was in a process, which is killed: `aclose`
-        frees the memory then. False if nothing can end the step.
+        For a step that hangs: nothing is waited for. True if its model was in a process, which is
+        killed: `aclose` frees the memory then. False if nothing can end the step.
         """
         waiting = set(self._scheduler.abandon())
         listeners, self._listeners = self._listeners, {}
@@ -81,7 +81,8 @@ class LocalEngine(Engine):
     def speak(self, segment: Segment, *, follows: ChunkStream | None = None) -> "SpokenSegment":
         before = follows.ticket if isinstance(follows, SpokenSegment) else None
         ticket = self._scheduler.submit(segment, follows=before)
-        # Bounded by max_ahead_s of audio: the scheduler leaves a stream alone until `took` says it was heard.
+        # Bounded by max_ahead_s of audio: the scheduler leaves a stream alone until `took` says it
+        # was heard.
         events = self._listeners[ticket] = asyncio.Queue()
         self._limit_wait(ticket)
         return SpokenSegment(self, ticket, events)

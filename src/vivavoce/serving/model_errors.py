@@ -1,5 +1,5 @@
-"""What models raise, as errors of ours; and these as they are kept and sent: without the frames that they passed, as
-values that another process can read.
+"""What models raise, as errors of ours; and these as they are kept and sent: without the frames
+that they passed, as values that another process can read.
 """
 
 import logging
@@ -11,8 +11,8 @@ from vivavoce.errors import EngineFault, OutOfMemory, VivavoceError
 log = logging.getLogger(__name__)
 
 RETRY_AFTER_S = 5.0  # for whom there was no memory
-# torch on a CPU, torch on CUDA, onnxruntime and C++: none of them has a class for it that is had without importing it,
-# and the first and the third have none at all.
+# torch on a CPU, torch on CUDA, onnxruntime and C++: none of them has a class for it that is had
+# without importing it, and the first and the third have none at all.
 _NO_MEMORY = ("can't allocate memory", "out of memory", "Failed to allocate memory", "bad_alloc")
 
 
@@ -43,7 +43,8 @@ def clear_tracebacks(error: BaseException | None) -> None:
 def to_engine_error(error: Exception, what: str) -> VivavoceError:
     """Return `error` if it is one of ours, else one that says `what` the model did, and is logged.
 
-    An `OutOfMemory` that comes of it has a `retry_after_s`: how far the model had come is not known.
+    An `OutOfMemory` that comes of it has a `retry_after_s`: how far the model had come is not
+    known.
     """
     if isinstance(error, VivavoceError):
         return error

@@ -1,10 +1,12 @@
-"""Hold the models that a server offers: loads each when it is first needed, unloads it when others need its memory.
+"""Hold the models that a server offers: loads each when it is first needed, unloads it when others
+need its memory.
 
-Who speaks holds a lease, and a model with leases is never unloaded. A model that does not fit into the memory left
-waits until enough of the others, the least recently used first, are idle and have been unloaded; loads wait in the
-order in which they were asked for. One that has waited for `patience_s` closes those it waits for to new leases, so
-that a model which is always busy starves no other. With `idle_unload_s` one that nobody has used for so long is
-unloaded too, and loaded again when it is asked for. It knows names and factories, not what a model is.
+Who speaks holds a lease, and a model with leases is never unloaded. A model that does not fit into
+the memory left waits until enough of the others, the least recently used first, are idle and have
+been unloaded; loads wait in the order in which they were asked for. One that has waited for
+`patience_s` closes those it waits for to new leases, so that a model which is always busy starves
+no other. With `idle_unload_s` one that nobody has used for so long is unloaded too, and loaded
+again when it is asked for. It knows names and factories, not what a model is.
 
 All of it runs on one event loop, and nothing between two `await`s is seen half done.
 """
@@ -43,11 +45,12 @@ log = logging.getLogger(__name__)
 
 
 class Pool:
-    """The models by name, in order of preference. An `EngineFactory` is an offer that cannot be looked at.
+    """The models by name, in order of preference. An `EngineFactory` is an offer that cannot be
+    looked at.
 
-    `max_memory_bytes` is what they may take together, None: no limit. At most `max_queued_requests` requests wait for
-    one model to be loaded, and for at most `max_wait_s` until there is room for it. What nobody has used for
-    `idle_unload_s` is unloaded; 0: never for that.
+    `max_memory_bytes` is what they may take together, None: no limit. At most `max_queued_requests`
+    requests wait for one model to be loaded, and for at most `max_wait_s` until there is room for
+    it. What nobody has used for `idle_unload_s` is unloaded; 0: never for that.
     """
 
     def __init__(
@@ -135,7 +138,8 @@ class Pool:
     # -- asking -------------------------------------------------------------------------------------------------
 
     async def info(self, name: str) -> EngineInfo:
-        """What the model of that name says of itself; it is loaded for that only if there is no other way.
+        """What the model of that name says of itself; it is loaded for that only if there is no
+        other way.
 
         Raises as `acquire` does.
         """
@@ -167,9 +171,10 @@ class Pool:
     async def acquire(self, name: str) -> Lease:
         """A lease of the engine of that name, which is loaded if it was not.
 
-        Raises `UnknownModel`, `MissingDependency`, `EngineFault` if it cannot be loaded, `OutOfMemory` if it can never
-        fit, `Overloaded` if too many wait for it or none of the others became idle, `NotReady` after `aclose`. A model
-        that could not be loaded is tried again at the next call: what it missed may have come.
+        Raises `UnknownModel`, `MissingDependency`, `EngineFault` if it cannot be loaded,
+        `OutOfMemory` if it can never fit, `Overloaded` if too many wait for it or none of the
+        others became idle, `NotReady` after `aclose`. A model that could not be loaded is tried
+        again at the next call: what it missed may have come.
         """
         model = self._known(name)
         if model.engine is not None and not model.leaving:

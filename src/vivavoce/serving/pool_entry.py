@@ -1,4 +1,7 @@
-"""What a pool knows of one model: how to make it, what has become of it, who uses it. It decides nothing."""
+"""What a pool knows of one model: how to make it, what has become of it, who uses it.
+
+It decides nothing.
+"""
 
 import asyncio
 import logging
@@ -20,7 +23,8 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class ModelSource:
-    """How to make an engine, and how to know it without that. Both may block: they run in a worker thread.
+    """How to make an engine, and how to know it without that. Both may block: they run in a worker
+    thread.
 
     A model without a `preview` is loaded to be looked at, and counts as taking no memory.
     """

@@ -1,13 +1,15 @@
-"""Who waits for a model, and whose turn it is. It knows no threads: the lock of the scheduler that owns it guards it.
+"""Who waits for a model, and whose turn it is. It knows no threads: the lock of the scheduler that
+owns it guards it.
 
-A new request is due at once, the next segment of a request when the one before it will have been heard; a `batch`
-request `BATCH_PATIENCE_S` later than an interactive one, which is the longest that it gives way. Among the new requests
-of callers who are known, each has its turn when the others have had as much audio (start-time fair queuing, Goyal,
-Vin and Cheng, 1997), so that whoever asks for much waits longer than whoever asks for little.
+A new request is due at once, the next segment of a request when the one before it will have been
+heard; a `batch` request `BATCH_PATIENCE_S` later than an interactive one, which is the longest that
+it gives way. Among the new requests of callers who are known, each has its turn when the others
+have had as much audio (start-time fair queuing, Goyal, Vin and Cheng, 1997), so that whoever asks
+for much waits longer than whoever asks for little.
 
-Segments of a request that was accepted are never refused. A new request is, when as many wait as may, or as many
-seconds of audio, or when it could not begin as soon as it must, or has not; it is told when there will be room, by what
-the model has made of late.
+Segments of a request that was accepted are never refused. A new request is, when as many wait as
+may, or as many seconds of audio, or when it could not begin as soon as it must, or has not; it is
+told when there will be room, by what the model has made of late.
 """
 
 import math
@@ -27,7 +29,8 @@ _LONGEST_RETRY_S = 60.0
 class Limits:
     """What may wait for a model, and how far it may be ahead of a listener.
 
-    Of a long text only the first `max_ahead_s` seconds count: after these its listener can wait for others.
+    Of a long text only the first `max_ahead_s` seconds count: after these its listener can wait for
+    others.
     """
 
     max_queued_requests: int = 64
@@ -55,7 +58,8 @@ class Pace:
 
 
 class RequestQueue:
-    """The queue of a model, within `limits`; whoever owns it calls `expire` for what waits too long.
+    """The queue of a model, within `limits`; whoever owns it calls `expire` for what waits too
+    long.
 
     The last half of the places is kept from a caller who has the first half.
     """

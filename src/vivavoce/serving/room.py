@@ -15,7 +15,8 @@ S = TypeVar("S", bound=Sized)
 
 
 def choose_victims(candidates: Sequence[S], missing_bytes: int) -> list[S] | None:
-    """Return the first of `candidates` that free `missing_bytes` together, none of them needlessly; `None` if all do not.
+    """Return the first of `candidates` that free `missing_bytes` together, none of them needlessly;
+    `None` if all do not.
 
     The order of `candidates` is the order in which they should go.
     """

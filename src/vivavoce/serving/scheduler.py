@@ -1,19 +1,21 @@
-"""Step a model in threads of its own and hands on what each step brought; it knows nothing of text or formats.
+"""Step a model in threads of its own and hands on what each step brought; it knows nothing of text
+or formats.
 
-A lane is one thread with up to `model.max_batch` running streams; all
-lanes share one queue (`waiting`), from which they take what its listener needs soonest. Between two steps a lane closes
-what was cancelled and opens waiting segments for `ADMIT_S`, or one that takes longer, so that a start never makes
-running streams stutter for long. A stream whose listener has not yet taken `max_ahead_s` seconds of audio is left out
-of the steps until it has.
+A lane is one thread with up to `model.max_batch` running streams; all lanes share one queue
+(`waiting`), from which they take what its listener needs soonest. Between two steps a lane closes
+what was cancelled and opens waiting segments for `ADMIT_S`, or one that takes longer, so that a
+start never makes running streams stutter for long. A stream whose listener has not yet taken
+`max_ahead_s` seconds of audio is left out of the steps until it has.
 
-A step that finds no memory is tried again with half of its streams at a time, and an opening when there are fewer
-streams; what finds none then ends with `OutOfMemory`. For a while there are no larger steps (`fitting`).
+A step that finds no memory is tried again with half of its streams at a time, and an opening when
+there are fewer streams; what finds none then ends with `OutOfMemory`. For a while there are no
+larger steps (`fitting`).
 
-A live segment is admitted with its first text, and is left out of the steps while its model has said all that it
-knows; `feed` wakes its lane.
+A live segment is admitted with its first text, and is left out of the steps while its model has
+said all that it knows; `feed` wakes its lane.
 
-Every submitted ticket ends exactly once: with an `StopReason`, with an error, or by `cancel`, after which nothing more of
-it is delivered.
+Every submitted ticket ends exactly once: with an `StopReason`, with an error, or by `cancel`, after
+which nothing more of it is delivered.
 """
 
 import logging
@@ -98,7 +100,8 @@ class Scheduler:
             lane.start()
 
     def stop(self) -> None:
-        """End every ticket with `NotReady`, joins the lanes and unloads the model; blocks for one step at most.
+        """End every ticket with `NotReady`, joins the lanes and unloads the model; blocks for one
+        step at most.
 
         Raises `EngineFault` if a lane does not end; calling again waits for it again.
         """
@@ -129,9 +132,11 @@ class Scheduler:
             return self._waiting.clear()
 
     def submit(self, segment: Segment, *, follows: QueuedSegment | None = None) -> QueuedSegment:
-        """Queue a segment. Raises `Overloaded` when too many requests wait, `NotReady` after `stop`.
+        """Queue a segment. Raises `Overloaded` when too many requests wait, `NotReady` after
+        `stop`.
 
-        A live one raises `Unsupported` if the model speaks none, and `BadRequest` if its text is too long.
+        A live one raises `Unsupported` if the model speaks none, and `BadRequest` if its text is
+        too long.
         """
         ticket = QueuedSegment(segment, time.monotonic(), follows)
         if segment.live:
@@ -149,7 +154,8 @@ class Scheduler:
     def feed(self, ticket: QueuedSegment, text: str, *, last: bool) -> None:
         """Add `text` to a live segment; `last` makes it complete. Harmless once it has ended.
 
-        Raises `BadRequest` after `last` and for a text that grows too long, of which nothing is taken then.
+        Raises `BadRequest` after `last` and for a text that grows too long, of which nothing is
+        taken then.
         """
         with self._changed:
             if not ticket.segment.live:

@@ -6,9 +6,11 @@ from threading import Lock
 
 
 class StepTimer:
-    """Lanes say when a step begins and ends; a supervisor adds the time in which it saw the step under way.
+    """Lanes say when a step begins and ends; a supervisor adds the time in which it saw the step
+    under way.
 
-    Time in which the supervisor itself stood still is never added: nobody could have told then that the step had ended.
+    Time in which the supervisor itself stood still is never added: nobody could have told then that
+    the step had ended.
     """
 
     def __init__(self) -> None:

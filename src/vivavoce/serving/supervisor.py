@@ -1,6 +1,7 @@
 """Restart an engine whose model step hangs or whose process dies.
 
-Its streams fail, another engine is made in its place, and until that is ready new requests are refused.
+Its streams fail, another engine is made in its place, and until that is ready new requests are
+refused.
 
 - A model in a process of its own is killed first, and its memory is free.
 - Nothing can end a thread from outside. A step that hangs in this process is a `failure`: only a new process helps.
@@ -34,7 +35,10 @@ _LATE = 2  # intervals: a look that comes later than that counts as this many
 
 
 class SupervisedEngine(Engine):
-    """The engine that `make` makes, supervised. `make` may block: it runs in a thread. A step may take `max_step_s`."""
+    """The engine that `make` makes, supervised.
+
+    `make` may block: it runs in a thread. A step may take `max_step_s`.
+    """
 
     def __init__(self, make: Callable[[], LocalEngine], *, max_step_s: float) -> None:
         self._make = make

@@ -1,7 +1,8 @@
-"""Prepare the voices of recordings, one at a time, and keeps the latest; it knows neither models nor audio.
+"""Prepare the voices of recordings, one at a time, and keeps the latest; it knows neither models
+nor audio.
 
-Preparing takes a moment and a client sends the same recording with each of its requests, so who asks again gets what
-is there, and who asks for what is being prepared waits for it.
+Preparing takes a moment and a client sends the same recording with each of its requests, so who
+asks again gets what is there, and who asks for what is being prepared waits for it.
 """
 
 import asyncio
@@ -15,13 +16,17 @@ import numpy as np
 from vivavoce.errors import NotReady, Overloaded
 from vivavoce.types import PreparedVoice, Reference
 
-KEPT = 16  # voices; each is about 5 MB on the device for a recording with its words, next to nothing without
+# voices; each is about 5 MB on the device for a recording with its words, next to nothing without
+KEPT = 16
 MAX_WAITING = 16  # recordings that may wait for their turn; each is some megabytes
 
 
 @dataclass(eq=False, slots=True)
 class _Preparation:
-    """One recording's turn. Who waits for it holds it; a turn that nobody holds any more is given up."""
+    """One recording's turn.
+
+    Who waits for it holds it; a turn that nobody holds any more is given up.
+    """
 
     task: "asyncio.Task[PreparedVoice]"
     waiters: int = 0
@@ -49,7 +54,8 @@ class VoiceCache:
         self._closed = False
 
     async def get(self, reference: Reference) -> PreparedVoice:
-        """Return the voice of `reference`. Raises what `prepare` raises, `Overloaded`, and `NotReady` after `aclose`.
+        """Return the voice of `reference`. Raises what `prepare` raises, `Overloaded`, and
+        `NotReady` after `aclose`.
 
         A caller that is cancelled leaves the others that wait for the same voice alone.
         """

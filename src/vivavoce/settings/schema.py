@@ -1,7 +1,8 @@
-"""Read the server's settings once, from defaults, a TOML file, the environment and the command line.
+"""Read the server's settings once, from defaults, a TOML file, the environment and the command
+line.
 
-Knows names, types, units and bounds; it does not know what the settings are for. Only `cli` and `api.app` see a
-`Settings` object: everything below them takes plain values.
+Knows names, types, units and bounds; it does not know what the settings are for. Only `cli` and
+`api.app` see a `Settings` object: everything below them takes plain values.
 """
 
 from collections import Counter
@@ -44,8 +45,8 @@ from vivavoce.settings.types import (
 class Settings(BaseSettings):
     """Every setting of the server, checked and frozen.
 
-    `Settings(...)` takes what it is given and defaults for the rest; `Settings.read` also reads the file and the
-    environment.
+    `Settings(...)` takes what it is given and defaults for the rest; `Settings.read` also reads the
+    file and the environment.
     """
 
     model_config = SettingsConfigDict(
@@ -430,10 +431,12 @@ class Settings(BaseSettings):
 
     @classmethod
     def read(cls, config: Path | None = None, **overrides: object) -> Self:
-        """Return the settings: `overrides` beat the environment, which beats the file, which beats the defaults.
+        """Return the settings: `overrides` beat the environment, which beats the file, which beats
+        the defaults.
 
-        `config` is a TOML file; without it `VIVAVOCE_CONFIG` names one, or there is none. An override that is
-        `None` counts as not given. Raises `SettingsError` for an unknown name, a wrong value or an unreadable file.
+        `config` is a TOML file; without it `VIVAVOCE_CONFIG` names one, or there is none. An
+        override that is `None` counts as not given. Raises `SettingsError` for an unknown name, a
+        wrong value or an unreadable file.
         """
         path = config or config_from_environment()
         file = read_file(path) if path else {}

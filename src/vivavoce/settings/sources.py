@@ -29,7 +29,10 @@ def config_from_environment() -> Path | None:
 
 
 def read_file(path: Path) -> dict[str, object]:
-    """Return the keys of a TOML file. Raises `SettingsError` if it cannot be read or is not TOML."""
+    """Return the keys of a TOML file.
+
+    Raises `SettingsError` if it cannot be read or is not TOML.
+    """
     try:
         with path.expanduser().open("rb") as file:
             return tomllib.load(file)

@@ -26,7 +26,8 @@ def split_commas(value: object) -> object:
 
 
 def as_checkpoint(value: object) -> Path | str:
-    """A folder as a `Path`, a hub id as a string; `owner/name` is a folder if there is one of that name.
+    """A folder as a `Path`, a hub id as a string; `owner/name` is a folder if there is one of that
+    name.
 
     Raises `ValueError` for what is neither a string nor a path.
     """

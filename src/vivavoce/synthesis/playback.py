@@ -1,6 +1,8 @@
-"""Follow what one listener goes through: when audio comes, and whether it runs dry before more does.
+"""Follow what one listener goes through: when audio comes, and whether it runs dry before more
+does.
 
-It reckons from the server's side, with the clock that it is told; it knows nothing of text, models or HTTP.
+It reckons from the server's side, with the clock that it is told; it knows nothing of text, models
+or HTTP.
 """
 
 from collections.abc import Callable
@@ -11,8 +13,8 @@ PLAYER_BUFFER_S = 0.2  # what a player holds back before it begins
 class PlaybackTracker:
     """One listener, who plays what was sent in real time. `now_s` is a monotonic clock.
 
-    A listener who takes audio later than it was offered, as a player that is paused, has not run dry because of us: it
-    then begins with what it has just taken.
+    A listener who takes audio later than it was offered, as a player that is paused, has not run
+    dry because of us: it then begins with what it has just taken.
     """
 
     def __init__(self, now_s: Callable[[], float]) -> None:

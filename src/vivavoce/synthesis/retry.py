@@ -1,7 +1,8 @@
-"""The audio of a segment with a check on it: what is no speech is spoken once more, or cut where it was still good.
+"""The audio of a segment with a check on it: what is no speech is spoken once more, or cut where it
+was still good.
 
-It wraps whatever an `Engine` gives, here or far away, and knows neither the request nor who listens. Nothing that was
-given out is taken back: an attempt is repeated only while none of it was.
+It wraps whatever an `Engine` gives, here or far away, and knows neither the request nor who
+listens. Nothing that was given out is taken back: an attempt is repeated only while none of it was.
 """
 
 import logging
@@ -19,8 +20,9 @@ from vivavoce.types import AudioChunk, Samples, Segment, StopReason
 
 log = logging.getLogger(__name__)
 
-# A Latin letter takes a fifteenth of a second or so. Half a second is slower than anybody reads, spelling included; the
-# rest is for pauses. What a model sets itself for its own speech is tighter, and comes first.
+# A Latin letter takes a fifteenth of a second or so. Half a second is slower than anybody reads,
+# spelling included; the rest is for pauses. What a model sets itself for its own speech is tighter,
+# and comes first.
 LONGEST_CHAR_S: Final = 0.5
 LONGEST_PAUSES_S: Final = 10.0
 NEXT_SEED: Final = 0x9E3779B9  # far from the seeds of other segments, which are counted up
@@ -49,12 +51,13 @@ class _Attempt:
 class RetryingStream(ChunkStream):
     """A `ChunkStream` over `segment` as `engine` speaks it, `follows` as for `Engine.speak`.
 
-    An attempt that fails before anything of it was given out is followed by one more: with another seed if its audio
-    was bad, with the same if the model failed, as that is hardly a matter of what was drawn, and by itself, as what it
-    was stepped with may be to blame. With `whole`, which may be set before the first chunk is asked for, nothing is
-    given out before all of it is there, so that any failure is early enough. A model that says the same again to the
-    sample may fail later too: of the second attempt that is left out which was heard. Of two attempts with bad audio
-    the first one's good part is given.
+    An attempt that fails before anything of it was given out is followed by one more: with another
+    seed if its audio was bad, with the same if the model failed, as that is hardly a matter of what
+    was drawn, and by itself, as what it was stepped with may be to blame. With `whole`, which may
+    be set before the first chunk is asked for, nothing is given out before all of it is there, so
+    that any failure is early enough. A model that says the same again to the sample may fail later
+    too: of the second attempt that is left out which was heard. Of two attempts with bad audio the
+    first one's good part is given.
     """
 
     def __init__(
@@ -168,7 +171,10 @@ class RetryingStream(ChunkStream):
         return True
 
     def _best(self, attempts: list[_Attempt]) -> _Attempt:
-        """Return the attempt whose audio counts, the last one if it is whole. Raises `EngineFault` if nothing is good."""
+        """Return the attempt whose audio counts, the last one if it is whole.
+
+        Raises `EngineFault` if nothing is good.
+        """
         last = attempts[-1]
         if not last.failed or (self._given and last.fault is None):
             return last

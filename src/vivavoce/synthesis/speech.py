@@ -1,7 +1,7 @@
 """Turn one request into audio: checks it, finds who speaks, and joins the segments in order.
 
-Knows neither HTTP nor audio formats. A `Speech` holds at most two segments in an engine and a fraction of a second of
-samples of its own, however long the text is.
+Knows neither HTTP nor audio formats. A `Speech` holds at most two segments in an engine and a
+fraction of a second of samples of its own, however long the text is.
 """
 
 import asyncio
@@ -37,7 +37,9 @@ from vivavoce.types import (
 
 log = logging.getLogger(__name__)
 
-SLICE_S = 0.2  # what is filtered and encoded in one go, so that one listener's long chunk does not delay the others
+# what is filtered and encoded in one go, so that one listener's long chunk does not delay the
+# others
+SLICE_S = 0.2
 
 EMPTY: Samples = np.zeros(0, dtype=np.float32)
 
@@ -65,14 +67,16 @@ class Synthesizer:
         self._spoken = spoken
         self.router = Router(pool, default_model=default_model)
         self._max_text_chars = max_text_chars
-        # One part at a time: each thread that wants the interpreter makes the event loop wait some milliseconds.
+        # One part at a time: each thread that wants the interpreter makes the event loop wait some
+        # milliseconds.
         self._normalizing = asyncio.Lock()
 
     async def open(self, request: SpeechRequest) -> "Speech":
         """Check `request` against the model that will answer it and queues its first segment.
 
-        Raises `BadRequest` and its kin, `Overloaded`, `NotReady`, `MissingDependency`, and `DeadlineExceeded` when the
-        request's time is over before the model is loaded. Close the `Speech` in the end.
+        Raises `BadRequest` and its kin, `Overloaded`, `NotReady`, `MissingDependency`, and
+        `DeadlineExceeded` when the request's time is over before the model is loaded. Close the
+        `Speech` in the end.
         """
         deadline = Deadline(
             min(math.inf if request.timeout_s is None else request.timeout_s, self._timeout_s)
@@ -165,11 +169,12 @@ class Deadline:
 
 
 class Speech:
-    """One request being spoken. The attributes say who speaks and what of the request is not honoured.
+    """One request being spoken. The attributes say who speaks and what of the request is not
+    honoured.
 
-    `ending` says in the end how it ended: as its first segment that was cut, if one was; `retries` how many were
-    spoken once more. It holds the route's lease until it is closed; `samples` closes it in the end, however that comes,
-    and `on_report` are then told how it went.
+    `ending` says in the end how it ended: as its first segment that was cut, if one was; `retries`
+    how many were spoken once more. It holds the route's lease until it is closed; `samples` closes
+    it in the end, however that comes, and `on_report` are then told how it went.
     """
 
     def __init__(
@@ -246,7 +251,8 @@ class Speech:
         if not listeners:
             return
         heard = self._listening
-        # What is sent as a whole comes out late; its first audio was there when the first segment had some.
+        # What is sent as a whole comes out late; its first audio was there when the first segment
+        # had some.
         first_s = (
             self._first.first_s if self._first is not None and not self.streamed else heard.first_s
         )
@@ -270,7 +276,8 @@ class Speech:
             spoken(report)
 
     async def samples(self) -> AsyncGenerator[Samples]:
-        """Yield the audio at `sample_rate_hz`, as it is made, in slices of at most `SLICE_S` seconds or so.
+        """Yield the audio at `sample_rate_hz`, as it is made, in slices of at most `SLICE_S`
+        seconds or so.
 
         Raises `EngineFault` when the model fails, also when it had nothing to say at all.
         """
@@ -280,7 +287,8 @@ class Speech:
                     yield samples
 
     async def passages(self) -> AsyncGenerator[SegmentAudio]:
-        """Yield the same audio segment by segment, each as a whole: instead of `samples`, where a text's place is wanted.
+        """Yield the same audio segment by segment, each as a whole: instead of `samples`, where a
+        text's place is wanted.
 
         Filters hold some of a segment's end back, which then begins the next one: 0.2 s at most.
         """
@@ -320,7 +328,8 @@ class Speech:
         """Sample as they are given out; the first ones of a segment come with its text."""
         rate_hz = self._route.engine.info.sample_rate_hz
         pitch = self._request.pitch
-        # Played at another rate a voice changes pitch and pace together; the tempo makes up for the pace.
+        # Played at another rate a voice changes pitch and pace together; the tempo makes up for the
+        # pace.
         tempo = Tempo(rate_hz, self._request.speed / pitch)
         resampler = Resampler(round(rate_hz * pitch), self.sample_rate_hz)
         try:
@@ -375,7 +384,10 @@ class Speech:
     async def _leave_out(
         self, piece: TextSegment, stream: RetryingStream, unread: BadRequest
     ) -> None:
-        """Go on without a piece that the model cannot read. Raises `unread` if it is not about the text."""
+        """Go on without a piece that the model cannot read.
+
+        Raises `unread` if it is not about the text.
+        """
         if unread.field != "text":
             raise unread
         log.warning(

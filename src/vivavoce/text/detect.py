@@ -1,8 +1,9 @@
-"""Guesses the language of a text, by script first and by statistics for the Latin one; knows nothing of voices.
+"""Guesses the language of a text, by script first and by statistics for the Latin one; knows
+nothing of voices.
 
-`py3langid` tells Latin languages apart; its model (about 80 MB of memory) is loaded by the first text that needs it
-and shared by all detectors. Short utterances carry too little for statistics: common greetings are looked up, and
-what stays doubtful is taken for English.
+`py3langid` tells Latin languages apart; its model (about 80 MB of memory) is loaded by the first
+text that needs it and shared by all detectors. Short utterances carry too little for statistics:
+common greetings are looked up, and what stays doubtful is taken for English.
 """
 
 import logging
@@ -65,7 +66,8 @@ class Detection:
 
 
 class Detector:
-    """Tells which of `languages` (ISO 639-1 codes) a text is in; English, if among them, is the fallback.
+    """Tells which of `languages` (ISO 639-1 codes) a text is in; English, if among them, is the
+    fallback.
 
     Safe to call from several threads. The first Latin text takes about 0.7 s more, for the model.
     """
@@ -143,9 +145,11 @@ def _by_script(counts: Mapping[Script, int], languages: Sequence[str]) -> str | 
 
 @lru_cache(maxsize=1)
 def _identifier() -> "LanguageIdentifier | None":
-    """Return the model, restricted to our Latin languages; nothing changes it afterwards, so that threads may share it.
+    """Return the model, restricted to our Latin languages; nothing changes it afterwards, so that
+    threads may share it.
 
-    `None` where it cannot be unpacked: its package does that on disk. That is not tried again for each text.
+    `None` where it cannot be unpacked: its package does that on disk. That is not tried again for
+    each text.
     """
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 

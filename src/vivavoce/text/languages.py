@@ -1,7 +1,7 @@
 """The languages by code, name and script; knows nothing of which model speaks which of them.
 
-Codes inside are ISO 639-1. Scripts matter because a voice can only read letters that its language uses: an
-English voice given Han characters is silent or wrong.
+Codes inside are ISO 639-1. Scripts matter because a voice can only read letters that its language
+uses: an English voice given Han characters is silent or wrong.
 """
 
 import re
@@ -47,8 +47,8 @@ _TAG = re.compile(r"([a-z]{2,3})(?:[-_][a-z0-9]{1,8})*")
 def parse_language(value: str) -> str | None:
     """Return the ISO 639-1 code that `value` names, or `None` for "auto": choose by the text.
 
-    Takes, in any case, English names ("German"), ISO 639-1 and 639-3 codes ("de", "deu") and regional tags
-    ("de-AT", "zh_Hans_CN"). Raises `BadRequest` (field `language`) for anything else.
+    Takes, in any case, English names ("German"), ISO 639-1 and 639-3 codes ("de", "deu") and
+    regional tags ("de-AT", "zh_Hans_CN"). Raises `BadRequest` (field `language`) for anything else.
     """
     wanted = value.strip().lower()
     if wanted == "auto":
@@ -64,7 +64,10 @@ def parse_language(value: str) -> str | None:
 
 
 def language_name(code: str) -> str:
-    """Return the English name, lower case, of an ISO 639-1 code: "en" is "english". An unlisted code is its own name."""
+    """Return the English name, lower case, of an ISO 639-1 code: "en" is "english".
+
+    An unlisted code is its own name.
+    """
     language = _BY_CODE.get(code)
     return language.name if language else code
 

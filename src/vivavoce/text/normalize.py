@@ -1,12 +1,12 @@
 """Make any text speakable: markup, emoji and invisible characters go, words and pauses stay.
 
-It knows no language and no model; numbers, dates and abbreviations are left to whoever speaks, apart from digits that
-are no number in any language. Markup is recognised
-by patterns that do not match plain text such as "2 * 3", "snake_case", "C#", "a < b" or "1. January": a Markdown
-parser reads the last one as a list, and prose that is indented as code.
+It knows no language and no model; numbers, dates and abbreviations are left to whoever speaks,
+apart from digits that are no number in any language. Markup is recognised by patterns that do not
+match plain text such as "2 * 3", "snake_case", "C#", "a < b" or "1. January": a Markdown parser
+reads the last one as a list, and prose that is indented as code.
 
-Time is linear: no pattern begins with a repetition that a later start would scan again. A long text is normalised in
-parts, so that no single step of it takes long.
+Time is linear: no pattern begins with a repetition that a later start would scan again. A long text
+is normalised in parts, so that no single step of it takes long.
 """
 
 import html
@@ -93,7 +93,8 @@ _URL_SIGN = re.compile(r"://|www\.|mailto:", re.IGNORECASE)
 _URL = re.compile(
     r"<?(?:(?<!://)(?<!@)(?<!www\.)(?:(?:https?|ftp)://(?:[\w.~%!$&'*+;=:-]*@)*+(?:www\.)*+)++"
     r"|(?<!mailto:)(?:mailto:)++|(?<![\w.@/])(?:www\.)++)"
-    r"([A-Za-z0-9.@-]++|[^\W_][^\s/:?#@<>]*+)"  # an ASCII host ends where Chinese goes on without a space
+    # an ASCII host ends where Chinese goes on without a space
+    r"([A-Za-z0-9.@-]++|[^\W_][^\s/:?#@<>]*+)"
     r"((?::\d+)?(?:[/?#](?:[A-Za-z0-9\-._~:/?#@!$&'*+,;=%]|\([A-Za-z0-9\-._~/,;=%]*+\))*+)?>?)",
     re.IGNORECASE,
 )
@@ -124,11 +125,13 @@ Part = tuple[str, str]  # a text, and what stands between it and the next
 
 
 def normalize(text: str) -> str:
-    """Return `text` as words and punctuation only; paragraphs are separated by a blank line, other whitespace is one space.
+    """Return `text` as words and punctuation only; paragraphs are separated by a blank line, other
+    whitespace is one space.
 
-    Headings, list items and table rows become sentences; links keep their text, images their description, bare web
-    addresses their host. Text with nothing to say (only punctuation, emoji) becomes "". Takes any string, never
-    raises, and leaves its own results as they are, but for markup at the edges of parts.
+    Headings, list items and table rows become sentences; links keep their text, images their
+    description, bare web addresses their host. Text with nothing to say (only punctuation, emoji)
+    becomes "". Takes any string, never raises, and leaves its own results as they are, but for
+    markup at the edges of parts.
     """
     return joined((normalize_part(part), gap) for part, gap in parts(text))
 
@@ -136,8 +139,9 @@ def normalize(text: str) -> str:
 def parts(text: str) -> list[Part]:
     """Cut `text` into parts of at most `PART_CHARS`, each to be normalised by itself.
 
-    A part ends at a blank line, else at a line's end, a sentence's or a word's, else anywhere. Markup that goes on
-    beyond the end of a part is not recognised as such, unless it is a comment; a list or table may lose a full stop.
+    A part ends at a blank line, else at a line's end, a sentence's or a word's, else anywhere.
+    Markup that goes on beyond the end of a part is not recognised as such, unless it is a comment;
+    a list or table may lose a full stop.
     """
     if len(text) <= PART_CHARS:
         return [(text, "")]

@@ -1,8 +1,9 @@
-"""Cuts text into pieces that a model can say in one go, lazily; knows nothing of models, voices or audio.
+"""Cuts text into pieces that a model can say in one go, lazily; knows nothing of models, voices or
+audio.
 
-Sentences come from `sentencex`, which knows each language's abbreviations. Its time grows faster than its input on
-some texts (unclosed quotes), so it sees a window of a paragraph at a time; the last, maybe unfinished, sentence of a
-window is carried over to the next.
+Sentences come from `sentencex`, which knows each language's abbreviations. Its time grows faster
+than its input on some texts (unclosed quotes), so it sees a window of a paragraph at a time; the
+last, maybe unfinished, sentence of a window is carried over to the next.
 """
 
 import re
@@ -35,12 +36,14 @@ _WINDOW_CHARS = 1000  # what sentencex sees at once: about 5 ms for the worst te
 _CLOSERS = r"[\"'”’»)\]」』）》]*+"
 _PARAGRAPH_BREAK = re.compile(r"\n[^\S\n]*+\n\s*+")
 _WHITESPACE = re.compile(r"\s+")
-# Inside what sentencex takes for one sentence: a full stop after a short word is most likely an abbreviation's.
+# Inside what sentencex takes for one sentence: a full stop after a short word is most likely an
+# abbreviation's.
 _SENTENCE_END = re.compile(
     rf"(?:(?<=\w\w\w\w\w)\.|\.\.\.|[!?…]){_CLOSERS}(?=\s)|[。！？।]{_CLOSERS}"
 )
 _CLAUSE_END = re.compile(rf"[,;:]{_CLOSERS}(?=\s)|[、，；：…]{_CLOSERS}|—+|\s[–-](?=\s)")
-# What sentencex takes for sentences and is none: a list's "1." or "a)" alone, and some abbreviations.
+# What sentencex takes for sentences and is none: a list's "1." or "a)" alone, and some
+# abbreviations.
 _LIST_NUMBER = re.compile(r"\A\W*+(?:\d{1,3}|\w)[.)]\s*")
 _ABBREVIATED = {
     "de": re.compile(r"\A(?:.*\s)?\d{1,3}\.\s*", re.DOTALL),  # ordinals: "die 2. Bundesliga"
@@ -58,10 +61,11 @@ class TextSegment:
 
 
 def width(text: str) -> int:
-    """How much speech `text` is, measured in Latin letters: Han, kana and Hangul characters count three.
+    """How much speech `text` is, measured in Latin letters: Han, kana and Hangul characters count
+    three.
 
-    Each of those is a syllable or a whole word and takes about as long to say as three Latin letters, so that one
-    bound serves every script. All other characters count one.
+    Each of those is a syllable or a whole word and takes about as long to say as three Latin
+    letters, so that one bound serves every script. All other characters count one.
     """
     return len(text) + (_WIDE_WEIGHT - 1) * len(_WIDE.findall(text))
 
@@ -69,11 +73,13 @@ def width(text: str) -> int:
 def split(
     text: str, language: str, *, max_chars: int, first_chars: int = 80
 ) -> Iterator[TextSegment]:
-    """Yield `text` in order as pieces of at most `max_chars` (by `width`), the first one short for an early start.
+    """Yield `text` in order as pieces of at most `max_chars` (by `width`), the first one short for
+    an early start.
 
-    Paragraphs end at blank lines. Whitespace in a piece is single spaces; apart from whitespace nothing is lost,
-    doubled or moved. Memory beyond `text` is bounded by a window of a thousand characters. The last piece has no
-    pause after it. `language` is an ISO 639-1 code. Raises `ValueError` when `max_chars` cannot hold a character.
+    Paragraphs end at blank lines. Whitespace in a piece is single spaces; apart from whitespace
+    nothing is lost, doubled or moved. Memory beyond `text` is bounded by a window of a thousand
+    characters. The last piece has no pause after it. `language` is an ISO 639-1 code. Raises
+    `ValueError` when `max_chars` cannot hold a character.
     """
     if max_chars < _WIDE_WEIGHT:
         raise ValueError(f"max_chars must be at least {_WIDE_WEIGHT}, got {max_chars!r}")
@@ -123,7 +129,10 @@ def _sentences(text: str, start: int, end: int, language: str) -> Iterator[TextS
 
 
 def _segment(window: str, language: str) -> list[str]:
-    """Return `window` as sentences with their trailing space. Never empty; joined again they are `window`."""
+    """Return `window` as sentences with their trailing space.
+
+    Never empty; joined again they are `window`.
+    """
     clean = window.encode(
         "utf-8", "replace"
     ).decode()  # a lone surrogate becomes one "?"; lengths stay
@@ -227,10 +236,12 @@ def _fitted(piece: TextSegment, max_chars: int) -> Iterator[TextSegment]:
 
 
 def _cut(text: str, limit: int) -> tuple[TextSegment, str]:
-    """Return the longest good beginning of `text` that is no wider than `limit`, and what follows; neither is blank.
+    """Return the longest good beginning of `text` that is no wider than `limit`, and what follows;
+    neither is blank.
 
-    At best it ends with a sentence or clause, else with a word, else anywhere but inside a character that is
-    written with several code points. `text` must be wider than `limit` and not begin with a space.
+    At best it ends with a sentence or clause, else with a word, else anywhere but inside a
+    character that is written with several code points. `text` must be wider than `limit` and not
+    begin with a space.
     """
     found = _boundary(text, limit // 3, limit)
     if found:

@@ -1,7 +1,8 @@
-"""Read the mouth's shapes off spelling: which words a text has, and which visemes each passes through.
+"""Read the mouth's shapes off spelling: which words a text has, and which visemes each passes
+through.
 
-Knows letters, not phonemes: a rough reading in the manner of English, with other scripts written in Latin letters
-first. It is meant for moving lips, and knows nothing of time.
+Knows letters, not phonemes: a rough reading in the manner of English, with other scripts written in
+Latin letters first. It is meant for moving lips, and knows nothing of time.
 """
 
 import re
@@ -27,7 +28,8 @@ _ENGLISH: Final = (
 )
 _DIGITS: Final = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
-# A character of a script without spaces is a word of its own; elsewhere letters, digits and apostrophes make words.
+# A character of a script without spaces is a word of its own; elsewhere letters, digits and
+# apostrophes make words.
 _WIDE = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _WORD = re.compile(rf"[{_WIDE}]ー?|(?:(?![{_WIDE}_])\w)+(?:['’-](?:(?![{_WIDE}_])\w)+)*")
 _LONG_PAUSE = re.compile(r"[.!?…。！？]")

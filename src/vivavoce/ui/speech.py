@@ -1,7 +1,9 @@
-"""Have a text spoken by the server and keeps what came: the audio, who spoke, and how fast; knows nothing of the page.
+"""Have a text spoken by the server and keeps what came: the audio, who spoke, and how fast; knows
+nothing of the page.
 
-Speech is streamed, so that the time to the first audio is that of the server. The header of a streamed file cannot know
-its length: a WAV file is put together here from samples, and FLAC is asked for as a whole.
+Speech is streamed, so that the time to the first audio is that of the server. The header of a
+streamed file cannot know its length: a WAV file is put together here from samples, and FLAC is
+asked for as a whole.
 """
 
 import io
@@ -85,7 +87,8 @@ class SpeechResult:
 
 
 def record(client: Client, wish: SpeechForm, report: Callable[[Progress], None]) -> SpeechResult:
-    """Return the speech, after telling `report` of each piece that came. What `report` raises cancels the speech.
+    """Return the speech, after telling `report` of each piece that came. What `report` raises
+    cancels the speech.
 
     Raises what `Client.stream` does, and `VivavoceError` if the server sends no audio.
     """

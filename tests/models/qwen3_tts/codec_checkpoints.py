@@ -1,7 +1,9 @@
-"""Write tiny random speech tokenizers and speaker encoders with the released files' names, for tests and parity.
+"""Write tiny random speech tokenizers and speaker encoders with the released files' names, for
+tests and parity.
 
-The names and shapes are spelled out here from the released files, not taken from the engine's modules, so that a
-wrong name in the engine shows. Weights come from numpy's generator: the same on every machine and torch version.
+The names and shapes are spelled out here from the released files, not taken from the engine's
+modules, so that a wrong name in the engine shows. Weights come from numpy's generator: the same on
+every machine and torch version.
 """
 
 import json

@@ -19,5 +19,8 @@ class _Skipped(pytest.Module):
 def pytest_pycollect_makemodule(
     module_path: Path, parent: pytest.Collector
 ) -> pytest.Module | None:
-    """Stands in for every module of this folder if a package is missing. A skip raised here would end the whole run."""
+    """Stands in for every module of this folder if a package is missing.
+
+    A skip raised here would end the whole run.
+    """
     return _Skipped.from_parent(parent, path=module_path) if MISSING else None

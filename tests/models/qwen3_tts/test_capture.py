@@ -1,4 +1,5 @@
-"""Frames in the few shapes that graphs need: the same codes, nothing left behind, nothing asked of the host.
+"""Frames in the few shapes that graphs need: the same codes, nothing left behind, nothing asked of
+the host.
 
 A CPU captures nothing; here the very calls that CUDA captures are made as they are.
 """

@@ -162,7 +162,8 @@ def test_live_text_in_a_cloned_voice_is_the_streaming_mode_of_the_trace(
     made = np.concatenate([samples for samples in heard if not isinstance(samples, StopReason)])
     assert made.shape == expected.shape
     assert np.abs(made - expected).max() <= TOLERANCE
-    # In context the text is read beside the recording, so that as much of it must be known; all of a short one.
+    # In context the text is read beside the recording, so that as much of it must be known; all of
+    # a short one.
     in_time = 9 < begun_with < len(text) if words else begun_with == 3
     assert in_time if len(text) > 3 else begun_with == 3
     assert model.slots_taken == 0

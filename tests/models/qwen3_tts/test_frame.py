@@ -142,7 +142,8 @@ def test_making_a_frame_never_reads_a_value_back_to_the_host() -> None:
     WISHES[0].open(batch)
     WISHES[3].open(batch)
     with AccessLogMiddleware():
-        # Outside of inference mode, which would show the watch operators before they are taken apart.
+        # Outside of inference mode, which would show the watch operators before they are taken
+        # apart.
         inspect.unwrap(decode_frame)(batch._talker, batch._state, 2, 128)
         assert "mm" in seen
         assert not seen & HOST_READS

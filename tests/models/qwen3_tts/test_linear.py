@@ -42,7 +42,8 @@ FORMS = [
         (WeightFormat.INT8, torch.float32),
     )
 ]
-# Wide enough for rounding to average out as it does at the released shapes, small enough for a test.
+# Wide enough for rounding to average out as it does at the released shapes, small enough for a
+# test.
 WIDE = Shape(
     Stack(256, 768, 4, 4, 2, 64),
     Stack(256, 768, 2, 4, 2, 64),
@@ -154,10 +155,11 @@ def forced(checkpoint: Checkpoint, prompt: Tensor, codes: Tensor) -> tuple[Tenso
     return talker.codec_head(hidden), rest.flatten(0, 1)
 
 
-# Mean Kullback-Leibler divergences of the talker's and the predictor's draws at temperature 0.9. Measured with this
-# model: float32 and float16 5e-13 (the weights are bfloat16 numbers, which both hold without loss), int8 2.3e-4 and
-# 4.8e-4, allowed eight times as much because a processor without VNNI rounds inputs to seven bits. bfloat16 is bounded
-# by ten times what was measured at the released shape, 3e-5 and 6e-5.
+# Mean Kullback-Leibler divergences of the talker's and the predictor's draws at temperature 0.9.
+# Measured with this model: float32 and float16 5e-13 (the weights are bfloat16 numbers, which both
+# hold without loss), int8 2.3e-4 and 4.8e-4, allowed eight times as much because a processor
+# without VNNI rounds inputs to seven bits. bfloat16 is bounded by ten times what was measured at
+# the released shape, 3e-5 and 6e-5.
 DIVERGENCE = {
     torch.float32: (1e-10, 1e-10),
     torch.float16: (1e-10, 1e-10),

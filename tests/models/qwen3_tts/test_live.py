@@ -147,7 +147,8 @@ def test_any_text_letter_by_letter_has_the_ids_of_its_turn(text: str) -> None:
 def test_no_more_is_held_back_than_the_last_word_and_the_spaces_around_it(text: str) -> None:
     live = LiveText(tokenizer())
     live.add(text, last=False)
-    # Letters with a sign before them, or signs with line breaks behind; then spaces, whose number is not known yet.
+    # Letters with a sign before them, or signs with line breaks behind; then spaces, whose number
+    # is not known yet.
     assert re.fullmatch(r"(\s*|\s?([^\w\s]?[^\W\d_]+|\d|[^\w\s]+[\r\n]*))\s*", live.held)
 
 

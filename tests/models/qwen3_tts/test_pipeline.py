@@ -1,4 +1,5 @@
-"""The host a frame ahead of the device, sounds handed over a step late: what is heard and how it ends stay the same.
+"""The host a frame ahead of the device, sounds handed over a step late: what is heard and how it
+ends stay the same.
 
 On CUDA it is so always; here a CPU is made to lag. `test_model` has what nobody lags behind.
 """

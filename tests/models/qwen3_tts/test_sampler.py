@@ -139,7 +139,8 @@ def test_first_codes_follow_the_plain_sampler_at_any_settings_of_each_row(seed: 
         assert all(p > 0 for count, p in zip(counts, expected, strict=True) if count), sampling
         statistic, freedom = chi_square(counts, expected)
         if freedom:
-            # Wilson and Hilferty: four standard deviations, which one row in thirty thousand exceeds by chance.
+            # Wilson and Hilferty: four standard deviations, which one row in thirty thousand
+            # exceeds by chance.
             assert (
                 statistic
                 <= freedom * (1 - 2 / (9 * freedom) + 4 * math.sqrt(2 / (9 * freedom))) ** 3
@@ -149,7 +150,8 @@ def test_first_codes_follow_the_plain_sampler_at_any_settings_of_each_row(seed: 
 def first_codes(wanted: list[Sampling], logits: Tensor, said: list[set[int]], draws: int) -> Tensor:
     """Codes [rows, draws] of the first codebook, each of another seed and frame, from `logits` [rows, codes]."""
     rows, codes = logits.shape
-    # 1024 more entries, as in a checkpoint, have no sound; one of them ends the speech, and here is never likely.
+    # 1024 more entries, as in a checkpoint, have no sound; one of them ends the speech, and here is
+    # never likely.
     ids = replace(small().config.codec_ids, eos=codes)
     sampler = Sampler(
         replace(small().config, codec_vocab_size=codes + 1024, codec_ids=ids), rows * draws, CPU

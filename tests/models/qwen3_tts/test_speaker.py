@@ -74,7 +74,8 @@ def test_mel_filters_are_overlapping_triangles_of_equal_area() -> None:
     filters = mel_filters(24000, 128)
     assert filters.shape == (128, 513)
     assert (filters.sum(dim=1) > 0).all()
-    # Narrow triangles are sampled coarsely by the bins; from about 3 kHz on their sums show the equal areas.
+    # Narrow triangles are sampled coarsely by the bins; from about 3 kHz on their sums show the
+    # equal areas.
     areas = filters.sum(dim=1)[80:] * 12000 / 512
     torch.testing.assert_close(areas, torch.ones(48), atol=0.02, rtol=0)
     assert (filters.argmax(dim=1).diff() >= 0).all()

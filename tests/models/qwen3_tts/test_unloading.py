@@ -48,7 +48,8 @@ def test_preview_is_what_the_loaded_model_says_and_takes(
     )
     assert seen.info == model.info
     assert seen.info.task == task
-    # What is packed is no tensor: matrices know their size. The codec and what clones a voice are as large as in files.
+    # What is packed is no tensor: matrices know their size. The codec and what clones a voice are
+    # as large as in files.
     matrices = (
         module for module in model._checkpoint.talker.modules() if isinstance(module, Linear)
     )

@@ -17,7 +17,8 @@ from tests.models.qwen3_tts.codec_checkpoints import (
 from tests.models.qwen3_tts.small import SMALL
 from vivavoce.types import Segment
 
-# As many codebooks as the small language model speaks in, of as many entries as its first code has; few channels.
+# As many codebooks as the small language model speaks in, of as many entries as its first code has;
+# few channels.
 CODEC = CodecShape(
     codebooks=SMALL.codebooks, entries=2048, latent=8, hidden=8, layers=1, decoder_dim=16
 )
@@ -29,7 +30,8 @@ def whole_checkpoint(
 ) -> Path:
     """Write a checkpoint of `task` into `folder` and gives `folder`.
 
-    `size` is what it calls itself: only "1b7" follows instructions. `frames` are what it makes at most.
+    `size` is what it calls itself: only "1b7" follows instructions. `frames` are what it makes at
+    most.
     """
     # A recording's codes are as many as the codec has entries, and the talker hears them.
     codes = CODEC.entries if task == "base" else SMALL.codes

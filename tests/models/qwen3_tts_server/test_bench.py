@@ -98,7 +98,8 @@ def test_wrong_usage_is_said_in_a_line(arguments: list[str], words: str) -> None
 
 
 def test_random_shapes_read_as_many_bytes_a_frame_as_the_released_ones() -> None:
-    # 440.5 and 1409.4 million weights in the talker's layers; 78.6 in the predictor's, read 15 times; heads once.
+    # 440.5 and 1409.4 million weights in the talker's layers; 78.6 in the predictor's, read 15
+    # times; heads once.
     for size, weights in (("0.6b", 1.655e9), ("1.7b", 2.66e9)):
         config = released_config(size)
         with torch.device("meta"):

@@ -1,4 +1,5 @@
-"""A model with two replicas in a real Ray cluster on this machine, behind a server of ours. Needs the extra `ray`.
+"""A model with two replicas in a real Ray cluster on this machine, behind a server of ours. Needs
+the extra `ray`.
 
 Ray runs in processes of its own, and starts for some seconds: one cluster serves all tests.
 """
@@ -228,7 +229,10 @@ async def test_an_application_that_is_not_there_is_told(cluster: Any) -> None:
 
 
 def deployed_by(file: Path) -> Any:
-    """Return the one application of `file`, as Ray reads it. Any: Ray is optional for the type checker."""
+    """Return the one application of `file`, as Ray reads it.
+
+    Any: Ray is optional for the type checker.
+    """
     from ray.serve.schema import ServeDeploySchema
 
     (application,) = ServeDeploySchema.model_validate(

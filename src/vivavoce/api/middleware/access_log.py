@@ -1,6 +1,8 @@
-"""Watch every request from outside: how it ended goes to the counters, the log and, where there is one, the trace.
+"""Watch every request from outside: how it ended goes to the counters, the log and, where there is
+one, the trace.
 
-It sees no body: neither texts nor recordings; and of the address only the path, as a GET has its text in the query.
+It sees no body: neither texts nor recordings; and of the address only the path, as a GET has its
+text in the query.
 """
 
 import logging

@@ -1,6 +1,8 @@
-"""Ask for a key before anything that costs: a plain ASGI layer around every endpoint; knows no endpoint's own rules.
+"""Ask for a key before anything that costs: a plain ASGI layer around every endpoint; knows no
+endpoint's own rules.
 
-What is not in the list of open paths needs a key, so an endpoint that is added is guarded from its first day.
+What is not in the list of open paths needs a key, so an endpoint that is added is guarded from its
+first day.
 """
 
 import math
@@ -19,7 +21,8 @@ from vivavoce.api.errors import answer_to
 from vivavoce.errors import Forbidden, RateLimited, Unauthorized, VivavoceError
 from vivavoce.keys import Key, Keyring
 
-# To look at, without a key: the page, the documentation, health, and the lists that real clients ask for without one.
+# To look at, without a key: the page, the documentation, health, and the lists that real clients
+# ask for without one.
 _OPEN: Final = re.compile(
     r"/|/v1/?|/web/.*|/docs|/swagger/.*|/openapi\.json|/health(?:/live|/ready)?"
     r"|/v1/tts/(?:speakers|languages)|/v1/audio/(?:voices|models)|/v1/models(?:/[^/]+)?"
@@ -42,10 +45,11 @@ def needed_scope(method: str, path: str, lists: Collection[str] = ()) -> keys.Sc
 
 
 class AuthMiddleware:
-    """Lets requests through whose key allows them; `request.state` then has its name and whether it `can_manage`.
+    """Lets requests through whose key allows them; `request.state` then has its name and whether it
+    `can_manage`.
 
-    Answers 401, 403, or 429 where a key's own limits are reached, before a body is read. `lists` are those of
-    `needed_scope`.
+    Answers 401, 403, or 429 where a key's own limits are reached, before a body is read. `lists`
+    are those of `needed_scope`.
     """
 
     def __init__(
@@ -76,7 +80,8 @@ class AuthMiddleware:
             usage = self._usages.setdefault(key.name, _Usage())
             usage.begin(key, self._clock_s())
         except VivavoceError as error:
-            # For a WebSocket this is its refusal, which the server may only send in HTTP's form if it offers to.
+            # For a WebSocket this is its refusal, which the server may only send in HTTP's form if
+            # it offers to.
             await answer_to(HTTPConnection(scope), error)(scope, receive, send)
             return
         scope.setdefault("state", {}).update(key=key.name, can_manage="manage" in key.scopes)
@@ -86,7 +91,10 @@ class AuthMiddleware:
             usage.running -= 1
 
     def _allowed(self, headers: Headers, needed: keys.Scope) -> Key:
-        """Return the key that came with the request. Raises `Unauthorized` or `Forbidden`; neither shows what was sent."""
+        """Return the key that came with the request.
+
+        Raises `Unauthorized` or `Forbidden`; neither shows what was sent.
+        """
         secret = given_key(headers)
         if not secret:
             raise Unauthorized(
@@ -123,7 +131,10 @@ class _Usage:
     at_s: float = -math.inf
 
     def begin(self, key: Key, now_s: float) -> None:
-        """Count a request in, which the caller counts out of `running`. Raises `RateLimited` and counts nothing."""
+        """Count a request in, which the caller counts out of `running`.
+
+        Raises `RateLimited` and counts nothing.
+        """
         if key.max_concurrent is not None and self.running >= key.max_concurrent:
             raise RateLimited(
                 f"the API key {key.name!r} has {self.running} requests running, as many as it may: wait for one to end",

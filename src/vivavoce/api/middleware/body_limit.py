@@ -56,9 +56,11 @@ class _TooLarge(Exception):
 
 
 class BodyLimitMiddleware:
-    """Answers 413 to a body over `max_bytes`: at once where its length is declared, else when it gets there.
+    """Answers 413 to a body over `max_bytes`: at once where its length is declared, else when it
+    gets there.
 
-    And 503 to what would make all bodies together, each held as long as its request runs, more than `max_total_bytes`.
+    And 503 to what would make all bodies together, each held as long as its request runs, more than
+    `max_total_bytes`.
     """
 
     def __init__(self, app: ASGIApp, *, max_bytes: int, max_total_bytes: int) -> None:

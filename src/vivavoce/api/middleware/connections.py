@@ -19,8 +19,9 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from vivavoce.api.middleware.body_limit import PADDING, refuse_request
 from vivavoce.errors import BadRequest, Overloaded
 
-# What the system keeps for a client that does not read (Linux takes the double). It also sets how soon reading is seen:
-# when a third of it has been taken, which even the slowest audio format does several times a minute.
+# What the system keeps for a client that does not read (Linux takes the double). It also sets how
+# soon reading is seen: when a third of it has been taken, which even the slowest audio format does
+# several times a minute.
 SEND_BUFFER_BYTES: Final = 128 * 2**10
 BODY_BYTES_PER_S: Final = 1_000  # a body that is slower than this on average is not worth its place
 SPARE_CONNECTIONS: Final = 64  # beyond the limit, that get an answer; others are only closed
@@ -115,7 +116,8 @@ class BoundedHTTP(H11Protocol):
         transport.get_extra_info("socket").setsockopt(
             socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES
         )
-        # Tells of whatever waits here, also of an answer's last bytes. With a limit of 0 asyncio's TLS never resumes.
+        # Tells of whatever waits here, also of an answer's last bytes. With a limit of 0 asyncio's
+        # TLS never resumes.
         transport.set_write_buffer_limits(high=1, low=0)
         if len(self.connections) > self.bounds.max_connections:
             self.app = _only_health(self.app)
@@ -262,7 +264,8 @@ class BoundedHTTP(H11Protocol):
         self.logger.info(
             "dropped %s, which took nothing for %g s", self.client, self.bounds.send_timeout_s
         )
-        # Without lingering: the system would keep what it holds for the client until it gives up by itself.
+        # Without lingering: the system would keep what it holds for the client until it gives up by
+        # itself.
         self.transport.get_extra_info("socket").setsockopt(
             socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGERING
         )
@@ -277,7 +280,8 @@ class BoundedHTTP(H11Protocol):
 def _of_one_length(app: ASGIApp) -> ASGIApp:
     """Return `app` for requests that say in one way alone where they end.
 
-    A proxy in front might believe the other way, and take a part of the body for somebody else's request.
+    A proxy in front might believe the other way, and take a part of the body for somebody else's
+    request.
     """
 
     async def refusing(scope: Scope, receive: Receive, send: Send) -> None:

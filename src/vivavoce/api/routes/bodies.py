@@ -102,7 +102,8 @@ async def _read(request: Request, model: type[BaseModel]) -> Request:
 
 
 async def _received(request: Request, most: int, *, recordings: bool) -> bytes:
-    """Return the body. Raises `BodyTooLarge` if it is larger than its fields may be, `ClientDisconnected`.
+    """Return the body. Raises `BodyTooLarge` if it is larger than its fields may be,
+    `ClientDisconnected`.
 
     What comes after that is read and dropped: a client that still sends would see no answer.
     """

@@ -123,7 +123,8 @@ async def languages(synthesizer: SynthesizerDep, model: Name | None = None) -> L
 
 @router.get("/requests/{request_id}")
 async def request_state(request: Request, request_id: str) -> RequestState:
-    """How one of the latest 1,000 requests for speech ended, on whatever API: its id is the answer's X-Request-Id.
+    """How one of the latest 1,000 requests for speech ended, on whatever API: its id is the
+    answer's X-Request-Id.
 
     A key sees its own requests; one with the scope `manage` sees all.
     """

@@ -182,7 +182,8 @@ class ReplayStore:
 
 
 def parse_range(header: str, size: int) -> tuple[int, int] | None:
-    """Return start and end of a `Range` of one part; None for the whole, as for what cannot be read.
+    """Return start and end of a `Range` of one part; None for the whole, as for what cannot be
+    read.
 
     Raises `OutOfRange`.
     """
@@ -202,7 +203,10 @@ def parse_range(header: str, size: int) -> tuple[int, int] | None:
 
 
 async def record(request: Request, speak: Callable[[Request], Awaitable[Response]]) -> StoredAnswer:
-    """Have an answer spoken that outlives its request. Raises `DiskFull`, and what `speak` raises."""
+    """Have an answer spoken that outlives its request.
+
+    Raises `DiskFull`, and what `speak` raises.
+    """
 
     async def stay() -> Message:
         await asyncio.Event().wait()

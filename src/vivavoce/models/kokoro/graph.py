@@ -1,8 +1,8 @@
 """Rewrite Kokoro's quantised ONNX graph so that a CPU computes the same speech much faster.
 
 The published int8 graph spends its time in operators for which onnxruntime has no fast kernel:
-integer convolutions with unsigned weights, instance norms spelled out in eight passes over memory, a
-naive short-time Fourier transform. Each is replaced by operators that have one. The quantised
+integer convolutions with unsigned weights, instance norms spelled out in eight passes over memory,
+a naive short-time Fourier transform. Each is replaced by operators that have one. The quantised
 weights stay as they are, and the integer sums come out the same.
 
 The result is kept beside the model, so only a pull, or the first load after an upgrade, needs
@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 Weights: TypeAlias = NDArray[np.uint8]
 Signed: TypeAlias = NDArray[np.int8]
 
-# The quantiser used 7 of the 8 bits (0..127). Moved to -64..63 the products of two neighbours fit the 16-bit sums
-# that processors without dot-product instructions use, and the signed form has fast kernels everywhere.
+# The quantiser used 7 of the 8 bits (0..127). Moved to -64..63 the products of two neighbours fit
+# the 16-bit sums that processors without dot-product instructions use, and the signed form has fast
+# kernels everywhere.
 SHIFT = 64
 VERSION = 1  # of the rewriting: increase it with every change to the graphs that come out
 MICROSOFT = "com.microsoft"
@@ -402,9 +403,11 @@ def _spectrum(editor: _Editor, node: "NodeProto") -> None:
 
 
 def _phase(editor: _Editor, node: "NodeProto") -> None:
-    """The phase of a negative real number is +pi, as the model was trained with: imaginary > 0 becomes >= 0.
+    """The phase of a negative real number is +pi, as the model was trained with: imaginary > 0
+    becomes >= 0.
 
-    The published graph gets there by the rounding noise of its transform, which the exact one lacks.
+    The published graph gets there by the rounding noise of its transform, which the exact one
+    lacks.
     """
     gathered, bound = editor.producer.get(node.input[0]), editor.value(node.input[1])
     turned = editor.producer.get(gathered.input[0]) if gathered is not None else None

@@ -1,7 +1,7 @@
 """The embedded voice of many languages: Kokoro-82M on onnxruntime, on any CPU.
 
-A segment is written as phonemes, cut into runs that the network can take, and each run is spoken in one go. How text
-becomes phonemes is `g2p`'s business, how the graph is made fast is `graph`'s.
+A segment is written as phonemes, cut into runs that the network can take, and each run is spoken in
+one go. How text becomes phonemes is `g2p`'s business, how the graph is made fast is `graph`'s.
 """
 
 import json
@@ -30,8 +30,8 @@ Styles: TypeAlias = NDArray[np.float32]  # [510, 1, 256]: row n - 1 is for a run
 
 RATE_HZ = 24_000
 STYLE_ROWS, STYLE_SIZE = 510, 256
-# The network takes 510 tokens. Half of that is some 15 s of speech, needs 300 MB while it is made, and is where the
-# network does not yet hurry.
+# The network takes 510 tokens. Half of that is some 15 s of speech, needs 300 MB while it is made,
+# and is where the network does not yet hurry.
 RUN_TOKENS = 250
 MAX_LANES = 4  # each lane holds memory of its own; cores beyond these help inside a run
 BREAKS = (".!?…", ";:,—", " ")  # where a run may end, the best first
@@ -56,8 +56,9 @@ class _KokoroStream:
 class KokoroModel(Model[_KokoroStream]):
     """Speaks one run of one stream a step; up to `lanes` steps at once share the weights.
 
-    `folder` holds `model.onnx`, `vocab.json` and `voices/`; `threads` is how many CPU threads to use, `None` for
-    the cores available. Raises `MissingDependency` for absent files or packages, `EngineFault` for broken files.
+    `folder` holds `model.onnx`, `vocab.json` and `voices/`; `threads` is how many CPU threads to
+    use, `None` for the cores available. Raises `MissingDependency` for absent files or packages,
+    `EngineFault` for broken files.
     """
 
     max_batch = 1
@@ -85,7 +86,8 @@ class KokoroModel(Model[_KokoroStream]):
             phonemes = phonemizer.phonemize(segment.text, segment.language)
         except (VivavoceError, MemoryError):
             raise
-        except Exception as error:  # of packages that say nothing of what they raise: it is the text that they trip over
+        # of packages that say nothing of what they raise: it is the text that they trip over
+        except Exception as error:
             raise unreadable("kokoro", segment.text) from error
         runs = [
             self._ids(run)

@@ -1,7 +1,8 @@
 """Name the speakers of the Kokoro model and says which style each one speaks with.
 
-A style is one of the 54 voices that were published with the model. The nine speakers of Qwen3-TTS are offered under
-their own names, each with a style as close as there is, so that clients need not change between models.
+A style is one of the 54 voices that were published with the model. The nine speakers of Qwen3-TTS
+are offered under their own names, each with a style as close as there is, so that clients need not
+change between models.
 """
 
 from vivavoce.errors import UnknownVoice
@@ -43,7 +44,8 @@ SPEAKERS = {
     "sohee": "jf_nezumi",
 }
 
-# OpenAI's names: the style of the same name where there is one, else one of the gender that the name is heard as.
+# OpenAI's names: the style of the same name where there is one, else one of the gender that the
+# name is heard as.
 ALIASES = {
     "alloy": "af_alloy",
     "ash": "am_adam",
@@ -73,10 +75,11 @@ DEFAULT_VOICES = {
 
 
 def voices() -> tuple[Voice, ...]:
-    """Return every voice: the 54 styles under their own names, then the nine listed speakers of Qwen3-TTS.
+    """Return every voice: the 54 styles under their own names, then the nine listed speakers of
+    Qwen3-TTS.
 
-    `languages` holds the language a voice is native to; each may speak all languages of the model, because the
-    phonemes come from the language and not from the voice.
+    `languages` holds the language a voice is native to; each may speak all languages of the model,
+    because the phonemes come from the language and not from the voice.
     """
     return (
         *(_style(style) for style in STYLES),
@@ -85,7 +88,10 @@ def voices() -> tuple[Voice, ...]:
 
 
 def style_of(voice: str) -> str:
-    """Return the style that the voice of this id or alias, in any case, speaks with. Raises `UnknownVoice`."""
+    """Return the style that the voice of this id or alias, in any case, speaks with.
+
+    Raises `UnknownVoice`.
+    """
     name = voice.strip().lower()
     style = SPEAKERS.get(name) or ALIASES.get(name, name)
     if style not in STYLES:

@@ -1,6 +1,7 @@
 """Our own Qwen3-TTS: a released checkpoint folder in, codes and speech out, on torch alone.
 
-Importing this module imports no torch: the server makes options in one process, the model in another.
+Importing this module imports no torch: the server makes options in one process, the model in
+another.
 """
 
 from dataclasses import dataclass
@@ -16,11 +17,12 @@ Graphs: TypeAlias = Literal["auto", "startup", "off"]
 class QwenOptions:
     """Settings of all checkpoints.
 
-    `device` is "auto" (CUDA where there is some, else the CPU) or a torch device; `dtype` is "auto" (bfloat16 on CUDA,
-    float32 elsewhere), "float32", "bfloat16" or "float16". `weights` is "auto" (prepacked on the CPU, plain
-    elsewhere), "plain", "prepacked" or "int8", see `linear`. `max_batch` segments are spoken at once. `threads` limits
-    torch on the CPU, for the whole process; None uses the cores available. On CUDA `graphs` are captured when first
-    needed ("auto"), all while loading ("startup") or not at all ("off").
+    `device` is "auto" (CUDA where there is some, else the CPU) or a torch device; `dtype` is "auto"
+    (bfloat16 on CUDA, float32 elsewhere), "float32", "bfloat16" or "float16". `weights` is "auto"
+    (prepacked on the CPU, plain elsewhere), "plain", "prepacked" or "int8", see `linear`.
+    `max_batch` segments are spoken at once. `threads` limits torch on the CPU, for the whole
+    process; None uses the cores available. On CUDA `graphs` are captured when first needed
+    ("auto"), all while loading ("startup") or not at all ("off").
     """
 
     device: str = "auto"
@@ -32,7 +34,10 @@ class QwenOptions:
 
 
 def make_qwen(name: str, source: Path | str, options: QwenOptions) -> AnyModel:
-    """Load a checkpoint: a folder, or a hub id that was pulled. Raise what `QwenModel` and `locate` raise."""
+    """Load a checkpoint: a folder, or a hub id that was pulled.
+
+    Raise what `QwenModel` and `locate` raise.
+    """
     folder = _located(source)
     from vivavoce.models.qwen3_tts.runtime.model import QwenModel
 

@@ -1,7 +1,9 @@
-"""A `Model` that lives in a process of its own, which can be ended when a step hangs, and may crash without the server.
+"""A `Model` that lives in a process of its own, which can be ended when a step hangs, and may crash
+without the server.
 
-Every call is one round trip to `worker`, where the model is; audio comes as float32 arrays. It knows no model: a
-function that makes one is sent there. When the process ends, whatever is asked of it fails, and `lost` says why.
+Every call is one round trip to `worker`, where the model is; audio comes as float32 arrays. It
+knows no model: a function that makes one is sent there. When the process ends, whatever is asked of
+it fails, and `lost` says why.
 """
 
 import logging
@@ -52,7 +54,8 @@ class _DistantVoice:
 
 
 class ProcessClient:
-    """The process in which the model `name` lives, and the channels to it. Starts it, and makes the model in it.
+    """The process in which the model `name` lives, and the channels to it. Starts it, and makes the
+    model in it.
 
     Raises what `make` raises there, `SettingsError` where the system has no such processes.
     """
@@ -104,7 +107,10 @@ class ProcessClient:
     def call(
         self, method: Method, *arguments: object
     ) -> Any:  # Any: each method has its own result
-        """Return the result of a method of `worker.Held`. Raises what it raises, `EngineFault` if the process is gone."""
+        """Return the result of a method of `worker.Held`.
+
+        Raises what it raises, `EngineFault` if the process is gone.
+        """
         channel = self._free.get()
         try:
             return self._ask(channel, Call(method, arguments))
@@ -161,7 +167,10 @@ class ProcessClient:
 
 
 class ProcessModel(Model[_DistantStream]):
-    """A `Model` in the process of `worker`. Each call brings back whether a stream starves: nobody has to ask."""
+    """A `Model` in the process of `worker`.
+
+    Each call brings back whether a stream starves: nobody has to ask.
+    """
 
     def __init__(self, worker: ProcessClient) -> None:
         self.info = worker.loaded.info
@@ -232,5 +241,8 @@ class ProcessModel(Model[_DistantStream]):
 def in_process(
     make: Callable[[], AnyModel], name: str, surroundings: ProcessConfig
 ) -> ProcessModel:
-    """Return the model that `make`, which can be pickled, makes in a process of its own. Raise what it raises there."""
+    """Return the model that `make`, which can be pickled, makes in a process of its own.
+
+    Raise what it raises there.
+    """
     return ProcessModel(ProcessClient(make, name, surroundings))

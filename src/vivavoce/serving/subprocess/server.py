@@ -1,8 +1,9 @@
-"""The other end of `process`: a process that holds one model and does what it is asked, until nobody can ask any more.
+"""The other end of `process`: a process that holds one model and does what it is asked, until
+nobody can ask any more.
 
-Each channel is answered by a thread of its own, so that as many steps run at once as the model has lanes. The process
-ends with the one that started it, in the middle of whatever it does: the kernel sees to that, as a step that hangs
-may never let Python look.
+Each channel is answered by a thread of its own, so that as many steps run at once as the model has
+lanes. The process ends with the one that started it, in the middle of whatever it does: the kernel
+sees to that, as a step that hangs may never let Python look.
 """
 
 import logging
@@ -62,8 +63,8 @@ class Call:
 class Channel:
     """A socket between a process and the one that started it: whole objects, one after the other.
 
-    Whoever can write to it is trusted: it is a pair of sockets that nobody else has. Both ways raise one of `GONE`
-    when the other side is.
+    Whoever can write to it is trusted: it is a pair of sockets that nobody else has. Both ways
+    raise one of `GONE` when the other side is.
     """
 
     GONE = (EOFError, OSError, pickle.UnpicklingError)
@@ -183,10 +184,11 @@ def _leave() -> None:
 
 
 def _end_with(lifeline: int) -> None:
-    """Have the kernel end this process once the pipe's other end is closed, which happens when that process is gone.
+    """Have the kernel end this process once the pipe's other end is closed, which happens when that
+    process is gone.
 
-    SIGIO ends a process that does not handle it; a thread that waits for the pipe could not run beside a step that
-    keeps Python's lock.
+    SIGIO ends a process that does not handle it; a thread that waits for the pipe could not run
+    beside a step that keeps Python's lock.
     """
     import fcntl  # where there are processes of models there is POSIX
 
@@ -197,7 +199,8 @@ def _end_with(lifeline: int) -> None:
 def _limit_memory(most_bytes: int | None) -> None:
     """Let allocations fail beyond `most_bytes` of memory of this process's own.
 
-    Not by the size of its address space (RLIMIT_AS): CUDA reserves hundreds of gigabytes of that, and uses none.
+    Not by the size of its address space (RLIMIT_AS): CUDA reserves hundreds of gigabytes of that,
+    and uses none.
     """
     if most_bytes is not None:
         import resource

@@ -1,6 +1,7 @@
 """Numbers, money and units as words in Spanish, French, Italian and Portuguese.
 
-The words come from `lexis`, the numerals from num2words. Knows no grammar beyond the gender of the units it names.
+The words come from `lexis`, the numerals from num2words. Knows no grammar beyond the gender of the
+units it names.
 """
 
 import re

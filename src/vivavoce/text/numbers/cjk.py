@@ -1,7 +1,7 @@
 """Numbers, dates, times, money, units and symbols as words in Japanese and Chinese.
 
-Works on plain text by patterns, most specific first. Japanese numerals come from num2words, Chinese ones from cn2an.
-Knows no readings: whether 十分 is *jippun* or *jūbun* is the front end's question.
+Works on plain text by patterns, most specific first. Japanese numerals come from num2words, Chinese
+ones from cn2an. Knows no readings: whether 十分 is *jippun* or *jūbun* is the front end's question.
 """
 
 import re

@@ -1,4 +1,5 @@
-"""Set digits apart that are no number: lists without spaces, and numbers too long for anybody's words.
+"""Set digits apart that are no number: lists without spaces, and numbers too long for anybody's
+words.
 
 Knows no language: what a comma means between two numbers is told by the caller.
 """
@@ -13,10 +14,12 @@ _GROUPED = re.compile(r"\A\d{1,3}(?:,\d{3})++")
 
 
 def set_apart(text: str, *, decimal_comma: bool) -> str:
-    """Return `text` with a space after commas that join no thousands, and between the digits of long numbers.
+    """Return `text` with a space after commas that join no thousands, and between the digits of
+    long numbers.
 
-    A comma joins digits in groups of exactly three. With `decimal_comma` a single one between two numbers is left as
-    it is. The sign of a currency goes behind the digits of a long number. Doing it twice changes nothing more.
+    A comma joins digits in groups of exactly three. With `decimal_comma` a single one between two
+    numbers is left as it is. The sign of a currency goes behind the digits of a long number. Doing
+    it twice changes nothing more.
     """
     return _NUMBERS.sub(lambda found: _apart(found[1], found[2], decimal_comma), text)
 

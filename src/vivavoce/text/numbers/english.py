@@ -1,7 +1,7 @@
 """The few English forms that hibari's own normaliser does not speak, put into ones that it does.
 
-Its normaliser reads plain numbers, dates, times, money, units and most symbols; this knows only the rest, and leaves
-digits where they are.
+Its normaliser reads plain numbers, dates, times, money, units and most symbols; this knows only the
+rest, and leaves digits where they are.
 """
 
 import re

@@ -1,7 +1,8 @@
-"""Spanish, French, Italian and Portuguese text with everything that is not a word written out in words.
+"""Spanish, French, Italian and Portuguese text with everything that is not a word written out in
+words.
 
-Works on plain text by patterns, most specific first; this module orders the steps and does letters, addresses,
-abbreviations, ordinals, Roman numerals and symbols. `amounts` and `dates` do the rest.
+Works on plain text by patterns, most specific first; this module orders the steps and does letters,
+addresses, abbreviations, ordinals, Roman numerals and symbols. `amounts` and `dates` do the rest.
 """
 
 import re

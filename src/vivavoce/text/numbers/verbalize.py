@@ -1,7 +1,9 @@
-"""Text with its numbers, dates, units and symbols written out in words, for voices that read letters only.
+"""Text with its numbers, dates, units and symbols written out in words, for voices that read
+letters only.
 
-Comes after `normalize` (plain text) and `split` (sentences); knows nothing of sounds. English is left to the
-pronouncing front end, which reads numbers itself, apart from the few forms it does not know.
+Comes after `normalize` (plain text) and `split` (sentences); knows nothing of sounds. English is
+left to the pronouncing front end, which reads numbers itself, apart from the few forms it does not
+know.
 """
 
 from vivavoce.errors import MissingDependency, Unsupported
@@ -14,7 +16,8 @@ LANGUAGES = ("en", "es", "fr", "it", "pt", "ja", "zh")
 def verbalize(text: str, language: str) -> str:
     """Return `text` as it is spoken in `language` (ISO 639-1); doing it twice changes nothing more.
 
-    Raises `Unsupported` for a language outside `LANGUAGES`, `MissingDependency` without the packages of numerals.
+    Raises `Unsupported` for a language outside `LANGUAGES`, `MissingDependency` without the
+    packages of numerals.
     """
     if language not in LANGUAGES:
         raise Unsupported(

@@ -1,4 +1,5 @@
-"""The words that numbers, dates, units and symbols are spoken with in Spanish, French, Italian and Portuguese.
+"""The words that numbers, dates, units and symbols are spoken with in Spanish, French, Italian and
+Portuguese.
 
 Tables only: how they are used is `romance`'s business. A space inside an entry is written `_`.
 """
@@ -9,7 +10,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class NumberWords:
-    """One language's words. `units` and `currencies` map a symbol to (singular, plural); the rest is named as used."""
+    """One language's words.
+
+    `units` and `currencies` map a symbol to (singular, plural); the rest is named as used.
+    """
 
     numerals: str  # the language's name in num2words
     thousands: str  # characters that may group digits by three

@@ -1,6 +1,8 @@
-"""Estimates when the words of a passage are heard, and the mouth's shapes in them, for clients that move lips.
+"""Estimates when the words of a passage are heard, and the mouth's shapes in them, for clients that
+move lips.
 
-Nothing tells which sound is where: what can be heard of a passage is shared out among its words by their spelling.
+Nothing tells which sound is where: what can be heard of a passage is shared out among its words by
+their spelling.
 """
 
 from dataclasses import dataclass
@@ -27,9 +29,11 @@ class Event:
 
 
 def estimate(passage: SegmentAudio, language: str, *, start: int) -> list[Event]:
-    """Return the events of a passage that begins at sample `start`, in order; none for a silent one.
+    """Return the events of a passage that begins at sample `start`, in order; none for a silent
+    one.
 
-    Punctuation inside the passage counts as silence. After the last word the mouth is closed: `sil`.
+    Punctuation inside the passage counts as silence. After the last word the mouth is closed:
+    `sil`.
     """
     loud = np.flatnonzero(np.abs(passage.samples) > SILENCE_LEVEL)
     said = words(passage.text, language)

@@ -1,7 +1,8 @@
-"""The speech part of Wit.ai's HTTP API, as Meta's Voice SDK for Unity calls it: `synthesize` and `voices`.
+"""The speech part of Wit.ai's HTTP API, as Meta's Voice SDK for Unity calls it: `synthesize` and
+`voices`.
 
-Where the SDK asks for events, audio comes in frames with the estimated times of words and visemes beside it. The
-rest of Wit.ai, which understands speech, is not here.
+Where the SDK asks for events, audio comes in frames with the estimated times of words and visemes
+beside it. The rest of Wit.ai, which understands speech, is not here.
 """
 
 import json
@@ -155,7 +156,10 @@ def _card(info: EngineInfo, voice: Voice) -> WitVoice:
 
 
 def _format(accept: str) -> AudioFormat:
-    """Return the first format of an Accept header that can be written. Raises `Unsupported` if there is none."""
+    """Return the first format of an Accept header that can be written.
+
+    Raises `Unsupported` if there is none.
+    """
     types = [part.partition(";")[0].strip().lower() for part in accept.split(",")]
     for media_type in types:
         if media_type in FORMATS:

@@ -1,6 +1,7 @@
 """The symbols Kokoro can read, and the check that nothing else gets past us. Knows no language.
 
-The set is the published vocabulary of Kokoro-82M v1.0: IPA, a few capitals for English diphthongs (`A` as in
+The set is the published vocabulary of Kokoro-82M v1.0: IPA, a few capitals for English diphthongs
+(`A` as in
 *day*, `I` as in *my*, `W` as in *now*, `Y` as in *boy*, `O` and `Q` as in *go*), four tone arrows for Chinese.
 """
 

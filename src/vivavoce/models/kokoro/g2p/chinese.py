@@ -1,8 +1,8 @@
 """Mandarin text → phonemes: words by rjieba, pinyin by pypinyin, sounds by table. Knows no digits.
 
-The alphabet is the one Kokoro's Mandarin voices learnt: the tone is an arrow after the vowel (→ first, ↗ second,
-↓ third, ↘ fourth, nothing for the neutral tone) and words are set apart by spaces. Tones are
-written as they are spoken in context (*nǐ hǎo* with a rising first syllable).
+The alphabet is the one Kokoro's Mandarin voices learnt: the tone is an arrow after the vowel (→
+first, ↗ second, ↓ third, ↘ fourth, nothing for the neutral tone) and words are set apart by spaces.
+Tones are written as they are spoken in context (*nǐ hǎo* with a rising first syllable).
 """
 
 import re

@@ -1,4 +1,7 @@
-"""English text → phonemes by hibari's front end, whose alphabet is Kokoro's own. Knows nothing of other scripts."""
+"""English text → phonemes by hibari's front end, whose alphabet is Kokoro's own.
+
+Knows nothing of other scripts.
+"""
 
 import re
 from dataclasses import dataclass

@@ -1,7 +1,8 @@
-"""Japanese text → phonemes: readings by OpenJTalk (pyopenjtalk), sounds by table. Knows no foreign words.
+"""Japanese text → phonemes: readings by OpenJTalk (pyopenjtalk), sounds by table. Knows no foreign
+words.
 
-The alphabet is the one Kokoro's Japanese voices learnt: words set apart by spaces, `ː` for a long vowel, `ʔ` for
-a doubled consonant and the moraic nasal written as it sounds before what follows.
+The alphabet is the one Kokoro's Japanese voices learnt: words set apart by spaces, `ː` for a long
+vowel, `ʔ` for a doubled consonant and the moraic nasal written as it sounds before what follows.
 """
 
 import re

@@ -1,8 +1,8 @@
 """Text in seven languages → the phonemes Kokoro reads. Knows no voices and no tokens.
 
-Each language's front end is loaded when it is first needed. Building one twice is harmless, for front ends keep no
-state of the texts they read; that is why `Phonemizer` needs no lock: two threads that meet build two, and
-`dict.setdefault`, which is atomic, keeps the first for both.
+Each language's front end is loaded when it is first needed. Building one twice is harmless, for
+front ends keep no state of the texts they read; that is why `Phonemizer` needs no lock: two threads
+that meet build two, and `dict.setdefault`, which is atomic, keeps the first for both.
 """
 
 import re
@@ -57,10 +57,12 @@ class Phonemizer:
         return tuple(code for code, packages in _PACKAGES.items() if all(map(find_spec, packages)))
 
     def phonemize(self, text: str, language: str) -> str:
-        """Return the phonemes of `text`, over Kokoro's symbols only; numbers and symbols are put into words first.
+        """Return the phonemes of `text`, over Kokoro's symbols only; numbers and symbols are put
+        into words first.
 
-        Foreign words in Latin letters inside Japanese or Chinese are read as English. Raises `Unsupported` for a
-        language or a script no front end reads, `MissingDependency` if its packages are absent.
+        Foreign words in Latin letters inside Japanese or Chinese are read as English. Raises
+        `Unsupported` for a language or a script no front end reads, `MissingDependency` if its
+        packages are absent.
         """
         front_end = self._front_end(language)
         form = unicodedata.normalize("NFKC" if language in _SCRIPTS else "NFC", text)

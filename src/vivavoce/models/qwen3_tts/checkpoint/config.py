@@ -1,7 +1,8 @@
-"""What a released Qwen3-TTS folder says of itself: `config.json` and `generation_config.json` as frozen dataclasses.
+"""What a released Qwen3-TTS folder says of itself: `config.json` and `generation_config.json` as
+frozen dataclasses.
 
-It knows names and numbers only: no tensor, no torch, no tokenizer. Speakers, languages and special ids are read
-from the file, so a fine-tuned checkpoint with other voices works as it is.
+It knows names and numbers only: no tensor, no torch, no tokenizer. Speakers, languages and special
+ids are read from the file, so a fine-tuned checkpoint with other voices works as it is.
 """
 
 from collections.abc import Mapping
@@ -116,8 +117,8 @@ class Config:
 def read_config(folder: Path) -> Config:
     """Return the configuration of the checkpoint in `folder`.
 
-    Raises `MissingDependency` if a file is absent and `EngineFault` if one cannot be read, lacks a key or asks for
-    something that this engine does not have.
+    Raises `MissingDependency` if a file is absent and `EngineFault` if one cannot be read, lacks a
+    key or asks for something that this engine does not have.
     """
     root = read_section(folder / "config.json")
     talker = root.section("talker_config")
@@ -224,7 +225,10 @@ def _sampling(section: Section, prefix: str) -> SamplingDefaults:
 
 
 def language_name(config: Config, language: str) -> str:
-    """Return `language` in the checkpoint's spelling. Raises `Unsupported` if it does not speak it."""
+    """Return `language` in the checkpoint's spelling.
+
+    Raises `Unsupported` if it does not speak it.
+    """
     name = language.lower()
     if name not in config.languages:
         raise Unsupported(

@@ -51,7 +51,10 @@ class Checkpoint:
         return self._embed(lay_out(request, self.config, self.tokenizer), request)
 
     def live_turn(self, request: PromptRequest) -> LiveTurn:
-        """Return the turn of `request`, nothing of its text known yet. Raises `BadRequest` for what is wrong with the rest."""
+        """Return the turn of `request`, nothing of its text known yet.
+
+        Raises `BadRequest` for what is wrong with the rest.
+        """
         check(request, self.config)
         return LiveTurn(LiveText(self.tokenizer, REPLY))
 
@@ -67,7 +70,10 @@ class Checkpoint:
         return self._embed(layout, request)
 
     def _embed(self, layout: Layout, request: PromptRequest) -> tuple[Tensor, Tensor, Prefix]:
-        """Return the embedded `layout`. Raises `BadRequest`, before it embeds anything, if it fits into no slot."""
+        """Return the embedded `layout`.
+
+        Raises `BadRequest`, before it embeds anything, if it fits into no slot.
+        """
         check_length(layout, request, prompt_positions(self.config))
         return *embed(layout, self.talker, request.clone), shared_prefix(layout, request.clone)
 
@@ -90,11 +96,12 @@ def load_checkpoint(
     form: WeightFormat = WeightFormat.PLAIN,
     text_device: torch.device | None = None,
 ) -> Checkpoint:
-    """Return the checkpoint in `folder`, on `device` in `dtype`; its text embedding may stay on a `text_device`.
+    """Return the checkpoint in `folder`, on `device` in `dtype`; its text embedding may stay on a
+    `text_device`.
 
-    In a `form` other than plain, `dtype` is that of the matrices, each of which is packed as soon as it is read, and
-    what lies between them is float32. Raises `MissingDependency` for absent files, `EngineFault` for files that are
-    damaged or do not fit together.
+    In a `form` other than plain, `dtype` is that of the matrices, each of which is packed as soon
+    as it is read, and what lies between them is float32. Raises `MissingDependency` for absent
+    files, `EngineFault` for files that are damaged or do not fit together.
     """
     config, tokenizer = read_config(folder), Tokenizer(folder)
     with torch.device("meta"):

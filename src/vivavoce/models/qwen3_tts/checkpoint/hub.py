@@ -1,7 +1,9 @@
-"""Which checkpoints a model hub has by name, which of them are on this machine, and how they go again.
+"""Which checkpoints a model hub has by name, which of them are on this machine, and how they go
+again.
 
-Checkpoints are kept in the hub's own cache (`HF_HOME`, `HF_HUB_CACHE`), where other programs find them too, or in plain
-folders. It knows that cache and the names of a checkpoint's files, not what is in them, and asks no network.
+Checkpoints are kept in the hub's own cache (`HF_HOME`, `HF_HUB_CACHE`), where other programs find
+them too, or in plain folders. It knows that cache and the names of a checkpoint's files, not what
+is in them, and asks no network.
 """
 
 import json
@@ -52,9 +54,11 @@ class HubId:
 
     @classmethod
     def parse(cls, name: str, revision: str | None = None) -> Self:
-        """Return the id that `name` stands for: `owner/name`, or the name of a released checkpoint in any case.
+        """Return the id that `name` stands for: `owner/name`, or the name of a released checkpoint
+        in any case.
 
-        `@REVISION` may follow. Raises `UnknownModel` for what is neither, `BadRequest` for an impossible revision.
+        `@REVISION` may follow. Raises `UnknownModel` for what is neither, `BadRequest` for an
+        impossible revision.
         """
         short, _, behind = name.partition("@")
         released = {repo.rpartition("/")[2].lower(): repo for repo in RELEASED}

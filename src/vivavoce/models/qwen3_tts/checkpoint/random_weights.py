@@ -1,6 +1,8 @@
-"""Language models and codecs of the released shapes with random weights, made in memory: to measure without a download.
+"""Language models and codecs of the released shapes with random weights, made in memory: to measure
+without a download.
 
-A frame of noise takes as long as a frame of speech. The text embedding is left out, of which a frame reads nothing.
+A frame of noise takes as long as a frame of speech. The text embedding is left out, of which a
+frame reads nothing.
 """
 
 import math

@@ -1,4 +1,5 @@
-"""Text to the ids of the checkpoint's own byte-level BPE, from `vocab.json`, `merges.txt` and `tokenizer_config.json`.
+"""Text to the ids of the checkpoint's own byte-level BPE, from `vocab.json`, `merges.txt` and
+`tokenizer_config.json`.
 
 It knows nothing of prompts: markers such as `<|im_start|>` are recognised wherever they stand in the text.
 """
@@ -16,8 +17,9 @@ from tokenizers.pre_tokenizers import ByteLevel, Sequence, Split
 
 from vivavoce.errors import EngineFault, MissingDependency
 
-# Qwen2's cut of text into words before BPE. The published loader swaps in Mistral's for some checkpoints on disk, but
-# not for the same ones named by their hub id; the vocabulary was made with this one.
+# Qwen2's cut of text into words before BPE. The published loader swaps in Mistral's for some
+# checkpoints on disk, but not for the same ones named by their hub id; the vocabulary was made with
+# this one.
 WORDS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 
 

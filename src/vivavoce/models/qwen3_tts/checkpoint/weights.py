@@ -76,11 +76,12 @@ def load_weights(
     others: tuple[str, ...] = (),
     finish: Finish = lambda _: None,
 ) -> None:
-    """Fill `module`, which was built on the meta device, with the tensors of `folder` whose names begin with `prefix`.
+    """Fill `module`, which was built on the meta device, with the tensors of `folder` whose names
+    begin with `prefix`.
 
-    Names that begin with one of `others` belong to another module and are left alone. `finish` gets every submodule
-    once it is filled, before the next one is. Raises `MissingDependency` for an absent file and `EngineFault` for a
-    damaged one, a wrong shape, and missing or unknown tensors.
+    Names that begin with one of `others` belong to another module and are left alone. `finish` gets
+    every submodule once it is filled, before the next one is. Raises `MissingDependency` for an
+    absent file and `EngineFault` for a damaged one, a wrong shape, and missing or unknown tensors.
     """
     wanted: dict[str, list[Released]] = defaultdict(list)  # our parameter → what it is made of
     for tensor in released(module, prefix):
@@ -197,7 +198,8 @@ class TensorFile:
 
 
 def tensor_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
-    """Return the shape of every tensor in the weight files of `folder`, by name; reads their headers alone.
+    """Return the shape of every tensor in the weight files of `folder`, by name; reads their
+    headers alone.
 
     Raises `MissingDependency` for an absent file and `EngineFault` for a damaged one.
     """

@@ -1,7 +1,9 @@
-"""Shapes of the 12 Hz speech tokenizer, read from `speech_tokenizer/config.json`; it knows no tensors.
+"""Shapes of the 12 Hz speech tokenizer, read from `speech_tokenizer/config.json`; it knows no
+tensors.
 
-A released file leaves out what equals the reference implementation's default, so every field here has that default
-(`configuration_qwen3_tts_tokenizer_v2.py` for the decoder, Mimi's configuration for the encoder).
+A released file leaves out what equals the reference implementation's default, so every field here
+has that default (`configuration_qwen3_tts_tokenizer_v2.py` for the decoder, Mimi's configuration
+for the encoder).
 """
 
 import math
@@ -108,7 +110,8 @@ class CodecConfig:
 def read_codec_config(folder: Path) -> CodecConfig:
     """Return the shapes in `folder/config.json` (`folder` is a checkpoint's `speech_tokenizer`).
 
-    Raises `MissingDependency` if the file is absent, `EngineFault` if it does not describe a codec we can run.
+    Raises `MissingDependency` if the file is absent, `EngineFault` if it does not describe a codec
+    we can run.
     """
     root = read_section(folder / "config.json")
     root.demand("model_type", root.values.get("model_type", MODEL_TYPE), MODEL_TYPE)

@@ -1,10 +1,12 @@
-"""Codes in, samples out: the codec decoder, whole or frame by frame; it knows no talker, no scheduler and no file.
+"""Codes in, samples out: the codec decoder, whole or frame by frame; it knows no talker, no
+scheduler and no file.
 
     codes → vectors → causal conv → transformer over frames → ×2 ×2 ConvNeXt → ×8 ×5 ×4 ×3 SnakeBeta → samples
 
-Everything in it is causal, so one frame's samples are final as soon as the frame is there. `decode` is `step` from an
-empty state: streamed equals whole by construction, up to the rounding of sums taken over other lengths.
-Source: qwen-tts `modeling_qwen3_tts_tokenizer_v2.py`, Qwen3TTSTokenizerV2Decoder.
+Everything in it is causal, so one frame's samples are final as soon as the frame is there. `decode`
+is `step` from an empty state: streamed equals whole by construction, up to the rounding of sums
+taken over other lengths. Source: qwen-tts `modeling_qwen3_tts_tokenizer_v2.py`,
+Qwen3TTSTokenizerV2Decoder.
 """
 
 from collections.abc import Sequence
@@ -27,18 +29,20 @@ from vivavoce.models.qwen3_tts.codec.quantizer import Dequantizer
 from vivavoce.models.qwen3_tts.codec.state import DecoderState, Layout, Past, gather, scatter
 from vivavoce.models.qwen3_tts.codec.transformer import FrameTransformer
 
-# A whole decode runs in blocks of this many frames: equal to one pass, but its memory (about 3 MB a frame at the
-# released shape in fp32) stays bounded for long sequences.
+# A whole decode runs in blocks of this many frames: equal to one pass, but its memory (about 3 MB a
+# frame at the released shape in fp32) stays bounded for long sequences.
 BLOCK_FRAMES = 256
 
 PIECE_FRAMES = 4  # of the last stages on a CPU: about 3 MB a tensor at the released shape
 
 
 class CodecDecoder(nn.Module):
-    """The decoder of the 12 Hz speech tokenizer. Its parameters need no gradient; all results are on its device.
+    """The decoder of the 12 Hz speech tokenizer. Its parameters need no gradient; all results are
+    on its device.
 
-    With `piece_frames` a step of as many frames or more runs the last stages stream by stream, so many frames at a
-    time. What they compute then stays near the processor; all at once it would go through main memory at every layer.
+    With `piece_frames` a step of as many frames or more runs the last stages stream by stream, so
+    many frames at a time. What they compute then stays near the processor; all at once it would go
+    through main memory at every layer.
     """
 
     def __init__(self, config: DecoderConfig, piece_frames: int | None = None) -> None:
@@ -77,10 +81,11 @@ class CodecDecoder(nn.Module):
 
     @torch.no_grad()
     def step(self, codes: Tensor, states: Sequence[DecoderState]) -> Tensor:
-        """Return the samples [B, T * samples_per_frame] of the next T frames of B streams of any ages.
+        """Return the samples [B, T * samples_per_frame] of the next T frames of B streams of any
+        ages.
 
-        `codes` is [B, codebooks, T], integers below the codebook size; row i continues `states[i]`, which is changed
-        in place. Nothing is read back from the device.
+        `codes` is [B, codebooks, T], integers below the codebook size; row i continues `states[i]`,
+        which is changed in place. Nothing is read back from the device.
         """
         assert codes.shape[0] == len(states), (
             f"{codes.shape[0]} rows of codes for {len(states)} streams"
@@ -150,10 +155,12 @@ def _waveform_stages(layout: Layout, config: DecoderConfig) -> nn.ModuleList:
 def load_decoder(
     folder: Path, device: torch.device, dtype: torch.dtype, *, packed: bool | None = None
 ) -> CodecDecoder:
-    """Return the decoder of the speech tokenizer in `folder` (a checkpoint's `speech_tokenizer`), on `device` in `dtype`.
+    """Return the decoder of the speech tokenizer in `folder` (a checkpoint's `speech_tokenizer`),
+    on `device` in `dtype`.
 
-    `packed` lays the weights out for this processor, and computes the same; None does so wherever `can_pack`.
-    Raises `MissingDependency` for an absent file, `EngineFault` for one that is damaged or does not fit its config.
+    `packed` lays the weights out for this processor, and computes the same; None does so wherever
+    `can_pack`. Raises `MissingDependency` for an absent file, `EngineFault` for one that is damaged
+    or does not fit its config.
     """
     config = read_codec_config(folder).decoder
     packed = can_pack(device, dtype) if packed is None else packed

@@ -1,9 +1,11 @@
-"""Sample in, codes out: the codec encoder, for the reference of an in-context clone; it does not stream.
+"""Sample in, codes out: the codec encoder, for the reference of an in-context clone; it does not
+stream.
 
     samples → strided causal convolutions (÷960) → transformer → ÷2 convolution → residual quantizer → codes
 
-Source: transformers `modeling_mimi.py` (MimiModel.encode), as qwen-tts 0.1.1 runs it: the transformer's attention is
-causal over all of the past, the configuration's `sliding_window` is not applied there.
+Source: transformers `modeling_mimi.py` (MimiModel.encode), as qwen-tts 0.1.1 runs it: the
+transformer's attention is causal over all of the past, the configuration's `sliding_window` is not
+applied there.
 """
 
 import math
@@ -148,7 +150,10 @@ class Transformer(nn.Module):
 
 
 class CodecEncoder(nn.Module):
-    """The encoder of the 12 Hz speech tokenizer. Its parameters need no gradient; all results are on its device."""
+    """The encoder of the 12 Hz speech tokenizer.
+
+    Its parameters need no gradient; all results are on its device.
+    """
 
     def __init__(self, config: CodecConfig) -> None:
         super().__init__()
@@ -175,9 +180,11 @@ class CodecEncoder(nn.Module):
 
 
 def load_encoder(folder: Path, device: torch.device, dtype: torch.dtype) -> CodecEncoder:
-    """Return the encoder of the speech tokenizer in `folder` (a checkpoint's `speech_tokenizer`), on `device` in `dtype`.
+    """Return the encoder of the speech tokenizer in `folder` (a checkpoint's `speech_tokenizer`),
+    on `device` in `dtype`.
 
-    Raises `MissingDependency` for an absent file, `EngineFault` for one that is damaged or does not fit its config.
+    Raises `MissingDependency` for an absent file, `EngineFault` for one that is damaged or does not
+    fit its config.
     """
     config = read_codec_config(folder)
     with TensorFile(folder, device, dtype) as file:

@@ -1,9 +1,11 @@
-"""Causal convolutions and activations of the codec decoder, each with its memory; it knows no checkpoint and no stack.
+"""Causal convolutions and activations of the codec decoder, each with its memory; it knows no
+checkpoint and no stack.
 
-Every layer maps rows [batch, time, channels] and the streams' `Past` to the output of the new time steps alone. A
-stream's first step finds zeros in its memory, which is the left padding of the whole-sequence definition: there is one
-code path for whole and streamed decoding. Attribute names follow the released tensors' names.
-Source: qwen-tts `modeling_qwen3_tts_tokenizer_v2.py`, classes CausalConvNet … DecoderDecoderBlock.
+Every layer maps rows [batch, time, channels] and the streams' `Past` to the output of the new time
+steps alone. A stream's first step finds zeros in its memory, which is the left padding of the
+whole-sequence definition: there is one code path for whole and streamed decoding. Attribute names
+follow the released tensors' names. Source: qwen-tts `modeling_qwen3_tts_tokenizer_v2.py`, classes
+CausalConvNet … DecoderDecoderBlock.
 """
 
 import torch

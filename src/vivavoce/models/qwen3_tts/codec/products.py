@@ -1,9 +1,11 @@
-"""The codec decoder's matrix products, plain or with weights laid out for oneDNN; it knows no memory and no stack.
+"""The codec decoder's matrix products, plain or with weights laid out for oneDNN; it knows no
+memory and no stack.
 
-Everything maps rows, [batch, time, channels] with the channels side by side: a pointwise convolution is then a linear
-layer, upsampling is a reshape, and a convolution over time reads whole rows. `pack` swaps each product of a loaded
-network for one that computes the same from weights in the order that the processor reads them. A plain convolution
-reorders its weights in every call; for the few rows of a streamed chunk that costs more than the convolution itself.
+Everything maps rows, [batch, time, channels] with the channels side by side: a pointwise
+convolution is then a linear layer, upsampling is a reshape, and a convolution over time reads whole
+rows. `pack` swaps each product of a loaded network for one that computes the same from weights in
+the order that the processor reads them. A plain convolution reorders its weights in every call; for
+the few rows of a streamed chunk that costs more than the convolution itself.
 """
 
 import platform
@@ -14,8 +16,9 @@ from torch.nn import functional as F
 
 from vivavoce.models.qwen3_tts.checkpoint.weights import TensorFile
 
-# Weights are laid out for inputs of so many rows, and serve any number. oneDNN's choice for few rows, or for a number
-# not given, makes some of the released convolutions up to thirty times slower on more rows; this one is good for all.
+# Weights are laid out for inputs of so many rows, and serve any number. oneDNN's choice for few
+# rows, or for a number not given, makes some of the released convolutions up to thirty times slower
+# on more rows; this one is good for all.
 TYPICAL_ROWS = 1024
 
 
@@ -45,13 +48,17 @@ class Conv(nn.Module):
 
 
 class TransposedConv(nn.Module):
-    """A transposed convolution as the convolution it is: [B, T + kernel / stride - 1, into] → [B, T × stride, out].
+    """A transposed convolution as the convolution it is: [B, T + kernel / stride - 1, into] → [B, T
+    × stride, out].
 
-    The kernel is a whole number of strides. Each output row adds up what the transposed kernel would spread to it from
-    its kernel / stride inputs, so no output is left waiting for a later input.
+    The kernel is a whole number of strides. Each output row adds up what the transposed kernel
+    would spread to it from its kernel / stride inputs, so no output is left waiting for a later
+    input.
     """
 
-    weight: Tensor  # [stride × out, into, kernel / stride]: of an ordinary convolution that makes `stride` rows in one
+    # [stride × out, into, kernel / stride]: of an ordinary convolution that makes `stride` rows in
+    # one
+    weight: Tensor
     bias: Tensor
 
     def __init__(self, into: int, out: int, kernel: int, stride: int) -> None:
@@ -68,7 +75,8 @@ class TransposedConv(nn.Module):
         """Fill the weights from those of the transposed convolution under `prefix`."""
         into, out, _ = self.stored
         taps = file.read(f"{prefix}weight", self.stored).view(into, out, -1, self.stride)
-        # The newest input meets the first tap of a transposed kernel, and the last tap of an ordinary one.
+        # The newest input meets the first tap of a transposed kernel, and the last tap of an
+        # ordinary one.
         self.weight = taps.flip(2).permute(3, 1, 0, 2).reshape(self.weight.shape).contiguous()
         self.bias = file.read(f"{prefix}bias", (out,)).repeat(self.stride)
 

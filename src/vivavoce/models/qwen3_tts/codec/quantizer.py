@@ -1,8 +1,9 @@
 """The split residual vector quantizer, in both directions: codes to latents, latents to codes.
 
-A codebook's file holds sums and counts of the training vectors; the vectors themselves are the quotient, taken once
-while loading. Codebook 0 is semantic, the rest are acoustic: each group is a residual quantizer of its own.
-Sources: qwen-tts SplitResidualVectorQuantizer (decoder); transformers MimiSplitResidualVectorQuantizer (encoder).
+A codebook's file holds sums and counts of the training vectors; the vectors themselves are the
+quotient, taken once while loading. Codebook 0 is semantic, the rest are acoustic: each group is a
+residual quantizer of its own. Sources: qwen-tts SplitResidualVectorQuantizer (decoder);
+transformers MimiSplitResidualVectorQuantizer (encoder).
 """
 
 import torch

@@ -1,8 +1,9 @@
-"""What a streaming decoder remembers of one stream: one flat tensor and an age; it does not know what is kept in it.
+"""What a streaming decoder remembers of one stream: one flat tensor and an age; it does not know
+what is kept in it.
 
-Each layer that looks back takes a `Slot` of the flat tensor when the decoder is built. A batch of streams is then one
-[batch, elements] tensor: gathering, copying and scattering streams is one operation each, on the device, whatever the
-number of layers, and no value is read back by the host.
+Each layer that looks back takes a `Slot` of the flat tensor when the decoder is built. A batch of
+streams is then one [batch, elements] tensor: gathering, copying and scattering streams is one
+operation each, on the device, whatever the number of layers, and no value is read back by the host.
 """
 
 import math
@@ -53,7 +54,10 @@ class Past:
 
 @dataclass(frozen=True, slots=True)
 class DecoderState:
-    """One stream between two steps. Its size never changes; silence before the first frame is zeros."""
+    """One stream between two steps.
+
+    Its size never changes; silence before the first frame is zeros.
+    """
 
     memory: Tensor  # [elements], in the decoder's dtype
     age: Tensor  # [] int64: frames decoded so far
@@ -64,7 +68,10 @@ class DecoderState:
 
 
 def gather(states: Sequence[DecoderState]) -> Past:
-    """Return the states as one batch. A single stream's memory is used where it lies, several are copied together."""
+    """Return the states as one batch.
+
+    A single stream's memory is used where it lies, several are copied together.
+    """
     if len(states) == 1:
         return Past(states[0].memory[None], states[0].age[None])
     return Past(

@@ -1,4 +1,5 @@
-"""The codec decoder's transformer over frames: causal, each frame sees a fixed window; it knows nothing of audio.
+"""The codec decoder's transformer over frames: causal, each frame sees a fixed window; it knows
+nothing of audio.
 
 A stream's memory holds the last window - 1 rotated keys and values of each layer. Source: qwen-tts
 `modeling_qwen3_tts_tokenizer_v2.py`, DecoderTransformerModel.

@@ -1,7 +1,9 @@
-"""The code predictor: completes a frame, one codebook after the other, from the talker's hidden state.
+"""The code predictor: completes a frame, one codebook after the other, from the talker's hidden
+state.
 
-A small decoder of its own whose past reaches back to the start of the frame only: position 0 is the talker's hidden
-state, position 1 the first code, position n the n-th code. It knows nothing of text, prompts or earlier frames.
+A small decoder of its own whose past reaches back to the start of the frame only: position 0 is the
+talker's hidden state, position 1 the first code, position n the n-th code. It knows nothing of
+text, prompts or earlier frames.
 """
 
 from collections.abc import Callable
@@ -52,10 +54,11 @@ class CodePredictor(nn.Module):
     def complete(
         self, hidden: Tensor, first: Tensor, embedded: Tensor, cache: KvCache, draw: Draw
     ) -> tuple[Tensor, Tensor]:
-        """Whole frames [rows, codebooks] for the first codes [rows], and the sum of their embeddings.
+        """Whole frames [rows, codebooks] for the first codes [rows], and the sum of their
+        embeddings.
 
-        `hidden` and `embedded` [rows, talker hidden] are the talker's last hidden state and the embedding of `first`;
-        the sum has their shape.
+        `hidden` and `embedded` [rows, talker hidden] are the talker's last hidden state and the
+        embedding of `first`; the sum has their shape.
         """
         rows, codes, total = len(first), [first], embedded
         inputs = torch.stack((hidden, embedded), dim=1)  # [rows, 2, talker hidden]

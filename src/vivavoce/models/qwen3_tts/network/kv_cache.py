@@ -1,8 +1,9 @@
-"""Where keys and values live: one fixed slot a stream, so that nothing is allocated, moved or shared while it speaks.
+"""Where keys and values live: one fixed slot a stream, so that nothing is allocated, moved or
+shared while it speaks.
 
-It knows no stream by name; a slot is a number. `Prompt`, `Step` and `Burst` are the three ways a decoder
-(`decoder.Memory`) looks at a cache: a prompt in one slot, whole or what is left of it, one more position in every slot,
-and the few positions of one frame.
+It knows no stream by name; a slot is a number. `Prompt`, `Step` and `Burst` are the three ways a
+decoder (`decoder.Memory`) looks at a cache: a prompt in one slot, whole or what is left of it, one
+more position in every slot, and the few positions of one frame.
 """
 
 import torch
@@ -47,13 +48,19 @@ class KvCache:
         return self._cosines[positions][:, None], self._sines[positions][:, None]
 
     def clear(self, slot: int) -> None:
-        """Forget `slot`. Its memory is zeroed: a masked key that is not a number would still spoil a sum."""
+        """Forget `slot`.
+
+        Its memory is zeroed: a masked key that is not a number would still spoil a sum.
+        """
         self.data[:, :, slot].zero_()
         self.lengths[slot] = 0
 
 
 class Prompt:
-    """The `time` positions of one slot from `start` on, behind those it has. The caller sets its length afterwards."""
+    """The `time` positions of one slot from `start` on, behind those it has.
+
+    The caller sets its length afterwards.
+    """
 
     def __init__(self, cache: KvCache, slot: int, time: int, start: int = 0) -> None:
         self._data = cache.data[:, :, slot : slot + 1, :, : start + time]
@@ -72,10 +79,11 @@ class Prompt:
 
 
 class Step:
-    """One new position in each of the first `rows` slots, seen with at most `window` positions in all.
+    """One new position in each of the first `rows` slots, seen with at most `window` positions in
+    all.
 
-    `window` is a number the host knows to be larger than the length of every slot that is `alive` [rows]; the others
-    are left as they are.
+    `window` is a number the host knows to be larger than the length of every slot that is `alive`
+    [rows]; the others are left as they are.
     """
 
     def __init__(self, cache: KvCache, rows: int, window: int, alive: Tensor) -> None:
@@ -119,7 +127,10 @@ class Burst:
 
 
 def _hidden(where: Tensor, cache: KvCache) -> Tensor:
-    """What attention adds to its scores: -inf `where` it must not look, else 0. Made once for all layers."""
+    """What attention adds to its scores: -inf `where` it must not look, else 0.
+
+    Made once for all layers.
+    """
     return torch.zeros(where.shape, device=where.device, dtype=cache.data.dtype).masked_fill_(
         where, -torch.inf
     )

@@ -1,7 +1,9 @@
-"""Matrix products, each in the form that its processor multiplies fastest; the form is chosen when weights are loaded.
+"""Matrix products, each in the form that its processor multiplies fastest; the form is chosen when
+weights are loaded.
 
-`PLAIN` is torch's own product and the reference for the others, which exist on CPUs only. There a frame takes as long
-as its weights take to be read, so what counts is how small they are and how well they are laid out:
+`PLAIN` is torch's own product and the reference for the others, which exist on CPUs only. There a
+frame takes as long as its weights take to be read, so what counts is how small they are and how
+well they are laid out:
 
 - `PREPACKED` lays them out beforehand: float32 by oneDNN; the 16-bit types by oneDNN on processors that multiply
   bfloat16 themselves, elsewhere by FBGEMM, as float16 that is multiplied in float32. A released weight is a bfloat16
@@ -9,7 +11,8 @@ as its weights take to be read, so what counts is how small they are and how wel
 - `INT8` keeps a byte a weight and a scale a row, and rounds the inputs of each product to bytes as well, by FBGEMM
   or what torch has in its place on other processors.
 
-What goes in and comes out of these two is float32. It knows matrices and processors, not what the matrices mean.
+What goes in and comes out of these two is float32. It knows matrices and processors, not what the
+matrices mean.
 """
 
 import warnings
@@ -27,7 +30,9 @@ from vivavoce.models.qwen3_tts.checkpoint.weights import Part
 
 Product: TypeAlias = Callable[[Tensor], Tensor]
 
-BATCH = 16  # inputs that oneDNN is told to lay weights out for: measured as good for one, twice as fast for eight
+# inputs that oneDNN is told to lay weights out for: measured as good for one, twice as fast for
+# eight
+BATCH = 16
 
 
 class WeightFormat(Enum):
@@ -39,9 +44,11 @@ class WeightFormat(Enum):
 
 
 class Linear(nn.Module):
-    """A matrix product. Unlike torch's own, its weights begin as nothing: they always come from a file.
+    """A matrix product. Unlike torch's own, its weights begin as nothing: they always come from a
+    file.
 
-    With `parts` it is several of the files' matrices, which have the same input, one below the other.
+    With `parts` it is several of the files' matrices, which have the same input, one below the
+    other.
     """
 
     def __init__(
@@ -76,7 +83,10 @@ class Linear(nn.Module):
 
 
 def packed(weight: Tensor, bias: Tensor | None, form: WeightFormat, dtype: torch.dtype) -> Product:
-    """Return the product with a float32 `weight` [outputs, inputs], kept in `form`. Raises what torch raises without it."""
+    """Return the product with a float32 `weight` [outputs, inputs], kept in `form`.
+
+    Raises what torch raises without it.
+    """
     if form is WeightFormat.INT8:
         return _int8(weight, bias)
     return (
@@ -171,7 +181,8 @@ def _int8(weight: Tensor, bias: Tensor | None) -> Product:
             whole, scales.double(), torch.zeros(len(scales), dtype=torch.int64), 0
         )
         kept = quantized.linear_prepack(rows, None)
-    # Without VNNI two products of bytes are added in 16 bits: a bit less of the input keeps them from overflowing.
+    # Without VNNI two products of bytes are added in 16 bits: a bit less of the input keeps them
+    # from overflowing.
     narrow = not getattr(torch.cpu, "_is_vnni_supported", lambda: False)()
     multiply = quantized.linear_dynamic.default
 
@@ -179,7 +190,8 @@ def _int8(weight: Tensor, bias: Tensor | None) -> Product:
         if x.shape[:-1].numel() == 1:
             made = cast(Tensor, multiply(x, kept, narrow))
         else:
-            # All inputs are rounded with one scale: with each row brought to the same size, none loses by another.
+            # All inputs are rounded with one scale: with each row brought to the same size, none
+            # loses by another.
             sizes = x.abs().amax(-1, keepdim=True).clamp(min=1e-20)
             made = cast(Tensor, multiply(x / sizes, kept, narrow)).mul_(sizes)
         return made if bias is None else made.add_(bias)
@@ -196,7 +208,8 @@ def kernels(*names: str) -> Iterator[None]:
     )
     try:
         with warnings.catch_warnings():
-            # torch gives notice of the types that it packs from; `works` finds out when they are gone.
+            # torch gives notice of the types that it packs from; `works` finds out when they are
+            # gone.
             warnings.filterwarnings("ignore", "torch.quantize_per_tensor", UserWarning)
             yield
     finally:

@@ -1,7 +1,7 @@
 """Log-mel spectrograms as the speaker encoder was trained on them; it knows no network.
 
-The filters are triangles on the Slaney mel scale (linear below 1 kHz, logarithmic above) of equal area, as
-`librosa.filters.mel` defines them by default.
+The filters are triangles on the Slaney mel scale (linear below 1 kHz, logarithmic above) of equal
+area, as `librosa.filters.mel` defines them by default.
 """
 
 import math
@@ -45,7 +45,8 @@ def mel_filters(sample_rate_hz: int, bands: int) -> Tensor:
 
 
 def log_mel(samples: Tensor, filters: Tensor) -> Tensor:
-    """Return the log-mel spectrogram [bands, n / HOP] in fp32 of `samples` [n], mono at the filters' rate.
+    """Return the log-mel spectrogram [bands, n / HOP] in fp32 of `samples` [n], mono at the
+    filters' rate.
 
     `samples` needs more than (WINDOW - HOP) / 2 values: the ends are padded by reflection.
     """

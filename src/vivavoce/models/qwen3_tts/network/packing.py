@@ -1,7 +1,8 @@
 """Bring matrices into their form while the next ones are being read, by as many cores as there are.
 
-oneDNN and FBGEMM's int8 lay a matrix out in milliseconds. FBGEMM's float16 takes 65 ns a weight on one core, half a
-minute for the smaller model, so several matrices are laid out at a time. It knows modules, not files.
+oneDNN and FBGEMM's int8 lay a matrix out in milliseconds. FBGEMM's float16 takes 65 ns a weight on
+one core, half a minute for the smaller model, so several matrices are laid out at a time. It knows
+modules, not files.
 """
 
 from collections import deque
@@ -22,8 +23,8 @@ Pack = Callable[[nn.Module], None]
 def packing(form: WeightFormat, dtype: torch.dtype) -> Iterator[Pack]:
     """What brings a module into `form` if it is a matrix, and leaves it alone if not.
 
-    All that it was called with is in that form when the context ends. It gives at most one matrix a core to the
-    background: as each is float32 until then, that is how much more memory it takes.
+    All that it was called with is in that form when the context ends. It gives at most one matrix a
+    core to the background: as each is float32 until then, that is how much more memory it takes.
     """
 
     def pack(module: nn.Module) -> None:

@@ -1,6 +1,7 @@
 """Rotary positions: tables of cosines and sines, and how queries and keys are turned by them.
 
-The talker's three-axis positions (mrope) are equal for speech, which makes them plain rotary positions.
+The talker's three-axis positions (mrope) are equal for speech, which makes them plain rotary
+positions.
 """
 
 import torch

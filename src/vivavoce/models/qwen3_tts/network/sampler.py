@@ -1,7 +1,8 @@
 """Codes from logits, each row with its own settings and its own random numbers.
 
-A row's draw depends on its logits, its settings and the counter (seed, frame, codebook, token) alone: never on its
-neighbours, on the order of calls or on a generator's state. It knows nothing of slots' owners or of what codes mean.
+A row's draw depends on its logits, its settings and the counter (seed, frame, codebook, token)
+alone: never on its neighbours, on the order of calls or on a generator's state. It knows nothing of
+slots' owners or of what codes mean.
 """
 
 from dataclasses import dataclass, field
@@ -52,8 +53,8 @@ RANKS = (
 class SamplingTensors:
     """One `SamplingDefaults` a slot, as tensors [slots].
 
-    Beside them the host keeps what all slots need together, so that no work is done that no row asks for. With `fixed`
-    all is done always: a captured graph serves whatever settings come later.
+    Beside them the host keeps what all slots need together, so that no work is done that no row
+    asks for. With `fixed` all is done always: a captured graph serves whatever settings come later.
     """
 
     def __init__(self, slots: int, device: torch.device, *, fixed: bool = False) -> None:
@@ -132,7 +133,8 @@ class Sampler:
         return draw(scores, self.talker, counter(self.seed[:rows], frame, 0))
 
     def noise(self, frame: Tensor) -> Tensor | None:
-        """What `rest` adds in each row's `frame` [rows]: [codebooks - 1, rows, codebook entries], None if nothing.
+        """What `rest` adds in each row's `frame` [rows]: [codebooks - 1, rows, codebook entries],
+        None if nothing.
 
         Made for all codebooks at once: one by one they would take fifteen times as many operators.
         """
@@ -162,9 +164,11 @@ def draw(scores: Tensor, knobs: SamplingTensors, key: Tensor) -> Tensor:
 
 
 def pick(scores: Tensor, knobs: SamplingTensors, noise: Tensor | None) -> Tensor:
-    """Return one token a row [rows] from `scores` and `noise` [rows, vocabulary], which is None if all take the best.
+    """Return one token a row [rows] from `scores` and `noise` [rows, vocabulary], which is None if
+    all take the best.
 
-    The Gumbel-max trick: the best of score plus noise is a draw from the softmax, and costs no running sum.
+    The Gumbel-max trick: the best of score plus noise is a draw from the softmax, and costs no
+    running sum.
     """
     if noise is None:
         return scores.argmax(-1)
@@ -179,10 +183,12 @@ def pick(scores: Tensor, knobs: SamplingTensors, noise: Tensor | None) -> Tensor
 
 
 def threshold(scores: Tensor, top_k: Tensor, top_p: Tensor | None, ranks: int) -> Tensor:
-    """Return the lowest score [rows, 1] that top-k, then top-p, leave in: each row its own, ties stay together.
+    """Return the lowest score [rows, 1] that top-k, then top-p, leave in: each row its own, ties
+    stay together.
 
-    `ranks` is no less than any top-k, and all of the vocabulary for a top-p without one. It changes no row's result:
-    what lies beyond a row's own limit adds zeros at the end of a sum that runs from the best on.
+    `ranks` is no less than any top-k, and all of the vocabulary for a top-p without one. It changes
+    no row's result: what lies beyond a row's own limit adds zeros at the end of a sum that runs
+    from the best on.
     """
     ranked = scores.topk(ranks, -1).values
     last = torch.where(top_k == 0, ranks, top_k.clamp(max=ranks)) - 1
@@ -190,7 +196,8 @@ def threshold(scores: Tensor, top_k: Tensor, top_p: Tensor | None, ranks: int) -
         kept = torch.arange(ranks, device=scores.device) <= last[:, None]
         shares = (ranked - ranked[:, :1]).exp().masked_fill(~kept, 0)
         reached = shares.cumsum(-1)
-        # Probability of everything better. The best is always kept; a top_p of 1 must not lose a tail to rounding.
+        # Probability of everything better. The best is always kept; a top_p of 1 must not lose a
+        # tail to rounding.
         kept &= (reached - shares < top_p[:, None] * reached[:, -1:]) | (top_p[:, None] >= 1)
         last = kept.sum(-1).clamp(min=1) - 1
         no_limit = (top_k == 0) & (top_p >= 1)
@@ -222,7 +229,8 @@ def uniform(key: Tensor, size: int) -> Tensor:
     return (bits.float() + 0.5) * 2.0**-23
 
 
-# SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", 2014), in wrapping int64.
+# SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", 2014), in
+# wrapping int64.
 _STRIDE = 0x9E3779B97F4A7C15 - (1 << 64)  # as int64
 _FACTORS = (0xBF58476D1CE4E5B9 - (1 << 64), 0x94D049BB133111EB - (1 << 64))
 

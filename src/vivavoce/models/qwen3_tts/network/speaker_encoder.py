@@ -1,8 +1,10 @@
-"""A voice sample in, an x-vector out: the speaker encoder of Base checkpoints; it knows no codes and no text.
+"""A voice sample in, an x-vector out: the speaker encoder of Base checkpoints; it knows no codes
+and no text.
 
-ECAPA-TDNN (Desplanques et al., 2020): dilated convolutions over a log-mel spectrogram, squeeze-excitation Res2Net
-blocks, their outputs joined, attentive statistics pooling over time. Attribute names follow the released tensors'.
-Source: qwen-tts `modeling_qwen3_tts.py`, Qwen3TTSSpeakerEncoder.
+ECAPA-TDNN (Desplanques et al., 2020): dilated convolutions over a log-mel spectrogram,
+squeeze-excitation Res2Net blocks, their outputs joined, attentive statistics pooling over time.
+Attribute names follow the released tensors'. Source: qwen-tts `modeling_qwen3_tts.py`,
+Qwen3TTSSpeakerEncoder.
 """
 
 from dataclasses import dataclass
@@ -216,8 +218,8 @@ def _check_shapes(config: SpeakerConfig) -> None:
 def load_speaker_encoder(folder: Path, device: torch.device, dtype: torch.dtype) -> SpeakerEncoder:
     """Return the speaker encoder of the Base checkpoint in `folder`, on `device` in `dtype`.
 
-    Raises `Unsupported` if the checkpoint has none, `MissingDependency` for an absent file, `EngineFault` for one that
-    is damaged or does not fit its config.
+    Raises `Unsupported` if the checkpoint has none, `MissingDependency` for an absent file,
+    `EngineFault` for one that is damaged or does not fit its config.
     """
     config = read_speaker_config(folder)
     with TensorFile(folder, device, dtype) as file:

@@ -1,7 +1,8 @@
 """The talker: reads the text, hears what it has said, and scores the first code of the next frame.
 
-Its input is the sum of two embeddings, one of text (projected to the talker's width) and one of sound. It knows
-nothing of prompts (`prompt`), of the other fifteen codes of a frame (`predictor`) or of slots (`cache`).
+Its input is the sum of two embeddings, one of text (projected to the talker's width) and one of
+sound. It knows nothing of prompts (`prompt`), of the other fifteen codes of a frame (`predictor`)
+or of slots (`cache`).
 """
 
 import torch
@@ -57,7 +58,10 @@ class Talker(nn.Module):
         return self.model.norm.weight.dtype
 
     def embed_text(self, ids: Tensor) -> Tensor:
-        """Text tokens [n] → [n, hidden]. The table may live on another device than the rest: it is large and idle."""
+        """Text tokens [n] → [n, hidden].
+
+        The table may live on another device than the rest: it is large and idle.
+        """
         table = self.model.text_embedding.weight
         rows = F.embedding(ids.to(table.device), table)
         return self.text_projection(rows.to(self.device, self.dtype))  # type: ignore[no-any-return]  # nn.Module

@@ -1,7 +1,9 @@
-"""The stack of transformer layers that the talker and the code predictor are both made of (Qwen3's).
+"""The stack of transformer layers that the talker and the code predictor are both made of
+(Qwen3's).
 
-It knows neither text nor sound: hidden states in, hidden states out. Where keys and values are kept is decided by
-the `Memory` it is given (see `cache`). Parameter names are those of the released files.
+It knows neither text nor sound: hidden states in, hidden states out. Where keys and values are kept
+is decided by the `Memory` it is given (see `cache`). Parameter names are those of the released
+files.
 """
 
 from typing import Protocol
@@ -52,7 +54,8 @@ class RMSNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         if x.dtype is torch.float32 and x.device.type == "cpu":
-            # torch's own is ten operators there, and a frame has 325 of them: the root of mean and eps is a hypotenuse.
+            # torch's own is ten operators there, and a frame has 325 of them: the root of mean and
+            # eps is a hypotenuse.
             size = torch.linalg.vector_norm(x, dim=-1, keepdim=True) * self._share
             return x / torch.hypot(size, self._least) * self.weight
         if self.weight.dim() == 1:
@@ -70,7 +73,8 @@ class Attention(nn.Module):
         self.layer, self.head_dim = layer, config.head_dim
         self.heads, self.kv_heads = config.heads, config.kv_heads
         queries, keys = config.heads * config.head_dim, config.kv_heads * config.head_dim
-        # Side by side, queries, keys and values take one product, and queries and keys one norm and one rotation.
+        # Side by side, queries, keys and values take one product, and queries and keys one norm and
+        # one rotation.
         projections = (Part("q_proj", queries), Part("k_proj", keys), Part("v_proj", keys))
         self.qkv_proj = Linear(config.hidden_size, queries + 2 * keys, parts=projections)
         self.o_proj = Linear(queries, config.hidden_size)
@@ -148,7 +152,8 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -
     """What `queries` [rows, heads, time, head_dim] find in `keys` and `values` [rows, kv_heads, kept, head_dim]."""
     if queries.shape[2] > 1:
         return F.scaled_dot_product_attention(queries, keys, values, mask, enable_gqa=True)
-    # One new position: the heads that share a key head become its time axis, so that no key is copied.
+    # One new position: the heads that share a key head become its time axis, so that no key is
+    # copied.
     rows, heads, _, head_dim = queries.shape
     grouped = queries.reshape(rows, keys.shape[1], -1, head_dim)
     return F.scaled_dot_product_attention(grouped, keys, values, mask).reshape(

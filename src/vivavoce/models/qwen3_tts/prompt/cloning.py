@@ -1,7 +1,9 @@
-"""A recording in, a voice to speak with out: what a Base checkpoint knows of a speaker, made once for many segments.
+"""A recording in, a voice to speak with out: what a Base checkpoint knows of a speaker, made once
+for many segments.
 
-Always an x-vector; where the recording's words are known also its codes, and the codec decoder's memory of having just
-sounded them, so that speech goes on where the recording ends. It knows no slots and no streams.
+Always an x-vector; where the recording's words are known also its codes, and the codec decoder's
+memory of having just sounded them, so that speech goes on where the recording ends. It knows no
+slots and no streams.
 """
 
 from dataclasses import dataclass
@@ -32,11 +34,13 @@ class ClonedVoice:
 
 
 class Cloner:
-    """The two encoders of the Base checkpoint in `folder`, in float32 on `device`, and the `decoder` it speaks with.
+    """The two encoders of the Base checkpoint in `folder`, in float32 on `device`, and the
+    `decoder` it speaks with.
 
-    They are loaded with the checkpoint, which says nothing without them: what is missing shows when the server starts,
-    and no first request waits for it. `prepare` may run beside the decoder's steps, in another thread: all of them
-    only read the weights. Raises `MissingDependency` for an absent file, `EngineFault` for one that does not fit.
+    They are loaded with the checkpoint, which says nothing without them: what is missing shows when
+    the server starts, and no first request waits for it. `prepare` may run beside the decoder's
+    steps, in another thread: all of them only read the weights. Raises `MissingDependency` for an
+    absent file, `EngineFault` for one that does not fit.
     """
 
     def __init__(
@@ -54,7 +58,10 @@ class Cloner:
             )
 
     def prepare(self, reference: Reference) -> ClonedVoice:
-        """Return the voice of `reference`, in context if it has a text. Raises `BadRequest` if it is too short or too long."""
+        """Return the voice of `reference`, in context if it has a text.
+
+        Raises `BadRequest` if it is too short or too long.
+        """
         _check_length(reference)
         samples = torch.from_numpy(_at_rate(reference, self._encoder.sample_rate_hz)).to(
             self._device

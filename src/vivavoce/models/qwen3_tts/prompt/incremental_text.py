@@ -1,12 +1,15 @@
-"""Text that comes in pieces, as the ids that the whole of it would have; it knows neither prompts nor frames.
+"""Text that comes in pieces, as the ids that the whole of it would have; it knows neither prompts
+nor frames.
 
-A tokenizer cuts text into words and joins bytes within each. How the end of what is known will be cut depends on what
-follows, so the last word is held back until the next one begins, and so are spaces and combining marks at the end,
+A tokenizer cuts text into words and joins bytes within each. How the end of what is known will be
+cut depends on what follows, so the last word is held back until the next one begins, and so are
+spaces and combining marks at the end,
 whose number counts, and what may become a marker such as `<|im_end|>`.
 
-A language with spaces is thus one word late. Chinese, Japanese and Thai write many words in one run of letters, which
-is held back until a punctuation mark, a digit or a space: seldom more than a clause. Runs could be cut sooner, where no
-entry of the vocabulary reaches across; that needs an index of the vocabulary, and is not done.
+A language with spaces is thus one word late. Chinese, Japanese and Thai write many words in one run
+of letters, which is held back until a punctuation mark, a digit or a space: seldom more than a
+clause. Runs could be cut sooner, where no entry of the vocabulary reaches across; that needs an
+index of the vocabulary, and is not done.
 """
 
 import unicodedata
@@ -32,7 +35,8 @@ class LiveText:
         settled = settled_chars(self.held, self._tokenizer.markers)
         for index in range(len(words) - 1, 0, -1):
             before, word = words[index - 1], words[index]
-            # Not between a letter and its marks, nor inside a letter that is written as two: both are cut anew.
+            # Not between a letter and its marks, nor inside a letter that is written as two: both
+            # are cut anew.
             if before.end <= word.start <= settled and not _joins(self.held[word.start]):
                 self.held = self.held[word.start :]
                 return [id_ for word in words[:index] for id_ in word.ids]
@@ -60,7 +64,10 @@ def _marker_start(text: str, markers: Sequence[str]) -> int:
 
 
 def _joins(char: str) -> bool:
-    """True if `char` may melt into the one before it. An unassigned one may be a mark that others know."""
+    """True if `char` may melt into the one before it.
+
+    An unassigned one may be a mark that others know.
+    """
     category = unicodedata.category(char)
     return category.startswith("M") or category == "Cn"
 

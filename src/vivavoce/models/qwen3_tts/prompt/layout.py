@@ -1,8 +1,8 @@
 """What the talker reads before it speaks: a request laid out position by position, then embedded.
 
-`lay_out` works on token ids alone, `embed` turns its result into the talker's input. Every position has a text token;
-most have a sound beside it: an entry of the codec vocabulary, the speaker's x-vector, or a frame of reference codes.
-Neither knows how frames are made.
+`lay_out` works on token ids alone, `embed` turns its result into the talker's input. Every position
+has a text token; most have a sound beside it: an entry of the codec vocabulary, the speaker's
+x-vector, or a frame of reference codes. Neither knows how frames are made.
 """
 
 import hashlib
@@ -43,7 +43,10 @@ class Clone:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PromptRequest:
-    """What to say and in whose voice. `stream_text` feeds the text while it is spoken instead of before."""
+    """What to say and in whose voice.
+
+    `stream_text` feeds the text while it is spoken instead of before.
+    """
 
     text: str
     language: str = AUTO
@@ -67,7 +70,8 @@ class Layout:
 
     positions: tuple[Position, ...]
     trailing: tuple[int, ...]  # text tokens; when they are used up, `pad` follows
-    # Positions at the beginning that whatever is said in this voice has: those before its own text, save the very last.
+    # Positions at the beginning that whatever is said in this voice has: those before its own text,
+    # save the very last.
     shared: int = 0
 
 
@@ -88,9 +92,11 @@ def lay_out_turn(
     *,
     complete: bool,
 ) -> Layout | None:
-    """Return the prompt of a checked request whose text is `turn`, the ids of a `TURN` without what closes it.
+    """Return the prompt of a checked request whose text is `turn`, the ids of a `TURN` without what
+    closes it.
 
-    If they are not `complete`, more may come behind `trailing`; None while there are too few to begin with.
+    If they are not `complete`, more may come behind `trailing`; None while there are too few to
+    begin with.
     """
     _check_chars(request)
     text = turn[ROLE:]
@@ -182,7 +188,8 @@ def _reference_text(request: PromptRequest, tokenizer: Tokenizer) -> Sequence[in
 def _speech(
     request: PromptRequest, config: Config, text: Sequence[int], complete: bool
 ) -> tuple[list[Position], Sequence[int]] | None:
-    """Return the text beside what was heard so far: the beginning of speech, and for a clone in context the recording.
+    """Return the text beside what was heard so far: the beginning of speech, and for a clone in
+    context the recording.
 
     None if the text is not complete, and there is less of it than was heard.
     """
@@ -202,7 +209,10 @@ def _speech(
 
 
 def _language_id(request: PromptRequest, config: Config) -> int | None:
-    """Return the codec id of the language; None lets the model decide. A dialect speaker's Chinese is the dialect."""
+    """Return the codec id of the language; None lets the model decide.
+
+    A dialect speaker's Chinese is the dialect.
+    """
     name = language_name(config, request.language)
     if name in (AUTO, "chinese") and request.speaker is not None:
         name = config.dialects.get(request.speaker.lower(), name)

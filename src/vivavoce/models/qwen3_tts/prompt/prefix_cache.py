@@ -1,7 +1,9 @@
-"""Beginnings of prompts that were read before: their keys and values, as long as there is room for them.
+"""Beginnings of prompts that were read before: their keys and values, as long as there is room for
+them.
 
-Requests in one voice, language and style begin alike, up to their text. What the talker made of such a beginning is
-kept and copied into the next request's slot. It knows tensors and keys, neither prompts nor the talker.
+Requests in one voice, language and style begin alike, up to their text. What the talker made of
+such a beginning is kept and copied into the next request's slot. It knows tensors and keys, neither
+prompts nor the talker.
 """
 
 from collections import OrderedDict

@@ -1,7 +1,9 @@
-"""What the layers above are told of a checkpoint: its speakers, languages and abilities, from its configuration.
+"""What the layers above are told of a checkpoint: its speakers, languages and abilities, from its
+configuration.
 
-The configuration names the speakers and says nothing else of them. For the names that the released checkpoints have,
-the language each was recorded in and its gender come from the model's description; others are offered without.
+The configuration names the speakers and says nothing else of them. For the names that the released
+checkpoints have, the language each was recorded in and its gender come from the model's
+description; others are offered without.
 """
 
 from collections.abc import Mapping
@@ -42,7 +44,8 @@ _NAMES = {language.name: language.code for language in LANGUAGES}
 
 
 def describe(config: Config, name: str, device: str, dtype: str) -> EngineInfo:
-    """What the server knows of the checkpoint `config`, offered as the model `name`, on a device and in a dtype.
+    """What the server knows of the checkpoint `config`, offered as the model `name`, on a device
+    and in a dtype.
 
     The same before the checkpoint is loaded and after: nothing here depends on its weights.
     """
@@ -59,7 +62,8 @@ def describe(config: Config, name: str, device: str, dtype: str) -> EngineInfo:
             sampling=True,
             live_text=True,
             clones=config.task == "base",
-            # A seed repeats the codes, in float32; the samples differ by roundings with the chunks they are made in.
+            # A seed repeats the codes, in float32; the samples differ by roundings with the chunks
+            # they are made in.
             deterministic=False,
             needs=NEEDS[config.task],
         ),

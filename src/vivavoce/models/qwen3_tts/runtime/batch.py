@@ -1,8 +1,9 @@
 """One frame of speech for every stream of a batch, in one function that never waits for the device.
 
-All that a stream is lies in fixed tensors, one row a slot, which `decode_frame` reads and updates in place: nothing in
-it depends on a value the host would have to fetch, so the same call can be captured once and replayed. `Batch` is
-the host's side of it: which slots are taken and how far each has come. Neither knows text, audio or requests.
+All that a stream is lies in fixed tensors, one row a slot, which `decode_frame` reads and updates
+in place: nothing in it depends on a value the host would have to fetch, so the same call can be
+captured once and replayed. `Batch` is the host's side of it: which slots are taken and how far each
+has come. Neither knows text, audio or requests.
 """
 
 import copy
@@ -22,8 +23,10 @@ from vivavoce.models.qwen3_tts.prompt.prefix_cache import Prefix, PrefixCache
 from vivavoce.models.qwen3_tts.runtime.cuda import CudaStream, bucket, buckets
 
 WINDOW = 64  # attention spans grow by this many positions, so that few different shapes occur
-SMALLEST_WINDOW = 128  # and double from here where they are `fixed`: a graph each, which sees twice too much at most
-# Positions: reading so few by themselves costs a pass over all weights the first time, and copying them saves little.
+# and double from here where they are `fixed`: a graph each, which sees twice too much at most
+SMALLEST_WINDOW = 128
+# Positions: reading so few by themselves costs a pass over all weights the first time, and copying
+# them saves little.
 SHORTEST_PREFIX = 32
 PREFIX_BYTES = (
     128 << 20
@@ -37,7 +40,8 @@ class Frame:
     From a graph it is memory of the graph: the next step writes over it.
     """
 
-    codes: Tensor  # [rows, codebooks]; a first code of `eos` ends the stream, and its frame is no sound
+    # [rows, codebooks]; a first code of `eos` ends the stream, and its frame is no sound
+    codes: Tensor
     logits: Tensor  # [rows, codec vocabulary], the talker's, as they came
 
 
@@ -92,8 +96,8 @@ def decode_frame(talker: Talker, state: State, rows: int, window: int) -> Frame:
         ),
     )
     heard = torch.where(alive[:, None], embedded + next_text(state, rows), state.inputs[:rows])
-    # Nothing was written so far that the next try would not write again, and what follows takes its memory first: a
-    # frame that finds none leaves every stream as it was.
+    # Nothing was written so far that the next try would not write again, and what follows takes its
+    # memory first: a frame that finds none leaves every stream as it was.
     state.sampler.note(first, alive)
     state.inputs[:rows] = heard
     state.cache.lengths[:rows] += alive
@@ -136,10 +140,12 @@ class Batch:
     def open(
         self, prompt: Tensor, trailing: Tensor, sampling: Sampling, prefix: Prefix | None = None
     ) -> int:
-        """Return the slot of a new stream that has read `prompt` [positions, hidden] and will read `trailing` [n, hidden].
+        """Return the slot of a new stream that has read `prompt` [positions, hidden] and will read
+        `trailing` [n, hidden].
 
-        `prefix` says how much of the prompt others begin with too: `shortest_prefix` positions or more are read once,
-        then copied. Raises `BadRequest` if they do not fit into a slot, and `Overloaded` if none is free.
+        `prefix` says how much of the prompt others begin with too: `shortest_prefix` positions or
+        more are read once, then copied. Raises `BadRequest` if they do not fit into a slot, and
+        `Overloaded` if none is free.
         """
         if max(len(prompt), len(trailing)) >= self.max_len:
             raise BadRequest(
@@ -172,7 +178,10 @@ class Batch:
         return frame
 
     def warm_up(self) -> None:
-        """Capture a graph for every shape that a step may have. Streams are not touched, running ones included."""
+        """Capture a graph for every shape that a step may have.
+
+        Streams are not touched, running ones included.
+        """
         idle = copy.copy(self._state)
         idle.alive = torch.zeros_like(self._state.alive)
         for rows in buckets(1, self._slots):

@@ -1,7 +1,9 @@
-"""Sounds frames of codes beside the talker: on a track of its own, in shapes of which there are few, without waiting.
+"""Sounds frames of codes beside the talker: on a track of its own, in shapes of which there are
+few, without waiting.
 
-It knows the codec and its streams' states, neither segments nor when a frame is due. Codes come from the host and
-samples go back to it, so that the two tracks share no memory and need not wait for one another.
+It knows the codec and its streams' states, neither segments nor when a frame is due. Codes come
+from the host and samples go back to it, so that the two tracks share no memory and need not wait
+for one another.
 """
 
 from collections.abc import Iterator, Sequence
@@ -35,10 +37,11 @@ class CodecRunner:
     def sound(
         self, codes: Tensor, states: Sequence[DecoderState], *, undo: bool = False
     ) -> HostCopy:
-        """Begin to sound the next frames of several streams: their samples [streams, n] are on their way.
+        """Begin to sound the next frames of several streams: their samples [streams, n] are on
+        their way.
 
-        `codes` [streams, codebooks, frames] are on the host; row i continues `states[i]`. With `undo` the states are
-        as they were if this raises.
+        `codes` [streams, codebooks, frames] are on the host; row i continues `states[i]`. With
+        `undo` the states are as they were if this raises.
         """
         with self._track.current(), torch.no_grad():
             # Several are stepped in copies, and only written back when all is done.

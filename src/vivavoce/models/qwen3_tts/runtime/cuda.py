@@ -1,13 +1,16 @@
-"""Work that a device does again and again: called as it is, or on CUDA replayed from graphs that were captured once.
+"""Work that a device does again and again: called as it is, or on CUDA replayed from graphs that
+were captured once.
 
-A `CudaStream` is a queue of work of its own: on CUDA a stream, with the graphs captured on it and the memory they share;
-elsewhere nothing but the calls. A graph costs the host one launch instead of thousands. It replays the same kernels on
-the same addresses, so what is captured reads and writes fixed tensors, in one of few shapes, and asks the host nothing.
-This module knows functions and their keys, not what they compute.
+A `CudaStream` is a queue of work of its own: on CUDA a stream, with the graphs captured on it and
+the memory they share; elsewhere nothing but the calls. A graph costs the host one launch instead of
+thousands. It replays the same kernels on the same addresses, so what is captured reads and writes
+fixed tensors, in one of few shapes, and asks the host nothing. This module knows functions and
+their keys, not what they compute.
 
-The CUDA lines follow torch's notes on graphs: the first call with a key is its warm-up, on the very stream of the
-capture; a graph's results are copied before another graph of the track is replayed, which may overwrite them, since all
-share one memory pool; no two graphs of a track ever run at once.
+The CUDA lines follow torch's notes on graphs: the first call with a key is its warm-up, on the very
+stream of the capture; a graph's results are copied before another graph of the track is replayed,
+which may overwrite them, since all share one memory pool; no two graphs of a track ever run at
+once.
 """
 
 import logging
@@ -29,8 +32,9 @@ T = TypeVar("T")
 class CudaStream:
     """A queue of work on `device`, in order, beside the other tracks' on CUDA.
 
-    `fixed` asks those who use it for few shapes and fixed tensors, as graphs need them. On CUDA that captures; on a
-    CPU, where nothing can, the same calls are made with the same tensors, which is how they are tested.
+    `fixed` asks those who use it for few shapes and fixed tensors, as graphs need them. On CUDA
+    that captures; on a CPU, where nothing can, the same calls are made with the same tensors, which
+    is how they are tested.
     """
 
     def __init__(self, device: torch.device, *, fixed: bool = False) -> None:
@@ -55,9 +59,11 @@ class CudaStream:
         return nullcontext() if self._stream is None else _on(self._stream)
 
     def run(self, key: Hashable, function: Callable[[], T]) -> T:
-        """What `function` returns: by a call the first time with this `key`, later by a replay of its graph.
+        """What `function` returns: by a call the first time with this `key`, later by a replay of
+        its graph.
 
-        `function` is the same for the same key. What it returns may be overwritten by the next `run`.
+        `function` is the same for the same key. What it returns may be overwritten by the next
+        `run`.
         """
         if key not in self._graphs and not (
             self._captures and key in self._warm and self.capture(key, function)
@@ -69,16 +75,18 @@ class CudaStream:
         return cast(T, result)
 
     def capture(self, key: Hashable, function: Callable[[], T]) -> bool:
-        """Capture `function`, which has run on this track before; whether that went well. Nothing is computed.
+        """Capture `function`, which has run on this track before; whether that went well. Nothing
+        is computed.
 
-        A graph that cannot be captured, for want of memory say, is no reason not to speak: it is said in the log, and
-        what has no graph yet is called as it is from then on.
+        A graph that cannot be captured, for want of memory say, is no reason not to speak: it is
+        said in the log, and what has no graph yet is called as it is from then on.
         """
         if not self._captures:
             return False
         graph = torch.cuda.CUDAGraph()
         start_s = time.monotonic()
-        # thread_local: other models' lanes, and those who load them, go on using the device meanwhile.
+        # thread_local: other models' lanes, and those who load them, go on using the device
+        # meanwhile.
         into = torch.cuda.graph(
             graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"
         )
@@ -107,7 +115,8 @@ class CudaStream:
         """`tensor`, which is on the host, on the device; the host does not wait for the copy."""
         if self._stream is None:
             return tensor.to(self.device)
-        # torch keeps a pinned block from being used again before the copies queued from it are done.
+        # torch keeps a pinned block from being used again before the copies queued from it are
+        # done.
         return tensor.pin_memory().to(self.device, non_blocking=True)
 
     def settle(self) -> None:
@@ -143,8 +152,8 @@ def finish(device: torch.device) -> None:
 def _queued(stream: torch.cuda.Stream) -> torch.cuda.Event:
     """What has happened when all that is queued on `stream` is done.
 
-    Whoever waits for it sleeps: a thread that spins takes a core from the server, and cannot be told from one that
-    computes when the device hangs.
+    Whoever waits for it sleeps: a thread that spins takes a core from the server, and cannot be
+    told from one that computes when the device hangs.
     """
     event = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]  # torch types it as a function of anything
     event.record(stream)

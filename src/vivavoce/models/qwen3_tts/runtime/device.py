@@ -19,7 +19,10 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 
 
 def choose_device(name: str) -> torch.device:
-    """Return the device called `name`; "auto" is CUDA where there is some, else the CPU. Raises `EngineFault`."""
+    """Return the device called `name`; "auto" is CUDA where there is some, else the CPU.
+
+    Raises `EngineFault`.
+    """
     if name == AUTO:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -37,7 +40,10 @@ def choose_device(name: str) -> torch.device:
 
 
 def choose_dtype(name: str, device: torch.device) -> torch.dtype:
-    """Return the dtype called `name`; "auto" is bfloat16 on CUDA and float32 elsewhere. Raises `EngineFault`."""
+    """Return the dtype called `name`; "auto" is bfloat16 on CUDA and float32 elsewhere.
+
+    Raises `EngineFault`.
+    """
     if name == AUTO:
         return torch.bfloat16 if device.type == "cuda" else torch.float32
     if name not in DTYPES:
@@ -48,10 +54,11 @@ def choose_dtype(name: str, device: torch.device) -> torch.dtype:
 
 
 def choose_form(name: str, device: torch.device, dtype: torch.dtype) -> WeightFormat:
-    """Return the form of weights called `name`; "auto" is prepacked on the CPU, where it can be, and plain elsewhere.
+    """Return the form of weights called `name`; "auto" is prepacked on the CPU, where it can be,
+    and plain elsewhere.
 
-    A form that this processor, this torch or this device does not have falls back to plain, with a warning if it was
-    asked for. Raises `EngineFault` for an unknown name.
+    A form that this processor, this torch or this device does not have falls back to plain, with a
+    warning if it was asked for. Raises `EngineFault` for an unknown name.
     """
     names = [form.value for form in WeightFormat]
     if name not in (AUTO, *names):
@@ -86,7 +93,8 @@ def release_memory(device: torch.device) -> None:
     elif device.type == "mps":
         torch.mps.empty_cache()
     if sys.platform == "linux":
-        # glibc keeps blocks of up to 32 MB, which is most of a model's matrices; other C libraries have no such call.
+        # glibc keeps blocks of up to 32 MB, which is most of a model's matrices; other C libraries
+        # have no such call.
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
         if trim is not None:
             trim(0)

@@ -1,4 +1,5 @@
-"""What a checkpoint takes in memory once it is loaded, from its configuration and the headers of its weight files.
+"""What a checkpoint takes in memory once it is loaded, from its configuration and the headers of
+its weight files.
 
     weights   elements of the matrices of `talker.*` × bytes of one as it is kept
             + elements of its other tensors × bytes of the dtype, norms of queries and keys once for each head
@@ -8,10 +9,11 @@
                                             + predictor layers × 2 × kv heads × (codebooks + 1) × head dim
                                             + positions × talker hidden)
 
-In the order of the slots: keys and values of the past, those of one frame, the text that is read while speaking. It
-counts the memory of the device and the main memory together. It does not count what a step needs while it runs, the
-codec's memory of each stream (about 5 MB at the released shape, on CUDA twice), beginnings of prompts that are kept
-(`frame.PREFIX_BYTES` at most), CUDA graphs and torch itself. It loads nothing.
+In the order of the slots: keys and values of the past, those of one frame, the text that is read
+while speaking. It counts the memory of the device and the main memory together. It does not count
+what a step needs while it runs, the codec's memory of each stream (about 5 MB at the released
+shape, on CUDA twice), beginnings of prompts that are kept (`frame.PREFIX_BYTES` at most), CUDA
+graphs and torch itself. It loads nothing.
 """
 
 import math
@@ -43,7 +45,8 @@ def footprint(
     max_frames: int = MAX_FRAMES,
     matrix_bytes: int | None = None,
 ) -> int:
-    """Return the bytes that the checkpoint in `folder` takes with `slots` streams, in a dtype of `item_bytes` each number.
+    """Return the bytes that the checkpoint in `folder` takes with `slots` streams, in a dtype of
+    `item_bytes` each number.
 
     A number of a matrix takes `matrix_bytes` where they are kept in another form (see `linear`).
     Raises `MissingDependency` for absent weight files, `EngineFault` for damaged ones.

@@ -1,9 +1,10 @@
 """A Qwen3-TTS checkpoint as a `Model`: segments in, samples out, one frame of every stream a step.
 
-A stream is a slot of the language model's batch, the codes it has made and not yet sounded, and the codec's memory of
-it. The first frame is sounded at once, later ones in larger chunks as the listener's lead allows. On CUDA the host runs
-ahead of the device: a frame is asked for before the codes of the one before it are read, and samples are collected a
-step after they were asked for, unless their listener waits. It knows neither HTTP nor whole texts.
+A stream is a slot of the language model's batch, the codes it has made and not yet sounded, and the
+codec's memory of it. The first frame is sounded at once, later ones in larger chunks as the
+listener's lead allows. On CUDA the host runs ahead of the device: a frame is asked for before the
+codes of the one before it are read, and samples are collected a step after they were asked for,
+unless their listener waits. It knows neither HTTP nor whole texts.
 """
 
 import logging
@@ -75,11 +76,13 @@ class QwenModel(Model[SegmentStream]):
 
     `name` is the folder's in lower case unless given.
 
-    The codec is float32 always: it is small, and its output is what is heard. On CUDA, codes are read `lag` = 1 frame
-    late and steps have `fixed` shapes, which graphs need. Elsewhere there are no graphs, and nothing is late. Neither
-    changes what is said; `fixed` and `lag` are arguments so that a CPU can show it.
+    The codec is float32 always: it is small, and its output is what is heard. On CUDA, codes are
+    read `lag` = 1 frame late and steps have `fixed` shapes, which graphs need. Elsewhere there are
+    no graphs, and nothing is late. Neither changes what is said; `fixed` and `lag` are arguments so
+    that a CPU can show it.
 
-    Raises `MissingDependency` for absent files, `EngineFault` for broken ones or a device that is not there.
+    Raises `MissingDependency` for absent files, `EngineFault` for broken ones or a device that is
+    not there.
     """
 
     lanes = 1
@@ -296,7 +299,8 @@ class QwenModel(Model[SegmentStream]):
     ) -> None:
         """Give `stream` a slot, in which it has read `prompt` and will read `trailing`."""
         segment = stream.segment
-        # Speech cannot end before its text can have been said: an end drawn too soon would leave most of it out.
+        # Speech cannot end before its text can have been said: an end drawn too soon would leave
+        # most of it out.
         least = self._batch.max_len if segment.live else max(2, least_frames(segment.text))
         stream.slot = self._batch.open(
             prompt, trailing, _sampling(self.config, segment, stream.seed, least), prefix
@@ -357,7 +361,8 @@ class QwenModel(Model[SegmentStream]):
             stream.slot = None
 
     def _sound(self, due: Sequence[SegmentStream], *, undo: bool) -> None:
-        """Begin to sound the pending frames of every stream that is `due`, streams with as many frames together.
+        """Begin to sound the pending frames of every stream that is `due`, streams with as many
+        frames together.
 
         With `undo` what finds no memory is as it was, and can be sounded again, beside fewer.
         """
@@ -396,7 +401,10 @@ def check_folder(folder: Path) -> None:
 
 
 def _load_codec(folder: Path, device: torch.device, config: Config) -> CodecDecoder:
-    """Return the codec of a checkpoint. Raises `EngineFault` if it is not the one that the language model speaks in."""
+    """Return the codec of a checkpoint.
+
+    Raises `EngineFault` if it is not the one that the language model speaks in.
+    """
     codec = read_codec_config(folder)
     decoder = codec.decoder
     entries = max(

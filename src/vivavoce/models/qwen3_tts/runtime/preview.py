@@ -18,7 +18,8 @@ from vivavoce.serving.base import Preview
 def preview(folder: Path, options: QwenOptions, *, name: str) -> Preview:
     """Return what `QwenModel` with the same arguments will say of itself and take.
 
-    Raise `MissingDependency` for absent files, `EngineFault` for broken ones or a device that is not there.
+    Raise `MissingDependency` for absent files, `EngineFault` for broken ones or a device that is
+    not there.
     """
     check_folder(folder)
     config = read_config(folder)

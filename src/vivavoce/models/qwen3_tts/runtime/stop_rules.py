@@ -1,7 +1,9 @@
-"""When a stream that does not end by itself has said enough; it knows first codes and text, no tensors.
+"""When a stream that does not end by itself has said enough; it knows first codes and text, no
+tensors.
 
-About one request in three hundred never reaches the end of speech: it repeats itself or falls silent for good. Two
-things end it: more frames than its text can take, and first codes that go round in a circle.
+About one request in three hundred never reaches the end of speech: it repeats itself or falls
+silent for good. Two things end it: more frames than its text can take, and first codes that go
+round in a circle.
 """
 
 from dataclasses import dataclass, field
@@ -9,11 +11,13 @@ from dataclasses import dataclass, field
 from vivavoce.text.split import width
 
 FRAME_S = 0.08
-# Speech takes 0.8 frames a Latin letter or so. More than three is beyond the slowest reading; the rest is for pauses.
+# Speech takes 0.8 frames a Latin letter or so. More than three is beyond the slowest reading; the
+# rest is for pauses.
 FRAMES_PER_LETTER, FRAMES_OF_PAUSE = 3, 50
 SHORTEST_SHARE = 0.1  # frames a letter: what ends sooner has left out most of its text
 LONGEST_PERIOD = 8  # frames: 0.64 s
-STUCK_FRAMES = 40  # 3.2 s in which every first code is that of `period` frames before: sampled speech never does
+# 3.2 s in which every first code is that of `period` frames before: sampled speech never does
+STUCK_FRAMES = 40
 
 
 def most_frames(text: str) -> int:

@@ -1,7 +1,9 @@
-"""One segment being spoken: the frames made and not yet sounded, when to sound them, and how it ends.
+"""One segment being spoken: the frames made and not yet sounded, when to sound them, and how it
+ends.
 
-It knows codes and counts, neither the network that makes them nor the one that sounds them. Both may be behind: a frame
-is `making` until its codes are on the host, and `sounding` until its samples are.
+It knows codes and counts, neither the network that makes them nor the one that sounds them. Both
+may be behind: a frame is `making` until its codes are on the host, and `sounding` until its samples
+are.
 """
 
 import logging
@@ -39,7 +41,8 @@ class Sound:
 
 @dataclass(eq=False, slots=True)
 class SegmentStream:
-    """One segment being spoken. `slot` is None once its last frame is made, and `ending` then says why.
+    """One segment being spoken. `slot` is None once its last frame is made, and `ending` then says
+    why.
 
     A live one has no slot either before it knows enough of its text to begin.
     """
@@ -100,12 +103,14 @@ class SegmentStream:
             self.ending = StopReason.LENGTH
 
     def is_due(self, ahead_s: float) -> bool:
-        """True if to sound the pending frames now, for a listener who still has `ahead_s` seconds of audio.
+        """True if to sound the pending frames now, for a listener who still has `ahead_s` seconds
+        of audio.
 
-        The codec's cost a frame falls with the frames it gets together, so they wait for company while the listener
-        can: 1, 2 or 4 frames until what is left to hear is less than doubling them takes at the pace of real time.
-        Who has run dry gets 1, 2, 4, 8 frames: small chunks would keep a slow machine from ever catching up. Nothing
-        waits for company that must itself wait for text.
+        The codec's cost a frame falls with the frames it gets together, so they wait for company
+        while the listener can: 1, 2 or 4 frames until what is left to hear is less than doubling
+        them takes at the pace of real time. Who has run dry gets 1, 2, 4, 8 frames: small chunks
+        would keep a slow machine from ever catching up. Nothing waits for company that must itself
+        wait for text.
         """
         ahead_s += sum(sound.frames for sound in self.sounding) * FRAME_S
         count = len(self.pending)

@@ -1,7 +1,9 @@
-"""How fast frames are made here: time a frame and to the first sound by batch size, beside what memory allows.
+"""How fast frames are made here: time a frame and to the first sound by batch size, beside what
+memory allows.
 
-A frame reads every matrix of the talker once and of the code predictor fifteen times, so the bytes of these divided by
-the bandwidth of memory are the least time that it can take: the floor. It knows no requests, no server and no peers.
+A frame reads every matrix of the talker once and of the code predictor fifteen times, so the bytes
+of these divided by the bandwidth of memory are the least time that it can take: the floor. It knows
+no requests, no server and no peers.
 """
 
 import time
@@ -85,9 +87,11 @@ class Pace:
 def prepare(
     source: Path | str, *, device: str, dtype: str, weights: str, threads: int | None, codec: bool
 ) -> tuple[Speaking, Machine]:
-    """A checkpoint's folder, or random weights of a released size ("0.6b", "1.7b"), and the machine they are on.
+    """A checkpoint's folder, or random weights of a released size ("0.6b", "1.7b"), and the machine
+    they are on.
 
-    `threads` None uses the cores available; it is for the whole process. Raises what loading a checkpoint raises.
+    `threads` None uses the cores available; it is for the whole process. Raises what loading a
+    checkpoint raises.
     """
     torch.set_num_threads(threads or available_cores())
     where = choose_device(device)
@@ -111,8 +115,8 @@ def prepare(
 def read_bandwidth(device: torch.device) -> float:
     """Bytes a second that this device reads from memory.
 
-    The best of some runs over half a gibibyte of float32, each run a sum or the product of a matrix and a vector:
-    neither computes anything worth mentioning.
+    The best of some runs over half a gibibyte of float32, each run a sum or the product of a matrix
+    and a vector: neither computes anything worth mentioning.
     """
     matrix = torch.ones(PROBE_BYTES // 4 // 4096, 4096, device=device)
     vector = torch.ones(4096, device=device)

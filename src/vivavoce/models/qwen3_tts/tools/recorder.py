@@ -1,7 +1,8 @@
-"""From a request file to a file of every number on the way to its speech: what `vivavoce trace` does.
+"""From a request file to a file of every number on the way to its speech: what `vivavoce trace`
+does.
 
-It adds the sound to `trace`: a clone's recording becomes an x-vector and codes, codes become a waveform. All of it is
-computed in float32 on the CPU, one stream alone.
+It adds the sound to `trace`: a clone's recording becomes an x-vector and codes, codes become a
+waveform. All of it is computed in float32 on the CPU, one stream alone.
 """
 
 import json
@@ -29,11 +30,12 @@ RATE_HZ = 24_000
 
 
 def write_trace(checkpoint: Path, request: Path, out: Path) -> Mapping[str, tuple[int, ...]]:
-    """Traces the request in the JSON file `request` into the safetensors file `out`; gives each tensor's shape.
+    """Traces the request in the JSON file `request` into the safetensors file `out`; gives each
+    tensor's shape.
 
-    `prompt` [positions, hidden], `trailing` [tokens, hidden], `codes` [frames, codebooks], `logits` [frames,
-    vocabulary], `waveform` [samples], and for a clone `ref_codes` [frames, codebooks] and `speaker_embedding`
-    [hidden]. A relative `ref_audio` is looked for beside the request.
+    `prompt` [positions, hidden], `trailing` [tokens, hidden], `codes` [frames, codebooks], `logits`
+    [frames, vocabulary], `waveform` [samples], and for a clone `ref_codes` [frames, codebooks] and
+    `speaker_embedding` [hidden]. A relative `ref_audio` is looked for beside the request.
     """
     tensors = trace_speech(checkpoint, _read_json(request), request.parent)
     save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, out)

@@ -1,6 +1,8 @@
-"""Every number on the way from a request to its codes, for comparing this engine with another implementation.
+"""Every number on the way from a request to its codes, for comparing this engine with another
+implementation.
 
-It makes one stream alone in float32 on the CPU, and knows no audio: a clone's x-vector and codes come ready-made.
+It makes one stream alone in float32 on the CPU, and knows no audio: a clone's x-vector and codes
+come ready-made.
 """
 
 from collections.abc import Mapping
@@ -20,7 +22,10 @@ from vivavoce.models.qwen3_tts.prompt.layout import Clone, PromptRequest
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TraceRequest:
-    """What to trace. At most `max_frames` frames are made, fewer if the end of speech comes first."""
+    """What to trace.
+
+    At most `max_frames` frames are made, fewer if the end of speech comes first.
+    """
 
     prompt: PromptRequest
     sampling: Sampling = field(default_factory=Sampling)
@@ -30,9 +35,11 @@ class TraceRequest:
 def read_request(
     entries: Mapping[str, Any], config: Config, clone: Clone | None = None
 ) -> TraceRequest:
-    """Return the request that a `request.json` asks of a checkpoint; `clone` is what its `ref_audio` was turned into.
+    """Return the request that a `request.json` asks of a checkpoint; `clone` is what its
+    `ref_audio` was turned into.
 
-    Whatever it does not say about sampling is the checkpoint's default. Raises `BadRequest`, naming the entry.
+    Whatever it does not say about sampling is the checkpoint's default. Raises `BadRequest`, naming
+    the entry.
     """
     _check_entries(entries, config)
     in_advance = entries.get("non_streaming", config.task != "base")
@@ -109,9 +116,11 @@ def _check_entries(entries: Mapping[str, Any], config: Config) -> None:
 
 
 def trace(checkpoint: Path | Checkpoint, request: TraceRequest) -> Mapping[str, Tensor]:
-    """`prompt` [positions, hidden], `trailing` [tokens, hidden], `codes` [frames, codebooks] and `logits`.
+    """`prompt` [positions, hidden], `trailing` [tokens, hidden], `codes` [frames, codebooks] and
+    `logits`.
 
-    The logits [frames, vocabulary] are the talker's own, before penalties; the frame that ends the speech is left out.
+    The logits [frames, vocabulary] are the talker's own, before penalties; the frame that ends the
+    speech is left out.
     """
     if isinstance(checkpoint, Path):
         checkpoint = load_checkpoint(checkpoint, torch.device("cpu"), torch.float32)

@@ -1,7 +1,9 @@
-"""French text → phonemes: words by rule, then the links between them. Knows no numbers: `text.numbers.verbalize` comes first.
+"""French text → phonemes: words by rule, then the links between them. Knows no numbers:
+`text.numbers.verbalize` comes first.
 
-The last syllable of a full word is stressed, little words are not. Of the liaisons only the obligatory ones are made:
-after determiners, pronouns, short prepositions, numerals and a few adjectives, and after *est*, *sont* and *ont*.
+The last syllable of a full word is stressed, little words are not. Of the liaisons only the
+obligatory ones are made: after determiners, pronouns, short prepositions, numerals and a few
+adjectives, and after *est*, *sont* and *ont*.
 """
 
 import re

@@ -1,7 +1,7 @@
 """French spelling → phonemes for one word: the rule table, and the words that no rule reads right.
 
-In the table `V` stands for any vowel letter and `C` for any consonant letter. Stress, liaison and elision belong to
-`french`.
+In the table `V` stands for any vowel letter and `C` for any consonant letter. Stress, liaison and
+elision belong to `french`.
 """
 
 from collections.abc import Mapping
@@ -215,7 +215,8 @@ WORDS: Mapping[str, str] = word_pairs(
     """
 )
 
-# Nouns and adjectives in -ent; every other word in -ent (but -ment) is a verb of the third person plural: silent.
+# Nouns and adjectives in -ent; every other word in -ent (but -ment) is a verb of the third person
+# plural: silent.
 SPOKEN_ENT = word_set(
     """
     vent auvent argent agent agents dent dents accident accidents content contents mécontent souvent lent lents

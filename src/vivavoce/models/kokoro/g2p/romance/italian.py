@@ -1,7 +1,8 @@
-"""Italian spelling → phonemes, by rule. Knows no numbers or abbreviations: `text.numbers.verbalize` comes first.
+"""Italian spelling → phonemes, by rule. Knows no numbers or abbreviations: `text.numbers.verbalize`
+comes first.
 
-Italian writes the stress only on a final vowel; `italian_stress` gives it elsewhere, and the last syllable but one
-has it by default. Double consonants are long (`tː`).
+Italian writes the stress only on a final vowel; `italian_stress` gives it elsewhere, and the last
+syllable but one has it by default. Double consonants are long (`tː`).
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,9 @@
-"""Where Italian words carry their stress when the spelling does not say it. Knows nothing of sounds.
+"""Where Italian words carry their stress when the spelling does not say it. Knows nothing of
+sounds.
 
-Two lists of ours decide, longest entry first: endings whose stress lies on the vowel before them (*poss-i-bile*),
-and endings or whole words (`^…`) written with the accent they are spoken with; è/ò are the open, é/ó the closed vowel.
+Two lists of ours decide, longest entry first: endings whose stress lies on the vowel before them
+(*poss-i-bile*), and endings or whole words (`^…`) written with the accent they are spoken with; è/ò
+are the open, é/ó the closed vowel.
 """
 
 import re

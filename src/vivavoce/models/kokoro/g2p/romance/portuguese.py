@@ -1,7 +1,9 @@
-"""Brazilian Portuguese spelling → phonemes, by rule. Knows no numbers or abbreviations: `text.numbers.verbalize` comes first.
+"""Brazilian Portuguese spelling → phonemes, by rule. Knows no numbers or abbreviations:
+`text.numbers.verbalize` comes first.
 
-Stress follows the orthography. The open or closed quality of a stressed e or o, which it leaves open, comes from the
-final vowel (*novo* closed, *nova* open) and short word lists. Unstressed final vowels are weak (æ, y, ʊ).
+Stress follows the orthography. The open or closed quality of a stressed e or o, which it leaves
+open, comes from the final vowel (*novo* closed, *nova* open) and short word lists. Unstressed final
+vowels are weak (æ, y, ʊ).
 """
 
 import re

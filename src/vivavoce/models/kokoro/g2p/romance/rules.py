@@ -1,7 +1,9 @@
-"""Letter-to-sound rules in order of priority, and where the stress falls. Knows no language by itself.
+"""Letter-to-sound rules in order of priority, and where the stress falls. Knows no language by
+itself.
 
-A rule table is text, one rule a line: a regular expression over the spelling, then the phonemes it gives (`-` for
-silence). At each letter the first rule that matches wins; `^`, `$`, look-behind and look-ahead see the whole word.
+A rule table is text, one rule a line: a regular expression over the spelling, then the phonemes it
+gives (`-` for silence). At each letter the first rule that matches wins; `^`, `$`, look-behind and
+look-ahead see the whole word.
 """
 
 import re
@@ -80,9 +82,11 @@ def word_pairs(text: str) -> dict[str, str]:
 
 
 def stressed(sounds: Sequence[Sound], index: int | None, *, secondary: bool = True) -> str:
-    """Return the sounds as one string with ˈ before the vowel of `sounds[index]` (`None`: no stress).
+    """Return the sounds as one string with ˈ before the vowel of `sounds[index]` (`None`: no
+    stress).
 
-    With `secondary`, ˌ marks the first vowel when two or more syllables come before the stressed one.
+    With `secondary`, ˌ marks the first vowel when two or more syllables come before the stressed
+    one.
     """
     marks: dict[int, str] = {}
     if index is not None:

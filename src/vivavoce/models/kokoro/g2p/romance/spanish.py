@@ -1,7 +1,8 @@
-"""Spanish spelling → phonemes (Castilian), by rule. Knows no numbers or abbreviations: `text.numbers.verbalize` comes first.
+"""Spanish spelling → phonemes (Castilian), by rule. Knows no numbers or abbreviations:
+`text.numbers.verbalize` comes first.
 
-Spanish spelling is phonemic; the rules follow the Real Academia's description of it (Ortografía, 2010). After a
-vowel b, d and g are the fricatives β, ð, ɣ, also across words.
+Spanish spelling is phonemic; the rules follow the Real Academia's description of it (Ortografía,
+2010). After a vowel b, d and g are the fricatives β, ð, ɣ, also across words.
 """
 
 import re
