@@ -1,4 +1,4 @@
-"""Asks a server for what it says of itself in `/openapi.json`, thousands of times, rightly and wrongly.
+"""Ask a server for what it says of itself in `/openapi.json`, thousands of times, rightly and wrongly.
 
 schemathesis makes the requests and compares the answers with what is documented: the status, the type and the form. It
 knows nothing of speech; what a text must be for it to be spoken is said here.
@@ -15,7 +15,7 @@ import requests
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis.errors import Unsatisfiable
-from schemathesis.core.failures import Failure, FailureGroup
+from schemathesis.core.failures import FailureGroup, SerializedError
 from schemathesis.schemas import APIOperation
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
@@ -49,7 +49,7 @@ class Findings:
 
 
 def fuzz(address: Address, count: int, tell: Tell) -> Findings:
-    """Makes `count` requests, the same ones each time, one after the other."""
+    """Make `count` requests, the same ones each time, one after the other."""
     schema = schemathesis.openapi.from_url(f"http://{address.host}:{address.port}/openapi.json")
     kinds = list(itertools.product((result.ok() for result in schema.get_all_operations()), _MODES))
     findings = Findings()
@@ -59,7 +59,9 @@ def fuzz(address: Address, count: int, tell: Tell) -> Findings:
             if left <= 0:
                 break
             # Some operations have few requests that differ, so the turn of the others comes again.
-            _ask_about(operation, mode, number, min(left, count // len(kinds) + 1), session, findings)
+            _ask_about(
+                operation, mode, number, min(left, count // len(kinds) + 1), session, findings
+            )
             tell(findings.requests / count)
     return findings
 
@@ -98,7 +100,9 @@ def _make_speakable(case: schemathesis.Case) -> None:
                     fields[name] = f"Some words to speak, and {text[:8]}"
 
 
-def _judge(case: schemathesis.Case, session: requests.Session, findings: Findings, *, speakable: bool) -> None:
+def _judge(
+    case: schemathesis.Case, session: requests.Session, findings: Findings, *, speakable: bool
+) -> None:
     asked_s = time.monotonic()
     try:
         response = case.call(session=session, timeout=ANSWER_WITHIN_S)
@@ -109,13 +113,19 @@ def _judge(case: schemathesis.Case, session: requests.Session, findings: Finding
         return
     findings.slowest_s = max(findings.slowest_s, time.monotonic() - asked_s)
     findings.statuses[response.status_code] += 1
-    if _sent_timeout(case) and response.status_code == _EXCUSED[0] and response.json()["error"]["code"] == _EXCUSED[1]:
+    if (
+        _sent_timeout(case)
+        and response.status_code == _EXCUSED[0]
+        and response.json()["error"]["code"] == _EXCUSED[1]
+    ):
         return
     try:
         case.validate_response(response, excluded_checks=[] if speakable else _UNLESS_SPEAKABLE)
-    except (FailureGroup, Failure) as failure:
+    except (FailureGroup, SerializedError) as failure:
         findings.wrong.append(f"{failure}\n{case.as_curl_command()}")
 
 
 def _sent_timeout(case: schemathesis.Case) -> bool:
-    return any(isinstance(fields, dict) and "timeout_s" in fields for fields in (case.body, case.query))
+    return any(
+        isinstance(fields, dict) and "timeout_s" in fields for fields in (case.body, case.query)
+    )

@@ -1,4 +1,4 @@
-"""Asks a server for speech as many callers would and notes when what came; it knows nothing of models or targets.
+"""Ask a server for speech as many callers would and notes when what came; it knows nothing of models or targets.
 
 Two kinds of callers: listeners, each of whom asks again when the last answer has been played to its end, and
 strangers, who call at random moments whether or not the server keeps up.
@@ -37,7 +37,13 @@ class Question:
     speaker: str | None = None
 
     def body(self) -> bytes:
-        fields = {"text": self.text, "model": self.model, "speaker": self.speaker, "format": "pcm", "stream": True}
+        fields = {
+            "text": self.text,
+            "model": self.model,
+            "speaker": self.speaker,
+            "format": "pcm",
+            "stream": True,
+        }
         return json.dumps(fields).encode("ascii")
 
 
@@ -73,7 +79,7 @@ class LoadRun:
 async def ask(
     address: Address, question: Question, asked_s: float | None = None, *, ahead_s: float = math.inf
 ) -> Answer:
-    """The answer to `question`; its clock starts at `asked_s`, else before the connection is made.
+    """Return the answer to `question`; its clock starts at `asked_s`, else before the connection is made.
 
     With `ahead_s` the caller takes no more than that many seconds of audio ahead of its player.
     """
@@ -82,7 +88,9 @@ async def ask(
     try:
         async with (
             asyncio.timeout(_ANSWER_TIMEOUT_S),
-            send(address, "POST", "/v1/tts/synthesize", question.body(), limit_bytes=limit_bytes) as response,
+            send(
+                address, "POST", "/v1/tts/synthesize", question.body(), limit_bytes=limit_bytes
+            ) as response,
         ):
             return await _listen(response, asked_s, ahead_s)
     except asyncio.IncompleteReadError:
@@ -163,7 +171,7 @@ async def strangers(
     seed: int = 0,
     tell: Tell,
 ) -> LoadRun:
-    """Calls at `rate` a second, at random moments, for `duration_s` or `at_most` calls; all are heard to their end.
+    """Call at `rate` a second, at random moments, for `duration_s` or `at_most` calls; all are heard to their end.
 
     Each clock starts at the moment the call was due: a generator that comes late must not flatter the server.
     """
@@ -181,7 +189,9 @@ async def strangers(
 
 def _run(answers: Iterable[Answer], started_s: float, lags_s: Sequence[float]) -> LoadRun:
     kept = tuple(answers)
-    return LoadRun(kept, max((answer.ended_s for answer in kept), default=now()) - started_s, tuple(lags_s))
+    return LoadRun(
+        kept, max((answer.ended_s for answer in kept), default=now()) - started_s, tuple(lags_s)
+    )
 
 
 @asynccontextmanager

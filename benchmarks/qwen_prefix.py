@@ -1,4 +1,4 @@
-"""Measures what a copied beginning saves when a Qwen3-TTS stream is opened, at the shape of the 0.6B talker.
+"""Measure what a copied beginning saves when a Qwen3-TTS stream is opened, at the shape of the 0.6B talker.
 
     python -m benchmarks.qwen_prefix
 
@@ -18,13 +18,15 @@ import torch
 from scripts.make_checkpoint import make_checkpoint
 from torch import Tensor, nn
 
-from vivavoce.engines.qwen.config import DecoderConfig, read_config
-from vivavoce.engines.qwen.frame import Batch
-from vivavoce.engines.qwen.prefix import Prefix
-from vivavoce.engines.qwen.sampler import Sampling
-from vivavoce.engines.qwen.talker import Talker
+from vivavoce.models.qwen3_tts.checkpoint.config import DecoderConfig, read_config
+from vivavoce.models.qwen3_tts.network.sampler import Sampling
+from vivavoce.models.qwen3_tts.network.talker import Talker
+from vivavoce.models.qwen3_tts.prompt.prefix_cache import Prefix
+from vivavoce.models.qwen3_tts.runtime.batch import Batch
 
-RELEASED = DecoderConfig(1024, 3072, layers=28, heads=16, kv_heads=8, head_dim=128, rope_theta=1e6, norm_eps=1e-6)
+RELEASED = DecoderConfig(
+    1024, 3072, layers=28, heads=16, kv_heads=8, head_dim=128, rope_theta=1e6, norm_eps=1e-6
+)
 # positions of the prompt, and how many of them are before its text
 PROMPTS: Mapping[str, tuple[int, int]] = {
     "a speaker, one sentence": (32, 10),
@@ -45,7 +47,10 @@ def main() -> None:
         prompt = torch.randn(length, hidden)
         whole, first, copied = medians(batch, prompt, shared, rounds)
         saved = f"{1 - copied / whole:.0%}"
-        print(f"| {name} | {length} | {shared} | {whole:.0f} | {first:.0f} | {copied:.0f} | {saved} |", flush=True)
+        print(
+            f"| {name} | {length} | {shared} | {whole:.0f} | {first:.0f} | {copied:.0f} | {saved} |",
+            flush=True,
+        )
 
 
 def random_batch(max_len: int) -> tuple[Batch, int]:

@@ -14,10 +14,10 @@ import uvicorn
 from fastapi import FastAPI
 
 from vivavoce.api.app import create_app
-from vivavoce.api.connections import Bounds, bounded_http
-from vivavoce.engines.local import LocalEngine
-from vivavoce.engines.pool import Pool
-from vivavoce.engines.tone import Fault, ToneModel
+from vivavoce.api.middleware.connections import Bounds, bounded_http
+from vivavoce.models.tone import Fault, ToneModel
+from vivavoce.serving.local import LocalEngine
+from vivavoce.serving.pool import Pool
 from vivavoce.settings import Settings
 
 FAULTS = {
@@ -27,13 +27,15 @@ FAULTS = {
     "endless": Fault("endless"),
 }
 
-LONG_TEXT = "Hello there. " * 100  # what "endless" says of it lasts for minutes, though each piece is cut in time
+LONG_TEXT = (
+    "Hello there. " * 100
+)  # what "endless" says of it lasts for minutes, though each piece is cut in time
 
 NEEDS_CUDA = pytest.StashKey[int]()  # tests that were deselected for want of a device
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselects what is marked `gpu` where there is no CUDA device."""
+    """Deselect what is marked `gpu` where there is no CUDA device."""
     marked = [item for item in items if item.get_closest_marker("gpu")]
     if marked and not _cuda_is_there():
         config.stash[NEEDS_CUDA] = len(marked)
@@ -41,9 +43,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in marked]
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
     if count := config.stash.get(NEEDS_CUDA, 0):
-        terminalreporter.write_line(f"{count} tests marked gpu did not run: torch finds no CUDA device here")
+        terminalreporter.write_line(
+            f"{count} tests marked gpu did not run: torch finds no CUDA device here"
+        )
 
 
 def _cuda_is_there() -> bool:
@@ -72,10 +78,17 @@ async def app_client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
 
 @contextmanager
 def serving(
-    app: FastAPI, port: int = 0, make: Callable[[uvicorn.Config], uvicorn.Server] = uvicorn.Server, **options: Any
+    app: FastAPI,
+    port: int = 0,
+    make: Callable[[uvicorn.Config], uvicorn.Server] = uvicorn.Server,
+    **options: Any,
 ) -> Iterator[str]:
     """The base URL of `app` behind a real socket, served by uvicorn in a thread, with more of its options."""
-    options = {"http": bounded_http(Bounds(512, 20.0, 60.0)), "timeout_graceful_shutdown": 5, **options}
+    options = {
+        "http": bounded_http(Bounds(512, 20.0, 60.0)),
+        "timeout_graceful_shutdown": 5,
+        **options,
+    }
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", port))
         sock.listen()
@@ -110,21 +123,23 @@ def no_keys_of_this_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 @pytest.fixture
 async def client() -> AsyncIterator[httpx.AsyncClient]:
-    """The application with the tone model, in process."""
+    """Yield the application with the tone model, in process."""
     async with app_client(create_app(Settings(), tone_pool())) as client:
         yield client
 
 
 @pytest.fixture
 def tone_url() -> Iterator[str]:
-    """The application with the tone model, over a socket."""
+    """Yield the application with the tone model, over a socket."""
     with serving(create_app(Settings(), tone_pool())) as url:
         yield url
 
 
 @pytest.fixture(scope="session")
 def hibari_url() -> Iterator[str]:
-    """The application with the embedded English voice, over a socket, when it can speak."""
-    with serving(create_app(Settings(models=("hibari",)))) as url:
-        httpx.post(f"{url}/v1/tts/synthesize", json={"text": "Hello."}, timeout=60).raise_for_status()
+    """Yield the application with the embedded English voice, over a socket, when it can speak."""
+    with serving(create_app(Settings(models=("hibari",), isolate_models=False))) as url:
+        httpx.post(
+            f"{url}/v1/tts/synthesize", json={"text": "Hello."}, timeout=60
+        ).raise_for_status()
         yield url

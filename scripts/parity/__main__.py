@@ -8,11 +8,14 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-COMPARISONS = {"vivavoce trace": "scripts.parity.trace", "codec and speaker encoder": "scripts.parity.codec"}
+COMPARISONS = {
+    "vivavoce trace": "scripts.parity.trace",
+    "codec and speaker encoder": "scripts.parity.codec",
+}
 
 
 def main() -> None:
-    """Runs every comparison, also after one has failed."""
+    """Run every comparison, also after one has failed."""
     failed = []
     for name, module in COMPARISONS.items():
         print(f"{name}:", flush=True)

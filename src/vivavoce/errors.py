@@ -15,7 +15,6 @@ VivavoceError
 ├── NotReady              not_ready           loading, draining or stopped
 ├── OutOfMemory           out_of_memory       the model takes more memory than models may have together, or finds none
 ├── EngineFault           engine_fault        the model failed while it spoke
-│   └── BadAudio          engine_fault        it made samples that are no audio
 ├── MissingDependency     missing_dependency  an optional package or file is absent; says how to get it
 │   └── ModelsMissing     missing_dependency  of all models; the server ends
 ├── SettingsError         settings            a setting has a wrong value or an unknown name
@@ -133,10 +132,6 @@ class EngineFault(VivavoceError):
     code = "engine_fault"
 
 
-class BadAudio(EngineFault):
-    """The model made samples that are no audio; what came before them was good."""
-
-
 class MissingDependency(VivavoceError):
     """An optional package or data file is absent; the message holds the command that brings it."""
 
@@ -153,13 +148,13 @@ class SettingsError(VivavoceError):
     code = "settings"
 
 
-class CannotListen(VivavoceError):
+class BindError(VivavoceError):
     """The address to listen on is taken, not this machine's, or not for this user."""
 
     code = "cannot_listen"
 
 
-class NoRoom(VivavoceError):
+class DiskFull(VivavoceError):
     """The disk has no room for what must be kept, or it may not be written.
 
     With `retry_after_s`: other answers take the room that there is, until they have been sent.

@@ -21,10 +21,12 @@ FinishReason = Literal["complete", "retried", "truncated", "cancelled", "error"]
 Gender = Literal["female", "male", "neutral"]
 Priority = Literal["interactive", "batch"]
 Need = Literal["instruct", "reference"]  # what some models cannot speak without
-Task = Literal["custom_voice", "voice_design", "base"]  # what a Qwen3-TTS model was trained for; others have none
+Task = Literal[
+    "custom_voice", "voice_design", "base"
+]  # what a Qwen3-TTS model was trained for; others have none
 
 
-class Ending(Enum):
+class StopReason(Enum):
     """Why a segment's audio ended; whatever is not `COMPLETE` was cut."""
 
     COMPLETE = "complete"
@@ -42,7 +44,9 @@ class Voice:
     name: str
     languages: tuple[str, ...]  # ISO 639-1 codes, the native one first
     gender: Gender = "neutral"
-    listed: bool = True  # False: accepted by name and shown by /v1/audio/voices, left out of /v1/tts/speakers
+    listed: bool = (
+        True  # False: accepted by name and shown by /v1/audio/voices, left out of /v1/tts/speakers
+    )
     description: str = ""
 
 
@@ -70,7 +74,9 @@ class EngineInfo:
     capabilities: Capabilities = Capabilities()
     task: Task | None = None
     aliases: Mapping[str, str] = field(default_factory=dict)  # other names, lower case → Voice.id
-    default_voices: Mapping[str, str] = field(default_factory=dict)  # language → Voice.id; else the first native one
+    default_voices: Mapping[str, str] = field(
+        default_factory=dict
+    )  # language → Voice.id; else the first native one
     max_segment_chars: int = 250
     max_live_chars: int = 0  # of a live segment's text in all, counted as those of a segment are
     description: str = ""
@@ -111,12 +117,14 @@ class PreparedVoice(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class QueueHints:
     """What a request asks of a model's queue; its segments all carry it."""
 
     audio_s: float = 0.0  # of speech in all, as predicted from its text
     priority: Priority = "interactive"
-    caller: str = ""  # whose it is: no caller's requests hold up another's for long; "": nobody knows
+    caller: str = (
+        ""  # whose it is: no caller's requests hold up another's for long; "": nobody knows
+    )
     within_s: float = math.inf  # nobody wants its audio later than this
 
 
@@ -156,9 +164,13 @@ class Segment:
     seed: int | None = None
     sampling: SamplingOptions = SamplingOptions()
     live: bool = False
-    prepared: PreparedVoice | None = None  # whose voice, for a model that clones; made by that model
-    claim: Claim = Claim()
-    alone: bool = False  # to be stepped by itself: something that it was stepped with before has failed
+    prepared: PreparedVoice | None = (
+        None  # whose voice, for a model that clones; made by that model
+    )
+    claim: QueueHints = QueueHints()
+    alone: bool = (
+        False  # to be stepped by itself: something that it was stepped with before has failed
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,15 +186,17 @@ class SpeechReport:
 
     model: str
     finish_reason: FinishReason
-    ending: Ending  # why it was cut, where it was
+    ending: StopReason  # why it was cut, where it was
     retries: int  # segments that were spoken once more
     error: str | None  # the code of what it failed with
     streamed: bool  # somebody listened while it was made
     started_s: float  # when the request was opened
     queued_s: float  # when its first segment was given to the model
-    waited_s: float | None  # seconds from then until the model began; None: it never did, or it is not known
+    waited_s: (
+        float | None
+    )  # seconds from then until the model began; None: it never did, or it is not known
     first_s: float | None  # when the first audio was there
     ended_s: float
     audio_s: float  # seconds of audio
-    worked_s: float  # seconds in which audio was waited for, those in the queue among them
+    generation_s: float  # seconds in which audio was waited for, those in the queue among them
     underruns: int  # times that a player in real time would have run dry

@@ -25,7 +25,9 @@ async def test_head_on_an_unknown_path_is_not_found(client: httpx.AsyncClient) -
     assert (await client.head("/v1/nothing")).status_code == 404
 
 
-async def test_head_is_logged_as_head(client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture) -> None:
+async def test_head_is_logged_as_head(
+    client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
     with caplog.at_level("INFO", "vivavoce"):
         await client.head("/v1/models")
     assert "HEAD /v1/models: 200" in caplog.text
@@ -41,7 +43,9 @@ async def test_head_is_logged_as_head(client: httpx.AsyncClient, caplog: pytest.
         ("GET", "/wit/synthesize", "POST"),
     ],
 )
-async def test_method_that_is_not_taken_is_told_those_that_are(method: str, path: str, allowed: str) -> None:
+async def test_method_that_is_not_taken_is_told_those_that_are(
+    method: str, path: str, allowed: str
+) -> None:
     async with app_client(create_app(Settings(), tone_pool())) as client:
         answer = await client.request(method, path)
         assert (answer.status_code, answer.headers["allow"]) == (405, allowed)

@@ -68,7 +68,9 @@ async def test_a_page_from_elsewhere_may_not(path: str, headers: dict[str, str])
 
 async def test_a_post_and_a_preflight_from_elsewhere_are_refused_too() -> None:
     async with local() as client:
-        post = await client.post("/v1/tts/synthesize", json={"text": "Hello."}, headers={"origin": FOREIGN})
+        post = await client.post(
+            "/v1/tts/synthesize", json={"text": "Hello."}, headers={"origin": FOREIGN}
+        )
         asks = {"origin": FOREIGN, "access-control-request-method": "POST"}
         preflight = await client.options("/v1/tts/synthesize", headers=asks)
         assert (post.status_code, preflight.status_code) == (403, 403)
@@ -90,14 +92,18 @@ async def test_a_link_on_another_site_may_lead_to_the_page() -> None:
         ({"public_url": f"{FOREIGN}/"}, {"host": "evil.example"}),
     ],
 )
-async def test_what_the_settings_list_may_use_it(settings: dict[str, object], headers: dict[str, str]) -> None:
+async def test_what_the_settings_list_may_use_it(
+    settings: dict[str, object], headers: dict[str, str]
+) -> None:
     async with local(**settings) as client:
         assert (await client.get(SPEECH, headers=headers)).status_code == 200
 
 
 async def test_a_server_on_other_addresses_refuses_nobody() -> None:
     async with app_client(create_app(Settings(host="0.0.0.0"), tone_pool())) as client:
-        answer = await client.get(SPEECH, headers={"origin": FOREIGN, "sec-fetch-site": "cross-site"})
+        answer = await client.get(
+            SPEECH, headers={"origin": FOREIGN, "sec-fetch-site": "cross-site"}
+        )
         assert answer.status_code == 200
         assert answer.headers["access-control-allow-origin"] == "*"
 
@@ -107,6 +113,9 @@ def test_a_refusal_comes_over_a_socket_and_in_the_form_of_the_surface() -> None:
         body = {"input": "Hello.", "voice": "sine"}
         assert httpx.post(f"{url}/v1/audio/speech", json=body).status_code == 200
         refused = httpx.post(f"{url}/v1/audio/speech", json=body, headers={"origin": FOREIGN})
-        assert (refused.status_code, refused.json()["error"]["type"]) == (403, "invalid_request_error")
+        assert (refused.status_code, refused.json()["error"]["type"]) == (
+            403,
+            "invalid_request_error",
+        )
         wit = httpx.get(f"{url}/wit/voices", headers={"origin": FOREIGN})
         assert wit.json()["code"] == "foreign_origin"

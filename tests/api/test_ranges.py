@@ -12,11 +12,11 @@ from starlette.types import Receive, Scope, Send
 
 from tests.conftest import app_client, tone_pool
 from vivavoce.api.app import create_app
-from vivavoce.api.replay import ReplayStore, StoredAnswer
-from vivavoce.engines.base import Stream
-from vivavoce.engines.local import LocalEngine
-from vivavoce.engines.pool import Pool
-from vivavoce.engines.tone import ToneModel
+from vivavoce.api.routes.replay import ReplayStore, StoredAnswer
+from vivavoce.models.tone import ToneModel
+from vivavoce.serving.base import Stream
+from vivavoce.serving.local import LocalEngine
+from vivavoce.serving.pool import Pool
 from vivavoce.settings import Settings
 from vivavoce.types import Segment
 
@@ -92,21 +92,29 @@ async def test_parts_make_up_the_whole_that_was_spoken_once(
         ("bytes=10-10000000", slice(10, None)),
     ],
 )
-async def test_open_ranges_end_with_the_answer(client: httpx.AsyncClient, wanted: str, taken: slice) -> None:
+async def test_open_ranges_end_with_the_answer(
+    client: httpx.AsyncClient, wanted: str, taken: slice
+) -> None:
     whole = (await client.get(PATH, params=PARAMS)).content
     answer = await part(client, wanted)
     assert (answer.status_code, answer.content) == (206, whole[taken])
 
 
-@pytest.mark.parametrize("wanted", ["bytes=0-1,4-5", "bytes=5-2", "bytes=-", "chapters=1-2", "bytes=a-b", "nonsense"])
-async def test_ranges_that_are_not_served_give_the_whole(client: httpx.AsyncClient, wanted: str) -> None:
+@pytest.mark.parametrize(
+    "wanted", ["bytes=0-1,4-5", "bytes=5-2", "bytes=-", "chapters=1-2", "bytes=a-b", "nonsense"]
+)
+async def test_ranges_that_are_not_served_give_the_whole(
+    client: httpx.AsyncClient, wanted: str
+) -> None:
     answer = await part(client, wanted)
     assert answer.status_code == 200
     assert len(answer.content) == int(answer.headers["content-length"]) > 1000
 
 
 @pytest.mark.parametrize("wanted", ["bytes=99999999-", "bytes=-0", f"bytes={'9' * 90}-"])
-async def test_range_behind_the_end_is_told_the_size(client: httpx.AsyncClient, wanted: str) -> None:
+async def test_range_behind_the_end_is_told_the_size(
+    client: httpx.AsyncClient, wanted: str
+) -> None:
     size = len((await part(client, "bytes=0-")).content)
     answer = await part(client, wanted)
     assert (answer.status_code, answer.headers["content-range"]) == (416, f"bytes */{size}")
@@ -120,7 +128,9 @@ async def test_if_range_of_another_answer_gives_the_whole(client: httpx.AsyncCli
     assert (await part(client, "bytes=0-1", **{"If-Range": '"other"'})).status_code == 200
 
 
-async def test_get_without_a_range_takes_the_answer_that_is_kept(client: httpx.AsyncClient, model: Counting) -> None:
+async def test_get_without_a_range_takes_the_answer_that_is_kept(
+    client: httpx.AsyncClient, model: Counting
+) -> None:
     etag = (await part(client, "bytes=0-1")).headers["etag"]
     answer = await client.get(PATH, params={**PARAMS, "stream": "true"})
     assert (answer.status_code, answer.headers["etag"]) == (200, etag)
@@ -130,12 +140,16 @@ async def test_get_without_a_range_takes_the_answer_that_is_kept(client: httpx.A
 async def test_stream_says_that_it_takes_ranges_and_is_not_held_up_by_a_range_of_all(
     client: httpx.AsyncClient,
 ) -> None:
-    answer = await client.get(PATH, params={**PARAMS, "stream": "true"}, headers={"Range": "bytes=0-"})
+    answer = await client.get(
+        PATH, params={**PARAMS, "stream": "true"}, headers={"Range": "bytes=0-"}
+    )
     assert (answer.status_code, answer.headers["accept-ranges"]) == (200, "bytes")
     assert "content-length" not in answer.headers
 
 
-async def test_equal_requests_at_once_are_spoken_once(client: httpx.AsyncClient, model: Counting) -> None:
+async def test_equal_requests_at_once_are_spoken_once(
+    client: httpx.AsyncClient, model: Counting
+) -> None:
     answers = await asyncio.gather(*(part(client, f"bytes={n}-{n + 9}") for n in range(0, 50, 10)))
     whole = await client.get(PATH, params=PARAMS)
     assert b"".join(answer.content for answer in answers) == whole.content[:50]
@@ -143,14 +157,19 @@ async def test_equal_requests_at_once_are_spoken_once(client: httpx.AsyncClient,
 
 
 async def test_errors_come_before_any_part(client: httpx.AsyncClient) -> None:
-    answer = await client.get(PATH, params={**PARAMS, "speaker": "nobody"}, headers={"Range": "bytes=0-1"})
+    answer = await client.get(
+        PATH, params={**PARAMS, "speaker": "nobody"}, headers={"Range": "bytes=0-1"}
+    )
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "voice_not_found")
 
 
 async def test_head_speaks_nothing(client: httpx.AsyncClient, model: Counting) -> None:
     answer = await client.head(PATH, params={**PARAMS, "format": "mp3"})
     assert (answer.status_code, answer.content, model.begun) == (200, b"", 0)
-    assert (answer.headers["accept-ranges"], answer.headers["content-type"]) == ("bytes", "audio/mpeg")
+    assert (answer.headers["accept-ranges"], answer.headers["content-type"]) == (
+        "bytes",
+        "audio/mpeg",
+    )
     assert "content-length" not in answer.headers
     size = len((await part(client, "bytes=0-")).content)
     kept = await client.head(PATH, params=PARAMS, headers={"Range": "bytes=0-1"})
@@ -161,7 +180,9 @@ async def test_callers_do_not_share_answers(model: Counting) -> None:
     pool = Pool({"tone": lambda: LocalEngine(model)})
     app = create_app(Settings(), pool)
 
-    async def as_caller(scope: Scope, receive: Receive, send: Send) -> None:  # as the layer for keys does
+    async def as_caller(
+        scope: Scope, receive: Receive, send: Send
+    ) -> None:  # as the layer for keys does
         scope.setdefault("state", {})["key"] = dict(scope["headers"])[b"x-caller"].decode()
         await app(scope, receive, send)
 
@@ -179,7 +200,9 @@ async def test_speech_goes_on_for_the_others_and_ends_when_all_have_left() -> No
     async with app_client(app) as client:
 
         def ask(text: str) -> asyncio.Task[httpx.Response]:
-            return asyncio.create_task(client.get(PATH, params={"text": text}, headers={"Range": "bytes=0-1"}))
+            return asyncio.create_task(
+                client.get(PATH, params={"text": text}, headers={"Range": "bytes=0-1"})
+            )
 
         leaves, stays = ask("One lamp on the table."), ask("One lamp on the table.")
         assert await asyncio.to_thread(model.opened.acquire, timeout=10)
@@ -198,7 +221,9 @@ async def test_speech_goes_on_for_the_others_and_ends_when_all_have_left() -> No
         assert model.begun < 10  # of more than twenty segments
 
 
-async def kept(store: ReplayStore, name: str, size: int = 1, file: IO[bytes] | None = None) -> StoredAnswer:
+async def kept(
+    store: ReplayStore, name: str, size: int = 1, file: IO[bytes] | None = None
+) -> StoredAnswer:
     async def speak() -> StoredAnswer:
         return StoredAnswer(file or tempfile.TemporaryFile(), size, name, {})
 
@@ -243,4 +268,6 @@ async def test_failed_speech_is_not_kept() -> None:
     async with app_client(create_app(Settings(), tone_pool())) as client:
         params = {"text": "Hello.", "speaker": "crash-at-once"}
         for _ in range(2):
-            assert (await client.get(PATH, params=params, headers={"Range": "bytes=0-1"})).status_code == 500
+            assert (
+                await client.get(PATH, params=params, headers={"Range": "bytes=0-1"})
+            ).status_code == 500

@@ -8,15 +8,21 @@ import httpx
 from tests.api.test_streaming import wait_until
 from tests.conftest import app_client, serving, tone_pool
 from vivavoce.api.app import create_app
-from vivavoce.api.folders import ROOM_BYTES
 from vivavoce.settings import Settings
+from vivavoce.storage import ROOM_BYTES
 
 NATIVE = "/v1/tts/synthesize"
-LONG = {"text": "A text that goes on and on. " * 60, "format": "wav", "sample_rate": 48_000}  # 9.7 MB as a whole
+LONG = {
+    "text": "A text that goes on and on. " * 60,
+    "format": "wav",
+    "sample_rate": 48_000,
+}  # 9.7 MB as a whole
 LIMIT = Settings(max_spool_bytes=15_000_000)  # one of these, not two
 
 
-async def test_large_answers_beyond_the_limit_are_refused_and_short_ones_and_streams_are_not() -> None:
+async def test_large_answers_beyond_the_limit_are_refused_and_short_ones_and_streams_are_not() -> (
+    None
+):
     async with app_client(create_app(Settings(max_spool_bytes=1024), tone_pool())) as client:
         refused = await client.post(NATIVE, json=LONG)
         assert (refused.status_code, refused.json()["error"]["code"]) == (503, "no_room")
@@ -33,11 +39,16 @@ async def test_the_room_of_an_answer_is_free_when_it_has_been_sent() -> None:
             assert (answer.status_code, len(answer.content) > ROOM_BYTES) == (200, True)
         both = await asyncio.gather(client.post(NATIVE, json=LONG), client.post(NATIVE, json=LONG))
         assert sorted(answer.status_code for answer in both) == [200, 503]
-        assert (await client.post(NATIVE, json=LONG)).status_code == 200, "a refused answer kept its room"
+        assert (await client.post(NATIVE, json=LONG)).status_code == 200, (
+            "a refused answer kept its room"
+        )
 
 
 def test_the_room_of_an_answer_is_free_when_its_client_has_left() -> None:
-    with serving(create_app(LIMIT, tone_pool())) as url, httpx.Client(base_url=url, timeout=30) as others:
+    with (
+        serving(create_app(LIMIT, tone_pool())) as url,
+        httpx.Client(base_url=url, timeout=30) as others,
+    ):
         with socket.create_connection(address_of(url), timeout=30) as reader:
             body = httpx.Request("POST", url, json=LONG).content
             head = f"POST {NATIVE} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
@@ -50,7 +61,9 @@ def test_the_room_of_an_answer_is_free_when_its_client_has_left() -> None:
 async def test_a_long_text_is_refused_before_a_model_speaks_it() -> None:
     app = create_app(Settings(max_spool_bytes=1024), tone_pool(real_time_factor=1.0))
     async with app_client(app) as client, asyncio.timeout(5):  # spoken, it takes minutes
-        assert (await client.post(NATIVE, json={**LONG, "text": str(LONG["text"]) * 4})).status_code == 503
+        assert (
+            await client.post(NATIVE, json={**LONG, "text": str(LONG["text"]) * 4})
+        ).status_code == 503
 
 
 def address_of(url: str) -> tuple[str, int]:

@@ -39,7 +39,7 @@ from benchmarks.vitals import (
 )
 from benchmarks.wire import Address
 
-from vivavoce.engines.remote import RemoteEngine
+from vivavoce.remote.engine import RemoteEngine
 from vivavoce.settings import Settings
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from tests.faults.test_disks import server
-from vivavoce.cli.running import files_for
+from vivavoce.cli.server import files_for
 
 resource = pytest.importorskip("resource", reason="needs a system with limits for processes")
 pytestmark = [
@@ -52,12 +52,16 @@ def answers(url: httpx.URL, folder: Path | None = None) -> int:
     good = 0
     for _ in range(20):
         with contextlib.suppress(httpx.TransportError):
-            good += httpx.get(url.join("/health/live"), verify=trusting, timeout=2).status_code == 200
+            good += (
+                httpx.get(url.join("/health/live"), verify=trusting, timeout=2).status_code == 200
+            )
     return good
 
 
 @pytest.mark.parametrize("files", [40, 256])
-def test_three_hundred_silent_connections_do_not_keep_the_server_from_answering(files: int, tmp_path: Path) -> None:
+def test_three_hundred_silent_connections_do_not_keep_the_server_from_answering(
+    files: int, tmp_path: Path
+) -> None:
     with server(tmp_path, under=allowed(files, files)) as (_, client), silent(client.base_url, 300):
         assert answers(client.base_url) >= 19
     log = (tmp_path / "log").read_text()
@@ -70,7 +74,10 @@ def test_eleven_hundred_silent_connections_over_tls_do_not_either(tmp_path: Path
     if find_spec("cryptography") is None:
         pytest.skip("the extra lan is not installed")
     settings = {"tls_self_signed": True, "cache_dir": tmp_path / "cache"}
-    with server(tmp_path, under=allowed(1024, 1024), **settings) as (_, client), silent(client.base_url, 1_100):
+    with (
+        server(tmp_path, under=allowed(1024, 1024), **settings) as (_, client),
+        silent(client.base_url, 1_100),
+    ):
         assert answers(client.base_url, tmp_path) >= 19
     assert "Traceback" not in (tmp_path / "log").read_text()
 
@@ -79,5 +86,7 @@ def test_the_limit_of_open_files_is_raised_to_what_the_connections_need(tmp_path
     with server(tmp_path, under=allowed(256, 4096)) as (process, client):
         assert client.get("/health/live").status_code == 200
         limits = Path(f"/proc/{process.pid}/limits").read_text()
-    assert next(line for line in limits.splitlines() if "open files" in line).split()[3] == str(files_for(512))
+    assert next(line for line in limits.splitlines() if "open files" in line).split()[3] == str(
+        files_for(512)
+    )
     assert "max_connections is" not in (tmp_path / "log").read_text()

@@ -1,4 +1,4 @@
-"""Turns errors into HTTP answers, once, in the shape of the surface that was called (`api.surfaces`)."""
+"""Turn errors into HTTP answers, once, in the shape of the surface that was called (`api.surfaces`)."""
 
 import json
 import reprlib
@@ -18,10 +18,10 @@ from vivavoce.errors import (
     BadRequest,
     BodyTooLarge,
     DeadlineExceeded,
+    DiskFull,
     EngineFault,
     Forbidden,
     MissingDependency,
-    NoRoom,
     NotReady,
     OutOfMemory,
     Overloaded,
@@ -45,7 +45,7 @@ STATUS: Sequence[tuple[type[VivavoceError], int]] = (
     (DeadlineExceeded, 504),
     (NotReady, 503),
     (OutOfMemory, 503),
-    (NoRoom, 503),
+    (DiskFull, 503),
     (MissingDependency, 503),
     (EngineFault, 500),
     (VivavoceError, 500),
@@ -58,7 +58,7 @@ HEAD = "vivavoce.head"  # a key in a scope: the client sent HEAD, which is answe
 FAILED = "vivavoce.failed"  # a key in a scope: the answer says 200, and in its body that it failed
 
 
-class ClientLeft(Exception):
+class ClientDisconnected(Exception):
     """The client closed its connection; there is nobody to answer."""
 
 
@@ -68,15 +68,17 @@ def asked_as(request: HTTPConnection, field: str) -> str:
 
 
 def install(app: FastAPI) -> None:
-    """Registers the handlers of every error that an endpoint may raise."""
+    """Register the handlers of every error that an endpoint may raise."""
     app.add_exception_handler(VivavoceError, _on_our_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http_error)
-    app.add_exception_handler(ClientLeft, _on_client_left)
+    app.add_exception_handler(ClientDisconnected, _on_client_left)
     app.add_exception_handler(Exception, _on_bug)
 
 
-def error_body(scope: Scope, status: int, *, code: str, message: str, field: str | None = None) -> bytes:
+def error_body(
+    scope: Scope, status: int, *, code: str, message: str, field: str | None = None
+) -> bytes:
     """Return the JSON of an error in the shape of the surface that the request came by."""
     error = ErrorFacts(status, code, message, field, scope.get("request_id", ""))
     # Escaped: an echoed value may hold a lone surrogate.
@@ -84,7 +86,7 @@ def error_body(scope: Scope, status: int, *, code: str, message: str, field: str
 
 
 def status_of(error: VivavoceError) -> int:
-    """The native surface's status for an error."""
+    """Return the native surface's status for an error."""
     return next(status for kind, status in STATUS if isinstance(error, kind))
 
 
@@ -109,7 +111,7 @@ async def _on_our_error(request: Request, error: Exception) -> Response:
 
 
 def answer_to(request: HTTPConnection, error: VivavoceError) -> Response:
-    """The answer that tells `error` in the shape of the surface that was called."""
+    """Return the answer that tells `error` in the shape of the surface that was called."""
     response = error_response(
         request,
         status_of(error),
@@ -117,7 +119,7 @@ def answer_to(request: HTTPConnection, error: VivavoceError) -> Response:
         message=error.message,
         field=asked_as(request, error.field) if isinstance(error, BadRequest) else None,
         retry_after_s=error.retry_after_s
-        if isinstance(error, Overloaded | OutOfMemory | NoRoom)
+        if isinstance(error, Overloaded | OutOfMemory | DiskFull)
         else 5.0
         if isinstance(error, NotReady)
         else None,
@@ -136,23 +138,35 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
 
 
 def describe(problem: Mapping[str, Any]) -> tuple[str | None, str]:
-    """The field and a sentence for one of pydantic's error details (plain dictionaries, hence `Any`)."""
+    """Return the field and a sentence for one of pydantic's error details (plain dictionaries, hence `Any`)."""
     where = [str(part) for part in problem["loc"] if part not in ("body", "query")]
     kind = problem["type"]
     if kind == "json_invalid":
         reason = problem.get("ctx", {}).get("error", "it cannot be read")
         return None, f"the body is not valid JSON: {reason}; check quotes and commas"
     if not where:
-        return None, "the body is not a JSON object; send one, with the header 'Content-Type: application/json'"
+        return (
+            None,
+            "the body is not a JSON object; send one, with the header 'Content-Type: application/json'",
+        )
     field = where[0][:MAX_NAME_CHARS]
     if kind == "missing":
         return field, f"the field {field!r} is missing; send it"
     if kind == "extra_forbidden":
-        return field, f"the field {field!r} is not known here; see /docs for the names, or leave it out"
+        return (
+            field,
+            f"the field {field!r} is not known here; see /docs for the names, or leave it out",
+        )
     if kind == "string_too_long" and isinstance(problem.get("input"), str):
         length, limit = len(problem["input"]), problem["ctx"]["max_length"]
-        return field, f"the field {field!r} has {length:,} characters, the limit is {limit:,}; shorten it"
-    return field, f"the field {field!r} cannot be {_shown(problem.get('input'))}: {_sentence(problem['msg'])}"
+        return (
+            field,
+            f"the field {field!r} has {length:,} characters, the limit is {limit:,}; shorten it",
+        )
+    return (
+        field,
+        f"the field {field!r} cannot be {_shown(problem.get('input'))}: {_sentence(problem['msg'])}",
+    )
 
 
 def _shown(value: object) -> str:
@@ -190,7 +204,10 @@ def _allowed_methods(request: Request) -> list[str]:
     found = [
         method
         for method in ("GET", "POST", "PUT", "PATCH", "DELETE")
-        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in request.app.routes)
+        if any(
+            route.matches({**request.scope, "method": method})[0] is Match.FULL
+            for route in request.app.routes
+        )
     ]
     return ["HEAD", *found] if "GET" in found else found
 
@@ -201,5 +218,8 @@ async def _on_client_left(request: Request, error: Exception) -> Response:
 
 async def _on_bug(request: Request, error: Exception) -> Response:
     return error_response(
-        request, 500, code="internal_error", message="the server failed to answer; its log has the details"
+        request,
+        500,
+        code="internal_error",
+        message="the server failed to answer; its log has the details",
     )

@@ -43,7 +43,7 @@ SAMPLE_RATES: Mapping[AudioFormat, tuple[int, ...]] = {
 
 
 def check_rate(format: AudioFormat, rate_hz: int) -> None:
-    """Raises `BadRequest` (`sample_rate`) with the possible rates if `format` cannot be written at `rate_hz`."""
+    """Raise `BadRequest` (`sample_rate`) with the possible rates if `format` cannot be written at `rate_hz`."""
     choices = SAMPLE_RATES[format]
     if rate_hz not in choices:
         listed = ", ".join(map(str, choices))
@@ -54,7 +54,7 @@ def check_rate(format: AudioFormat, rate_hz: int) -> None:
 
 
 def nearest_rate(format: AudioFormat, rate_hz: int) -> int:
-    """Returns the rate to write audio of `rate_hz` at: the same if `format` has it, else the next higher or the top."""
+    """Return the rate to write audio of `rate_hz` at: the same if `format` has it, else the next higher or the top."""
     return min((r for r in SAMPLE_RATES[format] if r >= rate_hz), default=SAMPLE_RATES[format][-1])
 
 
@@ -62,20 +62,20 @@ class Encoder(Protocol):
     """One encoded stream. Use `write` any number of times, then `finish` once; `close` to give up midway."""
 
     def write(self, samples: Samples) -> bytes:
-        """Takes the next samples and returns the bytes that are ready, possibly none."""
+        """Take the next samples and returns the bytes that are ready, possibly none."""
         ...
 
     def finish(self) -> bytes:
-        """Ends the stream, returns the last bytes and frees the encoder."""
+        """End the stream, returns the last bytes and frees the encoder."""
         ...
 
     def close(self) -> None:
-        """Frees the encoder, wherever it stands. May be called again and after `finish`."""
+        """Free the encoder, wherever it stands. May be called again and after `finish`."""
         ...
 
 
 def open_encoder(format: AudioFormat, rate_hz: int, serial: int = 0) -> Encoder:
-    """Returns an encoder for mono audio at `rate_hz`; `serial` (31 bits) numbers an Ogg stream.
+    """Return an encoder for mono audio at `rate_hz`; `serial` (31 bits) numbers an Ogg stream.
 
     Raises `BadRequest` (`sample_rate`) for a rate that the format does not have and `MissingDependency` where
     the installed PyAV was built without the codec.
@@ -155,7 +155,9 @@ def _codec(format: Literal["mp3", "opus", "aac", "flac"], rate_hz: int, serial: 
                 },
             )
         case "aac":
-            return _Codec("aac", "adts", "fltp", bit_rate=32_000 if narrow else 96_000 if wide else 64_000)
+            return _Codec(
+                "aac", "adts", "fltp", bit_rate=32_000 if narrow else 96_000 if wide else 64_000
+            )
         case "flac":
             # The power of two of samples just below 50 ms; FFmpeg's default would be about 100.
             block = 1 << ((rate_hz // 20).bit_length() - 1)
@@ -224,7 +226,9 @@ class _AvEncoder:
     def close(self) -> None:
         self._container.close()
         self._sink.take()
-        self._stream = None  # the last reference: the codec's memory goes now, not at the next collection
+        self._stream = (
+            None  # the last reference: the codec's memory goes now, not at the next collection
+        )
 
     def _encode(self, frame: NDArray[np.int16] | None) -> None:
         assert self._stream is not None, "the encoder is closed"
@@ -237,7 +241,9 @@ class _AvEncoder:
         self._container.mux(self._stream.encode(av_frame))
 
 
-def _add_stream(container: av.container.OutputContainer, codec: _Codec, rate_hz: int) -> av.AudioStream:
+def _add_stream(
+    container: av.container.OutputContainer, codec: _Codec, rate_hz: int
+) -> av.AudioStream:
     try:
         return container.add_stream(
             codec.encoder,

@@ -7,7 +7,7 @@ _MAX_COUNT = 2**36 - 1
 
 
 def flac_with_length(data: bytes, sample_count: int) -> bytes:
-    """Returns `data`, a beginning (at least 42 bytes) of what the flac encoder wrote, with the length filled in.
+    """Return `data`, a beginning (at least 42 bytes) of what the flac encoder wrote, with the length filled in.
 
     A stream says 0, "unknown", which players accept; readers that allocate the whole file first, such as
     libsndfile's Python binding, do not. Use it where the whole file is there before it is sent. More samples

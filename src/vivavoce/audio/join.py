@@ -1,4 +1,4 @@
-"""Joins spoken segments into one stream without clicks and with the pauses asked for, in bounded memory.
+"""Join spoken segments into one stream without clicks and with the pauses asked for, in bounded memory.
 
 Works on one stream at one sample rate and does not know where the samples come from.
 """
@@ -40,14 +40,18 @@ class SegmentEdge:
         self._hold = max(self._margin, round(hold_s * rate_hz))
         self._level = level
         self._held = _EMPTY  # everything not yet given out
-        self._audible_end = 0  # index in _held just after the last audible sample; negative: already given out
+        self._audible_end = (
+            0  # index in _held just after the last audible sample; negative: already given out
+        )
         self._started = False
         self._given = 0
-        self.leading = 0  # samples of near-silence kept in front; settled when the first samples come out
+        self.leading = (
+            0  # samples of near-silence kept in front; settled when the first samples come out
+        )
         self.trailing = 0  # samples of near-silence kept at the end; settled by finish()
 
     def write(self, samples: Samples) -> Samples:
-        """Takes the segment's next samples and returns those whose final value is known, possibly none."""
+        """Take the segment's next samples and returns those whose final value is known, possibly none."""
         loud = np.flatnonzero(np.abs(samples) > self._level)
         held_before = len(self._held)
         self._held = np.concatenate((self._held, samples))
@@ -62,7 +66,7 @@ class SegmentEdge:
         return self._give(self._end() - len(self._ramp))
 
     def finish(self) -> Samples:
-        """Ends the segment and returns the rest, faded out. Call it once; nothing may be written after it."""
+        """End the segment and returns the rest, faded out. Call it once; nothing may be written after it."""
         end = self._end() if self._started else len(self._held)
         if self._started:
             self.trailing = end - self._audible_end
@@ -77,10 +81,12 @@ class SegmentEdge:
 
     def _end(self) -> int:
         """Where in `_held` the segment would end if nothing more came. It never moves back in time."""
-        return max(min(len(self._held), self._audible_end + self._margin), len(self._held) - self._hold)
+        return max(
+            min(len(self._held), self._audible_end + self._margin), len(self._held) - self._hold
+        )
 
     def _give(self, count: int) -> Samples:
-        """Removes `count` samples from the front of `_held` and returns them, faded in where they begin."""
+        """Remove `count` samples from the front of `_held` and returns them, faded in where they begin."""
         if count <= 0:
             return _EMPTY
         given = self._held[:count].copy()
@@ -109,20 +115,22 @@ class Joiner:
         self._waiting = False  # whether that first has yet to come
 
     def write(self, samples: Samples) -> Samples:
-        """Takes the current segment's next samples and returns what is ready, the pause before it included."""
+        """Take the current segment's next samples and returns what is ready, the pause before it included."""
         return self._after_pause(self._edge.write(samples))
 
     def end_segment(self, pause_s: float) -> Samples:
-        """Ends the current segment; `pause_s` will lie between it and the next, and nowhere if none follows."""
+        """End the current segment; `pause_s` will lie between it and the next, and nowhere if none follows."""
         rest = self._after_pause(self._edge.finish())
         owed = round(pause_s * self._rate_hz) - self._edge.trailing
-        self._pause = max(owed, self._pause) if self._waiting else owed  # a segment without samples adds no pause
+        self._pause = (
+            max(owed, self._pause) if self._waiting else owed
+        )  # a segment without samples adds no pause
         self._waiting = True
         self._edge = self._new_edge()
         return rest
 
     def finish(self) -> Samples:
-        """Ends the stream and returns the rest. Call it once, after the last segment's samples."""
+        """End the stream and returns the rest. Call it once, after the last segment's samples."""
         return self._after_pause(self._edge.finish())
 
     def _after_pause(self, samples: Samples) -> Samples:

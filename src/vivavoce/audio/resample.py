@@ -19,11 +19,11 @@ class Resampler:
             self._stream = soxr.ResampleStream(in_rate_hz, out_rate_hz, 1, dtype="float32")
 
     def write(self, samples: Samples) -> Samples:
-        """Takes the next samples at the input rate and returns what is ready at the output rate."""
+        """Take the next samples at the input rate and returns what is ready at the output rate."""
         return samples if self._stream is None else self._resample(samples, last=False)
 
     def finish(self) -> Samples:
-        """Ends the stream and returns the rest. Call it once."""
+        """End the stream and returns the rest. Call it once."""
         rest = np.zeros(0, dtype=np.float32)
         if self._stream is not None:
             rest = self._resample(rest, last=True)
@@ -31,7 +31,7 @@ class Resampler:
         return rest
 
     def close(self) -> None:
-        """Frees the resampler, wherever it stands. May be called again."""
+        """Free the resampler, wherever it stands. May be called again."""
         self._stream = None
 
     def _resample(self, samples: Samples, *, last: bool) -> Samples:

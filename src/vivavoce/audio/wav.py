@@ -15,7 +15,7 @@ _MAX_DATA_BYTES = 0xFFFFFFFF - (_HEADER_BYTES - 8)
 
 
 def wav_header(rate_hz: int, data_bytes: int | None) -> bytes:
-    """Returns the 44-byte header of a 16-bit mono file with `data_bytes` of samples.
+    """Return the 44-byte header of a 16-bit mono file with `data_bytes` of samples.
 
     `None` (a stream of unknown length), or more than the format's 32-bit fields can say, gives
     `STREAMED_DATA_BYTES`. The RIFF size is always the data size + 36, so the two fields agree.
@@ -29,6 +29,6 @@ def wav_header(rate_hz: int, data_bytes: int | None) -> bytes:
 
 
 def wav_bytes(samples: Samples, rate_hz: int) -> bytes:
-    """Returns `samples` as a complete 16-bit mono WAV file with exact sizes."""
+    """Return `samples` as a complete 16-bit mono WAV file with exact sizes."""
     data = to_pcm16(samples)
     return wav_header(rate_hz, len(data)) + data

@@ -12,5 +12,5 @@ __all__ = ["app", "main"]
 
 
 def main() -> None:
-    """Runs the command line and exits."""
+    """Run the command line and exits."""
     app(prog_name="vivavoce")

@@ -50,11 +50,20 @@ MODELS = "v1/models"
 HEALTH = "health"
 
 _BAD_REQUESTS: dict[str, type[BadRequest]] = {
-    kind.code: kind for kind in (BadRequest, UnknownModel, UnknownVoice, UnknownRequest, Unsupported, BodyTooLarge)
+    kind.code: kind
+    for kind in (BadRequest, UnknownModel, UnknownVoice, UnknownRequest, Unsupported, BodyTooLarge)
 }
 _FAULTS: dict[str, type[VivavoceError]] = {
     kind.code: kind
-    for kind in (DeadlineExceeded, NotReady, EngineFault, MissingDependency, SettingsError, Unauthorized, Forbidden)
+    for kind in (
+        DeadlineExceeded,
+        NotReady,
+        EngineFault,
+        MissingDependency,
+        SettingsError,
+        Unauthorized,
+        Forbidden,
+    )
 }
 _OVERLOADS: dict[str, type[Overloaded]] = {kind.code: kind for kind in (Overloaded, RateLimited)}
 
@@ -104,7 +113,9 @@ def speech_body(text: str, options: SpeechOptions, *, stream: bool) -> dict[str,
     option.
     """
     if unknown := options.keys() - SpeechOptions.__annotations__:
-        raise TypeError(f"unknown option {min(unknown)!r}: choose from {', '.join(SpeechOptions.__annotations__)}")
+        raise TypeError(
+            f"unknown option {min(unknown)!r}: choose from {', '.join(SpeechOptions.__annotations__)}"
+        )
     body: dict[str, object] = {"text": text, "format": DEFAULT_FORMAT, **options, "stream": stream}
     if (recording := options.get("ref_audio")) is not None:
         body["ref_audio"] = _base64(recording)
@@ -117,7 +128,8 @@ def _base64(recording: Path | bytes) -> str:
             recording = recording.read_bytes()
         except OSError as error:
             raise BadRequest(
-                f"ref_audio {str(recording)!r} cannot be read ({error.strerror}): name a recording", field="ref_audio"
+                f"ref_audio {str(recording)!r} cannot be read ({error.strerror}): name a recording",
+                field="ref_audio",
             ) from error
     return base64.b64encode(recording).decode("ascii")
 
@@ -129,7 +141,8 @@ def network_errors(base_url: str) -> Iterator[None]:
         yield
     except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
         raise BadRequest(
-            f"base_url {base_url!r} is not an address of a server: write it like {DEFAULT_URL!r}", field="base_url"
+            f"base_url {base_url!r} is not an address of a server: write it like {DEFAULT_URL!r}",
+            field="base_url",
         ) from error
     except httpx.ConnectError as error:
         raise NotReady(
@@ -162,7 +175,11 @@ def read_facts(response: httpx.Response, options: SpeechOptions) -> Facts:
         "voice": from_header(headers.get("x-voice", "")),
         "language": from_header(headers.get("x-language", "")),
         "sample_rate_hz": int(rate) if rate.isdecimal() else None,
-        "ignored": tuple(from_header(name.strip()) for name in headers.get("x-ignored", "").split(",") if name.strip()),
+        "ignored": tuple(
+            from_header(name.strip())
+            for name in headers.get("x-ignored", "").split(",")
+            if name.strip()
+        ),
         "request_id": headers.get("x-request-id", ""),
     }
 
@@ -260,7 +277,9 @@ def _error(response: httpx.Response) -> VivavoceError:
         )
     code, message = str(error.get("code")), str(error["message"])
     if code in _BAD_REQUESTS:
-        field = error.get("field") or error.get("param") or ""  # `param` on the paths that OpenAI's API shares
+        field = (
+            error.get("field") or error.get("param") or ""
+        )  # `param` on the paths that OpenAI's API shares
         return _BAD_REQUESTS[code](message, field=str(field))
     if code in _OVERLOADS:
         return _OVERLOADS[code](message, retry_after_s=_retry_after_s(response))

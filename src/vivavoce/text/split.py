@@ -17,7 +17,9 @@ import sentencex  # type: ignore[import-untyped]  # a compiled module that ships
 PARAGRAPH_PAUSE_S: Final = 0.6
 SENTENCE_PAUSE_S: Final = 0.25
 CLAUSE_PAUSE_S: Final = 0.12
-WORD_PAUSE_S: Final = 0.0  # inside a clause nothing is wanted: each piece already ends in a little silence
+WORD_PAUSE_S: Final = (
+    0.0  # inside a clause nothing is wanted: each piece already ends in a little silence
+)
 
 _WIDE = re.compile(
     "[\u1100-\u11ff\u2e80-\u9fff\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]"
@@ -34,7 +36,9 @@ _CLOSERS = r"[\"'”’»)\]」』）》]*+"
 _PARAGRAPH_BREAK = re.compile(r"\n[^\S\n]*+\n\s*+")
 _WHITESPACE = re.compile(r"\s+")
 # Inside what sentencex takes for one sentence: a full stop after a short word is most likely an abbreviation's.
-_SENTENCE_END = re.compile(rf"(?:(?<=\w\w\w\w\w)\.|\.\.\.|[!?…]){_CLOSERS}(?=\s)|[。！？।]{_CLOSERS}")
+_SENTENCE_END = re.compile(
+    rf"(?:(?<=\w\w\w\w\w)\.|\.\.\.|[!?…]){_CLOSERS}(?=\s)|[。！？।]{_CLOSERS}"
+)
 _CLAUSE_END = re.compile(rf"[,;:]{_CLOSERS}(?=\s)|[、，；：…]{_CLOSERS}|—+|\s[–-](?=\s)")
 # What sentencex takes for sentences and is none: a list's "1." or "a)" alone, and some abbreviations.
 _LIST_NUMBER = re.compile(r"\A\W*+(?:\d{1,3}|\w)[.)]\s*")
@@ -46,7 +50,7 @@ _ABBREVIATED = {
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class TextSegment:
     """Text to be spoken in one go, and the seconds of silence that belong after it."""
 
     text: str
@@ -62,8 +66,10 @@ def width(text: str) -> int:
     return len(text) + (_WIDE_WEIGHT - 1) * len(_WIDE.findall(text))
 
 
-def split(text: str, language: str, *, max_chars: int, first_chars: int = 80) -> Iterator[Piece]:
-    """Yields `text` in order as pieces of at most `max_chars` (by `width`), the first one short for an early start.
+def split(
+    text: str, language: str, *, max_chars: int, first_chars: int = 80
+) -> Iterator[TextSegment]:
+    """Yield `text` in order as pieces of at most `max_chars` (by `width`), the first one short for an early start.
 
     Paragraphs end at blank lines. Whitespace in a piece is single spaces; apart from whitespace nothing is lost,
     doubled or moved. Memory beyond `text` is bounded by a window of a thousand characters. The last piece has no
@@ -71,16 +77,18 @@ def split(text: str, language: str, *, max_chars: int, first_chars: int = 80) ->
     """
     if max_chars < _WIDE_WEIGHT:
         raise ValueError(f"max_chars must be at least {_WIDE_WEIGHT}, got {max_chars!r}")
-    waiting: Piece | None = None
+    waiting: TextSegment | None = None
     for start, end in _paragraphs(text):
         sentences = _sentences(text, start, end, language)
-        pieces = _joined(sentences, max_chars) if waiting else _opened(sentences, max_chars, first_chars)
+        pieces = (
+            _joined(sentences, max_chars) if waiting else _opened(sentences, max_chars, first_chars)
+        )
         if waiting:
             waiting = replace(waiting, pause_s=PARAGRAPH_PAUSE_S)
         for piece in pieces:
             if waiting:
                 yield waiting
-            waiting = Piece(" ".join(piece.text.split()), piece.pause_s)
+            waiting = TextSegment(" ".join(piece.text.split()), piece.pause_s)
     if waiting:
         yield replace(waiting, pause_s=0.0)
 
@@ -93,8 +101,8 @@ def _paragraphs(text: str) -> Iterator[tuple[int, int]]:
     yield start, len(text)
 
 
-def _sentences(text: str, start: int, end: int, language: str) -> Iterator[Piece]:
-    """The sentences of `text[start:end]`, none blank; a sentence longer than the window comes in several."""
+def _sentences(text: str, start: int, end: int, language: str) -> Iterator[TextSegment]:
+    """Yield the sentences of `text[start:end]`, none blank; a sentence longer than the window comes in several."""
     window = ""
     while start < end:
         if window.endswith(" ") and (gap := _WHITESPACE.match(text, start, end)):
@@ -104,15 +112,21 @@ def _sentences(text: str, start: int, end: int, language: str) -> Iterator[Piece
         start = stop
         sentences = _segment(window, language)
         window = "" if start == end else sentences.pop()
-        yield from (Piece(sentence, SENTENCE_PAUSE_S) for sentence in sentences if not sentence.isspace())
+        yield from (
+            TextSegment(sentence, SENTENCE_PAUSE_S)
+            for sentence in sentences
+            if not sentence.isspace()
+        )
         if len(window) == _WINDOW_CHARS:
             piece, window = _cut(window, width(window) - 1)
             yield piece
 
 
 def _segment(window: str, language: str) -> list[str]:
-    """`window` as sentences with their trailing space. Never empty; joined again they are `window`."""
-    clean = window.encode("utf-8", "replace").decode()  # a lone surrogate becomes one "?"; lengths stay
+    """Return `window` as sentences with their trailing space. Never empty; joined again they are `window`."""
+    clean = window.encode(
+        "utf-8", "replace"
+    ).decode()  # a lone surrogate becomes one "?"; lengths stay
     sentences = [""]
     start = 0
     for length in map(len, sentencex.segment(language, clean)):
@@ -127,31 +141,35 @@ def _segment(window: str, language: str) -> list[str]:
 
 
 def _goes_on(last: str, sentence: str, language: str) -> bool:
-    """Whether `sentence` belongs to `last`, although sentencex cut there."""
+    """True if `sentence` belongs to `last`, although sentencex cut there."""
     abbreviated = _ABBREVIATED.get(language)
     return (
         not last.strip()
         or bool(_LIST_NUMBER.fullmatch(last))
         or bool(abbreviated and abbreviated.fullmatch(last))
-        or (last.endswith("」") and sentence.startswith(("と", "って", "、")))  # Japanese: "…", he said
+        or (
+            last.endswith("」") and sentence.startswith(("と", "って", "、"))
+        )  # Japanese: "…", he said
     )
 
 
-def _opened(sentences: Iterator[Piece], max_chars: int, first_chars: int) -> Iterator[Piece]:
-    """The pieces of the first paragraph: a short one that makes an early start, then the rest as `_joined`."""
+def _opened(
+    sentences: Iterator[TextSegment], max_chars: int, first_chars: int
+) -> Iterator[TextSegment]:
+    """Yield the pieces of the first paragraph: a short one that makes an early start, then the rest as `_joined`."""
     first = next(sentences, None)
     if first is None:
         return
     second = next(sentences, None) if width(first.text) < _SHORT else None
-    whole = Piece(first.text + second.text, second.pause_s) if second else first
+    whole = TextSegment(first.text + second.text, second.pause_s) if second else first
     limit = min(first_chars, max_chars)
     at = _boundary(whole.text, _SHORT, limit)
-    rest: list[Piece] = []
+    rest: list[TextSegment] = []
     if width(whole.text.strip()) <= limit:
         opening = whole
     elif at:
         opening, tail = at
-        rest = [Piece(tail, whole.pause_s)]
+        rest = [TextSegment(tail, whole.pause_s)]
     else:
         opening = first
         rest = [second] if second else []
@@ -160,14 +178,14 @@ def _opened(sentences: Iterator[Piece], max_chars: int, first_chars: int) -> Ite
     yield from _joined(chain(tails, rest, sentences), max_chars)
 
 
-def _shortened(piece: Piece, max_chars: int, limit: int) -> list[Piece]:
+def _shortened(piece: TextSegment, max_chars: int, limit: int) -> list[TextSegment]:
     """Cut a first piece in two where it takes long to say: at a break, else at `limit`."""
     text = piece.text.lstrip()
     longest = _sayable(text, min(max(_LONGEST_FIRST, limit), max_chars))
     if width(text.rstrip()) <= longest:
         return [piece]
     head, tail = _boundary(text, _SHORT, longest) or _cut(text, _sayable(text, limit))
-    return [head, Piece(tail, piece.pause_s)]
+    return [head, TextSegment(tail, piece.pause_s)]
 
 
 def _sayable(text: str, limit: int) -> int:
@@ -180,14 +198,14 @@ def _sayable(text: str, limit: int) -> int:
     return limit
 
 
-def _joined(pieces: Iterator[Piece], max_chars: int) -> Iterator[Piece]:
-    """The same text in pieces of a comfortable length, none above `max_chars`."""
-    current: Piece | None = None
+def _joined(pieces: Iterator[TextSegment], max_chars: int) -> Iterator[TextSegment]:
+    """Yield the same text in pieces of a comfortable length, none above `max_chars`."""
+    current: TextSegment | None = None
     for piece in chain.from_iterable(_fitted(piece, max_chars) for piece in pieces):
         if current is None:
             current = piece
             continue
-        both = Piece(current.text + piece.text, piece.pause_s)
+        both = TextSegment(current.text + piece.text, piece.pause_s)
         wide = width(both.text.strip())
         short = min(width(current.text.strip()), width(piece.text.strip())) < _SHORT
         if (wide <= _COMFORTABLE or short) and wide <= max_chars:
@@ -199,17 +217,17 @@ def _joined(pieces: Iterator[Piece], max_chars: int) -> Iterator[Piece]:
         yield current
 
 
-def _fitted(piece: Piece, max_chars: int) -> Iterator[Piece]:
+def _fitted(piece: TextSegment, max_chars: int) -> Iterator[TextSegment]:
     """`piece` itself, or parts of it that fit."""
     while width(piece.text.strip()) > max_chars:
         part, tail = _cut(piece.text.lstrip(), max_chars)
         yield part
-        piece = Piece(tail, piece.pause_s)
+        piece = TextSegment(tail, piece.pause_s)
     yield piece
 
 
-def _cut(text: str, limit: int) -> tuple[Piece, str]:
-    """The longest good beginning of `text` that is no wider than `limit`, and what follows; neither is blank.
+def _cut(text: str, limit: int) -> tuple[TextSegment, str]:
+    """Return the longest good beginning of `text` that is no wider than `limit`, and what follows; neither is blank.
 
     At best it ends with a sentence or clause, else with a word, else anywhere but inside a character that is
     written with several code points. `text` must be wider than `limit` and not begin with a space.
@@ -221,17 +239,19 @@ def _cut(text: str, limit: int) -> tuple[Piece, str]:
     at = text.rfind(" ", 1, fit + 1)
     if at < 1:
         at = next((i for i in range(fit, 0, -1) if not _inside_character(text, i)), fit)
-    return Piece(text[:at], WORD_PAUSE_S), text[at:]
+    return TextSegment(text[:at], WORD_PAUSE_S), text[at:]
 
 
-def _boundary(text: str, low: int, limit: int) -> tuple[Piece, str] | None:
+def _boundary(text: str, low: int, limit: int) -> tuple[TextSegment, str] | None:
     """`text` cut after its last sentence, else clause, that ends between the widths `low` and `limit`."""
     fit = _fitting(text, limit)
     for end, pause_s in ((_SENTENCE_END, SENTENCE_PAUSE_S), (_CLAUSE_END, CLAUSE_PAUSE_S)):
-        ends = (match.end() for match in end.finditer(text, 0, fit + 1))  # one more: space may have to follow
+        ends = (
+            match.end() for match in end.finditer(text, 0, fit + 1)
+        )  # one more: space may have to follow
         at = max((at for at in ends if at <= fit), default=0)
         if at and width(text[:at]) >= low and text[at:].strip():
-            return Piece(text[:at], pause_s), text[at:]
+            return TextSegment(text[:at], pause_s), text[at:]
     return None
 
 
@@ -246,7 +266,7 @@ def _fitting(text: str, limit: int) -> int:
 
 
 def _inside_character(text: str, at: int) -> bool:
-    """Whether a cut before `text[at]` would tear what readers see as one character apart."""
+    """True if a cut before `text[at]` would tear what readers see as one character apart."""
     before, after = text[at - 1], text[at]
     return (
         unicodedata.category(after).startswith("M")  # combining marks, variation selectors
