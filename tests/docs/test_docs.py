@@ -302,6 +302,15 @@ def test_navigation_and_pages_are_the_same() -> None:
     )
 
 
+@pytest.mark.parametrize("page", ["architecture.md", "contributing.md"])
+def test_modules_that_a_page_names_exist(page: str) -> None:
+    text = (DOCS / page).read_text("utf-8")
+    named = re.findall(r"`([a-z0-9_]+(?:/[a-z0-9_]+)*(?:\.py|/))`", text)
+    assert named
+    roots = (ROOT, ROOT / "src" / "vivavoce")
+    assert [name for name in named if not any((root / name).exists() for root in roots)] == []
+
+
 def test_make_targets_and_scripts_exist() -> None:
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
     named = [names for block in BLOCKS for names in PROJECT.findall(block.body)]
