@@ -42,7 +42,7 @@ pytestmark = [
 ]
 
 yaml = pytest.importorskip("yaml", reason="PyYAML is not installed (extra `dev`)")
-FILES = sorted((Path(__file__).parent.parent.parent / "deploy" / "ray").glob("*.yaml"))
+FILES = sorted((Path(__file__).parent.parent.parent.parent / "deploy" / "ray").glob("*.yaml"))
 SEGMENT = Segment("Hello there, how are you?", "sine", "en")
 ENDLESS = Segment("Hello.", "endless", "en")
 SLOTS = 2  # of each of the two replicas
