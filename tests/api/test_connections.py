@@ -44,7 +44,7 @@ def bounded(
     http = bounded_http(Bounds(max_connections, receive_timeout_s, send_timeout_s))
     app = create_app(settings or Settings(), watched.pool() if watched else tone_pool())
     with serving(
-        app, make=lambda config: Server(config, app.state.server.life), http=http, **tls or {}
+        app, make=lambda config: Server(config, app.state.server.lifecycle), http=http, **tls or {}
     ) as url:
         address = httpx.URL(url)
         yield address.host, address.port or 0

@@ -339,7 +339,7 @@ async def test_a_request_that_is_cancelled_gives_its_place_back(keys: KeyFile) -
         entered.clear()
         task = asyncio.create_task(guard(scope, None, None))  # type: ignore[arg-type]  # neither is used
         await asyncio.wait_for(entered.wait(), 5)
-        assert scope["state"] == {"key": "one", "manages": False}
+        assert scope["state"] == {"key": "one", "can_manage": False}
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task

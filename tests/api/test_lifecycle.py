@@ -209,7 +209,7 @@ async def test_one_model_of_several_is_enough_to_start() -> None:
             await client.post("/v1/tts/synthesize", json={"text": TEXT, "model": "tone"})
         ).status_code == 200
         assert (await client.get("/health/ready")).json() == {"status": "ok"}
-        assert app.state.server.life.failure is None
+        assert app.state.server.lifecycle.failure is None
 
 
 async def test_ready_says_why_not(tmp_path: Path) -> None:

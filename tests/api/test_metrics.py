@@ -172,7 +172,7 @@ async def test_draining_is_shown_and_what_it_turns_away_is_counted() -> None:
     app = create_app(Settings(), tone_pool())
     async with app_client(app) as client:
         await SAY(client)
-        app.state.server.life.drain()
+        app.state.server.lifecycle.drain()
         refused = await SAY(client)
         assert refused is not None
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")

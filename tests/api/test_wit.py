@@ -248,7 +248,7 @@ def test_prefix_is_a_path() -> None:
 async def test_server_that_stops_answers_in_the_shape_of_wit() -> None:
     app = create_app(Settings(), tone_pool())
     async with app_client(app) as client:
-        app.state.server.life.drain()
+        app.state.server.lifecycle.drain()
         answer = await client.post("/wit/synthesize", json={"q": "Hello."})
     assert (answer.status_code, set(answer.json())) == (503, {"error", "code"})
     assert answer.json()["code"] == "not_ready"

@@ -59,7 +59,7 @@ FAILED = "vivavoce.failed"  # a key in a scope: the answer says 200, and in its 
 
 
 class ClientDisconnected(Exception):
-    """The client closed its connection; there is nobody to answer."""
+    """The client closed its connection, so no answer can be sent."""
 
 
 def asked_as(request: HTTPConnection, field: str) -> str:
@@ -99,10 +99,22 @@ def error_response(
     field: str | None = None,
     retry_after_s: float | None = None,
 ) -> Response:
+    """Return an error response in the format of the API that the client used."""
     status = surface_of(request.scope).status_map.get(status, status)
     headers = {} if retry_after_s is None else {"Retry-After": str(max(1, round(retry_after_s)))}
     body = error_body(request.scope, status, code=code, message=message, field=field)
     return Response(body, status, headers, "application/json")
+
+
+def refuse(
+    scope: Scope, status: int, *, code: str, message: str, retry_after_s: float | None = None
+) -> Response:
+    """Return an error response that closes the connection: the rest of the request is not read."""
+    response = error_response(
+        HTTPConnection(scope), status, code=code, message=message, retry_after_s=retry_after_s
+    )
+    response.headers["connection"] = "close"
+    return response
 
 
 async def _on_our_error(request: Request, error: Exception) -> Response:

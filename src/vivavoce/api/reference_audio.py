@@ -10,7 +10,7 @@ import re
 from dataclasses import replace
 from typing import Final
 
-from vivavoce.api.schemas import SpeechBody, SynthesizeBody
+from vivavoce.api.schemas.requests import SpeechBody, SynthesizeBody
 from vivavoce.audio import decode_recording
 from vivavoce.errors import BadRequest
 from vivavoce.types import Reference, Samples, SpeechRequest

@@ -16,7 +16,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from vivavoce.api.middleware.body_limit import PADDING, refuse_request
+from vivavoce.api.errors import refuse
+from vivavoce.api.middleware.body_limit import PADDING, RETRY_AFTER_S
 from vivavoce.errors import BadRequest, Overloaded
 
 # What the system keeps for a client that does not read (Linux takes the double). It also sets how
@@ -290,7 +291,8 @@ def _of_one_length(app: ASGIApp) -> ASGIApp:
             await app(scope, receive, send)
             return
         message = "the request has both Content-Length and Transfer-Encoding: send one of them"
-        await refuse_request(scope, send, 400, code=BadRequest.code, message=message)
+        refusal = refuse(scope, 400, code=BadRequest.code, message=message)
+        await refusal(scope, receive, send)
 
     return refusing
 
@@ -315,6 +317,9 @@ def _only_health(app: ASGIApp) -> ASGIApp:
         message = (
             "as many connections are open as the setting max_connections allows: try again soon"
         )
-        await refuse_request(scope, send, 503, code=Overloaded.code, message=message)
+        refusal = refuse(
+            scope, 503, code=Overloaded.code, message=message, retry_after_s=RETRY_AFTER_S
+        )
+        await refusal(scope, receive, send)
 
     return refusing

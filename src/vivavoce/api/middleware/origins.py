@@ -14,15 +14,14 @@ from collections.abc import Collection
 from typing import Final
 from urllib.parse import urlsplit
 
-from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from vivavoce.api.errors import error_response
+from vivavoce.api.errors import refuse
 
 PAGES: Final = frozenset({"/", "/docs"})  # a link on another site may lead to these
 
 
-class OwnHosts:
+class OriginMiddleware:
     """Answer 403 to requests whose `Host` or `Origin` is not in `hosts` and not loopback."""
 
     def __init__(self, app: ASGIApp, *, hosts: Collection[str]) -> None:
@@ -37,10 +36,7 @@ class OwnHosts:
             f"{problem}, and this server is for this machine alone: add the host to the setting 'allowed_hosts', or "
             "listen on another address with --host"
         )
-        response = error_response(
-            HTTPConnection(scope), 403, code="foreign_origin", message=message
-        )
-        response.headers["connection"] = "close"  # the body is not read
+        response = refuse(scope, 403, code="foreign_origin", message=message)
         await response(scope, receive, send)
 
     def _problem(self, scope: Scope) -> str:

@@ -8,22 +8,21 @@ from starlette.responses import Response
 from vivavoce import __version__
 from vivavoce.api.dependencies import SynthesizerDep
 from vivavoce.api.reference_audio import read_request
-from vivavoce.api.responses import stream_events, stream_speech
+from vivavoce.api.responses import events, respond, stream
 from vivavoce.api.routes.bodies import BoundedRoute
-from vivavoce.api.schemas import (
+from vivavoce.api.schemas.answers import (
     EVENTS_TYPE,
     OPENAI_ERRORS,
     AudioModel,
     AudioModelList,
     ModelCard,
     ModelList,
-    Name,
     OpenAIError,
-    SpeechBody,
     VoiceCard,
     VoiceList,
     audio_answers,
 )
+from vivavoce.api.schemas.requests import Name, SpeechBody
 from vivavoce.audio import MEDIA_TYPES
 from vivavoce.errors import UnknownModel
 from vivavoce.names import MAX_NAME_CHARS
@@ -39,10 +38,10 @@ AUDIO = audio_answers(*MEDIA_TYPES.values(), EVENTS_TYPE, error=OpenAIError)
 
 
 @router.post("/audio/speech", response_class=Response, responses=AUDIO)
-async def speech(request: Request, body: SpeechBody, synthesizer: SynthesizerDep) -> Response:
+async def speech(http: Request, body: SpeechBody) -> Response:
     """Speak a text as it is made: raw audio, or server-sent events with `stream_format: sse`."""
-    answer = stream_events if body.stream_format == "sse" else stream_speech
-    return await answer(request, synthesizer, await read_request(body))
+    form = events if body.stream_format == "sse" else stream
+    return await respond(http, await read_request(body), form)
 
 
 @router.get("/models")

@@ -17,10 +17,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from vivavoce.api.dependencies import SynthesizerDep
-from vivavoce.api.responses import stream_chunks, stream_speech, whole_speech
+from vivavoce.api.responses import chunked, respond, stream, whole
 from vivavoce.api.routes.bodies import BoundedRoute
 from vivavoce.api.routes.wit.lipsync import Event, estimate
-from vivavoce.api.schemas import NOT_EMPTY, Flag, Instruct, Name, Number, audio_answers
+from vivavoce.api.schemas.answers import audio_answers
+from vivavoce.api.schemas.requests import NOT_EMPTY, Flag, Instruct, Name, Number
 from vivavoce.audio import open_encoder
 from vivavoce.errors import Unsupported
 from vivavoce.synthesis.speech import Speech
@@ -116,21 +117,20 @@ class WitVoice(BaseModel):
 
 @router.post("/synthesize", response_class=Response, responses=AUDIO)
 async def synthesize(
-    request: Request,
-    body: WitBody,
-    synthesizer: SynthesizerDep,
-    accept: Annotated[str, Header()] = "*/*",
+    http: Request, body: WitBody, accept: Annotated[str, Header()] = "*/*"
 ) -> Response:
-    """Speak a text in 24 kHz mono, as it is made; `audio/wav` is one exact file."""
-    wanted = body.to_request(_format(accept))
+    """Speak a text as 24 kHz mono while it is made, or as one exact file for `audio/wav`."""
+    request = body.to_request(_format(accept))
     if body.viseme:
-        return await stream_chunks(request, synthesizer, wanted, _frames, FRAMES_TYPE)
-    answer = await (whole_speech if wanted.format == "wav" else stream_speech)(
-        request, synthesizer, wanted
-    )
-    if wanted.format == "pcm":
+        return await respond(http, request, _with_events)
+    answer = await respond(http, request, whole if request.format == "wav" else stream)
+    if request.format == "pcm":
         answer.headers["Content-Type"] = RAW_TYPE
     return answer
+
+
+async def _with_events(http: Request, speech: Speech, request: SpeechRequest) -> Response:
+    return await chunked(http, speech, _frames(speech, request.format), FRAMES_TYPE)
 
 
 @router.get("/voices")
