@@ -17,7 +17,7 @@ from tests.api.test_metrics import scrape
 from tests.conftest import LONG_TEXT, app_client, serving
 from tests.serving.models import HANGS, supervised
 from vivavoce.api.app import create_app
-from vivavoce.api.request_log import KEPT, RequestLog
+from vivavoce.api.request_log import MAX_RECORDS, RequestLog
 from vivavoce.keys import FILE_NAME, KeyFile
 from vivavoce.models.tone import Fault, FaultKind, ToneModel
 from vivavoce.serving.local import LocalEngine
@@ -352,9 +352,9 @@ async def test_unknown_and_refused_requests_are_not_found(client: httpx.AsyncCli
 
 def test_the_latest_thousand_are_remembered() -> None:
     requests = RequestLog()
-    for number in range(KEPT + 5):
+    for number in range(MAX_RECORDS + 5):
         requests.begin(str(number), "", "wav")
-    assert [requests.find(str(number), "") is None for number in (0, 4, 5, KEPT + 4)] == [
+    assert [requests.find(str(number), "") is None for number in (0, 4, 5, MAX_RECORDS + 4)] == [
         True,
         True,
         False,
@@ -375,7 +375,7 @@ async def test_a_flood_of_one_key_leaves_what_others_asked_for(tmp_path: Path) -
     keys = KeyFile(tmp_path / FILE_NAME)
     quiet, loud = ({"authorization": f"Bearer {keys.create(name)}"} for name in ("quiet", "loud"))
     app = create_app(Settings(data_dir=tmp_path), Pool({"tone": lambda: LocalEngine(ToneModel())}))
-    app.state.server = replace(app.state.server, requests=RequestLog(kept=6))
+    app.state.server = replace(app.state.server, requests=RequestLog(max_records=6))
     async with app_client(app) as client:
 
         async def speak(headers: Mapping[str, str], request_id: str) -> None:

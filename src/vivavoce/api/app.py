@@ -67,7 +67,7 @@ EXPOSED = (
 def create_app(
     settings: Settings, pool: Pool | None = None, tracing: "Tracing | None" = None
 ) -> FastAPI:
-    """Return the server of `settings`; `pool` and `tracing` replace those that they describe.
+    """Return the application of `settings`, with another `pool` or `tracing` if given.
 
     Raises `SettingsError` if there are keys that cannot be read, and `MissingDependency` if traces
     are wanted without the extra `otel`.
@@ -139,7 +139,7 @@ def _tracing_to(endpoint: str | None) -> "Tracing | None":
 
 @asynccontextmanager
 async def _lifespan(server: Server, settings: Settings) -> AsyncGenerator[None]:
-    """Load the models in the background when the server starts, and unload them when it ends.
+    """Load the models in the background at startup, and unload them at the end.
 
     `/health` answers while models load, and a request waits for the model that it needs.
     """
@@ -213,7 +213,7 @@ def _add_middleware(app: FastAPI, settings: Settings, server: Server) -> None:
 
 
 def _allowed_hosts(settings: Settings) -> set[str]:
-    """Return the hosts whose pages may use a server that is for its own machine alone."""
+    """Return the hosts that may use a server for its own machine only."""
     urls = [
         *settings.cors_origins,
         settings.public_url or "",

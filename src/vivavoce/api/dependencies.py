@@ -55,7 +55,7 @@ def server_of(request: Request) -> Server:
 
 
 def caller_of(request: Request) -> str:
-    """Return the name of the request's API key, or an empty string if none was needed."""
+    """Return the name of the request's API key, or an empty string."""
     return str(request.scope.get("state", {}).get("key", ""))
 
 

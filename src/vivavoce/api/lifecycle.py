@@ -1,4 +1,4 @@
-"""State of the server: whether it accepts work, and what it waits for before it ends.
+"""Track whether the server accepts work, and when it may end.
 
 It knows no signals. `cli.server` calls `drain` and asks when the process may end.
 """

@@ -1,4 +1,4 @@
-"""Answer with speech: as a stream, as one file of exact size, or as server-sent events.
+"""Answer with speech: as a stream, one exact file, or server-sent events.
 
 - The status is sent with the first audio, so that a model that fails first gives a 5xx.
 - A later failure breaks the transfer: a client never gets a short file that looks whole.
@@ -107,7 +107,7 @@ async def whole(http: Request, speech: Speech, request: SpeechRequest) -> Respon
 
 
 def _check_spool(http: Request, request: SpeechRequest) -> None:
-    """Raise `DiskFull` for a long text if the disk is full, before a model speaks in vain."""
+    """Raise `DiskFull` before a model speaks a long text in vain."""
     if request.format in ("wav", "pcm") and len(request.text) * BYTES_PER_CHAR > ROOM_BYTES:
         server_of(http).spool_limit.check(ROOM_BYTES)
 
@@ -121,7 +121,7 @@ async def _fill(spool: Spool, speech: Speech, audio_format: AudioFormat) -> None
 
 
 def _exact_start(audio_format: AudioFormat, spool: Spool, speech: Speech) -> bytes:
-    """Return the first bytes of the file with its length, in formats that can hold it."""
+    """Return the file's first bytes with its length, if the format holds one."""
     if audio_format == "wav":
         return wav_header(speech.sample_rate_hz, spool.size)
     if audio_format == "flac":

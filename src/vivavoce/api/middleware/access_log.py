@@ -1,4 +1,4 @@
-"""Give each request an id, and report how it ended to the metrics, the log and the traces.
+"""Give each request an id, and log, count and trace how it ended.
 
 The module sees no body, so neither texts nor recordings. Of the URL it uses only the path, since
 the query of a GET holds the text.

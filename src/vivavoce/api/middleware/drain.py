@@ -1,4 +1,4 @@
-"""Answer 503 to new work while the server shuts down, and count the requests being answered."""
+"""Reject new work while the server shuts down, and count running requests."""
 
 from typing import Final
 

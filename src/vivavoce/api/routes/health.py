@@ -1,4 +1,4 @@
-"""Health: for people (`/health`), and for what restarts and routes (`/health/live`, `/health/ready`)."""
+"""Serve `/health` for people, and `/health/live` and `/health/ready` for orchestrators."""
 
 import asyncio
 from typing import Literal
@@ -18,7 +18,7 @@ router = APIRouter(prefix="/health", tags=["health"], responses=NATIVE_ERRORS)
 
 @router.get("")
 async def health(server: ServerDep) -> Health:
-    """How the server and its models are; 200 as long as it answers at all."""
+    """Return the state of the server and its models, always with status 200."""
     pool = server.synthesizer.pool
     states = {name: state.state for name, state in pool.states().items()}
     return Health(
@@ -35,13 +35,13 @@ async def health(server: ServerDep) -> Health:
 
 @router.get("/live")
 async def live() -> dict[str, str]:
-    """200 while the process answers."""
+    """Answer with 200 while the process runs."""
     return {"status": "ok"}
 
 
 @router.get("/ready")
 async def ready(server: ServerDep, response: Response) -> dict[str, str]:
-    """200 when a request would be spoken; 503 with the reason before that, and after SIGTERM."""
+    """Answer with 200 if a request would be spoken, otherwise with 503 and the reason."""
     pool = server.synthesizer.pool
     status = _status(pool, server.lifecycle)
     if status == "ok":
@@ -59,7 +59,7 @@ def _peers(pool: Pool) -> dict[str, list[PeerCard]]:
 
 
 def _status(pool: Pool, lifecycle: Lifecycle) -> Status:
-    """`ok` when a model is ready or would be loaded by the first request that needs it."""
+    """Return `ok` if a model is ready, or can be loaded by the next request."""
     if lifecycle.draining:
         return "draining"
     if lifecycle.failure is not None:
@@ -79,6 +79,6 @@ def _reason(status: Status, pool: Pool, lifecycle: Lifecycle) -> str:
         return "the server is stopping, and takes no new requests"
     states = pool.states()
     if status == "loading":
-        coming = [name for name, state in states.items() if state.state == "loading"]
-        return f"loading {', '.join(coming or states)}"
+        loading = [name for name, state in states.items() if state.state == "loading"]
+        return f"loading {', '.join(loading or states)}"
     return "; ".join(dict.fromkeys(state.detail for state in states.values()))

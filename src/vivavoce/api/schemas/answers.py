@@ -19,12 +19,15 @@ class ModelCard(BaseModel):
     created: int = 0
     owned_by: str = "vivavoce"
     state: str = Field(
-        description="unloaded, loading, ready, unloading, missing or failed; `alias` for another name of a model."
+        description="unloaded, loading, ready, unloading, missing or failed; `alias` for another "
+        "name of a model."
     )
     detail: str = ""
-    task: Task | None = Field(default=None, description="What a Qwen3-TTS model was trained for.")
+    task: Task | None = Field(
+        default=None, description="The task that a Qwen3-TTS model was trained for."
+    )
     memory_bytes: int | None = Field(
-        default=None, description="What it takes or would take, where that is counted."
+        default=None, description="Memory of the model when it is loaded, if that is known."
     )
 
 
@@ -37,14 +40,14 @@ class VoiceCard(BaseModel):
     """One entry of `GET /v1/audio/voices`."""
 
     id: str
-    name: str = Field(description="For people; no two entries have the same.")
+    name: str = Field(description="A display name, unique in this list.")
     model: str
     languages: list[str]
     gender: str
     listed: bool
     description: str
     alias_of: str | None = Field(
-        default=None, description="The `id` of the voice that this is another name of."
+        default=None, description="The `id` of the voice that this name stands for."
     )
 
 
@@ -69,11 +72,11 @@ class Languages(BaseModel):
 
 
 class PeerCard(BaseModel):
-    """A server that speaks for one of our models."""
+    """A remote server of one of the models."""
 
     url: str
-    up: bool = Field(description="False for one that failed of late, which is asked last.")
-    speaking: int = Field(description="Segments that it speaks for us now.")
+    up: bool = Field(description="False after a recent failure: the server is used last.")
+    speaking: int = Field(description="Segments that it is speaking for this server.")
 
 
 class Health(BaseModel):
@@ -81,57 +84,53 @@ class Health(BaseModel):
     model_loaded: bool
     models: dict[str, str]
     memory_bytes: int = Field(
-        description="What the models that are loaded or being loaded take together."
+        description="Total memory of the models that are loaded or being loaded."
     )
-    max_memory_bytes: int | None = Field(description="What they may take together; null: no limit.")
+    max_memory_bytes: int | None = Field(
+        description="Limit of their total memory; null is no limit."
+    )
     folders: dict[str, str] = Field(
-        description="`ok`, or what is wrong: the `temporary`, `data` and `cache` folder."
+        description="For the `temporary`, `data` and `cache` folder `ok` or the problem."
     )
-    peers: dict[str, list[PeerCard]] = Field(
-        description="The servers behind models that are elsewhere."
-    )
+    peers: dict[str, list[PeerCard]] = Field(description="The servers of remote models.")
     version: str
 
 
 class ModelInfos(BaseModel):
-    """What models say of themselves; another vivavoce reads it to offer them (`remote`)."""
+    """Descriptions of models, which other vivavoce servers read (`remote`)."""
 
     models: list[EngineInfo]
 
 
 class RequestState(BaseModel):
-    """How a request for speech goes, or went. What is not known yet is null."""
+    """The outcome of a request for speech. Unknown values are null."""
 
     id: str
     finish_reason: FinishReason | Literal["running"] = Field(
         default="running", description="`running` until it has ended."
     )
     ending: str | None = Field(
-        default=None, description="Why it was cut: `length`, `repetition`, `noise` or `silence`."
+        default=None,
+        description="The reason for a cut: `length`, `repetition`, `noise` or `silence`.",
     )
-    error: str | None = Field(
-        default=None, description="The code of the error that it failed with."
-    )
+    error: str | None = Field(default=None, description="The code of the error, if it failed.")
     retries: int | None = Field(
         default=None,
-        description="Pieces of the text that were spoken once more, as they had failed.",
+        description="Segments of the text that were spoken again after a failure.",
     )
     model: str | None = None
     voice: str | None = None
     language: str | None = None
     format: AudioFormat
-    started: datetime = Field(description="When it came, in UTC.")
-    queue_s: float | None = Field(
-        default=None, description="Seconds until the model began with it."
-    )
-    first_audio_s: float | None = Field(
-        default=None, description="Seconds until its first audio was there."
-    )
+    started: datetime = Field(description="The time of its arrival, in UTC.")
+    queue_s: float | None = Field(default=None, description="Seconds until the model started it.")
+    first_audio_s: float | None = Field(default=None, description="Seconds until its first audio.")
     audio_s: float | None = Field(default=None, description="Seconds of audio.")
-    seconds: float | None = Field(default=None, description="From its beginning to its end.")
+    seconds: float | None = Field(default=None, description="Seconds from its arrival to its end.")
 
     @classmethod
     def of(cls, record: RequestRecord) -> "RequestState":
+        """Return the state of `record`."""
         state = cls(
             id=record.request_id,
             model=record.model,
@@ -162,13 +161,13 @@ class NativeErrorDetail(BaseModel):
     code: str = Field(
         description="Stable, for programs: `invalid_request`, `voice_not_found`, `overloaded`, …"
     )
-    message: str = Field(description="What is wrong and what to do next, for people.")
-    field: str | None = Field(description="The request's field to change, if it is one.")
+    message: str = Field(description="The problem and the next step, for people.")
+    field: str | None = Field(description="The field of the request that causes the error, if any.")
     request_id: str
 
 
 class NativeError(BaseModel):
-    """Every error of the native surface."""
+    """An error of the native API."""
 
     error: NativeErrorDetail
 
@@ -181,7 +180,7 @@ class OpenAIErrorDetail(BaseModel):
 
 
 class OpenAIError(BaseModel):
-    """Every error of the OpenAI surface, as its SDKs read it."""
+    """An error of the OpenAI API, in the format of its SDKs."""
 
     error: OpenAIErrorDetail
 
@@ -189,12 +188,12 @@ class OpenAIError(BaseModel):
 def audio_answers(
     *media_types: str, error: type[BaseModel] | None = None
 ) -> dict[int | str, dict[str, Any]]:
-    """Return what an endpoint documents of its audio, for FastAPI's `responses=`.
+    """Return the description of an endpoint's audio, for FastAPI's `responses=`.
 
-    With `error`, the model of its errors, also the 504 of a `timeout_s` that was too short.
+    With `error`, the model of its errors, it includes the 504 for `timeout_s`.
     """
     binary = {"schema": {"type": "string", "format": "binary"}}
-    # Events have no schema: of OpenAPI 3.1 it would be that of all of them together.
+    # Events have no schema: in OpenAPI 3.1 it would describe all of them together.
     content = {
         media_type: {} if media_type == EVENTS_TYPE else binary for media_type in media_types
     }
@@ -209,7 +208,7 @@ def audio_answers(
     return answers
 
 
-# For FastAPI's `responses=`, whose values are plain dictionaries, hence `Any`.
+# For FastAPI's `responses=`: its values are plain dictionaries, hence `Any`.
 NATIVE_ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"model": NativeError} for status in ("4XX", "5XX")
 }

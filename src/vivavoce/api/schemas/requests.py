@@ -31,47 +31,21 @@ from vivavoce.types import (
     Task,
 )
 
-NOT_EMPTY: dict[str, JsonValue] = {
-    "minLength": 1
-}  # described alone: the synthesizer refuses more than that
+# Only a description: the synthesizer also refuses texts without a word.
+NOT_EMPTY: dict[str, JsonValue] = {"minLength": 1}
 
 
 def _not_boolean(value: object) -> object:
-    """`value`, for a number: pydantic would take `true` for 1, which nobody means."""
+    """Reject a boolean as a number: pydantic would read `true` as 1."""
     if isinstance(value, bool):
         raise ValueError("it should be a number")
     return value
 
 
 Number = BeforeValidator(_not_boolean)
-Flag = Annotated[
-    bool,
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "boolean"},
-                {
-                    "enum": [
-                        0,
-                        1,
-                        "0",
-                        "1",
-                        "false",
-                        "true",
-                        "off",
-                        "on",
-                        "no",
-                        "yes",
-                        "n",
-                        "y",
-                        "f",
-                        "t",
-                    ]
-                },
-            ]
-        }
-    ),
-]
+# The values that pydantic reads as a boolean.
+FLAGS = [0, 1, "0", "1", "false", "true", "off", "on", "no", "yes", "n", "y", "f", "t"]
+Flag = Annotated[bool, WithJsonSchema({"anyOf": [{"type": "boolean"}, {"enum": FLAGS}]})]
 Speed = Annotated[float, Field(ge=0.25, le=4.0, allow_inf_nan=False), Number]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1), Number]
 SampleRate = Annotated[int, Field(ge=8_000, le=48_000), Number]
@@ -81,11 +55,12 @@ ReferenceText = Annotated[str, StringConstraints(max_length=MAX_REFERENCE_CHARS)
 Temperature = Annotated[float, Field(ge=0, le=10, allow_inf_nan=False), Number]
 TopK = Annotated[int, Field(ge=0, le=2**31 - 1), Number]
 TopP = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False), Number]
+Penalty = Annotated[float, Field(gt=0, le=10, allow_inf_nan=False), Number]
 Timeout = Annotated[float, Field(ge=0.001, le=86_400, allow_inf_nan=False), Number]
 
 
 def _lower_case(value: object) -> object:
-    """Return a name in lower case, and None for an empty one."""
+    """Return a name in lower case, or None if it is empty."""
     return value.strip().lower() or None if isinstance(value, str) else value
 
 
@@ -96,66 +71,73 @@ FormatName = Annotated[
         {"anyOf": [{"type": "string", "enum": [*get_args(AudioFormat), ""]}, {"type": "null"}]}
     ),
 ]
-Penalty = Annotated[float, Field(gt=0, le=10, allow_inf_nan=False), Number]
 
 
 class SamplingFields(BaseModel):
-    """How a language model draws its codes, under the names of Qwen3-TTS's own settings; part of both bodies."""
+    """Sampling settings of a language model, under the names of Qwen3-TTS, for both APIs."""
 
-    do_sample: Flag | None = Field(None, description="False takes the likeliest code always.")
+    do_sample: Flag | None = Field(None, description="False always takes the most likely code.")
     temperature: Temperature | None = Field(
-        None, description="Above 1 is wilder; 0 is `do_sample: false`."
+        None, description="Higher values increase variation; 0 is `do_sample: false`."
     )
-    top_k: TopK | None = Field(None, description="Draw among that many likeliest codes; 0 is all.")
+    top_k: TopK | None = Field(
+        None, description="Sample from this many of the most likely codes; 0 is all."
+    )
     top_p: TopP | None = Field(
-        None, description="Draw among the likeliest codes of this probability together."
+        None, description="Sample from the most likely codes with this total probability."
     )
     repetition_penalty: Penalty | None = Field(
-        None, description="Above 1 keeps codes from coming again."
+        None, description="Values above 1 make repeated codes less likely."
     )
     subtalker_dosample: Flag | None = Field(
-        None, description="As `do_sample`, for the codes that fill a frame."
+        None, description="Same as `do_sample`, for the code predictor."
     )
     subtalker_temperature: Temperature | None = Field(
-        None, description="As `temperature`, likewise."
+        None, description="Same as `temperature`, for the code predictor."
     )
-    subtalker_top_k: TopK | None = Field(None, description="As `top_k`, likewise.")
-    subtalker_top_p: TopP | None = Field(None, description="As `top_p`, likewise.")
+    subtalker_top_k: TopK | None = Field(
+        None, description="Same as `top_k`, for the code predictor."
+    )
+    subtalker_top_p: TopP | None = Field(
+        None, description="Same as `top_p`, for the code predictor."
+    )
     max_new_tokens: Annotated[int, Field(ge=1, le=2**31 - 1), Number] | None = Field(
         None,
-        description="Frames of 80 ms after which a piece of the text, a sentence or so, is cut.",
+        description="Frames of 80 ms after which a segment of the text is cut.",
     )
 
     def sampling(self) -> SamplingOptions:
+        """Return these fields as `SamplingOptions`."""
         return SamplingOptions(
             **{name: getattr(self, name) for name in SamplingFields.model_fields}
         )
 
 
 class TurnFields(BaseModel):
-    """When the request's turn comes, and how long it may take; part of both bodies."""
+    """Priority and time limit of a request, for both APIs."""
 
     priority: Priority | None = Field(
-        None, description="`batch` gives way to `interactive`, up to ten seconds."
+        None, description="`batch` is served after `interactive`, by up to ten seconds."
     )
     timeout_s: Timeout | None = Field(
-        None, description="Seconds after which nobody wants the audio any more."
+        None, description="Seconds after which the request fails with 504."
     )
 
 
 class ReferenceFields(BaseModel):
-    """A recording whose voice to speak with, under the names of Qwen3-TTS; part of both bodies."""
+    """A recording of the voice to clone, under the names of Qwen3-TTS, for both APIs."""
 
     ref_audio: str | None = Field(
         None, description="A recording to clone, in base64 or as a `data:` URL."
     )
     ref_text: ReferenceText | None = Field(
-        None, description="What is said in `ref_audio`, word for word."
+        None, description="The exact words that are spoken in `ref_audio`."
     )
     x_vector_only: Flag | None = Field(
         None,
         validation_alias=AliasChoices("x_vector_only", "x_vector_only_mode"),
-        description="True takes from `ref_audio` only who speaks, not how; so does leaving `ref_text` out.",
+        description="True copies the voice of `ref_audio`, but not its manner of speaking. "
+        "Without `ref_text` this is always so.",
     )
 
 
@@ -165,35 +147,39 @@ class SynthesizeQuery(SamplingFields, TurnFields):
     model_config = ConfigDict(extra="forbid")
 
     text: str = Field(
-        description="What to say: plain text or markdown; at least one word.",
+        description="The text to speak: plain or markdown, at least one word.",
         examples=["Hello, world."],
         json_schema_extra=NOT_EMPTY,
     )
     speaker: Name | None = Field(
-        None, description="A name from `GET /v1/tts/speakers`; the model chooses without one."
+        None, description="A name from `GET /v1/tts/speakers`; by default the model chooses."
     )
     language: Name | None = Field(
-        None, description="English name or ISO 639 code; `auto` or nothing detects it."
+        None, description="English name or ISO 639 code; detected by default or with `auto`."
     )
     instruct: Instruct | None = Field(
-        None, description="How to say it, for models that follow instructions."
+        None, description="The manner of speaking, for models that follow instructions."
     )
     model: Name | None = Field(None, description="A name from `GET /v1/models`, or `auto`.")
-    task: Task | None = Field(None, description="Only a Qwen3-TTS model that was trained for this.")
-    format: FormatName = Field(None, description="Audio format, in any case; `wav` without one.")
-    sample_rate: SampleRate | None = Field(
-        None, description="Samples per second; the model's own without one."
+    task: Task | None = Field(
+        None, description="Use only a Qwen3-TTS model that was trained for this task."
     )
-    speed: Speed | None = Field(None, description="1.0 is the voice's own pace; the pitch is kept.")
+    format: FormatName = Field(
+        None, description="Audio format in upper or lower case; by default `wav`."
+    )
+    sample_rate: SampleRate | None = Field(
+        None, description="Samples per second; by default the model's own."
+    )
+    speed: Speed | None = Field(None, description="1.0 is the voice's own pace. The pitch is kept.")
     seed: Seed | None = Field(
-        None, description="The same seed gives the same speech, where the model can."
+        None, description="The same seed gives the same speech, if the model supports it."
     )
     stream: Flag | None = Field(
-        None, description="Send audio as it is made, in chunks, instead of one exact file."
+        None, description="Send audio in chunks as it is made, instead of one exact file."
     )
 
     def to_request(self) -> SpeechRequest:
-        """Raise `BadRequest` for an unknown language."""
+        """Return the request, with defaults. Raises `BadRequest` for an unknown language."""
         return SpeechRequest(
             text=self.text,
             model=self.model or "auto",
@@ -212,19 +198,23 @@ class SynthesizeQuery(SamplingFields, TurnFields):
 
 
 class SynthesizeBody(SynthesizeQuery, ReferenceFields):
-    """`POST /v1/tts/synthesize`: the fields of the query, and a recording to clone."""
+    """The body of `POST /v1/tts/synthesize`: the fields of the query, and a recording."""
 
     def to_request(self) -> SpeechRequest:
-        """Raise `BadRequest` for an unknown language, or a speaker beside a recording."""
+        """Return the request, with defaults.
+
+        Raises `BadRequest` for an unknown language, or a speaker beside a recording.
+        """
         if self.ref_audio is not None and self.speaker:
             raise BadRequest(
-                f"speaker {self.speaker!r} is one voice and ref_audio another: leave one of them out",
+                f"speaker {self.speaker!r} is one voice and ref_audio another: leave one of them "
+                "out",
                 field="speaker",
             )
         return super().to_request()
 
 
-# The spelling of other servers of Qwen3-TTS.
+# The names that other servers of Qwen3-TTS use.
 TASK_TYPES: Mapping[str, Task] = {
     "CustomVoice": "custom_voice",
     "VoiceDesign": "voice_design",
@@ -245,53 +235,52 @@ class VoiceId(BaseModel):
 
 
 class SpeechBody(SamplingFields, TurnFields, ReferenceFields):
-    """`POST /v1/audio/speech`, as OpenAI documents it.
+    """The body of `POST /v1/audio/speech`: OpenAI's fields and our own.
 
-    Besides there are `language`, `seed`, `sample_rate`, `task_type`, sampling, turns, and a
-    recording to clone. OpenAI's SDKs cannot leave `voice` out, so beside a recording it counts for
-    nothing instead of being refused.
+    OpenAI's SDKs cannot leave `voice` out, so beside a recording it is ignored and not refused.
     """
 
     model_config = ConfigDict(extra="ignore")
 
     input: str = Field(
-        description="What to say; at least one word.",
+        description="The text to speak, at least one word.",
         examples=["Hello, world."],
         json_schema_extra=NOT_EMPTY,
     )
     model: Name | None = Field(
-        None, description="A name from `GET /v1/models`, or `tts-1` and its like."
+        None, description="A name from `GET /v1/models`, which includes `tts-1` and other aliases."
     )
     voice: Name | VoiceId | None = Field(
         None,
-        description="A voice's name, or an object with its `id`; the model chooses without one.",
+        description="A voice's name, or an object with its `id`; by default the model chooses.",
     )
     instructions: Instruct | None = Field(
-        None, description="How to say it, for models that follow instructions."
+        None, description="The manner of speaking, for models that follow instructions."
     )
     response_format: FormatName = Field(
-        None, description="Audio format, in any case; `mp3` without one."
+        None, description="Audio format in upper or lower case; by default `mp3`."
     )
-    speed: Speed | None = Field(None, description="1.0 is the voice's own pace; the pitch is kept.")
+    speed: Speed | None = Field(None, description="1.0 is the voice's own pace. The pitch is kept.")
     task_type: TaskType | None = Field(
         None,
-        description="`CustomVoice`, `VoiceDesign` or `Base`: only a Qwen3-TTS model that was trained for this.",
+        description="Use only a Qwen3-TTS model that was trained for this task: `CustomVoice`, "
+        "`VoiceDesign` or `Base`.",
     )
     stream_format: Literal["audio", "sse"] | None = Field(
         None, description="Raw audio, or server-sent events."
     )
     language: Name | None = Field(
-        None, description="English name or ISO 639 code; detected without one."
+        None, description="English name or ISO 639 code; by default detected."
     )
     seed: Seed | None = Field(
-        None, description="The same seed gives the same speech, where the model can."
+        None, description="The same seed gives the same speech, if the model supports it."
     )
     sample_rate: SampleRate | None = Field(
-        None, description="Samples per second; the model's own without one."
+        None, description="Samples per second; by default the model's own."
     )
 
     def to_request(self) -> SpeechRequest:
-        """Raise `BadRequest` for an unknown language."""
+        """Return the request, with defaults. Raises `BadRequest` for an unknown language."""
         voice = self.voice.id if isinstance(self.voice, VoiceId) else self.voice
         return SpeechRequest(
             text=self.input,
