@@ -1,4 +1,4 @@
-"""Every metric, after a request that must move it; and the dashboard, which may name no other."""
+"""Check that requests change each metric, and that the dashboard names no unknown one."""
 
 import asyncio
 import json
@@ -48,7 +48,7 @@ def post(path: str = "/v1/tts/synthesize", **body: object) -> Request:
 
 
 async def speak_and_fail(client: httpx.AsyncClient) -> None:
-    """A speech that breaks after its first bytes."""
+    """Request speech that fails after its first bytes."""
     with pytest.raises(Exception, match="response already started"):
         await client.post(
             "/v1/tts/synthesize", json={"text": TEXT * 9, "speaker": "crash", "stream": True}
