@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from tests.conftest import app_client, tone_pool
 from vivavoce.api.app import create_app
-from vivavoce.api.routes.replay import ReplayStore, StoredAnswer
+from vivavoce.api.replay import ReplayStore, StoredAnswer
 from vivavoce.models.tone import ToneModel, ToneStream
 from vivavoce.serving.local import LocalEngine
 from vivavoce.serving.pool import Pool

@@ -26,10 +26,10 @@ from vivavoce.api.middleware.body_limit import BodyLimitMiddleware
 from vivavoce.api.middleware.drain import DrainMiddleware
 from vivavoce.api.middleware.head import HeadMiddleware
 from vivavoce.api.middleware.origins import OriginMiddleware, host_of
+from vivavoce.api.replay import ReplayStore
 from vivavoce.api.request_log import RequestLog
 from vivavoce.api.routes import health, metrics, native, openai
 from vivavoce.api.routes.bodies import max_plain_bytes
-from vivavoce.api.routes.replay import ReplayStore
 from vivavoce.api.routes.wit import routes as wit
 from vivavoce.errors import EngineFault, MissingDependency, ModelsMissing
 from vivavoce.keys import FILE_NAME, Keyring
@@ -147,7 +147,7 @@ async def _lifespan(server: Server, settings: Settings) -> AsyncGenerator[None]:
     loading = [asyncio.create_task(asyncio.to_thread(server.synthesizer.router.warm_up))]
     if settings.load_models == "startup":
         lifecycle.loading = True
-        loading.append(asyncio.create_task(_load_all(pool, needed(settings), lifecycle)))
+        loading.append(asyncio.create_task(_load_all(pool, _needed_models(settings), lifecycle)))
     yield
     lifecycle.drain()
     await server.replays.aclose()
@@ -157,7 +157,7 @@ async def _lifespan(server: Server, settings: Settings) -> AsyncGenerator[None]:
         await asyncio.to_thread(server.tracing.close)
 
 
-def needed(settings: Settings) -> tuple[str, ...]:
+def _needed_models(settings: Settings) -> tuple[str, ...]:
     """Return the models of which at least one must load: the default one, or any."""
     return settings.offered if settings.default_model == "auto" else (settings.default_model,)
 

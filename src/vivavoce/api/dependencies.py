@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import Depends, Request
 
 from vivavoce.api.lifecycle import Lifecycle
+from vivavoce.api.replay import ReplayStore
 from vivavoce.api.request_log import RequestLog
-from vivavoce.api.routes.replay import ReplayStore
 from vivavoce.observability.metrics import Metrics
 from vivavoce.storage import Folders, SpoolLimit
 from vivavoce.synthesis.speech import Synthesizer

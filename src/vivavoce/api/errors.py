@@ -63,7 +63,7 @@ class ClientDisconnected(Exception):
     """The client closed its connection, so no answer can be sent."""
 
 
-def asked_as(request: HTTPConnection, field: str) -> str:
+def field_name(request: HTTPConnection, field: str) -> str:
     """Return the field's name in the API that the client used."""
     return surface_of(request.scope).field_names.get(field, field)
 
@@ -73,7 +73,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(VivavoceError, _on_our_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http_error)
-    app.add_exception_handler(ClientDisconnected, _on_client_left)
+    app.add_exception_handler(ClientDisconnected, _on_disconnect)
     app.add_exception_handler(Exception, _on_bug)
 
 
@@ -135,7 +135,7 @@ def answer_to(request: HTTPConnection, error: VivavoceError) -> Response:
         status_of(error),
         code=error.code,
         message=error.message,
-        field=asked_as(request, error.field) if isinstance(error, BadRequest) else None,
+        field=field_name(request, error.field) if isinstance(error, BadRequest) else None,
         retry_after_s=retry_after_s,
     )
     if isinstance(error, Unauthorized):
@@ -146,12 +146,12 @@ def answer_to(request: HTTPConnection, error: VivavoceError) -> Response:
 async def _on_invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     problem = error.errors()[0]
-    field, message = describe(problem)
+    field, message = _describe(problem)
     status = 400 if problem["type"] == "json_invalid" else 422
     return error_response(request, status, code="invalid_request", message=message, field=field)
 
 
-def describe(problem: Mapping[str, Any]) -> tuple[str | None, str]:
+def _describe(problem: Mapping[str, Any]) -> tuple[str | None, str]:
     """Return the field and a message for one of pydantic's error details.
 
     These are plain dictionaries, hence `Any`.
@@ -228,7 +228,7 @@ def _allowed_methods(request: Request) -> list[str]:
     return ["HEAD", *found] if "GET" in found else found
 
 
-async def _on_client_left(request: Request, error: Exception) -> Response:
+async def _on_disconnect(request: Request, error: Exception) -> Response:
     return Response(status_code=499)
 
 

@@ -19,7 +19,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from vivavoce.api.dependencies import caller_of, server_of
-from vivavoce.api.errors import FAILED, ClientDisconnected, asked_as, error_body, status_of
+from vivavoce.api.errors import FAILED, ClientDisconnected, error_body, field_name, status_of
 from vivavoce.api.schemas.answers import EVENTS_TYPE
 from vivavoce.audio import MEDIA_TYPES, check_rate, flac_with_length, open_encoder, wav_header
 from vivavoce.errors import VivavoceError
@@ -138,7 +138,7 @@ def _speech_headers(http: Request, speech: Speech) -> dict[str, str]:
         "X-Sample-Rate": str(speech.sample_rate_hz),
     }
     if speech.ignored:
-        values["X-Ignored"] = ", ".join(asked_as(http, field) for field in speech.ignored)
+        values["X-Ignored"] = ", ".join(field_name(http, field) for field in speech.ignored)
     headers = {header: to_header(value) for header, value in values.items()}
     if speech.unspoken:
         headers["X-Unspoken"] = _shortened(speech.unspoken)

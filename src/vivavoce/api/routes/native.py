@@ -10,9 +10,9 @@ from starlette.responses import Response
 from vivavoce.api.dependencies import SynthesizerDep, caller_of, can_manage, server_of
 from vivavoce.api.errors import HEAD
 from vivavoce.api.reference_audio import read_request
+from vivavoce.api.replay import RANGES, record
 from vivavoce.api.responses import respond, stream, unless_disconnected, whole
 from vivavoce.api.routes.bodies import BoundedRoute
-from vivavoce.api.routes.replay import RANGES, record
 from vivavoce.api.schemas.answers import (
     NATIVE_ERRORS,
     Languages,

@@ -113,7 +113,7 @@ class SamplingFields(BaseModel):
         )
 
 
-class TurnFields(BaseModel):
+class SchedulingFields(BaseModel):
     """Priority and time limit of a request, for both APIs."""
 
     priority: Priority | None = Field(
@@ -141,7 +141,7 @@ class ReferenceFields(BaseModel):
     )
 
 
-class SynthesizeQuery(SamplingFields, TurnFields):
+class SynthesizeQuery(SamplingFields, SchedulingFields):
     """The query of `GET /v1/tts/synthesize`."""
 
     model_config = ConfigDict(extra="forbid")
@@ -234,7 +234,7 @@ class VoiceId(BaseModel):
     id: Name
 
 
-class SpeechBody(SamplingFields, TurnFields, ReferenceFields):
+class SpeechBody(SamplingFields, SchedulingFields, ReferenceFields):
     """The body of `POST /v1/audio/speech`: OpenAI's fields and our own.
 
     OpenAI's SDKs cannot leave `voice` out, so beside a recording it is ignored and not refused.

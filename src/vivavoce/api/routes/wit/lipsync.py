@@ -26,23 +26,24 @@ class Event:
     data: str
 
 
-def estimate(segment: SegmentAudio, language: str, *, start: int) -> list[Event]:
-    """Return the events of a segment that starts at sample `start`, in order.
+def estimate(passage: SegmentAudio, language: str, *, start: int) -> list[Event]:
+    """Return the events of a passage that begins at sample `start`, in order; none for a silent
+    one.
 
-    A silent segment has none. Punctuation counts as silence. After the last word comes `sil`, the
-    closed mouth.
+    Punctuation inside the passage counts as silence. After the last word the mouth is closed:
+    `sil`.
     """
-    loud = np.flatnonzero(np.abs(segment.samples) > SILENCE_LEVEL)
-    spoken = words(segment.text, language)
-    if not len(loud) or not spoken:
+    loud = np.flatnonzero(np.abs(passage.samples) > SILENCE_LEVEL)
+    said = words(passage.text, language)
+    if not len(loud) or not said:
         return []
     first, end = start + int(loud[0]), start + int(loud[-1]) + 1
-    lengths = [_length(word) for word in spoken]
-    lengths[-1] -= PAUSES[spoken[-1].pause]  # the pause after the last word is not audible
+    lengths = [_length(word) for word in said]
+    lengths[-1] -= PAUSES[said[-1].pause]  # the pause after the last word is not audible
     scale = (end - first) / sum(lengths)
     events: list[Event] = []
     at = 0.0
-    for word, length in zip(spoken, lengths, strict=True):
+    for word, length in zip(said, lengths, strict=True):
         events += _events(word, first + at * scale, scale)
         at += length
     return [event for event in events if event.offset < end] + [Event("VISEME", end, "sil")]

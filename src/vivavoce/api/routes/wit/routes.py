@@ -168,7 +168,7 @@ def _format(accept: str) -> AudioFormat:
 
 
 async def _frames(speech: Speech, audio_format: AudioFormat) -> AsyncGenerator[bytes]:
-    """Yield a frame for each segment, with the events of its words and its audio."""
+    """A frame for each segment of the text, with the events of its words before its audio."""
     encoder = open_encoder(audio_format, speech.sample_rate_hz, speech.fingerprint)
     start = 0
     try:

@@ -52,13 +52,13 @@ class StoredAnswer:
 
     def response(self, request: Request) -> Response:
         """Return the part in the request's `Range`, or the whole answer."""
-        wanted = request.headers.get("range", "")
+        range_header = request.headers.get("range", "")
         if request.scope.get(HEAD) or request.headers.get("if-range", self._etag) != self._etag:
-            wanted = ""
+            range_header = ""
         try:
-            part = parse_range(wanted, self.size)
+            part = parse_range(range_header, self.size)
         except OutOfRange:
-            return self._out_of_range(request, wanted)
+            return self._out_of_range(request, range_header)
         start, end = part or (0, self.size)
         headers = {**self.headers, "Content-Length": str(end - start)}
         if part is None:
@@ -66,12 +66,12 @@ class StoredAnswer:
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{self.size}"
         return StreamingResponse(self._read(start, end), HTTPStatus.PARTIAL_CONTENT, headers)
 
-    def _out_of_range(self, request: Request, wanted: str) -> Response:
+    def _out_of_range(self, request: Request, range_header: str) -> Response:
         response = error_response(
             request,
             HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
             code="range_not_satisfiable",
-            message=f"the answer has {self.size:,} bytes, so there is no {wanted[:80]!r}: "
+            message=f"the answer has {self.size:,} bytes, so there is no {range_header[:80]!r}: "
             "ask for less",
             field="Range",
         )
