@@ -23,7 +23,7 @@ import pytest
 from tests.conftest import serving, tone_pool
 from tests.decoding import decode
 from vivavoce.api.app import EXPOSED, create_app
-from vivavoce.api.schemas import SamplingFields, SpeechBody, SynthesizeBody
+from vivavoce.api.schemas.requests import SamplingFields, SpeechBody, SynthesizeBody
 from vivavoce.errors import MissingDependency, VivavoceError
 from vivavoce.models.kokoro.assets import locate
 from vivavoce.models.kokoro.voices import SPEAKERS
