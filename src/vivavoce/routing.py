@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import get_args
 
 from vivavoce.engines.base import Distant, Engine
+from vivavoce.engines.failure import RETRY_AFTER_S
 from vivavoce.engines.pool import Pool
 from vivavoce.engines.resident import Lease
 from vivavoce.errors import Unsupported, VivavoceError
@@ -140,7 +141,13 @@ class Router:
     def _language(self, request: SpeechRequest) -> tuple[str, bool]:
         if request.language is not None:
             return request.language, True
-        found = self._detector.detect(request.text[:SAMPLE_CHARS])
+        try:
+            found = self._detector.detect(request.text[:SAMPLE_CHARS])
+        except MemoryError as error:
+            raise OutOfMemory(
+                "there was no memory to tell the language of the text; name it in language, or try again soon",
+                retry_after_s=RETRY_AFTER_S,
+            ) from error
         return found.language, found.confident
 
     async def _infos(self) -> tuple[list[EngineInfo], list[VivavoceError]]:

@@ -21,7 +21,7 @@ from vivavoce.engines.pool import Pool
 from vivavoce.errors import BadRequest, DeadlineExceeded, EngineFault, VivavoceError
 from vivavoce.listening import Listening
 from vivavoce.routing import AUTO, Route, Router
-from vivavoce.text.normalize import normalize
+from vivavoce.text.normalize import joined, normalize_part, parts
 from vivavoce.text.split import Piece, split, width
 from vivavoce.types import (
     AudioChunk,
@@ -42,6 +42,7 @@ SLICE_S = 0.2  # what is filtered and encoded in one go, so that one listener's 
 EMPTY: Samples = np.zeros(0, dtype=np.float32)
 
 CHARS_PER_S = 15.0  # of Latin letters, as `width` counts them; to predict how much audio a text will be
+LOGGED_CHARS = 80  # of a piece of text that is not spoken
 LONG_TEXT_CHARS = 2_000  # normalising more than this is done beside the event loop
 
 
@@ -62,6 +63,8 @@ class Synthesizer:
         self._spoken = spoken
         self.router = Router(pool, default_model=default_model)
         self._max_text_chars = max_text_chars
+        # One part at a time: each thread that wants the interpreter makes the event loop wait some milliseconds.
+        self._normalizing = asyncio.Lock()
 
     async def open(self, request: SpeechRequest) -> "Speech":
         """Checks `request` against the model that will answer it and queues its first segment.
@@ -75,11 +78,7 @@ class Synthesizer:
             return await self._open(request, deadline, listening)
 
     async def _open(self, request: SpeechRequest, deadline: "Deadline", listening: Listening) -> "Speech":
-        if len(request.text) > LONG_TEXT_CHARS:
-            text = await asyncio.to_thread(self._speakable, request.text)
-        else:
-            text = self._speakable(request.text)
-        request = replace(request, text=text)
+        request = replace(request, text=await self._speakable(request.text))
         route = await self.router.route(request)
         with ExitStack() as undo:
             undo.callback(route.lease.release)
@@ -90,18 +89,28 @@ class Synthesizer:
             log.info("%s does without the request's %s", speech.model, ", ".join(speech.ignored))
         return speech
 
-    def _speakable(self, text: str) -> str:
+    async def _speakable(self, text: str) -> str:
         if len(text) > self._max_text_chars:
             raise BadRequest(
                 f"text has {len(text):,} characters, the limit is {self._max_text_chars:,}; send it in parts",
                 field="text",
             )
-        speakable = normalize(text)
+        speakable = await self._normalized(text)
         if not speakable:
             raise BadRequest(
                 f"text {text[:80]!r} holds nothing that can be spoken; send at least one word", field="text"
             )
         return speakable
+
+    async def _normalized(self, text: str) -> str:
+        """Normalise a long text beside the event loop, part by part, so that others have their turn between two."""
+        if len(text) <= LONG_TEXT_CHARS:
+            return joined((normalize_part(part), gap) for part, gap in parts(text))
+        done = []
+        for part, gap in parts(text):
+            async with self._normalizing:
+                done.append((await asyncio.to_thread(normalize_part, part), gap))
+        return joined(done)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -170,6 +179,7 @@ class Speech:
         self.spoken_samples = 0  # given out so far, at `sample_rate_hz`
         self.ending = Ending.COMPLETE
         self.retries = 0
+        self.unspoken: list[str] = []  # pieces of the text that the model could not read, so far
         self.streamed = True  # somebody listens while it is made
         self.on_report = [] if spoken is None else [spoken]
         self._by_segment = False  # each is given out as a whole
@@ -186,6 +196,7 @@ class Speech:
         self._last: CheckedSegment | None = None
         self._pieces = enumerate(split(request.text, route.language, max_chars=info.max_segment_chars))
         self._spoken_any = False
+        self._unread: BadRequest | None = None  # why the first of `unspoken` was not
         self._ahead: list[tuple[Piece, CheckedSegment]] = []
         self._submit_next()
         self._first = self._last
@@ -319,12 +330,17 @@ class Speech:
         while self._ahead:
             piece, stream = self._ahead[0]
             self._submit_next()
-            yield EMPTY, piece.text
             stream.whole = self._by_segment or not self.streamed
             try:
-                while (chunk := await self._next(stream)) is not None:
+                chunk = await self._next(stream)
+                yield EMPTY, piece.text
+                while chunk is not None:
                     yield joiner.write(chunk.samples), None
                     self._spoken_any = True
+                    chunk = await self._next(stream)
+            except BadRequest as unread:
+                await self._leave_out(piece, stream, unread)
+                continue
             finally:
                 self.retries += stream.retries
             if self.ending is Ending.COMPLETE and stream.ending is not None:
@@ -333,7 +349,19 @@ class Speech:
             self._ahead.pop(0)
         yield joiner.finish(), None
         if not self._spoken_any:
-            raise EngineFault(f"model {self.model!r} made no audio of this text; try another model or wording")
+            raise self._unread or EngineFault(
+                f"model {self.model!r} made no audio of this text; try another model or wording"
+            )
+
+    async def _leave_out(self, piece: Piece, stream: CheckedSegment, unread: BadRequest) -> None:
+        """Go on without a piece that the model cannot read. Raises `unread` if it is not about the text."""
+        if unread.field != "text":
+            raise unread
+        log.warning("%s leaves out %r: %s", self.model, piece.text[:LOGGED_CHARS], unread.message[: LOGGED_CHARS * 4])
+        self._unread = self._unread or unread
+        self.unspoken.append(piece.text)
+        self._ahead.pop(0)
+        await stream.aclose()
 
     async def _next(self, stream: CheckedSegment) -> AudioChunk | None:
         async with self._deadline.limit():

@@ -44,6 +44,7 @@ EXPOSED = (
     "X-Language",
     "X-Sample-Rate",
     "X-Ignored",
+    "X-Unspoken",
     "X-Finish-Reason",
     "X-Request-Id",
     "Retry-After",

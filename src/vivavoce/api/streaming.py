@@ -8,10 +8,11 @@ import asyncio
 import base64
 import json
 import tempfile
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 from typing import IO, Any, TypeVar
+from urllib.parse import quote
 
 from fastapi import Request
 from starlette.responses import Response, StreamingResponse
@@ -29,6 +30,7 @@ from vivavoce.types import AudioFormat, SpeechRequest
 
 SPOOL_BYTES = ROOM_BYTES  # a whole answer larger than this waits on disk, not in memory
 READ_BYTES = 64 * 2**10
+UNSPOKEN_PIECES, UNSPOKEN_CHARS = 16, 24  # named in a header, each by its beginning: 5 kB at most
 FRAME_S = 0.08  # a Qwen3-TTS codec frame: the unit of the audio tokens in `usage`
 
 T = TypeVar("T")
@@ -127,7 +129,17 @@ def _facts(speech: Speech, request: Request) -> dict[str, str]:
     }
     if speech.ignored:
         facts["X-Ignored"] = ", ".join(asked_as(request, field) for field in speech.ignored)
-    return {header: to_header(value) for header, value in facts.items()}
+    headers = {header: to_header(value) for header, value in facts.items()}
+    if speech.unspoken:
+        headers["X-Unspoken"] = _named(speech.unspoken)
+    return headers
+
+
+def _named(pieces: Sequence[str]) -> str:
+    """The beginnings of pieces of text, percent-encoded, and how many more there are: a header must stay short."""
+    named = [quote(piece[:UNSPOKEN_CHARS], safe="") for piece in pieces[:UNSPOKEN_PIECES]]
+    more = len(pieces) - len(named)
+    return ", ".join([*named, f"+{more}"] if more else named)
 
 
 async def _encoded(speech: Speech, audio_format: AudioFormat) -> AsyncGenerator[bytes]:

@@ -4,12 +4,15 @@ A `Model` is synchronous, batched and knows no asyncio; an `Engine` is async and
 (in `engines.scheduler`) turns the first into the second.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, Self, runtime_checkable
 
 from vivavoce.errors import Unsupported
 from vivavoce.types import AudioChunk, Ending, EngineInfo, PreparedVoice, Reference, Samples, Segment
+
+log = logging.getLogger(__name__)
 
 
 class Stream(Protocol):
@@ -109,6 +112,15 @@ def clones_nothing(info: EngineInfo) -> Unsupported:
     return Unsupported(
         f"model {info.name!r} clones no voice: leave the recording out, or choose a Base checkpoint of Qwen3-TTS",
         field="ref_audio",
+    )
+
+
+def unreadable(model: str, text: str) -> Unsupported:
+    """Return the error of `Model.open` for a piece of text that a model's front end fails on, and log why."""
+    log.exception("the front end of %s failed on %r", model, text[:80])
+    return Unsupported(
+        f"{model!r} cannot read {text[:80]!r}: leave it out or write it in other words, or choose another model",
+        field="text",
     )
 
 

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from anyascii import anyascii
 
-from vivavoce.engines.base import Stream, clones_nothing
+from vivavoce.engines.base import Stream, clones_nothing, unreadable
 from vivavoce.engines.telemetry import keep_silent
 from vivavoce.errors import MissingDependency, Unsupported
+from vivavoce.text.english import verbalize_english
 from vivavoce.types import Capabilities, Ending, EngineInfo, PreparedVoice, Reference, Samples, Segment, Voice
 
 VOICE = "heart"
@@ -56,9 +57,7 @@ class HibariModel:
         self._tts.phonemize("Warm up.")  # reads the lexicons, which are loaded on first use
 
     def open(self, segment: Segment) -> _HibariStream:
-        utterances = [
-            phonemes for phonemes in self._tts.phonemize(latin(segment.text)) if any(map(str.isalpha, phonemes))
-        ]
+        utterances = [phonemes for phonemes in self._read(segment.text) if any(map(str.isalpha, phonemes))]
         if not utterances:
             raise Unsupported(
                 f"'hibari' speaks English and found nothing to say in {segment.text!r}; "
@@ -78,6 +77,18 @@ class HibariModel:
 
     def unload(self) -> None:
         """Nothing to give back: its memory is too small to be managed."""
+
+    def _read(self, text: str) -> Sequence[str]:
+        """The phonemes of `text`, a string for each sentence. Raises `Unsupported` where the package fails."""
+        try:
+            read: Sequence[str] = self._tts.phonemize(verbalize_english(latin(text)))
+        except MemoryError:
+            raise
+        except (
+            Exception
+        ) as error:  # of a package that says nothing of what it raises: it is the text that it trips over
+            raise unreadable("hibari", text) from error
+        return read
 
     def _speak(self, stream: _HibariStream) -> Samples | Ending:
         phonemes = next(stream.utterances, None)

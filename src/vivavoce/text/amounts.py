@@ -6,42 +6,76 @@ The words come from `lexis`, the numerals from num2words. Knows no grammar beyon
 import re
 import unicodedata
 from collections.abc import Iterable
-from functools import cache
+from dataclasses import dataclass
 
 from num2words import num2words  # type: ignore[import-untyped]  # the package ships no types
 
-from vivavoce.text.lexis import Lexis
+from vivavoce.text.lexis import LEXES, Lexis
 
 _MAX_DIGITS = 15  # longer runs are read digit by digit: they are identifiers, not amounts
 _FRACTION = re.compile(r"(?<![\w/.,])(\d{1,3})/(\d{1,3})(?![\w/])")
 _RANGE = re.compile(r"(?<![\w.,/-])(\d[\d.,]*)\s?[–-]\s?(\d[\d.,]*)(?![\w/-])")
-_GROUPS = re.compile(r"(?<![\w.,/-])(?:\d{2,}(?:[-–]\d{2,}){2,}|\+\d{1,3}(?:[ .-]\d{2,4}){2,})(?![\w/-])")
+_GROUPS = re.compile(r"(?<![\w.,/–-])(?:\d{2,}(?:[-–]\d{2,}){2,}|\+\d{1,3}(?:[ .-]\d{2,4}){2,})(?![\w/-])")
 _ONE = re.compile(r"(?<![\w.,:/-])1 (?=([a-zà-ÿ]{3,}))")  # before its noun: "una", not "uno"
 _ENDS_IN_ONE = re.compile(r"(?<![\w.,:/-])(\d*[02-9]1) (?=([a-zà-ÿ]{2,}s)\b)")  # 21 before its noun
 _MASCULINE = re.compile(r"(?:días|[ae]mas|mapas|gramas|planetas)$")
 _NO_NOUN = frozenset(("menos", "más", "pues", "entonces", "mais", "depois", "apenas"))
-_VERSION = re.compile(r"(?<![\w,])(?!\d{1,3}(?:\.\d{3})+(?!\.?\d))\d+(?:\.\d+){2,}(?!\w|,\d)")
+_VERSION = re.compile(r"(?<![\w,])(?<!\d\.)(?!\d{1,3}(?:\.\d{3})+(?!\.?\d))\d+(?:\.\d+){2,}(?!\w|,\d)")
 
 
 def cardinal(number: int, lexis: Lexis) -> str:
     return str(num2words(number, lang=lexis.numerals)).replace(",", "")
 
 
-@cache
-def _number_pattern(thousands: str) -> str:
-    group = f"[{re.escape(thousands)}]"
-    english = r"\d{1,3}(?:,\d{3})+\.\d+|\d{1,3}(?:,\d{3}){2,}"
-    return rf"(?:{english}|\d{{1,3}}(?:{group}\d{{3}})+(?!\d)(?:,\d+)?|\d+(?:[.,]\d+)?)"
+@dataclass(frozen=True, slots=True)
+class _Patterns:
+    """Numbers as one language writes them, alone and with what belongs to them."""
+
+    number: re.Pattern[str]
+    grouped: re.Pattern[str]  # by the language's own signs
+    group_sign: re.Pattern[str]
+    negative: re.Pattern[str]  # the sign before a number
+    money_before: re.Pattern[str]  # the currency before its amount
+    money_after: re.Pattern[str]
+    measure: re.Pattern[str]
+
+    @classmethod
+    def of(cls, lexis: Lexis) -> "_Patterns":
+        group = f"[{re.escape(lexis.thousands)}]"
+        english = r"\d{1,3}(?:,\d{3}(?!\d))++\.\d+|\d{1,3}(?:,\d{3}(?!\d)){2,}+"
+        number = rf"(?>{english}|\d{{1,3}}(?:{group}\d{{3}}(?!\d))++(?:,\d+)?|\d+(?:[.,]\d+)?)"
+        inside = rf"(?<!\d\d\d{group})"  # a number, which begins at its first digits alone
+        scale = rf"(?:\s?({'|'.join(lexis.magnitudes)}|M|k)\b)?"
+        symbols = alternatives(lexis.currencies)
+        return cls(
+            number=re.compile(number),
+            grouped=re.compile(rf"\A\d{{1,3}}(?:{group}\d{{3}})++(?:,\d+)?"),
+            group_sign=re.compile(group),
+            negative=re.compile(rf"(?<![\w)-])-(?={number})"),
+            money_before=re.compile(rf"(?<![\w])(-?)({symbols})\s?({number}){scale}"),
+            money_after=re.compile(rf"(?<![\w.,]){inside}(-?)({number}){scale}\s?({symbols})(?![\w])"),
+            measure=re.compile(
+                rf"(?<![\w.,/]){inside}(-?)({number})(?:\s?[–/-]\s?({number}))?[ \u00a0\u202f]?"
+                rf"({alternatives(lexis.units)})(?![\w²³/])"
+            ),
+        )
+
+
+def alternatives(keys: Iterable[str]) -> str:
+    return "|".join(re.escape(key) for key in sorted(keys, key=len, reverse=True))
+
+
+_PATTERNS = {lexis.numerals: _Patterns.of(lexis) for lexis in LEXES.values()}
 
 
 def spoken_number(written: str, lexis: Lexis) -> str:
     """A written amount in words: `1.250`, `3,5`, `1,250.50`, `007`."""
+    patterns = _PATTERNS[lexis.numerals]
     english = re.fullmatch(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?", written) and ("." in written or written.count(",") > 1)
-    grouped = re.fullmatch(rf"\d{{1,3}}(?:[{re.escape(lexis.thousands)}]\d{{3}})+(?:,\d+)?", written)
     if english:
         whole, _, part = written.replace(",", "").partition(".")
-    elif grouped:
-        whole, _, part = re.sub(rf"[{re.escape(lexis.thousands)}]", "", written).partition(",")
+    elif patterns.grouped.fullmatch(written):
+        whole, _, part = patterns.group_sign.sub("", written).partition(",")
     else:
         whole, _, part = written.replace(",", ".").partition(".")
     if len(whole) > _MAX_DIGITS or (len(whole) > 1 and whole[0] == "0"):
@@ -92,7 +126,7 @@ def plain_digits(text: str) -> str:
 
 
 def speak_numbers(text: str, lexis: Lexis) -> str:
-    number = _number_pattern(lexis.thousands)
+    patterns = _PATTERNS[lexis.numerals]
     text = _GROUPS.sub(lambda m: ", ".join(_groups(m.group(), lexis)), text)
     text = _VERSION.sub(lambda m: f" {lexis.point} ".join(spoken_number(p, lexis) for p in m.group().split(".")), text)
     text = _FRACTION.sub(lambda m: _fraction(int(m.group(1)), int(m.group(2)), lexis), text)
@@ -101,9 +135,8 @@ def speak_numbers(text: str, lexis: Lexis) -> str:
     text = _ONE.sub(lambda m: _one(m.group(1), lexis), text)
     if lexis.numerals in ("es", "pt_BR"):
         text = _ENDS_IN_ONE.sub(lambda m: _ending_in_one(m.group(1), m.group(2), lexis), text)
-    signed = rf"(?<![\w)-])-(?={number})"
-    text = re.sub(signed, f"{lexis.minus} ", text)
-    return re.sub(number, lambda m: f" {spoken_number(m.group(), lexis)} ", text)
+    text = patterns.negative.sub(f"{lexis.minus} ", text)
+    return patterns.number.sub(lambda m: f" {spoken_number(m.group(), lexis)} ", text)
 
 
 def _one(noun: str, lexis: Lexis) -> str:
@@ -132,13 +165,9 @@ def _fraction(top: int, bottom: int, lexis: Lexis) -> str:
 
 
 def speak_money(text: str, lexis: Lexis) -> str:
-    amount = _number_pattern(lexis.thousands)
-    symbols = alternatives(lexis.currencies)
-    scale = rf"(?:\s?({'|'.join(lexis.magnitudes)}|M|k)\b)?"
-    before = rf"(?<![\w])(-?)({symbols})\s?({amount}){scale}"
-    after = rf"(?<![\w.,])(-?)({amount}){scale}\s?({symbols})(?![\w])"
-    text = re.sub(before, lambda m: _amount(m.group(1), m.group(3), m.group(4), m.group(2), lexis), text)
-    return re.sub(after, lambda m: _amount(m.group(1), m.group(2), m.group(3), m.group(4), lexis), text)
+    patterns = _PATTERNS[lexis.numerals]
+    text = patterns.money_before.sub(lambda m: _amount(m[1], m[3], m[4], m[2], lexis), text)
+    return patterns.money_after.sub(lambda m: _amount(m[1], m[2], m[3], m[4], lexis), text)
 
 
 def _amount(sign: str, written: str, scale: str | None, symbol: str, lexis: Lexis) -> str:
@@ -158,11 +187,7 @@ def _amount(sign: str, written: str, scale: str | None, symbol: str, lexis: Lexi
 
 
 def speak_units(text: str, lexis: Lexis) -> str:
-    amount = _number_pattern(lexis.thousands)
-    pattern = (
-        rf"(?<![\w.,/])(-?)({amount})(?:\s?[–/-]\s?({amount}))?[ \u00a0\u202f]?({alternatives(lexis.units)})(?![\w²³/])"
-    )
-    return re.sub(pattern, lambda m: _measure(m, lexis), text)
+    return _PATTERNS[lexis.numerals].measure.sub(lambda m: _measure(m, lexis), text)
 
 
 def _measure(match: re.Match[str], lexis: Lexis) -> str:
@@ -187,7 +212,3 @@ def speak_leftovers(text: str, lexis: Lexis) -> str:
         else:
             out.append(f" {spoken_number(format(value, 'g').replace('.', ','), lexis)} ")
     return "".join(out)
-
-
-def alternatives(keys: Iterable[str]) -> str:
-    return "|".join(re.escape(key) for key in sorted(keys, key=len, reverse=True))

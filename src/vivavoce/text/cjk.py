@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import cn2an  # type: ignore[import-untyped]  # the package ships no types
 from num2words import num2words  # type: ignore[import-untyped]  # the package ships no types
 
-_NUMBER = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?"
+_NUMBER = r"\d{1,3}(?:,\d{3}(?!\d))++(?:\.\d+)?|\d+(?:\.\d+)?"
+_WHOLE = rf"(?<!\d)(?<!\d\d\d,)(?:{_NUMBER})"  # from its first digit on
 _DATE = re.compile(r"(?<![\w-])(\d{4})([-/.])(\d{1,2})\2(\d{1,2})(?!\d)", re.ASCII)
 _TIME = re.compile(r"(?<![\d:])([01]?\d|2[0-4])[:：]([0-5]\d)(?:[:：]([0-5]\d))?(?!\d)")
 _MAX_DIGITS = 12  # longer runs are read digit by digit: they are identifiers, not amounts
@@ -99,6 +100,14 @@ _CHINESE = _Words(
     percent_first=True,
 )
 _MONEY = "€$£¥￥₩"
+_PERCENT = re.compile(rf"(?<![\w-])(-?)({_WHOLE})\s?[%％]|({_WHOLE})\s?[%％]")
+_MEASURES = {
+    words.to: re.compile(
+        rf"((?<![\w-])-)?({_WHOLE})\s?"
+        rf"({'|'.join(map(re.escape, sorted(words.units, key=len, reverse=True)))})(?![A-Za-z²³])"
+    )
+    for words in (_JAPANESE, _CHINESE)
+}
 
 
 def verbalize_japanese(text: str) -> str:
@@ -143,15 +152,17 @@ def _verbalize(text: str, words: _Words) -> str:
     text = _DATE.sub(lambda m: _date(m, words), text)
     text = _TIME.sub(lambda m: _time(m, words), text)
     text = _amounts(text, words)
-    text = re.sub(r"(\d+)/(\d+)", lambda m: _fraction(m, words), text)
+    text = re.sub(r"(?<!\d)(\d{1,12})/(\d{1,12})(?!\d)", lambda m: _fraction(m, words), text)
     text = re.sub(
-        r"\+?\d+(?:[-–]\d+){2,}", lambda m: "、".join(_digits(p, words) for p in re.split("[-–]", m.group())), text
+        r"\+?(?<!\d)\d+(?:[-–]\d+){2,}",
+        lambda m: "、".join(_digits(p, words) for p in re.split("[-–]", m.group())),
+        text,
     )
-    text = re.sub(rf"({_NUMBER})\s?[-–~〜～]\s?(?={_NUMBER})", lambda m: m.group(1) + words.to, text)
+    text = re.sub(rf"({_WHOLE})\s?[-–~〜～]\s?(?={_NUMBER})", lambda m: m.group(1) + words.to, text)
     text = re.sub(r"(?<=\d)-(?=\d)", " ", text)
     text = re.sub(rf"(?<![\w-])-(?={_NUMBER})", words.minus, text)
     text = re.sub(
-        r"\d+(?:\.\d+){2,}", lambda m: words.point.join(_digits(p, words) for p in m.group().split(".")), text
+        r"(?<!\d)\d+(?:\.\d+){2,}", lambda m: words.point.join(_digits(p, words) for p in m.group().split(".")), text
     )
     text = re.sub(_NUMBER, lambda m: _number(m.group(), words), text)
     for symbol, spoken in words.symbols.items():
@@ -181,19 +192,15 @@ def _time(match: re.Match[str], words: _Words) -> str:
 
 def _amounts(text: str, words: _Words) -> str:
     """Amounts with a unit or a currency, in front or behind."""
-    units = "|".join(re.escape(unit) for unit in sorted(words.units, key=len, reverse=True))
     text = re.sub(
         rf"(-?)([{_MONEY}])\s?({_NUMBER})(?:\s?([万億亿]))?",
         lambda m: _sign(m, words) + _number(m.group(3), words) + (m.group(4) or "") + words.units[m.group(2)],
         text,
     )
     if words.percent_first:
-        percent = rf"(?<![\w-])(-?)({_NUMBER})\s?[%％]|({_NUMBER})\s?[%％]"
-        text = re.sub(percent, lambda m: _sign(m, words) + "百分之" + _number(m.group(2) or m.group(3), words), text)
-    return re.sub(
-        rf"((?<![\w-])-)?({_NUMBER})\s?({units})(?![A-Za-z²³])",
-        lambda m: _sign(m, words) + _number(m.group(2), words) + words.units[m.group(3)],
-        text,
+        text = _PERCENT.sub(lambda m: _sign(m, words) + "百分之" + _number(m.group(2) or m.group(3), words), text)
+    return _MEASURES[words.to].sub(
+        lambda m: _sign(m, words) + _number(m.group(2), words) + words.units[m.group(3)], text
     )
 
 

@@ -3,7 +3,7 @@
 import re
 
 from vivavoce.text.amounts import cardinal, counted
-from vivavoce.text.lexis import Lexis
+from vivavoce.text.lexis import LEXES, Lexis
 
 _DATE_ISO = re.compile(r"(?<![\w-])(\d{4})-(\d{1,2})-(\d{1,2})(?![\w-])")
 _DATE_DMY = re.compile(r"(?<![\w/.-])(\d{1,2})([/.-])(\d{1,2})\2(\d{4}|\d{2})(?![\w/-])")
@@ -12,6 +12,12 @@ _TIME = re.compile(
 )
 _HOUR = re.compile(r"(?<![\w:.,])(\d{1,2})(?:\s?([apAP])\.?\s?[mM]\b\.?|h(?!\w))")
 _HOUR_DOT = re.compile(r"\b((?:ore|alle|dalle) )([01]?\d|2[0-4])\.([0-5]\d)(?![\d.])")
+_FIRST_DAY = {
+    lexis.numerals: re.compile(
+        rf"(?<![\w.,])1(?:er|º|°|ro|\.º|\.°)? (?={lexis.month_link}(?:{'|'.join(lexis.months)})\b)", re.IGNORECASE
+    )
+    for lexis in LEXES.values()
+}
 _HALVES = {
     "es": ("de la mañana", "de la tarde", "de la noche"),
     "fr": ("du matin", "de l'après-midi", "du soir"),
@@ -23,9 +29,7 @@ _HALVES = {
 def speak_dates(text: str, lexis: Lexis) -> str:
     text = _DATE_ISO.sub(lambda m: _date(m, m.group(1), m.group(2), m.group(3), lexis), text)
     text = _DATE_DMY.sub(lambda m: _date(m, m.group(4), m.group(3), m.group(1), lexis), text)
-    months = "|".join(lexis.months)
-    first = rf"(?<![\w.,])1(?:er|º|°|ro|\.º|\.°)? (?={lexis.month_link}(?:{months})\b)"
-    return re.sub(first, f"{lexis.first} ", text, flags=re.IGNORECASE)
+    return _FIRST_DAY[lexis.numerals].sub(f"{lexis.first} ", text)
 
 
 def _date(match: re.Match[str], year: str, month: str, day: str, lexis: Lexis) -> str:

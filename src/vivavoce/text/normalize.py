@@ -1,20 +1,27 @@
 """Makes any text speakable: markup, emoji and invisible characters go, words and pauses stay.
 
-It knows no language and no model; numbers, dates and abbreviations are left to whoever speaks. Markup is recognised
+It knows no language and no model; numbers, dates and abbreviations are left to whoever speaks, apart from digits that
+are no number in any language. Markup is recognised
 by patterns that do not match plain text such as "2 * 3", "snake_case", "C#", "a < b" or "1. January": a Markdown
 parser reads the last one as a list, and prose that is indented as code.
 
-Time is linear: no pattern begins with a repetition that a later start would scan again.
+Time is linear: no pattern begins with a repetition that a later start would scan again. A long text is normalised in
+parts, so that no single step of it takes long.
 """
 
 import html
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 
+from vivavoce.text.digits import set_apart
+
+PART_CHARS = 4_000  # the most that is normalised in one go: some 5 ms
+_GAPS = ("", " ", "\n\n")  # what may stand between two parts, a stronger one later
+_ENDS = (("\n\n", "\n\n"), ("\n", " "), (". ", " "), ("。", ""), (" ", " "))  # where a part may end, the best first
 _PASSES = 6  # markup in markup; nobody reads text that is nested deeper
 _MARKUP_CHARACTERS = str.maketrans(dict.fromkeys("[]()<>*_`~#|&\\", " "))
 _SPEAKABLE = re.compile(r"[^\W_]|[$€£¥₹₩₽]")
@@ -68,22 +75,25 @@ _IMAGE_OR_LINK = re.compile(
 _REFERENCE = re.compile(r"(?<=\S)\[\^[^\[\]\s]{1,40}\]|!?\[([^\[\]\n]+)\]\[[^\[\]\n]{0,80}\]")
 _URL_SIGN = re.compile(r"://|www\.|mailto:", re.IGNORECASE)
 _URL = re.compile(
-    r"<?(?:(?:(?:https?|ftp)://(?:[\w.~%!$&'*+;=:-]*@)*+(?:www\.)*+)++|(?:mailto:)++|(?<![\w.@/])(?:www\.)++)"
+    r"<?(?:(?<!://)(?<!@)(?<!www\.)(?:(?:https?|ftp)://(?:[\w.~%!$&'*+;=:-]*@)*+(?:www\.)*+)++"
+    r"|(?<!mailto:)(?:mailto:)++|(?<![\w.@/])(?:www\.)++)"
     r"([A-Za-z0-9.@-]++|[^\W_][^\s/:?#@<>]*+)"  # an ASCII host ends where Chinese goes on without a space
     r"((?::\d+)?(?:[/?#](?:[A-Za-z0-9\-._~:/?#@!$&'*+,;=%]|\([A-Za-z0-9\-._~/,;=%]*+\))*+)?>?)",
     re.IGNORECASE,
 )
-_SENTENCE_END = re.compile(r"[.,;:!?'*_~-]*$")
+_SENTENCE_END = re.compile(r"(?<![.,;:!?'*_~-])[.,;:!?'*_~-]*+$")
 _STARS = re.compile(r"(?<!\*)\*{2,}+")
 _STARRED = re.compile(r"(?<![A-Za-z0-9*\\])\*(?=[^\s*])([^*\n]*+)(?<=\S)\*(?![A-Za-z0-9*])")
 _UNDERLINED = re.compile(r"(?<![\w\\])(_{1,3}+)(?=[^\s_])([^_\n]*+)(?<=\S)\1(?!\w)")
 _ESCAPE = re.compile(r"(?<!\\)\\++(?=[*_`#\[\]~|>])")
-_REWRITES = (
+_REWRITES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
     (re.compile(r"(?<=\w)`(?=[a-z]{1,2}\b)"), "'"),  # don`t
     (re.compile(r"`+|~{2,}"), ""),
     (re.compile(rf"[(\[] ?{_PICTURE}[ {_PICTURE}]*+[)\]]"), " "),
-    (re.compile(rf" ?{_PICTURE}[ {_PICTURE}]*+(?=[,.!?;:…)、。！？，])"), ""),
-    (re.compile(_PICTURE), " "),
+    (
+        re.compile(rf" ?{_PICTURE}[ {_PICTURE}]*+((?=[,.!?;:…)、。！？，]))?"),
+        lambda pictures: " " if pictures[1] is None else "",
+    ),
     (re.compile(r"[-=_~#*•·|<>\\/]{4,}|_{3,}|(?<= )#+$", re.MULTILINE), " "),  # drawn lines, "## Title ##"
     (re.compile(r"(?<=\w)-{2,3}(?=\w)|(?<= )-{2,3}(?= )"), "—"),
     (re.compile(r"([!?！？]{3})[!?！？]+"), r"\1"),
@@ -91,14 +101,64 @@ _REWRITES = (
     (re.compile(r" {2,}"), " "),
 )
 
+Part = tuple[str, str]  # a text, and what stands between it and the next
+
 
 def normalize(text: str) -> str:
     """`text` as words and punctuation only; paragraphs are separated by a blank line, other whitespace is one space.
 
     Headings, list items and table rows become sentences; links keep their text, images their description, bare web
     addresses their host. Text with nothing to say (only punctuation, emoji) becomes "". Takes any string, never
-    raises, and leaves its own results as they are.
+    raises, and leaves its own results as they are, but for markup at the edges of parts.
     """
+    return joined((normalize_part(part), gap) for part, gap in parts(text))
+
+
+def parts(text: str) -> list[Part]:
+    """Cut `text` into parts of at most `PART_CHARS`, each to be normalised by itself.
+
+    A part ends at a blank line, else at a line's end, a sentence's or a word's, else anywhere. Markup that goes on
+    beyond the end of a part is not recognised as such, unless it is a comment; a list or table may lose a full stop.
+    """
+    if len(text) <= PART_CHARS:
+        return [(text, "")]
+    text = _without_comments(text.replace("\r\n", "\n"))
+    found: list[Part] = []
+    start = 0
+    while start < len(text):
+        end, gap = _part_end(text, start)
+        found.append((text[start:end], gap))
+        start = end
+    return found
+
+
+def _part_end(text: str, start: int) -> tuple[int, str]:
+    stop = start + PART_CHARS
+    if stop >= len(text):
+        return len(text), ""
+    for mark, gap in _ENDS:
+        at = text.rfind(mark, start + PART_CHARS // 2, stop)
+        if at >= 0:
+            return at + len(mark), gap
+    while stop > start + PART_CHARS // 2 and unicodedata.combining(text[stop]):
+        stop -= 1  # a letter keeps its accents
+    return stop, ""
+
+
+def joined(parts: Iterable[Part]) -> str:
+    """Return normalised `parts` as one text, without those that say nothing."""
+    text: list[str] = []
+    gap = ""
+    for part, after in parts:
+        if part:
+            text += [gap if text else "", part]
+            gap = ""
+        gap = max(gap, after, key=_GAPS.index)
+    return "".join(text)
+
+
+def normalize_part(text: str) -> str:
+    """Normalise one of `parts`."""
     text, settled = _settled(text)
     return text if settled else _settled(text.translate(_MARKUP_CHARACTERS).replace("://", " "))[0]
 
@@ -261,7 +321,7 @@ def _inline(text: str) -> str:
     text = _ESCAPE.sub("", text)
     for pattern, replacement in _REWRITES:
         text = pattern.sub(replacement, text)
-    return text
+    return set_apart(text, decimal_comma=True)
 
 
 def _host(url: re.Match[str]) -> str:

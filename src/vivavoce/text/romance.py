@@ -26,15 +26,15 @@ Step = Callable[[str], str]
 
 _ROMAN = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
 _ADDRESS = re.compile(
-    r"(?:https?://|www\.)[^\s<>\"“”«»]*[\w/]|[\w.+-]+@[\w-]+(?:\.[\w-]+)+"
-    r"|\b[\w-]+(?:\.[\w-]+)*\.(?:com|org|net|edu|gov|info|io|dev|app|ai|eu|es|fr|it|pt|br|mx|ar|de|uk)\b(?:/[\w/.-]*\w)?"
+    r"(?:https?://|www\.)[^\s<>\"“”«»]*[\w/]|(?<![\w.+-])[\w.+-]++@[\w-]++(?:\.[\w-]++)+"
+    r"|(?<![\w-])(?<![\w-]\.)\w[\w-]*+(?:\.[\w-]++)*\.(?:com|org|net|edu|gov|info|io|dev|app|ai|eu|es|fr|it|pt|br|mx|ar|de|uk)\b(?:/[\w/.-]*\w)?"
 )
 _ORDINAL = re.compile(
     r"(?<![\w.,])(\d{1,4})\s?\.?(?:(os?|º|as?|ª|°(?!\s?[CF\d]))(?![\w])|(ers?|re|res|èmes?|emes?|ème|es?|nde?)(?![\w]))"
 )
 _CENTURY = re.compile(r"\b([Ss]iglos?|[Ss]éculos?|[Ss]ecolo) ([IVXL]+)\b|\b([IVXL]+)(e|ème)?( siècles?| secolo)\b")
 _REGNAL = re.compile(r"(?<=[a-zà-ÿ] )([IVXL]{2,7}|[VX])(?![\w'’.])")
-_INITIALS = re.compile(r"\b(?:[A-Z]\.\s?){2,}(?!\w)")
+_INITIALS = re.compile(r"\b(?<![A-Z]\.)(?<![A-Z]\.\s)(?:[A-Z]\.\s?){2,}(?!\w)")
 _NO_VOWEL = re.compile(r"(?<![\w'’-])[bcdfghjklmnpqrstvwxzBCDFGHJKLMNPQRSTVWXZ]{2,8}(?![\w'’])")
 _CAPITALS = re.compile(r"(?<!\w)[A-Z]{2,5}(?![\w'’])")
 _SINGLE = re.compile(r"(?<![\w'’-])[A-Za-z](?![\w'’-])")
@@ -52,7 +52,7 @@ def verbalize_romance(text: str, language: str) -> str:
     """`text` in `language` (es, fr, it, pt) without digits or symbols, each spoken in words."""
     for step in _steps(language):
         text = step(text)
-    return re.sub(r" +([,.;:!?…])(?=\s|$)", r"\1", _SPACES.sub(" ", text)).strip()
+    return re.sub(r"(?<! ) +([,.;:!?…])(?=\s|$)", r"\1", _SPACES.sub(" ", text)).strip()
 
 
 @cache
@@ -153,10 +153,6 @@ def _spelled(text: str, lexis: Lexis) -> str:
     return _SINGLE.sub(
         lambda m: m.group() if m.group().lower() in lexis.one_letter_words else lexis.letters[m.group().lower()], text
     )
-
-
-def _capitals(word: str, lexis: Lexis) -> str:
-    return word if _reads_as_word(word) else _letter_names(word, lexis)
 
 
 def _letter_names(letters: str, lexis: Lexis) -> str:

@@ -34,11 +34,11 @@ _WHITESPACE = re.compile(r"\s+")
 _SENTENCE_END = re.compile(rf"(?:(?<=\w\w\w\w\w)\.|\.\.\.|[!?…]){_CLOSERS}(?=\s)|[。！？।]{_CLOSERS}")
 _CLAUSE_END = re.compile(rf"[,;:]{_CLOSERS}(?=\s)|[、，；：…]{_CLOSERS}|—+|\s[–-](?=\s)")
 # What sentencex takes for sentences and is none: a list's "1." or "a)" alone, and some abbreviations.
-_LIST_NUMBER = re.compile(r"\W*(?:\d{1,3}|\w)[.)]\s*")
+_LIST_NUMBER = re.compile(r"\A\W*+(?:\d{1,3}|\w)[.)]\s*")
 _ABBREVIATED = {
-    "de": re.compile(r"(?:.*\s)?\d{1,3}\.\s*", re.DOTALL),  # ordinals: "die 2. Bundesliga"
-    "fr": re.compile(r"(?:.*\s)?MM?\.\s*", re.DOTALL),  # "M. Dupont"
-    "ru": re.compile(r"(?:.*\s)?[ТтИи]\.\s?[екдп]\.\s*", re.DOTALL),  # "т.е."
+    "de": re.compile(r"\A(?:.*\s)?\d{1,3}\.\s*", re.DOTALL),  # ordinals: "die 2. Bundesliga"
+    "fr": re.compile(r"\A(?:.*\s)?MM?\.\s*", re.DOTALL),  # "M. Dupont"
+    "ru": re.compile(r"\A(?:.*\s)?[ТтИи]\.\s?[екдп]\.\s*", re.DOTALL),  # "т.е."
 }
 
 

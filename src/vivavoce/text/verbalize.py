@@ -5,6 +5,7 @@ pronouncing front end, which reads numbers itself, apart from the few forms it d
 """
 
 from vivavoce.errors import MissingDependency, Unsupported
+from vivavoce.text.digits import set_apart
 from vivavoce.text.english import verbalize_english
 
 LANGUAGES = ("en", "es", "fr", "it", "pt", "ja", "zh")
@@ -23,7 +24,7 @@ def verbalize(text: str, language: str) -> str:
     if language == "en":
         return verbalize_english(text)
     try:
-        return _in_words(text, language)
+        return _in_words(set_apart(text, decimal_comma=language not in ("ja", "zh")), language)
     except ImportError as missing:
         raise MissingDependency(
             f"numbers in language {language!r} need the package {missing.name!r}: pip install 'vivavoce[kokoro]'"

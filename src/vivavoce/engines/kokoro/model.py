@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from vivavoce.engines.base import Stream, clones_nothing
+from vivavoce.engines.base import Stream, clones_nothing, unreadable
 from vivavoce.engines.cores import available_cores
 from vivavoce.engines.kokoro.assets import MODEL, VOCABULARY, VOICES
 from vivavoce.engines.kokoro.g2p import Phonemizer
 from vivavoce.engines.kokoro.graph import rewrite
 from vivavoce.engines.kokoro.voices import ALIASES, DEFAULT_VOICES, STYLES, style_of, voices
 from vivavoce.engines.telemetry import keep_silent
-from vivavoce.errors import EngineFault, MissingDependency, Unsupported
+from vivavoce.errors import EngineFault, MissingDependency, Unsupported, VivavoceError
 from vivavoce.types import Capabilities, Ending, EngineInfo, PreparedVoice, Reference, Samples, Segment
 
 if TYPE_CHECKING:
@@ -77,7 +77,14 @@ class KokoroModel:
     def open(self, segment: Segment) -> _KokoroStream:
         style = style_of(segment.voice)
         phonemizer = self._british if style.startswith("b") else self._phonemizer
-        phonemes = phonemizer.phonemize(segment.text, segment.language)
+        try:
+            phonemes = phonemizer.phonemize(segment.text, segment.language)
+        except (VivavoceError, MemoryError):
+            raise
+        except (
+            Exception
+        ) as error:  # of packages that say nothing of what they raise: it is the text that they trip over
+            raise unreadable("kokoro", segment.text) from error
         runs = [self._ids(run) for run in split_phonemes(phonemes, RUN_TOKENS) if any(map(str.isalpha, run))]
         if not runs:
             raise Unsupported(

@@ -22,7 +22,7 @@ _MARKS = str.maketrans(
     }
 )  # fmt: skip
 _SPACES = re.compile(r"\s+")
-_SPACE_BEFORE_MARK = re.compile(r"\s+([,.;:!?…)”])")
+_SPACE_BEFORE_MARK = re.compile(r"(?<!\s)\s++([,.;:!?…)”])")
 
 
 def plain_marks(text: str) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from vivavoce.engines.kokoro.g2p.alphabet import plain_marks, tidy
+from vivavoce.text.english import break_runs
 
 _LINK = re.compile(r"\]\s*\(")  # hibari reads "[word](/sounds/)" as a command; a text must not be able to give one
 
@@ -30,4 +31,4 @@ class EnglishFrontEnd:
 
     def phonemize(self, text: str) -> str:
         """Phonemes of English `text`, with its punctuation."""
-        return tidy(self.reader(_LINK.sub("] (", plain_marks(text))))
+        return tidy(self.reader(break_runs(_LINK.sub("] (", plain_marks(text)))))

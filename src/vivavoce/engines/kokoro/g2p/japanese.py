@@ -36,7 +36,10 @@ _SINGLE = {
     "ォ": "o",
 }  # fmt: skip
 _DEVOICED = str.maketrans("", "", "’'")  # OpenJTalk's mark for a whispered vowel
-_NASAL = (("ɴ(?=[ʔ ]*[mpb])", "m"), ("ɴ(?=[ʔ ]*[kɡ])", "ŋ"), ("ɴ(?=[ʔ ]*[ɲʨʥ])", "ɲ"), ("ɴ(?=[ʔ ]*[ntdɾzʣʦ])", "n"))
+_NASAL = tuple(
+    (re.compile(f"ɴ(?=[ʔ ]*+[{before}])"), nasal)
+    for before, nasal in (("mpb", "m"), ("kɡ", "ŋ"), ("ɲʨʥ", "ɲ"), ("ntdɾzʣʦ", "n"))
+)
 _KATAKANA = str.maketrans({chr(code): chr(code + 0x60) for code in range(0x3041, 0x3097)})
 _JOINED = frozenset(("接尾", "接続助詞", "非自立"))  # endings and counters belong to the word before
 LETTERS = "\u3005\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f"
@@ -57,7 +60,7 @@ def _read(run: str) -> str:
         out += word if joined or not out or not word else f" {word}"
     phonemes = out.replace(" ː", "ː")
     for before, nasal in _NASAL:
-        phonemes = re.sub(before, nasal, phonemes)
+        phonemes = before.sub(nasal, phonemes)
     return phonemes
 
 

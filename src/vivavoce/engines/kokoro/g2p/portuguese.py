@@ -161,7 +161,7 @@ def _word(word: str) -> str:
 
 def _glides(word: str, sounds: Sequence[Sound]) -> list[Sound]:
     """Final -ia, -io, -ua … are one syllable when the accent is written before them (história, água)."""
-    if not re.search(r"[áâéêíóôú].*[iu][aeo]s?$", word):
+    if not re.match(r"[^áâéêíóôú]*+[áâéêíóôú].*[iu][aeo]s?$", word):
         return list(sounds)
     glide = len(word.rstrip("s")) - 2  # position of the letter before the last vowel
     return [

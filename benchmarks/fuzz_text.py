@@ -1,0 +1,119 @@
+"""Times texts that are made to be slow: runs of every token and of pairs of tokens, with letters around.
+
+Each is normalised, its language detected, cut into pieces, and its first pieces are put into phonemes. Run it as
+`python -m benchmarks.fuzz_text --count 2000`; the speech itself is not made.
+"""
+
+import argparse
+import itertools
+import random
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from rich.console import Console
+from rich.table import Table
+
+from vivavoce.engines.hibari import HibariModel
+from vivavoce.engines.kokoro.g2p import Phonemizer
+from vivavoce.errors import VivavoceError
+from vivavoce.routing import SAMPLE_CHARS
+from vivavoce.text.detect import Detector
+from vivavoce.text.normalize import normalize
+from vivavoce.text.split import split
+from vivavoce.types import Segment
+
+TEXT_CHARS: Final = 100_000
+TARGET_S: Final = 0.5  # of processor time for each step of a text
+PIECES: Final = 3  # of each text that are read in each language
+LETTERS: Final = ("a", "a ", "A. ", "7", "中", "é")
+TOKENS = (
+    "😀", "http://", "https://a@", "mailto:", "www.", "www.a.", "a.b/", "a@", "a@b.", "<",
+    "<a ", "<b>", "<!--", "&", "&amp;", "&#9", "*", "**", "*a", "_", "_a", "[", "]", "[a](",
+    "![a](b", "[a][", "`", "~", "#", "# ", "> ", "|", "| ", "|-", "-", "- ", "--", "—", "\\",
+    "/", "a/", ".", ". ", "a.", "...", "!", "?", ",", "a,", ":", ";", "'", "a'", '"', "(",
+    ")", "1", "12 ", "1,", "1,000", ",000", "1.", "1.1", "1. ", "1-", "1 - ", "1:", "1/",
+    "1 1/2 ", "½", "²", "$1", "R$", "€", "%", "1 000", "000 ", "1\u00a0", "+1", "+1 ", "A.",
+    "A", "IV", " IV", "a", "Aa", "a ", "ab ", "é", "e\u0301", "\u0301", "\u0316\u0301", "ñ",
+    "s ", "中", "一", "の", "カー", "。", "、", "「", "」と", "한", "я", "т.", " ", "\n", "\n\n",
+    "\n \n", "\t", "\u00a0", "\ue000", "\ue000 ",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Processor time of one step of one text."""
+
+    step: str
+    text: str  # how it is made
+    cpu_s: float
+
+
+def texts(count: int, seed: int = 0) -> Iterator[tuple[str, str]]:
+    """Yield `count` texts, each with how it is made: a run of every token, then of pairs, the same ones each time."""
+    draw = random.Random(seed)
+    singles = [(token,) for token in TOKENS]
+    pairs = list(itertools.permutations(TOKENS, 2))
+    draw.shuffle(pairs)
+    for tokens in itertools.islice(itertools.chain(singles, pairs), count):
+        unit, around = "".join(tokens), draw.choice(LETTERS)
+        text = around + unit * ((TEXT_CHARS - 2 * len(around)) // len(unit)) + around
+        yield f"{around!r} + {unit!r} × {len(text) // len(unit):,} + {around!r}", text
+
+
+class Reader:
+    """The steps that a text passes before it is spoken, timed."""
+
+    def __init__(self) -> None:
+        self._detector = Detector(("en", "es", "fr", "it", "pt", "de", "zh", "ja", "ko", "ru"))
+        self._detector.detect("Which language is this sentence written in?")
+        self._hibari, self._kokoro = HibariModel(), Phonemizer()
+        for language in self._kokoro.languages:
+            self._kokoro.phonemize("1.", language)  # loads what it needs
+
+    def time(self, name: str, text: str) -> Iterator[Timing]:
+        """Yield how long each step of `text` takes, and each piece of it that is read."""
+        timings: list[Timing] = []
+
+        def timed(step: str, work: Callable[[], object]) -> object:
+            started_s = time.process_time()
+            try:
+                return work()
+            except VivavoceError:  # an answer too
+                return None
+            finally:
+                timings.append(Timing(step, name, time.process_time() - started_s))
+
+        speakable = str(timed("normalize", lambda: normalize(text)))
+        timed("detect", lambda: self._detector.detect(speakable[:SAMPLE_CHARS]))
+        timed("split", lambda: sum(1 for _ in split(speakable, "en", max_chars=250)))
+        for piece in itertools.islice(split(speakable, "en", max_chars=250), PIECES):
+            self._read(piece.text, timed)
+        yield from timings
+
+    def _read(self, piece: str, timed: Callable[[str, Callable[[], object]], object]) -> None:
+        timed("read by hibari", lambda: self._hibari.open(Segment(piece, "heart", "en")))
+        for language in self._kokoro.languages:
+            timed(f"read by kokoro ({language})", lambda code=language: self._kokoro.phonemize(piece, code))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--count", type=int, default=2_000, help="how many texts")
+    parser.add_argument("--seed", type=int, default=0, help="which ones")
+    parser.add_argument("--show", type=int, default=10, help="how many of the slowest are shown")
+    asked = parser.parse_args()
+    reader = Reader()
+    timings = [timing for name, text in texts(asked.count, asked.seed) for timing in reader.time(name, text)]
+    table = Table("step", "text", "CPU s")
+    for timing in sorted(timings, key=lambda timing: -timing.cpu_s)[: asked.show]:
+        table.add_row(timing.step, timing.text, f"{timing.cpu_s:.3f}")
+    console = Console()
+    console.print(table)
+    slow = sum(timing.cpu_s > TARGET_S for timing in timings)
+    console.print(f"{asked.count:,} texts, {len(timings):,} steps, {slow} of them over {TARGET_S} s")
+
+
+if __name__ == "__main__":
+    main()

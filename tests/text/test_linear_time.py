@@ -1,0 +1,169 @@
+"""Every pattern and every step that a text passes takes time that grows with its length, and no faster.
+
+Processor time at 25,000 and at 100,000 characters is compared: four times as much text may take six times as long.
+"""
+
+import ast
+import importlib
+import inspect
+import pkgutil
+import re
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import fields, is_dataclass
+from functools import partial
+from types import ModuleType
+
+import pytest
+from benchmarks.fuzz_text import TOKENS
+
+import vivavoce.engines.kokoro.g2p
+import vivavoce.text
+from vivavoce.engines.kokoro.g2p.rules import RuleTable
+from vivavoce.text.detect import Detector, speakable_share
+from vivavoce.text.normalize import normalize
+from vivavoce.text.split import split, width
+from vivavoce.text.verbalize import LANGUAGES, verbalize
+from vivavoce.text.visemes import words
+
+SHORT, LONG = 25_000, 100_000
+MOST = 6.0  # times as long, for four times as much text
+TELLING_S = 0.015  # of processor time for the short text: a square law takes longer, a linear one need not be compared
+
+LONG_TOKENS = ("😀", "http://", "mailto:", "a@", "<a ", "*a", "1,", "1.1", "1-", "½", "A.", "a", "中", ". ", "\n\n")
+
+
+def modules(package: ModuleType) -> Iterator[ModuleType]:
+    for found in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+        yield importlib.import_module(found.name)
+
+
+def compiled(value: object) -> Iterator[re.Pattern[str]]:
+    """The patterns in `value`: a module's variable, or what is inside one. Rules are for one word; see below."""
+    if isinstance(value, re.Pattern):
+        yield value
+    elif isinstance(value, RuleTable):
+        return
+    elif isinstance(value, dict):
+        yield from compiled(tuple(value.values()))
+    elif isinstance(value, tuple | list | set | frozenset):
+        for part in value:
+            yield from compiled(part)
+    elif is_dataclass(value) and not isinstance(value, type):
+        yield from compiled(tuple(getattr(value, field.name) for field in fields(value)))
+
+
+def written(module: ModuleType) -> Iterator[tuple[str, str]]:
+    """The patterns that a module gives to functions of `re`, each with the function's name."""
+    for call in ast.walk(ast.parse(inspect.getsource(module))):
+        match call:
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="re"), attr=name), args=[pattern, *_]):
+                if name not in ("compile", "escape"):
+                    source = compile(ast.Expression(pattern), module.__name__, "eval")
+                    yield name, eval(source, vars(module))  # a constant, or made of the module's constants
+
+
+def searches() -> dict[str, Callable[[str], object]]:
+    """How each pattern goes through a text, by the module's name and the pattern."""
+    found: dict[str, Callable[[str], object]] = {}
+    known = set[re.Pattern[str]]()
+    for module in (*modules(vivavoce.text), *modules(vivavoce.engines.kokoro.g2p)):
+        name = module.__name__.rpartition(".")[2]
+        for pattern in compiled(vars(module)):
+            if pattern in known:  # of another module
+                continue
+            known.add(pattern)
+            found[f"{name}: {pattern.pattern}"] = partial(pattern.sub, "")
+        for function, source in written(module):
+            pattern = re.compile(source)
+            anchored = function in ("match", "fullmatch")
+            use = getattr(pattern, function) if anchored else partial(pattern.sub, "")
+            found[f"{name}: {function} {source}"] = use
+    return found
+
+
+def exhaust(function: Callable[[str], object], text: str) -> None:
+    for _ in function(text):  # type: ignore[attr-defined]  # every one given is iterable
+        pass
+
+
+def run_of(token: str, length: int, around: str) -> str:
+    return around + token * ((length - 2 * len(around)) // len(token)) + around[::-1]
+
+
+def processor_s(function: Callable[[str], object], text: str) -> float:
+    started_s = time.thread_time()
+    function(text)
+    return time.thread_time() - started_s
+
+
+def growth(function: Callable[[str], object], token: str, around: str, short: int, long: int) -> float:
+    """How many times as long the long text takes as the short one; 0 where the short one takes next to nothing."""
+    short_text, long_text = run_of(token, short, around), run_of(token, long, around)
+    short_s = processor_s(function, short_text)
+    if short_s < TELLING_S:
+        return 0.0
+    if short_s > 2.0:  # no need to wait for the long one
+        return short_s
+    ratios = []
+    for _ in range(3):  # the least: others use this machine too
+        ratios.append(processor_s(function, long_text) / processor_s(function, short_text))
+        if ratios[-1] <= MOST:
+            break
+    return min(ratios)
+
+
+def runs(name: str) -> Iterator[tuple[str, str]]:
+    """Every token and every character of the pattern's source, with a letter around them; some with a space, too."""
+    characters = sorted({character for character in name.partition(": ")[2] if not character.isspace()})
+    yield from ((token, "a") for token in dict.fromkeys((*TOKENS, *characters)))
+    yield from ((token, "a ") for token in LONG_TOKENS)
+
+
+SEARCHES = searches()
+
+
+def test_patterns_of_all_modules_are_found() -> None:
+    assert len(SEARCHES) > 100
+
+
+@pytest.mark.parametrize("module", sorted({name.partition(":")[0] for name in SEARCHES}))
+def test_pattern_takes_linear_time(module: str) -> None:
+    superlinear = [
+        (name, token, around, round(times, 1))
+        for name, search in SEARCHES.items()
+        if name.startswith(f"{module}:")
+        for token, around in runs(name)
+        if (times := growth(search, token, around, SHORT, LONG)) > MOST
+    ]
+    assert not superlinear
+
+
+def _share(text: str) -> object:
+    return speakable_share(text, "de")
+
+
+WHOLE: dict[str, Callable[[str], object]] = {
+    "normalize": normalize,
+    "split": partial(exhaust, lambda text: split(text, "en", max_chars=250)),
+    "detect": lambda text: Detector(("en", "de", "fr")).detect(text),
+    "speakable_share": _share,
+    "width": width,
+    "words": lambda text: words(text, "en"),
+}
+
+
+@pytest.mark.parametrize("step", WHOLE)
+def test_step_takes_linear_time(step: str) -> None:
+    grown = {token: growth(WHOLE[step], token, "a ", SHORT, LONG) for token in LONG_TOKENS}
+    assert not {token: times for token, times in grown.items() if times > MOST}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_verbalizing_takes_linear_time(language: str) -> None:
+    # Shorter: what is given to it is one piece, and numbers take their time to be put into words.
+    grown = {
+        token: growth(lambda text: verbalize(text, language), token, "a ", SHORT // 10, LONG // 10)
+        for token in LONG_TOKENS
+    }
+    assert not {token: times for token, times in grown.items() if times > MOST}
