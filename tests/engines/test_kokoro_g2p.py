@@ -173,7 +173,7 @@ def test_a_text_cannot_give_phonemes_in_a_link() -> None:
     assert "q" not in PHONEMIZER.phonemize("[hello](/qqqq/)", "en").lower()
 
 
-@pytest.mark.parametrize("text", ["", " ", "...", "!?", "😀"])
+@pytest.mark.parametrize("text", ["", " ", "...", "!?", "😀", "-h"])
 def test_text_without_words_gives_no_words(text: str) -> None:
     assert not any(c.isalpha() for c in PHONEMIZER.phonemize(text, "es"))
 
