@@ -19,7 +19,8 @@ WORDS: Mapping[str, str] = word_pairs(
     quatre-vingts=katʁəvɛ̃
 
     aujourd'hui=oʒuʁdyi peut-être=pøtɛtʁ c'est-à-dire=sɛtadiʁ avant-hier=avɑ̃tjɛʁ
-    arc-en-ciel=aʁkɑ̃sjɛl pot-au-feu=pɔtofø vis-à-vis=vizavi rez-de-chaussée=ʁedʃose
+    arc-en-ciel=aʁkɑ̃sjɛl pot-au-feu=pɔtofø vis-à-vis=vizavi au-dessus=odəsy au-dessous=odəsu
+    là-dessus=ladəsy par-dessus=paʁdəsy là-bas=laba au-delà=odəla rez-de-chaussée=ʁedʃose
     chef-d'œuvre=ʃɛdœvʁ chefs-d'œuvre=ʃɛdœvʁ petit-enfant=pətitɑ̃fɑ̃ petits-enfants=pətizɑ̃fɑ̃
     tout-à-coup=tutaku sang-froid=sɑ̃fʁwa week-end=wikɛnd week-ends=wikɛnd
 
