@@ -18,10 +18,10 @@ test: $(VENV)/.dev  ## Install and run every test that needs no torch (ARGS="-m 
 	$(BIN)/python -m pytest $(ARGS)
 
 test-qwen: $(VENV)/.qwen  ## Install torch and run the tests of Qwen3-TTS, on small random checkpoints.
-	$(BIN)/python -m pytest tests/engines/qwen tests/test_qwen_bench.py tests/test_qwen_clones.py tests/test_qwen_hub.py tests/test_qwen_models.py tests/test_qwen_serves.py $(ARGS)
+	$(BIN)/python -m pytest tests/models/qwen3_tts tests/models/qwen3_tts_server/test_bench.py tests/models/qwen3_tts_server/test_clones.py tests/models/qwen3_tts_server/test_hub.py tests/models/qwen3_tts_server/test_models.py tests/models/qwen3_tts_server/test_serves.py $(ARGS)
 
 test-ray: $(VENV)/.ray  ## Install Ray and run the tests of models in a cluster, on two replicas here.
-	$(BIN)/python -m pytest tests/cluster $(ARGS)
+	$(BIN)/python -m pytest tests/remote/cluster $(ARGS)
 
 parity: $(VENV)/.qwen  ## Compare Qwen3-TTS with the published package, in an environment of its own (gigabytes, once).
 	$(BIN)/python -m scripts.parity
@@ -70,7 +70,7 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 
 $(VENV)/.qwen: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing vivavoce with Qwen3-TTS's packages into $(VENV) (once, some minutes) …"
-	$(PIP_INSTALL) --editable '.[kokoro,lan,otel,qwen,ui,dev]'
+	$(PIP_INSTALL) --editable '.[kokoro,lan,otel,qwen,triton,ui,dev]'
 	@touch $@ $(VENV)/.dev $(VENV)/.serve
 
 $(VENV)/.ray: pyproject.toml constraints.txt | $(BIN)/python

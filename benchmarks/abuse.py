@@ -19,7 +19,7 @@ from benchmarks.report import Measure, Target
 from benchmarks.scenarios import sentences
 from benchmarks.tone import SHORT, tone_server
 from benchmarks.wire import Address, send
-from vivavoce.engines.tone import FAULT_KINDS
+from vivavoce.models.tone import FAULT_KINDS
 
 log = logging.getLogger(__name__)
 
@@ -37,13 +37,19 @@ async def fuzz(scale: float, tell: Tell) -> list[Measure]:
     """Requests out of the API's description, then the hand-made ones."""
     count = max(int(10_000 * scale), 200)
     async with tone_server(memory_gib=FUZZ_GIB, receive_timeout_s=RECEIVE_TIMEOUT_S) as server:
-        findings = await asyncio.to_thread(make_requests, server.address, count, lambda share: tell(share * 0.9))
-        wrong = [problem for bad in BAD_INPUTS if (problem := await _wrong_with(server.address, bad))]
+        findings = await asyncio.to_thread(
+            make_requests, server.address, count, lambda share: tell(share * 0.9)
+        )
+        wrong = [
+            problem for bad in BAD_INPUTS if (problem := await _wrong_with(server.address, bad))
+        ]
         answer = await ask(server.address, SHORT[0])
         usage = server.usage()
     for problem in (findings.wrong + findings.hung + wrong)[:_SHOWN]:
         log.warning("%s", problem)
-    faults = sum(number for status, number in findings.statuses.items() if status >= 500 and status != 504)
+    faults = sum(
+        number for status, number in findings.statuses.items() if status >= 500 and status != 504
+    )
     return [
         Measure("requests out of the description", findings.requests),
         Measure("answered with an error of the server's", faults, target=Target(0)),
@@ -77,14 +83,18 @@ async def _wrong_with(address: Address, bad: BadInput) -> str:
     statuses = [int(status) for status in _STATUS.findall(received)]
     if statuses != ([bad.status] if bad.status else []):
         return f"{bad.name}: answered {statuses}, must be {bad.status}: {received[:300]!r}"
-    return "" if bad.word.encode() in received else f"{bad.name}: {bad.word!r} is not in {received[-300:]!r}"
+    return (
+        ""
+        if bad.word.encode() in received
+        else f"{bad.name}: {bad.word!r} is not in {received[-300:]!r}"
+    )
 
 
 async def faults(scale: float, tell: Tell) -> list[Measure]:
-    """Each kind of fault in turn, beside seven who ask for the same as before."""
+    """Return each kind of fault in turn, beside seven who ask for the same as before."""
     texts = [" ".join(sentences()[number : number + 2]) for number in range(7)]
     others = [Question(text, "tone", "sine") for text in texts]
-    rounds = max(int(2 * scale), 1)  # a model that hung three times is refused
+    rounds = max(int(2 * scale), 1)
     measures: list[Measure] = []
     async with tone_server(0.1, tone_faults=",".join(FAULT_KINDS), max_step_s=MAX_STEP_S) as server:
         expected = await _all_heard(server.address, others)
@@ -96,9 +106,15 @@ async def faults(scale: float, tell: Tell) -> list[Measure]:
                 later += _unlike(await _all_heard(server.address, others), expected)
                 back_s = max(back_s, seconds)
             target = None if kind in SHARED else Target(0)
-            measures.append(Measure(f"{kind}: others beside it that were not the same", differ, target=target))
-            measures.append(Measure(f"{kind}: others after it that were not the same", later, target=Target(0)))
-            measures.append(Measure(f"{kind}: speaks again within", back_s, "s", Target(BACK_WITHIN_S)))
+            measures.append(
+                Measure(f"{kind}: others beside it that were not the same", differ, target=target)
+            )
+            measures.append(
+                Measure(f"{kind}: others after it that were not the same", later, target=Target(0))
+            )
+            measures.append(
+                Measure(f"{kind}: speaks again within", back_s, "s", Target(BACK_WITHIN_S))
+            )
             tell((index + 1) / len(FAULT_KINDS))
     return measures
 

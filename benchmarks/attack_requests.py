@@ -154,10 +154,13 @@ FAR_AWAY: Final = [
 ]
 
 _LONG: Final = (_SENTENCE * (_TEXT_CHARS // len(_SENTENCE) + 1))[:_TEXT_CHARS]
-LONG_WHOLE: Final = native(text=_LONG, model="tone", format="wav", stream=False)
+LONG_WHOLE: Final = native(text=_LONG, model="tone", format="wav", sample_rate=48_000, stream=False)
 
-CHUNKED_HEAD: Final = (
-    f"POST {NATIVE} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-    'Transfer-Encoding: chunked\r\n\r\nb\r\n{"text":"aa\r\n'
-).encode("ascii")
 CHUNK: Final = b"1\r\na\r\n"
+
+
+def chunked_head(host: str) -> bytes:
+    """Return a request up to where its body, in chunks, is in the middle of its text."""
+    lines = [f"POST {NATIVE} HTTP/1.1", f"Host: {host}", "Content-Type: application/json"]
+    head = "\r\n".join([*lines, "Transfer-Encoding: chunked", "", ""])
+    return f'{head}b\r\n{{"text":"aa\r\n'.encode("ascii")

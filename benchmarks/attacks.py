@@ -146,7 +146,7 @@ async def _chunked(address: Address, until_s: float) -> str:
     answer = asyncio.create_task(reader.readuntil(b"\r\n"))
     due_s, block = now(), requests.CHUNK * int(_CHUNKS_PER_S * _STEP_S)
     try:
-        writer.write(requests.CHUNKED_HEAD)
+        writer.write(requests.chunked_head(f"{address.host}:{address.port}"))
         while not answer.done() and now() < until_s:
             if writer.transport.get_write_buffer_size() < len(block):
                 writer.write(block)

@@ -1,7 +1,8 @@
-"""What a server must survive, each with what it must keep meanwhile; the tone model stands for the voices.
+"""What a server must survive, each with what it must keep meanwhile; the tone model stands for the
+voices.
 
-Every scenario runs `vivavoce serve` in a process of its own and speaks to it over real sockets. `scale` is the share of
-the whole length that is done: 1 takes most of an hour for all.
+Every scenario runs `vivavoce serve` in a process of its own and speaks to it over real sockets.
+`scale` is the share of the whole length that is done: 1 takes most of an hour for all.
 """
 
 import asyncio
@@ -24,14 +25,16 @@ from benchmarks.scenarios import paragraphs
 from benchmarks.tone import SHORT, Held, tone_server
 from benchmarks.under_attack import under_attack
 from benchmarks.wire import unread
-from vivavoce.api.requests import KEPT
-from vivavoce.engines.tone import CHUNK_S
+from vivavoce.api.request_log import KEPT
+from vivavoce.models.tone import CHUNK_S
 
 START_BUFFER_S = 0.2
 FREED_WITHIN_S = 0.2
 _SETTLE_S = 10.0
 WORKERS = 6  # threads that wait for files and the like: a few, started when they are first needed
-FULL_AFTER_S = 8.0  # the server is `max_ahead_s` ahead of who does not read: 30 s, at five times real time
+FULL_AFTER_S = (
+    8.0  # the server is `max_ahead_s` ahead of who does not read: 30 s, at five times real time
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,7 @@ class Trial:
 
 
 async def survive(name: str, scale: float, tell: Tell) -> Result:
-    """Runs the trial of that name at `scale`."""
+    """Run the trial of that name at `scale`."""
     return Result(name, TRIALS[name].what, tuple(await TRIALS[name].run(scale, tell)))
 
 
@@ -53,18 +56,41 @@ async def _soak(scale: float, tell: Tell) -> list[Measure]:
 
         call = partial(listeners, server.address, clients=32, start_buffer_s=START_BUFFER_S)
         duration_s, silent = max(600.0 * scale, 5.0), lambda _: None
-        # What is allocated once is there: the ends of the latest requests, and 32 streams at a time.
-        await call(SHORT, duration_s=60.0, at_most=max(int(1.2 * KEPT * scale), 64), impatient=True, tell=silent)
+        # What is allocated once is there: the ends of the latest requests, and 32 streams at a
+        # time.
+        await call(
+            SHORT,
+            duration_s=60.0,
+            at_most=max(int(1.2 * KEPT * scale), 64),
+            impatient=True,
+            tell=silent,
+        )
         await call(questions, duration_s=0.1 * duration_s, at_most=10**6, seed=1, tell=silent)
         before = Held.of(server)
         run = await call(questions, duration_s=duration_s, at_most=10**6, seed=2, tell=tell)
         after = Held.of(server)
         measures = load_measures(run, start_buffer_s=START_BUFFER_S)
-        wanted = {"requests", "time to first audio, p95", "underruns", "failed requests", "load generator late, p99"}
-        targets = {"time to first audio, p95": Target(300.0), "underruns": Target(0), "failed requests": Target(0)}
-        kept = [Measure(one.name, one.value, one.unit, targets.get(one.name)) for one in measures if one.name in wanted]
+        wanted = {
+            "requests",
+            "time to first audio, p95",
+            "underruns",
+            "failed requests",
+            "load generator late, p99",
+        }
+        targets = {
+            "time to first audio, p95": Target(300.0),
+            "underruns": Target(0),
+            "failed requests": Target(0),
+        }
+        kept = [
+            Measure(one.name, one.value, one.unit, targets.get(one.name))
+            for one in measures
+            if one.name in wanted
+        ]
         growth = (after.own_mib / before.own_mib - 1) * 100
-        latest = Measure("load generator late, at most", 1000 * max(run.lags_s, default=math.nan), "ms")
+        latest = Measure(
+            "load generator late, at most", 1000 * max(run.lags_s, default=math.nan), "ms"
+        )
         return [*kept, latest, Measure("memory grew by", growth, "%", Target(2.0))]
 
 
@@ -72,18 +98,28 @@ async def _overload(scale: float, tell: Tell) -> list[Measure]:
     factor, places = 4.0, 64
     filled_s = factor * 1.5  # after which as many requests end as begin
     duration_s = max(60.0 * scale, 2 * filled_s)
-    async with tone_server(factor, max_waiting=8, queue_timeout_s=0.5) as server:
+    async with tone_server(factor, max_queued_requests=8, queue_timeout_s=0.5) as server:
         rate = 10 * places / factor / 1.5
         began_s = now()
-        run = await strangers(server.address, SHORT, rate=rate, duration_s=duration_s, at_most=10**6, tell=tell)
+        run = await strangers(
+            server.address, SHORT, rate=rate, duration_s=duration_s, at_most=10**6, tell=tell
+        )
     good = [answer for answer in run.answers if answer.good]
-    # A place makes a chunk in every step but the last of a text, which finds that there is no more to say.
+    # A place makes a chunk in every step but the last of a text, which finds that there is no more
+    # to say.
     steps = sum(math.ceil(answer.audio_s / CHUNK_S) + 1 for answer in good)
     audio_s = math.fsum(answer.audio_s for answer in good)
-    capacity = places * audio_s / (steps * factor * CHUNK_S) if good else math.nan  # audio seconds a second
+    capacity = (
+        places * audio_s / (steps * factor * CHUNK_S) if good else math.nan
+    )  # audio seconds a second
     answered_s = [answer.first_byte_s - answer.asked_s for answer in run.answers]
     full_s = began_s + filled_s, began_s + duration_s
-    arrivals = [arrival for answer in good for arrival in answer.arrivals if full_s[0] <= arrival.at_s < full_s[1]]
+    arrivals = [
+        arrival
+        for answer in good
+        for arrival in answer.arrivals
+        if full_s[0] <= arrival.at_s < full_s[1]
+    ]
     goodput = math.fsum(arrival.audio_s for arrival in arrivals) / (duration_s - filled_s)
     odd = [answer.status for answer in run.answers if answer.status not in ("200", "429", "503")]
     late = sum(1 for seconds in answered_s if not seconds <= 1.0)
@@ -94,7 +130,12 @@ async def _overload(scale: float, tell: Tell) -> list[Measure]:
         Measure("answered after more than 1 s", late, target=Target(0)),
         Measure("time to the answer, p99", percentile(answered_s, 99) * 1000, "ms"),
         Measure("load generator late, p99", percentile(run.lags_s, 99) * 1000, "ms"),
-        Measure("goodput, of what the model can make of these texts", 100 * goodput / capacity, "%", Target(90, False)),
+        Measure(
+            "goodput, of what the model can make of these texts",
+            100 * goodput / capacity,
+            "%",
+            Target(90, False),
+        ),
     ]
 
 
@@ -113,7 +154,9 @@ async def _disconnects(scale: float, tell: Tell) -> list[Measure]:
         def leaving(number: int) -> list[Coroutine[None, None, None]]:
             return [leave(draw.random() * number / 50, draw.random()) for _ in range(number)]
 
-        await asyncio.gather(*leaving(100))  # what is started once, such as worker threads, is there
+        await asyncio.gather(
+            *leaving(100)
+        )  # what is started once, such as worker threads, is there
         before = Held.of(server)
         for done, call in enumerate(asyncio.as_completed(leaving(count))):
             await call
@@ -167,7 +210,10 @@ async def _kills(scale: float, tell: Tell) -> list[Measure]:
         async with tone_server() as server:
             failed += not (await ask(server.address, SHORT[0])).good
         tell((number + 1) / rounds)
-    return [Measure("kill -9 and a new start", rounds), Measure("that did not speak", failed, target=Target(0))]
+    return [
+        Measure("kill -9 and a new start", rounds),
+        Measure("that did not speak", failed, target=Target(0)),
+    ]
 
 
 async def _slow_readers(scale: float, tell: Tell) -> list[Measure]:
@@ -175,14 +221,19 @@ async def _slow_readers(scale: float, tell: Tell) -> list[Measure]:
 
     async def first_audio_ms(server: Server) -> float:
         answers = [await ask(server.address, question) for question in (SHORT * calls)[:calls]]
-        return percentile([answer.first_audible_s - answer.asked_s for answer in answers], 50) * 1000
+        return (
+            percentile([answer.first_audible_s - answer.asked_s for answer in answers], 50) * 1000
+        )
 
     body = Question("A text that goes on and on. " * 400, "tone").body()
     async with tone_server(0.2) as server:
         before_ms = await first_audio_ms(server)
         tell(0.3)
         slow = [unread(server.address, "/v1/tts/synthesize", body) for _ in range(40)]
-        idle = [await asyncio.open_connection(server.address.host, server.address.port) for _ in range(100)]
+        idle = [
+            await asyncio.open_connection(server.address.host, server.address.port)
+            for _ in range(100)
+        ]
         await asyncio.sleep(FULL_AFTER_S)
         tell(0.6)
         beside_ms = await first_audio_ms(server)
@@ -192,32 +243,46 @@ async def _slow_readers(scale: float, tell: Tell) -> list[Measure]:
             writer.close()
     return [
         Measure("time to first audio alone, p50", before_ms, "ms"),
-        Measure("beside 40 who do not read and 100 who say nothing, p50", beside_ms, "ms", Target(2 * before_ms)),
+        Measure(
+            "beside 40 who do not read and 100 who say nothing, p50",
+            beside_ms,
+            "ms",
+            Target(2 * before_ms),
+        ),
     ]
 
 
 def _own(server: Server) -> tuple[int, Callable[[], Awaitable[int]]]:
-    """The process of a server that was started here, and what waits for its exit code."""
+    """Return the process of a server that was started here, and what waits for its exit code."""
     assert server.pid is not None, "it was started here"
     assert server.ended is not None, "likewise"
     return server.pid, server.ended
 
 
 async def _until(holds: Callable[[], bool]) -> None:
-    """Returns when it holds, or after `_SETTLE_S`."""
+    """Return when it holds, or after `_SETTLE_S`."""
     give_up_s = time.monotonic() + _SETTLE_S
     while not holds() and time.monotonic() < give_up_s:  # noqa: ASYNC110 - another process tells nobody
         await asyncio.sleep(0.005)
 
 
 TRIALS: Mapping[str, Trial] = {
-    "soak": Trial("32 listeners to a model that takes a fifth of real time, for ten minutes.", _soak),
+    "soak": Trial(
+        "32 listeners to a model that takes a fifth of real time, for ten minutes.", _soak
+    ),
     "overload": Trial("Ten times the requests that the model can speak, for a minute.", _overload),
     "disconnects": Trial("1,000 clients that leave at random moments.", _disconnects),
     "sigterm": Trial("SIGTERM under load, 50 times.", _terminations),
     "kill": Trial("kill -9 under load and a new start, 20 times.", _kills),
-    "fuzz": Trial("10,000 requests out of the API's own description, and the worst ones by hand.", fuzz),
+    "fuzz": Trial(
+        "10,000 requests out of the API's own description, and the worst ones by hand.", fuzz
+    ),
     "faults": Trial("Each fault of an engine while seven others speak.", faults),
-    "slow-readers": Trial("40 clients that do not read and 100 idle connections beside one that does.", _slow_readers),
-    **{f"abuse-{name}": Trial(attack.what, partial(under_attack, name)) for name, attack in ATTACKS.items()},
+    "slow-readers": Trial(
+        "40 clients that do not read and 100 idle connections beside one that does.", _slow_readers
+    ),
+    **{
+        f"abuse-{name}": Trial(attack.what, partial(under_attack, name))
+        for name, attack in ATTACKS.items()
+    },
 }

@@ -1,7 +1,8 @@
-"""Counts what a listener heard otherwise than it was meant: by words, by characters, and by readings.
+"""Count what a listener heard otherwise than it was meant: by words, by characters, and by
+readings.
 
-Both sides are put into the same form first, so that "20:30" and "las veinte y treinta" are the same. Knows neither
-voices nor recognisers.
+Both sides are put into the same form first, so that "20:30" and "las veinte y treinta" are the
+same. Knows neither voices nor recognisers.
 """
 
 import re
@@ -11,20 +12,28 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from vivavoce.errors import MissingDependency
-from vivavoce.text.verbalize import verbalize
+from vivavoce.text.numbers.verbalize import verbalize
 
 if TYPE_CHECKING:
     from opencc import OpenCC
 
-WITHOUT_SPACES = ("ja", "zh")  # these are compared by characters and by readings, the others by words
+WITHOUT_SPACES = (
+    "ja",
+    "zh",
+)  # these are compared by characters and by readings, the others by words
 
-_ENGLISH_CLOCK = re.compile(r"\b(\d{1,2})[.:](\d{2}) ?(?=[ap]\.?m\b)")  # Whisper's other ways to write 8:30 pm
+_ENGLISH_CLOCK = re.compile(
+    r"\b(\d{1,2})[.:](\d{2}) ?(?=[ap]\.?m\b)"
+)  # Whisper's other ways to write 8:30 pm
 _CHINESE_CLOCK = re.compile(r"(\d{1,2})\.(\d{2})分")  # and 8:30
-_ALL_TA = str.maketrans("她它牠", "他他他")  # he, she and it sound the same, and no sentence of ours tells which
+_ALL_TA = str.maketrans(
+    "她它牠", "他他他"
+)  # he, she and it sound the same, and no sentence of ours tells which
 
 
 def units(text: str, language: str) -> list[str]:
-    """What `text` is counted by: words in lower case without punctuation; characters in Japanese and Chinese.
+    """What `text` is counted by: words in lower case without punctuation; characters in Japanese
+    and Chinese.
 
     Chinese is counted in simplified characters, 他, 她 and 它 as one.
     """
@@ -47,7 +56,7 @@ def readings(text: str, language: str) -> list[str]:
 
 
 def edits(meant: Sequence[str], heard: Sequence[str]) -> int:
-    """The Levenshtein distance: the fewest units to put in, take out or change."""
+    """Return the Levenshtein distance: the fewest units to put in, take out or change."""
     row = list(range(len(heard) + 1))
     for i, unit in enumerate(meant, 1):
         diagonal, row[0] = row[0], i
@@ -57,7 +66,7 @@ def edits(meant: Sequence[str], heard: Sequence[str]) -> int:
 
 
 def _spoken(text: str, language: str) -> str:
-    """`text` in small letters with its numbers in words."""
+    """Return `text` in small letters with its numbers in words."""
     if language == "en":
         text = _english_numbers(text)
     if language == "zh":
@@ -76,7 +85,9 @@ def _simplifier() -> "OpenCC":
     try:
         from opencc import OpenCC
     except ImportError as missing:
-        raise MissingDependency("Chinese is compared with opencc: pip install 'vivavoce[bench]'") from missing
+        raise MissingDependency(
+            "Chinese is compared with opencc: pip install 'vivavoce[bench]'"
+        ) from missing
     return OpenCC("t2s")
 
 
@@ -86,9 +97,15 @@ def _english_numbers(text: str) -> str:
     from num2words import num2words  # type: ignore[import-untyped]  # the package ships no types
 
     text = normalize(_ENGLISH_CLOCK.sub(r"\1:\2 ", text))
-    text = re.sub(r"([$€£])\s?([\d.,]*\d)( million| billion)?", _money, text).replace("%", " percent")
-    text = re.sub(r"\b(1[1-9]|20)(\d\d)\b", lambda m: str(num2words(int(m.group()), to="year")), text)
-    text = re.sub(r"(\d+)(?:st|nd|rd|th)\b", lambda m: str(num2words(int(m.group(1)), to="ordinal")), text)
+    text = re.sub(r"([$€£])\s?([\d.,]*\d)( million| billion)?", _money, text).replace(
+        "%", " percent"
+    )
+    text = re.sub(
+        r"\b(1[1-9]|20)(\d\d)\b", lambda m: str(num2words(int(m.group()), to="year")), text
+    )
+    text = re.sub(
+        r"(\d+)(?:st|nd|rd|th)\b", lambda m: str(num2words(int(m.group(1)), to="ordinal")), text
+    )
     return re.sub(r"\d[\d,]*(?:\.\d+)?", lambda m: str(num2words(m.group().replace(",", ""))), text)
 
 

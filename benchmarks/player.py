@@ -1,4 +1,5 @@
-"""Says what a listener would have heard of an answer, from when its audio arrived; it knows no clock and no socket.
+"""Say what a listener would have heard of an answer, from when its audio arrived; it knows no clock
+and no socket.
 
 All times are seconds on one clock of the caller's choice.
 """
@@ -35,10 +36,12 @@ class Playback:
 
 
 def play(arrivals: Sequence[Arrival], ended_s: float, *, start_buffer_s: float) -> Playback:
-    """What a player makes of `arrivals`, given in order, of an answer that was complete at `ended_s`.
+    """What a player makes of `arrivals`, given in order, of an answer that was complete at
+    `ended_s`.
 
-    It starts when it holds `start_buffer_s` of audio, or all there is, and plays in real time. When it runs dry it
-    waits for the next audio and plays that at once, without filling its buffer again.
+    It starts when it holds `start_buffer_s` of audio, or all there is, and plays in real time. When
+    it runs dry it waits for the next audio and plays that at once, without filling its buffer
+    again.
     """
     started_s = _start(arrivals, ended_s, start_buffer_s)
     dry_s = started_s  # when the player has played all that came so far
@@ -61,8 +64,10 @@ def _start(arrivals: Sequence[Arrival], ended_s: float, start_buffer_s: float) -
 
 
 def is_audible(pcm: bytes, level: float = SILENCE_LEVEL) -> bool:
-    """Whether whole 16-bit little-endian samples hold one above `level`, given as a share of full scale."""
-    samples = np.frombuffer(pcm, dtype="<i2").astype(np.int32)  # wider: -32768 has no positive of its own
+    """True if whole 16-bit little-endian samples hold one above `level`, given as a share of full scale."""
+    samples = np.frombuffer(pcm, dtype="<i2").astype(
+        np.int32
+    )  # wider: -32768 has no positive of its own
     return bool((np.abs(samples) > level * 32768).any())
 
 
@@ -74,7 +79,7 @@ class FirstAudible:
         self._odd = b""
 
     def write(self, pcm: bytes) -> bool:
-        """Takes the next bytes; whether an audible sample has been whole by now."""
+        """Take the next bytes; whether an audible sample has been whole by now."""
         if not self.found:
             pcm = self._odd + pcm
             whole = len(pcm) - len(pcm) % SAMPLE_BYTES
@@ -83,12 +88,12 @@ class FirstAudible:
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
-    """The `percent` percentile, interpolated between neighbours; not a number for no values."""
+    """Return the `percent` percentile, interpolated between neighbours; not a number for no values."""
     return float(np.percentile(values, percent)) if len(values) else math.nan
 
 
 def poisson_arrivals(rate: float, *, duration_s: float, at_most: int, seed: int) -> Iterator[float]:
-    """The moments, from 0, at which independent callers ask `rate` times a second: until `duration_s` or `at_most`."""
+    """Yield the moments, from 0, at which independent callers ask `rate` times a second: until `duration_s` or `at_most`."""
     draw = random.Random(seed)
     at_s = 0.0
     for _ in range(at_most):

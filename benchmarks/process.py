@@ -1,4 +1,4 @@
-"""Starts the server to be measured in a process of its own, under a memory ceiling, and stops it."""
+"""Start the server to be measured in a process of its own, under a memory ceiling, and stops it."""
 
 import asyncio
 import os
@@ -23,7 +23,11 @@ _POLL_S = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Processor time used so far, in seconds, and the most memory held at any time, in MiB."""
+    """Processor time used so far, in seconds, and the most memory held, in MiB, by all processes of
+    a server.
+
+    The memory is the sum of what each held at most, in which pages that they share count twice.
+    """
 
     cpu_s: float
     peak_mib: float
@@ -54,14 +58,35 @@ class Server:
         return os.fstat(self.log.fileno()).st_size if self.log is not None else 0
 
     def usage(self) -> Usage | None:
-        """What the process has used; `None` for somebody else's, and where there is no /proc."""
+        """What its processes have used; `None` for somebody else's, and where there is no /proc."""
+        used = [_usage(folder) for folder in self.folders()]
+        return (
+            Usage(sum(one.cpu_s for one in used), sum(one.peak_mib for one in used))
+            if used
+            else None
+        )
+
+    def folders(self) -> Sequence[Path]:
+        """Return the folders in /proc of its process and of those of its models; none of somebody else's, or without /proc."""
         folder = Path(f"/proc/{self.pid}")
         if self.pid is None or not folder.exists():
-            return None
-        fields = (folder / "stat").read_text().rpartition(")")[2].split()
-        ticks = int(fields[11]) + int(fields[12])  # utime and stime, the 14th and 15th field of proc(5)
-        peak = next(line for line in (folder / "status").read_text().splitlines() if line.startswith("VmHWM:"))
-        return Usage(ticks / os.sysconf("SC_CLK_TCK"), int(peak.split()[1]) / 1024)
+            return ()
+        models = [
+            pid
+            for task in (folder / "task").iterdir()
+            for pid in (task / "children").read_text().split()
+        ]
+        return (folder, *(Path(f"/proc/{pid}") for pid in models))
+
+
+def _usage(folder: Path) -> Usage:
+    """What one process has used, by its folder in /proc."""
+    fields = (folder / "stat").read_text().rpartition(")")[2].split()
+    ticks = int(fields[11]) + int(fields[12])  # utime and stime, the 14th and 15th field of proc(5)
+    peak = next(
+        line for line in (folder / "status").read_text().splitlines() if line.startswith("VmHWM:")
+    )
+    return Usage(ticks / os.sysconf("SC_CLK_TCK"), int(peak.split()[1]) / 1024)
 
 
 @asynccontextmanager
@@ -86,7 +111,8 @@ async def started(
             env={**os.environ, **environment},
             stdout=log,
             stderr=log,
-            start_new_session=True,  # Ctrl-C is for the benchmark, which then stops the server itself
+            # Ctrl-C is for the benchmark, which then stops the server itself
+            start_new_session=True,
         )
         try:
             _limit(process.pid, "RLIMIT_DATA", int(memory_gib * 2**30))
@@ -99,12 +125,14 @@ async def started(
 
 
 async def running(url: str, models: Sequence[str]) -> Server:
-    """The server at `url`. Raises `NotReady` unless `models` are ready there."""
+    """Return the server at `url`. Raises `NotReady` unless `models` are ready there."""
     address = Address.parse(url)
     try:
         states = await _states(address)
     except OSError as error:
-        raise NotReady(f"nothing answers at {url!r} ({error}); start it with `vivavoce serve`") from error
+        raise NotReady(
+            f"nothing answers at {url!r} ({error}); start it with `vivavoce serve`"
+        ) from error
     for model in models:
         if states.get(model) != "ready":
             raise NotReady(f"the server at {url!r} has no model {model!r} ready; it has {states!r}")
@@ -131,7 +159,11 @@ def _limit(pid: int, name: str, most: int) -> None:
 
 
 async def _wait_until_ready(
-    process: asyncio.subprocess.Process, address: Address, models: Sequence[str], log: IO[bytes], started_s: float
+    process: asyncio.subprocess.Process,
+    address: Address,
+    models: Sequence[str],
+    log: IO[bytes],
+    started_s: float,
 ) -> Start:
     states: Mapping[str, str] = {}
     listening_s = slowest_s = 0.0
@@ -152,12 +184,18 @@ async def _wait_until_ready(
         await asyncio.sleep(_POLL_S)
     log.seek(0)
     tail = "\n".join(log.read().decode("utf-8", "replace").splitlines()[-8:])
-    raise NotReady(f"the server did not get ready with {', '.join(models)}; models: {dict(states)!r}; its log:\n{tail}")
+    raise NotReady(
+        f"the server did not get ready with {', '.join(models)}; models: {dict(states)!r}; its log:\n{tail}"
+    )
 
 
 async def _states(address: Address) -> Mapping[str, str]:
     models = (await get_json(address, "/health")).get("models")
-    return {str(name): str(state) for name, state in models.items()} if isinstance(models, Mapping) else {}
+    return (
+        {str(name): str(state) for name, state in models.items()}
+        if isinstance(models, Mapping)
+        else {}
+    )
 
 
 async def _stop(process: asyncio.subprocess.Process) -> None:

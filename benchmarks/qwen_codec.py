@@ -1,9 +1,11 @@
-"""Measures the Qwen3-TTS codec on this processor: milliseconds a frame by chunk and batch, plain and packed weights.
+"""Measure the Qwen3-TTS codec on this processor: milliseconds a frame by chunk and batch, plain and
+packed weights.
 
     python benchmarks/qwen_codec.py [--checkpoint FOLDER] [--rounds 5] [--sizes 1x1 8x1 8x8] [--profile]
 
-FOLDER is a checkpoint's `speech_tokenizer`; without it a random one of the released shape is made. Both forms take
-turns at each size, so that they meet the machine in the same state. A size is frames x streams. It knows no talker.
+FOLDER is a checkpoint's `speech_tokenizer`; without it a random one of the released shape is made.
+Both forms take turns at each size, so that they meet the machine in the same state. A size is
+frames x streams. It knows no talker.
 """
 
 import argparse
@@ -22,10 +24,10 @@ from torch.profiler import profile
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from tests.engines.qwen.codec_checkpoints import CodecShape, write_codec
+from tests.models.qwen3_tts.codec_checkpoints import CodecShape, write_codec
 
-from vivavoce.engines.qwen.codec import CodecDecoder, load_decoder
-from vivavoce.engines.qwen.codec.products import can_pack
+from vivavoce.models.qwen3_tts.codec import CodecDecoder, load_decoder
+from vivavoce.models.qwen3_tts.codec.products import can_pack
 
 RELEASED = CodecShape(
     latent=1024, codebook_dim=512, entries=2048, decoder_dim=1536, hidden=512, intermediate=1024, heads=16, kv_heads=16,
@@ -46,26 +48,41 @@ def main() -> None:
         forms = {"plain": load_decoder(folder, CPU, torch.float32, packed=False)}
         if can_pack(CPU, torch.float32):
             forms["packed"] = load_decoder(folder, CPU, torch.float32, packed=True)
-    console.print(f"{platform.machine()}, torch {torch.__version__}, {torch.get_num_threads()} threads")
+    console.print(
+        f"{platform.machine()}, torch {torch.__version__}, {torch.get_num_threads()} threads"
+    )
     console.print(_floor())
-    sizes = [(int(frames), int(streams)) for frames, streams in (size.split("x") for size in options.sizes)]
+    sizes = [
+        (int(frames), int(streams))
+        for frames, streams in (size.split("x") for size in options.sizes)
+    ]
     console.print(_measured(forms, sizes, options.rounds))
     if options.profile:
         for name, decoder in forms.items():
             for frames, streams in sizes:
-                console.print(_profiled(f"{name}, {frames} frames of {streams} streams", decoder, frames, streams))
+                console.print(
+                    _profiled(
+                        f"{name}, {frames} frames of {streams} streams", decoder, frames, streams
+                    )
+                )
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--checkpoint", type=Path, help="a speech_tokenizer folder")
     parser.add_argument("--rounds", type=int, default=5, help="medians are over so many steps")
     parser.add_argument("--sizes", nargs="+", default=SIZES, help="frames x streams, like 8x1")
-    parser.add_argument("--profile", action="store_true", help="also show where the time goes, by operator")
+    parser.add_argument(
+        "--profile", action="store_true", help="also show where the time goes, by operator"
+    )
     return parser.parse_args()
 
 
-def _measured(forms: dict[str, CodecDecoder], sizes: Sequence[tuple[int, int]], rounds: int) -> Table:
+def _measured(
+    forms: dict[str, CodecDecoder], sizes: Sequence[tuple[int, int]], rounds: int
+) -> Table:
     """Median milliseconds a frame of each form, turn by turn."""
     table = Table("frames a step", "streams", *(f"{name}, ms a frame" for name in forms))
     for frames, streams in sizes:
@@ -84,7 +101,10 @@ def _measured(forms: dict[str, CodecDecoder], sizes: Sequence[tuple[int, int]], 
 def _step(decoder: CodecDecoder, frames: int, streams: int) -> Callable[[], object]:
     random = torch.Generator().manual_seed(0)
     codes = torch.randint(
-        0, decoder.config.codebook_size, (streams, decoder.config.num_quantizers, frames), generator=random
+        0,
+        decoder.config.codebook_size,
+        (streams, decoder.config.num_quantizers, frames),
+        generator=random,
     )
     states = [decoder.open() for _ in range(streams)]
     return lambda: decoder.step(codes, states)
@@ -109,7 +129,9 @@ def _floor() -> str:
     )
 
 
-def _profiled(title: str, decoder: CodecDecoder, frames: int, streams: int, steps: int = 3) -> Table:
+def _profiled(
+    title: str, decoder: CodecDecoder, frames: int, streams: int, steps: int = 3
+) -> Table:
     step = _step(decoder, frames, streams)
     step()
     with profile() as recorded:

@@ -1,12 +1,13 @@
-"""Measures how long a Qwen3-TTS checkpoint takes to load, and the memory it holds; see docs/qwen.md.
+"""Measure how long a Qwen3-TTS checkpoint takes to load, and the memory it holds; see docs/qwen.md.
 
     python benchmarks/qwen_memory.py ./Qwen3-TTS-12Hz-0.6B-CustomVoice
     python benchmarks/qwen_memory.py --random 0.6b --dtype float32 --dtype bfloat16 --max-batch 1 --max-batch 8
     python benchmarks/qwen_memory.py --random 0.6b --server --cold --weights prepacked --weights int8
 
-Each measurement is a process of its own. On Linux memory is what the kernel counts, split into the process's own
-(anonymous) and pages of the checkpoint's files, which are the page cache's and are given back; on CUDA what torch
-counts on the device as well. It says nothing about speed while speaking.
+Each measurement is a process of its own. On Linux memory is what the kernel counts, split into the
+process's own (anonymous) and pages of the checkpoint's files, which are the page cache's and are
+given back; on CUDA what torch counts on the device as well. It says nothing about speed while
+speaking.
 """
 
 import asyncio
@@ -30,8 +31,8 @@ import typer
 from benchmarks.load import Question
 from benchmarks.process import started
 from benchmarks.wire import send
-from vivavoce.engines.base import Model
 from vivavoce.errors import NotReady
+from vivavoce.serving.base import Model
 from vivavoce.types import Segment
 
 TEXT = "The lamp is on the table, and the window is open to the garden."
@@ -58,7 +59,9 @@ class Memory:
         except (FileNotFoundError, ProcessLookupError):
             return cls()
         kib = {
-            name: int(value.split()[0]) for name, _, value in (line.partition(":") for line in lines) if "Rss" in name
+            name: int(value.split()[0])
+            for name, _, value in (line.partition(":") for line in lines)
+            if "Rss" in name
         }
         return cls(kib.get("RssAnon", 0) / 1024, kib.get("RssFile", 0) / 1024)
 
@@ -98,21 +101,26 @@ def watched(seen: list[Memory]) -> Iterator[None]:
         seen.append(Memory.of())
 
 
-def measure(folder: Path, dtype: str, max_batch: int, device: str, after: Path | None = None) -> Loaded:
-    """Loads the checkpoint in this process, which should have done nothing else before, and speaks with all slots.
+def measure(
+    folder: Path, dtype: str, max_batch: int, device: str, after: Path | None = None
+) -> Loaded:
+    """Load the checkpoint in this process, which should have done nothing else before, and speaks
+    with all slots.
 
-    What the libraries take for themselves when they are first used is left out if the checkpoint `after` speaks first.
+    What the libraries take for themselves when they are first used is left out if the checkpoint
+    `after` speaks first.
     """
     import torch
 
-    from vivavoce.engines.qwen.model import QwenModel
+    from vivavoce.models.qwen3_tts import QwenOptions
+    from vivavoce.models.qwen3_tts.runtime.model import QwenModel
 
     if after is not None:
-        speak(QwenModel(after, dtype=dtype, max_batch=max_batch, device=device))
+        speak(QwenModel(after, QwenOptions(dtype=dtype, max_batch=max_batch, device=device)))
     before, seen = Memory.of(), list[Memory]()
     with watched(seen):
         start_s = time.perf_counter()
-        model = QwenModel(folder, dtype=dtype, max_batch=max_batch, device=device)
+        model = QwenModel(folder, QwenOptions(dtype=dtype, max_batch=max_batch, device=device))
         load_s = time.perf_counter() - start_s
     cuda = torch.cuda.is_available()
     result = Loaded(
@@ -128,35 +136,61 @@ def measure(folder: Path, dtype: str, max_batch: int, device: str, after: Path |
     )
     speak(model)
     speaking = Memory.of().own - before.own
-    return replace(result, speaking=speaking, cuda_speaking=torch.cuda.memory_allocated() / MIB if cuda else 0.0)
+    return replace(
+        result,
+        speaking=speaking,
+        cuda_speaking=torch.cuda.memory_allocated() / MIB if cuda else 0.0,
+    )
 
 
 def speak(model: Model) -> None:
-    """Takes three steps with all slots."""
+    """Take three steps with all slots."""
     voice = model.info.voices[0].id
-    streams = [model.open(Segment(TEXT, voice, "en", "Calm.", seed)) for seed in range(model.max_batch)]
+    streams = [
+        model.open(Segment(TEXT, voice, "en", "Calm.", seed)) for seed in range(model.max_batch)
+    ]
     for _ in range(3):
         model.step(streams, [0.0] * len(streams))
 
 
-def measure_apart(folder: Path, dtype: str, max_batch: int, device: str, after: Path | None = None) -> Loaded:
-    """`measure` in a process of its own."""
-    command = [sys.executable, __file__, str(folder), "--dtype", dtype, "--max-batch", str(max_batch)]
+def measure_apart(
+    folder: Path, dtype: str, max_batch: int, device: str, after: Path | None = None
+) -> Loaded:
+    """Return `measure` in a process of its own."""
+    command = [
+        sys.executable,
+        __file__,
+        str(folder),
+        "--dtype",
+        dtype,
+        "--max-batch",
+        str(max_batch),
+    ]
     first = [] if after is None else ["--after", str(after)]
-    done = subprocess.run([*command, "--device", device, *first, "--inside"], stdout=subprocess.PIPE, check=True)
+    done = subprocess.run(
+        [*command, "--device", device, *first, "--inside"], stdout=subprocess.PIPE, check=True
+    )
     return Loaded(**json.loads(done.stdout))
 
 
 async def start_server(folder: Path, dtype: str, weights: str, device: str) -> str:
     """How a server with the checkpoint starts, in words."""
-    environment = {"VIVAVOCE_QWEN_DTYPE": dtype, "VIVAVOCE_QWEN_WEIGHTS": weights, "VIVAVOCE_QWEN_DEVICE": device}
+    environment = {
+        "VIVAVOCE_QWEN_DTYPE": dtype,
+        "VIVAVOCE_QWEN_WEIGHTS": weights,
+        "VIVAVOCE_QWEN_DEVICE": device,
+    }
     environment |= {"VIVAVOCE_MODELS": "tone"}
     name, offered = folder.name.lower(), ("--model", str(folder))
-    async with started([name], environment=environment, memory_gib=MEMORY_GIB, arguments=offered) as server:
+    async with started(
+        [name], environment=environment, memory_gib=MEMORY_GIB, arguments=offered
+    ) as server:
         start = server.start
         assert start is not None, "it was started here"
         asked_s = time.monotonic()
-        async with send(server.address, "POST", "/v1/tts/synthesize", Question(TEXT, name).body()) as response:
+        async with send(
+            server.address, "POST", "/v1/tts/synthesize", Question(TEXT, name).body()
+        ) as response:
             first_s = time.monotonic() - asked_s  # the head comes with the first audio
         if response.status != 200:
             raise NotReady(f"the checkpoint in {folder} does not speak: {response.status}")
@@ -168,34 +202,53 @@ async def start_server(folder: Path, dtype: str, weights: str, device: str) -> s
 
 
 def drop_page_cache() -> None:
-    """Empties the page cache, so that files come from the disk again. Raises `NotReady` without the right to do so."""
+    """Empties the page cache, so that files come from the disk again.
+
+    Raises `NotReady` without the right to do so.
+    """
     subprocess.run(["sync"], check=True)
     try:
         Path("/proc/sys/vm/drop_caches").write_text("3")
     except OSError as error:
-        raise NotReady(f"the page cache cannot be emptied ({error}): run --cold as root, on Linux") from error
+        raise NotReady(
+            f"the page cache cannot be emptied ({error}): run --cold as root, on Linux"
+        ) from error
 
 
 def random_checkpoint(size: str, folder: Path) -> Path:
     """A CustomVoice checkpoint of a released shape with random weights."""
     from scripts.make_checkpoint import SHAPES
-    from tests.engines.qwen.codec_checkpoints import RELEASED, RELEASED_SPEAKER
-    from tests.engines.qwen.whole import write_whole
+    from tests.models.qwen3_tts.codec_checkpoints import RELEASED, RELEASED_SPEAKER
+    from tests.models.qwen3_tts.whole import write_whole
 
-    return write_whole(folder / f"random-{size}", "custom_voice", SHAPES[size], RELEASED, RELEASED_SPEAKER, seed=0)
+    return write_whole(
+        folder / f"random-{size}", "custom_voice", SHAPES[size], RELEASED, RELEASED_SPEAKER, seed=0
+    )
 
 
 @app.command()
 def main(
     folder: Annotated[Path | None, typer.Argument(help="Folder of a checkpoint.")] = None,
-    random: Annotated[Literal["0.6b", "1.7b"] | None, typer.Option(help="Random weights of this shape.")] = None,
-    dtype: Annotated[list[str], typer.Option(help="As in the setting qwen_dtype; may be repeated.")] = ["auto"],  # noqa: B006
+    random: Annotated[
+        Literal["0.6b", "1.7b"] | None, typer.Option(help="Random weights of this shape.")
+    ] = None,
+    dtype: Annotated[
+        list[str], typer.Option(help="As in the setting qwen_dtype; may be repeated.")
+    ] = ["auto"],  # noqa: B006
     max_batch: Annotated[list[int], typer.Option(help="Slots; may be repeated.")] = [8],  # noqa: B006
-    weights: Annotated[list[str], typer.Option(help="With --server, as in qwen_weights; may be repeated.")] = ["auto"],  # noqa: B006
+    weights: Annotated[
+        list[str], typer.Option(help="With --server, as in qwen_weights; may be repeated.")
+    ] = ["auto"],  # noqa: B006
     device: Device = "auto",
-    server: Annotated[bool, typer.Option("--server", help="Time the start of a server instead.")] = False,
-    cold: Annotated[bool, typer.Option("--cold", help="Empty the page cache before each start or load.")] = False,
-    after: Annotated[Path | None, typer.Option(help="A small checkpoint that speaks first, uncounted.")] = None,
+    server: Annotated[
+        bool, typer.Option("--server", help="Time the start of a server instead.")
+    ] = False,
+    cold: Annotated[
+        bool, typer.Option("--cold", help="Empty the page cache before each start or load.")
+    ] = False,
+    after: Annotated[
+        Path | None, typer.Option(help="A small checkpoint that speaks first, uncounted.")
+    ] = None,
     inside: Annotated[bool, typer.Option("--inside", hidden=True)] = False,
 ) -> None:
     """Print a line for each dtype and number of slots."""
@@ -204,7 +257,9 @@ def main(
         return
     with ExitStack() as stack:
         if random is not None:
-            folder = random_checkpoint(random, Path(stack.enter_context(tempfile.TemporaryDirectory())))
+            folder = random_checkpoint(
+                random, Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            )
         if folder is None:
             raise typer.BadParameter("name the folder of a checkpoint, or a shape with --random")
         for numbers in dtype:
@@ -219,7 +274,7 @@ def main(
 
 
 def line(found: Loaded) -> str:
-    """One measurement, in words."""
+    """Return one measurement, in words."""
     text = (
         f"{found.dtype}, {found.max_batch} slots: loaded in {found.load_s:.1f} s, own memory at most "
         f"{found.peak:,.0f} MiB (and {found.peak_files:,.0f} of files), {found.loaded:,.0f} afterwards, "

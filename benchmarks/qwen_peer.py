@@ -1,8 +1,9 @@
-"""One contender of benchmarks/qwen_vs_peers.py: loads a checkpoint, then makes as many frames as each line asks for.
+"""One contender of benchmarks/qwen_vs_peers.py: loads a checkpoint, then makes as many frames as
+each line asks for.
 
-It runs in the contender's own environment: Python and torch, and `qwen_tts`, `faster_qwen3_tts` or `vivavoce`. It says
-what it is ready with in a line of JSON, and after each round how many frames it made in how many seconds: all of a
-request, prompt included, without the codec.
+It runs in the contender's own environment: Python and torch, and `qwen_tts`, `faster_qwen3_tts` or
+`vivavoce`. It says what it is ready with in a line of JSON, and after each round how many frames it
+made in how many seconds: all of a request, prompt included, without the codec.
 """
 
 import argparse
@@ -29,16 +30,20 @@ class Silence:
 
 def ours(folder: Path, device: str, dtype: str, weights: str) -> Speak:
     """vivavoce's language model, one stream alone."""
-    from vivavoce.engines.qwen.checkpoint import load_checkpoint
-    from vivavoce.engines.qwen.device import choose_form
-    from vivavoce.engines.qwen.prompt import PromptRequest
-    from vivavoce.engines.qwen.sampler import Sampling
+    from vivavoce.models.qwen3_tts.checkpoint.folder import load_checkpoint
+    from vivavoce.models.qwen3_tts.network.sampler import Sampling
+    from vivavoce.models.qwen3_tts.prompt.layout import PromptRequest
+    from vivavoce.models.qwen3_tts.runtime.device import choose_form
 
     where = torch.device(device)
-    checkpoint = load_checkpoint(folder, where, DTYPES[dtype], form=choose_form(weights, where, DTYPES[dtype]))
+    checkpoint = load_checkpoint(
+        folder, where, DTYPES[dtype], form=choose_form(weights, where, DTYPES[dtype])
+    )
 
     def speak(frames: int) -> int:
-        prompt, trailing = checkpoint.prompt(PromptRequest(TEXT, speaker="ryan", language="english"))
+        prompt, trailing = checkpoint.prompt(
+            PromptRequest(TEXT, speaker="ryan", language="english")
+        )
         batch = checkpoint.batch(1, len(prompt) + frames + 1)
         batch.open(prompt, trailing, Sampling(min_frames=frames + 1))
         for _ in range(frames):
@@ -51,12 +56,18 @@ def ours(folder: Path, device: str, dtype: str, weights: str) -> Speak:
 def published(folder: Path, device: str, dtype: str) -> Speak:
     """`qwen-tts` 0.1.1."""
     from qwen_tts import Qwen3TTSModel
-    from qwen_tts.core.models import Qwen3TTSConfig, Qwen3TTSForConditionalGeneration, Qwen3TTSProcessor
+    from qwen_tts.core.models import (
+        Qwen3TTSConfig,
+        Qwen3TTSForConditionalGeneration,
+        Qwen3TTSProcessor,
+    )
     from transformers import AutoConfig, AutoProcessor, PreTrainedModel
 
     AutoConfig.register("qwen3_tts", Qwen3TTSConfig)
     AutoProcessor.register(Qwen3TTSConfig, Qwen3TTSProcessor)
-    loader = PreTrainedModel.from_pretrained.__func__  # the class's own would ask for the codec's folder
+    loader = (
+        PreTrainedModel.from_pretrained.__func__
+    )  # the class's own would ask for the codec's folder
     options = {"dtype": DTYPES[dtype], "attn_implementation": "sdpa"}
     model = loader(Qwen3TTSForConditionalGeneration, folder, **options).eval().to(device)
     model.load_speech_tokenizer(Silence())
@@ -72,7 +83,9 @@ def faster(folder: Path, device: str, dtype: str) -> Speak:
 
     def speak(frames: int) -> int:
         options = {"max_new_tokens": frames, "min_new_tokens": frames}
-        samples, _ = model.generate_custom_voice(text=TEXT, speaker="Ryan", language="English", **options)
+        samples, _ = model.generate_custom_voice(
+            text=TEXT, speaker="Ryan", language="English", **options
+        )
         return len(samples[0]) // 1920
 
     return speak
@@ -98,7 +111,7 @@ def _counted(tts: Any, model: Any) -> Speak:
 
 
 def main() -> None:
-    """Answers every line on stdin, a number of frames, with a line on stdout."""
+    """Answer every line on stdin, a number of frames, with a line on stdout."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("contender", choices=["ours", "published", "faster"])
     parser.add_argument("folder", type=Path)
@@ -111,13 +124,21 @@ def main() -> None:
     torch.set_num_threads(given.threads)
     common = (given.folder, given.device, given.dtype)
     makers = {"published": published, "faster": faster}
-    speak = ours(*common, given.weights) if given.contender == "ours" else makers[given.contender](*common)
+    speak = (
+        ours(*common, given.weights)
+        if given.contender == "ours"
+        else makers[given.contender](*common)
+    )
     speak(4)  # the first call warms up
     print(json.dumps({"torch": torch.__version__}), file=out, flush=True)
     for line in sys.stdin:
         start = time.perf_counter()
         frames = speak(int(line))
-        print(json.dumps({"frames": frames, "seconds": time.perf_counter() - start}), file=out, flush=True)
+        print(
+            json.dumps({"frames": frames, "seconds": time.perf_counter() - start}),
+            file=out,
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

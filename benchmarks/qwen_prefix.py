@@ -1,9 +1,11 @@
-"""Measures what a copied beginning saves when a Qwen3-TTS stream is opened, at the shape of the 0.6B talker.
+"""Measure what a copied beginning saves when a Qwen3-TTS stream is opened, at the shape of the 0.6B
+talker.
 
     python -m benchmarks.qwen_prefix
 
-Random weights, made in memory: only the time counts. Each prompt is opened whole, then with its beginning read by
-itself, then with the beginning copied, in turn for several rounds; the table has medians.
+Random weights, made in memory: only the time counts. Each prompt is opened whole, then with its
+beginning read by itself, then with the beginning copied, in turn for several rounds; the table has
+medians.
 """
 
 import argparse
@@ -18,13 +20,15 @@ import torch
 from scripts.make_checkpoint import make_checkpoint
 from torch import Tensor, nn
 
-from vivavoce.engines.qwen.config import DecoderConfig, read_config
-from vivavoce.engines.qwen.frame import Batch
-from vivavoce.engines.qwen.prefix import Prefix
-from vivavoce.engines.qwen.sampler import Sampling
-from vivavoce.engines.qwen.talker import Talker
+from vivavoce.models.qwen3_tts.checkpoint.config import DecoderConfig, read_config
+from vivavoce.models.qwen3_tts.network.sampler import Sampling
+from vivavoce.models.qwen3_tts.network.talker import Talker
+from vivavoce.models.qwen3_tts.prompt.prefix_cache import Prefix
+from vivavoce.models.qwen3_tts.runtime.batch import Batch
 
-RELEASED = DecoderConfig(1024, 3072, layers=28, heads=16, kv_heads=8, head_dim=128, rope_theta=1e6, norm_eps=1e-6)
+RELEASED = DecoderConfig(
+    1024, 3072, layers=28, heads=16, kv_heads=8, head_dim=128, rope_theta=1e6, norm_eps=1e-6
+)
 # positions of the prompt, and how many of them are before its text
 PROMPTS: Mapping[str, tuple[int, int]] = {
     "a speaker, one sentence": (32, 10),
@@ -45,11 +49,17 @@ def main() -> None:
         prompt = torch.randn(length, hidden)
         whole, first, copied = medians(batch, prompt, shared, rounds)
         saved = f"{1 - copied / whole:.0%}"
-        print(f"| {name} | {length} | {shared} | {whole:.0f} | {first:.0f} | {copied:.0f} | {saved} |", flush=True)
+        print(
+            f"| {name} | {length} | {shared} | {whole:.0f} | {first:.0f} | {copied:.0f} | {saved} |",
+            flush=True,
+        )
 
 
 def random_batch(max_len: int) -> tuple[Batch, int]:
-    """A batch of one slot on a talker of the 0.6B shape, and the talker's width. Its text embedding is left out."""
+    """A batch of one slot on a talker of the 0.6B shape, and the talker's width.
+
+    Its text embedding is left out.
+    """
     with TemporaryDirectory() as folder:
         make_checkpoint(Path(folder), "custom_voice")  # tiny: for the ids and the tokenizer
         tiny = read_config(Path(folder))

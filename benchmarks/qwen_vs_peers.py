@@ -1,13 +1,15 @@
-"""Qwen3-TTS's language model beside its peers: the same request in the same run, in turns; see docs/performance.md.
+"""Qwen3-TTS's language model beside its peers: the same request in the same run, in turns; see
+docs/performance.md.
 
 python benchmarks/qwen_vs_peers.py                                         the 0.6B shape on the CPU, random weights
 python benchmarks/qwen_vs_peers.py --frames 20 --rounds 5 --json peers.json --pause
 python benchmarks/qwen_vs_peers.py --checkpoint DIR --device cuda --faster-python PYTHON
 
-Each contender is a process of its own, loaded before the first round and idle while another speaks. In a round each
-makes the same number of frames; the result is the median over the rounds. `qwen-tts` 0.1.1 runs in the environment of
-`make parity`, which is built on first use (`QWEN_ORACLE` names another); `faster-qwen3-tts` 0.5.4, for CUDA, in the
-one whose interpreter --faster-python names.
+Each contender is a process of its own, loaded before the first round and idle while another speaks.
+In a round each makes the same number of frames; the result is the median over the rounds.
+`qwen-tts` 0.1.1 runs in the environment of `make parity`, which is built on first use
+(`QWEN_ORACLE` names another); `faster-qwen3-tts` 0.5.4, for CUDA, in the one whose interpreter
+--faster-python names.
 """
 
 import json
@@ -30,7 +32,7 @@ from rich.table import Table
 from scripts.make_checkpoint import SHAPES, make_checkpoint
 from scripts.parity.oracle import oracle_environment, oracle_python
 
-from vivavoce.engines.cores import available_cores
+from vivavoce.models.hardware import available_cores
 
 PEER = Path(__file__).with_name("qwen_peer.py")
 FRAME_S = 0.08
@@ -45,7 +47,11 @@ class Contender:
     weights: str = "auto"
 
     def __str__(self) -> str:
-        names = {"ours": "vivavoce", "published": "qwen-tts 0.1.1", "faster": "faster-qwen3-tts 0.5.4"}
+        names = {
+            "ours": "vivavoce",
+            "published": "qwen-tts 0.1.1",
+            "faster": "faster-qwen3-tts 0.5.4",
+        }
         return f"{names[self.kind]}, {self.dtype if self.weights in ('auto', 'prepacked') else self.weights}"
 
 
@@ -73,9 +79,19 @@ class Setup:
 @contextmanager
 def running(contender: Contender, setup: Setup) -> Iterator["subprocess.Popen[str]"]:
     """The contender's process, loaded and waiting for rounds."""
-    python = {"ours": sys.executable, "published": oracle_python(), "faster": setup.faster_python}[contender.kind]
+    python = {"ours": sys.executable, "published": oracle_python(), "faster": setup.faster_python}[
+        contender.kind
+    ]
     options = ["--device", setup.device, "--dtype", contender.dtype, "--weights", contender.weights]
-    command = [str(python), str(PEER), contender.kind, str(setup.folder), *options, "--threads", str(setup.threads)]
+    command = [
+        str(python),
+        str(PEER),
+        contender.kind,
+        str(setup.folder),
+        *options,
+        "--threads",
+        str(setup.threads),
+    ]
     environment = oracle_environment() if contender.kind == "published" else None
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
@@ -106,11 +122,20 @@ def _answer(process: "subprocess.Popen[str]") -> dict[str, float]:
 
 
 def compare(
-    contenders: Sequence[Contender], setup: Setup, frames: int, rounds: int, ready: Callable[[], object]
+    contenders: Sequence[Contender],
+    setup: Setup,
+    frames: int,
+    rounds: int,
+    ready: Callable[[], object],
 ) -> dict[Contender, list[float]]:
-    """Milliseconds a frame of every contender and round; they take turns. `ready` is called once all are loaded."""
+    """Milliseconds a frame of every contender and round; they take turns.
+
+    `ready` is called once all are loaded.
+    """
     with ExitStack() as stack:
-        processes = {contender: stack.enter_context(running(contender, setup)) for contender in contenders}
+        processes = {
+            contender: stack.enter_context(running(contender, setup)) for contender in contenders
+        }
         taken: dict[Contender, list[float]] = {contender: [] for contender in contenders}
         ready()
         for _ in range(rounds):
@@ -120,15 +145,25 @@ def compare(
 
 
 def wait() -> None:
-    """Lets the user bring the machine to rest first."""
+    """Let the user bring the machine to rest first."""
     print("all are loaded: press Enter when the machine has nothing else to do", flush=True)
     sys.stdin.readline()
 
 
 def show(taken: dict[Contender, list[float]]) -> None:
     """A table with the speed of each, and beside the published package in the same numbers."""
-    table = Table("contender", "ms a frame, median", "least to most", "× real time", "× qwen-tts, same numbers")
-    stock = {contender.dtype: median(times) for contender, times in taken.items() if contender.kind == "published"}
+    table = Table(
+        "contender",
+        "ms a frame, median",
+        "least to most",
+        "× real time",
+        "× qwen-tts, same numbers",
+    )
+    stock = {
+        contender.dtype: median(times)
+        for contender, times in taken.items()
+        if contender.kind == "published"
+    }
     for contender, times in taken.items():
         middle = median(times)
         table.add_row(
@@ -142,15 +177,25 @@ def show(taken: dict[Contender, list[float]]) -> None:
 
 
 def main(
-    checkpoint: Annotated[Path | None, typer.Option(help="A CustomVoice checkpoint; random weights without.")] = None,
-    size: Annotated[Literal["tiny", "0.6b", "1.7b"], typer.Option(help="Shape of the random weights.")] = "0.6b",
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="A CustomVoice checkpoint; random weights without.")
+    ] = None,
+    size: Annotated[
+        Literal["tiny", "0.6b", "1.7b"], typer.Option(help="Shape of the random weights.")
+    ] = "0.6b",
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
-    faster_python: Annotated[Path | None, typer.Option(help="Interpreter that has faster-qwen3-tts 0.5.4.")] = None,
+    faster_python: Annotated[
+        Path | None, typer.Option(help="Interpreter that has faster-qwen3-tts 0.5.4.")
+    ] = None,
     frames: Annotated[int, typer.Option(min=4, help="Frames a round.")] = 12,
     rounds: Annotated[int, typer.Option(min=1, help="Rounds.")] = 3,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.", show_default="the cores")] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="CPU threads.", show_default="the cores")
+    ] = None,
     pause: Annotated[bool, typer.Option(help="Wait for Enter once all are loaded.")] = False,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Also write every number to this file.")] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Also write every number to this file.")
+    ] = None,
 ) -> None:
     """Compare the speed of Qwen3-TTS's language model with that of its peers."""
     contenders = [*(CPU if device == "cpu" else CUDA), *([FASTER] if faster_python else [])]
@@ -160,7 +205,9 @@ def main(
         taken = compare(contenders, setup, frames, rounds, wait if pause else lambda: None)
     show(taken)
     if json_file is not None:
-        json_file.write_text(json.dumps({str(who): times for who, times in taken.items()}, indent=2), "utf-8")
+        json_file.write_text(
+            json.dumps({str(who): times for who, times in taken.items()}, indent=2), "utf-8"
+        )
 
 
 if __name__ == "__main__":

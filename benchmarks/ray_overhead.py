@@ -1,8 +1,10 @@
-"""Measures what a Ray cluster adds to the time until the first audio, against the same model in this process.
+"""Measure what a Ray cluster adds to the time until the first audio, against the same model in this
+process.
 
 python benchmarks/ray_overhead.py --requests 100
 
-Needs the extra `ray`. Starts a cluster of its own on this machine, with one replica of the tone model.
+Needs the extra `ray`. Starts a cluster of its own on this machine, with one replica of the tone
+model.
 """
 
 import asyncio
@@ -22,19 +24,25 @@ if not __package__:  # run as a file: its siblings are found from the folder abo
 
 import typer
 
-from vivavoce.engines.base import Engine
-from vivavoce.engines.local import LocalEngine
-from vivavoce.engines.pool import Pool
-from vivavoce.engines.ray import RayEngine, Speaker
-from vivavoce.engines.tone import ToneModel
+from vivavoce.models.tone import ToneModel
+from vivavoce.remote.ray import RayEngine, Speaker
+from vivavoce.serving.base import Engine
+from vivavoce.serving.local import LocalEngine
+from vivavoce.serving.pool import Pool
 from vivavoce.types import Segment
 
-SEGMENT = Segment("A sentence of a usual length, for those who wait for its beginning.", "sine", "en")
+SEGMENT = Segment(
+    "A sentence of a usual length, for those who wait for its beginning.", "sine", "en"
+)
 
 
 def main(
-    requests: Annotated[int, typer.Option(min=10, max=1000, help="Segments, one after another.")] = 100,
-    real_time_factor: Annotated[float, typer.Option(min=0, max=1, help="How fast the model speaks.")] = 0.1,
+    requests: Annotated[
+        int, typer.Option(min=10, max=1000, help="Segments, one after another.")
+    ] = 100,
+    real_time_factor: Annotated[
+        float, typer.Option(min=0, max=1, help="How fast the model speaks.")
+    ] = 0.1,
 ) -> None:
     """Print the time to the first audio, and between chunks, here and in the cluster."""
     asyncio.run(_measure(requests, real_time_factor))
@@ -54,20 +62,30 @@ async def _measure(requests: int, real_time_factor: float) -> None:
                 firsts[name].append(first)
                 gaps[name] += between
     for name in firsts:
-        print(f"{name:>7}: first audio {_quantiles(firsts[name])}, between chunks {_quantiles(gaps[name])}")
+        print(
+            f"{name:>7}: first audio {_quantiles(firsts[name])}, between chunks {_quantiles(gaps[name])}"
+        )
     await clustered.aclose()
     await direct.aclose()
 
 
 def _deployed(real_time_factor: float) -> RayEngine:
-    os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32), "RAY_USAGE_STATS_ENABLED": "0"}
+    os.environ |= {
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": secrets.token_hex(32),
+        "RAY_USAGE_STATS_ENABLED": "0",
+    }
     import ray
     from ray import serve
 
-    ray.init(num_cpus=2, object_store_memory=150_000_000, include_dashboard=False, log_to_driver=False)
+    ray.init(
+        num_cpus=2, object_store_memory=150_000_000, include_dashboard=False, log_to_driver=False
+    )
     serve.start(http_options={"location": "NoServer"})
     deployment = serve.deployment(Speaker).options(max_ongoing_requests=8)
-    serve.run(deployment.bind(partial(_tone, real_time_factor), "tone"), name="tone", route_prefix=None)
+    serve.run(
+        deployment.bind(partial(_tone, real_time_factor), "tone"), name="tone", route_prefix=None
+    )
     return RayEngine("tone")
 
 

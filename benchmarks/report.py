@@ -1,4 +1,7 @@
-"""Holds what was measured beside what was aimed at, and shows it: a table, Markdown, JSON. It measures nothing."""
+"""Hold what was measured beside what was aimed at, and shows it: a table, Markdown, JSON.
+
+It measures nothing.
+"""
 
 import json
 import math
@@ -68,8 +71,10 @@ class Result:
     measures: tuple[Measure, ...]
 
 
-def load_measures(run: LoadRun, *, start_buffer_s: float, targets: Mapping[str, Target] | None = None) -> list[Measure]:
-    """The measures of a load; `targets` are by name."""
+def load_measures(
+    run: LoadRun, *, start_buffer_s: float, targets: Mapping[str, Target] | None = None
+) -> list[Measure]:
+    """Return the measures of a load; `targets` are by name."""
     good = [answer for answer in run.answers if answer.good]
     audible = [answer for answer in good if not math.isnan(answer.first_audible_s)]
     gaps_s = [
@@ -80,11 +85,17 @@ def load_measures(run: LoadRun, *, start_buffer_s: float, targets: Mapping[str, 
     failures = Counter(answer.status for answer in run.answers if not answer.good)
     measures = [
         Measure("requests", len(run.answers)),
-        *_percentiles("time to first byte", [answer.first_byte_s - answer.asked_s for answer in good]),
-        *_percentiles("time to first audio", [answer.first_audible_s - answer.asked_s for answer in audible]),
+        *_percentiles(
+            "time to first byte", [answer.first_byte_s - answer.asked_s for answer in good]
+        ),
+        *_percentiles(
+            "time to first audio", [answer.first_audible_s - answer.asked_s for answer in audible]
+        ),
         Measure("underruns", len(gaps_s)),
         Measure("silence by underruns", 1000 * math.fsum(gaps_s), "ms"),
-        Measure("throughput", math.fsum(answer.audio_s for answer in good) / run.wall_s, "audio s/s"),
+        Measure(
+            "throughput", math.fsum(answer.audio_s for answer in good) / run.wall_s, "audio s/s"
+        ),
         Measure("failed requests", failures.total()),
         *(Measure(f"status {status}", count) for status, count in sorted(failures.items())),
         Measure("load generator late, p99", 1000 * percentile(run.lags_s, 99), "ms"),
@@ -94,7 +105,10 @@ def load_measures(run: LoadRun, *, start_buffer_s: float, targets: Mapping[str, 
 
 
 def _percentiles(name: str, values_s: Sequence[float]) -> list[Measure]:
-    return [Measure(f"{name}, p{percent}", 1000 * percentile(values_s, percent), "ms") for percent in _PERCENTS]
+    return [
+        Measure(f"{name}, p{percent}", 1000 * percentile(values_s, percent), "ms")
+        for percent in _PERCENTS
+    ]
 
 
 def usage_measures(before: Usage | None, after: Usage | None, wall_s: float) -> list[Measure]:
@@ -147,12 +161,14 @@ def table(result: Result) -> Table:
     shown.add_column("")
     colours = {"met": "green", "missed": "red"}
     for each in result.measures:
-        shown.add_row(each.name, each.shown, each.aim, each.verdict, style=colours.get(each.verdict, ""))
+        shown.add_row(
+            each.name, each.shown, each.aim, each.verdict, style=colours.get(each.verdict, "")
+        )
     return shown
 
 
 def markdown(machine: Mapping[str, str], results: Sequence[Result]) -> str:
-    """The page's results: the machine, then a table a scenario."""
+    """Return the page's results: the machine, then a table a scenario."""
     lines = [f"Measured on: {', '.join(f'{name} {value}' for name, value in machine.items())}."]
     for result in results:
         lines += [
@@ -164,7 +180,10 @@ def markdown(machine: Mapping[str, str], results: Sequence[Result]) -> str:
             "| | Result | Target | |",
             "| --- | ---: | ---: | --- |",
         ]
-        lines += [f"| {each.name} | {each.shown} | {each.aim} | {each.verdict} |" for each in result.measures]
+        lines += [
+            f"| {each.name} | {each.shown} | {each.aim} | {each.verdict} |"
+            for each in result.measures
+        ]
     return "\n".join(lines)
 
 
@@ -187,4 +206,7 @@ def as_json(machine: Mapping[str, str], results: Sequence[Result]) -> str:
         }
         for result in results
     ]
-    return json.dumps({"machine": machine, "scenarios": scenarios}, indent=2, ensure_ascii=False) + "\n"
+    return (
+        json.dumps({"machine": machine, "scenarios": scenarios}, indent=2, ensure_ascii=False)
+        + "\n"
+    )

@@ -62,9 +62,10 @@ class Scenario:
 
 
 async def measure(scenario: Scenario, plan: Plan, tell: Tell) -> Result:
-    """Starts the scenario's server, or takes the one at `plan.url`, and runs the scenario on it."""
+    """Start the scenario's server, or takes the one at `plan.url`, and runs the scenario on it."""
     async with _server(scenario, plan) as server:
-        # The first answer pays for what is loaded at first use; the scenarios measure a server that has spoken.
+        # The first answer pays for what is loaded at first use; the scenarios measure a server that
+        # has spoken.
         for text in (*GREETINGS[:2], *sentences()[:2]):
             await ask(server.address, Question(text, scenario.model))
         return Result(scenario.name, scenario.what, tuple(await scenario.run(server, plan, tell)))
@@ -75,7 +76,9 @@ async def _server(scenario: Scenario, plan: Plan) -> AsyncGenerator[Server]:
     if plan.url is not None:
         yield await running(plan.url, [scenario.model])
         return
-    async with started([scenario.model], environment=scenario.environment, memory_gib=plan.memory_gib) as server:
+    async with started(
+        [scenario.model], environment=scenario.environment, memory_gib=plan.memory_gib
+    ) as server:
         yield server
 
 
@@ -98,17 +101,32 @@ def _questions(texts: Sequence[str], model: str, speaker: str | None = None) -> 
 async def _tone_latency(server: Server, plan: Plan, tell: Tell) -> list[Measure]:
     questions = _questions(GREETINGS, "tone")
     targets = {"time to first byte, p95": Target(30.0)}
-    call = partial(listeners, server.address, questions, clients=8, start_buffer_s=plan.start_buffer_s, seed=plan.seed)
+    call = partial(
+        listeners,
+        server.address,
+        questions,
+        clients=8,
+        start_buffer_s=plan.start_buffer_s,
+        seed=plan.seed,
+    )
     before = server.usage()
-    run = await call(duration_s=plan.duration_s, at_most=plan.at_most, tell=lambda share: tell(share * 0.8))
+    run = await call(
+        duration_s=plan.duration_s, at_most=plan.at_most, tell=lambda share: tell(share * 0.8)
+    )
     measures = load_measures(run, start_buffer_s=plan.start_buffer_s, targets=targets)
     measures += usage_measures(before, server.usage(), run.wall_s)
-    hasty = await call(duration_s=plan.duration_s / 4, at_most=plan.at_most, impatient=True, tell=lambda _: None)
+    hasty = await call(
+        duration_s=plan.duration_s / 4, at_most=plan.at_most, impatient=True, tell=lambda _: None
+    )
     done = [answer for answer in hasty.answers if answer.good]
     return [
         *measures,
         Measure("at full load: requests", len(done) / hasty.wall_s, "/s"),
-        Measure("at full load: throughput", sum(answer.audio_s for answer in done) / hasty.wall_s, "audio s/s"),
+        Measure(
+            "at full load: throughput",
+            sum(answer.audio_s for answer in done) / hasty.wall_s,
+            "audio s/s",
+        ),
     ]
 
 
@@ -174,7 +192,9 @@ async def _kokoro(server: Server, plan: Plan, tell: Tell) -> list[Measure]:
     compare = partial(overhead, server.address, "kokoro", texts, rounds=plan.rounds)
     measures += await compare(target=Target(1.05), tell=lambda share: tell((1 + share) / 3))
     double = partial(side_by_side, server.address, "kokoro", texts[::2], rounds=plan.rounds)
-    return measures + await double(target=Target(1.7, at_most=False), tell=lambda share: tell((2 + share) / 3))
+    return measures + await double(
+        target=Target(1.7, at_most=False), tell=lambda share: tell((2 + share) / 3)
+    )
 
 
 SCENARIOS: Mapping[str, Scenario] = {
@@ -229,9 +249,11 @@ class Load:
 
 
 def own_load(load: Load) -> Scenario:
-    """The scenario of a load, without targets."""
+    """Return the scenario of a load, without targets."""
     environment = {REAL_TIME_FACTOR: str(load.real_time_factor)} if load.real_time_factor else {}
-    return Scenario(f"load on {load.model}", load.what, load.model, partial(_own_load, load), environment)
+    return Scenario(
+        f"load on {load.model}", load.what, load.model, partial(_own_load, load), environment
+    )
 
 
 async def _own_load(load: Load, server: Server, plan: Plan, tell: Tell) -> list[Measure]:
@@ -241,10 +263,17 @@ async def _own_load(load: Load, server: Server, plan: Plan, tell: Tell) -> list[
         call = partial(strangers, rate=load.rate)
     else:
         buffer_s = plan.start_buffer_s
-        call = partial(listeners, clients=load.clients, impatient=load.impatient, start_buffer_s=buffer_s)
+        call = partial(
+            listeners, clients=load.clients, impatient=load.impatient, start_buffer_s=buffer_s
+        )
     before = server.usage()
     run = await call(
-        server.address, questions, duration_s=plan.duration_s, at_most=plan.at_most, seed=plan.seed, tell=tell
+        server.address,
+        questions,
+        duration_s=plan.duration_s,
+        at_most=plan.at_most,
+        seed=plan.seed,
+        tell=tell,
     )
     measures = load_measures(run, start_buffer_s=plan.start_buffer_s)
     return measures + usage_measures(before, server.usage(), run.wall_s)

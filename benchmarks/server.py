@@ -1,4 +1,5 @@
-"""Measures a vivavoce server over real sockets, the way its listeners would feel it; see docs/performance.md.
+"""Measure a vivavoce server over real sockets, the way its listeners would feel it; see
+docs/performance.md.
 
 python benchmarks/server.py                                     every scenario, a few minutes
 python benchmarks/server.py --scenario tone-64
@@ -36,9 +37,14 @@ def main(
     ] = None,
     model: Annotated[
         Literal["tone", "hibari", "kokoro"] | None,
-        typer.Option(help="Measure a load of your own on this model, instead of the scenarios.", show_default="tone"),
+        typer.Option(
+            help="Measure a load of your own on this model, instead of the scenarios.",
+            show_default="tone",
+        ),
     ] = None,
-    speaker: Annotated[str | None, typer.Option(help="Voice for --model; the model chooses without one.")] = None,
+    speaker: Annotated[
+        str | None, typer.Option(help="Voice for --model; the model chooses without one.")
+    ] = None,
     clients: Annotated[
         int | None,
         typer.Option(
@@ -57,34 +63,56 @@ def main(
         ),
     ] = None,
     impatient: Annotated[
-        bool, typer.Option("--impatient", help="Listeners ask again at once: the most that the server can do.")
+        bool,
+        typer.Option(
+            "--impatient", help="Listeners ask again at once: the most that the server can do."
+        ),
     ] = False,
     tone_real_time_factor: Annotated[
         float, typer.Option(min=0, help="Seconds that the tone model takes for a second of audio.")
     ] = 0.0,
-    duration: Annotated[float, typer.Option(min=1, max=3600, help="Seconds in which a load asks.")] = 20.0,
+    duration: Annotated[
+        float, typer.Option(min=1, max=3600, help="Seconds in which a load asks.")
+    ] = 20.0,
     requests: Annotated[int, typer.Option(min=1, help="Most requests that a load makes.")] = 10_000,
-    rounds: Annotated[int, typer.Option(min=1, help="How often HTTP and engine say each sentence in turn.")] = 3,
+    rounds: Annotated[
+        int, typer.Option(min=1, help="How often HTTP and engine say each sentence in turn.")
+    ] = 3,
     start_buffer: Annotated[
-        float, typer.Option(min=0, max=10, help="Seconds of audio that a player waits for before it starts.")
+        float,
+        typer.Option(
+            min=0, max=10, help="Seconds of audio that a player waits for before it starts."
+        ),
     ] = 0.2,
-    seed: Annotated[int, typer.Option(help="For the random moments; the same seed asks at the same ones.")] = 0,
+    seed: Annotated[
+        int, typer.Option(help="For the random moments; the same seed asks at the same ones.")
+    ] = 0,
     url: Annotated[
         str | None,
-        typer.Option(help="Measure this running server of this machine; --tone-real-time-factor is then its own."),
+        typer.Option(
+            help="Measure this running server of this machine; --tone-real-time-factor is then its own."
+        ),
     ] = None,
-    memory_gib: Annotated[float, typer.Option(min=0.5, help="Memory that the started server may use, on Linux.")] = 6.0,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Also write every number to this file.")] = None,
+    memory_gib: Annotated[
+        float, typer.Option(min=0.5, help="Memory that the started server may use, on Linux.")
+    ] = 6.0,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Also write every number to this file.")
+    ] = None,
     markdown: Annotated[
-        bool, typer.Option("--markdown", help="Print Markdown, as docs/performance.md has it, instead of tables.")
+        bool,
+        typer.Option(
+            "--markdown", help="Print Markdown, as docs/performance.md has it, instead of tables."
+        ),
     ] = False,
 ) -> None:
     """Measure a vivavoce server over real sockets, the way its listeners would feel it.
 
-    Starts a server in a process of its own and asks it over loopback: scenarios with the targets that the project
-    aims at, or a load of your own with --model. Targets are printed, met or missed; the exit code does not depend on
-    them. Time to first audio is when the first sample that can be heard has come; an underrun is a player that starts
-    with --start-buffer seconds of audio, plays in real time and runs dry.
+    Starts a server in a process of its own and asks it over loopback: scenarios with the targets
+    that the project aims at, or a load of your own with --model. Targets are printed, met or
+    missed; the exit code does not depend on them. Time to first audio is when the first sample that
+    can be heard has come; an underrun is a player that starts with --start-buffer seconds of audio,
+    plays in real time and runs dry.
 
     Examples:
 
@@ -96,17 +124,28 @@ def main(
 
       python benchmarks/server.py --model tone --rate 20 --json tone.json
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C: the server is stopped on the way out
+    signal.signal(
+        signal.SIGTERM, signal.default_int_handler
+    )  # like Ctrl-C: the server is stopped on the way out
     machine = report.machine()
     plan = Plan(duration, requests, rounds, start_buffer, memory_gib, seed, url)
     try:
         if model or clients or rate:
             _refuse_both(scenario=scenario, clients=clients, rate=rate)
             factor = tone_real_time_factor
-            load = Load(model or "tone", speaker, clients or 8, rate, impatient=impatient, real_time_factor=factor)
+            load = Load(
+                model or "tone",
+                speaker,
+                clients or 8,
+                rate,
+                impatient=impatient,
+                real_time_factor=factor,
+            )
             chosen = [own_load(load)]
         else:
-            chosen = list(SCENARIOS.values()) if scenario in (None, "all") else [SCENARIOS[scenario]]
+            chosen = (
+                list(SCENARIOS.values()) if scenario in (None, "all") else [SCENARIOS[scenario]]
+            )
         results = asyncio.run(_measure_all(chosen, plan))
     except VivavoceError as error:
         _stderr.print(f"error: {error.message}", markup=False, soft_wrap=True)
@@ -122,13 +161,17 @@ def main(
 
 def _refuse_both(*, scenario: str | None, clients: int | None, rate: float | None) -> None:
     if scenario is not None:
-        raise SettingsError(f"--scenario {scenario!r} brings its own load; leave out --model, --clients and --rate")
+        raise SettingsError(
+            f"--scenario {scenario!r} brings its own load; leave out --model, --clients and --rate"
+        )
     if clients is not None and rate is not None:
-        raise SettingsError(f"--clients {clients} and --rate {rate:g} are two kinds of load; give one of them")
+        raise SettingsError(
+            f"--clients {clients} and --rate {rate:g} are two kinds of load; give one of them"
+        )
 
 
 async def _measure_all(chosen: list[Scenario], plan: Plan) -> list[report.Result]:
-    """The results in order; of several scenarios, those whose model is not here are left out with a word."""
+    """Return the results in order; of several scenarios, those whose model is not here are left out with a word."""
     results = []
     bar = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*bar, console=_stderr, transient=True) as progress:
@@ -139,7 +182,9 @@ async def _measure_all(chosen: list[Scenario], plan: Plan) -> list[report.Result
             except (NotReady, MissingDependency) as error:
                 if len(chosen) == 1:
                     raise
-                _stderr.print(f"{scenario.name} is left out: {error.message}", markup=False, soft_wrap=True)
+                _stderr.print(
+                    f"{scenario.name} is left out: {error.message}", markup=False, soft_wrap=True
+                )
     return results
 
 

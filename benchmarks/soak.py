@@ -1,4 +1,5 @@
-"""Puts a vivavoce server through what it must survive, and shows what it kept; see docs/reliability.md.
+"""Put a vivavoce server through what it must survive, and shows what it kept; see
+docs/reliability.md.
 
 python benchmarks/soak.py                        everything, most of an hour
 python benchmarks/soak.py --trial disconnects
@@ -30,18 +31,25 @@ _stderr = Console(stderr=True)
 
 @app.command()
 def main(
-    trial: Annotated[list[str] | None, typer.Option(help=f"Of {', '.join(TRIALS)}; may be repeated.")] = None,
-    scale: Annotated[float, typer.Option(min=0.0, max=10.0, help="Share of the whole length.")] = 1.0,
+    trial: Annotated[
+        list[str] | None, typer.Option(help=f"Of {', '.join(TRIALS)}; may be repeated.")
+    ] = None,
+    scale: Annotated[
+        float, typer.Option(min=0.0, max=10.0, help="Share of the whole length.")
+    ] = 1.0,
     markdown: Annotated[
         bool, typer.Option("--markdown", help="Print Markdown, as docs/reliability.md has it.")
     ] = False,
 ) -> None:
-    """Put a vivavoce server through what it must survive: load, leaving clients, signals, faults, bad requests.
+    """Put a vivavoce server through what it must survive: load, leaving clients, signals, faults,
+    bad requests.
 
-    Every trial starts servers of its own on loopback. Targets are printed, met or missed; the exit code is 1 if one is
-    missed that is no matter of speed.
+    Every trial starts servers of its own on loopback. Targets are printed, met or missed; the exit
+    code is 1 if one is missed that is no matter of speed.
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C: servers are stopped on the way out
+    signal.signal(
+        signal.SIGTERM, signal.default_int_handler
+    )  # like Ctrl-C: servers are stopped on the way out
     names = [name for given in trial or list(TRIALS) for name in chosen(given)]
     try:
         results = asyncio.run(_all(names, scale))
@@ -53,7 +61,13 @@ def main(
     else:
         for result in results:
             Console().print(report.table(result))
-    raise typer.Exit(any(one.verdict == "missed" and not one.unit for result in results for one in result.measures))
+    raise typer.Exit(
+        any(
+            one.verdict == "missed" and not one.unit
+            for result in results
+            for one in result.measures
+        )
+    )
 
 
 def chosen(given: str) -> list[str]:

@@ -3,7 +3,6 @@
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from benchmarks.load import Question, ask
 from benchmarks.process import Server, started
@@ -29,7 +28,7 @@ async def tone_server(
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What a process holds: open files, threads, and memory of its own in MiB."""
+    """What the processes of a server hold: open files, threads, and memory of its own in MiB."""
 
     files: int
     threads: int
@@ -37,7 +36,12 @@ class Held:
 
     @classmethod
     def of(cls, server: Server) -> "Held":
-        folder = Path(f"/proc/{server.pid}")
-        status = dict(line.split(":", 1) for line in (folder / "status").read_text().splitlines())
-        files = sum(1 for _ in (folder / "fd").iterdir())
-        return cls(files, int(status["Threads"]), int(status["RssAnon"].split()[0]) / 1024)
+        held = cls(0, 0, 0.0)
+        for folder in server.folders():
+            status = dict(
+                line.split(":", 1) for line in (folder / "status").read_text().splitlines()
+            )
+            files = held.files + sum(1 for _ in (folder / "fd").iterdir())
+            own_mib = held.own_mib + int(status["RssAnon"].split()[0]) / 1024
+            held = cls(files, held.threads + int(status["Threads"]), own_mib)
+        return held

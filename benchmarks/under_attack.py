@@ -99,7 +99,7 @@ async def _server(name: str, folder: Path) -> AsyncGenerator[Server]:
 
 def _checkpoints(folder: Path) -> str:
     """Write tiny random checkpoints and return their folders, as the setting `qwen` takes them."""
-    from tests.engines.qwen.whole import whole_checkpoint  # needs the extra `qwen`
+    from tests.models.qwen3_tts.whole import whole_checkpoint  # needs the extra `qwen`
 
     design = whole_checkpoint(folder / DESIGN, "voice_design")
     return f"{design},{whole_checkpoint(folder / BASE, 'base')}"

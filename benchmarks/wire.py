@@ -1,7 +1,8 @@
-"""Speaks just enough HTTP/1.1 for a load generator: one request a connection, the body piece by piece as it comes.
+"""Speak just enough HTTP/1.1 for a load generator: one request a connection, the body piece by
+piece as it comes.
 
-A general client costs more processor time for each piece than the server that is being measured, which on a small
-machine would be measured with it.
+A general client costs more processor time for each piece than the server that is being measured,
+which on a small machine would be measured with it.
 """
 
 import asyncio
@@ -31,12 +32,19 @@ class Address:
 
     @classmethod
     def parse(cls, url: str) -> "Address":
-        """The address in `http://host:port`. Raises `SettingsError` unless it is one of this machine."""
+        """Return the address in `http://host:port`.
+
+        Raises `SettingsError` unless it is one of this machine.
+        """
         parts = urlsplit(url)
         if parts.scheme != "http" or not parts.hostname or parts.path not in ("", "/"):
-            raise SettingsError(f"--url {url!r} is not of the form http://127.0.0.1:8000; write it so")
+            raise SettingsError(
+                f"--url {url!r} is not of the form http://127.0.0.1:8000; write it so"
+            )
         if not _is_loopback(parts.hostname):
-            raise SettingsError(f"--url {url!r} is another machine; run the benchmark where the server runs")
+            raise SettingsError(
+                f"--url {url!r} is another machine; run the benchmark where the server runs"
+            )
         return cls(parts.hostname, parts.port or 80)
 
 
@@ -66,7 +74,10 @@ class Response:
     reader: asyncio.StreamReader
 
     async def pieces(self) -> AsyncGenerator[bytes]:
-        """The body as the server cut it. Raises `asyncio.IncompleteReadError` if the server broke off."""
+        """Yield the body as the server cut it.
+
+        Raises `asyncio.IncompleteReadError` if the server broke off.
+        """
         if self.headers.get("transfer-encoding") == "chunked":
             while size := int(await self.reader.readuntil(b"\r\n"), 16):
                 yield (await self.reader.readexactly(size + 2))[:size]
@@ -98,7 +109,9 @@ async def send(
         writer.write(head.encode("ascii") + body)
         status, *lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").splitlines()
         pairs = (line.split(":", 1) for line in lines if line)
-        yield Response(int(status.split()[1]), {name.lower(): value.strip() for name, value in pairs}, reader)
+        yield Response(
+            int(status.split()[1]), {name.lower(): value.strip() for name, value in pairs}, reader
+        )
     finally:
         writer.close()
 
@@ -115,10 +128,15 @@ def unread(address: Address, path: str, body: bytes) -> socket.socket:
 
 
 async def get_json(address: Address, path: str) -> Mapping[str, object]:
-    """The JSON object at `path`. Raises `OSError` without a connection, `EngineFault` for any status but 200."""
+    """Return the JSON object at `path`.
+
+    Raises `OSError` without a connection, `EngineFault` for any status but 200.
+    """
     async with send(address, "GET", path) as response, aclosing(response.pieces()) as pieces:
         body = b"".join([piece async for piece in pieces])
     if response.status != 200:
-        raise EngineFault(f"GET {path} answered {response.status} {body[:200]!r}; is this a vivavoce server?")
+        raise EngineFault(
+            f"GET {path} answered {response.status} {body[:200]!r}; is this a vivavoce server?"
+        )
     answer: Mapping[str, object] = json.loads(body)
     return answer

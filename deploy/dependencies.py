@@ -11,7 +11,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 project = tomllib.loads(Path("pyproject.toml").read_text("utf-8"))["project"]
-wanted = [*project["dependencies"], *(one for extra in sys.argv[1:] for one in project["optional-dependencies"][extra])]
+wanted = [
+    *project["dependencies"],
+    *(one for extra in sys.argv[1:] for one in project["optional-dependencies"][extra]),
+]
 for requirement in wanted:
     name = re.split(r"[^\w.-]", requirement, maxsplit=1)[0]
     if name != "torch" or find_spec("torch") is None:

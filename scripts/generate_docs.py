@@ -1,4 +1,4 @@
-"""Writes the reference pages that follow from code: the settings and the command line.
+"""Write the reference pages that follow from code: the settings and the command line.
 
 `--check` writes nothing and exits with 1 if a page differs from what it would be.
 """
@@ -13,15 +13,15 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from vivavoce.cli import app
-from vivavoce.setting_sources import ENV_PREFIX
 from vivavoce.settings import Settings
+from vivavoce.settings.sources import ENV_PREFIX
 
 REFERENCE = Path(__file__).parent.parent / "docs" / "reference"
 NOTE = "<!-- Written by scripts/generate_docs.py; change the code, then run it. -->"
 
 
 def configuration() -> str:
-    """Returns the page about settings, a row each."""
+    """Return the page about settings, a row each."""
     rows = [_setting(name, field) for name, field in Settings.model_fields.items()]
     return f"""{NOTE}
 
@@ -55,13 +55,11 @@ log_level = "warning"
 
 
 def _setting(name: str, field: FieldInfo) -> str:
-    return (
-        f"| `{name}` | `{ENV_PREFIX}{name.upper()}` | {_type(field)} | {_default(name, field)} | {field.description} |"
-    )
+    return f"| `{name}` | `{ENV_PREFIX}{name.upper()}` | {_type(field)} | {_default(name, field)} | {field.description} |"
 
 
 def _type(field: FieldInfo) -> str:
-    """Returns a setting's type in words, with its bounds."""
+    """Return a setting's type in words, with its bounds."""
     if field.annotation is None:
         return ""
     if choices := [choice for choice in get_args(field.annotation) if isinstance(choice, str)]:
@@ -69,13 +67,20 @@ def _type(field: FieldInfo) -> str:
     written = str(field.annotation)
     words = next(word for mark, word in _TYPE_WORDS if mark in written)
     bounds = [
-        f"{sign} {getattr(rule, key):,}" for rule in field.metadata for key, sign in _BOUNDS if hasattr(rule, key)
+        f"{sign} {getattr(rule, key):,}"
+        for rule in field.metadata
+        for key, sign in _BOUNDS
+        if hasattr(rule, key)
     ]
     return ", ".join([words, *bounds])
 
 
 _TYPE_WORDS = (
     ("tuple", "list"),
+    (
+        "Literal['auto']",
+        "`auto` or an integer",
+    ),  # beside another type; names alone are listed before
     ("bool", "true or false"),
     ("Path", "path"),
     ("int", "integer"),
@@ -96,7 +101,7 @@ def _default(name: str, field: FieldInfo) -> str:
 
 
 def command_line() -> str:
-    """Returns the page about commands, a section each."""
+    """Return the page about commands, a section each."""
     sections = "\n".join(_command(command, "vivavoce") for command in [typer.main.get_command(app)])
     return f"""{NOTE}
 
@@ -111,7 +116,7 @@ Errors are one line on stderr; results go to stdout.
 
 # Any: Typer keeps the classes of the commands that it builds private.
 def _command(command: Any, name: str) -> str:
-    """Returns the section of a command, and of the commands below it."""
+    """Return the section of a command, and of the commands below it."""
     parts = [f"## `{name}`", "", _help(command.help or ""), ""]
     if options := [row for parameter in command.params if (row := _parameter(parameter))]:
         parts += ["| | | Default |", "| --- | --- | --- |", *options, ""]
@@ -124,7 +129,7 @@ def _children(command: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _help(text: str) -> str:
-    """Returns a command's help with its examples as a code block."""
+    """Return a command's help with its examples as a code block."""
     before, mark, examples = text.partition("Examples:")
     if not mark:
         return before.strip()
@@ -133,8 +138,11 @@ def _help(text: str) -> str:
 
 
 def _parameter(parameter: Any) -> str | None:
-    """Returns the table row of an option or argument, or `None` for one that is hidden."""
-    if getattr(parameter, "hidden", False) or parameter.name in ("install_completion", "show_completion"):
+    """Return the table row of an option or argument, or `None` for one that is hidden."""
+    if getattr(parameter, "hidden", False) or parameter.name in (
+        "install_completion",
+        "show_completion",
+    ):
         return None
     names = ", ".join(f"`{name}`" for name in parameter.opts if name.startswith("-"))
     shown = parameter.show_default if isinstance(parameter.show_default, str) else parameter.default
@@ -146,7 +154,7 @@ PAGES = {"configuration.md": configuration, "cli.md": command_line}
 
 
 def main(arguments: list[str]) -> int:
-    """Writes the pages, or checks them; returns the exit code."""
+    """Write the pages, or checks them; returns the exit code."""
     stale = []
     for name, write in PAGES.items():
         path, text = REFERENCE / name, write()
@@ -157,7 +165,10 @@ def main(arguments: list[str]) -> int:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
     if stale and "--check" in arguments:
-        print(f"{', '.join(stale)} differ from the code: run scripts/generate_docs.py", file=sys.stderr)
+        print(
+            f"{', '.join(stale)} differ from the code: run scripts/generate_docs.py",
+            file=sys.stderr,
+        )
         return 1
     return 0
 

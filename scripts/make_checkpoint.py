@@ -1,11 +1,13 @@
-"""Small random Qwen3-TTS checkpoints in the released layout: config, tokenizer and the language model's weights.
+"""Small random Qwen3-TTS checkpoints in the released layout: config, tokenizer and the language
+model's weights.
 
     python scripts/make_checkpoint.py --task custom_voice --out FOLDER           (tiny, a few MB)
     python scripts/make_checkpoint.py --task base --size 1.7b --out FOLDER       (the released shapes, gigabytes)
 
-The real loader and the real loop run on them, so that tests need no download. Names and shapes are written out here
-once more, on purpose: they come from the released files, not from the modules that they test. Weights are seeded
-noise, scaled to keep activations near 1. The codec's folder, `speech_tokenizer/`, is not made here.
+The real loader and the real loop run on them, so that tests need no download. Names and shapes are
+written out here once more, on purpose: they come from the released files, not from the modules that
+they test. Weights are seeded noise, scaled to keep activations near 1. The codec's folder,
+`speech_tokenizer/`, is not made here.
 """
 
 import argparse
@@ -33,8 +35,22 @@ CODEC_IDS = {
     "codec_pad_id": 2148, "codec_bos_id": 2149, "codec_eos_token_id": 2150, "codec_think_id": 2154,
     "codec_nothink_id": 2155, "codec_think_bos_id": 2156, "codec_think_eos_id": 2157,
 }  # fmt: skip
-MARKERS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<tts_pad>", "<tts_text_bos>", "<tts_text_eod>")
-WORDS = ("assistant", "user", "Ġthe", "Ġand", "ing", "er")  # what the small tokenizer joins; Ġ is a space
+MARKERS = (
+    "<|endoftext|>",
+    "<|im_start|>",
+    "<|im_end|>",
+    "<tts_pad>",
+    "<tts_text_bos>",
+    "<tts_text_eod>",
+)
+WORDS = (
+    "assistant",
+    "user",
+    "Ġthe",
+    "Ġand",
+    "ing",
+    "er",
+)  # what the small tokenizer joins; Ġ is a space
 GENERATION = {
     "do_sample": True, "repetition_penalty": 1.05, "temperature": 0.9, "top_p": 1.0, "top_k": 50,
     "subtalker_dosample": True, "subtalker_temperature": 0.9, "subtalker_top_p": 1.0, "subtalker_top_k": 50,
@@ -78,12 +94,16 @@ SHAPES = {
     "tiny": TINY,
     "tiny-1.7b": replace(TINY, size="1b7"),  # follows instructions
     "0.6b": Shape(Stack(1024, 3072, 28, 16, 8, 128), RELEASED_PREDICTOR, **RELEASED_TEXT),
-    "1.7b": Shape(Stack(2048, 6144, 28, 16, 8, 128), RELEASED_PREDICTOR, **RELEASED_TEXT, size="1b7"),
+    "1.7b": Shape(
+        Stack(2048, 6144, 28, 16, 8, 128), RELEASED_PREDICTOR, **RELEASED_TEXT, size="1b7"
+    ),
 }
 
 
-def make_checkpoint(folder: Path, task: str, shape: Shape = TINY, *, seed: int = 0, shards: int = 1) -> Path:
-    """Writes a checkpoint of `task` into `folder`, its weights in `shards` files, and gives `folder`."""
+def make_checkpoint(
+    folder: Path, task: str, shape: Shape = TINY, *, seed: int = 0, shards: int = 1
+) -> Path:
+    """Write a checkpoint of `task` into `folder`, its weights in `shards` files, and gives `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     markers, text_vocab = write_tokenizer(folder)
     text_vocab = max(text_vocab, shape.text_vocab)
@@ -104,7 +124,7 @@ def make_checkpoint(folder: Path, task: str, shape: Shape = TINY, *, seed: int =
 
 
 def config(task: str, shape: Shape, markers: dict[str, int], text_vocab: int) -> dict[str, Any]:
-    """`config.json` as released checkpoints have it."""
+    """Return `config.json` as released checkpoints have it."""
     half = shape.talker.head_dim // 2
     speakers = SPEAKERS if task == "custom_voice" else {}
     third = half // 3
@@ -112,7 +132,11 @@ def config(task: str, shape: Shape, markers: dict[str, int], text_vocab: int) ->
     talker |= {
         "text_hidden_size": shape.text_hidden,
         "text_vocab_size": text_vocab,
-        "rope_scaling": {"interleaved": True, "mrope_section": [half - 2 * third, third, third], "type": "default"},
+        "rope_scaling": {
+            "interleaved": True,
+            "mrope_section": [half - 2 * third, third, third],
+            "type": "default",
+        },
         "codec_language_id": LANGUAGES,
         "spk_id": speakers,
         "spk_is_dialect": {name: DIALECTS.get(name, False) for name in speakers},
@@ -135,7 +159,7 @@ def config(task: str, shape: Shape, markers: dict[str, int], text_vocab: int) ->
 
 
 def stack_config(stack: Stack, vocab: int, codebooks: int) -> dict[str, Any]:
-    """The part of `config.json` that describes one decoder."""
+    """Return the part of `config.json` that describes one decoder."""
     return {
         "vocab_size": vocab,
         "hidden_size": stack.hidden,
@@ -155,7 +179,7 @@ def stack_config(stack: Stack, vocab: int, codebooks: int) -> dict[str, Any]:
 
 
 def write_tokenizer(folder: Path) -> tuple[dict[str, int], int]:
-    """Writes a byte-level BPE that knows a few words; gives the markers' ids and the size of the vocabulary."""
+    """Write a byte-level BPE that knows a few words; gives the markers' ids and the size of the vocabulary."""
     vocab = {letter: number for number, letter in enumerate(sorted(ByteLevel.alphabet()))}
     merges = []
     for word in WORDS:
@@ -164,13 +188,23 @@ def write_tokenizer(folder: Path) -> tuple[dict[str, int], int]:
                 merges.append(f"{word[: end - 1]} {word[end - 1]}")
                 vocab[word[:end]] = len(vocab)
     markers = {text: len(vocab) + index for index, text in enumerate(MARKERS)}
-    flags = {"lstrip": False, "rstrip": False, "normalized": False, "single_word": False, "special": True}
+    flags = {
+        "lstrip": False,
+        "rstrip": False,
+        "normalized": False,
+        "single_word": False,
+        "special": True,
+    }
     write_json(folder / "vocab.json", vocab)
-    (folder / "merges.txt").write_text("#version: 0.2\n" + "\n".join(merges) + "\n", encoding="utf-8")
+    (folder / "merges.txt").write_text(
+        "#version: 0.2\n" + "\n".join(merges) + "\n", encoding="utf-8"
+    )
     write_json(
         folder / "tokenizer_config.json",
         {
-            "added_tokens_decoder": {str(number): {"content": text, **flags} for text, number in markers.items()},
+            "added_tokens_decoder": {
+                str(number): {"content": text, **flags} for text, number in markers.items()
+            },
             "tokenizer_class": "Qwen2Tokenizer",
             "processor_class": "Qwen3TTSProcessor",
             "add_prefix_space": False,
@@ -185,10 +219,11 @@ def write_tokenizer(folder: Path) -> tuple[dict[str, int], int]:
 
 
 def random_tensors(shape: Shape, text_vocab: int, seed: int) -> Iterator[tuple[str, torch.Tensor]]:
-    """The language model's tensors by their released names, in bfloat16."""
+    """Yield the language model's tensors by their released names, in bfloat16."""
     generator = torch.Generator().manual_seed(seed)
     for name, size in tensor_shapes(shape, text_vocab):
-        # Whole numbers scaled to variance 1, not `randn`: the same on every processor, as reference tensors need.
+        # Whole numbers scaled to variance 1, not `randn`: the same on every processor, as reference
+        # tensors need.
         noise = torch.randint(-4096, 4097, size, generator=generator) * (math.sqrt(3) / 4096)
         if name.endswith("norm.weight"):
             tensor = 1 + 0.1 * noise
@@ -243,14 +278,18 @@ def stack_shapes(prefix: str, stack: Stack) -> Iterator[tuple[str, tuple[int, ..
 
 
 def write_json(path: Path, value: object) -> None:
-    """Writes `value` readably."""
+    """Write `value` readably."""
     path.write_text(json.dumps(value, indent=1, ensure_ascii=False), encoding="utf-8")
 
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--task", default="custom_voice", choices=["custom_voice", "voice_design", "base"])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--task", default="custom_voice", choices=["custom_voice", "voice_design", "base"]
+    )
     parser.add_argument("--size", default="tiny", choices=list(SHAPES))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, required=True)

@@ -23,7 +23,10 @@ VOICE = "af_heart"
 
 def main() -> None:
     """Write the picture. Exit with 1 if it is too large for a README."""
-    with serving(create_app(Settings(models=("hibari", "kokoro")))) as url, sync_playwright() as play:
+    with (
+        serving(create_app(Settings(models=("hibari", "kokoro")))) as url,
+        sync_playwright() as play,
+    ):
         browser = play.chromium.launch(executable_path=browser_path(), args=FLAGS.split())
         page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
         page.goto(url)

@@ -1,10 +1,12 @@
-"""Asks a running server for everything it offers and says what is right and what is not; needs Python alone.
+"""Ask a running server for everything it offers and says what is right and what is not; needs
+Python alone.
 
     python3 scripts/test_api.py http://localhost:8000
 
-Each endpoint of the server's own `openapi.json` is called: speech in every format, whole and streamed, lists, health,
-and requests that must be refused. Audio is looked at, not listened to: headers, sizes, length and loudness. Whether
-words can be understood, `benchmarks/intelligibility.py --server` tells. Exit code 0 if all is right, 1 if something is
+Each endpoint of the server's own `openapi.json` is called: speech in every format, whole and
+streamed, lists, health, and requests that must be refused. Audio is looked at, not listened to:
+headers, sizes, length and loudness. Whether words can be understood,
+`benchmarks/intelligibility.py --server` tells. Exit code 0 if all is right, 1 if something is
 wrong, 2 if no server answers or it is not ready in time.
 """
 
@@ -76,7 +78,10 @@ class Server:
     fields: Mapping[str, str]
 
     def ask(self, method: str, path: str, body: object = None, **headers: str) -> Answer:
-        """Whatever the server answers, an error too. Raises `Wrong` for an answer that breaks off or never comes."""
+        """Whatever the server answers, an error too.
+
+        Raises `Wrong` for an answer that breaks off or never comes.
+        """
         data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         if data is not None:
@@ -87,7 +92,9 @@ class Server:
         begin = time.perf_counter()
         try:
             try:
-                response = urllib.request.urlopen(request, timeout=self.timeout_s, context=self.context)
+                response = urllib.request.urlopen(
+                    request, timeout=self.timeout_s, context=self.context
+                )
             except urllib.error.HTTPError as refusal:
                 response = refusal
             with response:
@@ -99,12 +106,14 @@ class Server:
             raise Wrong(f"no whole answer: {error!r}") from error
 
     def speak(self, method: str, path: str, fields: Mapping[str, object], **headers: str) -> Answer:
-        """The answer with audio to a request for speech. Raises `Wrong` if it is none."""
+        """Return the answer with audio to a request for speech. Raises `Wrong` if it is none."""
         wanted = {**self.fields, **fields}
         if method == "GET":
             path, wanted = f"{path}?{urllib.parse.urlencode(wanted)}", {}
         answer = self.ask(method, path, wanted or None, **headers)
-        expect(answer.status == 200, f"{answer.status}: {answer.body[:160].decode('utf-8', 'replace')}")
+        expect(
+            answer.status == 200, f"{answer.status}: {answer.body[:160].decode('utf-8', 'replace')}"
+        )
         return answer
 
     def save(self, name: str, data: bytes) -> None:
@@ -118,7 +127,7 @@ CHECKS: list[tuple[str, str, str, Check]] = []  # method, path as in openapi.jso
 
 
 def check(method: str, path: str, what: str) -> Callable[[Check], Check]:
-    """Puts a function into the list; `path` is the endpoint that it tests."""
+    """Put a function into the list; `path` is the endpoint that it tests."""
 
     def put(function: Check) -> Check:
         CHECKS.append((method, path, what, function))
@@ -136,15 +145,24 @@ def expect(right: bool, otherwise: str) -> None:
 
 
 def read_wav(data: bytes, *, exact: bool) -> tuple[bytes, int]:
-    """The samples and their rate. Raises `Wrong` for what is no 16-bit mono WAV, or if `exact` states another size."""
-    expect(len(data) > 44 and data[:4] == b"RIFF" and data[8:12] == b"WAVE", f"no RIFF/WAVE file: {data[:12]!r}")
+    """Return the samples and their rate.
+
+    Raises `Wrong` for what is no 16-bit mono WAV, or if `exact` states another size.
+    """
+    expect(
+        len(data) > 44 and data[:4] == b"RIFF" and data[8:12] == b"WAVE",
+        f"no RIFF/WAVE file: {data[:12]!r}",
+    )
     riff_size, place, rate = struct.unpack_from("<I", data, 4)[0], 12, 0
     while place + 8 <= len(data):
         name, size = struct.unpack_from("<4sI", data, place)
         place += 8
         if name == b"fmt ":
             kind, channels, rate, _, _, bits = struct.unpack_from("<HHIIHH", data, place)
-            expect((kind, channels, bits) == (1, 1, 16), f"not 16-bit mono PCM: {kind=} {channels=} {bits=}")
+            expect(
+                (kind, channels, bits) == (1, 1, 16),
+                f"not 16-bit mono PCM: {kind=} {channels=} {bits=}",
+            )
         if name == b"data":
             sizes = (riff_size + 8, place + size) if exact else (len(data), len(data))
             expect(sizes == (len(data), len(data)), f"its header says {sizes} bytes of {len(data)}")
@@ -156,7 +174,10 @@ def read_wav(data: bytes, *, exact: bool) -> tuple[bytes, int]:
 
 
 def heard(samples: bytes, rate: int) -> tuple[str, float]:
-    """What there is to hear, in words, and its seconds. Raises `Wrong` if that cannot be the text."""
+    """What there is to hear, in words, and its seconds.
+
+    Raises `Wrong` if that cannot be the text.
+    """
     expect(len(samples) % 2 == 0, "half a sample at the end")
     values = array("h", samples)
     if sys.byteorder == "big":
@@ -169,14 +190,20 @@ def heard(samples: bytes, rate: int) -> tuple[str, float]:
 
 
 def check_file(answer: Answer, audio_format: str, *, whole: bool) -> str:
-    """Looks at audio in any format; compressed audio is told by how it begins and that it has some size."""
+    """Look at audio in any format; compressed audio is told by how it begins and that it has some size."""
     media_type, beginnings = FORMATS[audio_format]
     sent_as = answer.headers.get("content-type", "").partition(";")[0]
     expect(sent_as == media_type, f"{audio_format} sent as {sent_as!r}, not {media_type!r}")
-    expect(answer.body.startswith(beginnings), f"no {audio_format} file: it begins with {answer.body[:8]!r}")
+    expect(
+        answer.body.startswith(beginnings),
+        f"no {audio_format} file: it begins with {answer.body[:8]!r}",
+    )
     length = answer.headers.get("content-length")
     if whole:
-        expect(length == str(len(answer.body)), f"Content-Length {length!r} of {len(answer.body)} bytes")
+        expect(
+            length == str(len(answer.body)),
+            f"Content-Length {length!r} of {len(answer.body)} bytes",
+        )
     else:
         expect(length is None, "a stream with a Content-Length")
     for name in ("x-model", "x-voice", "x-language", "x-sample-rate"):
@@ -221,7 +248,7 @@ def answer_of(server: Server, path: str) -> dict[str, object]:
 
 
 def items_of(server: Server, path: str, name: str) -> list[object]:
-    """The list called `name` in the answer. Raises `Wrong` if it is empty."""
+    """Return the list called `name` in the answer. Raises `Wrong` if it is empty."""
     items = answer_of(server, path).get(name)
     if not isinstance(items, list) or not items:
         raise Wrong(f"no list of {name}")
@@ -265,7 +292,9 @@ def whole_wav(server: Server) -> str:
 def streamed_wav(server: Server) -> str:
     answer = server.speak("POST", TTS, {"text": TEXT, "stream": True})
     server.save("native-stream.wav", answer.body)
-    return f"{check_file(answer, 'wav', whole=False)}, first byte after {1000 * answer.first_s:.0f} ms"
+    return (
+        f"{check_file(answer, 'wav', whole=False)}, first byte after {1000 * answer.first_s:.0f} ms"
+    )
 
 
 def add_formats(path: str, field: str, text: str, surface: str) -> None:
@@ -285,16 +314,24 @@ add_formats(TTS, "format", "text", "native")
 @check("POST", TTS, "another sample rate")
 def other_rate(server: Server) -> str:
     answer = server.speak("POST", TTS, {"text": TEXT, "sample_rate": 48_000})
-    expect(answer.headers.get("x-sample-rate") == "48000", f"{answer.headers.get('x-sample-rate')!r} Hz")
+    expect(
+        answer.headers.get("x-sample-rate") == "48000",
+        f"{answer.headers.get('x-sample-rate')!r} Hz",
+    )
     return check_file(answer, "wav", whole=True)
 
 
 @check("POST", TTS, "double speed")
 def double_speed(server: Server) -> str:
     # The same seed, because a model that draws its speech does not take the same time twice.
-    plain, fast = (server.speak("POST", TTS, {"text": TEXT, "seed": 1, "speed": speed}) for speed in (1.0, 2.0))
+    plain, fast = (
+        server.speak("POST", TTS, {"text": TEXT, "seed": 1, "speed": speed}) for speed in (1.0, 2.0)
+    )
     lengths = [heard(*read_wav(answer.body, exact=True))[1] for answer in (plain, fast)]
-    expect(0.35 < lengths[1] / lengths[0] < 0.7, f"{lengths[0]:.2f} s, and {lengths[1]:.2f} s at double speed")
+    expect(
+        0.35 < lengths[1] / lengths[0] < 0.7,
+        f"{lengths[0]:.2f} s, and {lengths[1]:.2f} s at double speed",
+    )
     return f"{lengths[0]:.2f} s → {lengths[1]:.2f} s"
 
 
@@ -303,7 +340,8 @@ def every_model(server: Server) -> str:
     spoke = []
     for card in items_of(server, "/v1/models", "data"):
         assert isinstance(card, dict)
-        # A Base checkpoint needs a recording to speak with, and one that designs voices needs the design.
+        # A Base checkpoint needs a recording to speak with, and one that designs voices needs the
+        # design.
         if card["state"] == "ready" and card.get("task") != "base":
             design = {"instruct": "A calm voice."} if card.get("task") == "voice_design" else {}
             answer = server.speak("POST", TTS, {"text": TEXT, **design, "model": card["id"]})
@@ -317,7 +355,10 @@ def every_model(server: Server) -> str:
 @check("POST", TTS, "a request's own id comes back")
 def request_id(server: Server) -> str:
     answer = server.ask("POST", TTS, {"text": ""}, X_Request_Id="test-api.1")
-    expect(answer.headers.get("x-request-id") == "test-api.1", f"{answer.headers.get('x-request-id')!r}")
+    expect(
+        answer.headers.get("x-request-id") == "test-api.1",
+        f"{answer.headers.get('x-request-id')!r}",
+    )
     return "test-api.1"
 
 
@@ -325,7 +366,13 @@ REFUSED: tuple[tuple[str, object, int, str, str | None], ...] = (  # what, body,
     ("unknown field", {"text": TEXT, "volume": 3}, 422, "invalid_request", "volume"),
     ("nothing to say", {"text": " "}, 422, "invalid_request", "text"),
     ("impossible speed", {"text": TEXT, "speed": 9}, 422, "invalid_request", "speed"),
-    ("unknown speaker", {"text": TEXT, "speaker": "nobody-here"}, 404, "voice_not_found", "speaker"),
+    (
+        "unknown speaker",
+        {"text": TEXT, "speaker": "nobody-here"},
+        404,
+        "voice_not_found",
+        "speaker",
+    ),
     ("unknown model", {"text": TEXT, "model": "none-such"}, 404, "model_not_found", "model"),
     ("broken JSON", b"{", 400, "invalid_request", None),
 )
@@ -336,7 +383,11 @@ def add_refusals() -> None:
 
         @check("POST", TTS, f"refuses: {what}")
         def refuses(
-            server: Server, body: object = body, status: int = status, code: str = code, field: str | None = field
+            server: Server,
+            body: object = body,
+            status: int = status,
+            code: str = code,
+            field: str | None = field,
         ) -> str:
             error = error_of(server.ask("POST", TTS, body), status)
             expect((error.get("code"), error.get("field")) == (code, field), f"{error}")
@@ -376,21 +427,28 @@ add_formats(SPEECH, "response_format", "input", "openai")
 
 @check("POST", SPEECH, "OpenAI's names, mp3 by default")
 def openai_names(server: Server) -> str:
-    answer = server.ask("POST", SPEECH, {"model": "tts-1", "voice": "alloy", "input": TEXT, "unknown": 1})
+    answer = server.ask(
+        "POST", SPEECH, {"model": "tts-1", "voice": "alloy", "input": TEXT, "unknown": 1}
+    )
     expect(answer.status == 200, f"{answer.status}: {answer.body[:160]!r}")
     return check_file(answer, "mp3", whole=False)
 
 
 @check("POST", SPEECH, "server-sent events")
 def server_sent_events(server: Server) -> str:
-    answer = server.speak("POST", SPEECH, {"input": TEXT, "stream_format": "sse", "response_format": "pcm"})
+    answer = server.speak(
+        "POST", SPEECH, {"input": TEXT, "stream_format": "sse", "response_format": "pcm"}
+    )
     sent_as = answer.headers.get("content-type", "").partition(";")[0]
     expect(sent_as == "text/event-stream", f"sent as {sent_as!r}")
     lines = [line for line in answer.body.decode().splitlines() if line]
     expect(all(line.startswith("data: ") for line in lines), "a line that is no event")
     events = [json.loads(line.removeprefix("data: ")) for line in lines]
     deltas = [event for event in events if event["type"] == "speech.audio.delta"]
-    expect(events[-1]["type"] == "speech.audio.done" and len(deltas) == len(events) - 1, f"the end is {lines[-1][:80]}")
+    expect(
+        events[-1]["type"] == "speech.audio.done" and len(deltas) == len(events) - 1,
+        f"the end is {lines[-1][:80]}",
+    )
     pcm = b"".join(base64.b64decode(event["audio"]) for event in deltas)
     return f"{len(deltas)} of audio, {heard(pcm, int(answer.headers['x-sample-rate']))[0]}"
 
@@ -431,7 +489,10 @@ def audio_models(server: Server) -> str:
 @check("GET", "/v1/audio/voices", "all voices")
 def audio_voices(server: Server) -> str:
     voices = items_of(server, "/v1/audio/voices", "voices")
-    expect(all(isinstance(one, dict) and one["id"] and one["languages"] for one in voices), "one has no language")
+    expect(
+        all(isinstance(one, dict) and one["id"] and one["languages"] for one in voices),
+        "one has no language",
+    )
     return f"{len(voices)} voices"
 
 
@@ -445,20 +506,27 @@ def described_models(server: Server) -> str:
 def outcome(server: Server) -> str:
     spoken = server.speak("POST", TTS, {"text": TEXT, "stream": True}, X_Request_Id="test-api.2")
     state = answer_of(server, f"/v1/tts/requests/{spoken.headers['x-request-id']}")
-    expect(state.get("id") == "test-api.2" and state.get("finish_reason") in ("complete", "retried"), f"{state}")
+    expect(
+        state.get("id") == "test-api.2" and state.get("finish_reason") in ("complete", "retried"),
+        f"{state}",
+    )
     return f"{state['finish_reason']}, {state['audio_s']} s of audio"
 
 
 @check("POST", f"{WIT}/synthesize", "raw audio for Meta's Voice SDK")
 def wit_raw(server: Server) -> str:
-    answer = server.ask("POST", f"{WIT}/synthesize", {"q": TEXT, "voice": "Charlie"}, Accept="audio/raw")
+    answer = server.ask(
+        "POST", f"{WIT}/synthesize", {"q": TEXT, "voice": "Charlie"}, Accept="audio/raw"
+    )
     expect(answer.status == 200, f"{answer.status}: {answer.body[:160]!r}")
     return heard(answer.body, 24_000)[0]
 
 
 @check("POST", f"{WIT}/synthesize", "audio with the times of visemes")
 def wit_events(server: Server) -> str:
-    answer = server.ask("POST", f"{WIT}/synthesize", {"q": TEXT, "viseme": "true"}, Accept="audio/raw")
+    answer = server.ask(
+        "POST", f"{WIT}/synthesize", {"q": TEXT, "viseme": "true"}, Accept="audio/raw"
+    )
     expect(answer.status == 200, f"{answer.status}: {answer.body[:160]!r}")
     audio, kinds, place = b"", set[str](), 0
     while place < len(answer.body):
@@ -492,16 +560,23 @@ def endpoints(server: Server) -> set[tuple[str, str]]:
 
 
 def wait(server: Server, seconds: float) -> None:
-    """Returns when the server is ready, and says on stderr what it waits for. Raises `Wrong` after some seconds."""
+    """Return when the server is ready, and says on stderr what it waits for.
+
+    Raises `Wrong` after some seconds.
+    """
     end, shown = time.monotonic() + seconds, ""
     while True:
         try:
             answer = server.ask("GET", "/health/ready")
-            state = "ready" if answer.status == 200 else str(answer_of(server, "/health").get("models"))
+            state = (
+                "ready" if answer.status == 200 else str(answer_of(server, "/health").get("models"))
+            )
         except Wrong as wrong:
             state = str(wrong)
         if state != shown:
-            print(f"{time.monotonic() - end + seconds:5.0f} s  {state}", file=sys.stderr, flush=True)
+            print(
+                f"{time.monotonic() - end + seconds:5.0f} s  {state}", file=sys.stderr, flush=True
+            )
         if state == "ready":
             return
         expect(time.monotonic() < end, f"not ready after {seconds:g} s: {state}")
@@ -510,13 +585,17 @@ def wait(server: Server, seconds: float) -> None:
 
 
 def run(server: Server, offered: set[tuple[str, str]]) -> Iterator[tuple[str, str, str, bool, str]]:
-    """Yields method, path, what was checked, whether it is right and what was seen, one by one."""
+    """Yield method, path, what was checked, whether it is right and what was seen, one by one."""
     for method, path, what, function in CHECKS:
         try:
             yield method, path, what, True, function(server)
         except Wrong as wrong:
             yield method, path, what, False, str(wrong)
-        except (LookupError, TypeError, ValueError) as surprise:  # an answer of another shape than expected
+        except (
+            LookupError,
+            TypeError,
+            ValueError,
+        ) as surprise:  # an answer of another shape than expected
             yield method, path, what, False, f"an answer of another shape: {surprise!r}"
     for method, path in sorted(offered - {(method, path) for method, path, _, _ in CHECKS}):
         yield method, path, "is tested", False, "the server offers it, and no check here knows it"
@@ -524,17 +603,30 @@ def run(server: Server, offered: set[tuple[str, str]]) -> Iterator[tuple[str, st
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Test every endpoint of a running speech server.")
-    parser.add_argument("url", nargs="?", default="http://localhost:8000", help="the server; %(default)s")
+    parser.add_argument(
+        "url", nargs="?", default="http://localhost:8000", help="the server; %(default)s"
+    )
     parser.add_argument("--save", type=Path, metavar="DIR", help="keep the audio in this folder")
     parser.add_argument("--model", help="ask this model instead of the server's choice")
     parser.add_argument("--api-key", help="sent as a bearer token")
-    parser.add_argument("--timeout", type=float, default=120.0, metavar="S", help="for each answer, in seconds; 120")
-    parser.add_argument("--until-ready", type=float, metavar="S", help="only wait until it is ready, S seconds at most")
-    parser.add_argument("--insecure", action="store_true", help="take any certificate, as a self-signed one")
+    parser.add_argument(
+        "--timeout", type=float, default=120.0, metavar="S", help="for each answer, in seconds; 120"
+    )
+    parser.add_argument(
+        "--until-ready",
+        type=float,
+        metavar="S",
+        help="only wait until it is ready, S seconds at most",
+    )
+    parser.add_argument(
+        "--insecure", action="store_true", help="take any certificate, as a self-signed one"
+    )
     given = parser.parse_args()
     context = ssl._create_unverified_context() if given.insecure else None
     fields = {"model": given.model} if given.model else {}
-    server = Server(given.url.rstrip("/"), given.api_key, given.timeout, context, given.save, fields)
+    server = Server(
+        given.url.rstrip("/"), given.api_key, given.timeout, context, given.save, fields
+    )
     try:
         if given.until_ready is not None:
             wait(server, given.until_ready)

@@ -1,9 +1,12 @@
-"""Doors to the real application: in process over ASGI, and over a real socket. And which tests need a CUDA device."""
+"""Doors to the real application: in process over ASGI, and over a real socket.
+
+And which tests need a CUDA device.
+"""
 
 import asyncio
 import socket
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from importlib.util import find_spec
 from typing import Any
@@ -14,9 +17,10 @@ import uvicorn
 from fastapi import FastAPI
 
 from vivavoce.api.app import create_app
-from vivavoce.engines.local import LocalEngine
-from vivavoce.engines.pool import Pool
-from vivavoce.engines.tone import Fault, ToneModel
+from vivavoce.api.middleware.connections import Bounds, bounded_http
+from vivavoce.models.tone import Fault, ToneModel
+from vivavoce.serving.local import LocalEngine
+from vivavoce.serving.pool import Pool
 from vivavoce.settings import Settings
 
 FAULTS = {
@@ -26,13 +30,15 @@ FAULTS = {
     "endless": Fault("endless"),
 }
 
-LONG_TEXT = "Hello there. " * 100  # what "endless" says of it lasts for minutes, though each piece is cut in time
+LONG_TEXT = (
+    "Hello there. " * 100
+)  # what "endless" says of it lasts for minutes, though each piece is cut in time
 
 NEEDS_CUDA = pytest.StashKey[int]()  # tests that were deselected for want of a device
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselects what is marked `gpu` where there is no CUDA device."""
+    """Deselect what is marked `gpu` where there is no CUDA device."""
     marked = [item for item in items if item.get_closest_marker("gpu")]
     if marked and not _cuda_is_there():
         config.stash[NEEDS_CUDA] = len(marked)
@@ -40,9 +46,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in marked]
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
     if count := config.stash.get(NEEDS_CUDA, 0):
-        terminalreporter.write_line(f"{count} tests marked gpu did not run: torch finds no CUDA device here")
+        terminalreporter.write_line(
+            f"{count} tests marked gpu did not run: torch finds no CUDA device here"
+        )
 
 
 def _cuda_is_there() -> bool:
@@ -64,17 +74,28 @@ async def app_client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(app)
     async with (
         app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url="http://vivavoce", timeout=60) as client,
+        httpx.AsyncClient(transport=transport, base_url="http://localhost", timeout=60) as client,
     ):
         yield client
 
 
 @contextmanager
-def serving(app: FastAPI, port: int = 0, **options: Any) -> Iterator[str]:
+def serving(
+    app: FastAPI,
+    port: int = 0,
+    make: Callable[[uvicorn.Config], uvicorn.Server] = uvicorn.Server,
+    **options: Any,
+) -> Iterator[str]:
     """The base URL of `app` behind a real socket, served by uvicorn in a thread, with more of its options."""
+    options = {
+        "http": bounded_http(Bounds(512, 20.0, 60.0)),
+        "timeout_graceful_shutdown": 5,
+        **options,
+    }
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", port))
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=5, **options))
+        sock.listen()
+        server = make(uvicorn.Config(app, log_level="warning", **options))
         started = threading.Event()
 
         async def run() -> None:
@@ -105,21 +126,23 @@ def no_keys_of_this_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 @pytest.fixture
 async def client() -> AsyncIterator[httpx.AsyncClient]:
-    """The application with the tone model, in process."""
+    """Yield the application with the tone model, in process."""
     async with app_client(create_app(Settings(), tone_pool())) as client:
         yield client
 
 
 @pytest.fixture
 def tone_url() -> Iterator[str]:
-    """The application with the tone model, over a socket."""
+    """Yield the application with the tone model, over a socket."""
     with serving(create_app(Settings(), tone_pool())) as url:
         yield url
 
 
 @pytest.fixture(scope="session")
 def hibari_url() -> Iterator[str]:
-    """The application with the embedded English voice, over a socket, when it can speak."""
-    with serving(create_app(Settings(models=("hibari",)))) as url:
-        httpx.post(f"{url}/v1/tts/synthesize", json={"text": "Hello."}, timeout=60).raise_for_status()
+    """Yield the application with the embedded English voice, over a socket, when it can speak."""
+    with serving(create_app(Settings(models=("hibari",), isolate_models=False))) as url:
+        httpx.post(
+            f"{url}/v1/tts/synthesize", json={"text": "Hello."}, timeout=60
+        ).raise_for_status()
         yield url

@@ -1,4 +1,4 @@
-"""Reads encoded audio with real decoders (FFmpeg's, through PyAV), for tests that judge what a client would hear."""
+"""Read encoded audio with real decoders (FFmpeg's, through PyAV), for tests that judge what a client would hear."""
 
 import io
 import wave
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 
 def decode(data: bytes) -> tuple[NDArray[np.float32], int]:
-    """All samples of an encoded file, mono in [-1, 1], and its sample rate."""
+    """Return all samples of an encoded file, mono in [-1, 1], and its sample rate."""
     with av.open(io.BytesIO(data)) as container:
         stream = container.streams.audio[0]
         resampler = av.AudioResampler(format="flt", layout="mono", rate=stream.rate)
@@ -19,7 +19,7 @@ def decode(data: bytes) -> tuple[NDArray[np.float32], int]:
 
 
 def wav_seconds(data: bytes) -> float:
-    """The length that the header of a WAV file states, which must agree with the bytes that are there."""
+    """Return the length that the header of a WAV file states, which must agree with the bytes that are there."""
     with wave.open(io.BytesIO(data)) as file:
         assert (file.getnchannels(), file.getsampwidth()) == (1, 2)
         frames = file.getnframes()

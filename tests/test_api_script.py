@@ -12,18 +12,22 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from tests.conftest import serving, tone_pool
 from tests.decoding import decode
 from vivavoce.api.app import create_app
-from vivavoce.engines.local import LocalEngine
-from vivavoce.engines.pool import Pool
-from vivavoce.engines.tone import Fault, ToneModel
+from vivavoce.models.tone import Fault, ToneModel
+from vivavoce.serving.local import LocalEngine
+from vivavoce.serving.pool import Pool
 from vivavoce.settings import Settings
 
 SCRIPT = Path(__file__).parent.parent / "scripts" / "test_api.py"
 
 
 def run(*arguments: str | Path) -> tuple[int, list[str]]:
-    """The exit code of the script, and what it printed: progress and errors, then the table."""
+    """Return the exit code of the script, and what it printed: progress and errors, then the table."""
     done = subprocess.run(
-        [sys.executable, SCRIPT, *arguments], capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, SCRIPT, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
     assert "Traceback" not in done.stderr, done.stderr
     return done.returncode, (done.stderr + done.stdout).splitlines()
@@ -50,12 +54,15 @@ def silent(message: Message) -> Message:
     """Audio of the right size in which nothing is heard; its header, in the first 44 bytes, stays."""
     body = message.get("body", b"")
     start = 44 if body.startswith(b"RIFF") else 0
-    return {**message, "body": body[:start] + bytes(len(body) - start)} if len(body) > 44 else message
+    return (
+        {**message, "body": body[:start] + bytes(len(body) - start)} if len(body) > 44 else message
+    )
 
 
 def mislabelled(message: Message) -> Message:
     headers = [
-        (name, b"audio/x-none" if value == b"audio/wav" else value) for name, value in message.get("headers", ())
+        (name, b"audio/x-none" if value == b"audio/wav" else value)
+        for name, value in message.get("headers", ())
     ]
     return {**message, "headers": headers} if headers else message
 
@@ -92,21 +99,41 @@ def test_a_sound_server_passes_and_its_audio_is_kept(hibari_url: str, tmp_path: 
     assert lines[-1].endswith(f" right, 0 wrong, at {hibari_url}")
     kept = {path.suffix: path for path in tmp_path.glob("native-format.*")}
     assert kept.keys() == {".wav", ".pcm", ".mp3", ".opus", ".aac", ".flac"}
-    assert all(len(decode(path.read_bytes())[0]) > 12_000 for suffix, path in kept.items() if suffix != ".pcm")
+    assert all(
+        len(decode(path.read_bytes())[0]) > 12_000
+        for suffix, path in kept.items()
+        if suffix != ".pcm"
+    )
 
 
 @pytest.mark.parametrize(
     ("build", "check", "seen"),
     [
         (broken_by("/v1/tts/synthesize", silent), "one exact WAV file", "silence: RMS 0.0"),
-        (broken_by("/v1/tts/synthesize", mislabelled), "one exact WAV file", "wav sent as 'audio/x-none'"),
-        (broken_by("/v1/tts/synthesize", always_fine), "refuses: unknown speaker", "200 instead of 404"),
+        (
+            broken_by("/v1/tts/synthesize", mislabelled),
+            "one exact WAV file",
+            "wav sent as 'audio/x-none'",
+        ),
+        (
+            broken_by("/v1/tts/synthesize", always_fine),
+            "refuses: unknown speaker",
+            "200 instead of 404",
+        ),
         (broken_by("/v1/audio/speech", silent), "pcm stream", "silence: RMS 0.0"),
         (failing_after(0), "one exact WAV file", "500: "),
         (failing_after(3), "a WAV stream", "no whole answer: "),
         (growing, "GET  /v1/new", "the server offers it, and no check here knows it"),
     ],
-    ids=["silent", "mislabelled", "accepts-all", "silent-openai", "crashes-at-once", "crashes-midway", "new-endpoint"],
+    ids=[
+        "silent",
+        "mislabelled",
+        "accepts-all",
+        "silent-openai",
+        "crashes-at-once",
+        "crashes-midway",
+        "new-endpoint",
+    ],
 )
 def test_what_is_broken_is_found(build: Callable[[], FastAPI], check: str, seen: str) -> None:
     with serving(build()) as url:
@@ -115,8 +142,12 @@ def test_what_is_broken_is_found(build: Callable[[], FastAPI], check: str, seen:
     assert [line for line in failures(lines) if check in line and seen in line], lines
 
 
-@pytest.mark.parametrize("arguments", [(), ("--until-ready", "0.1")], ids=["at once", "after waiting"])
-def test_a_server_that_is_not_there_is_said_to_be(arguments: tuple[str, ...], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "arguments", [(), ("--until-ready", "0.1")], ids=["at once", "after waiting"]
+)
+def test_a_server_that_is_not_there_is_said_to_be(
+    arguments: tuple[str, ...], tmp_path: Path
+) -> None:
     code, lines = run("http://127.0.0.1:1", *arguments, "--save", tmp_path / "audio")
     assert code == 2
     assert "Connection refused" in lines[-1]

@@ -14,11 +14,9 @@ from vivavoce import __version__
 from vivavoce.api import errors as api_errors
 from vivavoce.api.app import create_app
 from vivavoce.client import AsyncClient, Client
-from vivavoce.engines.local import LocalEngine
-from vivavoce.engines.pool import Pool
-from vivavoce.engines.tone import CHAR_S, RATE_HZ, Fault, ToneModel
 from vivavoce.errors import (
     BadRequest,
+    BodyTooLarge,
     EngineFault,
     MissingDependency,
     NotReady,
@@ -29,6 +27,9 @@ from vivavoce.errors import (
     Unsupported,
     VivavoceError,
 )
+from vivavoce.models.tone import CHAR_S, RATE_HZ, Fault, ToneModel
+from vivavoce.serving.local import LocalEngine
+from vivavoce.serving.pool import Pool
 from vivavoce.settings import Settings
 
 TEXT = "Hello there."
@@ -38,7 +39,9 @@ TEXT = "Hello there."
 async def remote() -> AsyncIterator[AsyncClient]:
     """A client of an app of its own, which also offers a voice that fails after some audio."""
     model = ToneModel(faults={"breaks": Fault("raise", at_step=2)})
-    app = create_app(Settings(models=("tone",), load="lazy"), Pool({"tone": lambda: LocalEngine(model)}))
+    app = create_app(
+        Settings(models=("tone",), load_models="lazy"), Pool({"tone": lambda: LocalEngine(model)})
+    )
     async with (
         app.router.lifespan_context(app),
         AsyncClient("http://test", transport=httpx.ASGITransport(app)) as client,
@@ -51,8 +54,12 @@ def seconds(data: bytes) -> float:
         return float(file.getnframes() / file.getframerate())
 
 
-async def test_speak_returns_a_whole_file_and_who_spoke_it(remote: AsyncClient, tmp_path: Path) -> None:
-    audio = await remote.speak(TEXT, speaker="hum", language="english", model="tone", sample_rate=16_000)
+async def test_speak_returns_a_whole_file_and_who_spoke_it(
+    remote: AsyncClient, tmp_path: Path
+) -> None:
+    audio = await remote.speak(
+        TEXT, speaker="hum", language="english", model="tone", sample_rate=16_000
+    )
     assert (audio.format, audio.model, audio.voice, audio.language) == ("wav", "tone", "hum", "en")
     assert audio.sample_rate_hz == 16_000
     assert seconds(audio.data) == pytest.approx(len(TEXT) * CHAR_S, abs=0.01)
@@ -75,7 +82,8 @@ async def test_seed_and_speed_reach_the_model(remote: AsyncClient) -> None:
 
 
 @pytest.mark.parametrize(
-    ("format", "magic"), [("wav", b"RIFF"), ("flac", b"fLaC"), ("opus", b"OggS"), ("mp3", b"\xff"), ("aac", b"\xff")]
+    ("format", "magic"),
+    [("wav", b"RIFF"), ("flac", b"fLaC"), ("opus", b"OggS"), ("mp3", b"\xff"), ("aac", b"\xff")],
 )
 async def test_formats_come_as_asked(remote: AsyncClient, format: str, magic: bytes) -> None:
     audio = await remote.speak(TEXT, format=format)  # type: ignore[arg-type]  # parametrize types it as str
@@ -110,7 +118,12 @@ async def test_health_tells_the_state_of_each_model(remote: AsyncClient) -> None
 
 async def test_outcome_tells_how_a_request_went(remote: AsyncClient) -> None:
     whole = await remote.outcome((await remote.speak(TEXT)).request_id)
-    assert (whole.finish_reason, whole.ending, whole.error, whole.retries) == ("complete", None, None, 0)
+    assert (whole.finish_reason, whole.ending, whole.error, whole.retries) == (
+        "complete",
+        None,
+        None,
+        0,
+    )
     assert whole.audio_s == pytest.approx(len(TEXT) * CHAR_S, abs=0.02)
     with pytest.raises(UnknownRequest, match="'no such one'"):
         await remote.outcome("no such one")
@@ -125,6 +138,11 @@ async def test_wrong_requests_raise_what_the_server_found(remote: AsyncClient) -
     with pytest.raises(BadRequest) as invalid:
         await remote.speak(TEXT, speed=9)
     assert invalid.value.field == "speed"
+    with pytest.raises(BadRequest, match="2,001 characters, the limit is 2,000") as long:
+        await remote.speak(TEXT, instruct="a" * 2_001)
+    assert long.value.field == "instruct"
+    with pytest.raises(BodyTooLarge, match="2,000,000 bytes"):
+        await remote.speak("a " * 1_000_000)
 
 
 async def test_a_stream_that_is_refused_raises_before_its_block(remote: AsyncClient) -> None:
@@ -147,6 +165,7 @@ async def test_a_model_that_fails_raises_engine_fault(remote: AsyncClient) -> No
         UnknownVoice("m", field="model"),
         UnknownRequest("m", field="model"),
         Unsupported("m", field="model"),
+        BodyTooLarge("m", field="model"),
         Overloaded("m", retry_after_s=7),
         NotReady("m"),
         EngineFault("m"),
@@ -154,7 +173,9 @@ async def test_a_model_that_fails_raises_engine_fault(remote: AsyncClient) -> No
     ],
     ids=lambda error: type(error).__name__,
 )
-async def test_every_error_of_the_server_comes_back_as_itself(error: VivavoceError, path: str) -> None:
+async def test_every_error_of_the_server_comes_back_as_itself(
+    error: VivavoceError, path: str
+) -> None:
     app = FastAPI()
     api_errors.install(app)
 
@@ -185,7 +206,9 @@ def test_the_blocking_client_speaks_and_streams(tone_url: str) -> None:
 
 def test_the_blocking_client_lists(tone_url: str) -> None:
     with Client(tone_url + "/") as client:
-        assert client.speakers("tone") == tuple(voice.id for voice in client.voices() if voice.listed)
+        assert client.speakers("tone") == tuple(
+            voice.id for voice in client.voices() if voice.listed
+        )
         assert "english" in client.languages()
         assert "tone" in {model.id for model in client.models()}
         assert client.health().version == __version__
@@ -202,7 +225,10 @@ def test_leaving_a_stream_early_frees_the_server(tone_url: str) -> None:
 def test_a_server_that_is_not_there_is_said_to_be_so() -> None:
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
-    with Client(f"http://127.0.0.1:{port}") as client, pytest.raises(NotReady, match="`vivavoce serve`"):
+    with (
+        Client(f"http://127.0.0.1:{port}") as client,
+        pytest.raises(NotReady, match="`vivavoce serve`"),
+    ):
         client.health()
 
 
@@ -217,14 +243,21 @@ def test_a_server_that_does_not_answer_is_not_waited_for() -> None:
 
 @pytest.mark.parametrize("address", ["localhost:8000", "ftp://host", "http://[::1"])
 def test_an_address_that_is_none_is_refused_by_name(address: str) -> None:
-    with pytest.raises(BadRequest, match="is not an address of a server") as caught, Client(address) as client:
+    with (
+        pytest.raises(BadRequest, match="is not an address of a server") as caught,
+        Client(address) as client,
+    ):
         client.health()
     assert caught.value.field == "base_url"
 
 
 @pytest.mark.parametrize(
     "answer",
-    [httpx.Response(502, text="<h1>Bad Gateway</h1>"), httpx.Response(200, json=["?"]), httpx.Response(404, json={})],
+    [
+        httpx.Response(502, text="<h1>Bad Gateway</h1>"),
+        httpx.Response(200, json=["?"]),
+        httpx.Response(404, json={}),
+    ],
     ids=["proxy", "other JSON", "other API"],
 )
 def test_what_is_not_our_server_is_said_to_be_something_else(answer: httpx.Response) -> None:
@@ -244,5 +277,8 @@ def test_an_api_key_is_sent_as_a_bearer_token() -> None:
 
 
 def test_unknown_option_is_a_type_error_that_names_the_choices(tone_url: str) -> None:
-    with Client(tone_url) as client, pytest.raises(TypeError, match=r"'speeker': choose from speaker,"):
+    with (
+        Client(tone_url) as client,
+        pytest.raises(TypeError, match=r"'speeker': choose from speaker,"),
+    ):
         client.speak("Hello.", speeker="sine")  # type: ignore[call-arg]  # the mistake under test

@@ -14,15 +14,32 @@ from vivavoce.settings import Settings
 
 pytestmark = pytest.mark.slow
 
-QWEN_SPEAKERS = ["vivian", "serena", "uncle_fu", "dylan", "eric", "ryan", "aiden", "ono_anna", "sohee"]
+QWEN_SPEAKERS = [
+    "vivian",
+    "serena",
+    "uncle_fu",
+    "dylan",
+    "eric",
+    "ryan",
+    "aiden",
+    "ono_anna",
+    "sohee",
+]
 
 SENTENCES = [
-    # language, text, the model and the voice that answer when nobody is named, seconds that a person would take
+    # language, text, the model and the voice that answer when nobody is named, seconds that a
+    # person would take
     ("en", "The train to Bristol leaves at half past nine.", "hibari", "heart", (2.0, 5.0)),
     ("es", "El tren para Sevilla sale a las nueve y media.", "kokoro", "ef_dora", (2.0, 5.5)),
     ("fr", "Le train pour Lyon part à neuf heures et demie.", "kokoro", "ff_siwis", (2.0, 5.5)),
     ("it", "Il treno per Firenze parte alle nove e mezza.", "kokoro", "if_sara", (2.0, 5.5)),
-    ("pt", "O comboio para o Porto não parte às nove e meia da manhã.", "kokoro", "pf_dora", (2.0, 6.5)),
+    (
+        "pt",
+        "O comboio para o Porto não parte às nove e meia da manhã.",
+        "kokoro",
+        "pf_dora",
+        (2.0, 6.5),
+    ),
     ("ja", "京都行きの電車は九時半に出発します。", "kokoro", "jf_alpha", (2.0, 6.0)),
     ("zh", "去上海的火车九点半出发。", "kokoro", "zm_yunjian", (1.5, 5.5)),
 ]
@@ -30,7 +47,7 @@ SENTENCES = [
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def client() -> AsyncIterator[httpx.AsyncClient]:
-    async with app_client(create_app(Settings(load="lazy"))) as client:
+    async with app_client(create_app(Settings(load_models="lazy", isolate_models=False))) as client:
         yield client
 
 
@@ -45,7 +62,12 @@ def assert_speech(data: bytes, seconds: tuple[float, float]) -> None:
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(("language", "text", "model", "voice", "seconds"), SENTENCES)
 async def test_each_language_is_detected_and_spoken_by_a_native_voice(
-    client: httpx.AsyncClient, language: str, text: str, model: str, voice: str, seconds: tuple[float, float]
+    client: httpx.AsyncClient,
+    language: str,
+    text: str,
+    model: str,
+    voice: str,
+    seconds: tuple[float, float],
 ) -> None:
     response = await client.post("/v1/tts/synthesize", json={"text": text})
     assert response.status_code == 200, response.text
@@ -99,7 +121,13 @@ async def test_openai_and_kokoro_names_are_accepted(
 @pytest.mark.asyncio(loop_scope="module")
 async def test_all_voices_are_listed_with_their_languages(client: httpx.AsyncClient) -> None:
     voices = (await client.get("/v1/audio/voices?model=kokoro")).json()["voices"]
-    own = {voice["id"]: voice["languages"] for voice in voices if not voice["listed"]}
+    assert len({voice["name"] for voice in voices}) == len(voices)
+    assert sum(voice["alias_of"] is not None for voice in voices) == 13
+    own = {
+        voice["id"]: voice["languages"]
+        for voice in voices
+        if not voice["listed"] and not voice["alias_of"]
+    }
     assert len(own) == 54
     assert own["ff_siwis"] == ["fr"]
 
@@ -134,8 +162,11 @@ async def test_language_that_nobody_here_speaks_is_refused(
         ("价格很高。", "价格是一月三日的1250元。"),
     ],
 )
-async def test_numbers_are_spoken_not_skipped(client: httpx.AsyncClient, short: str, long: str) -> None:
+async def test_numbers_are_spoken_not_skipped(
+    client: httpx.AsyncClient, short: str, long: str
+) -> None:
     lengths = [
-        len(decode((await client.post("/v1/tts/synthesize", json={"text": text})).content)[0]) for text in (short, long)
+        len(decode((await client.post("/v1/tts/synthesize", json={"text": text})).content)[0])
+        for text in (short, long)
     ]
     assert lengths[1] > 1.8 * lengths[0]

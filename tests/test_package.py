@@ -27,7 +27,10 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_wheel_holds_the_package_and_no_more(built: Path) -> None:
     with zipfile.ZipFile(next(built.glob("*.whl"))) as wheel:
         names = set(wheel.namelist())
-    assert {name.split("/")[0] for name in names} == {"vivavoce", f"vivavoce-{__version__}.dist-info"}
+    assert {name.split("/")[0] for name in names} == {
+        "vivavoce",
+        f"vivavoce-{__version__}.dist-info",
+    }
     assert {"vivavoce/py.typed", "vivavoce/web/index.html"} <= names
 
 
@@ -46,7 +49,9 @@ def test_installed_wheel_speaks(built: Path, tmp_path: Path) -> None:
     say = "from vivavoce.cli import main; import vivavoce; print(vivavoce.__file__); main()"
     command = [sys.executable, "-c", say, "say", "Hello.", "--model", "hibari", "-o", str(speech)]
     environment = os.environ | {"PYTHONPATH": str(installed)}
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(str(installed))
     assert speech.stat().st_size > 10_000

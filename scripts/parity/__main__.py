@@ -1,6 +1,8 @@
-"""All comparisons with the published `qwen-tts` 0.1.1, one after the other: `python -m scripts.parity`.
+"""All comparisons with the published `qwen-tts` 0.1.1, one after the other:
+`python -m scripts.parity`.
 
-Builds the published package's environment in the user's cache folder on first use. Exits with 1 if anything differs.
+Builds the published package's environment in the user's cache folder on first use. Exits with 1 if
+anything differs.
 """
 
 import subprocess
@@ -8,11 +10,14 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-COMPARISONS = {"vivavoce trace": "scripts.parity.trace", "codec and speaker encoder": "scripts.parity.codec"}
+COMPARISONS = {
+    "vivavoce trace": "scripts.parity.trace",
+    "codec and speaker encoder": "scripts.parity.codec",
+}
 
 
 def main() -> None:
-    """Runs every comparison, also after one has failed."""
+    """Run every comparison, also after one has failed."""
     failed = []
     for name, module in COMPARISONS.items():
         print(f"{name}:", flush=True)

@@ -1,6 +1,8 @@
-"""What is compared between this engine and the published one: shapes, requests and recordings, by seed.
+"""What is compared between this engine and the published one: shapes, requests and recordings, by
+seed.
 
-They reach both sides as files: a checkpoint's folder, `request.json`s and a WAV file. It knows neither side.
+They reach both sides as files: a checkpoint's folder, `request.json`s and a WAV file. It knows
+neither side.
 """
 
 import random
@@ -11,8 +13,8 @@ from typing import Any
 
 import torch
 from scripts.make_checkpoint import DIALECTS, SPEAKERS, Shape, Stack
-from tests.engines.qwen.codec_checkpoints import CodecShape, voice_like
-from tests.engines.qwen.codec_checkpoints import random_shape as random_codec_shape
+from tests.models.qwen3_tts.codec_checkpoints import CodecShape, voice_like
+from tests.models.qwen3_tts.codec_checkpoints import random_shape as random_codec_shape
 
 RATE_HZ = 24_000
 RECORDING = "voice.wav"
@@ -38,7 +40,7 @@ def random_codec(seed: int) -> CodecShape:
 
 
 def random_stack(chance: random.Random) -> Stack:
-    """The dimensions of one decoder."""
+    """Return the dimensions of one decoder."""
     kv_heads = chance.choice([1, 2, 3])
     return Stack(
         hidden=chance.choice([32, 48, 64, 80]),
@@ -50,17 +52,26 @@ def random_stack(chance: random.Random) -> Stack:
     )
 
 
-def random_requests(task: str, chance: random.Random, frames: int, most_words: int = 30) -> list[dict[str, Any]]:
-    """Greedy `request.json`s for one checkpoint: both ways of feeding text, and every kind of voice the task has.
+def random_requests(
+    task: str, chance: random.Random, frames: int, most_words: int = 30
+) -> list[dict[str, Any]]:
+    """Greedy `request.json`s for one checkpoint: both ways of feeding text, and every kind of voice
+    the task has.
 
     Of the two requests of a kind one leaves the language to the model.
     """
     requests = []
     for in_advance in (True, False):
         for variant in ("x_vector_only", "in_context") if task == "base" else ("plain", "dialect"):
-            request: dict[str, Any] = {"task": task, "text": words(chance, 3, most_words), "non_streaming": in_advance}
+            request: dict[str, Any] = {
+                "task": task,
+                "text": words(chance, 3, most_words),
+                "non_streaming": in_advance,
+            }
             named = in_advance == (variant in ("plain", "in_context"))
-            request["language"] = chance.choice(["english", "Chinese", "japanese"]) if named else "auto"
+            request["language"] = (
+                chance.choice(["english", "Chinese", "japanese"]) if named else "auto"
+            )
             if task == "base":
                 request |= {"ref_audio": RECORDING, "ref_text": words(chance, 2, 12)}
                 request["x_vector_only"] = variant == "x_vector_only"
@@ -81,7 +92,7 @@ def words(chance: random.Random, least: int, most: int) -> str:
 
 
 def write_recording(path: Path, seed: int, seconds: float) -> None:
-    """Writes something like a voice as a WAV file of 16 bits at the models' own rate, so that nothing resamples it."""
+    """Write something like a voice as a WAV file of 16 bits at the models' own rate, so that nothing resamples it."""
     samples = (voice_like(int(seconds * RATE_HZ), seed) * 32767).to(torch.int16)
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
@@ -91,10 +102,12 @@ def write_recording(path: Path, seed: int, seconds: float) -> None:
 
 
 def as_json(shape: Shape) -> dict[str, Any]:
-    """`shape` as JSON."""
+    """Return `shape` as JSON."""
     return asdict(shape)
 
 
 def from_json(values: dict[str, Any]) -> Shape:
-    """The shape that `as_json` wrote."""
-    return Shape(**{**values, "talker": Stack(**values["talker"]), "predictor": Stack(**values["predictor"])})
+    """Return the shape that `as_json` wrote."""
+    return Shape(
+        **{**values, "talker": Stack(**values["talker"]), "predictor": Stack(**values["predictor"])}
+    )

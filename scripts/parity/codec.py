@@ -1,10 +1,12 @@
-"""Compares our codec and speaker encoder with the published `qwen-tts` 0.1.1 on random tiny checkpoints.
+"""Compare our codec and speaker encoder with the published `qwen-tts` 0.1.1 on random tiny
+checkpoints.
 
     python -m scripts.parity.codec [--seeds 4] [--seed 0]
-    python -m scripts.parity.codec --write tests/engines/qwen/data
+    python -m scripts.parity.codec --write tests/models/qwen3_tts/data
 
-What a trace does not reach: more shapes, streamed decoding, recordings of odd lengths. Whole decodes and x-vectors must
-agree within 1e-4, streamed with whole too, codes exactly. `--write` keeps the published answers for the tests.
+What a trace does not reach: more shapes, streamed decoding, recordings of odd lengths. Whole
+decodes and x-vectors must agree within 1e-4, streamed with whole too, codes exactly. `--write`
+keeps the published answers for the tests.
 """
 
 import argparse
@@ -17,7 +19,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 from scripts.parity.oracle import run_oracle
-from tests.engines.qwen.codec_checkpoints import (
+from tests.models.qwen3_tts.codec_checkpoints import (
     SHAPES,
     SPEAKERS,
     CodecShape,
@@ -29,15 +31,15 @@ from tests.engines.qwen.codec_checkpoints import (
     write_speaker,
 )
 
-from vivavoce.engines.qwen.codec import CodecDecoder, load_decoder, load_encoder
-from vivavoce.engines.qwen.speaker import load_speaker_encoder
+from vivavoce.models.qwen3_tts.codec import CodecDecoder, load_decoder, load_encoder
+from vivavoce.models.qwen3_tts.network.speaker_encoder import load_speaker_encoder
 
 ORACLE = Path(__file__).with_name("codec_oracle.py")
 TOLERANCE = 1e-4
 CPU = torch.device("cpu")
 CHUNKS = (1, 2, 4, 8, 3)
-# A sample, just under and just over a frame, odd lengths, and more than the 10 s after which a windowed encoder
-# would differ from the published one.
+# A sample, just under and just over a frame, odd lengths, and more than the 10 s after which a
+# windowed encoder would differ from the published one.
 AUDIO_LENGTHS = (1, 1919, 1921, 24007, 24000 * 12)
 REFERENCE_FRAMES = 12
 
@@ -53,11 +55,20 @@ class Case:
 
 
 def cases(count: int, seed: int) -> list[Case]:
-    """The named shapes once, and `count` random ones; one of them near the 300 frames that qwen-tts decodes whole."""
+    """Return the named shapes once, and `count` random ones; one of them near the 300 frames that qwen-tts decodes whole."""
     speakers = list(SPEAKERS.values())
-    named = [Case(name, shape, speakers[i % 2], seed, 100) for i, (name, shape) in enumerate(SHAPES.items())]
+    named = [
+        Case(name, shape, speakers[i % 2], seed, 100)
+        for i, (name, shape) in enumerate(SHAPES.items())
+    ]
     drawn = [
-        Case(f"random-{seed + i}", random_shape(seed + i), speakers[i % 2], seed + i, 290 if i == 0 else 60)
+        Case(
+            f"random-{seed + i}",
+            random_shape(seed + i),
+            speakers[i % 2],
+            seed + i,
+            290 if i == 0 else 60,
+        )
         for i in range(count)
     ]
     return named + drawn
@@ -73,16 +84,21 @@ def reference_cases() -> list[Case]:
 
 
 def prepare(folder: Path, case: Case) -> None:
-    """Writes the case's checkpoints and inputs for both sides."""
+    """Write the case's checkpoints and inputs for both sides."""
     write_codec(folder / case.name / "codec", case.codec, case.seed)
     write_speaker(folder / case.name / "speaker", case.speaker, case.seed)
-    inputs = {"codes": random_codes(case.codec, case.frames, case.seed), "voice": voice_like(30000, case.seed)}
-    inputs |= {f"audio{i}": voice_like(length, case.seed + i) for i, length in enumerate(case.lengths)}
+    inputs = {
+        "codes": random_codes(case.codec, case.frames, case.seed),
+        "voice": voice_like(30000, case.seed),
+    }
+    inputs |= {
+        f"audio{i}": voice_like(length, case.seed + i) for i, length in enumerate(case.lengths)
+    }
     save_file(inputs, folder / case.name / "inputs.safetensors")
 
 
 def streamed(decoder: CodecDecoder, codes: torch.Tensor) -> torch.Tensor:
-    """The samples of `codes`, decoded in chunks of changing size."""
+    """Return the samples of `codes`, decoded in chunks of changing size."""
     states, parts, start, turn = [decoder.open() for _ in codes], [], 0, 0
     while start < codes.shape[-1]:
         frames = CHUNKS[turn % len(CHUNKS)]
@@ -98,7 +114,9 @@ def compare(folder: Path, case: Case) -> dict[str, float]:
     decoder = load_decoder(folder / case.name / "codec", CPU, torch.float32)
     encoder = load_encoder(folder / case.name / "codec", CPU, torch.float32)
     whole = decoder.decode(inputs["codes"], block_frames=case.frames)
-    vector = load_speaker_encoder(folder / case.name / "speaker", CPU, torch.float32).embed(inputs["voice"])
+    vector = load_speaker_encoder(folder / case.name / "speaker", CPU, torch.float32).embed(
+        inputs["voice"]
+    )
     differing = 0
     for number in range(len(case.lengths)):
         ours, theirs = encoder.encode(inputs[f"audio{number}"]), wanted[f"codes{number}"]
@@ -113,7 +131,7 @@ def compare(folder: Path, case: Case) -> dict[str, float]:
 
 
 def write_reference(target: Path) -> None:
-    """Keeps the published answers to `reference_cases` in `target`."""
+    """Keep the published answers to `reference_cases` in `target`."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         for case in reference_cases():
@@ -121,12 +139,14 @@ def write_reference(target: Path) -> None:
         run_oracle(ORACLE, folder)
         for case in reference_cases():
             answers = load_file(folder / case.name / "oracle.safetensors")
-            small = {k: v.to(torch.int16) if k.startswith("codes") else v for k, v in answers.items()}
+            small = {
+                k: v.to(torch.int16) if k.startswith("codes") else v for k, v in answers.items()
+            }
             save_file(small, target / f"{case.name}.safetensors")
 
 
 def check(count: int, seed: int) -> bool:
-    """Prints the differences of every case; true if all are within tolerance."""
+    """Print the differences of every case; true if all are within tolerance."""
     good = True
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -139,16 +159,22 @@ def check(count: int, seed: int) -> bool:
             passed &= found["codes that differ"] == 0
             good &= passed
             print(
-                f"{case.name:12}", "ok  " if passed else "FAIL", *(f"{key} {value:.2e}" for key, value in found.items())
+                f"{case.name:12}",
+                "ok  " if passed else "FAIL",
+                *(f"{key} {value:.2e}" for key, value in found.items()),
             )
     return good
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seeds", type=int, default=4, help="how many random shapes")
     parser.add_argument("--seed", type=int, default=0, help="the first of their seeds")
-    parser.add_argument("--write", type=Path, metavar="FOLDER", help="keep the published answers in this folder")
+    parser.add_argument(
+        "--write", type=Path, metavar="FOLDER", help="keep the published answers in this folder"
+    )
     options = parser.parse_args()
     torch.set_num_threads(1)
     if options.write:

@@ -1,9 +1,10 @@
-"""Runs in the oracle's environment: the published codec and speaker encoder on a folder of cases.
+"""Run in the oracle's environment: the published codec and speaker encoder on a folder of cases.
 
     codec_oracle.py FOLDER
 
-Each FOLDER/NAME holds `codec/` (a speech tokenizer), `speaker/` (a Base checkpoint's speaker encoder) and
-`inputs.safetensors`; the answers go to FOLDER/NAME/oracle.safetensors. It knows nothing of vivavoce.
+Each FOLDER/NAME holds `codec/` (a speech tokenizer), `speaker/` (a Base checkpoint's speaker
+encoder) and `inputs.safetensors`; the answers go to FOLDER/NAME/oracle.safetensors. It knows
+nothing of vivavoce.
 """
 
 import json
@@ -18,19 +19,23 @@ from safetensors.torch import load_file, save_file
 
 
 def speech_tokenizer(folder: Path) -> Qwen3TTSTokenizer:
-    """The published tokenizer with exactly the tensors of the file, none missing, none left over."""
+    """Return the published tokenizer with exactly the tensors of the file, none missing, none left over."""
     tokenizer = Qwen3TTSTokenizer.from_pretrained(str(folder), dtype=torch.float32)
     tokenizer.model.load_state_dict(load_file(folder / "model.safetensors"), strict=True)
     return tokenizer
 
 
 def speaker_encoder(folder: Path) -> Qwen3TTSSpeakerEncoder:
-    """The published speaker encoder, its names and shapes checked the same way."""
+    """Return the published speaker encoder, its names and shapes checked the same way."""
     raw = json.loads((folder / "config.json").read_text())["speaker_encoder_config"]
     encoder = Qwen3TTSSpeakerEncoder(Qwen3TTSSpeakerEncoderConfig(**raw))
     tensors = load_file(folder / "model.safetensors")
     prefix = "speaker_encoder."
-    mine = {name.removeprefix(prefix): tensor.float() for name, tensor in tensors.items() if name.startswith(prefix)}
+    mine = {
+        name.removeprefix(prefix): tensor.float()
+        for name, tensor in tensors.items()
+        if name.startswith(prefix)
+    }
     encoder.load_state_dict(mine, strict=True)
     return encoder.eval()
 
@@ -55,7 +60,10 @@ def answer(case: Path) -> dict[str, torch.Tensor]:
 def main() -> None:
     torch.set_num_threads(1)
     for case in sorted(path.parent for path in Path(sys.argv[1]).glob("*/inputs.safetensors")):
-        save_file({name: tensor.clone() for name, tensor in answer(case).items()}, case / "oracle.safetensors")
+        save_file(
+            {name: tensor.clone() for name, tensor in answer(case).items()},
+            case / "oracle.safetensors",
+        )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The environment of the published `qwen-tts` package, built once in a cache folder of its own.
 
-It pins versions that cannot live beside the product's, so nothing here is installed into the product's environment;
-scripts that need the package are run by its interpreter.
+It pins versions that cannot live beside the product's, so nothing here is installed into the
+product's environment; scripts that need the package are run by its interpreter.
 """
 
 import os
@@ -27,7 +27,8 @@ STUBS = {
 
 
 def oracle_python() -> Path:
-    """The interpreter of the oracle's environment, which is built on first use (minutes, a few gigabytes).
+    """Return the interpreter of the oracle's environment, which is built on first use (minutes, a
+    few gigabytes).
 
     `QWEN_ORACLE` names an environment that exists already.
     """
@@ -36,32 +37,40 @@ def oracle_python() -> Path:
     python = folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
     if not (folder / "stubs").is_dir():  # written last: without it, an earlier build was cut short
         if not (given and python.exists()):
-            print(f"building the environment of qwen-tts 0.1.1 in {folder} (once, some minutes) …", flush=True)
+            print(
+                f"building the environment of qwen-tts 0.1.1 in {folder} (once, some minutes) …",
+                flush=True,
+            )
             build(folder, python)
         write_stubs(folder / "stubs")
     return python
 
 
 def build(folder: Path, python: Path) -> None:
-    """Makes the environment and installs the package into it."""
+    """Make the environment and installs the package into it."""
     venv.create(folder, with_pip=True)
     for requirements in REQUIREMENTS:
         subprocess.run([python, "-m", "pip", "install", "--quiet", *requirements], check=True)
 
 
 def write_stubs(folder: Path) -> None:
-    """Writes the empty modules that stand for packages which are imported and not used."""
+    """Write the empty modules that stand for packages which are imported and not used."""
     for name, text in STUBS.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
 
 
 def oracle_environment() -> dict[str, str]:
-    """The environment variables under which the oracle's interpreter finds the stubs and keeps quiet."""
+    """Return the environment variables under which the oracle's interpreter finds the stubs and keeps quiet."""
     stubs = oracle_python().parent.parent / "stubs"
-    return {**os.environ, "PYTHONWARNINGS": "ignore", "TRANSFORMERS_VERBOSITY": "error", "PYTHONPATH": str(stubs)}
+    return {
+        **os.environ,
+        "PYTHONWARNINGS": "ignore",
+        "TRANSFORMERS_VERBOSITY": "error",
+        "PYTHONPATH": str(stubs),
+    }
 
 
 def run_oracle(script: Path, *arguments: str | Path) -> None:
-    """Runs `script` in the oracle's environment. Raises `CalledProcessError` if it fails."""
+    """Run `script` in the oracle's environment. Raises `CalledProcessError` if it fails."""
     subprocess.run([oracle_python(), script, *arguments], check=True, env=oracle_environment())

@@ -1,11 +1,12 @@
-"""Compares what `vivavoce trace` writes with the published package, from files to waveform, on random checkpoints.
+"""Compare what `vivavoce trace` writes with the published package, from files to waveform, on
+random checkpoints.
 
     python -m scripts.parity.trace                                    (some seeds, all tasks, random small shapes)
     python -m scripts.parity.trace --size 0.6b --tasks custom_voice --folder SCRATCH   (gigabytes and minutes)
-    python -m scripts.parity.trace --write tests/engines/qwen/data
+    python -m scripts.parity.trace --write tests/models/qwen3_tts/data
 
-Everything in float32, codes greedy. `--write` keeps the smallest cases as reference tensors for the tests, which then
-need no oracle.
+Everything in float32, codes greedy. `--write` keeps the smallest cases as reference tensors for the
+tests, which then need no oracle.
 """
 
 import argparse
@@ -25,13 +26,24 @@ from safetensors.torch import load_file, save_file
 from scripts.make_checkpoint import SHAPES, TINY, Shape
 from scripts.parity import cases
 from scripts.parity.oracle import run_oracle
-from tests.engines.qwen.codec_checkpoints import RELEASED, RELEASED_SPEAKER, CodecShape, SpeakerShape
-from tests.engines.qwen.whole import write_whole
+from tests.models.qwen3_tts.codec_checkpoints import (
+    RELEASED,
+    RELEASED_SPEAKER,
+    CodecShape,
+    SpeakerShape,
+)
+from tests.models.qwen3_tts.whole import write_whole
 
 from vivavoce.cli import app
 
 # The largest difference that is allowed; what is not named here must be identical.
-TOLERANCES = {"prompt": 1e-5, "trailing": 1e-5, "logits": 1e-4, "waveform": 1e-4, "speaker_embedding": 1e-4}
+TOLERANCES = {
+    "prompt": 1e-5,
+    "trailing": 1e-5,
+    "logits": 1e-4,
+    "waveform": 1e-4,
+    "speaker_embedding": 1e-4,
+}
 LOGIT_STRIDE = 61  # of the logits, every 61st column is kept in the repository
 
 Tensors = dict[str, torch.Tensor]
@@ -49,19 +61,28 @@ class Case:
     requests: list[dict[str, Any]]
 
     def write(self, folder: Path) -> None:
-        """Writes what both sides read."""
-        write_whole(folder / "checkpoint", self.task, self.shape, self.codec, self.speaker, seed=self.seed)
-        cases.write_recording(folder / cases.RECORDING, self.seed, seconds=0.5 + 0.71 * (self.seed % 5))
+        """Write what both sides read."""
+        write_whole(
+            folder / "checkpoint", self.task, self.shape, self.codec, self.speaker, seed=self.seed
+        )
+        cases.write_recording(
+            folder / cases.RECORDING, self.seed, seconds=0.5 + 0.71 * (self.seed % 5)
+        )
         for number, request in enumerate(self.requests):
             (folder / f"{number}.json").write_text(json.dumps(request), encoding="utf-8")
 
 
 def make_case(task: str, seed: int, size: str | None, frames: int, most_words: int = 30) -> Case:
-    """The case of a task and a seed; a `size` asks for one of the shapes by name instead of a random small one."""
+    """Return the case of a task and a seed; a `size` asks for one of the shapes by name instead of a random small one."""
     chance = random.Random(f"{seed} {task}")
-    drawn, requests = cases.random_shape(chance), cases.random_requests(task, chance, frames, most_words)
+    drawn, requests = (
+        cases.random_shape(chance),
+        cases.random_requests(task, chance, frames, most_words),
+    )
     if size in (None, "tiny"):
-        return Case(task, seed, TINY if size else drawn, cases.random_codec(seed), SpeakerShape(), requests)
+        return Case(
+            task, seed, TINY if size else drawn, cases.random_codec(seed), SpeakerShape(), requests
+        )
     return Case(task, seed, SHAPES[size], RELEASED, RELEASED_SPEAKER, requests)
 
 
@@ -70,19 +91,33 @@ def traced(folder: Path, number: int) -> Tensors:
     out = folder / f"{number}.safetensors"
     if out.exists():
         return load_file(out)
-    arguments = {"checkpoint": folder / "checkpoint", "request": folder / f"{number}.json", "out": out}
+    arguments = {
+        "checkpoint": folder / "checkpoint",
+        "request": folder / f"{number}.json",
+        "out": out,
+    }
     with redirect_stdout(io.StringIO()):
-        app(["trace", *(f"--{name}={value}" for name, value in arguments.items())], standalone_mode=False)
+        app(
+            ["trace", *(f"--{name}={value}" for name, value in arguments.items())],
+            standalone_mode=False,
+        )
     return load_file(out)
 
 
 def differences(mine: Tensors, theirs: Tensors) -> dict[str, float]:
-    """The largest difference of each tensor; for codes, how many differ; infinite if the shapes do."""
+    """Return the largest difference of each tensor; for codes, how many differ; infinite if the shapes do."""
     if not len(mine["trailing"]):  # the published code has one row then, of silence
-        mine, theirs = ({k: v for k, v in tensors.items() if k != "trailing"} for tensors in (mine, theirs))
-    if "ref_codes" in theirs:  # a clone's sound is cut at a place computed in floating point, at times a sample early
+        mine, theirs = (
+            {k: v for k, v in tensors.items() if k != "trailing"} for tensors in (mine, theirs)
+        )
+    if (
+        "ref_codes" in theirs
+    ):  # a clone's sound is cut at a place computed in floating point, at times a sample early
         theirs = theirs | {"waveform": theirs["waveform"][-len(mine["waveform"]) :]}
-    return {name: difference(name, mine.get(name), theirs.get(name)) for name in sorted(mine.keys() | theirs.keys())}
+    return {
+        name: difference(name, mine.get(name), theirs.get(name))
+        for name in sorted(mine.keys() | theirs.keys())
+    }
 
 
 def difference(name: str, mine: torch.Tensor | None, theirs: torch.Tensor | None) -> float:
@@ -95,12 +130,12 @@ def difference(name: str, mine: torch.Tensor | None, theirs: torch.Tensor | None
 
 
 def agree(found: dict[str, float]) -> bool:
-    """Whether `differences` are within what is promised."""
+    """True if `differences` are within what is promised."""
     return all(value <= TOLERANCES.get(name, 0) for name, value in found.items())
 
 
 def compare(case: Case, folder: Path) -> tuple[list[dict[str, float]], Tensors]:
-    """Runs both on one case; the differences of each request, and the oracle's tensors as `number.name`."""
+    """Run both on one case; the differences of each request, and the oracle's tensors as `number.name`."""
     if not (folder / "checkpoint").exists():
         case.write(folder)
     run_oracle(Path(__file__).with_name("trace_oracle.py"), folder)
@@ -114,7 +149,7 @@ def compare(case: Case, folder: Path) -> tuple[list[dict[str, float]], Tensors]:
 
 
 def report(case: Case, number: int, theirs: Tensors, found: dict[str, float]) -> None:
-    """Prints one line of the table."""
+    """Print one line of the table."""
     numbers = "  ".join(f"{name} {value:.1e}" for name, value in found.items())
     print(
         f"{case.task:12} {case.shape.size} seed {case.seed} #{number}: {len(theirs['prompt']):3} positions, "
@@ -125,7 +160,7 @@ def report(case: Case, number: int, theirs: Tensors, found: dict[str, float]) ->
 
 
 def write_references(folder: Path, tensors: dict[str, Tensors], recipes: dict[str, Any]) -> None:
-    """Keeps the oracle's answers but the sound, logits thinned out, and the recipes for the same checkpoints."""
+    """Keep the oracle's answers but the sound, logits thinned out, and the recipes for the same checkpoints."""
     kept = {}
     for task, found in tensors.items():
         for name, tensor in found.items():
@@ -136,21 +171,34 @@ def write_references(folder: Path, tensors: dict[str, Tensors], recipes: dict[st
     folder.mkdir(parents=True, exist_ok=True)
     save_file(kept, folder / "language_model.safetensors")
     (folder / "language_model.safetensors").chmod(0o644)  # the library writes for the owner alone
-    text = json.dumps({"logit_stride": LOGIT_STRIDE, "checkpoints": recipes}, indent=1, ensure_ascii=False)
+    text = json.dumps(
+        {"logit_stride": LOGIT_STRIDE, "checkpoints": recipes}, indent=1, ensure_ascii=False
+    )
     (folder / "language_model.json").write_text(text + "\n", encoding="utf-8")
 
 
 def main() -> None:
     """The command line: exits with 1 if anything differs."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--tasks", nargs="+", default=cases.TASKS, choices=cases.TASKS)
     parser.add_argument("--size", choices=SHAPES, help="this shape instead of random ones")
     parser.add_argument("--frames", type=int, default=60)
-    parser.add_argument("--folder", type=Path, help="keep all files here; what is here from before is not made again")
-    parser.add_argument("--write", type=Path, metavar="FOLDER", help="keep tiny cases as the tests' references")
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        help="keep all files here; what is here from before is not made again",
+    )
+    parser.add_argument(
+        "--write", type=Path, metavar="FOLDER", help="keep tiny cases as the tests' references"
+    )
     wanted = parser.parse_args()
-    if wanted.size in (None, "tiny"):  # threads only wait for each other where there is so little to do
+    if wanted.size in (
+        None,
+        "tiny",
+    ):  # threads only wait for each other where there is so little to do
         torch.set_num_threads(1)
         os.environ["OMP_NUM_THREADS"] = "1"  # for the oracle's process
     all_found, tensors, recipes = [], {}, {}
@@ -159,7 +207,9 @@ def main() -> None:
             size, words = ("tiny", 6) if wanted.write else (wanted.size, 30)
             case = make_case(task, seed, size, wanted.frames, words)
             with tempfile.TemporaryDirectory() as scratch:
-                found, tensors[task] = compare(case, (wanted.folder or Path(scratch)) / f"{task}-{seed}")
+                found, tensors[task] = compare(
+                    case, (wanted.folder or Path(scratch)) / f"{task}-{seed}"
+                )
             all_found += found
             shape = cases.as_json(case.shape)
             recipes[task] = {"task": task, "shape": shape, "seed": seed, "requests": case.requests}

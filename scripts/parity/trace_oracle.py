@@ -1,9 +1,11 @@
-"""Runs in the oracle's environment: what the published package makes of the requests in a folder of cases.
+"""Run in the oracle's environment: what the published package makes of the requests in a folder of
+cases.
 
     trace_oracle.py CASES
 
-CASES holds checkpoint/, a recording and 0.json, 1.json …; N.oracle.safetensors gets what `vivavoce trace` would write
-for N.json. Inputs and results go through the package's own functions, from files to waveform. It knows no vivavoce.
+CASES holds checkpoint/, a recording and 0.json, 1.json …; N.oracle.safetensors gets what
+`vivavoce trace` would write for N.json. Inputs and results go through the package's own functions,
+from files to waveform. It knows no vivavoce.
 """
 
 import json
@@ -17,15 +19,20 @@ from safetensors.torch import load_file, save_file
 
 
 def load(folder: Path) -> Qwen3TTSModel:
-    """The published model with exactly the tensors of the files, none missing, none left over."""
-    tts = Qwen3TTSModel.from_pretrained(str(folder), dtype=torch.float32, attn_implementation="sdpa")
-    for module, file in ((tts.model, folder), (tts.model.speech_tokenizer.model, folder / "speech_tokenizer")):
+    """Return the published model with exactly the tensors of the files, none missing, none left over."""
+    tts = Qwen3TTSModel.from_pretrained(
+        str(folder), dtype=torch.float32, attn_implementation="sdpa"
+    )
+    for module, file in (
+        (tts.model, folder),
+        (tts.model.speech_tokenizer.model, folder / "speech_tokenizer"),
+    ):
         module.load_state_dict(load_file(file / "model.safetensors"), strict=True)
     return tts
 
 
 def run(tts: Qwen3TTSModel, request: dict[str, Any], beside: Path) -> dict[str, torch.Tensor]:
-    """Every tensor of one greedy request."""
+    """Return every tensor of one greedy request."""
     seen: dict[str, Any] = {"logits": []}
     talker = tts.model.talker
     generate, outer = talker.generate, tts.model.generate
@@ -40,7 +47,9 @@ def run(tts: Qwen3TTSModel, request: dict[str, Any], beside: Path) -> dict[str, 
         return result
 
     talker.generate, tts.model.generate = spy_talker, spy_model
-    hook = talker.codec_head.register_forward_hook(lambda _, __, out: seen["logits"].append(out[0, -1].clone()))
+    hook = talker.codec_head.register_forward_hook(
+        lambda _, __, out: seen["logits"].append(out[0, -1].clone())
+    )
     try:
         seen |= speak(tts, request, beside)
     finally:
@@ -51,13 +60,23 @@ def run(tts: Qwen3TTSModel, request: dict[str, Any], beside: Path) -> dict[str, 
 
 
 def speak(tts: Qwen3TTSModel, request: dict[str, Any], beside: Path) -> dict[str, torch.Tensor]:
-    """Calls the package's functions for the request's task; gives the waveform, and what a clone's recording became."""
-    common = {"text": request["text"], "language": request["language"], "non_streaming_mode": request["non_streaming"]}
+    """Call the package's functions for the request's task; gives the waveform, and what a clone's recording became."""
+    common = {
+        "text": request["text"],
+        "language": request["language"],
+        "non_streaming_mode": request["non_streaming"],
+    }
     # A cap of N tokens ends the published loop after N - 1 whole frames.
-    common |= {"do_sample": False, "subtalker_dosample": False, "max_new_tokens": request["max_frames"] + 1}
+    common |= {
+        "do_sample": False,
+        "subtalker_dosample": False,
+        "max_new_tokens": request["max_frames"] + 1,
+    }
     voice = {}
     if request["task"] == "custom_voice":
-        waves, _ = tts.generate_custom_voice(speaker=request["speaker"], instruct=request.get("instruct"), **common)
+        waves, _ = tts.generate_custom_voice(
+            speaker=request["speaker"], instruct=request.get("instruct"), **common
+        )
     elif request["task"] == "voice_design":
         waves, _ = tts.generate_voice_design(instruct=request["instruct"], **common)
     else:
@@ -72,7 +91,7 @@ def speak(tts: Qwen3TTSModel, request: dict[str, Any], beside: Path) -> dict[str
 
 
 def main() -> None:
-    """Reads the requests, writes the answers."""
+    """Read the requests, writes the answers."""
     folder = Path(sys.argv[1])
     tts = load(folder / "checkpoint")
     for path in sorted(folder.glob("*.json")):

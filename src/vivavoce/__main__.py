@@ -1,4 +1,4 @@
-"""Lets `python -m vivavoce` do what `vivavoce` does."""
+"""Let `python -m vivavoce` do what `vivavoce` does."""
 
 from vivavoce.cli import main
 

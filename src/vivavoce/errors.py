@@ -1,4 +1,5 @@
-"""One tree of errors; each class has a stable `code`, and the API edge alone turns it into a status.
+"""One tree of errors; each class has a stable `code`, and the API edge alone turns it into a
+status.
 
 VivavoceError
 ├── BadRequest            invalid_request     the caller can fix it by changing the field named in `field`
@@ -15,7 +16,6 @@ VivavoceError
 ├── NotReady              not_ready           loading, draining or stopped
 ├── OutOfMemory           out_of_memory       the model takes more memory than models may have together, or finds none
 ├── EngineFault           engine_fault        the model failed while it spoke
-│   └── BadAudio          engine_fault        it made samples that are no audio
 ├── MissingDependency     missing_dependency  an optional package or file is absent; says how to get it
 │   └── ModelsMissing     missing_dependency  of all models; the server ends
 ├── SettingsError         settings            a setting has a wrong value or an unknown name
@@ -115,7 +115,8 @@ class NotReady(VivavoceError):
 
 
 class OutOfMemory(VivavoceError):
-    """The model takes more memory than the setting `max_model_memory_gb` leaves to all models together.
+    """The model takes more memory than the setting `max_model_memory_gb` leaves to all models
+    together.
 
     With `retry_after_s`: it found none for this request, beside what it had to do at the time.
     """
@@ -131,10 +132,6 @@ class EngineFault(VivavoceError):
     """The model failed while it spoke."""
 
     code = "engine_fault"
-
-
-class BadAudio(EngineFault):
-    """The model made samples that are no audio; what came before them was good."""
 
 
 class MissingDependency(VivavoceError):
@@ -153,13 +150,20 @@ class SettingsError(VivavoceError):
     code = "settings"
 
 
-class CannotListen(VivavoceError):
+class BindError(VivavoceError):
     """The address to listen on is taken, not this machine's, or not for this user."""
 
     code = "cannot_listen"
 
 
-class NoRoom(VivavoceError):
-    """The disk has no room for what must be kept, or it may not be written."""
+class DiskFull(VivavoceError):
+    """The disk has no room for what must be kept, or it may not be written.
+
+    With `retry_after_s`: other answers take the room that there is, until they have been sent.
+    """
 
     code = "no_room"
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s

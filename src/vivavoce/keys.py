@@ -1,7 +1,9 @@
-"""Makes, lists, revokes and finds API keys, which it keeps in one file; knows neither HTTP nor how often a key is used.
+"""Make, lists, revokes and finds API keys, which it keeps in one file; knows neither HTTP nor how
+often a key is used.
 
-The file holds what a key hashes to, never the key. A key is 256 random bits, so that nobody finds it by trying, and one
-SHA-256 of it is as good as a slow hash, which exists for passwords that people choose.
+The file holds what a key hashes to, never the key. A key is 256 random bits, so that nobody finds
+it by trying, and one SHA-256 of it is as good as a slow hash, which exists for passwords that
+people choose.
 """
 
 import hashlib
@@ -18,7 +20,8 @@ from typing import Annotated, Final, Literal, TypeAlias, get_args
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from vivavoce.errors import BadRequest, NoRoom, SettingsError
+from vivavoce.errors import BadRequest, DiskFull, SettingsError
+from vivavoce.permissions import why_unreadable
 
 log = logging.getLogger(__name__)
 
@@ -57,15 +60,19 @@ class KeyFile:
         self.path = path
 
     def read(self) -> tuple[Key, ...] | None:
-        """The keys, or `None` if there is no file yet. Raises `SettingsError` if it cannot be read."""
+        """Return the keys, or `None` if there is no file yet.
+
+        Raises `SettingsError` if it cannot be read.
+        """
         try:
             return _FORM.validate_json(self.path.read_bytes()).keys
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise SettingsError(
-                f"the key file {str(self.path)!r} cannot be read ({error.strerror}): let this user read it"
-            ) from error
+            why = (
+                why_unreadable(self.path) or f"{str(self.path)!r} cannot be read ({error.strerror})"
+            )
+            raise SettingsError(f"the key file {why}") from error
         except ValidationError as error:
             problem = error.errors(include_url=False, include_input=False)[0]
             where = ".".join(map(str, problem["loc"])) or "the whole"
@@ -82,7 +89,10 @@ class KeyFile:
         requests_per_minute: int | None = None,
         max_concurrent: int | None = None,
     ) -> str:
-        """Adds a key and returns it, which nobody can do again. Raises `BadRequest` for a name that cannot be."""
+        """Add a key and returns it, which nobody can do again.
+
+        Raises `BadRequest` for a name that cannot be.
+        """
         if not _NAME.fullmatch(name):
             raise BadRequest(
                 f"name {name!r} cannot be a key's: take up to 64 letters, digits, dots, dashes or underscores",
@@ -90,7 +100,9 @@ class KeyFile:
             )
         secret = _PREFIX + secrets.token_urlsafe(32)
         made = datetime.now(UTC).isoformat(timespec="seconds")
-        key = Key(name, _hash(secret.encode()), tuple(scopes), made, requests_per_minute, max_concurrent)
+        key = Key(
+            name, _hash(secret.encode()), tuple(scopes), made, requests_per_minute, max_concurrent
+        )
 
         def added(keys: tuple[Key, ...]) -> tuple[Key, ...]:
             if any(other.name == name for other in keys):
@@ -104,18 +116,23 @@ class KeyFile:
         return secret
 
     def revoke(self, name: str) -> None:
-        """Removes the key of that name. Raises `BadRequest` if there is none."""
+        """Remove the key of that name. Raises `BadRequest` if there is none."""
 
         def removed(keys: tuple[Key, ...]) -> tuple[Key, ...]:
             left = tuple(key for key in keys if key.name != name)
             if left == keys:
-                raise BadRequest(f"name {name!r} has no key: see `vivavoce keys list`", field="name")
+                raise BadRequest(
+                    f"name {name!r} has no key: see `vivavoce keys list`", field="name"
+                )
             return left
 
         self._change(removed)
 
     def _change(self, change: Callable[[tuple[Key, ...]], tuple[Key, ...]]) -> None:
-        """Puts a new file in the old one's place, whole. The new one's name is also the lock: one writer at a time."""
+        """Put a new file in the old one's place, whole.
+
+        The new one's name is also the lock: one writer at a time.
+        """
         new = self.path.with_name(f"{self.path.name}.new")
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -125,15 +142,19 @@ class KeyFile:
                 f"{str(new)!r} is there, so somebody else changes the keys: try again, and remove it if nobody does"
             ) from error
         except OSError as error:
-            raise SettingsError(f"cannot write {str(new)!r} ({error.strerror}): choose another data_dir") from error
+            raise SettingsError(
+                f"cannot write {str(new)!r} ({error.strerror}): choose another data_dir"
+            ) from error
         try:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(_FORM.dump_json(_Contents(change(self.read() or ())), indent=2))
                 file.flush()
-                os.fsync(file.fileno())  # else a power cut could leave an empty file under the right name
+                os.fsync(
+                    file.fileno()
+                )  # else a power cut could leave an empty file under the right name
             new.replace(self.path)
         except OSError as error:
-            raise NoRoom(
+            raise DiskFull(
                 f"cannot write {str(new)!r} ({error.strerror}): make room there. The keys are as they were"
             ) from error
         finally:
@@ -141,10 +162,11 @@ class KeyFile:
 
 
 class Keyring:
-    """The keys of a file as they are now, for a server that runs: a change of the file counts at once.
+    """The keys of a file as they are now, for a server that runs: a change of the file counts at
+    once.
 
-    A file that cannot be read any more, or is gone, opens nothing: the keys read before stay in force.
-    Raises `SettingsError` if the file cannot be read in the beginning.
+    A file that cannot be read any more, or is gone, opens nothing: the keys read before stay in
+    force. Raises `SettingsError` if the file cannot be read in the beginning.
     """
 
     def __init__(self, path: Path) -> None:
@@ -154,11 +176,14 @@ class Keyring:
 
     @property
     def required(self) -> bool:
-        """Whether a key is needed: from the first one on, also when all have been revoked."""
+        """True if a key is needed: from the first one on, also when all have been revoked."""
         return self._keys is not None
 
     def refresh(self) -> None:
-        """Reads the file again if it has changed. That is one `stat`, cheap enough for each request."""
+        """Read the file again if it has changed.
+
+        That is one `stat`, cheap enough for each request.
+        """
         stamp = self._stamp_now()
         if stamp == self._stamp:
             return
@@ -174,7 +199,10 @@ class Keyring:
         self._keys = keys
 
     def find(self, secret: bytes) -> Key | None:
-        """The key that `secret` is. All are compared, each in constant time: how long it takes tells nothing."""
+        """Return the key that `secret` is.
+
+        All are compared, each in constant time: how long it takes tells nothing.
+        """
         digest = _hash(secret)
         found = None
         for key in self._keys or ():
@@ -191,11 +219,13 @@ class Keyring:
 
 
 def parse_scopes(names: str) -> tuple[Scope, ...]:
-    """The scopes in a list like `speak,manage`. Raises `BadRequest` for any other."""
+    """Return the scopes in a list like `speak,manage`. Raises `BadRequest` for any other."""
     wanted = [name.strip() for name in names.split(",")]
     scopes = tuple(scope for scope in SCOPES if scope in wanted)
     if unknown := [name for name in wanted if name not in SCOPES]:
-        raise BadRequest(f"scope {unknown[0]!r} is none: choose from {', '.join(SCOPES)}", field="scopes")
+        raise BadRequest(
+            f"scope {unknown[0]!r} is none: choose from {', '.join(SCOPES)}", field="scopes"
+        )
     return scopes
 
 

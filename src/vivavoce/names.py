@@ -13,7 +13,9 @@ _PLAIN = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
 
 def is_name(value: str) -> bool:
     """True if `value` can name a voice, a language or a model."""
-    return 0 < len(value) <= MAX_NAME_CHARS and not any(unicodedata.category(char) in _UNFIT for char in value)
+    return 0 < len(value) <= MAX_NAME_CHARS and not any(
+        unicodedata.category(char) in _UNFIT for char in value
+    )
 
 
 def to_header(value: str) -> str:

@@ -1,6 +1,8 @@
-"""The values that cross layers: requests, segments, voices, chunks. Frozen, plain, free of behaviour.
+"""The values that cross layers: requests, segments, voices, chunks. Frozen, plain, free of
+behaviour.
 
-Audio is float32 mono in [-1, 1] everywhere inside; other forms exist only at the edge (`audio.encode`).
+Audio is float32 mono in [-1, 1] everywhere inside; other forms exist only at the edge
+(`audio.encode`).
 """
 
 import math
@@ -21,10 +23,12 @@ FinishReason = Literal["complete", "retried", "truncated", "cancelled", "error"]
 Gender = Literal["female", "male", "neutral"]
 Priority = Literal["interactive", "batch"]
 Need = Literal["instruct", "reference"]  # what some models cannot speak without
-Task = Literal["custom_voice", "voice_design", "base"]  # what a Qwen3-TTS model was trained for; others have none
+Task = Literal[
+    "custom_voice", "voice_design", "base"
+]  # what a Qwen3-TTS model was trained for; others have none
 
 
-class Ending(Enum):
+class StopReason(Enum):
     """Why a segment's audio ended; whatever is not `COMPLETE` was cut."""
 
     COMPLETE = "complete"
@@ -42,7 +46,9 @@ class Voice:
     name: str
     languages: tuple[str, ...]  # ISO 639-1 codes, the native one first
     gender: Gender = "neutral"
-    listed: bool = True  # False: accepted by name and shown by /v1/audio/voices, left out of /v1/tts/speakers
+    listed: bool = (
+        True  # False: accepted by name and shown by /v1/audio/voices, left out of /v1/tts/speakers
+    )
     description: str = ""
 
 
@@ -70,7 +76,9 @@ class EngineInfo:
     capabilities: Capabilities = Capabilities()
     task: Task | None = None
     aliases: Mapping[str, str] = field(default_factory=dict)  # other names, lower case → Voice.id
-    default_voices: Mapping[str, str] = field(default_factory=dict)  # language → Voice.id; else the first native one
+    default_voices: Mapping[str, str] = field(
+        default_factory=dict
+    )  # language → Voice.id; else the first native one
     max_segment_chars: int = 250
     max_live_chars: int = 0  # of a live segment's text in all, counted as those of a segment are
     description: str = ""
@@ -79,10 +87,11 @@ class EngineInfo:
 
 @dataclass(frozen=True, slots=True)
 class SamplingOptions:
-    """How a language model draws its codes; `None` is the model's own way. Names as in generation_config.json.
+    """How a language model draws its codes; `None` is the model's own way. Names as in
+    generation_config.json.
 
-    Those of the `subtalker_` are for the code predictor, which fills a frame; the others for the talker, which makes
-    the frames one by one. `max_new_tokens` is the most frames of each segment.
+    Those of the `subtalker_` are for the code predictor, which fills a frame; the others for the
+    talker, which makes the frames one by one. `max_new_tokens` is the most frames of each segment.
     """
 
     do_sample: bool | None = None  # False: the likeliest code, always
@@ -99,7 +108,10 @@ class SamplingOptions:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reference:
-    """A recording whose voice is wanted. With `text`, the words said in it, a model may hear the recording itself."""
+    """A recording whose voice is wanted.
+
+    With `text`, the words said in it, a model may hear the recording itself.
+    """
 
     samples: Samples
     sample_rate_hz: int
@@ -111,12 +123,14 @@ class PreparedVoice(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class QueueHints:
     """What a request asks of a model's queue; its segments all carry it."""
 
     audio_s: float = 0.0  # of speech in all, as predicted from its text
     priority: Priority = "interactive"
-    caller: str = ""  # whose it is: no caller's requests hold up another's for long; "": nobody knows
+    caller: str = (
+        ""  # whose it is: no caller's requests hold up another's for long; "": nobody knows
+    )
     within_s: float = math.inf  # nobody wants its audio later than this
 
 
@@ -146,7 +160,8 @@ class SpeechRequest:
 class Segment:
     """A piece of text short enough for a model to speak in one go.
 
-    The text of a `live` one is what is known so far, maybe nothing; the rest is fed while it is spoken.
+    The text of a `live` one is what is known so far, maybe nothing; the rest is fed while it is
+    spoken.
     """
 
     text: str
@@ -156,9 +171,13 @@ class Segment:
     seed: int | None = None
     sampling: SamplingOptions = SamplingOptions()
     live: bool = False
-    prepared: PreparedVoice | None = None  # whose voice, for a model that clones; made by that model
-    claim: Claim = Claim()
-    alone: bool = False  # to be stepped by itself: something that it was stepped with before has failed
+    prepared: PreparedVoice | None = (
+        None  # whose voice, for a model that clones; made by that model
+    )
+    claim: QueueHints = QueueHints()
+    alone: bool = (
+        False  # to be stepped by itself: something that it was stepped with before has failed
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,19 +189,24 @@ class AudioChunk:
 
 @dataclass(frozen=True, slots=True)
 class SpeechReport:
-    """How one request was spoken, for whoever counts or traces it. Moments are of the monotonic clock."""
+    """How one request was spoken, for whoever counts or traces it.
+
+    Moments are of the monotonic clock.
+    """
 
     model: str
     finish_reason: FinishReason
-    ending: Ending  # why it was cut, where it was
+    ending: StopReason  # why it was cut, where it was
     retries: int  # segments that were spoken once more
     error: str | None  # the code of what it failed with
     streamed: bool  # somebody listened while it was made
     started_s: float  # when the request was opened
     queued_s: float  # when its first segment was given to the model
-    waited_s: float | None  # seconds from then until the model began; None: it never did, or it is not known
+    waited_s: (
+        float | None
+    )  # seconds from then until the model began; None: it never did, or it is not known
     first_s: float | None  # when the first audio was there
     ended_s: float
     audio_s: float  # seconds of audio
-    worked_s: float  # seconds in which audio was waited for, those in the queue among them
+    generation_s: float  # seconds in which audio was waited for, those in the queue among them
     underruns: int  # times that a player in real time would have run dry

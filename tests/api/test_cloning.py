@@ -17,7 +17,7 @@ GOOD = base64.b64encode(SPOKEN).decode()
 
 
 async def refused(client: httpx.AsyncClient, **fields: object) -> tuple[str, str]:
-    """The field and the message of a request's refusal, which both surfaces give alike."""
+    """Return the field and the message of a request's refusal, which both surfaces give alike."""
     native = await client.post(NATIVE, json={"text": "Hello.", **fields})
     openai = await client.post(OPENAI, json={"input": "Hello.", **fields})
     error, other = native.json()["error"], openai.json()["error"]
@@ -39,10 +39,15 @@ async def refused(client: httpx.AsyncClient, **fields: object) -> tuple[str, str
 )
 async def test_recording_comes_in_base64(client: httpx.AsyncClient, sent: str) -> None:
     field, message = await refused(client, ref_audio=sent, model="tone")
-    assert (field, message.split(":")[0]) == ("ref_audio", "model 'tone' clones no voice")  # so it has been read
+    assert (field, message.split(":")[0]) == (
+        "ref_audio",
+        "model 'tone' clones no voice",
+    )  # so it has been read
 
 
-@pytest.mark.parametrize("url", ["http://host/a.wav", "https://host/a.wav", "file:///etc/passwd", "FTP://host/a"])
+@pytest.mark.parametrize(
+    "url", ["http://host/a.wav", "https://host/a.wav", "file:///etc/passwd", "FTP://host/a"]
+)
 async def test_nothing_is_fetched(client: httpx.AsyncClient, url: str) -> None:
     field, message = await refused(client, ref_audio=url)
     assert field == "ref_audio"
@@ -57,14 +62,26 @@ async def test_nothing_is_fetched(client: httpx.AsyncClient, url: str) -> None:
         ({"ref_audio": "not base64!"}, "ref_audio", "is not base64"),
         ({"ref_audio": "abc"}, "ref_audio", "is not base64"),
         ({"ref_audio": "data:audio/wav,RIFF"}, "ref_audio", "is not base64"),
-        ({"ref_audio": base64.b64encode(b"hello" * 1000).decode()}, "ref_audio", "cannot be read as wav, mp3"),
-        ({"ref_audio": base64.b64encode(SPOKEN[:20_000]).decode()}, "ref_audio", "s of sound, fewer than 1"),
+        (
+            {"ref_audio": base64.b64encode(b"hello" * 1000).decode()},
+            "ref_audio",
+            "cannot be read as wav, mp3",
+        ),
+        (
+            {"ref_audio": base64.b64encode(SPOKEN[:20_000]).decode()},
+            "ref_audio",
+            "s of sound, fewer than 1",
+        ),
         ({"ref_audio": 7}, "ref_audio", "string"),
         ({"ref_text": "Words."}, "ref_text", "without a recording"),
         ({"x_vector_only": True}, "x_vector_only", "without a recording"),
         ({"x_vector_only_mode": True}, "x_vector_only", "without a recording"),
         ({"ref_audio": GOOD, "x_vector_only": False}, "ref_text", "send what is said in ref_audio"),
-        ({"ref_audio": GOOD, "x_vector_only": False, "ref_text": " "}, "ref_text", "send what is said in ref_audio"),
+        (
+            {"ref_audio": GOOD, "x_vector_only": False, "ref_text": " "},
+            "ref_text",
+            "send what is said in ref_audio",
+        ),
     ],
 )
 async def test_what_is_wrong_with_a_recording_is_named(
@@ -76,8 +93,12 @@ async def test_what_is_wrong_with_a_recording_is_named(
     assert len(message) < 400  # a recording is not echoed
 
 
-async def test_speaker_beside_a_recording_is_refused_with_the_reason(client: httpx.AsyncClient) -> None:
-    answer = await client.post(NATIVE, json={"text": "Hello.", "ref_audio": GOOD, "speaker": "sine"})
+async def test_speaker_beside_a_recording_is_refused_with_the_reason(
+    client: httpx.AsyncClient,
+) -> None:
+    answer = await client.post(
+        NATIVE, json={"text": "Hello.", "ref_audio": GOOD, "speaker": "sine"}
+    )
     error = answer.json()["error"]
     assert (answer.status_code, error["field"]) == (422, "speaker")
     assert "'sine' is one voice and ref_audio another" in error["message"]

@@ -1,13 +1,17 @@
-"""What connections may cost, over real sockets: their number, requests that trickle in, answers that nobody takes."""
+"""Check what connections may cost, over real sockets: number, slow requests, unread answers."""
 
 import asyncio
 import json
 import re
 import socket
+import ssl
 import time
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from http.client import HTTPResponse
+from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -15,7 +19,10 @@ import pytest
 from tests.api.test_streaming import Watched, wait_until
 from tests.conftest import LONG_TEXT, serving, tone_pool
 from vivavoce.api.app import create_app
-from vivavoce.api.connections import SPARE_CONNECTIONS, Bounds, bounded_http
+from vivavoce.api.middleware.connections import SPARE_CONNECTIONS, Bounds, bounded_http
+from vivavoce.api.middleware.listener import SILENT_S
+from vivavoce.cli.server import Server
+from vivavoce.network.certificate import self_signed
 from vivavoce.settings import Settings
 
 SHORT_S = 0.3
@@ -26,15 +33,19 @@ HEAD = f"POST {NATIVE} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n
 @contextmanager
 def bounded(
     watched: Watched | None = None,
+    settings: Settings | None = None,
     *,
     max_connections: int = 512,
     receive_timeout_s: float = 20.0,
     send_timeout_s: float = 60.0,
+    tls: Mapping[str, Any] | None = None,
 ) -> Iterator[tuple[str, int]]:
     """The address of a server with these bounds."""
     http = bounded_http(Bounds(max_connections, receive_timeout_s, send_timeout_s))
-    app = create_app(Settings(), watched.pool() if watched else tone_pool())
-    with serving(app, http=http) as url:
+    app = create_app(settings or Settings(), watched.pool() if watched else tone_pool())
+    with serving(
+        app, make=lambda config: Server(config, app.state.server.life), http=http, **tls or {}
+    ) as url:
         address = httpx.URL(url)
         yield address.host, address.port or 0
 
@@ -77,7 +88,10 @@ def closed_after_s(connection: socket.socket) -> tuple[float, bytes]:
     ],
 )
 def test_a_request_that_does_not_come_to_its_end_is_given_up(begun: str, told: bytes) -> None:
-    with bounded(receive_timeout_s=SHORT_S) as address, socket.create_connection(address) as connection:
+    with (
+        bounded(receive_timeout_s=SHORT_S) as address,
+        socket.create_connection(address) as connection,
+    ):
         connection.sendall(begun.encode())
         after_s, answer = closed_after_s(connection)
     assert SHORT_S * 0.9 < after_s < SHORT_S + 1
@@ -86,7 +100,10 @@ def test_a_request_that_does_not_come_to_its_end_is_given_up(begun: str, told: b
 
 
 def test_a_request_that_trickles_in_is_given_up_though_it_never_stops() -> None:
-    with bounded(receive_timeout_s=SHORT_S) as address, socket.create_connection(address) as connection:
+    with (
+        bounded(receive_timeout_s=SHORT_S) as address,
+        socket.create_connection(address) as connection,
+    ):
         connection.settimeout(0.02)
         start, answer = time.monotonic(), b""
         for letter in (HEAD + "x-more: " + "a" * 1000).encode():
@@ -101,7 +118,10 @@ def test_a_request_that_trickles_in_is_given_up_though_it_never_stops() -> None:
 
 
 def test_the_second_request_of_a_connection_has_the_same_clock() -> None:
-    with bounded(receive_timeout_s=SHORT_S) as address, socket.create_connection(address) as connection:
+    with (
+        bounded(receive_timeout_s=SHORT_S) as address,
+        socket.create_connection(address) as connection,
+    ):
         connection.settimeout(10)
         connection.sendall(b"GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n")
         read_until(connection, b'{"status":"ok"}')
@@ -114,9 +134,14 @@ def test_the_second_request_of_a_connection_has_the_same_clock() -> None:
 def test_a_body_may_take_its_time_while_it_comes_fast_enough() -> None:
     """A thousand bytes earn a second: this one comes for a second and a half, five times the time-out."""
     body = json.dumps({"text": "Hello.", "format": "pcm"}).encode().rjust(3_000)
-    with bounded(receive_timeout_s=SHORT_S) as address, socket.create_connection(address) as connection:
+    with (
+        bounded(receive_timeout_s=SHORT_S) as address,
+        socket.create_connection(address) as connection,
+    ):
         connection.settimeout(10)
-        connection.sendall(f"{HEAD}connection: close\r\ncontent-length: {len(body)}\r\n\r\n".encode())
+        connection.sendall(
+            f"{HEAD}connection: close\r\ncontent-length: {len(body)}\r\n\r\n".encode()
+        )
         for start in range(0, len(body) - 200, 200):
             connection.sendall(body[start : start + 200])
             assert not can_be_read(connection, 0.1), "it was given up"
@@ -136,7 +161,9 @@ def can_be_read(connection: socket.socket, within_s: float) -> bool:
 
 def test_an_answer_may_take_longer_than_its_request_did() -> None:
     body = {"text": "Hello there, all of you.", "format": "pcm", "stream": True}
-    with bounded(Watched(real_time_factor=0.6), receive_timeout_s=SHORT_S, send_timeout_s=SHORT_S) as (host, port):
+    with bounded(
+        Watched(real_time_factor=0.6), receive_timeout_s=SHORT_S, send_timeout_s=SHORT_S
+    ) as (host, port):
         start = time.monotonic()
         assert httpx.post(f"http://{host}:{port}{NATIVE}", json=body, timeout=10).status_code == 200
         assert time.monotonic() - start > 2 * SHORT_S
@@ -147,7 +174,9 @@ def stalled(address: tuple[str, int], **more: object) -> socket.socket:
     connection = socket.socket()
     connection.settimeout(10)
     connection.connect(address)
-    body = json.dumps({"text": LONG_TEXT, "speaker": "endless", "stream": True, "format": "pcm", **more}).encode()
+    body = json.dumps(
+        {"text": LONG_TEXT, "speaker": "endless", "stream": True, "format": "pcm", **more}
+    ).encode()
     connection.sendall(f"{HEAD}content-length: {len(body)}\r\n\r\n".encode() + body)
     return connection
 
@@ -184,16 +213,20 @@ def test_forty_readers_that_never_read_take_bounded_memory_and_hold_nobody_up() 
         for connection in connections:
             assert connection.recv(15, socket.MSG_PEEK).startswith(b"HTTP/1.1 200")
         for _ in range(20):
-            answer = httpx.post(f"http://{address[0]}:{address[1]}{NATIVE}", json={"text": "Hello."}, timeout=10)
+            answer = httpx.post(
+                f"http://{address[0]}:{address[1]}{NATIVE}", json={"text": "Hello."}, timeout=10
+            )
             assert answer.status_code == 200
         _, peak = tracemalloc.get_traced_memory()
-    assert peak / 40 < 750_000  # two seconds ahead are 192,000 bytes at the model's rate; the rest is their requests
+    assert (
+        peak / 40 < 750_000
+    )  # two seconds ahead are 192,000 bytes at the model's rate; the rest is their requests
 
 
 def test_a_connection_too_many_is_told_so_and_health_still_answers() -> None:
     with bounded(max_connections=2) as (host, port), ExitStack() as stack:
         for _ in range(2):
-            stack.enter_context(asked_health((host, port)))
+            speaking((host, port), stack)
         with httpx.Client(base_url=f"http://{host}:{port}") as third:
             for path in (NATIVE, "/v1/audio/speech"):
                 refused = third.post(path, json={"text": "Hello."})
@@ -207,26 +240,176 @@ def test_a_connection_too_many_is_told_so_and_health_still_answers() -> None:
 
 
 def asked_health(address: tuple[str, int]) -> socket.socket:
-    """An open connection that the server has surely counted: it has answered on it."""
+    """Return an open connection that the server has surely counted: it has answered on it."""
     connection = socket.create_connection(address, timeout=10)
     connection.sendall(b"GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n")
     read_until(connection, b'{"status":"ok"}')
     return connection
 
 
-def test_connections_far_beyond_the_limit_are_closed_unheard() -> None:
+def speaking(address: tuple[str, int], stack: ExitStack) -> socket.socket:
+    """A connection whose answer has begun, and goes on."""
+    connection = stack.enter_context(stalled(address))
+    assert connection.recv(15, socket.MSG_PEEK).startswith(b"HTTP/1.1 200")
+    return connection
+
+
+def test_the_connection_that_is_silent_for_longest_makes_room_for_another() -> None:
     with bounded(max_connections=1) as address, ExitStack() as stack:
-        for _ in range(1 + SPARE_CONNECTIONS):
-            stack.enter_context(asked_health(address))
-        with socket.create_connection(address, timeout=10) as one_more:
-            assert read_all(one_more) == b""
+        busy = speaking(address, stack)
+        silent = [stack.enter_context(asked_health(address)) for _ in range(SPARE_CONNECTIONS)]
+        wait_until(lambda: answers_health(address), 5)
+        assert read_all(silent[0]) == b""
+        assert not can_be_read(silent[-1], 0.1), "others were closed too"
+        assert answer_goes_on(busy)
+
+
+def answers_health(address: tuple[str, int]) -> bool:
+    try:
+        return httpx.get(f"http://{address[0]}:{address[1]}/health/live").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def answer_goes_on(connection: socket.socket) -> bool:
+    """True if more comes than the system can have kept."""
+    got = 0
+    while got < 20 * 2**20 and (part := connection.recv(2**20)):
+        got += len(part)
+    return got >= 20 * 2**20
+
+
+def test_silent_connections_hold_nobody_up_however_many_they_are() -> None:
+    with bounded(max_connections=8) as address, ExitStack() as stack:
+        for _ in range(3 * SPARE_CONNECTIONS):
+            stack.enter_context(socket.create_connection(address, timeout=10))
+        wait_until(lambda: answers_health(address), 5)
+        time.sleep(SILENT_S)  # those that are younger may have a request on the way
+        wait_until(lambda: speaks(address), 5)
+
+
+def speaks(address: tuple[str, int]) -> bool:
+    url = f"http://{address[0]}:{address[1]}{NATIVE}"
+    return httpx.post(url, json={"text": "Hello."}, timeout=10).status_code == 200
+
+
+def test_a_body_that_comes_fast_enough_does_not_make_room() -> None:
+    body = json.dumps({"text": "Hello.", "format": "pcm"}).encode().rjust(20_000)
+    head = f"{HEAD}connection: close\r\ncontent-length: {len(body)}\r\n\r\n".encode()
+    with bounded(max_connections=1) as address, ExitStack() as stack:
+        slow, silent = (
+            stack.enter_context(socket.create_connection(address, timeout=10)) for _ in range(2)
+        )
+        slow.sendall(head)
+        assert not can_be_read(slow, 0.5)  # what comes now is known to be the body's
+        slow.sendall(body[:-1])
+        wait_until(lambda: answers_health(address) and can_be_read(silent, 0.1), 10)
+        assert read_all(silent) == b"", "nothing had to make room"
+        slow.sendall(body[-1:])
+        assert read_all(slow).startswith(b"HTTP/1.1 200 ")
+
+
+def chunked(count: int, size: int) -> bytes:
+    """A request whose body is `count` chunks of `size` blanks and then one with a text."""
+    text = json.dumps({"text": "Hello.", "format": "pcm"})
+    chunks = f"{size:x}\r\n{' ' * size}\r\n" * count + f"{len(text):x}\r\n{text}\r\n0\r\n\r\n"
+    return f"{HEAD}connection: close\r\ntransfer-encoding: chunked\r\n\r\n{chunks}".encode()
+
+
+@pytest.mark.parametrize(
+    ("count", "size", "status"), [(900, 1, 200), (1_100, 1, 413), (9, 6_000, 200), (11, 6_000, 413)]
+)
+def test_a_small_chunk_counts_as_64_bytes_of_the_limit(count: int, size: int, status: int) -> None:
+    settings = Settings(max_body_bytes=65_536)
+    with (
+        bounded(None, settings) as address,
+        socket.create_connection(address, timeout=10) as connection,
+    ):
+        connection.sendall(chunked(count, size))
+        assert read_all(connection).startswith(f"HTTP/1.1 {status} ".encode())
+
+
+def test_a_body_in_tiny_chunks_leaves_the_loop_to_others() -> None:
+    with (
+        bounded() as (host, port),
+        socket.create_connection((host, port), timeout=10) as connection,
+    ):
+        connection.setblocking(False)
+        sent = connection.send(chunked(100_000, 1))
+        assert sent > 100_000  # parsed in one go these take seconds
+        with httpx.Client(base_url=f"http://{host}:{port}", timeout=10) as client:
+            taken_s = sorted(health_s(client) for _ in range(5))
+    assert taken_s[2] < 0.3
+
+
+def health_s(client: httpx.Client) -> float:
+    start = time.monotonic()
+    assert client.get("/health/live").status_code == 200
+    return time.monotonic() - start
+
+
+@pytest.mark.parametrize("more", [{}, {"stream": True}, {"stream": True, "format": "mp3"}])
+def test_a_client_that_has_closed_its_own_side_gets_its_whole_answer(
+    more: dict[str, object],
+) -> None:
+    body = json.dumps({"text": "Hello there.", **more}).encode()
+    with (
+        bounded(Watched(real_time_factor=0.6)) as address,
+        socket.create_connection(address, timeout=10) as connection,
+    ):
+        connection.sendall(f"{HEAD}content-length: {len(body)}\r\n\r\n".encode() + body)
+        connection.shutdown(socket.SHUT_WR)
+        answer = HTTPResponse(connection)
+        answer.begin()  # past the interim answer
+        assert answer.status == 200
+        assert len(answer.read()) > 1_000
+        assert read_all(connection) == b"", "the connection was not closed"
+
+
+def test_all_requests_that_came_before_the_client_closed_its_side_are_answered() -> None:
+    request = b"GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n"
+    with bounded() as address, socket.create_connection(address, timeout=10) as connection:
+        connection.sendall(3 * request)
+        connection.shutdown(socket.SHUT_WR)
+        assert read_all(connection).count(b'{"status":"ok"}') == 3
+
+
+def test_a_client_that_leaves_after_it_closed_its_side_frees_its_slot() -> None:
+    watched = Watched(real_time_factor=0.5)
+    with bounded(watched) as address, stalled(address, stream=False) as connection:
+        connection.shutdown(socket.SHUT_WR)
+        wait_until(lambda: watched.is_(busy=True), 5)
+        time.sleep(0.3)
+        assert watched.is_(busy=True), "it was given up though the client waits"
+        connection.close()
+        wait_until(lambda: watched.is_(busy=False), 5)
+
+
+def test_a_tls_handshake_that_does_not_come_to_its_end_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("cryptography", reason="the extra lan is not installed")
+    monkeypatch.setattr("vivavoce.cli.server.HANDSHAKE_TIMEOUT_S", SHORT_S)
+    certificate = self_signed(tmp_path, ("localhost",))
+    files = {"ssl_certfile": certificate.certificate, "ssl_keyfile": certificate.key}
+    with bounded(tls=files) as address, socket.create_connection(address, timeout=10) as connection:
+        after_s, answer = closed_after_s(connection)
+        assert SHORT_S * 0.9 < after_s < SHORT_S + 1
+        assert answer == b""
+        trusting = ssl.create_default_context(cafile=certificate.certificate)
+        assert (
+            httpx.get(f"https://localhost:{address[1]}/health/live", verify=trusting).status_code
+            == 200
+        )
 
 
 async def test_a_hundred_idle_connections_do_not_slow_others_down() -> None:
     with bounded() as (host, port):
         idle = [await asyncio.open_connection(host, port) for _ in range(100)]
         async with httpx.AsyncClient(base_url=f"http://{host}:{port}", timeout=10) as client:
-            answers = await asyncio.gather(*(client.post(NATIVE, json={"text": "Hello."}) for _ in range(8)))
+            answers = await asyncio.gather(
+                *(client.post(NATIVE, json={"text": "Hello."}) for _ in range(8))
+            )
         assert {answer.status_code for answer in answers} == {200}
         for _, writer in idle:
             writer.close()

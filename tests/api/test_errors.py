@@ -32,13 +32,22 @@ CASES = [
     ("speed", "speed", "fast", 422, 400, "'fast'"),
     ("sample_rate", "sample_rate", 7999, 422, 400, "7999"),
     ("sample_rate", "sample_rate", 10_000, 422, 400, "choose one of"),
+    ("timeout_s", "timeout_s", 5e-324, 422, 400, "greater than or equal to 0.001"),
     ("seed", "seed", -1, 422, 400, "-1"),
 ]
 
 
-@pytest.mark.parametrize(("field", "openai_field", "value", "status", "openai_status", "says"), CASES)
+@pytest.mark.parametrize(
+    ("field", "openai_field", "value", "status", "openai_status", "says"), CASES
+)
 async def test_bad_field_is_named_with_its_value(
-    client: httpx.AsyncClient, field: str, openai_field: str, value: object, status: int, openai_status: int, says: str
+    client: httpx.AsyncClient,
+    field: str,
+    openai_field: str,
+    value: object,
+    status: int,
+    openai_status: int,
+    says: str,
 ) -> None:
     native = await client.post(NATIVE, json={"text": "Hello.", field: value})
     assert native.status_code == status, native.text
@@ -48,7 +57,9 @@ async def test_bad_field_is_named_with_its_value(
     assert error["request_id"] == native.headers["x-request-id"]
     assert error["code"]
 
-    openai = await client.post(OPENAI, json={"input": "Hello.", "model": "tone", "voice": "sine", openai_field: value})
+    openai = await client.post(
+        OPENAI, json={"input": "Hello.", "model": "tone", "voice": "sine", openai_field: value}
+    )
     assert openai.status_code == openai_status, openai.text
     error = openai.json()["error"]
     assert set(error) == {"message", "type", "param", "code"}
@@ -57,7 +68,9 @@ async def test_bad_field_is_named_with_its_value(
     assert says in error["message"]
 
 
-async def test_unknown_field_is_refused_on_native_and_ignored_on_openai(client: httpx.AsyncClient) -> None:
+async def test_unknown_field_is_refused_on_native_and_ignored_on_openai(
+    client: httpx.AsyncClient,
+) -> None:
     native = await client.post(NATIVE, json={"text": "Hello.", "voise": "x"})
     assert native.status_code == 422
     assert native.json()["error"]["field"] == "voise"
@@ -66,11 +79,18 @@ async def test_unknown_field_is_refused_on_native_and_ignored_on_openai(client: 
 
 
 @pytest.mark.parametrize("path", [NATIVE, OPENAI])
-@pytest.mark.parametrize("body", [b"{", b'{"text": }', b"", b"\xff\xfe", b'"just a string"', b"[1, 2]", b"[" * 5000])
-async def test_broken_json_is_a_clear_4xx(client: httpx.AsyncClient, path: str, body: bytes) -> None:
+@pytest.mark.parametrize(
+    "body", [b"{", b'{"text": }', b"", b"\xff\xfe", b'"just a string"', b"[1, 2]", b"[" * 5000]
+)
+async def test_broken_json_is_a_clear_4xx(
+    client: httpx.AsyncClient, path: str, body: bytes
+) -> None:
     response = await client.post(path, content=body, headers={"Content-Type": "application/json"})
     assert response.status_code in (400, 422)
-    assert "JSON" in response.json()["error"]["message"] or "body" in response.json()["error"]["message"]
+    assert (
+        "JSON" in response.json()["error"]["message"]
+        or "body" in response.json()["error"]["message"]
+    )
 
 
 async def test_form_body_is_told_to_be_json(client: httpx.AsyncClient) -> None:
@@ -94,7 +114,9 @@ async def test_body_over_the_limit_is_413(path: str, declared: bool) -> None:
 
     async with app_client(create_app(Settings(max_body_bytes=5000), tone_pool())) as client:
         content = b" " * 10_000 if declared else chunks()
-        response = await client.post(path, content=content, headers={"Content-Type": "application/json"})
+        response = await client.post(
+            path, content=content, headers={"Content-Type": "application/json"}
+        )
     assert response.status_code == 413
     assert "5,000" in response.json()["error"]["message"]
     assert response.headers["x-request-id"]
@@ -120,13 +142,17 @@ async def test_bodies_together_over_their_limit_are_refused_until_some_have_ende
         assert refused.status_code == 503
         assert int(refused.headers["retry-after"]) >= 1
         assert refused.json()["error"]["code"] == "overloaded"
-        assert (await client.post(NATIVE, json={"text": "Hello."})).status_code == 200, "a small one has room"
+        assert (await client.post(NATIVE, json={"text": "Hello."})).status_code == 200, (
+            "a small one has room"
+        )
         go_on.set()
         assert (await first).status_code == 200
         assert (await client.post(NATIVE, content=body, headers=header)).status_code == 200
 
 
-@pytest.mark.parametrize(("path", "status"), [("/v1/tts/nothing", 404), ("/v1/nothing", 404), ("/nothing", 404)])
+@pytest.mark.parametrize(
+    ("path", "status"), [("/v1/tts/nothing", 404), ("/v1/nothing", 404), ("/nothing", 404)]
+)
 async def test_unknown_path_answers_in_the_shape_of_its_surface(
     client: httpx.AsyncClient, path: str, status: int
 ) -> None:
@@ -143,24 +169,37 @@ async def test_wrong_method_is_405(client: httpx.AsyncClient) -> None:
 
 
 @pytest.mark.parametrize("voice", ["crash-at-once", "crash"])
-async def test_engine_fault_before_the_first_byte_is_a_5xx(client: httpx.AsyncClient, voice: str) -> None:
+async def test_engine_fault_before_the_first_byte_is_a_5xx(
+    client: httpx.AsyncClient, voice: str
+) -> None:
     """A whole answer is not begun before it is complete, so a late fault is early enough too."""
     response = await client.post(NATIVE, json={"text": "A text of many steps.", "speaker": voice})
     assert response.status_code == 500
     assert response.json()["error"]["code"] == "engine_fault"
 
 
-async def test_streamed_engine_fault_before_the_first_byte_is_a_5xx(client: httpx.AsyncClient) -> None:
-    response = await client.post(OPENAI, json={"input": "A text of many steps.", "voice": "crash-at-once"})
+async def test_streamed_engine_fault_before_the_first_byte_is_a_5xx(
+    client: httpx.AsyncClient,
+) -> None:
+    response = await client.post(
+        OPENAI, json={"input": "A text of many steps.", "voice": "crash-at-once"}
+    )
     assert response.status_code == 500
     assert response.json()["error"]["type"] == "server_error"
 
 
 async def test_sse_tells_a_late_engine_fault_as_an_error_event(client: httpx.AsyncClient) -> None:
-    body = {"input": "A text of many steps.", "voice": "crash", "stream_format": "sse", "response_format": "pcm"}
+    body = {
+        "input": "A text of many steps.",
+        "voice": "crash",
+        "stream_format": "sse",
+        "response_format": "pcm",
+    }
     response = await client.post(OPENAI, json=body)
     assert response.status_code == 200
-    events = [json.loads(line.removeprefix("data: ")) for line in response.text.split("\n\n") if line]
+    events = [
+        json.loads(line.removeprefix("data: ")) for line in response.text.split("\n\n") if line
+    ]
     assert events[0]["type"] == "speech.audio.delta"
     assert events[-1]["type"] == "error"
     assert events[-1]["error"]["code"] == "engine_fault"
@@ -183,7 +222,9 @@ async def test_full_queue_is_429_with_retry_after() -> None:
 
 
 async def test_request_id_is_the_clients_own_when_it_is_sane(client: httpx.AsyncClient) -> None:
-    assert (await client.get("/health", headers={"x-request-id": "abc-1"})).headers["x-request-id"] == "abc-1"
+    assert (await client.get("/health", headers={"x-request-id": "abc-1"})).headers[
+        "x-request-id"
+    ] == "abc-1"
     odd = (await client.get("/health", headers={"x-request-id": "a b\tc"})).headers["x-request-id"]
     assert odd.startswith("req_")
 

@@ -15,7 +15,7 @@ from tests.api.test_streaming import wait_until
 from tests.api.test_turns import busy_pool, held, until
 from tests.conftest import LONG_TEXT, app_client, serving, tone_pool
 from vivavoce.api.app import create_app
-from vivavoce.api.auth import Guard, needed_scope
+from vivavoce.api.middleware.auth import AuthMiddleware, needed_scope
 from vivavoce.client import AsyncClient
 from vivavoce.errors import Forbidden, RateLimited, SettingsError, Unauthorized
 from vivavoce.keys import FILE_NAME, KeyFile, Keyring
@@ -50,7 +50,9 @@ async def speak(server: httpx.AsyncClient, path: str = NATIVE, **headers: str) -
     return await server.post(path, json=BODIES[path], headers=headers)
 
 
-async def test_no_key_is_asked_for_until_there_is_one(server: httpx.AsyncClient, keys: KeyFile) -> None:
+async def test_no_key_is_asked_for_until_there_is_one(
+    server: httpx.AsyncClient, keys: KeyFile
+) -> None:
     assert (await speak(server)).status_code == 200
     assert (await speak(server, **bearer("none"))).status_code == 200
     key = keys.create("phone")
@@ -59,7 +61,9 @@ async def test_no_key_is_asked_for_until_there_is_one(server: httpx.AsyncClient,
 
 
 @pytest.mark.parametrize("path", [NATIVE, OPENAI])
-@pytest.mark.parametrize("scheme", ["Authorization: Bearer ", "Authorization: bearer   ", "xi-api-key: "])
+@pytest.mark.parametrize(
+    "scheme", ["Authorization: Bearer ", "Authorization: bearer   ", "xi-api-key: "]
+)
 async def test_a_key_is_taken_in_either_header(
     server: httpx.AsyncClient, keys: KeyFile, path: str, scheme: str
 ) -> None:
@@ -107,18 +111,28 @@ async def test_a_key_s_hash_is_no_key(server: httpx.AsyncClient, keys: KeyFile) 
 
 
 @pytest.mark.parametrize("path", OPEN)
-async def test_what_is_only_looked_at_stays_open(server: httpx.AsyncClient, keys: KeyFile, path: str) -> None:
+async def test_what_is_only_looked_at_stays_open(
+    server: httpx.AsyncClient, keys: KeyFile, path: str
+) -> None:
     assert (await speak(server)).status_code == 200  # so that it is ready
     keys.create("phone")
     assert (await server.get(path)).status_code == 200
 
 
-async def test_every_operation_that_is_described_is_guarded_unless_it_is_listed_here(keys: KeyFile) -> None:
+async def test_every_operation_that_is_described_is_guarded_unless_it_is_listed_here(
+    keys: KeyFile,
+) -> None:
     described = create_app(Settings(data_dir=keys.path.parent), tone_pool()).openapi()["paths"]
     for path, operations in described.items():
         for method in operations:
-            is_open = needed_scope(method.upper(), path.replace("{model}", "tone"), ["/wit/voices"]) is None
-            assert is_open is (method == "get" and path.replace("{model}", "tone") in OPEN), (method, path)
+            is_open = (
+                needed_scope(method.upper(), path.replace("{model}", "tone"), ["/wit/voices"])
+                is None
+            )
+            assert is_open is (method == "get" and path.replace("{model}", "tone") in OPEN), (
+                method,
+                path,
+            )
 
 
 @pytest.mark.parametrize(
@@ -134,12 +148,16 @@ async def test_every_operation_that_is_described_is_guarded_unless_it_is_listed_
         "/metrics",
     ],
 )
-async def test_what_is_not_listed_as_open_is_closed(server: httpx.AsyncClient, keys: KeyFile, path: str) -> None:
+async def test_what_is_not_listed_as_open_is_closed(
+    server: httpx.AsyncClient, keys: KeyFile, path: str
+) -> None:
     keys.create("phone")
     assert (await server.get(path)).status_code == 401
 
 
-async def test_the_get_form_and_event_streams_are_guarded_too(server: httpx.AsyncClient, keys: KeyFile) -> None:
+async def test_the_get_form_and_event_streams_are_guarded_too(
+    server: httpx.AsyncClient, keys: KeyFile
+) -> None:
     key = keys.create("phone")
     for headers, status in ((None, 401), (bearer(key), 200)):
         assert (await server.get(f"{NATIVE}?text=Hello.", headers=headers)).status_code == status
@@ -177,7 +195,9 @@ async def test_a_revoked_key_is_refused_at_once_and_the_last_one_opens_nothing(
 
 
 @pytest.mark.parametrize("harm", ["remove", "garble"])
-async def test_a_key_file_that_is_lost_opens_nothing(server: httpx.AsyncClient, keys: KeyFile, harm: str) -> None:
+async def test_a_key_file_that_is_lost_opens_nothing(
+    server: httpx.AsyncClient, keys: KeyFile, harm: str
+) -> None:
     key = keys.create("phone")
     assert (await speak(server)).status_code == 401
     keys.path.unlink() if harm == "remove" else keys.path.write_text('{"keys": [')
@@ -185,7 +205,9 @@ async def test_a_key_file_that_is_lost_opens_nothing(server: httpx.AsyncClient, 
     assert (await speak(server, **bearer(key))).status_code == 200
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"keys": [{"name": "a"}]}', '{"keys": {}}', "\ufffd"])
+@pytest.mark.parametrize(
+    "content", ["{", "[]", '{"keys": [{"name": "a"}]}', '{"keys": {}}', "\ufffd"]
+)
 def test_a_server_does_not_start_on_keys_that_it_cannot_read(keys: KeyFile, content: str) -> None:
     keys.path.parent.mkdir()
     keys.path.write_text(content)
@@ -198,7 +220,11 @@ async def test_a_preflight_and_a_refusal_reach_a_page_of_another_origin(
 ) -> None:
     keys.create("phone")
     origin = {"Origin": "http://elsewhere"}
-    asked = {**origin, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
+    asked = {
+        **origin,
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "authorization",
+    }
     assert (await server.options(NATIVE, headers=asked)).status_code == 200
     refused = await speak(server, **origin)
     assert refused.status_code == 401
@@ -208,7 +234,14 @@ async def test_a_preflight_and_a_refusal_reach_a_page_of_another_origin(
 async def test_a_refused_request_s_body_is_not_read(keys: KeyFile) -> None:
     keys.create("phone")
     app = create_app(Settings(data_dir=keys.path.parent), tone_pool())
-    scope = {"type": "http", "method": "POST", "path": NATIVE, "query_string": b"", "headers": [], "root_path": ""}
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": NATIVE,
+        "query_string": b"",
+        "headers": [],
+        "root_path": "",
+    }
     sent = []
 
     async def receive() -> dict[str, object]:
@@ -232,26 +265,39 @@ def test_a_web_socket_is_refused_like_any_other_request(keys: KeyFile) -> None:
     assert refused.value.status_code == 401
 
 
-async def test_a_rate_is_kept_with_its_retry_after(server: httpx.AsyncClient, keys: KeyFile) -> None:
+async def test_a_rate_is_kept_with_its_retry_after(
+    server: httpx.AsyncClient, keys: KeyFile
+) -> None:
     limited, free = keys.create("limited", requests_per_minute=2), keys.create("free")
-    assert [(await speak(server, **bearer(limited))).status_code for _ in range(3)] == [200, 200, 429]
+    assert [(await speak(server, **bearer(limited))).status_code for _ in range(3)] == [
+        200,
+        200,
+        429,
+    ]
     refused = await speak(server, OPENAI, **bearer(limited))
     assert 1 <= int(refused.headers["retry-after"]) <= 30
-    assert (refused.json()["error"]["type"], refused.json()["error"]["code"]) == ("rate_limit_error", "rate_limited")
+    assert (refused.json()["error"]["type"], refused.json()["error"]["code"]) == (
+        "rate_limit_error",
+        "rate_limited",
+    )
     assert (await speak(server, **bearer(free))).status_code == 200
 
 
 async def test_what_a_rate_refused_is_allowed_when_retry_after_is_over(keys: KeyFile) -> None:
     key = keys.create("limited", requests_per_minute=6)
     now_s = 1000.0
-    guard = Guard(Starlette(), keyring=Keyring(keys.path), clock_s=lambda: now_s)
+    guard = AuthMiddleware(Starlette(), keyring=Keyring(keys.path), clock_s=lambda: now_s)
 
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(guard), base_url="http://vivavoce") as client:
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(guard), base_url="http://vivavoce"
+    ) as client:
 
         async def ask() -> httpx.Response:
             return await client.get("/anything", headers=bearer(key))
 
-        assert [(await ask()).status_code for _ in range(6)] == [404] * 6  # past the guard there is nothing
+        assert [(await ask()).status_code for _ in range(6)] == [
+            404
+        ] * 6  # past the guard there is nothing
         refused = await ask()
         assert (refused.status_code, refused.headers["retry-after"]) == (429, "10")
         now_s += 9.9
@@ -286,7 +332,7 @@ async def test_a_request_that_is_cancelled_gives_its_place_back(keys: KeyFile) -
         entered.set()
         await asyncio.Event().wait()
 
-    guard = Guard(waiting, keyring=Keyring(keys.path))
+    guard = AuthMiddleware(waiting, keyring=Keyring(keys.path))
     header = (b"authorization", f"Bearer {key}".encode())
     for _ in range(3):
         scope = {"type": "http", "method": "POST", "path": NATIVE, "headers": [header]}
@@ -325,10 +371,14 @@ async def test_the_clients_raise_errors_of_their_own(keys: KeyFile) -> None:
     app = create_app(Settings(data_dir=keys.path.parent), tone_pool())
     async with app_client(app):
         for wrong, kind in ((None, Unauthorized), ("vv_wrong", Unauthorized), (manager, Forbidden)):
-            async with AsyncClient("http://test", api_key=wrong, transport=httpx.ASGITransport(app)) as ours:
+            async with AsyncClient(
+                "http://test", api_key=wrong, transport=httpx.ASGITransport(app)
+            ) as ours:
                 with pytest.raises(kind):
                     await ours.speak("Hello.")
-        async with AsyncClient("http://test", api_key=key, transport=httpx.ASGITransport(app)) as ours:
+        async with AsyncClient(
+            "http://test", api_key=key, transport=httpx.ASGITransport(app)
+        ) as ours:
             assert (await ours.speak("Hello.")).voice == "sine"
             with pytest.raises(RateLimited) as limited:
                 await ours.speak("Hello.")
@@ -338,7 +388,10 @@ async def test_the_clients_raise_errors_of_their_own(keys: KeyFile) -> None:
 def test_the_openai_sdk_raises_errors_of_its_own(keys: KeyFile) -> None:
     manager = keys.create("admin", ("manage",))
     with serving(create_app(Settings(data_dir=keys.path.parent), tone_pool())) as url:
-        for key, kind in (("none", openai.AuthenticationError), (manager, openai.PermissionDeniedError)):
+        for key, kind in (
+            ("none", openai.AuthenticationError),
+            (manager, openai.PermissionDeniedError),
+        ):
             with openai.OpenAI(base_url=f"{url}/v1", api_key=key, max_retries=0) as sdk:
                 assert next(model.id for model in sdk.models.list()) == "tone"
                 with pytest.raises(kind):

@@ -3,9 +3,9 @@
 import asyncio
 import json
 import re
-import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -13,14 +13,11 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.conftest import app_client, serving, tone_pool
+from tests.serving.models import HANGS, supervised
 from vivavoce.api.app import create_app
-from vivavoce.engines.base import Stream
-from vivavoce.engines.local import LocalEngine
-from vivavoce.engines.pool import Pool
-from vivavoce.engines.tone import ToneModel
-from vivavoce.engines.watchdog import WatchedEngine
+from vivavoce.models.tone import ToneModel
+from vivavoce.serving.pool import Pool
 from vivavoce.settings import Settings
-from vivavoce.types import Ending, Samples
 
 TEXT = "Hello there."
 DASHBOARD = Path(__file__).parent.parent.parent / "deploy" / "grafana" / "vivavoce.json"
@@ -28,10 +25,13 @@ Request = Callable[[httpx.AsyncClient], Awaitable[httpx.Response | None]]
 
 
 def values(text: str) -> dict[str, float]:
-    """Every value by its name and labels, as in the text."""
-    samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+    """Return every value by its name and labels, as in the text."""
+    samples = [
+        sample for family in text_string_to_metric_families(text) for sample in family.samples
+    ]
     return {
-        sample.name + "".join(f" {name}={value}" for name, value in sorted(sample.labels.items())): sample.value
+        sample.name
+        + "".join(f" {name}={value}" for name, value in sorted(sample.labels.items())): sample.value
         for sample in samples
     }
 
@@ -50,7 +50,9 @@ def post(path: str = "/v1/tts/synthesize", **body: object) -> Request:
 async def speak_and_fail(client: httpx.AsyncClient) -> None:
     """A speech that breaks after its first bytes."""
     with pytest.raises(Exception, match="response already started"):
-        await client.post("/v1/tts/synthesize", json={"text": TEXT * 9, "speaker": "crash", "stream": True})
+        await client.post(
+            "/v1/tts/synthesize", json={"text": TEXT * 9, "speaker": "crash", "stream": True}
+        )
 
 
 SAY = post(text=TEXT)
@@ -61,9 +63,17 @@ STREAM = post(text=TEXT, stream=True)
     ("request_", "name", "more"),
     [
         (SAY, "vivavoce_requests_total outcome=ok surface=native", 1),
-        (post("/v1/audio/speech", input=TEXT, voice="sine"), "vivavoce_requests_total outcome=ok surface=openai", 1),
+        (
+            post("/v1/audio/speech", input=TEXT, voice="sine"),
+            "vivavoce_requests_total outcome=ok surface=openai",
+            1,
+        ),
         (post(text=""), "vivavoce_requests_total outcome=refused surface=native", 1),
-        (post(text=TEXT, speaker="bob"), "vivavoce_requests_total outcome=refused surface=native", 1),
+        (
+            post(text=TEXT, speaker="bob"),
+            "vivavoce_requests_total outcome=refused surface=native",
+            1,
+        ),
         (
             post(text=TEXT, speaker="crash-at-once"),
             "vivavoce_requests_total outcome=failed surface=native",
@@ -71,14 +81,32 @@ STREAM = post(text=TEXT, stream=True)
         ),
         (speak_and_fail, "vivavoce_requests_total outcome=failed surface=native", 1),
         (
-            post("/v1/audio/speech", input=TEXT, voice="crash", stream_format="sse", response_format="pcm"),
+            post(
+                "/v1/audio/speech",
+                input=TEXT,
+                voice="crash",
+                stream_format="sse",
+                response_format="pcm",
+            ),
             "vivavoce_requests_total outcome=failed surface=openai",
             1,
         ),
-        (lambda client: client.get("/health"), "vivavoce_requests_total outcome=ok surface=health", 1),
-        (lambda client: client.get("/nothing"), "vivavoce_requests_total outcome=refused surface=page", 1),
+        (
+            lambda client: client.get("/health"),
+            "vivavoce_requests_total outcome=ok surface=health",
+            1,
+        ),
+        (
+            lambda client: client.get("/nothing"),
+            "vivavoce_requests_total outcome=refused surface=page",
+            1,
+        ),
         (SAY, "vivavoce_speeches_total finish_reason=complete model=tone", 1),
-        (post(text=TEXT, speaker="crash"), "vivavoce_speeches_total finish_reason=error model=tone", 1),
+        (
+            post(text=TEXT, speaker="crash"),
+            "vivavoce_speeches_total finish_reason=error model=tone",
+            1,
+        ),
         (SAY, "vivavoce_audio_seconds_total model=tone", len(TEXT) * 0.06),
         (STREAM, "vivavoce_first_audio_seconds_count model=tone", 1),
         (STREAM, "vivavoce_real_time_factor_count model=tone", 1),
@@ -107,7 +135,7 @@ async def slow_client(real_time_factor: float) -> AsyncIterator[httpx.AsyncClien
 
 
 async def until(client: httpx.AsyncClient, name: str, value: float) -> dict[str, float]:
-    """The values once `name` has `value`, scraped as often as that takes, within bounds."""
+    """Return the values once `name` has `value`, scraped as often as that takes, within bounds."""
     for _ in range(500):
         if (now := await scrape(client)).get(name) == value:
             return now
@@ -144,7 +172,7 @@ async def test_draining_is_shown_and_what_it_turns_away_is_counted() -> None:
     app = create_app(Settings(), tone_pool())
     async with app_client(app) as client:
         await SAY(client)
-        app.state.life.drain()
+        app.state.server.life.drain()
         refused = await SAY(client)
         assert refused is not None
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
@@ -165,13 +193,21 @@ async def test_memory_and_load_time_of_models_are_shown(client: httpx.AsyncClien
 async def test_two_applications_do_not_add_up(client: httpx.AsyncClient) -> None:
     await SAY(client)
     async with app_client(create_app(Settings(), tone_pool())) as other:
-        assert "vivavoce_speeches_total finish_reason=complete model=tone" not in await scrape(other)
+        assert "vivavoce_speeches_total finish_reason=complete model=tone" not in await scrape(
+            other
+        )
 
 
-async def test_the_dashboard_names_what_there_is_and_leaves_nothing_out(client: httpx.AsyncClient) -> None:
+async def test_the_dashboard_names_what_there_is_and_leaves_nothing_out(
+    client: httpx.AsyncClient,
+) -> None:
     await STREAM(client)
     there = {name.split(" ")[0] for name in await scrape(client)}
-    queries = [target["expr"] for panel in json.loads(DASHBOARD.read_text())["panels"] for target in panel["targets"]]
+    queries = [
+        target["expr"]
+        for panel in json.loads(DASHBOARD.read_text())["panels"]
+        for target in panel["targets"]
+    ]
     named = set(re.findall(r"\b(?:vivavoce|process)_\w+", " ".join(queries)))
     assert named <= there
     stem = re.compile(r"_(bucket|count|sum|created|total)$")
@@ -179,33 +215,16 @@ async def test_the_dashboard_names_what_there_is_and_leaves_nothing_out(client: 
     assert ours == {stem.sub("", name) for name in named if name.startswith("vivavoce_")}
 
 
-class Hanging(ToneModel):
-    """A tone model whose steps wait until `released`."""
-
-    def __init__(self, released: threading.Event) -> None:
-        super().__init__()
-        self._released = released
-
-    def step(self, streams: Sequence[Stream], ahead_s: Sequence[float] = ()) -> Sequence[Samples | Ending]:
-        assert self._released.wait(60)
-        return super().step(streams, ahead_s)
-
-
 async def test_step_that_hangs_is_counted_and_the_model_that_takes_its_place_is_seen() -> None:
-    released = threading.Event()
-    models = [Hanging(released), ToneModel()]
-    pool = Pool({"tone": lambda: WatchedEngine(lambda: LocalEngine(models.pop(0)), max_step_s=0.3)})
-    app = create_app(Settings(), pool)
-    try:
-        async with app_client(app) as client:
-            assert (await client.post("/v1/tts/synthesize", json={"text": TEXT})).status_code == 500
-            now = await scrape(client)
-            assert now["vivavoce_hung_steps_total model=tone"] == 1
-            while (await client.post("/v1/tts/synthesize", json={"text": TEXT})).status_code == 503:
-                pass
-            now = await scrape(client)
-            assert now["vivavoce_speeches_total finish_reason=complete model=tone"] == 1
-            assert now["vivavoce_batch_size_count model=tone"] >= 10
-            released.set()
-    finally:
-        released.set()
+    pool = Pool({"tone": lambda: supervised(partial(ToneModel, faults=HANGS), max_step_s=0.3)})
+    async with app_client(create_app(Settings(), pool)) as client:
+        assert (
+            await client.post("/v1/tts/synthesize", json={"text": TEXT, "speaker": "hang"})
+        ).status_code == 500
+        now = await scrape(client)
+        assert now["vivavoce_hung_steps_total model=tone"] == 1
+        while (await client.post("/v1/tts/synthesize", json={"text": TEXT})).status_code == 503:
+            pass
+        now = await scrape(client)
+        assert now["vivavoce_speeches_total finish_reason=complete model=tone"] == 1
+        assert now["vivavoce_batch_size_count model=tone"] >= 10

@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import app_client, tone_pool
 from tests.decoding import decode, wav_seconds
 from vivavoce.api.app import create_app
-from vivavoce.engines.tone import CHAR_S
+from vivavoce.models.tone import CHAR_S
 from vivavoce.settings import Settings
 
 TEXT = "The lamp is on the table."
@@ -58,9 +58,14 @@ async def test_every_format_decodes_to_the_right_length(
     assert len(samples) / rate == pytest.approx(SECONDS, abs=0.15)
 
 
-async def test_streamed_wav_says_very_long_rather_than_a_wrong_size(client: httpx.AsyncClient) -> None:
+async def test_streamed_wav_says_very_long_rather_than_a_wrong_size(
+    client: httpx.AsyncClient,
+) -> None:
     response = await synthesize(client, stream=True)
-    riff, data = struct.unpack("<I", response.content[4:8])[0], struct.unpack("<I", response.content[40:44])[0]
+    riff, data = (
+        struct.unpack("<I", response.content[4:8])[0],
+        struct.unpack("<I", response.content[40:44])[0],
+    )
     assert (riff, data) == (0x7FFFF000 + 36, 0x7FFFF000)
     whole = await synthesize(client)
     assert response.content[44:] == whole.content[44:]
@@ -72,7 +77,9 @@ async def test_speed_changes_the_length_and_nothing_else(
 ) -> None:
     normal = await synthesize(client)
     response = await synthesize(client, speed=speed)
-    assert wav_seconds(response.content) == pytest.approx(wav_seconds(normal.content) * factor, rel=0.02)
+    assert wav_seconds(response.content) == pytest.approx(
+        wav_seconds(normal.content) * factor, rel=0.02
+    )
 
 
 @pytest.mark.parametrize("rate", [8_000, 16_000, 44_100, 48_000])
@@ -89,7 +96,9 @@ async def test_seed_repeats_and_changes_the_speech(client: httpx.AsyncClient) ->
 
 
 async def test_get_form_gives_the_same_file(client: httpx.AsyncClient) -> None:
-    got = await client.get("/v1/tts/synthesize", params={"text": TEXT, "speaker": "sine", "speed": "1.5"})
+    got = await client.get(
+        "/v1/tts/synthesize", params={"text": TEXT, "speaker": "sine", "speed": "1.5"}
+    )
     posted = await synthesize(client, speaker="sine", speed=1.5)
     assert got.status_code == 200
     assert got.content == posted.content
@@ -111,9 +120,17 @@ async def test_sampling_is_named_where_a_model_has_none(client: httpx.AsyncClien
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("temperature", -1), ("top_p", 0), ("top_k", 1.5), ("subtalker_top_p", 2), ("max_new_tokens", 0)],
+    [
+        ("temperature", -1),
+        ("top_p", 0),
+        ("top_k", 1.5),
+        ("subtalker_top_p", 2),
+        ("max_new_tokens", 0),
+    ],
 )
-async def test_sampling_out_of_its_bounds_is_refused(client: httpx.AsyncClient, field: str, value: float) -> None:
+async def test_sampling_out_of_its_bounds_is_refused(
+    client: httpx.AsyncClient, field: str, value: float
+) -> None:
     answer = await synthesize(client, **{field: value})
     assert (answer.status_code, answer.json()["error"]["field"]) == (422, field)
 
@@ -124,7 +141,17 @@ async def test_whole_answer_tells_that_it_is_complete(client: httpx.AsyncClient)
 
 async def test_null_means_not_sent(client: httpx.AsyncClient) -> None:
     nothing = dict.fromkeys(
-        ("speaker", "language", "instruct", "model", "format", "sample_rate", "speed", "seed", "stream")
+        (
+            "speaker",
+            "language",
+            "instruct",
+            "model",
+            "format",
+            "sample_rate",
+            "speed",
+            "seed",
+            "stream",
+        )
     )
     assert (await synthesize(client, **nothing)).content == (await synthesize(client)).content
 
@@ -149,14 +176,16 @@ async def test_health_tells_what_is_loaded(client: httpx.AsyncClient) -> None:
 
 
 async def test_lazy_model_is_loaded_by_the_first_request() -> None:
-    async with app_client(create_app(Settings(load="lazy"), tone_pool())) as client:
+    async with app_client(create_app(Settings(load_models="lazy"), tone_pool())) as client:
         assert (await client.get("/health")).json()["model_loaded"] is False
         assert (await client.get("/health/ready")).status_code == 200
         assert (await synthesize(client)).status_code == 200
         assert (await client.get("/health")).json()["model_loaded"] is True
 
 
-async def test_other_origins_may_call_with_a_key_and_read_the_headers(client: httpx.AsyncClient) -> None:
+async def test_other_origins_may_call_with_a_key_and_read_the_headers(
+    client: httpx.AsyncClient,
+) -> None:
     preflight = await client.options(
         "/v1/tts/synthesize",
         headers={
@@ -173,21 +202,30 @@ async def test_other_origins_may_call_with_a_key_and_read_the_headers(client: ht
 
 
 async def test_configured_origins_keep_others_out() -> None:
-    async with app_client(create_app(Settings(cors_origins=("https://mine.example",)), tone_pool())) as client:
+    async with app_client(
+        create_app(Settings(cors_origins=("https://mine.example",)), tone_pool())
+    ) as client:
         for origin, allowed in (("https://mine.example", True), ("https://other.example", False)):
             response = await client.get("/health", headers={"Origin": origin})
             assert ("access-control-allow-origin" in response.headers) is allowed
 
 
 async def test_joins_have_no_clicks_and_pauses_in_between(client: httpx.AsyncClient) -> None:
-    text = "First there is a sentence that is long enough to stand for itself and to be spoken alone. " * 8
+    text = (
+        "First there is a sentence that is long enough to stand for itself and to be spoken alone. "
+        * 8
+    )
     response = await client.post("/v1/tts/synthesize", json={"text": text})
     samples, rate = decode(response.content)
-    # The steepest slope of the tone model's own beeps: amplitude x angular frequency of its highest pitch.
+    # The steepest slope of the tone model's own beeps: amplitude x angular frequency of its highest
+    # pitch.
     steepest = 0.3 * 2 * np.pi * 840 / rate
     assert np.abs(np.diff(samples)).max() < steepest * 1.1
     quiet = np.abs(samples) < 1e-4
-    runs = np.diff(np.flatnonzero(np.diff(np.concatenate(([0], quiet.astype(np.int8), [0])))))[::2] / rate
+    runs = (
+        np.diff(np.flatnonzero(np.diff(np.concatenate(([0], quiet.astype(np.int8), [0])))))[::2]
+        / rate
+    )
     assert (runs > 0.15).sum() >= 3
 
 
@@ -204,3 +242,22 @@ async def test_docs_and_page_load_nothing_from_elsewhere(client: httpx.AsyncClie
 
 async def test_page_is_asked_for_again_after_an_upgrade(client: httpx.AsyncClient) -> None:
     assert (await client.get("/web/app.js")).headers["cache-control"] == "no-cache"
+
+
+@pytest.mark.parametrize(
+    ("sent", "media_type"),
+    [("MP3", "audio/mpeg"), ("Wav", "audio/wav"), ("", "audio/wav"), (None, "audio/wav")],
+)
+async def test_format_is_taken_in_any_case_and_empty_as_the_default(
+    client: httpx.AsyncClient, sent: str | None, media_type: str
+) -> None:
+    posted = await synthesize(client, format=sent)
+    got = await client.get("/v1/tts/synthesize", params={"text": TEXT, "format": sent or ""})
+    assert {posted.headers["content-type"], got.headers["content-type"]} == {media_type}
+
+
+@pytest.mark.parametrize("speaker", [None, "", "sine"])
+async def test_speaker_that_is_null_or_empty_is_the_default_voice(
+    client: httpx.AsyncClient, speaker: str | None
+) -> None:
+    assert (await synthesize(client, speaker=speaker)).headers["x-voice"] == "sine"

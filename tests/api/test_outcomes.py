@@ -2,28 +2,28 @@
 
 import asyncio
 import json
-import threading
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
 
-from tests.api.test_metrics import Hanging, scrape
+from tests.api.test_metrics import scrape
 from tests.conftest import LONG_TEXT, app_client, serving
+from tests.serving.models import HANGS, supervised
 from vivavoce.api.app import create_app
-from vivavoce.api.requests import KEPT, Requests
-from vivavoce.checked import NEXT_SEED, longest_s
-from vivavoce.engines.local import LocalEngine
-from vivavoce.engines.pool import Pool
-from vivavoce.engines.tone import Fault, FaultKind, ToneModel
-from vivavoce.engines.watchdog import WatchedEngine
+from vivavoce.api.request_log import KEPT, RequestLog
 from vivavoce.keys import FILE_NAME, KeyFile
+from vivavoce.models.tone import Fault, FaultKind, ToneModel
+from vivavoce.serving.local import LocalEngine
+from vivavoce.serving.pool import Pool
 from vivavoce.settings import Settings
+from vivavoce.synthesis.retry import NEXT_SEED, longest_s
 from vivavoce.types import Samples
 
 TTS, SPEECH = "/v1/tts/synthesize", "/v1/audio/speech"
@@ -33,14 +33,20 @@ BAD_AUDIO: tuple[FaultKind, ...] = ("nan", "noise", "silence")
 
 
 @asynccontextmanager
-async def faulty(kind: FaultKind, at_step: int = 0, times: float = float("inf")) -> AsyncIterator[httpx.AsyncClient]:
+async def faulty(
+    kind: FaultKind, at_step: int = 0, times: float = float("inf")
+) -> AsyncIterator[httpx.AsyncClient]:
     """The application with a tone model whose voice `odd` fails."""
     model = ToneModel(faults={"odd": Fault(kind, at_step, times)})
-    async with app_client(create_app(Settings(), Pool({"tone": lambda: LocalEngine(model)}))) as client:
+    async with app_client(
+        create_app(Settings(), Pool({"tone": lambda: LocalEngine(model)}))
+    ) as client:
         yield client
 
 
-async def spoken(client: httpx.AsyncClient, *, speaker: str = "odd", **body: object) -> httpx.Response:
+async def spoken(
+    client: httpx.AsyncClient, *, speaker: str = "odd", **body: object
+) -> httpx.Response:
     return await client.post(TTS, json={"text": TEXT, "speaker": speaker, "format": "pcm", **body})
 
 
@@ -77,7 +83,9 @@ async def test_bad_audio_before_anything_was_sent_is_spoken_again_with_another_s
 
 
 @STREAM
-async def test_a_model_that_fails_before_anything_was_sent_says_the_same_once_more(stream: bool) -> None:
+async def test_a_model_that_fails_before_anything_was_sent_says_the_same_once_more(
+    stream: bool,
+) -> None:
     async with faulty("raise", times=1) as client:
         again = await spoken(client, seed=7, stream=stream)
         assert (await state_of(client, again))["finish_reason"] == "retried"
@@ -102,7 +110,9 @@ async def test_a_whole_answer_is_spoken_again_however_late_it_went_wrong(kind: F
     ],
     ids=["openai", "sse", "wit", "wit-events"],
 )
-async def test_every_surface_speaks_again_and_remembers_it(path: str, body: Mapping[str, str]) -> None:
+async def test_every_surface_speaks_again_and_remembers_it(
+    path: str, body: Mapping[str, str]
+) -> None:
     async with faulty("nan", times=1) as client:
         again = await client.post(path, json=body)
         assert (await state_of(client, again))["finish_reason"] == "retried"
@@ -116,14 +126,21 @@ async def test_a_stream_that_goes_bad_ends_where_it_was_good(kind: FaultKind) ->
     async with faulty(kind, at_step=10) as client:
         cut = await spoken(client, stream=True)
         state = await state_of(client, cut)
-        assert (state["finish_reason"], state["ending"], state["retries"]) == ("truncated", "noise", 0)
+        assert (state["finish_reason"], state["ending"], state["retries"]) == (
+            "truncated",
+            "noise",
+            0,
+        )
         assert len(samples(cut)) / RATE == pytest.approx(10 * 0.08, abs=0.03)
         assert np.abs(samples(cut)).max() < 0.31
 
 
 async def test_a_piece_that_is_cut_is_followed_by_the_next() -> None:
     async with faulty("nan", at_step=10, times=1) as client:
-        text = f"{TEXT} And this is said after it, in a piece of its own, as it is long enough for that. " * 2
+        text = (
+            f"{TEXT} And this is said after it, in a piece of its own, as it is long enough for that. "
+            * 2
+        )
         whole = await spoken(client, text=text, speaker="sine", stream=True)
         cut = await spoken(client, text=text, stream=True)
         assert (await state_of(client, cut))["finish_reason"] == "truncated"
@@ -132,7 +149,10 @@ async def test_a_piece_that_is_cut_is_followed_by_the_next() -> None:
 
 async def test_words_that_turn_into_silence_are_cut() -> None:
     async with faulty("silence", at_step=10) as client:
-        text = "A single sentence that takes the tone model more than seven seconds to say " + "on and on " * 10
+        text = (
+            "A single sentence that takes the tone model more than six seconds to say "
+            + "on and on " * 4
+        )
         for stream in (True, False):
             cut = await spoken(client, text=text, stream=stream, seed=3)
             state = await state_of(client, cut)
@@ -166,12 +186,18 @@ async def test_of_two_bad_attempts_the_first_ones_good_part_is_given() -> None:
 
 @STREAM
 @pytest.mark.parametrize("kind", ["raise", *BAD_AUDIO])
-async def test_what_fails_twice_without_anything_good_is_an_error(kind: FaultKind, stream: bool) -> None:
+async def test_what_fails_twice_without_anything_good_is_an_error(
+    kind: FaultKind, stream: bool
+) -> None:
     async with faulty(kind) as client:
         failed = await spoken(client, stream=stream)
         assert (failed.status_code, failed.json()["error"]["code"]) == (500, "engine_fault")
         state = await state_of(client, failed)
-        assert (state["finish_reason"], state["error"], state["retries"]) == ("error", "engine_fault", 1)
+        assert (state["finish_reason"], state["error"], state["retries"]) == (
+            "error",
+            "engine_fault",
+            1,
+        )
         assert state["audio_s"] == 0
         assert (await spoken(client, speaker="sine")).status_code == 200
 
@@ -180,12 +206,18 @@ def test_a_model_that_keeps_failing_after_something_was_sent_breaks_the_transfer
     model = ToneModel(faults={"odd": Fault("raise", 10)})
     with serving(create_app(Settings(), Pool({"tone": lambda: LocalEngine(model)}))) as url:
         body = {"text": TEXT, "speaker": "odd", "stream": True}
-        with httpx.stream("POST", url + TTS, json=body, headers={"x-request-id": "broken"}) as answer:
+        with httpx.stream(
+            "POST", url + TTS, json=body, headers={"x-request-id": "broken"}
+        ) as answer:
             assert answer.status_code == 200
             with pytest.raises(httpx.RemoteProtocolError):
                 answer.read()
         state = httpx.get(f"{url}/v1/tts/requests/broken").json()
-        assert (state["finish_reason"], state["error"], state["retries"]) == ("error", "engine_fault", 1)
+        assert (state["finish_reason"], state["error"], state["retries"]) == (
+            "error",
+            "engine_fault",
+            1,
+        )
         assert state["audio_s"] > 0.5
 
 
@@ -201,7 +233,9 @@ def test_a_model_that_says_the_same_again_goes_on_where_it_failed() -> None:
 
 def test_a_model_that_says_nothing_twice_does_not_go_on_with_other_audio() -> None:
     model = ToneModel(faults={"odd": Fault("raise", 10, times=1)})
-    model.info = replace(model.info, capabilities=replace(model.info.capabilities, deterministic=False))
+    model.info = replace(
+        model.info, capabilities=replace(model.info.capabilities, deterministic=False)
+    )
     body = {"text": TEXT, "speaker": "odd", "stream": True, "format": "pcm"}
     with serving(create_app(Settings(), Pool({"tone": lambda: LocalEngine(model)}))) as url:
         with pytest.raises(httpx.RemoteProtocolError):
@@ -210,7 +244,9 @@ def test_a_model_that_says_nothing_twice_does_not_go_on_with_other_audio() -> No
 
 
 @STREAM
-async def test_a_step_that_fails_again_and_again_costs_the_others_nothing_they_hear(stream: bool) -> None:
+async def test_a_step_that_fails_again_and_again_costs_the_others_nothing_they_hear(
+    stream: bool,
+) -> None:
     async with faulty("raise", at_step=4) as client:
         texts = [f"Number {number}: {TEXT}" for number in range(7)]
         others = [{"speaker": "sine", "text": text, "stream": stream} for text in texts]
@@ -221,23 +257,20 @@ async def test_a_step_that_fails_again_and_again_costs_the_others_nothing_they_h
         )
         assert failed.status_code == 500
         assert [answer.content for answer in answers] == expected
-        assert any(answer.headers.get("x-finish-reason") == "retried" for answer in answers) is not stream
+        assert (
+            any(answer.headers.get("x-finish-reason") == "retried" for answer in answers)
+            is not stream
+        )
 
 
 async def test_a_step_that_hung_is_not_tried_again() -> None:
-    released = threading.Event()
-    models = [Hanging(released), ToneModel()]
-    pool = Pool({"tone": lambda: WatchedEngine(lambda: LocalEngine(models.pop(0)), max_step_s=0.3)})
-    try:
-        async with app_client(create_app(Settings(), pool)) as client:
-            failed = await spoken(client, speaker="sine")
-            assert failed.status_code == 500
-            state = await state_of(client, failed)
-            assert (state["finish_reason"], state["retries"]) == ("error", 0)
-            assert (await scrape(client))["vivavoce_hung_steps_total model=tone"] == 1
-            released.set()
-    finally:
-        released.set()
+    pool = Pool({"tone": lambda: supervised(partial(ToneModel, faults=HANGS), max_step_s=0.3)})
+    async with app_client(create_app(Settings(), pool)) as client:
+        failed = await spoken(client, speaker="hang")
+        assert failed.status_code == 500
+        state = await state_of(client, failed)
+        assert (state["finish_reason"], state["retries"]) == ("error", 0)
+        assert (await scrape(client))["vivavoce_hung_steps_total model=tone"] == 1
 
 
 async def test_slow_speech_is_whole() -> None:
@@ -251,7 +284,9 @@ async def test_others_hear_what_they_hear_without_the_faults() -> None:
     async with faulty("noise", at_step=3, times=4) as client:
         alone = (await spoken(client, speaker="sine", seed=1, stream=True)).content
         odd = [spoken(client, stream=stream) for stream in (True, False) * 4]
-        beside = await asyncio.gather(*odd, *(spoken(client, speaker="sine", seed=1, stream=True) for _ in range(8)))
+        beside = await asyncio.gather(
+            *odd, *(spoken(client, speaker="sine", seed=1, stream=True) for _ in range(8))
+        )
         assert {answer.content for answer in beside[8:]} == {alone}
 
 
@@ -260,9 +295,14 @@ async def test_others_hear_what_they_hear_without_the_faults() -> None:
 
 async def test_a_request_that_is_over_is_told_without_its_text(client: httpx.AsyncClient) -> None:
     begun = datetime.now(UTC)
-    answer = await client.post(TTS, json={"text": "Hello there.", "seed": 1}, headers={"x-request-id": "mine"})
+    answer = await client.post(
+        TTS, json={"text": "Hello there.", "seed": 1}, headers={"x-request-id": "mine"}
+    )
     state = await state_of(client, answer)
-    assert {name: state[name] for name in ("id", "finish_reason", "ending", "error", "retries", "format")} == {
+    assert {
+        name: state[name]
+        for name in ("id", "finish_reason", "ending", "error", "retries", "format")
+    } == {
         "id": "mine",
         "finish_reason": "complete",
         "ending": None,
@@ -287,8 +327,14 @@ def test_a_request_is_running_until_its_client_leaves_it() -> None:
             chunks = answer.iter_raw()  # named: dropping it would close the connection
             next(chunks)
             state = httpx.get(f"{url}/v1/tts/requests/left").json()
-            assert (state["finish_reason"], state["audio_s"], state["model"]) == ("running", None, "tone")
-        while (state := httpx.get(f"{url}/v1/tts/requests/left").json())["finish_reason"] == "running":
+            assert (state["finish_reason"], state["audio_s"], state["model"]) == (
+                "running",
+                None,
+                "tone",
+            )
+        while (state := httpx.get(f"{url}/v1/tts/requests/left").json())[
+            "finish_reason"
+        ] == "running":
             pass
         assert (state["finish_reason"], state["error"]) == ("cancelled", None)
 
@@ -305,14 +351,19 @@ async def test_unknown_and_refused_requests_are_not_found(client: httpx.AsyncCli
 
 
 def test_the_latest_thousand_are_remembered() -> None:
-    requests = Requests()
+    requests = RequestLog()
     for number in range(KEPT + 5):
         requests.begin(str(number), "", "wav")
-    assert [requests.find(str(number), "") is None for number in (0, 4, 5, KEPT + 4)] == [True, True, False, False]
+    assert [requests.find(str(number), "") is None for number in (0, 4, 5, KEPT + 4)] == [
+        True,
+        True,
+        False,
+        False,
+    ]
 
 
 def test_of_one_id_the_latest_is_found_and_dropping_an_older_one_keeps_it() -> None:
-    requests = Requests()
+    requests = RequestLog()
     older, newer = (requests.begin("same", "", "wav") for _ in range(2))
     requests.drop(older)
     assert requests.find("same", "") is newer
@@ -324,7 +375,7 @@ async def test_a_flood_of_one_key_leaves_what_others_asked_for(tmp_path: Path) -
     keys = KeyFile(tmp_path / FILE_NAME)
     quiet, loud = ({"authorization": f"Bearer {keys.create(name)}"} for name in ("quiet", "loud"))
     app = create_app(Settings(data_dir=tmp_path), Pool({"tone": lambda: LocalEngine(ToneModel())}))
-    app.state.requests = Requests(kept=6)
+    app.state.server = replace(app.state.server, requests=RequestLog(kept=6))
     async with app_client(app) as client:
 
         async def speak(headers: Mapping[str, str], request_id: str) -> None:
@@ -339,7 +390,12 @@ async def test_a_flood_of_one_key_leaves_what_others_asked_for(tmp_path: Path) -
         for number in range(20):
             await speak(loud, f"l{number}")
         assert [await status(quiet, f"q{number}") for number in range(2)] == [200, 200]
-        assert [await status(loud, f"l{number}") for number in (0, 15, 16, 19)] == [404, 404, 200, 200]
+        assert [await status(loud, f"l{number}") for number in (0, 15, 16, 19)] == [
+            404,
+            404,
+            200,
+            200,
+        ]
         # With as many as the loud one has, it is the quiet one's own oldest that goes.
         for number in range(2, 6):
             await speak(quiet, f"q{number}")

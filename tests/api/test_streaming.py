@@ -11,11 +11,11 @@ import pytest
 
 from tests.conftest import FAULTS, LONG_TEXT, app_client, serving, tone_pool
 from vivavoce.api.app import create_app
-from vivavoce.engines.local import LocalEngine
-from vivavoce.engines.pool import Pool
-from vivavoce.engines.scheduler import Load
-from vivavoce.engines.tone import ToneModel
-from vivavoce.engines.waiting import Limits
+from vivavoce.models.tone import ToneModel
+from vivavoce.serving.local import LocalEngine
+from vivavoce.serving.pool import Pool
+from vivavoce.serving.queue import Limits
+from vivavoce.serving.scheduler import Load
 from vivavoce.settings import Settings
 
 FREED_WITHIN_S = 0.2
@@ -30,7 +30,9 @@ class Watched:
 
     def pool(self) -> Pool:
         def make() -> LocalEngine:
-            self.engine = LocalEngine(ToneModel(faults=FAULTS, **self._model), Limits(max_ahead_s=2.0))  # type: ignore[arg-type]  # numbers
+            self.engine = LocalEngine(
+                ToneModel(faults=FAULTS, **self._model), Limits(max_ahead_s=2.0)
+            )  # type: ignore[arg-type]  # numbers
             return self.engine
 
         return Pool({"tone": make})
@@ -40,7 +42,10 @@ class Watched:
 
 
 def wait_until(condition: Callable[[], bool], within_s: float) -> float:
-    """Seconds until `condition` held. Polls, as the slot is freed in another thread that tells nobody."""
+    """Seconds until `condition` held.
+
+    Polls, as the slot is freed in another thread that tells nobody.
+    """
     start = time.monotonic()
     while not condition():
         assert time.monotonic() - start < within_s, "it did not come true in time"
@@ -70,7 +75,11 @@ def test_client_that_leaves_while_a_whole_answer_is_made_frees_its_slot() -> Non
     watched = Watched(real_time_factor=0.5)
     with serving(create_app(Settings(), watched.pool())) as url:
         with pytest.raises(httpx.ReadTimeout):
-            httpx.post(f"{url}/v1/tts/synthesize", json={"text": LONG_TEXT, "speaker": "endless"}, timeout=0.5)
+            httpx.post(
+                f"{url}/v1/tts/synthesize",
+                json={"text": LONG_TEXT, "speaker": "endless"},
+                timeout=0.5,
+            )
         assert wait_until(lambda: watched.is_(busy=False), 5) < FREED_WITHIN_S
 
 
@@ -78,7 +87,9 @@ def test_client_that_leaves_before_the_first_audio_frees_its_slot() -> None:
     watched = Watched(real_time_factor=25.0)  # two seconds a step
     with serving(create_app(Settings(), watched.pool())) as url:
         with pytest.raises(httpx.ReadTimeout):
-            httpx.post(f"{url}/v1/audio/speech", json={"input": "Hello.", "voice": "sine"}, timeout=0.3)
+            httpx.post(
+                f"{url}/v1/audio/speech", json={"input": "Hello.", "voice": "sine"}, timeout=0.3
+            )
         # The step that runs cannot be stopped; its stream is dropped right after it.
         assert wait_until(lambda: watched.is_(busy=False), 5) < 2.0 + FREED_WITHIN_S
 
@@ -86,7 +97,11 @@ def test_client_that_leaves_before_the_first_audio_frees_its_slot() -> None:
 @pytest.mark.parametrize("audio_format", ["wav", "mp3", "pcm", "opus", "flac", "aac"])
 def test_engine_fault_after_the_first_byte_breaks_the_transfer(audio_format: str) -> None:
     watched = Watched()
-    body = {"input": "A text that is long enough for many steps.", "voice": "crash", "response_format": audio_format}
+    body = {
+        "input": "A text that is long enough for many steps.",
+        "voice": "crash",
+        "response_format": audio_format,
+    }
     with (
         serving(create_app(Settings(), watched.pool())) as url,
         httpx.stream("POST", f"{url}/v1/audio/speech", json=body) as response,
@@ -105,7 +120,9 @@ def test_reader_that_never_reads_stops_the_work_and_holds_nobody_up() -> None:
     ):
         chunks = stalled.iter_raw()  # named: dropping it would close the connection
         next(chunks)
-        other = httpx.post(f"{url}/v1/tts/synthesize", json={"text": "Hello.", "speaker": "sine"}, timeout=10)
+        other = httpx.post(
+            f"{url}/v1/tts/synthesize", json={"text": "Hello.", "speaker": "sine"}, timeout=10
+        )
         assert other.status_code == 200
 
 
@@ -113,11 +130,16 @@ def test_100_000_characters_stream_at_bounded_memory() -> None:
     text = "The lamp is on the table, and the book lies beside it. " * 1_800
     body = {"text": text[:100_000], "speaker": "sine", "stream": True, "format": "pcm"}
     with serving(create_app(Settings(), tone_pool(char_s=0.005))) as url:
-        assert httpx.post(f"{url}/v1/tts/synthesize", json={"text": "Warm up, please."}).status_code == 200
+        assert (
+            httpx.post(f"{url}/v1/tts/synthesize", json={"text": "Warm up, please."}).status_code
+            == 200
+        )
         tracemalloc.start()
         try:
             total = 0
-            with httpx.stream("POST", f"{url}/v1/tts/synthesize", json=body, timeout=60) as response:
+            with httpx.stream(
+                "POST", f"{url}/v1/tts/synthesize", json=body, timeout=60
+            ) as response:
                 assert response.status_code == 200
                 for chunk in response.iter_raw():
                     total += len(chunk)

@@ -9,22 +9,24 @@ import pytest
 
 from tests.conftest import FAULTS, LONG_TEXT, app_client, serving
 from vivavoce.api.app import create_app
-from vivavoce.engines.local import LocalEngine
-from vivavoce.engines.pool import Pool
-from vivavoce.engines.scheduler import Load
-from vivavoce.engines.tone import ToneModel
-from vivavoce.engines.waiting import Limits
 from vivavoce.errors import DeadlineExceeded, Overloaded
+from vivavoce.models.tone import ToneModel
+from vivavoce.serving.local import LocalEngine
+from vivavoce.serving.pool import Pool
+from vivavoce.serving.queue import Limits
+from vivavoce.serving.scheduler import Load
 from vivavoce.settings import Settings
-from vivavoce.synthesis import Deadline
+from vivavoce.synthesis.speech import Deadline
 from vivavoce.types import Segment
 
 NATIVE, OPENAI = "/v1/tts/synthesize", "/v1/audio/speech"
 
 
 def busy_pool(**limits: float) -> Pool:
-    """The tone model with one slot."""
-    return Pool({"tone": lambda: LocalEngine(ToneModel(max_batch=1, faults=FAULTS), Limits(**limits))})  # type: ignore[arg-type]
+    """Return the tone model with one slot."""
+    return Pool(
+        {"tone": lambda: LocalEngine(ToneModel(max_batch=1, faults=FAULTS), Limits(**limits))}
+    )  # type: ignore[arg-type]
 
 
 @asynccontextmanager
@@ -91,7 +93,13 @@ async def test_servers_limit_counts_for_those_who_ask_for_more_or_nothing() -> N
 def test_speech_that_is_not_complete_in_time_breaks_off() -> None:
     pool = Pool({"tone": lambda: LocalEngine(ToneModel(faults=FAULTS), Limits(max_ahead_s=1.0))})
     with serving(create_app(Settings(), pool)) as url:
-        body = {"text": LONG_TEXT, "speaker": "endless", "stream": True, "format": "pcm", "timeout_s": 0.5}
+        body = {
+            "text": LONG_TEXT,
+            "speaker": "endless",
+            "stream": True,
+            "format": "pcm",
+            "timeout_s": 0.5,
+        }
         with httpx.stream("POST", url + NATIVE, json=body) as response:
             assert response.status_code == 200
             with pytest.raises(httpx.RemoteProtocolError):
@@ -137,7 +145,7 @@ async def test_batch_request_is_spoken_after_an_interactive_one_that_came_later(
 
 
 async def test_queue_is_full_by_the_audio_that_waits() -> None:
-    pool = busy_pool(max_waiting_s=10.0)
+    pool = busy_pool(max_queued_audio_s=10.0)
     text = "A sentence of one hundred and fifty characters is ten seconds of speech. " * 2
     async with app_client(create_app(Settings(), pool)) as client:
         async with held(pool) as engine:

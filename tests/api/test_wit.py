@@ -13,20 +13,28 @@ import pytest
 from tests.conftest import app_client, serving, tone_pool
 from tests.decoding import decode, wav_seconds
 from vivavoce.api.app import create_app
-from vivavoce.engines.tone import CHAR_S
 from vivavoce.keys import FILE_NAME, KeyFile, Scope
+from vivavoce.models.tone import CHAR_S
 from vivavoce.settings import Settings
 from vivavoce.text.visemes import VISEMES
 
 RATE_HZ = 24_000
 TEXT = "lamp lamp lamp lamp lamp."
 LONG = "The first sentence goes on until its end. " * 4
-SDK = {"Authorization": "Bearer XXX", "X-Wit-Client-Request-Id": "1732310000-0a", "client-user-id": "somebody"}
+SDK = {
+    "Authorization": "Bearer XXX",
+    "X-Wit-Client-Request-Id": "1732310000-0a",
+    "client-user-id": "somebody",
+}
 
 
-async def synthesize(client: httpx.AsyncClient, accept: str = "audio/raw", **fields: str) -> httpx.Response:
+async def synthesize(
+    client: httpx.AsyncClient, accept: str = "audio/raw", **fields: str
+) -> httpx.Response:
     body = {"q": TEXT, "viseme": "false", "voice": "sine", "style": "default", **fields}
-    return await client.post("/wit/synthesize?v=20250213", json=body, headers={**SDK, "Accept": accept})
+    return await client.post(
+        "/wit/synthesize?v=20250213", json=body, headers={**SDK, "Accept": accept}
+    )
 
 
 @dataclass(frozen=True)
@@ -38,11 +46,15 @@ class Told:
     frames: int
 
     def offsets(self, kind: str) -> list[int]:
-        return [offset for event in self.events if event["type"] == kind and isinstance(offset := event["offset"], int)]
+        return [
+            offset
+            for event in self.events
+            if event["type"] == kind and isinstance(offset := event["offset"], int)
+        ]
 
 
 def read_frames(data: bytes) -> Told:
-    """Reads frames by the rules of the SDK's decoder: a bit for each length, no others, nothing left over."""
+    """Read frames by the rules of the SDK's decoder: a bit for each length, no others, nothing left over."""
     events: list[dict[str, object]] = []
     audio, frames = b"", 0
     while data:
@@ -96,14 +108,18 @@ async def test_wav_is_one_exact_file(client: httpx.AsyncClient) -> None:
 
 
 @pytest.mark.parametrize("accept", ["audio/raw", "audio/mpeg"])
-async def test_frames_carry_the_same_audio_as_the_answer_without_events(client: httpx.AsyncClient, accept: str) -> None:
+async def test_frames_carry_the_same_audio_as_the_answer_without_events(
+    client: httpx.AsyncClient, accept: str
+) -> None:
     plain = await synthesize(client, accept, q=LONG)
     told = read_frames((await synthesize(client, accept, q=LONG, viseme="true")).content)
     assert told.audio == plain.content
     assert told.frames > 1
 
 
-async def test_events_are_words_and_visemes_in_order_within_the_audio(client: httpx.AsyncClient) -> None:
+async def test_events_are_words_and_visemes_in_order_within_the_audio(
+    client: httpx.AsyncClient,
+) -> None:
     told = read_frames((await synthesize(client, q=LONG, viseme="true")).content)
     words = [event["data"] for event in told.events if event["type"] == "WORD"]
     assert words == LONG.replace(".", "").split()
@@ -120,7 +136,9 @@ async def test_estimated_words_are_where_equal_words_are_heard(client: httpx.Asy
     assert np.array(told.offsets("WORD")) / RATE_HZ == pytest.approx(heard, abs=0.1)
 
 
-async def test_offsets_follow_the_audio_at_another_speed_and_across_segments(client: httpx.AsyncClient) -> None:
+async def test_offsets_follow_the_audio_at_another_speed_and_across_segments(
+    client: httpx.AsyncClient,
+) -> None:
     slow = read_frames((await synthesize(client, q=LONG, viseme="true", speed="50")).content)
     fast = read_frames((await synthesize(client, q=LONG, viseme="true", speed="200")).content)
     assert slow.offsets("WORD")[-1] / fast.offsets("WORD")[-1] == pytest.approx(4, rel=0.05)
@@ -160,7 +178,12 @@ async def test_style_asks_for_what_a_model_may_not_follow(client: httpx.AsyncCli
     ],
 )
 async def test_error_has_the_shape_that_the_sdk_shows(
-    client: httpx.AsyncClient, accept: str, fields: dict[str, str], status: int, code: str, says: str
+    client: httpx.AsyncClient,
+    accept: str,
+    fields: dict[str, str],
+    status: int,
+    code: str,
+    says: str,
 ) -> None:
     response = await synthesize(client, accept, **fields)
     error = response.json()
@@ -191,7 +214,9 @@ def test_with_keys_speaking_needs_one_as_the_client_access_token_and_the_list_of
     headers = {"Accept": "audio/raw", "Authorization": sent.format(key=key)} if sent else {}
     with serving(create_app(Settings(wit_prefix=prefix, data_dir=tmp_path), tone_pool())) as url:
         at = url + prefix.rstrip("/")
-        spoken = httpx.post(f"{at}/synthesize?v=20250213", json={"q": TEXT, "viseme": "true"}, headers=headers)
+        spoken = httpx.post(
+            f"{at}/synthesize?v=20250213", json={"q": TEXT, "viseme": "true"}, headers=headers
+        )
         listed = httpx.get(f"{at}/voices?v=20250213")
         changed = httpx.delete(f"{at}/voices", headers=headers)
     assert (spoken.status_code, listed.status_code) == (status, 200)
@@ -218,3 +243,12 @@ async def test_surface_may_be_off() -> None:
 def test_prefix_is_a_path() -> None:
     with pytest.raises(ValueError, match="wit_prefix"):
         Settings(wit_prefix="wit")
+
+
+async def test_server_that_stops_answers_in_the_shape_of_wit() -> None:
+    app = create_app(Settings(), tone_pool())
+    async with app_client(app) as client:
+        app.state.server.life.drain()
+        answer = await client.post("/wit/synthesize", json={"q": "Hello."})
+    assert (answer.status_code, set(answer.json())) == (503, {"error", "code"})
+    assert answer.json()["code"] == "not_ready"

@@ -25,7 +25,7 @@ def sine(seconds: float, rate_hz: int, tone_hz: float = 220.0) -> Samples:
 
 
 def cut(samples: Samples, sizes: Sequence[int]) -> Iterator[Samples]:
-    """The whole of `samples` in pieces of `sizes`, repeated as often as it takes."""
+    """Yield the whole of `samples` in pieces of `sizes`, repeated as often as it takes."""
     position = index = 0
     while position < len(samples):
         size = sizes[index % len(sizes)]

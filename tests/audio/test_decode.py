@@ -31,7 +31,9 @@ FORMATS = ("wav", *ENCODED)
 def tone(seconds: float, rate_hz: int = RATE_HZ) -> Samples:
     """A sine of 440 Hz that swells and fades."""
     at = np.arange(round(seconds * rate_hz)) / rate_hz
-    return (0.5 * np.sin(2 * np.pi * 440 * at) * (0.6 + 0.4 * np.sin(2 * np.pi * 2 * at))).astype(np.float32)
+    return (0.5 * np.sin(2 * np.pi * 440 * at) * (0.6 + 0.4 * np.sin(2 * np.pi * 2 * at))).astype(
+        np.float32
+    )
 
 
 def encode(samples: Samples, container: str, codec: str) -> bytes:
@@ -57,7 +59,9 @@ def sample_file(name: str, seconds: float = 2.0) -> bytes:
 def pcm_wav(data: bytes, *, channels: int, bits: int, rate_hz: int, kind: int = 1) -> bytes:
     """A WAV file of raw samples; `kind` 3 is floating point."""
     size = channels * bits // 8
-    layout = struct.pack("<4sIHHIIHH", b"fmt ", 16, kind, channels, rate_hz, rate_hz * size, size, bits)
+    layout = struct.pack(
+        "<4sIHHIIHH", b"fmt ", 16, kind, channels, rate_hz, rate_hz * size, size, bits
+    )
     body = b"WAVE" + layout + struct.pack("<4sI", b"data", len(data)) + data
     return struct.pack("<4sI", b"RIFF", len(body)) + body
 
@@ -92,11 +96,21 @@ def test_what_is_lossless_comes_out_as_it_went_in(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("dtype", "bits", "kind", "tolerance"),
-    [("u1", 8, 1, 2**-6), ("<i2", 16, 1, 2**-14), ("<i4", 32, 1, 1e-6), ("<f4", 32, 3, 0), ("<f8", 64, 3, 1e-7)],
+    [
+        ("u1", 8, 1, 2**-6),
+        ("<i2", 16, 1, 2**-14),
+        ("<i4", 32, 1, 1e-6),
+        ("<f4", 32, 3, 0),
+        ("<f8", 64, 3, 1e-7),
+    ],
 )
-def test_every_kind_of_sample_means_the_same(dtype: str, bits: int, kind: int, tolerance: float) -> None:
+def test_every_kind_of_sample_means_the_same(
+    dtype: str, bits: int, kind: int, tolerance: float
+) -> None:
     wanted = tone(1.0, 16_000)
-    scaled = wanted.astype(np.float64) * (1 if kind == 3 else 2 ** (bits - 1)) + (128 if dtype == "u1" else 0)
+    scaled = wanted.astype(np.float64) * (1 if kind == 3 else 2 ** (bits - 1)) + (
+        128 if dtype == "u1" else 0
+    )
     data = pcm_wav(scaled.astype(dtype).tobytes(), channels=1, bits=bits, rate_hz=16_000, kind=kind)
     samples, rate_hz = decode_recording(data)
     assert rate_hz == 16_000
@@ -108,7 +122,9 @@ def test_channels_are_averaged(channels: int) -> None:
     one = (tone(1.0, 8_000) * 2**15).astype("<i2")
     spread = np.zeros((len(one), channels), "<i2")
     spread[:, 0] = one
-    samples, _ = decode_recording(pcm_wav(spread.tobytes(), channels=channels, bits=16, rate_hz=8_000))
+    samples, _ = decode_recording(
+        pcm_wav(spread.tobytes(), channels=channels, bits=16, rate_hz=8_000)
+    )
     assert np.abs(samples - one / 2**15 / channels).max() <= 1e-6
 
 
@@ -127,9 +143,30 @@ def test_recording_is_bounded_by_its_sound() -> None:
         (b"hello there, this is no sound" * 100, "cannot be read as wav"),
         (wav_bytes(np.zeros(48_000, np.float32), RATE_HZ), "is silent"),
         (wav_bytes(np.zeros(0, np.float32), RATE_HZ), "has 0.00 s of sound"),
-        (pcm_wav(np.full(16_000, np.nan, "<f4").tobytes(), channels=1, bits=32, rate_hz=16_000, kind=3), "not numbers"),
-        (pcm_wav(np.full(16_000, np.inf, "<f4").tobytes(), channels=1, bits=32, rate_hz=16_000, kind=3), "not numbers"),
-        (pcm_wav(bytes(100_000), channels=1, bits=16, rate_hz=2_000_000_000), "2000000000 samples a second"),
+        (
+            pcm_wav(
+                np.full(16_000, np.nan, "<f4").tobytes(),
+                channels=1,
+                bits=32,
+                rate_hz=16_000,
+                kind=3,
+            ),
+            "not numbers",
+        ),
+        (
+            pcm_wav(
+                np.full(16_000, np.inf, "<f4").tobytes(),
+                channels=1,
+                bits=32,
+                rate_hz=16_000,
+                kind=3,
+            ),
+            "not numbers",
+        ),
+        (
+            pcm_wav(bytes(100_000), channels=1, bits=16, rate_hz=2_000_000_000),
+            "2000000000 samples a second",
+        ),
         (pcm_wav(bytes(100_000), channels=1, bits=16, rate_hz=1), "1 samples a second"),
         (pcm_wav(bytes(100_000), channels=25, bits=16, rate_hz=8_000), "25 channels"),
         (bytes(MAX_BYTES + 1), "16,777,217 bytes, the limit is 16,777,216"),
@@ -153,7 +190,9 @@ def test_truncated_file_is_read_as_far_as_it_goes_or_refused(name: str) -> None:
             samples, rate_hz = decode_recording(data[:end], min_s=0.2)
             read += 1
             assert 0.2 <= len(samples) / rate_hz <= 2.1
-    assert (read > 0) is (name not in ("m4a", "mp4-alac"))  # an MP4 says at its end where everything is
+    assert (read > 0) is (
+        name not in ("m4a", "mp4-alac")
+    )  # an MP4 says at its end where everything is
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -162,9 +201,9 @@ def test_damaged_file_gives_numbers_or_a_refusal(name: str) -> None:
     for _ in range(40):
         data = bytearray(sample_file(name))
         for _ in range(chance.choice((1, 5, 50))):
-            data[chance.randrange(len(data)) if chance.random() < 0.5 else chance.randrange(200)] = chance.randrange(
-                256
-            )
+            data[
+                chance.randrange(len(data)) if chance.random() < 0.5 else chance.randrange(200)
+            ] = chance.randrange(256)
         with suppress(BadRequest):
             samples, _ = decode_recording(bytes(data))
             assert np.isfinite(samples).all()
@@ -172,7 +211,16 @@ def test_damaged_file_gives_numbers_or_a_refusal(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "start", [b"", b"RIFF\x00\x00\x10\x00WAVE", b"ID3\x04", b"fLaC", b"OggS", b"\xff\xfb\x90", b"\x1aE\xdf\xa3"]
+    "start",
+    [
+        b"",
+        b"RIFF\x00\x00\x10\x00WAVE",
+        b"ID3\x04",
+        b"fLaC",
+        b"OggS",
+        b"\xff\xfb\x90",
+        b"\x1aE\xdf\xa3",
+    ],
 )
 def test_random_bytes_are_refused(start: bytes) -> None:
     chance = random.Random(start)
@@ -224,7 +272,9 @@ def hours_of_silence(name: str, packets: int) -> bytes:
         frame = av.AudioFrame.from_ndarray(np.zeros((1, size), "<i2"), "s16", "mono")
         frame.sample_rate = RATE_HZ
         frame.pts = 0
-        silence = bytes(next(packet for packet in (*stream.encode(frame), *stream.encode(None)) if packet.size))
+        silence = bytes(
+            next(packet for packet in (*stream.encode(frame), *stream.encode(None)) if packet.size)
+        )
         for number in range(packets):
             packet = av.Packet(silence)
             packet.stream, packet.time_base = stream, Fraction(1, RATE_HZ)

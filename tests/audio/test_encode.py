@@ -100,11 +100,7 @@ def test_opus_keeps_the_exact_length(rate_hz, count):
 def test_chunk_boundaries_do_not_change_the_stream(sizes, name, count):
     samples = speech_like(0.5, 24000)[:count]
     whole, pieces = encoded(name, samples, 24000, [10**9]), encoded(name, samples, 24000, sizes)
-    if name == "opus" and count:  # each Ogg stream has a random serial number, so its bytes differ
-        assert len(whole) == len(pieces)
-        assert np.array_equal(decoded(name, whole, 24000)[0], decoded(name, pieces, 24000)[0])
-    elif name != "opus":
-        assert whole == pieces
+    assert whole == pieces
 
 
 @pytest.mark.parametrize("rate_hz", [24000, 44100, 48000])
@@ -113,7 +109,9 @@ def test_sound_can_be_decoded_after_120_milliseconds_of_input(name, rate_hz):
     if rate_hz not in SAMPLE_RATES[name]:
         rate_hz = nearest_rate(name, rate_hz)
     encoder = open_encoder(name, rate_hz)
-    begun = b"".join(encoder.write(piece) for piece in cut(speech_like(0.12, rate_hz), [rate_hz // 100]))
+    begun = b"".join(
+        encoder.write(piece) for piece in cut(speech_like(0.12, rate_hz), [rate_hz // 100])
+    )
     encoder.close()
     heard, heard_rate = decoded(name, begun, rate_hz)
     assert len(heard) / heard_rate >= 0.03
@@ -142,7 +140,13 @@ def test_bytes_leave_steadily_so_nothing_gathers_inside(name):
 
 @pytest.mark.parametrize(
     ("name", "rate_hz", "kbit_s"),
-    [("mp3", 24000, 64), ("mp3", 48000, 96), ("aac", 24000, 64), ("opus", 24000, 48), ("mp3", 8000, 32)],
+    [
+        ("mp3", 24000, 64),
+        ("mp3", 48000, 96),
+        ("aac", 24000, 64),
+        ("opus", 24000, 48),
+        ("mp3", 8000, 32),
+    ],
 )
 def test_the_bit_rate_is_one_for_speech(name, rate_hz, kbit_s):
     data = encoded(name, speech_like(4.0, rate_hz), rate_hz)
@@ -186,7 +190,9 @@ def test_an_encoder_can_be_closed_at_any_time_and_again(name):
     encoder.close()
 
 
-@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux's own account of memory")
+@pytest.mark.skipif(
+    not Path("/proc/self/statm").exists(), reason="needs Linux's own account of memory"
+)
 @pytest.mark.parametrize("name", COMPRESSED)
 def test_encoders_given_up_midway_give_back_their_memory(name):
     def give_up_on_sixty():
@@ -196,7 +202,11 @@ def test_encoders_given_up_midway_give_back_their_memory(name):
             encoder.close()
 
     def resident_mib():
-        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+        return (
+            int(Path("/proc/self/statm").read_text().split()[1])
+            * os.sysconf("SC_PAGE_SIZE")
+            / 2**20
+        )
 
     samples = speech_like(0.1, 24000)
     gc.disable()  # close() itself must free, without the help of a collection
@@ -213,7 +223,9 @@ def test_every_format_has_a_media_type_and_rates():
     assert set(MEDIA_TYPES) == set(SAMPLE_RATES) == set(FORMATS)
 
 
-@pytest.mark.parametrize(("name", "rate_hz"), [("opus", 44100), ("mp3", 96000), ("wav", 0), ("aac", -1)])
+@pytest.mark.parametrize(
+    ("name", "rate_hz"), [("opus", 44100), ("mp3", 96000), ("wav", 0), ("aac", -1)]
+)
 def test_a_rate_the_format_lacks_is_refused_with_the_choices(name, rate_hz):
     with pytest.raises(BadRequest) as caught:
         check_rate(name, rate_hz)
@@ -226,7 +238,13 @@ def test_a_rate_the_format_lacks_is_refused_with_the_choices(name, rate_hz):
 
 @pytest.mark.parametrize(
     ("name", "rate_hz", "nearest"),
-    [("opus", 24000, 24000), ("opus", 22050, 24000), ("opus", 44100, 48000), ("wav", 96000, 48000), ("mp3", 100, 8000)],
+    [
+        ("opus", 24000, 24000),
+        ("opus", 22050, 24000),
+        ("opus", 44100, 48000),
+        ("wav", 96000, 48000),
+        ("mp3", 100, 8000),
+    ],
 )
 def test_the_nearest_rate_never_loses_bandwidth_that_the_format_has(name, rate_hz, nearest):
     assert nearest_rate(name, rate_hz) == nearest

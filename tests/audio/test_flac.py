@@ -31,7 +31,13 @@ def test_only_the_length_changes():
     data = streamed(speech_like(0.2, 24000), 24000)
     longest = flac_with_length(data, 2**36 - 1)
     assert len(longest) == len(data)
-    assert {index for index in range(len(data)) if data[index] != longest[index]} == {21, 22, 23, 24, 25}
+    assert {index for index in range(len(data)) if data[index] != longest[index]} == {
+        21,
+        22,
+        23,
+        24,
+        25,
+    }
     assert flac_with_length(data[:42], 4800) == flac_with_length(data, 4800)[:42]
 
 

@@ -30,7 +30,7 @@ def joined_up(segments, pause_s, sizes=(10**9,)):
 
 
 def spoken(before, audible, after):
-    """Counts of quiet, loud and quiet samples."""
+    """Count of quiet, loud and quiet samples."""
     loud = np.full(audible, 0.25, dtype=np.float32)
     return np.concatenate((np.zeros(before, np.float32), loud, np.zeros(after, np.float32)))
 
@@ -91,7 +91,9 @@ def test_a_segment_of_silence_comes_out_as_one_margin():
     hold_s=st.sampled_from([0.0, 0.1, 1.0]),
 )
 def test_chunk_boundaries_do_not_change_a_segment(sizes, runs, tail, hold_s):
-    segment = joined([*[spoken(quiet, loud, 0) for quiet, loud in runs], np.zeros(tail, np.float32)])
+    segment = joined(
+        [*[spoken(quiet, loud, 0) for quiet, loud in runs], np.zeros(tail, np.float32)]
+    )
     whole, whole_edge = edged(segment, hold_s=hold_s)
     pieces, pieces_edge = edged(segment, sizes, hold_s=hold_s)
     assert np.array_equal(whole, pieces)
@@ -101,7 +103,9 @@ def test_chunk_boundaries_do_not_change_a_segment(sizes, runs, tail, hold_s):
 @pytest.mark.parametrize(("before", "after"), [(0, 0), (100, 60), (4000, 4000)])
 @pytest.mark.parametrize("pause_s", [0.1, 0.35])
 def test_the_pause_between_segments_is_the_one_asked_for(before, after, pause_s):
-    segment = np.concatenate((spoken(before, 0, 0), sine(0.2, RATE) + np.float32(0.5), spoken(0, 0, after)))
+    segment = np.concatenate(
+        (spoken(before, 0, 0), sine(0.2, RATE) + np.float32(0.5), spoken(0, 0, after))
+    )
     faded_below_level = 2 * sum(0.5 - 0.5 * np.cos(np.pi * (np.arange(FADE) + 0.5) / FADE) < 0.01)
     result = joined_up([segment, segment, segment], pause_s)
     pauses = quiet_runs(result)
@@ -124,7 +128,10 @@ def test_a_segment_without_samples_adds_no_second_pause():
 def test_segments_are_joined_without_a_click():
     result = joined_up([sine(0.3, RATE, 300) + np.float32(0.3)] * 3, 0.05)
     steepest = np.abs(np.diff(sine(0.3, RATE, 300))).max()
-    assert np.abs(np.diff(np.concatenate(([0], result, [0])))).max() < steepest + 0.7 * np.pi / 2 / FADE
+    assert (
+        np.abs(np.diff(np.concatenate(([0], result, [0])))).max()
+        < steepest + 0.7 * np.pi / 2 / FADE
+    )
 
 
 @settings(max_examples=30, deadline=None)

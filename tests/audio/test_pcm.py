@@ -39,7 +39,9 @@ def test_pcm_is_little_endian_two_bytes_a_sample():
     assert to_pcm16(np.array([1 / 32768, -1.0], dtype=np.float32)) == b"\x01\x00\x00\x80"
 
 
-@pytest.mark.parametrize(("seconds", "count"), [(0.0, 0), (-1.0, 0), (0.25, 6000), (1 / 3, 8000), (1 / RATE, 1)])
+@pytest.mark.parametrize(
+    ("seconds", "count"), [(0.0, 0), (-1.0, 0), (0.25, 6000), (1 / 3, 8000), (1 / RATE, 1)]
+)
 def test_silence_has_the_exact_count(seconds, count):
     quiet = silence(seconds, RATE)
     assert (len(quiet), quiet.dtype, np.count_nonzero(quiet)) == (count, np.float32, 0)

@@ -7,7 +7,15 @@ from vivavoce.audio import Resampler
 
 from .signals import chunkings, cut, joined, sine, speech_like
 
-PAIRS = [(24000, 48000), (24000, 16000), (24000, 44100), (44100, 24000), (22050, 48000), (48000, 8000), (24000, 24000)]
+PAIRS = [
+    (24000, 48000),
+    (24000, 16000),
+    (24000, 44100),
+    (44100, 24000),
+    (22050, 48000),
+    (48000, 8000),
+    (24000, 24000),
+]
 
 
 def resampled(samples, in_rate_hz, out_rate_hz, sizes=(480,)):
@@ -28,7 +36,9 @@ def test_the_length_is_exact(in_rate_hz, out_rate_hz, count):
 def test_a_tone_is_the_same_tone_at_the_new_rate(in_rate_hz, out_rate_hz):
     result = resampled(sine(0.5, in_rate_hz, 440.0), in_rate_hz, out_rate_hz)
     expected = sine(0.5, out_rate_hz, 440.0)
-    inner = slice(out_rate_hz // 20, -out_rate_hz // 20)  # the ends ring: the tone begins and stops at once
+    inner = slice(
+        out_rate_hz // 20, -out_rate_hz // 20
+    )  # the ends ring: the tone begins and stops at once
     assert np.abs(result[inner] - expected[inner]).max() < 1e-3
 
 
@@ -53,7 +63,9 @@ def test_equal_rates_pass_through_without_delay():
 
 def test_a_strided_view_is_resampled_like_its_copy():
     samples = speech_like(0.5, 48000)
-    assert np.array_equal(resampled(samples[::2], 24000, 16000), resampled(samples[::2].copy(), 24000, 16000))
+    assert np.array_equal(
+        resampled(samples[::2], 24000, 16000), resampled(samples[::2].copy(), 24000, 16000)
+    )
 
 
 def test_sound_comes_out_after_sixty_milliseconds_of_input():

@@ -20,7 +20,9 @@ def read_with_wave(data):
 
 def read_with_ffmpeg(data):
     with av.open(io.BytesIO(data)) as container:
-        return np.concatenate([frame.to_ndarray().reshape(-1) for frame in container.decode(audio=0)])
+        return np.concatenate(
+            [frame.to_ndarray().reshape(-1) for frame in container.decode(audio=0)]
+        )
 
 
 @pytest.mark.parametrize("rate_hz", [8000, 24000, 44100])
@@ -43,7 +45,9 @@ def test_an_unknown_or_unsayable_length_gives_agreeing_sizes_below_two_gigabytes
     assert riff < 2**31
 
 
-@pytest.mark.parametrize("read", [lambda data: read_with_wave(data)[1], read_with_ffmpeg], ids=["wave", "ffmpeg"])
+@pytest.mark.parametrize(
+    "read", [lambda data: read_with_wave(data)[1], read_with_ffmpeg], ids=["wave", "ffmpeg"]
+)
 @pytest.mark.parametrize("stop", [0.25, 1.0])
 def test_a_streamed_file_is_read_to_where_it_stops(read, stop):
     samples = speech_like(1.0, 24000)[: round(stop * 24000)]

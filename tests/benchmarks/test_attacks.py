@@ -13,10 +13,10 @@ import pytest
 import typer
 from benchmarks.attack_requests import (
     BODIES,
-    CHUNKED_HEAD,
     FAR_VOICE,
     INSTRUCT_CHARS,
     TEXTS,
+    chunked_head,
     instructions,
     run,
 )
@@ -39,7 +39,7 @@ from benchmarks.vitals import (
 )
 from benchmarks.wire import Address
 
-from vivavoce.engines.remote import RemoteEngine
+from vivavoce.remote.engine import RemoteEngine
 from vivavoce.settings import Settings
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -88,7 +88,7 @@ def test_instructions_are_megabytes_for_the_models_named() -> None:
 
 
 def test_chunked_body_begins_as_json_does() -> None:
-    head, _, body = CHUNKED_HEAD.partition(b"\r\n\r\n")
+    head, _, body = chunked_head("x").partition(b"\r\n\r\n")
     size, _, rest = body.partition(b"\r\n")
     assert b"Transfer-Encoding: chunked" in head
     assert len(rest) == int(size, 16) + 2

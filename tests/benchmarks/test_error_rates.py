@@ -7,7 +7,11 @@ from benchmarks.error_rates import edits, readings, units
 @pytest.mark.parametrize(
     ("language", "meant", "heard"),
     [
-        ("en", "It starts at 8:30 pm on March 14th, 2025.", "it starts at 8.30 p.m. on March 14th 2025"),
+        (
+            "en",
+            "It starts at 8:30 pm on March 14th, 2025.",
+            "it starts at 8.30 p.m. on March 14th 2025",
+        ),
         ("en", "at 8:30 pm", "at 8.30pm"),
         ("es", "a las 20:30, 21 °C", "a las veinte y treinta, 21 grados Celsius"),
         ("fr", "1 250 mètres", "1250 mètres"),
@@ -25,7 +29,13 @@ def test_japanese_homophones_differ_in_characters_and_not_in_readings() -> None:
 
 @pytest.mark.parametrize(
     ("meant", "heard", "errors"),
-    [("a b c", "a b c", 0), ("a b c", "a x c", 1), ("a b c", "a c", 1), ("a c", "a b c", 1), ("a b", "", 2)],
+    [
+        ("a b c", "a b c", 0),
+        ("a b c", "a x c", 1),
+        ("a b c", "a c", 1),
+        ("a c", "a b c", 1),
+        ("a b", "", 2),
+    ],
 )
 def test_edits_are_counted_once_each(meant: str, heard: str, errors: int) -> None:
     assert edits(meant.split(), heard.split()) == errors

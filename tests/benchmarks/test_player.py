@@ -57,19 +57,27 @@ def test_audio_that_comes_just_in_time_is_no_gap() -> None:
 
 
 @given(answers, st.floats(0, 2))
-def test_playing_takes_the_audio_and_the_gaps_and_nothing_else(arrivals: list[Arrival], buffer_s: float) -> None:
+def test_playing_takes_the_audio_and_the_gaps_and_nothing_else(
+    arrivals: list[Arrival], buffer_s: float
+) -> None:
     heard = play(arrivals, arrivals[-1].at_s, start_buffer_s=buffer_s)
     audio_s = math.fsum(arrival.audio_s for arrival in arrivals)
-    assert heard.ended_s - heard.started_s == pytest.approx(audio_s + math.fsum(heard.gaps_s), abs=1e-4)
+    assert heard.ended_s - heard.started_s == pytest.approx(
+        audio_s + math.fsum(heard.gaps_s), abs=1e-4
+    )
     assert heard.ended_s >= arrivals[-1].at_s + arrivals[-1].audio_s - 1e-4
 
 
 @given(answers)
-def test_player_that_has_everything_before_it_starts_never_runs_dry(arrivals: list[Arrival]) -> None:
+def test_player_that_has_everything_before_it_starts_never_runs_dry(
+    arrivals: list[Arrival],
+) -> None:
     assert play(arrivals, arrivals[-1].at_s, start_buffer_s=math.inf).gaps_s == ()
 
 
-@pytest.mark.parametrize(("peak", "audible"), [(0.0, False), (0.0019, False), (0.0021, True), (-0.5, True)])
+@pytest.mark.parametrize(
+    ("peak", "audible"), [(0.0, False), (0.0019, False), (0.0021, True), (-0.5, True)]
+)
 def test_only_samples_above_the_silence_level_are_audible(peak: float, audible: bool) -> None:
     samples = np.zeros(100, dtype=np.float32)
     samples[50] = peak
@@ -85,7 +93,9 @@ def test_first_audible_sample_is_found_however_the_stream_is_cut(cut: int) -> No
     # Paired one byte off, each quiet 1 would be a loud 256 and found too early.
     pcm = np.array([0, 1, 1, 1, 1, 1, 20_000, 0], dtype="<i2").tobytes()
     first = FirstAudible()
-    found_after = next(end for end in range(cut, len(pcm) + cut, cut) if first.write(pcm[end - cut : end]))
+    found_after = next(
+        end for end in range(cut, len(pcm) + cut, cut) if first.write(pcm[end - cut : end])
+    )
     assert found_after - cut < 14 <= found_after
 
 
@@ -105,7 +115,9 @@ def test_poisson_callers_come_at_the_rate_in_order_and_in_time() -> None:
     assert moments == sorted(moments)
     assert moments[-1] < 100.0
     assert len(moments) == pytest.approx(5000, rel=0.05)  # a standard deviation is 71
-    assert np.std(np.diff(moments)) == pytest.approx(1 / 50, rel=0.1)  # exponential: as wide as its mean
+    assert np.std(np.diff(moments)) == pytest.approx(
+        1 / 50, rel=0.1
+    )  # exponential: as wide as its mean
 
 
 def test_poisson_callers_are_bounded_in_number_and_repeatable() -> None:
@@ -116,7 +128,9 @@ def test_poisson_callers_are_bounded_in_number_and_repeatable() -> None:
 
 def answer(*arrivals: Arrival, status: str = "200", asked_s: float = 0.0) -> Answer:
     first_s = arrivals[0].at_s if arrivals else math.nan
-    return Answer(status, asked_s, first_s, first_s, arrivals[-1].at_s if arrivals else asked_s, arrivals)
+    return Answer(
+        status, asked_s, first_s, first_s, arrivals[-1].at_s if arrivals else asked_s, arrivals
+    )
 
 
 def test_load_is_summed_up_as_its_listeners_felt_it() -> None:
@@ -126,7 +140,9 @@ def test_load_is_summed_up_as_its_listeners_felt_it() -> None:
     run = LoadRun((smooth, stuttering, refused), wall_s=3.0, lags_s=(0.001,))
     measured = {each.name: each.value for each in load_measures(run, start_buffer_s=0.2)}
     assert measured["requests"] == 3
-    assert measured["time to first byte, p50"] == pytest.approx(200.0)  # between 100 and 300 ms; no byte, no time
+    assert measured["time to first byte, p50"] == pytest.approx(
+        200.0
+    )  # between 100 and 300 ms; no byte, no time
     assert measured["underruns"] == 1
     assert measured["silence by underruns"] == pytest.approx(500.0)
     assert measured["throughput"] == pytest.approx(1.5 / 3.0)
@@ -155,7 +171,8 @@ def test_target_is_met_on_its_own_side_only(value: float, target: Target, verdic
 
 
 @pytest.mark.parametrize(
-    "url", ["http://192.0.2.1:8000", "https://localhost:8000", "localhost:8000", "http://example.org"]
+    "url",
+    ["http://192.0.2.1:8000", "https://localhost:8000", "localhost:8000", "http://example.org"],
 )
 def test_only_a_server_of_this_machine_is_measured(url: str) -> None:
     with pytest.raises(SettingsError, match="--url"):

@@ -16,10 +16,10 @@ import pytest
 from tests.api.test_streaming import Watched, wait_until
 from tests.conftest import serving, tone_pool
 from vivavoce.api.app import create_app
-from vivavoce.engines.local import LocalEngine
-from vivavoce.engines.pool import Pool
-from vivavoce.engines.tone import ToneModel
-from vivavoce.engines.waiting import Limits
+from vivavoce.models.tone import ToneModel
+from vivavoce.serving.local import LocalEngine
+from vivavoce.serving.pool import Pool
+from vivavoce.serving.queue import Limits
 from vivavoce.settings import Settings
 
 EXAMPLES = Path(__file__).parent.parent.parent / "deploy" / "proxy"
@@ -42,7 +42,11 @@ def proxy(name: str, folder: Path, *servers: str) -> Iterator[str]:
         text = text.replace(example, real.removeprefix("http://"))
     config = folder / "proxy.conf"
     config.write_text(text.replace("127.0.0.1:8080", f"127.0.0.1:{port}"), "utf-8")
-    here = ["-p", str(folder), "-e", "stderr", "-g", f"daemon off; pid {folder}/pid;"] if name == "nginx" else []
+    here = (
+        ["-p", str(folder), "-e", "stderr", "-g", f"daemon off; pid {folder}/pid;"]
+        if name == "nginx"
+        else []
+    )
     command = [program, *here, {"haproxy": "-f", "nginx": "-c"}[name], str(config)]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)
@@ -69,7 +73,7 @@ def name(request: pytest.FixtureRequest) -> str:
 
 
 def slow_server() -> Pool:
-    """Speaks a chunk of 80 ms every 80 ms, as a voice that is just fast enough."""
+    """Speak a chunk of 80 ms every 80 ms, as a voice that is just fast enough."""
     return tone_pool(real_time_factor=1.0)
 
 
@@ -83,13 +87,17 @@ def test_chunks_arrive_as_they_are_made(name: str, tmp_path: Path) -> None:
         times = [time.monotonic() for _ in response.iter_raw()]
     assert response.status_code == 200
     gaps = sorted(after - before for before, after in pairwise(times))
-    # A chunk is made every 80 ms. What gathers them sends several at once, and most gaps are then nothing at all.
+    # A chunk is made every 80 ms. What gathers them sends several at once, and most gaps are then
+    # nothing at all.
     assert 0.04 < gaps[len(gaps) // 2] < 0.15
 
 
 def test_a_client_that_leaves_frees_its_slot_behind_the_proxy(name: str, tmp_path: Path) -> None:
     watched = Watched(real_time_factor=1.0)
-    with serving(create_app(Settings(), watched.pool())) as one, proxy(name, tmp_path, one, one) as url:
+    with (
+        serving(create_app(Settings(), watched.pool())) as one,
+        proxy(name, tmp_path, one, one) as url,
+    ):
         body = {"text": "Hello.", "speaker": "endless", "stream": True}
         with httpx.stream("POST", f"{url}/v1/tts/synthesize", json=body, timeout=60) as response:
             next(response.iter_raw())
@@ -123,7 +131,9 @@ def test_a_server_that_is_gone_costs_no_request(name: str, tmp_path: Path) -> No
             pass  # both are known to the example; the second stops
         with proxy(name, tmp_path, one, two) as url:
             statuses = {
-                httpx.post(f"{url}/v1/tts/synthesize", json={"text": "Hello."}, timeout=60).status_code
+                httpx.post(
+                    f"{url}/v1/tts/synthesize", json={"text": "Hello."}, timeout=60
+                ).status_code
                 for _ in range(10)
             }
     assert statuses == {200}
@@ -131,16 +141,30 @@ def test_a_server_that_is_gone_costs_no_request(name: str, tmp_path: Path) -> No
 
 async def test_a_busy_server_hands_over_to_the_other(tmp_path: Path) -> None:
     """Behind nginx 429 of one is not the listener's, as long as the other has room; HAProxy has no such rule."""
-    full = Pool({"tone": lambda: LocalEngine(ToneModel(real_time_factor=20.0, max_batch=1), Limits(max_waiting=1))})
+    full = Pool(
+        {
+            "tone": lambda: LocalEngine(
+                ToneModel(real_time_factor=20.0, max_batch=1), Limits(max_queued_requests=1)
+            )
+        }
+    )
     with (
         serving(create_app(Settings(), full)) as one,
         serving(create_app(Settings(), tone_pool())) as two,
         proxy("nginx", tmp_path, one, two) as url,
     ):
         async with httpx.AsyncClient(timeout=60) as client:
-            stuck = [asyncio.create_task(client.post(f"{one}/v1/tts/synthesize", json={"text": "Hi."})) for _ in "123"]
-            await asyncio.wait(stuck, return_when=asyncio.FIRST_COMPLETED)  # one is refused: it is full
-            answers = [await client.post(f"{url}/v1/tts/synthesize", json={"text": "Hello."}) for _ in range(4)]
+            stuck = [
+                asyncio.create_task(client.post(f"{one}/v1/tts/synthesize", json={"text": "Hi."}))
+                for _ in "123"
+            ]
+            await asyncio.wait(
+                stuck, return_when=asyncio.FIRST_COMPLETED
+            )  # one is refused: it is full
+            answers = [
+                await client.post(f"{url}/v1/tts/synthesize", json={"text": "Hello."})
+                for _ in range(4)
+            ]
             for task in stuck:
                 task.cancel()
             await asyncio.gather(*stuck, return_exceptions=True)

@@ -1,4 +1,7 @@
-"""The Ray Serve files of deploy/ray: what they pass on are settings of ours. A cluster runs one in tests/cluster."""
+"""The Ray Serve files of deploy/ray: what they pass on are settings of ours.
+
+A cluster runs one in tests/remote/cluster.
+"""
 
 from pathlib import Path
 
@@ -15,5 +18,5 @@ FILES = sorted((Path(__file__).parent.parent.parent / "deploy" / "ray").glob("*.
 def test_arguments_are_settings_that_name_the_application(file: Path) -> None:
     (application,) = yaml.safe_load(file.read_text("utf-8"))["applications"]
     settings = Settings.read(None, **application["args"])
-    assert application["import_path"] == "vivavoce.api.cluster:application"
-    assert settings.model == application["name"]
+    assert application["import_path"] == "vivavoce.api.ray_app:application"
+    assert settings.default_model == application["name"]

@@ -1,7 +1,8 @@
-"""Runs the examples of the README and the documentation, and follows their links.
+"""Run the examples of the README and the documentation, and follows their links.
 
-Python and shell blocks run against a live server that stands for `http://localhost:8000`. A comment right before a
-block says what is special about it: `not run: reason`, `needs: kokoro`, or `answer to: METHOD path body`.
+Python and shell blocks run against a live server that stands for `http://localhost:8000`. A comment
+right before a block says what is special about it: `not run: reason`, `needs: kokoro`, or
+`answer to: METHOD path body`.
 """
 
 import inspect
@@ -24,10 +25,10 @@ from tests.conftest import serving, tone_pool
 from tests.decoding import decode
 from vivavoce.api.app import EXPOSED, create_app
 from vivavoce.api.schemas import SamplingFields, SpeechBody, SynthesizeBody
-from vivavoce.engines.base import Engine, Model
-from vivavoce.engines.kokoro.assets import locate
-from vivavoce.engines.kokoro.voices import SPEAKERS
 from vivavoce.errors import MissingDependency, VivavoceError
+from vivavoce.models.kokoro.assets import locate
+from vivavoce.models.kokoro.voices import SPEAKERS
+from vivavoce.serving.base import Engine, Model
 from vivavoce.settings import Settings
 
 ROOT = Path(__file__).parent.parent.parent
@@ -39,7 +40,9 @@ CHECKED = {"python", "sh", "toml", "json", "http", *ILLUSTRATIONS}
 
 FENCE = re.compile(r"^( *)```(.*)\n((?:.*\n)*?)\1```$", re.MULTILINE)
 MARK = re.compile(r"<!-- (not run|needs|answer to): ([^\n]+) -->\n\Z")
-PROJECT = re.compile(r"^(?:[A-Z_]+=\S+ )*(?:make ([a-z-]+)|python ((?:benchmarks|scripts)/\S+))", re.MULTILINE)
+PROJECT = re.compile(
+    r"^(?:[A-Z_]+=\S+ )*(?:make ([a-z-]+)|python ((?:benchmarks|scripts)/\S+))", re.MULTILINE
+)
 LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(#[^)\s]*)?\)")
 
 
@@ -59,8 +62,10 @@ class Block:
 
     @property
     def runs(self) -> bool:
-        """Whether it is an example to run: not shown only, and not work on the whole project, as `make` is."""
-        return self.mark != "not run" and not all(PROJECT.match(line) for line in self.body.splitlines() if line)
+        """True if it is an example to run: not shown only, and not work on the whole project, as `make` is."""
+        return self.mark != "not run" and not all(
+            PROJECT.match(line) for line in self.body.splitlines() if line
+        )
 
 
 def blocks_of(page: Path) -> Iterator[Block]:
@@ -75,14 +80,18 @@ BLOCKS = [block for page in PAGES for block in blocks_of(page)]
 
 
 def examples(*languages: str, mark: str | None = None) -> pytest.MarkDecorator:
-    found = [block for block in BLOCKS if block.language in languages and block.runs and mark in (None, block.mark)]
+    found = [
+        block
+        for block in BLOCKS
+        if block.language in languages and block.runs and mark in (None, block.mark)
+    ]
     return pytest.mark.parametrize("block", found, ids=str)
 
 
 @pytest.fixture(scope="session")
 def kokoro_url() -> Iterator[str]:
-    """The application with the default models, over a socket; a skip where Kokoro's files are not."""
-    settings = Settings(load="lazy")
+    """Yield the application with the default models, over a socket; a skip where Kokoro's files are not."""
+    settings = Settings(load_models="lazy", isolate_models=False)
     try:
         locate(settings.cache_dir, settings.kokoro_dir)
     except MissingDependency as absent:
@@ -92,25 +101,38 @@ def kokoro_url() -> Iterator[str]:
 
 
 def url_for(block: Block, request: pytest.FixtureRequest) -> str:
-    url = request.getfixturevalue("kokoro_url" if (block.mark, block.note) == ("needs", "kokoro") else "hibari_url")
+    url = request.getfixturevalue(
+        "kokoro_url" if (block.mark, block.note) == ("needs", "kokoro") else "hibari_url"
+    )
     assert isinstance(url, str)
     return url
 
 
 def run(command: list[str], folder: Path) -> str:
-    """The output of `command` in `folder`, with this environment's programs and none of this machine's settings."""
+    """Return the output of `command` in `folder`, with this environment's programs and none of this machine's settings."""
     folder.joinpath(".curlrc").write_text("fail-with-body\nsilent\nshow-error\n", "utf-8")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("VIVAVOCE_")}
-    environment |= {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "CURL_HOME": str(folder)}
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("VIVAVOCE_")
+    }
+    environment |= {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "CURL_HOME": str(folder),
+    }
     done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False
+        command,
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
 def loudness(path: Path) -> float:
-    """The root mean square of an audio file's samples."""
+    """Return the root mean square of an audio file's samples."""
     data = path.read_bytes()
     samples = np.frombuffer(data, "<i2") / 2**15 if path.suffix == ".pcm" else decode(data)[0]
     return float(np.sqrt(np.mean(np.square(samples))))
@@ -132,6 +154,25 @@ def test_python_example_runs(block: Block, request: pytest.FixtureRequest, tmp_p
 
 
 @pytest.mark.slow
+def test_example_model_is_typed_as_the_seam_wants_it(tmp_path: Path) -> None:
+    (model,) = [
+        block
+        for block in BLOCKS
+        if "(Model[" in block.body and block.page.name == "contributing.md"
+    ]
+    script = tmp_path / "example.py"
+    script.write_text(model.body, "utf-8")
+    checked = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", str(script)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert checked.returncode == 0, checked.stdout
+
+
+@pytest.mark.slow
 @examples("sh")
 def test_shell_example_runs(block: Block, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     if "curl" in block.body and not shutil.which("curl"):
@@ -142,7 +183,9 @@ def test_shell_example_runs(block: Block, request: pytest.FixtureRequest, tmp_pa
 
 
 @examples("toml")
-def test_toml_example_is_taken_by_the_settings(block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_toml_example_is_taken_by_the_settings(
+    block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in [name for name in os.environ if name.startswith("VIVAVOCE_")]:
         monkeypatch.delenv(name)
     file = tmp_path / "vivavoce.toml"
@@ -164,7 +207,7 @@ def ask(block: Block, url: str) -> httpx.Response:
 
 
 def fits(shown: object, real: object) -> bool:
-    """Whether `real` is what an example shows; "…" at the end of a text or a list stands for any rest."""
+    """True if `real` is what an example shows; "…" at the end of a text or a list stands for any rest."""
     if isinstance(shown, str) and isinstance(real, str) and shown.endswith("…"):
         return real.startswith(shown[:-1])
     if isinstance(shown, list) and isinstance(real, list):
@@ -203,7 +246,9 @@ def test_http_answer_is_the_servers(block: Block, hibari_url: str) -> None:
         ({"a": "…"}, {"a": "b", "c": 1}, False),
     ],
 )
-def test_an_ellipsis_stands_for_any_rest_and_nothing_else(shown: object, real: object, fitting: bool) -> None:
+def test_an_ellipsis_stands_for_any_rest_and_nothing_else(
+    shown: object, real: object, fitting: bool
+) -> None:
     assert fits(shown, real) is fitting
 
 
@@ -229,8 +274,12 @@ def test_relative_links_lead_to_files(page: Path) -> None:
 
 
 def test_navigation_and_pages_are_the_same() -> None:
-    listed = re.findall(r"^ *- .+: (\S+\.md)$", (ROOT / "mkdocs.yml").read_text("utf-8"), re.MULTILINE)
-    assert sorted(listed) == sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))
+    listed = re.findall(
+        r"^ *- .+: (\S+\.md)$", (ROOT / "mkdocs.yml").read_text("utf-8"), re.MULTILINE
+    )
+    assert sorted(listed) == sorted(
+        path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")
+    )
 
 
 def test_make_targets_and_scripts_exist() -> None:
@@ -244,7 +293,11 @@ def test_architecture_shows_the_seams_as_they_are() -> None:
     shown: dict[str, type] = {}
     exec(next(block.body for block in BLOCKS if block.page.name == "architecture.md"), shown)
     for real in (Engine, Model):
-        methods = [name for name, value in vars(real).items() if inspect.isfunction(value) and name[0] != "_"]
+        methods = [
+            name
+            for name, value in vars(real).items()
+            if inspect.isfunction(value) and name[0] != "_"
+        ]
         for name in methods:
             assert str(inspect.signature(getattr(shown[real.__name__], name))) == str(
                 inspect.signature(getattr(real, name))
@@ -257,27 +310,43 @@ def test_readme_is_short() -> None:
 
 
 @pytest.mark.parametrize(("page", "body"), [("http.md", SynthesizeBody), ("openai.md", SpeechBody)])
-def test_every_field_of_a_request_has_a_row(page: str, body: type[SynthesizeBody | SpeechBody]) -> None:
+def test_every_field_of_a_request_has_a_row(
+    page: str, body: type[SynthesizeBody | SpeechBody]
+) -> None:
     text = (DOCS / page).read_text("utf-8")
-    elsewhere = SamplingFields.model_fields if body is SpeechBody else ()  # its row refers to the other page
-    assert [name for name in body.model_fields if f"\n| `{name}` |" not in text and name not in elsewhere] == []
+    elsewhere = (
+        SamplingFields.model_fields if body is SpeechBody else ()
+    )  # its row refers to the other page
+    assert [
+        name
+        for name in body.model_fields
+        if f"\n| `{name}` |" not in text and name not in elsewhere
+    ] == []
 
 
 def test_every_path_header_and_code_is_described() -> None:
     http = (DOCS / "http.md").read_text("utf-8")
     text = http + (DOCS / "openai.md").read_text("utf-8")
-    assert [path for path in create_app(Settings(), tone_pool()).openapi()["paths"] if f"{path}`" not in text] == []
+    assert [
+        path
+        for path in create_app(Settings(), tone_pool()).openapi()["paths"]
+        if f"{path}`" not in text
+    ] == []
     assert [header for header in EXPOSED if f"| `{header}` |" not in http] == []
     assert [
-        code for code in sorted(codes(VivavoceError) - {"settings", "cannot_listen"}) if f"`{code}`" not in http
+        code
+        for code in sorted(codes(VivavoceError) - {"settings", "cannot_listen"})
+        if f"`{code}`" not in http
     ] == []
 
 
 def codes(kind: type[VivavoceError]) -> set[str]:
-    """The codes of all errors below `kind`."""
+    """Return the codes of all errors below `kind`."""
     return {code for below in kind.__subclasses__() for code in (below.code, *codes(below))}
 
 
 def test_speaker_table_is_the_codes() -> None:
-    rows = re.findall(r"^\| `(\w+)` \| `(\w+)` \|", (DOCS / "engines.md").read_text("utf-8"), re.MULTILINE)
+    rows = re.findall(
+        r"^\| `(\w+)` \| `(\w+)` \|", (DOCS / "engines.md").read_text("utf-8"), re.MULTILINE
+    )
     assert dict(rows) == SPEAKERS

@@ -3,6 +3,8 @@
 import asyncio
 import base64
 import json
+import logging
+import socket
 import time
 import tracemalloc
 from collections.abc import AsyncIterator
@@ -11,9 +13,9 @@ import httpx
 import numpy as np
 import pytest
 
-from tests.conftest import app_client, tone_pool
+from tests.conftest import app_client, serving, tone_pool
 from vivavoce.api.app import create_app
-from vivavoce.api.bodies import MAX_PLAIN_BYTES, MAX_QUERY_NAMES, MAX_TOKENS
+from vivavoce.api.routes.bodies import MAX_PLAIN_BYTES, MAX_QUERY_NAMES, MAX_TOKENS
 from vivavoce.audio import wav_bytes
 from vivavoce.settings import Settings
 
@@ -105,7 +107,9 @@ async def test_a_body_that_is_made_to_cost_is_refused_cheaply(
 @pytest.mark.parametrize(
     ("path", "status"), [(NATIVE, 413), (OPENAI, 413), (WIT, 413)], ids=["native", "OpenAI", "wit"]
 )
-async def test_only_a_recording_makes_a_body_large(client: httpx.AsyncClient, path: str, status: int) -> None:
+async def test_only_a_recording_makes_a_body_large(
+    client: httpx.AsyncClient, path: str, status: int
+) -> None:
     body = json.dumps({TEXTS[path]: "Hello.", "x": "a" * MAX_PLAIN_BYTES}).encode()
     answer = await client.post(path, content=body, headers=JSON)
     assert answer.status_code == status
@@ -113,7 +117,8 @@ async def test_only_a_recording_makes_a_body_large(client: httpx.AsyncClient, pa
 
 
 @pytest.mark.parametrize(
-    "escaped", [str, lambda text: text.replace("A", "\\u0041"), lambda text: text.replace("/", "\\/")]
+    "escaped",
+    [str, lambda text: text.replace("A", "\\u0041"), lambda text: text.replace("/", "\\/")],
 )
 @pytest.mark.parametrize("order", [1, -1])
 async def test_a_large_recording_is_read_wherever_it_stands(
@@ -121,7 +126,9 @@ async def test_a_large_recording_is_read_wherever_it_stands(
 ) -> None:
     assert callable(escaped)
     recording = escaped(RECORDING)
-    fields = [f'"ref_audio" : "{recording}"', '"text": "He said \\"ref_audio\\": \\"x\\"."'][::order]
+    fields = [f'"ref_audio" : "{recording}"', '"text": "He said \\"ref_audio\\": \\"x\\"."'][
+        ::order
+    ]
     body = f"{{{', '.join(fields)}}}".encode()
     assert len(body) > MAX_PLAIN_BYTES
     answer = await client.post(NATIVE, content=body, headers=JSON)
@@ -143,8 +150,13 @@ async def test_the_limit_grows_with_that_of_the_text() -> None:
     assert (answer.status_code, "2,800,000 characters" in answer.text) == (422, True)
 
 
-async def test_some_unknown_values_are_ignored_where_they_may_be_sent(client: httpx.AsyncClient) -> None:
-    body = {"input": "Hello.", "metadata": {str(number): [number] for number in range(MAX_TOKENS // 8)}}
+async def test_some_unknown_values_are_ignored_where_they_may_be_sent(
+    client: httpx.AsyncClient,
+) -> None:
+    body = {
+        "input": "Hello.",
+        "metadata": {str(number): [number] for number in range(MAX_TOKENS // 8)},
+    }
     assert (await client.post(OPENAI, json=body)).status_code == 200
 
 
@@ -156,7 +168,9 @@ async def test_utf_16_is_read_and_bounded(client: httpx.AsyncClient) -> None:
 
 @pytest.mark.parametrize("path", [NATIVE, "/v1/tts/speakers", "/v1/models", "/v1/audio/voices"])
 async def test_a_query_of_many_names_is_refused(client: httpx.AsyncClient, path: str) -> None:
-    answer = await client.get(path + "?" + "&".join(f"a{number}" for number in range(MAX_QUERY_NAMES + 1)))
+    answer = await client.get(
+        path + "?" + "&".join(f"a{number}" for number in range(MAX_QUERY_NAMES + 1))
+    )
     assert answer.status_code in (400, 422)
     assert f"{MAX_QUERY_NAMES} names" in answer.text
 
@@ -198,14 +212,33 @@ async def test_limits_are_in_the_description(client: httpx.AsyncClient) -> None:
         assert schemas[schema]["properties"][field]["anyOf"][0]["maxLength"] == limit
 
 
-@pytest.mark.parametrize("field", ["format", "speed", "seed", "do_sample", "task", "stream", "temperature"])
-async def test_an_error_shows_no_more_of_a_value_than_its_beginning(client: httpx.AsyncClient, field: str) -> None:
+@pytest.mark.parametrize(
+    "field", ["format", "speed", "seed", "do_sample", "task", "stream", "temperature"]
+)
+async def test_an_error_shows_no_more_of_a_value_than_its_beginning(
+    client: httpx.AsyncClient, field: str
+) -> None:
     for value in ("a" * 1_900_000, "9" * 1_900_000, ["a" * 1_900_000], {"a": "a" * 1_900_000}):
         answer = await client.post(NATIVE, json={"text": "Hello.", field: value})
         assert (answer.status_code, answer.json()["error"]["field"]) == (422, field)
         assert len(answer.text) < 500
 
 
-async def test_an_unknown_field_with_a_long_name_is_told_by_its_beginning(client: httpx.AsyncClient) -> None:
+async def test_an_unknown_field_with_a_long_name_is_told_by_its_beginning(
+    client: httpx.AsyncClient,
+) -> None:
     answer = await client.post(NATIVE, json={"text": "Hello.", "a" * 1_900_000: 1})
     assert (answer.status_code, len(answer.text) < 1_000) == (422, True)
+
+
+def test_a_client_that_leaves_while_it_sends_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO), serving(create_app(Settings(), tone_pool())) as url:
+        host, _, port = url.removeprefix("http://").partition(":")
+        with socket.create_connection((host, int(port))) as connection:
+            head = f"POST {NATIVE} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n"
+            connection.sendall(f'{head}\r\n{{"text": "Hel'.encode())
+        assert httpx.post(url + NATIVE, json={"text": "Hello."}).status_code == 200
+    assert [
+        record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING
+    ] == []
+    assert any("499" in record.getMessage() for record in caplog.records)

@@ -14,19 +14,25 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.test_life import environment_with
+from tests.api.test_lifecycle import environment_with
 
 ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(shutil.which("setpriv") is None, reason="needs setpriv and prlimit, of util-linux"),
+    pytest.mark.skipif(
+        shutil.which("setpriv") is None, reason="needs setpriv and prlimit, of util-linux"
+    ),
 ]
 NEEDS_MOUNTS = pytest.mark.skipif(not ROOT, reason="needs root, to mount a small disk")
 
 # The permissions of files bind everybody but root with all of its rights.
 BOUND = ("setpriv", "--bounding-set=-dac_override,-dac_read_search", "--") if ROOT else ()
 SHORT = {"text": "Good morning.", "model": "tone"}
-LONG = {"text": "A text that goes on and on. " * 60, "model": "tone", "sample_rate": 48_000}  # 9.7 MB, as a whole
+LONG = {
+    "text": "A text that goes on and on. " * 60,
+    "model": "tone",
+    "sample_rate": 48_000,
+}  # 9.7 MB, as a whole
 
 
 @contextmanager
@@ -39,7 +45,9 @@ def server(
     **settings: object,
 ) -> Iterator[tuple[subprocess.Popen[str], httpx.Client]]:
     """`vivavoce serve`, started by the command `under`, and a client; it is gone afterwards."""
-    environment = environment_with(folder, **{"data_dir": folder / "data", **settings}) | dict(variables or {})
+    environment = environment_with(folder, **{"data_dir": folder / "data", **settings}) | dict(
+        variables or {}
+    )
     command = [*under, sys.executable, *program, "serve", "--host", "127.0.0.1", "--port", "0"]
     with (folder / "log").open("w") as log, subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=log, text=True
@@ -47,7 +55,9 @@ def server(
         try:
             assert process.stdout is not None
             lines = iter(process.stdout)
-            url = next((line.split()[1].rstrip("/") for line in lines if line.startswith("  page ")), None)
+            url = next(
+                (line.split()[1].rstrip("/") for line in lines if line.startswith("  page ")), None
+            )
             assert url, (folder / "log").read_text()
             with httpx.Client(base_url=url, timeout=60) as client:
                 yield process, client
@@ -63,7 +73,9 @@ def folders(client: httpx.Client) -> dict[str, str]:
     return dict(client.get("/health").json()["folders"])
 
 
-def told_to(*arguments: str, folder: Path, under: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
+def told_to(
+    *arguments: str, folder: Path, under: Sequence[str] = ()
+) -> subprocess.CompletedProcess[str]:
     """What a command of `vivavoce` ends with."""
     return subprocess.run(
         [*under, sys.executable, "-m", "vivavoce", *arguments],
@@ -93,7 +105,9 @@ def test_full_disk_refuses_the_large_answer_alone_and_says_why(tmp_path: Path) -
 def test_health_tells_of_a_disk_that_has_filled_up(tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=160m", "tmpfs", str(disk)], check=False).returncode:
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=160m", "tmpfs", str(disk)], check=False
+    ).returncode:
         pytest.skip("a file system cannot be mounted here")
     try:
         with server(tmp_path, variables={"TMPDIR": str(disk)}) as (_, client):
@@ -105,7 +119,9 @@ def test_health_tells_of_a_disk_that_has_filled_up(tmp_path: Path) -> None:
             (disk / "full").write_bytes(bytes(shutil.disk_usage(disk).free))
             assert str(disk) in folders(client)["temporary"]
             assert speak(client, LONG).json()["error"]["code"] == "no_room"
-            assert client.get("/health/ready").status_code == 200  # what is short, or streamed, needs no disk
+            assert (
+                client.get("/health/ready").status_code == 200
+            )  # what is short, or streamed, needs no disk
             (disk / "full").unlink()
             assert folders(client)["temporary"] == "ok"
             assert len(speak(client, LONG).content) > 9 * 2**20
@@ -186,9 +202,17 @@ TEN_YEARS_S = 315_360_000
 def test_clock_that_jumps_by_years_changes_no_answer(tmp_path: Path) -> None:
     clock = tmp_path / "clock"
     clock.write_text("0")
-    body = SHORT | {"text": "The lamp is on the table.", "format": "pcm", "stream": True, "timeout_s": 60}
+    body = SHORT | {
+        "text": "The lamp is on the table.",
+        "format": "pcm",
+        "stream": True,
+        "timeout_s": 60,
+    }
     started = ("-c", JUMPING, str(clock))
-    with server(tmp_path, program=started, tone_real_time_factor=0.3, idle_unload_s=600) as (process, client):
+    with server(tmp_path, program=started, tone_real_time_factor=0.3, idle_unload_s=600) as (
+        process,
+        client,
+    ):
         whole = speak(client, body).content
         year = year_of(client)
         give_up_s = time.monotonic() + 30

@@ -1,4 +1,5 @@
-"""The trials of `benchmarks/soak.py`, short: a real server process survives, and loses, cuts and keeps nothing.
+"""The trials of `benchmarks/soak.py`, short: a real server process survives, and loses, cuts and
+keeps nothing.
 
 What is a matter of speed is left to the long runs.
 """
@@ -18,8 +19,12 @@ if find_spec("torch") is None:
 @pytest.mark.parametrize("name", [name for name in TRIALS if name not in OTHERS])
 async def test_server_survives(name: str) -> None:
     result = await survive(name, SCALE, lambda _: None)
-    counts = [measure for measure in result.measures if measure.target is not None and not measure.unit]
+    counts = [
+        measure for measure in result.measures if measure.target is not None and not measure.unit
+    ]
     timed = {"underruns", "answered after more than 1 s"}
-    missed = [(one.name, one.value) for one in counts if one.verdict == "missed" and one.name not in timed]
+    missed = [
+        (one.name, one.value) for one in counts if one.verdict == "missed" and one.name not in timed
+    ]
     assert counts
     assert not missed

@@ -12,13 +12,12 @@ import pytest
 
 from tests.conftest import FAULTS, serving
 from vivavoce.api.app import create_app
-from vivavoce.engines.base import Stream
-from vivavoce.engines.local import LocalEngine
-from vivavoce.engines.pool import Pool
-from vivavoce.engines.scheduler import Load
-from vivavoce.engines.tone import ToneModel
+from vivavoce.models.tone import ToneModel, ToneStream
+from vivavoce.serving.local import LocalEngine
+from vivavoce.serving.pool import Pool
+from vivavoce.serving.scheduler import Load
 from vivavoce.settings import Settings
-from vivavoce.types import Ending, Samples, Segment
+from vivavoce.types import Samples, Segment, StopReason
 
 STEP_S = 0.3  # so long that the server has noticed who left before the next one
 SURFACES = {
@@ -40,7 +39,9 @@ class CountedModel(ToneModel):
         self.opened += 1
         return super().open(segment)
 
-    def step(self, streams: Sequence[Stream], ahead_s: Sequence[float] = ()) -> Sequence[Samples | Ending]:
+    def step(
+        self, streams: Sequence[ToneStream], ahead_s: Sequence[float] = ()
+    ) -> Sequence[Samples | StopReason]:
         self.steps += 1
         return super().step(streams, ahead_s)
 
@@ -49,7 +50,12 @@ class CountedModel(ToneModel):
 def asking(url: str, path: str, body: dict[str, object]) -> Iterator[None]:
     """Somebody who has sent a request and leaves in the end."""
     address, content = httpx.URL(url), json.dumps(body).encode()
-    head = (f"POST {path} HTTP/1.1", "Host: here", "Content-Type: application/json", f"Content-Length: {len(content)}")
+    head = (
+        f"POST {path} HTTP/1.1",
+        "Host: here",
+        "Content-Type: application/json",
+        f"Content-Length: {len(content)}",
+    )
     with socket.create_connection((address.host, address.port or 0), timeout=30) as connection:
         connection.sendall("\r\n".join((*head, "", "")).encode() + content)
         yield
@@ -79,7 +85,10 @@ def test_who_leaves_costs_at_most_one_more_step(surface: str, steps: int) -> Non
 def test_who_leaves_while_it_waits_costs_nothing(surface: str) -> None:
     model = CountedModel()
     engine = LocalEngine(model)
-    with serving(create_app(Settings(), Pool({"tone": lambda: engine}))) as url, asking(url, *SURFACES["streamed"]):
+    with (
+        serving(create_app(Settings(), Pool({"tone": lambda: engine}))) as url,
+        asking(url, *SURFACES["streamed"]),
+    ):
         wait_until(lambda: engine.load == Load(waiting=0, running=1))
         with asking(url, *SURFACES[surface]):
             wait_until(lambda: engine.load == Load(waiting=1, running=1))

@@ -22,8 +22,16 @@ OPENAI = "/v1/audio/speech"
     ("path", "readers", "body"),
     [
         (NATIVE, 40, {"text": TEXT, "model": "tone", "stream": True}),
-        (OPENAI, 4, {"input": TEXT, "voice": "sine", "response_format": "mp3", "sample_rate": 48_000}),
-        (OPENAI, 40, {"input": TEXT, "voice": "sine", "response_format": "wav", "stream_format": "sse"}),
+        (
+            OPENAI,
+            4,
+            {"input": TEXT, "voice": "sine", "response_format": "mp3", "sample_rate": 48_000},
+        ),
+        (
+            OPENAI,
+            40,
+            {"input": TEXT, "voice": "sine", "response_format": "wav", "stream_format": "sse"},
+        ),
     ],
     ids=["wav", "mp3", "events"],
 )
@@ -38,10 +46,17 @@ async def test_readers_that_never_read_hold_little_and_are_dropped(
         with ExitStack() as connections:
             for _ in range(readers):
                 connections.enter_context(unread(server.address, path, sent))
-            async with asyncio.timeout(300):  # mp3 takes its time until the system's buffers are full
-                while most.files < before.files + readers // 2 or Held.of(server).files > before.files + 2:
+            async with asyncio.timeout(
+                300
+            ):  # mp3 takes its time until the system's buffers are full
+                while (
+                    most.files < before.files + readers // 2
+                    or Held.of(server).files > before.files + 2
+                ):
                     held = Held.of(server)
-                    most = Held(max(most.files, held.files), most.threads, max(most.own_mib, held.own_mib))
+                    most = Held(
+                        max(most.files, held.files), most.threads, max(most.own_mib, held.own_mib)
+                    )
                     await asyncio.sleep(0.02)
             assert (most.own_mib - before.own_mib) / readers < MIB_EACH
             assert (await ask(server.address, SHORT[0])).good

@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import app_client, tone_pool
 from vivavoce.api.app import create_app
 from vivavoce.settings import Settings
-from vivavoce.synthesis import Synthesizer
+from vivavoce.synthesis.speech import Synthesizer
 from vivavoce.text.normalize import PART_CHARS, parts
 from vivavoce.types import SpeechRequest
 
@@ -26,7 +26,10 @@ LISTS = {
     "groups of four": "1,2345,6789",
 }
 SILENT = " ".join(["ʬʬʬ"] * 9)  # letters that no front end of English says anything for
-AROUND = ("This sentence is spoken before the other one.", "And this one is spoken after the other one.")
+AROUND = (
+    "This sentence is spoken before the other one.",
+    "And this one is spoken after the other one.",
+)
 LONG = 100_000
 
 
@@ -38,7 +41,9 @@ async def hibari() -> AsyncIterator[httpx.AsyncClient]:
 
 async def seconds(client: httpx.AsyncClient, text: str, **fields: object) -> float:
     """How long the speech of `text` lasts, all of which is spoken."""
-    response = await client.post("/v1/tts/synthesize", json={"text": text, "format": "pcm", **fields}, timeout=600)
+    response = await client.post(
+        "/v1/tts/synthesize", json={"text": text, "format": "pcm", **fields}, timeout=600
+    )
     assert response.status_code == 200, response.text
     assert "X-Unspoken" not in response.headers
     return len(response.content) / 2 / RATE_HZ
@@ -59,7 +64,9 @@ async def test_list_of_numbers_is_spoken_by_kokoro(language: str) -> None:
             assert await seconds(client, text[:120], model="kokoro", language=language) > 1.0
 
 
-async def test_piece_that_cannot_be_read_is_named_and_the_others_are_spoken(hibari: httpx.AsyncClient) -> None:
+async def test_piece_that_cannot_be_read_is_named_and_the_others_are_spoken(
+    hibari: httpx.AsyncClient,
+) -> None:
     text = "\n\n".join((AROUND[0], SILENT, AROUND[1]))
     wanted = {"text": text, "language": "en", "format": "pcm"}
     whole = await hibari.post("/v1/tts/synthesize", json={**wanted, "stream": False})
@@ -129,5 +136,7 @@ asyncio.run(main())
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a limit on this process's memory")
 def test_no_memory_for_the_detector_is_said_and_passes() -> None:
-    done = subprocess.run([sys.executable, "-c", _NO_MEMORY], capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-c", _NO_MEMORY], capture_output=True, text=True, timeout=120
+    )
     assert done.stdout.splitlines() == ["503 5 out_of_memory", "200 fr"], done.stderr[-2000:]

@@ -58,7 +58,9 @@ def test_words_tell_latin_languages_apart(text: str, language: str) -> None:
     assert DETECTOR.detect(text) == Detection(language, confident=True)
 
 
-@pytest.mark.parametrize("text", ["OK", "Amazon Prime", "Netflix", "No", "", "42", "?!", "🎉", "ABBA"])
+@pytest.mark.parametrize(
+    "text", ["OK", "Amazon Prime", "Netflix", "No", "", "42", "?!", "🎉", "ABBA"]
+)
 def test_doubtful_text_is_english_without_confidence(text: str) -> None:
     assert DETECTOR.detect(text) == Detection("en", confident=False)
 

@@ -1,45 +1,76 @@
-"""Every pattern and every step that a text passes takes time that grows with its length, and no faster.
+"""Every pattern and every step that a text passes takes time that grows with its length, and no
+faster.
 
-Processor time at 25,000 and at 100,000 characters is compared: four times as much text may take six times as long.
+Processor time at 25,000 and at 100,000 characters is compared: four times as much text may take six
+times as long.
 """
 
 import ast
+import gc
 import importlib
-import inspect
 import pkgutil
 import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass
 from functools import partial
+from pathlib import Path
 from types import ModuleType
 
 import pytest
 from benchmarks.fuzz_text import TOKENS
 
-import vivavoce.engines.kokoro.g2p
+import vivavoce.models.kokoro.g2p
 import vivavoce.text
-from vivavoce.engines.kokoro.g2p.rules import RuleTable
+from vivavoce.models.kokoro.g2p.romance.rules import RuleTable
 from vivavoce.text.detect import Detector, speakable_share
 from vivavoce.text.normalize import normalize
+from vivavoce.text.numbers.verbalize import LANGUAGES, verbalize
 from vivavoce.text.split import split, width
-from vivavoce.text.verbalize import LANGUAGES, verbalize
 from vivavoce.text.visemes import words
 
 SHORT, LONG = 25_000, 100_000
 MOST = 6.0  # times as long, for four times as much text
-TELLING_S = 0.015  # of processor time for the short text: a square law takes longer, a linear one need not be compared
+# of processor time for the short text: a square law takes longer, a linear one need not be compared
+TELLING_S = 0.015
 
-LONG_TOKENS = ("😀", "http://", "mailto:", "a@", "<a ", "*a", "1,", "1.1", "1-", "½", "A.", "a", "中", ". ", "\n\n")
+LONG_TOKENS = (
+    "😀",
+    "http://",
+    "mailto:",
+    "a@",
+    "<a ",
+    "*a",
+    "1,",
+    "1.1",
+    "1-",
+    "½",
+    "A.",
+    "a",
+    "中",
+    ". ",
+    "\n\n",
+)
+
+
+@pytest.fixture(autouse=True)
+def no_garbage_collection() -> Iterator[None]:
+    """Its time grows with all that the process holds, and counts as the text's."""
+    gc.disable()
+    yield
+    gc.enable()
 
 
 def modules(package: ModuleType) -> Iterator[ModuleType]:
-    for found in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+    for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
         yield importlib.import_module(found.name)
 
 
 def compiled(value: object) -> Iterator[re.Pattern[str]]:
-    """The patterns in `value`: a module's variable, or what is inside one. Rules are for one word; see below."""
+    """Yield the patterns in `value`: a module's variable, or what is inside one.
+
+    Rules are for one word; see below.
+    """
     if isinstance(value, re.Pattern):
         yield value
     elif isinstance(value, RuleTable):
@@ -54,20 +85,25 @@ def compiled(value: object) -> Iterator[re.Pattern[str]]:
 
 
 def written(module: ModuleType) -> Iterator[tuple[str, str]]:
-    """The patterns that a module gives to functions of `re`, each with the function's name."""
-    for call in ast.walk(ast.parse(inspect.getsource(module))):
+    """Yield the patterns that a module gives to functions of `re`, each with the function's name."""
+    for call in ast.walk(ast.parse(Path(module.__file__).read_text("utf-8"))):
         match call:
-            case ast.Call(func=ast.Attribute(value=ast.Name(id="re"), attr=name), args=[pattern, *_]):
+            case ast.Call(
+                func=ast.Attribute(value=ast.Name(id="re"), attr=name), args=[pattern, *_]
+            ):
                 if name not in ("compile", "escape"):
                     source = compile(ast.Expression(pattern), module.__name__, "eval")
-                    yield name, eval(source, vars(module))  # a constant, or made of the module's constants
+                    yield (
+                        name,
+                        eval(source, vars(module)),
+                    )  # a constant, or made of the module's constants
 
 
 def searches() -> dict[str, Callable[[str], object]]:
     """How each pattern goes through a text, by the module's name and the pattern."""
     found: dict[str, Callable[[str], object]] = {}
     known = set[re.Pattern[str]]()
-    for module in (*modules(vivavoce.text), *modules(vivavoce.engines.kokoro.g2p)):
+    for module in (*modules(vivavoce.text), *modules(vivavoce.models.kokoro.g2p)):
         name = module.__name__.rpartition(".")[2]
         for pattern in compiled(vars(module)):
             if pattern in known:  # of another module
@@ -97,7 +133,9 @@ def processor_s(function: Callable[[str], object], text: str) -> float:
     return time.thread_time() - started_s
 
 
-def growth(function: Callable[[str], object], token: str, around: str, short: int, long: int) -> float:
+def growth(
+    function: Callable[[str], object], token: str, around: str, short: int, long: int
+) -> float:
     """How many times as long the long text takes as the short one; 0 where the short one takes next to nothing."""
     short_text, long_text = run_of(token, short, around), run_of(token, long, around)
     short_s = processor_s(function, short_text)
@@ -114,8 +152,10 @@ def growth(function: Callable[[str], object], token: str, around: str, short: in
 
 
 def runs(name: str) -> Iterator[tuple[str, str]]:
-    """Every token and every character of the pattern's source, with a letter around them; some with a space, too."""
-    characters = sorted({character for character in name.partition(": ")[2] if not character.isspace()})
+    """Yield every token and every character of the pattern's source, with a letter around them; some with a space, too."""
+    characters = sorted(
+        {character for character in name.partition(": ")[2] if not character.isspace()}
+    )
     yield from ((token, "a") for token in dict.fromkeys((*TOKENS, *characters)))
     yield from ((token, "a ") for token in LONG_TOKENS)
 

@@ -11,7 +11,10 @@ from vivavoce.text.normalize import normalize
 MARKUP = [
     ("# Title\n\nText", "Title.\n\nText"),
     ("## Title ##\nText", "Title.\n\nText"),
-    ("**bold**, *italic*, ***both***, __strong__ and _soft_", "bold, italic, both, strong and soft"),
+    (
+        "**bold**, *italic*, ***both***, __strong__ and _soft_",
+        "bold, italic, both, strong and soft",
+    ),
     ("**Note:** read this", "Note: read this"),
     ("这是**重点**内容", "这是重点内容"),
     ("~~old~~ new", "old new"),
@@ -126,7 +129,8 @@ def test_characters_are_made_speakable(text: str, spoken: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", " \n\t", "...", "?!", "😀🎉", "---", "***", "# ", "- \n- ", "\ud800", "\u200b", "<b></b>"]
+    "text",
+    ["", " \n\t", "...", "?!", "😀🎉", "---", "***", "# ", "- \n- ", "\ud800", "\u200b", "<b></b>"],
 )
 def test_text_with_nothing_to_say_is_empty(text: str) -> None:
     assert normalize(text) == ""
@@ -134,7 +138,22 @@ def test_text_with_nothing_to_say_is_empty(text: str) -> None:
 
 FRAGMENTS = st.sampled_from(
     [
-        *["\n\n", "- ", "1. ", "2. ", "> ", "# ", "**", "```", "|-|", "](", "![", "http://", "www.", "a.b/c"],
+        *[
+            "\n\n",
+            "- ",
+            "1. ",
+            "2. ",
+            "> ",
+            "# ",
+            "**",
+            "```",
+            "|-|",
+            "](",
+            "![",
+            "http://",
+            "www.",
+            "a.b/c",
+        ],
         *["a", "b1", "é", "e\u0301", "中", "あ", "😀", "\u200b", "\ud800"],
         *["&amp;", "&lt;", "&#42;", "<b>", "</p>", "<li>", "<!--", "-->"],
         *"*_`~#<>[]()|\\-+=!?.&:/@ \n",
@@ -152,7 +171,9 @@ def test_its_own_result_stays_as_it_is(text: str) -> None:
     once.encode("utf-8")  # no half of a surrogate pair is left
 
 
-@pytest.mark.parametrize("wrapped", ["&" + "amp;" * 500 + "lt;b&gt;x", "[" * 50 + "x" + "](u)" * 50, "**- " * 50 + "x"])
+@pytest.mark.parametrize(
+    "wrapped", ["&" + "amp;" * 500 + "lt;b&gt;x", "[" * 50 + "x" + "](u)" * 50, "**- " * 50 + "x"]
+)
 def test_deeply_nested_markup_settles(wrapped: str) -> None:
     once = normalize(wrapped)
     assert "x" in once
@@ -162,8 +183,37 @@ def test_deeply_nested_markup_settles(wrapped: str) -> None:
 @pytest.mark.parametrize(
     "unit",
     [
-        *["[", "*", "(", "_", "`", "\\", "<", " ", "\n", "😀", "中", "e\u0301", "?!", "word ", "**a", "_a ", "- **- "],
-        *["[a](", "[a](b", "[[a](b)", "http://", "http://a/(", "a@", "<a ", "<b =", "<!--", "&amp;"],
+        *[
+            "[",
+            "*",
+            "(",
+            "_",
+            "`",
+            "\\",
+            "<",
+            " ",
+            "\n",
+            "😀",
+            "中",
+            "e\u0301",
+            "?!",
+            "word ",
+            "**a",
+            "_a ",
+            "- **- ",
+        ],
+        *[
+            "[a](",
+            "[a](b",
+            "[[a](b)",
+            "http://",
+            "http://a/(",
+            "a@",
+            "<a ",
+            "<b =",
+            "<!--",
+            "&amp;",
+        ],
         *["1. a\n", "- a\n", "a|b\n|-|\n"],
     ],
 )
@@ -171,4 +221,6 @@ def test_a_hundred_thousand_characters_take_linear_time(unit: str) -> None:
     text = (unit * 100_000)[:100_000]
     started = time.process_time()
     normalize(text)
-    assert time.process_time() - started < 3.0  # a tenth of it is usual; quadratic time would be minutes
+    assert (
+        time.process_time() - started < 3.0
+    )  # a tenth of it is usual; quadratic time would be minutes

@@ -2,8 +2,8 @@
 
 import pytest
 
-from vivavoce.text.digits import set_apart
 from vivavoce.text.normalize import PART_CHARS, normalize, parts
+from vivavoce.text.numbers.digits import set_apart
 
 BLOCKS = (
     "# A heading",
@@ -27,7 +27,9 @@ def test_part_is_bounded_and_loses_nothing(unit: str) -> None:
     text = (unit * 100_000)[:50_000]
     assert "".join(part for part, _ in parts(text)) == text
     assert all(PART_CHARS // 2 <= len(part) <= PART_CHARS for part, _ in parts(text)[:-1])
-    assert "".join(normalize(text).split()) == "".join(normalize(unit).split()) * (50_000 // len(unit))
+    assert "".join(normalize(text).split()) == "".join(normalize(unit).split()) * (
+        50_000 // len(unit)
+    )
 
 
 def test_comment_longer_than_a_part_is_not_read() -> None:

@@ -1,5 +1,6 @@
 """Pieces keep every character in order, fit, start short, and come lazily."""
 
+import re
 import time
 import tracemalloc
 
@@ -7,12 +8,28 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vivavoce.text.split import Piece, split, width
+from vivavoce.text.split import TextSegment, split, width
 
 LANGUAGES = ("en", "de", "fr", "es", "it", "pt", "zh", "ja", "ko", "ru", "hi", "xx")
 FRAGMENTS = st.sampled_from(
     [
-        *["Hello ", "Dr. ", "U.S. ", "3.14 ", "z.B. ", "a", "word ", "1. ", ", ", ". ", "! ", "? ", "… ", "—", ": "],
+        *[
+            "Hello ",
+            "Dr. ",
+            "U.S. ",
+            "3.14 ",
+            "z.B. ",
+            "a",
+            "word ",
+            "1. ",
+            ", ",
+            ". ",
+            "! ",
+            "? ",
+            "… ",
+            "—",
+            ": ",
+        ],
         *[
             "你好",
             "。",
@@ -29,13 +46,31 @@ FRAGMENTS = st.sampled_from(
             "\ud800",
             "\u200b",
         ],
-        *['"', "“", "(", ")", "\n", "\n\n", " \n \n ", "\r\n", "\t", "\u3000", "\x1c", "M. ", "x" * 60],
+        *[
+            '"',
+            "“",
+            "(",
+            ")",
+            "\n",
+            "\n\n",
+            " \n \n ",
+            "\r\n",
+            "\t",
+            "\u3000",
+            "\x1c",
+            "M. ",
+            "x" * 60,
+        ],
     ]
 )
 
 
-def pieces(text: str, language: str = "en", max_chars: int = 250, first_chars: int = 80) -> list[str]:
-    return [piece.text for piece in split(text, language, max_chars=max_chars, first_chars=first_chars)]
+def pieces(
+    text: str, language: str = "en", max_chars: int = 250, first_chars: int = 80
+) -> list[str]:
+    return [
+        piece.text for piece in split(text, language, max_chars=max_chars, first_chars=first_chars)
+    ]
 
 
 def without_space(text: str) -> str:
@@ -64,13 +99,22 @@ def test_nothing_is_lost_doubled_or_moved_and_every_piece_fits(
 @pytest.mark.parametrize(
     ("language", "text"),
     [
-        ("en", "Dr. Smith of the U.S. Navy paid $3.14 at 5 p.m. sharp, e.g. for a copy of Fig. 3 in the old book."),
-        ("de", "Das ist z.B. am 3. Mai gut, d.h. die 2. Bundesliga spielt um 20.30 Uhr gegen Dr. Müllers Mannschaft."),
+        (
+            "en",
+            "Dr. Smith of the U.S. Navy paid $3.14 at 5 p.m. sharp, e.g. for a copy of Fig. 3 in the old book.",
+        ),
+        (
+            "de",
+            "Das ist z.B. am 3. Mai gut, d.h. die 2. Bundesliga spielt um 20.30 Uhr gegen Dr. Müllers Mannschaft.",
+        ),
         (
             "fr",
             "Vraiment, c'est M. Dupont, p. ex., qui habite ici depuis des années avec sa famille.",
         ),
-        ("es", "El Sr. García de los EE. UU. pagó 3.14 euros por el pan, la leche y un poco de queso en la tienda."),
+        (
+            "es",
+            "El Sr. García de los EE. UU. pagó 3.14 euros por el pan, la leche y un poco de queso en la tienda.",
+        ),
     ],
 )
 def test_abbreviations_and_numbers_do_not_end_sentences(language: str, text: str) -> None:
@@ -79,7 +123,10 @@ def test_abbreviations_and_numbers_do_not_end_sentences(language: str, text: str
 
 def test_cut_of_a_long_first_sentence_respects_abbreviations() -> None:
     text = "Am 3. Mai 2024 kam Prof. Dr. Müller, der z.B. die 2. Bundesliga liebt, endlich nach Berlin zurück."
-    assert pieces(text, "de")[0] == "Am 3. Mai 2024 kam Prof. Dr. Müller, der z.B. die 2. Bundesliga liebt,"
+    assert (
+        pieces(text, "de")[0]
+        == "Am 3. Mai 2024 kam Prof. Dr. Müller, der z.B. die 2. Bundesliga liebt,"
+    )
 
 
 def test_japanese_speech_stays_with_its_verb() -> None:
@@ -95,9 +142,33 @@ def test_sentences_are_pieces_when_long_enough() -> None:
 def test_first_piece_ends_with_a_clause_when_its_sentence_is_long() -> None:
     text = "Because it had rained all night, the river had left its bed, and nobody in the village dared to cross it."
     assert pieces(text)[0] == "Because it had rained all night, the river had left its bed,"
-    assert pieces("因为昨天晚上一直在下雨，河水漫过了堤岸，村里没有人敢过河去，大家都在家里等着。", "zh")[0] == (
-        "因为昨天晚上一直在下雨，河水漫过了堤岸，"
-    )
+    assert pieces(
+        "因为昨天晚上一直在下雨，河水漫过了堤岸，村里没有人敢过河去，大家都在家里等着。", "zh"
+    )[0] == ("因为昨天晚上一直在下雨，河水漫过了堤岸，")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1234567890" * 50,
+        "1234567890" * 7,
+        "1:1:1:" * 80,
+        "1.1.1." * 60,
+        "$5 €3 " * 80,
+        "a.b.c." * 60,
+        "word " * 100,
+    ],
+)
+def test_first_piece_is_short_where_there_is_no_break(text: str) -> None:
+    said = re.sub(r"[\d$€]|\b[abc]\b", "seven", pieces(text)[0])
+    assert 0 < len(said) <= 80
+
+
+def test_first_sentence_of_ordinary_length_stays_whole_without_a_break() -> None:
+    text = "The river that runs through our village has left its bed and nobody dares to cross it in 2024."
+    assert pieces(text) == [text]
+    longer = text.removesuffix(".") + " although the water has gone down as it does in spring."
+    assert width(pieces(longer)[0]) <= 80
 
 
 def test_first_piece_is_not_a_single_word() -> None:
@@ -127,7 +198,7 @@ def test_pauses_follow_clause_sentence_and_paragraph() -> None:
     )
     found = list(split(text, "en", max_chars=250))
     assert [piece.pause_s for piece in found] == [0.12, 0.25, 0.6, 0.0]
-    assert found[-1] == Piece("A new paragraph.", 0.0)
+    assert found[-1] == TextSegment("A new paragraph.", 0.0)
 
 
 def test_over_long_sentence_is_cut_at_clauses_then_words_then_anywhere() -> None:
@@ -135,7 +206,7 @@ def test_over_long_sentence_is_cut_at_clauses_then_words_then_anywhere() -> None
     for piece in pieces(", ".join([clause] * 20), max_chars=100)[:-1]:
         assert piece.endswith("breath,")
     assert pieces("word " * 30, max_chars=24) == ["word word word word word"] * 6
-    assert [width(piece) for piece in pieces("x" * 250, max_chars=100)] == [100, 100, 50]
+    assert [width(piece) for piece in pieces("x" * 250, max_chars=100)] == [80, 100, 70]
 
 
 @pytest.mark.parametrize("cluster", ["e\u0301\u0323", "👨‍👩‍👧", "👍🏽", "क्षि", "ᄒ\u1161ᆫ"])
@@ -153,7 +224,7 @@ def test_flags_stay_whole() -> None:
 def test_wide_characters_count_three() -> None:
     assert width("abc é 1!") == 8
     assert width("中あ한") == 9
-    assert [len(piece) for piece in pieces("中" * 100, "zh", max_chars=150)] == [50, 50]
+    assert [len(piece) for piece in pieces("中" * 100, "zh", max_chars=150)] == [26, 50, 24]
 
 
 def test_blank_text_has_no_pieces() -> None:
@@ -168,7 +239,15 @@ def test_bound_too_small_for_a_character_is_refused() -> None:
 @pytest.mark.parametrize(
     "unit",
     [
-        *["The quick brown fox, e.g. Dr. Smith's, jumped. ", "word ", "a ", "x", "A. ", "1. ", "(a. "],
+        *[
+            "The quick brown fox, e.g. Dr. Smith's, jumped. ",
+            "word ",
+            "a ",
+            "x",
+            "A. ",
+            "1. ",
+            "(a. ",
+        ],
         *["中", "，", "。", "「a。", " ", "\n", "\"'“«", "e\u0301", "\u0301", "🇩", "a\n\n"],
     ],
 )

@@ -19,25 +19,42 @@ from tests.conftest import serving
 from vivavoce.api.app import create_app
 from vivavoce.audio.wav import wav_bytes
 from vivavoce.cli import app
-from vivavoce.engines.local import LocalEngine
-from vivavoce.engines.pool import Pool
-from vivavoce.engines.scheduler import Load
-from vivavoce.engines.tone import ToneModel
+from vivavoce.models.tone import ToneModel
+from vivavoce.serving.local import LocalEngine
+from vivavoce.serving.pool import Pool
+from vivavoce.serving.scheduler import Load
 from vivavoce.settings import Settings
 from vivavoce.ui.launch import SERVER_URL
 
 needs_streamlit = pytest.mark.skipif(
-    find_spec("streamlit") is None, reason="the demo page needs streamlit: pip install 'vivavoce[ui]'"
+    find_spec("streamlit") is None,
+    reason="the demo page needs streamlit: pip install 'vivavoce[ui]'",
 )
 posix_only = pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 
 
 @contextmanager
-def page_process(*arguments: str, **environment: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def page_process(
+    *arguments: str, **environment: str
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A process of `vivavoce ui` that listens, and the URL that it says."""
-    command = [sys.executable, "-m", "vivavoce", "ui", "--host", "127.0.0.1", "--port", "0", *arguments]
+    command = [
+        sys.executable,
+        "-m",
+        "vivavoce",
+        "ui",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        "0",
+        *arguments,
+    ]
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | environment
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | environment,
     ) as process:
         try:
             assert process.stdout is not None
@@ -50,7 +67,8 @@ def page_process(*arguments: str, **environment: str) -> Iterator[tuple[subproce
 @needs_streamlit
 @posix_only
 @pytest.mark.parametrize(
-    ("ending", "codes"), [(signal.SIGINT, {130}), (signal.SIGTERM, {0, -signal.SIGTERM, 128 + signal.SIGTERM})]
+    ("ending", "codes"),
+    [(signal.SIGINT, {130}), (signal.SIGTERM, {0, -signal.SIGTERM, 128 + signal.SIGTERM})],
 )
 def test_page_is_served_until_a_signal(ending: signal.Signals, codes: set[int]) -> None:
     with page_process() as (process, url):
@@ -65,13 +83,17 @@ def test_page_is_served_until_a_signal(ending: signal.Signals, codes: set[int]) 
 @needs_streamlit
 def test_port_that_is_taken_is_told() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        done = CliRunner().invoke(app, ["ui", "--host", "127.0.0.1", "--port", str(taken.getsockname()[1])])
+        done = CliRunner().invoke(
+            app, ["ui", "--host", "127.0.0.1", "--port", str(taken.getsockname()[1])]
+        )
     assert done.exit_code == 3
     assert "--port" in done.stderr
 
 
 def test_missing_streamlit_is_said_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "streamlit", None)  # Python's own way of saying that it cannot be imported
+    monkeypatch.setitem(
+        sys.modules, "streamlit", None
+    )  # Python's own way of saying that it cannot be imported
     done = CliRunner().invoke(app, ["ui", "--port", "0"])
     assert done.exit_code == 1
     assert "pip install 'vivavoce[ui]'" in done.stderr
@@ -86,7 +108,7 @@ def test_page_in_a_browser_speaks_and_asks_nobody_else() -> None:
     from tests.web.conftest import FLAGS, browser_path
 
     with (
-        serving(create_app(Settings(models=("hibari", "tone")))) as server,
+        serving(create_app(Settings(models=("hibari", "tone"), isolate_models=False))) as server,
         page_process(**{SERVER_URL: server}) as (_, url),
         playwright.sync_playwright() as driver,
         driver.chromium.launch(executable_path=browser_path(), args=FLAGS.split()) as browser,
@@ -96,7 +118,9 @@ def test_page_in_a_browser_speaks_and_asks_nobody_else() -> None:
         asked: list[str] = []
         page.on("request", lambda request: asked.append(request.url))
         page.goto(url)
-        page.get_by_role("textbox", name="Text", exact=True).fill("Hello there. It is good to hear you.")
+        page.get_by_role("textbox", name="Text", exact=True).fill(
+            "Hello there. It is good to hear you."
+        )
         page.get_by_role("combobox", name="Model").click()
         page.get_by_role("option", name="hibari").click()
         page.get_by_role("combobox", name="Speaker").click()
@@ -110,7 +134,9 @@ def test_page_in_a_browser_speaks_and_asks_nobody_else() -> None:
         with page.expect_download() as download:
             page.get_by_role("button", name="Download wav").click()
         assert download.value.suggested_filename == "heart.wav"
-        assert [address for address in asked if not address.startswith((url, "data:", "blob:"))] == []
+        assert [
+            address for address in asked if not address.startswith((url, "data:", "blob:"))
+        ] == []
 
 
 @needs_streamlit
@@ -155,7 +181,11 @@ def test_page_finds_a_server_that_comes_stops_and_sends_recordings() -> None:
 
             page.get_by_text("Advanced options").click()
             hum = np.sin(np.arange(48_000) / 20).astype(np.float32) / 2
-            recording = {"name": "me.wav", "mimeType": "audio/wav", "buffer": wav_bytes(hum, 24_000)}
+            recording = {
+                "name": "me.wav",
+                "mimeType": "audio/wav",
+                "buffer": wav_bytes(hum, 24_000),
+            }
             page.locator("input[type=file]").set_input_files(recording)
             page.get_by_role("textbox", name="What is said in it").fill("Nothing.")
             speak.click()

@@ -16,14 +16,14 @@ import vivavoce.ui
 from tests.conftest import FAULTS, serving
 from tests.decoding import decode
 from vivavoce.api.app import create_app
-from vivavoce.engines.hibari import HibariModel
-from vivavoce.engines.local import LocalEngine
-from vivavoce.engines.pool import Pool
-from vivavoce.engines.tone import CHAR_S, ToneModel
+from vivavoce.models.hibari import HibariModel
+from vivavoce.models.tone import CHAR_S, ToneModel
+from vivavoce.serving.local import LocalEngine
+from vivavoce.serving.pool import Pool
 from vivavoce.settings import Settings
 from vivavoce.types import AudioFormat
 from vivavoce.ui.launch import SERVER_URL
-from vivavoce.ui.take import Take
+from vivavoce.ui.speech import SpeechResult
 
 SCRIPT = Path(vivavoce.ui.__file__).with_name("app.py")
 TEXT = "Hello there."
@@ -32,14 +32,19 @@ TEXT = "Hello there."
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
     """A server with beeps, and the embedded voice, which is loaded by the first request that needs it."""
-    pool = Pool({"tone": lambda: LocalEngine(ToneModel(faults=FAULTS)), "hibari": lambda: LocalEngine(HibariModel())})
+    pool = Pool(
+        {
+            "tone": lambda: LocalEngine(ToneModel(faults=FAULTS)),
+            "hibari": lambda: LocalEngine(HibariModel()),
+        }
+    )
     with serving(create_app(Settings(models=("tone", "hibari"), max_text_chars=500), pool)) as url:
         yield url
 
 
 @pytest.fixture
 def page(server: str, monkeypatch: pytest.MonkeyPatch) -> AppTest:
-    """The page, with the text to speak typed in, and the model that beeps."""
+    """Return the page, with the text to speak typed in, and the model that beeps."""
     page = opened(server, monkeypatch, model="tone")
     page.text_area(key="text").input(TEXT)
     return page
@@ -61,12 +66,14 @@ def speak(page: AppTest) -> AppTest:
     return page
 
 
-def takes(page: AppTest) -> list[Take]:
+def takes(page: AppTest) -> list[SpeechResult]:
     return list(page.session_state["takes"])
 
 
 def shown(page: AppTest) -> str:
-    return "\n".join(element.value for element in (*page.markdown, *page.caption, *page.info, *page.main.warning))
+    return "\n".join(
+        element.value for element in (*page.markdown, *page.caption, *page.info, *page.main.warning)
+    )
 
 
 def test_one_click_speaks_the_example(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,7 +157,11 @@ def test_example_instruction_fills_the_field(page: AppTest) -> None:
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("  ", "nothing to say yet"), ("\N{SLIGHTLY SMILING FACE}", "at least one word"), ("A" * 501, "500")],
+    [
+        ("  ", "nothing to say yet"),
+        ("\N{SLIGHTLY SMILING FACE}", "at least one word"),
+        ("A" * 501, "500"),
+    ],
 )
 def test_text_that_cannot_be_said_is_refused_in_words(page: AppTest, text: str, said: str) -> None:
     page.text_area(key="text").input(text)
@@ -190,8 +201,10 @@ def test_server_that_comes_back_is_found_without_losing_the_text(
     assert len(takes(speak(page))) == 1
 
 
-def test_server_that_does_not_answer_is_not_waited_for(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vivavoce.ui.standing.LIST_TIMEOUT_S", 0.05)
+def test_server_that_does_not_answer_is_not_waited_for(
+    page: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vivavoce.ui.server_state.LIST_TIMEOUT_S", 0.05)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         page = opened(f"http://127.0.0.1:{silent.getsockname()[1]}", monkeypatch)
     assert "did not answer in time" in page.main.error[0].value

@@ -39,4 +39,6 @@ def test_loudest_bar_is_as_high_as_the_picture() -> None:
 
 @pytest.mark.parametrize("levels", [[], [0.0, 0.0]])
 def test_silence_can_be_drawn(levels: list[float]) -> None:
-    assert len(list(ElementTree.fromstring(picture(levels)).iter(f"{NAMESPACE}rect"))) == len(levels)
+    assert len(list(ElementTree.fromstring(picture(levels)).iter(f"{NAMESPACE}rect"))) == len(
+        levels
+    )

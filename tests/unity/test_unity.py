@@ -16,7 +16,9 @@ from vivavoce.audio.wav import wav_header
 
 PACKAGE = Path(__file__).parent.parent.parent / "clients" / "unity"
 SOURCES = sorted((PACKAGE / "Runtime").glob("*.cs"))
-WITHOUT_UNITY = [source for source in SOURCES if "using UnityEngine" not in source.read_text("utf-8")]
+WITHOUT_UNITY = [
+    source for source in SOURCES if "using UnityEngine" not in source.read_text("utf-8")
+]
 TEXT = "Hello there, Quest & others: 50% more?"
 
 needs_mono = pytest.mark.skipif(
@@ -26,12 +28,17 @@ needs_mono = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="session")
-def decode(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Runs the package's decoders, compiled once."""
+def decode(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run the package's decoders, compiled once."""
     program = tmp_path_factory.mktemp("unity") / "decode.exe"
     checks = Path(__file__).with_name("Decode.cs")
     done = subprocess.run(
-        ["mcs", "-warnaserror", f"-out:{program}", checks, *WITHOUT_UNITY], capture_output=True, text=True, check=False
+        ["mcs", "-warnaserror", f"-out:{program}", checks, *WITHOUT_UNITY],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -49,13 +56,17 @@ def floats(path: Path) -> np.ndarray:
 @needs_mono
 @pytest.mark.parametrize("audio_format", ["wav", "pcm"])
 def test_decoders_read_what_the_server_answers_to_the_package_s_url(
-    decode: Callable[..., subprocess.CompletedProcess[str]], audio_format: str, tone_url: str, tmp_path: Path
+    decode: Callable[..., subprocess.CompletedProcess[str]],
+    audio_format: str,
+    tone_url: str,
+    tmp_path: Path,
 ) -> None:
     url = decode("url", tone_url + "/", TEXT, "hum", audio_format).stdout.strip()
     answer = httpx.get(url)
     assert (answer.status_code, answer.headers["x-voice"]) == (200, "hum")
     same = httpx.post(
-        f"{tone_url}/v1/tts/synthesize", json={"text": TEXT, "speaker": "hum", "speed": 1.5, "format": "pcm"}
+        f"{tone_url}/v1/tts/synthesize",
+        json={"text": TEXT, "speaker": "hum", "speed": 1.5, "format": "pcm"},
     )
     expected = np.frombuffer(same.content, "<i2") / np.float32(2**15)
     file, out = tmp_path / f"speech.{audio_format}", tmp_path / "speech.f32"
@@ -88,7 +99,10 @@ def test_wav_with_other_chunks_or_of_unknown_length_is_read(
     data = np.array([0, 16384, -32768], dtype="<i2").tobytes()
     streamed = wav_header(24_000, None)
     odd = struct.pack("<4sI3sx", b"LIST", 3, b"abc")
-    for name, file in {"streamed": streamed + data, "odd": streamed[:12] + odd + streamed[12:] + data}.items():
+    for name, file in {
+        "streamed": streamed + data,
+        "odd": streamed[:12] + odd + streamed[12:] + data,
+    }.items():
         (tmp_path / name).write_bytes(file)
         assert decode("wav", tmp_path / name, tmp_path / "out").returncode == 0
         assert floats(tmp_path / "out").tolist() == [0.0, 0.5, -1.0]
@@ -97,10 +111,17 @@ def test_wav_with_other_chunks_or_of_unknown_length_is_read(
 @needs_mono
 @pytest.mark.parametrize(
     ("content", "says"),
-    [(b'{"error": "no"}', "no WAV file"), (wav_header(24_000, 0)[:30], "no data"), (b"RIFF\0\0\0\0WAVE", "no data")],
+    [
+        (b'{"error": "no"}', "no WAV file"),
+        (wav_header(24_000, 0)[:30], "no data"),
+        (b"RIFF\0\0\0\0WAVE", "no data"),
+    ],
 )
 def test_what_is_no_wav_is_refused_with_a_reason(
-    decode: Callable[..., subprocess.CompletedProcess[str]], content: bytes, says: str, tmp_path: Path
+    decode: Callable[..., subprocess.CompletedProcess[str]],
+    content: bytes,
+    says: str,
+    tmp_path: Path,
 ) -> None:
     (tmp_path / "in").write_bytes(content)
     done = decode("wav", tmp_path / "in", tmp_path / "out")
@@ -110,7 +131,13 @@ def test_what_is_no_wav_is_refused_with_a_reason(
 @needs_mono
 def test_whole_package_compiles_against_unity_s_declarations(tmp_path: Path) -> None:
     sources = [Path(__file__).with_name("UnityTypes.cs"), *SOURCES]
-    command = ["mcs", "-warnaserror", "-target:library", f"-out:{tmp_path / 'package.dll'}", *sources]
+    command = [
+        "mcs",
+        "-warnaserror",
+        "-target:library",
+        f"-out:{tmp_path / 'package.dll'}",
+        *sources,
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -7,15 +7,23 @@ from dataclasses import dataclass, field, replace
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Page, Request, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Error,
+    Page,
+    Request,
+    sync_playwright,
+)
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tests.conftest import serving
 from vivavoce.api.app import create_app
-from vivavoce.engines.hibari import HibariModel
-from vivavoce.engines.local import LocalEngine
-from vivavoce.engines.pool import Pool
-from vivavoce.engines.tone import Fault, ToneModel
+from vivavoce.models.hibari import HibariModel
+from vivavoce.models.tone import Fault, ToneModel
+from vivavoce.serving.local import LocalEngine
+from vivavoce.serving.pool import Pool
 from vivavoce.settings import Settings
 from vivavoce.types import Voice
 
@@ -23,7 +31,8 @@ FLAGS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync --autoplay-policy=no-user-gesture-required"
 )
-# What a page hands to the loudspeaker: every scheduled piece, and the level at the end of the audio graph.
+# What a page hands to the loudspeaker: every scheduled piece, and the level at the end of the audio
+# graph.
 RECORDER = """
 window.scheduled = [];
 const start = AudioBufferSourceNode.prototype.start;
@@ -89,8 +98,10 @@ class Server:
     ended: threading.Event
 
     def pcm(self, **fields: object) -> bytes:
-        """The samples of a request, as any other client gets them."""
-        response = httpx.post(f"{self.url}/v1/tts/synthesize", json={"format": "pcm", **fields}, timeout=60)
+        """Return the samples of a request, as any other client gets them."""
+        response = httpx.post(
+            f"{self.url}/v1/tts/synthesize", json={"format": "pcm", **fields}, timeout=60
+        )
         response.raise_for_status()
         return response.content
 
@@ -124,7 +135,12 @@ def unhurried_tone() -> ToneModel:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    pool = Pool({"hibari": lambda: LocalEngine(HibariModel()), "tone": lambda: LocalEngine(unhurried_tone())})
+    pool = Pool(
+        {
+            "hibari": lambda: LocalEngine(HibariModel()),
+            "tone": lambda: LocalEngine(unhurried_tone()),
+        }
+    )
     app = create_app(Settings(), pool)
     ended = threading.Event()
     app.add_middleware(Watched, ended=ended)
@@ -133,7 +149,7 @@ def server() -> Iterator[Server]:
 
 
 def browser_path() -> str:
-    """The Chromium that is installed; a skip without one."""
+    """Return the Chromium that is installed; a skip without one."""
     names = ("chromium", "chromium-browser", "google-chrome")
     path = next(filter(None, map(shutil.which, names)), None)
     if path is None:
@@ -161,13 +177,15 @@ def context(chromium: Browser) -> Iterator[BrowserContext]:
 
 @pytest.fixture
 def visit(context: BrowserContext, server: Server) -> Visit:
-    """The page, when its lists have been filled."""
+    """Return the page, when its lists have been filled."""
     visit = Visit(context.new_page())
     visit.page.on("request", visit.on_request)
     visit.page.on("console", visit.on_console)
     visit.page.on("pageerror", visit.on_error)
     visit.page.goto(server.url)
-    visit.page.get_by_label("Speaker").locator("option", has_text="Heart").wait_for(state="attached")
+    visit.page.get_by_label("Speaker").locator("option", has_text="Heart").wait_for(
+        state="attached"
+    )
     return visit
 
 

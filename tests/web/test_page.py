@@ -20,11 +20,11 @@ from playwright.sync_api import BrowserContext, Locator, Page, expect
 from tests.conftest import serving
 from tests.web.conftest import Server, Visit
 from vivavoce.api.app import create_app
-from vivavoce.engines.local import LocalEngine
-from vivavoce.engines.pool import Pool
-from vivavoce.engines.scheduler import Load
-from vivavoce.engines.tone import Fault, ToneModel
 from vivavoce.keys import FILE_NAME, KeyFile
+from vivavoce.models.tone import Fault, ToneModel
+from vivavoce.serving.local import LocalEngine
+from vivavoce.serving.pool import Pool
+from vivavoce.serving.scheduler import Load
 from vivavoce.settings import Settings
 
 Role = Literal["button", "combobox", "link", "progressbar", "slider", "spinbutton", "textbox"]
@@ -32,7 +32,9 @@ Role = Literal["button", "combobox", "link", "progressbar", "slider", "spinbutto
 pytestmark = pytest.mark.slow
 
 TEXT = "The lamp is on the table. Nobody is at home."
-LONG_TEXT = "All work and no play makes a long text. " * 50  # two minutes of beeps, one minute of work
+LONG_TEXT = (
+    "All work and no play makes a long text. " * 50
+)  # two minutes of beeps, one minute of work
 SPOKEN_MS = 20_000
 CONTROLS: Sequence[tuple[Role, str]] = (
     ("textbox", "Text"),
@@ -82,13 +84,13 @@ class Piece(TypedDict):
 
 
 def scheduled(page: Page) -> list[Piece]:
-    """The pieces so far."""
+    """Return the pieces so far."""
     pieces: list[Piece] = page.evaluate("scheduled")
     return pieces
 
 
 def gaps_s(pieces: list[Piece]) -> NDArray[np.float64]:
-    """The silence between each two, in seconds; negative where they overlap."""
+    """Return the silence between each two, in seconds; negative where they overlap."""
     starts = np.array([piece["when"] for piece in pieces])
     ends = starts + np.array([len(piece["samples"]) / piece["rate"] for piece in pieces])
     gaps: NDArray[np.float64] = starts[1:] - ends[:-1]
@@ -97,7 +99,9 @@ def gaps_s(pieces: list[Piece]) -> NDArray[np.float64]:
 
 def played(page: Page) -> bytes:
     """Their samples as 16-bit PCM."""
-    return np.concatenate([np.array(piece["samples"], "<i2") for piece in scheduled(page)]).tobytes()
+    return np.concatenate(
+        [np.array(piece["samples"], "<i2") for piece in scheduled(page)]
+    ).tobytes()
 
 
 def test_a_spoken_text_shows_who_spoke_and_how_fast(page: Page, server: Server) -> None:
@@ -106,13 +110,17 @@ def test_a_spoken_text_shows_who_spoke_and_how_fast(page: Page, server: Server) 
     for name, value in {"Model": "hibari", "Voice": "heart", "Language": "English"}.items():
         expect(fact(page, name)).to_have_text(value)
     expect(fact(page, "First sound")).to_have_text(re.compile(r"^[\d.]+ m?s$"))
-    expect(fact(page, "Real-time factor")).to_have_text(re.compile(r"^\d+\.\d+ \([\d.]+ × real time\)$"))
+    expect(fact(page, "Real-time factor")).to_have_text(
+        re.compile(r"^\d+\.\d+ \([\d.]+ × real time\)$")
+    )
     length_s = len(server.pcm(text=TEXT, model="hibari")) / 2 / 24_000
     expect(fact(page, "Audio length")).to_have_text(f"{length_s:.2f} s")
 
 
 @pytest.mark.parametrize("rate_hz", [None, 16_000])
-def test_what_is_played_is_what_the_server_sent_without_gaps(page: Page, server: Server, rate_hz: int | None) -> None:
+def test_what_is_played_is_what_the_server_sent_without_gaps(
+    page: Page, server: Server, rate_hz: int | None
+) -> None:
     if rate_hz:
         page.get_by_text("Advanced").click()
         page.get_by_label("Sample rate").select_option(str(rate_hz))
@@ -121,7 +129,9 @@ def test_what_is_played_is_what_the_server_sent_without_gaps(page: Page, server:
     expect(status(page)).to_have_text("Finished.", timeout=SPOKEN_MS)
     assert played(page) == server.pcm(text=TEXT, model="hibari", sample_rate=rate_hz, stream=True)
     pieces = scheduled(page)
-    assert {(piece["rate"], piece["context"]) for piece in pieces} == {(rate_hz or 24_000, rate_hz or 24_000)}
+    assert {(piece["rate"], piece["context"]) for piece in pieces} == {
+        (rate_hz or 24_000, rate_hz or 24_000)
+    }
     np.testing.assert_allclose(gaps_s(pieces), 0, atol=1e-6)
 
 
@@ -180,7 +190,9 @@ def test_stop_is_silent_at_once_and_frees_the_slot(page: Page, server: Server) -
     expect(page.get_by_role("button", name="Stop")).to_be_disabled()
     expect(page.get_by_role("button", name="Download")).to_be_disabled()
     before = len(scheduled(page))
-    server.pcm(text="So.", model="tone")  # a request that comes after has seen the other one's slot freed
+    server.pcm(
+        text="So.", model="tone"
+    )  # a request that comes after has seen the other one's slot freed
     engine = server.pool.ready["tone"]
     assert isinstance(engine, LocalEngine)
     assert engine.load == Load(waiting=0, running=0)
@@ -203,7 +215,9 @@ def test_choosing_a_model_refreshes_speakers_and_languages(page: Page) -> None:
     page.get_by_label("Model", exact=True).select_option("tone")
     expect(speakers).to_have_text(["Choose for me", "Sine", "Hum", "Broken", "Gong"])
     expect(languages).to_have_count(11)
-    expect(page.get_by_label("Speaker").locator("optgroup[label=German] option")).to_have_text(["Gong"])
+    expect(page.get_by_label("Speaker").locator("optgroup[label=German] option")).to_have_text(
+        ["Gong"]
+    )
     page.get_by_label("Model", exact=True).select_option("hibari")
     expect(speakers).to_have_text(["Choose for me", "Heart"])
     expect(languages).to_have_text(["Choose for me", "English"])
@@ -231,7 +245,9 @@ def test_a_wrong_value_in_the_folded_part_unfolds_it(page: Page) -> None:
     expect(page.get_by_label("Speed", exact=True)).to_be_hidden()
     speak(page)
     expect(page.get_by_label("Speed", exact=True)).to_be_focused()
-    expect(page.get_by_label("Speed", exact=True)).to_have_accessible_description(re.compile("less than or equal to 4"))
+    expect(page.get_by_label("Speed", exact=True)).to_have_accessible_description(
+        re.compile("less than or equal to 4")
+    )
 
 
 def test_a_model_that_breaks_off_is_told(page: Page) -> None:
@@ -247,10 +263,14 @@ def test_an_instruction_that_the_model_cannot_follow_is_told(page: Page) -> None
     page.get_by_text("Advanced").click()
     page.get_by_label("Instruction").fill("warm and unhurried")
     speak(page)
-    expect(page.get_by_text("Hibari cannot follow the instruction, so it was left out.")).to_be_visible()
+    expect(
+        page.get_by_text("Hibari cannot follow the instruction, so it was left out.")
+    ).to_be_visible()
 
 
-def test_the_page_asks_for_a_key_where_the_server_does(context: BrowserContext, tmp_path: Path) -> None:
+def test_the_page_asks_for_a_key_where_the_server_does(
+    context: BrowserContext, tmp_path: Path
+) -> None:
     key = KeyFile(tmp_path / FILE_NAME).create("page")
     pool = Pool({"tone": lambda: LocalEngine(ToneModel())})
     with serving(create_app(Settings(data_dir=tmp_path), pool)) as url:
@@ -266,11 +286,15 @@ def test_the_page_asks_for_a_key_where_the_server_does(context: BrowserContext, 
 
 
 def test_names_in_any_script_are_shown_as_they_are(context: BrowserContext) -> None:
-    pool = Pool({"tone": lambda: LocalEngine(ToneModel(faults={"女声 100%": Fault("raise", 10**9)}))})
+    pool = Pool(
+        {"tone": lambda: LocalEngine(ToneModel(faults={"女声 100%": Fault("raise", 10**9)}))}
+    )
     with serving(create_app(Settings(), pool)) as url:
         page = context.new_page()
         page.goto(url)
-        page.get_by_label("Speaker").locator("option", has_text="女声 100%").wait_for(state="attached")
+        page.get_by_label("Speaker").locator("option", has_text="女声 100%").wait_for(
+            state="attached"
+        )
         page.get_by_label("Speaker").select_option(label="女声 100%")
         speak(page, model="tone")
         expect(status(page)).to_have_text("Finished.", timeout=SPOKEN_MS)
@@ -322,7 +346,9 @@ def test_the_downloaded_wav_is_exact_and_is_what_was_heard(page: Page, server: S
     assert (riff, size, kind) == (b"RIFF", len(content) - 8, b"WAVE")
     with wave.open(io.BytesIO(content)) as file:
         assert (file.getnchannels(), file.getsampwidth(), file.getframerate()) == (1, 2, 24_000)
-        assert file.readframes(file.getnframes()) == server.pcm(text=TEXT, model="hibari", stream=True)
+        assert file.readframes(file.getnframes()) == server.pcm(
+            text=TEXT, model="hibari", stream=True
+        )
     assert len(content) == 44 + file.getnframes() * 2
 
 
@@ -369,7 +395,9 @@ def test_a_model_that_is_still_loading_is_told(context: BrowserContext) -> None:
         finally:
             loaded.set()
         expect(state).to_contain_text("tone ready")
-        expect(page.get_by_label("Speaker").locator("option")).to_have_text(["Choose for me", "Sine", "Hum"])
+        expect(page.get_by_label("Speaker").locator("option")).to_have_text(
+            ["Choose for me", "Sine", "Hum"]
+        )
         page.close()
 
 
@@ -388,7 +416,9 @@ def test_a_visit_has_no_complaints_and_asks_nobody_else(visit: Visit, server: Se
         visit.page.get_by_role("button", name="Download").click()
     expect(status(visit.page)).to_have_text("Finished.", timeout=SPOKEN_MS)
     assert visit.problems == []
-    assert [url for url in visit.urls if not url.startswith((f"{server.url}/", f"blob:{server.url}/"))] == []
+    assert [
+        url for url in visit.urls if not url.startswith((f"{server.url}/", f"blob:{server.url}/"))
+    ] == []
     assert any(url.endswith("/web/player.js") for url in visit.urls)
 
 

@@ -1,15 +1,26 @@
-"""What clients may send and what they get back, as pydantic models; defaults of a request are filled in here alone.
+"""What clients may send and what they get back, as pydantic models; defaults of a request are
+filled in here alone.
 
-The native surface refuses fields it does not know, the OpenAI surface ignores them, as its clients expect.
+The native surface refuses fields it does not know, the OpenAI surface ignores them, as its clients
+expect.
 """
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StringConstraints,
+    WithJsonSchema,
+)
 
-from vivavoce.api.requests import Record
+from vivavoce.api.request_log import RequestRecord
 from vivavoce.errors import BadRequest
 from vivavoce.names import MAX_NAME_CHARS
 from vivavoce.text.languages import parse_language
@@ -17,15 +28,18 @@ from vivavoce.types import (
     MAX_INSTRUCT_CHARS,
     MAX_REFERENCE_CHARS,
     AudioFormat,
-    Ending,
     EngineInfo,
     FinishReason,
     Priority,
     SamplingOptions,
     SpeechRequest,
+    StopReason,
     Task,
 )
 
+NOT_EMPTY: dict[str, JsonValue] = {
+    "minLength": 1
+}  # described alone: the synthesizer refuses more than that
 EVENTS_TYPE = "text/event-stream"
 
 
@@ -37,6 +51,34 @@ def _not_boolean(value: object) -> object:
 
 
 Number = BeforeValidator(_not_boolean)
+Flag = Annotated[
+    bool,
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "boolean"},
+                {
+                    "enum": [
+                        0,
+                        1,
+                        "0",
+                        "1",
+                        "false",
+                        "true",
+                        "off",
+                        "on",
+                        "no",
+                        "yes",
+                        "n",
+                        "y",
+                        "f",
+                        "t",
+                    ]
+                },
+            ]
+        }
+    ),
+]
 Speed = Annotated[float, Field(ge=0.25, le=4.0, allow_inf_nan=False), Number]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1), Number]
 SampleRate = Annotated[int, Field(ge=8_000, le=48_000), Number]
@@ -46,43 +88,78 @@ ReferenceText = Annotated[str, StringConstraints(max_length=MAX_REFERENCE_CHARS)
 Temperature = Annotated[float, Field(ge=0, le=10, allow_inf_nan=False), Number]
 TopK = Annotated[int, Field(ge=0, le=2**31 - 1), Number]
 TopP = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False), Number]
-Timeout = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False), Number]
+Timeout = Annotated[float, Field(ge=0.001, le=86_400, allow_inf_nan=False), Number]
+
+
+def _lower_case(value: object) -> object:
+    """Return a name in lower case, and None for an empty one."""
+    return value.strip().lower() or None if isinstance(value, str) else value
+
+
+FormatName = Annotated[
+    AudioFormat | None,
+    BeforeValidator(_lower_case),
+    WithJsonSchema(
+        {"anyOf": [{"type": "string", "enum": [*get_args(AudioFormat), ""]}, {"type": "null"}]}
+    ),
+]
 Penalty = Annotated[float, Field(gt=0, le=10, allow_inf_nan=False), Number]
 
 
 class SamplingFields(BaseModel):
     """How a language model draws its codes, under the names of Qwen3-TTS's own settings; part of both bodies."""
 
-    do_sample: bool | None = Field(None, description="False takes the likeliest code always.")
-    temperature: Temperature | None = Field(None, description="Above 1 is wilder; 0 is `do_sample: false`.")
+    do_sample: Flag | None = Field(None, description="False takes the likeliest code always.")
+    temperature: Temperature | None = Field(
+        None, description="Above 1 is wilder; 0 is `do_sample: false`."
+    )
     top_k: TopK | None = Field(None, description="Draw among that many likeliest codes; 0 is all.")
-    top_p: TopP | None = Field(None, description="Draw among the likeliest codes of this probability together.")
-    repetition_penalty: Penalty | None = Field(None, description="Above 1 keeps codes from coming again.")
-    subtalker_dosample: bool | None = Field(None, description="As `do_sample`, for the codes that fill a frame.")
-    subtalker_temperature: Temperature | None = Field(None, description="As `temperature`, likewise.")
+    top_p: TopP | None = Field(
+        None, description="Draw among the likeliest codes of this probability together."
+    )
+    repetition_penalty: Penalty | None = Field(
+        None, description="Above 1 keeps codes from coming again."
+    )
+    subtalker_dosample: Flag | None = Field(
+        None, description="As `do_sample`, for the codes that fill a frame."
+    )
+    subtalker_temperature: Temperature | None = Field(
+        None, description="As `temperature`, likewise."
+    )
     subtalker_top_k: TopK | None = Field(None, description="As `top_k`, likewise.")
     subtalker_top_p: TopP | None = Field(None, description="As `top_p`, likewise.")
     max_new_tokens: Annotated[int, Field(ge=1, le=2**31 - 1), Number] | None = Field(
-        None, description="Frames of 80 ms after which a piece of the text, a sentence or so, is cut."
+        None,
+        description="Frames of 80 ms after which a piece of the text, a sentence or so, is cut.",
     )
 
     def sampling(self) -> SamplingOptions:
-        return SamplingOptions(**{name: getattr(self, name) for name in SamplingFields.model_fields})
+        return SamplingOptions(
+            **{name: getattr(self, name) for name in SamplingFields.model_fields}
+        )
 
 
 class TurnFields(BaseModel):
     """When the request's turn comes, and how long it may take; part of both bodies."""
 
-    priority: Priority | None = Field(None, description="`batch` gives way to `interactive`, up to ten seconds.")
-    timeout_s: Timeout | None = Field(None, description="Seconds after which nobody wants the audio any more.")
+    priority: Priority | None = Field(
+        None, description="`batch` gives way to `interactive`, up to ten seconds."
+    )
+    timeout_s: Timeout | None = Field(
+        None, description="Seconds after which nobody wants the audio any more."
+    )
 
 
 class ReferenceFields(BaseModel):
     """A recording whose voice to speak with, under the names of Qwen3-TTS; part of both bodies."""
 
-    ref_audio: str | None = Field(None, description="A recording to clone, in base64 or as a `data:` URL.")
-    ref_text: ReferenceText | None = Field(None, description="What is said in `ref_audio`, word for word.")
-    x_vector_only: bool | None = Field(
+    ref_audio: str | None = Field(
+        None, description="A recording to clone, in base64 or as a `data:` URL."
+    )
+    ref_text: ReferenceText | None = Field(
+        None, description="What is said in `ref_audio`, word for word."
+    )
+    x_vector_only: Flag | None = Field(
         None,
         validation_alias=AliasChoices("x_vector_only", "x_vector_only_mode"),
         description="True takes from `ref_audio` only who speaks, not how; so does leaving `ref_text` out.",
@@ -94,20 +171,36 @@ class SynthesizeQuery(SamplingFields, TurnFields):
 
     model_config = ConfigDict(extra="forbid")
 
-    text: str = Field(description="What to say: plain text or markdown.", examples=["Hello, world."])
-    speaker: Name | None = Field(None, description="A name from `GET /v1/tts/speakers`; the model chooses without one.")
-    language: Name | None = Field(None, description="English name or ISO 639 code; `auto` or nothing detects it.")
-    instruct: Instruct | None = Field(None, description="How to say it, for models that follow instructions.")
+    text: str = Field(
+        description="What to say: plain text or markdown; at least one word.",
+        examples=["Hello, world."],
+        json_schema_extra=NOT_EMPTY,
+    )
+    speaker: Name | None = Field(
+        None, description="A name from `GET /v1/tts/speakers`; the model chooses without one."
+    )
+    language: Name | None = Field(
+        None, description="English name or ISO 639 code; `auto` or nothing detects it."
+    )
+    instruct: Instruct | None = Field(
+        None, description="How to say it, for models that follow instructions."
+    )
     model: Name | None = Field(None, description="A name from `GET /v1/models`, or `auto`.")
     task: Task | None = Field(None, description="Only a Qwen3-TTS model that was trained for this.")
-    format: AudioFormat | None = Field(None, description="Audio format, `wav` without one.")
-    sample_rate: SampleRate | None = Field(None, description="Samples per second; the model's own without one.")
+    format: FormatName = Field(None, description="Audio format, in any case; `wav` without one.")
+    sample_rate: SampleRate | None = Field(
+        None, description="Samples per second; the model's own without one."
+    )
     speed: Speed | None = Field(None, description="1.0 is the voice's own pace; the pitch is kept.")
-    seed: Seed | None = Field(None, description="The same seed gives the same speech, where the model can.")
-    stream: bool | None = Field(None, description="Send audio as it is made, in chunks, instead of one exact file.")
+    seed: Seed | None = Field(
+        None, description="The same seed gives the same speech, where the model can."
+    )
+    stream: Flag | None = Field(
+        None, description="Send audio as it is made, in chunks, instead of one exact file."
+    )
 
     def to_request(self) -> SpeechRequest:
-        """Raises `BadRequest` for an unknown language."""
+        """Raise `BadRequest` for an unknown language."""
         return SpeechRequest(
             text=self.text,
             model=self.model or "auto",
@@ -129,18 +222,26 @@ class SynthesizeBody(SynthesizeQuery, ReferenceFields):
     """`POST /v1/tts/synthesize`: the fields of the query, and a recording to clone."""
 
     def to_request(self) -> SpeechRequest:
-        """Raises `BadRequest` for an unknown language, or a speaker beside a recording."""
+        """Raise `BadRequest` for an unknown language, or a speaker beside a recording."""
         if self.ref_audio is not None and self.speaker:
             raise BadRequest(
-                f"speaker {self.speaker!r} is one voice and ref_audio another: leave one of them out", field="speaker"
+                f"speaker {self.speaker!r} is one voice and ref_audio another: leave one of them out",
+                field="speaker",
             )
         return super().to_request()
 
 
 # The spelling of other servers of Qwen3-TTS.
-TASK_TYPES: Mapping[str, Task] = {"CustomVoice": "custom_voice", "VoiceDesign": "voice_design", "Base": "base"}
+TASK_TYPES: Mapping[str, Task] = {
+    "CustomVoice": "custom_voice",
+    "VoiceDesign": "voice_design",
+    "Base": "base",
+}
 TaskType = Annotated[
-    Task, BeforeValidator(lambda value: TASK_TYPES.get(value, value) if isinstance(value, str) else value)
+    Task,
+    BeforeValidator(
+        lambda value: TASK_TYPES.get(value, value) if isinstance(value, str) else value
+    ),
 ]
 
 
@@ -153,28 +254,51 @@ class VoiceId(BaseModel):
 class SpeechBody(SamplingFields, TurnFields, ReferenceFields):
     """`POST /v1/audio/speech`, as OpenAI documents it.
 
-    Besides there are `language`, `seed`, `sample_rate`, `task_type`, sampling, turns, and a recording to clone.
-    OpenAI's SDKs cannot leave `voice` out, so beside a recording it counts for nothing instead of being refused.
+    Besides there are `language`, `seed`, `sample_rate`, `task_type`, sampling, turns, and a
+    recording to clone. OpenAI's SDKs cannot leave `voice` out, so beside a recording it counts for
+    nothing instead of being refused.
     """
 
     model_config = ConfigDict(extra="ignore")
 
-    input: str = Field(description="What to say.", examples=["Hello, world."])
-    model: Name | None = Field(None, description="A name from `GET /v1/models`, or `tts-1` and its like.")
-    voice: Name | VoiceId | None = Field(None, description="A voice's name, or an object with its `id`.")
-    instructions: Instruct | None = Field(None, description="How to say it, for models that follow instructions.")
-    response_format: AudioFormat | None = Field(None, description="Audio format, `mp3` without one.")
+    input: str = Field(
+        description="What to say; at least one word.",
+        examples=["Hello, world."],
+        json_schema_extra=NOT_EMPTY,
+    )
+    model: Name | None = Field(
+        None, description="A name from `GET /v1/models`, or `tts-1` and its like."
+    )
+    voice: Name | VoiceId | None = Field(
+        None,
+        description="A voice's name, or an object with its `id`; the model chooses without one.",
+    )
+    instructions: Instruct | None = Field(
+        None, description="How to say it, for models that follow instructions."
+    )
+    response_format: FormatName = Field(
+        None, description="Audio format, in any case; `mp3` without one."
+    )
     speed: Speed | None = Field(None, description="1.0 is the voice's own pace; the pitch is kept.")
     task_type: TaskType | None = Field(
-        None, description="`CustomVoice`, `VoiceDesign` or `Base`: only a Qwen3-TTS model that was trained for this."
+        None,
+        description="`CustomVoice`, `VoiceDesign` or `Base`: only a Qwen3-TTS model that was trained for this.",
     )
-    stream_format: Literal["audio", "sse"] | None = Field(None, description="Raw audio, or server-sent events.")
-    language: Name | None = Field(None, description="English name or ISO 639 code; detected without one.")
-    seed: Seed | None = Field(None, description="The same seed gives the same speech, where the model can.")
-    sample_rate: SampleRate | None = Field(None, description="Samples per second; the model's own without one.")
+    stream_format: Literal["audio", "sse"] | None = Field(
+        None, description="Raw audio, or server-sent events."
+    )
+    language: Name | None = Field(
+        None, description="English name or ISO 639 code; detected without one."
+    )
+    seed: Seed | None = Field(
+        None, description="The same seed gives the same speech, where the model can."
+    )
+    sample_rate: SampleRate | None = Field(
+        None, description="Samples per second; the model's own without one."
+    )
 
     def to_request(self) -> SpeechRequest:
-        """Raises `BadRequest` for an unknown language."""
+        """Raise `BadRequest` for an unknown language."""
         voice = self.voice.id if isinstance(self.voice, VoiceId) else self.voice
         return SpeechRequest(
             text=self.input,
@@ -205,7 +329,9 @@ class ModelCard(BaseModel):
     )
     detail: str = ""
     task: Task | None = Field(default=None, description="What a Qwen3-TTS model was trained for.")
-    memory_bytes: int | None = Field(default=None, description="What it takes or would take, where that is counted.")
+    memory_bytes: int | None = Field(
+        default=None, description="What it takes or would take, where that is counted."
+    )
 
 
 class ModelList(BaseModel):
@@ -217,12 +343,15 @@ class VoiceCard(BaseModel):
     """One entry of `GET /v1/audio/voices`."""
 
     id: str
-    name: str
+    name: str = Field(description="For people; no two entries have the same.")
     model: str
     languages: list[str]
     gender: str
     listed: bool
     description: str
+    alias_of: str | None = Field(
+        default=None, description="The `id` of the voice that this is another name of."
+    )
 
 
 class VoiceList(BaseModel):
@@ -257,10 +386,16 @@ class Health(BaseModel):
     status: Literal["ok", "loading", "failed", "draining"]
     model_loaded: bool
     models: dict[str, str]
-    memory_bytes: int = Field(description="What the models that are loaded or being loaded take together.")
+    memory_bytes: int = Field(
+        description="What the models that are loaded or being loaded take together."
+    )
     max_memory_bytes: int | None = Field(description="What they may take together; null: no limit.")
-    folders: dict[str, str] = Field(description="`ok`, or what is wrong: the `temporary`, `data` and `cache` folder.")
-    peers: dict[str, list[PeerCard]] = Field(description="The servers behind models that are elsewhere.")
+    folders: dict[str, str] = Field(
+        description="`ok`, or what is wrong: the `temporary`, `data` and `cache` folder."
+    )
+    peers: dict[str, list[PeerCard]] = Field(
+        description="The servers behind models that are elsewhere."
+    )
     version: str
 
 
@@ -280,22 +415,29 @@ class RequestState(BaseModel):
     ending: str | None = Field(
         default=None, description="Why it was cut: `length`, `repetition`, `noise` or `silence`."
     )
-    error: str | None = Field(default=None, description="The code of the error that it failed with.")
+    error: str | None = Field(
+        default=None, description="The code of the error that it failed with."
+    )
     retries: int | None = Field(
-        default=None, description="Pieces of the text that were spoken once more, as they had failed."
+        default=None,
+        description="Pieces of the text that were spoken once more, as they had failed.",
     )
     model: str | None = None
     voice: str | None = None
     language: str | None = None
     format: AudioFormat
     started: datetime = Field(description="When it came, in UTC.")
-    queue_s: float | None = Field(default=None, description="Seconds until the model began with it.")
-    first_audio_s: float | None = Field(default=None, description="Seconds until its first audio was there.")
+    queue_s: float | None = Field(
+        default=None, description="Seconds until the model began with it."
+    )
+    first_audio_s: float | None = Field(
+        default=None, description="Seconds until its first audio was there."
+    )
     audio_s: float | None = Field(default=None, description="Seconds of audio.")
     seconds: float | None = Field(default=None, description="From its beginning to its end.")
 
     @classmethod
-    def of(cls, record: Record) -> "RequestState":
+    def of(cls, record: RequestRecord) -> "RequestState":
         state = cls(
             id=record.request_id,
             model=record.model,
@@ -306,11 +448,13 @@ class RequestState(BaseModel):
         )
         if (report := record.report) is not None:
             state.finish_reason = report.finish_reason
-            state.ending = None if report.ending is Ending.COMPLETE else report.ending.value
+            state.ending = None if report.ending is StopReason.COMPLETE else report.ending.value
             state.error = report.error
             state.retries = report.retries
             state.queue_s = _rounded(report.waited_s)
-            state.first_audio_s = None if report.first_s is None else _rounded(report.first_s - report.started_s)
+            state.first_audio_s = (
+                None if report.first_s is None else _rounded(report.first_s - report.started_s)
+            )
             state.audio_s = _rounded(report.audio_s)
             state.seconds = _rounded(report.ended_s - report.started_s)
         return state
@@ -321,7 +465,9 @@ def _rounded(seconds: float | None) -> float | None:
 
 
 class NativeErrorDetail(BaseModel):
-    code: str = Field(description="Stable, for programs: `invalid_request`, `voice_not_found`, `overloaded`, …")
+    code: str = Field(
+        description="Stable, for programs: `invalid_request`, `voice_not_found`, `overloaded`, …"
+    )
     message: str = Field(description="What is wrong and what to do next, for people.")
     field: str | None = Field(description="The request's field to change, if it is one.")
     request_id: str
@@ -346,14 +492,33 @@ class OpenAIError(BaseModel):
     error: OpenAIErrorDetail
 
 
-def audio_answers(*media_types: str) -> dict[int | str, dict[str, Any]]:
-    """What an endpoint documents of its audio, for FastAPI's `responses=`: a 200 of one of these types."""
+def audio_answers(
+    *media_types: str, error: type[BaseModel] | None = None
+) -> dict[int | str, dict[str, Any]]:
+    """Return what an endpoint documents of its audio, for FastAPI's `responses=`.
+
+    With `error`, the model of its errors, also the 504 of a `timeout_s` that was too short.
+    """
     binary = {"schema": {"type": "string", "format": "binary"}}
     # Events have no schema: of OpenAPI 3.1 it would be that of all of them together.
-    content = {media_type: {} if media_type == EVENTS_TYPE else binary for media_type in media_types}
-    return {200: {"content": content, "description": "The audio."}}
+    content = {
+        media_type: {} if media_type == EVENTS_TYPE else binary for media_type in media_types
+    }
+    answers: dict[int | str, dict[str, Any]] = {
+        200: {"content": content, "description": "The audio."}
+    }
+    if error is not None:
+        answers[504] = {
+            "model": error,
+            "description": "The speech was not complete within `timeout_s`.",
+        }
+    return answers
 
 
 # For FastAPI's `responses=`, whose values are plain dictionaries, hence `Any`.
-NATIVE_ERRORS: dict[int | str, dict[str, Any]] = {status: {"model": NativeError} for status in ("4XX", "5XX")}
-OPENAI_ERRORS: dict[int | str, dict[str, Any]] = {status: {"model": OpenAIError} for status in ("4XX", "5XX")}
+NATIVE_ERRORS: dict[int | str, dict[str, Any]] = {
+    status: {"model": NativeError} for status in ("4XX", "5XX")
+}
+OPENAI_ERRORS: dict[int | str, dict[str, Any]] = {
+    status: {"model": OpenAIError} for status in ("4XX", "5XX")
+}

@@ -1,5 +1,6 @@
-"""Sample arithmetic, joining, speed and rate changes, streaming encoders, decoding of uploads. Synchronous, without
-threads or state outside the objects returned; knows nothing of text, models or HTTP.
+"""Sample arithmetic, joining, speed and rate changes, streaming encoders, decoding of uploads.
+Synchronous, without threads or state outside the objects returned; knows nothing of text, models or
+HTTP.
 """
 
 from vivavoce.audio.decode import decode_recording

@@ -1,8 +1,9 @@
-"""Decodes a recording that somebody sent: any common format, in bounded time and memory, from its bytes alone.
+"""Decode a recording that somebody sent: any common format, in bounded time and memory, from its
+bytes alone.
 
-What is read is only the bytes given: formats that can name other files (playlists, HLS, concat) are not among those
-tried, nor is any protocol. Decoding stops as soon as the recording is longer than allowed, whatever its header says.
-It knows no model; every refusal names the field `ref_audio`.
+What is read is only the bytes given: formats that can name other files (playlists, HLS, concat) are
+not among those tried, nor is any protocol. Decoding stops as soon as the recording is longer than
+allowed, whatever its header says. It knows no model; every refusal names the field `ref_audio`.
 """
 
 import io
@@ -40,15 +41,20 @@ _OPTIONS: Final = {
     "ignore_editlist": "1",  # an MP4's list of cuts may repeat a second of sound millions of times
 }
 _SCALE: Final = {"u8": 2.0**7, "s16": 2.0**15, "s32": 2.0**31, "flt": 1.0, "dbl": 1.0}
-_SKIPPED_SHARE: Final = 0.1  # of the packets; more that cannot be decoded is damage, less a tag or a cut
+_SKIPPED_SHARE: Final = (
+    0.1  # of the packets; more that cannot be decoded is damage, less a tag or a cut
+)
 _EMPTY: Samples = np.zeros(0, dtype=np.float32)
 
 
-def decode_recording(data: bytes, *, min_s: float = MIN_S, max_s: float = MAX_S) -> tuple[Samples, int]:
-    """The first audio stream of a file as float32 mono in [-1, 1], its channels averaged, and its sample rate.
+def decode_recording(
+    data: bytes, *, min_s: float = MIN_S, max_s: float = MAX_S
+) -> tuple[Samples, int]:
+    """Return the first audio stream of a file as float32 mono in [-1, 1], its channels averaged,
+    and its sample rate.
 
-    Raises `BadRequest` (`ref_audio`) for what is not a recording of `min_s` to `max_s` seconds: too many bytes, another
-    format, nothing audible, numbers that are none.
+    Raises `BadRequest` (`ref_audio`) for what is not a recording of `min_s` to `max_s` seconds: too
+    many bytes, another format, nothing audible, numbers that are none.
     """
     if not data:
         raise _refused("is empty: send the file's bytes")
@@ -56,10 +62,14 @@ def decode_recording(data: bytes, *, min_s: float = MIN_S, max_s: float = MAX_S)
         raise _refused(f"has {len(data):,} bytes, the limit is {MAX_BYTES:,}: {_how_to_cut(max_s)}")
     _check_sample_tables(data)
     try:
-        with av.open(io.BytesIO(data), "r", options=_OPTIONS, metadata_errors="replace") as container:
+        with av.open(
+            io.BytesIO(data), "r", options=_OPTIONS, metadata_errors="replace"
+        ) as container:
             samples, rate_hz = _read(container, max_s)
     except (av.error.FFmpegError, UnicodeError) as error:
-        raise _refused(f"cannot be read as {FORMATS} ({_reason(error)}): convert it first") from error
+        raise _refused(
+            f"cannot be read as {FORMATS} ({_reason(error)}): convert it first"
+        ) from error
     _check_sound(samples, rate_hz, min_s)
     return samples.clip(-1.0, 1.0), rate_hz
 
@@ -73,7 +83,9 @@ def _read(container: "av.container.InputContainer", max_s: float) -> tuple[Sampl
         found = repr(codec.name) if codec is not None else "what nobody knows"
         raise _refused(f"is encoded as {found}, which is not read here: convert it to wav or flac")
     if not RATES_HZ[0] <= codec.sample_rate <= RATES_HZ[1]:
-        raise _refused(f"has {codec.sample_rate} samples a second, must be {RATES_HZ[0]} to {RATES_HZ[1]}")
+        raise _refused(
+            f"has {codec.sample_rate} samples a second, must be {RATES_HZ[0]} to {RATES_HZ[1]}"
+        )
     codec.thread_count = 1  # it is short, and the cores are the models'
     rate_hz, parts, count = codec.sample_rate, [_EMPTY], 0
     for part in _decoded(container, stream, rate_hz):
@@ -87,7 +99,7 @@ def _read(container: "av.container.InputContainer", max_s: float) -> tuple[Sampl
 def _decoded(
     container: "av.container.InputContainer", stream: "av.audio.AudioStream", rate_hz: int
 ) -> Iterator[Samples]:
-    """The stream's frames; what cannot be decoded is skipped as long as it is little."""
+    """Yield the stream's frames; what cannot be decoded is skipped as long as it is little."""
     packets, problems = 0, list[av.error.FFmpegError]()
     for packet in container.demux(stream):
         packets += 1
@@ -101,20 +113,26 @@ def _decoded(
                 raise _refused("changes its sample rate on the way: convert it to wav or flac")
             yield _mono(frame)
     if len(problems) > 1 + packets * _SKIPPED_SHARE:
-        found = f"{len(problems)} of its {packets} packets cannot be decoded ({_reason(problems[0])})"
+        found = (
+            f"{len(problems)} of its {packets} packets cannot be decoded ({_reason(problems[0])})"
+        )
         raise _refused(f"is damaged, {found}: export it again")
 
 
 def _mono(frame: av.AudioFrame) -> Samples:
-    """The frame's channels, averaged."""
+    """Return the frame's channels, averaged."""
     channels, kind = frame.layout.nb_channels, frame.format.name.removesuffix("p")
     if not 1 <= channels <= MAX_CHANNELS or kind not in _SCALE:
-        raise _refused(f"has {channels} channels of type {kind!r}: send at most {MAX_CHANNELS}, of at most 32 bits")
+        raise _refused(
+            f"has {channels} channels of type {kind!r}: send at most {MAX_CHANNELS}, of at most 32 bits"
+        )
     values = frame.to_ndarray()  # [channels, n], or [1, n * channels] where they alternate
     if not frame.format.is_planar:
         values = values.reshape(-1, channels).T
     centre = 128.0 if kind == "u8" else 0.0
-    mono: Samples = ((values.astype(np.float64) - centre).mean(axis=0) / _SCALE[kind]).astype(np.float32)
+    mono: Samples = ((values.astype(np.float64) - centre).mean(axis=0) / _SCALE[kind]).astype(
+        np.float32
+    )
     return mono
 
 
@@ -123,22 +141,41 @@ def _check_sound(samples: Samples, rate_hz: int, min_s: float) -> None:
         raise _refused("holds samples that are not numbers: export it again")
     if len(samples) < min_s * rate_hz:
         seconds = len(samples) / rate_hz
-        raise _refused(f"has {seconds:.2f} s of sound, fewer than {min_s:g}: send 3 to 10 seconds of speech")
+        raise _refused(
+            f"has {seconds:.2f} s of sound, fewer than {min_s:g}: send 3 to 10 seconds of speech"
+        )
     if np.abs(samples).max() <= SILENCE_LEVEL:
         raise _refused("is silent: send 3 to 10 seconds of speech")
 
 
 def _check_sample_tables(data: bytes) -> None:
-    """Refuses an MP4 whose tables speak of more samples than it can hold: FFmpeg would make room for all of them."""
-    if data[4:8] not in (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"moof", b"styp", b"sidx"):
+    """Refuse an MP4 whose tables speak of more samples than it can hold: FFmpeg would make room for all of them."""
+    if data[4:8] not in (
+        b"ftyp",
+        b"moov",
+        b"mdat",
+        b"free",
+        b"skip",
+        b"wide",
+        b"pnot",
+        b"moof",
+        b"styp",
+        b"sidx",
+    ):
         return
-    claimed = sum(_counts(data, b"stsz", 8)) + sum(_counts(data, b"trun", 4)) + sum(_counts(data, b"stz2", 8))
+    claimed = (
+        sum(_counts(data, b"stsz", 8))
+        + sum(_counts(data, b"trun", 4))
+        + sum(_counts(data, b"stz2", 8))
+    )
     if claimed > len(data):
-        raise _refused(f"is an MP4 of {len(data):,} bytes that claims {claimed:,} samples: convert it to wav or flac")
+        raise _refused(
+            f"is an MP4 of {len(data):,} bytes that claims {claimed:,} samples: convert it to wav or flac"
+        )
 
 
 def _counts(data: bytes, box: bytes, offset: int) -> Iterator[int]:
-    """The 32-bit numbers that stand `offset` bytes after every `box`, the name of one of an MP4's parts."""
+    """Yield the 32-bit numbers that stand `offset` bytes after every `box`, the name of one of an MP4's parts."""
     at = data.find(box)
     while at >= 0:
         if at + 8 + offset <= len(data):

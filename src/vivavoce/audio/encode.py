@@ -1,7 +1,8 @@
 """Streaming encoders for the six output formats: samples in, bytes out, playable as they arrive.
 
-Wav and pcm are written here; mp3, opus, aac and flac by FFmpeg through PyAV into memory. Every encoder cuts the
-stream into its codec's own frames, so how the input was chunked does not change the audio.
+Wav and pcm are written here; mp3, opus, aac and flac by FFmpeg through PyAV into memory. Every
+encoder cuts the stream into its codec's own frames, so how the input was chunked does not change
+the audio.
 """
 
 from collections.abc import Mapping
@@ -19,8 +20,9 @@ from vivavoce.audio.wav import wav_header
 from vivavoce.errors import BadRequest, MissingDependency
 from vivavoce.types import AudioFormat, Samples
 
-# Ogg Opus is audio/ogg by RFC 7845; audio/opus is registered for RTP only, and browsers deny that they can play it.
-# audio/pcm is not registered, but it is what speech APIs answer: audio/L16 would promise big-endian samples.
+# Ogg Opus is audio/ogg by RFC 7845; audio/opus is registered for RTP only, and browsers deny that
+# they can play it. audio/pcm is not registered, but it is what speech APIs answer: audio/L16 would
+# promise big-endian samples.
 MEDIA_TYPES: Mapping[AudioFormat, str] = {
     "wav": "audio/wav",
     "pcm": "audio/pcm",
@@ -43,7 +45,7 @@ SAMPLE_RATES: Mapping[AudioFormat, tuple[int, ...]] = {
 
 
 def check_rate(format: AudioFormat, rate_hz: int) -> None:
-    """Raises `BadRequest` (`sample_rate`) with the possible rates if `format` cannot be written at `rate_hz`."""
+    """Raise `BadRequest` (`sample_rate`) with the possible rates if `format` cannot be written at `rate_hz`."""
     choices = SAMPLE_RATES[format]
     if rate_hz not in choices:
         listed = ", ".join(map(str, choices))
@@ -54,35 +56,38 @@ def check_rate(format: AudioFormat, rate_hz: int) -> None:
 
 
 def nearest_rate(format: AudioFormat, rate_hz: int) -> int:
-    """Returns the rate to write audio of `rate_hz` at: the same if `format` has it, else the next higher or the top."""
+    """Return the rate to write audio of `rate_hz` at: the same if `format` has it, else the next higher or the top."""
     return min((r for r in SAMPLE_RATES[format] if r >= rate_hz), default=SAMPLE_RATES[format][-1])
 
 
 class Encoder(Protocol):
-    """One encoded stream. Use `write` any number of times, then `finish` once; `close` to give up midway."""
+    """One encoded stream.
+
+    Use `write` any number of times, then `finish` once; `close` to give up midway.
+    """
 
     def write(self, samples: Samples) -> bytes:
-        """Takes the next samples and returns the bytes that are ready, possibly none."""
+        """Take the next samples and returns the bytes that are ready, possibly none."""
         ...
 
     def finish(self) -> bytes:
-        """Ends the stream, returns the last bytes and frees the encoder."""
+        """End the stream, returns the last bytes and frees the encoder."""
         ...
 
     def close(self) -> None:
-        """Frees the encoder, wherever it stands. May be called again and after `finish`."""
+        """Free the encoder, wherever it stands. May be called again and after `finish`."""
         ...
 
 
 def open_encoder(format: AudioFormat, rate_hz: int, serial: int = 0) -> Encoder:
-    """Returns an encoder for mono audio at `rate_hz`; `serial` (31 bits) numbers an Ogg stream.
+    """Return an encoder for mono audio at `rate_hz`; `serial` (31 bits) numbers an Ogg stream.
 
-    Raises `BadRequest` (`sample_rate`) for a rate that the format does not have and `MissingDependency` where
-    the installed PyAV was built without the codec.
+    Raises `BadRequest` (`sample_rate`) for a rate that the format does not have and
+    `MissingDependency` where the installed PyAV was built without the codec.
 
-    What a decoder gives back: wav, pcm and flac the exact 16-bit samples, opus the exact length. mp3 and aac
-    have no place in a stream to note their encoder's delay, so decoded audio begins with about 1100 (mp3) or
-    1024 (aac) samples of near-silence and ends on a whole frame.
+    What a decoder gives back: wav, pcm and flac the exact 16-bit samples, opus the exact length.
+    mp3 and aac have no place in a stream to note their encoder's delay, so decoded audio begins
+    with about 1100 (mp3) or 1024 (aac) samples of near-silence and ends on a whole frame.
     """
     check_rate(format, rate_hz)
     match format:
@@ -131,7 +136,8 @@ def _codec(format: Literal["mp3", "opus", "aac", "flac"], rate_hz: int, serial: 
             return _Codec(
                 "libmp3lame",
                 "mp3",
-                # 16-bit integers also keep a NaN away from LAME, which would abort the process over it.
+                # 16-bit integers also keep a NaN away from LAME, which would abort the process over
+                # it.
                 "s16p",
                 bit_rate=32_000 if narrow else 96_000 if wide else 64_000,
                 # Without the bit reservoir every frame can be decoded as soon as it is there.
@@ -147,15 +153,19 @@ def _codec(format: Literal["mp3", "opus", "aac", "flac"], rate_hz: int, serial: 
                 bit_rate=24_000 if narrow else 48_000,
                 options={"application": "audio", "frame_duration": "20"},
                 container_options={
-                    # Microseconds. FFmpeg keeps one page back, so this is half the latency; the default is a second.
+                    # Microseconds. FFmpeg keeps one page back, so this is half the latency; the
+                    # default is a second.
                     "page_duration": "40000",
-                    # Without "bitexact" FFmpeg draws a serial number, and no two files are the same.
+                    # Without "bitexact" FFmpeg draws a serial number, and no two files are the
+                    # same.
                     "fflags": "+bitexact",
                     "serial_offset": str(serial),
                 },
             )
         case "aac":
-            return _Codec("aac", "adts", "fltp", bit_rate=32_000 if narrow else 96_000 if wide else 64_000)
+            return _Codec(
+                "aac", "adts", "fltp", bit_rate=32_000 if narrow else 96_000 if wide else 64_000
+            )
         case "flac":
             # The power of two of samples just below 50 ms; FFmpeg's default would be about 100.
             block = 1 << ((rate_hz // 20).bit_length() - 1)
@@ -169,7 +179,10 @@ def _codec(format: Literal["mp3", "opus", "aac", "flac"], rate_hz: int, serial: 
 
 
 class _Sink:
-    """A file that can only be written to, emptied by `take`. It has no `seek`, so FFmpeg never goes back."""
+    """A file that can only be written to, emptied by `take`.
+
+    It has no `seek`, so FFmpeg never goes back.
+    """
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
@@ -185,7 +198,10 @@ class _Sink:
 
 
 class _AvEncoder:
-    """One codec and its container. Holds less than a frame of input and a page of output, however long it runs."""
+    """One codec and its container.
+
+    Holds less than a frame of input and a page of output, however long it runs.
+    """
 
     def __init__(self, codec: _Codec, rate_hz: int) -> None:
         self._rate_hz = rate_hz
@@ -224,7 +240,9 @@ class _AvEncoder:
     def close(self) -> None:
         self._container.close()
         self._sink.take()
-        self._stream = None  # the last reference: the codec's memory goes now, not at the next collection
+        self._stream = (
+            None  # the last reference: the codec's memory goes now, not at the next collection
+        )
 
     def _encode(self, frame: NDArray[np.int16] | None) -> None:
         assert self._stream is not None, "the encoder is closed"
@@ -237,7 +255,9 @@ class _AvEncoder:
         self._container.mux(self._stream.encode(av_frame))
 
 
-def _add_stream(container: av.container.OutputContainer, codec: _Codec, rate_hz: int) -> av.AudioStream:
+def _add_stream(
+    container: av.container.OutputContainer, codec: _Codec, rate_hz: int
+) -> av.AudioStream:
     try:
         return container.add_stream(
             codec.encoder,

@@ -1,4 +1,5 @@
-"""Joins spoken segments into one stream without clicks and with the pauses asked for, in bounded memory.
+"""Join spoken segments into one stream without clicks and with the pauses asked for, in bounded
+memory.
 
 Works on one stream at one sample rate and does not know where the samples come from.
 """
@@ -8,7 +9,8 @@ import numpy as np
 from vivavoce.audio.pcm import fade_out, rising_ramp, silence
 from vivavoce.types import Samples
 
-# Below this a sample counts as silence: -54 dBFS, over the noise floor of neural voices and under soft consonants.
+# Below this a sample counts as silence: -54 dBFS, over the noise floor of neural voices and under
+# soft consonants.
 SILENCE_LEVEL = 0.002
 
 _EMPTY = np.zeros(0, dtype=np.float32)
@@ -17,11 +19,12 @@ _EMPTY = np.zeros(0, dtype=np.float32)
 class SegmentEdge:
     """Trims the near-silence around one segment and fades its two ends, as a stream.
 
-    At most `margin_s` of near-silence stays before the first and after the last audible sample; pauses inside
-    the segment stay as they are. The first and the last `fade_s` of what remains are faded. To know the end,
-    the newest `fade_s` and any run of near-silence past `margin_s` wait inside until something audible follows;
-    of a longer run only the newest `hold_s` wait, which bounds both memory and how much can be trimmed.
-    A segment without any audible sample comes out as its last `margin_s`.
+    At most `margin_s` of near-silence stays before the first and after the last audible sample;
+    pauses inside the segment stay as they are. The first and the last `fade_s` of what remains are
+    faded. To know the end, the newest `fade_s` and any run of near-silence past `margin_s` wait
+    inside until something audible follows; of a longer run only the newest `hold_s` wait, which
+    bounds both memory and how much can be trimmed. A segment without any audible sample comes out
+    as its last `margin_s`.
     """
 
     def __init__(
@@ -40,14 +43,18 @@ class SegmentEdge:
         self._hold = max(self._margin, round(hold_s * rate_hz))
         self._level = level
         self._held = _EMPTY  # everything not yet given out
-        self._audible_end = 0  # index in _held just after the last audible sample; negative: already given out
+        self._audible_end = (
+            0  # index in _held just after the last audible sample; negative: already given out
+        )
         self._started = False
         self._given = 0
-        self.leading = 0  # samples of near-silence kept in front; settled when the first samples come out
+        self.leading = (
+            0  # samples of near-silence kept in front; settled when the first samples come out
+        )
         self.trailing = 0  # samples of near-silence kept at the end; settled by finish()
 
     def write(self, samples: Samples) -> Samples:
-        """Takes the segment's next samples and returns those whose final value is known, possibly none."""
+        """Take the segment's next samples and returns those whose final value is known, possibly none."""
         loud = np.flatnonzero(np.abs(samples) > self._level)
         held_before = len(self._held)
         self._held = np.concatenate((self._held, samples))
@@ -62,7 +69,10 @@ class SegmentEdge:
         return self._give(self._end() - len(self._ramp))
 
     def finish(self) -> Samples:
-        """Ends the segment and returns the rest, faded out. Call it once; nothing may be written after it."""
+        """End the segment and returns the rest, faded out.
+
+        Call it once; nothing may be written after it.
+        """
         end = self._end() if self._started else len(self._held)
         if self._started:
             self.trailing = end - self._audible_end
@@ -76,11 +86,16 @@ class SegmentEdge:
         self._started = True
 
     def _end(self) -> int:
-        """Where in `_held` the segment would end if nothing more came. It never moves back in time."""
-        return max(min(len(self._held), self._audible_end + self._margin), len(self._held) - self._hold)
+        """Where in `_held` the segment would end if nothing more came.
+
+        It never moves back in time.
+        """
+        return max(
+            min(len(self._held), self._audible_end + self._margin), len(self._held) - self._hold
+        )
 
     def _give(self, count: int) -> Samples:
-        """Removes `count` samples from the front of `_held` and returns them, faded in where they begin."""
+        """Remove `count` samples from the front of `_held` and returns them, faded in where they begin."""
         if count <= 0:
             return _EMPTY
         given = self._held[:count].copy()
@@ -95,9 +110,9 @@ class SegmentEdge:
 class Joiner:
     """Joins segments: each trimmed and faded by a `SegmentEdge`, with exact pauses in between.
 
-    A pause is measured from the last audible sample of one segment to the first of the next; the near-silence
-    that the segments bring counts towards it, so it can be longer than asked only where they keep more
-    (`margin_s` on each side).
+    A pause is measured from the last audible sample of one segment to the first of the next; the
+    near-silence that the segments bring counts towards it, so it can be longer than asked only
+    where they keep more (`margin_s` on each side).
     """
 
     def __init__(self, rate_hz: int, *, fade_s: float = 0.005, margin_s: float = 0.03) -> None:
@@ -109,20 +124,22 @@ class Joiner:
         self._waiting = False  # whether that first has yet to come
 
     def write(self, samples: Samples) -> Samples:
-        """Takes the current segment's next samples and returns what is ready, the pause before it included."""
+        """Take the current segment's next samples and returns what is ready, the pause before it included."""
         return self._after_pause(self._edge.write(samples))
 
     def end_segment(self, pause_s: float) -> Samples:
-        """Ends the current segment; `pause_s` will lie between it and the next, and nowhere if none follows."""
+        """End the current segment; `pause_s` will lie between it and the next, and nowhere if none follows."""
         rest = self._after_pause(self._edge.finish())
         owed = round(pause_s * self._rate_hz) - self._edge.trailing
-        self._pause = max(owed, self._pause) if self._waiting else owed  # a segment without samples adds no pause
+        self._pause = (
+            max(owed, self._pause) if self._waiting else owed
+        )  # a segment without samples adds no pause
         self._waiting = True
         self._edge = self._new_edge()
         return rest
 
     def finish(self) -> Samples:
-        """Ends the stream and returns the rest. Call it once, after the last segment's samples."""
+        """End the stream and returns the rest. Call it once, after the last segment's samples."""
         return self._after_pause(self._edge.finish())
 
     def _after_pause(self, samples: Samples) -> Samples:

@@ -1,4 +1,7 @@
-"""Sample arithmetic: quantising, silence and fades. Pure functions on arrays; knows no formats and no streams."""
+"""Sample arithmetic: quantising, silence and fades.
+
+Pure functions on arrays; knows no formats and no streams.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,45 +12,49 @@ _FULL_SCALE = np.float32(32768.0)
 
 
 def to_int16(samples: Samples) -> NDArray[np.int16]:
-    """Returns `samples` as 16-bit integers: clipped to [-1, 1], scaled by 32768, rounded to the nearest.
+    """Return `samples` as 16-bit integers: clipped to [-1, 1], scaled by 32768, rounded to the
+    nearest.
 
-    1.0 becomes 32767, the largest there is. NaN becomes 0: as an integer it would be a click at full scale.
+    1.0 becomes 32767, the largest there is. NaN becomes 0: as an integer it would be a click at
+    full scale.
     """
     scaled = samples * _FULL_SCALE
     np.rint(scaled, out=scaled)
     np.maximum(scaled, -32768.0, out=scaled)
     np.minimum(scaled, 32767.0, out=scaled)
-    scaled[scaled != scaled] = 0.0  # NaN alone differs from itself; np.nan_to_num takes several times as long
+    scaled[scaled != scaled] = (
+        0.0  # NaN alone differs from itself; np.nan_to_num takes several times as long
+    )
     quantised: NDArray[np.int16] = scaled.astype(np.int16)
     return quantised
 
 
 def from_int16(samples: NDArray[np.int16]) -> Samples:
-    """Returns 16-bit integers as samples in [-1, 1); the inverse of `to_int16`, exactly."""
+    """Return 16-bit integers as samples in [-1, 1); the inverse of `to_int16`, exactly."""
     return samples.astype(np.float32) / _FULL_SCALE
 
 
 def to_pcm16(samples: Samples) -> bytes:
-    """Returns `samples` as raw 16-bit little-endian PCM, two bytes a sample."""
+    """Return `samples` as raw 16-bit little-endian PCM, two bytes a sample."""
     return to_int16(samples).astype("<i2", copy=False).tobytes()
 
 
 def silence(seconds: float, rate_hz: int) -> Samples:
-    """Returns `seconds` of digital silence: the nearest whole number of samples, none for a negative length."""
+    """Return `seconds` of digital silence: the nearest whole number of samples, none for a negative length."""
     return np.zeros(max(0, round(seconds * rate_hz)), dtype=np.float32)
 
 
 def rising_ramp(count: int) -> Samples:
-    """Returns `count` gains that rise from near 0 to near 1 along a raised cosine, symmetric about the middle."""
+    """Return `count` gains that rise from near 0 to near 1 along a raised cosine, symmetric about the middle."""
     phase = (np.arange(count, dtype=np.float64) + 0.5) / max(1, count)
     return (0.5 - 0.5 * np.cos(np.pi * phase)).astype(np.float32)
 
 
 def fade_in(samples: Samples, rate_hz: int, seconds: float = 0.005) -> Samples:
-    """Returns a copy of `samples` whose first `seconds` rise from silence.
+    """Return a copy of `samples` whose first `seconds` rise from silence.
 
-    An array shorter than that gets the beginning of the ramp only, so fading in a stream's first piece is
-    the same as fading in the whole stream as far as the piece goes.
+    An array shorter than that gets the beginning of the ramp only, so fading in a stream's first
+    piece is the same as fading in the whole stream as far as the piece goes.
     """
     faded = samples.copy()
     ramp = rising_ramp(round(seconds * rate_hz))[: len(faded)]
@@ -56,5 +63,5 @@ def fade_in(samples: Samples, rate_hz: int, seconds: float = 0.005) -> Samples:
 
 
 def fade_out(samples: Samples, rate_hz: int, seconds: float = 0.005) -> Samples:
-    """Returns a copy of `samples` whose last `seconds` fall to silence; a shorter array gets the ramp's end."""
+    """Return a copy of `samples` whose last `seconds` fall to silence; a shorter array gets the ramp's end."""
     return fade_in(samples[::-1], rate_hz, seconds)[::-1].copy()

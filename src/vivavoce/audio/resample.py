@@ -9,8 +9,9 @@ from vivavoce.types import Samples
 class Resampler:
     """Converts one stream from `in_rate_hz` to `out_rate_hz`, high quality, in linear phase.
 
-    However the input is cut into chunks, the output is the same, sample for sample: n samples in give
-    n * out / in out, rounded. About 40 ms (at 24 kHz) wait inside. Equal rates pass through untouched.
+    However the input is cut into chunks, the output is the same, sample for sample: n samples in
+    give n * out / in out, rounded. About 40 ms (at 24 kHz) wait inside. Equal rates pass through
+    untouched.
     """
 
     def __init__(self, in_rate_hz: int, out_rate_hz: int) -> None:
@@ -19,11 +20,11 @@ class Resampler:
             self._stream = soxr.ResampleStream(in_rate_hz, out_rate_hz, 1, dtype="float32")
 
     def write(self, samples: Samples) -> Samples:
-        """Takes the next samples at the input rate and returns what is ready at the output rate."""
+        """Take the next samples at the input rate and returns what is ready at the output rate."""
         return samples if self._stream is None else self._resample(samples, last=False)
 
     def finish(self) -> Samples:
-        """Ends the stream and returns the rest. Call it once."""
+        """End the stream and returns the rest. Call it once."""
         rest = np.zeros(0, dtype=np.float32)
         if self._stream is not None:
             rest = self._resample(rest, last=True)
@@ -31,7 +32,7 @@ class Resampler:
         return rest
 
     def close(self) -> None:
-        """Frees the resampler, wherever it stands. May be called again."""
+        """Free the resampler, wherever it stands. May be called again."""
         self._stream = None
 
     def _resample(self, samples: Samples, *, last: bool) -> Samples:

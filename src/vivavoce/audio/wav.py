@@ -5,9 +5,10 @@ import struct
 from vivavoce.audio.pcm import to_pcm16
 from vivavoce.types import Samples
 
-# The data size written when the length is unknown. It means "very long" to every reader: even, and below 2**31
-# together with the header, since some readers hold sizes in signed 32-bit integers. The two usual values break
-# players: 0 reads as an empty file, 0xFFFFFFFF as -1, and both overflow or mismatch the RIFF size.
+# The data size written when the length is unknown. It means "very long" to every reader: even, and
+# below 2**31 together with the header, since some readers hold sizes in signed 32-bit integers. The
+# two usual values break players: 0 reads as an empty file, 0xFFFFFFFF as -1, and both overflow or
+# mismatch the RIFF size.
 STREAMED_DATA_BYTES = 0x7FFFF000
 
 _HEADER_BYTES = 44
@@ -15,7 +16,7 @@ _MAX_DATA_BYTES = 0xFFFFFFFF - (_HEADER_BYTES - 8)
 
 
 def wav_header(rate_hz: int, data_bytes: int | None) -> bytes:
-    """Returns the 44-byte header of a 16-bit mono file with `data_bytes` of samples.
+    """Return the 44-byte header of a 16-bit mono file with `data_bytes` of samples.
 
     `None` (a stream of unknown length), or more than the format's 32-bit fields can say, gives
     `STREAMED_DATA_BYTES`. The RIFF size is always the data size + 36, so the two fields agree.
@@ -29,6 +30,6 @@ def wav_header(rate_hz: int, data_bytes: int | None) -> bytes:
 
 
 def wav_bytes(samples: Samples, rate_hz: int) -> bytes:
-    """Returns `samples` as a complete 16-bit mono WAV file with exact sizes."""
+    """Return `samples` as a complete 16-bit mono WAV file with exact sizes."""
     data = to_pcm16(samples)
     return wav_header(rate_hz, len(data)) + data

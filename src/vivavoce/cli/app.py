@@ -17,15 +17,23 @@ from vivavoce.cli.serve import serve
 from vivavoce.cli.trace import trace
 from vivavoce.cli.ui import ui
 from vivavoce.cli.voices import voices
-from vivavoce.errors import CannotListen, ModelsMissing, NoRoom, SettingsError, VivavoceError
+from vivavoce.errors import BindError, DiskFull, ModelsMissing, SettingsError, VivavoceError
 
 FAILED = 1
-EXIT_CODES: Mapping[type[VivavoceError], int] = {SettingsError: 2, CannotListen: 3, ModelsMissing: 4, NoRoom: 5}
+EXIT_CODES: Mapping[type[VivavoceError], int] = {
+    SettingsError: 2,
+    BindError: 3,
+    ModelsMissing: 4,
+    DiskFull: 5,
+}
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
 
 
 class Commands(TyperGroup):
-    """The root group: errors of our tree end here. Typer itself answers usage errors (2) and Ctrl-C (130)."""
+    """The root group: errors of our tree end here.
+
+    Typer itself answers usage errors (2) and Ctrl-C (130).
+    """
 
     # Any: Typer's context class is not public, and a command may return anything.
     def invoke(self, ctx: Any) -> Any:
@@ -37,8 +45,11 @@ class Commands(TyperGroup):
         except OSError as error:  # of a disk: wherever a command writes
             if error.errno not in _NO_ROOM:
                 raise
-            typer.echo(f"vivavoce: cannot write {error.filename or 'it'} ({error.strerror}): make room", err=True)
-            raise typer.Exit(EXIT_CODES[NoRoom]) from error
+            typer.echo(
+                f"vivavoce: cannot write {error.filename or 'it'} ({error.strerror}): make room",
+                err=True,
+            )
+            raise typer.Exit(EXIT_CODES[DiskFull]) from error
 
 
 app = typer.Typer(
@@ -64,7 +75,10 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def root(
     show_version: Annotated[
-        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", callback=_print_version, is_eager=True
+        ),
     ] = False,
 ) -> None:
     """Text in, speech out: a speech server and the commands around it.

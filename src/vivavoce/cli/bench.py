@@ -10,9 +10,11 @@ import typer
 from vivavoce.errors import SettingsError
 
 if TYPE_CHECKING:
-    from vivavoce.engines.qwen.bench import Machine, Pace
+    from vivavoce.models.qwen3_tts.tools.bench import Machine, Pace
 
-bench = typer.Typer(name="bench", no_args_is_help=True, help="Measure how fast a model speaks here.")
+bench = typer.Typer(
+    name="bench", no_args_is_help=True, help="Measure how fast a model speaks here."
+)
 
 
 @bench.callback()
@@ -22,20 +24,31 @@ def root() -> None:
 
 @bench.command("qwen")
 def qwen(
-    checkpoint: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of a Qwen3-TTS checkpoint.")] = None,
-    random: Annotated[
-        Literal["0.6b", "1.7b"] | None, typer.Option(help="Random weights of a released shape instead.")
+    checkpoint: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder of a Qwen3-TTS checkpoint.")
     ] = None,
-    batch: Annotated[str, typer.Option(metavar="N[,N]", help="Streams that speak at once.")] = "1,2,4,8",
+    random: Annotated[
+        Literal["0.6b", "1.7b"] | None,
+        typer.Option(help="Random weights of a released shape instead."),
+    ] = None,
+    batch: Annotated[
+        str, typer.Option(metavar="N[,N]", help="Streams that speak at once.")
+    ] = "1,2,4,8",
     device: Annotated[str, typer.Option(help="Where it runs, like cuda or cpu.")] = "auto",
     dtype: Annotated[
-        Literal["auto", "float32", "bfloat16", "float16"], typer.Option(help="Numbers that weights are kept in.")
+        Literal["auto", "float32", "bfloat16", "float16"],
+        typer.Option(help="Numbers that weights are kept in."),
     ] = "auto",
     weights: Annotated[
-        Literal["auto", "plain", "prepacked", "int8"], typer.Option(help="How matrices are kept on a CPU.")
+        Literal["auto", "plain", "prepacked", "int8"],
+        typer.Option(help="How matrices are kept on a CPU."),
     ] = "auto",
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.", show_default="the cores available")] = None,
-    frames: Annotated[int, typer.Option(min=8, max=4096, help="Frames that each stream makes.")] = 32,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="CPU threads.", show_default="the cores available")
+    ] = None,
+    frames: Annotated[
+        int, typer.Option(min=8, max=4096, help="Frames that each stream makes.")
+    ] = 32,
     codec: Annotated[bool, typer.Option(help="Make the frames audible too, and count it.")] = True,
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Also write the numbers here.")
@@ -56,27 +69,35 @@ def qwen(
     """
     sizes = _sizes(batch)
     if (checkpoint is None) == (random is None):
-        raise SettingsError("bench qwen measures one thing: give either --checkpoint DIR or --random 0.6b")
+        raise SettingsError(
+            "bench qwen measures one thing: give either --checkpoint DIR or --random 0.6b"
+        )
     source = checkpoint if random is None else random
     assert source is not None, "one of them is given"
-    from vivavoce.engines.qwen.packages import require_packages
+    from vivavoce.models.qwen3_tts.checkpoint.packages import require_packages
 
     require_packages()
-    from vivavoce.engines.qwen.bench import measure, peak_memory, prepare
+    from vivavoce.models.qwen3_tts.tools.bench import measure, peak_memory, prepare
 
-    speaking, machine = prepare(source, device=device, dtype=dtype, weights=weights, threads=threads, codec=codec)
+    speaking, machine = prepare(
+        source, device=device, dtype=dtype, weights=weights, threads=threads, codec=codec
+    )
     paces = [measure(speaking, machine, size, frames) for size in sizes]
     memory = peak_memory(machine.device)
     _print(f"Qwen3-TTS {source}: {speaking.stored}", machine, memory, paces)
     if json_file is not None:
-        json_file.write_text(_as_json(str(source), speaking.stored, machine, memory, paces), encoding="utf-8")
+        json_file.write_text(
+            _as_json(str(source), speaking.stored, machine, memory, paces), encoding="utf-8"
+        )
 
 
 def _sizes(batch: str) -> list[int]:
-    """The numbers in `batch`. Raises `SettingsError`."""
+    """Return the numbers in `batch`. Raises `SettingsError`."""
     parts = [part.strip() for part in batch.split(",")]
     if not all(part.isdecimal() and 1 <= int(part) <= 256 for part in parts):
-        raise SettingsError(f"--batch is {batch!r}, must be whole numbers from 1 to 256 with commas between them")
+        raise SettingsError(
+            f"--batch is {batch!r}, must be whole numbers from 1 to 256 with commas between them"
+        )
     return [int(part) for part in parts]
 
 
@@ -86,7 +107,15 @@ def _print(title: str, machine: "Machine", memory: int, paces: "list[Pace]") -> 
 
     typer.echo(title)
     table = Table()
-    for heading in ("streams", "frame ms", "codec ms", "frames/s", "× real time", "first audio ms", "of the floor"):
+    for heading in (
+        "streams",
+        "frame ms",
+        "codec ms",
+        "frames/s",
+        "× real time",
+        "first audio ms",
+        "of the floor",
+    ):
         table.add_column(heading, justify="right")
     for pace in paces:
         table.add_row(
@@ -115,5 +144,10 @@ def _as_json(source: str, stored: str, machine: "Machine", memory: int, paces: "
         }
         for pace in paces
     ]
-    result = {"source": source, "weights": stored, "machine": asdict(machine), "peak_memory_bytes": memory}
+    result = {
+        "source": source,
+        "weights": stored,
+        "machine": asdict(machine),
+        "peak_memory_bytes": memory,
+    }
     return json.dumps({**result, "paces": rows}, indent=2) + "\n"

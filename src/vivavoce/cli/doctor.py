@@ -15,14 +15,14 @@ import typer
 
 from vivavoce import __version__
 from vivavoce.cli import output
-from vivavoce.cli.local import open_pool
+from vivavoce.cli.in_process import open_pool
 from vivavoce.cli.options import Config, Json
 from vivavoce.errors import MissingDependency, VivavoceError
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
-    from vivavoce.engines.pool import Pool
+    from vivavoce.serving.pool import Pool
     from vivavoce.settings import Settings
 
 _SENTENCE = "This is a test of one sentence, spoken from beginning to end."
@@ -103,7 +103,7 @@ def _examine(settings: "Settings") -> Diagnosis:
 
 
 def _machine() -> Machine:
-    from vivavoce.engines.cores import available_cores
+    from vivavoce.models.hardware import available_cores
 
     try:
         player: str | None = Path(output.find_player()[0]).stem
@@ -127,7 +127,7 @@ def _memory_gib() -> float | None:
 
 
 def _packages() -> tuple[Package, ...]:
-    """Returns the packages that the installed vivavoce declares, those of the base install first."""
+    """Return the packages that the installed vivavoce declares, those of the base install first."""
     from packaging.requirements import Requirement
 
     declared = [Requirement(line) for line in metadata.requires("vivavoce") or ()]
@@ -135,7 +135,9 @@ def _packages() -> tuple[Package, ...]:
     found: dict[str, Package] = {}
     for extra in (None, *extras):
         for requirement in declared:
-            wanted = requirement.marker is None or requirement.marker.evaluate({"extra": extra or ""})
+            wanted = requirement.marker is None or requirement.marker.evaluate(
+                {"extra": extra or ""}
+            )
             if wanted and requirement.name != "vivavoce":
                 found.setdefault(requirement.name, _package(requirement, extra))
     return tuple(found.values())
@@ -152,7 +154,13 @@ def _package(requirement: "Requirement", extra: str | None) -> Package:
         wrong = "not installed"
     elif not requirement.specifier.contains(version, prereleases=True):
         wrong = f"{version} is installed, {requirement.specifier} is needed"
-    return Package(name=requirement.name, version=version, extra=extra, wrong=wrong, install=f"pip install '{bring}'")
+    return Package(
+        name=requirement.name,
+        version=version,
+        extra=extra,
+        wrong=wrong,
+        install=f"pip install '{bring}'",
+    )
 
 
 async def _check_models(settings: "Settings") -> tuple[ModelCheck, ...]:
@@ -161,8 +169,8 @@ async def _check_models(settings: "Settings") -> tuple[ModelCheck, ...]:
 
 
 async def _check_model(pool: "Pool", name: str) -> ModelCheck:
-    """Loads a model and has it speak one sentence."""
-    from vivavoce.synthesis import Synthesizer
+    """Load a model and has it speak one sentence."""
+    from vivavoce.synthesis.speech import Synthesizer
     from vivavoce.types import SpeechRequest
 
     try:
@@ -170,7 +178,10 @@ async def _check_model(pool: "Pool", name: str) -> ModelCheck:
             info = engine.info
         started, samples = time.perf_counter(), 0
         request = SpeechRequest(text=_SENTENCE, model=name, language="en", instruct=_INSTRUCT)
-        async with aclosing(await Synthesizer(pool).open(request)) as speech, aclosing(speech.samples()) as parts:
+        async with (
+            aclosing(await Synthesizer(pool).open(request)) as speech,
+            aclosing(speech.samples()) as parts,
+        ):
             async for part in parts:
                 samples += part.size
     except VivavoceError as problem:
@@ -186,7 +197,7 @@ def _count(number: int, thing: str) -> str:
 
 
 def _print(diagnosis: Diagnosis) -> None:
-    """Prints the diagnosis for people: what is there, then what is missing with the command that brings it."""
+    """Print the diagnosis for people: what is there, then what is missing with the command that brings it."""
     machine = diagnosis.machine
     memory = "unknown memory" if machine.memory_gib is None else f"{machine.memory_gib:g} GiB"
     lines = [
@@ -199,7 +210,9 @@ def _print(diagnosis: Diagnosis) -> None:
         "Packages",
         *(_package_line(package) for package in diagnosis.packages),
         "",
-        "This machine can speak." if diagnosis.speaks else "No model speaks here yet: see what is marked 'no'.",
+        "This machine can speak."
+        if diagnosis.speaks
+        else "No model speaks here yet: see what is marked 'no'.",
     ]
     typer.echo("\n".join(lines))
 

@@ -28,13 +28,20 @@ def root() -> None:
 def create(
     name: Annotated[str, typer.Argument(help="What to call it, like the device that will use it.")],
     scopes: Annotated[
-        str, typer.Option(help="What it allows, comma-separated: `speak`, and `manage` to change the server.")
+        str,
+        typer.Option(
+            help="What it allows, comma-separated: `speak`, and `manage` to change the server."
+        ),
     ] = "speak",
     requests_per_minute: Annotated[
-        int | None, typer.Option(min=1, help="Requests that it may start in a minute.", show_default="no limit")
+        int | None,
+        typer.Option(
+            min=1, help="Requests that it may start in a minute.", show_default="no limit"
+        ),
     ] = None,
     max_concurrent: Annotated[
-        int | None, typer.Option(min=1, help="Requests that it may have running.", show_default="no limit")
+        int | None,
+        typer.Option(min=1, help="Requests that it may have running.", show_default="no limit"),
     ] = None,
     config: Config = None,
 ) -> None:
@@ -49,11 +56,15 @@ def create(
 
     file = _file(config)
     secret = file.create(
-        name, parse_scopes(scopes), requests_per_minute=requests_per_minute, max_concurrent=max_concurrent
+        name,
+        parse_scopes(scopes),
+        requests_per_minute=requests_per_minute,
+        max_concurrent=max_concurrent,
     )
     typer.echo(secret)
     typer.echo(
-        f"keep it: only what it hashes to is in {file.path}. Clients send it as 'Authorization: Bearer KEY'", err=True
+        f"keep it: only what it hashes to is in {file.path}. Clients send it as 'Authorization: Bearer KEY'",
+        err=True,
     )
 
 
@@ -68,19 +79,25 @@ def list_keys(as_json: Json = False, config: Config = None) -> None:
     file = _file(config)
     found = file.read()
     if as_json:
-        shown = [{name: value for name, value in asdict(key).items() if name != "sha256"} for key in found or ()]
+        shown = [
+            {name: value for name, value in asdict(key).items() if name != "sha256"}
+            for key in found or ()
+        ]
         typer.echo(json.dumps(shown, indent=2))
     elif found:
         _print(found)
     elif found is None:
-        typer.echo("no keys, and the server asks for none: `vivavoce keys create NAME` makes the first")
+        typer.echo(
+            "no keys, and the server asks for none: `vivavoce keys create NAME` makes the first"
+        )
     else:
         typer.echo(_closed(file))
 
 
 @keys.command("revoke")
 def revoke(
-    name: Annotated[str, typer.Argument(help="The key's name, from `vivavoce keys list`.")], config: Config = None
+    name: Annotated[str, typer.Argument(help="The key's name, from `vivavoce keys list`.")],
+    config: Config = None,
 ) -> None:
     """Revoke a key. Requests that run with it are spoken to their end.
 
@@ -112,6 +129,8 @@ def _print(found: "tuple[Key, ...]") -> None:
 
     table = Table("name", "scopes", "a minute", "at once", "created", box=box.SIMPLE_HEAD)
     for key in found:
-        limits = (str(limit or "no limit") for limit in (key.requests_per_minute, key.max_concurrent))
+        limits = (
+            str(limit or "no limit") for limit in (key.requests_per_minute, key.max_concurrent)
+        )
         table.add_row(key.name, ", ".join(key.scopes), *limits, key.created)
     Console().print(table)

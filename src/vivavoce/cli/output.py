@@ -10,7 +10,14 @@ from typing import BinaryIO
 
 from vivavoce.errors import BadRequest, MissingDependency, VivavoceError
 
-FORMATS = ("wav", "pcm", "mp3", "opus", "aac", "flac")  # `types.AudioFormat`, which would bring numpy
+FORMATS = (
+    "wav",
+    "pcm",
+    "mp3",
+    "opus",
+    "aac",
+    "flac",
+)  # `types.AudioFormat`, which would bring numpy
 PIPE = Path("-")
 
 _SUFFIXES = {f".{name}": name for name in FORMATS} | {".ogg": "opus", ".raw": "pcm", ".wave": "wav"}
@@ -23,18 +30,21 @@ _PLAYERS = {
 
 
 def format_of(path: Path) -> str | None:
-    """Returns the audio format that a file's suffix stands for, or `None`."""
+    """Return the audio format that a file's suffix stands for, or `None`."""
     return _SUFFIXES.get(path.suffix.lower())
 
 
 def is_seekable(path: Path) -> bool:
-    """Tells whether `path` is, or will be, a regular file, in which a header can be completed at the end."""
+    """Tell whether `path` is, or will be, a regular file, in which a header can be completed at the end."""
     return path != PIPE and (path.is_file() or not path.exists())
 
 
 @contextmanager
 def open_output(path: Path) -> Iterator[BinaryIO]:
-    """Yields the file to write. A regular one gets its name when the block ends well, and is removed otherwise."""
+    """Yield the file to write.
+
+    A regular one gets its name when the block ends well, and is removed otherwise.
+    """
     if path == PIPE:
         yield sys.stdout.buffer
         return
@@ -43,7 +53,8 @@ def open_output(path: Path) -> Iterator[BinaryIO]:
         file = target.open("wb")
     except OSError as error:
         raise BadRequest(
-            f"cannot write {str(path)!r} ({error.strerror}): choose another file with -o", field="output"
+            f"cannot write {str(path)!r} ({error.strerror}): choose another file with -o",
+            field="output",
         ) from error
     try:
         with file:
@@ -55,10 +66,13 @@ def open_output(path: Path) -> Iterator[BinaryIO]:
             target.unlink(missing_ok=True)
 
 
-async def write_speech(chunks: AsyncIterable[bytes], file: BinaryIO, *, wav_rate_hz: int | None) -> None:
-    """Writes `chunks` as they come.
+async def write_speech(
+    chunks: AsyncIterable[bytes], file: BinaryIO, *, wav_rate_hz: int | None
+) -> None:
+    """Write `chunks` as they come.
 
-    With `wav_rate_hz` they are 16-bit mono PCM, `file` is seekable, and becomes a WAV file of exact size.
+    With `wav_rate_hz` they are 16-bit mono PCM, `file` is seekable, and becomes a WAV file of exact
+    size.
     """
     if wav_rate_hz is None:
         async for chunk in chunks:
@@ -77,7 +91,10 @@ async def write_speech(chunks: AsyncIterable[bytes], file: BinaryIO, *, wav_rate
 
 
 def find_player() -> list[str]:
-    """Returns the command, without the file, that plays a WAV file. Raises `MissingDependency` if there is none."""
+    """Return the command, without the file, that plays a WAV file.
+
+    Raises `MissingDependency` if there is none.
+    """
     for name, options in _PLAYERS.items():
         if found := shutil.which(name):
             return [found, *options]
@@ -87,7 +104,9 @@ def find_player() -> list[str]:
 
 
 def play(player: list[str], path: Path) -> None:
-    """Plays a WAV file and waits for its end."""
+    """Play a WAV file and waits for its end."""
     result = subprocess.run([*player, str(path)], stdout=subprocess.DEVNULL, check=False)
     if result.returncode:
-        raise VivavoceError(f"{player[0]!r} failed with exit code {result.returncode}: write a file with -o instead")
+        raise VivavoceError(
+            f"{player[0]!r} failed with exit code {result.returncode}: write a file with -o instead"
+        )

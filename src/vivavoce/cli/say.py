@@ -17,7 +17,7 @@ from vivavoce.cli.options import Config, Server, ServerKey
 if TYPE_CHECKING:
     from typing import BinaryIO
 
-    from vivavoce.cli.speech import Meter, Remote
+    from vivavoce.cli.sources import Meter, Remote
     from vivavoce.client import SpeechFacts
     from vivavoce.settings import Settings
     from vivavoce.types import AudioFormat, Reference, SpeechRequest
@@ -29,27 +29,47 @@ def say(
     text: Annotated[str, typer.Argument(help="What to say; `-` reads it from stdin, in UTF-8.")],
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="File to write; `-` is stdout.", show_default="play it"),
+        typer.Option(
+            "--output", "-o", help="File to write; `-` is stdout.", show_default="play it"
+        ),
     ] = None,
     format: Annotated[
         str | None,
-        typer.Option(help="wav, pcm, mp3, opus, aac or flac.", show_default="from the file's suffix, else wav"),
+        typer.Option(
+            help="wav, pcm, mp3, opus, aac or flac.",
+            show_default="from the file's suffix, else wav",
+        ),
     ] = None,
     speaker: Annotated[str | None, typer.Option(help="Voice, from `vivavoce voices`.")] = None,
-    language: Annotated[str | None, typer.Option(help="English name or ISO code.", show_default="detected")] = None,
-    instruct: Annotated[str | None, typer.Option(help="How to say it, for models that follow instructions.")] = None,
+    language: Annotated[
+        str | None, typer.Option(help="English name or ISO code.", show_default="detected")
+    ] = None,
+    instruct: Annotated[
+        str | None, typer.Option(help="How to say it, for models that follow instructions.")
+    ] = None,
     model: Annotated[
         str | None,
-        typer.Option(help="Model that speaks: a name, or the folder of a Qwen3-TTS checkpoint.", show_default="auto"),
+        typer.Option(
+            help="Model that speaks: a name, or the folder of a Qwen3-TTS checkpoint.",
+            show_default="auto",
+        ),
     ] = None,
     ref_audio: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Recording whose voice to speak with, for models that clone.")
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Recording whose voice to speak with, for models that clone."
+        ),
     ] = None,
-    ref_text: Annotated[str | None, typer.Option(help="What is said in --ref-audio, word for word.")] = None,
+    ref_text: Annotated[
+        str | None, typer.Option(help="What is said in --ref-audio, word for word.")
+    ] = None,
     speed: Annotated[float, typer.Option(min=0.25, max=4.0, help="Pace; the pitch stays.")] = 1.0,
-    seed: Annotated[int | None, typer.Option(min=0, max=2**32 - 1, help="The same seed gives the same speech.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=2**32 - 1, help="The same seed gives the same speech.")
+    ] = None,
     sample_rate: Annotated[
-        int | None, typer.Option(min=8_000, max=48_000, help="Samples per second.", show_default="the model's")
+        int | None,
+        typer.Option(min=8_000, max=48_000, help="Samples per second.", show_default="the model's"),
     ] = None,
     server: Server = None,
     key: ServerKey = None,
@@ -63,7 +83,7 @@ def say(
       vivavoce say "Guten Tag." --server http://dgx:8000 -o - | ffplay -nodisp -
       vivavoce say "In my voice." --ref-audio me.wav --ref-text "What I say in it."
     """
-    from vivavoce.cli.speech import Remote
+    from vivavoce.cli.sources import Remote
     from vivavoce.text.languages import parse_language
     from vivavoce.types import SpeechRequest
 
@@ -82,7 +102,13 @@ def say(
         sample_rate_hz=sample_rate,
     )
     if output is not None:
-        _speak_into(output, request, settings, remote, shown="stdout" if output == outputs.PIPE else str(output))
+        _speak_into(
+            output,
+            request,
+            settings,
+            remote,
+            shown="stdout" if output == outputs.PIPE else str(output),
+        )
         return
     player = outputs.find_player()  # looked for before the work
     with tempfile.TemporaryDirectory(prefix="vivavoce-") as folder:
@@ -97,17 +123,25 @@ def _read(text: str) -> str:
     try:
         return sys.stdin.buffer.read().decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise typer.BadParameter(f"stdin is not UTF-8 ({error.reason} at byte {error.start})") from error
+        raise typer.BadParameter(
+            f"stdin is not UTF-8 ({error.reason} at byte {error.start})"
+        ) from error
 
 
-def _read_reference(audio: Path | None, text: str | None, speaker: str | None) -> "Reference | None":
-    """The recording to clone, decoded. Raises `BadRequest` for one that cannot be."""
+def _read_reference(
+    audio: Path | None, text: str | None, speaker: str | None
+) -> "Reference | None":
+    """Return the recording to clone, decoded. Raises `BadRequest` for one that cannot be."""
     if audio is None:
         if text is not None:
-            raise typer.BadParameter("--ref-text says what is said in a recording: name that with --ref-audio")
+            raise typer.BadParameter(
+                "--ref-text says what is said in a recording: name that with --ref-audio"
+            )
         return None
     if speaker is not None:
-        raise typer.BadParameter("--speaker is one voice and --ref-audio another: leave one of them out")
+        raise typer.BadParameter(
+            "--speaker is one voice and --ref-audio another: leave one of them out"
+        )
     from vivavoce.audio import decode_recording
     from vivavoce.types import Reference
 
@@ -130,36 +164,51 @@ def _choose_format(output: Path | None, asked: str | None) -> "AudioFormat":
                 f"{str(output)!r} does not end in one of {', '.join(outputs.FORMATS)}: choose with --format"
             )
         case _:
-            raise typer.BadParameter(f"format {chosen!r} is not one of {', '.join(outputs.FORMATS)}")
+            raise typer.BadParameter(
+                f"format {chosen!r} is not one of {', '.join(outputs.FORMATS)}"
+            )
 
 
 def _offering(config: Path | None, model: str | None) -> "tuple[Settings, str | None]":
-    """Returns the settings with `model` among the models, and its name: it need not have been configured."""
-    from vivavoce.engines.registry import MODELS
-    from vivavoce.setting_values import is_path
+    """Return the settings with `model` among the models, and its name: it need not have been configured."""
+    from vivavoce.registry import MODELS
     from vivavoce.settings import Settings
+    from vivavoce.settings.types import is_path
 
     if is_path(model):
-        settings = Settings.read(config, model=model)
-        return settings, settings.model
+        settings = Settings.read(config, default_model=model)
+        return settings, settings.default_model
     settings = Settings.read(config)
     if model is None or model in settings.offered or model not in MODELS:
-        return settings, model  # also an alias, or a name that will be refused with the list of those there are
+        return (
+            settings,
+            model,
+        )  # also an alias, or a name that will be refused with the list of those there are
     return settings.model_copy(update={"models": (*settings.models, model)}), model
 
 
 def _speak_into(
-    path: Path, request: "SpeechRequest", settings: "Settings | None", server: "Remote | None", *, shown: str
+    path: Path,
+    request: "SpeechRequest",
+    settings: "Settings | None",
+    server: "Remote | None",
+    *,
+    shown: str,
 ) -> None:
-    """Speaks `request` into the file `path` and says on stderr how it went."""
-    from vivavoce.cli.speech import Meter
+    """Speak `request` into the file `path` and says on stderr how it went."""
+    from vivavoce.cli.sources import Meter
 
     meter = Meter()
     with outputs.open_output(path) as file, _progress(meter):
-        facts = asyncio.run(_speak(request, settings, server, file, meter, exact_wav=outputs.is_seekable(path)))
+        facts = asyncio.run(
+            _speak(request, settings, server, file, meter, exact_wav=outputs.is_seekable(path))
+        )
     typer.echo(_summary(shown, facts, meter), err=True)
     if facts.ignored:
-        typer.echo(f"vivavoce: {facts.model} does not have {', '.join(facts.ignored)}, which had no effect", err=True)
+        typer.echo(
+            f"vivavoce: {facts.model} does not have {', '.join(facts.ignored)}, which had no effect",
+            err=True,
+        )
 
 
 async def _speak(
@@ -171,18 +220,20 @@ async def _speak(
     *,
     exact_wav: bool,
 ) -> "SpeechFacts":
-    from vivavoce.cli.speech import open_speech
+    from vivavoce.cli.sources import open_speech
 
     exact_wav = exact_wav and request.format == "wav"
     asked = replace(request, format="pcm") if exact_wav else request
     async with open_speech(asked, settings=settings, server=server, meter=meter) as stream:
-        await outputs.write_speech(stream, file, wav_rate_hz=stream.sample_rate_hz if exact_wav else None)
+        await outputs.write_speech(
+            stream, file, wav_rate_hz=stream.sample_rate_hz if exact_wav else None
+        )
         return stream
 
 
 @contextmanager
 def _progress(meter: "Meter") -> Iterator[None]:
-    """Shows on a terminal's stderr what has been spoken so far, once it takes longer than a moment."""
+    """Show on a terminal's stderr what has been spoken so far, once it takes longer than a moment."""
     if not sys.stderr.isatty():
         yield
         return
@@ -195,19 +246,25 @@ def _progress(meter: "Meter") -> Iterator[None]:
     def shown() -> Spinner | str:
         if meter.elapsed_s < _PROGRESS_AFTER_S:
             return ""
-        doing = "loading" if meter.first_audio_s is None else f"{meter.audio_s or 0:.0f} s of speech"
+        doing = (
+            "loading" if meter.first_audio_s is None else f"{meter.audio_s or 0:.0f} s of speech"
+        )
         spinner.update(text=f"{doing}, {meter.elapsed_s:.0f} s")
         return spinner
 
-    with Live(get_renderable=shown, console=Console(stderr=True), transient=True, refresh_per_second=8):
+    with Live(
+        get_renderable=shown, console=Console(stderr=True), transient=True, refresh_per_second=8
+    ):
         yield
 
 
 def _summary(shown: str, facts: "SpeechFacts", meter: "Meter") -> str:
-    """Returns one line: what was spoken, who spoke, and how fast."""
+    """Return one line: what was spoken, who spoke, and how fast."""
     audio_s, elapsed_s = meter.audio_s, meter.elapsed_s
     length = "speech" if audio_s is None else f"{audio_s:.1f} s of speech"
-    parts = [f"{shown}: {length} by {facts.voice} ({facts.model}, {facts.language}) in {elapsed_s:.2f} s"]
+    parts = [
+        f"{shown}: {length} by {facts.voice} ({facts.model}, {facts.language}) in {elapsed_s:.2f} s"
+    ]
     if meter.first_audio_s is not None:
         parts.append(f"first audio after {meter.first_audio_s:.2f} s")
     if audio_s:

@@ -1,7 +1,6 @@
-"""`vivavoce serve`: binds the address, says where the server is, and runs the app (`cli.running`) until a signal."""
+"""`vivavoce serve`: binds the address, says where the server is, and runs the app (`cli.server`) until a signal."""
 
 import errno
-import ipaddress
 import socket
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -9,30 +8,37 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from vivavoce import __version__
-from vivavoce.api.lan import EVERYWHERE, network_url, origin, own_names
-from vivavoce.cli.certificate import Certificate, checked, self_signed
-from vivavoce.cli.mdns import announced
 from vivavoce.cli.options import Config
-from vivavoce.errors import CannotListen
+from vivavoce.errors import BindError
+from vivavoce.network.addresses import EVERYWHERE, is_loopback, network_url, origin, own_names
+from vivavoce.network.certificate import Certificate, load_certificate, self_signed
+from vivavoce.network.mdns import advertise
 
 if TYPE_CHECKING:
     from vivavoce.settings import Settings
 
-_BACKLOG = 2048
+_BACKLOG = 2048  # connections that wait to be accepted; they take no descriptors
 
 
 def serve(
     host: Annotated[
         str | None,
-        typer.Option(help="Address to listen on; 127.0.0.1 for this machine only.", show_default="0.0.0.0"),
+        typer.Option(
+            help="Address to listen on; 127.0.0.1 for this machine only.", show_default="0.0.0.0"
+        ),
     ] = None,
-    port: Annotated[int | None, typer.Option(help="Port; 0 takes any free one.", show_default="8000")] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port; 0 takes any free one.", show_default="8000")
+    ] = None,
     models: Annotated[
-        str | None, typer.Option(help="Models to offer, comma-separated.", show_default="hibari,kokoro")
+        str | None,
+        typer.Option(help="Models to offer, comma-separated.", show_default="hibari,kokoro"),
     ] = None,
-    model: Annotated[
+    default_model: Annotated[
         str | None,
         typer.Option(
+            "--default-model",
+            "--model",
             help="Model for requests that name none: a name, or the folder or hub id of a Qwen3-TTS checkpoint.",
             show_default="auto",
         ),
@@ -40,31 +46,46 @@ def serve(
     qwen: Annotated[
         str | None,
         typer.Option(
-            metavar="DIR|ID[,…]", help="Qwen3-TTS checkpoints to offer, before all other models: folders or hub ids."
+            metavar="DIR|ID[,…]",
+            help="Qwen3-TTS checkpoints to offer, before all other models: folders or hub ids.",
         ),
     ] = None,
     qwen_device: Annotated[
-        str | None, typer.Option(help="Where Qwen3-TTS runs, like cuda or cpu.", show_default="auto")
+        str | None,
+        typer.Option(help="Where Qwen3-TTS runs, like cuda or cpu.", show_default="auto"),
     ] = None,
     remote: Annotated[
         str | None,
-        typer.Option(metavar="MODEL=URL[,…]", help="Models of other speech servers; the least busy server speaks."),
+        typer.Option(
+            metavar="MODEL=URL[,…]",
+            help="Models of other speech servers; the least busy server speaks.",
+        ),
     ] = None,
     ray: Annotated[
-        str | None, typer.Option(metavar="NAME[,…]", help="Models that the Ray cluster of this machine speaks.")
+        str | None,
+        typer.Option(
+            metavar="NAME[,…]", help="Models that the Ray cluster of this machine speaks."
+        ),
     ] = None,
-    load: Annotated[
-        Literal["startup", "lazy"] | None, typer.Option(help="When to load models.", show_default="startup")
+    load_models: Annotated[
+        Literal["startup", "lazy"] | None,
+        typer.Option(
+            "--load-models", "--load", help="When to load models.", show_default="startup"
+        ),
     ] = None,
     tls_self_signed: Annotated[
         bool | None,
         typer.Option(
-            "--tls-self-signed", help="Serve https with a certificate of the server's own making.", show_default=False
+            "--tls-self-signed",
+            help="Serve https with a certificate of the server's own making.",
+            show_default=False,
         ),
     ] = None,
     mdns: Annotated[
         bool | None,
-        typer.Option("--mdns", help="Announce the server on the local network.", show_default=False),
+        typer.Option(
+            "--mdns", help="Announce the server on the local network.", show_default=False
+        ),
     ] = None,
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"] | None,
@@ -103,12 +124,12 @@ def serve(
         host=host,
         port=port,
         models=models,
-        model=model,
+        default_model=default_model,
         qwen=qwen,
         qwen_device=qwen_device,
         remote=remote,
         ray=ray,
-        load=load,
+        load_models=load_models,
         tls_self_signed=tls_self_signed,
         mdns=mdns,
         log_level=log_level,
@@ -118,28 +139,32 @@ def serve(
 
 
 def _run(settings: "Settings") -> None:
-    """Serves until a signal. Raises `CannotListen`, `NoRoom`, and what keeps every model from being loaded."""
+    """Serve until a signal.
+
+    Raises `BindError`, `DiskFull`, and what keeps every model from being loaded.
+    """
     from vivavoce.api.app import create_app
-    from vivavoce.api.connections import Bounds, bounded_http
-    from vivavoce.cli.running import check_room, run
-    from vivavoce.logs import set_up
+    from vivavoce.api.middleware.connections import Bounds, bounded_http
+    from vivavoce.cli.server import check_room, fit_connections, run
+    from vivavoce.observability.logs import set_up
 
     set_up(settings.log_level, settings.log_format)
     check_room()
     certificate = _certificate(settings)
     app = create_app(settings)
-    bounds = Bounds(settings.max_connections, settings.receive_timeout_s, settings.send_timeout_s)
+    most = fit_connections(settings.max_connections)
+    bounds = Bounds(most, settings.receive_timeout_s, settings.send_timeout_s)
     with ExitStack() as stack:
         listener = stack.enter_context(listen(settings.host, settings.port))
         port = listener.getsockname()[1]
         _announce(settings, port, certificate)
         _warn_if_open(settings)
         if settings.mdns:
-            name = stack.enter_context(announced(settings.host, port, tls=certificate is not None))
+            name = stack.enter_context(advertise(settings.host, port, tls=certificate is not None))
             typer.echo(f"  mDNS     {name.removesuffix('.')}")
         whole = run(
             app,
-            app.state.life,
+            app.state.server.life,
             listener,
             log_level=settings.log_level,
             http=bounded_http(bounds),
@@ -153,18 +178,27 @@ def _run(settings: "Settings") -> None:
 def _certificate(settings: "Settings") -> Certificate | None:
     """What to serve https with, or `None` for http."""
     if settings.tls_certificate is not None and settings.tls_key is not None:
-        return checked(settings.tls_certificate, settings.tls_key)
-    return self_signed(settings.cache_dir / "tls", own_names(settings.host)) if settings.tls_self_signed else None
+        return load_certificate(settings.tls_certificate, settings.tls_key)
+    return (
+        self_signed(settings.cache_dir / "tls", own_names(settings.host))
+        if settings.tls_self_signed
+        else None
+    )
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Returns a listening socket, so that a taken port is known before a model is loaded. Raises `CannotListen`."""
+    """Return a listening socket, so that a taken port is known before a model is loaded.
+
+    Raises `BindError`.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     both = family == socket.AF_INET6 and host == "::" and socket.has_dualstack_ipv6()
     try:
-        return socket.create_server((host, port), family=family, backlog=_BACKLOG, dualstack_ipv6=both)
+        return socket.create_server(
+            (host, port), family=family, backlog=_BACKLOG, dualstack_ipv6=both
+        )
     except OSError as error:
-        raise CannotListen(_cannot_listen(host, port, error)) from error
+        raise BindError(_cannot_listen(host, port, error)) from error
 
 
 def _cannot_listen(host: str, port: int, error: OSError) -> str:
@@ -172,15 +206,15 @@ def _cannot_listen(host: str, port: int, error: OSError) -> str:
         return f"port {port} on {host!r} is taken: stop what listens there, or choose another with --port"
     if error.errno in (errno.EACCES, errno.EPERM):
         return f"port {port} needs rights that this user does not have: choose one from 1024 up with --port"
-    return (
-        f"cannot listen on host {host!r}, port {port} ({error.strerror}): choose an address of this machine with --host"
-    )
+    return f"cannot listen on host {host!r}, port {port} ({error.strerror}): choose an address of this machine with --host"
 
 
 def _announce(settings: "Settings", port: int, certificate: Certificate | None) -> None:
-    """Prints where the server is and a line to try, at once, also into a pipe."""
+    """Print where the server is and a line to try, at once, also into a pipe."""
     here = _url(settings.host, port, tls=certificate is not None)
-    trusting = f"--cacert {certificate.certificate} " if certificate and settings.tls_self_signed else ""
+    trusting = (
+        f"--cacert {certificate.certificate} " if certificate and settings.tls_self_signed else ""
+    )
     lines = [
         f"vivavoce {__version__} serves {', '.join(settings.offered)}",
         *reachable_at(settings.host, port, tls=certificate is not None),
@@ -189,31 +223,27 @@ def _announce(settings: "Settings", port: int, certificate: Certificate | None) 
         """-d '{"text": "Hello there."}' -o hello.wav""",
     ]
     if certificate is not None and settings.tls_self_signed:
-        lines.append(f"  SHA-256  {certificate.fingerprint()} of the certificate, for clients that pin it")
+        lines.append(
+            f"  SHA-256  {certificate.fingerprint()} of the certificate, for clients that pin it"
+        )
     typer.echo("\n".join(lines))
 
 
 def _warn_if_open(settings: "Settings") -> None:
-    """Says on stderr that strangers may use the server, if they may."""
+    """Say on stderr that strangers may use the server, if they may."""
     from vivavoce.keys import FILE_NAME, KeyFile
 
-    if not _is_loopback(settings.host) and KeyFile(settings.data_dir / FILE_NAME).read() is None:
+    if not is_loopback(settings.host) and KeyFile(settings.data_dir / FILE_NAME).read() is None:
         typer.echo(
-            f"warning: no API key is asked for, so whoever reaches {settings.host!r} can use this server. "
-            "`vivavoce keys create NAME` makes a key; --host 127.0.0.1 keeps the server to this machine.",
+            f"warning: no API key is asked for, so whoever reaches {settings.host!r} can use this server, and so can "
+            "any web page that is open in a browser there, GET included. `vivavoce keys create NAME` makes a key; "
+            "--host 127.0.0.1 keeps the server to this machine.",
             err=True,
         )
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:  # a name
-        return host == "localhost"
-
-
 def reachable_at(host: str, port: int, *, tls: bool = False) -> list[str]:
-    """Returns the lines that say where a page is: here, and on the network if it listens there."""
+    """Return the lines that say where a page is: here, and on the network if it listens there."""
     lines = [f"  page     {_url(host, port, tls=tls)}/"]
     if host in EVERYWHERE and (url := network_url(host, port, tls=tls)):
         lines.append(f"  network  {url}")

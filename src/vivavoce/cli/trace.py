@@ -7,8 +7,12 @@ import typer
 
 
 def trace(
-    checkpoint: Annotated[Path, typer.Option(metavar="DIR", help="Folder of a Qwen3-TTS checkpoint.")],
-    request: Annotated[Path, typer.Option(metavar="FILE", help="JSON file that says what to speak.")],
+    checkpoint: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder of a Qwen3-TTS checkpoint.")
+    ],
+    request: Annotated[
+        Path, typer.Option(metavar="FILE", help="JSON file that says what to speak.")
+    ],
     out: Annotated[Path, typer.Option(metavar="FILE", help="Safetensors file to write.")],
 ) -> None:
     """Write the prompt, codes, logits and waveform of a request to Qwen3-TTS.
@@ -21,10 +25,10 @@ def trace(
     Examples:
       vivavoce trace --checkpoint DIR --request request.json --out trace.safetensors
     """
-    from vivavoce.engines.qwen.packages import require_packages
+    from vivavoce.models.qwen3_tts.checkpoint.packages import require_packages
 
     require_packages()
-    from vivavoce.engines.qwen.tracing import write_trace
+    from vivavoce.models.qwen3_tts.tools.recorder import write_trace
 
     for name, shape in write_trace(checkpoint, request, out).items():
         typer.echo(f"{name:18} {' × '.join(map(str, shape))}")

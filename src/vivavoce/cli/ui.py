@@ -8,9 +8,14 @@ from vivavoce.cli.serve import listen, reachable_at
 
 
 def ui(
-    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port; 0 takes any free one.")] = 8501,
+    port: Annotated[
+        int, typer.Option(min=0, max=65_535, help="Port; 0 takes any free one.")
+    ] = 8501,
     host: Annotated[
-        str, typer.Option(help="Address to listen on; 127.0.0.1 for this machine only.", show_default="0.0.0.0")
+        str,
+        typer.Option(
+            help="Address to listen on; 127.0.0.1 for this machine only.", show_default="0.0.0.0"
+        ),
     ] = "0.0.0.0",
     server: Annotated[
         str,
@@ -36,7 +41,11 @@ def ui(
 
     with listen(host, port) as listener:
         page = create_page(server)
-        typer.echo("\n".join([f"the demo page of {server}", *reachable_at(host, listener.getsockname()[1])]))
+        typer.echo(
+            "\n".join(
+                [f"the demo page of {server}", *reachable_at(host, listener.getsockname()[1])]
+            )
+        )
         runner = uvicorn.Server(uvicorn.Config(page, log_config=None, timeout_graceful_shutdown=3))
         runner.run(sockets=[listener])
     if not runner.started:

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 def voices(
     model: Annotated[str | None, typer.Option(help="Only the voices of this model.")] = None,
     language: Annotated[
-        str | None, typer.Option(help="Only voices that speak this language: a name or an ISO code.")
+        str | None,
+        typer.Option(help="Only voices that speak this language: a name or an ISO code."),
     ] = None,
     as_json: Json = False,
     server: Server = None,
@@ -49,7 +50,7 @@ def _asked(server: str, model: str | None) -> "tuple[VoiceEntry, ...]":
 
 
 def _installed(config: "Config", model: str | None) -> "tuple[VoiceEntry, ...]":
-    from vivavoce.cli import local
+    from vivavoce.cli import in_process as local
     from vivavoce.settings import Settings
 
     return local.voices(Settings.read(config), model)
@@ -63,4 +64,6 @@ def _print(found: "Sequence[VoiceEntry]") -> None:
     table = Table("voice", "model", "languages", "gender", box=box.SIMPLE_HEAD)
     for voice in found:
         table.add_row(voice.id, voice.model, ", ".join(voice.languages), voice.gender)
-    Console().print(table if found else "No voice fits; leave out --language or --model to see them all.")
+    Console().print(
+        table if found else "No voice fits; leave out --language or --model to see them all."
+    )

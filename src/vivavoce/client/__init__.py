@@ -1,7 +1,7 @@
 """Speak through a running server, with blocking calls (`Client`) or asyncio (`AsyncClient`).
 
-The package knows the native HTTP API and the tree of errors, and nothing of the server's inside. Both clients share
-the functions of `wire`, which build requests and read answers.
+The package knows the native HTTP API and the tree of errors, and nothing of the server's inside.
+Both clients share the functions of `wire`, which build requests and read answers.
 """
 
 from vivavoce.client.answers import (

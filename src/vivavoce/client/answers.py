@@ -73,7 +73,10 @@ class VoiceEntry:
 
 @dataclass(frozen=True, slots=True)
 class ModelEntry:
-    """One of the server's models. `detail` says why it is not ready, or names the model of an alias."""
+    """One of the server's models.
+
+    `detail` says why it is not ready, or names the model of an alias.
+    """
 
     id: str
     state: ModelState

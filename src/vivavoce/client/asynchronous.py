@@ -30,7 +30,10 @@ class AsyncClient:
         self.base_url = base_url
         with wire.network_errors(base_url):
             self._http = httpx.AsyncClient(
-                base_url=base_url, headers=wire.auth_headers(api_key), timeout=timeout_s, transport=transport
+                base_url=base_url,
+                headers=wire.auth_headers(api_key),
+                timeout=timeout_s,
+                transport=transport,
             )
 
     async def __aenter__(self) -> Self:
@@ -51,11 +54,15 @@ class AsyncClient:
         return wire.read_audio(wire.successful(response), options)
 
     @asynccontextmanager
-    async def stream(self, text: str, **options: Unpack[wire.SpeechOptions]) -> AsyncIterator[AsyncAudioStream]:
+    async def stream(
+        self, text: str, **options: Unpack[wire.SpeechOptions]
+    ) -> AsyncIterator[AsyncAudioStream]:
         """Yield speech while it is made, as `Client.stream` does. Iterate it with `async for`."""
         body = await asyncio.to_thread(wire.speech_body, text, options, stream=True)
         with wire.network_errors(self.base_url):
-            response = await self._http.send(self._http.build_request("POST", wire.SYNTHESIZE, json=body), stream=True)
+            response = await self._http.send(
+                self._http.build_request("POST", wire.SYNTHESIZE, json=body), stream=True
+            )
         try:
             if response.is_error:
                 with wire.network_errors(self.base_url):
@@ -83,7 +90,10 @@ class AsyncClient:
         return wire.read_models(await self._get(wire.MODELS))
 
     async def outcome(self, request_id: str) -> Outcome:
-        """Return the outcome of a recent request. Raises `UnknownRequest` if the server does not remember it."""
+        """Return the outcome of a recent request.
+
+        Raises `UnknownRequest` if the server does not remember it.
+        """
         return wire.read_outcome(await self._get(wire.request_path(request_id)))
 
     async def health(self) -> Health:

@@ -18,9 +18,9 @@ class Client:
         with Client() as client:
             client.speak("Hello there.").save("hello.wav")
 
-    `timeout_s` limits the wait for each next byte, not the whole answer. `transport` replaces the network, as in
-    `httpx.Client`. Every method raises the errors of `vivavoce.errors`, by the code in the server's answer.
-    `NotReady` also means that no server answers.
+    `timeout_s` limits the wait for each next byte, not the whole answer. `transport` replaces the
+    network, as in `httpx.Client`. Every method raises the errors of `vivavoce.errors`, by the code
+    in the server's answer. `NotReady` also means that no server answers.
     """
 
     def __init__(
@@ -34,7 +34,10 @@ class Client:
         self.base_url = base_url
         with wire.network_errors(base_url):
             self._http = httpx.Client(
-                base_url=base_url, headers=wire.auth_headers(api_key), timeout=timeout_s, transport=transport
+                base_url=base_url,
+                headers=wire.auth_headers(api_key),
+                timeout=timeout_s,
+                transport=transport,
             )
 
     def __enter__(self) -> Self:
@@ -61,12 +64,14 @@ class Client:
     def stream(self, text: str, **options: Unpack[wire.SpeechOptions]) -> Iterator[AudioStream]:
         """Yield speech while it is made.
 
-        Example: `with client.stream("Hello.") as speech: for chunk in speech: player.write(chunk)`. Leaving the
-        block early cancels the rest on the server.
+        Example: `with client.stream("Hello.") as speech: for chunk in speech: player.write(chunk)`.
+        Leaving the block early cancels the rest on the server.
         """
         body = wire.speech_body(text, options, stream=True)
         with wire.network_errors(self.base_url):
-            response = self._http.send(self._http.build_request("POST", wire.SYNTHESIZE, json=body), stream=True)
+            response = self._http.send(
+                self._http.build_request("POST", wire.SYNTHESIZE, json=body), stream=True
+            )
         try:
             if response.is_error:
                 with wire.network_errors(self.base_url):
@@ -94,7 +99,10 @@ class Client:
         return wire.read_models(self._get(wire.MODELS))
 
     def outcome(self, request_id: str) -> Outcome:
-        """Return the outcome of a recent request. Raises `UnknownRequest` if the server does not remember it."""
+        """Return the outcome of a recent request.
+
+        Raises `UnknownRequest` if the server does not remember it.
+        """
         return wire.read_outcome(self._get(wire.request_path(request_id)))
 
     def health(self) -> Health:

@@ -50,17 +50,29 @@ MODELS = "v1/models"
 HEALTH = "health"
 
 _BAD_REQUESTS: dict[str, type[BadRequest]] = {
-    kind.code: kind for kind in (BadRequest, UnknownModel, UnknownVoice, UnknownRequest, Unsupported, BodyTooLarge)
+    kind.code: kind
+    for kind in (BadRequest, UnknownModel, UnknownVoice, UnknownRequest, Unsupported, BodyTooLarge)
 }
 _FAULTS: dict[str, type[VivavoceError]] = {
     kind.code: kind
-    for kind in (DeadlineExceeded, NotReady, EngineFault, MissingDependency, SettingsError, Unauthorized, Forbidden)
+    for kind in (
+        DeadlineExceeded,
+        NotReady,
+        EngineFault,
+        MissingDependency,
+        SettingsError,
+        Unauthorized,
+        Forbidden,
+    )
 }
 _OVERLOADS: dict[str, type[Overloaded]] = {kind.code: kind for kind in (Overloaded, RateLimited)}
 
 
 class SpeechOptions(TypedDict, total=False):
-    """Options of `speak` and `stream`, named as the fields of the HTTP API. The server chooses what is absent."""
+    """Options of `speak` and `stream`, named as the fields of the HTTP API.
+
+    The server chooses what is absent.
+    """
 
     speaker: str | None
     language: str | None
@@ -100,11 +112,13 @@ def model_query(model: str | None) -> dict[str, str]:
 def speech_body(text: str, options: SpeechOptions, *, stream: bool) -> dict[str, object]:
     """Return the JSON body of a speech request, without the fields that are left to the server.
 
-    Reads the file that `ref_audio` names. Raises `BadRequest` if it cannot be read, and `TypeError` for an unknown
-    option.
+    Reads the file that `ref_audio` names. Raises `BadRequest` if it cannot be read, and `TypeError`
+    for an unknown option.
     """
     if unknown := options.keys() - SpeechOptions.__annotations__:
-        raise TypeError(f"unknown option {min(unknown)!r}: choose from {', '.join(SpeechOptions.__annotations__)}")
+        raise TypeError(
+            f"unknown option {min(unknown)!r}: choose from {', '.join(SpeechOptions.__annotations__)}"
+        )
     body: dict[str, object] = {"text": text, "format": DEFAULT_FORMAT, **options, "stream": stream}
     if (recording := options.get("ref_audio")) is not None:
         body["ref_audio"] = _base64(recording)
@@ -117,7 +131,8 @@ def _base64(recording: Path | bytes) -> str:
             recording = recording.read_bytes()
         except OSError as error:
             raise BadRequest(
-                f"ref_audio {str(recording)!r} cannot be read ({error.strerror}): name a recording", field="ref_audio"
+                f"ref_audio {str(recording)!r} cannot be read ({error.strerror}): name a recording",
+                field="ref_audio",
             ) from error
     return base64.b64encode(recording).decode("ascii")
 
@@ -129,7 +144,8 @@ def network_errors(base_url: str) -> Iterator[None]:
         yield
     except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
         raise BadRequest(
-            f"base_url {base_url!r} is not an address of a server: write it like {DEFAULT_URL!r}", field="base_url"
+            f"base_url {base_url!r} is not an address of a server: write it like {DEFAULT_URL!r}",
+            field="base_url",
         ) from error
     except httpx.ConnectError as error:
         raise NotReady(
@@ -162,7 +178,11 @@ def read_facts(response: httpx.Response, options: SpeechOptions) -> Facts:
         "voice": from_header(headers.get("x-voice", "")),
         "language": from_header(headers.get("x-language", "")),
         "sample_rate_hz": int(rate) if rate.isdecimal() else None,
-        "ignored": tuple(from_header(name.strip()) for name in headers.get("x-ignored", "").split(",") if name.strip()),
+        "ignored": tuple(
+            from_header(name.strip())
+            for name in headers.get("x-ignored", "").split(",")
+            if name.strip()
+        ),
         "request_id": headers.get("x-request-id", ""),
     }
 
@@ -173,7 +193,7 @@ def read_audio(response: httpx.Response, options: SpeechOptions) -> Audio:
 
 
 def read_voices(response: httpx.Response) -> tuple[VoiceEntry, ...]:
-    """Parse the answer of `/v1/audio/voices`."""
+    """Return the voices in the answer of `/v1/audio/voices`, without other names of them."""
     with _expected_shape(response):
         return tuple(
             VoiceEntry(
@@ -185,6 +205,7 @@ def read_voices(response: httpx.Response) -> tuple[VoiceEntry, ...]:
                 listed=voice["listed"],
             )
             for voice in response.json()["voices"]
+            if not voice.get("alias_of")
         )
 
 
@@ -241,7 +262,10 @@ def _expected_shape(response: httpx.Response) -> Iterator[None]:
 
 
 def _object(response: httpx.Response) -> dict[str, Any]:
-    """Return the JSON object in the body, or an empty one. `Any`: the other side may send any values."""
+    """Return the JSON object in the body, or an empty one.
+
+    `Any`: the other side may send any values.
+    """
     try:
         body = response.json()
     except ValueError:
@@ -259,7 +283,9 @@ def _error(response: httpx.Response) -> VivavoceError:
         )
     code, message = str(error.get("code")), str(error["message"])
     if code in _BAD_REQUESTS:
-        field = error.get("field") or error.get("param") or ""  # `param` on the paths that OpenAI's API shares
+        field = (
+            error.get("field") or error.get("param") or ""
+        )  # `param` on the paths that OpenAI's API shares
         return _BAD_REQUESTS[code](message, field=str(field))
     if code in _OVERLOADS:
         return _OVERLOADS[code](message, retry_after_s=_retry_after_s(response))

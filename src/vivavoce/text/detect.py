@@ -1,8 +1,9 @@
-"""Guesses the language of a text, by script first and by statistics for the Latin one; knows nothing of voices.
+"""Guesses the language of a text, by script first and by statistics for the Latin one; knows
+nothing of voices.
 
-`py3langid` tells Latin languages apart; its model (about 80 MB of memory) is loaded by the first text that needs it
-and shared by all detectors. Short utterances carry too little for statistics: common greetings are looked up, and
-what stays doubtful is taken for English.
+`py3langid` tells Latin languages apart; its model (about 80 MB of memory) is loaded by the first
+text that needs it and shared by all detectors. Short utterances carry too little for statistics:
+common greetings are looked up, and what stays doubtful is taken for English.
 """
 
 import logging
@@ -32,7 +33,9 @@ _SCRIPTS: Mapping[Script, re.Pattern[str]] = {
         "\ua722-\ua7ff\ufb00-\ufb06\uff21-\uff3a\uff41-\uff5a]"
     ),
     "han": re.compile("[\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"),
-    "kana": re.compile("[\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff\uff66-\uff9f]"),
+    "kana": re.compile(
+        "[\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff\uff66-\uff9f]"
+    ),
     "hangul": re.compile("[\u1100-\u11ff\u3131-\u318e\uac00-\ud7a3]"),
     "cyrillic": re.compile("[\u0400-\u0481\u048a-\u052f\u1c80-\u1c8a\ua640-\ua69d]"),
     "devanagari": re.compile("[\u0904-\u0939\u0958-\u0961\u0971-\u097f]"),
@@ -63,7 +66,8 @@ class Detection:
 
 
 class Detector:
-    """Tells which of `languages` (ISO 639-1 codes) a text is in; English, if among them, is the fallback.
+    """Tells which of `languages` (ISO 639-1 codes) a text is in; English, if among them, is the
+    fallback.
 
     Safe to call from several threads. The first Latin text takes about 0.7 s more, for the model.
     """
@@ -73,10 +77,12 @@ class Detector:
             raise ValueError("languages must name at least one language")
         self._languages = tuple(languages)
         self._latin = tuple(code for code in languages if scripts_read(code) == ("latin",))
-        self._fallback = _FALLBACK if _FALLBACK in languages else (self._latin or self._languages)[0]
+        self._fallback = (
+            _FALLBACK if _FALLBACK in languages else (self._latin or self._languages)[0]
+        )
 
     def detect(self, text: str) -> Detection:
-        """The language of `text`: by the script that most of it is in, else by its first thousand characters."""
+        """Return the language of `text`: by the script that most of it is in, else by its first thousand characters."""
         counts = scripts(text)
         language = _by_script(counts, self._languages)
         if language:
@@ -104,25 +110,29 @@ class Detector:
 
 def scripts(text: str) -> dict[Script, int]:
     """How many letters of `text` are in each script; "other" has the letters of all scripts not named."""
-    counts: dict[Script, int] = {script: len(pattern.findall(text)) for script, pattern in _SCRIPTS.items()}
+    counts: dict[Script, int] = {
+        script: len(pattern.findall(text)) for script, pattern in _SCRIPTS.items()
+    }
     letters = sum(map(str.isalpha, text))
     return {**counts, "other": max(0, letters - sum(counts.values()))}
 
 
 def speakable_share(text: str, language: str) -> float:
-    """The share, 0 to 1, of the letters of `text` that `language` (ISO 639-1) can read; 1 if there are no letters."""
+    """Return the share, 0 to 1, of the letters of `text` that `language` (ISO 639-1) can read; 1 if there are no letters."""
     counts = scripts(text)
     letters = sum(counts.values())
     return sum(counts[script] for script in scripts_read(language)) / letters if letters else 1.0
 
 
 def _by_script(counts: Mapping[Script, int], languages: Sequence[str]) -> str | None:
-    """The language whose own script outweighs Latin, if there is one.
+    """Return the language whose own script outweighs Latin, if there is one.
 
     A tie goes against Latin: every language reads Latin letters, but English reads no others.
     """
     cjk = counts["han"] + counts["kana"]
-    japanese = "ja" in languages and ("zh" not in languages or counts["kana"] >= max(1, _KANA_SHARE * cjk))
+    japanese = "ja" in languages and (
+        "zh" not in languages or counts["kana"] >= max(1, _KANA_SHARE * cjk)
+    )
     weights = {
         "ja" if japanese else "zh": _SYLLABLE * cjk,
         "ko": _SYLLABLE * counts["hangul"],
@@ -135,9 +145,11 @@ def _by_script(counts: Mapping[Script, int], languages: Sequence[str]) -> str | 
 
 @lru_cache(maxsize=1)
 def _identifier() -> "LanguageIdentifier | None":
-    """The model, restricted to our Latin languages; nothing changes it afterwards, so that threads may share it.
+    """Return the model, restricted to our Latin languages; nothing changes it afterwards, so that
+    threads may share it.
 
-    `None` where it cannot be unpacked: its package does that on disk. That is not tried again for each text.
+    `None` where it cannot be unpacked: its package does that on disk. That is not tried again for
+    each text.
     """
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 

@@ -1,7 +1,7 @@
 """The languages by code, name and script; knows nothing of which model speaks which of them.
 
-Codes inside are ISO 639-1. Scripts matter because a voice can only read letters that its language uses: an
-English voice given Han characters is silent or wrong.
+Codes inside are ISO 639-1. Scripts matter because a voice can only read letters that its language
+uses: an English voice given Han characters is silent or wrong.
 """
 
 import re
@@ -38,15 +38,17 @@ LANGUAGES = (
 )
 
 _BY_CODE = {language.code: language for language in LANGUAGES}
-_BY_ALIAS = {alias: each.code for each in LANGUAGES for alias in (each.code, each.name, *each.iso639_3)}
+_BY_ALIAS = {
+    alias: each.code for each in LANGUAGES for alias in (each.code, each.name, *each.iso639_3)
+}
 _TAG = re.compile(r"([a-z]{2,3})(?:[-_][a-z0-9]{1,8})*")
 
 
 def parse_language(value: str) -> str | None:
-    """The ISO 639-1 code that `value` names, or `None` for "auto": choose by the text.
+    """Return the ISO 639-1 code that `value` names, or `None` for "auto": choose by the text.
 
-    Takes, in any case, English names ("German"), ISO 639-1 and 639-3 codes ("de", "deu") and regional tags
-    ("de-AT", "zh_Hans_CN"). Raises `BadRequest` (field `language`) for anything else.
+    Takes, in any case, English names ("German"), ISO 639-1 and 639-3 codes ("de", "deu") and
+    regional tags ("de-AT", "zh_Hans_CN"). Raises `BadRequest` (field `language`) for anything else.
     """
     wanted = value.strip().lower()
     if wanted == "auto":
@@ -55,17 +57,22 @@ def parse_language(value: str) -> str | None:
     code = _BY_ALIAS.get(wanted) or (_BY_ALIAS.get(tag[1]) if tag else None)
     if code is None:
         choices = ", ".join(f"{language.name} ({language.code})" for language in LANGUAGES)
-        raise BadRequest(f"Unknown language {value!r}; choose auto or one of: {choices}.", field="language")
+        raise BadRequest(
+            f"Unknown language {value!r}; choose auto or one of: {choices}.", field="language"
+        )
     return code
 
 
 def language_name(code: str) -> str:
-    """The English name, lower case, of an ISO 639-1 code: "en" is "english". An unlisted code is its own name."""
+    """Return the English name, lower case, of an ISO 639-1 code: "en" is "english".
+
+    An unlisted code is its own name.
+    """
     language = _BY_CODE.get(code)
     return language.name if language else code
 
 
 def scripts_read(code: str) -> tuple[Script, ...]:
-    """The scripts that readers of the language read, its own first; Latin for an unlisted code."""
+    """Return the scripts that readers of the language read, its own first; Latin for an unlisted code."""
     language = _BY_CODE.get(code)
     return language.scripts if language else ("latin",)

@@ -1,12 +1,12 @@
-"""Makes any text speakable: markup, emoji and invisible characters go, words and pauses stay.
+"""Make any text speakable: markup, emoji and invisible characters go, words and pauses stay.
 
-It knows no language and no model; numbers, dates and abbreviations are left to whoever speaks, apart from digits that
-are no number in any language. Markup is recognised
-by patterns that do not match plain text such as "2 * 3", "snake_case", "C#", "a < b" or "1. January": a Markdown
-parser reads the last one as a list, and prose that is indented as code.
+It knows no language and no model; numbers, dates and abbreviations are left to whoever speaks,
+apart from digits that are no number in any language. Markup is recognised by patterns that do not
+match plain text such as "2 * 3", "snake_case", "C#", "a < b" or "1. January": a Markdown parser
+reads the last one as a list, and prose that is indented as code.
 
-Time is linear: no pattern begins with a repetition that a later start would scan again. A long text is normalised in
-parts, so that no single step of it takes long.
+Time is linear: no pattern begins with a repetition that a later start would scan again. A long text
+is normalised in parts, so that no single step of it takes long.
 """
 
 import html
@@ -17,17 +17,25 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 
-from vivavoce.text.digits import set_apart
+from vivavoce.text.numbers.digits import set_apart
 
 PART_CHARS = 4_000  # the most that is normalised in one go: some 5 ms
 _GAPS = ("", " ", "\n\n")  # what may stand between two parts, a stronger one later
-_ENDS = (("\n\n", "\n\n"), ("\n", " "), (". ", " "), ("。", ""), (" ", " "))  # where a part may end, the best first
+_ENDS = (
+    ("\n\n", "\n\n"),
+    ("\n", " "),
+    (". ", " "),
+    ("。", ""),
+    (" ", " "),
+)  # where a part may end, the best first
 _PASSES = 6  # markup in markup; nobody reads text that is nested deeper
 _MARKUP_CHARACTERS = str.maketrans(dict.fromkeys("[]()<>*_`~#|&\\", " "))
 _SPEAKABLE = re.compile(r"[^\W_]|[$€£¥₹₩₽]")
 
 # Characters
-_PICTURE = "\ue000"  # stands for emoji in between; private characters of the input are dropped before
+_PICTURE = (
+    "\ue000"  # stands for emoji in between; private characters of the input are dropped before
+)
 _REPLACED = {
     **dict.fromkeys(map(ord, "\r\v\f\x1c\x1d\x1e\x85\u2028"), "\n"),
     **dict.fromkeys(map(ord, "\t\x1f"), " "),
@@ -50,12 +58,20 @@ _TAG = re.compile(
     r"(?:\s[^<>=]*+=[^<>]*+|\s*+/?)>|<[!?][A-Za-z][^<>]*+>",
     re.IGNORECASE,
 )
-_TAG_TEXT = {"br": "\n", "break": " ", "td": " ", "th": " ", **dict.fromkeys(("s", "w", "q", "wbr"), "")}
+_TAG_TEXT = {
+    "br": "\n",
+    "break": " ",
+    "td": " ",
+    "th": " ",
+    **dict.fromkeys(("s", "w", "q", "wbr"), ""),
+}
 _BLOCK_TAG = re.compile(
     "article|blockquote|body|center|d[dlt]|details|div|fig.*|footer|h[1-6]|head|header|hr|html|main|nav|[ou]l|p|pre"
     "|section|speak|summary|table|t(?:body|foot|head)|title|tr"
 )
-_ENTITY = re.compile(r"&(?:amp;|#38;|#x26;)*(#\d{1,7};|#[xX][0-9a-fA-F]{1,6};|[A-Za-z][A-Za-z0-9]{1,31};)")
+_ENTITY = re.compile(
+    r"&(?:amp;|#38;|#x26;)*(#\d{1,7};|#[xX][0-9a-fA-F]{1,6};|[A-Za-z][A-Za-z0-9]{1,31};)"
+)
 
 # Lines; these see lines whose spaces are single and whose ends are bare
 _FENCE = re.compile(r"(?:`{3,}|~{3,})\s?[\w+#.-]*")
@@ -77,7 +93,8 @@ _URL_SIGN = re.compile(r"://|www\.|mailto:", re.IGNORECASE)
 _URL = re.compile(
     r"<?(?:(?<!://)(?<!@)(?<!www\.)(?:(?:https?|ftp)://(?:[\w.~%!$&'*+;=:-]*@)*+(?:www\.)*+)++"
     r"|(?<!mailto:)(?:mailto:)++|(?<![\w.@/])(?:www\.)++)"
-    r"([A-Za-z0-9.@-]++|[^\W_][^\s/:?#@<>]*+)"  # an ASCII host ends where Chinese goes on without a space
+    # an ASCII host ends where Chinese goes on without a space
+    r"([A-Za-z0-9.@-]++|[^\W_][^\s/:?#@<>]*+)"
     r"((?::\d+)?(?:[/?#](?:[A-Za-z0-9\-._~:/?#@!$&'*+,;=%]|\([A-Za-z0-9\-._~/,;=%]*+\))*+)?>?)",
     re.IGNORECASE,
 )
@@ -94,7 +111,10 @@ _REWRITES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], .
         re.compile(rf" ?{_PICTURE}[ {_PICTURE}]*+((?=[,.!?;:…)、。！？，]))?"),
         lambda pictures: " " if pictures[1] is None else "",
     ),
-    (re.compile(r"[-=_~#*•·|<>\\/]{4,}|_{3,}|(?<= )#+$", re.MULTILINE), " "),  # drawn lines, "## Title ##"
+    (
+        re.compile(r"[-=_~#*•·|<>\\/]{4,}|_{3,}|(?<= )#+$", re.MULTILINE),
+        " ",
+    ),  # drawn lines, "## Title ##"
     (re.compile(r"(?<=\w)-{2,3}(?=\w)|(?<= )-{2,3}(?= )"), "—"),
     (re.compile(r"([!?！？]{3})[!?！？]+"), r"\1"),
     (re.compile(r"([^\w\s])\1{3,}"), r"\1\1\1"),
@@ -105,11 +125,13 @@ Part = tuple[str, str]  # a text, and what stands between it and the next
 
 
 def normalize(text: str) -> str:
-    """`text` as words and punctuation only; paragraphs are separated by a blank line, other whitespace is one space.
+    """Return `text` as words and punctuation only; paragraphs are separated by a blank line, other
+    whitespace is one space.
 
-    Headings, list items and table rows become sentences; links keep their text, images their description, bare web
-    addresses their host. Text with nothing to say (only punctuation, emoji) becomes "". Takes any string, never
-    raises, and leaves its own results as they are, but for markup at the edges of parts.
+    Headings, list items and table rows become sentences; links keep their text, images their
+    description, bare web addresses their host. Text with nothing to say (only punctuation, emoji)
+    becomes "". Takes any string, never raises, and leaves its own results as they are, but for
+    markup at the edges of parts.
     """
     return joined((normalize_part(part), gap) for part, gap in parts(text))
 
@@ -117,8 +139,9 @@ def normalize(text: str) -> str:
 def parts(text: str) -> list[Part]:
     """Cut `text` into parts of at most `PART_CHARS`, each to be normalised by itself.
 
-    A part ends at a blank line, else at a line's end, a sentence's or a word's, else anywhere. Markup that goes on
-    beyond the end of a part is not recognised as such, unless it is a comment; a list or table may lose a full stop.
+    A part ends at a blank line, else at a line's end, a sentence's or a word's, else anywhere.
+    Markup that goes on beyond the end of a part is not recognised as such, unless it is a comment;
+    a list or table may lose a full stop.
     """
     if len(text) <= PART_CHARS:
         return [(text, "")]
@@ -196,8 +219,10 @@ def _spoken_character(code: int) -> str:
 
 
 def _clean(text: str) -> str:
-    """`text` without what cannot be seen, with one form for each letter; emoji are `_PICTURE`."""
-    text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "ignore")  # joins pairs, drops halves
+    """Return `text` without what cannot be seen, with one form for each letter; emoji are `_PICTURE`."""
+    text = text.encode("utf-16-le", "surrogatepass").decode(
+        "utf-16-le", "ignore"
+    )  # joins pairs, drops halves
     text = text.replace("\r\n", "\n").translate(_Characters())
     text = _COMPATIBILITY.sub(lambda match: unicodedata.normalize("NFKC", match[0]), text)
     return unicodedata.normalize("NFC", text)
@@ -207,7 +232,7 @@ def _clean(text: str) -> str:
 
 
 def _plain_lines(text: str) -> str:
-    """`text` without tags and comments and with character references resolved."""
+    """Return `text` without tags and comments and with character references resolved."""
     if "<" in text:
         text = _TAG.sub(_tag_text, _without_comments(text))
     return _ENTITY.sub(lambda match: html.unescape("&" + match[1]), text) if "&" in text else text
@@ -244,9 +269,11 @@ class _Unit:
 
 
 def _paragraphs(text: str) -> Iterator[str]:
-    """The paragraphs of Markdown or plain text, one line each; those with nothing to say are left out."""
+    """Yield the paragraphs of Markdown or plain text, one line each; those with nothing to say are left out."""
     paragraphs = [_units(block) for block in _blocks(text)]
-    lines = iter(_inline("\n".join(unit.text for units in paragraphs for unit in units)).split("\n"))
+    lines = iter(
+        _inline("\n".join(unit.text for units in paragraphs for unit in units)).split("\n")
+    )
     for units in paragraphs:
         sentences = [
             _stopped(line) if unit.closed or unit is not units[-1] else line
@@ -262,7 +289,9 @@ def _blocks(text: str) -> Iterator[list[str]]:
     block: list[str] = []
     for raw in [*text.split("\n"), ""]:
         line = " ".join(raw.split())
-        drawn = _FENCE.fullmatch(line) or (_RULE.fullmatch(line) and not ("|" in line and "-" in line))
+        drawn = _FENCE.fullmatch(line) or (
+            _RULE.fullmatch(line) and not ("|" in line and "-" in line)
+        )
         heading = _HEADING.match(line)
         if block and (heading or drawn or not line):
             yield block
@@ -300,7 +329,7 @@ def _units(block: list[str]) -> list[_Unit]:
 
 
 def _stopped(sentence: str) -> str:
-    """`sentence` with a full stop, unless it ends with punctuation or says nothing."""
+    """Return `sentence` with a full stop, unless it ends with punctuation or says nothing."""
     if not _SPEAKABLE.search(sentence) or _CLOSED.search(sentence):
         return sentence
     return sentence + ("。" if _HAN_OR_KANA_END.search(sentence) else ".")
@@ -310,7 +339,7 @@ def _stopped(sentence: str) -> str:
 
 
 def _inline(text: str) -> str:
-    """`text` with the markup inside its lines resolved; as many lines as before."""
+    """Return `text` with the markup inside its lines resolved; as many lines as before."""
     text = _IMAGE_OR_LINK.sub(r"\1", text)
     text = _REFERENCE.sub(lambda match: match[1] or "", text)
     if _URL_SIGN.search(text):
@@ -331,6 +360,11 @@ def _host(url: re.Match[str]) -> str:
 
 def _stars(run: re.Match[str]) -> str:
     """Nothing for a mark of bold text; the stars themselves in "2**8" and "2 ** 8"."""
-    before, after = run.string[max(0, run.start() - 1) : run.start()], run.string[run.end() : run.end() + 1]
-    power = (before == after == " ") or ((before + after).isascii() and before.isalnum() and after.isalnum())
+    before, after = (
+        run.string[max(0, run.start() - 1) : run.start()],
+        run.string[run.end() : run.end() + 1],
+    )
+    power = (before == after == " ") or (
+        (before + after).isascii() and before.isalnum() and after.isalnum()
+    )
     return run[0] if power and len(run[0]) == 2 else ""

@@ -1,8 +1,9 @@
-"""Cuts text into pieces that a model can say in one go, lazily; knows nothing of models, voices or audio.
+"""Cuts text into pieces that a model can say in one go, lazily; knows nothing of models, voices or
+audio.
 
-Sentences come from `sentencex`, which knows each language's abbreviations. Its time grows faster than its input on
-some texts (unclosed quotes), so it sees a window of a paragraph at a time; the last, maybe unfinished, sentence of a
-window is carried over to the next.
+Sentences come from `sentencex`, which knows each language's abbreviations. Its time grows faster
+than its input on some texts (unclosed quotes), so it sees a window of a paragraph at a time; the
+last, maybe unfinished, sentence of a window is carried over to the next.
 """
 
 import re
@@ -12,12 +13,12 @@ from dataclasses import dataclass, replace
 from itertools import chain, takewhile
 from typing import Final
 
-import sentencex  # type: ignore[import-untyped]  # a compiled module that ships no stubs
-
 PARAGRAPH_PAUSE_S: Final = 0.6
 SENTENCE_PAUSE_S: Final = 0.25
 CLAUSE_PAUSE_S: Final = 0.12
-WORD_PAUSE_S: Final = 0.0  # inside a clause nothing is wanted: each piece already ends in a little silence
+WORD_PAUSE_S: Final = (
+    0.0  # inside a clause nothing is wanted: each piece already ends in a little silence
+)
 
 _WIDE = re.compile(
     "[\u1100-\u11ff\u2e80-\u9fff\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]"
@@ -25,15 +26,22 @@ _WIDE = re.compile(
 _WIDE_WEIGHT = 3
 _SHORT = 24  # narrower pieces are joined to a neighbour: models say single words badly
 _COMFORTABLE = 110  # neighbours are joined up to here, about seven seconds of speech
+_LONGEST_FIRST = 120  # letters said in a first piece without a break, which is cut above this
+_SPELLED = re.compile(r"\d|[$€£¥%&@#+=]|\b[^\W\d_]\b|[A-Z](?=[A-Z])")  # each is said as a word
+_SPELLED_WEIGHT = 5
 _WINDOW_CHARS = 1000  # what sentencex sees at once: about 5 ms for the worst text of this length
 
 _CLOSERS = r"[\"'”’»)\]」』）》]*+"
 _PARAGRAPH_BREAK = re.compile(r"\n[^\S\n]*+\n\s*+")
 _WHITESPACE = re.compile(r"\s+")
-# Inside what sentencex takes for one sentence: a full stop after a short word is most likely an abbreviation's.
-_SENTENCE_END = re.compile(rf"(?:(?<=\w\w\w\w\w)\.|\.\.\.|[!?…]){_CLOSERS}(?=\s)|[。！？।]{_CLOSERS}")
+# Inside what sentencex takes for one sentence: a full stop after a short word is most likely an
+# abbreviation's.
+_SENTENCE_END = re.compile(
+    rf"(?:(?<=\w\w\w\w\w)\.|\.\.\.|[!?…]){_CLOSERS}(?=\s)|[。！？।]{_CLOSERS}"
+)
 _CLAUSE_END = re.compile(rf"[,;:]{_CLOSERS}(?=\s)|[、，；：…]{_CLOSERS}|—+|\s[–-](?=\s)")
-# What sentencex takes for sentences and is none: a list's "1." or "a)" alone, and some abbreviations.
+# What sentencex takes for sentences and is none: a list's "1." or "a)" alone, and some
+# abbreviations.
 _LIST_NUMBER = re.compile(r"\A\W*+(?:\d{1,3}|\w)[.)]\s*")
 _ABBREVIATED = {
     "de": re.compile(r"\A(?:.*\s)?\d{1,3}\.\s*", re.DOTALL),  # ordinals: "die 2. Bundesliga"
@@ -43,7 +51,7 @@ _ABBREVIATED = {
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class TextSegment:
     """Text to be spoken in one go, and the seconds of silence that belong after it."""
 
     text: str
@@ -51,33 +59,40 @@ class Piece:
 
 
 def width(text: str) -> int:
-    """How much speech `text` is, measured in Latin letters: Han, kana and Hangul characters count three.
+    """How much speech `text` is, measured in Latin letters: Han, kana and Hangul characters count
+    three.
 
-    Each of those is a syllable or a whole word and takes about as long to say as three Latin letters, so that one
-    bound serves every script. All other characters count one.
+    Each of those is a syllable or a whole word and takes about as long to say as three Latin
+    letters, so that one bound serves every script. All other characters count one.
     """
     return len(text) + (_WIDE_WEIGHT - 1) * len(_WIDE.findall(text))
 
 
-def split(text: str, language: str, *, max_chars: int, first_chars: int = 80) -> Iterator[Piece]:
-    """Yields `text` in order as pieces of at most `max_chars` (by `width`), the first one short for an early start.
+def split(
+    text: str, language: str, *, max_chars: int, first_chars: int = 80
+) -> Iterator[TextSegment]:
+    """Yield `text` in order as pieces of at most `max_chars` (by `width`), the first one short for
+    an early start.
 
-    Paragraphs end at blank lines. Whitespace in a piece is single spaces; apart from whitespace nothing is lost,
-    doubled or moved. Memory beyond `text` is bounded by a window of a thousand characters. The last piece has no
-    pause after it. `language` is an ISO 639-1 code. Raises `ValueError` when `max_chars` cannot hold a character.
+    Paragraphs end at blank lines. Whitespace in a piece is single spaces; apart from whitespace
+    nothing is lost, doubled or moved. Memory beyond `text` is bounded by a window of a thousand
+    characters. The last piece has no pause after it. `language` is an ISO 639-1 code. Raises
+    `ValueError` when `max_chars` cannot hold a character.
     """
     if max_chars < _WIDE_WEIGHT:
         raise ValueError(f"max_chars must be at least {_WIDE_WEIGHT}, got {max_chars!r}")
-    waiting: Piece | None = None
+    waiting: TextSegment | None = None
     for start, end in _paragraphs(text):
         sentences = _sentences(text, start, end, language)
-        pieces = _joined(sentences, max_chars) if waiting else _opened(sentences, max_chars, first_chars)
+        pieces = (
+            _joined(sentences, max_chars) if waiting else _opened(sentences, max_chars, first_chars)
+        )
         if waiting:
             waiting = replace(waiting, pause_s=PARAGRAPH_PAUSE_S)
         for piece in pieces:
             if waiting:
                 yield waiting
-            waiting = Piece(" ".join(piece.text.split()), piece.pause_s)
+            waiting = TextSegment(" ".join(piece.text.split()), piece.pause_s)
     if waiting:
         yield replace(waiting, pause_s=0.0)
 
@@ -90,8 +105,8 @@ def _paragraphs(text: str) -> Iterator[tuple[int, int]]:
     yield start, len(text)
 
 
-def _sentences(text: str, start: int, end: int, language: str) -> Iterator[Piece]:
-    """The sentences of `text[start:end]`, none blank; a sentence longer than the window comes in several."""
+def _sentences(text: str, start: int, end: int, language: str) -> Iterator[TextSegment]:
+    """Yield the sentences of `text[start:end]`, none blank; a sentence longer than the window comes in several."""
     window = ""
     while start < end:
         if window.endswith(" ") and (gap := _WHITESPACE.match(text, start, end)):
@@ -101,17 +116,28 @@ def _sentences(text: str, start: int, end: int, language: str) -> Iterator[Piece
         start = stop
         sentences = _segment(window, language)
         window = "" if start == end else sentences.pop()
-        yield from (Piece(sentence, SENTENCE_PAUSE_S) for sentence in sentences if not sentence.isspace())
+        yield from (
+            TextSegment(sentence, SENTENCE_PAUSE_S)
+            for sentence in sentences
+            if not sentence.isspace()
+        )
         if len(window) == _WINDOW_CHARS:
             piece, window = _cut(window, width(window) - 1)
             yield piece
 
 
 def _segment(window: str, language: str) -> list[str]:
-    """`window` as sentences with their trailing space. Never empty; joined again they are `window`."""
-    clean = window.encode("utf-8", "replace").decode()  # a lone surrogate becomes one "?"; lengths stay
+    """Return `window` as sentences with their trailing space.
+
+    Never empty; joined again they are `window`.
+    """
+    clean = window.encode(
+        "utf-8", "replace"
+    ).decode()  # a lone surrogate becomes one "?"; lengths stay
     sentences = [""]
     start = 0
+    import sentencex  # type: ignore[import-untyped]  # a compiled module without stubs, for whoever cuts text alone
+
     for length in map(len, sentencex.segment(language, clean)):
         sentence = window[start : start + length]
         if _goes_on(sentences[-1], sentence, language):
@@ -124,47 +150,71 @@ def _segment(window: str, language: str) -> list[str]:
 
 
 def _goes_on(last: str, sentence: str, language: str) -> bool:
-    """Whether `sentence` belongs to `last`, although sentencex cut there."""
+    """True if `sentence` belongs to `last`, although sentencex cut there."""
     abbreviated = _ABBREVIATED.get(language)
     return (
         not last.strip()
         or bool(_LIST_NUMBER.fullmatch(last))
         or bool(abbreviated and abbreviated.fullmatch(last))
-        or (last.endswith("」") and sentence.startswith(("と", "って", "、")))  # Japanese: "…", he said
+        or (
+            last.endswith("」") and sentence.startswith(("と", "って", "、"))
+        )  # Japanese: "…", he said
     )
 
 
-def _opened(sentences: Iterator[Piece], max_chars: int, first_chars: int) -> Iterator[Piece]:
-    """The pieces of the first paragraph: a short one that makes an early start, then the rest as `_joined`."""
+def _opened(
+    sentences: Iterator[TextSegment], max_chars: int, first_chars: int
+) -> Iterator[TextSegment]:
+    """Yield the pieces of the first paragraph: a short one that makes an early start, then the rest as `_joined`."""
     first = next(sentences, None)
     if first is None:
         return
     second = next(sentences, None) if width(first.text) < _SHORT else None
-    whole = Piece(first.text + second.text, second.pause_s) if second else first
+    whole = TextSegment(first.text + second.text, second.pause_s) if second else first
     limit = min(first_chars, max_chars)
     at = _boundary(whole.text, _SHORT, limit)
-    rest: list[Piece] = []
+    rest: list[TextSegment] = []
     if width(whole.text.strip()) <= limit:
         opening = whole
     elif at:
         opening, tail = at
-        rest = [Piece(tail, whole.pause_s)]
+        rest = [TextSegment(tail, whole.pause_s)]
     else:
         opening = first
         rest = [second] if second else []
-    head, *tails = _fitted(opening, max_chars)
+    head, *tails = _shortened(opening, max_chars, limit)
     yield head
     yield from _joined(chain(tails, rest, sentences), max_chars)
 
 
-def _joined(pieces: Iterator[Piece], max_chars: int) -> Iterator[Piece]:
-    """The same text in pieces of a comfortable length, none above `max_chars`."""
-    current: Piece | None = None
+def _shortened(piece: TextSegment, max_chars: int, limit: int) -> list[TextSegment]:
+    """Cut a first piece in two where it takes long to say: at a break, else at `limit`."""
+    text = piece.text.lstrip()
+    longest = _sayable(text, min(max(_LONGEST_FIRST, limit), max_chars))
+    if width(text.rstrip()) <= longest:
+        return [piece]
+    head, tail = _boundary(text, _SHORT, longest) or _cut(text, _sayable(text, limit))
+    return [head, TextSegment(tail, piece.pause_s)]
+
+
+def _sayable(text: str, limit: int) -> int:
+    """Return the width of the start of `text` that is said in `limit` letters, digits as words."""
+    said = 0
+    for at, character in enumerate(text):
+        said += _SPELLED_WEIGHT if _SPELLED.match(text, at) else width(character)
+        if said > limit:
+            return max(_WIDE_WEIGHT, width(text[:at]))
+    return limit
+
+
+def _joined(pieces: Iterator[TextSegment], max_chars: int) -> Iterator[TextSegment]:
+    """Yield the same text in pieces of a comfortable length, none above `max_chars`."""
+    current: TextSegment | None = None
     for piece in chain.from_iterable(_fitted(piece, max_chars) for piece in pieces):
         if current is None:
             current = piece
             continue
-        both = Piece(current.text + piece.text, piece.pause_s)
+        both = TextSegment(current.text + piece.text, piece.pause_s)
         wide = width(both.text.strip())
         short = min(width(current.text.strip()), width(piece.text.strip())) < _SHORT
         if (wide <= _COMFORTABLE or short) and wide <= max_chars:
@@ -176,20 +226,22 @@ def _joined(pieces: Iterator[Piece], max_chars: int) -> Iterator[Piece]:
         yield current
 
 
-def _fitted(piece: Piece, max_chars: int) -> Iterator[Piece]:
+def _fitted(piece: TextSegment, max_chars: int) -> Iterator[TextSegment]:
     """`piece` itself, or parts of it that fit."""
     while width(piece.text.strip()) > max_chars:
         part, tail = _cut(piece.text.lstrip(), max_chars)
         yield part
-        piece = Piece(tail, piece.pause_s)
+        piece = TextSegment(tail, piece.pause_s)
     yield piece
 
 
-def _cut(text: str, limit: int) -> tuple[Piece, str]:
-    """The longest good beginning of `text` that is no wider than `limit`, and what follows; neither is blank.
+def _cut(text: str, limit: int) -> tuple[TextSegment, str]:
+    """Return the longest good beginning of `text` that is no wider than `limit`, and what follows;
+    neither is blank.
 
-    At best it ends with a sentence or clause, else with a word, else anywhere but inside a character that is
-    written with several code points. `text` must be wider than `limit` and not begin with a space.
+    At best it ends with a sentence or clause, else with a word, else anywhere but inside a
+    character that is written with several code points. `text` must be wider than `limit` and not
+    begin with a space.
     """
     found = _boundary(text, limit // 3, limit)
     if found:
@@ -198,17 +250,19 @@ def _cut(text: str, limit: int) -> tuple[Piece, str]:
     at = text.rfind(" ", 1, fit + 1)
     if at < 1:
         at = next((i for i in range(fit, 0, -1) if not _inside_character(text, i)), fit)
-    return Piece(text[:at], WORD_PAUSE_S), text[at:]
+    return TextSegment(text[:at], WORD_PAUSE_S), text[at:]
 
 
-def _boundary(text: str, low: int, limit: int) -> tuple[Piece, str] | None:
+def _boundary(text: str, low: int, limit: int) -> tuple[TextSegment, str] | None:
     """`text` cut after its last sentence, else clause, that ends between the widths `low` and `limit`."""
     fit = _fitting(text, limit)
     for end, pause_s in ((_SENTENCE_END, SENTENCE_PAUSE_S), (_CLAUSE_END, CLAUSE_PAUSE_S)):
-        ends = (match.end() for match in end.finditer(text, 0, fit + 1))  # one more: space may have to follow
+        ends = (
+            match.end() for match in end.finditer(text, 0, fit + 1)
+        )  # one more: space may have to follow
         at = max((at for at in ends if at <= fit), default=0)
         if at and width(text[:at]) >= low and text[at:].strip():
-            return Piece(text[:at], pause_s), text[at:]
+            return TextSegment(text[:at], pause_s), text[at:]
     return None
 
 
@@ -223,7 +277,7 @@ def _fitting(text: str, limit: int) -> int:
 
 
 def _inside_character(text: str, at: int) -> bool:
-    """Whether a cut before `text[at]` would tear what readers see as one character apart."""
+    """True if a cut before `text[at]` would tear what readers see as one character apart."""
     before, after = text[at - 1], text[at]
     return (
         unicodedata.category(after).startswith("M")  # combining marks, variation selectors

@@ -1,7 +1,8 @@
-"""Reads the mouth's shapes off spelling: which words a text has, and which visemes each passes through.
+"""Read the mouth's shapes off spelling: which words a text has, and which visemes each passes
+through.
 
-Knows letters, not phonemes: a rough reading in the manner of English, with other scripts written in Latin letters
-first. It is meant for moving lips, and knows nothing of time.
+Knows letters, not phonemes: a rough reading in the manner of English, with other scripts written in
+Latin letters first. It is meant for moving lips, and knows nothing of time.
 """
 
 import re
@@ -11,7 +12,9 @@ from typing import Final, Literal, get_args
 
 from anyascii import anyascii
 
-Viseme = Literal["sil", "PP", "FF", "TH", "DD", "kk", "CH", "SS", "nn", "RR", "aa", "E", "ih", "oh", "ou"]
+Viseme = Literal[
+    "sil", "PP", "FF", "TH", "DD", "kk", "CH", "SS", "nn", "RR", "aa", "E", "ih", "oh", "ou"
+]
 VISEMES: tuple[Viseme, ...] = get_args(Viseme)
 VOWELS: frozenset[Viseme] = frozenset(("aa", "E", "ih", "oh", "ou"))
 
@@ -25,7 +28,8 @@ _ENGLISH: Final = (
 )
 _DIGITS: Final = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
-# A character of a script without spaces is a word of its own; elsewhere letters, digits and apostrophes make words.
+# A character of a script without spaces is a word of its own; elsewhere letters, digits and
+# apostrophes make words.
 _WIDE = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _WORD = re.compile(rf"[{_WIDE}]ー?|(?:(?![{_WIDE}_])\w)+(?:['’-](?:(?![{_WIDE}_])\w)+)*")
 _LONG_PAUSE = re.compile(r"[.!?…。！？]")
@@ -53,7 +57,7 @@ class Word:
 
 
 def words(text: str, language: str) -> list[Word]:
-    """The words of `text` in order, without those that have no sound; `language` is an ISO 639-1 code."""
+    """Return the words of `text` in order, without those that have no sound; `language` is an ISO 639-1 code."""
     found = list(_WORD.finditer(text))
     ends = [*(match.start() for match in found), len(text)][1:]
     read = [
@@ -64,7 +68,7 @@ def words(text: str, language: str) -> list[Word]:
 
 
 def spelled(word: str, language: str) -> tuple[Viseme, ...]:
-    """The visemes of one word, none twice in a row."""
+    """Return the visemes of one word, none twice in a row."""
     table = _IN_ENGLISH if language == "en" else _OTHERS
     letters = re.sub(r"\d", lambda digit: _DIGITS[int(digit[0])], anyascii(word)).lower()
     if language in ("en", "fr"):
@@ -73,7 +77,9 @@ def spelled(word: str, language: str) -> tuple[Viseme, ...]:
     at = 0
     while at < len(letters):
         size = next((size for size in (4, 3, 2, 1) if letters[at : at + size] in table), 0)
-        shapes += [shape for shape in table.get(letters[at : at + size], ()) if shape not in shapes[-1:]]
+        shapes += [
+            shape for shape in table.get(letters[at : at + size], ()) if shape not in shapes[-1:]
+        ]
         at += size or 1
     return tuple(shapes)
 

@@ -1,4 +1,5 @@
 """The demo page: type, choose, listen; a Streamlit application in a process of its own.
 
-Knows the public client, and nothing of the server's inside: whatever it shows, any other client can get.
+Knows the public client, and nothing of the server's inside: whatever it shows, any other client can
+get.
 """

@@ -13,12 +13,24 @@ from vivavoce.client import DEFAULT_URL
 from vivavoce.errors import BadRequest, Overloaded, VivavoceError
 from vivavoce.types import AudioFormat
 from vivavoce.ui.launch import SERVER_URL
-from vivavoce.ui.standing import AUTO, SPEECH_TIMEOUT_S, Choices, Connection, Standing, choices, look
-from vivavoce.ui.take import MEDIA_TYPES, Progress, Take, Wish, record
+from vivavoce.ui.server_state import (
+    AUTO,
+    SPEECH_TIMEOUT_S,
+    Choices,
+    Connection,
+    ServerState,
+    choices,
+    look,
+)
+from vivavoce.ui.speech import MEDIA_TYPES, Progress, SpeechForm, SpeechResult, record
 from vivavoce.ui.waveform import picture
 
 EXAMPLE = "Hello! This is a voice from your own machine. Type something else here, and press Speak."
-INSTRUCTIONS = ("Warm and calm, like a bedtime story.", "Excited, out of breath.", "Whisper, very slowly.")
+INSTRUCTIONS = (
+    "Warm and calm, like a bedtime story.",
+    "Excited, out of breath.",
+    "Whisper, very slowly.",
+)
 RECORDINGS = ("wav", "mp3", "flac", "ogg", "m4a", "webm")
 KEPT_TAKES = 10
 ICON = Path(__file__).parents[1] / "web" / "icon.svg"  # an icon by name comes from a public server
@@ -28,16 +40,23 @@ _COLOURS = {"ready": "green", "loading": "orange", "missing": "red", "failed": "
 
 
 def main() -> None:
-    """Draws the page once."""
+    """Draw the page once."""
     st.set_page_config(page_title="vivavoce", page_icon=str(ICON), layout="centered")
     connection, standing = _draw_sidebar()
     st.title("Text in, speech out")
     if standing.problem:
-        st.error(f"{_sentence(standing.problem)}\n\nThis page tries again by itself.", icon=":material/cloud_off:")
+        st.error(
+            f"{_sentence(standing.problem)}\n\nThis page tries again by itself.",
+            icon=":material/cloud_off:",
+        )
     wish = _draw_fields(connection, standing)
-    takes: deque[Take] = st.session_state.setdefault("takes", deque(maxlen=KEPT_TAKES))
+    takes: deque[SpeechResult] = st.session_state.setdefault("takes", deque(maxlen=KEPT_TAKES))
     asked = st.button(
-        "Speak", type="primary", icon=":material/play_arrow:", width="stretch", disabled=bool(standing.problem)
+        "Speak",
+        type="primary",
+        icon=":material/play_arrow:",
+        width="stretch",
+        disabled=bool(standing.problem),
     )
     if asked and (take := _speak(connection, wish)):
         takes.appendleft(take)
@@ -48,12 +67,14 @@ def main() -> None:
         _draw_earlier(list(takes)[1:], st.session_state["spoken"] - 1)
 
 
-def _draw_sidebar() -> tuple[Connection, Standing]:
-    """Draws the server's state, which keeps itself current, and returns it."""
+def _draw_sidebar() -> tuple[Connection, ServerState]:
+    """Draw the server's state, which keeps itself current, and returns it."""
     with st.sidebar:
         st.header("vivavoce", anchor=False)
         state = st.container()
-        key = st.text_input("API key", type="password", key="api_key", help="Only if the server asks for one.")
+        key = st.text_input(
+            "API key", type="password", key="api_key", help="Only if the server asks for one."
+        )
         connection = Connection(os.environ.get(SERVER_URL) or DEFAULT_URL, key or None)
         standing = look(connection)
         at_rest = standing.health is not None and standing.health.status == "ok"
@@ -62,8 +83,8 @@ def _draw_sidebar() -> tuple[Connection, Standing]:
     return connection, standing
 
 
-def _draw_standing(connection: Connection, shown: Standing) -> None:
-    """Draws the server's state as it is now, and the whole page anew if that has changed."""
+def _draw_standing(connection: Connection, shown: ServerState) -> None:
+    """Draw the server's state as it is now, and the whole page anew if that has changed."""
     standing = look(connection)
     if standing != shown:
         st.rerun()
@@ -73,7 +94,9 @@ def _draw_standing(connection: Connection, shown: Standing) -> None:
         return
     status, version = standing.health.status, standing.health.version
     st.badge(status, color="green" if status == "ok" else "orange", icon=":material/monitor_heart:")
-    st.markdown("\n".join(_model_line(entry.id, entry.state, entry.detail) for entry in standing.models))
+    st.markdown(
+        "\n".join(_model_line(entry.id, entry.state, entry.detail) for entry in standing.models)
+    )
     st.caption(f"Server version {_plain(version)}")
 
 
@@ -82,15 +105,17 @@ def _model_line(name: str, state: str, detail: str) -> str:
     return f"{line}  \n  :small[{_plain(detail)}]" if detail else line
 
 
-def _draw_fields(connection: Connection, standing: Standing) -> Wish:
-    """Draws what there is to fill in, and returns what it says."""
+def _draw_fields(connection: Connection, standing: ServerState) -> SpeechForm:
+    """Draw what there is to fill in, and returns what it says."""
     text = st.text_area("Text", EXAMPLE, key="text", height=130)
     columns = st.columns(3)
     states = {entry.id: entry.state for entry in standing.models}
     model = columns[0].selectbox(
         "Model",
         standing.names,
-        format_func=lambda name: name if states.get(name, "ready") == "ready" else f"{name} ({states[name]})",
+        format_func=lambda name: (
+            name if states.get(name, "ready") == "ready" else f"{name} ({states[name]})"
+        ),
         key="model",
     )
     offered = choices(connection, standing, model)
@@ -108,7 +133,7 @@ def _draw_fields(connection: Connection, standing: Standing) -> Wish:
     speed = left.slider("Speed", 0.25, 4.0, 1.0, 0.05, format="%.2f×", key="speed")
     format = right.selectbox("Format", get_args(AudioFormat), key="format")
     instruct, seed, recording, words = _draw_advanced()
-    return Wish(
+    return SpeechForm(
         text=text,
         model=None if model == AUTO else model,
         speaker=None if speaker == AUTO or recording else speaker,  # a recording is a voice already
@@ -128,7 +153,7 @@ def _draw_problem(offered: Choices) -> None:
 
 
 def _draw_advanced() -> tuple[str | None, int | None, bytes | None, str | None]:
-    """Draws what most do not need; returns the instruction, the seed, a recording to clone and the words in it."""
+    """Draw what most do not need; returns the instruction, the seed, a recording to clone and the words in it."""
     with st.expander("Advanced options", icon=":material/tune:"):
         instruct = st.text_input(
             "Instruction",
@@ -136,7 +161,13 @@ def _draw_advanced() -> tuple[str | None, int | None, bytes | None, str | None]:
             placeholder="How to say it",
             help="For models that follow instructions. The others say that it had no effect.",
         )
-        st.pills("Examples", INSTRUCTIONS, key="example", on_change=_take_example, label_visibility="collapsed")
+        st.pills(
+            "Examples",
+            INSTRUCTIONS,
+            key="example",
+            on_change=_take_example,
+            label_visibility="collapsed",
+        )
         seed = st.number_input(
             "Seed",
             0,
@@ -161,7 +192,9 @@ def _draw_recording() -> tuple[bytes | None, str | None]:
     if file is None:
         return None, None
     words = st.text_input(
-        "What is said in it", key="ref_text", help="Word for word. Without it only who speaks is taken, not how."
+        "What is said in it",
+        key="ref_text",
+        help="Word for word. Without it only who speaks is taken, not how.",
     )
     return file.getvalue(), words.strip() or None
 
@@ -171,8 +204,8 @@ def _take_example() -> None:
         st.session_state["instruct"] = example
 
 
-def _speak(connection: Connection, wish: Wish) -> Take | None:
-    """Has `wish` spoken, with progress shown meanwhile; `None` if that failed, and why is shown."""
+def _speak(connection: Connection, wish: SpeechForm) -> SpeechResult | None:
+    """Have `wish` spoken, with progress shown meanwhile; `None` if that failed, and why is shown."""
     if not wish.text.strip():
         st.warning("There is nothing to say yet: type a text above.", icon=":material/edit:")
         return None
@@ -196,7 +229,7 @@ def _speak(connection: Connection, wish: Wish) -> Take | None:
 class _Meter:
     """Draws progress into a bar, not more often than people see."""
 
-    def __init__(self, bar: "st.delta_generator.DeltaGenerator", wish: Wish) -> None:
+    def __init__(self, bar: "st.delta_generator.DeltaGenerator", wish: SpeechForm) -> None:
         self._bar = bar
         self._expected_s = max(1.0, len(wish.text) / _CHARS_PER_S / wish.speed)
         self._drawn_s = float("-inf")
@@ -215,14 +248,16 @@ class _Meter:
 def _draw_error(error: VivavoceError) -> None:
     message = _sentence(error.message)
     if isinstance(error, Overloaded):
-        st.warning(f"{message} (try again in {error.retry_after_s:g} s)", icon=":material/hourglass_top:")
+        st.warning(
+            f"{message} (try again in {error.retry_after_s:g} s)", icon=":material/hourglass_top:"
+        )
     elif isinstance(error, BadRequest):
         st.warning(message, icon=":material/edit:")
     else:
         st.error(message, icon=":material/error:")
 
 
-def _draw_newest(take: Take, number: int) -> None:
+def _draw_newest(take: SpeechResult, number: int) -> None:
     with st.container(border=True):
         st.markdown(f"**{_plain(take.voice)}** · {_plain(take.model)} · {_plain(take.language)}")
         if take.levels:
@@ -242,12 +277,14 @@ def _draw_newest(take: Take, number: int) -> None:
             else:
                 st.metric("Done after", f"{take.elapsed_s:.2f} s", width="content")
         if take.ignored:
-            st.info(f"{_plain(take.model)} does not have {', '.join(take.ignored)}: it had no effect.")
+            st.info(
+                f"{_plain(take.model)} does not have {', '.join(take.ignored)}: it had no effect."
+            )
         _draw_download(take, number)
 
 
-def _draw_earlier(takes: list[Take], number: int) -> None:
-    """Draws `takes`, the first of which is the `number`th of this session."""
+def _draw_earlier(takes: list[SpeechResult], number: int) -> None:
+    """Draw `takes`, the first of which is the `number`th of this session."""
     st.subheader("Earlier in this session", anchor=False)
     for age, take in enumerate(takes):
         with st.container(border=True):
@@ -258,7 +295,7 @@ def _draw_earlier(takes: list[Take], number: int) -> None:
             _draw_download(take, number - age)
 
 
-def _draw_download(take: Take, number: int) -> None:
+def _draw_download(take: SpeechResult, number: int) -> None:
     st.download_button(
         f"Download {take.wish.format}",
         take.file,
@@ -275,7 +312,7 @@ def _sentence(message: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """Returns `text` so that it is shown as it is, though Streamlit reads Markdown; code in backticks stays code."""
+    """Return `text` so that it is shown as it is, though Streamlit reads Markdown; code in backticks stays code."""
     return re.sub(r"([\\*_\[\]$<>#:~|{}])", r"\\\1", text)
 
 

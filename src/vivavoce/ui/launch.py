@@ -1,4 +1,4 @@
-"""Builds the demo page as an ASGI application; does not listen, and imports Streamlit only when asked."""
+"""Build the demo page as an ASGI application; does not listen, and imports Streamlit only when asked."""
 
 import os
 from importlib.util import find_spec
@@ -22,14 +22,16 @@ _OPTIONS: dict[str, object] = {
 
 
 def create_page(server_url: str) -> "App":
-    """Returns the page, which will ask the speech server at `server_url`; one for each process.
+    """Return the page, which will ask the speech server at `server_url`; one for each process.
 
     Raises `MissingDependency` without Streamlit.
     """
     if find_spec("streamlit") is None:
         raise MissingDependency("the demo page needs streamlit: pip install 'vivavoce[ui]'")
     from streamlit.starlette import App
-    from streamlit.web.bootstrap import load_config_options  # the environment sets few of its options
+    from streamlit.web.bootstrap import (
+        load_config_options,  # the environment sets few of its options
+    )
 
     os.environ[SERVER_URL] = server_url  # Streamlit gives its script no arguments
     load_config_options(_OPTIONS)

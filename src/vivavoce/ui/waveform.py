@@ -1,4 +1,4 @@
-"""Draws the waveform of 16-bit audio as an SVG picture; knows nothing of where the audio is from."""
+"""Draw the waveform of 16-bit audio as an SVG picture; knows nothing of where the audio is from."""
 
 import itertools
 from array import array
@@ -10,7 +10,7 @@ _FULL_SCALE = 32_768
 
 
 def peaks(pcm: bytes, count: int = BARS) -> tuple[float, ...]:
-    """Returns the loudest sample of each of `count` equal stretches, from 0 to 1; none for no audio.
+    """Return the loudest sample of each of `count` equal stretches, from 0 to 1; none for no audio.
 
     `pcm` is 16-bit signed little-endian mono. There are fewer peaks where there are fewer samples.
     """
@@ -24,7 +24,7 @@ def peaks(pcm: bytes, count: int = BARS) -> tuple[float, ...]:
 
 
 def picture(levels: Sequence[float], colour: str = "#0f766e") -> str:
-    """Returns an SVG with a bar for each level, the loudest of them as high as the picture."""
+    """Return an SVG with a bar for each level, the loudest of them as high as the picture."""
     loudest = max(levels, default=0.0) or 1.0
     bars = "".join(
         f'<rect x="{index * _STEP}" y="{(_HEIGHT - height) / 2:.1f}" width="{_WIDTH}" height="{height:.1f}" rx="1.5"/>'

@@ -28,9 +28,10 @@ export async function models() {
   return data.filter((card) => card.state !== "alias");
 }
 
-/** The voices of `model`, or of all models for "auto". Waits while the model is being loaded. */
+/** The voices of `model`, or of all models for "auto", other names of voices left out. Waits while the model is being loaded. */
 export async function voices(model, signal) {
-  return (await getJson(`v1/audio/voices?model=${encodeURIComponent(model)}`, signal)).voices;
+  const { voices } = await getJson(`v1/audio/voices?model=${encodeURIComponent(model)}`, signal);
+  return voices.filter((voice) => !voice.alias_of);
 }
 
 /** English names of the languages of `model`, "auto" first. */

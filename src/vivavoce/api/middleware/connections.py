@@ -1,0 +1,320 @@
+"""Bound what a connection may cost: the time and the parts of a request, the time of an answer.
+
+A protocol for uvicorn, around its own one for HTTP/1.1. It sees bytes and time, and knows no
+endpoint. `api.middleware.listener` bounds the number of connections.
+"""
+
+import asyncio
+import socket
+import struct
+import time
+from dataclasses import dataclass
+from typing import Final
+
+import h11
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from vivavoce.api.middleware.body_limit import PADDING, refuse_request
+from vivavoce.errors import BadRequest, Overloaded
+
+# What the system keeps for a client that does not read (Linux takes the double). It also sets how
+# soon reading is seen: when a third of it has been taken, which even the slowest audio format does
+# several times a minute.
+SEND_BUFFER_BYTES: Final = 128 * 2**10
+BODY_BYTES_PER_S: Final = 1_000  # a body that is slower than this on average is not worth its place
+SPARE_CONNECTIONS: Final = 64  # beyond the limit, that get an answer; others are only closed
+MAX_HEADER_BYTES: Final = 16 * 2**10
+CHUNK_BYTES: Final = 64  # what a smaller chunk of a body counts as: parsing it costs as much
+TURN_EVENTS: Final = 64  # parts of requests that are parsed in one turn: about a millisecond
+TURN_PAUSE_S: Final = 0.005  # before a connection's next turn: it takes a fifth of the loop at most
+PROBE_S: Final = (0.005, 0.1)  # first and longest pause between looks whether a client has left
+_NO_LINGERING: Final = struct.pack("ii", 1, 0)
+_TIMED_OUT: Final = (
+    b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What connections may cost; the settings of the same names say more."""
+
+    max_connections: int
+    receive_timeout_s: float
+    send_timeout_s: float
+
+
+def bounded_http(bounds: Bounds) -> type["BoundedHTTP"]:
+    """Return the class to give to uvicorn as `http`."""
+    return type("BoundedHTTP", (BoundedHTTP,), {"bounds": bounds})
+
+
+class _Parser(h11.Connection):
+    """Parse at most `TURN_EVENTS` parts of requests in one turn, and count small chunks."""
+
+    def __init__(self) -> None:
+        super().__init__(h11.SERVER, MAX_HEADER_BYTES)
+        self.events_left = TURN_EVENTS
+        self._padding_bytes = 0
+
+    def next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
+        if not self.events_left:
+            return h11.NEED_DATA  # ends uvicorn's loop, though there may be more
+        self.events_left -= 1
+        event = super().next_event()
+        if isinstance(event, h11.Request):
+            self._padding_bytes = 0
+        elif isinstance(event, h11.Data) and event.chunk_end:
+            self._padding_bytes += max(CHUNK_BYTES - len(event.data), 0)
+        return event
+
+    def take_padding(self) -> int:
+        """Return the bytes to add to the body's length for its small chunks, once each."""
+        padding, self._padding_bytes = self._padding_bytes, 0
+        return padding
+
+
+class _Flow(FlowControl):
+    """Keep a transport from reading while uvicorn wants that, or while bytes wait for a turn."""
+
+    held = False
+
+    def resume_reading(self) -> None:
+        if self.held:
+            self.read_paused = False
+        else:
+            super().resume_reading()
+
+    def hold(self) -> None:
+        self.held = True
+        self._transport.pause_reading()
+
+    def release(self) -> None:
+        self.held = False
+        if not self.read_paused:
+            self._transport.resume_reading()
+
+
+class BoundedHTTP(H11Protocol):
+    """One connection with two clocks: one runs while a request comes in, one while nothing of an answer goes out."""
+
+    bounds: Bounds
+    conn: _Parser
+    flow: _Flow
+    _since_s = 0.0  # when the request began to come in, or could have
+    _received_bytes = 0
+    _unsent_bytes = 0
+    _receiving: asyncio.TimerHandle | None = None
+    _sending: asyncio.TimerHandle | None = None
+    _next_turn: asyncio.TimerHandle | None = None
+    _probing: asyncio.TimerHandle | None = None  # the client's side is closed, and it may have left
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
+        super().connection_made(transport)
+        self.conn, self.flow = _Parser(), _Flow(transport)
+        transport.get_extra_info("socket").setsockopt(
+            socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES
+        )
+        # Tells of whatever waits here, also of an answer's last bytes. With a limit of 0 asyncio's
+        # TLS never resumes.
+        transport.set_write_buffer_limits(high=1, low=0)
+        if len(self.connections) > self.bounds.max_connections:
+            self.app = _only_health(self.app)
+        self.app = _with_padding(_of_one_length(self.app), self.conn)
+        self._watch_receiving()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_receiving()
+        self._stop_sending()
+        for timer in (self._next_turn, self._probing):
+            if timer is not None:
+                timer.cancel()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        self._received_bytes += len(data) if self._in_body else 0
+        super().data_received(data)
+
+    def handle_events(self) -> None:
+        """Parse what has come, in turns: other connections are served between them."""
+        self.conn.events_left = TURN_EVENTS
+        super().handle_events()
+        if self.transport.is_closing() or self.transport.get_protocol() is not self:
+            self._stop_receiving()  # it is a WebSocket's now, if it is not closed
+            return
+        if not self.conn.events_left:
+            self._wait_for_turn()
+        elif self.flow.held:
+            self.flow.release()
+        if self.conn.their_state not in (h11.IDLE, h11.SEND_BODY):
+            self._stop_receiving()  # the request is here
+        elif self._receiving is None and (self.conn.trailing_data[0] or self._in_body):
+            self._watch_receiving()
+
+    def on_response_complete(self) -> None:
+        self._since_s = time.monotonic()
+        super().on_response_complete()
+        if self._probing is not None and self.cycle.response_complete:
+            self.transport.close()  # the client sends no other request
+
+    def eof_received(self) -> bool | None:  # type: ignore[override]  # uvicorn keeps no connection open
+        """Keep a half-closed connection open until its request is answered.
+
+        A client that has closed the whole connection looks the same until something is sent to it.
+        So it is sent an interim answer, which every client of HTTP/1.1 skips. It resets the
+        connection if it has left. TLS has no half-closed connections in asyncio.
+        """
+        answering = self.cycle is not None and not (
+            self.cycle.more_body or self.cycle.response_complete
+        )
+        if not answering or self.scheme == "https" or self.scope["http_version"] != "1.1":
+            return None
+        if not self.cycle.response_started:
+            self.transport.write(
+                self.conn.send(h11.InformationalResponse(status_code=100, headers=[])) or b""
+            )
+        if self._probing is None:
+            self._probe_in(PROBE_S[0])
+        return True
+
+    @property
+    def silent_since_s(self) -> float | None:
+        """When the client last could have begun a request; None while one is answered."""
+        answering = self.cycle is not None and not (self.cycle.response_complete or self._in_body)
+        if answering or self.transport.is_closing() or self.transport.get_write_buffer_size():
+            return None
+        return self._since_s
+
+    @property
+    def earned_s(self) -> float:
+        """Seconds that the body which is coming in has earned."""
+        return self._received_bytes / BODY_BYTES_PER_S if self._in_body else 0.0
+
+    @property
+    def _in_body(self) -> bool:
+        return self.conn.their_state is h11.SEND_BODY
+
+    def drop(self) -> None:
+        """Close the connection at once."""
+        self._stop_receiving()
+        self.transport.abort()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._unsent_bytes = self.transport.get_write_buffer_size()
+        if self._sending is None:
+            self._sending = self.loop.call_later(self.bounds.send_timeout_s, self._on_sent_nothing)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._stop_sending()
+
+    def _wait_for_turn(self) -> None:
+        self.flow.hold()
+        if self._next_turn is not None:
+            self._next_turn.cancel()
+        self._next_turn = self.loop.call_later(TURN_PAUSE_S, self._take_turn)
+
+    def _take_turn(self) -> None:
+        if not self.transport.is_closing():
+            self.handle_events()
+
+    def _probe_in(self, pause_s: float) -> None:
+        self._probing = self.loop.call_later(pause_s, self._probe, pause_s)
+
+    def _probe(self, pause_s: float) -> None:
+        # The event loop tells of a reset only those who read or write, and nothing is left to read.
+        try:
+            self.transport.get_extra_info("socket").getpeername()
+        except OSError:
+            self.transport.abort()
+        else:
+            self._probe_in(min(2 * pause_s, PROBE_S[1]))
+
+    def _watch_receiving(self) -> None:
+        self._since_s, self._received_bytes = time.monotonic(), 0
+        self._receiving = self.loop.call_later(
+            self.bounds.receive_timeout_s, self._on_received_late
+        )
+
+    def _on_received_late(self) -> None:
+        may_s = self.bounds.receive_timeout_s + self.earned_s
+        left_s = self._since_s + may_s - time.monotonic()
+        if left_s > 0.001:  # what has come meanwhile has earned it more time
+            self._receiving = self.loop.call_later(left_s, self._on_received_late)
+            return
+        self._receiving = None
+        said_something = self._in_body or self.conn.trailing_data[0]
+        if said_something and self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            self.transport.write(_TIMED_OUT)
+        self.transport.close()
+
+    def _stop_receiving(self) -> None:
+        if self._receiving is not None:
+            self._receiving.cancel()
+            self._receiving = None
+
+    def _on_sent_nothing(self) -> None:
+        before, self._unsent_bytes = self._unsent_bytes, self.transport.get_write_buffer_size()
+        if self._unsent_bytes < before:
+            self._sending = self.loop.call_later(self.bounds.send_timeout_s, self._on_sent_nothing)
+            return
+        self._sending = None
+        self.logger.info(
+            "dropped %s, which took nothing for %g s", self.client, self.bounds.send_timeout_s
+        )
+        # Without lingering: the system would keep what it holds for the client until it gives up by
+        # itself.
+        self.transport.get_extra_info("socket").setsockopt(
+            socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGERING
+        )
+        self.transport.abort()
+
+    def _stop_sending(self) -> None:
+        if self._sending is not None:
+            self._sending.cancel()
+            self._sending = None
+
+
+def _of_one_length(app: ASGIApp) -> ASGIApp:
+    """Return `app` for requests that say in one way alone where they end.
+
+    A proxy in front might believe the other way, and take a part of the body for somebody else's
+    request.
+    """
+
+    async def refusing(scope: Scope, receive: Receive, send: Send) -> None:
+        names = {name for name, _ in scope.get("headers", ())}
+        if not names >= {b"content-length", b"transfer-encoding"}:
+            await app(scope, receive, send)
+            return
+        message = "the request has both Content-Length and Transfer-Encoding: send one of them"
+        await refuse_request(scope, send, 400, code=BadRequest.code, message=message)
+
+    return refusing
+
+
+def _with_padding(app: ASGIApp, parser: _Parser) -> ASGIApp:
+    """Return `app`, told what to add to the length of its requests' bodies."""
+
+    async def padding(scope: Scope, receive: Receive, send: Send) -> None:
+        scope[PADDING] = parser.take_padding
+        await app(scope, receive, send)
+
+    return padding
+
+
+def _only_health(app: ASGIApp) -> ASGIApp:
+    """Return `app` for a connection too many: what restarts a server must not take a crowd for a failure."""
+
+    async def refusing(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"].startswith("/health"):
+            await app(scope, receive, send)
+            return
+        message = (
+            "as many connections are open as the setting max_connections allows: try again soon"
+        )
+        await refuse_request(scope, send, 503, code=Overloaded.code, message=message)
+
+    return refusing

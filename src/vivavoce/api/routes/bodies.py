@@ -1,0 +1,213 @@
+"""Read the JSON bodies of requests within bounds, before anything validates them.
+
+- A body without a recording has at most `max_plain_bytes`; only a recording may be larger.
+- A body holds at most `MAX_TOKENS` tokens of JSON, which cost more than their bytes.
+- The first unknown field ends the request where unknown fields are refused; elsewhere all of them
+  are dropped.
+- Parsing a large body never holds the event loop.
+"""
+
+import asyncio
+import json
+import re
+from collections.abc import Callable, Coroutine, Iterator
+from email.message import Message
+from itertools import islice
+from typing import Any, Final
+
+from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from pydantic import AliasChoices, BaseModel
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from vivavoce.api.dependencies import server_of
+from vivavoce.api.errors import ClientDisconnected
+from vivavoce.errors import BadRequest, BodyTooLarge
+
+MAX_PLAIN_BYTES: Final = 2_000_000
+BYTES_PER_CHAR: Final = 16  # of the text: a character takes up to 12 bytes as JSON, `\ud83d\ude00`
+MAX_TOKENS: Final = 10_000  # of JSON; a request of ours has 200 at most
+MAX_QUERY_NAMES: Final = 100
+INLINE_BYTES: Final = 64 * 2**10  # parsed on the event loop, in 3 ms at most
+PIECE_CHARS: Final = 2**20  # of a recording, unescaped in one go: 7 ms at most
+
+_RECORDING: Final = re.compile(rb'"ref_audio"\s*+:\s*+"')
+# A string, ended or not, or a sign. It never looks at a character twice.
+_TOKEN: Final = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[{,:]', re.DOTALL)
+
+
+def max_plain_bytes(max_text_chars: int) -> int:
+    """Return the largest body without a recording that a text of `max_text_chars` may need."""
+    return max(MAX_PLAIN_BYTES, BYTES_PER_CHAR * max_text_chars)
+
+
+class BoundedRoute(APIRoute):
+    """A route that reads its body and its query as this module says."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return FastAPI's handler behind the bounded reading."""
+        handle = super().get_route_handler()
+        model = None if self.body_field is None else self.body_field.field_info.annotation
+        fields = model if isinstance(model, type) and issubclass(model, BaseModel) else None
+
+        async def bounded(request: Request) -> Response:
+            _check_query(request)
+            return await handle(request if fields is None else await _read(request, fields))
+
+        return bounded
+
+
+class _ReadRequest(Request):
+    """A request whose body has been read: FastAPI is given the values, and next to no bytes."""
+
+    def __init__(self, request: Request, data: bytes, values: object) -> None:
+        super().__init__(request.scope, request.receive)
+        self._data, self._values = data, values
+
+    async def body(self) -> bytes:
+        return self._data
+
+    async def json(self) -> object:
+        return self._values
+
+
+def _check_query(request: Request) -> None:
+    """Raise `BadRequest` for more names in the query than any endpoint has."""
+    if request.scope["query_string"].count(b"&") >= MAX_QUERY_NAMES:
+        raise BadRequest(
+            f"the query has more than {MAX_QUERY_NAMES} names: see /docs for those known here",
+            field="query",
+        )
+
+
+async def _read(request: Request, model: type[BaseModel]) -> Request:
+    """Return `request` with its body read. Raises `BadRequest` and FastAPI's errors for JSON."""
+    most = server_of(request).max_plain_bytes
+    data = await _received(request, most, recordings="ref_audio" in model.model_fields)
+    if not data or not _is_json(request):
+        return _ReadRequest(request, data, None)
+    try:
+        if len(data) <= INLINE_BYTES:
+            values = _parse(data, most)
+        else:
+            values = await asyncio.to_thread(_parse, data, most)
+    except json.JSONDecodeError as error:
+        problem = {"type": "json_invalid", "loc": ("body", error.pos), "ctx": {"error": error.msg}}
+        raise RequestValidationError([problem]) from error
+    except (ValueError, RecursionError) as error:  # not UTF-8, numbers too long, or nested deeply
+        raise HTTPException(400) from error
+    return _ReadRequest(request, b"{}", _known(values, model))
+
+
+async def _received(request: Request, most: int, *, recordings: bool) -> bytes:
+    """Return the body. Raises `BodyTooLarge` if it is larger than its fields may be,
+    `ClientDisconnected`.
+
+    What comes after that is read and dropped: a client that still sends would see no answer.
+    """
+    received, may_grow, refused = bytearray(), False, False
+    try:
+        async for chunk in request.stream():
+            if refused:
+                continue
+            received += chunk
+            if len(received) > most and not may_grow:
+                may_grow = recordings and _RECORDING.search(received) is not None
+                refused = not may_grow
+    except ClientDisconnect as error:
+        raise ClientDisconnected from error
+    if refused:
+        raise _too_large(most)
+    return bytes(received)
+
+
+def _too_large(most: int) -> BodyTooLarge:
+    return BodyTooLarge(
+        f"the body is larger than {most:,} bytes without a recording, the limit: send the text in parts",
+        field="text",
+    )
+
+
+def _is_json(request: Request) -> bool:
+    """True if the body says that it is JSON, which FastAPI asks in the same way."""
+    message = Message()
+    message["content-type"] = request.headers.get("content-type") or "text/plain"
+    subtype = message.get_content_subtype()
+    return message.get_content_maintype() == "application" and (
+        subtype == "json" or subtype.endswith("+json")
+    )
+
+
+def _parse(data: bytes, most: int) -> object:
+    """Return the values in `data`. Raises `BadRequest`, `ValueError`, `RecursionError`."""
+    recording = None
+    if len(data) > most:
+        data, recording = _without_recording(data, most)
+    text = data.decode(json.detect_encoding(data), "surrogatepass")
+    del data
+    if len(list(islice(_TOKEN.finditer(text), MAX_TOKENS + 1))) > MAX_TOKENS:
+        raise BadRequest(
+            f"the body holds more than {MAX_TOKENS:,} tokens of JSON: leave out what is not in /docs",
+            field="body",
+        )
+    values = json.loads(text, parse_int=_whole_number)
+    if recording is not None and isinstance(values, dict) and values.get("ref_audio") == "":
+        values["ref_audio"] = recording
+    return values
+
+
+def _whole_number(digits: str) -> int:
+    """Return the number. Called from C, it lets other threads run between long ones."""
+    return int(digits)
+
+
+def _without_recording(data: bytes, most: int) -> tuple[bytes, str]:
+    """Return `data` with an empty recording in it, and the recording.
+
+    A quote inside a JSON string has a backslash before it, so the name of the field in quotes and
+    a colon is never a part of a string.
+    """
+    found = _RECORDING.search(data)
+    end = -1 if found is None else data.find(b'"', found.end())
+    if found is None or end < 0 or len(data) - (end - found.end()) > most:
+        raise _too_large(most)
+    recording = data[found.end() : end].decode("ascii")
+    if "\\" in recording:
+        recording = "".join(json.loads(f'"{piece}"') for piece in _pieces(recording))
+    return data[: found.end()] + data[end:], recording
+
+
+def _pieces(escaped: str) -> Iterator[str]:
+    """Yield `escaped` in pieces, each ending before an escape that its end might cut."""
+    start = 0
+    while start < len(escaped):
+        stop = start + PIECE_CHARS
+        if stop < len(escaped) and (cut := escaped.rfind("\\", stop - 6, stop)) >= 0:
+            stop = cut
+        yield escaped[start:stop]
+        start = stop
+
+
+def _known(values: object, model: type[BaseModel]) -> object:
+    """Return `values` without the fields that `model` does not have, or refuse the first one."""
+    if not isinstance(values, dict):
+        return values
+    names = set(_names(model))
+    if model.model_config.get("extra") != "forbid":
+        return {name: value for name, value in values.items() if name in names}
+    if (unknown := next((name for name in values if name not in names), None)) is not None:
+        problem = {"type": "extra_forbidden", "loc": ("body", unknown)}
+        raise RequestValidationError([problem])
+    return values
+
+
+def _names(model: type[BaseModel]) -> Iterator[str]:
+    """Yield the names that `model` takes its fields by."""
+    for name, field in model.model_fields.items():
+        alias = field.validation_alias
+        if isinstance(alias, AliasChoices):
+            yield from (choice for choice in alias.choices if isinstance(choice, str))
+        else:
+            yield alias if isinstance(alias, str) else name

@@ -1,0 +1,141 @@
+"""The OpenAI speech API, with the lists that its clients ask for besides."""
+
+from collections.abc import Iterator, Mapping
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from vivavoce import __version__
+from vivavoce.api.dependencies import SynthesizerDep
+from vivavoce.api.reference_audio import read_request
+from vivavoce.api.responses import stream_events, stream_speech
+from vivavoce.api.routes.bodies import BoundedRoute
+from vivavoce.api.schemas import (
+    EVENTS_TYPE,
+    OPENAI_ERRORS,
+    AudioModel,
+    AudioModelList,
+    ModelCard,
+    ModelList,
+    Name,
+    OpenAIError,
+    SpeechBody,
+    VoiceCard,
+    VoiceList,
+    audio_answers,
+)
+from vivavoce.audio import MEDIA_TYPES
+from vivavoce.errors import UnknownModel
+from vivavoce.names import MAX_NAME_CHARS
+from vivavoce.serving.pool_entry import ModelState
+from vivavoce.synthesis.routing import AUTO, MODEL_ALIASES, TASKS
+from vivavoce.synthesis.speech import Synthesizer
+from vivavoce.synthesis.voices import aliased_voices, distinct_names
+from vivavoce.types import EngineInfo, Voice
+
+router = APIRouter(prefix="/v1", tags=["openai"], responses=OPENAI_ERRORS, route_class=BoundedRoute)
+
+AUDIO = audio_answers(*MEDIA_TYPES.values(), EVENTS_TYPE, error=OpenAIError)
+
+
+@router.post("/audio/speech", response_class=Response, responses=AUDIO)
+async def speech(request: Request, body: SpeechBody, synthesizer: SynthesizerDep) -> Response:
+    """Speak a text as it is made: raw audio, or server-sent events with `stream_format: sse`."""
+    answer = stream_events if body.stream_format == "sse" else stream_speech
+    return await answer(request, synthesizer, await read_request(body))
+
+
+@router.get("/models")
+async def models(synthesizer: SynthesizerDep) -> ModelList:
+    """Return every model with its state, then the other names that requests may use."""
+    return ModelList(data=await _cards(synthesizer))
+
+
+@router.get("/models/{model}")
+async def model(model: str, synthesizer: SynthesizerDep) -> ModelCard:
+    """Return one model, as OpenAI's clients look it up."""
+    cards = {card.id: card for card in await _cards(synthesizer)}
+    if model not in cards:
+        raise UnknownModel(
+            f"model {model[:MAX_NAME_CHARS]!r} is not offered here; choose one of {', '.join(cards)}",
+            field="model",
+        )
+    return cards[model]
+
+
+async def _cards(synthesizer: Synthesizer) -> list[ModelCard]:
+    await synthesizer.pool.look_at_all()
+    states = synthesizer.pool.states()
+    own = [
+        ModelCard(id=name, state=s.state, detail=s.detail, task=s.task, memory_bytes=s.memory_bytes)
+        for name, s in states.items()
+    ]
+    auto = ModelCard(
+        id=AUTO,
+        state="alias",
+        detail="the first ready model that can speak the text with the voice asked for",
+    )
+    aliases = [
+        ModelCard(id=name, state="alias", detail=f"the same as {meant}")
+        for name, meant in MODEL_ALIASES.items()
+    ]
+    return [*own, auto, *_task_cards(states), *aliases]
+
+
+def _task_cards(states: Mapping[str, ModelState]) -> Iterator[ModelCard]:
+    """Yield the tasks that some model does, as names that stand for it."""
+    for task in TASKS:
+        does = [name for name, state in states.items() if state.task == task]
+        if does and task not in states:
+            yield ModelCard(
+                id=task,
+                state="alias",
+                detail=f"the first of {', '.join(does)} that can speak the text",
+            )
+
+
+@router.get("/audio/models")
+async def audio_models(synthesizer: SynthesizerDep) -> AudioModelList:
+    """Return the models' names in the shape that Open WebUI reads."""
+    return AudioModelList(models=[AudioModel(id=card.id) for card in await _cards(synthesizer)])
+
+
+@router.get("/audio/voices")
+async def voices(synthesizer: SynthesizerDep, model: Name | None = None) -> VoiceList:
+    """Return every voice, of one model or of all, then OpenAI's names for some of them."""
+    infos = await synthesizer.router.candidates(model)
+    own = [(info, voice) for info in infos for voice in info.voices]
+    cards = [
+        _voice_card(info, voice, name)
+        for (info, voice), name in zip(own, distinct_names(own), strict=True)
+    ]
+    aliases = [
+        _voice_card(info, voice, f"{alias.capitalize()} (OpenAI)").model_copy(
+            update={
+                "id": alias,
+                "listed": False,
+                "description": f"Another name of {voice.id!r}.",
+                "alias_of": voice.id,
+            }
+        )
+        for alias, (info, voice) in aliased_voices(infos).items()
+    ]
+    return VoiceList(voices=[*cards, *aliases])
+
+
+def _voice_card(info: EngineInfo, voice: Voice, name: str) -> VoiceCard:
+    return VoiceCard(
+        id=voice.id,
+        name=name,
+        model=info.name,
+        languages=list(voice.languages),
+        gender=voice.gender,
+        listed=voice.listed,
+        description=voice.description,
+    )
+
+
+@router.get("/", include_in_schema=False)
+async def index() -> dict[str, str]:
+    """Tell a client that probes the base URL that it has found the server."""
+    return {"name": "vivavoce", "version": __version__, "docs": "/docs"}

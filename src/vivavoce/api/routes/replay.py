@@ -1,0 +1,249 @@
+"""Keep whole answers for a minute, so that media players can ask for parts of them.
+
+- An answer that several requests want at once is spoken once.
+- It is no longer spoken when all of them have left.
+"""
+
+import asyncio
+import hashlib
+import os
+import re
+import tempfile
+import time
+import weakref
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Hashable, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import IO, Final
+
+from fastapi import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Message
+
+from vivavoce.api.errors import HEAD, error_response
+from vivavoce.errors import DiskFull
+from vivavoce.storage import temporary_folder
+
+KEEP_S: Final = 60.0
+MAX_ANSWERS: Final = 64
+MAX_BYTES: Final = 256 * 2**20
+READ_BYTES: Final = 64 * 2**10
+RANGES: Final = {"Accept-Ranges": "bytes"}
+
+_RANGE: Final = re.compile(r"bytes=([0-9]{0,100})-([0-9]{0,100})")
+
+
+class OutOfRange(Exception):
+    """The range begins behind the end of the answer."""
+
+
+class StoredAnswer:
+    """A whole answer in a temporary file, which closes when nobody uses the answer any more."""
+
+    def __init__(self, file: IO[bytes], size: int, etag: str, headers: Mapping[str, str]) -> None:
+        self.size = size
+        self.headers = {**headers, **RANGES, "ETag": etag}
+        self._etag = etag
+        self._file = file
+        weakref.finalize(self, file.close)
+
+    def response(self, request: Request) -> Response:
+        """Return the part that the request's `Range` names, or all of it."""
+        wanted = request.headers.get("range", "")
+        if request.scope.get(HEAD) or request.headers.get("if-range", self._etag) != self._etag:
+            wanted = ""
+        try:
+            part = parse_range(wanted, self.size)
+        except OutOfRange:
+            return self._out_of_range(request, wanted)
+        start, end = part or (0, self.size)
+        headers = {**self.headers, "Content-Length": str(end - start)}
+        if part is None:
+            return StreamingResponse(self._read(start, end), HTTPStatus.OK, headers)
+        headers["Content-Range"] = f"bytes {start}-{end - 1}/{self.size}"
+        return StreamingResponse(self._read(start, end), HTTPStatus.PARTIAL_CONTENT, headers)
+
+    def _out_of_range(self, request: Request, wanted: str) -> Response:
+        response = error_response(
+            request,
+            HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
+            code="range_not_satisfiable",
+            message=f"the answer has {self.size:,} bytes, so there is no {wanted[:80]!r}: ask for less",
+            field="Range",
+        )
+        response.headers["Content-Range"] = f"bytes */{self.size}"
+        return response
+
+    async def _read(self, start: int, end: int) -> AsyncGenerator[bytes]:
+        while start < end:
+            chunk = os.pread(self._file.fileno(), min(READ_BYTES, end - start), start)
+            start += len(chunk)
+            yield chunk
+
+
+@dataclass(eq=False, slots=True)
+class _Entry:
+    speaking: asyncio.Task[StoredAnswer]
+    waiters: int = 0
+    expires_s: float = field(default=float("inf"))  # the end of a finished answer
+
+
+class ReplayStore:
+    """The latest answers by what was asked for, each until `keep_s` after its last use."""
+
+    def __init__(
+        self,
+        *,
+        keep_s: float = KEEP_S,
+        max_answers: int = MAX_ANSWERS,
+        max_bytes: int = MAX_BYTES,
+        clock_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._keep_s = keep_s
+        self._max_answers = max_answers
+        self._max_bytes = max_bytes
+        self._clock_s = clock_s
+        self._entries: OrderedDict[Hashable, _Entry] = OrderedDict()  # least recently used first
+
+    def find(self, key: Hashable) -> StoredAnswer | None:
+        """Return the answer if it is kept; it is then kept for longer."""
+        self._expire()
+        entry = self._entries.get(key)
+        if entry is None or not entry.speaking.done():
+            return None
+        return self._used(key, entry)
+
+    async def get(
+        self, key: Hashable, speak: Callable[[], Awaitable[StoredAnswer]]
+    ) -> StoredAnswer:
+        """Return the answer that is kept, or wait for the one being spoken, or have it spoken."""
+        if (answer := self.find(key)) is not None:
+            return answer
+        entry = self._entries.get(key)
+        if entry is None:
+            entry = _Entry(asyncio.ensure_future(speak()))
+            self._entries[key] = entry
+            entry.speaking.add_done_callback(lambda _: self._finish(key, entry))
+        entry.waiters += 1
+        try:
+            return await asyncio.shield(entry.speaking)
+        finally:
+            entry.waiters -= 1
+            if not entry.waiters and not entry.speaking.done():
+                self._drop(key, entry)
+                entry.speaking.cancel()
+
+    async def aclose(self) -> None:
+        """Forget all answers, and end what is being spoken."""
+        tasks = [entry.speaking for entry in self._entries.values()]
+        self._entries.clear()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _finish(self, key: Hashable, entry: _Entry) -> None:
+        if entry.speaking.cancelled() or entry.speaking.exception() is not None:
+            self._drop(key, entry)
+        elif self._entries.get(key) is entry:
+            self._used(key, entry)
+            self._make_room()
+            asyncio.get_running_loop().call_later(self._keep_s, self._expire)
+
+    def _used(self, key: Hashable, entry: _Entry) -> StoredAnswer:
+        entry.expires_s = self._clock_s() + self._keep_s
+        self._entries.move_to_end(key)
+        return entry.speaking.result()
+
+    def _drop(self, key: Hashable, entry: _Entry) -> None:
+        if self._entries.get(key) is entry:
+            del self._entries[key]
+
+    def _finished(self) -> list[tuple[Hashable, _Entry]]:
+        return [
+            (key, entry) for key, entry in self._entries.items() if entry.expires_s < float("inf")
+        ]
+
+    def _expire(self) -> None:
+        for key, entry in self._finished():
+            if entry.expires_s <= self._clock_s():
+                del self._entries[key]
+
+    def _make_room(self) -> None:
+        """Forget the least recently used answers beyond the limits; those that use them still have them."""
+        finished = self._finished()
+        size = sum(entry.speaking.result().size for _, entry in finished)
+        for count, (key, entry) in zip(range(len(finished), 0, -1), finished, strict=True):
+            if count <= self._max_answers and size <= self._max_bytes:
+                return
+            size -= entry.speaking.result().size
+            del self._entries[key]
+
+
+def parse_range(header: str, size: int) -> tuple[int, int] | None:
+    """Return start and end of a `Range` of one part; None for the whole, as for what cannot be
+    read.
+
+    Raises `OutOfRange`.
+    """
+    found = _RANGE.fullmatch(header.replace(" ", ""))
+    if not found or found.group() == "bytes=-":
+        return None
+    first, last = found.groups()
+    if not first:
+        start, end = max(size - int(last), 0), size
+    else:
+        start, end = int(first), min(int(last) + 1, size) if last else size
+        if last and int(last) < start:
+            return None
+    if start >= size:
+        raise OutOfRange
+    return start, end
+
+
+async def record(request: Request, speak: Callable[[Request], Awaitable[Response]]) -> StoredAnswer:
+    """Have an answer spoken that outlives its request.
+
+    Raises `DiskFull`, and what `speak` raises.
+    """
+
+    async def stay() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError("the event is never set")
+
+    with _disk_errors():
+        file = tempfile.TemporaryFile()  # noqa: SIM115 - StoredAnswer closes it
+    digest = hashlib.sha256()
+
+    async def write(message: Message) -> None:
+        body = message.get("body", b"")
+        digest.update(body)
+        with _disk_errors():
+            file.write(body)
+
+    try:
+        scope = dict(request.scope)
+        response = await speak(Request(scope, stay))
+        await response(scope, stay, write)
+        with _disk_errors():
+            file.flush()
+    except BaseException:
+        with suppress(OSError):  # closing writes once more what could not be written
+            file.close()
+        raise
+    headers = {name: value for name, value in response.headers.items() if name != "content-length"}
+    return StoredAnswer(file, file.tell(), f'"{digest.hexdigest()[:32]}"', headers)
+
+
+@contextmanager
+def _disk_errors() -> Generator[None]:
+    """Turn errors of the disk into `DiskFull`."""
+    try:
+        yield
+    except OSError as error:
+        raise DiskFull(
+            f"a part of an answer is cut from the whole, which the temporary folder "
+            f"{temporary_folder()!r} does not take ({error.strerror}): ask without the header "
+            "Range, or make room there"
+        ) from error

@@ -1,0 +1,69 @@
+"""Estimates when the words of a passage are heard, and the mouth's shapes in them, for clients that
+move lips.
+
+Nothing tells which sound is where: what can be heard of a passage is shared out among its words by
+their spelling.
+"""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+
+from vivavoce.audio.join import SILENCE_LEVEL
+from vivavoce.synthesis.speech import SegmentAudio
+from vivavoce.text.visemes import VOWELS, Viseme, Word, words
+
+# How long things are beside each other; a consonant is 1.
+VOWEL: Final = 1.6
+PAUSES: Final = {"none": 0.0, "short": 2.0, "long": 4.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that begins `offset` samples after the start of the audio: a word, or the mouth's next shape."""
+
+    type: Literal["WORD", "VISEME"]
+    offset: int
+    data: str
+
+
+def estimate(passage: SegmentAudio, language: str, *, start: int) -> list[Event]:
+    """Return the events of a passage that begins at sample `start`, in order; none for a silent
+    one.
+
+    Punctuation inside the passage counts as silence. After the last word the mouth is closed:
+    `sil`.
+    """
+    loud = np.flatnonzero(np.abs(passage.samples) > SILENCE_LEVEL)
+    said = words(passage.text, language)
+    if not len(loud) or not said:
+        return []
+    first, end = start + int(loud[0]), start + int(loud[-1]) + 1
+    lasts = [_length(word) for word in said]
+    lasts[-1] -= PAUSES[said[-1].pause]  # what comes after the last word is not heard
+    scale = (end - first) / sum(lasts)
+    events: list[Event] = []
+    at = 0.0
+    for word, length in zip(said, lasts, strict=True):
+        events += _events(word, first + at * scale, scale)
+        at += length
+    return [event for event in events if event.offset < end] + [Event("VISEME", end, "sil")]
+
+
+def _events(word: Word, at: float, scale: float) -> list[Event]:
+    events = [Event("WORD", round(at), word.text)]
+    for viseme in word.visemes:
+        events.append(Event("VISEME", round(at), viseme))
+        at += _weight(viseme) * scale
+    if word.pause != "none":
+        events.append(Event("VISEME", round(at), "sil"))
+    return events
+
+
+def _weight(viseme: Viseme) -> float:
+    return VOWEL if viseme in VOWELS else 1.0
+
+
+def _length(word: Word) -> float:
+    return sum(map(_weight, word.visemes)) + PAUSES[word.pause]

@@ -1,0 +1,194 @@
+"""The speech part of Wit.ai's HTTP API, as Meta's Voice SDK for Unity calls it: `synthesize` and
+`voices`.
+
+Where the SDK asks for events, audio comes in frames with the estimated times of words and visemes
+beside it. The rest of Wit.ai, which understands speech, is not here.
+"""
+
+import json
+import struct
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import asdict
+from typing import Annotated, Any, Final, Literal
+
+from fastapi import APIRouter, Header, Request
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response
+
+from vivavoce.api.dependencies import SynthesizerDep
+from vivavoce.api.responses import stream_chunks, stream_speech, whole_speech
+from vivavoce.api.routes.bodies import BoundedRoute
+from vivavoce.api.routes.wit.lipsync import Event, estimate
+from vivavoce.api.schemas import NOT_EMPTY, Flag, Instruct, Name, Number, audio_answers
+from vivavoce.audio import open_encoder
+from vivavoce.errors import Unsupported
+from vivavoce.synthesis.speech import Speech
+from vivavoce.types import AudioFormat, EngineInfo, SpeechRequest, Voice
+
+RATE_HZ: Final = 24_000  # what the SDK takes all audio for
+NO_VOICE: Final = (
+    "charlie"  # the SDK has a voice always; this one is that of a scene where nobody chose
+)
+NO_STYLE: Final = "default"
+MIN_PITCH: Final = 0.5  # the SDK goes down to 25 %, which no filter here makes
+
+RAW: Final = "audio/raw"
+FORMATS: Mapping[str, AudioFormat] = {
+    RAW: "pcm",
+    "audio/mpeg": "mp3",
+    "audio/mpeg3": "mp3",
+    "audio/*": "mp3",
+    "*/*": "mp3",
+    "audio/wav": "wav",
+}
+RAW_TYPE: Final = f"{RAW};encoding=signed-integer;bits=16;rate={RATE_HZ};endian=little"
+FRAMES_TYPE: Final = "application/octet-stream"
+HEADER: Final = struct.Struct("<Bqq")  # flags, bytes of JSON, bytes of audio
+HAS_AUDIO, HAS_JSON = 1, 2
+
+
+def paths(prefix: str) -> Sequence[str]:
+    """Return the paths of this surface below `prefix`, which has none if it is empty."""
+    return [f"{prefix.rstrip('/')}/{name}" for name in ("synthesize", "voices") if prefix]
+
+
+class WitError(BaseModel):
+    """Every error of this surface."""
+
+    error: str
+    code: str
+
+
+ERRORS: dict[int | str, dict[str, Any]] = {status: {"model": WitError} for status in ("4XX", "5XX")}
+router = APIRouter(tags=["wit"], responses=ERRORS, route_class=BoundedRoute)
+AUDIO = audio_answers(RAW, "audio/mpeg", "audio/wav", FRAMES_TYPE)
+
+
+class WitBody(BaseModel):
+    """What the SDK posts, every value as a string; a field that is not known here is ignored."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    q: str = Field(
+        description="What to say; markup is left out. At least one word.",
+        examples=["Hello, world."],
+        json_schema_extra=NOT_EMPTY,
+    )
+    voice: Name | None = Field(
+        None, description="A `name` from `GET voices`; `Charlie` lets the server choose."
+    )
+    style: Instruct | None = Field(
+        None, description="How to say it, for models that follow instructions."
+    )
+    speed: Annotated[float, Field(ge=50, le=200, allow_inf_nan=False), Number] = Field(
+        100, description="Percent of the voice's own pace."
+    )
+    pitch: Annotated[float, Field(ge=25, le=200, allow_inf_nan=False), Number] = Field(
+        100, description="Percent of the voice's own; at least 50."
+    )
+    viseme: Flag = Field(
+        False, description="Send the times of words and visemes beside the audio, in frames."
+    )
+
+    def to_request(self, audio_format: AudioFormat) -> SpeechRequest:
+        voice = (self.voice or NO_VOICE).removeprefix("wit$")
+        return SpeechRequest(
+            text=self.q,
+            speaker=None if voice.lower() == NO_VOICE else voice,
+            instruct=None if self.style in (None, "", NO_STYLE) else self.style,
+            speed=self.speed / 100,
+            pitch=max(self.pitch / 100, MIN_PITCH),
+            format=audio_format,
+            sample_rate_hz=RATE_HZ,
+        )
+
+
+class WitVoice(BaseModel):
+    """One entry of `GET voices`, as the SDK lists it."""
+
+    name: str
+    locale: str
+    gender: Literal["female", "male", "neutral"]
+    styles: list[str]
+    supported_features: list[str]
+
+
+@router.post("/synthesize", response_class=Response, responses=AUDIO)
+async def synthesize(
+    request: Request,
+    body: WitBody,
+    synthesizer: SynthesizerDep,
+    accept: Annotated[str, Header()] = "*/*",
+) -> Response:
+    """Speak a text in 24 kHz mono, as it is made; `audio/wav` is one exact file."""
+    wanted = body.to_request(_format(accept))
+    if body.viseme:
+        return await stream_chunks(request, synthesizer, wanted, _frames, FRAMES_TYPE)
+    answer = await (whole_speech if wanted.format == "wav" else stream_speech)(
+        request, synthesizer, wanted
+    )
+    if wanted.format == "pcm":
+        answer.headers["Content-Type"] = RAW_TYPE
+    return answer
+
+
+@router.get("/voices")
+async def voices(synthesizer: SynthesizerDep) -> dict[str, list[WitVoice]]:
+    """Return the voices by the language that is native to them."""
+    by_language: dict[str, list[WitVoice]] = {}
+    for info in await synthesizer.router.candidates(None):
+        for voice in info.voices:
+            if voice.listed:
+                by_language.setdefault(voice.languages[0], []).append(_card(info, voice))
+    return by_language
+
+
+def _card(info: EngineInfo, voice: Voice) -> WitVoice:
+    features = ["speed", "pitch", *(["style"] if info.capabilities.instruct else [])]
+    return WitVoice(
+        name=voice.id,
+        locale=voice.languages[0],
+        gender=voice.gender,
+        styles=[NO_STYLE],
+        supported_features=features,
+    )
+
+
+def _format(accept: str) -> AudioFormat:
+    """Return the first format of an Accept header that can be written.
+
+    Raises `Unsupported` if there is none.
+    """
+    types = [part.partition(";")[0].strip().lower() for part in accept.split(",")]
+    for media_type in types:
+        if media_type in FORMATS:
+            return FORMATS[media_type]
+    raise Unsupported(
+        f"Accept is {accept[:80]!r}, which is not made here: send one of {', '.join(FORMATS)}",
+        field="Accept",
+    )
+
+
+async def _frames(speech: Speech, audio_format: AudioFormat) -> AsyncGenerator[bytes]:
+    """A frame for each segment of the text, with the events of its words before its audio."""
+    encoder = open_encoder(audio_format, speech.sample_rate_hz, speech.fingerprint)
+    start = 0
+    try:
+        async with aclosing(speech.passages()) as passages:
+            async for passage in passages:
+                events = estimate(passage, speech.language, start=start)
+                yield frame(events, encoder.write(passage.samples))
+                start += len(passage.samples)
+        if rest := encoder.finish():
+            yield frame([], rest)
+    finally:
+        encoder.close()
+        await speech.aclose()
+
+
+def frame(events: Sequence[Event], audio: bytes) -> bytes:
+    """Return one frame as the SDK reads it: what it holds, two lengths, the events as a JSON array, the audio."""
+    text = json.dumps([asdict(event) for event in events]).encode("ascii") if events else b""
+    flags = (HAS_AUDIO if audio else 0) | (HAS_JSON if text else 0)
+    return HEADER.pack(flags, len(text), len(audio)) + text + audio

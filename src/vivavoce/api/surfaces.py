@@ -1,0 +1,98 @@
+"""Tell the HTTP APIs apart: how each renders errors, and its names for statuses and fields.
+
+Native (`/v1/tts`, `/health`): {"error": {code, message, field, request_id}}.
+OpenAI (everything else): {"error": {message, type, param, code}}.
+Wit.ai (paths that a setting moves): {"error": message, "code": code}.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from starlette.types import Scope
+
+_KEY: Final = "vivavoce.surface"
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorFacts:
+    """What an error says, whatever its shape."""
+
+    status: int
+    code: str
+    message: str
+    field: str | None
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Surface:
+    """One HTTP API."""
+
+    name: str
+    render_error: Callable[[ErrorFacts], Mapping[str, object]]
+    status_map: Mapping[int, int] = field(default_factory=dict)  # native status → its own
+    field_names: Mapping[str, str] = field(default_factory=dict)  # native name → its own
+
+
+def _native_error(error: ErrorFacts) -> Mapping[str, object]:
+    return {
+        "error": {
+            "code": error.code,
+            "message": error.message,
+            "field": error.field,
+            "request_id": error.request_id,
+        }
+    }
+
+
+def _openai_error(error: ErrorFacts) -> Mapping[str, object]:
+    return {
+        "error": {
+            "message": error.message,
+            "type": _openai_type(error.status),
+            "param": error.field,
+            "code": error.code,
+        }
+    }
+
+
+def _openai_type(status: int) -> str:
+    if status == 429:
+        return "rate_limit_error"
+    return "invalid_request_error" if status < 500 else "server_error"
+
+
+def _wit_error(error: ErrorFacts) -> Mapping[str, object]:
+    return {"error": error.message, "code": error.code}
+
+
+NATIVE: Final = Surface("native", _native_error)
+OPENAI: Final = Surface(
+    "openai",
+    _openai_error,
+    {422: 400},
+    {
+        "text": "input",
+        "speaker": "voice",
+        "instruct": "instructions",
+        "format": "response_format",
+        "task": "task_type",
+    },
+)
+WIT: Final = Surface("wit", _wit_error, {422: 400}, {"speaker": "voice", "instruct": "style"})
+
+
+def mark_surface(scope: Scope, wit_paths: Collection[str]) -> None:
+    """Put the surface of a request into its scope."""
+    scope[_KEY] = WIT if scope["path"] in wit_paths else _surface_at(scope["path"])
+
+
+def surface_of(scope: Scope) -> Surface:
+    """Return the surface that a request came by."""
+    surface = scope.get(_KEY)
+    return surface if isinstance(surface, Surface) else _surface_at(scope["path"])
+
+
+def _surface_at(path: str) -> Surface:
+    return NATIVE if path.startswith(("/v1/tts", "/health")) else OPENAI

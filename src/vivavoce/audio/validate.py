@@ -1,0 +1,128 @@
+"""Tell speech from what is none while it is made: noise, silence, no end. It does not know who made
+it, nor for whom.
+
+Every rule leaves room for the loudest, the slowest and the most hesitant real speech; what it finds
+has failed.
+"""
+
+import math
+from typing import Final
+
+import numpy as np
+
+from vivavoce.audio.join import SILENCE_LEVEL
+from vivavoce.types import Samples, StopReason
+
+BLOCK_S: Final = (
+    0.02  # what is judged in one go: shorter than a syllable, longer than the slowest glottal pulse
+)
+# A codec that breaks down drives most samples against full scale, without a pause. Speech that is
+# clipped does so in the middle of vowels: the embedded voices, amplified to 20 dB beyond full
+# scale, have such runs of half a second.
+FULL_SCALE: Final = 0.99
+CLIPPED_SHARE: Final = 0.25
+NOISE_S: Final = 0.75
+SILENCE_S: Final = 5.0  # no voice pauses so long inside of what it says in one go
+
+_EMPTY: Samples = np.zeros(0, dtype=np.float32)
+
+
+class AudioValidator:
+    """Judges one segment's samples as they come; `problem` says what is wrong with them, once
+    something is.
+
+    `most_s` is how long the segment may be, and `wordy` whether there must be something to hear.
+    What may turn out to be bad is held back until that is settled: silence before the first sound,
+    and loud noise, `NOISE_S` of it at most.
+    """
+
+    def __init__(self, rate_hz: int, *, most_s: float, wordy: bool) -> None:
+        self.problem: StopReason | None = None
+        self.most_s = most_s
+        self.wordy = wordy
+        self._rate_hz = rate_hz
+        self._block = max(round(BLOCK_S * rate_hz), 1)
+        self._held = _EMPTY
+        self._taken = 0  # samples so far
+        self._heard = False  # something audible
+        self._silent = 0  # samples since that
+        self._clipped = 0  # samples of the noise that goes on
+
+    def write(self, samples: Samples) -> Samples:
+        """Take the next samples and returns those known to be good, in order; none once there is a problem."""
+        if self.problem is not None or not samples.size:
+            return _EMPTY
+        magnitudes = np.abs(samples)
+        # The maximum is no number if any sample is none.
+        finite = (
+            len(samples) if np.isfinite(magnitudes.max()) else int(np.argmin(np.isfinite(samples)))
+        )
+        fitting = max(int(self.most_s * self._rate_hz) - self._taken, 0)
+        good = min(finite, fitting)
+        if good < len(samples):
+            self.problem = StopReason.LENGTH if fitting < finite else StopReason.NOISE
+        self._taken += good
+        self._held = (
+            np.concatenate((self._held, samples[:good])) if self._held.size else samples[:good]
+        )
+        if good:
+            self._judge(magnitudes[:good])
+        return self._release()
+
+    def finish(self) -> Samples:
+        """End the segment, and returns what was held back if that is good. Call it once."""
+        if self.problem is None and self._taken and self._clipped > self._taken / 2:
+            self.problem = StopReason.NOISE  # too short to go on for long
+        if self.problem is None and self.wordy and not self._heard:
+            self.problem = StopReason.SILENCE
+        return _EMPTY if self.problem is not None else self._held
+
+    def _judge(self, magnitudes: Samples) -> None:
+        """Look at what has just been added to `_held`; nothing stays there that comes after a problem."""
+        silence, noise = self._silence_in(magnitudes), self._noise_in(magnitudes)
+        end = min(silence, noise)
+        if end <= len(magnitudes):
+            self.problem = StopReason.SILENCE if silence < noise else StopReason.NOISE
+            self._held = self._held[: len(self._held) - len(magnitudes) + int(end)]
+
+    def _silence_in(self, magnitudes: Samples) -> float:
+        """Where a silence has lasted too long; infinite if none has."""
+        most = int(SILENCE_S * self._rate_hz)
+        for start in range(
+            0, len(magnitudes), self._rate_hz
+        ):  # seconds, none of which holds a silence too long alone
+            audible = magnitudes[start : start + self._rate_hz] > SILENCE_LEVEL
+            first = int(audible.argmax())
+            before = first if audible[first] else len(audible)
+            if self.wordy and self._silent + before >= most:
+                end = start + most - self._silent
+                self._silent = most
+                return end
+            self._heard = self._heard or before < len(audible)
+            self._silent = (
+                int(audible[::-1].argmax()) if before < len(audible) else self._silent + before
+            )
+        return math.inf
+
+    def _noise_in(self, magnitudes: Samples) -> float:
+        """Where noise has lasted too long; infinite if none has."""
+        if magnitudes.max() < FULL_SCALE:
+            self._clipped = 0
+            return math.inf
+        starts = np.arange(0, len(magnitudes), self._block)
+        counts = np.add.reduceat(magnitudes >= FULL_SCALE, starts, dtype=np.int64).tolist()
+        ends = np.append(starts[1:], len(magnitudes)).tolist()
+        for start, end, count in zip(starts.tolist(), ends, counts, strict=True):
+            self._clipped = (
+                self._clipped + end - start if count >= CLIPPED_SHARE * (end - start) else 0
+            )
+            if self._clipped >= NOISE_S * self._rate_hz:
+                return float(end)
+        return math.inf
+
+    def _release(self) -> Samples:
+        """Take out of `_held` what is good for certain."""
+        doubtful = self._silent if self.problem is StopReason.SILENCE else self._clipped
+        split = max(len(self._held) - doubtful, 0) if self._heard else 0
+        good, self._held = self._held[:split], self._held[split:]
+        return good

@@ -1,0 +1,63 @@
+"""Open the models in this process, for the commands that need no server."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from vivavoce.errors import VivavoceError
+
+if TYPE_CHECKING:
+    from vivavoce.client import VoiceEntry
+    from vivavoce.serving.pool import Pool
+    from vivavoce.settings import Settings
+
+
+@asynccontextmanager
+async def open_pool(settings: "Settings") -> AsyncGenerator["Pool"]:
+    """Yield the models that `settings` offers, none of them loaded yet; closes them in the end."""
+    from vivavoce.registry import build_pool
+
+    pool = build_pool(
+        settings.model_copy(update={"isolate_models": False})
+    )  # the command ends with its models
+    try:
+        yield pool
+    finally:
+        await pool.aclose()
+
+
+def voices(settings: "Settings", model: str | None) -> "tuple[VoiceEntry, ...]":
+    """Return the voices of `model`, or of every model that could speak here.
+
+    Raises what keeps `model` from speaking; without `model`, what keeps the first one, if none can.
+    """
+    return asyncio.run(_voices(settings, model))
+
+
+async def _voices(settings: "Settings", model: str | None) -> "tuple[VoiceEntry, ...]":
+    from vivavoce.client import VoiceEntry
+
+    entries: list[VoiceEntry] = []
+    problems: list[VivavoceError] = []
+    async with open_pool(settings) as pool:
+        for name in (model,) if model else pool.names:
+            try:
+                info = await pool.info(name)
+            except VivavoceError as problem:
+                problems.append(problem)
+                continue
+            entries += [
+                VoiceEntry(
+                    id=voice.id,
+                    name=voice.name,
+                    model=info.name,
+                    languages=voice.languages,
+                    gender=voice.gender,
+                    listed=voice.listed,
+                )
+                for voice in info.voices
+            ]
+    if problems and not entries:
+        raise problems[0]
+    return tuple(entries)

@@ -1,0 +1,159 @@
+"""Open speech from a model in this process or from a server, as one kind of stream, and measures
+it.
+
+Knows neither files nor the terminal.
+"""
+
+import time
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from vivavoce.cli.in_process import open_pool
+from vivavoce.client import AsyncAudioStream, AsyncClient
+
+if TYPE_CHECKING:
+    from vivavoce.settings import Settings
+    from vivavoce.synthesis.speech import Speech
+    from vivavoce.types import SpeechRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """A server to speak through, and the API key to show it."""
+
+    url: str
+    key: str | None = None
+
+
+class Meter:
+    """Measures one speech.
+
+    The clock starts when the request goes to a model that is ready, or to the server.
+    """
+
+    def __init__(self) -> None:
+        self.load_s = 0.0
+        self.first_audio_s: float | None = None
+        self.audio_s: float | None = None  # None: compressed by the server, so of unknown length
+        self._started = time.perf_counter()
+
+    @property
+    def elapsed_s(self) -> float:
+        return time.perf_counter() - self._started
+
+    def loaded(self) -> None:
+        """Set the clock back to zero: what went before was loading."""
+        self.load_s = self.elapsed_s
+        self._started = time.perf_counter()
+
+    def heard(self, audio_s: float | None) -> None:
+        """Notes that more audio has come, and how much if that is known."""
+        if self.first_audio_s is None:
+            self.first_audio_s = self.elapsed_s
+        if audio_s is not None:
+            self.audio_s = (self.audio_s or 0.0) + audio_s
+
+
+def open_speech(
+    request: "SpeechRequest", *, settings: "Settings | None", server: Remote | None, meter: Meter
+) -> AbstractAsyncContextManager[AsyncAudioStream]:
+    """Return a context manager that yields the encoded speech, from `server` if there is one.
+
+    Without a server, `settings` says which models to open here.
+    """
+    if server is not None:
+        return _from_server(request, server, meter)
+    assert settings is not None
+    return _from_here(request, settings, meter)
+
+
+@asynccontextmanager
+async def _from_here(
+    request: "SpeechRequest", settings: "Settings", meter: Meter
+) -> AsyncGenerator[AsyncAudioStream]:
+    from vivavoce.synthesis.speech import Synthesizer
+
+    async with open_pool(settings) as pool:
+        synthesizer = Synthesizer(
+            pool, default_model=settings.default_model, max_text_chars=settings.max_text_chars
+        )
+        async with (
+            aclosing(await synthesizer.open(request)) as speech,
+            aclosing(_encoded(speech, request, meter)) as chunks,
+        ):
+            meter.loaded()  # `open` loads the model and queues the first segment last
+            yield AsyncAudioStream(
+                format=request.format,
+                model=speech.model,
+                voice=speech.voice,
+                language=speech.language,
+                sample_rate_hz=speech.sample_rate_hz,
+                ignored=speech.ignored,
+                request_id="",
+                chunks=chunks,
+            )
+
+
+async def _encoded(
+    speech: "Speech", request: "SpeechRequest", meter: Meter
+) -> AsyncGenerator[bytes]:
+    from vivavoce.audio.encode import open_encoder
+
+    encoder = open_encoder(request.format, speech.sample_rate_hz, speech.fingerprint)
+    try:
+        async with aclosing(speech.samples()) as parts:
+            async for samples in parts:
+                if samples.size:
+                    meter.heard(samples.size / speech.sample_rate_hz)
+                yield encoder.write(samples)
+        yield encoder.finish()
+    finally:
+        encoder.close()
+
+
+@asynccontextmanager
+async def _from_server(
+    request: "SpeechRequest", server: Remote, meter: Meter
+) -> AsyncGenerator[AsyncAudioStream]:
+    from vivavoce.audio import wav_bytes
+
+    reference = request.reference
+    async with (
+        AsyncClient(server.url, api_key=server.key) as client,
+        client.stream(
+            request.text,
+            speaker=request.speaker,
+            language=request.language,
+            instruct=request.instruct,
+            model=None if request.model == "auto" else request.model,
+            format=request.format,
+            sample_rate=request.sample_rate_hz,
+            speed=request.speed,
+            seed=request.seed,
+            ref_audio=None
+            if reference is None
+            else wav_bytes(reference.samples, reference.sample_rate_hz),
+            ref_text=None if reference is None else reference.text,
+        ) as stream,
+    ):
+        byte_rate = (
+            2 * stream.sample_rate_hz if request.format == "pcm" and stream.sample_rate_hz else None
+        )
+
+        async def measured() -> AsyncIterator[bytes]:
+            async for chunk in stream:
+                meter.heard(len(chunk) / byte_rate if byte_rate else None)
+                yield chunk
+
+        yield AsyncAudioStream(
+            format=stream.format,
+            model=stream.model,
+            voice=stream.voice,
+            language=stream.language,
+            sample_rate_hz=stream.sample_rate_hz,
+            ignored=stream.ignored,
+            request_id=stream.request_id,
+            chunks=measured(),
+        )

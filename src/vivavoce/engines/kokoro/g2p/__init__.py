@@ -1,5 +1,0 @@
-"""The Kokoro text front end: text in one of seven languages → phonemes. See `Phonemizer`."""
-
-from vivavoce.engines.kokoro.g2p.phonemizer import Phonemizer
-
-__all__ = ["Phonemizer"]

@@ -1,0 +1,107 @@
+"""The embedded English voice: `hibari-tts`, a small network whose weights travel in its own
+package.
+
+Its package could fetch more voices from a model hub and says nothing for text it cannot read; this
+module offers the bundled voice alone and turns unreadable text into an error.
+"""
+
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from anyascii import anyascii
+
+from vivavoce.errors import MissingDependency, Unsupported
+from vivavoce.models.onnx import disable_telemetry
+from vivavoce.serving.base import Model, unreadable
+from vivavoce.text.numbers.english import verbalize_english
+from vivavoce.types import Capabilities, EngineInfo, Samples, Segment, StopReason, Voice
+
+VOICE = "heart"
+OPENAI_VOICES = (
+    "alloy", "ash", "ballad", "coral", "echo", "fable", "nova", "onyx", "sage", "shimmer", "verse", "marin", "cedar",
+)  # fmt: skip
+
+INFO = EngineInfo(
+    name="hibari",
+    sample_rate_hz=24_000,
+    languages=("en",),
+    voices=(Voice(VOICE, "Heart", ("en",), "female", description="American English"),),
+    capabilities=Capabilities(seed=True, deterministic=True),
+    aliases=dict.fromkeys((*OPENAI_VOICES, "default"), VOICE),
+    description="Tiny English voice, dozens of times faster than real time on one CPU core.",
+    licence="Apache-2.0",
+)
+
+
+@dataclass(eq=False, slots=True)
+class _HibariStream:
+    utterances: Iterator[str]  # phonemes, one string an utterance
+    noise: np.random.Generator
+
+
+class HibariModel(Model[_HibariStream]):
+    """Speaks one utterance of one stream a step, on one onnxruntime thread."""
+
+    info = INFO
+    max_batch = 1
+    lanes = 1
+
+    def __init__(self) -> None:
+        disable_telemetry()
+        try:
+            from hibari import Hibari
+        except ImportError as error:
+            raise MissingDependency(
+                "the 'hibari' voice needs its package: pip install hibari-tts"
+            ) from error
+        self._tts = Hibari(voice=VOICE, threads=1)
+        self._tts.phonemize("Warm up.")  # reads the lexicons, which are loaded on first use
+
+    def open(self, segment: Segment) -> _HibariStream:
+        utterances = [
+            phonemes for phonemes in self._read(segment.text) if any(map(str.isalpha, phonemes))
+        ]
+        if not utterances:
+            raise Unsupported(
+                f"'hibari' speaks English and found nothing to say in {segment.text!r}; "
+                "choose a model that speaks the language of the text",
+                field="text",
+            )
+        return _HibariStream(iter(utterances), np.random.default_rng(segment.seed or 0))
+
+    def step(
+        self, streams: Sequence[_HibariStream], ahead_s: Sequence[float] = ()
+    ) -> Sequence[Samples | StopReason]:
+        return [self._speak(stream) for stream in streams]
+
+    def _read(self, text: str) -> Sequence[str]:
+        """Return the phonemes of `text`, a string for each sentence.
+
+        Raises `Unsupported` where the package fails.
+        """
+        try:
+            read: Sequence[str] = self._tts.phonemize(verbalize_english(latin(text)))
+        except MemoryError:
+            raise
+        # of a package that says nothing of what it raises: it is the text that it trips over
+        except Exception as error:
+            raise unreadable("hibari", text) from error
+        return read
+
+    def _speak(self, stream: _HibariStream) -> Samples | StopReason:
+        phonemes = next(stream.utterances, None)
+        if phonemes is None:
+            return StopReason.COMPLETE
+        samples: Samples = self._tts.from_ids(self._tts.ids(phonemes), 1.0, stream.noise)
+        return samples
+
+
+def latin(text: str) -> str:
+    """Return `text` with the letters of other scripts written in Latin ones, so that a foreign name is said, not skipped."""
+    return "".join(anyascii(c) if _is_foreign(c) else c for c in text)
+
+
+def _is_foreign(c: str) -> bool:
+    return c.isalpha() and not c.isascii() and not unicodedata.name(c, "").startswith("LATIN")

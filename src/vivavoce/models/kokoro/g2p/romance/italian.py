@@ -1,0 +1,133 @@
+"""Italian spelling → phonemes, by rule. Knows no numbers or abbreviations: `text.numbers.verbalize`
+comes first.
+
+Italian writes the stress only on a final vowel; `italian_stress` gives it elsewhere, and the last
+syllable but one has it by default. Double consonants are long (`tː`).
+"""
+
+from collections.abc import Sequence
+
+from vivavoce.models.kokoro.g2p.romance.italian_stress import accented
+from vivavoce.models.kokoro.g2p.romance.rules import (
+    RuleTable,
+    Sound,
+    fold,
+    read_phrases,
+    stressed,
+    word_set,
+)
+
+_LETTERS = "àèéìíîòóùú"
+_UNSTRESSED = word_set(
+    """
+    il lo la i gli le di a da in con per tra fra e ed o od che se si mi ti ci vi ne del dello dei degli al allo
+    ai agli dal dai nel nei sul sui col un è ha ho hai non l d c s m t v
+    """
+)
+_HALF_STRESSED = word_set(
+    """
+    della delle dell alla alle all dalla dalle dall nella nelle nell sulla sulle sull una uno mio mia tuo tua
+    suo sua sue loro sono hanno anche come perché dove quando
+    """
+)
+
+_RULES = RuleTable.parse(
+    """
+cch(?=[eièéìí])                     kː
+ch                                  k
+cci(?=[aouàòóùú])                   ʧː
+cc(?=[eièéìí])                      ʧː
+cc                                  kː
+ci(?=[aouàòóùú])                    ʧ
+sci(?=[aouàòóùú])                   ʃ
+sc(?=[eièéìí])                      ʃ
+c(?=[eièéìí])                       ʧ
+cq                                  kː
+c                                   k
+ggh(?=[eièéìí])                     ɡː
+gh                                  ɡ
+ggi(?=[aouàòóùú])                   ʤː
+gg(?=[eièéìí])                      ʤː
+gg                                  ɡː
+(?<=[aeiouàèéìòóù])gli(?=[aeouàèéòóù])  ʎʎ
+gli(?=[aeouàèéòóùú])                ʎ
+(?<=[aeiouàèéìòóù])gl(?=i|ì)           ʎʎ
+^gli$                               ʎi
+gn                                  ɲɲ
+gi(?=[aouàòóùú])                    ʤ
+g(?=[eièéìí])                       ʤ
+g                                   ɡ
+qu                                  kw
+q                                   k
+(?<=^me)zz|(?<=^a)zz(?=urr)|(?<=[^p][iì])zz(?=[aeoàèò])  ʣː
+zz                                  ʦː
+^z(?=i?[aeou]|ì)                     ʣ
+z                                   ʦ
+ss                                  S
+(?<=[aeiouàèéìíòóùú])s(?=[aeiouàèéìíòóùú])   z
+s(?=[bdglmnrv])                     z
+s                                   s
+bb                                  bː
+dd                                  dː
+ff                                  ff
+ll                                  ll
+mm                                  mm
+nn                                  nn
+pp                                  pː
+rr                                  rɾ
+tt                                  tː
+vv                                  vv
+kk                                  kː
+n(?=g(?![eièéìíhn])|gh)             ŋ
+j                                   j
+x                                   ks
+y                                   i
+w                                   w
+h                                   -
+à                                   a
+[è]                                 ɛ
+é                                   e
+[ìíî]                               i
+ò                                   ɔ
+ó                                   o
+[ùú]                                u
+i(?=[aeouàèéòóùú])                  j
+u(?=[aeoàèéòó])                     w
+(?<=[qg])u(?=[iì])                  w
+"""
+)
+
+
+def phonemize(text: str) -> str:
+    """Phonemes of Italian `text`, with its punctuation."""
+    return read_phrases(text, _read)
+
+
+def _read(words: Sequence[str]) -> str:
+    parts = [part for word in words for part in fold(word, _LETTERS).split("-") if part]
+    return " ".join(_with_elided(part) for part in parts)
+
+
+def _with_elided(word: str) -> str:
+    """*all'aeroporto* as one word: what is before the apostrophe has no stress of its own."""
+    *elided, host = word.split("'")
+    head = "".join(
+        "ʧ" if piece == "c" else stressed(_RULES.sounds(piece), None) for piece in elided
+    )  # c'è, c'era
+    return head + _word(host) if host else head
+
+
+def _word(word: str) -> str:
+    if word in _UNSTRESSED:
+        return stressed(_RULES.sounds(word), None)
+    sounds = _RULES.sounds(accented(word))
+    spoken = stressed(sounds, _stress(sounds))
+    return spoken.replace("ˈ", "ˌ") if word in _HALF_STRESSED else spoken
+
+
+def _stress(sounds: Sequence[Sound]) -> int | None:
+    """Return the accented vowel, else the last vowel but one."""
+    nuclei = [i for i, sound in enumerate(sounds) if sound.vowel]
+    if not nuclei:
+        return None
+    return next((i for i in nuclei if sounds[i].letters in _LETTERS), nuclei[max(-2, -len(nuclei))])

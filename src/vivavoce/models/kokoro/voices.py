@@ -1,0 +1,122 @@
+"""Name the speakers of the Kokoro model and says which style each one speaks with.
+
+A style is one of the 54 voices that were published with the model. The nine speakers of Qwen3-TTS
+are offered under their own names, each with a style as close as there is, so that clients need not
+change between models.
+"""
+
+from vivavoce.errors import UnknownVoice
+from vivavoce.types import Gender, Voice
+
+LANGUAGE_OF_LETTER = {
+    "a": "en",
+    "b": "en",
+    "e": "es",
+    "f": "fr",
+    "h": "hi",
+    "i": "it",
+    "j": "ja",
+    "p": "pt",
+    "z": "zh",
+}
+GENDER_OF_LETTER: dict[str, Gender] = {"f": "female", "m": "male"}
+
+STYLES = (
+    "af_heart", "af_alloy", "af_aoede", "af_bella", "af_jessica", "af_kore", "af_nicole", "af_nova", "af_river",
+    "af_sarah", "af_sky", "am_adam", "am_echo", "am_eric", "am_fenrir", "am_liam", "am_michael", "am_onyx",
+    "am_puck", "am_santa", "bf_alice", "bf_emma", "bf_isabella", "bf_lily", "bm_daniel", "bm_fable", "bm_george",
+    "bm_lewis", "ef_dora", "em_alex", "em_santa", "ff_siwis", "hf_alpha", "hf_beta", "hm_omega", "hm_psi",
+    "if_sara", "im_nicola", "jf_alpha", "jf_gongitsune", "jf_nezumi", "jf_tebukuro", "jm_kumo", "pf_dora",
+    "pm_alex", "pm_santa", "zf_xiaoxiao", "zf_xiaobei", "zf_xiaoni", "zf_xiaoyi", "zm_yunxi", "zm_yunjian",
+    "zm_yunxia", "zm_yunyang",
+)  # fmt: skip
+
+# Qwen3-TTS's speakers in its own order. Sohee is Korean by birth; this model has no Korean voice.
+SPEAKERS = {
+    "vivian": "zf_xiaoxiao",
+    "serena": "zf_xiaoyi",
+    "uncle_fu": "zm_yunjian",
+    "dylan": "zm_yunxi",
+    "eric": "zm_yunyang",
+    "ryan": "am_michael",
+    "aiden": "am_puck",
+    "ono_anna": "jf_alpha",
+    "sohee": "jf_nezumi",
+}
+
+# OpenAI's names: the style of the same name where there is one, else one of the gender that the
+# name is heard as.
+ALIASES = {
+    "alloy": "af_alloy",
+    "ash": "am_adam",
+    "ballad": "bm_lewis",
+    "coral": "af_bella",
+    "echo": "am_echo",
+    "fable": "bm_fable",
+    "nova": "af_nova",
+    "onyx": "am_onyx",
+    "sage": "af_sarah",
+    "shimmer": "af_sky",
+    "verse": "am_liam",
+    "marin": "af_kore",
+    "cedar": "am_fenrir",
+    "default": "af_heart",
+}
+
+DEFAULT_VOICES = {
+    "en": "af_heart",
+    "es": "ef_dora",
+    "fr": "ff_siwis",
+    "it": "if_sara",
+    "ja": "jf_alpha",
+    "pt": "pf_dora",
+    "zh": "zm_yunjian",  # the one best understood: docs/intelligibility.md
+}
+
+
+def voices() -> tuple[Voice, ...]:
+    """Return every voice: the 54 styles under their own names, then the nine listed speakers of
+    Qwen3-TTS.
+
+    `languages` holds the language a voice is native to; each may speak all languages of the model,
+    because the phonemes come from the language and not from the voice.
+    """
+    return (
+        *(_style(style) for style in STYLES),
+        *(_speaker(name, style) for name, style in SPEAKERS.items()),
+    )
+
+
+def style_of(voice: str) -> str:
+    """Return the style that the voice of this id or alias, in any case, speaks with.
+
+    Raises `UnknownVoice`.
+    """
+    name = voice.strip().lower()
+    style = SPEAKERS.get(name) or ALIASES.get(name, name)
+    if style not in STYLES:
+        raise UnknownVoice(
+            f"voice {voice!r} is unknown to 'kokoro'; choose one of {', '.join(SPEAKERS)}, or one of Kokoro's own "
+            f"names, such as {STYLES[0]!r}",
+            field="voice",
+        )
+    return style
+
+
+def _style(style: str) -> Voice:
+    accent = {"a": "American English.", "b": "British English."}.get(style[0], "")
+    return Voice(style, style[3:].capitalize(), *_born(style), listed=False, description=accent)
+
+
+def _speaker(name: str, style: str) -> Voice:
+    label = name.replace("_", " ").title()
+    return Voice(
+        name,
+        label,
+        *_born(style),
+        description=f"Kokoro's {style} under the name of a Qwen3-TTS speaker.",
+    )
+
+
+def _born(style: str) -> tuple[tuple[str, ...], Gender]:
+    return (LANGUAGE_OF_LETTER[style[0]],), GENDER_OF_LETTER[style[1]]

@@ -1,0 +1,180 @@
+"""Codes in, samples out: the codec decoder, whole or frame by frame; it knows no talker, no
+scheduler and no file.
+
+    codes → vectors → causal conv → transformer over frames → ×2 ×2 ConvNeXt → ×8 ×5 ×4 ×3 SnakeBeta → samples
+
+Everything in it is causal, so one frame's samples are final as soon as the frame is there. `decode`
+is `step` from an empty state: streamed equals whole by construction, up to the rounding of sums
+taken over other lengths. Source: qwen-tts `modeling_qwen3_tts_tokenizer_v2.py`,
+Qwen3TTSTokenizerV2Decoder.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from vivavoce.models.qwen3_tts.checkpoint.weights import TensorFile, build
+from vivavoce.models.qwen3_tts.codec.config import DecoderConfig, read_codec_config
+from vivavoce.models.qwen3_tts.codec.layers import (
+    CausalConv,
+    CausalTransposedConv,
+    ConvNeXtBlock,
+    SnakeBeta,
+    UpsampleBlock,
+)
+from vivavoce.models.qwen3_tts.codec.products import can_pack, pack
+from vivavoce.models.qwen3_tts.codec.quantizer import Dequantizer
+from vivavoce.models.qwen3_tts.codec.state import DecoderState, Layout, Past, gather, scatter
+from vivavoce.models.qwen3_tts.codec.transformer import FrameTransformer
+
+# A whole decode runs in blocks of this many frames: equal to one pass, but its memory (about 3 MB a
+# frame at the released shape in fp32) stays bounded for long sequences.
+BLOCK_FRAMES = 256
+
+PIECE_FRAMES = 4  # of the last stages on a CPU: about 3 MB a tensor at the released shape
+
+
+class CodecDecoder(nn.Module):
+    """The decoder of the 12 Hz speech tokenizer. Its parameters need no gradient; all results are
+    on its device.
+
+    With `piece_frames` a step of as many frames or more runs the last stages stream by stream, so
+    many frames at a time. What they compute then stays near the processor; all at once it would go
+    through main memory at every layer.
+    """
+
+    def __init__(self, config: DecoderConfig, piece_frames: int | None = None) -> None:
+        super().__init__()
+        self.config = config
+        self.piece_frames = piece_frames
+        layout = Layout()
+        self.quantizer = Dequantizer(config)
+        self.pre_conv = CausalConv(layout, config.codebook_dim, config.latent_dim, kernel=3)
+        self.pre_transformer = FrameTransformer(layout, config)
+        self.upsample = nn.ModuleList(
+            nn.ModuleList(
+                [
+                    CausalTransposedConv(
+                        layout, config.latent_dim, config.latent_dim, ratio, ratio
+                    ),
+                    ConvNeXtBlock(layout, config.latent_dim),
+                ]
+            )
+            for ratio in config.upsampling_ratios
+        )
+        self.decoder = _waveform_stages(layout, config)
+        self.state_elements = layout.elements  # per stream, whatever its age
+
+    @property
+    def samples_per_frame(self) -> int:
+        """How many samples one frame becomes."""
+        return self.config.samples_per_frame
+
+    def open(self) -> DecoderState:
+        """Return the state of a stream that has not begun."""
+        like = self.quantizer.rvq_first.vq.vectors
+        return DecoderState(
+            like.new_zeros(self.state_elements), like.new_zeros((), dtype=torch.int64)
+        )
+
+    @torch.no_grad()
+    def step(self, codes: Tensor, states: Sequence[DecoderState]) -> Tensor:
+        """Return the samples [B, T * samples_per_frame] of the next T frames of B streams of any
+        ages.
+
+        `codes` is [B, codebooks, T], integers below the codebook size; row i continues `states[i]`,
+        which is changed in place. Nothing is read back from the device.
+        """
+        assert codes.shape[0] == len(states), (
+            f"{codes.shape[0]} rows of codes for {len(states)} streams"
+        )
+        past = gather(states)
+        samples: Tensor = self(codes, past)
+        scatter(past, codes.shape[-1], states)
+        return samples
+
+    @torch.no_grad()
+    def decode(self, codes: Tensor, block_frames: int = BLOCK_FRAMES) -> Tensor:
+        """Return the samples [B, T * samples_per_frame] of whole sequences `codes` [B, codebooks, T]."""
+        states = [self.open() for _ in range(codes.shape[0])]
+        blocks = [
+            codes[..., start : start + block_frames]
+            for start in range(0, codes.shape[-1], block_frames)
+        ]
+        nothing = self.quantizer.rvq_first.vq.vectors.new_empty(
+            codes.shape[0], 0
+        )  # the samples of no frames
+        return torch.cat([nothing, *(self.step(block, states) for block in blocks)], dim=-1)
+
+    def forward(self, codes: Tensor, past: Past) -> Tensor:
+        """`step` on a gathered batch: a function of tensors alone, `past.memory` changed in place, the age not."""
+        assert codes.shape[1] == self.config.num_quantizers, f"codes of shape {list(codes.shape)}"
+        h = self.pre_conv(self.quantizer(codes), past)  # [B, T, latent]
+        h = self.pre_transformer(h, past)
+        for stage in self.upsample:
+            assert isinstance(stage, nn.ModuleList)
+            for layer in stage:
+                h = layer(h, past)  # [B, T * 2, latent], then T * 4
+        first, widest, *_ = self.decoder
+        h = widest(first(h, past), past)
+        frames = codes.shape[-1]
+        if self.piece_frames is None or frames < self.piece_frames:
+            return self._finish(h, past)
+        piece_rows = self.piece_frames * h.shape[1] // frames
+        rows = [
+            self._finish_in_pieces(row.split(piece_rows, dim=1), past.row(i))
+            for i, row in enumerate(h.split(1))
+        ]
+        return torch.cat(rows)
+
+    def _finish_in_pieces(self, pieces: Sequence[Tensor], past: Past) -> Tensor:
+        return torch.cat([self._finish(piece, past) for piece in pieces], dim=-1)
+
+    def _finish(self, h: Tensor, past: Past) -> Tensor:
+        """Return the samples [B, S] of the widest stage's output; these stages have few weights and most of the numbers."""
+        _, _, *blocks, activation, last = self.decoder
+        for block in blocks:
+            h = block(h, past)
+        samples: Tensor = last(h, past, activation)[..., 0]
+        return samples.clamp(-1, 1)
+
+
+def _waveform_stages(layout: Layout, config: DecoderConfig) -> nn.ModuleList:
+    """From latents at four times the frame rate to one channel of samples."""
+    channels = config.decoder_dim
+    stages: list[nn.Module] = [CausalConv(layout, config.latent_dim, channels, kernel=7)]
+    for rate in config.upsample_rates:
+        stages.append(UpsampleBlock(layout, channels, rate))
+        channels //= 2
+    stages += [SnakeBeta(channels), CausalConv(layout, channels, 1, kernel=7)]
+    return nn.ModuleList(stages)
+
+
+def load_decoder(
+    folder: Path, device: torch.device, dtype: torch.dtype, *, packed: bool | None = None
+) -> CodecDecoder:
+    """Return the decoder of the speech tokenizer in `folder` (a checkpoint's `speech_tokenizer`),
+    on `device` in `dtype`.
+
+    `packed` lays the weights out for this processor, and computes the same; None does so wherever
+    `can_pack`. Raises `MissingDependency` for an absent file, `EngineFault` for one that is damaged
+    or does not fit its config.
+    """
+    config = read_codec_config(folder).decoder
+    packed = can_pack(device, dtype) if packed is None else packed
+    with TensorFile(folder, device, dtype) as file:
+        decoder = build(
+            lambda: CodecDecoder(config, PIECE_FRAMES if packed else None), file, "decoder."
+        )
+    if packed:
+        pack(decoder)
+    return decoder
+
+
+def lay_out(decoder: CodecDecoder) -> None:
+    """Lay the weights of a plain float32 `decoder` out for the processor that it is on, as `load_decoder` does."""
+    if can_pack(next(decoder.parameters()).device, torch.float32):
+        decoder.piece_frames = PIECE_FRAMES
+        pack(decoder)

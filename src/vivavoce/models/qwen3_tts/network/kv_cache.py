@@ -1,0 +1,199 @@
+"""Where keys and values live: one fixed slot a stream, so that nothing is allocated, moved or
+shared while it speaks.
+
+It knows no stream by name; a slot is a number. `Prompt`, `Step` and `Burst` are the three ways a
+decoder (`Memory`) looks at a cache: a prompt in one slot, whole or what is left of it, one more
+position in every slot, and the few positions of one frame.
+"""
+
+from functools import cached_property
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from vivavoce.models.qwen3_tts import kernels
+from vivavoce.models.qwen3_tts.checkpoint.config import DecoderConfig
+from vivavoce.models.qwen3_tts.kernels import plain
+from vivavoce.models.qwen3_tts.network.rotary import Rotation, rotary_table
+
+
+class Memory(Protocol):
+    """Where attention finds the past: one object for a forward pass through all layers."""
+
+    @property
+    def rotation(self) -> Rotation:
+        """Of the new hidden states' positions, [rows or 1, time, 1, head_dim] each."""
+        ...
+
+    @property
+    def mask(self) -> Tensor | None:
+        """[rows or 1, 1, time, kept], added to scores: 0 or -inf; None: everything may be looked at."""
+        ...
+
+    def attend(self, layer: int, heads: Tensor, norm: Tensor, eps: float) -> Tensor:
+        """Remembers and attends, see `kernels.attend`."""
+        ...
+
+    def remember(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Keep new keys and values [rows, kv_heads, time, head_dim]; gives all, [rows, kv_heads, kept, head_dim]."""
+        ...
+
+
+class KvCache:
+    """Keys and values of `slots` streams of at most `max_len` positions each.
+
+    Each slot has one position more, which nobody reads: where those write who must leave no trace.
+    """
+
+    def __init__(
+        self,
+        config: DecoderConfig,
+        slots: int,
+        max_len: int,
+        *,
+        device: torch.device,
+        dtype: torch.dtype,
+    ) -> None:
+        shape = (config.layers, 2, slots, config.kv_heads, max_len + 1, config.head_dim)
+        self.data = torch.zeros(shape, device=device, dtype=dtype)
+        self.lengths = torch.zeros(
+            slots, device=device, dtype=torch.int64
+        )  # positions remembered, a slot
+        self.max_len = max_len
+        cosines, sines = rotary_table(max_len, config.head_dim, config.rope_theta)
+        self.table = (
+            cosines.to(device, dtype)[:, None],
+            sines.to(device, dtype)[:, None],
+        )  # [max_len, 1, head_dim]
+
+    def rotation(self, start: int, time: int) -> Rotation:
+        """Return the rotation of `time` positions from `start` on, in every row."""
+        cosines, sines = self.table
+        return cosines[None, start : start + time], sines[None, start : start + time]
+
+    def rotation_at(self, positions: Tensor) -> Rotation:
+        """Return the rotation of one position a row [rows]."""
+        cosines, sines = self.table
+        return cosines[positions][:, None], sines[positions][:, None]
+
+    def clear(self, slot: int) -> None:
+        """Forget `slot`.
+
+        Its memory is zeroed: a masked key that is not a number would still spoil a sum.
+        """
+        self.data[:, :, slot].zero_()
+        self.lengths[slot] = 0
+
+
+class Prompt:
+    """The `time` positions of one slot from `start` on, behind those it has.
+
+    The caller sets its length afterwards.
+    """
+
+    def __init__(self, cache: KvCache, slot: int, time: int, start: int = 0) -> None:
+        self._data = cache.data[:, :, slot : slot + 1, :, : start + time]
+        self._new = slice(start, start + time)
+        self.rotation = cache.rotation(start, time)
+        later = torch.ones(
+            1, 1, time, start + time, dtype=torch.bool, device=cache.data.device
+        ).triu(start + 1)
+        self.mask: Tensor | None = _hidden(later, cache)
+
+    def attend(self, layer: int, heads: Tensor, norm: Tensor, eps: float) -> Tensor:
+        return plain.attend(heads, norm, eps, self, layer)
+
+    def remember(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        kept_keys, kept_values = self._data[layer]  # [1, kv_heads, start + time, head_dim] each
+        kept_keys[:, :, self._new] = keys
+        kept_values[:, :, self._new] = values
+        return kept_keys, kept_values
+
+
+class Step:
+    """One new position in each of the first `rows` slots, seen with at most `window` positions in
+    all.
+
+    `window` is a number the host knows to be larger than the length of every slot that is `alive`
+    [rows]; the others are left as they are.
+    """
+
+    def __init__(self, cache: KvCache, rows: int, window: int, alive: Tensor) -> None:
+        self.cache, self.alive = cache, alive
+        self._rows, self._window = rows, window
+
+    # Kernels need none of these, and read each row's own length.
+    @cached_property
+    def _lengths(self) -> Tensor:
+        return self.cache.lengths[: self._rows].clamp(max=self._window - 1)
+
+    @cached_property
+    def _data(self) -> Tensor:
+        return self.cache.data[
+            :, :, : self._rows
+        ]  # [layers, 2, rows, kv_heads, max_len + 1, head_dim]
+
+    @cached_property
+    def _at(self) -> Tensor:
+        at = torch.where(self.alive, self._lengths, self.cache.max_len)
+        return at[:, None, None, None].expand(
+            self._rows, self._data.shape[3], 1, self._data.shape[5]
+        )
+
+    @cached_property
+    def rotation(self) -> Rotation:
+        return self.cache.rotation_at(self._lengths)
+
+    @cached_property
+    def mask(self) -> Tensor | None:
+        later = torch.arange(self._window, device=self._lengths.device) > self._lengths[:, None]
+        return _hidden(later[:, None, None], self.cache)
+
+    def attend(self, layer: int, heads: Tensor, norm: Tensor, eps: float) -> Tensor:
+        return kernels.attend(heads, norm, eps, self, layer)
+
+    def remember(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        kept_keys, kept_values = self._data[layer]
+        kept_keys.scatter_(2, self._at, keys)
+        kept_values.scatter_(2, self._at, values)
+        return kept_keys[:, :, : self._window], kept_values[:, :, : self._window]
+
+
+class Burst:
+    """The next `time` positions of the first `rows` slots, which all stand at position `start`."""
+
+    def __init__(self, cache: KvCache, rows: int, start: int, time: int) -> None:
+        self.cache, self.start = cache, start
+        self._data = cache.data[:, :, :rows, :, : start + time]
+        self._new = slice(start, start + time)
+        self.rotation = cache.rotation(start, time)
+
+    @cached_property
+    def mask(self) -> Tensor | None:
+        kept, new = self._new.stop, self._new.stop - self.start
+        if new == 1:
+            return None  # a single position looks at all before it
+        later = torch.ones(1, 1, new, kept, dtype=torch.bool, device=self._data.device).triu(
+            self.start + 1
+        )
+        return _hidden(later, self.cache)
+
+    def attend(self, layer: int, heads: Tensor, norm: Tensor, eps: float) -> Tensor:
+        return kernels.attend(heads, norm, eps, self, layer)
+
+    def remember(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        kept_keys, kept_values = self._data[layer]  # [rows, kv_heads, start + time, head_dim] each
+        kept_keys[:, :, self._new] = keys
+        kept_values[:, :, self._new] = values
+        return kept_keys, kept_values
+
+
+def _hidden(where: Tensor, cache: KvCache) -> Tensor:
+    """What attention adds to its scores: -inf `where` it must not look, else 0.
+
+    Made once for all layers.
+    """
+    return torch.zeros(where.shape, device=where.device, dtype=cache.data.dtype).masked_fill_(
+        where, -torch.inf
+    )

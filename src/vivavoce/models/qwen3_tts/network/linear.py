@@ -1,0 +1,237 @@
+"""Matrix products, each in the form that its processor multiplies fastest; the form is chosen when
+weights are loaded.
+
+`PLAIN` is torch's own product, or a kernel's (`kernels`), and the reference for the others. A frame
+takes as long as its weights take to be read, so what counts is how small they are and, on CPUs, how
+well they are laid out:
+
+- `PREPACKED` lays them out beforehand: float32 by oneDNN; the 16-bit types by oneDNN on processors that multiply
+  bfloat16 themselves, elsewhere by FBGEMM, as float16 that is multiplied in float32. A released weight is a bfloat16
+  number, which float16 holds without loss if it is not below 6e-5, and within 3e-8 if it is.
+- `INT8` keeps a byte a weight and a scale a row, and rounds the inputs of each product to bytes as well, by FBGEMM
+  or what torch has in its place on other processors.
+
+- `INT8_WEIGHTS` keeps a byte a weight and a scale a row too, and leaves inputs as they are. It is for CUDA, where a
+  kernel multiplies bytes; elsewhere it is the reference for that kernel.
+
+What goes in and comes out of the first two is float32. It knows matrices and processors, not what
+the matrices mean.
+"""
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import Enum
+from functools import cache
+from typing import Any, TypeAlias, cast
+
+import torch
+from torch import Tensor, nn
+
+from vivavoce.models.qwen3_tts.checkpoint.weights import Part
+from vivavoce.models.qwen3_tts.kernels.plain import linear
+
+Product: TypeAlias = Callable[[Tensor], Tensor]
+
+# inputs that oneDNN is told to lay weights out for: measured as good for one, twice as fast for
+# eight
+BATCH = 16
+
+
+class WeightFormat(Enum):
+    """How a matrix is kept and multiplied."""
+
+    PLAIN = "plain"
+    PREPACKED = "prepacked"
+    INT8 = "int8"
+    INT8_WEIGHTS = "int8-weights"
+
+
+class Linear(nn.Module):
+    """A matrix product. Unlike torch's own, its weights begin as nothing: they always come from a
+    file.
+
+    With `parts` it is several of the files' matrices, which have the same input, one below the
+    other.
+    """
+
+    def __init__(
+        self, inputs: int, outputs: int, *, bias: bool = False, parts: tuple[Part, ...] = ()
+    ) -> None:
+        super().__init__()
+        self.parts = parts
+        self.weight: nn.Parameter | None = nn.Parameter(torch.empty(outputs, inputs))
+        self.bias = nn.Parameter(torch.empty(outputs)) if bias else None
+        self.scale: Tensor | None = None  # [outputs], of bytes
+        self.stored_bytes = 0  # of weights and bias as they are kept, once they are there
+        self._packed: Product | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self._packed is not None:
+            return self._packed(x)
+        assert self.weight is not None, "a matrix is plain or packed"
+        return linear(x, self.weight, self.scale, self.bias)
+
+    def pack(self, form: WeightFormat, dtype: torch.dtype) -> None:
+        """Keep the loaded matrix in `form`, in the numbers that `dtype` stands for there; the plain one is freed."""
+        assert self.weight is not None, "it is packed already"
+        biases = (
+            0 if self.bias is None else self.bias.numel() * numbers_between(form, dtype).itemsize
+        )
+        self.stored_bytes = self.weight.numel() * item_bytes(form, dtype) + biases
+        if form is WeightFormat.PLAIN:
+            return
+        if form is WeightFormat.INT8_WEIGHTS:
+            whole, self.scale = quantized(self.weight.detach())
+            self.weight = nn.Parameter(whole, requires_grad=False)
+            return
+        self._packed = packed(
+            self.weight.detach(), None if self.bias is None else self.bias.detach(), form, dtype
+        )
+        self.weight = self.bias = None
+
+
+def packed(weight: Tensor, bias: Tensor | None, form: WeightFormat, dtype: torch.dtype) -> Product:
+    """Return the product with a float32 `weight` [outputs, inputs], kept in `form`.
+
+    Raises what torch raises without it.
+    """
+    if form is WeightFormat.INT8:
+        return _int8(weight, bias)
+    return (
+        _float16(weight, bias)
+        if packed_type(dtype) is torch.float16
+        else _onednn(weight, bias, dtype)
+    )
+
+
+def item_bytes(form: WeightFormat, dtype: torch.dtype) -> int:
+    """Return the bytes that one weight takes."""
+    return 1 if form in (WeightFormat.INT8, WeightFormat.INT8_WEIGHTS) else dtype.itemsize
+
+
+def numbers_between(form: WeightFormat, dtype: torch.dtype) -> torch.dtype:
+    """Return the numbers between matrices that are kept in `form` and `dtype`."""
+    return dtype if form in (WeightFormat.PLAIN, WeightFormat.INT8_WEIGHTS) else torch.float32
+
+
+def packed_type(dtype: torch.dtype) -> torch.dtype:
+    """Return the numbers that prepacked weights are kept in where `dtype` is asked for."""
+    if dtype is torch.float32 or (dtype is torch.bfloat16 and multiplies_bfloat16()):
+        return dtype
+    return torch.float16
+
+
+@cache
+def works(form: WeightFormat, dtype: torch.dtype) -> bool:
+    """True if this processor and this torch have `form`: a small product is tried."""
+    weight = torch.eye(64)[:48]
+    try:
+        made = packed(weight, None, form, dtype)(torch.ones(2, 64))
+    except (
+        RuntimeError,
+        NotImplementedError,
+        AttributeError,
+    ):  # what torch raises depends on what it was built with
+        return False
+    return bool((made - 1).abs().max() < 0.02)
+
+
+def stored_as(form: WeightFormat, dtype: torch.dtype) -> str:
+    """What a description says of weights in `form`: "float32 weights, prepacked", say."""
+    if form is WeightFormat.INT8:
+        return "int8 weights"
+    if form is WeightFormat.INT8_WEIGHTS:
+        return f"int8 weights, {str(dtype).removeprefix('torch.')} inputs"
+    if form is WeightFormat.PREPACKED:
+        return f"{str(packed_type(dtype)).removeprefix('torch.')} weights, prepacked"
+    return str(dtype).removeprefix("torch.")
+
+
+@cache
+def multiplies_bfloat16() -> bool:
+    """True if this processor has instructions for bfloat16; where torch cannot tell, it is taken to."""
+    checks = [
+        getattr(torch.cpu, name, None)
+        for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    ]
+    if torch.backends.cpu.get_cpu_capability().startswith(("AVX", "DEFAULT")):
+        return any(check() for check in checks if check is not None)
+    return True
+
+
+def _onednn(weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> Product:
+    # torch's compiler makes these calls; they are in no namespace that is typed.
+    onednn: Any = torch.ops.mkldnn
+    kept = onednn._reorder_linear_weight(weight.to(dtype).contiguous(), BATCH)
+    multiply = onednn._linear_pointwise.default  # found once, as below: a frame makes 428 products
+    if dtype is torch.float32:
+        return lambda x: cast(Tensor, multiply(x, kept, bias, "none", [], ""))
+
+    def product(x: Tensor) -> Tensor:
+        made = cast(Tensor, multiply(x.to(dtype), kept, None, "none", [], "")).float()
+        return made if bias is None else made.add_(bias)
+
+    return product
+
+
+def _float16(weight: Tensor, bias: Tensor | None) -> Product:
+    quantized: Any = torch.ops.quantized  # likewise
+    with kernels("fbgemm"):
+        kept = quantized.linear_prepack_fp16(weight, bias)
+    multiply = quantized.linear_dynamic_fp16.default
+    return lambda x: cast(Tensor, multiply(x, kept))
+
+
+def quantized(weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Bytes [outputs, inputs] and a scale for each row [outputs] in float32: their product is nearly `weight`."""
+    scales = weight.abs().amax(1).float().clamp(min=1e-8) / 127
+    return weight.float().div(scales[:, None]).round_().to(torch.int8), scales
+
+
+def _int8(weight: Tensor, bias: Tensor | None) -> Product:
+    operators: Any = torch.ops.quantized  # likewise
+    whole, scales = quantized(weight)
+    with kernels("fbgemm", "onednn", "qnnpack"):
+        rows = torch._make_per_channel_quantized_tensor(
+            whole, scales.double(), torch.zeros(len(scales), dtype=torch.int64), 0
+        )
+        kept = operators.linear_prepack(rows, None)
+    # Without VNNI two products of bytes are added in 16 bits: a bit less of the input keeps them
+    # from overflowing.
+    narrow = not getattr(torch.cpu, "_is_vnni_supported", lambda: False)()
+    multiply = operators.linear_dynamic.default
+
+    def product(x: Tensor) -> Tensor:
+        if x.shape[:-1].numel() == 1:
+            made = cast(Tensor, multiply(x, kept, narrow))
+        else:
+            # All inputs are rounded with one scale: with each row brought to the same size, none
+            # loses by another.
+            sizes = x.abs().amax(-1, keepdim=True).clamp(min=1e-20)
+            made = cast(Tensor, multiply(x / sizes, kept, narrow)).mul_(sizes)
+        return made if bias is None else made.add_(bias)
+
+    return product
+
+
+@contextmanager
+def kernels(*names: str) -> Iterator[None]:
+    """Pack for the first of these kernel libraries that torch has, whatever the process has chosen otherwise."""
+    before = torch.backends.quantized.engine
+    torch.backends.quantized.engine = next(
+        (name for name in names if name in _engines()), names[-1]
+    )
+    try:
+        with warnings.catch_warnings():
+            # torch gives notice of the types that it packs from; `works` finds out when they are
+            # gone.
+            warnings.filterwarnings("ignore", "torch.quantize_per_tensor", UserWarning)
+            yield
+    finally:
+        torch.backends.quantized.engine = before
+
+
+def _engines() -> list[str]:
+    names: list[str] = torch.backends.quantized.supported_engines
+    return names

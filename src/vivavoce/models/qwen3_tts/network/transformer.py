@@ -1,0 +1,144 @@
+"""The stack of transformer layers that the talker and the code predictor are both made of
+(Qwen3's).
+
+It knows neither text nor sound: hidden states in, hidden states out. Where keys and values are kept
+is decided by the `Memory` it is given (see `cache`), and who computes by `kernels`. Parameter names
+are those of the released files.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vivavoce.models.qwen3_tts import kernels
+from vivavoce.models.qwen3_tts.checkpoint.config import DecoderConfig
+from vivavoce.models.qwen3_tts.checkpoint.weights import Part
+from vivavoce.models.qwen3_tts.kernels import plain
+from vivavoce.models.qwen3_tts.network.kv_cache import Memory
+from vivavoce.models.qwen3_tts.network.linear import Linear
+
+
+class Embedding(nn.Module):
+    """A table of vectors, likewise."""
+
+    def __init__(self, entries: int, size: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(entries, size))
+
+    def forward(self, ids: Tensor) -> Tensor:
+        return F.embedding(ids, self.weight)
+
+
+class RMSNorm(nn.Module):
+    """Scales the last dimension to unit root mean square; the mean is taken in float32 whatever the weights' dtype."""
+
+    def __init__(self, *shape: int, eps: float, parts: tuple[Part, ...] = ()) -> None:
+        super().__init__()
+        self.parts = parts
+        self.weight = nn.Parameter(torch.empty(shape))
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        return kernels.rms_norm(x, self.weight, self.eps)
+
+
+class Attention(nn.Module):
+    """Causal attention with grouped key-value heads, normalised queries and keys, and rotary positions."""
+
+    def __init__(self, config: DecoderConfig, layer: int) -> None:
+        super().__init__()
+        self.layer, self.head_dim = layer, config.head_dim
+        self.heads, self.kv_heads = config.heads, config.kv_heads
+        queries, keys = config.heads * config.head_dim, config.kv_heads * config.head_dim
+        # Side by side, queries, keys and values take one product, and queries and keys one norm and
+        # one rotation.
+        projections = (Part("q_proj", queries), Part("k_proj", keys), Part("v_proj", keys))
+        self.qkv_proj = Linear(config.hidden_size, queries + 2 * keys, parts=projections)
+        self.o_proj = Linear(queries, config.hidden_size)
+        norms = (
+            Part("q_norm", config.heads, repeated=True),
+            Part("k_norm", config.kv_heads, repeated=True),
+        )
+        self.qk_norm = RMSNorm(
+            config.heads + config.kv_heads, config.head_dim, eps=config.norm_eps, parts=norms
+        )
+
+    def forward(self, x: Tensor, memory: Memory, norm: RMSNorm) -> Tensor:
+        """What attention adds to `x`, which is normalised first by `norm`, and `x`."""
+        heads = multiply(x, self.qkv_proj, norm=norm).view(*x.shape[:2], -1, self.head_dim)
+        return multiply(
+            memory.attend(self.layer, heads, self.qk_norm.weight, self.qk_norm.eps),
+            self.o_proj,
+            residual=x,
+        )
+
+
+class SwiGLU(nn.Module):
+    """The gated feed-forward half of a layer."""
+
+    def __init__(self, config: DecoderConfig) -> None:
+        super().__init__()
+        halves = (
+            Part("gate_proj", config.intermediate_size),
+            Part("up_proj", config.intermediate_size),
+        )
+        self.gate_up_proj = Linear(config.hidden_size, 2 * config.intermediate_size, parts=halves)
+        self.down_proj = Linear(config.intermediate_size, config.hidden_size)
+
+    def forward(self, x: Tensor, norm: RMSNorm) -> Tensor:
+        """What the gated half adds to `x`, which is normalised first by `norm`, and `x`."""
+        return multiply(
+            multiply(x, self.gate_up_proj, norm=norm, gated=True), self.down_proj, residual=x
+        )
+
+
+class Layer(nn.Module):
+    """Attention, then feed-forward, each on normalised input and added to what came in."""
+
+    def __init__(self, config: DecoderConfig, layer: int) -> None:
+        super().__init__()
+        self.input_layernorm = RMSNorm(config.hidden_size, eps=config.norm_eps)
+        self.self_attn = Attention(config, layer)
+        self.post_attention_layernorm = RMSNorm(config.hidden_size, eps=config.norm_eps)
+        self.mlp = SwiGLU(config)
+
+    def forward(self, x: Tensor, memory: Memory) -> Tensor:
+        x = self.self_attn(x, memory, self.input_layernorm)
+        return self.mlp(x, self.post_attention_layernorm)  # type: ignore[no-any-return]  # nn.Module
+
+
+class Decoder(nn.Module):
+    """All layers and the last norm: [rows, time, hidden] → [rows, time, hidden]."""
+
+    def __init__(self, config: DecoderConfig) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(Layer(config, index) for index in range(config.layers))
+        self.norm = RMSNorm(config.hidden_size, eps=config.norm_eps)
+
+    def decode(self, x: Tensor, memory: Memory) -> Tensor:
+        """Return the hidden states of the new positions, which are remembered in `memory`."""
+        return self.norm(self.read(x, memory))  # type: ignore[no-any-return]  # nn.Module
+
+    def read(self, x: Tensor, memory: Memory) -> Tensor:
+        """As `decode`, without the last norm."""
+        for layer in self.layers:
+            x = layer(x, memory)
+        return x
+
+
+def multiply(
+    x: Tensor,
+    matrix: Linear,
+    *,
+    norm: RMSNorm | None = None,
+    residual: Tensor | None = None,
+    gated: bool = False,
+) -> Tensor:
+    """Return the product of `matrix` with `x`, normalised by `norm` if given, and what is done with it (`kernels.product`)."""
+    weight, eps = (None, 0.0) if norm is None else (norm.weight, norm.eps)
+    if matrix.weight is None:  # packed, which is for CPUs
+        return plain.around(matrix, x, norm=weight, eps=eps, residual=residual, gated=gated)
+    scale, bias = matrix.scale, matrix.bias
+    return kernels.product(
+        x, matrix.weight, scale, bias, norm=weight, eps=eps, residual=residual, gated=gated
+    )

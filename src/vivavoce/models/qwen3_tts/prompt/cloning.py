@@ -1,0 +1,103 @@
+"""A recording in, a voice to speak with out: what a Base checkpoint knows of a speaker, made once
+for many segments.
+
+Always an x-vector; where the recording's words are known also its codes, and the codec decoder's
+memory of having just sounded them, so that speech goes on where the recording ends. It knows no
+slots and no streams.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vivavoce.audio import Resampler
+from vivavoce.errors import BadRequest, EngineFault
+from vivavoce.models.qwen3_tts.codec import CodecDecoder, DecoderState, load_encoder
+from vivavoce.models.qwen3_tts.network.speaker_encoder import load_speaker_encoder
+from vivavoce.models.qwen3_tts.prompt.layout import Clone
+from vivavoce.types import Reference, Samples
+
+MIN_REFERENCE_S, MAX_REFERENCE_S = 1.0, 30.0
+BLOCK_FRAMES = 64  # decoded at once: about 3 MB each at the released shape
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClonedVoice:
+    """A `PreparedVoice` of one loaded checkpoint, which `owner` stands for."""
+
+    owner: object
+    clone: Clone
+    codec: DecoderState | None  # after the recording's codes; None: nothing goes before the speech
+
+
+class Cloner:
+    """The two encoders of the Base checkpoint in `folder`, in float32 on `device`, and the
+    `decoder` it speaks with.
+
+    They are loaded with the checkpoint, which says nothing without them: what is missing shows when
+    the server starts, and no first request waits for it. `prepare` may run beside the decoder's
+    steps, in another thread: all of them only read the weights. Raises `MissingDependency` for an
+    absent file, `EngineFault` for one that does not fit.
+    """
+
+    def __init__(
+        self, folder: Path, codec_folder: Path, decoder: CodecDecoder, device: torch.device
+    ) -> None:
+        self._speaker = load_speaker_encoder(folder, device, torch.float32)
+        self._encoder = load_encoder(codec_folder, device, torch.float32)
+        self._decoder = decoder
+        self._device = device
+        self._owner = object()
+        rates = {self._speaker.config.sample_rate, self._encoder.sample_rate_hz}
+        if len(rates) != 1:
+            raise EngineFault(
+                f"the encoders of {str(folder)!r} want samples at {sorted(rates)} Hz, expected one rate"
+            )
+
+    def prepare(self, reference: Reference) -> ClonedVoice:
+        """Return the voice of `reference`, in context if it has a text.
+
+        Raises `BadRequest` if it is too short or too long.
+        """
+        _check_length(reference)
+        samples = torch.from_numpy(_at_rate(reference, self._encoder.sample_rate_hz)).to(
+            self._device
+        )
+        vector = self._speaker.embed(samples)
+        if reference.text is None:
+            return ClonedVoice(self._owner, Clone(vector), None)
+        codes = self._encoder.encode(samples)  # [codebooks, frames]
+        clone = Clone(vector, codes.T.contiguous(), reference.text)
+        return ClonedVoice(self._owner, clone, self._after(codes))
+
+    def owns(self, voice: object) -> bool:
+        """True if `voice` was prepared here, by this checkpoint as it is loaded now."""
+        return isinstance(voice, ClonedVoice) and voice.owner is self._owner
+
+    def _after(self, codes: Tensor) -> DecoderState:
+        """Return the decoder's state after it has sounded `codes` [codebooks, frames]."""
+        state = self._decoder.open()
+        for start in range(0, codes.shape[1], BLOCK_FRAMES):
+            self._decoder.step(codes[None, :, start : start + BLOCK_FRAMES], [state])
+        return state
+
+
+def _check_length(reference: Reference) -> None:
+    seconds = len(reference.samples) / reference.sample_rate_hz
+    if not MIN_REFERENCE_S <= seconds <= MAX_REFERENCE_S:
+        raise BadRequest(
+            f"the recording has {seconds:.2f} s, must have {MIN_REFERENCE_S:g} to {MAX_REFERENCE_S:g}: "
+            "send 3 to 10 seconds of speech",
+            field="ref_audio",
+        )
+
+
+def _at_rate(reference: Reference, rate_hz: int) -> Samples:
+    resampler = Resampler(reference.sample_rate_hz, rate_hz)
+    try:
+        return np.concatenate([resampler.write(reference.samples), resampler.finish()])
+    finally:
+        resampler.close()

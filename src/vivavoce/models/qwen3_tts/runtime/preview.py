@@ -1,0 +1,35 @@
+"""A checkpoint as the server knows it before it is loaded: its description and its size in memory.
+
+It reads JSON and headers, and asks torch which device there is; no weight is read.
+"""
+
+from pathlib import Path
+
+from vivavoce.models.qwen3_tts import QwenOptions
+from vivavoce.models.qwen3_tts.checkpoint.config import read_config
+from vivavoce.models.qwen3_tts.network.linear import item_bytes, numbers_between, stored_as
+from vivavoce.models.qwen3_tts.prompt.voices import describe
+from vivavoce.models.qwen3_tts.runtime.device import choose_device, choose_dtype, choose_form
+from vivavoce.models.qwen3_tts.runtime.memory import choose_slots, footprint
+from vivavoce.models.qwen3_tts.runtime.model import check_folder
+from vivavoce.serving.base import Preview
+
+
+def preview(folder: Path, options: QwenOptions, *, name: str) -> Preview:
+    """Return what `QwenModel` with the same arguments will say of itself and take.
+
+    Raise `MissingDependency` for absent files, `EngineFault` for broken ones or a device that is
+    not there.
+    """
+    check_folder(folder)
+    config = read_config(folder)
+    where = choose_device(options.device)
+    numbers = choose_dtype(options.dtype, where)
+    form = choose_form(options.weights, where, numbers)
+    info = describe(config, name, str(where), stored_as(form, numbers))
+    sizes = {
+        "item_bytes": numbers_between(form, numbers).itemsize,
+        "matrix_bytes": item_bytes(form, numbers),
+    }
+    slots = choose_slots(options.max_batch, folder, config, where, **sizes)
+    return Preview(info, footprint(folder, config, **sizes, slots=slots))

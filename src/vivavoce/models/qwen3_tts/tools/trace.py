@@ -1,0 +1,148 @@
+"""Every number on the way from a request to its codes, for comparing this engine with another
+implementation.
+
+It makes one stream alone in float32 on the CPU, and knows no audio: a clone's x-vector and codes
+come ready-made.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vivavoce.errors import BadRequest
+from vivavoce.models.qwen3_tts.checkpoint.config import AUTO, Config, SamplingDefaults
+from vivavoce.models.qwen3_tts.checkpoint.folder import Checkpoint, load_checkpoint
+from vivavoce.models.qwen3_tts.network.sampler import Sampling
+from vivavoce.models.qwen3_tts.prompt.layout import Clone, PromptRequest
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TraceRequest:
+    """What to trace.
+
+    At most `max_frames` frames are made, fewer if the end of speech comes first.
+    """
+
+    prompt: PromptRequest
+    sampling: Sampling = field(default_factory=Sampling)
+    max_frames: int = 64
+
+
+def read_request(
+    entries: Mapping[str, Any], config: Config, clone: Clone | None = None
+) -> TraceRequest:
+    """Return the request that a `request.json` asks of a checkpoint; `clone` is what its
+    `ref_audio` was turned into.
+
+    Whatever it does not say about sampling is the checkpoint's default. Raises `BadRequest`, naming
+    the entry.
+    """
+    _check_entries(entries, config)
+    in_advance = entries.get("non_streaming", config.task != "base")
+    prompt = PromptRequest(
+        text=entries["text"],
+        language=entries.get("language") or AUTO,
+        speaker=entries.get("speaker"),
+        instruct=entries.get("instruct"),
+        clone=clone,
+        stream_text=not in_advance,
+    )
+    return TraceRequest(prompt, _sampling(entries, config), entries.get("max_frames", 64))
+
+
+def _sampling(entries: Mapping[str, Any], config: Config) -> Sampling:
+    defaults = config.generation
+    return Sampling(
+        talker=_overridden(defaults.talker, entries, ""),
+        predictor=_overridden(defaults.predictor, entries, "subtalker_"),
+        repetition_penalty=entries.get("repetition_penalty", defaults.repetition_penalty),
+        seed=entries.get("seed", 0),
+    )
+
+
+def _overridden(
+    defaults: SamplingDefaults, entries: Mapping[str, Any], prefix: str
+) -> SamplingDefaults:
+    """Return `defaults` with the entries of that prefix in their place; `greedy` without one counts for both."""
+    given = {name: entries[prefix + name] for name in _KNOBS if prefix + name in entries}
+    if "greedy" in entries:
+        given.setdefault("greedy", entries["greedy"])
+    return replace(defaults, **given)
+
+
+_KNOBS = tuple(knob.name for knob in fields(SamplingDefaults))
+_TYPES: Mapping[str, type | tuple[type, ...]] = {
+    "task": str,
+    "text": str,
+    "speaker": str,
+    "language": str,
+    "instruct": str,
+    "ref_audio": str,
+    "ref_text": str,
+    "x_vector_only": bool,
+    "non_streaming": bool,
+    "greedy": bool,
+    "subtalker_greedy": bool,
+    "repetition_penalty": (int, float),
+    "seed": int,
+    "max_frames": int,
+    **{
+        prefix + name: (int, float)
+        for prefix in ("", "subtalker_")
+        for name in ("temperature", "top_p")
+    },
+    **{prefix + "top_k": int for prefix in ("", "subtalker_")},
+}
+
+
+def _check_entries(entries: Mapping[str, Any], config: Config) -> None:
+    for name, value in entries.items():
+        if name not in _TYPES:
+            raise BadRequest(
+                f"a trace request has no entry {name!r}; it knows {', '.join(_TYPES)}", field=name
+            )
+        if value is not None and not isinstance(value, _TYPES[name]):
+            raise BadRequest(f"{name} is {value!r}, which has the wrong type", field=name)
+    if not entries.get("text"):
+        raise BadRequest("a trace request needs its 'text'", field="text")
+    if entries.get("task", config.task) != config.task:
+        raise BadRequest(
+            f"task is {entries['task']!r}, this checkpoint's is {config.task!r}", field="task"
+        )
+
+
+def trace(checkpoint: Path | Checkpoint, request: TraceRequest) -> Mapping[str, Tensor]:
+    """`prompt` [positions, hidden], `trailing` [tokens, hidden], `codes` [frames, codebooks] and
+    `logits`.
+
+    The logits [frames, vocabulary] are the talker's own, before penalties; the frame that ends the
+    speech is left out.
+    """
+    if isinstance(checkpoint, Path):
+        checkpoint = load_checkpoint(checkpoint, torch.device("cpu"), torch.float32)
+    prompt, trailing = checkpoint.prompt(request.prompt)
+    length = max(len(prompt) + request.max_frames, len(trailing) + 1)
+    batch = checkpoint.batch(1, length)
+    batch.open(prompt, trailing, request.sampling)
+    codes: list[Tensor] = []
+    logits: list[Tensor] = []
+    while len(codes) < request.max_frames and batch.room(0):
+        frame = batch.step()
+        if frame.codes[0, 0] == checkpoint.config.codec_ids.eos:
+            break
+        codes.append(frame.codes[0])
+        logits.append(frame.logits[0])
+    return {
+        "prompt": prompt,
+        "trailing": trailing,
+        "codes": torch.stack(codes)
+        if codes
+        else torch.zeros(0, checkpoint.config.codebooks, dtype=torch.int64),
+        "logits": torch.stack(logits)
+        if logits
+        else torch.zeros(0, checkpoint.config.codec_vocab_size),
+    }

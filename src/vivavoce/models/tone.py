@@ -1,0 +1,218 @@
+"""A model that speaks in beeps: deterministic, as fast or as slow as asked, and able to fail on
+purpose.
+
+Tests and load measurements run it where a neural voice would hide what is measured. Each character
+of the text is one tone whose pitch follows from the character, the voice and the seed; the length
+of the audio follows from the text alone. A live text is spoken chunk by chunk, each once all of its
+characters are known.
+"""
+
+import math
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Final, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vivavoce.errors import OutOfMemory, SettingsError
+from vivavoce.serving.base import Model
+from vivavoce.types import Capabilities, EngineInfo, Samples, Segment, StopReason, Voice
+
+RATE_HZ = 24_000
+CHAR_S = 0.06
+CHUNK_S = 0.08
+PITCHES = 64
+MAX_LIVE_CHARS = 1_000
+LANGUAGES = ("en", "zh", "de", "it", "pt", "es", "ja", "ko", "fr", "ru")
+
+SLOW_STEP_S = 0.25  # three times what a chunk of the default length lasts
+
+FaultKind = Literal["raise", "hang", "endless", "nan", "oom", "silence", "noise", "slow"]
+FAULT_KINDS: Final[tuple[FaultKind, ...]] = get_args(FaultKind)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What goes wrong from which step of a stream on (the first step is 0), and for how many streams, at first."""
+
+    kind: FaultKind
+    at_step: int = 0
+    times: float = math.inf  # streams; those after them are sound
+
+
+@dataclass(eq=False, slots=True)
+class ToneStream:
+    """State of one segment."""
+
+    segment: Segment  # with the text that is known by now
+    fault: Fault | None
+    complete: bool = True
+    step: int = 0
+
+
+class ToneModel(Model[ToneStream]):
+    """Beeps at 24 kHz in chunks of `chunk_s`.
+
+    A step takes `real_time_factor` × `chunk_s` seconds however many streams are in it, as a batched
+    model's would. `faults` adds one voice for each name in it; a stream of that voice fails as its
+    fault says. There is memory for steps of `fits` streams, None: of any number.
+    """
+
+    def __init__(
+        self,
+        *,
+        real_time_factor: float = 0.0,
+        chunk_s: float = CHUNK_S,
+        char_s: float = CHAR_S,
+        max_batch: int = 64,
+        lanes: int = 1,
+        faults: Mapping[str, Fault] | None = None,
+        fits: int | None = None,
+    ) -> None:
+        self.max_batch = max_batch
+        self.lanes = lanes
+        self._step_s = real_time_factor * chunk_s
+        self._chunk = int(chunk_s * RATE_HZ)
+        self._char_s = char_s
+        self._faults = dict(faults or {})
+        self._opened = Counter[str]()  # streams by voice
+        self._fits = fits
+        names = ("sine", "hum", *self._faults)
+        self.info = EngineInfo(
+            name="tone",
+            sample_rate_hz=RATE_HZ,
+            languages=LANGUAGES,
+            voices=tuple(
+                Voice(id=name, name=name.capitalize(), languages=LANGUAGES) for name in names
+            ),
+            capabilities=Capabilities(seed=True, deterministic=True, live_text=True),
+            max_live_chars=MAX_LIVE_CHARS,
+            description="Beeps instead of speech, for tests and load measurements.",
+        )
+
+    def open(self, segment: Segment) -> ToneStream:
+        fault = self._faults.get(segment.voice)
+        self._opened[segment.voice] += 1
+        if fault is not None and self._opened[segment.voice] > fault.times:
+            fault = None
+        return ToneStream(segment, fault, complete=not segment.live)
+
+    def feed(self, stream: ToneStream, text: str, *, last: bool) -> None:
+        stream.segment = replace(stream.segment, text=stream.segment.text + text)
+        stream.complete = last
+
+    def starving(self, stream: ToneStream) -> bool:
+        return not stream.complete and self._known(stream) < (stream.step + 1) * self._chunk
+
+    def step(
+        self, streams: Sequence[ToneStream], ahead_s: Sequence[float] = ()
+    ) -> Sequence[Samples | StopReason]:
+        time.sleep(self._step_s)
+        if (self._fits is not None and len(streams) > self._fits) or any(
+            map(_finds_no_memory, streams)
+        ):
+            raise OutOfMemory(
+                f"the tone model was told to find no memory for {len(streams)} streams"
+            )
+        return [self._next(stream) for stream in streams]
+
+    def _next(self, stream: ToneStream) -> Samples | StopReason:
+        start = stream.step * self._chunk
+        fault = stream.fault if stream.fault and stream.step >= stream.fault.at_step else None
+        stream.step += 1
+        end = min(start + self._chunk, self._known(stream))
+        if fault is not None and (failed := _fail(fault, start, end, self._chunk)) is not None:
+            return failed
+        return (
+            tones(stream.segment, start, end, self._char_s) if start < end else StopReason.COMPLETE
+        )
+
+    def _known(self, stream: ToneStream) -> int:
+        """Return the samples that its text makes so far."""
+        return int(len(stream.segment.text) * self._char_s * RATE_HZ)
+
+
+@dataclass(frozen=True, slots=True)
+class ToneOptions:
+    """Settings of the test model: `faults` are kinds of `Fault`."""
+
+    real_time_factor: float = 0.0
+    faults: Sequence[str] = ()
+
+
+def make_tone(options: ToneOptions) -> ToneModel:
+    """Return the test model, with a voice for each of the kinds of `options.faults`."""
+    return ToneModel(real_time_factor=options.real_time_factor, faults=faults_named(options.faults))
+
+
+def faults_named(kinds: Sequence[str], *, at_step: int = 3) -> Mapping[str, Fault]:
+    """A fault of each kind, after a quarter of a second of speech, for a voice of its name.
+
+    Raises `SettingsError` for another kind.
+    """
+    if unknown := [kind for kind in kinds if kind not in FAULT_KINDS]:
+        raise SettingsError(
+            f"the setting 'tone_faults' names {unknown[0]!r}; it may hold {', '.join(FAULT_KINDS)}"
+        )
+    return {kind: Fault(kind, at_step) for kind in FAULT_KINDS if kind in kinds}
+
+
+def tones(segment: Segment, start: int, end: int, char_s: float = CHAR_S) -> Samples:
+    """Sample `start` to `end` of the whole segment's beeps: any cut gives the same samples."""
+    per_char = int(char_s * RATE_HZ)
+    first = start // per_char
+    text = segment.text[first : -(-end // per_char)]
+    salt = sum(map(ord, segment.voice)) * 7 + (segment.seed or 0)
+    beeps = _beeps(per_char)[[(ord(c) * 31 + salt) % PITCHES for c in text]]
+    return beeps.reshape(-1)[start - first * per_char : end - first * per_char]
+
+
+@lru_cache(maxsize=8)
+def _beeps(per_char: int) -> NDArray[np.float32]:
+    """Return the beep of one character at every pitch: `[PITCHES, per_char]`."""
+    positions = np.arange(per_char)
+    pitches_hz = 200.0 + 10.0 * np.arange(PITCHES)[:, np.newaxis]
+    envelope = np.sin(np.pi * positions / per_char)
+    return (0.3 * envelope * np.sin(2.0 * np.pi * pitches_hz * positions / RATE_HZ)).astype(
+        np.float32
+    )
+
+
+def _finds_no_memory(stream: ToneStream) -> bool:
+    return (
+        stream.fault is not None
+        and stream.fault.kind == "oom"
+        and stream.step >= stream.fault.at_step
+    )
+
+
+def _fail(fault: Fault, start: int, end: int, chunk: int) -> Samples | None:
+    """What a stream with `fault` says instead of its samples `start` to `end`; `None` if it says those, or ends."""
+    match fault.kind:
+        case "raise":
+            raise RuntimeError(f"the tone model was told to fail at step {fault.at_step}")
+        case "hang":
+            while True:
+                time.sleep(3600)
+        case "endless":
+            return tones(Segment("e" * chunk, "sine", "en"), 0, chunk)
+        case "oom":
+            raise AssertionError("a step with such a stream ends before")
+        case "nan":
+            return np.full(chunk, np.nan, dtype=np.float32)
+        case "silence":
+            return np.zeros(end - start, dtype=np.float32) if start < end else None
+        case "noise":
+            draws = (
+                np.random.default_rng(start)
+                .normal(scale=3.0, size=max(end - start, 0))
+                .astype(np.float32)
+            )
+            return np.clip(draws, -1.0, 1.0) if start < end else None
+        case "slow":
+            time.sleep(SLOW_STEP_S)
+            return None

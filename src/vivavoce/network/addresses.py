@@ -1,0 +1,61 @@
+"""Where others on the network find this server; it knows addresses and URLs, and sends nothing.
+
+What the server is bound to decides: on a loopback address it is to be found from this machine
+alone.
+"""
+
+import ipaddress
+import socket
+
+EVERYWHERE = frozenset({"0.0.0.0", "::", ""})
+
+
+def network_address() -> str | None:
+    """Return the address that others on the network reach this machine by, or `None` without a network."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # a documentation address: connecting UDP sends nothing
+        except OSError:
+            return None
+        address = str(probe.getsockname()[0])
+    return None if address.startswith("127.") else address
+
+
+def origin(host: str, port: int, *, tls: bool) -> str:
+    """Return the URL of this server at `host`, without a path; an IPv6 address goes into brackets."""
+    return f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def network_url(host: str, port: int, *, tls: bool) -> str | None:
+    """Return the URL for others of a server that listens on `host`; `None` if they cannot reach it, or there is no network."""
+    address = network_address() if host in EVERYWHERE else None if is_loopback(host) else host
+    return None if address is None else f"{origin(address, port, tls=tls)}/"
+
+
+def is_loopback(host: str) -> bool:
+    """True if `host` is this machine alone."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:  # a name
+        return host.lower() == "localhost"
+
+
+def mdns_host() -> str:
+    """Return the host name that mDNS answers to for this server: not the machine's own, which others announce."""
+    return f"vivavoce-{socket.gethostname().partition('.')[0]}.local"
+
+
+def own_names(host: str) -> tuple[str, ...]:
+    """Return the names and addresses under which a server that listens on `host` may be called, each once."""
+    hostname = socket.gethostname()
+    names = [
+        "localhost",
+        "127.0.0.1",
+        "::1",
+        hostname,
+        f"{hostname.partition('.')[0]}.local",
+        mdns_host(),
+    ]
+    names += [] if host in EVERYWHERE else [host]
+    names += [address] if (address := network_address()) else []
+    return tuple(dict.fromkeys(name.lower() for name in names if name))

@@ -1,0 +1,157 @@
+"""A TLS certificate: the user's own, checked before anything is served, or one that the server
+signs itself.
+
+A self-signed one is kept and used again, so that what trusts it goes on trusting it. It can vouch
+for this server alone: it is no authority, so a stolen key opens nothing else.
+"""
+
+import hashlib
+import ipaddress
+import ssl
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vivavoce.errors import MissingDependency, SettingsError
+
+if TYPE_CHECKING:
+    from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+
+_LIFETIME = timedelta(days=825)  # the longest that Apple's systems take
+_RENEWED = timedelta(days=30)  # before its end
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """The files of a certificate and its key, both PEM."""
+
+    certificate: Path
+    key: Path
+
+    def fingerprint(self) -> str:
+        """Return the SHA-256 of the (first) certificate, in hexadecimal, as clients that pin it want it."""
+        first, footer, _ = self.certificate.read_text("ascii").partition(
+            "-----END CERTIFICATE-----"
+        )
+        return hashlib.sha256(ssl.PEM_cert_to_DER_cert(first + footer)).hexdigest()
+
+
+def load_certificate(certificate: Path, key: Path) -> Certificate:
+    """Return the two files as they are.
+
+    Raises `SettingsError` if they cannot be read or do not belong together.
+    """
+    try:
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(certificate, key)
+    except (OSError, ValueError) as error:  # an SSLError is an OSError
+        raise SettingsError(
+            f"the certificate {str(certificate)!r} with the key {str(key)!r} cannot be used ({error}): "
+            "name two PEM files that belong together in tls_certificate and tls_key"
+        ) from error
+    return Certificate(certificate, key)
+
+
+def self_signed(folder: Path, names: tuple[str, ...]) -> Certificate:
+    """Return the certificate in `folder` for all of `names`, hosts and addresses; made anew if it
+    lacks one or ends soon.
+
+    Raises `MissingDependency` without the `cryptography` package, `SettingsError` if the folder
+    cannot be written.
+    """
+    files = Certificate(folder / "certificate.pem", folder / "key.pem")
+    try:
+        if not _serves(files, names):
+            _write(files, names)
+    except ImportError as error:
+        raise MissingDependency(
+            "a self-signed certificate needs the package cryptography: pip install 'vivavoce[lan]'"
+        ) from error
+    except OSError as error:
+        raise SettingsError(
+            f"cannot keep a certificate in {str(folder)!r} ({error.strerror}): choose a folder with cache_dir"
+        ) from error
+    return files
+
+
+def _serves(files: Certificate, names: tuple[str, ...]) -> bool:
+    """True if the files are there, belong together, name all of `names`, and will for a while."""
+    from cryptography import x509
+
+    try:
+        load_certificate(files.certificate, files.key)
+        certificate = x509.load_pem_x509_certificate(files.certificate.read_bytes())
+    except (SettingsError, ValueError):
+        return False
+    known = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    named = {str(name.value).lower() for name in known}
+    return set(names) <= named and certificate.not_valid_after_utc - datetime.now(UTC) > _RENEWED
+
+
+def _write(files: Certificate, names: tuple[str, ...]) -> None:
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    files.key.parent.mkdir(parents=True, exist_ok=True)
+    key = ec.generate_private_key(ec.SECP256R1())
+    pem = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    files.key.unlink(missing_ok=True)
+    files.key.touch(0o600, exist_ok=False)  # before there is anything in it that others could read
+    files.key.write_bytes(pem)
+    files.certificate.write_bytes(_signed(key, names).public_bytes(serialization.Encoding.PEM))
+
+
+def _signed(key: "EllipticCurvePrivateKey", names: tuple[str, ...]) -> "x509.Certificate":
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "vivavoce")])
+    now = datetime.now(UTC)
+    identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+    usage = dict.fromkeys(
+        (
+            "content_commitment",
+            "key_encipherment",
+            "data_encipherment",
+            "key_agreement",
+            "key_cert_sign",
+            "crl_sign",
+            "encipher_only",
+            "decipher_only",
+        ),
+        False,
+    )
+    return (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))  # a headset's clock may be behind
+        .not_valid_after(now + _LIFETIME)
+        .add_extension(
+            x509.SubjectAlternativeName([_general_name(each) for each in names]), critical=False
+        )
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.KeyUsage(digital_signature=True, **usage), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(identifier, critical=False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier),
+            critical=False,
+        )
+        .sign(key, hashes.SHA256())
+    )
+
+
+def _general_name(name: str) -> "x509.DNSName | x509.IPAddress":
+    from cryptography import x509
+
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)

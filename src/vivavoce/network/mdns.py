@@ -1,0 +1,89 @@
+"""Announce the server on the local network by mDNS, so that clients find it without an address."""
+
+import asyncio
+import ipaddress
+import logging
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from vivavoce import __version__
+from vivavoce.errors import MissingDependency, SettingsError
+from vivavoce.network.addresses import EVERYWHERE, mdns_host, network_address
+
+if TYPE_CHECKING:
+    from zeroconf import ServiceInfo, Zeroconf
+
+log = logging.getLogger(__name__)
+
+SERVICE = "_vivavoce._tcp.local."
+
+
+@contextmanager
+def advertise(host: str, port: int, *, tls: bool) -> Iterator[str]:
+    """Announce a server that listens on `host` while the block runs; gives the name that it has
+    there.
+
+    It is announced as `_vivavoce._tcp`, and as `_http._tcp` or `_https._tcp` for all that browse
+    for pages. Bound to one address, it is announced on that network alone. Raises
+    `MissingDependency` without the package zeroconf, `SettingsError` where nothing can be
+    announced.
+    """
+    try:
+        from zeroconf import InterfaceChoice, ServiceInfo, Zeroconf
+    except ImportError as error:
+        raise MissingDependency(
+            "mdns needs the package zeroconf: pip install 'vivavoce[lan]'"
+        ) from error
+    address = network_address() if host in EVERYWHERE else host
+    hostname = socket.gethostname().partition(".")[0]
+    facts = {"path": "/", "api": "/v1/tts", "tls": "1" if tls else "0", "version": __version__}
+    services = [
+        ServiceInfo(
+            kind,
+            f"vivavoce on {hostname}, port {port}.{kind}",
+            port,
+            addresses=[_packed(address, host)],
+            properties=facts,
+            server=f"{mdns_host()}.",
+        )
+        for kind in (SERVICE, "_https._tcp.local." if tls else "_http._tcp.local.")
+    ]
+    try:
+        zeroconf = Zeroconf(interfaces=InterfaceChoice.Default if host in EVERYWHERE else [host])
+    except OSError as error:
+        raise SettingsError(
+            f"mdns cannot announce on host {host!r} ({error}): turn it off"
+        ) from error
+    assert (
+        zeroconf.loop is not None
+    )  # its own, already running: asking whether a name is free takes seconds
+    announcing = [
+        asyncio.run_coroutine_threadsafe(_announce(zeroconf, each), zeroconf.loop)
+        for each in services
+    ]
+    try:
+        yield services[0].name
+    finally:
+        for announcement in announcing:
+            announcement.cancel()
+        zeroconf.close()  # says goodbye for each of them
+
+
+async def _announce(zeroconf: "Zeroconf", service: "ServiceInfo") -> None:
+    from zeroconf import NonUniqueNameException
+
+    try:
+        await (await zeroconf.async_register_service(service))
+    except (NonUniqueNameException, OSError) as error:
+        log.warning("mdns could not announce %r: %s", service.name, error)
+
+
+def _packed(address: str | None, host: str) -> bytes:
+    try:
+        return ipaddress.ip_address(address or "").packed
+    except ValueError as error:
+        raise SettingsError(
+            f"mdns has no address to announce for host {host!r}: connect a network, or give host as an address"
+        ) from error

@@ -1,0 +1,269 @@
+"""One speech server elsewhere: what it is asked over HTTP, and what its answers mean; not when it
+is asked, nor why.
+
+It is a vivavoce, which tells all about its model at `/v1/tts/models`, or any server of OpenAI's
+speech API.
+"""
+
+import base64
+import math
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from email.message import Message
+
+import httpx
+import numpy as np
+from pydantic import TypeAdapter, ValidationError
+
+from vivavoce.audio import Resampler, from_int16, wav_bytes
+from vivavoce.client import wire
+from vivavoce.errors import (
+    BadRequest,
+    EngineFault,
+    Forbidden,
+    NotReady,
+    Overloaded,
+    Unauthorized,
+    UnknownModel,
+    VivavoceError,
+)
+from vivavoce.remote.stream import ReferenceVoice
+from vivavoce.types import EngineInfo, Reference, Samples, Segment
+
+OPENAI_RATE_HZ = 24_000  # of raw PCM, where an answer does not tell
+REST_S = 10.0  # how long one that failed is asked last
+FRESH_S = 2.0  # how long one that answered is thought to be there
+MARGIN_S = 1.0  # more than is left: who asks ends first, and knows why
+LONGEST_S = 86_400  # the most that a vivavoce takes for `timeout_s`
+_AWAY = (502, 503, 504)
+_RAW = ("", "audio/pcm", "audio/l16", "audio/x-pcm", "application/octet-stream")
+_FIELDS: Mapping[str, str] = {
+    "input": "text",
+    "voice": "speaker",
+    "instructions": "instruct",
+    "task_type": "task",
+}
+_INFOS = TypeAdapter(list[EngineInfo])
+
+
+class Peer:
+    """A server, and how it has been doing; `model` is what the model is called there."""
+
+    def __init__(self, url: str, model: str, http: httpx.AsyncClient) -> None:
+        self.url = url.rstrip("/").removesuffix("/v1")
+        self.model = model
+        self.speaking = 0  # segments asked of it and not yet done
+        self.ours = True  # a vivavoce; False: it would not know our fields
+        self._http = http
+        self._failed_s = self._silent_s = self._answered_s = -math.inf
+
+    @property
+    def up(self) -> bool:
+        """True if it has not failed of late."""
+        return time.monotonic() - self._failed_s > REST_S
+
+    @property
+    def fresh(self) -> bool:
+        """True if it has answered in the last seconds, and has not gone since."""
+        return self._answered_s > self._silent_s and time.monotonic() - self._answered_s < FRESH_S
+
+    @property
+    def silent(self) -> bool:
+        """True if it was gone, or not ready, a moment ago."""
+        return time.monotonic() - self._silent_s < REST_S
+
+    def rest(self) -> None:
+        self._failed_s = time.monotonic()
+
+    async def info(self) -> EngineInfo | None:
+        """What it says of its model; `None` if it is a server of another make.
+
+        Raises what `speech` does.
+        """
+        response = await self._get("v1/tts/models")
+        if not response.is_success:
+            error = self._refusal(response)
+            if isinstance(error, UnknownModel) or response.status_code not in (404, 405):
+                raise error
+        try:
+            return _INFOS.validate_python(response.json()["models"])[0]
+        except (ValidationError, ValueError, LookupError, TypeError):
+            self.ours = False
+            return None
+
+    async def answers(self) -> bool:
+        """True if it would speak now, as far as it tells."""
+        try:
+            response = await self._get("health/ready")
+        except (NotReady, EngineFault):
+            ready = False
+        else:
+            ready = response.status_code not in _AWAY  # other makes know no such path
+        if ready:
+            self._answered_s = time.monotonic()
+        else:
+            self._silent_s = time.monotonic()
+            self.rest()
+        return ready
+
+    async def voices(self) -> Sequence[str]:
+        """Return the names of its voices, where it lists them in one of the usual shapes; else none."""
+        response = await self._get("v1/audio/voices")
+        try:
+            found = response.json() if response.is_success else []
+        except ValueError:
+            return ()
+        entries = found.get("voices") if isinstance(found, dict) else found
+        names = [
+            entry.get("id") or entry.get("name") if isinstance(entry, dict) else entry
+            for entry in entries or ()
+        ]
+        return tuple(dict.fromkeys(name for name in names if isinstance(name, str) and name))
+
+    async def speech(self, segment: Segment, info: EngineInfo) -> AsyncGenerator[Samples]:
+        """Yield the samples of `segment` at the rate of `info`, as they come; closing it closes the
+        connection.
+
+        Raises `BadRequest` for what it refuses, `Overloaded`, `NotReady` if it does not answer,
+        `DeadlineExceeded` if it had no audio in the time of the segment's claim, `EngineFault` if
+        it fails.
+        """
+        self.speaking += 1
+        try:
+            with self._failures():
+                async with self._http.stream(
+                    "POST", f"{self.url}/v1/audio/speech", json=self._body(segment, info)
+                ) as response:
+                    if not response.is_success:
+                        await response.aread()
+                        raise self._refusal(response)
+                    self._answered_s = time.monotonic()
+                    resampler = Resampler(self._rate_hz(response), info.sample_rate_hz)
+                    async for samples in self._samples(response):
+                        yield resampler.write(samples)
+            yield resampler.finish()
+        except NotReady:
+            self._silent_s = time.monotonic()
+            self.rest()
+            raise
+        except EngineFault:
+            self._answered_s = -math.inf  # it may be gone
+            self.rest()
+            raise
+        else:
+            self._failed_s = -math.inf
+        finally:
+            self.speaking -= 1
+
+    def _body(self, segment: Segment, info: EngineInfo) -> dict[str, object]:
+        """Return the JSON that asks for `segment`: OpenAI's fields, and of ours those that `info` says are honoured."""
+        can = info.capabilities
+        body: dict[str, object] = {
+            "model": self.model,
+            "input": segment.text,
+            "voice": segment.voice,
+            "response_format": "pcm",
+            "stream": True,  # some servers stream only when asked; a vivavoce always does
+            "language": segment.language if self.ours else None,
+            "priority": segment.claim.priority if self.ours else None,
+            "timeout_s": self._timeout_s(segment),
+            "instructions": segment.instruct if can.instruct else None,
+            "seed": segment.seed if can.seed else None,
+            **(asdict(segment.sampling) if can.sampling else {}),
+        }
+        if isinstance(segment.prepared, ReferenceVoice):
+            body |= _recording(segment.prepared.reference)
+        return {name: value for name, value in body.items() if value is not None}
+
+    async def _get(self, path: str) -> httpx.Response:
+        with self._failures():
+            return await self._http.get(f"{self.url}/{path}", params={"model": self.model})
+
+    def _timeout_s(self, segment: Segment) -> float | None:
+        """When it may stop working, in seconds from now; `None` for one that would not know what is meant."""
+        timeout_s = segment.claim.within_s + MARGIN_S
+        return timeout_s if self.ours and timeout_s <= LONGEST_S else None
+
+    @contextmanager
+    def _failures(self) -> Iterator[None]:
+        """Say of what can go wrong on the way who it was."""
+        try:
+            yield
+        except (httpx.ConnectError, httpx.TimeoutException) as error:
+            raise NotReady(
+                f"the speech server at {self.url!r} does not answer ({error or type(error).__name__}): see whether it "
+                "runs, and the setting 'remote'"
+            ) from error
+        except httpx.HTTPError as error:
+            raise EngineFault(
+                f"the speech server at {self.url!r} broke off ({error or type(error).__name__}): see its log, and "
+                "try again"
+            ) from error
+
+    async def _samples(self, response: httpx.Response) -> AsyncIterator[Samples]:
+        rest = b""
+        async for chunk in response.aiter_bytes():
+            data = rest + chunk
+            whole = len(data) // 2 * 2
+            rest = data[whole:]
+            if whole:
+                yield from_int16(np.frombuffer(data[:whole], "<i2").astype(np.int16))
+        if rest:
+            raise EngineFault(
+                f"the speech server at {self.url!r} ended in the middle of a sample: try again"
+            )
+
+    def _rate_hz(self, response: httpx.Response) -> int:
+        """Return the rate of the raw audio in `response`.
+
+        Raises `EngineFault` if that is something else.
+        """
+        header = Message()
+        header["content-type"] = response.headers.get("content-type", "")
+        kind = header.get_content_type() if header["content-type"] else ""
+        channels = str(header.get_param("channels", "1"))
+        if kind not in _RAW or channels != "1":
+            raise EngineFault(
+                f"the speech server at {self.url!r} answered with {header['content-type']!r} when asked for raw mono "
+                "'pcm': choose a server or a model that has it"
+            )
+        said = response.headers.get("x-sample-rate") or str(header.get_param("rate", ""))
+        return int(said) if said.isdecimal() and 8_000 <= int(said) <= 192_000 else OPENAI_RATE_HZ
+
+    def _refusal(self, response: httpx.Response) -> VivavoceError:
+        """Return the error that `response` carries: by its code if a vivavoce sent it, else by its status."""
+        try:
+            wire.successful(response)
+        except BadRequest as error:
+            error.field = _FIELDS.get(error.field, error.field)
+            return error
+        except VivavoceError as error:
+            # That our key is not one of its own is no news for who asked us.
+            if not (type(error) is VivavoceError or isinstance(error, Unauthorized | Forbidden)):
+                return error
+        return self._by_status(response)
+
+    def _by_status(self, response: httpx.Response) -> VivavoceError:
+        status, said = response.status_code, response.text[:300]
+        who = f"the speech server at {self.url!r} answered {status}"
+        if status == 429:
+            after = response.headers.get("retry-after", "")
+            return Overloaded(
+                f"{who}: try again soon", retry_after_s=float(after) if after.isdecimal() else 1.0
+            )
+        if status in _AWAY:
+            return NotReady(f"{who}: try again when it is back ({said!r})")
+        if status in (401, 403):
+            return EngineFault(f"{who}: it wants another key than the setting 'remote_api_key' has")
+        if status in (400, 413, 422):
+            return BadRequest(f"{who} to this text, voice or model: {said!r}", field="text")
+        return EngineFault(f"{who}: check the setting 'remote', and that server's log ({said!r})")
+
+
+def _recording(reference: Reference) -> dict[str, object]:
+    """Return the fields that say whose voice to clone."""
+    wav = wav_bytes(reference.samples, reference.sample_rate_hz)
+    words = {"x_vector_only": True} if reference.text is None else {"ref_text": reference.text}
+    return {"voice": None, "ref_audio": base64.b64encode(wav).decode("ascii"), **words}

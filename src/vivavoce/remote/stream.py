@@ -1,0 +1,173 @@
+"""The audio of a segment that is spoken in another process; it does not know where, nor how it
+comes here.
+
+A task reads what the other side sends, one chunk ahead of the listener at most: who takes nothing
+lets nothing be read.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Self, TypeAlias
+
+from vivavoce.errors import EngineFault, NotReady, Overloaded, Unsupported, VivavoceError
+from vivavoce.names import is_name
+from vivavoce.serving.base import ChunkStream, clones_nothing
+from vivavoce.types import AudioChunk, EngineInfo, Reference, Samples, Segment, StopReason
+
+log = logging.getLogger(__name__)
+
+PATIENCE_S = 30.0  # how long the next segment of speech that is being heard waits for who is busy
+
+Spoken: TypeAlias = AsyncGenerator[Samples | StopReason]  # the samples, then how they ended
+
+
+class RemoteStream(ChunkStream):
+    """A `ChunkStream` over `spoken`, which is read from now on, in a task of its own."""
+
+    def __init__(self, spoken: Spoken, live: "set[RemoteStream]") -> None:
+        self.ending: StopReason | None = None
+        self.heard = False  # whether the other side has sent audio
+        self._events: asyncio.Queue[Samples | StopReason | VivavoceError] = asyncio.Queue(maxsize=1)
+        self._ended = False
+        self._live = live
+        self._live.add(self)
+        self._task = asyncio.create_task(self._read(spoken))
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> AudioChunk:
+        if self._ended:
+            raise StopAsyncIteration
+        event = await self._events.get()
+        if not isinstance(event, StopReason | VivavoceError):
+            return AudioChunk(event)
+        await self.aclose()
+        if isinstance(event, VivavoceError):
+            raise event
+        self.ending = event
+        raise StopAsyncIteration
+
+    def feed(self, text: str, *, last: bool = False) -> None:
+        raise Unsupported(
+            "the text of this segment was sent as a whole: only a live one grows", field="text"
+        )
+
+    async def aclose(self) -> None:
+        """End the work on the other side too, if it is not done."""
+        self._ended = True
+        await self._stop_reading()
+
+    async def fail(self, error: VivavoceError) -> None:
+        """End the work, and the listener's wait with `error`."""
+        await self._stop_reading()
+        while not self._events.empty():
+            self._events.get_nowait()
+        self._events.put_nowait(error)
+
+    async def _stop_reading(self) -> None:
+        self._live.discard(self)
+        self._task.cancel()
+        await asyncio.wait([self._task])
+
+    async def _read(self, spoken: Spoken) -> None:
+        try:
+            async with aclosing(spoken):
+                async for event in spoken:
+                    self.heard = True
+                    await self._events.put(event)
+        except VivavoceError as error:
+            await self._events.put(error)
+        except (
+            Exception
+        ) as error:  # the top of a task: whatever went wrong ends the listener's wait
+            log.exception("a segment that is spoken elsewhere failed")
+            await self._events.put(
+                EngineFault(f"the audio could not be read: {error}; the log has the details")
+            )
+
+
+class RemoteStreams:
+    """The segments of one engine that are spoken elsewhere; at most `max_waiting` wait for their first audio."""
+
+    def __init__(self, name: str, max_waiting: int) -> None:
+        self._name = name
+        self._max_waiting = max_waiting
+        self._live: set[RemoteStream] = set()
+
+    def speak(
+        self,
+        segment: Segment,
+        follows: ChunkStream | None,
+        spoken: Callable[[Segment, float], Spoken],
+    ) -> RemoteStream:
+        """What `spoken` makes of `segment`, told how many seconds it may wait for who is busy.
+
+        Raises `Unsupported` for a live text, `Overloaded` if too many wait and this one follows
+        none.
+        """
+        if segment.live:
+            raise Unsupported(
+                f"model {self._name!r} reads a text only as a whole: send it when it is complete",
+                field="text",
+            )
+        waiting = sum(not live.heard for live in self._live)
+        if follows is None and waiting >= self._max_waiting:
+            raise Overloaded(
+                f"{self._name!r} has {waiting} requests waiting, its limit; try again soon",
+                retry_after_s=1.0,
+            )
+        return RemoteStream(spoken(segment, 0.0 if follows is None else PATIENCE_S), self._live)
+
+    async def aclose(self) -> None:
+        """End them all with `NotReady`."""
+        for segment in tuple(self._live):
+            await segment.fail(
+                NotReady("the model is being stopped; try again when the server is back")
+            )
+
+
+class ReferenceVoice:
+    """The `PreparedVoice` of an engine elsewhere: the recording itself, which goes there with each segment."""
+
+    def __init__(self, reference: Reference) -> None:
+        self.reference = reference
+
+
+def distant_voice(info: EngineInfo, reference: Reference) -> ReferenceVoice:
+    """Return the recording itself: who speaks prepares it, and keeps what it made.
+
+    Raises `Unsupported` if none can.
+    """
+    if not info.capabilities.clones:
+        raise clones_nothing(info)
+    return ReferenceVoice(reference)
+
+
+def remote_info(info: EngineInfo, name: str) -> EngineInfo:
+    """What a model elsewhere says of itself, under its name here."""
+    # A text that is still being written has no way there.
+    capabilities = replace(info.capabilities, live_text=False)
+    return replace(_named_well(info), name=name, capabilities=capabilities, max_live_chars=0)
+
+
+def _named_well(info: EngineInfo) -> EngineInfo:
+    """Return `info` without voices and languages whose names cannot be used."""
+    voices = tuple(voice for voice in info.voices if is_name(voice.id) and is_name(voice.name))
+    if dropped := len(info.voices) - len(voices):
+        log.warning(
+            "%r: left out %d voices whose names are empty, too long or hold controls",
+            info.name,
+            dropped,
+        )
+    ids = {voice.id for voice in voices}
+    return replace(
+        info,
+        voices=voices,
+        languages=tuple(filter(is_name, info.languages)),
+        aliases={alias: meant for alias, meant in info.aliases.items() if meant in ids},
+        default_voices={code: voice for code, voice in info.default_voices.items() if voice in ids},
+    )

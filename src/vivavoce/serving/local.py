@@ -1,0 +1,175 @@
+"""An engine over a model on this machine: asyncio on one side, the scheduler's threads on the other."""
+
+import asyncio
+import math
+from typing import Self
+
+import numpy as np
+
+from vivavoce.errors import EngineFault, NotReady, VivavoceError
+from vivavoce.serving.base import AnyModel, ChunkStream, Engine
+from vivavoce.serving.events import EngineEvents, Load
+from vivavoce.serving.model_errors import to_engine_error
+from vivavoce.serving.queue import Limits
+from vivavoce.serving.scheduler import Delivery, Event, Scheduler
+from vivavoce.serving.step_timer import StepTimer
+from vivavoce.serving.tickets import QueuedSegment
+from vivavoce.serving.voice_cache import VoiceCache
+from vivavoce.types import AudioChunk, EngineInfo, PreparedVoice, Reference, Segment, StopReason
+
+_DEFAULTS = Limits()
+
+
+class LocalEngine(Engine):
+    """An `Engine` over a `Model` on this machine: a scheduler, and a queue for each listener."""
+
+    def __init__(self, model: AnyModel, limits: Limits = _DEFAULTS) -> None:
+        self._model = model
+        self._scheduler = Scheduler(model, self._deliver, limits)
+        self._queue_timeout_s = limits.queue_timeout_s
+        self._voices = VoiceCache(self._prepare)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._listeners: dict[QueuedSegment, asyncio.Queue[Event]] = {}
+
+    @property
+    def info(self) -> EngineInfo:
+        return self._model.info
+
+    @property
+    def load(self) -> Load:
+        return self._scheduler.load
+
+    def observe(self, observer: EngineEvents) -> None:
+        self._scheduler.observe(observer)
+
+    @property
+    def step_timer(self) -> StepTimer:
+        return self._scheduler.step_timer
+
+    @property
+    def lost(self) -> str | None:
+        """Exit reason of the process of its model, or None while it runs or where there is none."""
+        return self._model.lost
+
+    def abandon(self, error: VivavoceError) -> bool:
+        """End every stream at once, those that speak with `error`, those that wait with `NotReady`.
+
+        For a step that hangs: nothing is waited for. True if its model was in a process, which is
+        killed: `aclose` frees the memory then. False if nothing can end the step.
+        """
+        waiting = set(self._scheduler.abandon())
+        listeners, self._listeners = self._listeners, {}
+        for ticket, events in listeners.items():
+            events.put_nowait(NotReady(error.message) if ticket in waiting else error)
+        return self._model.kill()
+
+    async def start(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._scheduler.start()
+
+    async def aclose(self) -> None:
+        await self._voices.aclose()
+        try:
+            await asyncio.to_thread(self._scheduler.stop)
+        except EngineFault:
+            if not self._model.kill():
+                raise
+            await asyncio.to_thread(
+                self._scheduler.stop
+            )  # the step that hung has ended, and its thread
+
+    def speak(self, segment: Segment, *, follows: ChunkStream | None = None) -> "SpokenSegment":
+        before = follows.ticket if isinstance(follows, SpokenSegment) else None
+        ticket = self._scheduler.submit(segment, follows=before)
+        # Bounded by max_ahead_s of audio: the scheduler leaves a stream alone until `took` says it
+        # was heard.
+        events = self._listeners[ticket] = asyncio.Queue()
+        self._limit_wait(ticket)
+        return SpokenSegment(self, ticket, events)
+
+    def feed(self, ticket: QueuedSegment, text: str, *, last: bool) -> None:
+        waited_for_text = not ticket.ready
+        self._scheduler.feed(ticket, text, last=last)
+        if waited_for_text:
+            self._limit_wait(ticket)
+
+    def _limit_wait(self, ticket: QueuedSegment) -> None:
+        """Refuse a new request whose turn does not come in time."""
+        if (
+            self._loop is not None
+            and ticket.follows is None
+            and ticket.ready
+            and self._queue_timeout_s < math.inf
+        ):
+            self._loop.call_later(self._queue_timeout_s, self._scheduler.expire, ticket)
+
+    async def prepare_voice(self, reference: Reference) -> PreparedVoice:
+        return await self._voices.get(reference)
+
+    def took(self, ticket: QueuedSegment, samples: int) -> None:
+        self._scheduler.took(ticket, samples)
+
+    def forget(self, ticket: QueuedSegment) -> None:
+        """End a ticket's delivery, and its work if there is some left."""
+        if self._listeners.pop(ticket, None) is not None:
+            self._scheduler.cancel(ticket)
+
+    def _prepare(self, reference: Reference) -> PreparedVoice:
+        try:
+            return self._model.prepare(reference)
+        except VivavoceError:
+            raise
+        except (
+            Exception
+        ) as error:  # the top of a worker thread: whatever the model raises ends its callers' wait
+            raise to_engine_error(error, "could not prepare the voice") from error
+
+    def _deliver(self, delivery: Delivery) -> None:
+        if delivery and self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._dispatch, delivery)
+
+    def _dispatch(self, delivery: Delivery) -> None:
+        for ticket, event in delivery:
+            if (events := self._listeners.get(ticket)) is not None:
+                events.put_nowait(event)
+
+
+class SpokenSegment(ChunkStream):
+    """The audio of one segment, as it is made. Ends by itself, with an error, or by `aclose`."""
+
+    def __init__(
+        self, engine: LocalEngine, ticket: QueuedSegment, events: "asyncio.Queue[Event]"
+    ) -> None:
+        self._engine = engine
+        self.ticket = ticket
+        self.ending: StopReason | None = None
+        self._events = events
+        self._ended = False
+
+    @property
+    def waited_s(self) -> float | None:
+        opened_s = self.ticket.opened_s
+        return None if opened_s is None else opened_s - self.ticket.submitted_s
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> AudioChunk:
+        if self._ended:
+            raise StopAsyncIteration
+        event = await self._events.get()
+        if isinstance(event, np.ndarray):
+            self._engine.took(self.ticket, event.size)
+            return AudioChunk(event)
+        await self.aclose()
+        if isinstance(event, VivavoceError):
+            raise event
+        self.ending = event
+        raise StopAsyncIteration
+
+    def feed(self, text: str, *, last: bool = False) -> None:
+        self._engine.feed(self.ticket, text, last=last)
+
+    async def aclose(self) -> None:
+        self._ended = True
+        self._engine.forget(self.ticket)

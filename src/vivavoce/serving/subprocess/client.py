@@ -1,0 +1,248 @@
+"""A `Model` that lives in a process of its own, which can be ended when a step hangs, and may crash
+without the server.
+
+Every call is one round trip to `worker`, where the model is; audio comes as float32 arrays. It
+knows no model: a function that makes one is sent there. When the process ends, whatever is asked of
+it fails, and `lost` says why.
+"""
+
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from itertools import count
+from pathlib import Path
+from queue import LifoQueue
+from typing import Any
+from weakref import finalize
+
+from vivavoce.errors import BadRequest, EngineFault, NotReady, SettingsError
+from vivavoce.serving.base import AnyModel, Model
+from vivavoce.serving.model_errors import SerializedError
+from vivavoce.serving.subprocess.server import (
+    MAX_LANES,
+    Call,
+    Channel,
+    Loaded,
+    Method,
+    ProcessConfig,
+)
+from vivavoce.types import PreparedVoice, Reference, Samples, Segment, StopReason
+
+log = logging.getLogger(__name__)
+
+_END_S = 10.0  # that the kernel may take to end a process, a device's memory included
+_START = "from vivavoce.serving.subprocess.server import main; main()"
+
+
+@dataclass(eq=False, slots=True)
+class _DistantStream:
+    key: int
+    starves: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class _DistantVoice:
+    owner: object  # the model that prepared it
+    key: int
+
+
+class ProcessClient:
+    """The process in which the model `name` lives, and the channels to it. Starts it, and makes the
+    model in it.
+
+    Raises what `make` raises there, `SettingsError` where the system has no such processes.
+    """
+
+    def __init__(
+        self, make: Callable[[], AnyModel], name: str, surroundings: ProcessConfig
+    ) -> None:
+        if os.name != "posix":
+            raise SettingsError("a model's own process needs Linux or macOS: leave it out")
+        self._name = name
+        theirs_alive, ours_alive = os.pipe()
+        pairs = [socket.socketpair() for _ in range(1 + MAX_LANES)]
+        descriptors = [theirs_alive, *(theirs.fileno() for _, theirs in pairs)]
+        self._lifeline = os.fdopen(
+            ours_alive, "wb", buffering=0
+        )  # closed with this process, however that ends
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-c", _START, *map(str, descriptors)],
+                pass_fds=descriptors,
+                env=os.environ
+                | {"PYTHONPATH": os.pathsep.join(str(Path(path).absolute()) for path in sys.path)},
+                stdin=subprocess.DEVNULL,
+                stdout=2,  # what a library prints is no speech
+            )
+        finally:
+            os.close(theirs_alive)
+            for _, theirs in pairs:
+                theirs.close()
+        self._aside, *self._channels = [Channel(ours) for ours, _ in pairs]
+        self._free: LifoQueue[Channel] = LifoQueue()  # of the lanes
+        try:
+            self.loaded = self._load(make, surroundings)
+        except BaseException:  # passed on as it is
+            self.end()
+            raise
+        for channel in self._channels[: self.loaded.lanes]:
+            self._free.put(channel)
+
+    @property
+    def lost(self) -> str | None:
+        """How the process ended, if it has."""
+        code = self._process.poll()
+        if code is None:
+            return None
+        how = f"signal {-code} ({signal.strsignal(-code)})" if code < 0 else f"exit code {code}"
+        return f"the process of model {self._name!r} ended with {how}"
+
+    def call(
+        self, method: Method, *arguments: object
+    ) -> Any:  # Any: each method has its own result
+        """Return the result of a method of `worker.Held`.
+
+        Raises what it raises, `EngineFault` if the process is gone.
+        """
+        channel = self._free.get()
+        try:
+            return self._ask(channel, Call(method, arguments))
+        finally:
+            self._free.put(channel)
+
+    def call_aside(self, method: Method, *arguments: object) -> Any:  # Any: likewise
+        """As `call`, beside the lanes; one call at a time."""
+        return self._ask(self._aside, Call(method, arguments))
+
+    def kill(self) -> None:
+        """End the process where it stands; calls to it fail."""
+        self._process.kill()
+
+    def end(self) -> None:
+        """End the process and waits until its memory is given back. Harmless when it has ended."""
+        self._process.kill()
+        for channel in (self._aside, *self._channels):
+            channel.close()
+        self._lifeline.close()
+        try:
+            self._process.wait(_END_S)
+        except subprocess.TimeoutExpired:
+            log.error(
+                "the process %d of model %r was killed and is still there",
+                self._process.pid,
+                self._name,
+            )
+
+    def _load(self, make: Callable[[], AnyModel], surroundings: ProcessConfig) -> Loaded:
+        self._aside.send(surroundings)
+        loaded = self._ask(self._aside, make)
+        assert isinstance(loaded, Loaded)
+        return loaded
+
+    def _ask(self, channel: Channel, thing: object) -> Any:  # Any: likewise
+        try:
+            channel.send(thing)
+            reply = channel.receive()
+        except Channel.GONE as error:
+            raise self._gone() from error
+        if isinstance(reply, SerializedError):
+            raise reply.error()
+        return reply
+
+    def _gone(self) -> EngineFault:
+        try:
+            self._process.wait(_END_S)  # its channels close a moment before it is gone
+        except subprocess.TimeoutExpired:
+            self.kill()  # it does not listen any more
+        return EngineFault(
+            f"{self.lost or f'the process of model {self._name!r} ended'}; try again soon"
+        )
+
+
+class ProcessModel(Model[_DistantStream]):
+    """A `Model` in the process of `worker`.
+
+    Each call brings back whether a stream starves: nobody has to ask.
+    """
+
+    def __init__(self, worker: ProcessClient) -> None:
+        self.info = worker.loaded.info
+        self.max_batch, self.lanes = worker.loaded.max_batch, worker.loaded.lanes
+        self._worker = worker
+        self._keys = count()
+        self._forgotten: deque[int] = deque()  # voices that nobody here has any more
+
+    @property
+    def lost(self) -> str | None:
+        return self._worker.lost
+
+    def kill(self) -> bool:
+        self._worker.kill()
+        return True
+
+    def open(self, segment: Segment) -> _DistantStream:
+        if (lost := self.lost) is not None:
+            raise NotReady(f"{lost}, and is started again; try again soon")
+        stream = _DistantStream(next(self._keys))
+        voice = self._voice(segment.prepared)
+        self._worker.call("open", stream.key, replace(segment, prepared=None), voice)
+        return stream
+
+    def feed(self, stream: _DistantStream, text: str, *, last: bool) -> None:
+        stream.starves = self._worker.call("feed", stream.key, text, last)
+
+    def starving(self, stream: _DistantStream) -> bool:
+        return stream.starves
+
+    def step(
+        self, streams: Sequence[_DistantStream], ahead_s: Sequence[float]
+    ) -> Sequence[Samples | StopReason]:
+        results, starving = self._worker.call(
+            "step", [stream.key for stream in streams], list(ahead_s)
+        )
+        for stream, starves in zip(streams, starving, strict=True):
+            stream.starves = starves
+        made: Sequence[Samples | StopReason] = results
+        return made
+
+    def close(self, stream: _DistantStream) -> None:
+        if self.lost is None:
+            with suppress(EngineFault):  # gone by now, and the stream with it
+                self._worker.call("close", stream.key)
+
+    def prepare(self, reference: Reference) -> PreparedVoice:
+        voice = _DistantVoice(self, next(self._keys))
+        forgotten = [self._forgotten.popleft() for _ in range(len(self._forgotten))]
+        self._worker.call_aside("prepare", voice.key, reference, forgotten)
+        finalize(voice, self._forgotten.append, voice.key).atexit = False
+        return voice
+
+    def unload(self) -> None:
+        self._worker.end()
+
+    def _voice(self, voice: PreparedVoice | None) -> int | None:
+        if voice is None:
+            return None
+        if not isinstance(voice, _DistantVoice) or voice.owner is not self:
+            raise BadRequest(
+                f"the voice was not prepared by model {self.info.name!r} as it is loaded now: prepare it again",
+                field="ref_audio",
+            )
+        return voice.key
+
+
+def in_process(
+    make: Callable[[], AnyModel], name: str, surroundings: ProcessConfig
+) -> ProcessModel:
+    """Return the model that `make`, which can be pickled, makes in a process of its own.
+
+    Raise what it raises there.
+    """
+    return ProcessModel(ProcessClient(make, name, surroundings))

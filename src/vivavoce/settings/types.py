@@ -1,0 +1,95 @@
+"""The forms of single settings: lists of names, folders, checkpoints of Qwen3-TTS, models of other servers."""
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated
+
+import platformdirs
+from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic_settings import NoDecode
+
+from vivavoce.names import is_name
+
+_HUB_ID = re.compile(
+    r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[\w./-]+)?", re.ASCII
+)  # owner/name, and a revision
+
+
+def split_commas(value: object) -> object:
+    """Return `a, b` as a list of names and anything else as it is."""
+    return (
+        [part.strip() for part in value.split(",") if part.strip()]
+        if isinstance(value, str)
+        else value
+    )
+
+
+def as_checkpoint(value: object) -> Path | str:
+    """A folder as a `Path`, a hub id as a string; `owner/name` is a folder if there is one of that
+    name.
+
+    Raises `ValueError` for what is neither a string nor a path.
+    """
+    if isinstance(value, Path):
+        return value.expanduser()
+    if not isinstance(value, str):
+        raise ValueError("it should be a folder, or a hub id like OWNER/NAME")
+    folder = Path(value).expanduser()
+    return value if _HUB_ID.fullmatch(value) and not folder.is_dir() else folder
+
+
+def with_name(checkpoint: Path | str) -> Path | str:
+    """Return `checkpoint` if requests can name it. Raises `ValueError`."""
+    if not is_name(name := checkpoint_name(checkpoint)):
+        raise ValueError(
+            f"{name!r} is no name that a request can hold: rename the folder, without control characters"
+        )
+    return checkpoint
+
+
+def as_remote(value: str) -> str:
+    """Return `value` if it is a `MODEL=URL`. Raises `ValueError`."""
+    model, found, url = value.partition("=")
+    if not (is_name(model) and found and re.fullmatch(r"https?://[^/@\s]+(/\S*)?", url)):
+        raise ValueError(f"{value!r} should be MODEL=URL, like qwen3-tts=http://10.0.0.2:8000")
+    return value
+
+
+def is_path(model: object) -> bool:
+    """True if `model` is not a name but a path or a hub id: it has a slash, or is a checkpoint's folder."""
+    if isinstance(model, Path):
+        return True
+    return isinstance(model, str) and (
+        "/" in model or os.sep in model or Path(model, "config.json").is_file()
+    )
+
+
+def checkpoint_name(checkpoint: Path | str) -> str:
+    """Return the name of a checkpoint's model: its folder's, or the last part of its hub id, in lower case."""
+    if isinstance(checkpoint, Path):
+        return checkpoint.expanduser().resolve().name.lower()
+    return checkpoint.partition("@")[0].rpartition("/")[2].lower()
+
+
+def user_cache_dir() -> Path:
+    """Where this user's downloads are."""
+    return platformdirs.user_cache_path("vivavoce", appauthor=False)
+
+
+def user_data_dir() -> Path:
+    """Where this user's keys are."""
+    return platformdirs.user_data_path("vivavoce", appauthor=False)
+
+
+# NoDecode: in the environment a list is written `a,b`, not as JSON.
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_commas)]
+RemoteModels = Annotated[
+    tuple[Annotated[str, AfterValidator(as_remote)], ...], NoDecode, BeforeValidator(split_commas)
+]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Folder = Annotated[Path, AfterValidator(Path.expanduser)]
+# A Path is the folder of a checkpoint, a string its id on the model hub.
+Checkpoint = Annotated[Path | str, BeforeValidator(as_checkpoint), AfterValidator(with_name)]
+Checkpoints = Annotated[tuple[Checkpoint, ...], NoDecode, BeforeValidator(split_commas)]

@@ -1,0 +1,217 @@
+"""Choose the model, voice and language that answer a request.
+
+It knows what models declare about themselves (`EngineInfo`), and not how they speak.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from typing import get_args
+
+from vivavoce.errors import OutOfMemory, Unsupported, VivavoceError
+from vivavoce.serving.base import Engine
+from vivavoce.serving.model_errors import RETRY_AFTER_S
+from vivavoce.serving.pool import Pool
+from vivavoce.serving.pool_entry import Lease
+from vivavoce.synthesis.routing_errors import (
+    Rejections,
+    clones_nothing,
+    missing_input,
+    no_match,
+    no_such_task,
+    other_task,
+)
+from vivavoce.synthesis.voices import find_voice
+from vivavoce.text.detect import Detector, speakable_share
+from vivavoce.types import EngineInfo, SpeechRequest, Task, Voice
+
+AUTO = "auto"
+# The name of a task also stands for a model: the first one that was trained for it.
+TASKS: Mapping[str, Task] = {task: task for task in get_args(Task)}
+SAMPLE_CHARS = 10_000  # the part of a text that its language is detected from
+MODEL_ALIASES: Mapping[str, str] = {
+    # OpenAI's clients send these names by default.
+    "tts-1": AUTO,
+    "tts-1-hd": AUTO,
+    "gpt-4o-mini-tts": AUTO,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """The answer to "who speaks?". Release `lease` at the end.
+
+    `speaker` is the name to report to the caller, `voice` the model's own.
+    """
+
+    lease: Lease
+    voice: Voice
+    speaker: str
+    language: str
+
+    @property
+    def engine(self) -> Engine:
+        return self.lease.engine
+
+
+@dataclass(frozen=True, slots=True)
+class _Match:
+    """A way for one model to answer."""
+
+    info: EngineInfo
+    voice: Voice
+    speaker: str
+    language: str
+
+    @property
+    def is_fallback(self) -> bool:
+        """True if the model's only voice stands in for any name: a model with a choice is better."""
+        return self.speaker != self.voice.id.lower() and len(self.info.voices) == 1
+
+
+@dataclass(frozen=True, slots=True)
+class _ModelQuery:
+    """The wanted model: a `name`, or `AUTO` for the first model that can, among those of `task`."""
+
+    name: str
+    task: Task | None
+    by_model: bool = False  # the request gave the task as the name of a model
+
+
+class Router:
+    """Choose among the models of `pool`. `default_model` answers requests that name none."""
+
+    def __init__(self, pool: Pool, *, default_model: str = AUTO) -> None:
+        self._pool = pool
+        self._default_model = default_model
+        self._detector = Detector(("en", "es", "fr", "it", "pt", "de", "zh", "ja", "ko", "ru"))
+
+    def warm_up(self) -> None:
+        """Load the language detector: a second of work that the first request would wait for."""
+        self._detector.detect("Which language is this sentence written in?")
+
+    async def candidates(self, model: str | None) -> Sequence[EngineInfo]:
+        """Return the descriptions of the models that `model` stands for, in order of preference."""
+        query = self._query(model, None)
+        if query.name != AUTO:
+            return [await self._pool.info(query.name)]
+        infos, problems = await self._infos()
+        chosen = [info for info in infos if query.task in (None, info.task)]
+        if not chosen and query.task:
+            raise no_such_task(query.task, infos, problems, by_model=query.by_model)
+        if not chosen:
+            raise problems[0]
+        return chosen
+
+    async def route(self, request: SpeechRequest) -> Route:
+        """Choose for `request`, whose text is normalised, and lease the engine.
+
+        Raises `UnknownModel`, `UnknownVoice`, `Unsupported` if no model here can speak this text as
+        asked, and the errors of `Pool.acquire`.
+        """
+        language, confident = self._language(request)
+        if request.reference is not None:
+            request = replace(request, speaker=None)  # the recording is the voice
+        query = self._query(request.model, request.task, cloning=request.reference is not None)
+        if query.name == AUTO:
+            return await self._route_auto(request, query, language, confident)
+        info = await self._pool.info(query.name)
+        if query.task not in (None, info.task):
+            raise other_task(info, query.task)
+        if request.reference is not None and not info.capabilities.clones:
+            raise clones_nothing(info, (await self._infos())[0])
+        if (error := missing_input(info, request)) is not None:
+            raise error
+        match = _match(info, request, language, confident)
+        if match is None:
+            raise no_match([info], request, language)
+        return await self._lease(query.name, match)
+
+    def _query(self, model: str | None, task: Task | None, *, cloning: bool = False) -> _ModelQuery:
+        asked = (model or AUTO).strip().lower()
+        name = MODEL_ALIASES.get(asked, asked)
+        if name in TASKS and name not in self._pool.names:
+            if task not in (None, name):
+                raise Unsupported(
+                    f"model {name!r} stands for a task, which is not {task!r}: name one",
+                    field="task",
+                )
+            return _ModelQuery(AUTO, TASKS[name], by_model=True)
+        # A request with a task or a recording may need another model than the default.
+        use_default = name == AUTO and task is None and not cloning
+        return _ModelQuery(self._default_model if use_default else name, task)
+
+    def _language(self, request: SpeechRequest) -> tuple[str, bool]:
+        if request.language is not None:
+            return request.language, True
+        try:
+            found = self._detector.detect(request.text[:SAMPLE_CHARS])
+        except MemoryError as error:
+            raise OutOfMemory(
+                "there was no memory to tell the language of the text; name it in language, or try again soon",
+                retry_after_s=RETRY_AFTER_S,
+            ) from error
+        return found.language, found.confident
+
+    async def _infos(self) -> tuple[list[EngineInfo], list[VivavoceError]]:
+        """Return the descriptions of all models, and the errors of those without one."""
+        infos, problems = [], []
+        for name in self._pool.names:
+            try:
+                infos.append(await self._pool.info(name))
+            except VivavoceError as problem:
+                problems.append(problem)
+        return infos, problems
+
+    async def _route_auto(
+        self, request: SpeechRequest, query: _ModelQuery, language: str, confident: bool
+    ) -> Route:
+        rejections = Rejections()
+        fallbacks: list[tuple[str, _Match]] = []
+        # 1. Take the first model that matches, the default model before the others. The loop is
+        #    lazy: some models must be loaded before they describe themselves.
+        for name in sorted(self._pool.names, key=lambda name: name != self._default_model):
+            with rejections.collecting():
+                info = await self._pool.info(name)
+                if not rejections.admits(info, request, query.task):
+                    continue
+                match = _match(info, request, language, confident)
+                if match is None:
+                    rejections.unmatched.append(info)
+                elif match.is_fallback:
+                    fallbacks.append((name, match))
+                else:
+                    return await self._lease_reachable(name, match)
+        # 2. Take a model whose only voice stands in for the name.
+        for name, match in fallbacks:
+            with rejections.collecting():
+                return await self._lease_reachable(name, match)
+        # 3. Explain why none of them can.
+        raise rejections.error(request, language, query.task, by_model=query.by_model)
+
+    async def _lease(self, name: str, match: _Match) -> Route:
+        return Route(await self._pool.acquire(name), match.voice, match.speaker, match.language)
+
+    async def _lease_reachable(self, name: str, match: _Match) -> Route:
+        """Lease the engine. Raises `NotReady` if it is remote and no server of it answers."""
+        route = await self._lease(name, match)
+        with ExitStack() as undo:
+            undo.callback(route.lease.release)
+            await route.engine.check()
+            undo.pop_all()
+        return route
+
+
+def _match(
+    info: EngineInfo, request: SpeechRequest, language: str, confident: bool
+) -> _Match | None:
+    """Return how this model would answer, or None if it cannot."""
+    if language not in info.languages:
+        if confident:
+            return None
+        language = info.languages[0]
+    found = find_voice(info, request.speaker, language)
+    if found is None or speakable_share(request.text[:SAMPLE_CHARS], language) < 0.5:
+        return None
+    voice, speaker = found
+    return _Match(info, voice, speaker, language)

@@ -1,0 +1,40 @@
+"""Set digits apart that are no number: lists without spaces, and numbers too long for anybody's
+words.
+
+Knows no language: what a comma means between two numbers is told by the caller.
+"""
+
+import re
+from typing import Final
+
+MAX_DIGITS: Final = 15  # longer ones are identifiers, and are read digit by digit
+
+_NUMBERS = re.compile(r"([$€£¥₩₹]?)(\d++(?:,\d++)*+)")
+_GROUPED = re.compile(r"\A\d{1,3}(?:,\d{3})++")
+
+
+def set_apart(text: str, *, decimal_comma: bool) -> str:
+    """Return `text` with a space after commas that join no thousands, and between the digits of
+    long numbers.
+
+    A comma joins digits in groups of exactly three. With `decimal_comma` a single one between two
+    numbers is left as it is. The sign of a currency goes behind the digits of a long number. Doing
+    it twice changes nothing more.
+    """
+    return _NUMBERS.sub(lambda found: _apart(found[1], found[2], decimal_comma), text)
+
+
+def _apart(sign: str, written: str, decimal_comma: bool) -> str:
+    digits = written.replace(",", "")
+    if _GROUPED.fullmatch(written):
+        numbers = [written if len(digits) <= MAX_DIGITS else _spelled(digits)]
+    else:
+        numbers = [_spelled(number) for number in written.split(",")]
+    mark = "," if decimal_comma and len(numbers) == 2 else ", "
+    if sign and " " in numbers[0]:
+        return f"{numbers[0]} {sign}" + "".join(mark + number for number in numbers[1:])
+    return sign + mark.join(numbers)
+
+
+def _spelled(digits: str) -> str:
+    return " ".join(digits) if len(digits) > MAX_DIGITS else digits

@@ -1,0 +1,154 @@
+"""On a CUDA device: what is captured equals what is called, and lagging changes nothing.
+
+Run with `pytest -m gpu tests/models/qwen3_tts`; deselected where torch finds no device.
+"""
+
+import gc
+import time
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pytest
+import torch
+from scripts.make_checkpoint import make_checkpoint
+
+from tests.models.qwen3_tts.codec_checkpoints import write_codec
+from tests.models.qwen3_tts.small import CPU, SMALL, WISHES
+from tests.models.qwen3_tts.test_model import SEGMENTS, chunks, same
+from tests.models.qwen3_tts.whole import CODEC, whole_checkpoint
+from vivavoce.models.qwen3_tts import QwenOptions
+from vivavoce.models.qwen3_tts.checkpoint.folder import Checkpoint, load_checkpoint
+from vivavoce.models.qwen3_tts.codec import load_decoder
+from vivavoce.models.qwen3_tts.runtime.batch import Batch
+from vivavoce.models.qwen3_tts.runtime.codec_runner import CodecRunner
+from vivavoce.models.qwen3_tts.runtime.cuda import CudaStream
+from vivavoce.models.qwen3_tts.runtime.model import QwenModel
+
+pytestmark = pytest.mark.gpu
+CUDA = torch.device("cuda")
+
+
+@pytest.fixture(autouse=True)
+def exact() -> Iterator[None]:
+    """Products of float32 numbers in float32: by default, convolutions on CUDA round to fewer bits."""
+    matrices, convolutions = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    yield
+    torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = matrices, convolutions
+
+
+@cache
+def small(dtype: torch.dtype, device: torch.device = CUDA) -> Checkpoint:
+    with TemporaryDirectory() as folder:
+        return load_checkpoint(
+            make_checkpoint(Path(folder), "custom_voice", SMALL, seed=5), device, dtype
+        )
+
+
+def frames(
+    checkpoint: Checkpoint, track: CudaStream, count: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Codes [frames, streams, codebooks] and logits of all `WISHES` at once, copied before the next frame."""
+    with track.current():
+        batch: Batch = checkpoint.batch(len(WISHES), 192, track)
+        for wish in WISHES:
+            batch.open(*checkpoint.prompt(wish.request), wish.sampling)
+        made = [
+            (frame.codes.cpu(), frame.logits.float().cpu())
+            for frame in (batch.step() for _ in range(count))
+        ]
+    codes, logits = zip(*made, strict=True)
+    return torch.stack(codes)[:, : len(WISHES)], torch.stack(logits)[:, : len(WISHES)]
+
+
+def test_captured_frames_have_the_codes_of_plain_ones() -> None:
+    captured, plain = CudaStream(CUDA, fixed=True), CudaStream(CUDA)
+    assert torch.equal(
+        frames(small(torch.float32), captured, 40)[0], frames(small(torch.float32), plain, 40)[0]
+    )
+    assert captured.graphs
+    assert not plain.graphs
+
+
+def test_codes_on_cuda_are_those_of_the_cpu() -> None:
+    here = frames(small(torch.float32, CPU), CudaStream(CPU), 40)[0]
+    assert torch.equal(frames(small(torch.float32), CudaStream(CUDA, fixed=True), 40)[0], here)
+
+
+def test_captured_bfloat16_frames_stay_close_to_plain_float32_ones() -> None:
+    half, single = (
+        frames(small(dtype), CudaStream(CUDA, fixed=True), 1)[1].log_softmax(-1)
+        for dtype in (torch.bfloat16, torch.float32)
+    )
+    assert float((single.exp() * (single - half)).sum(-1).max()) < 1e-3
+
+
+def test_captured_codec_sounds_as_the_plain_one_does() -> None:
+    with TemporaryDirectory() as folder:
+        write_codec(Path(folder), CODEC, 3)
+        decoder = load_decoder(Path(folder), CUDA, torch.float32)
+    torch.cuda.synchronize()  # the codebooks are quotients, computed on the default stream
+    track = CudaStream(CUDA, fixed=True)
+    sounder = CodecRunner(decoder, track, 3)
+    codes = torch.randint(0, CODEC.entries, (3, CODEC.codebooks, 45))
+    states = [sounder.open() for _ in range(3)]
+    cuts = [
+        (start, start + size)
+        for start, size in zip((0, 1, 3, 7, 15, 30), (1, 2, 4, 8, 15, 15), strict=True)
+    ]
+    landings = [sounder.sound(codes[..., start:end], states) for start, end in cuts]
+    heard = torch.cat([landing.wait() for landing in landings], dim=-1)
+    whole = decoder.decode(codes.to(CUDA)).cpu()
+    assert float((heard - whole).abs().max()) <= 1e-4
+    assert track.graphs
+
+
+@pytest.mark.parametrize("graphs", ["off", "auto", "startup"])
+def test_model_says_on_cuda_what_it_says_on_a_cpu(tmp_path: Path, graphs: str) -> None:
+    folder = whole_checkpoint(tmp_path, frames=24)
+    here = QwenModel(folder, QwenOptions(device="cpu", max_batch=2))
+    there = QwenModel(
+        folder, QwenOptions(device="cuda", dtype="float32", max_batch=2, graphs=graphs)
+    )  # type: ignore[arg-type]
+    for wanted in (*SEGMENTS, *SEGMENTS):
+        assert same(np.concatenate(chunks(there, wanted)), np.concatenate(chunks(here, wanted)))
+
+
+def test_memory_is_free_again_after_a_model(tmp_path: Path) -> None:
+    def speak() -> None:
+        model = QwenModel(
+            whole_checkpoint(tmp_path), QwenOptions(device="cuda", max_batch=2, graphs="startup")
+        )
+        chunks(model, SEGMENTS[0])
+        model.settle()
+
+    speak()  # what CUDA's libraries keep for themselves
+    gc.collect()
+    torch.cuda.empty_cache()
+    before = torch.cuda.memory_reserved()
+    speak()
+    gc.collect()
+    torch.cuda.empty_cache()
+    assert torch.cuda.memory_reserved() <= before
+
+
+def test_replaying_is_faster_than_calling() -> None:
+    """A smoke test of the point of it all; how much faster is for a benchmark at released shapes to say."""
+    seconds = []
+    for fixed in (False, True):
+        track = CudaStream(CUDA, fixed=fixed)
+        with track.current():
+            batch = small(torch.bfloat16).batch(1, 192, track)
+            batch.open(*small(torch.bfloat16).prompt(WISHES[0].request), WISHES[0].sampling)
+            for _ in range(3):
+                batch.step()
+            track.settle()
+            start = time.perf_counter()
+            for _ in range(50):
+                batch.step()
+            track.settle()
+            seconds.append(time.perf_counter() - start)
+    assert seconds[1] < seconds[0]

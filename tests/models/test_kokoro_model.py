@@ -1,0 +1,256 @@
+"""The Kokoro voice: who speaks, how a text is cut, and what the real network makes of it."""
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vivavoce.errors import EngineFault, MissingDependency, UnknownVoice, Unsupported, VivavoceError
+from vivavoce.models.kokoro.assets import MODEL, VOCABULARY, VOICES, locate
+from vivavoce.models.kokoro.model import (
+    PEAK,
+    RATE_HZ,
+    RUN_TOKENS,
+    KokoroModel,
+    split_phonemes,
+    tame,
+    trim,
+)
+from vivavoce.models.kokoro.voices import (
+    ALIASES,
+    DEFAULT_VOICES,
+    SPEAKERS,
+    STYLES,
+    style_of,
+    voices,
+)
+from vivavoce.settings import Settings
+from vivavoce.types import Samples, Segment, StopReason
+
+TEXTS = {
+    "en": "The train to the airport leaves at nine.",
+    "es": "El tren al aeropuerto sale a las nueve.",
+    "fr": "Le train pour l'aéroport part à neuf heures.",
+    "it": "Il treno per l'aeroporto parte alle nove.",
+    "ja": "空港行きの電車は九時に出ます。",
+    "pt": "O trem para o aeroporto sai às nove.",
+    "zh": "去机场的火车九点出发。",
+}
+
+# --- voices --------------------------------------------------------------------------------------------------------
+
+
+def test_every_style_is_a_voice_and_the_qwen_speakers_are_the_listed_ones() -> None:
+    assert {voice.id for voice in voices()} == {*STYLES, *SPEAKERS}
+    assert [voice.id for voice in voices() if voice.listed] == list(SPEAKERS)
+
+
+@pytest.mark.parametrize(
+    ("voice", "style"),
+    [
+        ("vivian", "zf_xiaoxiao"),
+        ("Ryan", "am_michael"),
+        ("ZF_XiaoYi", "zf_xiaoyi"),
+        ("Fable", "bm_fable"),
+    ],
+)
+def test_names_are_known_in_any_case(voice: str, style: str) -> None:
+    assert style_of(voice) == style
+
+
+def test_unknown_voice_is_refused_by_name() -> None:
+    with pytest.raises(UnknownVoice, match=r"'darth'.*vivian"):
+        style_of("darth")
+
+
+def test_aliases_and_defaults_are_voices_of_the_language_they_stand_for() -> None:
+    by_id = {voice.id: voice for voice in voices()}
+    assert {by_id[voice].languages for voice in ALIASES.values()} == {("en",)}
+    assert all(by_id[voice].languages == (language,) for language, voice in DEFAULT_VOICES.items())
+
+
+# --- cutting and trimming ------------------------------------------------------------------------------------------
+
+
+def test_audio_over_full_scale_is_turned_down_and_other_audio_is_left_alone() -> None:
+    loud = np.array([0.1, -1.3, 0.5], np.float32)
+    assert np.allclose(tame(loud), loud * PEAK / 1.3)
+    quiet = np.array([0.1, -0.9], np.float32)
+    assert tame(quiet) is quiet
+    assert np.isnan(tame(np.array([np.nan, 2.0], np.float32))).any()
+
+
+@pytest.mark.parametrize(
+    ("phonemes", "limit", "runs"),
+    [
+        ("abc", 10, ["abc"]),
+        ("", 10, []),
+        ("aaaa. bbbb, cc", 12, ["aaaa.", "bbbb, cc"]),
+        ("aaaa, bb cc dd", 12, ["aaaa,", "bb cc dd"]),
+        ("aaaa bbbb cccc", 10, ["aaaa bbbb", "cccc"]),
+        ("a. bbbbbbbbbbbb", 9, ["a. bbbbbb", "bbbbbb"]),
+    ],
+)
+def test_runs_end_at_the_best_break(phonemes: str, limit: int, runs: list[str]) -> None:
+    assert list(split_phonemes(phonemes, limit)) == runs
+
+
+def test_cutting_loses_no_sound() -> None:
+    phonemes = "ðə kwˈɪk bɹˈWn fˈɑks, " * 40
+    runs = list(split_phonemes(phonemes, RUN_TOKENS))
+    assert max(map(len, runs)) <= RUN_TOKENS
+    assert "".join(runs).replace(" ", "") == phonemes.replace(" ", "")
+
+
+def test_trimming_keeps_the_fading_of_the_last_sound() -> None:
+    audio = np.zeros(RATE_HZ * 3, np.float32)
+    audio[RATE_HZ : 2 * RATE_HZ] = 0.5
+    kept = trim(audio)
+    assert RATE_HZ * 1.1 < kept.size < RATE_HZ * 1.25
+    assert np.count_nonzero(kept) == RATE_HZ
+    assert trim(audio[:RATE_HZ]).size == 0
+
+
+def test_trimming_leaves_a_fault_to_be_seen() -> None:
+    assert np.isnan(trim(np.full(10, np.nan, np.float32))).all()
+
+
+# --- the real network ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def folder() -> Path:
+    return locate(Settings().cache_dir, None)
+
+
+@pytest.fixture(scope="module")
+def model(folder: Path) -> KokoroModel:
+    return KokoroModel(folder, threads=2)
+
+
+def speak(
+    model: KokoroModel, text: str, voice: str = "ryan", language: str = "en"
+) -> list[Samples]:
+    stream = model.open(Segment(text, voice, language))
+    parts: list[Samples] = []
+    while not isinstance(samples := model.step([stream])[0], StopReason):
+        parts.append(samples)
+    model.close(stream)
+    return parts
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("language", TEXTS)
+def test_a_sentence_takes_as_long_as_a_person_would(model: KokoroModel, language: str) -> None:
+    assert language in model.info.languages
+    audio = np.concatenate(speak(model, TEXTS[language], DEFAULT_VOICES[language], language))
+    assert audio.dtype == np.float32
+    assert 1.5 < audio.size / RATE_HZ < 4.5
+    assert 0.1 < np.abs(audio).max() <= 1.0
+
+
+@pytest.mark.slow
+def test_same_text_and_voice_give_the_same_samples_also_beside_another(model: KokoroModel) -> None:
+    alone = np.concatenate(speak(model, "Hello there."))
+    beside: list[Samples] = []
+    other = threading.Thread(
+        target=speak, args=(model, "Something else is said at the same time.", "vivian")
+    )
+    other.start()
+    beside += speak(model, "Hello there.")
+    other.join()
+    np.testing.assert_array_equal(np.concatenate(beside), alone)
+
+
+@pytest.mark.slow
+def test_speaker_names_stand_for_their_styles(model: KokoroModel) -> None:
+    vivian, style, ryan = (
+        np.concatenate(speak(model, "Good day.", v)) for v in ("vivian", "zf_xiaoxiao", "ryan")
+    )
+    np.testing.assert_array_equal(vivian, style)
+    assert vivian.size != ryan.size or not np.array_equal(vivian, ryan)
+
+
+@pytest.mark.slow
+def test_long_segment_is_spoken_in_runs(model: KokoroModel) -> None:
+    parts = speak(
+        model, "This sentence is one of many that follow one another without an end. " * 6
+    )
+    assert len(parts) > 1
+    assert all(part.size > RATE_HZ for part in parts)
+
+
+@pytest.mark.slow
+def test_audio_starts_and_ends_near_the_speech(model: KokoroModel) -> None:
+    audio = np.abs(np.concatenate(speak(model, "It ends with a fist.")))
+    assert audio[: RATE_HZ // 10].max() > 0.002
+    assert audio[-RATE_HZ // 5 :].max() > 0.002
+
+
+@pytest.mark.slow
+def test_text_without_sound_is_refused(model: KokoroModel) -> None:
+    with pytest.raises(Unsupported, match="'kokoro'"):
+        model.open(Segment("… !", "ryan", "en"))
+
+
+@pytest.mark.slow
+def test_rewritten_graph_speaks_like_the_published_one(model: KokoroModel, folder: Path) -> None:
+    import onnxruntime  # type: ignore[import-untyped]  # it ships no types
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    published = onnxruntime.InferenceSession(
+        folder / MODEL, options, providers=["CPUExecutionProvider"]
+    )
+    stream = model.open(Segment("Hello there, my friend.", "af_heart", "en"))
+    ids = next(stream.runs)
+    feed = {
+        "tokens": np.array([[0, *ids, 0]], np.int64),
+        "style": stream.styles[len(ids) - 1],
+        "speed": np.ones(1, np.float32),
+    }
+    expected = trim(published.run(None, feed)[0])
+    audio = np.concatenate(speak(model, "Hello there, my friend.", "af_heart"))
+    assert abs(audio.size - expected.size) < RATE_HZ // 50
+    # The phase of the voice's harmonics is decided by rounding; the published graph with its style
+    # changed by one part in a million is 0.8 dB from itself.
+    assert spectral_distance_db(audio, expected) < 2.0
+
+
+def spectral_distance_db(a: Samples, b: Samples) -> float:
+    """Root mean square difference of the two sounds' loudness in bands of 375 Hz."""
+    levels = []
+    for audio in (a, b):
+        windows = np.lib.stride_tricks.sliding_window_view(audio[: min(a.size, b.size)], 1024)[
+            ::256
+        ]
+        power = np.abs(np.fft.rfft(windows * np.hanning(1024)))[:, :512] ** 2
+        levels.append(10 * np.log10(power.reshape(len(power), -1, 16).mean(2) + 1e-4))
+    return float(np.sqrt(np.mean((levels[0] - levels[1]) ** 2)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "keep", "error"),
+    [
+        (MODEL, 1_000_000, EngineFault),
+        (MODEL, 0, EngineFault),
+        (MODEL, None, MissingDependency),
+        (VOCABULARY, 500, EngineFault),
+        (VOCABULARY, None, MissingDependency),
+        (f"{VOICES}/af_sky.bin", 1000, EngineFault),
+        (f"{VOICES}/af_sky.bin", None, MissingDependency),
+    ],
+)
+def test_broken_and_absent_files_are_named(
+    folder: Path, tmp_path: Path, name: str, keep: int | None, error: type[VivavoceError]
+) -> None:
+    (tmp_path / VOICES).mkdir()
+    for whole in (MODEL, VOCABULARY, *(f"{VOICES}/{style}.bin" for style in STYLES)):
+        if whole != name:
+            (tmp_path / whole).symlink_to(folder / whole)
+        elif keep is not None:
+            (tmp_path / whole).write_bytes((folder / whole).read_bytes()[:keep])
+    with pytest.raises(error, match=name.split("/")[-1]):
+        KokoroModel(tmp_path)
