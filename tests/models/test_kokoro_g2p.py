@@ -78,7 +78,7 @@ def test_words_sound_as_they_should(language: str, text: str, phonemes: str) -> 
     assert PHONEMIZER.phonemize(text, language) == phonemes
 
 
-# One line for each kind of French word: the spelling, then the sounds. Stress is compared elsewhere.
+# One line for each kind of French word: spelling, then sounds. Stress is compared elsewhere.
 FRENCH_WORDS = """
     femme=fam monsieur=məsjø second=səɡɔ̃ secondaire=səɡɔ̃dɛʁ oignon=ɔɲɔ̃ album=albɔm albums=albɔm
     examen=ɛɡzamɛ̃ août=ut fils=fis yeux=jø pays=pɛi paysan=pɛizɑ̃ automne=otɔn condamner=kɔ̃dane
