@@ -131,7 +131,7 @@ class QueueHints:
     caller: str = (
         ""  # whose it is: no caller's requests hold up another's for long; "": nobody knows
     )
-    within_s: float = math.inf  # nobody wants its audio later than this
+    timeout_s: float = math.inf  # nobody wants its audio later than this
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,8 +174,8 @@ class Segment:
     prepared: PreparedVoice | None = (
         None  # whose voice, for a model that clones; made by that model
     )
-    claim: QueueHints = QueueHints()
-    alone: bool = (
+    hints: QueueHints = QueueHints()
+    isolate: bool = (
         False  # to be stepped by itself: something that it was stepped with before has failed
     )
 
