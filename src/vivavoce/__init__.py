@@ -1,4 +1,4 @@
-"""vivavoce: text in, speech out, through the APIs your clients already use."""
+"""Turn text into speech, through the APIs that clients already use."""
 
 from importlib.metadata import version
 

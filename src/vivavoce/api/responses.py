@@ -25,7 +25,7 @@ from vivavoce.api.schemas import EVENTS_TYPE
 from vivavoce.audio import MEDIA_TYPES, check_rate, flac_with_length, open_encoder, wav_header
 from vivavoce.errors import VivavoceError
 from vivavoce.names import to_header
-from vivavoce.storage import ROOM_BYTES, Spool
+from vivavoce.storage import SPOOL_BYTES, Spool
 from vivavoce.synthesis.speech import Speech, Synthesizer
 from vivavoce.types import AudioFormat, SpeechRequest
 
@@ -63,8 +63,8 @@ async def whole_speech(
 ) -> Response:
     """Return the audio as one file, with its exact size in Content-Length and, for WAV, in its header."""
     limit = server_of(request).spool_limit
-    if wanted.format in ("wav", "pcm") and len(wanted.text) * BYTES_PER_CHAR > ROOM_BYTES:
-        limit.check(ROOM_BYTES)  # before a model speaks in vain
+    if wanted.format in ("wav", "pcm") and len(wanted.text) * BYTES_PER_CHAR > SPOOL_BYTES:
+        limit.check(SPOOL_BYTES)  # before a model speaks in vain
     speech = await _opened(request, synthesizer, wanted)
     speech.streamed = False
     spool = Spool(limit)

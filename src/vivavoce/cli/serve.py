@@ -145,11 +145,11 @@ def _run(settings: "Settings") -> None:
     """
     from vivavoce.api.app import create_app
     from vivavoce.api.middleware.connections import Bounds, bounded_http
-    from vivavoce.cli.server import check_room, fit_connections, run
+    from vivavoce.cli.server import check_disk, fit_connections, run
     from vivavoce.observability.logs import set_up
 
     set_up(settings.log_level, settings.log_format)
-    check_room()
+    check_disk()
     certificate = _certificate(settings)
     app = create_app(settings)
     most = fit_connections(settings.max_connections)

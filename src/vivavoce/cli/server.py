@@ -22,7 +22,7 @@ from vivavoce.api.lifecycle import Lifecycle
 from vivavoce.api.middleware.connections import SPARE_CONNECTIONS, BoundedHTTP
 from vivavoce.api.middleware.listener import HANDSHAKE_TIMEOUT_S, Listener
 from vivavoce.errors import DiskFull
-from vivavoce.storage import ROOM_BYTES, temporary_folder
+from vivavoce.storage import SPOOL_BYTES, temporary_folder
 
 log = logging.getLogger(__name__)
 
@@ -30,16 +30,16 @@ FILES_EACH: Final = 2  # of a connection: its socket, and a temporary file or a 
 RESERVED_FILES: Final = 128  # for models, their processes and devices, the log, libraries
 
 
-def check_room() -> None:
+def check_disk() -> None:
     """Write and removes a temporary file. Raises `DiskFull` if that cannot be done."""
     try:
         with tempfile.TemporaryFile(buffering=0) as file:
             written = 0
-            while written < ROOM_BYTES:
-                written += file.write(bytes(ROOM_BYTES - written))
+            while written < SPOOL_BYTES:
+                written += file.write(bytes(SPOOL_BYTES - written))
     except OSError as error:
         raise DiskFull(
-            f"cannot write {ROOM_BYTES:,} bytes to the temporary folder {temporary_folder()!r} ({error.strerror}): "
+            f"cannot write {SPOOL_BYTES:,} bytes to the temporary folder {temporary_folder()!r} ({error.strerror}): "
             "make room there, or set TMPDIR to a folder that has some"
         ) from error
 
