@@ -12,7 +12,7 @@ _CAPABILITIES = (
 
 
 def bound_by_permissions() -> list[str]:
-    """Return the start of a command line that makes Python obey file modes; skip if root must be and cannot."""
+    """Return the start of a command line that makes Python obey file modes. Skip if root must be and cannot."""
     if os.geteuid() != 0:
         return [sys.executable]
     if shutil.which("setpriv") is None:

@@ -1,4 +1,4 @@
-"""What a real server writes to its log, and what it never does."""
+"""Check the log of a real server: its content, and secrets that must be absent."""
 
 import json
 import logging

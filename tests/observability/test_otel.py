@@ -82,7 +82,7 @@ async def test_caller_s_trace_goes_on() -> None:
 
 @contextmanager
 def collector() -> Iterator[tuple[str, list[ExportTraceServiceRequest]]]:
-    """An OTLP collector on a port of this machine, and what it got."""
+    """Yield the URL of an OTLP collector on this machine, and what it got."""
     got: list[ExportTraceServiceRequest] = []
 
     class Handler(BaseHTTPRequestHandler):

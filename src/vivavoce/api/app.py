@@ -32,7 +32,7 @@ from vivavoce.api.routes.wit import routes as wit
 from vivavoce.errors import EngineFault, MissingDependency, ModelsMissing
 from vivavoce.keys import FILE_NAME, Keyring
 from vivavoce.network.addresses import is_loopback, network_url, own_names
-from vivavoce.network.qr import elsewhere
+from vivavoce.network.qr import qr_panel
 from vivavoce.observability.metrics import Metrics
 from vivavoce.registry import build_pool
 from vivavoce.serving.pool import Pool
@@ -218,7 +218,7 @@ def _add_page(app: FastAPI, settings: Settings) -> None:
             settings.host, port, tls=request.url.scheme == "https"
         )
         html = (web / "index.html").read_text("utf-8")
-        return HTMLResponse(html.replace(ELSEWHERE, elsewhere(url) if url else ""), headers=FRESH)
+        return HTMLResponse(html.replace(ELSEWHERE, qr_panel(url) if url else ""), headers=FRESH)
 
     app.mount("/web", _Fresh(directory=str(web)), name="web")
 

@@ -20,7 +20,7 @@ from vivavoce.api.errors import FAILED
 from vivavoce.api.lifecycle import Lifecycle
 from vivavoce.api.surfaces import surface_of
 from vivavoce.observability.logs import facts
-from vivavoce.observability.metrics import CONTENT_TYPE, Metrics, ModelReading, Snapshot
+from vivavoce.observability.metrics import CONTENT_TYPE, Metrics, ModelSnapshot, Snapshot
 from vivavoce.serving.pool import Pool
 from vivavoce.types import SpeechReport
 
@@ -49,7 +49,7 @@ def reading(pool: Pool, life: Lifecycle) -> Snapshot:
     for name in pool.names:
         engine = ready.get(name)
         waiting, running = (engine.load.waiting, engine.load.running) if engine else (0, 0)
-        models.append(ModelReading(name, engine is not None, memory[name], waiting, running))
+        models.append(ModelSnapshot(name, engine is not None, memory[name], waiting, running))
     return Snapshot(tuple(models), life.running, life.draining)
 
 
