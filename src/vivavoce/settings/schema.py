@@ -6,7 +6,7 @@ The module does not know the use of a setting. Only `cli`, `registry` and `api.a
 
 from collections import Counter
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import (
@@ -85,15 +85,16 @@ class Settings(BaseSettings):
     """Number type for Qwen3-TTS. `auto` is bfloat16 on CUDA, else float32."""
 
     qwen_weights: Literal["auto", "plain", "prepacked", "int8"] = "auto"
-    """Weight form of Qwen3-TTS on a CPU. `prepacked` is fast, and the choice of `auto`. `int8` is
-    faster and less exact. `plain` is torch's own form, and the only one on other devices."""
+    """Weight form of Qwen3-TTS. `prepacked` is fast on a CPU, and the choice of `auto` there.
+    `int8`, on a CPU or CUDA, is faster and less exact. `plain` has the numbers of the dtype."""
 
-    qwen_max_batch: Count = 8
-    """Segments that one Qwen3-TTS checkpoint speaks at once. Each takes memory permanently."""
+    qwen_max_batch: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    """Segments that one Qwen3-TTS checkpoint speaks at once. Each takes memory permanently. `auto`
+    is 8 on a CPU, and on CUDA the number that fits into the free memory, at most 64."""
 
     qwen_graphs: Literal["auto", "startup", "off"] = "auto"
-    """CUDA graphs of Qwen3-TTS. `auto` captures each graph at its first use. `startup` captures all
-    before the model is ready. `off` uses none. They change only the speed."""
+    """CUDA graphs of Qwen3-TTS. `auto` and `startup` capture them before the model is ready. `off`
+    uses none. They change only the speed."""
 
     remote: RemoteModels = ()
     """Models of other speech servers, comma-separated, as `MODEL=URL`. A server is another
@@ -334,7 +335,7 @@ class Settings(BaseSettings):
 
     @property
     def remotes(self) -> dict[str, list[tuple[str, str]]]:
-        """The models of `remote` by name, each with its URLs and its name at each URL."""
+        """The models of `remote` by name, each with its URLs and names there."""
         found: dict[str, list[tuple[str, str]]] = {}
         for model, _, url in (remote.partition("=") for remote in self.remote):
             found.setdefault(checkpoint_name(model), []).append((url, model))

@@ -1,4 +1,4 @@
-"""Read settings from a TOML file and the environment, and check every name before any value."""
+"""Read settings from a TOML file and the environment, and check their names."""
 
 import difflib
 import os

@@ -16,7 +16,7 @@ _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[\w./-]+)?", re.AS
 
 
 def split_commas(value: object) -> object:
-    """Return a string like `a, b` as a list of names, and any other value unchanged."""
+    """Return a string like `a, b` as a list, and other values unchanged."""
     if not isinstance(value, str):
         return value
     return [part.strip() for part in value.split(",") if part.strip()]
@@ -54,7 +54,7 @@ def as_remote(value: str) -> str:
 
 
 def is_path(model: object) -> bool:
-    """True if `model` is a path or a hub id, with a slash or a `config.json`, and no name."""
+    """True if `model` is a path or a hub id, and not a name."""
     if isinstance(model, Path):
         return True
     return isinstance(model, str) and (
@@ -63,7 +63,7 @@ def is_path(model: object) -> bool:
 
 
 def checkpoint_name(checkpoint: Path | str) -> str:
-    """Return the last part of a checkpoint's folder or hub id, in lower case, as its model name."""
+    """Return a checkpoint's model name: the last part of it, in lower case."""
     if isinstance(checkpoint, Path):
         return checkpoint.expanduser().resolve().name.lower()
     return checkpoint.partition("@")[0].rpartition("/")[2].lower()
