@@ -1,4 +1,4 @@
-"""The command line: through Typer's runner, and in processes of its own where signals and streams matter."""
+"""Test the command line, in processes of its own for signals and streams."""
 
 import hashlib
 import json
@@ -403,7 +403,7 @@ def test_two_writers_of_the_keys_do_not_lose_each_other_s(tmp_path: Path) -> Non
     lock.touch()
     refused = run("keys", "create", "phone")
     assert refused.exit_code == 2
-    assert f"{str(lock)!r} is there" in error_line(refused)
+    assert f"{str(lock)!r} exists, so another process changes" in error_line(refused)
     lock.unlink()
     assert run("keys", "create", "phone").exit_code == 0
 

@@ -1,4 +1,4 @@
-"""The clients against the real app: in process for the async one, over a socket for the blocking one."""
+"""Test the clients with the real app, in process and over a socket."""
 
 import io
 import socket

@@ -165,8 +165,8 @@ class KeyFile:
 class Keyring:
     """The current keys of a file, for a running server.
 
-    Changes of the file apply at once. If the file becomes unreadable or is removed, the keys stay as they were. Raises
-    `SettingsError` if the file cannot be read at the start.
+    Changes of the file apply at once. If the file becomes unreadable or is removed, the keys stay
+    as they were. Raises `SettingsError` if the file cannot be read at the start.
     """
 
     def __init__(self, path: Path) -> None:

@@ -125,8 +125,8 @@ class Spool:
         except OSError as error:
             raise DiskFull(
                 f"the answer is larger than {SPOOL_BYTES:,} bytes, and the temporary folder "
-                f"{temporary_folder()!r} does not take it ({error.strerror}): ask for a stream or send "
-                "a shorter text, or make room there"
+                f"{temporary_folder()!r} does not take it ({error.strerror}): ask for a stream or "
+                "send a shorter text, or make room there"
             ) from error
         self.size = size
 

@@ -1,4 +1,4 @@
-"""Traces of requests, as OpenTelemetry's own exporters get them."""
+"""Test the traces of requests with OpenTelemetry's own exporters."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

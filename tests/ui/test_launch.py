@@ -1,4 +1,4 @@
-"""`vivavoce ui`: where it listens, how it ends, and what it says when it cannot start."""
+"""Test `vivavoce ui`: address, shutdown, and errors at the start."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""The demo page, run by Streamlit's own test driver against a real server."""
+"""Test the demo page with Streamlit's test driver and a real server."""
 
 import io
 import socket
