@@ -6,6 +6,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from prometheus_client import (
     CollectorRegistry,
@@ -52,7 +53,6 @@ class Metrics:
 
     def __init__(self, read: Callable[[], Snapshot]) -> None:
         self._registry = registry = CollectorRegistry()
-        by_model = ("model",)
         self._requests = Counter(
             "vivavoce_requests",
             "Requests that have ended.",
@@ -65,73 +65,46 @@ class Metrics:
             ("model", "finish_reason"),
             registry=registry,
         )
-        self._retries = Counter(
-            "vivavoce_retries",
-            "Segments that a model spoke again after a failure.",
-            by_model,
-            registry=registry,
+        counter = partial(Counter, labelnames=("model",), registry=registry)
+        histogram = partial(Histogram, labelnames=("model",), registry=registry)
+        self._retries = counter(
+            "vivavoce_retries", "Segments that a model spoke again after a failure."
         )
-        self._audio = Counter(
-            "vivavoce_audio_seconds", "Seconds of audio made.", by_model, registry=registry
-        )
-        self._underruns = Counter(
+        self._audio = counter("vivavoce_audio_seconds", "Seconds of audio made.")
+        self._underruns = counter(
             "vivavoce_underruns",
             "Times that a real-time player would have run out of audio, estimated at the server.",
-            by_model,
-            registry=registry,
         )
-        self._first_audio = Histogram(
+        self._first_audio = histogram(
             "vivavoce_first_audio_seconds",
             "Seconds from the request to its first audio.",
-            by_model,
             buckets=_WAITS_S,
-            registry=registry,
         )
-        self._factor = Histogram(
+        self._factor = histogram(
             "vivavoce_real_time_factor",
             "Seconds of waiting for audio per second of audio.",
-            by_model,
             buckets=_FACTORS,
-            registry=registry,
         )
-        self._waits = Histogram(
+        self._waits = histogram(
             "vivavoce_queue_wait_seconds",
             "Seconds that a new request waited in the queue.",
-            by_model,
             buckets=_WAITS_S,
-            registry=registry,
         )
-        self._steps = Histogram(
-            "vivavoce_step_seconds",
-            "Duration of a model step.",
-            by_model,
-            buckets=_STEPS_S,
-            registry=registry,
+        self._steps = histogram(
+            "vivavoce_step_seconds", "Duration of a model step.", buckets=_STEPS_S
         )
-        self._batches = Histogram(
-            "vivavoce_batch_size",
-            "Streams in a model step.",
-            by_model,
-            buckets=_STREAMS,
-            registry=registry,
+        self._batches = histogram(
+            "vivavoce_batch_size", "Streams in a model step.", buckets=_STREAMS
         )
         self._load = Gauge(
             "vivavoce_model_load_seconds",
             "Duration of the model's latest load.",
-            by_model,
+            ("model",),
             registry=registry,
         )
-        self._hung = Counter(
-            "vivavoce_hung_steps",
-            "Steps that hung and caused a model restart.",
-            by_model,
-            registry=registry,
-        )
-        self._lost = Counter(
-            "vivavoce_lost_processes",
-            "Model processes that ended unexpectedly and were restarted.",
-            by_model,
-            registry=registry,
+        self._hung = counter("vivavoce_hung_steps", "Steps that hung and caused a model restart.")
+        self._lost = counter(
+            "vivavoce_lost_processes", "Model processes that ended unexpectedly and were restarted."
         )
         registry.register(_Gauges(read))
         ProcessCollector(registry=registry)  # memory, CPU, descriptors; on Linux
