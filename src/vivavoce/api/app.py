@@ -34,7 +34,7 @@ from vivavoce.api.routes.wit import routes as wit
 from vivavoce.errors import EngineFault, MissingDependency, ModelsMissing
 from vivavoce.keys import FILE_NAME, Keyring
 from vivavoce.network.addresses import is_loopback, network_url, own_names
-from vivavoce.network.qr import elsewhere
+from vivavoce.network.qr import qr_panel
 from vivavoce.observability.metrics import Metrics
 from vivavoce.registry import build_pool
 from vivavoce.serving.pool import Pool
@@ -234,7 +234,7 @@ def _add_page(app: FastAPI, settings: Settings) -> None:
             settings.host, port, tls=request.url.scheme == "https"
         )
         html = (web / "index.html").read_text("utf-8")
-        html = html.replace(ELSEWHERE, elsewhere(url) if url else "")
+        html = html.replace(ELSEWHERE, qr_panel(url) if url else "")
         return HTMLResponse(html, headers=REVALIDATE)
 
     app.mount("/web", _RevalidatedFiles(directory=str(web)), name="web")

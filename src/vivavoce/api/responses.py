@@ -24,7 +24,7 @@ from vivavoce.api.schemas.answers import EVENTS_TYPE
 from vivavoce.audio import MEDIA_TYPES, check_rate, flac_with_length, open_encoder, wav_header
 from vivavoce.errors import VivavoceError
 from vivavoce.names import to_header
-from vivavoce.storage import ROOM_BYTES, Spool
+from vivavoce.storage import SPOOL_BYTES, Spool
 from vivavoce.synthesis.speech import Speech
 from vivavoce.types import AudioFormat, SpeechRequest
 
@@ -108,8 +108,8 @@ async def whole(http: Request, speech: Speech, request: SpeechRequest) -> Respon
 
 def _check_spool(http: Request, request: SpeechRequest) -> None:
     """Raise `DiskFull` before a model speaks a long text in vain."""
-    if request.format in ("wav", "pcm") and len(request.text) * BYTES_PER_CHAR > ROOM_BYTES:
-        server_of(http).spool_limit.check(ROOM_BYTES)
+    if request.format in ("wav", "pcm") and len(request.text) * BYTES_PER_CHAR > SPOOL_BYTES:
+        server_of(http).spool_limit.check(SPOOL_BYTES)
 
 
 async def _fill(spool: Spool, speech: Speech, audio_format: AudioFormat) -> None:

@@ -326,9 +326,9 @@ class Scheduler:
         with self._changed:
             stepped = [entry for entry in running if self._may_step(entry)]
             most = self._fitting.most(time.monotonic())
-        together = [entry for entry in stepped if not entry.ticket.segment.alone]
+        together = [entry for entry in stepped if not entry.ticket.segment.isolate]
         groups = [together[start : start + most] for start in range(0, len(together), most)]
-        for group in (*groups, *([entry] for entry in stepped if entry.ticket.segment.alone)):
+        for group in (*groups, *([entry] for entry in stepped if entry.ticket.segment.isolate)):
             fitted = self._step_together(running, group)
             if fitted < len(group) > 1:
                 with self._changed:

@@ -156,7 +156,7 @@ class RetryingStream(ChunkStream):
             return False  # it was asked for
         segment = self._segment
         if failed.fault is not None:
-            segment = replace(segment, alone=True)
+            segment = replace(segment, isolate=True)
         elif segment.seed is not None:
             segment = replace(segment, seed=(segment.seed + NEXT_SEED) % 2**32)
         try:

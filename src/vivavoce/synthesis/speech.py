@@ -210,7 +210,7 @@ class Speech:
         self._prepared = prepared
         self._deadline = deadline or Deadline()
         audio_s = width(request.text) / CHARS_PER_S / request.speed
-        self._claim = QueueHints(audio_s, request.priority, request.caller)
+        self._hints = QueueHints(audio_s, request.priority, request.caller)
         self._last: RetryingStream | None = None
         self._pieces = enumerate(
             split(request.text, route.language, max_chars=info.max_segment_chars)
@@ -417,7 +417,7 @@ class Speech:
             seed=None if self._request.seed is None else self._request.seed + index,
             sampling=self._request.sampling,
             prepared=self._prepared,
-            claim=replace(self._claim, within_s=self._deadline.left_s),
+            hints=replace(self._hints, timeout_s=self._deadline.left_s),
         )
         self._last = RetryingStream(self._route.engine, segment, follows=self._last)
         self._ahead.append((piece, self._last))

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from vivavoce.api.dependencies import ServerDep
 from vivavoce.api.lifecycle import Lifecycle
-from vivavoce.observability.metrics import CONTENT_TYPE, ModelReading, Snapshot
+from vivavoce.observability.metrics import CONTENT_TYPE, ModelSnapshot, Snapshot
 from vivavoce.serving.pool import Pool
 
 router = APIRouter(tags=["metrics"])
@@ -30,5 +30,5 @@ def take_snapshot(pool: Pool, lifecycle: Lifecycle) -> Snapshot:
     for name in pool.names:
         engine = ready.get(name)
         waiting, running = (engine.load.waiting, engine.load.running) if engine else (0, 0)
-        models.append(ModelReading(name, engine is not None, memory[name], waiting, running))
+        models.append(ModelSnapshot(name, engine is not None, memory[name], waiting, running))
     return Snapshot(tuple(models), lifecycle.running, lifecycle.draining)
