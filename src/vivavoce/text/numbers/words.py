@@ -360,4 +360,4 @@ PORTUGUESE = NumberWords(
     ),
 )
 
-LEXES = {"es": SPANISH, "fr": FRENCH, "it": ITALIAN, "pt": PORTUGUESE}
+NUMBER_WORDS = {"es": SPANISH, "fr": FRENCH, "it": ITALIAN, "pt": PORTUGUESE}
