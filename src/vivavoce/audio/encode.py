@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from vivavoce.audio.frames import audio_frame
 from vivavoce.audio.pcm import from_int16, to_int16, to_pcm16
-from vivavoce.audio.wav import wav_header
+from vivavoce.audio.containers import wav_header
 from vivavoce.errors import BadRequest, MissingDependency
 from vivavoce.types import AudioFormat, Samples
 

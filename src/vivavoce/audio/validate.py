@@ -31,15 +31,15 @@ class AudioValidator:
     """Judges one segment's samples as they come; `problem` says what is wrong with them, once
     something is.
 
-    `most_s` is how long the segment may be, and `wordy` whether there must be something to hear.
+    `max_s` is how long the segment may be, and `expects_speech` whether there must be something to hear.
     What may turn out to be bad is held back until that is settled: silence before the first sound,
     and loud noise, `NOISE_S` of it at most.
     """
 
-    def __init__(self, rate_hz: int, *, most_s: float, wordy: bool) -> None:
+    def __init__(self, rate_hz: int, *, max_s: float, expects_speech: bool) -> None:
         self.problem: StopReason | None = None
-        self.most_s = most_s
-        self.wordy = wordy
+        self.max_s = max_s
+        self.expects_speech = expects_speech
         self._rate_hz = rate_hz
         self._block = max(round(BLOCK_S * rate_hz), 1)
         self._held = _EMPTY
@@ -57,7 +57,7 @@ class AudioValidator:
         finite = (
             len(samples) if np.isfinite(magnitudes.max()) else int(np.argmin(np.isfinite(samples)))
         )
-        fitting = max(int(self.most_s * self._rate_hz) - self._taken, 0)
+        fitting = max(int(self.max_s * self._rate_hz) - self._taken, 0)
         good = min(finite, fitting)
         if good < len(samples):
             self.problem = StopReason.LENGTH if fitting < finite else StopReason.NOISE
@@ -73,7 +73,7 @@ class AudioValidator:
         """End the segment, and returns what was held back if that is good. Call it once."""
         if self.problem is None and self._taken and self._clipped > self._taken / 2:
             self.problem = StopReason.NOISE  # too short to go on for long
-        if self.problem is None and self.wordy and not self._heard:
+        if self.problem is None and self.expects_speech and not self._heard:
             self.problem = StopReason.SILENCE
         return _EMPTY if self.problem is not None else self._held
 
@@ -94,7 +94,7 @@ class AudioValidator:
             audible = magnitudes[start : start + self._rate_hz] > SILENCE_LEVEL
             first = int(audible.argmax())
             before = first if audible[first] else len(audible)
-            if self.wordy and self._silent + before >= most:
+            if self.expects_speech and self._silent + before >= most:
                 end = start + most - self._silent
                 self._silent = most
                 return end

@@ -80,7 +80,7 @@ async def write_speech(
             file.flush()  # who listens at the other end of a pipe hears it now
         return
 
-    from vivavoce.audio.wav import wav_header
+    from vivavoce.audio.containers import wav_header
 
     size = 0
     file.write(wav_header(wav_rate_hz, size))
