@@ -90,7 +90,7 @@ def create_app(
         default_model=settings.default_model,
         max_text_chars=settings.max_text_chars,
         timeout_s=settings.request_timeout_s,
-        spoken=spoken,
+        on_report=spoken,
     )
 
     @asynccontextmanager

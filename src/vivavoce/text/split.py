@@ -60,7 +60,7 @@ class TextSegment:
     pause_s: float
 
 
-def width(text: str) -> int:
+def weighted_length(text: str) -> int:
     """How much speech `text` is, measured in Latin letters: Han, kana and Hangul characters count
     three.
 
@@ -73,7 +73,7 @@ def width(text: str) -> int:
 def split(
     text: str, language: str, *, max_chars: int, first_chars: int = 80
 ) -> Iterator[TextSegment]:
-    """Yield `text` in order as pieces of at most `max_chars` (by `width`), the first one short for
+    """Yield `text` in order as pieces of at most `max_chars` (by `weighted_length`), the first one short for
     an early start.
 
     Paragraphs end at blank lines. Whitespace in a piece is single spaces; apart from whitespace
@@ -124,7 +124,7 @@ def _sentences(text: str, start: int, end: int, language: str) -> Iterator[TextS
             if not sentence.isspace()
         )
         if len(window) == _WINDOW_CHARS:
-            piece, window = _cut(window, width(window) - 1)
+            piece, window = _cut(window, weighted_length(window) - 1)
             yield piece
 
 
@@ -169,12 +169,12 @@ def _opened(
     first = next(sentences, None)
     if first is None:
         return
-    second = next(sentences, None) if width(first.text) < _SHORT else None
+    second = next(sentences, None) if weighted_length(first.text) < _SHORT else None
     whole = TextSegment(first.text + second.text, second.pause_s) if second else first
     limit = min(first_chars, max_chars)
     at = _boundary(whole.text, _SHORT, limit)
     rest: list[TextSegment] = []
-    if width(whole.text.strip()) <= limit:
+    if weighted_length(whole.text.strip()) <= limit:
         opening = whole
     elif at:
         opening, tail = at
@@ -191,7 +191,7 @@ def _shortened(piece: TextSegment, max_chars: int, limit: int) -> list[TextSegme
     """Cut a first piece in two where it takes long to say: at a break, else at `limit`."""
     text = piece.text.lstrip()
     longest = _sayable(text, min(max(_LONGEST_FIRST, limit), max_chars))
-    if width(text.rstrip()) <= longest:
+    if weighted_length(text.rstrip()) <= longest:
         return [piece]
     head, tail = _boundary(text, _SHORT, longest) or _cut(text, _sayable(text, limit))
     return [head, TextSegment(tail, piece.pause_s)]
@@ -201,9 +201,9 @@ def _sayable(text: str, limit: int) -> int:
     """Return the width of the start of `text` that is said in `limit` letters, digits as words."""
     said = 0
     for at, character in enumerate(text):
-        said += _SPELLED_WEIGHT if _SPELLED.match(text, at) else width(character)
+        said += _SPELLED_WEIGHT if _SPELLED.match(text, at) else weighted_length(character)
         if said > limit:
-            return max(_WIDE_WEIGHT, width(text[:at]))
+            return max(_WIDE_WEIGHT, weighted_length(text[:at]))
     return limit
 
 
@@ -215,8 +215,10 @@ def _joined(pieces: Iterator[TextSegment], max_chars: int) -> Iterator[TextSegme
             current = piece
             continue
         both = TextSegment(current.text + piece.text, piece.pause_s)
-        wide = width(both.text.strip())
-        short = min(width(current.text.strip()), width(piece.text.strip())) < _SHORT
+        wide = weighted_length(both.text.strip())
+        short = (
+            min(weighted_length(current.text.strip()), weighted_length(piece.text.strip())) < _SHORT
+        )
         if (wide <= _COMFORTABLE or short) and wide <= max_chars:
             current = both
         else:
@@ -228,7 +230,7 @@ def _joined(pieces: Iterator[TextSegment], max_chars: int) -> Iterator[TextSegme
 
 def _fitted(piece: TextSegment, max_chars: int) -> Iterator[TextSegment]:
     """`piece` itself, or parts of it that fit."""
-    while width(piece.text.strip()) > max_chars:
+    while weighted_length(piece.text.strip()) > max_chars:
         part, tail = _cut(piece.text.lstrip(), max_chars)
         yield part
         piece = TextSegment(tail, piece.pause_s)
@@ -261,7 +263,7 @@ def _boundary(text: str, low: int, limit: int) -> tuple[TextSegment, str] | None
             match.end() for match in end.finditer(text, 0, fit + 1)
         )  # one more: space may have to follow
         at = max((at for at in ends if at <= fit), default=0)
-        if at and width(text[:at]) >= low and text[at:].strip():
+        if at and weighted_length(text[:at]) >= low and text[at:].strip():
             return TextSegment(text[:at], pause_s), text[at:]
     return None
 
