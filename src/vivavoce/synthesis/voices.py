@@ -1,4 +1,4 @@
-"""Find a model's voice by the name that a request gives, and name voices for lists."""
+"""Find a voice by its requested name, and name voices for lists."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence

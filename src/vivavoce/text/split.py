@@ -54,18 +54,17 @@ _ABBREVIATED = {
 
 @dataclass(frozen=True, slots=True)
 class TextSegment:
-    """Text to be spoken in one go, and the seconds of silence that belong after it."""
+    """Text to be spoken in one go, and the pause after it."""
 
     text: str
     pause_s: float
 
 
 def weighted_length(text: str) -> int:
-    """How much speech `text` is, measured in Latin letters: Han, kana and Hangul characters count
-    three.
+    """Return the length of `text` in Latin letters, with Han, kana and Hangul counted as three.
 
     Each of those is a syllable or a whole word and takes about as long to say as three Latin
-    letters, so that one bound serves every script. All other characters count one.
+    letters, so one limit serves every script. All other characters count one.
     """
     return len(text) + (_WIDE_WEIGHT - 1) * len(_WIDE.findall(text))
 
@@ -131,7 +130,7 @@ def _sentences(text: str, start: int, end: int, language: str) -> Iterator[TextS
 def _segment(window: str, language: str) -> list[str]:
     """Return `window` as sentences with their trailing space.
 
-    Never empty; joined again they are `window`.
+    The list is never empty. Joined again it is `window`.
     """
     clean = window.encode(
         "utf-8", "replace"
@@ -198,7 +197,10 @@ def _shortened(piece: TextSegment, max_chars: int, limit: int) -> list[TextSegme
 
 
 def _sayable(text: str, limit: int) -> int:
-    """Return the width of the start of `text` that is said in `limit` letters, digits as words."""
+    """Return the weighted length of the start of `text` that takes `limit` letters.
+
+    Digits count as words.
+    """
     said = 0
     for at, character in enumerate(text):
         said += _SPELLED_WEIGHT if _SPELLED.match(text, at) else weighted_length(character)
@@ -229,7 +231,7 @@ def _joined(pieces: Iterator[TextSegment], max_chars: int) -> Iterator[TextSegme
 
 
 def _fitted(piece: TextSegment, max_chars: int) -> Iterator[TextSegment]:
-    """`piece` itself, or parts of it that fit."""
+    """Yield `piece`, cut into parts if it does not fit."""
     while weighted_length(piece.text.strip()) > max_chars:
         part, tail = _cut(piece.text.lstrip(), max_chars)
         yield part
@@ -238,8 +240,7 @@ def _fitted(piece: TextSegment, max_chars: int) -> Iterator[TextSegment]:
 
 
 def _cut(text: str, limit: int) -> tuple[TextSegment, str]:
-    """Return the longest good beginning of `text` that is no wider than `limit`, and what follows;
-    neither is blank.
+    """Return the longest good start of `text` within `limit`, and the rest. Neither is blank.
 
     At best it ends with a sentence or clause, else with a word, else anywhere but inside a
     character that is written with several code points. `text` must be wider than `limit` and not
@@ -269,7 +270,7 @@ def _boundary(text: str, low: int, limit: int) -> tuple[TextSegment, str] | None
 
 
 def _fitting(text: str, limit: int) -> int:
-    """How many characters of `text` are together no wider than `limit`; at least one."""
+    """Return the number of leading characters that fit into `limit`, at least one."""
     wide = 0
     for at, character in enumerate(text):
         wide += _WIDE_WEIGHT if _WIDE.match(character) else 1

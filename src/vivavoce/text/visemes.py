@@ -37,7 +37,7 @@ _SHORT_PAUSE = re.compile(r"[,;:—–、，；：]")
 
 
 def _table(*rules: str) -> Mapping[str, tuple[Viseme, ...]]:
-    """Spellings and what they look like; a later rule beats an earlier one."""
+    """Return the visemes by spelling. A later rule overrides an earlier one."""
     known: dict[str, Viseme] = {viseme: viseme for viseme in VISEMES}
     parts = (rule.split() for rule in ";".join(rules).split(";"))
     return {spelling: tuple(known[shape] for shape in shapes) for spelling, *shapes in parts}
@@ -49,7 +49,7 @@ _IN_ENGLISH = _table(_LETTERS, _ENGLISH)
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """One word as it is written, the shapes of the mouth in it, and how long a pause its punctuation asks for."""
+    """One word as it is written, its visemes, and the pause of its punctuation."""
 
     text: str
     visemes: tuple[Viseme, ...]
@@ -57,7 +57,7 @@ class Word:
 
 
 def words(text: str, language: str) -> list[Word]:
-    """Return the words of `text` in order, without those that have no sound; `language` is an ISO 639-1 code."""
+    """Return the words of `text` that have a sound, in order. `language` is ISO 639-1."""
     found = list(_WORD.finditer(text))
     ends = [*(match.start() for match in found), len(text)][1:]
     read = [

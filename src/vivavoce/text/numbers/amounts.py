@@ -76,7 +76,7 @@ _PATTERNS = {words.numerals: _Patterns.of(words) for words in NUMBER_WORDS.value
 
 
 def spoken_number(written: str, words: NumberWords) -> str:
-    """A written amount in words: `1.250`, `3,5`, `1,250.50`, `007`."""
+    """Return a written amount in words: `1.250`, `3,5`, `1,250.50`, `007`."""
     patterns = _PATTERNS[words.numerals]
     english = re.fullmatch(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?", written) and (
         "." in written or written.count(",") > 1
@@ -128,7 +128,7 @@ def _agreeing(spoken: str, feminine: bool, numerals: str) -> str:
 
 
 def plain_digits(text: str) -> str:
-    """Digits of any script and fraction signs as ASCII; ² and ³ stay for the units."""
+    """Return `text` with digits and fraction signs in ASCII. ² and ³ stay for the units."""
     out = []
     for char in text:
         if char.isdecimal():
@@ -165,7 +165,7 @@ def _one(noun: str, words: NumberWords) -> str:
 
 
 def _ending_in_one(written: str, noun: str, words: NumberWords) -> str:
-    """21 before a noun in the plural: *veintiún libros*, *veintiuna mesas*."""
+    """Return a number before its plural noun: *veintiún libros*, *veintiuna mesas*."""
     spoken = spoken_number(written, words)
     if noun in _NO_NOUN:
         return f"{spoken} "
@@ -227,7 +227,7 @@ def _measure(match: re.Match[str], words: NumberWords) -> str:
 
 
 def speak_leftovers(text: str, words: NumberWords) -> str:
-    """Whatever still counts as a digit (², ⑦, Ⅳ …), read as its value."""
+    """Return `text` with all other digits (², ⑦, Ⅳ …) read as their value."""
     out = []
     for char in text:
         value = unicodedata.numeric(char, None) if not char.isalpha() else None

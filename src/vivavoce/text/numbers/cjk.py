@@ -118,7 +118,10 @@ def verbalize_japanese(text: str) -> str:
 
 
 def verbalize_chinese(text: str) -> str:
-    """Return `text` with every number in Chinese characters; years and identifiers digit by digit, 二 as 两 in amounts."""
+    """Return `text` with every number in Chinese characters.
+
+    Years and identifiers are read digit by digit. 二 becomes 两 in amounts.
+    """
     text = re.sub(r"(?<![\d.])(1[5-9]\d\d|20\d\d)(?=年)", _each_digit, _plain(text))
     text = re.sub(
         r"(?<![\d.,:])2(?=[个位本张条只件次种天年名座家人台辆杯瓶米公层间块])(?!年代)", "两", text
@@ -139,7 +142,7 @@ def _digits(text: str, words: _Words) -> str:
 
 
 def _plain(text: str) -> str:
-    """Full-width and other digits as ASCII, fraction signs as a/b."""
+    """Return `text` with all digits in ASCII and fraction signs as a/b."""
     out = []
     for char in text:
         if char.isdecimal():
@@ -201,7 +204,7 @@ def _time(match: re.Match[str], words: _Words) -> str:
 
 
 def _amounts(text: str, words: _Words) -> str:
-    """Amounts with a unit or a currency, in front or behind."""
+    """Speak amounts with a unit or a currency, before or after the number."""
     text = re.sub(
         rf"(-?)([{_MONEY}])\s?({_NUMBER})(?:\s?([万億亿]))?",
         lambda m: (
@@ -240,7 +243,7 @@ def _number(written: str, words: _Words) -> str:
 
 
 def _leftover(char: str, words: _Words) -> str:
-    """A character that still counts as a digit (②, Ⅳ), as its value; kanji numerals stay."""
+    """Return a remaining digit (②, Ⅳ) as its value. Kanji numerals stay."""
     value = (
         None
         if char.isalpha() and unicodedata.category(char) != "Nl"

@@ -1,4 +1,4 @@
-"""Dates and times of day as words in Spanish, French, Italian and Portuguese; the words come from `words`."""
+"""Speak dates and times of day in Spanish, French, Italian and Portuguese."""
 
 import re
 
@@ -64,7 +64,7 @@ def speak_times(text: str, language: str, words: NumberWords) -> str:
 def _time(
     hour: int, minute: int, language: str, words: NumberWords, half: str | None = None
 ) -> str:
-    """A time of day; `half` is the a or p of am/pm."""
+    """Return a time of day in words. `half` is the a or p of am/pm."""
     hours = counted(str(hour), words.units["h"], words)
     bare = hours.rsplit(" ", 1)[0]
     minutes = cardinal(minute, words)

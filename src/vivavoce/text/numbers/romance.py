@@ -1,8 +1,8 @@
-"""Spanish, French, Italian and Portuguese text with everything that is not a word written out in
-words.
+"""Write Spanish, French, Italian and Portuguese text out in words.
 
-Works on plain text by patterns, most specific first; this module orders the steps and does letters,
-addresses, abbreviations, ordinals, Roman numerals and symbols. `amounts` and `dates` do the rest.
+Works on plain text by patterns, most specific first. This module orders the steps. It handles
+letters, addresses, abbreviations, ordinals, Roman numerals and symbols. `amounts` and `dates` do
+the rest.
 """
 
 import re
@@ -52,7 +52,7 @@ _SPACES = re.compile(r"[ \t]+")
 
 
 def verbalize_romance(text: str, language: str) -> str:
-    """Return `text` in `language` (es, fr, it, pt) without digits or symbols, each spoken in words."""
+    """Return `text` in `language` (es, fr, it, pt) with digits and symbols in words."""
     for step in _steps(language):
         text = step(text)
     return re.sub(r"(?<! ) +([,.;:!?…])(?=\s|$)", r"\1", _SPACES.sub(" ", text)).strip()
@@ -80,7 +80,7 @@ def _steps(language: str) -> tuple[Step, ...]:
 
 
 def _address(address: str, words: NumberWords) -> str:
-    """A web or mail address with its dots, slashes and at-signs spoken."""
+    """Return a web or mail address with its dots, slashes and at-signs in words."""
     address = re.sub(r"^https?://", "", address)
     marks = {
         ".": words.point,
@@ -161,7 +161,7 @@ def _roman(numeral: str) -> int:
 
 
 def _spelled(text: str, words: NumberWords) -> str:
-    """Initialisms and lone letters by the names of their letters; capitals that read as a word stay."""
+    """Spell initialisms and single letters. Capitals that read as a word stay."""
     shouted = not re.search(r"[a-zà-ÿ]", text)
     if not shouted:
         text = _CAPITALS.sub(
@@ -189,7 +189,7 @@ def _letter_names(letters: str, words: NumberWords) -> str:
 
 
 def _reads_as_word(capitals: str) -> bool:
-    """True for ONU, NASA, COVID; False for PDF, UE, USB."""
+    """True if capitals read as a word: ONU, NASA, COVID, but not PDF, UE, USB."""
     shape = "".join("v" if c in "AEIOU" else "c" for c in capitals)
     if capitals.lower() in _SHORT_WORDS:
         return True

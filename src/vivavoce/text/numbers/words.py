@@ -1,7 +1,6 @@
-"""The words that numbers, dates, units and symbols are spoken with in Spanish, French, Italian and
-Portuguese.
+"""List the words for numbers, dates, units and symbols in Spanish, French, Italian, Portuguese.
 
-Tables only: how they are used is `romance`'s business. A space inside an entry is written `_`.
+Tables only. `romance` uses them. A space inside an entry is written `_`.
 """
 
 from collections.abc import Mapping
@@ -12,7 +11,7 @@ from dataclasses import dataclass
 class NumberWords:
     """One language's words.
 
-    `units` and `currencies` map a symbol to (singular, plural); the rest is named as used.
+    `units` and `currencies` map a symbol to (singular, plural).
     """
 
     numerals: str  # the language's name in num2words
@@ -49,7 +48,7 @@ def _pairs(table: str) -> dict[str, tuple[str, str]]:
 
 
 def _words(table: str) -> dict[str, str]:
-    """`key=spoken form` entries; a key of one character, such as `=` or `_` itself, is taken as it is."""
+    """Parse `key=spoken form` entries. A key of one character, such as `=` or `_`, is literal."""
     words = {}
     for entry in table.split():
         at = entry.index("=", 1)
