@@ -1,9 +1,10 @@
-"""Decode a recording that somebody sent: any common format, in bounded time and memory, from its
-bytes alone.
+"""Decode an uploaded recording of any common format, in bounded time and memory.
 
-What is read is only the bytes given: formats that can name other files (playlists, HLS, concat) are
-not among those tried, nor is any protocol. Decoding stops as soon as the recording is longer than
-allowed, whatever its header says. It knows no model; every refusal names the field `ref_audio`.
+Knows no model. Every error names the field `ref_audio`.
+
+- Only the given bytes are read. Protocols and formats that can name other files (playlists, HLS,
+  concat) are not tried.
+- Decoding stops as soon as the recording is longer than allowed, whatever its header says.
 """
 
 import io
@@ -50,11 +51,10 @@ _EMPTY: Samples = np.zeros(0, dtype=np.float32)
 def decode_recording(
     data: bytes, *, min_s: float = MIN_S, max_s: float = MAX_S
 ) -> tuple[Samples, int]:
-    """Return the first audio stream of a file as float32 mono in [-1, 1], its channels averaged,
-    and its sample rate.
+    """Return the first audio stream as float32 mono in [-1, 1], and its sample rate.
 
-    Raises `BadRequest` (`ref_audio`) for what is not a recording of `min_s` to `max_s` seconds: too
-    many bytes, another format, nothing audible, numbers that are none.
+    Channels are averaged. Raises `BadRequest` (`ref_audio`) unless the data are a recording of
+    `min_s` to `max_s` seconds: for too many bytes, another format, silence, non-finite samples.
     """
     if not data:
         raise _refused("is empty: send the file's bytes")
@@ -99,7 +99,7 @@ def _read(container: "av.container.InputContainer", max_s: float) -> tuple[Sampl
 def _decoded(
     container: "av.container.InputContainer", stream: "av.audio.AudioStream", rate_hz: int
 ) -> Iterator[Samples]:
-    """Yield the stream's frames; what cannot be decoded is skipped as long as it is little."""
+    """Yield the stream's frames. Skip packets that cannot be decoded, if they are few."""
     packets, problems = 0, list[av.error.FFmpegError]()
     for packet in container.demux(stream):
         packets += 1
@@ -175,7 +175,7 @@ def _check_sample_tables(data: bytes) -> None:
 
 
 def _counts(data: bytes, box: bytes, offset: int) -> Iterator[int]:
-    """Yield the 32-bit numbers that stand `offset` bytes after every `box`, the name of one of an MP4's parts."""
+    """Yield the 32-bit numbers `offset` bytes after each name `box` of an MP4 box."""
     at = data.find(box)
     while at >= 0:
         if at + 8 + offset <= len(data):

@@ -1,4 +1,4 @@
-"""Check the audio of a segment, and speak the segment once more if it is bad.
+"""Check the audio of a segment, and retry the segment once if it is bad.
 
 Wraps any `Engine`, local or remote. Knows neither the request nor the client.
 

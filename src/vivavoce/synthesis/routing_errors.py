@@ -81,7 +81,7 @@ def no_such_task(
     *,
     by_model: bool,
 ) -> VivavoceError:
-    """Return the error for a task that no model here does. It lists the offered tasks.
+    """Return the error for a task that no model does, with the offered tasks.
 
     `by_model` says that the request gave the task as the name of a model.
     """

@@ -255,7 +255,7 @@ class Speech:
             await self.aclose()
 
     async def segments(self, *, whole: bool) -> AsyncGenerator[tuple[TextSegment, Samples]]:
-        """Yield the audio at the engine's rate, each chunk with the segment that it belongs to.
+        """Yield the chunks at the engine's rate, each with its segment.
 
         Edges are faded. The pause before a segment belongs to it. `whole` is as for
         `RetryingStream`.

@@ -10,9 +10,9 @@ DEFAULT_ALIAS = "default"  # names no voice: it is left out of lists
 
 
 def find_voice(info: EngineInfo, speaker: str | None, language: str) -> tuple[Voice, str] | None:
-    """Return the model's voice for a speaker's name and the name to report, or None if unknown.
+    """Return the voice of a speaker and the name to report, or None if unknown.
 
-    Names match in any case; None is the model's default voice for `language`. An alias that stands
+    Names match in any case. None is the model's default voice for `language`. An alias that stands
     for a voice of another language becomes a native voice of the same gender, where the model has
     one: the names of OpenAI's voices imply no language.
     """

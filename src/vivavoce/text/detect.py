@@ -65,7 +65,7 @@ class Detection:
 
 
 class Detector:
-    """Detector for `languages` (ISO 639-1 codes). English is the fallback if it is one of them.
+    """Detector for `languages` (ISO 639-1 codes), with English as the fallback if listed.
 
     Safe to call from several threads. The first Latin text takes about 0.7 s more, for the model.
     """

@@ -1,9 +1,10 @@
-"""Cuts text into pieces that a model can say in one go, lazily; knows nothing of models, voices or
-audio.
+"""Split text lazily into segments that a model can say in one go.
+
+Knows no models, voices or audio.
 
 Sentences come from `sentencex`, which knows each language's abbreviations. Its time grows faster
-than its input on some texts (unclosed quotes), so it sees a window of a paragraph at a time; the
-last, maybe unfinished, sentence of a window is carried over to the next.
+than its input on some texts (unclosed quotes), so it sees a window of a paragraph at a time. The
+last sentence of a window, maybe unfinished, is carried over to the next.
 """
 
 import re
@@ -61,7 +62,7 @@ class TextSegment:
 
 
 def weighted_length(text: str) -> int:
-    """Return the length of `text` in Latin letters, with Han, kana and Hangul counted as three.
+    """Return the length of `text` in Latin letters. CJK characters count three.
 
     Each of those is a syllable or a whole word and takes about as long to say as three Latin
     letters, so one limit serves every script. All other characters count one.
@@ -72,10 +73,10 @@ def weighted_length(text: str) -> int:
 def split(
     text: str, language: str, *, max_chars: int, first_chars: int = 80
 ) -> Iterator[TextSegment]:
-    """Yield `text` in order as pieces of at most `max_chars` (by `weighted_length`), the first one short for
-    an early start.
+    """Yield `text` as segments of at most `max_chars`, by `weighted_length`.
 
-    Paragraphs end at blank lines. Whitespace in a piece is single spaces; apart from whitespace
+    The first one is short for an early start. Paragraphs end at blank lines. Whitespace becomes
+    single spaces. Apart from whitespace
     nothing is lost, doubled or moved. Memory beyond `text` is bounded by a window of a thousand
     characters. The last piece has no pause after it. `language` is an ISO 639-1 code. Raises
     `ValueError` when `max_chars` cannot hold a character.
@@ -107,7 +108,10 @@ def _paragraphs(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _sentences(text: str, start: int, end: int, language: str) -> Iterator[TextSegment]:
-    """Yield the sentences of `text[start:end]`, none blank; a sentence longer than the window comes in several."""
+    """Yield the sentences of `text[start:end]` that are not blank.
+
+    A sentence longer than the window comes in several parts.
+    """
     window = ""
     while start < end:
         if window.endswith(" ") and (gap := _WHITESPACE.match(text, start, end)):
@@ -164,7 +168,7 @@ def _goes_on(last: str, sentence: str, language: str) -> bool:
 def _opened(
     sentences: Iterator[TextSegment], max_chars: int, first_chars: int
 ) -> Iterator[TextSegment]:
-    """Yield the pieces of the first paragraph: a short one that makes an early start, then the rest as `_joined`."""
+    """Yield the segments of the first paragraph, the first one short for an early start."""
     first = next(sentences, None)
     if first is None:
         return
@@ -257,7 +261,7 @@ def _cut(text: str, limit: int) -> tuple[TextSegment, str]:
 
 
 def _boundary(text: str, low: int, limit: int) -> tuple[TextSegment, str] | None:
-    """`text` cut after its last sentence, else clause, that ends between the widths `low` and `limit`."""
+    """Return `text` cut after its last sentence, else clause, that ends in `low` to `limit`."""
     fit = _fitting(text, limit)
     for end, pause_s in ((_SENTENCE_END, SENTENCE_PAUSE_S), (_CLAUSE_END, CLAUSE_PAUSE_S)):
         ends = (

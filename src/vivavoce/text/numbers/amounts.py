@@ -220,7 +220,8 @@ def _measure(match: re.Match[str], words: NumberWords) -> str:
     if high and match.string[match.end(2)] == "/" and low.isdigit() and high.isdigit():
         return f"{prefix}{_fraction(int(low), int(high), words)} {words.units[unit][0]}"
     if high:
-        return f"{prefix}{spoken_number(low, words)} {words.to} {counted(high, words.units[unit], words)}"
+        highest = counted(high, words.units[unit], words)
+        return f"{prefix}{spoken_number(low, words)} {words.to} {highest}"
     if unit in "%‰":  # "uno por ciento": the numeral does not agree with a noun
         return f"{prefix}{spoken_number(low, words)} {words.units[unit][0]}"
     return prefix + counted(low, words.units[unit], words)

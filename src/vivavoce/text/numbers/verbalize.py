@@ -19,7 +19,8 @@ def verbalize(text: str, language: str) -> str:
     """
     if language not in LANGUAGES:
         raise Unsupported(
-            f"numbers cannot be spoken in language {language!r}; choose one of {', '.join(LANGUAGES)}",
+            f"numbers cannot be spoken in language {language!r}; "
+            f"choose one of {', '.join(LANGUAGES)}",
             field="language",
         )
     if language == "en":
@@ -28,7 +29,8 @@ def verbalize(text: str, language: str) -> str:
         return _in_words(set_apart(text, decimal_comma=language not in ("ja", "zh")), language)
     except ImportError as missing:
         raise MissingDependency(
-            f"numbers in language {language!r} need the package {missing.name!r}: pip install 'vivavoce[kokoro]'"
+            f"numbers in language {language!r} need the package {missing.name!r}: "
+            "pip install 'vivavoce[kokoro]'"
         ) from missing
 
 
