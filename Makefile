@@ -70,7 +70,7 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 
 $(VENV)/.qwen: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing vivavoce with Qwen3-TTS's packages into $(VENV) (once, some minutes) …"
-	$(PIP_INSTALL) --editable '.[kokoro,lan,otel,qwen,ui,dev]'
+	$(PIP_INSTALL) --editable '.[kokoro,lan,otel,qwen,triton,ui,dev]'
 	@touch $@ $(VENV)/.dev $(VENV)/.serve
 
 $(VENV)/.ray: pyproject.toml constraints.txt | $(BIN)/python

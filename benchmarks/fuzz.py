@@ -16,7 +16,7 @@ import requests
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis.errors import Unsatisfiable
-from schemathesis.core.failures import FailureGroup, SerializedError
+from schemathesis.core.failures import Failure, FailureGroup
 from schemathesis.schemas import APIOperation
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
@@ -123,7 +123,7 @@ def _judge(
         return
     try:
         case.validate_response(response, excluded_checks=[] if speakable else _UNLESS_SPEAKABLE)
-    except (FailureGroup, SerializedError) as failure:
+    except (FailureGroup, Failure) as failure:
         findings.wrong.append(f"{failure}\n{case.as_curl_command()}")
 
 

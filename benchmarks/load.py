@@ -36,6 +36,7 @@ class Question:
     text: str
     model: str
     speaker: str | None = None
+    max_new_tokens: int | None = None  # frames of a language model's speech, at most
 
     def body(self) -> bytes:
         fields = {
@@ -45,6 +46,8 @@ class Question:
             "format": "pcm",
             "stream": True,
         }
+        if self.max_new_tokens is not None:
+            fields["max_new_tokens"] = self.max_new_tokens
         return json.dumps(fields).encode("ascii")
 
 

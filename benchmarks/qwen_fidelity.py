@@ -35,6 +35,7 @@ FORMS = (
     (WeightFormat.PREPACKED, torch.float32),
     (WeightFormat.PREPACKED, torch.bfloat16),
     (WeightFormat.INT8, torch.float32),
+    (WeightFormat.INT8_WEIGHTS, torch.bfloat16),  # as on CUDA, by the plain twin of its kernel
 )
 CPU = torch.device("cpu")
 

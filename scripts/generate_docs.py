@@ -77,6 +77,10 @@ def _type(field: FieldInfo) -> str:
 
 _TYPE_WORDS = (
     ("tuple", "list"),
+    (
+        "Literal['auto']",
+        "`auto` or an integer",
+    ),  # beside another type; names alone are listed before
     ("bool", "true or false"),
     ("Path", "path"),
     ("int", "integer"),

@@ -13,8 +13,7 @@ from starlette.types import Receive, Scope, Send
 from tests.conftest import app_client, tone_pool
 from vivavoce.api.app import create_app
 from vivavoce.api.routes.replay import ReplayStore, StoredAnswer
-from vivavoce.models.tone import ToneModel
-from vivavoce.serving.base import Stream
+from vivavoce.models.tone import ToneModel, ToneStream
 from vivavoce.serving.local import LocalEngine
 from vivavoce.serving.pool import Pool
 from vivavoce.settings import Settings
@@ -32,12 +31,12 @@ class Counting(ToneModel):
         self.begun = 0
         self.opened, self.closed = threading.Semaphore(0), threading.Semaphore(0)
 
-    def open(self, segment: Segment) -> Stream:  # type: ignore[override]  # its streams are private
+    def open(self, segment: Segment) -> ToneStream:
         self.begun += 1
         self.opened.release()
         return super().open(segment)
 
-    def close(self, stream: Stream) -> None:
+    def close(self, stream: ToneStream) -> None:
         self.closed.release()
         super().close(stream)
 

@@ -7,7 +7,7 @@ Knows names, types, units and bounds; it does not know what the settings are for
 
 from collections import Counter
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import (
@@ -90,18 +90,18 @@ class Settings(BaseSettings):
     )
     qwen_weights: Literal["auto", "plain", "prepacked", "int8"] = Field(
         default="auto",
-        description="How Qwen3-TTS keeps its matrices on a CPU: `prepacked` for speed, which `auto` is there; "
-        "`int8` is faster still and less exact; `plain` is torch's own way, and the only one on other devices.",
+        description="How Qwen3-TTS keeps its matrices: `prepacked` for speed on a CPU, which `auto` is there; "
+        "`int8`, on a CPU or CUDA, is faster still and less exact; `plain` is the numbers of the dtype, as they are.",
     )
-    qwen_max_batch: int = Field(
-        default=8,
-        ge=1,
-        description="Segments that a Qwen3-TTS checkpoint speaks at once; each takes memory for good.",
+    qwen_max_batch: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
+        default="auto",
+        description="Segments that a Qwen3-TTS checkpoint speaks at once; each takes memory for good. `auto` is what "
+        "fits into the free memory of a CUDA device, 64 at most, and 8 on a CPU.",
     )
     qwen_graphs: Literal["auto", "startup", "off"] = Field(
         default="auto",
-        description="CUDA graphs of Qwen3-TTS: `auto` captures each when it is first needed, `startup` all of them "
-        "before the model is ready, `off` none. They change the speed, not the speech; without CUDA there are none.",
+        description="CUDA graphs of Qwen3-TTS: `auto` and `startup` capture them before the model is ready, `off` "
+        "none. They change the speed, not the speech; without CUDA there are none.",
     )
     remote: RemoteModels = Field(
         default=(),

@@ -14,8 +14,6 @@ from dataclasses import dataclass, replace
 from itertools import chain, takewhile
 from typing import Final
 
-import sentencex  # type: ignore[import-untyped]  # a compiled module that ships no stubs
-
 PARAGRAPH_PAUSE_S: Final = 0.6
 SENTENCE_PAUSE_S: Final = 0.25
 CLAUSE_PAUSE_S: Final = 0.12
@@ -141,6 +139,8 @@ def _segment(window: str, language: str) -> list[str]:
     ).decode()  # a lone surrogate becomes one "?"; lengths stay
     sentences = [""]
     start = 0
+    import sentencex  # type: ignore[import-untyped]  # a compiled module without stubs, for whoever cuts text alone
+
     for length in map(len, sentencex.segment(language, clean)):
         sentence = window[start : start + length]
         if _goes_on(sentences[-1], sentence, language):

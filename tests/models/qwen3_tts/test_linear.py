@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from tests.models.qwen3_tts.small import CPU, SMALL
 from vivavoce.errors import EngineFault
 from vivavoce.models.qwen3_tts.checkpoint.folder import Checkpoint, load_checkpoint
+from vivavoce.models.qwen3_tts.kernels import installed
 from vivavoce.models.qwen3_tts.network.kv_cache import Burst, KvCache, Prompt
 from vivavoce.models.qwen3_tts.network.linear import (
     Linear,
@@ -194,8 +195,51 @@ def test_setting_chooses_the_form_on_a_cpu(name: str, form: WeightFormat) -> Non
 def test_form_falls_back_to_plain_on_other_devices_and_says_so_if_it_was_asked_for(
     name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert choose_form(name, torch.device("cuda"), torch.bfloat16) is WeightFormat.PLAIN
+    assert choose_form(name, torch.device("mps"), torch.bfloat16) is WeightFormat.PLAIN
     assert ("plain" in caplog.text) is (name != "auto")
+
+
+@pytest.mark.skipif(not installed(), reason="needs Triton: pip install triton, on Linux")
+def test_bytes_on_cuda_are_for_the_kernel_which_knows_no_float16(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    cuda = torch.device("cuda")
+    assert (
+        choose_form("int8", cuda, torch.bfloat16)
+        is choose_form("int8", cuda, torch.float32)
+        is WeightFormat.INT8_WEIGHTS
+    )
+    assert choose_form("auto", cuda, torch.bfloat16) is WeightFormat.PLAIN
+    assert not caplog.text
+    assert choose_form("int8", cuda, torch.float16) is WeightFormat.PLAIN
+    assert "weights 'int8' are not to be had on cuda" in caplog.text
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_draws_of_bytes_with_exact_inputs_are_nearly_those_of_the_plain_model(
+    dtype: torch.dtype,
+) -> None:
+    checkpoint = wide(WeightFormat.INT8_WEIGHTS, dtype)
+    exact = forced(wide(WeightFormat.PLAIN, torch.float32), *said())
+    prompt, codes = said()
+    ours = forced(checkpoint, prompt.to(dtype), codes)
+    for one, other, most in zip(exact, ours, (1e-3, 2e-3), strict=True):
+        p, q = ((logits.double() / 0.9).log_softmax(-1) for logits in (one, other))
+        divergence = float((p.exp() * (p - q)).sum(-1).mean())
+        assert 0 < divergence < most
+
+
+def test_bytes_are_kept_once_beside_a_scale_a_row(tmp_path: Path) -> None:
+    make_checkpoint(tmp_path, "custom_voice", SMALL)
+    talker = load_checkpoint(tmp_path, CPU, torch.bfloat16, form=WeightFormat.INT8_WEIGHTS).talker
+    matrices = [module for module in talker.modules() if isinstance(module, Linear)]
+    assert talker.dtype == torch.bfloat16  # between matrices
+    for matrix in matrices:
+        assert matrix.weight is not None
+        assert matrix.scale is not None
+        assert (matrix.weight.dtype, matrix.scale.dtype) == (torch.int8, torch.float32)
+        assert matrix.weight.abs().amax(1).eq(127).all()
+    assert talker.codec_head.stored_bytes == SMALL.codec_vocab * SMALL.talker.hidden
 
 
 def test_torch_without_kernels_for_bytes_runs_plain(

@@ -11,10 +11,17 @@ import torch
 from tests.models.qwen3_tts.codec_checkpoints import write_codec
 from tests.models.qwen3_tts.small import CPU
 from tests.models.qwen3_tts.test_capture import Seen
+from tests.models.qwen3_tts.test_frame_operations import Operations
 from tests.models.qwen3_tts.whole import CODEC
+from vivavoce.errors import Overloaded
 from vivavoce.models.qwen3_tts.codec import CodecDecoder, load_decoder
 from vivavoce.models.qwen3_tts.codec.state import Past
-from vivavoce.models.qwen3_tts.runtime.codec_runner import LARGEST_CHUNK, CodecRunner, powers
+from vivavoce.models.qwen3_tts.runtime.codec_runner import (
+    LARGEST_CHUNK,
+    CodecRunner,
+    CodecSlot,
+    powers,
+)
 from vivavoce.models.qwen3_tts.runtime.cuda import CudaStream
 
 
@@ -76,3 +83,45 @@ def test_streams_in_any_company_and_chunks_sound_as_they_do_whole(seed: int, fix
     for stream in range(5):
         whole = decoder().decode(codes[stream][None])[0]
         assert float((torch.cat(heard[stream]) - whole).abs().max()) <= 1e-4
+
+
+def operations(sounder: CodecRunner, slots: list[CodecSlot], frames: int) -> int:
+    """How many calls of torch it takes to sound `frames` frames of each of `slots`, on host and device."""
+    codes = torch.zeros(len(slots), CODEC.codebooks, frames, dtype=torch.int64)
+    with Operations() as seen:
+        sounder.sound(codes, slots, undo=True)
+    return seen.names.total()
+
+
+@pytest.mark.parametrize("frames", [1, 3])
+def test_calls_of_a_step_do_not_grow_with_the_streams(frames: int) -> None:
+    sounder = CodecRunner(decoder(), CudaStream(CPU, fixed=True), 8)
+    slots = [sounder.open() for _ in range(8)]
+    assert operations(sounder, slots[:2], frames) == operations(sounder, slots, frames)
+
+
+def test_slot_is_free_again_when_it_is_closed_or_forgotten() -> None:
+    sounder = CodecRunner(decoder(), CudaStream(CPU), 2)
+    first, second = sounder.open(), sounder.open()
+    with pytest.raises(Overloaded, match="all 2 slots"):
+        sounder.open()
+    first.close()
+    first.close()
+    third = sounder.open()
+    assert third.index == first.index
+    del second
+    assert sounder.open().index == 1
+
+
+@pytest.mark.parametrize("fixed", [False, True])
+def test_slot_of_an_earlier_stream_leaves_nothing_behind(fixed: bool) -> None:
+    sounder = CodecRunner(decoder(), CudaStream(CPU, fixed=fixed), 1)
+    codes = torch.randint(
+        0, CODEC.entries, (1, CODEC.codebooks, 4), generator=torch.Generator().manual_seed(1)
+    )
+    heard = []
+    for _ in range(2):
+        slot = sounder.open()
+        heard.append(sounder.sound(codes, [slot]).wait())
+        slot.close()
+    assert torch.equal(*heard)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from vivavoce.models.qwen3_tts.codec import DecoderState
+from vivavoce.models.qwen3_tts.runtime.codec_runner import CodecSlot
 from vivavoce.models.qwen3_tts.runtime.stop_rules import FRAME_S
 from vivavoce.models.qwen3_tts.runtime.stream import SegmentStream
 from vivavoce.types import Segment, StopReason
@@ -12,9 +12,7 @@ EOS = 99
 
 
 def stream(frames: int = 100) -> SegmentStream:
-    return SegmentStream(
-        Segment("Hello.", "ryan", "en"), 0, 1, frames, DecoderState(torch.zeros(0), torch.tensor(0))
-    )
+    return SegmentStream(Segment("Hello.", "ryan", "en"), 0, 1, frames, CodecSlot(0, []))
 
 
 def chunk_sizes(frame_s: float, frames: int = 40) -> list[int]:

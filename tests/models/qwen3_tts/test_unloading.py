@@ -21,7 +21,7 @@ from vivavoce.models.qwen3_tts.runtime.preview import preview
 from vivavoce.registry import build_pool
 from vivavoce.serving.local import LocalEngine
 from vivavoce.serving.pool import Pool
-from vivavoce.serving.pool_entry import Offer
+from vivavoce.serving.pool_entry import ModelSource
 from vivavoce.settings import Settings
 
 SLOTS = 3
@@ -93,7 +93,7 @@ async def test_unloaded_model_leaves_no_weight_behind(tmp_path: Path) -> None:
         weak[name] = [ref(tensor) for tensor in tensors(model)]
         return LocalEngine(model)
 
-    offers = {name: Offer(lambda name=name: make(name), lambda: seen) for name in ("One", "Two")}
+    offers = {name: ModelSource(lambda name=name: make(name), lambda: seen) for name in ("One", "Two")}
     pool = Pool(offers, max_memory_bytes=int(1.5 * seen.memory_bytes))
     for name, other in (("One", "Two"), ("Two", "One")):
         async with pool.lease(name) as engine:

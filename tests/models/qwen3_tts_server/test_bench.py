@@ -20,7 +20,7 @@ from vivavoce.cli import app as command_line  # noqa: E402
 from vivavoce.models.hardware import available_cores, cpu_quota  # noqa: E402
 from vivavoce.models.qwen3_tts.checkpoint.config import read_config  # noqa: E402
 from vivavoce.models.qwen3_tts.checkpoint.random_weights import random_talker, released_config  # noqa: E402
-from vivavoce.models.qwen3_tts.network.linear import Form, Linear  # noqa: E402
+from vivavoce.models.qwen3_tts.network.linear import Linear, WeightFormat  # noqa: E402
 from vivavoce.models.qwen3_tts.network.talker import Talker  # noqa: E402
 from vivavoce.models.qwen3_tts.tools.bench import frame_bytes  # noqa: E402
 
@@ -111,8 +111,8 @@ def test_random_shapes_read_as_many_bytes_a_frame_as_the_released_ones() -> None
 
 def test_random_weights_are_packed_like_loaded_ones(tmp_path: Path) -> None:
     config = read_config(whole_checkpoint(tmp_path))
-    made = random_talker(config, torch.device("cpu"), torch.float32, Form.PREPACKED)
-    loaded = small(Form.PREPACKED).talker
+    made = random_talker(config, torch.device("cpu"), torch.float32, WeightFormat.PREPACKED)
+    loaded = small(WeightFormat.PREPACKED).talker
     assert [name for name, _ in made.named_parameters()] == [
         name for name, _ in loaded.named_parameters()
     ]

@@ -157,7 +157,7 @@ async def test_task_chooses_the_model(
 
 
 async def test_task_goes_before_the_default_model(folders: tuple[Path, ...]) -> None:
-    async with app_client(create_app(settings(folders, model="large"))) as client:
+    async with app_client(create_app(settings(folders, default_model="large"))) as client:
         bodies = ({}, {"task": "custom_voice"}, {"task": "voice_design", "instruct": "Calm."})
         heard = [
             await client.post("/v1/tts/synthesize", json={"text": "Hi.", **body}) for body in bodies

@@ -42,7 +42,7 @@ pytestmark = [
 ]
 
 yaml = pytest.importorskip("yaml", reason="PyYAML is not installed (extra `dev`)")
-FILES = sorted((Path(__file__).parent.parent.parent / "deploy" / "ray").glob("*.yaml"))
+FILES = sorted((Path(__file__).parent.parent.parent.parent / "deploy" / "ray").glob("*.yaml"))
 SEGMENT = Segment("Hello there, how are you?", "sine", "en")
 ENDLESS = Segment("Hello.", "endless", "en")
 SLOTS = 2  # of each of the two replicas
@@ -251,7 +251,7 @@ async def test_a_file_of_deploy_is_what_serve_deploy_takes_and_its_application_s
     deployed = deployed_by(file)
     module, _, builder = deployed.import_path.partition(":")
     build = getattr(import_module(module), builder)
-    here = {"model": "tone", "models": "tone", "ray_num_cpus": 0, "ray_num_gpus": 0}
+    here = {"default_model": "tone", "models": "tone", "ray_num_cpus": 0, "ray_num_gpus": 0}
     await asyncio.to_thread(
         serve.run, build({**deployed.args, **here}), name=deployed.name, route_prefix=None
     )
@@ -262,7 +262,7 @@ async def test_a_file_of_deploy_is_what_serve_deploy_takes_and_its_application_s
 
 
 def test_an_application_needs_one_model() -> None:
-    with pytest.raises(SettingsError, match="name it in 'model'"):
+    with pytest.raises(SettingsError, match="name it in 'default_model'"):
         application({"models": "tone"})
 
 

@@ -20,15 +20,16 @@ class QwenOptions:
     `device` is "auto" (CUDA where there is some, else the CPU) or a torch device; `dtype` is "auto"
     (bfloat16 on CUDA, float32 elsewhere), "float32", "bfloat16" or "float16". `weights` is "auto"
     (prepacked on the CPU, plain elsewhere), "plain", "prepacked" or "int8", see `linear`.
-    `max_batch` segments are spoken at once. `threads` limits torch on the CPU, for the whole
-    process; None uses the cores available. On CUDA `graphs` are captured when first needed
-    ("auto"), all while loading ("startup") or not at all ("off").
+    `max_batch` segments are spoken at once: "auto" is what fits into the memory of a CUDA device,
+    and 8 on a CPU. `threads` limits torch on the CPU, for the whole process; None uses the cores
+    available. On CUDA `graphs` are captured while loading ("auto", "startup") or not at all
+    ("off").
     """
 
     device: str = "auto"
     dtype: str = "auto"
     weights: str = "auto"
-    max_batch: int = 8
+    max_batch: int | Literal["auto"] = "auto"
     threads: int | None = None
     graphs: Graphs = "auto"
 

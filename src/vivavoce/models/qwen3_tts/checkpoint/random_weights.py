@@ -27,22 +27,36 @@ from vivavoce.models.qwen3_tts.network.packing import packing
 from vivavoce.models.qwen3_tts.network.talker import Talker
 from vivavoce.models.qwen3_tts.network.transformer import Embedding, RMSNorm
 
-TALKERS: Mapping[str, tuple[str, DecoderConfig]] = {
-    "0.6b": ("0b6", DecoderConfig(1024, 3072, 28, 16, 8, 128, 1e6, 1e-6)),
-    "1.7b": ("1b7", DecoderConfig(2048, 6144, 28, 16, 8, 128, 1e6, 1e-6)),
-}
 PREDICTOR = DecoderConfig(1024, 3072, 5, 16, 8, 128, 1e6, 1e-6)
+TALKERS: Mapping[str, tuple[str, DecoderConfig, DecoderConfig]] = {
+    "0.6b": ("0b6", DecoderConfig(1024, 3072, 28, 16, 8, 128, 1e6, 1e-6), PREDICTOR),
+    "1.7b": ("1b7", DecoderConfig(2048, 6144, 28, 16, 8, 128, 1e6, 1e-6), PREDICTOR),
+    # No released one: to try what measures them.
+    "tiny": (
+        "0b6",
+        DecoderConfig(32, 48, 2, 4, 2, 8, 1e6, 1e-6),
+        DecoderConfig(32, 48, 1, 4, 2, 8, 1e6, 1e-6),
+    ),
+}
 CODEC = CodecConfig(hidden_size=512, intermediate_size=1024)
+TINY_CODEC = CodecConfig(
+    hidden_size=16,
+    intermediate_size=32,
+    num_hidden_layers=1,
+    latent_dim=32,
+    codebook_dim=32,
+    decoder_dim=32,
+)
 
 
 def released_config(size: str) -> Config:
     """Return the configuration of the released checkpoint of `size` ("0.6b" or "1.7b"), without voices and text."""
-    name, talker = TALKERS[size]
+    name, talker, predictor = TALKERS[size]
     return Config(
         task="base",
         size=name,
         talker=talker,
-        predictor=PREDICTOR,
+        predictor=predictor,
         codebooks=16,
         codec_vocab_size=3072,
         code_vocab_size=2048,
@@ -85,10 +99,12 @@ def random_talker(
 
 
 @torch.no_grad()
-def random_codec(device: torch.device, seed: int = 0) -> CodecDecoder:
-    """A codec decoder of the released shape, in float32."""
+def random_codec(
+    device: torch.device, seed: int = 0, *, config: CodecConfig = CODEC
+) -> CodecDecoder:
+    """A codec decoder, of the released shape if `config` says no other, in float32."""
     torch.manual_seed(seed)
-    codec = CodecDecoder(CODEC)
+    codec = CodecDecoder(config)
     codec.to(device)
     for tensor in (*codec.parameters(), *codec.buffers()):
         if tensor.is_floating_point():

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from vivavoce.models.qwen3_tts.checkpoint.config import Config
 from vivavoce.models.qwen3_tts.network.kv_cache import Burst, KvCache
 from vivavoce.models.qwen3_tts.network.linear import Linear
-from vivavoce.models.qwen3_tts.network.transformer import Decoder, Embedding
+from vivavoce.models.qwen3_tts.network.transformer import Decoder, Embedding, multiply
 
 Draw: TypeAlias = Callable[
     [Tensor, int], Tensor
@@ -64,14 +64,15 @@ class CodePredictor(nn.Module):
         inputs = torch.stack((hidden, embedded), dim=1)  # [rows, 2, talker hidden]
         position = 0
         for index, head in enumerate(self.lm_head):
+            assert isinstance(head, Linear)
             memory = Burst(cache, rows, position, inputs.shape[1])
-            out = self.model.decode(self.small_to_mtp_projection(inputs), memory)[:, -1]
-            codes.append(draw(head(out), index + 1))
+            if isinstance(self.small_to_mtp_projection, Linear):
+                inputs = multiply(inputs, self.small_to_mtp_projection)
+            out = self.model.read(inputs, memory)[:, -1]
+            codes.append(draw(multiply(out, head, norm=self.model.norm), index + 1))
             position += inputs.shape[1]
-            inputs = self.model.codec_embedding[index](codes[-1])[
-                :, None
-            ]  # [rows, 1, talker hidden]
-            total = total + inputs[:, 0]
+            embedded = self.model.codec_embedding[index](codes[-1])  # [rows, talker hidden]
+            inputs, total = embedded[:, None], total + embedded
         return torch.stack(codes, dim=1), total
 
     def embed_codes(self, codes: Tensor) -> Tensor:

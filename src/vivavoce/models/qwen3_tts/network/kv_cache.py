@@ -2,15 +2,42 @@
 shared while it speaks.
 
 It knows no stream by name; a slot is a number. `Prompt`, `Step` and `Burst` are the three ways a
-decoder (`decoder.Memory`) looks at a cache: a prompt in one slot, whole or what is left of it, one
-more position in every slot, and the few positions of one frame.
+decoder (`Memory`) looks at a cache: a prompt in one slot, whole or what is left of it, one more
+position in every slot, and the few positions of one frame.
 """
+
+from functools import cached_property
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from vivavoce.models.qwen3_tts import kernels
 from vivavoce.models.qwen3_tts.checkpoint.config import DecoderConfig
+from vivavoce.models.qwen3_tts.kernels import plain
 from vivavoce.models.qwen3_tts.network.rotary import Rotation, rotary_table
+
+
+class Memory(Protocol):
+    """Where attention finds the past: one object for a forward pass through all layers."""
+
+    @property
+    def rotation(self) -> Rotation:
+        """Of the new hidden states' positions, [rows or 1, time, 1, head_dim] each."""
+        ...
+
+    @property
+    def mask(self) -> Tensor | None:
+        """[rows or 1, 1, time, kept], added to scores: 0 or -inf; None: everything may be looked at."""
+        ...
+
+    def attend(self, layer: int, heads: Tensor, norm: Tensor, eps: float) -> Tensor:
+        """Remembers and attends, see `kernels.attend`."""
+        ...
+
+    def remember(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Keep new keys and values [rows, kv_heads, time, head_dim]; gives all, [rows, kv_heads, kept, head_dim]."""
+        ...
 
 
 class KvCache:
@@ -34,18 +61,21 @@ class KvCache:
             slots, device=device, dtype=torch.int64
         )  # positions remembered, a slot
         self.max_len = max_len
-        table = rotary_table(max_len, config.head_dim, config.rope_theta)
-        self._cosines, self._sines = (
-            part.to(device, dtype)[:, None] for part in table
+        cosines, sines = rotary_table(max_len, config.head_dim, config.rope_theta)
+        self.table = (
+            cosines.to(device, dtype)[:, None],
+            sines.to(device, dtype)[:, None],
         )  # [max_len, 1, head_dim]
 
     def rotation(self, start: int, time: int) -> Rotation:
         """Return the rotation of `time` positions from `start` on, in every row."""
-        return self._cosines[None, start : start + time], self._sines[None, start : start + time]
+        cosines, sines = self.table
+        return cosines[None, start : start + time], sines[None, start : start + time]
 
     def rotation_at(self, positions: Tensor) -> Rotation:
         """Return the rotation of one position a row [rows]."""
-        return self._cosines[positions][:, None], self._sines[positions][:, None]
+        cosines, sines = self.table
+        return cosines[positions][:, None], sines[positions][:, None]
 
     def clear(self, slot: int) -> None:
         """Forget `slot`.
@@ -71,6 +101,9 @@ class Prompt:
         ).triu(start + 1)
         self.mask: Tensor | None = _hidden(later, cache)
 
+    def attend(self, layer: int, heads: Tensor, norm: Tensor, eps: float) -> Tensor:
+        return plain.attend(heads, norm, eps, self, layer)
+
     def remember(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         kept_keys, kept_values = self._data[layer]  # [1, kv_heads, start + time, head_dim] each
         kept_keys[:, :, self._new] = keys
@@ -87,16 +120,38 @@ class Step:
     """
 
     def __init__(self, cache: KvCache, rows: int, window: int, alive: Tensor) -> None:
-        lengths = cache.lengths[:rows].clamp(max=window - 1)
-        self._data, self._window = (
-            cache.data[:, :, :rows],
-            window,
-        )  # [layers, 2, rows, kv_heads, max_len + 1, head_dim]
-        at = torch.where(alive, lengths, cache.max_len)
-        self._at = at[:, None, None, None].expand(rows, cache.data.shape[3], 1, cache.data.shape[5])
-        self.rotation = cache.rotation_at(lengths)
-        later = torch.arange(window, device=lengths.device) > lengths[:, None]
-        self.mask: Tensor | None = _hidden(later[:, None, None], cache)
+        self.cache, self.alive = cache, alive
+        self._rows, self._window = rows, window
+
+    # Kernels need none of these, and read each row's own length.
+    @cached_property
+    def _lengths(self) -> Tensor:
+        return self.cache.lengths[: self._rows].clamp(max=self._window - 1)
+
+    @cached_property
+    def _data(self) -> Tensor:
+        return self.cache.data[
+            :, :, : self._rows
+        ]  # [layers, 2, rows, kv_heads, max_len + 1, head_dim]
+
+    @cached_property
+    def _at(self) -> Tensor:
+        at = torch.where(self.alive, self._lengths, self.cache.max_len)
+        return at[:, None, None, None].expand(
+            self._rows, self._data.shape[3], 1, self._data.shape[5]
+        )
+
+    @cached_property
+    def rotation(self) -> Rotation:
+        return self.cache.rotation_at(self._lengths)
+
+    @cached_property
+    def mask(self) -> Tensor | None:
+        later = torch.arange(self._window, device=self._lengths.device) > self._lengths[:, None]
+        return _hidden(later[:, None, None], self.cache)
+
+    def attend(self, layer: int, heads: Tensor, norm: Tensor, eps: float) -> Tensor:
+        return kernels.attend(heads, norm, eps, self, layer)
 
     def remember(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         kept_keys, kept_values = self._data[layer]
@@ -109,15 +164,23 @@ class Burst:
     """The next `time` positions of the first `rows` slots, which all stand at position `start`."""
 
     def __init__(self, cache: KvCache, rows: int, start: int, time: int) -> None:
+        self.cache, self.start = cache, start
         self._data = cache.data[:, :, :rows, :, : start + time]
         self._new = slice(start, start + time)
         self.rotation = cache.rotation(start, time)
-        later = torch.ones(
-            1, 1, time, start + time, dtype=torch.bool, device=cache.data.device
-        ).triu(start + 1)
-        self.mask = (
-            None if time == 1 else _hidden(later, cache)
-        )  # a single position looks at all before it
+
+    @cached_property
+    def mask(self) -> Tensor | None:
+        kept, new = self._new.stop, self._new.stop - self.start
+        if new == 1:
+            return None  # a single position looks at all before it
+        later = torch.ones(1, 1, new, kept, dtype=torch.bool, device=self._data.device).triu(
+            self.start + 1
+        )
+        return _hidden(later, self.cache)
+
+    def attend(self, layer: int, heads: Tensor, norm: Tensor, eps: float) -> Tensor:
+        return kernels.attend(heads, norm, eps, self, layer)
 
     def remember(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         kept_keys, kept_values = self._data[layer]  # [rows, kv_heads, start + time, head_dim] each

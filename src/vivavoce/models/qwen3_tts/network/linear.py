@@ -1,8 +1,8 @@
 """Matrix products, each in the form that its processor multiplies fastest; the form is chosen when
 weights are loaded.
 
-`PLAIN` is torch's own product and the reference for the others, which exist on CPUs only. There a
-frame takes as long as its weights take to be read, so what counts is how small they are and how
+`PLAIN` is torch's own product, or a kernel's (`kernels`), and the reference for the others. A frame
+takes as long as its weights take to be read, so what counts is how small they are and, on CPUs, how
 well they are laid out:
 
 - `PREPACKED` lays them out beforehand: float32 by oneDNN; the 16-bit types by oneDNN on processors that multiply
@@ -11,8 +11,11 @@ well they are laid out:
 - `INT8` keeps a byte a weight and a scale a row, and rounds the inputs of each product to bytes as well, by FBGEMM
   or what torch has in its place on other processors.
 
-What goes in and comes out of these two is float32. It knows matrices and processors, not what the
-matrices mean.
+- `INT8_WEIGHTS` keeps a byte a weight and a scale a row too, and leaves inputs as they are. It is for CUDA, where a
+  kernel multiplies bytes; elsewhere it is the reference for that kernel.
+
+What goes in and comes out of the first two is float32. It knows matrices and processors, not what
+the matrices mean.
 """
 
 import warnings
@@ -23,10 +26,10 @@ from functools import cache
 from typing import Any, TypeAlias, cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vivavoce.models.qwen3_tts.checkpoint.weights import Part
+from vivavoce.models.qwen3_tts.kernels.plain import linear
 
 Product: TypeAlias = Callable[[Tensor], Tensor]
 
@@ -41,6 +44,7 @@ class WeightFormat(Enum):
     PLAIN = "plain"
     PREPACKED = "prepacked"
     INT8 = "int8"
+    INT8_WEIGHTS = "int8-weights"
 
 
 class Linear(nn.Module):
@@ -58,6 +62,7 @@ class Linear(nn.Module):
         self.parts = parts
         self.weight: nn.Parameter | None = nn.Parameter(torch.empty(outputs, inputs))
         self.bias = nn.Parameter(torch.empty(outputs)) if bias else None
+        self.scale: Tensor | None = None  # [outputs], of bytes
         self.stored_bytes = 0  # of weights and bias as they are kept, once they are there
         self._packed: Product | None = None
 
@@ -65,16 +70,20 @@ class Linear(nn.Module):
         if self._packed is not None:
             return self._packed(x)
         assert self.weight is not None, "a matrix is plain or packed"
-        return F.linear(x, self.weight, self.bias)
+        return linear(x, self.weight, self.scale, self.bias)
 
     def pack(self, form: WeightFormat, dtype: torch.dtype) -> None:
-        """Keep the float32 matrix in `form`, in the numbers that `dtype` stands for there; the plain one is freed."""
+        """Keep the loaded matrix in `form`, in the numbers that `dtype` stands for there; the plain one is freed."""
         assert self.weight is not None, "it is packed already"
         biases = (
             0 if self.bias is None else self.bias.numel() * numbers_between(form, dtype).itemsize
         )
         self.stored_bytes = self.weight.numel() * item_bytes(form, dtype) + biases
         if form is WeightFormat.PLAIN:
+            return
+        if form is WeightFormat.INT8_WEIGHTS:
+            whole, self.scale = quantized(self.weight.detach())
+            self.weight = nn.Parameter(whole, requires_grad=False)
             return
         self._packed = packed(
             self.weight.detach(), None if self.bias is None else self.bias.detach(), form, dtype
@@ -98,12 +107,12 @@ def packed(weight: Tensor, bias: Tensor | None, form: WeightFormat, dtype: torch
 
 def item_bytes(form: WeightFormat, dtype: torch.dtype) -> int:
     """Return the bytes that one weight takes."""
-    return 1 if form is WeightFormat.INT8 else dtype.itemsize
+    return 1 if form in (WeightFormat.INT8, WeightFormat.INT8_WEIGHTS) else dtype.itemsize
 
 
 def numbers_between(form: WeightFormat, dtype: torch.dtype) -> torch.dtype:
     """Return the numbers between matrices that are kept in `form` and `dtype`."""
-    return dtype if form is WeightFormat.PLAIN else torch.float32
+    return dtype if form in (WeightFormat.PLAIN, WeightFormat.INT8_WEIGHTS) else torch.float32
 
 
 def packed_type(dtype: torch.dtype) -> torch.dtype:
@@ -132,6 +141,8 @@ def stored_as(form: WeightFormat, dtype: torch.dtype) -> str:
     """What a description says of weights in `form`: "float32 weights, prepacked", say."""
     if form is WeightFormat.INT8:
         return "int8 weights"
+    if form is WeightFormat.INT8_WEIGHTS:
+        return f"int8 weights, {str(dtype).removeprefix('torch.')} inputs"
     if form is WeightFormat.PREPACKED:
         return f"{str(packed_type(dtype)).removeprefix('torch.')} weights, prepacked"
     return str(dtype).removeprefix("torch.")
@@ -172,19 +183,24 @@ def _float16(weight: Tensor, bias: Tensor | None) -> Product:
     return lambda x: cast(Tensor, multiply(x, kept))
 
 
+def quantized(weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Bytes [outputs, inputs] and a scale for each row [outputs] in float32: their product is nearly `weight`."""
+    scales = weight.abs().amax(1).float().clamp(min=1e-8) / 127
+    return weight.float().div(scales[:, None]).round_().to(torch.int8), scales
+
+
 def _int8(weight: Tensor, bias: Tensor | None) -> Product:
-    quantized: Any = torch.ops.quantized  # likewise
-    scales = weight.abs().amax(1).clamp(min=1e-8) / 127
-    whole = weight.div(scales[:, None]).round_().to(torch.int8)
+    operators: Any = torch.ops.quantized  # likewise
+    whole, scales = quantized(weight)
     with kernels("fbgemm", "onednn", "qnnpack"):
         rows = torch._make_per_channel_quantized_tensor(
             whole, scales.double(), torch.zeros(len(scales), dtype=torch.int64), 0
         )
-        kept = quantized.linear_prepack(rows, None)
+        kept = operators.linear_prepack(rows, None)
     # Without VNNI two products of bytes are added in 16 bits: a bit less of the input keeps them
     # from overflowing.
     narrow = not getattr(torch.cpu, "_is_vnni_supported", lambda: False)()
-    multiply = quantized.linear_dynamic.default
+    multiply = operators.linear_dynamic.default
 
     def product(x: Tensor) -> Tensor:
         if x.shape[:-1].numel() == 1:

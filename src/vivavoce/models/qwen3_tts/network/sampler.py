@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from vivavoce.errors import BadRequest
+from vivavoce.models.qwen3_tts import kernels
 from vivavoce.models.qwen3_tts.checkpoint.config import Config, SamplingDefaults
 
 
@@ -108,9 +109,11 @@ class Sampler:
         self.seed = torch.zeros(slots, device=device, dtype=torch.int64)
         self.min_frames = torch.zeros(slots, device=device, dtype=torch.int64)
         self.said = torch.zeros(slots, config.codec_vocab_size, device=device, dtype=torch.bool)
-        self._eos = config.codec_ids.eos
-        self._unspoken = torch.zeros(config.codec_vocab_size, device=device, dtype=torch.bool)
-        self._unspoken[list(config.suppressed_tokens)] = True
+        self.eos = config.codec_ids.eos
+        self.suppressed_tokens = torch.zeros(
+            config.codec_vocab_size, device=device, dtype=torch.bool
+        )
+        self.suppressed_tokens[list(config.suppressed_tokens)] = True
         self._codebooks = torch.arange(1, config.codebooks, device=device)[:, None]
         self._entries = config.code_vocab_size
 
@@ -125,11 +128,15 @@ class Sampler:
 
     def first(self, logits: Tensor, frame: Tensor) -> Tensor:
         """First codes [rows] from the talker's `logits` [rows, vocabulary] for each row's `frame` number [rows]."""
+        return kernels.first_codes(logits, self, frame)
+
+    def first_plain(self, logits: Tensor, frame: Tensor) -> Tensor:
+        """As `first`, in plain torch."""
         rows = len(logits)
         scores = penalise(logits.float(), self.said[:rows], self.penalty[:rows])
-        scores = scores.masked_fill(self._unspoken, -torch.inf)
+        scores = scores.masked_fill(self.suppressed_tokens, -torch.inf)
         too_soon = frame < self.min_frames[:rows]
-        scores[:, self._eos] = scores[:, self._eos].masked_fill(too_soon, -torch.inf)
+        scores[:, self.eos] = scores[:, self.eos].masked_fill(too_soon, -torch.inf)
         return draw(scores, self.talker, counter(self.seed[:rows], frame, 0))
 
     def noise(self, frame: Tensor) -> Tensor | None:
@@ -137,13 +144,27 @@ class Sampler:
         None if nothing.
 
         Made for all codebooks at once: one by one they would take fifteen times as many operators.
+        A kernel makes its own.
         """
+        return None if kernels.used_for(self.penalty) else self.noise_plain(frame)
+
+    def noise_plain(self, frame: Tensor) -> Tensor | None:
+        """As `noise`, for draws without kernels."""
         if not self.predictor.draws:
             return None
         return gumbel(counter(self.seed[: len(frame)], frame, self._codebooks), self._entries)
 
-    def rest(self, logits: Tensor, noise: Tensor | None) -> Tensor:
-        """Codes [rows] of a later codebook from the code predictor's `logits` and their `noise` [rows, entries]."""
+    def rest(self, logits: Tensor, frame: Tensor, codebook: int, noise: Tensor | None) -> Tensor:
+        """Codes [rows] of a later `codebook` from the code predictor's `logits` [rows, entries].
+
+        `noise` is that of all later codebooks in each row's `frame` [rows].
+        """
+        return kernels.later_codes(
+            logits, self, frame, codebook, None if noise is None else noise[codebook - 1]
+        )
+
+    def rest_plain(self, logits: Tensor, noise: Tensor | None) -> Tensor:
+        """As `rest`, in plain torch; `noise` [rows, entries] is the codebook's."""
         return pick(logits.float(), self.predictor, noise)
 
     def note(self, codes: Tensor, alive: Tensor) -> None:

@@ -2,33 +2,20 @@
 (Qwen3's).
 
 It knows neither text nor sound: hidden states in, hidden states out. Where keys and values are kept
-is decided by the `Memory` it is given (see `cache`). Parameter names are those of the released
-files.
+is decided by the `Memory` it is given (see `cache`), and who computes by `kernels`. Parameter names
+are those of the released files.
 """
-
-from typing import Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vivavoce.models.qwen3_tts import kernels
 from vivavoce.models.qwen3_tts.checkpoint.config import DecoderConfig
 from vivavoce.models.qwen3_tts.checkpoint.weights import Part
+from vivavoce.models.qwen3_tts.kernels import plain
+from vivavoce.models.qwen3_tts.network.kv_cache import Memory
 from vivavoce.models.qwen3_tts.network.linear import Linear
-from vivavoce.models.qwen3_tts.network.rotary import Rotation, rotate
-
-
-class Memory(Protocol):
-    """Where attention finds the past: one object for a forward pass through all layers."""
-
-    rotation: Rotation  # of the new hidden states' positions, [rows or 1, time, 1, head_dim] each
-    mask: (
-        Tensor | None
-    )  # [rows or 1, 1, time, kept], added to scores: 0 or -inf; None: everything may be looked at
-
-    def remember(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Keep new keys and values [rows, kv_heads, time, head_dim]; gives all, [rows, kv_heads, kept, head_dim]."""
-        ...
 
 
 class Embedding(nn.Module):
@@ -50,19 +37,9 @@ class RMSNorm(nn.Module):
         self.parts = parts
         self.weight = nn.Parameter(torch.empty(shape))
         self.eps = eps
-        self._share, self._least = shape[-1] ** -0.5, torch.tensor(eps**0.5, device="cpu")
 
     def forward(self, x: Tensor) -> Tensor:
-        if x.dtype is torch.float32 and x.device.type == "cpu":
-            # torch's own is ten operators there, and a frame has 325 of them: the root of mean and
-            # eps is a hypotenuse.
-            size = torch.linalg.vector_norm(x, dim=-1, keepdim=True) * self._share
-            return x / torch.hypot(size, self._least) * self.weight
-        if self.weight.dim() == 1:
-            return F.rms_norm(x, self.weight.shape, self.weight, self.eps)
-        return (
-            F.rms_norm(x, self.weight.shape[-1:], None, self.eps) * self.weight
-        )  # a weight for each head
+        return kernels.rms_norm(x, self.weight, self.eps)
 
 
 class Attention(nn.Module):
@@ -86,19 +63,14 @@ class Attention(nn.Module):
             config.heads + config.kv_heads, config.head_dim, eps=config.norm_eps, parts=norms
         )
 
-    def forward(self, x: Tensor, memory: Memory) -> Tensor:
-        rows, time, _ = x.shape
-        heads = self.qkv_proj(x).view(rows, time, -1, self.head_dim)
-        turned, values = torch.split_with_sizes(
-            heads, (self.heads + self.kv_heads, self.kv_heads), dim=2
+    def forward(self, x: Tensor, memory: Memory, norm: RMSNorm) -> Tensor:
+        """What attention adds to `x`, which is normalised first by `norm`, and `x`."""
+        heads = multiply(x, self.qkv_proj, norm=norm).view(*x.shape[:2], -1, self.head_dim)
+        return multiply(
+            memory.attend(self.layer, heads, self.qk_norm.weight, self.qk_norm.eps),
+            self.o_proj,
+            residual=x,
         )
-        turned = rotate(self.qk_norm(turned), memory.rotation).transpose(1, 2)
-        queries, keys = torch.split_with_sizes(
-            turned, (self.heads, self.kv_heads), dim=1
-        )  # [rows, …, time, head_dim]
-        keys, values = memory.remember(self.layer, keys, values.transpose(1, 2))
-        heard = attend(queries, keys, values, memory.mask)  # [rows, heads, time, head_dim]
-        return self.o_proj(heard.transpose(1, 2).reshape(rows, time, -1))  # type: ignore[no-any-return]  # nn.Module
 
 
 class SwiGLU(nn.Module):
@@ -113,9 +85,11 @@ class SwiGLU(nn.Module):
         self.gate_up_proj = Linear(config.hidden_size, 2 * config.intermediate_size, parts=halves)
         self.down_proj = Linear(config.intermediate_size, config.hidden_size)
 
-    def forward(self, x: Tensor) -> Tensor:
-        gate, up = self.gate_up_proj(x).chunk(2, dim=-1)
-        return self.down_proj(F.silu(gate) * up)  # type: ignore[no-any-return]  # nn.Module
+    def forward(self, x: Tensor, norm: RMSNorm) -> Tensor:
+        """What the gated half adds to `x`, which is normalised first by `norm`, and `x`."""
+        return multiply(
+            multiply(x, self.gate_up_proj, norm=norm, gated=True), self.down_proj, residual=x
+        )
 
 
 class Layer(nn.Module):
@@ -129,8 +103,8 @@ class Layer(nn.Module):
         self.mlp = SwiGLU(config)
 
     def forward(self, x: Tensor, memory: Memory) -> Tensor:
-        x = x + self.self_attn(self.input_layernorm(x), memory)
-        return x + self.mlp(self.post_attention_layernorm(x))  # type: ignore[no-any-return]  # nn.Module
+        x = self.self_attn(x, memory, self.input_layernorm)
+        return self.mlp(x, self.post_attention_layernorm)  # type: ignore[no-any-return]  # nn.Module
 
 
 class Decoder(nn.Module):
@@ -143,19 +117,28 @@ class Decoder(nn.Module):
 
     def decode(self, x: Tensor, memory: Memory) -> Tensor:
         """Return the hidden states of the new positions, which are remembered in `memory`."""
+        return self.norm(self.read(x, memory))  # type: ignore[no-any-return]  # nn.Module
+
+    def read(self, x: Tensor, memory: Memory) -> Tensor:
+        """As `decode`, without the last norm."""
         for layer in self.layers:
             x = layer(x, memory)
-        return self.norm(x)  # type: ignore[no-any-return]  # nn.Module
+        return x
 
 
-def attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
-    """What `queries` [rows, heads, time, head_dim] find in `keys` and `values` [rows, kv_heads, kept, head_dim]."""
-    if queries.shape[2] > 1:
-        return F.scaled_dot_product_attention(queries, keys, values, mask, enable_gqa=True)
-    # One new position: the heads that share a key head become its time axis, so that no key is
-    # copied.
-    rows, heads, _, head_dim = queries.shape
-    grouped = queries.reshape(rows, keys.shape[1], -1, head_dim)
-    return F.scaled_dot_product_attention(grouped, keys, values, mask).reshape(
-        rows, heads, 1, head_dim
+def multiply(
+    x: Tensor,
+    matrix: Linear,
+    *,
+    norm: RMSNorm | None = None,
+    residual: Tensor | None = None,
+    gated: bool = False,
+) -> Tensor:
+    """Return the product of `matrix` with `x`, normalised by `norm` if given, and what is done with it (`kernels.product`)."""
+    weight, eps = (None, 0.0) if norm is None else (norm.weight, norm.eps)
+    if matrix.weight is None:  # packed, which is for CPUs
+        return plain.around(matrix, x, norm=weight, eps=eps, residual=residual, gated=gated)
+    scale, bias = matrix.scale, matrix.bias
+    return kernels.product(
+        x, matrix.weight, scale, bias, norm=weight, eps=eps, residual=residual, gated=gated
     )

@@ -15,10 +15,12 @@ import torch
 from torch import Tensor
 
 from vivavoce.errors import BadRequest, Overloaded
+from vivavoce.models.qwen3_tts import kernels
 from vivavoce.models.qwen3_tts.checkpoint.config import Config
 from vivavoce.models.qwen3_tts.network.kv_cache import KvCache, Prompt, Step
 from vivavoce.models.qwen3_tts.network.sampler import Sampler, Sampling
 from vivavoce.models.qwen3_tts.network.talker import Talker
+from vivavoce.models.qwen3_tts.network.transformer import multiply
 from vivavoce.models.qwen3_tts.prompt.prefix_cache import Prefix, PrefixCache
 from vivavoce.models.qwen3_tts.runtime.cuda import CudaStream, bucket, buckets
 
@@ -83,7 +85,7 @@ def decode_frame(talker: Talker, state: State, rows: int, window: int) -> Frame:
     number, alive = state.frame[:rows], state.alive[:rows]
     memory = Step(state.cache, rows, window, alive)
     hidden = talker.model.decode(state.inputs[:rows, None], memory)[:, 0]  # [rows, hidden]
-    logits = talker.codec_head(hidden)  # [rows, codec vocabulary]
+    logits = multiply(hidden, talker.codec_head)  # [rows, codec vocabulary]
     first = state.sampler.first(logits, number)
     noise = state.sampler.noise(number)  # [codebooks - 1, rows, entries]
     codes, embedded = talker.code_predictor.complete(
@@ -91,9 +93,7 @@ def decode_frame(talker: Talker, state: State, rows: int, window: int) -> Frame:
         first,
         talker.embed_codec(first),
         state.frame_cache,
-        lambda scores, codebook: state.sampler.rest(
-            scores, None if noise is None else noise[codebook - 1]
-        ),
+        lambda scores, codebook: state.sampler.rest(scores, number, codebook, noise),
     )
     heard = torch.where(alive[:, None], embedded + next_text(state, rows), state.inputs[:rows])
     # Nothing was written so far that the next try would not write again, and what follows takes its
@@ -135,7 +135,9 @@ class Batch:
         self._fed: dict[int, int] = {}  # slot → text that was given to it, likewise
         self._running: set[int] = set()
         self._slots = slots
-        self._smallest_window = min(SMALLEST_WINDOW, max_len)
+        # Kernels read each row's own past: one window serves all, and a graph fewer for each.
+        own = kernels.used_on(talker.device, talker.dtype)
+        self._smallest_window = max_len if own else min(SMALLEST_WINDOW, max_len)
 
     def open(
         self, prompt: Tensor, trailing: Tensor, sampling: Sampling, prefix: Prefix | None = None

@@ -48,6 +48,7 @@ class CudaStream:
             Hashable, tuple[torch.cuda.CUDAGraph, Any]
         ] = {}  # Any: each key's function has its own
         self._captures = self._pool is not None
+        self.capture_s = 0.0  # spent on capturing so far
 
     @property
     def graphs(self) -> int:
@@ -102,9 +103,9 @@ class CudaStream:
             )
             return False
         self._graphs[key] = graph, result
-        log.info(
-            "captured a CUDA graph for %s in %.0f ms", key, (time.monotonic() - start_s) * 1000
-        )
+        taken_s = time.monotonic() - start_s
+        self.capture_s += taken_s
+        log.info("captured a CUDA graph for %s in %.0f ms", key, taken_s * 1000)
         return True
 
     def land(self, tensor: Tensor) -> "HostCopy":

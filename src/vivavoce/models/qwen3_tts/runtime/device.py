@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import torch
 
 from vivavoce.errors import EngineFault, OutOfMemory
+from vivavoce.models.qwen3_tts import kernels
 from vivavoce.models.qwen3_tts.network.linear import WeightFormat, works
 from vivavoce.serving.model_errors import is_out_of_memory
 
@@ -57,10 +58,12 @@ def choose_form(name: str, device: torch.device, dtype: torch.dtype) -> WeightFo
     """Return the form of weights called `name`; "auto" is prepacked on the CPU, where it can be,
     and plain elsewhere.
 
+    On CUDA "int8" keeps bytes that a kernel multiplies.
+
     A form that this processor, this torch or this device does not have falls back to plain, with a
     warning if it was asked for. Raises `EngineFault` for an unknown name.
     """
-    names = [form.value for form in WeightFormat]
+    names = [form.value for form in WeightFormat if form is not WeightFormat.INT8_WEIGHTS]
     if name not in (AUTO, *names):
         raise EngineFault(
             f"weights {name!r} are not one of {', '.join((AUTO, *names))}: set 'qwen_weights'"
@@ -68,6 +71,8 @@ def choose_form(name: str, device: torch.device, dtype: torch.dtype) -> WeightFo
     wanted = WeightFormat.PREPACKED if name == AUTO else WeightFormat(name)
     if wanted is WeightFormat.PLAIN or (device.type == "cpu" and works(wanted, dtype)):
         return wanted
+    if wanted is WeightFormat.INT8 and device.type == "cuda" and kernels.used_on(device, dtype):
+        return WeightFormat.INT8_WEIGHTS
     if name != AUTO:
         log.warning(
             "weights %r are not to be had on %s with this torch: they are plain", name, device

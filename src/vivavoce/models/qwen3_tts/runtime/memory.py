@@ -19,6 +19,9 @@ graphs and torch itself. It loads nothing.
 import math
 import re
 from pathlib import Path
+from typing import Literal
+
+import torch
 
 from vivavoce.models.qwen3_tts.checkpoint.config import Config
 from vivavoce.models.qwen3_tts.checkpoint.weights import tensor_shapes
@@ -32,6 +35,15 @@ PROMPT_POSITIONS = (
 )
 MAX_FRAMES = 1024  # of one segment
 MAX_REFERENCE_TOKENS = 256  # of the words of a recording: 30 s of quick speech are some 150
+SLOTS = 8  # streams at once where memory is not counted
+MAX_SLOTS = 64
+CODEC_SLOT_BYTES = (
+    16 << 20
+)  # of a stream at the released shape, with the copy that is put back if a step fails
+RESERVED_BYTES = 3 << 29  # 1.6 GB of the device for CUDA, torch, graphs and a step's own tensors
+POSITIONS = (
+    64  # a slot is a whole number of these: attention is slow on lengths that are none of a few
+)
 # A Base checkpoint reads the recording too, a position a frame, and its words.
 REFERENCE_POSITIONS = round(MAX_REFERENCE_S / FRAME_S) + MAX_REFERENCE_TOKENS
 
@@ -64,10 +76,49 @@ def footprint(
 
 def slot_positions(config: Config, max_frames: int) -> int:
     """Positions of prompt and frames that a slot has room for."""
-    return min(
-        prompt_positions(config) + min(max_frames, config.generation.max_frames),
-        config.max_positions,
+    needed = prompt_positions(config) + min(max_frames, config.generation.max_frames)
+    return min(-(-needed // POSITIONS) * POSITIONS, config.max_positions)
+
+
+def choose_slots(
+    wanted: int | Literal["auto"],
+    folder: Path,
+    config: Config,
+    device: torch.device,
+    *,
+    item_bytes: int,
+    matrix_bytes: int,
+    max_frames: int = MAX_FRAMES,
+) -> int:
+    """Return the streams at once that were `wanted`; "auto" is what fits into the free memory of a
+    CUDA `device`.
+
+    Elsewhere it is `SLOTS`: memory there is shared with other programs, and more streams are not
+    faster.
+    """
+    if wanted != "auto":
+        return wanted
+    if device.type != "cuda":
+        return SLOTS
+    free, _ = torch.cuda.mem_get_info(device)
+    empty, one = (
+        footprint(
+            folder,
+            config,
+            item_bytes=item_bytes,
+            matrix_bytes=matrix_bytes,
+            slots=slots,
+            max_frames=max_frames,
+        )
+        for slots in (0, 1)
     )
+    return fitting_slots(free, empty, one - empty)
+
+
+def fitting_slots(free_bytes: int, empty_bytes: int, slot_bytes: int) -> int:
+    """How many slots fit beside a model that takes `empty_bytes` without any: 1 to `MAX_SLOTS`."""
+    left = free_bytes - empty_bytes - RESERVED_BYTES
+    return max(1, min(MAX_SLOTS, left // (slot_bytes + CODEC_SLOT_BYTES)))
 
 
 def prompt_positions(config: Config) -> int:

@@ -21,10 +21,10 @@ from torch import Tensor
 from vivavoce.errors import BadRequest, EngineFault, MissingDependency
 from vivavoce.models.hardware import available_cores
 from vivavoce.models.qwen3_tts import QwenOptions
-from vivavoce.models.qwen3_tts.checkpoint.config import Config, SamplingDefaults
+from vivavoce.models.qwen3_tts.checkpoint.config import Config, SamplingDefaults, read_config
 from vivavoce.models.qwen3_tts.checkpoint.folder import load_checkpoint
 from vivavoce.models.qwen3_tts.codec import CodecDecoder, load_decoder, read_codec_config
-from vivavoce.models.qwen3_tts.network.linear import stored_as
+from vivavoce.models.qwen3_tts.network.linear import item_bytes, numbers_between, stored_as
 from vivavoce.models.qwen3_tts.network.sampler import Sampling
 from vivavoce.models.qwen3_tts.prompt.cloning import ClonedVoice, Cloner
 from vivavoce.models.qwen3_tts.prompt.incremental_text import LiveTurn
@@ -44,6 +44,7 @@ from vivavoce.models.qwen3_tts.runtime.memory import (
     CODEC,
     MAX_FRAMES,
     MAX_REFERENCE_TOKENS,
+    choose_slots,
     slot_positions,
 )
 from vivavoce.models.qwen3_tts.runtime.stop_rules import least_frames, most_frames
@@ -101,8 +102,14 @@ class QwenModel(Model[SegmentStream]):
         torch.set_num_threads(options.threads or available_cores())
         where = choose_device(options.device)
         numbers = choose_dtype(options.dtype, where)
-        self.max_batch = options.max_batch
         form = choose_form(options.weights, where, numbers)
+        sizes = {
+            "item_bytes": numbers_between(form, numbers).itemsize,
+            "matrix_bytes": item_bytes(form, numbers),
+        }
+        self.max_batch = choose_slots(
+            options.max_batch, folder, read_config(folder), where, **sizes, max_frames=max_frames
+        )
         self._checkpoint = load_checkpoint(
             folder, where, numbers, form=form, text_device=torch.device("cpu")
         )
@@ -131,8 +138,9 @@ class QwenModel(Model[SegmentStream]):
         )
         self._device = where
         self._languages = language_codes(self.config)
-        if on_cuda and options.graphs == "startup":
-            self._warm_up()
+        log.info("%r speaks %d segments at once on %s", self.info.name, self.max_batch, where)
+        if on_cuda and options.graphs != "off":
+            self._warm_up()  # later it would make those stutter who speak meanwhile
 
     @property
     def config(self) -> Config:
@@ -161,6 +169,7 @@ class QwenModel(Model[SegmentStream]):
     def close(self, stream: SegmentStream) -> None:
         with self._talking.current():
             self._free(stream)
+        stream.codec.close()
         stream.pending.clear()
         stream.sounding.clear()
 
@@ -175,15 +184,19 @@ class QwenModel(Model[SegmentStream]):
         # Unlike a model's own noise, a seed of our own choosing can be told in the log.
         seed = random.getrandbits(63) if segment.seed is None else segment.seed
         limit = min(segment.sampling.max_new_tokens or self._max_frames, self._max_frames)
-        # Before a slot is taken, which a failure here would keep.
+        # Before a slot of the batch is taken, which a failure here would keep.
         codec = self._sounder.open(None if voice is None else voice.codec)
         stream = SegmentStream(segment, None, seed, limit, codec)
-        if segment.live:
-            stream.live = self._checkpoint.live_turn(request)
-            self._feed(stream, segment.text, last=False)
-        else:
-            self._begin(stream, *self._checkpoint.shared_prompt(request))
-            stream.limit = min(stream.limit, most_frames(segment.text))
+        try:
+            if segment.live:
+                stream.live = self._checkpoint.live_turn(request)
+                self._feed(stream, segment.text, last=False)
+            else:
+                self._begin(stream, *self._checkpoint.shared_prompt(request))
+                stream.limit = min(stream.limit, most_frames(segment.text))
+        except BaseException:
+            codec.close()
+            raise
         return stream
 
     def _feed(self, stream: SegmentStream, text: str, *, last: bool) -> None:
@@ -371,8 +384,9 @@ class QwenModel(Model[SegmentStream]):
             groups[len(stream.pending)].append(stream)
         for frames, group in groups.items():
             with translate_oom():
-                codes = torch.stack(
-                    [torch.stack(stream.pending, dim=-1) for stream in group]
+                together = torch.stack([codes for stream in group for codes in stream.pending])
+                codes = together.view(len(group), frames, -1).transpose(
+                    1, 2
                 )  # [group, codebooks, frames]
                 landing = self._sounder.sound(codes, [stream.codec for stream in group], undo=undo)
             for row, stream in enumerate(group):

@@ -10,7 +10,7 @@ from vivavoce.models.qwen3_tts.checkpoint.config import read_config
 from vivavoce.models.qwen3_tts.network.linear import item_bytes, numbers_between, stored_as
 from vivavoce.models.qwen3_tts.prompt.voices import describe
 from vivavoce.models.qwen3_tts.runtime.device import choose_device, choose_dtype, choose_form
-from vivavoce.models.qwen3_tts.runtime.memory import footprint
+from vivavoce.models.qwen3_tts.runtime.memory import choose_slots, footprint
 from vivavoce.models.qwen3_tts.runtime.model import check_folder
 from vivavoce.serving.base import Preview
 
@@ -27,10 +27,9 @@ def preview(folder: Path, options: QwenOptions, *, name: str) -> Preview:
     numbers = choose_dtype(options.dtype, where)
     form = choose_form(options.weights, where, numbers)
     info = describe(config, name, str(where), stored_as(form, numbers))
-    between, matrices = numbers_between(form, numbers).itemsize, item_bytes(form, numbers)
-    return Preview(
-        info,
-        footprint(
-            folder, config, item_bytes=between, matrix_bytes=matrices, slots=options.max_batch
-        ),
-    )
+    sizes = {
+        "item_bytes": numbers_between(form, numbers).itemsize,
+        "matrix_bytes": item_bytes(form, numbers),
+    }
+    slots = choose_slots(options.max_batch, folder, config, where, **sizes)
+    return Preview(info, footprint(folder, config, **sizes, slots=slots))

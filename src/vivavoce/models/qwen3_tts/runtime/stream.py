@@ -13,9 +13,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from torch import Tensor
 
-from vivavoce.models.qwen3_tts.codec import DecoderState
 from vivavoce.models.qwen3_tts.prompt.incremental_text import LiveTurn
-from vivavoce.models.qwen3_tts.runtime.codec_runner import LARGEST_CHUNK
+from vivavoce.models.qwen3_tts.runtime.codec_runner import LARGEST_CHUNK, CodecSlot
 from vivavoce.models.qwen3_tts.runtime.cuda import HostCopy
 from vivavoce.models.qwen3_tts.runtime.stop_rules import FRAME_S, Repetition
 from vivavoce.types import Samples, Segment, StopReason
@@ -51,7 +50,7 @@ class SegmentStream:
     slot: int | None
     seed: int
     limit: int  # frames, at most
-    codec: DecoderState
+    codec: CodecSlot
     live: LiveTurn | None = None
     spoken: int = 0  # frames made
     making: int = 0  # frames asked for whose codes are not here yet

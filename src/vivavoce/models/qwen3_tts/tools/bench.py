@@ -7,7 +7,7 @@ no requests, no server and no peers.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
@@ -16,18 +16,16 @@ import torch
 from torch import Tensor
 
 from vivavoce.models.hardware import available_cores
+from vivavoce.models.qwen3_tts.checkpoint import random_weights as random
 from vivavoce.models.qwen3_tts.checkpoint.config import Config
 from vivavoce.models.qwen3_tts.checkpoint.folder import load_checkpoint
-from vivavoce.models.qwen3_tts.checkpoint.random_weights import (
-    random_codec,
-    random_talker,
-    released_config,
-)
 from vivavoce.models.qwen3_tts.codec import CodecDecoder, load_decoder
 from vivavoce.models.qwen3_tts.network.linear import Linear, stored_as
 from vivavoce.models.qwen3_tts.network.sampler import Sampling
 from vivavoce.models.qwen3_tts.network.talker import Talker
 from vivavoce.models.qwen3_tts.runtime.batch import Batch
+from vivavoce.models.qwen3_tts.runtime.codec_runner import CodecRunner
+from vivavoce.models.qwen3_tts.runtime.cuda import CudaStream
 from vivavoce.models.qwen3_tts.runtime.device import choose_device, choose_dtype, choose_form
 from vivavoce.models.qwen3_tts.runtime.stop_rules import FRAME_S
 
@@ -67,6 +65,7 @@ class Pace:
     codec_ms: float  # the same frames made audible; 0 without codec
     first_audio_ms: float  # from a prompt to the sound of its first frame, nobody else speaking
     floor_ms: float  # what reading the weights takes
+    capture_s: float = 0.0  # what capturing the graphs took, on CUDA
 
     @property
     def frames_per_s(self) -> float:
@@ -102,9 +101,10 @@ def prepare(
         talker, config = loaded.talker, loaded.config
         decoder = load_decoder(source / CODEC, where, torch.float32) if codec else None
     else:
-        config = released_config(source)
-        talker = random_talker(config, where, numbers, form)
-        decoder = random_codec(where) if codec else None
+        config = random.released_config(source)
+        talker = random.random_talker(config, where, numbers, form)
+        shape = random.TINY_CODEC if source == "tiny" else random.CODEC
+        decoder = random.random_codec(where, config=shape) if codec else None
     # An end of speech that is no entry of the vocabulary never comes: every stream speaks on.
     config = replace(config, codec_ids=replace(config.codec_ids, eos=-1))
     speaking = Speaking(talker, config, decoder, stored_as(form, numbers))
@@ -141,25 +141,48 @@ def frame_bytes(talker: Talker, config: Config) -> int:
 
 
 def measure(speaking: Speaking, machine: Machine, batch: int, frames: int) -> Pace:
-    """Return the pace of `batch` streams over `frames` frames each."""
+    """Return the pace of `batch` streams over `frames` frames each; on CUDA by graphs, as the model runs there."""
     first_ms = _first_audio_ms(speaking)
-    streams = _open(speaking, batch, frames + WARM_UP)
-    states = [speaking.codec.open() for _ in range(batch)] if speaking.codec else []
+    track, sounding = _track(speaking), _track(speaking)
+    with track.current():
+        streams = _open(speaking, track, batch, frames + WARM_UP)
+    sounder = None if speaking.codec is None else _sounder(speaking.codec, sounding, batch)
+    slots = [] if sounder is None else [sounder.open() for _ in range(batch)]
     frame_ms, codec_ms, pending = [], [], list[Tensor]()
     for number in range(WARM_UP + frames):
         start = time.perf_counter()
-        codes = streams.step().codes
-        codes[:, 0].tolist()  # as the model does to see an end: it waits for the device
+        with track.current():
+            codes = (
+                streams.step().codes[:batch].cpu()
+            )  # waits for the device, as the model does to see an end
         if number >= WARM_UP:
             frame_ms.append(1000 * (time.perf_counter() - start))
         pending.append(codes.clone())
-        if speaking.codec and len(pending) == CHUNK:
+        if sounder is not None and len(pending) == CHUNK:
             start = time.perf_counter()
-            speaking.codec.step(_sayable(pending, speaking), states).cpu()
+            sounder.sound(_sayable(pending, speaking), slots).wait()
             codec_ms.append(1000 * (time.perf_counter() - start) / CHUNK)
             pending.clear()
     floor_ms = frame_bytes(speaking.talker, speaking.config) / machine.read_gb_s / 1e6
-    return Pace(batch, median(frame_ms), median(codec_ms) if codec_ms else 0.0, first_ms, floor_ms)
+    codec = median(codec_ms) if codec_ms else 0.0
+    return Pace(
+        batch, median(frame_ms), codec, first_ms, floor_ms, track.capture_s + sounding.capture_s
+    )
+
+
+def frames_of_one(speaking: Speaking, frames: int) -> Callable[[], float]:
+    """What makes the next frame of one stream, `frames` at most, and gives the milliseconds it took."""
+    track = _track(speaking)
+    with track.current():
+        batch = _open(speaking, track, 1, frames)
+
+    def step() -> float:
+        start = time.perf_counter()
+        with track.current():
+            batch.step().codes.cpu()
+        return 1000 * (time.perf_counter() - start)
+
+    return step
 
 
 def peak_memory(device: str) -> int:
@@ -177,11 +200,31 @@ def peak_memory(device: str) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def _open(speaking: Speaking, streams: int, frames: int) -> Batch:
+def _track(speaking: Speaking) -> CudaStream:
+    """Work on the talker's device, captured on CUDA."""
+    device = speaking.talker.device
+    return CudaStream(device, fixed=device.type == "cuda")
+
+
+def _sounder(codec: CodecDecoder, track: CudaStream, streams: int) -> CodecRunner:
+    """Return the codec for `streams` streams; its chunks are captured on CUDA before they count."""
+    sounder = CodecRunner(codec, track, streams)
+    if track.fixed:
+        slots = [sounder.open() for _ in range(streams)]
+        for _ in range(2):
+            nothing = torch.zeros(streams, codec.config.num_quantizers, CHUNK, dtype=torch.int64)
+            sounder.sound(nothing, slots).wait()
+        for slot in slots:
+            slot.close()
+    return sounder
+
+
+def _open(speaking: Speaking, track: CudaStream, streams: int, frames: int) -> Batch:
     """A batch with `streams` streams, each behind a prompt of noise."""
     talker, hidden = speaking.talker, speaking.config.talker.hidden_size
     pad = torch.zeros(hidden, device=talker.device, dtype=talker.dtype)
-    batch = Batch(talker, speaking.config, pad, slots=streams, max_len=PROMPT + frames)
+    positions = -(-(PROMPT + frames) // 64) * 64
+    batch = Batch(talker, speaking.config, pad, slots=streams, max_len=positions, track=track)
     generator = torch.Generator().manual_seed(0)
     for seed in range(streams):
         prompt = torch.randn(PROMPT, hidden, generator=generator).to(talker.device, talker.dtype)
@@ -195,16 +238,26 @@ def _sampling(config: Config, seed: int) -> Sampling:
 
 
 def _first_audio_ms(speaking: Speaking) -> float:
-    """From a prompt to the samples of its first frame: the median of three."""
-    taken = []
-    for _ in range(3):
+    """From a prompt to the samples of its first frame: the median of three, with what is captured captured before."""
+    track, sounding, taken = _track(speaking), _track(speaking), []
+    with track.current():
+        batch = _open(speaking, track, 1, 2)
+    batch.close(0)
+    sounder = None if speaking.codec is None else CodecRunner(speaking.codec, sounding, 1)
+    hidden, talker = speaking.config.talker.hidden_size, speaking.talker
+    for _ in range(5 if track.fixed else 3):
+        prompt = torch.randn(PROMPT, hidden).to(talker.device, talker.dtype)
         start = time.perf_counter()
-        codes = _open(speaking, 1, 2).step().codes
-        if speaking.codec:
-            speaking.codec.step(_sayable([codes], speaking), [speaking.codec.open()]).cpu()
-        codes.tolist()
+        with track.current():
+            slot = batch.open(prompt, prompt[:0], _sampling(speaking.config, 0))
+            codes = batch.step().codes[:1].cpu()
+        if sounder is not None:
+            voice = sounder.open()
+            sounder.sound(_sayable([codes], speaking), [voice]).wait()
+            voice.close()
         taken.append(1000 * (time.perf_counter() - start))
-    return median(taken)
+        batch.close(slot)
+    return median(taken[-3:])
 
 
 def _sayable(frames: Sequence[Tensor], speaking: Speaking) -> Tensor:

@@ -1,0 +1,395 @@
+"""Prove and measure Qwen3-TTS on this machine's GPU, within nine minutes; see docs/gpu.md.
+
+    python benchmarks/gpu.py                       everything, in order of worth
+    python benchmarks/gpu.py --only bench
+    python benchmarks/gpu.py --dry-run             the same on a CPU with tiny shapes, to find mistakes
+    python benchmarks/gpu.py --wheels DIR          fetch what the machine lacks, to be carried to it
+
+It needs Python 3.12 with torch for CUDA, triton, tokenizers, safetensors, httpx, typer, rich,
+pytest and the folder of the sources; what else there must be to serve HTTP comes from DIR, where
+`--wheels` put it. No step uses the network. Each step has its time limit. Results are written as
+they come: a run that is cut off keeps what it has.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, distribution, requires
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+THERE = {
+    "torch",
+    "triton",
+    "tokenizers",
+    "safetensors",
+    "httpx",
+    "typer",
+    "rich",
+    "pytest",
+    "numpy",
+}
+LEFT_OUT = {"hibari-tts"}  # another voice
+MOST_MB = 60  # that may have to be carried
+SERVED = (
+    "av",
+    "fastapi",
+    "pydantic_settings",
+    "sentencex",
+    "soxr",
+    "uvicorn",
+)  # what shows that a server can run
+Row = dict[str, Any]  # JSON
+
+
+@dataclass
+class Kit:
+    """A run: where it writes, what it has found so far, and the sizes that it measures."""
+
+    out: Path
+    dry: bool
+    wheels: Path | None
+    scratch: Path
+    results: dict[str, list[Row]] = field(default_factory=dict)
+
+    @property
+    def device(self) -> str:
+        return "cpu" if self.dry else "cuda"
+
+    def note(self, step: str, row: Row) -> None:
+        """Add a result, shows it, and writes all there are."""
+        self.results.setdefault(step, []).append(row)
+        print("  " + ", ".join(f"{name} {shown(value)}" for name, value in row.items()), flush=True)
+        (self.out / "gpu.json").write_text(json.dumps(self.results, indent=2), encoding="utf-8")
+        (self.out / "gpu.md").write_text(markdown(self.results), encoding="utf-8")
+
+    def run(self, step: str, *command: str, until_s: float) -> None:
+        """Run Python with `command`, notes the lines of JSON that it prints, and kills it at `until_s`."""
+        for line in lines([sys.executable, *command], self.environment(), until_s):
+            if line.startswith("{"):
+                self.note(step, json.loads(line))
+            else:
+                print("  | " + line, flush=True)
+
+    def environment(self) -> Mapping[str, str]:
+        paths = [ROOT, ROOT / "src", *([self.wheels] if self.wheels else [])]
+        known = os.environ.get("PYTHONPATH")
+        return {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join([*map(str, paths), *([known] if known else [])]),
+        }
+
+
+class Cut(Exception):
+    """A step that had to be killed, or failed."""
+
+
+def lines(command: Sequence[str], environment: Mapping[str, str], until_s: float) -> Iterator[str]:
+    """Yield the lines that `command` prints.
+
+    Raises `Cut` if it fails or is still at it at `until_s`.
+    """
+    options = {
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.STDOUT,
+        "text": True,
+        "start_new_session": True,
+    }
+    with subprocess.Popen(command, cwd=ROOT, env=dict(environment), **options) as process:
+        cut = threading.Event()
+
+        def kill() -> None:
+            cut.set()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+        timer = threading.Timer(max(0.0, until_s - time.monotonic()), kill)
+        timer.start()
+        try:
+            assert process.stdout is not None, "it is a pipe"
+            for line in process.stdout:
+                yield line.rstrip()
+        finally:
+            timer.cancel()
+            kill() if process.poll() is None and sys.exc_info()[0] else None
+    if cut.is_set():
+        raise Cut("cut off at its time limit")
+    if process.returncode:
+        raise Cut(f"failed with exit code {process.returncode}")
+
+
+def tests(kit: Kit, until_s: float) -> None:
+    """What only a GPU can show: kernels compiled, graphs equal plain, the codes of a CPU."""
+    started_s = time.monotonic()
+    files = ["tests/models/qwen3_tts/test_kernels.py", "tests/models/qwen3_tts/test_cuda.py"]
+    chosen = ["-m", "gpu", *files] if not kit.dry else ["-m", "not gpu", "-k", "norm", files[0]]
+    # Without the project's settings, whose plugins a bare machine lacks.
+    bare = [
+        "-c",
+        os.devnull,
+        "--rootdir",
+        str(ROOT),
+        "--noconftest",
+        "--import-mode=importlib",
+        "-p",
+        "no:cacheprovider",
+    ]
+    with contextlib.ExitStack() as stack:
+        stack.callback(
+            lambda: kit.note("tests", {"passed": passed, "seconds": time.monotonic() - started_s})
+        )
+        passed = False
+        environment = {**kit.environment(), **({"TRITON_INTERPRET": "1"} if kit.dry else {})}
+        for line in lines(
+            [sys.executable, "-m", "pytest", "-q", "-x", *bare, *chosen], environment, until_s
+        ):
+            print("  | " + line, flush=True)
+        passed = True
+
+
+def bench(kit: Kit, until_s: float) -> None:
+    """Frames by batch size; first one stream and 64, then what lies between."""
+    sizes = ("tiny",) if kit.dry else ("1.7b", "0.6b")
+    batches = ("1,2",) if kit.dry else ("1,64", "2,4,8,16,32")
+    for batch in batches:
+        for size in sizes:
+            for weights in ("auto", "int8"):
+                options = [
+                    "--size",
+                    size,
+                    "--weights",
+                    weights,
+                    "--batch",
+                    batch,
+                    "--device",
+                    kit.device,
+                ]
+                frames = ["--frames", "9" if kit.dry else "48"]
+                kit.run(
+                    "bench",
+                    "-m",
+                    "benchmarks.gpu_parts",
+                    "bench",
+                    *options,
+                    *frames,
+                    until_s=until_s,
+                )
+
+
+def load(kit: Kit, until_s: float) -> None:
+    """First audio over HTTP, at calls a second."""
+    if lacking := [name for name in SERVED if not importable(name, kit)]:
+        raise Cut(f"nothing to serve with: {', '.join(lacking)} are missing (see --wheels)")
+    folder = random_checkpoint("tiny" if kit.dry else "1.7b", kit.scratch)
+    options = [
+        "--folder",
+        str(folder),
+        "--size",
+        "tiny" if kit.dry else "1.7b",
+        "--device",
+        kit.device,
+    ]
+    plan = (
+        ["--rate", "2", "--seconds", "2"] if kit.dry else ["--rate", "1,4,10,20", "--seconds", "12"]
+    )
+    kit.run("load", "-m", "benchmarks.gpu_parts", "load", *options, *plan, until_s=until_s)
+
+
+def peers(kit: Kit, until_s: float) -> None:
+    """The other engines on the same card, where they are installed."""
+    present = {"faster": "faster_qwen3_tts", "published": "qwen_tts"}
+    found = [name for name, module in present.items() if importable(module, kit)]
+    if not found:
+        raise Cut(f"none of {', '.join(present.values())} is installed")
+    folder = random_checkpoint("tiny" if kit.dry else "1.7b", kit.scratch)
+    for name in ("ours", *found):
+        options = [
+            str(folder),
+            "--device",
+            kit.device,
+            "--dtype",
+            "float32" if kit.dry else "bfloat16",
+            "--threads",
+            "4",
+        ]
+        command = [sys.executable, "benchmarks/qwen_peer.py", name, *options]
+        asked = f"import subprocess; subprocess.run({command!r}, input='50\\n50\\n50\\n', text=True, check=True)"
+        kit.run("peers", "-c", asked, until_s=until_s)
+
+
+def profile(kit: Kit, until_s: float) -> None:
+    """The dearest kernels of a frame."""
+    options = ["--size", "tiny" if kit.dry else "1.7b", "--device", kit.device]
+    kit.run("profile", "-m", "benchmarks.gpu_parts", "profile", *options, until_s=until_s)
+
+
+Step = Callable[[Kit, float], None]
+STEPS: Mapping[
+    str, tuple[Step, float]
+] = {  # in order of worth, with the seconds that each may take
+    "tests": (tests, 110),
+    "bench": (bench, 210),
+    "load": (load, 120),
+    "peers": (peers, 60),
+    "profile": (profile, 40),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--only", choices=list(STEPS), action="append", help="run this step; may be given again"
+    )
+    parser.add_argument(
+        "--skip", choices=list(STEPS), action="append", default=[], help="leave this step out"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("gpu-results"), help="folder of gpu.json and gpu.md"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="on the CPU, with tiny shapes")
+    parser.add_argument(
+        "--wheels",
+        type=Path,
+        help="folder of what the machine lacks; it is filled if it is not there",
+    )
+    given = parser.parse_args()
+    if given.wheels is not None and not given.wheels.is_dir():
+        sys.exit(fetch(given.wheels))
+    given.out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        kit = Kit(given.out, given.dry_run, given.wheels, Path(scratch))
+        wanted = [
+            name for name in STEPS if name in (given.only or STEPS) and name not in given.skip
+        ]
+        failed = [name for name in wanted if not attempt(kit, name)]
+    print(f"written to {given.out / 'gpu.json'} and {given.out / 'gpu.md'}")
+    sys.exit(1 if "tests" in failed or (given.dry_run and set(failed) - {"peers"}) else 0)
+
+
+def attempt(kit: Kit, name: str) -> bool:
+    """Run a step; True if it came to its end. Why not is noted beside its results."""
+    step, limit_s = STEPS[name]
+    print(f"{name}: at most {limit_s:.0f} s", flush=True)
+    started_s = time.monotonic()
+    try:
+        step(kit, started_s + limit_s * (3 if kit.dry else 1))
+    except Cut as reason:
+        kit.note(name, {"ended": str(reason)})
+        return False
+    finally:
+        print(f"{name}: {time.monotonic() - started_s:.0f} s", flush=True)
+    return True
+
+
+def random_checkpoint(size: str, scratch: Path) -> Path:
+    """A CustomVoice checkpoint with random weights, made once."""
+    sys.path[:0] = [str(ROOT), str(ROOT / "src")]
+    from scripts.make_checkpoint import SHAPES
+    from tests.models.qwen3_tts.codec_checkpoints import RELEASED, RELEASED_SPEAKER
+    from tests.models.qwen3_tts.whole import whole_checkpoint, write_whole
+
+    folder = scratch / f"random-{size}"
+    if folder.exists():
+        return folder
+    if size == "tiny":
+        folder.mkdir()
+        return whole_checkpoint(folder)
+    return write_whole(folder, "custom_voice", SHAPES[size], RELEASED, RELEASED_SPEAKER, seed=0)
+
+
+def importable(module: str, kit: Kit) -> bool:
+    """True if `module` is installed, or was carried here."""
+    return find_spec(module) is not None or bool(kit.wheels and (kit.wheels / module).exists())
+
+
+def fetch(folder: Path) -> int:
+    """Put into `folder` what the server needs and a bare machine lacks. Returns an exit code."""
+    needed = sorted({*missing("vivavoce"), "hypothesis", "sortedcontainers"})
+    print("to be carried:", ", ".join(needed))
+    with tempfile.TemporaryDirectory() as scratch:
+        pip = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--no-deps",
+            "--only-binary",
+            ":all:",
+            "-d",
+            scratch,
+        ]
+        machine = ["--python-version", "3.12", "--platform", f"manylinux_2_28_{os.uname().machine}"]
+        subprocess.run([*pip, *machine, *pinned(needed)], check=True)
+        wheels = sorted(Path(scratch).glob("*.whl"))
+        megabytes = sum(wheel.stat().st_size for wheel in wheels) / 1e6
+        for wheel in wheels:
+            shutil.unpack_archive(wheel, folder, "zip")
+    print(
+        f"{len(wheels)} packages of {megabytes:.0f} MB are in {folder}; run with --wheels {folder} there"
+    )
+    return 0 if megabytes <= MOST_MB else 1
+
+
+def missing(name: str) -> set[str]:
+    """Return the packages that `name` requires, and these in turn, but for what a bare machine has."""
+    from packaging.requirements import Requirement
+
+    found: set[str] = set()
+    for text in requires(name) or []:
+        requirement = Requirement(text)
+        wanted = requirement.name.lower().replace("_", "-")
+        if wanted in THERE | LEFT_OUT | found or (
+            requirement.marker and not requirement.marker.evaluate({"extra": ""})
+        ):
+            continue
+        found |= {wanted, *missing(wanted)}
+    return found
+
+
+def pinned(names: Sequence[str]) -> Iterator[str]:
+    """Yield `names` in the versions that are installed here, with which it was tried."""
+    for name in names:
+        try:
+            yield f"{name}=={distribution(name).version}"
+        except PackageNotFoundError:
+            yield name
+
+
+def markdown(results: Mapping[str, Sequence[Row]]) -> str:
+    """Return all results as tables."""
+    parts = []
+    for step, rows in results.items():
+        columns = list(dict.fromkeys(name for row in rows for name in row))
+        table = [
+            columns,
+            ["---"] * len(columns),
+            *([shown(row.get(name)) for name in columns] for row in rows),
+        ]
+        parts.append(f"## {step}\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in table))
+    return "\n\n".join(parts) + "\n"
+
+
+def shown(value: object) -> str:
+    """A value in few characters."""
+    if value is None:
+        return ""
+    return f"{value:.3g}" if isinstance(value, float) else str(value).replace("|", "/")
+
+
+if __name__ == "__main__":
+    main()
