@@ -8,7 +8,6 @@ times as long.
 import ast
 import gc
 import importlib
-import itertools
 import pkgutil
 import re
 import time
@@ -23,7 +22,6 @@ from benchmarks.fuzz_text import TOKENS
 
 import vivavoce.models.kokoro.g2p
 import vivavoce.text
-import vivavoce.text.numbers
 from vivavoce.models.kokoro.g2p.romance.rules import RuleTable
 from vivavoce.text.detect import Detector, speakable_share
 from vivavoce.text.normalize import normalize
@@ -31,7 +29,6 @@ from vivavoce.text.numbers.verbalize import LANGUAGES, verbalize
 from vivavoce.text.split import split, weighted_length
 from vivavoce.text.visemes import words
 
-PACKAGES = (vivavoce.text, vivavoce.text.numbers, vivavoce.models.kokoro.g2p)
 SHORT, LONG = 25_000, 100_000
 MOST = 6.0  # times as long, for four times as much text
 # of processor time for the short text: a square law takes longer, a linear one need not be compared
@@ -106,7 +103,7 @@ def searches() -> dict[str, Callable[[str], object]]:
     """How each pattern goes through a text, by the module's name and the pattern."""
     found: dict[str, Callable[[str], object]] = {}
     known = set[re.Pattern[str]]()
-    for module in itertools.chain.from_iterable(map(modules, PACKAGES)):
+    for module in (*modules(vivavoce.text), *modules(vivavoce.models.kokoro.g2p)):
         name = module.__name__.rpartition(".")[2]
         for pattern in compiled(vars(module)):
             if pattern in known:  # of another module

@@ -31,8 +31,9 @@ FORMATS: Final = "wav, mp3, flac, ogg (opus or vorbis), m4a, aac or webm"
 # FFmpeg's names. None of these demuxers opens anything beside what it is given.
 _DEMUXERS: Final = "wav,mp3,flac,ogg,aac,matroska,webm,mov,mp4,m4a"
 _CODECS: Final = (
-    "pcm_u8", "pcm_s8", "pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_s32le", "pcm_s32be", "pcm_f32le",
-    "pcm_f32be", "pcm_f64le", "pcm_f64be", "pcm_alaw", "pcm_mulaw", "mp3", "mp3float", "flac", "vorbis", "opus",
+    "pcm_u8", "pcm_s8", "pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_s32le",
+    "pcm_s32be",     "pcm_f32le", "pcm_f32be", "pcm_f64le", "pcm_f64be", "pcm_alaw", "pcm_mulaw", "mp3", "mp3float",
+    "flac", "vorbis", "opus",
     "libopus", "aac", "alac",
 )  # fmt: skip
 _OPTIONS: Final = {
@@ -124,7 +125,8 @@ def _mono(frame: av.AudioFrame) -> Samples:
     channels, kind = frame.layout.nb_channels, frame.format.name.removesuffix("p")
     if not 1 <= channels <= MAX_CHANNELS or kind not in _SCALE:
         raise _refused(
-            f"has {channels} channels of type {kind!r}: send at most {MAX_CHANNELS}, of at most 32 bits"
+            f"has {channels} channels of type {kind!r}: send at most {MAX_CHANNELS}, "
+            "of at most 32 bits"
         )
     values = frame.to_ndarray()  # [channels, n], or [1, n * channels] where they alternate
     if not frame.format.is_planar:
@@ -149,7 +151,10 @@ def _check_sound(samples: Samples, rate_hz: int, min_s: float) -> None:
 
 
 def _check_sample_tables(data: bytes) -> None:
-    """Refuse an MP4 whose tables speak of more samples than it can hold: FFmpeg would make room for all of them."""
+    """Reject an MP4 whose tables claim more samples than it can hold.
+
+    FFmpeg would allocate memory for all of them.
+    """
     if data[4:8] not in (
         b"ftyp",
         b"moov",
@@ -170,7 +175,8 @@ def _check_sample_tables(data: bytes) -> None:
     )
     if claimed > len(data):
         raise _refused(
-            f"is an MP4 of {len(data):,} bytes that claims {claimed:,} samples: convert it to wav or flac"
+            f"is an MP4 of {len(data):,} bytes that claims {claimed:,} samples: "
+            "convert it to wav or flac"
         )
 
 
@@ -184,7 +190,10 @@ def _counts(data: bytes, box: bytes, offset: int) -> Iterator[int]:
 
 
 def _how_to_cut(max_s: float) -> str:
-    return f"3 to 10 seconds of clear speech are best; `ffmpeg -i LONG -t {min(10.0, max_s):g} SHORT.wav` cuts it"
+    return (
+        "3 to 10 seconds of clear speech are best; "
+        f"`ffmpeg -i LONG -t {min(10.0, max_s):g} SHORT.wav` cuts it"
+    )
 
 
 def _reason(error: Exception) -> str:

@@ -86,7 +86,7 @@ def open_encoder(format: AudioFormat, rate_hz: int, serial: int = 0) -> Encoder:
     Raises `BadRequest` (`sample_rate`) for a rate that the format does not have and
     `MissingDependency` where the installed PyAV was built without the codec.
 
-    A decoder gives back the exact 16-bit samples of wav, pcm and flac, and the exact length of opus.
+    Decoding gives the exact 16-bit samples of wav, pcm and flac, and the exact length of opus.
     mp3 and aac have no place in a stream to note their encoder's delay, so decoded audio begins
     with about 1100 (mp3) or 1024 (aac) samples of near-silence and ends on a whole frame.
     """

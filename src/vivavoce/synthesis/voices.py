@@ -53,7 +53,10 @@ def aliased_voices(infos: Sequence[EngineInfo]) -> Mapping[str, tuple[EngineInfo
 
 
 def distinct_names(voices: Sequence[tuple[EngineInfo, Voice]]) -> Sequence[str]:
-    """Return a display name for each voice: with its language, model or id where others share it."""
+    """Return a display name for each voice.
+
+    Names that are shared get the language, the model or the id.
+    """
     names = [voice.name for _, voice in voices]
     for details in (
         [language_name(voice.languages[0]).title() for _, voice in voices],

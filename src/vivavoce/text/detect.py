@@ -157,8 +157,8 @@ def _identifier() -> "LanguageIdentifier | None":
         identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
     except OSError as error:
         log.error(
-            "languages of Latin letters are not told apart until a restart: the temporary folder does not take the "
-            "66 MiB for it (%s)", error.strerror,
+            "languages of Latin letters are not told apart until a restart: "
+            "the temporary folder does not take the 66 MiB for it (%s)", error.strerror,
         )  # fmt: skip
         return None
     identifier.set_languages([each.code for each in LANGUAGES if each.scripts == ("latin",)])

@@ -19,12 +19,14 @@ VISEMES: tuple[Viseme, ...] = get_args(Viseme)
 VOWELS: frozenset[Viseme] = frozenset(("aa", "E", "ih", "oh", "ou"))
 
 _LETTERS: Final = (
-    "a aa;b PP;c kk;d DD;e E;f FF;g kk;h;i ih;j CH;k kk;l nn;m PP;n nn;o oh;p PP;q kk;r RR;s SS;t DD;u ou;v FF;w ou;"
-    "x kk SS;y ih;z SS;sh CH;ch CH;zh CH;ce SS E;ci SS ih;cy SS ih;ph FF;qu kk ou;ai aa ih;au aa ou"
+    "a aa;b PP;c kk;d DD;e E;f FF;g kk;h;i ih;j CH;k kk;l nn;m PP;n nn;o oh;p PP;q kk;r RR;s SS;"
+    "t DD;u ou;v FF;w ou;x kk SS;y ih;z SS;sh CH;ch CH;zh CH;ce SS E;ci SS ih;cy SS ih;ph FF;"
+    "qu kk ou;ai aa ih;au aa ou"
 )
 _ENGLISH: Final = (
-    "th TH;tch CH;ck kk;ng nn;wh ou;wr RR;kn nn;gh;igh aa ih;ee ih;ea ih;ie ih;oo ou;ou aa ou;ow oh ou;oa oh ou;"
-    "ai E ih;ay E ih;au oh;aw oh;er RR;ir RR;ur RR;oy oh ih;oi oh ih;tion CH nn;sion CH nn;ge CH;dge CH"
+    "th TH;tch CH;ck kk;ng nn;wh ou;wr RR;kn nn;gh;igh aa ih;ee ih;ea ih;ie ih;oo ou;ou aa ou;"
+    "ow oh ou;oa oh ou;ai E ih;ay E ih;au oh;aw oh;er RR;ir RR;ur RR;oy oh ih;oi oh ih;"
+    "tion CH nn;sion CH nn;ge CH;dge CH"
 )
 _DIGITS: Final = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 

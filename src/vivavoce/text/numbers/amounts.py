@@ -194,7 +194,8 @@ def _amount(sign: str, written: str, scale: str | None, symbol: str, words: Numb
     forms = words.currencies[symbol]
     prefix = f"{words.minus} " if sign else ""
     if scale in ("k", "mil", "mille", "mila"):
-        return f"{prefix}{spoken_number(written, words)} {cardinal(1000, words) if scale == 'k' else scale} {forms[1]}"
+        thousand = cardinal(1000, words) if scale == "k" else scale
+        return f"{prefix}{spoken_number(written, words)} {thousand} {forms[1]}"
     if scale:
         scale = (
             (words.magnitudes[1] if words.numerals == "es" else words.magnitudes[0])
@@ -207,7 +208,8 @@ def _amount(sign: str, written: str, scale: str | None, symbol: str, words: Numb
     if not cents or (cents.group(2) == "00"):
         return prefix + counted(cents.group(1) if cents else written, forms, words)
     join = {"es": " con ", "fr": " ", "it": " e ", "pt_BR": " e "}[words.numerals]
-    return f"{prefix}{counted(cents.group(1), forms, words)}{join}{cardinal(int(cents.group(2)), words)}"
+    whole = counted(cents.group(1), forms, words)
+    return f"{prefix}{whole}{join}{cardinal(int(cents.group(2)), words)}"
 
 
 def speak_units(text: str, words: NumberWords) -> str:

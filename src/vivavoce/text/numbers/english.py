@@ -57,7 +57,8 @@ _REJOINED = frozenset(",.;:!?")  # hibari takes the spaces before these away
 _SPACE_TAKEN = re.compile(r"(?<!\s)\s++(?=[,.;:!?])")
 _LONG_RUN = re.compile(rf"\S{{{MAX_RUN_CHARS + 1},}}+")
 _SYMBOLS = {
-    "≈": "approximately", "∞": "infinity", "√": "square root of", "‰": "per mille", "≤": "less than or equal to",
+    "≈": "approximately", "∞": "infinity", "√": "square root of", "‰": "per mille",
+    "≤": "less than or equal to",
     "≥": "greater than or equal to", "≠": "is not equal to", "Ω": "ohms",
 }  # fmt: skip
 
