@@ -32,9 +32,8 @@ FORMATS: Final = "wav, mp3, flac, ogg (opus or vorbis), m4a, aac or webm"
 _DEMUXERS: Final = "wav,mp3,flac,ogg,aac,matroska,webm,mov,mp4,m4a"
 _CODECS: Final = (
     "pcm_u8", "pcm_s8", "pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_s32le",
-    "pcm_s32be",     "pcm_f32le", "pcm_f32be", "pcm_f64le", "pcm_f64be", "pcm_alaw", "pcm_mulaw", "mp3", "mp3float",
-    "flac", "vorbis", "opus",
-    "libopus", "aac", "alac",
+    "pcm_s32be", "pcm_f32le", "pcm_f32be", "pcm_f64le", "pcm_f64be", "pcm_alaw", "pcm_mulaw",
+    "mp3", "mp3float", "flac", "vorbis", "opus", "libopus", "aac", "alac",
 )  # fmt: skip
 _OPTIONS: Final = {
     "format_whitelist": _DEMUXERS,

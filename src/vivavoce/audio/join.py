@@ -18,8 +18,8 @@ _EMPTY = np.zeros(0, dtype=np.float32)
 class SegmentEdge:
     """Stream that trims the near-silence around one segment and fades both ends.
 
-    At most `margin_s` of near-silence stays before the first and after the last audible sample;
-    pauses inside the segment stay as they are. The first and the last `fade_s` of what remains are
+    At most `margin_s` of near-silence stays before the first and after the last audible sample.
+    Pauses inside the segment stay as they are. The first and the last `fade_s` of what remains are
     faded. To know the end, the newest `fade_s` and any run of near-silence past `margin_s` wait
     inside until something audible follows. Of a longer run only the newest `hold_s` wait, which
     bounds both memory and how much can be trimmed. A segment without any audible sample comes out

@@ -1,6 +1,6 @@
 """Quantise samples, and make silence and fades.
 
-Pure functions on arrays; knows no formats and no streams.
+Pure functions on arrays. Knows no formats and no streams.
 """
 
 import numpy as np

@@ -1,7 +1,7 @@
 """Make any text speakable: markup, emoji and invisible characters go, words and pauses stay.
 
-It knows no language and no model; numbers, dates and abbreviations are left to whoever speaks,
-apart from digits that are no number in any language. Markup is recognised by patterns that do not
+Knows no language and no model. The model's front end reads numbers, dates and abbreviations, apart
+from digits that are no number in any language. Markup is recognised by patterns that do not
 match plain text such as "2 * 3", "snake_case", "C#", "a < b" or "1. January": a Markdown parser
 reads the last one as a list, and prose that is indented as code.
 
@@ -130,7 +130,7 @@ def normalize(text: str) -> str:
 
     Paragraphs are separated by a blank line. Other whitespace is one space.
 
-    Headings, list items and table rows become sentences; links keep their text, images their
+    Headings, list items and table rows become sentences. Links keep their text, images their
     description, bare web addresses their host. Text with nothing to say (only punctuation, emoji)
     becomes "". Takes any string, never raises, and leaves its own results as they are, but for
     markup at the edges of parts.
@@ -361,7 +361,7 @@ def _host(url: re.Match[str]) -> str:
 
 
 def _stars(run: re.Match[str]) -> str:
-    """Return "" for a mark of bold text, and the stars of "2**8" and "2 ** 8"."""
+    """Return "" for a mark of bold text, and the stars of "2**8"."""
     before, after = (
         run.string[max(0, run.start() - 1) : run.start()],
         run.string[run.end() : run.end() + 1],

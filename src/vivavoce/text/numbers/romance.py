@@ -43,8 +43,8 @@ _CAPITALS = re.compile(r"(?<!\w)[A-Z]{2,5}(?![\w'’])")
 _SINGLE = re.compile(r"(?<![\w'’-])[A-Za-z](?![\w'’-])")
 _SHORT_WORDS = word_set(
     """
-    no si el la de en un es ya lo se su mi tu me te le les ne il et du au je on ma ta sa di da io sì sí
-    os as um em na do eu ok oh ah eh ha he non oui per con che sin por qué que ser más
+    no si el la de en un es ya lo se su mi tu me te le les ne il et du au je on ma ta sa di da io
+    sì sí os as um em na do eu ok oh ah eh ha he non oui per con che sin por qué que ser más
     """
 )
 _INTERJECTIONS = word_set("mm mmm hm hmm pst psst sh shh shhh brr pff pfff zzz grr")
