@@ -1,4 +1,4 @@
-"""Priorities, deadlines and full queues, as callers of both surfaces meet them."""
+"""Check priorities, deadlines and full queues in both APIs."""
 
 import asyncio
 from collections.abc import AsyncIterator

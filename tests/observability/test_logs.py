@@ -10,7 +10,7 @@ import pytest
 
 from tests.api.test_lifecycle import pytestmark as posix_only
 from tests.api.test_lifecycle import server
-from vivavoce.observability.logs import REQUEST_ID, JsonLines, TextLines, facts
+from vivavoce.observability.logs import REQUEST_ID, JsonLines, TextLines, log_fields
 
 pytestmark = posix_only
 
@@ -75,7 +75,7 @@ def record(**extra: object) -> logging.LogRecord:
 
 
 def test_a_json_line_is_one_line_whatever_the_message() -> None:
-    line = JsonLines().format(record(**facts(model="tone", seconds=0.5)))
+    line = JsonLines().format(record(**log_fields(model="tone", seconds=0.5)))
     assert "\n" not in line
     assert json.loads(line)["message"] == "a x\nb"
     assert (json.loads(line)["model"], json.loads(line)["seconds"]) == ("tone", 0.5)

@@ -164,7 +164,7 @@ def _run(settings: "Settings") -> None:
             typer.echo(f"  mDNS     {name.removesuffix('.')}")
         whole = run(
             app,
-            app.state.server.life,
+            app.state.server.lifecycle,
             listener,
             log_level=settings.log_level,
             http=bounded_http(bounds),

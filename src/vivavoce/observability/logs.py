@@ -23,7 +23,7 @@ def set_up(level: str, log_format: Literal["text", "json"]) -> None:
     logging.basicConfig(level=level.upper(), handlers=[handler])
 
 
-def facts(**known: object) -> Mapping[str, object]:
+def log_fields(**known: object) -> Mapping[str, object]:
     """Return the `extra` of a message: what it says, by name, for programs."""
     return {"facts": known}
 
