@@ -20,7 +20,8 @@ from vivavoce.types import Capabilities, EngineInfo, Samples, Segment, StopReaso
 
 VOICE = "heart"
 OPENAI_VOICES = (
-    "alloy", "ash", "ballad", "coral", "echo", "fable", "nova", "onyx", "sage", "shimmer", "verse", "marin", "cedar",
+    "alloy", "ash", "ballad", "coral", "echo", "fable", "nova", "onyx", "sage", "shimmer", "verse",
+    "marin", "cedar",
 )  # fmt: skip
 
 INFO = EngineInfo(

@@ -19,15 +19,17 @@ HAN = "\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af"
 _RUNS = re.compile(rf"[{HAN}]+|[^{HAN}]+")
 _TONES = {"1": "→", "2": "↗", "3": "↓", "4": "↘", "5": ""}
 _INITIALS = {
-    "b": "p", "p": "pʰ", "m": "m", "f": "f", "d": "t", "t": "tʰ", "n": "n", "l": "l", "g": "k", "k": "kʰ", "h": "x",
-    "j": "ʨ", "q": "ʨʰ", "x": "ɕ", "zh": "ꭧ", "ch": "ꭧʰ", "sh": "ʂ", "r": "ɻ", "z": "ʦ", "c": "ʦʰ", "s": "s", "": "",
+    "b": "p", "p": "pʰ", "m": "m", "f": "f", "d": "t", "t": "tʰ", "n": "n", "l": "l", "g": "k",
+    "k": "kʰ", "h": "x", "j": "ʨ", "q": "ʨʰ", "x": "ɕ", "zh": "ꭧ", "ch": "ꭧʰ", "sh": "ʂ", "r": "ɻ",
+    "z": "ʦ", "c": "ʦʰ", "s": "s", "": "",
 }  # fmt: skip
 _FINALS = {  # * is where the tone goes
-    "a": "a*", "ai": "ai*", "an": "a*n", "ang": "a*ŋ", "ao": "au*", "e": "ɤ*", "ei": "ei*", "en": "ə*n", "eng": "ə*ŋ",
-    "er": "ɚ*", "i": "i*", "ia": "ja*", "ian": "jɛ*n", "iang": "ja*ŋ", "iao": "jau*", "ie": "je*", "in": "i*n",
-    "ing": "i*ŋ", "io": "jɔ*", "iong": "jʊ*ŋ", "iou": "jou*", "o": "wo*", "ong": "ʊ*ŋ", "ou": "ou*", "u": "u*",
-    "ua": "wa*", "uai": "wai*", "uan": "wa*n", "uang": "wa*ŋ", "uei": "wei*", "uen": "wə*n", "ueng": "wə*ŋ",
-    "uo": "wo*", "v": "y*", "van": "ɥɛ*n", "ve": "ɥe*", "vn": "y*n", "ê": "ɛ*", "m": "m*", "n": "n*", "ng": "ŋ*",
+    "a": "a*", "ai": "ai*", "an": "a*n", "ang": "a*ŋ", "ao": "au*", "e": "ɤ*", "ei": "ei*",
+    "en": "ə*n", "eng": "ə*ŋ", "er": "ɚ*", "i": "i*", "ia": "ja*", "ian": "jɛ*n", "iang": "ja*ŋ",
+    "iao": "jau*", "ie": "je*", "in": "i*n", "ing": "i*ŋ", "io": "jɔ*", "iong": "jʊ*ŋ",
+    "iou": "jou*", "o": "wo*", "ong": "ʊ*ŋ", "ou": "ou*", "u": "u*", "ua": "wa*", "uai": "wai*",
+    "uan": "wa*n", "uang": "wa*ŋ", "uei": "wei*", "uen": "wə*n", "ueng": "wə*ŋ", "uo": "wo*",
+    "v": "y*", "van": "ɥɛ*n", "ve": "ɥe*", "vn": "y*n", "ê": "ɛ*", "m": "m*", "n": "n*", "ng": "ŋ*",
     "hm": "hm*", "hng": "hŋ*",
 }  # fmt: skip
 _BUZZED = frozenset(("zh", "ch", "sh", "r", "z", "c", "s"))  # after these, i is the vowel ɨ
@@ -55,9 +57,10 @@ _CHILDREN = (
 )
 _NEUTRAL_LAST = word_set(
     """
-    早上 晚上 窗户 时候 味道 知道 东西 朋友 先生 学生 衣服 喜欢 认识 告诉 客气 漂亮 便宜 休息 麻烦 故事 意思 太阳 月亮
-    地方 关系 消息 明白 清楚 舒服 事情 眼睛 耳朵 头发 暖和 热闹 凉快 聪明 商量 打算 打听 答应 招呼 精神 力气 钥匙 护士
-    大夫 豆腐 萝卜 葡萄 石榴 玻璃 骆驼 蘑菇 窟窿 葫芦 唠叨 收拾 亲戚 丈夫 邻居 师傅 生意 行李 工夫 苗条 结实 马虎 糊涂
+    早上 晚上 窗户 时候 味道 知道 东西 朋友 先生 学生 衣服 喜欢 认识 告诉 客气 漂亮 便宜 休息 麻烦
+    故事 意思 太阳 月亮 地方 关系 消息 明白 清楚 舒服 事情 眼睛 耳朵 头发 暖和 热闹 凉快 聪明 商量
+    打算 打听 答应 招呼 精神 力气 钥匙 护士 大夫 豆腐 萝卜 葡萄 石榴 玻璃 骆驼 蘑菇 窟窿 葫芦 唠叨
+    收拾 亲戚 丈夫 邻居 师傅 生意 行李 工夫 苗条 结实 马虎 糊涂
     """
 )  # words whose last syllable has lost its tone, which pypinyin gives with the tone of the character
 

@@ -20,14 +20,14 @@ from vivavoce.models.kokoro.g2p.romance.rules import (
 _LETTERS = "àèéìíîòóùú"
 _UNSTRESSED = word_set(
     """
-    il lo la i gli le di a da in con per tra fra e ed o od che se si mi ti ci vi ne del dello dei degli al allo
-    ai agli dal dai nel nei sul sui col un è ha ho hai non l d c s m t v
+    il lo la i gli le di a da in con per tra fra e ed o od che se si mi ti ci vi ne del dello dei
+    degli al allo ai agli dal dai nel nei sul sui col un è ha ho hai non l d c s m t v
     """
 )
 _HALF_STRESSED = word_set(
     """
-    della delle dell alla alle all dalla dalle dall nella nelle nell sulla sulle sull una uno mio mia tuo tua
-    suo sua sue loro sono hanno anche come perché dove quando
+    della delle dell alla alle all dalla dalle dall nella nelle nell sulla sulle sull una uno mio
+    mia tuo tua suo sua sue loro sono hanno anche come perché dove quando
     """
 )
 

@@ -21,8 +21,8 @@ from vivavoce.models.kokoro.g2p.romance.rules import (
 _LETTERS = "áàâãéêíóôõúüç"
 _UNSTRESSED = word_set(
     """
-    a o as os e ou de do da dos das em no na nos nas por com se me te lhe que um ao aos à às mas sem nós tem vai
-    d l s
+    a o as os e ou de do da dos das em no na nos nas por com se me te lhe que um ao aos à às mas sem
+    nós tem vai d l s
     """
 )
 _HALF_STRESSED = word_set(

@@ -19,7 +19,10 @@ from vivavoce.models.kokoro.g2p.romance.rules import (
 
 _LETTERS = "áéíóúüñ"
 _UNSTRESSED = word_set(
-    "el la los las lo de del en a al y e o u que se me te le les nos os mi mis tu su sus con por si ni"
+    """
+    el la los las lo de del en a al y e o u que se me te le les nos os mi mis tu su sus con por
+    si ni
+    """
 )
 _HALF_STRESSED = word_set("para pero como cuando cuanto donde sobre entre desde aunque porque")
 
