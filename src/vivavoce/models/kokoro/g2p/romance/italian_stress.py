@@ -1,9 +1,10 @@
-"""Where Italian words carry their stress when the spelling does not say it. Knows nothing of
-sounds.
+"""Find the stress of Italian words whose spelling does not show it.
 
-Two lists of ours decide, longest entry first: endings whose stress lies on the vowel before them
-(*poss-i-bile*), and endings or whole words (`^…`) written with the accent they are spoken with; è/ò
-are the open, é/ó the closed vowel.
+- Whole words are looked up first, then endings, the longest first.
+- Some endings have the stress on the vowel before them: *poss-i-bile*.
+- The other endings, and the words, are listed with the accent they are spoken with.
+- è and ò are open vowels, é and ó closed ones.
+- This module knows no phonemes.
 """
 
 import re
@@ -77,7 +78,7 @@ sógno légno ségno dégno régno bisógno vergógna montàgna pésc{e,i} pàst
 
 
 def accented(word: str) -> str:
-    """Return `word` with an accent on its stressed vowel where spelling or the lists tell; else as it is."""
+    """Return `word` with an accent on its stressed vowel, if that is known."""
     if re.search(r"[àèéìòóù]", word):
         return word
     if word in _WORDS:
@@ -105,9 +106,8 @@ def _expand(table: str) -> list[str]:
 _BARE = str.maketrans("àèéìòóù", "aeeioou")
 _ACCENT = dict(zip("aeiou", "àèìòù", strict=True))
 _LAST_VOWEL = re.compile(r"[aeiou](?=[^aeiou]*$)")
-_HIATUS = re.compile(
-    r"^(?![^aeiou]*[qcg]u?[iu])[^aeiou]*[iu][aeo]$"
-)  # mio, tua, sia: nothing else can be stressed
+# mio, tua, sia: no other vowel can be stressed.
+_HIATUS = re.compile(r"^(?![^aeiou]*[qcg]u?[iu])[^aeiou]*[iu][aeo]$")
 _EARLY_ENDINGS = frozenset(_expand(_STRESS_BEFORE))
 _ENDINGS_WRITTEN = {form.translate(_BARE): form for form in _expand(_ENDINGS)}
 _WORDS = {form.translate(_BARE): form for form in _expand(_EARLY_WORDS) + _expand(_LATE_WORDS)}
