@@ -13,8 +13,8 @@ from vivavoce.models.kokoro.model import (
     RATE_HZ,
     RUN_TOKENS,
     KokoroModel,
+    limit_peak,
     split_phonemes,
-    tame,
     trim,
 )
 from vivavoce.models.kokoro.voices import (
@@ -75,10 +75,10 @@ def test_aliases_and_defaults_are_voices_of_the_language_they_stand_for() -> Non
 
 def test_audio_over_full_scale_is_turned_down_and_other_audio_is_left_alone() -> None:
     loud = np.array([0.1, -1.3, 0.5], np.float32)
-    assert np.allclose(tame(loud), loud * PEAK / 1.3)
+    assert np.allclose(limit_peak(loud), loud * PEAK / 1.3)
     quiet = np.array([0.1, -0.9], np.float32)
-    assert tame(quiet) is quiet
-    assert np.isnan(tame(np.array([np.nan, 2.0], np.float32))).any()
+    assert limit_peak(quiet) is quiet
+    assert np.isnan(limit_peak(np.array([np.nan, 2.0], np.float32))).any()
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,13 @@
 """Rewrite Kokoro's quantised ONNX graph so that a CPU computes the same speech much faster.
 
 The published int8 graph spends its time in operators for which onnxruntime has no fast kernel:
-integer convolutions with unsigned weights, instance norms spelled out in eight passes over memory,
-a naive short-time Fourier transform. Each is replaced by operators that have one. The quantised
-weights stay as they are, and the integer sums come out the same.
+integer convolutions with unsigned weights, instance norms written as eight passes over memory, and
+a naive short-time Fourier transform. The rewriting replaces each by operators with a fast kernel.
 
-The result is kept beside the model, so only a pull, or the first load after an upgrade, needs
-`onnx`. This module knows the shape of that graph and nothing of text, voices or sound.
+- The quantised values and the integer sums stay the same.
+- The result is stored beside the model. Only a pull, and the first load after an upgrade, need
+  `onnx`.
+- This module knows the shape of the graph. It does not know text, voices or audio.
 """
 
 from collections.abc import Iterator
@@ -28,24 +29,24 @@ if TYPE_CHECKING:
 Weights: TypeAlias = NDArray[np.uint8]
 Signed: TypeAlias = NDArray[np.int8]
 
-# The quantiser used 7 of the 8 bits (0..127). Moved to -64..63 the products of two neighbours fit
-# the 16-bit sums that processors without dot-product instructions use, and the signed form has fast
-# kernels everywhere.
+# The quantiser used 7 of the 8 bits (0..127). Shifted to -64..63, the sum of two products fits the
+# 16 bits that processors without dot-product instructions use, and signed weights have fast kernels
+# on all processors.
 SHIFT = 64
-VERSION = 1  # of the rewriting: increase it with every change to the graphs that come out
+VERSION = 1  # of the rewriting: increase it with every change to the resulting graphs
 MICROSOFT = "com.microsoft"
 
 
 def fast_path(model: Path) -> Path:
-    """Return where the rewritten form of the graph `model` is kept, by both versions."""
+    """Return the path of the rewritten graph, which names both versions."""
     return model.with_name(f"fast-{sha256(model)[:16]}-{VERSION}.onnx")
 
 
 def load_fast(model: Path) -> Path | bytes:
-    """Return the fast form of the graph `model`: its file, or its bytes if none can be written.
+    """Return the file of the fast form of `model`, or its bytes if none can be written.
 
-    Raises `MissingDependency` if it must be made and `onnx` is absent, `EngineFault` if `model` is
-    no graph.
+    Raises `MissingDependency` if the form must be made and `onnx` is absent, `EngineFault` if
+    `model` is not a graph.
     """
     path = fast_path(model)
     if path.is_file():
@@ -62,8 +63,8 @@ def require_onnx() -> None:
     """Raise `MissingDependency` if `onnx` is absent."""
     if find_spec("onnx") is None:
         raise MissingDependency(
-            "the Kokoro model's graph is rewritten once, which needs the 'onnx' package: pip install "
-            "'vivavoce[kokoro]', then run: vivavoce models pull kokoro"
+            "the Kokoro model's graph is rewritten once, which needs the 'onnx' package: "
+            "pip install 'vivavoce[kokoro]', then run: vivavoce models pull kokoro"
         )
 
 
@@ -77,7 +78,8 @@ def rewrite(path: Path) -> bytes:
         model = onnx.load_model(path)
     except DecodeError as broken:
         raise EngineFault(
-            f"the file {str(path)!r} is not a whole ONNX graph; remove it and run: vivavoce models pull kokoro"
+            f"the file {str(path)!r} is not a whole ONNX graph; "
+            "remove it and run: vivavoce models pull kokoro"
         ) from broken
     serialized: bytes = rewrite_model(model).SerializeToString()
     return serialized
@@ -97,7 +99,7 @@ def _store(graph: bytes, path: Path) -> None:
 
 
 def rewrite_model(model: "ModelProto") -> "ModelProto":
-    """Rewrite `model` in place and returns it; parts that are not recognised stay as they are."""
+    """Rewrite `model` in place and return it, leaving unrecognised parts unchanged."""
     editor = _Editor(model)
     for node in list(model.graph.node):
         match node.op_type:
@@ -118,7 +120,7 @@ def rewrite_model(model: "ModelProto") -> "ModelProto":
 
 
 class _Editor:
-    """Who makes and who uses each value of a graph, and the edits so far; `finish` applies them in one go."""
+    """The producers and consumers of a graph's values, and the edits that `finish` will apply."""
 
     def __init__(self, model: "ModelProto") -> None:
         self.graph = model.graph
@@ -128,12 +130,11 @@ class _Editor:
         for node in self.graph.node:
             for name in node.input:
                 self.consumers.setdefault(name, []).append(node)
-        self.replacements: dict[
-            str, list[NodeProto]
-        ] = {}  # output of the node replaced → what stands there now
+        # Output of the replaced node → the new nodes.
+        self.replacements: dict[str, list[NodeProto]] = {}
 
     def value(self, name: str) -> NDArray[np.generic] | None:
-        """Return the constant called `name`, or `None` if the graph computes it."""
+        """Return the constant called `name`, or None if the graph computes it."""
         from onnx import numpy_helper
 
         return numpy_helper.to_array(self.constants[name]) if name in self.constants else None
@@ -146,7 +147,7 @@ class _Editor:
         return name
 
     def replace(self, output: str, nodes: "list[NodeProto]") -> None:
-        """Put `nodes`, the last of which makes `output`, where `output` is made today."""
+        """Replace the node that makes `output` by `nodes`, the last of which makes it."""
         self.replacements[output] = nodes
 
     def only_user(self, name: str, op_type: str) -> "NodeProto | None":
@@ -154,7 +155,7 @@ class _Editor:
         return users[0] if len(users) == 1 and users[0].op_type == op_type else None
 
     def finish(self) -> None:
-        """Write the edits into the graph and drops every node and constant that nothing uses any more."""
+        """Write the edits into the graph, and drop unused nodes and constants."""
         nodes = [
             new for node in self.graph.node for new in self.replacements.get(node.output[0], [node])
         ]
@@ -188,12 +189,12 @@ def _attributes(node: "NodeProto") -> dict[str, list[int]]:
     return {attribute.name: list(attribute.ints) for attribute in node.attribute}
 
 
-# --- integer convolutions ----------------------------------------------------------------------------------------
+# --- integer convolutions -------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class _Convolution:
-    """A quantised convolution over time with what dequantises its sums."""
+    """A quantised convolution over time, with the scales that dequantise its sums."""
 
     output: str
     weight: Weights  # [out, in, taps]
@@ -209,13 +210,17 @@ class _Convolution:
 
 
 def _convolution(editor: _Editor, node: "NodeProto") -> None:
-    """A convolution becomes one signed matrix product over gathered rows, time first: [time, taps * in]."""
+    """Replace a convolution by one signed matrix product over gathered rows.
+
+    The rows are [time, taps * in].
+    """
     found = _read_convolution(editor, node)
     if found is not None:
         editor.replace(found.output, list(_matrix_product(editor, found)))
 
 
 def _read_convolution(editor: _Editor, node: "NodeProto") -> _Convolution | None:
+    """Return the convolution of `node`, or None if the nodes around it are not the expected ones."""
     weight, zero_point = editor.value(node.input[1]), editor.value(node.input[3])
     cast, bias = editor.only_user(node.output[0], "Cast"), None
     if cast is None and (add := editor.only_user(node.output[0], "Add")) is not None:
@@ -245,7 +250,10 @@ def _read_convolution(editor: _Editor, node: "NodeProto") -> _Convolution | None
 
 
 def _float_bias(editor: _Editor, name: str) -> str | None:
-    """Return the float bias from which the graph makes the integer one: Reshape(Cast(Floor(Div(bias, scale))))."""
+    """Return the float bias from which the graph computes the integer one, or None.
+
+    The graph computes Reshape(Cast(Floor(Div(bias, scale)))).
+    """
     for op_type in ("Reshape", "Cast", "Floor", "Div"):
         node = editor.producer.get(name)
         if node is None or node.op_type != op_type:
@@ -273,23 +281,24 @@ def _matrix_product(editor: _Editor, conv: _Convolution) -> "Iterator[NodeProto]
 
 
 def _gathered(editor: _Editor, conv: _Convolution, rows: str) -> "Iterator[NodeProto]":
-    """Row t of the result holds the padded rows t*stride + k*dilation for every tap k, side by side."""
+    """Yield the nodes that gather the rows of the matrix product.
+
+    Row t is the concatenation of the padded rows t*stride + k*dilation for every tap k.
+    """
     _, channels, taps = conv.weight.shape
     name = conv.output
     before, after = conv.pads
     reach = (taps - 1) * conv.dilation
-    pads = editor.constant(
-        f"pads:{before}:{after}", np.array([0, before, 0, 0, after, 0], np.int64)
-    )
+    padding = np.array([0, before, 0, 0, after, 0], np.int64)
+    pads = editor.constant(f"pads:{before}:{after}", padding)
     offsets = (np.arange(taps) * conv.dilation).astype(np.int32)[None, :]
     offsets_name = editor.constant(f"taps:{taps}:{conv.dilation}", offsets)
     zero, step = editor.constant("int32:0", np.array(0, np.int32)), conv.stride
     step_name = editor.constant(f"int32:{step}", np.array(step, np.int32))
     end = editor.constant(f"int32:end:{reach}", np.array(reach, np.int32))
     axis = editor.constant("axes:1", np.array([1], np.int64))
-    shape = editor.constant(
-        f"shape:{taps * channels}", np.array([1, -1, taps * channels], np.int64)
-    )
+    width = taps * channels
+    shape = editor.constant(f"shape:{width}", np.array([1, -1, width], np.int64))
     yield _node("Pad", [rows, pads, conv.values_zero_point], f"{name}:padded")
     yield _node("Shape", [f"{name}:padded"], f"{name}:length64", start=1, end=2)
     yield _node("Cast", [f"{name}:length64"], f"{name}:length", to=6)  # int32
@@ -302,7 +311,7 @@ def _gathered(editor: _Editor, conv: _Convolution, rows: str) -> "Iterator[NodeP
     yield _node("Reshape", [f"{name}:gathered", shape], f"{name}:columns")
 
 
-# --- matrix products ---------------------------------------------------------------------------------------------
+# --- matrix products ------------------------------------------------------------------------------
 
 
 def _signed(weight: Weights) -> Signed:
@@ -310,40 +319,38 @@ def _signed(weight: Weights) -> Signed:
 
 
 def _signed_weights(editor: _Editor, node: "NodeProto") -> None:
-    """Unsigned weights become signed ones; value and zero point move together, so the product is the same."""
+    """Replace unsigned weights by signed ones.
+
+    Values and zero point are shifted together, so the product is the same.
+    """
     weight, zero_point = editor.value(node.input[1]), editor.value(node.input[3])
-    if (
-        weight is None
-        or zero_point is None
-        or weight.dtype != np.uint8
-        or int(weight.max()) >= 2 * SHIFT
-    ):
+    if weight is None or zero_point is None or weight.dtype != np.uint8:
         return
-    name = node.output[0]
-    signed = editor.constant(
-        f"{node.input[1]}:signed", _signed(weight.astype(np.uint8, copy=False))
-    )
-    moved = (zero_point.astype(np.int16) - SHIFT).astype(np.int8)
-    moved_name = editor.constant(f"{name}:zero_point", moved)
-    editor.replace(
-        name, [_node("MatMulInteger", [node.input[0], signed, node.input[2], moved_name], name)]
-    )
+    if int(weight.max()) >= 2 * SHIFT:
+        return
+    name, weights = node.output[0], _signed(weight.astype(np.uint8, copy=False))
+    signed = editor.constant(f"{node.input[1]}:signed", weights)
+    shifted = (zero_point.astype(np.int16) - SHIFT).astype(np.int8)
+    shifted_name = editor.constant(f"{name}:zero_point", shifted)
+    inputs = [node.input[0], signed, node.input[2], shifted_name]
+    editor.replace(name, [_node("MatMulInteger", inputs, name)])
 
 
-# --- float parts -------------------------------------------------------------------------------------------------
+# --- float parts ----------------------------------------------------------------------------------
 
 
 def _instance_norm(editor: _Editor, node: "NodeProto") -> None:
-    """(x - mean) / sqrt(variance + eps) * scale + shift, spelled out, becomes one operator; batches of one only."""
+    """Replace (x - mean) / sqrt(variance + eps) * scale + shift by one operator.
+
+    This holds for batches of one only.
+    """
     centred, root = (editor.producer.get(name) for name in node.input)
     if centred is None or root is None or (centred.op_type, root.op_type) != ("Sub", "Sqrt"):
         return
     variance = editor.producer.get(root.input[0])
-    epsilon = (
-        editor.value(variance.input[1])
-        if variance is not None and variance.op_type == "Add"
-        else None
-    )
+    if variance is None or variance.op_type != "Add":
+        return
+    epsilon = editor.value(variance.input[1])
     if epsilon is None:
         return
     for scaled in editor.consumers[node.output[0]]:
@@ -359,33 +366,28 @@ def _one_norm(
 ) -> None:
     flat = editor.constant("shape:flat", np.array([-1], np.int64))
     names = [f"{output}:scale", f"{output}:shift"]
-    reshapes = [
-        _node("Reshape", [source, flat], name) for source, name in zip(affine, names, strict=True)
-    ]
+    pairs = zip(affine, names, strict=True)
+    reshapes = [_node("Reshape", [source, flat], name) for source, name in pairs]
     norm = _node("InstanceNormalization", [values, *names], output, epsilon=epsilon)
     editor.replace(output, [*reshapes, norm])
 
 
 def _square(editor: _Editor, node: "NodeProto") -> None:
-    """x ** 2 becomes x * x."""
-    exponent = editor.value(node.input[1])
+    """Replace x ** 2 by x * x."""
+    exponent, base, output = editor.value(node.input[1]), node.input[0], node.output[0]
     if exponent is not None and exponent.size == 1 and float(exponent.reshape(())) == 2.0:
-        editor.replace(
-            node.output[0], [_node("Mul", [node.input[0], node.input[0]], node.output[0])]
-        )
+        editor.replace(output, [_node("Mul", [base, base], output)])
 
 
 def _spectrum(editor: _Editor, node: "NodeProto") -> None:
-    """A short-time Fourier transform becomes a strided convolution with its cosines and sines."""
+    """Replace a short-time Fourier transform by a strided convolution with cosines and sines."""
     step, window = editor.value(node.input[1]), editor.value(node.input[2])
     if step is None or window is None:
         return
     size = window.size
     angles = 2 * np.pi * np.outer(np.arange(size // 2 + 1), np.arange(size)) / size
     sines = np.sin(angles)
-    sines[[0, -1]] = (
-        0.0  # the lowest and the highest bin are real; no rounding noise in their place
-    )
+    sines[[0, -1]] = 0.0  # the lowest and the highest bin are real: avoid rounding noise
     basis = np.concatenate([np.cos(angles), -sines]) * window  # [2 * bins, size]
     name = node.output[0]
     kernel = editor.constant(f"{name}:basis", basis[:, None, :].astype(np.float32))
@@ -403,19 +405,14 @@ def _spectrum(editor: _Editor, node: "NodeProto") -> None:
 
 
 def _phase(editor: _Editor, node: "NodeProto") -> None:
-    """The phase of a negative real number is +pi, as the model was trained with: imaginary > 0
-    becomes >= 0.
+    """Replace imaginary > 0 by >= 0, so that the phase of negative real numbers is +pi.
 
-    The published graph gets there by the rounding noise of its transform, which the exact one
-    lacks.
+    The model was trained with that phase. The published graph gets it from the rounding noise of
+    its transform, which the exact transform does not have.
     """
     gathered, bound = editor.producer.get(node.input[0]), editor.value(node.input[1])
     turned = editor.producer.get(gathered.input[0]) if gathered is not None else None
     spectrum = editor.producer.get(turned.input[0]) if turned is not None else None
-    if (
-        spectrum is not None
-        and spectrum.op_type == "STFT"
-        and bound is not None
-        and not bound.any()
-    ):
-        editor.replace(node.output[0], [_node("GreaterOrEqual", list(node.input), node.output[0])])
+    if spectrum is None or spectrum.op_type != "STFT" or bound is None or bound.any():
+        return
+    editor.replace(node.output[0], [_node("GreaterOrEqual", list(node.input), node.output[0])])

@@ -42,7 +42,7 @@ _COUNTING = _DIGITS + "第十百初期周月"  # after these 一 is a numeral of
 # The segmenter returns these as words, though they are none.
 _SUFFIX_AND_PLACE = frozenset(("子里", "子上", "子下"))
 _KIN = frozenset("爸妈爷奶哥姐弟妹公婆叔姑舅宝星")  # doubled, the second one is neutral
-_CHILDREN = tuple("女儿 婴儿 幼儿 少儿 孤儿 胎儿 生儿 小儿 健儿 宠儿 血儿 育儿".split())
+_CHILDREN = tuple(word_set("女儿 婴儿 幼儿 少儿 孤儿 胎儿 生儿 小儿 健儿 宠儿 血儿 育儿"))
 # Words whose last syllable is neutral. pypinyin gives it the tone of the character.
 _NEUTRAL_LAST = word_set(
     """

@@ -10,8 +10,8 @@ import re
 from collections.abc import Sequence
 
 from vivavoce.models.kokoro.g2p.romance.rules import (
-    RuleTable,
     LetterGroup,
+    RuleTable,
     fold,
     read_phrases,
     stressed,
