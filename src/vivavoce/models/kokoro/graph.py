@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from vivavoce.errors import EngineFault, MissingDependency
 from vivavoce.models.kokoro.downloads import sha256
+from vivavoce.models.kokoro.graph_editor import GraphEditor, make_node, read_attributes
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
@@ -43,7 +44,7 @@ def fast_path(model: Path) -> Path:
 
 
 def load_fast(model: Path) -> Path | bytes:
-    """Return the file of the fast form of `model`, or its bytes if none can be written.
+    """Return the file of the fast form of `model`, or its bytes if storing fails.
 
     Raises `MissingDependency` if the form must be made and `onnx` is absent, `EngineFault` if
     `model` is not a graph.
@@ -100,7 +101,7 @@ def _store(graph: bytes, path: Path) -> None:
 
 def rewrite_model(model: "ModelProto") -> "ModelProto":
     """Rewrite `model` in place and return it, leaving unrecognised parts unchanged."""
-    editor = _Editor(model)
+    editor = GraphEditor(model)
     for node in list(model.graph.node):
         match node.op_type:
             case "ConvInteger":
@@ -117,76 +118,6 @@ def rewrite_model(model: "ModelProto") -> "ModelProto":
                 _phase(editor, node)
     editor.finish()
     return model
-
-
-class _Editor:
-    """The producers and consumers of a graph's values, and the edits that `finish` will apply."""
-
-    def __init__(self, model: "ModelProto") -> None:
-        self.graph = model.graph
-        self.constants = {tensor.name: tensor for tensor in self.graph.initializer}
-        self.producer = {name: node for node in self.graph.node for name in node.output}
-        self.consumers: dict[str, list[NodeProto]] = {}
-        for node in self.graph.node:
-            for name in node.input:
-                self.consumers.setdefault(name, []).append(node)
-        # Output of the replaced node → the new nodes.
-        self.replacements: dict[str, list[NodeProto]] = {}
-
-    def value(self, name: str) -> NDArray[np.generic] | None:
-        """Return the constant called `name`, or None if the graph computes it."""
-        from onnx import numpy_helper
-
-        return numpy_helper.to_array(self.constants[name]) if name in self.constants else None
-
-    def constant(self, name: str, value: NDArray[np.generic]) -> str:
-        from onnx import numpy_helper
-
-        if name not in self.constants:
-            self.constants[name] = numpy_helper.from_array(value, name)
-        return name
-
-    def replace(self, output: str, nodes: "list[NodeProto]") -> None:
-        """Replace the node that makes `output` by `nodes`, the last of which makes it."""
-        self.replacements[output] = nodes
-
-    def only_user(self, name: str, op_type: str) -> "NodeProto | None":
-        users = self.consumers.get(name, [])
-        return users[0] if len(users) == 1 and users[0].op_type == op_type else None
-
-    def finish(self) -> None:
-        """Write the edits into the graph, and drop unused nodes and constants."""
-        nodes = [
-            new for node in self.graph.node for new in self.replacements.get(node.output[0], [node])
-        ]
-        needed = {output.name for output in self.graph.output}
-        kept: list[NodeProto] = []
-        for node in reversed(nodes):
-            if needed.intersection(node.output):
-                kept.append(node)
-                needed.update(node.input)
-        constants = [tensor for name, tensor in self.constants.items() if name in needed]
-        del self.graph.node[:], self.graph.initializer[:], self.graph.value_info[:]
-        self.graph.node.extend(reversed(kept))
-        self.graph.initializer.extend(constants)
-
-
-def _node(
-    op_type: str,
-    inputs: list[str],
-    output: str,
-    domain: str = "",
-    **attributes: int | float | list[int],
-) -> "NodeProto":
-    from onnx import helper
-
-    node = helper.make_node(op_type, inputs, [output], name=f"{output}:{op_type}", domain=domain)
-    node.attribute.extend(helper.make_attribute(name, value) for name, value in attributes.items())
-    return node
-
-
-def _attributes(node: "NodeProto") -> dict[str, list[int]]:
-    return {attribute.name: list(attribute.ints) for attribute in node.attribute}
 
 
 # --- integer convolutions -------------------------------------------------------------------------
@@ -209,7 +140,7 @@ class _Convolution:
     pads: tuple[int, int]
 
 
-def _convolution(editor: _Editor, node: "NodeProto") -> None:
+def _convolution(editor: GraphEditor, node: "NodeProto") -> None:
     """Replace a convolution by one signed matrix product over gathered rows.
 
     The rows are [time, taps * in].
@@ -219,8 +150,8 @@ def _convolution(editor: _Editor, node: "NodeProto") -> None:
         editor.replace(found.output, list(_matrix_product(editor, found)))
 
 
-def _read_convolution(editor: _Editor, node: "NodeProto") -> _Convolution | None:
-    """Return the convolution of `node`, or None if the nodes around it are not the expected ones."""
+def _read_convolution(editor: GraphEditor, node: "NodeProto") -> _Convolution | None:
+    """Return the convolution of `node`, or None if the nodes around it are unexpected."""
     weight, zero_point = editor.value(node.input[1]), editor.value(node.input[3])
     cast, bias = editor.only_user(node.output[0], "Cast"), None
     if cast is None and (add := editor.only_user(node.output[0], "Add")) is not None:
@@ -233,7 +164,7 @@ def _read_convolution(editor: _Editor, node: "NodeProto") -> _Convolution | None
         return None
     if weight.dtype != np.uint8 or weight.ndim != 3 or int(weight.max()) >= 2 * SHIFT:
         return None
-    attributes = _attributes(node)
+    attributes = read_attributes(node)
     return _Convolution(
         output=scaled.output[0],
         weight=weight.astype(np.uint8, copy=False),
@@ -249,7 +180,7 @@ def _read_convolution(editor: _Editor, node: "NodeProto") -> _Convolution | None
     )
 
 
-def _float_bias(editor: _Editor, name: str) -> str | None:
+def _float_bias(editor: GraphEditor, name: str) -> str | None:
     """Return the float bias from which the graph computes the integer one, or None.
 
     The graph computes Reshape(Cast(Floor(Div(bias, scale)))).
@@ -262,25 +193,25 @@ def _float_bias(editor: _Editor, name: str) -> str | None:
     return name if name in editor.constants else None
 
 
-def _matrix_product(editor: _Editor, conv: _Convolution) -> "Iterator[NodeProto]":
+def _matrix_product(editor: GraphEditor, conv: _Convolution) -> "Iterator[NodeProto]":
     out, channels, taps = conv.weight.shape
     name = conv.output
     flat = conv.weight.transpose(2, 1, 0).reshape(taps * channels, out)
     weight = editor.constant(f"{name}:weight", _signed(flat))
     zero_point = editor.constant(f"{name}:zero_point", np.array(conv.zero_point - SHIFT, np.int8))
     rows = f"{name}:rows"
-    yield _node("Transpose", [conv.values], rows, perm=[0, 2, 1])
+    yield make_node("Transpose", [conv.values], rows, perm=[0, 2, 1])
     if taps > 1:
         yield from _gathered(editor, conv, rows)
         rows = f"{name}:columns"
     operands = [rows, weight, conv.scale, conv.weight_scale, conv.values_zero_point, zero_point]
     if conv.bias is not None:
         operands.append(conv.bias)
-    yield _node("MatMulIntegerToFloat", operands, f"{name}:product", MICROSOFT)
-    yield _node("Transpose", [f"{name}:product"], name, perm=[0, 2, 1])
+    yield make_node("MatMulIntegerToFloat", operands, f"{name}:product", MICROSOFT)
+    yield make_node("Transpose", [f"{name}:product"], name, perm=[0, 2, 1])
 
 
-def _gathered(editor: _Editor, conv: _Convolution, rows: str) -> "Iterator[NodeProto]":
+def _gathered(editor: GraphEditor, conv: _Convolution, rows: str) -> "Iterator[NodeProto]":
     """Yield the nodes that gather the rows of the matrix product.
 
     Row t is the concatenation of the padded rows t*stride + k*dilation for every tap k.
@@ -299,16 +230,16 @@ def _gathered(editor: _Editor, conv: _Convolution, rows: str) -> "Iterator[NodeP
     axis = editor.constant("axes:1", np.array([1], np.int64))
     width = taps * channels
     shape = editor.constant(f"shape:{width}", np.array([1, -1, width], np.int64))
-    yield _node("Pad", [rows, pads, conv.values_zero_point], f"{name}:padded")
-    yield _node("Shape", [f"{name}:padded"], f"{name}:length64", start=1, end=2)
-    yield _node("Cast", [f"{name}:length64"], f"{name}:length", to=6)  # int32
-    yield _node("Squeeze", [f"{name}:length"], f"{name}:count")
-    yield _node("Sub", [f"{name}:count", end], f"{name}:stop")
-    yield _node("Range", [zero, f"{name}:stop", step_name], f"{name}:starts")
-    yield _node("Unsqueeze", [f"{name}:starts", axis], f"{name}:starts_column")
-    yield _node("Add", [f"{name}:starts_column", offsets_name], f"{name}:indices")
-    yield _node("Gather", [f"{name}:padded", f"{name}:indices"], f"{name}:gathered", axis=1)
-    yield _node("Reshape", [f"{name}:gathered", shape], f"{name}:columns")
+    yield make_node("Pad", [rows, pads, conv.values_zero_point], f"{name}:padded")
+    yield make_node("Shape", [f"{name}:padded"], f"{name}:length64", start=1, end=2)
+    yield make_node("Cast", [f"{name}:length64"], f"{name}:length", to=6)  # int32
+    yield make_node("Squeeze", [f"{name}:length"], f"{name}:count")
+    yield make_node("Sub", [f"{name}:count", end], f"{name}:stop")
+    yield make_node("Range", [zero, f"{name}:stop", step_name], f"{name}:starts")
+    yield make_node("Unsqueeze", [f"{name}:starts", axis], f"{name}:starts_column")
+    yield make_node("Add", [f"{name}:starts_column", offsets_name], f"{name}:indices")
+    yield make_node("Gather", [f"{name}:padded", f"{name}:indices"], f"{name}:gathered", axis=1)
+    yield make_node("Reshape", [f"{name}:gathered", shape], f"{name}:columns")
 
 
 # --- matrix products ------------------------------------------------------------------------------
@@ -318,7 +249,7 @@ def _signed(weight: Weights) -> Signed:
     return np.ascontiguousarray((weight.astype(np.int16) - SHIFT).astype(np.int8))
 
 
-def _signed_weights(editor: _Editor, node: "NodeProto") -> None:
+def _signed_weights(editor: GraphEditor, node: "NodeProto") -> None:
     """Replace unsigned weights by signed ones.
 
     Values and zero point are shifted together, so the product is the same.
@@ -333,13 +264,13 @@ def _signed_weights(editor: _Editor, node: "NodeProto") -> None:
     shifted = (zero_point.astype(np.int16) - SHIFT).astype(np.int8)
     shifted_name = editor.constant(f"{name}:zero_point", shifted)
     inputs = [node.input[0], signed, node.input[2], shifted_name]
-    editor.replace(name, [_node("MatMulInteger", inputs, name)])
+    editor.replace(name, [make_node("MatMulInteger", inputs, name)])
 
 
 # --- float parts ----------------------------------------------------------------------------------
 
 
-def _instance_norm(editor: _Editor, node: "NodeProto") -> None:
+def _instance_norm(editor: GraphEditor, node: "NodeProto") -> None:
     """Replace (x - mean) / sqrt(variance + eps) * scale + shift by one operator.
 
     This holds for batches of one only.
@@ -362,24 +293,24 @@ def _instance_norm(editor: _Editor, node: "NodeProto") -> None:
 
 
 def _one_norm(
-    editor: _Editor, output: str, values: str, affine: tuple[str, str], epsilon: float
+    editor: GraphEditor, output: str, values: str, affine: tuple[str, str], epsilon: float
 ) -> None:
     flat = editor.constant("shape:flat", np.array([-1], np.int64))
     names = [f"{output}:scale", f"{output}:shift"]
     pairs = zip(affine, names, strict=True)
-    reshapes = [_node("Reshape", [source, flat], name) for source, name in pairs]
-    norm = _node("InstanceNormalization", [values, *names], output, epsilon=epsilon)
+    reshapes = [make_node("Reshape", [source, flat], name) for source, name in pairs]
+    norm = make_node("InstanceNormalization", [values, *names], output, epsilon=epsilon)
     editor.replace(output, [*reshapes, norm])
 
 
-def _square(editor: _Editor, node: "NodeProto") -> None:
+def _square(editor: GraphEditor, node: "NodeProto") -> None:
     """Replace x ** 2 by x * x."""
     exponent, base, output = editor.value(node.input[1]), node.input[0], node.output[0]
     if exponent is not None and exponent.size == 1 and float(exponent.reshape(())) == 2.0:
-        editor.replace(output, [_node("Mul", [base, base], output)])
+        editor.replace(output, [make_node("Mul", [base, base], output)])
 
 
-def _spectrum(editor: _Editor, node: "NodeProto") -> None:
+def _spectrum(editor: GraphEditor, node: "NodeProto") -> None:
     """Replace a short-time Fourier transform by a strided convolution with cosines and sines."""
     step, window = editor.value(node.input[1]), editor.value(node.input[2])
     if step is None or window is None:
@@ -396,16 +327,18 @@ def _spectrum(editor: _Editor, node: "NodeProto") -> None:
     editor.replace(
         name,
         [
-            _node("Unsqueeze", [node.input[0], axis], f"{name}:wave"),
-            _node("Conv", [f"{name}:wave", kernel], f"{name}:bins", strides=[int(step)]),
-            _node("Reshape", [f"{name}:bins", split], f"{name}:parts"),
-            _node("Transpose", [f"{name}:parts"], name, perm=[0, 3, 2, 1]),  # [1, frames, bins, 2]
+            make_node("Unsqueeze", [node.input[0], axis], f"{name}:wave"),
+            make_node("Conv", [f"{name}:wave", kernel], f"{name}:bins", strides=[int(step)]),
+            make_node("Reshape", [f"{name}:bins", split], f"{name}:parts"),
+            make_node(
+                "Transpose", [f"{name}:parts"], name, perm=[0, 3, 2, 1]
+            ),  # [1, frames, bins, 2]
         ],
     )
 
 
-def _phase(editor: _Editor, node: "NodeProto") -> None:
-    """Replace imaginary > 0 by >= 0, so that the phase of negative real numbers is +pi.
+def _phase(editor: GraphEditor, node: "NodeProto") -> None:
+    """Replace imaginary > 0 by >= 0: the phase of negative real numbers is +pi.
 
     The model was trained with that phase. The published graph gets it from the rounding noise of
     its transform, which the exact transform does not have.
@@ -415,4 +348,4 @@ def _phase(editor: _Editor, node: "NodeProto") -> None:
     spectrum = editor.producer.get(turned.input[0]) if turned is not None else None
     if spectrum is None or spectrum.op_type != "STFT" or bound is None or bound.any():
         return
-    editor.replace(node.output[0], [_node("GreaterOrEqual", list(node.input), node.output[0])])
+    editor.replace(node.output[0], [make_node("GreaterOrEqual", list(node.input), node.output[0])])
