@@ -1,4 +1,4 @@
-"""The embedded English voice, on the real network."""
+"""Check the embedded English model on the real network."""
 
 import numpy as np
 import pytest

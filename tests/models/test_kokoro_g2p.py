@@ -1,4 +1,4 @@
-"""Text in seven languages becomes Kokoro's phonemes, and nothing that can be said is left out."""
+"""Check Kokoro's phonemes of text in seven languages."""
 
 import unicodedata
 from concurrent.futures import ThreadPoolExecutor

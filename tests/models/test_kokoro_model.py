@@ -1,4 +1,4 @@
-"""The Kokoro voice: who speaks, how a text is cut, and what the real network makes of it."""
+"""Check Kokoro's voices, the cutting of its phonemes, and the audio of the real network."""
 
 import threading
 from pathlib import Path
@@ -13,8 +13,8 @@ from vivavoce.models.kokoro.model import (
     RATE_HZ,
     RUN_TOKENS,
     KokoroModel,
+    limit_peak,
     split_phonemes,
-    tame,
     trim,
 )
 from vivavoce.models.kokoro.voices import (
@@ -38,7 +38,7 @@ TEXTS = {
     "zh": "去机场的火车九点出发。",
 }
 
-# --- voices --------------------------------------------------------------------------------------------------------
+# --- voices --------------------------------------------------------------------------------------
 
 
 def test_every_style_is_a_voice_and_the_qwen_speakers_are_the_listed_ones() -> None:
@@ -70,15 +70,15 @@ def test_aliases_and_defaults_are_voices_of_the_language_they_stand_for() -> Non
     assert all(by_id[voice].languages == (language,) for language, voice in DEFAULT_VOICES.items())
 
 
-# --- cutting and trimming ------------------------------------------------------------------------------------------
+# --- cutting and trimming ------------------------------------------------------------------------
 
 
 def test_audio_over_full_scale_is_turned_down_and_other_audio_is_left_alone() -> None:
     loud = np.array([0.1, -1.3, 0.5], np.float32)
-    assert np.allclose(tame(loud), loud * PEAK / 1.3)
+    assert np.allclose(limit_peak(loud), loud * PEAK / 1.3)
     quiet = np.array([0.1, -0.9], np.float32)
-    assert tame(quiet) is quiet
-    assert np.isnan(tame(np.array([np.nan, 2.0], np.float32))).any()
+    assert limit_peak(quiet) is quiet
+    assert np.isnan(limit_peak(np.array([np.nan, 2.0], np.float32))).any()
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_trimming_leaves_a_fault_to_be_seen() -> None:
     assert np.isnan(trim(np.full(10, np.nan, np.float32))).all()
 
 
-# --- the real network ----------------------------------------------------------------------------------------------
+# --- the real network ----------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -219,7 +219,7 @@ def test_rewritten_graph_speaks_like_the_published_one(model: KokoroModel, folde
 
 
 def spectral_distance_db(a: Samples, b: Samples) -> float:
-    """Root mean square difference of the two sounds' loudness in bands of 375 Hz."""
+    """Return the root mean square difference of the levels in bands of 375 Hz."""
     levels = []
     for audio in (a, b):
         windows = np.lib.stride_tricks.sliding_window_view(audio[: min(a.size, b.size)], 1024)[

@@ -1,4 +1,4 @@
-"""What a voice leaves on the machine, in a process with a home of its own: no trace of onnxruntime's telemetry."""
+"""Check that onnxruntime's telemetry leaves no files, in a process with its own home."""
 
 import os
 import subprocess
@@ -9,7 +9,7 @@ import pytest
 
 
 def spoken_at(home: Path, **environment: str) -> list[str]:
-    """Return the files in the home of who has let hibari speak."""
+    """Speak with hibari in a new process, and return the files in its home."""
     environment = {
         **os.environ,
         "HOME": str(home),

@@ -1,8 +1,7 @@
-"""The embedded English voice: `hibari-tts`, a small network whose weights travel in its own
-package.
+"""Speak English with `hibari-tts`, a small network whose package contains its weights.
 
-Its package could fetch more voices from a model hub and says nothing for text it cannot read; this
-module offers the bundled voice alone and turns unreadable text into an error.
+- Only the bundled voice is offered. The package's other voices are on a model hub.
+- For text that it cannot read the package returns silence. Here this is an error.
 """
 
 import unicodedata
@@ -20,7 +19,8 @@ from vivavoce.types import Capabilities, EngineInfo, Samples, Segment, StopReaso
 
 VOICE = "heart"
 OPENAI_VOICES = (
-    "alloy", "ash", "ballad", "coral", "echo", "fable", "nova", "onyx", "sage", "shimmer", "verse", "marin", "cedar",
+    "alloy", "ash", "ballad", "coral", "echo", "fable", "nova", "onyx", "sage", "shimmer", "verse",
+    "marin", "cedar",
 )  # fmt: skip
 
 INFO = EngineInfo(
@@ -42,7 +42,7 @@ class _HibariStream:
 
 
 class HibariModel(Model[_HibariStream]):
-    """Speaks one utterance of one stream a step, on one onnxruntime thread."""
+    """The English model, which speaks one utterance of one stream a step, on one thread."""
 
     info = INFO
     max_batch = 1
@@ -57,7 +57,7 @@ class HibariModel(Model[_HibariStream]):
                 "the 'hibari' voice needs its package: pip install hibari-tts"
             ) from error
         self._tts = Hibari(voice=VOICE, threads=1)
-        self._tts.phonemize("Warm up.")  # reads the lexicons, which are loaded on first use
+        self._tts.phonemize("Warm up.")  # loads the lexicons
 
     def open(self, segment: Segment) -> _HibariStream:
         utterances = [
@@ -85,7 +85,7 @@ class HibariModel(Model[_HibariStream]):
             read: Sequence[str] = self._tts.phonemize(verbalize_english(latin(text)))
         except MemoryError:
             raise
-        # of a package that says nothing of what it raises: it is the text that it trips over
+        # The package does not document its exceptions. The cause is the text.
         except Exception as error:
             raise unreadable("hibari", text) from error
         return read
@@ -99,7 +99,10 @@ class HibariModel(Model[_HibariStream]):
 
 
 def latin(text: str) -> str:
-    """Return `text` with the letters of other scripts written in Latin ones, so that a foreign name is said, not skipped."""
+    """Return `text` with the letters of other scripts transliterated to Latin.
+
+    Otherwise foreign names would be skipped.
+    """
     return "".join(anyascii(c) if _is_foreign(c) else c for c in text)
 
 

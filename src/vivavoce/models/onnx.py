@@ -1,13 +1,16 @@
-"""Keep onnxruntime from telling its maker how it is used; it knows no model.
+"""Disable the telemetry of onnxruntime.
 
-Its packages for Linux, 1.32 at least, keep an identifier of the machine and have reports to send,
-unless a variable is set before the library is loaded. `onnxruntime.disable_telemetry_events()`
-comes too late: the identifier is written by then.
+onnxruntime 1.32 for Linux stores an identifier of the machine and prepares reports, unless a
+variable is set before the library is loaded. `onnxruntime.disable_telemetry_events()` comes too
+late: the identifier is written by then. This module knows no model.
 """
 
 import os
 
 
 def disable_telemetry() -> None:
-    """Call it before onnxruntime is imported; who has set `ORT_DISABLE_TELEMETRY` has decided already."""
+    """Disable telemetry, unless the user has set `ORT_DISABLE_TELEMETRY`.
+
+    Call this before onnxruntime is imported.
+    """
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

@@ -1,10 +1,10 @@
-"""A model that speaks in beeps: deterministic, as fast or as slow as asked, and able to fail on
-purpose.
+"""Speak in beeps, for tests and load measurements.
 
-Tests and load measurements run it where a neural voice would hide what is measured. Each character
-of the text is one tone whose pitch follows from the character, the voice and the seed; the length
-of the audio follows from the text alone. A live text is spoken chunk by chunk, each once all of its
-characters are known.
+- The model is deterministic. It is as fast or slow as asked, and can fail on purpose.
+- Each character of the text is one tone. Its pitch depends on the character, the voice and the
+  seed.
+- The length of the audio depends on the text alone.
+- A chunk of a live text is spoken once all of its characters are known.
 """
 
 import math
@@ -29,7 +29,7 @@ PITCHES = 64
 MAX_LIVE_CHARS = 1_000
 LANGUAGES = ("en", "zh", "de", "it", "pt", "es", "ja", "ko", "fr", "ru")
 
-SLOW_STEP_S = 0.25  # three times what a chunk of the default length lasts
+SLOW_STEP_S = 0.25  # three times the length of a default chunk
 
 FaultKind = Literal["raise", "hang", "endless", "nan", "oom", "silence", "noise", "slow"]
 FAULT_KINDS: Final[tuple[FaultKind, ...]] = get_args(FaultKind)
@@ -37,29 +37,29 @@ FAULT_KINDS: Final[tuple[FaultKind, ...]] = get_args(FaultKind)
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What goes wrong from which step of a stream on (the first step is 0), and for how many streams, at first."""
+    """A failure of the first `times` streams, from step `at_step` on (the first is 0)."""
 
     kind: FaultKind
     at_step: int = 0
-    times: float = math.inf  # streams; those after them are sound
+    times: float = math.inf  # later streams do not fail
 
 
 @dataclass(eq=False, slots=True)
 class ToneStream:
     """State of one segment."""
 
-    segment: Segment  # with the text that is known by now
+    segment: Segment  # with the text so far
     fault: Fault | None
     complete: bool = True
     step: int = 0
 
 
 class ToneModel(Model[ToneStream]):
-    """Beeps at 24 kHz in chunks of `chunk_s`.
+    """Beeps at 24 kHz in chunks of `chunk_s` seconds.
 
-    A step takes `real_time_factor` × `chunk_s` seconds however many streams are in it, as a batched
-    model's would. `faults` adds one voice for each name in it; a stream of that voice fails as its
-    fault says. There is memory for steps of `fits` streams, None: of any number.
+    A step takes `real_time_factor` × `chunk_s` seconds for any number of streams, like a batched
+    model's. `faults` adds a voice for each of its names. Streams of that voice fail as their fault
+    says. Steps of more than `fits` streams run out of memory (None: no limit).
     """
 
     def __init__(
@@ -112,9 +112,8 @@ class ToneModel(Model[ToneStream]):
         self, streams: Sequence[ToneStream], ahead_s: Sequence[float] = ()
     ) -> Sequence[Samples | StopReason]:
         time.sleep(self._step_s)
-        if (self._fits is not None and len(streams) > self._fits) or any(
-            map(_finds_no_memory, streams)
-        ):
+        too_many = self._fits is not None and len(streams) > self._fits
+        if too_many or any(map(_runs_out_of_memory, streams)):
             raise OutOfMemory(
                 f"the tone model was told to find no memory for {len(streams)} streams"
             )
@@ -127,32 +126,33 @@ class ToneModel(Model[ToneStream]):
         end = min(start + self._chunk, self._known(stream))
         if fault is not None and (failed := _fail(fault, start, end, self._chunk)) is not None:
             return failed
-        return (
-            tones(stream.segment, start, end, self._char_s) if start < end else StopReason.COMPLETE
-        )
+        if start >= end:
+            return StopReason.COMPLETE
+        return tones(stream.segment, start, end, self._char_s)
 
     def _known(self, stream: ToneStream) -> int:
-        """Return the samples that its text makes so far."""
+        """Return the number of samples of the text so far."""
         return int(len(stream.segment.text) * self._char_s * RATE_HZ)
 
 
 @dataclass(frozen=True, slots=True)
 class ToneOptions:
-    """Settings of the test model: `faults` are kinds of `Fault`."""
+    """Options of the test model. `faults` are kinds of `Fault`."""
 
     real_time_factor: float = 0.0
     faults: Sequence[str] = ()
 
 
 def make_tone(options: ToneOptions) -> ToneModel:
-    """Return the test model, with a voice for each of the kinds of `options.faults`."""
+    """Return the test model, with a voice for each kind in `options.faults`."""
     return ToneModel(real_time_factor=options.real_time_factor, faults=faults_named(options.faults))
 
 
 def faults_named(kinds: Sequence[str], *, at_step: int = 3) -> Mapping[str, Fault]:
-    """A fault of each kind, after a quarter of a second of speech, for a voice of its name.
+    """Return a fault of each kind in `kinds`, by the name of its voice.
 
-    Raises `SettingsError` for another kind.
+    By default a fault starts after a quarter of a second of speech. Raises `SettingsError` for an
+    unknown kind.
     """
     if unknown := [kind for kind in kinds if kind not in FAULT_KINDS]:
         raise SettingsError(
@@ -162,7 +162,7 @@ def faults_named(kinds: Sequence[str], *, at_step: int = 3) -> Mapping[str, Faul
 
 
 def tones(segment: Segment, start: int, end: int, char_s: float = CHAR_S) -> Samples:
-    """Sample `start` to `end` of the whole segment's beeps: any cut gives the same samples."""
+    """Return samples `start` to `end` of the segment's beeps, the same for any cut."""
     per_char = int(char_s * RATE_HZ)
     first = start // per_char
     text = segment.text[first : -(-end // per_char)]
@@ -173,7 +173,7 @@ def tones(segment: Segment, start: int, end: int, char_s: float = CHAR_S) -> Sam
 
 @lru_cache(maxsize=8)
 def _beeps(per_char: int) -> NDArray[np.float32]:
-    """Return the beep of one character at every pitch: `[PITCHES, per_char]`."""
+    """Return the beep of one character at every pitch, `[PITCHES, per_char]`."""
     positions = np.arange(per_char)
     pitches_hz = 200.0 + 10.0 * np.arange(PITCHES)[:, np.newaxis]
     envelope = np.sin(np.pi * positions / per_char)
@@ -182,7 +182,7 @@ def _beeps(per_char: int) -> NDArray[np.float32]:
     )
 
 
-def _finds_no_memory(stream: ToneStream) -> bool:
+def _runs_out_of_memory(stream: ToneStream) -> bool:
     return (
         stream.fault is not None
         and stream.fault.kind == "oom"
@@ -191,7 +191,10 @@ def _finds_no_memory(stream: ToneStream) -> bool:
 
 
 def _fail(fault: Fault, start: int, end: int, chunk: int) -> Samples | None:
-    """What a stream with `fault` says instead of its samples `start` to `end`; `None` if it says those, or ends."""
+    """Return the samples that replace `start` to `end` of a stream with `fault`.
+
+    Returns None if the stream speaks its own samples, or ends.
+    """
     match fault.kind:
         case "raise":
             raise RuntimeError(f"the tone model was told to fail at step {fault.at_step}")
@@ -201,18 +204,14 @@ def _fail(fault: Fault, start: int, end: int, chunk: int) -> Samples | None:
         case "endless":
             return tones(Segment("e" * chunk, "sine", "en"), 0, chunk)
         case "oom":
-            raise AssertionError("a step with such a stream ends before")
+            raise AssertionError("a step with this fault has raised before")
         case "nan":
             return np.full(chunk, np.nan, dtype=np.float32)
         case "silence":
             return np.zeros(end - start, dtype=np.float32) if start < end else None
         case "noise":
-            draws = (
-                np.random.default_rng(start)
-                .normal(scale=3.0, size=max(end - start, 0))
-                .astype(np.float32)
-            )
-            return np.clip(draws, -1.0, 1.0) if start < end else None
+            draws = np.random.default_rng(start).normal(scale=3.0, size=max(end - start, 0))
+            return np.clip(draws.astype(np.float32), -1.0, 1.0) if start < end else None
         case "slow":
             time.sleep(SLOW_STEP_S)
             return None

@@ -1,7 +1,7 @@
-"""Kokoro-82M, the embedded voice of many languages: its options, and how it is made.
+"""Load Kokoro-82M, the embedded model of seven languages.
 
-Importing this module imports nothing of the voice: the server makes options in one process, the
-model in another.
+Importing this module imports nothing of the model: the server makes the options in one process and
+the model in another.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from vivavoce.serving.base import AnyModel
 
 @dataclass(frozen=True, slots=True)
 class KokoroOptions:
-    """Settings of the voice: its files are in `kokoro_dir`, or were pulled to `cache_dir`."""
+    """Options of the model, whose files are in `kokoro_dir` or were pulled to `cache_dir`."""
 
     cache_dir: Path
     kokoro_dir: Path | None = None
@@ -20,15 +20,14 @@ class KokoroOptions:
 
 
 def make_kokoro(options: KokoroOptions) -> AnyModel:
-    """Load the voice.
+    """Load the model.
 
-    Raise `MissingDependency` for what is absent, `EngineFault` for broken files.
+    Raises `MissingDependency` for absent files or packages, `EngineFault` for broken files.
     """
     from vivavoce.models.kokoro.assets import locate
 
-    folder = locate(
-        options.cache_dir, options.kokoro_dir
-    )  # before the import of what only the extra brings
+    # Report absent files before the import of packages that only the extra installs.
+    folder = locate(options.cache_dir, options.kokoro_dir)
     from vivavoce.models.kokoro.model import KokoroModel
 
     return KokoroModel(folder, threads=options.threads)

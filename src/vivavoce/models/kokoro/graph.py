@@ -1,12 +1,13 @@
 """Rewrite Kokoro's quantised ONNX graph so that a CPU computes the same speech much faster.
 
 The published int8 graph spends its time in operators for which onnxruntime has no fast kernel:
-integer convolutions with unsigned weights, instance norms spelled out in eight passes over memory,
-a naive short-time Fourier transform. Each is replaced by operators that have one. The quantised
-weights stay as they are, and the integer sums come out the same.
+integer convolutions with unsigned weights, instance norms written as eight passes over memory, and
+a naive short-time Fourier transform. The rewriting replaces each by operators with a fast kernel.
 
-The result is kept beside the model, so only a pull, or the first load after an upgrade, needs
-`onnx`. This module knows the shape of that graph and nothing of text, voices or sound.
+- The quantised values and the integer sums stay the same.
+- The result is stored beside the model. Only a pull, and the first load after an upgrade, need
+  `onnx`.
+- This module knows the shape of the graph. It does not know text, voices or audio.
 """
 
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 
 from vivavoce.errors import EngineFault, MissingDependency
 from vivavoce.models.kokoro.downloads import sha256
+from vivavoce.models.kokoro.graph_editor import GraphEditor, make_node, read_attributes
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
@@ -28,24 +30,24 @@ if TYPE_CHECKING:
 Weights: TypeAlias = NDArray[np.uint8]
 Signed: TypeAlias = NDArray[np.int8]
 
-# The quantiser used 7 of the 8 bits (0..127). Moved to -64..63 the products of two neighbours fit
-# the 16-bit sums that processors without dot-product instructions use, and the signed form has fast
-# kernels everywhere.
+# The quantiser used 7 of the 8 bits (0..127). Shifted to -64..63, the sum of two products fits the
+# 16 bits that processors without dot-product instructions use, and signed weights have fast kernels
+# on all processors.
 SHIFT = 64
-VERSION = 1  # of the rewriting: increase it with every change to the graphs that come out
+VERSION = 1  # of the rewriting: increase it with every change to the resulting graphs
 MICROSOFT = "com.microsoft"
 
 
 def fast_path(model: Path) -> Path:
-    """Return where the rewritten form of the graph `model` is kept, by both versions."""
+    """Return the path of the rewritten graph, which names both versions."""
     return model.with_name(f"fast-{sha256(model)[:16]}-{VERSION}.onnx")
 
 
 def load_fast(model: Path) -> Path | bytes:
-    """Return the fast form of the graph `model`: its file, or its bytes if none can be written.
+    """Return the file of the fast form of `model`, or its bytes if storing fails.
 
-    Raises `MissingDependency` if it must be made and `onnx` is absent, `EngineFault` if `model` is
-    no graph.
+    Raises `MissingDependency` if the form must be made and `onnx` is absent, `EngineFault` if
+    `model` is not a graph.
     """
     path = fast_path(model)
     if path.is_file():
@@ -62,8 +64,8 @@ def require_onnx() -> None:
     """Raise `MissingDependency` if `onnx` is absent."""
     if find_spec("onnx") is None:
         raise MissingDependency(
-            "the Kokoro model's graph is rewritten once, which needs the 'onnx' package: pip install "
-            "'vivavoce[kokoro]', then run: vivavoce models pull kokoro"
+            "the Kokoro model's graph is rewritten once, which needs the 'onnx' package: "
+            "pip install 'vivavoce[kokoro]', then run: vivavoce models pull kokoro"
         )
 
 
@@ -77,7 +79,8 @@ def rewrite(path: Path) -> bytes:
         model = onnx.load_model(path)
     except DecodeError as broken:
         raise EngineFault(
-            f"the file {str(path)!r} is not a whole ONNX graph; remove it and run: vivavoce models pull kokoro"
+            f"the file {str(path)!r} is not a whole ONNX graph; "
+            "remove it and run: vivavoce models pull kokoro"
         ) from broken
     serialized: bytes = rewrite_model(model).SerializeToString()
     return serialized
@@ -97,8 +100,8 @@ def _store(graph: bytes, path: Path) -> None:
 
 
 def rewrite_model(model: "ModelProto") -> "ModelProto":
-    """Rewrite `model` in place and returns it; parts that are not recognised stay as they are."""
-    editor = _Editor(model)
+    """Rewrite `model` in place and return it, leaving unrecognised parts unchanged."""
+    editor = GraphEditor(model)
     for node in list(model.graph.node):
         match node.op_type:
             case "ConvInteger":
@@ -117,83 +120,12 @@ def rewrite_model(model: "ModelProto") -> "ModelProto":
     return model
 
 
-class _Editor:
-    """Who makes and who uses each value of a graph, and the edits so far; `finish` applies them in one go."""
-
-    def __init__(self, model: "ModelProto") -> None:
-        self.graph = model.graph
-        self.constants = {tensor.name: tensor for tensor in self.graph.initializer}
-        self.producer = {name: node for node in self.graph.node for name in node.output}
-        self.consumers: dict[str, list[NodeProto]] = {}
-        for node in self.graph.node:
-            for name in node.input:
-                self.consumers.setdefault(name, []).append(node)
-        self.replacements: dict[
-            str, list[NodeProto]
-        ] = {}  # output of the node replaced → what stands there now
-
-    def value(self, name: str) -> NDArray[np.generic] | None:
-        """Return the constant called `name`, or `None` if the graph computes it."""
-        from onnx import numpy_helper
-
-        return numpy_helper.to_array(self.constants[name]) if name in self.constants else None
-
-    def constant(self, name: str, value: NDArray[np.generic]) -> str:
-        from onnx import numpy_helper
-
-        if name not in self.constants:
-            self.constants[name] = numpy_helper.from_array(value, name)
-        return name
-
-    def replace(self, output: str, nodes: "list[NodeProto]") -> None:
-        """Put `nodes`, the last of which makes `output`, where `output` is made today."""
-        self.replacements[output] = nodes
-
-    def only_user(self, name: str, op_type: str) -> "NodeProto | None":
-        users = self.consumers.get(name, [])
-        return users[0] if len(users) == 1 and users[0].op_type == op_type else None
-
-    def finish(self) -> None:
-        """Write the edits into the graph and drops every node and constant that nothing uses any more."""
-        nodes = [
-            new for node in self.graph.node for new in self.replacements.get(node.output[0], [node])
-        ]
-        needed = {output.name for output in self.graph.output}
-        kept: list[NodeProto] = []
-        for node in reversed(nodes):
-            if needed.intersection(node.output):
-                kept.append(node)
-                needed.update(node.input)
-        constants = [tensor for name, tensor in self.constants.items() if name in needed]
-        del self.graph.node[:], self.graph.initializer[:], self.graph.value_info[:]
-        self.graph.node.extend(reversed(kept))
-        self.graph.initializer.extend(constants)
-
-
-def _node(
-    op_type: str,
-    inputs: list[str],
-    output: str,
-    domain: str = "",
-    **attributes: int | float | list[int],
-) -> "NodeProto":
-    from onnx import helper
-
-    node = helper.make_node(op_type, inputs, [output], name=f"{output}:{op_type}", domain=domain)
-    node.attribute.extend(helper.make_attribute(name, value) for name, value in attributes.items())
-    return node
-
-
-def _attributes(node: "NodeProto") -> dict[str, list[int]]:
-    return {attribute.name: list(attribute.ints) for attribute in node.attribute}
-
-
-# --- integer convolutions ----------------------------------------------------------------------------------------
+# --- integer convolutions -------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class _Convolution:
-    """A quantised convolution over time with what dequantises its sums."""
+    """A quantised convolution over time, with the scales that dequantise its sums."""
 
     output: str
     weight: Weights  # [out, in, taps]
@@ -208,14 +140,18 @@ class _Convolution:
     pads: tuple[int, int]
 
 
-def _convolution(editor: _Editor, node: "NodeProto") -> None:
-    """A convolution becomes one signed matrix product over gathered rows, time first: [time, taps * in]."""
+def _convolution(editor: GraphEditor, node: "NodeProto") -> None:
+    """Replace a convolution by one signed matrix product over gathered rows.
+
+    The rows are [time, taps * in].
+    """
     found = _read_convolution(editor, node)
     if found is not None:
         editor.replace(found.output, list(_matrix_product(editor, found)))
 
 
-def _read_convolution(editor: _Editor, node: "NodeProto") -> _Convolution | None:
+def _read_convolution(editor: GraphEditor, node: "NodeProto") -> _Convolution | None:
+    """Return the convolution of `node`, or None if the nodes around it are unexpected."""
     weight, zero_point = editor.value(node.input[1]), editor.value(node.input[3])
     cast, bias = editor.only_user(node.output[0], "Cast"), None
     if cast is None and (add := editor.only_user(node.output[0], "Add")) is not None:
@@ -228,7 +164,7 @@ def _read_convolution(editor: _Editor, node: "NodeProto") -> _Convolution | None
         return None
     if weight.dtype != np.uint8 or weight.ndim != 3 or int(weight.max()) >= 2 * SHIFT:
         return None
-    attributes = _attributes(node)
+    attributes = read_attributes(node)
     return _Convolution(
         output=scaled.output[0],
         weight=weight.astype(np.uint8, copy=False),
@@ -244,8 +180,11 @@ def _read_convolution(editor: _Editor, node: "NodeProto") -> _Convolution | None
     )
 
 
-def _float_bias(editor: _Editor, name: str) -> str | None:
-    """Return the float bias from which the graph makes the integer one: Reshape(Cast(Floor(Div(bias, scale))))."""
+def _float_bias(editor: GraphEditor, name: str) -> str | None:
+    """Return the float bias from which the graph computes the integer one, or None.
+
+    The graph computes Reshape(Cast(Floor(Div(bias, scale)))).
+    """
     for op_type in ("Reshape", "Cast", "Floor", "Div"):
         node = editor.producer.get(name)
         if node is None or node.op_type != op_type:
@@ -254,96 +193,95 @@ def _float_bias(editor: _Editor, name: str) -> str | None:
     return name if name in editor.constants else None
 
 
-def _matrix_product(editor: _Editor, conv: _Convolution) -> "Iterator[NodeProto]":
+def _matrix_product(editor: GraphEditor, conv: _Convolution) -> "Iterator[NodeProto]":
     out, channels, taps = conv.weight.shape
     name = conv.output
     flat = conv.weight.transpose(2, 1, 0).reshape(taps * channels, out)
     weight = editor.constant(f"{name}:weight", _signed(flat))
     zero_point = editor.constant(f"{name}:zero_point", np.array(conv.zero_point - SHIFT, np.int8))
     rows = f"{name}:rows"
-    yield _node("Transpose", [conv.values], rows, perm=[0, 2, 1])
+    yield make_node("Transpose", [conv.values], rows, perm=[0, 2, 1])
     if taps > 1:
         yield from _gathered(editor, conv, rows)
         rows = f"{name}:columns"
     operands = [rows, weight, conv.scale, conv.weight_scale, conv.values_zero_point, zero_point]
     if conv.bias is not None:
         operands.append(conv.bias)
-    yield _node("MatMulIntegerToFloat", operands, f"{name}:product", MICROSOFT)
-    yield _node("Transpose", [f"{name}:product"], name, perm=[0, 2, 1])
+    yield make_node("MatMulIntegerToFloat", operands, f"{name}:product", MICROSOFT)
+    yield make_node("Transpose", [f"{name}:product"], name, perm=[0, 2, 1])
 
 
-def _gathered(editor: _Editor, conv: _Convolution, rows: str) -> "Iterator[NodeProto]":
-    """Row t of the result holds the padded rows t*stride + k*dilation for every tap k, side by side."""
+def _gathered(editor: GraphEditor, conv: _Convolution, rows: str) -> "Iterator[NodeProto]":
+    """Yield the nodes that gather the rows of the matrix product.
+
+    Row t is the concatenation of the padded rows t*stride + k*dilation for every tap k.
+    """
     _, channels, taps = conv.weight.shape
     name = conv.output
     before, after = conv.pads
     reach = (taps - 1) * conv.dilation
-    pads = editor.constant(
-        f"pads:{before}:{after}", np.array([0, before, 0, 0, after, 0], np.int64)
-    )
+    padding = np.array([0, before, 0, 0, after, 0], np.int64)
+    pads = editor.constant(f"pads:{before}:{after}", padding)
     offsets = (np.arange(taps) * conv.dilation).astype(np.int32)[None, :]
     offsets_name = editor.constant(f"taps:{taps}:{conv.dilation}", offsets)
     zero, step = editor.constant("int32:0", np.array(0, np.int32)), conv.stride
     step_name = editor.constant(f"int32:{step}", np.array(step, np.int32))
     end = editor.constant(f"int32:end:{reach}", np.array(reach, np.int32))
     axis = editor.constant("axes:1", np.array([1], np.int64))
-    shape = editor.constant(
-        f"shape:{taps * channels}", np.array([1, -1, taps * channels], np.int64)
-    )
-    yield _node("Pad", [rows, pads, conv.values_zero_point], f"{name}:padded")
-    yield _node("Shape", [f"{name}:padded"], f"{name}:length64", start=1, end=2)
-    yield _node("Cast", [f"{name}:length64"], f"{name}:length", to=6)  # int32
-    yield _node("Squeeze", [f"{name}:length"], f"{name}:count")
-    yield _node("Sub", [f"{name}:count", end], f"{name}:stop")
-    yield _node("Range", [zero, f"{name}:stop", step_name], f"{name}:starts")
-    yield _node("Unsqueeze", [f"{name}:starts", axis], f"{name}:starts_column")
-    yield _node("Add", [f"{name}:starts_column", offsets_name], f"{name}:indices")
-    yield _node("Gather", [f"{name}:padded", f"{name}:indices"], f"{name}:gathered", axis=1)
-    yield _node("Reshape", [f"{name}:gathered", shape], f"{name}:columns")
+    width = taps * channels
+    shape = editor.constant(f"shape:{width}", np.array([1, -1, width], np.int64))
+    yield make_node("Pad", [rows, pads, conv.values_zero_point], f"{name}:padded")
+    yield make_node("Shape", [f"{name}:padded"], f"{name}:length64", start=1, end=2)
+    yield make_node("Cast", [f"{name}:length64"], f"{name}:length", to=6)  # int32
+    yield make_node("Squeeze", [f"{name}:length"], f"{name}:count")
+    yield make_node("Sub", [f"{name}:count", end], f"{name}:stop")
+    yield make_node("Range", [zero, f"{name}:stop", step_name], f"{name}:starts")
+    yield make_node("Unsqueeze", [f"{name}:starts", axis], f"{name}:starts_column")
+    yield make_node("Add", [f"{name}:starts_column", offsets_name], f"{name}:indices")
+    yield make_node("Gather", [f"{name}:padded", f"{name}:indices"], f"{name}:gathered", axis=1)
+    yield make_node("Reshape", [f"{name}:gathered", shape], f"{name}:columns")
 
 
-# --- matrix products ---------------------------------------------------------------------------------------------
+# --- matrix products ------------------------------------------------------------------------------
 
 
 def _signed(weight: Weights) -> Signed:
     return np.ascontiguousarray((weight.astype(np.int16) - SHIFT).astype(np.int8))
 
 
-def _signed_weights(editor: _Editor, node: "NodeProto") -> None:
-    """Unsigned weights become signed ones; value and zero point move together, so the product is the same."""
+def _signed_weights(editor: GraphEditor, node: "NodeProto") -> None:
+    """Replace unsigned weights by signed ones.
+
+    Values and zero point are shifted together, so the product is the same.
+    """
     weight, zero_point = editor.value(node.input[1]), editor.value(node.input[3])
-    if (
-        weight is None
-        or zero_point is None
-        or weight.dtype != np.uint8
-        or int(weight.max()) >= 2 * SHIFT
-    ):
+    if weight is None or zero_point is None or weight.dtype != np.uint8:
         return
-    name = node.output[0]
-    signed = editor.constant(
-        f"{node.input[1]}:signed", _signed(weight.astype(np.uint8, copy=False))
-    )
-    moved = (zero_point.astype(np.int16) - SHIFT).astype(np.int8)
-    moved_name = editor.constant(f"{name}:zero_point", moved)
-    editor.replace(
-        name, [_node("MatMulInteger", [node.input[0], signed, node.input[2], moved_name], name)]
-    )
+    if int(weight.max()) >= 2 * SHIFT:
+        return
+    name, weights = node.output[0], _signed(weight.astype(np.uint8, copy=False))
+    signed = editor.constant(f"{node.input[1]}:signed", weights)
+    shifted = (zero_point.astype(np.int16) - SHIFT).astype(np.int8)
+    shifted_name = editor.constant(f"{name}:zero_point", shifted)
+    inputs = [node.input[0], signed, node.input[2], shifted_name]
+    editor.replace(name, [make_node("MatMulInteger", inputs, name)])
 
 
-# --- float parts -------------------------------------------------------------------------------------------------
+# --- float parts ----------------------------------------------------------------------------------
 
 
-def _instance_norm(editor: _Editor, node: "NodeProto") -> None:
-    """(x - mean) / sqrt(variance + eps) * scale + shift, spelled out, becomes one operator; batches of one only."""
+def _instance_norm(editor: GraphEditor, node: "NodeProto") -> None:
+    """Replace (x - mean) / sqrt(variance + eps) * scale + shift by one operator.
+
+    This holds for batches of one only.
+    """
     centred, root = (editor.producer.get(name) for name in node.input)
     if centred is None or root is None or (centred.op_type, root.op_type) != ("Sub", "Sqrt"):
         return
     variance = editor.producer.get(root.input[0])
-    epsilon = (
-        editor.value(variance.input[1])
-        if variance is not None and variance.op_type == "Add"
-        else None
-    )
+    if variance is None or variance.op_type != "Add":
+        return
+    epsilon = editor.value(variance.input[1])
     if epsilon is None:
         return
     for scaled in editor.consumers[node.output[0]]:
@@ -355,37 +293,32 @@ def _instance_norm(editor: _Editor, node: "NodeProto") -> None:
 
 
 def _one_norm(
-    editor: _Editor, output: str, values: str, affine: tuple[str, str], epsilon: float
+    editor: GraphEditor, output: str, values: str, affine: tuple[str, str], epsilon: float
 ) -> None:
     flat = editor.constant("shape:flat", np.array([-1], np.int64))
     names = [f"{output}:scale", f"{output}:shift"]
-    reshapes = [
-        _node("Reshape", [source, flat], name) for source, name in zip(affine, names, strict=True)
-    ]
-    norm = _node("InstanceNormalization", [values, *names], output, epsilon=epsilon)
+    pairs = zip(affine, names, strict=True)
+    reshapes = [make_node("Reshape", [source, flat], name) for source, name in pairs]
+    norm = make_node("InstanceNormalization", [values, *names], output, epsilon=epsilon)
     editor.replace(output, [*reshapes, norm])
 
 
-def _square(editor: _Editor, node: "NodeProto") -> None:
-    """x ** 2 becomes x * x."""
-    exponent = editor.value(node.input[1])
+def _square(editor: GraphEditor, node: "NodeProto") -> None:
+    """Replace x ** 2 by x * x."""
+    exponent, base, output = editor.value(node.input[1]), node.input[0], node.output[0]
     if exponent is not None and exponent.size == 1 and float(exponent.reshape(())) == 2.0:
-        editor.replace(
-            node.output[0], [_node("Mul", [node.input[0], node.input[0]], node.output[0])]
-        )
+        editor.replace(output, [make_node("Mul", [base, base], output)])
 
 
-def _spectrum(editor: _Editor, node: "NodeProto") -> None:
-    """A short-time Fourier transform becomes a strided convolution with its cosines and sines."""
+def _spectrum(editor: GraphEditor, node: "NodeProto") -> None:
+    """Replace a short-time Fourier transform by a strided convolution with cosines and sines."""
     step, window = editor.value(node.input[1]), editor.value(node.input[2])
     if step is None or window is None:
         return
     size = window.size
     angles = 2 * np.pi * np.outer(np.arange(size // 2 + 1), np.arange(size)) / size
     sines = np.sin(angles)
-    sines[[0, -1]] = (
-        0.0  # the lowest and the highest bin are real; no rounding noise in their place
-    )
+    sines[[0, -1]] = 0.0  # the lowest and the highest bin are real: avoid rounding noise
     basis = np.concatenate([np.cos(angles), -sines]) * window  # [2 * bins, size]
     name = node.output[0]
     kernel = editor.constant(f"{name}:basis", basis[:, None, :].astype(np.float32))
@@ -394,28 +327,25 @@ def _spectrum(editor: _Editor, node: "NodeProto") -> None:
     editor.replace(
         name,
         [
-            _node("Unsqueeze", [node.input[0], axis], f"{name}:wave"),
-            _node("Conv", [f"{name}:wave", kernel], f"{name}:bins", strides=[int(step)]),
-            _node("Reshape", [f"{name}:bins", split], f"{name}:parts"),
-            _node("Transpose", [f"{name}:parts"], name, perm=[0, 3, 2, 1]),  # [1, frames, bins, 2]
+            make_node("Unsqueeze", [node.input[0], axis], f"{name}:wave"),
+            make_node("Conv", [f"{name}:wave", kernel], f"{name}:bins", strides=[int(step)]),
+            make_node("Reshape", [f"{name}:bins", split], f"{name}:parts"),
+            make_node(
+                "Transpose", [f"{name}:parts"], name, perm=[0, 3, 2, 1]
+            ),  # [1, frames, bins, 2]
         ],
     )
 
 
-def _phase(editor: _Editor, node: "NodeProto") -> None:
-    """The phase of a negative real number is +pi, as the model was trained with: imaginary > 0
-    becomes >= 0.
+def _phase(editor: GraphEditor, node: "NodeProto") -> None:
+    """Replace imaginary > 0 by >= 0: the phase of negative real numbers is +pi.
 
-    The published graph gets there by the rounding noise of its transform, which the exact one
-    lacks.
+    The model was trained with that phase. The published graph gets it from the rounding noise of
+    its transform, which the exact transform does not have.
     """
     gathered, bound = editor.producer.get(node.input[0]), editor.value(node.input[1])
     turned = editor.producer.get(gathered.input[0]) if gathered is not None else None
     spectrum = editor.producer.get(turned.input[0]) if turned is not None else None
-    if (
-        spectrum is not None
-        and spectrum.op_type == "STFT"
-        and bound is not None
-        and not bound.any()
-    ):
-        editor.replace(node.output[0], [_node("GreaterOrEqual", list(node.input), node.output[0])])
+    if spectrum is None or spectrum.op_type != "STFT" or bound is None or bound.any():
+        return
+    editor.replace(node.output[0], [make_node("GreaterOrEqual", list(node.input), node.output[0])])

@@ -1,7 +1,8 @@
-"""The embedded voice of many languages: Kokoro-82M on onnxruntime, on any CPU.
+"""Speak seven languages with Kokoro-82M on onnxruntime, on any CPU.
 
-A segment is written as phonemes, cut into runs that the network can take, and each run is spoken in
-one go. How text becomes phonemes is `g2p`'s business, how the graph is made fast is `graph`'s.
+- A segment is converted to phonemes, which are cut into runs that the network can take.
+- Each step speaks one run.
+- `g2p` converts text to phonemes. `graph` makes the network fast.
 """
 
 import json
@@ -30,16 +31,15 @@ Styles: TypeAlias = NDArray[np.float32]  # [510, 1, 256]: row n - 1 is for a run
 
 RATE_HZ = 24_000
 STYLE_ROWS, STYLE_SIZE = 510, 256
-# The network takes 510 tokens. Half of that is some 15 s of speech, needs 300 MB while it is made,
-# and is where the network does not yet hurry.
+# The network takes 510 tokens. Half of that is about 15 s of speech and needs 300 MB during a step.
+# With longer runs the network speaks too fast.
 RUN_TOKENS = 250
-MAX_LANES = 4  # each lane holds memory of its own; cores beyond these help inside a run
-BREAKS = (".!?…", ";:,—", " ")  # where a run may end, the best first
+MAX_LANES = 4  # each lane needs its own memory; further cores help inside a run
+BREAKS = (".!?…", ";:,—", " ")  # breaks at which a run may end, the best first
 
-TAIL_S = (
-    0.12  # kept after the last sound: a final consonant fades below the threshold before it is over
-)
-HEAD_S = 0.05
+# Kept after the last sound: a final consonant fades below the threshold before it ends.
+TAIL_S = 0.12
+HEAD_S = 0.05  # kept before the first sound
 PEAK = 0.98
 SILENCE = 10 ** (-52 / 20)  # amplitude
 
@@ -54,11 +54,11 @@ class _KokoroStream:
 
 
 class KokoroModel(Model[_KokoroStream]):
-    """Speaks one run of one stream a step; up to `lanes` steps at once share the weights.
+    """Kokoro-82M, which speaks one run of one stream a step.
 
-    `folder` holds `model.onnx`, `vocab.json` and `voices/`; `threads` is how many CPU threads to
-    use, `None` for the cores available. Raises `MissingDependency` for absent files or packages,
-    `EngineFault` for broken files.
+    Up to `lanes` concurrent steps share the weights. `folder` holds `model.onnx`, `vocab.json` and
+    `voices/`. `threads` is the number of CPU threads, None for the available cores. Raises
+    `MissingDependency` for absent files or packages, `EngineFault` for broken files.
     """
 
     max_batch = 1
@@ -68,16 +68,14 @@ class KokoroModel(Model[_KokoroStream]):
         self.lanes = min(threads, MAX_LANES)
         self._vocabulary = _read_vocabulary(folder / VOCABULARY)
         self._styles = _read_styles(folder / VOICES)
-        # Every lane brings its own thread; the session's pool adds the cores that are left.
+        # Each lane has its own thread. The session's pool adds the remaining cores.
         self._session = _load_session(folder / MODEL, threads - self.lanes + 1)
         self._options = _run_options()
         self._inputs = _input_names(self._session, folder / MODEL)
         self._phonemizer, self._british = Phonemizer(), Phonemizer(british=True)
         self.info = _info(self._phonemizer.languages)
         if "en" in self.info.languages:
-            self._phonemizer.phonemize(
-                "Warm up.", "en"
-            )  # reads the lexicon, which is loaded on first use
+            self._phonemizer.phonemize("Warm up.", "en")  # loads the lexicon
 
     def open(self, segment: Segment) -> _KokoroStream:
         style = style_of(segment.voice)
@@ -86,18 +84,15 @@ class KokoroModel(Model[_KokoroStream]):
             phonemes = phonemizer.phonemize(segment.text, segment.language)
         except (VivavoceError, MemoryError):
             raise
-        # of packages that say nothing of what they raise: it is the text that they trip over
+        # The packages do not document their exceptions. The cause is the text.
         except Exception as error:
             raise unreadable("kokoro", segment.text) from error
-        runs = [
-            self._ids(run)
-            for run in split_phonemes(phonemes, RUN_TOKENS)
-            if any(map(str.isalpha, run))
-        ]
+        spoken = (r for r in split_phonemes(phonemes, RUN_TOKENS) if any(map(str.isalpha, r)))
+        runs = [self._ids(run) for run in spoken]
         if not runs:
             raise Unsupported(
-                f"'kokoro' found nothing to say in {segment.text!r} as language {segment.language!r}; "
-                "choose the language that the text is written in",
+                f"'kokoro' found nothing to say in {segment.text!r} as language "
+                f"{segment.language!r}; choose the language that the text is written in",
                 field="text",
             )
         return _KokoroStream(iter(runs), self._styles[style])
@@ -118,15 +113,18 @@ class KokoroModel(Model[_KokoroStream]):
             speed: np.ones(1, np.float32),
         }
         (audio,) = self._session.run(None, feed, self._options)
-        return tame(trim(np.asarray(audio, np.float32).reshape(-1)))
+        return limit_peak(trim(np.asarray(audio, np.float32).reshape(-1)))
 
     def _ids(self, phonemes: str) -> list[int]:
-        """Token ids; what is not in the vocabulary has no sound of its own and is left out."""
+        """Return the token ids of `phonemes`, without symbols that have no sound of their own."""
         return [self._vocabulary[symbol] for symbol in phonemes if symbol in self._vocabulary]
 
 
 def split_phonemes(phonemes: str, limit: int) -> Iterator[str]:
-    """Cuts `phonemes` into runs of at most `limit` symbols, at a sentence's end, else a clause's, else a space."""
+    """Yield `phonemes` in runs of at most `limit` symbols.
+
+    A run ends at the end of a sentence, else at the end of a clause, else at a space.
+    """
     rest = phonemes.strip()
     while len(rest) > limit:
         cut = _cut(rest[:limit])
@@ -137,7 +135,10 @@ def split_phonemes(phonemes: str, limit: int) -> Iterator[str]:
 
 
 def _cut(window: str) -> int:
-    """Where to cut: after the last of the best breaks in the later two thirds of `window`, else at its end."""
+    """Return the length of the next run.
+
+    It ends after the last of the best breaks in the later two thirds of `window`, else with it.
+    """
     for marks in BREAKS:
         at = max(window.rfind(mark) for mark in marks)
         if at >= len(window) // 3:
@@ -146,20 +147,21 @@ def _cut(window: str) -> int:
 
 
 def trim(audio: Samples) -> Samples:
-    """Return `audio` without the silence before and after the speech, but with the last consonant's fading."""
-    loud = np.flatnonzero(
-        ~(np.abs(audio) < SILENCE)
-    )  # NaN counts as sound: a broken run must not pass for silence
+    """Return `audio` without leading and trailing silence, but with the last sound's fading."""
+    loud = np.flatnonzero(~(np.abs(audio) < SILENCE))  # NaN counts as sound, so that it is noticed
     if not loud.size:
         return audio[:0]
     start = max(0, int(loud[0]) - int(HEAD_S * RATE_HZ))
     return audio[start : int(loud[-1]) + 1 + int(TAIL_S * RATE_HZ)]
 
 
-def tame(audio: Samples) -> Samples:
-    """`audio`, turned down if it exceeds full scale, as loud voices do now and then: cut-off peaks crackle."""
+def limit_peak(audio: Samples) -> Samples:
+    """Return `audio`, scaled down if it exceeds full scale.
+
+    Loud voices sometimes do, and clipped peaks crackle.
+    """
     peak = float(np.abs(audio).max(initial=0.0))
-    return audio * np.float32(PEAK / peak) if peak > PEAK else audio  # NaN compares false and stays
+    return audio * np.float32(PEAK / peak) if peak > PEAK else audio  # NaN stays
 
 
 def _info(readable: Sequence[str]) -> EngineInfo:
@@ -179,7 +181,11 @@ def _info(readable: Sequence[str]) -> EngineInfo:
 
 
 def _load_session(path: Path, threads: int) -> "InferenceSession":
-    """Raise `MissingDependency` without onnxruntime or the file, `EngineFault` for a file that is no whole graph."""
+    """Load the graph at `path`.
+
+    Raises `MissingDependency` if onnxruntime or the file is absent, `EngineFault` if the file is
+    not a complete graph.
+    """
     disable_telemetry()
     try:
         import onnxruntime
@@ -191,13 +197,10 @@ def _load_session(path: Path, threads: int) -> "InferenceSession":
     _require(path)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    options.enable_mem_pattern = (
-        False  # plans memory for repeated shapes; here each run has its own
-    )
+    options.enable_mem_pattern = False  # of use only if shapes repeat
     options.log_severity_level = 3
-    options.add_session_config_entry(
-        "session.intra_op.allow_spinning", "0"
-    )  # idle threads leave the core to others
+    # Idle threads must leave their cores to others.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     graph = load_fast(path)
     try:
         return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
@@ -211,7 +214,7 @@ def _load_session(path: Path, threads: int) -> "InferenceSession":
 
 
 def _run_options() -> "RunOptions":
-    """Give the memory of a run back after it: a server waits most of the day."""
+    """Return run options that free the memory of a run after it."""
     from onnxruntime import RunOptions
 
     options = RunOptions()
@@ -220,7 +223,10 @@ def _run_options() -> "RunOptions":
 
 
 def _input_names(session: "InferenceSession", path: Path) -> tuple[str, str, str]:
-    """Return the names of the tokens, the style and the speed; exports of the model differ in the first."""
+    """Return the input names of the tokens, the style and the speed.
+
+    Exports of the model differ in the first.
+    """
     names = [value.name for value in session.get_inputs()]
     tokens = [name for name in names if name in ("tokens", "input_ids")]
     if len(tokens) != 1 or set(names) != {tokens[0], "style", "speed"}:
@@ -240,9 +246,7 @@ def _read_vocabulary(path: Path) -> Mapping[str, int]:
         vocabulary = json.loads(path.read_text("utf-8"))["vocab"]
         return {str(symbol): int(number) for symbol, number in vocabulary.items()}
     except FileNotFoundError as absent:
-        raise MissingDependency(
-            f"the Kokoro file {str(path)!r} is absent; run: vivavoce models pull kokoro"
-        ) from absent
+        raise MissingDependency(f"the Kokoro file {str(path)!r} is absent; {_PULL}") from absent
     except (ValueError, KeyError, TypeError, AttributeError) as broken:
         raise EngineFault(
             f"the Kokoro file {str(path)!r} is not a vocabulary; {_REMEDY}"
@@ -250,7 +254,10 @@ def _read_vocabulary(path: Path) -> Mapping[str, int]:
 
 
 def _read_styles(folder: Path) -> Mapping[str, Styles]:
-    """Return the styles by name, mapped from their files: only the rows that are spoken with take memory."""
+    """Return the styles by name, mapped from their files.
+
+    Only the rows in use take memory.
+    """
     styles: dict[str, Styles] = {}
     for name in STYLES:
         path = folder / f"{name}.bin"

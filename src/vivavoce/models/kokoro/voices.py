@@ -1,37 +1,31 @@
-"""Name the speakers of the Kokoro model and says which style each one speaks with.
+"""List the voices of the Kokoro model and the style of each.
 
 A style is one of the 54 voices that were published with the model. The nine speakers of Qwen3-TTS
-are offered under their own names, each with a style as close as there is, so that clients need not
-change between models.
+are offered under their own names, each with the closest style, so that clients need not change
+between models.
 """
 
 from vivavoce.errors import UnknownVoice
 from vivavoce.types import Gender, Voice
 
 LANGUAGE_OF_LETTER = {
-    "a": "en",
-    "b": "en",
-    "e": "es",
-    "f": "fr",
-    "h": "hi",
-    "i": "it",
-    "j": "ja",
-    "p": "pt",
+    "a": "en", "b": "en", "e": "es", "f": "fr", "h": "hi", "i": "it", "j": "ja", "p": "pt",
     "z": "zh",
-}
+}  # fmt: skip
 GENDER_OF_LETTER: dict[str, Gender] = {"f": "female", "m": "male"}
 
 STYLES = (
-    "af_heart", "af_alloy", "af_aoede", "af_bella", "af_jessica", "af_kore", "af_nicole", "af_nova", "af_river",
-    "af_sarah", "af_sky", "am_adam", "am_echo", "am_eric", "am_fenrir", "am_liam", "am_michael", "am_onyx",
-    "am_puck", "am_santa", "bf_alice", "bf_emma", "bf_isabella", "bf_lily", "bm_daniel", "bm_fable", "bm_george",
-    "bm_lewis", "ef_dora", "em_alex", "em_santa", "ff_siwis", "hf_alpha", "hf_beta", "hm_omega", "hm_psi",
-    "if_sara", "im_nicola", "jf_alpha", "jf_gongitsune", "jf_nezumi", "jf_tebukuro", "jm_kumo", "pf_dora",
-    "pm_alex", "pm_santa", "zf_xiaoxiao", "zf_xiaobei", "zf_xiaoni", "zf_xiaoyi", "zm_yunxi", "zm_yunjian",
-    "zm_yunxia", "zm_yunyang",
+    "af_heart", "af_alloy", "af_aoede", "af_bella", "af_jessica", "af_kore", "af_nicole", "af_nova",
+    "af_river", "af_sarah", "af_sky", "am_adam", "am_echo", "am_eric", "am_fenrir", "am_liam",
+    "am_michael", "am_onyx", "am_puck", "am_santa", "bf_alice", "bf_emma", "bf_isabella", "bf_lily",
+    "bm_daniel", "bm_fable", "bm_george", "bm_lewis", "ef_dora", "em_alex", "em_santa", "ff_siwis",
+    "hf_alpha", "hf_beta", "hm_omega", "hm_psi", "if_sara", "im_nicola", "jf_alpha",
+    "jf_gongitsune", "jf_nezumi", "jf_tebukuro", "jm_kumo", "pf_dora", "pm_alex", "pm_santa",
+    "zf_xiaoxiao", "zf_xiaobei", "zf_xiaoni", "zf_xiaoyi", "zm_yunxi", "zm_yunjian", "zm_yunxia",
+    "zm_yunyang",
 )  # fmt: skip
 
-# Qwen3-TTS's speakers in its own order. Sohee is Korean by birth; this model has no Korean voice.
+# Qwen3-TTS's speakers in its own order. Sohee is Korean. This model has no Korean voice.
 SPEAKERS = {
     "vivian": "zf_xiaoxiao",
     "serena": "zf_xiaoyi",
@@ -44,8 +38,8 @@ SPEAKERS = {
     "sohee": "jf_nezumi",
 }
 
-# OpenAI's names: the style of the same name where there is one, else one of the gender that the
-# name is heard as.
+# OpenAI's names: the style of the same name if there is one, else one of the gender that the name
+# suggests.
 ALIASES = {
     "alloy": "af_alloy",
     "ash": "am_adam",
@@ -70,16 +64,15 @@ DEFAULT_VOICES = {
     "it": "if_sara",
     "ja": "jf_alpha",
     "pt": "pf_dora",
-    "zh": "zm_yunjian",  # the one best understood: docs/intelligibility.md
+    "zh": "zm_yunjian",  # the most intelligible: docs/intelligibility.md
 }
 
 
 def voices() -> tuple[Voice, ...]:
-    """Return every voice: the 54 styles under their own names, then the nine listed speakers of
-    Qwen3-TTS.
+    """Return the 54 styles under their own names, then the nine speakers of Qwen3-TTS.
 
-    `languages` holds the language a voice is native to; each may speak all languages of the model,
-    because the phonemes come from the language and not from the voice.
+    Only the nine speakers are listed. `languages` holds a voice's native language. Each voice can
+    speak all languages of the model, because the language alone decides the phonemes.
     """
     return (
         *(_style(style) for style in STYLES),
@@ -88,7 +81,7 @@ def voices() -> tuple[Voice, ...]:
 
 
 def style_of(voice: str) -> str:
-    """Return the style that the voice of this id or alias, in any case, speaks with.
+    """Return the style of a voice, given its id or alias in any case.
 
     Raises `UnknownVoice`.
     """
@@ -96,8 +89,8 @@ def style_of(voice: str) -> str:
     style = SPEAKERS.get(name) or ALIASES.get(name, name)
     if style not in STYLES:
         raise UnknownVoice(
-            f"voice {voice!r} is unknown to 'kokoro'; choose one of {', '.join(SPEAKERS)}, or one of Kokoro's own "
-            f"names, such as {STYLES[0]!r}",
+            f"voice {voice!r} is unknown to 'kokoro'; choose one of {', '.join(SPEAKERS)}, "
+            f"or one of Kokoro's own names, such as {STYLES[0]!r}",
             field="voice",
         )
     return style
@@ -105,18 +98,14 @@ def style_of(voice: str) -> str:
 
 def _style(style: str) -> Voice:
     accent = {"a": "American English.", "b": "British English."}.get(style[0], "")
-    return Voice(style, style[3:].capitalize(), *_born(style), listed=False, description=accent)
+    return Voice(style, style[3:].capitalize(), *_native(style), listed=False, description=accent)
 
 
 def _speaker(name: str, style: str) -> Voice:
     label = name.replace("_", " ").title()
-    return Voice(
-        name,
-        label,
-        *_born(style),
-        description=f"Kokoro's {style} under the name of a Qwen3-TTS speaker.",
-    )
+    description = f"Kokoro's {style} under the name of a Qwen3-TTS speaker."
+    return Voice(name, label, *_native(style), description=description)
 
 
-def _born(style: str) -> tuple[tuple[str, ...], Gender]:
+def _native(style: str) -> tuple[tuple[str, ...], Gender]:
     return (LANGUAGE_OF_LETTER[style[0]],), GENDER_OF_LETTER[style[1]]

@@ -1,4 +1,4 @@
-"""The Kokoro text front end: text in one of seven languages → phonemes. See `Phonemizer`."""
+"""Convert text in seven languages to the phonemes that Kokoro reads."""
 
 from vivavoce.models.kokoro.g2p.phonemizer import Phonemizer
 

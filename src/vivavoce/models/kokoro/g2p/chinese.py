@@ -1,8 +1,10 @@
-"""Mandarin text → phonemes: words by rjieba, pinyin by pypinyin, sounds by table. Knows no digits.
+"""Convert Mandarin text to phonemes: words by rjieba, pinyin by pypinyin, sounds by table.
 
-The alphabet is the one Kokoro's Mandarin voices learnt: the tone is an arrow after the vowel (→
-first, ↗ second, ↓ third, ↘ fourth, nothing for the neutral tone) and words are set apart by spaces.
-Tones are written as they are spoken in context (*nǐ hǎo* with a rising first syllable).
+- The alphabet is the one that Kokoro's Mandarin voices were trained with.
+- The tone is an arrow after the vowel: → first, ↗ second, ↓ third, ↘ fourth, none for neutral.
+- Tones are written as they are spoken in context: *nǐ hǎo* has a rising first syllable.
+- Spaces separate words.
+- Digits are already in words: `text.numbers.verbalize` comes first.
 """
 
 import re
@@ -19,15 +21,17 @@ HAN = "\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af"
 _RUNS = re.compile(rf"[{HAN}]+|[^{HAN}]+")
 _TONES = {"1": "→", "2": "↗", "3": "↓", "4": "↘", "5": ""}
 _INITIALS = {
-    "b": "p", "p": "pʰ", "m": "m", "f": "f", "d": "t", "t": "tʰ", "n": "n", "l": "l", "g": "k", "k": "kʰ", "h": "x",
-    "j": "ʨ", "q": "ʨʰ", "x": "ɕ", "zh": "ꭧ", "ch": "ꭧʰ", "sh": "ʂ", "r": "ɻ", "z": "ʦ", "c": "ʦʰ", "s": "s", "": "",
+    "b": "p", "p": "pʰ", "m": "m", "f": "f", "d": "t", "t": "tʰ", "n": "n", "l": "l", "g": "k",
+    "k": "kʰ", "h": "x", "j": "ʨ", "q": "ʨʰ", "x": "ɕ", "zh": "ꭧ", "ch": "ꭧʰ", "sh": "ʂ", "r": "ɻ",
+    "z": "ʦ", "c": "ʦʰ", "s": "s", "": "",
 }  # fmt: skip
-_FINALS = {  # * is where the tone goes
-    "a": "a*", "ai": "ai*", "an": "a*n", "ang": "a*ŋ", "ao": "au*", "e": "ɤ*", "ei": "ei*", "en": "ə*n", "eng": "ə*ŋ",
-    "er": "ɚ*", "i": "i*", "ia": "ja*", "ian": "jɛ*n", "iang": "ja*ŋ", "iao": "jau*", "ie": "je*", "in": "i*n",
-    "ing": "i*ŋ", "io": "jɔ*", "iong": "jʊ*ŋ", "iou": "jou*", "o": "wo*", "ong": "ʊ*ŋ", "ou": "ou*", "u": "u*",
-    "ua": "wa*", "uai": "wai*", "uan": "wa*n", "uang": "wa*ŋ", "uei": "wei*", "uen": "wə*n", "ueng": "wə*ŋ",
-    "uo": "wo*", "v": "y*", "van": "ɥɛ*n", "ve": "ɥe*", "vn": "y*n", "ê": "ɛ*", "m": "m*", "n": "n*", "ng": "ŋ*",
+_FINALS = {  # * marks the place of the tone
+    "a": "a*", "ai": "ai*", "an": "a*n", "ang": "a*ŋ", "ao": "au*", "e": "ɤ*", "ei": "ei*",
+    "en": "ə*n", "eng": "ə*ŋ", "er": "ɚ*", "i": "i*", "ia": "ja*", "ian": "jɛ*n", "iang": "ja*ŋ",
+    "iao": "jau*", "ie": "je*", "in": "i*n", "ing": "i*ŋ", "io": "jɔ*", "iong": "jʊ*ŋ",
+    "iou": "jou*", "o": "wo*", "ong": "ʊ*ŋ", "ou": "ou*", "u": "u*", "ua": "wa*", "uai": "wai*",
+    "uan": "wa*n", "uang": "wa*ŋ", "uei": "wei*", "uen": "wə*n", "ueng": "wə*ŋ", "uo": "wo*",
+    "v": "y*", "van": "ɥɛ*n", "ve": "ɥe*", "vn": "y*n", "ê": "ɛ*", "m": "m*", "n": "n*", "ng": "ŋ*",
     "hm": "hm*", "hng": "hŋ*",
 }  # fmt: skip
 _BUZZED = frozenset(("zh", "ch", "sh", "r", "z", "c", "s"))  # after these, i is the vowel ɨ
@@ -35,35 +39,23 @@ _BUZZED = frozenset(("zh", "ch", "sh", "r", "z", "c", "s"))  # after these, i is
 _DIGITS = "零〇一二三四五六七八九"
 _DATES = _DIGITS + "月日号"
 _COUNTING = _DIGITS + "第十百初期周月"  # after these 一 is a numeral of its own: 第一, 星期一, 十一
-_SUFFIX_AND_PLACE = frozenset(
-    ("子里", "子上", "子下")
-)  # no words, but the segmenter gives them as such
+# The segmenter returns these as words, though they are none.
+_SUFFIX_AND_PLACE = frozenset(("子里", "子上", "子下"))
 _KIN = frozenset("爸妈爷奶哥姐弟妹公婆叔姑舅宝星")  # doubled, the second one is neutral
-_CHILDREN = (
-    "女儿",
-    "婴儿",
-    "幼儿",
-    "少儿",
-    "孤儿",
-    "胎儿",
-    "生儿",
-    "小儿",
-    "健儿",
-    "宠儿",
-    "血儿",
-    "育儿",
-)
+_CHILDREN = tuple(word_set("女儿 婴儿 幼儿 少儿 孤儿 胎儿 生儿 小儿 健儿 宠儿 血儿 育儿"))
+# Words whose last syllable is neutral. pypinyin gives it the tone of the character.
 _NEUTRAL_LAST = word_set(
     """
-    早上 晚上 窗户 时候 味道 知道 东西 朋友 先生 学生 衣服 喜欢 认识 告诉 客气 漂亮 便宜 休息 麻烦 故事 意思 太阳 月亮
-    地方 关系 消息 明白 清楚 舒服 事情 眼睛 耳朵 头发 暖和 热闹 凉快 聪明 商量 打算 打听 答应 招呼 精神 力气 钥匙 护士
-    大夫 豆腐 萝卜 葡萄 石榴 玻璃 骆驼 蘑菇 窟窿 葫芦 唠叨 收拾 亲戚 丈夫 邻居 师傅 生意 行李 工夫 苗条 结实 马虎 糊涂
+    早上 晚上 窗户 时候 味道 知道 东西 朋友 先生 学生 衣服 喜欢 认识 告诉 客气 漂亮 便宜 休息 麻烦
+    故事 意思 太阳 月亮 地方 关系 消息 明白 清楚 舒服 事情 眼睛 耳朵 头发 暖和 热闹 凉快 聪明 商量
+    打算 打听 答应 招呼 精神 力气 钥匙 护士 大夫 豆腐 萝卜 葡萄 石榴 玻璃 骆驼 蘑菇 窟窿 葫芦 唠叨
+    收拾 亲戚 丈夫 邻居 师傅 生意 行李 工夫 苗条 结实 马虎 糊涂
     """
-)  # words whose last syllable has lost its tone, which pypinyin gives with the tone of the character
+)
 
 
 def phonemize(text: str) -> str:
-    """Phonemes of Mandarin `text`; whatever is not a Chinese character stays as it is."""
+    """Return the phonemes of Mandarin `text`. Other characters stay as they are."""
     runs = _RUNS.findall(plain_marks(text))
     return tidy(" ".join(_read(run) if re.match(f"[{HAN}]", run) else run for run in runs))
 
@@ -78,9 +70,8 @@ class _Syllable:
 
 def _read(run: str) -> str:
     words = [_syllables(word) for word in _words(run)]
-    spoken = iter(
-        _in_context([syllable for word in words for syllable in word], _weak_boundaries(words))
-    )
+    syllables = [syllable for word in words for syllable in word]
+    spoken = iter(_in_context(syllables, _weak_boundaries(words)))
     return " ".join("".join(_sound(next(spoken)) for _ in word) for word in words)
 
 
@@ -96,7 +87,10 @@ def _words(run: str) -> list[str]:
 
 
 def _syllables(word: str) -> list[_Syllable]:
-    """Return one word; pypinyin gets it as a string, for only then it looks for known phrases inside."""
+    """Return the syllables of one word.
+
+    pypinyin gets the word as a string: only then does it look for known phrases inside.
+    """
     initials = lazy_pinyin(word, style=Style.INITIALS, strict=True)
     finals = lazy_pinyin(word, style=Style.FINALS_TONE3, strict=True, neutral_tone_with_five=True)
     bare = [final.rstrip("12345") for final in finals]
@@ -114,7 +108,10 @@ def _ends_neutral(word: str) -> bool:
 
 
 def _weak_boundaries(words: Sequence[Sequence[_Syllable]]) -> set[int]:
-    """Return the syllables after which a third tone still leans on the next: all but the ends of words that stand alone."""
+    """Return the positions after which a third tone depends on the next syllable.
+
+    These are all but the ends of words of several syllables before another such word.
+    """
     weak, at = set[int](), 0
     for word, following in zip(words, [*words[1:], ()], strict=True):
         weak |= set(range(at, at + len(word) - 1))
@@ -125,7 +122,10 @@ def _weak_boundaries(words: Sequence[Sequence[_Syllable]]) -> set[int]:
 
 
 def _in_context(syllables: Sequence[_Syllable], weak: set[int]) -> list[_Syllable]:
-    """Tones as they are spoken: 一 and 不 by the tone that follows, a third tone before a third as a second."""
+    """Return the syllables with their tones as they are spoken.
+
+    一 and 不 follow the next tone. A third tone before a third becomes a second.
+    """
     out = []
     for at, (syllable, after) in enumerate(zip(syllables, [*syllables[1:], None], strict=True)):
         before = syllables[at - 1].char if at else ""
@@ -153,6 +153,5 @@ def _sound(syllable: _Syllable) -> str:
         vowel = "ɔ*"
     else:
         vowel = _FINALS.get(syllable.final, syllable.final)
-    return _INITIALS.get(syllable.initial, syllable.initial) + vowel.replace(
-        "*", _TONES.get(syllable.tone, "")
-    )
+    tone = _TONES.get(syllable.tone, "")
+    return _INITIALS.get(syllable.initial, syllable.initial) + vowel.replace("*", tone)

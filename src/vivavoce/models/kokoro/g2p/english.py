@@ -1,6 +1,6 @@
-"""English text → phonemes by hibari's front end, whose alphabet is Kokoro's own.
+"""Convert English text to phonemes with hibari's front end, which uses Kokoro's alphabet.
 
-Knows nothing of other scripts.
+This module knows nothing of other scripts.
 """
 
 import re
@@ -10,30 +10,32 @@ from typing import Protocol
 from vivavoce.models.kokoro.g2p.alphabet import plain_marks, tidy
 from vivavoce.text.numbers.english import break_runs
 
-_LINK = re.compile(
-    r"\]\s*\("
-)  # hibari reads "[word](/sounds/)" as a command; a text must not be able to give one
+# hibari reads "[word](/sounds/)" as a command. A user's text must not give one.
+_LINK = re.compile(r"\]\s*\(")
 
 
 class _Reader(Protocol):
-    """What we use of `hibari.g2p.G2P`."""
+    """The part of `hibari.g2p.G2P` that is used here."""
 
     def __call__(self, text: str) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
 class EnglishFrontEnd:
-    """hibari's lexicon, tagger and unknown-word network, loaded once (about 0.3 s); it keeps no state of a text."""
+    """hibari's lexicon, tagger and unknown-word network.
+
+    Loading takes about 0.3 s. Nothing of a text is kept.
+    """
 
     reader: _Reader
 
     @classmethod
     def load(cls, *, british: bool = False) -> "EnglishFrontEnd":
-        """American or British pronunciation."""
+        """Load American or British pronunciation."""
         from hibari.g2p import G2P
 
         return cls(G2P(british=british))
 
     def phonemize(self, text: str) -> str:
-        """Phonemes of English `text`, with its punctuation."""
+        """Return the phonemes of English `text`, with its punctuation."""
         return tidy(self.reader(break_runs(_LINK.sub("] (", plain_marks(text)))))

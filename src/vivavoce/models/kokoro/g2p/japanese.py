@@ -1,8 +1,9 @@
-"""Japanese text → phonemes: readings by OpenJTalk (pyopenjtalk), sounds by table. Knows no foreign
-words.
+"""Convert Japanese text to phonemes: readings by OpenJTalk (pyopenjtalk), sounds by table.
 
-The alphabet is the one Kokoro's Japanese voices learnt: words set apart by spaces, `ː` for a long
-vowel, `ʔ` for a doubled consonant and the moraic nasal written as it sounds before what follows.
+- The alphabet is the one that Kokoro's Japanese voices were trained with.
+- `ː` is a long vowel, `ʔ` a doubled consonant. Spaces separate words.
+- The moraic nasal is written as it sounds before the next sound.
+- Foreign words are not read here.
 """
 
 import re
@@ -32,9 +33,14 @@ _CENTRAL = frozenset("スズツヅ")  # after s, z and ts the vowel u is ɨ
 _GLIDES = {"ャ": "a", "ュ": "ɨ", "ョ": "o", "ェ": "e"}
 _SMALL = {"ァ": "a", "ィ": "i", "ゥ": "ɯ", "ェ": "e", "ォ": "o"}
 _SINGLE = {
-    "ヤ": "ja", "ユ": "jɯ", "ヨ": "jo", "ワ": "βa", "ヮ": "βa", "ヰ": "i", "ヱ": "e", "ヲ": "o", "ヴ": "vɯ", "ー": "ː",
-    "ッ": "ʔ", "ャ": "ja", "ュ": "jɯ", "ョ": "jo", "ヵ": "ka", "ヶ": "ke", "ァ": "a", "ィ": "i", "ゥ": "ɯ", "ェ": "e",
-    "ォ": "o",
+    "ヤ": "ja", "ユ": "jɯ", "ヨ": "jo", "ワ": "βa", "ヮ": "βa", "ヰ": "i", "ヱ": "e", "ヲ": "o",
+    "ヴ": "vɯ", "ー": "ː", "ッ": "ʔ", "ャ": "ja", "ュ": "jɯ", "ョ": "jo", "ヵ": "ka", "ヶ": "ke",
+    "ァ": "a", "ィ": "i", "ゥ": "ɯ", "ェ": "e", "ォ": "o",
+}  # fmt: skip
+_FOREIGN = {  # morae of loanwords
+    "ティ": "tʲi", "ディ": "dʲi", "テュ": "tʲɨ", "デュ": "dʲɨ", "トゥ": "tɯ", "ドゥ": "dɯ",
+    "スィ": "si", "ズィ": "zi", "ウィ": "βi", "ウェ": "βe", "ウォ": "βo", "イェ": "je",
+    "クヮ": "kᵝa", "グヮ": "ɡᵝa", "フュ": "ɸʲɨ",
 }  # fmt: skip
 _DEVOICED = str.maketrans("", "", "’'")  # OpenJTalk's mark for a whispered vowel
 _NASAL = tuple(
@@ -42,9 +48,7 @@ _NASAL = tuple(
     for before, nasal in (("mpb", "m"), ("kɡ", "ŋ"), ("ɲʨʥ", "ɲ"), ("ntdɾzʣʦ", "n"))
 )
 _KATAKANA = str.maketrans({chr(code): chr(code + 0x60) for code in range(0x3041, 0x3097)})
-_JOINED = frozenset(
-    ("接尾", "接続助詞", "非自立")
-)  # endings and counters belong to the word before
+_JOINED = frozenset(("接尾", "接続助詞", "非自立"))  # endings and counters join the word before
 LETTERS = (
     "\u3005\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f"
 )
@@ -52,7 +56,7 @@ _RUNS = re.compile(rf"[{LETTERS}]+|[^{LETTERS}]+")
 
 
 def phonemize(text: str) -> str:
-    """Phonemes of Japanese `text`; whatever is not kana or kanji stays as it is."""
+    """Return the phonemes of Japanese `text`. All but kana and kanji stays as it is."""
     runs = _RUNS.findall(plain_marks(text).replace("\u2018", "").replace("\u2019", "'"))
     return tidy(" ".join(_read(run) if re.match(f"[{LETTERS}]", run) else run for run in runs))
 
@@ -70,7 +74,10 @@ def _read(run: str) -> str:
 
 
 def _word(pron: str, written: str) -> str:
-    """Return the sounds of one word from its katakana reading; kana without one sound as written, the rest comes back."""
+    """Return the sounds of one word from its katakana reading.
+
+    Kana without a reading sound as written. Other characters are returned unchanged.
+    """
     if not re.search("[ァ-ヺ]", pron):
         pron = plain_marks(written).strip("ー").translate(_KATAKANA)
     sounds = _sounds()
@@ -84,46 +91,17 @@ def _word(pron: str, written: str) -> str:
 
 @cache
 def _sounds() -> dict[str, str]:
-    """Return every mora, of one kana or two, and what it sounds like."""
+    """Return the sounds of every mora, of one kana or two."""
     table = dict(_SINGLE) | {"ン": "ɴ"}
+    small_vowels = [(small, vowel) for small, vowel in _SMALL.items() if small != "ゥ"]
     for row, consonants in _ROWS.items():
         for kana, consonant, vowel in zip(row, consonants, _VOWELS.values(), strict=True):
             table[kana] = consonant + ("ɨ" if kana in _CENTRAL else vowel)
         palatal, second, lips, plain = consonants[1], row[1], row[2], consonants[3]
         if row[0] != "ア":
             table |= {second + small: palatal + vowel for small, vowel in _GLIDES.items()}
-            table |= {
-                lips + small: consonants[2] + vowel
-                for small, vowel in _SMALL.items()
-                if small != "ゥ"
-            }
-            table |= {
-                row[3] + "ィ": plain + "i",
-                row[3] + "ュ": plain + "ʲɨ",
-                row[4] + "ゥ": plain + "ɯ",
-            }
-    table |= {
-        "ティ": "tʲi",
-        "ディ": "dʲi",
-        "テュ": "tʲɨ",
-        "デュ": "dʲɨ",
-        "トゥ": "tɯ",
-        "ドゥ": "dɯ",
-        "スィ": "si",
-        "ズィ": "zi",
-    }
-    table |= {
-        "ドゥ": "dɯ",
-        "ウィ": "βi",
-        "ウェ": "βe",
-        "ウォ": "βo",
-        "イェ": "je",
-        "クヮ": "kᵝa",
-        "グヮ": "ɡᵝa",
-        "フュ": "ɸʲɨ",
-    }
-    return table | {
-        f"ヴ{small}": f"v{vowel}"
-        for small, vowel in (*_SMALL.items(), ("ュ", "ʲɨ"))
-        if small != "ゥ"
-    }
+            table |= {lips + small: consonants[2] + vowel for small, vowel in small_vowels}
+            table |= {row[3] + "ィ": plain + "i", row[3] + "ュ": plain + "ʲɨ"}
+            table[row[4] + "ゥ"] = plain + "ɯ"
+    table |= _FOREIGN
+    return table | {f"ヴ{small}": f"v{vowel}" for small, vowel in (*small_vowels, ("ュ", "ʲɨ"))}

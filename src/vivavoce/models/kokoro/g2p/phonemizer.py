@@ -1,8 +1,9 @@
-"""Text in seven languages → the phonemes Kokoro reads. Knows no voices and no tokens.
+"""Convert text in seven languages to Kokoro's phonemes.
 
-Each language's front end is loaded when it is first needed. Building one twice is harmless, for
-front ends keep no state of the texts they read; that is why `Phonemizer` needs no lock: two threads
-that meet build two, and `dict.setdefault`, which is atomic, keeps the first for both.
+- A language's front end is loaded when it is first needed.
+- Front ends keep no state of a text, so building one twice is harmless and `Phonemizer` needs no
+  lock. Two threads may both build one. `dict.setdefault`, which is atomic, keeps the first.
+- This module knows no voices and no tokens.
 """
 
 import re
@@ -13,11 +14,12 @@ from importlib.util import find_spec
 from types import MappingProxyType
 
 from vivavoce.errors import MissingDependency, Unsupported
-from vivavoce.models.kokoro.g2p.alphabet import only_known, tidy
+from vivavoce.models.kokoro.g2p.alphabet import keep_known, tidy
 from vivavoce.text.numbers.verbalize import verbalize
 
 FrontEnd = Callable[[str], str]
 
+# Language → import names of the packages that its front end and its numerals need.
 _PACKAGES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "en": ("hibari",),
@@ -25,7 +27,7 @@ _PACKAGES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "ja": ("pyopenjtalk", "num2words", "cn2an", "hibari"),
         "zh": ("rjieba", "pypinyin", "num2words", "cn2an", "hibari"),
     }
-)  # language → import names of what its front end and its numerals need
+)
 _EXTRA = "kokoro"
 _MODULES = {
     "es": "romance.spanish",
@@ -35,17 +37,18 @@ _MODULES = {
     "ja": "japanese",
     "zh": "chinese",
 }
+# Beginnings of the Unicode names of letters, besides Latin.
 _SCRIPTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {"ja": ("CJK", "HIRAGANA", "KATAKANA", "IDEOGRAPHIC"), "zh": ("CJK", "IDEOGRAPHIC")}
-)  # beginnings of the Unicode names of letters, besides Latin
-_SIGNS = frozenset("πµμªº")  # letters to Unicode, but symbols to a reader
-_LATIN = re.compile(
-    r"[A-Za-z\u00c0-\u024f][A-Za-z\u00c0-\u024f'’-]*(?: +[A-Za-z\u00c0-\u024f][A-Za-z\u00c0-\u024f'’-]*)*"
 )
+_SIGNS = frozenset("πµμªº")  # letters in Unicode, symbols in a text
+_LATIN_WORD = r"[A-Za-z\u00c0-\u024f][A-Za-z\u00c0-\u024f'’-]*"
+_LATIN = re.compile(rf"{_LATIN_WORD}(?: +{_LATIN_WORD})*")
+_LATIN_NAMES = ("LATIN", "FULLWIDTH LATIN", "MODIFIER", "FEMININE", "MASCULINE")
 
 
 class Phonemizer:
-    """Front ends by language; may be used from several threads at once."""
+    """Front ends by language, for use by several threads at once."""
 
     def __init__(self, *, british: bool = False) -> None:
         self._british = british
@@ -57,18 +60,17 @@ class Phonemizer:
         return tuple(code for code, packages in _PACKAGES.items() if all(map(find_spec, packages)))
 
     def phonemize(self, text: str, language: str) -> str:
-        """Return the phonemes of `text`, over Kokoro's symbols only; numbers and symbols are put
-        into words first.
+        """Return the phonemes of `text`, in Kokoro's symbols only.
 
-        Foreign words in Latin letters inside Japanese or Chinese are read as English. Raises
-        `Unsupported` for a language or a script no front end reads, `MissingDependency` if its
-        packages are absent.
+        Numbers and symbols are put into words first. Latin words inside Japanese or Chinese are
+        read as English. Raises `Unsupported` for a language or script that no front end reads,
+        `MissingDependency` if the language's packages are absent.
         """
         front_end = self._front_end(language)
         form = unicodedata.normalize("NFKC" if language in _SCRIPTS else "NFC", text)
         spoken = verbalize(form, language)
         _require_script(spoken, language)
-        return only_known(front_end(spoken), text)
+        return keep_known(front_end(spoken), text)
 
     def _front_end(self, language: str) -> FrontEnd:
         found = self._front_ends.get(language)
@@ -85,7 +87,7 @@ class Phonemizer:
         return self._with_english(read) if language in ("ja", "zh") else read
 
     def _with_english(self, read: FrontEnd) -> FrontEnd:
-        """Return `read` for its own script, the English front end for words in Latin letters."""
+        """Return a front end that reads Latin words as English and the rest with `read`."""
 
         def mixed(text: str) -> str:
             out, at = [], 0
@@ -112,24 +114,14 @@ def _require(language: str) -> None:
 
 
 def _require_script(text: str, language: str) -> None:
-    """Raise `Unsupported` if `text` holds a letter of a script that the language's front end does not read."""
-    scripts = (
-        "LATIN",
-        "FULLWIDTH LATIN",
-        "MODIFIER",
-        "FEMININE",
-        "MASCULINE",
-        *_SCRIPTS.get(language, ()),
-    )
+    """Raise `Unsupported` if the language's front end cannot read a letter of `text`."""
+    scripts = (*_LATIN_NAMES, *_SCRIPTS.get(language, ()))
     for char in text:
-        if (
-            char.isalpha()
-            and char not in _SIGNS
-            and not unicodedata.name(char, "").startswith(scripts)
-        ):
-            name = unicodedata.name(char, "a letter without a name").lower()
+        name = unicodedata.name(char, "")
+        if char.isalpha() and char not in _SIGNS and not name.startswith(scripts):
             raise Unsupported(
-                f"a {language!r} voice cannot read {char!r} ({name}); "
+                f"a {language!r} voice cannot read {char!r} "
+                f"({name.lower() or 'a letter without a name'}); "
                 "leave it out, or choose the language it belongs to",
                 field="text",
             )

@@ -61,9 +61,10 @@ def _read(words: Sequence[str]) -> str:
 
 
 def _parts(word: str) -> list[str]:
-    """Split a word at its hyphens. A consonant that links to a pronoun joins the pronoun.
+    """Split a word at its hyphens.
 
-    *a-t-il* and *peut-on* have a t, *vas-y* and *prends-en* a z.
+    A consonant that links to a pronoun joins the pronoun: *a-t-il* and *peut-on* have a t, *vas-y*
+    and *prends-en* a z.
     """
     if word in WORDS:
         return [word]

@@ -64,7 +64,7 @@ def liaison(before: str, word: str, after: str) -> str | None:
 
 
 def _after_verb(before: str, word: str) -> str | None:
-    """Return the consonant that a verb in the plural links with, or None for other words."""
+    """Return the linking consonant of a plural verb, or None for other words."""
     if before == "nous" and word.endswith(("ons", "mes")):
         return "z"
     if (before == "vous" and word.endswith("ez")) or (before in _BE and word.endswith("és")):

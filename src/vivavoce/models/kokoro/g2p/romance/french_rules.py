@@ -1,4 +1,4 @@
-"""Read one French word by its spelling: a table of rules, then the endings that depend on the word.
+"""Read one French word by a table of spelling rules and by its ending.
 
 Stress, liaison and elision belong to `french`, words that no rule reads right to `french_words`. In
 the table `V` stands for any vowel letter, `C` for any consonant letter, and `N` for the end of the

@@ -1,4 +1,4 @@
-"""List the French words that the rules of `french_rules` read wrong, and words with a silent h.
+"""List the French words that `french_rules` reads wrong, and words with a silent h.
 
 Phonemes are written without stress.
 """

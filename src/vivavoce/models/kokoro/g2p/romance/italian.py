@@ -1,16 +1,17 @@
-"""Italian spelling → phonemes, by rule. Knows no numbers or abbreviations: `text.numbers.verbalize`
-comes first.
+"""Convert Italian spelling to phonemes by rule.
 
-Italian writes the stress only on a final vowel; `italian_stress` gives it elsewhere, and the last
-syllable but one has it by default. Double consonants are long (`tː`).
+- Numbers and abbreviations are already in words: `text.numbers.verbalize` comes first.
+- Italian writes the stress only on a final vowel. `italian_stress` knows it for other words.
+- By default the stress is on the last syllable but one.
+- Double consonants are long (`tː`).
 """
 
 from collections.abc import Sequence
 
 from vivavoce.models.kokoro.g2p.romance.italian_stress import accented
 from vivavoce.models.kokoro.g2p.romance.rules import (
+    LetterGroup,
     RuleTable,
-    Sound,
     fold,
     read_phrases,
     stressed,
@@ -20,14 +21,14 @@ from vivavoce.models.kokoro.g2p.romance.rules import (
 _LETTERS = "àèéìíîòóùú"
 _UNSTRESSED = word_set(
     """
-    il lo la i gli le di a da in con per tra fra e ed o od che se si mi ti ci vi ne del dello dei degli al allo
-    ai agli dal dai nel nei sul sui col un è ha ho hai non l d c s m t v
+    il lo la i gli le di a da in con per tra fra e ed o od che se si mi ti ci vi ne del dello dei
+    degli al allo ai agli dal dai nel nei sul sui col un è ha ho hai non l d c s m t v
     """
 )
 _HALF_STRESSED = word_set(
     """
-    della delle dell alla alle all dalla dalle dall nella nelle nell sulla sulle sull una uno mio mia tuo tua
-    suo sua sue loro sono hanno anche come perché dove quando
+    della delle dell alla alle all dalla dalle dall nella nelle nell sulla sulle sull una uno mio
+    mia tuo tua suo sua sue loro sono hanno anche come perché dove quando
     """
 )
 
@@ -99,7 +100,7 @@ u(?=[aeoàèéòó])                     w
 
 
 def phonemize(text: str) -> str:
-    """Phonemes of Italian `text`, with its punctuation."""
+    """Return the phonemes of Italian `text`, with its punctuation."""
     return read_phrases(text, _read)
 
 
@@ -109,11 +110,12 @@ def _read(words: Sequence[str]) -> str:
 
 
 def _with_elided(word: str) -> str:
-    """*all'aeroporto* as one word: what is before the apostrophe has no stress of its own."""
+    """Read *all'aeroporto* as one word, whose part before the apostrophe is unstressed."""
     *elided, host = word.split("'")
     head = "".join(
-        "ʧ" if piece == "c" else stressed(_RULES.sounds(piece), None) for piece in elided
-    )  # c'è, c'era
+        "ʧ" if piece == "c" else stressed(_RULES.sounds(piece), None)  # c'è, c'era
+        for piece in elided
+    )
     return head + _word(host) if host else head
 
 
@@ -125,8 +127,8 @@ def _word(word: str) -> str:
     return spoken.replace("ˈ", "ˌ") if word in _HALF_STRESSED else spoken
 
 
-def _stress(sounds: Sequence[Sound]) -> int | None:
-    """Return the accented vowel, else the last vowel but one."""
+def _stress(sounds: Sequence[LetterGroup]) -> int | None:
+    """Return the index of the accented vowel, else of the last vowel but one."""
     nuclei = [i for i, sound in enumerate(sounds) if sound.vowel]
     if not nuclei:
         return None

@@ -1,17 +1,17 @@
-"""Brazilian Portuguese spelling → phonemes, by rule. Knows no numbers or abbreviations:
-`text.numbers.verbalize` comes first.
+"""Convert Brazilian Portuguese spelling to phonemes by rule.
 
-Stress follows the orthography. The open or closed quality of a stressed e or o, which it leaves
-open, comes from the final vowel (*novo* closed, *nova* open) and short word lists. Unstressed final
-vowels are weak (æ, y, ʊ).
+- Numbers and abbreviations are already in words: `text.numbers.verbalize` comes first.
+- Stress follows the orthography, which does not tell whether a stressed e or o is open or closed.
+- Short word lists and the final vowel decide that: *novo* is closed, *nova* open.
+- Unstressed final vowels are weak (æ, y, ʊ).
 """
 
 import re
 from collections.abc import Sequence
 
 from vivavoce.models.kokoro.g2p.romance.rules import (
+    LetterGroup,
     RuleTable,
-    Sound,
     fold,
     read_phrases,
     stressed,
@@ -21,8 +21,8 @@ from vivavoce.models.kokoro.g2p.romance.rules import (
 _LETTERS = "áàâãéêíóôõúüç"
 _UNSTRESSED = word_set(
     """
-    a o as os e ou de do da dos das em no na nos nas por com se me te lhe que um ao aos à às mas sem nós tem vai
-    d l s
+    a o as os e ou de do da dos das em no na nos nas por com se me te lhe que um ao aos à às mas sem
+    nós tem vai d l s
     """
 )
 _HALF_STRESSED = word_set(
@@ -146,7 +146,7 @@ _OPEN_O = re.compile(
 
 
 def phonemize(text: str) -> str:
-    """Phonemes of Portuguese `text`, with its punctuation."""
+    """Return the phonemes of Portuguese `text`, with its punctuation."""
     return read_phrases(text, _read)
 
 
@@ -170,21 +170,28 @@ def _word(word: str) -> str:
     return spoken.replace("ˌ", "").replace("ˈ", "ˌ") if word in _HALF_STRESSED else spoken
 
 
-def _glides(word: str, sounds: Sequence[Sound]) -> list[Sound]:
-    """Final -ia, -io, -ua … are one syllable when the accent is written before them (história, água)."""
+def _glides(word: str, sounds: Sequence[LetterGroup]) -> list[LetterGroup]:
+    """Read final -ia, -io, -ua … as one syllable after a written accent.
+
+    Examples are *história* and *água*.
+    """
     if not re.match(r"[^áâéêíóôú]*+[áâéêíóôú].*[iu][aeo]s?$", word):
         return list(sounds)
     glide = len(word.rstrip("s")) - 2  # position of the letter before the last vowel
     return [
-        Sound(s.letters, {"i": "j", "u": "w"}[s.letters], s.start)
+        LetterGroup(s.letters, {"i": "j", "u": "w"}[s.letters], s.start)
         if s.start == glide and s.letters in "iu"
         else s
         for s in sounds
     ]
 
 
-def _stress(word: str, sounds: Sequence[Sound]) -> int | None:
-    """Return the written accent; else the last syllable but one after a, e, o, am, em, ens; else the last."""
+def _stress(word: str, sounds: Sequence[LetterGroup]) -> int | None:
+    """Return the index of the stressed vowel.
+
+    This is the written accent. Without one it is the last syllable but one if the word ends in a,
+    e, o, am, em or ens, and the last syllable otherwise.
+    """
     nuclei = [i for i, sound in enumerate(sounds) if sound.vowel and sound.phonemes != "ɾə"]
     if not nuclei:
         return None
@@ -195,8 +202,11 @@ def _stress(word: str, sounds: Sequence[Sound]) -> int | None:
     return nuclei[-1] if len(nuclei) == 1 or _OXYTONE.search(word) else nuclei[-2]
 
 
-def _full(word: str, sound: Sound) -> Sound:
-    """Return the stressed vowel: weak ones become full, e and o take their open or closed quality."""
+def _full(word: str, sound: LetterGroup) -> LetterGroup:
+    """Return the vowel as it sounds under stress.
+
+    Weak vowels become full. The vowels e and o become open or closed.
+    """
     phonemes = _WEAK.get(sound.phonemes, sound.phonemes)
     if sound.phonemes == "æ" and sound.start < len(word.rstrip("s")) - 1:
         phonemes = "ɐ\u0303"  # before m, n, nh
@@ -206,7 +216,7 @@ def _full(word: str, sound: Sound) -> Sound:
         phonemes = _quality(word, "ɛ", "e", _OPEN_E, _CLOSED_E)
     elif sound.letters == "o":
         phonemes = _quality(word, "ɔ", "o", _OPEN_O, _CLOSED_O)
-    return Sound(sound.letters, phonemes, sound.start)
+    return LetterGroup(sound.letters, phonemes, sound.start)
 
 
 def _quality(
@@ -226,7 +236,11 @@ _VOICED_NEXT = r"(?= [ˈˌ]?[aeiouɐɔɛAIOWyʊæbdɡvzʒmnɾlʤ])"
 
 
 def _link(phonemes: str) -> str:
-    """Between words a final s is voiced before a voiced sound, final y and ʊ are glides before a vowel."""
+    """Adapt the last sound of each word to the first of the next.
+
+    A final s is voiced before a voiced sound. Before a vowel, a final r is tapped, and final y and
+    ʊ become glides.
+    """
     phonemes = re.sub(rf"s{_VOICED_NEXT}", "z", phonemes)
     phonemes = re.sub(rf"(?<=[^ \u0303oW])y{_VOWEL_NEXT}", "j", phonemes)
     phonemes = re.sub(rf"r{_VOWEL_NEXT}", "ɾ", phonemes)

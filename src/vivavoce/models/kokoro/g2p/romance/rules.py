@@ -1,9 +1,10 @@
-"""Letter-to-sound rules in order of priority, and where the stress falls. Knows no language by
-itself.
+"""Apply letter-to-sound rules in order of priority, and write the stress.
 
-A rule table is text, one rule a line: a regular expression over the spelling, then the phonemes it
-gives (`-` for silence). At each letter the first rule that matches wins; `^`, `$`, look-behind and
-look-ahead see the whole word.
+- A rule table is text with one rule a line: a regular expression over the spelling, then its
+  phonemes (`-` for silence).
+- At each letter the first rule that matches wins.
+- `^`, `$`, look-behind and look-ahead see the whole word.
+- The rules of a language are in that language's module.
 """
 
 import re
@@ -17,17 +18,17 @@ VOWELS = frozenset("aeiouyøœɐɑɔəɛɨɪʊæAIOQWYʌ")
 
 _WORD_OR_MARK = re.compile(r"[^\W\d_]+(?:['’\u0300-\u036f-][^\W\d_]+)*['’]?|[^\w\s]|\s+|\w")
 _DASHES = str.maketrans({"’": "'", "‑": "-"})
-_NASALS = str.maketrans(
-    {c: unicodedata.normalize("NFD", c) for c in "ãẽĩõũ"}
-)  # the vocabulary has the tilde alone
+# The vocabulary has the tilde only as a combining character.
+_NASALS = str.maketrans({c: unicodedata.normalize("NFD", c) for c in "ãẽĩõũ"})
+# Letters without a base letter in Unicode's decomposition.
 _LIGATURES = str.maketrans(
     {"ß": "ss", "æ": "ae", "ø": "o", "đ": "d", "ð": "d", "þ": "th", "ł": "l", "ı": "i", "ŋ": "ng"}
-)  # letters that have no base letter in Unicode's decomposition
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Sound:
-    """What one group of letters gives: `letters` of the word at `start`, read as `phonemes` ("" if silent)."""
+class LetterGroup:
+    """A group of letters at `start` in a word, with its phonemes ("" if silent)."""
 
     letters: str
     phonemes: str
@@ -40,33 +41,34 @@ class Sound:
 
 @dataclass(frozen=True, slots=True)
 class RuleTable:
-    """A compiled table; `sounds` applies it to one lower-case word."""
+    """A compiled table of rules for lower-case words."""
 
     pattern: re.Pattern[str]
     phonemes: tuple[str, ...]
 
     @classmethod
     def parse(cls, text: str) -> "RuleTable":
-        """Return the table written in `text`; empty lines and lines that begin with `#` are skipped."""
+        """Compile the table in `text`, without empty lines and those that begin with `#`."""
         rows = [
             line.split() for line in text.splitlines() if line.strip() and not line.startswith("#")
         ]
-        pattern = "|".join(f"({letters})" for letters, _ in rows)
-        return cls(
-            re.compile(pattern), tuple("" if p == "-" else p.translate(_NASALS) for _, p in rows)
-        )
+        pattern = re.compile("|".join(f"({letters})" for letters, _ in rows))
+        return cls(pattern, tuple("" if p == "-" else p.translate(_NASALS) for _, p in rows))
 
-    def sounds(self, word: str) -> list[Sound]:
-        """Return the sounds of `word`; a letter without a rule stands for itself, so that the final check can name it."""
-        found: list[Sound] = []
+    def sounds(self, word: str) -> list[LetterGroup]:
+        """Return `word` as letter groups with their phonemes.
+
+        A letter without a rule stands for itself, so that the final check can name it.
+        """
+        found: list[LetterGroup] = []
         at = 0
         while at < len(word):
             match = self.pattern.match(word, at)
             if match and match.lastindex and match.end() > at:
-                found.append(Sound(match.group(), self.phonemes[match.lastindex - 1], at))
+                found.append(LetterGroup(match.group(), self.phonemes[match.lastindex - 1], at))
                 at = match.end()
             else:
-                found.append(Sound(word[at], word[at], at))
+                found.append(LetterGroup(word[at], word[at], at))
                 at += 1
         return found
 
@@ -81,12 +83,10 @@ def word_pairs(text: str) -> dict[str, str]:
     return dict(entry.split("=") for entry in text.split())
 
 
-def stressed(sounds: Sequence[Sound], index: int | None, *, secondary: bool = True) -> str:
-    """Return the sounds as one string with ˈ before the vowel of `sounds[index]` (`None`: no
-    stress).
+def stressed(sounds: Sequence[LetterGroup], index: int | None, *, secondary: bool = True) -> str:
+    """Join the phonemes of `sounds`, with ˈ before the vowel of `sounds[index]` (None: no ˈ).
 
-    With `secondary`, ˌ marks the first vowel when two or more syllables come before the stressed
-    one.
+    With `secondary`, ˌ marks the first vowel if two or more syllables precede the stressed one.
     """
     marks: dict[int, str] = {}
     if index is not None:
@@ -103,7 +103,10 @@ def _mark_vowel(phonemes: str, mark: str) -> str:
 
 
 def fold(word: str, keep: str) -> str:
-    """Return `word` in lower case with only a-z and the letters of `keep`; foreign accents are dropped, not the letter."""
+    """Return `word` in lower case, with only a-z and the letters of `keep`.
+
+    Foreign accents are dropped. Their letters stay.
+    """
     word = unicodedata.normalize("NFC", word.translate(_DASHES)).lower().translate(_LIGATURES)
     return "".join(c if c in keep else _base_letter(c) for c in word)
 
@@ -113,19 +116,18 @@ def _base_letter(char: str) -> str:
 
 
 def read_phrases(text: str, read: Callable[[Sequence[str]], str]) -> str:
-    """Phonemes of `text`: `read` gets the words between two marks, the marks stay where they were."""
+    """Return the phonemes of `text`, reading the words between two marks with `read`.
+
+    The marks keep their places.
+    """
     out: list[str] = []
     words: list[str] = []
     for token in _WORD_OR_MARK.findall(plain_marks(text)):
         if token[0].isalnum():
             words.append(token)
         elif not token.isspace():
-            out += [
-                read(words) if words else "",
-                " " * (token in "(“—"),
-                token,
-                " " * (token not in "(“"),
-            ]
+            spaces = " " * (token in "(“—"), " " * (token not in "(“")
+            out += [read(words) if words else "", spaces[0], token, spaces[1]]
             words = []
     out.append(read(words) if words else "")
     return tidy("".join(out))

@@ -1,16 +1,16 @@
-"""Spanish spelling → phonemes (Castilian), by rule. Knows no numbers or abbreviations:
-`text.numbers.verbalize` comes first.
+"""Convert Spanish spelling to Castilian phonemes by rule.
 
-Spanish spelling is phonemic; the rules follow the Real Academia's description of it (Ortografía,
-2010). After a vowel b, d and g are the fricatives β, ð, ɣ, also across words.
+- Numbers and abbreviations are already in words: `text.numbers.verbalize` comes first.
+- Spelling is phonemic. The rules follow the Real Academia's description (Ortografía, 2010).
+- After a vowel b, d and g are the fricatives β, ð, ɣ, also across words.
 """
 
 import re
 from collections.abc import Sequence
 
 from vivavoce.models.kokoro.g2p.romance.rules import (
+    LetterGroup,
     RuleTable,
-    Sound,
     fold,
     read_phrases,
     stressed,
@@ -19,7 +19,10 @@ from vivavoce.models.kokoro.g2p.romance.rules import (
 
 _LETTERS = "áéíóúüñ"
 _UNSTRESSED = word_set(
-    "el la los las lo de del en a al y e o u que se me te le les nos os mi mis tu su sus con por si ni"
+    """
+    el la los las lo de del en a al y e o u que se me te le les nos os mi mis tu su sus con por
+    si ni
+    """
 )
 _HALF_STRESSED = word_set("para pero como cuando cuanto donde sobre entre desde aunque porque")
 
@@ -92,7 +95,7 @@ _ACCENTED = re.compile(r"[áéíóú]")
 
 
 def phonemize(text: str) -> str:
-    """Phonemes of Spanish `text`, with its punctuation."""
+    """Return the phonemes of Spanish `text`, with its punctuation."""
     return read_phrases(text, _read)
 
 
@@ -113,8 +116,12 @@ def _word(word: str) -> str:
     return spoken.replace("ˈ", "ˌ") if word in _HALF_STRESSED else spoken
 
 
-def _stress(word: str, sounds: Sequence[Sound]) -> int | None:
-    """Return the written accent, else the last syllable but one after a vowel, n or s, else the last."""
+def _stress(word: str, sounds: Sequence[LetterGroup]) -> int | None:
+    """Return the index of the stressed vowel.
+
+    This is the written accent. Without one it is the last syllable but one if the word ends in a
+    vowel, n or s, and the last syllable otherwise.
+    """
     nuclei = [i for i, sound in enumerate(sounds) if sound.vowel]
     if not nuclei:
         return None
