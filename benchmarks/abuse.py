@@ -1,4 +1,4 @@
-"""Trials with what is bad: requests that no client should send, and models that fail in every way they know."""
+"""Run trials with requests that no client should send, and with models that fail."""
 
 import asyncio
 import hashlib
@@ -64,7 +64,7 @@ async def fuzz(scale: float, tell: Tell) -> list[Measure]:
 
 
 async def _wrong_with(address: Address, bad: BadInput) -> str:
-    """What is wrong with the answer to `bad`; nothing if it is as it must be."""
+    """Return the fault in the answer to `bad`, or an empty string."""
     reader, writer = await asyncio.open_connection(address.host, address.port)
     received = b""
     try:
@@ -91,7 +91,7 @@ async def _wrong_with(address: Address, bad: BadInput) -> str:
 
 
 async def faults(scale: float, tell: Tell) -> list[Measure]:
-    """Return each kind of fault in turn, beside seven who ask for the same as before."""
+    """Measure each kind of fault in turn, beside seven clients that repeat their requests."""
     texts = [" ".join(sentences()[number : number + 2]) for number in range(7)]
     others = [Question(text, "tone", "sine") for text in texts]
     rounds = max(int(2 * scale), 1)
@@ -120,7 +120,11 @@ async def faults(scale: float, tell: Tell) -> list[Measure]:
 
 
 async def _beside(kind: str, address: Address, others: list[Question]) -> tuple[list[str], float]:
-    """What the others heard beside a stream with a fault, and how long after it had begun the next one was heard."""
+    """Return the hashes that the other clients got, and the recovery time.
+
+    The recovery time runs from the start of the faulty stream to the first audio of the next
+    request.
+    """
     asked_s = time.monotonic()
     failing = asyncio.create_task(ask(address, replace(others[0], speaker=kind)))
     heard = await _all_heard(address, others)
@@ -144,7 +148,7 @@ def _unlike(heard: Sequence[str], expected: Sequence[str]) -> int:
 
 
 async def _heard(address: Address, question: Question) -> str:
-    """A hash of the audio, or of what came instead."""
+    """Return a hash of the audio, or the status of an answer without audio."""
     digest = hashlib.sha256()
     try:
         async with (

@@ -26,7 +26,7 @@ _SENTENCE: Final = "The ship came in late and the harbour was quiet by then. "
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A body to post to `path`; large ones are made when they are first needed."""
+    """A body to post to `path`. Large bodies are made on first use."""
 
     path: str
     body: Callable[[], bytes]
@@ -160,7 +160,7 @@ CHUNK: Final = b"1\r\na\r\n"
 
 
 def chunked_head(host: str) -> bytes:
-    """Return a request up to where its body, in chunks, is in the middle of its text."""
+    """Return the beginning of a chunked request, up to the middle of its text."""
     lines = [f"POST {NATIVE} HTTP/1.1", f"Host: {host}", "Content-Type: application/json"]
     head = "\r\n".join([*lines, "Transfer-Encoding: chunked", "", ""])
     return f'{head}b\r\n{{"text":"aa\r\n'.encode("ascii")

@@ -1,8 +1,9 @@
-"""Do to a server of this machine what no client should, each in one way, bounded in time.
+"""Attack a server on this machine in one of several ways, for a limited time.
 
     python -m benchmarks.attacks NAME PORT SECONDS [--tls]
 
-It is a process of its own, so that the one that measures is not late. It prints what came of it.
+- It runs in a process of its own, so that it does not delay the process that measures.
+- It prints the number of each outcome.
 """
 
 import asyncio
@@ -33,9 +34,10 @@ _OPENING: Final = 100  # connections that are opened at once
 
 @dataclass(frozen=True, slots=True)
 class Attack:
-    """What is done for some seconds to which kind of server; outcomes but `allowed` are bad.
+    """One way to attack a kind of server.
 
-    `descriptors` is what `ulimit -n` sets. `files_mb` is what temporary files may take.
+    Outcomes that are not in `allowed` are failures. `descriptors` is the value of `ulimit -n`.
+    `files_mb` is the limit for temporary files.
     """
 
     what: str
@@ -132,7 +134,7 @@ async def _silent(count: int, address: Address, seconds: float) -> Outcomes:
 
 
 async def _chunks(address: Address, seconds: float) -> Outcomes:
-    """Send a body in chunks of one byte at a steady rate; begin again when it is refused."""
+    """Send a body in chunks of one byte at a steady rate. Start again after a rejection."""
     outcomes, until_s = Outcomes(), now() + seconds
     while now() < until_s:
         outcomes[await _chunked(address, until_s)] += 1
@@ -161,7 +163,7 @@ async def _chunked(address: Address, until_s: float) -> str:
 
 
 async def _whole(count: int, address: Address, seconds: float) -> Outcomes:
-    """Ask for `count` whole answers of the longest text at once and read none of their audio."""
+    """Request `count` non-streamed answers to the longest text and read no audio."""
 
     async def hold() -> str:
         told = "under way"

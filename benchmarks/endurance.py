@@ -1,8 +1,7 @@
-"""What a server must survive, each with what it must keep meanwhile; the tone model stands for the
-voices.
+"""Run endurance trials against a server of the tone model.
 
-Every scenario runs `vivavoce serve` in a process of its own and speaks to it over real sockets.
-`scale` is the share of the whole length that is done: 1 takes most of an hour for all.
+- Every trial runs `vivavoce serve` in a process of its own and speaks to it over real sockets.
+- `scale` is a share of the full length. At 1, all trials together take most of an hour.
 """
 
 import asyncio
@@ -253,7 +252,7 @@ async def _slow_readers(scale: float, tell: Tell) -> list[Measure]:
 
 
 def _own(server: Server) -> tuple[int, Callable[[], Awaitable[int]]]:
-    """Return the process of a server that was started here, and what waits for its exit code."""
+    """Return the process id of a server started here, and its exit waiter."""
     assert server.pid is not None, "it was started here"
     assert server.ended is not None, "likewise"
     return server.pid, server.ended

@@ -32,8 +32,9 @@ _ALL_TA = str.maketrans(
 
 
 def units(text: str, language: str) -> list[str]:
-    """What `text` is counted by: words in lower case without punctuation; characters in Japanese
-    and Chinese.
+    """Return the units of `text` that errors are counted in.
+
+    These are words in lower case without punctuation, or characters in Japanese and Chinese.
 
     Chinese is counted in simplified characters, 他, 她 and 它 as one.
     """
@@ -44,7 +45,7 @@ def units(text: str, language: str) -> list[str]:
 
 
 def readings(text: str, language: str) -> list[str]:
-    """How Japanese or Chinese `text` sounds: kana, or pinyin syllables with their tones."""
+    """Return the readings of Japanese or Chinese `text`: kana, or pinyin syllables with tones."""
     characters = _characters(_spoken(text, language), language)
     if language == "ja":
         import pyopenjtalk

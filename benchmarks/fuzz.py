@@ -1,8 +1,7 @@
-"""Ask a server for what it says of itself in `/openapi.json`, thousands of times, rightly and
-wrongly.
+"""Send a server thousands of valid and invalid requests made from its `/openapi.json`.
 
-schemathesis makes the requests and compares the answers with what is documented: the status, the
-type and the form. It knows nothing of speech; what a text must be for it to be spoken is said here.
+schemathesis makes the requests and compares the answers with the documented status, type and form.
+It knows nothing of speech, so this module states which texts can be spoken.
 """
 
 import itertools
@@ -38,7 +37,7 @@ _UNLESS_SPEAKABLE: Final = [positive_data_acceptance]
 
 @dataclass(slots=True)
 class Findings:
-    """How many answers had which status, what was wrong with some, and which requests got none in time."""
+    """Counts of answers by status, wrong answers, and requests without an answer in time."""
 
     statuses: Counter[int] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)

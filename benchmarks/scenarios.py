@@ -1,4 +1,4 @@
-"""The situations that the server is built for, each with the numbers it should reach and why those."""
+"""Define the scenarios that the server is built for, with targets and reasons."""
 
 import tomllib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
@@ -26,17 +26,21 @@ GREETINGS = (
 )  # a second and a half each
 
 TWENTY_WORDS = (
-    "When the rain stopped we walked down to the harbour and watched the fishermen bring in their boats before dark.",
-    "My neighbour grows tomatoes, beans and three kinds of pepper on a balcony that is hardly larger than a table.",
-    "The library will be closed on Friday because the old heating has to be taken out before the winter comes.",
+    "When the rain stopped we walked down to the harbour "
+    "and watched the fishermen bring in their boats before dark.",
+    "My neighbour grows tomatoes, beans and three kinds of pepper "
+    "on a balcony that is hardly larger than a table.",
+    "The library will be closed on Friday "
+    "because the old heating has to be taken out before the winter comes.",
     "If you follow this path along the river for an hour, you will come to a small inn with rooms.",
-    "She had never been on a ship before, and the slow movement of the sea kept her awake all night.",
+    "She had never been on a ship before, "
+    "and the slow movement of the sea kept her awake all night.",
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How to measure, whichever scenario: what the command line says."""
+    """The options of the command line that apply to every scenario."""
 
     duration_s: float
     at_most: int
@@ -62,7 +66,7 @@ class Scenario:
 
 
 async def measure(scenario: Scenario, plan: Plan, tell: Tell) -> Result:
-    """Start the scenario's server, or takes the one at `plan.url`, and runs the scenario on it."""
+    """Run the scenario on a server of its own, or on the one at `plan.url`."""
     async with _server(scenario, plan) as server:
         # The first answer pays for what is loaded at first use; the scenarios measure a server that
         # has spoken.
@@ -202,26 +206,30 @@ SCENARIOS: Mapping[str, Scenario] = {
     for scenario in (
         Scenario(
             "tone-latency",
-            "8 listeners to short beeps, which cost next to nothing to make: the server's own delay.",
+            "8 listeners to short beeps, which cost next to nothing to make: "
+            "the server's own delay.",
             "tone",
             _tone_latency,
         ),
         Scenario(
             "tone-64",
-            "64 listeners to a model that makes 64 streams at five times real time: the server's own smoothness.",
+            "64 listeners to a model that makes 64 streams at five times real time: "
+            "the server's own smoothness.",
             "tone",
             _tone_64,
             {REAL_TIME_FACTOR: "0.2"},
         ),
         Scenario(
             "hibari",
-            "One caller after the other with a sentence of 20 words; then HTTP beside the engine alone.",
+            "One caller after the other with a sentence of 20 words; "
+            "then HTTP beside the engine alone.",
             "hibari",
             _hibari,
         ),
         Scenario(
             "kokoro",
-            "One caller after the other with a sentence of 20 words; HTTP beside the engine alone; two at a time.",
+            "One caller after the other with a sentence of 20 words; "
+            "HTTP beside the engine alone; two at a time.",
             "kokoro",
             _kokoro,
         ),
@@ -243,7 +251,8 @@ class Load:
     @property
     def what(self) -> str:
         if self.rate is not None:
-            return f"{self.rate:g} callers a second at random moments, with sentences of a dozen words."
+            when = "at random moments"
+            return f"{self.rate:g} callers a second {when}, with sentences of a dozen words."
         when = "at once" if self.impatient else "when they have heard the answer"
         return f"{self.clients} callers who ask again {when}, with sentences of a dozen words."
 

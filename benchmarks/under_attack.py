@@ -43,7 +43,7 @@ _ROOT: Final = Path(__file__).parent.parent
 
 @dataclass(frozen=True, slots=True)
 class Siege:
-    """What was seen of an attack from `began_s` to `ended_s`; `before` it the server was calm."""
+    """The observations of an attack from `began_s` to `ended_s`, and those `before` it."""
 
     began_s: float
     ended_s: float
@@ -56,7 +56,7 @@ class Siege:
 
 
 async def under_attack(name: str, scale: float, tell: Tell) -> list[Measure]:
-    """Attack a server for 20 s, or for a share of it, and measure what it kept."""
+    """Attack a server for 20 s, or a share of it, and return measures."""
     with tempfile.TemporaryDirectory() as folder:
         async with AsyncExitStack() as stack:
             server = await stack.enter_async_context(_server(name, Path(folder)))
@@ -68,7 +68,7 @@ async def under_attack(name: str, scale: float, tell: Tell) -> list[Measure]:
 
 @asynccontextmanager
 async def _server(name: str, folder: Path) -> AsyncGenerator[Server]:
-    """A server for the attack; it is killed in the end, as it may not answer any more."""
+    """Start a server for the attack. It is killed in the end, as it may not answer."""
     attack = ATTACKS[name]
     environment = {"TMPDIR": str(folder), "VIVAVOCE_CACHE_DIR": str(folder / "cache")}
     if attack.files_mb is not None and "max_spool_bytes" in Settings.model_fields:
@@ -146,7 +146,7 @@ async def _besiege(name: str, server: Server, folder: Path, seconds: float) -> S
 
 
 async def _attack(name: str, server: Server, seconds: float) -> Counter[str]:
-    """Run the attack as a process and return its outcomes; it is stopped after a minute."""
+    """Run the attack as a process and return its outcomes. Stop it after a minute."""
     options = ["--tls"] if server.address.tls else []
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "benchmarks.attacks", name, str(server.address.port)),

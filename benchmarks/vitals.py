@@ -1,4 +1,4 @@
-"""Watch a server from outside: how soon it says that it lives, and what its processes hold.
+"""Monitor a server from outside: the delay of its health answers, and its memory.
 
 - Health is asked at a steady rate, whether or not the server keeps up.
 - Memory is that of the process and of all that it started.
@@ -129,13 +129,13 @@ def family(pid: int, parents: Mapping[int, int]) -> Sequence[int]:
 
 
 def resident_bytes(pid: int) -> int:
-    """Return the resident memory of a process; 0 if it has ended."""
+    """Return the resident memory of a process, or 0 if it has ended."""
     pages = _read(Path(f"/proc/{pid}/statm")).split()
     return int(pages[1]) * os.sysconf("SC_PAGE_SIZE") if pages else 0
 
 
 def open_files(pid: int, folder: Path) -> Iterator[int]:
-    """Yield what each open file of a process below `folder` takes, in bytes, also if deleted."""
+    """Yield the size in bytes of each open file below `folder`, including deleted files."""
     for link in _entries(Path(f"/proc/{pid}/fd")):
         with suppress(OSError):
             if link.readlink().is_relative_to(folder):
