@@ -9,7 +9,7 @@ import pytest
 from benchmarks.endurance import TRIALS, survive
 
 SCALE = 0.001  # every trial has a least length of its own
-SHORT_ABUSE = {"abuse-silence", "abuse-chunks", "abuse-numbers", "abuse-names"}  # ≤ 20 s each
+SHORT_ABUSE = {"abuse-silence", "abuse-chunks", "abuse-numbers", "abuse-names"}  # 17 to 32 s each
 NAMES = [
     name
     for name in TRIALS
