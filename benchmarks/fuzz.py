@@ -28,7 +28,7 @@ _TEXTS: Final = ("text", "input", "q")
 # Hardly ever drawn as they exist: names, recordings, and sample rates that a format has.
 _NAMES: Final = ("model", "speaker", "voice", "language", "task", "task_type", "sample_rate")
 _RECORDINGS: Final = ("ref_audio", "ref_text", "x_vector_only", "x_vector_only_mode")
-# No failure where the request itself has a `timeout_s`: its time was over.
+# No failure if the request itself has a `timeout_s`: it timed out.
 _EXCUSED: Final = (504, "deadline_exceeded")
 # No schema says that "%" is nothing to speak, or which names there are: only what is made speakable
 # must be accepted.
@@ -50,7 +50,7 @@ class Findings:
 
 
 def fuzz(address: Address, count: int, tell: Tell) -> Findings:
-    """Make `count` requests, the same ones each time, one after the other."""
+    """Send `count` requests one after the other. They are the same in every run."""
     schema = schemathesis.openapi.from_url(f"http://{address.host}:{address.port}/openapi.json")
     kinds = list(itertools.product((result.ok() for result in schema.get_all_operations()), _MODES))
     findings = Findings()
@@ -59,7 +59,7 @@ def fuzz(address: Address, count: int, tell: Tell) -> Findings:
             left = count - findings.requests
             if left <= 0:
                 break
-            # Some operations have few requests that differ, so the turn of the others comes again.
+            # Some operations have few different requests, so the others get more turns.
             _ask_about(
                 operation, mode, number, min(left, count // len(kinds) + 1), session, findings
             )
@@ -86,12 +86,12 @@ def _ask_about(
             _make_speakable(case)
         _judge(case, session, findings, speakable=speakable)
 
-    with suppress(Unsatisfiable):  # what takes no parameters cannot be asked wrongly
+    with suppress(Unsatisfiable):  # without parameters there is no invalid request
         ask()
 
 
 def _make_speakable(case: schemathesis.Case) -> None:
-    """Make the request one that is accepted: a text with words, for whoever speaks."""
+    """Make the request acceptable to every model: give it a text with words."""
     for fields in (case.body, case.query):
         if isinstance(fields, dict) and not fields.keys().isdisjoint(_TEXTS):
             for name in (*_NAMES, *_RECORDINGS):

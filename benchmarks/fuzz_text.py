@@ -45,7 +45,7 @@ TOKENS = (
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Processor time of one step of one text."""
+    """CPU time of one step of one text."""
 
     step: str
     text: str  # how it is made
@@ -68,7 +68,7 @@ def texts(count: int, seed: int = 0) -> Iterator[tuple[str, str]]:
 
 
 class Reader:
-    """The steps that a text passes before it is spoken, timed."""
+    """The timed steps of a text before it is spoken."""
 
     def __init__(self) -> None:
         self._detector = Detector(("en", "es", "fr", "it", "pt", "de", "zh", "ja", "ko", "ru"))

@@ -58,7 +58,7 @@ Row = dict[str, Any]  # JSON
 
 @dataclass
 class Kit:
-    """A run: where it writes, what it has found so far, and the sizes that it measures."""
+    """A run: its output file, its results so far, and the sizes to measure."""
 
     out: Path
     dry: bool
@@ -71,7 +71,7 @@ class Kit:
         return "cpu" if self.dry else "cuda"
 
     def note(self, step: str, row: Row) -> None:
-        """Add a result, shows it, and writes all there are."""
+        """Add a result, print it, and write all results."""
         self.results.setdefault(step, []).append(row)
         print("  " + ", ".join(f"{name} {shown(value)}" for name, value in row.items()), flush=True)
         (self.out / "gpu.json").write_text(json.dumps(self.results, indent=2), encoding="utf-8")
@@ -99,9 +99,9 @@ class Cut(Exception):
 
 
 def lines(command: Sequence[str], environment: Mapping[str, str], until_s: float) -> Iterator[str]:
-    """Yield the lines that `command` prints.
+    """Yield the output lines of `command`.
 
-    Raises `Cut` if it fails or is still at it at `until_s`.
+    Raises `Cut` if it fails or still runs at `until_s`.
     """
     options = {
         "stdout": subprocess.PIPE,
@@ -191,7 +191,7 @@ def bench(kit: Kit, until_s: float) -> None:
 
 
 def load(kit: Kit, until_s: float) -> None:
-    """First audio over HTTP, at calls a second."""
+    """Measure first audio over HTTP, by request rate."""
     if lacking := [name for name in SERVED if not importable(name, kit)]:
         raise Cut(f"nothing to serve with: {', '.join(lacking)} are missing (see --wheels)")
     folder = random_checkpoint("tiny" if kit.dry else "1.7b", kit.scratch)
@@ -317,12 +317,12 @@ def random_checkpoint(size: str, scratch: Path) -> Path:
 
 
 def importable(module: str, kit: Kit) -> bool:
-    """True if `module` is installed, or was carried here."""
+    """True if `module` is installed, or was brought here with `--wheels`."""
     return find_spec(module) is not None or bool(kit.wheels and (kit.wheels / module).exists())
 
 
 def fetch(folder: Path) -> int:
-    """Put into `folder` what the server needs and a bare machine lacks. Returns an exit code."""
+    """Download the packages that a bare machine lacks into `folder`. Return an exit code."""
     needed = sorted({*missing("vivavoce"), "hypothesis", "sortedcontainers"})
     print("to be carried:", ", ".join(needed))
     with tempfile.TemporaryDirectory() as scratch:
@@ -368,7 +368,7 @@ def missing(name: str) -> set[str]:
 
 
 def pinned(names: Sequence[str]) -> Iterator[str]:
-    """Yield `names` in the versions that are installed here, with which it was tried."""
+    """Yield `names` pinned to the versions installed here."""
     for name in names:
         try:
             yield f"{name}=={distribution(name).version}"

@@ -49,7 +49,7 @@ def main() -> None:
 
 
 def numbers(text: str) -> list[int]:
-    """Whole numbers with commas between them."""
+    """Parse whole numbers separated by commas."""
     return [int(part) for part in text.split(",")]
 
 

@@ -84,7 +84,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """`errors` edits between the `total` units that were meant and what was heard."""
+    """The edits (`errors`) that turn the `total` expected units into the transcript."""
 
     errors: int
     total: int
@@ -310,7 +310,7 @@ def fetch_whisper(cache_dir: Path, console: Console) -> Path:
 
 
 def load_whisper(folder: Path) -> "WhisperModel":
-    """Whisper on this machine's CPU. Raises `MissingDependency` without faster-whisper."""
+    """Return Whisper on this machine's CPU. Raises `MissingDependency` without faster-whisper."""
     try:
         from faster_whisper import WhisperModel
     except ImportError as missing:
@@ -336,7 +336,7 @@ def hear(listener: "WhisperModel", samples: Samples, language: str) -> str:
 
 
 def judge(task: Task, heard: str) -> Result:
-    """Count the edits between what was meant and what was heard."""
+    """Count the edits between the expected text and the transcript."""
     written = _count(units(task.text, task.language), units(heard, task.language))
     if task.language not in WITHOUT_SPACES:
         return Result(task, heard, written, None)

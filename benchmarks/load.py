@@ -22,10 +22,10 @@ from dataclasses import dataclass
 from benchmarks.player import SAMPLE_BYTES, Arrival, FirstAudible, play, poisson_arrivals
 from benchmarks.wire import LINE_BYTES, Address, Response, send
 
-Tell = Callable[[float], None]  # takes the share of the work that is done, from 0 to 1
+Tell = Callable[[float], None]  # called with the finished share of the work, from 0 to 1
 
 _ANSWER_TIMEOUT_S = 120.0
-_SORRY_S = 0.5  # how long a caller who was refused waits before asking again
+_SORRY_S = 0.5  # delay before a rejected client tries again
 _LAG_STEP_S = 0.02
 _PACED_BYTES = 1 << 14  # a third of a second at 24 kHz
 
@@ -213,10 +213,9 @@ def _run(answers: Iterable[Answer], started_s: float, lags_s: Sequence[float]) -
 
 @asynccontextmanager
 async def lag_meter() -> AsyncGenerator[list[float]]:
-    """Collects how much later than asked for this event loop comes back, in seconds.
+    """Collect the delays of this event loop's timers, in seconds.
 
-    Meanwhile nothing is collected as garbage: to look through all arrivals of ten minutes takes
-    some 50 ms each time.
+    Garbage collection is off meanwhile: a pass over all arrivals of ten minutes takes about 50 ms.
     """
     lags_s: list[float] = []
 

@@ -43,7 +43,7 @@ async def overhead(
     async with open_pool(Settings.read(models=(model,))) as pool:
         engine = (await pool.acquire(model)).engine
         segments = [_segment(engine, text) for text in texts]
-        await _engine_time(engine, segments[0])  # whatever is loaded at first use
+        await _engine_time(engine, segments[0])  # loads what is loaded on first use
         await _http_time(address, model, segments[0].text)
         for turn in range(rounds):
             for index, segment in enumerate(segments):
@@ -90,7 +90,9 @@ async def side_by_side(
 
 
 def _segment(engine: Engine, text: str) -> Segment:
-    """Return `text` as the server would hand it to the engine.
+    """Return `text` as the segment that the server passes to the engine.
+
+    It must be short enough for one segment.
 
     It must be short enough for one segment.
     """

@@ -16,7 +16,7 @@ import numpy as np
 from vivavoce.audio.join import SILENCE_LEVEL
 
 SAMPLE_BYTES: Final = 2
-_INSTANT_S: Final = 1e-6  # far below one sample: what sums of floats are off by, not a gap
+_INSTANT_S: Final = 1e-6  # far below one sample: a rounding error of float sums, not a gap
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ def play(arrivals: Sequence[Arrival], ended_s: float, *, start_buffer_s: float) 
     buffer again.
     """
     started_s = _start(arrivals, ended_s, start_buffer_s)
-    dry_s = started_s  # when the player has played all that came so far
+    dry_s = started_s  # the end of all audio so far
     gaps = []
     for arrival in arrivals:
         if arrival.at_s > dry_s + _INSTANT_S:
@@ -67,7 +67,7 @@ def is_audible(pcm: bytes, level: float = SILENCE_LEVEL) -> bool:
     """True if whole 16-bit little-endian samples exceed `level`, a share of full scale."""
     samples = np.frombuffer(pcm, dtype="<i2").astype(
         np.int32
-    )  # wider: -32768 has no positive of its own
+    )  # wider: -32768 has no positive counterpart in 16 bits
     return bool((np.abs(samples) > level * 32768).any())
 
 

@@ -56,7 +56,7 @@ class Server:
 
     @property
     def log_bytes(self) -> int:
-        """The bytes that it has logged so far."""
+        """The size of its log in bytes."""
         return os.fstat(self.log.fileno()).st_size if self.log is not None else 0
 
     def usage(self) -> Usage | None:

@@ -92,7 +92,7 @@ def _options() -> argparse.Namespace:
 def _measured(
     forms: dict[str, CodecDecoder], sizes: Sequence[tuple[int, int]], rounds: int
 ) -> Table:
-    """Median milliseconds a frame of each form, turn by turn."""
+    """Return the median milliseconds per frame of each form. The forms take turns."""
     table = Table("frames a step", "streams", *(f"{name}, ms a frame" for name in forms))
     for frames, streams in sizes:
         steps = {name: _step(decoder, frames, streams) for name, decoder in forms.items()}

@@ -37,14 +37,14 @@ FORMS = (
     (WeightFormat.PREPACKED, torch.float32),
     (WeightFormat.PREPACKED, torch.bfloat16),
     (WeightFormat.INT8, torch.float32),
-    (WeightFormat.INT8_WEIGHTS, torch.bfloat16),  # as on CUDA, by the plain twin of its kernel
+    (WeightFormat.INT8_WEIGHTS, torch.bfloat16),  # as on CUDA, by the kernel's plain counterpart
 )
 CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scores:
-    """The logits of every draw."""
+    """The logits of every sampled code."""
 
     talker: Tensor  # [frames, codes]
     predictor: Tensor  # [frames × (codebooks - 1), codes]
@@ -87,7 +87,7 @@ def rows(folder: Path, frames: int) -> Iterator[str]:
 
 
 def speak(checkpoint: Checkpoint, frames: int) -> Tensor:
-    """Return the codes [frames, codebooks] of a sentence, which does not end before."""
+    """Return the codes [frames, codebooks] of a sentence that does not end early."""
     prompt, trailing = checkpoint.prompt(request(checkpoint))
     batch = checkpoint.batch(1, len(prompt) + frames + 1)
     batch.open(prompt, trailing, Sampling(min_frames=frames + 1))
@@ -95,7 +95,7 @@ def speak(checkpoint: Checkpoint, frames: int) -> Tensor:
 
 
 def listen(checkpoint: Checkpoint, codes: Tensor) -> Scores:
-    """Return the scores of every draw of a stream that has drawn `codes` [frames, codebooks]."""
+    """Return the scores of a stream that is fed `codes` [frames, codebooks]."""
     config, talker = checkpoint.config, checkpoint.talker
     prompt, trailing = checkpoint.prompt(request(checkpoint))
     text = torch.cat((trailing, embed_pad(talker, config).expand(len(codes), -1)))

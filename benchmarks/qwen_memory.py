@@ -87,7 +87,7 @@ class Loaded:
 
 @contextmanager
 def watched(seen: list[Memory]) -> Iterator[None]:
-    """Notes this process's memory in `seen` while the block runs."""
+    """Record this process's memory in `seen` while the block runs."""
     done = threading.Event()
 
     def watch() -> None:
@@ -146,7 +146,7 @@ def measure(
 
 
 def speak(model: Model) -> None:
-    """Take three steps with all slots."""
+    """Run three steps with all slots."""
     voice = model.info.voices[0].id
     streams = [
         model.open(Segment(TEXT, voice, "en", "Calm.", seed)) for seed in range(model.max_batch)
@@ -158,7 +158,7 @@ def speak(model: Model) -> None:
 def measure_apart(
     folder: Path, dtype: str, max_batch: int, device: str, after: Path | None = None
 ) -> Loaded:
-    """Return `measure` in a process of its own."""
+    """Run `measure` in a process of its own and return its result."""
     command = [
         sys.executable,
         __file__,
@@ -205,9 +205,9 @@ async def start_server(folder: Path, dtype: str, weights: str, device: str) -> s
 
 
 def drop_page_cache() -> None:
-    """Empties the page cache, so that files come from the disk again.
+    """Empty the page cache, so that files are read from the disk again.
 
-    Raises `NotReady` without the right to do so.
+    Raises `NotReady` without the permission to do so.
     """
     subprocess.run(["sync"], check=True)
     try:

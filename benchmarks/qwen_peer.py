@@ -25,7 +25,7 @@ Speak = Callable[[int], int]  # frames asked for → frames made
 
 
 class Silence:
-    """Stands for the codec, whose time does not count here."""
+    """A codec that makes no audio: its time does not count here."""
 
     def decode(self, frames: list[Any]) -> tuple[list[Any], int]:
         return [torch.zeros(1).numpy() for _ in frames], 24000

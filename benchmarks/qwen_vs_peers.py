@@ -147,7 +147,7 @@ def compare(
 
 
 def wait() -> None:
-    """Let the user bring the machine to rest first."""
+    """Wait for the user, who can stop other work on the machine."""
     print("all are loaded: press Enter when the machine has nothing else to do", flush=True)
     sys.stdin.readline()
 

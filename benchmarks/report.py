@@ -64,7 +64,7 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One scenario: what was done, in a sentence, and what came out."""
+    """The result of one scenario: a description in a sentence, and its measures."""
 
     name: str
     what: str
@@ -168,7 +168,7 @@ def table(result: Result) -> Table:
 
 
 def markdown(machine: Mapping[str, str], results: Sequence[Result]) -> str:
-    """Return the page's results: the machine, then a table a scenario."""
+    """Return the results for the docs page: the machine, then a table for each scenario."""
     lines = [f"Measured on: {', '.join(f'{name} {value}' for name, value in machine.items())}."]
     for result in results:
         lines += [

@@ -56,7 +56,7 @@ Run = Callable[[Server, Plan, Tell], Awaitable[list[Measure]]]
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A server to be started, what is done with it, and what that is called."""
+    """A server, its workload and a description."""
 
     name: str
     what: str
@@ -68,8 +68,7 @@ class Scenario:
 async def measure(scenario: Scenario, plan: Plan, tell: Tell) -> Result:
     """Run the scenario on a server of its own, or on the one at `plan.url`."""
     async with _server(scenario, plan) as server:
-        # The first answer pays for what is loaded at first use; the scenarios measure a server that
-        # has spoken.
+        # The first answer loads what is loaded on first use, so it is not measured.
         for text in (*GREETINGS[:2], *sentences()[:2]):
             await ask(server.address, Question(text, scenario.model))
         return Result(scenario.name, scenario.what, tuple(await scenario.run(server, plan, tell)))
@@ -87,13 +86,13 @@ async def _server(scenario: Scenario, plan: Plan) -> AsyncGenerator[Server]:
 
 
 def sentences() -> Sequence[str]:
-    """English sentences of a dozen words, each short enough for one segment."""
+    """Return English sentences of a dozen words, each short enough for one segment."""
     with (Path(__file__).parent / "sentences.toml").open("rb") as file:
         return tuple(tomllib.load(file)["en"]["plain"])
 
 
 def paragraphs() -> Sequence[str]:
-    """Three of the sentences each: some ten seconds of speech."""
+    """Return texts of three sentences each, about ten seconds of speech."""
     all_of_them = sentences()
     return [" ".join(all_of_them[i : i + 3]) for i in range(0, len(all_of_them) - 2)]
 
@@ -239,7 +238,7 @@ SCENARIOS: Mapping[str, Scenario] = {
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """A load of the user's making: `rate` strangers a second, else `clients` listeners."""
+    """A user-defined load: `rate` strangers a second, or `clients` listeners."""
 
     model: str
     speaker: str | None

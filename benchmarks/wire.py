@@ -74,7 +74,7 @@ class Response:
     reader: asyncio.StreamReader
 
     async def pieces(self) -> AsyncGenerator[bytes]:
-        """Yield the body as the server cut it.
+        """Yield the body in the chunks that the server sent.
 
         Raises `asyncio.IncompleteReadError` if the server broke off.
         """

@@ -21,7 +21,7 @@ NOTE = "<!-- Written by scripts/generate_docs.py; change the code, then run it. 
 
 
 def configuration() -> str:
-    """Return the page about settings, a row each."""
+    """Return the page about settings, with a row for each."""
     rows = [_setting(name, field) for name, field in Settings.model_fields.items()]
     return f"""{NOTE}
 
@@ -103,7 +103,7 @@ def _default(name: str, field: FieldInfo) -> str:
 
 
 def command_line() -> str:
-    """Return the page about commands, a section each."""
+    """Return the page about commands, with a section for each."""
     sections = "\n".join(_command(command, "vivavoce") for command in [typer.main.get_command(app)])
     return f"""{NOTE}
 
@@ -118,7 +118,7 @@ files, `130` interrupted with Ctrl-C. Errors are one line on stderr; results go 
 
 # Any: Typer keeps the classes of the commands that it builds private.
 def _command(command: Any, name: str) -> str:
-    """Return the section of a command, and of the commands below it."""
+    """Return the section of a command and of its subcommands."""
     parts = [f"## `{name}`", "", _help(command.help or ""), ""]
     if options := [row for parameter in command.params if (row := _parameter(parameter))]:
         parts += ["| | | Default |", "| --- | --- | --- |", *options, ""]

@@ -242,7 +242,7 @@ def random_tensors(shape: Shape, text_vocab: int, seed: int) -> Iterator[tuple[s
 
 
 def tensor_shapes(shape: Shape, text_vocab: int) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """Name and shape of every tensor of the language model."""
+    """Return the name and shape of every tensor of the language model."""
     hidden, inner, text = shape.talker.hidden, shape.predictor.hidden, shape.text_hidden
     yield "talker.model.text_embedding.weight", (text_vocab, text)
     yield "talker.model.codec_embedding.weight", (shape.codec_vocab, hidden)
@@ -261,7 +261,7 @@ def tensor_shapes(shape: Shape, text_vocab: int) -> Iterator[tuple[str, tuple[in
 
 
 def stack_shapes(prefix: str, stack: Stack) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """Name and shape of every tensor of one decoder's layers."""
+    """Return the name and shape of every tensor of one decoder's layers."""
     queries, keys = stack.heads * stack.head_dim, stack.kv_heads * stack.head_dim
     sizes = {
         "input_layernorm": (stack.hidden,),
@@ -283,7 +283,7 @@ def stack_shapes(prefix: str, stack: Stack) -> Iterator[tuple[str, tuple[int, ..
 
 
 def write_json(path: Path, value: object) -> None:
-    """Write `value` readably."""
+    """Write `value` as indented JSON."""
     path.write_text(json.dumps(value, indent=1, ensure_ascii=False), encoding="utf-8")
 
 

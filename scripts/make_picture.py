@@ -41,7 +41,7 @@ def main() -> None:
 
 
 def _speak(page: Page) -> None:
-    """Speak the page's text to its end, with a voice whose name shows."""
+    """Speak the page's text to its end, with a voice whose name is visible."""
     speakers = page.get_by_label("Speaker")
     speakers.locator(f"option[value={VOICE}]").wait_for(state="attached")
     speakers.select_option(VOICE)

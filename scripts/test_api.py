@@ -29,7 +29,7 @@ from http.client import HTTPException
 from pathlib import Path
 
 TEXT = "The lamp is on the table."
-LEAST_S, MOST_S = 0.5, 30.0  # what any voice may take for the text
+LEAST_S, MOST_S = 0.5, 30.0  # limits for any voice's length of the text
 QUIETEST = 0.003  # root mean square of full scale; speech is around 0.05
 OPEN_SIZE = 2**31 - 2**16  # a WAV header that says more does not know the size yet
 FORMATS: Mapping[str, tuple[str, tuple[bytes, ...]]] = {  # content type, and how a file begins
@@ -79,7 +79,7 @@ class Server:
     fields: Mapping[str, str]
 
     def ask(self, method: str, path: str, body: object = None, **headers: str) -> Answer:
-        """Whatever the server answers, an error too.
+        """Return the server's answer, even if it is an error.
 
         Raises `Wrong` for an answer that breaks off or never comes.
         """
@@ -107,7 +107,7 @@ class Server:
             raise Wrong(f"no whole answer: {error!r}") from error
 
     def speak(self, method: str, path: str, fields: Mapping[str, object], **headers: str) -> Answer:
-        """Return the answer with audio to a request for speech. Raises `Wrong` if it is none."""
+        """Return the audio answer to a request for speech. Raises `Wrong` if it has none."""
         wanted = {**self.fields, **fields}
         if method == "GET":
             path, wanted = f"{path}?{urllib.parse.urlencode(wanted)}", {}
@@ -148,7 +148,7 @@ def expect(right: bool, otherwise: str) -> None:
 def read_wav(data: bytes, *, exact: bool) -> tuple[bytes, int]:
     """Return the samples and their rate.
 
-    Raises `Wrong` for what is no 16-bit mono WAV, or if `exact` states another size.
+    Raises `Wrong` if it is no 16-bit mono WAV, or if `exact` and the header states another size.
     """
     expect(
         len(data) > 44 and data[:4] == b"RIFF" and data[8:12] == b"WAVE",
@@ -559,7 +559,7 @@ def wit_voices(server: Server) -> str:
 
 
 def endpoints(server: Server) -> set[tuple[str, str]]:
-    """Method and path of everything that the server says it offers."""
+    """Return method and path of every endpoint in the server's description."""
     paths = answer_of(server, "/openapi.json").get("paths")
     if not isinstance(paths, dict):
         raise Wrong("openapi.json has no paths")
@@ -567,7 +567,7 @@ def endpoints(server: Server) -> set[tuple[str, str]]:
 
 
 def wait(server: Server, seconds: float) -> None:
-    """Return when the server is ready, and says on stderr what it waits for.
+    """Wait until the server is ready, and report on stderr.
 
     Raises `Wrong` after some seconds.
     """

@@ -57,10 +57,10 @@ def random_stack(chance: random.Random) -> Stack:
 def random_requests(
     task: str, chance: random.Random, frames: int, most_words: int = 30
 ) -> list[dict[str, Any]]:
-    """Greedy `request.json`s for one checkpoint: both ways of feeding text, and every kind of voice
-    the task has.
+    """Return greedy `request.json`s for one checkpoint.
 
-    Of the two requests of a kind one leaves the language to the model.
+    They cover both ways of feeding text, and every kind of voice of the task. Of the two
+    requests of a kind one leaves the language to the model.
     """
     requests = []
     for in_advance in (True, False):
@@ -89,7 +89,7 @@ def random_requests(
 
 
 def words(chance: random.Random, least: int, most: int) -> str:
-    """Some words of several scripts."""
+    """Return some words of several scripts."""
     return " ".join(chance.choices(WORDS, k=chance.randint(least, most)))
 
 

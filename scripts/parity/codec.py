@@ -111,7 +111,7 @@ def streamed(decoder: CodecDecoder, codes: torch.Tensor) -> torch.Tensor:
 
 
 def compare(folder: Path, case: Case) -> dict[str, float]:
-    """Largest differences, and how many codes differ, of our answers from the published ones."""
+    """Return the largest differences from the published answers. Codes are counted."""
     inputs = load_file(folder / case.name / "inputs.safetensors")
     wanted = load_file(folder / case.name / "oracle.safetensors")
     decoder = load_decoder(folder / case.name / "codec", CPU, torch.float32)
@@ -134,7 +134,7 @@ def compare(folder: Path, case: Case) -> dict[str, float]:
 
 
 def write_reference(target: Path) -> None:
-    """Keep the published answers to `reference_cases` in `target`."""
+    """Write the published answers to `reference_cases` into `target`."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         for case in reference_cases():

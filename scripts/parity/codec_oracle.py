@@ -26,7 +26,7 @@ def speech_tokenizer(folder: Path) -> Qwen3TTSTokenizer:
 
 
 def speaker_encoder(folder: Path) -> Qwen3TTSSpeakerEncoder:
-    """Return the published speaker encoder, its names and shapes checked the same way."""
+    """Return the published speaker encoder after checking its names and shapes."""
     raw = json.loads((folder / "config.json").read_text())["speaker_encoder_config"]
     encoder = Qwen3TTSSpeakerEncoder(Qwen3TTSSpeakerEncoderConfig(**raw))
     tensors = load_file(folder / "model.safetensors")

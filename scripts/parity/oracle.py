@@ -48,14 +48,14 @@ def oracle_python() -> Path:
 
 
 def build(folder: Path, python: Path) -> None:
-    """Make the environment and installs the package into it."""
+    """Make the environment and install the package into it."""
     venv.create(folder, with_pip=True)
     for requirements in REQUIREMENTS:
         subprocess.run([python, "-m", "pip", "install", "--quiet", *requirements], check=True)
 
 
 def write_stubs(folder: Path) -> None:
-    """Write the empty modules that stand for packages which are imported and not used."""
+    """Write empty modules for packages that are imported but not used."""
     for name, text in STUBS.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")

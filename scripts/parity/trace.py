@@ -37,7 +37,7 @@ from tests.models.qwen3_tts.whole import write_whole
 
 from vivavoce.cli import app
 
-# The largest difference that is allowed; what is not named here must be identical.
+# The largest allowed differences. Tensors without one must be identical.
 TOLERANCES = {
     "prompt": 1e-5,
     "trailing": 1e-5,
@@ -52,7 +52,7 @@ Tensors = dict[str, torch.Tensor]
 
 @dataclass(frozen=True)
 class Case:
-    """One checkpoint and the requests to it, all of which follow from the seed."""
+    """One checkpoint and its requests, all derived from the seed."""
 
     task: str
     seed: int
@@ -62,7 +62,7 @@ class Case:
     requests: list[dict[str, Any]]
 
     def write(self, folder: Path) -> None:
-        """Write what both sides read."""
+        """Write the input files of both sides."""
         write_whole(
             folder / "checkpoint", self.task, self.shape, self.codec, self.speaker, seed=self.seed
         )
@@ -137,7 +137,7 @@ def difference(name: str, mine: torch.Tensor | None, theirs: torch.Tensor | None
 
 
 def agree(found: dict[str, float]) -> bool:
-    """True if `differences` are within what is promised."""
+    """True if `differences` are within the tolerances."""
     return all(value <= TOLERANCES.get(name, 0) for name, value in found.items())
 
 
@@ -212,7 +212,7 @@ def main() -> None:
     if wanted.size in (
         None,
         "tiny",
-    ):  # threads only wait for each other where there is so little to do
+    ):  # with so little work, more threads only wait for each other
         torch.set_num_threads(1)
         os.environ["OMP_NUM_THREADS"] = "1"  # for the oracle's process
     all_found, tensors, recipes = [], {}, {}

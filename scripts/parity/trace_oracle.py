@@ -93,7 +93,7 @@ def speak(tts: Qwen3TTSModel, request: dict[str, Any], beside: Path) -> dict[str
 
 
 def main() -> None:
-    """Read the requests, writes the answers."""
+    """Read the requests and write the answers."""
     folder = Path(sys.argv[1])
     tts = load(folder / "checkpoint")
     for path in sorted(folder.glob("*.json")):
