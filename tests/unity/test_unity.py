@@ -1,4 +1,4 @@
-"""The Unity package: its decoders under Mono on what the real server sends, and the form that Unity wants."""
+"""Test the Unity package: its decoders under Mono on real answers, and its layout."""
 
 import json
 import re
