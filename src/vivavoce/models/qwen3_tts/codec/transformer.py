@@ -1,7 +1,7 @@
-"""The codec decoder's transformer over frames: causal, each frame sees a fixed window; it knows
-nothing of audio.
+"""Run the codec decoder's transformer over frames.
 
-A stream's memory holds the last window - 1 rotated keys and values of each layer. Source: qwen-tts
+It is causal, and each frame sees a fixed window. It knows nothing of audio. A stream's memory holds
+the last window - 1 rotated keys and values of each layer. Source: qwen-tts
 `modeling_qwen3_tts_tokenizer_v2.py`, DecoderTransformerModel.
 """
 
@@ -46,7 +46,7 @@ class GatedMlp(nn.Module):
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """Where the new frames stand and what they see; the same for every layer of a step."""
+    """Rotations and mask of the new frames, the same for every layer of a step."""
 
     rotation: Rotation
     mask: Tensor  # [B, 1, T, window - 1 + T] bool
@@ -95,7 +95,10 @@ class TransformerLayer(nn.Module):
 
 
 def _remember(slot: Slot, new: Tensor, past: Past) -> Tensor:
-    """Return the kept keys or values followed by the `new` ones [B, heads, T, head_dim]; the last of both stay in memory."""
+    """Return the remembered keys or values followed by the `new` ones [B, heads, T, head_dim].
+
+    The last of both stay in memory.
+    """
     memory = slot.of(past.memory)  # [B, heads, window - 1, head_dim]
     joined = torch.cat([memory, new], dim=2)
     memory.copy_(joined[:, :, new.shape[2] :])
