@@ -58,5 +58,5 @@ def _located(source: Path | str) -> Path:
     from vivavoce.models.qwen3_tts.checkpoint.hub import locate
     from vivavoce.models.qwen3_tts.checkpoint.packages import require_packages
 
-    require_packages()  # before the import of what only the extra brings
+    require_packages()  # before modules that import the extra's packages
     return locate(source)

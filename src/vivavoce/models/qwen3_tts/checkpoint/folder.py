@@ -34,7 +34,7 @@ from vivavoce.models.qwen3_tts.runtime.batch import Batch
 from vivavoce.models.qwen3_tts.runtime.cuda import CudaStream
 from vivavoce.models.qwen3_tts.runtime.memory import prompt_positions
 
-SPEAKER_ENCODER = "speaker_encoder."  # in a clone model's file too, and loaded by its own module
+SPEAKER_ENCODER = "speaker_encoder."  # also in a clone model's file, loaded by its own module
 
 
 @dataclass(frozen=True, slots=True, eq=False)

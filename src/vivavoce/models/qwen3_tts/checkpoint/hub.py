@@ -192,7 +192,7 @@ def remove(hub_id: HubId, *, folder: Path | None = None) -> tuple[Path, int] | N
         for one in repo.revisions
         if hub_id.revision in (None, one.commit_hash, *one.refs)
     ]
-    # Only in this repository: one that was duplicated on the hub has the same commits.
+    # Only in this repository: a duplicate on the hub has the same commits.
     plan = replace(cache, repos=frozenset(found)).delete_revisions(*commits)
     plan.execute()
     return (repo.repo_path, plan.expected_freed_size) if commits else None

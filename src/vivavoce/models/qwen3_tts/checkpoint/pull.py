@@ -70,7 +70,7 @@ def _pull(api: "HfApi", hub_id: HubId, local_dir: Path | None) -> Path:
     # 1. The listing says which files there are, and how large.
     info = api.model_info(repo, revision=revision, files_metadata=True)
     if local_dir:
-        revision = info.sha or revision  # the name of a branch would be noted in the hub's cache
+        revision = info.sha or revision  # a branch name would be stored in the hub's cache
     sizes = {
         file.rfilename: file.size or 0 for file in info.siblings or () if is_wanted(file.rfilename)
     }

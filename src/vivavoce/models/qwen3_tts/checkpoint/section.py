@@ -13,7 +13,7 @@ from vivavoce.errors import EngineFault, MissingDependency
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-# No number of a checkpoint is near. From twice as many on, torch cannot count a matrix's elements.
+# Far above the numbers of a checkpoint. From twice as many on, torch cannot count a matrix.
 BEYOND = 1 << 24
 T = TypeVar("T", bound="DataclassInstance")
 

@@ -63,12 +63,7 @@ class EncoderConfig:
     num_residual_layers: int = 1
     dilation_growth_rate: int = 2
     compress: int = 2
-    upsampling_ratios: tuple[int, ...] = (
-        8,
-        6,
-        5,
-        4,
-    )  # the decoder's order, the encoder reverses it
+    upsampling_ratios: tuple[int, ...] = (8, 6, 5, 4)  # the encoder's strides, reversed
     num_hidden_layers: int = 8
     num_attention_heads: int = 8
     num_key_value_heads: int = 8

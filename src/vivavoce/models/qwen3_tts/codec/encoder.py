@@ -177,9 +177,8 @@ class CodecEncoder(nn.Module):
         assert samples.dim() == 1, f"samples of shape {list(samples.shape)}"
         assert samples.shape[0] > 0, "no samples"
         weight = self.downsample.conv.weight
-        x = self.encoder(
-            samples.to(weight.device, weight.dtype)[None, None]
-        )  # [1, hidden, n / 960]
+        # [1, hidden, n / 960]
+        x = self.encoder(samples.to(weight.device, weight.dtype)[None, None])
         x = self.encoder_transformer(x.transpose(1, 2)).transpose(1, 2)
         codes: Tensor = self.quantizer(self.downsample(x))
         return codes[:, : math.ceil(samples.shape[0] / self.samples_per_frame)]

@@ -64,9 +64,8 @@ class CausalConv(nn.Module):
         self.conv = Conv(into, out, kernel, dilation=dilation, groups=groups)
         self.slot = layout.take((kernel - 1) * dilation, into)
 
-    def forward(
-        self, x: Tensor, past: Past, activation: SnakeBeta | None = None
-    ) -> Tensor:  # → [B, T, out]
+    def forward(self, x: Tensor, past: Past, activation: SnakeBeta | None = None) -> Tensor:
+        """Return the new outputs [B, T, out] of `x` [B, T, into]."""
         y: Tensor = self.conv(_joined(self.slot, x, past, activation))
         return y
 
@@ -79,9 +78,8 @@ class CausalTransposedConv(nn.Module):
         self.conv = TransposedConv(into, out, kernel, stride)
         self.slot = layout.take(kernel // stride - 1, into)
 
-    def forward(
-        self, x: Tensor, past: Past, activation: SnakeBeta | None = None
-    ) -> Tensor:  # → [B, T × stride, out]
+    def forward(self, x: Tensor, past: Past, activation: SnakeBeta | None = None) -> Tensor:
+        """Return the new outputs [B, T × stride, out] of `x` [B, T, into]."""
         y: Tensor = self.conv(_joined(self.slot, x, past, activation))
         return y
 

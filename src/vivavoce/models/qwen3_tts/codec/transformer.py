@@ -45,15 +45,17 @@ class GatedMlp(nn.Module):
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class FrameContext:
     """Rotations and mask of the new frames, the same for every layer of a step."""
 
     rotation: Rotation
     mask: Tensor  # [B, 1, T, window - 1 + T] bool
 
 
-def sight(config: DecoderConfig, age: Tensor, frames: int, dtype: torch.dtype) -> Sight:
-    """Return the `Sight` of `frames` new frames in streams that already had `age` [B] frames."""
+def frame_context(
+    config: DecoderConfig, age: Tensor, frames: int, dtype: torch.dtype
+) -> FrameContext:
+    """Return the `FrameContext` of `frames` new frames in streams that already had `age` [B] frames."""
     kept = config.sliding_window - 1
     step = torch.arange(frames, device=age.device)
     key = torch.arange(-kept, frames, device=age.device)  # relative to the first new frame
@@ -62,7 +64,7 @@ def sight(config: DecoderConfig, age: Tensor, frames: int, dtype: torch.dtype) -
     exists = age[:, None] + key >= 0  # [B, kept + T]: a young stream's memory is partly empty
     positions = age[:, None] + step  # [B, T]
     turned = rotation(positions, config.head_dim, config.rope_theta, dtype)
-    return Sight(turned, (in_window & exists[:, None])[:, None])
+    return FrameContext(turned, (in_window & exists[:, None])[:, None])
 
 
 class TransformerLayer(nn.Module):
@@ -86,10 +88,10 @@ class TransformerLayer(nn.Module):
         kept = (c.num_key_value_heads, c.sliding_window - 1, c.head_dim)
         self.keys, self.values = layout.take(*kept), layout.take(*kept)
 
-    def forward(self, x: Tensor, past: Past, view: Sight) -> Tensor:  # [B, T, hidden]
-        q, k, v = self.self_attn.project(self.input_layernorm(x), view.rotation)
+    def forward(self, x: Tensor, past: Past, context: FrameContext) -> Tensor:  # [B, T, hidden]
+        q, k, v = self.self_attn.project(self.input_layernorm(x), context.rotation)
         k, v = _remember(self.keys, k, past), _remember(self.values, v, past)
-        x = x + self.self_attn_layer_scale(self.self_attn.attend(q, k, v, view.mask))
+        x = x + self.self_attn_layer_scale(self.self_attn.attend(q, k, v, context.mask))
         h: Tensor = self.mlp_layer_scale(self.mlp(self.post_attention_layernorm(x)))
         return x + h
 
@@ -120,8 +122,8 @@ class FrameTransformer(nn.Module):
 
     def forward(self, x: Tensor, past: Past) -> Tensor:  # [B, T, latent] → [B, T, latent]
         h: Tensor = self.input_proj(x)
-        view = sight(self.config, past.age, x.shape[1], x.dtype)
+        context = frame_context(self.config, past.age, x.shape[1], x.dtype)
         for layer in self.layers:
-            h = layer(h, past, view)
+            h = layer(h, past, context)
         y: Tensor = self.output_proj(self.norm(h))
         return y

@@ -15,7 +15,7 @@ from torch import Tensor
 from vivavoce.models.qwen3_tts.kernels.launch import launch, power
 from vivavoce.models.qwen3_tts.network.kv_cache import PredictorStep, Step
 
-PROGRAMS = 256  # about twice what the processors of a large GPU take at once
+PROGRAMS = 256  # about twice what a large GPU runs at once
 MAX_PARTS = 16
 BLOCK = 32  # positions that are read together
 

@@ -125,7 +125,7 @@ def _draw(
 def _limited(scores, inside, size, top_k, top_p):
     """Replace the scores that top-k, then top-p, leave out by -inf. Ties stay together."""
     bits = scores.to(tl.int32, bitcast=True)
-    # In the order of the scores, from 0 on: negative numbers have their bits turned.
+    # Integers in the order of the scores, from 0 on: the bits of negative numbers are inverted.
     ranks = tl.where(bits < 0, bits ^ 0x7FFFFFFF, bits).to(tl.int64) + 0x80000000
     ranks = tl.where(inside, ranks, 0)
     count = tl.where(top_k > 0, tl.minimum(top_k, size), size)
@@ -143,7 +143,7 @@ def _limited(scores, inside, size, top_k, top_p):
             count - tl.sum(above.to(tl.int32))
         ).to(tl.float32)
         wanted = top_p * total
-        enough = least * 0  # the highest rank above which lies enough without it
+        enough = least * 0  # the highest rank with enough mass above it
         for bit in range(32):
             higher = enough | (tl.full([], 1, tl.int64) << (31 - bit))
             mass = tl.sum(tl.where(ranks > higher, shares, 0.0))

@@ -65,7 +65,7 @@ class KvCache:
     ) -> None:
         shape = (config.layers, 2, slots, config.kv_heads, max_len + 1, config.head_dim)
         self.data = torch.zeros(shape, device=device, dtype=dtype)
-        # Positions remembered, a slot.
+        # Positions in use, of each slot.
         self.lengths = torch.zeros(slots, device=device, dtype=torch.int64)
         self.max_len = max_len
         cosines, sines = rotary_table(max_len, config.head_dim, config.rope_theta)
@@ -176,7 +176,7 @@ class PredictorStep:
     def mask(self) -> Tensor | None:
         kept, new = self._new.stop, self._new.stop - self.start
         if new == 1:
-            return None  # a single position looks at all before it
+            return None  # a single position sees all before it
         later = torch.ones(1, 1, new, kept, dtype=torch.bool, device=self._data.device).triu(
             self.start + 1
         )

@@ -11,8 +11,8 @@ from vivavoce.text.languages import LANGUAGES
 from vivavoce.types import Capabilities, EngineInfo, Gender, Need, Task, Voice
 
 RATE_HZ = 24_000
-DESIGN = "design"  # the one voice of a VoiceDesign checkpoint: whatever `instruct` describes
-CLONE = "clone"  # the one voice of a Base checkpoint: whoever speaks in the recording
+DESIGN = "design"  # the only voice of a VoiceDesign checkpoint, described by `instruct`
+CLONE = "clone"  # the only voice of a Base checkpoint, that of the recording
 RELEASED: Mapping[str, tuple[str, Gender]] = {
     "ryan": ("en", "male"),
     "aiden": ("en", "male"),
@@ -24,7 +24,7 @@ RELEASED: Mapping[str, tuple[str, Gender]] = {
     "ono_anna": ("ja", "female"),
     "sohee": ("ko", "female"),
 }
-MAX_LIVE_CHARS = 1_000  # take about 800 frames to say, of the 1,024 that a stream can make
+MAX_LIVE_CHARS = 1_000  # about 800 frames of speech, of the 1,024 of a stream
 NEEDS: Mapping[Task, Need | None] = {
     "custom_voice": None,
     "voice_design": "instruct",

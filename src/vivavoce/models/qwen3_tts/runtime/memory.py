@@ -42,7 +42,7 @@ MAX_SLOTS = 64
 CODEC_SLOT_BYTES = 16 << 20
 RESERVED_BYTES = 3 << 29  # 1.6 GB of the device for CUDA, torch, graphs and a step's own tensors
 POSITIONS = 64  # a slot is a whole number of these, since attention is fast on few lengths only
-# A Base checkpoint reads the recording too, a position a frame, and its words.
+# A Base checkpoint also reads the recording, a position a frame, and its text.
 REFERENCE_POSITIONS = round(MAX_REFERENCE_S / FRAME_S) + MAX_REFERENCE_TOKENS
 
 

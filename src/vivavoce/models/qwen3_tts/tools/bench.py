@@ -43,7 +43,7 @@ class Speaking:
     talker: Talker
     config: Config
     codec: CodecDecoder | None
-    stored: str  # how its weights are kept, in words
+    stored: str  # description of its weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +63,8 @@ class Pace:
     frame_ms: float  # one frame of every stream, by the language model
     codec_ms: float  # the same frames, by the codec; 0 without codec
     first_audio_ms: float  # from a prompt to the audio of its first frame, one stream alone
-    floor_ms: float  # what reading the weights takes
-    capture_s: float = 0.0  # what capturing the graphs took, on CUDA
+    floor_ms: float  # to read the weights
+    capture_s: float = 0.0  # to capture the graphs, on CUDA
 
     @property
     def frames_per_s(self) -> float:
