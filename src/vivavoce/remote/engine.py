@@ -142,7 +142,7 @@ class RemoteEngine(Engine):
 
     async def _spoken(self, segment: Segment, patience_s: float) -> Spoken:
         asked_s = time.monotonic()
-        until_s, ends_s = asked_s + patience_s, asked_s + segment.claim.within_s
+        until_s, ends_s = asked_s + patience_s, asked_s + segment.hints.timeout_s
         while True:
             refused = list[VivavoceError]()
             for peer in sorted(self._peers, key=lambda peer: (not peer.up, peer.speaking)):
@@ -178,5 +178,5 @@ class RemoteEngine(Engine):
 def _with_time_until(ends_s: float, segment: Segment) -> Segment:
     """Return `segment` with as many seconds as there are now until `ends_s` of the monotonic clock."""
     return replace(
-        segment, claim=replace(segment.claim, within_s=max(0.0, ends_s - time.monotonic()))
+        segment, hints=replace(segment.hints, timeout_s=max(0.0, ends_s - time.monotonic()))
     )

@@ -127,7 +127,7 @@ class Peer:
         connection.
 
         Raises `BadRequest` for what it refuses, `Overloaded`, `NotReady` if it does not answer,
-        `DeadlineExceeded` if it had no audio in the time of the segment's claim, `EngineFault` if
+        `DeadlineExceeded` if it had no audio in the time of the segment's hints, `EngineFault` if
         it fails.
         """
         self.speaking += 1
@@ -167,7 +167,7 @@ class Peer:
             "response_format": "pcm",
             "stream": True,  # some servers stream only when asked; a vivavoce always does
             "language": segment.language if self.ours else None,
-            "priority": segment.claim.priority if self.ours else None,
+            "priority": segment.hints.priority if self.ours else None,
             "timeout_s": self._timeout_s(segment),
             "instructions": segment.instruct if can.instruct else None,
             "seed": segment.seed if can.seed else None,
@@ -183,7 +183,7 @@ class Peer:
 
     def _timeout_s(self, segment: Segment) -> float | None:
         """When it may stop working, in seconds from now; `None` for one that would not know what is meant."""
-        timeout_s = segment.claim.within_s + MARGIN_S
+        timeout_s = segment.hints.timeout_s + MARGIN_S
         return timeout_s if self.ours and timeout_s <= LONGEST_S else None
 
     @contextmanager

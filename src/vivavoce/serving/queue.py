@@ -83,8 +83,8 @@ class RequestQueue:
         Raises `Overloaded` for a new request that finds no room.
         """
         if ticket.follows is None:
-            self._check(ticket.segment.claim, free)
-            ticket.turn = self._turn_of(ticket.segment.claim)
+            self._check(ticket.segment.hints, free)
+            ticket.turn = self._turn_of(ticket.segment.hints)
         self._tickets.append(ticket)
 
     def rejoin(self, ticket: QueuedSegment) -> None:
@@ -119,7 +119,7 @@ class RequestQueue:
             new = [
                 one
                 for one in ready
-                if one.follows is None and one.segment.claim.priority == priority
+                if one.follows is None and one.segment.hints.priority == priority
             ]
             nominated += sorted(new, key=lambda ticket: (ticket.turn, ticket.submitted_s))[:1]
         return min(nominated, key=self._due_s, default=None)
@@ -132,7 +132,7 @@ class RequestQueue:
         return ticket
 
     def _due_s(self, ticket: QueuedSegment) -> float:
-        patience_s = BATCH_PATIENCE_S if ticket.segment.claim.priority == "batch" else 0.0
+        patience_s = BATCH_PATIENCE_S if ticket.segment.hints.priority == "batch" else 0.0
         return ticket.due_s(self._rate_hz) + patience_s
 
     def _turn_of(self, claim: QueueHints) -> float:
@@ -147,7 +147,7 @@ class RequestQueue:
         new = self._new_claims()
         if not new:
             return
-        waiting_s, within_s = self._audio_s(new), min(claim.within_s, self._limits.queue_timeout_s)
+        waiting_s, within_s = self._audio_s(new), min(claim.timeout_s, self._limits.queue_timeout_s)
         over_s = waiting_s + self._audio_s([claim]) - self._limits.max_queued_audio_s
         of_caller = sum(other.caller == claim.caller for other in new) if claim.caller else 0
         if len(new) >= self._limits.max_queued_requests or of_caller >= math.ceil(
@@ -170,7 +170,7 @@ class RequestQueue:
             )
 
     def _new_claims(self) -> list[QueueHints]:
-        return [ticket.segment.claim for ticket in self._tickets if ticket.follows is None]
+        return [ticket.segment.hints for ticket in self._tickets if ticket.follows is None]
 
     def _audio_s(self, claims: Sequence[QueueHints]) -> float:
         return sum(min(claim.audio_s, self._limits.max_ahead_s) for claim in claims)

@@ -42,7 +42,7 @@ from vivavoce.serving.model_errors import clear_tracebacks, retryable_oom, to_en
 from vivavoce.serving.queue import Limits, RequestQueue
 from vivavoce.serving.step_timer import StepTimer
 from vivavoce.serving.tickets import QueuedSegment
-from vivavoce.text.split import width
+from vivavoce.text.split import weighted_length
 from vivavoce.types import Samples, Segment, StopReason
 
 log = logging.getLogger(__name__)
@@ -185,7 +185,7 @@ class Scheduler:
 
     def _grown(self, chars: int, text: str) -> int:
         """Return the length of a live text of `chars` with `text` added."""
-        most, chars = self._model.info.max_live_chars, chars + width(text)
+        most, chars = self._model.info.max_live_chars, chars + weighted_length(text)
         if chars > most:
             raise BadRequest(
                 f"with {text[:40]!r} the text has {chars:,} characters, model {self._model.info.name!r} speaks "
@@ -326,9 +326,9 @@ class Scheduler:
         with self._changed:
             stepped = [entry for entry in running if self._may_step(entry)]
             most = self._fitting.most(time.monotonic())
-        together = [entry for entry in stepped if not entry.ticket.segment.alone]
+        together = [entry for entry in stepped if not entry.ticket.segment.isolate]
         groups = [together[start : start + most] for start in range(0, len(together), most)]
-        for group in (*groups, *([entry] for entry in stepped if entry.ticket.segment.alone)):
+        for group in (*groups, *([entry] for entry in stepped if entry.ticket.segment.isolate)):
             fitted = self._step_together(running, group)
             if fitted < len(group) > 1:
                 with self._changed:

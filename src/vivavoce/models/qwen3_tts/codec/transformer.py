@@ -55,7 +55,7 @@ class FrameContext:
 def frame_context(
     config: DecoderConfig, age: Tensor, frames: int, dtype: torch.dtype
 ) -> FrameContext:
-    """Return the `FrameContext` of `frames` new frames in streams that already had `age` [B] frames."""
+    """Return the context of `frames` new frames in streams of `age` [B] frames."""
     kept = config.sliding_window - 1
     step = torch.arange(frames, device=age.device)
     key = torch.arange(-kept, frames, device=age.device)  # relative to the first new frame

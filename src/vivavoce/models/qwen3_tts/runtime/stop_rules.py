@@ -7,7 +7,7 @@ can take, and first codes that repeat in a cycle.
 
 from dataclasses import dataclass, field
 
-from vivavoce.text.split import width
+from vivavoce.text.split import weighted_length
 
 FRAME_S = 0.08
 # Speech takes about 0.8 frames a Latin letter. More than three is beyond the slowest reading. The
@@ -24,12 +24,12 @@ def most_frames(text: str) -> int:
 
     A letter of Han, kana or Hangul counts as three.
     """
-    return FRAMES_OF_PAUSE + FRAMES_PER_LETTER * width(text)
+    return FRAMES_OF_PAUSE + FRAMES_PER_LETTER * weighted_length(text)
 
 
 def least_frames(text: str) -> int:
     """Return the least frames of `text`. Speech that is shorter has left out most of it."""
-    return int(SHORTEST_SHARE * width(text))
+    return int(SHORTEST_SHARE * weighted_length(text))
 
 
 @dataclass(slots=True)
