@@ -1,4 +1,4 @@
-"""A checkpoint before it is loaded, and after it is unloaded: what is known of it, and what is left of it."""
+"""The preview of a checkpoint before loading, and its memory after unloading."""
 
 from pathlib import Path
 from weakref import ref
@@ -28,9 +28,9 @@ SLOTS = 3
 
 
 def tensors(model: QwenModel) -> list[torch.Tensor]:
-    """Return all that stays in memory while nobody speaks, but for the few numbers that each slot has for its sampling."""
+    """Return the bytes of an idle model, without the sampling tensors of its slots."""
     state = model._batch._state
-    modules = (model._checkpoint.talker, model._sounder._decoder)
+    modules = (model._checkpoint.talker, model._codec_runner._decoder)
     weights = [tensor for module in modules for tensor in (*module.parameters(), *module.buffers())]
     return [*weights, state.cache.data, state.frame_cache.data, state.text]
 
@@ -54,7 +54,7 @@ def test_preview_is_what_the_loaded_model_says_and_takes(
         module for module in model._checkpoint.talker.modules() if isinstance(module, Linear)
     )
     packed = sum(matrix.stored_bytes for matrix in matrices if matrix.weight is None)
-    codec = model._sounder._decoder
+    codec = model._codec_runner._decoder
     apart = {id(tensor) for tensor in (*codec.parameters(), *codec.buffers())}
     others = sum(tensor.nbytes for tensor in tensors(model) if id(tensor) not in apart)
     filed = _elements(folder / CODEC, "decoder.")
