@@ -121,7 +121,7 @@ MODELS = tuple(spec.kind for spec in EMBEDDED)
 
 
 def build_pool(settings: Settings) -> Pool:
-    """Return the models that `settings` offers, most preferred first.
+    """Return the models that `settings` offer, most preferred first.
 
     Raise `SettingsError` for an unknown name.
     """
@@ -129,17 +129,19 @@ def build_pool(settings: Settings) -> Pool:
         raise SettingsError(
             f"the setting 'models' names {unknown[0]!r}; it may hold {', '.join(MODELS)}"
         )
-    offers = {name: _offer(spec, settings, name) for spec in SPECS for name in spec.names(settings)}
+    sources = {
+        name: _source(spec, settings, name) for spec in SPECS for name in spec.names(settings)
+    }
     limit = settings.max_model_memory_gb
     return Pool(
-        {name: offers[name] for name in settings.offered},
+        {name: sources[name] for name in settings.offered},
         max_memory_bytes=None if limit is None else int(limit * 1e9),
         max_queued_requests=settings.max_queued_requests,
         idle_unload_s=settings.idle_unload_s,
     )
 
 
-def _offer(spec: ModelSpec, settings: Settings, name: str) -> ModelSource:
+def _source(spec: ModelSpec, settings: Settings, name: str) -> ModelSource:
     preview = None if spec.preview is None else spec.preview(settings, name)
     if spec.connect is not None:
         return ModelSource(spec.connect(settings, name), preview)
@@ -157,11 +159,11 @@ def _local_engine(make: MakeModel, name: str, settings: Settings) -> LocalEngine
     )
     isolated = settings.isolate_models and os.name == "posix"
     return LocalEngine(
-        in_process(make, name, _surroundings(settings)) if isolated else make(), limits
+        in_process(make, name, _process_config(settings)) if isolated else make(), limits
     )
 
 
-def _surroundings(settings: Settings) -> ProcessConfig:
+def _process_config(settings: Settings) -> ProcessConfig:
     """Return what a model's process is told: to log as this one does, and how much memory it may take."""
     most = settings.max_process_memory_gb
     return ProcessConfig(

@@ -13,9 +13,9 @@ from vivavoce.api.app import create_app
 from vivavoce.errors import OutOfMemory
 from vivavoce.models.tone import CHAR_S, RATE_HZ, Fault, ToneModel, ToneStream, tones
 from vivavoce.serving.events import NoEvents
-from vivavoce.serving.fitting import CAUTION_S, BatchLimit
 from vivavoce.serving.local import LocalEngine
 from vivavoce.serving.pool import Pool
+from vivavoce.serving.queue import CAUTION_S, BatchLimit
 from vivavoce.settings import Settings
 from vivavoce.types import Samples, Segment, StopReason
 
@@ -114,13 +114,13 @@ async def test_steps_stay_small_after_memory_ran_out() -> None:
 
 
 def test_larger_steps_are_tried_again_after_a_while() -> None:
-    fitting = BatchLimit(8)
-    assert fitting.most(0) == 8
-    fitting.ran_out(4, 0)
-    fitting.ran_out(2, 1)
-    fitting.ran_out(4, 2)  # what did not fit before does not now
-    assert fitting.most(CAUTION_S + 1) == 2
-    assert fitting.most(CAUTION_S + 2) == 8
+    limit = BatchLimit(8)
+    assert limit.current(0) == 8
+    limit.reduce(4, 0)
+    limit.reduce(2, 1)
+    limit.reduce(4, 2)  # what did not fit before does not now
+    assert limit.current(CAUTION_S + 1) == 2
+    assert limit.current(CAUTION_S + 2) == 8
 
 
 class Narrow(ToneModel):

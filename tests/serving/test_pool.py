@@ -26,8 +26,7 @@ from vivavoce.serving import scheduler
 from vivavoce.serving.base import Preview
 from vivavoce.serving.local import LocalEngine
 from vivavoce.serving.pool import Pool
-from vivavoce.serving.pool_entry import Lease, ModelSource
-from vivavoce.serving.room import choose_victims
+from vivavoce.serving.pool_entry import Lease, ModelSource, choose_victims
 from vivavoce.settings import Settings
 from vivavoce.types import Samples, Segment, StopReason
 
@@ -131,12 +130,12 @@ class Offered:
         self.most = 0  # memory that was ever resident, as the models themselves count it
         self._sizes = sizes
         offers = {
-            name: ModelSource(partial(self._make, name), partial(self._look, name))
+            name: ModelSource(partial(self._make, name), partial(self._preview, name))
             for name in sizes
         }
         self.pool = Pool(offers, max_memory_bytes=budget, **limits)  # type: ignore[arg-type]  # numbers
 
-    def _look(self, name: str) -> Preview:
+    def _preview(self, name: str) -> Preview:
         return Preview(replace(ToneModel().info, name=name), self._sizes[name])
 
     def _make(self, name: str) -> LocalEngine:
@@ -359,7 +358,7 @@ async def test_closing_ends_every_wait() -> None:
 async def test_model_is_described_without_being_loaded() -> None:
     offered = Offered({"a": 2, "b": 0}, budget=3)
     assert (await offered.pool.info("a")).name == "a"
-    await offered.pool.look_at_all()
+    await offered.pool.preview_all()
     assert offered.made == []
     states = offered.pool.states()
     assert (states["a"].memory_bytes, states["b"].memory_bytes) == (2, None)

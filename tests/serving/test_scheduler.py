@@ -25,9 +25,8 @@ from vivavoce.models.tone import (
     tones,
 )
 from vivavoce.serving.local import LocalEngine, SpokenSegment
-from vivavoce.serving.queue import Limits
+from vivavoce.serving.queue import Limits, QueuedSegment
 from vivavoce.serving.scheduler import Delivery, Load, Scheduler, _Running
-from vivavoce.serving.tickets import QueuedSegment
 from vivavoce.types import Samples, Segment, StopReason
 
 
@@ -132,11 +131,11 @@ async def test_new_request_comes_before_what_its_listener_needs_later() -> None:
 def test_lead_of_a_listener_counts_what_it_has_not_heard_yet() -> None:
     first = QueuedSegment(segment(), submitted_s=10.0)
     following = QueuedSegment(segment(), submitted_s=10.0, follows=first)
-    assert first.ahead_s(RATE_HZ, 11.0) == 0.0  # nothing to hear yet, and nothing to lose
-    assert following.ahead_s(RATE_HZ, 11.0) == math.inf  # not before the first has begun
-    first.heard_from_s, first.made = 12.0, 3 * RATE_HZ
-    assert [first.ahead_s(RATE_HZ, now) for now in (12.0, 14.0, 16.0)] == [3.0, 1.0, -1.0]
-    assert [following.ahead_s(RATE_HZ, now) for now in (12.0, 14.0, 16.0)] == [3.0, 1.0, 0.0]
+    assert first.buffered_s(RATE_HZ, 11.0) == 0.0  # nothing to hear yet, and nothing to lose
+    assert following.buffered_s(RATE_HZ, 11.0) == math.inf  # not before the first has begun
+    first.play_started_s, first.made = 12.0, 3 * RATE_HZ
+    assert [first.buffered_s(RATE_HZ, now) for now in (12.0, 14.0, 16.0)] == [3.0, 1.0, -1.0]
+    assert [following.buffered_s(RATE_HZ, now) for now in (12.0, 14.0, 16.0)] == [3.0, 1.0, 0.0]
 
 
 async def test_every_step_is_told_the_lead_of_each_listener() -> None:
@@ -368,9 +367,9 @@ def test_stream_that_waits_for_text_is_not_stepped_and_its_lane_sleeps() -> None
     model.gate.set()
     scheduler = Turns(model, delivered.put, Limits(max_queued_requests=4, max_ahead_s=100.0))
     scheduler.start()
-    ticket, letters = scheduler.submit(live()), 50
+    queued, letters = scheduler.submit(live()), 50
     for _ in range(letters):
-        scheduler.feed(ticket, "a", last=False)
+        scheduler.feed(queued, "a", last=False)
         delivered.get(timeout=10)
     assert model.steps == letters
     assert scheduler.turns <= 2 * letters + 2
@@ -382,8 +381,8 @@ def test_stream_that_waits_for_text_is_not_stepped_and_its_lane_sleeps() -> None
         ):
             pass
         assert model.steps == letters + 5 * (number + 1)  # four of samples, one that says it ended
-    scheduler.feed(ticket, "", last=True)
-    assert delivered.get(timeout=10) == [(ticket, StopReason.COMPLETE)]
+    scheduler.feed(queued, "", last=True)
+    assert delivered.get(timeout=10) == [(queued, StopReason.COMPLETE)]
     scheduler.stop()
 
 

@@ -46,9 +46,9 @@ MAX_STEP_S = 0.5
 
 @contextmanager
 def model_in_process(
-    make: Callable[[], AnyModel], surroundings: ProcessConfig | None = None
+    make: Callable[[], AnyModel], config: ProcessConfig | None = None
 ) -> Iterator[ProcessModel]:
-    model = in_process(make, "model", surroundings or ProcessConfig())
+    model = in_process(make, "model", config or ProcessConfig())
     try:
         yield model
     finally:
@@ -141,7 +141,7 @@ def test_process_finds_no_more_memory_than_it_may_take() -> None:
         assert spoken(model, [said()])[0].size
 
 
-def test_voices_stay_in_the_process_until_they_are_forgotten() -> None:
+def test_voices_stay_in_the_process_until_they_are_dropped() -> None:
     with model_in_process(Cloning) as model, model_in_process(Cloning) as other:
         voice = model.prepare(Reference(np.zeros(7, np.float32), RATE_HZ))
         segment = Segment("hello", "sine", "en", prepared=voice)

@@ -22,8 +22,14 @@ from vivavoce.errors import (
     Overloaded,
     VivavoceError,
 )
-from vivavoce.remote.server import OPENAI_RATE_HZ, Peer
-from vivavoce.remote.stream import RemoteStream, RemoteStreams, Spoken, distant_voice, remote_info
+from vivavoce.remote.server import OPENAI_RATE_HZ, RemoteServer
+from vivavoce.remote.stream import (
+    ChunkSource,
+    RemoteStream,
+    RemoteStreams,
+    reference_voice,
+    remote_info,
+)
 from vivavoce.serving.base import ChunkStream, Engine, PeerState
 from vivavoce.types import (
     Capabilities,
@@ -60,10 +66,10 @@ _DEFAULTS = RemoteOptions()
 
 
 class RemoteEngine(Engine):
-    """An `Engine` named `name` over `peers`, pairs of a URL and the model's name there."""
+    """An `Engine` named `name` over `servers`, pairs of a URL and the model's name there."""
 
     def __init__(
-        self, name: str, peers: Sequence[tuple[str, str]], options: RemoteOptions = _DEFAULTS
+        self, name: str, servers: Sequence[tuple[str, str]], options: RemoteOptions = _DEFAULTS
     ) -> None:
         self._name = name
         self._http = httpx.AsyncClient(
@@ -75,7 +81,7 @@ class RemoteEngine(Engine):
                 max_connections=None, max_keepalive_connections=64, keepalive_expiry=2.0
             ),
         )
-        self._peers = [Peer(url, model, self._http) for url, model in peers]
+        self._servers = [RemoteServer(url, model, self._http) for url, model in servers]
         self._voices, self._languages = tuple(options.voices), tuple(options.languages)
         self._segments = RemoteStreams(name, options.max_queued_requests)
         self._info: EngineInfo | None = None
@@ -87,11 +93,13 @@ class RemoteEngine(Engine):
 
     @property
     def peers(self) -> Sequence[PeerState]:
-        return [PeerState(peer.url, up=peer.up, speaking=peer.speaking) for peer in self._peers]
+        return [
+            PeerState(server.url, up=server.up, speaking=server.active) for server in self._servers
+        ]
 
     async def start(self) -> None:
         """Ask the servers what their model is. Raises `EngineFault` if none of them answers."""
-        found = await asyncio.gather(*map(self._ask, self._peers))
+        found = await asyncio.gather(*map(self._ask, self._servers))
         infos = [info for info in found if isinstance(info, EngineInfo)]
         if not infos:
             await self._http.aclose()
@@ -101,9 +109,11 @@ class RemoteEngine(Engine):
 
     async def check(self) -> None:
         """Raise `NotReady` if no server answers; asks them only where none has answered of late."""
-        if any(peer.fresh for peer in self._peers):
+        if any(server.recently_seen for server in self._servers):
             return
-        answers = await asyncio.gather(*(peer.answers() for peer in self._peers if not peer.silent))
+        answers = await asyncio.gather(
+            *(server.answers() for server in self._servers if not server.unreachable)
+        )
         if not any(answers):
             raise NotReady(
                 f"no server of model {self._name!r} answers: see whether they run, and the setting 'remote'"
@@ -114,22 +124,22 @@ class RemoteEngine(Engine):
         await self._http.aclose()
 
     def speak(self, segment: Segment, *, follows: ChunkStream | None = None) -> RemoteStream:
-        return self._segments.speak(segment, follows, self._spoken)
+        return self._segments.speak(segment, follows, self._chunks)
 
     async def prepare_voice(self, reference: Reference) -> PreparedVoice:
-        return distant_voice(self.info, reference)
+        return reference_voice(self.info, reference)
 
-    async def _ask(self, peer: Peer) -> EngineInfo | VivavoceError:
+    async def _ask(self, server: RemoteServer) -> EngineInfo | VivavoceError:
         try:
-            return await peer.info() or await self._guessed(peer)
+            return await server.info() or await self._assumed_info(server)
         except VivavoceError as error:
             log.warning("%s", error.message)
-            peer.rest()
+            server.mark_failed()
             return error
 
-    async def _guessed(self, peer: Peer) -> EngineInfo:
+    async def _assumed_info(self, server: RemoteServer) -> EngineInfo:
         """What can be said of a server of OpenAI's speech API that tells nothing of its model."""
-        voices = await peer.voices() or self._voices
+        voices = await server.voices() or self._voices
         return EngineInfo(
             name=self._name,
             sample_rate_hz=OPENAI_RATE_HZ,
@@ -140,16 +150,16 @@ class RemoteEngine(Engine):
             capabilities=Capabilities(instruct=True),
         )
 
-    async def _spoken(self, segment: Segment, patience_s: float) -> Spoken:
+    async def _chunks(self, segment: Segment, patience_s: float) -> ChunkSource:
         asked_s = time.monotonic()
         until_s, ends_s = asked_s + patience_s, asked_s + segment.claim.within_s
         while True:
             refused = list[VivavoceError]()
-            for peer in sorted(self._peers, key=lambda peer: (not peer.up, peer.speaking)):
+            for server in sorted(self._servers, key=lambda server: (not server.up, server.active)):
                 begun = False
                 try:
                     async with aclosing(
-                        peer.speech(_with_time_until(ends_s, segment), self.info)
+                        server.speech(_with_time_until(ends_s, segment), self.info)
                     ) as speech:
                         async for samples in speech:
                             if samples.size:

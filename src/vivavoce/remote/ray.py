@@ -17,11 +17,11 @@ import numpy as np
 
 from vivavoce.errors import EngineFault, MissingDependency, Overloaded, VivavoceError
 from vivavoce.remote.stream import (
+    ChunkSource,
     ReferenceVoice,
     RemoteStream,
     RemoteStreams,
-    Spoken,
-    distant_voice,
+    reference_voice,
     remote_info,
 )
 from vivavoce.serving.base import ChunkStream, Engine
@@ -100,19 +100,19 @@ class RayEngine(Engine):
 
         Raises `MissingDependency` without Ray, `EngineFault` without that on a cluster.
         """
-        self._handle = await asyncio.to_thread(_connected, self._name, self._address)
+        self._handle = await asyncio.to_thread(_connect, self._name, self._address)
         self._info = remote_info(await self._handle.info.remote(), self._name)
 
     async def aclose(self) -> None:
         await self._segments.aclose()
 
     def speak(self, segment: Segment, *, follows: ChunkStream | None = None) -> RemoteStream:
-        return self._segments.speak(segment, follows, self._spoken)
+        return self._segments.speak(segment, follows, self._chunks)
 
     async def prepare_voice(self, reference: Reference) -> PreparedVoice:
-        return distant_voice(self.info, reference)
+        return reference_voice(self.info, reference)
 
-    async def _spoken(self, segment: Segment, patience_s: float) -> Spoken:
+    async def _chunks(self, segment: Segment, patience_s: float) -> ChunkSource:
         from ray.exceptions import RayError
         from ray.serve.exceptions import BackPressureError, RayServeException
 
@@ -120,7 +120,7 @@ class RayEngine(Engine):
         while True:
             tries += 1
             try:
-                async with aclosing(self._asked(segment)) as events:
+                async with aclosing(self._ask_replica(segment)) as events:
                     async for event in events:
                         yield event
                         begun = True
@@ -139,7 +139,7 @@ class RayEngine(Engine):
                         "see `serve status`"
                     ) from error
 
-    async def _asked(self, segment: Segment) -> Spoken:
+    async def _ask_replica(self, segment: Segment) -> ChunkSource:
         """What one replica says; closing it frees the replica's slot."""
         reference = (
             segment.prepared.reference if isinstance(segment.prepared, ReferenceVoice) else None
@@ -169,7 +169,7 @@ def require_ray() -> None:
         ) from error
 
 
-def _connected(name: str, address: str) -> Any:
+def _connect(name: str, address: str) -> Any:
     """Return the handle of the application `name`.
 
     Any: Ray's handles are of no class that says what they call.

@@ -33,8 +33,8 @@ from vivavoce.remote.stream import ReferenceVoice
 from vivavoce.types import EngineInfo, Reference, Samples, Segment
 
 OPENAI_RATE_HZ = 24_000  # of raw PCM, where an answer does not tell
-REST_S = 10.0  # how long one that failed is asked last
-FRESH_S = 2.0  # how long one that answered is thought to be there
+FAILED_S = 10.0  # how long one that failed is asked last
+SEEN_S = 2.0  # how long one that answered is thought to be there
 MARGIN_S = 1.0  # more than is left: who asks ends first, and knows why
 LONGEST_S = 86_400  # the most that a vivavoce takes for `timeout_s`
 _AWAY = (502, 503, 504)
@@ -48,33 +48,35 @@ _FIELDS: Mapping[str, str] = {
 _INFOS = TypeAdapter(list[EngineInfo])
 
 
-class Peer:
+class RemoteServer:
     """A server, and how it has been doing; `model` is what the model is called there."""
 
     def __init__(self, url: str, model: str, http: httpx.AsyncClient) -> None:
         self.url = url.rstrip("/").removesuffix("/v1")
         self.model = model
-        self.speaking = 0  # segments asked of it and not yet done
+        self.active = 0  # segments asked of it and not yet done
         self.ours = True  # a vivavoce; False: it would not know our fields
         self._http = http
-        self._failed_s = self._silent_s = self._answered_s = -math.inf
+        self._failed_s = self._unreachable_s = self._answered_s = -math.inf
 
     @property
     def up(self) -> bool:
         """True if it has not failed of late."""
-        return time.monotonic() - self._failed_s > REST_S
+        return time.monotonic() - self._failed_s > FAILED_S
 
     @property
-    def fresh(self) -> bool:
+    def recently_seen(self) -> bool:
         """True if it has answered in the last seconds, and has not gone since."""
-        return self._answered_s > self._silent_s and time.monotonic() - self._answered_s < FRESH_S
+        return (
+            self._answered_s > self._unreachable_s and time.monotonic() - self._answered_s < SEEN_S
+        )
 
     @property
-    def silent(self) -> bool:
+    def unreachable(self) -> bool:
         """True if it was gone, or not ready, a moment ago."""
-        return time.monotonic() - self._silent_s < REST_S
+        return time.monotonic() - self._unreachable_s < FAILED_S
 
-    def rest(self) -> None:
+    def mark_failed(self) -> None:
         self._failed_s = time.monotonic()
 
     async def info(self) -> EngineInfo | None:
@@ -104,8 +106,8 @@ class Peer:
         if ready:
             self._answered_s = time.monotonic()
         else:
-            self._silent_s = time.monotonic()
-            self.rest()
+            self._unreachable_s = time.monotonic()
+            self.mark_failed()
         return ready
 
     async def voices(self) -> Sequence[str]:
@@ -130,7 +132,7 @@ class Peer:
         `DeadlineExceeded` if it had no audio in the time of the segment's claim, `EngineFault` if
         it fails.
         """
-        self.speaking += 1
+        self.active += 1
         try:
             with self._failures():
                 async with self._http.stream(
@@ -145,17 +147,17 @@ class Peer:
                         yield resampler.write(samples)
             yield resampler.finish()
         except NotReady:
-            self._silent_s = time.monotonic()
-            self.rest()
+            self._unreachable_s = time.monotonic()
+            self.mark_failed()
             raise
         except EngineFault:
             self._answered_s = -math.inf  # it may be gone
-            self.rest()
+            self.mark_failed()
             raise
         else:
             self._failed_s = -math.inf
         finally:
-            self.speaking -= 1
+            self.active -= 1
 
     def _body(self, segment: Segment, info: EngineInfo) -> dict[str, object]:
         """Return the JSON that asks for `segment`: OpenAI's fields, and of ours those that `info` says are honoured."""

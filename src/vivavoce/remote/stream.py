@@ -12,29 +12,30 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Self, TypeAlias
 
-from vivavoce.errors import EngineFault, NotReady, Overloaded, Unsupported, VivavoceError
+from vivavoce.errors import EngineFault, Overloaded, Unsupported, VivavoceError
 from vivavoce.names import is_name
 from vivavoce.serving.base import ChunkStream, clones_nothing
+from vivavoce.serving.model_errors import stopping_error
 from vivavoce.types import AudioChunk, EngineInfo, Reference, Samples, Segment, StopReason
 
 log = logging.getLogger(__name__)
 
 PATIENCE_S = 30.0  # how long the next segment of speech that is being heard waits for who is busy
 
-Spoken: TypeAlias = AsyncGenerator[Samples | StopReason]  # the samples, then how they ended
+ChunkSource: TypeAlias = AsyncGenerator[Samples | StopReason]  # the samples, then how they ended
 
 
 class RemoteStream(ChunkStream):
-    """A `ChunkStream` over `spoken`, which is read from now on, in a task of its own."""
+    """A `ChunkStream` over `source`, which is read from now on, in a task of its own."""
 
-    def __init__(self, spoken: Spoken, live: "set[RemoteStream]") -> None:
+    def __init__(self, source: ChunkSource, live: "set[RemoteStream]") -> None:
         self.ending: StopReason | None = None
         self.heard = False  # whether the other side has sent audio
         self._events: asyncio.Queue[Samples | StopReason | VivavoceError] = asyncio.Queue(maxsize=1)
         self._ended = False
         self._live = live
         self._live.add(self)
-        self._task = asyncio.create_task(self._read(spoken))
+        self._task = asyncio.create_task(self._read(source))
 
     def __aiter__(self) -> Self:
         return self
@@ -73,10 +74,10 @@ class RemoteStream(ChunkStream):
         self._task.cancel()
         await asyncio.wait([self._task])
 
-    async def _read(self, spoken: Spoken) -> None:
+    async def _read(self, source: ChunkSource) -> None:
         try:
-            async with aclosing(spoken):
-                async for event in spoken:
+            async with aclosing(source):
+                async for event in source:
                     self.heard = True
                     await self._events.put(event)
         except VivavoceError as error:
@@ -102,9 +103,9 @@ class RemoteStreams:
         self,
         segment: Segment,
         follows: ChunkStream | None,
-        spoken: Callable[[Segment, float], Spoken],
+        source: Callable[[Segment, float], ChunkSource],
     ) -> RemoteStream:
-        """What `spoken` makes of `segment`, told how many seconds it may wait for who is busy.
+        """What `source` makes of `segment`, told how many seconds it may wait for who is busy.
 
         Raises `Unsupported` for a live text, `Overloaded` if too many wait and this one follows
         none.
@@ -120,14 +121,12 @@ class RemoteStreams:
                 f"{self._name!r} has {waiting} requests waiting, its limit; try again soon",
                 retry_after_s=1.0,
             )
-        return RemoteStream(spoken(segment, 0.0 if follows is None else PATIENCE_S), self._live)
+        return RemoteStream(source(segment, 0.0 if follows is None else PATIENCE_S), self._live)
 
     async def aclose(self) -> None:
         """End them all with `NotReady`."""
         for segment in tuple(self._live):
-            await segment.fail(
-                NotReady("the model is being stopped; try again when the server is back")
-            )
+            await segment.fail(stopping_error())
 
 
 class ReferenceVoice:
@@ -137,7 +136,7 @@ class ReferenceVoice:
         self.reference = reference
 
 
-def distant_voice(info: EngineInfo, reference: Reference) -> ReferenceVoice:
+def reference_voice(info: EngineInfo, reference: Reference) -> ReferenceVoice:
     """Return the recording itself: who speaks prepares it, and keeps what it made.
 
     Raises `Unsupported` if none can.
@@ -151,10 +150,10 @@ def remote_info(info: EngineInfo, name: str) -> EngineInfo:
     """What a model elsewhere says of itself, under its name here."""
     # A text that is still being written has no way there.
     capabilities = replace(info.capabilities, live_text=False)
-    return replace(_named_well(info), name=name, capabilities=capabilities, max_live_chars=0)
+    return replace(_with_valid_names(info), name=name, capabilities=capabilities, max_live_chars=0)
 
 
-def _named_well(info: EngineInfo) -> EngineInfo:
+def _with_valid_names(info: EngineInfo) -> EngineInfo:
     """Return `info` without voices and languages whose names cannot be used."""
     voices = tuple(voice for voice in info.voices if is_name(voice.id) and is_name(voice.name))
     if dropped := len(info.voices) - len(voices):

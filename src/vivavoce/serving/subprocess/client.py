@@ -42,13 +42,13 @@ _START = "from vivavoce.serving.subprocess.server import main; main()"
 
 
 @dataclass(eq=False, slots=True)
-class _DistantStream:
+class _ProcessStream:
     key: int
     starves: bool = False
 
 
 @dataclass(frozen=True, eq=False)
-class _DistantVoice:
+class _ProcessVoice:
     owner: object  # the model that prepared it
     key: int
 
@@ -60,9 +60,7 @@ class ProcessClient:
     Raises what `make` raises there, `SettingsError` where the system has no such processes.
     """
 
-    def __init__(
-        self, make: Callable[[], AnyModel], name: str, surroundings: ProcessConfig
-    ) -> None:
+    def __init__(self, make: Callable[[], AnyModel], name: str, config: ProcessConfig) -> None:
         if os.name != "posix":
             raise SettingsError("a model's own process needs Linux or macOS: leave it out")
         self._name = name
@@ -88,7 +86,7 @@ class ProcessClient:
         self._aside, *self._channels = [Channel(ours) for ours, _ in pairs]
         self._free: LifoQueue[Channel] = LifoQueue()  # of the lanes
         try:
-            self.loaded = self._load(make, surroundings)
+            self.loaded = self._load(make, config)
         except BaseException:  # passed on as it is
             self.end()
             raise
@@ -140,8 +138,8 @@ class ProcessClient:
                 self._name,
             )
 
-    def _load(self, make: Callable[[], AnyModel], surroundings: ProcessConfig) -> Loaded:
-        self._aside.send(surroundings)
+    def _load(self, make: Callable[[], AnyModel], config: ProcessConfig) -> Loaded:
+        self._aside.send(config)
         loaded = self._ask(self._aside, make)
         assert isinstance(loaded, Loaded)
         return loaded
@@ -166,45 +164,45 @@ class ProcessClient:
         )
 
 
-class ProcessModel(Model[_DistantStream]):
+class ProcessModel(Model[_ProcessStream]):
     """A `Model` in the process of `worker`.
 
     Each call brings back whether a stream starves: nobody has to ask.
     """
 
-    def __init__(self, worker: ProcessClient) -> None:
-        self.info = worker.loaded.info
-        self.max_batch, self.lanes = worker.loaded.max_batch, worker.loaded.lanes
-        self._worker = worker
+    def __init__(self, client: ProcessClient) -> None:
+        self.info = client.loaded.info
+        self.max_batch, self.lanes = client.loaded.max_batch, client.loaded.lanes
+        self._client = client
         self._keys = count()
-        self._forgotten: deque[int] = deque()  # voices that nobody here has any more
+        self._dropped: deque[int] = deque()  # voices that nobody here has any more
 
     @property
     def lost(self) -> str | None:
-        return self._worker.lost
+        return self._client.lost
 
     def kill(self) -> bool:
-        self._worker.kill()
+        self._client.kill()
         return True
 
-    def open(self, segment: Segment) -> _DistantStream:
+    def open(self, segment: Segment) -> _ProcessStream:
         if (lost := self.lost) is not None:
             raise NotReady(f"{lost}, and is started again; try again soon")
-        stream = _DistantStream(next(self._keys))
+        stream = _ProcessStream(next(self._keys))
         voice = self._voice(segment.prepared)
-        self._worker.call("open", stream.key, replace(segment, prepared=None), voice)
+        self._client.call("open", stream.key, replace(segment, prepared=None), voice)
         return stream
 
-    def feed(self, stream: _DistantStream, text: str, *, last: bool) -> None:
-        stream.starves = self._worker.call("feed", stream.key, text, last)
+    def feed(self, stream: _ProcessStream, text: str, *, last: bool) -> None:
+        stream.starves = self._client.call("feed", stream.key, text, last)
 
-    def starving(self, stream: _DistantStream) -> bool:
+    def starving(self, stream: _ProcessStream) -> bool:
         return stream.starves
 
     def step(
-        self, streams: Sequence[_DistantStream], ahead_s: Sequence[float]
+        self, streams: Sequence[_ProcessStream], ahead_s: Sequence[float]
     ) -> Sequence[Samples | StopReason]:
-        results, starving = self._worker.call(
+        results, starving = self._client.call(
             "step", [stream.key for stream in streams], list(ahead_s)
         )
         for stream, starves in zip(streams, starving, strict=True):
@@ -212,25 +210,25 @@ class ProcessModel(Model[_DistantStream]):
         made: Sequence[Samples | StopReason] = results
         return made
 
-    def close(self, stream: _DistantStream) -> None:
+    def close(self, stream: _ProcessStream) -> None:
         if self.lost is None:
             with suppress(EngineFault):  # gone by now, and the stream with it
-                self._worker.call("close", stream.key)
+                self._client.call("close", stream.key)
 
     def prepare(self, reference: Reference) -> PreparedVoice:
-        voice = _DistantVoice(self, next(self._keys))
-        forgotten = [self._forgotten.popleft() for _ in range(len(self._forgotten))]
-        self._worker.call_aside("prepare", voice.key, reference, forgotten)
-        finalize(voice, self._forgotten.append, voice.key).atexit = False
+        voice = _ProcessVoice(self, next(self._keys))
+        dropped = [self._dropped.popleft() for _ in range(len(self._dropped))]
+        self._client.call_aside("prepare", voice.key, reference, dropped)
+        finalize(voice, self._dropped.append, voice.key).atexit = False
         return voice
 
     def unload(self) -> None:
-        self._worker.end()
+        self._client.end()
 
     def _voice(self, voice: PreparedVoice | None) -> int | None:
         if voice is None:
             return None
-        if not isinstance(voice, _DistantVoice) or voice.owner is not self:
+        if not isinstance(voice, _ProcessVoice) or voice.owner is not self:
             raise BadRequest(
                 f"the voice was not prepared by model {self.info.name!r} as it is loaded now: prepare it again",
                 field="ref_audio",
@@ -238,11 +236,9 @@ class ProcessModel(Model[_DistantStream]):
         return voice.key
 
 
-def in_process(
-    make: Callable[[], AnyModel], name: str, surroundings: ProcessConfig
-) -> ProcessModel:
+def in_process(make: Callable[[], AnyModel], name: str, config: ProcessConfig) -> ProcessModel:
     """Return the model that `make`, which can be pickled, makes in a process of its own.
 
     Raise what it raises there.
     """
-    return ProcessModel(ProcessClient(make, name, surroundings))
+    return ProcessModel(ProcessClient(make, name, config))

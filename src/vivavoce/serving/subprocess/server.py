@@ -114,9 +114,9 @@ class ModelServer:
     def close(self, key: int) -> None:
         self._model.close(self._streams.pop(key))
 
-    def prepare(self, key: int, reference: Reference, forgotten: Sequence[int]) -> None:
-        """Keep the voice of `reference` as `key`, and drops those that are `forgotten`."""
-        for other in forgotten:
+    def prepare(self, key: int, reference: Reference, dropped: Sequence[int]) -> None:
+        """Keep the voice of `reference` as `key`, and drops those that are `dropped`."""
+        for other in dropped:
             self._voices.pop(other, None)
         self._voices[key] = self._model.prepare(reference)
 
@@ -129,12 +129,12 @@ def main() -> None:
     _end_with(lifeline)
     control, *lanes = [Channel(socket.socket(fileno=descriptor)) for descriptor in descriptors]
     try:
-        surroundings: ProcessConfig = control.receive()
-        logs.set_up(surroundings.log_level, surroundings.log_format)
-        _limit_memory(surroundings.max_memory_bytes)
-        held = _load(control, lanes)
-        if held is not None:
-            _answer(control, held)
+        config: ProcessConfig = control.receive()
+        logs.set_up(config.log_level, config.log_format)
+        _limit_memory(config.max_memory_bytes)
+        server = _load(control, lanes)
+        if server is not None:
+            _answer(control, server)
     except Channel.GONE:  # nobody is left to tell
         pass
     _leave()
@@ -150,19 +150,19 @@ def _load(control: Channel, lanes: Sequence[Channel]) -> ModelServer | None:
     ) as error:  # the top of a process: whatever went wrong is what the other side is told
         control.send(SerializedError.of(to_engine_error(error, "could not be loaded")))
         return None
-    held = ModelServer(model)
+    server = ModelServer(model)
     for channel in lanes[: model.lanes]:
-        threading.Thread(target=_answer_until_gone, args=(channel, held), daemon=True).start()
+        threading.Thread(target=_answer_until_gone, args=(channel, server), daemon=True).start()
     control.send(Loaded(model.info, model.max_batch, model.lanes))
-    return held
+    return server
 
 
-def _answer(channel: Channel, held: ModelServer) -> None:
+def _answer(channel: Channel, server: ModelServer) -> None:
     """Do what is asked, one call after the other. Raises one of `Channel.GONE` in the end."""
     while True:
         call: Call = channel.receive()
         try:
-            reply = getattr(held, call.method)(*call.arguments)
+            reply = getattr(server, call.method)(*call.arguments)
         except (
             Exception
         ) as error:  # the top of a thread: whatever the model raises is what the caller is told
@@ -170,9 +170,9 @@ def _answer(channel: Channel, held: ModelServer) -> None:
         channel.send(reply)
 
 
-def _answer_until_gone(channel: Channel, held: ModelServer) -> None:
+def _answer_until_gone(channel: Channel, server: ModelServer) -> None:
     try:
-        _answer(channel, held)
+        _answer(channel, server)
     except Channel.GONE:
         _leave()
 
