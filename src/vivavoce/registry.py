@@ -1,7 +1,7 @@
-"""Name every kind of model, and make the pool of those that the settings offer.
+"""List every kind of model, and build the pool that the settings ask for.
 
-This is the one place that knows both settings and models. It loads nothing: a factory is called
-when its model is first needed, in a process of the model's own unless the settings say otherwise.
+This is the one module that knows both settings and models. It loads no model: a factory is called
+when its model is first needed, in a process of its own unless the settings say otherwise.
 """
 
 import math
@@ -27,20 +27,19 @@ from vivavoce.serving.supervisor import SupervisedEngine
 from vivavoce.settings import Settings
 
 T = TypeVar("T")
-MakeModel: TypeAlias = Callable[[], AnyModel]  # can be pickled, for the model's process
+MakeModel: TypeAlias = Callable[[], AnyModel]  # picklable, for the model's process
 MakeEngine: TypeAlias = Callable[[], Engine]
 
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """One kind of model: which the settings offer, and how each is made.
+    """One kind of model, and the functions that make its models.
 
     `names` returns the models of this kind that the settings offer. A kind has `make` if its models
-    run on this machine, `connect` if they run elsewhere; both get the settings and the model's
+    run on this machine, and `connect` if they run elsewhere. Both get the settings and the model's
     name, and return a factory. `preview` returns a function that describes a model without loading
-    it. `step_factor` times the setting `max_step_s` is what a step may take: more than 1 for kinds
-    whose honest steps are long on a slow processor. `package` is the Python package that brings the
-    model's files, if one does.
+    it. A step may take `step_factor` times the setting `max_step_s`: more than 1 for kinds with
+    long steps on a slow processor. `package` is the Python package with the model's files, if any.
     """
 
     kind: str
@@ -53,7 +52,10 @@ class ModelSpec:
 
 
 def options(kind: type[T], settings: Settings, prefix: str = "") -> T:
-    """Return the dataclass `kind` with the settings of its fields' names, after `prefix` where there is such a one."""
+    """Return the options class `kind`, filled from the settings of its fields' names.
+
+    A setting whose name begins with `prefix` is preferred to one without.
+    """
     names = {field.name: prefix + field.name for field in fields(kind)}  # type: ignore[arg-type]  # a dataclass
     known = Settings.model_fields
     values: dict[str, Any] = {
@@ -164,7 +166,6 @@ def _local_engine(make: MakeModel, name: str, settings: Settings) -> LocalEngine
 
 
 def _process_config(settings: Settings) -> ProcessConfig:
-    """Return what a model's process is told: to log as this one does, and how much memory it may take."""
     most = settings.max_process_memory_gb
     return ProcessConfig(
         settings.log_level, settings.log_format, None if most is None else int(most * 1e9)

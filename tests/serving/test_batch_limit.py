@@ -1,4 +1,4 @@
-"""Memory that runs out: fewer streams at a time, the same audio, and an answer that says when to come back."""
+"""Test that out-of-memory steps are retried in smaller batches, with the same audio."""
 
 import asyncio
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ TEXTS = ("the first of them", "another", "a third one here", "number four", "and
 
 
 class Steps(NoEvents):
-    """How many streams there were in each step."""
+    """A model that records the number of streams of each step."""
 
     def __init__(self) -> None:
         self.sizes: list[int] = []
@@ -34,7 +34,7 @@ class Steps(NoEvents):
 
 
 async def answers(model: ToneModel, speakers: Sequence[str]) -> list[httpx.Response]:
-    """What comes of as many requests at once, with `TEXTS`."""
+    """Return the answers to as many concurrent requests, with `TEXTS`."""
     async with app_client(
         create_app(Settings(), Pool({"tone": lambda: LocalEngine(model)}))
     ) as client:
@@ -124,7 +124,7 @@ def test_larger_steps_are_tried_again_after_a_while() -> None:
 
 
 class Narrow(ToneModel):
-    """Has memory for two open streams, says so, and for none once `full`."""
+    """A model with memory for two open streams, and for none once `full`."""
 
     def __init__(self) -> None:
         super().__init__(real_time_factor=0.2)
@@ -161,7 +161,7 @@ async def test_stream_that_finds_no_memory_to_open_waits_until_another_has_ended
 
 
 class Leaking(ToneModel):
-    """Finds no memory somewhere in a step, and does not know how far it has come."""
+    """A model that runs out of memory somewhere within a step."""
 
     def step(
         self, streams: Sequence[ToneStream], ahead_s: Sequence[float] = ()

@@ -1,4 +1,4 @@
-"""Loading: once, on demand, whoever waits for it and whoever leaves; and unloading, when memory is short."""
+"""Test loading on demand, cancelled waits, and eviction when memory is short."""
 
 import asyncio
 import random
@@ -32,7 +32,7 @@ from vivavoce.types import Samples, Segment, StopReason
 
 
 class Factory:
-    """Makes tone engines when `gate` is open, counting them."""
+    """A factory that makes tone engines while `gate` is open, and counts them."""
 
     def __init__(self) -> None:
         self.made = 0
@@ -118,11 +118,11 @@ async def test_absent_voices_say_how_to_get_them(tmp_path: Path) -> None:
     await pool.aclose()
 
 
-# -- memory -------------------------------------------------------------------------------------------------
+# -- memory -------------------------------------------------------------------------------------
 
 
 class Offered:
-    """Tone models of any size in a pool, which keep a record of who was resident when."""
+    """Tone models of any size in a pool, with a record of the loaded ones."""
 
     def __init__(self, sizes: Mapping[str, int], budget: int | None, **limits: float) -> None:
         self.alive: list[str] = []
@@ -154,7 +154,7 @@ class Offered:
 
 
 class Counted(ToneModel):
-    """A tone model that says when it is gone."""
+    """A tone model that reports its unloading."""
 
     def __init__(self, name: str, alive: list[str]) -> None:
         super().__init__()
@@ -206,7 +206,7 @@ async def test_nothing_is_unloaded_for_a_request_that_has_left() -> None:
 
 
 async def test_two_busy_models_take_turns() -> None:
-    """Each has a second request before its first has ended, for ever: neither is ever idle by itself."""
+    """Keep both models busy: each gets a request before its last one ends."""
     offered = Offered({"a": 2, "b": 2}, budget=3, patience_s=0.0)
     turns: list[str] = []
 
@@ -267,7 +267,7 @@ async def test_waiting_for_memory_is_bounded_in_time_and_number() -> None:
 
 
 async def _patiently(pool: Pool, name: str) -> Lease:
-    """A lease as a client has it that comes back when it is told to: on a busy machine 0.05 s are soon over."""
+    """Acquire a lease as a client that retries: on a busy machine 0.05 s pass quickly."""
     async with asyncio.timeout(30.0):
         while True:
             try:

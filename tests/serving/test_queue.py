@@ -1,4 +1,4 @@
-"""Whose turn it is, who is refused, and when the refused may come again."""
+"""Test who is next in the queue, who is rejected, and when to retry."""
 
 import math
 import random
@@ -37,7 +37,7 @@ def queued(
 
 
 def served(waiting: RequestQueue) -> list[QueuedSegment]:
-    """Return all who wait, in the order of their turns."""
+    """Return all waiting segments in their order."""
     order = []
     while (first := waiting.pop()) is not None:
         order.append(first)

@@ -1,4 +1,4 @@
-"""The scheduler's invariants, driven by the tone model and by hypothesis."""
+"""Test the scheduler's invariants with the tone model and hypothesis."""
 
 import asyncio
 import math
@@ -35,7 +35,7 @@ def segment(text: str = "hello", voice: str = "sine", seed: int | None = None) -
 
 
 def whole(spoken: Segment) -> Samples:
-    """What the tone model says for a segment, computed beside the engine."""
+    """Return the audio of the tone model for a segment, without an engine."""
     return tones(spoken, 0, int(len(spoken.text) * CHAR_S * RATE_HZ))
 
 
@@ -47,7 +47,7 @@ async def heard(engine: LocalEngine, spoken: Segment) -> Samples:
 
 
 class Engine:
-    """A started engine for the length of a `with`."""
+    """A started engine as a context manager."""
 
     def __init__(self, model: ToneModel, **limits: float) -> None:
         self._engine = LocalEngine(model, Limits(**limits))  # type: ignore[arg-type]  # max_queued_requests is an int, given as one
@@ -61,7 +61,7 @@ class Engine:
 
 
 class Gate(ToneModel):
-    """A tone model whose steps wait until `gate` is open; `stepping` tells that one is waiting."""
+    """A tone model whose steps set `stepping` and wait for `gate`."""
 
     def __init__(self, **kwargs: float) -> None:
         super().__init__(**kwargs)  # type: ignore[arg-type]  # whole numbers where it takes them
@@ -233,10 +233,10 @@ async def test_stopping_ends_everyone_with_not_ready() -> None:
     max_batch=st.integers(1, 4),
     lanes=st.integers(1, 3),
 )
-def test_every_ticket_ends_once_and_nothing_leaks_whoever_leaves(
+def test_every_segment_ends_once_and_nothing_leaks_whoever_leaves(
     plan: list[tuple[str, int | None]], max_batch: int, lanes: int
 ) -> None:
-    """Each listener reads to the end, or leaves after so many chunks; all slots are free afterwards."""
+    """Let each listener read to the end, or leave after some chunks."""
 
     async def listen(engine: LocalEngine, text: str, leave_after: int | None) -> None:
         parts: list[Samples] = []
@@ -279,7 +279,7 @@ async def test_no_stream_leaks_after_a_thousand_random_cancels() -> None:
         assert engine.load.waiting == 0
 
 
-# -- live text ----------------------------------------------------------------------------------------------
+# -- live text ---------------------------------------------------------------------------------
 
 
 def live(text: str = "", **fields: object) -> Segment:
@@ -291,7 +291,7 @@ async def rest(stream: SpokenSegment) -> Samples:
 
 
 async def free(engine: LocalEngine) -> None:
-    """Return when nobody waits and nobody runs."""
+    """Wait until no segment waits or runs."""
     while engine.load != Load(0, 0):  # noqa: ASYNC110 - a lane frees its slots without telling anyone
         await asyncio.sleep(0)
 
@@ -350,7 +350,7 @@ def test_pieces_fed_at_any_pace_beside_each_other_sound_as_the_whole(
 
 
 class Turns(Scheduler):
-    """Counts how often its lane came by."""
+    """A model that counts the visits of its lane."""
 
     turns = 0
 
@@ -435,9 +435,7 @@ async def test_text_after_the_last_and_text_that_is_too_long_are_refused_and_cha
         assert engine.load == Load(0, 0)
 
 
-async def test_only_the_text_of_a_live_segment_grows_and_only_models_that_can_speak_one_take_it() -> (
-    None
-):
+async def test_only_live_segments_grow_and_only_models_with_live_text_take_them() -> None:
     async with Engine(ToneModel()) as engine:
         stream = engine.speak(segment())
         with pytest.raises(Unsupported, match="only a live one grows"):

@@ -1,4 +1,4 @@
-"""A step that hangs: its streams fail in time, and the model is restarted, or the server ends to be started again."""
+"""Test that a hanging step fails its streams and restarts the model or the server."""
 
 import asyncio
 import os
@@ -33,7 +33,7 @@ SHORT = {"text": "Hello.", "format": "pcm", "stream": True}
 
 
 class Hanging(ToneModel):
-    """A tone model that hangs while one of its streams speaks as `hang`, until `released`."""
+    """A tone model that hangs with a stream of the voice `hang`, until `released`."""
 
     def __init__(self, released: threading.Event, **kwargs: int) -> None:
         super().__init__(faults={"hang": Fault("raise", 1_000)}, **kwargs)  # type: ignore[arg-type]  # whole numbers
@@ -58,7 +58,7 @@ def released() -> Iterator[threading.Event]:
 async def here(
     make: Callable[[], ToneModel], max_step_s: float = MAX_STEP_S
 ) -> AsyncIterator[SupervisedEngine]:
-    """An engine over a model in this process, which may be hanging in the end."""
+    """Run an engine over a model in this process, which may hang in the end."""
     engine = SupervisedEngine(lambda: LocalEngine(make()), max_step_s=max_step_s)
     await engine.start()
     try:

@@ -1,8 +1,10 @@
-"""An engine over other speech servers: the least busy of those with the same model speaks. It knows
-no HTTP.
+"""Speak with a model of other servers: each segment goes to the least busy.
 
-A segment that a server refuses, or fails to begin, is asked of the next one; once its first audio
-has come, what goes wrong ends it. Servers that failed of late are asked last.
+It knows no HTTP.
+
+- A segment that a server rejects, or fails to start, goes to the next server.
+- After its first audio an error ends the segment.
+- Servers that failed recently are tried last.
 """
 
 import asyncio
@@ -50,8 +52,8 @@ CONNECT_S = 3.0
 class RemoteOptions:
     """Settings of the models of other servers.
 
-    `timeout_s` bounds the wait for each next byte of a server. `voices` and `languages` are those
-    of servers that list none. At most `max_queued_requests` requests for a model wait for their
+    `timeout_s` bounds the wait for each next byte of a server. `voices` and `languages` are used
+    for servers that list none. At most `max_queued_requests` requests for a model wait for their
     first audio.
     """
 
@@ -75,8 +77,7 @@ class RemoteEngine(Engine):
         self._http = httpx.AsyncClient(
             headers={"Authorization": f"Bearer {options.api_key}"} if options.api_key else {},
             timeout=httpx.Timeout(options.timeout_s, connect=CONNECT_S),
-            # Idle connections are closed before a server does it, which a request would find out
-            # too late.
+            # Close idle connections before a server does: a request would notice that too late.
             limits=httpx.Limits(
                 max_connections=None, max_keepalive_connections=64, keepalive_expiry=2.0
             ),
@@ -88,7 +89,7 @@ class RemoteEngine(Engine):
 
     @property
     def info(self) -> EngineInfo:
-        assert self._info is not None, "what servers tell is known once the engine has started"
+        assert self._info is not None, "the description is known once the engine has started"
         return self._info
 
     @property
@@ -98,7 +99,7 @@ class RemoteEngine(Engine):
         ]
 
     async def start(self) -> None:
-        """Ask the servers what their model is. Raises `EngineFault` if none of them answers."""
+        """Read the servers' descriptions of the model. Raise `EngineFault` if none answers."""
         found = await asyncio.gather(*map(self._ask, self._servers))
         infos = [info for info in found if isinstance(info, EngineInfo)]
         if not infos:
@@ -108,7 +109,7 @@ class RemoteEngine(Engine):
         self._info = remote_info(infos[0], self._name)
 
     async def check(self) -> None:
-        """Raise `NotReady` if no server answers; asks them only where none has answered of late."""
+        """Raise `NotReady` if no server answers. Ask only if none has answered recently."""
         if any(server.recently_seen for server in self._servers):
             return
         answers = await asyncio.gather(
@@ -116,7 +117,8 @@ class RemoteEngine(Engine):
         )
         if not any(answers):
             raise NotReady(
-                f"no server of model {self._name!r} answers: see whether they run, and the setting 'remote'"
+                f"no server of model {self._name!r} answers: check that they run, and the setting "
+                "'remote'"
             )
 
     async def aclose(self) -> None:
@@ -138,7 +140,7 @@ class RemoteEngine(Engine):
             return error
 
     async def _assumed_info(self, server: RemoteServer) -> EngineInfo:
-        """What can be said of a server of OpenAI's speech API that tells nothing of its model."""
+        """Return the description of a model whose server has only OpenAI's speech API."""
         voices = await server.voices() or self._voices
         return EngineInfo(
             name=self._name,
@@ -154,7 +156,7 @@ class RemoteEngine(Engine):
         asked_s = time.monotonic()
         until_s, ends_s = asked_s + patience_s, asked_s + segment.claim.within_s
         while True:
-            refused = list[VivavoceError]()
+            errors = list[VivavoceError]()
             for server in sorted(self._servers, key=lambda server: (not server.up, server.active)):
                 begun = False
                 try:
@@ -165,28 +167,22 @@ class RemoteEngine(Engine):
                             if samples.size:
                                 yield samples
                                 begun = True
-                    yield StopReason.COMPLETE  # a cut is told to the end of a whole file alone
+                    yield StopReason.COMPLETE  # a raw stream does not tell a cut end
                     return
                 except (BadRequest, DeadlineExceeded):
                     raise
                 except VivavoceError as error:
                     if begun:
                         raise
-                    refused.append(error)
-            # Busy is better news than broken: it says when to come again.
-            reason = next(
-                (error for error in refused if isinstance(error, Overloaded)), refused[-1]
-            )
-            if (
-                not isinstance(reason, Overloaded)
-                or time.monotonic() + reason.retry_after_s > until_s
-            ):
-                raise reason
-            await asyncio.sleep(reason.retry_after_s)
+                    errors.append(error)
+            # Prefer the error of a busy server to others: it says when to retry.
+            busy = next((error for error in errors if isinstance(error, Overloaded)), None)
+            if busy is None or time.monotonic() + busy.retry_after_s > until_s:
+                raise busy or errors[-1]
+            await asyncio.sleep(busy.retry_after_s)
 
 
 def _with_time_until(ends_s: float, segment: Segment) -> Segment:
-    """Return `segment` with as many seconds as there are now until `ends_s` of the monotonic clock."""
-    return replace(
-        segment, claim=replace(segment.claim, within_s=max(0.0, ends_s - time.monotonic()))
-    )
+    """Return `segment` with the seconds left until `ends_s` as its timeout."""
+    left_s = max(0.0, ends_s - time.monotonic())
+    return replace(segment, claim=replace(segment.claim, within_s=left_s))

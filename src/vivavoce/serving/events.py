@@ -1,4 +1,4 @@
-"""Define the hooks for metrics, the load of an engine and the timer of its steps.
+"""Define the events of engines, their load and the timer of their steps.
 
 It decides nothing, starts no thread and reads no clock.
 """

@@ -125,7 +125,7 @@ class LocalEngine(Engine):
 
 
 class SpokenSegment(ChunkStream):
-    """The audio of one segment, chunk by chunk. It ends by itself, with an error, or by `aclose`."""
+    """The audio of one segment. It ends by itself, with an error, or by `aclose`."""
 
     def __init__(
         self, engine: LocalEngine, queued: QueuedSegment, events: "asyncio.Queue[Event]"

@@ -1,4 +1,4 @@
-"""Load the models that a server offers when they are needed, and unload them to free memory.
+"""Load the offered models when they are needed, and unload them to free memory.
 
 It knows names and sources of engines, and nothing of the models themselves.
 
@@ -352,7 +352,7 @@ class Pool:
         self._advance()
 
     async def load_all(self) -> None:
-        """Load the models that fit, in order of preference, and log why others are not loaded."""
+        """Load the models that fit, in order of preference. Log the problems of others."""
         for model in self._models.values():
             if self._closed:
                 return

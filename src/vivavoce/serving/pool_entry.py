@@ -1,6 +1,6 @@
-"""Hold one model of a pool: its source, its state and its users, and the sums for evicting it.
+"""Describe one model of a pool: its source, its state and its users.
 
-It decides nothing by itself: `Pool` calls it.
+It decides nothing by itself: `Pool` calls it. `choose_victims` is the sum behind an eviction.
 """
 
 import asyncio
@@ -29,9 +29,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class ModelSource:
-    """The functions that make and preview an engine. Both may block: they run in a worker thread.
+    """The functions that make and preview an engine.
 
-    A model without a `preview` is loaded to be described, and counts as taking no memory.
+    Both may block: they run in a worker thread. A model without a `preview` is loaded to be
+    described, and counts as taking no memory.
     """
 
     make: EngineFactory
@@ -115,7 +116,7 @@ class PoolEntry:
         )
 
     def state(self, queued: bool, problem: VivavoceError | None) -> ModelState:
-        """Return the state as it is shown. `problem` is why the model cannot be loaded, if known."""
+        """Return the state to show. `problem` is why the model cannot be loaded, if known."""
         state: State = self.phase
         detail = ""
         if state == "unloaded" and queued:

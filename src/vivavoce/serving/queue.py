@@ -1,5 +1,4 @@
-"""Queue the segments that wait for a model, and decide who is next, who is rejected and how many
-run at once.
+"""Queue the segments that wait for a model, choose the next, and reject requests.
 
 It knows no threads: the lock of the scheduler guards everything here.
 
@@ -7,7 +6,7 @@ It knows no threads: the lock of the scheduler guards everything here.
   have been heard.
 - A `batch` request is due `BATCH_PATIENCE_S` later than an interactive one.
 - New requests of known callers share the model fairly: a caller is next when the others have had
-  as much audio (start-time fair queuing; Goyal, Vin and Cheng, 1997).
+  as much audio (start-time fair queuing, Goyal, Vin and Cheng, 1997).
 - A new request is rejected if the queue is full (by count or by predicted seconds), or if it would
   miss its start deadline. The error says when to retry, from the recent speed of the model.
 - A later segment of an accepted request is never rejected.
@@ -85,7 +84,7 @@ class QueuedSegment:
 
 
 class BatchLimit:
-    """The most streams of one step: `max_batch`, and fewer for `CAUTION_S` after an out-of-memory."""
+    """The largest batch of a step: `max_batch`, and less for a while after an out-of-memory."""
 
     def __init__(self, max_batch: int) -> None:
         self._max_batch = self._reduced = max_batch

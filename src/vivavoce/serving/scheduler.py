@@ -290,7 +290,7 @@ class Scheduler:
                 return
 
     def _defer(self, running: list[_Running], queued: QueuedSegment, error: OutOfMemory) -> None:
-        """Put back a segment that found no memory to open, once, or end it with `error`."""
+        """Put back a segment without memory to open, once, or end it with `error`."""
         clear_tracebacks(error)
         with self._changed:
             self._running -= 1
@@ -302,7 +302,7 @@ class Scheduler:
         self._finish([(queued, retryable_oom(error))])
 
     def _pop(self, running: list[_Running]) -> QueuedSegment | None:
-        """Take the next segment from the queue if the lane has a place, and count it as running."""
+        """Take the next segment from the queue, if the lane has a free place."""
         with self._changed:
             if len(running) >= self._batch_limit.current(time.monotonic()):
                 return None
