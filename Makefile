@@ -1,4 +1,4 @@
-# The first two targets are all that a fresh machine needs: `make serve` speaks, `make test` proves it.
+# A fresh machine needs only `make serve` and `make test`.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -6,7 +6,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check 
 
 .PHONY: help serve test test-qwen test-ray parity check format docs docs-serve bench soak clean
 
-help:  ## Show what there is to make.
+help:  ## List the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
 
 serve: $(VENV)/.serve  ## Install, fetch the voices once, and serve on port 8000 (ARGS="--port 9000" to change).
@@ -23,7 +23,7 @@ test-qwen: $(VENV)/.qwen  ## Install torch and run the tests of Qwen3-TTS, on sm
 test-ray: $(VENV)/.ray  ## Install Ray and run the tests of models in a cluster, on two replicas here.
 	$(BIN)/python -m pytest tests/remote/cluster $(ARGS)
 
-parity: $(VENV)/.qwen  ## Compare Qwen3-TTS with the published package, in an environment of its own (gigabytes, once).
+parity: $(VENV)/.qwen  ## Compare Qwen3-TTS with the published package, in its own environment (gigabytes, once).
 	$(BIN)/python -m scripts.parity
 
 check: $(VENV)/.dev  ## Format, lint, types, import rules, generated docs.
@@ -47,10 +47,10 @@ docs-serve: $(VENV)/.docs  ## Serve the documentation on port 8001.
 bench: $(VENV)/.dev  ## Measure the server on this machine.
 	$(BIN)/python benchmarks/server.py $(ARGS)
 
-soak: $(VENV)/.dev  ## Put the server through load, overload, leaving clients and signals, most of an hour (ARGS="--trial kill").
+soak: $(VENV)/.dev  ## Test the server for an hour: load, overload, disconnects, signals (ARGS="--trial kill").
 	$(BIN)/python benchmarks/soak.py $(ARGS)
 
-clean:  ## Remove the virtual environment and what tools left behind.
+clean:  ## Remove the virtual environment and the files of tools.
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache site
 
 $(BIN)/python:

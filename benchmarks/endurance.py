@@ -25,7 +25,7 @@ from benchmarks.scenarios import paragraphs
 from benchmarks.tone import SHORT, Held, tone_server
 from benchmarks.under_attack import under_attack
 from benchmarks.wire import unread
-from vivavoce.api.request_log import KEPT
+from vivavoce.api.request_log import MAX_RECORDS
 from vivavoce.models.tone import CHUNK_S
 
 START_BUFFER_S = 0.2
@@ -61,7 +61,7 @@ async def _soak(scale: float, tell: Tell) -> list[Measure]:
         await call(
             SHORT,
             duration_s=60.0,
-            at_most=max(int(1.2 * KEPT * scale), 64),
+            at_most=max(int(1.2 * MAX_RECORDS * scale), 64),
             impatient=True,
             tell=silent,
         )

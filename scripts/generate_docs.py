@@ -55,7 +55,9 @@ log_level = "warning"
 
 
 def _setting(name: str, field: FieldInfo) -> str:
-    return f"| `{name}` | `{ENV_PREFIX}{name.upper()}` | {_type(field)} | {_default(name, field)} | {field.description} |"
+    description = " ".join((field.description or "").split())
+    variable = f"{ENV_PREFIX}{name.upper()}"
+    return f"| `{name}` | `{variable}` | {_type(field)} | {_default(name, field)} | {description} |"
 
 
 def _type(field: FieldInfo) -> str:

@@ -1,4 +1,4 @@
-"""Commands for whom file permissions hold, also where the tests run as root."""
+"""Run commands that obey file permissions, even if the tests run as root."""
 
 import os
 import shutil
@@ -12,7 +12,7 @@ _CAPABILITIES = (
 
 
 def bound_by_permissions() -> list[str]:
-    """Return the start of a command line that makes Python obey file modes; skip if root must be and cannot."""
+    """Return a command line for a Python that obeys file modes, or skip the test."""
     if os.geteuid() != 0:
         return [sys.executable]
     if shutil.which("setpriv") is None:

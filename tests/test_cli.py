@@ -1,4 +1,4 @@
-"""The command line: through Typer's runner, and in processes of its own where signals and streams matter."""
+"""Test the command line, in processes of its own for signals and streams."""
 
 import hashlib
 import json
@@ -30,7 +30,7 @@ posix_only = pytest.mark.skipif(os.name == "nt", reason="signals and scripts of 
 
 @pytest.fixture(autouse=True)
 def tone_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Every command offers the test model alone and keeps out of the user's cache."""
+    """Let every command offer only the test model, and keep out of the user's cache."""
     for name in os.environ:
         if name.upper().startswith("VIVAVOCE_"):
             monkeypatch.delenv(name)
@@ -339,7 +339,8 @@ def test_a_taken_port_is_told_and_exits_with_3() -> None:
         result = run("serve", "--host", "127.0.0.1", "--port", str(port))
     assert result.exit_code == 3
     assert error_line(result) == (
-        f"vivavoce: port {port} on '127.0.0.1' is taken: stop what listens there, or choose another with --port"
+        f"vivavoce: port {port} on '127.0.0.1' is taken: stop what listens there, or choose "
+        "another with --port"
     )
 
 
@@ -370,8 +371,8 @@ def test_keys_are_listed_and_revoked_by_name() -> None:
     assert re.search(r"quest +speak, manage +no limit", run("keys", "list").stdout)
     assert run("keys", "revoke", "quest").stdout == "revoked quest\n"
     assert json.loads(run("keys", "list", "--json").stdout)[0]["name"] == "phone"
-    assert "the server goes on asking" in run("keys", "revoke", "phone").stderr
-    assert "the server goes on asking" in run("keys", "list").stdout
+    assert "the server still asks" in run("keys", "revoke", "phone").stderr
+    assert "the server still asks" in run("keys", "list").stdout
 
 
 @pytest.mark.parametrize(
@@ -402,7 +403,7 @@ def test_two_writers_of_the_keys_do_not_lose_each_other_s(tmp_path: Path) -> Non
     lock.touch()
     refused = run("keys", "create", "phone")
     assert refused.exit_code == 2
-    assert f"{str(lock)!r} is there" in error_line(refused)
+    assert f"{str(lock)!r} exists, so another process changes" in error_line(refused)
     lock.unlink()
     assert run("keys", "create", "phone").exit_code == 0
 
@@ -427,7 +428,7 @@ def test_serve_does_not_start_on_keys_that_it_cannot_read(tmp_path: Path) -> Non
 
 @contextmanager
 def served(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str, str]]:
-    """`vivavoce serve` on a free port, its address, and all that it says of itself when it starts."""
+    """Yield `vivavoce serve` on a free port, its address, and its output at the start."""
     command = [sys.executable, "-m", "vivavoce", "serve", "--port", "0", *arguments]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -1,4 +1,4 @@
-"""The clients against the real app: in process for the async one, over a socket for the blocking one."""
+"""Test the clients with the real app, in process and over a socket."""
 
 import io
 import socket
@@ -37,7 +37,7 @@ TEXT = "Hello there."
 
 @pytest.fixture
 async def remote() -> AsyncIterator[AsyncClient]:
-    """A client of an app of its own, which also offers a voice that fails after some audio."""
+    """Yield a client of an application with a voice that fails after some audio."""
     model = ToneModel(faults={"breaks": Fault("raise", at_step=2)})
     app = create_app(
         Settings(models=("tone",), load_models="lazy"), Pool({"tone": lambda: LocalEngine(model)})

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Builds an image with buildah and runs it with podman and runc, where there is no Docker; needs root and Debian's packages
-# buildah, podman, runc and debootstrap.
+# Build an image with buildah and run it with podman and runc, without Docker. Needs root and the
+# Debian packages buildah, podman, runc and debootstrap.
 #
-#   deploy/verify/image.sh cpu                     builds the target, runs it, asks it everything
+#   deploy/verify/image.sh cpu                     build the target, run it, test it
 #   BASE=localhost/some:image deploy/verify/image.sh cuda
 #
-# Without BASE the image stands on a Debian that debootstrap makes, a stand-in for python:3.12-slim. PIP_CONF is a pip.conf for the
-# build and CA_BUNDLE the certificates to trust in it. WHISPER is a Python that has vivavoce[kokoro,bench]: it then hears the voices.
+# Without BASE the base image is a Debian by debootstrap, instead of python:3.12-slim. PIP_CONF is a
+# pip.conf for the build, and CA_BUNDLE the certificates to trust in it. WHISPER is a Python with
+# vivavoce[kokoro,bench], which then transcribes the voices.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -36,7 +37,7 @@ buildah build "${options[@]}" . >"$scratch/build.log" 2>&1 || { tail -n 40 "$scr
 podman image inspect "$image" --format '{{.Size}}' | awk '{printf "%.0f MB unpacked\n", $1 / 1e6}'
 podman save "$image" | gzip -1 | wc -c | awk '{printf "%.0f MB packed\n", $1 / 1e6}'
 
-# Confined as compose does it. The limits are low enough for a shell whose own are; nobody starts health checks by a clock here.
+# Confined as by compose. The limits fit a shell with low limits. No timer runs health checks here.
 confined=(--read-only --tmpfs /tmp --cap-drop ALL --security-opt no-new-privileges --ulimit nofile=4096:4096 --ulimit nproc=4096:4096
     --health-interval disable)
 

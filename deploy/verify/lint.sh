@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Check the files of the deployment without running them: the Dockerfile by hadolint, the compose files by the Compose
-# Specification's schema, the workflows by GitHub's, the scripts by shellcheck. The three come from the Python package index, into an environment of their own.
+# Check the deployment files without running them: the Dockerfile by hadolint, the compose files and
+# workflows by their schemas, the scripts by shellcheck. The tools go into their own environment,
+# from the Python package index.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 

@@ -1,12 +1,10 @@
-"""vivavoce: text in, speech out, through the APIs your clients already use."""
+"""Turn text into speech, through the APIs that clients already use."""
 
 from importlib.metadata import PackageNotFoundError, version
 
 try:
     __version__ = version("vivavoce")
-except (
-    PackageNotFoundError
-):  # a folder of sources that is not installed, as benchmarks/gpu.py may be run from
+except PackageNotFoundError:  # sources that are not installed, as for benchmarks/gpu.py
     __version__ = "0+source"
 
 __all__ = ["__version__"]

@@ -1,4 +1,4 @@
-"""Let `python -m vivavoce` do what `vivavoce` does."""
+"""Run the command line as `python -m vivavoce`."""
 
 from vivavoce.cli import main
 

@@ -1,31 +1,32 @@
-"""One tree of errors; each class has a stable `code`, and the API edge alone turns it into a
-status.
+"""Define one tree of errors, each class with a stable `code`.
+
+Only the HTTP layer turns an error into a status.
 
 VivavoceError
-├── BadRequest            invalid_request     the caller can fix it by changing the field named in `field`
+├── BadRequest            invalid_request     the caller can fix it by changing `field`
 │   ├── UnknownModel      model_not_found
 │   ├── UnknownVoice      voice_not_found
 │   ├── UnknownRequest    request_not_found
-│   ├── Unsupported       unsupported         a real feature that this model or voice does not have
-│   └── BodyTooLarge      body_too_large      the request has more bytes than any request needs
-├── Unauthorized          invalid_api_key     the request needs a key, and came with none that is known
-├── Forbidden             missing_scope       its key does not allow this
-├── Overloaded            overloaded          the queue is full; try again in `retry_after_s`
-│   └── RateLimited       rate_limited        the key has used up what it may use
-├── DeadlineExceeded      deadline_exceeded   the request's time was over before its audio was complete
+│   ├── Unsupported       unsupported         this model or voice lacks the feature
+│   └── BodyTooLarge      body_too_large      the request has too many bytes
+├── Unauthorized          invalid_api_key     the request has no valid API key
+├── Forbidden             missing_scope       the request's key does not allow this
+├── Overloaded            overloaded          the queue is full, try again in `retry_after_s`
+│   └── RateLimited       rate_limited        the key has reached its limit
+├── DeadlineExceeded      deadline_exceeded   the request took too long
 ├── NotReady              not_ready           loading, draining or stopped
-├── OutOfMemory           out_of_memory       the model takes more memory than models may have together, or finds none
+├── OutOfMemory           out_of_memory       the model needs more memory than there is
 ├── EngineFault           engine_fault        the model failed while it spoke
-├── MissingDependency     missing_dependency  an optional package or file is absent; says how to get it
-│   └── ModelsMissing     missing_dependency  of all models; the server ends
+├── MissingDependency     missing_dependency  an optional package or file is missing
+│   └── ModelsMissing     missing_dependency  every model lacks something, and the server ends
 ├── SettingsError         settings            a setting has a wrong value or an unknown name
-├── CannotListen          cannot_listen       the address to listen on cannot be had; before the server starts
-└── NoRoom                no_room             the disk has no room for what has to be kept, or none that may be written
+├── BindError             cannot_listen       the server cannot listen on its address
+└── DiskFull              no_room             the disk is full or not writable
 """
 
 
 class VivavoceError(Exception):
-    """The root. `message` says what is wrong and what to do next."""
+    """The root of all errors. `message` says what is wrong and what to do next."""
 
     code = "error"
 
@@ -35,7 +36,7 @@ class VivavoceError(Exception):
 
 
 class BadRequest(VivavoceError):
-    """The request cannot be honoured as it is; `field` names the part to change."""
+    """An invalid request. `field` names the part to change."""
 
     code = "invalid_request"
 
@@ -45,49 +46,49 @@ class BadRequest(VivavoceError):
 
 
 class UnknownModel(BadRequest):
-    """No model of that name is installed or configured."""
+    """A model that is not installed or configured."""
 
     code = "model_not_found"
 
 
 class UnknownVoice(BadRequest):
-    """The model has no speaker of that name."""
+    """A speaker that the model does not have."""
 
     code = "voice_not_found"
 
 
 class UnknownRequest(BadRequest):
-    """No request of that id is remembered, or none of this caller's."""
+    """A request id that is unknown, or of another caller."""
 
     code = "request_not_found"
 
 
 class Unsupported(BadRequest):
-    """The model or voice does not have this feature."""
+    """A feature that the model or voice does not have."""
 
     code = "unsupported"
 
 
 class BodyTooLarge(BadRequest):
-    """The body has more bytes than it may."""
+    """A body with too many bytes."""
 
     code = "body_too_large"
 
 
 class Unauthorized(VivavoceError):
-    """The request needs an API key and came with none, or with one that is not known."""
+    """A request without an API key, or with an unknown one."""
 
     code = "invalid_api_key"
 
 
 class Forbidden(VivavoceError):
-    """The request's API key does not have the scope that this needs."""
+    """A request whose API key lacks the scope."""
 
     code = "missing_scope"
 
 
 class Overloaded(VivavoceError):
-    """The waiting queue is full."""
+    """A full queue. Try again in `retry_after_s`."""
 
     code = "overloaded"
 
@@ -97,28 +98,27 @@ class Overloaded(VivavoceError):
 
 
 class RateLimited(Overloaded):
-    """The API key has as many requests running, or has started as many this minute, as it may."""
+    """An API key with too many requests at once, or in this minute."""
 
     code = "rate_limited"
 
 
 class DeadlineExceeded(VivavoceError):
-    """The time that the request or the server allows was over before the audio was complete."""
+    """A request that took longer than the request or the server allows."""
 
     code = "deadline_exceeded"
 
 
 class NotReady(VivavoceError):
-    """The server or the model is loading, draining or stopped."""
+    """A server or a model that is loading, draining or stopped."""
 
     code = "not_ready"
 
 
 class OutOfMemory(VivavoceError):
-    """The model takes more memory than the setting `max_model_memory_gb` leaves to all models
-    together.
+    """A model that needs more memory than the setting `max_model_memory_gb` allows.
 
-    With `retry_after_s`: it found none for this request, beside what it had to do at the time.
+    With `retry_after_s`, the model found no memory for this request beside its other work.
     """
 
     code = "out_of_memory"
@@ -129,37 +129,37 @@ class OutOfMemory(VivavoceError):
 
 
 class EngineFault(VivavoceError):
-    """The model failed while it spoke."""
+    """A model that failed while it spoke."""
 
     code = "engine_fault"
 
 
 class MissingDependency(VivavoceError):
-    """An optional package or data file is absent; the message holds the command that brings it."""
+    """A missing optional package or data file. The message says how to install it."""
 
     code = "missing_dependency"
 
 
 class ModelsMissing(MissingDependency):
-    """The server has none of the models that it was started for; what they need is absent."""
+    """A server whose models all lack a package or a file."""
 
 
 class SettingsError(VivavoceError):
-    """A setting has a wrong value or an unknown name."""
+    """A setting with a wrong value or an unknown name."""
 
     code = "settings"
 
 
 class BindError(VivavoceError):
-    """The address to listen on is taken, not this machine's, or not for this user."""
+    """An address that is taken, not this machine's, or not allowed for this user."""
 
     code = "cannot_listen"
 
 
 class DiskFull(VivavoceError):
-    """The disk has no room for what must be kept, or it may not be written.
+    """A disk that is full or not writable.
 
-    With `retry_after_s`: other answers take the room that there is, until they have been sent.
+    With `retry_after_s`, other answers use the space until they have been sent.
     """
 
     code = "no_room"

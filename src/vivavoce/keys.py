@@ -1,9 +1,8 @@
-"""Make, lists, revokes and finds API keys, which it keeps in one file; knows neither HTTP nor how
-often a key is used.
+"""Create, list, revoke and find API keys in one file.
 
-The file holds what a key hashes to, never the key. A key is 256 random bits, so that nobody finds
-it by trying, and one SHA-256 of it is as good as a slow hash, which exists for passwords that
-people choose.
+- The module knows neither HTTP nor the use of a key.
+- The file holds the SHA-256 of each key, never the key. A key is 256 random bits, so it needs no
+  slow hash, which protects passwords that people choose.
 """
 
 import hashlib
@@ -29,13 +28,13 @@ Scope: TypeAlias = Literal["speak", "manage"]
 SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
 
 FILE_NAME: Final = "keys.json"
-_PREFIX: Final = "vv_"  # lets people, and programs that look for leaked secrets, recognise a key
+_PREFIX: Final = "vv_"  # lets people and secret scanners recognise a key
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """What is kept of a key. `name` is its id: unique, and no secret."""
+    """The stored data of a key. `name` is its unique public id."""
 
     name: str
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]  # of the key, in hexadecimal
@@ -54,7 +53,7 @@ _FORM: Final = TypeAdapter(_Contents)
 
 
 class KeyFile:
-    """The keys in the file `path`, for those who change it."""
+    """The keys in the file `path`, to read and to change."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -77,8 +76,8 @@ class KeyFile:
             problem = error.errors(include_url=False, include_input=False)[0]
             where = ".".join(map(str, problem["loc"])) or "the whole"
             raise SettingsError(
-                f"the key file {str(self.path)!r} is not as `vivavoce keys` writes it ({where}: {problem['msg']}): "
-                "restore it, or remove it and make the keys anew"
+                f"the key file {str(self.path)!r} is not as `vivavoce keys` writes it "
+                f"({where}: {problem['msg']}): restore it, or remove it and create the keys again"
             ) from error
 
     def create(
@@ -89,13 +88,14 @@ class KeyFile:
         requests_per_minute: int | None = None,
         max_concurrent: int | None = None,
     ) -> str:
-        """Add a key and returns it, which nobody can do again.
+        """Add a key and return it. It cannot be read later.
 
-        Raises `BadRequest` for a name that cannot be.
+        Raises `BadRequest` for an invalid name, or one that is in use.
         """
         if not _NAME.fullmatch(name):
             raise BadRequest(
-                f"name {name!r} cannot be a key's: take up to 64 letters, digits, dots, dashes or underscores",
+                f"name {name!r} cannot be a key's: take up to 64 letters, digits, dots, dashes or "
+                "underscores",
                 field="name",
             )
         secret = _PREFIX + secrets.token_urlsafe(32)
@@ -107,7 +107,8 @@ class KeyFile:
         def added(keys: tuple[Key, ...]) -> tuple[Key, ...]:
             if any(other.name == name for other in keys):
                 raise BadRequest(
-                    f"name {name!r} has a key already: choose another, or `vivavoce keys revoke {name}` first",
+                    f"name {name!r} has a key already: choose another, or "
+                    f"`vivavoce keys revoke {name}` first",
                     field="name",
                 )
             return (*keys, key)
@@ -129,9 +130,9 @@ class KeyFile:
         self._change(removed)
 
     def _change(self, change: Callable[[tuple[Key, ...]], tuple[Key, ...]]) -> None:
-        """Put a new file in the old one's place, whole.
+        """Replace the file atomically.
 
-        The new one's name is also the lock: one writer at a time.
+        The new file is also the lock for one writer at a time.
         """
         new = self.path.with_name(f"{self.path.name}.new")
         try:
@@ -139,7 +140,8 @@ class KeyFile:
             descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except FileExistsError as error:
             raise SettingsError(
-                f"{str(new)!r} is there, so somebody else changes the keys: try again, and remove it if nobody does"
+                f"{str(new)!r} exists, so another process changes the keys: "
+                "try again, or remove it if none does"
             ) from error
         except OSError as error:
             raise SettingsError(
@@ -149,24 +151,22 @@ class KeyFile:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(_FORM.dump_json(_Contents(change(self.read() or ())), indent=2))
                 file.flush()
-                os.fsync(
-                    file.fileno()
-                )  # else a power cut could leave an empty file under the right name
+                os.fsync(file.fileno())  # without it a power cut could leave an empty file
             new.replace(self.path)
         except OSError as error:
             raise DiskFull(
-                f"cannot write {str(new)!r} ({error.strerror}): make room there. The keys are as they were"
+                f"cannot write {str(new)!r} ({error.strerror}): make room there. The keys are "
+                "unchanged"
             ) from error
         finally:
             new.unlink(missing_ok=True)
 
 
 class Keyring:
-    """The keys of a file as they are now, for a server that runs: a change of the file counts at
-    once.
+    """The current keys of a file, for a running server.
 
-    A file that cannot be read any more, or is gone, opens nothing: the keys read before stay in
-    force. Raises `SettingsError` if the file cannot be read in the beginning.
+    Changes of the file apply at once. If the file becomes unreadable or is removed, the keys stay
+    as they were. Raises `SettingsError` if the file cannot be read at the start.
     """
 
     def __init__(self, path: Path) -> None:
@@ -176,13 +176,13 @@ class Keyring:
 
     @property
     def required(self) -> bool:
-        """True if a key is needed: from the first one on, also when all have been revoked."""
+        """True if requests need a key, which stays so when all keys are revoked."""
         return self._keys is not None
 
     def refresh(self) -> None:
         """Read the file again if it has changed.
 
-        That is one `stat`, cheap enough for each request.
+        The check is one `stat`, cheap enough for each request.
         """
         stamp = self._stamp_now()
         if stamp == self._stamp:
@@ -199,9 +199,9 @@ class Keyring:
         self._keys = keys
 
     def find(self, secret: bytes) -> Key | None:
-        """Return the key that `secret` is.
+        """Return the key whose secret is `secret`, or `None`.
 
-        All are compared, each in constant time: how long it takes tells nothing.
+        Compares all keys in constant time, so the duration reveals nothing.
         """
         digest = _hash(secret)
         found = None
@@ -213,13 +213,13 @@ class Keyring:
     def _stamp_now(self) -> tuple[int, int, int] | None:
         try:
             status = self._file.path.stat()
-        except OSError:  # what is wrong with it `read` says
+        except OSError:  # `read` reports the problem
             return None
         return status.st_ino, status.st_mtime_ns, status.st_size
 
 
 def parse_scopes(names: str) -> tuple[Scope, ...]:
-    """Return the scopes in a list like `speak,manage`. Raises `BadRequest` for any other."""
+    """Return the scopes in a list like `speak,manage`. Raises `BadRequest` for an unknown one."""
     wanted = [name.strip() for name in names.split(",")]
     scopes = tuple(scope for scope in SCOPES if scope in wanted)
     if unknown := [name for name in wanted if name not in SCOPES]:

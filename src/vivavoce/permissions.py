@@ -1,4 +1,4 @@
-"""Explain why this process may not read a file or a folder, and what to do."""
+"""Explain why this process may not read a path, and what to do."""
 
 import os
 import stat
@@ -15,7 +15,10 @@ def require_readable(*paths: Path) -> None:
 
 
 def why_unreadable(path: Path) -> str | None:
-    """Return why this process may not read `path`, or None if it may or there is no such path."""
+    """Return why this process may not read `path`, or `None`.
+
+    `None` also stands for a path that does not exist.
+    """
     try:
         if path.is_dir():
             os.scandir(path).close()
@@ -23,7 +26,7 @@ def why_unreadable(path: Path) -> str | None:
             path.open("rb").close()
     except PermissionError:
         return _explain(Path(os.path.realpath(path)))
-    except OSError:  # absent, for one: its reader says so
+    except OSError:  # for example absent, which its reader reports
         pass
     return None
 
@@ -35,7 +38,8 @@ def _explain(path: Path) -> str:
     status = blocked.stat()
     user = f"uid {os.geteuid()}" if hasattr(os, "geteuid") else "this user"
     return (
-        f"{str(path)!r} cannot be read by {user}: {str(blocked)!r} belongs to uid {status.st_uid} and "
+        f"{str(path)!r} cannot be read by {user}: {str(blocked)!r} belongs to uid {status.st_uid} "
+        "and "
         f"has mode {stat.S_IMODE(status.st_mode):03o}; let this user read it (chmod -R a+rX "
         f"{str(blocked)!r}), or run as uid {status.st_uid}"
     )

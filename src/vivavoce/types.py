@@ -1,8 +1,7 @@
-"""The values that cross layers: requests, segments, voices, chunks. Frozen, plain, free of
-behaviour.
+"""Define the values that cross layers: requests, segments, voices, chunks.
 
-Audio is float32 mono in [-1, 1] everywhere inside; other forms exist only at the edge
-(`audio.encode`).
+- All are frozen and have no behaviour.
+- Audio is float32 mono in [-1, 1]. Other forms exist only in `audio.encode` and `audio.decode`.
 """
 
 import math
@@ -14,28 +13,26 @@ from typing import Literal, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-MAX_INSTRUCT_CHARS = 2_000  # of a style instruction; a slot of Qwen3-TTS takes some 500 tokens
-MAX_REFERENCE_CHARS = 5_000  # of what is said in 30 s of recording: ten times what anybody says
+MAX_INSTRUCT_CHARS = 2_000  # about 500 tokens, which fit into a slot of Qwen3-TTS
+MAX_REFERENCE_CHARS = 5_000  # ten times the text that fits into 30 s of speech
 
 Samples: TypeAlias = NDArray[np.float32]  # [n], mono, in [-1, 1]
 AudioFormat = Literal["wav", "pcm", "mp3", "opus", "aac", "flac"]
 FinishReason = Literal["complete", "retried", "truncated", "cancelled", "error"]  # of a request
 Gender = Literal["female", "male", "neutral"]
 Priority = Literal["interactive", "batch"]
-Need = Literal["instruct", "reference"]  # what some models cannot speak without
-Task = Literal[
-    "custom_voice", "voice_design", "base"
-]  # what a Qwen3-TTS model was trained for; others have none
+Need = Literal["instruct", "reference"]  # a required input of some models
+Task = Literal["custom_voice", "voice_design", "base"]  # the training task of a Qwen3-TTS model
 
 
 class StopReason(Enum):
-    """Why a segment's audio ended; whatever is not `COMPLETE` was cut."""
+    """The reason why a segment's audio ended. All but `COMPLETE` mean that it was cut."""
 
     COMPLETE = "complete"
-    LENGTH = "length"  # longer than its text can take, or than the request allows
-    REPETITION = "repetition"  # the model went round in a circle
-    NOISE = "noise"  # it was no sound: not numbers, or far beyond full scale
-    SILENCE = "silence"  # there was nothing to hear, although there were words to say
+    LENGTH = "length"  # longer than is plausible for the text, or than the request allows
+    REPETITION = "repetition"  # the model repeated itself
+    NOISE = "noise"  # not finite, or far beyond full scale
+    SILENCE = "silence"  # no sound, although the text has words
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,28 +43,26 @@ class Voice:
     name: str
     languages: tuple[str, ...]  # ISO 639-1 codes, the native one first
     gender: Gender = "neutral"
-    listed: bool = (
-        True  # False: accepted by name and shown by /v1/audio/voices, left out of /v1/tts/speakers
-    )
+    listed: bool = True  # False: accepted and shown by /v1/audio/voices, not by /v1/tts/speakers
     description: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a model can honour; the layers above name the rest in `X-Ignored`."""
+    """The optional features of a model. The response names others that were asked for."""
 
     instruct: bool = False
     seed: bool = False
-    deterministic: bool = False  # same text, voice and seed, or none, give the same samples
+    deterministic: bool = False  # the same text, voice and seed give the same samples
     sampling: bool = False  # honours `SamplingOptions`
-    live_text: bool = False  # speaks a text that is not complete yet (`Segment.live`)
+    live_text: bool = False  # speaks an incomplete text (`Segment.live`)
     clones: bool = False  # speaks with the voice of a `Reference`
-    needs: Need | None = None  # a request without it is refused, and `auto` passes the model over
+    needs: Need | None = None  # a request without it is refused, and `auto` skips the model
 
 
 @dataclass(frozen=True, slots=True)
 class EngineInfo:
-    """What the server knows of a model: enough to list it, to route to it and to refuse what it cannot do."""
+    """The description of a model, for lists, routing and validation."""
 
     name: str
     sample_rate_hz: int
@@ -76,25 +71,23 @@ class EngineInfo:
     capabilities: Capabilities = Capabilities()
     task: Task | None = None
     aliases: Mapping[str, str] = field(default_factory=dict)  # other names, lower case → Voice.id
-    default_voices: Mapping[str, str] = field(
-        default_factory=dict
-    )  # language → Voice.id; else the first native one
+    # language → Voice.id; otherwise the first native voice
+    default_voices: Mapping[str, str] = field(default_factory=dict)
     max_segment_chars: int = 250
-    max_live_chars: int = 0  # of a live segment's text in all, counted as those of a segment are
+    max_live_chars: int = 0  # of the whole text of a live segment
     description: str = ""
     licence: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class SamplingOptions:
-    """How a language model draws its codes; `None` is the model's own way. Names as in
-    generation_config.json.
+    """Sampling parameters of a language model, named as in generation_config.json.
 
-    Those of the `subtalker_` are for the code predictor, which fills a frame; the others for the
-    talker, which makes the frames one by one. `max_new_tokens` is the most frames of each segment.
+    `None` is the model's default. `subtalker_` parameters are for the code predictor, the others
+    for the talker. `max_new_tokens` limits the frames of each segment.
     """
 
-    do_sample: bool | None = None  # False: the likeliest code, always
+    do_sample: bool | None = None  # False: always the most likely code
     temperature: float | None = None
     top_k: int | None = None  # 0: all
     top_p: float | None = None
@@ -108,9 +101,9 @@ class SamplingOptions:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reference:
-    """A recording whose voice is wanted.
+    """A recording of the voice to speak with.
 
-    With `text`, the words said in it, a model may hear the recording itself.
+    `text` is its transcript. With it, a model can use the recording itself as a prompt.
     """
 
     samples: Samples
@@ -119,49 +112,47 @@ class Reference:
 
 
 class PreparedVoice(Protocol):
-    """A model's own form of a `Reference`'s voice; nothing outside the model looks inside."""
+    """A model's own form of a `Reference`'s voice, opaque to all other code."""
 
 
 @dataclass(frozen=True, slots=True)
 class QueueHints:
-    """What a request asks of a model's queue; its segments all carry it."""
+    """A request's hints for the queue of a model, the same for all its segments."""
 
-    audio_s: float = 0.0  # of speech in all, as predicted from its text
+    audio_s: float = 0.0  # total length of the speech, predicted from its text
     priority: Priority = "interactive"
-    caller: str = (
-        ""  # whose it is: no caller's requests hold up another's for long; "": nobody knows
-    )
-    within_s: float = math.inf  # nobody wants its audio later than this
+    caller: str = ""  # for fair queuing between callers; "": unknown
+    timeout_s: float = math.inf  # until the audio is useless
 
 
 @dataclass(frozen=True, slots=True)
 class SpeechRequest:
-    """One request for speech with every default filled in; `None` means "choose for me"."""
+    """One request for speech with every default filled in. `None`: the server chooses."""
 
     text: str
     model: str = "auto"
     speaker: str | None = None
     language: str | None = None  # ISO 639-1 code
-    task: Task | None = None  # None: a model of any task, or of none
+    task: Task | None = None  # None: any model
     instruct: str | None = None
     speed: float = 1.0
     pitch: float = 1.0  # 2.0 is an octave higher; formants move with it
     seed: int | None = None
     sampling: SamplingOptions = SamplingOptions()
-    reference: Reference | None = None  # whose voice to speak with, instead of a speaker's
+    reference: Reference | None = None  # the voice to speak with, instead of a speaker
     format: AudioFormat = "wav"
     sample_rate_hz: int | None = None  # None: the model's own
     priority: Priority = "interactive"
-    caller: str = ""  # who asks, where that is known
-    timeout_s: float | None = None  # for the whole of it, from now on; None: however long it takes
+    caller: str = ""  # "": unknown
+    timeout_s: float | None = None  # for the whole request; None: no limit
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A piece of text short enough for a model to speak in one go.
+    """A part of a text, short enough for a model to speak at once.
 
-    The text of a `live` one is what is known so far, maybe nothing; the rest is fed while it is
-    spoken.
+    The text of a `live` segment is incomplete and may be empty. The rest is fed while the model
+    speaks.
     """
 
     text: str
@@ -171,13 +162,9 @@ class Segment:
     seed: int | None = None
     sampling: SamplingOptions = SamplingOptions()
     live: bool = False
-    prepared: PreparedVoice | None = (
-        None  # whose voice, for a model that clones; made by that model
-    )
-    claim: QueueHints = QueueHints()
-    alone: bool = (
-        False  # to be stepped by itself: something that it was stepped with before has failed
-    )
+    prepared: PreparedVoice | None = None  # a cloned voice, prepared by the same model
+    hints: QueueHints = QueueHints()
+    isolate: bool = False  # step it alone, because an earlier step with it failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,24 +176,22 @@ class AudioChunk:
 
 @dataclass(frozen=True, slots=True)
 class SpeechReport:
-    """How one request was spoken, for whoever counts or traces it.
+    """The outcome and timing of one request, for metrics and traces.
 
-    Moments are of the monotonic clock.
+    Points in time are those of the monotonic clock.
     """
 
     model: str
     finish_reason: FinishReason
-    ending: StopReason  # why it was cut, where it was
-    retries: int  # segments that were spoken once more
-    error: str | None  # the code of what it failed with
-    streamed: bool  # somebody listened while it was made
-    started_s: float  # when the request was opened
-    queued_s: float  # when its first segment was given to the model
-    waited_s: (
-        float | None
-    )  # seconds from then until the model began; None: it never did, or it is not known
-    first_s: float | None  # when the first audio was there
+    ending: StopReason  # the reason if it was cut
+    retries: int  # segments that were spoken again
+    error: str | None  # the code of the error
+    streamed: bool  # sent while it was made
+    started_s: float  # start of the request
+    queued_s: float  # time when its first segment was queued
+    waited_s: float | None  # from then until the model began; None: it never did, or unknown
+    first_s: float | None  # time of the first audio
     ended_s: float
     audio_s: float  # seconds of audio
-    generation_s: float  # seconds in which audio was waited for, those in the queue among them
-    underruns: int  # times that a player in real time would have run dry
+    generation_s: float  # seconds of waiting for audio, in the queue included
+    underruns: int  # times that a real-time player would have run out of audio

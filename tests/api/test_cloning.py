@@ -1,4 +1,4 @@
-"""Recordings in requests: what is taken, and what is refused before any model is asked."""
+"""Check which recordings requests may hold, and which are refused before a model works."""
 
 import base64
 

@@ -40,18 +40,18 @@ def bounded(
     send_timeout_s: float = 60.0,
     tls: Mapping[str, Any] | None = None,
 ) -> Iterator[tuple[str, int]]:
-    """The address of a server with these bounds."""
+    """Serve with these bounds, and yield the address."""
     http = bounded_http(Bounds(max_connections, receive_timeout_s, send_timeout_s))
     app = create_app(settings or Settings(), watched.pool() if watched else tone_pool())
     with serving(
-        app, make=lambda config: Server(config, app.state.server.life), http=http, **tls or {}
+        app, make=lambda config: Server(config, app.state.server.lifecycle), http=http, **tls or {}
     ) as url:
         address = httpx.URL(url)
         yield address.host, address.port or 0
 
 
 def read_all(connection: socket.socket) -> bytes:
-    """What the server sends until it closes; a reset is a close."""
+    """Return the bytes until the server closes or resets the connection."""
     received = b""
     try:
         while part := connection.recv(65_536):
@@ -132,7 +132,7 @@ def test_the_second_request_of_a_connection_has_the_same_clock() -> None:
 
 
 def test_a_body_may_take_its_time_while_it_comes_fast_enough() -> None:
-    """A thousand bytes earn a second: this one comes for a second and a half, five times the time-out."""
+    """Send a body for 1.5 s, five times the timeout: 1,000 bytes earn a second."""
     body = json.dumps({"text": "Hello.", "format": "pcm"}).encode().rjust(3_000)
     with (
         bounded(receive_timeout_s=SHORT_S) as address,
@@ -170,7 +170,7 @@ def test_an_answer_may_take_longer_than_its_request_did() -> None:
 
 
 def stalled(address: tuple[str, int], **more: object) -> socket.socket:
-    """A connection that has asked for endless speech and reads none of it."""
+    """Yield a connection that requested endless speech and reads none of it."""
     connection = socket.socket()
     connection.settimeout(10)
     connection.connect(address)
@@ -192,7 +192,7 @@ def test_a_reader_that_never_reads_is_dropped_and_its_slot_freed() -> None:
 
 
 def test_a_slow_reader_is_kept() -> None:
-    """It takes a little now and then, and rests longer than the time-out in all, but never in one go."""
+    """Read little by little, with pauses that exceed the timeout only in total."""
     watched = Watched()
     with bounded(watched, send_timeout_s=0.5) as address, stalled(address) as connection:
         got = 0
@@ -204,7 +204,7 @@ def test_a_slow_reader_is_kept() -> None:
 
 
 def test_forty_readers_that_never_read_take_bounded_memory_and_hold_nobody_up() -> None:
-    """Nothing but a bound ends what they have asked for: the model makes its audio as fast as it can."""
+    """Request endless speech: only the bounds of the server can end it."""
     watched = Watched(max_batch=128)  # two pieces of each text are in the model
     with bounded(watched) as address, ExitStack() as stack:
         stack.callback(tracemalloc.stop)
@@ -248,7 +248,7 @@ def asked_health(address: tuple[str, int]) -> socket.socket:
 
 
 def speaking(address: tuple[str, int], stack: ExitStack) -> socket.socket:
-    """A connection whose answer has begun, and goes on."""
+    """Return a connection whose answer has started and continues."""
     connection = stack.enter_context(stalled(address))
     assert connection.recv(15, socket.MSG_PEEK).startswith(b"HTTP/1.1 200")
     return connection
@@ -310,7 +310,7 @@ def test_a_body_that_comes_fast_enough_does_not_make_room() -> None:
 
 
 def chunked(count: int, size: int) -> bytes:
-    """A request whose body is `count` chunks of `size` blanks and then one with a text."""
+    """Return a request with `count` chunks of `size` blanks and one with text."""
     text = json.dumps({"text": "Hello.", "format": "pcm"})
     chunks = f"{size:x}\r\n{' ' * size}\r\n" * count + f"{len(text):x}\r\n{text}\r\n0\r\n\r\n"
     return f"{HEAD}connection: close\r\ntransfer-encoding: chunked\r\n\r\n{chunks}".encode()

@@ -1,4 +1,4 @@
-"""What `/openapi.json` says agrees with what the server does; `benchmarks.fuzz` compares the rest."""
+"""Check that `/openapi.json` describes the behavior that `benchmarks.fuzz` does not check."""
 
 from typing import Any
 

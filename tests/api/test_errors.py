@@ -1,4 +1,4 @@
-"""Bad input on both surfaces: the status, the surface's own shape, the field, the value and what to do."""
+"""Check status, format and message of errors for bad input, in both APIs."""
 
 import asyncio
 import json
@@ -123,7 +123,7 @@ async def test_body_over_the_limit_is_413(path: str, declared: bool) -> None:
 
 
 async def test_bodies_together_over_their_limit_are_refused_until_some_have_ended() -> None:
-    """The one that waits for its last byte holds three quarters of what all may; its end makes room."""
+    """Hold three quarters of the limit with one request until it ends."""
     settings = Settings(max_body_bytes=4_000, max_bodies_bytes=4_000)
     begun, go_on = asyncio.Event(), asyncio.Event()
 
@@ -172,7 +172,7 @@ async def test_wrong_method_is_405(client: httpx.AsyncClient) -> None:
 async def test_engine_fault_before_the_first_byte_is_a_5xx(
     client: httpx.AsyncClient, voice: str
 ) -> None:
-    """A whole answer is not begun before it is complete, so a late fault is early enough too."""
+    """Fail late: a whole answer is not sent before it is complete."""
     response = await client.post(NATIVE, json={"text": "A text of many steps.", "speaker": voice})
     assert response.status_code == 500
     assert response.json()["error"]["code"] == "engine_fault"

@@ -1,4 +1,4 @@
-"""HEAD on every path that takes GET, and `Allow` where a method is not taken."""
+"""Check HEAD on every path with GET, and `Allow` for unsupported methods."""
 
 import httpx
 import pytest

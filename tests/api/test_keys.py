@@ -1,4 +1,4 @@
-"""API keys, through the application: what is open, what is asked for, what each surface answers without, and limits."""
+"""Check API keys through the application: open paths, scopes, errors of each API, and limits."""
 
 import asyncio
 import contextlib
@@ -24,9 +24,10 @@ from vivavoce.settings import Settings
 NATIVE, OPENAI = "/v1/tts/synthesize", "/v1/audio/speech"
 BODIES = {NATIVE: {"text": "Hello."}, OPENAI: {"input": "Hello."}}
 OPEN = [
-    "/", "/web/app.js", "/docs", "/swagger/swagger-ui.css", "/openapi.json", "/health", "/health/live", "/health/ready",
-    "/v1/", "/v1/models", "/v1/models/tone", "/v1/audio/models", "/v1/audio/voices", "/v1/tts/speakers",
-    "/v1/tts/languages", "/wit/voices",
+    "/", "/web/app.js", "/docs", "/swagger/swagger-ui.css", "/openapi.json",
+    "/health", "/health/live", "/health/ready",
+    "/v1/", "/v1/models", "/v1/models/tone", "/v1/audio/models", "/v1/audio/voices",
+    "/v1/tts/speakers", "/v1/tts/languages", "/wit/voices",
 ]  # fmt: skip
 
 
@@ -37,7 +38,7 @@ def keys(tmp_path: Path) -> KeyFile:
 
 @pytest.fixture
 async def server(keys: KeyFile) -> AsyncIterator[httpx.AsyncClient]:
-    """A server whose keys are in `keys`."""
+    """Serve with the keys in `keys`."""
     async with app_client(create_app(Settings(data_dir=keys.path.parent), tone_pool())) as client:
         yield client
 
@@ -339,7 +340,7 @@ async def test_a_request_that_is_cancelled_gives_its_place_back(keys: KeyFile) -
         entered.clear()
         task = asyncio.create_task(guard(scope, None, None))  # type: ignore[arg-type]  # neither is used
         await asyncio.wait_for(entered.wait(), 5)
-        assert scope["state"] == {"key": "one", "manages": False}
+        assert scope["state"] == {"key": "one", "can_manage": False}
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task

@@ -1,4 +1,4 @@
-"""The life of a server: real processes, signals and sockets, from a start that fails to the last answer."""
+"""Check starts and shutdowns of a server with real processes, signals and sockets."""
 
 import os
 import signal
@@ -30,7 +30,7 @@ PCM = {"text": TEXT, "format": "pcm", "stream": True}
 def server(
     folder: Path, port: int = 0, **settings: object
 ) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """`vivavoce serve` with the tone model, and its address; it is gone afterwards."""
+    """Run `vivavoce serve` with the tone model, and yield its process and address."""
     environment = environment_with(folder, **settings)
     command = [
         sys.executable,
@@ -71,7 +71,7 @@ def environment_with(folder: Path, **settings: object) -> dict[str, str]:
 
 
 def draining(client: httpx.Client) -> bool:
-    """True if the server says so; it is told by a signal, which is on its way."""
+    """True if the server reports that it is draining."""
     answer = client.get("/health/ready")
     assert answer.status_code == (200 if answer.json()["status"] == "ok" else 503)
     return bool(answer.json()["status"] == "draining")
@@ -167,11 +167,12 @@ def test_killed_server_starts_again_on_its_port_and_speaks(tmp_path: Path) -> No
 def failed_start(
     folder: Path, *arguments: str, limits: str = "", **settings: object
 ) -> tuple[int, str]:
-    """Return the exit code of a start that fails, and what is on the last line of stderr."""
+    """Return the exit code of a failed start and its last line on stderr."""
     command = f'{limits} exec "$0" -m vivavoce serve --host 127.0.0.1 "$@"'
     done = subprocess.run(
         ["bash", "-c", command, sys.executable, *arguments],
-        env=environment_with(folder, **settings), capture_output=True, text=True, timeout=60, check=False,
+        env=environment_with(folder, **settings), capture_output=True, text=True, timeout=60,
+        check=False,
     )  # fmt: skip
     assert "Traceback" not in done.stderr
     return done.returncode, done.stderr.splitlines()[-1]
@@ -181,8 +182,8 @@ def test_reasons_not_to_start_are_told_and_have_codes_of_their_own(tmp_path: Pat
     with socket.create_server(("127.0.0.1", 0)) as taken:
         assert failed_start(tmp_path, "--port", str(taken.getsockname()[1])) == (
             3,
-            f"vivavoce: port {taken.getsockname()[1]} on '127.0.0.1' is taken: stop what listens there, or choose "
-            "another with --port",
+            f"vivavoce: port {taken.getsockname()[1]} on '127.0.0.1' is taken: stop what listens "
+            "there, or choose another with --port",
         )
     code, said = failed_start(tmp_path, "--config", str(tmp_path / "absent.toml"))
     assert (code, "cannot read the settings file" in said) == (2, True)
@@ -209,7 +210,7 @@ async def test_one_model_of_several_is_enough_to_start() -> None:
             await client.post("/v1/tts/synthesize", json={"text": TEXT, "model": "tone"})
         ).status_code == 200
         assert (await client.get("/health/ready")).json() == {"status": "ok"}
-        assert app.state.server.life.failure is None
+        assert app.state.server.lifecycle.failure is None
 
 
 async def test_ready_says_why_not(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Every metric, after a request that must move it; and the dashboard, which may name no other."""
+"""Check that requests change each metric, and that the dashboard names no unknown one."""
 
 import asyncio
 import json
@@ -48,7 +48,7 @@ def post(path: str = "/v1/tts/synthesize", **body: object) -> Request:
 
 
 async def speak_and_fail(client: httpx.AsyncClient) -> None:
-    """A speech that breaks after its first bytes."""
+    """Request speech that fails after its first bytes."""
     with pytest.raises(Exception, match="response already started"):
         await client.post(
             "/v1/tts/synthesize", json={"text": TEXT * 9, "speaker": "crash", "stream": True}
@@ -172,7 +172,7 @@ async def test_draining_is_shown_and_what_it_turns_away_is_counted() -> None:
     app = create_app(Settings(), tone_pool())
     async with app_client(app) as client:
         await SAY(client)
-        app.state.server.life.drain()
+        app.state.server.lifecycle.drain()
         refused = await SAY(client)
         assert refused is not None
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")

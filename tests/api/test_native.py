@@ -1,4 +1,4 @@
-"""The native surface, through the application in process."""
+"""Check the native API through the application."""
 
 import io
 import struct

@@ -1,4 +1,4 @@
-"""The OpenAI surface, through the real `openai` SDK over a real socket."""
+"""Check the OpenAI API with the `openai` SDK over a real socket."""
 
 import base64
 import io

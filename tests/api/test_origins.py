@@ -17,7 +17,7 @@ FOREIGN = "https://evil.example"
 
 @asynccontextmanager
 async def local(**settings: object) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of a server that listens on 127.0.0.1."""
+    """Yield a client of a server that listens on 127.0.0.1."""
     app = create_app(Settings(host="127.0.0.1", **settings), tone_pool())  # type: ignore[arg-type]  # checked there
     async with app_client(app) as client:
         client.headers["host"] = "127.0.0.1:8000"

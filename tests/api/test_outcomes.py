@@ -1,4 +1,4 @@
-"""What becomes of speech that goes wrong, through the front door: spoken again, cut or refused; and who is told."""
+"""Check retries, cuts and failures of speech through the application, and their reports."""
 
 import asyncio
 import json
@@ -17,13 +17,13 @@ from tests.api.test_metrics import scrape
 from tests.conftest import LONG_TEXT, app_client, serving
 from tests.serving.models import HANGS, supervised
 from vivavoce.api.app import create_app
-from vivavoce.api.request_log import KEPT, RequestLog
+from vivavoce.api.request_log import MAX_RECORDS, RequestLog
 from vivavoce.keys import FILE_NAME, KeyFile
 from vivavoce.models.tone import Fault, FaultKind, ToneModel
 from vivavoce.serving.local import LocalEngine
 from vivavoce.serving.pool import Pool
 from vivavoce.settings import Settings
-from vivavoce.synthesis.retry import NEXT_SEED, longest_s
+from vivavoce.synthesis.retry import NEXT_SEED, max_duration_s
 from vivavoce.types import Samples
 
 TTS, SPEECH = "/v1/tts/synthesize", "/v1/audio/speech"
@@ -36,7 +36,7 @@ BAD_AUDIO: tuple[FaultKind, ...] = ("nan", "noise", "silence")
 async def faulty(
     kind: FaultKind, at_step: int = 0, times: float = float("inf")
 ) -> AsyncIterator[httpx.AsyncClient]:
-    """The application with a tone model whose voice `odd` fails."""
+    """Yield a client of a tone model whose voice `odd` fails."""
     model = ToneModel(faults={"odd": Fault(kind, at_step, times)})
     async with app_client(
         create_app(Settings(), Pool({"tone": lambda: LocalEngine(model)}))
@@ -138,9 +138,9 @@ async def test_a_stream_that_goes_bad_ends_where_it_was_good(kind: FaultKind) ->
 async def test_a_piece_that_is_cut_is_followed_by_the_next() -> None:
     async with faulty("nan", at_step=10, times=1) as client:
         text = (
-            f"{TEXT} And this is said after it, in a piece of its own, as it is long enough for that. "
-            * 2
-        )
+            f"{TEXT} And this is said after it, in a piece of its own, "
+            "as it is long enough for that. "
+        ) * 2
         whole = await spoken(client, text=text, speaker="sine", stream=True)
         cut = await spoken(client, text=text, stream=True)
         assert (await state_of(client, cut))["finish_reason"] == "truncated"
@@ -167,7 +167,7 @@ async def test_speech_without_end_is_cut_by_the_length_of_its_text(stream: bool)
         cut = await spoken(client, stream=stream)
         state = await state_of(client, cut)
         assert (state["finish_reason"], state["ending"]) == ("truncated", "length")
-        assert len(samples(cut)) / RATE == pytest.approx(longest_s(TEXT), abs=0.1)
+        assert len(samples(cut)) / RATE == pytest.approx(max_duration_s(TEXT), abs=0.1)
 
 
 async def test_speech_without_end_is_spoken_again_where_nothing_was_sent() -> None:
@@ -290,7 +290,7 @@ async def test_others_hear_what_they_hear_without_the_faults() -> None:
         assert {answer.content for answer in beside[8:]} == {alone}
 
 
-# -- what is remembered of requests -----------------------------------------------------------------------------------
+# -- the request log ----------------------------------------------------------------------
 
 
 async def test_a_request_that_is_over_is_told_without_its_text(client: httpx.AsyncClient) -> None:
@@ -352,9 +352,9 @@ async def test_unknown_and_refused_requests_are_not_found(client: httpx.AsyncCli
 
 def test_the_latest_thousand_are_remembered() -> None:
     requests = RequestLog()
-    for number in range(KEPT + 5):
+    for number in range(MAX_RECORDS + 5):
         requests.begin(str(number), "", "wav")
-    assert [requests.find(str(number), "") is None for number in (0, 4, 5, KEPT + 4)] == [
+    assert [requests.find(str(number), "") is None for number in (0, 4, 5, MAX_RECORDS + 4)] == [
         True,
         True,
         False,
@@ -375,7 +375,7 @@ async def test_a_flood_of_one_key_leaves_what_others_asked_for(tmp_path: Path) -
     keys = KeyFile(tmp_path / FILE_NAME)
     quiet, loud = ({"authorization": f"Bearer {keys.create(name)}"} for name in ("quiet", "loud"))
     app = create_app(Settings(data_dir=tmp_path), Pool({"tone": lambda: LocalEngine(ToneModel())}))
-    app.state.server = replace(app.state.server, requests=RequestLog(kept=6))
+    app.state.server = replace(app.state.server, requests=RequestLog(max_records=6))
     async with app_client(app) as client:
 
         async def speak(headers: Mapping[str, str], request_id: str) -> None:

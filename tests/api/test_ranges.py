@@ -1,4 +1,4 @@
-"""Parts of the answer to `GET /v1/tts/synthesize`, as media players ask for them."""
+"""Check parts of the answer to `GET /v1/tts/synthesize`, as media players request them."""
 
 import asyncio
 import tempfile
@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from tests.conftest import app_client, tone_pool
 from vivavoce.api.app import create_app
-from vivavoce.api.routes.replay import ReplayStore, StoredAnswer
+from vivavoce.api.replay import ReplayStore, StoredAnswer
 from vivavoce.models.tone import ToneModel, ToneStream
 from vivavoce.serving.local import LocalEngine
 from vivavoce.serving.pool import Pool
@@ -24,7 +24,7 @@ PARAMS = {"text": "The lamp is on the table.", "speaker": "sine"}
 
 
 class Counting(ToneModel):
-    """A tone model that counts the segments it begins and those it finishes or gives up."""
+    """A tone model that counts the segments that it opens and closes."""
 
     def __init__(self, real_time_factor: float = 0.0) -> None:
         super().__init__(real_time_factor=real_time_factor)

@@ -9,7 +9,7 @@ from tests.api.test_streaming import wait_until
 from tests.conftest import app_client, serving, tone_pool
 from vivavoce.api.app import create_app
 from vivavoce.settings import Settings
-from vivavoce.storage import ROOM_BYTES
+from vivavoce.storage import SPOOL_BYTES
 
 NATIVE = "/v1/tts/synthesize"
 LONG = {
@@ -29,14 +29,14 @@ async def test_large_answers_beyond_the_limit_are_refused_and_short_ones_and_str
         assert int(refused.headers["retry-after"]) >= 1
         assert "max_spool_bytes" in refused.json()["error"]["message"]
         assert (await client.post(NATIVE, json={"text": "Hello."})).status_code == 200
-        assert len((await client.post(NATIVE, json={**LONG, "stream": True})).content) > ROOM_BYTES
+        assert len((await client.post(NATIVE, json={**LONG, "stream": True})).content) > SPOOL_BYTES
 
 
 async def test_the_room_of_an_answer_is_free_when_it_has_been_sent() -> None:
     async with app_client(create_app(LIMIT, tone_pool())) as client:
         for _ in range(3):
             answer = await client.post(NATIVE, json=LONG)
-            assert (answer.status_code, len(answer.content) > ROOM_BYTES) == (200, True)
+            assert (answer.status_code, len(answer.content) > SPOOL_BYTES) == (200, True)
         both = await asyncio.gather(client.post(NATIVE, json=LONG), client.post(NATIVE, json=LONG))
         assert sorted(answer.status_code for answer in both) == [200, 503]
         assert (await client.post(NATIVE, json=LONG)).status_code == 200, (

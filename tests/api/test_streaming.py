@@ -1,4 +1,4 @@
-"""Clients that leave, models that fail midway, and texts without end, over a real socket where it matters."""
+"""Check clients that leave, models that fail midway, and very long texts."""
 
 import asyncio
 import json
@@ -42,9 +42,9 @@ class Watched:
 
 
 def wait_until(condition: Callable[[], bool], within_s: float) -> float:
-    """Seconds until `condition` held.
+    """Return the seconds until `condition` holds.
 
-    Polls, as the slot is freed in another thread that tells nobody.
+    It polls, since another thread frees the slot without an event.
     """
     start = time.monotonic()
     while not condition():

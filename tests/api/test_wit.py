@@ -1,4 +1,4 @@
-"""The surface of Meta's Voice SDK, asked and read as the SDK does it."""
+"""Check the API of Meta's Voice SDK, called and read as the SDK does."""
 
 import json
 import struct
@@ -54,7 +54,7 @@ class Told:
 
 
 def read_frames(data: bytes) -> Told:
-    """Read frames by the rules of the SDK's decoder: a bit for each length, no others, nothing left over."""
+    """Read frames as the SDK does: one bit for each length, no others, no bytes left."""
     events: list[dict[str, object]] = []
     audio, frames = b"", 0
     while data:
@@ -74,7 +74,7 @@ def pitch_hz(audio: bytes) -> float:
 
 @pytest.fixture
 async def at_root() -> AsyncIterator[httpx.AsyncClient]:
-    """A server with the surface at its root."""
+    """Serve the API at the root."""
     async with app_client(create_app(Settings(wit_prefix="/"), tone_pool())) as client:
         yield client
 
@@ -248,7 +248,7 @@ def test_prefix_is_a_path() -> None:
 async def test_server_that_stops_answers_in_the_shape_of_wit() -> None:
     app = create_app(Settings(), tone_pool())
     async with app_client(app) as client:
-        app.state.server.life.drain()
+        app.state.server.lifecycle.drain()
         answer = await client.post("/wit/synthesize", json={"q": "Hello."})
     assert (answer.status_code, set(answer.json())) == (503, {"error", "code"})
     assert answer.json()["code"] == "not_ready"

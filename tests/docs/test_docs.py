@@ -1,8 +1,7 @@
-"""Run the examples of the README and the documentation, and follows their links.
+"""Run the examples of the README and the documentation, and check their links.
 
 Python and shell blocks run against a live server that stands for `http://localhost:8000`. A comment
-right before a block says what is special about it: `not run: reason`, `needs: kokoro`, or
-`answer to: METHOD path body`.
+right before a block marks it: `not run: reason`, `needs: kokoro`, or `answer to: METHOD path body`.
 """
 
 import inspect
@@ -24,7 +23,7 @@ import pytest
 from tests.conftest import serving, tone_pool
 from tests.decoding import decode
 from vivavoce.api.app import EXPOSED, create_app
-from vivavoce.api.schemas import SamplingFields, SpeechBody, SynthesizeBody
+from vivavoce.api.schemas.requests import SamplingFields, SpeechBody, SynthesizeBody
 from vivavoce.errors import MissingDependency, VivavoceError
 from vivavoce.models.kokoro.assets import locate
 from vivavoce.models.kokoro.voices import SPEAKERS
@@ -62,7 +61,7 @@ class Block:
 
     @property
     def runs(self) -> bool:
-        """True if it is an example to run: not shown only, and not work on the whole project, as `make` is."""
+        """True if the block is an example to run, and no `make` target or script of the project."""
         return self.mark != "not run" and not all(
             PROJECT.match(line) for line in self.body.splitlines() if line
         )
@@ -90,7 +89,7 @@ def examples(*languages: str, mark: str | None = None) -> pytest.MarkDecorator:
 
 @pytest.fixture(scope="session")
 def kokoro_url() -> Iterator[str]:
-    """Yield the application with the default models, over a socket; a skip where Kokoro's files are not."""
+    """Yield the URL of a server with the default models. Skip if Kokoro's files are missing."""
     settings = Settings(load_models="lazy", isolate_models=False)
     try:
         locate(settings.cache_dir, settings.kokoro_dir)
@@ -109,7 +108,10 @@ def url_for(block: Block, request: pytest.FixtureRequest) -> str:
 
 
 def run(command: list[str], folder: Path) -> str:
-    """Return the output of `command` in `folder`, with this environment's programs and none of this machine's settings."""
+    """Return the output of `command` in `folder`, with this environment's programs.
+
+    The command sees no setting of this machine.
+    """
     folder.joinpath(".curlrc").write_text("fail-with-body\nsilent\nshow-error\n", "utf-8")
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith("VIVAVOCE_")
@@ -139,7 +141,7 @@ def loudness(path: Path) -> float:
 
 
 def check_files(block: Block, folder: Path) -> None:
-    """Every file that the block names is there, and holds something that can be heard."""
+    """Check that every audio file that the block names exists and is audible."""
     for name in re.findall(r"[\w-]+\.(?:wav|mp3|pcm)\b", block.body):
         assert loudness(folder / name) > 0.005, f"{block}: {name}"
 
@@ -200,14 +202,14 @@ def test_json_example_is_json(block: Block) -> None:
 
 
 def ask(block: Block, url: str) -> httpx.Response:
-    """What the server answers to the request in the block's note."""
+    """Return the server's answer to the request in the block's note."""
     method, path, *body = block.note.split(" ", 2)
     content = json.loads(body[0]) if body else None
     return httpx.request(method, f"{url}{path}", json=content, timeout=60)
 
 
 def fits(shown: object, real: object) -> bool:
-    """True if `real` is what an example shows; "…" at the end of a text or a list stands for any rest."""
+    """True if `real` is what an example shows. A final "…" stands for any rest."""
     if isinstance(shown, str) and isinstance(real, str) and shown.endswith("…"):
         return real.startswith(shown[:-1])
     if isinstance(shown, list) and isinstance(real, list):
@@ -273,6 +275,24 @@ def test_relative_links_lead_to_files(page: Path) -> None:
     assert [target for target in links if not (page.parent / target).exists()] == []
 
 
+def anchors(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as MkDocs makes them."""
+    headings = re.findall(r"^#+ (.+)$", FENCE.sub("", page.read_text("utf-8")), re.MULTILINE)
+    return {
+        re.sub(r"[-\s]+", "-", re.sub(r"[^\w\s-]", "", text).strip().lower()) for text in headings
+    }
+
+
+@pytest.mark.parametrize("page", LINKED, ids=lambda page: str(page.relative_to(ROOT)))
+def test_anchors_are_headings(page: Path) -> None:
+    links = LINK.findall(FENCE.sub("", page.read_text("utf-8")))
+    assert [
+        f"{target}{anchor}"
+        for target, anchor in links
+        if anchor and anchor[1:] not in anchors(page.parent / target if target else page)
+    ] == []
+
+
 def test_navigation_and_pages_are_the_same() -> None:
     listed = re.findall(
         r"^ *- .+: (\S+\.md)$", (ROOT / "mkdocs.yml").read_text("utf-8"), re.MULTILINE
@@ -280,6 +300,15 @@ def test_navigation_and_pages_are_the_same() -> None:
     assert sorted(listed) == sorted(
         path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")
     )
+
+
+@pytest.mark.parametrize("page", ["architecture.md", "contributing.md"])
+def test_modules_that_a_page_names_exist(page: str) -> None:
+    text = (DOCS / page).read_text("utf-8")
+    named = re.findall(r"`([a-z0-9_]+(?:/[a-z0-9_]+)*(?:\.py|/))`", text)
+    assert named
+    roots = (ROOT, ROOT / "src" / "vivavoce")
+    assert [name for name in named if not any((root / name).exists() for root in roots)] == []
 
 
 def test_make_targets_and_scripts_exist() -> None:
@@ -306,7 +335,12 @@ def test_architecture_shows_the_seams_as_they_are() -> None:
 
 
 def test_readme_is_short() -> None:
-    assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 150
+    assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 130
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_page_is_short(page: Path) -> None:
+    assert len(page.read_text("utf-8").splitlines()) <= 250
 
 
 @pytest.mark.parametrize(("page", "body"), [("http.md", SynthesizeBody), ("openai.md", SpeechBody)])
@@ -325,8 +359,11 @@ def test_every_field_of_a_request_has_a_row(
 
 
 def test_every_path_header_and_code_is_described() -> None:
-    http = (DOCS / "http.md").read_text("utf-8")
-    text = http + (DOCS / "openai.md").read_text("utf-8")
+    http, errors, *others = (
+        (DOCS / page).read_text("utf-8")
+        for page in ("http.md", "errors.md", "openai.md", "streaming.md", "lifecycle.md")
+    )
+    text = "".join((http, *others))
     assert [
         path
         for path in create_app(Settings(), tone_pool()).openapi()["paths"]
@@ -336,7 +373,7 @@ def test_every_path_header_and_code_is_described() -> None:
     assert [
         code
         for code in sorted(codes(VivavoceError) - {"settings", "cannot_listen"})
-        if f"`{code}`" not in http
+        if f"`{code}`" not in errors
     ] == []
 
 

@@ -1,5 +1,6 @@
 """Text in seven languages becomes Kokoro's phonemes, and nothing that can be said is left out."""
 
+import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -77,6 +78,66 @@ def test_words_sound_as_they_should(language: str, text: str, phonemes: str) -> 
     assert PHONEMIZER.phonemize(text, language) == phonemes
 
 
+# One line for each kind of French word: spelling, then sounds. Stress is compared elsewhere.
+FRENCH_WORDS = """
+    femme=fam monsieur=məsjø second=səɡɔ̃ secondaire=səɡɔ̃dɛʁ oignon=ɔɲɔ̃ album=albɔm albums=albɔm
+    examen=ɛɡzamɛ̃ août=ut fils=fis yeux=jø pays=pɛi paysan=pɛizɑ̃ automne=otɔn condamner=kɔ̃dane
+    vent=vɑ̃ vends=vɑ̃ vin=vɛ̃ vingt=vɛ̃ vont=vɔ̃ bientôt=bjɛ̃to bienvenue=bjɛ̃vny ennui=ɑ̃nyi
+    bonheur=bɔnœʁ manœuvre=manœvʁ pollen=pɔlɛn gens=ʒɑ̃ européens=øʁopeɛ̃
+    mangent=mɑ̃ʒ chantaient=ʃɑ̃tɛ viennent=vjɛn vient=vjɛ̃ patient=pasjɑ̃ récipient=ʁesipjɑ̃
+    couvent=kuvɑ̃ aiment=ɛm moment=mɔmɑ̃ appartement=apaʁtəmɑ̃ vincent=vɛ̃sɑ̃
+    fille=fij famille=famij coquille=kokij cheville=ʃəvij deauville=dovil tranquille=tʁɑ̃kil
+    maquillage=makijaʒ aiguille=ɛɡyij travail=tʁavaj ail=aj œil=œj cueille=kœj grenouille=ɡʁənuj
+    nation=nasjɔ̃ question=kɛstjɔ̃ démocratie=demɔkʁasi diplomatie=diplomasi partie=paʁti
+    initier=inisje patience=pasjɑ̃s
+    guerre=ɡɛʁ fatigue=fatiɡ fatiguait=fatiɡɛ mangeons=mɑ̃ʒɔ̃ suggère=syɡʒɛʁ aquatique=akwatik
+    ambiguïté=ɑ̃biɡyite
+    royal=ʁwajal essayer=esɛje appuyer=apyije crayon=kʁɛjɔ̃ mayonnaise=majɔnɛz
+    cœur=kœʁ sœur=sœʁ œuf=œf œufs=ø oeuvre=œvʁ
+    marchand=maʁʃɑ̃ chorale=koʁal psychologie=psikoloʒi technique=tɛknik
+    doigts=dwa compte=kɔ̃t baptême=batɛm septembre=sɛptɑ̃bʁ septième=sɛtjɛm asthme=asm
+    tournesol=tuʁnəsɔl maison=mɛzɔ̃ vraisemblable=vʁɛsɑ̃blabl faisait=fəzɛ
+    bus=bys virus=viʁys refus=ʁəfy but=byt début=deby net=nɛt sud=syd gaz=ɡaz riz=ʁi index=ɛ̃dɛks
+    prix=pʁi félix=feliks thorax=toʁaks
+    hiver=ivɛʁ divers=divɛʁ chanter=ʃɑ̃te super=sypɛʁ
+    remerciement=ʁəmɛʁsimɑ̃ dévouement=devumɑ̃ maintenant=mɛ̃tnɑ̃ samedi=samdi
+    parking=paʁkiŋ week-end=wikɛnd sandwich=sɑ̃dwitʃ interview=ɛ̃tɛʁvju Ecole=ekɔl Etat=eta
+"""
+
+
+@pytest.mark.parametrize("pair", FRENCH_WORDS.split())
+def test_french_words_are_read_as_they_are_said(pair: str) -> None:
+    word, sounds = unicodedata.normalize("NFD", pair).split("=")
+    assert PHONEMIZER.phonemize(word, "fr").replace("ˈ", "") == sounds
+
+
+@pytest.mark.parametrize(
+    ("text", "phonemes"),
+    [
+        ("les yeux, les hôtels, les héros", "lez jˈø, lez otˈɛl, le eʁˈo"),
+        ("les huîtres, les huit", "lez yˈitʁ, le yˈit"),
+        ("On a mangé, on y va.", "ɔ̃n a mɑ̃ʒˈe, ɔ̃n i vˈa."),
+        ("quand il vient", "kɑ̃t il vjˈɛ̃"),
+        ("chez elle", "ʃez ˈɛl"),
+        ("Est-il là ? Peut-on ? Allons-y.", "ɛ til lˈa? pˈø tˈɔ̃? alˈɔ̃ zˈi."),
+        ("Comment allez-vous ?", "kɔmˈɑ̃t alˈe vˈu?"),
+        ("un petit enfant, le petit a faim", "œ̃ pətˈit ɑ̃fˈɑ̃, lə pətˈi a fˈɛ̃"),
+        ("un ancien ami, un premier étage", "œ̃n ɑ̃sjɛn amˈi, œ̃ pʁəmjˈeʁ etˈaʒ"),
+        ("tout à fait, il est à Paris", "tut a fˈɛ, il ɛt a paʁˈi"),
+        ("ils mangent un fruit", "il mˈɑ̃ʒt œ̃ fʁyˈi"),
+        ("nous mangeons à midi", "nu mɑ̃ʒˈɔ̃z a midˈi"),
+        ("ils sont arrivés en train", "il sˈɔ̃t aʁivˈez ɑ̃ tʁˈɛ̃"),
+        ("tous les jours, ils sont tous là", "tu le ʒˈuʁ, il sˈɔ̃ tus lˈa"),
+        ("de plus en plus", "də plyz ɑ̃ plˈys"),
+        ("je sens le sens", "ʒə sˈɑ̃ lə sˈɑ̃s"),
+        ("peut-être, c'est-à-dire", "pøtˈɛtʁ, sɛtadˈiʁ"),
+        ("quatre-vingts ans, neuf heures", "katʁəvˈɛ̃z ˈɑ̃, nˈœv ˈœʁ"),
+    ],
+)
+def test_french_words_link_as_in_careful_reading(text: str, phonemes: str) -> None:
+    assert PHONEMIZER.phonemize(text, "fr") == unicodedata.normalize("NFD", phonemes)
+
+
 def test_british_english_has_its_own_sounds() -> None:
     assert PHONEMIZER.phonemize("The car in the bath.", "en") == "ðə kˈɑɹ ɪn ðə bˈæθ."
     assert (
@@ -121,7 +182,7 @@ def test_a_text_cannot_give_phonemes_in_a_link() -> None:
     assert "q" not in PHONEMIZER.phonemize("[hello](/qqqq/)", "en").lower()
 
 
-@pytest.mark.parametrize("text", ["", " ", "...", "!?", "😀"])
+@pytest.mark.parametrize("text", ["", " ", "...", "!?", "😀", "-h"])
 def test_text_without_words_gives_no_words(text: str) -> None:
     assert not any(c.isalpha() for c in PHONEMIZER.phonemize(text, "es"))
 

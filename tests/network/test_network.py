@@ -1,4 +1,4 @@
-"""A server on a local network: https with a certificate of its own making, found by mDNS, in a real process."""
+"""Test a real server on a local network: self-signed https, and mDNS."""
 
 import os
 import socket
@@ -35,7 +35,7 @@ NAMES = ("localhost", "127.0.0.1", "::1")
 
 @contextmanager
 def serving_process(folder: Path, *options: str) -> Iterator[tuple[str, list[str]]]:
-    """The base URL of `vivavoce serve` on a free port of this machine, and what it said until it was up."""
+    """Yield the URL of `vivavoce serve` on a free port, and its output at the start."""
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith("VIVAVOCE_")
     }

@@ -1,4 +1,4 @@
-"""Traces of requests, as OpenTelemetry's own exporters get them."""
+"""Test the traces of requests with OpenTelemetry's own exporters."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -82,7 +82,7 @@ async def test_caller_s_trace_goes_on() -> None:
 
 @contextmanager
 def collector() -> Iterator[tuple[str, list[ExportTraceServiceRequest]]]:
-    """An OTLP collector on a port of this machine, and what it got."""
+    """Yield the URL of an OTLP collector on this machine, and what it got."""
     got: list[ExportTraceServiceRequest] = []
 
     class Handler(BaseHTTPRequestHandler):

@@ -267,10 +267,10 @@ class Noting(ToneModel):
 
     def __init__(self) -> None:
         super().__init__()
-        self.claims: list[QueueHints] = []
+        self.hints: list[QueueHints] = []
 
     def open(self, segment: Segment) -> ToneStream:
-        self.claims.append(segment.claim)
+        self.hints.append(segment.hints)
         return super().open(segment)
 
 
@@ -286,9 +286,9 @@ async def test_the_other_server_is_told_the_priority_and_the_time_that_is_left(
     with serving(create_app(Settings(), Pool({"tone": lambda: LocalEngine(model)}))) as url:
         async with app_client(gateway(url)) as client:
             assert (await client.post("/v1/tts/synthesize", json=body)).status_code == 200
-    assert len(model.claims) > 1
-    assert {claim.priority for claim in model.claims} == {"batch"}
-    assert all(least_s <= claim.within_s <= most_s for claim in model.claims)
+    assert len(model.hints) > 1
+    assert {hints.priority for hints in model.hints} == {"batch"}
+    assert all(least_s <= hints.timeout_s <= most_s for hints in model.hints)
 
 
 async def test_the_other_server_stops_by_itself_when_the_time_is_over() -> None:
@@ -296,7 +296,7 @@ async def test_the_other_server_stops_by_itself_when_the_time_is_over() -> None:
     watched = Watched(real_time_factor=1.0)
     with serving(create_app(Settings(), watched.pool())) as url:
         engine = await started(url)
-        speech = engine.speak(replace(SEGMENT, voice="endless", claim=QueueHints(within_s=0.1)))
+        speech = engine.speak(replace(SEGMENT, voice="endless", hints=QueueHints(timeout_s=0.1)))
         await anext(speech)
         await asyncio.to_thread(wait_until, lambda: watched.is_(busy=False), 5)
         with pytest.raises(EngineFault):
@@ -309,7 +309,7 @@ async def test_time_that_is_over_before_the_first_audio_is_told_as_such() -> Non
     with serving(create_app(Settings(), tone_pool(real_time_factor=30.0))) as url:
         engine = await started(url, url)
         with pytest.raises(DeadlineExceeded):
-            await collected(engine.speak(replace(SEGMENT, claim=QueueHints(within_s=0.1))))
+            await collected(engine.speak(replace(SEGMENT, hints=QueueHints(timeout_s=0.1))))
         assert [peer.up for peer in engine.peers] == [True, True]
         await engine.aclose()
 

@@ -29,11 +29,11 @@ def queued(
     audio_s: float = 5.0,
     priority: Priority = "interactive",
     caller: str = "",
-    within_s: float = math.inf,
+    timeout_s: float = math.inf,
     follows: QueuedSegment | None = None,
 ) -> QueuedSegment:
-    claim = QueueHints(audio_s, priority, caller, within_s)
-    return QueuedSegment(Segment("hello", "sine", "en", claim=claim), at_s, follows)
+    hints = QueueHints(audio_s, priority, caller, timeout_s)
+    return QueuedSegment(Segment("hello", "sine", "en", hints=hints), at_s, follows)
 
 
 def served(waiting: RequestQueue) -> list[QueuedSegment]:
@@ -94,11 +94,11 @@ def test_callers_who_always_ask_get_equal_audio_whatever_the_length_of_their_tex
     for _ in range(600):
         first = waiting.pop()
         assert first is not None
-        claim = first.segment.claim
-        got[claim.caller] += claim.audio_s
-        now_s += claim.audio_s
-        waiting.pace.add(claim.audio_s, claim.audio_s)
-        waiting.push(queued(now_s, caller=claim.caller, audio_s=claim.audio_s))
+        hints = first.segment.hints
+        got[hints.caller] += hints.audio_s
+        now_s += hints.audio_s
+        waiting.pace.add(hints.audio_s, hints.audio_s)
+        waiting.push(queued(now_s, caller=hints.caller, audio_s=hints.audio_s))
     assert got["short"] == pytest.approx(got["long"], rel=0.1)
 
 
@@ -151,10 +151,10 @@ def test_request_that_cannot_begin_in_time_is_refused_at_once() -> None:
     with pytest.raises(
         Overloaded, match=r"about 20\.0 s of work waiting, and this request may wait 10\.0 s"
     ) as refusal:
-        waiting.push(queued(0.0, within_s=10.0))
+        waiting.push(queued(0.0, timeout_s=10.0))
     assert refusal.value.retry_after_s == pytest.approx(10.0, abs=1.0)
-    waiting.push(queued(0.0, within_s=10.0), free=2)  # two of them begin at once
-    waiting.push(queued(0.0, within_s=30.0))
+    waiting.push(queued(0.0, timeout_s=10.0), free=2)  # two of them begin at once
+    waiting.push(queued(0.0, timeout_s=30.0))
 
 
 def test_nobody_joins_who_would_wait_too_long_and_who_has_is_refused() -> None:
@@ -163,7 +163,7 @@ def test_nobody_joins_who_would_wait_too_long_and_who_has_is_refused() -> None:
     waiting.push(begins)
     waiting.push(waits)
     with pytest.raises(Overloaded, match=r"this request may wait 10\.0 s"):
-        waiting.push(queued(2.0, within_s=30.0))
+        waiting.push(queued(2.0, timeout_s=30.0))
     assert waiting.pop() is begins
     assert waiting.expire(begins) is None
     refusal = waiting.expire(waits)

@@ -1,4 +1,4 @@
-"""The settings: where each value comes from, what is refused, and what the refusal says."""
+"""Test the sources of settings, and the errors for wrong ones."""
 
 import os
 from pathlib import Path

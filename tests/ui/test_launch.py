@@ -1,4 +1,4 @@
-"""`vivavoce ui`: where it listens, how it ends, and what it says when it cannot start."""
+"""Test `vivavoce ui`: address, shutdown, and errors at the start."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from tests.conftest import serving
 from vivavoce.api.app import create_app
-from vivavoce.audio.wav import wav_bytes
+from vivavoce.audio.containers import wav_bytes
 from vivavoce.cli import app
 from vivavoce.models.tone import ToneModel
 from vivavoce.serving.local import LocalEngine
@@ -37,7 +37,7 @@ posix_only = pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 def page_process(
     *arguments: str, **environment: str
 ) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A process of `vivavoce ui` that listens, and the URL that it says."""
+    """Yield a process of `vivavoce ui`, and the URL that it prints."""
     command = [
         sys.executable,
         "-m",
@@ -103,7 +103,7 @@ def test_missing_streamlit_is_said_with_its_extra(monkeypatch: pytest.MonkeyPatc
 @posix_only
 @pytest.mark.slow
 def test_page_in_a_browser_speaks_and_asks_nobody_else() -> None:
-    """The server's address comes from the environment, as containers give it."""
+    """Check that the server's address comes from the environment, as in containers."""
     playwright = pytest.importorskip("playwright.sync_api")
     from tests.web.conftest import FLAGS, browser_path
 
@@ -187,6 +187,6 @@ def test_page_finds_a_server_that_comes_stops_and_sends_recordings() -> None:
                 "buffer": wav_bytes(hum, 24_000),
             }
             page.locator("input[type=file]").set_input_files(recording)
-            page.get_by_role("textbox", name="What is said in it").fill("Nothing.")
+            page.get_by_role("textbox", name="Transcript of the recording").fill("Nothing.")
             speak.click()
             page.get_by_text("clones no voice").wait_for()

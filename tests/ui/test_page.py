@@ -1,4 +1,4 @@
-"""The demo page, run by Streamlit's own test driver against a real server."""
+"""Test the demo page with Streamlit's test driver and a real server."""
 
 import io
 import socket
@@ -31,7 +31,7 @@ TEXT = "Hello there."
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    """A server with beeps, and the embedded voice, which is loaded by the first request that needs it."""
+    """Yield a server with beeps, and the embedded voice, which loads lazily."""
     pool = Pool(
         {
             "tone": lambda: LocalEngine(ToneModel(faults=FAULTS)),
@@ -66,8 +66,8 @@ def speak(page: AppTest) -> AppTest:
     return page
 
 
-def takes(page: AppTest) -> list[SpeechResult]:
-    return list(page.session_state["takes"])
+def results(page: AppTest) -> list[SpeechResult]:
+    return list(page.session_state["results"])
 
 
 def shown(page: AppTest) -> str:
@@ -78,11 +78,11 @@ def shown(page: AppTest) -> str:
 
 def test_one_click_speaks_the_example(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     page = speak(opened(server, monkeypatch))
-    [take] = takes(page)
-    assert take.wish.text == page.text_area(key="text").value
-    with wave.open(io.BytesIO(take.file)) as file:
+    [result] = results(page)
+    assert result.form.text == page.text_area(key="text").value
+    with wave.open(io.BytesIO(result.file)) as file:
         seconds = file.getnframes() / file.getframerate()
-    assert seconds == pytest.approx(len(take.wish.text) * CHAR_S, rel=0.1)
+    assert seconds == pytest.approx(len(result.form.text) * CHAR_S, rel=0.1)
     assert len(page.get("audio")) == len(page.get("image")) == len(page.download_button) == 1
     assert [metric.label for metric in page.metric] == ["First audio", "Length", "Real-time factor"]
     assert page.metric[1].value == f"{seconds:.1f} s"
@@ -111,23 +111,23 @@ def test_every_field_reaches_the_server(page: AppTest) -> None:
     page.slider(key="speed").set_value(2.0)
     page.number_input(key="seed").set_value(7)
     page.text_input(key="instruct").input("Whisper.")
-    [take] = takes(speak(page))
-    assert (take.model, take.voice, take.language) == ("tone", "hum", "de")
-    assert take.audio_s == pytest.approx(len(TEXT) * CHAR_S / 2, rel=0.15)
+    [result] = results(speak(page))
+    assert (result.model, result.voice, result.language) == ("tone", "hum", "de")
+    assert result.audio_s == pytest.approx(len(TEXT) * CHAR_S / 2, rel=0.15)
     assert "does not have instruct" in shown(page)
     page.number_input(key="seed").set_value(8)
-    later, earlier = takes(speak(page))
+    later, earlier = results(speak(page))
     assert later.file != earlier.file
 
 
 @pytest.mark.parametrize("format", ["wav", "pcm", "mp3", "opus", "aac", "flac"])
 def test_every_format_can_be_played_and_downloaded(page: AppTest, format: AudioFormat) -> None:
     page.selectbox(key="format").select(format)
-    [take] = takes(speak(page))
-    samples, rate_hz = decode(take.playable)
+    [result] = results(speak(page))
+    samples, rate_hz = decode(result.playable)
     assert len(samples) / rate_hz == pytest.approx(len(TEXT) * CHAR_S, abs=0.15)
-    assert (take.file == take.playable) == (format != "pcm")
-    assert take.file_name.endswith("ogg" if format == "opus" else format)
+    assert (result.file == result.playable) == (format != "pcm")
+    assert result.file_name.endswith("ogg" if format == "opus" else format)
     assert page.download_button[0].label == f"Download {format}"
 
 
@@ -135,18 +135,18 @@ def test_history_keeps_what_was_said_newest_first(page: AppTest) -> None:
     for text in ("One.", "Two *stars*.", "Three."):
         page.text_area(key="text").input(text)
         speak(page)
-    assert [take.wish.text for take in takes(page)] == ["Three.", "Two *stars*.", "One."]
+    assert [result.form.text for result in results(page)] == ["Three.", "Two *stars*.", "One."]
     assert len(page.get("audio")) == len(page.download_button) == 3
     assert r"Two \*stars\*." in shown(page)
 
 
 def test_history_is_bounded(page: AppTest) -> None:
-    [take] = takes(speak(page))
-    page.session_state["takes"].extend([take] * 20)
+    [result] = results(speak(page))
+    page.session_state["results"].extend([result] * 20)
     page.session_state["spoken"] = 21
     page.run()
     assert not page.exception
-    assert len(page.get("audio")) == len(takes(page)) == 10
+    assert len(page.get("audio")) == len(results(page)) == 10
 
 
 def test_example_instruction_fills_the_field(page: AppTest) -> None:
@@ -167,7 +167,7 @@ def test_text_that_cannot_be_said_is_refused_in_words(page: AppTest, text: str, 
     page.text_area(key="text").input(text)
     speak(page)
     assert said in page.main.warning[0].value
-    assert not takes(page)
+    assert not results(page)
 
 
 @pytest.mark.parametrize("voice", ["crash", "crash-at-once"])
@@ -175,9 +175,9 @@ def test_model_that_fails_is_told_and_the_page_goes_on(page: AppTest, voice: str
     page.selectbox(key="speaker of tone").select(voice)
     speak(page)
     assert len(page.main.error) == 1
-    assert not takes(page)
+    assert not results(page)
     page.selectbox(key="speaker of tone").select("sine")
-    assert len(takes(speak(page))) == 1
+    assert len(results(speak(page))) == 1
 
 
 def test_server_that_is_not_there_is_said_to_be_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -198,7 +198,7 @@ def test_server_that_comes_back_is_found_without_losing_the_text(
     monkeypatch.setenv(SERVER_URL, server)
     assert not page.run().main.error
     assert page.text_area(key="text").value == TEXT
-    assert len(takes(speak(page))) == 1
+    assert len(results(speak(page))) == 1
 
 
 def test_server_that_does_not_answer_is_not_waited_for(

@@ -1,4 +1,4 @@
-"""The picture of a waveform, without a page to show it on."""
+"""Test the picture of a waveform."""
 
 import math
 from xml.etree import ElementTree

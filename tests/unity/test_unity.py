@@ -12,7 +12,7 @@ import httpx
 import numpy as np
 import pytest
 
-from vivavoce.audio.wav import wav_header
+from vivavoce.audio.containers import wav_header
 
 PACKAGE = Path(__file__).parent.parent.parent / "clients" / "unity"
 SOURCES = sorted((PACKAGE / "Runtime").glob("*.cs"))

@@ -1,4 +1,4 @@
-"""A real Chromium, and the real server with a fast voice and one that takes its time."""
+"""Provide Chromium, and servers with a fast voice and a slow one."""
 
 import shutil
 import threading
@@ -28,23 +28,24 @@ from vivavoce.settings import Settings
 from vivavoce.types import Voice
 
 FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --autoplay-policy=no-user-gesture-required"
+    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run "
+    "--disable-background-networking --disable-component-update --disable-sync "
+    "--autoplay-policy=no-user-gesture-required"
 )
-# What a page hands to the loudspeaker: every scheduled piece, and the level at the end of the audio
-# graph.
+# Records the audio of a page: every scheduled piece, and the level at the end of the audio graph.
 RECORDER = """
 window.scheduled = [];
 const start = AudioBufferSourceNode.prototype.start;
 AudioBufferSourceNode.prototype.start = function (when) {
   const samples = Array.from(this.buffer.getChannelData(0), (sample) => Math.round(sample * 32768));
-  window.scheduled.push({ when, rate: this.buffer.sampleRate, context: this.context.sampleRate, samples });
+  const [rate, context] = [this.buffer.sampleRate, this.context.sampleRate];
+  window.scheduled.push({ when, rate, context, samples });
   return start.apply(this, arguments);
 };
 const connect = AudioNode.prototype.connect;
 AudioNode.prototype.connect = function (to) {
   if (to instanceof AudioDestinationNode) {
-    // Beside the page's own way to the loudspeaker, and connected to it without a sound, so that it always runs.
+    // Parallel to the page's own connection, and muted, so that it always runs.
     window.analyser = new AnalyserNode(this.context, { fftSize: 2048 });
     const mute = new GainNode(this.context, { gain: 0 });
     connect.call(this, window.analyser);
@@ -68,14 +69,16 @@ window.heard = async (peak) => {
 window.silentSoon = async () => {
   let last = 0;
   const start = performance.now();
-  for (; performance.now() < start + 500; await nextFrame()) if (level() > 0) last = performance.now();
-  return last < start + 200; // 85 ms of it is the length of what the analyser looks at
+  for (; performance.now() < start + 500; await nextFrame()) {
+    if (level() > 0) last = performance.now();
+  }
+  return last < start + 200; // the analyser's window is 85 ms long
 };
 """
 
 
 class Watched:
-    """Tells by `ended` that an answer to a request for speech has been sent, or was given up."""
+    """Middleware that sets `ended` when an answer with speech was sent or cancelled."""
 
     def __init__(self, app: ASGIApp, *, ended: threading.Event) -> None:
         self._app = app
@@ -91,7 +94,7 @@ class Watched:
 
 @dataclass(frozen=True)
 class Server:
-    """A running server: where it is, its models, and whether an answer has ended since `ended` was cleared."""
+    """A running server. `ended` is set at the end of each answer with speech."""
 
     url: str
     pool: Pool
@@ -126,7 +129,7 @@ class Visit:
 
 
 def unhurried_tone() -> ToneModel:
-    """Beeps at twice real time, with a voice that breaks off and one that is not listed."""
+    """Return a model at twice real time, with a failing voice and an unlisted one."""
     model = ToneModel(real_time_factor=0.5, faults={"broken": Fault("raise", 10)})
     gong = Voice("gong", "Gong", ("de",), listed=False)
     model.info = replace(model.info, voices=(*model.info.voices, gong))
@@ -149,7 +152,7 @@ def server() -> Iterator[Server]:
 
 
 def browser_path() -> str:
-    """Return the Chromium that is installed; a skip without one."""
+    """Return the path of Chromium, or skip the test."""
     names = ("chromium", "chromium-browser", "google-chrome")
     path = next(filter(None, map(shutil.which, names)), None)
     if path is None:
@@ -167,7 +170,7 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture
 def context(chromium: Browser) -> Iterator[BrowserContext]:
-    """A browser profile of its own, whose pages are recorded."""
+    """Yield a separate browser profile whose audio is recorded."""
     context = chromium.new_context()
     context.set_default_timeout(20_000)
     context.add_init_script(RECORDER)

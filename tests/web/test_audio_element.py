@@ -1,4 +1,4 @@
-"""An `<audio>` element in Chromium that plays `GET /v1/tts/synthesize` and seeks in it."""
+"""Check that an `<audio>` element in Chromium plays and seeks `GET /v1/tts/synthesize`."""
 
 from urllib.parse import quote
 

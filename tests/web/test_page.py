@@ -1,4 +1,4 @@
-"""The page served at /, in a real browser, against the real server."""
+"""Check the page at `/` in a real browser with a real server."""
 
 import io
 import re
@@ -75,7 +75,7 @@ def speak(page: Page, text: str = TEXT, model: str = "hibari") -> None:
 
 
 class Piece(TypedDict):
-    """A stretch of samples given to the loudspeaker, with its start on the audio clock and the rates in hertz."""
+    """Scheduled samples, with their start on the audio clock and their rate in hertz."""
 
     when: float
     rate: int
@@ -90,7 +90,7 @@ def scheduled(page: Page) -> list[Piece]:
 
 
 def gaps_s(pieces: list[Piece]) -> NDArray[np.float64]:
-    """Return the silence between each two, in seconds; negative where they overlap."""
+    """Return the gaps between the pieces in seconds, negative where they overlap."""
     starts = np.array([piece["when"] for piece in pieces])
     ends = starts + np.array([len(piece["samples"]) / piece["rate"] for piece in pieces])
     gaps: NDArray[np.float64] = starts[1:] - ends[:-1]
@@ -143,7 +143,9 @@ def test_a_stream_may_be_cut_inside_a_sample(page: Page, size: int) -> None:
           const { Player } = await import("/web/player.js");
           const { promise, resolve } = Promise.withResolvers();
           const player = new Player(24000, { onProgress() {}, onFirstSound() {}, onEnd: resolve });
-          for (let at = 0; at < bytes.length; at += size) player.write(new Uint8Array(bytes.slice(at, at + size)));
+          for (let at = 0; at < bytes.length; at += size) {
+            player.write(new Uint8Array(bytes.slice(at, at + size)));
+          }
           player.finish();
           await promise;
         }""",

@@ -1,10 +1,13 @@
-"""Build the HTTP application from settings: the models, the surfaces, the layers around them."""
+"""Build the HTTP application from settings: services, routes, middleware.
+
+Nothing is loaded before the application starts.
+"""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import FastAPI, Request
 from fastapi.openapi.docs import get_swagger_ui_html
@@ -16,23 +19,22 @@ from starlette.responses import Response
 from vivavoce import __version__
 from vivavoce.api import errors
 from vivavoce.api.dependencies import Server
-from vivavoce.api.lifecycle import DrainMiddleware, Lifecycle
-from vivavoce.api.middleware import access_log as watch
-from vivavoce.api.middleware.access_log import AccessLogMiddleware, log_speech, reading
+from vivavoce.api.lifecycle import Lifecycle
+from vivavoce.api.middleware.access_log import AccessLogMiddleware, log_speech
 from vivavoce.api.middleware.auth import AuthMiddleware
-from vivavoce.api.middleware.body_limit import BodyLimitMiddleware, RequestIdMiddleware
+from vivavoce.api.middleware.body_limit import BodyLimitMiddleware
+from vivavoce.api.middleware.drain import DrainMiddleware
 from vivavoce.api.middleware.head import HeadMiddleware
-from vivavoce.api.middleware.origins import OwnHosts, host_of
+from vivavoce.api.middleware.origins import OriginMiddleware, host_of
+from vivavoce.api.replay import ReplayStore
 from vivavoce.api.request_log import RequestLog
-from vivavoce.api.routes import health, openai
-from vivavoce.api.routes import native as tts
+from vivavoce.api.routes import health, metrics, native, openai
 from vivavoce.api.routes.bodies import max_plain_bytes
-from vivavoce.api.routes.replay import ReplayStore
 from vivavoce.api.routes.wit import routes as wit
 from vivavoce.errors import EngineFault, MissingDependency, ModelsMissing
 from vivavoce.keys import FILE_NAME, Keyring
 from vivavoce.network.addresses import is_loopback, network_url, own_names
-from vivavoce.network.qr import elsewhere
+from vivavoce.network.qr import qr_panel
 from vivavoce.observability.metrics import Metrics
 from vivavoce.registry import build_pool
 from vivavoce.serving.pool import Pool
@@ -44,8 +46,8 @@ from vivavoce.types import SpeechReport
 if TYPE_CHECKING:  # needs an extra
     from vivavoce.observability.otel import Tracing
 
-FRESH = {"Cache-Control": "no-cache"}
-ELSEWHERE = "<!-- elsewhere -->"  # where the page says how other devices open it
+REVALIDATE: Final = {"Cache-Control": "no-cache"}  # an upgraded server must have no stale page
+ELSEWHERE: Final = "<!-- elsewhere -->"  # replaced by the QR code for other devices
 EXPOSED = (
     "X-Model",
     "X-Voice",
@@ -65,133 +67,61 @@ EXPOSED = (
 def create_app(
     settings: Settings, pool: Pool | None = None, tracing: "Tracing | None" = None
 ) -> FastAPI:
-    """Return the server. `pool` stands in for the models that the settings name, `tracing` for
-    where they send traces.
+    """Return the application of `settings`, with another `pool` or `tracing` if given.
 
-    Nothing is loaded before it starts. Raises `SettingsError` if there are keys and they cannot be
-    read, and `MissingDependency` if traces are wanted without the extra `otel`.
+    Raises `SettingsError` if there are keys that cannot be read, and `MissingDependency` if traces
+    are wanted without the extra `otel`.
     """
-    keyring = Keyring(settings.data_dir / FILE_NAME)
-    models = pool or build_pool(settings)
-    life = Lifecycle(settings.shutdown_timeout_s, lambda: models.failure)
-    metrics = Metrics(lambda: reading(models, life))
-    tracing = tracing or _tracing_to(settings.otlp_endpoint)
-    models.observe(metrics)
-    replays = ReplayStore()
-
-    def spoken(report: SpeechReport) -> None:
-        metrics.spoke(report)
-        log_speech(report)
-        if tracing is not None:
-            tracing.spoke(report)
-
-    synthesizer = Synthesizer(
-        models,
-        default_model=settings.default_model,
-        max_text_chars=settings.max_text_chars,
-        timeout_s=settings.request_timeout_s,
-        spoken=spoken,
-    )
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        # In the background: health answers while models load, and a request waits for the model
-        # that it needs.
-        loading = [asyncio.create_task(asyncio.to_thread(synthesizer.router.warm_up))]
-        if settings.load_models == "startup":
-            life.loading = True
-            loading.append(asyncio.create_task(_load_all(models, needed(settings), life)))
-        yield
-        life.drain()
-        await replays.aclose()
-        await models.aclose()
-        await asyncio.gather(*loading)
-        if tracing is not None:
-            await asyncio.to_thread(tracing.close)
-
+    server = _services(settings, pool or build_pool(settings), tracing)
     app = FastAPI(
         title="vivavoce",
         version=__version__,
         description="Text in, speech out.",
-        lifespan=lifespan,
+        lifespan=lambda _: _lifespan(server, settings),
         docs_url=None,  # FastAPI's own /docs and /redoc load their scripts from a CDN
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
         # FastAPI's own spans hold the query, and so a GET's text; `observability.otel` has ours.
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
     )
-    app.state.server = Server(
-        synthesizer=synthesizer,
-        life=life,
-        folders=Folders(settings.data_dir, settings.cache_dir),
-        spool_limit=SpoolLimit(settings.max_spool_bytes),
-        metrics=metrics,
-        requests=RequestLog(),
-        replays=replays,
-        max_plain_bytes=max_plain_bytes(settings.max_text_chars),
-    )
+    app.state.server = server
     errors.install(app)
-    wit_paths = wit.paths(settings.wit_prefix)
-    for module in (tts, openai, health, watch):
-        app.include_router(module.router)
-    if wit_paths:
-        app.include_router(wit.router, prefix=settings.wit_prefix.rstrip("/"))
-    _add_page(app, settings)
-    _add_docs(app)
-    app.add_middleware(HeadMiddleware)
-    app.add_middleware(
-        BodyLimitMiddleware,
-        max_bytes=settings.max_body_bytes,
-        max_total_bytes=settings.max_bodies_bytes,
-    )
-    app.add_middleware(
-        AuthMiddleware,
-        keyring=keyring,
-        lists=[path for path in wit_paths if path.endswith("/voices")],
-    )
-    app.add_middleware(DrainMiddleware, life=life)
-    app.add_middleware(
-        CORSMiddleware,
-        allow_origins=settings.cors_origins,
-        allow_methods=["GET", "HEAD", "POST", "OPTIONS"],
-        allow_headers=["*"],
-        expose_headers=EXPOSED,
-    )
-    if is_loopback(settings.host) and "*" not in settings.allowed_hosts:
-        app.add_middleware(OwnHosts, hosts=_allowed_hosts(settings))
-    app.add_middleware(AccessLogMiddleware, metrics=metrics, tracing=tracing)
-    app.add_middleware(RequestIdMiddleware, wit_paths=wit_paths)
+    _add_routes(app, settings)
+    _add_middleware(app, settings, server)
     return app
 
 
-def needed(settings: Settings) -> tuple[str, ...]:
-    """Return the models of which one has to be there: the one that the settings name for requests, or any."""
-    return settings.offered if settings.default_model == "auto" else (settings.default_model,)
+def _services(settings: Settings, pool: Pool, tracing: "Tracing | None") -> Server:
+    """Return the services that the endpoints share."""
+    lifecycle = Lifecycle(settings.shutdown_timeout_s, lambda: pool.failure)
+    counters = Metrics(lambda: metrics.take_snapshot(pool, lifecycle))
+    tracing = tracing or _tracing_to(settings.otlp_endpoint)
+    pool.observe(counters)
 
+    def report(speech: SpeechReport) -> None:
+        counters.spoke(speech)
+        log_speech(speech)
+        if tracing is not None:
+            tracing.spoke(speech)
 
-async def _load_all(models: Pool, needed: Sequence[str], life: Lifecycle) -> None:
-    """Load the models; none of those `needed` is a failure of the server, which its `life` then tells."""
-    await models.load_all()
-    life.loading = False
-    states = [state for name, state in models.states().items() if name in needed]
-    if (
-        life.draining
-        or not states
-        or any(state.state not in ("missing", "failed") for state in states)
-    ):
-        return
-    kind = ModelsMissing if all(state.state == "missing" for state in states) else EngineFault
-    life.fail(kind("; ".join(dict.fromkeys(state.detail for state in states))))
-
-
-def _allowed_hosts(settings: Settings) -> set[str]:
-    """Return the hosts that may use a server for this machine alone."""
-    urls = [
-        *settings.cors_origins,
-        settings.public_url or "",
-        *(f"//{name}" for name in settings.allowed_hosts),
-    ]
-    return {*own_names(settings.host), *(host for url in urls if (host := host_of(url)))}
+    synthesizer = Synthesizer(
+        pool,
+        default_model=settings.default_model,
+        max_text_chars=settings.max_text_chars,
+        timeout_s=settings.request_timeout_s,
+        on_report=report,
+    )
+    return Server(
+        synthesizer=synthesizer,
+        lifecycle=lifecycle,
+        folders=Folders(settings.data_dir, settings.cache_dir),
+        spool_limit=SpoolLimit(settings.max_spool_bytes),
+        metrics=counters,
+        tracing=tracing,
+        requests=RequestLog(),
+        replays=ReplayStore(),
+        max_plain_bytes=max_plain_bytes(settings.max_text_chars),
+    )
 
 
 def _tracing_to(endpoint: str | None) -> "Tracing | None":
@@ -201,13 +131,99 @@ def _tracing_to(endpoint: str | None) -> "Tracing | None":
         from vivavoce.observability.otel import Tracing
     except ImportError as error:
         raise MissingDependency(
-            f"setting 'otlp_endpoint' has the value {endpoint!r}, and {error.name!r} is not installed: install what "
-            "sends traces with pip install 'vivavoce[otel]', or unset it"
+            f"setting 'otlp_endpoint' has the value {endpoint!r}, and {error.name!r} is not "
+            "installed: install what sends traces with pip install 'vivavoce[otel]', or unset it"
         ) from error
     return Tracing.to(endpoint)
 
 
+@asynccontextmanager
+async def _lifespan(server: Server, settings: Settings) -> AsyncGenerator[None]:
+    """Load the models in the background at startup, and unload them at the end.
+
+    `/health` answers while models load, and a request waits for the model that it needs.
+    """
+    pool, lifecycle = server.synthesizer.pool, server.lifecycle
+    loading = [asyncio.create_task(asyncio.to_thread(server.synthesizer.router.warm_up))]
+    if settings.load_models == "startup":
+        lifecycle.loading = True
+        loading.append(asyncio.create_task(_load_all(pool, _needed_models(settings), lifecycle)))
+    yield
+    lifecycle.drain()
+    await server.replays.aclose()
+    await pool.aclose()
+    await asyncio.gather(*loading)
+    if server.tracing is not None:
+        await asyncio.to_thread(server.tracing.close)
+
+
+def _needed_models(settings: Settings) -> tuple[str, ...]:
+    """Return the models of which at least one must load: the default one, or any."""
+    return settings.offered if settings.default_model == "auto" else (settings.default_model,)
+
+
+async def _load_all(pool: Pool, needed: Sequence[str], lifecycle: Lifecycle) -> None:
+    """Load the models, and end the server if none of those `needed` can be loaded."""
+    await pool.load_all()
+    lifecycle.loading = False
+    states = [state for name, state in pool.states().items() if name in needed]
+    unusable = states and all(state.state in ("missing", "failed") for state in states)
+    if lifecycle.draining or not unusable:
+        return
+    kind = ModelsMissing if all(state.state == "missing" for state in states) else EngineFault
+    lifecycle.fail(kind("; ".join(dict.fromkeys(state.detail for state in states))))
+
+
+def _add_routes(app: FastAPI, settings: Settings) -> None:
+    for module in (native, openai, health, metrics):
+        app.include_router(module.router)
+    if settings.wit_prefix:
+        app.include_router(wit.router, prefix=settings.wit_prefix.rstrip("/"))
+    _add_page(app, settings)
+    _add_docs(app)
+
+
+def _add_middleware(app: FastAPI, settings: Settings, server: Server) -> None:
+    """Add the layers around the endpoints, from the innermost to the outermost."""
+    wit_paths = wit.paths(settings.wit_prefix)
+    app.add_middleware(HeadMiddleware)
+    app.add_middleware(
+        BodyLimitMiddleware,
+        max_bytes=settings.max_body_bytes,
+        max_total_bytes=settings.max_bodies_bytes,
+    )
+    app.add_middleware(
+        AuthMiddleware,
+        keyring=Keyring(settings.data_dir / FILE_NAME),
+        lists=[path for path in wit_paths if path.endswith("/voices")],
+    )
+    app.add_middleware(DrainMiddleware, lifecycle=server.lifecycle)
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=settings.cors_origins,
+        allow_methods=["GET", "HEAD", "POST", "OPTIONS"],
+        allow_headers=["*"],
+        expose_headers=EXPOSED,
+    )
+    if is_loopback(settings.host) and "*" not in settings.allowed_hosts:
+        app.add_middleware(OriginMiddleware, hosts=_allowed_hosts(settings))
+    app.add_middleware(
+        AccessLogMiddleware, metrics=server.metrics, tracing=server.tracing, wit_paths=wit_paths
+    )
+
+
+def _allowed_hosts(settings: Settings) -> set[str]:
+    """Return the hosts that may use a server for its own machine only."""
+    urls = [
+        *settings.cors_origins,
+        settings.public_url or "",
+        *(f"//{name}" for name in settings.allowed_hosts),
+    ]
+    return {*own_names(settings.host), *(host for url in urls if (host := host_of(url)))}
+
+
 def _add_page(app: FastAPI, settings: Settings) -> None:
+    """Serve the page at `/`, with a QR code of its URL for other devices."""
     web = files("vivavoce") / "web"
 
     @app.get("/", include_in_schema=False)
@@ -218,22 +234,23 @@ def _add_page(app: FastAPI, settings: Settings) -> None:
             settings.host, port, tls=request.url.scheme == "https"
         )
         html = (web / "index.html").read_text("utf-8")
-        return HTMLResponse(html.replace(ELSEWHERE, elsewhere(url) if url else ""), headers=FRESH)
+        html = html.replace(ELSEWHERE, qr_panel(url) if url else "")
+        return HTMLResponse(html, headers=REVALIDATE)
 
-    app.mount("/web", _Fresh(directory=str(web)), name="web")
+    app.mount("/web", _RevalidatedFiles(directory=str(web)), name="web")
 
 
-class _Fresh(StaticFiles):
-    """Files that browsers ask for again, by their ETag, so that an upgraded server has no stale page."""
+class _RevalidatedFiles(StaticFiles):
+    """Files that browsers check by their ETag at each use."""
 
     def file_response(self, *args: Any, **kwargs: Any) -> Response:  # passed on as they are
         response = super().file_response(*args, **kwargs)
-        response.headers.update(FRESH)
+        response.headers.update(REVALIDATE)
         return response
 
 
 def _add_docs(app: FastAPI) -> None:
-    """Swagger UI at /docs, from the files that the `fastapi-swagger` package brings."""
+    """Serve Swagger UI at `/docs`, from the files of the package `fastapi-swagger`."""
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:

@@ -1,31 +1,35 @@
-"""What endpoints take from the application, and who asks.
+"""Give endpoints the services that they share, and the API key of a request.
 
-What FastAPI is to call itself is `async`, though it waits for nothing: anything else it would call
+Functions that FastAPI calls are `async` although they wait for nothing, since FastAPI calls others
 in a thread.
 """
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
 
 from vivavoce.api.lifecycle import Lifecycle
+from vivavoce.api.replay import ReplayStore
 from vivavoce.api.request_log import RequestLog
-from vivavoce.api.routes.replay import ReplayStore
 from vivavoce.observability.metrics import Metrics
 from vivavoce.storage import Folders, SpoolLimit
 from vivavoce.synthesis.speech import Synthesizer
 
+if TYPE_CHECKING:  # needs an extra
+    from vivavoce.observability.otel import Tracing
+
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """What one application's endpoints share; `app.state.server` is one."""
+    """The services of one application, in `app.state.server`."""
 
     synthesizer: Synthesizer
-    life: Lifecycle
+    lifecycle: Lifecycle
     folders: Folders
     spool_limit: SpoolLimit
     metrics: Metrics
+    tracing: "Tracing | None"
     requests: RequestLog
     replays: ReplayStore
     max_plain_bytes: int  # of a body without a recording
@@ -44,17 +48,17 @@ SynthesizerDep = Annotated[Synthesizer, Depends(_synthesizer)]
 
 
 def server_of(request: Request) -> Server:
-    """Return what the application that answers `request` shares."""
+    """Return the services of the application that answers `request`."""
     server = request.app.state.server
     assert isinstance(server, Server)
     return server
 
 
 def caller_of(request: Request) -> str:
-    """Return the name of the API key that the request came with; empty if none was needed."""
+    """Return the name of the request's API key, or an empty string."""
     return str(request.scope.get("state", {}).get("key", ""))
 
 
 def can_manage(request: Request) -> bool:
-    """True if the API key that the request came with has the scope `manage`."""
-    return bool(request.scope.get("state", {}).get("manages"))
+    """True if the request's API key has the scope `manage`."""
+    return bool(request.scope.get("state", {}).get("can_manage"))

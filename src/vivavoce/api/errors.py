@@ -1,4 +1,4 @@
-"""Turn errors into HTTP answers, once, in the shape of the surface that was called (`api.surfaces`)."""
+"""Turn errors into HTTP answers, in the format of the API that was called (`api.surfaces`)."""
 
 import json
 import reprlib
@@ -54,39 +54,40 @@ _SHOWN_CHARS = 100
 _SHORT = reprlib.Repr()
 _SHORT.maxlevel = 2
 
-HEAD = "vivavoce.head"  # a key in a scope: the client sent HEAD, which is answered like GET
-FAILED = "vivavoce.failed"  # a key in a scope: the answer says 200, and in its body that it failed
+# Keys in a scope.
+HEAD = "vivavoce.head"  # the client sent HEAD, which is answered like GET
+FAILED = "vivavoce.failed"  # the answer has status 200, and its body reports a failure
 
 
 class ClientDisconnected(Exception):
-    """The client closed its connection; there is nobody to answer."""
+    """The client closed its connection, so no answer can be sent."""
 
 
-def asked_as(request: HTTPConnection, field: str) -> str:
-    """Return the name of a request's field on the surface that the request came by."""
+def field_name(request: HTTPConnection, field: str) -> str:
+    """Return the field's name in the API that the client used."""
     return surface_of(request.scope).field_names.get(field, field)
 
 
 def install(app: FastAPI) -> None:
-    """Register the handlers of every error that an endpoint may raise."""
+    """Register handlers for all errors that an endpoint may raise."""
     app.add_exception_handler(VivavoceError, _on_our_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http_error)
-    app.add_exception_handler(ClientDisconnected, _on_client_left)
+    app.add_exception_handler(ClientDisconnected, _on_disconnect)
     app.add_exception_handler(Exception, _on_bug)
 
 
 def error_body(
     scope: Scope, status: int, *, code: str, message: str, field: str | None = None
 ) -> bytes:
-    """Return the JSON of an error in the shape of the surface that the request came by."""
+    """Return the JSON of an error in the format of the called API."""
     error = ErrorFacts(status, code, message, field, scope.get("request_id", ""))
     # Escaped: an echoed value may hold a lone surrogate.
     return json.dumps(surface_of(scope).render_error(error)).encode("ascii")
 
 
 def status_of(error: VivavoceError) -> int:
-    """Return the native surface's status for an error."""
+    """Return the status for an error in the native API."""
     return next(status for kind, status in STATUS if isinstance(error, kind))
 
 
@@ -99,10 +100,22 @@ def error_response(
     field: str | None = None,
     retry_after_s: float | None = None,
 ) -> Response:
+    """Return an error response in the format of the API that the client used."""
     status = surface_of(request.scope).status_map.get(status, status)
     headers = {} if retry_after_s is None else {"Retry-After": str(max(1, round(retry_after_s)))}
     body = error_body(request.scope, status, code=code, message=message, field=field)
     return Response(body, status, headers, "application/json")
+
+
+def refuse(
+    scope: Scope, status: int, *, code: str, message: str, retry_after_s: float | None = None
+) -> Response:
+    """Return an error response that closes the connection: the rest of the request is not read."""
+    response = error_response(
+        HTTPConnection(scope), status, code=code, message=message, retry_after_s=retry_after_s
+    )
+    response.headers["connection"] = "close"
+    return response
 
 
 async def _on_our_error(request: Request, error: Exception) -> Response:
@@ -111,18 +124,19 @@ async def _on_our_error(request: Request, error: Exception) -> Response:
 
 
 def answer_to(request: HTTPConnection, error: VivavoceError) -> Response:
-    """Return the answer that tells `error` in the shape of the surface that was called."""
+    """Return the response for `error` in the format of the API that the client used."""
+    retry_after_s = None
+    if isinstance(error, Overloaded | OutOfMemory | DiskFull):
+        retry_after_s = error.retry_after_s
+    elif isinstance(error, NotReady):
+        retry_after_s = 5.0
     response = error_response(
         request,
         status_of(error),
         code=error.code,
         message=error.message,
-        field=asked_as(request, error.field) if isinstance(error, BadRequest) else None,
-        retry_after_s=error.retry_after_s
-        if isinstance(error, Overloaded | OutOfMemory | DiskFull)
-        else 5.0
-        if isinstance(error, NotReady)
-        else None,
+        field=field_name(request, error.field) if isinstance(error, BadRequest) else None,
+        retry_after_s=retry_after_s,
     )
     if isinstance(error, Unauthorized):
         response.headers["WWW-Authenticate"] = "Bearer"
@@ -132,45 +146,42 @@ def answer_to(request: HTTPConnection, error: VivavoceError) -> Response:
 async def _on_invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     problem = error.errors()[0]
-    field, message = describe(problem)
+    field, message = _describe(problem)
     status = 400 if problem["type"] == "json_invalid" else 422
     return error_response(request, status, code="invalid_request", message=message, field=field)
 
 
-def describe(problem: Mapping[str, Any]) -> tuple[str | None, str]:
-    """Return the field and a sentence for one of pydantic's error details (plain dictionaries, hence `Any`)."""
+def _describe(problem: Mapping[str, Any]) -> tuple[str | None, str]:
+    """Return the field and a message for one of pydantic's error details.
+
+    These are plain dictionaries, hence `Any`.
+    """
     where = [str(part) for part in problem["loc"] if part not in ("body", "query")]
     kind = problem["type"]
     if kind == "json_invalid":
         reason = problem.get("ctx", {}).get("error", "it cannot be read")
         return None, f"the body is not valid JSON: {reason}; check quotes and commas"
     if not where:
-        return (
-            None,
-            "the body is not a JSON object; send one, with the header 'Content-Type: application/json'",
-        )
+        message = "the body is not a JSON object; send one, with the header "
+        return None, message + "'Content-Type: application/json'"
     field = where[0][:MAX_NAME_CHARS]
     if kind == "missing":
         return field, f"the field {field!r} is missing; send it"
     if kind == "extra_forbidden":
-        return (
-            field,
-            f"the field {field!r} is not known here; see /docs for the names, or leave it out",
-        )
+        message = f"the field {field!r} is not known here; see /docs for the names, or leave it out"
+        return field, message
     if kind == "string_too_long" and isinstance(problem.get("input"), str):
         length, limit = len(problem["input"]), problem["ctx"]["max_length"]
-        return (
-            field,
-            f"the field {field!r} has {length:,} characters, the limit is {limit:,}; shorten it",
+        message = (
+            f"the field {field!r} has {length:,} characters, the limit is {limit:,}; shorten it"
         )
-    return (
-        field,
-        f"the field {field!r} cannot be {_shown(problem.get('input'))}: {_sentence(problem['msg'])}",
-    )
+        return field, message
+    shown, reason = _shown(problem.get("input")), _sentence(problem["msg"])
+    return field, f"the field {field!r} cannot be {shown}: {reason}"
 
 
 def _shown(value: object) -> str:
-    """Return the beginning of `value` as Python writes it, without writing all of it first."""
+    """Return the beginning of the `repr` of `value`, without building all of it."""
     text = repr(value[:_SHOWN_CHARS]) if isinstance(value, str | bytes) else _SHORT.repr(value)
     return text if len(text) <= 80 else text[:77] + "…"
 
@@ -182,10 +193,12 @@ def _sentence(message: str) -> str:
 async def _on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     method = "HEAD" if request.scope.get(HEAD) else request.method
+    path = request.url.path[:MAX_NAME_CHARS]
     messages = {
-        400: "the body cannot be read: send JSON in UTF-8, its numbers of at most 4,300 digits, not nested deeply",
-        404: f"there is no {method} {request.url.path[:MAX_NAME_CHARS]} here; see /docs for what there is",
-        405: f"{request.url.path[:MAX_NAME_CHARS]} does not take {method}; see /docs",
+        400: "the body cannot be read: send JSON in UTF-8, its numbers of at most 4,300 digits, "
+        "not nested deeply",
+        404: f"there is no {method} {path} here; see /docs for what there is",
+        405: f"{path} does not take {method}; see /docs",
     }
     response = error_response(
         request,
@@ -200,7 +213,10 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
 
 
 def _allowed_methods(request: Request) -> list[str]:
-    """Return the methods of all endpoints at the request's path; Starlette names those of one."""
+    """Return the methods of all endpoints at the request's path.
+
+    Starlette names those of one endpoint only.
+    """
     found = [
         method
         for method in ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -212,7 +228,7 @@ def _allowed_methods(request: Request) -> list[str]:
     return ["HEAD", *found] if "GET" in found else found
 
 
-async def _on_client_left(request: Request, error: Exception) -> Response:
+async def _on_disconnect(request: Request, error: Exception) -> Response:
     return Response(status_code=499)
 
 

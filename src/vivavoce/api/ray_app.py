@@ -1,7 +1,6 @@
-"""From settings to a Ray Serve application that speaks with one model: what `serve deploy` builds
-on a cluster.
+"""Build a Ray Serve application for one model from settings, for `serve deploy`.
 
-Nothing of it is imported by the server.
+The server imports nothing of this module.
 """
 
 from functools import partial
@@ -17,10 +16,10 @@ if TYPE_CHECKING:
 
 
 def application(args: dict[str, object]) -> "Application":
-    """Return the application of `args`, which are settings; `default_model` names the one model
-    that its replicas speak with.
+    """Return the application of `args`, which are settings.
 
-    Raises `SettingsError` for wrong settings or none of a model, `MissingDependency` without Ray.
+    The setting `default_model` names the one model of all replicas. Raises `SettingsError` for
+    wrong settings or a missing model, and `MissingDependency` without Ray.
     """
     settings = Settings.read(None, **args)
     if settings.default_model == "auto":
@@ -36,7 +35,7 @@ def application(args: dict[str, object]) -> "Application":
         autoscaling_config={
             "min_replicas": settings.ray_min_replicas,
             "max_replicas": max(settings.ray_min_replicas, settings.ray_max_replicas),
-            # A replica more is started before those there are full.
+            # Another replica is started before the running ones are full.
             "target_ongoing_requests": max(1.0, 0.7 * settings.ray_max_ongoing_requests),
         },
     )

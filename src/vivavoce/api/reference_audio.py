@@ -1,6 +1,6 @@
-"""Turn the recording in a request's body into samples; it knows base64, and nothing of models.
+"""Decode the recording in a request's body to samples.
 
-Nothing is fetched: a recording comes in the body or not at all.
+A recording is never fetched from a URL. The module knows no models.
 """
 
 import asyncio
@@ -10,20 +10,20 @@ import re
 from dataclasses import replace
 from typing import Final
 
-from vivavoce.api.schemas import SpeechBody, SynthesizeBody
+from vivavoce.api.schemas.requests import SpeechBody, SynthesizeBody
 from vivavoce.audio import decode_recording
 from vivavoce.errors import BadRequest
 from vivavoce.types import Reference, Samples, SpeechRequest
 
-PIECE_CHARS: Final = 2**17  # of base64, decoded in one go: 5 ms
+PIECE_CHARS: Final = 2**17  # of base64, decoded at once: 5 ms
 _DATA_URL: Final = re.compile(r"data:[^,]{0,200};base64,", re.IGNORECASE)
 _URL: Final = re.compile(r"\s*(?!data:)[a-z][a-z0-9+.-]{1,20}:", re.IGNORECASE)
 
 
 async def read_request(body: SynthesizeBody | SpeechBody) -> SpeechRequest:
-    """Return the request of `body`, its recording decoded beside the event loop.
+    """Return the request of `body`, with its recording decoded in a thread.
 
-    Raises `BadRequest`, naming the field.
+    Raises `BadRequest` with the name of the field.
     """
     request = body.to_request()
     words = (body.ref_text or "").strip() or None
@@ -37,7 +37,8 @@ async def read_request(body: SynthesizeBody | SpeechBody) -> SpeechRequest:
         return request
     if body.x_vector_only is False and words is None:
         raise BadRequest(
-            "ref_text is missing, which x_vector_only: false asks for: send what is said in ref_audio",
+            "ref_text is missing, which x_vector_only: false asks for: send what is said in "
+            "ref_audio",
             field="ref_text",
         )
     samples, rate_hz = await asyncio.to_thread(_decode, body.ref_audio)
@@ -51,26 +52,27 @@ def _decode(sent: str) -> tuple[Samples, int]:
 
 
 def _bytes(sent: str) -> bytes:
-    """Return the bytes of base64, plain or in a `data:` URL; line breaks are allowed."""
+    """Return the bytes of base64, plain or in a `data:` URL. Line breaks are allowed."""
     if (prefix := _DATA_URL.match(sent)) is not None:
         sent = sent[prefix.end() :]
     elif _URL.match(sent):
         raise BadRequest(
-            f"ref_audio is {sent[:80]!r}, and nothing is fetched here: send the recording itself, in base64",
+            f"ref_audio is {sent[:80]!r}, and nothing is fetched here: send the recording itself, "
+            "in base64",
             field="ref_audio",
         )
     try:
         return _decoded(sent)
     except (binascii.Error, ValueError) as error:
         raise BadRequest(
-            f"ref_audio {sent[:40]!r}… is not base64 ({error}): send the recording's bytes in base64, plain or as "
-            "data:audio/wav;base64,…",
+            f"ref_audio {sent[:40]!r}… is not base64 ({error}): send the recording's bytes in "
+            "base64, plain or as data:audio/wav;base64,…",
             field="ref_audio",
         ) from error
 
 
 def _decoded(sent: str) -> bytes:
-    """Return the bytes of base64, in pieces: the interpreter stands still while one is decoded.
+    """Decode base64 in pieces, since the interpreter blocks while one is decoded.
 
     Raises `ValueError`.
     """
@@ -82,5 +84,5 @@ def _decoded(sent: str) -> bytes:
         whole = len(text) // 4 * 4
         data += base64.b64decode(text[:whole], validate=True)
         padded, rest = "=" in text[:whole], text[whole:]
-    base64.b64decode(rest, validate=True)  # which is not whole
+    base64.b64decode(rest, validate=True)  # an incomplete group of four raises
     return bytes(data)

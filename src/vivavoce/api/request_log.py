@@ -1,23 +1,28 @@
-"""How the latest requests for speech ended, for whoever asks by their id; kept in memory, without
-texts and keys.
+"""Keep the outcomes of the latest requests for speech by their ids.
 
-The headers of a stream are gone before its audio is complete, and few clients read trailers: here
-its end can be looked up. It knows neither routes nor who may ask.
+The headers of a stream are sent before its audio is complete, and few clients read trailers.
+
+- Records are in memory, and hold neither texts nor keys.
+- The module knows neither routes nor permissions.
 """
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Final
 
 from vivavoce.synthesis.speech import Speech
 from vivavoce.types import AudioFormat, SpeechReport
 
-KEPT = 1_000
+MAX_RECORDS: Final = 1_000
 
 
 @dataclass(eq=False, slots=True)
 class RequestRecord:
-    """One request for speech: what it is about once a model was found for it, and its report once it has ended."""
+    """One request for speech.
+
+    Model, voice and language are set when it is accepted, and `report` when it ends.
+    """
 
     request_id: str
     caller: str
@@ -29,7 +34,7 @@ class RequestRecord:
     report: SpeechReport | None = None
 
     def opened(self, speech: Speech) -> None:
-        """The request is accepted, and `speech` answers it."""
+        """Record that the request was accepted and that `speech` answers it."""
         self.model, self.voice, self.language = speech.model, speech.voice, speech.language
         speech.on_report.append(self.ended)
 
@@ -38,24 +43,24 @@ class RequestRecord:
 
 
 class RequestLog:
-    """The latest requests for speech by caller and id; of two with the same id, the later one.
+    """The latest requests for speech by caller and id.
 
-    There are at most `kept` in all. On more, the oldest of the caller with the most of them goes,
-    so that nobody's requests push out those of a caller with fewer.
+    A request replaces an earlier one of the same id. At most `max_records` are kept. The oldest
+    one of the caller with the most records goes first, so that callers with few keep theirs.
     """
 
-    def __init__(self, kept: int = KEPT) -> None:
-        self._kept = kept
+    def __init__(self, max_records: int = MAX_RECORDS) -> None:
+        self._max_records = max_records
         self._count = 0
         self._by_caller: dict[str, OrderedDict[str, RequestRecord]] = {}
 
     def begin(self, request_id: str, caller: str, audio_format: AudioFormat) -> RequestRecord:
-        """Remembers a request that has come."""
+        """Add a request."""
         record = RequestRecord(request_id, caller, audio_format)
         self._forget(caller, request_id)
         self._by_caller.setdefault(caller, OrderedDict())[request_id] = record
         self._count += 1
-        if self._count > self._kept:
+        if self._count > self._max_records:
             busiest = max(self._by_caller, key=lambda name: len(self._by_caller[name]))
             self._forget(busiest, next(iter(self._by_caller[busiest])))
         return record
@@ -68,14 +73,14 @@ class RequestLog:
                 del self._by_caller[caller]
 
     def drop(self, record: RequestRecord) -> None:
-        """Forget a request that was refused: its answer has told all, and a flood of them pushes nothing out."""
+        """Remove a rejected request, so that many of them push out no other record."""
         if self.find(record.request_id, record.caller) is record:
             self._forget(record.caller, record.request_id)
 
     def find(
         self, request_id: str, caller: str, *, of_anyone: bool = False
     ) -> RequestRecord | None:
-        """Return the request of `caller`, or with `of_anyone` else the latest of that id."""
+        """Return the caller's request, else with `of_anyone` the latest one of that id."""
         found = self._by_caller.get(caller, OrderedDict()).get(request_id)
         if found is None and of_anyone:
             same = [

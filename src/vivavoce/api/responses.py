@@ -1,18 +1,17 @@
-"""Send speech over HTTP: as it is made, or as one file of exact size; and stops as soon as the
-client is gone.
+"""Answer with speech: as a stream, one exact file, or server-sent events.
 
-The first audio is awaited before the status goes out, so that a model's failure is an honest 5xx.
-After that a failure breaks the transfer: the client sees an incomplete answer, never a short file
-that looks whole.
+- The status is sent with the first audio, so that a model that fails first gives a 5xx.
+- A later failure breaks the transfer: a client never gets a short file that looks whole.
+- A client that leaves ends its speech.
 """
 
 import asyncio
 import base64
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
 from fastapi import Request
@@ -20,73 +19,109 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from vivavoce.api.dependencies import caller_of, server_of
-from vivavoce.api.errors import FAILED, ClientDisconnected, asked_as, error_body, status_of
-from vivavoce.api.schemas import EVENTS_TYPE
+from vivavoce.api.errors import FAILED, ClientDisconnected, error_body, field_name, status_of
+from vivavoce.api.schemas.answers import EVENTS_TYPE
 from vivavoce.audio import MEDIA_TYPES, check_rate, flac_with_length, open_encoder, wav_header
 from vivavoce.errors import VivavoceError
 from vivavoce.names import to_header
-from vivavoce.storage import ROOM_BYTES, Spool
-from vivavoce.synthesis.speech import Speech, Synthesizer
+from vivavoce.storage import SPOOL_BYTES, Spool
+from vivavoce.synthesis.speech import Speech
 from vivavoce.types import AudioFormat, SpeechRequest
 
-BYTES_PER_CHAR = 3_000  # of wav at 24 kHz, about
-UNSPOKEN_PIECES, UNSPOKEN_CHARS = 16, 24  # named in a header, each by its beginning: 5 kB at most
-FRAME_S = 0.08  # a Qwen3-TTS codec frame: the unit of the audio tokens in `usage`
+BYTES_PER_CHAR: Final = 3_000  # of WAV at 24 kHz, approximately
+# A header names at most so many pieces, each by its first characters: 5 kB at most.
+UNSPOKEN_PIECES: Final = 16
+UNSPOKEN_CHARS: Final = 24
+FRAME_S: Final = 0.08  # a Qwen3-TTS codec frame: the unit of the audio tokens in `usage`
 
 T = TypeVar("T")
+Form = Callable[[Request, Speech, SpeechRequest], Awaitable[Response]]
 
 
-async def stream_speech(
-    request: Request, synthesizer: Synthesizer, wanted: SpeechRequest
-) -> Response:
-    """Return the audio as it is made, in the format of `wanted`."""
-    return await stream_chunks(request, synthesizer, wanted, _encoded, MEDIA_TYPES[wanted.format])
-
-
-async def stream_chunks(
-    request: Request,
-    synthesizer: Synthesizer,
-    wanted: SpeechRequest,
-    encode: Callable[[Speech, AudioFormat], AsyncGenerator[bytes]],
-    media_type: str,
-) -> Response:
-    """Return the speech in a surface's own form: what `encode` makes of it, which closes it in the end."""
-    speech = await _opened(request, synthesizer, wanted)
-    async with _closing_unless_sent(speech):
-        chunks = encode(speech, wanted.format)
-        first = await _unless_disconnected(request.receive, _first(chunks))
-        return _Streamed(first, chunks, media_type, _facts(speech, request))
-
-
-async def whole_speech(
-    request: Request, synthesizer: Synthesizer, wanted: SpeechRequest
-) -> Response:
-    """Return the audio as one file, with its exact size in Content-Length and, for WAV, in its header."""
-    limit = server_of(request).spool_limit
-    if wanted.format in ("wav", "pcm") and len(wanted.text) * BYTES_PER_CHAR > ROOM_BYTES:
-        limit.check(ROOM_BYTES)  # before a model speaks in vain
-    speech = await _opened(request, synthesizer, wanted)
-    speech.streamed = False
-    spool = Spool(limit)
+async def respond(http: Request, request: SpeechRequest, form: Form) -> Response:
+    """Speak `request` and answer in `form`: `stream`, `whole`, `events`, or an API's own."""
+    if form is whole:
+        _check_spool(http, request)
+    speech = await open_speech(http, request)
     try:
-        async with _closing_unless_sent(speech):
-            await _unless_disconnected(request.receive, _spool(speech, wanted.format, spool))
+        return await form(http, speech, request)
+    except BaseException:
+        await speech.aclose()  # a generator that was never started does not
+        raise
+
+
+async def open_speech(http: Request, request: SpeechRequest) -> Speech:
+    """Start to speak `request`, and add it to the request log."""
+    if request.sample_rate_hz is not None:
+        check_rate(request.format, request.sample_rate_hz)
+    server, caller = server_of(http), caller_of(http)
+    record = server.requests.begin(http.scope["request_id"], caller, request.format)
+    opening = server.synthesizer.open(replace(request, caller=caller))
+    try:
+        speech = await unless_disconnected(http.receive, opening, unwanted=Speech.aclose)
+    except BaseException:
+        server.requests.drop(record)
+        raise
+    record.opened(speech)
+    return speech
+
+
+async def stream(http: Request, speech: Speech, request: SpeechRequest) -> Response:
+    """Return the encoded audio as it is made."""
+    chunks = _encoded(speech, request.format)
+    return await chunked(http, speech, chunks, MEDIA_TYPES[request.format])
+
+
+async def events(http: Request, speech: Speech, request: SpeechRequest) -> Response:
+    """Return OpenAI's server-sent events: audio in base64, then `speech.audio.done`."""
+    response = await chunked(http, speech, _events(http, speech, request), EVENTS_TYPE)
+    response.headers["Cache-Control"] = "no-cache"
+    return response
+
+
+async def chunked(
+    http: Request, speech: Speech, chunks: AsyncGenerator[bytes], media_type: str
+) -> Response:
+    """Return `chunks` as they are made, after the first of them is there."""
+    first = await unless_disconnected(http.receive, _first(chunks))
+    return _SpeechResponse(first, chunks, media_type, _speech_headers(http, speech))
+
+
+async def whole(http: Request, speech: Speech, request: SpeechRequest) -> Response:
+    """Return one file with its exact size, in Content-Length and in a WAV header."""
+    speech.streamed = False
+    spool = Spool(server_of(http).spool_limit)
+    try:
+        await unless_disconnected(http.receive, _fill(spool, speech, request.format))
     except BaseException:
         await spool.aclose()
         raise
     spool.rewind()
-    start = _exact_start(wanted.format, spool, speech)
-    length = str(len(start) + spool.unread)
+    start = _exact_start(request.format, spool, speech)
     headers = {
-        **_facts(speech, request),
+        **_speech_headers(http, speech),
         "X-Finish-Reason": speech.finish_reason,
-        "Content-Length": length,
+        "Content-Length": str(len(start) + spool.unread),
     }
-    return _Streamed(start, spool, MEDIA_TYPES[wanted.format], headers)
+    return _SpeechResponse(start, spool, MEDIA_TYPES[request.format], headers)
+
+
+def _check_spool(http: Request, request: SpeechRequest) -> None:
+    """Raise `DiskFull` before a model speaks a long text in vain."""
+    if request.format in ("wav", "pcm") and len(request.text) * BYTES_PER_CHAR > SPOOL_BYTES:
+        server_of(http).spool_limit.check(SPOOL_BYTES)
+
+
+async def _fill(spool: Spool, speech: Speech, audio_format: AudioFormat) -> None:
+    """Write the whole audio to `spool`. Raises `DiskFull` if it does not fit."""
+    headless: AudioFormat = "pcm" if audio_format == "wav" else audio_format
+    async with aclosing(_encoded(speech, headless)) as chunks:
+        async for chunk in chunks:
+            spool.write(chunk)
 
 
 def _exact_start(audio_format: AudioFormat, spool: Spool, speech: Speech) -> bytes:
-    """Return the file's first bytes with the length in them, for the formats that have a place for it."""
+    """Return the file's first bytes with its length, if the format holds one."""
     if audio_format == "wav":
         return wav_header(speech.sample_rate_hz, spool.size)
     if audio_format == "flac":
@@ -94,77 +129,39 @@ def _exact_start(audio_format: AudioFormat, spool: Spool, speech: Speech) -> byt
     return b""
 
 
-async def stream_events(
-    request: Request, synthesizer: Synthesizer, wanted: SpeechRequest
-) -> Response:
-    """Return the audio as OpenAI's server-sent events: deltas in base64, then `speech.audio.done` with the usage."""
-    speech = await _opened(request, synthesizer, wanted)
-    async with _closing_unless_sent(speech):
-        events = _events(speech, wanted, request)
-        first = await _unless_disconnected(request.receive, _first(events))
-        return _Streamed(
-            first, events, EVENTS_TYPE, {**_facts(speech, request), "Cache-Control": "no-cache"}
-        )
-
-
-async def _opened(request: Request, synthesizer: Synthesizer, wanted: SpeechRequest) -> Speech:
-    if wanted.sample_rate_hz is not None:
-        check_rate(wanted.format, wanted.sample_rate_hz)
-    caller, requests = caller_of(request), server_of(request).requests
-    record = requests.begin(request.scope["request_id"], caller, wanted.format)
-    opening = synthesizer.open(replace(wanted, caller=caller))
-    try:
-        speech = await _unless_disconnected(request.receive, opening, unwanted=Speech.aclose)
-    except BaseException:
-        requests.drop(record)
-        raise
-    record.opened(speech)
-    return speech
-
-
-@asynccontextmanager
-async def _closing_unless_sent(speech: Speech) -> AsyncGenerator[None]:
-    """Close `speech` if its answer does not come about: what would do so as it is sent may never have begun."""
-    try:
-        yield
-    except BaseException:
-        await speech.aclose()
-        raise
-
-
-def _facts(speech: Speech, request: Request) -> dict[str, str]:
-    """What the answer says of itself in its headers."""
-    facts = {
+def _speech_headers(http: Request, speech: Speech) -> dict[str, str]:
+    """Return the headers that describe the speech."""
+    values = {
         "X-Model": speech.model,
         "X-Voice": speech.voice,
         "X-Language": speech.language,
         "X-Sample-Rate": str(speech.sample_rate_hz),
     }
     if speech.ignored:
-        facts["X-Ignored"] = ", ".join(asked_as(request, field) for field in speech.ignored)
-    headers = {header: to_header(value) for header, value in facts.items()}
+        values["X-Ignored"] = ", ".join(field_name(http, field) for field in speech.ignored)
+    headers = {header: to_header(value) for header, value in values.items()}
     if speech.unspoken:
-        headers["X-Unspoken"] = _named(speech.unspoken)
+        headers["X-Unspoken"] = _shortened(speech.unspoken)
     return headers
 
 
-def _named(pieces: Sequence[str]) -> str:
-    """Return the beginnings of pieces of text, percent-encoded, and how many more there are: a header must stay short."""
-    named = [quote(piece[:UNSPOKEN_CHARS], safe="") for piece in pieces[:UNSPOKEN_PIECES]]
-    more = len(pieces) - len(named)
-    return ", ".join([*named, f"+{more}"] if more else named)
+def _shortened(pieces: Sequence[str]) -> str:
+    """Return the percent-encoded beginnings of the first pieces, and the number of the others."""
+    shown = [quote(piece[:UNSPOKEN_CHARS], safe="") for piece in pieces[:UNSPOKEN_PIECES]]
+    more = len(pieces) - len(shown)
+    return ", ".join([*shown, f"+{more}"] if more else shown)
 
 
 async def _encoded(speech: Speech, audio_format: AudioFormat) -> AsyncGenerator[bytes]:
-    """Yield the encoded audio in non-empty chunks; the first one holds audio, not a header alone."""
+    """Yield the encoded audio in chunks, of which the first holds more than a header."""
     encoder = open_encoder(audio_format, speech.sample_rate_hz, speech.fingerprint)
     try:
-        pending, heard = b"", False
+        pending, has_audio = b"", False
         async with aclosing(speech.samples()) as samples:
             async for part in samples:
-                heard = heard or part.size > 0
+                has_audio = has_audio or part.size > 0
                 pending += encoder.write(part)
-                if heard and pending:
+                if has_audio and pending:
                     yield pending
                     pending = b""
         yield pending + encoder.finish()
@@ -177,34 +174,22 @@ async def _first(chunks: AsyncGenerator[bytes]) -> bytes:
     return await anext(chunks)
 
 
-async def _spool(speech: Speech, audio_format: AudioFormat, spool: Spool) -> None:
-    """Put the whole answer there. Raises `DiskFull` if it does not fit."""
-    async with aclosing(
-        _encoded(speech, "pcm" if audio_format == "wav" else audio_format)
-    ) as chunks:
-        async for chunk in chunks:
-            spool.write(chunk)
-
-
-async def _events(speech: Speech, wanted: SpeechRequest, request: Request) -> AsyncGenerator[bytes]:
+async def _events(http: Request, speech: Speech, request: SpeechRequest) -> AsyncGenerator[bytes]:
     started = False
     try:
-        async with aclosing(_encoded(speech, wanted.format)) as chunks:
+        async with aclosing(_encoded(speech, request.format)) as chunks:
             async for chunk in chunks:
-                yield _event(
-                    {"type": "speech.audio.delta", "audio": base64.b64encode(chunk).decode("ascii")}
-                )
+                audio = base64.b64encode(chunk).decode("ascii")
+                yield _event({"type": "speech.audio.delta", "audio": audio})
                 started = True
     except VivavoceError as error:
-        if not started:  # nothing has been sent: the status can still tell
+        if not started:  # nothing has been sent, so the status can report the error
             raise
-        request.scope[FAILED] = True
-        yield _error_event(error, request.scope)
+        http.scope[FAILED] = True
+        yield _error_event(error, http.scope)
         return
-    text_tokens, audio_tokens = (
-        len(wanted.text),
-        round(speech.spoken_samples / speech.sample_rate_hz / FRAME_S),
-    )
+    text_tokens = len(request.text)
+    audio_tokens = round(speech.spoken_samples / speech.sample_rate_hz / FRAME_S)
     usage = {
         "input_tokens": text_tokens,
         "output_tokens": audio_tokens,
@@ -224,8 +209,8 @@ def _error_event(error: VivavoceError, scope: Scope) -> bytes:
     return _event({"type": "error", **json.loads(body)})
 
 
-class _Streamed(StreamingResponse):
-    """Sends `first`, then the rest as it comes; closes the rest as soon as the client leaves."""
+class _SpeechResponse(StreamingResponse):
+    """Send `first`, then `rest`, which is closed at the end or when the client leaves."""
 
     def __init__(
         self,
@@ -240,9 +225,9 @@ class _Streamed(StreamingResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            await _unless_disconnected(receive, self._send(send))
+            await unless_disconnected(receive, self._send(send))
         except ClientDisconnected:
-            pass  # nobody listens any more; closing the rest below is all there is to do
+            pass  # there is nothing to do but close `rest`
         finally:
             await self._rest.aclose()
 
@@ -256,16 +241,15 @@ class _Streamed(StreamingResponse):
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-async def _unless_disconnected(
+async def unless_disconnected(
     receive: Receive,
     work: Coroutine[Any, Any, T],
     *,
     unwanted: Callable[[T], Awaitable[None]] | None = None,
 ) -> T:
-    """Return the result of `work`, which is cancelled as soon as the client is gone;
-    `ClientDisconnected` then.
+    """Return the result of `work`, or cancel it when the client leaves.
 
-    `unwanted` gets a result that came too late to be returned.
+    `unwanted` is called with a result that came too late. Raises `ClientDisconnected`.
     """
     working = asyncio.create_task(work)
     leaving = asyncio.create_task(_client_leaves(receive))

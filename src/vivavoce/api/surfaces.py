@@ -1,8 +1,8 @@
-"""Tell the HTTP APIs apart: how each renders errors, and its names for statuses and fields.
+"""Describe each HTTP API (a surface): its error format, its statuses and its field names.
 
-Native (`/v1/tts`, `/health`): {"error": {code, message, field, request_id}}.
-OpenAI (everything else): {"error": {message, type, param, code}}.
-Wit.ai (paths that a setting moves): {"error": message, "code": code}.
+- Native (`/v1/tts`, `/health`): {"error": {code, message, field, request_id}}.
+- OpenAI (everything else): {"error": {message, type, param, code}}.
+- Wit.ai (paths that a setting moves): {"error": message, "code": code}.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -16,7 +16,7 @@ _KEY: Final = "vivavoce.surface"
 
 @dataclass(frozen=True, slots=True)
 class ErrorFacts:
-    """What an error says, whatever its shape."""
+    """The content of an error in any format."""
 
     status: int
     code: str
@@ -84,12 +84,12 @@ WIT: Final = Surface("wit", _wit_error, {422: 400}, {"speaker": "voice", "instru
 
 
 def mark_surface(scope: Scope, wit_paths: Collection[str]) -> None:
-    """Put the surface of a request into its scope."""
+    """Store the surface of a request in its scope."""
     scope[_KEY] = WIT if scope["path"] in wit_paths else _surface_at(scope["path"])
 
 
 def surface_of(scope: Scope) -> Surface:
-    """Return the surface that a request came by."""
+    """Return the surface of a request."""
     surface = scope.get(_KEY)
     return surface if isinstance(surface, Surface) else _surface_at(scope["path"])
 

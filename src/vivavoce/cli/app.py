@@ -1,4 +1,4 @@
-"""Assembles the commands and turns every error of ours into one line on stderr and an exit code."""
+"""Assemble the commands, and turn each error into one line and an exit code."""
 
 import errno
 from collections.abc import Mapping
@@ -26,13 +26,13 @@ EXIT_CODES: Mapping[type[VivavoceError], int] = {
     ModelsMissing: 4,
     DiskFull: 5,
 }
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
 
 
 class Commands(TyperGroup):
-    """The root group: errors of our tree end here.
+    """The root group, which handles the errors of our tree.
 
-    Typer itself answers usage errors (2) and Ctrl-C (130).
+    Typer itself handles usage errors (exit code 2) and Ctrl-C (130).
     """
 
     # Any: Typer's context class is not public, and a command may return anything.
@@ -42,8 +42,8 @@ class Commands(TyperGroup):
         except VivavoceError as error:
             typer.echo(f"vivavoce: {' '.join(error.message.split())}", err=True)
             raise typer.Exit(EXIT_CODES.get(type(error), FAILED)) from error
-        except OSError as error:  # of a disk: wherever a command writes
-            if error.errno not in _NO_ROOM:
+        except OSError as error:  # a command may write files anywhere
+            if error.errno not in _DISK_ERRORS:
                 raise
             typer.echo(
                 f"vivavoce: cannot write {error.filename or 'it'} ({error.strerror}): make room",
@@ -81,7 +81,7 @@ def root(
         ),
     ] = False,
 ) -> None:
-    """Text in, speech out: a speech server and the commands around it.
+    """A speech server and its commands: text in, speech out.
 
     Examples:
       vivavoce say "Hello there." -o hello.wav

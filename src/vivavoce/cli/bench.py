@@ -1,4 +1,4 @@
-"""`vivavoce bench`: measures how fast a model speaks on this machine, without a server around it."""
+"""Define `vivavoce bench`, which measures the speed of a model without a server."""
 
 import json
 from dataclasses import asdict
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from vivavoce.models.qwen3_tts.tools.bench import Machine, Pace
 
 bench = typer.Typer(
-    name="bench", no_args_is_help=True, help="Measure how fast a model speaks here."
+    name="bench", no_args_is_help=True, help="Measure the speed of a model on this machine."
 )
 
 
 @bench.callback()
 def root() -> None:
-    """Measure how fast a model speaks here."""
+    """Measure the speed of a model on this machine."""
 
 
 @bench.command("qwen")
@@ -29,38 +29,37 @@ def qwen(
     ] = None,
     random: Annotated[
         Literal["0.6b", "1.7b"] | None,
-        typer.Option(help="Random weights of a released shape instead."),
+        typer.Option(help="Use random weights in a released shape instead."),
     ] = None,
     batch: Annotated[
-        str, typer.Option(metavar="N[,N]", help="Streams that speak at once.")
+        str, typer.Option(metavar="N[,N]", help="Numbers of concurrent streams.")
     ] = "1,2,4,8",
-    device: Annotated[str, typer.Option(help="Where it runs, like cuda or cpu.")] = "auto",
+    device: Annotated[str, typer.Option(help="Device, like cuda or cpu.")] = "auto",
     dtype: Annotated[
         Literal["auto", "float32", "bfloat16", "float16"],
-        typer.Option(help="Numbers that weights are kept in."),
+        typer.Option(help="Number type of the weights."),
     ] = "auto",
     weights: Annotated[
         Literal["auto", "plain", "prepacked", "int8"],
-        typer.Option(help="How matrices are kept on a CPU."),
+        typer.Option(help="Weight form on a CPU."),
     ] = "auto",
     threads: Annotated[
         int | None, typer.Option(min=1, help="CPU threads.", show_default="the cores available")
     ] = None,
-    frames: Annotated[
-        int, typer.Option(min=8, max=4096, help="Frames that each stream makes.")
-    ] = 32,
-    codec: Annotated[bool, typer.Option(help="Make the frames audible too, and count it.")] = True,
+    frames: Annotated[int, typer.Option(min=8, max=4096, help="Frames of each stream.")] = 32,
+    codec: Annotated[bool, typer.Option(help="Include decoding of the frames to audio.")] = True,
     json_file: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Also write the numbers here.")
+        Path | None,
+        typer.Option("--json", metavar="FILE", help="Also write the results to this file."),
     ] = None,
 ) -> None:
-    """Measure Qwen3-TTS: time a frame, times real time, time to first audio.
+    """Measure Qwen3-TTS: time per frame, speed, time to first audio.
 
-    A frame is 80 ms of sound. The floor is what reading the weights takes at
-    this machine's memory bandwidth, which is measured first: the best of 20
-    runs over half a gibibyte. Random weights leave out the text embedding,
-    and no stream ever ends. Times are medians; the codec sounds 8 frames at
-    a time, and the first frame alone.
+    A frame is 80 ms of audio. The floor is the time to read the weights at
+    this machine's memory bandwidth. The bandwidth is measured first, as the
+    best of 20 runs over half a gibibyte. Random weights have no text
+    embedding, and their streams never end. Times are medians. The codec
+    decodes the first frame alone, and then 8 frames at a time.
 
     Examples:
       vivavoce bench qwen --random 0.6b
@@ -92,7 +91,7 @@ def qwen(
 
 
 def _sizes(batch: str) -> list[int]:
-    """Return the numbers in `batch`. Raises `SettingsError`."""
+    """Return the numbers in `batch`. Raises `SettingsError` for an invalid one."""
     parts = [part.strip() for part in batch.split(",")]
     if not all(part.isdecimal() and 1 <= int(part) <= 256 for part in parts):
         raise SettingsError(
@@ -129,8 +128,8 @@ def _print(title: str, machine: "Machine", memory: int, paces: "list[Pace]") -> 
         )
     Console().print(table)
     typer.echo(
-        f"on {machine.device}, {machine.threads} threads, memory read at {machine.read_gb_s:.1f} GB/s "
-        f"(floor {paces[0].floor_ms:.1f} ms a frame), peak memory {memory / 1e9:.2f} GB"
+        f"on {machine.device}, {machine.threads} threads, memory read at {machine.read_gb_s:.1f} "
+        f"GB/s (floor {paces[0].floor_ms:.1f} ms a frame), peak memory {memory / 1e9:.2f} GB"
     )
 
 

@@ -1,4 +1,4 @@
-"""`vivavoce doctor`: says what is installed, what is missing, and whether this machine can speak, by speaking."""
+"""Define `vivavoce doctor`, which checks packages and tries each model."""
 
 import asyncio
 import json
@@ -26,35 +26,35 @@ if TYPE_CHECKING:
     from vivavoce.settings import Settings
 
 _SENTENCE = "This is a test of one sentence, spoken from beginning to end."
-_INSTRUCT = "A calm voice."  # some models do not speak without
+_INSTRUCT = "A calm voice."  # required by some models
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What vivavoce runs on."""
+    """The machine and its software."""
 
     vivavoce: str
     python: str
     platform: str
     cores: int
-    memory_gib: float | None  # None: this system does not tell
-    player: str | None  # what `say` plays with
+    memory_gib: float | None  # None: unknown on this system
+    player: str | None  # the program that `say` uses
 
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """One package that vivavoce uses; `extra` is the optional part of it that needs the package."""
+    """One package that vivavoce uses."""
 
     name: str
     version: str | None  # None: not installed
-    extra: str | None  # None: part of the base install
-    wrong: str  # what is wrong with it; empty if nothing is
-    install: str  # the command that brings what is needed
+    extra: str | None  # the extra that needs it; None: the base install
+    wrong: str  # the problem; empty: none
+    install: str  # the command to install it
 
 
 @dataclass(frozen=True, slots=True)
 class ModelCheck:
-    """One model, and how fast it spoke a short sentence here."""
+    """One model, and its speed with a short sentence."""
 
     name: str
     speaks: bool
@@ -64,7 +64,7 @@ class ModelCheck:
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """Everything that doctor finds; `speaks` when at least one model does."""
+    """All results of the command. `speaks` is true if at least one model does."""
 
     speaks: bool
     machine: Machine
@@ -73,7 +73,7 @@ class Diagnosis:
 
 
 def doctor(as_json: Json = False, config: Config = None) -> None:
-    """Say what is installed and missing here, and try each model.
+    """Check the installation, and try each model.
 
     Exit code 0 if at least one model speaks, 1 otherwise.
 
@@ -122,12 +122,16 @@ def _machine() -> Machine:
 def _memory_gib() -> float | None:
     try:
         return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
-    except (AttributeError, ValueError, OSError):  # Windows has no sysconf, others not these names
+    except (
+        AttributeError,
+        ValueError,
+        OSError,
+    ):  # Windows has no sysconf, other systems lack these names
         return None
 
 
 def _packages() -> tuple[Package, ...]:
-    """Return the packages that the installed vivavoce declares, those of the base install first."""
+    """Return the packages that vivavoce declares, those of the base install first."""
     from packaging.requirements import Requirement
 
     declared = [Requirement(line) for line in metadata.requires("vivavoce") or ()]
@@ -144,7 +148,7 @@ def _packages() -> tuple[Package, ...]:
 
 
 def _package(requirement: "Requirement", extra: str | None) -> Package:
-    bring = f"vivavoce[{extra}]" if extra else f"{requirement.name}{requirement.specifier}"
+    needed = f"vivavoce[{extra}]" if extra else f"{requirement.name}{requirement.specifier}"
     try:
         version: str | None = metadata.version(requirement.name)
     except metadata.PackageNotFoundError:
@@ -159,7 +163,7 @@ def _package(requirement: "Requirement", extra: str | None) -> Package:
         version=version,
         extra=extra,
         wrong=wrong,
-        install=f"pip install '{bring}'",
+        install=f"pip install '{needed}'",
     )
 
 
@@ -169,12 +173,12 @@ async def _check_models(settings: "Settings") -> tuple[ModelCheck, ...]:
 
 
 async def _check_model(pool: "Pool", name: str) -> ModelCheck:
-    """Load a model and has it speak one sentence."""
+    """Load a model and let it speak one sentence."""
     from vivavoce.synthesis.speech import Synthesizer
     from vivavoce.types import SpeechRequest
 
     try:
-        async with pool.lease(name) as engine:  # loads it before the clock runs
+        async with pool.lease(name) as engine:  # loads it before the clock starts
             info = engine.info
         started, samples = time.perf_counter(), 0
         request = SpeechRequest(text=_SENTENCE, model=name, language="en", instruct=_INSTRUCT)
@@ -197,12 +201,13 @@ def _count(number: int, thing: str) -> str:
 
 
 def _print(diagnosis: Diagnosis) -> None:
-    """Print the diagnosis for people: what is there, then what is missing with the command that brings it."""
+    """Print the diagnosis for people."""
     machine = diagnosis.machine
     memory = "unknown memory" if machine.memory_gib is None else f"{machine.memory_gib:g} GiB"
     lines = [
         f"vivavoce {machine.vivavoce}, Python {machine.python}, {machine.platform}",
-        f"{machine.cores} cores, {memory}, plays with {machine.player or 'nothing (say needs -o FILE)'}",
+        f"{machine.cores} cores, {memory}, plays with "
+        f"{machine.player or 'nothing (say needs -o FILE)'}",
         "",
         "Models",
         *(_model_line(model) for model in diagnosis.models),
@@ -212,7 +217,7 @@ def _print(diagnosis: Diagnosis) -> None:
         "",
         "This machine can speak."
         if diagnosis.speaks
-        else "No model speaks here yet: see what is marked 'no'.",
+        else "No model speaks here yet: see the lines marked 'no'.",
     ]
     typer.echo("\n".join(lines))
 

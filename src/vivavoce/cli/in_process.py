@@ -15,12 +15,11 @@ if TYPE_CHECKING:
 
 @asynccontextmanager
 async def open_pool(settings: "Settings") -> AsyncGenerator["Pool"]:
-    """Yield the models that `settings` offers, none of them loaded yet; closes them in the end."""
+    """Yield a pool of the models in `settings`, and close it at the end."""
     from vivavoce.registry import build_pool
 
-    pool = build_pool(
-        settings.model_copy(update={"isolate_models": False})
-    )  # the command ends with its models
+    # The command ends with its models, so they need no processes of their own.
+    pool = build_pool(settings.model_copy(update={"isolate_models": False}))
     try:
         yield pool
     finally:
@@ -28,9 +27,9 @@ async def open_pool(settings: "Settings") -> AsyncGenerator["Pool"]:
 
 
 def voices(settings: "Settings", model: str | None) -> "tuple[VoiceEntry, ...]":
-    """Return the voices of `model`, or of every model that could speak here.
+    """Return the voices of `model`, or of every model that works here.
 
-    Raises what keeps `model` from speaking; without `model`, what keeps the first one, if none can.
+    Raises the error of `model`. Without `model`, raises the first model's error if none works.
     """
     return asyncio.run(_voices(settings, model))
 

@@ -1,4 +1,4 @@
-"""`vivavoce keys`: makes, lists and revokes the API keys that the server on this machine asks for."""
+"""Define `vivavoce keys`, which manages the API keys of the server on this machine."""
 
 import json
 from dataclasses import asdict
@@ -11,41 +11,39 @@ from vivavoce.cli.options import Config, Json
 if TYPE_CHECKING:
     from vivavoce.keys import Key, KeyFile
 
-keys = typer.Typer(name="keys", no_args_is_help=True, help="Make, list and revoke API keys.")
+keys = typer.Typer(name="keys", no_args_is_help=True, help="Create, list and revoke API keys.")
 
 
 @keys.callback()
 def root() -> None:
-    """Make, list and revoke API keys.
+    """Create, list and revoke API keys.
 
-    The server asks for one as soon as the first has been made; a server that
-    runs needs no restart. Run it as the server's user, with its settings:
-    keys are kept in `data_dir`.
+    The server requires a key as soon as the first one exists, without a
+    restart. Keys are in `data_dir`, so run this command as the server's user
+    and with its settings.
     """
 
 
 @keys.command("create")
 def create(
-    name: Annotated[str, typer.Argument(help="What to call it, like the device that will use it.")],
+    name: Annotated[str, typer.Argument(help="Name of the key, like the device that will use it.")],
     scopes: Annotated[
         str,
         typer.Option(
-            help="What it allows, comma-separated: `speak`, and `manage` to change the server."
+            help="Permissions, comma-separated: `speak`, and `manage` to change the server."
         ),
     ] = "speak",
     requests_per_minute: Annotated[
         int | None,
-        typer.Option(
-            min=1, help="Requests that it may start in a minute.", show_default="no limit"
-        ),
+        typer.Option(min=1, help="Limit of requests a minute.", show_default="no limit"),
     ] = None,
     max_concurrent: Annotated[
         int | None,
-        typer.Option(min=1, help="Requests that it may have running.", show_default="no limit"),
+        typer.Option(min=1, help="Limit of concurrent requests.", show_default="no limit"),
     ] = None,
     config: Config = None,
 ) -> None:
-    """Make a key and print it, the only time that it can be seen.
+    """Create a key and print it. It cannot be shown again.
 
     Examples:
       vivavoce keys create quest
@@ -63,14 +61,14 @@ def create(
     )
     typer.echo(secret)
     typer.echo(
-        f"keep it: only what it hashes to is in {file.path}. Clients send it as 'Authorization: Bearer KEY'",
+        f"keep it: {file.path} has only its hash. Clients send 'Authorization: Bearer KEY'",
         err=True,
     )
 
 
 @keys.command("list")
 def list_keys(as_json: Json = False, config: Config = None) -> None:
-    """List the keys by name, with what they allow; the keys themselves are not kept.
+    """List the keys by name, with their permissions and limits.
 
     Examples:
       vivavoce keys list
@@ -88,7 +86,7 @@ def list_keys(as_json: Json = False, config: Config = None) -> None:
         _print(found)
     elif found is None:
         typer.echo(
-            "no keys, and the server asks for none: `vivavoce keys create NAME` makes the first"
+            "no keys, and the server asks for none: create one with `vivavoce keys create NAME`"
         )
     else:
         typer.echo(_closed(file))
@@ -99,7 +97,7 @@ def revoke(
     name: Annotated[str, typer.Argument(help="The key's name, from `vivavoce keys list`.")],
     config: Config = None,
 ) -> None:
-    """Revoke a key. Requests that run with it are spoken to their end.
+    """Revoke a key. Its running requests are finished.
 
     Examples:
       vivavoce keys revoke quest
@@ -112,7 +110,10 @@ def revoke(
 
 
 def _closed(file: "KeyFile") -> str:
-    return f"no keys are left, and the server goes on asking for one; to open it, remove {file.path} and restart it"
+    return (
+        f"no keys are left, and the server still asks for one; "
+        f"to open it, remove {file.path} and restart it"
+    )
 
 
 def _file(config: "Config") -> "KeyFile":

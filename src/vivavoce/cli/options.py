@@ -1,4 +1,4 @@
-"""The options that several commands share."""
+"""Define the options that several commands share."""
 
 from pathlib import Path
 from typing import Annotated, TypeAlias
@@ -16,7 +16,7 @@ Config: TypeAlias = Annotated[
 Server: TypeAlias = Annotated[
     str | None,
     typer.Option(
-        "--server", metavar="URL", help="Ask a running server, like http://localhost:8000, instead."
+        "--server", metavar="URL", help="Use a running server, like http://localhost:8000, instead."
     ),
 ]
 ServerKey: TypeAlias = Annotated[
@@ -24,7 +24,7 @@ ServerKey: TypeAlias = Annotated[
     typer.Option(
         "--key",
         envvar="TTS_API_KEY",
-        help="API key for --server; TTS_API_KEY in the environment keeps it off the screen.",
+        help="API key for --server. TTS_API_KEY in the environment keeps it off the screen.",
     ),
 ]
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]

@@ -1,4 +1,7 @@
-"""Where speech goes: a file that appears when it is whole, a pipe, or the loudspeaker."""
+"""Write speech into a file or a pipe, or play it.
+
+A file appears under its name when it is complete.
+"""
 
 import shutil
 import subprocess
@@ -10,14 +13,8 @@ from typing import BinaryIO
 
 from vivavoce.errors import BadRequest, MissingDependency, VivavoceError
 
-FORMATS = (
-    "wav",
-    "pcm",
-    "mp3",
-    "opus",
-    "aac",
-    "flac",
-)  # `types.AudioFormat`, which would bring numpy
+# As `types.AudioFormat`, which would import numpy.
+FORMATS = ("wav", "pcm", "mp3", "opus", "aac", "flac")
 PIPE = Path("-")
 
 _SUFFIXES = {f".{name}": name for name in FORMATS} | {".ogg": "opus", ".raw": "pcm", ".wave": "wav"}
@@ -30,12 +27,12 @@ _PLAYERS = {
 
 
 def format_of(path: Path) -> str | None:
-    """Return the audio format that a file's suffix stands for, or `None`."""
+    """Return the audio format for a file's suffix, or `None`."""
     return _SUFFIXES.get(path.suffix.lower())
 
 
 def is_seekable(path: Path) -> bool:
-    """Tell whether `path` is, or will be, a regular file, in which a header can be completed at the end."""
+    """True if `path` is a regular file or does not exist, and so seekable."""
     return path != PIPE and (path.is_file() or not path.exists())
 
 
@@ -43,7 +40,7 @@ def is_seekable(path: Path) -> bool:
 def open_output(path: Path) -> Iterator[BinaryIO]:
     """Yield the file to write.
 
-    A regular one gets its name when the block ends well, and is removed otherwise.
+    A regular file gets its name at the end of the block. After an error it is removed.
     """
     if path == PIPE:
         yield sys.stdout.buffer
@@ -69,18 +66,18 @@ def open_output(path: Path) -> Iterator[BinaryIO]:
 async def write_speech(
     chunks: AsyncIterable[bytes], file: BinaryIO, *, wav_rate_hz: int | None
 ) -> None:
-    """Write `chunks` as they come.
+    """Write each chunk at once.
 
-    With `wav_rate_hz` they are 16-bit mono PCM, `file` is seekable, and becomes a WAV file of exact
-    size.
+    With `wav_rate_hz` the chunks are 16-bit mono PCM, and the seekable `file` becomes a WAV file of
+    exact size.
     """
     if wav_rate_hz is None:
         async for chunk in chunks:
             file.write(chunk)
-            file.flush()  # who listens at the other end of a pipe hears it now
+            file.flush()  # a player at the other end of a pipe plays it now
         return
 
-    from vivavoce.audio.wav import wav_header
+    from vivavoce.audio.containers import wav_header
 
     size = 0
     file.write(wav_header(wav_rate_hz, size))
@@ -99,12 +96,13 @@ def find_player() -> list[str]:
         if found := shutil.which(name):
             return [found, *options]
     raise MissingDependency(
-        f"nothing here can play audio (looked for {', '.join(_PLAYERS)}): write a file with -o hello.wav"
+        f"nothing here can play audio (looked for {', '.join(_PLAYERS)}): "
+        "write a file with -o hello.wav"
     )
 
 
 def play(player: list[str], path: Path) -> None:
-    """Play a WAV file and waits for its end."""
+    """Play a WAV file to its end."""
     result = subprocess.run([*player, str(path)], stdout=subprocess.DEVNULL, check=False)
     if result.returncode:
         raise VivavoceError(

@@ -1,4 +1,4 @@
-"""`vivavoce say`: speaks a text into a file, a pipe or the loudspeaker, with or without a server."""
+"""Define `vivavoce say`, which speaks a text with or without a server."""
 
 import asyncio
 import sys
@@ -17,7 +17,7 @@ from vivavoce.cli.options import Config, Server, ServerKey
 if TYPE_CHECKING:
     from typing import BinaryIO
 
-    from vivavoce.cli.sources import Meter, Remote
+    from vivavoce.cli.sources import Remote, SpeechTimer
     from vivavoce.client import SpeechFacts
     from vivavoce.settings import Settings
     from vivavoce.types import AudioFormat, Reference, SpeechRequest
@@ -26,11 +26,11 @@ _PROGRESS_AFTER_S = 2.0
 
 
 def say(
-    text: Annotated[str, typer.Argument(help="What to say; `-` reads it from stdin, in UTF-8.")],
+    text: Annotated[str, typer.Argument(help="Text to speak. `-` reads it from stdin, in UTF-8.")],
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", help="File to write; `-` is stdout.", show_default="play it"
+            "--output", "-o", help="File to write. `-` is stdout.", show_default="play it"
         ),
     ] = None,
     format: Annotated[
@@ -45,25 +45,27 @@ def say(
         str | None, typer.Option(help="English name or ISO code.", show_default="detected")
     ] = None,
     instruct: Annotated[
-        str | None, typer.Option(help="How to say it, for models that follow instructions.")
+        str | None, typer.Option(help="Style of speaking, for models that follow instructions.")
     ] = None,
     model: Annotated[
         str | None,
         typer.Option(
-            help="Model that speaks: a name, or the folder of a Qwen3-TTS checkpoint.",
+            help="Model: a name, or the folder of a Qwen3-TTS checkpoint.",
             show_default="auto",
         ),
     ] = None,
     ref_audio: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="Recording whose voice to speak with, for models that clone."
+            metavar="FILE", help="Recording of the voice to speak with, for models that clone."
         ),
     ] = None,
     ref_text: Annotated[
-        str | None, typer.Option(help="What is said in --ref-audio, word for word.")
+        str | None, typer.Option(help="Transcript of --ref-audio, word for word.")
     ] = None,
-    speed: Annotated[float, typer.Option(min=0.25, max=4.0, help="Pace; the pitch stays.")] = 1.0,
+    speed: Annotated[
+        float, typer.Option(min=0.25, max=4.0, help="Speed, without a change of pitch.")
+    ] = 1.0,
     seed: Annotated[
         int | None, typer.Option(min=0, max=2**32 - 1, help="The same seed gives the same speech.")
     ] = None,
@@ -81,14 +83,14 @@ def say(
       vivavoce say "Hello there." -o hello.wav
       cat chapter.txt | vivavoce say - -o chapter.mp3 --speed 1.1
       vivavoce say "Guten Tag." --server http://dgx:8000 -o - | ffplay -nodisp -
-      vivavoce say "In my voice." --ref-audio me.wav --ref-text "What I say in it."
+      vivavoce say "In my voice." --ref-audio me.wav --ref-text "My words in it."
     """
     from vivavoce.cli.sources import Remote
     from vivavoce.text.languages import parse_language
     from vivavoce.types import SpeechRequest
 
     remote = Remote(server, key) if server else None
-    settings, model = (None, model) if remote else _offering(config, model)
+    settings, model = (None, model) if remote else _settings_with(config, model)
     request = SpeechRequest(
         text=_read(text),
         model=model or "auto",
@@ -110,7 +112,7 @@ def say(
             shown="stdout" if output == outputs.PIPE else str(output),
         )
         return
-    player = outputs.find_player()  # looked for before the work
+    player = outputs.find_player()  # before the work, in case there is none
     with tempfile.TemporaryDirectory(prefix="vivavoce-") as folder:
         path = Path(folder) / "speech.wav"
         _speak_into(path, request, settings, remote, shown="played")
@@ -131,11 +133,11 @@ def _read(text: str) -> str:
 def _read_reference(
     audio: Path | None, text: str | None, speaker: str | None
 ) -> "Reference | None":
-    """Return the recording to clone, decoded. Raises `BadRequest` for one that cannot be."""
+    """Return the decoded recording to clone. Raises `BadRequest` if it cannot be decoded."""
     if audio is None:
         if text is not None:
             raise typer.BadParameter(
-                "--ref-text says what is said in a recording: name that with --ref-audio"
+                "--ref-text is the transcript of a recording: name that with --ref-audio"
             )
         return None
     if speaker is not None:
@@ -161,7 +163,8 @@ def _choose_format(output: Path | None, asked: str | None) -> "AudioFormat":
             return chosen
         case None:
             raise typer.BadParameter(
-                f"{str(output)!r} does not end in one of {', '.join(outputs.FORMATS)}: choose with --format"
+                f"{str(output)!r} does not end in one of {', '.join(outputs.FORMATS)}: choose with "
+                "--format"
             )
         case _:
             raise typer.BadParameter(
@@ -169,8 +172,8 @@ def _choose_format(output: Path | None, asked: str | None) -> "AudioFormat":
             )
 
 
-def _offering(config: Path | None, model: str | None) -> "tuple[Settings, str | None]":
-    """Return the settings with `model` among the models, and its name: it need not have been configured."""
+def _settings_with(config: Path | None, model: str | None) -> "tuple[Settings, str | None]":
+    """Return the settings, with `model` added to them, and the name of `model`."""
     from vivavoce.registry import MODELS
     from vivavoce.settings import Settings
     from vivavoce.settings.types import is_path
@@ -180,10 +183,7 @@ def _offering(config: Path | None, model: str | None) -> "tuple[Settings, str | 
         return settings, settings.default_model
     settings = Settings.read(config)
     if model is None or model in settings.offered or model not in MODELS:
-        return (
-            settings,
-            model,
-        )  # also an alias, or a name that will be refused with the list of those there are
+        return settings, model  # includes aliases and unknown names, which routing checks
     return settings.model_copy(update={"models": (*settings.models, model)}), model
 
 
@@ -195,18 +195,19 @@ def _speak_into(
     *,
     shown: str,
 ) -> None:
-    """Speak `request` into the file `path` and says on stderr how it went."""
-    from vivavoce.cli.sources import Meter
+    """Speak `request` into the file `path`, and print a summary on stderr."""
+    from vivavoce.cli.sources import SpeechTimer
 
-    meter = Meter()
-    with outputs.open_output(path) as file, _progress(meter):
+    timer = SpeechTimer()
+    with outputs.open_output(path) as file, _progress(timer):
         facts = asyncio.run(
-            _speak(request, settings, server, file, meter, exact_wav=outputs.is_seekable(path))
+            _speak(request, settings, server, file, timer, exact_wav=outputs.is_seekable(path))
         )
-    typer.echo(_summary(shown, facts, meter), err=True)
+    typer.echo(_summary(shown, facts, timer), err=True)
     if facts.ignored:
         typer.echo(
-            f"vivavoce: {facts.model} does not have {', '.join(facts.ignored)}, which had no effect",
+            f"vivavoce: {facts.model} does not have {', '.join(facts.ignored)}, which had no "
+            "effect",
             err=True,
         )
 
@@ -216,7 +217,7 @@ async def _speak(
     settings: "Settings | None",
     server: "Remote | None",
     file: "BinaryIO",
-    meter: "Meter",
+    timer: "SpeechTimer",
     *,
     exact_wav: bool,
 ) -> "SpeechFacts":
@@ -224,7 +225,7 @@ async def _speak(
 
     exact_wav = exact_wav and request.format == "wav"
     asked = replace(request, format="pcm") if exact_wav else request
-    async with open_speech(asked, settings=settings, server=server, meter=meter) as stream:
+    async with open_speech(asked, settings=settings, server=server, timer=timer) as stream:
         await outputs.write_speech(
             stream, file, wav_rate_hz=stream.sample_rate_hz if exact_wav else None
         )
@@ -232,8 +233,8 @@ async def _speak(
 
 
 @contextmanager
-def _progress(meter: "Meter") -> Iterator[None]:
-    """Show on a terminal's stderr what has been spoken so far, once it takes longer than a moment."""
+def _progress(timer: "SpeechTimer") -> Iterator[None]:
+    """Show the progress on a terminal's stderr after `_PROGRESS_AFTER_S`."""
     if not sys.stderr.isatty():
         yield
         return
@@ -244,12 +245,12 @@ def _progress(meter: "Meter") -> Iterator[None]:
     spinner = Spinner("dots")
 
     def shown() -> Spinner | str:
-        if meter.elapsed_s < _PROGRESS_AFTER_S:
+        if timer.elapsed_s < _PROGRESS_AFTER_S:
             return ""
         doing = (
-            "loading" if meter.first_audio_s is None else f"{meter.audio_s or 0:.0f} s of speech"
+            "loading" if timer.first_audio_s is None else f"{timer.audio_s or 0:.0f} s of speech"
         )
-        spinner.update(text=f"{doing}, {meter.elapsed_s:.0f} s")
+        spinner.update(text=f"{doing}, {timer.elapsed_s:.0f} s")
         return spinner
 
     with Live(
@@ -258,17 +259,17 @@ def _progress(meter: "Meter") -> Iterator[None]:
         yield
 
 
-def _summary(shown: str, facts: "SpeechFacts", meter: "Meter") -> str:
-    """Return one line: what was spoken, who spoke, and how fast."""
-    audio_s, elapsed_s = meter.audio_s, meter.elapsed_s
+def _summary(shown: str, facts: "SpeechFacts", timer: "SpeechTimer") -> str:
+    """Return one line with the length, the voice and the speed of the speech."""
+    audio_s, elapsed_s = timer.audio_s, timer.elapsed_s
     length = "speech" if audio_s is None else f"{audio_s:.1f} s of speech"
     parts = [
         f"{shown}: {length} by {facts.voice} ({facts.model}, {facts.language}) in {elapsed_s:.2f} s"
     ]
-    if meter.first_audio_s is not None:
-        parts.append(f"first audio after {meter.first_audio_s:.2f} s")
+    if timer.first_audio_s is not None:
+        parts.append(f"first audio after {timer.first_audio_s:.2f} s")
     if audio_s:
         parts.append(f"real-time factor {elapsed_s / audio_s:.3f}")
-    if meter.load_s:
-        parts.append(f"loaded in {meter.load_s:.1f} s")
+    if timer.load_s:
+        parts.append(f"loaded in {timer.load_s:.1f} s")
     return ", ".join(parts)

@@ -1,4 +1,4 @@
-"""`vivavoce serve`: binds the address, says where the server is, and runs the app (`cli.server`) until a signal."""
+"""Define `vivavoce serve`, which binds the address and runs the application."""
 
 import errno
 import socket
@@ -17,18 +17,18 @@ from vivavoce.network.mdns import advertise
 if TYPE_CHECKING:
     from vivavoce.settings import Settings
 
-_BACKLOG = 2048  # connections that wait to be accepted; they take no descriptors
+_BACKLOG = 2048  # connections that wait to be accepted, without descriptors
 
 
 def serve(
     host: Annotated[
         str | None,
         typer.Option(
-            help="Address to listen on; 127.0.0.1 for this machine only.", show_default="0.0.0.0"
+            help="Address to listen on. 127.0.0.1 for this machine only.", show_default="0.0.0.0"
         ),
     ] = None,
     port: Annotated[
-        int | None, typer.Option(help="Port; 0 takes any free one.", show_default="8000")
+        int | None, typer.Option(help="Port. 0 takes any free one.", show_default="8000")
     ] = None,
     models: Annotated[
         str | None,
@@ -39,7 +39,10 @@ def serve(
         typer.Option(
             "--default-model",
             "--model",
-            help="Model for requests that name none: a name, or the folder or hub id of a Qwen3-TTS checkpoint.",
+            help=(
+                "Model for requests that name none: a name, or the folder or hub id of a Qwen3-TTS "
+                "checkpoint."
+            ),
             show_default="auto",
         ),
     ] = None,
@@ -52,13 +55,13 @@ def serve(
     ] = None,
     qwen_device: Annotated[
         str | None,
-        typer.Option(help="Where Qwen3-TTS runs, like cuda or cpu.", show_default="auto"),
+        typer.Option(help="Device for Qwen3-TTS, like cuda or cpu.", show_default="auto"),
     ] = None,
     remote: Annotated[
         str | None,
         typer.Option(
             metavar="MODEL=URL[,…]",
-            help="Models of other speech servers; the least busy server speaks.",
+            help="Models of other speech servers. The least busy server speaks.",
         ),
     ] = None,
     ray: Annotated[
@@ -70,14 +73,14 @@ def serve(
     load_models: Annotated[
         Literal["startup", "lazy"] | None,
         typer.Option(
-            "--load-models", "--load", help="When to load models.", show_default="startup"
+            "--load-models", "--load", help="Time to load models.", show_default="startup"
         ),
     ] = None,
     tls_self_signed: Annotated[
         bool | None,
         typer.Option(
             "--tls-self-signed",
-            help="Serve https with a certificate of the server's own making.",
+            help="Serve https with a self-signed certificate.",
             show_default=False,
         ),
     ] = None,
@@ -93,20 +96,20 @@ def serve(
     ] = None,
     log_format: Annotated[
         Literal["text", "json"] | None,
-        typer.Option(help="Lines of the log, for people or for programs.", show_default="text"),
+        typer.Option(help="Format of log lines, for people or for programs.", show_default="text"),
     ] = None,
     config: Config = None,
 ) -> None:
     """Start the speech server.
 
-    Options beat VIVAVOCE_… environment variables, which beat the settings
-    file. The first SIGTERM or Ctrl-C lets running requests finish; a second
-    one stops at once.
+    Options override VIVAVOCE_… environment variables, which override the
+    settings file. After the first SIGTERM or Ctrl-C running requests finish.
+    A second one stops the server at once.
 
     Exit codes: 0 ended by SIGTERM, and all requests were answered · 1 no
-    model could be loaded, or requests were cut · 2 the settings are wrong ·
-    3 the address cannot be had · 4 the models are missing · 5 no room for
-    temporary files · 130 Ctrl-C · 143 a second SIGTERM.
+    model could be loaded, or requests were cut · 2 wrong settings · 3 the
+    server cannot listen on its address · 4 the models are missing · 5 no disk
+    space for temporary files · 130 Ctrl-C · 143 a second SIGTERM.
 
     Examples:
       vivavoce serve
@@ -141,19 +144,19 @@ def serve(
 def _run(settings: "Settings") -> None:
     """Serve until a signal.
 
-    Raises `BindError`, `DiskFull`, and what keeps every model from being loaded.
+    Raises `BindError`, `DiskFull`, or the error that keeps every model from loading.
     """
     from vivavoce.api.app import create_app
     from vivavoce.api.middleware.connections import Bounds, bounded_http
-    from vivavoce.cli.server import check_room, fit_connections, run
+    from vivavoce.cli.server import check_disk, fit_connections, run
     from vivavoce.observability.logs import set_up
 
     set_up(settings.log_level, settings.log_format)
-    check_room()
+    check_disk()
     certificate = _certificate(settings)
     app = create_app(settings)
-    most = fit_connections(settings.max_connections)
-    bounds = Bounds(most, settings.receive_timeout_s, settings.send_timeout_s)
+    max_connections = fit_connections(settings.max_connections)
+    bounds = Bounds(max_connections, settings.receive_timeout_s, settings.send_timeout_s)
     with ExitStack() as stack:
         listener = stack.enter_context(listen(settings.host, settings.port))
         port = listener.getsockname()[1]
@@ -164,7 +167,7 @@ def _run(settings: "Settings") -> None:
             typer.echo(f"  mDNS     {name.removesuffix('.')}")
         whole = run(
             app,
-            app.state.server.life,
+            app.state.server.lifecycle,
             listener,
             log_level=settings.log_level,
             http=bounded_http(bounds),
@@ -172,11 +175,11 @@ def _run(settings: "Settings") -> None:
             ssl_keyfile=certificate.key if certificate else None,
         )
     if not whole:
-        raise typer.Exit(1)  # the log says what was cut, or why the app did not start
+        raise typer.Exit(1)  # the log has the reason
 
 
 def _certificate(settings: "Settings") -> Certificate | None:
-    """What to serve https with, or `None` for http."""
+    """Return the certificate for https, or `None` for http."""
     if settings.tls_certificate is not None and settings.tls_key is not None:
         return load_certificate(settings.tls_certificate, settings.tls_key)
     return (
@@ -187,7 +190,7 @@ def _certificate(settings: "Settings") -> Certificate | None:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a listening socket, so that a taken port is known before a model is loaded.
+    """Return a listening socket, before any model is loaded.
 
     Raises `BindError`.
     """
@@ -198,19 +201,28 @@ def listen(host: str, port: int) -> socket.socket:
             (host, port), family=family, backlog=_BACKLOG, dualstack_ipv6=both
         )
     except OSError as error:
-        raise BindError(_cannot_listen(host, port, error)) from error
+        raise BindError(_bind_problem(host, port, error)) from error
 
 
-def _cannot_listen(host: str, port: int, error: OSError) -> str:
+def _bind_problem(host: str, port: int, error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
-        return f"port {port} on {host!r} is taken: stop what listens there, or choose another with --port"
+        return (
+            f"port {port} on {host!r} is taken: stop what listens there, or choose another with "
+            "--port"
+        )
     if error.errno in (errno.EACCES, errno.EPERM):
-        return f"port {port} needs rights that this user does not have: choose one from 1024 up with --port"
-    return f"cannot listen on host {host!r}, port {port} ({error.strerror}): choose an address of this machine with --host"
+        return (
+            f"port {port} needs rights that this user does not have: choose one from 1024 up with "
+            "--port"
+        )
+    return (
+        f"cannot listen on host {host!r}, port {port} ({error.strerror}): choose an address of "
+        "this machine with --host"
+    )
 
 
 def _announce(settings: "Settings", port: int, certificate: Certificate | None) -> None:
-    """Print where the server is and a line to try, at once, also into a pipe."""
+    """Print the server's addresses and an example, unbuffered."""
     here = _url(settings.host, port, tls=certificate is not None)
     trusting = (
         f"--cacert {certificate.certificate} " if certificate and settings.tls_self_signed else ""
@@ -230,20 +242,21 @@ def _announce(settings: "Settings", port: int, certificate: Certificate | None) 
 
 
 def _warn_if_open(settings: "Settings") -> None:
-    """Say on stderr that strangers may use the server, if they may."""
+    """Warn on stderr if anyone can use the server."""
     from vivavoce.keys import FILE_NAME, KeyFile
 
     if not is_loopback(settings.host) and KeyFile(settings.data_dir / FILE_NAME).read() is None:
         typer.echo(
-            f"warning: no API key is asked for, so whoever reaches {settings.host!r} can use this server, and so can "
-            "any web page that is open in a browser there, GET included. `vivavoce keys create NAME` makes a key; "
-            "--host 127.0.0.1 keeps the server to this machine.",
+            f"warning: no API key is asked for, so whoever reaches {settings.host!r} can use this "
+            "server, and so can any web page that is open in a browser there, GET included. "
+            "`vivavoce keys create NAME` makes a key; --host 127.0.0.1 keeps the server to this "
+            "machine.",
             err=True,
         )
 
 
 def reachable_at(host: str, port: int, *, tls: bool = False) -> list[str]:
-    """Return the lines that say where a page is: here, and on the network if it listens there."""
+    """Return lines with the URLs of a page, on this machine and on the network."""
     lines = [f"  page     {_url(host, port, tls=tls)}/"]
     if host in EVERYWHERE and (url := network_url(host, port, tls=tls)):
         lines.append(f"  network  {url}")

@@ -1,8 +1,7 @@
-"""Run the application under uvicorn, from its start to its last answer: signals, grace, and what
-was lost.
+"""Run the application under uvicorn, from its start to its last answer.
 
-The first SIGTERM or SIGINT closes the doors and waits for what runs; the second ends the process
-where it stands.
+- The first SIGTERM or SIGINT rejects new requests and waits for the running ones.
+- The second one ends the process at once.
 """
 
 import asyncio
@@ -22,30 +21,30 @@ from vivavoce.api.lifecycle import Lifecycle
 from vivavoce.api.middleware.connections import SPARE_CONNECTIONS, BoundedHTTP
 from vivavoce.api.middleware.listener import HANDSHAKE_TIMEOUT_S, Listener
 from vivavoce.errors import DiskFull
-from vivavoce.storage import ROOM_BYTES, temporary_folder
+from vivavoce.storage import SPOOL_BYTES, temporary_folder
 
 log = logging.getLogger(__name__)
 
-FILES_EACH: Final = 2  # of a connection: its socket, and a temporary file or a remote server's
+FILES_EACH: Final = 2  # a connection's socket, and a temporary file or a remote connection
 RESERVED_FILES: Final = 128  # for models, their processes and devices, the log, libraries
 
 
-def check_room() -> None:
-    """Write and removes a temporary file. Raises `DiskFull` if that cannot be done."""
+def check_disk() -> None:
+    """Write and remove a temporary file. Raises `DiskFull` if that fails."""
     try:
         with tempfile.TemporaryFile(buffering=0) as file:
             written = 0
-            while written < ROOM_BYTES:
-                written += file.write(bytes(ROOM_BYTES - written))
+            while written < SPOOL_BYTES:
+                written += file.write(bytes(SPOOL_BYTES - written))
     except OSError as error:
         raise DiskFull(
-            f"cannot write {ROOM_BYTES:,} bytes to the temporary folder {temporary_folder()!r} ({error.strerror}): "
-            "make room there, or set TMPDIR to a folder that has some"
+            f"cannot write {SPOOL_BYTES:,} bytes to the temporary folder {temporary_folder()!r} "
+            f"({error.strerror}): make room there, or set TMPDIR to a folder that has some"
         ) from error
 
 
 def fit_connections(max_connections: int) -> int:
-    """Raise the limit of open files for `max_connections`, and return how many of them fit."""
+    """Raise the limit of open files, and return the number of connections that fit."""
     try:
         import resource
     except ImportError:  # Windows has no such limit
@@ -62,59 +61,60 @@ def fit_connections(max_connections: int) -> int:
     fitting = max((limit - files_for(0)) // FILES_EACH, 1)
     if fitting < max_connections:
         log.warning(
-            "max_connections is %d, not %d: the system allows this process %d open files, and that takes %d; raise "
+            "max_connections is %d, not %d: the system allows this process %d open files, and that "
+            "takes %d; raise "
             "`ulimit -n`", fitting, max_connections, limit, needed
         )  # fmt: skip
     return min(fitting, max_connections)
 
 
 def files_for(connections: int) -> int:
-    """Return how many files a server may have open with so many connections."""
+    """Return the most files that a server opens for so many connections."""
     return FILES_EACH * connections + SPARE_CONNECTIONS + RESERVED_FILES
 
 
 def run(
     app: Callable[..., Any],
-    life: Lifecycle,
+    lifecycle: Lifecycle,
     listener: socket.socket,
     *,
     log_level: str,
     **options: Any,
 ) -> bool:
-    """Serve `app`, an ASGI application, until a signal; whether every request that was taken has
-    been answered whole.
+    """Serve the ASGI application `app` until a signal.
 
-    `options` are more of uvicorn's. Raises `life.failure`, and `KeyboardInterrupt` after SIGINT.
+    Returns whether every accepted request was answered completely. `options` go to uvicorn. Raises
+    `lifecycle.failure`, and `KeyboardInterrupt` after SIGINT.
     """
     config = uvicorn.Config(
         app,
-        log_config=None,  # ours
+        log_config=None,  # set up in `observability.logs`
         log_level=log_level,
-        # has the query in it, and so a GET's text; `api.middleware.access_log` logs every request
+        # It would log a GET's text. `api.middleware.access_log` logs every request instead.
         access_log=False,
         **options,
     )
-    server = Server(config, life)
+    server = Server(config, lifecycle)
     server.run(sockets=[listener])
-    if life.failure is not None:
-        raise life.failure
+    if lifecycle.failure is not None:
+        raise lifecycle.failure
     return server.started and not server.cut
 
 
 class Server(uvicorn.Server):
-    """Accepts connections by a `Listener`, and asks `life` when to end.
+    """A uvicorn server that accepts connections by a `Listener`, and ends with `lifecycle`.
 
-    It keeps listening until then: whoever asks is told that it is stopping. The `http` of `config`
-    is a `BoundedHTTP`.
+    It listens until then, so that clients learn that it is stopping. The `http` of `config` is a
+    `BoundedHTTP`.
     """
 
-    def __init__(self, config: uvicorn.Config, life: Lifecycle) -> None:
+    def __init__(self, config: uvicorn.Config, lifecycle: Lifecycle) -> None:
         super().__init__(config)
-        self.cut = 0  # requests that were not answered to the end
-        self._life = life
+        self.cut = 0  # requests that were not answered completely
+        self._lifecycle = lifecycle
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Do what uvicorn does for `sockets`, with our own listener."""
+        """Start listening on `sockets`, as uvicorn does, with our own listener."""
         await self.lifespan.startup()
         if self.lifespan.should_exit:
             self.should_exit = True
@@ -128,7 +128,7 @@ class Server(uvicorn.Server):
         self.started = True
 
     async def _connect(self, connection: socket.socket) -> None:
-        """Make a protocol of `connection`, after the TLS handshake if there is one."""
+        """Create a protocol for `connection`, after the TLS handshake if there is one."""
         await asyncio.get_running_loop().connect_accepted_socket(
             self._protocol,
             connection,
@@ -141,24 +141,26 @@ class Server(uvicorn.Server):
         return protocol(self.config, self.server_state, self.lifespan.state)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        if self._life.draining:
-            os._exit(
-                128 + sig
-            )  # at once; as process 1 of a container a default handler would do nothing
-        self._life.drain()
+        if self._lifecycle.draining:
+            # Process 1 of a container ignores a default handler.
+            os._exit(128 + sig)
+        self._lifecycle.drain()
         if sig == signal.SIGINT:
-            self._captured_signals.append(
-                sig
-            )  # raised again in the end, for the command line's own exit code
+            self._captured_signals.append(sig)  # uvicorn raises it again, for the exit code
 
     async def on_tick(self, counter: int) -> bool:
-        if self._life.over:
-            self.cut = self._life.running
+        if self._lifecycle.over:
+            self.cut = self._lifecycle.running
             if self.cut:
                 log.error(
-                    "%d requests were cut: they took longer than the setting 'shutdown_timeout_s' allows",
+                    "%d requests were cut: they took longer than the setting 'shutdown_timeout_s' "
+                    "allows",
                     self.cut,
                 )
-        # What has been answered may still be on its way to a slow reader.
-        self.config.timeout_graceful_shutdown = max(math.ceil(self._life.grace_left_s), 1)
-        return self._life.over or self._life.failure is not None or await super().on_tick(counter)
+        # A slow client may not have received its whole answer yet.
+        self.config.timeout_graceful_shutdown = max(math.ceil(self._lifecycle.grace_left_s), 1)
+        return (
+            self._lifecycle.over
+            or self._lifecycle.failure is not None
+            or await super().on_tick(counter)
+        )

@@ -1,7 +1,6 @@
-"""Open speech from a model in this process or from a server, as one kind of stream, and measures
-it.
+"""Open a stream of speech from a model in this process or from a server.
 
-Knows neither files nor the terminal.
+It knows neither files nor the terminal.
 """
 
 import time
@@ -21,35 +20,35 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """A server to speak through, and the API key to show it."""
+    """A server to speak through, and its API key."""
 
     url: str
     key: str | None = None
 
 
-class Meter:
-    """Measures one speech.
+class SpeechTimer:
+    """Timing of one speech.
 
-    The clock starts when the request goes to a model that is ready, or to the server.
+    The clock starts when the request goes to a loaded model, or to the server.
     """
 
     def __init__(self) -> None:
         self.load_s = 0.0
         self.first_audio_s: float | None = None
-        self.audio_s: float | None = None  # None: compressed by the server, so of unknown length
+        self.audio_s: float | None = None  # None: unknown, because the server compresses
         self._started = time.perf_counter()
 
     @property
     def elapsed_s(self) -> float:
         return time.perf_counter() - self._started
 
-    def loaded(self) -> None:
-        """Set the clock back to zero: what went before was loading."""
+    def mark_loaded(self) -> None:
+        """Restart the clock, and count the time before as loading."""
         self.load_s = self.elapsed_s
         self._started = time.perf_counter()
 
-    def heard(self, audio_s: float | None) -> None:
-        """Notes that more audio has come, and how much if that is known."""
+    def add_audio(self, audio_s: float | None) -> None:
+        """Record that more audio has arrived, with its length if it is known."""
         if self.first_audio_s is None:
             self.first_audio_s = self.elapsed_s
         if audio_s is not None:
@@ -57,21 +56,25 @@ class Meter:
 
 
 def open_speech(
-    request: "SpeechRequest", *, settings: "Settings | None", server: Remote | None, meter: Meter
+    request: "SpeechRequest",
+    *,
+    settings: "Settings | None",
+    server: Remote | None,
+    timer: SpeechTimer,
 ) -> AbstractAsyncContextManager[AsyncAudioStream]:
-    """Return a context manager that yields the encoded speech, from `server` if there is one.
+    """Return a context manager that yields the encoded speech, from `server` if given.
 
     Without a server, `settings` says which models to open here.
     """
     if server is not None:
-        return _from_server(request, server, meter)
+        return _from_server(request, server, timer)
     assert settings is not None
-    return _from_here(request, settings, meter)
+    return _in_process(request, settings, timer)
 
 
 @asynccontextmanager
-async def _from_here(
-    request: "SpeechRequest", settings: "Settings", meter: Meter
+async def _in_process(
+    request: "SpeechRequest", settings: "Settings", timer: SpeechTimer
 ) -> AsyncGenerator[AsyncAudioStream]:
     from vivavoce.synthesis.speech import Synthesizer
 
@@ -81,9 +84,9 @@ async def _from_here(
         )
         async with (
             aclosing(await synthesizer.open(request)) as speech,
-            aclosing(_encoded(speech, request, meter)) as chunks,
+            aclosing(_encoded(speech, request, timer)) as chunks,
         ):
-            meter.loaded()  # `open` loads the model and queues the first segment last
+            timer.mark_loaded()  # `open` loads the model, then queues the first segment
             yield AsyncAudioStream(
                 format=request.format,
                 model=speech.model,
@@ -97,7 +100,7 @@ async def _from_here(
 
 
 async def _encoded(
-    speech: "Speech", request: "SpeechRequest", meter: Meter
+    speech: "Speech", request: "SpeechRequest", timer: SpeechTimer
 ) -> AsyncGenerator[bytes]:
     from vivavoce.audio.encode import open_encoder
 
@@ -106,7 +109,7 @@ async def _encoded(
         async with aclosing(speech.samples()) as parts:
             async for samples in parts:
                 if samples.size:
-                    meter.heard(samples.size / speech.sample_rate_hz)
+                    timer.add_audio(samples.size / speech.sample_rate_hz)
                 yield encoder.write(samples)
         yield encoder.finish()
     finally:
@@ -115,7 +118,7 @@ async def _encoded(
 
 @asynccontextmanager
 async def _from_server(
-    request: "SpeechRequest", server: Remote, meter: Meter
+    request: "SpeechRequest", server: Remote, timer: SpeechTimer
 ) -> AsyncGenerator[AsyncAudioStream]:
     from vivavoce.audio import wav_bytes
 
@@ -144,7 +147,7 @@ async def _from_server(
 
         async def measured() -> AsyncIterator[bytes]:
             async for chunk in stream:
-                meter.heard(len(chunk) / byte_rate if byte_rate else None)
+                timer.add_audio(len(chunk) / byte_rate if byte_rate else None)
                 yield chunk
 
         yield AsyncAudioStream(

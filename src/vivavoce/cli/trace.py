@@ -1,4 +1,4 @@
-"""`vivavoce trace`: writes every number on the way from a request to its speech, to compare with other programs."""
+"""Define `vivavoce trace`, which writes the tensors of a request to compare with others."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,15 +10,13 @@ def trace(
     checkpoint: Annotated[
         Path, typer.Option(metavar="DIR", help="Folder of a Qwen3-TTS checkpoint.")
     ],
-    request: Annotated[
-        Path, typer.Option(metavar="FILE", help="JSON file that says what to speak.")
-    ],
+    request: Annotated[Path, typer.Option(metavar="FILE", help="JSON file with the request.")],
     out: Annotated[Path, typer.Option(metavar="FILE", help="Safetensors file to write.")],
 ) -> None:
     """Write the prompt, codes, logits and waveform of a request to Qwen3-TTS.
 
-    Computed in float32 on the CPU. The request has `text` and, where they
-    matter, `task`, `speaker`, `language`, `instruct`, `ref_audio` (a WAV
+    Computed in float32 on the CPU. The request has `text` and, if
+    needed, `task`, `speaker`, `language`, `instruct`, `ref_audio` (a WAV
     file), `ref_text`, `x_vector_only`, `non_streaming`, `greedy`, `seed`,
     `max_frames`, and sampling fields as in generation_config.json.
 

@@ -1,4 +1,4 @@
-"""`vivavoce ui`: serves the demo page, a process beside the speech server."""
+"""Define `vivavoce ui`, which serves the demo page in a process of its own."""
 
 from typing import Annotated
 
@@ -9,12 +9,12 @@ from vivavoce.cli.serve import listen, reachable_at
 
 def ui(
     port: Annotated[
-        int, typer.Option(min=0, max=65_535, help="Port; 0 takes any free one.")
+        int, typer.Option(min=0, max=65_535, help="Port. 0 takes any free one.")
     ] = 8501,
     host: Annotated[
         str,
         typer.Option(
-            help="Address to listen on; 127.0.0.1 for this machine only.", show_default="0.0.0.0"
+            help="Address to listen on. 127.0.0.1 for this machine only.", show_default="0.0.0.0"
         ),
     ] = "0.0.0.0",
     server: Annotated[
@@ -22,14 +22,14 @@ def ui(
         typer.Option(
             metavar="URL",
             envvar="TTS_API_URL",
-            help="The speech server; TTS_API_URL in the environment says it too.",
+            help="Address of the speech server, also read from TTS_API_URL.",
         ),
     ] = "http://localhost:8000",
 ) -> None:
-    """Start the demo page, in a browser: type, choose, listen.
+    """Serve the demo page for a browser.
 
-    It asks a running server, opens no browser and reports to nobody.
-    Needs the extra `ui`. Ctrl-C stops it.
+    The page needs a running server and the extra `ui`. It opens no browser
+    and sends no usage data. Ctrl-C stops it.
 
     Examples:
       vivavoce ui
@@ -49,4 +49,4 @@ def ui(
         runner = uvicorn.Server(uvicorn.Config(page, log_config=None, timeout_graceful_shutdown=3))
         runner.run(sockets=[listener])
     if not runner.started:
-        raise typer.Exit(1)  # uvicorn has logged why
+        raise typer.Exit(1)  # uvicorn has logged the reason

@@ -1,4 +1,4 @@
-"""`vivavoce voices`: lists who can speak, here or on a server."""
+"""Define `vivavoce voices`, which lists the voices here or on a server."""
 
 import json
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ def voices(
     model: Annotated[str | None, typer.Option(help="Only the voices of this model.")] = None,
     language: Annotated[
         str | None,
-        typer.Option(help="Only voices that speak this language: a name or an ISO code."),
+        typer.Option(help="Only voices for this language: a name or an ISO code."),
     ] = None,
     as_json: Json = False,
     server: Server = None,
@@ -30,7 +30,7 @@ def voices(
       vivavoce voices --model kokoro --language japanese
       vivavoce voices --server http://dgx.local:8000 --json
     """
-    found = _asked(server, model) if server else _installed(config, model)
+    found = _from_server(server, model) if server else _installed(config, model)
     if language:
         from vivavoce.text.languages import parse_language
 
@@ -42,7 +42,7 @@ def voices(
         _print(found)
 
 
-def _asked(server: str, model: str | None) -> "tuple[VoiceEntry, ...]":
+def _from_server(server: str, model: str | None) -> "tuple[VoiceEntry, ...]":
     from vivavoce.client import Client
 
     with Client(server) as client:
@@ -50,10 +50,10 @@ def _asked(server: str, model: str | None) -> "tuple[VoiceEntry, ...]":
 
 
 def _installed(config: "Config", model: str | None) -> "tuple[VoiceEntry, ...]":
-    from vivavoce.cli import in_process as local
+    from vivavoce.cli import in_process
     from vivavoce.settings import Settings
 
-    return local.voices(Settings.read(config), model)
+    return in_process.voices(Settings.read(config), model)
 
 
 def _print(found: "Sequence[VoiceEntry]") -> None:
@@ -65,5 +65,5 @@ def _print(found: "Sequence[VoiceEntry]") -> None:
     for voice in found:
         table.add_row(voice.id, voice.model, ", ".join(voice.languages), voice.gender)
     Console().print(
-        table if found else "No voice fits; leave out --language or --model to see them all."
+        table if found else "No voice fits: leave out --language or --model to see all."
     )

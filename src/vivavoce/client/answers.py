@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-if TYPE_CHECKING:  # `types` brings numpy, which a client has no use for at run time
+if TYPE_CHECKING:  # `types` imports numpy, which a client does not need
     from vivavoce.types import AudioFormat, FinishReason, Gender
 
 ModelState = Literal["ready", "loading", "unloaded", "missing", "failed", "alias"]
@@ -102,4 +102,4 @@ class Outcome:
     error: str | None  # error code
     retries: int | None  # segments that were spoken again
     audio_s: float | None
-    first_audio_s: float | None  # seconds until its first audio was there
+    first_audio_s: float | None  # seconds until its first audio

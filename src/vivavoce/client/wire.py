@@ -36,7 +36,7 @@ from vivavoce.errors import (
 )
 from vivavoce.names import from_header
 
-if TYPE_CHECKING:  # `types` brings numpy, which a client has no use for at run time
+if TYPE_CHECKING:  # `types` imports numpy, which a client does not need
     from vivavoce.types import AudioFormat
 
 DEFAULT_URL = "http://localhost:8000"
@@ -110,14 +110,15 @@ def model_query(model: str | None) -> dict[str, str]:
 
 
 def speech_body(text: str, options: SpeechOptions, *, stream: bool) -> dict[str, object]:
-    """Return the JSON body of a speech request, without the fields that are left to the server.
+    """Return the JSON body of a speech request, without fields that are `None`.
 
     Reads the file that `ref_audio` names. Raises `BadRequest` if it cannot be read, and `TypeError`
     for an unknown option.
     """
     if unknown := options.keys() - SpeechOptions.__annotations__:
         raise TypeError(
-            f"unknown option {min(unknown)!r}: choose from {', '.join(SpeechOptions.__annotations__)}"
+            f"unknown option {min(unknown)!r}: choose from "
+            f"{', '.join(SpeechOptions.__annotations__)}"
         )
     body: dict[str, object] = {"text": text, "format": DEFAULT_FORMAT, **options, "stream": stream}
     if (recording := options.get("ref_audio")) is not None:
@@ -149,20 +150,23 @@ def network_errors(base_url: str) -> Iterator[None]:
         ) from error
     except httpx.ConnectError as error:
         raise NotReady(
-            f"no server answers at {base_url!r} ({error}): start one with `vivavoce serve`, or check the address"
+            f"no server answers at {base_url!r} ({error}): start one with `vivavoce serve`, or "
+            "check the address"
         ) from error
     except httpx.TimeoutException as error:
         raise NotReady(
-            f"the server at {base_url!r} did not answer in time: stream long texts, or raise timeout_s"
+            f"the server at {base_url!r} did not answer in time: stream long texts, or raise "
+            "timeout_s"
         ) from error
     except httpx.TransportError as error:
         raise EngineFault(
-            f"the server at {base_url!r} broke off before it was done ({error}): see its log, and try again"
+            f"the server at {base_url!r} closed the connection early ({error}): see its log, and "
+            "try again"
         ) from error
 
 
 def successful(response: httpx.Response) -> httpx.Response:
-    """Return `response` if it is a success, else raise the error in its body, which must have been read."""
+    """Return `response`, or raise the error in its body, which must have been read."""
     if response.is_success:
         return response
     raise _error(response)
@@ -193,7 +197,7 @@ def read_audio(response: httpx.Response, options: SpeechOptions) -> Audio:
 
 
 def read_voices(response: httpx.Response) -> tuple[VoiceEntry, ...]:
-    """Return the voices in the answer of `/v1/audio/voices`, without other names of them."""
+    """Parse the answer of `/v1/audio/voices`, without aliases."""
     with _expected_shape(response):
         return tuple(
             VoiceEntry(
@@ -256,8 +260,8 @@ def _expected_shape(response: httpx.Response) -> Iterator[None]:
         yield
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise VivavoceError(
-            f"{str(response.url)!r} does not answer as a vivavoce server does: check the address, and that "
-            "client and server are of the same version"
+            f"{str(response.url)!r} does not answer as a vivavoce server does: "
+            "check the address, and that client and server are of the same version"
         ) from error
 
 
@@ -283,9 +287,7 @@ def _error(response: httpx.Response) -> VivavoceError:
         )
     code, message = str(error.get("code")), str(error["message"])
     if code in _BAD_REQUESTS:
-        field = (
-            error.get("field") or error.get("param") or ""
-        )  # `param` on the paths that OpenAI's API shares
+        field = error.get("field") or error.get("param") or ""  # `param` on the OpenAI paths
         return _BAD_REQUESTS[code](message, field=str(field))
     if code in _OVERLOADS:
         return _OVERLOADS[code](message, retry_after_s=_retry_after_s(response))

@@ -1,7 +1,7 @@
-"""Where others on the network find this server; it knows addresses and URLs, and sends nothing.
+"""Find the addresses and URLs of this server for other devices.
 
-What the server is bound to decides: on a loopback address it is to be found from this machine
-alone.
+- It sends nothing.
+- A server on a loopback address has no address for other devices.
 """
 
 import ipaddress
@@ -11,7 +11,7 @@ EVERYWHERE = frozenset({"0.0.0.0", "::", ""})
 
 
 def network_address() -> str | None:
-    """Return the address that others on the network reach this machine by, or `None` without a network."""
+    """Return this machine's network address, or `None` without a network."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             probe.connect(("192.0.2.1", 9))  # a documentation address: connecting UDP sends nothing
@@ -22,18 +22,21 @@ def network_address() -> str | None:
 
 
 def origin(host: str, port: int, *, tls: bool) -> str:
-    """Return the URL of this server at `host`, without a path; an IPv6 address goes into brackets."""
+    """Return the URL of this server at `host`, without a path."""
     return f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def network_url(host: str, port: int, *, tls: bool) -> str | None:
-    """Return the URL for others of a server that listens on `host`; `None` if they cannot reach it, or there is no network."""
+    """Return the URL for other devices of a server on `host`, or `None`.
+
+    `None` means a loopback address, or no network.
+    """
     address = network_address() if host in EVERYWHERE else None if is_loopback(host) else host
     return None if address is None else f"{origin(address, port, tls=tls)}/"
 
 
 def is_loopback(host: str) -> bool:
-    """True if `host` is this machine alone."""
+    """True if `host` is a loopback name or address."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:  # a name
@@ -41,12 +44,15 @@ def is_loopback(host: str) -> bool:
 
 
 def mdns_host() -> str:
-    """Return the host name that mDNS answers to for this server: not the machine's own, which others announce."""
+    """Return the mDNS host name of this server.
+
+    It differs from the machine's own name, which other programs announce.
+    """
     return f"vivavoce-{socket.gethostname().partition('.')[0]}.local"
 
 
 def own_names(host: str) -> tuple[str, ...]:
-    """Return the names and addresses under which a server that listens on `host` may be called, each once."""
+    """Return the names and addresses of a server that listens on `host`, each once."""
     hostname = socket.gethostname()
     names = [
         "localhost",

@@ -1,8 +1,7 @@
-"""A TLS certificate: the user's own, checked before anything is served, or one that the server
-signs itself.
+"""Load the user's TLS certificate, or make a self-signed one.
 
-A self-signed one is kept and used again, so that what trusts it goes on trusting it. It can vouch
-for this server alone: it is no authority, so a stolen key opens nothing else.
+- A self-signed certificate is kept and reused, so that clients can trust it permanently.
+- It is no certificate authority, so a stolen key affects only this server.
 """
 
 import hashlib
@@ -19,8 +18,8 @@ if TYPE_CHECKING:
     from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
-_LIFETIME = timedelta(days=825)  # the longest that Apple's systems take
-_RENEWED = timedelta(days=30)  # before its end
+_LIFETIME = timedelta(days=825)  # the longest that Apple's systems accept
+_RENEWAL = timedelta(days=30)  # before its end
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +30,7 @@ class Certificate:
     key: Path
 
     def fingerprint(self) -> str:
-        """Return the SHA-256 of the (first) certificate, in hexadecimal, as clients that pin it want it."""
+        """Return the SHA-256 of the first certificate, in hexadecimal, for clients that pin it."""
         first, footer, _ = self.certificate.read_text("ascii").partition(
             "-----END CERTIFICATE-----"
         )
@@ -39,7 +38,7 @@ class Certificate:
 
 
 def load_certificate(certificate: Path, key: Path) -> Certificate:
-    """Return the two files as they are.
+    """Return the two files after a check.
 
     Raises `SettingsError` if they cannot be read or do not belong together.
     """
@@ -47,22 +46,23 @@ def load_certificate(certificate: Path, key: Path) -> Certificate:
         ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(certificate, key)
     except (OSError, ValueError) as error:  # an SSLError is an OSError
         raise SettingsError(
-            f"the certificate {str(certificate)!r} with the key {str(key)!r} cannot be used ({error}): "
-            "name two PEM files that belong together in tls_certificate and tls_key"
+            f"the certificate {str(certificate)!r} with the key {str(key)!r} cannot be used "
+            f"({error}): name two PEM files that belong together in tls_certificate and tls_key"
         ) from error
     return Certificate(certificate, key)
 
 
 def self_signed(folder: Path, names: tuple[str, ...]) -> Certificate:
-    """Return the certificate in `folder` for all of `names`, hosts and addresses; made anew if it
-    lacks one or ends soon.
+    """Return the self-signed certificate in `folder` for `names`, which are hosts and addresses.
+
+    Makes a new one if it lacks a name or ends soon.
 
     Raises `MissingDependency` without the `cryptography` package, `SettingsError` if the folder
     cannot be written.
     """
     files = Certificate(folder / "certificate.pem", folder / "key.pem")
     try:
-        if not _serves(files, names):
+        if not _is_valid(files, names):
             _write(files, names)
     except ImportError as error:
         raise MissingDependency(
@@ -70,13 +70,14 @@ def self_signed(folder: Path, names: tuple[str, ...]) -> Certificate:
         ) from error
     except OSError as error:
         raise SettingsError(
-            f"cannot keep a certificate in {str(folder)!r} ({error.strerror}): choose a folder with cache_dir"
+            f"cannot keep a certificate in {str(folder)!r} ({error.strerror}): choose a folder "
+            "with cache_dir"
         ) from error
     return files
 
 
-def _serves(files: Certificate, names: tuple[str, ...]) -> bool:
-    """True if the files are there, belong together, name all of `names`, and will for a while."""
+def _is_valid(files: Certificate, names: tuple[str, ...]) -> bool:
+    """True if the files are a valid pair for `names` that does not end soon."""
     from cryptography import x509
 
     try:
@@ -86,7 +87,7 @@ def _serves(files: Certificate, names: tuple[str, ...]) -> bool:
         return False
     known = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     named = {str(name.value).lower() for name in known}
-    return set(names) <= named and certificate.not_valid_after_utc - datetime.now(UTC) > _RENEWED
+    return set(names) <= named and certificate.not_valid_after_utc - datetime.now(UTC) > _RENEWAL
 
 
 def _write(files: Certificate, names: tuple[str, ...]) -> None:
@@ -99,7 +100,7 @@ def _write(files: Certificate, names: tuple[str, ...]) -> None:
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     files.key.unlink(missing_ok=True)
-    files.key.touch(0o600, exist_ok=False)  # before there is anything in it that others could read
+    files.key.touch(0o600, exist_ok=False)  # before the key is in it, so that others cannot read it
     files.key.write_bytes(pem)
     files.certificate.write_bytes(_signed(key, names).public_bytes(serialization.Encoding.PEM))
 

@@ -1,4 +1,4 @@
-"""Announce the server on the local network by mDNS, so that clients find it without an address."""
+"""Announce the server on the local network by mDNS."""
 
 import asyncio
 import ipaddress
@@ -22,13 +22,11 @@ SERVICE = "_vivavoce._tcp.local."
 
 @contextmanager
 def advertise(host: str, port: int, *, tls: bool) -> Iterator[str]:
-    """Announce a server that listens on `host` while the block runs; gives the name that it has
-    there.
+    """Announce a server on `host` during the block, and yield its mDNS name.
 
-    It is announced as `_vivavoce._tcp`, and as `_http._tcp` or `_https._tcp` for all that browse
-    for pages. Bound to one address, it is announced on that network alone. Raises
-    `MissingDependency` without the package zeroconf, `SettingsError` where nothing can be
-    announced.
+    The services are `_vivavoce._tcp`, and `_http._tcp` or `_https._tcp` for programs that look for
+    pages. A server on one address is announced only on that network. Raises `MissingDependency`
+    without the package zeroconf, and `SettingsError` if there is no address to announce.
     """
     try:
         from zeroconf import InterfaceChoice, ServiceInfo, Zeroconf
@@ -38,14 +36,14 @@ def advertise(host: str, port: int, *, tls: bool) -> Iterator[str]:
         ) from error
     address = network_address() if host in EVERYWHERE else host
     hostname = socket.gethostname().partition(".")[0]
-    facts = {"path": "/", "api": "/v1/tts", "tls": "1" if tls else "0", "version": __version__}
+    properties = {"path": "/", "api": "/v1/tts", "tls": "1" if tls else "0", "version": __version__}
     services = [
         ServiceInfo(
             kind,
             f"vivavoce on {hostname}, port {port}.{kind}",
             port,
             addresses=[_packed(address, host)],
-            properties=facts,
+            properties=properties,
             server=f"{mdns_host()}.",
         )
         for kind in (SERVICE, "_https._tcp.local." if tls else "_http._tcp.local.")
@@ -56,9 +54,8 @@ def advertise(host: str, port: int, *, tls: bool) -> Iterator[str]:
         raise SettingsError(
             f"mdns cannot announce on host {host!r} ({error}): turn it off"
         ) from error
-    assert (
-        zeroconf.loop is not None
-    )  # its own, already running: asking whether a name is free takes seconds
+    # Checking that a name is free takes seconds, so it runs on zeroconf's own loop.
+    assert zeroconf.loop is not None
     announcing = [
         asyncio.run_coroutine_threadsafe(_announce(zeroconf, each), zeroconf.loop)
         for each in services
@@ -68,7 +65,7 @@ def advertise(host: str, port: int, *, tls: bool) -> Iterator[str]:
     finally:
         for announcement in announcing:
             announcement.cancel()
-        zeroconf.close()  # says goodbye for each of them
+        zeroconf.close()  # withdraws each service
 
 
 async def _announce(zeroconf: "Zeroconf", service: "ServiceInfo") -> None:
@@ -85,5 +82,6 @@ def _packed(address: str | None, host: str) -> bytes:
         return ipaddress.ip_address(address or "").packed
     except ValueError as error:
         raise SettingsError(
-            f"mdns has no address to announce for host {host!r}: connect a network, or give host as an address"
+            f"mdns has no address to announce for host {host!r}: connect a network, or give host "
+            "as an address"
         ) from error

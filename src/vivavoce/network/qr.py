@@ -1,10 +1,10 @@
-"""Draw a URL for the camera of a headset or a phone: the part of the page that says where else it can be opened."""
+"""Draw the server's URL as a QR code for headsets and phones."""
 
 from html import escape
 
 
-def elsewhere(url: str) -> str:
-    """HTML with the QR code of `url` and the URL itself, for the page to show; it brings no script and no style."""
+def qr_panel(url: str) -> str:
+    """Return HTML with the QR code of `url` and the URL, without script or style."""
     import segno
 
     code = segno.make(url, error="m", micro=False)

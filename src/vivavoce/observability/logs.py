@@ -1,7 +1,7 @@
-"""Write the log: lines for people, or an object a line for programs; with the id of the request
-that is answered.
+"""Write log lines with the request's id, as text or as JSON.
 
-It knows neither requests nor what is said of them. Nobody logs texts, recordings or keys.
+- The module knows neither requests nor messages.
+- No caller logs texts, recordings or keys.
 """
 
 import json
@@ -11,25 +11,23 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Literal
 
-REQUEST_ID: ContextVar[str] = ContextVar(
-    "REQUEST_ID", default=""
-)  # of the request that this task works for
+REQUEST_ID: ContextVar[str] = ContextVar("REQUEST_ID", default="")  # of this task's request
 
 
 def set_up(level: str, log_format: Literal["text", "json"]) -> None:
-    """Send everything of at least `level` to stderr, in `log_format`."""
+    """Send all messages of at least `level` to stderr, in `log_format`."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines() if log_format == "json" else TextLines())
     logging.basicConfig(level=level.upper(), handlers=[handler])
 
 
-def facts(**known: object) -> Mapping[str, object]:
-    """Return the `extra` of a message: what it says, by name, for programs."""
+def log_fields(**known: object) -> Mapping[str, object]:
+    """Return the `extra` of a message: its values by name, for programs."""
     return {"facts": known}
 
 
 class TextLines(logging.Formatter):
-    """A line for people, with the request's id at its end."""
+    """Log lines for people, with the request's id at the end."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -40,7 +38,10 @@ class TextLines(logging.Formatter):
 
 
 class JsonLines(logging.Formatter):
-    """An object a line: `time`, `level`, `logger`, `message`, `request_id` and what the message is made of."""
+    """Log lines as JSON objects.
+
+    The fields are `time`, `level`, `logger`, `message`, `request_id` and those of `log_fields`.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, object] = {

@@ -1,11 +1,12 @@
-"""The instruments that Prometheus reads: what is counted, and in which units. It does not know who
-counts.
+"""Define the metrics for Prometheus: names, labels, buckets.
 
-Each `Metrics` has a registry of its own, so that two applications in a process do not add up.
+- The module does not know the sources of the values.
+- Each `Metrics` has its own registry, so that two applications in a process stay separate.
 """
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from prometheus_client import (
     CollectorRegistry,
@@ -28,31 +29,30 @@ _STREAMS = (1, 2, 4, 8, 16, 32, 64)
 
 
 @dataclass(frozen=True, slots=True)
-class ModelReading:
-    """What is to be seen of a model at one moment."""
+class ModelSnapshot:
+    """The state of a model at one moment."""
 
     model: str
     ready: bool
-    memory_bytes: int  # what is counted for it while it is loaded
+    memory_bytes: int  # counted while the model is loaded
     waiting: int  # segments
     running: int  # segments
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What is to be seen of the server at one moment."""
+    """The state of the server at one moment."""
 
-    models: tuple[ModelReading, ...]
+    models: tuple[ModelSnapshot, ...]
     open_requests: int
     draining: bool
 
 
 class Metrics:
-    """All instruments. `read` is asked at every scrape for what is not an event."""
+    """All metrics. `read` returns the gauges' values at every scrape."""
 
     def __init__(self, read: Callable[[], Snapshot]) -> None:
         self._registry = registry = CollectorRegistry()
-        by_model = ("model",)
         self._requests = Counter(
             "vivavoce_requests",
             "Requests that have ended.",
@@ -60,77 +60,65 @@ class Metrics:
             registry=registry,
         )
         self._speeches = Counter(
-            "vivavoce_speeches", "Requests that a model spoke, by how that ended.", ("model", "finish_reason"),
-            registry=registry,
-        )  # fmt: skip
-        self._retries = Counter(
-            "vivavoce_retries", "Pieces of text that a model spoke once more, as it had failed.", by_model,
-            registry=registry,
-        )  # fmt: skip
-        self._audio = Counter(
-            "vivavoce_audio_seconds", "Seconds of audio made.", by_model, registry=registry
-        )
-        self._underruns = Counter(
-            "vivavoce_underruns", "Times that a player in real time would have run dry, reckoned at the server.",
-            by_model, registry=registry,
-        )  # fmt: skip
-        self._first_audio = Histogram(
-            "vivavoce_first_audio_seconds", "From the request to its first audio.", by_model, buckets=_WAITS_S,
-            registry=registry,
-        )  # fmt: skip
-        self._factor = Histogram(
-            "vivavoce_real_time_factor", "Seconds waited for audio per second of audio.", by_model, buckets=_FACTORS,
-            registry=registry,
-        )  # fmt: skip
-        self._waits = Histogram(
-            "vivavoce_queue_wait_seconds", "From the queue to the model, of new requests.", by_model, buckets=_WAITS_S,
-            registry=registry,
-        )  # fmt: skip
-        self._steps = Histogram(
-            "vivavoce_step_seconds",
-            "Time of a step of the model.",
-            by_model,
-            buckets=_STEPS_S,
+            "vivavoce_speeches",
+            "Requests that a model spoke, by outcome.",
+            ("model", "finish_reason"),
             registry=registry,
         )
-        self._batches = Histogram(
-            "vivavoce_batch_size",
-            "Streams in a step of the model.",
-            by_model,
-            buckets=_STREAMS,
-            registry=registry,
+        counter = partial(Counter, labelnames=("model",), registry=registry)
+        histogram = partial(Histogram, labelnames=("model",), registry=registry)
+        self._retries = counter(
+            "vivavoce_retries", "Segments that a model spoke again after a failure."
+        )
+        self._audio = counter("vivavoce_audio_seconds", "Seconds of audio made.")
+        self._underruns = counter(
+            "vivavoce_underruns",
+            "Times that a real-time player would have run out of audio, estimated at the server.",
+        )
+        self._first_audio = histogram(
+            "vivavoce_first_audio_seconds",
+            "Seconds from the request to its first audio.",
+            buckets=_WAITS_S,
+        )
+        self._factor = histogram(
+            "vivavoce_real_time_factor",
+            "Seconds of waiting for audio per second of audio.",
+            buckets=_FACTORS,
+        )
+        self._waits = histogram(
+            "vivavoce_queue_wait_seconds",
+            "Seconds that a new request waited in the queue.",
+            buckets=_WAITS_S,
+        )
+        self._steps = histogram(
+            "vivavoce_step_seconds", "Duration of a model step.", buckets=_STEPS_S
+        )
+        self._batches = histogram(
+            "vivavoce_batch_size", "Streams in a model step.", buckets=_STREAMS
         )
         self._load = Gauge(
             "vivavoce_model_load_seconds",
-            "Time that the model's latest load took.",
-            by_model,
+            "Duration of the model's latest load.",
+            ("model",),
             registry=registry,
         )
-        self._hung = Counter(
-            "vivavoce_hung_steps",
-            "Steps that hung and caused a model restart.",
-            by_model,
-            registry=registry,
+        self._hung = counter("vivavoce_hung_steps", "Steps that hung and caused a model restart.")
+        self._lost = counter(
+            "vivavoce_lost_processes", "Model processes that ended unexpectedly and were restarted."
         )
-        self._lost = Counter(
-            "vivavoce_lost_processes",
-            "Processes of the model that ended by themselves and were restarted.",
-            by_model,
-            registry=registry,
-        )
-        registry.register(_Standing(read))
+        registry.register(_Gauges(read))
         ProcessCollector(registry=registry)  # memory, CPU, descriptors; on Linux
 
     def render(self) -> bytes:
-        """Return all values, in Prometheus' text format."""
+        """Return all values in the text format of Prometheus."""
         return generate_latest(self._registry)
 
     def answered(self, surface: str, outcome: str) -> None:
-        """A request of `surface` has ended."""
+        """Count a request of `surface` that has ended."""
         self._requests.labels(surface, outcome).inc()
 
     def spoke(self, report: SpeechReport) -> None:
-        """A speech has ended."""
+        """Count a speech that has ended."""
         self._speeches.labels(report.model, report.finish_reason).inc()
         self._retries.labels(report.model).inc(report.retries)
         self._audio.labels(report.model).inc(report.audio_s)
@@ -140,7 +128,7 @@ class Metrics:
         if report.audio_s:
             self._factor.labels(report.model).observe(report.generation_s / report.audio_s)
 
-    # -- what engines tell (`serving.events.Observer`) -----------------------------------------------------------
+    # `serving.events.EngineEvents`
 
     def waited(self, model: str, seconds: float) -> None:
         self._waits.labels(model).observe(seconds)
@@ -151,7 +139,7 @@ class Metrics:
 
     def loaded(self, model: str, seconds: float) -> None:
         self._load.labels(model).set(seconds)
-        self._hung.labels(model)  # shown as 0 from now on
+        self._hung.labels(model)  # creates the value 0
         self._lost.labels(model)
 
     def hung(self, model: str) -> None:
@@ -161,43 +149,44 @@ class Metrics:
         self._lost.labels(model).inc()
 
 
-class _Standing(Collector):
-    """The gauges, read when they are asked for: nothing has to be kept in step with what they show."""
+class _Gauges(Collector):
+    """Gauges that are read at each scrape, so that they are current."""
 
     def __init__(self, read: Callable[[], Snapshot]) -> None:
         self._read = read
 
     def describe(self) -> Iterable[GaugeMetricFamily]:
-        """Nothing: the registry need not read the gauges to learn their names."""
+        """Return nothing, so that registering does not read the gauges."""
         return ()
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         now = self._read()
         yield GaugeMetricFamily(
-            "vivavoce_open_requests", "Requests being answered.", value=now.open_requests
+            "vivavoce_open_requests", "Requests in progress.", value=now.open_requests
         )
-        yield GaugeMetricFamily(
-            "vivavoce_draining", "1 once the server was told to end.", value=now.draining
-        )
+        yield GaugeMetricFamily("vivavoce_draining", "1 during shutdown.", value=now.draining)
         yield _by_model(
             "vivavoce_queue_length", "Segments that wait for the model.", now, lambda m: m.waiting
         )
         yield _by_model(
-            "vivavoce_running_streams", "Segments that the model speaks.", now, lambda m: m.running
+            "vivavoce_running_streams",
+            "Segments that the model is speaking.",
+            now,
+            lambda m: m.running,
         )
         yield _by_model(
             "vivavoce_model_ready", "1 while the model is loaded.", now, lambda m: int(m.ready)
         )
         yield _by_model(
             "vivavoce_model_memory_bytes",
-            "Memory counted for the model; 0 if it is not.",
+            "Memory counted for the model. 0 if it is not counted.",
             now,
             lambda m: m.memory_bytes,
         )
 
 
 def _by_model(
-    name: str, text: str, now: Snapshot, value: Callable[[ModelReading], int]
+    name: str, text: str, now: Snapshot, value: Callable[[ModelSnapshot], int]
 ) -> GaugeMetricFamily:
     family = GaugeMetricFamily(name, text, labels=["model"])
     for model in now.models:

@@ -1,8 +1,7 @@
-"""Traces of requests for OpenTelemetry: a span each, with children for queue, first audio and
-speaking.
+"""Trace each request for OpenTelemetry, with spans for queue, first audio and speaking.
 
-Needs the extra `otel`; whoever imports this has it. It instruments nothing by itself, and sees
-neither texts nor keys.
+- Importing it needs the extra `otel`.
+- It instruments nothing by itself, and sees neither texts nor keys.
 """
 
 import time
@@ -20,11 +19,11 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from vivavoce import __version__
 from vivavoce.types import SpeechReport
 
-Scope: TypeAlias = Mapping[str, Any]  # of ASGI, which sets what each key holds
+Scope: TypeAlias = Mapping[str, Any]  # an ASGI scope, whose values have various types
 
 
 class Tracing:
-    """Makes the spans and hands them to `processor`. Nothing of it is global."""
+    """A tracer that sends spans to `processor`, without global state."""
 
     def __init__(self, processor: SpanProcessor) -> None:
         resource = Resource.create({"service.name": "vivavoce", "service.version": __version__})
@@ -34,16 +33,19 @@ class Tracing:
 
     @classmethod
     def to(cls, endpoint: str) -> "Tracing":
-        """Send the spans to a collector, in the background; it goes on while the collector is away."""
+        """Return a tracer that sends spans in the background to the collector at `endpoint`.
+
+        An absent collector does not disturb it.
+        """
         return cls(BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint)))
 
     def close(self) -> None:
-        """Send what is left. Blocks, for some seconds if the collector is away."""
+        """Send the remaining spans. Blocks for some seconds if the collector is away."""
         self._provider.shutdown()
 
     @contextmanager
     def request(self, scope: Scope) -> Iterator[Span]:
-        """The span of a request, below that of its caller if it names one (`traceparent`)."""
+        """Yield a span for a request, as a child of the caller's span (`traceparent`)."""
         headers = {
             name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
         }
@@ -52,7 +54,7 @@ class Tracing:
             yield span
 
     def ended(self, span: Span, scope: Scope, status: int | None, outcome: str) -> None:
-        """Say on its span how a request ended."""
+        """Record the outcome of a request on its span."""
         route = getattr(scope.get("route"), "path", None)
         span.update_name(f"{scope['method']} {route}" if route else scope["method"])
         span.set_attribute("http.request.method", scope["method"])
@@ -66,7 +68,7 @@ class Tracing:
             span.set_status(StatusCode.ERROR)
 
     def spoke(self, report: SpeechReport) -> None:
-        """Add the children of the request whose task this is: what its speech went through, and when."""
+        """Add child spans for the stages of a speech to the span of this task."""
         span = get_current_span()
         span.set_attribute("vivavoce.model", report.model)
         span.set_attribute("vivavoce.audio_seconds", report.audio_s)
@@ -83,6 +85,6 @@ class Tracing:
         self._tracer.start_span(name, start_time=_wall_ns(from_s)).end(_wall_ns(until_s))
 
 
-def _wall_ns(moment_s: float) -> int:
-    """When a moment of the monotonic clock was."""
-    return time.time_ns() - int((time.monotonic() - moment_s) * 1e9)
+def _wall_ns(monotonic_s: float) -> int:
+    """Return the Unix time in ns of a time of the monotonic clock."""
+    return time.time_ns() - int((time.monotonic() - monotonic_s) * 1e9)

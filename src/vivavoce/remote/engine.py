@@ -104,8 +104,10 @@ class RemoteEngine(Engine):
         infos = [info for info in found if isinstance(info, EngineInfo)]
         if not infos:
             await self._http.aclose()
-            said = "; ".join(error.message for error in found if isinstance(error, VivavoceError))
-            raise EngineFault(f"no server speaks for model {self._name!r}: {said}")
+            reasons = "; ".join(
+                error.message for error in found if isinstance(error, VivavoceError)
+            )
+            raise EngineFault(f"no server speaks for model {self._name!r}: {reasons}")
         self._info = remote_info(infos[0], self._name)
 
     async def check(self) -> None:
@@ -154,7 +156,7 @@ class RemoteEngine(Engine):
 
     async def _chunks(self, segment: Segment, patience_s: float) -> ChunkSource:
         asked_s = time.monotonic()
-        until_s, ends_s = asked_s + patience_s, asked_s + segment.claim.within_s
+        until_s, ends_s = asked_s + patience_s, asked_s + segment.hints.timeout_s
         while True:
             errors = list[VivavoceError]()
             for server in sorted(self._servers, key=lambda server: (not server.up, server.active)):
@@ -185,4 +187,4 @@ class RemoteEngine(Engine):
 def _with_time_until(ends_s: float, segment: Segment) -> Segment:
     """Return `segment` with the seconds left until `ends_s` as its timeout."""
     left_s = max(0.0, ends_s - time.monotonic())
-    return replace(segment, claim=replace(segment.claim, within_s=left_s))
+    return replace(segment, hints=replace(segment.hints, timeout_s=left_s))

@@ -85,7 +85,7 @@ class RemoteServer:
         """
         response = await self._get("v1/tts/models")
         if not response.is_success:
-            error = self._refusal(response)
+            error = self._error(response)
             if isinstance(error, UnknownModel) or response.status_code not in (404, 405):
                 raise error
         try:
@@ -138,7 +138,7 @@ class RemoteServer:
                 ) as response:
                     if not response.is_success:
                         await response.aread()
-                        raise self._refusal(response)
+                        raise self._error(response)
                     self._answered_s = time.monotonic()
                     resampler = Resampler(self._rate_hz(response), info.sample_rate_hz)
                     async for samples in self._samples(response):
@@ -167,7 +167,7 @@ class RemoteServer:
             "response_format": "pcm",
             "stream": True,  # some servers stream only when asked; a vivavoce always does
             "language": segment.language if self.ours else None,
-            "priority": segment.claim.priority if self.ours else None,
+            "priority": segment.hints.priority if self.ours else None,
             "timeout_s": self._timeout_s(segment),
             "instructions": segment.instruct if can.instruct else None,
             "seed": segment.seed if can.seed else None,
@@ -183,7 +183,7 @@ class RemoteServer:
 
     def _timeout_s(self, segment: Segment) -> float | None:
         """Return the timeout to send, or None for a server without such a field."""
-        timeout_s = segment.claim.within_s + MARGIN_S
+        timeout_s = segment.hints.timeout_s + MARGIN_S
         return timeout_s if self.ours and timeout_s <= LONGEST_S else None
 
     @contextmanager
@@ -226,10 +226,10 @@ class RemoteServer:
                 f"the speech server at {self.url!r} answered with {header['content-type']!r} when "
                 "asked for raw mono 'pcm': choose a server or a model that has it"
             )
-        said = response.headers.get("x-sample-rate") or str(header.get_param("rate", ""))
-        return int(said) if said.isdecimal() and 8_000 <= int(said) <= 192_000 else OPENAI_RATE_HZ
+        rate = response.headers.get("x-sample-rate") or str(header.get_param("rate", ""))
+        return int(rate) if rate.isdecimal() and 8_000 <= int(rate) <= 192_000 else OPENAI_RATE_HZ
 
-    def _refusal(self, response: httpx.Response) -> VivavoceError:
+    def _error(self, response: httpx.Response) -> VivavoceError:
         """Return the error of `response`, by its code from a vivavoce, else its status."""
         try:
             wire.successful(response)
@@ -243,20 +243,22 @@ class RemoteServer:
         return self._by_status(response)
 
     def _by_status(self, response: httpx.Response) -> VivavoceError:
-        status, said = response.status_code, response.text[:300]
-        who = f"the speech server at {self.url!r} answered {status}"
+        status, body = response.status_code, response.text[:300]
+        what = f"the speech server at {self.url!r} answered {status}"
         if status == 429:
             after = response.headers.get("retry-after", "")
             return Overloaded(
-                f"{who}: try again soon", retry_after_s=float(after) if after.isdecimal() else 1.0
+                f"{what}: try again soon", retry_after_s=float(after) if after.isdecimal() else 1.0
             )
         if status in _AWAY:
-            return NotReady(f"{who}: try again when it is back ({said!r})")
+            return NotReady(f"{what}: try again when it is back ({body!r})")
         if status in (401, 403):
-            return EngineFault(f"{who}: it needs another key than the setting 'remote_api_key' has")
+            return EngineFault(
+                f"{what}: it needs another key than the setting 'remote_api_key' has"
+            )
         if status in (400, 413, 422):
-            return BadRequest(f"{who} to this text, voice or model: {said!r}", field="text")
-        return EngineFault(f"{who}: check the setting 'remote', and that server's log ({said!r})")
+            return BadRequest(f"{what} to this text, voice or model: {body!r}", field="text")
+        return EngineFault(f"{what}: check the setting 'remote', and that server's log ({body!r})")
 
 
 def _recording(reference: Reference) -> dict[str, object]:

@@ -7,9 +7,9 @@ It knows names and sources of engines, and nothing of the models themselves.
   least recently are unloaded first. Loads wait in the order of their requests.
 - After `patience_s` a waiting load also stops new leases of busy models, so that a model that is
   always busy starves no other.
-- With `idle_unload_s` a model that nobody used for so long is unloaded, and loaded again when it
+- With `idle_unload_s` an unused model is unloaded after that time, and loaded again when it
   is needed.
-- All of it runs on one event loop: state changes only between two `await`s.
+- All of it runs on one event loop: code between two `await`s is atomic.
 """
 
 import asyncio
@@ -44,7 +44,7 @@ class Pool:
 
     The models together take at most `max_memory_bytes` (None: no limit). At most
     `max_queued_requests` requests wait for one model to be loaded, and for at most `max_wait_s`
-    until it fits. A model that nobody used for `idle_unload_s` is unloaded (0: never).
+    until it fits. A model unused for `idle_unload_s` is unloaded (0: never).
     """
 
     def __init__(
@@ -237,7 +237,7 @@ class Pool:
             loop.call_later(self._idle_unload_s, self._unload_if_idle, model, model.used)
 
     def _unload_if_idle(self, model: PoolEntry, since: int) -> None:
-        """Unload `model` if nobody used it since the time `since` of the pool's clock."""
+        """Unload `model` if it is unused since the time `since` of the pool's clock."""
         if model.phase == "ready" and model.used == since and not model.leases and not self._closed:
             log.info("unloading model %r: unused for %g s", model.name, self._idle_unload_s)
             self._begin_unload(model)

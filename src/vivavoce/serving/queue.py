@@ -155,8 +155,8 @@ class RequestQueue:
         Raise `Overloaded` for a new request that does not fit the limits.
         """
         if queued.follows is None:
-            self._check(queued.segment.claim, free)
-            queued.turn = self._turn_of(queued.segment.claim)
+            self._check(queued.segment.hints, free)
+            queued.turn = self._turn_of(queued.segment.hints)
         self._segments.append(queued)
 
     def requeue(self, queued: QueuedSegment) -> None:
@@ -175,7 +175,7 @@ class RequestQueue:
         self._segments.remove(queued)
         return self._overloaded(
             f"had no place for this request within {self._limits.queue_timeout_s:g} s",
-            self._audio_s(self._new_claims()),
+            self._audio_s(self._new_hints()),
         )
 
     def clear(self) -> list[QueuedSegment]:
@@ -191,7 +191,7 @@ class RequestQueue:
             new = [
                 queued
                 for queued in ready
-                if queued.follows is None and queued.segment.claim.priority == priority
+                if queued.follows is None and queued.segment.hints.priority == priority
             ]
             candidates += sorted(new, key=lambda queued: (queued.turn, queued.submitted_s))[:1]
         return min(candidates, key=self._due_s, default=None)
@@ -204,47 +204,51 @@ class RequestQueue:
         return queued
 
     def _due_s(self, queued: QueuedSegment) -> float:
-        patience_s = BATCH_PATIENCE_S if queued.segment.claim.priority == "batch" else 0.0
+        patience_s = BATCH_PATIENCE_S if queued.segment.hints.priority == "batch" else 0.0
         return queued.due_s(self._rate_hz) + patience_s
 
-    def _turn_of(self, claim: QueueHints) -> float:
-        if not claim.caller:
+    def _turn_of(self, hints: QueueHints) -> float:
+        if not hints.caller:
             return self._turn
-        turn = max(self._turn, self._turns.get(claim.caller, 0.0))
+        turn = max(self._turn, self._turns.get(hints.caller, 0.0))
         self._turns = {caller: turn for caller, turn in self._turns.items() if turn > self._turn}
-        self._turns[claim.caller] = turn + claim.audio_s
+        self._turns[hints.caller] = turn + hints.audio_s
         return turn
 
-    def _check(self, claim: QueueHints, free: int) -> None:
-        new = self._new_claims()
+    def _check(self, hints: QueueHints, free: int) -> None:
+        new = self._new_hints()
         if not new:
             return
-        waiting_s, within_s = self._audio_s(new), min(claim.within_s, self._limits.queue_timeout_s)
-        over_s = waiting_s + self._audio_s([claim]) - self._limits.max_queued_audio_s
+        waiting_s = self._audio_s(new)
+        timeout_s = min(hints.timeout_s, self._limits.queue_timeout_s)
+        over_s = waiting_s + self._audio_s([hints]) - self._limits.max_queued_audio_s
+        # 1) Reject by the number of requests, of all callers and of this one.
         most = self._limits.max_queued_requests
-        of_caller = sum(other.caller == claim.caller for other in new) if claim.caller else 0
+        of_caller = sum(other.caller == hints.caller for other in new) if hints.caller else 0
         if len(new) >= most or of_caller >= math.ceil(most / 2):
             whose, number = (" of yours", of_caller) if len(new) < most else ("", len(new))
             raise self._overloaded(
                 f"has {number} requests{whose} waiting, its limit", waiting_s / len(new)
             )
+        # 2) Reject by seconds of audio.
         if over_s > 0:
             raise self._overloaded(
                 f"has {waiting_s:.0f} seconds of audio waiting, its limit", over_s
             )
+        # 3) Reject a request that would start after its timeout.
         before_s = self._audio_s(new[free:])
-        if (wait_s := self.pace.seconds_for(before_s)) > within_s:
+        if (wait_s := self.pace.seconds_for(before_s)) > timeout_s:
             raise self._overloaded(
                 f"has about {wait_s:.1f} s of work waiting, and this request may wait "
-                f"{within_s:.1f} s",
-                before_s - within_s * before_s / wait_s,
+                f"{timeout_s:.1f} s",
+                before_s - timeout_s * before_s / wait_s,
             )
 
-    def _new_claims(self) -> list[QueueHints]:
-        return [queued.segment.claim for queued in self._segments if queued.follows is None]
+    def _new_hints(self) -> list[QueueHints]:
+        return [queued.segment.hints for queued in self._segments if queued.follows is None]
 
-    def _audio_s(self, claims: Sequence[QueueHints]) -> float:
-        return sum(min(claim.audio_s, self._limits.max_ahead_s) for claim in claims)
+    def _audio_s(self, hints: Sequence[QueueHints]) -> float:
+        return sum(min(one.audio_s, self._limits.max_ahead_s) for one in hints)
 
     def _overloaded(self, what: str, audio_s: float) -> Overloaded:
         """Return the error that says `what`. A retry fits after `audio_s` more seconds of audio."""

@@ -34,7 +34,7 @@ from vivavoce.serving.model_errors import (
     to_engine_error,
 )
 from vivavoce.serving.queue import BatchLimit, Limits, QueuedSegment, RequestQueue
-from vivavoce.text.split import width
+from vivavoce.text.split import weighted_length
 from vivavoce.types import Samples, Segment, StopReason
 
 log = logging.getLogger(__name__)
@@ -175,7 +175,7 @@ class Scheduler:
 
     def _grown(self, chars: int, text: str) -> int:
         """Return the length of a live text of `chars` with `text` added."""
-        most, chars = self._model.info.max_live_chars, chars + width(text)
+        most, chars = self._model.info.max_live_chars, chars + weighted_length(text)
         if chars > most:
             raise BadRequest(
                 f"with {text[:40]!r} the text has {chars:,} characters, model "
@@ -318,9 +318,9 @@ class Scheduler:
         with self._changed:
             stepped = [entry for entry in running if self._may_step(entry)]
             most = self._batch_limit.current(time.monotonic())
-        batched = [entry for entry in stepped if not entry.queued.segment.alone]
+        batched = [entry for entry in stepped if not entry.queued.segment.isolate]
         groups = [batched[start : start + most] for start in range(0, len(batched), most)]
-        for group in (*groups, *([entry] for entry in stepped if entry.queued.segment.alone)):
+        for group in (*groups, *([entry] for entry in stepped if entry.queued.segment.isolate)):
             fitted = self._step_together(running, group)
             if fitted < len(group) > 1:
                 with self._changed:

@@ -143,7 +143,7 @@ class SupervisedEngine(Engine):
         try:
             return await asyncio.shield(making)
         except asyncio.CancelledError:
-            with suppress(Exception):  # an engine that nobody needs could not be made
+            with suppress(Exception):  # a failure to make it needs no report
                 await try_close(await making)
             raise
 

@@ -1,8 +1,7 @@
-"""Read the server's settings once, from defaults, a TOML file, the environment and the command
-line.
+"""Define every setting once: name, type, unit, bounds, default and description.
 
-Knows names, types, units and bounds; it does not know what the settings are for. Only `cli` and
-`api.app` see a `Settings` object: everything below them takes plain values.
+The module does not know the use of a setting. Only `cli`, `registry` and `api.app` see a
+`Settings` object. Everything below them takes plain values.
 """
 
 from collections import Counter
@@ -28,7 +27,9 @@ from vivavoce.settings.sources import (
 )
 from vivavoce.settings.types import (
     Checkpoints,
+    Count,
     Folder,
+    Limit,
     Names,
     NotNegative,
     Positive,
@@ -45,311 +46,242 @@ from vivavoce.settings.types import (
 class Settings(BaseSettings):
     """Every setting of the server, checked and frozen.
 
-    `Settings(...)` takes what it is given and defaults for the rest; `Settings.read` also reads the
-    file and the environment.
+    `Settings(...)` uses only its arguments and the defaults. `Settings.read` also reads the file
+    and the environment.
     """
 
     model_config = SettingsConfigDict(
         env_prefix=ENV_PREFIX,
-        env_ignore_empty=True,  # compose files pass unset variables on as empty ones
+        env_ignore_empty=True,  # compose files pass unset variables as empty ones
         extra="forbid",
+        use_attribute_docstrings=True,  # the description is the string below each setting
         frozen=True,
         validate_default=True,
     )
 
-    host: str = Field(
-        default="0.0.0.0",
-        description="Address to listen on; 127.0.0.1 keeps the server to this machine.",
-    )
-    port: int = Field(
-        default=8000, ge=0, le=65535, description="TCP port to listen on; 0 takes any free one."
-    )
-    models: Names = Field(
-        default=("hibari", "kokoro"),
-        min_length=1,
-        description="Models this server offers, comma-separated: `hibari`, `kokoro`, or `tone` for tests.",
-    )
-    default_model: str = Field(
-        default="auto",
-        description="Model that answers a request which names none; `auto` chooses by language and what is ready. "
-        "The folder or hub id of a Qwen3-TTS checkpoint adds it to `qwen` and names it.",
-    )
-    qwen: Checkpoints = Field(
-        default=(),
-        description="Qwen3-TTS checkpoints to offer, comma-separated, before all other models: folders, or the hub ids "
-        "of what `vivavoce models pull` brought, like `Qwen/Qwen3-TTS-12Hz-0.6B-CustomVoice` or `OWNER/NAME@REVISION`. "
-        "Each is a model named by its last part, in lower case.",
-    )
-    qwen_device: str = Field(
-        default="auto",
-        description="Where Qwen3-TTS runs: `auto` is CUDA where there is some, else the CPU.",
-    )
-    qwen_dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
-        default="auto",
-        description="Numbers that Qwen3-TTS computes in; `auto` is bfloat16 on CUDA, else float32.",
-    )
-    qwen_weights: Literal["auto", "plain", "prepacked", "int8"] = Field(
-        default="auto",
-        description="How Qwen3-TTS keeps its matrices: `prepacked` for speed on a CPU, which `auto` is there; "
-        "`int8`, on a CPU or CUDA, is faster still and less exact; `plain` is the numbers of the dtype, as they are.",
-    )
-    qwen_max_batch: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
-        default="auto",
-        description="Segments that a Qwen3-TTS checkpoint speaks at once; each takes memory for good. `auto` is what "
-        "fits into the free memory of a CUDA device, 64 at most, and 8 on a CPU.",
-    )
-    qwen_graphs: Literal["auto", "startup", "off"] = Field(
-        default="auto",
-        description="CUDA graphs of Qwen3-TTS: `auto` and `startup` capture them before the model is ready, `off` "
-        "none. They change the speed, not the speech; without CUDA there are none.",
-    )
-    remote: RemoteModels = Field(
-        default=(),
-        description="Models of other speech servers, comma-separated, as `MODEL=URL`: another vivavoce, or any server "
-        "of OpenAI's speech API. The same model again is another server with it; the least busy one speaks.",
-    )
-    remote_api_key: str | None = Field(
-        default=None, repr=False, description="API key for the servers of `remote`."
-    )
-    remote_timeout_s: Positive = Field(
-        default=60.0, description="Longest wait for the next byte of a server of `remote`."
-    )
-    remote_voices: Names = Field(
-        default=("alloy",),
-        min_length=1,
-        description="Voices of the servers of `remote` that list none.",
-    )
-    remote_languages: Names = Field(
-        default=("en",),
-        min_length=1,
-        description="Languages, as ISO 639-1 codes, of the servers of `remote` that are no vivavoce.",
-    )
-    ray: Names = Field(
-        default=(),
-        description="Models that the Ray cluster of this machine speaks, comma-separated: names of Serve applications.",
-    )
-    ray_address: str = Field(
-        default="auto", description="Address of the Ray cluster; `auto` is the one started here."
-    )
-    ray_min_replicas: int = Field(
-        default=1, ge=1, description="Fewest replicas of a model that is deployed to Ray."
-    )
-    ray_max_replicas: int = Field(
-        default=1, ge=1, description="Most replicas, which Ray starts as they are needed."
-    )
-    ray_max_ongoing_requests: int = Field(
-        default=8,
-        ge=1,
-        description="Segments that one replica takes at once; of more, `max_queued_requests` wait outside.",
-    )
-    ray_num_cpus: NotNegative = Field(
-        default=1.0, description="CPU cores that Ray sets aside for a replica."
-    )
-    ray_num_gpus: NotNegative = Field(
-        default=0.0,
-        description="GPUs, or a share of one, that Ray sets aside for a replica.",
-    )
-    isolate_models: bool = Field(
-        default=True,
-        description="Run each model of this machine in a process of its own: one that crashes or hangs is killed and "
-        "restarted, and the server goes on. Without it, and on systems other than Linux and macOS, models run in the "
-        "server's process, which ends when a step hangs.",
-    )
-    max_process_memory_gb: float | None = Field(
-        default=None,
-        gt=0,
-        allow_inf_nan=False,
-        description="Memory that such a process may allocate, in GB (10⁹ bytes), on Linux; that of a CUDA device does "
-        "not count. What finds none is answered 503. Unset: no limit.",
-    )
-    max_model_memory_gb: float | None = Field(
-        default=None,
-        gt=0,
-        allow_inf_nan=False,
-        description="Memory that Qwen3-TTS checkpoints may take together, in GB (10⁹ bytes): the least recently used "
-        "are unloaded when others need theirs. Unset: no limit.",
-    )
-    idle_unload_s: NotNegative = Field(
-        default=0.0,
-        description="Seconds after which a model that nobody uses is unloaded; the next request loads it again. "
-        "0: never.",
-    )
-    load_models: Literal["startup", "lazy"] = Field(
-        default="startup",
-        description="When models are loaded: as the server starts, or at the first request for each.",
-    )
-    cache_dir: Folder = Field(
-        default_factory=user_cache_dir,
-        description="Folder for downloaded model files, made when it is needed.",
-    )
-    data_dir: Folder = Field(
-        default_factory=user_data_dir,
-        description="Folder for what is to be kept, such as API keys.",
-    )
-    kokoro_dir: Folder | None = Field(
-        default=None,
-        description="Folder with your own `model.onnx`, `vocab.json` and `voices/` for kokoro; "
-        "unset uses what `vivavoce models pull kokoro` brought.",
-    )
-    threads: int | None = Field(
-        default=None,
-        ge=1,
-        description="CPU threads for the models that run there; unset uses the cores available.",
-    )
-    max_text_chars: int = Field(
-        default=100_000, ge=1, description="Longest text of one request, in characters."
-    )
-    max_body_bytes: int = Field(
-        default=16_777_216,
-        ge=1024,
-        description="Largest request body, in bytes. A recording to clone comes in it: half a minute of 48 kHz stereo "
-        "takes 8 million.",
-    )
-    max_bodies_bytes: int = Field(
-        default=268_435_456,
-        ge=1024,
-        description="What the bodies of all running requests may come to, in bytes; at least `max_body_bytes`.",
-    )
-    max_spool_bytes: int = Field(
-        default=2_147_483_648,
-        ge=1024,
-        description="Disk that whole answers of more than 8 MiB may take together until they are sent, in bytes. "
-        "Beyond it they are refused with 503.",
-    )
-    max_connections: int = Field(
-        default=512,
-        ge=1,
-        description="Connections that may be open; on more, everything but `/health` is refused. It is lowered at the "
-        "start if the system allows too few open files: two for each, and 192.",
-    )
-    receive_timeout_s: Positive = Field(
-        default=20.0,
-        description="Seconds that a request may take to arrive, and its body one more for each 1,000 bytes of it.",
-    )
-    send_timeout_s: Positive = Field(
-        default=60.0,
-        description="Seconds after which a client is dropped that takes nothing of what is sent to it.",
-    )
-    max_queued_requests: int = Field(
-        default=64,
-        ge=1,
-        description="Requests that may wait for one model before more are refused with 429.",
-    )
-    max_queued_audio_s: Positive = Field(
-        default=600.0,
-        description="Seconds of audio, as predicted from their texts, that such requests may come to together. Of each "
-        "no more than `max_ahead_s` count.",
-    )
-    queue_timeout_s: float | None = Field(
-        default=None,
-        gt=0,
-        allow_inf_nan=False,
-        description="Seconds that a request may wait for its turn in a model of this machine. One that could not begin "
-        "by then is refused with 429, and so is one that has not. Unset: it waits.",
-    )
-    request_timeout_s: float | None = Field(
-        default=None,
-        gt=0,
-        allow_inf_nan=False,
-        description="Seconds after which a request is given up, the listener's own time included; unset, never. A "
-        "request may ask for less in `timeout_s`.",
-    )
-    max_ahead_s: Positive = Field(
-        default=30.0,
-        description="Seconds of audio that a stream may run ahead of its listener.",
-    )
-    max_step_s: Positive = Field(
-        default=10.0,
-        description="Seconds that one step of a model may take before it counts as hung. `kokoro`, whose step is a "
-        "whole sentence, and Qwen3-TTS, whose step may read a prompt, have six times as long.",
-    )
-    wit_prefix: str = Field(
-        default="/wit",
-        pattern=r"^(/[A-Za-z0-9._~/-]*)?$",
-        description="Path below which Meta's Voice SDK finds `synthesize` and `voices`; `/` puts them at the root, an "
-        "empty one in the settings file turns them off.",
-    )
-    cors_origins: Names = Field(
-        default=("*",),
-        description="Web origins whose pages may call the server, comma-separated; `*` is any.",
-    )
-    allowed_hosts: Names = Field(
-        default=(),
-        description="Names besides those of this machine, `public_url` and `cors_origins`, comma-separated, that a "
-        "server on a loopback address is called by, and its pages come from; `*` is any. On other addresses nothing "
-        "is refused.",
-    )
-    tls_certificate: Folder | None = Field(
-        default=None,
-        description="PEM file with the certificate to serve https with, and those that vouch for it.",
-    )
-    tls_key: Folder | None = Field(
-        default=None, description="PEM file with the key of `tls_certificate`."
-    )
-    tls_self_signed: bool = Field(
-        default=False,
-        description="Serve https with a certificate that the server signs itself and keeps in `cache_dir`; needs "
-        "`vivavoce[lan]`.",
-    )
-    mdns: bool = Field(
-        default=False,
-        description="Announce the server on the local network, as `_vivavoce._tcp`; needs `vivavoce[lan]`.",
-    )
-    public_url: str | None = Field(
-        default=None,
-        pattern=r"^https?://[^/\s]+(/[^\s?#]*)?$",
-        description="Where others reach the server, as `http://192.168.1.20:8000/`: what the page shows as a QR code. "
-        "Unset, it is this machine's address on its network; in a container that is the wrong one.",
-    )
-    shutdown_timeout_s: NotNegative = Field(
-        default=30.0,
-        description="Seconds that running requests get to finish after SIGTERM.",
-    )
-    log_level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", description="Least severe messages to log."
-    )
-    log_format: Literal["text", "json"] = Field(
-        default="text",
-        description="Lines of the log: `text` for people, `json` an object each, for programs.",
-    )
-    otlp_endpoint: str | None = Field(
-        default=None,
-        pattern=r"^https?://\S+$",
-        description="Where a trace of each request is sent, over OTLP/HTTP, like `http://localhost:4318/v1/traces`; "
-        "needs `vivavoce[otel]`. Unset: nowhere.",
-    )
-    tone_real_time_factor: NotNegative = Field(
-        default=0.0,
-        description="Seconds that the `tone` test model takes per second of audio; 0 is as fast as it can.",
-    )
-    tone_faults: Names = Field(
-        default=(),
-        description="Ways in which the `tone` test model fails, comma-separated, like `raise,hang`: each is a voice of "
-        "that name which does.",
-    )
+    host: str = "0.0.0.0"
+    """Address to listen on. 127.0.0.1 keeps the server to this machine."""
+
+    port: int = Field(8000, ge=0, le=65535)
+    """TCP port to listen on. 0 takes any free port."""
+
+    models: Names = Field(("hibari", "kokoro"), min_length=1)
+    """Models to offer, comma-separated: `hibari`, `kokoro`, or `tone` for tests."""
+
+    default_model: str = "auto"
+    """Model for requests that name none. `auto` chooses by language and by what is ready. The
+    folder or hub id of a Qwen3-TTS checkpoint also adds it to `qwen`."""
+
+    qwen: Checkpoints = ()
+    """Qwen3-TTS checkpoints to offer before all other models, comma-separated. Each is a folder, or
+    the hub id of a checkpoint that `vivavoce models pull` has downloaded, like
+    `Qwen/Qwen3-TTS-12Hz-0.6B-CustomVoice` or `OWNER/NAME@REVISION`. The last part of it, in lower
+    case, is the model's name."""
+
+    qwen_device: str = "auto"
+    """Device for Qwen3-TTS. `auto` is CUDA if available, else the CPU."""
+
+    qwen_dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """Number type for Qwen3-TTS. `auto` is bfloat16 on CUDA, else float32."""
+
+    qwen_weights: Literal["auto", "plain", "prepacked", "int8"] = "auto"
+    """Weight form of Qwen3-TTS. `prepacked` is fast on a CPU, and the choice of `auto` there.
+    `int8`, on a CPU or CUDA, is faster and less exact. `plain` has the numbers of the dtype."""
+
+    qwen_max_batch: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    """Segments that one Qwen3-TTS checkpoint speaks at once. Each takes memory permanently. `auto`
+    is 8 on a CPU, and on CUDA the number that fits into the free memory, at most 64."""
+
+    qwen_graphs: Literal["auto", "startup", "off"] = "auto"
+    """CUDA graphs of Qwen3-TTS. `auto` and `startup` capture them before the model is ready. `off`
+    uses none. They change only the speed."""
+
+    remote: RemoteModels = ()
+    """Models of other speech servers, comma-separated, as `MODEL=URL`. A server is another
+    vivavoce, or any server with OpenAI's speech API. Repeat a model to name more of its servers.
+    The least busy one speaks."""
+
+    remote_api_key: str | None = Field(None, repr=False)
+    """API key for the servers of `remote`."""
+
+    remote_timeout_s: Positive = 60.0
+    """Longest wait for the next byte from a server of `remote`."""
+
+    remote_voices: Names = Field(("alloy",), min_length=1)
+    """Voices of the servers of `remote` that list none."""
+
+    remote_languages: Names = Field(("en",), min_length=1)
+    """ISO 639-1 codes of the languages of the servers of `remote` that are no vivavoce."""
+
+    ray: Names = ()
+    """Models that the Ray cluster of this machine speaks, comma-separated: names of Serve
+    applications."""
+
+    ray_address: str = "auto"
+    """Address of the Ray cluster. `auto` is the cluster of this machine."""
+
+    ray_min_replicas: Count = 1
+    """Fewest replicas of a model that is deployed to Ray."""
+
+    ray_max_replicas: Count = 1
+    """Most replicas of such a model. Ray starts them as needed."""
+
+    ray_max_ongoing_requests: Count = 8
+    """Segments that one replica takes at once. Up to `max_queued_requests` more wait."""
+
+    ray_num_cpus: NotNegative = 1.0
+    """CPU cores that Ray reserves for a replica."""
+
+    ray_num_gpus: NotNegative = 0.0
+    """GPUs, or a share of one, that Ray reserves for a replica."""
+
+    isolate_models: bool = True
+    """Run each model of this machine in a process of its own. A model that crashes or hangs is then
+    killed and restarted, and the server goes on. Otherwise, and on systems other than Linux and
+    macOS, models run in the server's process, which ends if a step hangs."""
+
+    max_process_memory_gb: Limit = None
+    """Memory that such a process may allocate, in GB (10⁹ bytes), on Linux. Memory of a CUDA device
+    does not count. Beyond the limit a request is answered 503. Unset: no limit."""
+
+    max_model_memory_gb: Limit = None
+    """Memory that all Qwen3-TTS checkpoints may take together, in GB (10⁹ bytes). The least
+    recently used are unloaded when others need memory. Unset: no limit."""
+
+    idle_unload_s: NotNegative = 0.0
+    """Seconds after which an unused model is unloaded. The next request loads it again. 0: never.
+    """
+
+    load_models: Literal["startup", "lazy"] = "startup"
+    """Time to load models: when the server starts, or at each model's first request."""
+
+    cache_dir: Folder = Field(default_factory=user_cache_dir)
+    """Folder for downloaded model files. It is created when needed."""
+
+    data_dir: Folder = Field(default_factory=user_data_dir)
+    """Folder for permanent data, such as API keys."""
+
+    kokoro_dir: Folder | None = None
+    """Folder with your own `model.onnx`, `vocab.json` and `voices/` for kokoro. Unset: the files
+    that `vivavoce models pull kokoro` has downloaded."""
+
+    threads: int | None = Field(None, ge=1)
+    """CPU threads for models on the CPU. Unset: all cores."""
+
+    max_text_chars: Count = 100_000
+    """Longest text of one request, in characters."""
+
+    max_body_bytes: int = Field(16_777_216, ge=1024)
+    """Largest request body, in bytes. It includes a recording to clone: half a minute of 48 kHz
+    stereo takes 8 million bytes."""
+
+    max_bodies_bytes: int = Field(268_435_456, ge=1024)
+    """Limit on the total size of all request bodies in flight, in bytes. At least `max_body_bytes`.
+    """
+
+    max_spool_bytes: int = Field(2_147_483_648, ge=1024)
+    """Limit on the disk space for all whole answers of more than 8 MiB that wait to be sent, in
+    bytes. Beyond it such requests are refused with 503."""
+
+    max_connections: Count = 512
+    """Most open connections. Beyond it everything but `/health` is refused. The server lowers it at
+    the start if the system allows too few open files: two for each connection, and 192."""
+
+    receive_timeout_s: Positive = 20.0
+    """Seconds that a request may take to arrive, plus one second for each 1,000 bytes of its body.
+    """
+
+    send_timeout_s: Positive = 60.0
+    """Seconds without progress after which a client that does not read is disconnected."""
+
+    max_queued_requests: Count = 64
+    """Requests that may wait for one model. More are refused with 429."""
+
+    max_queued_audio_s: Positive = 600.0
+    """Total seconds of audio, predicted from the texts, that may wait for one model. At most
+    `max_ahead_s` of each request count."""
+
+    queue_timeout_s: Limit = None
+    """Seconds that a request may wait for a model of this machine. A request is refused with 429 if
+    it cannot start in time, at once if that is predictable. Unset: no limit."""
+
+    request_timeout_s: Limit = None
+    """Seconds after which a request fails, including the time that the listener takes. A request
+    may ask for less in `timeout_s`. Unset: never."""
+
+    max_ahead_s: Positive = 30.0
+    """Seconds of audio that a stream may run ahead of its listener."""
+
+    max_step_s: Positive = 10.0
+    """Seconds after which a step of a model counts as hung. The limit is six times as long for
+    `kokoro`, whose step is a whole sentence, and for Qwen3-TTS, whose step may read a prompt."""
+
+    wit_prefix: str = Field("/wit", pattern=r"^(/[A-Za-z0-9._~/-]*)?$")
+    """Path of `synthesize` and `voices` for Meta's Voice SDK. `/` puts them at the root. An empty
+    path in the settings file turns them off."""
+
+    cors_origins: Names = ("*",)
+    """Web origins whose pages may call the server, comma-separated. `*`: any."""
+
+    allowed_hosts: Names = ()
+    """Host names that a server on a loopback address accepts in addition to those of this machine,
+    `public_url` and `cors_origins`, comma-separated. `*`: any. A server on another address accepts
+    any."""
+
+    tls_certificate: Folder | None = None
+    """PEM file with the certificate for https and its intermediate certificates."""
+
+    tls_key: Folder | None = None
+    """PEM file with the key of `tls_certificate`."""
+
+    tls_self_signed: bool = False
+    """Serve https with a self-signed certificate, which the server keeps in `cache_dir`. Needs
+    `vivavoce[lan]`."""
+
+    mdns: bool = False
+    """Announce the server on the local network, as `_vivavoce._tcp`. Needs `vivavoce[lan]`."""
+
+    public_url: str | None = Field(None, pattern=r"^https?://[^/\s]+(/[^\s?#]*)?$")
+    """Address of the server for other devices, like `http://192.168.1.20:8000/`. The page shows it
+    as a QR code. Unset: this machine's network address, which is wrong in a container."""
+
+    shutdown_timeout_s: NotNegative = 30.0
+    """Seconds that running requests have to finish after SIGTERM."""
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least severe messages to log."""
+
+    log_format: Literal["text", "json"] = "text"
+    """Format of log lines: `text` for people, or `json` with one object a line."""
+
+    otlp_endpoint: str | None = Field(None, pattern=r"^https?://\S+$")
+    """Collector for a trace of each request, over OTLP/HTTP, like
+    `http://localhost:4318/v1/traces`. Needs `vivavoce[otel]`. Unset: no traces."""
+
+    tone_real_time_factor: NotNegative = 0.0
+    """Seconds that the `tone` test model takes per second of audio. 0: no delay."""
+
+    tone_faults: Names = ()
+    """Faults of the `tone` test model, comma-separated, like `raise,hang`. Each is a voice of that
+    name."""
 
     @model_validator(mode="before")
     @classmethod
     def _model_may_be_a_path(cls, values: Any) -> Any:  # Any: not checked yet
         if not isinstance(values, dict) or not is_path(values.get("default_model")):
             return values
-        given, others = (
-            as_checkpoint(values["default_model"]),
-            split_commas(values.get("qwen") or ()),
-        )
+        given = as_checkpoint(values["default_model"])
+        others = split_commas(values.get("qwen") or ())
         if not isinstance(others, list | tuple):
             return values  # the field's own check says what is wrong
         name = checkpoint_name(given)
-        known = {
+        known = [
             checkpoint_name(as_checkpoint(other))
             for other in others
             if isinstance(other, str | Path)
-        }
-        return {
-            **values,
-            "default_model": name,
-            "qwen": others if name in known else (given, *others),
-        }
+        ]
+        qwen = others if name in known else (given, *others)
+        return {**values, "default_model": name, "qwen": qwen}
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:
@@ -363,7 +295,7 @@ class Settings(BaseSettings):
         if twice:
             raise ValueError(
                 f"{twice[0]!r} would be the name of two models: rename the folder of a checkpoint, "
-                "or offer one of them alone"
+                "or offer only one of them"
             )
         return self
 
@@ -372,7 +304,8 @@ class Settings(BaseSettings):
         if self.default_model != "auto" and self.default_model not in self.offered:
             offered = ", ".join(self.offered)
             raise ValueError(
-                f"model {self.default_model!r} is not among models ({offered}): add it there or choose one of them"
+                f"model {self.default_model!r} is not among models ({offered}): "
+                "add it there or choose one of them"
             )
         return self
 
@@ -380,7 +313,8 @@ class Settings(BaseSettings):
     def _process_memory_needs_a_process(self) -> Self:
         if self.max_process_memory_gb is not None and not self.isolate_models:
             raise ValueError(
-                "max_process_memory_gb is for models in processes of their own: isolate_models must be true"
+                "max_process_memory_gb is for models in processes of their own: "
+                "isolate_models must be true"
             )
         return self
 
@@ -396,12 +330,12 @@ class Settings(BaseSettings):
 
     @property
     def checkpoints(self) -> dict[str, Path | str]:
-        """The Qwen3-TTS checkpoints by the names of their models: folders, and ids on the hub as strings."""
+        """The Qwen3-TTS checkpoints by model name. A folder is a path, a hub id a string."""
         return {checkpoint_name(checkpoint): checkpoint for checkpoint in self.qwen}
 
     @property
     def remotes(self) -> dict[str, list[tuple[str, str]]]:
-        """The models of `remote` by name: for each the URLs, and what the model is called there."""
+        """The models of `remote` by name, each with its URLs and names there."""
         found: dict[str, list[tuple[str, str]]] = {}
         for model, _, url in (remote.partition("=") for remote in self.remote):
             found.setdefault(checkpoint_name(model), []).append((url, model))
@@ -409,7 +343,7 @@ class Settings(BaseSettings):
 
     @property
     def on_ray(self) -> tuple[str, ...]:
-        """The models of `ray`, by the names that requests use."""
+        """The models of `ray`, by their names in requests."""
         return tuple(dict.fromkeys(name.lower() for name in self.ray))
 
     @property
@@ -426,17 +360,16 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Keep `Settings(...)` free of surprises; `read` merges the other sources and remembers their names."""
+        """Restrict `Settings(...)` to its arguments. `read` merges the other sources."""
         return (init_settings,)
 
     @classmethod
     def read(cls, config: Path | None = None, **overrides: object) -> Self:
-        """Return the settings: `overrides` beat the environment, which beats the file, which beats
-        the defaults.
+        """Return the settings from `overrides`, the environment, the file and the defaults.
 
-        `config` is a TOML file; without it `VIVAVOCE_CONFIG` names one, or there is none. An
-        override that is `None` counts as not given. Raises `SettingsError` for an unknown name, a
-        wrong value or an unreadable file.
+        An earlier source overrides a later one. `config` is a TOML file. Without it
+        `VIVAVOCE_CONFIG` may name one. An override that is `None` counts as absent. Raises
+        `SettingsError` for an unknown name, a wrong value or an unreadable file.
         """
         path = config or config_from_environment()
         file = read_file(path) if path else {}
@@ -448,7 +381,7 @@ class Settings(BaseSettings):
         origin = dict.fromkeys(file, f"in {path}")
         origin |= {name: f"from {ENV_PREFIX}{name.upper()}" for name in environment}
         origin |= {name: f"from --{name.replace('_', '-')}" for name in given}
-        # Any: the values are of no type yet; the constructor is what checks them.
+        # Any: the constructor checks the types.
         values: dict[str, Any] = {**file, **environment, **given}
         try:
             return cls(**values)

@@ -1,4 +1,4 @@
-"""Where settings come from: a TOML file and the environment, each name checked before any value is."""
+"""Read settings from a TOML file and the environment, and check their names."""
 
 import difflib
 import os
@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from vivavoce.errors import SettingsError
 
 ENV_PREFIX = "VIVAVOCE_"
-RENAMED = {  # settings that had another name once
+RENAMED = {  # old name → name
     "model": "default_model",
     "load": "load_models",
     "grace_s": "shutdown_timeout_s",
@@ -23,7 +23,7 @@ CONFIG_VARIABLE = "VIVAVOCE_CONFIG"  # names the TOML file when --config does no
 
 
 def config_from_environment() -> Path | None:
-    """Return the TOML file that the environment names, if it names one."""
+    """Return the TOML file that the environment names, or `None`."""
     name = os.environ.get(CONFIG_VARIABLE)
     return Path(name) if name else None
 
@@ -38,7 +38,8 @@ def read_file(path: Path) -> dict[str, object]:
             return tomllib.load(file)
     except OSError as error:
         raise SettingsError(
-            f"cannot read the settings file {str(path)!r}: {error.strerror}; check --config and {CONFIG_VARIABLE}"
+            f"cannot read the settings file {str(path)!r}: {error.strerror}; "
+            f"check --config and {CONFIG_VARIABLE}"
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(
@@ -47,15 +48,18 @@ def read_file(path: Path) -> dict[str, object]:
 
 
 def check_environment(fields: Iterable[str]) -> None:
-    """Raise `SettingsError` for a variable that looks like a setting of ours and is none of `fields`."""
+    """Raise `SettingsError` for a variable with our prefix that sets none of `fields`."""
     known = [CONFIG_VARIABLE, *(f"{ENV_PREFIX}{field.upper()}" for field in fields)]
-    # Upper case: names of environment variables are matched in any case, as Windows has it.
+    # Names of environment variables match in any case, as on Windows.
     ours = {name.upper(): "" for name in os.environ if name.upper().startswith(ENV_PREFIX)}
     check_names(ours, known, where="environment: ")
 
 
 def check_names(given: Mapping[str, object], known: Iterable[str], *, where: str) -> None:
-    """Raise `SettingsError` for the first name in `given` that is not in `known`, with the closest that is."""
+    """Raise `SettingsError` for the first name in `given` that is not in `known`.
+
+    The message says the setting's new name, or the closest known name.
+    """
     names = list(known)
     for name in given:
         if name in names:
@@ -72,7 +76,7 @@ def check_names(given: Mapping[str, object], known: Iterable[str], *, where: str
 
 
 def _renamed(name: str) -> str | None:
-    """Return the new name of a setting, or of the variable that sets it, if it had another name once."""
+    """Return the new name of the setting or variable `name`, if it was renamed."""
     if name.startswith(ENV_PREFIX):
         now = RENAMED.get(name.removeprefix(ENV_PREFIX).lower())
         return now and f"{ENV_PREFIX}{now.upper()}"
@@ -80,7 +84,7 @@ def _renamed(name: str) -> str | None:
 
 
 def explain(error: ValidationError, origin: Mapping[str, str]) -> str:
-    """Return one line that names every wrong setting, its value, where the value came from and what fits."""
+    """Return one line with every wrong setting, its value, its source and the allowed values."""
     lines = []
     for problem in error.errors(include_url=False):
         reason = (

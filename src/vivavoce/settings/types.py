@@ -1,4 +1,4 @@
-"""The forms of single settings: lists of names, folders, checkpoints of Qwen3-TTS, models of other servers."""
+"""Define the types of settings: names, folders, checkpoints of Qwen3-TTS, remote models."""
 
 import os
 import re
@@ -11,25 +11,22 @@ from pydantic_settings import NoDecode
 
 from vivavoce.names import is_name
 
-_HUB_ID = re.compile(
-    r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[\w./-]+)?", re.ASCII
-)  # owner/name, and a revision
+# owner/name, and a revision
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[\w./-]+)?", re.ASCII)
 
 
 def split_commas(value: object) -> object:
-    """Return `a, b` as a list of names and anything else as it is."""
-    return (
-        [part.strip() for part in value.split(",") if part.strip()]
-        if isinstance(value, str)
-        else value
-    )
+    """Return a string like `a, b` as a list, and other values unchanged."""
+    if not isinstance(value, str):
+        return value
+    return [part.strip() for part in value.split(",") if part.strip()]
 
 
 def as_checkpoint(value: object) -> Path | str:
-    """A folder as a `Path`, a hub id as a string; `owner/name` is a folder if there is one of that
-    name.
+    """Return a folder as a `Path`, and a hub id as a string.
 
-    Raises `ValueError` for what is neither a string nor a path.
+    `owner/name` is a folder if a folder of that name exists. Raises `ValueError` for a value that
+    is neither a string nor a path.
     """
     if isinstance(value, Path):
         return value.expanduser()
@@ -43,7 +40,7 @@ def with_name(checkpoint: Path | str) -> Path | str:
     """Return `checkpoint` if requests can name it. Raises `ValueError`."""
     if not is_name(name := checkpoint_name(checkpoint)):
         raise ValueError(
-            f"{name!r} is no name that a request can hold: rename the folder, without control characters"
+            f"{name!r} cannot be the name of a model: rename the folder, without control characters"
         )
     return checkpoint
 
@@ -57,7 +54,7 @@ def as_remote(value: str) -> str:
 
 
 def is_path(model: object) -> bool:
-    """True if `model` is not a name but a path or a hub id: it has a slash, or is a checkpoint's folder."""
+    """True if `model` is a path or a hub id, and not a name."""
     if isinstance(model, Path):
         return True
     return isinstance(model, str) and (
@@ -66,28 +63,30 @@ def is_path(model: object) -> bool:
 
 
 def checkpoint_name(checkpoint: Path | str) -> str:
-    """Return the name of a checkpoint's model: its folder's, or the last part of its hub id, in lower case."""
+    """Return a checkpoint's model name: the last part of it, in lower case."""
     if isinstance(checkpoint, Path):
         return checkpoint.expanduser().resolve().name.lower()
     return checkpoint.partition("@")[0].rpartition("/")[2].lower()
 
 
 def user_cache_dir() -> Path:
-    """Where this user's downloads are."""
+    """Return the folder for this user's downloads."""
     return platformdirs.user_cache_path("vivavoce", appauthor=False)
 
 
 def user_data_dir() -> Path:
-    """Where this user's keys are."""
+    """Return the folder for this user's keys."""
     return platformdirs.user_data_path("vivavoce", appauthor=False)
 
 
-# NoDecode: in the environment a list is written `a,b`, not as JSON.
+# NoDecode: in the environment a list is `a,b`, not JSON.
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_commas)]
 RemoteModels = Annotated[
     tuple[Annotated[str, AfterValidator(as_remote)], ...], NoDecode, BeforeValidator(split_commas)
 ]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Limit = Annotated[float | None, Field(gt=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Folder = Annotated[Path, AfterValidator(Path.expanduser)]
 # A Path is the folder of a checkpoint, a string its id on the model hub.

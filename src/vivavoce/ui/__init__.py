@@ -1,5 +1,4 @@
-"""The demo page: type, choose, listen; a Streamlit application in a process of its own.
+"""Serve the demo page, a Streamlit application in a process of its own.
 
-Knows the public client, and nothing of the server's inside: whatever it shows, any other client can
-get.
+It uses only the public client, and knows nothing of the server's inside.
 """

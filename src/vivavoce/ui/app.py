@@ -1,4 +1,7 @@
-"""The demo page, drawn anew by Streamlit at every change; asks the server through `standing` and `take`."""
+"""Draw the demo page, which Streamlit runs again at every change.
+
+Requests to the server are in `server_state` and `speech`.
+"""
 
 import os
 import re
@@ -19,10 +22,10 @@ from vivavoce.ui.server_state import (
     Choices,
     Connection,
     ServerState,
-    choices,
-    look,
+    read_choices,
+    read_state,
 )
-from vivavoce.ui.speech import MEDIA_TYPES, Progress, SpeechForm, SpeechResult, record
+from vivavoce.ui.speech import MEDIA_TYPES, Progress, SpeechForm, SpeechResult, synthesize
 from vivavoce.ui.waveform import picture
 
 EXAMPLE = "Hello! This is a voice from your own machine. Type something else here, and press Speak."
@@ -32,70 +35,73 @@ INSTRUCTIONS = (
     "Whisper, very slowly.",
 )
 RECORDINGS = ("wav", "mp3", "flac", "ogg", "m4a", "webm")
-KEPT_TAKES = 10
-ICON = Path(__file__).parents[1] / "web" / "icon.svg"  # an icon by name comes from a public server
+KEPT_RESULTS = 10
+# A named icon would come from a public server.
+ICON = Path(__file__).parents[1] / "web" / "icon.svg"
 _DRAW_EVERY_S = 0.15
-_CHARS_PER_S = 14  # how fast people read aloud, to guess how far a speech has come
+_CHARS_PER_S = 14  # reading speed, to estimate the progress of a speech
 _COLOURS = {"ready": "green", "loading": "orange", "missing": "red", "failed": "red"}
 
 
 def main() -> None:
     """Draw the page once."""
     st.set_page_config(page_title="vivavoce", page_icon=str(ICON), layout="centered")
-    connection, standing = _draw_sidebar()
+    connection, state = _draw_sidebar()
     st.title("Text in, speech out")
-    if standing.problem:
+    if state.problem:
         st.error(
-            f"{_sentence(standing.problem)}\n\nThis page tries again by itself.",
+            f"{_sentence(state.problem)}\n\nThis page tries again by itself.",
             icon=":material/cloud_off:",
         )
-    wish = _draw_fields(connection, standing)
-    takes: deque[SpeechResult] = st.session_state.setdefault("takes", deque(maxlen=KEPT_TAKES))
+    form = _draw_fields(connection, state)
+    results: deque[SpeechResult] = st.session_state.setdefault(
+        "results", deque(maxlen=KEPT_RESULTS)
+    )
     asked = st.button(
         "Speak",
         type="primary",
         icon=":material/play_arrow:",
         width="stretch",
-        disabled=bool(standing.problem),
+        disabled=bool(state.problem),
     )
-    if asked and (take := _speak(connection, wish)):
-        takes.appendleft(take)
+    if asked and (result := _speak(connection, form)):
+        results.appendleft(result)
         st.session_state["spoken"] = st.session_state.get("spoken", 0) + 1
-    if takes:
-        _draw_newest(takes[0], st.session_state["spoken"])
-    if len(takes) > 1:
-        _draw_earlier(list(takes)[1:], st.session_state["spoken"] - 1)
+    if results:
+        _draw_newest(results[0], st.session_state["spoken"])
+    if len(results) > 1:
+        _draw_earlier(list(results)[1:], st.session_state["spoken"] - 1)
 
 
 def _draw_sidebar() -> tuple[Connection, ServerState]:
-    """Draw the server's state, which keeps itself current, and returns it."""
+    """Draw the server's state, which updates itself, and return it."""
     with st.sidebar:
         st.header("vivavoce", anchor=False)
-        state = st.container()
+        place = st.container()
         key = st.text_input(
             "API key", type="password", key="api_key", help="Only if the server asks for one."
         )
         connection = Connection(os.environ.get(SERVER_URL) or DEFAULT_URL, key or None)
-        standing = look(connection)
-        at_rest = standing.health is not None and standing.health.status == "ok"
-        with state:
-            st.fragment(_draw_standing, run_every=15 if at_rest else 3)(connection, standing)
-    return connection, standing
+        state = read_state(connection)
+        at_rest = state.health is not None and state.health.status == "ok"
+        with place:
+            st.fragment(_draw_state, run_every=15 if at_rest else 3)(connection, state)
+    return connection, state
 
 
-def _draw_standing(connection: Connection, shown: ServerState) -> None:
-    """Draw the server's state as it is now, and the whole page anew if that has changed."""
-    standing = look(connection)
-    if standing != shown:
+def _draw_state(connection: Connection, shown: ServerState) -> None:
+    """Draw the server's current state, and the whole page if it has changed."""
+    state = read_state(connection)
+    if state != shown:
         st.rerun()
     st.caption(_plain(connection.url))
-    if standing.health is None:
+    if state.health is None:
         st.badge("not reachable", color="red", icon=":material/cloud_off:")
         return
-    status, version = standing.health.status, standing.health.version
+    status, version = state.health.status, state.health.version
     st.badge(status, color="green" if status == "ok" else "orange", icon=":material/monitor_heart:")
     st.markdown(
-        "\n".join(_model_line(entry.id, entry.state, entry.detail) for entry in standing.models)
+        "\n".join(_model_line(entry.id, entry.state, entry.detail) for entry in state.models)
     )
     st.caption(f"Server version {_plain(version)}")
 
@@ -105,20 +111,20 @@ def _model_line(name: str, state: str, detail: str) -> str:
     return f"{line}  \n  :small[{_plain(detail)}]" if detail else line
 
 
-def _draw_fields(connection: Connection, standing: ServerState) -> SpeechForm:
-    """Draw what there is to fill in, and returns what it says."""
+def _draw_fields(connection: Connection, state: ServerState) -> SpeechForm:
+    """Draw the fields, and return their values."""
     text = st.text_area("Text", EXAMPLE, key="text", height=130)
     columns = st.columns(3)
-    states = {entry.id: entry.state for entry in standing.models}
+    states = {entry.id: entry.state for entry in state.models}
     model = columns[0].selectbox(
         "Model",
-        standing.names,
+        state.names,
         format_func=lambda name: (
             name if states.get(name, "ready") == "ready" else f"{name} ({states[name]})"
         ),
         key="model",
     )
-    offered = choices(connection, standing, model)
+    offered = read_choices(connection, state, model)
     speaker = columns[1].selectbox(
         "Speaker",
         (AUTO, *offered.speakers),
@@ -136,7 +142,7 @@ def _draw_fields(connection: Connection, standing: ServerState) -> SpeechForm:
     return SpeechForm(
         text=text,
         model=None if model == AUTO else model,
-        speaker=None if speaker == AUTO or recording else speaker,  # a recording is a voice already
+        speaker=None if speaker == AUTO or recording else speaker,  # the recording is the voice
         language=None if language == AUTO else language,
         instruct=instruct,
         speed=speed,
@@ -153,19 +159,19 @@ def _draw_problem(offered: Choices) -> None:
 
 
 def _draw_advanced() -> tuple[str | None, int | None, bytes | None, str | None]:
-    """Draw what most do not need; returns the instruction, the seed, a recording to clone and the words in it."""
+    """Draw the advanced options, and return instruction, seed, recording and transcript."""
     with st.expander("Advanced options", icon=":material/tune:"):
         instruct = st.text_input(
             "Instruction",
             key="instruct",
             placeholder="How to say it",
-            help="For models that follow instructions. The others say that it had no effect.",
+            help="For models that follow instructions. Others report that it had no effect.",
         )
         st.pills(
             "Examples",
             INSTRUCTIONS,
             key="example",
-            on_change=_take_example,
+            on_change=_use_example,
             label_visibility="collapsed",
         )
         seed = st.number_input(
@@ -187,51 +193,50 @@ def _draw_recording() -> tuple[bytes | None, str | None]:
         "Recording to clone",
         RECORDINGS,
         key="ref_audio",
-        help="Speak with the voice in it, for models that clone. Only voices that you may use.",
+        help="The voice to speak with, for models that clone. Use only voices that you may use.",
     )
     if file is None:
         return None, None
     words = st.text_input(
-        "What is said in it",
+        "Transcript of the recording",
         key="ref_text",
-        help="Word for word. Without it only who speaks is taken, not how.",
+        help="Word for word. Without it only the voice is cloned, not the manner.",
     )
     return file.getvalue(), words.strip() or None
 
 
-def _take_example() -> None:
+def _use_example() -> None:
     if example := st.session_state["example"]:
         st.session_state["instruct"] = example
 
 
-def _speak(connection: Connection, wish: SpeechForm) -> SpeechResult | None:
-    """Have `wish` spoken, with progress shown meanwhile; `None` if that failed, and why is shown."""
-    if not wish.text.strip():
+def _speak(connection: Connection, form: SpeechForm) -> SpeechResult | None:
+    """Return the speech for `form`, or `None` after an error. Shows the progress or the error."""
+    if not form.text.strip():
         st.warning("There is nothing to say yet: type a text above.", icon=":material/edit:")
         return None
     place = st.empty()
     try:
         with place.container(), st.spinner("Speaking …", show_time=True):
             bar = st.progress(0.0, text="Waiting for the first audio")
-            st.button(
-                "Stop", key="stop", icon=":material/stop:"
-            )  # any click ends this run of the script, and so the speech
+            # Any click ends this run of the script, and so the speech.
+            st.button("Stop", key="stop", icon=":material/stop:")
             with connection.client(SPEECH_TIMEOUT_S) as client:
-                take = record(client, wish, _Meter(bar, wish).show)
+                result = synthesize(client, form, _ProgressBar(bar, form).show)
     except VivavoceError as error:
         place.empty()
         _draw_error(error)
         return None
     place.empty()
-    return take
+    return result
 
 
-class _Meter:
-    """Draws progress into a bar, not more often than people see."""
+class _ProgressBar:
+    """A progress bar with a limited rate of updates."""
 
-    def __init__(self, bar: "st.delta_generator.DeltaGenerator", wish: SpeechForm) -> None:
+    def __init__(self, bar: "st.delta_generator.DeltaGenerator", form: SpeechForm) -> None:
         self._bar = bar
-        self._expected_s = max(1.0, len(wish.text) / _CHARS_PER_S / wish.speed)
+        self._expected_s = max(1.0, len(form.text) / _CHARS_PER_S / form.speed)
         self._drawn_s = float("-inf")
 
     def show(self, progress: Progress) -> None:
@@ -257,51 +262,59 @@ def _draw_error(error: VivavoceError) -> None:
         st.error(message, icon=":material/error:")
 
 
-def _draw_newest(take: SpeechResult, number: int) -> None:
+def _draw_newest(result: SpeechResult, number: int) -> None:
     with st.container(border=True):
-        st.markdown(f"**{_plain(take.voice)}** · {_plain(take.model)} · {_plain(take.language)}")
-        if take.levels:
-            st.image(picture(take.levels), width="stretch")
-        st.audio(take.playable, format=take.playable_type, alt=f"Speech {number}")
+        st.markdown(
+            f"**{_plain(result.voice)}** · {_plain(result.model)} · {_plain(result.language)}"
+        )
+        if result.levels:
+            st.image(picture(result.levels), width="stretch")
+        st.audio(result.playable, format=result.playable_type, alt=f"Speech {number}")
         with st.container(horizontal=True):
-            if take.first_audio_s is not None:
-                st.metric("First audio", f"{take.first_audio_s:.2f} s", width="content")
-            if take.audio_s and take.real_time_factor:
-                st.metric("Length", f"{take.audio_s:.1f} s", width="content")
+            if result.first_audio_s is not None:
+                st.metric("First audio", f"{result.first_audio_s:.2f} s", width="content")
+            if result.audio_s and result.real_time_factor:
+                st.metric("Length", f"{result.audio_s:.1f} s", width="content")
                 st.metric(
                     "Real-time factor",
-                    f"{take.real_time_factor:.2f}",
-                    help="Seconds of work for each second of speech: below 1 is faster than it is heard.",
+                    f"{result.real_time_factor:.2f}",
+                    help=(
+                        "Seconds of work for each second of speech. Below 1 is faster than real "
+                        "time."
+                    ),
                     width="content",
                 )
             else:
-                st.metric("Done after", f"{take.elapsed_s:.2f} s", width="content")
-        if take.ignored:
+                st.metric("Done after", f"{result.elapsed_s:.2f} s", width="content")
+        if result.ignored:
             st.info(
-                f"{_plain(take.model)} does not have {', '.join(take.ignored)}: it had no effect."
+                f"{_plain(result.model)} does not have {', '.join(result.ignored)}: it had no "
+                "effect."
             )
-        _draw_download(take, number)
+        _draw_download(result, number)
 
 
-def _draw_earlier(takes: list[SpeechResult], number: int) -> None:
-    """Draw `takes`, the first of which is the `number`th of this session."""
+def _draw_earlier(results: list[SpeechResult], number: int) -> None:
+    """Draw `results`. The first one is the `number`th of this session."""
     st.subheader("Earlier in this session", anchor=False)
-    for age, take in enumerate(takes):
+    for age, result in enumerate(results):
         with st.container(border=True):
-            text = take.wish.text if len(take.wish.text) <= 100 else f"{take.wish.text[:99]}…"
+            text = result.form.text if len(result.form.text) <= 100 else f"{result.form.text[:99]}…"
             st.markdown(_plain(" ".join(text.split())))
-            st.caption(f"{_plain(take.voice)} · {_plain(take.model)} · {_plain(take.language)}")
-            st.audio(take.playable, format=take.playable_type, alt=f"Speech {number - age}")
-            _draw_download(take, number - age)
+            st.caption(
+                f"{_plain(result.voice)} · {_plain(result.model)} · {_plain(result.language)}"
+            )
+            st.audio(result.playable, format=result.playable_type, alt=f"Speech {number - age}")
+            _draw_download(result, number - age)
 
 
-def _draw_download(take: SpeechResult, number: int) -> None:
+def _draw_download(result: SpeechResult, number: int) -> None:
     st.download_button(
-        f"Download {take.wish.format}",
-        take.file,
-        file_name=take.file_name,
-        mime=MEDIA_TYPES[take.wish.format],
-        on_click="ignore",  # a click changes nothing that is drawn
+        f"Download {result.form.format}",
+        result.file,
+        file_name=result.file_name,
+        mime=MEDIA_TYPES[result.form.format],
+        on_click="ignore",  # a click does not change the page
         key=f"download {number}",
         icon=":material/download:",
     )
@@ -312,7 +325,7 @@ def _sentence(message: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """Return `text` so that it is shown as it is, though Streamlit reads Markdown; code in backticks stays code."""
+    """Escape the Markdown in `text`, except for code in backticks."""
     return re.sub(r"([\\*_\[\]$<>#:~|{}])", r"\\\1", text)
 
 

@@ -1,4 +1,7 @@
-"""Build the demo page as an ASGI application; does not listen, and imports Streamlit only when asked."""
+"""Build the demo page as an ASGI application.
+
+Importing the module does not import Streamlit.
+"""
 
 import os
 from importlib.util import find_spec
@@ -13,7 +16,7 @@ if TYPE_CHECKING:
 SERVER_URL = "TTS_API_URL"  # the environment variable that names the speech server
 _OPTIONS: dict[str, object] = {
     "browser.gatherUsageStats": False,
-    "client.showErrorDetails": "none",  # a traceback is for the log, not for the visitor
+    "client.showErrorDetails": "none",  # tracebacks belong in the log
     "client.toolbarMode": "minimal",
     "logger.level": "warning",
     "server.fileWatcherType": "none",
@@ -22,17 +25,15 @@ _OPTIONS: dict[str, object] = {
 
 
 def create_page(server_url: str) -> "App":
-    """Return the page, which will ask the speech server at `server_url`; one for each process.
+    """Return the page for the speech server at `server_url`, once in a process.
 
     Raises `MissingDependency` without Streamlit.
     """
     if find_spec("streamlit") is None:
         raise MissingDependency("the demo page needs streamlit: pip install 'vivavoce[ui]'")
     from streamlit.starlette import App
-    from streamlit.web.bootstrap import (
-        load_config_options,  # the environment sets few of its options
-    )
+    from streamlit.web.bootstrap import load_config_options  # the environment sets only a few
 
-    os.environ[SERVER_URL] = server_url  # Streamlit gives its script no arguments
+    os.environ[SERVER_URL] = server_url  # Streamlit passes no arguments to its script
     load_config_options(_OPTIONS)
     return App(Path(__file__).with_name("app.py"))

@@ -1,4 +1,7 @@
-"""Ask the server how it stands and what there is to choose from; a server that is away is an answer, not an error."""
+"""Read the server's state and its lists of voices and languages.
+
+An unreachable server is a state, not an error.
+"""
 
 from dataclasses import dataclass
 
@@ -6,27 +9,25 @@ from vivavoce.client import Client, Health, ModelEntry
 from vivavoce.errors import VivavoceError
 
 LIST_TIMEOUT_S = 10.0
-SPEECH_TIMEOUT_S = (
-    120.0  # until the next bytes; the first may wait for a model that is being loaded
-)
+SPEECH_TIMEOUT_S = 120.0  # for the next bytes, as the first may wait for a model to load
 AUTO = "auto"
 
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """Where the server is, and the key to it if it asks for one."""
+    """The address of the server, and the API key if it needs one."""
 
     url: str
     api_key: str | None
 
     def client(self, timeout_s: float | None = None) -> Client:
-        """Return a client, to be closed. Raises `BadRequest` for an address that is none."""
+        """Return a client, to be closed. Raises `BadRequest` for an invalid address."""
         return Client(self.url, api_key=self.api_key, timeout_s=timeout_s or LIST_TIMEOUT_S)
 
 
 @dataclass(frozen=True, slots=True)
 class ServerState:
-    """The server and its models, without aliases; `problem` says why there are none."""
+    """The state of the server and its models. `problem` is the reason if there are none."""
 
     health: Health | None = None
     models: tuple[ModelEntry, ...] = ()
@@ -34,28 +35,28 @@ class ServerState:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The models that can be chosen, `auto` first."""
+        """The names of the available models, `auto` first."""
         return (
             AUTO,
             *(entry.id for entry in self.models if entry.state not in ("missing", "failed")),
         )
 
     def is_loading(self, model: str) -> bool:
-        """Tell whether the lists of `model` would have to wait."""
+        """True if the lists of `model` would have to wait."""
         return any(entry.state == "loading" and model in (AUTO, entry.id) for entry in self.models)
 
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """Who can speak what: names for `speaker` with a label each, and names for `language`."""
+    """The values for `speaker`, each with a label, and for `language`."""
 
     speakers: dict[str, str]
     languages: tuple[str, ...]
     problem: str = ""
 
 
-def look(connection: Connection) -> ServerState:
-    """Return how the server stands now."""
+def read_state(connection: Connection) -> ServerState:
+    """Return the server's current state."""
     try:
         with connection.client() as client:
             health = client.health()
@@ -66,11 +67,11 @@ def look(connection: Connection) -> ServerState:
         return ServerState(problem=error.message)
 
 
-def choices(connection: Connection, standing: ServerState, model: str) -> Choices:
-    """Return what `model` offers; `auto` alone as long as that is not known."""
-    if standing.problem:
+def read_choices(connection: Connection, state: ServerState, model: str) -> Choices:
+    """Return the choices of `model`, or `auto` alone while they are unknown."""
+    if state.problem:
         return Choices({}, (AUTO,))
-    if standing.is_loading(model):
+    if state.is_loading(model):
         return Choices(
             {}, (AUTO,), "Loading: the other speakers and languages appear when it is done."
         )

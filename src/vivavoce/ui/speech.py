@@ -1,9 +1,9 @@
-"""Have a text spoken by the server and keeps what came: the audio, who spoke, and how fast; knows
-nothing of the page.
+"""Synthesize a text on the server, and return the audio with its facts and timing.
 
-Speech is streamed, so that the time to the first audio is that of the server. The header of a
-streamed file cannot know its length: a WAV file is put together here from samples, and FLAC is
-asked for as a whole.
+- The module knows nothing of the page.
+- Speech is streamed, so that the time to the first audio is the server's.
+- The header of a streamed file has no length. So a WAV file is built here from samples, and FLAC
+  is requested as a whole.
 """
 
 import io
@@ -11,9 +11,8 @@ import time
 import wave
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypedDict
 
-from vivavoce.client import Client, SpeechFacts
+from vivavoce.client import Client, SpeechFacts, SpeechOptions
 from vivavoce.errors import VivavoceError
 from vivavoce.types import AudioFormat
 from vivavoce.ui.waveform import peaks
@@ -21,7 +20,7 @@ from vivavoce.ui.waveform import peaks
 _SAMPLE_BYTES = 2
 MEDIA_TYPES: dict[AudioFormat, str] = {
     "wav": "audio/wav",
-    "pcm": "application/octet-stream",  # players need to be told its rate, so none plays it
+    "pcm": "application/octet-stream",  # no player knows its rate
     "mp3": "audio/mpeg",
     "opus": "audio/ogg",
     "aac": "audio/aac",
@@ -31,7 +30,7 @@ MEDIA_TYPES: dict[AudioFormat, str] = {
 
 @dataclass(frozen=True, slots=True)
 class SpeechForm:
-    """What to speak, as the page's fields say it; `None` leaves the choice to the server."""
+    """The values of the page's fields. `None`: the server chooses."""
 
     text: str
     model: str | None = None
@@ -41,65 +40,64 @@ class SpeechForm:
     speed: float = 1.0
     seed: int | None = None
     format: AudioFormat = "wav"
-    ref_audio: bytes | None = None  # a recording whose voice to speak with
+    ref_audio: bytes | None = None  # a recording of the voice to speak with
     ref_text: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a speech has come."""
+    """The progress of a speech."""
 
     elapsed_s: float
     received_bytes: int
-    audio_s: float | None  # None: compressed, so of unknown length
+    audio_s: float | None  # None: unknown, because compressed
 
 
 @dataclass(frozen=True, slots=True)
 class SpeechResult:
-    """One speech that was spoken."""
+    """A finished speech."""
 
-    wish: SpeechForm
+    form: SpeechForm
     model: str
     voice: str
     language: str
     ignored: tuple[str, ...]
-    file: bytes  # in the format of `wish`
-    playable: bytes  # the same for a player: PCM gets a header
-    levels: tuple[float, ...]  # for the picture of the waveform; empty: compressed
-    first_audio_s: float | None  # None: it was not streamed
+    file: bytes  # in the format of `form`
+    playable: bytes  # the same for a player, with a header for PCM
+    levels: tuple[float, ...]  # for the waveform; empty: compressed
+    first_audio_s: float | None  # None: not streamed
     elapsed_s: float
-    audio_s: float | None  # None: compressed, so of unknown length
+    audio_s: float | None  # None: unknown, because compressed
 
     @property
     def real_time_factor(self) -> float | None:
-        """Seconds of work for each second of audio; below 1 it is faster than it is heard."""
+        """Seconds of work for each second of audio. Below 1 is faster than real time."""
         return self.elapsed_s / self.audio_s if self.audio_s else None
 
     @property
     def file_name(self) -> str:
         return (
-            f"{self.voice or 'speech'}.{'ogg' if self.wish.format == 'opus' else self.wish.format}"
+            f"{self.voice or 'speech'}.{'ogg' if self.form.format == 'opus' else self.form.format}"
         )
 
     @property
     def playable_type(self) -> str:
-        return MEDIA_TYPES["wav" if self.wish.format == "pcm" else self.wish.format]
+        return MEDIA_TYPES["wav" if self.form.format == "pcm" else self.form.format]
 
 
-def record(client: Client, wish: SpeechForm, report: Callable[[Progress], None]) -> SpeechResult:
-    """Return the speech, after telling `report` of each piece that came. What `report` raises
-    cancels the speech.
+def synthesize(
+    client: Client, form: SpeechForm, report: Callable[[Progress], None]
+) -> SpeechResult:
+    """Return the speech, and call `report` for each chunk. An exception there cancels the speech.
 
     Raises what `Client.stream` does, and `VivavoceError` if the server sends no audio.
     """
     started = time.perf_counter()
-    if wish.format == "flac":
-        whole = client.speak(wish.text, **_fields(wish), format=wish.format)
-        return _take(wish, whole, whole.data, None, None, time.perf_counter() - started)
-    exact = wish.format in ("wav", "pcm")
-    with client.stream(
-        wish.text, **_fields(wish), format="pcm" if exact else wish.format
-    ) as speech:
+    if form.format == "flac":
+        whole = client.speak(form.text, **_options(form, form.format))
+        return _result(form, whole, whole.data, None, None, time.perf_counter() - started)
+    exact = form.format in ("wav", "pcm")
+    with client.stream(form.text, **_options(form, "pcm" if exact else form.format)) as speech:
         rate_hz = _rate_hz(speech) if exact else None
         received = bytearray()
         first_audio_s = None
@@ -110,39 +108,27 @@ def record(client: Client, wish: SpeechForm, report: Callable[[Progress], None])
             report(Progress(elapsed_s, len(received), _seconds(received, rate_hz)))
     if first_audio_s is None:
         raise VivavoceError("the server sent no audio: see its log, and try another text")
-    return _take(
-        wish, speech, bytes(received), rate_hz, first_audio_s, time.perf_counter() - started
+    return _result(
+        form, speech, bytes(received), rate_hz, first_audio_s, time.perf_counter() - started
     )
 
 
-class _Fields(TypedDict):
-    """What both ways of asking the client take alike."""
-
-    model: str | None
-    speaker: str | None
-    language: str | None
-    instruct: str | None
-    speed: float
-    seed: int | None
-    ref_audio: bytes | None
-    ref_text: str | None
-
-
-def _fields(wish: SpeechForm) -> _Fields:
+def _options(form: SpeechForm, format: AudioFormat) -> SpeechOptions:
     return {
-        "model": wish.model,
-        "speaker": wish.speaker,
-        "language": wish.language,
-        "instruct": wish.instruct,
-        "speed": wish.speed,
-        "seed": wish.seed,
-        "ref_audio": wish.ref_audio,
-        "ref_text": wish.ref_text,
+        "model": form.model,
+        "speaker": form.speaker,
+        "language": form.language,
+        "instruct": form.instruct,
+        "speed": form.speed,
+        "seed": form.seed,
+        "ref_audio": form.ref_audio,
+        "ref_text": form.ref_text,
+        "format": format,
     }
 
 
-def _take(
-    wish: SpeechForm,
+def _result(
+    form: SpeechForm,
     facts: SpeechFacts,
     received: bytes,
     rate_hz: int | None,
@@ -151,12 +137,12 @@ def _take(
 ) -> SpeechResult:
     playable = _wav(received, rate_hz) if rate_hz else received
     return SpeechResult(
-        wish=wish,
+        form=form,
         model=facts.model,
         voice=facts.voice,
         language=facts.language,
         ignored=facts.ignored,
-        file=playable if wish.format == "wav" else received,
+        file=playable if form.format == "wav" else received,
         playable=playable,
         levels=peaks(received) if rate_hz else (),
         first_audio_s=first_audio_s,

@@ -1,4 +1,4 @@
-"""Draw the waveform of 16-bit audio as an SVG picture; knows nothing of where the audio is from."""
+"""Draw the waveform of 16-bit audio as an SVG picture."""
 
 import itertools
 from array import array
@@ -10,28 +10,30 @@ _FULL_SCALE = 32_768
 
 
 def peaks(pcm: bytes, count: int = BARS) -> tuple[float, ...]:
-    """Return the loudest sample of each of `count` equal stretches, from 0 to 1; none for no audio.
+    """Return the loudest sample, from 0 to 1, of each of `count` equal parts.
 
-    `pcm` is 16-bit signed little-endian mono. There are fewer peaks where there are fewer samples.
+    `pcm` is 16-bit signed little-endian mono. With fewer samples there are fewer peaks.
     """
     samples = array("h", pcm[: len(pcm) // 2 * 2])
     if array("h", [1]).tobytes() != b"\x01\x00":
         samples.byteswap()
     count = min(count, len(samples))
     cuts = [len(samples) * index // count for index in range(count + 1)] if count else []
-    stretches = (samples[start:end] for start, end in itertools.pairwise(cuts))
-    return tuple(max(max(stretch), -min(stretch)) / _FULL_SCALE for stretch in stretches)
+    parts = (samples[start:end] for start, end in itertools.pairwise(cuts))
+    return tuple(max(max(part), -min(part)) / _FULL_SCALE for part in parts)
 
 
 def picture(levels: Sequence[float], colour: str = "#0f766e") -> str:
-    """Return an SVG with a bar for each level, the loudest of them as high as the picture."""
+    """Return an SVG with a bar for each level, scaled to the loudest."""
     loudest = max(levels, default=0.0) or 1.0
     bars = "".join(
-        f'<rect x="{index * _STEP}" y="{(_HEIGHT - height) / 2:.1f}" width="{_WIDTH}" height="{height:.1f}" rx="1.5"/>'
+        f'<rect x="{index * _STEP}" y="{(_HEIGHT - height) / 2:.1f}" width="{_WIDTH}" '
+        f'height="{height:.1f}" rx="1.5"/>'
         for index, height in enumerate(max(2.0, _HEIGHT * level / loudest) for level in levels)
     )
     width = max(1, len(levels)) * _STEP
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {_HEIGHT}" width="{width}" height="{_HEIGHT}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {_HEIGHT}" width="{width}" '
+        f'height="{_HEIGHT}" '
         f'fill="{colour}"><title>Waveform</title>{bars}</svg>'
     )

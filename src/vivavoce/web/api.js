@@ -1,7 +1,7 @@
-// Calls the server; knows its paths, its JSON and its errors, nothing of the page.
-// Paths are relative to the page, so that it also works behind a proxy that serves it under a prefix.
+// Calls the server. Knows its paths, its JSON and its errors, and nothing of the page.
+// Paths are relative, so that the page also works behind a proxy with a path prefix.
 
-/** What the server refused, or that it did not answer. `field` is the request's field to change, if one is named. */
+/** An error of the server, or a missing answer. `field` is the field to change, if any. */
 export class ApiError extends Error {
   constructor(message, { code = "unreachable", field = null, requestId = null } = {}) {
     super(message);
@@ -15,31 +15,34 @@ export class ApiError extends Error {
 const KEY_CODES = new Set(["invalid_api_key", "missing_scope"]);
 let authorization = {}; // the header with the key, if one is set
 
-/** Sends `key` with every request from now on; an empty one is none. */
+/** Send `key` with every request from now on. An empty key removes it. */
 export function useKey(key) {
   authorization = key ? { Authorization: `Bearer ${key}` } : {};
 }
 
 export const health = () => getJson("health");
 
-/** Every model with its state, the names that only stand for another one left out. */
+/** Return all models with their states, without aliases. */
 export async function models() {
   const { data } = await getJson("v1/models");
   return data.filter((card) => card.state !== "alias");
 }
 
-/** The voices of `model`, or of all models for "auto", other names of voices left out. Waits while the model is being loaded. */
+/**
+ * Return the voices of `model`, or of all models for "auto", without aliases.
+ * Waits while the model is being loaded.
+ */
 export async function voices(model, signal) {
   const { voices } = await getJson(`v1/audio/voices?model=${encodeURIComponent(model)}`, signal);
   return voices.filter((voice) => !voice.alias_of);
 }
 
-/** English names of the languages of `model`, "auto" first. */
+/** Return the English names of the languages of `model`, "auto" first. */
 export async function languages(model, signal) {
   return (await getJson(`v1/tts/languages?model=${encodeURIComponent(model)}`, signal)).languages;
 }
 
-/** Asks for speech: the response, whose body is audio, and what its headers say of it. */
+/** Request speech. Return the response with the audio, and the facts from its headers. */
 export async function synthesize(request, signal) {
   const response = await call("v1/tts/synthesize", {
     method: "POST",
@@ -50,7 +53,7 @@ export async function synthesize(request, signal) {
   return { response, facts: factsOf(response.headers) };
 }
 
-/** A name as it was before the server percent-encoded it for a header. */
+/** Return a name without the percent-encoding of headers. */
 function named(value) {
   try {
     return decodeURIComponent(value ?? "");
@@ -89,11 +92,11 @@ async function errorOf(response) {
   const requestId = response.headers.get("X-Request-Id");
   try {
     const { error } = await response.json();
-    // The native surface says `field`, the OpenAI one `param`. A key is none of them: it comes in a header.
+    // The native API sends `field`, the OpenAI API `param`. A key is neither, but a header.
     const field = KEY_CODES.has(error.code) ? "key" : (error.field ?? error.param ?? null);
     return new ApiError(error.message, { code: error.code, field, requestId });
   } catch {
-    // Not our JSON: something between the page and the server has answered.
+    // Not our JSON: a proxy between the page and the server has answered.
     return new ApiError(`The server answered ${response.status} ${response.statusText}.`, { code: "http", requestId });
   }
 }

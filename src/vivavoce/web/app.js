@@ -1,4 +1,4 @@
-// Joins the form, the server and the player.
+// Connects the form, the server and the player.
 
 import * as api from "./api.js";
 import { clearErrors, fillSelect, readRequest, remember, remembered, restore, showError } from "./form.js";
@@ -10,11 +10,11 @@ const element = (id) => document.getElementById(id);
 const chosenModel = () => element("model").value;
 
 let current = null; // the speech being made or played: {abort, player}
-let last = null; // the speech that arrived whole and can be downloaded: {request, facts, chunks}
+let last = null; // the complete speech, which can be downloaded: {request, facts, chunks}
 let saving = null; // the AbortController of a download that is being made
 let refreshing = new AbortController();
 
-// -- speaking ------------------------------------------------------------------------------------------------
+// -- speaking --
 
 async function speak() {
   const clickedAt = performance.now();
@@ -27,7 +27,7 @@ async function speak() {
   last = null;
   show("waiting", "Waiting for the first sound…");
   try {
-    openContext(request.sample_rate); // here, in the handler of the click, or the browser keeps it silent
+    openContext(request.sample_rate); // in the click handler, or the browser blocks sound
     const body = { ...request, stream: true, format: "pcm" };
     const { response, facts } = await api.synthesize(body, speech.abort.signal);
     showFacts(facts);
@@ -40,7 +40,7 @@ async function speak() {
     showButtons();
     speech.player.finish();
   } catch (error) {
-    if (speech === current) fail(error); // else Stop or the next Speak has ended this one
+    if (speech === current) fail(error); // otherwise Stop or the next Speak has ended it
   }
 }
 
@@ -102,10 +102,10 @@ function fail(error) {
 function report(error) {
   if (!(error instanceof api.ApiError)) throw error;
   showError(error);
-  showServer(); // it may say why
+  showServer(); // its state may explain the error
 }
 
-// -- downloading ---------------------------------------------------------------------------------------------
+// -- downloading --
 
 async function download() {
   const { request, facts, chunks } = last;
@@ -116,13 +116,13 @@ async function download() {
   showButtons();
   tell(`Speaking it again as ${format}…`);
   try {
-    // Whoever answered the first time is asked again: "auto" could choose another one.
+    // Name the model of the first answer: "auto" could choose another one.
     const same = { ...request, model: facts.model, speaker: facts.voice, language: facts.language, format };
     const { response } = await api.synthesize(same, signal);
     save(await response.blob(), facts, format);
     tell("Downloaded.");
   } catch (error) {
-    if (error.name !== "AbortError") report(error); // else Stop was pressed, which has said so
+    if (error.name !== "AbortError") report(error); // otherwise Stop was pressed and has reported it
   } finally {
     saving = null;
     showButtons();
@@ -134,10 +134,10 @@ function save(blob, facts, format) {
   link.href = URL.createObjectURL(blob);
   link.download = `${facts.model}-${facts.voice}.${format}`;
   link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 60_000); // the browser reads it after the click, at its leisure
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000); // the browser reads it some time after the click
 }
 
-// -- showing -------------------------------------------------------------------------------------------------
+// -- showing --
 
 function show(state, words) {
   document.querySelector("main").dataset.state = state;
@@ -177,7 +177,7 @@ async function showServer() {
   }
 }
 
-/** Fills speakers and languages for the chosen model; `chosen` are those of the last visit. */
+/** Fill in speakers and languages of the chosen model. `chosen` comes from the last visit. */
 async function refreshLists(chosen = {}) {
   refreshing.abort();
   const { signal } = (refreshing = new AbortController());
@@ -188,7 +188,7 @@ async function refreshLists(chosen = {}) {
     fillSelect("speaker", speakerChoices(voices), chosen.speaker);
     fillSelect("language", languages.map(languageChoice), chosen.language);
   } catch (error) {
-    if (error.name === "AbortError") return; // another model has been chosen since
+    if (error.name === "AbortError") return; // another model has been chosen meanwhile
     if (!(error instanceof api.ApiError)) throw error;
     fillSelect("speaker", speakerChoices([]));
     fillSelect("language", [languageChoice("auto")]);
@@ -212,7 +212,7 @@ function languageChoice(name) {
   return { value: name, label: name === "auto" ? "Choose for me" : capitalised(name) };
 }
 
-// -- wiring --------------------------------------------------------------------------------------------------
+// -- wiring --
 
 function onKey(event) {
   if (event.key === "Escape") stop();
@@ -225,7 +225,7 @@ async function onModel() {
   clearErrors(["model", "speaker", "language"]);
   remember();
   await refreshLists();
-  showServer(); // what was loading is loaded now
+  showServer(); // models may have finished loading
 }
 
 async function start() {

@@ -1,4 +1,4 @@
-// The form: what is chosen in it, what is wrong with it, and what it was the last time. Knows no server.
+// Reads and fills the form, shows its errors, and remembers its choices. Knows no server.
 
 const FIELDS = ["text", "model", "speaker", "language", "instruct", "speed", "seed", "sample_rate", "format", "key"];
 const PRIVATE = ["text", "key"];
@@ -7,7 +7,7 @@ const STORE = "vivavoce.choices";
 
 const input = (name) => document.getElementById(name);
 
-/** The request that the form describes, without what is left to the server. */
+/** Return the request of the form, without fields that are left to the server. */
 export function readRequest() {
   const value = (name) => input(name).value;
   const number = (name) => (value(name) === "" ? undefined : Number(value(name)));
@@ -23,7 +23,7 @@ export function readRequest() {
   };
 }
 
-/** Fills a select. A choice is `{value, label, group?}`; what was chosen stays so, if it is still offered. */
+/** Fill a select with `{value, label, group?}`. The selection is kept if it is still offered. */
 export function fillSelect(name, choices, chosen = input(name).value) {
   const groups = new Map();
   const select = input(name);
@@ -38,7 +38,7 @@ export function fillSelect(name, choices, chosen = input(name).value) {
   select.value = choices.some(({ value }) => value === chosen) ? chosen : choices[0].value;
 }
 
-/** Shows what is wrong beside the field that it names, or below the buttons. */
+/** Show an error beside the field that it names, or below the buttons. */
 export function showError(error) {
   const named = FIELDS.includes(error.field) ? error.field : null;
   input(`${named ?? "general"}-error`).textContent = sentence(error.message);
@@ -50,7 +50,7 @@ export function showError(error) {
   field.focus();
 }
 
-/** Takes errors away: those of the fields named, or all. */
+/** Remove the errors of the named fields, or all. */
 export function clearErrors(names = [...FIELDS, "general"]) {
   for (const name of names) {
     input(`${name}-error`).textContent = "";
@@ -58,17 +58,17 @@ export function clearErrors(names = [...FIELDS, "general"]) {
   }
 }
 
-/** Keeps the choices for the next visit. */
+/** Store the choices for the next visit. */
 export function remember() {
   const choices = Object.fromEntries(REMEMBERED.map((name) => [name, input(name).value]));
   try {
     localStorage.setItem(STORE, JSON.stringify(choices));
   } catch {
-    // Storage is full or switched off: the page works without a memory.
+    // Storage is full or disabled: the page works without it.
   }
 }
 
-/** The choices of the last visit, by field; none if there was none or they cannot be read. */
+/** Return the choices of the last visit by field, or none if they cannot be read. */
 export function remembered() {
   try {
     const choices = JSON.parse(localStorage.getItem(STORE)) ?? {};
@@ -78,7 +78,7 @@ export function remembered() {
   }
 }
 
-/** Puts remembered choices into the fields whose options do not come from the server. */
+/** Restore the choices of fields whose options do not come from the server. */
 export function restore(choices) {
   for (const name of ["instruct", "speed", "seed", "sample_rate", "format"]) {
     const field = input(name);

@@ -1,42 +1,46 @@
-// Plays 16-bit mono PCM while it arrives, without gaps; knows nothing of requests or of the page.
-// Buffers are scheduled one after the other on the audio clock. An AudioWorklet would need a secure context, which a
-// headset that opens http://192.168.… does not have.
+// Plays 16-bit mono PCM while it arrives, without gaps. Knows neither requests nor the page.
+// Buffers are scheduled one after the other on the audio clock. An AudioWorklet would need a
+// secure context, which a headset that opens http://192.168.… does not have.
 
-const START_DELAY_S = 0.1; // audio waits this long before its first sample, so that the next chunk comes in time
-const REBUFFER_S = 0.5; // and this long where the server was too slow: fewer, longer gaps are easier to bear
-const PIECE_S = 0.2; // length of one scheduled buffer: how finely progress is told
-const AHEAD_S = 10; // only this much is scheduled at a time; the rest waits as 16-bit samples
+const START_DELAY_S = 0.1; // delay of the first sample, so that the next chunk arrives in time
+const REBUFFER_S = 0.5; // delay after the server was too slow: few long gaps are better than many
+const PIECE_S = 0.2; // length of one scheduled buffer, and of a step of the progress
+const AHEAD_S = 10; // at most this much is scheduled; the rest is kept as 16-bit samples
 const AUDIBLE = 0.001; // -60 dBFS
 const DEFAULT_RATE_HZ = 24000;
 
 let context = null;
 
 /**
- * The audio context of that rate. Call it in the handler of a click or a key, or browsers keep it silent.
- * It runs at the rate of the audio: resampling each buffer on its own would be heard at every seam.
+ * Return the audio context of this rate. Call it in the handler of a click or a key, since browsers
+ * block sound elsewhere.
+ * It runs at the rate of the audio: resampling each buffer alone would be audible between them.
  */
 export function openContext(rateHz = DEFAULT_RATE_HZ) {
   if (context?.sampleRate !== rateHz) {
     context?.close();
     context = new AudioContext({ sampleRate: rateHz });
   }
-  // Not awaited: scheduling does not need it, and it never settles without a sound device, or fails when the context
-  // is closed for one of another rate.
+  // Not awaited: scheduling does not need it. It never settles without a sound device, and fails
+  // when the context is closed for one of another rate.
   context.resume().catch(() => {});
   return context;
 }
 
-/** One speech being played. `onProgress(playedS)`, `onFirstSound(when)` (a `performance.now()`), `onEnd()`. */
+/**
+ * Playback of one speech.
+ * It calls `onProgress(playedS)`, `onFirstSound(when)` (a `performance.now()`) and `onEnd()`.
+ */
 export class Player {
   #context;
   #rateHz;
   #listener;
   #output;
-  #carry = new Uint8Array(0); // the first byte of a sample whose second one has not come yet
+  #carry = new Uint8Array(0); // the first byte of an incomplete sample
   #chunks = [];
   #pieces = []; // Int16Arrays that are not scheduled yet
   #sources = new Set();
-  #next = 0; // on the audio clock: where the next piece goes; 0 before the first one
+  #next = 0; // start of the next piece on the audio clock; 0 before the first one
   #samples = 0;
   #playedS = 0;
   #heard = false;
@@ -61,7 +65,7 @@ export class Player {
     return this.#chunks;
   }
 
-  /** Takes the next bytes of the stream, cut anywhere. */
+  /** Add the next bytes of the stream, cut anywhere. */
   write(bytes) {
     if (this.#stopped) return;
     const joined = new Uint8Array(this.#carry.length + bytes.length);
@@ -78,13 +82,13 @@ export class Player {
     this.#schedule();
   }
 
-  /** Says that all has been written; `onEnd` follows when all has been played. */
+  /** Mark the end of the stream. `onEnd` follows when all has been played. */
   finish() {
     this.#finished = true;
     this.#endIfPlayed();
   }
 
-  /** Is silent from now on and calls nobody back. */
+  /** Stop the sound and all callbacks. */
   stop() {
     this.#stopped = true;
     this.#pieces = [];

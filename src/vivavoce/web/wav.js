@@ -1,8 +1,8 @@
-// Makes a WAV file of PCM that has already been received; the sizes in its header are exact.
+// Makes a WAV file with exact sizes from received PCM.
 
 const HEADER_BYTES = 44;
 
-/** A complete 16-bit mono file. `chunks` are Uint8Arrays of little-endian samples. */
+/** Return a 16-bit mono file. `chunks` are Uint8Arrays of little-endian samples. */
 export function wavBlob(chunks, rateHz) {
   const dataBytes = chunks.reduce((sum, chunk) => sum + chunk.byteLength, 0);
   return new Blob([header(rateHz, dataBytes), ...chunks], { type: "audio/wav" });
@@ -15,7 +15,7 @@ function header(rateHz, dataBytes) {
   view.setUint32(4, HEADER_BYTES - 8 + dataBytes, true);
   tag(8, "WAVE");
   tag(12, "fmt ");
-  view.setUint32(16, 16, true); // bytes of this part
+  view.setUint32(16, 16, true); // bytes of this chunk
   view.setUint16(20, 1, true); // PCM
   view.setUint16(22, 1, true); // channels
   view.setUint32(24, rateHz, true);

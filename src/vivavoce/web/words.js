@@ -1,4 +1,4 @@
-// Says numbers, codes and states in words; pure functions.
+// Formats numbers, codes and states as text. All functions are pure.
 
 const languageNames = new Intl.DisplayNames(["en"], { type: "language" });
 const IGNORED = { instruct: "the instruction", seed: "the seed" };
@@ -10,7 +10,7 @@ export function languageName(code) {
   try {
     return languageNames.of(code);
   } catch {
-    return code; // not a code that the browser knows
+    return code; // the browser does not know the code
   }
 }
 
@@ -32,7 +32,7 @@ export function ignoredSentence({ model, ignored }) {
   return `${capitalised(model)} cannot follow ${what}, so ${ignored.length > 1 ? "they were" : "it was"} left out.`;
 }
 
-/** How the server is, from `/health` and the models' own states. */
+/** Return a sentence about the server, from `/health` and the states of the models. */
 export function serverSentence(health, models) {
   const named = (state) => models.filter((card) => card.state === state).map((card) => card.id);
   const parts = [];

@@ -93,7 +93,9 @@ async def test_unloaded_model_leaves_no_weight_behind(tmp_path: Path) -> None:
         weak[name] = [ref(tensor) for tensor in tensors(model)]
         return LocalEngine(model)
 
-    offers = {name: ModelSource(lambda name=name: make(name), lambda: seen) for name in ("One", "Two")}
+    offers = {
+        name: ModelSource(lambda name=name: make(name), lambda: seen) for name in ("One", "Two")
+    }
     pool = Pool(offers, max_memory_bytes=int(1.5 * seen.memory_bytes))
     for name, other in (("One", "Two"), ("Two", "One")):
         async with pool.lease(name) as engine:

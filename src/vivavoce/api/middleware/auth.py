@@ -1,8 +1,7 @@
-"""Ask for a key before anything that costs: a plain ASGI layer around every endpoint; knows no
-endpoint's own rules.
+"""Require an API key, before a body is read or a model works.
 
-What is not in the list of open paths needs a key, so an endpoint that is added is guarded from its
-first day.
+- A path that is not listed as open needs a key, so a new endpoint needs one by default.
+- The module knows no rules of single endpoints.
 """
 
 import math
@@ -21,35 +20,33 @@ from vivavoce.api.errors import answer_to
 from vivavoce.errors import Forbidden, RateLimited, Unauthorized, VivavoceError
 from vivavoce.keys import Key, Keyring
 
-# To look at, without a key: the page, the documentation, health, and the lists that real clients
-# ask for without one.
+# Open without a key: the page, the documentation, health, and the lists that existing clients
+# request without one.
 _OPEN: Final = re.compile(
     r"/|/v1/?|/web/.*|/docs|/swagger/.*|/openapi\.json|/health(?:/live|/ready)?"
     r"|/v1/tts/(?:speakers|languages)|/v1/audio/(?:voices|models)|/v1/models(?:/[^/]+)?"
 )
-_MANAGED: Final = re.compile(
-    r"/v1/(?:audio/)?(?:models|voices)(?:/.*)?"
-)  # open to look at, not to change
-_LOOKING: Final = frozenset({"GET", "HEAD"})
+# Open to read, not to change.
+_MANAGED: Final = re.compile(r"/v1/(?:audio/)?(?:models|voices)(?:/.*)?")
+_READING: Final = frozenset({"GET", "HEAD"})
 _CHANGING: Final = frozenset({"PUT", "PATCH", "DELETE"})
 
 
 def needed_scope(method: str, path: str, lists: Collection[str] = ()) -> keys.Scope | None:
-    """What a key must allow for this request, or `None` if it needs no key.
+    """Return the scope that this request needs, or None if it needs no key.
 
-    `lists` are paths that settings have moved, to look at without a key as well.
+    `lists` are more paths that can be read without a key.
     """
-    if method in _LOOKING:
+    if method in _READING:
         return None if path in lists or _OPEN.fullmatch(path) else "speak"
     return "manage" if method in _CHANGING or _MANAGED.fullmatch(path) else "speak"
 
 
 class AuthMiddleware:
-    """Lets requests through whose key allows them; `request.state` then has its name and whether it
-    `can_manage`.
+    """Reject requests without a valid key, or over the limits of their key.
 
-    Answers 401, 403, or 429 where a key's own limits are reached, before a body is read. `lists`
-    are those of `needed_scope`.
+    The status is 401, 403 or 429. `request.state` gets the name of the key as `key`, and
+    `can_manage`. For `lists` see `needed_scope`.
     """
 
     def __init__(
@@ -80,8 +77,7 @@ class AuthMiddleware:
             usage = self._usages.setdefault(key.name, _Usage())
             usage.begin(key, self._clock_s())
         except VivavoceError as error:
-            # For a WebSocket this is its refusal, which the server may only send in HTTP's form if
-            # it offers to.
+            # This also rejects a WebSocket, if the server supports HTTP responses for those.
             await answer_to(HTTPConnection(scope), error)(scope, receive, send)
             return
         scope.setdefault("state", {}).update(key=key.name, can_manage="manage" in key.scopes)
@@ -91,9 +87,9 @@ class AuthMiddleware:
             usage.running -= 1
 
     def _allowed(self, headers: Headers, needed: keys.Scope) -> Key:
-        """Return the key that came with the request.
+        """Return the key of the request.
 
-        Raises `Unauthorized` or `Forbidden`; neither shows what was sent.
+        Raises `Unauthorized` or `Forbidden`. Neither message shows the secret.
         """
         secret = given_key(headers)
         if not secret:
@@ -103,18 +99,19 @@ class AuthMiddleware:
         key = self._keyring.find(secret.encode("latin-1"))
         if key is None:
             raise Unauthorized(
-                "the API key that was sent is not known here: check it, or make one with `vivavoce keys create` on "
-                "the server"
+                "the API key that was sent is not known here: check it, or make one with "
+                "`vivavoce keys create` on the server"
             )
         if needed not in key.scopes:
             raise Forbidden(
-                f"the API key {key.name!r} does not have the scope {needed!r}, which this needs: use one that has"
+                f"the API key {key.name!r} does not have the scope {needed!r}, which this needs: "
+                "use one that has"
             )
         return key
 
 
 def given_key(headers: Headers) -> str:
-    """Return the key in `Authorization: Bearer` or `xi-api-key`; an empty one is none."""
+    """Return the key in `Authorization: Bearer` or `xi-api-key`, or an empty string."""
     scheme, _, credentials = headers.get("authorization", "").partition(" ")
     bearer = credentials.strip() if scheme.lower() == "bearer" else ""
     return bearer or headers.get("xi-api-key", "").strip()
@@ -122,29 +119,29 @@ def given_key(headers: Headers) -> str:
 
 @dataclass(slots=True)
 class _Usage:
-    """How a key is used at the moment: what runs, and what it may still start of this minute's requests."""
+    """The running requests of a key, and its use of the limit per minute."""
 
     running: int = 0
-    spent: float = (
-        0.0  # requests; what has been spent comes back evenly, as many as are allowed in a minute
-    )
+    spent: float = 0.0  # requests, given back evenly at the rate of the limit
     at_s: float = -math.inf
 
     def begin(self, key: Key, now_s: float) -> None:
-        """Count a request in, which the caller counts out of `running`.
+        """Count a request. The caller decrements `running` when it ends.
 
-        Raises `RateLimited` and counts nothing.
+        Raises `RateLimited` without counting it.
         """
         if key.max_concurrent is not None and self.running >= key.max_concurrent:
             raise RateLimited(
-                f"the API key {key.name!r} has {self.running} requests running, as many as it may: wait for one to end",
+                f"the API key {key.name!r} has {self.running} requests running, as many as it may: "
+                "wait for one to end",
                 retry_after_s=1.0,
             )
         if (limit := key.requests_per_minute) is not None:
             spent = max(0.0, self.spent - (now_s - self.at_s) * limit / 60)
             if spent > limit - 1:
                 raise RateLimited(
-                    f"the API key {key.name!r} may start {limit} requests a minute, and has: wait as Retry-After says",
+                    f"the API key {key.name!r} may start {limit} requests a minute, and has: "
+                    "wait as Retry-After says",
                     retry_after_s=math.ceil((spent - (limit - 1)) * 60 / limit),
                 )
             self.spent, self.at_s = spent + 1, now_s

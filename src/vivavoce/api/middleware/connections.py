@@ -1,7 +1,11 @@
-"""Bound what a connection may cost: the time and the parts of a request, the time of an answer.
+"""Bound the time and memory of each connection.
 
-A protocol for uvicorn, around its own one for HTTP/1.1. It sees bytes and time, and knows no
+The protocol class extends uvicorn's own one for HTTP/1.1. It sees bytes and time, and knows no
 endpoint. `api.middleware.listener` bounds the number of connections.
+
+- A request that arrives too slowly, and an answer that nobody reads, end their connection.
+- Many small parts of one request take at most a fifth of the event loop.
+- A connection above the limit is answered on `/health` only.
 """
 
 import asyncio
@@ -16,20 +20,21 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from vivavoce.api.middleware.body_limit import PADDING, refuse_request
+from vivavoce.api.errors import refuse
+from vivavoce.api.middleware.body_limit import PADDING, RETRY_AFTER_S
 from vivavoce.errors import BadRequest, Overloaded
 
-# What the system keeps for a client that does not read (Linux takes the double). It also sets how
-# soon reading is seen: when a third of it has been taken, which even the slowest audio format does
-# several times a minute.
+# The bytes that the system keeps for a client that does not read (Linux takes twice as many). It
+# also sets how soon reading is noticed: after a third of them, so several times a minute even with
+# the slowest audio format.
 SEND_BUFFER_BYTES: Final = 128 * 2**10
-BODY_BYTES_PER_S: Final = 1_000  # a body that is slower than this on average is not worth its place
-SPARE_CONNECTIONS: Final = 64  # beyond the limit, that get an answer; others are only closed
+BODY_BYTES_PER_S: Final = 1_000  # the lowest average speed of a body
+SPARE_CONNECTIONS: Final = 64  # above the limit, answered with an error; others are closed
 MAX_HEADER_BYTES: Final = 16 * 2**10
-CHUNK_BYTES: Final = 64  # what a smaller chunk of a body counts as: parsing it costs as much
+CHUNK_BYTES: Final = 64  # a smaller chunk of a body counts as this: parsing it costs as much
 TURN_EVENTS: Final = 64  # parts of requests that are parsed in one turn: about a millisecond
-TURN_PAUSE_S: Final = 0.005  # before a connection's next turn: it takes a fifth of the loop at most
-PROBE_S: Final = (0.005, 0.1)  # first and longest pause between looks whether a client has left
+TURN_PAUSE_S: Final = 0.005  # before a connection's next turn, so that it gets a fifth of the loop
+PROBE_S: Final = (0.005, 0.1)  # first and longest pause between checks for a client that left
 _NO_LINGERING: Final = struct.pack("ii", 1, 0)
 _TIMED_OUT: Final = (
     b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
@@ -38,7 +43,7 @@ _TIMED_OUT: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What connections may cost; the settings of the same names say more."""
+    """Limits of connections. See the settings of the same names."""
 
     max_connections: int
     receive_timeout_s: float
@@ -46,7 +51,7 @@ class Bounds:
 
 
 def bounded_http(bounds: Bounds) -> type["BoundedHTTP"]:
-    """Return the class to give to uvicorn as `http`."""
+    """Return the protocol class for uvicorn's option `http`."""
     return type("BoundedHTTP", (BoundedHTTP,), {"bounds": bounds})
 
 
@@ -60,7 +65,7 @@ class _Parser(h11.Connection):
 
     def next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
         if not self.events_left:
-            return h11.NEED_DATA  # ends uvicorn's loop, though there may be more
+            return h11.NEED_DATA  # ends uvicorn's loop although there may be more
         self.events_left -= 1
         event = super().next_event()
         if isinstance(event, h11.Request):
@@ -76,7 +81,7 @@ class _Parser(h11.Connection):
 
 
 class _Flow(FlowControl):
-    """Keep a transport from reading while uvicorn wants that, or while bytes wait for a turn."""
+    """Pause reading while uvicorn asks for that, or while bytes wait for a turn."""
 
     held = False
 
@@ -97,18 +102,18 @@ class _Flow(FlowControl):
 
 
 class BoundedHTTP(H11Protocol):
-    """One connection with two clocks: one runs while a request comes in, one while nothing of an answer goes out."""
+    """One connection with two timers: for a request to arrive, and for an answer to be read."""
 
     bounds: Bounds
     conn: _Parser
     flow: _Flow
-    _since_s = 0.0  # when the request began to come in, or could have
+    _since_s = 0.0  # when the request started to arrive, or could have
     _received_bytes = 0
     _unsent_bytes = 0
     _receiving: asyncio.TimerHandle | None = None
     _sending: asyncio.TimerHandle | None = None
     _next_turn: asyncio.TimerHandle | None = None
-    _probing: asyncio.TimerHandle | None = None  # the client's side is closed, and it may have left
+    _probing: asyncio.TimerHandle | None = None  # runs while the client's side is closed
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         super().connection_made(transport)
@@ -116,8 +121,8 @@ class BoundedHTTP(H11Protocol):
         transport.get_extra_info("socket").setsockopt(
             socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES
         )
-        # Tells of whatever waits here, also of an answer's last bytes. With a limit of 0 asyncio's
-        # TLS never resumes.
+        # Report any unsent bytes, also the last ones of an answer. With a limit of 0 asyncio's TLS
+        # never resumes.
         transport.set_write_buffer_limits(high=1, low=0)
         if len(self.connections) > self.bounds.max_connections:
             self.app = _only_health(self.app)
@@ -137,18 +142,18 @@ class BoundedHTTP(H11Protocol):
         super().data_received(data)
 
     def handle_events(self) -> None:
-        """Parse what has come, in turns: other connections are served between them."""
+        """Parse the received bytes in turns, so that other connections are served in between."""
         self.conn.events_left = TURN_EVENTS
         super().handle_events()
         if self.transport.is_closing() or self.transport.get_protocol() is not self:
-            self._stop_receiving()  # it is a WebSocket's now, if it is not closed
+            self._stop_receiving()  # closed, or upgraded to a WebSocket
             return
         if not self.conn.events_left:
             self._wait_for_turn()
         elif self.flow.held:
             self.flow.release()
         if self.conn.their_state not in (h11.IDLE, h11.SEND_BODY):
-            self._stop_receiving()  # the request is here
+            self._stop_receiving()  # the request is complete
         elif self._receiving is None and (self.conn.trailing_data[0] or self._in_body):
             self._watch_receiving()
 
@@ -156,14 +161,14 @@ class BoundedHTTP(H11Protocol):
         self._since_s = time.monotonic()
         super().on_response_complete()
         if self._probing is not None and self.cycle.response_complete:
-            self.transport.close()  # the client sends no other request
+            self.transport.close()  # the client can send no other request
 
-    def eof_received(self) -> bool | None:  # type: ignore[override]  # uvicorn keeps no connection open
+    def eof_received(self) -> bool | None:  # type: ignore[override]  # uvicorn keeps none open
         """Keep a half-closed connection open until its request is answered.
 
-        A client that has closed the whole connection looks the same until something is sent to it.
-        So it is sent an interim answer, which every client of HTTP/1.1 skips. It resets the
-        connection if it has left. TLS has no half-closed connections in asyncio.
+        A client that has closed the whole connection looks the same until something is sent. So
+        the server sends an interim answer, which every client of HTTP/1.1 skips. The connection of
+        a client that has left is reset then. TLS has no half-closed connections in asyncio.
         """
         answering = self.cycle is not None and not (
             self.cycle.more_body or self.cycle.response_complete
@@ -180,7 +185,7 @@ class BoundedHTTP(H11Protocol):
 
     @property
     def silent_since_s(self) -> float | None:
-        """When the client last could have begun a request; None while one is answered."""
+        """Start of the wait for a request, or None during an answer."""
         answering = self.cycle is not None and not (self.cycle.response_complete or self._in_body)
         if answering or self.transport.is_closing() or self.transport.get_write_buffer_size():
             return None
@@ -188,7 +193,7 @@ class BoundedHTTP(H11Protocol):
 
     @property
     def earned_s(self) -> float:
-        """Seconds that the body which is coming in has earned."""
+        """Seconds that the received bytes of the body have earned."""
         return self._received_bytes / BODY_BYTES_PER_S if self._in_body else 0.0
 
     @property
@@ -224,7 +229,7 @@ class BoundedHTTP(H11Protocol):
         self._probing = self.loop.call_later(pause_s, self._probe, pause_s)
 
     def _probe(self, pause_s: float) -> None:
-        # The event loop tells of a reset only those who read or write, and nothing is left to read.
+        # The event loop reports a reset only on a read or write, and nothing is left to read.
         try:
             self.transport.get_extra_info("socket").getpeername()
         except OSError:
@@ -241,7 +246,7 @@ class BoundedHTTP(H11Protocol):
     def _on_received_late(self) -> None:
         may_s = self.bounds.receive_timeout_s + self.earned_s
         left_s = self._since_s + may_s - time.monotonic()
-        if left_s > 0.001:  # what has come meanwhile has earned it more time
+        if left_s > 0.001:  # bytes received meanwhile have earned more time
             self._receiving = self.loop.call_later(left_s, self._on_received_late)
             return
         self._receiving = None
@@ -262,10 +267,9 @@ class BoundedHTTP(H11Protocol):
             return
         self._sending = None
         self.logger.info(
-            "dropped %s, which took nothing for %g s", self.client, self.bounds.send_timeout_s
+            "dropped %s, which read nothing for %g s", self.client, self.bounds.send_timeout_s
         )
-        # Without lingering: the system would keep what it holds for the client until it gives up by
-        # itself.
+        # Without lingering: the system would otherwise keep the unsent bytes until its own timeout.
         self.transport.get_extra_info("socket").setsockopt(
             socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGERING
         )
@@ -278,10 +282,10 @@ class BoundedHTTP(H11Protocol):
 
 
 def _of_one_length(app: ASGIApp) -> ASGIApp:
-    """Return `app` for requests that say in one way alone where they end.
+    """Return `app`, but reject requests with two declarations of their length.
 
-    A proxy in front might believe the other way, and take a part of the body for somebody else's
-    request.
+    A proxy in front might use the other one, and take a part of the body for another client's
+    request (request smuggling).
     """
 
     async def refusing(scope: Scope, receive: Receive, send: Send) -> None:
@@ -290,13 +294,14 @@ def _of_one_length(app: ASGIApp) -> ASGIApp:
             await app(scope, receive, send)
             return
         message = "the request has both Content-Length and Transfer-Encoding: send one of them"
-        await refuse_request(scope, send, 400, code=BadRequest.code, message=message)
+        refusal = refuse(scope, 400, code=BadRequest.code, message=message)
+        await refusal(scope, receive, send)
 
     return refusing
 
 
 def _with_padding(app: ASGIApp, parser: _Parser) -> ASGIApp:
-    """Return `app`, told what to add to the length of its requests' bodies."""
+    """Return `app` with a function in the scope that counts small chunks of the body."""
 
     async def padding(scope: Scope, receive: Receive, send: Send) -> None:
         scope[PADDING] = parser.take_padding
@@ -306,7 +311,10 @@ def _with_padding(app: ASGIApp, parser: _Parser) -> ASGIApp:
 
 
 def _only_health(app: ASGIApp) -> ASGIApp:
-    """Return `app` for a connection too many: what restarts a server must not take a crowd for a failure."""
+    """Return `app`, but reject all requests except those to `/health`.
+
+    A supervisor must not restart a server because it has many connections.
+    """
 
     async def refusing(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"].startswith("/health"):
@@ -315,6 +323,9 @@ def _only_health(app: ASGIApp) -> ASGIApp:
         message = (
             "as many connections are open as the setting max_connections allows: try again soon"
         )
-        await refuse_request(scope, send, 503, code=Overloaded.code, message=message)
+        refusal = refuse(
+            scope, 503, code=Overloaded.code, message=message, retry_after_s=RETRY_AFTER_S
+        )
+        await refusal(scope, receive, send)
 
     return refusing

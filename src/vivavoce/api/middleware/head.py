@@ -1,4 +1,4 @@
-"""Answer HEAD on every path that takes GET, with the headers of that answer and no body."""
+"""Answer HEAD like GET on every path, without the body."""
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -6,7 +6,7 @@ from vivavoce.api.errors import HEAD
 
 
 class HeadMiddleware:
-    """Hand HEAD requests to the application as GET, marked, and drop the bodies of the answers."""
+    """Pass HEAD on as GET with a mark, and drop the body of the answer."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -1,9 +1,9 @@
-"""Accept connections, and bound their number, those in the TLS handshake included.
+"""Accept connections and bound their number, including those in the TLS handshake.
 
-- At most `ACCEPTS` connections are accepted in one turn of the event loop.
-- When there are too many, the longest silent ones are dropped.
+- At most `ACCEPTS` connections are accepted in one iteration of the event loop.
+- When there are too many, the connections that have been silent longest are dropped.
 - A connection whose request is being answered is never dropped.
-- A process without free file descriptors goes on serving the connections that it has.
+- A process without free file descriptors keeps serving its open connections.
 """
 
 import asyncio
@@ -20,18 +20,18 @@ log = logging.getLogger(__name__)
 
 HANDSHAKE_TIMEOUT_S: Final = 10.0
 ACCEPTS: Final = 16
-SILENT_S: Final = 1.0  # a connection that is younger may have its request on the way
-FLOODED_SILENT_S: Final = 0.05  # the same, when even the spare connections are taken
+SILENT_S: Final = 1.0  # the request of a younger connection may be on its way
+FLOODED_SILENT_S: Final = 0.05  # the same when even the spare connections are in use
 _EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _RETRY_S: Final = 0.1
 _COMPLAIN_S: Final = 1.0
 
 
 class Listener:
-    """The accept loop of one listening socket, in the place of asyncio's own server.
+    """The accept loop of one listening socket, instead of asyncio's own server.
 
-    asyncio accepts as many connections in one turn as its backlog allows. It logs each accept that
-    fails, and tells nobody of connections in the TLS handshake.
+    asyncio accepts as many connections at once as its backlog allows, and logs each failed accept.
+    It does not reveal the connections in the TLS handshake.
     """
 
     def __init__(
@@ -41,13 +41,15 @@ class Listener:
         connections: Collection[object],
         max_connections: int,
     ) -> None:
-        """Start to accept. `connect` makes a protocol of a socket and adds it to `connections`."""
+        """Start to accept. `connect` makes a protocol for a socket and adds it to `connections`."""
         listening.setblocking(False)
         self._listening = listening
         self._connect = connect
         self._connections = connections
         self._max_connections = max_connections
-        self._connecting: dict[asyncio.Task[None], float] = {}  # since when, the oldest first
+        self._connecting: dict[
+            asyncio.Task[None], float
+        ] = {}  # task → start time, the oldest first
         self._complained_s = -_COMPLAIN_S
         self._accepting = asyncio.create_task(self._accept_all())
 
@@ -66,7 +68,7 @@ class Listener:
                     connection, _ = await loop.sock_accept(self._listening)
                     self._admit(connection)
             except OSError as error:
-                if error.errno in _EXHAUSTED:  # otherwise the client has left already
+                if error.errno in _EXHAUSTED:  # any other error: the client has left already
                     self._make_room(ACCEPTS, flooded=True)
                     self._complain(error)
                     await asyncio.sleep(_RETRY_S)
@@ -86,13 +88,13 @@ class Listener:
     async def _connected(self, connection: socket.socket) -> None:
         try:
             await self._connect(connection)
-        except OSError as error:  # also what TLS raises
-            log.debug("a connection was not made: %r", error)
+        except OSError as error:  # also raised by TLS
+            log.debug("a connection failed: %r", error)
 
     def _make_room(self, count: int, *, flooded: bool = False) -> int:
-        """Drop up to `count` connections, the longest silent first; return how many.
+        """Drop up to `count` connections, the longest silent first, and return their number.
 
-        The bytes of a body count as time that was not silent, unless `flooded`.
+        Unless `flooded`, the received bytes of a body count as time that was not silent.
         """
         if count <= 0:
             return 0
@@ -107,7 +109,7 @@ class Listener:
         return min(len(silent), count)
 
     def _silent(self) -> Iterator[tuple[float, float, Callable[[], object]]]:
-        """Yield since when a connection is silent, the seconds it has earned, and how to drop it."""
+        """Yield start of silence, earned seconds and drop function of each silent connection."""
         for protocol in self._connections:
             if (
                 isinstance(protocol, BoundedHTTP)

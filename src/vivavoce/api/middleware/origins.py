@@ -1,9 +1,10 @@
-"""Refuse requests of foreign web pages to a server that is for its own machine alone.
+"""Reject requests of foreign web pages to a server that serves its own machine only.
 
-A browser on that machine reaches the server, so any page that is open in it could:
+A browser on that machine reaches the server, so any page that is open in it could. These headers
+reveal such a page:
 
 - `Origin` names the host of the page.
-- `Sec-Fetch-Site` tells of an image or a player in another site's page, which have no `Origin`.
+- `Sec-Fetch-Site` reveals images and players in another site's page, which send no `Origin`.
 - `Host` is the page's own host after DNS rebinding.
 
 Other clients send `Host` alone.
@@ -14,15 +15,14 @@ from collections.abc import Collection
 from typing import Final
 from urllib.parse import urlsplit
 
-from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from vivavoce.api.errors import error_response
+from vivavoce.api.errors import refuse
 
 PAGES: Final = frozenset({"/", "/docs"})  # a link on another site may lead to these
 
 
-class OwnHosts:
+class OriginMiddleware:
     """Answer 403 to requests whose `Host` or `Origin` is not in `hosts` and not loopback."""
 
     def __init__(self, app: ASGIApp, *, hosts: Collection[str]) -> None:
@@ -34,27 +34,21 @@ class OwnHosts:
             await self._app(scope, receive, send)
             return
         message = (
-            f"{problem}, and this server is for this machine alone: add the host to the setting 'allowed_hosts', or "
-            "listen on another address with --host"
+            f"{problem}, and this server is for this machine alone: add the host to the setting "
+            "'allowed_hosts', or listen on another address with --host"
         )
-        response = error_response(
-            HTTPConnection(scope), 403, code="foreign_origin", message=message
-        )
-        response.headers["connection"] = "close"  # the body is not read
+        response = refuse(scope, 403, code="foreign_origin", message=message)
         await response(scope, receive, send)
 
     def _problem(self, scope: Scope) -> str:
-        """Return what is wrong with the request; nothing if it may pass."""
+        """Return the problem of the request, or an empty string."""
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
         host, origin = headers.get(b"host"), headers.get(b"origin")
         if host and not self._is_own(host_of(f"//{host}")):
             return f"the request is for the host {host[:100]!r}"
         if origin is not None:
-            return (
-                ""
-                if self._is_own(host_of(origin))
-                else f"the request is from a page of {origin[:100]!r}"
-            )
+            foreign = not self._is_own(host_of(origin))
+            return f"the request is from a page of {origin[:100]!r}" if foreign else ""
         leads_here = headers.get(b"sec-fetch-mode") == "navigate" and scope["path"] in PAGES
         if headers.get(b"sec-fetch-site") == "cross-site" and not leads_here:
             return "the request is from a page of another site"
@@ -64,11 +58,11 @@ class OwnHosts:
         try:
             return host in self._hosts or ipaddress.ip_address(host).is_loopback
         except ValueError:  # a name
-            return host.endswith(".localhost")  # which browsers look up nowhere
+            return host.endswith(".localhost")  # browsers never look these names up
 
 
 def host_of(url: str) -> str:
-    """Return the host in `url`, in lower case; nothing if there is none."""
+    """Return the host in `url` in lower case, or an empty string."""
     try:
         return (urlsplit(url).hostname or "").rstrip(".")
     except ValueError:

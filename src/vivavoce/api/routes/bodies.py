@@ -1,10 +1,10 @@
-"""Read the JSON bodies of requests within bounds, before anything validates them.
+"""Read the JSON bodies of requests within limits, before they are validated.
 
-- A body without a recording has at most `max_plain_bytes`; only a recording may be larger.
-- A body holds at most `MAX_TOKENS` tokens of JSON, which cost more than their bytes.
-- The first unknown field ends the request where unknown fields are refused; elsewhere all of them
-  are dropped.
-- Parsing a large body never holds the event loop.
+- A body has at most `max_plain_bytes`, not counting a recording.
+- A body has at most `MAX_TOKENS` tokens of JSON, which cost more than their bytes.
+- The first unknown field ends the request where unknown fields are refused. Elsewhere unknown
+  fields are dropped.
+- Parsing a large body never blocks the event loop.
 """
 
 import asyncio
@@ -28,13 +28,13 @@ from vivavoce.errors import BadRequest, BodyTooLarge
 
 MAX_PLAIN_BYTES: Final = 2_000_000
 BYTES_PER_CHAR: Final = 16  # of the text: a character takes up to 12 bytes as JSON, `\ud83d\ude00`
-MAX_TOKENS: Final = 10_000  # of JSON; a request of ours has 200 at most
+MAX_TOKENS: Final = 10_000  # of JSON; a valid request has at most 200
 MAX_QUERY_NAMES: Final = 100
 INLINE_BYTES: Final = 64 * 2**10  # parsed on the event loop, in 3 ms at most
-PIECE_CHARS: Final = 2**20  # of a recording, unescaped in one go: 7 ms at most
+PIECE_CHARS: Final = 2**20  # of a recording, unescaped at once: 7 ms at most
 
 _RECORDING: Final = re.compile(rb'"ref_audio"\s*+:\s*+"')
-# A string, ended or not, or a sign. It never looks at a character twice.
+# A string, terminated or not, or a delimiter. No character is matched twice.
 _TOKEN: Final = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[{,:]', re.DOTALL)
 
 
@@ -44,10 +44,10 @@ def max_plain_bytes(max_text_chars: int) -> int:
 
 
 class BoundedRoute(APIRoute):
-    """A route that reads its body and its query as this module says."""
+    """A route that reads its body and its query within the limits of this module."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return FastAPI's handler behind the bounded reading."""
+        """Return FastAPI's handler after the bounded reading."""
         handle = super().get_route_handler()
         model = None if self.body_field is None else self.body_field.field_info.annotation
         fields = model if isinstance(model, type) and issubclass(model, BaseModel) else None
@@ -60,7 +60,7 @@ class BoundedRoute(APIRoute):
 
 
 class _ReadRequest(Request):
-    """A request whose body has been read: FastAPI is given the values, and next to no bytes."""
+    """A request whose body has been read and parsed."""
 
     def __init__(self, request: Request, data: bytes, values: object) -> None:
         super().__init__(request.scope, request.receive)
@@ -74,7 +74,7 @@ class _ReadRequest(Request):
 
 
 def _check_query(request: Request) -> None:
-    """Raise `BadRequest` for more names in the query than any endpoint has."""
+    """Raise `BadRequest` if the query has more names than any endpoint."""
     if request.scope["query_string"].count(b"&") >= MAX_QUERY_NAMES:
         raise BadRequest(
             f"the query has more than {MAX_QUERY_NAMES} names: see /docs for those known here",
@@ -83,16 +83,19 @@ def _check_query(request: Request) -> None:
 
 
 async def _read(request: Request, model: type[BaseModel]) -> Request:
-    """Return `request` with its body read. Raises `BadRequest` and FastAPI's errors for JSON."""
-    most = server_of(request).max_plain_bytes
-    data = await _received(request, most, recordings="ref_audio" in model.model_fields)
+    """Return `request` with its body parsed.
+
+    Raises `BadRequest` and FastAPI's errors for JSON.
+    """
+    max_bytes = server_of(request).max_plain_bytes
+    data = await _received(request, max_bytes, recordings="ref_audio" in model.model_fields)
     if not data or not _is_json(request):
         return _ReadRequest(request, data, None)
     try:
         if len(data) <= INLINE_BYTES:
-            values = _parse(data, most)
+            values = _parse(data, max_bytes)
         else:
-            values = await asyncio.to_thread(_parse, data, most)
+            values = await asyncio.to_thread(_parse, data, max_bytes)
     except json.JSONDecodeError as error:
         problem = {"type": "json_invalid", "loc": ("body", error.pos), "ctx": {"error": error.msg}}
         raise RequestValidationError([problem]) from error
@@ -101,11 +104,11 @@ async def _read(request: Request, model: type[BaseModel]) -> Request:
     return _ReadRequest(request, b"{}", _known(values, model))
 
 
-async def _received(request: Request, most: int, *, recordings: bool) -> bytes:
-    """Return the body. Raises `BodyTooLarge` if it is larger than its fields may be,
-    `ClientDisconnected`.
+async def _received(request: Request, max_bytes: int, *, recordings: bool) -> bytes:
+    """Return the bytes of the body.
 
-    What comes after that is read and dropped: a client that still sends would see no answer.
+    The rest of a body that is too large is read and dropped: a client that is still sending would
+    not see the answer. Raises `BodyTooLarge`, and `ClientDisconnected`.
     """
     received, may_grow, refused = bytearray(), False, False
     try:
@@ -113,25 +116,26 @@ async def _received(request: Request, most: int, *, recordings: bool) -> bytes:
             if refused:
                 continue
             received += chunk
-            if len(received) > most and not may_grow:
+            if len(received) > max_bytes and not may_grow:
                 may_grow = recordings and _RECORDING.search(received) is not None
                 refused = not may_grow
     except ClientDisconnect as error:
         raise ClientDisconnected from error
     if refused:
-        raise _too_large(most)
+        raise _too_large(max_bytes)
     return bytes(received)
 
 
-def _too_large(most: int) -> BodyTooLarge:
+def _too_large(max_bytes: int) -> BodyTooLarge:
     return BodyTooLarge(
-        f"the body is larger than {most:,} bytes without a recording, the limit: send the text in parts",
+        f"the body is larger than {max_bytes:,} bytes without a recording, the limit: send the "
+        "text in parts",
         field="text",
     )
 
 
 def _is_json(request: Request) -> bool:
-    """True if the body says that it is JSON, which FastAPI asks in the same way."""
+    """True if the content type is JSON, by the same rule as FastAPI's."""
     message = Message()
     message["content-type"] = request.headers.get("content-type") or "text/plain"
     subtype = message.get_content_subtype()
@@ -140,16 +144,17 @@ def _is_json(request: Request) -> bool:
     )
 
 
-def _parse(data: bytes, most: int) -> object:
+def _parse(data: bytes, max_bytes: int) -> object:
     """Return the values in `data`. Raises `BadRequest`, `ValueError`, `RecursionError`."""
     recording = None
-    if len(data) > most:
-        data, recording = _without_recording(data, most)
+    if len(data) > max_bytes:
+        data, recording = _without_recording(data, max_bytes)
     text = data.decode(json.detect_encoding(data), "surrogatepass")
     del data
     if len(list(islice(_TOKEN.finditer(text), MAX_TOKENS + 1))) > MAX_TOKENS:
         raise BadRequest(
-            f"the body holds more than {MAX_TOKENS:,} tokens of JSON: leave out what is not in /docs",
+            f"the body holds more than {MAX_TOKENS:,} tokens of JSON: leave out what is not in "
+            "/docs",
             field="body",
         )
     values = json.loads(text, parse_int=_whole_number)
@@ -159,20 +164,20 @@ def _parse(data: bytes, most: int) -> object:
 
 
 def _whole_number(digits: str) -> int:
-    """Return the number. Called from C, it lets other threads run between long ones."""
+    """Convert digits in Python, so that other threads run between long numbers."""
     return int(digits)
 
 
-def _without_recording(data: bytes, most: int) -> tuple[bytes, str]:
-    """Return `data` with an empty recording in it, and the recording.
+def _without_recording(data: bytes, max_bytes: int) -> tuple[bytes, str]:
+    """Return `data` with its recording emptied, and the recording.
 
-    A quote inside a JSON string has a backslash before it, so the name of the field in quotes and
-    a colon is never a part of a string.
+    A quote inside a JSON string has a backslash before it, so the quoted name of the field and a
+    colon are never part of a string.
     """
     found = _RECORDING.search(data)
     end = -1 if found is None else data.find(b'"', found.end())
-    if found is None or end < 0 or len(data) - (end - found.end()) > most:
-        raise _too_large(most)
+    if found is None or end < 0 or len(data) - (end - found.end()) > max_bytes:
+        raise _too_large(max_bytes)
     recording = data[found.end() : end].decode("ascii")
     if "\\" in recording:
         recording = "".join(json.loads(f'"{piece}"') for piece in _pieces(recording))
@@ -180,7 +185,7 @@ def _without_recording(data: bytes, most: int) -> tuple[bytes, str]:
 
 
 def _pieces(escaped: str) -> Iterator[str]:
-    """Yield `escaped` in pieces, each ending before an escape that its end might cut."""
+    """Yield `escaped` in pieces that cut no escape sequence."""
     start = 0
     while start < len(escaped):
         stop = start + PIECE_CHARS
@@ -191,7 +196,7 @@ def _pieces(escaped: str) -> Iterator[str]:
 
 
 def _known(values: object, model: type[BaseModel]) -> object:
-    """Return `values` without the fields that `model` does not have, or refuse the first one."""
+    """Return `values` without unknown fields, or raise an error for the first one."""
     if not isinstance(values, dict):
         return values
     names = set(_names(model))
@@ -204,7 +209,7 @@ def _known(values: object, model: type[BaseModel]) -> object:
 
 
 def _names(model: type[BaseModel]) -> Iterator[str]:
-    """Yield the names that `model` takes its fields by."""
+    """Yield the names and aliases of the fields of `model`."""
     for name, field in model.model_fields.items():
         alias = field.validation_alias
         if isinstance(alias, AliasChoices):

@@ -1,4 +1,4 @@
-"""The native surface: `/v1/tts`."""
+"""Serve the native API, `/v1/tts`."""
 
 from dataclasses import replace
 from functools import partial
@@ -10,24 +10,21 @@ from starlette.responses import Response
 from vivavoce.api.dependencies import SynthesizerDep, caller_of, can_manage, server_of
 from vivavoce.api.errors import HEAD
 from vivavoce.api.reference_audio import read_request
-from vivavoce.api.responses import _unless_disconnected, stream_speech, whole_speech
+from vivavoce.api.replay import RANGES, record
+from vivavoce.api.responses import respond, stream, unless_disconnected, whole
 from vivavoce.api.routes.bodies import BoundedRoute
-from vivavoce.api.routes.replay import RANGES, record
-from vivavoce.api.schemas import (
+from vivavoce.api.schemas.answers import (
     NATIVE_ERRORS,
     Languages,
     ModelInfos,
-    Name,
     NativeError,
     RequestState,
     Speakers,
-    SynthesizeBody,
-    SynthesizeQuery,
     audio_answers,
 )
+from vivavoce.api.schemas.requests import Name, SynthesizeBody, SynthesizeQuery
 from vivavoce.audio import MEDIA_TYPES
 from vivavoce.errors import UnknownRequest
-from vivavoce.synthesis.speech import Synthesizer
 from vivavoce.text.languages import language_name
 from vivavoce.types import SpeechRequest
 
@@ -47,61 +44,54 @@ PARTS: dict[int | str, dict[str, Any]] = {
 
 
 @router.post("/synthesize", response_class=Response, responses=AUDIO)
-async def synthesize(
-    request: Request, body: SynthesizeBody, synthesizer: SynthesizerDep
-) -> Response:
+async def synthesize(http: Request, body: SynthesizeBody) -> Response:
     """Speak a text: one exact WAV file by default, any format and chunk by chunk when asked."""
-    return await _answer(request, await read_request(body), synthesizer, stream=body.stream)
+    return await respond(http, await read_request(body), stream if body.stream else whole)
 
 
 @router.get("/synthesize", response_class=Response, responses=PARTS)
-async def synthesize_get(
-    request: Request, query: Annotated[SynthesizeQuery, Query()], synthesizer: SynthesizerDep
-) -> Response:
-    """Return the same for players that can only GET, also in parts (`Range`); a recording takes a body."""
-    wanted = replace(query.to_request(), caller=caller_of(request))
-    replays = server_of(request).replays
-    if request.scope.get(HEAD):
-        kept = replays.find(wanted)
-        return kept.response(request) if kept else _unspoken(wanted)
-    if _wants_part(request, stream=query.stream):
-        speak = partial(whole_speech, synthesizer=synthesizer, wanted=wanted)
-        kept = await _unless_disconnected(
-            request.receive, replays.get(wanted, lambda: record(request, speak))
+async def synthesize_get(http: Request, query: Annotated[SynthesizeQuery, Query()]) -> Response:
+    """Speak a text for players that can only GET, also in parts (`Range`).
+
+    A recording to clone takes a body, so POST it.
+    """
+    request = replace(query.to_request(), caller=caller_of(http))
+    replays = server_of(http).replays
+    if http.scope.get(HEAD):
+        kept = replays.find(request)
+        return kept.response(http) if kept else _unspoken(request)
+    if _wants_part(http, stream=query.stream):
+        speak = partial(respond, request=request, form=whole)
+        kept = await unless_disconnected(
+            http.receive, replays.get(request, lambda: record(http, speak))
         )
     else:
-        kept = replays.find(wanted)
+        kept = replays.find(request)
     if kept is not None:
-        return kept.response(request)
-    answer = await _answer(request, wanted, synthesizer, stream=query.stream)
+        return kept.response(http)
+    answer = await respond(http, request, stream if query.stream else whole)
     answer.headers.update(RANGES)
     return answer
 
 
-def _unspoken(wanted: SpeechRequest) -> Response:
+def _unspoken(request: SpeechRequest) -> Response:
     """Return the headers that are known before anything is spoken."""
-    response = Response(headers=RANGES, media_type=MEDIA_TYPES[wanted.format])
+    response = Response(headers=RANGES, media_type=MEDIA_TYPES[request.format])
     del response.headers["Content-Length"]
     return response
 
 
-def _wants_part(request: Request, *, stream: bool | None) -> bool:
-    """True if the answer has to be whole before some of it is sent."""
-    if stream and request.headers.get("range") == "bytes=0-":
-        return False  # browsers ask so for all that they play, and take a stream as well
-    return "range" in request.headers or "if-range" in request.headers
-
-
-async def _answer(
-    request: Request, wanted: SpeechRequest, synthesizer: Synthesizer, *, stream: bool | None
-) -> Response:
-    speak = stream_speech if stream else whole_speech
-    return await speak(request, synthesizer, wanted)
+def _wants_part(http: Request, *, stream: bool | None) -> bool:
+    """True if the answer has to be whole before a part of it is sent."""
+    # Browsers send `bytes=0-` for everything that they play, and take a stream as well.
+    if stream and http.headers.get("range") == "bytes=0-":
+        return False
+    return "range" in http.headers or "if-range" in http.headers
 
 
 @router.get("/speakers")
 async def speakers(synthesizer: SynthesizerDep, model: Name | None = None) -> Speakers:
-    """Return the speakers' names: of one model, or of all that may answer when none is named."""
+    """Return the speakers' names of one model, or of all without a name."""
     infos = await synthesizer.router.candidates(model)
     names = [voice.id for info in infos for voice in info.voices if voice.listed]
     return Speakers(speakers=list(dict.fromkeys(names)))
@@ -109,7 +99,7 @@ async def speakers(synthesizer: SynthesizerDep, model: Name | None = None) -> Sp
 
 @router.get("/models")
 async def models(synthesizer: SynthesizerDep, model: Name | None = None) -> ModelInfos:
-    """Return all that is known of one model, or of all that may answer when none is named: voices, languages, abilities."""
+    """Return voices, languages and capabilities of one model, or of all without a name."""
     return ModelInfos(models=list(await synthesizer.router.candidates(model)))
 
 
@@ -122,19 +112,17 @@ async def languages(synthesizer: SynthesizerDep, model: Name | None = None) -> L
 
 
 @router.get("/requests/{request_id}")
-async def request_state(request: Request, request_id: str) -> RequestState:
-    """How one of the latest 1,000 requests for speech ended, on whatever API: its id is the
-    answer's X-Request-Id.
+async def request_state(http: Request, request_id: str) -> RequestState:
+    """Return how one of the latest 1,000 requests for speech ended, on any API.
 
-    A key sees its own requests; one with the scope `manage` sees all.
+    The id is the X-Request-Id of its answer. A key sees its own requests, and a key with the scope
+    `manage` sees all.
     """
-    record = server_of(request).requests.find(
-        request_id, caller_of(request), of_anyone=can_manage(request)
-    )
+    record = server_of(http).requests.find(request_id, caller_of(http), of_anyone=can_manage(http))
     if record is None:
         raise UnknownRequest(
-            f"no request {request_id[:128]!r} is among the latest that came with your key: send an X-Request-Id of "
-            "your own, and ask soon",
+            f"no request {request_id[:128]!r} is among the latest that came with your key: send an "
+            "X-Request-Id of your own, and ask soon",
             field="request_id",
         )
     return RequestState.of(record)

@@ -1,4 +1,4 @@
-"""The OpenAI speech API, with the lists that its clients ask for besides."""
+"""Serve the OpenAI speech API, and the lists that its clients request."""
 
 from collections.abc import Iterator, Mapping
 
@@ -8,22 +8,21 @@ from starlette.responses import Response
 from vivavoce import __version__
 from vivavoce.api.dependencies import SynthesizerDep
 from vivavoce.api.reference_audio import read_request
-from vivavoce.api.responses import stream_events, stream_speech
+from vivavoce.api.responses import events, respond, stream
 from vivavoce.api.routes.bodies import BoundedRoute
-from vivavoce.api.schemas import (
+from vivavoce.api.schemas.answers import (
     EVENTS_TYPE,
     OPENAI_ERRORS,
     AudioModel,
     AudioModelList,
     ModelCard,
     ModelList,
-    Name,
     OpenAIError,
-    SpeechBody,
     VoiceCard,
     VoiceList,
     audio_answers,
 )
+from vivavoce.api.schemas.requests import Name, SpeechBody
 from vivavoce.audio import MEDIA_TYPES
 from vivavoce.errors import UnknownModel
 from vivavoce.names import MAX_NAME_CHARS
@@ -39,25 +38,26 @@ AUDIO = audio_answers(*MEDIA_TYPES.values(), EVENTS_TYPE, error=OpenAIError)
 
 
 @router.post("/audio/speech", response_class=Response, responses=AUDIO)
-async def speech(request: Request, body: SpeechBody, synthesizer: SynthesizerDep) -> Response:
+async def speech(http: Request, body: SpeechBody) -> Response:
     """Speak a text as it is made: raw audio, or server-sent events with `stream_format: sse`."""
-    answer = stream_events if body.stream_format == "sse" else stream_speech
-    return await answer(request, synthesizer, await read_request(body))
+    form = events if body.stream_format == "sse" else stream
+    return await respond(http, await read_request(body), form)
 
 
 @router.get("/models")
 async def models(synthesizer: SynthesizerDep) -> ModelList:
-    """Return every model with its state, then the other names that requests may use."""
+    """Return all models with their states, then the aliases of models."""
     return ModelList(data=await _cards(synthesizer))
 
 
 @router.get("/models/{model}")
 async def model(model: str, synthesizer: SynthesizerDep) -> ModelCard:
-    """Return one model, as OpenAI's clients look it up."""
+    """Return one model."""
     cards = {card.id: card for card in await _cards(synthesizer)}
     if model not in cards:
         raise UnknownModel(
-            f"model {model[:MAX_NAME_CHARS]!r} is not offered here; choose one of {', '.join(cards)}",
+            f"model {model[:MAX_NAME_CHARS]!r} is not offered here; choose one of "
+            f"{', '.join(cards)}",
             field="model",
         )
     return cards[model]
@@ -83,26 +83,26 @@ async def _cards(synthesizer: Synthesizer) -> list[ModelCard]:
 
 
 def _task_cards(states: Mapping[str, ModelState]) -> Iterator[ModelCard]:
-    """Yield the tasks that some model does, as names that stand for it."""
+    """Yield the tasks that a model performs, as aliases of that model."""
     for task in TASKS:
-        does = [name for name, state in states.items() if state.task == task]
-        if does and task not in states:
+        able = [name for name, state in states.items() if state.task == task]
+        if able and task not in states:
             yield ModelCard(
                 id=task,
                 state="alias",
-                detail=f"the first of {', '.join(does)} that can speak the text",
+                detail=f"the first of {', '.join(able)} that can speak the text",
             )
 
 
 @router.get("/audio/models")
 async def audio_models(synthesizer: SynthesizerDep) -> AudioModelList:
-    """Return the models' names in the shape that Open WebUI reads."""
+    """Return the names of the models in the format of Open WebUI."""
     return AudioModelList(models=[AudioModel(id=card.id) for card in await _cards(synthesizer)])
 
 
 @router.get("/audio/voices")
 async def voices(synthesizer: SynthesizerDep, model: Name | None = None) -> VoiceList:
-    """Return every voice, of one model or of all, then OpenAI's names for some of them."""
+    """Return the voices of one model or of all, then OpenAI's names as aliases."""
     infos = await synthesizer.router.candidates(model)
     own = [(info, voice) for info in infos for voice in info.voices]
     cards = [
@@ -137,5 +137,5 @@ def _voice_card(info: EngineInfo, voice: Voice, name: str) -> VoiceCard:
 
 @router.get("/", include_in_schema=False)
 async def index() -> dict[str, str]:
-    """Tell a client that probes the base URL that it has found the server."""
+    """Identify the server to clients that probe the base URL."""
     return {"name": "vivavoce", "version": __version__, "docs": "/docs"}

@@ -1,8 +1,6 @@
-"""Estimates when the words of a passage are heard, and the mouth's shapes in them, for clients that
-move lips.
+"""Estimate the times of words and visemes in a segment, for clients that move lips.
 
-Nothing tells which sound is where: what can be heard of a passage is shared out among its words by
-their spelling.
+Models report no times. The audible part of a segment is divided among its words by their spelling.
 """
 
 from dataclasses import dataclass
@@ -11,41 +9,40 @@ from typing import Final, Literal
 import numpy as np
 
 from vivavoce.audio.join import SILENCE_LEVEL
-from vivavoce.synthesis.speech import SegmentAudio
 from vivavoce.text.visemes import VOWELS, Viseme, Word, words
+from vivavoce.types import Samples
 
-# How long things are beside each other; a consonant is 1.
+# Relative durations; a consonant is 1.
 VOWEL: Final = 1.6
 PAUSES: Final = {"none": 0.0, "short": 2.0, "long": 4.0}
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that begins `offset` samples after the start of the audio: a word, or the mouth's next shape."""
+    """The start of a word or viseme, at sample `offset` of the audio."""
 
     type: Literal["WORD", "VISEME"]
     offset: int
     data: str
 
 
-def estimate(passage: SegmentAudio, language: str, *, start: int) -> list[Event]:
-    """Return the events of a passage that begins at sample `start`, in order; none for a silent
-    one.
+def estimate(text: str, samples: Samples, language: str, *, start: int) -> list[Event]:
+    """Return the events of a segment that begins at sample `start`, in order.
 
-    Punctuation inside the passage counts as silence. After the last word the mouth is closed:
+    A silent segment has none. Punctuation inside the segment counts as silence. After the last word the mouth is closed:
     `sil`.
     """
-    loud = np.flatnonzero(np.abs(passage.samples) > SILENCE_LEVEL)
-    said = words(passage.text, language)
+    loud = np.flatnonzero(np.abs(samples) > SILENCE_LEVEL)
+    said = words(text, language)
     if not len(loud) or not said:
         return []
     first, end = start + int(loud[0]), start + int(loud[-1]) + 1
-    lasts = [_length(word) for word in said]
-    lasts[-1] -= PAUSES[said[-1].pause]  # what comes after the last word is not heard
-    scale = (end - first) / sum(lasts)
+    lengths = [_length(word) for word in said]
+    lengths[-1] -= PAUSES[said[-1].pause]  # the pause after the last word is not audible
+    scale = (end - first) / sum(lengths)
     events: list[Event] = []
     at = 0.0
-    for word, length in zip(said, lasts, strict=True):
+    for word, length in zip(said, lengths, strict=True):
         events += _events(word, first + at * scale, scale)
         at += length
     return [event for event in events if event.offset < end] + [Event("VISEME", end, "sil")]

@@ -1,8 +1,7 @@
-"""The speech part of Wit.ai's HTTP API, as Meta's Voice SDK for Unity calls it: `synthesize` and
-`voices`.
+"""Serve `synthesize` and `voices` of Wit.ai's API, for Meta's Voice SDK for Unity.
 
-Where the SDK asks for events, audio comes in frames with the estimated times of words and visemes
-beside it. The rest of Wit.ai, which understands speech, is not here.
+On request the audio comes in frames, with the estimated times of words and visemes. The rest of
+Wit.ai, which understands speech, is not implemented.
 """
 
 import json
@@ -12,26 +11,27 @@ from contextlib import aclosing
 from dataclasses import asdict
 from typing import Annotated, Any, Final, Literal
 
+import numpy as np
 from fastapi import APIRouter, Header, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from vivavoce.api.dependencies import SynthesizerDep
-from vivavoce.api.responses import stream_chunks, stream_speech, whole_speech
+from vivavoce.api.responses import chunked, respond, stream, whole
 from vivavoce.api.routes.bodies import BoundedRoute
 from vivavoce.api.routes.wit.lipsync import Event, estimate
-from vivavoce.api.schemas import NOT_EMPTY, Flag, Instruct, Name, Number, audio_answers
+from vivavoce.api.schemas.answers import audio_answers
+from vivavoce.api.schemas.requests import NOT_EMPTY, Flag, Instruct, Name, Number
 from vivavoce.audio import open_encoder
 from vivavoce.errors import Unsupported
 from vivavoce.synthesis.speech import Speech
-from vivavoce.types import AudioFormat, EngineInfo, SpeechRequest, Voice
+from vivavoce.text.split import TextSegment
+from vivavoce.types import AudioFormat, EngineInfo, Samples, SpeechRequest, Voice
 
-RATE_HZ: Final = 24_000  # what the SDK takes all audio for
-NO_VOICE: Final = (
-    "charlie"  # the SDK has a voice always; this one is that of a scene where nobody chose
-)
+RATE_HZ: Final = 24_000  # the SDK assumes this rate for all audio
+NO_VOICE: Final = "charlie"  # the SDK's default: no voice was chosen
 NO_STYLE: Final = "default"
-MIN_PITCH: Final = 0.5  # the SDK goes down to 25 %, which no filter here makes
+MIN_PITCH: Final = 0.5  # the SDK allows 25 %, which the filters cannot produce
 
 RAW: Final = "audio/raw"
 FORMATS: Mapping[str, AudioFormat] = {
@@ -49,12 +49,12 @@ HAS_AUDIO, HAS_JSON = 1, 2
 
 
 def paths(prefix: str) -> Sequence[str]:
-    """Return the paths of this surface below `prefix`, which has none if it is empty."""
+    """Return the paths of this API below `prefix`, or none if it is empty."""
     return [f"{prefix.rstrip('/')}/{name}" for name in ("synthesize", "voices") if prefix]
 
 
 class WitError(BaseModel):
-    """Every error of this surface."""
+    """An error of this API."""
 
     error: str
     code: str
@@ -66,12 +66,12 @@ AUDIO = audio_answers(RAW, "audio/mpeg", "audio/wav", FRAMES_TYPE)
 
 
 class WitBody(BaseModel):
-    """What the SDK posts, every value as a string; a field that is not known here is ignored."""
+    """The body that the SDK posts. Values are strings, and unknown fields are ignored."""
 
     model_config = ConfigDict(extra="ignore")
 
     q: str = Field(
-        description="What to say; markup is left out. At least one word.",
+        description="The text to speak; markup is left out. At least one word.",
         examples=["Hello, world."],
         json_schema_extra=NOT_EMPTY,
     )
@@ -116,26 +116,25 @@ class WitVoice(BaseModel):
 
 @router.post("/synthesize", response_class=Response, responses=AUDIO)
 async def synthesize(
-    request: Request,
-    body: WitBody,
-    synthesizer: SynthesizerDep,
-    accept: Annotated[str, Header()] = "*/*",
+    http: Request, body: WitBody, accept: Annotated[str, Header()] = "*/*"
 ) -> Response:
-    """Speak a text in 24 kHz mono, as it is made; `audio/wav` is one exact file."""
-    wanted = body.to_request(_format(accept))
+    """Speak a text in 24 kHz mono as it is made. `audio/wav` is one exact file."""
+    request = body.to_request(_format(accept))
     if body.viseme:
-        return await stream_chunks(request, synthesizer, wanted, _frames, FRAMES_TYPE)
-    answer = await (whole_speech if wanted.format == "wav" else stream_speech)(
-        request, synthesizer, wanted
-    )
-    if wanted.format == "pcm":
+        return await respond(http, request, _with_events)
+    answer = await respond(http, request, whole if request.format == "wav" else stream)
+    if request.format == "pcm":
         answer.headers["Content-Type"] = RAW_TYPE
     return answer
 
 
+async def _with_events(http: Request, speech: Speech, request: SpeechRequest) -> Response:
+    return await chunked(http, speech, _frames(speech, request.format), FRAMES_TYPE)
+
+
 @router.get("/voices")
 async def voices(synthesizer: SynthesizerDep) -> dict[str, list[WitVoice]]:
-    """Return the voices by the language that is native to them."""
+    """Return the voices by their native language."""
     by_language: dict[str, list[WitVoice]] = {}
     for info in await synthesizer.router.candidates(None):
         for voice in info.voices:
@@ -156,7 +155,7 @@ def _card(info: EngineInfo, voice: Voice) -> WitVoice:
 
 
 def _format(accept: str) -> AudioFormat:
-    """Return the first format of an Accept header that can be written.
+    """Return the first supported format in an Accept header.
 
     Raises `Unsupported` if there is none.
     """
@@ -171,15 +170,15 @@ def _format(accept: str) -> AudioFormat:
 
 
 async def _frames(speech: Speech, audio_format: AudioFormat) -> AsyncGenerator[bytes]:
-    """A frame for each segment of the text, with the events of its words before its audio."""
+    """Yield a frame for each segment of the text, with the events of its words and its audio."""
     encoder = open_encoder(audio_format, speech.sample_rate_hz, speech.fingerprint)
     start = 0
     try:
-        async with aclosing(speech.passages()) as passages:
-            async for passage in passages:
-                events = estimate(passage, speech.language, start=start)
-                yield frame(events, encoder.write(passage.samples))
-                start += len(passage.samples)
+        async with aclosing(_segments(speech)) as segments:
+            async for text, samples in segments:
+                events = estimate(text, samples, speech.language, start=start)
+                yield frame(events, encoder.write(samples))
+                start += len(samples)
         if rest := encoder.finish():
             yield frame([], rest)
     finally:
@@ -187,8 +186,23 @@ async def _frames(speech: Speech, audio_format: AudioFormat) -> AsyncGenerator[b
         await speech.aclose()
 
 
+async def _segments(speech: Speech) -> AsyncGenerator[tuple[str, Samples]]:
+    """Yield the text and the whole audio of each segment."""
+    segment: TextSegment | None = None
+    parts: list[Samples] = []
+    async with aclosing(speech.samples(whole_segments=True)) as samples:
+        async for part in samples:
+            if segment is not None and speech.segment is not segment:
+                yield segment.text, np.concatenate(parts)
+                parts = []
+            segment = speech.segment
+            parts.append(part)
+    if segment is not None:
+        yield segment.text, np.concatenate(parts)
+
+
 def frame(events: Sequence[Event], audio: bytes) -> bytes:
-    """Return one frame as the SDK reads it: what it holds, two lengths, the events as a JSON array, the audio."""
+    """Return one frame in the SDK's format: flags, two lengths, the events as JSON, the audio."""
     text = json.dumps([asdict(event) for event in events]).encode("ascii") if events else b""
     flags = (HAS_AUDIO if audio else 0) | (HAS_JSON if text else 0)
     return HEADER.pack(flags, len(text), len(audio)) + text + audio

@@ -28,10 +28,10 @@ _PACKAGES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )  # language → import names of what its front end and its numerals need
 _EXTRA = "kokoro"
 _MODULES = {
-    "es": "spanish",
-    "fr": "french",
-    "it": "italian",
-    "pt": "portuguese",
+    "es": "romance.spanish",
+    "fr": "romance.french",
+    "it": "romance.italian",
+    "pt": "romance.portuguese",
     "ja": "japanese",
     "zh": "chinese",
 }

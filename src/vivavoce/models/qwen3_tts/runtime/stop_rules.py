@@ -8,7 +8,7 @@ round in a circle.
 
 from dataclasses import dataclass, field
 
-from vivavoce.text.split import width
+from vivavoce.text.split import weighted_length
 
 FRAME_S = 0.08
 # Speech takes 0.8 frames a Latin letter or so. More than three is beyond the slowest reading; the
@@ -22,12 +22,12 @@ STUCK_FRAMES = 40
 
 def most_frames(text: str) -> int:
     """Return the frames after which `text` must have been said: 50 + 3 for each letter, with Han, kana and Hangul as three."""
-    return FRAMES_OF_PAUSE + FRAMES_PER_LETTER * width(text)
+    return FRAMES_OF_PAUSE + FRAMES_PER_LETTER * weighted_length(text)
 
 
 def least_frames(text: str) -> int:
     """Return the frames that `text` cannot be said in."""
-    return int(SHORTEST_SHARE * width(text))
+    return int(SHORTEST_SHARE * weighted_length(text))
 
 
 @dataclass(slots=True)

@@ -1,48 +1,73 @@
-"""French spelling → phonemes for one word: the rule table, and the words that no rule reads right.
+"""Read one French word by its spelling: a table of rules, then the endings that depend on the word.
 
-In the table `V` stands for any vowel letter and `C` for any consonant letter. Stress, liaison and
-elision belong to `french`.
+Stress, liaison and elision belong to `french`, words that no rule reads right to `french_words`. In
+the table `V` stands for any vowel letter, `C` for any consonant letter, and `N` for the end of the
+word or a letter that leaves the vowel before it nasal.
 """
 
-from collections.abc import Mapping
+import re
 
-from vivavoce.models.kokoro.g2p.romance.rules import RuleTable, word_pairs, word_set
+from vivavoce.models.kokoro.g2p.romance.french_words import (
+    SILENT_MENT,
+    SPOKEN_ENT,
+    SPOKEN_ER,
+    SPOKEN_LAST,
+    WORDS,
+)
+from vivavoce.models.kokoro.g2p.romance.rules import RuleTable
 
 VOWEL_LETTERS = "aeiouyàâäéèêëîïôöùûüœ"
 _CONSONANT_LETTERS = "bcçdfghjklmnpqrstvwxz"
+_NASAL = "(?=$|[^aeiouyàâéèêëîïôùûœhmn])"
 
-_TABLE = """
+_TABLE = (
+    """
 # a
 aient$                          ɛ
-aill|(?<=[^gu])ail(?=s?$)       aj
-ai[nm](?=$|[^aeiouyàâéèêëîïôùûhmn]|s$)  ɛ̃
+aill|(?<![gu])ail(?=s?$)        aj
+(?<=f)ai(?=s(?:ai|on|an|ab|i[eo])) ə
+ai[nm]N                         ɛ̃
 (?<=[rd])ai$                    e
 aî|ai                           ɛ
+ay(?=s)                         ɛi
+(?<=[bm])ay(?=onn)|(?<=k)ay(?=ak) aj
 ay(?=V)                         ɛj
 ay                              ɛ
+^au(?=r(?:a|ai|as|aient|ait|ais|ez|iez|ions|ons|ont)$) o
+aults?$                         o
 au(?=r)                         ɔ
 aux?$|auds?$|auts?$|au          o
+aï(?=V|$)                       aj
 aï                              ai
-a(?:m(?=[bp])|n(?=$|[^aeiouyàâéèêëîïôùûhmn]))  ɑ̃
+a(?:m(?=[bp])|nN)               ɑ̃
 am(?=m)|an(?=n)                 a
 à|â|a|ä                         a
 # e
 eaux?$|eau                      o
-ei[nm](?=$|[^aeiouyàâéèêëîïôùûhmn]) ɛ̃
+ei[nm]N                         ɛ̃
 eill|eil(?=s?$)                 ɛj
 ei|eî|ey                        ɛ
 euill|euil(?=s?$)               œj
 (?<=[cg])ueill|(?<=[cg])ueil(?=s?$) œj
 ^eu(?=r[oé])|eu(?=reu)          ø
-eu(?=r|l|f|v|n(?!t)|p|bl|gl|il) œ
+eu(?=r|l|f|il)                  œ
+^eû                             y
 eû|eux?$|euds?$|eu              ø
-(?<=^)en(?=n[ui]|iv|or)         ɑ̃n
+^en(?=n[uo])                    ɑ̃
+^en(?=iv|or|am)                 ɑ̃n
+^em(?=man)                      ɛ
 ^em(?=m)                        ɑ̃
 (?<=[iyé])en(?=$|s$|t$|n?d)     ɛ̃
 (?<=i)en(?=c[eé])               ɑ̃
+(?<=C)ens$                      ɑ̃
+(?<=C)en$                       ɛn
 en$|ens$                        ɛ̃
-e(?:m(?=[bp])|n(?=$|[^aeiouyàâéèêëîïôùûhmn])) ɑ̃
+e(?:m(?=[bp])|nN)               ɑ̃
+^e(?=ff|ss)                     e
+^e(?=[bcdfghjklmnprstvz]V|[bcdfgptv][rlh]V) e
 e(?=mment)                      a
+(?<=v)ers$                      ɛʁ
+(?<=^int)er(?=[auo])            ɛʁ
 er(?=s?$)                       e
 ez$                             e
 et(?=s?$)                       ɛ
@@ -52,72 +77,97 @@ et(?=s?$)                       ɛ
 e(?=oi)                         -
 (?<=^d)e(?=ss[uo])|(?<=^r)e(?=ss[eo]) ə
 ^ex(?=V|h)                      ɛɡz
+(?<=^in)ex(?=V|h)|(?<=^h)ex(?=a)|(?<=é)ex(?=a) ɛɡz
 e(?=chn)                        ɛ
 exc(?=[eiéèê])                  ɛks
 ex                              ɛks
+(?<=aint)e(?=n)|(?<=ang)e(?=r)  -
 e(?=ll|tt|nn|mm|rr|ff|cc|pp|ss|sc[eiéèê]|gg|zz|dd|bb) ɛ
 e(?=[rlsctpnmdbgxvfkz][^aeiouyàâéèêëîïôùûrlh]) ɛ
 e(?=[rls][rlh])                 ɛ
-e(?=[cflkbdgmnpqrt]$|rd$|rt$|rs$) ɛ
+e(?=[cflkbdgmnpqrt]$|rd$|rt$|rs$|ph$) ɛ
 (?<=[aeiouyéèêàâôûî][bcdfgjklmnpqrstvzç])e(?=[bcdfgjklmnpqrstvzçh]V) -
-(?<=[aeo]n[lvstçdg])e(?=[bcdfgmntvl]V)|(?<=nch)e(?=ment) -
+(?<=[aeo]n[lvstcçdg])e(?=[bcdfgmntvl]V)|(?<=nch)e(?=ment) -
 (?<=[aeiouyéèêàâôûî](?:ss|ch|ll|mm|nn|pp|tt|qu|gn|rr|ph|ff))e(?=[bcdfgjklmnpqrstvzç]V) -
 e                               ə
 é|ée?s?$                        e
 è|ê|ë                           ɛ
 # i
+(?<=chev)ill                    ij
 (?<=^v|^m|^l)ill                il
+(?<=v)ill(?=es?$)               il
 ^ill                            il
-(?<=qu|st|sc)ill                il
+(?<=nqu|ist|nst|osc)ill         il
 (?<=[bcdfghjklmnprstvzç])ill    ij
 (?<=u)ill(?!$)                  ij
+(?<=^b)ien(?=C)|(?<=t)ien(?=té) jɛ̃
 ien(?=$|s$|dr)                  jɛ̃
 (?<=[bcdfgptv][lr])i(?=V)       i
+(?<=pat|uot)ien(?=ts?$)         jɑ̃
 (?<=[vt])ien(?=ts?$)            jɛ̃
-(?<=[cd])ien(?=ts?$)            jɑ̃
+ien(?=ts?$)                     jɑ̃
+i(?=e(?:ments?$|r(?:a|ez|i|on))) i
+i(?=erie)                       i
 i(?=es?$|ent$)                  i
-[iïî]n(?=$|[^aeiouyàâéèêëîïôùûhmn])|[iïî]m(?=[bp]) ɛ̃
+[iïî]nN|[iïî]m(?=[bp])          ɛ̃
 (?<=[aeouéàôœ])ï(?=V)           j
 i(?=[aeouéèêàâôœy])             j
 i|î|ï                           i
 # o
-oin(?=$|[^aeiouyàâéèêëîïôùûhmn]) wɛ̃
+^oeil                           œj
+oeu(?=[rfvl])                   œ
+œil(?!l)|œill                   œj
+oeux?$|oeu                      ø
+oe(?=ll)                        wa
+oinN                            wɛ̃
 oêl                             wal
 oi|oî|oix$                      wa
 oy(?=V)                         waj
+oy                              wa
 ouill|ouil$                     uj
+ou(?=e(?:ments?$|r(?:a|ez|i|on))) u
 ou(?=[aeiéèêî](?!s?$|nt$))      w
 oux?$|oup(?=s?$)|ou|où|oû       u
 œu(?=[rfvl])                    œ
 œux?$|œu                        ø
-œ(?=il)                         œ
 œ                               e
+(?<=c)oo(?=[pr])|(?<=z)oo(?=l)  ɔɔ
+(?<=c)oo(?=l.)                  ɔ
 oo                              u
-on(?=$|[^aeiouyàâéèêëîïôùûhmn])|om(?=[bp]|te)|om$|oms$ ɔ̃
+onN|om(?=[bp]|t[eé])|om$|oms$   ɔ̃
+o(?=[éèë])                      ɔ
+(?<=gr)o(?=ss)|(?<=z)o(?=nes?$)|o(?=mes?$) o
 o(?=s?$|ts?$|s[ei]|sé|ps?$|tion|z) o
 ô|ö                             o
 o(?=(?:[bcdfgklmnpqrst][bcdfgjklmnpqrstvzçhx]|[bcdfgklmnpqrstv]e?s?$|rr|[klmnr]e)) ɔ
 o                               o
 # u
+(?<=aig)u(?=ill)|(?<=g)u(?=ï)|(?<=ling)u(?=is) y
+(?<=g)uë(?=s?$)                 y
+(?<=^aq)u(?=a[rt])|(?<=éq)u(?=a[^in])|(?<=^q)u(?=adr|artz|atu) w
+(?<=sq)u(?=are)|(?<=^g)u(?=a)|(?<=jag)u w
 (?<=[gq])u(?=[eiéèêëîïyœ])      -
+(?<=g)u(?=[aoâ])                -
 (?<=q)u                         -
-un(?=$|[^aeiouyàâéèêëîïôùûhmn])|um(?=[bp]) œ̃
-um$                             ɔm
+unN|um(?=[bp])                  œ̃
+um(?=s?$)                       ɔm
 u|û|ù|ü                         y
 # y
-y[nm](?=[^aeiouyàâéèêëîïôùûhmn]) ɛ̃
+y[nm](?=[^aeiouyàâéèêëîïôùûœhmn]) ɛ̃
+(?<=u)y(?=V)                    ij
 y(?=V)                          j
 y                               i
 # consonants
 bb                              b
 (?<=m)bs?$                      -
-b(?=[st])                       p
 b                               b
-cch|(?<=e)ch(?=n)|ch(?=[rl])|(?<=psy)ch|(?<=or)ch(?=[eiéi]s?t|id)|(?<=é)ch(?=o)|(?<=ar)ch(?=éo|a) k
+cch|(?<=e)ch(?=n)|ch(?=[rlt])|(?<=psy)ch(?!iqu|é)|(?<=or)ch(?=[eié]s?t|id) k
+(?<=^é)ch(?=os?$|og)|(?<=^ar)ch(?=éo|ang|aï)|^ch(?=aos|aot|or[aéi]|olé|aris|œu) k
 sch|ch                          ʃ
 cc(?=[eiéèêëîïy])               ks
 cqu|cc|ck                       k
-ç|c(?=[eiéèêëîïyœ])             s
+(?<=^se)c(?=ond)                ɡ
+ç|c(?=[eiéèêëîïy]|œ[^u])        s
 (?<=n)cs?$                      -
 (?<=inc|spe)ts?$                -
 (?<=n)ct(?=s?$)                 -
@@ -128,8 +178,10 @@ ds?$                            -
 d                               d
 ff                              f
 f                               f
+^gn|gn(?=os)|(?<=sta)gn|(?<=co)gn(?=it)|gn(?=um) ɡn
+(?<=oi)gts?$                    -
 gn                              ɲ
-gg(?=[eéi])                     ɡʒ
+gg(?=[eéèêi])                   ɡʒ
 gg                              ɡ
 g(?=[eiéèêëîïy])                ʒ
 (?<=[nr])gs?$                   -
@@ -139,11 +191,12 @@ h                               -
 j                               ʒ
 k                               k
 ll|l                            l
+(?<=da)m(?=n)|(?<=to)m(?=n)     -
 mm|m                            m
 nn|n                            n
 ph                              f
 pp                              p
-(?<=om)p(?=t)|(?<=^se)p(?=t)|(?<=^ba)p(?=t)|(?<=cul)p(?=t) -
+(?<=com)p(?=t)|(?<=[dr]om)p(?=t)|(?<=^se)p(?=t(?:$|i))|(?<=^ba)p(?=t)|(?<=cul)p(?=t) -
 (?<=[iec])p(?=ts?$)             p
 ps?$                            -
 p                               p
@@ -153,16 +206,20 @@ sh                              ʃ
 ss$|ss                          s
 sc(?=[eiéèêîïy])                s
 (?<=tran)s(?=V)                 z
+(?<=urne|ntre|anti)s(?=V)|(?<=para)s(?=ol)|(?<=rai)s(?=em) s
+(?<=^al)s(?=a)|s(?=b)|(?<=sub)s(?=is) z
 (?<=V)s(?=V|h?V)                z
 s$                              -
 s                               s
+(?<=s)th(?=m)                   -
 tth|th                          t
 tt                              t
 (?<=[^sx])t(?=ion)              s
-(?<=ini)t(?=ia)                 s
+(?<=ini)t(?=i[aeé])|(?<=pa)t(?=ien)|(?<=quo)t(?=ien)|(?<=iner)t(?=ie) s
+(?<=[^sx])t(?=iair)             s
+(?<=[aéou])t(?=ies?$)           s
 (?<=[^sx])t(?=i(?:els?|elles?|ale?s?|aux|eux|euses?|ence|enc)) s
 (?<=[^sx])t(?=iem?ment|iel|ial|ieu) s
-(?<=cra)t(?=ie)                 s
 (?<=[cs])ts?$|(?<=[iec]p)ts?$   t
 ts?$                            -
 t                               t
@@ -171,81 +228,43 @@ w                               w
 ^x                              ɡz
 (?<=soi)x                       s
 (?<=^di|^si)x(?=i)|(?<=deu)x(?=i) z
+(?<=Ci)x$|(?<=Ca)x$|(?<=n)x$    ks
 x$                              -
 x                               ks
 zz|z(?!$)                       z
 z$                              -
-""".replace("V", f"[{VOWEL_LETTERS}]").replace("C", f"[{_CONSONANT_LETTERS}]")
+""".replace("V", f"[{VOWEL_LETTERS}]")
+    .replace("C", f"[{_CONSONANT_LETTERS}]")
+    .replace("N", _NASAL)
+)
 
 RULES = RuleTable.parse(_TABLE)
 
-# Words read otherwise than the rules say, without their stress.
-WORDS: Mapping[str, str] = word_pairs(
-    """
-    a=a à=a as=a y=i en=ɑ̃ et=e est=ɛ es=ɛ ai=e eu=y eus=y eut=y eue=y eues=y eurent=yʁ un=œ̃ les=le des=de
-    mes=me tes=te ses=se ces=se le=lə de=də je=ʒə me=mə te=tə se=sə ce=sə ne=nə que=kə monsieur=məsjø
-    messieurs=mesjø femme=fam femmes=fam solennel=solanɛl second=səɡɔ̃ seconde=səɡɔ̃d secondes=səɡɔ̃d
-    secondaire=səɡɔ̃dɛʁ ville=vil villes=vil village=vilaʒ villages=vilaʒ mille=mil tranquille=tʁɑ̃kil
-    pupille=pypil million=miljɔ̃ millions=miljɔ̃ milliard=miljaʁ milliards=miljaʁ millier=milje
-    milliers=milje aiguille=eɡyij aiguilles=eɡyij examen=ɛɡzamɛ̃ pays=pei paysage=peizaʒ paysages=peizaʒ
-    paysan=peizɑ̃ abbaye=abei oignon=ɔɲɔ̃ oignons=ɔɲɔ̃ automne=otɔn condamner=kɔ̃dane condamné=kɔ̃dane
-    sept=sɛt septième=sɛtjɛm temps=tɑ̃ longtemps=lɔ̃tɑ̃ printemps=pʁɛ̃tɑ̃ corps=kɔʁ huit=yit cinq=sɛ̃k
-    neuf=nœf plus=ply os=ɔs fils=fis mars=maʁs ours=uʁs hier=jɛʁ mer=mɛʁ mers=mɛʁ cher=ʃɛʁ chers=ʃɛʁ
-    hiver=ivɛʁ hivers=ivɛʁ fer=fɛʁ fers=fɛʁ enfer=ɑ̃fɛʁ ver=vɛʁ vers=vɛʁ amer=amɛʁ divers=divɛʁ
-    univers=ynivɛʁ travers=tʁavɛʁ envers=ɑ̃vɛʁ cancer=kɑ̃sɛʁ super=sypɛʁ clef=kle clefs=kle nerf=nɛʁ
-    cerf=sɛʁ donc=dɔ̃k tabac=taba estomac=estoma porc=pɔʁ net=nɛt but=byt buts=byt août=ut sud=syd nord=nɔʁ
-    ouest=wɛst test=tɛst tests=tɛst fait=fɛ faisait=fəzɛ faisaient=fəzɛ faisons=fəzɔ̃ faisant=fəzɑ̃
-    chaos=kao chœur=kœʁ écho=eko initial=inisjal patience=pasjɑ̃s question=kɛstjɔ̃ œufs=ø bœufs=bø haïr=aiʁ
-    sens=sɑ̃s hélas=elas maïs=mais virus=viʁys bus=bys autobus=otobys campus=kɑ̃pys atlas=atlas bonus=bonys
-    tennis=tenis jadis=ʒadis oasis=oazis iris=iʁis tous=tu gaz=ɡaz jazz=dʒaz quiz=kwiz gentil=ʒɑ̃ti
-    fusil=fyzi outil=uti outils=uti sourcil=suʁsi parfum=paʁfœ̃ parfums=paʁfœ̃ index=ɛ̃dɛks
-    aquarium=akwaʁjɔm équateur=ekwatœʁ quatuor=kwatyɔʁ aujourd'hui=oʒuʁdyi wagon=vaɡɔ̃ wagons=vaɡɔ̃ yeux=jø
-    vingt=vɛ̃ cent=sɑ̃ cents=sɑ̃ quatre-vingts=katʁəvɛ̃ ennemi=ɛnmi ennemis=ɛnmi client=kliɑ̃ clients=kliɑ̃
-    chrétien=kʁetjɛ̃ bien=bjɛ̃ rien=ʁjɛ̃ club=klœb clubs=klœb week=wik end=ɛnd weekend=wikɛnd leader=lidœʁ
-    football=futbol email=imɛl mail=mɛl mails=mɛl web=wɛb internet=ɛ̃tɛʁnɛt euro=øʁo euros=øʁo dessus=dəsy
-    dessous=dəsu dehors=dəɔʁ gens=ʒɑ̃ ils=il elles=ɛl elle=ɛl jus=ʒy abus=aby refus=ʁəfy respect=ʁɛspɛ
-    aspect=aspɛ aspects=aspɛ suspect=syspɛ zinc=zɛ̃ɡ cap=kap stop=stop handicap=ɑ̃dikap slip=slip clip=klip
-    top=tɔp basket=baskɛt ticket=tikɛ tickets=tikɛ granit=ɡʁanit brut=bʁyt dot=dɔt mœurs=mœʁs lis=lis
-    alcool=alkɔl zoo=zo moyen=mwajɛ̃ moyens=mwajɛ̃ citoyen=sitwajɛ̃ européen=øʁopeɛ̃ européens=øʁopeɛ̃
-    lycéen=liseɛ̃ noël=noɛl israël=isʁaɛl poêle=pwal bruxelles=bʁysɛl paris=paʁi londres=lɔ̃dʁ
-    espagnol=espaɲɔl ciel=sjɛl hôtel=otɛl appel=apɛl sel=sɛl patient=pasjɑ̃ patients=pasjɑ̃
-    impatient=ɛ̃pasjɑ̃ pied=pje pieds=pje jean=ʒɑ̃ jeans=dʒin eh=e hyper=ipɛʁ lesquels=lekɛl
-    lesquelles=lekɛl desquels=dekɛl desquelles=dekɛl auxquels=okɛl auxquelles=okɛl conscient=kɔ̃sjɑ̃
-    express=ɛkspʁɛs inconscient=ɛ̃kɔ̃sjɑ̃ foot=fut celsius=sɛlsjys design=dizajn the=zə
-    """
-)
 
-# Nouns and adjectives in -ent; every other word in -ent (but -ment) is a verb of the third person
-# plural: silent.
-SPOKEN_ENT = word_set(
-    """
-    vent auvent argent agent agents dent dents accident accidents content contents mécontent souvent lent lents
-    client parent parents présent présents absent absents récent récents innocent innocents accent accents
-    adolescent adolescents décent cent cents pour-cent talent talents excellent excellents violent violents
-    insolent équivalent polyvalent permanent permanents éminent imminent continent continents pertinent
-    différent différents concurrent concurrents apparent transparent transparents cohérent évident évidents
-    président présidents prudent prudents incident incidents précédent précédents résident résidents occident
-    urgent urgents intelligent intelligents fréquent fréquents éloquent conséquent compétent compétents patient
-    patients impatient orient ingrédient ingrédients inconvénient inconvénients quotient récipient
-    récipients expédient efficient coefficient conscient inconscient escient couvent torrent torrents serpent
-    serpents détergent contingent négligent exigent exigents arpent indécent récurrent sous-jacent
-    adjacent sergent gent client clients
-    """
-)
-SILENT_MENT = word_set(
-    """
-    aiment dorment forment ferment nomment consomment estiment expriment affirment confirment animent arment
-    fument résument assument consument informent transforment déforment programment réclament proclament
-    déclament enflamment impriment suppriment dépriment rythment allument blâment entament filment calment
-    """
-)
+def read_word(word: str) -> str:
+    """Return the phonemes of a lower-case word that stands alone, without stress."""
+    if word in WORDS:
+        return WORDS[word]
+    if (singular := word.removesuffix("s")) in SPOKEN_ER:
+        return _by_rule(singular)[:-1] + "ɛʁ"
+    if is_plural_verb(word):  # parlent = parle, étaient = étais
+        return _by_rule(word[:-3] + "s" if word.endswith("aient") else word[:-2])
+    return _by_rule(word) + (_last_consonant(word) if word in SPOKEN_LAST else "")
 
-ASPIRATED_H = word_set(
-    """
-    haut haute hauts hautes hauteur hasard hasards héros honte huit huitième haricot haricots hibou hall halte
-    hamac hanche handicap hareng harpe hausse hors houle hurler hache haie haine hangar hanter harnais hérisson
-    hernie hêtre heurter homard hoquet housse hublot hutte hollande hongrie hollandais hongrois hip halle halles
-    hockey hamster hamburger hobby holding hisser haïr harceler harcèlement hiérarchie hauteurs onze onzième oui
-    yaourt yacht yoga ouistiti un-demi uhlan
-    """
-)
+
+def is_plural_verb(word: str) -> bool:
+    """True if `word` ends in the silent -ent of the third person plural (ils parlent)."""
+    if not word.endswith("ent") or word in WORDS:
+        return False
+    if word.endswith("ment"):
+        return word in SILENT_MENT
+    return word not in SPOKEN_ENT and not re.search(r"[vt]ient$", word)
+
+
+def _by_rule(word: str) -> str:
+    return "".join(sound.phonemes for sound in RULES.sounds(word))
+
+
+def _last_consonant(word: str) -> str:
+    """Return the consonant before a plural s (buts), or the last one (bus)."""
+    return word[-2] if re.search(r"[tdp]s$", word) else word[-1]

@@ -128,7 +128,7 @@ def _stress(word: str, sounds: Sequence[Sound]) -> int | None:
 def _soften(phonemes: str) -> str:
     out: list[str] = []
     last = ""
-    for char, following in zip(phonemes, [*phonemes[1:], ""], strict=True):
+    for char, following in zip(phonemes, phonemes[1:] + " ", strict=False):
         hard = char == "d" and (last == "l" or following in ("", " "))
         out.append(_SOFT[char] if char in _SOFT and last in _SOFT_AFTER and not hard else char)
         if char not in " ˈˌ":

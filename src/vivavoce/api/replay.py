@@ -1,7 +1,8 @@
-"""Keep whole answers for a minute, so that media players can ask for parts of them.
+"""Keep whole answers for a minute, so that media players can request parts of them.
 
-- An answer that several requests want at once is spoken once.
-- It is no longer spoken when all of them have left.
+- Several simultaneous requests for one answer share it, and it is spoken once.
+- Speaking stops when all of them have left.
+- The answers are temporary files, bounded in number and size.
 """
 
 import asyncio
@@ -36,11 +37,11 @@ _RANGE: Final = re.compile(r"bytes=([0-9]{0,100})-([0-9]{0,100})")
 
 
 class OutOfRange(Exception):
-    """The range begins behind the end of the answer."""
+    """The range starts after the end of the answer."""
 
 
 class StoredAnswer:
-    """A whole answer in a temporary file, which closes when nobody uses the answer any more."""
+    """A whole answer in a temporary file, which is closed after its last use."""
 
     def __init__(self, file: IO[bytes], size: int, etag: str, headers: Mapping[str, str]) -> None:
         self.size = size
@@ -50,14 +51,14 @@ class StoredAnswer:
         weakref.finalize(self, file.close)
 
     def response(self, request: Request) -> Response:
-        """Return the part that the request's `Range` names, or all of it."""
-        wanted = request.headers.get("range", "")
+        """Return the part in the request's `Range`, or the whole answer."""
+        range_header = request.headers.get("range", "")
         if request.scope.get(HEAD) or request.headers.get("if-range", self._etag) != self._etag:
-            wanted = ""
+            range_header = ""
         try:
-            part = parse_range(wanted, self.size)
+            part = parse_range(range_header, self.size)
         except OutOfRange:
-            return self._out_of_range(request, wanted)
+            return self._out_of_range(request, range_header)
         start, end = part or (0, self.size)
         headers = {**self.headers, "Content-Length": str(end - start)}
         if part is None:
@@ -65,12 +66,13 @@ class StoredAnswer:
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{self.size}"
         return StreamingResponse(self._read(start, end), HTTPStatus.PARTIAL_CONTENT, headers)
 
-    def _out_of_range(self, request: Request, wanted: str) -> Response:
+    def _out_of_range(self, request: Request, range_header: str) -> Response:
         response = error_response(
             request,
             HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
             code="range_not_satisfiable",
-            message=f"the answer has {self.size:,} bytes, so there is no {wanted[:80]!r}: ask for less",
+            message=f"the answer has {self.size:,} bytes, so there is no {range_header[:80]!r}: "
+            "ask for less",
             field="Range",
         )
         response.headers["Content-Range"] = f"bytes */{self.size}"
@@ -87,11 +89,11 @@ class StoredAnswer:
 class _Entry:
     speaking: asyncio.Task[StoredAnswer]
     waiters: int = 0
-    expires_s: float = field(default=float("inf"))  # the end of a finished answer
+    expires_s: float = field(default=float("inf"))  # of a finished answer
 
 
 class ReplayStore:
-    """The latest answers by what was asked for, each until `keep_s` after its last use."""
+    """The latest answers by their request, each kept until `keep_s` after its last use."""
 
     def __init__(
         self,
@@ -108,7 +110,7 @@ class ReplayStore:
         self._entries: OrderedDict[Hashable, _Entry] = OrderedDict()  # least recently used first
 
     def find(self, key: Hashable) -> StoredAnswer | None:
-        """Return the answer if it is kept; it is then kept for longer."""
+        """Return the answer if it is kept, and extend its time."""
         self._expire()
         entry = self._entries.get(key)
         if entry is None or not entry.speaking.done():
@@ -118,7 +120,7 @@ class ReplayStore:
     async def get(
         self, key: Hashable, speak: Callable[[], Awaitable[StoredAnswer]]
     ) -> StoredAnswer:
-        """Return the answer that is kept, or wait for the one being spoken, or have it spoken."""
+        """Return the kept answer, or wait for the one being spoken, or call `speak`."""
         if (answer := self.find(key)) is not None:
             return answer
         entry = self._entries.get(key)
@@ -136,7 +138,7 @@ class ReplayStore:
                 entry.speaking.cancel()
 
     async def aclose(self) -> None:
-        """Forget all answers, and end what is being spoken."""
+        """Drop all answers, and cancel those being spoken."""
         tasks = [entry.speaking for entry in self._entries.values()]
         self._entries.clear()
         for task in tasks:
@@ -171,7 +173,10 @@ class ReplayStore:
                 del self._entries[key]
 
     def _make_room(self) -> None:
-        """Forget the least recently used answers beyond the limits; those that use them still have them."""
+        """Drop the least recently used answers above the limits.
+
+        Responses that are being sent keep theirs until they end.
+        """
         finished = self._finished()
         size = sum(entry.speaking.result().size for _, entry in finished)
         for count, (key, entry) in zip(range(len(finished), 0, -1), finished, strict=True):
@@ -182,10 +187,9 @@ class ReplayStore:
 
 
 def parse_range(header: str, size: int) -> tuple[int, int] | None:
-    """Return start and end of a `Range` of one part; None for the whole, as for what cannot be
-    read.
+    """Return start and end of a `Range` of one part.
 
-    Raises `OutOfRange`.
+    None is the whole answer, also for a header that cannot be parsed. Raises `OutOfRange`.
     """
     found = _RANGE.fullmatch(header.replace(" ", ""))
     if not found or found.group() == "bytes=-":
@@ -203,12 +207,12 @@ def parse_range(header: str, size: int) -> tuple[int, int] | None:
 
 
 async def record(request: Request, speak: Callable[[Request], Awaitable[Response]]) -> StoredAnswer:
-    """Have an answer spoken that outlives its request.
+    """Return the answer of `speak` in a file, independent of the client's connection.
 
-    Raises `DiskFull`, and what `speak` raises.
+    Raises `DiskFull`, and all errors of `speak`.
     """
 
-    async def stay() -> Message:
+    async def stay_connected() -> Message:
         await asyncio.Event().wait()
         raise AssertionError("the event is never set")
 
@@ -224,12 +228,12 @@ async def record(request: Request, speak: Callable[[Request], Awaitable[Response
 
     try:
         scope = dict(request.scope)
-        response = await speak(Request(scope, stay))
-        await response(scope, stay, write)
+        response = await speak(Request(scope, stay_connected))
+        await response(scope, stay_connected, write)
         with _disk_errors():
             file.flush()
     except BaseException:
-        with suppress(OSError):  # closing writes once more what could not be written
+        with suppress(OSError):  # closing tries to write the rest again
             file.close()
         raise
     headers = {name: value for name, value in response.headers.items() if name != "content-length"}
@@ -238,12 +242,12 @@ async def record(request: Request, speak: Callable[[Request], Awaitable[Response
 
 @contextmanager
 def _disk_errors() -> Generator[None]:
-    """Turn errors of the disk into `DiskFull`."""
+    """Convert errors of the disk to `DiskFull`."""
     try:
         yield
     except OSError as error:
         raise DiskFull(
-            f"a part of an answer is cut from the whole, which the temporary folder "
-            f"{temporary_folder()!r} does not take ({error.strerror}): ask without the header "
-            "Range, or make room there"
+            f"the temporary folder {temporary_folder()!r} does not take the whole answer, of which "
+            f"a part was asked for ({error.strerror}): ask without the header Range, or make room "
+            "there"
         ) from error

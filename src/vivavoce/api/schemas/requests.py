@@ -1,0 +1,299 @@
+"""Validate the bodies and queries of requests, and turn them into `SpeechRequest`s.
+
+- Defaults of a request are filled in by `to_request` alone.
+- The native API refuses unknown fields. The OpenAI API ignores them, as its clients expect.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal, get_args
+
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StringConstraints,
+    WithJsonSchema,
+)
+
+from vivavoce.errors import BadRequest
+from vivavoce.names import MAX_NAME_CHARS
+from vivavoce.text.languages import parse_language
+from vivavoce.types import (
+    MAX_INSTRUCT_CHARS,
+    MAX_REFERENCE_CHARS,
+    AudioFormat,
+    Priority,
+    SamplingOptions,
+    SpeechRequest,
+    Task,
+)
+
+# Only a description: the synthesizer also refuses texts without a word.
+NOT_EMPTY: dict[str, JsonValue] = {"minLength": 1}
+
+
+def _not_boolean(value: object) -> object:
+    """Reject a boolean as a number: pydantic would read `true` as 1."""
+    if isinstance(value, bool):
+        raise ValueError("it should be a number")
+    return value
+
+
+Number = BeforeValidator(_not_boolean)
+# The values that pydantic reads as a boolean.
+FLAGS = [0, 1, "0", "1", "false", "true", "off", "on", "no", "yes", "n", "y", "f", "t"]
+Flag = Annotated[bool, WithJsonSchema({"anyOf": [{"type": "boolean"}, {"enum": FLAGS}]})]
+Speed = Annotated[float, Field(ge=0.25, le=4.0, allow_inf_nan=False), Number]
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1), Number]
+SampleRate = Annotated[int, Field(ge=8_000, le=48_000), Number]
+Name = Annotated[str, StringConstraints(strip_whitespace=True, max_length=MAX_NAME_CHARS)]
+Instruct = Annotated[str, StringConstraints(max_length=MAX_INSTRUCT_CHARS)]
+ReferenceText = Annotated[str, StringConstraints(max_length=MAX_REFERENCE_CHARS)]
+Temperature = Annotated[float, Field(ge=0, le=10, allow_inf_nan=False), Number]
+TopK = Annotated[int, Field(ge=0, le=2**31 - 1), Number]
+TopP = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False), Number]
+Penalty = Annotated[float, Field(gt=0, le=10, allow_inf_nan=False), Number]
+Timeout = Annotated[float, Field(ge=0.001, le=86_400, allow_inf_nan=False), Number]
+
+
+def _lower_case(value: object) -> object:
+    """Return a name in lower case, or None if it is empty."""
+    return value.strip().lower() or None if isinstance(value, str) else value
+
+
+FormatName = Annotated[
+    AudioFormat | None,
+    BeforeValidator(_lower_case),
+    WithJsonSchema(
+        {"anyOf": [{"type": "string", "enum": [*get_args(AudioFormat), ""]}, {"type": "null"}]}
+    ),
+]
+
+
+class SamplingFields(BaseModel):
+    """Sampling settings of a language model, under the names of Qwen3-TTS, for both APIs."""
+
+    do_sample: Flag | None = Field(None, description="False always takes the most likely code.")
+    temperature: Temperature | None = Field(
+        None, description="Higher values increase variation; 0 is `do_sample: false`."
+    )
+    top_k: TopK | None = Field(
+        None, description="Sample from this many of the most likely codes; 0 is all."
+    )
+    top_p: TopP | None = Field(
+        None, description="Sample from the most likely codes with this total probability."
+    )
+    repetition_penalty: Penalty | None = Field(
+        None, description="Values above 1 make repeated codes less likely."
+    )
+    subtalker_dosample: Flag | None = Field(
+        None, description="Same as `do_sample`, for the code predictor."
+    )
+    subtalker_temperature: Temperature | None = Field(
+        None, description="Same as `temperature`, for the code predictor."
+    )
+    subtalker_top_k: TopK | None = Field(
+        None, description="Same as `top_k`, for the code predictor."
+    )
+    subtalker_top_p: TopP | None = Field(
+        None, description="Same as `top_p`, for the code predictor."
+    )
+    max_new_tokens: Annotated[int, Field(ge=1, le=2**31 - 1), Number] | None = Field(
+        None,
+        description="Frames of 80 ms after which a segment of the text is cut.",
+    )
+
+    def sampling(self) -> SamplingOptions:
+        """Return these fields as `SamplingOptions`."""
+        return SamplingOptions(
+            **{name: getattr(self, name) for name in SamplingFields.model_fields}
+        )
+
+
+class SchedulingFields(BaseModel):
+    """Priority and time limit of a request, for both APIs."""
+
+    priority: Priority | None = Field(
+        None, description="`batch` is served after `interactive`, by up to ten seconds."
+    )
+    timeout_s: Timeout | None = Field(
+        None, description="Seconds after which the request fails with 504."
+    )
+
+
+class ReferenceFields(BaseModel):
+    """A recording of the voice to clone, under the names of Qwen3-TTS, for both APIs."""
+
+    ref_audio: str | None = Field(
+        None, description="A recording to clone, in base64 or as a `data:` URL."
+    )
+    ref_text: ReferenceText | None = Field(
+        None, description="The exact words that are spoken in `ref_audio`."
+    )
+    x_vector_only: Flag | None = Field(
+        None,
+        validation_alias=AliasChoices("x_vector_only", "x_vector_only_mode"),
+        description="True copies the voice of `ref_audio`, but not its manner of speaking. "
+        "Without `ref_text` this is always so.",
+    )
+
+
+class SynthesizeQuery(SamplingFields, SchedulingFields):
+    """The query of `GET /v1/tts/synthesize`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    text: str = Field(
+        description="The text to speak: plain or markdown, at least one word.",
+        examples=["Hello, world."],
+        json_schema_extra=NOT_EMPTY,
+    )
+    speaker: Name | None = Field(
+        None, description="A name from `GET /v1/tts/speakers`; by default the model chooses."
+    )
+    language: Name | None = Field(
+        None, description="English name or ISO 639 code; detected by default or with `auto`."
+    )
+    instruct: Instruct | None = Field(
+        None, description="The manner of speaking, for models that follow instructions."
+    )
+    model: Name | None = Field(None, description="A name from `GET /v1/models`, or `auto`.")
+    task: Task | None = Field(
+        None, description="Use only a Qwen3-TTS model that was trained for this task."
+    )
+    format: FormatName = Field(
+        None, description="Audio format in upper or lower case; by default `wav`."
+    )
+    sample_rate: SampleRate | None = Field(
+        None, description="Samples per second; by default the model's own."
+    )
+    speed: Speed | None = Field(None, description="1.0 is the voice's own pace. The pitch is kept.")
+    seed: Seed | None = Field(
+        None, description="The same seed gives the same speech, if the model supports it."
+    )
+    stream: Flag | None = Field(
+        None, description="Send audio in chunks as it is made, instead of one exact file."
+    )
+
+    def to_request(self) -> SpeechRequest:
+        """Return the request, with defaults. Raises `BadRequest` for an unknown language."""
+        return SpeechRequest(
+            text=self.text,
+            model=self.model or "auto",
+            task=self.task,
+            speaker=self.speaker or None,
+            language=parse_language(self.language) if self.language else None,
+            instruct=self.instruct or None,
+            speed=1.0 if self.speed is None else self.speed,
+            seed=self.seed,
+            sampling=self.sampling(),
+            format=self.format or "wav",
+            sample_rate_hz=self.sample_rate,
+            priority=self.priority or "interactive",
+            timeout_s=self.timeout_s,
+        )
+
+
+class SynthesizeBody(SynthesizeQuery, ReferenceFields):
+    """The body of `POST /v1/tts/synthesize`: the fields of the query, and a recording."""
+
+    def to_request(self) -> SpeechRequest:
+        """Return the request, with defaults.
+
+        Raises `BadRequest` for an unknown language, or a speaker beside a recording.
+        """
+        if self.ref_audio is not None and self.speaker:
+            raise BadRequest(
+                f"speaker {self.speaker!r} is one voice and ref_audio another: leave one of them "
+                "out",
+                field="speaker",
+            )
+        return super().to_request()
+
+
+# The names that other servers of Qwen3-TTS use.
+TASK_TYPES: Mapping[str, Task] = {
+    "CustomVoice": "custom_voice",
+    "VoiceDesign": "voice_design",
+    "Base": "base",
+}
+TaskType = Annotated[
+    Task,
+    BeforeValidator(
+        lambda value: TASK_TYPES.get(value, value) if isinstance(value, str) else value
+    ),
+]
+
+
+class VoiceId(BaseModel):
+    """The object form of a voice: {"id": "alloy"}."""
+
+    id: Name
+
+
+class SpeechBody(SamplingFields, SchedulingFields, ReferenceFields):
+    """The body of `POST /v1/audio/speech`: OpenAI's fields and our own.
+
+    OpenAI's SDKs cannot leave `voice` out, so beside a recording it is ignored and not refused.
+    """
+
+    model_config = ConfigDict(extra="ignore")
+
+    input: str = Field(
+        description="The text to speak, at least one word.",
+        examples=["Hello, world."],
+        json_schema_extra=NOT_EMPTY,
+    )
+    model: Name | None = Field(
+        None, description="A name from `GET /v1/models`, which includes `tts-1` and other aliases."
+    )
+    voice: Name | VoiceId | None = Field(
+        None,
+        description="A voice's name, or an object with its `id`; by default the model chooses.",
+    )
+    instructions: Instruct | None = Field(
+        None, description="The manner of speaking, for models that follow instructions."
+    )
+    response_format: FormatName = Field(
+        None, description="Audio format in upper or lower case; by default `mp3`."
+    )
+    speed: Speed | None = Field(None, description="1.0 is the voice's own pace. The pitch is kept.")
+    task_type: TaskType | None = Field(
+        None,
+        description="Use only a Qwen3-TTS model that was trained for this task: `CustomVoice`, "
+        "`VoiceDesign` or `Base`.",
+    )
+    stream_format: Literal["audio", "sse"] | None = Field(
+        None, description="Raw audio, or server-sent events."
+    )
+    language: Name | None = Field(
+        None, description="English name or ISO 639 code; by default detected."
+    )
+    seed: Seed | None = Field(
+        None, description="The same seed gives the same speech, if the model supports it."
+    )
+    sample_rate: SampleRate | None = Field(
+        None, description="Samples per second; by default the model's own."
+    )
+
+    def to_request(self) -> SpeechRequest:
+        """Return the request, with defaults. Raises `BadRequest` for an unknown language."""
+        voice = self.voice.id if isinstance(self.voice, VoiceId) else self.voice
+        return SpeechRequest(
+            text=self.input,
+            model=self.model or "auto",
+            task=self.task_type,
+            speaker=voice or None,
+            language=parse_language(self.language) if self.language else None,
+            instruct=self.instructions or None,
+            speed=1.0 if self.speed is None else self.speed,
+            seed=self.seed,
+            sampling=self.sampling(),
+            format=self.response_format or "mp3",
+            sample_rate_hz=self.sample_rate,
+            priority=self.priority or "interactive",
+            timeout_s=self.timeout_s,
+        )
