@@ -24,7 +24,7 @@ from vivavoce.models.tone import (
     ToneStream,
     tones,
 )
-from vivavoce.serving.local import LocalEngine, SpokenSegment
+from vivavoce.serving.local import LocalEngine, LocalStream
 from vivavoce.serving.queue import Limits, QueuedSegment
 from vivavoce.serving.scheduler import Delivery, Load, Scheduler, _Running
 from vivavoce.types import Samples, Segment, StopReason
@@ -115,7 +115,7 @@ async def test_new_request_comes_before_what_its_listener_needs_later() -> None:
     model = Gate(max_batch=1)
     order: list[str] = []
 
-    async def note(name: str, stream: SpokenSegment) -> None:
+    async def note(name: str, stream: LocalStream) -> None:
         order.extend([name async for _ in stream])
 
     async with Engine(model) as engine:
@@ -286,7 +286,7 @@ def live(text: str = "", **fields: object) -> Segment:
     return replace(segment(text), live=True, **fields)  # type: ignore[arg-type]  # names of its fields
 
 
-async def rest(stream: SpokenSegment) -> Samples:
+async def rest(stream: LocalStream) -> Samples:
     return np.concatenate([chunk.samples async for chunk in stream] or [np.zeros(0, np.float32)])
 
 
@@ -326,7 +326,7 @@ def test_pieces_fed_at_any_pace_beside_each_other_sound_as_the_whole(
     # end.
     max_batch = max(max_batch, len(speakers))
 
-    async def write(stream: SpokenSegment, pieces: list[str], number: int) -> None:
+    async def write(stream: LocalStream, pieces: list[str], number: int) -> None:
         for index, piece in enumerate(pieces):
             for _ in range(pauses[(number + index) % len(pauses)]):
                 await asyncio.sleep(0)

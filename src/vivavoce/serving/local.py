@@ -74,14 +74,13 @@ class LocalEngine(Engine):
                 raise
             await asyncio.to_thread(self._scheduler.stop)  # the step failed, so its lane ends
 
-    def speak(self, segment: Segment, *, follows: ChunkStream | None = None) -> "SpokenSegment":
-        before = follows.queued if isinstance(follows, SpokenSegment) else None
+    def speak(self, segment: Segment, *, follows: ChunkStream | None = None) -> "LocalStream":
+        before = follows.queued if isinstance(follows, LocalStream) else None
         queued = self._scheduler.submit(segment, follows=before)
-        # Bounded by max_ahead_s of audio: the scheduler pauses a stream until `took` reports that
-        # its audio was read.
+        # Bounded by max_ahead_s of audio: the scheduler pauses a stream until `mark_read`.
         events = self._listeners[queued] = asyncio.Queue()
         self._limit_wait(queued)
-        return SpokenSegment(self, queued, events)
+        return LocalStream(self, queued, events)
 
     def feed(self, queued: QueuedSegment, text: str, *, last: bool) -> None:
         waited_for_text = not queued.ready
@@ -98,8 +97,8 @@ class LocalEngine(Engine):
     async def prepare_voice(self, reference: Reference) -> PreparedVoice:
         return await self._voices.get(reference)
 
-    def took(self, queued: QueuedSegment, samples: int) -> None:
-        self._scheduler.took(queued, samples)
+    def mark_read(self, queued: QueuedSegment, samples: int) -> None:
+        self._scheduler.mark_read(queued, samples)
 
     def forget(self, queued: QueuedSegment) -> None:
         """End the delivery of `queued`, and its work if that is not done."""
@@ -124,7 +123,7 @@ class LocalEngine(Engine):
                 events.put_nowait(event)
 
 
-class SpokenSegment(ChunkStream):
+class LocalStream(ChunkStream):
     """The audio of one segment. It ends by itself, with an error, or by `aclose`."""
 
     def __init__(
@@ -149,7 +148,7 @@ class SpokenSegment(ChunkStream):
             raise StopAsyncIteration
         event = await self._events.get()
         if isinstance(event, np.ndarray):
-            self._engine.took(self.queued, event.size)
+            self._engine.mark_read(self.queued, event.size)
             return AudioChunk(event)
         await self.aclose()
         if isinstance(event, VivavoceError):

@@ -40,7 +40,7 @@ class QueuedSegment:
     play_started_s: float = math.inf  # of its first sample, later by every pause since
     fed: list[str] = field(default_factory=list)  # live text that the model does not have yet
     chars: int = 0  # of a live text, in all
-    complete: bool = True  # the text is
+    complete: bool = True  # all of the text is known
     last_given: bool = True  # the model knows that the text is complete
     opened_s: float | None = None  # when a lane took it from the queue
     deferred: bool = False  # it was put back because there was no memory to open it

@@ -200,7 +200,7 @@ class Scheduler:
         if error is not None:
             self._deliver([(queued, error)])
 
-    def took(self, queued: QueuedSegment, samples: int) -> None:
+    def mark_read(self, queued: QueuedSegment, samples: int) -> None:
         """Record that the listener has read `samples` of the delivered audio."""
         with self._changed:
             was_paused = queued.unread_samples >= self._max_unread

@@ -76,7 +76,7 @@ class ProcessClient:
                 env=os.environ
                 | {"PYTHONPATH": os.pathsep.join(str(Path(path).absolute()) for path in sys.path)},
                 stdin=subprocess.DEVNULL,
-                stdout=2,  # stdout may carry audio
+                stdout=2,  # the parent's stdout may carry audio
             )
         finally:
             os.close(theirs_alive)
