@@ -1,7 +1,7 @@
-"""Name every kind of model, and make the pool of those that the settings offer.
+"""List every kind of model, and build the pool that the settings ask for.
 
-This is the one place that knows both settings and models. It loads nothing: a factory is called
-when its model is first needed, in a process of the model's own unless the settings say otherwise.
+This is the one module that knows both settings and models. It loads no model: a factory is called
+when its model is first needed, in a process of its own unless the settings say otherwise.
 """
 
 import math
@@ -27,20 +27,19 @@ from vivavoce.serving.supervisor import SupervisedEngine
 from vivavoce.settings import Settings
 
 T = TypeVar("T")
-MakeModel: TypeAlias = Callable[[], AnyModel]  # can be pickled, for the model's process
+MakeModel: TypeAlias = Callable[[], AnyModel]  # picklable, for the model's process
 MakeEngine: TypeAlias = Callable[[], Engine]
 
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """One kind of model: which the settings offer, and how each is made.
+    """One kind of model, and the functions that make its models.
 
     `names` returns the models of this kind that the settings offer. A kind has `make` if its models
-    run on this machine, `connect` if they run elsewhere; both get the settings and the model's
+    run on this machine, and `connect` if they run elsewhere. Both get the settings and the model's
     name, and return a factory. `preview` returns a function that describes a model without loading
-    it. `step_factor` times the setting `max_step_s` is what a step may take: more than 1 for kinds
-    whose honest steps are long on a slow processor. `package` is the Python package that brings the
-    model's files, if one does.
+    it. A step may take `step_factor` times the setting `max_step_s`: more than 1 for kinds with
+    long steps on a slow processor. `package` is the Python package with the model's files, if any.
     """
 
     kind: str
@@ -53,7 +52,10 @@ class ModelSpec:
 
 
 def options(kind: type[T], settings: Settings, prefix: str = "") -> T:
-    """Return the dataclass `kind` with the settings of its fields' names, after `prefix` where there is such a one."""
+    """Return the options class `kind`, filled from the settings of its fields' names.
+
+    A setting whose name begins with `prefix` is preferred to one without.
+    """
     names = {field.name: prefix + field.name for field in fields(kind)}  # type: ignore[arg-type]  # a dataclass
     known = Settings.model_fields
     values: dict[str, Any] = {
@@ -121,7 +123,7 @@ MODELS = tuple(spec.kind for spec in EMBEDDED)
 
 
 def build_pool(settings: Settings) -> Pool:
-    """Return the models that `settings` offers, most preferred first.
+    """Return the models that `settings` offer, most preferred first.
 
     Raise `SettingsError` for an unknown name.
     """
@@ -129,17 +131,19 @@ def build_pool(settings: Settings) -> Pool:
         raise SettingsError(
             f"the setting 'models' names {unknown[0]!r}; it may hold {', '.join(MODELS)}"
         )
-    offers = {name: _offer(spec, settings, name) for spec in SPECS for name in spec.names(settings)}
+    sources = {
+        name: _source(spec, settings, name) for spec in SPECS for name in spec.names(settings)
+    }
     limit = settings.max_model_memory_gb
     return Pool(
-        {name: offers[name] for name in settings.offered},
+        {name: sources[name] for name in settings.offered},
         max_memory_bytes=None if limit is None else int(limit * 1e9),
         max_queued_requests=settings.max_queued_requests,
         idle_unload_s=settings.idle_unload_s,
     )
 
 
-def _offer(spec: ModelSpec, settings: Settings, name: str) -> ModelSource:
+def _source(spec: ModelSpec, settings: Settings, name: str) -> ModelSource:
     preview = None if spec.preview is None else spec.preview(settings, name)
     if spec.connect is not None:
         return ModelSource(spec.connect(settings, name), preview)
@@ -157,12 +161,11 @@ def _local_engine(make: MakeModel, name: str, settings: Settings) -> LocalEngine
     )
     isolated = settings.isolate_models and os.name == "posix"
     return LocalEngine(
-        in_process(make, name, _surroundings(settings)) if isolated else make(), limits
+        in_process(make, name, _process_config(settings)) if isolated else make(), limits
     )
 
 
-def _surroundings(settings: Settings) -> ProcessConfig:
-    """Return what a model's process is told: to log as this one does, and how much memory it may take."""
+def _process_config(settings: Settings) -> ProcessConfig:
     most = settings.max_process_memory_gb
     return ProcessConfig(
         settings.log_level, settings.log_format, None if most is None else int(most * 1e9)

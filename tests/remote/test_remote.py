@@ -1,4 +1,4 @@
-"""Models of other servers, behind a server of ours: real servers on real sockets, ours and one of another make."""
+"""Test models of other servers: real servers on real sockets, ours and foreign ones."""
 
 import asyncio
 import base64
@@ -33,7 +33,7 @@ SEGMENT = Segment("Hello there, how are you?", "sine", "en")
 
 
 def gateway(*urls: str, model: str = "tone", **settings: object) -> FastAPI:
-    """A server whose only model of its own is never asked."""
+    """Return a server whose own model is never asked."""
     remote = tuple(f"{model}={url}" for url in urls)
     return create_app(Settings(remote=remote, models=("hibari",), load_models="lazy", **settings))  # type: ignore[arg-type]  # any
 
@@ -184,7 +184,7 @@ async def test_closing_a_segment_frees_its_slot_there(heard: int) -> None:
 
 
 def busy_pool(real_time_factor: float) -> Pool:
-    """Return one that speaks one segment at a time and lets one wait."""
+    """Return a pool that speaks one segment at a time and lets one wait."""
     model = ToneModel(real_time_factor=real_time_factor, max_batch=1, faults=FAULTS)
     return Pool(
         {"tone": lambda: LocalEngine(model, Limits(max_queued_requests=1, max_ahead_s=2.0))}
@@ -206,7 +206,7 @@ async def test_busy_servers_are_429_with_a_time_to_come_again() -> None:
 
 
 async def test_speech_that_is_being_heard_waits_for_a_busy_server() -> None:
-    """A later segment is never refused: it comes when the server has room again."""
+    """Check that a later segment is not rejected, and waits for a free place."""
     pool = busy_pool(1.0)
     with serving(create_app(Settings(), pool)) as url:
         engine = await started(url)
@@ -259,11 +259,11 @@ async def test_a_model_that_the_server_has_not_is_told_at_the_start(tone_url: st
         await engine.start()
 
 
-# -- time and turns ----------------------------------------------------------------------------------------------
+# -- time and turns ----------------------------------------------------------------------------
 
 
 class Noting(ToneModel):
-    """Keeps what is claimed of its queue."""
+    """A model that records the queue hints of its segments."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -292,7 +292,7 @@ async def test_the_other_server_is_told_the_priority_and_the_time_that_is_left(
 
 
 async def test_the_other_server_stops_by_itself_when_the_time_is_over() -> None:
-    """Nobody here closes the segment: as if this server had hung."""
+    """Leave the segment open, as a hanging server would."""
     watched = Watched(real_time_factor=1.0)
     with serving(create_app(Settings(), watched.pool())) as url:
         engine = await started(url)
@@ -358,7 +358,7 @@ async def test_without_another_model_auto_says_that_no_server_answers() -> None:
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "not_ready")
 
 
-# -- recordings --------------------------------------------------------------------------------------------------
+# -- recordings --------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -367,7 +367,7 @@ class Heard:
 
 
 class Parrot(ToneModel):
-    """Says nothing but the recording it was given."""
+    """A model that plays the recording it was given."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -402,12 +402,12 @@ async def test_a_recording_goes_to_the_server_that_clones_it() -> None:
     np.testing.assert_allclose(spoken[240:-240], recording[240:-240], atol=1e-3)
 
 
-# -- servers of another make -------------------------------------------------------------------------------------
+# -- servers of another make -------------------------------------------------------------------
 
 
 @dataclass
 class Foreign:
-    """A speech server as others write them: what it answers, and what it was asked."""
+    """A foreign speech server, with its answers and a record of its requests."""
 
     media_type: str = "audio/pcm"
     body: bytes = b"\0\x10" * 24_000
@@ -569,13 +569,13 @@ def test_one_name_for_a_model_here_and_elsewhere_is_refused() -> None:
         Settings.read(remote="hibari=http://a")
 
 
-# -- names outside Latin-1, and names that are none -------------------------------------------------------------------
+# -- names outside Latin-1, and names that are none --------------------------------------------
 
 UNFIT = ["a\r\nX-Evil: 1", "a\0b", "a\x7f", "a\u2028b", "a" * 201]
 
 
 def named_pool(model: str, *voices: str) -> Pool:
-    """A pool whose tone model has voices of these names too, which speak as the others do."""
+    """Return a pool whose tone model also has voices of these names."""
     faults = {voice: Fault("raise", 10**9) for voice in voices}
     return Pool({model: lambda: LocalEngine(ToneModel(faults=faults))})
 

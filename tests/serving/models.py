@@ -1,4 +1,4 @@
-"""Models for the tests of processes: the other process finds them by their names."""
+"""Define models for process tests: the other process imports them by name."""
 
 import re
 import threading
@@ -27,7 +27,7 @@ def supervised(make: Callable[[], AnyModel], *, max_step_s: float) -> Supervised
 
 
 class Stuck(ToneModel):
-    """Never ends a step, and never gives Python's lock away."""
+    """A model whose step never ends and never releases Python's lock."""
 
     def step(
         self, streams: Sequence[ToneStream], ahead_s: Sequence[float] = ()
@@ -37,7 +37,7 @@ class Stuck(ToneModel):
 
 
 class Meeting(ToneModel):
-    """Ends a step when another has begun."""
+    """A model whose step ends when another one has begun."""
 
     def __init__(self) -> None:
         super().__init__(lanes=2)
@@ -51,7 +51,7 @@ class Meeting(ToneModel):
 
 
 class Hungry(ToneModel):
-    """Takes a gigabyte for a step that has a stream of the voice `hum`."""
+    """A model that takes a gigabyte for a step with the voice `hum`."""
 
     def step(
         self, streams: Sequence[ToneStream], ahead_s: Sequence[float] = ()
@@ -62,7 +62,10 @@ class Hungry(ToneModel):
 
 
 class Cloning(ToneModel):
-    """Speaks with the seed that a recording's number of samples is, and refuses empty texts and recordings."""
+    """A model that speaks with the length of a recording as its seed.
+
+    It rejects empty texts and recordings.
+    """
 
     def prepare(self, reference: Reference) -> PreparedVoice:
         if not reference.samples.size:

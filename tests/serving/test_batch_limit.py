@@ -1,4 +1,4 @@
-"""Memory that runs out: fewer streams at a time, the same audio, and an answer that says when to come back."""
+"""Test that out-of-memory steps are retried in smaller batches, with the same audio."""
 
 import asyncio
 from collections.abc import Sequence
@@ -13,9 +13,9 @@ from vivavoce.api.app import create_app
 from vivavoce.errors import OutOfMemory
 from vivavoce.models.tone import CHAR_S, RATE_HZ, Fault, ToneModel, ToneStream, tones
 from vivavoce.serving.events import NoEvents
-from vivavoce.serving.fitting import CAUTION_S, BatchLimit
 from vivavoce.serving.local import LocalEngine
 from vivavoce.serving.pool import Pool
+from vivavoce.serving.queue import CAUTION_S, BatchLimit
 from vivavoce.settings import Settings
 from vivavoce.types import Samples, Segment, StopReason
 
@@ -24,7 +24,7 @@ TEXTS = ("the first of them", "another", "a third one here", "number four", "and
 
 
 class Steps(NoEvents):
-    """How many streams there were in each step."""
+    """A model that records the number of streams of each step."""
 
     def __init__(self) -> None:
         self.sizes: list[int] = []
@@ -34,7 +34,7 @@ class Steps(NoEvents):
 
 
 async def answers(model: ToneModel, speakers: Sequence[str]) -> list[httpx.Response]:
-    """What comes of as many requests at once, with `TEXTS`."""
+    """Return the answers to as many concurrent requests, with `TEXTS`."""
     async with app_client(
         create_app(Settings(), Pool({"tone": lambda: LocalEngine(model)}))
     ) as client:
@@ -114,17 +114,17 @@ async def test_steps_stay_small_after_memory_ran_out() -> None:
 
 
 def test_larger_steps_are_tried_again_after_a_while() -> None:
-    fitting = BatchLimit(8)
-    assert fitting.most(0) == 8
-    fitting.ran_out(4, 0)
-    fitting.ran_out(2, 1)
-    fitting.ran_out(4, 2)  # what did not fit before does not now
-    assert fitting.most(CAUTION_S + 1) == 2
-    assert fitting.most(CAUTION_S + 2) == 8
+    limit = BatchLimit(8)
+    assert limit.current(0) == 8
+    limit.reduce(4, 0)
+    limit.reduce(2, 1)
+    limit.reduce(4, 2)  # what did not fit before does not now
+    assert limit.current(CAUTION_S + 1) == 2
+    assert limit.current(CAUTION_S + 2) == 8
 
 
 class Narrow(ToneModel):
-    """Has memory for two open streams, says so, and for none once `full`."""
+    """A model with memory for two open streams, and for none once `full`."""
 
     def __init__(self) -> None:
         super().__init__(real_time_factor=0.2)
@@ -161,7 +161,7 @@ async def test_stream_that_finds_no_memory_to_open_waits_until_another_has_ended
 
 
 class Leaking(ToneModel):
-    """Finds no memory somewhere in a step, and does not know how far it has come."""
+    """A model that runs out of memory somewhere within a step."""
 
     def step(
         self, streams: Sequence[ToneStream], ahead_s: Sequence[float] = ()

@@ -1,4 +1,4 @@
-"""Models that nobody uses are unloaded after a while, and those in use never."""
+"""Test that unused models are unloaded after a while, and used ones never."""
 
 import asyncio
 import threading
@@ -11,7 +11,7 @@ IDLE_S = 0.02
 
 
 class Counted(ToneModel):
-    """Tells when it has been unloaded."""
+    """A model that reports its unloading."""
 
     def __init__(self, gone: threading.Event) -> None:
         super().__init__()
@@ -26,7 +26,7 @@ def pool_of(gone: threading.Event) -> Pool:
 
 
 async def timers_have_fired() -> None:
-    """Wait until every timer of the pool that is due within `IDLE_S` from now has fired."""
+    """Wait until the timers of the pool that are due within `IDLE_S` have fired."""
     fired = asyncio.Event()
     asyncio.get_running_loop().call_later(1.5 * IDLE_S, fired.set)
     await fired.wait()

@@ -1,4 +1,4 @@
-"""Speech holds its model's lease from the first check to the end, whatever the end is."""
+"""Test that speech holds its model's lease until any kind of end."""
 
 import asyncio
 import random

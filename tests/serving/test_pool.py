@@ -1,4 +1,4 @@
-"""Loading: once, on demand, whoever waits for it and whoever leaves; and unloading, when memory is short."""
+"""Test loading on demand, cancelled waits, and eviction when memory is short."""
 
 import asyncio
 import random
@@ -26,14 +26,13 @@ from vivavoce.serving import scheduler
 from vivavoce.serving.base import Preview
 from vivavoce.serving.local import LocalEngine
 from vivavoce.serving.pool import Pool
-from vivavoce.serving.pool_entry import Lease, ModelSource
-from vivavoce.serving.room import choose_victims
+from vivavoce.serving.pool_entry import Lease, ModelSource, choose_victims
 from vivavoce.settings import Settings
 from vivavoce.types import Samples, Segment, StopReason
 
 
 class Factory:
-    """Makes tone engines when `gate` is open, counting them."""
+    """A factory that makes tone engines while `gate` is open, and counts them."""
 
     def __init__(self) -> None:
         self.made = 0
@@ -119,11 +118,11 @@ async def test_absent_voices_say_how_to_get_them(tmp_path: Path) -> None:
     await pool.aclose()
 
 
-# -- memory -------------------------------------------------------------------------------------------------
+# -- memory -------------------------------------------------------------------------------------
 
 
 class Offered:
-    """Tone models of any size in a pool, which keep a record of who was resident when."""
+    """Tone models of any size in a pool, with a record of the loaded ones."""
 
     def __init__(self, sizes: Mapping[str, int], budget: int | None, **limits: float) -> None:
         self.alive: list[str] = []
@@ -131,12 +130,12 @@ class Offered:
         self.most = 0  # memory that was ever resident, as the models themselves count it
         self._sizes = sizes
         offers = {
-            name: ModelSource(partial(self._make, name), partial(self._look, name))
+            name: ModelSource(partial(self._make, name), partial(self._preview, name))
             for name in sizes
         }
         self.pool = Pool(offers, max_memory_bytes=budget, **limits)  # type: ignore[arg-type]  # numbers
 
-    def _look(self, name: str) -> Preview:
+    def _preview(self, name: str) -> Preview:
         return Preview(replace(ToneModel().info, name=name), self._sizes[name])
 
     def _make(self, name: str) -> LocalEngine:
@@ -155,7 +154,7 @@ class Offered:
 
 
 class Counted(ToneModel):
-    """A tone model that says when it is gone."""
+    """A tone model that reports its unloading."""
 
     def __init__(self, name: str, alive: list[str]) -> None:
         super().__init__()
@@ -207,7 +206,7 @@ async def test_nothing_is_unloaded_for_a_request_that_has_left() -> None:
 
 
 async def test_two_busy_models_take_turns() -> None:
-    """Each has a second request before its first has ended, for ever: neither is ever idle by itself."""
+    """Keep both models busy: each gets a request before its last one ends."""
     offered = Offered({"a": 2, "b": 2}, budget=3, patience_s=0.0)
     turns: list[str] = []
 
@@ -268,7 +267,7 @@ async def test_waiting_for_memory_is_bounded_in_time_and_number() -> None:
 
 
 async def _patiently(pool: Pool, name: str) -> Lease:
-    """A lease as a client has it that comes back when it is told to: on a busy machine 0.05 s are soon over."""
+    """Acquire a lease as a client that retries: on a busy machine 0.05 s pass quickly."""
     async with asyncio.timeout(30.0):
         while True:
             try:
@@ -359,7 +358,7 @@ async def test_closing_ends_every_wait() -> None:
 async def test_model_is_described_without_being_loaded() -> None:
     offered = Offered({"a": 2, "b": 0}, budget=3)
     assert (await offered.pool.info("a")).name == "a"
-    await offered.pool.look_at_all()
+    await offered.pool.preview_all()
     assert offered.made == []
     states = offered.pool.states()
     assert (states["a"].memory_bytes, states["b"].memory_bytes) == (2, None)

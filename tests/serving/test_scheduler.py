@@ -1,4 +1,4 @@
-"""The scheduler's invariants, driven by the tone model and by hypothesis."""
+"""Test the scheduler's invariants with the tone model and hypothesis."""
 
 import asyncio
 import math
@@ -24,10 +24,9 @@ from vivavoce.models.tone import (
     ToneStream,
     tones,
 )
-from vivavoce.serving.local import LocalEngine, SpokenSegment
-from vivavoce.serving.queue import Limits
+from vivavoce.serving.local import LocalEngine, LocalStream
+from vivavoce.serving.queue import Limits, QueuedSegment
 from vivavoce.serving.scheduler import Delivery, Load, Scheduler, _Running
-from vivavoce.serving.tickets import QueuedSegment
 from vivavoce.types import Samples, Segment, StopReason
 
 
@@ -36,7 +35,7 @@ def segment(text: str = "hello", voice: str = "sine", seed: int | None = None) -
 
 
 def whole(spoken: Segment) -> Samples:
-    """What the tone model says for a segment, computed beside the engine."""
+    """Return the audio of the tone model for a segment, without an engine."""
     return tones(spoken, 0, int(len(spoken.text) * CHAR_S * RATE_HZ))
 
 
@@ -48,7 +47,7 @@ async def heard(engine: LocalEngine, spoken: Segment) -> Samples:
 
 
 class Engine:
-    """A started engine for the length of a `with`."""
+    """A started engine as a context manager."""
 
     def __init__(self, model: ToneModel, **limits: float) -> None:
         self._engine = LocalEngine(model, Limits(**limits))  # type: ignore[arg-type]  # max_queued_requests is an int, given as one
@@ -62,7 +61,7 @@ class Engine:
 
 
 class Gate(ToneModel):
-    """A tone model whose steps wait until `gate` is open; `stepping` tells that one is waiting."""
+    """A tone model whose steps set `stepping` and wait for `gate`."""
 
     def __init__(self, **kwargs: float) -> None:
         super().__init__(**kwargs)  # type: ignore[arg-type]  # whole numbers where it takes them
@@ -116,7 +115,7 @@ async def test_new_request_comes_before_what_its_listener_needs_later() -> None:
     model = Gate(max_batch=1)
     order: list[str] = []
 
-    async def note(name: str, stream: SpokenSegment) -> None:
+    async def note(name: str, stream: LocalStream) -> None:
         order.extend([name async for _ in stream])
 
     async with Engine(model) as engine:
@@ -132,11 +131,11 @@ async def test_new_request_comes_before_what_its_listener_needs_later() -> None:
 def test_lead_of_a_listener_counts_what_it_has_not_heard_yet() -> None:
     first = QueuedSegment(segment(), submitted_s=10.0)
     following = QueuedSegment(segment(), submitted_s=10.0, follows=first)
-    assert first.ahead_s(RATE_HZ, 11.0) == 0.0  # nothing to hear yet, and nothing to lose
-    assert following.ahead_s(RATE_HZ, 11.0) == math.inf  # not before the first has begun
-    first.heard_from_s, first.made = 12.0, 3 * RATE_HZ
-    assert [first.ahead_s(RATE_HZ, now) for now in (12.0, 14.0, 16.0)] == [3.0, 1.0, -1.0]
-    assert [following.ahead_s(RATE_HZ, now) for now in (12.0, 14.0, 16.0)] == [3.0, 1.0, 0.0]
+    assert first.buffered_s(RATE_HZ, 11.0) == 0.0  # nothing to hear yet, and nothing to lose
+    assert following.buffered_s(RATE_HZ, 11.0) == math.inf  # not before the first has begun
+    first.play_started_s, first.made = 12.0, 3 * RATE_HZ
+    assert [first.buffered_s(RATE_HZ, now) for now in (12.0, 14.0, 16.0)] == [3.0, 1.0, -1.0]
+    assert [following.buffered_s(RATE_HZ, now) for now in (12.0, 14.0, 16.0)] == [3.0, 1.0, 0.0]
 
 
 async def test_every_step_is_told_the_lead_of_each_listener() -> None:
@@ -234,10 +233,10 @@ async def test_stopping_ends_everyone_with_not_ready() -> None:
     max_batch=st.integers(1, 4),
     lanes=st.integers(1, 3),
 )
-def test_every_ticket_ends_once_and_nothing_leaks_whoever_leaves(
+def test_every_segment_ends_once_and_nothing_leaks_whoever_leaves(
     plan: list[tuple[str, int | None]], max_batch: int, lanes: int
 ) -> None:
-    """Each listener reads to the end, or leaves after so many chunks; all slots are free afterwards."""
+    """Let each listener read to the end, or leave after some chunks."""
 
     async def listen(engine: LocalEngine, text: str, leave_after: int | None) -> None:
         parts: list[Samples] = []
@@ -280,19 +279,19 @@ async def test_no_stream_leaks_after_a_thousand_random_cancels() -> None:
         assert engine.load.waiting == 0
 
 
-# -- live text ----------------------------------------------------------------------------------------------
+# -- live text ---------------------------------------------------------------------------------
 
 
 def live(text: str = "", **fields: object) -> Segment:
     return replace(segment(text), live=True, **fields)  # type: ignore[arg-type]  # names of its fields
 
 
-async def rest(stream: SpokenSegment) -> Samples:
+async def rest(stream: LocalStream) -> Samples:
     return np.concatenate([chunk.samples async for chunk in stream] or [np.zeros(0, np.float32)])
 
 
 async def free(engine: LocalEngine) -> None:
-    """Return when nobody waits and nobody runs."""
+    """Wait until no segment waits or runs."""
     while engine.load != Load(0, 0):  # noqa: ASYNC110 - a lane frees its slots without telling anyone
         await asyncio.sleep(0)
 
@@ -327,7 +326,7 @@ def test_pieces_fed_at_any_pace_beside_each_other_sound_as_the_whole(
     # end.
     max_batch = max(max_batch, len(speakers))
 
-    async def write(stream: SpokenSegment, pieces: list[str], number: int) -> None:
+    async def write(stream: LocalStream, pieces: list[str], number: int) -> None:
         for index, piece in enumerate(pieces):
             for _ in range(pauses[(number + index) % len(pauses)]):
                 await asyncio.sleep(0)
@@ -351,7 +350,7 @@ def test_pieces_fed_at_any_pace_beside_each_other_sound_as_the_whole(
 
 
 class Turns(Scheduler):
-    """Counts how often its lane came by."""
+    """A model that counts the visits of its lane."""
 
     turns = 0
 
@@ -368,9 +367,9 @@ def test_stream_that_waits_for_text_is_not_stepped_and_its_lane_sleeps() -> None
     model.gate.set()
     scheduler = Turns(model, delivered.put, Limits(max_queued_requests=4, max_ahead_s=100.0))
     scheduler.start()
-    ticket, letters = scheduler.submit(live()), 50
+    queued, letters = scheduler.submit(live()), 50
     for _ in range(letters):
-        scheduler.feed(ticket, "a", last=False)
+        scheduler.feed(queued, "a", last=False)
         delivered.get(timeout=10)
     assert model.steps == letters
     assert scheduler.turns <= 2 * letters + 2
@@ -382,8 +381,8 @@ def test_stream_that_waits_for_text_is_not_stepped_and_its_lane_sleeps() -> None
         ):
             pass
         assert model.steps == letters + 5 * (number + 1)  # four of samples, one that says it ended
-    scheduler.feed(ticket, "", last=True)
-    assert delivered.get(timeout=10) == [(ticket, StopReason.COMPLETE)]
+    scheduler.feed(queued, "", last=True)
+    assert delivered.get(timeout=10) == [(queued, StopReason.COMPLETE)]
     scheduler.stop()
 
 
@@ -436,9 +435,7 @@ async def test_text_after_the_last_and_text_that_is_too_long_are_refused_and_cha
         assert engine.load == Load(0, 0)
 
 
-async def test_only_the_text_of_a_live_segment_grows_and_only_models_that_can_speak_one_take_it() -> (
-    None
-):
+async def test_only_live_segments_grow_and_only_models_with_live_text_take_them() -> None:
     async with Engine(ToneModel()) as engine:
         stream = engine.speak(segment())
         with pytest.raises(Unsupported, match="only a live one grows"):

@@ -1,4 +1,4 @@
-"""A model in a process of its own: it speaks as it does here, and its end is nobody else's."""
+"""Test models in processes of their own: same audio, and crashes that stay there."""
 
 import asyncio
 import json
@@ -46,9 +46,9 @@ MAX_STEP_S = 0.5
 
 @contextmanager
 def model_in_process(
-    make: Callable[[], AnyModel], surroundings: ProcessConfig | None = None
+    make: Callable[[], AnyModel], config: ProcessConfig | None = None
 ) -> Iterator[ProcessModel]:
-    model = in_process(make, "model", surroundings or ProcessConfig())
+    model = in_process(make, "model", config or ProcessConfig())
     try:
         yield model
     finally:
@@ -60,7 +60,7 @@ def said(voice: str = "sine", text: str = "hello") -> Segment:
 
 
 def spoken(model: AnyModel, segments: Sequence[Segment]) -> list[Samples]:
-    """What `model` says of `segments`, stepped together where it takes as many."""
+    """Return the audio of `segments`, stepped together as far as `model` allows."""
     streams: list[object] = [model.open(segment) for segment in segments]
     heard: dict[object, list[Samples]] = {stream: [] for stream in streams}
     while streams:
@@ -141,7 +141,7 @@ def test_process_finds_no_more_memory_than_it_may_take() -> None:
         assert spoken(model, [said()])[0].size
 
 
-def test_voices_stay_in_the_process_until_they_are_forgotten() -> None:
+def test_voices_stay_in_the_process_until_they_are_dropped() -> None:
     with model_in_process(Cloning) as model, model_in_process(Cloning) as other:
         voice = model.prepare(Reference(np.zeros(7, np.float32), RATE_HZ))
         segment = Segment("hello", "sine", "en", prepared=voice)
@@ -154,7 +154,7 @@ def test_voices_stay_in_the_process_until_they_are_forgotten() -> None:
         with pytest.raises(
             EngineFault, match="could not start"
         ):  # the first voice is not there any more
-            model._worker.call("open", 99, said(), 0)
+            model._client.call("open", 99, said(), 0)
         assert spoken(model, [Segment("hello", "sine", "en", prepared=kept)])[0].size
 
 
@@ -162,7 +162,7 @@ def test_voices_stay_in_the_process_until_they_are_forgotten() -> None:
 async def supervised(
     make: Callable[[], AnyModel], made: list[ProcessModel]
 ) -> AsyncIterator[SupervisedEngine]:
-    """An engine whose models are in processes, all of which are in `made`."""
+    """Return an engine whose models run in processes, and are added to `made`."""
 
     def engine() -> LocalEngine:
         made.append(in_process(make, "tone", ProcessConfig("critical")))
@@ -196,7 +196,7 @@ async def test_process_that_is_killed_fails_its_streams_and_is_made_anew() -> No
         before = await heard(engine, said())
         speaks, waits = engine.speak(said(text="hello" * 10)), engine.speak(said())
         await anext(speaks)
-        os.kill(made[0]._worker._process.pid, signal.SIGKILL)
+        os.kill(made[0]._client._process.pid, signal.SIGKILL)
         with pytest.raises(
             EngineFault, match=r"process of model 'tone' ended with signal 9 \(Killed\)"
         ):
@@ -295,7 +295,7 @@ async def test_engine_that_is_closed_while_its_model_is_restarted_leaves_no_proc
 
 
 def is_there(pid: int) -> bool:
-    """True if that process runs; one that is dead and not yet waited for does not."""
+    """True if that process runs. A zombie does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
@@ -323,7 +323,7 @@ from vivavoce.serving.subprocess.server import ProcessConfig
 from vivavoce.types import Segment
 model = in_process(Stuck, "stuck", ProcessConfig())
 stream = model.open(Segment("hello", "sine", "en"))
-print(model._worker._process.pid, flush=True)
+print(model._client._process.pid, flush=True)
 model.step([stream], [0.0])
 """
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}

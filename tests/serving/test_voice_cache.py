@@ -1,4 +1,4 @@
-"""Voices of recordings: prepared once each, one at a time, kept within a bound, whoever leaves in between."""
+"""Test that voices are prepared once, one at a time, and cached within a bound."""
 
 import asyncio
 import threading
@@ -21,7 +21,7 @@ def recording(number: int, text: str | None = None) -> Reference:
 
 
 class Bench:
-    """Prepares a recording when it is let, and remembers whose turn it was."""
+    """A `prepare` that waits for its permission and records the order."""
 
     def __init__(self) -> None:
         self.done: list[Reference] = []
@@ -51,7 +51,7 @@ async def bench() -> AsyncIterator[Bench]:
 
 
 async def asked(*tasks: "asyncio.Task[PreparedVoice]", voices: VoiceCache, coming: int) -> None:
-    """Return when `coming` recordings wait or are being prepared."""
+    """Wait until `coming` recordings wait or are being prepared."""
     while len(voices._in_flight) < coming and not all(task.done() for task in tasks):  # noqa: ASYNC110 - a yield
         await asyncio.sleep(0)
 
@@ -170,7 +170,7 @@ async def test_model_with_voices_of_its_own_clones_nothing(
 
 
 class Broken(ToneModel):
-    """A model whose device gives out."""
+    """A model whose device fails."""
 
     def prepare(self, reference: Reference) -> PreparedVoice:
         raise RuntimeError("the device is gone")

@@ -1,8 +1,7 @@
-"""Both ends of a model in a Ray cluster: `Speaker`, which a replica runs, and `RayEngine`, which a
-server asks.
+"""Run a model in a Ray cluster.
 
-Ray Serve chooses the replica, and holds requests back when all are busy. It knows nothing of
-settings.
+`Speaker` runs in a replica, and a server asks it through a `RayEngine`. Ray Serve chooses the
+replica, and holds requests back when all are busy. It knows nothing of settings.
 """
 
 import asyncio
@@ -17,11 +16,11 @@ import numpy as np
 
 from vivavoce.errors import EngineFault, MissingDependency, Overloaded, VivavoceError
 from vivavoce.remote.stream import (
+    ChunkSource,
     ReferenceVoice,
     RemoteStream,
     RemoteStreams,
-    Spoken,
-    distant_voice,
+    reference_voice,
     remote_info,
 )
 from vivavoce.serving.base import ChunkStream, Engine
@@ -34,16 +33,16 @@ TRIES = 3  # of a segment whose replica dies before its first audio
 
 
 class Speaker:
-    """A replica: `model` of the pool that `make` gives, behind the methods that `RayEngine` calls."""
+    """A replica of `model`, from the pool of `make`, with the methods that `RayEngine` calls."""
 
     def __init__(self, make: Callable[[], Pool], model: str) -> None:
         self._pool = make()
         self._model = model
 
     async def check_health(self) -> None:
-        """Load the model, so that a replica without one never counts as ready.
+        """Load the model, so that a replica without it never counts as ready.
 
-        Raise what ended it for good.
+        Raise the error that ended it for good.
         """
         async with self._pool.lease(self._model):
             pass
@@ -56,7 +55,10 @@ class Speaker:
     async def speak(
         self, segment: Segment, reference: Reference | None
     ) -> AsyncGenerator[Samples | StopReason | SerializedError]:
-        """Yield the audio of `segment`, in the voice of `reference` if there is one, then how it ended."""
+        """Yield the audio of `segment`, then why it ended.
+
+        With a `reference` it has that voice.
+        """
         try:
             async with self._pool.lease(self._model) as engine:
                 if reference is not None:
@@ -71,7 +73,10 @@ class Speaker:
 
 @dataclass(frozen=True, slots=True)
 class RayOptions:
-    """Settings of the models on a cluster: `max_queued_requests` of each may wait for their first audio."""
+    """Settings of the models on a cluster.
+
+    At most `max_queued_requests` requests for a model wait for their first audio.
+    """
 
     address: str = "auto"
     max_queued_requests: int = 64
@@ -81,38 +86,38 @@ _DEFAULTS = RayOptions()
 
 
 class RayEngine(Engine):
-    """An `Engine` over the Ray Serve application `name` of the cluster on whose machines this runs."""
+    """An `Engine` over the Ray Serve application `name` of this machine's cluster."""
 
     def __init__(self, name: str, options: RayOptions = _DEFAULTS) -> None:
         self._name = name
         self._address = options.address
         self._segments = RemoteStreams(name, options.max_queued_requests)
-        self._handle: Any = None  # Any: a handle takes the methods of whatever class was deployed
+        self._handle: Any = None  # Any: its methods are those of the deployed class
         self._info: EngineInfo | None = None
 
     @property
     def info(self) -> EngineInfo:
-        assert self._info is not None, "what replicas tell is known once the engine has started"
+        assert self._info is not None, "the description is known once the engine has started"
         return self._info
 
     async def start(self) -> None:
         """Find the application.
 
-        Raises `MissingDependency` without Ray, `EngineFault` without that on a cluster.
+        Raise `MissingDependency` without Ray, and `EngineFault` without cluster or application.
         """
-        self._handle = await asyncio.to_thread(_connected, self._name, self._address)
+        self._handle = await asyncio.to_thread(_connect, self._name, self._address)
         self._info = remote_info(await self._handle.info.remote(), self._name)
 
     async def aclose(self) -> None:
         await self._segments.aclose()
 
     def speak(self, segment: Segment, *, follows: ChunkStream | None = None) -> RemoteStream:
-        return self._segments.speak(segment, follows, self._spoken)
+        return self._segments.speak(segment, follows, self._chunks)
 
     async def prepare_voice(self, reference: Reference) -> PreparedVoice:
-        return distant_voice(self.info, reference)
+        return reference_voice(self.info, reference)
 
-    async def _spoken(self, segment: Segment, patience_s: float) -> Spoken:
+    async def _chunks(self, segment: Segment, patience_s: float) -> ChunkSource:
         from ray.exceptions import RayError
         from ray.serve.exceptions import BackPressureError, RayServeException
 
@@ -120,7 +125,7 @@ class RayEngine(Engine):
         while True:
             tries += 1
             try:
-                async with aclosing(self._asked(segment)) as events:
+                async with aclosing(self._ask_replica(segment)) as events:
                     async for event in events:
                         yield event
                         begun = True
@@ -128,19 +133,20 @@ class RayEngine(Engine):
             except BackPressureError as error:
                 if time.monotonic() + RETRY_AFTER_S > until_s:
                     raise Overloaded(
-                        f"all replicas of {self._name!r} are busy, and enough requests wait; try again soon",
+                        f"all replicas of {self._name!r} are busy, and enough requests wait; try "
+                        "again soon",
                         retry_after_s=RETRY_AFTER_S,
                     ) from error
                 await asyncio.sleep(RETRY_AFTER_S)
             except (RayError, RayServeException) as error:
                 if begun or tries == TRIES:
                     raise EngineFault(
-                        f"the replica of {self._name!r} that spoke is gone ({type(error).__name__}): try again, and "
-                        "see `serve status`"
+                        f"the replica of {self._name!r} that spoke is gone "
+                        f"({type(error).__name__}): try again, and see `serve status`"
                     ) from error
 
-    async def _asked(self, segment: Segment) -> Spoken:
-        """What one replica says; closing it frees the replica's slot."""
+    async def _ask_replica(self, segment: Segment) -> ChunkSource:
+        """Yield the events of one replica. Closing the generator frees the replica's slot."""
         reference = (
             segment.prepared.reference if isinstance(segment.prepared, ReferenceVoice) else None
         )
@@ -151,9 +157,8 @@ class RayEngine(Engine):
             async for event in response:
                 if isinstance(event, SerializedError):
                     raise event.error()
-                yield (
-                    event if isinstance(event, StopReason) else np.array(event)
-                )  # what Ray gives is read-only
+                # Arrays from Ray are read-only.
+                yield event if isinstance(event, StopReason) else np.array(event)
         except (asyncio.CancelledError, GeneratorExit):
             response.cancel()
             raise
@@ -169,11 +174,8 @@ def require_ray() -> None:
         ) from error
 
 
-def _connected(name: str, address: str) -> Any:
-    """Return the handle of the application `name`.
-
-    Any: Ray's handles are of no class that says what they call.
-    """
+def _connect(name: str, address: str) -> Any:
+    """Return the handle of application `name`. Any: Ray types no methods."""
     require_ray()
     import ray
     from ray import serve
@@ -185,11 +187,11 @@ def _connected(name: str, address: str) -> Any:
         return serve.get_app_handle(name)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise EngineFault(
-            f"no Ray cluster can be joined at {address!r} ({error}): start one with `ray start`, or check the setting "
-            "'ray_address' and the token"
+            f"no Ray cluster can be joined at {address!r} ({error}): start one with `ray start`, "
+            "or check the setting 'ray_address' and the token"
         ) from error
     except RayServeException as error:
         raise EngineFault(
-            f"the Ray cluster has no Serve application {name!r}: deploy it with `serve deploy`, or check the "
-            "setting 'ray'"
+            f"the Ray cluster has no Serve application {name!r}: deploy it with `serve deploy`, or "
+            "check the setting 'ray'"
         ) from error

@@ -1,8 +1,7 @@
-"""One speech server elsewhere: what it is asked over HTTP, and what its answers mean; not when it
-is asked, nor why.
+"""Talk to one speech server over HTTP, and translate its answers.
 
-It is a vivavoce, which tells all about its model at `/v1/tts/models`, or any server of OpenAI's
-speech API.
+The server is another vivavoce, which describes its model at `/v1/tts/models`, or any server with
+OpenAI's speech API. `remote.engine` decides when it is asked.
 """
 
 import base64
@@ -32,11 +31,11 @@ from vivavoce.errors import (
 from vivavoce.remote.stream import ReferenceVoice
 from vivavoce.types import EngineInfo, Reference, Samples, Segment
 
-OPENAI_RATE_HZ = 24_000  # of raw PCM, where an answer does not tell
-REST_S = 10.0  # how long one that failed is asked last
-FRESH_S = 2.0  # how long one that answered is thought to be there
-MARGIN_S = 1.0  # more than is left: who asks ends first, and knows why
-LONGEST_S = 86_400  # the most that a vivavoce takes for `timeout_s`
+OPENAI_RATE_HZ = 24_000  # of raw PCM, if the answer does not say
+FAILED_S = 10.0  # a failed server is tried last for so long
+SEEN_S = 2.0  # a server that answered counts as reachable for so long
+MARGIN_S = 1.0  # added to the timeout sent: ours ends first, with its own error
+LONGEST_S = 86_400  # the largest `timeout_s` of a vivavoce
 _AWAY = (502, 503, 504)
 _RAW = ("", "audio/pcm", "audio/l16", "audio/x-pcm", "application/octet-stream")
 _FIELDS: Mapping[str, str] = {
@@ -48,43 +47,45 @@ _FIELDS: Mapping[str, str] = {
 _INFOS = TypeAdapter(list[EngineInfo])
 
 
-class Peer:
-    """A server, and how it has been doing; `model` is what the model is called there."""
+class RemoteServer:
+    """A speech server and its recent state. `model` is the model's name there."""
 
     def __init__(self, url: str, model: str, http: httpx.AsyncClient) -> None:
         self.url = url.rstrip("/").removesuffix("/v1")
         self.model = model
-        self.speaking = 0  # segments asked of it and not yet done
-        self.ours = True  # a vivavoce; False: it would not know our fields
+        self.active = 0  # segments that it speaks for us
+        self.ours = True  # a vivavoce; False: it may not know our fields
         self._http = http
-        self._failed_s = self._silent_s = self._answered_s = -math.inf
+        self._failed_s = self._unreachable_s = self._answered_s = -math.inf
 
     @property
     def up(self) -> bool:
-        """True if it has not failed of late."""
-        return time.monotonic() - self._failed_s > REST_S
+        """True if it has not failed recently."""
+        return time.monotonic() - self._failed_s > FAILED_S
 
     @property
-    def fresh(self) -> bool:
-        """True if it has answered in the last seconds, and has not gone since."""
-        return self._answered_s > self._silent_s and time.monotonic() - self._answered_s < FRESH_S
+    def recently_seen(self) -> bool:
+        """True if it answered in the last `SEEN_S` seconds, and not failed since."""
+        seen_s = time.monotonic() - self._answered_s
+        return self._answered_s > self._unreachable_s and seen_s < SEEN_S
 
     @property
-    def silent(self) -> bool:
-        """True if it was gone, or not ready, a moment ago."""
-        return time.monotonic() - self._silent_s < REST_S
+    def unreachable(self) -> bool:
+        """True if it was gone, or not ready, in the last `FAILED_S` seconds."""
+        return time.monotonic() - self._unreachable_s < FAILED_S
 
-    def rest(self) -> None:
+    def mark_failed(self) -> None:
+        """Let the server be tried last for `FAILED_S` seconds."""
         self._failed_s = time.monotonic()
 
     async def info(self) -> EngineInfo | None:
-        """What it says of its model; `None` if it is a server of another make.
+        """Return its description of the model, or None if it is no vivavoce.
 
-        Raises what `speech` does.
+        Raise as `speech` does.
         """
         response = await self._get("v1/tts/models")
         if not response.is_success:
-            error = self._refusal(response)
+            error = self._error(response)
             if isinstance(error, UnknownModel) or response.status_code not in (404, 405):
                 raise error
         try:
@@ -94,22 +95,22 @@ class Peer:
             return None
 
     async def answers(self) -> bool:
-        """True if it would speak now, as far as it tells."""
+        """True if the server says that it would speak now."""
         try:
             response = await self._get("health/ready")
         except (NotReady, EngineFault):
             ready = False
         else:
-            ready = response.status_code not in _AWAY  # other makes know no such path
+            ready = response.status_code not in _AWAY  # other servers have no such path
         if ready:
             self._answered_s = time.monotonic()
         else:
-            self._silent_s = time.monotonic()
-            self.rest()
+            self._unreachable_s = time.monotonic()
+            self.mark_failed()
         return ready
 
     async def voices(self) -> Sequence[str]:
-        """Return the names of its voices, where it lists them in one of the usual shapes; else none."""
+        """Return the names of its voices, empty if it lists them in no known shape."""
         response = await self._get("v1/audio/voices")
         try:
             found = response.json() if response.is_success else []
@@ -123,14 +124,13 @@ class Peer:
         return tuple(dict.fromkeys(name for name in names if isinstance(name, str) and name))
 
     async def speech(self, segment: Segment, info: EngineInfo) -> AsyncGenerator[Samples]:
-        """Yield the samples of `segment` at the rate of `info`, as they come; closing it closes the
-        connection.
+        """Yield the samples of `segment` as they come, at the rate of `info`.
 
-        Raises `BadRequest` for what it refuses, `Overloaded`, `NotReady` if it does not answer,
-        `DeadlineExceeded` if it had no audio in the time of the segment's hints, `EngineFault` if
-        it fails.
+        Closing the generator closes the connection. Raise `BadRequest` for a segment that the
+        server rejects, `Overloaded`, `NotReady` if it does not answer, `DeadlineExceeded` if it had
+        no audio within the segment's timeout, and `EngineFault` if it fails.
         """
-        self.speaking += 1
+        self.active += 1
         try:
             with self._failures():
                 async with self._http.stream(
@@ -138,27 +138,27 @@ class Peer:
                 ) as response:
                     if not response.is_success:
                         await response.aread()
-                        raise self._refusal(response)
+                        raise self._error(response)
                     self._answered_s = time.monotonic()
                     resampler = Resampler(self._rate_hz(response), info.sample_rate_hz)
                     async for samples in self._samples(response):
                         yield resampler.write(samples)
             yield resampler.finish()
         except NotReady:
-            self._silent_s = time.monotonic()
-            self.rest()
+            self._unreachable_s = time.monotonic()
+            self.mark_failed()
             raise
         except EngineFault:
             self._answered_s = -math.inf  # it may be gone
-            self.rest()
+            self.mark_failed()
             raise
         else:
             self._failed_s = -math.inf
         finally:
-            self.speaking -= 1
+            self.active -= 1
 
     def _body(self, segment: Segment, info: EngineInfo) -> dict[str, object]:
-        """Return the JSON that asks for `segment`: OpenAI's fields, and of ours those that `info` says are honoured."""
+        """Return the JSON body for `segment`: OpenAI's fields, and ours that `info` supports."""
         can = info.capabilities
         body: dict[str, object] = {
             "model": self.model,
@@ -182,24 +182,24 @@ class Peer:
             return await self._http.get(f"{self.url}/{path}", params={"model": self.model})
 
     def _timeout_s(self, segment: Segment) -> float | None:
-        """When it may stop working, in seconds from now; `None` for one that would not know what is meant."""
+        """Return the timeout to send, or None for a server without such a field."""
         timeout_s = segment.hints.timeout_s + MARGIN_S
         return timeout_s if self.ours and timeout_s <= LONGEST_S else None
 
     @contextmanager
     def _failures(self) -> Iterator[None]:
-        """Say of what can go wrong on the way who it was."""
+        """Turn connection errors into errors that name the server."""
         try:
             yield
         except (httpx.ConnectError, httpx.TimeoutException) as error:
             raise NotReady(
-                f"the speech server at {self.url!r} does not answer ({error or type(error).__name__}): see whether it "
-                "runs, and the setting 'remote'"
+                f"the speech server at {self.url!r} does not answer "
+                f"({error or type(error).__name__}): check that it runs, and the setting 'remote'"
             ) from error
         except httpx.HTTPError as error:
             raise EngineFault(
-                f"the speech server at {self.url!r} broke off ({error or type(error).__name__}): see its log, and "
-                "try again"
+                f"the speech server at {self.url!r} broke off ({error or type(error).__name__}): "
+                "see its log, and try again"
             ) from error
 
     async def _samples(self, response: httpx.Response) -> AsyncIterator[Samples]:
@@ -216,54 +216,53 @@ class Peer:
             )
 
     def _rate_hz(self, response: httpx.Response) -> int:
-        """Return the rate of the raw audio in `response`.
-
-        Raises `EngineFault` if that is something else.
-        """
+        """Return the rate of the raw audio in `response`. Raise `EngineFault` for other content."""
         header = Message()
         header["content-type"] = response.headers.get("content-type", "")
         kind = header.get_content_type() if header["content-type"] else ""
         channels = str(header.get_param("channels", "1"))
         if kind not in _RAW or channels != "1":
             raise EngineFault(
-                f"the speech server at {self.url!r} answered with {header['content-type']!r} when asked for raw mono "
-                "'pcm': choose a server or a model that has it"
+                f"the speech server at {self.url!r} answered with {header['content-type']!r} when "
+                "asked for raw mono 'pcm': choose a server or a model that has it"
             )
-        said = response.headers.get("x-sample-rate") or str(header.get_param("rate", ""))
-        return int(said) if said.isdecimal() and 8_000 <= int(said) <= 192_000 else OPENAI_RATE_HZ
+        rate = response.headers.get("x-sample-rate") or str(header.get_param("rate", ""))
+        return int(rate) if rate.isdecimal() and 8_000 <= int(rate) <= 192_000 else OPENAI_RATE_HZ
 
-    def _refusal(self, response: httpx.Response) -> VivavoceError:
-        """Return the error that `response` carries: by its code if a vivavoce sent it, else by its status."""
+    def _error(self, response: httpx.Response) -> VivavoceError:
+        """Return the error of `response`, by its code from a vivavoce, else its status."""
         try:
             wire.successful(response)
         except BadRequest as error:
             error.field = _FIELDS.get(error.field, error.field)
             return error
         except VivavoceError as error:
-            # That our key is not one of its own is no news for who asked us.
+            # A wrong key of this server there is no error of our caller.
             if not (type(error) is VivavoceError or isinstance(error, Unauthorized | Forbidden)):
                 return error
         return self._by_status(response)
 
     def _by_status(self, response: httpx.Response) -> VivavoceError:
-        status, said = response.status_code, response.text[:300]
-        who = f"the speech server at {self.url!r} answered {status}"
+        status, body = response.status_code, response.text[:300]
+        what = f"the speech server at {self.url!r} answered {status}"
         if status == 429:
             after = response.headers.get("retry-after", "")
             return Overloaded(
-                f"{who}: try again soon", retry_after_s=float(after) if after.isdecimal() else 1.0
+                f"{what}: try again soon", retry_after_s=float(after) if after.isdecimal() else 1.0
             )
         if status in _AWAY:
-            return NotReady(f"{who}: try again when it is back ({said!r})")
+            return NotReady(f"{what}: try again when it is back ({body!r})")
         if status in (401, 403):
-            return EngineFault(f"{who}: it wants another key than the setting 'remote_api_key' has")
+            return EngineFault(
+                f"{what}: it needs another key than the setting 'remote_api_key' has"
+            )
         if status in (400, 413, 422):
-            return BadRequest(f"{who} to this text, voice or model: {said!r}", field="text")
-        return EngineFault(f"{who}: check the setting 'remote', and that server's log ({said!r})")
+            return BadRequest(f"{what} to this text, voice or model: {body!r}", field="text")
+        return EngineFault(f"{what}: check the setting 'remote', and that server's log ({body!r})")
 
 
 def _recording(reference: Reference) -> dict[str, object]:
-    """Return the fields that say whose voice to clone."""
+    """Return the fields that send a recording to be cloned."""
     wav = wav_bytes(reference.samples, reference.sample_rate_hz)
     words = {"x_vector_only": True} if reference.text is None else {"ref_text": reference.text}
     return {"voice": None, "ref_audio": base64.b64encode(wav).decode("ascii"), **words}

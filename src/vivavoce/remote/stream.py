@@ -1,8 +1,7 @@
-"""The audio of a segment that is spoken in another process; it does not know where, nor how it
-comes here.
+"""Read the audio of a segment that another process speaks.
 
-A task reads what the other side sends, one chunk ahead of the listener at most: who takes nothing
-lets nothing be read.
+It knows neither that process nor the way to it. A task reads at most one chunk ahead of the
+listener, so a slow listener slows the source.
 """
 
 import asyncio
@@ -12,29 +11,30 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Self, TypeAlias
 
-from vivavoce.errors import EngineFault, NotReady, Overloaded, Unsupported, VivavoceError
+from vivavoce.errors import EngineFault, Overloaded, Unsupported, VivavoceError
 from vivavoce.names import is_name
 from vivavoce.serving.base import ChunkStream, clones_nothing
+from vivavoce.serving.model_errors import stopping_error
 from vivavoce.types import AudioChunk, EngineInfo, Reference, Samples, Segment, StopReason
 
 log = logging.getLogger(__name__)
 
-PATIENCE_S = 30.0  # how long the next segment of speech that is being heard waits for who is busy
+PATIENCE_S = 30.0  # a later segment of a request waits so long for a busy server
 
-Spoken: TypeAlias = AsyncGenerator[Samples | StopReason]  # the samples, then how they ended
+ChunkSource: TypeAlias = AsyncGenerator[Samples | StopReason]  # samples, then why they ended
 
 
 class RemoteStream(ChunkStream):
-    """A `ChunkStream` over `spoken`, which is read from now on, in a task of its own."""
+    """A `ChunkStream` over `source`, which a task reads from the start."""
 
-    def __init__(self, spoken: Spoken, live: "set[RemoteStream]") -> None:
+    def __init__(self, source: ChunkSource, live: "set[RemoteStream]") -> None:
         self.ending: StopReason | None = None
-        self.heard = False  # whether the other side has sent audio
+        self.heard = False  # the source has sent audio
         self._events: asyncio.Queue[Samples | StopReason | VivavoceError] = asyncio.Queue(maxsize=1)
         self._ended = False
         self._live = live
         self._live.add(self)
-        self._task = asyncio.create_task(self._read(spoken))
+        self._task = asyncio.create_task(self._read(source))
 
     def __aiter__(self) -> Self:
         return self
@@ -57,12 +57,12 @@ class RemoteStream(ChunkStream):
         )
 
     async def aclose(self) -> None:
-        """End the work on the other side too, if it is not done."""
+        """End the stream, and the work of its source if it is not done."""
         self._ended = True
         await self._stop_reading()
 
     async def fail(self, error: VivavoceError) -> None:
-        """End the work, and the listener's wait with `error`."""
+        """End the work of the source, and the listener's wait with `error`."""
         await self._stop_reading()
         while not self._events.empty():
             self._events.get_nowait()
@@ -73,25 +73,23 @@ class RemoteStream(ChunkStream):
         self._task.cancel()
         await asyncio.wait([self._task])
 
-    async def _read(self, spoken: Spoken) -> None:
+    async def _read(self, source: ChunkSource) -> None:
         try:
-            async with aclosing(spoken):
-                async for event in spoken:
+            async with aclosing(source):
+                async for event in source:
                     self.heard = True
                     await self._events.put(event)
         except VivavoceError as error:
             await self._events.put(error)
-        except (
-            Exception
-        ) as error:  # the top of a task: whatever went wrong ends the listener's wait
-            log.exception("a segment that is spoken elsewhere failed")
+        except Exception as error:  # the top of a task: any error ends the listener's wait
+            log.exception("a segment of a remote model failed")
             await self._events.put(
                 EngineFault(f"the audio could not be read: {error}; the log has the details")
             )
 
 
 class RemoteStreams:
-    """The segments of one engine that are spoken elsewhere; at most `max_waiting` wait for their first audio."""
+    """The remote streams of one engine. At most `max_waiting` wait for their first audio."""
 
     def __init__(self, name: str, max_waiting: int) -> None:
         self._name = name
@@ -102,12 +100,11 @@ class RemoteStreams:
         self,
         segment: Segment,
         follows: ChunkStream | None,
-        spoken: Callable[[Segment, float], Spoken],
+        source: Callable[[Segment, float], ChunkSource],
     ) -> RemoteStream:
-        """What `spoken` makes of `segment`, told how many seconds it may wait for who is busy.
+        """Return the stream of `source`, called with `segment` and the wait for a busy server.
 
-        Raises `Unsupported` for a live text, `Overloaded` if too many wait and this one follows
-        none.
+        Raise `Unsupported` for a live segment, and `Overloaded` for a new request if too many wait.
         """
         if segment.live:
             raise Unsupported(
@@ -120,27 +117,25 @@ class RemoteStreams:
                 f"{self._name!r} has {waiting} requests waiting, its limit; try again soon",
                 retry_after_s=1.0,
             )
-        return RemoteStream(spoken(segment, 0.0 if follows is None else PATIENCE_S), self._live)
+        return RemoteStream(source(segment, 0.0 if follows is None else PATIENCE_S), self._live)
 
     async def aclose(self) -> None:
-        """End them all with `NotReady`."""
+        """End all streams with `NotReady`."""
         for segment in tuple(self._live):
-            await segment.fail(
-                NotReady("the model is being stopped; try again when the server is back")
-            )
+            await segment.fail(stopping_error())
 
 
 class ReferenceVoice:
-    """The `PreparedVoice` of an engine elsewhere: the recording itself, which goes there with each segment."""
+    """The `PreparedVoice` of a remote engine: the recording, which is sent with each segment."""
 
     def __init__(self, reference: Reference) -> None:
         self.reference = reference
 
 
-def distant_voice(info: EngineInfo, reference: Reference) -> ReferenceVoice:
-    """Return the recording itself: who speaks prepares it, and keeps what it made.
+def reference_voice(info: EngineInfo, reference: Reference) -> ReferenceVoice:
+    """Return the recording as a voice. Raise `Unsupported` if the model clones no voices.
 
-    Raises `Unsupported` if none can.
+    The remote server prepares the voice and caches it.
     """
     if not info.capabilities.clones:
         raise clones_nothing(info)
@@ -148,14 +143,14 @@ def distant_voice(info: EngineInfo, reference: Reference) -> ReferenceVoice:
 
 
 def remote_info(info: EngineInfo, name: str) -> EngineInfo:
-    """What a model elsewhere says of itself, under its name here."""
-    # A text that is still being written has no way there.
+    """Return the description of a remote model under its name here."""
+    # Live text cannot be sent to a remote model.
     capabilities = replace(info.capabilities, live_text=False)
-    return replace(_named_well(info), name=name, capabilities=capabilities, max_live_chars=0)
+    return replace(_with_valid_names(info), name=name, capabilities=capabilities, max_live_chars=0)
 
 
-def _named_well(info: EngineInfo) -> EngineInfo:
-    """Return `info` without voices and languages whose names cannot be used."""
+def _with_valid_names(info: EngineInfo) -> EngineInfo:
+    """Return `info` without voices and languages that have invalid names."""
     voices = tuple(voice for voice in info.voices if is_name(voice.id) and is_name(voice.name))
     if dropped := len(info.voices) - len(voices):
         log.warning(

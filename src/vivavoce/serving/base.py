@@ -1,9 +1,8 @@
 """Define the two seams: `Engine`, which the server sees, and `Model`, which a scheduler steps.
 
-A `Model` is synchronous and batched, and knows no asyncio. An `Engine` is async and may be
-anywhere. `LocalEngine` (in `serving.local`) turns the first into the second. What few models or
-engines have is a member with a default: who has it subclasses the protocol, or not, and overrides
-that member.
+A `Model` is synchronous and batched, and knows no asyncio. An `Engine` is async and runs anywhere.
+`serving.local` turns a model into an engine. Members that few models or engines need have a
+default here, and are overridden in a subclass.
 """
 
 import logging
@@ -26,19 +25,18 @@ from vivavoce.types import (
 
 log = logging.getLogger(__name__)
 
-GRAPH_LOCK = (
-    threading.Lock()
-)  # torch captures one graph at a time per process, and frees no memory meanwhile
+# torch captures one graph at a time per process, and frees no memory meanwhile.
+GRAPH_LOCK = threading.Lock()
 
-S = TypeVar("S")  # a model's own state for one segment; nothing outside the model looks inside
+S = TypeVar("S")  # a model's state for one segment, opaque to everything else
 
 
 class Model(Protocol[S]):
     """A speech model on this machine, whose streams are of type `S`.
 
-    `max_batch` streams are stepped together. `lanes` is how many steps may run at the same time,
-    each in a thread of its own with its own streams; a model that says more than 1 promises that
-    `open`, `step` and `close` may be called from as many threads at once (for different streams).
+    Up to `max_batch` streams are stepped together. `lanes` steps may run at the same time, each in
+    a thread of its own with its own streams. With more than 1 lane, `open`, `step` and `close` are
+    called from as many threads at once, for different streams.
     """
 
     info: EngineInfo
@@ -46,112 +44,106 @@ class Model(Protocol[S]):
     lanes: int
 
     def open(self, segment: Segment) -> S:
-        """Prepare `segment`. Raise `BadRequest` for what the model cannot say.
+        """Start a stream for `segment`. Raise `BadRequest` for a text the model cannot speak.
 
-        A `live` segment, for a model whose capabilities say `live_text`, has the text that is known
-        by then, which may be none.
+        A `live` segment holds the text known so far, which may be empty. Only models with the
+        capability `live_text` get one.
         """
         ...
 
     def step(
         self, streams: Sequence[S], ahead_s: Sequence[float]
     ) -> Sequence[Samples | StopReason]:
-        """Advance every stream once: its next samples, empty if nothing is audible yet, or how it
-        ended.
+        """Advance every stream once. Return the next samples of each, or why it ended.
 
-        `ahead_s` holds, for each stream, the seconds of audio that its listener still has to hear
-        if nothing stutters: 0 before the first, negative for a listener who has run dry.
+        Samples are empty while nothing is audible yet. `ahead_s` holds the seconds of audio that
+        each listener has buffered: 0 before the first, negative after an underrun.
 
-        Raise `OutOfMemory`, without a `retry_after_s`, where its streams can be stepped again,
-        fewer at a time, and none of their audio is lost.
+        Raise `OutOfMemory` without a `retry_after_s` if no audio is lost and the streams can be
+        stepped again, fewer at a time.
         """
         ...
 
     def close(self, stream: S) -> None:
-        """Free the stream's state, wherever it stands.
-
-        Never raise. By default there is none to free.
-        """
+        """Free the state of the stream, ended or not. Never raise. By default do nothing."""
         return
 
     def feed(self, stream: S, text: str, *, last: bool) -> None:
-        """Add `text` to what a live `stream` says; `last` makes it complete. Harmless once the
-        stream has ended.
+        """Add `text` to a live `stream`. `last` makes it complete. Harmless after its end.
 
-        The stream's lane calls it between two steps. Raise `BadRequest` for what the model cannot
-        say, which ends the stream. Models without `live_text` are never called.
+        The stream's lane calls it between two steps, and never for models without `live_text`.
+        Raise `BadRequest` for a text the model cannot speak, which ends the stream.
         """
-        raise TypeError(f"model {self.info.name!r} says that it has live_text, and cannot be fed")
+        raise TypeError(f"model {self.info.name!r} says that it has live_text: it needs `feed`")
 
     def starving(self, stream: S) -> bool:
-        """True if `stream` has said all it knows: a step would bring nothing before `feed` is called again."""
+        """True if `stream` has spoken all of its text so far."""
         return False
 
     def prepare(self, reference: Reference) -> PreparedVoice:
-        """Return the voice of a recording, for any number of segments that name it in `prepared`.
+        """Return the voice of a recording, for the field `prepared` of any number of segments.
 
         Called from a thread of its own, one call at a time, while lanes open, step and close
-        streams. Raise `Unsupported` (`clones_nothing`, the default) if the model has voices of its
-        own alone, `BadRequest` for a recording that it cannot take.
+        streams. Raise `Unsupported` (`clones_nothing`, the default) if the model clones no voices,
+        and `BadRequest` for a recording that it cannot use.
         """
         raise clones_nothing(self.info)
 
     def unload(self) -> None:
-        """Give back the memory that the model takes, though it may still be referred to. Never
-        raise.
+        """Free the memory of the model, even while references to it exist. Never raise.
 
-        Called once, when all its streams are closed; `open` and `step` are not called afterwards.
-        The default is for models whose memory is too small to be managed.
+        Called once, when all its streams are closed. `open` and `step` are not called afterwards.
+        By default do nothing, for models of little memory.
         """
         return
 
     @property
     def lost(self) -> str | None:
-        """Exit reason of the model's process, or None while it runs or where the model has none of its own."""
+        """Exit reason of the model's process, or None while it runs or without one."""
         return None
 
     def kill(self) -> bool:
-        """Kill the model's process, so that steps under way fail.
+        """Kill the model's process, so that running steps fail. False if it has none.
 
-        Never block or raise. False if it has none.
+        Never block or raise.
         """
         return False
 
 
-AnyModel: TypeAlias = Model[
-    Any
-]  # Any: whoever holds a model hands it its own streams, and looks inside none
+AnyModel: TypeAlias = Model[Any]  # Any: streams are opaque to everything but their model
 
 
 def clones_nothing(info: EngineInfo) -> Unsupported:
-    """Return the error of `Model.prepare` for a model that speaks with voices of its own alone."""
+    """Return the error of `Model.prepare` for a model that clones no voices."""
     return Unsupported(
-        f"model {info.name!r} clones no voice: leave the recording out, or choose a Base checkpoint of Qwen3-TTS",
+        f"model {info.name!r} clones no voice: leave the recording out, or choose a Base "
+        "checkpoint of Qwen3-TTS",
         field="ref_audio",
     )
 
 
 def unreadable(model: str, text: str) -> Unsupported:
-    """Return the error of `Model.open` for a piece of text that a model's front end fails on, and log why."""
+    """Log the current exception of a model's front end. Return the error of `Model.open`."""
     log.exception("the front end of %s failed on %r", model, text[:80])
     return Unsupported(
-        f"{model!r} cannot read {text[:80]!r}: leave it out or write it in other words, or choose another model",
+        f"{model!r} cannot read {text[:80]!r}: leave it out or write it in other words, or choose "
+        "another model",
         field="text",
     )
 
 
 class ChunkStream(Protocol):
-    """The audio of one segment, as it is made; closing it frees its place in the engine.
+    """The audio of one segment, chunk by chunk.
 
-    `ending` says how it ended, once it has; it is `None` before that, and after a failure or a
-    close.
+    Closing it frees its place in the engine. `ending` is the reason why the audio ended. It is None
+    before that, and after an error or a close.
     """
 
     ending: StopReason | None
 
     @property
     def waited_s(self) -> float | None:
-        """Seconds from `speak` until the model began with it; None as long as it waits, or where nobody knows."""
+        """Seconds from `speak` until the model started, or None before that or if unknown."""
         return None
 
     def __aiter__(self) -> Self: ...
@@ -161,20 +153,19 @@ class ChunkStream(Protocol):
     async def aclose(self) -> None: ...
 
     def feed(self, text: str, *, last: bool = False) -> None:
-        """Add `text` to a live segment, as it is: pieces may end anywhere. `last` tells that its
-        text is complete.
+        """Add `text` to a live segment. `last` makes its text complete. Harmless after its end.
 
-        Returns at once. What was said so far is heard while more is waited for; no silence is made
-        up. Raises `BadRequest` after `last` and for a text that would grow beyond
-        `EngineInfo.max_live_chars`, of which nothing is taken then, and `Unsupported` for a segment
-        that is not live. Harmless once the audio has ended.
+        Pieces of text may end anywhere. Return at once: the audio so far is delivered while the
+        stream waits for more text, without added silence. Raise `BadRequest` after `last` and for
+        a text that grows beyond `EngineInfo.max_live_chars` (nothing of it is added), and
+        `Unsupported` for a segment that is not live.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What is known of a model that is not loaded: what it will say of itself, and the memory it will take."""
+    """The description of a model that is not loaded, and the memory it will take."""
 
     info: EngineInfo
     memory_bytes: int
@@ -182,7 +173,10 @@ class Preview:
 
 @dataclass(frozen=True, slots=True)
 class PeerState:
-    """One of the servers behind an engine: `up` unless it failed of late, `speaking` that many segments for us."""
+    """The state of one server behind an engine.
+
+    `up` is False for a while after a failure. `speaking` is the number of our segments there.
+    """
 
     url: str
     up: bool
@@ -190,65 +184,59 @@ class PeerState:
 
 
 class Engine(Protocol):
-    """What the layers above see of a model: async, many requests at once, here or far away."""
+    """A model as the layers above see it: async, for many requests at once, local or remote."""
 
     @property
     def info(self) -> EngineInfo: ...
 
     async def start(self) -> None:
-        """Make the engine ready to speak. Raises `MissingDependency` or `EngineFault`."""
+        """Make the engine ready to speak. Raise `MissingDependency` or `EngineFault`."""
         ...
 
     async def aclose(self) -> None:
-        """Stop and gives back its memory; whatever is still speaking fails with `NotReady`.
+        """Stop and free the memory. Segments that are not done fail with `NotReady`.
 
-        Raises `EngineFault` if a step that hangs keeps the memory; it may be called again then.
+        Raise `EngineFault` if a step that hangs keeps the memory. It may be called again then.
         """
         ...
 
     def speak(self, segment: Segment, *, follows: ChunkStream | None = None) -> ChunkStream:
-        """Queue `segment` at once and gives its audio in order; close the stream (`aclosing`) to
-        cancel.
+        """Queue `segment` at once and return its audio. Close the stream (`aclosing`) to cancel.
 
-        Raises `Overloaded` from the call itself, before any work, if too many requests wait.
-        `follows` is the segment before this one in a request that was already accepted: such a one
-        is never refused, and it is due only when what it follows has been heard. A `live` segment
-        waits for its first text without a place of its own, and keeps its place from then on;
-        raises `Unsupported` if the model reads a text only as a whole.
+        `follows` is the segment before this one in an accepted request. Such a segment is never
+        rejected, and is due when the one before it has been heard. A `live` segment takes its place
+        in the model with its first text. Raise `Overloaded`, before any work, if too many requests
+        wait, and `Unsupported` for a live segment if the model has no `live_text`.
         """
         ...
 
     async def prepare_voice(self, reference: Reference) -> PreparedVoice:
-        """Return the voice of a recording, for the segments of this engine; kept for a while, so
-        that the next call is quick.
+        """Return the voice of a recording, for the segments of this engine. Voices are cached.
 
-        Raises `Unsupported` if the model clones nothing, `BadRequest` for a recording that it
-        cannot take, `Overloaded` if too many wait, `NotReady` when the engine is being stopped.
+        Raise `Unsupported` if the model clones no voices, `BadRequest` for a recording that it
+        cannot use, `Overloaded` if too many wait, `NotReady` while the engine is being stopped.
         """
         ...
 
     @property
     def load(self) -> Load:
-        """Segments waiting and running, of an engine on this machine."""
+        """The load of an engine on this machine."""
         return Load(0, 0)
 
     @property
     def peers(self) -> Sequence[PeerState]:
-        """The servers that make the speech, for an engine over others."""
+        """The servers behind the engine, if it is over others."""
         return ()
 
     @property
     def failure(self) -> VivavoceError | None:
-        """The error after which this process can never speak with the model again; only a new process can."""
+        """The error that only a new server process can end, or None."""
         return None
 
     def observe(self, observer: EngineEvents) -> None:
-        """Tell `observer` of waits and steps from now on; called before `start`.
-
-        By default there are none.
-        """
+        """Report waits and steps to `observer`. Called before `start`. By default do nothing."""
         return
 
     async def check(self) -> None:
-        """Raise `NotReady` if the engine is over other servers and none of them would speak now."""
+        """Raise `NotReady` if no server behind the engine would speak now."""
         return

@@ -1,4 +1,4 @@
-"""An engine over a model on this machine: asyncio on one side, the scheduler's threads on the other."""
+"""Run a model on this machine as an `Engine`: asyncio on one side, lanes on the other."""
 
 import asyncio
 import math
@@ -8,12 +8,10 @@ import numpy as np
 
 from vivavoce.errors import EngineFault, NotReady, VivavoceError
 from vivavoce.serving.base import AnyModel, ChunkStream, Engine
-from vivavoce.serving.events import EngineEvents, Load
+from vivavoce.serving.events import EngineEvents, Load, StepTimer
 from vivavoce.serving.model_errors import to_engine_error
-from vivavoce.serving.queue import Limits
+from vivavoce.serving.queue import Limits, QueuedSegment
 from vivavoce.serving.scheduler import Delivery, Event, Scheduler
-from vivavoce.serving.step_timer import StepTimer
-from vivavoce.serving.tickets import QueuedSegment
 from vivavoce.serving.voice_cache import VoiceCache
 from vivavoce.types import AudioChunk, EngineInfo, PreparedVoice, Reference, Segment, StopReason
 
@@ -48,19 +46,19 @@ class LocalEngine(Engine):
 
     @property
     def lost(self) -> str | None:
-        """Exit reason of the process of its model, or None while it runs or where there is none."""
+        """Exit reason of the model's process, or None while it runs or without one."""
         return self._model.lost
 
     def abandon(self, error: VivavoceError) -> bool:
-        """End every stream at once, those that speak with `error`, those that wait with `NotReady`.
+        """End every stream at once: running ones with `error`, waiting ones with `NotReady`.
 
-        For a step that hangs: nothing is waited for. True if its model was in a process, which is
-        killed: `aclose` frees the memory then. False if nothing can end the step.
+        For a step that hangs: never wait. True if the model had a process, which is killed:
+        `aclose` frees its memory then. False if nothing can end the step.
         """
         waiting = set(self._scheduler.abandon())
         listeners, self._listeners = self._listeners, {}
-        for ticket, events in listeners.items():
-            events.put_nowait(NotReady(error.message) if ticket in waiting else error)
+        for queued, events in listeners.items():
+            events.put_nowait(NotReady(error.message) if queued in waiting else error)
         return self._model.kill()
 
     async def start(self) -> None:
@@ -74,54 +72,45 @@ class LocalEngine(Engine):
         except EngineFault:
             if not self._model.kill():
                 raise
-            await asyncio.to_thread(
-                self._scheduler.stop
-            )  # the step that hung has ended, and its thread
+            await asyncio.to_thread(self._scheduler.stop)  # the step failed, so its lane ends
 
-    def speak(self, segment: Segment, *, follows: ChunkStream | None = None) -> "SpokenSegment":
-        before = follows.ticket if isinstance(follows, SpokenSegment) else None
-        ticket = self._scheduler.submit(segment, follows=before)
-        # Bounded by max_ahead_s of audio: the scheduler leaves a stream alone until `took` says it
-        # was heard.
-        events = self._listeners[ticket] = asyncio.Queue()
-        self._limit_wait(ticket)
-        return SpokenSegment(self, ticket, events)
+    def speak(self, segment: Segment, *, follows: ChunkStream | None = None) -> "LocalStream":
+        before = follows.queued if isinstance(follows, LocalStream) else None
+        queued = self._scheduler.submit(segment, follows=before)
+        # Bounded by max_ahead_s of audio: the scheduler pauses a stream until `mark_read`.
+        events = self._listeners[queued] = asyncio.Queue()
+        self._limit_wait(queued)
+        return LocalStream(self, queued, events)
 
-    def feed(self, ticket: QueuedSegment, text: str, *, last: bool) -> None:
-        waited_for_text = not ticket.ready
-        self._scheduler.feed(ticket, text, last=last)
+    def feed(self, queued: QueuedSegment, text: str, *, last: bool) -> None:
+        waited_for_text = not queued.ready
+        self._scheduler.feed(queued, text, last=last)
         if waited_for_text:
-            self._limit_wait(ticket)
+            self._limit_wait(queued)
 
-    def _limit_wait(self, ticket: QueuedSegment) -> None:
-        """Refuse a new request whose turn does not come in time."""
-        if (
-            self._loop is not None
-            and ticket.follows is None
-            and ticket.ready
-            and self._queue_timeout_s < math.inf
-        ):
-            self._loop.call_later(self._queue_timeout_s, self._scheduler.expire, ticket)
+    def _limit_wait(self, queued: QueuedSegment) -> None:
+        """Reject a new request that does not start within the queue timeout."""
+        new = queued.follows is None and queued.ready
+        if self._loop is not None and new and self._queue_timeout_s < math.inf:
+            self._loop.call_later(self._queue_timeout_s, self._scheduler.expire, queued)
 
     async def prepare_voice(self, reference: Reference) -> PreparedVoice:
         return await self._voices.get(reference)
 
-    def took(self, ticket: QueuedSegment, samples: int) -> None:
-        self._scheduler.took(ticket, samples)
+    def mark_read(self, queued: QueuedSegment, samples: int) -> None:
+        self._scheduler.mark_read(queued, samples)
 
-    def forget(self, ticket: QueuedSegment) -> None:
-        """End a ticket's delivery, and its work if there is some left."""
-        if self._listeners.pop(ticket, None) is not None:
-            self._scheduler.cancel(ticket)
+    def forget(self, queued: QueuedSegment) -> None:
+        """End the delivery of `queued`, and its work if that is not done."""
+        if self._listeners.pop(queued, None) is not None:
+            self._scheduler.cancel(queued)
 
     def _prepare(self, reference: Reference) -> PreparedVoice:
         try:
             return self._model.prepare(reference)
         except VivavoceError:
             raise
-        except (
-            Exception
-        ) as error:  # the top of a worker thread: whatever the model raises ends its callers' wait
+        except Exception as error:  # the top of a worker thread: any error ends its callers' wait
             raise to_engine_error(error, "could not prepare the voice") from error
 
     def _deliver(self, delivery: Delivery) -> None:
@@ -129,27 +118,27 @@ class LocalEngine(Engine):
             self._loop.call_soon_threadsafe(self._dispatch, delivery)
 
     def _dispatch(self, delivery: Delivery) -> None:
-        for ticket, event in delivery:
-            if (events := self._listeners.get(ticket)) is not None:
+        for queued, event in delivery:
+            if (events := self._listeners.get(queued)) is not None:
                 events.put_nowait(event)
 
 
-class SpokenSegment(ChunkStream):
-    """The audio of one segment, as it is made. Ends by itself, with an error, or by `aclose`."""
+class LocalStream(ChunkStream):
+    """The audio of one segment. It ends by itself, with an error, or by `aclose`."""
 
     def __init__(
-        self, engine: LocalEngine, ticket: QueuedSegment, events: "asyncio.Queue[Event]"
+        self, engine: LocalEngine, queued: QueuedSegment, events: "asyncio.Queue[Event]"
     ) -> None:
         self._engine = engine
-        self.ticket = ticket
+        self.queued = queued
         self.ending: StopReason | None = None
         self._events = events
         self._ended = False
 
     @property
     def waited_s(self) -> float | None:
-        opened_s = self.ticket.opened_s
-        return None if opened_s is None else opened_s - self.ticket.submitted_s
+        opened_s = self.queued.opened_s
+        return None if opened_s is None else opened_s - self.queued.submitted_s
 
     def __aiter__(self) -> Self:
         return self
@@ -159,7 +148,7 @@ class SpokenSegment(ChunkStream):
             raise StopAsyncIteration
         event = await self._events.get()
         if isinstance(event, np.ndarray):
-            self._engine.took(self.ticket, event.size)
+            self._engine.mark_read(self.queued, event.size)
             return AudioChunk(event)
         await self.aclose()
         if isinstance(event, VivavoceError):
@@ -168,8 +157,8 @@ class SpokenSegment(ChunkStream):
         raise StopAsyncIteration
 
     def feed(self, text: str, *, last: bool = False) -> None:
-        self._engine.feed(self.ticket, text, last=last)
+        self._engine.feed(self.queued, text, last=last)
 
     async def aclose(self) -> None:
         self._ended = True
-        self._engine.forget(self.ticket)
+        self._engine.forget(self.queued)

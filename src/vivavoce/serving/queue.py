@@ -1,36 +1,110 @@
-"""Who waits for a model, and whose turn it is. It knows no threads: the lock of the scheduler that
-owns it guards it.
+"""Queue the segments that wait for a model, choose the next, and reject requests.
 
-A new request is due at once, the next segment of a request when the one before it will have been
-heard; a `batch` request `BATCH_PATIENCE_S` later than an interactive one, which is the longest that
-it gives way. Among the new requests of callers who are known, each has its turn when the others
-have had as much audio (start-time fair queuing, Goyal, Vin and Cheng, 1997), so that whoever asks
-for much waits longer than whoever asks for little.
+It knows no threads: the lock of the scheduler guards everything here.
 
-Segments of a request that was accepted are never refused. A new request is, when as many wait as
-may, or as many seconds of audio, or when it could not begin as soon as it must, or has not; it is
-told when there will be room, by what the model has made of late.
+- A new request is due at once. The next segment of a request is due when the one before it will
+  have been heard.
+- A `batch` request is due `BATCH_PATIENCE_S` later than an interactive one.
+- New requests of known callers share the model fairly: a caller is next when the others have had
+  as much audio (start-time fair queuing, Goyal, Vin and Cheng, 1997).
+- A new request is rejected if the queue is full (by count or by predicted seconds), or if it would
+  miss its start deadline. The error says when to retry, from the recent speed of the model.
+- A later segment of an accepted request is never rejected.
 """
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from vivavoce.errors import Overloaded
-from vivavoce.serving.tickets import QueuedSegment
-from vivavoce.types import EngineInfo, QueueHints
+from vivavoce.types import EngineInfo, QueueHints, Segment
 
 BATCH_PATIENCE_S = 10.0
 PACE_HALF_LIFE_S = 10.0  # of steps
+CAUTION_S = 60.0  # after an out-of-memory: others may have freed memory by then
 _LONGEST_RETRY_S = 60.0
+
+
+@dataclass(eq=False, slots=True)
+class QueuedSegment:
+    """A submitted segment, its progress and that of its listener."""
+
+    segment: Segment
+    submitted_s: float
+    # The segment that its listener hears before it, until its own audio begins.
+    follows: "QueuedSegment | None" = None
+    cancelled: bool = False
+    unread_samples: int = 0  # delivered, and not yet read by the listener
+    made: int = 0  # samples delivered so far
+    turn: float = 0.0  # its place among new requests, see `RequestQueue`
+    play_started_s: float = math.inf  # of its first sample, later by every pause since
+    fed: list[str] = field(default_factory=list)  # live text that the model does not have yet
+    chars: int = 0  # of a live text, in all
+    complete: bool = True  # all of the text is known
+    last_given: bool = True  # the model knows that the text is complete
+    opened_s: float | None = None  # when a lane took it from the queue
+    deferred: bool = False  # it was put back because there was no memory to open it
+
+    @property
+    def ready(self) -> bool:
+        """True if a lane may open it: it has text, or its text is complete."""
+        return self.chars > 0 or self.complete
+
+    @property
+    def has_new_text(self) -> bool:
+        """True if the model does not have all of its text yet."""
+        return bool(self.fed) or (self.complete and not self.last_given)
+
+    def due_s(self, rate_hz: int) -> float:
+        """Return the time at which its listener needs its first sample."""
+        before = self.follows
+        if before is None or (before.cancelled and not before.made):  # that one is never heard
+            return self.submitted_s
+        return before.plays_until_s(rate_hz)
+
+    def plays_until_s(self, rate_hz: int) -> float:
+        """Return the time at which its listener will have heard all that was delivered."""
+        return self.play_started_s + self.made / rate_hz
+
+    def buffered_s(self, rate_hz: int, now_s: float) -> float:
+        """Return the seconds of audio that its listener still has, negative after an underrun."""
+        if self.made:
+            return self.plays_until_s(rate_hz) - now_s
+        return max(self.due_s(rate_hz) - now_s, 0.0)
+
+    def count(self, samples: int, rate_hz: int, now_s: float) -> None:
+        """Count `samples` that are delivered at `now_s`."""
+        if not self.made:
+            self.play_started_s = max(now_s, self.due_s(rate_hz))
+            self.follows = None  # settled: a long text must not keep all its segments
+        else:  # later by the pause of a listener whose buffer was empty
+            self.play_started_s += max(now_s - self.plays_until_s(rate_hz), 0.0)
+        self.made += samples
+        self.unread_samples += samples
+
+
+class BatchLimit:
+    """The largest batch of a step: `max_batch`, and less for a while after an out-of-memory."""
+
+    def __init__(self, max_batch: int) -> None:
+        self._max_batch = self._reduced = max_batch
+        self._until_s = -math.inf
+
+    def current(self, now_s: float) -> int:
+        """Return the most streams that a step may have at `now_s`."""
+        return self._reduced if now_s < self._until_s else self._max_batch
+
+    def reduce(self, streams: int, now_s: float) -> None:
+        """Limit steps to `streams` from `now_s` on, because there was no memory for more."""
+        self._reduced, self._until_s = min(streams, self.current(now_s)), now_s + CAUTION_S
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What may wait for a model, and how far it may be ahead of a listener.
+    """The limits of a model's queue, and of the audio made ahead of a listener.
 
-    Of a long text only the first `max_ahead_s` seconds count: after these its listener can wait for
-    others.
+    Of a long text only the first `max_ahead_s` seconds count: its listener can wait for others
+    after these.
     """
 
     max_queued_requests: int = 64
@@ -40,7 +114,7 @@ class Limits:
 
 
 class Pace:
-    """Seconds of audio that a model makes in a second, of late; before it has made any, as many as are heard."""
+    """The recent speed of a model, in seconds of audio per second: real time before any step."""
 
     def __init__(self, lanes: int) -> None:
         self._lanes = lanes
@@ -53,130 +127,131 @@ class Pace:
         self._busy_s = self._busy_s * kept + busy_s
 
     def seconds_for(self, audio_s: float) -> float:
-        """How long the model takes to make `audio_s` seconds of audio."""
+        """Return the seconds that the model needs to make `audio_s` seconds of audio."""
         return audio_s * self._busy_s / (self._audio_s * self._lanes)
 
 
 class RequestQueue:
-    """The queue of a model, within `limits`; whoever owns it calls `expire` for what waits too
-    long.
+    """The queue of a model, within `limits`. Its owner calls `expire` after the queue timeout.
 
-    The last half of the places is kept from a caller who has the first half.
+    A caller who has the first half of the places gets none of the other half.
     """
 
     def __init__(self, info: EngineInfo, lanes: int, limits: Limits) -> None:
         self.pace = Pace(lanes)
         self._model, self._rate_hz = info.name, info.sample_rate_hz
         self._limits = limits
-        self._tickets: list[QueuedSegment] = []
-        self._turn = 0.0  # of the request that began last
-        self._turns: dict[
-            str, float
-        ] = {}  # caller → the turn of its next request, where it is not now
+        self._segments: list[QueuedSegment] = []
+        self._turn = 0.0  # of the request that started last
+        self._turns: dict[str, float] = {}  # caller → later turn of that caller's next request
 
     def __len__(self) -> int:
-        return len(self._tickets)
+        return len(self._segments)
 
-    def join(self, ticket: QueuedSegment, *, free: int = 0) -> None:
-        """Queue `ticket`; as many who wait as the model has `free` places begin with its next step.
+    def push(self, queued: QueuedSegment, *, free: int = 0) -> None:
+        """Add `queued`.
 
-        Raises `Overloaded` for a new request that finds no room.
+        The model has `free` places: as many of the waiting segments start with its next step.
+        Raise `Overloaded` for a new request that does not fit the limits.
         """
-        if ticket.follows is None:
-            self._check(ticket.segment.hints, free)
-            ticket.turn = self._turn_of(ticket.segment.hints)
-        self._tickets.append(ticket)
+        if queued.follows is None:
+            self._check(queued.segment.hints, free)
+            queued.turn = self._turn_of(queued.segment.hints)
+        self._segments.append(queued)
 
-    def rejoin(self, ticket: QueuedSegment) -> None:
-        """Put back `ticket`, whose turn came too soon: it keeps its place and is not refused."""
-        self._tickets.append(ticket)
+    def requeue(self, queued: QueuedSegment) -> None:
+        """Put back `queued`, which could not start. It keeps its turn and is not rejected."""
+        self._segments.append(queued)
 
-    def leave(self, ticket: QueuedSegment) -> None:
-        """Take `ticket` out, if it waits."""
-        if ticket in self._tickets:
-            self._tickets.remove(ticket)
+    def remove(self, queued: QueuedSegment) -> None:
+        """Remove `queued`, if it waits."""
+        if queued in self._segments:
+            self._segments.remove(queued)
 
-    def expire(self, ticket: QueuedSegment) -> Overloaded | None:
-        """Take out `ticket`, which has waited too long, and gives its refusal; `None` if it has begun or left."""
-        if ticket not in self._tickets:
+    def expire(self, queued: QueuedSegment) -> Overloaded | None:
+        """Remove `queued` and return its error, or None if it does not wait any more."""
+        if queued not in self._segments:
             return None
-        self._tickets.remove(ticket)
+        self._segments.remove(queued)
         return self._overloaded(
             f"had no place for this request within {self._limits.queue_timeout_s:g} s",
-            self._audio_s(self._new_claims()),
+            self._audio_s(self._new_hints()),
         )
 
     def clear(self) -> list[QueuedSegment]:
-        """Take all out."""
-        tickets, self._tickets = self._tickets, []
-        return tickets
+        """Remove and return all segments."""
+        removed, self._segments = self._segments, []
+        return removed
 
-    def first(self) -> QueuedSegment | None:
-        """Return the one whose turn it is, of those that have something to say."""
-        ready = [ticket for ticket in self._tickets if ticket.ready]
-        nominated = [ticket for ticket in ready if ticket.follows is not None]
+    def peek(self) -> QueuedSegment | None:
+        """Return the next segment to start, of those that are ready."""
+        ready = [queued for queued in self._segments if queued.ready]
+        candidates = [queued for queued in ready if queued.follows is not None]
         for priority in ("interactive", "batch"):
             new = [
-                one
-                for one in ready
-                if one.follows is None and one.segment.hints.priority == priority
+                queued
+                for queued in ready
+                if queued.follows is None and queued.segment.hints.priority == priority
             ]
-            nominated += sorted(new, key=lambda ticket: (ticket.turn, ticket.submitted_s))[:1]
-        return min(nominated, key=self._due_s, default=None)
+            candidates += sorted(new, key=lambda queued: (queued.turn, queued.submitted_s))[:1]
+        return min(candidates, key=self._due_s, default=None)
 
-    def take(self) -> QueuedSegment | None:
-        """Take out the one whose turn it is, to begin."""
-        if (ticket := self.first()) is not None:
-            self._tickets.remove(ticket)
-            self._turn = max(self._turn, ticket.turn)
-        return ticket
+    def pop(self) -> QueuedSegment | None:
+        """Remove and return the next segment to start."""
+        if (queued := self.peek()) is not None:
+            self._segments.remove(queued)
+            self._turn = max(self._turn, queued.turn)
+        return queued
 
-    def _due_s(self, ticket: QueuedSegment) -> float:
-        patience_s = BATCH_PATIENCE_S if ticket.segment.hints.priority == "batch" else 0.0
-        return ticket.due_s(self._rate_hz) + patience_s
+    def _due_s(self, queued: QueuedSegment) -> float:
+        patience_s = BATCH_PATIENCE_S if queued.segment.hints.priority == "batch" else 0.0
+        return queued.due_s(self._rate_hz) + patience_s
 
-    def _turn_of(self, claim: QueueHints) -> float:
-        if not claim.caller:
+    def _turn_of(self, hints: QueueHints) -> float:
+        if not hints.caller:
             return self._turn
-        turn = max(self._turn, self._turns.get(claim.caller, 0.0))
+        turn = max(self._turn, self._turns.get(hints.caller, 0.0))
         self._turns = {caller: turn for caller, turn in self._turns.items() if turn > self._turn}
-        self._turns[claim.caller] = turn + claim.audio_s
+        self._turns[hints.caller] = turn + hints.audio_s
         return turn
 
-    def _check(self, claim: QueueHints, free: int) -> None:
-        new = self._new_claims()
+    def _check(self, hints: QueueHints, free: int) -> None:
+        new = self._new_hints()
         if not new:
             return
-        waiting_s, within_s = self._audio_s(new), min(claim.timeout_s, self._limits.queue_timeout_s)
-        over_s = waiting_s + self._audio_s([claim]) - self._limits.max_queued_audio_s
-        of_caller = sum(other.caller == claim.caller for other in new) if claim.caller else 0
-        if len(new) >= self._limits.max_queued_requests or of_caller >= math.ceil(
-            self._limits.max_queued_requests / 2
-        ):
-            whose = " of yours" if len(new) < self._limits.max_queued_requests else ""
-            number = of_caller if whose else len(new)
+        waiting_s = self._audio_s(new)
+        timeout_s = min(hints.timeout_s, self._limits.queue_timeout_s)
+        over_s = waiting_s + self._audio_s([hints]) - self._limits.max_queued_audio_s
+        # 1) Reject by the number of requests, of all callers and of this one.
+        most = self._limits.max_queued_requests
+        of_caller = sum(other.caller == hints.caller for other in new) if hints.caller else 0
+        if len(new) >= most or of_caller >= math.ceil(most / 2):
+            whose, number = (" of yours", of_caller) if len(new) < most else ("", len(new))
             raise self._overloaded(
                 f"has {number} requests{whose} waiting, its limit", waiting_s / len(new)
             )
+        # 2) Reject by seconds of audio.
         if over_s > 0:
             raise self._overloaded(
                 f"has {waiting_s:.0f} seconds of audio waiting, its limit", over_s
             )
+        # 3) Reject a request that would start after its timeout.
         before_s = self._audio_s(new[free:])
-        if (wait_s := self.pace.seconds_for(before_s)) > within_s:
+        if (wait_s := self.pace.seconds_for(before_s)) > timeout_s:
             raise self._overloaded(
-                f"has about {wait_s:.1f} s of work waiting, and this request may wait {within_s:.1f} s",
-                before_s - within_s * before_s / wait_s,
+                f"has about {wait_s:.1f} s of work waiting, and this request may wait "
+                f"{timeout_s:.1f} s",
+                before_s - timeout_s * before_s / wait_s,
             )
 
-    def _new_claims(self) -> list[QueueHints]:
-        return [ticket.segment.hints for ticket in self._tickets if ticket.follows is None]
+    def _new_hints(self) -> list[QueueHints]:
+        return [queued.segment.hints for queued in self._segments if queued.follows is None]
 
-    def _audio_s(self, claims: Sequence[QueueHints]) -> float:
-        return sum(min(claim.audio_s, self._limits.max_ahead_s) for claim in claims)
+    def _audio_s(self, hints: Sequence[QueueHints]) -> float:
+        return sum(min(one.audio_s, self._limits.max_ahead_s) for one in hints)
 
     def _overloaded(self, what: str, audio_s: float) -> Overloaded:
-        """Return the refusal because of `what`; there is room when `audio_s` more seconds of audio have been made."""
+        """Return the error that says `what`. A retry fits after `audio_s` more seconds of audio."""
         retry_after_s = min(max(math.ceil(self.pace.seconds_for(audio_s)), 1.0), _LONGEST_RETRY_S)
         return Overloaded(
             f"{self._model!r} {what}; try again in {retry_after_s:.0f} s",

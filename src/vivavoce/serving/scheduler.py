@@ -1,21 +1,18 @@
-"""Step a model in threads of its own and hands on what each step brought; it knows nothing of text
-or formats.
+"""Step a model in threads of its own, and deliver the results of each step.
 
-A lane is one thread with up to `model.max_batch` running streams; all lanes share one queue
-(`waiting`), from which they take what its listener needs soonest. Between two steps a lane closes
-what was cancelled and opens waiting segments for `ADMIT_S`, or one that takes longer, so that a
-start never makes running streams stutter for long. A stream whose listener has not yet taken
-`max_ahead_s` seconds of audio is left out of the steps until it has.
+It knows nothing of text or audio formats.
 
-A step that finds no memory is tried again with half of its streams at a time, and an opening when
-there are fewer streams; what finds none then ends with `OutOfMemory`. For a while there are no
-larger steps (`fitting`).
-
-A live segment is admitted with its first text, and is left out of the steps while its model has
-said all that it knows; `feed` wakes its lane.
-
-Every submitted ticket ends exactly once: with an `StopReason`, with an error, or by `cancel`, after
-which nothing more of it is delivered.
+- A lane is one thread with up to `model.max_batch` running streams. All lanes share one queue.
+- Between two steps a lane closes cancelled streams and opens waiting segments for `ADMIT_S`, or
+  one that takes longer: a start must not interrupt running streams for long.
+- A stream is left out of the steps while its listener has `max_ahead_s` seconds of unread audio.
+- A step without memory is retried with half of its streams at a time, and an opening when fewer
+  streams run. A stream that still finds no memory ends with `OutOfMemory`. Steps stay smaller for
+  a while (`BatchLimit`).
+- A live segment is opened with its first text. It is left out of the steps while it starves, and
+  `feed` wakes its lane.
+- Every submitted segment ends exactly once: with a `StopReason`, with an error, or by `cancel`,
+  after which nothing more of it is delivered.
 """
 
 import logging
@@ -27,21 +24,16 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from vivavoce.errors import (
-    BadRequest,
-    EngineFault,
-    NotReady,
-    OutOfMemory,
-    Unsupported,
-    VivavoceError,
-)
+from vivavoce.errors import BadRequest, EngineFault, OutOfMemory, Unsupported, VivavoceError
 from vivavoce.serving.base import AnyModel
-from vivavoce.serving.events import EngineEvents, Load, NoEvents
-from vivavoce.serving.fitting import BatchLimit
-from vivavoce.serving.model_errors import clear_tracebacks, retryable_oom, to_engine_error
-from vivavoce.serving.queue import Limits, RequestQueue
-from vivavoce.serving.step_timer import StepTimer
-from vivavoce.serving.tickets import QueuedSegment
+from vivavoce.serving.events import EngineEvents, Load, NoEvents, StepTimer
+from vivavoce.serving.model_errors import (
+    clear_tracebacks,
+    retryable_oom,
+    stopping_error,
+    to_engine_error,
+)
+from vivavoce.serving.queue import BatchLimit, Limits, QueuedSegment, RequestQueue
 from vivavoce.text.split import weighted_length
 from vivavoce.types import Samples, Segment, StopReason
 
@@ -56,13 +48,13 @@ Delivery: TypeAlias = Sequence[tuple[QueuedSegment, Event]]
 
 @dataclass(eq=False, slots=True)
 class _Running:
-    ticket: QueuedSegment
+    queued: QueuedSegment
     stream: Any  # Any: the model alone looks inside
-    starving: bool = False  # has said all of its text that is known
+    starving: bool = False  # all of its known text is spoken
 
 
 class Scheduler:
-    """Steps `model`; `deliver` is called from the lanes' threads with what each step brought."""
+    """The lanes of `model`. They call `deliver` from their threads with each step's results."""
 
     def __init__(
         self, model: AnyModel, deliver: Callable[[Delivery], None], limits: Limits
@@ -70,11 +62,11 @@ class Scheduler:
         self._model = model
         self._deliver = deliver
         self._rate_hz = model.info.sample_rate_hz
-        self._max_ahead = int(limits.max_ahead_s * self._rate_hz)
+        self._max_unread = int(limits.max_ahead_s * self._rate_hz)
         self._observer: EngineEvents = NoEvents()
         self._changed = threading.Condition()
-        self._waiting = RequestQueue(model.info, model.lanes, limits)
-        self._fitting = BatchLimit(model.max_batch)
+        self._queue = RequestQueue(model.info, model.lanes, limits)
+        self._batch_limit = BatchLimit(model.max_batch)
         self._running = 0
         self.step_timer = StepTimer()
         self._stopped = False
@@ -89,10 +81,10 @@ class Scheduler:
     @property
     def load(self) -> Load:
         with self._changed:
-            return Load(len(self._waiting), self._running)
+            return Load(len(self._queue), self._running)
 
     def observe(self, observer: EngineEvents) -> None:
-        """Tell `observer` of waits and steps; called before `start`."""
+        """Report waits and steps to `observer`. Called before `start`."""
         self._observer = observer
 
     def start(self) -> None:
@@ -100,22 +92,20 @@ class Scheduler:
             lane.start()
 
     def stop(self) -> None:
-        """End every ticket with `NotReady`, joins the lanes and unloads the model; blocks for one
-        step at most.
+        """End every segment with `NotReady`, join the lanes and unload the model.
 
-        Raises `EngineFault` if a lane does not end; calling again waits for it again.
+        Block for one step at most. Raise `EngineFault` if a lane does not end: the next call waits
+        for it again.
         """
         with self._changed:
             self._stopped = True
-            waiting = self._waiting.clear()
+            waiting = self._queue.clear()
             self._changed.notify_all()
-        self._deliver([(ticket, _stopping()) for ticket in waiting])
+        self._deliver([(queued, stopping_error()) for queued in waiting])
         for lane in self._lanes:
-            if lane.ident is None:  # never started
-                continue
-            lane.join(_JOIN_TIMEOUT_S)
-        hanging = [lane.name for lane in self._lanes if lane.is_alive()]
-        if hanging:
+            if lane.ident is not None:  # it was started
+                lane.join(_JOIN_TIMEOUT_S)
+        if hanging := [lane.name for lane in self._lanes if lane.is_alive()]:
             raise EngineFault(
                 f"{', '.join(hanging)} did not end within {_JOIN_TIMEOUT_S:g} s: a step hangs"
             )
@@ -125,61 +115,61 @@ class Scheduler:
             self._model.unload()
 
     def abandon(self) -> Sequence[QueuedSegment]:
-        """Stop without waiting. Return the tickets that have not started."""
+        """Stop without waiting. Return the segments that have not started."""
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
-            return self._waiting.clear()
+            return self._queue.clear()
 
     def submit(self, segment: Segment, *, follows: QueuedSegment | None = None) -> QueuedSegment:
-        """Queue a segment. Raises `Overloaded` when too many requests wait, `NotReady` after
-        `stop`.
+        """Queue a segment.
 
-        A live one raises `Unsupported` if the model speaks none, and `BadRequest` if its text is
-        too long.
+        Raise `Overloaded` if the queue is full, and `NotReady` after `stop`. For a live segment,
+        raise `Unsupported` if the model speaks none, and `BadRequest` if its text is too long.
         """
-        ticket = QueuedSegment(segment, time.monotonic(), follows)
+        queued = QueuedSegment(segment, time.monotonic(), follows)
         if segment.live:
             self._check_live()
-            ticket.chars = self._grown(0, segment.text)
-            ticket.complete = ticket.last_given = False
+            queued.chars = self._grown(0, segment.text)
+            queued.complete = queued.last_given = False
         with self._changed:
             if self._stopped:
-                raise _stopping()
-            places = self._fitting.most(time.monotonic()) * len(self._lanes)
-            self._waiting.join(ticket, free=max(places - self._running, 0))
+                raise stopping_error()
+            places = self._batch_limit.current(time.monotonic()) * len(self._lanes)
+            self._queue.push(queued, free=max(places - self._running, 0))
             self._changed.notify_all()
-        return ticket
+        return queued
 
-    def feed(self, ticket: QueuedSegment, text: str, *, last: bool) -> None:
-        """Add `text` to a live segment; `last` makes it complete. Harmless once it has ended.
+    def feed(self, queued: QueuedSegment, text: str, *, last: bool) -> None:
+        """Add `text` to a live segment. `last` makes it complete. Harmless after its end.
 
-        Raises `BadRequest` after `last` and for a text that grows too long, of which nothing is
-        taken then.
+        Raise `BadRequest` after `last`, and for a text that grows too long. Nothing of that text
+        is added.
         """
         with self._changed:
-            if not ticket.segment.live:
+            if not queued.segment.live:
                 raise Unsupported(
                     "the text of this segment was sent as a whole: only a live one grows",
                     field="text",
                 )
-            if ticket.complete:
+            if queued.complete:
                 raise BadRequest(
                     f"the text was complete before {text[:40]!r} came: open another segment for it",
                     field="text",
                 )
-            chars = self._grown(ticket.chars, text)
-            if not ticket.chars:
-                ticket.submitted_s = time.monotonic()  # nobody could have been served before
-            ticket.chars, ticket.complete = chars, last
+            chars = self._grown(queued.chars, text)
+            if not queued.chars:
+                queued.submitted_s = time.monotonic()  # it could not start before
+            queued.chars, queued.complete = chars, last
             if text:
-                ticket.fed.append(text)
+                queued.fed.append(text)
             self._changed.notify_all()
 
     def _check_live(self) -> None:
         if not self._model.info.capabilities.live_text:
             raise Unsupported(
-                f"model {self._model.info.name!r} reads a text only as a whole: send it when it is complete",
+                f"model {self._model.info.name!r} reads a text only as a whole: send it when it is "
+                "complete",
                 field="text",
             )
 
@@ -188,48 +178,55 @@ class Scheduler:
         most, chars = self._model.info.max_live_chars, chars + weighted_length(text)
         if chars > most:
             raise BadRequest(
-                f"with {text[:40]!r} the text has {chars:,} characters, model {self._model.info.name!r} speaks "
-                f"{most:,} in one go (a character of Chinese, Japanese or Korean counts as 3): complete it without, "
-                "and open another segment for the rest",
+                f"with {text[:40]!r} the text has {chars:,} characters, model "
+                f"{self._model.info.name!r} speaks {most:,} in one go (a character of Chinese, "
+                "Japanese or Korean counts as 3): complete it without, and open another segment "
+                "for the rest",
                 field="text",
             )
         return chars
 
-    def cancel(self, ticket: QueuedSegment) -> None:
-        """Free the ticket's place at the next step; cancelling what has ended is harmless."""
+    def cancel(self, queued: QueuedSegment) -> None:
+        """Free the place of `queued` at the next step. Harmless after its end."""
         with self._changed:
-            ticket.cancelled = True
-            self._waiting.leave(ticket)
+            queued.cancelled = True
+            self._queue.remove(queued)
             self._changed.notify_all()
 
-    def expire(self, ticket: QueuedSegment) -> None:
-        """End `ticket` with `Overloaded` if its turn has not come yet."""
+    def expire(self, queued: QueuedSegment) -> None:
+        """End `queued` with `Overloaded` if it has not started yet."""
         with self._changed:
-            refusal = self._waiting.expire(ticket)
-        if refusal is not None:
-            self._deliver([(ticket, refusal)])
+            error = self._queue.expire(queued)
+        if error is not None:
+            self._deliver([(queued, error)])
 
-    def took(self, ticket: QueuedSegment, samples: int) -> None:
-        """Tell that the listener has taken `samples` of what was delivered."""
+    def mark_read(self, queued: QueuedSegment, samples: int) -> None:
+        """Record that the listener has read `samples` of the delivered audio."""
         with self._changed:
-            was_paused = ticket.ahead >= self._max_ahead
-            ticket.ahead -= samples
+            was_paused = queued.unread_samples >= self._max_unread
+            queued.unread_samples -= samples
             if was_paused:
                 self._changed.notify_all()
 
-    # -- a lane's thread ------------------------------------------------------------------------------------
+    # -- a lane's thread ---------------------------------------------------------------------------
 
     def _run_lane(self, lane: int) -> None:
         running: list[_Running] = []
+        # 1) Wait for a segment to open, or for a stream to step, feed or close.
         while self._wait_for_work(running):
             with self.step_timer.timing(lane):
+                # 2) Free the places of cancelled streams.
                 self._drop_cancelled(running)
+                # 3) Give live streams their new text.
                 self._feed(running)
+                # 4) Open waiting segments in the free places.
                 self._admit(running)
+                # 5) Step the streams and deliver their audio.
                 self._step(running)
+        # 6) The scheduler stops: end the rest.
         for entry in running:
             self._model.close(entry.stream)
-        self._deliver([(entry.ticket, _stopping()) for entry in running])
+        self._deliver([(entry.queued, stopping_error()) for entry in running])
 
     def _wait_for_work(self, running: list[_Running]) -> bool:
         with self._changed:
@@ -237,111 +234,111 @@ class Scheduler:
             return not self._stopped
 
     def _has_work(self, running: list[_Running]) -> bool:
-        if (
-            len(running) < self._fitting.most(time.monotonic())
-            and self._waiting.first() is not None
-        ):
+        has_place = len(running) < self._batch_limit.current(time.monotonic())
+        if has_place and self._queue.peek() is not None:
             return True
         return any(
-            entry.ticket.cancelled or entry.ticket.has_new_text or self._may_step(entry)
+            entry.queued.cancelled or entry.queued.has_new_text or self._may_step(entry)
             for entry in running
         )
 
     def _may_step(self, entry: _Running) -> bool:
-        return entry.ticket.ahead < self._max_ahead and not entry.starving
+        return entry.queued.unread_samples < self._max_unread and not entry.starving
 
     def _drop_cancelled(self, running: list[_Running]) -> None:
         with self._changed:
-            dropped = [entry for entry in running if entry.ticket.cancelled]
+            dropped = [entry for entry in running if entry.queued.cancelled]
         self._close(running, dropped)
 
     def _feed(self, running: list[_Running]) -> None:
-        """Give the model what came of the texts of those that run."""
+        """Give the model the new text of running streams."""
         with self._changed:
-            grown = [entry for entry in running if entry.ticket.has_new_text]
+            grown = [entry for entry in running if entry.queued.has_new_text]
         for entry in grown:
             self._give_text(running, entry)
 
     def _give_text(self, running: list[_Running], entry: _Running) -> None:
-        ticket = entry.ticket
+        queued = entry.queued
         with self._changed:
-            text, ticket.fed = "".join(ticket.fed), []
-            ticket.last_given = ticket.complete
+            text, queued.fed = "".join(queued.fed), []
+            queued.last_given = queued.complete
         try:
-            self._model.feed(entry.stream, text, last=ticket.last_given)
-        except Exception as error:  # the top of a lane: a raising model ends this ticket's wait
+            self._model.feed(entry.stream, text, last=queued.last_given)
+        except Exception as error:  # the top of a lane: any error ends this segment's wait
             self._close(running, [entry])
-            self._finish([(ticket, to_engine_error(error, "could not take more text"))])
+            self._finish([(queued, to_engine_error(error, "could not take more text"))])
         else:
             entry.starving = self._model.starving(entry.stream)
 
     def _admit(self, running: list[_Running]) -> None:
         start_s = time.monotonic()
-        while (ticket := self._next_waiting(running)) is not None:
+        while (queued := self._pop(running)) is not None:
             try:
-                entry = _Running(ticket, self._model.open(ticket.segment))
+                entry = _Running(queued, self._model.open(queued.segment))
             except OutOfMemory as error:
-                self._defer(running, ticket, error)
+                self._defer(running, queued, error)
                 return
-            except (
-                Exception
-            ) as error:  # the top of a lane: whatever the model raises ends this ticket's wait
+            except Exception as error:  # the top of a lane: any error ends this segment's wait
                 with self._changed:
                     self._running -= 1
-                self._finish([(ticket, to_engine_error(error, "could not start"))])
+                self._finish([(queued, to_engine_error(error, "could not start"))])
             else:
                 running.append(entry)
-                if ticket.segment.live:
+                if queued.segment.live:
                     self._give_text(running, entry)
             if time.monotonic() - start_s > ADMIT_S:
                 return
 
-    def _defer(self, running: list[_Running], ticket: QueuedSegment, error: OutOfMemory) -> None:
-        """Put back a ticket that there was no memory to open, until fewer are `running`, or ends it."""
+    def _defer(self, running: list[_Running], queued: QueuedSegment, error: OutOfMemory) -> None:
+        """Put back a segment without memory to open, once, or end it with `error`."""
         clear_tracebacks(error)
         with self._changed:
             self._running -= 1
-            if running and not ticket.deferred and not ticket.cancelled:
-                self._fitting.ran_out(len(running), time.monotonic())
-                ticket.deferred, ticket.opened_s = True, None
-                self._waiting.rejoin(ticket)
+            if running and not queued.deferred and not queued.cancelled:
+                self._batch_limit.reduce(len(running), time.monotonic())
+                queued.deferred, queued.opened_s = True, None
+                self._queue.requeue(queued)
                 return
-        self._finish([(ticket, retryable_oom(error))])
+        self._finish([(queued, retryable_oom(error))])
 
-    def _next_waiting(self, running: list[_Running]) -> QueuedSegment | None:
-        """Take the ticket whose turn it is from the queue and counts it as running, if there may be one more."""
+    def _pop(self, running: list[_Running]) -> QueuedSegment | None:
+        """Take the next segment from the queue, if the lane has a free place."""
         with self._changed:
-            if len(running) >= self._fitting.most(time.monotonic()):
+            if len(running) >= self._batch_limit.current(time.monotonic()):
                 return None
-            ticket = self._waiting.take()
-            if ticket is None:
+            if (queued := self._queue.pop()) is None:
                 return None
             self._running += 1
-            ticket.opened_s = time.monotonic()
-        if ticket.follows is None and not ticket.deferred:
-            self._observer.waited(self._model.info.name, ticket.opened_s - ticket.submitted_s)
-        return ticket
+            queued.opened_s = time.monotonic()
+        if queued.follows is None and not queued.deferred:
+            self._observer.waited(self._model.info.name, queued.opened_s - queued.submitted_s)
+        return queued
 
     def _step(self, running: list[_Running]) -> None:
         with self._changed:
             stepped = [entry for entry in running if self._may_step(entry)]
-            most = self._fitting.most(time.monotonic())
-        together = [entry for entry in stepped if not entry.ticket.segment.isolate]
-        groups = [together[start : start + most] for start in range(0, len(together), most)]
-        for group in (*groups, *([entry] for entry in stepped if entry.ticket.segment.isolate)):
+            most = self._batch_limit.current(time.monotonic())
+        batched = [entry for entry in stepped if not entry.queued.segment.isolate]
+        groups = [batched[start : start + most] for start in range(0, len(batched), most)]
+        for group in (*groups, *([entry] for entry in stepped if entry.queued.segment.isolate)):
             fitted = self._step_together(running, group)
             if fitted < len(group) > 1:
                 with self._changed:
-                    self._fitting.ran_out(max(fitted, 1), time.monotonic())
+                    self._batch_limit.reduce(max(fitted, 1), time.monotonic())
 
     def _step_together(self, running: list[_Running], stepped: list[_Running]) -> int:
-        """Step `stepped` at once, or halves if memory runs out, and so on; for how many at once there was some."""
+        """Step `stepped` as one batch, or in halves after an out-of-memory.
+
+        Return the largest number of streams that had enough memory.
+        """
+        # 1) Read how much audio each listener has left.
         now_s = time.monotonic()
         with self._changed:
-            ahead_s = [entry.ticket.ahead_s(self._rate_hz, now_s) for entry in stepped]
+            buffered_s = [entry.queued.buffered_s(self._rate_hz, now_s) for entry in stepped]
+        # 2) Step the model. An error ends the streams of the step.
         no_memory: OutOfMemory | None = None
         try:
-            results = list(self._model.step([entry.stream for entry in stepped], ahead_s))
+            results = list(self._model.step([entry.stream for entry in stepped], buffered_s))
             if len(results) != len(stepped):
                 raise EngineFault(
                     f"a step over {len(stepped)} streams returned {len(results)} results"
@@ -349,49 +346,37 @@ class Scheduler:
         except OutOfMemory as error:
             clear_tracebacks(error)
             no_memory, again = retryable_oom(error), error.retry_after_s is None
-        except (
-            Exception
-        ) as error:  # the top of a lane: a raising step ends the streams that were in it
+        except Exception as error:  # the top of a lane: a raising step ends its streams
             self._close(running, stepped)
-            self._finish(
-                [
-                    (entry.ticket, to_engine_error(error, "failed while speaking"))
-                    for entry in stepped
-                ]
-            )
+            what = "failed while speaking"  # each listener gets an error of its own
+            self._finish([(entry.queued, to_engine_error(error, what)) for entry in stepped])
             return len(stepped)
         finally:
             self._observer.stepped(self._model.info.name, time.monotonic() - now_s, len(stepped))
+        # 3) Without memory, step the halves.
         if no_memory is not None:
             return self._shrink(running, stepped, no_memory, again=again)
+        # 4) Close the streams that ended, and deliver the results.
+        pairs = list(zip(stepped, results, strict=True))
         for entry in stepped:
             entry.starving = self._model.starving(entry.stream)
-        events = [(entry.ticket, result) for entry, result in zip(stepped, results, strict=True)]
-        ended = [
-            entry
-            for entry, result in zip(stepped, results, strict=True)
-            if isinstance(result, StopReason)
-        ]
-        self._close(running, ended)
-        self._finish(events)
+        self._close(running, [entry for entry, result in pairs if isinstance(result, StopReason)])
+        self._finish([(entry.queued, result) for entry, result in pairs])
+        # 5) Record the speed, from which the queue predicts waits.
         made = sum(len(samples) for samples in results if isinstance(samples, np.ndarray))
         with self._changed:
-            self._waiting.pace.add(made / self._rate_hz, time.monotonic() - now_s)
+            self._queue.pace.add(made / self._rate_hz, time.monotonic() - now_s)
         return len(stepped)
 
     def _shrink(
         self, running: list[_Running], stepped: list[_Running], error: OutOfMemory, *, again: bool
     ) -> int:
-        """Step each half of `stepped` if they can be stepped `again`, else ends them with `error`."""
-        log.warning(
-            "no memory for a step of %d streams of %r: %s",
-            len(stepped),
-            self._model.info.name,
-            error.message,
-        )
+        """Step each half of `stepped` if `again` allows it, or end them with `error`."""
+        name, streams = self._model.info.name, len(stepped)
+        log.warning("no memory for a step of %d streams of %r: %s", streams, name, error.message)
         if not again or len(stepped) == 1:
             self._close(running, stepped)
-            self._finish([(entry.ticket, error) for entry in stepped])
+            self._finish([(entry.queued, error) for entry in stepped])
             return len(stepped) // 2
         half = (len(stepped) + 1) // 2
         return max(self._step_together(running, part) for part in (stepped[:half], stepped[half:]))
@@ -405,26 +390,11 @@ class Scheduler:
                 self._running -= len(ended)
 
     def _finish(self, events: Delivery) -> None:
-        audible = [(t, e) for t, e in events if not (isinstance(e, np.ndarray) and e.size == 0)]
+        """Count and deliver `events`, except for empty samples."""
+        audible = [(q, e) for q, e in events if not (isinstance(e, np.ndarray) and e.size == 0)]
         with self._changed:
-            for ticket, event in audible:
+            for queued, event in audible:
                 if isinstance(event, np.ndarray):
-                    self._count(ticket, event.size)
+                    queued.count(event.size, self._rate_hz, time.monotonic())
         if audible:
             self._deliver(audible)
-
-    def _count(self, ticket: QueuedSegment, samples: int) -> None:
-        now_s = time.monotonic()
-        if not ticket.made:
-            ticket.heard_from_s = max(now_s, ticket.due_s(self._rate_hz))
-            ticket.follows = None  # settled; a long text must not keep all its tickets
-        else:
-            ticket.heard_from_s += max(
-                now_s - ticket.plays_until_s(self._rate_hz), 0.0
-            )  # the listener waited for it
-        ticket.made += samples
-        ticket.ahead += samples
-
-
-def _stopping() -> NotReady:
-    return NotReady("the model is being stopped; try again when the server is back")

@@ -1,11 +1,12 @@
 """Restart an engine whose model step hangs or whose process dies.
 
-Its streams fail, another engine is made in its place, and until that is ready new requests are
-refused.
+Its streams fail. New requests are rejected until another engine replaces it.
 
-- A model in a process of its own is killed first, and its memory is free.
-- Nothing can end a thread from outside. A step that hangs in this process is a `failure`: only a new process helps.
-- A step hangs by the time in which it was looked at. A loop that was held up counts for nothing.
+- The process of a model is killed first, so that its memory is free.
+- Nothing can end a thread from outside. A step that hangs in this process is a `failure`: only a
+  new server process helps.
+- A step hangs if the supervisor observed it for `max_step_s`. Time in which the event loop was
+  blocked does not count.
 """
 
 import asyncio
@@ -24,26 +25,22 @@ from vivavoce.types import EngineInfo, PreparedVoice, Reference, Segment
 
 log = logging.getLogger(__name__)
 
-PAUSES_S = (
-    1.0,
-    5.0,
-    30.0,
-)  # before a model that could not be restarted is tried again: there may be memory by then
-LOOKS = 10  # in the time that a step may take
-_LOOK_S = 0.5  # at most, between two looks
-_LATE = 2  # intervals: a look that comes later than that counts as this many
+PAUSES_S = (1.0, 5.0, 30.0)  # before each new try to restart: memory may be free by then
+CHECKS = 10  # in the time that a step may take
+_CHECK_S = 0.5  # at most, between two checks
+_MAX_LATE = 2  # intervals: a later check counts as this many
 
 
 class SupervisedEngine(Engine):
-    """The engine that `make` makes, supervised.
+    """A supervised engine, made by `make`. A step may take `max_step_s`.
 
-    `make` may block: it runs in a thread. A step may take `max_step_s`.
+    `make` may block: a restart calls it in a thread.
     """
 
     def __init__(self, make: Callable[[], LocalEngine], *, max_step_s: float) -> None:
         self._make = make
         self._max_step_s = max_step_s
-        self._look_s = min(max_step_s / LOOKS, _LOOK_S)
+        self._check_s = min(max_step_s / CHECKS, _CHECK_S)
         self._engine: LocalEngine | None = make()
         self._info = self._engine.info
         self._problem = NotReady(f"model {self._info.name!r} is restarting; retry shortly")
@@ -61,10 +58,10 @@ class SupervisedEngine(Engine):
 
     @property
     def inner(self) -> LocalEngine:
-        """The engine that speaks now. Raises `NotReady` while there is none."""
+        """The engine that speaks now. Raise `NotReady` while there is none."""
         if self._engine is None or self._failure is not None:
             raise self._problem
-        if (lost := self._engine.lost) is not None:  # and `_watch` has not seen it yet
+        if (lost := self._engine.lost) is not None:  # `_watch` has not seen it yet
             raise NotReady(f"{lost}; the model is restarting, retry shortly")
         return self._engine
 
@@ -96,20 +93,23 @@ class SupervisedEngine(Engine):
 
     async def _watch(self) -> None:
         while (engine := self._engine) is not None and self._failure is None:
-            looked_s = time.monotonic()
-            await asyncio.sleep(self._look_s)
-            step_s = engine.step_timer.add(min(time.monotonic() - looked_s, _LATE * self._look_s))
+            checked_s = time.monotonic()
+            await asyncio.sleep(self._check_s)
+            waited_s = time.monotonic() - checked_s
+            engine.step_timer.add(min(waited_s, _MAX_LATE * self._check_s))
+            longest_step_s = engine.step_timer.longest_step_s
             if (lost := engine.lost) is not None:
                 self._observer.lost(self._info.name)
                 await self._replace(engine, lost)
-            elif step_s + self._look_s > self._max_step_s:  # the next look would come too late
-                self._observer.hung(self._info.name)
+            elif longest_step_s + self._check_s > self._max_step_s:  # the next check is too late
+                name = self._info.name
+                self._observer.hung(name)
                 await self._replace(
-                    engine, f"a step of model {self._info.name!r} hung for {step_s:.1f} s"
+                    engine, f"a step of model {name!r} hung for {longest_step_s:.1f} s"
                 )
 
     async def _replace(self, engine: LocalEngine, why: str) -> None:
-        """Make another in the place of `engine`, which is lost or hangs."""
+        """Replace `engine`, whose process is lost or whose step hangs."""
         name, self._engine = self._info.name, None
         self._problem = NotReady(f"model {name!r} is restarting; retry shortly")
         log.error("%s; the model is restarted", why)
@@ -119,15 +119,13 @@ class SupervisedEngine(Engine):
         await try_close(engine)  # before another takes as much memory
         for pause_s in (*PAUSES_S, math.inf):
             try:
-                again = await self._made()
+                again = await self._make_engine()
                 again.observe(self._observer)
                 await again.start()
-            except (
-                Exception
-            ) as error:  # the top of a task: whatever the model raises is what its callers are told
+            except Exception as error:  # the top of a task: requests get the model's error
                 log.exception("model %r could not be restarted", name)
                 last = pause_s == math.inf
-                next_step = "start the server again" if last else "it is tried again soon"
+                next_step = "start the server again" if last else "the server tries again soon"
                 self._problem = NotReady(
                     f"model {name!r} could not be restarted ({error}): {next_step}"
                 )
@@ -139,22 +137,22 @@ class SupervisedEngine(Engine):
                 log.warning("model %r speaks again", name)
                 return
 
-    async def _made(self) -> LocalEngine:
-        """Return a new engine. Close it instead if nobody wants it any more by then."""
+    async def _make_engine(self) -> LocalEngine:
+        """Return a new engine, or close it if this task is cancelled meanwhile."""
         making = asyncio.ensure_future(asyncio.to_thread(self._make))
         try:
             return await asyncio.shield(making)
         except asyncio.CancelledError:
-            with suppress(Exception):  # it could not be made, and is not wanted either
+            with suppress(Exception):  # a failure to make it needs no report
                 await try_close(await making)
             raise
 
     def _give_up(self, engine: LocalEngine, why: str) -> None:
-        """Leave `engine`, whose step nothing in this process can end."""
-        self._engine = engine  # `aclose` waits for the step a while
+        """Fail for good: nothing in this process can end the step of `engine`."""
+        self._engine = engine  # `aclose` waits for the step for a while
         self._failure = EngineFault(
-            f"{why}, in a thread that nothing can end: start the server again, and let 'isolate_models' be true where "
-            "the system allows it"
+            f"{why}, in a thread that nothing can end: start the server again, and set "
+            "'isolate_models' to true where the system allows it"
         )
         self._problem = NotReady(self._failure.message)
         log.error("%s", self._failure.message)

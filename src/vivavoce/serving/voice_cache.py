@@ -1,8 +1,9 @@
-"""Prepare the voices of recordings, one at a time, and keeps the latest; it knows neither models
-nor audio.
+"""Prepare the voices of recordings, one at a time, and cache the latest ones.
 
-Preparing takes a moment and a client sends the same recording with each of its requests, so who
-asks again gets what is there, and who asks for what is being prepared waits for it.
+It knows neither models nor audio.
+
+- A client sends the same recording with each of its requests: a cached voice is returned at once.
+- Requests for a voice in preparation wait for the same preparation.
 """
 
 import asyncio
@@ -13,20 +14,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vivavoce.errors import NotReady, Overloaded
+from vivavoce.errors import Overloaded
+from vivavoce.serving.model_errors import stopping_error
 from vivavoce.types import PreparedVoice, Reference
 
-# voices; each is about 5 MB on the device for a recording with its words, next to nothing without
+# Voices. Each takes about 5 MB on the device with the words of its recording, almost none without.
 KEPT = 16
-MAX_WAITING = 16  # recordings that may wait for their turn; each is some megabytes
+MAX_WAITING = 16  # recordings, of some megabytes each
 
 
 @dataclass(eq=False, slots=True)
 class _Preparation:
-    """One recording's turn.
-
-    Who waits for it holds it; a turn that nobody holds any more is given up.
-    """
+    """The preparation of one recording. It is cancelled when its last waiter leaves."""
 
     task: "asyncio.Task[PreparedVoice]"
     waiters: int = 0
@@ -34,7 +33,7 @@ class _Preparation:
 
 
 class VoiceCache:
-    """The voices that `prepare` makes of recordings: it is called in a worker thread, never twice at once."""
+    """The voices that `prepare` makes, in a worker thread, for one recording at a time."""
 
     def __init__(
         self,
@@ -46,22 +45,21 @@ class VoiceCache:
         self._prepare = prepare
         self._kept = kept
         self._max_waiting = max_waiting
-        self._ready: OrderedDict[str, PreparedVoice] = (
-            OrderedDict()
-        )  # by content, the latest used last
+        # By content hash, the least recently used first.
+        self._ready: OrderedDict[str, PreparedVoice] = OrderedDict()
         self._in_flight: dict[str, _Preparation] = {}
         self._turn = asyncio.Lock()
         self._closed = False
 
     async def get(self, reference: Reference) -> PreparedVoice:
-        """Return the voice of `reference`. Raises what `prepare` raises, `Overloaded`, and
-        `NotReady` after `aclose`.
+        """Return the voice of `reference`.
 
-        A caller that is cancelled leaves the others that wait for the same voice alone.
+        A cancelled caller does not disturb others that wait for the same voice. Raise the errors
+        of `prepare`, `Overloaded`, and `NotReady` after `aclose`.
         """
         key = await asyncio.to_thread(content_hash, reference)
         if self._closed:
-            raise _stopping()
+            raise stopping_error()
         if key in self._ready:
             self._ready.move_to_end(key)
             return self._ready[key]
@@ -76,7 +74,7 @@ class VoiceCache:
                 preparation.task.cancel()
 
     async def aclose(self) -> None:
-        """End every wait with `NotReady`; returns when `prepare` has returned, if it is at work."""
+        """End every wait with `NotReady`. Return once a running `prepare` has returned."""
         self._closed = True
         tasks = [preparation.task for preparation in self._in_flight.values()]
         if tasks:
@@ -90,9 +88,8 @@ class VoiceCache:
                 retry_after_s=2.0,
             )
         task = asyncio.create_task(self._run(key, reference), name="prepare a voice")
-        task.add_done_callback(
-            lambda task: task.cancelled() or task.exception()
-        )  # should no one wait any more
+        # Retrieve the error even if every waiter has left.
+        task.add_done_callback(lambda task: task.cancelled() or task.exception())
         preparation = self._in_flight[key] = _Preparation(task)
         return preparation
 
@@ -102,7 +99,7 @@ class VoiceCache:
             async with self._turn:
                 preparation.begun = True
                 if self._closed:
-                    raise _stopping()
+                    raise stopping_error()
                 voice = await asyncio.to_thread(self._prepare, reference)
             if not self._closed:
                 self._keep(key, voice)
@@ -121,11 +118,7 @@ class VoiceCache:
 
 
 def content_hash(reference: Reference) -> str:
-    """Return the same text for recordings of the same samples, rate and words, and for no others."""
+    """Return a hash of the samples, rate and words of a recording."""
     digest = hashlib.sha256(f"{reference.sample_rate_hz}|{reference.text!r}|".encode())
     digest.update(np.ascontiguousarray(reference.samples).data)
     return digest.hexdigest()
-
-
-def _stopping() -> NotReady:
-    return NotReady("the model is being stopped; try again when the server is back")

@@ -24,7 +24,7 @@ from vivavoce.models.qwen3_tts.codec import load_decoder
 from vivavoce.models.qwen3_tts.runtime.model import QwenModel
 from vivavoce.models.qwen3_tts.runtime.stream import SegmentStream
 from vivavoce.models.qwen3_tts.tools.trace import read_request, trace
-from vivavoce.serving.local import LocalEngine, SpokenSegment
+from vivavoce.serving.local import LocalEngine, LocalStream
 from vivavoce.types import Samples, SamplingOptions, Segment, StopReason
 
 FRAME = 1920
@@ -233,7 +233,7 @@ def test_limit_follows_the_whole_text(tmp_path: Path) -> None:
 # -- the scheduler --------------------------------------------------------------------------------
 
 
-async def hear(stream: SpokenSegment) -> Samples:
+async def hear(stream: LocalStream) -> Samples:
     async with aclosing(stream):
         return np.concatenate([chunk.samples async for chunk in stream])
 
@@ -265,7 +265,7 @@ async def test_first_audio_comes_before_the_text_is_complete(tmp_path: Path) -> 
 async def test_eight_live_streams_with_writers_of_different_pace_say_what_each_was_given(
     tmp_path: Path,
 ) -> None:
-    async def write(stream: SpokenSegment, text: str, pace: int) -> None:
+    async def write(stream: LocalStream, text: str, pace: int) -> None:
         for place in range(0, len(text), 1 + pace % 3):
             for _ in range(pace * 3):
                 await asyncio.sleep(0)

@@ -70,7 +70,7 @@ async def answers(client: httpx.AsyncClient) -> list[httpx.Response]:
 
 async def size_of_the_largest(folders: tuple[Path, ...]) -> int:
     pool = build_pool(settings(folders))
-    await pool.look_at_all()
+    await pool.preview_all()
     await pool.aclose()
     return max(state.memory_bytes or 0 for state in pool.states().values())
 
@@ -86,11 +86,11 @@ async def test_three_models_in_the_memory_of_two_answer_as_if_there_were_no_limi
         model
     ) in pool._models.values():  # the pool's own account as each load begins, in the loading thread
 
-        def make(make=model.offer.make):  # type: ignore[no-untyped-def]  # an EngineFactory
+        def make(make=model.source.make):  # type: ignore[no-untyped-def]  # an EngineFactory
             resident.append(pool.memory_bytes)
             return make()
 
-        object.__setattr__(model.offer, "make", make)
+        object.__setattr__(model.source, "make", make)
     unlimited = await answers(client)
     with caplog.at_level("INFO"):
         async with app_client(create_app(limited, pool)) as squeezed:

@@ -1,7 +1,6 @@
-"""A model with two replicas in a real Ray cluster on this machine, behind a server of ours. Needs
-the extra `ray`.
+"""Test a model with two replicas in a real Ray cluster on this machine.
 
-Ray runs in processes of its own, and starts for some seconds: one cluster serves all tests.
+The tests need the extra `ray`. Ray takes some seconds to start: one cluster serves all tests.
 """
 
 import asyncio
@@ -49,10 +48,10 @@ SLOTS = 2  # of each of the two replicas
 
 
 class Replica(Speaker):
-    """A speaker that the tests can look into, and kill."""
+    """A speaker that the tests can inspect and kill."""
 
     async def busy(self) -> tuple[int, int]:
-        """Which process this is, and how many segments it has."""
+        """Return the id of this process and its number of segments."""
         engine = self._pool.ready["tone"]
         assert isinstance(engine, LocalEngine)
         return os.getpid(), engine.load.running + engine.load.waiting
@@ -65,10 +64,7 @@ def beeps(real_time_factor: float) -> Pool:
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
-    """Start Ray Serve with `tone` and two replicas as fast as speech.
-
-    Token authentication is on, as it is by default in Ray.
-    """
+    """Run Ray Serve with two replicas of `tone`, and token authentication, as is Ray's default."""
     os.environ |= {
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": secrets.token_hex(32),
@@ -110,14 +106,14 @@ async def collected(speech: ChunkStream) -> Samples:
 
 
 async def begun(engine: RayEngine) -> ChunkStream:
-    """Speech that goes on for ever, once it has begun: one after another, as only one may wait."""
+    """Start endless speech, one after another, as only one may wait."""
     speech = engine.speak(ENDLESS)
     await anext(speech)
     return speech
 
 
 async def replicas(cluster: Any) -> dict[int, int]:
-    """How busy each replica is, by its process; asks until both have answered."""
+    """Return the segments of each replica by process. Ask until both have answered."""
     found: dict[int, int] = {}
     for _ in range(200):
         pid, busy = await cluster.busy.remote()
@@ -248,7 +244,7 @@ def deployed_by(file: Path) -> Any:
 async def test_a_file_of_deploy_is_what_serve_deploy_takes_and_its_application_speaks(
     cluster: Any, file: Path
 ) -> None:
-    """With a model that this machine has, and without what is set aside for its own."""
+    """Deploy a model of this machine, without the resources set aside for its own."""
     from ray import serve
 
     deployed = deployed_by(file)

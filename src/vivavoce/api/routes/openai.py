@@ -64,7 +64,7 @@ async def model(model: str, synthesizer: SynthesizerDep) -> ModelCard:
 
 
 async def _cards(synthesizer: Synthesizer) -> list[ModelCard]:
-    await synthesizer.pool.look_at_all()
+    await synthesizer.pool.preview_all()
     states = synthesizer.pool.states()
     own = [
         ModelCard(id=name, state=s.state, detail=s.detail, task=s.task, memory_bytes=s.memory_bytes)

@@ -1,9 +1,9 @@
-"""A `Model` that lives in a process of its own, which can be ended when a step hangs, and may crash
-without the server.
+"""Run a `Model` in a process of its own, which can be killed.
 
-Every call is one round trip to `worker`, where the model is; audio comes as float32 arrays. It
-knows no model: a function that makes one is sent there. When the process ends, whatever is asked of
-it fails, and `lost` says why.
+It knows no model: it sends the process a function that makes one.
+
+- Every call is one round trip to `ModelServer`. Audio comes back as float32 arrays.
+- A crash of the process does not end this one. Calls fail from then on, and `lost` says why.
 """
 
 import logging
@@ -37,41 +37,38 @@ from vivavoce.types import PreparedVoice, Reference, Samples, Segment, StopReaso
 
 log = logging.getLogger(__name__)
 
-_END_S = 10.0  # that the kernel may take to end a process, a device's memory included
+_END_S = 10.0  # for the kernel to end a process and free its memory, also of a device
 _START = "from vivavoce.serving.subprocess.server import main; main()"
 
 
 @dataclass(eq=False, slots=True)
-class _DistantStream:
+class _ProcessStream:
     key: int
     starves: bool = False
 
 
 @dataclass(frozen=True, eq=False)
-class _DistantVoice:
-    owner: object  # the model that prepared it
+class _ProcessVoice:
+    owner: object  # the model that prepared the voice
     key: int
 
 
 class ProcessClient:
-    """The process in which the model `name` lives, and the channels to it. Starts it, and makes the
-    model in it.
+    """The process of the model `name`, and the channels to it.
 
-    Raises what `make` raises there, `SettingsError` where the system has no such processes.
+    The constructor starts the process and makes the model there. Raise the errors of `make`, and
+    `SettingsError` on a system without such processes.
     """
 
-    def __init__(
-        self, make: Callable[[], AnyModel], name: str, surroundings: ProcessConfig
-    ) -> None:
+    def __init__(self, make: Callable[[], AnyModel], name: str, config: ProcessConfig) -> None:
         if os.name != "posix":
             raise SettingsError("a model's own process needs Linux or macOS: leave it out")
         self._name = name
         theirs_alive, ours_alive = os.pipe()
         pairs = [socket.socketpair() for _ in range(1 + MAX_LANES)]
         descriptors = [theirs_alive, *(theirs.fileno() for _, theirs in pairs)]
-        self._lifeline = os.fdopen(
-            ours_alive, "wb", buffering=0
-        )  # closed with this process, however that ends
+        # The kernel closes it with this process, however that ends.
+        self._lifeline = os.fdopen(ours_alive, "wb", buffering=0)
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-c", _START, *map(str, descriptors)],
@@ -79,7 +76,7 @@ class ProcessClient:
                 env=os.environ
                 | {"PYTHONPATH": os.pathsep.join(str(Path(path).absolute()) for path in sys.path)},
                 stdin=subprocess.DEVNULL,
-                stdout=2,  # what a library prints is no speech
+                stdout=2,  # the parent's stdout may carry audio
             )
         finally:
             os.close(theirs_alive)
@@ -88,7 +85,7 @@ class ProcessClient:
         self._aside, *self._channels = [Channel(ours) for ours, _ in pairs]
         self._free: LifoQueue[Channel] = LifoQueue()  # of the lanes
         try:
-            self.loaded = self._load(make, surroundings)
+            self.loaded = self._load(make, config)
         except BaseException:  # passed on as it is
             self.end()
             raise
@@ -97,19 +94,17 @@ class ProcessClient:
 
     @property
     def lost(self) -> str | None:
-        """How the process ended, if it has."""
+        """The exit reason of the process, or None while it runs."""
         code = self._process.poll()
         if code is None:
             return None
         how = f"signal {-code} ({signal.strsignal(-code)})" if code < 0 else f"exit code {code}"
         return f"the process of model {self._name!r} ended with {how}"
 
-    def call(
-        self, method: Method, *arguments: object
-    ) -> Any:  # Any: each method has its own result
-        """Return the result of a method of `worker.Held`.
+    def call(self, method: Method, *arguments: object) -> Any:  # Any: the results differ by method
+        """Call a method of `ModelServer` and return its result.
 
-        Raises what it raises, `EngineFault` if the process is gone.
+        Raise its errors, and `EngineFault` if the process is gone.
         """
         channel = self._free.get()
         try:
@@ -118,15 +113,15 @@ class ProcessClient:
             self._free.put(channel)
 
     def call_aside(self, method: Method, *arguments: object) -> Any:  # Any: likewise
-        """As `call`, beside the lanes; one call at a time."""
+        """Call as `call` does, beside the lanes, one call at a time."""
         return self._ask(self._aside, Call(method, arguments))
 
     def kill(self) -> None:
-        """End the process where it stands; calls to it fail."""
+        """Kill the process. Running calls fail."""
         self._process.kill()
 
     def end(self) -> None:
-        """End the process and waits until its memory is given back. Harmless when it has ended."""
+        """End the process and wait until its memory is free. Harmless after its end."""
         self._process.kill()
         for channel in (self._aside, *self._channels):
             channel.close()
@@ -140,8 +135,8 @@ class ProcessClient:
                 self._name,
             )
 
-    def _load(self, make: Callable[[], AnyModel], surroundings: ProcessConfig) -> Loaded:
-        self._aside.send(surroundings)
+    def _load(self, make: Callable[[], AnyModel], config: ProcessConfig) -> Loaded:
+        self._aside.send(config)
         loaded = self._ask(self._aside, make)
         assert isinstance(loaded, Loaded)
         return loaded
@@ -158,53 +153,53 @@ class ProcessClient:
 
     def _gone(self) -> EngineFault:
         try:
-            self._process.wait(_END_S)  # its channels close a moment before it is gone
+            self._process.wait(_END_S)  # its channels close a moment before it ends
         except subprocess.TimeoutExpired:
-            self.kill()  # it does not listen any more
+            self.kill()  # it answers no calls any more
         return EngineFault(
             f"{self.lost or f'the process of model {self._name!r} ended'}; try again soon"
         )
 
 
-class ProcessModel(Model[_DistantStream]):
-    """A `Model` in the process of `worker`.
+class ProcessModel(Model[_ProcessStream]):
+    """The `Model` in the process of `client`.
 
-    Each call brings back whether a stream starves: nobody has to ask.
+    `step` and `feed` also return whether a stream starves, so `starving` makes no call.
     """
 
-    def __init__(self, worker: ProcessClient) -> None:
-        self.info = worker.loaded.info
-        self.max_batch, self.lanes = worker.loaded.max_batch, worker.loaded.lanes
-        self._worker = worker
+    def __init__(self, client: ProcessClient) -> None:
+        self.info = client.loaded.info
+        self.max_batch, self.lanes = client.loaded.max_batch, client.loaded.lanes
+        self._client = client
         self._keys = count()
-        self._forgotten: deque[int] = deque()  # voices that nobody here has any more
+        self._dropped: deque[int] = deque()  # keys of voices without references here
 
     @property
     def lost(self) -> str | None:
-        return self._worker.lost
+        return self._client.lost
 
     def kill(self) -> bool:
-        self._worker.kill()
+        self._client.kill()
         return True
 
-    def open(self, segment: Segment) -> _DistantStream:
+    def open(self, segment: Segment) -> _ProcessStream:
         if (lost := self.lost) is not None:
-            raise NotReady(f"{lost}, and is started again; try again soon")
-        stream = _DistantStream(next(self._keys))
+            raise NotReady(f"{lost}, and is restarted; try again soon")
+        stream = _ProcessStream(next(self._keys))
         voice = self._voice(segment.prepared)
-        self._worker.call("open", stream.key, replace(segment, prepared=None), voice)
+        self._client.call("open", stream.key, replace(segment, prepared=None), voice)
         return stream
 
-    def feed(self, stream: _DistantStream, text: str, *, last: bool) -> None:
-        stream.starves = self._worker.call("feed", stream.key, text, last)
+    def feed(self, stream: _ProcessStream, text: str, *, last: bool) -> None:
+        stream.starves = self._client.call("feed", stream.key, text, last)
 
-    def starving(self, stream: _DistantStream) -> bool:
+    def starving(self, stream: _ProcessStream) -> bool:
         return stream.starves
 
     def step(
-        self, streams: Sequence[_DistantStream], ahead_s: Sequence[float]
+        self, streams: Sequence[_ProcessStream], ahead_s: Sequence[float]
     ) -> Sequence[Samples | StopReason]:
-        results, starving = self._worker.call(
+        results, starving = self._client.call(
             "step", [stream.key for stream in streams], list(ahead_s)
         )
         for stream, starves in zip(streams, starving, strict=True):
@@ -212,37 +207,36 @@ class ProcessModel(Model[_DistantStream]):
         made: Sequence[Samples | StopReason] = results
         return made
 
-    def close(self, stream: _DistantStream) -> None:
+    def close(self, stream: _ProcessStream) -> None:
         if self.lost is None:
-            with suppress(EngineFault):  # gone by now, and the stream with it
-                self._worker.call("close", stream.key)
+            with suppress(EngineFault):  # the process is gone, and the stream with it
+                self._client.call("close", stream.key)
 
     def prepare(self, reference: Reference) -> PreparedVoice:
-        voice = _DistantVoice(self, next(self._keys))
-        forgotten = [self._forgotten.popleft() for _ in range(len(self._forgotten))]
-        self._worker.call_aside("prepare", voice.key, reference, forgotten)
-        finalize(voice, self._forgotten.append, voice.key).atexit = False
+        voice = _ProcessVoice(self, next(self._keys))
+        dropped = [self._dropped.popleft() for _ in range(len(self._dropped))]
+        self._client.call_aside("prepare", voice.key, reference, dropped)
+        finalize(voice, self._dropped.append, voice.key).atexit = False
         return voice
 
     def unload(self) -> None:
-        self._worker.end()
+        self._client.end()
 
     def _voice(self, voice: PreparedVoice | None) -> int | None:
         if voice is None:
             return None
-        if not isinstance(voice, _DistantVoice) or voice.owner is not self:
+        if not isinstance(voice, _ProcessVoice) or voice.owner is not self:
             raise BadRequest(
-                f"the voice was not prepared by model {self.info.name!r} as it is loaded now: prepare it again",
+                f"the voice was not prepared by model {self.info.name!r} as it is loaded now: "
+                "prepare it again",
                 field="ref_audio",
             )
         return voice.key
 
 
-def in_process(
-    make: Callable[[], AnyModel], name: str, surroundings: ProcessConfig
-) -> ProcessModel:
-    """Return the model that `make`, which can be pickled, makes in a process of its own.
+def in_process(make: Callable[[], AnyModel], name: str, config: ProcessConfig) -> ProcessModel:
+    """Start a process and return its model, which `make` makes there.
 
-    Raise what it raises there.
+    `make` must be picklable. Raise its errors.
     """
-    return ProcessModel(ProcessClient(make, name, surroundings))
+    return ProcessModel(ProcessClient(make, name, config))

@@ -1,9 +1,8 @@
-"""The other end of `process`: a process that holds one model and does what it is asked, until
-nobody can ask any more.
+"""Hold one model in a process of its own, and answer the calls of `ProcessClient`.
 
-Each channel is answered by a thread of its own, so that as many steps run at once as the model has
-lanes. The process ends with the one that started it, in the middle of whatever it does: the kernel
-sees to that, as a step that hangs may never let Python look.
+- A thread answers each channel, so that as many steps run at once as the model has lanes.
+- The process ends when the one that started it ends. The kernel does that: a step that hangs may
+  keep Python from running any other thread.
 """
 
 import logging
@@ -23,7 +22,7 @@ from vivavoce.serving.base import AnyModel
 from vivavoce.serving.model_errors import SerializedError, to_engine_error
 from vivavoce.types import EngineInfo, PreparedVoice, Reference, Samples, Segment, StopReason
 
-MAX_LANES = 4  # as many steps at once as any of the models makes
+MAX_LANES = 4  # the most steps at once of any model
 Method = Literal["open", "feed", "step", "close", "prepare"]
 WHAT_FAILED = {
     "open": "could not start",
@@ -36,7 +35,7 @@ WHAT_FAILED = {
 
 @dataclass(frozen=True, slots=True)
 class ProcessConfig:
-    """What a process is told before its model: how to log, and how much memory it may take."""
+    """The settings of a model's process: its log and its memory limit."""
 
     log_level: str = "info"
     log_format: Literal["text", "json"] = "text"
@@ -45,7 +44,7 @@ class ProcessConfig:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What a model says of itself."""
+    """The attributes of a loaded model."""
 
     info: EngineInfo
     max_batch: int
@@ -54,17 +53,17 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A method of `ModelServer`, and what it is called with."""
+    """A call of a method of `ModelServer`."""
 
     method: Method
     arguments: tuple[Any, ...]  # Any: each method has its own
 
 
 class Channel:
-    """A socket between a process and the one that started it: whole objects, one after the other.
+    """A socket between a process and its parent, for whole Python objects.
 
-    Whoever can write to it is trusted: it is a pair of sockets that nobody else has. Both ways
-    raise one of `GONE` when the other side is.
+    The other side is trusted: no other process has a socket of the pair. `send` and `receive`
+    raise one of `GONE` when the other side is gone.
     """
 
     GONE = (EOFError, OSError, pickle.UnpicklingError)
@@ -81,13 +80,13 @@ class Channel:
         return pickle.load(self._file)
 
     def close(self) -> None:
-        with suppress(OSError):  # what could not be written has nobody to read it
+        with suppress(OSError):  # nobody reads the rest
             self._file.close()
         self._end.close()
 
 
 class ModelServer:
-    """A model whose streams and voices are known by numbers, which the other side chooses."""
+    """A model and its streams and voices, by the keys that the client chooses."""
 
     def __init__(self, model: AnyModel) -> None:
         self._model = model
@@ -106,7 +105,7 @@ class ModelServer:
     def step(
         self, keys: Sequence[int], ahead_s: Sequence[float]
     ) -> tuple[Sequence[Samples | StopReason], Sequence[bool]]:
-        """What the step brought, and which of the streams starve now."""
+        """Step the streams. Return their results, and for each whether it starves now."""
         streams = [self._streams[key] for key in keys]
         results = list(self._model.step(streams, ahead_s))
         return results, [self._model.starving(stream) for stream in streams]
@@ -114,65 +113,64 @@ class ModelServer:
     def close(self, key: int) -> None:
         self._model.close(self._streams.pop(key))
 
-    def prepare(self, key: int, reference: Reference, forgotten: Sequence[int]) -> None:
-        """Keep the voice of `reference` as `key`, and drops those that are `forgotten`."""
-        for other in forgotten:
+    def prepare(self, key: int, reference: Reference, dropped: Sequence[int]) -> None:
+        """Keep the voice of `reference` as `key`, and remove the voices `dropped`."""
+        for other in dropped:
             self._voices.pop(other, None)
         self._voices[key] = self._model.prepare(reference)
 
 
 def main() -> None:
-    """Hold the model that the other end of the file descriptors in the arguments asks for: the lifeline, channels."""
+    """Make the requested model and answer calls until the parent is gone.
+
+    The arguments are file descriptors: the lifeline, the control channel, the lanes' channels.
+    """
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)  # they are for the other side, which lets streams end
+        signal.signal(number, signal.SIG_IGN)  # the parent handles them and ends us
     lifeline, *descriptors = map(int, sys.argv[1:])
     _end_with(lifeline)
     control, *lanes = [Channel(socket.socket(fileno=descriptor)) for descriptor in descriptors]
     try:
-        surroundings: ProcessConfig = control.receive()
-        logs.set_up(surroundings.log_level, surroundings.log_format)
-        _limit_memory(surroundings.max_memory_bytes)
-        held = _load(control, lanes)
-        if held is not None:
-            _answer(control, held)
-    except Channel.GONE:  # nobody is left to tell
+        config: ProcessConfig = control.receive()
+        logs.set_up(config.log_level, config.log_format)
+        _limit_memory(config.max_memory_bytes)
+        server = _load(control, lanes)
+        if server is not None:
+            _answer(control, server)
+    except Channel.GONE:  # the parent has ended
         pass
     _leave()
 
 
 def _load(control: Channel, lanes: Sequence[Channel]) -> ModelServer | None:
-    """Return the model that is asked for, with its lanes at work; `None` if it could not be made, which is told."""
+    """Make the requested model and start its lanes. Report an error and return None if it fails."""
     try:
         make: Callable[[], AnyModel] = control.receive()
         model = make()
-    except (
-        Exception
-    ) as error:  # the top of a process: whatever went wrong is what the other side is told
+    except Exception as error:  # the top of a process: the parent gets every error
         control.send(SerializedError.of(to_engine_error(error, "could not be loaded")))
         return None
-    held = ModelServer(model)
+    server = ModelServer(model)
     for channel in lanes[: model.lanes]:
-        threading.Thread(target=_answer_until_gone, args=(channel, held), daemon=True).start()
+        threading.Thread(target=_answer_until_gone, args=(channel, server), daemon=True).start()
     control.send(Loaded(model.info, model.max_batch, model.lanes))
-    return held
+    return server
 
 
-def _answer(channel: Channel, held: ModelServer) -> None:
-    """Do what is asked, one call after the other. Raises one of `Channel.GONE` in the end."""
+def _answer(channel: Channel, server: ModelServer) -> None:
+    """Answer calls one by one, until one of `Channel.GONE` is raised."""
     while True:
         call: Call = channel.receive()
         try:
-            reply = getattr(held, call.method)(*call.arguments)
-        except (
-            Exception
-        ) as error:  # the top of a thread: whatever the model raises is what the caller is told
+            reply = getattr(server, call.method)(*call.arguments)
+        except Exception as error:  # the top of a thread: the caller gets every error
             reply = SerializedError.of(to_engine_error(error, WHAT_FAILED[call.method]))
         channel.send(reply)
 
 
-def _answer_until_gone(channel: Channel, held: ModelServer) -> None:
+def _answer_until_gone(channel: Channel, server: ModelServer) -> None:
     try:
-        _answer(channel, held)
+        _answer(channel, server)
     except Channel.GONE:
         _leave()
 
@@ -184,23 +182,21 @@ def _leave() -> None:
 
 
 def _end_with(lifeline: int) -> None:
-    """Have the kernel end this process once the pipe's other end is closed, which happens when that
-    process is gone.
+    """Let the kernel end this process when the parent ends.
 
-    SIGIO ends a process that does not handle it; a thread that waits for the pipe could not run
-    beside a step that keeps Python's lock.
+    The parent's end of the pipe closes then, which sends SIGIO, and that ends a process without a
+    handler. A thread that waits for the pipe could not run beside a step that keeps Python's lock.
     """
-    import fcntl  # where there are processes of models there is POSIX
+    import fcntl  # POSIX only, as is this module's `main`
 
     fcntl.fcntl(lifeline, fcntl.F_SETOWN, os.getpid())
     fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)
 
 
 def _limit_memory(most_bytes: int | None) -> None:
-    """Let allocations fail beyond `most_bytes` of memory of this process's own.
+    """Let allocations fail beyond `most_bytes` of private memory.
 
-    Not by the size of its address space (RLIMIT_AS): CUDA reserves hundreds of gigabytes of that,
-    and uses none.
+    The address space (RLIMIT_AS) is no measure: CUDA reserves hundreds of gigabytes of it unused.
     """
     if most_bytes is not None:
         import resource
