@@ -1,4 +1,4 @@
-"""Trials with what is bad: requests that no client should send, and models that fail in every way they know."""
+"""Run trials with requests that no client should send, and with models that fail."""
 
 import asyncio
 import hashlib
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 FUZZ_GIB = 2.0
 FUZZ_PEAK_MIB = 600.0
-RECEIVE_TIMEOUT_S = 2.0  # so that half a request is soon answered
+RECEIVE_TIMEOUT_S = 2.0  # short, so that half a request is soon answered
 MAX_STEP_S = 2.0
 BACK_WITHIN_S = 10.0
 SHARED: Final = frozenset({"hang"})  # ends all streams together
@@ -34,7 +34,7 @@ _STATUS = re.compile(rb"HTTP/1\.[01] (\d{3}) ")
 
 
 async def fuzz(scale: float, tell: Tell) -> list[Measure]:
-    """Requests out of the API's description, then the hand-made ones."""
+    """Send requests made from the API's description, then the hand-made ones."""
     count = max(int(10_000 * scale), 200)
     async with tone_server(memory_gib=FUZZ_GIB, receive_timeout_s=RECEIVE_TIMEOUT_S) as server:
         findings = await asyncio.to_thread(
@@ -64,7 +64,7 @@ async def fuzz(scale: float, tell: Tell) -> list[Measure]:
 
 
 async def _wrong_with(address: Address, bad: BadInput) -> str:
-    """What is wrong with the answer to `bad`; nothing if it is as it must be."""
+    """Return the fault in the answer to `bad`, or an empty string."""
     reader, writer = await asyncio.open_connection(address.host, address.port)
     received = b""
     try:
@@ -75,7 +75,7 @@ async def _wrong_with(address: Address, bad: BadInput) -> str:
             while part := await reader.read(1 << 16):
                 received += part
     except ConnectionError:
-        pass  # closed on what it had not read, which is no answer of its own
+        pass  # closed with unread input, which is not an answer
     except TimeoutError:
         return f"{bad.name}: the connection stayed open for {ANSWER_WITHIN_S:g} s"
     finally:
@@ -91,7 +91,7 @@ async def _wrong_with(address: Address, bad: BadInput) -> str:
 
 
 async def faults(scale: float, tell: Tell) -> list[Measure]:
-    """Return each kind of fault in turn, beside seven who ask for the same as before."""
+    """Measure each kind of fault in turn, beside seven clients that repeat their requests."""
     texts = [" ".join(sentences()[number : number + 2]) for number in range(7)]
     others = [Question(text, "tone", "sine") for text in texts]
     rounds = max(int(2 * scale), 1)
@@ -120,12 +120,16 @@ async def faults(scale: float, tell: Tell) -> list[Measure]:
 
 
 async def _beside(kind: str, address: Address, others: list[Question]) -> tuple[list[str], float]:
-    """What the others heard beside a stream with a fault, and how long after it had begun the next one was heard."""
+    """Return the hashes that the other clients got, and the recovery time.
+
+    The recovery time runs from the start of the faulty stream to the first audio of the next
+    request.
+    """
     asked_s = time.monotonic()
     failing = asyncio.create_task(ask(address, replace(others[0], speaker=kind)))
     heard = await _all_heard(address, others)
     if kind not in SHARED:
-        asked_s = time.monotonic()  # the others were served all the time
+        asked_s = time.monotonic()  # the other streams were not interrupted
     give_up_s = asked_s + 3 * BACK_WITHIN_S
     while not (await ask(address, SHORT[0])).good and time.monotonic() < give_up_s:  # noqa: ASYNC110
         await asyncio.sleep(0.05)
@@ -144,7 +148,7 @@ def _unlike(heard: Sequence[str], expected: Sequence[str]) -> int:
 
 
 async def _heard(address: Address, question: Question) -> str:
-    """A hash of the audio, or of what came instead."""
+    """Return a hash of the audio, or the status of an answer without audio."""
     digest = hashlib.sha256()
     try:
         async with (

@@ -19,14 +19,14 @@ DESIGN: Final = "design"
 BASE: Final = "base"
 _TEXT_CHARS: Final = 100_000  # as many as `max_text_chars` allows
 _LARGE_BYTES: Final = 12_000_000
-_SMALL_BYTES: Final = 1_900_000  # below what a body without a recording may have
+_SMALL_BYTES: Final = 1_900_000  # below the limit for a body without a recording
 INSTRUCT_CHARS: Final = 7_000_000
 _SENTENCE: Final = "The ship came in late and the harbour was quiet by then. "
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A body to post to `path`; large ones are made when they are first needed."""
+    """A body to post to `path`. Large bodies are made on first use."""
 
     path: str
     body: Callable[[], bytes]
@@ -38,7 +38,7 @@ def native(**fields: object) -> Request:
 
 
 def openai(**fields: object) -> Request:
-    """Return the like of `native` in OpenAI's words."""
+    """Return the equivalent of `native` for the OpenAI API."""
     return _request(OPENAI, {"input": "Hello.", "response_format": "pcm", **fields})
 
 
@@ -51,7 +51,7 @@ def _json(fields: dict[str, object]) -> bytes:
 
 
 def run(token: str) -> str:
-    """Return a text of nearly 100,000 characters: `token` again and again between two letters."""
+    """Return a text of nearly 100,000 characters: `token` repeated between two letters."""
     return f"a {token * ((_TEXT_CHARS - 4) // len(token))} a"
 
 
@@ -73,7 +73,7 @@ TEXTS: Final = [native(text=run(token)) for token in _TOKENS]
 
 
 def _filled(path: str, opening: str, unit: str, closing: str, size: int) -> Request:
-    """Return a request whose JSON is `unit` again and again, about `size` bytes in all."""
+    """Return a request whose JSON is `unit` repeated to about `size` bytes."""
     text = "text" if path == NATIVE else "input"
 
     def body() -> bytes:
@@ -126,13 +126,13 @@ def _long_fields(length: int, design: str | None, base: str | None) -> Sequence[
 
 
 def instructions(design: str | None = None, base: str | None = None) -> Sequence[Request]:
-    """Return instructions, and words of a recording, of megabytes, for these models."""
+    """Return requests with megabytes of instructions and reference texts for these models."""
     lengths = (INSTRUCT_CHARS, _SMALL_BYTES)
     return [one for length in lengths for one in _long_fields(length, design, base)]
 
 
 def qwen_instructions() -> Sequence[Request]:
-    """Return the same for a model that designs voices and one that clones them."""
+    """Return the same for a voice-design model and a cloning model."""
     return instructions(DESIGN, BASE)
 
 
@@ -160,7 +160,7 @@ CHUNK: Final = b"1\r\na\r\n"
 
 
 def chunked_head(host: str) -> bytes:
-    """Return a request up to where its body, in chunks, is in the middle of its text."""
+    """Return the beginning of a chunked request, up to the middle of its text."""
     lines = [f"POST {NATIVE} HTTP/1.1", f"Host: {host}", "Content-Type: application/json"]
     head = "\r\n".join([*lines, "Transfer-Encoding: chunked", "", ""])
     return f'{head}b\r\n{{"text":"aa\r\n'.encode("ascii")

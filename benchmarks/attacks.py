@@ -1,8 +1,9 @@
-"""Do to a server of this machine what no client should, each in one way, bounded in time.
+"""Attack a server on this machine in one of several ways, for a limited time.
 
     python -m benchmarks.attacks NAME PORT SECONDS [--tls]
 
-It is a process of its own, so that the one that measures is not late. It prints what came of it.
+- It runs in a process of its own, so that it does not delay the process that measures.
+- It prints the number of each outcome.
 """
 
 import asyncio
@@ -33,9 +34,10 @@ _OPENING: Final = 100  # connections that are opened at once
 
 @dataclass(frozen=True, slots=True)
 class Attack:
-    """What is done for some seconds to which kind of server; outcomes but `allowed` are bad.
+    """One way to attack a kind of server.
 
-    `descriptors` is what `ulimit -n` sets. `files_mb` is what temporary files may take.
+    Outcomes that are not in `allowed` are failures. `descriptors` is the value of `ulimit -n`.
+    `files_mb` is the limit for temporary files.
     """
 
     what: str
@@ -59,9 +61,9 @@ async def _rounds(
     address: Address,
     seconds: float,
 ) -> Outcomes:
-    """Post requests in turn, `at_once` a round, rounds at least a second apart.
+    """Post requests in rounds of `at_once`, at least a second apart.
 
-    Of audio only what comes within `takes_s` is taken.
+    Only the audio that arrives within `takes_s` is read.
     """
     turns, outcomes, until_s = cycle(made()), Outcomes(), now() + seconds
     while (began_s := now()) < until_s:
@@ -72,7 +74,7 @@ async def _rounds(
 
 
 async def _post(address: Address, request: Request, takes_s: float) -> str:
-    """Return the status of the answer, or how there was none."""
+    """Return the status of the answer, or the reason for a missing one."""
     status = 0
     try:
         async with (
@@ -91,13 +93,13 @@ async def _post(address: Address, request: Request, takes_s: float) -> str:
 
 
 def _told(response: Response) -> str:
-    """Return the status, and whether it lacks what says when to come again."""
+    """Return the status, marked if it lacks a Retry-After header."""
     lacks = response.status in (429, 503) and "retry-after" not in response.headers
     return f"{response.status}{' without Retry-After' if lacks else ''}"
 
 
 async def _take(pieces: AsyncIterator[bytes], takes_s: float) -> None:
-    """Take the first piece, and what else comes within `takes_s`."""
+    """Read the first chunk, and the other chunks within `takes_s`."""
     until_s = now() + takes_s
     async for _ in pieces:
         if now() >= until_s:
@@ -105,7 +107,7 @@ async def _take(pieces: AsyncIterator[bytes], takes_s: float) -> None:
 
 
 async def _silent(count: int, address: Address, seconds: float) -> Outcomes:
-    """Hold `count` connections over which nothing is said, not even a TLS handshake."""
+    """Hold `count` connections without sending anything, not even a TLS handshake."""
     import resource  # Windows has none
 
     until_s = now() + seconds
@@ -132,7 +134,7 @@ async def _silent(count: int, address: Address, seconds: float) -> Outcomes:
 
 
 async def _chunks(address: Address, seconds: float) -> Outcomes:
-    """Send a body in chunks of one byte at a steady rate; begin again when it is refused."""
+    """Send a body in chunks of one byte at a steady rate. Start again after a rejection."""
     outcomes, until_s = Outcomes(), now() + seconds
     while now() < until_s:
         outcomes[await _chunked(address, until_s)] += 1
@@ -141,7 +143,7 @@ async def _chunks(address: Address, seconds: float) -> Outcomes:
 
 
 async def _chunked(address: Address, until_s: float) -> str:
-    """Return the status with which the body is refused, or how else it ends."""
+    """Return the status of the rejection, or the other end of the request."""
     reader, writer = await asyncio.open_connection(address.host, address.port)
     answer = asyncio.create_task(reader.readuntil(b"\r\n"))
     due_s, block = now(), requests.CHUNK * int(_CHUNKS_PER_S * _STEP_S)
@@ -161,7 +163,7 @@ async def _chunked(address: Address, until_s: float) -> str:
 
 
 async def _whole(count: int, address: Address, seconds: float) -> Outcomes:
-    """Ask for `count` whole answers of the longest text at once and read none of their audio."""
+    """Request `count` non-streamed answers to the longest text and read no audio."""
 
     async def hold() -> str:
         told = "under way"

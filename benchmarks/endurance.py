@@ -1,8 +1,7 @@
-"""What a server must survive, each with what it must keep meanwhile; the tone model stands for the
-voices.
+"""Run endurance trials against a server of the tone model.
 
-Every scenario runs `vivavoce serve` in a process of its own and speaks to it over real sockets.
-`scale` is the share of the whole length that is done: 1 takes most of an hour for all.
+- Every trial runs `vivavoce serve` in a process of its own and speaks to it over real sockets.
+- `scale` is a share of the full length. At 1, all trials together take most of an hour.
 """
 
 import asyncio
@@ -31,15 +30,14 @@ from vivavoce.models.tone import CHUNK_S
 START_BUFFER_S = 0.2
 FREED_WITHIN_S = 0.2
 _SETTLE_S = 10.0
-WORKERS = 6  # threads that wait for files and the like: a few, started when they are first needed
-FULL_AFTER_S = (
-    8.0  # the server is `max_ahead_s` ahead of who does not read: 30 s, at five times real time
-)
+WORKERS = 6  # threads for blocking work such as files, started on first use
+# The server is then `max_ahead_s` ahead of clients that do not read: 30 s, at five times real time.
+FULL_AFTER_S = 8.0
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One thing to survive."""
+    """One endurance trial."""
 
     what: str
     run: Callable[[float, Tell], Awaitable[list[Measure]]]
@@ -56,8 +54,7 @@ async def _soak(scale: float, tell: Tell) -> list[Measure]:
 
         call = partial(listeners, server.address, clients=32, start_buffer_s=START_BUFFER_S)
         duration_s, silent = max(600.0 * scale, 5.0), lambda _: None
-        # What is allocated once is there: the ends of the latest requests, and 32 streams at a
-        # time.
+        # This allocates what is allocated once: the request log, and 32 streams at a time.
         await call(
             SHORT,
             duration_s=60.0,
@@ -96,7 +93,7 @@ async def _soak(scale: float, tell: Tell) -> list[Measure]:
 
 async def _overload(scale: float, tell: Tell) -> list[Measure]:
     factor, places = 4.0, 64
-    filled_s = factor * 1.5  # after which as many requests end as begin
+    filled_s = factor * 1.5  # from then on as many requests end as begin
     duration_s = max(60.0 * scale, 2 * filled_s)
     async with tone_server(factor, max_queued_requests=8, queue_timeout_s=0.5) as server:
         rate = 10 * places / factor / 1.5
@@ -105,8 +102,7 @@ async def _overload(scale: float, tell: Tell) -> list[Measure]:
             server.address, SHORT, rate=rate, duration_s=duration_s, at_most=10**6, tell=tell
         )
     good = [answer for answer in run.answers if answer.good]
-    # A place makes a chunk in every step but the last of a text, which finds that there is no more
-    # to say.
+    # A slot makes a chunk in every step of a text but the last, which finds the text's end.
     steps = sum(math.ceil(answer.audio_s / CHUNK_S) + 1 for answer in good)
     audio_s = math.fsum(answer.audio_s for answer in good)
     capacity = (
@@ -149,14 +145,12 @@ async def _disconnects(scale: float, tell: Tell) -> list[Measure]:
                 async with asyncio.timeout(stays_s):
                     await ask(server.address, draw.choice(SHORT))
             except TimeoutError:
-                pass  # that is the client leaving
+                pass  # the client left
 
         def leaving(number: int) -> list[Coroutine[None, None, None]]:
             return [leave(draw.random() * number / 50, draw.random()) for _ in range(number)]
 
-        await asyncio.gather(
-            *leaving(100)
-        )  # what is started once, such as worker threads, is there
+        await asyncio.gather(*leaving(100))  # starts what is started once, such as worker threads
         before = Held.of(server)
         for done, call in enumerate(asyncio.as_completed(leaving(count))):
             await call
@@ -253,14 +247,14 @@ async def _slow_readers(scale: float, tell: Tell) -> list[Measure]:
 
 
 def _own(server: Server) -> tuple[int, Callable[[], Awaitable[int]]]:
-    """Return the process of a server that was started here, and what waits for its exit code."""
+    """Return the process id of a server started here, and its exit waiter."""
     assert server.pid is not None, "it was started here"
-    assert server.ended is not None, "likewise"
+    assert server.ended is not None, "it was started here"
     return server.pid, server.ended
 
 
 async def _until(holds: Callable[[], bool]) -> None:
-    """Return when it holds, or after `_SETTLE_S`."""
+    """Wait until the condition holds, or for `_SETTLE_S`."""
     give_up_s = time.monotonic() + _SETTLE_S
     while not holds() and time.monotonic() < give_up_s:  # noqa: ASYNC110 - another process tells nobody
         await asyncio.sleep(0.005)

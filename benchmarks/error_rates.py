@@ -32,8 +32,9 @@ _ALL_TA = str.maketrans(
 
 
 def units(text: str, language: str) -> list[str]:
-    """What `text` is counted by: words in lower case without punctuation; characters in Japanese
-    and Chinese.
+    """Return the units of `text` that errors are counted in.
+
+    These are words in lower case without punctuation, or characters in Japanese and Chinese.
 
     Chinese is counted in simplified characters, 他, 她 and 它 as one.
     """
@@ -44,7 +45,7 @@ def units(text: str, language: str) -> list[str]:
 
 
 def readings(text: str, language: str) -> list[str]:
-    """How Japanese or Chinese `text` sounds: kana, or pinyin syllables with their tones."""
+    """Return the readings of Japanese or Chinese `text`: kana, or pinyin syllables with tones."""
     characters = _characters(_spoken(text, language), language)
     if language == "ja":
         import pyopenjtalk
@@ -56,7 +57,7 @@ def readings(text: str, language: str) -> list[str]:
 
 
 def edits(meant: Sequence[str], heard: Sequence[str]) -> int:
-    """Return the Levenshtein distance: the fewest units to put in, take out or change."""
+    """Return the Levenshtein distance: insertions, deletions and substitutions of units."""
     row = list(range(len(heard) + 1))
     for i, unit in enumerate(meant, 1):
         diagonal, row[0] = row[0], i
@@ -66,7 +67,7 @@ def edits(meant: Sequence[str], heard: Sequence[str]) -> int:
 
 
 def _spoken(text: str, language: str) -> str:
-    """Return `text` in small letters with its numbers in words."""
+    """Return `text` in lower case with its numbers in words."""
     if language == "en":
         text = _english_numbers(text)
     if language == "zh":
@@ -81,7 +82,10 @@ def _characters(spoken: str, language: str) -> str:
 
 @cache
 def _simplifier() -> "OpenCC":
-    """Traditional Chinese characters to simplified. Raises `MissingDependency` without opencc."""
+    """Return a converter from traditional to simplified Chinese characters.
+
+    Raises `MissingDependency` without opencc.
+    """
     try:
         from opencc import OpenCC
     except ImportError as missing:
@@ -92,7 +96,10 @@ def _simplifier() -> "OpenCC":
 
 
 def _english_numbers(text: str) -> str:
-    """English numbers in words: `verbalize` leaves those to the voice's own front end."""
+    """Return English `text` with its numbers in words.
+
+    `verbalize` leaves English numbers to the voice's own front end.
+    """
     from hibari.g2p.normalize import normalize
     from num2words import num2words  # type: ignore[import-untyped]  # the package ships no types
 

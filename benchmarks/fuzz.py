@@ -1,8 +1,7 @@
-"""Ask a server for what it says of itself in `/openapi.json`, thousands of times, rightly and
-wrongly.
+"""Send a server thousands of valid and invalid requests made from its `/openapi.json`.
 
-schemathesis makes the requests and compares the answers with what is documented: the status, the
-type and the form. It knows nothing of speech; what a text must be for it to be spoken is said here.
+schemathesis makes the requests and compares the answers with the documented status, type and form.
+It knows nothing of speech, so this module states which texts can be spoken.
 """
 
 import itertools
@@ -29,7 +28,7 @@ _TEXTS: Final = ("text", "input", "q")
 # Hardly ever drawn as they exist: names, recordings, and sample rates that a format has.
 _NAMES: Final = ("model", "speaker", "voice", "language", "task", "task_type", "sample_rate")
 _RECORDINGS: Final = ("ref_audio", "ref_text", "x_vector_only", "x_vector_only_mode")
-# No failure where the request itself has a `timeout_s`: its time was over.
+# No failure if the request itself has a `timeout_s`: it timed out.
 _EXCUSED: Final = (504, "deadline_exceeded")
 # No schema says that "%" is nothing to speak, or which names there are: only what is made speakable
 # must be accepted.
@@ -38,7 +37,7 @@ _UNLESS_SPEAKABLE: Final = [positive_data_acceptance]
 
 @dataclass(slots=True)
 class Findings:
-    """How many answers had which status, what was wrong with some, and which requests got none in time."""
+    """Counts of answers by status, wrong answers, and requests without an answer in time."""
 
     statuses: Counter[int] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
@@ -51,7 +50,7 @@ class Findings:
 
 
 def fuzz(address: Address, count: int, tell: Tell) -> Findings:
-    """Make `count` requests, the same ones each time, one after the other."""
+    """Send `count` requests one after the other. They are the same in every run."""
     schema = schemathesis.openapi.from_url(f"http://{address.host}:{address.port}/openapi.json")
     kinds = list(itertools.product((result.ok() for result in schema.get_all_operations()), _MODES))
     findings = Findings()
@@ -60,7 +59,7 @@ def fuzz(address: Address, count: int, tell: Tell) -> Findings:
             left = count - findings.requests
             if left <= 0:
                 break
-            # Some operations have few requests that differ, so the turn of the others comes again.
+            # Some operations have few different requests, so the others get more turns.
             _ask_about(
                 operation, mode, number, min(left, count // len(kinds) + 1), session, findings
             )
@@ -87,12 +86,12 @@ def _ask_about(
             _make_speakable(case)
         _judge(case, session, findings, speakable=speakable)
 
-    with suppress(Unsatisfiable):  # what takes no parameters cannot be asked wrongly
+    with suppress(Unsatisfiable):  # without parameters there is no invalid request
         ask()
 
 
 def _make_speakable(case: schemathesis.Case) -> None:
-    """Make the request one that is accepted: a text with words, for whoever speaks."""
+    """Make the request acceptable to every model: give it a text with words."""
     for fields in (case.body, case.query):
         if isinstance(fields, dict) and not fields.keys().isdisjoint(_TEXTS):
             for name in (*_NAMES, *_RECORDINGS):

@@ -1,8 +1,9 @@
-"""Times texts that are made to be slow: runs of every token and of pairs of tokens, with letters
-around.
+"""Time texts that are made to be slow.
 
-Each is normalised, its language detected, cut into pieces, and its first pieces are put into
-phonemes. Run it as `python -m benchmarks.fuzz_text --count 2000`; the speech itself is not made.
+They are runs of every token and of pairs of tokens, with letters around.
+
+Each text is normalised, its language is detected, it is split, and its first segments are converted
+to phonemes. No speech is generated. Run it as `python -m benchmarks.fuzz_text --count 2000`.
 """
 
 import argparse
@@ -44,7 +45,7 @@ TOKENS = (
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Processor time of one step of one text."""
+    """CPU time of one step of one text."""
 
     step: str
     text: str  # how it is made
@@ -52,7 +53,10 @@ class Timing:
 
 
 def texts(count: int, seed: int = 0) -> Iterator[tuple[str, str]]:
-    """Yield `count` texts, each with how it is made: a run of every token, then of pairs, the same ones each time."""
+    """Yield `count` texts, each with its description. A seed always gives the same texts.
+
+    The runs of every token come first, then those of pairs of tokens.
+    """
     draw = random.Random(seed)
     singles = [(token,) for token in TOKENS]
     pairs = list(itertools.permutations(TOKENS, 2))
@@ -64,7 +68,7 @@ def texts(count: int, seed: int = 0) -> Iterator[tuple[str, str]]:
 
 
 class Reader:
-    """The steps that a text passes before it is spoken, timed."""
+    """The timed steps of a text before it is spoken."""
 
     def __init__(self) -> None:
         self._detector = Detector(("en", "es", "fr", "it", "pt", "de", "zh", "ja", "ko", "ru"))
@@ -74,7 +78,7 @@ class Reader:
             self._kokoro.phonemize("1.", language)  # loads what it needs
 
     def time(self, name: str, text: str) -> Iterator[Timing]:
-        """Yield how long each step of `text` takes, and each piece of it that is read."""
+        """Yield the time of each step of `text` and of each segment that is read."""
         timings: list[Timing] = []
 
         def timed(step: str, work: Callable[[], object]) -> object:

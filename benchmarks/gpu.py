@@ -1,14 +1,16 @@
-"""Prove and measure Qwen3-TTS on this machine's GPU, within nine minutes; see docs/gpu.md.
+"""Test and measure Qwen3-TTS on this machine's GPU within nine minutes. See docs/gpu.md.
 
-    python benchmarks/gpu.py                       everything, in order of worth
+    python benchmarks/gpu.py                  everything, the most important first
     python benchmarks/gpu.py --only bench
-    python benchmarks/gpu.py --dry-run             the same on a CPU with tiny shapes, to find mistakes
-    python benchmarks/gpu.py --wheels DIR          fetch what the machine lacks, to be carried to it
+    python benchmarks/gpu.py --dry-run        the same on a CPU with tiny shapes, to find mistakes
+    python benchmarks/gpu.py --wheels DIR     download the packages that the machine lacks
 
 It needs Python 3.12 with torch for CUDA, triton, tokenizers, safetensors, httpx, typer, rich,
-pytest and the folder of the sources; what else there must be to serve HTTP comes from DIR, where
-`--wheels` put it. No step uses the network. Each step has its time limit. Results are written as
-they come: a run that is cut off keeps what it has.
+pytest and the source folder. The other packages for HTTP come from DIR, where `--wheels` put them.
+
+- No step uses the network.
+- Each step has its time limit.
+- Results are written as they come, so an interrupted run keeps its results.
 """
 
 import argparse
@@ -56,7 +58,7 @@ Row = dict[str, Any]  # JSON
 
 @dataclass
 class Kit:
-    """A run: where it writes, what it has found so far, and the sizes that it measures."""
+    """A run: its output file, its results so far, and the sizes to measure."""
 
     out: Path
     dry: bool
@@ -69,14 +71,14 @@ class Kit:
         return "cpu" if self.dry else "cuda"
 
     def note(self, step: str, row: Row) -> None:
-        """Add a result, shows it, and writes all there are."""
+        """Add a result, print it, and write all results."""
         self.results.setdefault(step, []).append(row)
         print("  " + ", ".join(f"{name} {shown(value)}" for name, value in row.items()), flush=True)
         (self.out / "gpu.json").write_text(json.dumps(self.results, indent=2), encoding="utf-8")
         (self.out / "gpu.md").write_text(markdown(self.results), encoding="utf-8")
 
     def run(self, step: str, *command: str, until_s: float) -> None:
-        """Run Python with `command`, notes the lines of JSON that it prints, and kills it at `until_s`."""
+        """Run Python with `command` and record its JSON lines. Kill it at `until_s`."""
         for line in lines([sys.executable, *command], self.environment(), until_s):
             if line.startswith("{"):
                 self.note(step, json.loads(line))
@@ -97,9 +99,9 @@ class Cut(Exception):
 
 
 def lines(command: Sequence[str], environment: Mapping[str, str], until_s: float) -> Iterator[str]:
-    """Yield the lines that `command` prints.
+    """Yield the output lines of `command`.
 
-    Raises `Cut` if it fails or is still at it at `until_s`.
+    Raises `Cut` if it fails or still runs at `until_s`.
     """
     options = {
         "stdout": subprocess.PIPE,
@@ -131,7 +133,7 @@ def lines(command: Sequence[str], environment: Mapping[str, str], until_s: float
 
 
 def tests(kit: Kit, until_s: float) -> None:
-    """What only a GPU can show: kernels compiled, graphs equal plain, the codes of a CPU."""
+    """Run the tests that need a GPU: compiled kernels, CUDA graphs, the same codes as a CPU."""
     started_s = time.monotonic()
     files = ["tests/models/qwen3_tts/test_kernels.py", "tests/models/qwen3_tts/test_cuda.py"]
     chosen = ["-m", "gpu", *files] if not kit.dry else ["-m", "not gpu", "-k", "norm", files[0]]
@@ -160,7 +162,7 @@ def tests(kit: Kit, until_s: float) -> None:
 
 
 def bench(kit: Kit, until_s: float) -> None:
-    """Frames by batch size; first one stream and 64, then what lies between."""
+    """Measure frames by batch size: one stream and 64 first, then the sizes between them."""
     sizes = ("tiny",) if kit.dry else ("1.7b", "0.6b")
     batches = ("1,2",) if kit.dry else ("1,64", "2,4,8,16,32")
     for batch in batches:
@@ -189,7 +191,7 @@ def bench(kit: Kit, until_s: float) -> None:
 
 
 def load(kit: Kit, until_s: float) -> None:
-    """First audio over HTTP, at calls a second."""
+    """Measure first audio over HTTP, by request rate."""
     if lacking := [name for name in SERVED if not importable(name, kit)]:
         raise Cut(f"nothing to serve with: {', '.join(lacking)} are missing (see --wheels)")
     folder = random_checkpoint("tiny" if kit.dry else "1.7b", kit.scratch)
@@ -208,7 +210,7 @@ def load(kit: Kit, until_s: float) -> None:
 
 
 def peers(kit: Kit, until_s: float) -> None:
-    """The other engines on the same card, where they are installed."""
+    """Measure the other engines on the same card, where they are installed."""
     present = {"faster": "faster_qwen3_tts", "published": "qwen_tts"}
     found = [name for name, module in present.items() if importable(module, kit)]
     if not found:
@@ -225,12 +227,15 @@ def peers(kit: Kit, until_s: float) -> None:
             "4",
         ]
         command = [sys.executable, "benchmarks/qwen_peer.py", name, *options]
-        asked = f"import subprocess; subprocess.run({command!r}, input='50\\n50\\n50\\n', text=True, check=True)"
+        asked = (
+            f"import subprocess; subprocess.run({command!r}, "
+            "input='50\\n50\\n50\\n', text=True, check=True)"
+        )
         kit.run("peers", "-c", asked, until_s=until_s)
 
 
 def profile(kit: Kit, until_s: float) -> None:
-    """The dearest kernels of a frame."""
+    """Report the slowest kernels of a frame."""
     options = ["--size", "tiny" if kit.dry else "1.7b", "--device", kit.device]
     kit.run("profile", "-m", "benchmarks.gpu_parts", "profile", *options, until_s=until_s)
 
@@ -281,7 +286,7 @@ def main() -> None:
 
 
 def attempt(kit: Kit, name: str) -> bool:
-    """Run a step; True if it came to its end. Why not is noted beside its results."""
+    """True if the step ran to its end. The reason for a failure is noted beside its results."""
     step, limit_s = STEPS[name]
     print(f"{name}: at most {limit_s:.0f} s", flush=True)
     started_s = time.monotonic()
@@ -296,7 +301,7 @@ def attempt(kit: Kit, name: str) -> bool:
 
 
 def random_checkpoint(size: str, scratch: Path) -> Path:
-    """A CustomVoice checkpoint with random weights, made once."""
+    """Return a CustomVoice checkpoint with random weights, made once."""
     sys.path[:0] = [str(ROOT), str(ROOT / "src")]
     from scripts.make_checkpoint import SHAPES
     from tests.models.qwen3_tts.codec_checkpoints import RELEASED, RELEASED_SPEAKER
@@ -312,12 +317,12 @@ def random_checkpoint(size: str, scratch: Path) -> Path:
 
 
 def importable(module: str, kit: Kit) -> bool:
-    """True if `module` is installed, or was carried here."""
+    """True if `module` is installed, or was brought here with `--wheels`."""
     return find_spec(module) is not None or bool(kit.wheels and (kit.wheels / module).exists())
 
 
 def fetch(folder: Path) -> int:
-    """Put into `folder` what the server needs and a bare machine lacks. Returns an exit code."""
+    """Download the packages that a bare machine lacks into `folder`. Return an exit code."""
     needed = sorted({*missing("vivavoce"), "hypothesis", "sortedcontainers"})
     print("to be carried:", ", ".join(needed))
     with tempfile.TemporaryDirectory() as scratch:
@@ -340,13 +345,14 @@ def fetch(folder: Path) -> int:
         for wheel in wheels:
             shutil.unpack_archive(wheel, folder, "zip")
     print(
-        f"{len(wheels)} packages of {megabytes:.0f} MB are in {folder}; run with --wheels {folder} there"
+        f"{len(wheels)} packages of {megabytes:.0f} MB are in {folder}; "
+        f"run with --wheels {folder} there"
     )
     return 0 if megabytes <= MOST_MB else 1
 
 
 def missing(name: str) -> set[str]:
-    """Return the packages that `name` requires, and these in turn, but for what a bare machine has."""
+    """Return the packages that `name` requires, recursively, without those of a bare machine."""
     from packaging.requirements import Requirement
 
     found: set[str] = set()
@@ -362,7 +368,7 @@ def missing(name: str) -> set[str]:
 
 
 def pinned(names: Sequence[str]) -> Iterator[str]:
-    """Yield `names` in the versions that are installed here, with which it was tried."""
+    """Yield `names` pinned to the versions installed here."""
     for name in names:
         try:
             yield f"{name}=={distribution(name).version}"
@@ -385,7 +391,7 @@ def markdown(results: Mapping[str, Sequence[Row]]) -> str:
 
 
 def shown(value: object) -> str:
-    """A value in few characters."""
+    """Return a short form of a value."""
     if value is None:
         return ""
     return f"{value:.3g}" if isinstance(value, float) else str(value).replace("|", "/")

@@ -49,17 +49,20 @@ def main() -> None:
 
 
 def numbers(text: str) -> list[int]:
-    """Whole numbers with commas between them."""
+    """Parse whole numbers separated by commas."""
     return [int(part) for part in text.split(",")]
 
 
 def threads(given: argparse.Namespace) -> int | None:
-    """CPU threads: one for tiny shapes, for which more only wait for each other; None is all there are."""
+    """Return the number of CPU threads, or None for all cores.
+
+    Tiny shapes get one thread, because more threads only wait for each other.
+    """
     return 1 if given.size == "tiny" else None
 
 
 def bench(given: argparse.Namespace) -> Iterator[Row]:
-    """Time a frame, time of the codec, and time to first audio, for each batch size."""
+    """Yield the times of frame, codec and first audio, by batch size."""
     from vivavoce.models.qwen3_tts.tools.bench import measure, peak_memory, prepare
 
     options = {
@@ -89,14 +92,17 @@ def bench(given: argparse.Namespace) -> Iterator[Row]:
 
 
 def device_name(device: str) -> str:
-    """What the device calls itself."""
+    """Return the device's own name."""
     import torch
 
     return torch.cuda.get_device_name(device) if device.startswith("cuda") else device
 
 
 def load(given: argparse.Namespace) -> Iterator[Row]:
-    """First audio and underruns of a server with random weights, by calls a second at random moments."""
+    """Measure first audio and underruns of a server with random weights, by request rate.
+
+    The requests come at random moments.
+    """
     yield from asyncio.run(_load(given))
 
 
@@ -154,7 +160,7 @@ def _number(value: float) -> float | None:
 
 
 def profile(given: argparse.Namespace) -> Iterator[Row]:
-    """Yield the 20 dearest kernels of some frames of one stream, and the share of time that no kernel runs."""
+    """Yield the 20 slowest kernels of one stream's frames, and the GPU's idle share."""
     from torch.profiler import ProfilerActivity, profile
 
     from vivavoce.models.qwen3_tts.tools.bench import frames_of_one, prepare

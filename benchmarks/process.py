@@ -1,4 +1,7 @@
-"""Start the server to be measured in a process of its own, under a memory ceiling, and stops it."""
+"""Start the server under test in a process of its own, under a memory limit.
+
+The server is stopped in the end.
+"""
 
 import asyncio
 import os
@@ -23,10 +26,9 @@ _POLL_S = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Processor time used so far, in seconds, and the most memory held, in MiB, by all processes of
-    a server.
+    """CPU time in seconds and peak memory in MiB of all processes of a server.
 
-    The memory is the sum of what each held at most, in which pages that they share count twice.
+    The memory is the sum of the peaks of all processes. Shared pages count twice.
     """
 
     cpu_s: float
@@ -35,7 +37,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """How a server started, in seconds from the start of its process; and the slowest answer of `/health` meanwhile."""
+    """The times of a server's start, in seconds, and the slowest answer of `/health` meanwhile."""
 
     listening_s: float
     ready_s: float
@@ -44,7 +46,7 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A server that answers; `pid`, `ended` and `start` only where the benchmark started it."""
+    """A server that answers. `pid`, `ended` and `start` exist only if the benchmark started it."""
 
     address: Address
     pid: int | None = None
@@ -54,11 +56,11 @@ class Server:
 
     @property
     def log_bytes(self) -> int:
-        """The bytes that it has logged so far."""
+        """The size of its log in bytes."""
         return os.fstat(self.log.fileno()).st_size if self.log is not None else 0
 
     def usage(self) -> Usage | None:
-        """What its processes have used; `None` for somebody else's, and where there is no /proc."""
+        """Return the usage of its processes, or None for a foreign server or without /proc."""
         used = [_usage(folder) for folder in self.folders()]
         return (
             Usage(sum(one.cpu_s for one in used), sum(one.peak_mib for one in used))
@@ -67,7 +69,10 @@ class Server:
         )
 
     def folders(self) -> Sequence[Path]:
-        """Return the folders in /proc of its process and of those of its models; none of somebody else's, or without /proc."""
+        """Return the folders in /proc of the server's process and of its models' processes.
+
+        The list is empty for a foreign server and without /proc.
+        """
         folder = Path(f"/proc/{self.pid}")
         if self.pid is None or not folder.exists():
             return ()
@@ -80,7 +85,7 @@ class Server:
 
 
 def _usage(folder: Path) -> Usage:
-    """What one process has used, by its folder in /proc."""
+    """Return the usage of one process, by its folder in /proc."""
     fields = (folder / "stat").read_text().rpartition(")")[2].split()
     ticks = int(fields[11]) + int(fields[12])  # utime and stime, the 14th and 15th field of proc(5)
     peak = next(
@@ -91,10 +96,17 @@ def _usage(folder: Path) -> Usage:
 
 @asynccontextmanager
 async def started(
-    models: Sequence[str], *, environment: Mapping[str, str], memory_gib: float, arguments: Sequence[str] | None = None,
-    descriptors: int | None = None, tls: bool = False,
-) -> AsyncGenerator[Server]:  # fmt: skip
-    """A server with `models` ready; `arguments` offer them in another way than by name.
+    models: Sequence[str],
+    *,
+    environment: Mapping[str, str],
+    memory_gib: float,
+    arguments: Sequence[str] | None = None,
+    descriptors: int | None = None,
+    tls: bool = False,
+) -> AsyncGenerator[Server]:
+    """Start a server and yield it when `models` are ready.
+
+    `arguments` replace the default command-line options for the models.
 
     `descriptors` is what `ulimit -n` sets. With `tls` the server signs its own certificate.
 
@@ -145,10 +157,10 @@ def _free_port() -> int:
 
 
 def _limit(pid: int, name: str, most: int) -> None:
-    """Limit what the process may take; where the system cannot, nothing is limited.
+    """Limit a resource of the process. Nothing is limited where the system cannot.
 
-    Memory is limited as RLIMIT_DATA, what the process may write to, and not as its address space:
-    libraries and threads reserve far more of that than they ever touch.
+    Memory is limited as RLIMIT_DATA, the writable memory, and not as the address space: libraries
+    and threads reserve far more of that than they ever touch.
     """
     try:
         import resource
@@ -185,7 +197,8 @@ async def _wait_until_ready(
     log.seek(0)
     tail = "\n".join(log.read().decode("utf-8", "replace").splitlines()[-8:])
     raise NotReady(
-        f"the server did not get ready with {', '.join(models)}; models: {dict(states)!r}; its log:\n{tail}"
+        f"the server did not get ready with {', '.join(models)}; "
+        f"models: {dict(states)!r}; its log:\n{tail}"
     )
 
 

@@ -1,9 +1,10 @@
-"""Measure the Qwen3-TTS codec on this processor: milliseconds a frame by chunk and batch, plain and
-packed weights.
+"""Measure the Qwen3-TTS codec on this CPU: milliseconds per frame by chunk and batch.
 
-    python benchmarks/qwen_codec.py [--checkpoint FOLDER] [--rounds 5] [--sizes 1x1 8x1 8x8] [--profile]
+Plain and packed weights are compared.
 
-FOLDER is a checkpoint's `speech_tokenizer`; without it a random one of the released shape is made.
+    python benchmarks/qwen_codec.py [--checkpoint FOLDER] [--rounds 5] [--sizes 1x1 8x8] [--profile]
+
+FOLDER is a checkpoint's `speech_tokenizer`. Without it a random one of the released shape is made.
 Both forms take turns at each size, so that they meet the machine in the same state. A size is
 frames x streams. It knows no talker.
 """
@@ -30,9 +31,17 @@ from vivavoce.models.qwen3_tts.codec import CodecDecoder, load_decoder
 from vivavoce.models.qwen3_tts.codec.products import can_pack
 
 RELEASED = CodecShape(
-    latent=1024, codebook_dim=512, entries=2048, decoder_dim=1536, hidden=512, intermediate=1024, heads=16, kv_heads=16,
-    head_dim=64, layers=8,
-)  # fmt: skip
+    latent=1024,
+    codebook_dim=512,
+    entries=2048,
+    decoder_dim=1536,
+    hidden=512,
+    intermediate=1024,
+    heads=16,
+    kv_heads=16,
+    head_dim=64,
+    layers=8,
+)
 SIZES = ("1x1", "2x1", "4x1", "8x1", "1x4", "4x4", "8x4", "1x8", "4x8", "8x8")
 CPU = torch.device("cpu")
 MACS_PER_FRAME = 2.45e9  # at the released shape
@@ -83,7 +92,7 @@ def _options() -> argparse.Namespace:
 def _measured(
     forms: dict[str, CodecDecoder], sizes: Sequence[tuple[int, int]], rounds: int
 ) -> Table:
-    """Median milliseconds a frame of each form, turn by turn."""
+    """Return the median milliseconds per frame of each form. The forms take turns."""
     table = Table("frames a step", "streams", *(f"{name}, ms a frame" for name in forms))
     for frames, streams in sizes:
         steps = {name: _step(decoder, frames, streams) for name, decoder in forms.items()}
@@ -117,7 +126,10 @@ def _seconds(work: Callable[[], object]) -> float:
 
 
 def _floor() -> str:
-    """What this machine could reach at best: all weights read once, all products at the speed of a large one."""
+    """Return the best possible figures of this machine.
+
+    All weights are read once, and all products run at the speed of a large one.
+    """
     square, vector = torch.randn(2048, 2048), torch.randn(20_000)
     tall = torch.randn(5_000, 20_000)
     flops = 2 * 2048**3 / median(_seconds(lambda: square @ square) for _ in range(7))

@@ -1,12 +1,11 @@
-"""How far Qwen3-TTS's packed weights stray from plain float32: all hear the same codes, their
-scores are compared.
+"""Compare the scores of Qwen3-TTS's packed weights with plain float32 on the same codes.
 
     python benchmarks/qwen_fidelity.py [--checkpoint FOLDER] [--frames 40]
 
-FOLDER is a CustomVoice checkpoint; without it a random one of the 0.6B shape is made, which takes 3
-GB of disk. Plain float32 speaks, each other form is then fed these codes frame by frame, in the
-steps in which it speaks itself. So one difference does not lead to the next, and what is left is
-that of the matrices. It knows no sound.
+FOLDER is a CustomVoice checkpoint. Without it a random one of the 0.6B shape is made, which takes 3
+GB of disk. Plain float32 speaks. Each other form is fed these codes frame by frame, in the steps in
+which it speaks itself. So differences do not add up, and the remaining ones are those of the
+matrices. It knows no audio.
 """
 
 import argparse
@@ -29,20 +28,23 @@ from vivavoce.models.qwen3_tts.network.linear import WeightFormat, stored_as
 from vivavoce.models.qwen3_tts.network.sampler import Sampling
 from vivavoce.models.qwen3_tts.prompt.layout import PromptRequest, embed_pad
 
-TEXT = "The quick brown fox jumps over the lazy dog, and then it runs home before the rain begins to fall."
+TEXT = (
+    "The quick brown fox jumps over the lazy dog, "
+    "and then it runs home before the rain begins to fall."
+)
 TEMPERATURE = 0.9  # of the released models' draws, which is what a difference of scores matters for
 FORMS = (
     (WeightFormat.PREPACKED, torch.float32),
     (WeightFormat.PREPACKED, torch.bfloat16),
     (WeightFormat.INT8, torch.float32),
-    (WeightFormat.INT8_WEIGHTS, torch.bfloat16),  # as on CUDA, by the plain twin of its kernel
+    (WeightFormat.INT8_WEIGHTS, torch.bfloat16),  # as on CUDA, by the kernel's plain counterpart
 )
 CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scores:
-    """The logits of every draw."""
+    """The logits of every sampled code."""
 
     talker: Tensor  # [frames, codes]
     predictor: Tensor  # [frames × (codebooks - 1), codes]
@@ -60,7 +62,8 @@ def main() -> None:
             Path(scratch), "custom_voice", SHAPES["0.6b"]
         )
         print(
-            "| Weights | KL, talker | KL, predictor | Same best code, talker | Same best code, predictor |"
+            "| Weights | KL, talker | KL, predictor "
+            "| Same best code, talker | Same best code, predictor |"
         )
         print("| --- | ---: | ---: | ---: | ---: |")
         for row in rows(folder, options.frames):
@@ -68,7 +71,7 @@ def main() -> None:
 
 
 def rows(folder: Path, frames: int) -> Iterator[str]:
-    """A line of the table for each form; they are loaded one after the other."""
+    """Yield a row of the table for each form. The forms are loaded one after the other."""
     plain = load_checkpoint(folder, CPU, torch.float32)
     codes = speak(plain, frames)
     expected = listen(plain, codes)
@@ -84,7 +87,7 @@ def rows(folder: Path, frames: int) -> Iterator[str]:
 
 
 def speak(checkpoint: Checkpoint, frames: int) -> Tensor:
-    """Return the codes [frames, codebooks] of a sentence, which does not end before."""
+    """Return the codes [frames, codebooks] of a sentence that does not end early."""
     prompt, trailing = checkpoint.prompt(request(checkpoint))
     batch = checkpoint.batch(1, len(prompt) + frames + 1)
     batch.open(prompt, trailing, Sampling(min_frames=frames + 1))
@@ -92,7 +95,7 @@ def speak(checkpoint: Checkpoint, frames: int) -> Tensor:
 
 
 def listen(checkpoint: Checkpoint, codes: Tensor) -> Scores:
-    """Return the scores of every draw of a stream that has drawn `codes` [frames, codebooks]."""
+    """Return the scores of a stream that is fed `codes` [frames, codebooks]."""
     config, talker = checkpoint.config, checkpoint.talker
     prompt, trailing = checkpoint.prompt(request(checkpoint))
     text = torch.cat((trailing, embed_pad(talker, config).expand(len(codes), -1)))
@@ -118,12 +121,15 @@ def listen(checkpoint: Checkpoint, codes: Tensor) -> Scores:
 
 
 def request(checkpoint: Checkpoint) -> PromptRequest:
-    """A sentence by the checkpoint's first speaker."""
+    """Return a request for a sentence by the checkpoint's first speaker."""
     return PromptRequest(TEXT, speaker=min(checkpoint.config.speakers), language="english")
 
 
 def divergence(expected: Tensor, found: Tensor) -> float:
-    """Return the mean Kullback-Leibler divergence, in nats, of the draws from `found` from those from `expected`."""
+    """Return the mean Kullback-Leibler divergence of `found` from `expected`, in nats.
+
+    Both are the distributions that codes are sampled from.
+    """
     wanted, given = (
         (scores.double() / TEMPERATURE).log_softmax(-1) for scores in (expected, found)
     )

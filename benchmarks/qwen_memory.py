@@ -1,13 +1,13 @@
-"""Measure how long a Qwen3-TTS checkpoint takes to load, and the memory it holds; see docs/qwen.md.
+"""Measure the load time and the memory of a Qwen3-TTS checkpoint. See docs/qwen.md.
 
     python benchmarks/qwen_memory.py ./Qwen3-TTS-12Hz-0.6B-CustomVoice
-    python benchmarks/qwen_memory.py --random 0.6b --dtype float32 --dtype bfloat16 --max-batch 1 --max-batch 8
-    python benchmarks/qwen_memory.py --random 0.6b --server --cold --weights prepacked --weights int8
+    python benchmarks/qwen_memory.py --random 0.6b --dtype float32 --max-batch 1 --max-batch 8
+    python benchmarks/qwen_memory.py --random 0.6b --server --cold --weights int8
 
-Each measurement is a process of its own. On Linux memory is what the kernel counts, split into the
-process's own (anonymous) and pages of the checkpoint's files, which are the page cache's and are
-given back; on CUDA what torch counts on the device as well. It says nothing about speed while
-speaking.
+Each measurement is a process of its own. On Linux memory is what the kernel counts. It is split
+into the process's own (anonymous) memory and pages of the checkpoint's files, which belong to the
+page cache and can be reclaimed. On CUDA, torch's count on the device is added. It does not measure
+speed.
 """
 
 import asyncio
@@ -46,14 +46,14 @@ app = typer.Typer(add_completion=False)
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What a process holds, in MiB: memory of its own, and pages of files that it has mapped."""
+    """The memory of a process in MiB: its own, and pages of mapped files."""
 
     own: float = 0.0
     files: float = 0.0
 
     @classmethod
     def of(cls, process: int | str = "self") -> "Memory":
-        """Of `process` now; nothing where there is no /proc, or no such process any more."""
+        """Return the memory of `process` now, or zeros without /proc or such a process."""
         try:
             lines = Path(f"/proc/{process}/status").read_text().splitlines()
         except (FileNotFoundError, ProcessLookupError):
@@ -68,7 +68,10 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """One checkpoint loaded and spoken with; memory in MiB, without what Python and torch hold before."""
+    """One checkpoint after loading and speaking.
+
+    Memory is in MiB, without the share of Python and torch before.
+    """
 
     dtype: str
     max_batch: int
@@ -84,7 +87,7 @@ class Loaded:
 
 @contextmanager
 def watched(seen: list[Memory]) -> Iterator[None]:
-    """Notes this process's memory in `seen` while the block runs."""
+    """Record this process's memory in `seen` while the block runs."""
     done = threading.Event()
 
     def watch() -> None:
@@ -104,11 +107,10 @@ def watched(seen: list[Memory]) -> Iterator[None]:
 def measure(
     folder: Path, dtype: str, max_batch: int, device: str, after: Path | None = None
 ) -> Loaded:
-    """Load the checkpoint in this process, which should have done nothing else before, and speaks
-    with all slots.
+    """Load the checkpoint in a fresh process and speak with all slots.
 
-    What the libraries take for themselves when they are first used is left out if the checkpoint
-    `after` speaks first.
+    If the checkpoint `after` speaks first, memory that the libraries allocate on first use is left
+    out.
     """
     import torch
 
@@ -144,7 +146,7 @@ def measure(
 
 
 def speak(model: Model) -> None:
-    """Take three steps with all slots."""
+    """Run three steps with all slots."""
     voice = model.info.voices[0].id
     streams = [
         model.open(Segment(TEXT, voice, "en", "Calm.", seed)) for seed in range(model.max_batch)
@@ -156,7 +158,7 @@ def speak(model: Model) -> None:
 def measure_apart(
     folder: Path, dtype: str, max_batch: int, device: str, after: Path | None = None
 ) -> Loaded:
-    """Return `measure` in a process of its own."""
+    """Run `measure` in a process of its own and return its result."""
     command = [
         sys.executable,
         __file__,
@@ -174,7 +176,7 @@ def measure_apart(
 
 
 async def start_server(folder: Path, dtype: str, weights: str, device: str) -> str:
-    """How a server with the checkpoint starts, in words."""
+    """Start a server with the checkpoint and describe its start."""
     environment = {
         "VIVAVOCE_QWEN_DTYPE": dtype,
         "VIVAVOCE_QWEN_WEIGHTS": weights,
@@ -195,16 +197,17 @@ async def start_server(folder: Path, dtype: str, weights: str, device: str) -> s
         if response.status != 200:
             raise NotReady(f"the checkpoint in {folder} does not speak: {response.status}")
         return (
-            f"{dtype}, {weights}: listening after {start.listening_s:.1f} s, ready after {start.ready_s:.1f} s, "
+            f"{dtype}, {weights}: listening after {start.listening_s:.1f} s, "
+            f"ready after {start.ready_s:.1f} s, "
             f"/health within {1000 * start.slowest_answer_s:.0f} ms all the while; "
             f"first audio {first_s:.1f} s after the first request"
         )
 
 
 def drop_page_cache() -> None:
-    """Empties the page cache, so that files come from the disk again.
+    """Empty the page cache, so that files are read from the disk again.
 
-    Raises `NotReady` without the right to do so.
+    Raises `NotReady` without the permission to do so.
     """
     subprocess.run(["sync"], check=True)
     try:
@@ -216,7 +219,7 @@ def drop_page_cache() -> None:
 
 
 def random_checkpoint(size: str, folder: Path) -> Path:
-    """A CustomVoice checkpoint of a released shape with random weights."""
+    """Return a CustomVoice checkpoint of a released shape with random weights."""
     from scripts.make_checkpoint import SHAPES
     from tests.models.qwen3_tts.codec_checkpoints import RELEASED, RELEASED_SPEAKER
     from tests.models.qwen3_tts.whole import write_whole
@@ -276,14 +279,14 @@ def main(
 def line(found: Loaded) -> str:
     """Return one measurement, in words."""
     text = (
-        f"{found.dtype}, {found.max_batch} slots: loaded in {found.load_s:.1f} s, own memory at most "
-        f"{found.peak:,.0f} MiB (and {found.peak_files:,.0f} of files), {found.loaded:,.0f} afterwards, "
-        f"{found.speaking:,.0f} speaking"
+        f"{found.dtype}, {found.max_batch} slots: loaded in {found.load_s:.1f} s, "
+        f"own memory at most {found.peak:,.0f} MiB (and {found.peak_files:,.0f} of files), "
+        f"{found.loaded:,.0f} afterwards, {found.speaking:,.0f} speaking"
     )
     if found.cuda_loaded:
         text += (
-            f"; on the device at most {found.cuda_peak:,.0f} MiB, {found.cuda_loaded:,.0f} afterwards, "
-            f"{found.cuda_speaking:,.0f} speaking"
+            f"; on the device at most {found.cuda_peak:,.0f} MiB, "
+            f"{found.cuda_loaded:,.0f} afterwards, {found.cuda_speaking:,.0f} speaking"
         )
     return text
 

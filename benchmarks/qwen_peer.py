@@ -16,20 +16,23 @@ from typing import Any
 
 import torch
 
-TEXT = "The quick brown fox jumps over the lazy dog, and then it runs home before the rain begins to fall."
+TEXT = (
+    "The quick brown fox jumps over the lazy dog, "
+    "and then it runs home before the rain begins to fall."
+)
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 Speak = Callable[[int], int]  # frames asked for → frames made
 
 
 class Silence:
-    """Stands for the codec, whose time does not count here."""
+    """A codec that makes no audio: its time does not count here."""
 
     def decode(self, frames: list[Any]) -> tuple[list[Any], int]:
         return [torch.zeros(1).numpy() for _ in frames], 24000
 
 
 def ours(folder: Path, device: str, dtype: str, weights: str) -> Speak:
-    """vivavoce's language model, one stream alone."""
+    """Load vivavoce's language model for one stream alone."""
     from vivavoce.models.qwen3_tts.checkpoint.folder import load_checkpoint
     from vivavoce.models.qwen3_tts.network.sampler import Sampling
     from vivavoce.models.qwen3_tts.prompt.layout import PromptRequest
@@ -54,7 +57,7 @@ def ours(folder: Path, device: str, dtype: str, weights: str) -> Speak:
 
 
 def published(folder: Path, device: str, dtype: str) -> Speak:
-    """`qwen-tts` 0.1.1."""
+    """Load the published package, `qwen-tts` 0.1.1."""
     from qwen_tts import Qwen3TTSModel
     from qwen_tts.core.models import (
         Qwen3TTSConfig,
@@ -76,7 +79,10 @@ def published(folder: Path, device: str, dtype: str) -> Speak:
 
 
 def faster(folder: Path, device: str, dtype: str) -> Speak:
-    """`faster-qwen3-tts` 0.5.4, which needs CUDA and a whole checkpoint; its codec's time counts."""
+    """Load `faster-qwen3-tts` 0.5.4. It needs CUDA and a whole checkpoint.
+
+    Its codec's time counts.
+    """
     from faster_qwen3_tts import FasterQwen3TTS
 
     model = FasterQwen3TTS.from_pretrained(str(folder), device=device, dtype=DTYPES[dtype])

@@ -1,10 +1,11 @@
-"""Measure what a copied beginning saves when a Qwen3-TTS stream is opened, at the shape of the 0.6B
-talker.
+"""Measure the time that a copied prefix saves when a Qwen3-TTS stream starts.
+
+The talker has the shape of the 0.6B model.
 
     python -m benchmarks.qwen_prefix
 
-Random weights, made in memory: only the time counts. Each prompt is opened whole, then with its
-beginning read by itself, then with the beginning copied, in turn for several rounds; the table has
+Random weights are made in memory, as only the time counts. Each prompt is read whole, then with its
+prefix read by itself, then with the prefix copied, in turn for several rounds. The table has
 medians.
 """
 
@@ -50,15 +51,16 @@ def main() -> None:
         whole, first, copied = medians(batch, prompt, shared, rounds)
         saved = f"{1 - copied / whole:.0%}"
         print(
-            f"| {name} | {length} | {shared} | {whole:.0f} | {first:.0f} | {copied:.0f} | {saved} |",
+            f"| {name} | {length} | {shared} | {whole:.0f} | {first:.0f} "
+            f"| {copied:.0f} | {saved} |",
             flush=True,
         )
 
 
 def random_batch(max_len: int) -> tuple[Batch, int]:
-    """A batch of one slot on a talker of the 0.6B shape, and the talker's width.
+    """Return a one-slot batch on a talker of the 0.6B shape, and its width.
 
-    Its text embedding is left out.
+    The talker's text embedding is left out.
     """
     with TemporaryDirectory() as folder:
         make_checkpoint(Path(folder), "custom_voice")  # tiny: for the ids and the tokenizer
@@ -78,7 +80,10 @@ def random_batch(max_len: int) -> tuple[Batch, int]:
 
 
 def medians(batch: Batch, prompt: Tensor, shared: int, rounds: int) -> tuple[float, float, float]:
-    """Milliseconds to open `prompt` whole, with its `shared` positions read by themselves, and with them copied."""
+    """Return the milliseconds to read `prompt` whole, after its prefix, and after a copied prefix.
+
+    The prefix has `shared` positions.
+    """
     nothing, times = torch.zeros(0, prompt.shape[1]), ([], [], [])
     for number in range(rounds + 1):  # the first round warms up
         new = Prefix(shared, (len(prompt), number))

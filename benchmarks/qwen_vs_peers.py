@@ -1,15 +1,16 @@
-"""Qwen3-TTS's language model beside its peers: the same request in the same run, in turns; see
-docs/performance.md.
+"""Compare the speed of Qwen3-TTS's language model with its peers. See docs/performance.md.
 
-python benchmarks/qwen_vs_peers.py                                         the 0.6B shape on the CPU, random weights
-python benchmarks/qwen_vs_peers.py --frames 20 --rounds 5 --json peers.json --pause
-python benchmarks/qwen_vs_peers.py --checkpoint DIR --device cuda --faster-python PYTHON
+    python benchmarks/qwen_vs_peers.py                  the 0.6B shape on the CPU, random weights
+    python benchmarks/qwen_vs_peers.py --frames 20 --rounds 5 --json peers.json --pause
+    python benchmarks/qwen_vs_peers.py --checkpoint DIR --device cuda --faster-python PYTHON
 
-Each contender is a process of its own, loaded before the first round and idle while another speaks.
-In a round each makes the same number of frames; the result is the median over the rounds.
+- All contenders get the same request in the same run, and take turns.
+- Each is a process of its own, loaded before the first round and idle while another speaks.
+- In a round each makes the same number of frames. The result is the median over the rounds.
+
 `qwen-tts` 0.1.1 runs in the environment of `make parity`, which is built on first use
-(`QWEN_ORACLE` names another); `faster-qwen3-tts` 0.5.4, for CUDA, in the one whose interpreter
---faster-python names.
+(`QWEN_ORACLE` names another). `faster-qwen3-tts` 0.5.4, for CUDA, runs in the environment of the
+interpreter that --faster-python names.
 """
 
 import json
@@ -40,7 +41,7 @@ FRAME_S = 0.08
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """Who speaks, in which numbers and form."""
+    """One implementation with its number type and weight format."""
 
     kind: Literal["ours", "published", "faster"]
     dtype: str
@@ -52,7 +53,8 @@ class Contender:
             "published": "qwen-tts 0.1.1",
             "faster": "faster-qwen3-tts 0.5.4",
         }
-        return f"{names[self.kind]}, {self.dtype if self.weights in ('auto', 'prepacked') else self.weights}"
+        form = self.dtype if self.weights in ("auto", "prepacked") else self.weights
+        return f"{names[self.kind]}, {form}"
 
 
 CPU = (
@@ -68,7 +70,7 @@ FASTER = Contender("faster", "bfloat16")
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What all contenders share."""
+    """The settings that all contenders share."""
 
     folder: Path
     device: str
@@ -78,7 +80,7 @@ class Setup:
 
 @contextmanager
 def running(contender: Contender, setup: Setup) -> Iterator["subprocess.Popen[str]"]:
-    """The contender's process, loaded and waiting for rounds."""
+    """Start the contender's process, loaded and waiting for rounds."""
     python = {"ours": sys.executable, "published": oracle_python(), "faster": setup.faster_python}[
         contender.kind
     ]
@@ -104,7 +106,7 @@ def running(contender: Contender, setup: Setup) -> Iterator["subprocess.Popen[st
 
 
 def ask(process: "subprocess.Popen[str]", frames: int) -> float:
-    """Milliseconds a frame of a round."""
+    """Return the milliseconds per frame of a round."""
     assert process.stdin is not None, "it was opened with a pipe"
     process.stdin.write(f"{frames}\n")
     process.stdin.flush()
@@ -128,7 +130,7 @@ def compare(
     rounds: int,
     ready: Callable[[], object],
 ) -> dict[Contender, list[float]]:
-    """Milliseconds a frame of every contender and round; they take turns.
+    """Measure milliseconds per frame of every contender and round. The contenders take turns.
 
     `ready` is called once all are loaded.
     """
@@ -145,13 +147,16 @@ def compare(
 
 
 def wait() -> None:
-    """Let the user bring the machine to rest first."""
+    """Wait for the user, who can stop other work on the machine."""
     print("all are loaded: press Enter when the machine has nothing else to do", flush=True)
     sys.stdin.readline()
 
 
 def show(taken: dict[Contender, list[float]]) -> None:
-    """A table with the speed of each, and beside the published package in the same numbers."""
+    """Print a table of each contender's speed.
+
+    The speed is also compared with the published package in the same number type.
+    """
     table = Table(
         "contender",
         "ms a frame, median",

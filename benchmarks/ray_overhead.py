@@ -1,7 +1,8 @@
-"""Measure what a Ray cluster adds to the time until the first audio, against the same model in this
-process.
+"""Measure the delay that a Ray cluster adds to the first audio.
 
-python benchmarks/ray_overhead.py --requests 100
+It is compared with the same model in this process.
+
+    python benchmarks/ray_overhead.py --requests 100
 
 Needs the extra `ray`. Starts a cluster of its own on this machine, with one replica of the tone
 model.
@@ -63,7 +64,8 @@ async def _measure(requests: int, real_time_factor: float) -> None:
                 gaps[name] += between
     for name in firsts:
         print(
-            f"{name:>7}: first audio {_quantiles(firsts[name])}, between chunks {_quantiles(gaps[name])}"
+            f"{name:>7}: first audio {_quantiles(firsts[name])}, "
+            f"between chunks {_quantiles(gaps[name])}"
         )
     await clustered.aclose()
     await direct.aclose()
@@ -94,7 +96,7 @@ def _tone(real_time_factor: float) -> Pool:
 
 
 async def _times(engine: Engine) -> tuple[float, list[float]]:
-    """Seconds to the first chunk, and those between chunks."""
+    """Return the seconds to the first chunk, and those between chunks."""
     start, times = time.perf_counter(), list[float]()
     async with aclosing(engine.speak(SEGMENT)) as speech:
         async for _ in speech:

@@ -1,4 +1,4 @@
-"""Hold what was measured beside what was aimed at, and shows it: a table, Markdown, JSON.
+"""Compare measurements with their targets, and show both as a table, Markdown or JSON.
 
 It measures nothing.
 """
@@ -25,7 +25,7 @@ _PERCENTS: Final = (50, 95, 99)
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What is aimed at: a value on the right side of `limit`. It is shown, never enforced."""
+    """A target: a value on the right side of `limit`. It is shown, never enforced."""
 
     limit: float
     at_most: bool = True
@@ -36,7 +36,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """One number; `unit` is ms, s, ×, MiB, … or nothing for a count."""
+    """One number. `unit` is ms, s, ×, MiB and so on, or empty for a count."""
 
     name: str
     value: float
@@ -64,7 +64,7 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One scenario: what was done, in a sentence, and what came out."""
+    """The result of one scenario: a description in a sentence, and its measures."""
 
     name: str
     what: str
@@ -74,7 +74,7 @@ class Result:
 def load_measures(
     run: LoadRun, *, start_buffer_s: float, targets: Mapping[str, Target] | None = None
 ) -> list[Measure]:
-    """Return the measures of a load; `targets` are by name."""
+    """Return the measures of a load. The keys of `targets` are names of measures."""
     good = [answer for answer in run.answers if answer.good]
     audible = [answer for answer in good if not math.isnan(answer.first_audible_s)]
     gaps_s = [
@@ -112,7 +112,7 @@ def _percentiles(name: str, values_s: Sequence[float]) -> list[Measure]:
 
 
 def usage_measures(before: Usage | None, after: Usage | None, wall_s: float) -> list[Measure]:
-    """What the server took of its machine; nothing where that is not known."""
+    """Return the server's use of CPU and memory, or nothing if it is unknown."""
     if before is None or after is None:
         return []
     return [
@@ -129,7 +129,7 @@ def _shown(value: float, unit: str) -> str:
 
 
 def machine() -> dict[str, str]:
-    """What is measured on: processor, cores, system, the versions that matter, and how busy it is just now."""
+    """Return a description of the machine: CPU, cores, system, versions and current load."""
     busy = {"load average before": f"{os.getloadavg()[0]:.1f}"} if hasattr(os, "getloadavg") else {}
     return {
         "processor": _processor(),
@@ -153,7 +153,7 @@ def _processor() -> str:
 
 
 def table(result: Result) -> Table:
-    """A table for the terminal."""
+    """Return a table for the terminal."""
     shown = Table(title=f"{result.name}: {result.what}", title_justify="left", title_style="bold")
     shown.add_column("measure")
     shown.add_column("result", justify="right")
@@ -168,7 +168,7 @@ def table(result: Result) -> Table:
 
 
 def markdown(machine: Mapping[str, str], results: Sequence[Result]) -> str:
-    """Return the page's results: the machine, then a table a scenario."""
+    """Return the results for the docs page: the machine, then a table for each scenario."""
     lines = [f"Measured on: {', '.join(f'{name} {value}' for name, value in machine.items())}."]
     for result in results:
         lines += [
@@ -188,7 +188,7 @@ def markdown(machine: Mapping[str, str], results: Sequence[Result]) -> str:
 
 
 def as_json(machine: Mapping[str, str], results: Sequence[Result]) -> str:
-    """Everything measured, for a program to compare; a number that there is none of is null."""
+    """Return all measurements as JSON. A missing number is null."""
     scenarios = [
         {
             "name": result.name,

@@ -1,4 +1,4 @@
-"""The situations that the server is built for, each with the numbers it should reach and why those."""
+"""Define the scenarios that the server is built for, with targets and reasons."""
 
 import tomllib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
@@ -26,17 +26,21 @@ GREETINGS = (
 )  # a second and a half each
 
 TWENTY_WORDS = (
-    "When the rain stopped we walked down to the harbour and watched the fishermen bring in their boats before dark.",
-    "My neighbour grows tomatoes, beans and three kinds of pepper on a balcony that is hardly larger than a table.",
-    "The library will be closed on Friday because the old heating has to be taken out before the winter comes.",
+    "When the rain stopped we walked down to the harbour "
+    "and watched the fishermen bring in their boats before dark.",
+    "My neighbour grows tomatoes, beans and three kinds of pepper "
+    "on a balcony that is hardly larger than a table.",
+    "The library will be closed on Friday "
+    "because the old heating has to be taken out before the winter comes.",
     "If you follow this path along the river for an hour, you will come to a small inn with rooms.",
-    "She had never been on a ship before, and the slow movement of the sea kept her awake all night.",
+    "She had never been on a ship before, "
+    "and the slow movement of the sea kept her awake all night.",
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How to measure, whichever scenario: what the command line says."""
+    """The options of the command line that apply to every scenario."""
 
     duration_s: float
     at_most: int
@@ -52,7 +56,7 @@ Run = Callable[[Server, Plan, Tell], Awaitable[list[Measure]]]
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A server to be started, what is done with it, and what that is called."""
+    """A server, its workload and a description."""
 
     name: str
     what: str
@@ -62,10 +66,9 @@ class Scenario:
 
 
 async def measure(scenario: Scenario, plan: Plan, tell: Tell) -> Result:
-    """Start the scenario's server, or takes the one at `plan.url`, and runs the scenario on it."""
+    """Run the scenario on a server of its own, or on the one at `plan.url`."""
     async with _server(scenario, plan) as server:
-        # The first answer pays for what is loaded at first use; the scenarios measure a server that
-        # has spoken.
+        # The first answer loads what is loaded on first use, so it is not measured.
         for text in (*GREETINGS[:2], *sentences()[:2]):
             await ask(server.address, Question(text, scenario.model))
         return Result(scenario.name, scenario.what, tuple(await scenario.run(server, plan, tell)))
@@ -83,13 +86,13 @@ async def _server(scenario: Scenario, plan: Plan) -> AsyncGenerator[Server]:
 
 
 def sentences() -> Sequence[str]:
-    """English sentences of a dozen words, each short enough for one segment."""
+    """Return English sentences of a dozen words, each short enough for one segment."""
     with (Path(__file__).parent / "sentences.toml").open("rb") as file:
         return tuple(tomllib.load(file)["en"]["plain"])
 
 
 def paragraphs() -> Sequence[str]:
-    """Three of the sentences each: some ten seconds of speech."""
+    """Return texts of three sentences each, about ten seconds of speech."""
     all_of_them = sentences()
     return [" ".join(all_of_them[i : i + 3]) for i in range(0, len(all_of_them) - 2)]
 
@@ -202,26 +205,30 @@ SCENARIOS: Mapping[str, Scenario] = {
     for scenario in (
         Scenario(
             "tone-latency",
-            "8 listeners to short beeps, which cost next to nothing to make: the server's own delay.",
+            "8 listeners to short beeps, which cost next to nothing to make: "
+            "the server's own delay.",
             "tone",
             _tone_latency,
         ),
         Scenario(
             "tone-64",
-            "64 listeners to a model that makes 64 streams at five times real time: the server's own smoothness.",
+            "64 listeners to a model that makes 64 streams at five times real time: "
+            "the server's own smoothness.",
             "tone",
             _tone_64,
             {REAL_TIME_FACTOR: "0.2"},
         ),
         Scenario(
             "hibari",
-            "One caller after the other with a sentence of 20 words; then HTTP beside the engine alone.",
+            "One caller after the other with a sentence of 20 words; "
+            "then HTTP beside the engine alone.",
             "hibari",
             _hibari,
         ),
         Scenario(
             "kokoro",
-            "One caller after the other with a sentence of 20 words; HTTP beside the engine alone; two at a time.",
+            "One caller after the other with a sentence of 20 words; "
+            "HTTP beside the engine alone; two at a time.",
             "kokoro",
             _kokoro,
         ),
@@ -231,7 +238,7 @@ SCENARIOS: Mapping[str, Scenario] = {
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """A load of the user's making: `rate` strangers a second, else `clients` listeners."""
+    """A user-defined load: `rate` strangers a second, or `clients` listeners."""
 
     model: str
     speaker: str | None
@@ -243,7 +250,8 @@ class Load:
     @property
     def what(self) -> str:
         if self.rate is not None:
-            return f"{self.rate:g} callers a second at random moments, with sentences of a dozen words."
+            when = "at random moments"
+            return f"{self.rate:g} callers a second {when}, with sentences of a dozen words."
         when = "at once" if self.impatient else "when they have heard the answer"
         return f"{self.clients} callers who ask again {when}, with sentences of a dozen words."
 

@@ -1,7 +1,6 @@
-"""Measure a vivavoce server over real sockets, the way its listeners would feel it; see
-docs/performance.md.
+"""Measure a vivavoce server over real sockets, as its listeners hear it. See docs/performance.md.
 
-python benchmarks/server.py                                     every scenario, a few minutes
+python benchmarks/server.py                          every scenario, a few minutes
 python benchmarks/server.py --scenario tone-64
 python benchmarks/server.py --model hibari --clients 4 --duration 30
 python benchmarks/server.py --model tone --rate 20 --json tone.json
@@ -50,7 +49,8 @@ def main(
         typer.Option(
             min=1,
             max=1024,
-            help="A load of your own: listeners, each of whom asks again when the answer has been played.",
+            help="A load of your own: listeners, each of whom asks again "
+            "when the answer has been played.",
             show_default="8",
         ),
     ] = None,
@@ -90,7 +90,8 @@ def main(
     url: Annotated[
         str | None,
         typer.Option(
-            help="Measure this running server of this machine; --tone-real-time-factor is then its own."
+            help="Measure this running server of this machine; "
+            "--tone-real-time-factor is then its own."
         ),
     ] = None,
     memory_gib: Annotated[
@@ -106,13 +107,13 @@ def main(
         ),
     ] = False,
 ) -> None:
-    """Measure a vivavoce server over real sockets, the way its listeners would feel it.
+    """Measure a vivavoce server over real sockets, as its listeners hear it.
 
-    Starts a server in a process of its own and asks it over loopback: scenarios with the targets
-    that the project aims at, or a load of your own with --model. Targets are printed, met or
-    missed; the exit code does not depend on them. Time to first audio is when the first sample that
-    can be heard has come; an underrun is a player that starts with --start-buffer seconds of audio,
-    plays in real time and runs dry.
+    It starts a server in a process of its own and sends requests over loopback: scenarios with the
+    project's targets, or a load of your own with --model. Targets are printed, met or missed. The
+    exit code does not depend on them. Time to first audio is the arrival of the first audible
+    sample. An underrun is a player that starts with --start-buffer seconds of audio, plays in real
+    time and runs dry.
 
     Examples:
 
@@ -171,7 +172,10 @@ def _refuse_both(*, scenario: str | None, clients: int | None, rate: float | Non
 
 
 async def _measure_all(chosen: list[Scenario], plan: Plan) -> list[report.Result]:
-    """Return the results in order; of several scenarios, those whose model is not here are left out with a word."""
+    """Return the results in order.
+
+    Of several scenarios, those without an installed model are left out with a message.
+    """
     results = []
     bar = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*bar, console=_stderr, transient=True) as progress:

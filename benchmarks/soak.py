@@ -1,9 +1,8 @@
-"""Put a vivavoce server through what it must survive, and shows what it kept; see
-docs/reliability.md.
+"""Run endurance trials against a vivavoce server and report the results. See docs/reliability.md.
 
-python benchmarks/soak.py                        everything, most of an hour
+python benchmarks/soak.py                      everything, most of an hour
 python benchmarks/soak.py --trial disconnects
-python benchmarks/soak.py --trial abuse            all trials whose names begin with abuse-
+python benchmarks/soak.py --trial abuse        all trials whose names begin with abuse-
 python benchmarks/soak.py --scale 0.1 --markdown
 """
 
@@ -41,11 +40,10 @@ def main(
         bool, typer.Option("--markdown", help="Print Markdown, as docs/reliability.md has it.")
     ] = False,
 ) -> None:
-    """Put a vivavoce server through what it must survive: load, leaving clients, signals, faults,
-    bad requests.
+    """Test a server's endurance: load, disconnects, signals, faults and bad requests.
 
-    Every trial starts servers of its own on loopback. Targets are printed, met or missed; the exit
-    code is 1 if one is missed that is no matter of speed.
+    Every trial starts servers of its own on loopback. Targets are printed, met or missed. The exit
+    code is 1 if a target is missed that does not measure speed.
     """
     signal.signal(
         signal.SIGTERM, signal.default_int_handler
@@ -71,7 +69,7 @@ def main(
 
 
 def chosen(given: str) -> list[str]:
-    """Return the trial of that name, else those whose names begin with it and a hyphen."""
+    """Return the trial of that name, or all with that prefix and a hyphen."""
     names = [name for name in TRIALS if name.startswith(f"{given}-")]
     if given in TRIALS:
         return [given]

@@ -1,4 +1,4 @@
-"""A server of the tone model, which stands for the voices, in a process of its own; and what that process holds."""
+"""Start a server of the tone model in its own process and measure its resources."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -17,7 +17,7 @@ SHORT = [Question(text, "tone") for text in GREETINGS]  # a second and a half ea
 async def tone_server(
     real_time_factor: float = 0.0, *, memory_gib: float = MEMORY_GIB, **settings: object
 ) -> AsyncGenerator[Server]:
-    """A server of the tone model, which has spoken once."""
+    """Start a server of the tone model and yield it after its first answer."""
     environment = {f"VIVAVOCE_{name.upper()}": str(value) for name, value in settings.items()}
     environment |= {REAL_TIME_FACTOR: str(real_time_factor)}
     async with started(["tone"], environment=environment, memory_gib=memory_gib) as server:
@@ -28,7 +28,7 @@ async def tone_server(
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What the processes of a server hold: open files, threads, and memory of its own in MiB."""
+    """The resources of a server: open files, threads, and its own memory in MiB."""
 
     files: int
     threads: int

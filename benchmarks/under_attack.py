@@ -30,12 +30,12 @@ from vivavoce.settings import Settings
 
 LISTENERS: Final = 3
 START_BUFFER_S: Final = 0.2
-AHEAD_S: Final = 1.0  # what a listener's player holds
+AHEAD_S: Final = 1.0  # buffer of a listener's player
 HEALTH_MS: Final = 100.0
 GROWTH_MB: Final = 200.0
 MEMORY_GIB: Final = 10.0
 _ATTACK_S: Final = 20.0
-_MOST_S: Final = 60.0  # after which an attack is stopped
+_MOST_S: Final = 60.0  # limit for an attack
 _SETTLE_S: Final = 6.0
 _LAST_ANSWER_S: Final = 40.0
 _ROOT: Final = Path(__file__).parent.parent
@@ -43,7 +43,7 @@ _ROOT: Final = Path(__file__).parent.parent
 
 @dataclass(frozen=True, slots=True)
 class Siege:
-    """What was seen of an attack from `began_s` to `ended_s`; `before` it the server was calm."""
+    """The observations of an attack from `began_s` to `ended_s`, and those `before` it."""
 
     began_s: float
     ended_s: float
@@ -56,7 +56,7 @@ class Siege:
 
 
 async def under_attack(name: str, scale: float, tell: Tell) -> list[Measure]:
-    """Attack a server for 20 s, or for a share of it, and measure what it kept."""
+    """Attack a server for 20 s, or a share of it, and return measures."""
     with tempfile.TemporaryDirectory() as folder:
         async with AsyncExitStack() as stack:
             server = await stack.enter_async_context(_server(name, Path(folder)))
@@ -68,7 +68,7 @@ async def under_attack(name: str, scale: float, tell: Tell) -> list[Measure]:
 
 @asynccontextmanager
 async def _server(name: str, folder: Path) -> AsyncGenerator[Server]:
-    """A server for the attack; it is killed in the end, as it may not answer any more."""
+    """Start a server for the attack. It is killed in the end, as it may not answer."""
     attack = ATTACKS[name]
     environment = {"TMPDIR": str(folder), "VIVAVOCE_CACHE_DIR": str(folder / "cache")}
     if attack.files_mb is not None and "max_spool_bytes" in Settings.model_fields:
@@ -98,7 +98,7 @@ async def _server(name: str, folder: Path) -> AsyncGenerator[Server]:
 
 
 def _checkpoints(folder: Path) -> str:
-    """Write tiny random checkpoints and return their folders, as the setting `qwen` takes them."""
+    """Write tiny random checkpoints and return their folders for the setting `qwen`."""
     from tests.models.qwen3_tts.whole import whole_checkpoint  # needs the extra `qwen`
 
     design = whole_checkpoint(folder / DESIGN, "voice_design")
@@ -107,13 +107,13 @@ def _checkpoints(folder: Path) -> str:
 
 async def _kill(server: Server) -> None:
     assert server.pid is not None, "it was started here"
-    assert server.ended is not None, "likewise"
+    assert server.ended is not None, "it was started here"
     os.kill(server.pid, signal.SIGKILL)
     await server.ended()
 
 
 async def _speak_once(server: Server) -> None:
-    """Have what is loaded at first use be there."""
+    """Send one request, so that everything is loaded."""
     for text in sentences()[:4]:
         await ask(server.address, Question(text, "hibari"))
 
@@ -146,7 +146,7 @@ async def _besiege(name: str, server: Server, folder: Path, seconds: float) -> S
 
 
 async def _attack(name: str, server: Server, seconds: float) -> Counter[str]:
-    """Run the attack as a process and return its outcomes; it is stopped after a minute."""
+    """Run the attack as a process and return its outcomes. Stop it after a minute."""
     options = ["--tls"] if server.address.tls else []
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "benchmarks.attacks", name, str(server.address.port)),
@@ -167,12 +167,12 @@ async def _attack(name: str, server: Server, seconds: float) -> Counter[str]:
 
 
 def _paragraph(first: int, length: int) -> str:
-    """Return `length` sentences from number `first` on, some four seconds of speech each."""
+    """Return `length` sentences from number `first` on, about four seconds of speech each."""
     return " ".join(islice(cycle(sentences()), first, first + length))
 
 
 async def _listen(server: Server, text: str, over: asyncio.Event) -> list[Answer]:
-    """Hear the text in real time again and again until it is `over`."""
+    """Request and play the text in real time, repeatedly, until it is `over`."""
     answers: list[Answer] = []
     while not over.is_set():
         answers.append(await _heard_text(server, text))

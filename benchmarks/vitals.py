@@ -1,4 +1,4 @@
-"""Watch a server from outside: how soon it says that it lives, and what its processes hold.
+"""Monitor a server from outside: the delay of its health answers, and its memory.
 
 - Health is asked at a steady rate, whether or not the server keeps up.
 - Memory is that of the process and of all that it started.
@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmarks.load import now
 from benchmarks.wire import Address, send
 
-GIVE_UP_S = 10.0  # after which an answer is a failure, and counts as having taken this long
+GIVE_UP_S = 10.0  # timeout of an answer, which then counts as a failure of this length
 _RATE_HZ = 20.0
 _SAMPLE_S = 0.1
 _MB = 1_000_000
@@ -22,7 +22,7 @@ _MB = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One question for `/health/live`: when it was due, how long its answer took from then on."""
+    """One request for `/health/live`: its due time, and its delay from then on."""
 
     due_s: float
     took_s: float
@@ -46,7 +46,7 @@ class Vitals:
     held: list[Held] = field(default_factory=list)
 
     def within(self, since_s: float, until_s: float) -> "Vitals":
-        """Return what was due or sampled between two moments."""
+        """Return the checks and samples between two moments."""
         return Vitals(
             [one for one in self.checks if since_s <= one.due_s < until_s],
             [one for one in self.held if since_s <= one.at_s < until_s],
@@ -54,20 +54,20 @@ class Vitals:
 
     @property
     def memory_mb(self) -> float:
-        """The most resident memory of any sample."""
+        """The peak resident memory of all samples."""
         return max((one.memory_mb for one in self.held), default=0.0)
 
     @property
     def files_mb(self) -> float:
-        """The most that open files took in any sample."""
+        """The peak size of open files of all samples."""
         return max((one.files_mb for one in self.held), default=0.0)
 
 
 @asynccontextmanager
 async def watched(address: Address, pid: int, folder: Path) -> AsyncGenerator[Vitals]:
-    """Collect the vitals of the server with process `pid`, whose temporary files are in `folder`.
+    """Collect the vitals of the server with process `pid` and temporary files in `folder`.
 
-    Waits in the end for the answers that are still to come.
+    It waits in the end for the outstanding answers.
     """
     vitals = Vitals()
     sampler = asyncio.create_task(_sample(pid, folder, vitals.held))
@@ -82,7 +82,7 @@ async def watched(address: Address, pid: int, folder: Path) -> AsyncGenerator[Vi
 
 
 async def _ask_steadily(address: Address, over: asyncio.Event, checks: list[Check]) -> None:
-    """Ask for `/health/live` on fresh connections at a steady rate until it is `over`."""
+    """Request `/health/live` on fresh connections at a steady rate until it is `over`."""
     started_s, number = now(), 0
     async with asyncio.TaskGroup() as group:
         while not over.is_set():
@@ -129,13 +129,13 @@ def family(pid: int, parents: Mapping[int, int]) -> Sequence[int]:
 
 
 def resident_bytes(pid: int) -> int:
-    """Return the resident memory of a process; 0 if it has ended."""
+    """Return the resident memory of a process, or 0 if it has ended."""
     pages = _read(Path(f"/proc/{pid}/statm")).split()
     return int(pages[1]) * os.sysconf("SC_PAGE_SIZE") if pages else 0
 
 
 def open_files(pid: int, folder: Path) -> Iterator[int]:
-    """Yield what each open file of a process below `folder` takes, in bytes, also if deleted."""
+    """Yield the size in bytes of each open file below `folder`, including deleted files."""
     for link in _entries(Path(f"/proc/{pid}/fd")):
         with suppress(OSError):
             if link.readlink().is_relative_to(folder):

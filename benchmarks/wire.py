@@ -24,7 +24,7 @@ _READ_BYTES = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a server listens on this machine."""
+    """The address of a server on this machine."""
 
     host: str
     port: int
@@ -50,7 +50,7 @@ class Address:
 
 @cache
 def _trusting() -> ssl.SSLContext:
-    """Return the context for the https of a server of our own, whose certificate is any."""
+    """Return a TLS context for a server of our own. It accepts any certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     return context
@@ -67,14 +67,14 @@ def _is_loopback(host: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """An answer whose head has come; `reader` stands at its body."""
+    """An answer after its head. `reader` is at the start of the body."""
 
     status: int
     headers: Mapping[str, str]  # names in lower case
     reader: asyncio.StreamReader
 
     async def pieces(self) -> AsyncGenerator[bytes]:
-        """Yield the body as the server cut it.
+        """Yield the body in the chunks that the server sent.
 
         Raises `asyncio.IncompleteReadError` if the server broke off.
         """
@@ -95,16 +95,17 @@ class Response:
 async def send(
     address: Address, method: str, path: str, body: bytes = b"", *, limit_bytes: int = LINE_BYTES
 ) -> AsyncGenerator[Response]:
-    """The answer to one request over a connection of its own, closed in the end.
+    """Send one request over a connection of its own and yield the response.
 
-    Of what is not read yet it holds twice `limit_bytes`. Raises `OSError` if there is no
+    The connection buffers twice `limit_bytes` of unread data. Raises `OSError` if there is no
     connection, `asyncio.IncompleteReadError` if it ends too early.
     """
     reader, writer = await asyncio.open_connection(
         address.host, address.port, limit=limit_bytes, ssl=_trusting() if address.tls else None
     )
     try:
-        head = f"{method} {path} HTTP/1.1\r\nHost: {address.host}:{address.port}\r\nConnection: close\r\n"
+        head = f"{method} {path} HTTP/1.1\r\nHost: {address.host}:{address.port}\r\n"
+        head += "Connection: close\r\n"
         head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
         writer.write(head.encode("ascii") + body)
         status, *lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").splitlines()
@@ -117,7 +118,10 @@ async def send(
 
 
 def unread(address: Address, path: str, body: bytes) -> socket.socket:
-    """A connection over which `body` was posted to `path`; its answer is not read, and hardly any fits on the way."""
+    """Post `body` to `path` and return the connection, with the answer unread.
+
+    The buffer of the connection is small, so that hardly any of the answer is in transit.
+    """
     connection = socket.socket(socket.AF_INET6 if ":" in address.host else socket.AF_INET)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     connection.connect((address.host, address.port))

@@ -21,7 +21,7 @@ NOTE = "<!-- Written by scripts/generate_docs.py; change the code, then run it. 
 
 
 def configuration() -> str:
-    """Return the page about settings, a row each."""
+    """Return the page about settings, with a row for each."""
     rows = [_setting(name, field) for name, field in Settings.model_fields.items()]
     return f"""{NOTE}
 
@@ -34,8 +34,8 @@ A setting is taken from the first of these that has it:
 3. the TOML file that `--config` or `{ENV_PREFIX}CONFIG` names,
 4. its default.
 
-An unknown name is an error, in the file and in the environment, and so is a value out of bounds. In the environment
-lists are separated by commas, and an empty variable counts as unset.
+An unknown name is an error, in the file and in the environment, and so is a value out of bounds. In
+the environment lists are separated by commas, and an empty variable counts as unset.
 
 ```toml
 # vivavoce.toml
@@ -103,22 +103,22 @@ def _default(name: str, field: FieldInfo) -> str:
 
 
 def command_line() -> str:
-    """Return the page about commands, a section each."""
+    """Return the page about commands, with a section for each."""
     sections = "\n".join(_command(command, "vivavoce") for command in [typer.main.get_command(app)])
     return f"""{NOTE}
 
 # Command line
 
-Exit codes: `0` done, `1` the work failed, `2` the command line or the settings are wrong, `3` the address to listen on
-cannot be had, `4` the models to serve are missing, `5` no room for temporary files, `130` interrupted with Ctrl-C.
-Errors are one line on stderr; results go to stdout.
+Exit codes: `0` done, `1` the work failed, `2` the command line or the settings are wrong, `3` the
+address to listen on cannot be had, `4` the models to serve are missing, `5` no room for temporary
+files, `130` interrupted with Ctrl-C. Errors are one line on stderr; results go to stdout.
 
 {sections}"""
 
 
 # Any: Typer keeps the classes of the commands that it builds private.
 def _command(command: Any, name: str) -> str:
-    """Return the section of a command, and of the commands below it."""
+    """Return the section of a command and of its subcommands."""
     parts = [f"## `{name}`", "", _help(command.help or ""), ""]
     if options := [row for parameter in command.params if (row := _parameter(parameter))]:
         parts += ["| | | Default |", "| --- | --- | --- |", *options, ""]
@@ -140,7 +140,7 @@ def _help(text: str) -> str:
 
 
 def _parameter(parameter: Any) -> str | None:
-    """Return the table row of an option or argument, or `None` for one that is hidden."""
+    """Return the table row of an option or argument, or None if hidden."""
     if getattr(parameter, "hidden", False) or parameter.name in (
         "install_completion",
         "show_completion",
@@ -149,14 +149,15 @@ def _parameter(parameter: Any) -> str | None:
     names = ", ".join(f"`{name}`" for name in parameter.opts if name.startswith("-"))
     shown = parameter.show_default if isinstance(parameter.show_default, str) else parameter.default
     default = "" if shown is None or isinstance(shown, bool) else str(shown)
-    return f"| {names or f'`{parameter.name.upper()}`'} | {getattr(parameter, 'help', '') or ''} | {default} |"
+    names = names or f"`{parameter.name.upper()}`"
+    return f"| {names} | {getattr(parameter, 'help', '') or ''} | {default} |"
 
 
 PAGES = {"configuration.md": configuration, "cli.md": command_line}
 
 
 def main(arguments: list[str]) -> int:
-    """Write the pages, or checks them; returns the exit code."""
+    """Write the pages, or check them. Return the exit code."""
     stale = []
     for name, write in PAGES.items():
         path, text = REFERENCE / name, write()

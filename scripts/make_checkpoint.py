@@ -1,12 +1,13 @@
-"""Small random Qwen3-TTS checkpoints in the released layout: config, tokenizer and the language
-model's weights.
+"""Make small random Qwen3-TTS checkpoints in the released layout.
 
-    python scripts/make_checkpoint.py --task custom_voice --out FOLDER           (tiny, a few MB)
-    python scripts/make_checkpoint.py --task base --size 1.7b --out FOLDER       (the released shapes, gigabytes)
+They have a config, a tokenizer and the language model's weights.
+
+    python scripts/make_checkpoint.py --task custom_voice --out FOLDER      (tiny, a few MB)
+    python scripts/make_checkpoint.py --task base --size 1.7b --out FOLDER  (released, gigabytes)
 
 The real loader and the real loop run on them, so that tests need no download. Names and shapes are
-written out here once more, on purpose: they come from the released files, not from the modules that
-they test. Weights are seeded noise, scaled to keep activations near 1. The codec's folder,
+repeated here on purpose: they come from the released files, not from the modules under test.
+Weights are seeded noise, scaled to keep activations near 1. The codec's folder,
 `speech_tokenizer/`, is not made here.
 """
 
@@ -23,12 +24,13 @@ from safetensors.torch import save_file
 from tokenizers.pre_tokenizers import ByteLevel
 
 LANGUAGES = {
-    "chinese": 2055, "english": 2050, "german": 2053, "italian": 2070, "portuguese": 2071, "spanish": 2054,
-    "japanese": 2058, "korean": 2064, "french": 2061, "russian": 2069, "beijing_dialect": 2074, "sichuan_dialect": 2062,
+    "chinese": 2055, "english": 2050, "german": 2053, "italian": 2070, "portuguese": 2071,
+    "spanish": 2054, "japanese": 2058, "korean": 2064, "french": 2061, "russian": 2069,
+    "beijing_dialect": 2074, "sichuan_dialect": 2062,
 }  # fmt: skip
 SPEAKERS = {
-    "serena": 3066, "vivian": 3065, "uncle_fu": 3010, "ryan": 3061, "aiden": 2861, "ono_anna": 2873, "sohee": 2864,
-    "eric": 2875, "dylan": 2878,
+    "serena": 3066, "vivian": 3065, "uncle_fu": 3010, "ryan": 3061, "aiden": 2861, "ono_anna": 2873,
+    "sohee": 2864, "eric": 2875, "dylan": 2878,
 }  # fmt: skip
 DIALECTS = {"eric": "sichuan_dialect", "dylan": "beijing_dialect"}
 CODEC_IDS = {
@@ -53,8 +55,8 @@ WORDS = (
 )  # what the small tokenizer joins; Ġ is a space
 GENERATION = {
     "do_sample": True, "repetition_penalty": 1.05, "temperature": 0.9, "top_p": 1.0, "top_k": 50,
-    "subtalker_dosample": True, "subtalker_temperature": 0.9, "subtalker_top_p": 1.0, "subtalker_top_k": 50,
-    "max_new_tokens": 8192,
+    "subtalker_dosample": True, "subtalker_temperature": 0.9, "subtalker_top_p": 1.0,
+    "subtalker_top_k": 50, "max_new_tokens": 8192,
 }  # fmt: skip
 
 
@@ -103,7 +105,7 @@ SHAPES = {
 def make_checkpoint(
     folder: Path, task: str, shape: Shape = TINY, *, seed: int = 0, shards: int = 1
 ) -> Path:
-    """Write a checkpoint of `task` into `folder`, its weights in `shards` files, and gives `folder`."""
+    """Write a checkpoint of `task` with `shards` weight files into `folder`. Return `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     markers, text_vocab = write_tokenizer(folder)
     text_vocab = max(text_vocab, shape.text_vocab)
@@ -179,7 +181,10 @@ def stack_config(stack: Stack, vocab: int, codebooks: int) -> dict[str, Any]:
 
 
 def write_tokenizer(folder: Path) -> tuple[dict[str, int], int]:
-    """Write a byte-level BPE that knows a few words; gives the markers' ids and the size of the vocabulary."""
+    """Write a byte-level BPE with a few words.
+
+    Return the ids of the markers and the size of the vocabulary.
+    """
     vocab = {letter: number for number, letter in enumerate(sorted(ByteLevel.alphabet()))}
     merges = []
     for word in WORDS:
@@ -237,7 +242,7 @@ def random_tensors(shape: Shape, text_vocab: int, seed: int) -> Iterator[tuple[s
 
 
 def tensor_shapes(shape: Shape, text_vocab: int) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """Name and shape of every tensor of the language model."""
+    """Return the name and shape of every tensor of the language model."""
     hidden, inner, text = shape.talker.hidden, shape.predictor.hidden, shape.text_hidden
     yield "talker.model.text_embedding.weight", (text_vocab, text)
     yield "talker.model.codec_embedding.weight", (shape.codec_vocab, hidden)
@@ -256,7 +261,7 @@ def tensor_shapes(shape: Shape, text_vocab: int) -> Iterator[tuple[str, tuple[in
 
 
 def stack_shapes(prefix: str, stack: Stack) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """Name and shape of every tensor of one decoder's layers."""
+    """Return the name and shape of every tensor of one decoder's layers."""
     queries, keys = stack.heads * stack.head_dim, stack.kv_heads * stack.head_dim
     sizes = {
         "input_layernorm": (stack.hidden,),
@@ -278,12 +283,12 @@ def stack_shapes(prefix: str, stack: Stack) -> Iterator[tuple[str, tuple[int, ..
 
 
 def write_json(path: Path, value: object) -> None:
-    """Write `value` readably."""
+    """Write `value` as indented JSON."""
     path.write_text(json.dumps(value, indent=1, ensure_ascii=False), encoding="utf-8")
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

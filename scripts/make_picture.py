@@ -1,8 +1,9 @@
-"""Take the README's picture of the page, from a real server and the Chromium of this machine.
+"""Take the README's screenshot of the web page, from a real server with Chromium.
 
     python -m scripts.make_picture            # writes docs/page.png
 
-It needs the extras `dev` and `kokoro`, and Chromium (on Debian: apt-get install chromium).
+It needs the extras `dev` and `kokoro`, and Chromium on this machine (on Debian: apt-get install
+chromium).
 """
 
 import sys
@@ -40,7 +41,7 @@ def main() -> None:
 
 
 def _speak(page: Page) -> None:
-    """Speak the page's text to its end, with a voice whose name shows."""
+    """Speak the page's text to its end, with a voice whose name is visible."""
     speakers = page.get_by_label("Speaker")
     speakers.locator(f"option[value={VOICE}]").wait_for(state="attached")
     speakers.select_option(VOICE)

@@ -1,13 +1,14 @@
-"""Ask a running server for everything it offers and says what is right and what is not; needs
-Python alone.
+"""Test every endpoint of a running server and report the results.
+
+It needs only Python.
 
     python3 scripts/test_api.py http://localhost:8000
 
 Each endpoint of the server's own `openapi.json` is called: speech in every format, whole and
-streamed, lists, health, and requests that must be refused. Audio is looked at, not listened to:
-headers, sizes, length and loudness. Whether words can be understood,
-`benchmarks/intelligibility.py --server` tells. Exit code 0 if all is right, 1 if something is
-wrong, 2 if no server answers or it is not ready in time.
+streamed, lists, health, and requests that must be rejected. The headers, sizes, length and loudness
+of the audio are checked. `benchmarks/intelligibility.py --server` measures its intelligibility.
+The exit code is 0 if all is right, 1 if something is wrong, 2 if no server answers or it is not
+ready in time.
 """
 
 import argparse
@@ -28,7 +29,7 @@ from http.client import HTTPException
 from pathlib import Path
 
 TEXT = "The lamp is on the table."
-LEAST_S, MOST_S = 0.5, 30.0  # what any voice may take for the text
+LEAST_S, MOST_S = 0.5, 30.0  # limits for any voice's length of the text
 QUIETEST = 0.003  # root mean square of full scale; speech is around 0.05
 OPEN_SIZE = 2**31 - 2**16  # a WAV header that says more does not know the size yet
 FORMATS: Mapping[str, tuple[str, tuple[bytes, ...]]] = {  # content type, and how a file begins
@@ -44,12 +45,12 @@ WIT = "/wit"  # unless the setting `wit_prefix` says otherwise
 
 
 class Wrong(Exception):
-    """An answer is not what it should be; the message says how."""
+    """An answer is wrong. The message says how."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back, and when."""
+    """The answer to a request, and its timing."""
 
     status: int
     headers: Mapping[str, str]  # by lower-case name
@@ -68,7 +69,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Server:
-    """The server at `url`; `fields` go with each request for speech, on both APIs."""
+    """The server at `url`. `fields` are added to each request for speech, on both APIs."""
 
     url: str
     key: str | None
@@ -78,7 +79,7 @@ class Server:
     fields: Mapping[str, str]
 
     def ask(self, method: str, path: str, body: object = None, **headers: str) -> Answer:
-        """Whatever the server answers, an error too.
+        """Return the server's answer, even if it is an error.
 
         Raises `Wrong` for an answer that breaks off or never comes.
         """
@@ -106,7 +107,7 @@ class Server:
             raise Wrong(f"no whole answer: {error!r}") from error
 
     def speak(self, method: str, path: str, fields: Mapping[str, object], **headers: str) -> Answer:
-        """Return the answer with audio to a request for speech. Raises `Wrong` if it is none."""
+        """Return the audio answer to a request for speech. Raises `Wrong` if it has none."""
         wanted = {**self.fields, **fields}
         if method == "GET":
             path, wanted = f"{path}?{urllib.parse.urlencode(wanted)}", {}
@@ -127,7 +128,7 @@ CHECKS: list[tuple[str, str, str, Check]] = []  # method, path as in openapi.jso
 
 
 def check(method: str, path: str, what: str) -> Callable[[Check], Check]:
-    """Put a function into the list; `path` is the endpoint that it tests."""
+    """Register a check. `path` is the endpoint that it tests."""
 
     def put(function: Check) -> Check:
         CHECKS.append((method, path, what, function))
@@ -141,13 +142,13 @@ def expect(right: bool, otherwise: str) -> None:
         raise Wrong(otherwise)
 
 
-# --- audio -------------------------------------------------------------------------------------------------------
+# --- audio ------------------------------------------------------------
 
 
 def read_wav(data: bytes, *, exact: bool) -> tuple[bytes, int]:
     """Return the samples and their rate.
 
-    Raises `Wrong` for what is no 16-bit mono WAV, or if `exact` states another size.
+    Raises `Wrong` if it is no 16-bit mono WAV, or if `exact` and the header states another size.
     """
     expect(
         len(data) > 44 and data[:4] == b"RIFF" and data[8:12] == b"WAVE",
@@ -174,9 +175,9 @@ def read_wav(data: bytes, *, exact: bool) -> tuple[bytes, int]:
 
 
 def heard(samples: bytes, rate: int) -> tuple[str, float]:
-    """What there is to hear, in words, and its seconds.
+    """Return a description of the audible content, and its seconds.
 
-    Raises `Wrong` if that cannot be the text.
+    Raises `Wrong` if the audio cannot be the text.
     """
     expect(len(samples) % 2 == 0, "half a sample at the end")
     values = array("h", samples)
@@ -190,7 +191,10 @@ def heard(samples: bytes, rate: int) -> tuple[str, float]:
 
 
 def check_file(answer: Answer, audio_format: str, *, whole: bool) -> str:
-    """Look at audio in any format; compressed audio is told by how it begins and that it has some size."""
+    """Check audio in any format.
+
+    Compressed audio is recognised by its first bytes and must not be too small.
+    """
     media_type, beginnings = FORMATS[audio_format]
     sent_as = answer.headers.get("content-type", "").partition(";")[0]
     expect(sent_as == media_type, f"{audio_format} sent as {sent_as!r}, not {media_type!r}")
@@ -219,7 +223,7 @@ def check_file(answer: Answer, audio_format: str, *, whole: bool) -> str:
     return f"{len(answer.body):,} bytes"
 
 
-# --- what a server should do -------------------------------------------------------------------------------------
+# --- what a server should do ------------------------------------------
 
 
 @check("GET", "/health", "state of the models")
@@ -298,7 +302,10 @@ def streamed_wav(server: Server) -> str:
 
 
 def add_formats(path: str, field: str, text: str, surface: str) -> None:
-    """A check for each format of `POST path`, whole on the native API and streamed on OpenAI's."""
+    """Register a check for each format of `POST path`.
+
+    The audio is whole on the native API and streamed on OpenAI's.
+    """
     for name in FORMATS:
 
         @check("POST", path, f"{name} {'file' if surface == 'native' else 'stream'}")
@@ -548,11 +555,11 @@ def wit_voices(server: Server) -> str:
     return ", ".join(by_language)
 
 
-# --- running -----------------------------------------------------------------------------------------------------
+# --- running ----------------------------------------------------------
 
 
 def endpoints(server: Server) -> set[tuple[str, str]]:
-    """Method and path of everything that the server says it offers."""
+    """Return method and path of every endpoint in the server's description."""
     paths = answer_of(server, "/openapi.json").get("paths")
     if not isinstance(paths, dict):
         raise Wrong("openapi.json has no paths")
@@ -560,7 +567,7 @@ def endpoints(server: Server) -> set[tuple[str, str]]:
 
 
 def wait(server: Server, seconds: float) -> None:
-    """Return when the server is ready, and says on stderr what it waits for.
+    """Wait until the server is ready, and report on stderr.
 
     Raises `Wrong` after some seconds.
     """
@@ -585,7 +592,10 @@ def wait(server: Server, seconds: float) -> None:
 
 
 def run(server: Server, offered: set[tuple[str, str]]) -> Iterator[tuple[str, str, str, bool, str]]:
-    """Yield method, path, what was checked, whether it is right and what was seen, one by one."""
+    """Run the checks one by one and yield their results.
+
+    A result has the method, the path, the name of the check, True if it passed, and a detail.
+    """
     for method, path, what, function in CHECKS:
         try:
             yield method, path, what, True, function(server)

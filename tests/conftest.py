@@ -86,7 +86,10 @@ def serving(
     make: Callable[[uvicorn.Config], uvicorn.Server] = uvicorn.Server,
     **options: Any,
 ) -> Iterator[str]:
-    """The base URL of `app` behind a real socket, served by uvicorn in a thread, with more of its options."""
+    """Serve `app` with uvicorn in a thread and yield its base URL.
+
+    `options` are passed to uvicorn.
+    """
     options = {
         "http": bounded_http(Bounds(512, 20.0, 60.0)),
         "timeout_graceful_shutdown": 5,

@@ -1,4 +1,4 @@
-"""Read encoded audio with real decoders (FFmpeg's, through PyAV), for tests that judge what a client would hear."""
+"""Decode audio with FFmpeg through PyAV, for tests that judge what a client hears."""
 
 import io
 import wave
@@ -19,7 +19,10 @@ def decode(data: bytes) -> tuple[NDArray[np.float32], int]:
 
 
 def wav_seconds(data: bytes) -> float:
-    """Return the length that the header of a WAV file states, which must agree with the bytes that are there."""
+    """Return the length in the header of a WAV file.
+
+    It must agree with the number of bytes.
+    """
     with wave.open(io.BytesIO(data)) as file:
         assert (file.getnchannels(), file.getsampwidth()) == (1, 2)
         frames = file.getnframes()

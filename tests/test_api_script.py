@@ -1,4 +1,4 @@
-"""`scripts/test_api.py` against real servers: a sound one, and ones that are broken in one way each."""
+"""Test `scripts/test_api.py` against a sound server and against broken ones."""
 
 import subprocess
 import sys
@@ -21,7 +21,10 @@ SCRIPT = Path(__file__).parent.parent / "scripts" / "test_api.py"
 
 
 def run(*arguments: str | Path) -> tuple[int, list[str]]:
-    """Return the exit code of the script, and what it printed: progress and errors, then the table."""
+    """Return the exit code of the script and its output.
+
+    The output is progress and errors, then the table.
+    """
     done = subprocess.run(
         [sys.executable, SCRIPT, *arguments],
         capture_output=True,
@@ -38,7 +41,7 @@ def failures(lines: list[str]) -> list[str]:
 
 
 class Damaging:
-    """The application behind it, with each message of the answers of `path` passed through `damage`."""
+    """Pass each message of the answers of `path` through `damage`."""
 
     def __init__(self, app: ASGIApp, path: str, damage: Callable[[Message], Message]) -> None:
         self.app, self.path, self.damage = app, path, damage
@@ -51,7 +54,10 @@ class Damaging:
 
 
 def silent(message: Message) -> Message:
-    """Audio of the right size in which nothing is heard; its header, in the first 44 bytes, stays."""
+    """Return a message of the same size without audible audio.
+
+    The header, in the first 44 bytes, stays.
+    """
     body = message.get("body", b"")
     start = 44 if body.startswith(b"RIFF") else 0
     return (

@@ -1,4 +1,7 @@
-"""The main job on the embedded voices: real sentences through the front door, every language and the Qwen names."""
+"""Test the embedded voices with real sentences through the HTTP API.
+
+Every language and the names of the Qwen voices are covered.
+"""
 
 from collections.abc import AsyncIterator
 

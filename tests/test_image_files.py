@@ -1,4 +1,4 @@
-"""What the images are built from: the list of dependencies, and the files that reach the builder."""
+"""Test the inputs of the images: the list of dependencies, and the files for the builder."""
 
 import os
 import re

@@ -17,7 +17,7 @@ COMPARISONS = {
 
 
 def main() -> None:
-    """Run every comparison, also after one has failed."""
+    """Run every comparison, even after one has failed."""
     failed = []
     for name, module in COMPARISONS.items():
         print(f"{name}:", flush=True)

@@ -1,8 +1,7 @@
-"""What is compared between this engine and the published one: shapes, requests and recordings, by
-seed.
+"""Make the shapes, requests and recordings for comparisons with the published engine, by seed.
 
-They reach both sides as files: a checkpoint's folder, `request.json`s and a WAV file. It knows
-neither side.
+They reach both sides as files: a checkpoint's folder, `request.json`s and a WAV file. This module
+knows neither side.
 """
 
 import random
@@ -20,13 +19,16 @@ RATE_HZ = 24_000
 RECORDING = "voice.wav"
 TASKS = ("custom_voice", "voice_design", "base")
 WORDS = (
-    "the", "rain", "and", "the", "sun,", "walking", "further;", "你好", "世界", "¡olé!", "Ünïcode’s", "42", "cats",
-    "don't", "—", "東京", "speak\tup", "🙂", "later.",
+    "the", "rain", "and", "the", "sun,", "walking", "further;", "你好", "世界", "¡olé!",
+    "Ünïcode’s", "42", "cats", "don't", "—", "東京", "speak\tup", "🙂", "later.",
 )  # fmt: skip
 
 
 def random_shape(chance: random.Random) -> Shape:
-    """A small language model of random dimensions; half of them need the projection of the 1.7B model."""
+    """Return a small language model of random dimensions.
+
+    Half of them need the projection of the 1.7B model.
+    """
     talker, predictor = random_stack(chance), random_stack(chance)
     if chance.random() < 0.5:
         predictor = replace(predictor, hidden=talker.hidden)
@@ -35,7 +37,7 @@ def random_shape(chance: random.Random) -> Shape:
 
 
 def random_codec(seed: int) -> CodecShape:
-    """A small codec of random dimensions that decodes whatever the language model may say."""
+    """Return a small codec of random dimensions that decodes all codes of the language model."""
     return replace(random_codec_shape(seed), entries=2048, codebooks=16)
 
 
@@ -55,10 +57,10 @@ def random_stack(chance: random.Random) -> Stack:
 def random_requests(
     task: str, chance: random.Random, frames: int, most_words: int = 30
 ) -> list[dict[str, Any]]:
-    """Greedy `request.json`s for one checkpoint: both ways of feeding text, and every kind of voice
-    the task has.
+    """Return greedy `request.json`s for one checkpoint.
 
-    Of the two requests of a kind one leaves the language to the model.
+    They cover both ways of feeding text, and every kind of voice of the task. Of the two
+    requests of a kind one leaves the language to the model.
     """
     requests = []
     for in_advance in (True, False):
@@ -87,12 +89,15 @@ def random_requests(
 
 
 def words(chance: random.Random, least: int, most: int) -> str:
-    """Some words of several scripts."""
+    """Return some words of several scripts."""
     return " ".join(chance.choices(WORDS, k=chance.randint(least, most)))
 
 
 def write_recording(path: Path, seed: int, seconds: float) -> None:
-    """Write something like a voice as a WAV file of 16 bits at the models' own rate, so that nothing resamples it."""
+    """Write a voice-like WAV file of 16 bits at the models' own rate.
+
+    At that rate, nothing resamples it.
+    """
     samples = (voice_like(int(seconds * RATE_HZ), seed) * 32767).to(torch.int16)
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)

@@ -55,7 +55,10 @@ class Case:
 
 
 def cases(count: int, seed: int) -> list[Case]:
-    """Return the named shapes once, and `count` random ones; one of them near the 300 frames that qwen-tts decodes whole."""
+    """Return the named shapes once, and `count` random ones.
+
+    One is close to the 300 frames that qwen-tts decodes at once.
+    """
     speakers = list(SPEAKERS.values())
     named = [
         Case(name, shape, speakers[i % 2], seed, 100)
@@ -75,7 +78,7 @@ def cases(count: int, seed: int) -> list[Case]:
 
 
 def reference_cases() -> list[Case]:
-    """What the tests repeat without qwen-tts: few frames, so that the files stay small."""
+    """Return the cases for tests without qwen-tts. They have few frames, for small files."""
     lengths = (1919, 24007)
     return [
         Case("codec_small", SHAPES["small"], SPEAKERS["small"], 7, REFERENCE_FRAMES, lengths),
@@ -108,7 +111,7 @@ def streamed(decoder: CodecDecoder, codes: torch.Tensor) -> torch.Tensor:
 
 
 def compare(folder: Path, case: Case) -> dict[str, float]:
-    """Largest differences, and how many codes differ, of our answers from the published ones."""
+    """Return the largest differences from the published answers. Codes are counted."""
     inputs = load_file(folder / case.name / "inputs.safetensors")
     wanted = load_file(folder / case.name / "oracle.safetensors")
     decoder = load_decoder(folder / case.name / "codec", CPU, torch.float32)
@@ -131,7 +134,7 @@ def compare(folder: Path, case: Case) -> dict[str, float]:
 
 
 def write_reference(target: Path) -> None:
-    """Keep the published answers to `reference_cases` in `target`."""
+    """Write the published answers to `reference_cases` into `target`."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         for case in reference_cases():
@@ -146,7 +149,7 @@ def write_reference(target: Path) -> None:
 
 
 def check(count: int, seed: int) -> bool:
-    """Print the differences of every case; true if all are within tolerance."""
+    """Print the differences of every case. True if all are within tolerance."""
     good = True
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)

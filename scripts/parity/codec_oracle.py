@@ -1,10 +1,10 @@
-"""Run in the oracle's environment: the published codec and speaker encoder on a folder of cases.
+"""Run the published codec and speaker encoder on a folder of cases.
 
     codec_oracle.py FOLDER
 
-Each FOLDER/NAME holds `codec/` (a speech tokenizer), `speaker/` (a Base checkpoint's speaker
-encoder) and `inputs.safetensors`; the answers go to FOLDER/NAME/oracle.safetensors. It knows
-nothing of vivavoce.
+It runs in the oracle's environment and knows nothing of vivavoce. Each FOLDER/NAME holds `codec/`
+(a speech tokenizer), `speaker/` (a Base checkpoint's speaker encoder) and `inputs.safetensors`. The
+answers go to FOLDER/NAME/oracle.safetensors.
 """
 
 import json
@@ -19,14 +19,14 @@ from safetensors.torch import load_file, save_file
 
 
 def speech_tokenizer(folder: Path) -> Qwen3TTSTokenizer:
-    """Return the published tokenizer with exactly the tensors of the file, none missing, none left over."""
+    """Return the published tokenizer with exactly the tensors of the file."""
     tokenizer = Qwen3TTSTokenizer.from_pretrained(str(folder), dtype=torch.float32)
     tokenizer.model.load_state_dict(load_file(folder / "model.safetensors"), strict=True)
     return tokenizer
 
 
 def speaker_encoder(folder: Path) -> Qwen3TTSSpeakerEncoder:
-    """Return the published speaker encoder, its names and shapes checked the same way."""
+    """Return the published speaker encoder after checking its names and shapes."""
     raw = json.loads((folder / "config.json").read_text())["speaker_encoder_config"]
     encoder = Qwen3TTSSpeakerEncoder(Qwen3TTSSpeakerEncoderConfig(**raw))
     tensors = load_file(folder / "model.safetensors")
@@ -41,7 +41,7 @@ def speaker_encoder(folder: Path) -> Qwen3TTSSpeakerEncoder:
 
 
 def answer(case: Path) -> dict[str, torch.Tensor]:
-    """What the published code makes of one case's inputs."""
+    """Return the published code's answers to one case."""
     inputs = load_file(case / "inputs.safetensors")
     tokenizer = speech_tokenizer(case / "codec")
     answers = {"samples": tokenizer.model.decoder(inputs["codes"])[:, 0]}

@@ -1,7 +1,7 @@
-"""The environment of the published `qwen-tts` package, built once in a cache folder of its own.
+"""Build the environment of the published `qwen-tts` package once, in a cache folder.
 
-It pins versions that cannot live beside the product's, so nothing here is installed into the
-product's environment; scripts that need the package are run by its interpreter.
+It pins versions that conflict with the product's, so nothing is installed into the product's
+environment. Scripts that need the package run under its interpreter.
 """
 
 import os
@@ -27,8 +27,9 @@ STUBS = {
 
 
 def oracle_python() -> Path:
-    """Return the interpreter of the oracle's environment, which is built on first use (minutes, a
-    few gigabytes).
+    """Return the interpreter of the oracle's environment.
+
+    The first call builds it, which takes minutes and a few gigabytes.
 
     `QWEN_ORACLE` names an environment that exists already.
     """
@@ -47,21 +48,24 @@ def oracle_python() -> Path:
 
 
 def build(folder: Path, python: Path) -> None:
-    """Make the environment and installs the package into it."""
+    """Make the environment and install the package into it."""
     venv.create(folder, with_pip=True)
     for requirements in REQUIREMENTS:
         subprocess.run([python, "-m", "pip", "install", "--quiet", *requirements], check=True)
 
 
 def write_stubs(folder: Path) -> None:
-    """Write the empty modules that stand for packages which are imported and not used."""
+    """Write empty modules for packages that are imported but not used."""
     for name, text in STUBS.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
 
 
 def oracle_environment() -> dict[str, str]:
-    """Return the environment variables under which the oracle's interpreter finds the stubs and keeps quiet."""
+    """Return the environment variables for the oracle's interpreter.
+
+    With them it finds the stubs and prints no warnings.
+    """
     stubs = oracle_python().parent.parent / "stubs"
     return {
         **os.environ,

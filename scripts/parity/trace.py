@@ -1,12 +1,13 @@
-"""Compare what `vivavoce trace` writes with the published package, from files to waveform, on
-random checkpoints.
+"""Compare `vivavoce trace` with the published package on random checkpoints.
 
-    python -m scripts.parity.trace                                    (some seeds, all tasks, random small shapes)
-    python -m scripts.parity.trace --size 0.6b --tasks custom_voice --folder SCRATCH   (gigabytes and minutes)
+The comparison covers everything from files to waveform.
+
+    python -m scripts.parity.trace                      some seeds, all tasks, random small shapes
+    python -m scripts.parity.trace --size 0.6b --tasks custom_voice --folder SCRATCH   (gigabytes)
     python -m scripts.parity.trace --write tests/models/qwen3_tts/data
 
-Everything in float32, codes greedy. `--write` keeps the smallest cases as reference tensors for the
-tests, which then need no oracle.
+Everything is in float32, and codes are greedy. `--write` keeps the smallest cases as reference
+tensors, so that the tests need no oracle.
 """
 
 import argparse
@@ -36,7 +37,7 @@ from tests.models.qwen3_tts.whole import write_whole
 
 from vivavoce.cli import app
 
-# The largest difference that is allowed; what is not named here must be identical.
+# The largest allowed differences. Tensors without one must be identical.
 TOLERANCES = {
     "prompt": 1e-5,
     "trailing": 1e-5,
@@ -51,7 +52,7 @@ Tensors = dict[str, torch.Tensor]
 
 @dataclass(frozen=True)
 class Case:
-    """One checkpoint and the requests to it, all of which follow from the seed."""
+    """One checkpoint and its requests, all derived from the seed."""
 
     task: str
     seed: int
@@ -61,7 +62,7 @@ class Case:
     requests: list[dict[str, Any]]
 
     def write(self, folder: Path) -> None:
-        """Write what both sides read."""
+        """Write the input files of both sides."""
         write_whole(
             folder / "checkpoint", self.task, self.shape, self.codec, self.speaker, seed=self.seed
         )
@@ -73,7 +74,10 @@ class Case:
 
 
 def make_case(task: str, seed: int, size: str | None, frames: int, most_words: int = 30) -> Case:
-    """Return the case of a task and a seed; a `size` asks for one of the shapes by name instead of a random small one."""
+    """Return the case of a task and a seed. `size` names a shape.
+
+    Without `size` the shape is random and small.
+    """
     chance = random.Random(f"{seed} {task}")
     drawn, requests = (
         cases.random_shape(chance),
@@ -87,7 +91,7 @@ def make_case(task: str, seed: int, size: str | None, frames: int, most_words: i
 
 
 def traced(folder: Path, number: int) -> Tensors:
-    """What the command `vivavoce trace` writes for a request."""
+    """Return the tensors that `vivavoce trace` writes for a request."""
     out = folder / f"{number}.safetensors"
     if out.exists():
         return load_file(out)
@@ -105,7 +109,10 @@ def traced(folder: Path, number: int) -> Tensors:
 
 
 def differences(mine: Tensors, theirs: Tensors) -> dict[str, float]:
-    """Return the largest difference of each tensor; for codes, how many differ; infinite if the shapes do."""
+    """Return the largest difference of each tensor.
+
+    For codes it is the number of differing ones. It is infinite if the shapes differ.
+    """
     if not len(mine["trailing"]):  # the published code has one row then, of silence
         mine, theirs = (
             {k: v for k, v in tensors.items() if k != "trailing"} for tensors in (mine, theirs)
@@ -121,7 +128,7 @@ def differences(mine: Tensors, theirs: Tensors) -> dict[str, float]:
 
 
 def difference(name: str, mine: torch.Tensor | None, theirs: torch.Tensor | None) -> float:
-    """How far two tensors of that name are apart."""
+    """Return the difference of two tensors of that name."""
     if mine is None or theirs is None or mine.shape != theirs.shape:
         return float("inf")
     if name in TOLERANCES:
@@ -130,12 +137,15 @@ def difference(name: str, mine: torch.Tensor | None, theirs: torch.Tensor | None
 
 
 def agree(found: dict[str, float]) -> bool:
-    """True if `differences` are within what is promised."""
+    """True if `differences` are within the tolerances."""
     return all(value <= TOLERANCES.get(name, 0) for name, value in found.items())
 
 
 def compare(case: Case, folder: Path) -> tuple[list[dict[str, float]], Tensors]:
-    """Run both on one case; the differences of each request, and the oracle's tensors as `number.name`."""
+    """Run both on one case.
+
+    Return the differences of each request, and the oracle's tensors as `number.name`.
+    """
     if not (folder / "checkpoint").exists():
         case.write(folder)
     run_oracle(Path(__file__).with_name("trace_oracle.py"), folder)
@@ -152,15 +162,19 @@ def report(case: Case, number: int, theirs: Tensors, found: dict[str, float]) ->
     """Print one line of the table."""
     numbers = "  ".join(f"{name} {value:.1e}" for name, value in found.items())
     print(
-        f"{case.task:12} {case.shape.size} seed {case.seed} #{number}: {len(theirs['prompt']):3} positions, "
-        f"{len(theirs['codes'])} frames, loudest {float(theirs['waveform'].abs().max()):.2f}  {numbers}  "
+        f"{case.task:12} {case.shape.size} seed {case.seed} #{number}: "
+        f"{len(theirs['prompt']):3} positions, {len(theirs['codes'])} frames, "
+        f"loudest {float(theirs['waveform'].abs().max()):.2f}  {numbers}  "
         f"{'ok' if agree(found) else 'DIFFERS'}",
         flush=True,
     )
 
 
 def write_references(folder: Path, tensors: dict[str, Tensors], recipes: dict[str, Any]) -> None:
-    """Keep the oracle's answers but the sound, logits thinned out, and the recipes for the same checkpoints."""
+    """Write the oracle's answers and the recipes for the same checkpoints.
+
+    The waveform is left out and logits are thinned.
+    """
     kept = {}
     for task, found in tensors.items():
         for name, tensor in found.items():
@@ -178,7 +192,7 @@ def write_references(folder: Path, tensors: dict[str, Tensors], recipes: dict[st
 
 
 def main() -> None:
-    """The command line: exits with 1 if anything differs."""
+    """Run the command line. It exits with 1 if anything differs."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -198,7 +212,7 @@ def main() -> None:
     if wanted.size in (
         None,
         "tiny",
-    ):  # threads only wait for each other where there is so little to do
+    ):  # with so little work, more threads only wait for each other
         torch.set_num_threads(1)
         os.environ["OMP_NUM_THREADS"] = "1"  # for the oracle's process
     all_found, tensors, recipes = [], {}, {}

@@ -1,11 +1,10 @@
-"""Run in the oracle's environment: what the published package makes of the requests in a folder of
-cases.
+"""Run the published package on a folder of requests, in the oracle's environment.
 
     trace_oracle.py CASES
 
-CASES holds checkpoint/, a recording and 0.json, 1.json …; N.oracle.safetensors gets what
-`vivavoce trace` would write for N.json. Inputs and results go through the package's own functions,
-from files to waveform. It knows no vivavoce.
+CASES holds checkpoint/, a recording and 0.json, 1.json and so on. N.oracle.safetensors gets the
+tensors that `vivavoce trace` writes for N.json. Inputs and results go through the package's own
+functions, from files to waveform. This script knows nothing of vivavoce.
 """
 
 import json
@@ -19,7 +18,7 @@ from safetensors.torch import load_file, save_file
 
 
 def load(folder: Path) -> Qwen3TTSModel:
-    """Return the published model with exactly the tensors of the files, none missing, none left over."""
+    """Return the published model with exactly the tensors of the files."""
     tts = Qwen3TTSModel.from_pretrained(
         str(folder), dtype=torch.float32, attn_implementation="sdpa"
     )
@@ -60,7 +59,10 @@ def run(tts: Qwen3TTSModel, request: dict[str, Any], beside: Path) -> dict[str, 
 
 
 def speak(tts: Qwen3TTSModel, request: dict[str, Any], beside: Path) -> dict[str, torch.Tensor]:
-    """Call the package's functions for the request's task; gives the waveform, and what a clone's recording became."""
+    """Call the package's functions for the request's task.
+
+    Return the waveform, and the encoded recording of a clone.
+    """
     common = {
         "text": request["text"],
         "language": request["language"],
@@ -91,7 +93,7 @@ def speak(tts: Qwen3TTSModel, request: dict[str, Any], beside: Path) -> dict[str
 
 
 def main() -> None:
-    """Read the requests, writes the answers."""
+    """Read the requests and write the answers."""
     folder = Path(sys.argv[1])
     tts = load(folder / "checkpoint")
     for path in sorted(folder.glob("*.json")):

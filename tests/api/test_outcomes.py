@@ -23,7 +23,7 @@ from vivavoce.models.tone import Fault, FaultKind, ToneModel
 from vivavoce.serving.local import LocalEngine
 from vivavoce.serving.pool import Pool
 from vivavoce.settings import Settings
-from vivavoce.synthesis.retry import NEXT_SEED, longest_s
+from vivavoce.synthesis.retry import NEXT_SEED, max_duration_s
 from vivavoce.types import Samples
 
 TTS, SPEECH = "/v1/tts/synthesize", "/v1/audio/speech"
@@ -167,7 +167,7 @@ async def test_speech_without_end_is_cut_by_the_length_of_its_text(stream: bool)
         cut = await spoken(client, stream=stream)
         state = await state_of(client, cut)
         assert (state["finish_reason"], state["ending"]) == ("truncated", "length")
-        assert len(samples(cut)) / RATE == pytest.approx(longest_s(TEXT), abs=0.1)
+        assert len(samples(cut)) / RATE == pytest.approx(max_duration_s(TEXT), abs=0.1)
 
 
 async def test_speech_without_end_is_spoken_again_where_nothing_was_sent() -> None:

@@ -16,7 +16,7 @@ from vivavoce.serving.pool import Pool
 from vivavoce.serving.queue import Limits
 from vivavoce.serving.scheduler import Load
 from vivavoce.settings import Settings
-from vivavoce.synthesis.speech import Deadline
+from vivavoce.synthesis.deadline import Deadline
 from vivavoce.types import Segment
 
 NATIVE, OPENAI = "/v1/tts/synthesize", "/v1/audio/speech"

@@ -26,10 +26,10 @@ def quiet(seconds: float) -> Samples:
 
 
 def checked(
-    samples: Samples, chunk: int = 1_920, *, most_s: float = 60.0, wordy: bool = True
+    samples: Samples, chunk: int = 1_920, *, max_s: float = 60.0, expects_speech: bool = True
 ) -> tuple[Samples, StopReason | None]:
     """What is good of the samples, and what is wrong with them."""
-    check = AudioValidator(RATE_HZ, most_s=most_s, wordy=wordy)
+    check = AudioValidator(RATE_HZ, max_s=max_s, expects_speech=expects_speech)
     good = [check.write(samples[start : start + chunk]) for start in range(0, len(samples), chunk)]
     return np.concatenate([*good, check.finish()]), check.problem
 
@@ -92,8 +92,8 @@ def test_silence_where_there_are_words_gives_nothing(seconds: float, chunk: int)
 
 
 def test_silence_is_no_problem_where_there_are_no_words() -> None:
-    assert checked(quiet(20.0), wordy=False)[1] is None
-    assert len(checked(quiet(20.0), wordy=False)[0]) == 20 * RATE_HZ
+    assert checked(quiet(20.0), expects_speech=False)[1] is None
+    assert len(checked(quiet(20.0), expects_speech=False)[0]) == 20 * RATE_HZ
 
 
 @CHUNKS
@@ -108,14 +108,14 @@ def test_silence_for_good_ends_it(chunk: int) -> None:
 @CHUNKS
 def test_it_ends_at_its_longest(chunk: int) -> None:
     sound = tone(3.0)
-    good, problem = checked(sound, chunk, most_s=2.0)
+    good, problem = checked(sound, chunk, max_s=2.0)
     assert problem is StopReason.LENGTH
     assert good.tobytes() == sound[: 2 * RATE_HZ].tobytes()
-    assert checked(sound, chunk, most_s=3.0)[1] is None
+    assert checked(sound, chunk, max_s=3.0)[1] is None
 
 
 def test_first_sound_is_given_at_once() -> None:
-    check = AudioValidator(RATE_HZ, most_s=60.0, wordy=True)
+    check = AudioValidator(RATE_HZ, max_s=60.0, expects_speech=True)
     lengths = [
         len(check.write(part)) for part in (quiet(0.08), quiet(0.08), tone(0.08), tone(0.08))
     ]

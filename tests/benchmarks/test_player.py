@@ -1,4 +1,4 @@
-"""The benchmark's arithmetic: what a player would feel, what is audible, when callers call, what targets mean."""
+"""Test the benchmark's arithmetic: playback, audibility, arrival times and targets."""
 
 import math
 

@@ -1,4 +1,7 @@
-"""The manifests of deploy/kubernetes against Kubernetes' own schemas, from the package `kubernetes-validate`."""
+"""Test the manifests of deploy/kubernetes against Kubernetes' own schemas.
+
+The schemas come from the package `kubernetes-validate`.
+"""
 
 from pathlib import Path
 from typing import Any

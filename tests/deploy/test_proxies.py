@@ -140,7 +140,7 @@ def test_a_server_that_is_gone_costs_no_request(name: str, tmp_path: Path) -> No
 
 
 async def test_a_busy_server_hands_over_to_the_other(tmp_path: Path) -> None:
-    """Behind nginx 429 of one is not the listener's, as long as the other has room; HAProxy has no such rule."""
+    """Test that nginx retries a 429 on the other server. HAProxy has no such rule."""
     full = Pool(
         {
             "tone": lambda: LocalEngine(

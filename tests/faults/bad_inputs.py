@@ -36,7 +36,7 @@ def _request(
 ) -> bytes:
     """A request that is right by HTTP, for one answer."""
     given = {
-        "Host": "x",
+        "Host": "localhost",
         "Connection": "close",
         "Content-Type": "application/json",
         "Content-Length": str(len(body)),
@@ -80,9 +80,8 @@ def _wav(
     form = struct.pack(
         "<HHIIHH", 1, channels, rate_hz, rate_hz * frame % 2**32, frame % 2**16, bits
     )
-    return b"RIFF" + struct.pack("<I", 36 + len(data)) + b"WAVEfmt " + struct.pack("<I", 16) + form + b"data" + (
-        struct.pack("<I", claims) + data
-    )  # fmt: skip
+    head = b"RIFF" + struct.pack("<I", 36 + len(data)) + b"WAVEfmt " + struct.pack("<I", 16)
+    return head + form + b"data" + struct.pack("<I", claims) + data
 
 
 def _form(boundary: str) -> bytes:
@@ -107,7 +106,8 @@ def _plain(lines: str) -> bytes:
 
 def _framed(lines: str, body: bytes) -> bytes:
     """A request that says itself where it ends."""
-    head = f"POST {NATIVE} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n"
+    head = f"POST {NATIVE} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+    head += "Content-Type: application/json\r\n"
     return f"{head}{lines}\r\n".encode("ascii") + body
 
 

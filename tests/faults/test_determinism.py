@@ -1,4 +1,4 @@
-"""Models that claim to be deterministic: the same text, voice and seed are the same bytes, alone and beside others."""
+"""Test that the same text, voice and seed give the same bytes, alone and beside others."""
 
 import asyncio
 import json

@@ -79,8 +79,12 @@ def told_to(
     """What a command of `vivavoce` ends with."""
     return subprocess.run(
         [*under, sys.executable, "-m", "vivavoce", *arguments],
-        env=environment_with(folder, data_dir=folder / "data"), capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+        env=environment_with(folder, data_dir=folder / "data"),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
 
 
 def at_most(size: int) -> Sequence[str]:

@@ -1,4 +1,4 @@
-"""A client that leaves gives its place back, whatever it asked for and however far that had come."""
+"""Test that a client that leaves frees its slot at every stage of its request."""
 
 import json
 import socket
@@ -52,7 +52,7 @@ def asking(url: str, path: str, body: dict[str, object]) -> Iterator[None]:
     address, content = httpx.URL(url), json.dumps(body).encode()
     head = (
         f"POST {path} HTTP/1.1",
-        "Host: here",
+        "Host: localhost",
         "Content-Type: application/json",
         f"Content-Length: {len(content)}",
     )

@@ -1,4 +1,4 @@
-"""Readers that never read: each costs the server little memory, and is dropped with its place in the model."""
+"""Test that clients that never read cost little memory and lose their slots."""
 
 import asyncio
 import json

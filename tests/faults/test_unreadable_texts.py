@@ -1,4 +1,7 @@
-"""Texts that a front end fails on, and texts that would take long: they cost a piece at most, never the server."""
+"""Test texts that a front end fails on, or that would take long.
+
+They cost one segment at most, never the server.
+"""
 
 import asyncio
 import subprocess
@@ -126,7 +129,8 @@ async def main():
         resource.setrlimit(resource.RLIMIT_AS, (taken + 2**24, hard))
         response = await client.post("/v1/tts/synthesize", json={"text": told["text"]})
         resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
-        print(response.status_code, response.headers.get("Retry-After"), response.json()["error"]["code"])
+        code = response.json()["error"]["code"]
+        print(response.status_code, response.headers.get("Retry-After"), code)
         again = await client.post("/v1/tts/synthesize", json={"text": told["text"]})
         print(again.status_code, again.headers["X-Language"])
 

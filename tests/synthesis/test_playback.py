@@ -15,13 +15,13 @@ class Clock:
 def heard(*gaps_s: float, chunk_s: float = 1.0, taking_s: float = 0.0) -> PlaybackTracker:
     """A listener of chunks that each came so many seconds after the one before was taken."""
     clock = Clock()
-    listening = PlaybackTracker(clock)
+    playback = PlaybackTracker(clock)
     for gap_s in gaps_s:
         clock.now_s += gap_s
-        listening.comes(chunk_s)
+        playback.on_chunk(chunk_s)
         clock.now_s += taking_s
-        listening.takes()
-    return listening
+        playback.on_consumed()
+    return playback
 
 
 @pytest.mark.parametrize(
@@ -46,18 +46,18 @@ def test_a_listener_who_pauses_has_not_run_dry() -> None:
 
 
 def test_only_the_time_in_which_audio_was_waited_for_counts_as_work() -> None:
-    listening = heard(0.5, 0.25, 0.25, taking_s=10.0)
-    assert listening.generation_s == pytest.approx(1.0)
-    assert listening.audio_s == 3.0
-    assert listening.first_s == pytest.approx(100.5)
+    playback = heard(0.5, 0.25, 0.25, taking_s=10.0)
+    assert playback.generation_s == pytest.approx(1.0)
+    assert playback.audio_s == 3.0
+    assert playback.first_s == pytest.approx(100.5)
 
 
 def test_what_is_not_audible_is_not_the_first_audio() -> None:
     clock = Clock()
-    listening = PlaybackTracker(clock)
-    listening.comes(0.0)
-    listening.takes()
+    playback = PlaybackTracker(clock)
+    playback.on_chunk(0.0)
+    playback.on_consumed()
     clock.now_s += 2.0
-    listening.comes(0.5)
-    assert listening.first_s == pytest.approx(102.0)
-    assert listening.underruns == 0
+    playback.on_chunk(0.5)
+    assert playback.first_s == pytest.approx(102.0)
+    assert playback.underruns == 0

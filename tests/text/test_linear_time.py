@@ -26,7 +26,7 @@ from vivavoce.models.kokoro.g2p.romance.rules import RuleTable
 from vivavoce.text.detect import Detector, speakable_share
 from vivavoce.text.normalize import normalize
 from vivavoce.text.numbers.verbalize import LANGUAGES, verbalize
-from vivavoce.text.split import split, width
+from vivavoce.text.split import split, weighted_length
 from vivavoce.text.visemes import words
 
 SHORT, LONG = 25_000, 100_000
@@ -188,7 +188,7 @@ WHOLE: dict[str, Callable[[str], object]] = {
     "split": partial(exhaust, lambda text: split(text, "en", max_chars=250)),
     "detect": lambda text: Detector(("en", "de", "fr")).detect(text),
     "speakable_share": _share,
-    "width": width,
+    "weighted_length": weighted_length,
     "words": lambda text: words(text, "en"),
 }
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vivavoce.text.split import TextSegment, split, width
+from vivavoce.text.split import TextSegment, split, weighted_length
 
 LANGUAGES = ("en", "de", "fr", "es", "it", "pt", "zh", "ja", "ko", "ru", "hi", "xx")
 FRAGMENTS = st.sampled_from(
@@ -91,7 +91,7 @@ def test_nothing_is_lost_doubled_or_moved_and_every_piece_fits(
     assert without_space("".join(piece.text for piece in found)) == without_space(text)
     for piece in found:
         assert piece.text.strip() == piece.text != ""
-        assert width(piece.text) <= max_chars
+        assert weighted_length(piece.text) <= max_chars
         assert 0.0 <= piece.pause_s <= 0.6
     assert not found or found[-1].pause_s == 0.0
 
@@ -168,7 +168,7 @@ def test_first_sentence_of_ordinary_length_stays_whole_without_a_break() -> None
     text = "The river that runs through our village has left its bed and nobody dares to cross it in 2024."
     assert pieces(text) == [text]
     longer = text.removesuffix(".") + " although the water has gone down as it does in spring."
-    assert width(pieces(longer)[0]) <= 80
+    assert weighted_length(pieces(longer)[0]) <= 80
 
 
 def test_first_piece_is_not_a_single_word() -> None:
@@ -206,7 +206,7 @@ def test_over_long_sentence_is_cut_at_clauses_then_words_then_anywhere() -> None
     for piece in pieces(", ".join([clause] * 20), max_chars=100)[:-1]:
         assert piece.endswith("breath,")
     assert pieces("word " * 30, max_chars=24) == ["word word word word word"] * 6
-    assert [width(piece) for piece in pieces("x" * 250, max_chars=100)] == [80, 100, 70]
+    assert [weighted_length(piece) for piece in pieces("x" * 250, max_chars=100)] == [80, 100, 70]
 
 
 @pytest.mark.parametrize("cluster", ["e\u0301\u0323", "👨‍👩‍👧", "👍🏽", "क्षि", "ᄒ\u1161ᆫ"])
@@ -222,8 +222,8 @@ def test_flags_stay_whole() -> None:
 
 
 def test_wide_characters_count_three() -> None:
-    assert width("abc é 1!") == 8
-    assert width("中あ한") == 9
+    assert weighted_length("abc é 1!") == 8
+    assert weighted_length("中あ한") == 9
     assert [len(piece) for piece in pieces("中" * 100, "zh", max_chars=150)] == [26, 50, 24]
 
 

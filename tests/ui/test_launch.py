@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from tests.conftest import serving
 from vivavoce.api.app import create_app
-from vivavoce.audio.wav import wav_bytes
+from vivavoce.audio.containers import wav_bytes
 from vivavoce.cli import app
 from vivavoce.models.tone import ToneModel
 from vivavoce.serving.local import LocalEngine

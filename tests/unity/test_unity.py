@@ -1,4 +1,4 @@
-"""The Unity package: its decoders under Mono on what the real server sends, and the form that Unity wants."""
+"""Test the Unity package: its decoders under Mono on real answers, and its layout."""
 
 import json
 import re
@@ -12,7 +12,7 @@ import httpx
 import numpy as np
 import pytest
 
-from vivavoce.audio.wav import wav_header
+from vivavoce.audio.containers import wav_header
 
 PACKAGE = Path(__file__).parent.parent.parent / "clients" / "unity"
 SOURCES = sorted((PACKAGE / "Runtime").glob("*.cs"))

@@ -109,7 +109,7 @@ def _services(settings: Settings, pool: Pool, tracing: "Tracing | None") -> Serv
         default_model=settings.default_model,
         max_text_chars=settings.max_text_chars,
         timeout_s=settings.request_timeout_s,
-        spoken=report,
+        on_report=report,
     )
     return Server(
         synthesizer=synthesizer,

@@ -1,8 +1,9 @@
-"""Sample arithmetic, joining, speed and rate changes, streaming encoders, decoding of uploads.
-Synchronous, without threads or state outside the objects returned; knows nothing of text, models or
-HTTP.
+"""Process audio: join, change speed and rate, validate, encode, decode.
+
+Synchronous, without threads. Only the objects returned hold state. Knows no text, model or HTTP.
 """
 
+from vivavoce.audio.containers import flac_with_length, wav_bytes, wav_header
 from vivavoce.audio.decode import decode_recording
 from vivavoce.audio.encode import (
     MEDIA_TYPES,
@@ -12,12 +13,10 @@ from vivavoce.audio.encode import (
     nearest_rate,
     open_encoder,
 )
-from vivavoce.audio.flac import flac_with_length
 from vivavoce.audio.join import Joiner, SegmentEdge
 from vivavoce.audio.pcm import fade_in, fade_out, from_int16, silence, to_int16, to_pcm16
 from vivavoce.audio.resample import Resampler
 from vivavoce.audio.tempo import MAX_SPEED, MIN_SPEED, Tempo
-from vivavoce.audio.wav import wav_bytes, wav_header
 
 __all__ = [
     "MAX_SPEED",

@@ -1,9 +1,10 @@
-"""Decode a recording that somebody sent: any common format, in bounded time and memory, from its
-bytes alone.
+"""Decode an uploaded recording of any common format, in bounded time and memory.
 
-What is read is only the bytes given: formats that can name other files (playlists, HLS, concat) are
-not among those tried, nor is any protocol. Decoding stops as soon as the recording is longer than
-allowed, whatever its header says. It knows no model; every refusal names the field `ref_audio`.
+Knows no model. Every error names the field `ref_audio`.
+
+- Only the given bytes are read. Protocols and formats that can name other files (playlists, HLS,
+  concat) are not tried.
+- Decoding stops as soon as the recording is longer than allowed, whatever its header says.
 """
 
 import io
@@ -30,9 +31,9 @@ FORMATS: Final = "wav, mp3, flac, ogg (opus or vorbis), m4a, aac or webm"
 # FFmpeg's names. None of these demuxers opens anything beside what it is given.
 _DEMUXERS: Final = "wav,mp3,flac,ogg,aac,matroska,webm,mov,mp4,m4a"
 _CODECS: Final = (
-    "pcm_u8", "pcm_s8", "pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_s32le", "pcm_s32be", "pcm_f32le",
-    "pcm_f32be", "pcm_f64le", "pcm_f64be", "pcm_alaw", "pcm_mulaw", "mp3", "mp3float", "flac", "vorbis", "opus",
-    "libopus", "aac", "alac",
+    "pcm_u8", "pcm_s8", "pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_s32le",
+    "pcm_s32be", "pcm_f32le", "pcm_f32be", "pcm_f64le", "pcm_f64be", "pcm_alaw", "pcm_mulaw",
+    "mp3", "mp3float", "flac", "vorbis", "opus", "libopus", "aac", "alac",
 )  # fmt: skip
 _OPTIONS: Final = {
     "format_whitelist": _DEMUXERS,
@@ -50,11 +51,10 @@ _EMPTY: Samples = np.zeros(0, dtype=np.float32)
 def decode_recording(
     data: bytes, *, min_s: float = MIN_S, max_s: float = MAX_S
 ) -> tuple[Samples, int]:
-    """Return the first audio stream of a file as float32 mono in [-1, 1], its channels averaged,
-    and its sample rate.
+    """Return the first audio stream as float32 mono in [-1, 1], and its sample rate.
 
-    Raises `BadRequest` (`ref_audio`) for what is not a recording of `min_s` to `max_s` seconds: too
-    many bytes, another format, nothing audible, numbers that are none.
+    Channels are averaged. Raises `BadRequest` (`ref_audio`) unless the data are a recording of
+    `min_s` to `max_s` seconds: for too many bytes, another format, silence, non-finite samples.
     """
     if not data:
         raise _refused("is empty: send the file's bytes")
@@ -99,7 +99,7 @@ def _read(container: "av.container.InputContainer", max_s: float) -> tuple[Sampl
 def _decoded(
     container: "av.container.InputContainer", stream: "av.audio.AudioStream", rate_hz: int
 ) -> Iterator[Samples]:
-    """Yield the stream's frames; what cannot be decoded is skipped as long as it is little."""
+    """Yield the stream's frames. Skip packets that cannot be decoded, if they are few."""
     packets, problems = 0, list[av.error.FFmpegError]()
     for packet in container.demux(stream):
         packets += 1
@@ -124,7 +124,8 @@ def _mono(frame: av.AudioFrame) -> Samples:
     channels, kind = frame.layout.nb_channels, frame.format.name.removesuffix("p")
     if not 1 <= channels <= MAX_CHANNELS or kind not in _SCALE:
         raise _refused(
-            f"has {channels} channels of type {kind!r}: send at most {MAX_CHANNELS}, of at most 32 bits"
+            f"has {channels} channels of type {kind!r}: send at most {MAX_CHANNELS}, "
+            "of at most 32 bits"
         )
     values = frame.to_ndarray()  # [channels, n], or [1, n * channels] where they alternate
     if not frame.format.is_planar:
@@ -149,7 +150,10 @@ def _check_sound(samples: Samples, rate_hz: int, min_s: float) -> None:
 
 
 def _check_sample_tables(data: bytes) -> None:
-    """Refuse an MP4 whose tables speak of more samples than it can hold: FFmpeg would make room for all of them."""
+    """Reject an MP4 whose tables claim more samples than it can hold.
+
+    FFmpeg would allocate memory for all of them.
+    """
     if data[4:8] not in (
         b"ftyp",
         b"moov",
@@ -170,12 +174,13 @@ def _check_sample_tables(data: bytes) -> None:
     )
     if claimed > len(data):
         raise _refused(
-            f"is an MP4 of {len(data):,} bytes that claims {claimed:,} samples: convert it to wav or flac"
+            f"is an MP4 of {len(data):,} bytes that claims {claimed:,} samples: "
+            "convert it to wav or flac"
         )
 
 
 def _counts(data: bytes, box: bytes, offset: int) -> Iterator[int]:
-    """Yield the 32-bit numbers that stand `offset` bytes after every `box`, the name of one of an MP4's parts."""
+    """Yield the 32-bit numbers `offset` bytes after each name `box` of an MP4 box."""
     at = data.find(box)
     while at >= 0:
         if at + 8 + offset <= len(data):
@@ -184,7 +189,10 @@ def _counts(data: bytes, box: bytes, offset: int) -> Iterator[int]:
 
 
 def _how_to_cut(max_s: float) -> str:
-    return f"3 to 10 seconds of clear speech are best; `ffmpeg -i LONG -t {min(10.0, max_s):g} SHORT.wav` cuts it"
+    return (
+        "3 to 10 seconds of clear speech are best; "
+        f"`ffmpeg -i LONG -t {min(10.0, max_s):g} SHORT.wav` cuts it"
+    )
 
 
 def _reason(error: Exception) -> str:

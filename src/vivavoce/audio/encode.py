@@ -1,7 +1,7 @@
-"""Streaming encoders for the six output formats: samples in, bytes out, playable as they arrive.
+"""Encode samples as a stream in six formats, playable as the bytes arrive.
 
-Wav and pcm are written here; mp3, opus, aac and flac by FFmpeg through PyAV into memory. Every
-encoder cuts the stream into its codec's own frames, so how the input was chunked does not change
+This module writes wav and pcm. FFmpeg writes mp3, opus, aac and flac through PyAV, into memory.
+Every encoder cuts the stream into its codec's own frames, so the chunks of the input do not change
 the audio.
 """
 
@@ -14,9 +14,9 @@ import av.codec.codec
 import numpy as np
 from numpy.typing import NDArray
 
+from vivavoce.audio.containers import wav_header
 from vivavoce.audio.frames import audio_frame
 from vivavoce.audio.pcm import from_int16, to_int16, to_pcm16
-from vivavoce.audio.wav import wav_header
 from vivavoce.errors import BadRequest, MissingDependency
 from vivavoce.types import AudioFormat, Samples
 
@@ -45,33 +45,34 @@ SAMPLE_RATES: Mapping[AudioFormat, tuple[int, ...]] = {
 
 
 def check_rate(format: AudioFormat, rate_hz: int) -> None:
-    """Raise `BadRequest` (`sample_rate`) with the possible rates if `format` cannot be written at `rate_hz`."""
+    """Raise `BadRequest` (`sample_rate`) if `format` cannot be written at `rate_hz`."""
     choices = SAMPLE_RATES[format]
     if rate_hz not in choices:
         listed = ", ".join(map(str, choices))
         raise BadRequest(
-            f"sample_rate {rate_hz!r} is not possible with format {format!r}; choose one of {listed}",
+            f"sample_rate {rate_hz!r} is not possible with format {format!r}; "
+            f"choose one of {listed}",
             field="sample_rate",
         )
 
 
 def nearest_rate(format: AudioFormat, rate_hz: int) -> int:
-    """Return the rate to write audio of `rate_hz` at: the same if `format` has it, else the next higher or the top."""
+    """Return `rate_hz` if `format` has it, else the next higher rate or the highest."""
     return min((r for r in SAMPLE_RATES[format] if r >= rate_hz), default=SAMPLE_RATES[format][-1])
 
 
 class Encoder(Protocol):
     """One encoded stream.
 
-    Use `write` any number of times, then `finish` once; `close` to give up midway.
+    Call `write` any number of times, then `finish` once. `close` gives up midway.
     """
 
     def write(self, samples: Samples) -> bytes:
-        """Take the next samples and returns the bytes that are ready, possibly none."""
+        """Take the next samples. Return the bytes that are ready, possibly none."""
         ...
 
     def finish(self) -> bytes:
-        """End the stream, returns the last bytes and frees the encoder."""
+        """End the stream. Return the last bytes and free the encoder."""
         ...
 
     def close(self) -> None:
@@ -80,12 +81,12 @@ class Encoder(Protocol):
 
 
 def open_encoder(format: AudioFormat, rate_hz: int, serial: int = 0) -> Encoder:
-    """Return an encoder for mono audio at `rate_hz`; `serial` (31 bits) numbers an Ogg stream.
+    """Return an encoder for mono audio at `rate_hz`. `serial` (31 bits) numbers an Ogg stream.
 
     Raises `BadRequest` (`sample_rate`) for a rate that the format does not have and
     `MissingDependency` where the installed PyAV was built without the codec.
 
-    What a decoder gives back: wav, pcm and flac the exact 16-bit samples, opus the exact length.
+    Decoding gives the exact 16-bit samples of wav, pcm and flac, and the exact length of opus.
     mp3 and aac have no place in a stream to note their encoder's delay, so decoded audio begins
     with about 1100 (mp3) or 1024 (aac) samples of near-silence and ends on a whole frame.
     """
@@ -119,7 +120,7 @@ class _PcmEncoder:
 
 @dataclass(frozen=True, slots=True)
 class _Codec:
-    """How FFmpeg is asked to write one format. The names and options are FFmpeg's."""
+    """FFmpeg's names and options for one format."""
 
     encoder: Literal["libmp3lame", "libopus", "aac", "flac"]
     container: Literal["mp3", "ogg", "adts", "flac"]

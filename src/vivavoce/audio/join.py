@@ -1,7 +1,6 @@
-"""Join spoken segments into one stream without clicks and with the pauses asked for, in bounded
-memory.
+"""Join spoken segments into one stream, without clicks and with exact pauses.
 
-Works on one stream at one sample rate and does not know where the samples come from.
+Works on one stream at one sample rate, in bounded memory. Does not know the samples' source.
 """
 
 import numpy as np
@@ -17,12 +16,12 @@ _EMPTY = np.zeros(0, dtype=np.float32)
 
 
 class SegmentEdge:
-    """Trims the near-silence around one segment and fades its two ends, as a stream.
+    """Stream that trims the near-silence around one segment and fades both ends.
 
-    At most `margin_s` of near-silence stays before the first and after the last audible sample;
-    pauses inside the segment stay as they are. The first and the last `fade_s` of what remains are
+    At most `margin_s` of near-silence stays before the first and after the last audible sample.
+    Pauses inside the segment stay as they are. The first and the last `fade_s` of what remains are
     faded. To know the end, the newest `fade_s` and any run of near-silence past `margin_s` wait
-    inside until something audible follows; of a longer run only the newest `hold_s` wait, which
+    inside until something audible follows. Of a longer run only the newest `hold_s` wait, which
     bounds both memory and how much can be trimmed. A segment without any audible sample comes out
     as its last `margin_s`.
     """
@@ -54,7 +53,7 @@ class SegmentEdge:
         self.trailing = 0  # samples of near-silence kept at the end; settled by finish()
 
     def write(self, samples: Samples) -> Samples:
-        """Take the segment's next samples and returns those whose final value is known, possibly none."""
+        """Take the segment's next samples. Return those that are final, possibly none."""
         loud = np.flatnonzero(np.abs(samples) > self._level)
         held_before = len(self._held)
         self._held = np.concatenate((self._held, samples))
@@ -69,9 +68,9 @@ class SegmentEdge:
         return self._give(self._end() - len(self._ramp))
 
     def finish(self) -> Samples:
-        """End the segment and returns the rest, faded out.
+        """End the segment. Return the rest, faded out.
 
-        Call it once; nothing may be written after it.
+        Call it once, after the last `write`.
         """
         end = self._end() if self._started else len(self._held)
         if self._started:
@@ -86,16 +85,16 @@ class SegmentEdge:
         self._started = True
 
     def _end(self) -> int:
-        """Where in `_held` the segment would end if nothing more came.
+        """Return the index in `_held` where the segment ends if no more samples come.
 
-        It never moves back in time.
+        The end never moves back in time.
         """
         return max(
             min(len(self._held), self._audible_end + self._margin), len(self._held) - self._hold
         )
 
     def _give(self, count: int) -> Samples:
-        """Remove `count` samples from the front of `_held` and returns them, faded in where they begin."""
+        """Remove the first `count` samples of `_held`. Return them, faded in."""
         if count <= 0:
             return _EMPTY
         given = self._held[:count].copy()
@@ -108,10 +107,10 @@ class SegmentEdge:
 
 
 class Joiner:
-    """Joins segments: each trimmed and faded by a `SegmentEdge`, with exact pauses in between.
+    """Stream of segments, each trimmed and faded by a `SegmentEdge`, with exact pauses between.
 
-    A pause is measured from the last audible sample of one segment to the first of the next; the
-    near-silence that the segments bring counts towards it, so it can be longer than asked only
+    A pause is measured from the last audible sample of one segment to the first of the next. The
+    near-silence that the segments keep counts towards it. The pause is longer than requested only
     where they keep more (`margin_s` on each side).
     """
 
@@ -124,11 +123,11 @@ class Joiner:
         self._waiting = False  # whether that first has yet to come
 
     def write(self, samples: Samples) -> Samples:
-        """Take the current segment's next samples and returns what is ready, the pause before it included."""
+        """Take the segment's next samples. Return those that are ready, after the pause."""
         return self._after_pause(self._edge.write(samples))
 
     def end_segment(self, pause_s: float) -> Samples:
-        """End the current segment; `pause_s` will lie between it and the next, and nowhere if none follows."""
+        """End the current segment. `pause_s` separates it from the next one, if there is one."""
         rest = self._after_pause(self._edge.finish())
         owed = round(pause_s * self._rate_hz) - self._edge.trailing
         self._pause = (
@@ -139,7 +138,7 @@ class Joiner:
         return rest
 
     def finish(self) -> Samples:
-        """End the stream and returns the rest. Call it once, after the last segment's samples."""
+        """End the stream. Return the rest. Call it once, after the last segment."""
         return self._after_pause(self._edge.finish())
 
     def _after_pause(self, samples: Samples) -> Samples:

@@ -1,6 +1,6 @@
-"""Sample arithmetic: quantising, silence and fades.
+"""Quantise samples, and make silence and fades.
 
-Pure functions on arrays; knows no formats and no streams.
+Pure functions on arrays. Knows no formats and no streams.
 """
 
 import numpy as np
@@ -30,7 +30,7 @@ def to_int16(samples: Samples) -> NDArray[np.int16]:
 
 
 def from_int16(samples: NDArray[np.int16]) -> Samples:
-    """Return 16-bit integers as samples in [-1, 1); the inverse of `to_int16`, exactly."""
+    """Return 16-bit integers as samples in [-1, 1): the exact inverse of `to_int16`."""
     return samples.astype(np.float32) / _FULL_SCALE
 
 
@@ -40,12 +40,12 @@ def to_pcm16(samples: Samples) -> bytes:
 
 
 def silence(seconds: float, rate_hz: int) -> Samples:
-    """Return `seconds` of digital silence: the nearest whole number of samples, none for a negative length."""
+    """Return `seconds` of silence, rounded to whole samples. A negative length gives none."""
     return np.zeros(max(0, round(seconds * rate_hz)), dtype=np.float32)
 
 
 def rising_ramp(count: int) -> Samples:
-    """Return `count` gains that rise from near 0 to near 1 along a raised cosine, symmetric about the middle."""
+    """Return `count` gains from near 0 to near 1 along a symmetric raised cosine."""
     phase = (np.arange(count, dtype=np.float64) + 0.5) / max(1, count)
     return (0.5 - 0.5 * np.cos(np.pi * phase)).astype(np.float32)
 
@@ -63,5 +63,8 @@ def fade_in(samples: Samples, rate_hz: int, seconds: float = 0.005) -> Samples:
 
 
 def fade_out(samples: Samples, rate_hz: int, seconds: float = 0.005) -> Samples:
-    """Return a copy of `samples` whose last `seconds` fall to silence; a shorter array gets the ramp's end."""
+    """Return a copy of `samples` whose last `seconds` fall to silence.
+
+    A shorter array gets the ramp's end.
+    """
     return fade_in(samples[::-1], rate_hz, seconds)[::-1].copy()

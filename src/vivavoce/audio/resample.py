@@ -1,4 +1,4 @@
-"""Streaming change of sample rate, on soxr. Knows one stream; the length comes out exact."""
+"""Change the sample rate of one stream with soxr. The length is exact."""
 
 import numpy as np
 import soxr
@@ -7,7 +7,7 @@ from vivavoce.types import Samples
 
 
 class Resampler:
-    """Converts one stream from `in_rate_hz` to `out_rate_hz`, high quality, in linear phase.
+    """Stream converter from `in_rate_hz` to `out_rate_hz`, high quality, in linear phase.
 
     However the input is cut into chunks, the output is the same, sample for sample: n samples in
     give n * out / in out, rounded. About 40 ms (at 24 kHz) wait inside. Equal rates pass through
@@ -20,11 +20,11 @@ class Resampler:
             self._stream = soxr.ResampleStream(in_rate_hz, out_rate_hz, 1, dtype="float32")
 
     def write(self, samples: Samples) -> Samples:
-        """Take the next samples at the input rate and returns what is ready at the output rate."""
+        """Take samples at the input rate. Return those that are ready at the output rate."""
         return samples if self._stream is None else self._resample(samples, last=False)
 
     def finish(self) -> Samples:
-        """End the stream and returns the rest. Call it once."""
+        """End the stream. Return the rest. Call it once."""
         rest = np.zeros(0, dtype=np.float32)
         if self._stream is not None:
             rest = self._resample(rest, last=True)

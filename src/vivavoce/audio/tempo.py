@@ -1,4 +1,4 @@
-"""Streaming change of speaking speed without change of pitch, on FFmpeg's atempo filter (WSOLA)."""
+"""Change the speed of one stream at the same pitch, with FFmpeg's atempo filter (WSOLA)."""
 
 from fractions import Fraction
 
@@ -24,7 +24,7 @@ _FLUSH_S = 0.5
 
 
 class Tempo:
-    """Speaks one stream `speed` times as fast (0.25 to 4) at the same pitch.
+    """Stream filter that speaks `speed` times as fast (0.25 to 4) at the same pitch.
 
     However the input is cut into chunks, the output is the same, sample for sample: n samples in
     give n / speed out, rounded. 60 to 200 ms of input wait inside. Speed 1.0 passes through
@@ -48,7 +48,7 @@ class Tempo:
         )
 
     def write(self, samples: Samples) -> Samples:
-        """Take the next samples and returns those that are ready at the new speed."""
+        """Take the next samples. Return those that are ready at the new speed."""
         if self._graph is None:
             return samples
         self._taken += len(samples)
@@ -57,7 +57,7 @@ class Tempo:
         return stretched
 
     def finish(self) -> Samples:
-        """End the stream and returns the rest. Call it once."""
+        """End the stream. Return the rest. Call it once."""
         rest = np.zeros(0, dtype=np.float32)
         if self._graph is not None:
             missing = round(self._taken / self._speed) - self._given

@@ -1,8 +1,7 @@
-"""Tell speech from what is none while it is made: noise, silence, no end. It does not know who made
-it, nor for whom.
+"""Detect audio that is not speech while it is generated: noise, silence, no end.
 
-Every rule leaves room for the loudest, the slowest and the most hesitant real speech; what it finds
-has failed.
+Knows neither the model nor the client. Every limit is beyond the loudest, the slowest and the most
+hesitant real speech.
 """
 
 import math
@@ -28,18 +27,16 @@ _EMPTY: Samples = np.zeros(0, dtype=np.float32)
 
 
 class AudioValidator:
-    """Judges one segment's samples as they come; `problem` says what is wrong with them, once
-    something is.
+    """Check of one segment's samples as they come. `problem` is set once they are bad.
 
-    `most_s` is how long the segment may be, and `wordy` whether there must be something to hear.
-    What may turn out to be bad is held back until that is settled: silence before the first sound,
-    and loud noise, `NOISE_S` of it at most.
+    `max_s` limits the duration. `expects_speech` requires an audible sample. Doubtful samples are
+    held back: silence before the first sound, and loud noise, `NOISE_S` of it at most.
     """
 
-    def __init__(self, rate_hz: int, *, most_s: float, wordy: bool) -> None:
+    def __init__(self, rate_hz: int, *, max_s: float, expects_speech: bool) -> None:
         self.problem: StopReason | None = None
-        self.most_s = most_s
-        self.wordy = wordy
+        self.max_s = max_s
+        self.expects_speech = expects_speech
         self._rate_hz = rate_hz
         self._block = max(round(BLOCK_S * rate_hz), 1)
         self._held = _EMPTY
@@ -49,15 +46,15 @@ class AudioValidator:
         self._clipped = 0  # samples of the noise that goes on
 
     def write(self, samples: Samples) -> Samples:
-        """Take the next samples and returns those known to be good, in order; none once there is a problem."""
+        """Take the next samples. Return those known to be good, none after a problem."""
         if self.problem is not None or not samples.size:
             return _EMPTY
         magnitudes = np.abs(samples)
-        # The maximum is no number if any sample is none.
+        # The maximum is not finite if any sample is not.
         finite = (
             len(samples) if np.isfinite(magnitudes.max()) else int(np.argmin(np.isfinite(samples)))
         )
-        fitting = max(int(self.most_s * self._rate_hz) - self._taken, 0)
+        fitting = max(int(self.max_s * self._rate_hz) - self._taken, 0)
         good = min(finite, fitting)
         if good < len(samples):
             self.problem = StopReason.LENGTH if fitting < finite else StopReason.NOISE
@@ -70,15 +67,15 @@ class AudioValidator:
         return self._release()
 
     def finish(self) -> Samples:
-        """End the segment, and returns what was held back if that is good. Call it once."""
+        """End the segment. Return what was held back if it is good. Call it once."""
         if self.problem is None and self._taken and self._clipped > self._taken / 2:
             self.problem = StopReason.NOISE  # too short to go on for long
-        if self.problem is None and self.wordy and not self._heard:
+        if self.problem is None and self.expects_speech and not self._heard:
             self.problem = StopReason.SILENCE
         return _EMPTY if self.problem is not None else self._held
 
     def _judge(self, magnitudes: Samples) -> None:
-        """Look at what has just been added to `_held`; nothing stays there that comes after a problem."""
+        """Check the samples just added to `_held`, and drop those after a problem."""
         silence, noise = self._silence_in(magnitudes), self._noise_in(magnitudes)
         end = min(silence, noise)
         if end <= len(magnitudes):
@@ -86,7 +83,7 @@ class AudioValidator:
             self._held = self._held[: len(self._held) - len(magnitudes) + int(end)]
 
     def _silence_in(self, magnitudes: Samples) -> float:
-        """Where a silence has lasted too long; infinite if none has."""
+        """Return the index where a silence becomes too long, or infinity."""
         most = int(SILENCE_S * self._rate_hz)
         for start in range(
             0, len(magnitudes), self._rate_hz
@@ -94,7 +91,7 @@ class AudioValidator:
             audible = magnitudes[start : start + self._rate_hz] > SILENCE_LEVEL
             first = int(audible.argmax())
             before = first if audible[first] else len(audible)
-            if self.wordy and self._silent + before >= most:
+            if self.expects_speech and self._silent + before >= most:
                 end = start + most - self._silent
                 self._silent = most
                 return end
@@ -105,7 +102,7 @@ class AudioValidator:
         return math.inf
 
     def _noise_in(self, magnitudes: Samples) -> float:
-        """Where noise has lasted too long; infinite if none has."""
+        """Return the index where noise has lasted too long, or infinity."""
         if magnitudes.max() < FULL_SCALE:
             self._clipped = 0
             return math.inf
@@ -121,7 +118,7 @@ class AudioValidator:
         return math.inf
 
     def _release(self) -> Samples:
-        """Take out of `_held` what is good for certain."""
+        """Remove and return the samples of `_held` that are certainly good."""
         doubtful = self._silent if self.problem is StopReason.SILENCE else self._clipped
         split = max(len(self._held) - doubtful, 0) if self._heard else 0
         good, self._held = self._held[:split], self._held[split:]

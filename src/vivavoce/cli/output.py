@@ -77,7 +77,7 @@ async def write_speech(
             file.flush()  # a player at the other end of a pipe plays it now
         return
 
-    from vivavoce.audio.wav import wav_header
+    from vivavoce.audio.containers import wav_header
 
     size = 0
     file.write(wav_header(wav_rate_hz, size))

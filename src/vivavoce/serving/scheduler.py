@@ -42,7 +42,7 @@ from vivavoce.serving.model_errors import clear_tracebacks, retryable_oom, to_en
 from vivavoce.serving.queue import Limits, RequestQueue
 from vivavoce.serving.step_timer import StepTimer
 from vivavoce.serving.tickets import QueuedSegment
-from vivavoce.text.split import width
+from vivavoce.text.split import weighted_length
 from vivavoce.types import Samples, Segment, StopReason
 
 log = logging.getLogger(__name__)
@@ -185,7 +185,7 @@ class Scheduler:
 
     def _grown(self, chars: int, text: str) -> int:
         """Return the length of a live text of `chars` with `text` added."""
-        most, chars = self._model.info.max_live_chars, chars + width(text)
+        most, chars = self._model.info.max_live_chars, chars + weighted_length(text)
         if chars > most:
             raise BadRequest(
                 f"with {text[:40]!r} the text has {chars:,} characters, model {self._model.info.name!r} speaks "

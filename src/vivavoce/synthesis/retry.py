@@ -1,41 +1,44 @@
-"""The audio of a segment with a check on it: what is no speech is spoken once more, or cut where it
-was still good.
+"""Check the audio of a segment, and retry the segment once if it is bad.
 
-It wraps whatever an `Engine` gives, here or far away, and knows neither the request nor who
-listens. Nothing that was given out is taken back: an attempt is repeated only while none of it was.
+Wraps any `Engine`, local or remote. Knows neither the request nor the client.
+
+- Audio that was given out is never taken back.
+- There are at most two attempts.
 """
 
 import logging
 import time
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Final, Self
 
 from vivavoce.audio.validate import AudioValidator
 from vivavoce.errors import EngineFault, VivavoceError
 from vivavoce.serving.base import ChunkStream, Engine
-from vivavoce.text.split import width
+from vivavoce.text.split import weighted_length
 from vivavoce.types import AudioChunk, Samples, Segment, StopReason
 
 log = logging.getLogger(__name__)
 
-# A Latin letter takes a fifteenth of a second or so. Half a second is slower than anybody reads,
-# spelling included; the rest is for pauses. What a model sets itself for its own speech is tighter,
-# and comes first.
-LONGEST_CHAR_S: Final = 0.5
-LONGEST_PAUSES_S: Final = 10.0
-NEXT_SEED: Final = 0x9E3779B9  # far from the seeds of other segments, which are counted up
+# A Latin letter takes about 1/15 s. Half a second is slower than any reading, even spelling.
+# Models set tighter limits for their own speech, which apply first.
+MAX_CHAR_S: Final = 0.5
+MAX_PAUSES_S: Final = 10.0
+NEXT_SEED: Final = 0x9E3779B9  # far from the seeds of the other segments, which are consecutive
 
 
-def longest_s(text: str) -> float:
-    """Return the seconds after which `text` must have been said."""
-    return LONGEST_PAUSES_S + LONGEST_CHAR_S * width(text)
+def max_duration_s(text: str) -> float:
+    """Return the longest plausible duration of `text`, in seconds."""
+    return MAX_PAUSES_S + MAX_CHAR_S * weighted_length(text)
 
 
 @dataclass(eq=False, slots=True)
 class _Attempt:
-    kept: list[Samples] = field(default_factory=list)  # its good audio, where that is held back
+    """One attempt to speak the segment, and its result."""
+
+    stream: ChunkStream
+    validator: AudioValidator
+    held: list[Samples] = field(default_factory=list)  # good audio that is not given out yet
     ending: StopReason = StopReason.COMPLETE
     fault: EngineFault | None = None
 
@@ -49,143 +52,157 @@ class _Attempt:
 
 
 class RetryingStream(ChunkStream):
-    """A `ChunkStream` over `segment` as `engine` speaks it, `follows` as for `Engine.speak`.
+    """A `ChunkStream` of the good audio of `segment`. `follows` is as for `Engine.speak`.
 
-    An attempt that fails before anything of it was given out is followed by one more: with another
-    seed if its audio was bad, with the same if the model failed, as that is hardly a matter of what
-    was drawn, and by itself, as what it was stepped with may be to blame. With `whole`, which may
-    be set before the first chunk is asked for, nothing is given out before all of it is there, so
-    that any failure is early enough. A model that says the same again to the sample may fail later
-    too: of the second attempt that is left out which was heard. Of two attempts with bad audio the
-    first one's good part is given.
+    With `whole`, nothing is given out before all audio is there, so any failure can be retried.
+    Set it before the first chunk is requested.
     """
 
     def __init__(
         self, engine: Engine, segment: Segment, *, follows: "RetryingStream | None" = None
     ) -> None:
         self.ending: StopReason | None = None
-        self.retries = 0
         self.whole = False
-        self.first_s: float | None = None  # when its first audio was there, by the monotonic clock
+        self.queued_s = time.monotonic()
+        self.first_s: float | None = None  # moment of the first good audio, by the monotonic clock
         self._engine = engine
         self._segment = segment
-        self._said = segment.text
+        self._text = segment.text  # with what was fed
         self._follows = follows
-        self._given = 0  # samples
-        self._stream = self._speak(segment)
-        self._waited_in = self._stream
-        self._check: AudioValidator = self._new_check()
-        self._audio = self._checked()
+        self._emitted = 0  # samples given out so far
+        self._to_skip = 0  # samples of the current attempt that an earlier one has given out
+        self._attempts = [self._submit(segment)]
+        self._chunks = self._generate()
+
+    @property
+    def retries(self) -> int:
+        return len(self._attempts) - 1
 
     @property
     def waited_s(self) -> float | None:
-        """Seconds until the model began with it; `None` as long as it waits, or where that is not known."""
-        return self._waited_in.waited_s
+        """Seconds until the model began, or None while it waits or if that is unknown."""
+        return self._attempts[0].stream.waited_s
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> AudioChunk:
-        return await anext(self._audio)
+        return await anext(self._chunks)
 
     async def aclose(self) -> None:
-        self._follows = None  # or a long text would keep all its segments
-        await self._audio.aclose()
-        await self._stream.aclose()
+        self._follows = None  # or a long text would keep all its segments in memory
+        await self._chunks.aclose()
+        await self._attempts[-1].stream.aclose()
 
     def feed(self, text: str, *, last: bool = False) -> None:
-        self._stream.feed(text, last=last)
-        self._said += text
-        self._check.most_s, self._check.wordy = longest_s(self._said), _wordy(self._said)
+        attempt = self._attempts[-1]
+        attempt.stream.feed(text, last=last)
+        self._text += text
+        attempt.validator.max_s = max_duration_s(self._text)
+        attempt.validator.expects_speech = _has_words(self._text)
 
-    def _speak(self, segment: Segment) -> ChunkStream:
+    def _submit(self, segment: Segment) -> _Attempt:
         before = self._follows
-        return self._engine.speak(segment, follows=None if before is None else before._stream)
+        stream = self._engine.speak(
+            segment, follows=None if before is None else before._attempts[-1].stream
+        )
+        validator = AudioValidator(
+            self._engine.info.sample_rate_hz,
+            max_s=max_duration_s(self._text),
+            expects_speech=_has_words(self._text),
+        )
+        return _Attempt(stream, validator)
 
-    def _new_check(self) -> AudioValidator:
-        rate_hz = self._engine.info.sample_rate_hz
-        return AudioValidator(rate_hz, most_s=longest_s(self._said), wordy=_wordy(self._said))
-
-    async def _checked(self) -> AsyncGenerator[AudioChunk]:
-        """Yield the good audio of one attempt, or of two."""
-        attempts: list[_Attempt] = []
-        while not attempts or self._retry(attempts[-1]):
-            attempts.append(attempt := _Attempt())
-            heard = self._given
-            async with aclosing(self._good(attempt)) as good:
-                async for samples in good:
-                    heard, new = max(heard - len(samples), 0), samples[heard:]
-                    if self.whole:
-                        attempt.kept.append(new)
-                    elif new.size:
-                        self._given += len(new)
+    async def _generate(self) -> AsyncGenerator[AudioChunk]:
+        # 1. Give out the good audio of an attempt, and try once more if it fails early enough.
+        retrying = True
+        while retrying:
+            attempt = self._attempts[-1]
+            self._to_skip = self._emitted
+            try:
+                async for chunk in attempt.stream:
+                    if (new := self._new(attempt, attempt.validator.write(chunk.samples))).size:
                         yield AudioChunk(new)
+                    if attempt.validator.problem is not None:
+                        break
+                if (new := self._new(attempt, attempt.validator.finish())).size:
+                    yield AudioChunk(new)
+                attempt.ending = (
+                    attempt.validator.problem or attempt.stream.ending or StopReason.COMPLETE
+                )
+            except EngineFault as error:
+                attempt.fault = error
+            finally:
+                await attempt.stream.aclose()
+            retrying = self._retry(attempt)
+        # 2. Give out what was held back of the better attempt.
         self._follows = None
-        best = self._best(attempts)
-        while best.kept:
-            yield AudioChunk(best.kept.pop(0))
+        best = self._best()
+        while best.held:
+            yield AudioChunk(best.held.pop(0))
         self.ending = best.ending
 
-    async def _good(self, attempt: _Attempt) -> AsyncGenerator[Samples]:
-        """What is good of an attempt, which is told how it ended."""
-        check = self._check = self._new_check()
-        try:
-            async for chunk in self._stream:
-                if (samples := check.write(chunk.samples)).size:
-                    self.first_s = self.first_s or time.monotonic()
-                    yield samples
-                if check.problem is not None:
-                    break
-            if (samples := check.finish()).size:
-                yield samples
-            attempt.ending = check.problem or self._stream.ending or StopReason.COMPLETE
-        except EngineFault as error:
-            attempt.fault = error
-        finally:
-            await self._stream.aclose()
+    def _new(self, attempt: _Attempt, samples: Samples) -> Samples:
+        """Return the samples to give out now, without those given out before or held back."""
+        if samples.size and self.first_s is None:
+            self.first_s = time.monotonic()
+        skipped = min(self._to_skip, len(samples))
+        self._to_skip -= skipped
+        new = samples[skipped:]
+        if self.whole:
+            if new.size:
+                attempt.held.append(new)
+            return new[:0]
+        self._emitted += len(new)
+        return new
 
-    def _retry(self, failed: _Attempt) -> bool:
-        """True if a second attempt has begun: none does where the engine takes no work, as after a step that hung."""
-        if not failed.failed or self.retries or self._segment.live:
+    def _retry(self, attempt: _Attempt) -> bool:
+        """True if `attempt` failed and another one was queued."""
+        # 1. A failure is retried once. Live text is not, as it cannot be read again.
+        if not attempt.failed or self.retries or self._segment.live:
             return False
-        if self._given and (
-            failed.fault is None or not self._engine.info.capabilities.deterministic
-        ):
+        # 2. After audio was given out, only a model that repeats it to the sample can go on, and
+        #    only after a fault: bad audio would be the same again.
+        deterministic = self._engine.info.capabilities.deterministic
+        if self._emitted and (attempt.fault is None or not deterministic):
             return False
-        if failed.ending is StopReason.LENGTH and self._segment.sampling.max_new_tokens is not None:
-            return False  # it was asked for
+        # 3. A length limit of the request is not a failure.
+        max_tokens = self._segment.sampling.max_new_tokens
+        if attempt.ending is StopReason.LENGTH and max_tokens is not None:
+            return False
+        # 4. After a fault, keep the seed and run alone: another segment of the batch may be the
+        #    cause. After bad audio, draw with another seed.
         segment = self._segment
-        if failed.fault is not None:
+        if attempt.fault is not None:
             segment = replace(segment, isolate=True)
         elif segment.seed is not None:
             segment = replace(segment, seed=(segment.seed + NEXT_SEED) % 2**32)
+        # 5. An engine that takes no work, for example after a hang, ends the retry.
         try:
-            self._stream = self._speak(segment)
+            self._attempts.append(self._submit(segment))
         except VivavoceError as error:
-            log.warning(
-                "a segment failed (%s), and cannot be spoken again: %s", failed.why, error.message
-            )
+            log.warning("segment failed (%s); cannot retry: %s", attempt.why, error.message)
             return False
-        log.warning("a segment failed (%s), and is spoken again", failed.why)
-        self.retries = 1
+        log.warning("segment failed (%s); retrying", attempt.why)
         return True
 
-    def _best(self, attempts: list[_Attempt]) -> _Attempt:
-        """Return the attempt whose audio counts, the last one if it is whole.
-
-        Raises `EngineFault` if nothing is good.
-        """
-        last = attempts[-1]
-        if not last.failed or (self._given and last.fault is None):
+    def _best(self) -> _Attempt:
+        """Return the attempt that counts. Raises `EngineFault` if none has good audio."""
+        # 1. The last attempt counts if it is complete, or if part of it was given out.
+        last = self._attempts[-1]
+        if not last.failed or (self._emitted and last.fault is None):
             return last
-        for attempt in attempts:
-            if attempt.kept and attempt.fault is None:
+        # 2. Of two attempts with bad audio, the good part of the first one counts.
+        for attempt in self._attempts:
+            if attempt.held and attempt.fault is None:
                 return attempt
+        # 3. There is nothing good.
         name = self._engine.info.name
         raise last.fault or EngineFault(
-            f"model {name!r} made no speech of this text, but {last.why}: try again, or with another voice or wording"
+            f"model {name!r} made no speech of this text, but {last.why}: try again, or with "
+            "another voice or wording"
         )
 
 
-def _wordy(text: str) -> bool:
+def _has_words(text: str) -> bool:
     return any(map(str.isalnum, text))

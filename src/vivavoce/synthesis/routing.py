@@ -65,7 +65,7 @@ class _Match:
 
     @property
     def is_fallback(self) -> bool:
-        """True if the model's only voice stands in for any name: a model with a choice is better."""
+        """True if the model's only voice stands in for any name."""
         return self.speaker != self.voice.id.lower() and len(self.info.voices) == 1
 
 
@@ -148,7 +148,8 @@ class Router:
             found = self._detector.detect(request.text[:SAMPLE_CHARS])
         except MemoryError as error:
             raise OutOfMemory(
-                "there was no memory to tell the language of the text; name it in language, or try again soon",
+                "there was no memory to detect the language of the text; name it in language, "
+                "or try again soon",
                 retry_after_s=RETRY_AFTER_S,
             ) from error
         return found.language, found.confident

@@ -81,7 +81,7 @@ def no_such_task(
     *,
     by_model: bool,
 ) -> VivavoceError:
-    """Return the error for a task that no model here does, with the tasks that are offered.
+    """Return the error for a task that no model does, with the offered tasks.
 
     `by_model` says that the request gave the task as the name of a model.
     """
@@ -110,7 +110,8 @@ def missing_input(info: EngineInfo, request: SpeechRequest) -> BadRequest | None
     match info.capabilities.needs:
         case "instruct" if not request.instruct:
             return BadRequest(
-                f"model {info.name!r} makes its voice from a description: describe in instruct who speaks, and how",
+                f"model {info.name!r} makes its voice from a description: "
+                "describe in instruct who speaks, and how",
                 field="instruct",
             )
         case "reference" if request.reference is None:
@@ -145,7 +146,10 @@ def no_match(
         by = f"with speaker {request.speaker!r} {by}"
     if any(language in info.languages for info in knowing):
         named = "" if request.language is None else f" as {language_name(language)}"
-        message = f"the text is in a script that cannot be read{named} {by}; these are spoken there: {spoken}"
+        message = (
+            f"the text is in a script that cannot be read{named} {by}; "
+            f"these are spoken there: {spoken}"
+        )
         return Unsupported(message + missing, field="text")
     seems = "" if request.language else ", which the text seems to be in,"
     message = (

@@ -1,4 +1,4 @@
-"""Find a model's voice by the name that a request gives, and name voices for lists."""
+"""Find a voice by its requested name, and name voices for lists."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -10,9 +10,9 @@ DEFAULT_ALIAS = "default"  # names no voice: it is left out of lists
 
 
 def find_voice(info: EngineInfo, speaker: str | None, language: str) -> tuple[Voice, str] | None:
-    """Return the model's voice for a speaker's name and the name to report, or None if unknown.
+    """Return the voice of a speaker and the name to report, or None if unknown.
 
-    Names match in any case; None is the model's default voice for `language`. An alias that stands
+    Names match in any case. None is the model's default voice for `language`. An alias that stands
     for a voice of another language becomes a native voice of the same gender, where the model has
     one: the names of OpenAI's voices imply no language.
     """
@@ -53,7 +53,10 @@ def aliased_voices(infos: Sequence[EngineInfo]) -> Mapping[str, tuple[EngineInfo
 
 
 def distinct_names(voices: Sequence[tuple[EngineInfo, Voice]]) -> Sequence[str]:
-    """Return a display name for each voice: with its language, model or id where others share it."""
+    """Return a display name for each voice.
+
+    Names that are shared get the language, the model or the id.
+    """
     names = [voice.name for _, voice in voices]
     for details in (
         [language_name(voice.languages[0]).title() for _, voice in voices],

@@ -1,9 +1,8 @@
-"""Guesses the language of a text, by script first and by statistics for the Latin one; knows
-nothing of voices.
+"""Detect the language of a text by its script, and by statistics for Latin letters.
 
-`py3langid` tells Latin languages apart; its model (about 80 MB of memory) is loaded by the first
-text that needs it and shared by all detectors. Short utterances carry too little for statistics:
-common greetings are looked up, and what stays doubtful is taken for English.
+Knows no voices. `py3langid` separates Latin languages. Its model (about 80 MB of memory) is loaded
+by the first text that needs it and shared by all detectors. Short utterances are too short for
+statistics: common greetings are looked up, and doubtful text counts as English.
 """
 
 import logging
@@ -59,15 +58,14 @@ _OPENING_WORDS = 4  # in longer utterances the words weigh more than the greetin
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """A language (ISO 639-1), and whether the text tells it; if not, it is the detector's fallback."""
+    """A language (ISO 639-1). Without `confident`, it is the detector's fallback."""
 
     language: str
     confident: bool
 
 
 class Detector:
-    """Tells which of `languages` (ISO 639-1 codes) a text is in; English, if among them, is the
-    fallback.
+    """Detector for `languages` (ISO 639-1 codes), with English as the fallback if listed.
 
     Safe to call from several threads. The first Latin text takes about 0.7 s more, for the model.
     """
@@ -82,7 +80,7 @@ class Detector:
         )
 
     def detect(self, text: str) -> Detection:
-        """Return the language of `text`: by the script that most of it is in, else by its first thousand characters."""
+        """Return the language of `text`, by its main script or its first 1,000 characters."""
         counts = scripts(text)
         language = _by_script(counts, self._languages)
         if language:
@@ -109,7 +107,7 @@ class Detector:
 
 
 def scripts(text: str) -> dict[Script, int]:
-    """How many letters of `text` are in each script; "other" has the letters of all scripts not named."""
+    """Return the number of letters in each script. "other" counts all unnamed scripts."""
     counts: dict[Script, int] = {
         script: len(pattern.findall(text)) for script, pattern in _SCRIPTS.items()
     }
@@ -118,7 +116,10 @@ def scripts(text: str) -> dict[Script, int]:
 
 
 def speakable_share(text: str, language: str) -> float:
-    """Return the share, 0 to 1, of the letters of `text` that `language` (ISO 639-1) can read; 1 if there are no letters."""
+    """Return the share, 0 to 1, of the letters that readers of `language` can read.
+
+    It is 1 if there are no letters. `language` is an ISO 639-1 code.
+    """
     counts = scripts(text)
     letters = sum(counts.values())
     return sum(counts[script] for script in scripts_read(language)) / letters if letters else 1.0
@@ -145,11 +146,10 @@ def _by_script(counts: Mapping[Script, int], languages: Sequence[str]) -> str | 
 
 @lru_cache(maxsize=1)
 def _identifier() -> "LanguageIdentifier | None":
-    """Return the model, restricted to our Latin languages; nothing changes it afterwards, so that
-    threads may share it.
+    """Return the model for our Latin languages, or None if it cannot be unpacked.
 
-    `None` where it cannot be unpacked: its package does that on disk. That is not tried again for
-    each text.
+    Nothing changes it afterwards, so threads share it. Its package unpacks it on disk. A failure is
+    not retried.
     """
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
@@ -157,8 +157,8 @@ def _identifier() -> "LanguageIdentifier | None":
         identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
     except OSError as error:
         log.error(
-            "languages of Latin letters are not told apart until a restart: the temporary folder does not take the "
-            "66 MiB for it (%s)", error.strerror,
+            "languages of Latin letters are not told apart until a restart: "
+            "the temporary folder does not take the 66 MiB for it (%s)", error.strerror,
         )  # fmt: skip
         return None
     identifier.set_languages([each.code for each in LANGUAGES if each.scripts == ("latin",)])

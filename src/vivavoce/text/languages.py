@@ -1,7 +1,7 @@
-"""The languages by code, name and script; knows nothing of which model speaks which of them.
+"""List the languages by code, name and script. Codes are ISO 639-1.
 
-Codes inside are ISO 639-1. Scripts matter because a voice can only read letters that its language
-uses: an English voice given Han characters is silent or wrong.
+Knows no models. Scripts matter because a voice reads only the letters of its language: an English
+voice given Han characters is silent or wrong.
 """
 
 import re
@@ -15,7 +15,7 @@ Script = Literal["latin", "han", "kana", "hangul", "cyrillic", "devanagari", "ot
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """One language: how requests may call it and which scripts its readers read, its own script first."""
+    """One language, its names in requests, and the scripts of its readers, its own first."""
 
     code: str  # ISO 639-1
     name: str  # English, lower case
@@ -45,7 +45,7 @@ _TAG = re.compile(r"([a-z]{2,3})(?:[-_][a-z0-9]{1,8})*")
 
 
 def parse_language(value: str) -> str | None:
-    """Return the ISO 639-1 code that `value` names, or `None` for "auto": choose by the text.
+    """Return the ISO 639-1 code that `value` names, or `None` for "auto".
 
     Takes, in any case, English names ("German"), ISO 639-1 and 639-3 codes ("de", "deu") and
     regional tags ("de-AT", "zh_Hans_CN"). Raises `BadRequest` (field `language`) for anything else.
@@ -73,6 +73,9 @@ def language_name(code: str) -> str:
 
 
 def scripts_read(code: str) -> tuple[Script, ...]:
-    """Return the scripts that readers of the language read, its own first; Latin for an unlisted code."""
+    """Return the scripts of the language's readers, its own first.
+
+    An unlisted code reads Latin.
+    """
     language = _BY_CODE.get(code)
     return language.scripts if language else ("latin",)

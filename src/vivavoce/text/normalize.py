@@ -1,7 +1,7 @@
 """Make any text speakable: markup, emoji and invisible characters go, words and pauses stay.
 
-It knows no language and no model; numbers, dates and abbreviations are left to whoever speaks,
-apart from digits that are no number in any language. Markup is recognised by patterns that do not
+Knows no language and no model. The model's front end reads numbers, dates and abbreviations, apart
+from digits that are no number in any language. Markup is recognised by patterns that do not
 match plain text such as "2 * 3", "snake_case", "C#", "a < b" or "1. January": a Markdown parser
 reads the last one as a list, and prose that is indented as code.
 
@@ -86,7 +86,8 @@ _HAN_OR_KANA_END = re.compile("[\u3040-\u30ff\u3400-\u9fff][」』）》)]*$")
 
 # Inside lines; these see all lines at once and never match across two
 _IMAGE_OR_LINK = re.compile(
-    r"!?\[([^\[\]\n]*)\]\((?:<[^<>\n]*+>|[^()\s<>]*+(?:\([^()\s]*+\)[^()\s]*+)*+)(?: [\"'][^()\n]*+)?\)"
+    r"!?\[([^\[\]\n]*)\]\((?:<[^<>\n]*+>|[^()\s<>]*+(?:\([^()\s]*+\)[^()\s]*+)*+)"
+    r"(?: [\"'][^()\n]*+)?\)"
 )
 _REFERENCE = re.compile(r"(?<=\S)\[\^[^\[\]\s]{1,40}\]|!?\[([^\[\]\n]+)\]\[[^\[\]\n]{0,80}\]")
 _URL_SIGN = re.compile(r"://|www\.|mailto:", re.IGNORECASE)
@@ -125,10 +126,11 @@ Part = tuple[str, str]  # a text, and what stands between it and the next
 
 
 def normalize(text: str) -> str:
-    """Return `text` as words and punctuation only; paragraphs are separated by a blank line, other
-    whitespace is one space.
+    """Return `text` as words and punctuation only.
 
-    Headings, list items and table rows become sentences; links keep their text, images their
+    Paragraphs are separated by a blank line. Other whitespace is one space.
+
+    Headings, list items and table rows become sentences. Links keep their text, images their
     description, bare web addresses their host. Text with nothing to say (only punctuation, emoji)
     becomes "". Takes any string, never raises, and leaves its own results as they are, but for
     markup at the edges of parts.
@@ -140,8 +142,8 @@ def parts(text: str) -> list[Part]:
     """Cut `text` into parts of at most `PART_CHARS`, each to be normalised by itself.
 
     A part ends at a blank line, else at a line's end, a sentence's or a word's, else anywhere.
-    Markup that goes on beyond the end of a part is not recognised as such, unless it is a comment;
-    a list or table may lose a full stop.
+    Markup that continues beyond a part is not recognised, unless it is a comment. A list or table
+    may lose a full stop.
     """
     if len(text) <= PART_CHARS:
         return [(text, "")]
@@ -194,11 +196,11 @@ def _settled(text: str) -> tuple[str, bool]:
     return text, False
 
 
-# --- characters ---------------------------------------------------------------------------------------------------
+# --- characters -----------------------------------------------------------------------------------
 
 
 class _Characters:
-    """What `str.translate` asks for each character; remembers the common ones only, so that memory is bounded."""
+    """Table for `str.translate`. Its cache is bounded."""
 
     def __getitem__(self, code: int) -> str:
         return _spoken_character(code)
@@ -219,7 +221,7 @@ def _spoken_character(code: int) -> str:
 
 
 def _clean(text: str) -> str:
-    """Return `text` without what cannot be seen, with one form for each letter; emoji are `_PICTURE`."""
+    """Return `text` without invisible characters. Emoji become `_PICTURE`."""
     text = text.encode("utf-16-le", "surrogatepass").decode(
         "utf-16-le", "ignore"
     )  # joins pairs, drops halves
@@ -228,7 +230,7 @@ def _clean(text: str) -> str:
     return unicodedata.normalize("NFC", text)
 
 
-# --- HTML ---------------------------------------------------------------------------------------------------------
+# --- HTML -----------------------------------------------------------------------------------------
 
 
 def _plain_lines(text: str) -> str:
@@ -256,7 +258,7 @@ def _tag_text(tag: re.Match[str]) -> str:
     return "\n\n# " if name[0] == "h" and name[1:].isdigit() and not tag[1] else "\n\n"
 
 
-# --- lines --------------------------------------------------------------------------------------------------------
+# --- lines ----------------------------------------------------------------------------------------
 
 
 @dataclass(slots=True)
@@ -269,7 +271,7 @@ class _Unit:
 
 
 def _paragraphs(text: str) -> Iterator[str]:
-    """Yield the paragraphs of Markdown or plain text, one line each; those with nothing to say are left out."""
+    """Yield the speakable paragraphs of Markdown or plain text, one line each."""
     paragraphs = [_units(block) for block in _blocks(text)]
     lines = iter(
         _inline("\n".join(unit.text for units in paragraphs for unit in units)).split("\n")
@@ -285,7 +287,7 @@ def _paragraphs(text: str) -> Iterator[str]:
 
 
 def _blocks(text: str) -> Iterator[list[str]]:
-    """Lines that belong together; their spaces are single, one at the start tells that the line was indented."""
+    """Yield blocks of lines with single spaces. A leading space marks an indented line."""
     block: list[str] = []
     for raw in [*text.split("\n"), ""]:
         line = " ".join(raw.split())
@@ -335,11 +337,11 @@ def _stopped(sentence: str) -> str:
     return sentence + ("。" if _HAN_OR_KANA_END.search(sentence) else ".")
 
 
-# --- inside lines -------------------------------------------------------------------------------------------------
+# --- inside lines ---------------------------------------------------------------------------------
 
 
 def _inline(text: str) -> str:
-    """Return `text` with the markup inside its lines resolved; as many lines as before."""
+    """Return `text` with inline markup resolved. The number of lines stays."""
     text = _IMAGE_OR_LINK.sub(r"\1", text)
     text = _REFERENCE.sub(lambda match: match[1] or "", text)
     if _URL_SIGN.search(text):
@@ -359,7 +361,7 @@ def _host(url: re.Match[str]) -> str:
 
 
 def _stars(run: re.Match[str]) -> str:
-    """Nothing for a mark of bold text; the stars themselves in "2**8" and "2 ** 8"."""
+    """Return "" for a mark of bold text, and the stars of "2**8"."""
     before, after = (
         run.string[max(0, run.start() - 1) : run.start()],
         run.string[run.end() : run.end() + 1],

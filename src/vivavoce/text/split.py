@@ -1,9 +1,10 @@
-"""Cuts text into pieces that a model can say in one go, lazily; knows nothing of models, voices or
-audio.
+"""Split text lazily into segments that a model can say in one go.
+
+Knows no models, voices or audio.
 
 Sentences come from `sentencex`, which knows each language's abbreviations. Its time grows faster
-than its input on some texts (unclosed quotes), so it sees a window of a paragraph at a time; the
-last, maybe unfinished, sentence of a window is carried over to the next.
+than its input on some texts (unclosed quotes), so it sees a window of a paragraph at a time. The
+last sentence of a window, maybe unfinished, is carried over to the next.
 """
 
 import re
@@ -52,18 +53,17 @@ _ABBREVIATED = {
 
 @dataclass(frozen=True, slots=True)
 class TextSegment:
-    """Text to be spoken in one go, and the seconds of silence that belong after it."""
+    """Text to be spoken in one go, and the pause after it."""
 
     text: str
     pause_s: float
 
 
-def width(text: str) -> int:
-    """How much speech `text` is, measured in Latin letters: Han, kana and Hangul characters count
-    three.
+def weighted_length(text: str) -> int:
+    """Return the length of `text` in Latin letters. CJK characters count three.
 
     Each of those is a syllable or a whole word and takes about as long to say as three Latin
-    letters, so that one bound serves every script. All other characters count one.
+    letters, so one limit serves every script. All other characters count one.
     """
     return len(text) + (_WIDE_WEIGHT - 1) * len(_WIDE.findall(text))
 
@@ -71,10 +71,10 @@ def width(text: str) -> int:
 def split(
     text: str, language: str, *, max_chars: int, first_chars: int = 80
 ) -> Iterator[TextSegment]:
-    """Yield `text` in order as pieces of at most `max_chars` (by `width`), the first one short for
-    an early start.
+    """Yield `text` as segments of at most `max_chars`, by `weighted_length`.
 
-    Paragraphs end at blank lines. Whitespace in a piece is single spaces; apart from whitespace
+    The first one is short for an early start. Paragraphs end at blank lines. Whitespace becomes
+    single spaces. Apart from whitespace
     nothing is lost, doubled or moved. Memory beyond `text` is bounded by a window of a thousand
     characters. The last piece has no pause after it. `language` is an ISO 639-1 code. Raises
     `ValueError` when `max_chars` cannot hold a character.
@@ -106,7 +106,10 @@ def _paragraphs(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _sentences(text: str, start: int, end: int, language: str) -> Iterator[TextSegment]:
-    """Yield the sentences of `text[start:end]`, none blank; a sentence longer than the window comes in several."""
+    """Yield the sentences of `text[start:end]` that are not blank.
+
+    A sentence longer than the window comes in several parts.
+    """
     window = ""
     while start < end:
         if window.endswith(" ") and (gap := _WHITESPACE.match(text, start, end)):
@@ -122,14 +125,14 @@ def _sentences(text: str, start: int, end: int, language: str) -> Iterator[TextS
             if not sentence.isspace()
         )
         if len(window) == _WINDOW_CHARS:
-            piece, window = _cut(window, width(window) - 1)
+            piece, window = _cut(window, weighted_length(window) - 1)
             yield piece
 
 
 def _segment(window: str, language: str) -> list[str]:
     """Return `window` as sentences with their trailing space.
 
-    Never empty; joined again they are `window`.
+    The list is never empty. Joined again it is `window`.
     """
     clean = window.encode(
         "utf-8", "replace"
@@ -165,16 +168,16 @@ def _goes_on(last: str, sentence: str, language: str) -> bool:
 def _opened(
     sentences: Iterator[TextSegment], max_chars: int, first_chars: int
 ) -> Iterator[TextSegment]:
-    """Yield the pieces of the first paragraph: a short one that makes an early start, then the rest as `_joined`."""
+    """Yield the segments of the first paragraph, the first one short for an early start."""
     first = next(sentences, None)
     if first is None:
         return
-    second = next(sentences, None) if width(first.text) < _SHORT else None
+    second = next(sentences, None) if weighted_length(first.text) < _SHORT else None
     whole = TextSegment(first.text + second.text, second.pause_s) if second else first
     limit = min(first_chars, max_chars)
     at = _boundary(whole.text, _SHORT, limit)
     rest: list[TextSegment] = []
-    if width(whole.text.strip()) <= limit:
+    if weighted_length(whole.text.strip()) <= limit:
         opening = whole
     elif at:
         opening, tail = at
@@ -191,19 +194,22 @@ def _shortened(piece: TextSegment, max_chars: int, limit: int) -> list[TextSegme
     """Cut a first piece in two where it takes long to say: at a break, else at `limit`."""
     text = piece.text.lstrip()
     longest = _sayable(text, min(max(_LONGEST_FIRST, limit), max_chars))
-    if width(text.rstrip()) <= longest:
+    if weighted_length(text.rstrip()) <= longest:
         return [piece]
     head, tail = _boundary(text, _SHORT, longest) or _cut(text, _sayable(text, limit))
     return [head, TextSegment(tail, piece.pause_s)]
 
 
 def _sayable(text: str, limit: int) -> int:
-    """Return the width of the start of `text` that is said in `limit` letters, digits as words."""
+    """Return the weighted length of the start of `text` that takes `limit` letters.
+
+    Digits count as words.
+    """
     said = 0
     for at, character in enumerate(text):
-        said += _SPELLED_WEIGHT if _SPELLED.match(text, at) else width(character)
+        said += _SPELLED_WEIGHT if _SPELLED.match(text, at) else weighted_length(character)
         if said > limit:
-            return max(_WIDE_WEIGHT, width(text[:at]))
+            return max(_WIDE_WEIGHT, weighted_length(text[:at]))
     return limit
 
 
@@ -215,8 +221,10 @@ def _joined(pieces: Iterator[TextSegment], max_chars: int) -> Iterator[TextSegme
             current = piece
             continue
         both = TextSegment(current.text + piece.text, piece.pause_s)
-        wide = width(both.text.strip())
-        short = min(width(current.text.strip()), width(piece.text.strip())) < _SHORT
+        wide = weighted_length(both.text.strip())
+        short = (
+            min(weighted_length(current.text.strip()), weighted_length(piece.text.strip())) < _SHORT
+        )
         if (wide <= _COMFORTABLE or short) and wide <= max_chars:
             current = both
         else:
@@ -227,8 +235,8 @@ def _joined(pieces: Iterator[TextSegment], max_chars: int) -> Iterator[TextSegme
 
 
 def _fitted(piece: TextSegment, max_chars: int) -> Iterator[TextSegment]:
-    """`piece` itself, or parts of it that fit."""
-    while width(piece.text.strip()) > max_chars:
+    """Yield `piece`, cut into parts if it does not fit."""
+    while weighted_length(piece.text.strip()) > max_chars:
         part, tail = _cut(piece.text.lstrip(), max_chars)
         yield part
         piece = TextSegment(tail, piece.pause_s)
@@ -236,8 +244,7 @@ def _fitted(piece: TextSegment, max_chars: int) -> Iterator[TextSegment]:
 
 
 def _cut(text: str, limit: int) -> tuple[TextSegment, str]:
-    """Return the longest good beginning of `text` that is no wider than `limit`, and what follows;
-    neither is blank.
+    """Return the longest good start of `text` within `limit`, and the rest. Neither is blank.
 
     At best it ends with a sentence or clause, else with a word, else anywhere but inside a
     character that is written with several code points. `text` must be wider than `limit` and not
@@ -254,20 +261,20 @@ def _cut(text: str, limit: int) -> tuple[TextSegment, str]:
 
 
 def _boundary(text: str, low: int, limit: int) -> tuple[TextSegment, str] | None:
-    """`text` cut after its last sentence, else clause, that ends between the widths `low` and `limit`."""
+    """Return `text` cut after its last sentence, else clause, that ends in `low` to `limit`."""
     fit = _fitting(text, limit)
     for end, pause_s in ((_SENTENCE_END, SENTENCE_PAUSE_S), (_CLAUSE_END, CLAUSE_PAUSE_S)):
         ends = (
             match.end() for match in end.finditer(text, 0, fit + 1)
         )  # one more: space may have to follow
         at = max((at for at in ends if at <= fit), default=0)
-        if at and width(text[:at]) >= low and text[at:].strip():
+        if at and weighted_length(text[:at]) >= low and text[at:].strip():
             return TextSegment(text[:at], pause_s), text[at:]
     return None
 
 
 def _fitting(text: str, limit: int) -> int:
-    """How many characters of `text` are together no wider than `limit`; at least one."""
+    """Return the number of leading characters that fit into `limit`, at least one."""
     wide = 0
     for at, character in enumerate(text):
         wide += _WIDE_WEIGHT if _WIDE.match(character) else 1

@@ -19,12 +19,14 @@ VISEMES: tuple[Viseme, ...] = get_args(Viseme)
 VOWELS: frozenset[Viseme] = frozenset(("aa", "E", "ih", "oh", "ou"))
 
 _LETTERS: Final = (
-    "a aa;b PP;c kk;d DD;e E;f FF;g kk;h;i ih;j CH;k kk;l nn;m PP;n nn;o oh;p PP;q kk;r RR;s SS;t DD;u ou;v FF;w ou;"
-    "x kk SS;y ih;z SS;sh CH;ch CH;zh CH;ce SS E;ci SS ih;cy SS ih;ph FF;qu kk ou;ai aa ih;au aa ou"
+    "a aa;b PP;c kk;d DD;e E;f FF;g kk;h;i ih;j CH;k kk;l nn;m PP;n nn;o oh;p PP;q kk;r RR;s SS;"
+    "t DD;u ou;v FF;w ou;x kk SS;y ih;z SS;sh CH;ch CH;zh CH;ce SS E;ci SS ih;cy SS ih;ph FF;"
+    "qu kk ou;ai aa ih;au aa ou"
 )
 _ENGLISH: Final = (
-    "th TH;tch CH;ck kk;ng nn;wh ou;wr RR;kn nn;gh;igh aa ih;ee ih;ea ih;ie ih;oo ou;ou aa ou;ow oh ou;oa oh ou;"
-    "ai E ih;ay E ih;au oh;aw oh;er RR;ir RR;ur RR;oy oh ih;oi oh ih;tion CH nn;sion CH nn;ge CH;dge CH"
+    "th TH;tch CH;ck kk;ng nn;wh ou;wr RR;kn nn;gh;igh aa ih;ee ih;ea ih;ie ih;oo ou;ou aa ou;"
+    "ow oh ou;oa oh ou;ai E ih;ay E ih;au oh;aw oh;er RR;ir RR;ur RR;oy oh ih;oi oh ih;"
+    "tion CH nn;sion CH nn;ge CH;dge CH"
 )
 _DIGITS: Final = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
@@ -37,7 +39,7 @@ _SHORT_PAUSE = re.compile(r"[,;:—–、，；：]")
 
 
 def _table(*rules: str) -> Mapping[str, tuple[Viseme, ...]]:
-    """Spellings and what they look like; a later rule beats an earlier one."""
+    """Return the visemes by spelling. A later rule overrides an earlier one."""
     known: dict[str, Viseme] = {viseme: viseme for viseme in VISEMES}
     parts = (rule.split() for rule in ";".join(rules).split(";"))
     return {spelling: tuple(known[shape] for shape in shapes) for spelling, *shapes in parts}
@@ -49,7 +51,7 @@ _IN_ENGLISH = _table(_LETTERS, _ENGLISH)
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """One word as it is written, the shapes of the mouth in it, and how long a pause its punctuation asks for."""
+    """One word as it is written, its visemes, and the pause of its punctuation."""
 
     text: str
     visemes: tuple[Viseme, ...]
@@ -57,7 +59,7 @@ class Word:
 
 
 def words(text: str, language: str) -> list[Word]:
-    """Return the words of `text` in order, without those that have no sound; `language` is an ISO 639-1 code."""
+    """Return the words of `text` that have a sound, in order. `language` is ISO 639-1."""
     found = list(_WORD.finditer(text))
     ends = [*(match.start() for match in found), len(text)][1:]
     read = [

@@ -1,9 +1,8 @@
-"""Write tiny random speech tokenizers and speaker encoders with the released files' names, for
-tests and parity.
+"""Write tiny random speech tokenizers and speaker encoders in the released layout.
 
-The names and shapes are spelled out here from the released files, not taken from the engine's
-modules, so that a wrong name in the engine shows. Weights come from numpy's generator: the same on
-every machine and torch version.
+Names and shapes are copied from the released files, not taken from the engine's modules, so that a
+wrong name in the engine shows. Weights come from numpy's generator: they are the same on every
+machine and torch version.
 """
 
 import json
@@ -19,7 +18,10 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class CodecShape:
-    """Dimensions of a speech tokenizer; the rates (1920 samples a frame) are the released ones unless changed."""
+    """Dimensions of a speech tokenizer.
+
+    Its rates (1920 samples a frame) are by default the released ones.
+    """
 
     latent: int = 16
     codebook_dim: int = 16
@@ -53,17 +55,21 @@ class CodecShape:
 SHAPES = {
     "small": CodecShape(),
     "grouped": CodecShape(
-        latent=24, codebook_dim=12, entries=32, decoder_dim=48, hidden=20, intermediate=28, heads=4, kv_heads=2,
-        head_dim=6, layers=3, window=5, attention_bias=True, encoder_filters=3, encoder_hidden=12, encoder_layers=2,
-        encoder_heads=3, encoder_codebook_dim=12,
+        latent=24, codebook_dim=12, entries=32, decoder_dim=48, hidden=20, intermediate=28,
+        heads=4, kv_heads=2, head_dim=6, layers=3, window=5, attention_bias=True,
+        encoder_filters=3, encoder_hidden=12, encoder_layers=2, encoder_heads=3,
+        encoder_codebook_dim=12,
     ),
-    "no-lookback": CodecShape(latent=8, hidden=8, layers=1, window=1, decoder_dim=16, encoder_codebook_dim=4),
+    "no-lookback": CodecShape(
+        latent=8, hidden=8, layers=1, window=1, decoder_dim=16, encoder_codebook_dim=4
+    ),
 }  # fmt: skip
 
 RELEASED = CodecShape(
-    latent=1024, codebook_dim=512, entries=2048, decoder_dim=1536, hidden=512, intermediate=1024, heads=16, kv_heads=16,
-    head_dim=64, layers=8, encoder_filters=64, encoder_hidden=512, encoder_intermediate=2048, encoder_layers=8,
-    encoder_heads=8, encoder_codebook_dim=256, encoder_codebooks=32,
+    latent=1024, codebook_dim=512, entries=2048, decoder_dim=1536, hidden=512, intermediate=1024,
+    heads=16, kv_heads=16, head_dim=64, layers=8, encoder_filters=64, encoder_hidden=512,
+    encoder_intermediate=2048, encoder_layers=8, encoder_heads=8, encoder_codebook_dim=256,
+    encoder_codebooks=32,
 )  # fmt: skip
 
 # 32 samples a frame instead of 1920: for tests that need many frames rather than real rates.
@@ -71,7 +77,7 @@ SLOW_RATE = replace(SHAPES["grouped"], rates=(2, 2, 2, 2), ratios=(2,), encoder_
 
 
 def random_shape(seed: int) -> CodecShape:
-    """A speech tokenizer of random dimensions at the released rates."""
+    """Return a speech tokenizer of random dimensions at the released rates."""
     random = np.random.default_rng(seed)
 
     def draw(*choices: int) -> int:
@@ -79,16 +85,18 @@ def random_shape(seed: int) -> CodecShape:
 
     kv_heads, encoder_heads = draw(1, 2, 3), draw(1, 2, 4)
     return CodecShape(
-        latent=draw(8, 20, 36), codebook_dim=draw(8, 14, 32), entries=draw(16, 128, 512), codebooks=draw(4, 8, 16),
-        decoder_dim=draw(16, 32, 64), hidden=draw(8, 18, 32), intermediate=draw(16, 50), heads=kv_heads * draw(1, 2),
-        kv_heads=kv_heads, head_dim=draw(4, 8, 10), layers=draw(1, 2, 4), window=draw(2, 9, 72),
-        attention_bias=bool(draw(0, 1)), encoder_filters=draw(2, 4, 6), encoder_hidden=encoder_heads * draw(4, 8, 10),
-        encoder_layers=draw(1, 2, 3), encoder_heads=encoder_heads, encoder_codebook_dim=draw(4, 8, 12),
+        latent=draw(8, 20, 36), codebook_dim=draw(8, 14, 32), entries=draw(16, 128, 512),
+        codebooks=draw(4, 8, 16), decoder_dim=draw(16, 32, 64), hidden=draw(8, 18, 32),
+        intermediate=draw(16, 50), heads=kv_heads * draw(1, 2), kv_heads=kv_heads,
+        head_dim=draw(4, 8, 10), layers=draw(1, 2, 4), window=draw(2, 9, 72),
+        attention_bias=bool(draw(0, 1)), encoder_filters=draw(2, 4, 6),
+        encoder_hidden=encoder_heads * draw(4, 8, 10), encoder_layers=draw(1, 2, 3),
+        encoder_heads=encoder_heads, encoder_codebook_dim=draw(4, 8, 12),
     )  # fmt: skip
 
 
 class Names:
-    """Collects named random tensors; weights have variance 1 / fan-in so that signals keep their size."""
+    """Named random tensors. Weights have variance 1 / fan-in, so that signals keep their size."""
 
     def __init__(self, seed: int) -> None:
         self.random = np.random.default_rng(seed)
@@ -161,7 +169,8 @@ def _attention(
 ) -> None:
     queries, keys = sizes
     for name, out, into in (
-        ("q_proj", queries, hidden), ("k_proj", keys, hidden), ("v_proj", keys, hidden), ("o_proj", hidden, queries)
+        ("q_proj", queries, hidden), ("k_proj", keys, hidden), ("v_proj", keys, hidden),
+        ("o_proj", hidden, queries)
     ):  # fmt: skip
         names.linear(f"{layer}.self_attn.{name}", out, into, bias=bias)
     for scale in ("self_attn_layer_scale", "mlp_layer_scale"):
@@ -258,33 +267,37 @@ def _encoder_quantizer(names: Names, shape: CodecShape) -> None:
 
 
 def codec_config(shape: CodecShape) -> dict[str, object]:
-    """`speech_tokenizer/config.json`."""
+    """Return the values of `speech_tokenizer/config.json`."""
     frame = math.prod(shape.rates) * math.prod(shape.ratios)
     decoder = {
-        "latent_dim": shape.latent, "codebook_dim": shape.codebook_dim, "codebook_size": shape.entries,
-        "decoder_dim": shape.decoder_dim, "hidden_size": shape.hidden, "intermediate_size": shape.intermediate,
-        "num_attention_heads": shape.heads, "num_key_value_heads": shape.kv_heads, "head_dim": shape.head_dim,
-        "num_hidden_layers": shape.layers, "sliding_window": shape.window, "num_quantizers": shape.codebooks,
-        "upsample_rates": list(shape.rates), "upsampling_ratios": list(shape.ratios), "rope_theta": 10000,
-        "rms_norm_eps": 1e-5, "hidden_act": "silu", "attention_bias": shape.attention_bias,
-        "max_position_embeddings": 8000, "layer_scale_initial_scale": 0.01,
+        "latent_dim": shape.latent, "codebook_dim": shape.codebook_dim,
+        "codebook_size": shape.entries, "decoder_dim": shape.decoder_dim,
+        "hidden_size": shape.hidden, "intermediate_size": shape.intermediate,
+        "num_attention_heads": shape.heads, "num_key_value_heads": shape.kv_heads,
+        "head_dim": shape.head_dim, "num_hidden_layers": shape.layers,
+        "sliding_window": shape.window, "num_quantizers": shape.codebooks,
+        "upsample_rates": list(shape.rates), "upsampling_ratios": list(shape.ratios),
+        "rope_theta": 10000, "rms_norm_eps": 1e-5, "hidden_act": "silu",
+        "attention_bias": shape.attention_bias, "max_position_embeddings": 8000,
+        "layer_scale_initial_scale": 0.01,
     }  # fmt: skip
     encoder = {
-        "audio_channels": 1, "num_filters": shape.encoder_filters, "hidden_size": shape.encoder_hidden,
-        "num_hidden_layers": shape.encoder_layers, "num_attention_heads": shape.encoder_heads,
-        "num_key_value_heads": shape.encoder_heads, "head_dim": shape.encoder_hidden // shape.encoder_heads,
+        "audio_channels": 1, "num_filters": shape.encoder_filters,
+        "hidden_size": shape.encoder_hidden, "num_hidden_layers": shape.encoder_layers,
+        "num_attention_heads": shape.encoder_heads, "num_key_value_heads": shape.encoder_heads,
+        "head_dim": shape.encoder_hidden // shape.encoder_heads,
         "intermediate_size": shape.encoder_mlp, "codebook_size": shape.entries,
         "codebook_dim": shape.encoder_codebook_dim, "attention_bias": shape.attention_bias,
-        "vector_quantization_hidden_dimension": shape.encoder_codebook_dim, "num_quantizers": shape.encoder_codebooks,
-        "upsampling_ratios": list(shape.encoder_rates), "frame_rate": 24000 / frame, "sampling_rate": 24000,
-        "hidden_act": "gelu", "norm_eps": 1e-5, "rope_theta": 10000, "sliding_window": 250,
-        "upsample_groups": shape.encoder_hidden,
+        "vector_quantization_hidden_dimension": shape.encoder_codebook_dim,
+        "num_quantizers": shape.encoder_codebooks, "upsampling_ratios": list(shape.encoder_rates),
+        "frame_rate": 24000 / frame, "sampling_rate": 24000, "hidden_act": "gelu", "norm_eps": 1e-5,
+        "rope_theta": 10000, "sliding_window": 250, "upsample_groups": shape.encoder_hidden,
     }  # fmt: skip
     return {
         "model_type": "qwen3_tts_tokenizer_12hz", "architectures": ["Qwen3TTSTokenizerV2Model"],
-        "encoder_config": encoder, "decoder_config": decoder, "encoder_valid_num_quantizers": shape.codebooks,
-        "input_sample_rate": 24000, "output_sample_rate": 24000,
-        "decode_upsample_rate": frame, "encode_downsample_rate": frame,
+        "encoder_config": encoder, "decoder_config": decoder,
+        "encoder_valid_num_quantizers": shape.codebooks, "input_sample_rate": 24000,
+        "output_sample_rate": 24000, "decode_upsample_rate": frame, "encode_downsample_rate": frame,
     }  # fmt: skip
 
 
@@ -295,7 +308,7 @@ FEATURES = {
 
 
 def write_codec(folder: Path, shape: CodecShape = CodecShape(), seed: int = 0) -> Path:
-    """Write a whole `speech_tokenizer` folder and returns it."""
+    """Write a whole `speech_tokenizer` folder and return it."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(json.dumps(codec_config(shape), indent=1))
     (folder / "preprocessor_config.json").write_text(json.dumps(FEATURES))
@@ -338,7 +351,8 @@ def speaker_config(shape: SpeakerShape) -> dict[str, object]:
         "mel_dim": shape.mels, "enc_dim": shape.dim, "sample_rate": 24000,
         "enc_channels": [shape.width] * (shape.blocks + 1) + [shape.width * shape.blocks],
         "enc_kernel_sizes": list(shape.kernels), "enc_dilations": list(shape.dilations),
-        "enc_attention_channels": shape.attention, "enc_res2net_scale": shape.scale, "enc_se_channels": shape.squeezed,
+        "enc_attention_channels": shape.attention, "enc_res2net_scale": shape.scale,
+        "enc_se_channels": shape.squeezed,
     }  # fmt: skip
 
 
@@ -366,7 +380,7 @@ def speaker_tensors(shape: SpeakerShape, seed: int) -> dict[str, Tensor]:
 
 
 def write_speaker(folder: Path, shape: SpeakerShape = SpeakerShape(), seed: int = 0) -> Path:
-    """Write what a Base checkpoint folder holds of its speaker encoder, and returns the folder."""
+    """Write the speaker encoder's files of a Base checkpoint and return the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     raw = {"tts_model_type": "base", "speaker_encoder_config": speaker_config(shape)}
     (folder / "config.json").write_text(json.dumps(raw, indent=1))
@@ -375,13 +389,13 @@ def write_speaker(folder: Path, shape: SpeakerShape = SpeakerShape(), seed: int 
 
 
 def random_codes(shape: CodecShape, frames: int, seed: int, batch: int = 1) -> Tensor:
-    """Codes [batch, codebooks, frames]."""
+    """Return random codes [batch, codebooks, frames]."""
     codes = np.random.default_rng(seed).integers(0, shape.entries, (batch, shape.codebooks, frames))
     return torch.from_numpy(codes)
 
 
 def voice_like(samples: int, seed: int) -> Tensor:
-    """Sample [n] with gliding harmonics and noise, in [-1, 1]: different in every frame, like a voice."""
+    """Return a voice-like sample [n] in [-1, 1]: gliding harmonics and noise."""
     random = np.random.default_rng(seed)
     time = np.arange(samples) / 24000
     phase = (

@@ -1,10 +1,9 @@
-"""Compile every kernel of released frames for a GPU that need not be here, and print what each
-takes of it.
+"""Compile every kernel of released frames and print the GPU resources of each.
 
     python -m tests.models.qwen3_tts.compile_kernels 90
 
-The number is the compute capability times ten. Shared memory must fit the smallest GPU that is
-meant, 99 KiB.
+The number is the compute capability times ten. No GPU is needed. Shared memory must fit the
+smallest supported GPU, 99 KiB.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""Test of the Qwen3-TTS engine: skipped, with the reason, where its packages are not installed."""
+"""Skip the tests of Qwen3-TTS, with the reason, where its packages are not installed."""
 
 import os
 from collections.abc import Iterable
@@ -28,7 +28,7 @@ class _Skipped(pytest.Module):
 def pytest_pycollect_makemodule(
     module_path: Path, parent: pytest.Collector
 ) -> pytest.Module | None:
-    """Stands in for every module of this folder if a package is missing.
+    """Return a replacement for every module of this folder if a package is missing.
 
     A skip raised here would end the whole run.
     """

@@ -1,4 +1,4 @@
-"""A model hub on this machine: the parts of the hub's HTTP API that fetching a model asks, over a folder of files."""
+"""Serve the part of the hub's HTTP API that downloads models, from a folder."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ LARGE = 100_000  # bytes from which a file is kept apart, under its SHA-256, beh
 
 @dataclass
 class Hub:
-    """What the server has and does; tests change it while it runs."""
+    """State of the server. Tests change it while it runs."""
 
     folder: Path  # owner/name/files
     url: str = ""
@@ -47,7 +47,7 @@ class Hub:
         return sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
 
     def entry(self, repo: str, path: Path) -> dict[str, object]:
-        """A file as the hub lists it."""
+        """Return the listing of a file."""
         data = (self.folder / repo / path).read_bytes()
         size = self.stated.get(path.as_posix(), len(data))
         lfs: dict[str, object] = {
@@ -116,7 +116,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self._fail(404, "")
 
     def _allows(self, repo: str, revision: str) -> bool:
-        """True if `repo` may be seen; if not, the answer has been given."""
+        """True if `repo` may be seen. Otherwise the error was sent."""
         if not (self.hub.folder / repo).is_dir():
             self._fail(401, "RepoNotFound")  # as the hub does for who is not logged in
         elif repo in self.hub.gated and self.headers["authorization"] != "Bearer hf_good":

@@ -1,4 +1,4 @@
-"""A very small language model and streams on it, for tests that need many frames rather than released shapes."""
+"""Make a very small language model and streams on it, for tests with many frames."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ def small(form: WeightFormat = WeightFormat.PLAIN) -> Checkpoint:
 
 @dataclass(frozen=True)
 class Wish:
-    """One stream: what it says, and how its codes are drawn."""
+    """One stream: its prompt and its sampling."""
 
     text: str
     sampling: Sampling

@@ -5,7 +5,7 @@ import torch
 
 from tests.models.qwen3_tts.small import CPU
 from vivavoce.models.qwen3_tts.checkpoint.config import DecoderConfig
-from vivavoce.models.qwen3_tts.network.kv_cache import Burst, KvCache, Prompt, Step
+from vivavoce.models.qwen3_tts.network.kv_cache import KvCache, PredictorStep, Prompt, Step
 
 SHAPE = DecoderConfig(
     16, 16, layers=2, heads=4, kv_heads=2, head_dim=4, rope_theta=1e6, norm_eps=1e-6
@@ -18,14 +18,17 @@ def cache(slots: int = 3, max_len: int = 8) -> KvCache:
 
 
 def seen(mask: torch.Tensor | None) -> torch.Tensor:
-    """Where attention may look, from what is added to its scores."""
+    """Return the positions that attention may see, from the mask added to its scores."""
     assert mask is not None
     assert set(mask.flatten().tolist()) <= {0.0, -torch.inf}
     return mask == 0
 
 
 def rotary(positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Cosines and sines [positions, head_dim], once more: theta 1e6, head_dim 4, the pairs (0, 2) and (1, 3)."""
+    """Return cosines and sines [positions, head_dim] for theta 1e6, head_dim 4.
+
+    The pairs are (0, 2) and (1, 3).
+    """
     angles = positions[:, None].float() * torch.tensor([1.0, 1e-3])
     return angles.cos().repeat(1, 2), torch.cat((-angles.sin(), angles.sin()), dim=1)
 
@@ -90,7 +93,7 @@ def test_burst_moves_all_rows_together(start: int, time: int) -> None:
     kept = cache()
     kept.data.fill_(7)
     new = torch.zeros(2, 2, time, 4)
-    frame_cache = Burst(kept, rows=2, start=start, time=time)
+    frame_cache = PredictorStep(kept, rows=2, start=start, time=time)
     keys, _ = frame_cache.remember(0, new, new)
     assert torch.equal(
         frame_cache.rotation[0], rotary(torch.arange(start, start + time))[0][None, :, None]

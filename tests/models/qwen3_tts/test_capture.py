@@ -1,7 +1,6 @@
-"""Frames in the few shapes that graphs need: the same codes, nothing left behind, nothing asked of
-the host.
+"""Frames in the few shapes of graphs have the same codes and read nothing back.
 
-A CPU captures nothing; here the very calls that CUDA captures are made as they are.
+A CPU captures nothing. It makes the calls that CUDA captures.
 """
 
 import inspect
@@ -15,19 +14,19 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from tests.models.qwen3_tts.small import CPU, WISHES, alone, small, spoken
 from vivavoce.models.qwen3_tts.network.talker import Talker
-from vivavoce.models.qwen3_tts.runtime.batch import Batch, State, decode_frame
+from vivavoce.models.qwen3_tts.runtime.batch import Batch, BatchState, decode_frame
 from vivavoce.models.qwen3_tts.runtime.cuda import CudaStream, HostCopy, bucket, buckets
 
 SHAPES = [(rows, window) for rows in (1, 2, 3) for window in (128, 192)]
 
 
 def fixed(slots: int, max_len: int = 192) -> Batch:
-    """A batch whose steps have the shapes of graphs."""
+    """Return a batch whose steps have the shapes of graphs."""
     return small().batch(slots, max_len, CudaStream(CPU, fixed=True))
 
 
-def tensors(state: State) -> dict[str, Tensor]:
-    """Return all that a later frame reads of `state`, by name."""
+def tensors(state: BatchState) -> dict[str, Tensor]:
+    """Return everything that a later frame reads of `state`, by name."""
     kept = {"past": state.cache.data[..., : state.cache.max_len, :], "lengths": state.cache.lengths}
     for name, owner in (
         ("state", state),
@@ -102,17 +101,20 @@ def test_frame_with_nobody_alive_changes_nothing_that_is_read_later(rows: int, w
     )  # the comparison would have seen it
 
 
-def meta_state(slots: int = 3) -> tuple[Talker, State]:
-    """A talker and its state without storage: no value can be read, and nothing of the host's can be mixed in."""
+def meta_state(slots: int = 3) -> tuple[Talker, BatchState]:
+    """Return a talker and its state without storage.
+
+    No value can be read, and no tensor of the host can be mixed in.
+    """
     config = small().config
     with torch.device("meta"):
         talker = Talker(config).requires_grad_(False)
         pad = torch.zeros(config.talker.hidden_size)
-    return talker, State(talker, config, pad, slots, 192)
+    return talker, BatchState(talker, config, pad, slots, 192)
 
 
 class Seen(TorchDispatchMode):
-    """Notes every operator, and refuses those that copy from one device to another."""
+    """Recorder of every operator. It rejects copies from one device to another."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -151,7 +153,7 @@ def test_frame_never_waits_for_the_device(rows: int, window: int) -> None:
     ],
 )
 def test_whatever_waits_or_takes_from_the_host_would_be_found(
-    waits: Callable[[State], object],
+    waits: Callable[[BatchState], object],
 ) -> None:
     state = meta_state()[1]
     with pytest.raises((RuntimeError, NotImplementedError, AssertionError)), Seen():
@@ -159,13 +161,16 @@ def test_whatever_waits_or_takes_from_the_host_would_be_found(
 
 
 def test_track_of_a_cpu_calls_every_time_and_captures_nothing() -> None:
-    track, calls = CudaStream(CPU, fixed=True), []
-    with track.current():
+    cuda_stream, calls = CudaStream(CPU, fixed=True), []
+    with cuda_stream.current():
         for number in range(3):
-            assert track.run("key", lambda number=number: calls.append(number) or number) == number
+            assert (
+                cuda_stream.run("key", lambda number=number: calls.append(number) or number)
+                == number
+            )
     assert calls == [0, 1, 2]
-    assert not track.capture("key", lambda: None)
-    assert track.graphs == 0
+    assert not cuda_stream.capture("key", lambda: None)
+    assert cuda_stream.graphs == 0
     here = torch.arange(3)
     assert HostCopy(here).wait() is here
-    assert track.upload(here) is here
+    assert cuda_stream.upload(here) is here

@@ -1,4 +1,4 @@
-"""Voices of recordings: what a Base checkpoint speaks with them is what a trace says, and no voice is another's."""
+"""Cloned voices: speech equals the trace, and no voice affects another."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -30,7 +30,7 @@ WORDS = "Some words."
 
 @cache
 def base_folder() -> tuple[TemporaryDirectory[str], Path]:
-    """A Base checkpoint, and what keeps it there."""
+    """Return a Base checkpoint, and the object that keeps its folder."""
     folder = TemporaryDirectory()
     return folder, whole_checkpoint(Path(folder.name, "Base"), "base", frames=FRAMES)
 
@@ -54,7 +54,7 @@ def spoken_by(voice: PreparedVoice, seed: int = 1) -> Segment:
 
 
 def spoken(model: QwenModel, segments: Sequence[Segment]) -> list[Samples]:
-    """What each of `segments` sounds like when they are spoken together."""
+    """Return the samples of each of `segments`, spoken together."""
     streams = [model.open(wanted) for wanted in segments]
     made: list[list[Samples]] = [[] for _ in streams]
     running = dict(enumerate(streams))

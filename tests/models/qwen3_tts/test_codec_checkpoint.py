@@ -1,4 +1,4 @@
-"""Loading the codec: straight from the released layout, and a clear error for every kind of damage."""
+"""Loading the codec from the released layout, and clear errors for damage."""
 
 import json
 import re
@@ -25,7 +25,9 @@ CPU = torch.device("cpu")
 LOADERS = [load_decoder, load_encoder]
 TENSORS = {
     load_decoder: "decoder.decoder.0.conv.weight",
-    load_encoder: "encoder.quantizer.acoustic_residual_vector_quantizer.layers.14.codebook.embed_sum",
+    load_encoder: (
+        "encoder.quantizer.acoustic_residual_vector_quantizer.layers.14.codebook.embed_sum"
+    ),
 }
 
 

@@ -1,4 +1,4 @@
-"""The codec decoder: equal to the published one, streamed equals whole, streams do not touch each other."""
+"""The codec decoder equals the published one, streamed equals whole, streams are independent."""
 
 from collections.abc import Callable
 from functools import cache
@@ -40,7 +40,7 @@ RELEASED = DecoderConfig(hidden_size=512, intermediate_size=1024)
 
 @pytest.fixture(scope="module")
 def make(tmp_path_factory: pytest.TempPathFactory) -> Make:
-    """Load a decoder of a shape and a dtype, each once: a decoder keeps nothing of the streams that it decodes."""
+    """Load a decoder of a shape and a dtype once, since it keeps no streams."""
 
     @cache
     def folder(shape: CodecShape) -> Path:
@@ -58,7 +58,7 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Make:
 
 
 def in_chunks(decoder: CodecDecoder, codes: "torch.Tensor", sizes: list[int]) -> "torch.Tensor":
-    """Return the samples of `codes` when the frames come in chunks of `sizes`, over and over."""
+    """Return the samples of `codes` in chunks of `sizes`, repeated in a cycle."""
     states, parts, start, turn = [decoder.open() for _ in codes], [], 0, 0
     while start < codes.shape[-1]:
         end = min(start + sizes[turn % len(sizes)], codes.shape[-1])

@@ -1,4 +1,4 @@
-"""`config.json`: what a released folder says is read as it is, and what is wrong is named."""
+"""`config.json`: a released folder is read as it is, and errors name the invalid field."""
 
 import json
 from collections.abc import Callable

@@ -1,6 +1,7 @@
-"""On a CUDA device: what is captured equals what is called, and lagging changes nothing.
+"""On a CUDA device, captured equals called, and a lag changes nothing.
 
-Run with `pytest -m gpu tests/models/qwen3_tts`; deselected where torch finds no device.
+Run with `pytest -m gpu tests/models/qwen3_tts`. The tests are deselected where torch finds no
+device.
 """
 
 import gc
@@ -33,7 +34,7 @@ CUDA = torch.device("cuda")
 
 @pytest.fixture(autouse=True)
 def exact() -> Iterator[None]:
-    """Products of float32 numbers in float32: by default, convolutions on CUDA round to fewer bits."""
+    """Multiply float32 numbers in float32. By default, convolutions on CUDA round to fewer bits."""
     matrices, convolutions = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     yield
@@ -49,11 +50,14 @@ def small(dtype: torch.dtype, device: torch.device = CUDA) -> Checkpoint:
 
 
 def frames(
-    checkpoint: Checkpoint, track: CudaStream, count: int
+    checkpoint: Checkpoint, cuda_stream: CudaStream, count: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Codes [frames, streams, codebooks] and logits of all `WISHES` at once, copied before the next frame."""
-    with track.current():
-        batch: Batch = checkpoint.batch(len(WISHES), 192, track)
+    """Return the codes [frames, streams, codebooks] and logits of all `WISHES` at once.
+
+    They are copied before the next frame.
+    """
+    with cuda_stream.current():
+        batch: Batch = checkpoint.batch(len(WISHES), 192, cuda_stream)
         for wish in WISHES:
             batch.open(*checkpoint.prompt(wish.request), wish.sampling)
         made = [
@@ -91,19 +95,19 @@ def test_captured_codec_sounds_as_the_plain_one_does() -> None:
         write_codec(Path(folder), CODEC, 3)
         decoder = load_decoder(Path(folder), CUDA, torch.float32)
     torch.cuda.synchronize()  # the codebooks are quotients, computed on the default stream
-    track = CudaStream(CUDA, fixed=True)
-    sounder = CodecRunner(decoder, track, 3)
+    cuda_stream = CudaStream(CUDA, fixed=True)
+    codec_runner = CodecRunner(decoder, cuda_stream, 3)
     codes = torch.randint(0, CODEC.entries, (3, CODEC.codebooks, 45))
-    states = [sounder.open() for _ in range(3)]
+    states = [codec_runner.open() for _ in range(3)]
     cuts = [
         (start, start + size)
         for start, size in zip((0, 1, 3, 7, 15, 30), (1, 2, 4, 8, 15, 15), strict=True)
     ]
-    landings = [sounder.sound(codes[..., start:end], states) for start, end in cuts]
-    heard = torch.cat([landing.wait() for landing in landings], dim=-1)
+    host_copies = [codec_runner.decode(codes[..., start:end], states) for start, end in cuts]
+    heard = torch.cat([host_copy.wait() for host_copy in host_copies], dim=-1)
     whole = decoder.decode(codes.to(CUDA)).cpu()
     assert float((heard - whole).abs().max()) <= 1e-4
-    assert track.graphs
+    assert cuda_stream.graphs
 
 
 @pytest.mark.parametrize("graphs", ["off", "auto", "startup"])
@@ -123,7 +127,7 @@ def test_memory_is_free_again_after_a_model(tmp_path: Path) -> None:
             whole_checkpoint(tmp_path), QwenOptions(device="cuda", max_batch=2, graphs="startup")
         )
         chunks(model, SEGMENTS[0])
-        model.settle()
+        model.synchronize()
 
     speak()  # what CUDA's libraries keep for themselves
     gc.collect()
@@ -136,19 +140,19 @@ def test_memory_is_free_again_after_a_model(tmp_path: Path) -> None:
 
 
 def test_replaying_is_faster_than_calling() -> None:
-    """A smoke test of the point of it all; how much faster is for a benchmark at released shapes to say."""
+    """Check that a replay is faster at all. Benchmarks at released shapes measure by how much."""
     seconds = []
     for fixed in (False, True):
-        track = CudaStream(CUDA, fixed=fixed)
-        with track.current():
-            batch = small(torch.bfloat16).batch(1, 192, track)
+        cuda_stream = CudaStream(CUDA, fixed=fixed)
+        with cuda_stream.current():
+            batch = small(torch.bfloat16).batch(1, 192, cuda_stream)
             batch.open(*small(torch.bfloat16).prompt(WISHES[0].request), WISHES[0].sampling)
             for _ in range(3):
                 batch.step()
-            track.settle()
+            cuda_stream.synchronize()
             start = time.perf_counter()
             for _ in range(50):
                 batch.step()
-            track.settle()
+            cuda_stream.synchronize()
             seconds.append(time.perf_counter() - start)
     assert seconds[1] < seconds[0]

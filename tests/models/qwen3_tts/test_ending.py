@@ -1,4 +1,4 @@
-"""When a stream has said enough: by the length of its text, and by going round in circles."""
+"""Stop rules: by the length of the text, and by repetition."""
 
 import pytest
 from hypothesis import given
@@ -14,7 +14,7 @@ from vivavoce.models.qwen3_tts.runtime.stop_rules import (
 
 
 def stuck_after(codes: list[int]) -> int | None:
-    """How many of `codes` it takes until they count as stuck."""
+    """Return the number of `codes` after which they count as repetition."""
     watch = Repetition()
     return next((count for count, code in enumerate(codes, 1) if watch.note(code)), None)
 

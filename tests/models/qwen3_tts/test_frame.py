@@ -1,4 +1,4 @@
-"""Frames: a stream's codes depend on its own request alone, whoever speaks beside, before or after it."""
+"""Frames: a stream's codes depend on its own request alone, with any other streams."""
 
 import inspect
 from dataclasses import replace

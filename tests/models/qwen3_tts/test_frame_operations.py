@@ -1,4 +1,4 @@
-"""Frames by kernels: the codes of plain ones, from few operations of the device, whatever the batch."""
+"""Frames by kernels have the codes of plain ones and take few device operations."""
 
 import inspect
 import os
@@ -17,7 +17,7 @@ from vivavoce.models.qwen3_tts import kernels
 from vivavoce.models.qwen3_tts.checkpoint.random_weights import released_config
 from vivavoce.models.qwen3_tts.network.linear import Linear, WeightFormat
 from vivavoce.models.qwen3_tts.network.talker import Talker
-from vivavoce.models.qwen3_tts.runtime.batch import State, decode_frame
+from vivavoce.models.qwen3_tts.runtime.batch import BatchState, decode_frame
 from vivavoce.models.qwen3_tts.runtime.cuda import CudaStream
 
 pytestmark = pytest.mark.skipif(
@@ -27,7 +27,7 @@ MOST = 700  # operations of a frame of 1.7B, the 15 steps of the code predictor 
 
 
 class Operations(TorchDispatchMode):
-    """Counts torch's own operations: not views, which only describe memory, and not memory taken."""
+    """Counter of torch's own operations, without views and allocations."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ def meta_frame(
     form: WeightFormat = WeightFormat.PLAIN,
     dtype: torch.dtype = torch.bfloat16,
 ) -> Counter[str]:
-    """Return the torch operations of a frame of the released shape of `size`, on tensors without storage."""
+    """Return the torch operations of a frame of released `size`, without storage."""
     config = released_config(size)
     with torch.device("meta"):
         talker = Talker(config).to(dtype).requires_grad_(False)
@@ -55,7 +55,7 @@ def meta_frame(
             if isinstance(matrix, Linear):
                 matrix.pack(form, dtype)
         pad = torch.zeros(config.talker.hidden_size, dtype=dtype)
-    state = State(talker, config, pad, 64, 2176, fixed=True)
+    state = BatchState(talker, config, pad, 64, 2176, fixed=True)
     with Operations() as operations:
         frame = inspect.unwrap(decode_frame)(talker, state, rows, window)
     assert frame.codes.shape == (rows, 16)

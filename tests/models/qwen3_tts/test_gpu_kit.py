@@ -1,4 +1,4 @@
-"""The kit for GPUs, whole, on a CPU with tiny shapes: no second of a GPU is to be lost to a slip."""
+"""The whole GPU kit on a CPU with tiny shapes, to find mistakes early."""
 
 import json
 import subprocess
@@ -38,7 +38,10 @@ import time
 from pathlib import Path
 from benchmarks import gpu
 kit = gpu.Kit(Path({str(tmp_path)!r}), True, None, Path({str(tmp_path)!r}))
-gpu.STEPS = {{"slow": (lambda kit, until_s: kit.run("slow", "-c", {program!r}, until_s=until_s), 1)}}
+def slow(kit, until_s):
+    return kit.run("slow", "-c", {program!r}, until_s=until_s)
+
+gpu.STEPS = {{"slow": (slow, 1)}}
 assert not gpu.attempt(kit, "slow")
 """
     subprocess.run([sys.executable, "-c", kit], cwd=KIT.parents[1], check=True, timeout=120)

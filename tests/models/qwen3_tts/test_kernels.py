@@ -1,4 +1,7 @@
-"""Triton kernels against their plain torch twins: on a CPU by Triton's interpreter, on a GPU compiled."""
+"""Triton kernels equal their plain torch twins.
+
+They are interpreted on a CPU and compiled on a GPU.
+"""
 
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -13,7 +16,7 @@ from tests.models.qwen3_tts.small import small
 from vivavoce.models.qwen3_tts import kernels
 from vivavoce.models.qwen3_tts.checkpoint.config import DecoderConfig, SamplingDefaults
 from vivavoce.models.qwen3_tts.kernels import plain
-from vivavoce.models.qwen3_tts.network.kv_cache import Burst, KvCache, Step
+from vivavoce.models.qwen3_tts.network.kv_cache import KvCache, PredictorStep, Step
 from vivavoce.models.qwen3_tts.network.sampler import Sampler, Sampling
 
 pytestmark = pytest.mark.skipif(
@@ -25,7 +28,7 @@ DTYPES = st.sampled_from([torch.float32, torch.bfloat16])
 
 @pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)], scope="module")
 def device(request: pytest.FixtureRequest) -> Iterator[torch.device]:
-    """Where kernels run: interpreted on a CPU, compiled on a GPU."""
+    """Return the device of the kernels: interpreted on a CPU, compiled on a GPU."""
     if request.param == "cpu" and not kernels.is_interpreting():
         pytest.skip("Triton compiles in this process: set TRITON_INTERPRET=1 to interpret instead")
     with kernels.interpreted() if request.param == "cpu" else nullcontext():
@@ -33,12 +36,15 @@ def device(request: pytest.FixtureRequest) -> Iterator[torch.device]:
 
 
 def noise(device: torch.device, dtype: torch.dtype, *shape: int, seed: int = 0) -> Tensor:
-    """Normal numbers, the same on every device."""
+    """Return normal numbers, the same on every device."""
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(device, dtype)
 
 
 def close(made: Tensor, expected: Tensor) -> bool:
-    """True if `made` is `expected` within the rounding of its type: a few of its steps, of the largest number."""
+    """True if `made` is `expected` within the rounding of its type.
+
+    The tolerance is a few steps of the type at the largest number.
+    """
     assert made.dtype == expected.dtype
     assert made.shape == expected.shape
     steps = 2**-6 if made.dtype is torch.bfloat16 else 2e-6
@@ -127,7 +133,7 @@ def filled_cache(
     lengths: list[int],
     max_len: int,
 ) -> KvCache:
-    """A cache with a past of noise, and what is not a number beyond each row's length."""
+    """Return a cache with a past of noise, and NaN beyond each row's length."""
     config = DecoderConfig(8, 8, 2, *heads, head_dim, 1e4, 1e-6)
     cache = KvCache(config, len(lengths) + 1, max_len, device=device, dtype=dtype)
     cache.data[:] = noise(device, dtype, *cache.data.shape, seed=9)
@@ -137,8 +143,8 @@ def filled_cache(
     return cache
 
 
-def attended(cache: KvCache, memory: Step | Burst, heads: Tensor, norm: Tensor) -> Tensor:
-    """What plain torch makes of it in float32, on a copy of `cache`."""
+def attended(cache: KvCache, memory: Step | PredictorStep, heads: Tensor, norm: Tensor) -> Tensor:
+    """Return plain torch's result in float32, on a copy of `cache`."""
     config = DecoderConfig(
         8, 8, 2, len(norm) - cache.data.shape[3], cache.data.shape[3], heads.shape[-1], 1e4, 1e-6
     )
@@ -151,7 +157,7 @@ def attended(cache: KvCache, memory: Step | Burst, heads: Tensor, norm: Tensor) 
     twin = (
         Step(copy, rows, cache.max_len, memory.alive)
         if isinstance(memory, Step)
-        else Burst(copy, rows, memory.start, heads.shape[1])
+        else PredictorStep(copy, rows, memory.start, heads.shape[1])
     )
     return plain.attend(heads.float(), norm.float(), 1e-6, twin, 1)
 
@@ -210,7 +216,7 @@ def test_burst_attends_as_plain_torch(
     cache = filled_cache(device, dtype, heads, 8, [start] * rows, 12)
     new = noise(device, dtype, rows, time, heads[0] + 2 * heads[1], 8, seed=3)
     norm = noise(device, dtype, sum(heads), 8, seed=4)
-    frame_cache = Burst(cache, rows, start, time)
+    frame_cache = PredictorStep(cache, rows, start, time)
     expected = attended(cache, frame_cache, new, norm).to(dtype)
     assert close(kernels.attend(new, norm, 1e-6, frame_cache, 1), expected)
 
@@ -250,15 +256,15 @@ def test_draws_are_those_of_plain_torch(
     sampler = Sampler(config, rows + 1, device, fixed=True)
     for slot, wish in enumerate(wishes):
         sampler.set(slot, wish)
-    sampler.said[:] = noise(device, torch.float32, *sampler.said.shape, seed=seed + 1) > 0.5
+    sampler.seen[:] = noise(device, torch.float32, *sampler.seen.shape, seed=seed + 1) > 0.5
     frame = torch.tensor([data.draw(st.integers(0, 5)) for _ in wishes], device=device)
     codebook = data.draw(st.integers(1, config.codebooks - 1))
     for size, drawn, expected in (
-        (config.codec_vocab_size, sampler.first, sampler.first_plain),
+        (config.codec_vocab_size, sampler.sample_first, sampler.sample_first_plain),
         (
             config.code_vocab_size,
-            lambda scores, number: sampler.rest(scores, number, codebook, None),
-            lambda scores, number: sampler.rest_plain(
+            lambda scores, number: sampler.sample_rest(scores, number, codebook, None),
+            lambda scores, number: sampler.sample_rest_plain(
                 scores, made_before(sampler, number)[codebook - 1]
             ),
         ),

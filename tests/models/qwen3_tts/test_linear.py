@@ -1,4 +1,4 @@
-"""The forms of a matrix beside the plain one: the same numbers as nearly as the form allows, and nothing kept twice."""
+"""Weight forms give the plain one's results within their precision, and keep nothing twice."""
 
 from functools import cache
 from pathlib import Path
@@ -14,7 +14,7 @@ from tests.models.qwen3_tts.small import CPU, SMALL
 from vivavoce.errors import EngineFault
 from vivavoce.models.qwen3_tts.checkpoint.folder import Checkpoint, load_checkpoint
 from vivavoce.models.qwen3_tts.kernels import installed
-from vivavoce.models.qwen3_tts.network.kv_cache import Burst, KvCache, Prompt
+from vivavoce.models.qwen3_tts.network.kv_cache import KvCache, PredictorStep, Prompt
 from vivavoce.models.qwen3_tts.network.linear import (
     Linear,
     WeightFormat,
@@ -55,7 +55,10 @@ WIDE = Shape(
 
 
 def rounding(form: WeightFormat, dtype: torch.dtype) -> float:
-    """What one weight or input may be off, of the largest in its row: half a step of the form's numbers."""
+    """Return the error of one weight or input, relative to the largest in its row.
+
+    It is half a step of the form's numbers.
+    """
     if form is WeightFormat.INT8:
         return 1 / 127
     return {torch.float32: 1e-6, torch.bfloat16: 2**-8, torch.float16: 2**-11}[packed_type(dtype)]
@@ -121,7 +124,7 @@ def wide(form: WeightFormat, dtype: torch.dtype) -> Checkpoint:
 
 @cache
 def said() -> tuple[Tensor, Tensor]:
-    """A prompt [positions, hidden] and 24 frames of codes, drawn by the plain model."""
+    """Return a prompt [positions, hidden] and 24 frames of codes, drawn by the plain model."""
     checkpoint = wide(WeightFormat.PLAIN, torch.float32)
     prompt, trailing = checkpoint.prompt(
         PromptRequest("Some words to say.", speaker="ryan", language="english")
@@ -132,7 +135,10 @@ def said() -> tuple[Tensor, Tensor]:
 
 
 def forced(checkpoint: Checkpoint, prompt: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the talker's logits for each frame of `codes`, and the predictor's for each later code, whatever it would say."""
+    """Return the logits of talker and predictor for the given `codes`.
+
+    The talker's are for each frame, the predictor's for each later code.
+    """
     talker, config = checkpoint.talker, checkpoint.config
     pad = talker.embed_text(torch.tensor([config.text_ids.pad]))
     heard = torch.cat((prompt, talker.embed_frames(codes[:-1]) + pad))
@@ -150,7 +156,7 @@ def forced(checkpoint: Checkpoint, prompt: Tensor, codes: Tensor) -> tuple[Tenso
     frame_cache = KvCache(
         config.predictor, frames, config.codebooks, device=CPU, dtype=talker.dtype
     )
-    read = Burst(frame_cache, frames, 0, config.codebooks)
+    read = PredictorStep(frame_cache, frames, 0, config.codebooks)
     out = predictor.model.decode(predictor.small_to_mtp_projection(inputs), read)[:, 1:]
     rest = torch.stack([head(out[:, at]) for at, head in enumerate(predictor.lm_head)], dim=1)
     return talker.codec_head(hidden), rest.flatten(0, 1)
@@ -212,7 +218,7 @@ def test_bytes_on_cuda_are_for_the_kernel_which_knows_no_float16(
     assert choose_form("auto", cuda, torch.bfloat16) is WeightFormat.PLAIN
     assert not caplog.text
     assert choose_form("int8", cuda, torch.float16) is WeightFormat.PLAIN
-    assert "weights 'int8' are not to be had on cuda" in caplog.text
+    assert "weights 'int8' are not available on cuda" in caplog.text
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -251,7 +257,7 @@ def test_torch_without_kernels_for_bytes_runs_plain(
     works.cache_clear()
     monkeypatch.setattr(torch.ops.quantized, "linear_prepack", absent)
     assert choose_form("int8", CPU, torch.float32) is WeightFormat.PLAIN
-    assert "weights 'int8' are not to be had on cpu" in caplog.text
+    assert "weights 'int8' are not available on cpu" in caplog.text
     works.cache_clear()
 
 
@@ -295,7 +301,7 @@ def test_matrix_that_cannot_be_packed_is_no_silent_gap(
 
 
 def filled(seed: int) -> Linear:
-    """A plain matrix of noise."""
+    """Return a plain matrix of noise."""
     matrix = Linear(160, 96)
     matrix.weight = nn.Parameter(
         torch.randn(96, 160, generator=torch.Generator().manual_seed(seed))

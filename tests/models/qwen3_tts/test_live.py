@@ -1,4 +1,4 @@
-"""Text in pieces has the ids of the whole, however it is cut, and little of it is held back."""
+"""Text in pieces has the ids of the whole text, with little delay."""
 
 import re
 from collections.abc import Sequence
@@ -21,7 +21,8 @@ from vivavoce.models.qwen3_tts.prompt.incremental_text import LiveText
 from vivavoce.models.qwen3_tts.prompt.layout import END, REPLY, TURN
 
 PROSE = (
-    "It's what they'll say, isn't it?  Well... we've said: \"Hello, world!\" and\n\n\nthe rest,\r\n  I'm sure.\t\tOK",
+    "It's what they'll say, isn't it?  Well... we've said: \"Hello, world!\" and\n\n\nthe rest,\r\n"
+    "  I'm sure.\t\tOK",
     "你好，世界。今天天气很好！我们去公园散步吧。你好世界",
     "こんにちは、世界。東京タワーは高いです。",
     "안녕하세요, 세계! 각각",
@@ -78,7 +79,7 @@ texts = st.lists(
 
 @cache
 def tokenizer() -> Tokenizer:
-    """A tokenizer that joins whatever it may: it was made from `PROSE` without a cut into words."""
+    """Return a tokenizer made from `PROSE` that joins bytes across words."""
     bpe = BpeTokenizer(BPE())
     bpe.pre_tokenizer = ByteLevel(add_prefix_space=False, use_regex=False)
     trainer = BpeTrainer(

@@ -1,4 +1,4 @@
-"""Live text through the model and the scheduler: the speech of the whole text, whenever its pieces come."""
+"""Live text through model and scheduler equals the speech of the whole text."""
 
 import asyncio
 import random
@@ -46,7 +46,7 @@ def live(text: str = "", *, seed: int = 1, voice: str = "ryan") -> Segment:
 
 
 def rest(model: QwenModel, stream: SegmentStream) -> list[Samples]:
-    """What the steps give until the speech ends; its stream is closed then."""
+    """Return the results of all steps until the speech ends, then close its stream."""
     made: list[Samples] = []
     while not isinstance(samples := model.step([stream])[0], StopReason):
         made.append(samples)
@@ -86,7 +86,7 @@ def test_speech_is_that_of_the_trace_in_streaming_mode(tmp_path: Path) -> None:
 @settings(max_examples=6, deadline=None)
 @given(st.integers(0, 2**32))
 def test_pieces_that_come_at_any_time_beside_others_make_the_speech_of_the_whole(seed: int) -> None:
-    """Random pieces between random steps; others join, leave, wait for text and are left out meanwhile."""
+    """Feed random pieces between random steps, while other streams join, leave and wait."""
     chance, model = random.Random(seed), shared()
     waiting = chance.sample(range(len(TEXTS)), len(TEXTS))
     running: dict[int, SegmentStream] = {}
@@ -115,7 +115,7 @@ def test_pieces_that_come_at_any_time_beside_others_make_the_speech_of_the_whole
 
 
 def starve(model: QwenModel, stream: SegmentStream) -> list[Samples]:
-    """What the stream says of the text it knows."""
+    """Return the speech of the text that the stream knows."""
     made = []
     while not model.starving(stream):
         made.append(model.step([stream])[0])
@@ -230,7 +230,7 @@ def test_limit_follows_the_whole_text(tmp_path: Path) -> None:
     assert len(at_once(model, asked)) == 5 * FRAME
 
 
-# -- the scheduler ------------------------------------------------------------------------------------------
+# -- the scheduler --------------------------------------------------------------------------------
 
 
 async def hear(stream: SpokenSegment) -> Samples:

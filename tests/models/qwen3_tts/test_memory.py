@@ -1,4 +1,4 @@
-"""Loading: what a checkpoint takes is what its weights take, at no moment more."""
+"""Loading takes the memory of the weights, and no more at any time."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The model behind the scheduler: streams that do not touch each other, sound that comes early, and every ending."""
+"""The model behind the scheduler: independent streams, early audio, and every ending."""
 
 import json
 import logging
@@ -44,7 +44,7 @@ def shared() -> QwenModel:
 
 
 def chunks(model: QwenModel, wanted: Segment) -> list[Samples]:
-    """What every step gives for a segment that is spoken alone."""
+    """Return the results of every step for a segment spoken alone."""
     stream = model.open(wanted)
     made = []
     while not isinstance(samples := model.step([stream])[0], StopReason):
@@ -55,7 +55,7 @@ def chunks(model: QwenModel, wanted: Segment) -> list[Samples]:
 
 @cache
 def alone(number: int) -> Samples:
-    """`SEGMENTS[number]`, with nobody beside it."""
+    """Return the speech of `SEGMENTS[number]` alone."""
     return np.concatenate(chunks(shared(), SEGMENTS[number]))
 
 
@@ -184,7 +184,10 @@ def test_end_of_speech_ends_it_without_a_warning(
 
 
 def indifferent(folder: Path, **talker: object) -> QwenModel:
-    """A model to which all first codes are as likely, always, so that it says the lowest one that it may."""
+    """Return a model with equal scores for all first codes.
+
+    It always draws the lowest allowed one.
+    """
     edit(folder / "generation_config.json", do_sample=False, repetition_penalty=1.0)
     config = json.loads((folder / "config.json").read_text("utf-8"))
     edit(folder / "config.json", talker_config=config["talker_config"] | talker)

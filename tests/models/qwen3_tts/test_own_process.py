@@ -1,4 +1,4 @@
-"""A checkpoint in a process of its own: the voice of a recording, prepared there, says what it says here."""
+"""A checkpoint in its own process prepares voices and speaks as in this one."""
 
 from functools import partial
 from pathlib import Path

@@ -1,7 +1,6 @@
-"""The host a frame ahead of the device, sounds handed over a step late: what is heard and how it
-ends stay the same.
+"""A host that runs ahead of the device and collects audio late changes no speech.
 
-On CUDA it is so always; here a CPU is made to lag. `test_model` has what nobody lags behind.
+On CUDA this is always so. Here a CPU is made to lag. `test_model` has no lag.
 """
 
 import json
@@ -29,7 +28,10 @@ PACES = [(0, False), (1, False), (1, True)]
 
 @cache
 def folder() -> TemporaryDirectory[str]:
-    """A checkpoint that says one of its usual codes for the end of speech, so that speech ends at any frame."""
+    """Return a checkpoint whose end of speech is one of its usual codes.
+
+    Its speech may thus end at any frame.
+    """
     made = TemporaryDirectory()
     path = whole_checkpoint(Path(made.name, "Tiny"), frames=24)
     config = json.loads((path / "config.json").read_text("utf-8"))
@@ -47,7 +49,7 @@ def paced(lag: int, fixed: bool) -> QwenModel:
 
 @cache
 def alone(number: int) -> tuple[Samples, StopReason]:
-    """What `WISHES[number]` sounds like and how it ends where nothing lags."""
+    """Return the speech and the ending of `WISHES[number]` without lag."""
     model = paced(0, False)
     made = np.concatenate(chunks(model, WISHES[number]))
     return made, ending(model, WISHES[number])
@@ -130,13 +132,13 @@ def test_no_more_frames_are_asked_for_than_may_be_made() -> None:
     most = stream.limit
     asked = 0
     while not isinstance(model.step([stream], [9.0])[0], StopReason):
-        asked = max(asked, stream.asked)
+        asked = max(asked, stream.requested)
     model.close(stream)
     assert asked == most == 5
 
 
 def live(model: QwenModel, pieces: list[str]) -> tuple[Samples, StopReason]:
-    """What a text sounds like that is fed piece by piece, each when the one before it is used up."""
+    """Return the speech of a text whose next piece is fed when one is used up."""
     stream, heard, left = model.open(replace(SEGMENTS[0], text="", live=True)), [], list(pieces)
     while True:
         if left and model.starving(stream):

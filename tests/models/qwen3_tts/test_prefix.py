@@ -1,4 +1,4 @@
-"""Beginnings of prompts: read once, copied afterwards, and never to be told from those that were read anew."""
+"""Prompt prefixes are read once, then copied, with the same results."""
 
 from dataclasses import replace
 from functools import cache
@@ -54,7 +54,7 @@ def request(voice: str, text: str, stream_text: bool) -> tuple[Checkpoint, Promp
 
 
 def made(batch: Batch, voice: str, text: str, stream_text: bool, *, shared: bool) -> Tensor:
-    """Twelve frames of codes, with the beginning that is shared read by itself or not."""
+    """Return twelve frames of codes, with the shared prefix read by itself or not."""
     loaded, wanted = request(voice, text, stream_text)
     prompt, trailing, prefix = loaded.shared_prompt(wanted)
     slot = batch.open(prompt, trailing, SAMPLING, prefix if shared else None)

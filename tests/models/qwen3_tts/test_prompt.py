@@ -1,4 +1,7 @@
-"""The prompt, position by position, as it is described beside the paper; `test_reference` checks its numbers."""
+"""The prompt, position by position, as described beside the paper.
+
+`test_reference` checks its numbers.
+"""
 
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +23,7 @@ TALKER = replace(SMALL, size="1b7")
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Checkpoint]:
-    """A checkpoint of each task, of the size that follows instructions."""
+    """Return a checkpoint of each task, of the size that follows instructions."""
 
     def load(task: str) -> Checkpoint:
         folder: Path = tmp_path_factory.mktemp(task)
@@ -34,12 +37,12 @@ def of(model: Checkpoint, request: PromptRequest) -> Layout:
 
 
 def sounds(layout: Layout) -> list[Sound]:
-    """What is heard at each position that has a sound."""
+    """Return the sounds of all positions that have one."""
     return [sound for _, sound in layout.positions if sound != "silence"]
 
 
 def clone(frames: int | None = None) -> Clone:
-    """A voice; in context if it has `frames`."""
+    """Return a voice, in context if it has `frames`."""
     x_vector = torch.ones(SMALL.talker.hidden)
     if frames is None:
         return Clone(x_vector)

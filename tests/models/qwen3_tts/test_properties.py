@@ -1,4 +1,4 @@
-"""A stream's result is its own whatever happens around it: any order of joining, waiting, leaving, any settings."""
+"""A stream's result is its own, for any order of joining, waiting and leaving."""
 
 import random
 from functools import cache
@@ -39,7 +39,7 @@ SOME = settings(
 
 
 def random_knobs(chance: random.Random) -> SamplingDefaults:
-    """Anything from greedy to nearly even."""
+    """Return sampling settings from greedy to nearly uniform."""
     return SamplingDefaults(
         temperature=chance.choice([0.3, 0.9, 1.7, 4.0]),
         top_k=chance.choice([0, 1, 2, 7, 50, 5000]),
@@ -49,7 +49,7 @@ def random_knobs(chance: random.Random) -> SamplingDefaults:
 
 
 def random_wish(chance: random.Random) -> Wish:
-    """A text and how to draw its codes, every setting of its own."""
+    """Return a text with sampling settings of its own."""
     sampling = Sampling(
         random_knobs(chance),
         random_knobs(chance),
@@ -169,15 +169,15 @@ def test_nothing_that_a_closed_stream_left_reaches_the_next(poison: float, frame
         state.text[0],
     ):
         tensor.fill_(poison)
-    for knobs in (state.sampler.talker, state.sampler.predictor):
-        knobs.temperature[0], knobs.top_p[0], knobs.top_k[0], knobs.greedy[0] = (
+    for tensors in (state.sampler.talker, state.sampler.predictor):
+        tensors.temperature[0], tensors.top_p[0], tensors.top_k[0], tensors.greedy[0] = (
             poison,
             poison,
             1,
             True,
         )
     state.sampler.penalty[0] = poison
-    state.sampler.said[0] = True
+    state.sampler.seen[0] = True
     for counter in (
         state.sampler.seed,
         state.sampler.min_frames,
@@ -195,12 +195,15 @@ def test_nothing_that_a_closed_stream_left_reaches_the_next(poison: float, frame
         speakers.step()
 
 
-# -- the model ------------------------------------------------------------------------------------------------
+# -- the model ------------------------------------------------------------------------------------
 
 
 @cache
 def model() -> QwenModel:
-    """Four slots of a checkpoint that may well end its speech before the cap of 16 frames."""
+    """Return a model with four slots and a limit of 16 frames.
+
+    Its speech often ends before the limit.
+    """
     with TemporaryDirectory() as name:
         folder = whole_checkpoint(Path(name), frames=16)
         tensors = load_file(folder / "model.safetensors")
@@ -212,7 +215,7 @@ def model() -> QwenModel:
 
 
 def random_segment(chance: random.Random) -> Segment:
-    """A segment with a seed and sampling of its own."""
+    """Return a segment with a seed and sampling of its own."""
     talker, predictor = random_knobs(chance), random_knobs(chance)
     options = SamplingOptions(
         do_sample=not talker.greedy,
@@ -237,7 +240,7 @@ SEGMENTS = tuple(random_segment(random.Random(seed)) for seed in range(16))
 
 @cache
 def heard_alone(number: int) -> tuple[Samples, StopReason]:
-    """Return `SEGMENTS[number]` with nobody beside it, and how it ended."""
+    """Return the speech of `SEGMENTS[number]` alone, and its ending."""
     stream, made = model().open(SEGMENTS[number]), []
     while not isinstance(result := model().step([stream], [0.0])[0], StopReason):
         made.append(result)
@@ -281,7 +284,7 @@ def step(
     stepped: list[SegmentStream],
     ahead_s: float,
 ) -> None:
-    """Step some of the `running` streams; takes out those that have ended, and compares them."""
+    """Step some of the `running` streams, and remove and compare those that have ended."""
     for stream, result in zip(
         stepped, model().step(stepped, [ahead_s] * len(stepped)), strict=True
     ):
@@ -311,7 +314,7 @@ def test_sixteen_at_once_sound_as_each_alone() -> None:
 
 
 def heard(speaker: QwenModel, streams: list[SegmentStream]) -> list[tuple[Samples, StopReason]]:
-    """What each of `streams` says to its end, stepped together."""
+    """Return the speech of each of `streams` to its end, stepped together."""
     made: dict[SegmentStream, list[Samples]] = {stream: [] for stream in streams}
     ended: dict[SegmentStream, StopReason] = {}
     while running := [stream for stream in streams if stream not in ended]:

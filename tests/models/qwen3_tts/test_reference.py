@@ -1,4 +1,7 @@
-"""Against the published package: its prompts, codes and logits, kept as small tensors by `scripts/parity`."""
+"""Prompts, codes and logits equal those of the published package.
+
+They are stored as small tensors by `scripts/parity`.
+"""
 
 import json
 from pathlib import Path
@@ -25,7 +28,7 @@ TASKS = list(RECIPES["checkpoints"])
 def requests_of(
     task: str, checkpoint: Checkpoint, kept: dict[str, torch.Tensor]
 ) -> list[TraceRequest]:
-    """Return the recorded requests of `task`, with the voice that the published package made of the recording."""
+    """Return the recorded requests of `task`, with the published package's voice."""
     entries: list[dict[str, Any]] = RECIPES["checkpoints"][task]["requests"]
     requests = []
     for number, entry in enumerate(entries):

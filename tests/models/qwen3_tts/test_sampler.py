@@ -1,4 +1,4 @@
-"""The sampler against a plain one, many draws in one tensor: each row its own settings and random numbers."""
+"""The sampler equals a plain one, with separate settings and random numbers for each row."""
 
 import math
 import random
@@ -36,7 +36,7 @@ SETTINGS = [
 
 
 def plain_probabilities(logits: list[float], settings: SamplingDefaults) -> list[float]:
-    """What a draw should give, token by token: temperature, the top k, of those the fewest that reach top p."""
+    """Return the probability of each token: temperature, then top-k, then top-p."""
     order = sorted(range(len(logits)), key=lambda token: -logits[token])
     if settings.top_k:
         order = order[: settings.top_k]
@@ -51,7 +51,7 @@ def plain_probabilities(logits: list[float], settings: SamplingDefaults) -> list
     return [weights[token] / total if token in kept else 0.0 for token in range(len(logits))]
 
 
-def knobs(settings: list[SamplingDefaults]) -> SamplingTensors:
+def tensors(settings: list[SamplingDefaults]) -> SamplingTensors:
     """Return one row for each of `settings`."""
     rows = SamplingTensors(len(settings), CPU)
     for row, setting in enumerate(settings):
@@ -60,8 +60,8 @@ def knobs(settings: list[SamplingDefaults]) -> SamplingTensors:
 
 
 def repeated(settings: list[SamplingDefaults], times: int) -> SamplingTensors:
-    """`knobs`, each row `times` times in a row."""
-    rows = knobs(settings)
+    """Return one row for each of `settings`, each repeated `times` times."""
+    rows = tensors(settings)
     for name, tensor in vars(rows).items():
         if isinstance(tensor, Tensor):
             setattr(rows, name, tensor.repeat_interleave(times))
@@ -69,7 +69,10 @@ def repeated(settings: list[SamplingDefaults], times: int) -> SamplingTensors:
 
 
 def close(counts: Tensor, probabilities: list[float]) -> bool:
-    """True if `counts` are within five standard errors of what they should be, and none is impossible."""
+    """True if `counts` are within five standard errors of their expectation.
+
+    A token with probability 0 must not be drawn.
+    """
     drawn = int(counts.sum())
     return all(
         abs(count - drawn * p) <= 5 * math.sqrt(drawn * p * (1 - p)) + 1e-9
@@ -89,18 +92,21 @@ def test_rows_of_one_batch_follow_the_plain_samplers_distributions() -> None:
         )
 
 
-def plain_first(logits: list[float], said: set[int], sampling: Sampling) -> list[float]:
-    """Return the chances of each first code: what was said is less likely by the penalty, then as `plain_probabilities`."""
+def plain_first(logits: list[float], seen: set[int], sampling: Sampling) -> list[float]:
+    """Return the probability of each first code, with the penalty for seen ones."""
     penalty = sampling.repetition_penalty
     scores = [
-        score if code not in said else score / penalty if score > 0 else score * penalty
+        score if code not in seen else score / penalty if score > 0 else score * penalty
         for code, score in enumerate(logits)
     ]
     return plain_probabilities(scores, sampling.talker)
 
 
 def chi_square(counts: list[int], probabilities: list[float]) -> tuple[float, int]:
-    """Pearson's statistic and its degrees of freedom; what is expected less than five times counts as one."""
+    """Return Pearson's statistic and its degrees of freedom.
+
+    Tokens expected less than five times are counted as one.
+    """
     drawn = sum(counts)
     likely = [
         (count, drawn * p) for count, p in zip(counts, probabilities, strict=True) if drawn * p >= 5
@@ -130,10 +136,10 @@ def test_first_codes_follow_the_plain_sampler_at_any_settings_of_each_row(seed: 
         for _ in range(rows)
     ]
     logits = [[chance.gauss(0, 2) for _ in range(40)] for _ in range(rows)]
-    said = [set(chance.sample(range(40), 12)) for _ in range(rows)]
-    drawn = first_codes(wanted, torch.tensor(logits), said, draws)
+    seen = [set(chance.sample(range(40), 12)) for _ in range(rows)]
+    drawn = first_codes(wanted, torch.tensor(logits), seen, draws)
     for row, sampling in enumerate(wanted):
-        expected = plain_first(logits[row], said[row], sampling)
+        expected = plain_first(logits[row], seen[row], sampling)
         counts = drawn[row].bincount(minlength=len(expected)).tolist()
         assert len(counts) == len(expected)  # nothing that has no sound
         assert all(p > 0 for count, p in zip(counts, expected, strict=True) if count), sampling
@@ -147,8 +153,11 @@ def test_first_codes_follow_the_plain_sampler_at_any_settings_of_each_row(seed: 
             ), sampling
 
 
-def first_codes(wanted: list[Sampling], logits: Tensor, said: list[set[int]], draws: int) -> Tensor:
-    """Codes [rows, draws] of the first codebook, each of another seed and frame, from `logits` [rows, codes]."""
+def first_codes(wanted: list[Sampling], logits: Tensor, seen: list[set[int]], draws: int) -> Tensor:
+    """Return first codes [rows, draws] from `logits` [rows, codes].
+
+    Each draw has another seed and frame.
+    """
     rows, codes = logits.shape
     # 1024 more entries, as in a checkpoint, have no sound; one of them ends the speech, and here is
     # never likely.
@@ -161,11 +170,11 @@ def first_codes(wanted: list[Sampling], logits: Tensor, said: list[set[int]], dr
         [sampling.repetition_penalty for sampling in wanted]
     ).repeat_interleave(draws)
     sampler.seed = torch.arange(rows * draws) // 3
-    for row, heard in enumerate(said):
-        sampler.said[row * draws : (row + 1) * draws, sorted(heard)] = True
+    for row, heard in enumerate(seen):
+        sampler.seen[row * draws : (row + 1) * draws, sorted(heard)] = True
     scores = torch.full((rows, codes + 1024), 9.0)
     scores[:, :codes], scores[:, codes] = logits, -1e30
-    return sampler.first(
+    return sampler.sample_first(
         scores.repeat_interleave(draws, dim=0), torch.arange(rows * draws) % 3
     ).view(rows, draws)
 
@@ -187,14 +196,14 @@ def test_a_row_draws_the_same_alone_and_among_others() -> None:
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(len(SETTINGS), 64, generator=generator)
     key = counter(torch.arange(len(SETTINGS)), torch.arange(len(SETTINGS)), 3)
-    together = draw(logits, knobs(SETTINGS), key)
+    together = draw(logits, tensors(SETTINGS), key)
     for row, setting in enumerate(SETTINGS):
-        assert draw(logits[row : row + 1], knobs([setting]), key[row : row + 1]) == together[row]
+        assert draw(logits[row : row + 1], tensors([setting]), key[row : row + 1]) == together[row]
 
 
 def test_greedy_rows_take_the_best_beside_rows_that_draw() -> None:
     key = counter(torch.arange(200), torch.zeros(200, dtype=torch.int64), 0)
-    rows = knobs([GREEDY, SamplingDefaults(5.0, 0, 1.0)] * 100)
+    rows = tensors([GREEDY, SamplingDefaults(5.0, 0, 1.0)] * 100)
     tokens = draw(torch.tensor(LOGITS).repeat(200, 1), rows, key)
     assert set(tokens[::2].tolist()) == {3}
     assert len(set(tokens[1::2].tolist())) > 5
@@ -223,9 +232,9 @@ def test_noise_of_all_codebooks_at_once_is_that_of_each() -> None:
 
 def test_penalty_lowers_what_was_said_and_nothing_else() -> None:
     scores = torch.tensor([[2.0, -2.0, 1.0, -1.0]] * 2)
-    said = torch.tensor([[True, True, False, False], [False] * 4])
+    seen = torch.tensor([[True, True, False, False], [False] * 4])
     expected = torch.tensor([[1.0, -4.0, 1.0, -1.0], [2.0, -2.0, 1.0, -1.0]])
-    assert torch.equal(penalise(scores, said, torch.tensor([2.0, 2.0])), expected)
+    assert torch.equal(penalise(scores, seen, torch.tensor([2.0, 2.0])), expected)
 
 
 def test_penalty_counts_only_this_streams_own_first_codes() -> None:
@@ -233,16 +242,20 @@ def test_penalty_counts_only_this_streams_own_first_codes() -> None:
     logits = torch.full((3, 3072), -5.0)
     logits[:, 10], logits[:, 11] = 3.0, 2.0
     number = torch.full((3,), 5)
-    sampler.note(sampler.first(logits, number), torch.tensor([True, False, True]))
-    assert sampler.first(logits, number).tolist() == [
+    sampler.mark_seen(sampler.sample_first(logits, number), torch.tensor([True, False, True]))
+    assert sampler.sample_first(logits, number).tolist() == [
         11,
         10,
         11,
     ]  # the second row's stream was not alive
     sampler.set(0, Sampling(GREEDY, GREEDY, repetition_penalty=2.0))
-    assert sampler.first(logits, number).tolist() == [10, 10, 11]  # the first row has a new stream
-    sampler.note(torch.tensor([12, 12, 12]), torch.tensor([False, False, False]))
-    assert sampler.first(logits, number).tolist() == [10, 10, 11]
+    assert sampler.sample_first(logits, number).tolist() == [
+        10,
+        10,
+        11,
+    ]  # the first row has a new stream
+    sampler.mark_seen(torch.tensor([12, 12, 12]), torch.tensor([False, False, False]))
+    assert sampler.sample_first(logits, number).tolist() == [10, 10, 11]
 
 
 def test_speech_cannot_end_before_its_first_frames_nor_say_ids_without_sound() -> None:
@@ -250,7 +263,7 @@ def test_speech_cannot_end_before_its_first_frames_nor_say_ids_without_sound() -
     sampler = _sampler([Sampling(GREEDY, GREEDY)] * 3)
     logits = torch.zeros(3, 3072)
     logits[:, 2048:], logits[:, eos], logits[:, 77] = 9.0, 8.0, 1.0
-    assert sampler.first(logits, torch.tensor([0, 1, 2])).tolist() == [77, 77, eos]
+    assert sampler.sample_first(logits, torch.tensor([0, 1, 2])).tolist() == [77, 77, eos]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Sounding in the few shapes that graphs need: the samples of the codec's own way, stream by stream."""
+"""Decoding in the few shapes of graphs gives the codec's own samples."""
 
 import random
 from functools import cache
@@ -58,70 +58,70 @@ def test_codec_never_waits_for_the_device(rows: int, frames: int) -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_streams_in_any_company_and_chunks_sound_as_they_do_whole(seed: int, fixed: bool) -> None:
     chance, frames = random.Random(seed), 24
-    sounder = CodecRunner(decoder(), CudaStream(CPU, fixed=fixed), 5)
+    codec_runner = CodecRunner(decoder(), CudaStream(CPU, fixed=fixed), 5)
     if fixed:
-        sounder.warm_up()
+        codec_runner.warm_up()
     codes = torch.randint(
         0,
         CODEC.entries,
         (5, CODEC.codebooks, frames),
         generator=torch.Generator().manual_seed(seed),
     )
-    states, heard, at = [sounder.open() for _ in range(5)], [[] for _ in range(5)], [0] * 5
-    landings = []
+    states, heard, at = [codec_runner.open() for _ in range(5)], [[] for _ in range(5)], [0] * 5
+    host_copies = []
     while min(at) < frames:
         ready = [stream for stream in range(5) if at[stream] < frames]
         company = chance.sample(ready, chance.randint(1, len(ready)))
         size = min(chance.randint(1, 9), *(frames - at[stream] for stream in company))
         cut = torch.stack([codes[stream, :, at[stream] : at[stream] + size] for stream in company])
-        landing = sounder.sound(cut, [states[stream] for stream in company])
+        host_copy = codec_runner.decode(cut, [states[stream] for stream in company])
         for row, stream in enumerate(company):
-            landings.append((stream, row, landing))
+            host_copies.append((stream, row, host_copy))
             at[stream] += size
-    for stream, row, landing in landings:  # read when all is done, as late as can be
-        heard[stream].append(landing.wait()[row])
+    for stream, row, host_copy in host_copies:  # read when all is done, as late as can be
+        heard[stream].append(host_copy.wait()[row])
     for stream in range(5):
         whole = decoder().decode(codes[stream][None])[0]
         assert float((torch.cat(heard[stream]) - whole).abs().max()) <= 1e-4
 
 
-def operations(sounder: CodecRunner, slots: list[CodecSlot], frames: int) -> int:
-    """How many calls of torch it takes to sound `frames` frames of each of `slots`, on host and device."""
+def operations(codec_runner: CodecRunner, slots: list[CodecSlot], frames: int) -> int:
+    """Return the number of torch calls that decode `frames` frames of each of `slots`."""
     codes = torch.zeros(len(slots), CODEC.codebooks, frames, dtype=torch.int64)
     with Operations() as seen:
-        sounder.sound(codes, slots, undo=True)
+        codec_runner.decode(codes, slots, undo=True)
     return seen.names.total()
 
 
 @pytest.mark.parametrize("frames", [1, 3])
 def test_calls_of_a_step_do_not_grow_with_the_streams(frames: int) -> None:
-    sounder = CodecRunner(decoder(), CudaStream(CPU, fixed=True), 8)
-    slots = [sounder.open() for _ in range(8)]
-    assert operations(sounder, slots[:2], frames) == operations(sounder, slots, frames)
+    codec_runner = CodecRunner(decoder(), CudaStream(CPU, fixed=True), 8)
+    slots = [codec_runner.open() for _ in range(8)]
+    assert operations(codec_runner, slots[:2], frames) == operations(codec_runner, slots, frames)
 
 
 def test_slot_is_free_again_when_it_is_closed_or_forgotten() -> None:
-    sounder = CodecRunner(decoder(), CudaStream(CPU), 2)
-    first, second = sounder.open(), sounder.open()
+    codec_runner = CodecRunner(decoder(), CudaStream(CPU), 2)
+    first, second = codec_runner.open(), codec_runner.open()
     with pytest.raises(Overloaded, match="all 2 slots"):
-        sounder.open()
+        codec_runner.open()
     first.close()
     first.close()
-    third = sounder.open()
+    third = codec_runner.open()
     assert third.index == first.index
     del second
-    assert sounder.open().index == 1
+    assert codec_runner.open().index == 1
 
 
 @pytest.mark.parametrize("fixed", [False, True])
 def test_slot_of_an_earlier_stream_leaves_nothing_behind(fixed: bool) -> None:
-    sounder = CodecRunner(decoder(), CudaStream(CPU, fixed=fixed), 1)
+    codec_runner = CodecRunner(decoder(), CudaStream(CPU, fixed=fixed), 1)
     codes = torch.randint(
         0, CODEC.entries, (1, CODEC.codebooks, 4), generator=torch.Generator().manual_seed(1)
     )
     heard = []
     for _ in range(2):
-        slot = sounder.open()
-        heard.append(sounder.sound(codes, [slot]).wait())
+        slot = codec_runner.open()
+        heard.append(codec_runner.decode(codes, [slot]).wait())
         slot.close()
     assert torch.equal(*heard)

@@ -126,7 +126,8 @@ def test_weights_that_do_not_fit_the_config_are_named_with_both_shapes(tmp_path:
     change_config(write_speaker(tmp_path), enc_dim=65)
     with pytest.raises(
         EngineFault,
-        match=r"'speaker_encoder\.fc\.weight'.*shape \[64, 96, 1\], config.json asks for \[65, 96, 1\]",
+        match=r"'speaker_encoder\.fc\.weight'.*shape \[64, 96, 1\], config.json asks for "
+        r"\[65, 96, 1\]",
     ):
         load(tmp_path)
 

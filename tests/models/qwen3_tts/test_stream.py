@@ -1,4 +1,4 @@
-"""When frames are sounded, by what their listener still has to hear."""
+"""Frames are decoded at times that depend on the listener's buffer."""
 
 import pytest
 import torch
@@ -16,7 +16,7 @@ def stream(frames: int = 100) -> SegmentStream:
 
 
 def chunk_sizes(frame_s: float, frames: int = 40) -> list[int]:
-    """Return the chunks that a listener gets who hears them as they come, when each frame takes `frame_s` to make."""
+    """Return the chunks of a listener in real time, when a frame takes `frame_s`."""
     spoken, sizes, ahead_s = stream(), [], 0.0
     for number in range(frames):
         spoken.take(number, torch.zeros(16), eos=EOS)

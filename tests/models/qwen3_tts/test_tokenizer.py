@@ -1,4 +1,4 @@
-"""Text to ids: words as Qwen cuts them, bytes for all else, markers whole."""
+"""Text to ids: words as Qwen splits them, bytes for everything else, whole markers."""
 
 import json
 from pathlib import Path

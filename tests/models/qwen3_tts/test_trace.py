@@ -1,4 +1,4 @@
-"""The trace: what a request file asks for is what runs, and every number on the way is there."""
+"""A trace runs the request of its file and has every number on the way."""
 
 from dataclasses import replace
 from pathlib import Path

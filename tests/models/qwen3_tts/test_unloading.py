@@ -1,4 +1,4 @@
-"""A checkpoint before it is loaded, and after it is unloaded: what is known of it, and what is left of it."""
+"""The preview of a checkpoint before loading, and its memory after unloading."""
 
 from pathlib import Path
 from weakref import ref
@@ -28,9 +28,9 @@ SLOTS = 3
 
 
 def tensors(model: QwenModel) -> list[torch.Tensor]:
-    """Return all that stays in memory while nobody speaks, but for the few numbers that each slot has for its sampling."""
+    """Return the bytes of an idle model, without the sampling tensors of its slots."""
     state = model._batch._state
-    modules = (model._checkpoint.talker, model._sounder._decoder)
+    modules = (model._checkpoint.talker, model._codec_runner._decoder)
     weights = [tensor for module in modules for tensor in (*module.parameters(), *module.buffers())]
     return [*weights, state.cache.data, state.frame_cache.data, state.text]
 
@@ -54,7 +54,7 @@ def test_preview_is_what_the_loaded_model_says_and_takes(
         module for module in model._checkpoint.talker.modules() if isinstance(module, Linear)
     )
     packed = sum(matrix.stored_bytes for matrix in matrices if matrix.weight is None)
-    codec = model._sounder._decoder
+    codec = model._codec_runner._decoder
     apart = {id(tensor) for tensor in (*codec.parameters(), *codec.buffers())}
     others = sum(tensor.nbytes for tensor in tensors(model) if id(tensor) not in apart)
     filed = _elements(folder / CODEC, "decoder.")
@@ -93,7 +93,9 @@ async def test_unloaded_model_leaves_no_weight_behind(tmp_path: Path) -> None:
         weak[name] = [ref(tensor) for tensor in tensors(model)]
         return LocalEngine(model)
 
-    offers = {name: ModelSource(lambda name=name: make(name), lambda: seen) for name in ("One", "Two")}
+    offers = {
+        name: ModelSource(lambda name=name: make(name), lambda: seen) for name in ("One", "Two")
+    }
     pool = Pool(offers, max_memory_bytes=int(1.5 * seen.memory_bytes))
     for name, other in (("One", "Two"), ("Two", "One")):
         async with pool.lease(name) as engine:

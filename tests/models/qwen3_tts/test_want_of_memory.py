@@ -1,4 +1,4 @@
-"""Memory that runs out anywhere in a step: what is stepped again, fewer at a time, says what it would have said."""
+"""A step without enough memory can be repeated with fewer streams, with the same result."""
 
 from contextlib import nullcontext
 from itertools import count
@@ -25,7 +25,7 @@ SEGMENTS = (
 
 
 class OutAt(TorchDispatchMode):
-    """Has the n-th operation fail that takes memory for its result, as torch says it on CUDA."""
+    """Let the n-th operation that allocates fail, with torch's error on CUDA."""
 
     def __init__(self, number: int | None = None) -> None:
         super().__init__()
@@ -49,7 +49,10 @@ def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 def spoken(
     model: QwenModel, *, at_step: int = -1, number: int | None = None
 ) -> tuple[list[Samples], int]:
-    """What `model` says of `SEGMENTS`, and how many operations step `at_step` took, of which one finds no memory."""
+    """Return the speech of `SEGMENTS`, and the operations of step `at_step`.
+
+    One of these operations runs out of memory.
+    """
     heard: dict[SegmentStream, list[Samples]] = {model.open(wanted): [] for wanted in SEGMENTS}
     running, operations = list(heard), 0
     for step in count():
@@ -74,7 +77,10 @@ def spoken(
 def advance(
     model: QwenModel, group: list[SegmentStream], heard: dict[SegmentStream, list[Samples]]
 ) -> None:
-    """One step; the third listener has more to hear than the others, so that its frames are sounded apart."""
+    """Run one step in which the third stream is decoded separately.
+
+    Its listener has more buffered than the others.
+    """
     ahead_s = [0.3 if stream.segment is SEGMENTS[2] else 0.0 for stream in group]
     for stream, result in zip(group, model.step(group, ahead_s), strict=True):
         assert isinstance(result, np.ndarray)

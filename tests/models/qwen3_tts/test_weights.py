@@ -1,4 +1,4 @@
-"""Weights: one file or many shards give the same model, and a damaged checkpoint is told from a whole one."""
+"""Weights: one file or many shards give the same model, and damage is an error."""
 
 import json
 from collections.abc import Callable

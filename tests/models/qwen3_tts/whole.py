@@ -1,4 +1,4 @@
-"""Whole tiny checkpoints, language model and codec together, as the server loads them."""
+"""Write whole tiny checkpoints, language model and codec, as the server loads them."""
 
 import json
 from dataclasses import replace
@@ -28,10 +28,9 @@ SEED = 5
 def whole_checkpoint(
     folder: Path, task: str = "custom_voice", *, size: str = "0b6", frames: int = 15
 ) -> Path:
-    """Write a checkpoint of `task` into `folder` and gives `folder`.
+    """Write a checkpoint of `task` into `folder` and return `folder`.
 
-    `size` is what it calls itself: only "1b7" follows instructions. `frames` are what it makes at
-    most.
+    `size` is its declared size: only "1b7" follows instructions. `frames` is its limit.
     """
     # A recording's codes are as many as the codec has entries, and the talker hears them.
     codes = CODEC.entries if task == "base" else SMALL.codes
@@ -45,9 +44,9 @@ def whole_checkpoint(
 def write_whole(
     folder: Path, task: str, shape: Shape, codec: CodecShape, speaker: SpeakerShape, *, seed: int
 ) -> Path:
-    """Write all that is released for `task`, of any shape, into `folder`, and gives `folder`.
+    """Write all released files for `task`, of any shape, into `folder`, and return `folder`.
 
-    The speaker encoder, of clone models only, is made as wide as the talker.
+    The speaker encoder, of clone models only, is as wide as the talker.
     """
     make_checkpoint(folder, task, shape, seed=seed)
     write_codec(folder / "speech_tokenizer", codec, seed)
@@ -70,5 +69,5 @@ def _add_speaker_encoder(folder: Path, shape: SpeakerShape, seed: int) -> None:
 def segment(
     text: str = "Hello.", *, seed: int | None = 1, voice: str = "ryan", instruct: str | None = None
 ) -> Segment:
-    """A segment in English."""
+    """Return a segment in English."""
     return Segment(text, voice, "en", instruct, seed)

@@ -1,4 +1,4 @@
-"""`vivavoce bench qwen` through the command line, on small random checkpoints; and how many cores there are."""
+"""`vivavoce bench qwen` through the command line, on small random checkpoints."""
 
 import json
 from pathlib import Path

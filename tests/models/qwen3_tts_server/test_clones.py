@@ -1,4 +1,4 @@
-"""Cloning through the front door, on a small random Base checkpoint: both APIs, the client, the command line."""
+"""Cloning through both APIs, the client and the command line, on a random Base checkpoint."""
 
 import asyncio
 import base64
@@ -47,7 +47,7 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 async def client(checkpoints: Path) -> AsyncIterator[httpx.AsyncClient]:
-    """A server with a CustomVoice checkpoint by default, a Base checkpoint, and the test model."""
+    """Return a server with a CustomVoice, a Base checkpoint and the test model."""
     settings = Settings(
         default_model=str(checkpoints / "Custom"),
         qwen=(checkpoints / "Base",),
@@ -59,7 +59,10 @@ async def client(checkpoints: Path) -> AsyncIterator[httpx.AsyncClient]:
 
 
 def recording(seed: int) -> bytes:
-    """Return one and a half seconds like a voice, or of noise if `seed` is even, which small random models tell apart."""
+    """Return 1.5 s like a voice, or of noise if `seed` is even.
+
+    Small random models distinguish the two.
+    """
     noise = np.random.default_rng(seed).normal(0, 0.3, 36_000).clip(-1, 1).astype(np.float32)
     return wav_bytes(voice_like(36_000, seed).numpy() if seed % 2 else noise, 24_000)
 
@@ -111,7 +114,8 @@ async def test_words_and_x_vector_only_settle_what_is_taken_from_a_recording(
     plain, in_context, told, as_qwen_says = [
         samples_of(await synthesize(client, **fields))
         for fields in (
-            {"ref_audio": encoded(1)}, both, {**both, "x_vector_only": True}, {**both, "x_vector_only_mode": True}
+            {"ref_audio": encoded(1)}, both, {**both, "x_vector_only": True},
+            {**both, "x_vector_only_mode": True}
         )
     ]  # fmt: skip
     assert same(plain, told)

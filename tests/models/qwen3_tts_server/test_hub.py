@@ -1,4 +1,4 @@
-"""Checkpoints from a model hub: pulled, listed, served and removed by the command line, from a hub on this machine."""
+"""Checkpoints from a local hub, pulled, listed, served and removed by the command line."""
 
 import io
 import json
@@ -45,7 +45,7 @@ UNREAD = (
 
 @pytest.fixture(scope="module")
 def repositories(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the hub's own files: a checkpoint with more beside it than a server reads, and a model that is no checkpoint."""
+    """Return the hub's files: a checkpoint with additional files, and another model."""
     folder = tmp_path_factory.mktemp("hub")
     whole_checkpoint(folder / ID, frames=15)
     for name in UNREAD:
@@ -66,7 +66,7 @@ def hub(repositories: Path) -> Iterator[Hub]:
 
 @dataclass(frozen=True)
 class Machine:
-    """A user's machine: a home folder of its own, and the hub that it is set to ask."""
+    """A user's machine: its home folder and its hub."""
 
     home: Path
     hub_url: str
@@ -89,7 +89,7 @@ class Machine:
         }
 
     def run(self, *arguments: str | Path) -> Result:
-        """A command in this process, which the fixture has set up like `environment`."""
+        """Run a command in this process, which the fixture has set up like `environment`."""
         return CliRunner().invoke(command_line, [str(argument) for argument in arguments])
 
     def pull(self, *arguments: str | Path) -> Path:
@@ -99,7 +99,7 @@ class Machine:
         return Path(done.stdout.strip().rpartition(" is in ")[2])
 
     def start(self, *arguments: str) -> "subprocess.Popen[str]":
-        """A command in a process of its own, which reads the environment as any user's does."""
+        """Run a command in a process of its own, with the user's environment."""
         pipe, command = subprocess.PIPE, [sys.executable, "-m", "vivavoce", *arguments]
         return subprocess.Popen(
             command,
@@ -129,7 +129,7 @@ def machine(tmp_path: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> Machin
 
 @contextmanager
 def serving(machine: Machine) -> Iterator[str]:
-    """The base URL of `vivavoce serve --qwen ID`, in a process of its own."""
+    """Yield the base URL of `vivavoce serve --qwen ID`, in a process of its own."""
     with machine.start("serve", "--port", "0", "--host", "127.0.0.1", "--qwen", ID) as process:
         try:
             assert process.stdout is not None
@@ -155,7 +155,7 @@ def error_line(done: Result) -> str:
 
 
 def same_files(folder: Path, original: Path) -> bool:
-    """True if `folder` holds what a server reads of `original`, byte for byte, and nothing else."""
+    """True if `folder` holds exactly the files of `original` that a server reads."""
     wanted = {path for path in _files(original) if path.as_posix() not in UNREAD}
     return _files(folder) == wanted and all(
         (folder / p).read_bytes() == (original / p).read_bytes() for p in wanted
@@ -169,7 +169,7 @@ def _files(folder: Path) -> set[Path]:
     }  # the hub's notes
 
 
-# -- pull ---------------------------------------------------------------------------------------------------
+# -- pull -----------------------------------------------------------------------------------------
 
 
 def test_pull_brings_what_the_server_reads_and_nothing_else(machine: Machine, hub: Hub) -> None:
@@ -373,7 +373,7 @@ def test_pull_into_a_folder_needs_no_cache_and_rm_leaves_the_rest_of_it(
     assert _files(place) == {Path("notes.txt")}
 
 
-# -- list and rm --------------------------------------------------------------------------------------------
+# -- list and rm ----------------------------------------------------------------------------------
 
 
 def test_list_shows_what_was_pulled_offered_or_not(
@@ -430,13 +430,13 @@ def test_revision_is_kept_beside_main_and_removed_alone(machine: Machine, hub: H
     assert not place.exists()
 
 
-# -- what may not be read -------------------------------------------------------------------------------------
+# -- what may not be read -------------------------------------------------------------------------
 
 
 def told_to(
     machine: Machine, *arguments: str | Path, **variables: str
 ) -> subprocess.CompletedProcess[str]:
-    """A command whose process obeys file permissions, after its end."""
+    """Run a command to its end in a process that obeys file permissions."""
     command = [*bound_by_permissions(), "-m", "vivavoce", *map(str, arguments)]
     return subprocess.run(
         command,
@@ -454,7 +454,8 @@ def test_file_that_may_not_be_read_is_told_by_user_owner_and_mode(
 ) -> None:
     place = machine.pull()
     (place / name).resolve().chmod(0)
-    reason = rf"cannot be read by uid {os.geteuid()}: .* belongs to uid {os.geteuid()} and has mode 000; .*chmod -R a\+rX"
+    user = f"uid {os.geteuid()}"
+    reason = rf"cannot be read by {user}: .* belongs to {user} and has mode 000; .*chmod -R a\+rX"
     (model, *_) = json.loads(told_to(machine, "models", "list", "--json", VIVAVOCE_QWEN=ID).stdout)
     assert not model["installed"]
     assert re.search(reason, model["detail"])
@@ -490,7 +491,7 @@ def test_cache_that_may_not_be_read_is_told_and_the_other_models_are_listed(
     (machine.cache / STORE / "snapshots").chmod(0o755)
 
 
-# -- serve --------------------------------------------------------------------------------------------------
+# -- serve ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow

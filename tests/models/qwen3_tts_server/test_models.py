@@ -1,4 +1,4 @@
-"""Several checkpoints behind one port: chosen by name or task, loaded when needed, unloaded when memory is short."""
+"""Several checkpoints on one port, chosen by name or task, loaded and unloaded on demand."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""Qwen3-TTS through the front door, on small random checkpoints: the APIs, the command line, the scheduler."""
+"""Qwen3-TTS through the APIs, the command line and the scheduler, on random checkpoints."""
 
 import asyncio
 import io
@@ -41,14 +41,15 @@ from vivavoce.types import Samples, Segment  # noqa: E402
 TEXT = "The lamp is on the table."
 SPEAKERS = ["serena", "vivian", "uncle_fu", "ryan", "aiden", "ono_anna", "sohee", "eric", "dylan"]
 LANGUAGES = [
-    "auto", "chinese", "english", "german", "italian", "portuguese", "spanish", "japanese", "korean", "french",
-    "russian",
+    "auto", "chinese", "english", "german", "italian", "portuguese", "spanish", "japanese",
+    "korean", "french", "russian",
 ]  # fmt: skip
 PHRASES = {
     "chinese": "桌子上有一盏灯。", "english": TEXT, "german": "Die Lampe steht auf dem Tisch.",
     "italian": "La lampada è sul tavolo.", "portuguese": "A lâmpada está na mesa.",
     "spanish": "La lámpara está en la mesa.", "japanese": "ランプはテーブルの上にあります。",
-    "korean": "램프는 탁자 위에 있어요.", "french": "La lampe est sur la table.", "russian": "Лампа стоит на столе.",
+    "korean": "램프는 탁자 위에 있어요.", "french": "La lampe est sur la table.",
+    "russian": "Лампа стоит на столе.",
 }  # fmt: skip
 FRAMES = 15
 SECONDS = FRAMES * 0.08
@@ -56,7 +57,10 @@ SECONDS = FRAMES * 0.08
 
 @pytest.fixture(scope="module")
 def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a checkpoint of each task; `Custom` is of the size that follows no instructions."""
+    """Return a folder with a checkpoint of each task.
+
+    `Custom` is of the size that follows no instructions.
+    """
     folder = tmp_path_factory.mktemp("checkpoints")
     for name, task in (("Custom", "custom_voice"), ("Design", "voice_design"), ("Base", "base")):
         whole_checkpoint(folder / name, task, frames=FRAMES)
@@ -65,7 +69,7 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 async def client(checkpoints: Path) -> AsyncIterator[httpx.AsyncClient]:
-    """A server with a CustomVoice checkpoint by default, and the test model."""
+    """Return a server with a CustomVoice checkpoint by default, and the test model."""
     settings = Settings(
         default_model=str(checkpoints / "Custom"), models=("tone",), isolate_models=False
     )
@@ -246,7 +250,7 @@ async def test_what_a_checkpoint_cannot_do_is_refused_with_the_way_out(checkpoin
         assert heard.headers["x-voice"] == "alloy"
 
 
-# -- the command line ---------------------------------------------------------------------------------------
+# -- the command line -----------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -345,7 +349,7 @@ def test_trace_writes_every_number(checkpoints: Path, tmp_path: Path, task: str)
 
 
 def write_noise(path: Path) -> None:
-    """A second of stereo noise at 16 kHz."""
+    """Return a second of stereo noise at 16 kHz."""
     with wave.open(str(path), "wb") as file:
         file.setnchannels(2)
         file.setsampwidth(2)
@@ -384,7 +388,7 @@ def test_trace_request_that_is_wrong_is_one_line(
     assert not (tmp_path / "out").exists()
 
 
-# -- the scheduler ------------------------------------------------------------------------------------------
+# -- the scheduler --------------------------------------------------------------------------------
 
 
 async def heard(engine: LocalEngine, segment: Segment) -> Samples:

@@ -65,7 +65,10 @@ def beeps(real_time_factor: float) -> Pool:
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
-    """Ray Serve with `tone`, two replicas as fast as speech; token authentication is on, as Ray's default is."""
+    """Start Ray Serve with `tone` and two replicas as fast as speech.
+
+    Token authentication is on, as it is by default in Ray.
+    """
     os.environ |= {
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": secrets.token_hex(32),

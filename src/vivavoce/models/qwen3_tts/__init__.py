@@ -1,4 +1,4 @@
-"""Our own Qwen3-TTS: a released checkpoint folder in, codes and speech out, on torch alone.
+"""Run Qwen3-TTS: a released checkpoint folder in, codes and speech out, on torch alone.
 
 Importing this module imports no torch: the server makes options in one process, the model in
 another.
@@ -17,13 +17,14 @@ Graphs: TypeAlias = Literal["auto", "startup", "off"]
 class QwenOptions:
     """Settings of all checkpoints.
 
-    `device` is "auto" (CUDA where there is some, else the CPU) or a torch device; `dtype` is "auto"
-    (bfloat16 on CUDA, float32 elsewhere), "float32", "bfloat16" or "float16". `weights` is "auto"
-    (prepacked on the CPU, plain elsewhere), "plain", "prepacked" or "int8", see `linear`.
-    `max_batch` segments are spoken at once: "auto" is what fits into the memory of a CUDA device,
-    and 8 on a CPU. `threads` limits torch on the CPU, for the whole process; None uses the cores
-    available. On CUDA `graphs` are captured while loading ("auto", "startup") or not at all
-    ("off").
+    - `device` is "auto" (CUDA if available, else the CPU) or a torch device.
+    - `dtype` is "auto" (bfloat16 on CUDA, float32 elsewhere), "float32", "bfloat16" or "float16".
+    - `weights` is "auto" (prepacked on the CPU, plain elsewhere), "plain", "prepacked" or "int8",
+      see `linear`.
+    - `max_batch` is the most segments spoken at once. "auto" is what fits into the memory of a CUDA
+      device, and 8 on a CPU.
+    - `threads` limits torch on the CPU, for the whole process. None uses the available cores.
+    - `graphs` are captured while loading ("auto", "startup") or not at all ("off"), on CUDA only.
     """
 
     device: str = "auto"
@@ -57,5 +58,5 @@ def _located(source: Path | str) -> Path:
     from vivavoce.models.qwen3_tts.checkpoint.hub import locate
     from vivavoce.models.qwen3_tts.checkpoint.packages import require_packages
 
-    require_packages()  # before the import of what only the extra brings
+    require_packages()  # before modules that import the extra's packages
     return locate(source)

@@ -56,21 +56,22 @@ _JAPANESE = _Words(
     time=("時", "分", "秒"),
     units=_table(
         """
-        km/h=キロメートル毎時 km²=平方キロメートル km2=平方キロメートル m²=平方メートル m2=平方メートル
-        m³=立方メートル m3=立方メートル km=キロメートル cm=センチメートル mm=ミリメートル m=メートル
-        kg=キログラム mg=ミリグラム g=グラム t=トン ml=ミリリットル mL=ミリリットル l=リットル L=リットル
-        ℃=度 °C=度 °F=度 °=度 %=パーセント ％=パーセント kB=キロバイト KB=キロバイト MB=メガバイト
-        GB=ギガバイト TB=テラバイト Hz=ヘルツ kHz=キロヘルツ MHz=メガヘルツ GHz=ギガヘルツ W=ワット
-        kW=キロワット kWh=キロワット時 V=ボルト dB=デシベル h=時間 min=分 ms=ミリ秒 s=秒 €=ユーロ $=ドル
-        £=ポンド ¥=円 ￥=円 ₩=ウォン
+        km/h=キロメートル毎時 km²=平方キロメートル km2=平方キロメートル m²=平方メートル
+        m2=平方メートル m³=立方メートル m3=立方メートル km=キロメートル cm=センチメートル
+        mm=ミリメートル m=メートル kg=キログラム mg=ミリグラム g=グラム t=トン ml=ミリリットル
+        mL=ミリリットル l=リットル L=リットル ℃=度 °C=度 °F=度 °=度 %=パーセント ％=パーセント
+        kB=キロバイト KB=キロバイト MB=メガバイト GB=ギガバイト TB=テラバイト Hz=ヘルツ
+        kHz=キロヘルツ MHz=メガヘルツ GHz=ギガヘルツ W=ワット kW=キロワット kWh=キロワット時
+        V=ボルト dB=デシベル h=時間 min=分 ms=ミリ秒 s=秒 €=ユーロ $=ドル £=ポンド ¥=円 ￥=円
+        ₩=ウォン
         """
     ),
     symbols=_table(
         """
-        &=アンド ＆=アンド @=アットマーク ＠=アットマーク +=プラス ＋=プラス ==イコール ＝=イコール
-        #=シャープ ＃=シャープ %=パーセント ％=パーセント ×=かける ÷=わる ±=プラスマイナス €=ユーロ $=ドル
-        £=ポンド ¥=円 ￥=円 ℃=度 °=度 <=小なり >=大なり §=セクション ©=コピーライト √=ルート π=パイ
-        ∞=無限大 /=、 ／=、
+        &=アンド ＆=アンド @=アットマーク ＠=アットマーク +=プラス ＋=プラス ==イコール
+        ＝=イコール #=シャープ ＃=シャープ %=パーセント ％=パーセント ×=かける ÷=わる
+        ±=プラスマイナス €=ユーロ $=ドル £=ポンド ¥=円 ￥=円 ℃=度 °=度 <=小なり >=大なり
+        §=セクション ©=コピーライト √=ルート π=パイ ∞=無限大 /=、 ／=、
         """
     ),
     percent_first=False,
@@ -86,17 +87,18 @@ _CHINESE = _Words(
     time=("点", "分", "秒"),
     units=_table(
         """
-        km/h=公里每小时 km²=平方公里 km2=平方公里 m²=平方米 m2=平方米 m³=立方米 m3=立方米 km=公里 cm=厘米
-        mm=毫米 m=米 kg=公斤 mg=毫克 g=克 t=吨 ml=毫升 mL=毫升 l=升 L=升 ℃=摄氏度 °C=摄氏度 °F=华氏度 °=度
-        kB=千字节 KB=千字节 MB=兆 GB=吉字节 TB=太字节 Hz=赫兹 kHz=千赫 MHz=兆赫 GHz=吉赫 W=瓦 kW=千瓦
-        kWh=千瓦时 V=伏 dB=分贝 h=小时 min=分钟 ms=毫秒 s=秒 €=欧元 $=美元 £=英镑 ¥=元 ￥=元 ₩=韩元
+        km/h=公里每小时 km²=平方公里 km2=平方公里 m²=平方米 m2=平方米 m³=立方米 m3=立方米 km=公里
+        cm=厘米 mm=毫米 m=米 kg=公斤 mg=毫克 g=克 t=吨 ml=毫升 mL=毫升 l=升 L=升 ℃=摄氏度
+        °C=摄氏度 °F=华氏度 °=度 kB=千字节 KB=千字节 MB=兆 GB=吉字节 TB=太字节 Hz=赫兹 kHz=千赫
+        MHz=兆赫 GHz=吉赫 W=瓦 kW=千瓦 kWh=千瓦时 V=伏 dB=分贝 h=小时 min=分钟 ms=毫秒 s=秒
+        €=欧元 $=美元 £=英镑 ¥=元 ￥=元 ₩=韩元
         """
     ),
     symbols=_table(
         """
-        &=和 ＆=和 @=艾特 ＠=艾特 +=加 ＋=加 ==等于 ＝=等于 #=井号 ＃=井号 %=百分号 ％=百分号 ×=乘 ÷=除以
-        ±=正负 €=欧元 $=美元 £=英镑 ¥=元 ￥=元 ℃=摄氏度 °=度 <=小于 >=大于 §=节 ©=版权 √=根号 π=派 ∞=无穷大
-        /=， ／=，
+        &=和 ＆=和 @=艾特 ＠=艾特 +=加 ＋=加 ==等于 ＝=等于 #=井号 ＃=井号 %=百分号 ％=百分号
+        ×=乘 ÷=除以 ±=正负 €=欧元 $=美元 £=英镑 ¥=元 ￥=元 ℃=摄氏度 °=度 <=小于 >=大于 §=节
+        ©=版权 √=根号 π=派 ∞=无穷大 /=， ／=，
         """
     ),
     percent_first=True,
@@ -118,7 +120,10 @@ def verbalize_japanese(text: str) -> str:
 
 
 def verbalize_chinese(text: str) -> str:
-    """Return `text` with every number in Chinese characters; years and identifiers digit by digit, 二 as 两 in amounts."""
+    """Return `text` with every number in Chinese characters.
+
+    Years and identifiers are read digit by digit. 二 becomes 两 in amounts.
+    """
     text = re.sub(r"(?<![\d.])(1[5-9]\d\d|20\d\d)(?=年)", _each_digit, _plain(text))
     text = re.sub(
         r"(?<![\d.,:])2(?=[个位本张条只件次种天年名座家人台辆杯瓶米公层间块])(?!年代)", "两", text
@@ -139,7 +144,7 @@ def _digits(text: str, words: _Words) -> str:
 
 
 def _plain(text: str) -> str:
-    """Full-width and other digits as ASCII, fraction signs as a/b."""
+    """Return `text` with all digits in ASCII and fraction signs as a/b."""
     out = []
     for char in text:
         if char.isdecimal():
@@ -201,7 +206,7 @@ def _time(match: re.Match[str], words: _Words) -> str:
 
 
 def _amounts(text: str, words: _Words) -> str:
-    """Amounts with a unit or a currency, in front or behind."""
+    """Speak amounts with a unit or a currency, before or after the number."""
     text = re.sub(
         rf"(-?)([{_MONEY}])\s?({_NUMBER})(?:\s?([万億亿]))?",
         lambda m: (
@@ -240,7 +245,7 @@ def _number(written: str, words: _Words) -> str:
 
 
 def _leftover(char: str, words: _Words) -> str:
-    """A character that still counts as a digit (②, Ⅳ), as its value; kanji numerals stay."""
+    """Return a remaining digit (②, Ⅳ) as its value. Kanji numerals stay."""
     value = (
         None
         if char.isalpha() and unicodedata.category(char) != "Nl"

@@ -1,7 +1,6 @@
-"""Set digits apart that are no number: lists without spaces, and numbers too long for anybody's
-words.
+"""Separate digits that form no number: lists without spaces, and very long numbers.
 
-Knows no language: what a comma means between two numbers is told by the caller.
+Knows no language. The caller tells the meaning of a comma between two numbers.
 """
 
 import re
@@ -14,8 +13,7 @@ _GROUPED = re.compile(r"\A\d{1,3}(?:,\d{3})++")
 
 
 def set_apart(text: str, *, decimal_comma: bool) -> str:
-    """Return `text` with a space after commas that join no thousands, and between the digits of
-    long numbers.
+    """Return `text` with spaces after list commas and between the digits of long numbers.
 
     A comma joins digits in groups of exactly three. With `decimal_comma` a single one between two
     numbers is left as it is. The sign of a currency goes behind the digits of a long number. Doing

@@ -1,7 +1,7 @@
-"""The few English forms that hibari's own normaliser does not speak, put into ones that it does.
+"""Rewrite the English forms that hibari's normaliser cannot read.
 
-Its normaliser reads plain numbers, dates, times, money, units and most symbols; this knows only the
-rest, and leaves digits where they are.
+The normaliser reads plain numbers, dates, times, money, units and most symbols. This module knows
+only the rest, and keeps digits.
 """
 
 import re
@@ -57,13 +57,14 @@ _REJOINED = frozenset(",.;:!?")  # hibari takes the spaces before these away
 _SPACE_TAKEN = re.compile(r"(?<!\s)\s++(?=[,.;:!?])")
 _LONG_RUN = re.compile(rf"\S{{{MAX_RUN_CHARS + 1},}}+")
 _SYMBOLS = {
-    "≈": "approximately", "∞": "infinity", "√": "square root of", "‰": "per mille", "≤": "less than or equal to",
+    "≈": "approximately", "∞": "infinity", "√": "square root of", "‰": "per mille",
+    "≤": "less than or equal to",
     "≥": "greater than or equal to", "≠": "is not equal to", "Ω": "ohms",
 }  # fmt: skip
 
 
 def verbalize_english(text: str) -> str:
-    """Return `text` with the forms hibari cannot read in ones that it can; everything else is as it was."""
+    """Return `text` with the forms that hibari cannot read replaced by ones that it can."""
     text = _MIXED.sub(
         lambda m: f"{m.group(1)} and {_HALVES.get(m.group(2), m.group(2))}", _plain_digits(text)
     )
@@ -92,7 +93,7 @@ def break_runs(text: str) -> str:
 
 
 def _broken(run: str) -> str:
-    """Return a run without spaces in parts of at most `MAX_RUN_CHARS`, which end with a mark where they can."""
+    """Return a run in parts of at most `MAX_RUN_CHARS`. A part ends at a mark if possible."""
     out = []
     while len(run) > MAX_RUN_CHARS:
         ends = [
@@ -107,7 +108,7 @@ def _broken(run: str) -> str:
 
 
 def _plain_digits(text: str) -> str:
-    """Digits of any script as ASCII, signs that stand for a number as that number; fractions in brackets."""
+    """Return `text` with digits in ASCII, number signs as numbers, fractions in brackets."""
     out = []
     for char in text:
         if char.isascii() or char in "²³":

@@ -1,9 +1,7 @@
-"""Text with its numbers, dates, units and symbols written out in words, for voices that read
-letters only.
+"""Write numbers, dates, units and symbols out in words, for voices that read letters only.
 
-Comes after `normalize` (plain text) and `split` (sentences); knows nothing of sounds. English is
-left to the pronouncing front end, which reads numbers itself, apart from the few forms it does not
-know.
+Runs after `normalize` (plain text) and `split` (sentences). Knows no sounds. English keeps the
+numbers that the front end reads itself.
 """
 
 from vivavoce.errors import MissingDependency, Unsupported
@@ -14,14 +12,15 @@ LANGUAGES = ("en", "es", "fr", "it", "pt", "ja", "zh")
 
 
 def verbalize(text: str, language: str) -> str:
-    """Return `text` as it is spoken in `language` (ISO 639-1); doing it twice changes nothing more.
+    """Return `text` as it is spoken in `language` (ISO 639-1). A second call changes nothing.
 
     Raises `Unsupported` for a language outside `LANGUAGES`, `MissingDependency` without the
     packages of numerals.
     """
     if language not in LANGUAGES:
         raise Unsupported(
-            f"numbers cannot be spoken in language {language!r}; choose one of {', '.join(LANGUAGES)}",
+            f"numbers cannot be spoken in language {language!r}; "
+            f"choose one of {', '.join(LANGUAGES)}",
             field="language",
         )
     if language == "en":
@@ -30,7 +29,8 @@ def verbalize(text: str, language: str) -> str:
         return _in_words(set_apart(text, decimal_comma=language not in ("ja", "zh")), language)
     except ImportError as missing:
         raise MissingDependency(
-            f"numbers in language {language!r} need the package {missing.name!r}: pip install 'vivavoce[kokoro]'"
+            f"numbers in language {language!r} need the package {missing.name!r}: "
+            "pip install 'vivavoce[kokoro]'"
         ) from missing
 
 

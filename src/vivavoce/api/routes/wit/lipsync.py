@@ -9,8 +9,8 @@ from typing import Final, Literal
 import numpy as np
 
 from vivavoce.audio.join import SILENCE_LEVEL
-from vivavoce.synthesis.speech import SegmentAudio
 from vivavoce.text.visemes import VOWELS, Viseme, Word, words
+from vivavoce.types import Samples
 
 # Relative durations; a consonant is 1.
 VOWEL: Final = 1.6
@@ -26,15 +26,14 @@ class Event:
     data: str
 
 
-def estimate(passage: SegmentAudio, language: str, *, start: int) -> list[Event]:
-    """Return the events of a passage that begins at sample `start`, in order; none for a silent
-    one.
+def estimate(text: str, samples: Samples, language: str, *, start: int) -> list[Event]:
+    """Return the events of a segment that begins at sample `start`, in order.
 
-    Punctuation inside the passage counts as silence. After the last word the mouth is closed:
+    A silent segment has none. Punctuation inside the segment counts as silence. After the last word the mouth is closed:
     `sil`.
     """
-    loud = np.flatnonzero(np.abs(passage.samples) > SILENCE_LEVEL)
-    said = words(passage.text, language)
+    loud = np.flatnonzero(np.abs(samples) > SILENCE_LEVEL)
+    said = words(text, language)
     if not len(loud) or not said:
         return []
     first, end = start + int(loud[0]), start + int(loud[-1]) + 1

@@ -11,6 +11,7 @@ from contextlib import aclosing
 from dataclasses import asdict
 from typing import Annotated, Any, Final, Literal
 
+import numpy as np
 from fastapi import APIRouter, Header, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
@@ -24,7 +25,8 @@ from vivavoce.api.schemas.requests import NOT_EMPTY, Flag, Instruct, Name, Numbe
 from vivavoce.audio import open_encoder
 from vivavoce.errors import Unsupported
 from vivavoce.synthesis.speech import Speech
-from vivavoce.types import AudioFormat, EngineInfo, SpeechRequest, Voice
+from vivavoce.text.split import TextSegment
+from vivavoce.types import AudioFormat, EngineInfo, Samples, SpeechRequest, Voice
 
 RATE_HZ: Final = 24_000  # the SDK assumes this rate for all audio
 NO_VOICE: Final = "charlie"  # the SDK's default: no voice was chosen
@@ -168,20 +170,35 @@ def _format(accept: str) -> AudioFormat:
 
 
 async def _frames(speech: Speech, audio_format: AudioFormat) -> AsyncGenerator[bytes]:
-    """A frame for each segment of the text, with the events of its words before its audio."""
+    """Yield a frame for each segment of the text, with the events of its words and its audio."""
     encoder = open_encoder(audio_format, speech.sample_rate_hz, speech.fingerprint)
     start = 0
     try:
-        async with aclosing(speech.passages()) as passages:
-            async for passage in passages:
-                events = estimate(passage, speech.language, start=start)
-                yield frame(events, encoder.write(passage.samples))
-                start += len(passage.samples)
+        async with aclosing(_segments(speech)) as segments:
+            async for text, samples in segments:
+                events = estimate(text, samples, speech.language, start=start)
+                yield frame(events, encoder.write(samples))
+                start += len(samples)
         if rest := encoder.finish():
             yield frame([], rest)
     finally:
         encoder.close()
         await speech.aclose()
+
+
+async def _segments(speech: Speech) -> AsyncGenerator[tuple[str, Samples]]:
+    """Yield the text and the whole audio of each segment."""
+    segment: TextSegment | None = None
+    parts: list[Samples] = []
+    async with aclosing(speech.samples(whole_segments=True)) as samples:
+        async for part in samples:
+            if segment is not None and speech.segment is not segment:
+                yield segment.text, np.concatenate(parts)
+                parts = []
+            segment = speech.segment
+            parts.append(part)
+    if segment is not None:
+        yield segment.text, np.concatenate(parts)
 
 
 def frame(events: Sequence[Event], audio: bytes) -> bytes:

@@ -1,5 +1,4 @@
-"""What a released Qwen3-TTS folder says of itself: `config.json` and `generation_config.json` as
-frozen dataclasses.
+"""Read `config.json` and `generation_config.json` of a released checkpoint into frozen dataclasses.
 
 It knows names and numbers only: no tensor, no torch, no tokenizer. Speakers, languages and special
 ids are read from the file, so a fine-tuned checkpoint with other voices works as it is.
@@ -20,7 +19,7 @@ AUTO = "auto"
 
 @dataclass(frozen=True, slots=True)
 class DecoderConfig:
-    """The shape of one stack of decoder layers; the talker and the code predictor are one each."""
+    """Shape of one stack of decoder layers. The talker and the code predictor have one each."""
 
     hidden_size: int
     intermediate_size: int
@@ -58,7 +57,7 @@ class CodecIds:
 
 @dataclass(frozen=True, slots=True)
 class SamplingDefaults:
-    """How the checkpoint wants its codes drawn when a request does not say."""
+    """Sampling settings of the checkpoint, for requests that give none."""
 
     temperature: float = 0.9
     top_k: int = 50  # 0: no limit
@@ -68,7 +67,7 @@ class SamplingDefaults:
 
 @dataclass(frozen=True, slots=True)
 class GenerationConfig:
-    """`generation_config.json`: the talker's draws, the code predictor's draws, and the length."""
+    """Values of `generation_config.json`: sampling of talker and code predictor, and the length."""
 
     talker: SamplingDefaults
     predictor: SamplingDefaults
@@ -78,7 +77,7 @@ class GenerationConfig:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Everything the language model needs to know of a checkpoint."""
+    """All values of a checkpoint that the language model needs."""
 
     task: Task
     size: str  # "0b6" or "1b7" in the released files
@@ -99,17 +98,23 @@ class Config:
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """The languages a caller may ask for, `auto` first; dialects follow from the speaker."""
+        """Languages of a request, `auto` first. A dialect follows from the speaker."""
         return (AUTO, *(name for name in self.language_ids if "dialect" not in name))
 
     @property
     def follows_instruct(self) -> bool:
-        """True if a style instruction is heard: the 0.6B model and the clone model were not trained on any."""
+        """True if the checkpoint follows a style instruction.
+
+        The 0.6B model and the clone model were not trained on any.
+        """
         return self.task == "voice_design" or (self.task == "custom_voice" and self.size != "0b6")
 
     @property
     def suppressed_tokens(self) -> tuple[int, ...]:
-        """Ids that the talker must not say: the last 1024 of its vocabulary, save the end of speech."""
+        """Ids that the talker must not draw.
+
+        They are the last 1024 of its vocabulary, without the end of speech.
+        """
         last = range(self.codec_vocab_size - 1024, self.codec_vocab_size)
         return tuple(number for number in last if number >= 0 and number != self.codec_ids.eos)
 
@@ -227,7 +232,7 @@ def _sampling(section: Section, prefix: str) -> SamplingDefaults:
 def language_name(config: Config, language: str) -> str:
     """Return `language` in the checkpoint's spelling.
 
-    Raises `Unsupported` if it does not speak it.
+    Raises `Unsupported` if the checkpoint does not speak it.
     """
     name = language.lower()
     if name not in config.languages:

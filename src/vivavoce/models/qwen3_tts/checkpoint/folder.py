@@ -1,4 +1,4 @@
-"""The language-model half of a released checkpoint folder, loaded and ready to lay out prompts and make frames."""
+"""Load the language model and the codec of a checkpoint folder."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,9 +7,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from vivavoce.errors import EngineFault, MissingDependency
 from vivavoce.models.qwen3_tts.checkpoint.config import Config, read_config
 from vivavoce.models.qwen3_tts.checkpoint.tokenizer import Tokenizer
 from vivavoce.models.qwen3_tts.checkpoint.weights import load_weights
+from vivavoce.models.qwen3_tts.codec import CodecDecoder, load_decoder, read_codec_config
 from vivavoce.models.qwen3_tts.network.linear import WeightFormat, numbers_between
 from vivavoce.models.qwen3_tts.network.packing import packing
 from vivavoce.models.qwen3_tts.network.talker import Talker
@@ -27,11 +29,12 @@ from vivavoce.models.qwen3_tts.prompt.layout import (
     shared_prefix,
 )
 from vivavoce.models.qwen3_tts.prompt.prefix_cache import Prefix
+from vivavoce.models.qwen3_tts.prompt.voices import RATE_HZ
 from vivavoce.models.qwen3_tts.runtime.batch import Batch
 from vivavoce.models.qwen3_tts.runtime.cuda import CudaStream
 from vivavoce.models.qwen3_tts.runtime.memory import prompt_positions
 
-SPEAKER_ENCODER = "speaker_encoder."  # in a clone model's file too, and loaded by its own module
+SPEAKER_ENCODER = "speaker_encoder."  # also in a clone model's file, loaded by its own module
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,17 +46,17 @@ class Checkpoint:
     talker: Talker
 
     def prompt(self, request: PromptRequest) -> tuple[Tensor, Tensor]:
-        """Return the prompt [positions, hidden] and the trailing text [tokens, hidden] of `request`."""
+        """Return the prompt [positions, hidden] and the trailing text [tokens, hidden]."""
         return embed(lay_out(request, self.config, self.tokenizer), self.talker, request.clone)
 
     def shared_prompt(self, request: PromptRequest) -> tuple[Tensor, Tensor, Prefix]:
-        """`prompt`, and what of it other requests in the same voice begin with too."""
+        """Return `prompt`, and the prefix that other requests in the same voice share."""
         return self._embed(lay_out(request, self.config, self.tokenizer), request)
 
     def live_turn(self, request: PromptRequest) -> LiveTurn:
-        """Return the turn of `request`, nothing of its text known yet.
+        """Return the turn of `request`, with no text yet.
 
-        Raises `BadRequest` for what is wrong with the rest.
+        Raises `BadRequest` if anything but the text is invalid.
         """
         check(request, self.config)
         return LiveTurn(LiveText(self.tokenizer, REPLY))
@@ -61,7 +64,7 @@ class Checkpoint:
     def live_prompt(
         self, request: PromptRequest, turn: LiveTurn
     ) -> tuple[Tensor, Tensor, Prefix] | None:
-        """As `shared_prompt`, of what is known of `turn`: None while it is too little to begin with."""
+        """Return `shared_prompt` of the text known so far, or None while it is too short."""
         layout = lay_out_turn(
             request, self.config, self.tokenizer, turn.known, complete=turn.complete
         )
@@ -70,22 +73,38 @@ class Checkpoint:
         return self._embed(layout, request)
 
     def _embed(self, layout: Layout, request: PromptRequest) -> tuple[Tensor, Tensor, Prefix]:
-        """Return the embedded `layout`.
+        """Return the embedded `layout` and its shared prefix.
 
-        Raises `BadRequest`, before it embeds anything, if it fits into no slot.
+        Raises `BadRequest` before it embeds anything if the prompt fits into no slot.
         """
         check_length(layout, request, prompt_positions(self.config))
         return *embed(layout, self.talker, request.clone), shared_prefix(layout, request.clone)
 
     def embed_text(self, ids: Sequence[int]) -> Tensor:
-        """Text tokens as the talker reads them: [n, hidden]."""
+        """Return the talker's embeddings [n, hidden] of text tokens."""
         return self.talker.embed_text(torch.tensor(ids, dtype=torch.int64))
 
-    def batch(self, slots: int, max_len: int, track: CudaStream | None = None) -> Batch:
-        """Return an empty batch of `slots` streams of at most `max_len` positions, prompt and frames together."""
+    def batch(self, slots: int, max_len: int, cuda_stream: CudaStream | None = None) -> Batch:
+        """Return an empty batch of `slots` streams.
+
+        `max_len` is the most positions of each stream, prompt and frames together.
+        """
         pad = embed_pad(self.talker, self.config)
         most = min(max_len, self.config.max_positions)
-        return Batch(self.talker, self.config, pad, slots=slots, max_len=most, track=track)
+        return Batch(
+            self.talker, self.config, pad, slots=slots, max_len=most, cuda_stream=cuda_stream
+        )
+
+
+def check_folder(folder: Path) -> None:
+    """Raise `MissingDependency` with the next step if there is no checkpoint in `folder`."""
+    if not (folder / "config.json").is_file():
+        what = "has no config.json" if folder.is_dir() else "is not there"
+        raise MissingDependency(
+            f"the Qwen3-TTS checkpoint {str(folder)!r} {what}: download a whole checkpoint, such "
+            "as Qwen/Qwen3-TTS-12Hz-0.6B-CustomVoice, into a folder, and name that folder in "
+            "the setting 'qwen'"
+        )
 
 
 def load_checkpoint(
@@ -96,12 +115,12 @@ def load_checkpoint(
     form: WeightFormat = WeightFormat.PLAIN,
     text_device: torch.device | None = None,
 ) -> Checkpoint:
-    """Return the checkpoint in `folder`, on `device` in `dtype`; its text embedding may stay on a
-    `text_device`.
+    """Return the checkpoint in `folder`, on `device` in `dtype`.
 
-    In a `form` other than plain, `dtype` is that of the matrices, each of which is packed as soon
-    as it is read, and what lies between them is float32. Raises `MissingDependency` for absent
-    files, `EngineFault` for files that are damaged or do not fit together.
+    The text embedding may stay on a `text_device`. In a `form` other than plain, `dtype` is the
+    type of the matrices, and everything between them is float32. Each matrix is packed as soon as
+    it is read. Raises `MissingDependency` for absent files, `EngineFault` for files that are
+    damaged or do not fit together.
     """
     config, tokenizer = read_config(folder), Tokenizer(folder)
     with torch.device("meta"):
@@ -119,3 +138,26 @@ def load_checkpoint(
             finish=pack,
         )
     return Checkpoint(config, tokenizer, talker.eval())
+
+
+def load_codec(folder: Path, device: torch.device, config: Config) -> CodecDecoder:
+    """Return the codec of a checkpoint.
+
+    Raises `EngineFault` if its codebooks are not those of the language model.
+    """
+    codec = read_codec_config(folder)
+    decoder = codec.decoder
+    entries = max(
+        config.code_vocab_size, min(config.suppressed_tokens, default=config.codec_vocab_size)
+    )
+    if decoder.num_quantizers != config.codebooks or decoder.codebook_size < entries:
+        raise EngineFault(
+            f"{str(folder)!r} decodes {decoder.num_quantizers} codebooks of "
+            f"{decoder.codebook_size}, the checkpoint speaks in {config.codebooks} of {entries}: "
+            "they do not belong together, fetch the checkpoint again"
+        )
+    if codec.sample_rate_hz != RATE_HZ:
+        raise EngineFault(
+            f"{str(folder)!r} decodes to {codec.sample_rate_hz} Hz, this engine to {RATE_HZ}"
+        )
+    return load_decoder(folder, device, torch.float32)

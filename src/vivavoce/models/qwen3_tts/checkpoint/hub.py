@@ -1,9 +1,8 @@
-"""Which checkpoints a model hub has by name, which of them are on this machine, and how they go
-again.
+"""List, locate and remove checkpoints that were pulled from a model hub.
 
-Checkpoints are kept in the hub's own cache (`HF_HOME`, `HF_HUB_CACHE`), where other programs find
-them too, or in plain folders. It knows that cache and the names of a checkpoint's files, not what
-is in them, and asks no network.
+Checkpoints are kept in the hub's own cache (`HF_HOME`, `HF_HUB_CACHE`), which other programs share,
+or in plain folders. It knows that cache and the names of a checkpoint's files. It does not know
+their contents, and makes no network request.
 """
 
 import json
@@ -29,9 +28,14 @@ RELEASED = (
 )
 CONFIG, CODEC, WEIGHTS = "config.json", "speech_tokenizer", "model.safetensors"
 NEEDED = (
-    CONFIG, "generation_config.json", "vocab.json", "merges.txt", "tokenizer_config.json", f"{CODEC}/{CONFIG}"
-)  # fmt: skip
-# What the loader reads, by folder; weights as safetensors alone, which cannot run code.
+    CONFIG,
+    "generation_config.json",
+    "vocab.json",
+    "merges.txt",
+    "tokenizer_config.json",
+    f"{CODEC}/{CONFIG}",
+)
+# Files that the loader reads, by folder. Weights as safetensors alone, which cannot run code.
 PATTERNS = {
     ".": (
         *(name for name in NEEDED if "/" not in name),
@@ -47,26 +51,25 @@ _REVISION = re.compile(r"\w[\w./-]*", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class HubId:
-    """A repository on the hub, `owner/name`, and perhaps a revision of it: a branch, a tag or a commit."""
+    """A repository on the hub, `owner/name`, with an optional branch, tag or commit."""
 
     repo: str
     revision: str | None = None
 
     @classmethod
     def parse(cls, name: str, revision: str | None = None) -> Self:
-        """Return the id that `name` stands for: `owner/name`, or the name of a released checkpoint
-        in any case.
+        """Parse `owner/name`, or the name of a released checkpoint in any case.
 
-        `@REVISION` may follow. Raises `UnknownModel` for what is neither, `BadRequest` for an
-        impossible revision.
+        `@REVISION` may follow. Raises `UnknownModel` for any other name, `BadRequest` for an
+        invalid revision.
         """
         short, _, behind = name.partition("@")
         released = {repo.rpartition("/")[2].lower(): repo for repo in RELEASED}
         repo = released.get(short.lower(), short)
         if not _REPO.fullmatch(repo):
             raise UnknownModel(
-                f"{name!r} is no model that can be pulled: name kokoro, one of {', '.join(RELEASED)}, or another "
-                "Qwen3-TTS checkpoint by its hub id, OWNER/NAME",
+                f"{name!r} is no model that can be pulled: name kokoro, one of "
+                f"{', '.join(RELEASED)}, or another Qwen3-TTS checkpoint by its hub id, OWNER/NAME",
                 field="model",
             )
         wanted = revision or behind or None
@@ -85,7 +88,7 @@ class HubId:
 
     @property
     def store(self) -> str:
-        """Its folder in the hub's cache."""
+        """Name of its folder in the hub's cache."""
         return f"models--{self.repo.replace('/', '--')}"
 
 
@@ -100,9 +103,9 @@ class Pulled:
 
 
 def locate(source: str | Path) -> Path:
-    """Return the folder of a checkpoint: `source` if it is a path, else where it was pulled to.
+    """Return the folder of a checkpoint: the path `source`, or that of a pulled one.
 
-    Asks no network. Raises `MissingDependency` for what is absent or may not be read.
+    Makes no network request. Raises `MissingDependency` if files are absent or not readable.
     """
     if isinstance(source, Path):
         _require_readable(source)
@@ -129,9 +132,10 @@ def locate(source: str | Path) -> Path:
 
 
 def pulled() -> list[Pulled]:
-    """Return the Qwen3-TTS checkpoints in the hub's cache, by name.
+    """Return the Qwen3-TTS checkpoints in the hub's cache, sorted by name.
 
-    None without the package that knows the cache. Raises `MissingDependency` if it may not be read.
+    The list is empty without the package that reads the cache. Raises `MissingDependency` if the
+    cache is not readable.
     """
     try:
         require_packages(HUB)
@@ -160,9 +164,10 @@ def pulled() -> list[Pulled]:
 
 
 def remove(hub_id: HubId, *, folder: Path | None = None) -> tuple[Path, int] | None:
-    """Remove a pulled checkpoint. Return its place and size in bytes, or `None` if it is not there.
+    """Remove a pulled checkpoint and return its path and size in bytes.
 
-    All its revisions go, unless the id names one. Other files in the cache or in `folder` stay.
+    Returns None if it is not there. All its revisions are removed, unless the id names one. Other
+    files in the cache or in `folder` stay.
     """
     if folder is not None:
         return _remove_files(folder / hub_id.name)
@@ -178,7 +183,8 @@ def remove(hub_id: HubId, *, folder: Path | None = None) -> tuple[Path, int] | N
     (repo,) = found
     if not all(task_of(revision.snapshot_path / CONFIG) for revision in repo.revisions):
         raise UnknownModel(
-            f"{hub_id.repo!r} in {str(repo.repo_path)!r} is no Qwen3-TTS checkpoint: remove it with hf cache rm",
+            f"{hub_id.repo!r} in {str(repo.repo_path)!r} is no Qwen3-TTS checkpoint: "
+            "remove it with hf cache rm",
             field="model",
         )
     commits = [
@@ -186,23 +192,20 @@ def remove(hub_id: HubId, *, folder: Path | None = None) -> tuple[Path, int] | N
         for one in repo.revisions
         if hub_id.revision in (None, one.commit_hash, *one.refs)
     ]
-    # Only in this repository: one that was duplicated on the hub has the same commits.
+    # Only in this repository: a duplicate on the hub has the same commits.
     plan = replace(cache, repos=frozenset(found)).delete_revisions(*commits)
     plan.execute()
     return (repo.repo_path, plan.expected_freed_size) if commits else None
 
 
-# -- what is here -------------------------------------------------------------------------------------------
-
-
 def is_wanted(path: str) -> bool:
-    """True if the loader reads the file of that path in a repository."""
+    """True if the loader reads the repository file `path`."""
     parent, _, name = path.rpartition("/")
     return any(fnmatch(name, pattern) for pattern in PATTERNS.get(parent or ".", ()))
 
 
 def _require_readable(folder: Path) -> None:
-    """Raise `MissingDependency` if a file that the loader needs may not be read."""
+    """Raise `MissingDependency` if a file that the loader needs is not readable."""
     require_readable(folder, folder / CODEC, *(folder / name for name in _needed(folder)))
 
 
@@ -224,12 +227,12 @@ def _needed(folder: Path) -> list[str]:
         except OSError:
             names.append(index)
         except (ValueError, KeyError, TypeError, AttributeError):
-            continue  # the loader says what is wrong with it
+            continue  # the loader reports the damage
     return names
 
 
 def task_of(config: Path) -> str | None:
-    """What the checkpoint of a `config.json` says it does; `None` if it is no Qwen3-TTS checkpoint."""
+    """Return the task in a `config.json`, or None without one of Qwen3-TTS."""
     try:
         values = json.loads(config.read_text("utf-8"))
     except (OSError, ValueError):
@@ -239,7 +242,7 @@ def task_of(config: Path) -> str | None:
 
 
 def _scan() -> "HFCacheInfo | None":
-    """What is in the hub's cache, if there is one."""
+    """Return the contents of the hub's cache, or None if there is no cache."""
     from huggingface_hub import CacheNotFound, constants, scan_cache_dir
 
     try:
@@ -252,8 +255,8 @@ def _scan() -> "HFCacheInfo | None":
 
 
 def _remove_files(place: Path) -> tuple[Path, int] | None:
-    """Remove the files of a pull from the folder `place`, and the folders that are then empty."""
-    paths = sorted(place.rglob("*"), reverse=True)  # what is in a folder before the folder
+    """Remove the files of a pull from the folder `place`, then empty folders."""
+    paths = sorted(place.rglob("*"), reverse=True)  # files before their folder
     ours = [
         path for path in paths if path.is_file() and _is_pulled(path.relative_to(place).as_posix())
     ]
@@ -267,5 +270,5 @@ def _remove_files(place: Path) -> tuple[Path, int] | None:
 
 
 def _is_pulled(path: str) -> bool:
-    # The hub's library keeps its notes in that folder.
+    # The hub's library keeps its metadata in that folder.
     return is_wanted(path) or path.startswith(".cache/huggingface/")

@@ -1,4 +1,4 @@
-"""Whether the packages that Qwen3-TTS runs on are installed; it imports none of them."""
+"""Check that the packages of Qwen3-TTS are installed, without importing them."""
 
 from importlib.util import find_spec
 
@@ -10,7 +10,10 @@ INSTALL = "pip install 'vivavoce[qwen]'"
 
 
 def require_packages(*names: str) -> None:
-    """Raise `MissingDependency` with the command that brings what is missing of `names`, or of all."""
+    """Raise `MissingDependency` if any of `names` (default: all) is not installed.
+
+    The message has the command that installs them.
+    """
     missing = [name for name in names or PACKAGES if find_spec(name) is None]
     if missing:
         raise MissingDependency(f"Qwen3-TTS needs {', '.join(missing)}: {INSTALL}")

@@ -1,7 +1,7 @@
-"""Download a checkpoint from a model hub into the hub's cache, or into a plain folder.
+"""Download a checkpoint from a model hub into its cache or a plain folder.
 
-It knows which files a checkpoint must have. `hub` knows names and places, the hub's library how
-to transfer.
+It knows which files a checkpoint must have. `hub` knows names and folders. The hub's library
+transfers the files.
 """
 
 import glob
@@ -28,16 +28,16 @@ from vivavoce.models.qwen3_tts.checkpoint.packages import HUB, require_packages
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
-# A partial file that nothing was written to for so long belongs to a process that has ended.
+# A partial file that was not written to for so long belongs to a process that has ended.
 ABANDONED_S = 3600.0
 
 
 def pull(hub_id: HubId, *, folder: Path | None = None) -> Path:
-    """Download the missing files of a checkpoint and return its folder, checked.
+    """Download the missing files of a checkpoint, check them and return their folder.
 
-    They go into the hub's cache, or into a folder of the checkpoint's name below `folder`. Raises
-    `UnknownModel` if the hub has no such checkpoint, and `MissingDependency` if the files cannot be
-    downloaded or stored.
+    The files are stored in the hub's cache, or in a folder of the checkpoint's name below `folder`.
+    Raises `UnknownModel` if the hub has no such checkpoint, and `MissingDependency` if the files
+    cannot be downloaded or stored.
     """
     require_packages(HUB)
     from filelock import FileLock
@@ -45,7 +45,7 @@ def pull(hub_id: HubId, *, folder: Path | None = None) -> Path:
     from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]  # another library's
     from huggingface_hub.utils import disable_progress_bars  # type: ignore[attr-defined]
 
-    # Otherwise the library also asks the hub for a list of programs that may have started it.
+    # Otherwise the library also requests a list of programs that may have started it.
     constants.HF_HUB_DISABLE_TELEMETRY = True
     if constants.HF_HUB_OFFLINE:
         raise MissingDependency(
@@ -70,7 +70,7 @@ def _pull(api: "HfApi", hub_id: HubId, local_dir: Path | None) -> Path:
     # 1. The listing says which files there are, and how large.
     info = api.model_info(repo, revision=revision, files_metadata=True)
     if local_dir:
-        revision = info.sha or revision  # the name of a branch would be noted in the hub's cache
+        revision = info.sha or revision  # a branch name would be stored in the hub's cache
     sizes = {
         file.rfilename: file.size or 0 for file in info.siblings or () if is_wanted(file.rfilename)
     }
@@ -95,13 +95,14 @@ def _pull(api: "HfApi", hub_id: HubId, local_dir: Path | None) -> Path:
             path.resolve().unlink()  # in the cache, the file behind the link
             path.unlink(missing_ok=True)
             raise MissingDependency(
-                f"{wrong['path']!r} of {repo!r} has another checksum than the hub lists; it was removed: pull it again"
+                f"{wrong['path']!r} of {repo!r} has another checksum than the hub lists; "
+                "it was removed: pull it again"
             )
     return found
 
 
 def _check_is_whole(hub_id: HubId, paths: Iterable[str]) -> None:
-    """Raise `UnknownModel` if these files cannot be a whole checkpoint."""
+    """Raise `UnknownModel` if `paths` are not a whole checkpoint."""
     weights = [f"{prefix}{WEIGHTS}" for prefix in ("", f"{CODEC}/")]
     missing = [path for path in NEEDED if path not in paths]
     missing += [path for path in weights if path not in paths and f"{path}.index.json" not in paths]
@@ -113,13 +114,13 @@ def _check_is_whole(hub_id: HubId, paths: Iterable[str]) -> None:
 
 
 def _check_disk(sizes: Mapping[Path, int]) -> None:
-    """Raise `MissingDependency` if the disk has no space for the files that are not there."""
+    """Raise `MissingDependency` if the disk has no space for the missing files."""
     missing = sum(size for path, size in sizes.items() if not path.exists())
     folder = next(iter(sizes)).parent
     if missing > (free := shutil.disk_usage(folder).free):
         raise MissingDependency(
-            f"{missing / 1e9:.1f} GB are to come, and {str(folder)!r} has {free / 1e9:.1f} GB left: "
-            "free some, or choose another place with --dir or HF_HOME"
+            f"{missing / 1e9:.1f} GB are to come, and {str(folder)!r} has {free / 1e9:.1f} GB "
+            "left: free some, or choose another place with --dir or HF_HOME"
         )
 
 
@@ -131,7 +132,7 @@ def _remove_abandoned(store: Path) -> None:
 
 
 def _translate(error: Exception, hub_id: HubId, root: Path) -> VivavoceError:
-    """Return the error that explains a failure of the hub's library, and what to do."""
+    """Return an error that explains a failure of the hub's library and the next step."""
     from huggingface_hub import constants, errors
 
     hub, repo = constants.ENDPOINT, hub_id.repo
@@ -144,7 +145,8 @@ def _translate(error: Exception, hub_id: HubId, root: Path) -> VivavoceError:
         )
     if isinstance(error, errors.RevisionNotFoundError):
         return UnknownModel(
-            f"{repo!r} has no revision {hub_id.revision!r}: leave out --revision, or see {hub}/{repo}/tree/main",
+            f"{repo!r} has no revision {hub_id.revision!r}: leave out --revision, or see "
+            f"{hub}/{repo}/tree/main",
             field="revision",
         )
     # The hub answers 401 to strangers, so that they cannot tell private from absent.
@@ -170,5 +172,6 @@ def _translate(error: Exception, hub_id: HubId, root: Path) -> VivavoceError:
             "another, or download the checkpoint by other means and name its folder"
         )
     return MissingDependency(
-        f"the hub {hub!r} cannot be reached ({error}): check the network, the proxy and HF_ENDPOINT, then pull it again"
+        f"the hub {hub!r} cannot be reached ({error}): check the network, the proxy and "
+        "HF_ENDPOINT, then pull it again"
     )

@@ -1,8 +1,7 @@
-"""Language models and codecs of the released shapes with random weights, made in memory: to measure
-without a download.
+"""Build language models and codecs of the released shapes with random weights, for benchmarks.
 
-A frame of noise takes as long as a frame of speech. The text embedding is left out, of which a
-frame reads nothing.
+They are made in memory, without a download. A frame of noise takes as long as a frame of speech.
+The text embedding is left out, since a frame reads nothing of it.
 """
 
 import math
@@ -31,7 +30,7 @@ PREDICTOR = DecoderConfig(1024, 3072, 5, 16, 8, 128, 1e6, 1e-6)
 TALKERS: Mapping[str, tuple[str, DecoderConfig, DecoderConfig]] = {
     "0.6b": ("0b6", DecoderConfig(1024, 3072, 28, 16, 8, 128, 1e6, 1e-6), PREDICTOR),
     "1.7b": ("1b7", DecoderConfig(2048, 6144, 28, 16, 8, 128, 1e6, 1e-6), PREDICTOR),
-    # No released one: to try what measures them.
+    # Not a released shape: for tests of the benchmarks.
     "tiny": (
         "0b6",
         DecoderConfig(32, 48, 2, 4, 2, 8, 1e6, 1e-6),
@@ -50,7 +49,10 @@ TINY_CODEC = CodecConfig(
 
 
 def released_config(size: str) -> Config:
-    """Return the configuration of the released checkpoint of `size` ("0.6b" or "1.7b"), without voices and text."""
+    """Return the configuration of a released checkpoint, without voices and text.
+
+    `size` is "0.6b" or "1.7b".
+    """
     name, talker, predictor = TALKERS[size]
     return Config(
         task="base",
@@ -76,7 +78,7 @@ def released_config(size: str) -> Config:
 def random_talker(
     config: Config, device: torch.device, dtype: torch.dtype, form: WeightFormat, seed: int = 0
 ) -> Talker:
-    """A talker of that shape, packed matrix by matrix as a loaded one is."""
+    """Return a talker of the shape of `config`, packed like a loaded one."""
     with torch.device("meta"):
         talker = Talker(config)
     generator = torch.Generator(device).manual_seed(seed)
@@ -88,9 +90,8 @@ def random_talker(
                 if isinstance(module, RMSNorm):
                     tensor.fill_(1)
                 else:
-                    spread = (
-                        0.5 if isinstance(module, Embedding) else 1 / math.sqrt(parameter.shape[-1])
-                    )
+                    embedding = isinstance(module, Embedding)
+                    spread = 0.5 if embedding else 1 / math.sqrt(parameter.shape[-1])
                     tensor.normal_(0, spread, generator=generator)
                 setattr(module, name, nn.Parameter(tensor, requires_grad=False))
             pack(module)
@@ -102,7 +103,7 @@ def random_talker(
 def random_codec(
     device: torch.device, seed: int = 0, *, config: CodecConfig = CODEC
 ) -> CodecDecoder:
-    """A codec decoder, of the released shape if `config` says no other, in float32."""
+    """Return a float32 codec decoder, by default of the released shape."""
     torch.manual_seed(seed)
     codec = CodecDecoder(config)
     codec.to(device)

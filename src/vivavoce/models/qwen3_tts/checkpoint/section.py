@@ -1,6 +1,6 @@
-"""Read the JSON files of a checkpoint, with errors that name the file, the key and the value.
+"""Read the JSON files of a checkpoint, with errors that name file, key and value.
 
-It knows no key: which there are is the business of the modules that read them.
+It knows no key. The modules that read a file know its keys.
 """
 
 import json
@@ -13,7 +13,7 @@ from vivavoce.errors import EngineFault, MissingDependency
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-# No number of a checkpoint comes near; twice as wide, and torch cannot count a matrix's elements.
+# Far above the numbers of a checkpoint. From twice as many on, torch cannot count a matrix.
 BEYOND = 1 << 24
 T = TypeVar("T", bound="DataclassInstance")
 
@@ -27,7 +27,8 @@ def read_section(path: Path) -> "Section":
         return Section("", json.loads(path.read_text(encoding="utf-8")), path)
     except FileNotFoundError as error:
         raise MissingDependency(
-            f"{str(path)!r} is missing: name the folder of a Qwen3-TTS checkpoint, or download the whole checkpoint"
+            f"{str(path)!r} is missing: name the folder of a Qwen3-TTS checkpoint, or download the "
+            "whole checkpoint"
         ) from error
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise EngineFault(
@@ -37,10 +38,10 @@ def read_section(path: Path) -> "Section":
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One JSON object, which names itself in errors about its keys."""
+    """One JSON object. It names itself in errors about its keys."""
 
     name: str
-    values: Any  # a JSON object once `__post_init__` is through
+    values: Any  # a JSON object, checked by `__post_init__`
     path: Path
 
     def __post_init__(self) -> None:
@@ -85,10 +86,10 @@ class Section:
         return value
 
     def fill(self, kind: type[T], *, least: int = 0) -> T:
-        """Return the dataclass `kind` with the values given here, its defaults for the others.
+        """Return the dataclass `kind` with the values of this object, else its defaults.
 
-        Every field has a default, which shows its type. Whole numbers are at least `least`. Keys
-        that `kind` does not have are other software's and are skipped.
+        Every field has a default, which gives its type. Whole numbers are at least `least`. Keys
+        that `kind` does not have belong to other software and are skipped.
         """
         given: dict[str, Any] = {}
         for field in fields(kind):
@@ -102,15 +103,15 @@ class Section:
         return kind(**given)
 
     def demand(self, key: str, value: object, wanted: object) -> None:
-        """Raise `EngineFault` if `value`, of `key` or made of it, is not `wanted`."""
+        """Raise `EngineFault` if `value`, read or derived from `key`, is not `wanted`."""
         if value != wanted:
             raise EngineFault(
-                f"{str(self.path)!r}: {self._full(key)} is {value!r}; this engine runs {wanted!r} only: "
-                "use a released Qwen3-TTS 12 Hz checkpoint"
+                f"{str(self.path)!r}: {self._full(key)} is {value!r}; this engine runs {wanted!r} "
+                "only: use a released Qwen3-TTS 12 Hz checkpoint"
             )
 
     def refuse(self, key: str, expected: str) -> NoReturn:
-        """Raise the `EngineFault` for a value that this engine cannot work with."""
+        """Raise the `EngineFault` for a value that this engine does not support."""
         raise EngineFault(
             f"{str(self.path)!r}: {self._full(key)} is {self.values.get(key)!r}, must be {expected}"
         )
@@ -119,7 +120,8 @@ class Section:
         value = self.values.get(key, default)
         if value is None:
             raise EngineFault(
-                f"{str(self.path)!r} lacks the key {self._full(key)!r}: not a Qwen3-TTS checkpoint, or incomplete"
+                f"{str(self.path)!r} lacks the key {self._full(key)!r}: not a Qwen3-TTS "
+                "checkpoint, or incomplete"
             )
         return value
 

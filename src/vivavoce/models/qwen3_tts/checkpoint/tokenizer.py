@@ -1,7 +1,7 @@
-"""Text to the ids of the checkpoint's own byte-level BPE, from `vocab.json`, `merges.txt` and
-`tokenizer_config.json`.
+"""Encode text with the checkpoint's own byte-level BPE.
 
-It knows nothing of prompts: markers such as `<|im_start|>` are recognised wherever they stand in the text.
+It reads `vocab.json`, `merges.txt` and `tokenizer_config.json`. It knows nothing of prompts:
+markers such as `<|im_start|>` are recognised anywhere in the text.
 """
 
 import json
@@ -17,15 +17,21 @@ from tokenizers.pre_tokenizers import ByteLevel, Sequence, Split
 
 from vivavoce.errors import EngineFault, MissingDependency
 
-# Qwen2's cut of text into words before BPE. The published loader swaps in Mistral's for some
-# checkpoints on disk, but not for the same ones named by their hub id; the vocabulary was made with
-# this one.
-WORDS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+# Qwen2's split of text into words before BPE. The published loader uses Mistral's for some
+# checkpoints on disk, but not for the same ones named by their hub id. The vocabulary was made
+# with this one.
+WORDS = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
+    r"|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """What is joined from bytes independently of its neighbours, or a marker; places count characters of the text."""
+    """A marker, or a run of text that BPE encodes independently of its neighbours.
+
+    `start` and `end` count characters of the text.
+    """
 
     start: int
     end: int
@@ -33,7 +39,7 @@ class Word:
 
 
 class Tokenizer:
-    """Encodes text as the checkpoint's text embedding expects it."""
+    """Encoder from text to the ids of the checkpoint's text embedding."""
 
     def __init__(self, folder: Path) -> None:
         added = _added_tokens(folder / "tokenizer_config.json")
@@ -44,16 +50,16 @@ class Tokenizer:
             (self._bpe.add_special_tokens if special else self._bpe.add_tokens)([token])
             if self._bpe.token_to_id(content) != number:
                 raise EngineFault(
-                    f"{str(folder)!r}: tokenizer_config.json has {content!r} = {number}, which does not follow "
-                    "the ids of vocab.json: fetch the checkpoint again"
+                    f"{str(folder)!r}: tokenizer_config.json has {content!r} = {number}, which "
+                    "does not follow the ids of vocab.json: fetch the checkpoint again"
                 )
 
     def encode(self, text: str) -> list[int]:
-        """Return the ids of `text`, markers included, nothing added before or after."""
+        """Return the ids of `text`, markers included, with nothing added."""
         return list(self._bpe.encode(text, add_special_tokens=False).ids)
 
     def words(self, text: str) -> list[Word]:
-        """Return the words of `text` in order, whose ids together are those of `encode`."""
+        """Return the words of `text` in order. Their ids together are those of `encode`."""
         coded = self._bpe.encode(text, add_special_tokens=False)
         found = []
         for _, numbers in groupby(range(len(coded.ids)), key=coded.word_ids.__getitem__):
@@ -85,7 +91,7 @@ def _byte_level_bpe(folder: Path) -> BpeTokenizer:
 
 
 def _added_tokens(path: Path) -> list[tuple[int, str, bool]]:
-    """Return the markers of `tokenizer_config.json` in the order of their ids: (id, text, special)."""
+    """Return the markers of `tokenizer_config.json` as (id, text, special), sorted by id."""
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))["added_tokens_decoder"].items()
         return sorted(

@@ -1,9 +1,11 @@
 """Load weights from safetensors files into modules, one tensor at a time.
 
-It knows files, names and shapes, not what the tensors mean. A module is built without storage (on
-torch's `meta` device) and its parameters are filled one by one, straight to their device and dtype,
-so the peak is the model plus its largest tensor. A parameter may be made of several tensors of the
-files (`Part`). A module may also fill itself (`FillsItself`).
+It knows files, names and shapes, not the meaning of tensors.
+
+- A module is built without storage (on torch's `meta` device). Its parameters are filled one by
+  one, directly on their device and in their dtype. The peak is the model plus its largest tensor.
+- A parameter may be made of several tensors of the files (`Part`).
+- A module may also fill itself (`FillsItself`).
 """
 
 import json
@@ -26,14 +28,15 @@ SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 AGAIN = "download the whole checkpoint again"
 M = TypeVar("M", bound=nn.Module)
 Place = Callable[[str], torch.device]  # a parameter's name → where it lives
-Finish = Callable[
-    [nn.Module], object
-]  # called with each part of the module as soon as its own parameters are there
+Finish = Callable[[nn.Module], object]  # called with each submodule once its parameters are filled
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A module of the files whose parameters are `rows` rows of ours; `repeated`: one row of theirs is all of these."""
+    """A module of the files that fills `rows` rows of our parameters.
+
+    With `repeated`, one row of the file fills all of these rows.
+    """
 
     name: str
     rows: int
@@ -42,7 +45,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Released:
-    """A tensor of the files: its name, its shape, and which rows of which of our parameters it fills."""
+    """A tensor of the files: its name, its shape, and the rows of our parameter that it fills."""
 
     name: str
     shape: tuple[int, ...]
@@ -51,7 +54,10 @@ class Released:
 
 
 def released(module: nn.Module, prefix: str = "") -> Iterator[Released]:
-    """What the files call the parameters of `module`, whose own names they are, save where a module has `parts`."""
+    """Yield the tensors of the files that fill the parameters of `module`.
+
+    Names are those of the parameters, unless a module has `parts`.
+    """
     for path, owner in module.named_modules():
         parts: tuple[Part, ...] = getattr(owner, "parts", ())
         for leaf, parameter in owner.named_parameters(recurse=False):
@@ -76,14 +82,14 @@ def load_weights(
     others: tuple[str, ...] = (),
     finish: Finish = lambda _: None,
 ) -> None:
-    """Fill `module`, which was built on the meta device, with the tensors of `folder` whose names
-    begin with `prefix`.
+    """Fill `module` with the tensors of `folder` whose names begin with `prefix`.
 
-    Names that begin with one of `others` belong to another module and are left alone. `finish` gets
-    every submodule once it is filled, before the next one is. Raises `MissingDependency` for an
-    absent file and `EngineFault` for a damaged one, a wrong shape, and missing or unknown tensors.
+    The module was built on the meta device. Names that begin with one of `others` belong to another
+    module and are skipped. `finish` is called with every submodule once it is filled, before the
+    next one is. Raises `MissingDependency` for an absent file and `EngineFault` for a damaged one,
+    a wrong shape, and missing or unknown tensors.
     """
-    wanted: dict[str, list[Released]] = defaultdict(list)  # our parameter → what it is made of
+    wanted: dict[str, list[Released]] = defaultdict(list)  # our parameter → its tensors
     for tensor in released(module, prefix):
         wanted[tensor.parameter].append(tensor)
     tensors = list(chain.from_iterable(wanted.values()))
@@ -107,7 +113,7 @@ def load_weights(
 
 @runtime_checkable
 class FillsItself(Protocol):
-    """A module whose tensors are not stored as it uses them."""
+    """A module that stores its tensors in another form than the files."""
 
     def load(self, file: "TensorFile", prefix: str) -> None: ...
 
@@ -115,7 +121,7 @@ class FillsItself(Protocol):
 def build(make: Callable[[], M], file: "TensorFile", prefix: str) -> M:
     """Return the module that `make` builds, filled with the tensors of `file` under `prefix`.
 
-    The module is built without memory of its own, so a tensor exists once, on its device.
+    The module is built without storage, so a tensor exists once, on its device.
     """
     with torch.device("meta"):
         module = make()
@@ -131,9 +137,9 @@ def build(make: Callable[[], M], file: "TensorFile", prefix: str) -> M:
 
 
 class TensorFile:
-    """The tensors of a folder, in one safetensors file or in shards, open until the context ends.
+    """Tensors of a folder, in one safetensors file or in shards, open inside the context.
 
-    Raises `MissingDependency` for a file that is absent or may not be read, `EngineFault` for a
+    Raises `MissingDependency` for a file that is absent or not readable, `EngineFault` for a
     damaged one.
     """
 
@@ -145,7 +151,8 @@ class TensorFile:
         with self._open:  # closes what is open if a later file is not there
             files = [(path, _open(self._open, path)) for path in _shards(folder)]
             self._open = self._open.pop_all()
-        self._places = {name: place for place in files for name in place[1].keys()}  # noqa: SIM118 - not a mapping
+        # A file of safetensors is no mapping, and must be asked for its keys.
+        self._places = {name: place for place in files for name in place[1].keys()}  # noqa: SIM118
 
     def __enter__(self) -> Self:
         return self
@@ -168,12 +175,13 @@ class TensorFile:
             raise EngineFault(f"{str(self.folder)!r} has no tensor {name!r}: {AGAIN}")
         if self.shape(name) != shape:
             raise EngineFault(
-                f"{str(self._places[name][0])!r}: tensor {name!r} has shape {list(self.shape(name))}, config.json "
-                f"asks for {list(shape)}: its config.json belongs to other weights; {AGAIN}"
+                f"{str(self._places[name][0])!r}: tensor {name!r} has shape "
+                f"{list(self.shape(name))}, config.json asks for {list(shape)}: its config.json "
+                f"belongs to other weights; {AGAIN}"
             )
 
     def stored(self, name: str, shape: tuple[int, ...]) -> Tensor:
-        """Return the tensor `name` as the file has it: a view of the file, to be copied."""
+        """Return the tensor `name` as a view of the file, to be copied."""
         self.check(name, shape)
         path, file = self._places[name]
         try:
@@ -184,7 +192,7 @@ class TensorFile:
             ) from error
         # The extremes see NaN and infinity, in one pass and without a copy: NaN counts as both.
         if not all(map(torch.isfinite, torch.aminmax(stored))):
-            # With such a value a model speaks noise and gives no error.
+            # With such a value a model makes noise and raises no error.
             raise EngineFault(
                 f"{str(path)!r}: tensor {name!r} holds values that are not numbers: {AGAIN}"
             )
@@ -198,8 +206,7 @@ class TensorFile:
 
 
 def tensor_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
-    """Return the shape of every tensor in the weight files of `folder`, by name; reads their
-    headers alone.
+    """Return the shape of every tensor of `folder` by name, from the file headers alone.
 
     Raises `MissingDependency` for an absent file and `EngineFault` for a damaged one.
     """
@@ -208,7 +215,7 @@ def tensor_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
 
 
 def _shards(folder: Path) -> list[Path]:
-    """Return the weight files of `folder`: those its index names, or the single one."""
+    """Return the weight files of `folder`: those named by its index, or the single one."""
     if not (folder / INDEX).exists():
         if not (folder / SINGLE).exists():
             raise MissingDependency(f"{str(folder / SINGLE)!r} is missing: {AGAIN}")
@@ -224,9 +231,8 @@ def _shards(folder: Path) -> list[Path]:
 
 def _weight_map(path: Path) -> Mapping[str, str]:
     try:
-        entries: Any = json.loads(path.read_text(encoding="utf-8"))[
-            "weight_map"
-        ]  # JSON: checked on the next line
+        # Any: JSON, checked on the next line
+        entries: Any = json.loads(path.read_text(encoding="utf-8"))["weight_map"]
         return {str(name): Path(str(file)).name for name, file in entries.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise EngineFault(f"{str(path)!r} is no index of weights ({error!r}): {AGAIN}") from error

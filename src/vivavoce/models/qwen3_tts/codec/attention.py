@@ -1,4 +1,7 @@
-"""Rotary positions and multi-head attention, shared by the codec's decoder and encoder; it keeps no memory itself."""
+"""Compute rotary positions and multi-head attention for the codec's decoder and encoder.
+
+It keeps no memory itself.
+"""
 
 import torch
 from torch import Tensor, nn
@@ -8,7 +11,10 @@ Rotation = tuple[Tensor, Tensor]  # cosines and sines, each [B, 1, T, head_dim]
 
 
 def rotation(positions: Tensor, head_dim: int, theta: float, dtype: torch.dtype) -> Rotation:
-    """Rotary embedding (Su et al., 2021) of `positions` [B, T], computed in fp32 whatever `dtype` the layers have."""
+    """Return the rotary embedding (Su et al., 2021) of `positions` [B, T].
+
+    It is computed in float32, then cast to `dtype`.
+    """
     exponents = (
         torch.arange(0, head_dim, 2, device=positions.device, dtype=torch.float32) / head_dim
     )
@@ -18,14 +24,20 @@ def rotation(positions: Tensor, head_dim: int, theta: float, dtype: torch.dtype)
 
 
 def rotate(x: Tensor, by: Rotation) -> Tensor:
-    """`x` [B, heads, T, head_dim] turned by its positions; halves, not neighbours, form the pairs."""
+    """Rotate `x` [B, heads, T, head_dim] by its positions.
+
+    A pair is one channel of each half, not two neighbours.
+    """
     cos, sin = by
     first, second = x.chunk(2, dim=-1)
     return x * cos + torch.cat([-second, first], dim=-1) * sin
 
 
 class Attention(nn.Module):
-    """The four projections of an attention layer and the attention itself; the caller joins keys with its memory."""
+    """The four projections of an attention layer, and the attention itself.
+
+    The caller joins the keys with those in memory.
+    """
 
     def __init__(self, hidden: int, heads: int, kv_heads: int, head_dim: int, bias: bool) -> None:
         super().__init__()
@@ -37,7 +49,10 @@ class Attention(nn.Module):
         self.o_proj = nn.Linear(heads * head_dim, hidden, bias=bias)
 
     def project(self, x: Tensor, by: Rotation) -> tuple[Tensor, Tensor, Tensor]:
-        """Rotated queries and keys, and values, each [B, heads, T, head_dim], of `x` [B, T, hidden]."""
+        """Return rotated queries, rotated keys, and values of `x` [B, T, hidden].
+
+        Each is [B, heads, T, head_dim].
+        """
         q, k, v = (
             layer(x).unflatten(-1, (-1, self.head_dim)).transpose(1, 2)
             for layer in (self.q_proj, self.k_proj, self.v_proj)
@@ -45,7 +60,10 @@ class Attention(nn.Module):
         return rotate(q, by), rotate(k, by), v
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
-        """[B, T, hidden]; `mask` [B or 1, 1, T, keys] is true where a query sees a key, None is causal."""
+        """Return the attention's output [B, T, hidden].
+
+        `mask` [B or 1, 1, T, keys] is true where a query sees a key. None is causal.
+        """
         k, v = (x.repeat_interleave(self.groups, dim=1) if self.groups > 1 else x for x in (k, v))
         h = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=mask is None)
         y: Tensor = self.o_proj(h.transpose(1, 2).flatten(2))

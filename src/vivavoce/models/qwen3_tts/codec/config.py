@@ -1,9 +1,8 @@
-"""Shapes of the 12 Hz speech tokenizer, read from `speech_tokenizer/config.json`; it knows no
-tensors.
+"""Read the shapes of the 12 Hz speech tokenizer from `speech_tokenizer/config.json`.
 
-A released file leaves out what equals the reference implementation's default, so every field here
-has that default (`configuration_qwen3_tts_tokenizer_v2.py` for the decoder, Mimi's configuration
-for the encoder).
+It knows no tensors. A released file leaves out values that equal the reference implementation's
+defaults, so every field here has that default. Sources: `configuration_qwen3_tts_tokenizer_v2.py`
+(decoder), Mimi's configuration (encoder).
 """
 
 import math
@@ -18,10 +17,13 @@ MODEL_TYPE = "qwen3_tts_tokenizer_12hz"
 
 @dataclass(frozen=True, slots=True)
 class DecoderConfig:
-    """Codes to waveform: quantizer → causal convolution → windowed transformer → upsampling convolutions."""
+    """Shape of the decoder, codes to waveform.
+
+    Quantizer → causal convolution → windowed transformer → upsampling convolutions.
+    """
 
     codebook_size: int = 2048
-    codebook_dim: int = 512  # of the quantizer's output; the codebooks themselves are half as wide
+    codebook_dim: int = 512  # of the quantizer's output, twice that of the codebooks
     num_quantizers: int = 16  # 1 semantic, the rest acoustic
     latent_dim: int = 1024
     hidden_size: int = 1024
@@ -35,22 +37,22 @@ class DecoderConfig:
     sliding_window: int = 72  # frames a query sees, its own included
     rope_theta: float = 10000.0
     rms_norm_eps: float = 1e-5
-    upsampling_ratios: tuple[int, ...] = (
-        2,
-        2,
-    )  # by ConvNeXt stages, still at `latent_dim` channels
+    upsampling_ratios: tuple[int, ...] = (2, 2)  # by ConvNeXt stages, at `latent_dim` channels
     upsample_rates: tuple[int, ...] = (8, 5, 4, 3)  # by SnakeBeta stages, each halving the channels
     decoder_dim: int = 1536  # channels before the first SnakeBeta stage
 
     @property
     def samples_per_frame(self) -> int:
-        """How many samples one frame of codes becomes."""
+        """Number of samples in one frame."""
         return math.prod(self.upsampling_ratios) * math.prod(self.upsample_rates)
 
 
 @dataclass(frozen=True, slots=True)
 class EncoderConfig:
-    """Waveform to codes, after Mimi: strided causal convolutions → transformer → ×2 downsampling → quantizer."""
+    """Shape of the encoder, waveform to codes, after Mimi.
+
+    Strided causal convolutions → transformer → ×2 downsampling → quantizer.
+    """
 
     audio_channels: int = 1
     num_filters: int = 64
@@ -61,12 +63,7 @@ class EncoderConfig:
     num_residual_layers: int = 1
     dilation_growth_rate: int = 2
     compress: int = 2
-    upsampling_ratios: tuple[int, ...] = (
-        8,
-        6,
-        5,
-        4,
-    )  # the decoder's order; the encoder strides in reverse
+    upsampling_ratios: tuple[int, ...] = (8, 6, 5, 4)  # the encoder's strides, reversed
     num_hidden_layers: int = 8
     num_attention_heads: int = 8
     num_key_value_heads: int = 8
@@ -79,7 +76,7 @@ class EncoderConfig:
     codebook_size: int = 2048
     codebook_dim: int = 256
     vector_quantization_hidden_dimension: int = 256
-    num_quantizers: int = 32  # in the file; the talker uses the first `CodecConfig.num_code_groups`
+    num_quantizers: int = 32  # in the file, of which the talker uses the first `num_code_groups`
     num_semantic_quantizers: int = 1
     sampling_rate: int = 24000
     frame_rate: float = 12.5
@@ -94,7 +91,7 @@ class EncoderConfig:
 
 @dataclass(frozen=True, slots=True)
 class CodecConfig:
-    """The whole speech tokenizer."""
+    """Shapes of the whole speech tokenizer."""
 
     decoder: DecoderConfig
     encoder: EncoderConfig
@@ -110,8 +107,8 @@ class CodecConfig:
 def read_codec_config(folder: Path) -> CodecConfig:
     """Return the shapes in `folder/config.json` (`folder` is a checkpoint's `speech_tokenizer`).
 
-    Raises `MissingDependency` if the file is absent, `EngineFault` if it does not describe a codec
-    we can run.
+    Raises `MissingDependency` if the file is absent, `EngineFault` if it describes a codec that
+    this engine does not run.
     """
     root = read_section(folder / "config.json")
     root.demand("model_type", root.values.get("model_type", MODEL_TYPE), MODEL_TYPE)

@@ -1,12 +1,15 @@
-"""Codes in, samples out: the codec decoder, whole or frame by frame; it knows no talker, no
-scheduler and no file.
+"""Decode codes to samples, whole or frame by frame.
 
-    codes → vectors → causal conv → transformer over frames → ×2 ×2 ConvNeXt → ×8 ×5 ×4 ×3 SnakeBeta → samples
+    codes → vectors → causal conv → transformer over frames
+          → ×2 ×2 ConvNeXt → ×8 ×5 ×4 ×3 SnakeBeta → samples
 
-Everything in it is causal, so one frame's samples are final as soon as the frame is there. `decode`
-is `step` from an empty state: streamed equals whole by construction, up to the rounding of sums
-taken over other lengths. Source: qwen-tts `modeling_qwen3_tts_tokenizer_v2.py`,
-Qwen3TTSTokenizerV2Decoder.
+It knows no talker, no scheduler and no file.
+
+- Everything is causal, so one frame's samples are final as soon as the frame is there.
+- `decode` is `step` from an empty state. Streamed equals whole by construction, up to the rounding
+  of sums over other lengths.
+
+Source: qwen-tts `modeling_qwen3_tts_tokenizer_v2.py`, Qwen3TTSTokenizerV2Decoder.
 """
 
 from collections.abc import Sequence
@@ -29,19 +32,19 @@ from vivavoce.models.qwen3_tts.codec.quantizer import Dequantizer
 from vivavoce.models.qwen3_tts.codec.state import DecoderState, Layout, Past, gather, scatter
 from vivavoce.models.qwen3_tts.codec.transformer import FrameTransformer
 
-# A whole decode runs in blocks of this many frames: equal to one pass, but its memory (about 3 MB a
-# frame at the released shape in fp32) stays bounded for long sequences.
+# A whole decode runs in blocks of this many frames. The result equals one pass, but the memory
+# (about 3 MB a frame at the released shape in float32) stays bounded for long sequences.
 BLOCK_FRAMES = 256
 
 PIECE_FRAMES = 4  # of the last stages on a CPU: about 3 MB a tensor at the released shape
 
 
 class CodecDecoder(nn.Module):
-    """The decoder of the 12 Hz speech tokenizer. Its parameters need no gradient; all results are
-    on its device.
+    """Decoder of the 12 Hz speech tokenizer.
 
-    With `piece_frames` a step of as many frames or more runs the last stages stream by stream, so
-    many frames at a time. What they compute then stays near the processor; all at once it would go
+    Its parameters need no gradient, and all results are on its device. With `piece_frames`, a step
+    of that many frames or more runs the last stages stream by stream, in pieces of `piece_frames`
+    frames. The intermediate tensors then stay in the processor's cache. All at once they would go
     through main memory at every layer.
     """
 
@@ -65,15 +68,15 @@ class CodecDecoder(nn.Module):
             for ratio in config.upsampling_ratios
         )
         self.decoder = _waveform_stages(layout, config)
-        self.state_elements = layout.elements  # per stream, whatever its age
+        self.state_elements = layout.elements  # per stream, of any age
 
     @property
     def samples_per_frame(self) -> int:
-        """How many samples one frame becomes."""
+        """Number of samples in one frame."""
         return self.config.samples_per_frame
 
     def open(self) -> DecoderState:
-        """Return the state of a stream that has not begun."""
+        """Return the state of a new stream."""
         like = self.quantizer.rvq_first.vq.vectors
         return DecoderState(
             like.new_zeros(self.state_elements), like.new_zeros((), dtype=torch.int64)
@@ -81,11 +84,11 @@ class CodecDecoder(nn.Module):
 
     @torch.no_grad()
     def step(self, codes: Tensor, states: Sequence[DecoderState]) -> Tensor:
-        """Return the samples [B, T * samples_per_frame] of the next T frames of B streams of any
-        ages.
+        """Return the samples [B, T * samples_per_frame] of the next T frames of B streams.
 
-        `codes` is [B, codebooks, T], integers below the codebook size; row i continues `states[i]`,
-        which is changed in place. Nothing is read back from the device.
+        `codes` is [B, codebooks, T], integers below the codebook size. Row i continues `states[i]`,
+        which is changed in place. The streams may have any age. Nothing is read back from the
+        device.
         """
         assert codes.shape[0] == len(states), (
             f"{codes.shape[0]} rows of codes for {len(states)} streams"
@@ -97,19 +100,21 @@ class CodecDecoder(nn.Module):
 
     @torch.no_grad()
     def decode(self, codes: Tensor, block_frames: int = BLOCK_FRAMES) -> Tensor:
-        """Return the samples [B, T * samples_per_frame] of whole sequences `codes` [B, codebooks, T]."""
+        """Return the samples [B, T * samples_per_frame] of whole `codes` [B, codebooks, T]."""
         states = [self.open() for _ in range(codes.shape[0])]
         blocks = [
             codes[..., start : start + block_frames]
             for start in range(0, codes.shape[-1], block_frames)
         ]
-        nothing = self.quantizer.rvq_first.vq.vectors.new_empty(
-            codes.shape[0], 0
-        )  # the samples of no frames
+        # The samples of no frames.
+        nothing = self.quantizer.rvq_first.vq.vectors.new_empty(codes.shape[0], 0)
         return torch.cat([nothing, *(self.step(block, states) for block in blocks)], dim=-1)
 
     def forward(self, codes: Tensor, past: Past) -> Tensor:
-        """`step` on a gathered batch: a function of tensors alone, `past.memory` changed in place, the age not."""
+        """Run `step` on a gathered batch, as a function of tensors alone.
+
+        `past.memory` is changed in place, `past.age` is not.
+        """
         assert codes.shape[1] == self.config.num_quantizers, f"codes of shape {list(codes.shape)}"
         h = self.pre_conv(self.quantizer(codes), past)  # [B, T, latent]
         h = self.pre_transformer(h, past)
@@ -133,7 +138,10 @@ class CodecDecoder(nn.Module):
         return torch.cat([self._finish(piece, past) for piece in pieces], dim=-1)
 
     def _finish(self, h: Tensor, past: Past) -> Tensor:
-        """Return the samples [B, S] of the widest stage's output; these stages have few weights and most of the numbers."""
+        """Return the samples [B, S] of the widest stage's output.
+
+        These stages have few weights and most of the intermediate values.
+        """
         _, _, *blocks, activation, last = self.decoder
         for block in blocks:
             h = block(h, past)
@@ -142,7 +150,7 @@ class CodecDecoder(nn.Module):
 
 
 def _waveform_stages(layout: Layout, config: DecoderConfig) -> nn.ModuleList:
-    """From latents at four times the frame rate to one channel of samples."""
+    """Return the stages from latents, at four times the frame rate, to samples."""
     channels = config.decoder_dim
     stages: list[nn.Module] = [CausalConv(layout, config.latent_dim, channels, kernel=7)]
     for rate in config.upsample_rates:
@@ -155,10 +163,9 @@ def _waveform_stages(layout: Layout, config: DecoderConfig) -> nn.ModuleList:
 def load_decoder(
     folder: Path, device: torch.device, dtype: torch.dtype, *, packed: bool | None = None
 ) -> CodecDecoder:
-    """Return the decoder of the speech tokenizer in `folder` (a checkpoint's `speech_tokenizer`),
-    on `device` in `dtype`.
+    """Return the decoder in `folder` (a checkpoint's `speech_tokenizer`), on `device` in `dtype`.
 
-    `packed` lays the weights out for this processor, and computes the same; None does so wherever
+    `packed` lays the weights out for this processor. The results are the same. None packs if
     `can_pack`. Raises `MissingDependency` for an absent file, `EngineFault` for one that is damaged
     or does not fit its config.
     """
@@ -174,7 +181,7 @@ def load_decoder(
 
 
 def lay_out(decoder: CodecDecoder) -> None:
-    """Lay the weights of a plain float32 `decoder` out for the processor that it is on, as `load_decoder` does."""
+    """Pack the weights of a plain float32 `decoder` for its processor, like `load_decoder`."""
     if can_pack(next(decoder.parameters()).device, torch.float32):
         decoder.piece_frames = PIECE_FRAMES
         pack(decoder)

@@ -1,11 +1,11 @@
-"""Sample in, codes out: the codec encoder, for the reference of an in-context clone; it does not
-stream.
+"""Encode samples to codes, for the reference of an in-context clone.
 
-    samples → strided causal convolutions (÷960) → transformer → ÷2 convolution → residual quantizer → codes
+    samples → strided causal convolutions (÷960) → transformer → ÷2 convolution
+            → residual quantizer → codes
 
-Source: transformers `modeling_mimi.py` (MimiModel.encode), as qwen-tts 0.1.1 runs it: the
-transformer's attention is causal over all of the past, the configuration's `sliding_window` is not
-applied there.
+It does not stream. Source: transformers `modeling_mimi.py` (MimiModel.encode), as qwen-tts 0.1.1
+runs it. The transformer's attention is causal over the whole past. The configuration's
+`sliding_window` is not applied there.
 """
 
 import math
@@ -22,7 +22,7 @@ from vivavoce.models.qwen3_tts.codec.quantizer import Quantizer
 
 
 class StridedConv(nn.Module):
-    """A causal convolution over a whole sequence, padded at the end to a whole number of strides."""
+    """A causal convolution over a whole sequence, padded at the end to whole strides."""
 
     def __init__(
         self, into: int, out: int, kernel: int, stride: int = 1, dilation: int = 1
@@ -39,7 +39,7 @@ class StridedConv(nn.Module):
 
 
 class Downsample(nn.Module):
-    """Halves the latents' rate; the ends are padded by repeating the outermost latent."""
+    """A convolution that halves the latents' rate. It repeats the outermost latent as padding."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -69,7 +69,10 @@ class ResidualBlock(nn.Module):
 
 
 class ConvolutionStack(nn.Module):
-    """Samples [B, 1, T] to latents [B, hidden, T / 960], doubling the channels at each stride."""
+    """Samples [B, 1, T] to latents [B, hidden, T / 960].
+
+    Each stride doubles the channels.
+    """
 
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
@@ -150,9 +153,9 @@ class Transformer(nn.Module):
 
 
 class CodecEncoder(nn.Module):
-    """The encoder of the 12 Hz speech tokenizer.
+    """Encoder of the 12 Hz speech tokenizer.
 
-    Its parameters need no gradient; all results are on its device.
+    Its parameters need no gradient, and all results are on its device.
     """
 
     def __init__(self, config: CodecConfig) -> None:
@@ -167,21 +170,22 @@ class CodecEncoder(nn.Module):
 
     @torch.no_grad()
     def encode(self, samples: Tensor) -> Tensor:
-        """Codes [codebooks, ceil(n / samples_per_frame)] int64 of `samples` [n], float mono at `sample_rate_hz`."""
+        """Return the codes [codebooks, ceil(n / samples_per_frame)] int64 of `samples` [n].
+
+        `samples` are float mono at `sample_rate_hz`.
+        """
         assert samples.dim() == 1, f"samples of shape {list(samples.shape)}"
         assert samples.shape[0] > 0, "no samples"
         weight = self.downsample.conv.weight
-        x = self.encoder(
-            samples.to(weight.device, weight.dtype)[None, None]
-        )  # [1, hidden, n / 960]
+        # [1, hidden, n / 960]
+        x = self.encoder(samples.to(weight.device, weight.dtype)[None, None])
         x = self.encoder_transformer(x.transpose(1, 2)).transpose(1, 2)
         codes: Tensor = self.quantizer(self.downsample(x))
         return codes[:, : math.ceil(samples.shape[0] / self.samples_per_frame)]
 
 
 def load_encoder(folder: Path, device: torch.device, dtype: torch.dtype) -> CodecEncoder:
-    """Return the encoder of the speech tokenizer in `folder` (a checkpoint's `speech_tokenizer`),
-    on `device` in `dtype`.
+    """Return the encoder in `folder` (a checkpoint's `speech_tokenizer`), on `device` in `dtype`.
 
     Raises `MissingDependency` for an absent file, `EngineFault` for one that is damaged or does not
     fit its config.

@@ -1,11 +1,14 @@
-"""Causal convolutions and activations of the codec decoder, each with its memory; it knows no
-checkpoint and no stack.
+"""Define causal convolutions and activations of the codec decoder, each with its memory.
 
-Every layer maps rows [batch, time, channels] and the streams' `Past` to the output of the new time
-steps alone. A stream's first step finds zeros in its memory, which is the left padding of the
-whole-sequence definition: there is one code path for whole and streamed decoding. Attribute names
-follow the released tensors' names. Source: qwen-tts `modeling_qwen3_tts_tokenizer_v2.py`, classes
-CausalConvNet … DecoderDecoderBlock.
+It knows no checkpoint and no stack.
+
+- Every layer maps rows [batch, time, channels] and the streams' `Past` to the output of the new
+  time steps alone.
+- A stream's first step finds zeros in its memory. They are the left padding of the whole-sequence
+  definition, so whole and streamed decoding share one code path.
+- Attribute names follow the names of the released tensors.
+
+Source: qwen-tts `modeling_qwen3_tts_tokenizer_v2.py`, classes CausalConvNet … DecoderDecoderBlock.
 """
 
 import torch
@@ -20,7 +23,10 @@ RESIDUAL_DILATIONS = (1, 3, 9)
 
 
 class SnakeBeta(nn.Module):
-    """x + sin²(x · eᵅ) / eᵝ per channel: a periodic activation (Ziyin et al., 2020; both parameters in logarithms)."""
+    """A periodic activation (Ziyin et al., 2020): x + sin²(x · eᵅ) / eᵝ.
+
+    It has two parameters per channel, stored as logarithms.
+    """
 
     frequency: Tensor  # eᵅ
     magnitude: Tensor  # 1 / eᵝ
@@ -31,7 +37,7 @@ class SnakeBeta(nn.Module):
         self.register_buffer("magnitude", torch.empty(channels), persistent=False)
 
     def load(self, file: TensorFile, prefix: str) -> None:
-        """Fill in what the stored logarithms stand for."""
+        """Fill both buffers from the stored logarithms."""
         alpha, beta = (
             file.read(prefix + name, self.frequency.shape, torch.float32)
             for name in ("alpha", "beta")
@@ -40,13 +46,16 @@ class SnakeBeta(nn.Module):
         self.magnitude = (1 / (beta.exp() + 1e-9)).to(file.dtype)
 
     def forward(self, x: Tensor, out: Tensor | None = None) -> Tensor:
-        """Return the activation of `x`, in `out` if given: it is little arithmetic, so each pass over memory counts."""
+        """Return the activation of `x`, in `out` if given.
+
+        It is little arithmetic, so each pass over memory counts.
+        """
         wave = torch.mul(x, self.frequency, out=out).sin_().square_()
         return torch.addcmul(x, wave, self.magnitude, out=wave)
 
 
 class CausalConv(nn.Module):
-    """A stride-1 convolution that sees its own step and the (kernel - 1) × dilation steps before it."""
+    """A stride-1 convolution over its own step and (kernel - 1) × dilation earlier ones."""
 
     def __init__(
         self, layout: Layout, into: int, out: int, kernel: int, dilation: int = 1, groups: int = 1
@@ -55,30 +64,31 @@ class CausalConv(nn.Module):
         self.conv = Conv(into, out, kernel, dilation=dilation, groups=groups)
         self.slot = layout.take((kernel - 1) * dilation, into)
 
-    def forward(
-        self, x: Tensor, past: Past, activation: SnakeBeta | None = None
-    ) -> Tensor:  # → [B, T, out]
+    def forward(self, x: Tensor, past: Past, activation: SnakeBeta | None = None) -> Tensor:
+        """Return the new outputs [B, T, out] of `x` [B, T, into]."""
         y: Tensor = self.conv(_joined(self.slot, x, past, activation))
         return y
 
 
 class CausalTransposedConv(nn.Module):
-    """Upsampling by `stride`; it remembers the inputs that later outputs still depend on."""
+    """Upsampling by `stride`, with a memory of the inputs that later outputs depend on."""
 
     def __init__(self, layout: Layout, into: int, out: int, kernel: int, stride: int) -> None:
         super().__init__()
         self.conv = TransposedConv(into, out, kernel, stride)
         self.slot = layout.take(kernel // stride - 1, into)
 
-    def forward(
-        self, x: Tensor, past: Past, activation: SnakeBeta | None = None
-    ) -> Tensor:  # → [B, T × stride, out]
+    def forward(self, x: Tensor, past: Past, activation: SnakeBeta | None = None) -> Tensor:
+        """Return the new outputs [B, T × stride, out] of `x` [B, T, into]."""
         y: Tensor = self.conv(_joined(self.slot, x, past, activation))
         return y
 
 
 def _joined(slot: Slot, x: Tensor, past: Past, activation: SnakeBeta | None) -> Tensor:
-    """Return the remembered rows and `x` [B, T, channels], activated if asked, in one tensor; its last rows are remembered."""
+    """Return the remembered rows and `x` [B, T, channels] as one tensor.
+
+    `x` is activated if `activation` is given. The last rows of the result are remembered.
+    """
     kept = slot.shape[0]
     if not kept:
         return x if activation is None else activation(x)
@@ -94,7 +104,7 @@ def _joined(slot: Slot, x: Tensor, past: Past, activation: SnakeBeta | None) -> 
 
 
 class ConvNeXtBlock(nn.Module):
-    """Depthwise causal convolution, then a two-layer perceptron per time step, added to its input."""
+    """Depthwise causal convolution, a two-layer perceptron per time step, and a residual."""
 
     def __init__(self, layout: Layout, channels: int) -> None:
         super().__init__()
@@ -139,9 +149,8 @@ class UpsampleBlock(nn.Module):
             ]
         )
 
-    def forward(
-        self, x: Tensor, past: Past
-    ) -> Tensor:  # [B, T, channels] → [B, T × rate, channels / 2]
+    def forward(self, x: Tensor, past: Past) -> Tensor:
+        """Upsample `x`: [B, T, channels] → [B, T × rate, channels / 2]."""
         activation, upsampling, *units = self.block
         x = upsampling(x, past, activation)
         for unit in units:

@@ -1,11 +1,13 @@
-"""The codec decoder's matrix products, plain or with weights laid out for oneDNN; it knows no
-memory and no stack.
+"""Multiply in the codec decoder, with plain weights or weights packed for oneDNN.
 
-Everything maps rows, [batch, time, channels] with the channels side by side: a pointwise
-convolution is then a linear layer, upsampling is a reshape, and a convolution over time reads whole
-rows. `pack` swaps each product of a loaded network for one that computes the same from weights in
-the order that the processor reads them. A plain convolution reorders its weights in every call; for
-the few rows of a streamed chunk that costs more than the convolution itself.
+It knows no memory and no stack.
+
+- Everything maps rows [batch, time, channels]. A pointwise convolution is then a linear layer,
+  upsampling is a reshape, and a convolution over time reads whole rows.
+- `pack` replaces each product of a loaded network by one with weights in the order in which the
+  processor reads them. The results are the same.
+- A plain convolution reorders its weights in every call. For the few rows of a streamed chunk that
+  costs more than the convolution itself.
 """
 
 import platform
@@ -16,14 +18,17 @@ from torch.nn import functional as F
 
 from vivavoce.models.qwen3_tts.checkpoint.weights import TensorFile
 
-# Weights are laid out for inputs of so many rows, and serve any number. oneDNN's choice for few
-# rows, or for a number not given, makes some of the released convolutions up to thirty times slower
-# on more rows; this one is good for all.
+# Weights are packed for inputs of this many rows, and work with any number. oneDNN's choice for few
+# rows, or without a number, makes some of the released convolutions up to thirty times slower on
+# more rows. This one is good for all.
 TYPICAL_ROWS = 1024
 
 
 class Conv(nn.Module):
-    """A stride-1 convolution over time without padding: [B, T + (kernel - 1) × dilation, into] → [B, T, out]."""
+    """A stride-1 convolution over time without padding.
+
+    [B, T + (kernel - 1) × dilation, into] → [B, T, out].
+    """
 
     def __init__(
         self,
@@ -48,16 +53,14 @@ class Conv(nn.Module):
 
 
 class TransposedConv(nn.Module):
-    """A transposed convolution as the convolution it is: [B, T + kernel / stride - 1, into] → [B, T
-    × stride, out].
+    """A transposed convolution, computed as an ordinary one.
 
-    The kernel is a whole number of strides. Each output row adds up what the transposed kernel
-    would spread to it from its kernel / stride inputs, so no output is left waiting for a later
-    input.
+    [B, T + kernel / stride - 1, into] → [B, T × stride, out]. The kernel is a whole number of
+    strides. Each output row sums the contributions of its kernel / stride inputs, so no output
+    depends on a later input.
     """
 
-    # [stride × out, into, kernel / stride]: of an ordinary convolution that makes `stride` rows in
-    # one
+    # [stride × out, into, kernel / stride]: of a convolution that makes `stride` rows in one
     weight: Tensor
     bias: Tensor
 
@@ -87,7 +90,10 @@ class TransposedConv(nn.Module):
 
 
 class PackedConv(nn.Module):
-    """`Conv` or `TransposedConv` with packed weights; `rows` of its output lie side by side in the product's."""
+    """`Conv` or `TransposedConv` with packed weights.
+
+    One row of the product holds `rows` rows of the output.
+    """
 
     def __init__(
         self, weight: Tensor, bias: Tensor | None, dilation: int = 1, groups: int = 1, rows: int = 1
@@ -99,9 +105,8 @@ class PackedConv(nn.Module):
         self.groups = groups
         self.rows = rows
         size = [1, into * groups, 1, TYPICAL_ROWS + (kernel - 1) * dilation]
-        image = weight.unsqueeze(2).contiguous(
-            memory_format=torch.channels_last
-        )  # time is the width of a flat image
+        # Time is the width of a flat image.
+        image = weight.unsqueeze(2).contiguous(memory_format=torch.channels_last)
         self.weight = torch.ops.mkldnn._reorder_convolution_weight(
             image, [0, 0], [1, 1], [1, dilation], groups, size
         )
@@ -124,7 +129,10 @@ class PackedConv(nn.Module):
 
 
 class PackedLinear(nn.Module):
-    """`nn.Linear`, or a convolution with a kernel of one, with packed weights; `rows` as in `PackedConv`."""
+    """`nn.Linear`, or a convolution with a kernel of one, with packed weights.
+
+    `rows` is as in `PackedConv`.
+    """
 
     def __init__(self, weight: Tensor, bias: Tensor | None, rows: int = 1) -> None:
         super().__init__()
@@ -138,20 +146,23 @@ class PackedLinear(nn.Module):
 
 
 def _unfold(x: Tensor, rows: int) -> Tensor:
-    """[B, T, rows × channels] → [B, T × rows, channels]."""
+    """Reshape [B, T, rows × channels] → [B, T × rows, channels]."""
     return x.reshape(x.shape[0], x.shape[1] * rows, -1)
 
 
 def can_pack(device: torch.device, dtype: torch.dtype) -> bool:
-    """True if `pack` works for a network on `device` in `dtype`: with oneDNN, on x86-64, in single precision."""
+    """True if `pack` works on `device` in `dtype`: oneDNN on x86-64 in single precision."""
     x86 = platform.machine().lower() in ("x86_64", "amd64")
-    onednn = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call] # torch leaves it without annotations
+    onednn = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]  # torch's
     return device.type == "cpu" and dtype is torch.float32 and x86 and bool(onednn)
 
 
 @torch.no_grad()
 def pack(network: nn.Module) -> None:
-    """Swaps the products in `network` for packed ones, each before the next: no more than one is there twice."""
+    """Replace the products in `network` by packed ones, one after the other.
+
+    At most one of them exists twice at a time.
+    """
     for name, child in network.named_children():
         product = _packed(child)
         if product is None:
@@ -161,7 +172,7 @@ def pack(network: nn.Module) -> None:
 
 
 def _packed(product: nn.Module) -> nn.Module | None:
-    """What computes the same as `product` from packed weights; None if it is not a product."""
+    """Return the packed form of `product`, or None if it is not a product."""
     match product:
         case nn.Linear():
             return PackedLinear(product.weight, product.bias)

@@ -1,8 +1,8 @@
-"""The split residual vector quantizer, in both directions: codes to latents, latents to codes.
+"""Quantize with split residual vectors: codes to latents, latents to codes.
 
-A codebook's file holds sums and counts of the training vectors; the vectors themselves are the
-quotient, taken once while loading. Codebook 0 is semantic, the rest are acoustic: each group is a
-residual quantizer of its own. Sources: qwen-tts SplitResidualVectorQuantizer (decoder);
+A codebook's file holds sums and counts of the training vectors. The vectors are their quotients,
+computed once while loading. Codebook 0 is semantic, the rest are acoustic, and each group is a
+residual quantizer of its own. Sources: qwen-tts SplitResidualVectorQuantizer (decoder),
 transformers MimiSplitResidualVectorQuantizer (encoder).
 """
 
@@ -39,14 +39,14 @@ class Codebooks(nn.Module):
         self.vectors = torch.stack(quotients)
 
     def sum_of(self, codes: Tensor) -> Tensor:  # [B, books, T] → [B, T, dim]
-        """Return the sum over the books of the vectors that `codes` name."""
+        """Return the sum over the books of the vectors of `codes`."""
         books, entries, dim = self.vectors.shape
         first_rows = torch.arange(0, books * entries, entries, device=codes.device)
         rows = codes + first_rows[:, None]
         return F.embedding(rows, self.vectors.view(-1, dim)).sum(dim=1)
 
     def nearest(self, x: Tensor) -> Tensor:  # [T, dim] → [books, T]
-        """Codes of `x`, each book coding what the books before it left over."""
+        """Return the codes of `x`. Each book codes the residual of the books before it."""
         codes = []
         for vectors in self.vectors:
             code = torch.cdist(x[None].float(), vectors[None].float())[0].argmin(dim=-1)  # [T]
@@ -56,7 +56,7 @@ class Codebooks(nn.Module):
 
 
 class _Projected(nn.Module):
-    """One group of the decoder's quantizer: the codebooks and the way out of them."""
+    """One group of the decoder's quantizer: codebooks, then the output projection."""
 
     def __init__(self, books: int, config: DecoderConfig) -> None:
         super().__init__()
@@ -88,7 +88,7 @@ class Dequantizer(nn.Module):
 
 
 class _Group(nn.Module):
-    """One group of the encoder's quantizer: the way into its codebooks, and the codebooks."""
+    """One group of the encoder's quantizer: the input projection, then codebooks."""
 
     def __init__(self, books: int, config: EncoderConfig) -> None:
         super().__init__()
@@ -108,7 +108,7 @@ class _Group(nn.Module):
 
 
 class Quantizer(nn.Module):
-    """Latents [1, hidden, T] to codes [codebooks, T]; both groups code the same latents."""
+    """Latents [1, hidden, T] to codes [codebooks, T]. Both groups code the same latents."""
 
     def __init__(self, config: EncoderConfig, codebooks: int) -> None:
         super().__init__()

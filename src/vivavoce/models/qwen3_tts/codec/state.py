@@ -1,9 +1,9 @@
-"""What a streaming decoder remembers of one stream: one flat tensor and an age; it does not know
-what is kept in it.
+"""Hold the memory of one decoder stream: one flat tensor and an age.
 
-Each layer that looks back takes a `Slot` of the flat tensor when the decoder is built. A batch of
-streams is then one [batch, elements] tensor: gathering, copying and scattering streams is one
-operation each, on the device, whatever the number of layers, and no value is read back by the host.
+Each layer that looks back takes a `Slot` of the flat tensor when the decoder is built. It does not
+know the contents of a slot. A batch of streams is one [batch, elements] tensor. Gathering, copying
+and scattering streams is one operation each, on the device, for any number of layers. The host
+reads no value back.
 """
 
 import math
@@ -22,19 +22,19 @@ class Slot:
     shape: tuple[int, ...]
 
     def of(self, memory: Tensor) -> Tensor:
-        """This slot of `memory` [batch, elements] as a writable view [batch, *shape]."""
+        """Return this slot of `memory` [batch, elements] as a writable view [batch, *shape]."""
         size = math.prod(self.shape)
         return memory[:, self.start : self.start + size].view(memory.shape[0], *self.shape)
 
 
 class Layout:
-    """Hands out slots while the layers are built."""
+    """Allocator of slots, used while the layers are built."""
 
     def __init__(self) -> None:
         self.elements = 0
 
     def take(self, *shape: int) -> Slot:
-        """A new slot of `shape` elements per stream."""
+        """Return a new slot of `shape` elements per stream."""
         slot = Slot(self.elements, shape)
         self.elements += math.prod(shape)
         return slot
@@ -42,7 +42,7 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """The memory of the streams of one batch while the layers run; layers read their slot and write it anew."""
+    """Memory of the streams of one batch during a step. Layers read and rewrite their slots."""
 
     memory: Tensor  # [batch, elements], changed in place
     age: Tensor  # [batch] int64: frames each stream had before this step
@@ -54,23 +54,23 @@ class Past:
 
 @dataclass(frozen=True, slots=True)
 class DecoderState:
-    """One stream between two steps.
+    """State of one stream between two steps.
 
-    Its size never changes; silence before the first frame is zeros.
+    Its size never changes. Before the first frame it is zeros.
     """
 
     memory: Tensor  # [elements], in the decoder's dtype
     age: Tensor  # [] int64: frames decoded so far
 
     def clone(self) -> "DecoderState":
-        """Return an independent copy: both may be continued."""
+        """Return an independent copy. Both may be continued."""
         return DecoderState(self.memory.clone(), self.age.clone())
 
 
 def gather(states: Sequence[DecoderState]) -> Past:
     """Return the states as one batch.
 
-    A single stream's memory is used where it lies, several are copied together.
+    The memory of a single stream is used in place, several are copied together.
     """
     if len(states) == 1:
         return Past(states[0].memory[None], states[0].age[None])

@@ -1,7 +1,7 @@
-"""The codec decoder's transformer over frames: causal, each frame sees a fixed window; it knows
-nothing of audio.
+"""Run the codec decoder's transformer over frames.
 
-A stream's memory holds the last window - 1 rotated keys and values of each layer. Source: qwen-tts
+It is causal, and each frame sees a fixed window. It knows nothing of audio. A stream's memory holds
+the last window - 1 rotated keys and values of each layer. Source: qwen-tts
 `modeling_qwen3_tts_tokenizer_v2.py`, DecoderTransformerModel.
 """
 
@@ -45,15 +45,17 @@ class GatedMlp(nn.Module):
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
-    """Where the new frames stand and what they see; the same for every layer of a step."""
+class FrameContext:
+    """Rotations and mask of the new frames, the same for every layer of a step."""
 
     rotation: Rotation
     mask: Tensor  # [B, 1, T, window - 1 + T] bool
 
 
-def sight(config: DecoderConfig, age: Tensor, frames: int, dtype: torch.dtype) -> Sight:
-    """Return the `Sight` of `frames` new frames in streams that already had `age` [B] frames."""
+def frame_context(
+    config: DecoderConfig, age: Tensor, frames: int, dtype: torch.dtype
+) -> FrameContext:
+    """Return the context of `frames` new frames in streams of `age` [B] frames."""
     kept = config.sliding_window - 1
     step = torch.arange(frames, device=age.device)
     key = torch.arange(-kept, frames, device=age.device)  # relative to the first new frame
@@ -62,7 +64,7 @@ def sight(config: DecoderConfig, age: Tensor, frames: int, dtype: torch.dtype) -
     exists = age[:, None] + key >= 0  # [B, kept + T]: a young stream's memory is partly empty
     positions = age[:, None] + step  # [B, T]
     turned = rotation(positions, config.head_dim, config.rope_theta, dtype)
-    return Sight(turned, (in_window & exists[:, None])[:, None])
+    return FrameContext(turned, (in_window & exists[:, None])[:, None])
 
 
 class TransformerLayer(nn.Module):
@@ -86,16 +88,19 @@ class TransformerLayer(nn.Module):
         kept = (c.num_key_value_heads, c.sliding_window - 1, c.head_dim)
         self.keys, self.values = layout.take(*kept), layout.take(*kept)
 
-    def forward(self, x: Tensor, past: Past, view: Sight) -> Tensor:  # [B, T, hidden]
-        q, k, v = self.self_attn.project(self.input_layernorm(x), view.rotation)
+    def forward(self, x: Tensor, past: Past, context: FrameContext) -> Tensor:  # [B, T, hidden]
+        q, k, v = self.self_attn.project(self.input_layernorm(x), context.rotation)
         k, v = _remember(self.keys, k, past), _remember(self.values, v, past)
-        x = x + self.self_attn_layer_scale(self.self_attn.attend(q, k, v, view.mask))
+        x = x + self.self_attn_layer_scale(self.self_attn.attend(q, k, v, context.mask))
         h: Tensor = self.mlp_layer_scale(self.mlp(self.post_attention_layernorm(x)))
         return x + h
 
 
 def _remember(slot: Slot, new: Tensor, past: Past) -> Tensor:
-    """Return the kept keys or values followed by the `new` ones [B, heads, T, head_dim]; the last of both stay in memory."""
+    """Return the remembered keys or values followed by the `new` ones [B, heads, T, head_dim].
+
+    The last of both stay in memory.
+    """
     memory = slot.of(past.memory)  # [B, heads, window - 1, head_dim]
     joined = torch.cat([memory, new], dim=2)
     memory.copy_(joined[:, :, new.shape[2] :])
@@ -117,8 +122,8 @@ class FrameTransformer(nn.Module):
 
     def forward(self, x: Tensor, past: Past) -> Tensor:  # [B, T, latent] → [B, T, latent]
         h: Tensor = self.input_proj(x)
-        view = sight(self.config, past.age, x.shape[1], x.dtype)
+        context = frame_context(self.config, past.age, x.shape[1], x.dtype)
         for layer in self.layers:
-            h = layer(h, past, view)
+            h = layer(h, past, context)
         y: Tensor = self.output_proj(self.norm(h))
         return y

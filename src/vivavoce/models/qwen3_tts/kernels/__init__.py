@@ -1,8 +1,8 @@
 """Choose between Triton kernels and their plain torch twins for the steps of a frame.
 
 `product`, `attend`, `rms_norm`, `first_codes` and `later_codes` exist twice with the same
-signature: in `plain`, the reference, which runs on every device, and in a module of Triton kernels
-(`product`, `attention`, `norm`, `draw`).
+signature. `plain` is the reference and runs on every device. The modules `product_kernels`,
+`attention_kernels`, `norm_kernels` and `draw_kernels` hold Triton kernels.
 
 - Kernels run on CUDA where Triton is installed, in bfloat16 and float32.
 - A CPU uses them inside `interpreted()` only, which is how they are tested without a GPU.
@@ -26,24 +26,20 @@ from vivavoce.models.qwen3_tts.kernels import plain
 from vivavoce.models.qwen3_tts.kernels.launch import Launch, recording
 
 if TYPE_CHECKING:
-    from vivavoce.models.qwen3_tts.network.kv_cache import Burst, Step
+    from vivavoce.models.qwen3_tts.network.kv_cache import PredictorStep, Step
     from vivavoce.models.qwen3_tts.network.sampler import Sampler
 
 log = logging.getLogger(__name__)
 
-# of a product, twice as many as streams: the code predictor begins with two positions of each
+# Rows of a product, twice the streams: the code predictor begins with two positions of each.
 MAX_ROWS = 128
-# new positions of a row: prompts have more, and any number of them, each of which would be compiled
-# for
+# New positions of a row. Prompts have any number of them, and a kernel would be compiled for each.
 MAX_TIME = 2
-DTYPES = (
-    torch.bfloat16,
-    torch.float32,
-)  # float16 would overflow where a norm is folded into a product
+DTYPES = (torch.bfloat16, torch.float32)  # float16 overflows where a norm is folded into a product
 
 INTERPRET = "TRITON_INTERPRET"
 
-_trial: str | None = None  # the device type that kernels are tried on, beside CUDA
+_trial: str | None = None  # device type that also uses kernels, beside CUDA
 
 
 @cache
@@ -54,28 +50,33 @@ def installed() -> bool:
 
 @cache
 def runs() -> bool:
-    """True if a small product by a kernel succeeds here, or there is no GPU to try it on."""
+    """True if a small product by a kernel succeeds here.
+
+    It is also true without a GPU to try it on.
+    """
     if not torch.cuda.is_available():
         return True
     try:
         ones = torch.ones(16, 16, device="cuda", dtype=torch.bfloat16)
         return bool((_kernels("product").product(ones, ones) == 16).all())
-    except (
-        Exception
-    ) as error:  # what Triton raises without a C compiler, or for an old GPU, has no common type
+    # Triton's errors without a C compiler, or for an old GPU, have no common type.
+    except Exception as error:
         log.warning("no Triton kernels here (%s): frames are made by plain torch", error)
         return False
 
 
 def used_on(device: torch.device, dtype: torch.dtype) -> bool:
-    """True if frames on `device` between whose matrices numbers are `dtype` are made by kernels."""
+    """True if kernels make the frames on `device`.
+
+    `dtype` is the type of the numbers between the matrices.
+    """
     if dtype not in DTYPES or not installed():
         return False
     return device.type == _trial or (device.type == "cuda" and runs())
 
 
 def used_for(x: Tensor) -> bool:
-    """True if what is computed from `x` is computed by a kernel."""
+    """True if a kernel computes what depends on `x`."""
     return (x.is_cuda or _trial is not None) and used_on(x.device, x.dtype)
 
 
@@ -129,9 +130,11 @@ def product(
 ) -> Tensor:
     """Multiply `x` [..., inputs] by `weight` [outputs, inputs]: → [..., outputs].
 
-    With `scale` [outputs] weights are bytes. `norm` [inputs] is the weight of an RMSNorm of `x`
-    before the product, `residual` [..., outputs] is added after it. With `gated` the first half of
-    the outputs gates the second, SwiGLU's way, and the result has half as many.
+    - With `scale` [outputs], weights are bytes.
+    - `norm` [inputs] is the weight of an RMSNorm of `x` before the product.
+    - `residual` [..., outputs] is added after it.
+    - With `gated`, the first half of the outputs gates the second like SwiGLU, and the result is
+      half as wide.
     """
     few = x.shape[:-1].numel() <= MAX_ROWS and (x.dim() == 2 or x.shape[1] <= MAX_TIME)
     chosen = _kernels("product") if few and used_for(x) else plain
@@ -142,18 +145,22 @@ def product(
 
 
 def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
-    """Scale rows of `x` [..., size] to unit root mean square, then by `weight` [size]; sums are float32."""
+    """Scale rows of `x` [..., size] to unit root mean square, then by `weight` [size].
+
+    Sums are float32.
+    """
     chosen = _kernels("norm") if weight.dim() == 1 and used_for(x) else plain
     made: Tensor = chosen.rms_norm(x, weight, eps)
     return made
 
 
-def attend(heads: Tensor, norm: Tensor, eps: float, memory: "Step | Burst", layer: int) -> Tensor:
-    """Attend from new positions to these and the past of each row: → [rows, time, heads ×
-    head_dim].
+def attend(
+    heads: Tensor, norm: Tensor, eps: float, memory: "Step | PredictorStep", layer: int
+) -> Tensor:
+    """Attend from new positions to themselves and the past: → [rows, time, heads × head_dim].
 
     `heads` [rows, time, heads + 2 × kv heads, head_dim] are queries, keys and values. Queries and
-    keys are normalised by `norm` [heads + kv heads, head_dim] and rotated, keys and values are
+    keys are normalised by `norm` [heads + kv heads, head_dim] and rotated. Keys and values are
     written to the `layer` of the cache.
     """
     chosen = _kernels("attention") if used_for(heads) and _is_power(heads.shape[-1]) else plain
@@ -162,7 +169,10 @@ def attend(heads: Tensor, norm: Tensor, eps: float, memory: "Step | Burst", laye
 
 
 def first_codes(logits: Tensor, sampler: "Sampler", frame: Tensor) -> Tensor:
-    """Draw first codes [rows] from the talker's `logits` [rows, vocabulary] for each row's `frame` number [rows]."""
+    """Draw first codes [rows] from the talker's `logits` [rows, vocabulary].
+
+    `frame` [rows] is the number of each row's frame.
+    """
     chosen = _kernels("draw") if used_for(logits) else plain
     made: Tensor = chosen.first_codes(logits, sampler, frame)
     return made
@@ -171,11 +181,10 @@ def first_codes(logits: Tensor, sampler: "Sampler", frame: Tensor) -> Tensor:
 def later_codes(
     logits: Tensor, sampler: "Sampler", frame: Tensor, codebook: int, noise: Tensor | None
 ) -> Tensor:
-    """Draw codes [rows] of `codebook` from `logits` [rows, entries] for each row's `frame` number
-    [rows].
+    """Draw codes [rows] of `codebook` from `logits` [rows, entries].
 
-    `noise` [rows, entries] is the counter's for this codebook if it was made before; kernels make
-    their own.
+    `frame` [rows] is the number of each row's frame. `noise` [rows, entries] is the counter's for
+    this codebook if it was made before. Kernels make their own.
     """
     chosen = _kernels("draw") if used_for(logits) else plain
     made: Tensor = chosen.later_codes(logits, sampler, frame, codebook, noise)

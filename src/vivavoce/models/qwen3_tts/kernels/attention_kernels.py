@@ -1,9 +1,10 @@
-"""Attention of one frame's new positions as Triton kernels, split over the past of each row.
+"""Attend from one frame's new positions with Triton kernels, split over each row's past.
 
-A program stands for a row, a key head and a part of the row's own past, whose length it reads on
-the device. It normalises and rotates the queries of its key head. The first part's program does so
-for the new keys too, and writes them and the new values to the cache; it has them at hand, so no
-program waits for another. Where the past is split, a second kernel adds up the parts.
+- A program stands for a row, a key head and a part of the row's own past. It reads the length of
+  the past on the device, and normalises and rotates the queries of its key head.
+- The program of the first part also normalises and rotates the new keys, and writes them and the
+  new values to the cache. It holds them already, so no program waits for another.
+- Where the past is split, a second kernel adds up the parts.
 """
 
 import torch
@@ -12,14 +13,16 @@ import triton.language as tl
 from torch import Tensor
 
 from vivavoce.models.qwen3_tts.kernels.launch import launch, power
-from vivavoce.models.qwen3_tts.network.kv_cache import Burst, Step
+from vivavoce.models.qwen3_tts.network.kv_cache import PredictorStep, Step
 
-PROGRAMS = 256  # about twice what the processors of a large GPU take at once
+PROGRAMS = 256  # about twice what a large GPU runs at once
 MAX_PARTS = 16
 BLOCK = 32  # positions that are read together
 
 
-def attend(heads: Tensor, norm: Tensor, eps: float, memory: Step | Burst, layer: int) -> Tensor:
+def attend(
+    heads: Tensor, norm: Tensor, eps: float, memory: Step | PredictorStep, layer: int
+) -> Tensor:
     rows, time, count, head_dim = heads.shape
     kv_heads = count - norm.shape[0]
     queries = count - 2 * kv_heads
@@ -27,7 +30,7 @@ def attend(heads: Tensor, norm: Tensor, eps: float, memory: Step | Burst, layer:
     parts = _parts(rows * kv_heads) if moving else 1
     group = power(time * queries // kv_heads)
     out = torch.empty(rows, time, queries * head_dim, device=heads.device, dtype=heads.dtype)
-    sums = sizes = out  # where nothing is split, nobody reads them
+    sums = sizes = out  # not read without parts
     if parts > 1:
         sums = torch.empty(
             rows, kv_heads, parts, group, head_dim, device=heads.device, dtype=torch.float32
@@ -83,7 +86,7 @@ def attend(heads: Tensor, norm: Tensor, eps: float, memory: Step | Burst, layer:
 
 
 def _parts(programs: int) -> int:
-    """Parts of each row's past: as many as keep a GPU busy, for few rows more than for many."""
+    """Return the parts of each row's past: enough to keep a GPU busy, more for few rows."""
     return max(1, min(MAX_PARTS, PROGRAMS // power(programs)))
 
 

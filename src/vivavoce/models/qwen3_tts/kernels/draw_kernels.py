@@ -1,8 +1,8 @@
-"""The whole draw of a code as one Triton kernel: a program a row, all scores of the row at hand.
+"""Draw codes with one Triton kernel, a program for each row.
 
-Nothing is sorted. The least score that top-k leaves is found bit by bit, by counting how many are
-above a candidate, and so is that of top-p, by adding up what is above. Noise is the counter's of
-`sampler`, and so are the codes.
+- Nothing is sorted. The least score that top-k keeps is found bit by bit, by counting the scores
+  above a candidate. That of top-p is found by adding up the shares above.
+- Noise is that of `sampler.counter`, so codes equal those of `plain`.
 """
 
 import torch
@@ -25,7 +25,7 @@ def later_codes(
 
 
 def _drawn(
-    logits: Tensor, sampler: Sampler, knobs: SamplingTensors, frame: Tensor, codebook: int
+    logits: Tensor, sampler: Sampler, settings: SamplingTensors, frame: Tensor, codebook: int
 ) -> Tensor:
     rows, size = logits.shape
     out = torch.empty(rows, device=logits.device, dtype=torch.int64)
@@ -34,14 +34,14 @@ def _drawn(
         (rows,),
         logits,
         logits.stride(0),
-        knobs.temperature,
-        knobs.top_k,
-        knobs.top_p,
-        knobs.greedy,
+        settings.temperature,
+        settings.top_k,
+        settings.top_p,
+        settings.greedy,
         sampler.seed,
         frame,
         codebook,
-        sampler.said,
+        sampler.seen,
         sampler.penalty,
         sampler.suppressed_tokens,
         sampler.min_frames,
@@ -64,7 +64,7 @@ def _mix(x):
 
 @triton.jit
 def _noise(seed, frame, codebook, BLOCK: tl.constexpr):
-    """The Gumbel noise of a row's tokens, see `sampler.counter` and `sampler.gumbel`."""
+    """Return the Gumbel noise of a row's tokens, see `sampler.counter` and `sampler.gumbel`."""
     STRIDE: tl.constexpr = 0x9E3779B97F4A7C15
     key = _mix(_mix(seed.to(tl.uint64) + STRIDE) + frame.to(tl.uint64) * STRIDE)
     key = _mix(key + codebook.to(tl.uint64) * STRIDE)
@@ -84,9 +84,9 @@ def _draw(
     seed_ptr,
     frame_ptr,
     codebook,
-    said_ptr,
+    seen_ptr,
     penalty_ptr,
-    unspoken_ptr,
+    suppressed_ptr,
     min_frames_ptr,
     eos,
     out_ptr,
@@ -101,14 +101,14 @@ def _draw(
     )
     frame = tl.load(frame_ptr + row)
     if FIRST:
-        said = tl.load(said_ptr + row * size + at, mask=inside, other=0) != 0
+        seen = tl.load(seen_ptr + row * size + at, mask=inside, other=0) != 0
         penalty = tl.load(penalty_ptr + row)
         scores = tl.where(
-            said, tl.where(scores > 0, tl.div_rn(scores, penalty), scores * penalty), scores
+            seen, tl.where(scores > 0, tl.div_rn(scores, penalty), scores * penalty), scores
         )
-        suppressed_tokens = tl.load(unspoken_ptr + at, mask=inside, other=0) != 0
+        suppressed = tl.load(suppressed_ptr + at, mask=inside, other=0) != 0
         too_soon = frame < tl.load(min_frames_ptr + row)
-        scores = tl.where(suppressed_tokens | (too_soon & (at == eos)), float("-inf"), scores)
+        scores = tl.where(suppressed | (too_soon & (at == eos)), float("-inf"), scores)
     if tl.load(greedy_ptr + row) == 0:
         scores = tl.div_rn(scores, tl.load(temperature_ptr + row))
         top_k, top_p = tl.load(top_k_ptr + row), tl.load(top_p_ptr + row)
@@ -123,9 +123,9 @@ def _draw(
 
 @triton.jit
 def _limited(scores, inside, size, top_k, top_p):
-    """`scores` with -inf in place of what top-k, then top-p, leave out; ties stay together."""
+    """Replace the scores that top-k, then top-p, leave out by -inf. Ties stay together."""
     bits = scores.to(tl.int32, bitcast=True)
-    # In the order of the scores, from 0 on: negative numbers have their bits turned.
+    # Integers in the order of the scores, from 0 on: the bits of negative numbers are inverted.
     ranks = tl.where(bits < 0, bits ^ 0x7FFFFFFF, bits).to(tl.int64) + 0x80000000
     ranks = tl.where(inside, ranks, 0)
     count = tl.where(top_k > 0, tl.minimum(top_k, size), size)
@@ -143,7 +143,7 @@ def _limited(scores, inside, size, top_k, top_p):
             count - tl.sum(above.to(tl.int32))
         ).to(tl.float32)
         wanted = top_p * total
-        enough = least * 0  # the highest rank above which lies enough without it
+        enough = least * 0  # the highest rank with enough mass above it
         for bit in range(32):
             higher = enough | (tl.full([], 1, tl.int64) << (31 - bit))
             mass = tl.sum(tl.where(ranks > higher, shares, 0.0))

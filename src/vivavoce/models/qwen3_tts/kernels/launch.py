@@ -1,4 +1,4 @@
-"""Launch Triton kernels, or record what would be launched."""
+"""Launch Triton kernels, or record their launches."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """One launch: the kernel, and what it is called with."""
+    """One launch: the kernel and its arguments."""
 
     kernel: Any  # Triton is not typed
     grid: tuple[int, ...]
@@ -39,5 +39,5 @@ def launch(kernel: Any, grid: tuple[int, ...], *arguments: Any, **options: Any) 
 
 
 def power(size: int) -> int:
-    """Return the next power of 2 from `size` on."""
+    """Return the least power of 2 that is at least `size`."""
     return 1 << max(size - 1, 0).bit_length()

@@ -1,4 +1,4 @@
-"""RMSNorm as a Triton kernel."""
+"""Normalise rows (RMSNorm) with a Triton kernel."""
 
 import torch
 import triton

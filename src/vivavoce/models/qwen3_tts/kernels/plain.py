@@ -1,7 +1,6 @@
-"""Compute the steps of a frame in plain torch: the reference for the kernels, and the way without
-them.
+"""Compute the steps of a frame in plain torch, the reference for the kernels.
 
-Signatures are those of `kernels`, which says what each function computes.
+Signatures are those of `kernels`, which documents each function.
 """
 
 from collections.abc import Callable
@@ -49,7 +48,7 @@ def around(
     residual: Tensor | None,
     gated: bool,
 ) -> Tensor:
-    """Norm, product, gate and residual, whatever multiplies."""
+    """Apply norm, product, gate and residual around any `multiply`."""
     made = multiply(x if norm is None else rms_norm(x, norm, eps))
     if gated:
         gate, up = made.chunk(2, dim=-1)
@@ -58,7 +57,10 @@ def around(
 
 
 def linear(x: Tensor, weight: Tensor, scale: Tensor | None, bias: Tensor | None) -> Tensor:
-    """Multiply by numbers, or by bytes with a `scale` a row, which every float type holds exactly."""
+    """Multiply by numbers, or by bytes with a `scale` for each row.
+
+    Every float type holds a byte exactly.
+    """
     if scale is None:
         return F.linear(x, weight, bias)
     made = F.linear(x, weight.to(x.dtype)).float() * scale
@@ -67,8 +69,8 @@ def linear(x: Tensor, weight: Tensor, scale: Tensor | None, bias: Tensor | None)
 
 def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
     if x.dtype is torch.float32 and x.device.type == "cpu":
-        # torch's own is ten operators there, and a frame has 325 of them: the root of mean and eps
-        # is a hypotenuse.
+        # torch's own takes ten operators there, and a frame has 325 of these norms. The root of
+        # mean and eps is a hypotenuse.
         size = torch.linalg.vector_norm(x, dim=-1, keepdim=True) * x.shape[-1] ** -0.5
         return x / torch.hypot(size, _root(eps)) * weight
     if weight.dim() == 1:
@@ -93,11 +95,13 @@ def attend(heads: Tensor, norm: Tensor, eps: float, memory: "Memory", layer: int
 
 
 def _attention(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
-    """What `queries` [rows, heads, time, head_dim] find in `keys` and `values` [rows, kv_heads, kept, head_dim]."""
+    """Return the attention of `queries` [rows, heads, time, head_dim].
+
+    `keys` and `values` are [rows, kv_heads, kept, head_dim].
+    """
     if queries.shape[2] > 1:
         return F.scaled_dot_product_attention(queries, keys, values, mask, enable_gqa=True)
-    # One new position: the heads that share a key head become its time axis, so that no key is
-    # copied.
+    # One new position: the heads that share a key head become its time axis, to copy no key.
     rows, heads, _, head_dim = queries.shape
     grouped = queries.reshape(rows, keys.shape[1], -1, head_dim)
     return F.scaled_dot_product_attention(grouped, keys, values, mask).reshape(
@@ -106,10 +110,10 @@ def _attention(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | Non
 
 
 def first_codes(logits: Tensor, sampler: "Sampler", frame: Tensor) -> Tensor:
-    return sampler.first_plain(logits, frame)
+    return sampler.sample_first_plain(logits, frame)
 
 
 def later_codes(
     logits: Tensor, sampler: "Sampler", frame: Tensor, codebook: int, noise: Tensor | None
 ) -> Tensor:
-    return sampler.rest_plain(logits, noise)
+    return sampler.sample_rest_plain(logits, noise)

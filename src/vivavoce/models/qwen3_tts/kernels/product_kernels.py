@@ -1,8 +1,9 @@
-"""Products of few rows as one Triton kernel, with norm, gate and residual folded in.
+"""Multiply few rows with one Triton kernel, with norm, gate and residual folded in.
 
-A program makes a tile of outputs for up to `MAX_TILE` rows, so weights are read once; sums are
-float32. The norm's root is a factor of a whole row, so it is applied to the sums: a program squares
-what it reads for the product anyway.
+- A program makes a tile of outputs for up to `MAX_TILE` rows, so weights are read once.
+- Sums are float32.
+- The norm's root is a factor of a whole row, so it is applied to the sums. A program squares the
+  inputs that it reads for the product anyway.
 """
 
 import torch
@@ -66,7 +67,10 @@ def product(
 
 
 def _width(outputs: int, gated: bool) -> int:
-    """Return the outputs of a tile: few where there are few, so that all of a GPU's processors read weights."""
+    """Return the outputs of a tile.
+
+    Few outputs have small tiles, so that all processors of a GPU read weights.
+    """
     return 16 if gated or outputs <= 2048 else 32
 
 

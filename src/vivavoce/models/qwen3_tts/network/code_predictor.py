@@ -1,9 +1,8 @@
-"""The code predictor: completes a frame, one codebook after the other, from the talker's hidden
-state.
+"""Complete a frame from the talker's hidden state, one codebook after the other.
 
-A small decoder of its own whose past reaches back to the start of the frame only: position 0 is the
-talker's hidden state, position 1 the first code, position n the n-th code. It knows nothing of
-text, prompts or earlier frames.
+The code predictor is a small decoder of its own. Its past reaches back to the start of the frame
+only: position 0 is the talker's hidden state, position 1 the first code, position n the n-th code.
+It knows nothing of text, prompts or earlier frames.
 """
 
 from collections.abc import Callable
@@ -13,21 +12,20 @@ import torch
 from torch import Tensor, nn
 
 from vivavoce.models.qwen3_tts.checkpoint.config import Config
-from vivavoce.models.qwen3_tts.network.kv_cache import Burst, KvCache
+from vivavoce.models.qwen3_tts.network.kv_cache import KvCache, PredictorStep
 from vivavoce.models.qwen3_tts.network.linear import Linear
 from vivavoce.models.qwen3_tts.network.transformer import Decoder, Embedding, multiply
 
-Draw: TypeAlias = Callable[
-    [Tensor, int], Tensor
-]  # logits [rows, vocabulary] and the codebook → codes [rows]
+# logits [rows, vocabulary] and the codebook → codes [rows]
+Draw: TypeAlias = Callable[[Tensor, int], Tensor]
 
 
 class PredictorModel(Decoder):
-    """The predictor's layers and one vocabulary for each codebook but the first."""
+    """The predictor's layers, and an embedding for each codebook but the first."""
 
     def __init__(self, config: Config) -> None:
         super().__init__(config.predictor)
-        # As wide as the talker's: these embeddings are also what the talker hears.
+        # As wide as the talker's, which reads these embeddings too.
         self.codec_embedding = nn.ModuleList(
             Embedding(config.code_vocab_size, config.talker.hidden_size)
             for _ in range(config.codebooks - 1)
@@ -35,7 +33,10 @@ class PredictorModel(Decoder):
 
 
 class CodePredictor(nn.Module):
-    """The predictor; parameter names are those of the released files below `talker.code_predictor.`."""
+    """The code predictor.
+
+    Parameter names are those of the released files below `talker.code_predictor.`.
+    """
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -54,18 +55,17 @@ class CodePredictor(nn.Module):
     def complete(
         self, hidden: Tensor, first: Tensor, embedded: Tensor, cache: KvCache, draw: Draw
     ) -> tuple[Tensor, Tensor]:
-        """Whole frames [rows, codebooks] for the first codes [rows], and the sum of their
-        embeddings.
+        """Return whole frames [rows, codebooks], and the sum of their embeddings.
 
-        `hidden` and `embedded` [rows, talker hidden] are the talker's last hidden state and the
-        embedding of `first`; the sum has their shape.
+        `first` [rows] are the first codes. `hidden` and `embedded` [rows, talker hidden] are the
+        talker's last hidden state and the embedding of `first`. The sum has their shape.
         """
         rows, codes, total = len(first), [first], embedded
         inputs = torch.stack((hidden, embedded), dim=1)  # [rows, 2, talker hidden]
         position = 0
         for index, head in enumerate(self.lm_head):
             assert isinstance(head, Linear)
-            memory = Burst(cache, rows, position, inputs.shape[1])
+            memory = PredictorStep(cache, rows, position, inputs.shape[1])
             if isinstance(self.small_to_mtp_projection, Linear):
                 inputs = multiply(inputs, self.small_to_mtp_projection)
             out = self.model.read(inputs, memory)[:, -1]
@@ -76,7 +76,10 @@ class CodePredictor(nn.Module):
         return torch.stack(codes, dim=1), total
 
     def embed_codes(self, codes: Tensor) -> Tensor:
-        """Codes of all codebooks but the first [n, codebooks - 1] → [n, talker hidden], summed."""
+        """Return the sum of the embeddings [n, talker hidden] of all codes but the first.
+
+        `codes` is [n, codebooks - 1].
+        """
         total = self.model.codec_embedding[0](codes[:, 0])
         for index in range(1, codes.shape[1]):
             total = total + self.model.codec_embedding[index](codes[:, index])

@@ -1,9 +1,11 @@
-"""Where keys and values live: one fixed slot a stream, so that nothing is allocated, moved or
-shared while it speaks.
+"""Hold keys and values, one fixed slot a stream.
 
-It knows no stream by name; a slot is a number. `Prompt`, `Step` and `Burst` are the three ways a
-decoder (`Memory`) looks at a cache: a prompt in one slot, whole or what is left of it, one more
-position in every slot, and the few positions of one frame.
+Nothing is allocated, moved or shared while a stream speaks. It knows no stream by name: a slot is a
+number. A decoder reads a cache (`Memory`) in three ways:
+
+- `Prompt`: a prompt in one slot, whole or the rest of it.
+- `Step`: one more position in every slot.
+- `PredictorStep`: the few positions of one frame.
 """
 
 from functools import cached_property
@@ -19,31 +21,37 @@ from vivavoce.models.qwen3_tts.network.rotary import Rotation, rotary_table
 
 
 class Memory(Protocol):
-    """Where attention finds the past: one object for a forward pass through all layers."""
+    """Access to the past for attention: one object for a pass through all layers."""
 
     @property
     def rotation(self) -> Rotation:
-        """Of the new hidden states' positions, [rows or 1, time, 1, head_dim] each."""
+        """Rotation of the new positions, [rows or 1, time, 1, head_dim] each."""
         ...
 
     @property
     def mask(self) -> Tensor | None:
-        """[rows or 1, 1, time, kept], added to scores: 0 or -inf; None: everything may be looked at."""
+        """Mask [rows or 1, 1, time, kept] that is added to scores, 0 or -inf.
+
+        None lets every position be seen.
+        """
         ...
 
     def attend(self, layer: int, heads: Tensor, norm: Tensor, eps: float) -> Tensor:
-        """Remembers and attends, see `kernels.attend`."""
+        """Remember the new positions and attend, see `kernels.attend`."""
         ...
 
     def remember(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Keep new keys and values [rows, kv_heads, time, head_dim]; gives all, [rows, kv_heads, kept, head_dim]."""
+        """Store new keys and values [rows, kv_heads, time, head_dim].
+
+        Returns all keys and values, [rows, kv_heads, kept, head_dim] each.
+        """
         ...
 
 
 class KvCache:
     """Keys and values of `slots` streams of at most `max_len` positions each.
 
-    Each slot has one position more, which nobody reads: where those write who must leave no trace.
+    Each slot has one position more, which nobody reads. Paused streams write there.
     """
 
     def __init__(
@@ -57,30 +65,27 @@ class KvCache:
     ) -> None:
         shape = (config.layers, 2, slots, config.kv_heads, max_len + 1, config.head_dim)
         self.data = torch.zeros(shape, device=device, dtype=dtype)
-        self.lengths = torch.zeros(
-            slots, device=device, dtype=torch.int64
-        )  # positions remembered, a slot
+        # Positions in use, of each slot.
+        self.lengths = torch.zeros(slots, device=device, dtype=torch.int64)
         self.max_len = max_len
         cosines, sines = rotary_table(max_len, config.head_dim, config.rope_theta)
-        self.table = (
-            cosines.to(device, dtype)[:, None],
-            sines.to(device, dtype)[:, None],
-        )  # [max_len, 1, head_dim]
+        # [max_len, 1, head_dim] each
+        self.table = cosines.to(device, dtype)[:, None], sines.to(device, dtype)[:, None]
 
     def rotation(self, start: int, time: int) -> Rotation:
-        """Return the rotation of `time` positions from `start` on, in every row."""
+        """Return the rotation of `time` positions from `start` on, for every row."""
         cosines, sines = self.table
         return cosines[None, start : start + time], sines[None, start : start + time]
 
     def rotation_at(self, positions: Tensor) -> Rotation:
-        """Return the rotation of one position a row [rows]."""
+        """Return the rotation of one position a row, `positions` [rows]."""
         cosines, sines = self.table
         return cosines[positions][:, None], sines[positions][:, None]
 
     def clear(self, slot: int) -> None:
-        """Forget `slot`.
+        """Clear `slot`.
 
-        Its memory is zeroed: a masked key that is not a number would still spoil a sum.
+        Its memory is zeroed, since a masked key that is not a number would still spoil a sum.
         """
         self.data[:, :, slot].zero_()
         self.lengths[slot] = 0
@@ -112,27 +117,25 @@ class Prompt:
 
 
 class Step:
-    """One new position in each of the first `rows` slots, seen with at most `window` positions in
-    all.
+    """One new position in each of the first `rows` slots.
 
-    `window` is a number the host knows to be larger than the length of every slot that is `alive`
-    [rows]; the others are left as they are.
+    It sees at most `window` positions in all. The host knows that `window` is larger than the
+    length of every slot that is `alive` [rows]. The other slots stay as they are.
     """
 
     def __init__(self, cache: KvCache, rows: int, window: int, alive: Tensor) -> None:
         self.cache, self.alive = cache, alive
         self._rows, self._window = rows, window
 
-    # Kernels need none of these, and read each row's own length.
+    # Kernels need none of these: they read each row's own length.
     @cached_property
     def _lengths(self) -> Tensor:
         return self.cache.lengths[: self._rows].clamp(max=self._window - 1)
 
     @cached_property
     def _data(self) -> Tensor:
-        return self.cache.data[
-            :, :, : self._rows
-        ]  # [layers, 2, rows, kv_heads, max_len + 1, head_dim]
+        # [layers, 2, rows, kv_heads, max_len + 1, head_dim]
+        return self.cache.data[:, :, : self._rows]
 
     @cached_property
     def _at(self) -> Tensor:
@@ -160,7 +163,7 @@ class Step:
         return kept_keys[:, :, : self._window], kept_values[:, :, : self._window]
 
 
-class Burst:
+class PredictorStep:
     """The next `time` positions of the first `rows` slots, which all stand at position `start`."""
 
     def __init__(self, cache: KvCache, rows: int, start: int, time: int) -> None:
@@ -173,7 +176,7 @@ class Burst:
     def mask(self) -> Tensor | None:
         kept, new = self._new.stop, self._new.stop - self.start
         if new == 1:
-            return None  # a single position looks at all before it
+            return None  # a single position sees all before it
         later = torch.ones(1, 1, new, kept, dtype=torch.bool, device=self._data.device).triu(
             self.start + 1
         )
@@ -190,9 +193,9 @@ class Burst:
 
 
 def _hidden(where: Tensor, cache: KvCache) -> Tensor:
-    """What attention adds to its scores: -inf `where` it must not look, else 0.
+    """Return the addend of attention scores: -inf where `where` is true, else 0.
 
-    Made once for all layers.
+    It is made once for all layers.
     """
     return torch.zeros(where.shape, device=where.device, dtype=cache.data.dtype).masked_fill_(
         where, -torch.inf

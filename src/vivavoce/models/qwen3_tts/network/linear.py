@@ -1,21 +1,20 @@
-"""Matrix products, each in the form that its processor multiplies fastest; the form is chosen when
-weights are loaded.
+"""Multiply by matrices, each in the form that is fastest on its processor.
 
-`PLAIN` is torch's own product, or a kernel's (`kernels`), and the reference for the others. A frame
-takes as long as its weights take to be read, so what counts is how small they are and, on CPUs, how
-well they are laid out:
+The form is chosen when weights are loaded. It knows matrices and processors, not the meaning of the
+matrices. A frame takes as long as its weights take to be read, so their size counts, and on CPUs
+also their layout:
 
-- `PREPACKED` lays them out beforehand: float32 by oneDNN; the 16-bit types by oneDNN on processors that multiply
-  bfloat16 themselves, elsewhere by FBGEMM, as float16 that is multiplied in float32. A released weight is a bfloat16
-  number, which float16 holds without loss if it is not below 6e-5, and within 3e-8 if it is.
-- `INT8` keeps a byte a weight and a scale a row, and rounds the inputs of each product to bytes as well, by FBGEMM
-  or what torch has in its place on other processors.
+- `PLAIN` is torch's own product, or a kernel's (`kernels`), and the reference for the others.
+- `PREPACKED` lays weights out beforehand: float32 by oneDNN, the 16-bit types by oneDNN on
+  processors that multiply bfloat16 themselves, elsewhere by FBGEMM as float16 that is multiplied in
+  float32. A released weight is a bfloat16 number. float16 holds it without loss from 6e-5 on, and
+  within 3e-8 below.
+- `INT8` keeps a byte a weight and a scale a row, and rounds the inputs of each product to bytes
+  too. FBGEMM multiplies, or its replacement in torch on other processors.
+- `INT8_WEIGHTS` also keeps a byte a weight and a scale a row, and leaves the inputs as they are. It
+  is for CUDA, where a kernel multiplies bytes. Elsewhere it is the reference for that kernel.
 
-- `INT8_WEIGHTS` keeps a byte a weight and a scale a row too, and leaves inputs as they are. It is for CUDA, where a
-  kernel multiplies bytes; elsewhere it is the reference for that kernel.
-
-What goes in and comes out of the first two is float32. It knows matrices and processors, not what
-the matrices mean.
+Inputs and outputs of the first two are float32.
 """
 
 import warnings
@@ -33,13 +32,12 @@ from vivavoce.models.qwen3_tts.kernels.plain import linear
 
 Product: TypeAlias = Callable[[Tensor], Tensor]
 
-# inputs that oneDNN is told to lay weights out for: measured as good for one, twice as fast for
-# eight
+# Rows of input that oneDNN packs weights for: measured as fast for one, twice as fast for eight.
 BATCH = 16
 
 
 class WeightFormat(Enum):
-    """How a matrix is kept and multiplied."""
+    """Storage form of a matrix, and with it the way to multiply."""
 
     PLAIN = "plain"
     PREPACKED = "prepacked"
@@ -48,10 +46,9 @@ class WeightFormat(Enum):
 
 
 class Linear(nn.Module):
-    """A matrix product. Unlike torch's own, its weights begin as nothing: they always come from a
-    file.
+    """A matrix product whose weights are not initialised, since they always come from a file.
 
-    With `parts` it is several of the files' matrices, which have the same input, one below the
+    With `parts` it holds several matrices of the files, which have the same input, one below the
     other.
     """
 
@@ -73,7 +70,7 @@ class Linear(nn.Module):
         return linear(x, self.weight, self.scale, self.bias)
 
     def pack(self, form: WeightFormat, dtype: torch.dtype) -> None:
-        """Keep the loaded matrix in `form`, in the numbers that `dtype` stands for there; the plain one is freed."""
+        """Convert the loaded matrix to `form` and `dtype`, and free the plain one."""
         assert self.weight is not None, "it is packed already"
         biases = (
             0 if self.bias is None else self.bias.numel() * numbers_between(form, dtype).itemsize
@@ -94,7 +91,7 @@ class Linear(nn.Module):
 def packed(weight: Tensor, bias: Tensor | None, form: WeightFormat, dtype: torch.dtype) -> Product:
     """Return the product with a float32 `weight` [outputs, inputs], kept in `form`.
 
-    Raises what torch raises without it.
+    Raises torch's own errors if this processor or this torch does not have `form`.
     """
     if form is WeightFormat.INT8:
         return _int8(weight, bias)
@@ -111,12 +108,12 @@ def item_bytes(form: WeightFormat, dtype: torch.dtype) -> int:
 
 
 def numbers_between(form: WeightFormat, dtype: torch.dtype) -> torch.dtype:
-    """Return the numbers between matrices that are kept in `form` and `dtype`."""
+    """Return the type of the numbers between matrices that are kept in `form` and `dtype`."""
     return dtype if form in (WeightFormat.PLAIN, WeightFormat.INT8_WEIGHTS) else torch.float32
 
 
 def packed_type(dtype: torch.dtype) -> torch.dtype:
-    """Return the numbers that prepacked weights are kept in where `dtype` is asked for."""
+    """Return the type in which prepacked weights are kept where `dtype` is asked for."""
     if dtype is torch.float32 or (dtype is torch.bfloat16 and multiplies_bfloat16()):
         return dtype
     return torch.float16
@@ -124,21 +121,18 @@ def packed_type(dtype: torch.dtype) -> torch.dtype:
 
 @cache
 def works(form: WeightFormat, dtype: torch.dtype) -> bool:
-    """True if this processor and this torch have `form`: a small product is tried."""
+    """True if this processor and this torch have `form`. A small product is tried."""
     weight = torch.eye(64)[:48]
     try:
         made = packed(weight, None, form, dtype)(torch.ones(2, 64))
-    except (
-        RuntimeError,
-        NotImplementedError,
-        AttributeError,
-    ):  # what torch raises depends on what it was built with
+    # torch's error depends on its build.
+    except (RuntimeError, NotImplementedError, AttributeError):
         return False
     return bool((made - 1).abs().max() < 0.02)
 
 
 def stored_as(form: WeightFormat, dtype: torch.dtype) -> str:
-    """What a description says of weights in `form`: "float32 weights, prepacked", say."""
+    """Return the description of weights in `form`, such as "float32 weights, prepacked"."""
     if form is WeightFormat.INT8:
         return "int8 weights"
     if form is WeightFormat.INT8_WEIGHTS:
@@ -150,7 +144,7 @@ def stored_as(form: WeightFormat, dtype: torch.dtype) -> str:
 
 @cache
 def multiplies_bfloat16() -> bool:
-    """True if this processor has instructions for bfloat16; where torch cannot tell, it is taken to."""
+    """True if this processor has instructions for bfloat16, or torch cannot tell."""
     checks = [
         getattr(torch.cpu, name, None)
         for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
@@ -161,10 +155,10 @@ def multiplies_bfloat16() -> bool:
 
 
 def _onednn(weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> Product:
-    # torch's compiler makes these calls; they are in no namespace that is typed.
+    # Any: these are calls of torch's compiler, in no typed namespace.
     onednn: Any = torch.ops.mkldnn
     kept = onednn._reorder_linear_weight(weight.to(dtype).contiguous(), BATCH)
-    multiply = onednn._linear_pointwise.default  # found once, as below: a frame makes 428 products
+    multiply = onednn._linear_pointwise.default  # looked up once: a frame makes 428 products
     if dtype is torch.float32:
         return lambda x: cast(Tensor, multiply(x, kept, bias, "none", [], ""))
 
@@ -184,7 +178,10 @@ def _float16(weight: Tensor, bias: Tensor | None) -> Product:
 
 
 def quantized(weight: Tensor) -> tuple[Tensor, Tensor]:
-    """Bytes [outputs, inputs] and a scale for each row [outputs] in float32: their product is nearly `weight`."""
+    """Return bytes [outputs, inputs] and float32 scales [outputs] of `weight`.
+
+    Their product approximates it.
+    """
     scales = weight.abs().amax(1).float().clamp(min=1e-8) / 127
     return weight.float().div(scales[:, None]).round_().to(torch.int8), scales
 
@@ -197,8 +194,8 @@ def _int8(weight: Tensor, bias: Tensor | None) -> Product:
             whole, scales.double(), torch.zeros(len(scales), dtype=torch.int64), 0
         )
         kept = operators.linear_prepack(rows, None)
-    # Without VNNI two products of bytes are added in 16 bits: a bit less of the input keeps them
-    # from overflowing.
+    # Without VNNI two products of bytes are added in 16 bits. One bit less of the input avoids an
+    # overflow.
     narrow = not getattr(torch.cpu, "_is_vnni_supported", lambda: False)()
     multiply = operators.linear_dynamic.default
 
@@ -206,8 +203,8 @@ def _int8(weight: Tensor, bias: Tensor | None) -> Product:
         if x.shape[:-1].numel() == 1:
             made = cast(Tensor, multiply(x, kept, narrow))
         else:
-            # All inputs are rounded with one scale: with each row brought to the same size, none
-            # loses by another.
+            # All inputs are rounded with one scale. Rows are brought to the same size first, so
+            # that none loses precision to another.
             sizes = x.abs().amax(-1, keepdim=True).clamp(min=1e-20)
             made = cast(Tensor, multiply(x / sizes, kept, narrow)).mul_(sizes)
         return made if bias is None else made.add_(bias)
@@ -217,15 +214,17 @@ def _int8(weight: Tensor, bias: Tensor | None) -> Product:
 
 @contextmanager
 def kernels(*names: str) -> Iterator[None]:
-    """Pack for the first of these kernel libraries that torch has, whatever the process has chosen otherwise."""
+    """Pack for the first of these kernel libraries that torch has.
+
+    The process's own choice is restored afterwards.
+    """
     before = torch.backends.quantized.engine
     torch.backends.quantized.engine = next(
         (name for name in names if name in _engines()), names[-1]
     )
     try:
         with warnings.catch_warnings():
-            # torch gives notice of the types that it packs from; `works` finds out when they are
-            # gone.
+            # torch deprecates the types that it packs from. `works` is false once they are gone.
             warnings.filterwarnings("ignore", "torch.quantize_per_tensor", UserWarning)
             yield
     finally:

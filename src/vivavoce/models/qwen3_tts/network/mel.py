@@ -1,7 +1,7 @@
-"""Log-mel spectrograms as the speaker encoder was trained on them; it knows no network.
+"""Compute log-mel spectrograms as the speaker encoder was trained on them.
 
-The filters are triangles on the Slaney mel scale (linear below 1 kHz, logarithmic above) of equal
-area, as `librosa.filters.mel` defines them by default.
+It knows no network. The filters are triangles of equal area on the Slaney mel scale (linear below 1
+kHz, logarithmic above), as `librosa.filters.mel` defines them by default.
 """
 
 import math
@@ -26,14 +26,17 @@ def hz_to_mel(hz: float) -> float:
 
 
 def mel_to_hz(mel: Tensor) -> Tensor:
-    """Return the inverse of `hz_to_mel`, for a tensor."""
+    """Return the frequencies in Hz of Slaney mels, the inverse of `hz_to_mel`."""
     return torch.where(
         mel < BREAK_MEL, mel * LINEAR_HZ_PER_MEL, BREAK_HZ * torch.exp((mel - BREAK_MEL) * LOG_STEP)
     )
 
 
 def mel_filters(sample_rate_hz: int, bands: int) -> Tensor:
-    """Return the filter bank [bands, WINDOW / 2 + 1] in fp32, up to the Nyquist frequency; computed in fp64."""
+    """Return the float32 filter bank [bands, WINDOW / 2 + 1].
+
+    It reaches up to the Nyquist frequency, and is computed in float64.
+    """
     nyquist = sample_rate_hz / 2
     bins = torch.linspace(0, nyquist, WINDOW // 2 + 1, dtype=torch.float64)
     edges = mel_to_hz(torch.linspace(0, hz_to_mel(nyquist), bands + 2, dtype=torch.float64))
@@ -45,10 +48,10 @@ def mel_filters(sample_rate_hz: int, bands: int) -> Tensor:
 
 
 def log_mel(samples: Tensor, filters: Tensor) -> Tensor:
-    """Return the log-mel spectrogram [bands, n / HOP] in fp32 of `samples` [n], mono at the
-    filters' rate.
+    """Return the float32 log-mel spectrogram [bands, n / HOP] of `samples` [n].
 
-    `samples` needs more than (WINDOW - HOP) / 2 values: the ends are padded by reflection.
+    `samples` are mono at the filters' rate, more than (WINDOW - HOP) / 2 values. The ends are
+    padded by reflection.
     """
     edge = (WINDOW - HOP) // 2
     padded = torch.nn.functional.pad(samples.float()[None], (edge, edge), mode="reflect")

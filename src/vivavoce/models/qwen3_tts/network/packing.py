@@ -1,7 +1,7 @@
-"""Bring matrices into their form while the next ones are being read, by as many cores as there are.
+"""Pack matrices in the background while the next ones are read.
 
-oneDNN and FBGEMM's int8 lay a matrix out in milliseconds. FBGEMM's float16 takes 65 ns a weight on
-one core, half a minute for the smaller model, so several matrices are laid out at a time. It knows
+oneDNN and FBGEMM's int8 pack a matrix in milliseconds. FBGEMM's float16 takes 65 ns a weight on one
+core, half a minute for the smaller model, so each core packs one matrix at a time. It knows
 modules, not files.
 """
 
@@ -21,10 +21,10 @@ Pack = Callable[[nn.Module], None]
 
 @contextmanager
 def packing(form: WeightFormat, dtype: torch.dtype) -> Iterator[Pack]:
-    """What brings a module into `form` if it is a matrix, and leaves it alone if not.
+    """Yield a function that packs a module into `form` if it is a matrix.
 
-    All that it was called with is in that form when the context ends. It gives at most one matrix a
-    core to the background: as each is float32 until then, that is how much more memory it takes.
+    All modules passed to it are packed when the context ends. It gives at most one matrix a core to
+    the background. Each is float32 until it is packed, which limits the extra memory.
     """
 
     def pack(module: nn.Module) -> None:
@@ -35,7 +35,7 @@ def packing(form: WeightFormat, dtype: torch.dtype) -> Iterator[Pack]:
         yield pack
         return
     cores, begun = available_cores(), deque[Future[None]]()
-    # The choice of kernels is the process's: made here for all, so that no thread undoes another's.
+    # The choice of kernels is global: it is made once here, so that no thread undoes another's.
     with kernels("fbgemm"), ThreadPoolExecutor(cores, thread_name_prefix="packing") as pool:
 
         def begin(module: nn.Module) -> None:

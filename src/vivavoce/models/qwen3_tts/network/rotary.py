@@ -1,4 +1,4 @@
-"""Rotary positions: tables of cosines and sines, and how queries and keys are turned by them.
+"""Rotate queries and keys by tables of cosines and sines.
 
 The talker's three-axis positions (mrope) are equal for speech, which makes them plain rotary
 positions.
@@ -11,18 +11,19 @@ Rotation = tuple[Tensor, Tensor]  # cosines and sines, [rows, time, 1, head_dim]
 
 
 def rotary_table(positions: int, head_dim: int, theta: float) -> Rotation:
-    """Cosines and sines of `positions` positions [positions, head_dim] in float32; `rotate` wants the sines' signs."""
+    """Return float32 cosines and sines of `positions` positions [positions, head_dim].
+
+    The sines have the signs that `rotate` expects.
+    """
     steps = torch.arange(0, head_dim, 2, dtype=torch.int64).float() / head_dim
-    angles = torch.arange(positions).float()[:, None] * (
-        1.0 / theta**steps
-    )  # [positions, head_dim / 2]
+    # [positions, head_dim / 2]
+    angles = torch.arange(positions).float()[:, None] * (1.0 / theta**steps)
     cosines, sines = angles.cos(), angles.sin()
     return torch.cat((cosines, cosines), dim=-1), torch.cat((-sines, sines), dim=-1)
 
 
 def rotate(x: Tensor, rotation: Rotation) -> Tensor:
-    """`x` [rows, time, heads, head_dim] turned by its positions."""
+    """Rotate `x` [rows, time, heads, head_dim] by its positions."""
     cosines, sines = rotation
-    return torch.addcmul(
-        x * cosines, x.roll(x.shape[-1] // 2, -1), sines
-    )  # rolled: its halves change places
+    swapped = x.roll(x.shape[-1] // 2, -1)  # the halves of each head change places
+    return torch.addcmul(x * cosines, swapped, sines)

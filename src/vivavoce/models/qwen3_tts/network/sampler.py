@@ -1,8 +1,8 @@
-"""Codes from logits, each row with its own settings and its own random numbers.
+"""Draw codes from logits, each row with its own settings and its own random numbers.
 
-A row's draw depends on its logits, its settings and the counter (seed, frame, codebook, token)
-alone: never on its neighbours, on the order of calls or on a generator's state. It knows nothing of
-slots' owners or of what codes mean.
+A row's draw depends only on its logits, its settings and the counter (seed, frame, codebook,
+token). It does not depend on its neighbours, on the order of calls or on a generator's state. It
+knows nothing of the slots' streams or of the meaning of codes.
 """
 
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ from vivavoce.models.qwen3_tts.checkpoint.config import Config, SamplingDefaults
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How one request wants its codes drawn."""
+    """Sampling settings of one request."""
 
     talker: SamplingDefaults = field(default_factory=SamplingDefaults)
     predictor: SamplingDefaults = field(default_factory=SamplingDefaults)
@@ -45,17 +45,14 @@ def _require(holds: bool, field: str, value: float, expected: str) -> None:
         raise BadRequest(f"{field} is {value!r}, must be {expected}", field=field)
 
 
-RANKS = (
-    64,
-    256,
-)  # how many of the best scores are put in order; few numbers, so that few different shapes occur
+RANKS = (64, 256)  # numbers of best scores that are sorted; few, so that few shapes occur
 
 
 class SamplingTensors:
     """One `SamplingDefaults` a slot, as tensors [slots].
 
-    Beside them the host keeps what all slots need together, so that no work is done that no row
-    asks for. With `fixed` all is done always: a captured graph serves whatever settings come later.
+    The host keeps the combined needs of all slots, so that work that no row needs is skipped. With
+    `fixed` all work is always done: a captured graph serves any later settings.
     """
 
     def __init__(self, slots: int, device: torch.device, *, fixed: bool = False) -> None:
@@ -68,7 +65,7 @@ class SamplingTensors:
 
     @property
     def draws(self) -> bool:
-        """True if some slot does not just take the best."""
+        """True if some slot is not greedy."""
         return self._fixed or not all(settings.greedy for settings in self._settings)
 
     @property
@@ -77,7 +74,10 @@ class SamplingTensors:
         return self._fixed or any(settings.top_p < 1 for settings in self._settings)
 
     def ranks(self, size: int) -> int:
-        """How many of `size` scores must be put in order: 0 if no slot limits its draws, all for a top-p alone."""
+        """Return the number of best scores, out of `size`, that must be sorted.
+
+        It is 0 if no slot limits its draws, and `size` for a top-p alone.
+        """
         if self._fixed:
             return size
         needed = (
@@ -97,7 +97,7 @@ class SamplingTensors:
 
 
 class Sampler:
-    """The settings of every slot, and the first codes each has drawn so far."""
+    """Sampling settings of every slot, and the first codes that each has drawn so far."""
 
     def __init__(
         self, config: Config, slots: int, device: torch.device, *, fixed: bool = False
@@ -108,7 +108,7 @@ class Sampler:
         self.penalty = torch.ones(slots, device=device)
         self.seed = torch.zeros(slots, device=device, dtype=torch.int64)
         self.min_frames = torch.zeros(slots, device=device, dtype=torch.int64)
-        self.said = torch.zeros(slots, config.codec_vocab_size, device=device, dtype=torch.bool)
+        self.seen = torch.zeros(slots, config.codec_vocab_size, device=device, dtype=torch.bool)
         self.eos = config.codec_ids.eos
         self.suppressed_tokens = torch.zeros(
             config.codec_vocab_size, device=device, dtype=torch.bool
@@ -118,44 +118,49 @@ class Sampler:
         self._entries = config.code_vocab_size
 
     def set(self, slot: int, sampling: Sampling) -> None:
-        """Take the settings of the stream that now owns `slot`, which has said nothing yet."""
+        """Set the sampling of the new stream in `slot`, which has drawn nothing yet."""
         self.talker.set(slot, sampling.talker)
         self.predictor.set(slot, sampling.predictor)
         self.penalty[slot] = sampling.repetition_penalty
         self.seed[slot] = sampling.seed
         self.min_frames[slot] = sampling.min_frames
-        self.said[slot] = False
+        self.seen[slot] = False
 
-    def first(self, logits: Tensor, frame: Tensor) -> Tensor:
-        """First codes [rows] from the talker's `logits` [rows, vocabulary] for each row's `frame` number [rows]."""
+    def sample_first(self, logits: Tensor, frame: Tensor) -> Tensor:
+        """Draw first codes [rows] from the talker's `logits` [rows, vocabulary].
+
+        `frame` [rows] is the number of each row's frame.
+        """
         return kernels.first_codes(logits, self, frame)
 
-    def first_plain(self, logits: Tensor, frame: Tensor) -> Tensor:
-        """As `first`, in plain torch."""
+    def sample_first_plain(self, logits: Tensor, frame: Tensor) -> Tensor:
+        """Do the same as `sample_first` in plain torch."""
         rows = len(logits)
-        scores = penalise(logits.float(), self.said[:rows], self.penalty[:rows])
+        scores = penalise(logits.float(), self.seen[:rows], self.penalty[:rows])
         scores = scores.masked_fill(self.suppressed_tokens, -torch.inf)
         too_soon = frame < self.min_frames[:rows]
         scores[:, self.eos] = scores[:, self.eos].masked_fill(too_soon, -torch.inf)
         return draw(scores, self.talker, counter(self.seed[:rows], frame, 0))
 
     def noise(self, frame: Tensor) -> Tensor | None:
-        """What `rest` adds in each row's `frame` [rows]: [codebooks - 1, rows, codebook entries],
-        None if nothing.
+        """Return the noise [codebooks - 1, rows, codebook entries] of `sample_rest`.
 
-        Made for all codebooks at once: one by one they would take fifteen times as many operators.
-        A kernel makes its own.
+        `frame` [rows] is the number of each row's frame. The result is None if `sample_rest` adds
+        nothing, or a kernel makes its own noise. The noise of all codebooks is made at
+        once. One by one they would take fifteen times as many operators.
         """
         return None if kernels.used_for(self.penalty) else self.noise_plain(frame)
 
     def noise_plain(self, frame: Tensor) -> Tensor | None:
-        """As `noise`, for draws without kernels."""
+        """Do the same as `noise` for draws without kernels."""
         if not self.predictor.draws:
             return None
         return gumbel(counter(self.seed[: len(frame)], frame, self._codebooks), self._entries)
 
-    def rest(self, logits: Tensor, frame: Tensor, codebook: int, noise: Tensor | None) -> Tensor:
-        """Codes [rows] of a later `codebook` from the code predictor's `logits` [rows, entries].
+    def sample_rest(
+        self, logits: Tensor, frame: Tensor, codebook: int, noise: Tensor | None
+    ) -> Tensor:
+        """Draw codes [rows] of a later `codebook` from the predictor's `logits` [rows, entries].
 
         `noise` is that of all later codebooks in each row's `frame` [rows].
         """
@@ -163,53 +168,60 @@ class Sampler:
             logits, self, frame, codebook, None if noise is None else noise[codebook - 1]
         )
 
-    def rest_plain(self, logits: Tensor, noise: Tensor | None) -> Tensor:
-        """As `rest`, in plain torch; `noise` [rows, entries] is the codebook's."""
+    def sample_rest_plain(self, logits: Tensor, noise: Tensor | None) -> Tensor:
+        """Do the same as `sample_rest` in plain torch.
+
+        `noise` [rows, entries] is the codebook's.
+        """
         return pick(logits.float(), self.predictor, noise)
 
-    def note(self, codes: Tensor, alive: Tensor) -> None:
-        """Remembers the first `codes` [rows] of the rows that are `alive` [rows]."""
-        said = self.said[: len(codes)]
-        said.scatter_(1, codes[:, None], said.gather(1, codes[:, None]) | alive[:, None])
+    def mark_seen(self, codes: Tensor, alive: Tensor) -> None:
+        """Record the first `codes` [rows] of the rows that are `alive` [rows]."""
+        seen = self.seen[: len(codes)]
+        seen.scatter_(1, codes[:, None], seen.gather(1, codes[:, None]) | alive[:, None])
 
 
-def penalise(scores: Tensor, said: Tensor, penalty: Tensor) -> Tensor:
-    """`scores` [rows, vocabulary] with what was `said` made less likely by `penalty` [rows] (the CTRL paper's way)."""
+def penalise(scores: Tensor, seen: Tensor, penalty: Tensor) -> Tensor:
+    """Make seen tokens less likely by `penalty` [rows] (CTRL paper).
+
+    `scores` and `seen` are [rows, vocabulary].
+    """
     factor = penalty[:, None]
-    return torch.where(said, torch.where(scores > 0, scores / factor, scores * factor), scores)
+    return torch.where(seen, torch.where(scores > 0, scores / factor, scores * factor), scores)
 
 
-def draw(scores: Tensor, knobs: SamplingTensors, key: Tensor) -> Tensor:
-    """Return one token a row [rows] from `scores` [rows, vocabulary]; `key` [rows] is the row's `counter`."""
-    return pick(scores, knobs, gumbel(key, scores.shape[1]) if knobs.draws else None)
+def draw(scores: Tensor, settings: SamplingTensors, key: Tensor) -> Tensor:
+    """Draw one token a row [rows] from `scores` [rows, vocabulary].
+
+    `key` [rows] is the row's `counter`.
+    """
+    return pick(scores, settings, gumbel(key, scores.shape[1]) if settings.draws else None)
 
 
-def pick(scores: Tensor, knobs: SamplingTensors, noise: Tensor | None) -> Tensor:
-    """Return one token a row [rows] from `scores` and `noise` [rows, vocabulary], which is None if
-    all take the best.
+def pick(scores: Tensor, settings: SamplingTensors, noise: Tensor | None) -> Tensor:
+    """Return one token a row [rows] from `scores` and `noise` [rows, vocabulary].
 
-    The Gumbel-max trick: the best of score plus noise is a draw from the softmax, and costs no
-    running sum.
+    `noise` is None if all rows take the best. By the Gumbel-max trick, the best of score plus noise
+    is a draw from the softmax, without a running sum.
     """
     if noise is None:
         return scores.argmax(-1)
     rows = len(scores)
-    warm = scores / knobs.temperature[:rows, None]
-    if ranks := knobs.ranks(scores.shape[1]):
-        top_p = knobs.top_p[:rows] if knobs.limits_mass else None
+    warm = scores / settings.temperature[:rows, None]
+    if ranks := settings.ranks(scores.shape[1]):
+        top_p = settings.top_p[:rows] if settings.limits_mass else None
         warm = warm.masked_fill(
-            warm < threshold(warm, knobs.top_k[:rows], top_p, ranks), -torch.inf
+            warm < threshold(warm, settings.top_k[:rows], top_p, ranks), -torch.inf
         )
-    return torch.where(knobs.greedy[:rows, None], scores, warm + noise).argmax(-1)
+    return torch.where(settings.greedy[:rows, None], scores, warm + noise).argmax(-1)
 
 
 def threshold(scores: Tensor, top_k: Tensor, top_p: Tensor | None, ranks: int) -> Tensor:
-    """Return the lowest score [rows, 1] that top-k, then top-p, leave in: each row its own, ties
-    stay together.
+    """Return the lowest score [rows, 1] that top-k, then top-p, keep in each row.
 
-    `ranks` is no less than any top-k, and all of the vocabulary for a top-p without one. It changes
-    no row's result: what lies beyond a row's own limit adds zeros at the end of a sum that runs
-    from the best on.
+    Ties stay together. `ranks` is at least every top-k, and the whole vocabulary for a top-p
+    without one. It changes no row's result: ranks beyond a row's own limit add zeros at the end of
+    a sum that runs from the best on.
     """
     ranked = scores.topk(ranks, -1).values
     last = torch.where(top_k == 0, ranks, top_k.clamp(max=ranks)) - 1
@@ -217,8 +229,8 @@ def threshold(scores: Tensor, top_k: Tensor, top_p: Tensor | None, ranks: int) -
         kept = torch.arange(ranks, device=scores.device) <= last[:, None]
         shares = (ranked - ranked[:, :1]).exp().masked_fill(~kept, 0)
         reached = shares.cumsum(-1)
-        # Probability of everything better. The best is always kept; a top_p of 1 must not lose a
-        # tail to rounding.
+        # `reached - shares` is the probability of everything better. The best is always kept. A
+        # top_p of 1 must not lose a tail to rounding.
         kept &= (reached - shares < top_p[:, None] * reached[:, -1:]) | (top_p[:, None] >= 1)
         last = kept.sum(-1).clamp(min=1) - 1
         no_limit = (top_k == 0) & (top_p >= 1)
@@ -228,25 +240,28 @@ def threshold(scores: Tensor, top_k: Tensor, top_p: Tensor | None, ranks: int) -
 
 
 def counter(seed: Tensor, frame: Tensor, codebook: int | Tensor) -> Tensor:
-    """A 64-bit key for the draw of `codebook` in `frame` [rows] of the stream with `seed` [rows].
+    """Return a 64-bit key for each row's draw of `codebook`.
 
-    [rows] for one codebook, [codebooks, rows] for several: [codebooks, 1].
+    `frame` and `seed` are [rows]. The key is [rows] for one codebook, [codebooks, rows] for several
+    ([codebooks, 1]).
     """
     place = codebook * _STRIDE if isinstance(codebook, Tensor) else _wrap(codebook * _STRIDE)
     return _mix(_mix(_mix(seed + _STRIDE) + frame * _STRIDE) + place)
 
 
 def gumbel(key: Tensor, size: int) -> Tensor:
-    """Noise [..., size] of the standard Gumbel distribution, a function of `key` [...] alone."""
+    """Return standard Gumbel noise [..., size], a function of `key` [...] alone."""
     return -torch.log(-torch.log(uniform(key, size)))
 
 
 def uniform(key: Tensor, size: int) -> Tensor:
-    """Numbers [..., size] strictly between 0 and 1, in float32, a function of `key` [...] alone."""
+    """Return float32 numbers [..., size] strictly between 0 and 1.
+
+    They are a function of `key` [...] alone.
+    """
     tokens = torch.arange(size, device=key.device)
-    bits = _shift(
-        _mix(key[..., None] + tokens * _STRIDE), 41
-    )  # 23 bits: with the half below, exact in float32
+    # 23 bits: with the half added below, exact in float32.
+    bits = _shift(_mix(key[..., None] + tokens * _STRIDE), 41)
     return (bits.float() + 0.5) * 2.0**-23
 
 
@@ -263,10 +278,10 @@ def _mix(x: Tensor) -> Tensor:
 
 
 def _wrap(number: int) -> int:
-    """Return `number` as int64 arithmetic has it."""
+    """Return `number` wrapped to int64."""
     return (number + (1 << 63)) % (1 << 64) - (1 << 63)
 
 
 def _shift(x: Tensor, bits: int) -> Tensor:
-    """`x` shifted to the right as an unsigned number."""
+    """Shift `x` to the right as an unsigned number."""
     return (x >> bits) & ((1 << (64 - bits)) - 1)

@@ -1,10 +1,9 @@
-"""A voice sample in, an x-vector out: the speaker encoder of Base checkpoints; it knows no codes
-and no text.
+"""Compute an x-vector from a voice sample: the speaker encoder of Base checkpoints.
 
-ECAPA-TDNN (Desplanques et al., 2020): dilated convolutions over a log-mel spectrogram,
-squeeze-excitation Res2Net blocks, their outputs joined, attentive statistics pooling over time.
-Attribute names follow the released tensors'. Source: qwen-tts `modeling_qwen3_tts.py`,
-Qwen3TTSSpeakerEncoder.
+It knows no codes and no text. ECAPA-TDNN (Desplanques et al., 2020): dilated convolutions over a
+log-mel spectrogram, squeeze-excitation Res2Net blocks, their outputs joined, attentive statistics
+pooling over time. Attribute names follow the released tensors. Source: qwen-tts
+`modeling_qwen3_tts.py`, Qwen3TTSSpeakerEncoder.
 """
 
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ PREFIX = "speaker_encoder."
 
 @dataclass(frozen=True, slots=True)
 class SpeakerConfig:
-    """`speaker_encoder_config` of a Base checkpoint; a key that the file leaves out has the reference's default."""
+    """Values of `speaker_encoder_config`, by default those of the reference."""
 
     mel_dim: int = 128
     enc_dim: int = 1024  # of the x-vector: the talker's hidden size
@@ -51,7 +50,7 @@ class TimeDelay(nn.Module):
 
 
 class Res2Net(nn.Module):
-    """Channel groups filtered one after the other, each with the previous group's result added."""
+    """Channel groups, filtered one after the other. Each adds the previous group's result."""
 
     def __init__(self, channels: int, scale: int, kernel: int, dilation: int) -> None:
         super().__init__()
@@ -70,7 +69,7 @@ class Res2Net(nn.Module):
 
 
 class SqueezeExcitation(nn.Module):
-    """Scales each channel by a gate computed from all channels' means."""
+    """A gate for each channel, computed from the means of all channels."""
 
     def __init__(self, channels: int, squeezed: int) -> None:
         super().__init__()
@@ -113,7 +112,10 @@ class AttentiveStatistics(nn.Module):
 
 
 def _statistics(x: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-    """Weighted mean and standard deviation over time, each [B, C, 1]; the weights sum to 1 over time."""
+    """Return the weighted mean and standard deviation over time, each [B, C, 1].
+
+    The weights sum to 1 over time.
+    """
     mean = (weights * x).sum(dim=2, keepdim=True)
     variance = (weights * (x - mean).square()).sum(dim=2, keepdim=True)
     return mean, variance.clamp(min=1e-12).sqrt()
@@ -141,7 +143,10 @@ class SpeakerEncoder(nn.Module):
 
     @property
     def min_samples(self) -> int:
-        """The shortest sample that can be encoded: every convolution's reflected ends must lie inside it."""
+        """Length of the shortest sample that can be encoded.
+
+        Every convolution's reflected ends must lie inside it.
+        """
         kernels, dilations = self.config.enc_kernel_sizes, self.config.enc_dilations
         reach = max(
             (kernel - 1) * dilation // 2
@@ -157,8 +162,9 @@ class SpeakerEncoder(nn.Module):
         """
         if samples.shape[0] < self.min_samples:
             raise BadRequest(
-                f"the voice sample has {samples.shape[0]!r} samples, fewer than the {self.min_samples!r} that the "
-                "speaker encoder needs: send a few seconds of speech",
+                f"the voice sample has {samples.shape[0]!r} samples, fewer than the "
+                f"{self.min_samples!r} that the speaker encoder needs: send a few seconds of "
+                "speech",
                 field="ref_audio",
             )
         weight = self.fc.weight
@@ -172,9 +178,7 @@ class SpeakerEncoder(nn.Module):
         for block in self.blocks:
             x = block(x)
             outputs.append(x)
-        joined = self.mfa(
-            torch.cat(outputs[1:], dim=1)
-        )  # the first block's output only feeds the second
+        joined = self.mfa(torch.cat(outputs[1:], dim=1))  # the first output only feeds the second
         vectors: Tensor = self.fc(self.asp(joined))[..., 0]
         return vectors
 
@@ -182,8 +186,8 @@ class SpeakerEncoder(nn.Module):
 def read_speaker_config(folder: Path) -> SpeakerConfig:
     """Return the speaker encoder's shapes from a checkpoint's `config.json`.
 
-    Raises `Unsupported` if the checkpoint has no speaker encoder, `MissingDependency` if the
-    file is absent, `EngineFault` naming a field that is wrong.
+    Raises `Unsupported` if the checkpoint has no speaker encoder, `MissingDependency` if the file
+    is absent, `EngineFault` naming an invalid field.
     """
     root = read_section(folder / "config.json")
     task = root.values.get("tts_model_type")
@@ -201,17 +205,19 @@ def _check_shapes(config: SpeakerConfig) -> None:
     channels, count = config.enc_channels, len(config.enc_channels)
     if count < 3 or len(config.enc_kernel_sizes) != count or len(config.enc_dilations) != count:
         raise EngineFault(
-            f"speaker_encoder_config: enc_channels {channels!r}, enc_kernel_sizes {config.enc_kernel_sizes!r} and "
-            f"enc_dilations {config.enc_dilations!r} must have one length, at least 3"
+            f"speaker_encoder_config: enc_channels {channels!r}, enc_kernel_sizes "
+            f"{config.enc_kernel_sizes!r} and enc_dilations {config.enc_dilations!r} must have one "
+            "length, at least 3"
         )
     if len(set(channels[:-1])) != 1 or channels[-1] != sum(channels[1:-1]):
         raise EngineFault(
-            f"speaker_encoder_config.enc_channels is {channels!r}: all but the last must be equal, the last the sum of "
-            "all between the first and itself"
+            f"speaker_encoder_config.enc_channels is {channels!r}: all but the last must be equal, "
+            "the last the sum of all between the first and itself"
         )
     if channels[0] % config.enc_res2net_scale:
         raise EngineFault(
-            f"speaker_encoder_config.enc_res2net_scale {config.enc_res2net_scale!r} does not divide {channels[0]!r}"
+            f"speaker_encoder_config.enc_res2net_scale {config.enc_res2net_scale!r} does not "
+            f"divide {channels[0]!r}"
         )
 
 

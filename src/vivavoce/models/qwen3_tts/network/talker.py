@@ -1,8 +1,8 @@
-"""The talker: reads the text, hears what it has said, and scores the first code of the next frame.
+"""Read text and earlier frames, and score the first code of the next frame.
 
-Its input is the sum of two embeddings, one of text (projected to the talker's width) and one of
-sound. It knows nothing of prompts (`prompt`), of the other fifteen codes of a frame (`predictor`)
-or of slots (`cache`).
+The talker's input is the sum of two embeddings, one of text (projected to the talker's width) and
+one of sound. It knows nothing of prompts (`prompt`), of the other fifteen codes of a frame
+(`code_predictor`) or of slots (`kv_cache`).
 """
 
 import torch
@@ -16,7 +16,7 @@ from vivavoce.models.qwen3_tts.network.transformer import Decoder, Embedding
 
 
 class TextProjection(nn.Module):
-    """Brings text embeddings to the talker's width."""
+    """Projection of text embeddings to the talker's width."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -29,7 +29,7 @@ class TextProjection(nn.Module):
 
 
 class TalkerModel(Decoder):
-    """The talker's layers and the two vocabularies of its input."""
+    """The talker's layers, and the two embeddings of its input."""
 
     def __init__(self, config: Config) -> None:
         super().__init__(config.talker)
@@ -38,7 +38,10 @@ class TalkerModel(Decoder):
 
 
 class Talker(nn.Module):
-    """The language model as a whole; parameter names are those of the released files below `talker.`."""
+    """The whole language model.
+
+    Parameter names are those of the released files below `talker.`.
+    """
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -49,28 +52,31 @@ class Talker(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where it runs."""
+        """Device of the talker."""
         return self.model.norm.weight.device
 
     @property
     def dtype(self) -> torch.dtype:
-        """The numbers between its matrices, and what it is fed."""
+        """Type of the numbers between its matrices, and of its input."""
         return self.model.norm.weight.dtype
 
     def embed_text(self, ids: Tensor) -> Tensor:
-        """Text tokens [n] → [n, hidden].
+        """Return the embeddings [n, hidden] of text tokens `ids` [n].
 
-        The table may live on another device than the rest: it is large and idle.
+        The table may live on another device than the rest, since it is large and rarely read.
         """
         table = self.model.text_embedding.weight
         rows = F.embedding(ids.to(table.device), table)
         return self.text_projection(rows.to(self.device, self.dtype))  # type: ignore[no-any-return]  # nn.Module
 
     def embed_codec(self, ids: Tensor) -> Tensor:
-        """Entries of the codec vocabulary [...] → [..., hidden]."""
+        """Return the embeddings [..., hidden] of codec vocabulary entries `ids` [...]."""
         return self.model.codec_embedding(ids)  # type: ignore[no-any-return]  # nn.Module
 
     def embed_frames(self, codes: Tensor) -> Tensor:
-        """Frames of codes [n, codebooks] → [n, hidden]: the sum of one embedding a codebook."""
+        """Return the embeddings [n, hidden] of frames `codes` [n, codebooks].
+
+        Each is the sum of one embedding a codebook.
+        """
         first = self.embed_codec(codes[:, 0])
         return first + self.code_predictor.embed_codes(codes[:, 1:])

@@ -1,9 +1,8 @@
-"""The stack of transformer layers that the talker and the code predictor are both made of
-(Qwen3's).
+"""Run the stack of transformer layers (Qwen3's) of the talker and of the code predictor.
 
-It knows neither text nor sound: hidden states in, hidden states out. Where keys and values are kept
-is decided by the `Memory` it is given (see `cache`), and who computes by `kernels`. Parameter names
-are those of the released files.
+It knows neither text nor sound: hidden states in, hidden states out. `Memory` decides where keys
+and values are kept (see `kv_cache`), and `kernels` who computes. Parameter names are those of the
+released files.
 """
 
 import torch
@@ -19,7 +18,7 @@ from vivavoce.models.qwen3_tts.network.linear import Linear
 
 
 class Embedding(nn.Module):
-    """A table of vectors, likewise."""
+    """A table of vectors. Its weights are not initialised, like those of `Linear`."""
 
     def __init__(self, entries: int, size: int) -> None:
         super().__init__()
@@ -30,7 +29,10 @@ class Embedding(nn.Module):
 
 
 class RMSNorm(nn.Module):
-    """Scales the last dimension to unit root mean square; the mean is taken in float32 whatever the weights' dtype."""
+    """A norm that scales the last dimension to unit root mean square.
+
+    The mean is taken in float32 for any dtype of the weights.
+    """
 
     def __init__(self, *shape: int, eps: float, parts: tuple[Part, ...] = ()) -> None:
         super().__init__()
@@ -43,15 +45,15 @@ class RMSNorm(nn.Module):
 
 
 class Attention(nn.Module):
-    """Causal attention with grouped key-value heads, normalised queries and keys, and rotary positions."""
+    """Causal attention with grouped key-value heads, normalised queries and keys, and rotation."""
 
     def __init__(self, config: DecoderConfig, layer: int) -> None:
         super().__init__()
         self.layer, self.head_dim = layer, config.head_dim
         self.heads, self.kv_heads = config.heads, config.kv_heads
         queries, keys = config.heads * config.head_dim, config.kv_heads * config.head_dim
-        # Side by side, queries, keys and values take one product, and queries and keys one norm and
-        # one rotation.
+        # Together, queries, keys and values take one product, queries and keys one norm and one
+        # rotation.
         projections = (Part("q_proj", queries), Part("k_proj", keys), Part("v_proj", keys))
         self.qkv_proj = Linear(config.hidden_size, queries + 2 * keys, parts=projections)
         self.o_proj = Linear(queries, config.hidden_size)
@@ -64,7 +66,7 @@ class Attention(nn.Module):
         )
 
     def forward(self, x: Tensor, memory: Memory, norm: RMSNorm) -> Tensor:
-        """What attention adds to `x`, which is normalised first by `norm`, and `x`."""
+        """Return `x` plus the attention of `x`, normalised first by `norm`."""
         heads = multiply(x, self.qkv_proj, norm=norm).view(*x.shape[:2], -1, self.head_dim)
         return multiply(
             memory.attend(self.layer, heads, self.qk_norm.weight, self.qk_norm.eps),
@@ -86,14 +88,14 @@ class SwiGLU(nn.Module):
         self.down_proj = Linear(config.intermediate_size, config.hidden_size)
 
     def forward(self, x: Tensor, norm: RMSNorm) -> Tensor:
-        """What the gated half adds to `x`, which is normalised first by `norm`, and `x`."""
+        """Return `x` plus the feed-forward of `x`, normalised first by `norm`."""
         return multiply(
             multiply(x, self.gate_up_proj, norm=norm, gated=True), self.down_proj, residual=x
         )
 
 
 class Layer(nn.Module):
-    """Attention, then feed-forward, each on normalised input and added to what came in."""
+    """Attention, then feed-forward, each on normalised input and added to it."""
 
     def __init__(self, config: DecoderConfig, layer: int) -> None:
         super().__init__()
@@ -116,11 +118,11 @@ class Decoder(nn.Module):
         self.norm = RMSNorm(config.hidden_size, eps=config.norm_eps)
 
     def decode(self, x: Tensor, memory: Memory) -> Tensor:
-        """Return the hidden states of the new positions, which are remembered in `memory`."""
+        """Return the hidden states of the new positions, which `memory` remembers."""
         return self.norm(self.read(x, memory))  # type: ignore[no-any-return]  # nn.Module
 
     def read(self, x: Tensor, memory: Memory) -> Tensor:
-        """As `decode`, without the last norm."""
+        """Do the same as `decode` without the last norm."""
         for layer in self.layers:
             x = layer(x, memory)
         return x
@@ -134,7 +136,10 @@ def multiply(
     residual: Tensor | None = None,
     gated: bool = False,
 ) -> Tensor:
-    """Return the product of `matrix` with `x`, normalised by `norm` if given, and what is done with it (`kernels.product`)."""
+    """Return the product of `matrix` and `x`, see `kernels.product`.
+
+    `x` is first normalised by `norm` if given.
+    """
     weight, eps = (None, 0.0) if norm is None else (norm.weight, norm.eps)
     if matrix.weight is None:  # packed, which is for CPUs
         return plain.around(matrix, x, norm=weight, eps=eps, residual=residual, gated=gated)

@@ -1,9 +1,8 @@
-"""A recording in, a voice to speak with out: what a Base checkpoint knows of a speaker, made once
-for many segments.
+"""Prepare a cloned voice from a recording, once for many segments.
 
-Always an x-vector; where the recording's words are known also its codes, and the codec decoder's
-memory of having just sounded them, so that speech goes on where the recording ends. It knows no
-slots and no streams.
+A voice always has an x-vector. If the recording's text is known, it also has the recording's codes,
+and the codec decoder's state after them, so that speech continues where the recording ends. It
+knows no slots and no streams.
 """
 
 from dataclasses import dataclass
@@ -26,21 +25,20 @@ BLOCK_FRAMES = 64  # decoded at once: about 3 MB each at the released shape
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClonedVoice:
-    """A `PreparedVoice` of one loaded checkpoint, which `owner` stands for."""
+    """A `PreparedVoice` of one loaded checkpoint, which `owner` identifies."""
 
     owner: object
     clone: Clone
-    codec: DecoderState | None  # after the recording's codes; None: nothing goes before the speech
+    codec: DecoderState | None  # after the recording's codes; None without context
 
 
 class Cloner:
-    """The two encoders of the Base checkpoint in `folder`, in float32 on `device`, and the
-    `decoder` it speaks with.
+    """The two encoders of the Base checkpoint in `folder`, in float32 on `device`.
 
-    They are loaded with the checkpoint, which says nothing without them: what is missing shows when
-    the server starts, and no first request waits for it. `prepare` may run beside the decoder's
-    steps, in another thread: all of them only read the weights. Raises `MissingDependency` for an
-    absent file, `EngineFault` for one that does not fit.
+    They are loaded with the checkpoint, which cannot speak without them. Missing files thus show
+    when the server starts, and no first request waits for the encoders. `prepare` may run in
+    another thread during the steps of the `decoder`: all of them only read the weights. Raises
+    `MissingDependency` for an absent file, `EngineFault` for one that does not fit.
     """
 
     def __init__(
@@ -54,13 +52,14 @@ class Cloner:
         rates = {self._speaker.config.sample_rate, self._encoder.sample_rate_hz}
         if len(rates) != 1:
             raise EngineFault(
-                f"the encoders of {str(folder)!r} want samples at {sorted(rates)} Hz, expected one rate"
+                f"the encoders of {str(folder)!r} want samples at {sorted(rates)} Hz, expected one "
+                "rate"
             )
 
     def prepare(self, reference: Reference) -> ClonedVoice:
         """Return the voice of `reference`, in context if it has a text.
 
-        Raises `BadRequest` if it is too short or too long.
+        Raises `BadRequest` if the recording is too short or too long.
         """
         _check_length(reference)
         samples = torch.from_numpy(_at_rate(reference, self._encoder.sample_rate_hz)).to(
@@ -74,11 +73,11 @@ class Cloner:
         return ClonedVoice(self._owner, clone, self._after(codes))
 
     def owns(self, voice: object) -> bool:
-        """True if `voice` was prepared here, by this checkpoint as it is loaded now."""
+        """True if this checkpoint, as it is loaded now, prepared `voice`."""
         return isinstance(voice, ClonedVoice) and voice.owner is self._owner
 
     def _after(self, codes: Tensor) -> DecoderState:
-        """Return the decoder's state after it has sounded `codes` [codebooks, frames]."""
+        """Return the decoder's state after `codes` [codebooks, frames]."""
         state = self._decoder.open()
         for start in range(0, codes.shape[1], BLOCK_FRAMES):
             self._decoder.step(codes[None, :, start : start + BLOCK_FRAMES], [state])
@@ -89,8 +88,8 @@ def _check_length(reference: Reference) -> None:
     seconds = len(reference.samples) / reference.sample_rate_hz
     if not MIN_REFERENCE_S <= seconds <= MAX_REFERENCE_S:
         raise BadRequest(
-            f"the recording has {seconds:.2f} s, must have {MIN_REFERENCE_S:g} to {MAX_REFERENCE_S:g}: "
-            "send 3 to 10 seconds of speech",
+            f"the recording has {seconds:.2f} s, must have {MIN_REFERENCE_S:g} to "
+            f"{MAX_REFERENCE_S:g}: send 3 to 10 seconds of speech",
             field="ref_audio",
         )
 

@@ -1,14 +1,15 @@
-"""Text that comes in pieces, as the ids that the whole of it would have; it knows neither prompts
-nor frames.
+"""Encode text that arrives in pieces to the ids that the whole text would have.
 
-A tokenizer cuts text into words and joins bytes within each. How the end of what is known will be
-cut depends on what follows, so the last word is held back until the next one begins, and so are
-spaces and combining marks at the end,
-whose number counts, and what may become a marker such as `<|im_end|>`.
+It knows neither prompts nor frames. A tokenizer cuts text into words and joins bytes within each.
+The cut at the end of the known text depends on the next piece. Held back are therefore:
+
+- the last word, until the next one begins,
+- spaces and combining marks at the end, whose number counts,
+- the possible beginning of a marker such as `<|im_end|>`.
 
 A language with spaces is thus one word late. Chinese, Japanese and Thai write many words in one run
 of letters, which is held back until a punctuation mark, a digit or a space: seldom more than a
-clause. Runs could be cut sooner, where no entry of the vocabulary reaches across; that needs an
+clause. A run could be cut sooner where no entry of the vocabulary reaches across. That needs an
 index of the vocabulary, and is not done.
 """
 
@@ -20,14 +21,14 @@ from vivavoce.models.qwen3_tts.checkpoint.tokenizer import Tokenizer
 
 
 class LiveText:
-    """Ids of a text that grows; `start` is what stands before it."""
+    """Ids of a growing text. `start` is the text before it."""
 
     def __init__(self, tokenizer: Tokenizer, start: str = "") -> None:
         self._tokenizer = tokenizer
-        self.held = start  # what has no ids yet
+        self.held = start  # text without ids yet
 
     def add(self, text: str, *, last: bool) -> list[int]:
-        """Return the ids that have become certain with `text`: all that are left if it is the `last`."""
+        """Return the ids that are certain with `text`, all of them after the `last`."""
         self.held += text
         if last:
             return self._tokenizer.encode(self.held)
@@ -35,8 +36,8 @@ class LiveText:
         settled = settled_chars(self.held, self._tokenizer.markers)
         for index in range(len(words) - 1, 0, -1):
             before, word = words[index - 1], words[index]
-            # Not between a letter and its marks, nor inside a letter that is written as two: both
-            # are cut anew.
+            # Not between a letter and its marks, nor inside a decomposed letter: more text may
+            # change both.
             if before.end <= word.start <= settled and not _joins(self.held[word.start]):
                 self.held = self.held[word.start :]
                 return [id_ for word in words[:index] for id_ in word.ids]
@@ -44,7 +45,7 @@ class LiveText:
 
 
 def settled_chars(text: str, markers: Sequence[str]) -> int:
-    """Return the last place in `text` up to which its words may be certain, whatever follows."""
+    """Return the last index in `text` up to which its words may be certain."""
     end = _marker_start(text, markers)
     if (bare := len(text[:end].rstrip())) < end:
         return bare
@@ -54,7 +55,7 @@ def settled_chars(text: str, markers: Sequence[str]) -> int:
 
 
 def _marker_start(text: str, markers: Sequence[str]) -> int:
-    """Where the marker that may be coming begins, the end of `text` if none may."""
+    """Return the index where a marker may begin, else the length of `text`."""
     longest = max(map(len, markers), default=0)
     tails = range(max(0, len(text) - longest), len(text))
     return next(
@@ -64,9 +65,9 @@ def _marker_start(text: str, markers: Sequence[str]) -> int:
 
 
 def _joins(char: str) -> bool:
-    """True if `char` may melt into the one before it.
+    """True if `char` may combine with the one before it.
 
-    An unassigned one may be a mark that others know.
+    An unassigned character may be a combining mark of a newer Unicode version.
     """
     category = unicodedata.category(char)
     return category.startswith("M") or category == "Cn"
@@ -74,18 +75,16 @@ def _joins(char: str) -> bool:
 
 @dataclass(eq=False, slots=True)
 class LiveTurn:
-    """The text of one live stream, as far as it is known."""
+    """Text of one live stream, as far as it is known."""
 
     ids: LiveText
     text: str = ""
-    known: list[int] = field(
-        default_factory=list
-    )  # ids of the turn from its first, that of its opening
+    known: list[int] = field(default_factory=list)  # ids of the turn, from its opening on
     complete: bool = False
-    trailing: int = 0  # ids that the stream was given to read while it speaks
+    trailing: int = 0  # ids fed to the stream during speech
 
     def add(self, text: str, *, last: bool) -> list[int]:
-        """Return the ids that have become certain with `text`."""
+        """Return the ids that are certain with `text`."""
         new = self.ids.add(text, last=last)
         self.text += text
         self.known += new

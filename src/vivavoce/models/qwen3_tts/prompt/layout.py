@@ -1,7 +1,7 @@
-"""What the talker reads before it speaks: a request laid out position by position, then embedded.
+"""Lay out a request as the talker's prompt, position by position, and embed it.
 
-`lay_out` works on token ids alone, `embed` turns its result into the talker's input. Every position
-has a text token; most have a sound beside it: an entry of the codec vocabulary, the speaker's
+`lay_out` works on token ids alone. `embed` turns its result into the talker's input. Every position
+has a text token. Most have a sound beside it: an entry of the codec vocabulary, the speaker's
 x-vector, or a frame of reference codes. Neither knows how frames are made.
 """
 
@@ -29,7 +29,7 @@ END = 2  # tokens that close a TURN
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Clone:
-    """A voice taken from a recording: its x-vector, and in context also the recording's codes and words."""
+    """A voice from a recording: an x-vector, in context also the recording's codes and text."""
 
     x_vector: Tensor  # [hidden]
     codes: Tensor | None = None  # [frames, codebooks]
@@ -37,15 +37,15 @@ class Clone:
 
     @property
     def in_context(self) -> bool:
-        """True if the talker hears the recording itself, not only who speaks."""
+        """True if the talker reads the recording itself, and not only its x-vector."""
         return self.codes is not None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PromptRequest:
-    """What to say and in whose voice.
+    """Text, voice and style of a prompt.
 
-    `stream_text` feeds the text while it is spoken instead of before.
+    `stream_text` feeds the text during speech instead of before.
     """
 
     text: str
@@ -56,12 +56,10 @@ class PromptRequest:
     stream_text: bool = False
 
 
-Sound: TypeAlias = (
-    int | Literal["silence", "x_vector", "reference"]
-)  # a codec id, nothing, or something embedded
-Position: TypeAlias = tuple[
-    int, Sound
-]  # text token, sound; the n-th "reference" is the n-th reference frame
+# A codec id, nothing, or something embedded.
+Sound: TypeAlias = int | Literal["silence", "x_vector", "reference"]
+# Text token and sound. The n-th "reference" is the n-th reference frame.
+Position: TypeAlias = tuple[int, Sound]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +67,16 @@ class Layout:
     """The prompt's positions, and the text that is fed afterwards, one token a frame."""
 
     positions: tuple[Position, ...]
-    trailing: tuple[int, ...]  # text tokens; when they are used up, `pad` follows
-    # Positions at the beginning that whatever is said in this voice has: those before its own text,
-    # save the very last.
+    trailing: tuple[int, ...]  # text tokens, then `pad` follows
+    # First positions that all prompts in this voice have: those before the text, without the last.
     shared: int = 0
 
 
 def lay_out(request: PromptRequest, config: Config, tokenizer: Tokenizer) -> Layout:
-    """Return the prompt for `request`. Raises `BadRequest` for what this checkpoint cannot say."""
+    """Return the prompt of `request`.
+
+    Raises `BadRequest` if this checkpoint cannot speak it.
+    """
     check(request, config)
     turn = tokenizer.encode(TURN.format(request.text) + REPLY)[: -END - ROLE]
     layout = lay_out_turn(request, config, tokenizer, turn, complete=True)
@@ -92,11 +92,10 @@ def lay_out_turn(
     *,
     complete: bool,
 ) -> Layout | None:
-    """Return the prompt of a checked request whose text is `turn`, the ids of a `TURN` without what
-    closes it.
+    """Return the prompt of a checked request whose text has the ids `turn`.
 
-    If they are not `complete`, more may come behind `trailing`; None while there are too few to
-    begin with.
+    They are those of a `TURN` without its end. If they are not `complete`, more may follow
+    `trailing`. Returns None while there are too few to begin.
     """
     _check_chars(request)
     text = turn[ROLE:]
@@ -127,7 +126,7 @@ def check_length(layout: Layout, request: PromptRequest, most: int) -> None:
 
 
 def embed(layout: Layout, talker: Talker, clone: Clone | None = None) -> tuple[Tensor, Tensor]:
-    """Return the prompt [positions, hidden] and the trailing text [tokens, hidden] as the talker hears them."""
+    """Return the embedded prompt [positions, hidden] and trailing text [tokens, hidden]."""
     device, dtype = talker.device, talker.dtype
     prompt = talker.embed_text(torch.tensor([text for text, _ in layout.positions]))
     sounds = torch.zeros_like(prompt)
@@ -143,7 +142,10 @@ def embed(layout: Layout, talker: Talker, clone: Clone | None = None) -> tuple[T
 
 
 def shared_prefix(layout: Layout, clone: Clone | None = None) -> Prefix:
-    """What others begin with too: tokens and sounds, position by position, and the very numbers of a cloned voice."""
+    """Return the prefix that prompts of the same voice share.
+
+    Its key has the tokens and sounds of each position, and the values of a cloned voice.
+    """
     return Prefix(
         layout.shared,
         (layout.positions[: layout.shared], None if clone is None else _digest(clone)),
@@ -158,12 +160,12 @@ def _digest(clone: Clone) -> bytes:
 
 
 def embed_pad(talker: Talker, config: Config) -> Tensor:
-    """Return the text embedding [hidden] of a frame that has no text of its own."""
+    """Return the text embedding [hidden] of a frame without text of its own."""
     return talker.embed_text(torch.tensor([config.text_ids.pad]))[0]
 
 
 def _header(request: PromptRequest, config: Config) -> Iterator[Position]:
-    """Language and speaker, over padding; the text's beginning is announced over the last one."""
+    """Yield language and speaker beside padding, then the marker of the text's beginning."""
     codec, pad = config.codec_ids, config.text_ids.pad
     language = _language_id(request, config)
     if language is None:
@@ -179,7 +181,7 @@ def _header(request: PromptRequest, config: Config) -> Iterator[Position]:
 
 
 def _reference_text(request: PromptRequest, tokenizer: Tokenizer) -> Sequence[int]:
-    """Return the words of a recording that the talker hears, which it reads before the text."""
+    """Return the ids of an in-context recording's text, which comes before the text."""
     if request.clone is None or not request.clone.in_context:
         return ()
     return tokenizer.encode(TURN.format(request.clone.text))[ROLE:-END]
@@ -188,10 +190,10 @@ def _reference_text(request: PromptRequest, tokenizer: Tokenizer) -> Sequence[in
 def _speech(
     request: PromptRequest, config: Config, text: Sequence[int], complete: bool
 ) -> tuple[list[Position], Sequence[int]] | None:
-    """Return the text beside what was heard so far: the beginning of speech, and for a clone in
-    context the recording.
+    """Return the text beside the sounds so far, and the text that is fed afterwards.
 
-    None if the text is not complete, and there is less of it than was heard.
+    The sounds are the beginning of speech, and for a clone in context the recording. Returns None
+    if the text is not complete and shorter than the sounds.
     """
     heard: list[Sound] = [config.codec_ids.bos]
     clone = request.clone
@@ -209,9 +211,9 @@ def _speech(
 
 
 def _language_id(request: PromptRequest, config: Config) -> int | None:
-    """Return the codec id of the language; None lets the model decide.
+    """Return the codec id of the language, or None to let the model decide.
 
-    A dialect speaker's Chinese is the dialect.
+    For a dialect speaker, Chinese is the dialect.
     """
     name = language_name(config, request.language)
     if name in (AUTO, "chinese") and request.speaker is not None:
@@ -224,7 +226,7 @@ def _silent(tokens: Sequence[int]) -> Iterator[Position]:
 
 
 def _indices(positions: Sequence[Position], device: torch.device) -> dict[str, Tensor]:
-    """Where each kind of sound stands among `positions`."""
+    """Return the indices of each kind of sound among `positions`."""
     kinds = ["id" if isinstance(sound, int) else sound for _, sound in positions]
     return {
         kind: torch.tensor(
@@ -237,7 +239,7 @@ def _indices(positions: Sequence[Position], device: torch.device) -> dict[str, T
 
 
 def _check_chars(request: PromptRequest) -> None:
-    """Raise `BadRequest` for an instruction that takes long to make tokens of."""
+    """Raise `BadRequest` for an instruction that is too long to tokenize."""
     if request.instruct and (length := len(request.instruct)) > MAX_INSTRUCT_CHARS:
         raise BadRequest(
             f"instruct has {length:,} characters, the limit is {MAX_INSTRUCT_CHARS:,}: shorten it",
@@ -246,7 +248,7 @@ def _check_chars(request: PromptRequest) -> None:
 
 
 def check(request: PromptRequest, config: Config) -> None:
-    """Raise `BadRequest` if the request has not exactly the voice that the checkpoint's task needs."""
+    """Raise `BadRequest` if the request's voice does not suit the checkpoint's task."""
     if config.task == "custom_voice" and (request.speaker or "").lower() not in config.speakers:
         raise UnknownVoice(
             f"speaker {request.speaker!r} is not one of this model's: {', '.join(config.speakers)}",
@@ -270,14 +272,15 @@ def check(request: PromptRequest, config: Config) -> None:
 def _check_clone(clone: Clone, config: Config) -> None:
     if tuple(clone.x_vector.shape) != (config.talker.hidden_size,):
         raise BadRequest(
-            f"the x-vector has shape {tuple(clone.x_vector.shape)}, must be ({config.talker.hidden_size},): "
-            "prepare the voice with this model",
+            f"the x-vector has shape {tuple(clone.x_vector.shape)}, must be "
+            f"({config.talker.hidden_size},): prepare the voice with this model",
             field="ref_audio",
         )
     if clone.codes is not None:
         if clone.codes.dim() != 2 or clone.codes.shape[1] != config.codebooks:
             raise BadRequest(
-                f"reference codes have shape {tuple(clone.codes.shape)}, must be (frames, {config.codebooks})",
+                f"reference codes have shape {tuple(clone.codes.shape)}, must be "
+                f"(frames, {config.codebooks})",
                 field="ref_audio",
             )
         if not clone.text:

@@ -1,9 +1,8 @@
-"""Beginnings of prompts that were read before: their keys and values, as long as there is room for
-them.
+"""Cache keys and values of prompt prefixes within a memory limit.
 
-Requests in one voice, language and style begin alike, up to their text. What the talker made of
-such a beginning is kept and copied into the next request's slot. It knows tensors and keys, neither
-prompts nor the talker.
+Requests in one voice, language and style share a prefix, up to their text. The talker's keys and
+values of such a prefix are kept and copied into the next request's slot. It knows tensors and keys,
+neither prompts nor the talker.
 """
 
 from collections import OrderedDict
@@ -15,14 +14,14 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True)
 class Prefix:
-    """The first `length` positions of a prompt; whatever has an equal `key` begins with the very same ones."""
+    """The first `length` positions of a prompt. Equal keys mean equal positions."""
 
     length: int
     key: Hashable
 
 
 class PrefixCache:
-    """Keys and values of prefixes, `most_bytes` at most; what was not asked for longest goes first."""
+    """Keys and values of prefixes, `most_bytes` at most. The least recently used goes first."""
 
     def __init__(self, most_bytes: int) -> None:
         self.bytes = 0
@@ -33,13 +32,13 @@ class PrefixCache:
         return len(self._kept)
 
     def get(self, prefix: Prefix) -> Tensor | None:
-        """What was `put`, if it is still there."""
+        """Return the keys and values of `prefix`, or None if they are not cached."""
         if prefix in self._kept:
             self._kept.move_to_end(prefix)
         return self._kept.get(prefix)
 
     def put(self, prefix: Prefix, past: Tensor) -> None:
-        """Keep a copy of `past`, unless it is larger than all the room there is."""
+        """Keep a copy of `past`, unless it is larger than the cache."""
         if past.nbytes > self._most_bytes:
             return
         self._forget(prefix)

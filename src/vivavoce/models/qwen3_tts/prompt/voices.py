@@ -1,9 +1,7 @@
-"""What the layers above are told of a checkpoint: its speakers, languages and abilities, from its
-configuration.
+"""Describe a checkpoint's speakers, languages and abilities from its configuration.
 
-The configuration names the speakers and says nothing else of them. For the names that the released
-checkpoints have, the language each was recorded in and its gender come from the model's
-description; others are offered without.
+The configuration names the speakers only. For those of the released checkpoints, language and
+gender come from the model's description. Others are offered without.
 """
 
 from collections.abc import Mapping
@@ -13,8 +11,8 @@ from vivavoce.text.languages import LANGUAGES
 from vivavoce.types import Capabilities, EngineInfo, Gender, Need, Task, Voice
 
 RATE_HZ = 24_000
-DESIGN = "design"  # the one voice of a VoiceDesign checkpoint: whatever `instruct` describes
-CLONE = "clone"  # the one voice of a Base checkpoint: whoever speaks in the recording
+DESIGN = "design"  # the only voice of a VoiceDesign checkpoint, described by `instruct`
+CLONE = "clone"  # the only voice of a Base checkpoint, that of the recording
 RELEASED: Mapping[str, tuple[str, Gender]] = {
     "ryan": ("en", "male"),
     "aiden": ("en", "male"),
@@ -26,31 +24,31 @@ RELEASED: Mapping[str, tuple[str, Gender]] = {
     "ono_anna": ("ja", "female"),
     "sohee": ("ko", "female"),
 }
-MAX_LIVE_CHARS = 1_000  # take about 800 frames to say, of the 1,024 that a stream can make
+MAX_LIVE_CHARS = 1_000  # about 800 frames of speech, of the 1,024 of a stream
 NEEDS: Mapping[Task, Need | None] = {
     "custom_voice": None,
     "voice_design": "instruct",
     "base": "reference",
 }
 SIZES: Mapping[str, str] = {"0b6": "0.6B", "1b7": "1.7B"}
-# The names that OpenAI's clients send: a speaker of the gender that the name is heard as.
+# OpenAI's voice names, each mapped to a speaker of the gender of that voice.
 ALIASES: Mapping[str, str] = {
-    "alloy": "serena", "ash": "ryan", "ballad": "aiden", "coral": "vivian", "echo": "ryan", "fable": "aiden",
-    "nova": "serena", "onyx": "uncle_fu", "sage": "vivian", "shimmer": "serena", "verse": "aiden", "marin": "vivian",
-    "cedar": "ryan", "default": "ryan",
+    "alloy": "serena", "ash": "ryan", "ballad": "aiden", "coral": "vivian", "echo": "ryan",
+    "fable": "aiden", "nova": "serena", "onyx": "uncle_fu", "sage": "vivian", "shimmer": "serena",
+    "verse": "aiden", "marin": "vivian", "cedar": "ryan", "default": "ryan",
 }  # fmt: skip
 
 _NAMES = {language.name: language.code for language in LANGUAGES}
 
 
 def describe(config: Config, name: str, device: str, dtype: str) -> EngineInfo:
-    """What the server knows of the checkpoint `config`, offered as the model `name`, on a device
-    and in a dtype.
+    """Return the description of the checkpoint `config` as the model `name`.
 
-    The same before the checkpoint is loaded and after: nothing here depends on its weights.
+    It is the same before and after loading: nothing here depends on the weights.
     """
     codes = language_codes(config)
     voices = _voices(config, tuple(codes))
+    size = SIZES.get(config.size, config.size)
     return EngineInfo(
         name=name,
         sample_rate_hz=RATE_HZ,
@@ -62,8 +60,8 @@ def describe(config: Config, name: str, device: str, dtype: str) -> EngineInfo:
             sampling=True,
             live_text=True,
             clones=config.task == "base",
-            # A seed repeats the codes, in float32; the samples differ by roundings with the chunks
-            # they are made in.
+            # A seed repeats the codes, in float32. The samples differ by rounding, which depends on
+            # the chunks.
             deterministic=False,
             needs=NEEDS[config.task],
         ),
@@ -71,12 +69,12 @@ def describe(config: Config, name: str, device: str, dtype: str) -> EngineInfo:
         max_live_chars=MAX_LIVE_CHARS,
         aliases=_aliases(voices),
         default_voices=_default_voices(config, tuple(codes)),
-        description=f"Qwen3-TTS {config.task}, {SIZES.get(config.size, config.size)} on {device}, {dtype}.",
+        description=f"Qwen3-TTS {config.task}, {size} on {device}, {dtype}.",
     )
 
 
 def language_codes(config: Config) -> dict[str, str]:
-    """ISO 639-1 code → the checkpoint's name of the language, for those that both know."""
+    """Return ISO 639-1 code → the checkpoint's name, for languages that both know."""
     return {_NAMES[name]: name for name in config.languages if name in _NAMES}
 
 
@@ -84,7 +82,7 @@ def _voices(config: Config, codes: tuple[str, ...]) -> tuple[Voice, ...]:
     if config.task == "voice_design":
         return (Voice(DESIGN, "Design", codes, description="The voice that `instruct` describes."),)
     if config.task == "base":
-        # Not in the list of speakers: it is chosen by sending a recording, not by its name.
+        # Not listed: it is chosen by sending a recording, not by its name.
         return (
             Voice(
                 CLONE,
@@ -103,22 +101,21 @@ def _voice(name: str, config: Config, codes: tuple[str, ...]) -> Voice:
     return Voice(
         name,
         name.replace("_", " ").title(),
-        tuple(
-            sorted(codes, key=lambda code: code != native)
-        ),  # every speaker speaks them all; a stable sort
+        # Every speaker speaks all languages. The sort is stable.
+        tuple(sorted(codes, key=lambda code: code != native)),
         gender,
         description=f"Chinese in the {dialect}." if dialect else "",
     )
 
 
 def _aliases(voices: tuple[Voice, ...]) -> dict[str, str]:
-    """OpenAI's names, each for a voice that is there."""
+    """Return OpenAI's voice names, each mapped to a voice of this model."""
     ids = [voice.id for voice in voices]
     return {alias: meant if meant in ids else ids[0] for alias, meant in ALIASES.items() if ids}
 
 
 def _default_voices(config: Config, codes: tuple[str, ...]) -> dict[str, str]:
-    """Language → who speaks it best: a native, else a speaker of English."""
+    """Return language → its best voice: a native speaker, else a speaker of English."""
     natives: dict[str, str] = {}
     for name, (native, _) in RELEASED.items():
         if name in config.speakers:

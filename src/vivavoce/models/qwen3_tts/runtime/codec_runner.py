@@ -1,9 +1,8 @@
-"""Sounds frames of codes beside the talker: on a track of its own, in shapes of which there are
-few, without waiting.
+"""Run the codec beside the talker, on a CUDA stream of its own, without waiting.
 
 It knows the codec and its streams' states, neither segments nor when a frame is due. Codes come
-from the host and samples go back to it, so that the two tracks share no memory and need not wait
-for one another.
+from the host and samples go back to it. The two CUDA streams thus share no memory and need not wait
+for each other. Calls have few shapes, so that graphs can be captured.
 """
 
 import weakref
@@ -18,39 +17,42 @@ from vivavoce.models.qwen3_tts.codec import CodecDecoder, DecoderState
 from vivavoce.models.qwen3_tts.codec.state import Past
 from vivavoce.models.qwen3_tts.runtime.cuda import CudaStream, HostCopy, bucket, buckets
 
-LARGEST_CHUNK = 8  # frames that are sounded together; a power of 2
+LARGEST_CHUNK = 8  # frames that are decoded together, a power of 2
 
 
 class CodecSlot:
-    """A stream's row of the codec's memory: free again when it is closed, or nobody refers to it any more."""
+    """Row of one stream in the codec's memory.
+
+    It is freed when it is closed or no longer referenced.
+    """
 
     def __init__(self, index: int, free: list[int]) -> None:
         self.index = index
-        self.close = weakref.finalize(self, free.append, index)  # does it once
+        self.close = weakref.finalize(self, free.append, index)  # runs once
         self.close.atexit = False
 
 
 class CodecRunner:
-    """Sounds at most `most` streams at once with `decoder`, on `track`.
+    """Decoding of at most `most` streams at once with `decoder`, on `cuda_stream`.
 
-    What the codec remembers of all streams is one tensor, a row each. Streams that are sounded
-    together are picked out by their indices and put back, in as many operations for one as for all.
+    The memory of all streams is one tensor, a row each. Streams that are decoded together are
+    gathered by index and scattered back, in as many operations for one as for all.
     """
 
-    def __init__(self, decoder: CodecDecoder, track: CudaStream, most: int) -> None:
-        self._decoder, self._track, self._most = decoder, track, most
+    def __init__(self, decoder: CodecDecoder, cuda_stream: CudaStream, most: int) -> None:
+        self._decoder, self._cuda_stream, self._most = decoder, cuda_stream, most
         self._codebooks = decoder.config.num_quantizers
         self._free = list(range(most))
-        with track.current():
+        with cuda_stream.current():
             blank = decoder.open()
-            # One row more than streams, for the rows that only fill a shape up.
+            # One row more than streams, for the padding of a shape.
             self._memory = blank.memory.new_zeros(most + 1, *blank.memory.shape)
             self._age = blank.age.new_zeros(most + 1)
-            if track.fixed:
+            if cuda_stream.fixed:
                 self._make_buffers()
 
     def open(self, after: DecoderState | None = None) -> CodecSlot:
-        """Return the slot of a stream that has not begun, or goes on from `after`.
+        """Return the slot of a new stream, or of one that continues `after`.
 
         Raises `Overloaded` if none is free.
         """
@@ -59,31 +61,32 @@ class CodecRunner:
                 f"all {self._most} slots are speaking: try again soon", retry_after_s=1.0
             )
         slot = CodecSlot(self._free.pop(0), self._free)
-        with self._track.current():
+        with self._cuda_stream.current():
             memory, age = self._memory[slot.index], self._age[slot.index]
             memory.zero_() if after is None else memory.copy_(after.memory)
             age.zero_() if after is None else age.copy_(after.age)
         return slot
 
-    def sound(self, codes: Tensor, slots: Sequence[CodecSlot], *, undo: bool = False) -> HostCopy:
-        """Begin to sound the next frames of several streams: their samples [streams, n] are on
-        their way.
+    def decode(self, codes: Tensor, slots: Sequence[CodecSlot], *, undo: bool = False) -> HostCopy:
+        """Begin to decode the next frames of several streams, to samples [streams, n].
 
-        `codes` [streams, codebooks, frames] are on the host; row i continues `slots[i]`. With
-        `undo` the slots are as they were if this raises.
+        `codes` [streams, codebooks, frames] are on the host. Row i continues `slots[i]`. With
+        `undo` the slots are unchanged if this raises.
         """
-        with self._track.current(), torch.no_grad():
-            cuts = list(powers(codes.shape[-1])) if self._track.fixed else [(0, codes.shape[-1])]
-            rows = self._track.upload(torch.tensor([slot.index for slot in slots]))
-            alone = None if self._track.fixed or len(slots) > 1 else slots[0].index
-            # Several that are picked out are put back when all is done; what follows that may fail
-            # on a fixed track.
-            in_place = self._track.fixed or alone is not None
+        with self._cuda_stream.current(), torch.no_grad():
+            cuts = (
+                list(powers(codes.shape[-1])) if self._cuda_stream.fixed else [(0, codes.shape[-1])]
+            )
+            rows = self._cuda_stream.upload(torch.tensor([slot.index for slot in slots]))
+            alone = None if self._cuda_stream.fixed or len(slots) > 1 else slots[0].index
+            # Without fixed shapes, several streams are scattered back when all is done. Otherwise
+            # their memory changes before a later operation may fail.
+            in_place = self._cuda_stream.fixed or alone is not None
             kept = self._pick(rows) if undo and in_place else None
             try:
-                there = self._track.upload(codes)
+                there = self._cuda_stream.upload(codes)
                 chunks = [self._chunk(there[..., start:end], rows, alone) for start, end in cuts]
-                return self._track.land(
+                return self._cuda_stream.copy_to_host(
                     (chunks[0] if len(chunks) == 1 else torch.cat(chunks, dim=-1)).float()
                 )
             except RuntimeError:  # torch's own errors are of this type
@@ -94,19 +97,19 @@ class CodecRunner:
 
     def warm_up(self) -> None:
         """Capture a graph for every shape that a call may have. No stream is touched."""
-        with self._track.current(), torch.no_grad():
+        with self._cuda_stream.current(), torch.no_grad():
             self._rows.fill_(self._most)
             for rows in buckets(1, self._most):
                 for frames in buckets(1, LARGEST_CHUNK):
                     self._step(rows, frames)
-                    self._track.capture((rows, frames), partial(self._step, rows, frames))
+                    self._cuda_stream.capture((rows, frames), partial(self._step, rows, frames))
 
-    def settle(self) -> None:
-        """Wait until all that was begun is done."""
-        self._track.settle()
+    def synchronize(self) -> None:
+        """Wait until all queued work is done."""
+        self._cuda_stream.synchronize()
 
     def _make_buffers(self) -> None:
-        device, most = self._track.device, self._most
+        device, most = self._cuda_stream.device, self._most
         self._rows = torch.full((most,), most, dtype=torch.int64, device=device)
         self._codes = {
             frames: torch.zeros(most, self._codebooks, frames, dtype=torch.int64, device=device)
@@ -114,25 +117,33 @@ class CodecRunner:
         }
 
     def _pick(self, rows: Tensor) -> Past:
-        """A copy of what is remembered in `rows`."""
+        """Return a copy of the memory in `rows`."""
         return Past(self._memory.index_select(0, rows), self._age.index_select(0, rows))
 
     def _chunk(self, codes: Tensor, rows: Tensor, alone: int | None) -> Tensor:
-        """Return the samples of frames [streams, codebooks, frames], which on a fixed track are as many as a buffer holds."""
+        """Return the samples of `codes` [streams, codebooks, frames].
+
+        With fixed shapes, the frames are as many as one of the buffers holds.
+        """
         frames, count = codes.shape[-1], len(codes)
-        if not self._track.fixed:
+        if not self._cuda_stream.fixed:
             return self._apply(codes, rows, alone)
         shape = bucket(count, self._most)
         self._codes[frames][:count].copy_(codes)
         self._rows.fill_(self._most)
         self._rows[:count].copy_(rows)
-        return self._track.run((shape, frames), partial(self._step, shape, frames))[:count].clone()
+        return self._cuda_stream.run((shape, frames), partial(self._step, shape, frames))[
+            :count
+        ].clone()
 
     def _step(self, rows: int, frames: int) -> Tensor:
         return self._apply(self._codes[frames][:rows], self._rows[:rows], None)
 
     def _apply(self, codes: Tensor, rows: Tensor, alone: int | None) -> Tensor:
-        """Decode, and remembers it; a stream that is `alone` in that row is changed where it lies."""
+        """Decode the codes of `rows` and update their memory.
+
+        A single stream, in row `alone`, is updated in place.
+        """
         older = torch.full_like(rows, codes.shape[-1])
         if alone is not None:
             past = Past(self._memory[alone : alone + 1], self._age[alone : alone + 1])
@@ -146,7 +157,10 @@ class CodecRunner:
 
 
 def powers(frames: int) -> Iterator[tuple[int, int]]:
-    """Where to cut `frames` frames, the largest piece first: each a power of 2, `LARGEST_CHUNK` at most."""
+    """Yield the pieces of `frames` frames, the largest first, as (start, end).
+
+    Each has a power of 2 of frames, `LARGEST_CHUNK` at most.
+    """
     start, size = 0, LARGEST_CHUNK
     while start < frames:
         while size > frames - start:

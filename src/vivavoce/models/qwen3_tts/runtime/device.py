@@ -1,4 +1,4 @@
-"""Where a checkpoint runs, in which numbers and form, from the words that settings use; and what the device keeps."""
+"""Choose device, dtype and weight form from the values of settings, and handle device memory."""
 
 import ctypes
 import logging
@@ -20,20 +20,17 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 
 
 def choose_device(name: str) -> torch.device:
-    """Return the device called `name`; "auto" is CUDA where there is some, else the CPU.
+    """Return the device `name`. "auto" is CUDA if available, else the CPU.
 
-    Raises `EngineFault`.
+    Raises `EngineFault` if torch cannot use it.
     """
     if name == AUTO:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
         torch.zeros(1, device=device)
-    except (
-        RuntimeError,
-        AssertionError,
-        NotImplementedError,
-    ) as error:  # what torch raises depends on the backend
+    # torch's error depends on the backend.
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise EngineFault(
             f"torch cannot use the device {name!r} here ({error}): set 'qwen_device' to auto"
         ) from error
@@ -41,9 +38,9 @@ def choose_device(name: str) -> torch.device:
 
 
 def choose_dtype(name: str, device: torch.device) -> torch.dtype:
-    """Return the dtype called `name`; "auto" is bfloat16 on CUDA and float32 elsewhere.
+    """Return the dtype `name`. "auto" is bfloat16 on CUDA and float32 elsewhere.
 
-    Raises `EngineFault`.
+    Raises `EngineFault` for an unknown name.
     """
     if name == AUTO:
         return torch.bfloat16 if device.type == "cuda" else torch.float32
@@ -55,13 +52,11 @@ def choose_dtype(name: str, device: torch.device) -> torch.dtype:
 
 
 def choose_form(name: str, device: torch.device, dtype: torch.dtype) -> WeightFormat:
-    """Return the form of weights called `name`; "auto" is prepacked on the CPU, where it can be,
-    and plain elsewhere.
+    """Return the weight form `name`. "auto" is prepacked on a CPU that can, else plain.
 
-    On CUDA "int8" keeps bytes that a kernel multiplies.
-
-    A form that this processor, this torch or this device does not have falls back to plain, with a
-    warning if it was asked for. Raises `EngineFault` for an unknown name.
+    On CUDA "int8" keeps bytes that a kernel multiplies. A form that this processor, this torch or
+    this device does not have falls back to plain, with a warning if it was asked for. Raises
+    `EngineFault` for an unknown name.
     """
     names = [form.value for form in WeightFormat if form is not WeightFormat.INT8_WEIGHTS]
     if name not in (AUTO, *names):
@@ -75,14 +70,14 @@ def choose_form(name: str, device: torch.device, dtype: torch.dtype) -> WeightFo
         return WeightFormat.INT8_WEIGHTS
     if name != AUTO:
         log.warning(
-            "weights %r are not to be had on %s with this torch: they are plain", name, device
+            "weights %r are not available on %s with this torch: using plain ones", name, device
         )
     return WeightFormat.PLAIN
 
 
 @contextmanager
 def translate_oom() -> Iterator[None]:
-    """Turn torch's ways to say that there is no memory into `OutOfMemory`; for work that can be done again."""
+    """Translate torch's out-of-memory errors into `OutOfMemory`, for work that can be retried."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:  # torch.OutOfMemoryError is a RuntimeError
@@ -92,13 +87,16 @@ def translate_oom() -> Iterator[None]:
 
 
 def release_memory(device: torch.device) -> None:
-    """Give the memory of freed tensors, which torch and the C library keep for later ones, back to the system."""
+    """Return the memory of freed tensors to the system.
+
+    torch and the C library keep it for later tensors otherwise.
+    """
     if device.type == "cuda":
         torch.cuda.empty_cache()
     elif device.type == "mps":
         torch.mps.empty_cache()
     if sys.platform == "linux":
-        # glibc keeps blocks of up to 32 MB, which is most of a model's matrices; other C libraries
+        # glibc keeps blocks of up to 32 MB, which is most of a model's matrices. Other C libraries
         # have no such call.
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
         if trim is not None:

@@ -1,19 +1,21 @@
-"""What a checkpoint takes in memory once it is loaded, from its configuration and the headers of
-its weight files.
+"""Estimate the memory of a loaded checkpoint from its configuration and weight file headers.
 
-    weights   elements of the matrices of `talker.*` × bytes of one as it is kept
-            + elements of its other tensors × bytes of the dtype, norms of queries and keys once for each head
-            + elements of the codec's tensors `decoder.*` × 4, float32 always
+    weights  elements of the matrices of `talker.*` × bytes of one as it is kept
+           + elements of its other tensors × bytes of the dtype
+             (norms of queries and keys once for each head)
+           + elements of the codec's tensors `decoder.*` × 4, float32 always
            + of a Base checkpoint also its two encoders, which prepare recordings: × 4 likewise
-    slots     slots × bytes of the dtype × (talker layers × 2 × kv heads × (positions + 1) × head dim
-                                            + predictor layers × 2 × kv heads × (codebooks + 1) × head dim
-                                            + positions × talker hidden)
+    slots    slots × bytes of the dtype
+             × (talker layers × 2 × kv heads × (positions + 1) × head dim      keys, values: past
+              + predictor layers × 2 × kv heads × (codebooks + 1) × head dim   keys, values: frame
+              + positions × talker hidden)                                     text during speech
 
-In the order of the slots: keys and values of the past, those of one frame, the text that is read
-while speaking. It counts the memory of the device and the main memory together. It does not count
-what a step needs while it runs, the codec's memory of each stream (about 5 MB at the released
-shape, on CUDA twice), beginnings of prompts that are kept (`frame.PREFIX_BYTES` at most), CUDA
-graphs and torch itself. It loads nothing.
+It counts the memory of the device and the main memory together, and loads nothing. Not counted are:
+
+- the temporary tensors of a step,
+- the codec's memory of each stream (about 5 MB at the released shape, on CUDA twice),
+- cached prompt prefixes (`batch.PREFIX_BYTES` at most),
+- CUDA graphs and torch itself.
 """
 
 import math
@@ -30,21 +32,17 @@ from vivavoce.models.qwen3_tts.runtime.stop_rules import FRAME_S
 
 CODEC = "speech_tokenizer"  # the codec's folder in a checkpoint
 CODEC_ITEM_BYTES = 4
-PROMPT_POSITIONS = (
-    512  # of a slot are for the prompt: a segment takes 300 at most, the rest is for `instruct`
-)
+# Of a slot, for the prompt. A segment takes 300 at most, the rest is for `instruct`.
+PROMPT_POSITIONS = 512
 MAX_FRAMES = 1024  # of one segment
-MAX_REFERENCE_TOKENS = 256  # of the words of a recording: 30 s of quick speech are some 150
-SLOTS = 8  # streams at once where memory is not counted
+MAX_REFERENCE_TOKENS = 256  # of a recording's text: 30 s of quick speech have about 150
+SLOTS = 8  # concurrent streams where memory is not counted
 MAX_SLOTS = 64
-CODEC_SLOT_BYTES = (
-    16 << 20
-)  # of a stream at the released shape, with the copy that is put back if a step fails
+# Of a stream at the released shape, with the copy that is restored if a step fails.
+CODEC_SLOT_BYTES = 16 << 20
 RESERVED_BYTES = 3 << 29  # 1.6 GB of the device for CUDA, torch, graphs and a step's own tensors
-POSITIONS = (
-    64  # a slot is a whole number of these: attention is slow on lengths that are none of a few
-)
-# A Base checkpoint reads the recording too, a position a frame, and its words.
+POSITIONS = 64  # a slot is a whole number of these, since attention is fast on few lengths only
+# A Base checkpoint also reads the recording, a position a frame, and its text.
 REFERENCE_POSITIONS = round(MAX_REFERENCE_S / FRAME_S) + MAX_REFERENCE_TOKENS
 
 
@@ -57,11 +55,11 @@ def footprint(
     max_frames: int = MAX_FRAMES,
     matrix_bytes: int | None = None,
 ) -> int:
-    """Return the bytes that the checkpoint in `folder` takes with `slots` streams, in a dtype of
-    `item_bytes` each number.
+    """Return the bytes that the checkpoint in `folder` takes with `slots` streams.
 
-    A number of a matrix takes `matrix_bytes` where they are kept in another form (see `linear`).
-    Raises `MissingDependency` for absent weight files, `EngineFault` for damaged ones.
+    A number takes `item_bytes`. One of a matrix takes `matrix_bytes` if matrices are kept in
+    another form (see `linear`). Raises `MissingDependency` for absent weight files, `EngineFault`
+    for damaged ones.
     """
     matrices, others = _language_elements(folder, config)
     codec = _elements(folder / CODEC, "decoder.")
@@ -75,7 +73,7 @@ def footprint(
 
 
 def slot_positions(config: Config, max_frames: int) -> int:
-    """Positions of prompt and frames that a slot has room for."""
+    """Return the positions of a slot, for prompt and frames."""
     needed = prompt_positions(config) + min(max_frames, config.generation.max_frames)
     return min(-(-needed // POSITIONS) * POSITIONS, config.max_positions)
 
@@ -90,11 +88,10 @@ def choose_slots(
     matrix_bytes: int,
     max_frames: int = MAX_FRAMES,
 ) -> int:
-    """Return the streams at once that were `wanted`; "auto" is what fits into the free memory of a
-    CUDA `device`.
+    """Return the number of concurrent streams for the setting `wanted`.
 
-    Elsewhere it is `SLOTS`: memory there is shared with other programs, and more streams are not
-    faster.
+    "auto" is what fits into the free memory of a CUDA `device`. Elsewhere it is `SLOTS`: memory
+    there is shared with other programs, and more streams are not faster.
     """
     if wanted != "auto":
         return wanted
@@ -116,18 +113,24 @@ def choose_slots(
 
 
 def fitting_slots(free_bytes: int, empty_bytes: int, slot_bytes: int) -> int:
-    """How many slots fit beside a model that takes `empty_bytes` without any: 1 to `MAX_SLOTS`."""
+    """Return the slots, 1 to `MAX_SLOTS`, that fit into `free_bytes`.
+
+    The model takes `empty_bytes` without any slot.
+    """
     left = free_bytes - empty_bytes - RESERVED_BYTES
     return max(1, min(MAX_SLOTS, left // (slot_bytes + CODEC_SLOT_BYTES)))
 
 
 def prompt_positions(config: Config) -> int:
-    """Positions of a slot that are for the prompt."""
+    """Return the positions of a slot that are for the prompt."""
     return PROMPT_POSITIONS + (REFERENCE_POSITIONS if config.task == "base" else 0)
 
 
 def _language_elements(folder: Path, config: Config) -> tuple[int, int]:
-    """Of `talker.*`, elements of the matrices, and of embeddings, norms and biases."""
+    """Return the elements of the matrices of `talker.*`, and of its other tensors.
+
+    The others are embeddings, norms and biases.
+    """
     matrices = others = 0
     for name, shape in tensor_shapes(folder).items():
         if not name.startswith("talker."):
@@ -140,7 +143,10 @@ def _language_elements(folder: Path, config: Config) -> tuple[int, int]:
 
 
 def _repeats(name: str, config: Config) -> int:
-    """How often a tensor is kept: the norms of queries and of keys stand beside each other, once for each head."""
+    """Return the number of copies of a tensor.
+
+    The norms of queries and of keys are stored once for each head.
+    """
     decoder = config.predictor if name.startswith("talker.code_predictor.") else config.talker
     return {"q_norm": decoder.heads, "k_norm": decoder.kv_heads}.get(name.split(".")[-2], 1)
 
@@ -154,7 +160,10 @@ def _elements(folder: Path, prefix: str) -> int:
 
 
 def _encoder_elements(folder: Path, codebooks: int) -> int:
-    """Return the codec encoder's; of its codebooks only as many are used as the checkpoint speaks in, the first apart."""
+    """Return the elements of the codec's encoder, with the codebooks that it uses.
+
+    It uses as many as the checkpoint has, the first of which is in another group.
+    """
     return sum(
         math.prod(shape)
         for name, shape in tensor_shapes(folder).items()
@@ -163,13 +172,16 @@ def _encoder_elements(folder: Path, codebooks: int) -> int:
 
 
 def _book(name: str) -> int:
-    """Which of the second group's codebooks a tensor belongs to; -1: none of them."""
+    """Return the codebook of the second group that a tensor belongs to, -1 for none."""
     found = re.match(r"encoder\.quantizer\.acoustic_\w+\.layers\.(\d+)\.", name)
     return int(found[1]) if found else -1
 
 
 def _is_left(name: str) -> bool:
-    """True if a tensor stays in the file: a codebook is the quotient of two, and is looked up in, not searched."""
+    """True if a tensor is not loaded.
+
+    Codebooks are loaded as quotients of two tensors, and the decoder only looks them up.
+    """
     return (
         name.endswith(("cluster_usage", "initialized"))
         or (name.startswith("decoder.quantizer.") and ".input_proj." in name)

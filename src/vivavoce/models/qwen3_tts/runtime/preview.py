@@ -1,25 +1,25 @@
-"""A checkpoint as the server knows it before it is loaded: its description and its size in memory.
+"""Describe a checkpoint and its size in memory before it is loaded.
 
-It reads JSON and headers, and asks torch which device there is; no weight is read.
+It reads JSON and headers, and asks torch for its devices. No weight is read.
 """
 
 from pathlib import Path
 
 from vivavoce.models.qwen3_tts import QwenOptions
 from vivavoce.models.qwen3_tts.checkpoint.config import read_config
+from vivavoce.models.qwen3_tts.checkpoint.folder import check_folder
 from vivavoce.models.qwen3_tts.network.linear import item_bytes, numbers_between, stored_as
 from vivavoce.models.qwen3_tts.prompt.voices import describe
 from vivavoce.models.qwen3_tts.runtime.device import choose_device, choose_dtype, choose_form
 from vivavoce.models.qwen3_tts.runtime.memory import choose_slots, footprint
-from vivavoce.models.qwen3_tts.runtime.model import check_folder
 from vivavoce.serving.base import Preview
 
 
 def preview(folder: Path, options: QwenOptions, *, name: str) -> Preview:
-    """Return what `QwenModel` with the same arguments will say of itself and take.
+    """Return the description and the memory of a `QwenModel` with the same arguments.
 
-    Raise `MissingDependency` for absent files, `EngineFault` for broken ones or a device that is
-    not there.
+    Raises `MissingDependency` for absent files, `EngineFault` for damaged ones or an unavailable
+    device.
     """
     check_folder(folder)
     config = read_config(folder)

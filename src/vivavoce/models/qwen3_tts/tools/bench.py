@@ -1,9 +1,8 @@
-"""How fast frames are made here: time a frame and to the first sound by batch size, beside what
-memory allows.
+"""Measure the time per frame and to the first audio by batch size.
 
-A frame reads every matrix of the talker once and of the code predictor fifteen times, so the bytes
-of these divided by the bandwidth of memory are the least time that it can take: the floor. It knows
-no requests, no server and no peers.
+A frame reads every matrix of the talker once and of the code predictor fifteen times. Their bytes
+divided by the memory bandwidth are the least time of a frame: the floor. It knows no requests, no
+server and no other machines.
 """
 
 import time
@@ -31,7 +30,7 @@ from vivavoce.models.qwen3_tts.runtime.stop_rules import FRAME_S
 
 PROMPT = 48  # positions that each stream has read: a sentence of ten words
 WARM_UP = 3  # frames that do not count
-CHUNK = 8  # frames that the codec sounds together, as it does once a stream is under way
+CHUNK = 8  # frames that the codec decodes together, as for a running stream
 PROBE_BYTES = 1 << 29  # larger than any cache
 PROBES = 10
 CODEC = "speech_tokenizer"
@@ -39,17 +38,17 @@ CODEC = "speech_tokenizer"
 
 @dataclass(frozen=True, slots=True)
 class Speaking:
-    """What is measured: a language model, and a codec if its time is to count."""
+    """The measured models: a language model, and a codec if its time is to count."""
 
     talker: Talker
     config: Config
     codec: CodecDecoder | None
-    stored: str  # how its weights are kept, in words
+    stored: str  # description of its weights
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """Where it is measured."""
+    """The measured machine."""
 
     device: str
     threads: int
@@ -58,14 +57,14 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """The speed at one batch size; times are medians."""
+    """Speed at one batch size. Times are medians."""
 
     batch: int
     frame_ms: float  # one frame of every stream, by the language model
-    codec_ms: float  # the same frames made audible; 0 without codec
-    first_audio_ms: float  # from a prompt to the sound of its first frame, nobody else speaking
-    floor_ms: float  # what reading the weights takes
-    capture_s: float = 0.0  # what capturing the graphs took, on CUDA
+    codec_ms: float  # the same frames, by the codec; 0 without codec
+    first_audio_ms: float  # from a prompt to the audio of its first frame, one stream alone
+    floor_ms: float  # to read the weights
+    capture_s: float = 0.0  # to capture the graphs, on CUDA
 
     @property
     def frames_per_s(self) -> float:
@@ -79,18 +78,17 @@ class Pace:
 
     @property
     def floor_share(self) -> float:
-        """How near the language model is to the floor: 1 would be there."""
+        """Ratio of the floor to the language model's time, at best 1."""
         return self.floor_ms / self.frame_ms
 
 
 def prepare(
     source: Path | str, *, device: str, dtype: str, weights: str, threads: int | None, codec: bool
 ) -> tuple[Speaking, Machine]:
-    """A checkpoint's folder, or random weights of a released size ("0.6b", "1.7b"), and the machine
-    they are on.
+    """Return the models of a checkpoint folder, or random ones, and the machine.
 
-    `threads` None uses the cores available; it is for the whole process. Raises what loading a
-    checkpoint raises.
+    `source` is a folder, or a released size ("0.6b", "1.7b") for random weights. `threads` is for
+    the whole process, and None uses the available cores. Raises the errors of loading a checkpoint.
     """
     torch.set_num_threads(threads or available_cores())
     where = choose_device(device)
@@ -105,7 +103,7 @@ def prepare(
         talker = random.random_talker(config, where, numbers, form)
         shape = random.TINY_CODEC if source == "tiny" else random.CODEC
         decoder = random.random_codec(where, config=shape) if codec else None
-    # An end of speech that is no entry of the vocabulary never comes: every stream speaks on.
+    # An end of speech outside the vocabulary is never drawn, so every stream goes on.
     config = replace(config, codec_ids=replace(config.codec_ids, eos=-1))
     speaking = Speaking(talker, config, decoder, stored_as(form, numbers))
     return speaking, Machine(str(where), torch.get_num_threads(), read_bandwidth(where) / 1e9)
@@ -113,10 +111,10 @@ def prepare(
 
 @torch.inference_mode()
 def read_bandwidth(device: torch.device) -> float:
-    """Bytes a second that this device reads from memory.
+    """Return the bytes per second that this device reads from memory.
 
-    The best of some runs over half a gibibyte of float32, each run a sum or the product of a matrix
-    and a vector: neither computes anything worth mentioning.
+    It is the best of several runs over half a gibibyte of float32. Each run is a sum or the product
+    of a matrix and a vector, whose arithmetic takes hardly any time.
     """
     matrix = torch.ones(PROBE_BYTES // 4 // 4096, 4096, device=device)
     vector = torch.ones(4096, device=device)
@@ -131,7 +129,7 @@ def read_bandwidth(device: torch.device) -> float:
 
 
 def frame_bytes(talker: Talker, config: Config) -> int:
-    """Return the bytes of weights that one frame reads, however many streams it is for."""
+    """Return the bytes of weights that one frame reads, for any number of streams."""
     predictor = talker.code_predictor
     passes = config.codebooks - 1
     once = (talker.model, talker.codec_head, predictor.lm_head)
@@ -141,44 +139,52 @@ def frame_bytes(talker: Talker, config: Config) -> int:
 
 
 def measure(speaking: Speaking, machine: Machine, batch: int, frames: int) -> Pace:
-    """Return the pace of `batch` streams over `frames` frames each; on CUDA by graphs, as the model runs there."""
+    """Return the speed of `batch` streams over `frames` frames each, with graphs on CUDA."""
     first_ms = _first_audio_ms(speaking)
-    track, sounding = _track(speaking), _track(speaking)
-    with track.current():
-        streams = _open(speaking, track, batch, frames + WARM_UP)
-    sounder = None if speaking.codec is None else _sounder(speaking.codec, sounding, batch)
-    slots = [] if sounder is None else [sounder.open() for _ in range(batch)]
+    cuda_stream, codec_stream = _cuda_stream(speaking), _cuda_stream(speaking)
+    with cuda_stream.current():
+        streams = _open(speaking, cuda_stream, batch, frames + WARM_UP)
+    codec_runner = (
+        None if speaking.codec is None else _codec_runner(speaking.codec, codec_stream, batch)
+    )
+    slots = [] if codec_runner is None else [codec_runner.open() for _ in range(batch)]
     frame_ms, codec_ms, pending = [], [], list[Tensor]()
     for number in range(WARM_UP + frames):
         start = time.perf_counter()
-        with track.current():
-            codes = (
-                streams.step().codes[:batch].cpu()
-            )  # waits for the device, as the model does to see an end
+        with cuda_stream.current():
+            codes = streams.step().codes[:batch].cpu()  # waits for the device, as the model does
         if number >= WARM_UP:
             frame_ms.append(1000 * (time.perf_counter() - start))
         pending.append(codes.clone())
-        if sounder is not None and len(pending) == CHUNK:
+        if codec_runner is not None and len(pending) == CHUNK:
             start = time.perf_counter()
-            sounder.sound(_sayable(pending, speaking), slots).wait()
+            codec_runner.decode(_sayable(pending, speaking), slots).wait()
             codec_ms.append(1000 * (time.perf_counter() - start) / CHUNK)
             pending.clear()
     floor_ms = frame_bytes(speaking.talker, speaking.config) / machine.read_gb_s / 1e6
     codec = median(codec_ms) if codec_ms else 0.0
     return Pace(
-        batch, median(frame_ms), codec, first_ms, floor_ms, track.capture_s + sounding.capture_s
+        batch,
+        median(frame_ms),
+        codec,
+        first_ms,
+        floor_ms,
+        cuda_stream.capture_s + codec_stream.capture_s,
     )
 
 
 def frames_of_one(speaking: Speaking, frames: int) -> Callable[[], float]:
-    """What makes the next frame of one stream, `frames` at most, and gives the milliseconds it took."""
-    track = _track(speaking)
-    with track.current():
-        batch = _open(speaking, track, 1, frames)
+    """Return a function that makes the next frame of one stream and returns its milliseconds.
+
+    It can be called `frames` times.
+    """
+    cuda_stream = _cuda_stream(speaking)
+    with cuda_stream.current():
+        batch = _open(speaking, cuda_stream, 1, frames)
 
     def step() -> float:
         start = time.perf_counter()
-        with track.current():
+        with cuda_stream.current():
             batch.step().codes.cpu()
         return 1000 * (time.perf_counter() - start)
 
@@ -186,7 +192,10 @@ def frames_of_one(speaking: Speaking, frames: int) -> Callable[[], float]:
 
 
 def peak_memory(device: str) -> int:
-    """Return the most bytes taken so far: of the device's memory on CUDA, else of the process's, 0 where nobody counts."""
+    """Return the most bytes taken so far, of a CUDA device or of the process.
+
+    It is 0 where the system does not count them.
+    """
     if device.startswith("cuda"):
         most: int = torch.cuda.max_memory_allocated(device)
         return most
@@ -200,31 +209,36 @@ def peak_memory(device: str) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def _track(speaking: Speaking) -> CudaStream:
-    """Work on the talker's device, captured on CUDA."""
+def _cuda_stream(speaking: Speaking) -> CudaStream:
+    """Return a queue of work on the talker's device, captured on CUDA."""
     device = speaking.talker.device
     return CudaStream(device, fixed=device.type == "cuda")
 
 
-def _sounder(codec: CodecDecoder, track: CudaStream, streams: int) -> CodecRunner:
-    """Return the codec for `streams` streams; its chunks are captured on CUDA before they count."""
-    sounder = CodecRunner(codec, track, streams)
-    if track.fixed:
-        slots = [sounder.open() for _ in range(streams)]
+def _codec_runner(codec: CodecDecoder, cuda_stream: CudaStream, streams: int) -> CodecRunner:
+    """Return the codec for `streams` streams.
+
+    On CUDA its graphs are captured before it is measured.
+    """
+    codec_runner = CodecRunner(codec, cuda_stream, streams)
+    if cuda_stream.fixed:
+        slots = [codec_runner.open() for _ in range(streams)]
         for _ in range(2):
             nothing = torch.zeros(streams, codec.config.num_quantizers, CHUNK, dtype=torch.int64)
-            sounder.sound(nothing, slots).wait()
+            codec_runner.decode(nothing, slots).wait()
         for slot in slots:
             slot.close()
-    return sounder
+    return codec_runner
 
 
-def _open(speaking: Speaking, track: CudaStream, streams: int, frames: int) -> Batch:
-    """A batch with `streams` streams, each behind a prompt of noise."""
+def _open(speaking: Speaking, cuda_stream: CudaStream, streams: int, frames: int) -> Batch:
+    """Return a batch of `streams` streams, each with a prompt of noise."""
     talker, hidden = speaking.talker, speaking.config.talker.hidden_size
     pad = torch.zeros(hidden, device=talker.device, dtype=talker.dtype)
     positions = -(-(PROMPT + frames) // 64) * 64
-    batch = Batch(talker, speaking.config, pad, slots=streams, max_len=positions, track=track)
+    batch = Batch(
+        talker, speaking.config, pad, slots=streams, max_len=positions, cuda_stream=cuda_stream
+    )
     generator = torch.Generator().manual_seed(0)
     for seed in range(streams):
         prompt = torch.randn(PROMPT, hidden, generator=generator).to(talker.device, talker.dtype)
@@ -238,22 +252,25 @@ def _sampling(config: Config, seed: int) -> Sampling:
 
 
 def _first_audio_ms(speaking: Speaking) -> float:
-    """From a prompt to the samples of its first frame: the median of three, with what is captured captured before."""
-    track, sounding, taken = _track(speaking), _track(speaking), []
-    with track.current():
-        batch = _open(speaking, track, 1, 2)
+    """Return the milliseconds from a prompt to the samples of its first frame.
+
+    It is the median of three, measured after all graphs are captured.
+    """
+    cuda_stream, codec_stream, taken = _cuda_stream(speaking), _cuda_stream(speaking), []
+    with cuda_stream.current():
+        batch = _open(speaking, cuda_stream, 1, 2)
     batch.close(0)
-    sounder = None if speaking.codec is None else CodecRunner(speaking.codec, sounding, 1)
+    codec_runner = None if speaking.codec is None else CodecRunner(speaking.codec, codec_stream, 1)
     hidden, talker = speaking.config.talker.hidden_size, speaking.talker
-    for _ in range(5 if track.fixed else 3):
+    for _ in range(5 if cuda_stream.fixed else 3):
         prompt = torch.randn(PROMPT, hidden).to(talker.device, talker.dtype)
         start = time.perf_counter()
-        with track.current():
+        with cuda_stream.current():
             slot = batch.open(prompt, prompt[:0], _sampling(speaking.config, 0))
             codes = batch.step().codes[:1].cpu()
-        if sounder is not None:
-            voice = sounder.open()
-            sounder.sound(_sayable([codes], speaking), [voice]).wait()
+        if codec_runner is not None:
+            voice = codec_runner.open()
+            codec_runner.decode(_sayable([codes], speaking), [voice]).wait()
             voice.close()
         taken.append(1000 * (time.perf_counter() - start))
         batch.close(slot)
@@ -261,7 +278,7 @@ def _first_audio_ms(speaking: Speaking) -> float:
 
 
 def _sayable(frames: Sequence[Tensor], speaking: Speaking) -> Tensor:
-    """Codes [rows, codebooks, frames] as the codec takes them: of the codec's entries."""
+    """Return codes [rows, codebooks, frames] that the codec has entries for."""
     return torch.stack(list(frames), dim=-1).clamp(max=speaking.config.code_vocab_size - 1)
 
 

@@ -1,8 +1,7 @@
-"""From a request file to a file of every number on the way to its speech: what `vivavoce trace`
-does.
+"""Record every number between a request file and its speech, for `vivavoce trace`.
 
 It adds the sound to `trace`: a clone's recording becomes an x-vector and codes, codes become a
-waveform. All of it is computed in float32 on the CPU, one stream alone.
+waveform. Everything is computed in float32 on the CPU, one stream alone.
 """
 
 import json
@@ -30,12 +29,12 @@ RATE_HZ = 24_000
 
 
 def write_trace(checkpoint: Path, request: Path, out: Path) -> Mapping[str, tuple[int, ...]]:
-    """Traces the request in the JSON file `request` into the safetensors file `out`; gives each
-    tensor's shape.
+    """Trace the request of a JSON file into the file `out`, and return all shapes.
 
-    `prompt` [positions, hidden], `trailing` [tokens, hidden], `codes` [frames, codebooks], `logits`
-    [frames, vocabulary], `waveform` [samples], and for a clone `ref_codes` [frames, codebooks] and
-    `speaker_embedding` [hidden]. A relative `ref_audio` is looked for beside the request.
+    The tensors of this safetensors file are `prompt` [positions, hidden], `trailing` [tokens,
+    hidden], `codes` [frames, codebooks], `logits` [frames, vocabulary], `waveform` [samples], and
+    for a clone `ref_codes` [frames, codebooks] and `speaker_embedding` [hidden]. A relative
+    `ref_audio` is relative to the request.
     """
     tensors = trace_speech(checkpoint, _read_json(request), request.parent)
     save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, out)
@@ -43,7 +42,10 @@ def write_trace(checkpoint: Path, request: Path, out: Path) -> Mapping[str, tupl
 
 
 def trace_speech(folder: Path, entries: Mapping[str, Any], beside: Path) -> Mapping[str, Tensor]:
-    """Return the tensors that `write_trace` writes. Raises `BadRequest`, naming the entry."""
+    """Return the tensors that `write_trace` writes.
+
+    Raises `BadRequest`, naming the entry.
+    """
     checkpoint = load_checkpoint(locate(folder), CPU, torch.float32)
     read_request(entries, checkpoint.config)  # before the work on a recording
     clone = _clone(folder, entries, beside) if checkpoint.config.task == "base" else None
@@ -58,7 +60,10 @@ def trace_speech(folder: Path, entries: Mapping[str, Any], beside: Path) -> Mapp
 
 
 def _waveform(folder: Path, codes: Tensor, reference: Tensor | None) -> Tensor:
-    """Return the samples of `codes` [frames, codebooks], spoken right after the `reference`, whose own are cut off."""
+    """Return the samples of `codes` [frames, codebooks].
+
+    They are decoded right after the `reference`, whose own samples are cut off.
+    """
     decoder = load_decoder(folder / CODEC, CPU, torch.float32)
     heard = codes if reference is None else torch.cat([reference, codes])
     samples = decoder.decode(heard.T[None])[0]
@@ -85,7 +90,10 @@ def _clone(folder: Path, entries: Mapping[str, Any], beside: Path) -> Clone:
 
 
 def _read_recording(path: Path) -> Tensor:
-    """Return the samples [n] of a recording at the model's rate. The formats are the server's."""
+    """Return the samples [n] of a recording at the model's rate.
+
+    The formats are the server's.
+    """
     try:
         samples, rate = decode_recording(path.read_bytes())
     except OSError as error:

@@ -1,8 +1,7 @@
-"""Every number on the way from a request to its codes, for comparing this engine with another
-implementation.
+"""Trace every number between a request and its codes, to compare with another implementation.
 
-It makes one stream alone in float32 on the CPU, and knows no audio: a clone's x-vector and codes
-come ready-made.
+It makes one stream alone in float32 on the CPU. It knows no audio: a clone's x-vector and codes are
+inputs.
 """
 
 from collections.abc import Mapping
@@ -22,7 +21,7 @@ from vivavoce.models.qwen3_tts.prompt.layout import Clone, PromptRequest
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TraceRequest:
-    """What to trace.
+    """A request to trace.
 
     At most `max_frames` frames are made, fewer if the end of speech comes first.
     """
@@ -35,11 +34,10 @@ class TraceRequest:
 def read_request(
     entries: Mapping[str, Any], config: Config, clone: Clone | None = None
 ) -> TraceRequest:
-    """Return the request that a `request.json` asks of a checkpoint; `clone` is what its
-    `ref_audio` was turned into.
+    """Return the request that a `request.json` makes of a checkpoint.
 
-    Whatever it does not say about sampling is the checkpoint's default. Raises `BadRequest`, naming
-    the entry.
+    `clone` is the voice of its `ref_audio`. Entries for sampling that it lacks have the
+    checkpoint's defaults. Raises `BadRequest`, naming the entry.
     """
     _check_entries(entries, config)
     in_advance = entries.get("non_streaming", config.task != "base")
@@ -67,14 +65,17 @@ def _sampling(entries: Mapping[str, Any], config: Config) -> Sampling:
 def _overridden(
     defaults: SamplingDefaults, entries: Mapping[str, Any], prefix: str
 ) -> SamplingDefaults:
-    """Return `defaults` with the entries of that prefix in their place; `greedy` without one counts for both."""
-    given = {name: entries[prefix + name] for name in _KNOBS if prefix + name in entries}
+    """Return `defaults` with the entries of that prefix in their place.
+
+    `greedy` without a prefix counts for both.
+    """
+    given = {name: entries[prefix + name] for name in _FIELDS if prefix + name in entries}
     if "greedy" in entries:
         given.setdefault("greedy", entries["greedy"])
     return replace(defaults, **given)
 
 
-_KNOBS = tuple(knob.name for knob in fields(SamplingDefaults))
+_FIELDS = tuple(entry.name for entry in fields(SamplingDefaults))
 _TYPES: Mapping[str, type | tuple[type, ...]] = {
     "task": str,
     "text": str,
@@ -116,10 +117,10 @@ def _check_entries(entries: Mapping[str, Any], config: Config) -> None:
 
 
 def trace(checkpoint: Path | Checkpoint, request: TraceRequest) -> Mapping[str, Tensor]:
-    """`prompt` [positions, hidden], `trailing` [tokens, hidden], `codes` [frames, codebooks] and
-    `logits`.
+    """Return the tensors of a traced request by name.
 
-    The logits [frames, vocabulary] are the talker's own, before penalties; the frame that ends the
+    `prompt` is [positions, hidden], `trailing` [tokens, hidden], `codes` [frames, codebooks].
+    `logits` [frames, vocabulary] are the talker's own, before penalties. The frame that ends the
     speech is left out.
     """
     if isinstance(checkpoint, Path):

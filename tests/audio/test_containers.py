@@ -6,8 +6,17 @@ import av
 import numpy as np
 import pytest
 
-from vivavoce.audio import from_int16, open_encoder, to_int16, to_pcm16, wav_bytes, wav_header
-from vivavoce.audio.wav import STREAMED_DATA_BYTES
+from vivavoce.audio import (
+    SAMPLE_RATES,
+    flac_with_length,
+    from_int16,
+    open_encoder,
+    to_int16,
+    to_pcm16,
+    wav_bytes,
+    wav_header,
+)
+from vivavoce.audio.containers import STREAMED_DATA_BYTES
 
 from .signals import speech_like
 
@@ -59,3 +68,41 @@ def test_a_streamed_file_is_read_to_where_it_stops(read, stop):
 def test_pcm_is_wav_without_its_header():
     samples = from_int16(to_int16(speech_like(0.1, 24000)))
     assert wav_bytes(samples, 24000)[44:] == to_pcm16(samples)
+
+
+def streamed_flac(samples, rate_hz):
+    encoder = open_encoder("flac", rate_hz)
+    return encoder.write(samples) + encoder.finish()
+
+
+def stated_and_decoded(data):
+    with av.open(io.BytesIO(data)) as container:
+        stream = container.streams.audio[0]
+        stated = stream.duration and stream.duration * stream.time_base * stream.rate
+        return stated, sum(frame.samples for frame in container.decode(audio=0))
+
+
+@pytest.mark.parametrize("rate_hz", SAMPLE_RATES["flac"])
+def test_a_whole_flac_file_can_state_its_length(rate_hz):
+    samples = speech_like(0.7, rate_hz)
+    data = flac_with_length(streamed_flac(samples, rate_hz), len(samples))
+    assert stated_and_decoded(data) == (len(samples), len(samples))
+
+
+def test_only_the_length_changes():
+    data = streamed_flac(speech_like(0.2, 24000), 24000)
+    longest = flac_with_length(data, 2**36 - 1)
+    assert len(longest) == len(data)
+    assert {index for index in range(len(data)) if data[index] != longest[index]} == {
+        21,
+        22,
+        23,
+        24,
+        25,
+    }
+    assert flac_with_length(data[:42], 4800) == flac_with_length(data, 4800)[:42]
+
+
+def test_a_length_past_the_field_stays_unknown():
+    data = streamed_flac(speech_like(0.2, 24000), 24000)
+    assert flac_with_length(data, 2**36) == data
