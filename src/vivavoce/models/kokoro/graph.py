@@ -145,12 +145,12 @@ def _replace_convolution(editor: GraphEditor, node: "NodeProto") -> None:
 
     The rows are [time, taps * in].
     """
-    found = _read_replace_convolution(editor, node)
+    found = _read_convolution(editor, node)
     if found is not None:
         editor.replace(found.output, list(_matrix_product(editor, found)))
 
 
-def _read_replace_convolution(editor: GraphEditor, node: "NodeProto") -> _Convolution | None:
+def _read_convolution(editor: GraphEditor, node: "NodeProto") -> _Convolution | None:
     """Return the convolution of `node`, or None if the nodes around it are unexpected."""
     weight, zero_point = editor.value(node.input[1]), editor.value(node.input[3])
     cast, bias = editor.only_user(node.output[0], "Cast"), None
