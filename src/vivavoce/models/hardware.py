@@ -11,8 +11,10 @@ def available_cores() -> int:
 
     In a container these can be fewer than the machine has.
     """
-    has_affinity = hasattr(os, "sched_getaffinity")  # on Linux
-    allowed = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
+    if hasattr(os, "sched_getaffinity"):  # on Linux
+        allowed = len(os.sched_getaffinity(0))
+    else:
+        allowed = os.cpu_count() or 1
     quota = cpu_quota()
     return allowed if quota is None else max(1, min(allowed, int(quota)))
 

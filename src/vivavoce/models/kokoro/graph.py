@@ -105,17 +105,17 @@ def rewrite_model(model: "ModelProto") -> "ModelProto":
     for node in list(model.graph.node):
         match node.op_type:
             case "ConvInteger":
-                _convolution(editor, node)
+                _replace_convolution(editor, node)
             case "MatMulInteger":
-                _signed_weights(editor, node)
+                _sign_weights(editor, node)
             case "Div":
-                _instance_norm(editor, node)
+                _fuse_instance_norm(editor, node)
             case "Pow":
-                _square(editor, node)
+                _replace_square(editor, node)
             case "STFT":
-                _spectrum(editor, node)
+                _replace_stft(editor, node)
             case "Greater":
-                _phase(editor, node)
+                _fix_phase(editor, node)
     editor.finish()
     return model
 
@@ -140,7 +140,7 @@ class _Convolution:
     pads: tuple[int, int]
 
 
-def _convolution(editor: GraphEditor, node: "NodeProto") -> None:
+def _replace_convolution(editor: GraphEditor, node: "NodeProto") -> None:
     """Replace a convolution by one signed matrix product over gathered rows.
 
     The rows are [time, taps * in].
@@ -249,7 +249,7 @@ def _signed(weight: Weights) -> Signed:
     return np.ascontiguousarray((weight.astype(np.int16) - SHIFT).astype(np.int8))
 
 
-def _signed_weights(editor: GraphEditor, node: "NodeProto") -> None:
+def _sign_weights(editor: GraphEditor, node: "NodeProto") -> None:
     """Replace unsigned weights by signed ones.
 
     Values and zero point are shifted together, so the product is the same.
@@ -270,7 +270,7 @@ def _signed_weights(editor: GraphEditor, node: "NodeProto") -> None:
 # --- float parts ----------------------------------------------------------------------------------
 
 
-def _instance_norm(editor: GraphEditor, node: "NodeProto") -> None:
+def _fuse_instance_norm(editor: GraphEditor, node: "NodeProto") -> None:
     """Replace (x - mean) / sqrt(variance + eps) * scale + shift by one operator.
 
     This holds for batches of one only.
@@ -303,14 +303,14 @@ def _one_norm(
     editor.replace(output, [*reshapes, norm])
 
 
-def _square(editor: GraphEditor, node: "NodeProto") -> None:
+def _replace_square(editor: GraphEditor, node: "NodeProto") -> None:
     """Replace x ** 2 by x * x."""
     exponent, base, output = editor.value(node.input[1]), node.input[0], node.output[0]
     if exponent is not None and exponent.size == 1 and float(exponent.reshape(())) == 2.0:
         editor.replace(output, [make_node("Mul", [base, base], output)])
 
 
-def _spectrum(editor: GraphEditor, node: "NodeProto") -> None:
+def _replace_stft(editor: GraphEditor, node: "NodeProto") -> None:
     """Replace a short-time Fourier transform by a strided convolution with cosines and sines."""
     step, window = editor.value(node.input[1]), editor.value(node.input[2])
     if step is None or window is None:
@@ -330,14 +330,13 @@ def _spectrum(editor: GraphEditor, node: "NodeProto") -> None:
             make_node("Unsqueeze", [node.input[0], axis], f"{name}:wave"),
             make_node("Conv", [f"{name}:wave", kernel], f"{name}:bins", strides=[int(step)]),
             make_node("Reshape", [f"{name}:bins", split], f"{name}:parts"),
-            make_node(
-                "Transpose", [f"{name}:parts"], name, perm=[0, 3, 2, 1]
-            ),  # [1, frames, bins, 2]
+            # [1, frames, bins, 2]
+            make_node("Transpose", [f"{name}:parts"], name, perm=[0, 3, 2, 1]),
         ],
     )
 
 
-def _phase(editor: GraphEditor, node: "NodeProto") -> None:
+def _fix_phase(editor: GraphEditor, node: "NodeProto") -> None:
     """Replace imaginary > 0 by >= 0: the phase of negative real numbers is +pi.
 
     The model was trained with that phase. The published graph gets it from the rounding noise of

@@ -39,9 +39,9 @@ _BUZZED = frozenset(("zh", "ch", "sh", "r", "z", "c", "s"))  # after these, i is
 _DIGITS = "零〇一二三四五六七八九"
 _DATES = _DIGITS + "月日号"
 _COUNTING = _DIGITS + "第十百初期周月"  # after these 一 is a numeral of its own: 第一, 星期一, 十一
-# The segmenter returns these as words, though they are none.
+# The segmenter returns these as words, but they are a noun's suffix and a place word.
 _SUFFIX_AND_PLACE = frozenset(("子里", "子上", "子下"))
-_KIN = frozenset("爸妈爷奶哥姐弟妹公婆叔姑舅宝星")  # doubled, the second one is neutral
+_KIN = frozenset("爸妈爷奶哥姐弟妹公婆叔姑舅宝星")  # when one is doubled, the second is neutral
 _CHILDREN = tuple(word_set("女儿 婴儿 幼儿 少儿 孤儿 胎儿 生儿 小儿 健儿 宠儿 血儿 育儿"))
 # Words whose last syllable is neutral. pypinyin gives it the tone of the character.
 _NEUTRAL_LAST = word_set(

@@ -134,4 +134,4 @@ ASPIRATED_H = tuple(
         )
     )
 )
-MUTE_H = ("hallucin", "haltér", "haltèr", "halog")  # exceptions to those
+MUTE_H = ("hallucin", "haltér", "haltèr", "halog")  # exceptions to ASPIRATED_H
