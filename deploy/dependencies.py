@@ -1,7 +1,8 @@
-"""Prints what vivavoce depends on, with the extras that are named, one requirement a line; it installs nothing.
+"""Print the dependencies of vivavoce and of the named extras, one requirement a line.
 
-`dependencies.py kokoro qwen` reads the `pyproject.toml` of the folder it runs in. So an image has the dependencies in a
-layer of their own, which a change of the code leaves as it is. A torch of the base image stays: no other is named.
+`dependencies.py kokoro qwen` reads the `pyproject.toml` of the current folder. So the dependencies
+are an image layer of their own, which a change of the code keeps. A torch of the base image stays:
+no other is named. Nothing is installed.
 """
 
 import re

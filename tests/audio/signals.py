@@ -12,7 +12,7 @@ chunkings = st.lists(st.integers(0, 3000), min_size=1, max_size=8).filter(any)
 
 
 def speech_like(seconds: float, rate_hz: int) -> Samples:
-    """A gliding tone with a harmonic under a syllable-like envelope, below 0.5, no two moments alike."""
+    """Return a gliding tone under a syllable-like envelope, below 0.5, that never repeats."""
     t = np.arange(round(seconds * rate_hz)) / rate_hz
     phase = 2 * np.pi * (150 * t + 100 * t * t)
     envelope = 0.55 - 0.45 * np.cos(2 * np.pi * 4 * t)

@@ -22,7 +22,8 @@ from vivavoce.types import Samples
 
 RATE_HZ = 48_000
 ENCODED = {
-    "mp3": ("mp3", "libmp3lame"), "flac": ("flac", "flac"), "ogg": ("ogg", "libopus"), "m4a": ("ipod", "aac"),
+    "mp3": ("mp3", "libmp3lame"), "flac": ("flac", "flac"),
+    "ogg": ("ogg", "libopus"), "m4a": ("ipod", "aac"),
     "mp4-alac": ("mp4", "alac"), "aac": ("adts", "aac"), "webm": ("webm", "libopus"),
 }  # fmt: skip
 FORMATS = ("wav", *ENCODED)
@@ -238,7 +239,8 @@ def test_random_bytes_are_refused(start: bytes) -> None:
         "{url}\n",
         "[playlist]\nFile1={url}\n",
         "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=audio 9 RTP/AVP 0\n",
-        '<?xml version="1.0"?><MPD><Period><AdaptationSet><Representation><BaseURL>{url}</BaseURL></Representation>'
+        '<?xml version="1.0"?><MPD><Period><AdaptationSet><Representation>'
+        "<BaseURL>{url}</BaseURL></Representation>"
         "</AdaptationSet></Period></MPD>",
     ],
 )

@@ -1,4 +1,4 @@
-"""Qwen3-TTS where its packages are not installed: the server says what to install, and goes on speaking."""
+"""Qwen3-TTS without its packages: the server says what to install, and goes on speaking."""
 
 import sys
 from pathlib import Path

@@ -85,7 +85,7 @@ def compiled(value: object) -> Iterator[re.Pattern[str]]:
 
 
 def written(module: ModuleType) -> Iterator[tuple[str, str]]:
-    """Yield the patterns that a module gives to functions of `re`, each with the function's name."""
+    """Yield the patterns that a module gives to functions of `re`, with the function's name."""
     for call in ast.walk(ast.parse(Path(module.__file__).read_text("utf-8"))):
         match call:
             case ast.Call(
@@ -136,7 +136,7 @@ def processor_s(function: Callable[[str], object], text: str) -> float:
 def growth(
     function: Callable[[str], object], token: str, around: str, short: int, long: int
 ) -> float:
-    """How many times as long the long text takes as the short one; 0 where the short one takes next to nothing."""
+    """Return the time of the long text over that of the short one, 0 if that is negligible."""
     short_text, long_text = run_of(token, short, around), run_of(token, long, around)
     short_s = processor_s(function, short_text)
     if short_s < TELLING_S:
@@ -152,7 +152,7 @@ def growth(
 
 
 def runs(name: str) -> Iterator[tuple[str, str]]:
-    """Yield every token and every character of the pattern's source, with a letter around them; some with a space, too."""
+    """Yield every token and character of the pattern, between letters, some with a space."""
     characters = sorted(
         {character for character in name.partition(": ")[2] if not character.isspace()}
     )

@@ -101,11 +101,13 @@ def test_nothing_is_lost_doubled_or_moved_and_every_piece_fits(
     [
         (
             "en",
-            "Dr. Smith of the U.S. Navy paid $3.14 at 5 p.m. sharp, e.g. for a copy of Fig. 3 in the old book.",
+            "Dr. Smith of the U.S. Navy paid $3.14 at 5 p.m. sharp, e.g. for a copy of "
+            "Fig. 3 in the old book.",
         ),
         (
             "de",
-            "Das ist z.B. am 3. Mai gut, d.h. die 2. Bundesliga spielt um 20.30 Uhr gegen Dr. Müllers Mannschaft.",
+            "Das ist z.B. am 3. Mai gut, d.h. die 2. Bundesliga spielt um 20.30 Uhr "
+            "gegen Dr. Müllers Mannschaft.",
         ),
         (
             "fr",
@@ -113,7 +115,8 @@ def test_nothing_is_lost_doubled_or_moved_and_every_piece_fits(
         ),
         (
             "es",
-            "El Sr. García de los EE. UU. pagó 3.14 euros por el pan, la leche y un poco de queso en la tienda.",
+            "El Sr. García de los EE. UU. pagó 3.14 euros por el pan, la leche y un poco "
+            "de queso en la tienda.",
         ),
     ],
 )
@@ -122,7 +125,10 @@ def test_abbreviations_and_numbers_do_not_end_sentences(language: str, text: str
 
 
 def test_cut_of_a_long_first_sentence_respects_abbreviations() -> None:
-    text = "Am 3. Mai 2024 kam Prof. Dr. Müller, der z.B. die 2. Bundesliga liebt, endlich nach Berlin zurück."
+    text = (
+        "Am 3. Mai 2024 kam Prof. Dr. Müller, der z.B. die 2. Bundesliga liebt, endlich nach "
+        "Berlin zurück."
+    )
     assert (
         pieces(text, "de")[0]
         == "Am 3. Mai 2024 kam Prof. Dr. Müller, der z.B. die 2. Bundesliga liebt,"
@@ -140,7 +146,10 @@ def test_sentences_are_pieces_when_long_enough() -> None:
 
 
 def test_first_piece_ends_with_a_clause_when_its_sentence_is_long() -> None:
-    text = "Because it had rained all night, the river had left its bed, and nobody in the village dared to cross it."
+    text = (
+        "Because it had rained all night, the river had left its bed, and nobody in the "
+        "village dared to cross it."
+    )
     assert pieces(text)[0] == "Because it had rained all night, the river had left its bed,"
     assert pieces(
         "因为昨天晚上一直在下雨，河水漫过了堤岸，村里没有人敢过河去，大家都在家里等着。", "zh"
@@ -165,20 +174,29 @@ def test_first_piece_is_short_where_there_is_no_break(text: str) -> None:
 
 
 def test_first_sentence_of_ordinary_length_stays_whole_without_a_break() -> None:
-    text = "The river that runs through our village has left its bed and nobody dares to cross it in 2024."
+    text = (
+        "The river that runs through our village has left its bed and nobody dares to cross "
+        "it in 2024."
+    )
     assert pieces(text) == [text]
     longer = text.removesuffix(".") + " although the water has gone down as it does in spring."
     assert weighted_length(pieces(longer)[0]) <= 80
 
 
 def test_first_piece_is_not_a_single_word() -> None:
-    text = "Well, the river that runs through our village has left its bed and nobody dares to cross it any more."
+    text = (
+        "Well, the river that runs through our village has left its bed and nobody dares to "
+        "cross it any more."
+    )
     assert pieces(text) == [text]
     assert pieces("Hi. How are you today?") == ["Hi. How are you today?"]
 
 
 def test_utterance_of_one_word_may_go_first_when_what_follows_is_long() -> None:
-    follows = "The river that runs through our village has left its bed and nobody dares to cross it any more."
+    follows = (
+        "The river that runs through our village has left its bed and nobody dares to cross "
+        "it any more."
+    )
     assert pieces(f"Listen. {follows}") == ["Listen.", follows]
 
 
@@ -192,8 +210,10 @@ def test_short_sentences_of_a_paragraph_are_joined_but_not_across_paragraphs() -
 
 def test_pauses_follow_clause_sentence_and_paragraph() -> None:
     text = (
-        "Because it had rained all night, the river had left its bed, and nobody in the village dared to cross it "
-        "without a boat. The second sentence is just as long as the first one, and nobody would want to join it to "
+        "Because it had rained all night, the river had left its bed, and nobody in the "
+        "village dared to cross it "
+        "without a boat. The second sentence is just as long as the first one, and "
+        "nobody would want to join it to "
         "another.\n\nA new paragraph."
     )
     found = list(split(text, "en", max_chars=250))

@@ -1,4 +1,4 @@
-"""Nothing that is written in digits or symbols is left unspoken, and each language says it its own way."""
+"""Digits and symbols are all spoken, in each language's own way."""
 
 import string
 
@@ -189,7 +189,8 @@ ENGLISH = [
     [
         (language, *pair)
         for language, pairs in {
-            "es": SPANISH, "fr": FRENCH, "it": ITALIAN, "pt": PORTUGUESE, "ja": JAPANESE, "zh": CHINESE, "en": ENGLISH,
+            "es": SPANISH, "fr": FRENCH, "it": ITALIAN, "pt": PORTUGUESE,
+            "ja": JAPANESE, "zh": CHINESE, "en": ENGLISH,
         }.items()
         for pair in pairs
     ],

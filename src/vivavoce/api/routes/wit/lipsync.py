@@ -29,7 +29,8 @@ class Event:
 def estimate(text: str, samples: Samples, language: str, *, start: int) -> list[Event]:
     """Return the events of a segment that begins at sample `start`, in order.
 
-    A silent segment has none. Punctuation inside the segment counts as silence. After the last word the mouth is closed:
+    A silent segment has none. Punctuation inside the segment counts as silence. After the last word
+    the mouth is closed:
     `sil`.
     """
     loud = np.flatnonzero(np.abs(samples) > SILENCE_LEVEL)
