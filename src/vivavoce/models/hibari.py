@@ -4,9 +4,11 @@
 - For text that it cannot read the package returns silence. Here this is an error.
 """
 
+import textwrap
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from anyascii import anyascii
@@ -17,7 +19,11 @@ from vivavoce.serving.base import Model, unreadable
 from vivavoce.text.numbers.english import verbalize_english
 from vivavoce.types import Capabilities, EngineInfo, Samples, Segment, StopReason, Voice
 
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession  # type: ignore[import-untyped]  # it ships no types
+
 VOICE = "heart"
+MAX_PHONEMES = 400  # of an utterance, some 25 s: memory and the wait for audio grow with it
 OPENAI_VOICES = (
     "alloy", "ash", "ballad", "coral", "echo", "fable", "nova", "onyx", "sage", "shimmer", "verse",
     "marin", "cedar",
@@ -57,11 +63,15 @@ class HibariModel(Model[_HibariStream]):
                 "the 'hibari' voice needs its package: pip install hibari-tts"
             ) from error
         self._tts = Hibari(voice=VOICE, threads=1)
+        self._tts.sess = _session(self._tts.model_path)
         self._tts.phonemize("Warm up.")  # loads the lexicons
 
     def open(self, segment: Segment) -> _HibariStream:
         utterances = [
-            phonemes for phonemes in self._read(segment.text) if any(map(str.isalpha, phonemes))
+            piece
+            for phonemes in self._read(segment.text)
+            for piece in textwrap.wrap(phonemes, MAX_PHONEMES)
+            if any(map(str.isalpha, piece))
         ]
         if not utterances:
             raise Unsupported(
@@ -96,6 +106,17 @@ class HibariModel(Model[_HibariStream]):
             return StopReason.COMPLETE
         samples: Samples = self._tts.from_ids(self._tts.ids(phonemes), 1.0, stream.noise)
         return samples
+
+
+def _session(path: str) -> "InferenceSession":
+    """Load the network so that its memory is returned after each utterance, at the same speed."""
+    from onnxruntime import InferenceSession, SessionOptions
+
+    options = SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3  # errors only
+    options.enable_cpu_mem_arena = options.enable_mem_pattern = False
+    return InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 
 def latin(text: str) -> str:

@@ -27,6 +27,20 @@ _RETRY_S: Final = 0.1
 _COMPLAIN_S: Final = 1.0
 
 
+async def first_bytes(connection: socket.socket) -> None:
+    """Wait until `connection` can be read, for `HANDSHAKE_TIMEOUT_S` at most, else close it."""
+    loop, readable = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(connection, readable.set)
+    try:
+        async with asyncio.timeout(HANDSHAKE_TIMEOUT_S):
+            await readable.wait()
+    except BaseException:
+        loop.remove_reader(connection)
+        connection.close()
+        raise
+    loop.remove_reader(connection)
+
+
 class Listener:
     """The accept loop of one listening socket, instead of asyncio's own server.
 
@@ -88,7 +102,7 @@ class Listener:
     async def _connected(self, connection: socket.socket) -> None:
         try:
             await self._connect(connection)
-        except OSError as error:  # also raised by TLS
+        except OSError as error:  # also raised by TLS, and by a client that sends nothing
             log.debug("a connection failed: %r", error)
 
     def _make_room(self, count: int, *, flooded: bool = False) -> int:
