@@ -19,7 +19,7 @@ import pytest
 from tests.api.test_streaming import Watched, wait_until
 from tests.conftest import LONG_TEXT, serving, tone_pool
 from vivavoce.api.app import create_app
-from vivavoce.api.middleware.connections import SPARE_CONNECTIONS, Bounds, bounded_http
+from vivavoce.api.middleware.connections import SPARE_CONNECTIONS, Bounds, bounded_http, is_reset
 from vivavoce.api.middleware.listener import SILENT_S
 from vivavoce.cli.server import Server
 from vivavoce.network.certificate import self_signed
@@ -420,3 +420,27 @@ def test_headers_beyond_their_limit_are_refused() -> None:
     with bounded() as address, socket.create_connection(address, timeout=10) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nx: " + b"a" * 20_000)
         assert re.match(rb"HTTP/1\.1 4\d\d ", read_all(connection))
+
+
+def test_reset_connection_is_told_from_a_half_closed_one() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        client = socket.create_connection(listening.getsockname())
+        connection, _ = listening.accept()
+        with connection:
+            client.shutdown(socket.SHUT_WR)
+            assert connection.recv(1) == b""
+            assert not is_reset(connection.fileno())
+            client.close()
+            connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+            deadline_s = time.monotonic() + 10
+            while not is_reset(connection.fileno()) and time.monotonic() < deadline_s:
+                time.sleep(0.001)  # the reset is on its way, and nothing tells of it
+            assert is_reset(connection.fileno())
+
+
+@pytest.mark.parametrize("head", ["X: " + "a" * 20_000, "\r\n".join(["X: a"] * 20_000)])
+def test_large_head_is_refused_also_when_it_comes_at_once(head: str) -> None:
+    with bounded() as address, socket.create_connection(address, timeout=10) as connection:
+        request = f"GET /health/live HTTP/1.1\r\nHost: localhost\r\n{head}\r\n\r\n"
+        connection.sendall(request.encode("ascii"))
+        assert connection.recv(100).startswith(b"HTTP/1.1 400 ")

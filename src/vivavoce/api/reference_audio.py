@@ -17,7 +17,7 @@ from vivavoce.types import Reference, Samples, SpeechRequest
 
 PIECE_CHARS: Final = 2**17  # of base64, decoded at once: 5 ms
 _DATA_URL: Final = re.compile(r"data:[^,]{0,200};base64,", re.IGNORECASE)
-_URL: Final = re.compile(r"\s*(?!data:)[a-z][a-z0-9+.-]{1,20}:", re.IGNORECASE)
+_URL: Final = re.compile(r"\s{0,200}+(?!data:)[a-z][a-z0-9+.-]{1,20}:", re.IGNORECASE)
 
 
 async def read_request(body: SynthesizeBody | SpeechBody) -> SpeechRequest:

@@ -133,7 +133,7 @@ class Server(uvicorn.Server):
         The objects of a handshake cost a quarter of a megabyte, so a client speaks first.
         """
         if self.config.ssl:
-            await first_bytes(connection)
+            await first_bytes(connection, HANDSHAKE_TIMEOUT_S)
         await asyncio.get_running_loop().connect_accepted_socket(
             self._protocol,
             connection,

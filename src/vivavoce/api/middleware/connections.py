@@ -9,6 +9,7 @@ endpoint. `api.middleware.listener` bounds the number of connections.
 """
 
 import asyncio
+import select
 import socket
 import struct
 import time
@@ -70,6 +71,9 @@ class _Parser(h11.Connection):
         event = super().next_event()
         if isinstance(event, h11.Request):
             self._padding_bytes = 0
+            head = len(event.target) + sum(len(name) + len(value) for name, value in event.headers)
+            if head > MAX_HEADER_BYTES:  # h11 limits only a head that is not complete yet
+                raise h11.RemoteProtocolError("the head of the request is too large", 431)
         elif isinstance(event, h11.Data) and event.chunk_end:
             self._padding_bytes += max(CHUNK_BYTES - len(event.data), 0)
         return event
@@ -78,6 +82,15 @@ class _Parser(h11.Connection):
         """Return the bytes to add to the body's length for its small chunks, once each."""
         padding, self._padding_bytes = self._padding_bytes, 0
         return padding
+
+
+def is_reset(descriptor: int) -> bool:
+    """True if the connection was reset. Asks the system, which works with any event loop."""
+    if descriptor < 0:  # closed
+        return True
+    poll = select.poll()
+    poll.register(descriptor, 0)  # errors are always reported
+    return bool(poll.poll(0))
 
 
 class _Flow(FlowControl):
@@ -192,6 +205,11 @@ class BoundedHTTP(H11Protocol):
         return self._since_s
 
     @property
+    def descriptor(self) -> int:
+        """Descriptor of the socket, -1 once it is closed."""
+        return int(self.transport.get_extra_info("socket").fileno())
+
+    @property
     def earned_s(self) -> float:
         """Seconds that the received bytes of the body have earned."""
         return self._received_bytes / BODY_BYTES_PER_S if self._in_body else 0.0
@@ -230,9 +248,7 @@ class BoundedHTTP(H11Protocol):
 
     def _probe(self, pause_s: float) -> None:
         # The event loop reports a reset only on a read or write, and nothing is left to read.
-        try:
-            self.transport.get_extra_info("socket").getpeername()
-        except OSError:
+        if is_reset(self.descriptor):
             self.transport.abort()
         else:
             self._probe_in(min(2 * pause_s, PROBE_S[1]))

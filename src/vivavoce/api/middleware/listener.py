@@ -9,6 +9,7 @@
 import asyncio
 import errno
 import logging
+import select
 import socket
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterator
@@ -27,18 +28,27 @@ _RETRY_S: Final = 0.1
 _COMPLAIN_S: Final = 1.0
 
 
-async def first_bytes(connection: socket.socket) -> None:
-    """Wait until `connection` can be read, for `HANDSHAKE_TIMEOUT_S` at most, else close it."""
+async def first_bytes(connection: socket.socket, timeout_s: float) -> None:
+    """Wait until `connection` can be read, else close it. Raises `TimeoutError`."""
     loop, readable = asyncio.get_running_loop(), asyncio.Event()
     loop.add_reader(connection, readable.set)
     try:
-        async with asyncio.timeout(HANDSHAKE_TIMEOUT_S):
+        async with asyncio.timeout(timeout_s):
             await readable.wait()
     except BaseException:
         loop.remove_reader(connection)
         connection.close()
         raise
     loop.remove_reader(connection)
+
+
+def _has_unread_bytes(descriptor: int) -> bool:
+    """True if the client has sent something that a busy server has not read yet."""
+    if descriptor < 0:  # closed
+        return False
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 class Listener:
@@ -61,9 +71,8 @@ class Listener:
         self._connect = connect
         self._connections = connections
         self._max_connections = max_connections
-        self._connecting: dict[
-            asyncio.Task[None], float
-        ] = {}  # task → start time, the oldest first
+        # task → start time and socket, the oldest first
+        self._connecting: dict[asyncio.Task[None], tuple[float, socket.socket]] = {}
         self._complained_s = -_COMPLAIN_S
         self._accepting = asyncio.create_task(self._accept_all())
 
@@ -96,7 +105,7 @@ class Listener:
             connection.close()
             return
         task = asyncio.create_task(self._connected(connection))
-        self._connecting[task] = time.monotonic()
+        self._connecting[task] = (time.monotonic(), connection)
         task.add_done_callback(self._connecting.pop)
 
     async def _connected(self, connection: socket.socket) -> None:
@@ -118,21 +127,24 @@ class Listener:
             for found in self._silent()
             if found[0] + (0.0 if flooded else found[1]) <= latest_s
         ]
-        for _, _, drop in sorted(silent, key=lambda found: found[0] + found[1])[:count]:
-            drop()
-        return min(len(silent), count)
+        dropped = 0
+        for _, _, connection, drop in sorted(silent, key=lambda found: found[0] + found[1]):
+            if dropped < count and not _has_unread_bytes(connection):
+                drop()
+                dropped += 1
+        return dropped
 
-    def _silent(self) -> Iterator[tuple[float, float, Callable[[], object]]]:
-        """Yield start of silence, earned seconds and drop function of each silent connection."""
+    def _silent(self) -> Iterator[tuple[float, float, int, Callable[[], object]]]:
+        """Yield start of silence, earned seconds, descriptor and drop function of each one."""
         for protocol in self._connections:
             if (
                 isinstance(protocol, BoundedHTTP)
                 and (since_s := protocol.silent_since_s) is not None
             ):
-                yield since_s, protocol.earned_s, protocol.drop
-        for task, since_s in self._connecting.items():
+                yield since_s, protocol.earned_s, protocol.descriptor, protocol.drop
+        for task, (since_s, connection) in self._connecting.items():
             if not task.cancelling():
-                yield since_s, 0.0, task.cancel
+                yield since_s, 0.0, connection.fileno(), task.cancel
 
     def _complain(self, error: OSError) -> None:
         if time.monotonic() - self._complained_s >= _COMPLAIN_S:
