@@ -291,6 +291,9 @@ def _blocks(text: str) -> Iterator[list[str]]:
     block: list[str] = []
     for raw in [*text.split("\n"), ""]:
         line = " ".join(raw.split())
+        if line[:1].isalnum():  # no mark begins so, and most lines do
+            block.append(f" {line}" if raw[0].isspace() else line)
+            continue
         drawn = _FENCE.fullmatch(line) or (
             _RULE.fullmatch(line) and not ("|" in line and "-" in line)
         )
@@ -305,6 +308,8 @@ def _blocks(text: str) -> Iterator[list[str]]:
 
 
 def _units(block: list[str]) -> list[_Unit]:
+    if len(block) == 1 and block[0][0].isalnum() and "|" not in block[0]:
+        return [_Unit(block[0])]
     table = any("|" in line and _TABLE_RULE.fullmatch(line.strip()) for line in block)
     numbers = {int(match[1]) for match in map(_NUMBERED.match, block) if match}
     units: list[_Unit] = []
