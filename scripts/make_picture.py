@@ -19,7 +19,7 @@ from vivavoce.settings import Settings
 PICTURE = Path(__file__).parent.parent / "docs" / "page.png"
 WIDTH, HEIGHT = 880, 700  # CSS pixels
 MAX_BYTES = 150_000
-VOICE = "af_heart"
+VOICE = "heart"
 
 
 def main() -> None:
