@@ -201,7 +201,11 @@ function speakerChoices(voices) {
   const severalModels = new Set(voices.map((voice) => voice.model)).size > 1;
   const choice = (voice) => ({
     value: voice.id,
-    label: severalModels ? `${voice.name} (${voice.model})` : voice.name,
+    // The server marks equal names of two models itself.
+    label:
+      severalModels && !voice.name.endsWith(`(${voice.model})`)
+        ? `${voice.name} (${voice.model})`
+        : voice.name,
     group: voice.listed ? undefined : languageName(voice.languages[0]),
   });
   const listedFirst = [...voices].sort((a, b) => Number(b.listed) - Number(a.listed));
