@@ -75,7 +75,7 @@ def test_any_joining_waiting_and_leaving_gives_the_same_sound_and_ending(
     running: list[tuple[int, SegmentStream, list[Samples]]] = []
     ended = 0
     while waiting or running:
-        if waiting and model.slots_taken < model.max_batch and chance.random() < 0.5:
+        if waiting and len(running) < model.max_batch and chance.random() < 0.5:
             number = waiting.pop()
             running.append((number, model.open(WISHES[number]), []))
         if running and chance.random() < 0.05:  # its listener leaves
