@@ -279,7 +279,7 @@ HTTP = (
     ),
     BadInput(
         "ranges without end",
-        _request("GET", "/web/app.js", headers={"Range": "bytes=" + "0-1," * 5000}),
+        _request("GET", "/web/app.js", headers={"Range": "bytes=" + "0-1," * 3500}),
         200,
     ),
     BadInput(
