@@ -22,7 +22,6 @@ log = logging.getLogger(__name__)
 HANDSHAKE_TIMEOUT_S: Final = 10.0
 ACCEPTS: Final = 16
 SILENT_S: Final = 1.0  # the request of a younger connection may be on its way
-FLOODED_SILENT_S: Final = 0.05  # the same when even the spare connections are in use
 _EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _RETRY_S: Final = 0.1
 _COMPLAIN_S: Final = 1.0
@@ -117,11 +116,12 @@ class Listener:
     def _make_room(self, count: int, *, flooded: bool = False) -> int:
         """Drop up to `count` connections, the longest silent first, and return their number.
 
-        Unless `flooded`, the received bytes of a body count as time that was not silent.
+        Unless `flooded`, young connections stay, and the received bytes of a body count as time
+        that was not silent.
         """
         if count <= 0:
             return 0
-        latest_s = time.monotonic() - (FLOODED_SILENT_S if flooded else SILENT_S)
+        latest_s = time.monotonic() - (0.0 if flooded else SILENT_S)
         silent = [
             found
             for found in self._silent()
