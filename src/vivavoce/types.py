@@ -19,6 +19,8 @@ MAX_REFERENCE_CHARS = 5_000  # ten times the text that fits into 30 s of speech
 Samples: TypeAlias = NDArray[np.float32]  # [n], mono, in [-1, 1]
 AudioFormat = Literal["wav", "pcm", "mp3", "opus", "aac", "flac"]
 FinishReason = Literal["complete", "retried", "truncated", "cancelled", "error"]  # of a request
+InputType = Literal["auto", "text", "ssml"]  # "auto": SSML if it begins with <speak
+Reads = Literal["words", "text"]  # a model's input: all in words, or as authors write
 Gender = Literal["female", "male", "neutral"]
 Priority = Literal["interactive", "batch"]
 Need = Literal["instruct", "reference"]  # a required input of some models
@@ -57,6 +59,7 @@ class Capabilities:
     sampling: bool = False  # honours `SamplingOptions`
     live_text: bool = False  # speaks an incomplete text (`Segment.live`)
     clones: bool = False  # speaks with the voice of a `Reference`
+    phonemes: bool = False  # says IPA (`Segment.phonemes`)
     needs: Need | None = None  # a request without it is refused, and `auto` skips the model
 
 
@@ -73,6 +76,7 @@ class EngineInfo:
     aliases: Mapping[str, str] = field(default_factory=dict)  # other names, lower case → Voice.id
     # language → Voice.id; otherwise the first native voice
     default_voices: Mapping[str, str] = field(default_factory=dict)
+    reads: Reads = "text"
     max_segment_chars: int = 250
     max_live_chars: int = 0  # of the whole text of a live segment
     description: str = ""
@@ -130,6 +134,8 @@ class SpeechRequest:
     """One request for speech with every default filled in. `None`: the server chooses."""
 
     text: str
+    input_type: InputType = "auto"
+    normalize: bool = False  # write numbers out in words also for models that read them
     model: str = "auto"
     speaker: str | None = None
     language: str | None = None  # ISO 639-1 code
@@ -161,6 +167,7 @@ class Segment:
     instruct: str | None = None
     seed: int | None = None
     sampling: SamplingOptions = SamplingOptions()
+    phonemes: tuple[tuple[int, int, str], ...] = ()  # start and end in `text`, and IPA
     live: bool = False
     prepared: PreparedVoice | None = None  # a cloned voice, prepared by the same model
     hints: QueueHints = QueueHints()

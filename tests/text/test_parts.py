@@ -4,6 +4,7 @@ import pytest
 
 from vivavoce.text.normalize import PART_CHARS, normalize, parts
 from vivavoce.text.numbers.digits import set_apart
+from vivavoce.text.tracked import Tracked
 
 BLOCKS = (
     "# A heading",
@@ -18,15 +19,16 @@ BLOCKS = (
 def test_ordinary_text_reads_the_same_in_parts_as_block_by_block() -> None:
     blocks = BLOCKS * 40
     text = "\n\n".join(blocks)
-    assert len(parts(text)) > 5
+    assert len(parts(Tracked.of(text))) > 5
     assert normalize(text) == "\n\n".join(map(normalize, blocks))
 
 
 @pytest.mark.parametrize("unit", ["word ", "x", "Ein Satz. ", "一句话。", "line\n", "e\u0301"])
 def test_part_is_bounded_and_loses_nothing(unit: str) -> None:
     text = (unit * 100_000)[:50_000]
-    assert "".join(part for part, _ in parts(text)) == text
-    assert all(PART_CHARS // 2 <= len(part) <= PART_CHARS for part, _ in parts(text)[:-1])
+    found = [part for part, _ in parts(Tracked.of(text))]
+    assert "".join(part.text for part in found) == text
+    assert all(PART_CHARS // 2 <= len(part) <= PART_CHARS for part in found[:-1])
     assert "".join(normalize(text).split()) == "".join(normalize(unit).split()) * (
         50_000 // len(unit)
     )

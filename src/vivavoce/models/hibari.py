@@ -38,6 +38,7 @@ INFO = EngineInfo(
     aliases=dict.fromkeys((*OPENAI_VOICES, "default"), VOICE),
     description="Tiny English voice, dozens of times faster than real time on one CPU core.",
     licence="Apache-2.0",
+    reads="words",
 )
 
 

@@ -11,20 +11,23 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import ExitStack, aclosing
 from dataclasses import fields, replace
 from zlib import crc32
 
 from vivavoce.audio import Joiner, Resampler, Tempo, nearest_rate
-from vivavoce.errors import BadRequest, EngineFault, VivavoceError
+from vivavoce.errors import BadRequest, EngineFault, Unsupported, VivavoceError
 from vivavoce.serving.pool import Pool
 from vivavoce.synthesis.deadline import Deadline
 from vivavoce.synthesis.playback import PlaybackTracker
 from vivavoce.synthesis.retry import RetryingStream
 from vivavoce.synthesis.routing import AUTO, Route, Router
-from vivavoce.text.normalize import joined, normalize_part, parts
-from vivavoce.text.split import TextSegment, split, weighted_length
+from vivavoce.text.document import Run
+from vivavoce.text.languages import language_name
+from vivavoce.text.normalize import PART_CHARS
+from vivavoce.text.pipeline import SpokenSegment, Voicing, has_sound, parsed, prepared, spoken
+from vivavoce.text.split import weighted_length
 from vivavoce.types import (
     AudioChunk,
     FinishReason,
@@ -43,7 +46,6 @@ log = logging.getLogger(__name__)
 SLICE_S = 0.2
 CHARS_PER_S = 15.0  # as `weighted_length` counts them, to predict the duration of a text
 LOGGED_CHARS = 80  # of a segment that is left out
-LONG_TEXT_CHARS = 2_000  # longer texts are normalised in a thread
 
 
 class Synthesizer:
@@ -77,8 +79,9 @@ class Synthesizer:
         deadline = Deadline(min(timeout_s, self._timeout_s))
         playback = PlaybackTracker(time.monotonic)
         async with deadline.limit():
-            # 1. Normalise the text.
-            request = replace(request, text=await self._speakable(request.text))
+            # 1. Parse and normalise the text.
+            runs = await self._runs(request)
+            request = replace(request, text="".join(run.text.text for run in runs))
             # 2. Route: choose the model, the voice and the language.
             route = await self.router.route(request)
             with ExitStack() as undo:
@@ -89,7 +92,7 @@ class Synthesizer:
                 if request.reference is not None:
                     voice = await route.engine.prepare_voice(request.reference)
                 # 5. Submit the first segment.
-                speech = Speech(request, route, voice, deadline, playback)
+                speech = Speech(request, runs, route, voice, deadline, playback)
                 speech.submit_next()
                 undo.pop_all()
         # 6. The speech owns the lease from here on.
@@ -99,30 +102,34 @@ class Synthesizer:
             log.info("%s does without the request's %s", speech.model, ", ".join(speech.ignored))
         return speech
 
-    async def _speakable(self, text: str) -> str:
-        if len(text) > self._max_text_chars:
+    async def _runs(self, request: SpeechRequest) -> Sequence[Run]:
+        if len(request.text) > self._max_text_chars:
             raise BadRequest(
-                f"text has {len(text):,} characters, the limit is {self._max_text_chars:,}; "
-                "send it in parts",
+                f"text has {len(request.text):,} characters, the limit is "
+                f"{self._max_text_chars:,}; send it in parts",
                 field="text",
             )
-        speakable = await self._normalized(text)
-        if not speakable:
+        found = prepared(parsed(request.text, request.input_type))
+        if len(request.text) <= PART_CHARS // 2:
+            runs = list(found)
+        else:
+            runs = [run async for run in self._in_thread(found)]
+        if not any(has_sound(run) for run in runs):
             raise BadRequest(
-                f"text {text[:80]!r} holds nothing that can be spoken; send at least one word",
+                f"text {request.text[:80]!r} holds nothing that can be spoken; "
+                "send at least one word",
                 field="text",
             )
-        return speakable
+        return runs
 
-    async def _normalized(self, text: str) -> str:
-        """Return the normalised text. A long one is processed in parts, in a thread."""
-        if len(text) <= LONG_TEXT_CHARS:
-            return joined((normalize_part(part), gap) for part, gap in parts(text))
-        done = []
-        for part, gap in parts(text):
+    async def _in_thread(self, runs: Iterator[Run]) -> AsyncGenerator[Run]:
+        """Yield `runs`, each made in a thread, one part of one text at a time."""
+        while True:
             async with self._normalizing:
-                done.append((await asyncio.to_thread(normalize_part, part), gap))
-        return joined(done)
+                run = await asyncio.to_thread(next, runs, None)
+            if run is None:
+                return
+            yield run
 
 
 class Speech:
@@ -134,6 +141,7 @@ class Speech:
     def __init__(
         self,
         request: SpeechRequest,
+        runs: Sequence[Run],
         route: Route,
         voice: PreparedVoice | None,
         deadline: Deadline,
@@ -148,11 +156,11 @@ class Speech:
         )
         self.ignored = _ignored(request, route)  # fields that the model cannot honour
         self.streamed = True  # the client receives audio while it is generated
-        self.segment: TextSegment | None = None  # the one that `samples` is giving out
+        self.segment: SpokenSegment | None = None  # the one that `samples` is giving out
         self.spoken_samples = 0  # given out so far, at `sample_rate_hz`
         self.ending = StopReason.COMPLETE  # of the first segment that was cut, if any
         self.retries = 0  # segments that were spoken twice
-        self.unspoken: list[str] = []  # segments that the model could not read
+        self.unspoken: list[str] = []  # parts of the text that cannot be said
         self.on_report: list[Callable[[SpeechReport], None]] = []
         self._request = request
         self._route = route
@@ -170,10 +178,8 @@ class Speech:
             prepared=voice,
             hints=QueueHints(audio_s, request.priority, request.caller),
         )
-        self._texts = enumerate(
-            split(request.text, route.language, max_chars=info.max_segment_chars)
-        )
-        self._queued: list[tuple[TextSegment, RetryingStream]] = []
+        self._texts = enumerate(spoken(runs, voicing(request, route)))
+        self._queued: list[tuple[SpokenSegment, RetryingStream | None]] = []
         self._first: RetryingStream | None = None
 
     @property
@@ -195,24 +201,40 @@ class Speech:
         """Cancel the queued segments, release the lease, and report."""
         try:
             for _, stream in self._queued:
-                await stream.aclose()
+                if stream is not None:
+                    await stream.aclose()
         finally:
             self._route.lease.release()
             self._report()
 
     def submit_next(self) -> None:
-        """Queue the next segment of the text, if there is one."""
+        """Queue the next segment of the text, if there is one.
+
+        Raises `Unsupported` if the text has none at all.
+        """
         if (following := next(self._texts, None)) is None:
+            if self._first is None and not self._queued:
+                raise Unsupported(
+                    f"nothing of the text can be said in {language_name(self.language)}: "
+                    "name its language, and a model that speaks it",
+                    field="text",
+                )
             return
         index, text = following
+        self.unspoken += text.unspoken
+        if not text.text:  # a pause
+            self._queued.append((text, None))
+            return
         seed = self._request.seed
         segment = replace(
             self._template,
             text=text.text,
+            language=text.language,
+            phonemes=text.phonemes,
             seed=None if seed is None else seed + index,
             hints=replace(self._template.hints, timeout_s=self._deadline.left_s),
         )
-        previous = self._queued[-1][1] if self._queued else None
+        previous = next((stream for _, stream in reversed(self._queued) if stream), None)
         stream = RetryingStream(self._route.engine, segment, follows=previous)
         self._first = self._first or stream
         self._queued.append((text, stream))
@@ -254,7 +276,7 @@ class Speech:
             resampler.close()
             await self.aclose()
 
-    async def segments(self, *, whole: bool) -> AsyncGenerator[tuple[TextSegment, Samples]]:
+    async def segments(self, *, whole: bool) -> AsyncGenerator[tuple[SpokenSegment, Samples]]:
         """Yield the chunks at the engine's rate, each with its segment.
 
         Edges are faded. The pause before a segment belongs to it. `whole` is as for
@@ -267,6 +289,10 @@ class Speech:
             # 1. Queue the next segment, so that the engine has work while this one is read.
             text, stream = self._queued[0]
             self.submit_next()
+            if stream is None:
+                yield text, joiner.end_segment(text.pause_s)
+                self._queued.pop(0)
+                continue
             stream.whole = whole
             try:
                 # 2. Give out the segment.
@@ -303,7 +329,7 @@ class Speech:
         self._playback.on_chunk(len(samples) / self.sample_rate_hz)
         return samples
 
-    def _log_unread(self, text: TextSegment, error: BadRequest) -> None:
+    def _log_unread(self, text: SpokenSegment, error: BadRequest) -> None:
         log.warning(
             "%s leaves out %r: %s",
             self.model,
@@ -336,6 +362,18 @@ class Speech:
         )
         for listener in listeners:
             listener(report)
+
+
+def voicing(request: SpeechRequest, route: Route) -> Voicing:
+    """Return the way in which the model and voice of `route` take the text of `request`."""
+    info = route.engine.info
+    return Voicing(
+        language=route.language,
+        languages=route.voice.languages if len(route.voice.languages) > 1 else info.languages,
+        in_words=info.reads == "words" or request.normalize,
+        takes_phonemes=info.capabilities.phonemes,
+        max_chars=info.max_segment_chars,
+    )
 
 
 def _ignored(request: SpeechRequest, route: Route) -> tuple[str, ...]:

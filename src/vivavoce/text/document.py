@@ -5,7 +5,6 @@ and the splitter see nothing else.
 """
 
 from dataclasses import dataclass, field
-from typing import Literal
 
 from vivavoce.text.tracked import Tracked
 
@@ -42,9 +41,6 @@ class Run:
     is_spoken: bool = False
     pause_s: float | None = None  # None: none but that of its punctuation
     mark: str | None = None  # named by the author, at the end of the run
-
-
-InputType = Literal["auto", "text", "ssml"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,13 @@ is normalised in parts, so that no single step of it takes long.
 import html
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 
-from vivavoce.text.numbers.digits import set_apart
+from vivavoce.text.numbers.digits import separate_digits
+from vivavoce.text.tracked import Replacement, Tracked
 
 PART_CHARS = 4_000  # the most that is normalised in one go: some 5 ms
 _GAPS = ("", " ", "\n\n")  # what may stand between two parts, a stronger one later
@@ -29,7 +30,7 @@ _ENDS = (
     (" ", " "),
 )  # where a part may end, the best first
 _PASSES = 6  # markup in markup; nobody reads text that is nested deeper
-_MARKUP_CHARACTERS = str.maketrans(dict.fromkeys("[]()<>*_`~#|&\\", " "))
+_MARKUP_CHARACTERS = re.compile(r"[\[\]()<>*_`~#|&\\]|://")
 _SPEAKABLE = re.compile(r"[^\W_]|[$€£¥₹₩₽]")
 
 # Characters
@@ -47,6 +48,13 @@ _REPLACED = {
 }
 # Other forms of ordinary letters: ligatures, full-width, half-width kana, mathematical alphabets.
 _COMPATIBILITY = re.compile("[ﬀ-ﬆ０-９Ａ-Ｚａ-ｚｦ-ﾟ\U0001d400-\U0001d7ff]+")
+_UNCOMMON = re.compile(r"[^\n -~]")
+_SURROGATES = re.compile("[\ud800-\udbff][\udc00-\udfff]|[\ud800-\udfff]")
+# A letter with its marks, or the parts of a Hangul syllable: what NFC may make into one.
+_COMPOSED = re.compile(
+    "[!-~][\u0300-\u036f]++|[\u0300-\U0010ffff][\u0300-\u036f\u3099\u309a]*+"
+    "|[^\u0000-\u007f]?[\u0300-\u036f\u0483-\u0487\u0591-\u05c7\u0610-\u065f\u0900-\u0dff\u1100-\u11ff]++"
+)
 _READ_SYMBOLS = re.compile("[\u00a0-\u00ff\u2100-\u214f\u3200-\u33ff]")  # such as ° © ℃ № ㎏
 
 # HTML and SSML
@@ -78,7 +86,12 @@ _FENCE = re.compile(r"(?:`{3,}|~{3,})\s?[\w+#.-]*")
 _RULE = re.compile(rf"[-=_*#~+:| {_PICTURE}]+")
 _TABLE_RULE = re.compile(r"\|? ?:?-+:? ?(?:\| ?:?-+:? ?)*\|?")
 _LINK_TARGET = re.compile(r"\[[^\[\]]+\]: ?<?(?:https?:|mailto:|www\.|[/#.])\S*(?: .*)?")
+_SPACES = re.compile(r"\s{2,}+|[^\S ]")
 _PREFIX = re.compile(rf"(?:>(?=[ >]|$) ?|[-*+•‣⁃·–—] (?:\[[ xX]\] )?|#{{1,6}} |{_PICTURE}+ ?)*")
+# A word that goes on in the next line, unless its first part is one that keeps its hyphen.
+_DIVIDED = re.compile(
+    r"(?<![^\W\d_])(?!(?:well|self|non|ex|co|all|half|mid|anti|semi)-)[^\W\d_]{2,}-$", re.IGNORECASE
+)
 _HEADING = re.compile(r"#{1,6} ")
 _NUMBERED = re.compile(r" ?(\d{1,3})[.)] ")
 _CLOSED = re.compile(r"[.!?…:;,。！？；：，、।—][\"'”’»)\]」』）》]*$")
@@ -104,7 +117,7 @@ _STARS = re.compile(r"(?<!\*)\*{2,}+")
 _STARRED = re.compile(r"(?<![A-Za-z0-9*\\])\*(?=[^\s*])([^*\n]*+)(?<=\S)\*(?![A-Za-z0-9*])")
 _UNDERLINED = re.compile(r"(?<![\w\\])(_{1,3}+)(?=[^\s_])([^_\n]*+)(?<=\S)\1(?!\w)")
 _ESCAPE = re.compile(r"(?<!\\)\\++(?=[*_`#\[\]~|>])")
-_REWRITES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
+_REWRITES: tuple[tuple[re.Pattern[str], Replacement], ...] = (
     (re.compile(r"(?<=\w)`(?=[a-z]{1,2}\b)"), "'"),  # don`t
     (re.compile(r"`+|~{2,}"), ""),
     (re.compile(rf"[(\[] ?{_PICTURE}[ {_PICTURE}]*+[)\]]"), " "),
@@ -122,23 +135,15 @@ _REWRITES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], .
     (re.compile(r" {2,}"), " "),
 )
 
-Part = tuple[str, str]  # a text, and what stands between it and the next
+Part = tuple[Tracked, str]  # a text, and what stands between it and the next
 
 
 def normalize(text: str) -> str:
-    """Return `text` as words and punctuation only.
-
-    Paragraphs are separated by a blank line. Other whitespace is one space.
-
-    Headings, list items and table rows become sentences. Links keep their text, images their
-    description, bare web addresses their host. Text with nothing to say (only punctuation, emoji)
-    becomes "". Takes any string, never raises, and leaves its own results as they are, but for
-    markup at the edges of parts.
-    """
-    return joined((normalize_part(part), gap) for part, gap in parts(text))
+    """Return `text` as words and punctuation only. See `normalize_part`."""
+    return joined((normalize_part(part), gap) for part, gap in parts(Tracked.of(text))).text
 
 
-def parts(text: str) -> list[Part]:
+def parts(text: Tracked) -> list[Part]:
     """Cut `text` into parts of at most `PART_CHARS`, each to be normalised by itself.
 
     A part ends at a blank line, else at a line's end, a sentence's or a word's, else anywhere.
@@ -151,47 +156,69 @@ def parts(text: str) -> list[Part]:
     found: list[Part] = []
     start = 0
     while start < len(text):
-        end, gap = _part_end(text, start)
+        end, gap = _part_end(text.text, start)
         found.append((text[start:end], gap))
         start = end
     return found
 
 
-def _part_end(text: str, start: int) -> tuple[int, str]:
-    stop = start + PART_CHARS
+def windows(text: Tracked, size: int) -> Iterator[Part]:
+    """Cut normalised `text` at its blank lines, and longer paragraphs into at most `size`."""
+    *ended, last = text.split("\n\n")
+    for paragraph, gap in [*((each, "\n\n") for each in ended), (last, "")]:
+        start = 0
+        while len(paragraph) - start > size:
+            end, _ = _part_end(paragraph.text, start, size)
+            yield paragraph[start:end], " "
+            start = end
+        yield paragraph[start:], gap
+
+
+def _part_end(text: str, start: int, size: int = PART_CHARS) -> tuple[int, str]:
+    stop = start + size
     if stop >= len(text):
         return len(text), ""
     for mark, gap in _ENDS:
-        at = text.rfind(mark, start + PART_CHARS // 2, stop)
+        at = text.rfind(mark, start + size // 2, stop)
         if at >= 0:
             return at + len(mark), gap
-    while stop > start + PART_CHARS // 2 and unicodedata.combining(text[stop]):
+    while stop > start + size // 2 and unicodedata.combining(text[stop]):
         stop -= 1  # a letter keeps its accents
     return stop, ""
 
 
-def joined(parts: Iterable[Part]) -> str:
+def joined(parts: Iterable[Part]) -> Tracked:
     """Return normalised `parts` as one text, without those that say nothing."""
-    text: list[str] = []
+    text = Tracked.of("")
     gap = ""
+    kept: list[Tracked] = []
     for part, after in parts:
-        if part:
-            text += [gap if text else "", part]
+        if part.text:
+            kept += [part.before(gap if kept else ""), part]
             gap = ""
         gap = max(gap, after, key=_GAPS.index)
-    return "".join(text)
+    return Tracked.join(kept) if kept else text
 
 
-def normalize_part(text: str) -> str:
-    """Normalise one of `parts`."""
+def normalize_part(text: Tracked) -> Tracked:
+    """Return one of `parts` as words and punctuation only.
+
+    Paragraphs are separated by a blank line. Other whitespace is one space.
+
+    Headings, list items and table rows become sentences. Links keep their text, images their
+    description, bare web addresses their host. Text with nothing to say (only punctuation, emoji)
+    becomes "". Takes any string, never raises, and leaves its own results as they are, but for
+    markup at the edges of parts.
+    """
     text, settled = _settled(text)
-    return text if settled else _settled(text.translate(_MARKUP_CHARACTERS).replace("://", " "))[0]
+    return text if settled else _settled(text.sub(_MARKUP_CHARACTERS, " "))[0]
 
 
-def _settled(text: str) -> tuple[str, bool]:
+def _settled(text: Tracked) -> tuple[Tracked, bool]:
     for _ in range(_PASSES):
-        before, text = text, "\n\n".join(_paragraphs(_plain_lines(_clean(text))))
-        if text == before:
+        before, paragraphs = text, list(_paragraphs(_plain_lines(_clean(text))))
+        text = Tracked.joined("\n\n", paragraphs)
+        if text.text == before.text:
             return text, True
     return text, False
 
@@ -199,16 +226,9 @@ def _settled(text: str) -> tuple[str, bool]:
 # --- characters -----------------------------------------------------------------------------------
 
 
-class _Characters:
-    """Table for `str.translate`. Its cache is bounded."""
-
-    def __getitem__(self, code: int) -> str:
-        return _spoken_character(code)
-
-
 @lru_cache(maxsize=4096)
-def _spoken_character(code: int) -> str:
-    character = chr(code)
+def _spoken_character(character: str) -> str:
+    code = ord(character)
     category = unicodedata.category(character)
     if code in _REPLACED:
         return _REPLACED[code]
@@ -220,33 +240,41 @@ def _spoken_character(code: int) -> str:
     return "" if invisible else character
 
 
-def _clean(text: str) -> str:
+def _clean(text: Tracked) -> Tracked:
     """Return `text` without invisible characters. Emoji become `_PICTURE`."""
-    text = text.encode("utf-16-le", "surrogatepass").decode(
-        "utf-16-le", "ignore"
-    )  # joins pairs, drops halves
-    text = text.replace("\r\n", "\n").translate(_Characters())
-    text = _COMPATIBILITY.sub(lambda match: unicodedata.normalize("NFKC", match[0]), text)
-    return unicodedata.normalize("NFC", text)
+    text = text.sub(_SURROGATES, lambda half: _paired(half[0])).replace("\r\n", "\n")
+    text = text.sub(_UNCOMMON, lambda match: _spoken_character(match[0]))
+    text = text.sub(_COMPATIBILITY, lambda match: unicodedata.normalize("NFKC", match[0]))
+    if unicodedata.is_normalized("NFC", text.text):
+        return text
+    return text.sub(_COMPOSED, lambda match: unicodedata.normalize("NFC", match[0]))
+
+
+def _paired(surrogates: str) -> str:
+    """Return two surrogates as their character, and half of a pair as nothing."""
+    return surrogates.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "ignore")
 
 
 # --- HTML -----------------------------------------------------------------------------------------
 
 
-def _plain_lines(text: str) -> str:
+def _plain_lines(text: Tracked) -> Tracked:
     """Return `text` without tags and comments and with character references resolved."""
-    if "<" in text:
-        text = _TAG.sub(_tag_text, _without_comments(text))
-    return _ENTITY.sub(lambda match: html.unescape("&" + match[1]), text) if "&" in text else text
+    if "<" in text.text:
+        text = _without_comments(text).sub(_TAG, _tag_text)
+    if "&" in text.text:
+        text = text.sub(_ENTITY, lambda match: html.unescape("&" + match[1]))
+    return text
 
 
-def _without_comments(text: str) -> str:
+def _without_comments(text: Tracked) -> Tracked:
     parts = []
-    position = 0
-    while (start := text.find("<!--", position)) >= 0 and (end := text.find("-->", start + 4)) >= 0:
-        parts.append(text[position:start])
-        position = end + 3
-    return "".join([*parts, text[position:]])
+    done = 0
+    find = text.text.find
+    while (start := find("<!--", done)) >= 0 and (end := find("-->", start + 4)) >= 0:
+        parts.append(text[done:start])
+        done = end + 3
+    return Tracked.join([*parts, text[done:]]) if parts else text
 
 
 def _tag_text(tag: re.Match[str]) -> str:
@@ -265,99 +293,111 @@ def _tag_text(tag: re.Match[str]) -> str:
 class _Unit:
     """Lines that are read as one: running text, or one heading, list item or table row."""
 
-    text: str
+    lines: list[Tracked]
     continues: bool = True  # with the next line, if that has no mark of its own
     closed: bool = False  # by a full stop, whatever follows
 
 
-def _paragraphs(text: str) -> Iterator[str]:
+def _paragraphs(text: Tracked) -> Iterator[Tracked]:
     """Yield the speakable paragraphs of Markdown or plain text, one line each."""
     paragraphs = [_units(block) for block in _blocks(text)]
-    lines = iter(
-        _inline("\n".join(unit.text for units in paragraphs for unit in units)).split("\n")
-    )
-    for units in paragraphs:
+    units = [Tracked.joined(" ", unit.lines) for units in paragraphs for unit in units]
+    lines = iter(_inline(Tracked.joined("\n", units)).split("\n"))
+    for units_ in paragraphs:
         sentences = [
-            _stopped(line) if unit.closed or unit is not units[-1] else line
-            for unit, line in zip(units, map(str.strip, islice(lines, len(units))), strict=True)
+            _stopped(line) if unit.closed or unit is not units_[-1] else line
+            for unit, line in zip(
+                units_, (line.strip() for line in islice(lines, len(units_))), strict=True
+            )
         ]
-        paragraph = " ".join(filter(None, sentences))
-        if _SPEAKABLE.search(paragraph):
+        paragraph = Tracked.joined(" ", [line for line in sentences if line.text])
+        if _SPEAKABLE.search(paragraph.text):
             yield paragraph
 
 
-def _blocks(text: str) -> Iterator[list[str]]:
+def _blocks(text: Tracked) -> Iterator[list[Tracked]]:
     """Yield blocks of lines with single spaces. A leading space marks an indented line."""
-    block: list[str] = []
-    for raw in [*text.split("\n"), ""]:
-        line = " ".join(raw.split())
-        if line[:1].isalnum():  # no mark begins so, and most lines do
-            block.append(f" {line}" if raw[0].isspace() else line)
+    block: list[Tracked] = []
+    for raw in [*text.split("\n"), Tracked.of("")]:
+        indented = raw.text[:1].isspace()
+        line = raw.strip().sub(_SPACES, " ")
+        written = line.text
+        kept = line.before(" ") + line if indented else line
+        if written[:1].isalnum():  # no mark begins so, and most lines do
+            block.append(kept)
             continue
-        drawn = _FENCE.fullmatch(line) or (
-            _RULE.fullmatch(line) and not ("|" in line and "-" in line)
+        drawn = _FENCE.fullmatch(written) or (
+            _RULE.fullmatch(written) and not ("|" in written and "-" in written)
         )
-        heading = _HEADING.match(line)
-        if block and (heading or drawn or not line):
+        heading = _HEADING.match(written)
+        if block and (heading or drawn or not written):
             yield block
             block = []
         if heading:
             yield [line]
-        elif line and not drawn:
-            block.append(f" {line}" if raw[0].isspace() else line)
+        elif written and not drawn:
+            block.append(kept)
 
 
-def _units(block: list[str]) -> list[_Unit]:
-    if len(block) == 1 and block[0][0].isalnum() and "|" not in block[0]:
-        return [_Unit(block[0])]
-    table = any("|" in line and _TABLE_RULE.fullmatch(line.strip()) for line in block)
-    numbers = {int(match[1]) for match in map(_NUMBERED.match, block) if match}
+def _units(block: Sequence[Tracked]) -> list[_Unit]:
+    texts = [line.text for line in block]
+    if len(block) == 1 and texts[0][0].isalnum() and "|" not in texts[0]:
+        return [_Unit([block[0]])]
+    table = any("|" in text and _TABLE_RULE.fullmatch(text.strip()) for text in texts)
+    numbers = {int(match[1]) for match in map(_NUMBERED.match, texts) if match}
     units: list[_Unit] = []
     for indented in block:
-        line = indented.lstrip()
-        prefix = _PREFIX.match(line)[0]  # type: ignore[index]  # matches anything, if only the empty string
+        line = indented.strip()
+        prefix = _PREFIX.match(line.text)[0]  # type: ignore[index]  # matches at least ""
         rest = line[len(prefix) :]
-        number = _NUMBERED.match(rest)
-        if _LINK_TARGET.fullmatch(rest) or (table and _TABLE_RULE.fullmatch(line)):
+        number = _NUMBERED.match(rest.text)
+        if _LINK_TARGET.fullmatch(rest.text) or (table and _TABLE_RULE.fullmatch(line.text)):
             continue
-        if (table and "|" in line) or (line[0] == line[-1] == "|" and line.count("|") > 2):
-            cells = filter(None, map(str.strip, rest.split("|")))
-            units.append(_Unit(", ".join(cells), continues=False, closed=True))
+        if (table and "|" in line.text) or (
+            line.text[0] == line.text[-1] == "|" and line.text.count("|") > 2
+        ):
+            cells = (cell.strip() for cell in rest.split("|"))
+            row = Tracked.joined(", ", [cell for cell in cells if cell.text])
+            units.append(_Unit([row], continues=False, closed=True))
         elif number and numbers & {int(number[1]) - 1, int(number[1]) + 1}:
-            units.append(_Unit(rest, continues=False, closed=True))
+            units.append(_Unit([rest], continues=False, closed=True))
         elif prefix.strip("> "):
             mark = prefix.strip(f"> {_PICTURE}")
-            units.append(_Unit(rest, continues=False, closed=bool(mark)))
-        elif units and (units[-1].continues or indented != line):
-            units[-1].text += f" {rest}"
+            units.append(_Unit([rest], continues=False, closed=bool(mark)))
+        elif units and (units[-1].continues or indented.text[0] == " "):
+            before = units[-1].lines[-1]
+            if _DIVIDED.search(before.text) and rest.text[:1].islower():
+                units[-1].lines[-1] = before[:-1] + rest
+            else:
+                units[-1].lines.append(rest)
         else:
-            units.append(_Unit(rest))
+            units.append(_Unit([rest]))
     return units
 
 
-def _stopped(sentence: str) -> str:
+def _stopped(sentence: Tracked) -> Tracked:
     """Return `sentence` with a full stop, unless it ends with punctuation or says nothing."""
-    if not _SPEAKABLE.search(sentence) or _CLOSED.search(sentence):
+    if not _SPEAKABLE.search(sentence.text) or _CLOSED.search(sentence.text):
         return sentence
-    return sentence + ("。" if _HAN_OR_KANA_END.search(sentence) else ".")
+    return sentence.after("。" if _HAN_OR_KANA_END.search(sentence.text) else ".")
 
 
 # --- inside lines ---------------------------------------------------------------------------------
 
 
-def _inline(text: str) -> str:
+def _inline(text: Tracked) -> Tracked:
     """Return `text` with inline markup resolved. The number of lines stays."""
-    text = _IMAGE_OR_LINK.sub(r"\1", text)
-    text = _REFERENCE.sub(lambda match: match[1] or "", text)
-    if _URL_SIGN.search(text):
-        text = _URL.sub(_host, text)
-    text = _STARS.sub(_stars, text)
-    text = _STARRED.sub(r"\1", text)
-    text = _UNDERLINED.sub(r"\2", text)
-    text = _ESCAPE.sub("", text)
+    text = text.sub(_IMAGE_OR_LINK, r"\1")
+    text = text.sub(_REFERENCE, lambda match: match[1] or "")
+    if _URL_SIGN.search(text.text):
+        text = text.sub(_URL, _host)
+    text = text.sub(_STARS, _stars)
+    text = text.sub(_STARRED, r"\1")
+    text = text.sub(_UNDERLINED, r"\2")
+    text = text.sub(_ESCAPE, "")
     for pattern, replacement in _REWRITES:
-        text = pattern.sub(replacement, text)
-    return set_apart(text, decimal_comma=True)
+        text = text.sub(pattern, replacement)
+    return separate_digits(text, decimal_comma=True)
 
 
 def _host(url: re.Match[str]) -> str:

@@ -69,14 +69,14 @@ def weighted_length(text: str) -> int:
 
 
 def split(
-    text: str, language: str, *, max_chars: int, first_chars: int = 80
+    text: str, language: str, *, max_chars: int, first_chars: int | None = 80
 ) -> Iterator[TextSegment]:
     """Yield `text` as segments of at most `max_chars`, by `weighted_length`.
 
-    The first one is short for an early start. Paragraphs end at blank lines. Whitespace becomes
-    single spaces. Apart from whitespace
-    nothing is lost, doubled or moved. Memory beyond `text` is bounded by a window of a thousand
-    characters. The last piece has no pause after it. `language` is an ISO 639-1 code. Raises
+    The first one is short for an early start, unless `first_chars` is None. Paragraphs end at blank
+    lines. Whitespace becomes single spaces. Apart from whitespace nothing is lost, doubled or
+    moved. Memory beyond `text` is bounded by a window of a thousand characters. The last piece has
+    no pause after it. `language` is an ISO 639-1 code. Raises
     `ValueError` when `max_chars` cannot hold a character.
     """
     if max_chars < _WIDE_WEIGHT:
@@ -85,7 +85,9 @@ def split(
     for start, end in _paragraphs(text):
         sentences = _sentences(text, start, end, language)
         pieces = (
-            _joined(sentences, max_chars) if waiting else _opened(sentences, max_chars, first_chars)
+            _joined(sentences, max_chars)
+            if waiting or first_chars is None
+            else _opened(sentences, max_chars, first_chars)
         )
         if waiting:
             waiting = replace(waiting, pause_s=PARAGRAPH_PAUSE_S)

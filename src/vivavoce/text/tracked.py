@@ -42,23 +42,28 @@ class Tracked:
     def of(cls, text: str, start: int = 0) -> "Tracked":
         """Return the author's own `text`, which begins at offset `start`."""
         at = range(start, start + len(text))
-        return cls(text, array("q", at), array("q", (i + 1 for i in at)))
+        return cls(text, array("i", at), array("i", (i + 1 for i in at)))
 
     @classmethod
     def spanning(cls, text: str, start: int, end: int) -> "Tracked":
         """Return `text` that stands for the author's characters from `start` to `end`."""
-        count = len(text)
-        return cls(text, array("q", repeat(start, count)), array("q", repeat(end, count)))
+        return cls(text, array("i", [start]) * len(text), array("i", [end]) * len(text))
 
     @classmethod
     def join(cls, parts: Iterable["Tracked"]) -> "Tracked":
         texts: list[str] = []
-        starts, ends = array("q"), array("q")
+        starts, ends = array("i"), array("i")
         for part in parts:
             texts.append(part.text)
             starts.extend(part.starts)
             ends.extend(part.ends)
         return cls("".join(texts), starts, ends)
+
+    @classmethod
+    def joined(cls, separator: str, parts: Sequence["Tracked"]) -> "Tracked":
+        """Return the parts with `separator` between them, as `str.join`."""
+        between = (each for part in parts[1:] for each in (part.before(separator), part))
+        return cls.join([*parts[:1], *between])
 
     def __len__(self) -> int:
         return len(self.text)
@@ -76,6 +81,25 @@ class Tracked:
         left = len(self.text) - len(self.text.lstrip())
         return self[left : max(left, len(self.text.rstrip()))]
 
+    def split(self, separator: str) -> list["Tracked"]:
+        """Return the parts between the separators, as `str.split`."""
+        parts = []
+        at = 0
+        for text in self.text.split(separator):
+            parts.append(self[at : at + len(text)])
+            at += len(text) + len(separator)
+        return parts
+
+    def before(self, text: str) -> "Tracked":
+        """Return `text` with the empty span at the start of this one."""
+        at = self.span(0, 0)[0]
+        return Tracked.spanning(text, at, at)
+
+    def after(self, text: str) -> "Tracked":
+        """Return this text with `text` behind it, which has the empty span at its end."""
+        at = self.ends[-1] if self.ends else 0
+        return self + Tracked.spanning(text, at, at)
+
     def span(self, start: int = 0, end: int | None = None) -> tuple[int, int]:
         """Return the author's span of the characters `start` to `end`.
 
@@ -83,7 +107,7 @@ class Tracked:
         """
         end = len(self.text) if end is None else end
         if start < end:
-            return self.starts[start], max(self.ends[start:end])
+            return self.starts[start], self.ends[end - 1]
         at = self.ends[start - 1] if start else (self.starts[0] if self.starts else 0)
         return at, at
 
@@ -94,20 +118,34 @@ class Tracked:
         takes: `[("five", 1), " ", ("minutes", 2)]`. Any other replacement stands for the whole
         match, but for characters that it has in common with the start and end of the match.
         """
-        parts: list[Tracked] = []
+        text = self.text
+        function = _function(replacement)
+        texts: list[str] = []
+        starts, ends = array("i"), array("i")
         done = 0
-        for match in pattern.finditer(self.text):
+        for match in pattern.finditer(text):
             start, end = match.span()
-            new = match.expand(replacement) if isinstance(replacement, str) else replacement(match)
-            if new == match[0]:
+            new = function(match)
+            if new == text[start:end]:
                 continue
-            parts.append(self[done:start])
-            if isinstance(new, str):
-                parts.append(self._replaced(start, end, new))
-            else:
-                parts += self._pieces(match, new)
+            texts.append(text[done:start])
+            starts += self.starts[done:start]
+            ends += self.ends[done:start]
             done = end
-        return Tracked.join([*parts, self[done:]]) if parts else self
+            if not new:
+                continue
+            part = (
+                self._replaced(start, end, new)
+                if isinstance(new, str)
+                else self._pieces(match, new)
+            )
+            texts.append(part.text)
+            starts += part.starts
+            ends += part.ends
+        if not texts:
+            return self
+        texts.append(text[done:])
+        return Tracked("".join(texts), starts + self.starts[done:], ends + self.ends[done:])
 
     def replace(self, old: str, new: str) -> "Tracked":
         return self.sub(re.compile(re.escape(old)), lambda _: new) if old in self.text else self
@@ -117,13 +155,13 @@ class Tracked:
         new = [character(each) for each in self.text]
         if all(len(each) == 1 for each in new):
             return Tracked("".join(new), self.starts, self.ends)
-        starts, ends = array("q"), array("q")
+        starts, ends = array("i"), array("i")
         for each, start, end in zip(new, self.starts, self.ends, strict=True):
             starts.extend(repeat(start, len(each)))
             ends.extend(repeat(end, len(each)))
         return Tracked("".join(new), starts, ends)
 
-    def _pieces(self, match: re.Match[str], pieces: Sequence[Piece]) -> list["Tracked"]:
+    def _pieces(self, match: re.Match[str], pieces: Sequence[Piece]) -> "Tracked":
         """Return the pieces. Text without a group lies between its neighbours.
 
         Pieces in another order than their groups stand for all that lies between.
@@ -132,10 +170,8 @@ class Tracked:
         groups = [piece[1] for piece in pieces if not isinstance(piece, str)]
         spans = [self.span(*match.span(group)) for group in groups]
         if any(one[1] > two[0] for one, two in pairwise(spans)) or not spans:
-            return [
-                Tracked.spanning(piece if isinstance(piece, str) else piece[0], first, last)
-                for piece in pieces
-            ]
+            texts = (piece if isinstance(piece, str) else piece[0] for piece in pieces)
+            return Tracked.spanning("".join(texts), first, last)
         parts, at = [], first
         for piece in pieces:
             if isinstance(piece, str):
@@ -147,22 +183,33 @@ class Tracked:
             parts.append(
                 self[slice(*match.span(group))] if kept else Tracked.spanning(text, start, at)
             )
-        return parts
+        return Tracked.join(parts)
 
     def _replaced(self, start: int, end: int, new: str) -> "Tracked":
         """Return `new` in place of the characters `start` to `end`, which it differs from."""
         old = self.text[start:end]
-        if new and (at := old.find(new)) >= 0:
+        if (at := old.find(new)) >= 0:
             return self[start + at : start + at + len(new)]
         most = min(len(old), len(new))
         head = next((i for i in range(most) if old[i] != new[i]), most)
         most -= head
         tail = next((i for i in range(most) if old[-1 - i] != new[-1 - i]), most)
         middle = new[head : len(new) - tail]
-        return Tracked.join(
-            (
-                self[start : start + head],
-                Tracked.spanning(middle, *self.span(start + head, end - tail)),
-                self[end - tail : end],
-            )
+        first, last = self.span(start + head, end - tail)
+        return Tracked(
+            new,
+            self.starts[start : start + head]
+            + array("i", [first]) * len(middle)
+            + self.starts[end - tail : end],
+            self.ends[start : start + head]
+            + array("i", [last]) * len(middle)
+            + self.ends[end - tail : end],
         )
+
+
+def _function(replacement: Replacement) -> Callable[[re.Match[str]], str | Sequence[Piece]]:
+    if not isinstance(replacement, str):
+        return replacement
+    if "\\" in replacement:
+        return lambda match: match.expand(replacement)
+    return lambda _: replacement

@@ -177,6 +177,7 @@ def _info(readable: Sequence[str]) -> EngineInfo:
         max_segment_chars=200,
         description="Natural voices in seven languages on one CPU core, faster than real time.",
         licence="Apache-2.0",
+        reads="words",
     )
 
 

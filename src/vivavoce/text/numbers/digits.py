@@ -6,10 +6,17 @@ Knows no language. The caller tells the meaning of a comma between two numbers.
 import re
 from typing import Final
 
+from vivavoce.text.tracked import Tracked
+
 MAX_DIGITS: Final = 15  # longer ones are identifiers, and are read digit by digit
 
 _NUMBERS = re.compile(r"([$€£¥₩₹]?)(\d++(?:,\d++)*+)")
 _GROUPED = re.compile(r"\A\d{1,3}(?:,\d{3})++")
+
+
+def separate_digits(text: Tracked, *, decimal_comma: bool) -> Tracked:
+    """As `set_apart`, of tracked text."""
+    return text.sub(_NUMBERS, lambda found: _apart(found[1], found[2], decimal_comma))
 
 
 def set_apart(text: str, *, decimal_comma: bool) -> str:

@@ -7,6 +7,7 @@ numbers that the front end reads itself.
 from vivavoce.errors import MissingDependency, Unsupported
 from vivavoce.text.numbers.digits import set_apart
 from vivavoce.text.numbers.english import verbalize_english
+from vivavoce.text.tracked import Tracked
 
 LANGUAGES = ("en", "es", "fr", "it", "pt", "ja", "zh")
 
@@ -42,3 +43,12 @@ def _in_words(text: str, language: str) -> str:
     from vivavoce.text.numbers.romance import verbalize_romance
 
     return verbalize_romance(text, language)
+
+
+def read(text: Tracked, language: str) -> Tracked:
+    said = verbalize(text.text, language)
+    return text if said == text.text else Tracked.spanning(said, *text.span())
+
+
+def say_as(text: str, kind: str, format: str | None, language: str) -> str | None:
+    return None

@@ -25,7 +25,7 @@ from vivavoce.api.schemas.requests import NOT_EMPTY, Flag, Instruct, Name, Numbe
 from vivavoce.audio import open_encoder
 from vivavoce.errors import Unsupported
 from vivavoce.synthesis.speech import Speech
-from vivavoce.text.split import TextSegment
+from vivavoce.text.pipeline import SpokenSegment
 from vivavoce.types import AudioFormat, EngineInfo, Samples, SpeechRequest, Voice
 
 RATE_HZ: Final = 24_000  # the SDK assumes this rate for all audio
@@ -188,7 +188,7 @@ async def _frames(speech: Speech, audio_format: AudioFormat) -> AsyncGenerator[b
 
 async def _segments(speech: Speech) -> AsyncGenerator[tuple[str, Samples]]:
     """Yield the text and the whole audio of each segment."""
-    segment: TextSegment | None = None
+    segment: SpokenSegment | None = None
     parts: list[Samples] = []
     async with aclosing(speech.samples(whole_segments=True)) as samples:
         async for part in samples:
