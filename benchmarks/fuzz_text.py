@@ -21,7 +21,7 @@ from vivavoce.errors import VivavoceError
 from vivavoce.models.hibari import HibariModel
 from vivavoce.models.kokoro.g2p import Phonemizer
 from vivavoce.synthesis.routing import SAMPLE_CHARS
-from vivavoce.text.detect import Detector
+from vivavoce.text.detect import detect
 from vivavoce.text.normalize import normalize
 from vivavoce.text.split import split
 from vivavoce.types import Segment
@@ -29,6 +29,7 @@ from vivavoce.types import Segment
 TEXT_CHARS: Final = 100_000
 TARGET_S: Final = 0.5  # of processor time for each step of a text
 PIECES: Final = 3  # of each text that are read in each language
+LANGUAGES: Final = ("en", "es", "fr", "it", "pt", "de", "zh", "ja", "ko", "ru")
 LETTERS: Final = ("a", "a ", "A. ", "7", "中", "é")
 TOKENS = (
     "😀", "http://", "https://a@", "mailto:", "www.", "www.a.", "a.b/", "a@", "a@b.", "<",
@@ -71,8 +72,7 @@ class Reader:
     """The timed steps of a text before it is spoken."""
 
     def __init__(self) -> None:
-        self._detector = Detector(("en", "es", "fr", "it", "pt", "de", "zh", "ja", "ko", "ru"))
-        self._detector.detect("Which language is this sentence written in?")
+        detect("Which language is this sentence written in?", LANGUAGES)
         self._hibari, self._kokoro = HibariModel(), Phonemizer()
         for language in self._kokoro.languages:
             self._kokoro.phonemize("1.", language)  # loads what it needs
@@ -91,7 +91,7 @@ class Reader:
                 timings.append(Timing(step, name, time.process_time() - started_s))
 
         speakable = str(timed("normalize", lambda: normalize(text)))
-        timed("detect", lambda: self._detector.detect(speakable[:SAMPLE_CHARS]))
+        timed("detect", lambda: detect(speakable[:SAMPLE_CHARS], LANGUAGES))
         timed("split", lambda: sum(1 for _ in split(speakable, "en", max_chars=250)))
         for piece in itertools.islice(split(speakable, "en", max_chars=250), PIECES):
             self._read(piece.text, timed)

@@ -240,7 +240,7 @@ async def _run(
 @asynccontextmanager
 async def _in_process(models: tuple[str, ...]) -> AsyncGenerator[Speak]:
     from vivavoce.cli.in_process import open_pool
-    from vivavoce.synthesis.speech import Synthesizer
+    from vivavoce.synthesis.synthesizer import Synthesizer
 
     async with open_pool(Settings.read(models=models)) as pool:
         synthesizer = Synthesizer(pool)

@@ -16,7 +16,7 @@ from tests.conftest import app_client, tone_pool
 from vivavoce.api.app import create_app
 from vivavoce.models.kokoro.g2p import Phonemizer
 from vivavoce.settings import Settings
-from vivavoce.synthesis.speech import Synthesizer
+from vivavoce.synthesis.synthesizer import Synthesizer
 from vivavoce.text.normalize import PART_CHARS, normalize, parts
 from vivavoce.text.split import split
 from vivavoce.types import SpeechRequest

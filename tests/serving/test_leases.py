@@ -15,7 +15,7 @@ from vivavoce.serving.local import LocalEngine
 from vivavoce.serving.pool import Pool
 from vivavoce.serving.queue import Limits
 from vivavoce.settings import Settings
-from vivavoce.synthesis.speech import Synthesizer
+from vivavoce.synthesis.synthesizer import Synthesizer
 from vivavoce.types import SpeechRequest
 
 

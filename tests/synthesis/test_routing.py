@@ -139,7 +139,6 @@ async def test_auto_passes_over_a_model_that_cannot_be_loaded(problem: Exception
         ({"speaker": "nobody"}, UnknownVoice, "'nobody'"),
         ({"language": "ko"}, Unsupported, "korean"),
         ({"text": "오늘은 날씨가 좋네요."}, Unsupported, "korean"),
-        ({"text": "Heute ist das Wetter sehr schön, nicht wahr?"}, Unsupported, "german"),
         ({"text": "今天天气很好。", "model": "small"}, Unsupported, "chinese"),
         ({"text": "今天天气很好。", "language": "en"}, Unsupported, "cannot be read as english"),
         (
@@ -147,7 +146,7 @@ async def test_auto_passes_over_a_model_that_cannot_be_loaded(problem: Exception
             Unsupported,
             "chinese.*with speaker 'heart'",
         ),
-        ({"text": "आज मौसम बहुत अच्छा है।"}, Unsupported, "a script that cannot be read by"),
+        ({"text": "आज मौसम बहुत अच्छा है।"}, Unsupported, "hindi"),
         ({"speaker": "nobody"}, UnknownVoice, "heart, vivian, ryan"),
         ({"language": "ko"}, Unsupported, "english, spanish, chinese"),
     ],
@@ -157,6 +156,23 @@ async def test_what_nobody_can_say_is_refused_by_name(
 ) -> None:
     with pytest.raises(error, match=says):
         await chosen(router(ENGLISH, MANY), **fields)
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"text": "Heute ist das Wetter sehr schön."}, ("small", "heart", "heart", "en")),
+        ({"text": "Las Vegas.", "speaker": "heart"}, ("small", "heart", "heart", "en")),
+        ({"text": "¿Dónde está Pedro?", "speaker": "ryan"}, ("many", "ryan", "ryan", "en")),
+        ({"text": "The cat sleeps.", "speaker": "ef_dora"}, ("many", "ef_dora", "ef_dora", "es")),
+        ({"text": "¿Dónde está Pedro?", "model": "small"}, ("small", "heart", "heart", "en")),
+        ({"text": "Version 2.0", "model": "many"}, ("many", "af_heart", "af_heart", "en")),
+    ],
+)
+async def test_guess_refuses_no_text_that_can_be_read(
+    fields: dict[str, str], expected: tuple[str, str, str, str]
+) -> None:
+    assert await chosen(router(ENGLISH, MANY), **fields) == expected
 
 
 def test_alias_without_a_voice_of_the_language_keeps_its_own() -> None:

@@ -23,7 +23,7 @@ from benchmarks.fuzz_text import TOKENS
 import vivavoce.models.kokoro.g2p
 import vivavoce.text
 from vivavoce.models.kokoro.g2p.romance.rules import RuleTable
-from vivavoce.text.detect import Detector, speakable_share
+from vivavoce.text.detect import detect, speakable_share
 from vivavoce.text.normalize import normalize
 from vivavoce.text.numbers.verbalize import LANGUAGES, verbalize
 from vivavoce.text.split import split, weighted_length
@@ -186,7 +186,7 @@ def _share(text: str) -> object:
 WHOLE: dict[str, Callable[[str], object]] = {
     "normalize": normalize,
     "split": partial(exhaust, lambda text: split(text, "en", max_chars=250)),
-    "detect": lambda text: Detector(("en", "de", "fr")).detect(text),
+    "detect": lambda text: detect(text, ("en", "de", "fr")),
     "speakable_share": _share,
     "weighted_length": weighted_length,
     "words": lambda text: words(text, "en"),

@@ -40,7 +40,7 @@ from vivavoce.registry import build_pool
 from vivavoce.serving.pool import Pool
 from vivavoce.settings import Settings
 from vivavoce.storage import Folders, SpoolLimit
-from vivavoce.synthesis.speech import Synthesizer
+from vivavoce.synthesis.synthesizer import Synthesizer
 from vivavoce.types import SpeechReport
 
 if TYPE_CHECKING:  # needs an extra
@@ -107,6 +107,7 @@ def _services(settings: Settings, pool: Pool, tracing: "Tracing | None") -> Serv
     synthesizer = Synthesizer(
         pool,
         default_model=settings.default_model,
+        default_language=settings.default_language,
         max_text_chars=settings.max_text_chars,
         timeout_s=settings.request_timeout_s,
         on_report=report,

@@ -14,7 +14,7 @@ from vivavoce.api.replay import ReplayStore
 from vivavoce.api.request_log import RequestLog
 from vivavoce.observability.metrics import Metrics
 from vivavoce.storage import Folders, SpoolLimit
-from vivavoce.synthesis.speech import Synthesizer
+from vivavoce.synthesis.synthesizer import Synthesizer
 
 if TYPE_CHECKING:  # needs an extra
     from vivavoce.observability.otel import Tracing

@@ -174,7 +174,7 @@ async def _check_models(settings: "Settings") -> tuple[ModelCheck, ...]:
 
 async def _check_model(pool: "Pool", name: str) -> ModelCheck:
     """Load a model and let it speak one sentence."""
-    from vivavoce.synthesis.speech import Synthesizer
+    from vivavoce.synthesis.synthesizer import Synthesizer
     from vivavoce.types import SpeechRequest
 
     try:

@@ -76,11 +76,14 @@ def open_speech(
 async def _in_process(
     request: "SpeechRequest", settings: "Settings", timer: SpeechTimer
 ) -> AsyncGenerator[AsyncAudioStream]:
-    from vivavoce.synthesis.speech import Synthesizer
+    from vivavoce.synthesis.synthesizer import Synthesizer
 
     async with open_pool(settings) as pool:
         synthesizer = Synthesizer(
-            pool, default_model=settings.default_model, max_text_chars=settings.max_text_chars
+            pool,
+            default_model=settings.default_model,
+            default_language=settings.default_language,
+            max_text_chars=settings.max_text_chars,
         )
         async with (
             aclosing(await synthesizer.open(request)) as speech,

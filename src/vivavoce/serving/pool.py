@@ -135,6 +135,14 @@ class Pool:
             except VivavoceError as error:
                 log.debug("model %r cannot be previewed: %s", model.name, error.message)
 
+    async def described(self) -> Sequence[EngineInfo]:
+        """Return the descriptions of all models, or none if some must be loaded for that."""
+        await self.preview_all()
+        models = self._models.values()
+        known = [model.info for model in models if model.info is not None]
+        unknown = any(model.info is None and model.problem is None for model in models)
+        return [] if unknown else known
+
     @asynccontextmanager
     async def lease(self, name: str) -> AsyncGenerator[Engine]:
         """Hold a lease of the engine `name`, as `acquire`, and release it at the end."""

@@ -72,6 +72,12 @@ class Settings(BaseSettings):
     """Model for requests that name none. `auto` chooses by language and by what is ready. The
     folder or hub id of a Qwen3-TTS checkpoint also adds it to `qwen`."""
 
+    default_language: Literal["en", "zh", "de", "it", "pt", "es", "ja", "ko", "fr", "ru", "hi"] = (
+        "en"
+    )
+    """Language (ISO 639-1) of texts that leave it open, such as a name alone. Other languages are
+    detected, by strong evidence."""
+
     qwen: Checkpoints = ()
     """Qwen3-TTS checkpoints to offer before all other models, comma-separated. Each is a folder, or
     the hub id of a checkpoint that `vivavoce models pull` has downloaded, like

@@ -22,7 +22,8 @@ from vivavoce.synthesis.routing_errors import (
     other_task,
 )
 from vivavoce.synthesis.voices import find_voice
-from vivavoce.text.detect import Detector, speakable_share
+from vivavoce.text.detect import detect, detect_script, speakable_share
+from vivavoce.text.languages import LANGUAGES, scripts_read
 from vivavoce.types import EngineInfo, SpeechRequest, Task, Voice
 
 AUTO = "auto"
@@ -35,6 +36,10 @@ MODEL_ALIASES: Mapping[str, str] = {
     "tts-1-hd": AUTO,
     "gpt-4o-mini-tts": AUTO,
 }
+# Stands for models that are not described yet.
+ANY = EngineInfo(
+    name=AUTO, sample_rate_hz=0, languages=tuple(each.code for each in LANGUAGES), voices=()
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,16 +84,21 @@ class _ModelQuery:
 
 
 class Router:
-    """Choose among the models of `pool`. `default_model` answers requests that name none."""
+    """Choose among the models of `pool`.
 
-    def __init__(self, pool: Pool, *, default_model: str = AUTO) -> None:
+    `default_model` answers requests that name none. Doubtful text is in `default_language`.
+    """
+
+    def __init__(
+        self, pool: Pool, *, default_model: str = AUTO, default_language: str = "en"
+    ) -> None:
         self._pool = pool
         self._default_model = default_model
-        self._detector = Detector(("en", "es", "fr", "it", "pt", "de", "zh", "ja", "ko", "ru"))
+        self._default_language = default_language
 
     def warm_up(self) -> None:
         """Load the language detector: a second of work that the first request would wait for."""
-        self._detector.detect("Which language is this sentence written in?")
+        detect("Which language is this sentence written in?", ("en", "de"))
 
     async def candidates(self, model: str | None) -> Sequence[EngineInfo]:
         """Return the descriptions of the models that `model` stands for, in order of preference."""
@@ -109,12 +119,11 @@ class Router:
         Raises `UnknownModel`, `UnknownVoice`, `Unsupported` if no model here can speak this text as
         asked, and the errors of `Pool.acquire`.
         """
-        language, confident = self._language(request)
         if request.reference is not None:
             request = replace(request, speaker=None)  # the recording is the voice
         query = self._query(request.model, request.task, cloning=request.reference is not None)
         if query.name == AUTO:
-            return await self._route_auto(request, query, language, confident)
+            return await self._route_auto(request, query)
         info = await self._pool.info(query.name)
         if query.task not in (None, info.task):
             raise other_task(info, query.task)
@@ -122,9 +131,10 @@ class Router:
             raise clones_nothing(info, (await self._infos())[0])
         if (error := missing_input(info, request)) is not None:
             raise error
-        match = _match(info, request, language, confident)
+        language, confident = self._language(request, [info])
+        match = self._match(info, request, language, confident)
         if match is None:
-            raise no_match([info], request, language)
+            raise no_match([info], request, _written_in(request, language))
         return await self._lease(query.name, match)
 
     def _query(self, model: str | None, task: Task | None, *, cloning: bool = False) -> _ModelQuery:
@@ -141,11 +151,23 @@ class Router:
         use_default = name == AUTO and task is None and not cloning
         return _ModelQuery(self._default_model if use_default else name, task)
 
-    def _language(self, request: SpeechRequest) -> tuple[str, bool]:
+    def _language(self, request: SpeechRequest, infos: Sequence[EngineInfo]) -> tuple[str, bool]:
+        """Return the language of the text, and whether that is certain.
+
+        It is one that these models speak. The language of a named voice outweighs a guess, if it
+        is written in Latin letters as the text is.
+        """
         if request.language is not None:
             return request.language, True
+        spoken = list(dict.fromkeys(code for info in infos for code in info.languages))
+        text = request.text[:SAMPLE_CHARS]
+        if (language := detect_script(text, spoken)) is not None:
+            return language, True
+        named = [voice for info in infos for voice in info.voices if _is_named(request, voice)]
+        own = list(dict.fromkeys(code for voice in named for code in voice.languages))
+        own = own if any(scripts_read(code) == ("latin",) for code in own) else []
         try:
-            found = self._detector.detect(request.text[:SAMPLE_CHARS])
+            found = detect(text, own or spoken or [self._default_language], self._default_language)
         except MemoryError as error:
             raise OutOfMemory(
                 "there was no memory to detect the language of the text; name it in language, "
@@ -164,11 +186,11 @@ class Router:
                 problems.append(problem)
         return infos, problems
 
-    async def _route_auto(
-        self, request: SpeechRequest, query: _ModelQuery, language: str, confident: bool
-    ) -> Route:
+    async def _route_auto(self, request: SpeechRequest, query: _ModelQuery) -> Route:
         rejections = Rejections()
         fallbacks: list[tuple[str, _Match]] = []
+        described = await self._pool.described()
+        language, confident = self._language(request, described or [ANY])
         # 1. Take the first model that matches, the default model before the others. The loop is
         #    lazy: some models must be loaded before they describe themselves.
         for name in sorted(self._pool.names, key=lambda name: name != self._default_model):
@@ -176,19 +198,45 @@ class Router:
                 info = await self._pool.info(name)
                 if not rejections.admits(info, request, query.task):
                     continue
-                match = _match(info, request, language, confident)
+                if described or not _names_voice(request, info):
+                    match = self._match(info, request, language, confident)
+                else:
+                    match = self._match(info, request, *self._language(request, [info]))
                 if match is None:
                     rejections.unmatched.append(info)
                 elif match.is_fallback:
                     fallbacks.append((name, match))
                 else:
                     return await self._lease_reachable(name, match)
-        # 2. Take a model whose only voice stands in for the name.
+        # 2. Take a model that reads the text, if its language was but a guess.
+        if request.language is None:
+            guessed = self._language(request, rejections.unmatched)[0]
+            found = [self._match(info, request, guessed, False) for info in rejections.unmatched]
+            fallbacks = [(match.info.name, match) for match in found if match] + fallbacks
+            fallbacks.sort(key=lambda fallback: fallback[1].is_fallback)
+        # 3. Take a model whose only voice stands in for the name.
         for name, match in fallbacks:
             with rejections.collecting():
                 return await self._lease_reachable(name, match)
-        # 3. Explain why none of them can.
-        raise rejections.error(request, language, query.task, by_model=query.by_model)
+        # 4. Explain why none of them can.
+        raise rejections.error(
+            request, _written_in(request, language), query.task, by_model=query.by_model
+        )
+
+    def _match(
+        self, info: EngineInfo, request: SpeechRequest, language: str, confident: bool
+    ) -> _Match | None:
+        """Return how this model would answer, or None if it cannot."""
+        if language not in info.languages:
+            if confident:
+                return None
+            usual = self._default_language
+            language = usual if usual in info.languages else info.languages[0]
+        found = find_voice(info, request.speaker, language)
+        if found is None or speakable_share(request.text[:SAMPLE_CHARS], language) < 0.5:
+            return None
+        voice, speaker = found
+        return _Match(info, voice, speaker, language)
 
     async def _lease(self, name: str, match: _Match) -> Route:
         return Route(await self._pool.acquire(name), match.voice, match.speaker, match.language)
@@ -203,16 +251,16 @@ class Router:
         return route
 
 
-def _match(
-    info: EngineInfo, request: SpeechRequest, language: str, confident: bool
-) -> _Match | None:
-    """Return how this model would answer, or None if it cannot."""
-    if language not in info.languages:
-        if confident:
-            return None
-        language = info.languages[0]
-    found = find_voice(info, request.speaker, language)
-    if found is None or speakable_share(request.text[:SAMPLE_CHARS], language) < 0.5:
-        return None
-    voice, speaker = found
-    return _Match(info, voice, speaker, language)
+def _is_named(request: SpeechRequest, voice: Voice) -> bool:
+    return request.speaker is not None and request.speaker.strip().lower() == voice.id.lower()
+
+
+def _names_voice(request: SpeechRequest, info: EngineInfo) -> bool:
+    return any(_is_named(request, voice) for voice in info.voices)
+
+
+def _written_in(request: SpeechRequest, language: str) -> str:
+    """Return the language to name in an error, also if no model here speaks it."""
+    if request.language is not None:
+        return language
+    return detect_script(request.text[:SAMPLE_CHARS], ANY.languages) or language

@@ -15,6 +15,7 @@ from vivavoce.api.responses import respond, stream, unless_disconnected, whole
 from vivavoce.api.routes.bodies import BoundedRoute
 from vivavoce.api.schemas.answers import (
     NATIVE_ERRORS,
+    Explained,
     Languages,
     ModelInfos,
     NativeError,
@@ -47,6 +48,13 @@ PARTS: dict[int | str, dict[str, Any]] = {
 async def synthesize(http: Request, body: SynthesizeBody) -> Response:
     """Speak a text: one exact WAV file by default, any format and chunk by chunk when asked."""
     return await respond(http, await read_request(body), stream if body.stream else whole)
+
+
+@router.post("/explain")
+async def explain(synthesizer: SynthesizerDep, body: SynthesizeBody) -> Explained:
+    """Tell what a request for speech would say, word by word, and say nothing."""
+    explanation = await synthesizer.explain(await read_request(body))
+    return Explained.of(explanation, body.text)
 
 
 @router.get("/synthesize", response_class=Response, responses=PARTS)

@@ -28,7 +28,7 @@ from vivavoce.errors import UnknownModel
 from vivavoce.names import MAX_NAME_CHARS
 from vivavoce.serving.pool_entry import ModelState
 from vivavoce.synthesis.routing import AUTO, MODEL_ALIASES, TASKS
-from vivavoce.synthesis.speech import Synthesizer
+from vivavoce.synthesis.synthesizer import Synthesizer
 from vivavoce.synthesis.voices import aliased_voices, distinct_names
 from vivavoce.types import EngineInfo, Voice
 

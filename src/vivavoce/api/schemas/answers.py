@@ -6,6 +6,7 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, Field
 
 from vivavoce.api.request_log import RequestRecord
+from vivavoce.synthesis.synthesizer import Explanation
 from vivavoce.types import AudioFormat, EngineInfo, FinishReason, StopReason, Task
 
 EVENTS_TYPE: Final = "text/event-stream"
@@ -100,6 +101,63 @@ class ModelInfos(BaseModel):
     """Descriptions of models, which other vivavoce servers read (`remote`)."""
 
     models: list[EngineInfo]
+
+
+class ExplainedWord(BaseModel):
+    """One spoken word. `start` and `end` are offsets in the author's text, in code points."""
+
+    spoken: str
+    start: int
+    end: int
+
+
+class ExplainedSegment(BaseModel):
+    """Text that the model says in one go."""
+
+    text: str = Field(description="The part of the author's text.")
+    spoken: str = Field(description="The words that the model is given for it.")
+    language: str
+    speaker: str
+    pause_s: float = Field(description="Seconds of silence after it.")
+    words: list[ExplainedWord]
+    phonemes: list[tuple[int, int, str]] = Field(
+        description="Sounds that the author gives in IPA, each with its start and end in `spoken`."
+    )
+
+
+class Explained(BaseModel):
+    """The answer to what a request would say."""
+
+    language: str = Field(description="ISO 639-1 code.")
+    model: str
+    speaker: str
+    segments: list[ExplainedSegment]
+    unspoken: list[str] = Field(description="Parts of the text that cannot be said.")
+
+    @classmethod
+    def of(cls, explanation: Explanation, text: str) -> "Explained":
+        """Return the description of `explanation`, which is of `text`."""
+        return cls(
+            language=explanation.language,
+            model=explanation.model,
+            speaker=explanation.speaker,
+            segments=[
+                ExplainedSegment(
+                    text=text[slice(*segment.written)],
+                    spoken=segment.text,
+                    language=segment.language or explanation.language,
+                    speaker=segment.style.voice or explanation.speaker,
+                    pause_s=segment.pause_s,
+                    words=[
+                        ExplainedWord(spoken=word.spoken, start=word.start, end=word.end)
+                        for word in segment.words
+                    ],
+                    phonemes=list(segment.phonemes),
+                )
+                for segment in explanation.segments
+            ],
+            unspoken=[part for segment in explanation.segments for part in segment.unspoken],
+        )
 
 
 class RequestState(BaseModel):
