@@ -81,7 +81,8 @@ class _Passage:
     text: list[Tracked] = field(default_factory=list)
     phonemes: list[Phonemes] = field(default_factory=list)
     unspoken: list[str] = field(default_factory=list)
-    pause_s: float | None = None  # after it; None: that of its punctuation
+    ends_paragraph: bool = False
+    pause_s: float | None = None  # after it, if the author names one
     chars: int = 0
 
 
@@ -112,6 +113,7 @@ def spoken(runs: Iterable[Run], voicing: Voicing) -> Iterator[SpokenSegment]:
     """Yield the segments of prepared `runs`. The first one is short. Never raises for any text."""
     waiting: SpokenSegment | None = None
     lost: tuple[str, ...] = ()
+    named = False  # the last pause is the author's
     for passage in _passages(runs, voicing):
         lost += tuple(passage.unspoken)
         opened = False
@@ -119,11 +121,13 @@ def spoken(runs: Iterable[Run], voicing: Voicing) -> Iterator[SpokenSegment]:
             if waiting is not None:
                 yield waiting
             waiting, lost, opened = replace(segment, unspoken=lost), (), True
-        if not opened and passage.pause_s is not None and passage.pause_s != PARAGRAPH_PAUSE_S:
+        if not opened and passage.pause_s is not None:  # a pause alone
             waiting = waiting or SpokenSegment("", style=passage.style)
             waiting = replace(waiting, pause_s=waiting.pause_s + passage.pause_s)
+        named = passage.pause_s is not None
     if waiting is not None:
-        yield replace(waiting, unspoken=waiting.unspoken + lost)
+        pause_s = waiting.pause_s if named else 0.0
+        yield replace(waiting, pause_s=pause_s, unspoken=waiting.unspoken + lost)
 
 
 def _edged(raw: Tracked, text: Tracked, gap: str = "") -> Tracked:
@@ -150,7 +154,7 @@ def _passages(runs: Iterable[Run], voicing: Voicing) -> Iterator[_Passage]:
             current = current or _Passage(run.style, language)
             _append(current, run, window, voicing)
             if gap == _PARAGRAPH or current.chars >= READ_CHARS:
-                current.pause_s = PARAGRAPH_PAUSE_S if gap == _PARAGRAPH else None
+                current.ends_paragraph = gap == _PARAGRAPH
                 yield current
                 current = None
         if run.pause_s is not None:
@@ -213,7 +217,7 @@ def _segments(passage: _Passage, voicing: Voicing, *, opening: bool) -> Iterator
         last = piece is pieces[-1]
         yield SpokenSegment(
             piece.text,
-            _pause_s(piece.text, passage.pause_s) if last else piece.pause_s,
+            _pause_s(piece.text, passage) if last else piece.pause_s,
             words(part, passage.language),
             part.span(),
             tuple(_within(passage.phonemes, at, at + len(piece.text))),
@@ -227,9 +231,11 @@ def _within(phonemes: Sequence[Phonemes], start: int, end: int) -> Iterator[Phon
     return ((a - start, b - start, ipa) for a, b, ipa in phonemes if start <= a and b <= end)
 
 
-def _pause_s(text: str, named_s: float | None) -> float:
-    if named_s is not None:
-        return named_s
+def _pause_s(text: str, passage: _Passage) -> float:
+    if passage.pause_s is not None:
+        return passage.pause_s
+    if passage.ends_paragraph:
+        return PARAGRAPH_PAUSE_S
     if _SENTENCE_END.search(text):
         return SENTENCE_PAUSE_S
     return CLAUSE_PAUSE_S if _CLAUSE_END.search(text) else 0.0
