@@ -261,6 +261,18 @@ def test_a_model_that_breaks_off_is_told(page: Page) -> None:
     expect(page.get_by_role("button", name="Download")).to_be_disabled()
 
 
+def test_panel_shows_what_will_be_said_while_the_author_types(page: Page) -> None:
+    page.get_by_text("What will be said").click()
+    segments = page.get_by_role("list", name="Segments").get_by_role("listitem")
+    expect(segments.first).to_contain_text("The rain had stopped")
+    text_field(page).fill("First of all.\n\nNow <b>something</b> else.")
+    expect(segments).to_have_text(["First of all. (0.6 s)", "Now something else."])
+    expect(page.locator("#explained")).to_contain_text("heart (hibari)")
+    text_field(page).fill("🎉")
+    expect(page.locator("#explained")).to_contain_text("nothing that can be spoken")
+    expect(segments).to_have_count(0)
+
+
 def test_an_instruction_that_the_model_cannot_follow_is_told(page: Page) -> None:
     page.get_by_text("Advanced").click()
     page.get_by_label("Instruction").fill("warm and unhurried")

@@ -73,6 +73,9 @@ def say(
         int | None,
         typer.Option(min=8_000, max=48_000, help="Samples per second.", show_default="the model's"),
     ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show what would be said, and say nothing.")
+    ] = False,
     server: Server = None,
     key: ServerKey = None,
     config: Config = None,
@@ -84,6 +87,7 @@ def say(
       cat chapter.txt | vivavoce say - -o chapter.mp3 --speed 1.1
       vivavoce say "Guten Tag." --server http://dgx:8000 -o - | ffplay -nodisp -
       vivavoce say "In my voice." --ref-audio me.wav --ref-text "My words in it."
+      vivavoce say "Dr. Lee paid $4.50 on 3/4." --explain
     """
     from vivavoce.cli.sources import Remote
     from vivavoce.text.languages import parse_language
@@ -103,6 +107,9 @@ def say(
         format=_choose_format(output, format),
         sample_rate_hz=sample_rate,
     )
+    if explain:
+        _explain(request, settings, remote)
+        return
     if output is not None:
         _speak_into(
             output,
@@ -117,6 +124,27 @@ def say(
         path = Path(folder) / "speech.wav"
         _speak_into(path, request, settings, remote, shown="played")
         outputs.play(player, path)
+
+
+def _explain(
+    request: "SpeechRequest", settings: "Settings | None", server: "Remote | None"
+) -> None:
+    """Print each segment as it is written and as it is spoken."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from vivavoce.cli.sources import explain
+
+    found = asyncio.run(explain(request, settings=settings, server=server))
+    table = Table("Written", "Spoken", "Pause")
+    for segment in found.segments:
+        table.add_row(Text(segment.text), Text(segment.spoken), f"{segment.pause_s:g} s")
+    console = Console()
+    console.print(table)
+    console.print(f"by {found.speaker} ({found.model}, {found.language})")
+    if found.unspoken:
+        console.print(f"not spoken: {' '.join(found.unspoken)}", markup=False)
 
 
 def _read(text: str) -> str:

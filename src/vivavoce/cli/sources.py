@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vivavoce.cli.in_process import open_pool
-from vivavoce.client import AsyncAudioStream, AsyncClient
+from vivavoce.client import AsyncAudioStream, AsyncClient, Explanation, SpeechOptions, wire
 
 if TYPE_CHECKING:
+    from vivavoce.serving.pool import Pool
     from vivavoce.settings import Settings
     from vivavoce.synthesis.speech import Speech
+    from vivavoce.synthesis.synthesizer import Synthesizer
     from vivavoce.types import SpeechRequest
 
 
@@ -72,34 +74,52 @@ def open_speech(
     return _in_process(request, settings, timer)
 
 
+async def explain(
+    request: "SpeechRequest", *, settings: "Settings | None", server: Remote | None
+) -> Explanation:
+    """Return what `request` would say, by `server` if given, else by the models of `settings`."""
+    if server is not None:
+        async with AsyncClient(server.url, api_key=server.key) as client:
+            return await client.explain(request.text, **_options(request))
+    assert settings is not None
+    from vivavoce.api.schemas.answers import Explained
+
+    async with open_pool(settings) as pool:
+        found = await _synthesizer(pool, settings).explain(request)
+        return wire.explanation(Explained.of(found, request.text).model_dump())
+
+
 @asynccontextmanager
 async def _in_process(
     request: "SpeechRequest", settings: "Settings", timer: SpeechTimer
 ) -> AsyncGenerator[AsyncAudioStream]:
+    async with (
+        open_pool(settings) as pool,
+        aclosing(await _synthesizer(pool, settings).open(request)) as speech,
+        aclosing(_encoded(speech, request, timer)) as chunks,
+    ):
+        timer.mark_loaded()  # `open` loads the model, then queues the first segment
+        yield AsyncAudioStream(
+            format=request.format,
+            model=speech.model,
+            voice=speech.voice,
+            language=speech.language,
+            sample_rate_hz=speech.sample_rate_hz,
+            ignored=speech.ignored,
+            request_id="",
+            chunks=chunks,
+        )
+
+
+def _synthesizer(pool: "Pool", settings: "Settings") -> "Synthesizer":
     from vivavoce.synthesis.synthesizer import Synthesizer
 
-    async with open_pool(settings) as pool:
-        synthesizer = Synthesizer(
-            pool,
-            default_model=settings.default_model,
-            default_language=settings.default_language,
-            max_text_chars=settings.max_text_chars,
-        )
-        async with (
-            aclosing(await synthesizer.open(request)) as speech,
-            aclosing(_encoded(speech, request, timer)) as chunks,
-        ):
-            timer.mark_loaded()  # `open` loads the model, then queues the first segment
-            yield AsyncAudioStream(
-                format=request.format,
-                model=speech.model,
-                voice=speech.voice,
-                language=speech.language,
-                sample_rate_hz=speech.sample_rate_hz,
-                ignored=speech.ignored,
-                request_id="",
-                chunks=chunks,
-            )
+    return Synthesizer(
+        pool,
+        default_model=settings.default_model,
+        default_language=settings.default_language,
+        max_text_chars=settings.max_text_chars,
+    )
 
 
 async def _encoded(
@@ -123,26 +143,9 @@ async def _encoded(
 async def _from_server(
     request: "SpeechRequest", server: Remote, timer: SpeechTimer
 ) -> AsyncGenerator[AsyncAudioStream]:
-    from vivavoce.audio import wav_bytes
-
-    reference = request.reference
     async with (
         AsyncClient(server.url, api_key=server.key) as client,
-        client.stream(
-            request.text,
-            speaker=request.speaker,
-            language=request.language,
-            instruct=request.instruct,
-            model=None if request.model == "auto" else request.model,
-            format=request.format,
-            sample_rate=request.sample_rate_hz,
-            speed=request.speed,
-            seed=request.seed,
-            ref_audio=None
-            if reference is None
-            else wav_bytes(reference.samples, reference.sample_rate_hz),
-            ref_text=None if reference is None else reference.text,
-        ) as stream,
+        client.stream(request.text, **_options(request)) as stream,
     ):
         byte_rate = (
             2 * stream.sample_rate_hz if request.format == "pcm" and stream.sample_rate_hz else None
@@ -163,3 +166,23 @@ async def _from_server(
             request_id=stream.request_id,
             chunks=measured(),
         )
+
+
+def _options(request: "SpeechRequest") -> SpeechOptions:
+    """Return the options of the client for `request`."""
+    from vivavoce.audio import wav_bytes
+
+    reference = request.reference
+    recording = wav_bytes(reference.samples, reference.sample_rate_hz) if reference else None
+    return SpeechOptions(
+        speaker=request.speaker,
+        language=request.language,
+        instruct=request.instruct,
+        model=None if request.model == "auto" else request.model,
+        format=request.format,
+        sample_rate=request.sample_rate_hz,
+        speed=request.speed,
+        seed=request.seed,
+        ref_audio=recording,
+        ref_text=reference.text if reference else None,
+    )

@@ -103,3 +103,35 @@ class Outcome:
     retries: int | None  # segments that were spoken again
     audio_s: float | None
     first_audio_s: float | None  # seconds until its first audio
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainedWord:
+    """A spoken word. `start` and `end` are offsets in the text that was sent."""
+
+    spoken: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainedSegment:
+    """Text that is said in one go: as it is written, as it is spoken, and the pause after it."""
+
+    text: str
+    spoken: str
+    language: str
+    speaker: str
+    pause_s: float
+    words: tuple[ExplainedWord, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Answer to what a text would say."""
+
+    language: str
+    model: str
+    speaker: str
+    segments: tuple[ExplainedSegment, ...]
+    unspoken: tuple[str, ...]  # parts of the text that cannot be said

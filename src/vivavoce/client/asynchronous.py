@@ -10,7 +10,15 @@ from typing import Self, Unpack
 import httpx
 
 from vivavoce.client import wire
-from vivavoce.client.answers import AsyncAudioStream, Audio, Health, ModelEntry, Outcome, VoiceEntry
+from vivavoce.client.answers import (
+    AsyncAudioStream,
+    Audio,
+    Explanation,
+    Health,
+    ModelEntry,
+    Outcome,
+    VoiceEntry,
+)
 
 
 class AsyncClient:
@@ -72,6 +80,13 @@ class AsyncClient:
                 yield AsyncAudioStream(chunks=chunks, **facts)
         finally:
             await response.aclose()
+
+    async def explain(self, text: str, **options: Unpack[wire.SpeechOptions]) -> Explanation:
+        """Return what `speak` would say, word by word, without speaking."""
+        body = await asyncio.to_thread(wire.speech_body, text, options, stream=False)
+        with wire.network_errors(self.base_url):
+            response = await self._http.post(wire.EXPLAIN, json=body)
+        return wire.read_explanation(wire.successful(response))
 
     async def voices(self, model: str | None = None) -> tuple[VoiceEntry, ...]:
         """Return every voice of `model`, or of all models."""

@@ -9,7 +9,15 @@ from typing import Self, Unpack
 import httpx
 
 from vivavoce.client import wire
-from vivavoce.client.answers import Audio, AudioStream, Health, ModelEntry, Outcome, VoiceEntry
+from vivavoce.client.answers import (
+    Audio,
+    AudioStream,
+    Explanation,
+    Health,
+    ModelEntry,
+    Outcome,
+    VoiceEntry,
+)
 
 
 class Client:
@@ -81,6 +89,13 @@ class Client:
                 yield AudioStream(chunks=chunks, **facts)
         finally:
             response.close()
+
+    def explain(self, text: str, **options: Unpack[wire.SpeechOptions]) -> Explanation:
+        """Return what `speak` would say, word by word, without speaking."""
+        body = wire.speech_body(text, options, stream=False)
+        with wire.network_errors(self.base_url):
+            response = self._http.post(wire.EXPLAIN, json=body)
+        return wire.read_explanation(wire.successful(response))
 
     def voices(self, model: str | None = None) -> tuple[VoiceEntry, ...]:
         """Return every voice of `model`, or of all models."""

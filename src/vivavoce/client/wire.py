@@ -6,7 +6,7 @@ Only this module turns error answers into exceptions. It goes by their `code`, n
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
@@ -15,7 +15,16 @@ from urllib.parse import quote
 
 import httpx
 
-from vivavoce.client.answers import Audio, Health, ModelEntry, Outcome, VoiceEntry
+from vivavoce.client.answers import (
+    Audio,
+    ExplainedSegment,
+    ExplainedWord,
+    Explanation,
+    Health,
+    ModelEntry,
+    Outcome,
+    VoiceEntry,
+)
 from vivavoce.errors import (
     BadRequest,
     BodyTooLarge,
@@ -42,6 +51,7 @@ if TYPE_CHECKING:  # `types` imports numpy, which a client does not need
 DEFAULT_URL = "http://localhost:8000"
 DEFAULT_FORMAT: AudioFormat = "wav"
 SYNTHESIZE = "v1/tts/synthesize"  # relative, so that a base URL may have a path of its own
+EXPLAIN = "v1/tts/explain"
 SPEAKERS = "v1/tts/speakers"
 LANGUAGES = "v1/tts/languages"
 REQUESTS = "v1/tts/requests"
@@ -252,6 +262,26 @@ def read_outcome(response: httpx.Response) -> Outcome:
     with _expected_shape(response):
         body = response.json()
         return Outcome(**{field.name: body[field.name] for field in fields(Outcome)})
+
+
+def read_explanation(response: httpx.Response) -> Explanation:
+    """Parse the answer of `/v1/tts/explain`."""
+    with _expected_shape(response):
+        return explanation(response.json())
+
+
+def explanation(body: Mapping[str, Any]) -> Explanation:
+    """Return the explanation in a JSON object of the server."""
+    names = ("text", "spoken", "language", "speaker", "pause_s")
+    segments = (
+        ExplainedSegment(
+            **{name: segment[name] for name in names},
+            words=tuple(ExplainedWord(**word) for word in segment["words"]),
+        )
+        for segment in body["segments"]
+    )
+    named = {name: body[name] for name in ("language", "model", "speaker")}
+    return Explanation(**named, segments=tuple(segments), unspoken=tuple(body["unspoken"]))
 
 
 @contextmanager

@@ -42,14 +42,14 @@ export async function languages(model, signal) {
   return (await getJson(`v1/tts/languages?model=${encodeURIComponent(model)}`, signal)).languages;
 }
 
+/** Return what a request would say: segments with their words, and what cannot be said. */
+export async function explain(request, signal) {
+  return (await post("v1/tts/explain", request, signal)).json();
+}
+
 /** Request speech. Return the response with the audio, and the facts from its headers. */
 export async function synthesize(request, signal) {
-  const response = await call("v1/tts/synthesize", {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify(request),
-    signal,
-  });
+  const response = await post("v1/tts/synthesize", request, signal);
   return { response, facts: factsOf(response.headers) };
 }
 
@@ -70,6 +70,11 @@ function factsOf(headers) {
     rateHz: Number(headers.get("X-Sample-Rate")),
     ignored: (headers.get("X-Ignored") ?? "").split(/,\s*/).filter(Boolean),
   };
+}
+
+function post(path, request, signal) {
+  const headers = { "Content-Type": "application/json" };
+  return call(path, { method: "POST", headers, body: JSON.stringify(request), signal });
 }
 
 async function getJson(path, signal) {

@@ -13,6 +13,8 @@ let current = null; // the speech being made or played: {abort, player}
 let last = null; // the complete speech, which can be downloaded: {request, facts, chunks}
 let saving = null; // the AbortController of a download that is being made
 let refreshing = new AbortController();
+let explaining = new AbortController();
+const TYPING_MS = 300; // how long a pause of the author is, before the text is explained
 
 // -- speaking --
 
@@ -103,6 +105,38 @@ function report(error) {
   if (!(error instanceof api.ApiError)) throw error;
   showError(error);
   showServer(); // its state may explain the error
+}
+
+// -- explaining --
+
+/** Show what the form would say, while its panel is open. */
+async function explain() {
+  explaining.abort();
+  if (!element("explanation").open) return;
+  const { signal } = (explaining = new AbortController());
+  await new Promise((resolve) => setTimeout(resolve, TYPING_MS));
+  if (signal.aborted) return;
+  try {
+    api.useKey(element("key").value.trim());
+    showExplanation(await api.explain(readRequest(), signal));
+  } catch (error) {
+    if (error.name === "AbortError") return;
+    if (!(error instanceof api.ApiError)) throw error;
+    element("segments").replaceChildren();
+    element("explained").textContent = error.message;
+  }
+}
+
+function showExplanation({ model, speaker, language, segments, unspoken }) {
+  const left = unspoken.length ? ` Not spoken: ${unspoken.join(" ")}` : "";
+  element("explained").textContent = `${speaker} (${model}), ${languageName(language)}.${left}`;
+  element("segments").replaceChildren(
+    ...segments.map(({ spoken, pause_s }) => {
+      const item = document.createElement("li");
+      item.textContent = pause_s ? `${spoken} (${pause_s} s)` : spoken;
+      return item;
+    }),
+  );
 }
 
 // -- downloading --
@@ -245,6 +279,8 @@ async function start() {
   element("model").addEventListener("change", onModel);
   element("speed-slider").addEventListener("input", () => (element("speed").value = element("speed-slider").value));
   element("speed").addEventListener("input", () => (element("speed-slider").value = element("speed").value));
+  for (const event of ["input", "change"]) element("form").addEventListener(event, explain);
+  element("explanation").addEventListener("toggle", explain);
   document.addEventListener("keydown", onKey);
   await showServer();
   const offered = [...element("model").options].map(({ value }) => value);
