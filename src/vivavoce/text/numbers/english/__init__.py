@@ -16,13 +16,14 @@ from vivavoce.text.numbers.english.sequences import NAMED_NUMBERS, PLAIN_NUMBERS
 from vivavoce.text.numbers.english.symbols import SYMBOLS, plain_character
 from vivavoce.text.tracked import Tracked
 
+_HYPHENATED = re.compile(r"(?<=[a-z])-\n(?=[a-z])")  # a word cut at the end of its line
 _NUMERIC = re.compile(r"\d")
 
 
 def read_english(text: Tracked) -> Tracked:
     """Return `text` as it is spoken. A second call changes nothing."""
     text = text.map(plain_character) if not text.text.isascii() else text
-    text = _mark_inches(text)
+    text = _mark_inches(text.sub(_HYPHENATED, lambda m: ""))
     text = _apply(ABBREVIATIONS, _apply(CODES, text))
     if _NUMERIC.search(text.text):
         for rules in (NAMED_NUMBERS, DATES, AMOUNTS):
@@ -52,8 +53,6 @@ def _mark_inches(text: Tracked) -> Tracked:
         mark = "'" if match[0] in "'‘’" else '"'
         last, after = match.string[match.start() - 1 : match.start()], match.string[match.end() : match.end() + 1]
         if last.isdigit() and (after.isdigit() or not (opened[mark] or after.isalpha())):
-            if mark == '"' and after == "" and False:
-                return match[0]
             return "′" if mark == "'" else "″"
         if mark == '"' or not (last.isalnum() and after.isalnum()):
             opened[mark] = not last.isalnum() and after.isalpha() if mark == "'" else not opened[mark]

@@ -110,6 +110,11 @@ ABBREVIATIONS: tuple[Rule, ...] = (
         re.compile(rf"(?<=\d )({_DIRECTION})\.?(?= (?:[A-Z][a-z]|\d))"),
         lambda m: _DIRECTIONS[m[1]],
     ),
+    # Apt 4, Vol 3, pp 5-9
+    (
+        re.compile(rf"(?<![\w.'’-])({one_of(words_of('bare_before_number'))})(?= (?:no\. ?|#)?\d)"),
+        lambda m: _BEFORE_NUMBER[m[1]],
+    ),
     # Dr., St., No., Inc.
     (re.compile(r"(?<![\w.'’])([A-Za-z][A-Za-z']{0,7})\.(?!\w\w)"), _abbreviation),
     # J. R. R. Tolkien

@@ -49,7 +49,7 @@ def _is_one(written: str) -> bool:
 def _before_noun(match: re.Match[str]) -> bool:
     """True if the measure stands before a noun of its own: "a 5 mile run"."""
     noun = after(match)
-    return before(match).lower() in _BEFORE_ONE and noun.islower() and noun not in _NO_NOUN
+    return before(match).lower() in _BEFORE_ONE and noun != "" and noun not in _NO_NOUN
 
 
 def _per(match: re.Match[str]) -> str:
@@ -114,12 +114,13 @@ def _counted(match: re.Match[str]) -> str:
 def _feet(match: re.Match[str]) -> str:
     """Return 6′2 and 2′6″ in words."""
     feet, inches, mark = match.groups()
-    singular = not mark or _before_noun(match)
-    spoken = f"{number(feet)} {'foot' if singular or _is_one(feet) else 'feet'}"
+    is_height = inches and not (mark and after(match)) and feet in "345678"
+    singular = is_height or _is_one(feet) or _before_noun(match)
+    spoken = f"{number(feet)} {'foot' if singular else 'feet'}"
     if not inches:
-        return spoken if mark or not singular else f"{number(feet)} feet"
+        return spoken
     return f"{spoken} {number(inches)}" + (
-        f" {'inch' if singular or _is_one(inches) else 'inches'}" if mark else ""
+        "" if is_height or not mark else " inch" if _is_one(inches) else " inches"
     )
 
 
@@ -200,7 +201,7 @@ AMOUNTS: tuple[Rule, ...] = (
         _by,
     ),
     # 6′2″, 8′, 5′10
-    (re.compile(rf"{START}({NUMBER})′-? ?(?:(\d{{1,2}}(?:\.\d)?)(?!\d)(″?))?"), _feet),
+    (re.compile(rf"{START}({NUMBER})′(?:[ -]?(\d{{1,2}}(?:\.\d)?)(?!\d)(″?))?"), _feet),
     # 65″
     (re.compile(rf"{START}({NUMBER})″"), _one_measure("inch", "inches")),
     # 1 1/2 tbsp, 7/16 inch, 3-1/4, 9/10

@@ -108,6 +108,12 @@ def _is_decimal_comma(match: re.Match[str]) -> bool:
     return bool(cents and (head[-1:] in tuple("€$£") or cents[1]))
 
 
+def _times(match: re.Match[str]) -> str:
+    """Return "2x" as "two times", but as "two x" in a formula."""
+    term = match.string[max(0, match.start() - 3) : match.start()].rstrip()[-1:]
+    return f"{number(match[1])} {'x' if term and term in '+-=*/(' else 'times'}"
+
+
 def _spaced(match: re.Match[str]) -> str:
     """Return a number in words, apart from letters beside it."""
     text, start, end = match.string, *match.span()
@@ -142,7 +148,7 @@ NAMED_NUMBERS: tuple[Rule, ...] = (
     # zip code 90210, PIN: 0451, order #123456
     (
         re.compile(
-            rf"\b((?:{_IDENTIFIERS})(?:[:,]| is| was| number| no\.| code)?(?: is)? ?)(?:#|№|No\. ?)?(\d{{4,}}+)(?![\w%°/]|[.,-]\d)"
+            rf"\b((?i:{_IDENTIFIERS})(?:[:,]| is| was| number| no\.| code)?(?: is)? ?)(?:#|№|No\. ?)?(\d{{4,}}+)(?![\w%°/]|[.,-]\d)"
         ),
         _identifier,
     ),
@@ -197,7 +203,7 @@ PLAIN_NUMBERS: tuple[Rule, ...] = (
     (re.compile(r"(?<=[\w)])(?: ?-?)?²"), lambda m: " squared"),
     (re.compile(r"(?<=[\w)])(?: ?-?)?³"), lambda m: " cubed"),
     # 2x faster, 10×
-    (re.compile(rf"{START}({NUMBER})[x×](?!\w)"), lambda m: f"{number(m[1])} times"),
+    (re.compile(rf"{START}({NUMBER})[x×](?!\w)"), _times),
     # 18+, 100+
     (re.compile(rf"{START}({NUMBER})\+(?! ?[\d(])"), lambda m: f"{number(m[1])} plus"),
     # 21st, 102nd
