@@ -1,0 +1,155 @@
+"""Read abbreviations: titles, streets, "No. 5", "etc.", initials. A full stop ends a sentence after.
+
+A word that may be ordinary ("no", "Sun", "Jan", "fig") is an abbreviation only where its
+neighbours say so.
+"""
+
+import re
+
+from vivavoce.text.numbers.english.numerals import digits
+from vivavoce.text.numbers.english.rules import (
+    TABLE,
+    Rule,
+    before,
+    ends_sentence,
+    one_of,
+    spelled,
+    stop,
+    words_of,
+)
+
+_TITLES = TABLE["titles"]
+_BEFORE_NUMBER = TABLE["before_number"]
+_ABBREVIATIONS = TABLE["abbreviations"]
+_STREETS = TABLE["streets"]
+_DIRECTIONS = TABLE["directions"]
+_STATES = TABLE["states"]
+_MONTHS = TABLE["months"]
+_DAYS = TABLE["weekdays"]
+_CALENDAR = {**_MONTHS, **_DAYS}
+_PLAIN = words_of("calendar", "plain")
+_BEFORE_DAYS = words_of("calendar", "before")
+_DIRECTION = one_of(_DIRECTIONS)
+_WITHOUT_STOP = [word for word in _ABBREVIATIONS if not word.endswith(".")]
+
+_NAME = re.compile(r" (?:[A-Z][\w'’]|[A-Z]\.)")
+_NUMBER = re.compile(r" ?(?:[#№]?\d|[IVXLC]+\b)")
+_DIGIT = re.compile(r" ?[#№]?\d")
+_DATE = re.compile(r",? ?['’]?\d")
+
+
+def _dotted(match: re.Match[str]) -> str:
+    """Return "U.S." and "p.m." as letters, "e.g." as its words."""
+    written = match[0]
+    known = _ABBREVIATIONS.get(written) or _ABBREVIATIONS.get(f"{written}.")
+    return (known or spelled(written)) + (stop(match) if written.endswith(".") else "")
+
+
+def _abbreviation(match: re.Match[str]) -> str:
+    word, text, end = match[1], match.string, match.end()
+    previous = before(match)
+    after_name = previous[:1].isupper() and not previous.isupper()
+    if previous[-1:].isdigit() and word in TABLE["units"]:  # "5 min. left" is a measure
+        return match[0]
+    if word in _STREETS and (after_name or previous[-2:] in ("st", "nd", "rd", "th")):
+        return _STREETS[word] + stop(match)
+    if word in _TITLES and _NAME.match(text, end):
+        return str(_TITLES[word])
+    number = _DIGIT if word in ("No", "no") else _NUMBER
+    if word in _BEFORE_NUMBER and number.match(text, end) and not previous.isdecimal():
+        gap = "" if text[end : end + 1] == " " else " "
+        return f"{_BEFORE_NUMBER[word]}{gap}"
+    if word in _CALENDAR:
+        return _calendar(match, word, previous)
+    if match[0] in _ABBREVIATIONS:
+        return _ABBREVIATIONS[match[0]] + stop(match)
+    return match[0]
+
+
+def _calendar(match: re.Match[str], word: str, previous: str) -> str:
+    if _CALENDAR[word] == word:
+        return match[0]
+    dated = _DATE.match(match.string, match.end()) or previous.lower() in _BEFORE_DAYS
+    if dated or previous.isdecimal() or (word in _PLAIN and not ends_sentence(match.string, match.end())):
+        return _CALENDAR[word] + stop(match)
+    return match[0]
+
+
+def _initial(match: re.Match[str]) -> str:
+    """Return "J" for the "J." of a name, but not for the end of "plan B. John left"."""
+    previous = before(match)
+    is_named = not previous or previous[0].isupper() or previous in ("and", "by", "of")
+    return match[1] if is_named and not ends_sentence(match.string, match.end()) else match[0]
+
+
+def _state(match: re.Match[str]) -> str:
+    zip_code = f" {digits(match[2])}" if match[2] else ""
+    return f"{_STATES[match[1]]}{zip_code}" + (f" {digits(match[3])}" if match[3] else "")
+
+
+ABBREVIATIONS: tuple[Rule, ...] = (
+    # Austin, TX 78701
+    (
+        re.compile(rf"(?<=[a-z.], )({one_of(_STATES)})(?![\w.'’])(?: (\d{{5}})(?:-(\d{{4}}))?\b)?"),
+        _state,
+    ),
+    # U.S., p.m, e.g.
+    (re.compile(r"(?<![\w.])[A-Za-z]\.(?:[A-Za-z]\.)*+(?:[A-Za-z](?![\w.'’])|(?<=[.]\w\.))"), _dotted),
+    # w/o, n/a, PhD
+    (
+        re.compile(rf"(?<![\w./]){one_of(_WITHOUT_STOP)}(?![\w'’/])"),
+        lambda m: _ABBREVIATIONS[m[0]],
+    ),
+    # Ph.D., et al.
+    (
+        re.compile(r"(?<![\w.])(?:Ph\.D\.|Ed\.D\.|M\.Sc\.|B\.Sc\.|et al\.)"),
+        lambda m: _ABBREVIATIONS[m[0]] + stop(m),
+    ),
+    # 12 S. 1st St., 1600 Elm Ave. NW
+    (
+        re.compile(rf"(?<=\d )({_DIRECTION})\.?(?= (?:[A-Z][a-z]|\d))"),
+        lambda m: _DIRECTIONS[m[1]],
+    ),
+    # Apt 4, Vol 3, pp 5-9
+    (
+        re.compile(rf"(?<![\w.'’-])({one_of(words_of('bare_before_number'))})(?= (?:no\. ?|#)?\d)"),
+        lambda m: _BEFORE_NUMBER[m[1]],
+    ),
+    # Dr., St., No., Inc.
+    (re.compile(r"(?<![\w.'’])([A-Za-z][A-Za-z']{0,7})\.(?!\w\w)"), _abbreviation),
+    # J. R. R. Tolkien
+    (re.compile(r"(?<![\w.'’-])([A-Z])\.(?= ?[A-Z])"), _initial),
+    # Dr Watson, St Paul
+    (
+        re.compile(rf"(?<![\w.'’])({one_of(words_of('bare_titles', 'names'))})(?= [A-Z][\w'’])"),
+        lambda m: _TITLES[m[1]],
+    ),
+    # 123 Main St, 5th Ave
+    (
+        re.compile(rf"(?<=[a-z] )({one_of(_STREETS)})(?![\w.'’])"),
+        lambda m: _STREETS[m[1]] if before(m)[:1].isupper() or before(m)[:1].isdigit() else m[0],
+    ),
+    # Pennsylvania Avenue NW
+    (
+        re.compile(rf"\b({one_of(_STREETS.values())},? )({_DIRECTION})(?![\w'’])\.?"),
+        lambda m: f"{m[1]}{_DIRECTIONS[m[2]]}" + (stop(m) if m[0].endswith(".") else ""),
+    ),
+    # Jan–Mar, Mon, Sept 5, 3 Feb
+    (
+        re.compile(
+            rf"(?<![\w.'’-])({one_of(_CALENDAR)}) ?(-|–|—|to|/) ?({one_of(_CALENDAR)})(?![\w'’])\.?"
+        ),
+        lambda m: f"{_CALENDAR[m[1]]} to {_CALENDAR[m[3]]}" + (stop(m) if m[0][-1] == "." else ""),
+    ),
+    (
+        re.compile(
+            rf"(?<![\w.'’])({one_of(_CALENDAR)})(?=,? \d|, {one_of(_CALENDAR)}\b| (?:at|and|or) \d)"
+        ),
+        lambda m: _CALENDAR[m[1]],
+    ),
+    (
+        re.compile(rf"(?:(?<=\d )|(?<=\d(?:st|nd|rd|th) ))({one_of(_MONTHS)})(?![\w'’])\.?"),
+        lambda m: _MONTHS[m[1]] + (stop(m) if m[0][-1] == "." else ""),
+    ),
+    (re.compile(rf"(?<![\w.'’])({one_of(_PLAIN)})(?![\w'’.])"), lambda m: _CALENDAR[m[1]]),
+)

@@ -1,0 +1,253 @@
+"""Read money, measures and fractions: "five dollars", "two feet six inches", "one and a half"."""
+
+import re
+
+from vivavoce.text.numbers.english.dates import date
+from vivavoce.text.numbers.english.numerals import cardinal, fraction, mixed, number
+from vivavoce.text.numbers.english.rules import (
+    NUMBER,
+    START,
+    TABLE,
+    TO,
+    Rule,
+    after,
+    before,
+    one_of,
+    words_of,
+)
+
+_CURRENCIES = TABLE["currencies"]
+_UNITS = TABLE["units"]
+_PER = {**{unit: one for unit, (one, _) in _UNITS.items()}, **TABLE["per"]}
+_MAGNITUDES = TABLE["magnitudes"]
+_NO_NOUN = words_of("measured", "not_a_noun")
+_BEFORE_ONE = words_of("measured", "before_one")
+_K_NOUNS = words_of("measured", "after_k")
+_SCORED = words_of("slashes", "scored")
+_DATED = words_of("slashes", "dated")
+_DIRECTIONS = {"N": "north", "S": "south", "E": "east", "W": "west"}
+
+_SIGN = one_of(sign for sign in _CURRENCIES if not sign.isalpha() or sign == "Rs")
+_CODE = one_of(code for code in _CURRENCIES if code.isalpha())
+_UNIT = one_of(_UNITS)
+_LONG = one_of(word for word in _MAGNITUDES if len(word) > 3)
+_SHORT = one_of(word for word in _MAGNITUDES if len(word) < 4)
+_RATE = (
+    rf"(?: ?/ ?(?P<rate>{one_of(_PER)})(?![\w/])"
+    rf"| per (?P<per>{one_of(word for word in _PER if len(word) < 4)})(?!\w))?"
+)
+
+
+def _scale(name: str) -> str:
+    return rf"(?:(?:[ -]?(?P<{name}>{_LONG}|{_SHORT}))(?!\w))?"
+
+
+def _is_one(written: str) -> bool:
+    return re.fullmatch(r"0*1(?:\.0+)?", written) is not None
+
+
+def _before_noun(match: re.Match[str]) -> bool:
+    """True if the measure stands before a noun of its own: "a 5 mile run"."""
+    noun = after(match)
+    return before(match).lower() in _BEFORE_ONE and noun != "" and noun not in _NO_NOUN
+
+
+def _per(match: re.Match[str]) -> str:
+    unit = match["rate"] or match["per"]
+    return f" per {_PER[unit]}" if unit else ""
+
+
+def money(written: str, sign: str, scale: str | None = None, *, singular: bool = False) -> str:
+    """Return an amount of money: "forty-two dollars and fifty cents"."""
+    one, many, cent, cents = _CURRENCIES[sign]
+    if scale:
+        return f"{number(written)} {_MAGNITUDES[scale]} {one if singular else many}"
+    whole, _, part = written.partition(".")
+    if len(part) != 2 or not cents:
+        return f"{number(written)} {one if singular or _is_one(written) else many}"
+    has_whole = bool(whole.strip("0,"))
+    spoken = f"{number(whole or '0')} {one if singular or _is_one(whole) else many}"
+    if part == "00":
+        return spoken
+    hundredths = f"{cardinal(int(part))} {cent if int(part) == 1 else cents}"
+    return f"{spoken} and {hundredths}" if has_whole else hundredths
+
+
+def _money(match: re.Match[str]) -> str:
+    """Return "$20–$30 million" and "$5/month" in words."""
+    first, last, sign = match["first"], match["last"], match["sign"]
+    first = re.sub(r",(?=\d\d\Z)", ".", first)  # €5,50
+    scale, last_scale = match["scale"], match["last_scale"]
+    singular = _before_noun(match)
+    if not last:
+        return money(first, sign, scale, singular=singular) + _per(match)
+    low = number(first) + (f" {_MAGNITUDES[scale]}" if scale and scale != last_scale else "")
+    return f"{low} to {money(last, sign, last_scale, singular=singular)}{_per(match)}"
+
+
+def _money_after(match: re.Match[str]) -> str:
+    """Return "5,000 €", "20–30 USD" in words."""
+    low = f"{number(match['first'])} to " if match["last"] else ""
+    written = re.sub(r",(?=\d\d\Z)", ".", match["last"] or match["first"])
+    amount = money(written, match["sign"], match["scale"], singular=_before_noun(match))
+    return f"{low}{amount}{_per(match)}"
+
+
+def _measure(match: re.Match[str]) -> str:
+    """Return "5–10 km/h" in words."""
+    first, last, unit = match["first"], match["last"], match["unit"]
+    one, many = _UNITS[unit]
+    attributive = "-" in match["gap"] or (unit not in "%‰" and _before_noun(match))
+    singular = attributive or (not last and _is_one(first))
+    low = f"{number(first)} to {match['minus'] or ''}" if last else ""
+    return f"{low}{number(last or first)} {one if singular else many}{_per(match)}"
+
+
+def _counted(match: re.Match[str]) -> str:
+    """Return "10K" and "5M" in words. A race is "ten K"."""
+    written, scale = match.groups()
+    if scale in "kK" and (written in ("2", "4", "8") or after(match) in _K_NOUNS):
+        return f"{number(written)} K"
+    return f"{number(written)} {_MAGNITUDES[scale]}"
+
+
+def _feet(match: re.Match[str]) -> str:
+    """Return 6′2 and 2′6″ in words."""
+    feet, inches, mark = match.groups()
+    is_height = inches and not (mark and after(match)) and feet in "345678"
+    singular = is_height or _is_one(feet) or _before_noun(match)
+    spoken = f"{number(feet)} {'foot' if singular else 'feet'}"
+    if not inches:
+        return spoken
+    return f"{spoken} {number(inches)}" + (
+        "" if is_height or not mark else " inch" if _is_one(inches) else " inches"
+    )
+
+
+def _one_measure(one: str, many: str):  # type: ignore[no-untyped-def]
+    def read(match: re.Match[str]) -> str:
+        singular = _is_one(match[1]) or _before_noun(match) or match[0].endswith("-")
+        return f"{number(match[1])} {one if singular else many}"
+
+    return read
+
+
+def _position(match: re.Match[str]) -> str:
+    """Return 40° 42′ N in words."""
+    degrees, minutes, seconds, direction = match.groups()
+    spoken = f"{number(degrees)} degrees {number(minutes)} minutes"
+    spoken += f" {number(seconds)} seconds" if seconds else ""
+    return spoken + (f" {_DIRECTIONS[direction]}" if direction else "")
+
+
+def _fraction(match: re.Match[str]) -> str:
+    """Return "1 1/2 tbsp", "7/16 inch", "9/10" in words."""
+    whole, unit = match["whole"], match["unit"]
+    top, bottom = int(match["top"]), int(match["bottom"])
+    if whole and 0 < top < bottom:
+        spoken = mixed(int(whole), top, bottom)
+    elif bottom and (unit or _is_fraction(match, top, bottom)):
+        spoken = fraction(top, bottom)
+    else:
+        return (f"{number(whole)} " if whole else "") + _slashed(match, top, bottom)
+    if not unit:
+        return spoken
+    one, many = _UNITS[unit]
+    singular = not whole or "-" in match["gap"] or _before_noun(match)
+    return f"{spoken} {one if singular else many}"
+
+
+def _is_fraction(match: re.Match[str], top: int, bottom: int) -> bool:
+    word, noun = before(match), after(match)
+    if word.lower() in _SCORED or word.lower() in _DATED or bottom == 1:
+        return False
+    if noun == "of" or noun in ("inch", "cup", "mile"):
+        return True
+    known = bottom in (2, 3, 4, 5, 6, 8, 16, 32, 64)
+    return known and top < bottom and not (word[:1].isupper() and match.start() > len(word) + 1)
+
+
+def _slashed(match: re.Match[str], top: int, bottom: int) -> str:
+    """Return "9/10" as a date, a score, a pressure or two numbers."""
+    one, two = number(match["top"]), number(match["bottom"])
+    word = before(match)
+    if word.lower() in _DATED and (day := date(bottom, top)):
+        return day
+    if word.lower() in _SCORED or (top <= bottom and bottom in (10, 20, 25, 50, 100) and not word[:1].isupper()):
+        return f"{one} out of {two}"
+    if 90 <= top <= 250 and 40 <= bottom < top:  # blood pressure
+        return f"{one} over {two}"
+    return f"{one} slash {two}"
+
+
+def _by(match: re.Match[str]) -> str:
+    """Return the sign of 5x7 as "by", that of "3 × 4 = 12" as "times"."""
+    unit = match[1] or ""
+    product = match[0] == " × " or _EQUATION.match(match.string, match.end())
+    return f"{unit} times " if product and not unit else f"{unit} by "
+
+
+_EQUATION = re.compile(rf"{NUMBER} ?=")
+
+AMOUNTS: tuple[Rule, ...] = (
+    # 40° 42′ N
+    (
+        re.compile(r"(\d++) ?[°º] ?(\d{1,2})′(?: ?(\d{1,2}(?:\.\d+)?)″)?(?: ?([NSEW])\b)?"),
+        _position,
+    ),
+    # 5x7, 12 ft x 10 ft, 3 × 4 = 12
+    (
+        re.compile(r"(?<=[\d′″])( ?(?:ft|feet|in|inches|mm|cm|m|km|yd)\.?)? ?([x×X]) ?(?=\d)"),
+        _by,
+    ),
+    # 6′2″, 8′, 5′10
+    (re.compile(rf"{START}({NUMBER})′(?:[ -]?(\d{{1,2}}(?:\.\d)?)(?!\d)(″?))?"), _feet),
+    # 65″
+    (re.compile(rf"{START}({NUMBER})″"), _one_measure("inch", "inches")),
+    # 1 1/2 tbsp, 7/16 inch, 3-1/4, 9/10
+    (
+        re.compile(
+            rf"(?<![\w.,/$£€:-])(?:(?P<whole>\d{{1,4}})(?: (?:and )?|-))?(?P<top>\d{{1,3}})/(?P<bottom>\d{{1,3}})"
+            rf"(?:th|rd|ths|rds)?(?![\w/]|[.,:]\d|-\d)(?:(?P<gap> ?-? ?)(?P<unit>{_UNIT})(?![\w/²³]))?"
+        ),
+        _fraction,
+    ),
+    # $5, $20-$30 million, US$5/month
+    (
+        re.compile(
+            rf"(?P<sign>(?<![A-Za-z]){_SIGN}|(?<!\w){_CODE}(?=[ \d])) ?(?P<first>{NUMBER}(?:,\d\d(?![\d,]))?){_scale('scale')}"
+            rf"(?:{TO}(?:{_SIGN} ?)?(?P<last>{NUMBER}){_scale('last_scale')})?{_RATE}"
+        ),
+        _money,
+    ),
+    # 5,000 €, 20 USD
+    (
+        re.compile(
+            rf"{START}(?P<first>{NUMBER}(?:,\d\d(?![\d,]))?)(?:{TO}(?P<last>{NUMBER}))?{_scale('scale')}"
+            rf"[ -]?(?P<sign>{_SIGN}(?! ?\d)|{_CODE}(?!\w)){_RATE}"
+        ),
+        _money_after,
+    ),
+    # 50p
+    (re.compile(r"(?<![\w.,])(\d{1,2})p(?!\w)"), _one_measure("penny", "pence")),
+    # 10K, 5M people, 7bn
+    (
+        re.compile(
+            rf"{START}({NUMBER})(k|K|M|bn|B(?! [A-Z])|tn|T|m(?= (?:people|users|views|copies|tons)))(?![\w/])"
+        ),
+        _counted,
+    ),
+    # 5 in. wide, 5in
+    (
+        re.compile(rf"{START}({NUMBER})(?:in\b| ?in\.(?= [a-z\d])| in(?= (?:x|by|wide|tall|long|deep|high|thick)\b))"),
+        _one_measure("inch", "inches"),
+    ),
+    # 5–10 km/h, -5 – -10 °C, 3 ft.
+    (
+        re.compile(
+            rf"{START}(?P<first>{NUMBER})(?:(?: ?{_UNIT})?{TO}(?P<minus>minus )?(?P<last>{NUMBER}))?"
+            rf"(?P<gap> ?-? ?)(?P<unit>{_UNIT})(?![\w²³]){_RATE}(?:\.(?= ?[a-z\d,;]))?"
+        ),
+        _measure,
+    ),
+)

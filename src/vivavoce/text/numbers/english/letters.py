@@ -1,0 +1,140 @@
+"""Read Roman numerals, capitals (emphasis or letters) and sounds: "the eighth", "B B C", "hmm"."""
+
+import re
+
+from vivavoce.text.numbers.english.numerals import cardinal, ordinal, roman, year
+from vivavoce.text.numbers.english.rules import TABLE, Rule, after, before, one_of, spelled, words_of
+
+_HEADINGS = words_of("headings")
+_REGNAL = words_of("regnal", "names")
+_RULERS = words_of("regnal", "ruler")
+_SPELLED = words_of("spelled")
+_SAID = words_of("said")
+_SHORT = words_of("short_words")
+_SOUNDS = frozenset(TABLE["sounds"])
+
+_ROMAN = r"(?=[IVXLCDM])M{0,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})"
+# A vowel, and no run of consonants or vowels that no English word has.
+_WORDLIKE = re.compile(
+    r"(?=[a-z]*[aeiouy])(?!.*(?:[^aeiouy]{5}|[aeiou]{4}|[^aeiouylrnmsh][bcdfgjkpqvwxz][^aeiouylrwh]))"
+    r"(?!(?:[^aeiouylrwhsn][^aeiouylrwh]|[lrn][^aeiouy]|s[bdfgjrvxz]))[a-z]+"
+)
+
+
+def _value(numeral: str) -> str:
+    value = roman(numeral)
+    return year(value) if value > 1000 else cardinal(value)
+
+
+def _after_word(match: re.Match[str]) -> str:
+    """Return "Henry the eighth", "Chapter four", "World War two"."""
+    word, numeral, suffix = match.groups()
+    previous = before(match)
+    following = after(match)
+    regnal = word in _REGNAL or (previous in _RULERS and word not in _HEADINGS)
+    if word in _HEADINGS and not (len(numeral) == 1 and numeral not in "IVX"):
+        if numeral == "I" and word.islower():
+            return match[0]
+        return f"{word} {_value(numeral)}"
+    if len(numeral) == 1 and not (
+        regnal and (previous in _RULERS or numeral in "VX" or following == "of") and word != "Malcolm"
+    ):
+        return match[0]
+    if len(numeral) == 1 and numeral not in "IVX":
+        return match[0]
+    if regnal:
+        return f"{word} the {ordinal(roman(numeral))}"
+    if set(numeral) <= set("IVX") and word not in _NO_NUMERAL and numeral not in ("XX", "XXX"):
+        return f"{word} {_value(numeral)}"
+    return match[0]
+
+
+_NO_NUMERAL = frozenset("An The This That Start Give An Her His".split())
+
+
+def _alone(match: re.Match[str]) -> str:
+    """Return "two" for a Roman numeral without a heading. "IV drip" is none."""
+    if match[0] in ("IV", "VI", "XX", "XXX", "XI", "MIX", "DI") and after(match)[:1].islower():
+        return match[0]
+    return _value(match[0])
+
+
+def _is_word(word: str) -> bool:
+    """True if capitals are emphasis and no abbreviation."""
+    if word.upper() in _SPELLED:
+        return False
+    plain = word.lower().replace("'", "")
+    if len(plain) < 5:
+        return plain in _SHORT or plain in _SOUNDS
+    return _WORDLIKE.fullmatch(plain) is not None
+
+
+def _capitals(match: re.Match[str]) -> str:
+    """Return a run of capitals: words in lower case, the others letter by letter."""
+    run = match[0]
+    words = [found[1] for found in _WORD.finditer(run)]
+    emphatic = sum(word not in _SAID and _is_word(word) for word in words) > 0 and len(words) > 1
+    return _WORD.sub(lambda m: _capital(m, emphatic), run)
+
+
+def _capital(match: re.Match[str], emphatic: bool) -> str:
+    word, possessive = match[1], match[2] or ""
+    if len(word) == 1:
+        return match[0].lower() if emphatic and word == "A" and not possessive else match[0]
+    if word in _SAID:
+        return word.capitalize() + possessive.lower()
+    if _is_word(word) or (emphatic and (word in _EMPHATIC or len(word) > 3) and word not in _SPELLED):
+        return word.lower() + possessive.lower()
+    return spelled(word) + _plural(possessive)
+
+
+def _plural(ending: str) -> str:
+    """Return the end of "CDs" and "NASA's"."""
+    return f"'{ending[-1].lower()}" if ending else ""
+
+
+_EMPHATIC = frozenset("IT US AM OR IN ME HI OK ID PM WHO AN".split())
+_WORD = re.compile(r"(?<![\w'’])([A-Z](?:[A-Z]|['’](?=[A-Z]{2}))*+)(['’][sS]|s)?(?![\w])")
+
+
+def _mixed(match: re.Match[str]) -> str:
+    """Return "CDs", "PhDs" and "GPUs" in letters."""
+    if match[1] in _SAID:
+        return f"{match[1].capitalize()}s"
+    return f"{spelled(match[1])}'s"
+
+
+def _sound(match: re.Match[str]) -> str:
+    """Return "Shhhh" and "sooo" without the letters that only draw them out."""
+    short = _LONG.sub(r"\1\1", match[0])
+    if short.lower() in _SOUNDS:
+        return short
+    return _LONG.sub(r"\1", match[0]) if short.lower() not in _DOUBLED else short
+
+
+_LONG = re.compile(r"([A-Za-z])\1{2,}+", re.IGNORECASE)
+_DOUBLED = frozenset("too see ooh aah woo boo zoo moo all yell hell ball call well shh".split())
+
+LETTERS: tuple[Rule, ...] = (
+    # XIXth century, XX century
+    (
+        re.compile(rf"\b({_ROMAN})(?:th|st|nd|rd)?(?= [Cc]entur)"),
+        lambda m: ordinal(roman(m[1])),
+    ),
+    # Henry VIII, Chapter IV, World War II
+    (re.compile(rf"\b([A-Z]?[a-z]++) ({_ROMAN})(?:th|st|nd|rd)?()(?![\w'’-]|\.\w)"), _after_word),
+    # II. Methods: a heading
+    (
+        re.compile(rf"(?:(?<=\A)|(?<=\n))({_ROMAN})(?=[.):] )"),
+        lambda m: _value(m[1]) if m[1] not in ("C", "D", "L", "M") else m[0],
+    ),
+    # II and III
+    (re.compile(r"(?<![\w'’-])(?=[IVX]{2})(?:X{0,3}(?:IX|IV|V?I{0,3}))(?![\w'’-]|\.\w)"), _alone),
+    # Shhhh, sooo
+    (re.compile(r"\b[A-Za-z]*?([A-Za-z])\1\1[A-Za-z]*+"), _sound),
+    # NASA, the FBI, DO NOT TOUCH
+    (
+        re.compile(r"(?<![\w'’])[A-Z][A-Z'’]*+(?:(?:['’]s|s)(?!\w))?(?:[ ,;:–—-]{1,2}[A-Z][A-Z'’]*+(?:(?:['’]s|s)(?!\w))?(?!\w))*+(?!\w)"),
+        _capitals,
+    ),
+)

@@ -1,0 +1,75 @@
+"""Share what the rules of English are made of: their type, number patterns, and the text around.
+
+Patterns take linear time: what repeats is possessive or bounded.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from vivavoce.text.tables import table
+
+# A pattern, and the words for what it finds. A text is read by rules, one after the other.
+Rule = tuple[re.Pattern[str], Callable[[re.Match[str]], str]]
+
+TABLE: Final = table("en")
+NUMBER: Final = r"(?:\d++(?:,\d{3})*+(?:\.\d++)?+|\.\d++)"
+START: Final = r"(?<![\w.,])"  # of a number: "v2", "1.2" and "1,2" have none inside
+TO: Final = r"(?: ?[–—-] ?| to )"  # between the ends of a range
+CLOSING: Final = r"[\"'”’)\]]"
+
+_NEXT = re.compile(r"[\"'”’)\]]{0,3}\s{1,4}[\"'“‘(\[]{0,3}([A-Za-z][\w'’]{0,20})?")
+_LAST = re.compile(r"[\"'”’)\]]{0,3}\s{0,4}(?:\n|\Z)")
+_STARTERS = frozenset(TABLE["starters"]["words"].split())
+
+
+def one_of(words: Iterable[str]) -> str:
+    """Return a pattern for any of `words`, the longest first."""
+    return f"(?:{'|'.join(map(re.escape, sorted(words, key=len, reverse=True)))})"
+
+
+def words_of(section: str, key: str = "words") -> frozenset[str]:
+    """Return the words of a list in the table."""
+    return frozenset(TABLE[section][key].split())
+
+
+def before(match: re.Match[str]) -> str:
+    """Return the word before the match, "" if other signs than spaces lie between."""
+    text, at = match.string, match.start()
+    head = text[max(0, at - 24) : at]
+    if not head.endswith(" "):
+        return ""
+    word = head.rstrip(" ").rpartition(" ")[2]
+    return word.lstrip("(\"'“‘[") if word[-1:].isalpha() or word[-1:].isdigit() else ""
+
+
+def after(match: re.Match[str]) -> str:
+    """Return the word after the match and one space or hyphen, or ""."""
+    found = _AFTER.match(match.string, match.end())
+    return found[1] if found else ""
+
+
+_AFTER = re.compile(r"[ -]([A-Za-z][\w'’]{0,30})")
+
+
+def ends_sentence(text: str, at: int) -> bool:
+    """True if a sentence that may go on after `at` is over there, as in "at 9 a.m. We left"."""
+    if _LAST.match(text, at):
+        return True
+    found = _NEXT.match(text, at)
+    return bool(found and found[1] and found[1] in _STARTERS)
+
+
+def stop(match: re.Match[str]) -> str:
+    """Return the full stop that an abbreviation leaves behind, if it ends the sentence."""
+    return "." if ends_sentence(match.string, match.end()) else ""
+
+
+def cased(word: str, like: str) -> str:
+    """Return `word` with a capital if `like` has one."""
+    return word[:1].upper() + word[1:] if like[:1].isupper() else word
+
+
+def spelled(letters: str) -> str:
+    """Return letters one by one: "B B C"."""
+    return " ".join(letter for letter in letters.upper() if letter.isalpha())

@@ -1,0 +1,222 @@
+"""Read numbers that are names (telephones, versions, rooms), ranges, and plain numbers."""
+
+import re
+
+from vivavoce.text.numbers.english.numerals import (
+    MAX_DIGITS,
+    cardinal,
+    digits,
+    number,
+    ordinal,
+    pairs,
+    version,
+)
+from vivavoce.text.numbers.english.rules import (
+    NUMBER,
+    START,
+    TABLE,
+    Rule,
+    before,
+    one_of,
+    spelled,
+    words_of,
+)
+
+_OPERATORS = TABLE["operators"]
+_SYMBOLS = TABLE["symbols"]
+_IN_PAIRS = one_of(words_of("in_pairs"))
+_IDENTIFIERS = one_of(words_of("identifiers"))
+_VERSIONS = one_of(words_of("versions", "names"))
+_GROUP = re.compile(r"\d++|[A-Za-z]++|\+")
+_ALPHANUMERIC = re.compile(r"\d++|[A-Z]++(?![a-z])|[A-Z]?[a-z'’]++")
+
+
+def telephone(written: str) -> str:
+    """Return a telephone number digit by digit, with pauses: "one, eight hundred, five five five"."""
+    groups = _GROUP.findall(written)
+    spoken = [
+        "plus" if group == "+"
+        else group if group.isalpha()
+        else "eight hundred" if group == "800" and at
+        else digits(group)
+        for at, group in enumerate(groups)
+    ]  # fmt: skip
+    return ", ".join(spoken).replace("plus, ", "plus ")
+
+
+def _groups(match: re.Match[str]) -> str:
+    return ", ".join(digits(group) for group in re.findall(r"\d+", match[0]))
+
+
+def _alphanumeric(match: re.Match[str]) -> str:
+    """Return "MP3", "H2O", "B12" and "SW1A" in letters and numbers."""
+    spoken = []
+    parts = _ALPHANUMERIC.findall(match[0])
+    for at, part in enumerate(parts):
+        if part.isdecimal():
+            long = len(part) > 3 or (part[0] == "0" and len(part) > 1)
+            spoken.append(digits(part) if long else pairs(part) if len(part) == 3 and part[1:] != "00" else number(part))
+        elif len(part) == 1 or part.isupper():
+            spoken.append(spelled(part))
+        elif part == "s" and at == len(parts) - 1 and spoken:
+            spoken[-1] += "s"
+        elif len(part) < 3 and not re.search("[aeiou]", part):
+            spoken.append(spelled(part))
+        else:
+            spoken.append(part)
+    return " ".join(spoken)
+
+
+def _range(match: re.Match[str]) -> str:
+    """Return "7 - 4" as a subtraction where it is one, "10–20" as a range."""
+    low, sign, high = match.groups()
+    spaced = sign == " - "
+    falls = float(low.replace(",", "")) > float(high.replace(",", ""))
+    if spaced and (falls or _EQUALS.match(match.string, match.end())):
+        return f"{number(low)} minus {number(high)}"
+    return f"{number(low)} to {number(high)}"
+
+
+_TWO_DIGITS = re.compile(r"\d\d(?!\d)( ?[€$£])?")
+_EQUALS = re.compile(r" ?=")
+
+
+def _identifier(match: re.Match[str]) -> str:
+    hash_sign = "number " if "#" in match[0] and "number" not in match[1] else ""
+    return f"{match[1]}{hash_sign}{digits(match[2])}"
+
+
+def _version(match: re.Match[str]) -> str:
+    return f"{'version ' if match[1] == 'v' else match[1]}{version(match[2])}"
+
+
+def _compared(match: re.Match[str]) -> str:
+    """Return the sign before a lone number: "less than", "at least"."""
+    words = {"<": "less than ", ">": "more than ", "≤": "at most ", "≥": "at least "}
+    return words["≤" if match[0][:2] == "<=" else "≥" if match[0][:2] == ">=" else match[1]]
+
+
+def _ungrouped(match: re.Match[str]) -> str:
+    return re.sub(r"\D", "", match[0])
+
+
+def _is_decimal_comma(match: re.Match[str]) -> bool:
+    """True in "€5,50" and "5,50 €"."""
+    text, start = match.string, match.start()
+    head = text[max(0, start - 8) : start].rstrip("0123456789 ")
+    cents = _TWO_DIGITS.match(text, match.end())
+    return bool(cents and (head[-1:] in tuple("€$£") or cents[1]))
+
+
+def _times(match: re.Match[str]) -> str:
+    """Return "2x" as "two times", but as "two x" in a formula."""
+    term = match.string[max(0, match.start() - 3) : match.start()].rstrip()[-1:]
+    return f"{number(match[1])} {'x' if term and term in '+-=*/(' else 'times'}"
+
+
+def _spaced(match: re.Match[str]) -> str:
+    """Return a number in words, apart from letters beside it."""
+    text, start, end = match.string, *match.span()
+    left = " " if text[start - 1 : start].isalnum() else ""
+    right = " " if text[end : end + 1].isalnum() else ""
+    return f"{left}{number(match[0])}{right}"
+
+
+
+# Numbers that count nothing. They come before dates and amounts.
+NAMED_NUMBERS: tuple[Rule, ...] = (
+    # +44 20 7946 0958
+    (
+        re.compile(r"(?<![\w+])\+\d{1,3}(?:[ .-]?\(?\d{1,5}\)?){2,6}+(?![\w])"),
+        lambda m: telephone(m[0]),
+    ),
+    # 1-800-555-0199, (555) 123-4567, 555.123.4567, 1-800-FLOWERS
+    (
+        re.compile(
+            r"(?<![\w.,/$£€+-])(?:1[-. ])?(?:\(\d{3}\) ?-?|\d{3}[-. ])(?:\d{3}[-. ]\d{4}|[A-Z]{4,7}|[A-Z]{3}-[A-Z]{4})(?![\w-])"
+        ),
+        lambda m: telephone(m[0]),
+    ),
+    # 555-0199, 020 7946 0958, 07700 900123, 123-45-6789, 4111 1111 1111 1111
+    (
+        re.compile(
+            r"(?<![\w.,/$£€+:-])(?:\d{3}-\d{4}|0\d{2,4}(?:[ -]\d{3,8}){1,3}|\d{3}-\d\d-\d{4}"
+            r"|\d{4}(?:[ -]\d{4}){3}|97[89]-(?:\d{1,7}-){3}\d)(?![\w-]|[.,]\d)"
+        ),
+        _groups,
+    ),
+    # zip code 90210, PIN: 0451, order #123456
+    (
+        re.compile(
+            rf"\b((?i:{_IDENTIFIERS})(?:[:,]| is| was| number| no\.| code)?(?: is)? ?)(?:#|№|No\. ?)?(\d{{4,}}+)(?![\w%°/]|[.,-]\d)"
+        ),
+        _identifier,
+    ),
+    # Python 3.10, v1.24.3
+    (
+        re.compile(rf"(?<![\w.])(v(?=\d)|(?:{_VERSIONS})(?:\.js)?[ -]?)(\d{{1,4}}(?:\.\d{{1,4}})++)(?![\w.]?\w)"),
+        _version,
+    ),
+    # not 3.10.1: a number with two points
+    (re.compile(r"(?<![\w.,])\d++(?:\.\d++){2,}+(?!\w)"), lambda m: version(m[0])),
+    # Room 101, Flight 1492
+    (
+        re.compile(rf"\b((?:{_IN_PAIRS})(?: #)? ?)([1-9]\d{{2,3}})(?![\w%°/]|[.,:-]\d)"),
+        lambda m: f"{m[1]}{pairs(m[2]) if not m[2].endswith('00') or len(m[2]) == 4 else number(m[2])}",
+    ),
+    # №5, #1
+    (re.compile(r"(?:№|(?<![\w&])#) ?(?=\d)"), lambda m: "number "),
+    # § 5
+    (re.compile(r"§§? ?(?=\d)"), lambda m: "section "),
+    # ±5, ~5, ≈5, +5, -5, -$5
+    (re.compile(r"± ?(?=[$£€]?\.?\d)"), lambda m: " plus or minus "),
+    (re.compile(r"(?<![\w.)\]/~])[~≈] ?(?=[$£€¥]?\.?\d)"), lambda m: "about "),
+    (re.compile(r"(?<![\w.)\]%°€$£+′″])\+(?=[$£€¥]?\.?\d)"), lambda m: "plus "),
+    (re.compile(r"(?:(?<=[–—-])|(?<![\w.)\]%°€£+′″–—-]))[-–](?=(?:[$£€¥]|US\$)?\.?\d)"), lambda m: "minus "),
+    # <5, >5, ≥5
+    (re.compile(r"(?<![\w)\]<>-] )(?<![\w)\]<>-])([<>≤≥])=? ?(?=[$£€¥]?\.?\d)"), _compared),
+    # 1 000 000, 1'000'000, 1,00,000
+    (
+        re.compile(r"(?<![\d+])(?<!\d[ .,'’-])\d{1,3}(?:(?:[\u00a0\u202f\u2009]\d{3})++| 000(?: 000)*+|(?:['’]\d{3})++)(?![\d'’])"),
+        _ungrouped,
+    ),
+    (re.compile(r"(?<![\w.,])\d{1,2}(?:,\d\d)++,\d{3}(?![\d,])"), _ungrouped),
+    # 1,2,3: a list
+    (re.compile(r"(?<=\d),(?=\d)(?!\d{3}(?!\d))"), lambda m: ", " if not _is_decimal_comma(m) else ","),
+)
+
+# What is left, after dates and amounts.
+PLAIN_NUMBERS: tuple[Rule, ...] = (
+    # 3:1, 16:9
+    (re.compile(rf"{START}(?<!:)(\d{{1,5}}(?:\.\d+)?):(\d{{1,5}}(?:\.\d+)?)(?![\w:]|[.,]\d)"), lambda m: f"{number(m[1])} to {number(m[2])}"),
+    # 7 - 4 = 3, 10–20
+    (re.compile(rf"{START}(?<![-–/:])({NUMBER})( ?[-–—] ?)({NUMBER})(?![\w/]|[-–]\d)"), _range),
+    # 2-1-3: a list
+    (re.compile(r"(?<=\d)[-–](?=\d)"), lambda m: ", "),
+    # 3/7
+    (re.compile(r"(?<=\d)/(?=\d)"), lambda m: " slash "),
+    # 5 * 4, 10 / 2, 2^8, x ^ 2, 3!
+    (re.compile(r"(?<=[\w)]) ?\* ?(?=\d)|(?<=\d) ?\* ?(?=[\w(])"), lambda m: " times "),
+    (re.compile(r"(?<=[\d)]) / (?=[\d(])"), lambda m: " divided by "),
+    (re.compile(r"(?<=[\w)]) ?\^ ?(?=[\w({-])"), lambda m: " to the power of "),
+    (re.compile(r"(?<=\w) - (?=\w+ = )|(?<== )-(?=\d)"), lambda m: " minus "),
+    (re.compile(r"(?<=[\w)])(?: ?-?)?²"), lambda m: " squared"),
+    (re.compile(r"(?<=[\w)])(?: ?-?)?³"), lambda m: " cubed"),
+    # 2x faster, 10×
+    (re.compile(rf"{START}({NUMBER})[x×](?!\w)"), _times),
+    # 18+, 100+
+    (re.compile(rf"{START}({NUMBER})\+(?! ?[\d(])"), lambda m: f"{number(m[1])} plus"),
+    # 21st, 102nd
+    (
+        re.compile(r"(?<![\w.])(\d{1,3}(?:,\d{3})++|\d{1,15}+)(?:st|nd|rd|th|ST|ND|RD|TH)(?:(?=s)|(?!\w))"),
+        lambda m: ordinal(int(m[1].replace(",", ""))),
+    ),
+    # MP3, CO2, 4K, B12, COVID-19, SW1A
+    (
+        re.compile(r"(?<![\w.,'’])(?:(?=[A-Za-z]++-?\d)|(?=\d++[A-Za-z]))[A-Za-z\d]++(?:-\d++)?(?![\w])(?:['’]s)?"),
+        _alphanumeric,
+    ),
+    (re.compile(r"(?<=[^\W\d_])-?(?=\d)|(?<=\d)(?=[^\W\d_])"), lambda m: " "),
+    # 1,234,567 and 3.14
+    (re.compile(rf"(?<!\d)(?:{NUMBER}|(?<=[\s(])\.\d++)"), lambda m: _spaced(m)),
+)

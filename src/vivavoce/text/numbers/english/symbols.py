@@ -1,0 +1,74 @@
+"""Read signs in text: operators, slashes, and what no other rule has read."""
+
+import re
+import unicodedata
+
+from vivavoce.text.numbers.english.rules import TABLE, Rule, one_of, words_of
+
+_SYMBOLS = TABLE["symbols"]
+_OPERATORS = TABLE["operators"]
+_GREEK = TABLE["greek"]
+_EITHER = words_of("alternatives")
+_KEPT = "²³°º′″…–—‘’“”«»‹›¿¡‚„"
+_SPACES = "\u00a0\u2002\u2003\u2007\u200a\u3000"
+
+
+def plain_character(char: str) -> str:
+    """Return a digit, dash, space or fraction in its plain form."""
+    if char.isascii() or char.isalpha() and char not in "ªº":
+        return char
+    if char in _PLAIN:
+        return _PLAIN[char]
+    if char.isdecimal():
+        return str(unicodedata.decimal(char))
+    if char in _KEPT:
+        return char
+    if unicodedata.category(char) in ("No", "Nl"):
+        form = unicodedata.normalize("NFKC", char)
+        if "\u2044" in form:
+            return f" {form.replace(chr(0x2044), '/')}"
+        return form if form.isascii() and form.isalnum() else f" {unicodedata.numeric(char):g} "
+    return char
+
+
+_PLAIN = {
+    "−": "-", "‐": "-", "‑": "-", "‒": "–", "―": "—", "⁄": "/", "∕": "/", "ʼ": "'", "´": "'",
+    "`": "'", "％": "%", "＋": "+", "＄": "$", "⁰": "^0", "¹": "^1", "⁴": "^4", "⁵": "^5", "⁶": "^6",
+    "⁷": "^7", "⁸": "^8", "⁹": "^9", "₀": "0", "₁": "1", "₂": "2", "₃": "3", "₄": "4", "₅": "5",
+    "₆": "6", "₇": "7", "₈": "8", "₉": "9", "℃": "°C", "℉": "°F", "⁻": "^-",
+    **dict.fromkeys(_SPACES, " "),
+}  # fmt: skip
+
+
+def _slash(match: re.Match[str]) -> str:
+    """Return "he/she" with "or", other pairs without a word between."""
+    one, two = match.groups()
+    if {one.lower(), two.lower()} <= _EITHER and "or" not in (one, two):
+        return f"{one} or {two}"
+    return f"{one} {two}"
+
+
+SYMBOLS: tuple[Rule, ...] = (
+    # a != b
+    (
+        re.compile(rf"(?<=[\w)\]]) ?({one_of(_OPERATORS)}) ?(?=[\w(\[-])"),
+        lambda m: f" {_OPERATORS[m[1]]} ",
+    ),
+    # he/she, TCP/IP
+    (re.compile(r"(?<![\w/])([^\W_]++)/([^\W_]++)(?![\w/])"), _slash),
+    (re.compile(r"(?<=\w)/(?=\w)"), lambda m: " "),
+    # α
+    (re.compile(f"(?<![\\w])[{''.join(_GREEK)}](?![\\w])"), lambda m: f" {_GREEK[m[0]]} "),
+    # & and what else has a name
+    (
+        re.compile(f"[{re.escape(''.join(s for s in _SYMBOLS if s not in '<>#'))}]"),
+        lambda m: f" {_SYMBOLS[m[0]]} ",
+    ),
+    (re.compile(r"(?<=[\w)]) ?([<>]) ?(?=[\w(])"), lambda m: f" {_SYMBOLS[m[1]]} "),
+    (re.compile(r"(?<=\w)#(?=\w)|#(?= ?\w)"), lambda m: " hash "),
+    # what has none
+    (re.compile(r"[^\w\s.,;:!?…–—'’‘\"“”()\[\]«»‹›¿¡‚„、。！？，；：「」『』（）-]++|_++"), lambda m: " "),
+    (re.compile(r"[ \t]{2,}+|\t"), lambda m: " "),
+    (re.compile(r" +(?=[,.;:!?…)\]](?!\w))"), lambda m: ""),
+    (re.compile(r"(?<=[(\[]) +"), lambda m: ""),
+)
