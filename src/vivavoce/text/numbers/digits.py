@@ -6,6 +6,8 @@ Knows no language. The caller tells the meaning of a comma between two numbers.
 import re
 from typing import Final
 
+from vivavoce.text.tracked import Tracked
+
 MAX_DIGITS: Final = 15  # longer ones are identifiers, and are read digit by digit
 
 _NUMBERS = re.compile(r"([$€£¥₩₹]?)(\d++(?:,\d++)*+)")
@@ -13,13 +15,18 @@ _GROUPED = re.compile(r"\A\d{1,3}(?:,\d{3})++")
 
 
 def set_apart(text: str, *, decimal_comma: bool) -> str:
+    """Return the text of `separate`, for a plain string."""
+    return separate(Tracked.of(text), decimal_comma=decimal_comma).text
+
+
+def separate(text: Tracked, *, decimal_comma: bool) -> Tracked:
     """Return `text` with spaces after list commas and between the digits of long numbers.
 
     A comma joins digits in groups of exactly three. With `decimal_comma` a single one between two
     numbers is left as it is. The sign of a currency goes behind the digits of a long number. Doing
     it twice changes nothing more.
     """
-    return _NUMBERS.sub(lambda found: _apart(found[1], found[2], decimal_comma), text)
+    return text.sub(_NUMBERS, lambda found: _apart(found[1], found[2], decimal_comma))
 
 
 def _apart(sign: str, written: str, decimal_comma: bool) -> str:

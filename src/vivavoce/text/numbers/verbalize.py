@@ -1,17 +1,18 @@
-"""Write numbers, dates, units and symbols out in words, for voices that read letters only.
+"""Read a text aloud in words: numbers, dates, units, symbols and short forms of seven languages.
 
-Runs after `normalize` (plain text) and `split` (sentences). Knows no sounds. English keeps the
-numbers that the front end reads itself.
+Runs after `normalize` (plain text). Knows no sounds. English keeps the numbers that its front end
+reads itself.
 """
 
 from vivavoce.errors import MissingDependency, Unsupported
-from vivavoce.text.numbers.digits import set_apart
+from vivavoce.text.numbers.digits import separate
 from vivavoce.text.numbers.english import verbalize_english
+from vivavoce.text.tracked import Tracked
 
 LANGUAGES = ("en", "es", "fr", "it", "pt", "ja", "zh")
 
 
-def verbalize(text: str, language: str) -> str:
+def read(text: Tracked, language: str) -> Tracked:
     """Return `text` as it is spoken in `language` (ISO 639-1). A second call changes nothing.
 
     Raises `Unsupported` for a language outside `LANGUAGES`, `MissingDependency` without the
@@ -24,9 +25,9 @@ def verbalize(text: str, language: str) -> str:
             field="language",
         )
     if language == "en":
-        return verbalize_english(text)
+        return Tracked.of(verbalize_english(text.text))
     try:
-        return _in_words(set_apart(text, decimal_comma=language not in ("ja", "zh")), language)
+        return _in_words(separate(text, decimal_comma=language not in ("ja", "zh")), language)
     except ImportError as missing:
         raise MissingDependency(
             f"numbers in language {language!r} need the package {missing.name!r}: "
@@ -34,11 +35,25 @@ def verbalize(text: str, language: str) -> str:
         ) from missing
 
 
-def _in_words(text: str, language: str) -> str:
-    if language in ("ja", "zh"):
-        from vivavoce.text.numbers.cjk import verbalize_chinese, verbalize_japanese
+def _in_words(text: Tracked, language: str) -> Tracked:
+    if language == "ja":
+        from vivavoce.text.numbers.cjk import read_japanese
 
-        return verbalize_japanese(text) if language == "ja" else verbalize_chinese(text)
-    from vivavoce.text.numbers.romance import verbalize_romance
+        return read_japanese(text)
+    if language == "zh":
+        from vivavoce.text.numbers.cjk import read_chinese
 
-    return verbalize_romance(text, language)
+        return read_chinese(text)
+    from vivavoce.text.numbers.romance import read_romance
+
+    return read_romance(text, language)
+
+
+def verbalize(text: str, language: str) -> str:
+    """Return `text` as it is spoken in `language`, with letters by their names."""
+    spoken = read(Tracked.of(text), language)
+    if language in ("es", "fr", "it", "pt"):
+        from vivavoce.text.numbers.romance import name_letters
+
+        spoken = name_letters(spoken, language)
+    return spoken.text
