@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 
-from vivavoce.text.numbers.digits import separate_digits
+from vivavoce.text.numbers.digits import separate
 from vivavoce.text.tracked import Replacement, Tracked
 
 PART_CHARS = 4_000  # the most that is normalised in one go: some 5 ms
@@ -397,7 +397,7 @@ def _inline(text: Tracked) -> Tracked:
     text = text.sub(_ESCAPE, "")
     for pattern, replacement in _REWRITES:
         text = text.sub(pattern, replacement)
-    return separate_digits(text, decimal_comma=True)
+    return separate(text, decimal_comma=True)
 
 
 def _host(url: re.Match[str]) -> str:

@@ -101,7 +101,7 @@ SPANISH = [
     ("$5", "cinco dólares"),
     ("5 M€", "cinco millones de euros"),
     ("1/2 litro", "medio litro"),
-    ("2½ horas", "dos y medio horas"),
+    ("2½ horas", "dos horas y media"),
     ("2ª planta, 3er piso", "segunda planta, tercer piso"),
     ("Luis XIV, siglo XXI", "Luis catorce, siglo veintiuno"),
     ("el Sr. Pérez", "el señor Pérez"),

@@ -14,19 +14,19 @@ _NUMBERS = re.compile(r"([$€£¥₩₹]?)(\d++(?:,\d++)*+)")
 _GROUPED = re.compile(r"\A\d{1,3}(?:,\d{3})++")
 
 
-def separate_digits(text: Tracked, *, decimal_comma: bool) -> Tracked:
-    """As `set_apart`, of tracked text."""
-    return text.sub(_NUMBERS, lambda found: _apart(found[1], found[2], decimal_comma))
-
-
 def set_apart(text: str, *, decimal_comma: bool) -> str:
+    """Return the text of `separate`, for a plain string."""
+    return separate(Tracked.of(text), decimal_comma=decimal_comma).text
+
+
+def separate(text: Tracked, *, decimal_comma: bool) -> Tracked:
     """Return `text` with spaces after list commas and between the digits of long numbers.
 
     A comma joins digits in groups of exactly three. With `decimal_comma` a single one between two
     numbers is left as it is. The sign of a currency goes behind the digits of a long number. Doing
     it twice changes nothing more.
     """
-    return _NUMBERS.sub(lambda found: _apart(found[1], found[2], decimal_comma), text)
+    return text.sub(_NUMBERS, lambda found: _apart(found[1], found[2], decimal_comma))
 
 
 def _apart(sign: str, written: str, decimal_comma: bool) -> str:

@@ -1,0 +1,132 @@
+"""Write numbers as cardinals, ordinals and digits that agree with their noun."""
+
+import re
+from functools import lru_cache
+
+from num2words import num2words  # type: ignore[import-untyped]  # the package ships no types
+
+from vivavoce.text.numbers.digits import MAX_DIGITS
+from vivavoce.text.numbers.romance.language import Language
+
+_ROMAN = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
+_VALID_ROMAN = re.compile(r"C{0,3}(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})")
+_ONE_THOUSAND = {"es": (r"(veinti)?uno mil\b", ("un mil", "veintiún mil"))}
+_FEMININE = {
+    "es": ((r"\bveintiún\b|\bveintiuno\b", "veintiuna"), (r"\buno?$", "una"), (r"cientos\b", "cientas"), (r"quinientos\b", "quinientas")),
+    "fr": ((r"\bun$", "une"),),
+    "it": ((r"^uno$", "una"),),
+    "pt": ((r"\bum$", "uma"), (r"\bdois\b", "duas"), (r"entos\b", "entas")),
+}  # fmt: skip
+_MASCULINE = {"es": ((r"veintiuno$", "veintiún"), (r"\buno$", "un")), "it": ((r"^uno$", "un"),)}
+_MILLIONS = re.compile(r"(?:.*\b(?:mill|milh|bilh|milh)\w+)?")
+
+
+@lru_cache(4096)
+def _numeral(number: int, numerals: str, kind: str) -> str:
+    return str(num2words(number, lang=numerals, to=kind)).replace(",", "")
+
+
+def cardinal(number: int, lang: Language) -> str:
+    spoken = _numeral(number, lang["numerals"], "cardinal")
+    if lang.code == "es":
+        spoken = spoken.replace("veintiuno mil", "veintiún mil").replace("y uno mil", "y un mil")
+    return spoken
+
+
+def ordinal(number: int, lang: Language, *, feminine: bool = False, plural: bool = False) -> str:
+    """Return the ordinal numeral: 3 → *tercero*, *troisième*, *terzo*, *terceiro*."""
+    spoken = _numeral(number, lang["numerals"], "ordinal")
+    if feminine and lang.code == "fr":
+        spoken = "première" if number == 1 else spoken
+    elif feminine:
+        spoken = re.sub(r"o\b", "a", spoken)
+    return spoken + "s" if plural and lang.code != "it" else spoken
+
+
+def spoken_number(written: str, lang: Language) -> str:
+    """Return a written amount in words: `1.250`, `3,5`, `1,250.50`, `007`."""
+    english = re.fullmatch(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?", written) and (
+        "." in written or written.count(",") > 1
+    )
+    if english:
+        whole, _, part = written.replace(",", "").partition(".")
+    elif lang.patterns["grouped"].fullmatch(written):
+        whole, _, part = lang.patterns["group_sign"].sub("", written).partition(",")
+    else:
+        whole, _, part = written.replace(",", ".").partition(".")
+    if len(whole) > MAX_DIGITS or (len(whole) > 1 and whole[0] == "0"):
+        spoken = spoken_digits(whole, lang)
+    else:
+        spoken = cardinal(int(whole or "0"), lang)
+    return f"{spoken} {lang['decimal']} {_decimals(part, lang)}" if part else spoken
+
+
+def spoken_digits(text: str, lang: Language) -> str:
+    return " ".join(cardinal(int(c), lang) for c in text if c.isdigit())
+
+
+def _decimals(part: str, lang: Language) -> str:
+    zeros = len(part) - len(part.lstrip("0"))
+    if len(part) > 2 or zeros == len(part):
+        return spoken_digits(part, lang)
+    return " ".join([cardinal(0, lang)] * zeros + [cardinal(int(part), lang)])
+
+
+def is_one(written: str, lang: Language) -> bool:
+    """True if the noun after this number is in the singular."""
+    return bool(
+        re.fullmatch(r"0*1(?:[.,]0{1,2})?", written)
+        or (lang.code == "fr" and re.fullmatch(r"[01](?:,\d+)?", written))
+    )
+
+
+def is_feminine(noun: str, lang: Language) -> bool:
+    """True if the noun, or the first word of several, is feminine, as far as one can see."""
+    noun = noun.split(" ")[0].lower()
+    if noun in lang.lists["feminine"]:
+        return True
+    return noun not in lang.lists["masculine"] and noun.endswith(
+        tuple(lang["feminine_endings"].split())
+    )
+
+
+def agreeing(spoken: str, noun: str, lang: Language) -> str:
+    """Return a numeral in the gender of the noun behind it."""
+    feminine = is_feminine(noun, lang)
+    if lang.code == "it" and spoken == "uno" and not feminine:
+        impure = re.match(r"s[^aeiouhàèéìòù]|z|gn|ps|pn|x|y", noun.lower())
+        return "uno" if impure else "un"
+    at = _MILLIONS.match(spoken).end()  # type: ignore[union-attr]  # it matches the empty text
+    head, tail = spoken[:at], spoken[at:]
+    for pattern, form in (_FEMININE if feminine else _MASCULINE).get(lang.code, ()):
+        tail = re.sub(pattern, form, tail)
+    return head + tail
+
+
+def counted(written: str, forms: tuple[str, str], lang: Language) -> tuple[str, str]:
+    """Return an amount in words and its noun, agreeing in number and gender."""
+    noun = forms[0] if is_one(written, lang) else forms[1]
+    return agreeing(spoken_number(written, lang), noun, lang), noun
+
+
+def linked(numeral: str, noun: str, lang: Language) -> str:
+    """Return what stands between a numeral and its noun: *un millón **de** pesos*, *un'ora*."""
+    if re.search(
+        r"(?:ll?[oóiõ](?:n|ns|ni|ne|nes|es|ão)|ilh(?:ão|ões)|illiards?|iliard[oi])$", numeral
+    ):
+        return elided(lang["of_money"], noun, lang)
+    return " "
+
+
+def elided(of: str, noun: str, lang: Language) -> str:
+    """Return ` de `, or ` d'` before a vowel in French."""
+    vowel = lang.code == "fr" and noun[:1].lower() in "aeiouyhéèêàâôîœ"
+    return " d'" if vowel else f" {of} "
+
+
+def roman(numeral: str) -> int | None:
+    """Return the value of a Roman numeral below 400, None if it is not one."""
+    if not _VALID_ROMAN.fullmatch(numeral):
+        return None
+    values = [_ROMAN[c] for c in numeral]
+    return sum(-v if v < after else v for v, after in zip(values, [*values[1:], 0], strict=True))
