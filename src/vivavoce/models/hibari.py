@@ -17,6 +17,7 @@ from vivavoce.errors import MissingDependency, Unsupported
 from vivavoce.models.onnx import disable_telemetry
 from vivavoce.serving.base import Model, unreadable
 from vivavoce.text.numbers.english import verbalize_english
+from vivavoce.text.runs import break_runs
 from vivavoce.types import Capabilities, EngineInfo, Samples, Segment, StopReason, Voice
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ class HibariModel(Model[_HibariStream]):
         Raises `Unsupported` where the package fails.
         """
         try:
-            read: Sequence[str] = self._tts.phonemize(verbalize_english(latin(text)))
+            read: Sequence[str] = self._tts.phonemize(break_runs(verbalize_english(latin(text))))
         except MemoryError:
             raise
         # The package does not document its exceptions. The cause is the text.

@@ -41,3 +41,13 @@ def _reader(language: str) -> Callable[[Tracked], Tracked]:
 
 def say_as(text: str, kind: str, format: str | None, language: str) -> str | None:
     return None
+
+
+def verbalize(text: str, language: str) -> str:
+    """Return plain `text` as it is spoken in `language`, with single letters by their names."""
+    spoken = read(Tracked.of(text), language)
+    if language in ("es", "fr", "it", "pt"):
+        from vivavoce.text.numbers.romance import name_letters
+
+        spoken = name_letters(spoken, language)
+    return spoken.text

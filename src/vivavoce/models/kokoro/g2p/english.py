@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from vivavoce.models.kokoro.g2p.alphabet import plain_marks, tidy
-from vivavoce.text.numbers.english import break_runs
+from vivavoce.text.runs import break_runs
 
 # hibari reads "[word](/sounds/)" as a command. A user's text must not give one.
 _LINK = re.compile(r"\]\s*\(")
