@@ -1,6 +1,6 @@
 """Turn a text into the segments that a model says. Every request of every surface goes this way.
 
-    parse → normalise → detect → letters → read → split
+    parse → normalise → detect → read → letters → split
 
 `prepared` ends before the language is known, `spoken` begins when it is. Nothing else decides what
 is said: an explanation shows the segments of `spoken`, and speech says them. Both are lazy, so that
@@ -194,8 +194,7 @@ def _in_words(
             return Tracked.spanning(said, *text.span()), []
     if run.is_spoken or not voicing.in_words or language not in LANGUAGES:
         return text, []
-    text, unsaid = speakable(text, language)
-    return read(text, language), unsaid
+    return speakable(read(text, language), language)
 
 
 def _segments(passage: _Passage, voicing: Voicing, *, opening: bool) -> Iterator[SpokenSegment]:

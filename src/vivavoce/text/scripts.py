@@ -24,6 +24,7 @@ _OWN = {
     "cyrillic": "\u0400-\u052f\u1c80-\u1c8a\ua640-\ua69d",
     "devanagari": "\u0900-\u097f",
 }
+_NUMBERS = "\u2070-\u209f\u2150-\u218f\u2460-\u24ff\u2776-\u2793\u3192-\u319f\u3220-\u33ff"
 _LATIN = "\u0000-\u02ff\u1d00-\u1dbf\u1e00-\u1eff\u2c60-\u2c7f\ua722-\ua7ff\ufb00-\ufb06"
 
 
@@ -49,7 +50,7 @@ def speakable(text: Tracked, language: str) -> tuple[Tracked, list[str]]:
 @cache
 def _foreign(language: str) -> re.Pattern[str]:
     own = "".join(_OWN.get(script, "") for script in scripts_read(language))
-    letter = rf"(?![{_LATIN}{own}])[^\W\d_]"
+    letter = rf"(?![{_LATIN}{own}{_NUMBERS}])[^\W\d_]"
     return re.compile(rf"{letter}(?:{letter}|[\u0300-\u036f])*+")
 
 
