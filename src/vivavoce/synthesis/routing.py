@@ -4,11 +4,11 @@ It knows what models declare about themselves (`EngineInfo`), and not how they s
 """
 
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from typing import get_args
 
-from vivavoce.errors import OutOfMemory, Unsupported, VivavoceError
+from vivavoce.errors import MissingDependency, OutOfMemory, Unsupported, VivavoceError
 from vivavoce.serving.base import Engine
 from vivavoce.serving.model_errors import RETRY_AFTER_S
 from vivavoce.serving.pool import Pool
@@ -24,6 +24,9 @@ from vivavoce.synthesis.routing_errors import (
 from vivavoce.synthesis.voices import find_voice
 from vivavoce.text.detect import detect, detect_script, speakable_share
 from vivavoce.text.languages import LANGUAGES, scripts_read
+from vivavoce.text.numbers.verbalize import LANGUAGES as READ_LANGUAGES
+from vivavoce.text.numbers.verbalize import read
+from vivavoce.text.tracked import Tracked
 from vivavoce.types import EngineInfo, SpeechRequest, Task, Voice
 
 AUTO = "auto"
@@ -97,7 +100,10 @@ class Router:
         self._default_language = default_language
 
     def warm_up(self) -> None:
-        """Load the language detector: a second of work that the first request would wait for."""
+        """Load what detects and reads languages: seconds that the first requests would wait for."""
+        for language in READ_LANGUAGES:
+            with suppress(MissingDependency):
+                read(Tracked.of("1"), language)
         detect("Which language is this sentence written in?", ("en", "de"))
 
     async def candidates(self, model: str | None) -> Sequence[EngineInfo]:
