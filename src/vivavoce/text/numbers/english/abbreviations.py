@@ -5,8 +5,9 @@ neighbours say so.
 """
 
 import re
+from collections.abc import Mapping
 
-from vivavoce.text.numbers.english.numerals import digits
+from vivavoce.text.numbers.english.numerals import digits, pairs
 from vivavoce.text.numbers.english.rules import (
     TABLE,
     Rule,
@@ -24,9 +25,17 @@ _ABBREVIATIONS = TABLE["abbreviations"]
 _STREETS = TABLE["streets"]
 _DIRECTIONS = TABLE["directions"]
 _STATES = TABLE["states"]
-_MONTHS = TABLE["months"]
-_DAYS = TABLE["weekdays"]
-_CALENDAR = {**_MONTHS, **_DAYS}
+_ORDINARY = words_of("calendar", "ordinary")
+
+
+def _all_cases(names: Mapping[str, str]) -> dict[str, str]:
+    """Return "Jan", "JAN" and "jan", but not "mar" or "sun"."""
+    lower = {name.lower(): spoken for name, spoken in names.items() if name not in _ORDINARY}
+    return {**lower, **{name.upper(): spoken for name, spoken in names.items()}, **names}
+
+
+_MONTHS = _all_cases(TABLE["months"])
+_CALENDAR = _MONTHS | _all_cases(TABLE["weekdays"])
 _PLAIN = words_of("calendar", "plain")
 _BEFORE_DAYS = words_of("calendar", "before")
 _DIRECTION = one_of(_DIRECTIONS)
@@ -41,6 +50,8 @@ _DATE = re.compile(r",? ?['’]?\d")
 def _dotted(match: re.Match[str]) -> str:
     """Return "U.S." and "p.m." as letters, "e.g." as its words."""
     written = match[0]
+    if before(match)[-1:].isdigit() and written.lower().startswith(("a.m", "p.m")):
+        return written  # a time of day
     known = _ABBREVIATIONS.get(written) or _ABBREVIATIONS.get(f"{written}.")
     return (known or spelled(written)) + (stop(match) if written.endswith(".") else "")
 
@@ -87,10 +98,12 @@ def _state(match: re.Match[str]) -> str:
     return f"{_STATES[match[1]]}{zip_code}" + (f" {digits(match[3])}" if match[3] else "")
 
 
+_ROADS = one_of({*_STREETS.values(), "Way"})
+
 ABBREVIATIONS: tuple[Rule, ...] = (
     # Austin, TX 78701
     (
-        re.compile(rf"(?<=[a-z.], )({one_of(_STATES)})(?![\w.'’])(?: (\d{{5}})(?:-(\d{{4}}))?\b)?"),
+        re.compile(rf"(?<=[a-z.], )({one_of(_STATES)})(?![\w.'’])(?:,? (\d{{5}})(?:-(\d{{4}}))?\b)?"),
         _state,
     ),
     # U.S., p.m, e.g.
@@ -134,6 +147,11 @@ ABBREVIATIONS: tuple[Rule, ...] = (
         re.compile(rf"\b({one_of(_STREETS.values())},? )({_DIRECTION})(?![\w'’])\.?"),
         lambda m: f"{m[1]}{_DIRECTIONS[m[2]]}" + (stop(m) if m[0].endswith(".") else ""),
     ),
+    # 221B Baker Street
+    (
+        re.compile(rf"(?<![\w.,:/-])([1-9]\d{{2,3}})(?=[A-Z]? (?:[A-Z][\w'’.-]{{0,20}} ){{1,4}}{_ROADS}\b)"),
+        lambda m: pairs(m[1]) + (" " if m.string[m.end()].isalpha() else ""),
+    ),
     # Jan–Mar, Mon, Sept 5, 3 Feb
     (
         re.compile(
@@ -143,12 +161,12 @@ ABBREVIATIONS: tuple[Rule, ...] = (
     ),
     (
         re.compile(
-            rf"(?<![\w.'’])({one_of(_CALENDAR)})(?=,? \d|, {one_of(_CALENDAR)}\b| (?:at|and|or) \d)"
+            rf"(?<![\w.'’])({one_of(_CALENDAR)})(?=,? \d|[-/]\d|, {one_of(_CALENDAR)}\b| (?:at|and|or) \d)"
         ),
         lambda m: _CALENDAR[m[1]],
     ),
     (
-        re.compile(rf"(?:(?<=\d )|(?<=\d(?:st|nd|rd|th) ))({one_of(_MONTHS)})(?![\w'’])\.?"),
+        re.compile(rf"(?:(?<=\d[ -])|(?<=\d(?:st|nd|rd|th) ))({one_of(_MONTHS)})(?![\w'’])\.?"),
         lambda m: _MONTHS[m[1]] + (stop(m) if m[0][-1] == "." else ""),
     ),
     (re.compile(rf"(?<![\w.'’])({one_of(_PLAIN)})(?![\w'’.])"), lambda m: _CALENDAR[m[1]]),

@@ -30,6 +30,7 @@ _DIRECTIONS = {"N": "north", "S": "south", "E": "east", "W": "west"}
 _SIGN = one_of(sign for sign in _CURRENCIES if not sign.isalpha() or sign == "Rs")
 _CODE = one_of(code for code in _CURRENCIES if code.isalpha())
 _UNIT = one_of(_UNITS)
+_BARE = one_of(unit for unit in words_of("bare_units") if unit in _UNITS)
 _LONG = one_of(word for word in _MAGNITUDES if len(word) > 3)
 _SHORT = one_of(word for word in _MAGNITUDES if len(word) < 4)
 _RATE = (
@@ -81,7 +82,10 @@ def _money(match: re.Match[str]) -> str:
     singular = _before_noun(match)
     if not last:
         return money(first, sign, scale, singular=singular) + _per(match)
-    low = number(first) + (f" {_MAGNITUDES[scale]}" if scale and scale != last_scale else "")
+    if scale or last_scale or "." not in first:
+        low = number(first) + (f" {_MAGNITUDES[scale]}" if scale and scale != last_scale else "")
+    else:
+        low = money(first, sign)
     return f"{low} to {money(last, sign, last_scale, singular=singular)}{_per(match)}"
 
 
@@ -101,6 +105,12 @@ def _measure(match: re.Match[str]) -> str:
     singular = attributive or (not last and _is_one(first))
     low = f"{number(first)} to {match['minus'] or ''}" if last else ""
     return f"{low}{number(last or first)} {one if singular else many}{_per(match)}"
+
+
+def _bare(match: re.Match[str]) -> str:
+    """Return "per kg", "5 million km" and "in km" in words."""
+    one, many = _UNITS[match["unit"]]
+    return f"{match['head']}{one if match['head'] in ('per ', 'a ', 'each ', '/') else many}"
 
 
 def _counted(match: re.Match[str]) -> str:
@@ -250,4 +260,12 @@ AMOUNTS: tuple[Rule, ...] = (
         ),
         _measure,
     ),
+    # per kg, million km, 12/kg
+    (
+        re.compile(
+            rf"(?<!\w)(?P<head>(?:per|in|of|each|a|few|several|many|{_LONG}) )(?P<unit>{_BARE}|(?<=lion ){_UNIT})(?![\w/²³])"
+        ),
+        _bare,
+    ),
+    (re.compile(rf"(?<=\d)/({one_of(_PER)})(?![\w/])"), lambda m: f" per {_PER[m[1]]}"),
 )

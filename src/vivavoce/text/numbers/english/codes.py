@@ -34,7 +34,7 @@ def _address(address: str) -> str:
 
 def _web(match: re.Match[str]) -> str:
     """Return a URL or e-mail address in words, without its scheme."""
-    address = re.sub(r"\A(?:https?|ftp)://|\Amailto:", "", match[0])
+    address = re.sub(r"\A(?:https?|ftp|file)://|\Amailto:", "", match[0])
     host, slash, path = address.partition("/")
     head, dot, top = host.rpartition(".")
     if len(top) == 2 and top.isalpha() and top not in _SAID_DOMAINS:
@@ -66,7 +66,7 @@ CODES: tuple[Rule, ...] = (
     # https://example.org/a, j.doe@mail.co.uk
     (
         re.compile(
-            r"(?:\b(?:https?|ftp)://|\bwww\.|\bmailto:)[^\s<>\"“”]*[\w/]"
+            r"(?:\b(?:https?|ftp|file)://|\bwww\.|\bmailto:)[^\s<>\"“”]*[\w/]"
             r"|(?<![\w.+-])[\w.+-]++@[\w-]++(?:\.[\w-]++)+"
         ),
         _web,

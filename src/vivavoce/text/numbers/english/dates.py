@@ -5,10 +5,9 @@ import re
 from vivavoce.text.numbers.english.numerals import cardinal, decade, digits, ordinal, pairs, year
 from vivavoce.text.numbers.english.rules import START, TABLE, Rule, after, before, one_of, stop, words_of
 
-_NAMES = {month: month for month in TABLE["months"].values()}
-_MONTH_NAMES = tuple(dict.fromkeys(_NAMES))
-_MONTHS = one_of(_MONTH_NAMES)
-_DAYS = one_of(dict.fromkeys(TABLE["weekdays"].values()))
+_MONTH_NAMES = tuple(dict.fromkeys(TABLE["months"].values()))
+_MONTHS = one_of({*_MONTH_NAMES, *(m.lower() for m in _MONTH_NAMES if m not in ("March", "May"))})
+_MONTH_NUMBER = {month.lower(): at for at, month in enumerate(_MONTH_NAMES, 1)}
 _DAY = r"(?:[12]\d|3[01]|0?[1-9])"
 _YEAR = r"(?:1\d{3}|20\d\d|21\d\d)"
 _TO = r" ?[-–—] ?"
@@ -17,7 +16,7 @@ _BEFORE_DECADES = words_of("years", "before_decades")
 _PLURALS = words_of("years", "plural_nouns")
 _IN_S = words_of("years", "nouns_in_s")
 _ZONE = r"(?: ?(EST|EDT|CST|CDT|MST|MDT|PST|PDT|GMT|UTC|BST|CET|CEST|IST|JST|ET|CT|MT|PT)\b)?"
-_CLOCK = r"(?:1\d|2[0-3]|0?\d)(?:[:.][0-5]\d)?"
+_CLOCK = r"(?:1\d|2[0-3]|0?\d)(?:[:.][0-5]\d){0,2}"
 _HALF = r" ?([AaPp])(?:\.[Mm]\.?|[Mm]\b(?!['’]))"
 
 
@@ -112,8 +111,8 @@ def _time(match: re.Match[str]) -> str:
 
 def _clock(written: str) -> str:
     """Return "9", "9:30" or "9.30" in words, without "o'clock"."""
-    hour, _, minute = written.replace(".", ":").partition(":")
-    return time(hour, minute or "0", half="a").removesuffix(" A M")
+    hour, minute, second, *_ = [*written.replace(".", ":").split(":"), "", ""]
+    return time(hour, minute or "0", second or None, half="a").removesuffix(" A M")
 
 
 def _hour(match: re.Match[str]) -> str:
@@ -126,7 +125,8 @@ def _hour(match: re.Match[str]) -> str:
 def _decade(match: re.Match[str]) -> str:
     """Return "nineteen nineties", "nineties". "60s" alone is a time."""
     mark, written = match.groups()
-    alone = len(written) == 2 and not (mark or before(match) in _BEFORE_DECADES or after(match))
+    joined = match.string[match.start() - 1 : match.start()] in ("-", "–")
+    alone = len(written) == 2 and not (mark or joined or before(match) in _BEFORE_DECADES or after(match))
     return match[0] if alone else decade(int(written))
 
 
@@ -148,6 +148,15 @@ DATES: tuple[Rule, ...] = (
         ),
         _month_day,
     ),
+    # Jan-15-2020, 15-Jan-2020
+    (
+        re.compile(rf"\b({_MONTHS})[-/](\d\d?)(?:[-/](\d{{4}}))?(?![\w-])"),
+        lambda m: date(m[2], _MONTH_NUMBER[m[1].lower()], m[3]) or m[0],
+    ),
+    (
+        re.compile(rf"{START}(?<!-)(\d\d?)[-/]({_MONTHS})(?:[-/](\d{{4}}|\d\d))?(?![\w-])"),
+        lambda m: date(m[1], _MONTH_NUMBER[m[2].lower()], m[3]) or m[0],
+    ),
     # 4 July 2025, the 4th of July, 4–6 July
     (
         re.compile(
@@ -156,9 +165,13 @@ DATES: tuple[Rule, ...] = (
         ),
         _day_month,
     ),
-    # July 2025, on the 4th of which year is left to `_year`
     # 1914–1918, 2023-24
     (re.compile(rf"(?<![\w.,/$£€-])({_YEAR}){_TO}({_YEAR}|\d\d)(?![\w/-]|[.,]\d)(?! ?[%°])"), _years),
+    # 1960s–70s: the end
+    (
+        re.compile(rf"(?<=0s){_TO}['’]?((?:\d\d)?\d0)s(?!\w)"),
+        lambda m: f" to {decade(int(m[1]))}",
+    ),
     # the 1990s, '90s, 1800's
     (re.compile(r"(?<![\w.,])(['’]?)(\d{4}|\d0)['’]?s(?!\w)"), _decade),
     # class of '98

@@ -31,6 +31,8 @@ def _after_word(match: re.Match[str]) -> str:
     word, numeral, suffix = match.groups()
     previous = before(match)
     following = after(match)
+    if word.isupper():
+        word = word.capitalize()
     regnal = word in _REGNAL or (previous in _RULERS and word not in _HEADINGS)
     if word in _HEADINGS and not (len(numeral) == 1 and numeral not in "IVX"):
         if numeral == "I" and word.islower():
@@ -122,7 +124,7 @@ LETTERS: tuple[Rule, ...] = (
         lambda m: ordinal(roman(m[1])),
     ),
     # Henry VIII, Chapter IV, World War II
-    (re.compile(rf"\b([A-Z]?[a-z]++) ({_ROMAN})(?:th|st|nd|rd)?()(?![\w'’-]|\.\w)"), _after_word),
+    (re.compile(rf"\b([A-Z]?[a-z]++|[A-Z]{{3,}}+) ({_ROMAN})(?:th|st|nd|rd)?()(?![\w'’-]|\.\w)"), _after_word),
     # II. Methods: a heading
     (
         re.compile(rf"(?:(?<=\A)|(?<=\n))({_ROMAN})(?=[.):] )"),

@@ -72,7 +72,7 @@ def _range(match: re.Match[str]) -> str:
     low, sign, high = match.groups()
     spaced = sign == " - "
     falls = float(low.replace(",", "")) > float(high.replace(",", ""))
-    if spaced and (falls or _EQUALS.match(match.string, match.end())):
+    if (spaced and falls) or _EQUALS.match(match.string, match.end()):
         return f"{number(low)} minus {number(high)}"
     return f"{number(low)} to {number(high)}"
 
@@ -133,7 +133,7 @@ NAMED_NUMBERS: tuple[Rule, ...] = (
     # 1-800-555-0199, (555) 123-4567, 555.123.4567, 1-800-FLOWERS
     (
         re.compile(
-            r"(?<![\w.,/$£€+-])(?:1[-. ])?(?:\(\d{3}\) ?-?|\d{3}[-. ])(?:\d{3}[-. ]\d{4}|[A-Z]{4,7}|[A-Z]{3}-[A-Z]{4})(?![\w-])"
+            r"(?<![\w.,/$£€+-])(?:1[-. ])?(?:\(\d{3}\) ?-?|\d{3}[-. ])(?:\d{3}[-. ]\d{4}|[A-Z][A-Z-]{3,9})(?![\w-])"
         ),
         lambda m: telephone(m[0]),
     ),
@@ -148,7 +148,7 @@ NAMED_NUMBERS: tuple[Rule, ...] = (
     # zip code 90210, PIN: 0451, order #123456
     (
         re.compile(
-            rf"\b((?i:{_IDENTIFIERS})(?:[:,]| is| was| number| no\.| code)?(?: is)? ?)(?:#|№|No\. ?)?(\d{{4,}}+)(?![\w%°/]|[.,-]\d)"
+            rf"\b((?i:{_IDENTIFIERS}|end(?:s|ing) in|last four)(?:[:,]| is| was| number| no\.| code)?(?: is)? ?)(?:#|№|No\. ?)?(\d{{4,}}+)(?![\w%°/]|[.,-]\d)"
         ),
         _identifier,
     ),
@@ -158,7 +158,7 @@ NAMED_NUMBERS: tuple[Rule, ...] = (
         _version,
     ),
     # not 3.10.1: a number with two points
-    (re.compile(r"(?<![\w.,])\d++(?:\.\d++){2,}+(?!\w)"), lambda m: version(m[0])),
+    (re.compile(r"(?<![\w.,])(?!\d\d?\.\d\d?\.(?:19|20)\d\d\b)\d++(?:\.\d++){2,}+(?!\w)"), lambda m: version(m[0])),
     # Room 101, Flight 1492
     (
         re.compile(rf"\b((?:{_IN_PAIRS})(?: #)? ?)([1-9]\d{{2,3}})(?![\w%°/]|[.,:-]\d)"),
@@ -205,7 +205,7 @@ PLAIN_NUMBERS: tuple[Rule, ...] = (
     # 2x faster, 10×
     (re.compile(rf"{START}({NUMBER})[x×](?!\w)"), _times),
     # 18+, 100+
-    (re.compile(rf"{START}({NUMBER})\+(?! ?[\d(])"), lambda m: f"{number(m[1])} plus"),
+    (re.compile(rf"{START}({NUMBER})\+(?! ?[\w(])"), lambda m: f"{number(m[1])} plus"),
     # 21st, 102nd
     (
         re.compile(r"(?<![\w.])(\d{1,3}(?:,\d{3})++|\d{1,15}+)(?:st|nd|rd|th|ST|ND|RD|TH)(?:(?=s)|(?!\w))"),
