@@ -102,72 +102,72 @@ _ROADS = one_of({*_STREETS.values(), "Way"})
 
 ABBREVIATIONS: tuple[Rule, ...] = (
     # Austin, TX 78701
-    (
+    Rule(
         re.compile(rf"(?<=[a-z.], )({one_of(_STATES)})(?![\w.'’])(?:,? (\d{{5}})(?:-(\d{{4}}))?\b)?"),
         _state,
     ),
     # U.S., p.m, e.g.
-    (re.compile(r"(?<![\w.])[A-Za-z]\.(?:[A-Za-z]\.)*+(?:[A-Za-z](?![\w.'’])|(?<=[.]\w\.))"), _dotted),
+    Rule(re.compile(r"(?<![\w.])[A-Za-z]\.(?:[A-Za-z]\.)*+(?:[A-Za-z](?![\w.'’])|(?<=[.]\w\.))"), _dotted),
     # w/o, n/a, PhD
-    (
+    Rule(
         re.compile(rf"(?<![\w./]){one_of(_WITHOUT_STOP)}(?![\w'’/])"),
         lambda m: _ABBREVIATIONS[m[0]],
     ),
     # Ph.D., et al.
-    (
+    Rule(
         re.compile(r"(?<![\w.])(?:Ph\.D\.|Ed\.D\.|M\.Sc\.|B\.Sc\.|et al\.)"),
         lambda m: _ABBREVIATIONS[m[0]] + stop(m),
     ),
     # 12 S. 1st St., 1600 Elm Ave. NW
-    (
+    Rule(
         re.compile(rf"(?<=\d )({_DIRECTION})\.?(?= (?:[A-Z][a-z]|\d))"),
         lambda m: _DIRECTIONS[m[1]],
     ),
     # Apt 4, Vol 3, pp 5-9
-    (
+    Rule(
         re.compile(rf"(?<![\w.'’-])({one_of(words_of('bare_before_number'))})(?= (?:no\. ?|#)?\d)"),
         lambda m: _BEFORE_NUMBER[m[1]],
     ),
     # Dr., St., No., Inc.
-    (re.compile(r"(?<![\w.'’])([A-Za-z][A-Za-z']{0,7})\.(?!\w\w)"), _abbreviation),
+    Rule(re.compile(r"(?<![\w.'’])([A-Za-z][A-Za-z']{0,7})\.(?!\w\w)"), _abbreviation),
     # J. R. R. Tolkien
-    (re.compile(r"(?<![\w.'’-])([A-Z])\.(?= ?[A-Z])"), _initial),
+    Rule(re.compile(r"(?<![\w.'’-])([A-Z])\.(?= ?[A-Z])"), _initial),
     # Dr Watson, St Paul
-    (
+    Rule(
         re.compile(rf"(?<![\w.'’])({one_of(words_of('bare_titles', 'names'))})(?= [A-Z][\w'’])"),
         lambda m: _TITLES[m[1]],
     ),
     # 123 Main St, 5th Ave
-    (
+    Rule(
         re.compile(rf"(?<=[a-z] )({one_of(_STREETS)})(?![\w.'’])"),
         lambda m: _STREETS[m[1]] if before(m)[:1].isupper() or before(m)[:1].isdigit() else m[0],
     ),
     # Pennsylvania Avenue NW
-    (
+    Rule(
         re.compile(rf"\b({one_of(_STREETS.values())},? )({_DIRECTION})(?![\w'’])\.?"),
         lambda m: f"{m[1]}{_DIRECTIONS[m[2]]}" + (stop(m) if m[0].endswith(".") else ""),
     ),
     # 221B Baker Street
-    (
+    Rule(
         re.compile(rf"(?<![\w.,:/-])([1-9]\d{{2,3}})(?=[A-Z]? (?:[A-Z][\w'’.-]{{0,20}} ){{1,4}}{_ROADS}\b)"),
         lambda m: pairs(m[1]) + (" " if m.string[m.end()].isalpha() else ""),
     ),
     # Jan–Mar, Mon, Sept 5, 3 Feb
-    (
+    Rule(
         re.compile(
             rf"(?<![\w.'’-])({one_of(_CALENDAR)}) ?(-|–|—|to|/) ?({one_of(_CALENDAR)})(?![\w'’])\.?"
         ),
         lambda m: f"{_CALENDAR[m[1]]} to {_CALENDAR[m[3]]}" + (stop(m) if m[0][-1] == "." else ""),
     ),
-    (
+    Rule(
         re.compile(
             rf"(?<![\w.'’])({one_of(_CALENDAR)})(?=,? \d|[-/]\d|, {one_of(_CALENDAR)}\b| (?:at|and|or) \d)"
         ),
         lambda m: _CALENDAR[m[1]],
     ),
-    (
+    Rule(
         re.compile(rf"(?:(?<=\d[ -])|(?<=\d(?:st|nd|rd|th) ))({one_of(_MONTHS)})(?![\w'’])\.?"),
         lambda m: _MONTHS[m[1]] + (stop(m) if m[0][-1] == "." else ""),
     ),
-    (re.compile(rf"(?<![\w.'’])({one_of(_PLAIN)})(?![\w'’.])"), lambda m: _CALENDAR[m[1]]),
+    Rule(re.compile(rf"(?<![\w.'’])({one_of(_PLAIN)})(?![\w'’.])"), lambda m: _CALENDAR[m[1]]),
 )

@@ -201,21 +201,21 @@ _EQUATION = re.compile(rf"{NUMBER} ?=")
 
 AMOUNTS: tuple[Rule, ...] = (
     # 40° 42′ N
-    (
+    Rule(
         re.compile(r"(\d++) ?[°º] ?(\d{1,2})′(?: ?(\d{1,2}(?:\.\d+)?)″)?(?: ?([NSEW])\b)?"),
         _position,
     ),
     # 5x7, 12 ft x 10 ft, 3 × 4 = 12
-    (
+    Rule(
         re.compile(r"(?<=[\d′″])( ?(?:ft|feet|in|inches|mm|cm|m|km|yd)\.?)? ?([x×X]) ?(?=\d)"),
         _by,
     ),
     # 6′2″, 8′, 5′10
-    (re.compile(rf"{START}({NUMBER})′(?:[ -]?(\d{{1,2}}(?:\.\d)?)(?!\d)(″?))?"), _feet),
+    Rule(re.compile(rf"{START}({NUMBER})′(?:[ -]?(\d{{1,2}}(?:\.\d)?)(?!\d)(″?))?"), _feet),
     # 65″
-    (re.compile(rf"{START}({NUMBER})″"), _one_measure("inch", "inches")),
+    Rule(re.compile(rf"{START}({NUMBER})″"), _one_measure("inch", "inches")),
     # 1 1/2 tbsp, 7/16 inch, 3-1/4, 9/10
-    (
+    Rule(
         re.compile(
             rf"(?<![\w.,/$£€:-])(?:(?P<whole>\d{{1,4}})(?: (?:and )?|-))?(?P<top>\d{{1,3}})/(?P<bottom>\d{{1,3}})"
             rf"(?:th|rd|ths|rds)?(?![\w/]|[.,:]\d|-\d)(?:(?P<gap> ?-? ?)(?P<unit>{_UNIT})(?![\w/²³]))?"
@@ -223,7 +223,7 @@ AMOUNTS: tuple[Rule, ...] = (
         _fraction,
     ),
     # $5, $20-$30 million, US$5/month
-    (
+    Rule(
         re.compile(
             rf"(?P<sign>(?<![A-Za-z]){_SIGN}|(?<!\w){_CODE}(?=[ \d])) ?(?P<first>{NUMBER}(?:,\d\d(?![\d,]))?){_scale('scale')}"
             rf"(?:{TO}(?:{_SIGN} ?)?(?P<last>{NUMBER}){_scale('last_scale')})?{_RATE}"
@@ -231,7 +231,7 @@ AMOUNTS: tuple[Rule, ...] = (
         _money,
     ),
     # 5,000 €, 20 USD
-    (
+    Rule(
         re.compile(
             rf"{START}(?P<first>{NUMBER}(?:,\d\d(?![\d,]))?)(?:{TO}(?P<last>{NUMBER}))?{_scale('scale')}"
             rf"[ -]?(?P<sign>{_SIGN}(?! ?\d)|{_CODE}(?!\w)){_RATE}"
@@ -239,21 +239,21 @@ AMOUNTS: tuple[Rule, ...] = (
         _money_after,
     ),
     # 50p
-    (re.compile(r"(?<![\w.,])(\d{1,2})p(?!\w)"), _one_measure("penny", "pence")),
+    Rule(re.compile(r"(?<![\w.,])(\d{1,2})p(?!\w)"), _one_measure("penny", "pence")),
     # 10K, 5M people, 7bn
-    (
+    Rule(
         re.compile(
             rf"{START}({NUMBER})(k|K|M|bn|B(?! [A-Z])|tn|T|m(?= (?:people|users|views|copies|tons)))(?![\w/])"
         ),
         _counted,
     ),
     # 5 in. wide, 5in
-    (
+    Rule(
         re.compile(rf"{START}({NUMBER})(?:in\b| ?in\.(?= [a-z\d])| in(?= (?:x|by|wide|tall|long|deep|high|thick)\b))"),
         _one_measure("inch", "inches"),
     ),
     # 5–10 km/h, -5 – -10 °C, 3 ft.
-    (
+    Rule(
         re.compile(
             rf"{START}(?P<first>{NUMBER})(?:(?: ?{_UNIT})?{TO}(?P<minus>minus )?(?P<last>{NUMBER}))?"
             rf"(?P<gap> ?-? ?)(?P<unit>{_UNIT})(?![\w²³]){_RATE}(?:\.(?= ?[a-z\d,;]))?"
@@ -261,11 +261,11 @@ AMOUNTS: tuple[Rule, ...] = (
         _measure,
     ),
     # per kg, million km, 12/kg
-    (
+    Rule(
         re.compile(
             rf"(?<!\w)(?P<head>(?:per|in|of|each|a|few|several|many|{_LONG}) )(?P<unit>{_BARE}|(?<=lion ){_UNIT})(?![\w/²³])"
         ),
         _bare,
     ),
-    (re.compile(rf"(?<=\d)/({one_of(_PER)})(?![\w/])"), lambda m: f" per {_PER[m[1]]}"),
+    Rule(re.compile(rf"(?<=\d)/({one_of(_PER)})(?![\w/])"), lambda m: f" per {_PER[m[1]]}"),
 )

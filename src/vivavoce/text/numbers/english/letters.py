@@ -119,23 +119,23 @@ _DOUBLED = frozenset("too see ooh aah woo boo zoo moo all yell hell ball call we
 
 LETTERS: tuple[Rule, ...] = (
     # XIXth century, XX century
-    (
+    Rule(
         re.compile(rf"\b({_ROMAN})(?:th|st|nd|rd)?(?= [Cc]entur)"),
         lambda m: ordinal(roman(m[1])),
     ),
     # Henry VIII, Chapter IV, World War II
-    (re.compile(rf"\b([A-Z]?[a-z]++|[A-Z]{{3,}}+) ({_ROMAN})(?:th|st|nd|rd)?()(?![\w'’-]|\.\w)"), _after_word),
+    Rule(re.compile(rf"\b([A-Z]?[a-z]++|[A-Z]{{3,}}+) ({_ROMAN})(?:th|st|nd|rd)?()(?![\w'’-]|\.\w)"), _after_word),
     # II. Methods: a heading
-    (
+    Rule(
         re.compile(rf"(?:(?<=\A)|(?<=\n))({_ROMAN})(?=[.):] )"),
         lambda m: _value(m[1]) if m[1] not in ("C", "D", "L", "M") else m[0],
     ),
     # II and III
-    (re.compile(r"(?<![\w'’-])(?=[IVX]{2})(?:X{0,3}(?:IX|IV|V?I{0,3}))(?![\w'’-]|\.\w)"), _alone),
+    Rule(re.compile(r"(?<![\w'’-])(?=[IVX]{2})(?:X{0,3}(?:IX|IV|V?I{0,3}))(?![\w'’-]|\.\w)"), _alone),
     # Shhhh, sooo
-    (re.compile(r"\b[A-Za-z]*?([A-Za-z])\1\1[A-Za-z]*+"), _sound),
+    Rule(re.compile(r"\b[A-Za-z]*?([A-Za-z])\1\1[A-Za-z]*+"), _sound),
     # NASA, the FBI, DO NOT TOUCH
-    (
+    Rule(
         re.compile(r"(?<![\w'’])[A-Z][A-Z'’]*+(?:(?:['’]s|s)(?!\w))?(?:[ ,;:–—-]{1,2}[A-Z][A-Z'’]*+(?:(?:['’]s|s)(?!\w))?(?!\w))*+(?!\w)"),
         _capitals,
     ),

@@ -5,12 +5,28 @@ Patterns take linear time: what repeats is possessive or bounded.
 
 import re
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import Final, NamedTuple
 
 from vivavoce.text.tables import table
+from vivavoce.text.tracked import Tracked
 
-# A pattern, and the words for what it finds. A text is read by rules, one after the other.
-Rule = tuple[re.Pattern[str], Callable[[re.Match[str]], str]]
+
+class Rule(NamedTuple):
+    """A pattern, and the words for what it finds. A text is read by rules, one after the other."""
+
+    pattern: re.Pattern[str]
+    read: Callable[[re.Match[str]], str]
+    signs: str = ""  # a text without any of them has nothing for the rule
+
+
+def apply(rules: tuple[Rule, ...], text: Tracked) -> Tracked:
+    """Return `text` with each of the rules applied to the whole."""
+    characters = set(text.text)
+    for pattern, read, signs in rules:
+        if not signs or not characters.isdisjoint(signs):
+            text = text.sub(pattern, read)
+    return text
+
 
 TABLE: Final = table("en")
 NUMBER: Final = r"(?:\d++(?:,\d{3})*+(?:\.\d++)?+|\.\d++)"

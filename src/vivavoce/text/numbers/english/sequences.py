@@ -126,19 +126,19 @@ def _spaced(match: re.Match[str]) -> str:
 # Numbers that count nothing. They come before dates and amounts.
 NAMED_NUMBERS: tuple[Rule, ...] = (
     # +44 20 7946 0958
-    (
+    Rule(
         re.compile(r"(?<![\w+])\+\d{1,3}(?:[ .-]?\(?\d{1,5}\)?){2,6}+(?![\w])"),
         lambda m: telephone(m[0]),
     ),
     # 1-800-555-0199, (555) 123-4567, 555.123.4567, 1-800-FLOWERS
-    (
+    Rule(
         re.compile(
             r"(?<![\w.,/$£€+-])(?:1[-. ])?(?:\(\d{3}\) ?-?|\d{3}[-. ])(?:\d{3}[-. ]\d{4}|[A-Z][A-Z-]{3,9})(?![\w-])"
         ),
         lambda m: telephone(m[0]),
     ),
     # 555-0199, 020 7946 0958, 07700 900123, 123-45-6789, 4111 1111 1111 1111
-    (
+    Rule(
         re.compile(
             r"(?<![\w.,/$£€+:-])(?:\d{3}-\d{4}|0\d{2,4}(?:[ -]\d{3,8}){1,3}|\d{3}-\d\d-\d{4}"
             r"|\d{4}(?:[ -]\d{4}){3}|97[89]-(?:\d{1,7}-){3}\d)(?![\w-]|[.,]\d)"
@@ -146,77 +146,77 @@ NAMED_NUMBERS: tuple[Rule, ...] = (
         _groups,
     ),
     # zip code 90210, PIN: 0451, order #123456
-    (
+    Rule(
         re.compile(
             rf"\b((?i:{_IDENTIFIERS}|end(?:s|ing) in|last four)(?:[:,]| is| was| number| no\.| code)?(?: is)? ?)(?:#|№|No\. ?)?(\d{{4,}}+)(?![\w%°/]|[.,-]\d)"
         ),
         _identifier,
     ),
     # Python 3.10, v1.24.3
-    (
+    Rule(
         re.compile(rf"(?<![\w.])(v(?=\d)|(?:{_VERSIONS})(?:\.js)?[ -]?)(\d{{1,4}}(?:\.\d{{1,4}})++)(?![\w.]?\w)"),
         _version,
     ),
     # not 3.10.1: a number with two points
-    (re.compile(r"(?<![\w.,])(?!\d\d?\.\d\d?\.(?:19|20)\d\d\b)\d++(?:\.\d++){2,}+(?!\w)"), lambda m: version(m[0])),
+    Rule(re.compile(r"(?<![\w.,])(?!\d\d?\.\d\d?\.(?:19|20)\d\d\b)\d++(?:\.\d++){2,}+(?!\w)"), lambda m: version(m[0])),
     # Room 101, Flight 1492
-    (
+    Rule(
         re.compile(rf"\b((?:{_IN_PAIRS})(?: #)? ?)([1-9]\d{{2,3}})(?![\w%°/]|[.,:-]\d)"),
         lambda m: f"{m[1]}{pairs(m[2]) if not m[2].endswith('00') or len(m[2]) == 4 else number(m[2])}",
     ),
     # №5, #1
-    (re.compile(r"(?:№|(?<![\w&])#) ?(?=\d)"), lambda m: "number "),
+    Rule(re.compile(r"(?:№|(?<![\w&])#) ?(?=\d)"), lambda m: "number "),
     # § 5
-    (re.compile(r"§§? ?(?=\d)"), lambda m: "section "),
+    Rule(re.compile(r"§§? ?(?=\d)"), lambda m: "section "),
     # ±5, ~5, ≈5, +5, -5, -$5
-    (re.compile(r"± ?(?=[$£€]?\.?\d)"), lambda m: " plus or minus "),
-    (re.compile(r"(?<![\w.)\]/~])[~≈] ?(?=[$£€¥]?\.?\d)"), lambda m: "about "),
-    (re.compile(r"(?<![\w.)\]%°€$£+′″])\+(?=[$£€¥]?\.?\d)"), lambda m: "plus "),
-    (re.compile(r"(?:(?<=[–—-])|(?<![\w.)\]%°€£+′″–—-]))[-–](?=(?:[$£€¥]|US\$)?\.?\d)"), lambda m: "minus "),
+    Rule(re.compile(r"± ?(?=[$£€]?\.?\d)"), lambda m: " plus or minus "),
+    Rule(re.compile(r"(?<![\w.)\]/~])[~≈] ?(?=[$£€¥]?\.?\d)"), lambda m: "about "),
+    Rule(re.compile(r"(?<![\w.)\]%°€$£+′″])\+(?=[$£€¥]?\.?\d)"), lambda m: "plus "),
+    Rule(re.compile(r"(?:(?<=[–—-])|(?<![\w.)\]%°€£+′″–—-]))[-–](?=(?:[$£€¥]|US\$)?\.?\d)"), lambda m: "minus "),
     # <5, >5, ≥5
-    (re.compile(r"(?<![\w)\]<>-] )(?<![\w)\]<>-])([<>≤≥])=? ?(?=[$£€¥]?\.?\d)"), _compared),
+    Rule(re.compile(r"(?<![\w)\]<>-] )(?<![\w)\]<>-])([<>≤≥])=? ?(?=[$£€¥]?\.?\d)"), _compared),
     # 1 000 000, 1'000'000, 1,00,000
-    (
+    Rule(
         re.compile(r"(?<![\d+])(?<!\d[ .,'’-])\d{1,3}(?:(?:[\u00a0\u202f\u2009]\d{3})++| 000(?: 000)*+|(?:['’]\d{3})++)(?![\d'’])"),
         _ungrouped,
     ),
-    (re.compile(r"(?<![\w.,])\d{1,2}(?:,\d\d)++,\d{3}(?![\d,])"), _ungrouped),
+    Rule(re.compile(r"(?<![\w.,])\d{1,2}(?:,\d\d)++,\d{3}(?![\d,])"), _ungrouped),
     # 1,2,3: a list
-    (re.compile(r"(?<=\d),(?=\d)(?!\d{3}(?!\d))"), lambda m: ", " if not _is_decimal_comma(m) else ","),
+    Rule(re.compile(r"(?<=\d),(?=\d)(?!\d{3}(?!\d))"), lambda m: ", " if not _is_decimal_comma(m) else ","),
 )
 
 # What is left, after dates and amounts.
 PLAIN_NUMBERS: tuple[Rule, ...] = (
     # 3:1, 16:9
-    (re.compile(rf"{START}(?<!:)(\d{{1,5}}(?:\.\d+)?):(\d{{1,5}}(?:\.\d+)?)(?![\w:]|[.,]\d)"), lambda m: f"{number(m[1])} to {number(m[2])}"),
+    Rule(re.compile(rf"{START}(?<!:)(\d{{1,5}}(?:\.\d+)?):(\d{{1,5}}(?:\.\d+)?)(?![\w:]|[.,]\d)"), lambda m: f"{number(m[1])} to {number(m[2])}"),
     # 7 - 4 = 3, 10–20
-    (re.compile(rf"{START}(?<![-–/:])({NUMBER})( ?[-–—] ?)({NUMBER})(?![\w/]|[-–]\d)"), _range),
+    Rule(re.compile(rf"{START}(?<![-–/:])({NUMBER})( ?[-–—] ?)({NUMBER})(?![\w/]|[-–]\d)"), _range),
     # 2-1-3: a list
-    (re.compile(r"(?<=\d)[-–](?=\d)"), lambda m: ", "),
+    Rule(re.compile(r"(?<=\d)[-–](?=\d)"), lambda m: ", "),
     # 3/7
-    (re.compile(r"(?<=\d)/(?=\d)"), lambda m: " slash "),
+    Rule(re.compile(r"(?<=\d)/(?=\d)"), lambda m: " slash "),
     # 5 * 4, 10 / 2, 2^8, x ^ 2, 3!
-    (re.compile(r"(?<=[\w)]) ?\* ?(?=\d)|(?<=\d) ?\* ?(?=[\w(])"), lambda m: " times "),
-    (re.compile(r"(?<=[\d)]) / (?=[\d(])"), lambda m: " divided by "),
-    (re.compile(r"(?<=[\w)]) ?\^ ?(?=[\w({-])"), lambda m: " to the power of "),
-    (re.compile(r"(?<=\w) - (?=\w+ = )|(?<== )-(?=\d)"), lambda m: " minus "),
-    (re.compile(r"(?<=[\w)])(?: ?-?)?²"), lambda m: " squared"),
-    (re.compile(r"(?<=[\w)])(?: ?-?)?³"), lambda m: " cubed"),
+    Rule(re.compile(r"(?<=[\w)]) ?\* ?(?=\d)|(?<=\d) ?\* ?(?=[\w(])"), lambda m: " times "),
+    Rule(re.compile(r"(?<=[\d)]) / (?=[\d(])"), lambda m: " divided by "),
+    Rule(re.compile(r"(?<=[\w)]) ?\^ ?(?=[\w({-])"), lambda m: " to the power of "),
+    Rule(re.compile(r"(?<=\w) - (?=\w+ = )|(?<== )-(?=\d)"), lambda m: " minus "),
+    Rule(re.compile(r"(?<=[\w)])(?: ?-?)?²"), lambda m: " squared"),
+    Rule(re.compile(r"(?<=[\w)])(?: ?-?)?³"), lambda m: " cubed"),
     # 2x faster, 10×
-    (re.compile(rf"{START}({NUMBER})[x×](?!\w)"), _times),
+    Rule(re.compile(rf"{START}({NUMBER})[x×](?!\w)"), _times),
     # 18+, 100+
-    (re.compile(rf"{START}({NUMBER})\+(?! ?[\w(])"), lambda m: f"{number(m[1])} plus"),
+    Rule(re.compile(rf"{START}({NUMBER})\+(?! ?[\w(])"), lambda m: f"{number(m[1])} plus"),
     # 21st, 102nd
-    (
+    Rule(
         re.compile(r"(?<![\w.])(\d{1,3}(?:,\d{3})++|\d{1,15}+)(?:st|nd|rd|th|ST|ND|RD|TH)(?:(?=s)|(?!\w))"),
         lambda m: ordinal(int(m[1].replace(",", ""))),
     ),
     # MP3, CO2, 4K, B12, COVID-19, SW1A
-    (
+    Rule(
         re.compile(r"(?<![\w.,'’])(?:(?=[A-Za-z]++-?\d)|(?=\d++[A-Za-z]))[A-Za-z\d]++(?:-\d++)?(?![\w])(?:['’]s)?"),
         _alphanumeric,
     ),
-    (re.compile(r"(?<=[^\W\d_])-?(?=\d)|(?<=\d)(?=[^\W\d_])"), lambda m: " "),
+    Rule(re.compile(r"(?<=[^\W\d_])-?(?=\d)|(?<=\d)(?=[^\W\d_])"), lambda m: " "),
     # 1,234,567 and 3.14
-    (re.compile(rf"(?<!\d)(?:{NUMBER}|(?<=[\s(])\.\d++)"), lambda m: _spaced(m)),
+    Rule(re.compile(rf"(?<!\d)(?:{NUMBER}|(?<=[\s(])\.\d++)"), lambda m: _spaced(m)),
 )
