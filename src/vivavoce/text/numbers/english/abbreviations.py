@@ -44,6 +44,7 @@ _WITHOUT_STOP = [word for word in _ABBREVIATIONS if not word.endswith(".")]
 _NAME = re.compile(r" (?:[A-Z][\w'’]|[A-Z]\.)")
 _NUMBER = re.compile(r" ?(?:[#№]?\d|[IVXLC]+\b)")
 _DIGIT = re.compile(r" ?[#№]?\d")
+_ORDINAL_OF = re.compile(r"(?:st|nd|rd|th) of \Z")
 _DATE = re.compile(r",? ?['’]?\d")
 
 
@@ -81,6 +82,7 @@ def _calendar(match: re.Match[str], word: str, previous: str) -> str:
     if _CALENDAR[word] == word:
         return match[0]
     dated = _DATE.match(match.string, match.end()) or previous.lower() in _BEFORE_DAYS
+    dated = dated or _ORDINAL_OF.search(match.string, max(0, match.start() - 6), match.start())
     if dated or previous.isdecimal() or (word in _PLAIN and not ends_sentence(match.string, match.end())):
         return _CALENDAR[word] + stop(match)
     return match[0]

@@ -103,7 +103,8 @@ def _measure(match: re.Match[str]) -> str:
     one, many = _UNITS[unit]
     attributive = "-" in match["gap"] or (unit not in "%‰" and _before_noun(match))
     singular = attributive or (not last and _is_one(first))
-    low = f"{number(first)} to {match['minus'] or ''}" if last else ""
+    low_unit = f" {_UNITS[match['low_unit']][1]}" if match["low_unit"] else ""
+    low = f"{number(first)}{low_unit} to {match['minus'] or ''}" if last else ""
     return f"{low}{number(last or first)} {one if singular else many}{_per(match)}"
 
 
@@ -115,7 +116,9 @@ def _bare(match: re.Match[str]) -> str:
 
 def _counted(match: re.Match[str]) -> str:
     """Return "10K" and "5M" in words. A race is "ten K"."""
-    written, scale = match.groups()
+    low, written, scale = match.groups()
+    if low:
+        return f"{number(low)} to {number(written)} {_MAGNITUDES[scale]}"
     if scale in "kK" and (written in ("2", "4", "8") or after(match) in _K_NOUNS):
         return f"{number(written)} K"
     return f"{number(written)} {_MAGNITUDES[scale]}"
@@ -199,10 +202,29 @@ def _by(match: re.Match[str]) -> str:
 
 _EQUATION = re.compile(rf"{NUMBER} ?=")
 
+def _range(match: re.Match[str]) -> str:
+    """Return "1/2–3/4" as fractions, "12/26–1/2" as dates."""
+    one, two, three, four = map(int, match.groups())
+    are_fractions = one < two and three < four and {two, four} <= {2, 3, 4, 5, 6, 8, 16}
+    if not are_fractions and (first := date(two, one)) and (last := date(four, three)):
+        return f"{first} to {last}"
+    return match[0].replace("–", "-").replace(" ", "").replace("-", " to ")
+
+
 AMOUNTS: tuple[Rule, ...] = (
+    # 12/26–1/2
+    Rule(
+        re.compile(rf"(?<![\w./])(\d\d?)/(\d\d?){TO}(\d\d?)/(\d\d?)(?![\w/]|[.,]\d)"),
+        _range,
+        "/",
+    ),
+    # $(500): a loss
+    Rule(
+        re.compile(rf"({_SIGN})\(({NUMBER})\)"), lambda m: f"minus {money(m[2], m[1])}", "("
+    ),
     # 40° 42′ N
     Rule(
-        re.compile(r"(\d++) ?[°º] ?(\d{1,2})′(?: ?(\d{1,2}(?:\.\d+)?)″)?(?: ?([NSEW])\b)?"),
+        re.compile(r"(?<!\d)(\d++) ?[°º] ?(\d{1,2})′(?: ?(\d{1,2}(?:\.\d+)?)″)?(?: ?([NSEW])\b)?"),
         _position,
     ),
     # 5x7, 12 ft x 10 ft, 3 × 4 = 12
@@ -243,7 +265,7 @@ AMOUNTS: tuple[Rule, ...] = (
     # 10K, 5M people, 7bn
     Rule(
         re.compile(
-            rf"{START}({NUMBER})(k|K|M|bn|B(?! [A-Z])|tn|T|m(?= (?:people|users|views|copies|tons)))(?![\w/])"
+            rf"{START}(?<!-)(?:({NUMBER}){TO})?({NUMBER})(k|K|M|bn|B(?! [A-Z])|tn|T|m(?= (?:people|users|views|copies|tons)))(?![\w/])"
         ),
         _counted,
     ),
@@ -255,7 +277,7 @@ AMOUNTS: tuple[Rule, ...] = (
     # 5–10 km/h, -5 – -10 °C, 3 ft.
     Rule(
         re.compile(
-            rf"{START}(?P<first>{NUMBER})(?:(?: ?{_UNIT})?{TO}(?P<minus>minus )?(?P<last>{NUMBER}))?"
+            rf"{START}(?P<first>{NUMBER})(?:(?: ?(?P<low_unit>{_UNIT}))?{TO}(?P<minus>minus )?(?P<last>{NUMBER}))?"
             rf"(?P<gap> ?-? ?)(?P<unit>{_UNIT})(?![\w²³]){_RATE}(?:\.(?= ?[a-z\d,;]))?"
         ),
         _measure,

@@ -95,6 +95,7 @@ def _plural(ending: str) -> str:
     return f"'{ending[-1].lower()}" if ending else ""
 
 
+_LOWER = words_of("lower_words")
 _EMPHATIC = frozenset("IT US AM OR IN ME HI OK ID PM WHO AN".split())
 _WORD = re.compile(r"(?<![\w'’])([A-Z](?:[A-Z]|['’](?=[A-Z]{2}))*+)(['’][sS]|s)?(?![\w])")
 
@@ -118,6 +119,8 @@ _LONG = re.compile(r"([A-Za-z])\1{2,}+", re.IGNORECASE)
 _DOUBLED = frozenset("too see ooh aah woo boo zoo moo all yell hell ball call well shh".split())
 
 LETTERS: tuple[Rule, ...] = (
+    # a B+ and an A-
+    Rule(re.compile(r"(?<![\w-])([A-F])-(?![\w-]| (?:and|or) )"), lambda m: f"{m[1]} minus", "-"),
     # XIXth century, XX century
     Rule(
         re.compile(rf"\b({_ROMAN})(?:th|st|nd|rd)?(?= [Cc]entur)"),
@@ -125,6 +128,11 @@ LETTERS: tuple[Rule, ...] = (
     ),
     # Henry VIII, Chapter IV, World War II
     Rule(re.compile(rf"\b([A-Z]?[a-z]++|[A-Z]{{3,}}+) ({_ROMAN})(?:th|st|nd|rd)?()(?![\w'’-]|\.\w)"), _after_word),
+    # Scene ii, (iv)
+    Rule(
+        re.compile(r"\b([A-Za-z]+ |\()(ii|iii|iv|vi|vii|viii|ix|xi{1,3}|xiv|xvi{0,3})(?![\w'’-])"),
+        lambda m: f"{m[1]}{_value(m[2].upper())}" if m[1] == "(" or m[1][:-1] in _HEADINGS else m[0],
+    ),
     # II. Methods: a heading
     Rule(
         re.compile(rf"(?:(?<=\A)|(?<=\n))({_ROMAN})(?=[.):] )"),
@@ -134,6 +142,11 @@ LETTERS: tuple[Rule, ...] = (
     Rule(re.compile(r"(?<![\w'’-])(?=[IVX]{2})(?:X{0,3}(?:IX|IV|V?I{0,3}))(?![\w'’-]|\.\w)"), _alone),
     # Shhhh, sooo
     Rule(re.compile(r"\b[A-Za-z]*?([A-Za-z])\1\1[A-Za-z]*+"), _sound),
+    # npm, html
+    Rule(
+        re.compile(r"(?<![\w'’-])[b-df-hj-np-tv-xz]{2,5}+(?![\w'’-])"),
+        lambda m: m[0] if m[0] in _SOUNDS or m[0] in _LOWER else spelled(m[0]),
+    ),
     # NASA, the FBI, DO NOT TOUCH
     Rule(
         re.compile(r"(?<![\w'’])[A-Z][A-Z'’]*+(?:(?:['’]s|s)(?!\w))?(?:[ ,;:–—-]{1,2}[A-Z][A-Z'’]*+(?:(?:['’]s|s)(?!\w))?(?!\w))*+(?!\w)"),

@@ -91,7 +91,7 @@ def version(written: str) -> str:
 
 
 def _part(part: str) -> str:
-    if part.startswith("0"):
+    if part.startswith("0") and len(part) > 1:
         return digits(part, "oh")
     return digits(part) if len(part) > 2 else cardinal(int(part))
 

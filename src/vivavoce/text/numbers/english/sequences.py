@@ -11,6 +11,7 @@ from vivavoce.text.numbers.english.numerals import (
     pairs,
     version,
 )
+from vivavoce.text.tables import table
 from vivavoce.text.numbers.english.rules import (
     NUMBER,
     START,
@@ -24,9 +25,10 @@ from vivavoce.text.numbers.english.rules import (
 
 _OPERATORS = TABLE["operators"]
 _SYMBOLS = TABLE["symbols"]
+_BOOKS = one_of(words_of("verses", "books"))
 _IN_PAIRS = one_of(words_of("in_pairs"))
 _IDENTIFIERS = one_of(words_of("identifiers"))
-_VERSIONS = one_of(words_of("versions", "names"))
+_VERSIONS = one_of({"O S", *words_of("versions", "names"), *table("products")["names"].split()})
 _GROUP = re.compile(r"\d++|[A-Za-z]++|\+")
 _ALPHANUMERIC = re.compile(r"\d++|[A-Z]++(?![a-z])|[A-Z]?[a-z'’]++")
 
@@ -78,6 +80,7 @@ def _range(match: re.Match[str]) -> str:
 
 
 _TWO_DIGITS = re.compile(r"\d\d(?!\d)( ?[€$£])?")
+_OPERATOR = re.compile(r" ?[-+=*/^²³]")
 _EQUALS = re.compile(r" ?=")
 
 
@@ -111,7 +114,8 @@ def _is_decimal_comma(match: re.Match[str]) -> bool:
 def _times(match: re.Match[str]) -> str:
     """Return "2x" as "two times", but as "two x" in a formula."""
     term = match.string[max(0, match.start() - 3) : match.start()].rstrip()[-1:]
-    return f"{number(match[1])} {'x' if term and term in '+-=*/(' else 'times'}"
+    in_formula = (term and term in "+-=*/(") or _OPERATOR.match(match.string, match.end())
+    return f"{number(match[1])} {'x' if in_formula else 'times'}"
 
 
 def _spaced(match: re.Match[str]) -> str:
@@ -161,11 +165,17 @@ NAMED_NUMBERS: tuple[Rule, ...] = (
     Rule(re.compile(r"(?<![\w.,])(?!\d\d?\.\d\d?\.(?:19|20)\d\d\b)\d++(?:\.\d++){2,}+(?!\w)"), lambda m: version(m[0])),
     # Room 101, Flight 1492
     Rule(
-        re.compile(rf"\b((?:{_IN_PAIRS})(?: #)? ?)([1-9]\d{{2,3}})(?![\w%°/]|[.,:-]\d)"),
+        re.compile(rf"\b((?:{_IN_PAIRS})(?: #)? ?(?:[A-Z]{{2,3}} ?)?)([1-9]\d{{2,3}})(?![\w%°/]|[.,:-]\d)"),
         lambda m: f"{m[1]}{pairs(m[2]) if not m[2].endswith('00') or len(m[2]) == 4 else number(m[2])}",
     ),
     # №5, #1
     Rule(re.compile(r"(?:№|(?<![\w&])#) ?(?=\d)"), lambda m: "number "),
+    # John 3:16, Genesis 1:1–3
+    Rule(
+        re.compile(rf"\b({_BOOKS} )(\d{{1,3}}):(\d{{1,3}})(?:[-–](\d{{1,3}}))?(?![\w:])"),
+        lambda m: f"{m[1]}{number(m[2])} {number(m[3])}" + (f" to {number(m[4])}" if m[4] else ""),
+        ":",
+    ),
     # § 5
     Rule(re.compile(r"§§? ?(?=\d)"), lambda m: "section "),
     # ±5, ~5, ≈5, +5, -5, -$5
@@ -188,7 +198,7 @@ NAMED_NUMBERS: tuple[Rule, ...] = (
 # What is left, after dates and amounts.
 PLAIN_NUMBERS: tuple[Rule, ...] = (
     # 3:1, 16:9
-    Rule(re.compile(rf"{START}(?<!:)(\d{{1,5}}(?:\.\d+)?):(\d{{1,5}}(?:\.\d+)?)(?![\w:]|[.,]\d)"), lambda m: f"{number(m[1])} to {number(m[2])}"),
+    Rule(re.compile(rf"{START}(?<!:)(\d{{1,5}}(?:\.\d+)?):({NUMBER})(?![\w:]|[.,]\d)"), lambda m: f"{number(m[1])} to {number(m[2])}"),
     # 7 - 4 = 3, 10–20
     Rule(re.compile(rf"{START}(?<![-–/:])({NUMBER})( ?[-–—] ?)({NUMBER})(?![\w/]|[-–]\d)"), _range),
     # 2-1-3: a list
@@ -200,8 +210,9 @@ PLAIN_NUMBERS: tuple[Rule, ...] = (
     Rule(re.compile(r"(?<=[\d)]) / (?=[\d(])"), lambda m: " divided by "),
     Rule(re.compile(r"(?<=[\w)]) ?\^ ?(?=[\w({-])"), lambda m: " to the power of "),
     Rule(re.compile(r"(?<=\w) - (?=\w+ = )|(?<== )-(?=\d)"), lambda m: " minus "),
-    Rule(re.compile(r"(?<=[\w)])(?: ?-?)?²"), lambda m: " squared"),
-    Rule(re.compile(r"(?<=[\w)])(?: ?-?)?³"), lambda m: " cubed"),
+    Rule(re.compile(r"\b([b-df-hj-np-tv-z]{2,3}+)(?=[²³])"), lambda m: spelled(m[1]), "²³"),
+    Rule(re.compile(r"(?<=[\w)])²"), lambda m: " squared", "²"),
+    Rule(re.compile(r"(?<=[\w)])³"), lambda m: " cubed", "³"),
     # 2x faster, 10×
     Rule(re.compile(rf"{START}({NUMBER})[x×](?!\w)"), _times),
     # 18+, 100+
@@ -213,7 +224,7 @@ PLAIN_NUMBERS: tuple[Rule, ...] = (
     ),
     # MP3, CO2, 4K, B12, COVID-19, SW1A
     Rule(
-        re.compile(r"(?<![\w.,'’])(?:(?=[A-Za-z]++-?\d)|(?=\d++[A-Za-z]))[A-Za-z\d]++(?:-\d++)?(?![\w])(?:['’]s)?"),
+        re.compile(r"(?<![\w.,'’])(?:(?=[A-Za-z]++-?\d)|(?=\d++[A-Za-z]))[A-Za-z\d]++(?:-[A-Za-z\d]++)*+(?![\w])(?:['’]s)?"),
         _alphanumeric,
     ),
     Rule(re.compile(r"(?<=[^\W\d_])-?(?=\d)|(?<=\d)(?=[^\W\d_])"), lambda m: " "),
