@@ -45,11 +45,16 @@ def _mark_inches(text: Tracked) -> Tracked:
 
     def read(match: re.Match[str]) -> str:
         mark = "'" if match[0] in "'‘’" else '"'
-        last, after = match.string[match.start() - 1 : match.start()], match.string[match.end() : match.end() + 1]
+        last, after = (
+            match.string[match.start() - 1 : match.start()],
+            match.string[match.end() : match.end() + 1],
+        )
         if last.isdigit() and (after.isdigit() or not (opened[mark] or after.isalpha())):
             return "′" if mark == "'" else "″"
         if mark == '"' or not (last.isalnum() and after.isalnum()):
-            opened[mark] = not last.isalnum() and after.isalpha() if mark == "'" else not opened[mark]
+            opened[mark] = (
+                not last.isalnum() and after.isalpha() if mark == "'" else not opened[mark]
+            )
         return match[0]
 
     return text.sub(_QUOTES, read) if _QUOTES.search(text.text) else text

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from vivavoce.text.numbers.english.numerals import digits, pairs
 from vivavoce.text.numbers.english.rules import (
+    DIGITS,
     TABLE,
     Rule,
     before,
@@ -83,7 +84,11 @@ def _calendar(match: re.Match[str], word: str, previous: str) -> str:
         return match[0]
     dated = _DATE.match(match.string, match.end()) or previous.lower() in _BEFORE_DAYS
     dated = dated or _ORDINAL_OF.search(match.string, max(0, match.start() - 6), match.start())
-    if dated or previous.isdecimal() or (word in _PLAIN and not ends_sentence(match.string, match.end())):
+    if (
+        dated
+        or previous.isdecimal()
+        or (word in _PLAIN and not ends_sentence(match.string, match.end()))
+    ):
         return _CALENDAR[word] + stop(match)
     return match[0]
 
@@ -105,11 +110,18 @@ _ROADS = one_of({*_STREETS.values(), "Way"})
 ABBREVIATIONS: tuple[Rule, ...] = (
     # Austin, TX 78701
     Rule(
-        re.compile(rf"(?<=[a-z.], )({one_of(_STATES)})(?![\w.'’])(?:,? (\d{{5}})(?:-(\d{{4}}))?\b)?"),
+        re.compile(
+            rf"(?<=[a-z.], )({one_of(_STATES)})(?![\w.'’])(?:,? (\d{{5}})(?:-(\d{{4}}))?\b)?"
+        ),
         _state,
+        ",",
     ),
     # U.S., p.m, e.g.
-    Rule(re.compile(r"(?<![\w.])[A-Za-z]\.(?:[A-Za-z]\.)*+(?:[A-Za-z](?![\w.'’])|(?<=[.]\w\.))"), _dotted),
+    Rule(
+        re.compile(r"(?<![\w.])[A-Za-z]\.(?:[A-Za-z]\.)*+(?:[A-Za-z](?![\w.'’])|(?<=[.]\w\.))"),
+        _dotted,
+        ".",
+    ),
     # w/o, n/a, PhD
     Rule(
         re.compile(rf"(?<![\w./]){one_of(_WITHOUT_STOP)}(?![\w'’/])"),
@@ -119,21 +131,24 @@ ABBREVIATIONS: tuple[Rule, ...] = (
     Rule(
         re.compile(r"(?<![\w.])(?:Ph\.D\.|Ed\.D\.|M\.Sc\.|B\.Sc\.|et al\.)"),
         lambda m: _ABBREVIATIONS[m[0]] + stop(m),
+        ".",
     ),
     # 12 S. 1st St., 1600 Elm Ave. NW
     Rule(
         re.compile(rf"(?<=\d )({_DIRECTION})\.?(?= (?:[A-Z][a-z]|\d))"),
         lambda m: _DIRECTIONS[m[1]],
+        DIGITS,
     ),
     # Apt 4, Vol 3, pp 5-9
     Rule(
         re.compile(rf"(?<![\w.'’-])({one_of(words_of('bare_before_number'))})(?= (?:no\. ?|#)?\d)"),
         lambda m: _BEFORE_NUMBER[m[1]],
+        DIGITS,
     ),
     # Dr., St., No., Inc.
-    Rule(re.compile(r"(?<![\w.'’])([A-Za-z][A-Za-z']{0,7})\.(?!\w\w)"), _abbreviation),
+    Rule(re.compile(r"(?<![\w.'’])([A-Za-z][A-Za-z']{0,7})\.(?!\w\w)"), _abbreviation, "."),
     # J. R. R. Tolkien
-    Rule(re.compile(r"(?<![\w.'’-])([A-Z])\.(?= ?[A-Z])"), _initial),
+    Rule(re.compile(r"(?<![\w.'’-])([A-Z])\.(?= ?[A-Z])"), _initial, "."),
     # Dr Watson, St Paul
     Rule(
         re.compile(rf"(?<![\w.'’])({one_of(words_of('bare_titles', 'names'))})(?= [A-Z][\w'’])"),
@@ -151,8 +166,11 @@ ABBREVIATIONS: tuple[Rule, ...] = (
     ),
     # 221B Baker Street
     Rule(
-        re.compile(rf"(?<![\w.,:/-])([1-9]\d{{2,3}})(?=[A-Z]? (?:[A-Z][\w'’.-]{{0,20}} ){{1,4}}{_ROADS}\b)"),
+        re.compile(
+            rf"(?<![\w.,:/-])([1-9]\d{{2,3}})(?=[A-Z]? (?:[A-Z][\w'’.-]{{0,20}} ){{1,4}}{_ROADS}\b)"
+        ),
         lambda m: pairs(m[1]) + (" " if m.string[m.end()].isalpha() else ""),
+        DIGITS,
     ),
     # Jan–Mar, Mon, Sept 5, 3 Feb
     Rule(

@@ -27,8 +27,9 @@ _SCORED = words_of("slashes", "scored")
 _DATED = words_of("slashes", "dated")
 _DIRECTIONS = {"N": "north", "S": "south", "E": "east", "W": "west"}
 
-_SIGN = one_of(sign for sign in _CURRENCIES if not sign.isalpha() or sign == "Rs")
+_SIGN = one_of(sign for sign in _CURRENCIES if not sign.isalpha())
 _CODE = one_of(code for code in _CURRENCIES if code.isalpha())
+_SIGNS = "".join(sign for sign in _CURRENCIES if len(sign) == 1)
 _UNIT = one_of(_UNITS)
 _BARE = one_of(unit for unit in words_of("bare_units") if unit in _UNITS)
 _LONG = one_of(word for word in _MAGNITUDES if len(word) > 3)
@@ -38,9 +39,26 @@ _RATE = (
     rf"| per (?P<per>{one_of(word for word in _PER if len(word) < 4)})(?!\w))?"
 )
 
+_CENTS = r"(?:,\d\d(?![\d,]))?"  # €5,50
+
 
 def _scale(name: str) -> str:
     return rf"(?:(?:[ -]?(?P<{name}>{_LONG}|{_SHORT}))(?!\w))?"
+
+
+def _money_before(sign: str) -> re.Pattern[str]:
+    """Return the pattern of amounts, or ranges of them, behind their sign."""
+    return re.compile(
+        rf"(?P<sign>{sign}) ?(?P<first>{NUMBER}{_CENTS}){_scale('scale')}"
+        rf"(?:{TO}(?:{_SIGN} ?)?(?P<last>{NUMBER}){_scale('last_scale')})?{_RATE}"
+    )
+
+
+def _money_behind(sign: str) -> re.Pattern[str]:
+    return re.compile(
+        rf"{START}(?P<first>{NUMBER}{_CENTS})(?:{TO}(?P<last>{NUMBER}))?{_scale('scale')}"
+        rf"[ -]?(?P<sign>{sign}){_RATE}"
+    )
 
 
 def _is_one(written: str) -> bool:
@@ -186,7 +204,9 @@ def _slashed(match: re.Match[str], top: int, bottom: int) -> str:
     word = before(match)
     if word.lower() in _DATED and (day := date(bottom, top)):
         return day
-    if word.lower() in _SCORED or (top <= bottom and bottom in (10, 20, 25, 50, 100) and not word[:1].isupper()):
+    if word.lower() in _SCORED or (
+        top <= bottom and bottom in (10, 20, 25, 50, 100) and not word[:1].isupper()
+    ):
         return f"{one} out of {two}"
     if 90 <= top <= 250 and 40 <= bottom < top:  # blood pressure
         return f"{one} over {two}"
@@ -201,6 +221,7 @@ def _by(match: re.Match[str]) -> str:
 
 
 _EQUATION = re.compile(rf"{NUMBER} ?=")
+
 
 def _range(match: re.Match[str]) -> str:
     """Return "1/2–3/4" as fractions, "12/26–1/2" as dates."""
@@ -219,23 +240,23 @@ AMOUNTS: tuple[Rule, ...] = (
         "/",
     ),
     # $(500): a loss
-    Rule(
-        re.compile(rf"({_SIGN})\(({NUMBER})\)"), lambda m: f"minus {money(m[2], m[1])}", "("
-    ),
+    Rule(re.compile(rf"({_SIGN})\(({NUMBER})\)"), lambda m: f"minus {money(m[2], m[1])}", "("),
     # 40° 42′ N
     Rule(
         re.compile(r"(?<!\d)(\d++) ?[°º] ?(\d{1,2})′(?: ?(\d{1,2}(?:\.\d+)?)″)?(?: ?([NSEW])\b)?"),
         _position,
+        "°º",
     ),
     # 5x7, 12 ft x 10 ft, 3 × 4 = 12
     Rule(
         re.compile(r"(?<=[\d′″])( ?(?:ft|feet|in|inches|mm|cm|m|km|yd)\.?)? ?([x×X]) ?(?=\d)"),
         _by,
+        "xX×",
     ),
     # 6′2″, 8′, 5′10
-    Rule(re.compile(rf"{START}({NUMBER})′(?:[ -]?(\d{{1,2}}(?:\.\d)?)(?!\d)(″?))?"), _feet),
+    Rule(re.compile(rf"{START}({NUMBER})′(?:[ -]?(\d{{1,2}}(?:\.\d)?)(?!\d)(″?))?"), _feet, "′"),
     # 65″
-    Rule(re.compile(rf"{START}({NUMBER})″"), _one_measure("inch", "inches")),
+    Rule(re.compile(rf"{START}({NUMBER})″"), _one_measure("inch", "inches"), "″"),
     # 1 1/2 tbsp, 7/16 inch, 3-1/4, 9/10
     Rule(
         re.compile(
@@ -243,23 +264,14 @@ AMOUNTS: tuple[Rule, ...] = (
             rf"(?:th|rd|ths|rds)?(?![\w/]|[.,:]\d|-\d)(?:(?P<gap> ?-? ?)(?P<unit>{_UNIT})(?![\w/²³]))?"
         ),
         _fraction,
+        "/",
     ),
-    # $5, $20-$30 million, US$5/month
-    Rule(
-        re.compile(
-            rf"(?P<sign>(?<![A-Za-z]){_SIGN}|(?<!\w){_CODE}(?=[ \d])) ?(?P<first>{NUMBER}(?:,\d\d(?![\d,]))?){_scale('scale')}"
-            rf"(?:{TO}(?:{_SIGN} ?)?(?P<last>{NUMBER}){_scale('last_scale')})?{_RATE}"
-        ),
-        _money,
-    ),
+    # $5, $20-$30 million, US$5/month, USD 5
+    Rule(_money_before(rf"(?<![A-Za-z]){_SIGN}"), _money, _SIGNS),
+    Rule(_money_before(rf"(?<!\w){_CODE}(?=[ \d])"), _money),
     # 5,000 €, 20 USD
-    Rule(
-        re.compile(
-            rf"{START}(?P<first>{NUMBER}(?:,\d\d(?![\d,]))?)(?:{TO}(?P<last>{NUMBER}))?{_scale('scale')}"
-            rf"[ -]?(?P<sign>{_SIGN}(?! ?\d)|{_CODE}(?!\w)){_RATE}"
-        ),
-        _money_after,
-    ),
+    Rule(_money_behind(rf"{_SIGN}(?! ?\d)"), _money_after, _SIGNS),
+    Rule(_money_behind(rf"{_CODE}(?!\w)"), _money_after),
     # 50p
     Rule(re.compile(r"(?<![\w.,])(\d{1,2})p(?!\w)"), _one_measure("penny", "pence")),
     # 10K, 5M people, 7bn
@@ -271,7 +283,9 @@ AMOUNTS: tuple[Rule, ...] = (
     ),
     # 5 in. wide, 5in
     Rule(
-        re.compile(rf"{START}({NUMBER})(?:in\b| ?in\.(?= [a-z\d])| in(?= (?:x|by|wide|tall|long|deep|high|thick)\b))"),
+        re.compile(
+            rf"{START}({NUMBER})(?:in\b| ?in\.(?= [a-z\d])| in(?= (?:x|by|wide|tall|long|deep|high|thick)\b))"
+        ),
         _one_measure("inch", "inches"),
     ),
     # 5–10 km/h, -5 – -10 °C, 3 ft.

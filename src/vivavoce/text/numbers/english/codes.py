@@ -3,7 +3,7 @@
 import re
 
 from vivavoce.text.numbers.english.numerals import digits, number, year
-from vivavoce.text.numbers.english.rules import TABLE, Rule, one_of, spelled, words_of
+from vivavoce.text.numbers.english.rules import DIGITS, TABLE, Rule, one_of, spelled, words_of
 
 _MARKS = TABLE["marks"]
 _NAMES = TABLE["names"]
@@ -70,6 +70,7 @@ CODES: tuple[Rule, ...] = (
             r"|(?<![\w.+-])[\w.+-]++@[\w-]++(?:\.[\w-]++)+"
         ),
         _web,
+        "/@.",
     ),
     # /usr/local/bin, ~/notes, C:\Users, src/main.py, report_2024.pdf
     Rule(
@@ -79,6 +80,7 @@ CODES: tuple[Rule, ...] = (
             rf"|[\w-]++(?:[./][\w-]++)*\.{_EXTENSIONS}(?![\w/]))"
         ),
         lambda m: _address(m[0]),
+        "/\\.",
     ),
     # example.com, example.co.uk/help
     Rule(
@@ -86,12 +88,10 @@ CODES: tuple[Rule, ...] = (
             rf"(?<![\w-])(?<![\w-]\.)[\w-]++(?:\.[\w-]++)*\.{_DOMAINS}(?!\.?\w)(?:/[\w/.-]*\w)?"
         ),
         _web,
+        ".",
     ),
     # 192.168.1.1:8080
-    Rule(
-        re.compile(r"(?<![\w.])(\d{1,3}(?:\.\d{1,3}){3})(?![\w.]?\d)([:/]\d{1,5})?"),
-        _ip,
-    ),
+    Rule(re.compile(r"(?<![\w.])(\d{1,3}(?:\.\d{1,3}){3})(?![\w.]?\d)([:/]\d{1,5})?"), _ip, "."),
     # #FF8800, 0x1F, 3f2a9c1, 00:1B:44:11:3A:B7
     Rule(
         re.compile(
@@ -100,28 +100,33 @@ CODES: tuple[Rule, ...] = (
             r"|[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12})(?!\w)"
         ),
         _one_by_one,
+        DIGITS,
     ),
     # #ThrowbackThursday
     Rule(
         re.compile(r"(?<![\w&#])#((?=\d*[A-Za-z])\w++)"),
         lambda m: f"hashtag {_HUMP.sub(' ', m[1].replace('_', ' '))}",
+        "#",
     ),
     # @some_body
     Rule(
         re.compile(r"(?<![\w.@])@([A-Za-z_]\w*+)"),
         lambda m: f"at {_HUMP.sub(' ', m[1].replace('_', ' ').strip())}",
+        "@",
     ),
     # hello%20world
-    Rule(re.compile(r"(?<=\w)(?:%20|\+(?=[a-z]{3,}+\+))(?=\w)"), lambda m: " "),
+    Rule(re.compile(r"(?<=\w)(?:%20|\+(?=[a-z]{3,}+\+))(?=\w)"), lambda m: " ", "%+"),
     # --max-count, -v
     Rule(
         re.compile(r"(?<![\w-])(--?)([A-Za-z](?:[\w-]*\w)?)(?![\w-])"),
         lambda m: f"{'dash ' * len(m[1])}{m[2].replace('-', ' ')}",
+        "-",
     ),
     # get_user_name(), main()
     Rule(
         re.compile(r"(?<!\w)((?=_{0,2}[A-Za-z\d]+_)\w++|[A-Za-z_]\w*+(?=\(\)))(?:\(\))?"),
         _identifier,
+        "_(",
     ),
     # maxRetryCount, NullPointerException
     Rule(
@@ -131,7 +136,7 @@ CODES: tuple[Rule, ...] = (
         _identifier,
     ),
     # .NET, .env
-    Rule(re.compile(r"(?<![\w.])\.(?=[A-Za-z]{2})"), lambda m: "dot "),
+    Rule(re.compile(r"(?<![\w.])\.(?=[A-Za-z]{2})"), lambda m: "dot ", "."),
     Rule(re.compile(r"(?<=[A-Z])\.NET\b"), lambda m: " dot net"),
     # parts[0], f(x): the index
 )

@@ -3,7 +3,15 @@
 import re
 
 from vivavoce.text.numbers.english.numerals import cardinal, ordinal, roman, year
-from vivavoce.text.numbers.english.rules import TABLE, Rule, after, before, one_of, spelled, words_of
+from vivavoce.text.numbers.english.rules import (
+    TABLE,
+    Rule,
+    after,
+    before,
+    one_of,
+    spelled,
+    words_of,
+)
 
 _HEADINGS = words_of("headings")
 _REGNAL = words_of("regnal", "names")
@@ -39,7 +47,9 @@ def _after_word(match: re.Match[str]) -> str:
             return match[0]
         return f"{word} {_value(numeral)}"
     if len(numeral) == 1 and not (
-        regnal and (previous in _RULERS or numeral in "VX" or following == "of") and word != "Malcolm"
+        regnal
+        and (previous in _RULERS or numeral in "VX" or following == "of")
+        and word != "Malcolm"
     ):
         return match[0]
     if len(numeral) == 1 and numeral not in "IVX":
@@ -85,7 +95,9 @@ def _capital(match: re.Match[str], emphatic: bool) -> str:
         return match[0].lower() if emphatic and word == "A" and not possessive else match[0]
     if word in _SAID:
         return word.capitalize() + possessive.lower()
-    if _is_word(word) or (emphatic and (word in _EMPHATIC or len(word) > 3) and word not in _SPELLED):
+    if _is_word(word) or (
+        emphatic and (word in _EMPHATIC or len(word) > 3) and word not in _SPELLED
+    ):
         return word.lower() + possessive.lower()
     return spelled(word) + _plural(possessive)
 
@@ -127,11 +139,17 @@ LETTERS: tuple[Rule, ...] = (
         lambda m: ordinal(roman(m[1])),
     ),
     # Henry VIII, Chapter IV, World War II
-    Rule(re.compile(rf"\b([A-Z]?[a-z]++|[A-Z]{{3,}}+) ({_ROMAN})(?:th|st|nd|rd)?()(?![\w'’-]|\.\w)"), _after_word),
+    Rule(
+        re.compile(rf"\b([A-Z]?[a-z]++|[A-Z]{{3,}}+) ({_ROMAN})(?:th|st|nd|rd)?()(?![\w'’-]|\.\w)"),
+        _after_word,
+    ),
     # Scene ii, (iv)
     Rule(
         re.compile(r"\b([A-Za-z]+ |\()(ii|iii|iv|vi|vii|viii|ix|xi{1,3}|xiv|xvi{0,3})(?![\w'’-])"),
-        lambda m: f"{m[1]}{_value(m[2].upper())}" if m[1] == "(" or m[1][:-1] in _HEADINGS else m[0],
+        lambda m: (
+            f"{m[1]}{_value(m[2].upper())}" if m[1] == "(" or m[1][:-1] in _HEADINGS else m[0]
+        ),
+        "iv",
     ),
     # II. Methods: a heading
     Rule(
@@ -139,7 +157,9 @@ LETTERS: tuple[Rule, ...] = (
         lambda m: _value(m[1]) if m[1] not in ("C", "D", "L", "M") else m[0],
     ),
     # II and III
-    Rule(re.compile(r"(?<![\w'’-])(?=[IVX]{2})(?:X{0,3}(?:IX|IV|V?I{0,3}))(?![\w'’-]|\.\w)"), _alone),
+    Rule(
+        re.compile(r"(?<![\w'’-])(?=[IVX]{2})(?:X{0,3}(?:IX|IV|V?I{0,3}))(?![\w'’-]|\.\w)"), _alone
+    ),
     # Shhhh, sooo
     Rule(re.compile(r"\b[A-Za-z]*?([A-Za-z])\1\1[A-Za-z]*+"), _sound),
     # npm, html
@@ -149,7 +169,9 @@ LETTERS: tuple[Rule, ...] = (
     ),
     # NASA, the FBI, DO NOT TOUCH
     Rule(
-        re.compile(r"(?<![\w'’])[A-Z][A-Z'’]*+(?:(?:['’]s|s)(?!\w))?(?:[ ,;:–—-]{1,2}[A-Z][A-Z'’]*+(?:(?:['’]s|s)(?!\w))?(?!\w))*+(?!\w)"),
+        re.compile(
+            r"(?<![\w'’])[A-Z][A-Z'’]*+(?:(?:['’]s|s)(?!\w))?(?:[ ,;:–—-]{1,2}[A-Z][A-Z'’]*+(?:(?:['’]s|s)(?!\w))?(?!\w))*+(?!\w)"
+        ),
         _capitals,
     ),
 )

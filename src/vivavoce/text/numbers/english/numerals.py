@@ -118,4 +118,6 @@ _ROMAN = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
 def roman(numeral: str) -> int:
     """Return the value of a Roman numeral."""
     values = [_ROMAN[letter] for letter in numeral]
-    return sum(-one if one < two else one for one, two in zip_longest(values, values[1:], fillvalue=0))
+    return sum(
+        -one if one < two else one for one, two in zip_longest(values, values[1:], fillvalue=0)
+    )

@@ -32,7 +32,7 @@ TABLE: Final = table("en")
 NUMBER: Final = r"(?:\d++(?:,\d{3})*+(?:\.\d++)?+|\.\d++)"
 START: Final = r"(?<![\w.,])"  # of a number: "v2", "1.2" and "1,2" have none inside
 TO: Final = r"(?: ?[–—-] ?| to )"  # between the ends of a range
-CLOSING: Final = r"[\"'”’)\]]"
+DIGITS: Final = "0123456789"  # signs of a rule
 
 _NEXT = re.compile(r"[\"'”’)\]]{0,3}\s{1,4}[\"'“‘(\[]{0,3}([A-Za-z][\w'’]{0,20})?")
 _LAST = re.compile(r"[\"'”’)\]]{0,3}\s{0,4}(?:\n|\Z)")

@@ -26,9 +26,16 @@ from vivavoce.text.numbers.english.rules import (
 _OPERATORS = TABLE["operators"]
 _SYMBOLS = TABLE["symbols"]
 _BOOKS = one_of(words_of("verses", "books"))
-_IN_PAIRS = one_of(words_of("in_pairs"))
-_IDENTIFIERS = one_of(words_of("identifiers"))
-_VERSIONS = one_of({"O S", *words_of("versions", "names"), *table("products")["names"].split()})
+_PAIRED = re.compile(rf"\b{one_of(words_of('in_pairs'))}(?: #)? ?(?:[A-Z]{{2,3}} )?\Z")
+_IDENTIFIED = re.compile(
+    rf"\b(?:{one_of(words_of('identifiers'))}|end(?:s|ing) in|last four)"
+    r"(?:[:,]| is| was| number| no\.| code)?(?: is)? ?\Z",
+    re.IGNORECASE,
+)
+_PRODUCTS = table("products")["names"].split()
+_VERSIONED = re.compile(
+    rf"(?<![\w.]){one_of({'O S', *words_of('versions', 'names'), *_PRODUCTS})}(?:\.js)?[ -]?\Z"
+)
 _GROUP = re.compile(r"\d++|[A-Za-z]++|\+")
 _ALPHANUMERIC = re.compile(r"\d++|[A-Z]++(?![a-z])|[A-Z]?[a-z'’]++")
 
@@ -57,7 +64,13 @@ def _alphanumeric(match: re.Match[str]) -> str:
     for at, part in enumerate(parts):
         if part.isdecimal():
             long = len(part) > 3 or (part[0] == "0" and len(part) > 1)
-            spoken.append(digits(part) if long else pairs(part) if len(part) == 3 and part[1:] != "00" else number(part))
+            spoken.append(
+                digits(part)
+                if long
+                else pairs(part)
+                if len(part) == 3 and part[1:] != "00"
+                else number(part)
+            )
         elif len(part) == 1 or part.isupper():
             spoken.append(spelled(part))
         elif part == "s" and at == len(parts) - 1 and spoken:
@@ -85,12 +98,30 @@ _EQUALS = re.compile(r" ?=")
 
 
 def _identifier(match: re.Match[str]) -> str:
-    hash_sign = "number " if "#" in match[0] and "number" not in match[1] else ""
-    return f"{match[1]}{hash_sign}{digits(match[2])}"
+    """Return "zip code 90210" digit by digit."""
+    if not _IDENTIFIED.search(_head(match)):
+        return match[0]
+    return f"{'number ' if match[0][0] in '#№' else ''}{digits(match[1])}"
 
 
 def _version(match: re.Match[str]) -> str:
-    return f"{'version ' if match[1] == 'v' else match[1]}{version(match[2])}"
+    """Return "Python 3.10" as a version."""
+    if match[1]:
+        return f"version {version(match[2])}"
+    return version(match[2]) if _VERSIONED.search(_head(match)) else match[0]
+
+
+def _in_pairs(match: re.Match[str]) -> str:
+    """Return "Room 101" as "one oh one"."""
+    written = match[1]
+    if not _PAIRED.search(_head(match)) or (len(written) == 3 and written.endswith("00")):
+        return match[0]
+    return pairs(written)
+
+
+def _head(match: re.Match[str]) -> str:
+    """Return some of the text before the match."""
+    return match.string[max(0, match.start() - 40) : match.start()]
 
 
 def _compared(match: re.Match[str]) -> str:
@@ -126,13 +157,13 @@ def _spaced(match: re.Match[str]) -> str:
     return f"{left}{number(match[0])}{right}"
 
 
-
 # Numbers that count nothing. They come before dates and amounts.
 NAMED_NUMBERS: tuple[Rule, ...] = (
     # +44 20 7946 0958
     Rule(
         re.compile(r"(?<![\w+])\+\d{1,3}(?:[ .-]?\(?\d{1,5}\)?){2,6}+(?![\w])"),
         lambda m: telephone(m[0]),
+        "+",
     ),
     # 1-800-555-0199, (555) 123-4567, 555.123.4567, 1-800-FLOWERS
     Rule(
@@ -150,26 +181,19 @@ NAMED_NUMBERS: tuple[Rule, ...] = (
         _groups,
     ),
     # zip code 90210, PIN: 0451, order #123456
-    Rule(
-        re.compile(
-            rf"\b((?i:{_IDENTIFIERS}|end(?:s|ing) in|last four)(?:[:,]| is| was| number| no\.| code)?(?: is)? ?)(?:#|№|No\. ?)?(\d{{4,}}+)(?![\w%°/]|[.,-]\d)"
-        ),
-        _identifier,
-    ),
+    Rule(re.compile(r"(?<![\w.,/$£€-])(?:#|№)?(\d{4,}+)(?![\w%°/]|[.,-]\d)"), _identifier),
     # Python 3.10, v1.24.3
-    Rule(
-        re.compile(rf"(?<![\w.])(v(?=\d)|(?:{_VERSIONS})(?:\.js)?[ -]?)(\d{{1,4}}(?:\.\d{{1,4}})++)(?![\w.]?\w)"),
-        _version,
-    ),
+    Rule(re.compile(r"(?<![\w.,])(v?)(\d{1,4}(?:\.\d{1,4})++)(?![\w.]?\w)"), _version, "."),
     # not 3.10.1: a number with two points
-    Rule(re.compile(r"(?<![\w.,])(?!\d\d?\.\d\d?\.(?:19|20)\d\d\b)\d++(?:\.\d++){2,}+(?!\w)"), lambda m: version(m[0])),
-    # Room 101, Flight 1492
     Rule(
-        re.compile(rf"\b((?:{_IN_PAIRS})(?: #)? ?(?:[A-Z]{{2,3}} ?)?)([1-9]\d{{2,3}})(?![\w%°/]|[.,:-]\d)"),
-        lambda m: f"{m[1]}{pairs(m[2]) if not m[2].endswith('00') or len(m[2]) == 4 else number(m[2])}",
+        re.compile(r"(?<![\w.,])(?!\d\d?\.\d\d?\.(?:19|20)\d\d\b)\d++(?:\.\d++){2,}+(?!\w)"),
+        lambda m: version(m[0]),
+        ".",
     ),
+    # Room 101, Flight UA 1492
+    Rule(re.compile(r"(?<=[A-Za-z#] )([1-9]\d{2,3})(?![\w%°/]|[.,:-]\d)"), _in_pairs),
     # №5, #1
-    Rule(re.compile(r"(?:№|(?<![\w&])#) ?(?=\d)"), lambda m: "number "),
+    Rule(re.compile(r"(?:№|(?<![\w&])#) ?(?=\d)"), lambda m: "number ", "#№"),
     # John 3:16, Genesis 1:1–3
     Rule(
         re.compile(rf"\b({_BOOKS} )(\d{{1,3}}):(\d{{1,3}})(?:[-–](\d{{1,3}}))?(?![\w:])"),
@@ -177,34 +201,55 @@ NAMED_NUMBERS: tuple[Rule, ...] = (
         ":",
     ),
     # § 5
-    Rule(re.compile(r"§§? ?(?=\d)"), lambda m: "section "),
+    Rule(re.compile(r"§§? ?(?=\d)"), lambda m: "section ", "§"),
     # ±5, ~5, ≈5, +5, -5, -$5
-    Rule(re.compile(r"± ?(?=[$£€]?\.?\d)"), lambda m: " plus or minus "),
+    Rule(re.compile(r"± ?(?=[$£€]?\.?\d)"), lambda m: " plus or minus ", "±"),
     Rule(re.compile(r"(?<![\w.)\]/~])[~≈] ?(?=[$£€¥]?\.?\d)"), lambda m: "about "),
     Rule(re.compile(r"(?<![\w.)\]%°€$£+′″])\+(?=[$£€¥]?\.?\d)"), lambda m: "plus "),
-    Rule(re.compile(r"(?:(?<=[–—-])|(?<![\w.)\]%°€£+′″–—-]))[-–](?=(?:[$£€¥]|US\$)?\.?\d)"), lambda m: "minus "),
+    Rule(
+        re.compile(r"(?:(?<=[–—-])|(?<![\w.)\]%°€£+′″–—-]))[-–](?=(?:[$£€¥]|US\$)?\.?\d)"),
+        lambda m: "minus ",
+    ),
     # <5, >5, ≥5
-    Rule(re.compile(r"(?<![\w)\]<>-] )(?<![\w)\]<>-])([<>≤≥])=? ?(?=[$£€¥]?\.?\d)"), _compared),
+    Rule(
+        re.compile(r"(?<![\w)\]<>-] )(?<![\w)\]<>-])([<>≤≥])=? ?(?=[$£€¥]?\.?\d)"),
+        _compared,
+        "<>≤≥",
+    ),
     # 1 000 000, 1'000'000, 1,00,000
     Rule(
-        re.compile(r"(?<![\d+])(?<!\d[ .,'’-])\d{1,3}(?:(?:[\u00a0\u202f\u2009]\d{3})++| 000(?: 000)*+|(?:['’]\d{3})++)(?![\d'’])"),
+        re.compile(
+            r"(?<![\d+])(?<!\d[ .,'’-])\d{1,3}(?:(?:[\u00a0\u202f\u2009]\d{3})++| 000(?: 000)*+|(?:['’]\d{3})++)(?![\d'’])"
+        ),
         _ungrouped,
     ),
     Rule(re.compile(r"(?<![\w.,])\d{1,2}(?:,\d\d)++,\d{3}(?![\d,])"), _ungrouped),
     # 1,2,3: a list
-    Rule(re.compile(r"(?<=\d),(?=\d)(?!\d{3}(?!\d))"), lambda m: ", " if not _is_decimal_comma(m) else ","),
+    Rule(
+        re.compile(r"(?<=\d),(?=\d)(?!\d{3}(?!\d))"),
+        lambda m: ", " if not _is_decimal_comma(m) else ",",
+        ",",
+    ),
 )
 
 # What is left, after dates and amounts.
 PLAIN_NUMBERS: tuple[Rule, ...] = (
     # 3:1, 16:9
-    Rule(re.compile(rf"{START}(?<!:)(\d{{1,5}}(?:\.\d+)?):({NUMBER})(?![\w:]|[.,]\d)"), lambda m: f"{number(m[1])} to {number(m[2])}"),
+    Rule(
+        re.compile(rf"{START}(?<!:)(\d{{1,5}}(?:\.\d+)?):({NUMBER})(?![\w:]|[.,]\d)"),
+        lambda m: f"{number(m[1])} to {number(m[2])}",
+        ":",
+    ),
     # 7 - 4 = 3, 10–20
-    Rule(re.compile(rf"{START}(?<![-–/:])({NUMBER})( ?[-–—] ?)({NUMBER})(?![\w/]|[-–]\d)"), _range),
+    Rule(
+        re.compile(rf"{START}(?<![-–/:])({NUMBER})( ?[-–—] ?)({NUMBER})(?![\w/]|[-–]\d)"),
+        _range,
+        "-–—",
+    ),
     # 2-1-3: a list
-    Rule(re.compile(r"(?<=\d)[-–](?=\d)"), lambda m: ", "),
+    Rule(re.compile(r"(?<=\d)[-–](?=\d)"), lambda m: ", ", "-–"),
     # 3/7
-    Rule(re.compile(r"(?<=\d)/(?=\d)"), lambda m: " slash "),
+    Rule(re.compile(r"(?<=\d)/(?=\d)"), lambda m: " slash ", "/"),
     # 5 * 4, 10 / 2, 2^8, x ^ 2, 3!
     Rule(re.compile(r"(?<=[\w)]) ?\* ?(?=\d)|(?<=\d) ?\* ?(?=[\w(])"), lambda m: " times "),
     Rule(re.compile(r"(?<=[\d)]) / (?=[\d(])"), lambda m: " divided by "),
@@ -214,17 +259,21 @@ PLAIN_NUMBERS: tuple[Rule, ...] = (
     Rule(re.compile(r"(?<=[\w)])²"), lambda m: " squared", "²"),
     Rule(re.compile(r"(?<=[\w)])³"), lambda m: " cubed", "³"),
     # 2x faster, 10×
-    Rule(re.compile(rf"{START}({NUMBER})[x×](?!\w)"), _times),
+    Rule(re.compile(rf"{START}({NUMBER})[x×](?!\w)"), _times, "x×"),
     # 18+, 100+
-    Rule(re.compile(rf"{START}({NUMBER})\+(?! ?[\w(])"), lambda m: f"{number(m[1])} plus"),
+    Rule(re.compile(rf"{START}({NUMBER})\+(?! ?[\w(])"), lambda m: f"{number(m[1])} plus", "+"),
     # 21st, 102nd
     Rule(
-        re.compile(r"(?<![\w.])(\d{1,3}(?:,\d{3})++|\d{1,15}+)(?:st|nd|rd|th|ST|ND|RD|TH)(?:(?=s)|(?!\w))"),
+        re.compile(
+            r"(?<![\w.])(\d{1,3}(?:,\d{3})++|\d{1,15}+)(?:st|nd|rd|th|ST|ND|RD|TH)(?:(?=s)|(?!\w))"
+        ),
         lambda m: ordinal(int(m[1].replace(",", ""))),
     ),
     # MP3, CO2, 4K, B12, COVID-19, SW1A
     Rule(
-        re.compile(r"(?<![\w.,'’])(?:(?=[A-Za-z]++-?\d)|(?=\d++[A-Za-z]))[A-Za-z\d]++(?:-[A-Za-z\d]++)*+(?![\w])(?:['’]s)?"),
+        re.compile(
+            r"(?<![\w.,'’])(?:(?=[A-Za-z]++-?\d)|(?=\d++[A-Za-z]))[A-Za-z\d]++(?:-[A-Za-z\d]++)*+(?![\w])(?:['’]s)?"
+        ),
         _alphanumeric,
     ),
     Rule(re.compile(r"(?<=[^\W\d_])-?(?=\d)|(?<=\d)(?=[^\W\d_])"), lambda m: " "),

@@ -55,10 +55,14 @@ SYMBOLS: tuple[Rule, ...] = (
         lambda m: f" {_OPERATORS[m[1]]} ",
     ),
     # he/she, TCP/IP
-    Rule(re.compile(r"(?<![\w/])([^\W_]++)/([^\W_]++)(?![\w/])"), _slash),
+    Rule(re.compile(r"(?<![\w/])([^\W_]++)/([^\W_]++)(?![\w/])"), _slash, "/"),
     Rule(re.compile(r"(?<=\w)/(?=\w)"), lambda m: " "),
     # α
-    Rule(re.compile(f"(?<![\\w])[{''.join(_GREEK)}](?![\\w])"), lambda m: f" {_GREEK[m[0]]} "),
+    Rule(
+        re.compile(f"(?<![\\w])[{''.join(_GREEK)}](?![\\w])"),
+        lambda m: f" {_GREEK[m[0]]} ",
+        "".join(_GREEK),
+    ),
     # & and what else has a name
     Rule(
         re.compile(f"[{re.escape(''.join(s for s in _SYMBOLS if s not in '<>#'))}]"),
@@ -67,7 +71,10 @@ SYMBOLS: tuple[Rule, ...] = (
     Rule(re.compile(r"(?<=[\w)]) ?([<>]) ?(?=[\w(])"), lambda m: f" {_SYMBOLS[m[1]]} "),
     Rule(re.compile(r"(?<=\w)#(?=\w)|#(?= ?\w)"), lambda m: " hash "),
     # what has none
-    Rule(re.compile(r"[^\w\s.,;:!?…–—'’‘\"“”()\[\]«»‹›¿¡‚„、。！？，；：「」『』（）-]++|_++"), lambda m: " "),
+    Rule(
+        re.compile(r"[^\w\s.,;:!?…–—'’‘\"“”()\[\]«»‹›¿¡‚„、。！？，；：「」『』（）-]++|_++"),
+        lambda m: " ",
+    ),
     Rule(re.compile(r"[ \t]{2,}+|\t"), lambda m: " "),
     Rule(re.compile(r" +(?=[,.;:!?…)\]](?!\w))"), lambda m: ""),
     Rule(re.compile(r"(?<=[(\[]) +"), lambda m: ""),
