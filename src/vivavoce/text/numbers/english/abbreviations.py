@@ -96,6 +96,8 @@ def _calendar(match: re.Match[str], word: str, previous: str) -> str:
 def _initial(match: re.Match[str]) -> str:
     """Return "J" for the "J." of a name, but not for the end of "plan B. John left"."""
     previous = before(match)
+    if len(previous) == 1:  # the last of some letters: "J F K. About"
+        return match[0]
     is_named = not previous or previous[0].isupper() or previous in ("and", "by", "of")
     return match[1] if is_named and not ends_sentence(match.string, match.end()) else match[0]
 
@@ -169,7 +171,7 @@ ABBREVIATIONS: tuple[Rule, ...] = (
         re.compile(
             rf"(?<![\w.,:/-])([1-9]\d{{2,3}})(?=[A-Z]? (?:[A-Z][\w'’.-]{{0,20}} ){{1,4}}{_ROADS}\b)"
         ),
-        lambda m: pairs(m[1]) + (" " if m.string[m.end()].isalpha() else ""),
+        lambda m: pairs(m[1]),
         DIGITS,
     ),
     # Jan–Mar, Mon, Sept 5, 3 Feb

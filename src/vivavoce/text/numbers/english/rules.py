@@ -24,8 +24,22 @@ def apply(rules: tuple[Rule, ...], text: Tracked) -> Tracked:
     characters = set(text.text)
     for pattern, read, signs in rules:
         if not signs or not characters.isdisjoint(signs):
-            text = text.sub(pattern, read)
+            text = text.sub(pattern, _apart(read))
     return text
+
+
+def _apart(read: Callable[[re.Match[str]], str]) -> Callable[[re.Match[str]], str]:
+    """Return `read` with a space where its words would touch letters or digits."""
+
+    def words(match: re.Match[str]) -> str:
+        spoken, text = read(match), match.string
+        if not spoken or spoken == match[0]:
+            return spoken
+        left = spoken[0].isalnum() and text[match.start() - 1 : match.start()].isalnum()
+        right = spoken[-1].isalnum() and text[match.end() : match.end() + 1].isalnum()
+        return f"{' ' if left else ''}{spoken}{' ' if right else ''}"
+
+    return words
 
 
 TABLE: Final = table("en")

@@ -149,14 +149,6 @@ def _times(match: re.Match[str]) -> str:
     return f"{number(match[1])} {'x' if in_formula else 'times'}"
 
 
-def _spaced(match: re.Match[str]) -> str:
-    """Return a number in words, apart from letters beside it."""
-    text, start, end = match.string, *match.span()
-    left = " " if text[start - 1 : start].isalnum() else ""
-    right = " " if text[end : end + 1].isalnum() else ""
-    return f"{left}{number(match[0])}{right}"
-
-
 # Numbers that count nothing. They come before dates and amounts.
 NAMED_NUMBERS: tuple[Rule, ...] = (
     # +44 20 7946 0958
@@ -256,8 +248,8 @@ PLAIN_NUMBERS: tuple[Rule, ...] = (
     Rule(re.compile(r"(?<=[\w)]) ?\^ ?(?=[\w({-])"), lambda m: " to the power of "),
     Rule(re.compile(r"(?<=\w) - (?=\w+ = )|(?<== )-(?=\d)"), lambda m: " minus "),
     Rule(re.compile(r"\b([b-df-hj-np-tv-z]{2,3}+)(?=[²³])"), lambda m: spelled(m[1]), "²³"),
-    Rule(re.compile(r"(?<=[\w)])²"), lambda m: " squared", "²"),
-    Rule(re.compile(r"(?<=[\w)])³"), lambda m: " cubed", "³"),
+    Rule(re.compile(r"(?<=[\w)]) ?²"), lambda m: " squared", "²"),
+    Rule(re.compile(r"(?<=[\w)]) ?³"), lambda m: " cubed", "³"),
     # 2x faster, 10×
     Rule(re.compile(rf"{START}({NUMBER})[x×](?!\w)"), _times, "x×"),
     # 18+, 100+
@@ -278,5 +270,5 @@ PLAIN_NUMBERS: tuple[Rule, ...] = (
     ),
     Rule(re.compile(r"(?<=[^\W\d_])-?(?=\d)|(?<=\d)(?=[^\W\d_])"), lambda m: " "),
     # 1,234,567 and 3.14
-    Rule(re.compile(rf"(?<!\d)(?:{NUMBER}|(?<=[\s(])\.\d++)"), lambda m: _spaced(m)),
+    Rule(re.compile(rf"(?<!\d)(?:{NUMBER}|(?<=[\s(])\.\d++)"), lambda m: number(m[0])),
 )

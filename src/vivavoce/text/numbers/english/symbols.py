@@ -70,11 +70,14 @@ SYMBOLS: tuple[Rule, ...] = (
     ),
     Rule(re.compile(r"(?<=[\w)]) ?([<>]) ?(?=[\w(])"), lambda m: f" {_SYMBOLS[m[1]]} "),
     Rule(re.compile(r"(?<=\w)#(?=\w)|#(?= ?\w)"), lambda m: " hash "),
+    # ² alone
+    Rule(re.compile("[²³]"), lambda m: " two " if m[0] == "²" else " three ", "²³"),
     # what has none
     Rule(
         re.compile(r"[^\w\s.,;:!?…–—'’‘\"“”()\[\]«»‹›¿¡‚„、。！？，；：「」『』（）-]++|_++"),
         lambda m: " ",
     ),
+    Rule(re.compile(r"(?<![\w-])-++(?=\w)|(?<= )-++(?= )"), lambda m: "", "-"),
     Rule(re.compile(r"[ \t]{2,}+|\t"), lambda m: " "),
     Rule(re.compile(r" +(?=[,.;:!?…)\]](?!\w))"), lambda m: ""),
     Rule(re.compile(r"(?<=[(\[]) +"), lambda m: ""),
