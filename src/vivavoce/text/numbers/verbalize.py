@@ -19,7 +19,7 @@ def read(text: Tracked, language: str) -> Tracked:
     A second call changes nothing. Raises `MissingDependency` without the packages of numerals.
     """
     if language == "en":
-        return read_english(separate(text, decimal_comma=False))
+        return read_english(text)
     try:
         return _reader(language)(separate(text, decimal_comma=language not in ("ja", "zh")))
     except ImportError as missing:

@@ -4,38 +4,32 @@ Rules are applied in order, each to the whole text: codes first, plain numbers l
 """
 
 import re
-import unicodedata
 
 from vivavoce.text.numbers.english.abbreviations import ABBREVIATIONS
 from vivavoce.text.numbers.english.amounts import AMOUNTS
 from vivavoce.text.numbers.english.codes import CODES
 from vivavoce.text.numbers.english.dates import DATES
 from vivavoce.text.numbers.english.letters import LETTERS
-from vivavoce.text.numbers.english.rules import Rule, TABLE
+from vivavoce.text.numbers.english.rules import apply
 from vivavoce.text.numbers.english.sequences import NAMED_NUMBERS, PLAIN_NUMBERS
 from vivavoce.text.numbers.english.symbols import SYMBOLS, plain_character
 from vivavoce.text.tracked import Tracked
 
 _HYPHENATED = re.compile(r"(?<=[a-z])-\n(?=[a-z])")  # a word cut at the end of its line
-_NUMERIC = re.compile(r"\d")
+_FOREIGN = re.compile(r"[^\x00-\x7f]")
+_NUMERIC = re.compile(r"[\d²³]")
 
 
 def read_english(text: Tracked) -> Tracked:
     """Return `text` as it is spoken. A second call changes nothing."""
-    text = text.map(plain_character) if not text.text.isascii() else text
+    text = text.sub(_FOREIGN, lambda m: plain_character(m[0]))
     text = _mark_inches(text.sub(_HYPHENATED, lambda m: ""))
-    text = _apply(ABBREVIATIONS, _apply(CODES, text))
+    text = apply(ABBREVIATIONS, apply(CODES, text))
     if _NUMERIC.search(text.text):
         for rules in (NAMED_NUMBERS, DATES, AMOUNTS):
-            text = _apply(rules, text)
-        text = _apply(PLAIN_NUMBERS, text)
-    return _apply(SYMBOLS, _apply(LETTERS, text)).strip()
-
-
-def _apply(rules: tuple[Rule, ...], text: Tracked) -> Tracked:
-    for pattern, read in rules:
-        text = text.sub(pattern, read)
-    return text
+            text = apply(rules, text)
+        text = apply(PLAIN_NUMBERS, text)
+    return apply(SYMBOLS, apply(LETTERS, text)).strip()
 
 
 def verbalize_english(text: str) -> str:
@@ -51,11 +45,16 @@ def _mark_inches(text: Tracked) -> Tracked:
 
     def read(match: re.Match[str]) -> str:
         mark = "'" if match[0] in "'‘’" else '"'
-        last, after = match.string[match.start() - 1 : match.start()], match.string[match.end() : match.end() + 1]
+        last, after = (
+            match.string[match.start() - 1 : match.start()],
+            match.string[match.end() : match.end() + 1],
+        )
         if last.isdigit() and (after.isdigit() or not (opened[mark] or after.isalpha())):
             return "′" if mark == "'" else "″"
         if mark == '"' or not (last.isalnum() and after.isalnum()):
-            opened[mark] = not last.isalnum() and after.isalpha() if mark == "'" else not opened[mark]
+            opened[mark] = (
+                not last.isalnum() and after.isalpha() if mark == "'" else not opened[mark]
+            )
         return match[0]
 
     return text.sub(_QUOTES, read) if _QUOTES.search(text.text) else text

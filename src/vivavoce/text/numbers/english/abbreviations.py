@@ -5,9 +5,11 @@ neighbours say so.
 """
 
 import re
+from collections.abc import Mapping
 
-from vivavoce.text.numbers.english.numerals import digits
+from vivavoce.text.numbers.english.numerals import digits, pairs
 from vivavoce.text.numbers.english.rules import (
+    DIGITS,
     TABLE,
     Rule,
     before,
@@ -24,9 +26,17 @@ _ABBREVIATIONS = TABLE["abbreviations"]
 _STREETS = TABLE["streets"]
 _DIRECTIONS = TABLE["directions"]
 _STATES = TABLE["states"]
-_MONTHS = TABLE["months"]
-_DAYS = TABLE["weekdays"]
-_CALENDAR = {**_MONTHS, **_DAYS}
+_ORDINARY = words_of("calendar", "ordinary")
+
+
+def _all_cases(names: Mapping[str, str]) -> dict[str, str]:
+    """Return "Jan", "JAN" and "jan", but not "mar" or "sun"."""
+    lower = {name.lower(): spoken for name, spoken in names.items() if name not in _ORDINARY}
+    return {**lower, **{name.upper(): spoken for name, spoken in names.items()}, **names}
+
+
+_MONTHS = _all_cases(TABLE["months"])
+_CALENDAR = _MONTHS | _all_cases(TABLE["weekdays"])
 _PLAIN = words_of("calendar", "plain")
 _BEFORE_DAYS = words_of("calendar", "before")
 _DIRECTION = one_of(_DIRECTIONS)
@@ -35,12 +45,15 @@ _WITHOUT_STOP = [word for word in _ABBREVIATIONS if not word.endswith(".")]
 _NAME = re.compile(r" (?:[A-Z][\w'’]|[A-Z]\.)")
 _NUMBER = re.compile(r" ?(?:[#№]?\d|[IVXLC]+\b)")
 _DIGIT = re.compile(r" ?[#№]?\d")
+_ORDINAL_OF = re.compile(r"(?:st|nd|rd|th) of \Z")
 _DATE = re.compile(r",? ?['’]?\d")
 
 
 def _dotted(match: re.Match[str]) -> str:
     """Return "U.S." and "p.m." as letters, "e.g." as its words."""
     written = match[0]
+    if before(match)[-1:].isdigit() and written.lower().startswith(("a.m", "p.m")):
+        return written  # a time of day
     known = _ABBREVIATIONS.get(written) or _ABBREVIATIONS.get(f"{written}.")
     return (known or spelled(written)) + (stop(match) if written.endswith(".") else "")
 
@@ -70,7 +83,12 @@ def _calendar(match: re.Match[str], word: str, previous: str) -> str:
     if _CALENDAR[word] == word:
         return match[0]
     dated = _DATE.match(match.string, match.end()) or previous.lower() in _BEFORE_DAYS
-    if dated or previous.isdecimal() or (word in _PLAIN and not ends_sentence(match.string, match.end())):
+    dated = dated or _ORDINAL_OF.search(match.string, max(0, match.start() - 6), match.start())
+    if (
+        dated
+        or previous.isdecimal()
+        or (word in _PLAIN and not ends_sentence(match.string, match.end()))
+    ):
         return _CALENDAR[word] + stop(match)
     return match[0]
 
@@ -78,6 +96,8 @@ def _calendar(match: re.Match[str], word: str, previous: str) -> str:
 def _initial(match: re.Match[str]) -> str:
     """Return "J" for the "J." of a name, but not for the end of "plan B. John left"."""
     previous = before(match)
+    if len(previous) == 1:  # the last of some letters: "J F K. About"
+        return match[0]
     is_named = not previous or previous[0].isupper() or previous in ("and", "by", "of")
     return match[1] if is_named and not ends_sentence(match.string, match.end()) else match[0]
 
@@ -87,69 +107,89 @@ def _state(match: re.Match[str]) -> str:
     return f"{_STATES[match[1]]}{zip_code}" + (f" {digits(match[3])}" if match[3] else "")
 
 
+_ROADS = one_of({*_STREETS.values(), "Way"})
+
 ABBREVIATIONS: tuple[Rule, ...] = (
     # Austin, TX 78701
-    (
-        re.compile(rf"(?<=[a-z.], )({one_of(_STATES)})(?![\w.'’])(?: (\d{{5}})(?:-(\d{{4}}))?\b)?"),
+    Rule(
+        re.compile(
+            rf"(?<=[a-z.], )({one_of(_STATES)})(?![\w.'’])(?:,? (\d{{5}})(?:-(\d{{4}}))?\b)?"
+        ),
         _state,
+        ",",
     ),
     # U.S., p.m, e.g.
-    (re.compile(r"(?<![\w.])[A-Za-z]\.(?:[A-Za-z]\.)*+(?:[A-Za-z](?![\w.'’])|(?<=[.]\w\.))"), _dotted),
+    Rule(
+        re.compile(r"(?<![\w.])[A-Za-z]\.(?:[A-Za-z]\.)*+(?:[A-Za-z](?![\w.'’])|(?<=[.]\w\.))"),
+        _dotted,
+        ".",
+    ),
     # w/o, n/a, PhD
-    (
+    Rule(
         re.compile(rf"(?<![\w./]){one_of(_WITHOUT_STOP)}(?![\w'’/])"),
         lambda m: _ABBREVIATIONS[m[0]],
     ),
     # Ph.D., et al.
-    (
+    Rule(
         re.compile(r"(?<![\w.])(?:Ph\.D\.|Ed\.D\.|M\.Sc\.|B\.Sc\.|et al\.)"),
         lambda m: _ABBREVIATIONS[m[0]] + stop(m),
+        ".",
     ),
     # 12 S. 1st St., 1600 Elm Ave. NW
-    (
+    Rule(
         re.compile(rf"(?<=\d )({_DIRECTION})\.?(?= (?:[A-Z][a-z]|\d))"),
         lambda m: _DIRECTIONS[m[1]],
+        DIGITS,
     ),
     # Apt 4, Vol 3, pp 5-9
-    (
+    Rule(
         re.compile(rf"(?<![\w.'’-])({one_of(words_of('bare_before_number'))})(?= (?:no\. ?|#)?\d)"),
         lambda m: _BEFORE_NUMBER[m[1]],
+        DIGITS,
     ),
     # Dr., St., No., Inc.
-    (re.compile(r"(?<![\w.'’])([A-Za-z][A-Za-z']{0,7})\.(?!\w\w)"), _abbreviation),
+    Rule(re.compile(r"(?<![\w.'’])([A-Za-z][A-Za-z']{0,7})\.(?!\w\w)"), _abbreviation, "."),
     # J. R. R. Tolkien
-    (re.compile(r"(?<![\w.'’-])([A-Z])\.(?= ?[A-Z])"), _initial),
+    Rule(re.compile(r"(?<![\w.'’-])([A-Z])\.(?= ?[A-Z])"), _initial, "."),
     # Dr Watson, St Paul
-    (
+    Rule(
         re.compile(rf"(?<![\w.'’])({one_of(words_of('bare_titles', 'names'))})(?= [A-Z][\w'’])"),
         lambda m: _TITLES[m[1]],
     ),
     # 123 Main St, 5th Ave
-    (
+    Rule(
         re.compile(rf"(?<=[a-z] )({one_of(_STREETS)})(?![\w.'’])"),
         lambda m: _STREETS[m[1]] if before(m)[:1].isupper() or before(m)[:1].isdigit() else m[0],
     ),
     # Pennsylvania Avenue NW
-    (
+    Rule(
         re.compile(rf"\b({one_of(_STREETS.values())},? )({_DIRECTION})(?![\w'’])\.?"),
         lambda m: f"{m[1]}{_DIRECTIONS[m[2]]}" + (stop(m) if m[0].endswith(".") else ""),
     ),
+    # 221B Baker Street
+    Rule(
+        re.compile(
+            rf"(?<![\w.,:/-])([1-9]\d{{2,3}})(?=[A-Z]? (?:[A-Z][\w'’.-]{{0,20}} ){{1,4}}{_ROADS}\b)"
+        ),
+        lambda m: pairs(m[1]),
+        DIGITS,
+    ),
     # Jan–Mar, Mon, Sept 5, 3 Feb
-    (
+    Rule(
         re.compile(
             rf"(?<![\w.'’-])({one_of(_CALENDAR)}) ?(-|–|—|to|/) ?({one_of(_CALENDAR)})(?![\w'’])\.?"
         ),
         lambda m: f"{_CALENDAR[m[1]]} to {_CALENDAR[m[3]]}" + (stop(m) if m[0][-1] == "." else ""),
     ),
-    (
+    Rule(
         re.compile(
-            rf"(?<![\w.'’])({one_of(_CALENDAR)})(?=,? \d|, {one_of(_CALENDAR)}\b| (?:at|and|or) \d)"
+            rf"(?<![\w.'’])({one_of(_CALENDAR)})(?=,? \d|[-/]\d|, {one_of(_CALENDAR)}\b| (?:at|and|or) \d)"
         ),
         lambda m: _CALENDAR[m[1]],
     ),
-    (
-        re.compile(rf"(?:(?<=\d )|(?<=\d(?:st|nd|rd|th) ))({one_of(_MONTHS)})(?![\w'’])\.?"),
+    Rule(
+        re.compile(rf"(?:(?<=\d[ -])|(?<=\d(?:st|nd|rd|th) ))({one_of(_MONTHS)})(?![\w'’])\.?"),
         lambda m: _MONTHS[m[1]] + (stop(m) if m[0][-1] == "." else ""),
     ),
-    (re.compile(rf"(?<![\w.'’])({one_of(_PLAIN)})(?![\w'’.])"), lambda m: _CALENDAR[m[1]]),
+    Rule(re.compile(rf"(?<![\w.'’])({one_of(_PLAIN)})(?![\w'’.])"), lambda m: _CALENDAR[m[1]]),
 )

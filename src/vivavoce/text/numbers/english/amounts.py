@@ -27,9 +27,11 @@ _SCORED = words_of("slashes", "scored")
 _DATED = words_of("slashes", "dated")
 _DIRECTIONS = {"N": "north", "S": "south", "E": "east", "W": "west"}
 
-_SIGN = one_of(sign for sign in _CURRENCIES if not sign.isalpha() or sign == "Rs")
+_SIGN = one_of(sign for sign in _CURRENCIES if not sign.isalpha())
 _CODE = one_of(code for code in _CURRENCIES if code.isalpha())
+_SIGNS = "".join(sign for sign in _CURRENCIES if len(sign) == 1)
 _UNIT = one_of(_UNITS)
+_BARE = one_of(unit for unit in words_of("bare_units") if unit in _UNITS)
 _LONG = one_of(word for word in _MAGNITUDES if len(word) > 3)
 _SHORT = one_of(word for word in _MAGNITUDES if len(word) < 4)
 _RATE = (
@@ -37,9 +39,26 @@ _RATE = (
     rf"| per (?P<per>{one_of(word for word in _PER if len(word) < 4)})(?!\w))?"
 )
 
+_CENTS = r"(?:,\d\d(?![\d,]))?"  # €5,50
+
 
 def _scale(name: str) -> str:
     return rf"(?:(?:[ -]?(?P<{name}>{_LONG}|{_SHORT}))(?!\w))?"
+
+
+def _money_before(sign: str) -> re.Pattern[str]:
+    """Return the pattern of amounts, or ranges of them, behind their sign."""
+    return re.compile(
+        rf"(?P<sign>{sign}) ?(?P<first>{NUMBER}{_CENTS}){_scale('scale')}"
+        rf"(?:{TO}(?:{_SIGN} ?)?(?P<last>{NUMBER}){_scale('last_scale')})?{_RATE}"
+    )
+
+
+def _money_behind(sign: str) -> re.Pattern[str]:
+    return re.compile(
+        rf"{START}(?P<first>{NUMBER}{_CENTS})(?:{TO}(?P<last>{NUMBER}))?{_scale('scale')}"
+        rf"[ -]?(?P<sign>{sign}){_RATE}"
+    )
 
 
 def _is_one(written: str) -> bool:
@@ -81,7 +100,10 @@ def _money(match: re.Match[str]) -> str:
     singular = _before_noun(match)
     if not last:
         return money(first, sign, scale, singular=singular) + _per(match)
-    low = number(first) + (f" {_MAGNITUDES[scale]}" if scale and scale != last_scale else "")
+    if scale or last_scale or "." not in first:
+        low = number(first) + (f" {_MAGNITUDES[scale]}" if scale and scale != last_scale else "")
+    else:
+        low = money(first, sign)
     return f"{low} to {money(last, sign, last_scale, singular=singular)}{_per(match)}"
 
 
@@ -99,13 +121,22 @@ def _measure(match: re.Match[str]) -> str:
     one, many = _UNITS[unit]
     attributive = "-" in match["gap"] or (unit not in "%‰" and _before_noun(match))
     singular = attributive or (not last and _is_one(first))
-    low = f"{number(first)} to {match['minus'] or ''}" if last else ""
+    low_unit = f" {_UNITS[match['low_unit']][1]}" if match["low_unit"] else ""
+    low = f"{number(first)}{low_unit} to {match['minus'] or ''}" if last else ""
     return f"{low}{number(last or first)} {one if singular else many}{_per(match)}"
+
+
+def _bare(match: re.Match[str]) -> str:
+    """Return "per kg", "5 million km" and "in km" in words."""
+    one, many = _UNITS[match["unit"]]
+    return f"{match['head']}{one if match['head'] in ('per ', 'a ', 'each ', '/') else many}"
 
 
 def _counted(match: re.Match[str]) -> str:
     """Return "10K" and "5M" in words. A race is "ten K"."""
-    written, scale = match.groups()
+    low, written, scale = match.groups()
+    if low:
+        return f"{number(low)} to {number(written)} {_MAGNITUDES[scale]}"
     if scale in "kK" and (written in ("2", "4", "8") or after(match) in _K_NOUNS):
         return f"{number(written)} K"
     return f"{number(written)} {_MAGNITUDES[scale]}"
@@ -173,7 +204,9 @@ def _slashed(match: re.Match[str], top: int, bottom: int) -> str:
     word = before(match)
     if word.lower() in _DATED and (day := date(bottom, top)):
         return day
-    if word.lower() in _SCORED or (top <= bottom and bottom in (10, 20, 25, 50, 100) and not word[:1].isupper()):
+    if word.lower() in _SCORED or (
+        top <= bottom and bottom in (10, 20, 25, 50, 100) and not word[:1].isupper()
+    ):
         return f"{one} out of {two}"
     if 90 <= top <= 250 and 40 <= bottom < top:  # blood pressure
         return f"{one} over {two}"
@@ -189,65 +222,86 @@ def _by(match: re.Match[str]) -> str:
 
 _EQUATION = re.compile(rf"{NUMBER} ?=")
 
+
+def _range(match: re.Match[str]) -> str:
+    """Return "1/2–3/4" as fractions, "12/26–1/2" as dates."""
+    one, two, three, four = map(int, match.groups())
+    are_fractions = one < two and three < four and {two, four} <= {2, 3, 4, 5, 6, 8, 16}
+    if not are_fractions and (first := date(two, one)) and (last := date(four, three)):
+        return f"{first} to {last}"
+    return match[0].replace("–", "-").replace(" ", "").replace("-", " to ")
+
+
 AMOUNTS: tuple[Rule, ...] = (
+    # 12/26–1/2
+    Rule(
+        re.compile(rf"(?<![\w./])(\d\d?)/(\d\d?){TO}(\d\d?)/(\d\d?)(?![\w/]|[.,]\d)"),
+        _range,
+        "/",
+    ),
+    # $(500): a loss
+    Rule(re.compile(rf"({_SIGN})\(({NUMBER})\)"), lambda m: f"minus {money(m[2], m[1])}", "("),
     # 40° 42′ N
-    (
-        re.compile(r"(\d++) ?[°º] ?(\d{1,2})′(?: ?(\d{1,2}(?:\.\d+)?)″)?(?: ?([NSEW])\b)?"),
+    Rule(
+        re.compile(r"(?<!\d)(\d++) ?[°º] ?(\d{1,2})′(?: ?(\d{1,2}(?:\.\d+)?)″)?(?: ?([NSEW])\b)?"),
         _position,
+        "°º",
     ),
     # 5x7, 12 ft x 10 ft, 3 × 4 = 12
-    (
+    Rule(
         re.compile(r"(?<=[\d′″])( ?(?:ft|feet|in|inches|mm|cm|m|km|yd)\.?)? ?([x×X]) ?(?=\d)"),
         _by,
+        "xX×",
     ),
     # 6′2″, 8′, 5′10
-    (re.compile(rf"{START}({NUMBER})′(?:[ -]?(\d{{1,2}}(?:\.\d)?)(?!\d)(″?))?"), _feet),
+    Rule(re.compile(rf"{START}({NUMBER})′(?:[ -]?(\d{{1,2}}(?:\.\d)?)(?!\d)(″?))?"), _feet, "′"),
     # 65″
-    (re.compile(rf"{START}({NUMBER})″"), _one_measure("inch", "inches")),
+    Rule(re.compile(rf"{START}({NUMBER})″"), _one_measure("inch", "inches"), "″"),
     # 1 1/2 tbsp, 7/16 inch, 3-1/4, 9/10
-    (
+    Rule(
         re.compile(
             rf"(?<![\w.,/$£€:-])(?:(?P<whole>\d{{1,4}})(?: (?:and )?|-))?(?P<top>\d{{1,3}})/(?P<bottom>\d{{1,3}})"
             rf"(?:th|rd|ths|rds)?(?![\w/]|[.,:]\d|-\d)(?:(?P<gap> ?-? ?)(?P<unit>{_UNIT})(?![\w/²³]))?"
         ),
         _fraction,
+        "/",
     ),
-    # $5, $20-$30 million, US$5/month
-    (
-        re.compile(
-            rf"(?P<sign>(?<![A-Za-z]){_SIGN}|(?<!\w){_CODE}(?=[ \d])) ?(?P<first>{NUMBER}(?:,\d\d(?![\d,]))?){_scale('scale')}"
-            rf"(?:{TO}(?:{_SIGN} ?)?(?P<last>{NUMBER}){_scale('last_scale')})?{_RATE}"
-        ),
-        _money,
-    ),
+    # $5, $20-$30 million, US$5/month, USD 5
+    Rule(_money_before(rf"(?<![A-Za-z]){_SIGN}"), _money, _SIGNS),
+    Rule(_money_before(rf"(?<!\w){_CODE}(?=[ \d])"), _money),
     # 5,000 €, 20 USD
-    (
-        re.compile(
-            rf"{START}(?P<first>{NUMBER}(?:,\d\d(?![\d,]))?)(?:{TO}(?P<last>{NUMBER}))?{_scale('scale')}"
-            rf"[ -]?(?P<sign>{_SIGN}(?! ?\d)|{_CODE}(?!\w)){_RATE}"
-        ),
-        _money_after,
-    ),
+    Rule(_money_behind(rf"{_SIGN}(?! ?\d)"), _money_after, _SIGNS),
+    Rule(_money_behind(rf"{_CODE}(?!\w)"), _money_after),
     # 50p
-    (re.compile(r"(?<![\w.,])(\d{1,2})p(?!\w)"), _one_measure("penny", "pence")),
+    Rule(re.compile(r"(?<![\w.,])(\d{1,2})p(?!\w)"), _one_measure("penny", "pence")),
     # 10K, 5M people, 7bn
-    (
+    Rule(
         re.compile(
-            rf"{START}({NUMBER})(k|K|M|bn|B(?! [A-Z])|tn|T|m(?= (?:people|users|views|copies|tons)))(?![\w/])"
+            rf"{START}(?<!-)(?:({NUMBER}){TO})?({NUMBER})(k|K|M|bn|B(?! [A-Z])|tn|T|m(?= (?:people|users|views|copies|tons)))(?![\w/])"
         ),
         _counted,
     ),
     # 5 in. wide, 5in
-    (
-        re.compile(rf"{START}({NUMBER})(?:in\b| ?in\.(?= [a-z\d])| in(?= (?:x|by|wide|tall|long|deep|high|thick)\b))"),
+    Rule(
+        re.compile(
+            rf"{START}({NUMBER})(?:in\b| ?in\.(?= [a-z\d])| in(?= (?:x|by|wide|tall|long|deep|high|thick)\b))"
+        ),
         _one_measure("inch", "inches"),
     ),
     # 5–10 km/h, -5 – -10 °C, 3 ft.
-    (
+    Rule(
         re.compile(
-            rf"{START}(?P<first>{NUMBER})(?:(?: ?{_UNIT})?{TO}(?P<minus>minus )?(?P<last>{NUMBER}))?"
+            rf"{START}(?P<first>{NUMBER})(?:(?: ?(?P<low_unit>{_UNIT}))?{TO}(?P<minus>minus )?(?P<last>{NUMBER}))?"
             rf"(?P<gap> ?-? ?)(?P<unit>{_UNIT})(?![\w²³]){_RATE}(?:\.(?= ?[a-z\d,;]))?"
         ),
         _measure,
     ),
+    # per kg, million km, 12/kg
+    Rule(
+        re.compile(
+            rf"(?<!\w)(?P<head>(?:per|in|of|each|a|few|several|many|{_LONG}) )(?P<unit>{_BARE}|(?<=lion ){_UNIT})(?![\w/²³])"
+        ),
+        _bare,
+    ),
+    Rule(re.compile(rf"(?<=\d)/({one_of(_PER)})(?![\w/])"), lambda m: f" per {_PER[m[1]]}"),
 )

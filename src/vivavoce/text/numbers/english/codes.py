@@ -3,7 +3,7 @@
 import re
 
 from vivavoce.text.numbers.english.numerals import digits, number, year
-from vivavoce.text.numbers.english.rules import TABLE, Rule, one_of, spelled, words_of
+from vivavoce.text.numbers.english.rules import DIGITS, TABLE, Rule, one_of, spelled, words_of
 
 _MARKS = TABLE["marks"]
 _NAMES = TABLE["names"]
@@ -34,7 +34,7 @@ def _address(address: str) -> str:
 
 def _web(match: re.Match[str]) -> str:
     """Return a URL or e-mail address in words, without its scheme."""
-    address = re.sub(r"\A(?:https?|ftp)://|\Amailto:", "", match[0])
+    address = re.sub(r"\A(?:https?|ftp|file)://|\Amailto:", "", match[0])
     host, slash, path = address.partition("/")
     head, dot, top = host.rpartition(".")
     if len(top) == 2 and top.isalpha() and top not in _SAID_DOMAINS:
@@ -62,76 +62,81 @@ def _ip(match: re.Match[str]) -> str:
 
 CODES: tuple[Rule, ...] = (
     # C++, AT&T, 24/7
-    (re.compile(rf"(?<![\w.]){one_of(_NAMES)}(?![\w+#/])"), lambda m: _NAMES[m[0]]),
+    Rule(re.compile(rf"(?<![\w.]){one_of(_NAMES)}(?![\w+#/])"), lambda m: _NAMES[m[0]]),
     # https://example.org/a, j.doe@mail.co.uk
-    (
+    Rule(
         re.compile(
-            r"(?:\b(?:https?|ftp)://|\bwww\.|\bmailto:)[^\s<>\"“”]*[\w/]"
+            r"(?:\b(?:https?|ftp|file)://|\bwww\.|\bmailto:)[^\s<>\"“”]*[\w/]"
             r"|(?<![\w.+-])[\w.+-]++@[\w-]++(?:\.[\w-]++)+"
         ),
         _web,
+        "/@.",
     ),
     # /usr/local/bin, ~/notes, C:\Users, src/main.py, report_2024.pdf
-    (
+    Rule(
         re.compile(
-            r"(?<![\w.~/:-])(?:~?/[\w.-]++/[\w./-]*+(?<![.,])|~/[\w-]++(?:\.[\w-]++)*+"
-            r"|[A-Za-z]:\\[\w.\\-]*+(?<![.,])"
+            r"(?<![\w.~/:-])(?:~?/[\w.-]++/(?:[\w./-]*[\w/])?|~/[\w-]++(?:\.[\w-]++)*+"
+            r"|[A-Za-z]:\\(?:[\w.\\-]*[\w\\])?"
             rf"|[\w-]++(?:[./][\w-]++)*\.{_EXTENSIONS}(?![\w/]))"
         ),
         lambda m: _address(m[0]),
+        "/\\.",
     ),
     # example.com, example.co.uk/help
-    (
+    Rule(
         re.compile(
             rf"(?<![\w-])(?<![\w-]\.)[\w-]++(?:\.[\w-]++)*\.{_DOMAINS}(?!\.?\w)(?:/[\w/.-]*\w)?"
         ),
         _web,
+        ".",
     ),
     # 192.168.1.1:8080
-    (
-        re.compile(r"(?<![\w.])(\d{1,3}(?:\.\d{1,3}){3})(?![\w.]?\d)([:/]\d{1,5})?"),
-        _ip,
-    ),
+    Rule(re.compile(r"(?<![\w.])(\d{1,3}(?:\.\d{1,3}){3})(?![\w.]?\d)([:/]\d{1,5})?"), _ip, "."),
     # #FF8800, 0x1F, 3f2a9c1, 00:1B:44:11:3A:B7
-    (
+    Rule(
         re.compile(
             r"(?<![\w&])(?:#(?=[\da-fA-F]*[a-fA-F])[\da-fA-F]{6}"
             r"|0x[\da-fA-F]+|(?=\d*[a-f]++\d)[\da-f]{7,40}|(?:[\dA-Fa-f]{2}:){5}[\dA-Fa-f]{2}"
             r"|[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12})(?!\w)"
         ),
         _one_by_one,
+        DIGITS,
     ),
     # #ThrowbackThursday
-    (
+    Rule(
         re.compile(r"(?<![\w&#])#((?=\d*[A-Za-z])\w++)"),
         lambda m: f"hashtag {_HUMP.sub(' ', m[1].replace('_', ' '))}",
+        "#",
     ),
     # @some_body
-    (
+    Rule(
         re.compile(r"(?<![\w.@])@([A-Za-z_]\w*+)"),
         lambda m: f"at {_HUMP.sub(' ', m[1].replace('_', ' ').strip())}",
+        "@",
     ),
     # hello%20world
-    (re.compile(r"(?<=\w)(?:%20|\+(?=[a-z]{3,}+\+))(?=\w)"), lambda m: " "),
+    Rule(re.compile(r"(?<=\w)(?:%20|\+(?=[a-z]{3,}+\+))(?=\w)"), lambda m: " ", "%+"),
     # --max-count, -v
-    (
+    Rule(
         re.compile(r"(?<![\w-])(--?)([A-Za-z](?:[\w-]*\w)?)(?![\w-])"),
         lambda m: f"{'dash ' * len(m[1])}{m[2].replace('-', ' ')}",
+        "-",
     ),
     # get_user_name(), main()
-    (
+    Rule(
         re.compile(r"(?<!\w)((?=_{0,2}[A-Za-z\d]+_)\w++|[A-Za-z_]\w*+(?=\(\)))(?:\(\))?"),
         _identifier,
+        "_(",
     ),
     # maxRetryCount, NullPointerException
-    (
+    Rule(
         re.compile(
             r"(?<!\w)([a-z]{2,}+(?:[A-Z][a-z]++|[A-Z]{2,}+)+|(?:[A-Z][a-z]++){3,}+)(?![\w'’])"
         ),
         _identifier,
     ),
     # .NET, .env
-    (re.compile(r"(?<![\w.])\.(?=[A-Za-z]{2})"), lambda m: "dot "),
-    (re.compile(r"(?<=[A-Z])\.NET\b"), lambda m: " dot net"),
+    Rule(re.compile(r"(?<![\w.])\.(?=[A-Za-z]{2})"), lambda m: "dot ", "."),
+    Rule(re.compile(r"(?<=[A-Z])\.NET\b"), lambda m: " dot net"),
     # parts[0], f(x): the index
 )

@@ -3,12 +3,20 @@
 import re
 
 from vivavoce.text.numbers.english.numerals import cardinal, decade, digits, ordinal, pairs, year
-from vivavoce.text.numbers.english.rules import START, TABLE, Rule, after, before, one_of, stop, words_of
+from vivavoce.text.numbers.english.rules import (
+    START,
+    TABLE,
+    Rule,
+    after,
+    before,
+    one_of,
+    stop,
+    words_of,
+)
 
-_NAMES = {month: month for month in TABLE["months"].values()}
-_MONTH_NAMES = tuple(dict.fromkeys(_NAMES))
-_MONTHS = one_of(_MONTH_NAMES)
-_DAYS = one_of(dict.fromkeys(TABLE["weekdays"].values()))
+_MONTH_NAMES = tuple(dict.fromkeys(TABLE["months"].values()))
+_MONTHS = one_of({*_MONTH_NAMES, *(m.lower() for m in _MONTH_NAMES if m not in ("March", "May"))})
+_MONTH_NUMBER = {month.lower(): at for at, month in enumerate(_MONTH_NAMES, 1)}
 _DAY = r"(?:[12]\d|3[01]|0?[1-9])"
 _YEAR = r"(?:1\d{3}|20\d\d|21\d\d)"
 _TO = r" ?[-–—] ?"
@@ -17,7 +25,7 @@ _BEFORE_DECADES = words_of("years", "before_decades")
 _PLURALS = words_of("years", "plural_nouns")
 _IN_S = words_of("years", "nouns_in_s")
 _ZONE = r"(?: ?(EST|EDT|CST|CDT|MST|MDT|PST|PDT|GMT|UTC|BST|CET|CEST|IST|JST|ET|CT|MT|PT)\b)?"
-_CLOCK = r"(?:1\d|2[0-3]|0?\d)(?:[:.][0-5]\d)?"
+_CLOCK = r"(?:1\d|2[0-3]|0?\d)(?:[:.][0-5]\d){0,2}"
 _HALF = r" ?([AaPp])(?:\.[Mm]\.?|[Mm]\b(?!['’]))"
 
 
@@ -112,8 +120,8 @@ def _time(match: re.Match[str]) -> str:
 
 def _clock(written: str) -> str:
     """Return "9", "9:30" or "9.30" in words, without "o'clock"."""
-    hour, _, minute = written.replace(".", ":").partition(":")
-    return time(hour, minute or "0", half="a").removesuffix(" A M")
+    hour, minute, second, *_ = [*written.replace(".", ":").split(":"), "", ""]
+    return time(hour, minute or "0", second or None, half="a").removesuffix(" A M")
 
 
 def _hour(match: re.Match[str]) -> str:
@@ -126,60 +134,107 @@ def _hour(match: re.Match[str]) -> str:
 def _decade(match: re.Match[str]) -> str:
     """Return "nineteen nineties", "nineties". "60s" alone is a time."""
     mark, written = match.groups()
-    alone = len(written) == 2 and not (mark or before(match) in _BEFORE_DECADES or after(match))
+    joined = match.string[match.start() - 1 : match.start()] in ("-", "–")
+    alone = len(written) == 2 and not (
+        mark or joined or before(match) in _BEFORE_DECADES or after(match)
+    )
     return match[0] if alone else decade(int(written))
 
 
 DATES: tuple[Rule, ...] = (
     # 2024-02-29, 2024/2/29, 2024-02-29T10:00
-    (re.compile(rf"(?<![\w/.-])({_YEAR})([-/.])(\d{{1,2}})\2(\d{{1,2}})(?:(?![\w/-])|T(?=\d))"), _year_month_day),
+    Rule(
+        re.compile(rf"(?<![\w/.-])({_YEAR})([-/.])(\d{{1,2}})\2(\d{{1,2}})(?:(?![\w/-])|T(?=\d))"),
+        _year_month_day,
+        "-/.",
+    ),
     # 3/4/2025, 25.12.1990, 1-2-99
-    (re.compile(r"(?<![\w/.-])(\d{1,2})([-/.])(\d{1,2})\2(\d{4}|\d{2})(?![\w/-]|\.\d)"), _day_month_year),
+    Rule(
+        re.compile(r"(?<![\w/.-])(\d{1,2})([-/.])(\d{1,2})\2(\d{4}|\d{2})(?![\w/-]|\.\d)"),
+        _day_month_year,
+        "/.-",
+    ),
     # 03/2024
-    (
+    Rule(
         re.compile(r"(?<![\w/.-])(0[1-9]|1[0-2])/((?:19|20)\d\d)(?![\w/-])"),
         lambda m: f"{_MONTH_NAMES[int(m[1]) - 1]} {year(int(m[2]))}",
+        "/",
     ),
     # July 4th–6th, 2025
-    (
+    Rule(
         re.compile(
             rf"\b({_MONTHS}) (?:the )?({_DAY})(?:st|nd|rd|th)?(?:(?:{_TO}| to )({_DAY})(?:st|nd|rd|th)?)?"
             rf"(?![\w:%]|[.,/]\d|-\d)(?:,? ({_YEAR})(?![\w-]|[.,]\d))?"
         ),
         _month_day,
     ),
+    # Jan-15-2020, 15-Jan-2020
+    Rule(
+        re.compile(rf"\b({_MONTHS})[-/](\d\d?)(?:[-/](\d{{4}}))?(?![\w-])"),
+        lambda m: date(m[2], _MONTH_NUMBER[m[1].lower()], m[3]) or m[0],
+        "-/",
+    ),
+    Rule(
+        re.compile(rf"{START}(?<!-)(\d\d?)[-/]({_MONTHS})(?:[-/](\d{{4}}|\d\d))?(?![\w-])"),
+        lambda m: date(m[1], _MONTH_NUMBER[m[2].lower()], m[3]) or m[0],
+    ),
     # 4 July 2025, the 4th of July, 4–6 July
-    (
+    Rule(
         re.compile(
             rf"{START}(?<![-/:$£€])([Tt]he )?({_DAY})(?:st|nd|rd|th)?(?:{_TO}({_DAY})(?:st|nd|rd|th)?)?"
             rf" (?:of )?({_MONTHS})\b(?:,? ({_YEAR})(?![\w-]|[.,]\d))?"
         ),
         _day_month,
     ),
-    # July 2025, on the 4th of which year is left to `_year`
     # 1914–1918, 2023-24
-    (re.compile(rf"(?<![\w.,/$£€-])({_YEAR}){_TO}({_YEAR}|\d\d)(?![\w/-]|[.,]\d)(?! ?[%°])"), _years),
+    Rule(
+        re.compile(rf"(?<![\w.,/$£€-])({_YEAR}){_TO}({_YEAR}|\d\d)(?![\w/-]|[.,]\d)(?! ?[%°])"),
+        _years,
+        "-–—",
+    ),
+    # 1960s–70s: the end
+    Rule(
+        re.compile(rf"(?<=0s){_TO}['’]?((?:\d\d)?\d0)s(?!\w)"),
+        lambda m: f" to {decade(int(m[1]))}",
+        "s",
+    ),
     # the 1990s, '90s, 1800's
-    (re.compile(r"(?<![\w.,])(['’]?)(\d{4}|\d0)['’]?s(?!\w)"), _decade),
+    Rule(re.compile(r"(?<![\w.,])(['’]?)(\d{4}|\d0)['’]?s(?!\w)"), _decade, "s"),
     # class of '98
-    (
+    Rule(
         re.compile(r"(?<!\w)['’](\d\d)(?![\w'’\"])"),
         lambda m: cardinal(int(m[1])) if int(m[1]) > 9 else digits(m[1], "oh"),
+        "'’",
     ),
     # 10am–5pm, 9:00-17:30, 9-11am: the sign between
-    (re.compile(rf"(?<=[apAP][mM]){_TO}(?=\d)|(?<=[apAP]\.[mM]\.){_TO}(?=\d)"), lambda m: " to "),
-    (re.compile(rf"(?<=:\d\d){_TO}(?=\d{{1,2}}:\d\d)"), lambda m: " to "),
-    (re.compile(rf"{START}(?<![:-])({_CLOCK})(?:{_TO}| to )(?={_CLOCK}{_HALF})"), lambda m: f"{_clock(m[1])} to "),
+    Rule(
+        re.compile(rf"(?<=[apAP][mM]){_TO}(?=\d)|(?<=[apAP]\.[mM]\.){_TO}(?=\d)"),
+        lambda m: " to ",
+        "-–—",
+    ),
+    Rule(re.compile(rf"(?<=:\d\d){_TO}(?=\d{{1,2}}:\d\d)"), lambda m: " to "),
+    Rule(
+        re.compile(rf"{START}(?<![:-])({_CLOCK})(?:{_TO}| to )(?={_CLOCK}{_HALF})"),
+        lambda m: f"{_clock(m[1])} to ",
+    ),
     # 10am, 5.30 p.m., 7:00 PM EST
-    (re.compile(rf"{START}(?<![:-])({_CLOCK}){_HALF}{_ZONE}"), _hour),
+    Rule(re.compile(rf"{START}(?<![:-])({_CLOCK}){_HALF}{_ZONE}"), _hour),
     # 17:30, 2:03:59, 10:15:00Z
-    (re.compile(rf"{START}(?<!:)(2[0-4]|[01]?\d):([0-5]\d)(?::([0-5]\d)(?:\.\d+)?)?(?!:?\w|[.,]\d)(Z\b)?{_ZONE}"), _time),
+    Rule(
+        re.compile(
+            rf"{START}(?<!:)(2[0-4]|[01]?\d):([0-5]\d)(?::([0-5]\d)(?:\.\d+)?)?(?!:?\w|[.,]\d)(Z\b)?{_ZONE}"
+        ),
+        _time,
+        ":",
+    ),
     # 0600 hours, 5 o'clock
-    (
+    Rule(
         re.compile(r"(?<![\w.,])([01]\d|2[0-4])([0-5]\d)(?= (?:hours|hrs)\b)"),
-        lambda m: f"{digits(m[1], 'oh') if m[1][0] == '0' else cardinal(int(m[1]))} "
-        + ("hundred" if m[2] == "00" else pairs(m[0])[len(cardinal(int(m[1]))) + 1 :]),
+        lambda m: (
+            f"{digits(m[1], 'oh') if m[1][0] == '0' else cardinal(int(m[1]))} "
+            + ("hundred" if m[2] == "00" else pairs(m[0])[len(cardinal(int(m[1]))) + 1 :])
+        ),
     ),
     # 1905, 2026
-    (re.compile(rf"(?<![\w.,$£€¥#/+-])({_YEAR})(?![\w%°/]|[.,:]\d|-\d| ?[$€£])"), _year),
+    Rule(re.compile(rf"(?<![\w.,$£€¥#/+-])({_YEAR})(?![\w%°/]|[.,:]\d|-\d| ?[$€£])"), _year),
 )

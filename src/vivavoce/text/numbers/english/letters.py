@@ -3,7 +3,15 @@
 import re
 
 from vivavoce.text.numbers.english.numerals import cardinal, ordinal, roman, year
-from vivavoce.text.numbers.english.rules import TABLE, Rule, after, before, one_of, spelled, words_of
+from vivavoce.text.numbers.english.rules import (
+    TABLE,
+    Rule,
+    after,
+    before,
+    one_of,
+    spelled,
+    words_of,
+)
 
 _HEADINGS = words_of("headings")
 _REGNAL = words_of("regnal", "names")
@@ -31,13 +39,17 @@ def _after_word(match: re.Match[str]) -> str:
     word, numeral, suffix = match.groups()
     previous = before(match)
     following = after(match)
+    if word.isupper():
+        word = word.capitalize()
     regnal = word in _REGNAL or (previous in _RULERS and word not in _HEADINGS)
     if word in _HEADINGS and not (len(numeral) == 1 and numeral not in "IVX"):
         if numeral == "I" and word.islower():
             return match[0]
         return f"{word} {_value(numeral)}"
     if len(numeral) == 1 and not (
-        regnal and (previous in _RULERS or numeral in "VX" or following == "of") and word != "Malcolm"
+        regnal
+        and (previous in _RULERS or numeral in "VX" or following == "of")
+        and word != "Malcolm"
     ):
         return match[0]
     if len(numeral) == 1 and numeral not in "IVX":
@@ -83,7 +95,9 @@ def _capital(match: re.Match[str], emphatic: bool) -> str:
         return match[0].lower() if emphatic and word == "A" and not possessive else match[0]
     if word in _SAID:
         return word.capitalize() + possessive.lower()
-    if _is_word(word) or (emphatic and (word in _EMPHATIC or len(word) > 3) and word not in _SPELLED):
+    if _is_word(word) or (
+        emphatic and (word in _EMPHATIC or len(word) > 3) and word not in _SPELLED
+    ):
         return word.lower() + possessive.lower()
     return spelled(word) + _plural(possessive)
 
@@ -93,6 +107,7 @@ def _plural(ending: str) -> str:
     return f"'{ending[-1].lower()}" if ending else ""
 
 
+_LOWER = words_of("lower_words")
 _EMPHATIC = frozenset("IT US AM OR IN ME HI OK ID PM WHO AN".split())
 _WORD = re.compile(r"(?<![\w'’])([A-Z](?:[A-Z]|['’](?=[A-Z]{2}))*+)(['’][sS]|s)?(?![\w])")
 
@@ -116,25 +131,47 @@ _LONG = re.compile(r"([A-Za-z])\1{2,}+", re.IGNORECASE)
 _DOUBLED = frozenset("too see ooh aah woo boo zoo moo all yell hell ball call well shh".split())
 
 LETTERS: tuple[Rule, ...] = (
+    # a B+ and an A-
+    Rule(re.compile(r"(?<![\w-])([A-F])-(?![\w-]| (?:and|or) )"), lambda m: f"{m[1]} minus", "-"),
     # XIXth century, XX century
-    (
+    Rule(
         re.compile(rf"\b({_ROMAN})(?:th|st|nd|rd)?(?= [Cc]entur)"),
         lambda m: ordinal(roman(m[1])),
     ),
     # Henry VIII, Chapter IV, World War II
-    (re.compile(rf"\b([A-Z]?[a-z]++) ({_ROMAN})(?:th|st|nd|rd)?()(?![\w'’-]|\.\w)"), _after_word),
+    Rule(
+        re.compile(rf"\b([A-Z]?[a-z]++|[A-Z]{{3,}}+) ({_ROMAN})(?:th|st|nd|rd)?()(?![\w'’-]|\.\w)"),
+        _after_word,
+    ),
+    # Scene ii, (iv)
+    Rule(
+        re.compile(r"\b([A-Za-z]+ |\()(ii|iii|iv|vi|vii|viii|ix|xi{1,3}|xiv|xvi{0,3})(?![\w'’-])"),
+        lambda m: (
+            f"{m[1]}{_value(m[2].upper())}" if m[1] == "(" or m[1][:-1] in _HEADINGS else m[0]
+        ),
+        "iv",
+    ),
     # II. Methods: a heading
-    (
+    Rule(
         re.compile(rf"(?:(?<=\A)|(?<=\n))({_ROMAN})(?=[.):] )"),
         lambda m: _value(m[1]) if m[1] not in ("C", "D", "L", "M") else m[0],
     ),
     # II and III
-    (re.compile(r"(?<![\w'’-])(?=[IVX]{2})(?:X{0,3}(?:IX|IV|V?I{0,3}))(?![\w'’-]|\.\w)"), _alone),
+    Rule(
+        re.compile(r"(?<![\w'’-])(?=[IVX]{2})(?:X{0,3}(?:IX|IV|V?I{0,3}))(?![\w'’-]|\.\w)"), _alone
+    ),
     # Shhhh, sooo
-    (re.compile(r"\b[A-Za-z]*?([A-Za-z])\1\1[A-Za-z]*+"), _sound),
+    Rule(re.compile(r"\b[A-Za-z]*?([A-Za-z])\1\1[A-Za-z]*+"), _sound),
+    # npm, html
+    Rule(
+        re.compile(r"(?<![\w'’-])[b-df-hj-np-tv-xz]{2,5}+(?![\w'’-])"),
+        lambda m: m[0] if m[0] in _SOUNDS or m[0] in _LOWER else spelled(m[0]),
+    ),
     # NASA, the FBI, DO NOT TOUCH
-    (
-        re.compile(r"(?<![\w'’])[A-Z][A-Z'’]*+(?:(?:['’]s|s)(?!\w))?(?:[ ,;:–—-]{1,2}[A-Z][A-Z'’]*+(?:(?:['’]s|s)(?!\w))?(?!\w))*+(?!\w)"),
+    Rule(
+        re.compile(
+            r"(?<![\w'’])[A-Z][A-Z'’]*+(?:(?:['’]s|s)(?!\w))?(?:[ ,;:–—-]{1,2}[A-Z][A-Z'’]*+(?:(?:['’]s|s)(?!\w))?(?!\w))*+(?!\w)"
+        ),
         _capitals,
     ),
 )

@@ -91,7 +91,7 @@ def version(written: str) -> str:
 
 
 def _part(part: str) -> str:
-    if part.startswith("0"):
+    if part.startswith("0") and len(part) > 1:
         return digits(part, "oh")
     return digits(part) if len(part) > 2 else cardinal(int(part))
 
@@ -118,4 +118,6 @@ _ROMAN = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
 def roman(numeral: str) -> int:
     """Return the value of a Roman numeral."""
     values = [_ROMAN[letter] for letter in numeral]
-    return sum(-one if one < two else one for one, two in zip_longest(values, values[1:], fillvalue=0))
+    return sum(
+        -one if one < two else one for one, two in zip_longest(values, values[1:], fillvalue=0)
+    )

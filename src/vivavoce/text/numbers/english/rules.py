@@ -5,18 +5,48 @@ Patterns take linear time: what repeats is possessive or bounded.
 
 import re
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import Final, NamedTuple
 
 from vivavoce.text.tables import table
+from vivavoce.text.tracked import Tracked
 
-# A pattern, and the words for what it finds. A text is read by rules, one after the other.
-Rule = tuple[re.Pattern[str], Callable[[re.Match[str]], str]]
+
+class Rule(NamedTuple):
+    """A pattern, and the words for what it finds. A text is read by rules, one after the other."""
+
+    pattern: re.Pattern[str]
+    read: Callable[[re.Match[str]], str]
+    signs: str = ""  # a text without any of them has nothing for the rule
+
+
+def apply(rules: tuple[Rule, ...], text: Tracked) -> Tracked:
+    """Return `text` with each of the rules applied to the whole."""
+    characters = set(text.text)
+    for pattern, read, signs in rules:
+        if not signs or not characters.isdisjoint(signs):
+            text = text.sub(pattern, _apart(read))
+    return text
+
+
+def _apart(read: Callable[[re.Match[str]], str]) -> Callable[[re.Match[str]], str]:
+    """Return `read` with a space where its words would touch letters or digits."""
+
+    def words(match: re.Match[str]) -> str:
+        spoken, text = read(match), match.string
+        if not spoken or spoken == match[0]:
+            return spoken
+        left = spoken[0].isalnum() and text[match.start() - 1 : match.start()].isalnum()
+        right = spoken[-1].isalnum() and text[match.end() : match.end() + 1].isalnum()
+        return f"{' ' if left else ''}{spoken}{' ' if right else ''}"
+
+    return words
+
 
 TABLE: Final = table("en")
 NUMBER: Final = r"(?:\d++(?:,\d{3})*+(?:\.\d++)?+|\.\d++)"
 START: Final = r"(?<![\w.,])"  # of a number: "v2", "1.2" and "1,2" have none inside
 TO: Final = r"(?: ?[–—-] ?| to )"  # between the ends of a range
-CLOSING: Final = r"[\"'”’)\]]"
+DIGITS: Final = "0123456789"  # signs of a rule
 
 _NEXT = re.compile(r"[\"'”’)\]]{0,3}\s{1,4}[\"'“‘(\[]{0,3}([A-Za-z][\w'’]{0,20})?")
 _LAST = re.compile(r"[\"'”’)\]]{0,3}\s{0,4}(?:\n|\Z)")

@@ -11,6 +11,7 @@ from vivavoce.text.numbers.english.numerals import (
     pairs,
     version,
 )
+from vivavoce.text.tables import table
 from vivavoce.text.numbers.english.rules import (
     NUMBER,
     START,
@@ -24,9 +25,17 @@ from vivavoce.text.numbers.english.rules import (
 
 _OPERATORS = TABLE["operators"]
 _SYMBOLS = TABLE["symbols"]
-_IN_PAIRS = one_of(words_of("in_pairs"))
-_IDENTIFIERS = one_of(words_of("identifiers"))
-_VERSIONS = one_of(words_of("versions", "names"))
+_BOOKS = one_of(words_of("verses", "books"))
+_PAIRED = re.compile(rf"\b{one_of(words_of('in_pairs'))}(?: #)? ?(?:[A-Z]{{2,3}} )?\Z")
+_IDENTIFIED = re.compile(
+    rf"\b(?:{one_of(words_of('identifiers'))}|end(?:s|ing) in|last four)"
+    r"(?:[:,]| is| was| number| no\.| code)?(?: is)? ?\Z",
+    re.IGNORECASE,
+)
+_PRODUCTS = table("products")["names"].split()
+_VERSIONED = re.compile(
+    rf"(?<![\w.]){one_of({'O S', *words_of('versions', 'names'), *_PRODUCTS})}(?:\.js)?[ -]?\Z"
+)
 _GROUP = re.compile(r"\d++|[A-Za-z]++|\+")
 _ALPHANUMERIC = re.compile(r"\d++|[A-Z]++(?![a-z])|[A-Z]?[a-z'’]++")
 
@@ -55,7 +64,13 @@ def _alphanumeric(match: re.Match[str]) -> str:
     for at, part in enumerate(parts):
         if part.isdecimal():
             long = len(part) > 3 or (part[0] == "0" and len(part) > 1)
-            spoken.append(digits(part) if long else pairs(part) if len(part) == 3 and part[1:] != "00" else number(part))
+            spoken.append(
+                digits(part)
+                if long
+                else pairs(part)
+                if len(part) == 3 and part[1:] != "00"
+                else number(part)
+            )
         elif len(part) == 1 or part.isupper():
             spoken.append(spelled(part))
         elif part == "s" and at == len(parts) - 1 and spoken:
@@ -72,22 +87,41 @@ def _range(match: re.Match[str]) -> str:
     low, sign, high = match.groups()
     spaced = sign == " - "
     falls = float(low.replace(",", "")) > float(high.replace(",", ""))
-    if spaced and (falls or _EQUALS.match(match.string, match.end())):
+    if (spaced and falls) or _EQUALS.match(match.string, match.end()):
         return f"{number(low)} minus {number(high)}"
     return f"{number(low)} to {number(high)}"
 
 
 _TWO_DIGITS = re.compile(r"\d\d(?!\d)( ?[€$£])?")
+_OPERATOR = re.compile(r" ?[-+=*/^²³]")
 _EQUALS = re.compile(r" ?=")
 
 
 def _identifier(match: re.Match[str]) -> str:
-    hash_sign = "number " if "#" in match[0] and "number" not in match[1] else ""
-    return f"{match[1]}{hash_sign}{digits(match[2])}"
+    """Return "zip code 90210" digit by digit."""
+    if not _IDENTIFIED.search(_head(match)):
+        return match[0]
+    return f"{'number ' if match[0][0] in '#№' else ''}{digits(match[1])}"
 
 
 def _version(match: re.Match[str]) -> str:
-    return f"{'version ' if match[1] == 'v' else match[1]}{version(match[2])}"
+    """Return "Python 3.10" as a version."""
+    if match[1]:
+        return f"version {version(match[2])}"
+    return version(match[2]) if _VERSIONED.search(_head(match)) else match[0]
+
+
+def _in_pairs(match: re.Match[str]) -> str:
+    """Return "Room 101" as "one oh one"."""
+    written = match[1]
+    if not _PAIRED.search(_head(match)) or (len(written) == 3 and written.endswith("00")):
+        return match[0]
+    return pairs(written)
+
+
+def _head(match: re.Match[str]) -> str:
+    """Return some of the text before the match."""
+    return match.string[max(0, match.start() - 40) : match.start()]
 
 
 def _compared(match: re.Match[str]) -> str:
@@ -111,34 +145,27 @@ def _is_decimal_comma(match: re.Match[str]) -> bool:
 def _times(match: re.Match[str]) -> str:
     """Return "2x" as "two times", but as "two x" in a formula."""
     term = match.string[max(0, match.start() - 3) : match.start()].rstrip()[-1:]
-    return f"{number(match[1])} {'x' if term and term in '+-=*/(' else 'times'}"
-
-
-def _spaced(match: re.Match[str]) -> str:
-    """Return a number in words, apart from letters beside it."""
-    text, start, end = match.string, *match.span()
-    left = " " if text[start - 1 : start].isalnum() else ""
-    right = " " if text[end : end + 1].isalnum() else ""
-    return f"{left}{number(match[0])}{right}"
-
+    in_formula = (term and term in "+-=*/(") or _OPERATOR.match(match.string, match.end())
+    return f"{number(match[1])} {'x' if in_formula else 'times'}"
 
 
 # Numbers that count nothing. They come before dates and amounts.
 NAMED_NUMBERS: tuple[Rule, ...] = (
     # +44 20 7946 0958
-    (
+    Rule(
         re.compile(r"(?<![\w+])\+\d{1,3}(?:[ .-]?\(?\d{1,5}\)?){2,6}+(?![\w])"),
         lambda m: telephone(m[0]),
+        "+",
     ),
     # 1-800-555-0199, (555) 123-4567, 555.123.4567, 1-800-FLOWERS
-    (
+    Rule(
         re.compile(
-            r"(?<![\w.,/$£€+-])(?:1[-. ])?(?:\(\d{3}\) ?-?|\d{3}[-. ])(?:\d{3}[-. ]\d{4}|[A-Z]{4,7}|[A-Z]{3}-[A-Z]{4})(?![\w-])"
+            r"(?<![\w.,/$£€+-])(?:1[-. ])?(?:\(\d{3}\) ?-?|\d{3}[-. ])(?:\d{3}[-. ]\d{4}|[A-Z][A-Z-]{3,9})(?![\w-])"
         ),
         lambda m: telephone(m[0]),
     ),
     # 555-0199, 020 7946 0958, 07700 900123, 123-45-6789, 4111 1111 1111 1111
-    (
+    Rule(
         re.compile(
             r"(?<![\w.,/$£€+:-])(?:\d{3}-\d{4}|0\d{2,4}(?:[ -]\d{3,8}){1,3}|\d{3}-\d\d-\d{4}"
             r"|\d{4}(?:[ -]\d{4}){3}|97[89]-(?:\d{1,7}-){3}\d)(?![\w-]|[.,]\d)"
@@ -146,77 +173,102 @@ NAMED_NUMBERS: tuple[Rule, ...] = (
         _groups,
     ),
     # zip code 90210, PIN: 0451, order #123456
-    (
-        re.compile(
-            rf"\b((?i:{_IDENTIFIERS})(?:[:,]| is| was| number| no\.| code)?(?: is)? ?)(?:#|№|No\. ?)?(\d{{4,}}+)(?![\w%°/]|[.,-]\d)"
-        ),
-        _identifier,
-    ),
+    Rule(re.compile(r"(?<![\w.,/$£€-])(?:#|№)?(\d{4,}+)(?![\w%°/]|[.,-]\d)"), _identifier),
     # Python 3.10, v1.24.3
-    (
-        re.compile(rf"(?<![\w.])(v(?=\d)|(?:{_VERSIONS})(?:\.js)?[ -]?)(\d{{1,4}}(?:\.\d{{1,4}})++)(?![\w.]?\w)"),
-        _version,
-    ),
+    Rule(re.compile(r"(?<![\w.,])(v?)(\d{1,4}(?:\.\d{1,4})++)(?![\w.]?\w)"), _version, "."),
     # not 3.10.1: a number with two points
-    (re.compile(r"(?<![\w.,])\d++(?:\.\d++){2,}+(?!\w)"), lambda m: version(m[0])),
-    # Room 101, Flight 1492
-    (
-        re.compile(rf"\b((?:{_IN_PAIRS})(?: #)? ?)([1-9]\d{{2,3}})(?![\w%°/]|[.,:-]\d)"),
-        lambda m: f"{m[1]}{pairs(m[2]) if not m[2].endswith('00') or len(m[2]) == 4 else number(m[2])}",
+    Rule(
+        re.compile(r"(?<![\w.,])(?!\d\d?\.\d\d?\.(?:19|20)\d\d\b)\d++(?:\.\d++){2,}+(?!\w)"),
+        lambda m: version(m[0]),
+        ".",
     ),
+    # Room 101, Flight UA 1492
+    Rule(re.compile(r"(?<=[A-Za-z#] )([1-9]\d{2,3})(?![\w%°/]|[.,:-]\d)"), _in_pairs),
     # №5, #1
-    (re.compile(r"(?:№|(?<![\w&])#) ?(?=\d)"), lambda m: "number "),
+    Rule(re.compile(r"(?:№|(?<![\w&])#) ?(?=\d)"), lambda m: "number ", "#№"),
+    # John 3:16, Genesis 1:1–3
+    Rule(
+        re.compile(rf"\b({_BOOKS} )(\d{{1,3}}):(\d{{1,3}})(?:[-–](\d{{1,3}}))?(?![\w:])"),
+        lambda m: f"{m[1]}{number(m[2])} {number(m[3])}" + (f" to {number(m[4])}" if m[4] else ""),
+        ":",
+    ),
     # § 5
-    (re.compile(r"§§? ?(?=\d)"), lambda m: "section "),
+    Rule(re.compile(r"§§? ?(?=\d)"), lambda m: "section ", "§"),
     # ±5, ~5, ≈5, +5, -5, -$5
-    (re.compile(r"± ?(?=[$£€]?\.?\d)"), lambda m: " plus or minus "),
-    (re.compile(r"(?<![\w.)\]/~])[~≈] ?(?=[$£€¥]?\.?\d)"), lambda m: "about "),
-    (re.compile(r"(?<![\w.)\]%°€$£+′″])\+(?=[$£€¥]?\.?\d)"), lambda m: "plus "),
-    (re.compile(r"(?:(?<=[–—-])|(?<![\w.)\]%°€£+′″–—-]))[-–](?=(?:[$£€¥]|US\$)?\.?\d)"), lambda m: "minus "),
+    Rule(re.compile(r"± ?(?=[$£€]?\.?\d)"), lambda m: " plus or minus ", "±"),
+    Rule(re.compile(r"(?<![\w.)\]/~])[~≈] ?(?=[$£€¥]?\.?\d)"), lambda m: "about "),
+    Rule(re.compile(r"(?<![\w.)\]%°€$£+′″])\+(?=[$£€¥]?\.?\d)"), lambda m: "plus "),
+    Rule(
+        re.compile(r"(?:(?<=[–—-])|(?<![\w.)\]%°€£+′″–—-]))[-–](?=(?:[$£€¥]|US\$)?\.?\d)"),
+        lambda m: "minus ",
+    ),
     # <5, >5, ≥5
-    (re.compile(r"(?<![\w)\]<>-] )(?<![\w)\]<>-])([<>≤≥])=? ?(?=[$£€¥]?\.?\d)"), _compared),
+    Rule(
+        re.compile(r"(?<![\w)\]<>-] )(?<![\w)\]<>-])([<>≤≥])=? ?(?=[$£€¥]?\.?\d)"),
+        _compared,
+        "<>≤≥",
+    ),
     # 1 000 000, 1'000'000, 1,00,000
-    (
-        re.compile(r"(?<![\d+])(?<!\d[ .,'’-])\d{1,3}(?:(?:[\u00a0\u202f\u2009]\d{3})++| 000(?: 000)*+|(?:['’]\d{3})++)(?![\d'’])"),
+    Rule(
+        re.compile(
+            r"(?<![\d+])(?<!\d[ .,'’-])\d{1,3}(?:(?:[\u00a0\u202f\u2009]\d{3})++| 000(?: 000)*+|(?:['’]\d{3})++)(?![\d'’])"
+        ),
         _ungrouped,
     ),
-    (re.compile(r"(?<![\w.,])\d{1,2}(?:,\d\d)++,\d{3}(?![\d,])"), _ungrouped),
+    Rule(re.compile(r"(?<![\w.,])\d{1,2}(?:,\d\d)++,\d{3}(?![\d,])"), _ungrouped),
     # 1,2,3: a list
-    (re.compile(r"(?<=\d),(?=\d)(?!\d{3}(?!\d))"), lambda m: ", " if not _is_decimal_comma(m) else ","),
+    Rule(
+        re.compile(r"(?<=\d),(?=\d)(?!\d{3}(?!\d))"),
+        lambda m: ", " if not _is_decimal_comma(m) else ",",
+        ",",
+    ),
 )
 
 # What is left, after dates and amounts.
 PLAIN_NUMBERS: tuple[Rule, ...] = (
     # 3:1, 16:9
-    (re.compile(rf"{START}(?<!:)(\d{{1,5}}(?:\.\d+)?):(\d{{1,5}}(?:\.\d+)?)(?![\w:]|[.,]\d)"), lambda m: f"{number(m[1])} to {number(m[2])}"),
+    Rule(
+        re.compile(rf"{START}(?<!:)(\d{{1,5}}(?:\.\d+)?):({NUMBER})(?![\w:]|[.,]\d)"),
+        lambda m: f"{number(m[1])} to {number(m[2])}",
+        ":",
+    ),
     # 7 - 4 = 3, 10–20
-    (re.compile(rf"{START}(?<![-–/:])({NUMBER})( ?[-–—] ?)({NUMBER})(?![\w/]|[-–]\d)"), _range),
+    Rule(
+        re.compile(rf"{START}(?<![-–/:])({NUMBER})( ?[-–—] ?)({NUMBER})(?![\w/]|[-–]\d)"),
+        _range,
+        "-–—",
+    ),
     # 2-1-3: a list
-    (re.compile(r"(?<=\d)[-–](?=\d)"), lambda m: ", "),
+    Rule(re.compile(r"(?<=\d)[-–](?=\d)"), lambda m: ", ", "-–"),
     # 3/7
-    (re.compile(r"(?<=\d)/(?=\d)"), lambda m: " slash "),
+    Rule(re.compile(r"(?<=\d)/(?=\d)"), lambda m: " slash ", "/"),
     # 5 * 4, 10 / 2, 2^8, x ^ 2, 3!
-    (re.compile(r"(?<=[\w)]) ?\* ?(?=\d)|(?<=\d) ?\* ?(?=[\w(])"), lambda m: " times "),
-    (re.compile(r"(?<=[\d)]) / (?=[\d(])"), lambda m: " divided by "),
-    (re.compile(r"(?<=[\w)]) ?\^ ?(?=[\w({-])"), lambda m: " to the power of "),
-    (re.compile(r"(?<=\w) - (?=\w+ = )|(?<== )-(?=\d)"), lambda m: " minus "),
-    (re.compile(r"(?<=[\w)])(?: ?-?)?²"), lambda m: " squared"),
-    (re.compile(r"(?<=[\w)])(?: ?-?)?³"), lambda m: " cubed"),
+    Rule(re.compile(r"(?<=[\w)]) ?\* ?(?=\d)|(?<=\d) ?\* ?(?=[\w(])"), lambda m: " times "),
+    Rule(re.compile(r"(?<=[\d)]) / (?=[\d(])"), lambda m: " divided by "),
+    Rule(re.compile(r"(?<=[\w)]) ?\^ ?(?=[\w({-])"), lambda m: " to the power of "),
+    Rule(re.compile(r"(?<=\w) - (?=\w+ = )|(?<== )-(?=\d)"), lambda m: " minus "),
+    Rule(re.compile(r"\b([b-df-hj-np-tv-z]{2,3}+)(?=[²³])"), lambda m: spelled(m[1]), "²³"),
+    Rule(re.compile(r"(?<=[\w)]) ?²"), lambda m: " squared", "²"),
+    Rule(re.compile(r"(?<=[\w)]) ?³"), lambda m: " cubed", "³"),
     # 2x faster, 10×
-    (re.compile(rf"{START}({NUMBER})[x×](?!\w)"), _times),
+    Rule(re.compile(rf"{START}({NUMBER})[x×](?!\w)"), _times, "x×"),
     # 18+, 100+
-    (re.compile(rf"{START}({NUMBER})\+(?! ?[\d(])"), lambda m: f"{number(m[1])} plus"),
+    Rule(re.compile(rf"{START}({NUMBER})\+(?! ?[\w(])"), lambda m: f"{number(m[1])} plus", "+"),
     # 21st, 102nd
-    (
-        re.compile(r"(?<![\w.])(\d{1,3}(?:,\d{3})++|\d{1,15}+)(?:st|nd|rd|th|ST|ND|RD|TH)(?:(?=s)|(?!\w))"),
+    Rule(
+        re.compile(
+            r"(?<![\w.])(\d{1,3}(?:,\d{3})++|\d{1,15}+)(?:st|nd|rd|th|ST|ND|RD|TH)(?:(?=s)|(?!\w))"
+        ),
         lambda m: ordinal(int(m[1].replace(",", ""))),
     ),
     # MP3, CO2, 4K, B12, COVID-19, SW1A
-    (
-        re.compile(r"(?<![\w.,'’])(?:(?=[A-Za-z]++-?\d)|(?=\d++[A-Za-z]))[A-Za-z\d]++(?:-\d++)?(?![\w])(?:['’]s)?"),
+    Rule(
+        re.compile(
+            r"(?<![\w.,'’])(?:(?=[A-Za-z]++-?\d)|(?=\d++[A-Za-z]))[A-Za-z\d]++(?:-[A-Za-z\d]++)*+(?![\w])(?:['’]s)?"
+        ),
         _alphanumeric,
     ),
-    (re.compile(r"(?<=[^\W\d_])-?(?=\d)|(?<=\d)(?=[^\W\d_])"), lambda m: " "),
+    Rule(re.compile(r"(?<=[^\W\d_])-?(?=\d)|(?<=\d)(?=[^\W\d_])"), lambda m: " "),
     # 1,234,567 and 3.14
-    (re.compile(rf"(?<!\d)(?:{NUMBER}|(?<=[\s(])\.\d++)"), lambda m: _spaced(m)),
+    Rule(re.compile(rf"(?<!\d)(?:{NUMBER}|(?<=[\s(])\.\d++)"), lambda m: number(m[0])),
 )

@@ -50,25 +50,35 @@ def _slash(match: re.Match[str]) -> str:
 
 SYMBOLS: tuple[Rule, ...] = (
     # a != b
-    (
+    Rule(
         re.compile(rf"(?<=[\w)\]]) ?({one_of(_OPERATORS)}) ?(?=[\w(\[-])"),
         lambda m: f" {_OPERATORS[m[1]]} ",
     ),
     # he/she, TCP/IP
-    (re.compile(r"(?<![\w/])([^\W_]++)/([^\W_]++)(?![\w/])"), _slash),
-    (re.compile(r"(?<=\w)/(?=\w)"), lambda m: " "),
+    Rule(re.compile(r"(?<![\w/])([^\W_]++)/([^\W_]++)(?![\w/])"), _slash, "/"),
+    Rule(re.compile(r"(?<=\w)/(?=\w)"), lambda m: " "),
     # α
-    (re.compile(f"(?<![\\w])[{''.join(_GREEK)}](?![\\w])"), lambda m: f" {_GREEK[m[0]]} "),
+    Rule(
+        re.compile(f"(?<![\\w])[{''.join(_GREEK)}](?![\\w])"),
+        lambda m: f" {_GREEK[m[0]]} ",
+        "".join(_GREEK),
+    ),
     # & and what else has a name
-    (
+    Rule(
         re.compile(f"[{re.escape(''.join(s for s in _SYMBOLS if s not in '<>#'))}]"),
         lambda m: f" {_SYMBOLS[m[0]]} ",
     ),
-    (re.compile(r"(?<=[\w)]) ?([<>]) ?(?=[\w(])"), lambda m: f" {_SYMBOLS[m[1]]} "),
-    (re.compile(r"(?<=\w)#(?=\w)|#(?= ?\w)"), lambda m: " hash "),
+    Rule(re.compile(r"(?<=[\w)]) ?([<>]) ?(?=[\w(])"), lambda m: f" {_SYMBOLS[m[1]]} "),
+    Rule(re.compile(r"(?<=\w)#(?=\w)|#(?= ?\w)"), lambda m: " hash "),
+    # ² alone
+    Rule(re.compile("[²³]"), lambda m: " two " if m[0] == "²" else " three ", "²³"),
     # what has none
-    (re.compile(r"[^\w\s.,;:!?…–—'’‘\"“”()\[\]«»‹›¿¡‚„、。！？，；：「」『』（）-]++|_++"), lambda m: " "),
-    (re.compile(r"[ \t]{2,}+|\t"), lambda m: " "),
-    (re.compile(r" +(?=[,.;:!?…)\]](?!\w))"), lambda m: ""),
-    (re.compile(r"(?<=[(\[]) +"), lambda m: ""),
+    Rule(
+        re.compile(r"[^\w\s.,;:!?…–—'’‘\"“”()\[\]«»‹›¿¡‚„、。！？，；：「」『』（）-]++|_++"),
+        lambda m: " ",
+    ),
+    Rule(re.compile(r"(?<![\w-])-++(?=\w)|(?<= )-++(?= )"), lambda m: "", "-"),
+    Rule(re.compile(r"[ \t]{2,}+|\t"), lambda m: " "),
+    Rule(re.compile(r" +(?=[,.;:!?…)\]](?!\w))"), lambda m: ""),
+    Rule(re.compile(r"(?<=[(\[]) +"), lambda m: ""),
 )
