@@ -59,7 +59,7 @@ def language(code: str) -> Language:
             ),
             "score": re.compile(
                 rf"((?:{_any(words['score_before'])})[^\d，。、]{{0,4}}{digits})[-–]({digits})(?![\d-])"
-                rf"|(?<![\d-])({digits})[-–]({digits})(?=(?:{_any(words['score_after'])}|\Z))"
+                rf"|(?<![\d-])({digits})[-–]({digits})(?={_any(words['score_after'])}|で[^。\n]{{0,20}}[勝敗負引]|\Z)"
             ),
             "words": re.compile(rf"(?<![A-Za-z.])(?:{_any(words['words'])})(?![A-Za-z])"),
             "symbol": re.compile(_any(words["symbols"])),

@@ -32,20 +32,26 @@ _YEARS = re.compile(r"(?<![\d.])(\d{4})(?:年?\s?[-–—~〜至到]\s?(\d{4}))?
 _TIME = re.compile(
     r"(?:([AaPp])[Mm]\s?)?(?<![\d:])([01]?\d|2[0-4])[:：]([0-5]\d)(?:[:：]([0-5]\d))?(?!\d)(?:\s?([AaPp])[Mm](?![A-Za-z]))?"
 )
-_TO = re.compile(r"(?<=[\d時分点秒日月年%℃°])\s?[-–—~〜～]\s?(?=-?\d)")
+_TO = re.compile(
+    r"(?<=[\d時分点秒日月年%℃°])\s?[-–—~〜～]\s?(?=-?\d)|(?<=[\u4e00-\u9fff])\s?[~〜～]\s?(?=\d)"
+)
 _ARITHMETIC = re.compile(
     r"(?<![\w.,/-])\d[\d.,]*+(?:\s?[-–+×x*÷]\s?\d[\d.,]*+)++(?=\s?=)", re.ASCII
 )
 _PRODUCT = re.compile(r"(?<=\d)\s?[x*]\s?(?=\d)")
 _RATIO = re.compile(r"(?<![\d:：])(\d{1,3})[:：](\d{1,3})(?![\d:：])")
 _PERCENT = re.compile(rf"(?<![A-Za-z0-9-])(-?)({WHOLE})\s?%|({WHOLE})\s?%")
-_PRICE = re.compile(rf"(-?)([{MONEY}])\s?(-?)({NUMBER})(?:\s?([万億亿千]))?")
+_PRICE = re.compile(
+    rf"(-?)((?:US|HK|NT|CA|AU|[ACR])?[{MONEY}])\s?(-?)({NUMBER})(?:\s?([万億亿千]))?"
+)
 _FRACTION = re.compile(r"(?<![\d/])(?:(\d{1,3})(?: |と|又))?(\d{1,12})/(\d{1,12})(?![\d/])")
 _GROUPS = re.compile(
     r"\+?(?<![\d.,])\d+(?:[-–]\d+){2,}|\+\d++(?:[ -]\d++)++|(?<![\d-])0\d{2,3}-\d{7,8}(?!\d)"
     r"|(?<=〒)\s?\d{3}-\d{4}|(?<![\d.,])1[3-9]\d{9}(?!\d)"
 )
-_CODE = re.compile(r"(?<=[A-Z])-?(\d{3,})(?![\d.])|(?<![\d.])(\d{3,4})(?=室|号房|教室)")
+_CODE = re.compile(
+    r"(?<=[A-Z])-?(\d{3,})(?![\d.])|(?<![\d.])(\d{3,4})(?=室|号房|教室)|(?<!\d)[0-9][05](?=后(?!来|面|的|天))"
+)
 _LIST_DASH = re.compile(r"(?<=\d)-(?=\d)")
 _MINUS = re.compile(rf"(?<![A-Za-z0-9-])-(?={NUMBER})")
 _PLUS = re.compile(r"(?<![\w])\+(?=\d)")
@@ -56,7 +62,7 @@ _ROMAN = re.compile(
 )
 _HOUR_OF_TWO = re.compile(r"(?<![\d第])2(?=点(?:钟|半|整|\d|左右|前|后|多|过))")
 _GREEK = re.compile(r"(?<![\u0370-\u03ff])[Α-Ωα-ω](?![\u0370-\u03ff])")
-_LAUGH = re.compile(r"(?<![A-Za-z])[wW]{2,}(?![A-Za-z.])")
+_LAUGH = re.compile(r"(?<![A-Za-z])[wW]{2,}+(?=[、。！？!?\s]|\Z)")
 _CAPITALS = re.compile(r"(?<![A-Za-z])[A-Z]{2,6}(?![A-Za-z])")
 _SINGLE = re.compile(r"(?<![A-Za-z'’-])[A-Za-z](?![A-Za-z'’-])")
 _BETWEEN = re.compile(r"(?<=\w)[/／](?=\w)")
@@ -107,8 +113,8 @@ def _character(char: str) -> str:
         return format(value, "g") if form == char and value is not None else form
     if char in "−－﹣":
         return "-"
-    if char in "￥":
-        return "¥"
+    if char in "￥≧≦":
+        return {"￥": "¥", "≧": "≥", "≦": "≤"}[char]
     if "\uff21" <= char <= "\uff5a" or char in "％＋＝＃＆＠＄／＜＞．＊" or "㍱" <= char <= "㏟":
         return unicodedata.normalize("NFKC", char).replace("m2", "m²").replace("m3", "m³")
     return char
@@ -162,7 +168,7 @@ def _date(match: re.Match[str], lang: Language) -> str:
     if not (1 <= month <= 12 and 1 <= day <= 31):
         return match[0]
     spoken_year = spoken_digits(year, lang) if lang.code == "zh" else cardinal(int(year), "ja")
-    return spoken_year + lang["date"][0] + _day(month, day, lang)
+    return f"{spoken_year}{lang['date'][0]}{_day(month, day, lang)}"
 
 
 def _day(month: int, day: int, lang: Language) -> str:
@@ -217,7 +223,7 @@ def _amounts(text: Tracked, lang: Language) -> Tracked:
             (lang["minus"] if m[1] or m[3] else "")
             + spoken_number(m[4], lang)
             + (m[5] or "")
-            + lang["units"][m[2]]
+            + lang["units"].get(m[2], lang["units"][m[2][-1]])
         ),
     )
     text = text.sub(_FRACTION, lambda m: _fraction(m, lang))
@@ -238,7 +244,7 @@ def _fraction(match: re.Match[str], lang: Language) -> str:
     if (whole, top, bottom) == (None, "24", "7"):
         return str(lang["around_the_clock"])
     start = cardinal(int(whole), lang.code) + lang["mixed"] if whole else ""
-    return start + cardinal(int(bottom), lang.code) + lang["over"] + cardinal(int(top), lang.code)
+    return f"{start}{cardinal(int(bottom), lang.code)}{lang['over']}{cardinal(int(top), lang.code)}"
 
 
 def _measure(match: re.Match[str], lang: Language) -> list[Piece]:

@@ -18,8 +18,10 @@ _ARITHMETIC = re.compile(
     r"(?<![\w.,/-])\d[\d.,]*+(?:\s?[-–+×x*÷:/·]\s?\d[\d.,]*+)++\s?=\s?-?\d[\d.,]*+"
 )
 _OPERATORS = {"-": "minus", "–": "minus", "x": "times", "*": "times", "·": "times"}
-_TIMES = re.compile(r"(?<=\d)(\s?)[x*×](\s?)(?=\d)")
-_RANGE = re.compile(r"(?<=[\dhH%°C€$£)])(?<!\d[.,])(\s?)(?<![-–—])[–—-](\s?)(?=-?[$€£]?\d|-\d|R\$)")
+_TIMES = re.compile(r"(?<=\d)\s?[x*×]\s?(?=\d)|(?<=\d [mt])\s[x×]\s(?=\d)|(?<=[cm]m)\s[x×]\s(?=\d)")
+_RANGE = re.compile(
+    r"(?:(?<=[\d%€$£°])|(?<=\d[hHk])|(?<=\d [hH])|(?<=°C))(?:\s[–-]\s|[–—-])(?=-?[$€£]?\d|R\$)"
+)
 _OVER = re.compile(r"(?<=[Α-Ωα-ω)])/(?=[\d(])|(?<=\d)/(?=[Α-Ωα-ω(])|(?<=\d[hj])/(?=\d)")
 _LEADING_POINT = re.compile(r"(?<![\w.,)])[.,](?=\d)")
 _SCORE = re.compile(r"(?<![\w:.,])(\d{1,3}):(\d{1,3})(?![\w:])")
@@ -41,7 +43,8 @@ def _arithmetic(written: str, lang: Language) -> str:
     def operator(match: re.Match[str]) -> str:
         sign = match[1]
         key = _OPERATORS.get(sign)
-        return f" {lang[key] if key else lang['symbols'].get(sign) or lang['over']} "
+        name = lang["symbols"].get("÷" if sign == ":" else sign) or lang["over"]
+        return f" {lang[key] if key else name} "
 
     left, _, right = written.partition("=")
     left = re.sub(r"(?<=\d)\s?([-–+×x*÷:/·])\s?(?=\d)", operator, left)
@@ -52,7 +55,7 @@ def read_money(text: Tracked, lang: Language) -> Tracked:
     patterns = lang.patterns
     text = text.sub(
         patterns["money_before"],
-        lambda m: _amount(m[1] or m[3], m[4], m[5], m[2], m[6], (4, 2), lang),
+        lambda m: _amount(m[1] or m[3], m[4], m[5], m[7] or m[2], m[6], (4, 2), lang),
     )
     return text.sub(
         patterns["money_after"],
@@ -74,6 +77,8 @@ def _amount(
     prefix = _signed(sign, lang)
     after = _per(per, lang)
     number, currency = groups
+    if "." in written[-3:]:  # the American way: 1,299.00
+        written = written.replace(",", "")
     parts = re.fullmatch(r"(.+)[,.](\d\d)", written)
     if scale:
         scaled, link = _scaled(written, scale, many, lang)
@@ -200,7 +205,7 @@ def _halved(whole: str | None, unit: str | None, noun: str, lang: Language) -> s
         return article + noun
     one = whole == "1"
     if unit:
-        noun = lang["units"][unit][0 if one or lang.code == "fr" and one else 1]
+        noun = lang["units"][unit][0 if one or (lang.code == "fr" and one) else 1]
     elif one and lang.code != "it":
         noun = noun.removesuffix("s")
     return f"{agreeing(cardinal(int(whole), lang), noun, lang)} {noun} {lang['and']} {half}"

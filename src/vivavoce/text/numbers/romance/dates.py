@@ -14,7 +14,9 @@ _TIME = re.compile(
     r"(?:\s?(?:h(?:s|rs|oras)?|min|mn|m)\b)?" + f"(?:{_HALF})?"
 )
 _HOUR = re.compile(rf"(?<![\w:.,])(\d{{1,2}})(?:h(?!\w)|{_HALF})")
-_HOUR_DOT = re.compile(r"\b((?i:ore|d?alle|le) )([01]?\d|2[0-4])\.([0-5]\d)(?!\d|\.\d)")
+_HOUR_DOT = re.compile(
+    r"\b((?i:ore|d?alle|las?|le) )([01]?\d|2[0-4])\.([0-5]\d)(?!\d|\.\d)(?:\s?h\b)?"
+)
 
 
 def read_dates(text: Tracked, lang: Language) -> Tracked:
@@ -22,12 +24,13 @@ def read_dates(text: Tracked, lang: Language) -> Tracked:
     text = text.sub(_ISO, lambda m: _date(m, m[1], m[3], m[4], lang))
     text = text.sub(_DAY_FIRST, lambda m: _date(m, m[4], m[3], m[1], lang))
     text = text.sub(patterns["day_month"], lambda m: _day_and_month(m, lang))
-    text = text.sub(patterns["short_month"], lambda m: _short_month(m, lang))
     return text.sub(patterns["first_day"], f"{lang['first']} ")
 
 
 def read_days(text: Tracked, lang: Language) -> Tracked:
-    """Return the text with ranges of days and of months in words."""
+    """Return the text with short days and months, and with ranges of them, in words."""
+    if not re.search("[-–—.]", text.text):
+        return text
     days = lang["days"]
     months = {month: month for month in lang["months"]} | lang["month_abbreviations"]
 
@@ -42,6 +45,7 @@ def read_days(text: Tracked, lang: Language) -> Tracked:
             else [(full(m[1], days), 1), f" {lang['to']} ", (full(m[2], days), 2)]
         ),
     )
+    text = text.sub(lang.patterns["short_month"], lambda m: _short_month(m, lang))
     return text.sub(
         lang.patterns["months"],
         lambda m: [(full(m[1], months), 1), f" {lang['to']} ", (full(m[2], months), 2)],
@@ -79,7 +83,7 @@ def _short_month(match: re.Match[str], lang: Language) -> str:
 
 
 def read_times(text: Tracked, lang: Language) -> Tracked:
-    if lang.code == "it":
+    if lang.code in ("es", "it"):
         text = text.sub(
             _HOUR_DOT, lambda m: m[1] + spoken_time(int(m[2]), int(m[3]), None, None, lang)
         )

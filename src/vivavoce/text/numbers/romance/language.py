@@ -13,6 +13,7 @@ from typing import Any
 from vivavoce.text.tables import table
 
 LANGUAGES = ("es", "fr", "it", "pt")
+COMMON = {key: frozenset(words.split()) for key, words in table("romance").items()}
 _SPACE = "[ \u00a0\u202f]"
 _LISTS = (
     "acronyms", "after_roman", "calls", "feminine", "feminine_articles", "identifiers",
@@ -30,7 +31,7 @@ class Language:
     code: str
     table: Mapping[str, Any]
     lists: Mapping[str, frozenset[str]]
-    abbreviations: Mapping[str, str]
+    abbreviations: Mapping[str, str | list[str]]  # of two, one before feminine names
     patterns: Mapping[str, re.Pattern[str]]
 
     def __getitem__(self, key: str) -> Any:
@@ -66,6 +67,7 @@ def _number_patterns(words: Mapping[str, Any]) -> dict[str, re.Pattern[str]]:
     scales = alternatives([*words["magnitudes"], *words["short_magnitudes"]])
     scale = rf"(?:{_SPACE}?({scales}|k)(?![^\W_]))?"
     money, units = alternatives(words["currencies"]), alternatives(words["units"])
+    codes = alternatives(key for key in words["currencies"] if len(key) == 3 and key.isalpha())
     per = rf"(?:{_SPACE}?/{_SPACE}?({units}|[^\W\d_]{{2,12}})(?!\w))?"
     return {
         "number": re.compile(number),
@@ -75,7 +77,8 @@ def _number_patterns(words: Mapping[str, Any]) -> dict[str, re.Pattern[str]]:
             rf"(?<![^\W\d_]){first}({number})(?:{_SPACE}([^\W\d_A-Z][^\W\d_]+)(?![\w'’]))?"
         ),
         "money_before": re.compile(
-            rf"(?<!\w)([-+]?)({money}){_SPACE}?(-?)({number}){scale}{per}(?![^\W_])"
+            rf"(?<!\w)([-+]?)({money}){_SPACE}?(-?)({number}){scale}{per}"
+            rf"(?:{_SPACE}({codes}))?(?![^\W_])"
         ),
         "money_after": re.compile(rf"{first}([-+]?)({number}){scale}{_SPACE}?({money}){per}(?!\w)"),
         "measure": re.compile(
@@ -95,14 +98,16 @@ def _word_patterns(
     months, days = alternatives(words["months"]), alternatives(words["days"])
     short_months = alternatives(words["month_abbreviations"])
     link = words["month_link"]
-    products = lists["version_words"] | set(table("products")["names"].split())
+    products = lists["version_words"] | COMMON["products"]
     romans = r"([IVXLC]+)(?!\w)"
 
     def named(key: str) -> str:
         return alternatives(lists[key]) or r"(?!)"
 
     return {
-        "abbreviation": re.compile(rf"(?<![\w.])(?:{_short_forms(words)})(?!\w)"),
+        "abbreviation": re.compile(
+            rf"(?<![\w.])(?<!\b[BCDF-NP-Z] )(?:{_short_forms(words)})(?!\w)"
+        ),
         "days": re.compile(
             rf"(?<![\w-])({days})\.?\s?[-–—]\s?({days})(?![\w-])\.?"
             rf"|(?<!\w)({days})\.(?=\s\d)",
@@ -135,7 +140,7 @@ def _word_patterns(
         "century": re.compile(
             rf"(?<!\w)(?:((?i:{named('roman_ordinal')}))|((?i:{named('roman_cardinal')}))) {romans}"
         ),
-        "roman_before": re.compile(rf"(?<!\w){romans}(?= (?:{named('after_roman')})\b)"),
+        "roman_before": re.compile(rf"(?<!\w){romans}(?= ((?i:{named('after_roman')}))\b)"),
         "regnal": re.compile(rf"(?<!\w)({named('regnal')}) ([IVX]+)(?![\w'’])"),
         "symbol": re.compile(alternatives(words["symbols"])),
     }
@@ -152,7 +157,9 @@ def _short_forms(words: Mapping[str, Any]) -> str:
     following = {
         "abbreviations": "",
         "abbreviations_before_words": "",
-        "abbreviations_before_names": rf"(?={_SPACE}*[A-ZÀ-Ý])",
+        "abbreviations_before_names": (
+            rf"(?={_SPACE}*(?:(?:d[aeiou]s?|du|della|dei|el|las?|los)\s(?:las?\s)?)?[A-ZÀ-Ý])"
+        ),
         _BEFORE_NUMBER: rf"(?={_SPACE}*(?:\d|[IVXLC]+\b))",
     }
     return "|".join(

@@ -10,15 +10,18 @@ from vivavoce.text.numbers.romance.language import Language
 
 _ROMAN = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
 _VALID_ROMAN = re.compile(r"C{0,3}(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})")
-_ONE_THOUSAND = {"es": (r"(veinti)?uno mil\b", ("un mil", "veintiún mil"))}
 _FEMININE = {
-    "es": ((r"\bveintiún\b|\bveintiuno\b", "veintiuna"), (r"\buno?$", "una"), (r"cientos\b", "cientas"), (r"quinientos\b", "quinientas")),
+    "es": (
+        (r"\bveinti(?:ún|uno)\b", "veintiuna"),
+        (r"\buno?$", "una"),
+        (r"ientos\b", "ientas"),
+    ),
     "fr": ((r"\bun$", "une"),),
     "it": ((r"^uno$", "una"),),
     "pt": ((r"\bum$", "uma"), (r"\bdois\b", "duas"), (r"entos\b", "entas")),
 }  # fmt: skip
 _MASCULINE = {"es": ((r"veintiuno$", "veintiún"), (r"\buno$", "un")), "it": ((r"^uno$", "un"),)}
-_MILLIONS = re.compile(r"(?:.*\b(?:mill|milh|bilh|milh)\w+)?")
+_MILLIONS = re.compile(r"(?:.*\b(?:mill|milh|bilh)\w+)?")
 
 
 @lru_cache(4096)

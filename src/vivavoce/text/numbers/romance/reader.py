@@ -13,12 +13,11 @@ from vivavoce.text.numbers.romance.amounts import (
 from vivavoce.text.numbers.romance.dates import read_dates, read_days, read_times
 from vivavoce.text.numbers.romance.identifiers import read_identifiers
 from vivavoce.text.numbers.romance.language import Language, language
-from vivavoce.text.numbers.romance.letters import (
+from vivavoce.text.numbers.romance.letters import read_capitals
+from vivavoce.text.numbers.romance.ordinals import read_ordinals, read_romans
+from vivavoce.text.numbers.romance.symbols import (
     read_abbreviations,
     read_addresses,
-    read_capitals,
-    read_ordinals,
-    read_romans,
     read_symbols,
     tidy,
 )
@@ -28,15 +27,15 @@ Step = Callable[[Tracked, Language], Tracked]
 
 _VULGAR = re.compile(r"(\d ?)?([¼-¾⅐-⅞↉])")
 _CUT_YEAR = re.compile(r"(?<!\w)['’](?=\d\d(?!\d))")
-_WORDS: tuple[Step, ...] = (read_addresses, read_abbreviations, read_days)
+_WORDS: tuple[Step, ...] = (read_addresses, read_days, read_abbreviations)
 _DIGITS: tuple[Step, ...] = (
     read_dates,
     read_identifiers,
     read_ranges,
     read_times,
+    read_ordinals,
     read_money,
     read_measures,
-    read_ordinals,
 )
 
 
