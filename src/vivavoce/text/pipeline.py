@@ -14,7 +14,8 @@ from typing import Final
 
 from vivavoce.text.document import PLAIN, Document, Run, Style
 from vivavoce.text.normalize import normalize_part, parts, windows
-from vivavoce.text.numbers.verbalize import LANGUAGES, read, say_as
+from vivavoce.text.numbers.say_as import say_as
+from vivavoce.text.numbers.verbalize import LANGUAGES, read
 from vivavoce.text.scripts import speakable
 from vivavoce.text.split import CLAUSE_PAUSE_S, PARAGRAPH_PAUSE_S, SENTENCE_PAUSE_S, split
 from vivavoce.text.tracked import Tracked, Word

@@ -39,10 +39,6 @@ def _reader(language: str) -> Callable[[Tracked], Tracked]:
     return lambda text: read_romance(text, language)
 
 
-def say_as(text: str, kind: str, format: str | None, language: str) -> str | None:
-    return None
-
-
 def verbalize(text: str, language: str) -> str:
     """Return plain `text` as it is spoken in `language`, with single letters by their names."""
     spoken = read(Tracked.of(text), language)

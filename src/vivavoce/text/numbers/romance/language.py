@@ -13,7 +13,10 @@ from typing import Any
 from vivavoce.text.tables import table
 
 LANGUAGES = ("es", "fr", "it", "pt")
-COMMON = {key: frozenset(words.split()) for key, words in table("romance").items()}
+COMMON = {
+    key: frozenset(words.split())
+    for key, words in {**table("romance"), "products": table("products")["names"]}.items()
+}
 _SPACE = "[ \u00a0\u202f]"
 _LISTS = (
     "acronyms", "after_roman", "calls", "feminine", "feminine_articles", "identifiers",
