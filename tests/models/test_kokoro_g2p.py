@@ -100,7 +100,7 @@ FRENCH_WORDS = """
     bus=bys virus=viʁys refus=ʁəfy but=byt début=deby net=nɛt sud=syd gaz=ɡaz riz=ʁi index=ɛ̃dɛks
     prix=pʁi félix=feliks thorax=toʁaks
     hiver=ivɛʁ divers=divɛʁ chanter=ʃɑ̃te super=sypɛʁ
-    remerciement=ʁəmɛʁsimɑ̃ dévouement=devumɑ̃ maintenant=mɛ̃tnɑ̃ samedi=samdi
+    hyperactif=ipɛʁaktif égyptienne=eʒipsjɛn médecin=medəsɛ̃ remerciement=ʁəmɛʁsimɑ̃ dévouement=devumɑ̃ maintenant=mɛ̃tnɑ̃ samedi=samdi
     parking=paʁkiŋ week-end=wikɛnd sandwich=sɑ̃dwitʃ interview=ɛ̃tɛʁvju Ecole=ekɔl Etat=eta
 """
 
@@ -132,9 +132,26 @@ def test_french_words_are_read_as_they_are_said(pair: str) -> None:
         ("je sens le sens", "ʒə sˈɑ̃ lə sˈɑ̃s"),
         ("peut-être, c'est-à-dire", "pøtˈɛtʁ, sɛtadˈiʁ"),
         ("quatre-vingts ans, neuf heures", "katʁəvˈɛ̃z ˈɑ̃, nˈœv ˈœʁ"),
+        ("les mêmes histoires, de longues années", "le mˈɛmz istwˈaʁ, də lˈɔ̃ɡz anˈe"),
+        ("ils habitent une rue, ils partent", "ilz abˈitt yn ʁˈy, il pˈaʁt"),
+        ("Est-ce que c’est vrai ? Qu'est-ce ?", "ˈɛs kə sɛ vʁˈɛ? kˈɛs?"),
     ],
 )
 def test_french_words_link_as_in_careful_reading(text: str, phonemes: str) -> None:
+    assert PHONEMIZER.phonemize(text, "fr") == unicodedata.normalize("NFD", phonemes)
+
+
+@pytest.mark.parametrize(
+    ("text", "phonemes"),
+    [
+        ("le chien et le chat", "lə ʃjˈɛ̃ ˌe lə ʃˈa"),
+        ("vingt et un ans et une heure", "vɛ̃t e œ̃n ˈɑ̃ ˌe yn ˈœʁ"),
+        ("par carte ou en espèces", "paʁ kˈaʁt ˌu ɑ̃n ɛspˈɛs"),
+        ("plusieurs routes avant midi", "plyzjˈœʁ ʁˈut avˈɑ̃ midˈi"),
+        ("les bonnes fraises, un bon ami", "le bˈɔn fʁˈɛz, œ̃ bɔn amˈi"),
+    ],
+)
+def test_french_words_that_carry_meaning_are_stressed(text: str, phonemes: str) -> None:
     assert PHONEMIZER.phonemize(text, "fr") == unicodedata.normalize("NFD", phonemes)
 
 
