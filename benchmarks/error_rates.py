@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
-from vivavoce.errors import MissingDependency
+from vivavoce.errors import MissingDependency, Unsupported
+from vivavoce.models.kokoro.g2p import Phonemizer
 from vivavoce.text.numbers.verbalize import verbalize
 
 if TYPE_CHECKING:
@@ -45,7 +46,13 @@ def units(text: str, language: str) -> list[str]:
 
 
 def readings(text: str, language: str) -> list[str]:
-    """Return the readings of Japanese or Chinese `text`: kana, or pinyin syllables with tones."""
+    """Return the readings of `text`: kana, pinyin syllables with tones, or words in phonemes.
+
+    The phonemes are those of each word alone, without stress, so that *leur* equals *leurs*.
+    """
+    if language not in WITHOUT_SPACES:
+        words = re.sub(r"[^\w\s']|_", " ", _spoken(text, language)).split()
+        return [_phonemes(word, language) for word in words]
     characters = _characters(_spoken(text, language), language)
     if language == "ja":
         import pyopenjtalk
@@ -54,6 +61,19 @@ def readings(text: str, language: str) -> list[str]:
     from pypinyin import Style, lazy_pinyin
 
     return lazy_pinyin(characters, style=Style.TONE3, neutral_tone_with_five=True)
+
+
+@cache
+def _phonemes(word: str, language: str) -> str:
+    try:
+        return re.sub("[ˈˌ]", "", _phonemizer().phonemize(word, language))
+    except Unsupported:  # Whisper wrote another script
+        return word
+
+
+@cache
+def _phonemizer() -> Phonemizer:
+    return Phonemizer()
 
 
 def edits(meant: Sequence[str], heard: Sequence[str]) -> int:

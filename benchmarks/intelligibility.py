@@ -2,8 +2,9 @@
 
 It uses the public API, in this process or over HTTP, and knows nothing of phonemes. Both sides of a
 comparison are normalised by `error_rates`. Japanese and Chinese are compared by characters, which
-is the usual figure, and by readings (kana, pinyin with tones): the choice between characters with
-the same sound says nothing about the voice.
+is the usual figure, the others by words. All are also compared by readings (kana, pinyin with
+tones, phonemes of words): the choice between spellings with the same sound says nothing about the
+voice.
 """
 
 import asyncio
@@ -97,7 +98,7 @@ class Result:
     task: Task
     heard: str
     written: Count
-    read: Count | None  # Japanese and Chinese only
+    read: Count
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,7 @@ class Score:
     plain: float  # words; characters in Japanese and Chinese
     numbers: float
     all: float
-    readings: float | None
+    readings: float
 
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
@@ -157,9 +158,9 @@ def main(
 ) -> None:
     """Speak sentences in every language, transcribe them with Whisper, and report the error rates.
 
-    The figures are word error rates in per cent. For Japanese and Chinese they are character error
-    rates, with those of the readings beside them. Whisper base makes mistakes of its own, so
-    compare figures with one another rather than with zero.
+    The figures are word error rates in per cent, for Japanese and Chinese character error rates,
+    with those of the readings beside them. Whisper base makes mistakes of its own, so compare
+    figures with one another rather than with zero.
 
     Needs `pip install 'vivavoce[kokoro,bench]'` and `vivavoce models pull kokoro`.
 
@@ -337,13 +338,10 @@ def hear(listener: "WhisperModel", samples: Samples, language: str) -> str:
 
 def judge(task: Task, heard: str) -> Result:
     """Count the edits between the expected text and the transcript."""
-    written = _count(units(task.text, task.language), units(heard, task.language))
-    if task.language not in WITHOUT_SPACES:
-        return Result(task, heard, written, None)
     return Result(
         task,
         heard,
-        written,
+        _count(units(task.text, task.language), units(heard, task.language)),
         _count(readings(task.text, task.language), readings(heard, task.language)),
     )
 
@@ -360,8 +358,7 @@ def score(results: Sequence[Result]) -> list[Score]:
         plain, numbers = (
             _rate([r.written for r in mine if r.task.kind == kind]) for kind in ("plain", "numbers")
         )
-        read = [r.read for r in mine if r.read]
-        both, heard = _rate([r.written for r in mine]), _rate(read) if read else None
+        both, heard = _rate([r.written for r in mine]), _rate([r.read for r in mine])
         scores.append(
             Score(language, model, len(mine), TARGETS[language], plain, numbers, both, heard)
         )
@@ -391,9 +388,14 @@ def table(scores: Sequence[Score]) -> Table:
     for one in scores:
         rates = (_coloured(rate, one.target) for rate in (one.plain, one.numbers, one.all))
         unit = "characters" if one.language in WITHOUT_SPACES else "words"
-        heard = "" if one.readings is None else f"{one.readings:.1f}"
         view.add_row(
-            one.language, one.model, unit, *rates, f"≤ {one.target:g}", heard, str(one.sentences)
+            one.language,
+            one.model,
+            unit,
+            *rates,
+            f"≤ {one.target:g}",
+            f"{one.readings:.1f}",
+            str(one.sentences),
         )
     return view
 

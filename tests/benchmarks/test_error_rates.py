@@ -28,6 +28,27 @@ def test_japanese_homophones_differ_in_characters_and_not_in_readings() -> None:
 
 
 @pytest.mark.parametrize(
+    ("language", "meant", "heard"),
+    [
+        ("fr", "Leurs enfants parlaient.", "leur enfant parlait"),
+        ("fr", "davantage d'eau", "d'avantage d'eaux"),
+        ("es", "¿Vaca o huevo?", "baca o uevo"),
+        ("en", "their", "there"),
+    ],
+)
+def test_words_that_sound_the_same_differ_in_writing_and_not_in_readings(
+    language: str, meant: str, heard: str
+) -> None:
+    assert edits(units(meant, language), units(heard, language)) >= 1
+    assert readings(meant, language) == readings(heard, language)
+
+
+def test_words_that_sound_otherwise_differ_in_readings() -> None:
+    assert edits(readings("le chat dort", "fr"), readings("le chien dort", "fr")) == 1
+    assert readings("le 東京 dort", "fr")[1] == "東京"  # another script is never right
+
+
+@pytest.mark.parametrize(
     ("meant", "heard", "errors"),
     [
         ("a b c", "a b c", 0),

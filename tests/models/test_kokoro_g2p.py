@@ -1,5 +1,6 @@
 """Check Kokoro's phonemes of text in seven languages."""
 
+import re
 import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from vivavoce.errors import Unsupported
 from vivavoce.models.kokoro.g2p import Phonemizer
 from vivavoce.models.kokoro.g2p.alphabet import SYMBOLS
+from vivavoce.text.runs import MAX_RUN_CHARS, MAX_RUN_PARTS, break_runs
 
 LANGUAGES = ("en", "es", "fr", "it", "pt", "ja", "zh")
 PHONEMIZER = Phonemizer()  # loads nothing before it is used
@@ -100,6 +102,7 @@ FRENCH_WORDS = """
     bus=bys virus=viʁys refus=ʁəfy but=byt début=deby net=nɛt sud=syd gaz=ɡaz riz=ʁi index=ɛ̃dɛks
     prix=pʁi félix=feliks thorax=toʁaks
     hiver=ivɛʁ divers=divɛʁ chanter=ʃɑ̃te super=sypɛʁ
+    hyperactif=ipɛʁaktif égyptienne=eʒipsjɛn médecin=medəsɛ̃
     remerciement=ʁəmɛʁsimɑ̃ dévouement=devumɑ̃ maintenant=mɛ̃tnɑ̃ samedi=samdi
     parking=paʁkiŋ week-end=wikɛnd sandwich=sɑ̃dwitʃ interview=ɛ̃tɛʁvju Ecole=ekɔl Etat=eta
 """
@@ -132,9 +135,26 @@ def test_french_words_are_read_as_they_are_said(pair: str) -> None:
         ("je sens le sens", "ʒə sˈɑ̃ lə sˈɑ̃s"),
         ("peut-être, c'est-à-dire", "pøtˈɛtʁ, sɛtadˈiʁ"),
         ("quatre-vingts ans, neuf heures", "katʁəvˈɛ̃z ˈɑ̃, nˈœv ˈœʁ"),
+        ("les mêmes histoires, de longues années", "le mˈɛmz istwˈaʁ, də lˈɔ̃ɡz anˈe"),
+        ("ils habitent une rue, ils partent", "ilz abˈitt yn ʁˈy, il pˈaʁt"),
+        ("Est-ce que c’est vrai ? Qu'est-ce ?", "ˈɛs kə sɛ vʁˈɛ? kˈɛs?"),
     ],
 )
 def test_french_words_link_as_in_careful_reading(text: str, phonemes: str) -> None:
+    assert PHONEMIZER.phonemize(text, "fr") == unicodedata.normalize("NFD", phonemes)
+
+
+@pytest.mark.parametrize(
+    ("text", "phonemes"),
+    [
+        ("le chien et le chat", "lə ʃjˈɛ̃ ˌe lə ʃˈa"),
+        ("vingt et un ans et une heure", "vɛ̃t e œ̃n ˈɑ̃ ˌe yn ˈœʁ"),
+        ("par carte ou en espèces", "paʁ kˈaʁt ˌu ɑ̃n ɛspˈɛs"),
+        ("plusieurs routes avant midi", "plyzjˈœʁ ʁˈut avˈɑ̃ midˈi"),
+        ("les bonnes fraises, un bon ami", "le bˈɔn fʁˈɛz, œ̃ bɔn amˈi"),
+    ],
+)
+def test_french_words_that_carry_meaning_are_stressed(text: str, phonemes: str) -> None:
     assert PHONEMIZER.phonemize(text, "fr") == unicodedata.normalize("NFD", phonemes)
 
 
@@ -192,3 +212,16 @@ def test_threads_that_load_at_the_same_time_agree() -> None:
     with ThreadPoolExecutor(8) as threads:
         answers = set(threads.map(lambda _: fresh.phonemize("Tokyo 2024", "ja"), range(16)))
     assert len(answers) == 1
+
+
+@pytest.mark.parametrize("parts", ["a-b-c-", "T-X-", "1/2/", "foo+bar+"])
+def test_long_english_runs_are_read_in_short_parts(parts: str) -> None:
+    runs = break_runs(parts * 100).split()
+    assert "".join(runs) == parts * 100
+    assert max(len(run) for run in runs) <= MAX_RUN_CHARS
+    assert max(len(re.findall(r"\w+", run)) for run in runs) <= MAX_RUN_PARTS
+
+
+@pytest.mark.parametrize("word", ["state-of-the-art", "don't-you-dare-tell-me", "2024-01-02"])
+def test_english_words_with_hyphens_stay_whole(word: str) -> None:
+    assert break_runs(word) == word

@@ -3,17 +3,19 @@
 import re
 from typing import Final
 
-MAX_RUN_CHARS: Final = (
-    40  # of what has no space: hibari's time grows with the third power of its length
-)
+MAX_RUN_CHARS: Final = 40  # hibari's time grows with the third power of a run's length
+# A run of more parts than this is broken too: each part of a-b-c costs as much as a long word.
+MAX_RUN_PARTS: Final = 8
 _REJOINED = frozenset(",.;:!?")  # hibari takes the spaces before these away
 _SPACE_TAKEN = re.compile(r"(?<!\s)\s++(?=[,.;:!?])")
 _LONG_RUN = re.compile(rf"\S{{{MAX_RUN_CHARS + 1},}}+")
+_MANY_PARTS = re.compile(rf"(?:\w{{1,{MAX_RUN_CHARS}}}+[^\w\s,.;:!?]){{{MAX_RUN_PARTS}}}(?=\w)")
 
 
 def break_runs(text: str) -> str:
-    """Return `text` with spaces in its runs of more than `MAX_RUN_CHARS` characters without one."""
-    return _LONG_RUN.sub(lambda m: _broken(m[0]), _SPACE_TAKEN.sub("", text))
+    """Return `text` with spaces in its runs of more than `MAX_RUN_CHARS` or `MAX_RUN_PARTS`."""
+    broken = _LONG_RUN.sub(lambda m: _broken(m[0]), _SPACE_TAKEN.sub("", text))
+    return _MANY_PARTS.sub(r"\g<0> ", broken)
 
 
 def _broken(run: str) -> str:

@@ -2,7 +2,7 @@
 
 - Numbers are already in words: `text.verbalize` comes first.
 - The last syllable of a full word is stressed, and the last syllable before a mark.
-- Little words are not stressed inside a phrase.
+- Little words are not stressed inside a phrase. Conjunctions are half stressed.
 """
 
 import re
@@ -21,18 +21,13 @@ _ELIDED = {
 }  # fmt: skip
 _UNSTRESSED = word_set(
     """
-    le la les l de des du d un une à au aux en et ou où je tu il elle on nous vous ils elles me te
+    le la les l de des du d un une à au aux en où je tu il elle on nous vous ils elles me te
     se ne que qui ce cet cette ces mon ton son ma ta sa mes tes ses nos vos notre votre leur leurs
-    y dans par pour sur sous sans avec chez mais est a ai es dont quand très plus tout tous toute
-    toutes pas quel quelle quels quelles comme car ni peu trop vers contre entre autre chaque faut
+    y dans par pour sur sous sans avec chez est a ai es dont quand très plus tout tous toute
+    toutes pas quel quelle quels quelles comme peu trop vers contre entre autre chaque faut
     """
 )
-_HALF_STRESSED = word_set(
-    """
-    encore jamais toujours beaucoup depuis après avant plusieurs quelque quelques lui moi toi soi
-    cela ceci aussi
-    """
-)
+_HALF_STRESSED = word_set("et ou mais ni car")  # what they join is heard apart
 _DENASALISED = {  # where the liaison also opens the vowel
     "bon": "bɔn", "ancien": "ɑ̃sjɛn", "certain": "sɛʁtɛn", "prochain": "pʁɔʃɛn", "plein": "plɛn",
     "moyen": "mwajɛn",
@@ -44,6 +39,7 @@ _NUMERALS = word_set(
     """
 )  # inside a number only the last one is stressed
 _UNITS = word_set("un une deux trois quatre cinq six sept huit neuf")
+_LAST_AFTER_ET = word_set("un une onze")  # vingt et un, soixante et onze
 _BEFORE_CONSONANT = {"six": "si", "dix": "di"}
 _ALONE = {"six": "sis", "dix": "dis"}
 _TOUS_BEFORE = word_set("les ces mes tes ses nos vos leurs ceux deux trois quatre cinq six")
@@ -81,11 +77,15 @@ def _read_between(before: str, word: str, after: str) -> str:
         return head + numeral
     link = liaison(before, host, after)
     spoken = _stress(_sounds(before, host, after, linked=link is not None), host, after)
-    return head + spoken + (link if link and not spoken.endswith(link) else "")
+    if not link or (spoken.endswith(link) and not host.endswith("tent")):
+        return head + spoken
+    return head + spoken + link  # habitent une: a t of the verb and a t of the link
 
 
 def _inside_number(before: str, host: str, after: str) -> str:
-    """Return *dix* and *vingt* as they sound inside a number, or "" for all else."""
+    """Return *dix*, *vingt* and *et* as they sound inside a number, or "" for all else."""
+    if host == "et" and before in _NUMERALS and after in _LAST_AFTER_ET:
+        return "e"
     if host == "dix" and after in ("huit", "neuf"):
         return "diz"
     if host != "vingt" or (after != "et" and after not in _UNITS):
@@ -115,7 +115,7 @@ def _stress(phonemes: str, host: str, after: str) -> str:
     if not after and host not in ("le", "la", "les"):
         return _mark_last_vowel(phonemes, "ˈ")
     inside_number = host in _NUMERALS and (after in _NUMERALS or after == "et")
-    if inside_number or host in _UNSTRESSED or phonemes in _DENASALISED.values():
+    if inside_number or host in _UNSTRESSED or phonemes == _DENASALISED.get(host):
         return phonemes
     return _mark_last_vowel(phonemes, "ˌ" if host in _HALF_STRESSED else "ˈ")
 

@@ -27,7 +27,9 @@ _BEFORE_NOUNS = {
     word: sound
     for sound, words in {
         "z": """petits petites grands grandes gros bons bonnes beaux belles nouveaux nouvelles
-                premiers mauvais vieux autres certains certaines plusieurs moins""",
+                premiers premières derniers dernières mauvais vieux autres mêmes certains certaines
+                plusieurs nombreux nombreuses divers diverses différents différentes longs longues
+                hauts hautes jeunes jolis jolies meilleurs meilleures anciens anciennes moins""",
         "n": "bien rien bon ancien certain prochain plein moyen",
         "t": "petit grand fait cent",
         "ʁ": "premier dernier",

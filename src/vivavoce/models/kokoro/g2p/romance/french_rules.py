@@ -67,7 +67,7 @@ e(?:m(?=[bp])|nN)               ɑ̃
 ^e(?=[bcdfghjklmnprstvz]V|[bcdfgptv][rlh]V) e
 e(?=mment)                      a
 (?<=v)ers$                      ɛʁ
-(?<=^int)er(?=[auo])            ɛʁ
+(?<=^int|^hyp|^sup)er(?=[auo])  ɛʁ
 er(?=s?$)                       e
 ez$                             e
 et(?=s?$)                       ɛ
@@ -215,7 +215,7 @@ s                               s
 tth|th                          t
 tt                              t
 (?<=[^sx])t(?=ion)              s
-(?<=ini)t(?=i[aeé])|(?<=pa)t(?=ien)|(?<=quo)t(?=ien)|(?<=iner)t(?=ie) s
+(?<=ini)t(?=i[aeé])|(?<=pa|yp)t(?=ien)|(?<=quo)t(?=ien)|(?<=iner)t(?=ie) s
 (?<=[^sx])t(?=iair)             s
 (?<=[aéou])t(?=ies?$)           s
 (?<=[^sx])t(?=i(?:els?|elles?|ale?s?|aux|eux|euses?|ence|enc)) s

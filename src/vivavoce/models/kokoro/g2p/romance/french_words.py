@@ -18,7 +18,8 @@ WORDS: Mapping[str, str] = word_pairs(
     millions=miljɔ̃ milliard=miljaʁ milliards=miljaʁ millier=milje milliers=milje
     quatre-vingts=katʁəvɛ̃
 
-    aujourd'hui=oʒuʁdyi peut-être=pøtɛtʁ c'est-à-dire=sɛtadiʁ avant-hier=avɑ̃tjɛʁ
+    est-ce=ɛs qu'est-ce=kɛs n'est-ce=nɛs aujourd'hui=oʒuʁdyi peut-être=pøtɛtʁ c'est-à-dire=sɛtadiʁ
+    avant-hier=avɑ̃tjɛʁ
     arc-en-ciel=aʁkɑ̃sjɛl pot-au-feu=pɔtofø vis-à-vis=vizavi au-dessus=odəsy au-dessous=odəsu
     là-dessus=ladəsy par-dessus=paʁdəsy là-bas=laba au-delà=odəla rez-de-chaussée=ʁedʃose
     chef-d'œuvre=ʃɛdœvʁ chefs-d'œuvre=ʃɛdœvʁ petit-enfant=pətitɑ̃fɑ̃ petits-enfants=pətizɑ̃fɑ̃
@@ -32,7 +33,7 @@ WORDS: Mapping[str, str] = word_pairs(
     gens=ʒɑ̃ jazz=dʒaz quiz=kwiz yeux=jø ennemi=ɛnmi ennemis=ɛnmi client=kliɑ̃ clients=kliɑ̃
     cliente=kliɑ̃t clientes=kliɑ̃t clientèle=kliɑ̃tɛl chrétien=kʁetjɛ̃ bien=bjɛ̃ rien=ʁjɛ̃ euro=øʁo
     euros=øʁo dessus=dəsy dessous=dəsu dehors=dəɔʁ paon=pɑ̃ paons=pɑ̃ faon=fɑ̃ faons=fɑ̃ saône=son
-    caen=kɑ̃ rouen=ʁwɑ̃ saoul=su soûl=su médecin=medsɛ̃ médecins=medsɛ̃ zinc=zɛ̃ɡ yaourt=jauʁt
+    caen=kɑ̃ rouen=ʁwɑ̃ saoul=su soûl=su médecin=medəsɛ̃ médecins=medəsɛ̃ zinc=zɛ̃ɡ yaourt=jauʁt
     yaourts=jauʁt esse=ɛs effe=ɛf emme=ɛm enne=ɛn tuyau=tyijo tuyaux=tyijo wagon=vaɡɔ̃ wagons=vaɡɔ̃
     poêle=pwal bruxelles=bʁysɛl paris=paʁi londres=lɔ̃dʁ noël=noɛl israël=isʁaɛl espagnol=ɛspaɲɔl
     ciel=sjɛl hôtel=otɛl appel=apɛl sel=sɛl hélas=elas moyen=mwajɛ̃ moyens=mwajɛ̃ citoyen=sitwajɛ̃
