@@ -38,9 +38,11 @@ def network_url(host: str, port: int, *, tls: bool) -> str | None:
 def is_loopback(host: str) -> bool:
     """True if `host` is a loopback name or address."""
     try:
-        return ipaddress.ip_address(host).is_loopback
+        address = ipaddress.ip_address(host)
     except ValueError:  # a name
         return host.lower() == "localhost"
+    # An IPv4 address in IPv6 is what its IPv4 address is, which Python knows since 3.13.
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
 
 
 def mdns_host() -> str:
