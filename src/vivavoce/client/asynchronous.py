@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
-from typing import Self, Unpack
+from typing import Any, Self, Unpack
 
 import httpx
 
@@ -88,6 +88,10 @@ class AsyncClient:
     async def models(self) -> tuple[ModelEntry, ...]:
         """Return the server's models and their states."""
         return wire.read_models(await self._get(wire.MODELS))
+
+    async def fields(self) -> dict[str, dict[str, Any]]:
+        """Return the JSON Schema of each field of a speech request: `minimum`, `enum` and so on."""
+        return wire.read_fields(await self._get(wire.DESCRIPTION))
 
     async def outcome(self, request_id: str) -> Outcome:
         """Return the outcome of a recent request.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
-from typing import Self, Unpack
+from typing import Any, Self, Unpack
 
 import httpx
 
@@ -97,6 +97,10 @@ class Client:
     def models(self) -> tuple[ModelEntry, ...]:
         """Return the server's models and their states."""
         return wire.read_models(self._get(wire.MODELS))
+
+    def fields(self) -> dict[str, dict[str, Any]]:
+        """Return the JSON Schema of each field of a speech request: `minimum`, `enum` and so on."""
+        return wire.read_fields(self._get(wire.DESCRIPTION))
 
     def outcome(self, request_id: str) -> Outcome:
         """Return the outcome of a recent request.

@@ -48,6 +48,7 @@ REQUESTS = "v1/tts/requests"
 VOICES = "v1/audio/voices"
 MODELS = "v1/models"
 HEALTH = "health"
+DESCRIPTION = "openapi.json"
 
 _BAD_REQUESTS: dict[str, type[BadRequest]] = {
     kind.code: kind
@@ -226,6 +227,13 @@ def read_models(response: httpx.Response) -> tuple[ModelEntry, ...]:
             ModelEntry(id=model["id"], state=model["state"], detail=model.get("detail") or "")
             for model in response.json()["data"]
         )
+
+
+def read_fields(response: httpx.Response) -> dict[str, dict[str, Any]]:
+    """Return the schemas of a speech request's fields, without null, in an OpenAPI description."""
+    with _expected_shape(response):
+        fields = response.json()["components"]["schemas"]["SynthesizeBody"]["properties"]
+        return {name: {**field.get("anyOf", [{}])[0], **field} for name, field in fields.items()}
 
 
 def read_health(response: httpx.Response) -> Health:

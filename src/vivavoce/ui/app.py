@@ -7,14 +7,14 @@ import os
 import re
 import time
 from collections import deque
+from collections.abc import Mapping
 from pathlib import Path
-from typing import get_args
+from typing import Any
 
 import streamlit as st
 
 from vivavoce.client import DEFAULT_URL
 from vivavoce.errors import BadRequest, Overloaded, VivavoceError
-from vivavoce.types import AudioFormat
 from vivavoce.ui.launch import SERVER_URL
 from vivavoce.ui.server_state import (
     AUTO,
@@ -112,8 +112,11 @@ def _model_line(name: str, state: str, detail: str) -> str:
 
 
 def _draw_fields(connection: Connection, state: ServerState) -> SpeechForm:
-    """Draw the fields, and return their values."""
+    """Draw the fields, which the server describes, and return their values."""
     text = st.text_area("Text", EXAMPLE, key="text", height=130)
+    fields = st.session_state["fields"] = state.fields or st.session_state.get("fields", {})
+    if not fields:  # no server has answered yet
+        return SpeechForm(text)
     columns = st.columns(3)
     states = {entry.id: entry.state for entry in state.models}
     model = columns[0].selectbox(
@@ -136,9 +139,10 @@ def _draw_fields(connection: Connection, state: ServerState) -> SpeechForm:
     )
     _draw_problem(offered)
     left, right = st.columns([2, 1])
-    speed = left.slider("Speed", 0.25, 4.0, 1.0, 0.05, format="%.2f×", key="speed")
-    format = right.selectbox("Format", get_args(AudioFormat), key="format")
-    instruct, seed, recording, words = _draw_advanced()
+    speeds = (fields["speed"]["minimum"], fields["speed"]["maximum"])
+    speed = left.slider("Speed", *speeds, 1.0, 0.05, format="%.2f×", key="speed")
+    format = right.selectbox("Format", filter(None, fields["format"]["enum"]), key="format")
+    instruct, seed, recording, words = _draw_advanced(fields)
     return SpeechForm(
         text=text,
         model=None if model == AUTO else model,
@@ -158,14 +162,16 @@ def _draw_problem(offered: Choices) -> None:
         st.caption(f":material/hourglass_empty: {_plain(offered.problem)}")
 
 
-def _draw_advanced() -> tuple[str | None, int | None, bytes | None, str | None]:
+def _draw_advanced(
+    fields: Mapping[str, Mapping[str, Any]],
+) -> tuple[str | None, int | None, bytes | None, str | None]:
     """Draw the advanced options, and return instruction, seed, recording and transcript."""
     with st.expander("Advanced options", icon=":material/tune:"):
         instruct = st.text_input(
             "Instruction",
             key="instruct",
             placeholder="How to say it",
-            help="For models that follow instructions. Others report that it had no effect.",
+            help=fields["instruct"]["description"],
         )
         st.pills(
             "Examples",
@@ -176,13 +182,13 @@ def _draw_advanced() -> tuple[str | None, int | None, bytes | None, str | None]:
         )
         seed = st.number_input(
             "Seed",
-            0,
-            2**32 - 1,
+            int(fields["seed"]["minimum"]),
+            int(fields["seed"]["maximum"]),
             None,
             1,
             key="seed",
             placeholder="a new one each time",
-            help="The same seed gives the same speech, where the model can.",
+            help=fields["seed"]["description"],
         )
         recording, words = _draw_recording()
     return instruct or None, None if seed is None else int(seed), recording, words

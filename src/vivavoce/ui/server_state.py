@@ -3,7 +3,8 @@
 An unreachable server is a state, not an error.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from vivavoce.client import Client, Health, ModelEntry
 from vivavoce.errors import VivavoceError
@@ -31,6 +32,7 @@ class ServerState:
 
     health: Health | None = None
     models: tuple[ModelEntry, ...] = ()
+    fields: dict[str, dict[str, Any]] = field(default_factory=dict)  # as `Client.fields`
     problem: str = ""
 
     @property
@@ -60,9 +62,8 @@ def read_state(connection: Connection) -> ServerState:
     try:
         with connection.client() as client:
             health = client.health()
-            return ServerState(
-                health, tuple(entry for entry in client.models() if entry.state != "alias")
-            )
+            models = tuple(entry for entry in client.models() if entry.state != "alias")
+            return ServerState(health, models, client.fields())
     except VivavoceError as error:
         return ServerState(problem=error.message)
 
