@@ -68,10 +68,8 @@ class KeyFile:
         except FileNotFoundError:
             return None
         except OSError as error:
-            why = (
-                why_unreadable(self.path) or f"{str(self.path)!r} cannot be read ({error.strerror})"
-            )
-            raise SettingsError(f"the key file {why}") from error
+            cannot = f"{str(self.path)!r} cannot be read ({error.strerror})"
+            raise SettingsError(f"the key file {why_unreadable(self.path) or cannot}") from error
         except ValidationError as error:
             problem = error.errors(include_url=False, include_input=False)[0]
             where = ".".join(map(str, problem["loc"])) or "the whole"
@@ -100,9 +98,8 @@ class KeyFile:
             )
         secret = _PREFIX + secrets.token_urlsafe(32)
         made = datetime.now(UTC).isoformat(timespec="seconds")
-        key = Key(
-            name, _hash(secret.encode()), tuple(scopes), made, requests_per_minute, max_concurrent
-        )
+        limits = (requests_per_minute, max_concurrent)
+        key = Key(name, _hash(secret.encode()), tuple(scopes), made, *limits)
 
         def added(keys: tuple[Key, ...]) -> tuple[Key, ...]:
             if any(other.name == name for other in keys):
@@ -122,18 +119,14 @@ class KeyFile:
         def removed(keys: tuple[Key, ...]) -> tuple[Key, ...]:
             left = tuple(key for key in keys if key.name != name)
             if left == keys:
-                raise BadRequest(
-                    f"name {name!r} has no key: see `vivavoce keys list`", field="name"
-                )
+                message = f"name {name!r} has no key: see `vivavoce keys list`"
+                raise BadRequest(message, field="name")
             return left
 
         self._change(removed)
 
     def _change(self, change: Callable[[tuple[Key, ...]], tuple[Key, ...]]) -> None:
-        """Replace the file atomically.
-
-        The new file is also the lock for one writer at a time.
-        """
+        """Replace the file atomically. The new file is also the lock for one writer at a time."""
         new = self.path.with_name(f"{self.path.name}.new")
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -204,11 +197,8 @@ class Keyring:
         Compares all keys in constant time, so the duration reveals nothing.
         """
         digest = _hash(secret)
-        found = None
-        for key in self._keys or ():
-            if hmac.compare_digest(key.sha256, digest):
-                found = key
-        return found
+        same = [key for key in self._keys or () if hmac.compare_digest(key.sha256, digest)]
+        return same[-1] if same else None
 
     def _stamp_now(self) -> tuple[int, int, int] | None:
         try:

@@ -32,14 +32,12 @@ def why_unreadable(path: Path) -> str | None:
 
 
 def _explain(path: Path) -> str:
-    blocked = next(
-        (folder for folder in path.parents[::-1] if not os.access(folder, os.X_OK)), path
-    )
+    closed = (folder for folder in path.parents[::-1] if not os.access(folder, os.X_OK))
+    blocked = next(closed, path)
     status = blocked.stat()
     user = f"uid {os.geteuid()}" if hasattr(os, "geteuid") else "this user"
     return (
         f"{str(path)!r} cannot be read by {user}: {str(blocked)!r} belongs to uid {status.st_uid} "
-        "and "
-        f"has mode {stat.S_IMODE(status.st_mode):03o}; let this user read it (chmod -R a+rX "
-        f"{str(blocked)!r}), or run as uid {status.st_uid}"
+        f"and has mode {stat.S_IMODE(status.st_mode):03o}; let this user read it "
+        f"(chmod -R a+rX {str(blocked)!r}), or run as uid {status.st_uid}"
     )

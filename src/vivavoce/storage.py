@@ -70,12 +70,11 @@ def _kept(folder: Path) -> str:
         return OK  # created when needed
     if why := why_unreadable(folder):
         return why
-    if not os.access(folder, os.W_OK):
-        return (
-            f"{str(folder)!r} can be read, and not written: what is in it cannot be changed from "
-            "here"
-        )
-    return OK
+    if os.access(folder, os.W_OK):
+        return OK
+    return (
+        f"{str(folder)!r} can be read, and not written: what is in it cannot be changed from here"
+    )
 
 
 class SpoolLimit:

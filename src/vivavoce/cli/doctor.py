@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from vivavoce.settings import Settings
 
 _SENTENCE = "This is a test of one sentence, spoken from beginning to end."
+_NONE_SPEAKS = "No model speaks here yet: see the lines marked 'no'."
 _INSTRUCT = "A calm voice."  # required by some models
 
 
@@ -94,12 +95,7 @@ def doctor(as_json: Json = False, config: Config = None) -> None:
 
 def _examine(settings: "Settings") -> Diagnosis:
     models = asyncio.run(_check_models(settings))
-    return Diagnosis(
-        speaks=any(model.speaks for model in models),
-        machine=_machine(),
-        packages=_packages(),
-        models=models,
-    )
+    return Diagnosis(any(model.speaks for model in models), _machine(), _packages(), models)
 
 
 def _machine() -> Machine:
@@ -122,11 +118,7 @@ def _machine() -> Machine:
 def _memory_gib() -> float | None:
     try:
         return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
-    except (
-        AttributeError,
-        ValueError,
-        OSError,
-    ):  # Windows has no sysconf, other systems lack these names
+    except (AttributeError, ValueError, OSError):  # Windows has none, other systems lack the names
         return None
 
 
@@ -139,9 +131,8 @@ def _packages() -> tuple[Package, ...]:
     found: dict[str, Package] = {}
     for extra in (None, *extras):
         for requirement in declared:
-            wanted = requirement.marker is None or requirement.marker.evaluate(
-                {"extra": extra or ""}
-            )
+            marker = requirement.marker
+            wanted = marker is None or marker.evaluate({"extra": extra or ""})
             if wanted and requirement.name != "vivavoce":
                 found.setdefault(requirement.name, _package(requirement, extra))
     return tuple(found.values())
@@ -158,13 +149,7 @@ def _package(requirement: "Requirement", extra: str | None) -> Package:
         wrong = "not installed"
     elif not requirement.specifier.contains(version, prereleases=True):
         wrong = f"{version} is installed, {requirement.specifier} is needed"
-    return Package(
-        name=requirement.name,
-        version=version,
-        extra=extra,
-        wrong=wrong,
-        install=f"pip install '{needed}'",
-    )
+    return Package(requirement.name, version, extra, wrong, f"pip install '{needed}'")
 
 
 async def _check_models(settings: "Settings") -> tuple[ModelCheck, ...]:
@@ -215,9 +200,7 @@ def _print(diagnosis: Diagnosis) -> None:
         "Packages",
         *(_package_line(package) for package in diagnosis.packages),
         "",
-        "This machine can speak."
-        if diagnosis.speaks
-        else "No model speaks here yet: see the lines marked 'no'.",
+        "This machine can speak." if diagnosis.speaks else _NONE_SPEAKS,
     ]
     typer.echo("\n".join(lines))
 

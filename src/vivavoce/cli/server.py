@@ -60,11 +60,12 @@ def fit_connections(max_connections: int) -> int:
         limit = soft
     fitting = max((limit - files_for(0)) // FILES_EACH, 1)
     if fitting < max_connections:
+        message = (
+            "max_connections is %d, not %d: the system allows this process %d open files, and "
+        )
         log.warning(
-            "max_connections is %d, not %d: the system allows this process %d open files, and that "
-            "takes %d; raise "
-            "`ulimit -n`", fitting, max_connections, limit, needed
-        )  # fmt: skip
+            message + "that takes %d; raise `ulimit -n`", fitting, max_connections, limit, needed
+        )
     return min(fitting, max_connections)
 
 

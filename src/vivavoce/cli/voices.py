@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vivavoce.cli.options import Config, Json, Server
+from vivavoce.cli.options import Config, Json, Server, option
 
 if TYPE_CHECKING:
     from vivavoce.client import VoiceEntry
 
 
 def voices(
-    model: Annotated[str | None, typer.Option(help="Only the voices of this model.")] = None,
+    model: Annotated[str | None, option("Only the voices of this model.")] = None,
     language: Annotated[
-        str | None,
-        typer.Option(help="Only voices for this language: a name or an ISO code."),
+        str | None, option("Only voices for this language: a name or an ISO code.")
     ] = None,
     as_json: Json = False,
     server: Server = None,

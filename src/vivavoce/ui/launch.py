@@ -1,7 +1,4 @@
-"""Build the demo page as an ASGI application.
-
-Importing the module does not import Streamlit.
-"""
+"""Build the demo page as an ASGI application. Importing the module does not import Streamlit."""
 
 import os
 from importlib.util import find_spec

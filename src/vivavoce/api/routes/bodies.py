@@ -84,10 +84,7 @@ def _check_query(request: Request) -> None:
 
 
 async def _read(request: Request, model: type[BaseModel]) -> Request:
-    """Return `request` with its body parsed.
-
-    Raises `BadRequest` and FastAPI's errors for JSON.
-    """
+    """Return `request` with its body parsed. Raises `BadRequest` and FastAPI's errors for JSON."""
     max_bytes = server_of(request).max_plain_bytes
     data = await _received(request, max_bytes, recordings=_RECORDING in model.model_fields)
     if not data or not _is_json(request):

@@ -93,10 +93,7 @@ def _pip_command(archive: Archive, scratch: Path) -> list[str]:
 
 
 def _pip() -> list[str]:
-    """Return the command that runs pip.
-
-    Environments made by uv have no pip. There uv runs one.
-    """
+    """Return the command that runs pip. Environments made by uv have no pip. There uv runs one."""
     if importlib.util.find_spec("pip") is not None:
         return [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input"]
     if (uv := shutil.which("uv")) is not None:

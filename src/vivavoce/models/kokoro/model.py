@@ -254,10 +254,7 @@ def _read_vocabulary(path: Path) -> Mapping[str, int]:
 
 
 def _read_styles(folder: Path) -> Mapping[str, Styles]:
-    """Return the styles by name, mapped from their files.
-
-    Only the rows in use take memory.
-    """
+    """Return the styles by name, mapped from their files. Only the rows in use take memory."""
     styles: dict[str, Styles] = {}
     for name in STYLES:
         path = folder / f"{name}.bin"

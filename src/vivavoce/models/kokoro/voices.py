@@ -81,10 +81,7 @@ def voices() -> tuple[Voice, ...]:
 
 
 def style_of(voice: str) -> str:
-    """Return the style of a voice, given its id or alias in any case.
-
-    Raises `UnknownVoice`.
-    """
+    """Return the style of a voice, given its id or alias in any case. Raises `UnknownVoice`."""
     name = voice.strip().lower()
     style = SPEAKERS.get(name) or ALIASES.get(name, name)
     if style not in STYLES:

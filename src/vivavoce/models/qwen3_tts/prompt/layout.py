@@ -73,10 +73,7 @@ class Layout:
 
 
 def lay_out(request: PromptRequest, config: Config, tokenizer: Tokenizer) -> Layout:
-    """Return the prompt of `request`.
-
-    Raises `BadRequest` if this checkpoint cannot speak it.
-    """
+    """Return the prompt of `request`. Raises `BadRequest` if this checkpoint cannot speak it."""
     check(request, config)
     turn = tokenizer.encode(TURN.format(request.text) + REPLY)[: -END - ROLE]
     layout = lay_out_turn(request, config, tokenizer, turn, complete=True)

@@ -42,10 +42,7 @@ def write_trace(checkpoint: Path, request: Path, out: Path) -> Mapping[str, tupl
 
 
 def trace_speech(folder: Path, entries: Mapping[str, Any], beside: Path) -> Mapping[str, Tensor]:
-    """Return the tensors that `write_trace` writes.
-
-    Raises `BadRequest`, naming the entry.
-    """
+    """Return the tensors that `write_trace` writes. Raises `BadRequest`, naming the entry."""
     checkpoint = load_checkpoint(locate(folder), CPU, torch.float32)
     read_request(entries, checkpoint.config)  # before the work on a recording
     clone = _clone(folder, entries, beside) if checkpoint.config.task == "base" else None
@@ -90,10 +87,7 @@ def _clone(folder: Path, entries: Mapping[str, Any], beside: Path) -> Clone:
 
 
 def _read_recording(path: Path) -> Tensor:
-    """Return the samples [n] of a recording at the model's rate.
-
-    The formats are the server's.
-    """
+    """Return the samples [n] of a recording at the model's rate. The formats are the server's."""
     try:
         samples, rate = decode_recording(path.read_bytes())
     except OSError as error:
