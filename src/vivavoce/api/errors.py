@@ -171,23 +171,17 @@ def _describe(problem: Mapping[str, Any]) -> tuple[str | None, str]:
         message = f"the field {field!r} is not known here; see /docs for the names, or leave it out"
         return field, message
     if kind == "string_too_long" and isinstance(problem.get("input"), str):
-        length, limit = len(problem["input"]), problem["ctx"]["max_length"]
-        message = (
-            f"the field {field!r} has {length:,} characters, the limit is {limit:,}; shorten it"
-        )
+        length, limit = f"{len(problem['input']):,}", f"{problem['ctx']['max_length']:,}"
+        message = f"the field {field!r} has {length} characters, the limit is {limit}; shorten it"
         return field, message
-    shown, reason = _shown(problem.get("input")), _sentence(problem["msg"])
-    return field, f"the field {field!r} cannot be {shown}: {reason}"
+    reason = problem["msg"].removeprefix("Value error, ").replace("Input should", "it should")
+    return field, f"the field {field!r} cannot be {_shown(problem.get('input'))}: {reason}"
 
 
 def _shown(value: object) -> str:
     """Return the beginning of the `repr` of `value`, without building all of it."""
     text = repr(value[:_SHOWN_CHARS]) if isinstance(value, str | bytes) else _SHORT.repr(value)
     return text if len(text) <= 80 else text[:77] + "…"
-
-
-def _sentence(message: str) -> str:
-    return message.removeprefix("Value error, ").replace("Input should", "it should")
 
 
 async def _on_http_error(request: Request, error: Exception) -> Response:
@@ -217,14 +211,11 @@ def _allowed_methods(request: Request) -> list[str]:
 
     Starlette names those of one endpoint only.
     """
-    found = [
-        method
-        for method in ("GET", "POST", "PUT", "PATCH", "DELETE")
-        if any(
-            route.matches({**request.scope, "method": method})[0] is Match.FULL
-            for route in request.app.routes
-        )
-    ]
+    found = []
+    for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
+        asked = {**request.scope, "method": method}
+        if any(route.matches(asked)[0] is Match.FULL for route in request.app.routes):
+            found.append(method)
     return ["HEAD", *found] if "GET" in found else found
 
 
@@ -233,9 +224,5 @@ async def _on_disconnect(request: Request, error: Exception) -> Response:
 
 
 async def _on_bug(request: Request, error: Exception) -> Response:
-    return error_response(
-        request,
-        500,
-        code="internal_error",
-        message="the server failed to answer; its log has the details",
-    )
+    message = "the server failed to answer; its log has the details"
+    return error_response(request, 500, code="internal_error", message=message)

@@ -56,14 +56,8 @@ def mdns_host() -> str:
 def own_names(host: str) -> tuple[str, ...]:
     """Return the names and addresses of a server that listens on `host`, each once."""
     hostname = socket.gethostname()
-    names = [
-        "localhost",
-        "127.0.0.1",
-        "::1",
-        hostname,
-        f"{hostname.partition('.')[0]}.local",
-        mdns_host(),
-    ]
+    names = ["localhost", "127.0.0.1", "::1", hostname, mdns_host()]
+    names.append(f"{hostname.partition('.')[0]}.local")
     names += [] if host in EVERYWHERE else [host]
     names += [address] if (address := network_address()) else []
     return tuple(dict.fromkeys(name.lower() for name in names if name))

@@ -31,9 +31,8 @@ def advertise(host: str, port: int, *, tls: bool) -> Iterator[str]:
     try:
         from zeroconf import InterfaceChoice, ServiceInfo, Zeroconf
     except ImportError as error:
-        raise MissingDependency(
-            "mdns needs the package zeroconf: pip install 'vivavoce[lan]'"
-        ) from error
+        problem = "mdns needs the package zeroconf: pip install 'vivavoce[lan]'"
+        raise MissingDependency(problem) from error
     address = network_address() if host in EVERYWHERE else host
     hostname = socket.gethostname().partition(".")[0]
     properties = {"path": "/", "api": "/v1/tts", "tls": "1" if tls else "0", "version": __version__}
@@ -51,15 +50,13 @@ def advertise(host: str, port: int, *, tls: bool) -> Iterator[str]:
     try:
         zeroconf = Zeroconf(interfaces=InterfaceChoice.Default if host in EVERYWHERE else [host])
     except OSError as error:
-        raise SettingsError(
-            f"mdns cannot announce on host {host!r} ({error}): turn it off"
-        ) from error
+        problem = f"mdns cannot announce on host {host!r} ({error}): turn it off"
+        raise SettingsError(problem) from error
     # Checking that a name is free takes seconds, so it runs on zeroconf's own loop.
-    assert zeroconf.loop is not None
-    announcing = [
-        asyncio.run_coroutine_threadsafe(_announce(zeroconf, each), zeroconf.loop)
-        for each in services
-    ]
+    loop = zeroconf.loop
+    assert loop is not None
+    works = (_announce(zeroconf, service) for service in services)
+    announcing = [asyncio.run_coroutine_threadsafe(work, loop) for work in works]
     try:
         yield services[0].name
     finally:

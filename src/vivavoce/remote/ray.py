@@ -147,12 +147,10 @@ class RayEngine(Engine):
 
     async def _ask_replica(self, segment: Segment) -> ChunkSource:
         """Yield the events of one replica. Closing the generator frees the replica's slot."""
-        reference = (
-            segment.prepared.reference if isinstance(segment.prepared, ReferenceVoice) else None
-        )
-        response = self._handle.options(stream=True).speak.remote(
-            replace(segment, prepared=None), reference
-        )
+        voice = segment.prepared
+        reference = voice.reference if isinstance(voice, ReferenceVoice) else None
+        speak = self._handle.options(stream=True).speak.remote
+        response = speak(replace(segment, prepared=None), reference)
         try:
             async for event in response:
                 if isinstance(event, SerializedError):
@@ -169,9 +167,8 @@ def require_ray() -> None:
     try:
         import_module("ray.serve")
     except ImportError as error:
-        raise MissingDependency(
-            f"Ray Serve is not installed ({error}): pip install 'vivavoce[ray]'"
-        ) from error
+        problem = f"Ray Serve is not installed ({error}): pip install 'vivavoce[ray]'"
+        raise MissingDependency(problem) from error
 
 
 def _connect(name: str, address: str) -> Any:

@@ -8,7 +8,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Self, TypeAlias
 
 from vivavoce.errors import EngineFault, Overloaded, Unsupported, VivavoceError
@@ -83,9 +83,8 @@ class RemoteStream(ChunkStream):
             await self._events.put(error)
         except Exception as error:  # the top of a task: any error ends the listener's wait
             log.exception("a segment of a remote model failed")
-            await self._events.put(
-                EngineFault(f"the audio could not be read: {error}; the log has the details")
-            )
+            problem = f"the audio could not be read: {error}; the log has the details"
+            await self._events.put(EngineFault(problem))
 
 
 class RemoteStreams:
@@ -125,11 +124,11 @@ class RemoteStreams:
             await segment.fail(stopping_error())
 
 
+@dataclass(frozen=True, eq=False)
 class ReferenceVoice:
     """The `PreparedVoice` of a remote engine: the recording, which is sent with each segment."""
 
-    def __init__(self, reference: Reference) -> None:
-        self.reference = reference
+    reference: Reference
 
 
 def reference_voice(info: EngineInfo, reference: Reference) -> ReferenceVoice:
@@ -153,11 +152,8 @@ def _with_valid_names(info: EngineInfo) -> EngineInfo:
     """Return `info` without voices and languages that have invalid names."""
     voices = tuple(voice for voice in info.voices if is_name(voice.id) and is_name(voice.name))
     if dropped := len(info.voices) - len(voices):
-        log.warning(
-            "%r: left out %d voices whose names are empty, too long or hold controls",
-            info.name,
-            dropped,
-        )
+        message = "%r: left out %d voices whose names are empty, too long or hold controls"
+        log.warning(message, info.name, dropped)
     ids = {voice.id for voice in voices}
     return replace(
         info,

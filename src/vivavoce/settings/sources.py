@@ -42,9 +42,8 @@ def read_file(path: Path) -> dict[str, object]:
             f"check --config and {CONFIG_VARIABLE}"
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(
-            f"the settings file {str(path)!r} is not valid TOML: {error}"
-        ) from error
+        problem = f"the settings file {str(path)!r} is not valid TOML: {error}"
+        raise SettingsError(problem) from error
 
 
 def check_environment(fields: Iterable[str]) -> None:
@@ -66,12 +65,9 @@ def check_names(given: Mapping[str, object], known: Iterable[str], *, where: str
             continue
         if (now := _renamed(name)) in names:
             raise SettingsError(f"{where}the setting {name!r} is called {now!r} now")
-        close = difflib.get_close_matches(name, names, n=1)
-        hint = (
-            f"did you mean {close[0]!r}?"
-            if close
-            else "remove it, or see `vivavoce serve --help` for the names"
-        )
+        hint = "remove it, or see `vivavoce serve --help` for the names"
+        for close in difflib.get_close_matches(name, names, n=1):
+            hint = f"did you mean {close!r}?"
         raise SettingsError(f"{where}unknown setting {name!r}: {hint}")
 
 
@@ -87,9 +83,8 @@ def explain(error: ValidationError, origin: Mapping[str, str]) -> str:
     """Return one line with every wrong setting, its value, its source and the allowed values."""
     lines = []
     for problem in error.errors(include_url=False):
-        reason = (
-            problem["msg"].removeprefix("Value error, ").replace("Input should be", "it should be")
-        )
+        reason = problem["msg"].removeprefix("Value error, ")
+        reason = reason.replace("Input should be", "it should be")
         if not problem["loc"]:  # a rule over several settings, whose message names them
             lines.append(reason)
             continue

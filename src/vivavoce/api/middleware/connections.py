@@ -166,9 +166,8 @@ class BoundedHTTP(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         super().connection_made(transport)
         self.conn, self.flow = _Parser(), _Flow(transport)
-        transport.get_extra_info("socket").setsockopt(
-            socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES
-        )
+        connection = transport.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         # Report any unsent bytes, also the last ones of an answer. With a limit of 0 asyncio's TLS
         # never resumes.
         transport.set_write_buffer_limits(high=1, low=0)
@@ -236,9 +235,8 @@ class BoundedHTTP(H11Protocol):
         if not answering or self.scheme == "https" or self.scope["http_version"] != "1.1":
             return None
         if not self.cycle.response_started:
-            self.transport.write(
-                self.conn.send(h11.InformationalResponse(status_code=100, headers=[])) or b""
-            )
+            interim = h11.InformationalResponse(status_code=100, headers=[])
+            self.transport.write(self.conn.send(interim) or b"")
         if self._probing is None:
             self._probe_in(PROBE_S[0])
         return True
@@ -329,13 +327,11 @@ class BoundedHTTP(H11Protocol):
             self._sending = self.loop.call_later(self.bounds.send_timeout_s, self._on_sent_nothing)
             return
         self._sending = None
-        self.logger.info(
-            "dropped %s, which read nothing for %g s", self.client, self.bounds.send_timeout_s
-        )
+        message = "dropped %s, which read nothing for %g s"
+        self.logger.info(message, self.client, self.bounds.send_timeout_s)
         # Without lingering: the system would otherwise keep the unsent bytes until its own timeout.
-        self.transport.get_extra_info("socket").setsockopt(
-            socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGERING
-        )
+        connection = self.transport.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGERING)
         self.transport.abort()
 
     def _stop_sending(self) -> None:
@@ -383,12 +379,9 @@ def _only_health(app: ASGIApp) -> ASGIApp:
         if scope["path"].startswith("/health"):
             await app(scope, receive, send)
             return
-        message = (
-            "as many connections are open as the setting max_connections allows: try again soon"
-        )
-        refusal = refuse(
-            scope, 503, code=Overloaded.code, message=message, retry_after_s=RETRY_AFTER_S
-        )
+        problem = "as many connections are open as the setting max_connections allows"
+        facts = {"code": Overloaded.code, "message": f"{problem}: try again soon"}
+        refusal = refuse(scope, 503, **facts, retry_after_s=RETRY_AFTER_S)
         await refusal(scope, receive, send)
 
     return refusing
