@@ -11,10 +11,8 @@ def available_cores() -> int:
 
     In a container these can be fewer than the machine has.
     """
-    if hasattr(os, "sched_getaffinity"):  # on Linux
-        allowed = len(os.sched_getaffinity(0))
-    else:
-        allowed = os.cpu_count() or 1
+    on_linux = hasattr(os, "sched_getaffinity")
+    allowed = len(os.sched_getaffinity(0)) if on_linux else os.cpu_count() or 1
     quota = cpu_quota()
     return allowed if quota is None else max(1, min(allowed, int(quota)))
 

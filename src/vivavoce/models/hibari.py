@@ -59,9 +59,8 @@ class HibariModel(Model[_HibariStream]):
         try:
             from hibari import Hibari
         except ImportError as error:
-            raise MissingDependency(
-                "the 'hibari' voice needs its package: pip install hibari-tts"
-            ) from error
+            problem = "the 'hibari' voice needs its package: pip install hibari-tts"
+            raise MissingDependency(problem) from error
         self._tts = Hibari(voice=VOICE, threads=1)
         self._tts.sess = _session(self._tts.model_path)
         self._tts.phonemize("Warm up.")  # loads the lexicons

@@ -244,10 +244,8 @@ def _extract(source: tarfile.TarFile, member: str, path: Path) -> None:
 
 
 def _from_hub(fresh: Path, base: str, report: ProgressCallback) -> None:
-    wanted = {
-        "onnx/model_quantized.onnx": fresh / MODEL,
-        "tokenizer.json": fresh / "tokenizer.json",
-    }
+    wanted = {"onnx/model_quantized.onnx": fresh / MODEL}
+    wanted["tokenizer.json"] = fresh / "tokenizer.json"
     wanted |= {f"voices/{style}.bin": fresh / VOICES / f"{style}.bin" for style in STYLES}
     before = 0
     for name, path in wanted.items():

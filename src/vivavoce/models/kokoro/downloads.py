@@ -129,10 +129,8 @@ def _run(
     on_bytes: Callable[[int], None],
 ) -> None:
     log = scratch / "log.txt"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command, env=environment, stdout=output, stderr=subprocess.STDOUT
-        )
+    with log.open("wb") as out:
+        process = subprocess.Popen(command, env=environment, stdout=out, stderr=subprocess.STDOUT)
         try:
             for downloaded in _growth(process, scratch):
                 on_bytes(downloaded)

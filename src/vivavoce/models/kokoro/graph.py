@@ -145,8 +145,7 @@ def _replace_convolution(editor: GraphEditor, node: "NodeProto") -> None:
 
     The rows are [time, taps * in].
     """
-    found = _read_convolution(editor, node)
-    if found is not None:
+    if (found := _read_convolution(editor, node)) is not None:
         editor.replace(found.output, list(_matrix_product(editor, found)))
 
 

@@ -69,12 +69,12 @@ class ProcessClient:
         descriptors = [theirs_alive, *(theirs.fileno() for _, theirs in pairs)]
         # The kernel closes it with this process, however that ends.
         self._lifeline = os.fdopen(ours_alive, "wb", buffering=0)
+        path = os.pathsep.join(str(Path(path).absolute()) for path in sys.path)
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-c", _START, *map(str, descriptors)],
                 pass_fds=descriptors,
-                env=os.environ
-                | {"PYTHONPATH": os.pathsep.join(str(Path(path).absolute()) for path in sys.path)},
+                env=os.environ | {"PYTHONPATH": path},
                 stdin=subprocess.DEVNULL,
                 stdout=2,  # the parent's stdout may carry audio
             )
@@ -129,11 +129,8 @@ class ProcessClient:
         try:
             self._process.wait(_END_S)
         except subprocess.TimeoutExpired:
-            log.error(
-                "the process %d of model %r was killed and is still there",
-                self._process.pid,
-                self._name,
-            )
+            message = "the process %d of model %r was killed and is still there"
+            log.error(message, self._process.pid, self._name)
 
     def _load(self, make: Callable[[], AnyModel], config: ProcessConfig) -> Loaded:
         self._aside.send(config)
@@ -156,9 +153,8 @@ class ProcessClient:
             self._process.wait(_END_S)  # its channels close a moment before it ends
         except subprocess.TimeoutExpired:
             self.kill()  # it answers no calls any more
-        return EngineFault(
-            f"{self.lost or f'the process of model {self._name!r} ended'}; try again soon"
-        )
+        how = self.lost or f"the process of model {self._name!r} ended"
+        return EngineFault(f"{how}; try again soon")
 
 
 class ProcessModel(Model[_ProcessStream]):
@@ -199,9 +195,8 @@ class ProcessModel(Model[_ProcessStream]):
     def step(
         self, streams: Sequence[_ProcessStream], ahead_s: Sequence[float]
     ) -> Sequence[Samples | StopReason]:
-        results, starving = self._client.call(
-            "step", [stream.key for stream in streams], list(ahead_s)
-        )
+        keys = [stream.key for stream in streams]
+        results, starving = self._client.call("step", keys, list(ahead_s))
         for stream, starves in zip(streams, starving, strict=True):
             stream.starves = starves
         made: Sequence[Samples | StopReason] = results

@@ -190,16 +190,8 @@ def _text_ids(root: Section, vocabulary: int) -> TextIds:
 
 
 def _codec_ids(talker: Section, vocabulary: int) -> CodecIds:
-    names = (
-        "pad_id",
-        "bos_id",
-        "eos_token_id",
-        "think_id",
-        "nothink_id",
-        "think_bos_id",
-        "think_eos_id",
-    )
-    return CodecIds(*(talker.integer(f"codec_{name}", below=vocabulary) for name in names))
+    names = ("pad", "bos", "eos_token", "think", "nothink", "think_bos", "think_eos")
+    return CodecIds(*(talker.integer(f"codec_{name}_id", below=vocabulary) for name in names))
 
 
 def _dialects(talker: Section) -> dict[str, str]:

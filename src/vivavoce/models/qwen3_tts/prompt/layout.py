@@ -143,10 +143,8 @@ def shared_prefix(layout: Layout, clone: Clone | None = None) -> Prefix:
 
     Its key has the tokens and sounds of each position, and the values of a cloned voice.
     """
-    return Prefix(
-        layout.shared,
-        (layout.positions[: layout.shared], None if clone is None else _digest(clone)),
-    )
+    voice = None if clone is None else _digest(clone)
+    return Prefix(layout.shared, (layout.positions[: layout.shared], voice))
 
 
 def _digest(clone: Clone) -> bytes:
@@ -224,14 +222,13 @@ def _silent(tokens: Sequence[int]) -> Iterator[Position]:
 
 def _indices(positions: Sequence[Position], device: torch.device) -> dict[str, Tensor]:
     """Return the indices of each kind of sound among `positions`."""
-    kinds = ["id" if isinstance(sound, int) else sound for _, sound in positions]
+    places: dict[str, list[int]] = {"id": [], "x_vector": [], "reference": []}
+    for at, (_, sound) in enumerate(positions):
+        if sound != "silence":
+            places["id" if isinstance(sound, int) else sound].append(at)
     return {
-        kind: torch.tensor(
-            [at for at, found in enumerate(kinds) if found == kind],
-            device=device,
-            dtype=torch.int64,
-        )
-        for kind in ("id", "x_vector", "reference")
+        kind: torch.tensor(indices, device=device, dtype=torch.int64)
+        for kind, indices in places.items()
     }
 
 
@@ -252,15 +249,11 @@ def check(request: PromptRequest, config: Config) -> None:
             field="speaker",
         )
     if config.task != "custom_voice" and request.speaker is not None:
-        raise Unsupported(
-            f"a {config.task} model has no speakers: leave out {request.speaker!r}", field="speaker"
-        )
+        problem = f"a {config.task} model has no speakers: leave out {request.speaker!r}"
+        raise Unsupported(problem, field="speaker")
     if (config.task == "base") != (request.clone is not None):
-        needed = (
-            "needs a reference recording"
-            if config.task == "base"
-            else "clones no voice: leave the recording out"
-        )
+        needed = "clones no voice: leave the recording out"
+        needed = "needs a reference recording" if config.task == "base" else needed
         raise Unsupported(f"a {config.task} model {needed}", field="ref_audio")
     if request.clone is not None:
         _check_clone(request.clone, config)
@@ -281,6 +274,5 @@ def _check_clone(clone: Clone, config: Config) -> None:
                 field="ref_audio",
             )
         if not clone.text:
-            raise BadRequest(
-                "a clone in context needs the words of its recording", field="ref_text"
-            )
+            problem = "a clone in context needs the words of its recording"
+            raise BadRequest(problem, field="ref_text")

@@ -133,9 +133,8 @@ def frame_bytes(talker: Talker, config: Config) -> int:
     predictor = talker.code_predictor
     passes = config.codebooks - 1
     once = (talker.model, talker.codec_head, predictor.lm_head)
-    return sum(map(_bytes, once)) + passes * (
-        _bytes(predictor.model) + _bytes(predictor.small_to_mtp_projection)
-    )
+    often = (predictor.model, predictor.small_to_mtp_projection)
+    return sum(map(_bytes, once)) + passes * sum(map(_bytes, often))
 
 
 def measure(speaking: Speaking, machine: Machine, batch: int, frames: int) -> Pace:
@@ -163,14 +162,8 @@ def measure(speaking: Speaking, machine: Machine, batch: int, frames: int) -> Pa
             pending.clear()
     floor_ms = frame_bytes(speaking.talker, speaking.config) / machine.read_gb_s / 1e6
     codec = median(codec_ms) if codec_ms else 0.0
-    return Pace(
-        batch,
-        median(frame_ms),
-        codec,
-        first_ms,
-        floor_ms,
-        cuda_stream.capture_s + codec_stream.capture_s,
-    )
+    capture_s = cuda_stream.capture_s + codec_stream.capture_s
+    return Pace(batch, median(frame_ms), codec, first_ms, floor_ms, capture_s)
 
 
 def frames_of_one(speaking: Speaking, frames: int) -> Callable[[], float]:
@@ -236,9 +229,8 @@ def _open(speaking: Speaking, cuda_stream: CudaStream, streams: int, frames: int
     talker, hidden = speaking.talker, speaking.config.talker.hidden_size
     pad = torch.zeros(hidden, device=talker.device, dtype=talker.dtype)
     positions = -(-(PROMPT + frames) // 64) * 64
-    batch = Batch(
-        talker, speaking.config, pad, slots=streams, max_len=positions, cuda_stream=cuda_stream
-    )
+    size = {"slots": streams, "max_len": positions}
+    batch = Batch(talker, speaking.config, pad, **size, cuda_stream=cuda_stream)
     generator = torch.Generator().manual_seed(0)
     for seed in range(streams):
         prompt = torch.randn(PROMPT, hidden, generator=generator).to(talker.device, talker.dtype)
