@@ -137,9 +137,8 @@ class KeyFile:
                 "try again, or remove it if none does"
             ) from error
         except OSError as error:
-            raise SettingsError(
-                f"cannot write {str(new)!r} ({error.strerror}): choose another data_dir"
-            ) from error
+            problem = f"cannot write {str(new)!r} ({error.strerror}): choose another data_dir"
+            raise SettingsError(problem) from error
         try:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(_FORM.dump_json(_Contents(change(self.read() or ())), indent=2))
@@ -213,9 +212,8 @@ def parse_scopes(names: str) -> tuple[Scope, ...]:
     wanted = [name.strip() for name in names.split(",")]
     scopes = tuple(scope for scope in SCOPES if scope in wanted)
     if unknown := [name for name in wanted if name not in SCOPES]:
-        raise BadRequest(
-            f"scope {unknown[0]!r} is none: choose from {', '.join(SCOPES)}", field="scopes"
-        )
+        problem = f"scope {unknown[0]!r} is none: choose from {', '.join(SCOPES)}"
+        raise BadRequest(problem, field="scopes")
     return scopes
 
 

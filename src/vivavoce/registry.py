@@ -121,9 +121,8 @@ def build_pool(settings: Settings) -> Pool:
     Raise `SettingsError` for an unknown name.
     """
     if unknown := [name for name in settings.models if name not in MODELS]:
-        raise SettingsError(
-            f"the setting 'models' names {unknown[0]!r}; it may hold {', '.join(MODELS)}"
-        )
+        problem = f"the setting 'models' names {unknown[0]!r}; it may hold {', '.join(MODELS)}"
+        raise SettingsError(problem)
     sources = {
         name: _source(spec, settings, name) for spec in SPECS for name in spec.names(settings)
     }

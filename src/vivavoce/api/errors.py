@@ -194,14 +194,11 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
         404: f"there is no {method} {path} here; see /docs for what there is",
         405: f"{path} does not take {method}; see /docs",
     }
-    response = error_response(
-        request,
-        error.status_code,
-        code=HTTPStatus(error.status_code).phrase.lower().replace(" ", "_"),
-        message=messages.get(error.status_code, str(error.detail)),
-    )
+    status, message = error.status_code, messages.get(error.status_code, str(error.detail))
+    code = HTTPStatus(status).phrase.lower().replace(" ", "_")
+    response = error_response(request, status, code=code, message=message)
     response.headers.update(error.headers or {})
-    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:
         response.headers["Allow"] = ", ".join(_allowed_methods(request))
     return response
 

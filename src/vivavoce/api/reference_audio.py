@@ -13,7 +13,7 @@ from typing import Final
 from vivavoce.api.schemas.requests import SpeechBody, SynthesizeBody
 from vivavoce.audio import decode_recording
 from vivavoce.errors import BadRequest
-from vivavoce.types import Reference, Samples, SpeechRequest
+from vivavoce.types import Reference, SpeechRequest
 
 PIECE_CHARS: Final = 2**17  # of base64, decoded at once: 5 ms
 _DATA_URL: Final = re.compile(r"data:[^,]{0,200};base64,", re.IGNORECASE)
@@ -30,10 +30,8 @@ async def read_request(body: SynthesizeBody | SpeechBody) -> SpeechRequest:
     if body.ref_audio is None:
         for field, value in (("ref_text", words), ("x_vector_only", body.x_vector_only)):
             if value:
-                raise BadRequest(
-                    f"{field} is {str(value)[:80]!r} without a recording: send ref_audio too",
-                    field=field,
-                )
+                problem = f"{field} is {str(value)[:80]!r} without a recording: send ref_audio too"
+                raise BadRequest(problem, field=field)
         return request
     if body.x_vector_only is False and words is None:
         raise BadRequest(
@@ -41,14 +39,10 @@ async def read_request(body: SynthesizeBody | SpeechBody) -> SpeechRequest:
             "ref_audio",
             field="ref_text",
         )
-    samples, rate_hz = await asyncio.to_thread(_decode, body.ref_audio)
-    return replace(
-        request, reference=Reference(samples, rate_hz, None if body.x_vector_only else words)
-    )
-
-
-def _decode(sent: str) -> tuple[Samples, int]:
-    return decode_recording(_bytes(sent))
+    sent = body.ref_audio
+    samples, rate_hz = await asyncio.to_thread(lambda: decode_recording(_bytes(sent)))
+    words = None if body.x_vector_only else words
+    return replace(request, reference=Reference(samples, rate_hz, words))
 
 
 def _bytes(sent: str) -> bytes:

@@ -67,13 +67,10 @@ class StoredAnswer:
         return StreamingResponse(self._read(start, end), HTTPStatus.PARTIAL_CONTENT, headers)
 
     def _out_of_range(self, request: Request, range_header: str) -> Response:
+        size, asked = f"{self.size:,}", range_header[:80]
+        message = f"the answer has {size} bytes, so there is no {asked!r}: ask for less"
         response = error_response(
-            request,
-            HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
-            code="range_not_satisfiable",
-            message=f"the answer has {self.size:,} bytes, so there is no {range_header[:80]!r}: "
-            "ask for less",
-            field="Range",
+            request, 416, code="range_not_satisfiable", message=message, field="Range"
         )
         response.headers["Content-Range"] = f"bytes */{self.size}"
         return response
@@ -163,9 +160,7 @@ class ReplayStore:
             del self._entries[key]
 
     def _finished(self) -> list[tuple[Hashable, _Entry]]:
-        return [
-            (key, entry) for key, entry in self._entries.items() if entry.expires_s < float("inf")
-        ]
+        return [one for one in self._entries.items() if one[1].expires_s < float("inf")]
 
     def _expire(self) -> None:
         for key, entry in self._finished():

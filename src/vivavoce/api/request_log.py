@@ -84,7 +84,7 @@ class RequestLog:
         found = self._by_caller.get(caller, OrderedDict()).get(request_id)
         if found is None and of_anyone:
             same = [
-                records[request_id] for records in self._by_caller.values() if request_id in records
+                all_of[request_id] for all_of in self._by_caller.values() if request_id in all_of
             ]
             found = max(same, key=lambda record: record.started, default=None)
         return found

@@ -64,9 +64,8 @@ def qwen(
     sizes = _sizes(batch)
     source = checkpoint or random
     if source is None or (checkpoint and random):
-        raise SettingsError(
-            "bench qwen measures one thing: give either --checkpoint DIR or --random 0.6b"
-        )
+        problem = "bench qwen measures one thing: give either --checkpoint DIR or --random 0.6b"
+        raise SettingsError(problem)
     from vivavoce.models.qwen3_tts.checkpoint.packages import require_packages
 
     require_packages()

@@ -105,14 +105,8 @@ def _machine() -> Machine:
         player: str | None = Path(output.find_player()[0]).stem
     except MissingDependency:
         player = None
-    return Machine(
-        vivavoce=__version__,
-        python=platform.python_version(),
-        platform=platform.platform(),
-        cores=available_cores(),
-        memory_gib=_memory_gib(),
-        player=player,
-    )
+    python, system, cores = platform.python_version(), platform.platform(), available_cores()
+    return Machine(__version__, python, system, cores, _memory_gib(), player)
 
 
 def _memory_gib() -> float | None:

@@ -20,23 +20,14 @@ if TYPE_CHECKING:
 
 KOKORO = "kokoro"
 
-models = typer.Typer(
-    name="models", no_args_is_help=True, help="List models, download their files, remove them."
-)
+_HELP = "List models, download their files, remove them."
+models = typer.Typer(name="models", no_args_is_help=True, help=_HELP)
 
-Name: TypeAlias = Annotated[
-    str,
-    typer.Argument(
-        help="`kokoro`, or a Qwen3-TTS checkpoint: its hub id, or its released name alone."
-    ),
-]
+_NAME = "`kokoro`, or a Qwen3-TTS checkpoint: its hub id, or its released name alone."
+Name: TypeAlias = Annotated[str, typer.Argument(help=_NAME)]
+_FOLDER = "the setting `cache_dir`; for checkpoints the model hub's cache"
 Folder: TypeAlias = Annotated[
-    Path | None,
-    option(
-        "Parent of the model's folder.",
-        "--dir",
-        default="the setting `cache_dir`; for checkpoints the model hub's cache",
-    ),
+    Path | None, option("Parent of the model's folder.", "--dir", default=_FOLDER)
 ]
 
 

@@ -19,12 +19,6 @@ Server: TypeAlias = Annotated[
     str | None,
     option("Use a running server, like http://localhost:8000, instead.", "--server", metavar="URL"),
 ]
-ServerKey: TypeAlias = Annotated[
-    str | None,
-    option(
-        "API key for --server. TTS_API_KEY in the environment keeps it off the screen.",
-        "--key",
-        envvar="TTS_API_KEY",
-    ),
-]
+_KEY = "API key for --server. TTS_API_KEY in the environment keeps it off the screen."
+ServerKey: TypeAlias = Annotated[str | None, option(_KEY, "--key", envvar="TTS_API_KEY")]
 Json: TypeAlias = Annotated[bool, option("Print JSON for programs.", "--json")]

@@ -60,12 +60,9 @@ def fit_connections(max_connections: int) -> int:
         limit = soft
     fitting = max((limit - files_for(0)) // FILES_EACH, 1)
     if fitting < max_connections:
-        message = (
-            "max_connections is %d, not %d: the system allows this process %d open files, and "
-        )
-        log.warning(
-            message + "that takes %d; raise `ulimit -n`", fitting, max_connections, limit, needed
-        )
+        text = "max_connections is %d, not %d: the system allows this process %d open files, and "
+        text += "that takes %d; raise `ulimit -n`"
+        log.warning(text, fitting, max_connections, limit, needed)
     return min(fitting, max_connections)
 
 
@@ -165,8 +162,6 @@ class Server(uvicorn.Server):
                 )
         # A slow client may not have received its whole answer yet.
         self.config.timeout_graceful_shutdown = max(math.ceil(self._lifecycle.grace_left_s), 1)
-        return (
-            self._lifecycle.over
-            or self._lifecycle.failure is not None
-            or await super().on_tick(counter)
-        )
+        if self._lifecycle.over or self._lifecycle.failure is not None:
+            return True
+        return await super().on_tick(counter)

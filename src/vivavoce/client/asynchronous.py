@@ -29,11 +29,9 @@ class AsyncClient:
     ) -> None:
         self.base_url = base_url
         with wire.network_errors(base_url):
+            headers = wire.auth_headers(api_key)
             self._http = httpx.AsyncClient(
-                base_url=base_url,
-                headers=wire.auth_headers(api_key),
-                timeout=timeout_s,
-                transport=transport,
+                base_url=base_url, headers=headers, timeout=timeout_s, transport=transport
             )
 
     async def __aenter__(self) -> Self:
@@ -60,9 +58,8 @@ class AsyncClient:
         """Yield speech while it is made, as `Client.stream` does. Iterate it with `async for`."""
         body = await asyncio.to_thread(wire.speech_body, text, options, stream=True)
         with wire.network_errors(self.base_url):
-            response = await self._http.send(
-                self._http.build_request("POST", wire.SYNTHESIZE, json=body), stream=True
-            )
+            request = self._http.build_request("POST", wire.SYNTHESIZE, json=body)
+            response = await self._http.send(request, stream=True)
         try:
             if response.is_error:
                 with wire.network_errors(self.base_url):

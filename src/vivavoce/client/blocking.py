@@ -33,11 +33,9 @@ class Client:
     ) -> None:
         self.base_url = base_url
         with wire.network_errors(base_url):
+            headers = wire.auth_headers(api_key)
             self._http = httpx.Client(
-                base_url=base_url,
-                headers=wire.auth_headers(api_key),
-                timeout=timeout_s,
-                transport=transport,
+                base_url=base_url, headers=headers, timeout=timeout_s, transport=transport
             )
 
     def __enter__(self) -> Self:
@@ -69,9 +67,8 @@ class Client:
         """
         body = wire.speech_body(text, options, stream=True)
         with wire.network_errors(self.base_url):
-            response = self._http.send(
-                self._http.build_request("POST", wire.SYNTHESIZE, json=body), stream=True
-            )
+            request = self._http.build_request("POST", wire.SYNTHESIZE, json=body)
+            response = self._http.send(request, stream=True)
         try:
             if response.is_error:
                 with wire.network_errors(self.base_url):

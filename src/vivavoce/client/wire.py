@@ -94,10 +94,8 @@ def speech_body(text: str, options: SpeechOptions, *, stream: bool) -> dict[str,
     for an unknown option.
     """
     if unknown := options.keys() - SpeechOptions.__annotations__:
-        raise TypeError(
-            f"unknown option {min(unknown)!r}: choose from "
-            f"{', '.join(SpeechOptions.__annotations__)}"
-        )
+        choices = ", ".join(SpeechOptions.__annotations__)
+        raise TypeError(f"unknown option {min(unknown)!r}: choose from {choices}")
     body: dict[str, object] = {"text": text, "format": DEFAULT_FORMAT, **options, "stream": stream}
     if (recording := options.get("ref_audio")) is not None:
         body["ref_audio"] = _base64(recording)
@@ -154,17 +152,14 @@ def read_facts(response: httpx.Response, options: SpeechOptions) -> Facts:
     """Return the facts in the headers of a speech response."""
     headers = response.headers
     rate = headers.get("x-sample-rate", "")
+    ignored = map(str.strip, headers.get("x-ignored", "").split(","))
     return {
         "format": options.get("format", DEFAULT_FORMAT),
         "model": from_header(headers.get("x-model", "")),
         "voice": from_header(headers.get("x-voice", "")),
         "language": from_header(headers.get("x-language", "")),
         "sample_rate_hz": int(rate) if rate.isdecimal() else None,
-        "ignored": tuple(
-            from_header(name.strip())
-            for name in headers.get("x-ignored", "").split(",")
-            if name.strip()
-        ),
+        "ignored": tuple(map(from_header, filter(None, ignored))),
         "request_id": headers.get("x-request-id", ""),
     }
 

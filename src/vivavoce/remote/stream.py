@@ -52,9 +52,8 @@ class RemoteStream(ChunkStream):
         raise StopAsyncIteration
 
     def feed(self, text: str, *, last: bool = False) -> None:
-        raise Unsupported(
-            "the text of this segment was sent as a whole: only a live one grows", field="text"
-        )
+        problem = "the text of this segment was sent as a whole: only a live one grows"
+        raise Unsupported(problem, field="text")
 
     async def aclose(self) -> None:
         """End the stream, and the work of its source if it is not done."""
@@ -112,10 +111,8 @@ class RemoteStreams:
             )
         waiting = sum(not live.heard for live in self._live)
         if follows is None and waiting >= self._max_waiting:
-            raise Overloaded(
-                f"{self._name!r} has {waiting} requests waiting, its limit; try again soon",
-                retry_after_s=1.0,
-            )
+            problem = f"{self._name!r} has {waiting} requests waiting, its limit; try again soon"
+            raise Overloaded(problem, retry_after_s=1.0)
         return RemoteStream(source(segment, 0.0 if follows is None else PATIENCE_S), self._live)
 
     async def aclose(self) -> None:

@@ -19,7 +19,6 @@ from vivavoce.ui.launch import SERVER_URL
 from vivavoce.ui.server_state import (
     AUTO,
     SPEECH_TIMEOUT_S,
-    Choices,
     Connection,
     ServerState,
     read_choices,
@@ -38,6 +37,7 @@ RECORDINGS = ("wav", "mp3", "flac", "ogg", "m4a", "webm")
 KEPT_RESULTS = 10
 # A named icon would come from a public server.
 ICON = Path(__file__).parents[1] / "web" / "icon.svg"
+_FACTOR_HELP = "Seconds of work for each second of speech. Below 1 is faster than real time."
 _DRAW_EVERY_S = 0.15
 _CHARS_PER_S = 14  # reading speed, to estimate the progress of a speech
 _COLOURS = {"ready": "green", "loading": "orange", "missing": "red", "failed": "red"}
@@ -49,14 +49,11 @@ def main() -> None:
     connection, state = _draw_sidebar()
     st.title("Text in, speech out")
     if state.problem:
-        st.error(
-            f"{_sentence(state.problem)}\n\nThis page tries again by itself.",
-            icon=":material/cloud_off:",
-        )
+        problem = f"{_sentence(state.problem)}\n\nThis page tries again by itself."
+        st.error(problem, icon=":material/cloud_off:")
     form = _draw_fields(connection, state)
-    results: deque[SpeechResult] = st.session_state.setdefault(
-        "results", deque(maxlen=KEPT_RESULTS)
-    )
+    empty = deque[SpeechResult](maxlen=KEPT_RESULTS)
+    results: deque[SpeechResult] = st.session_state.setdefault("results", empty)
     asked = st.button(
         "Speak",
         type="primary",
@@ -100,9 +97,8 @@ def _draw_state(connection: Connection, shown: ServerState) -> None:
         return
     status, version = state.health.status, state.health.version
     st.badge(status, color="green" if status == "ok" else "orange", icon=":material/monitor_heart:")
-    st.markdown(
-        "\n".join(_model_line(entry.id, entry.state, entry.detail) for entry in state.models)
-    )
+    lines = (_model_line(entry.id, entry.state, entry.detail) for entry in state.models)
+    st.markdown("\n".join(lines))
     st.caption(f"Server version {_plain(version)}")
 
 
@@ -118,14 +114,9 @@ def _draw_fields(connection: Connection, state: ServerState) -> SpeechForm:
     if not fields:  # no server has answered yet
         return SpeechForm(text)
     columns = st.columns(3)
-    states = {entry.id: entry.state for entry in state.models}
+    labels = {one.id: f"{one.id} ({one.state})" for one in state.models if one.state != "ready"}
     model = columns[0].selectbox(
-        "Model",
-        state.names,
-        format_func=lambda name: (
-            name if states.get(name, "ready") == "ready" else f"{name} ({states[name]})"
-        ),
-        key="model",
+        "Model", state.names, format_func=lambda name: labels.get(name, name), key="model"
     )
     offered = read_choices(connection, state, model)
     speaker = columns[1].selectbox(
@@ -137,7 +128,8 @@ def _draw_fields(connection: Connection, state: ServerState) -> SpeechForm:
     language = columns[2].selectbox(
         "Language", offered.languages, format_func=str.capitalize, key=f"language of {model}"
     )
-    _draw_problem(offered)
+    if offered.problem:
+        st.caption(f":material/hourglass_empty: {_plain(offered.problem)}")
     left, right = st.columns([2, 1])
     speeds = (fields["speed"]["minimum"], fields["speed"]["maximum"])
     speed = left.slider("Speed", *speeds, 1.0, 0.05, format="%.2f×", key="speed")
@@ -155,11 +147,6 @@ def _draw_fields(connection: Connection, state: ServerState) -> SpeechForm:
         ref_audio=recording,
         ref_text=words,
     )
-
-
-def _draw_problem(offered: Choices) -> None:
-    if offered.problem:
-        st.caption(f":material/hourglass_empty: {_plain(offered.problem)}")
 
 
 def _draw_advanced(
@@ -180,10 +167,10 @@ def _draw_advanced(
             on_change=_use_example,
             label_visibility="collapsed",
         )
+        seeds = (int(fields["seed"]["minimum"]), int(fields["seed"]["maximum"]))
         seed = st.number_input(
             "Seed",
-            int(fields["seed"]["minimum"]),
-            int(fields["seed"]["maximum"]),
+            *seeds,
             None,
             1,
             key="seed",
@@ -259,9 +246,8 @@ class _ProgressBar:
 def _draw_error(error: VivavoceError) -> None:
     message = _sentence(error.message)
     if isinstance(error, Overloaded):
-        st.warning(
-            f"{message} (try again in {error.retry_after_s:g} s)", icon=":material/hourglass_top:"
-        )
+        message += f" (try again in {error.retry_after_s:g} s)"
+        st.warning(message, icon=":material/hourglass_top:")
     elif isinstance(error, BadRequest):
         st.warning(message, icon=":material/edit:")
     else:
@@ -270,9 +256,7 @@ def _draw_error(error: VivavoceError) -> None:
 
 def _draw_newest(result: SpeechResult, number: int) -> None:
     with st.container(border=True):
-        st.markdown(
-            f"**{_plain(result.voice)}** · {_plain(result.model)} · {_plain(result.language)}"
-        )
+        st.markdown(f"**{_plain(result.voice)}** · {_origin(result)}")
         if result.levels:
             st.image(picture(result.levels), width="stretch")
         st.audio(result.playable, format=result.playable_type, alt=f"Speech {number}")
@@ -281,23 +265,18 @@ def _draw_newest(result: SpeechResult, number: int) -> None:
                 st.metric("First audio", f"{result.first_audio_s:.2f} s", width="content")
             if result.audio_s and result.real_time_factor:
                 st.metric("Length", f"{result.audio_s:.1f} s", width="content")
-                st.metric(
-                    "Real-time factor",
-                    f"{result.real_time_factor:.2f}",
-                    help=(
-                        "Seconds of work for each second of speech. Below 1 is faster than real "
-                        "time."
-                    ),
-                    width="content",
-                )
+                factor = f"{result.real_time_factor:.2f}"
+                st.metric("Real-time factor", factor, help=_FACTOR_HELP, width="content")
             else:
                 st.metric("Done after", f"{result.elapsed_s:.2f} s", width="content")
         if result.ignored:
-            st.info(
-                f"{_plain(result.model)} does not have {', '.join(result.ignored)}: it had no "
-                "effect."
-            )
+            ignored = ", ".join(result.ignored)
+            st.info(f"{_plain(result.model)} does not have {ignored}: it had no effect.")
         _draw_download(result, number)
+
+
+def _origin(result: SpeechResult) -> str:
+    return f"{_plain(result.model)} · {_plain(result.language)}"
 
 
 def _draw_earlier(results: list[SpeechResult], number: int) -> None:
@@ -307,9 +286,7 @@ def _draw_earlier(results: list[SpeechResult], number: int) -> None:
         with st.container(border=True):
             text = result.form.text if len(result.form.text) <= 100 else f"{result.form.text[:99]}…"
             st.markdown(_plain(" ".join(text.split())))
-            st.caption(
-                f"{_plain(result.voice)} · {_plain(result.model)} · {_plain(result.language)}"
-            )
+            st.caption(f"{_plain(result.voice)} · {_origin(result)}")
             st.audio(result.playable, format=result.playable_type, alt=f"Speech {number - age}")
             _draw_download(result, number - age)
 

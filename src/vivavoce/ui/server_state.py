@@ -38,10 +38,8 @@ class ServerState:
     @property
     def names(self) -> tuple[str, ...]:
         """The names of the available models, `auto` first."""
-        return (
-            AUTO,
-            *(entry.id for entry in self.models if entry.state not in ("missing", "failed")),
-        )
+        useless = ("missing", "failed")
+        return (AUTO, *(entry.id for entry in self.models if entry.state not in useless))
 
     def is_loading(self, model: str) -> bool:
         """True if the lists of `model` would have to wait."""
@@ -73,9 +71,8 @@ def read_choices(connection: Connection, state: ServerState, model: str) -> Choi
     if state.problem:
         return Choices({}, (AUTO,))
     if state.is_loading(model):
-        return Choices(
-            {}, (AUTO,), "Loading: the other speakers and languages appear when it is done."
-        )
+        problem = "Loading: the other speakers and languages appear when it is done."
+        return Choices({}, (AUTO,), problem)
     asked = None if model == AUTO else model
     try:
         with connection.client() as client:

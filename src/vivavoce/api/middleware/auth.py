@@ -93,9 +93,8 @@ class AuthMiddleware:
         """
         secret = given_key(headers)
         if not secret:
-            raise Unauthorized(
-                "an API key is needed here: send it in the header 'Authorization: Bearer KEY'"
-            )
+            problem = "an API key is needed here: send it in the header 'Authorization: Bearer KEY'"
+            raise Unauthorized(problem)
         key = self._keyring.find(secret.encode("latin-1"))
         if key is None:
             raise Unauthorized(

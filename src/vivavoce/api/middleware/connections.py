@@ -229,9 +229,8 @@ class BoundedHTTP(H11Protocol):
         the server sends an interim answer, which every client of HTTP/1.1 skips. The connection of
         a client that has left is reset then. TLS has no half-closed connections in asyncio.
         """
-        answering = self.cycle is not None and not (
-            self.cycle.more_body or self.cycle.response_complete
-        )
+        cycle = self.cycle
+        answering = cycle is not None and not (cycle.more_body or cycle.response_complete)
         if not answering or self.scheme == "https" or self.scope["http_version"] != "1.1":
             return None
         if not self.cycle.response_started:

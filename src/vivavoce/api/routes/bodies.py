@@ -77,10 +77,8 @@ class _ReadRequest(Request):
 def _check_query(request: Request) -> None:
     """Raise `BadRequest` if the query has more names than any endpoint."""
     if request.scope["query_string"].count(b"&") >= MAX_QUERY_NAMES:
-        raise BadRequest(
-            f"the query has more than {MAX_QUERY_NAMES} names: see /docs for those known here",
-            field="query",
-        )
+        problem = f"the query has more than {MAX_QUERY_NAMES} names: see /docs for those known here"
+        raise BadRequest(problem, field="query")
 
 
 async def _read(request: Request, model: type[BaseModel]) -> Request:
@@ -115,9 +113,8 @@ async def _received(request: Request, max_bytes: int, *, recordings: bool) -> by
                 continue
             received += chunk
             if len(received) > max_bytes and not may_grow:
-                may_grow = recordings and None is not await asyncio.to_thread(
-                    _recording, bytes(received), max_bytes
-                )
+                data = bytes(received)
+                may_grow = bool(recordings and await asyncio.to_thread(_recording, data, max_bytes))
                 refused = not may_grow
     except ClientDisconnect as error:
         raise ClientDisconnected from error

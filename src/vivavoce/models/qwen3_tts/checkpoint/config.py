@@ -228,8 +228,6 @@ def language_name(config: Config, language: str) -> str:
     """
     name = language.lower()
     if name not in config.languages:
-        raise Unsupported(
-            f"language {language!r} is not one of this model's: {', '.join(config.languages)}",
-            field="language",
-        )
+        problem = f"language {language!r} is not one of this model's: {', '.join(config.languages)}"
+        raise Unsupported(problem, field="language")
     return name

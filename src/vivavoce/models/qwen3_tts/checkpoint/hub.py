@@ -114,9 +114,8 @@ def locate(source: str | Path) -> Path:
     folder = Path(config).parent
     _require_readable(folder)
     if absent := _absent(folder):
-        raise MissingDependency(
-            f"of {source!r}, {absent[0]!r} is not here; run: vivavoce models pull {hub_id}"
-        )
+        problem = f"of {source!r}, {absent[0]!r} is not here; run: vivavoce models pull {hub_id}"
+        raise MissingDependency(problem)
     return folder
 
 

@@ -48,9 +48,8 @@ def pull(hub_id: HubId, *, folder: Path | None = None) -> Path:
     # Otherwise the library also requests a list of programs that may have started it.
     constants.HF_HUB_DISABLE_TELEMETRY = True
     if constants.HF_HUB_OFFLINE:
-        raise MissingDependency(
-            f"{str(hub_id)!r} cannot be pulled while HF_HUB_OFFLINE is set: unset it"
-        )
+        problem = f"{str(hub_id)!r} cannot be pulled while HF_HUB_OFFLINE is set: unset it"
+        raise MissingDependency(problem)
     if not sys.stderr.isatty():
         disable_progress_bars()
     root = folder or Path(constants.HF_HUB_CACHE)
@@ -105,10 +104,8 @@ def _check_is_whole(hub_id: HubId, paths: Iterable[str]) -> None:
     missing = [path for path in NEEDED if path not in paths]
     missing += [path for path in weights if path not in paths and f"{path}.index.json" not in paths]
     if missing:
-        raise UnknownModel(
-            f"{str(hub_id)!r} is no whole Qwen3-TTS checkpoint: it has no {missing[0]!r}",
-            field="model",
-        )
+        problem = f"{str(hub_id)!r} is no whole Qwen3-TTS checkpoint: it has no {missing[0]!r}"
+        raise UnknownModel(problem, field="model")
 
 
 def _check_disk(sizes: Mapping[Path, int]) -> None:

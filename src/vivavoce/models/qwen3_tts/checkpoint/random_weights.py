@@ -37,13 +37,9 @@ TALKERS: Mapping[str, tuple[str, DecoderConfig, DecoderConfig]] = {
 }
 CODEC = CodecConfig(hidden_size=512, intermediate_size=1024)
 TINY_CODEC = CodecConfig(
-    hidden_size=16,
-    intermediate_size=32,
-    num_hidden_layers=1,
-    latent_dim=32,
-    codebook_dim=32,
+    hidden_size=16, intermediate_size=32, num_hidden_layers=1, latent_dim=32, codebook_dim=32,
     decoder_dim=32,
-)
+)  # fmt: skip
 
 
 def released_config(size: str) -> Config:

@@ -46,9 +46,8 @@ class Section:
 
     def __post_init__(self) -> None:
         if not isinstance(self.values, dict):
-            raise EngineFault(
-                f"{str(self.path)!r}: {self.name or 'the file'} must be a JSON object"
-            )
+            problem = f"{str(self.path)!r}: {self.name or 'the file'} must be a JSON object"
+            raise EngineFault(problem)
 
     def section(self, key: str) -> "Section":
         return Section(self._full(key), self._required(key), self.path)

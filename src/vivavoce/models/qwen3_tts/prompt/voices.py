@@ -14,16 +14,10 @@ RATE_HZ = 24_000
 DESIGN = "design"  # the only voice of a VoiceDesign checkpoint, described by `instruct`
 CLONE = "clone"  # the only voice of a Base checkpoint, that of the recording
 RELEASED: Mapping[str, tuple[str, Gender]] = {
-    "ryan": ("en", "male"),
-    "aiden": ("en", "male"),
-    "vivian": ("zh", "female"),
-    "serena": ("zh", "female"),
-    "uncle_fu": ("zh", "male"),
-    "dylan": ("zh", "male"),
-    "eric": ("zh", "male"),
-    "ono_anna": ("ja", "female"),
-    "sohee": ("ko", "female"),
-}
+    "ryan": ("en", "male"), "aiden": ("en", "male"), "vivian": ("zh", "female"),
+    "serena": ("zh", "female"), "uncle_fu": ("zh", "male"), "dylan": ("zh", "male"),
+    "eric": ("zh", "male"), "ono_anna": ("ja", "female"), "sohee": ("ko", "female"),
+}  # fmt: skip
 MAX_LIVE_CHARS = 1_000  # about 800 frames of speech, of the 1,024 of a stream
 NEEDS: Mapping[Task, Need] = {"voice_design": "instruct", "base": "reference"}
 SIZES: Mapping[str, str] = {"0b6": "0.6B", "1b7": "1.7B"}

@@ -143,9 +143,8 @@ def measure(speaking: Speaking, machine: Machine, batch: int, frames: int) -> Pa
     cuda_stream, codec_stream = _cuda_stream(speaking), _cuda_stream(speaking)
     with cuda_stream.current():
         streams = _open(speaking, cuda_stream, batch, frames + WARM_UP)
-    codec_runner = (
-        None if speaking.codec is None else _codec_runner(speaking.codec, codec_stream, batch)
-    )
+    decoder = speaking.codec
+    codec_runner = None if decoder is None else _codec_runner(decoder, codec_stream, batch)
     slots = [] if codec_runner is None else [codec_runner.open() for _ in range(batch)]
     frame_ms, codec_ms, pending = [], [], list[Tensor]()
     for number in range(WARM_UP + frames):

@@ -70,18 +70,15 @@ def _waveform(folder: Path, codes: Tensor, reference: Tensor | None) -> Tensor:
 def _clone(folder: Path, entries: Mapping[str, Any], beside: Path) -> Clone:
     """Return the voice of the request's recording."""
     if not entries.get("ref_audio"):
-        raise BadRequest(
-            "a trace of a Base checkpoint needs 'ref_audio', the path of a recording",
-            field="ref_audio",
-        )
+        problem = "a trace of a Base checkpoint needs 'ref_audio', the path of a recording"
+        raise BadRequest(problem, field="ref_audio")
     samples = _read_recording(beside / entries["ref_audio"])
     vector = load_speaker_encoder(folder, CPU, torch.float32).embed(samples)
     if entries.get("x_vector_only"):
         return Clone(vector)
     if not entries.get("ref_text"):
-        raise BadRequest(
-            "a clone in context needs 'ref_text'; or set 'x_vector_only' to true", field="ref_text"
-        )
+        problem = "a clone in context needs 'ref_text'; or set 'x_vector_only' to true"
+        raise BadRequest(problem, field="ref_text")
     codes = load_encoder(folder / CODEC, CPU, torch.float32).encode(samples)  # [codebooks, frames]
     return Clone(vector, codes.T.contiguous(), entries["ref_text"])
 
@@ -91,9 +88,8 @@ def _read_recording(path: Path) -> Tensor:
     try:
         samples, rate = decode_recording(path.read_bytes())
     except OSError as error:
-        raise BadRequest(
-            f"ref_audio {str(path)!r} cannot be read ({error.strerror})", field="ref_audio"
-        ) from error
+        problem = f"ref_audio {str(path)!r} cannot be read ({error.strerror})"
+        raise BadRequest(problem, field="ref_audio") from error
     resampler = Resampler(rate, RATE_HZ)
     try:
         return torch.from_numpy(np.concatenate([resampler.write(samples), resampler.finish()]))
@@ -105,9 +101,8 @@ def _read_json(path: Path) -> dict[str, Any]:
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise BadRequest(
-            f"the request {str(path)!r} cannot be read as JSON ({error})", field="request"
-        ) from error
+        problem = f"the request {str(path)!r} cannot be read as JSON ({error})"
+        raise BadRequest(problem, field="request") from error
     if not isinstance(entries, dict):
         raise BadRequest(f"the request {str(path)!r} must be a JSON object", field="request")
     return entries
