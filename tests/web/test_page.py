@@ -37,23 +37,12 @@ LONG_TEXT = (
 )  # two minutes of beeps, one minute of work
 SPOKEN_MS = 20_000
 CONTROLS: Sequence[tuple[Role, str]] = (
-    ("textbox", "Text"),
-    ("combobox", "Model"),
-    ("combobox", "Speaker"),
-    ("combobox", "Language"),
-    ("textbox", "Instruction"),
-    ("slider", "Speed slider"),
-    ("spinbutton", "Speed"),
-    ("spinbutton", "Seed"),
-    ("combobox", "Sample rate"),
-    ("combobox", "Download format"),
-    ("textbox", "API key"),
-    ("button", "Speak"),
-    ("button", "Stop"),
-    ("button", "Download"),
-    ("progressbar", "Played"),
-    ("link", "API"),
-)
+    ("textbox", "Text"), ("combobox", "Model"), ("combobox", "Speaker"), ("combobox", "Language"),
+    ("textbox", "Instruction"), ("slider", "Speed slider"), ("spinbutton", "Speed"),
+    ("spinbutton", "Seed"), ("combobox", "Sample rate"), ("combobox", "Download format"),
+    ("textbox", "API key"), ("button", "Speak"), ("button", "Stop"), ("button", "Download"),
+    ("progressbar", "Played"), ("link", "API"),
+)  # fmt: skip
 
 
 def text_field(page: Page) -> Locator:

@@ -12,13 +12,10 @@ from vivavoce.errors import SettingsError
 
 ENV_PREFIX = "VIVAVOCE_"
 RENAMED = {  # old name → name
-    "model": "default_model",
-    "load": "load_models",
-    "grace_s": "shutdown_timeout_s",
-    "model_process": "isolate_models",
-    "max_waiting": "max_queued_requests",
+    "model": "default_model", "load": "load_models", "grace_s": "shutdown_timeout_s",
+    "model_process": "isolate_models", "max_waiting": "max_queued_requests",
     "max_waiting_s": "max_queued_audio_s",
-}
+}  # fmt: skip
 CONFIG_VARIABLE = "VIVAVOCE_CONFIG"  # names the TOML file when --config does not
 
 

@@ -35,13 +35,9 @@ MIN_PITCH: Final = 0.5  # the SDK allows 25 %, which the filters cannot produce
 
 RAW: Final = "audio/raw"
 FORMATS: Mapping[str, AudioFormat] = {
-    RAW: "pcm",
-    "audio/mpeg": "mp3",
-    "audio/mpeg3": "mp3",
-    "audio/*": "mp3",
-    "*/*": "mp3",
+    RAW: "pcm", "audio/mpeg": "mp3", "audio/mpeg3": "mp3", "audio/*": "mp3", "*/*": "mp3",
     "audio/wav": "wav",
-}
+}  # fmt: skip
 RAW_TYPE: Final = f"{RAW};encoding=signed-integer;bits=16;rate={RATE_HZ};endian=little"
 FRAMES_TYPE: Final = "application/octet-stream"
 HEADER: Final = struct.Struct("<Bqq")  # flags, bytes of JSON, bytes of audio
