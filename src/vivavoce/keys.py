@@ -59,10 +59,7 @@ class KeyFile:
         self.path = path
 
     def read(self) -> tuple[Key, ...] | None:
-        """Return the keys, or `None` if there is no file yet.
-
-        Raises `SettingsError` if it cannot be read.
-        """
+        """Return the keys, `None` without a file. Raises `SettingsError` if unreadable."""
         try:
             return _FORM.validate_json(self.path.read_bytes()).keys
         except FileNotFoundError:
@@ -86,10 +83,7 @@ class KeyFile:
         requests_per_minute: int | None = None,
         max_concurrent: int | None = None,
     ) -> str:
-        """Add a key and return it. It cannot be read later.
-
-        Raises `BadRequest` for an invalid name, or one that is in use.
-        """
+        """Add a key and return it, once. Raises `BadRequest` for an invalid or used name."""
         if not _NAME.fullmatch(name):
             raise BadRequest(
                 f"name {name!r} cannot be a key's: take up to 64 letters, digits, dots, dashes or "
@@ -172,10 +166,7 @@ class Keyring:
         return self._keys is not None
 
     def refresh(self) -> None:
-        """Read the file again if it has changed.
-
-        The check is one `stat`, cheap enough for each request.
-        """
+        """Read the file again if it has changed, by one `stat`, cheap for each request."""
         stamp = self._stamp_now()
         if stamp == self._stamp:
             return
@@ -191,10 +182,7 @@ class Keyring:
         self._keys = keys
 
     def find(self, secret: bytes) -> Key | None:
-        """Return the key whose secret is `secret`, or `None`.
-
-        Compares all keys in constant time, so the duration reveals nothing.
-        """
+        """Return the key whose secret is `secret`, compared in constant time, or `None`."""
         digest = _hash(secret)
         same = [key for key in self._keys or () if hmac.compare_digest(key.sha256, digest)]
         return same[-1] if same else None

@@ -15,10 +15,7 @@ def require_readable(*paths: Path) -> None:
 
 
 def why_unreadable(path: Path) -> str | None:
-    """Return why this process may not read `path`, or `None`.
-
-    `None` also stands for a path that does not exist.
-    """
+    """Return why this process may not read `path`, `None` if it may or if there is none."""
     try:
         if path.is_dir():
             os.scandir(path).close()

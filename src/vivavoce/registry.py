@@ -52,10 +52,7 @@ class ModelSpec:
 
 
 def options(kind: type[T], settings: Settings, prefix: str = "") -> T:
-    """Return the options class `kind`, filled from the settings of its fields' names.
-
-    A setting whose name begins with `prefix` is preferred to one without.
-    """
+    """Return `kind` filled from the settings of its fields' names, first those with `prefix`."""
     names = {field.name: prefix + field.name for field in fields(kind)}  # type: ignore[arg-type]  # a dataclass
     known = Settings.model_fields
     values: dict[str, Any] = {
@@ -116,10 +113,7 @@ MODELS = tuple(spec.kind for spec in EMBEDDED)
 
 
 def build_pool(settings: Settings) -> Pool:
-    """Return the models that `settings` offer, most preferred first.
-
-    Raise `SettingsError` for an unknown name.
-    """
+    """Return the offered models, preferred ones first. Raise `SettingsError` for unknown names."""
     if unknown := [name for name in settings.models if name not in MODELS]:
         problem = f"the setting 'models' names {unknown[0]!r}; it may hold {', '.join(MODELS)}"
         raise SettingsError(problem)

@@ -31,10 +31,7 @@ class Folders:
     cache: Path
 
     def states(self) -> Mapping[str, str]:
-        """Return `ok` or the problem of each folder, by name.
-
-        Accesses the disk, so call it outside the event loop.
-        """
+        """Return `ok` or the problem by folder. It uses the disk, so call it in a thread."""
         return {"temporary": _temporary(), "data": _kept(self.data), "cache": _kept(self.cache)}
 
 

@@ -141,10 +141,7 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
 
 
 def _describe(problem: Mapping[str, Any]) -> tuple[str | None, str]:
-    """Return the field and a message for one of pydantic's error details.
-
-    These are plain dictionaries, hence `Any`.
-    """
+    """Return the field and a message for an error detail of pydantic, a plain dictionary."""
     where = [str(part) for part in problem["loc"] if part not in ("body", "query")]
     kind = problem["type"]
     if kind == "json_invalid":
@@ -193,10 +190,7 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
 
 
 def _allowed_methods(request: Request) -> list[str]:
-    """Return the methods of all endpoints at the request's path.
-
-    Starlette names those of one endpoint only.
-    """
+    """Return the methods of all endpoints at the path. Starlette names those of one only."""
     found = []
     for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
         asked = {**request.scope, "method": method}

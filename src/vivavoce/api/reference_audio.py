@@ -21,10 +21,7 @@ _URL: Final = re.compile(r"\s{0,200}+(?!data:)[a-z][a-z0-9+.-]{1,20}:", re.IGNOR
 
 
 async def read_request(body: SynthesizeBody | SpeechBody) -> SpeechRequest:
-    """Return the request of `body`, with its recording decoded in a thread.
-
-    Raises `BadRequest` with the name of the field.
-    """
+    """Return the request of `body`, its recording decoded in a thread. Raises `BadRequest`."""
     request = body.to_request()
     words = (body.ref_text or "").strip() or None
     if body.ref_audio is None:
@@ -66,10 +63,7 @@ def _bytes(sent: str) -> bytes:
 
 
 def _decoded(sent: str) -> bytes:
-    """Decode base64 in pieces, since the interpreter blocks while one is decoded.
-
-    Raises `ValueError`.
-    """
+    """Decode base64 in pieces, as the interpreter blocks for one. Raises `ValueError`."""
     data, rest, padded = bytearray(), "", False
     for start in range(0, len(sent), PIECE_CHARS):
         text = rest + "".join(sent[start : start + PIECE_CHARS].split())

@@ -168,10 +168,7 @@ class ReplayStore:
                 del self._entries[key]
 
     def _make_room(self) -> None:
-        """Drop the least recently used answers above the limits.
-
-        Responses that are being sent keep theirs until they end.
-        """
+        """Drop the least recently used answers above the limits. Those being sent stay open."""
         finished = self._finished()
         size = sum(entry.speaking.result().size for _, entry in finished)
         for count, (key, entry) in zip(range(len(finished), 0, -1), finished, strict=True):
@@ -202,10 +199,7 @@ def parse_range(header: str, size: int) -> tuple[int, int] | None:
 
 
 async def record(request: Request, speak: Callable[[Request], Awaitable[Response]]) -> StoredAnswer:
-    """Return the answer of `speak` in a file, independent of the client's connection.
-
-    Raises `DiskFull`, and all errors of `speak`.
-    """
+    """Return `speak`'s answer in a file, without the client's connection. Raises `DiskFull` too."""
 
     async def stay_connected() -> Message:
         await asyncio.Event().wait()

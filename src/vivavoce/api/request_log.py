@@ -19,10 +19,7 @@ MAX_RECORDS: Final = 1_000
 
 @dataclass(eq=False, slots=True)
 class RequestRecord:
-    """One request for speech.
-
-    Model, voice and language are set when it is accepted, and `report` when it ends.
-    """
+    """One request. Model, voice and language are set when accepted, `report` when it ends."""
 
     request_id: str
     caller: str

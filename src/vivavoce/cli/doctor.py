@@ -84,18 +84,15 @@ def doctor(as_json: Json = False, config: Config = None) -> None:
     """
     from vivavoce.settings import Settings
 
-    diagnosis = _examine(Settings.read(config))
+    models = asyncio.run(_check_models(Settings.read(config)))
+    speaks = any(model.speaks for model in models)
+    diagnosis = Diagnosis(speaks, _machine(), _packages(), models)
     if as_json:
         typer.echo(json.dumps(asdict(diagnosis), indent=2))
     else:
         _print(diagnosis)
-    if not diagnosis.speaks:
+    if not speaks:
         raise typer.Exit(1)
-
-
-def _examine(settings: "Settings") -> Diagnosis:
-    models = asyncio.run(_check_models(settings))
-    return Diagnosis(any(model.speaks for model in models), _machine(), _packages(), models)
 
 
 def _machine() -> Machine:
@@ -138,10 +135,8 @@ def _package(requirement: "Requirement", extra: str | None) -> Package:
         version: str | None = metadata.version(requirement.name)
     except metadata.PackageNotFoundError:
         version = None
-    wrong = ""
-    if version is None:
-        wrong = "not installed"
-    elif not requirement.specifier.contains(version, prereleases=True):
+    wrong = "" if version else "not installed"
+    if version and not requirement.specifier.contains(version, prereleases=True):
         wrong = f"{version} is installed, {requirement.specifier} is needed"
     return Package(requirement.name, version, extra, wrong, f"pip install '{needed}'")
 
@@ -183,10 +178,10 @@ def _print(diagnosis: Diagnosis) -> None:
     """Print the diagnosis for people."""
     machine = diagnosis.machine
     memory = "unknown memory" if machine.memory_gib is None else f"{machine.memory_gib:g} GiB"
+    player = machine.player or "nothing (say needs -o FILE)"
     lines = [
         f"vivavoce {machine.vivavoce}, Python {machine.python}, {machine.platform}",
-        f"{machine.cores} cores, {memory}, plays with "
-        f"{machine.player or 'nothing (say needs -o FILE)'}",
+        f"{machine.cores} cores, {memory}, plays with {player}",
         "",
         "Models",
         *(_model_line(model) for model in diagnosis.models),

@@ -86,10 +86,7 @@ class HibariModel(Model[_HibariStream]):
         return [self._speak(stream) for stream in streams]
 
     def _read(self, text: str) -> Sequence[str]:
-        """Return the phonemes of `text`, a string for each sentence.
-
-        Raises `Unsupported` where the package fails.
-        """
+        """Return the phonemes by sentence. Raises `Unsupported` where the package fails."""
         try:
             read: Sequence[str] = self._tts.phonemize(verbalize_english(latin(text)))
         except MemoryError:
@@ -119,10 +116,7 @@ def _session(path: str) -> "InferenceSession":
 
 
 def latin(text: str) -> str:
-    """Return `text` with the letters of other scripts transliterated to Latin.
-
-    Otherwise foreign names would be skipped.
-    """
+    """Return `text` with foreign letters in Latin script, as they would be skipped."""
     return "".join(anyascii(c) if _is_foreign(c) else c for c in text)
 
 

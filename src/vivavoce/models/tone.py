@@ -184,10 +184,7 @@ def _runs_out_of_memory(stream: ToneStream) -> bool:
 
 
 def _fail(fault: Fault, start: int, end: int, chunk: int) -> Samples | None:
-    """Return the samples that replace `start` to `end` of a stream with `fault`.
-
-    Returns None if the stream speaks its own samples, or ends.
-    """
+    """Return what replaces `start` to `end` of a stream with `fault`, None for its own samples."""
     match fault.kind:
         case "raise":
             raise RuntimeError(f"the tone model was told to fail at step {fault.at_step}")

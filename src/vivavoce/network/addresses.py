@@ -27,10 +27,7 @@ def origin(host: str, port: int, *, tls: bool) -> str:
 
 
 def network_url(host: str, port: int, *, tls: bool) -> str | None:
-    """Return the URL for other devices of a server on `host`, or `None`.
-
-    `None` means a loopback address, or no network.
-    """
+    """Return the URL of `host` for other devices, `None` if loopback or without a network."""
     address = network_address() if host in EVERYWHERE else None if is_loopback(host) else host
     return None if address is None else f"{origin(address, port, tls=tls)}/"
 
@@ -46,10 +43,7 @@ def is_loopback(host: str) -> bool:
 
 
 def mdns_host() -> str:
-    """Return the mDNS host name of this server.
-
-    It differs from the machine's own name, which other programs announce.
-    """
+    """Return this server's mDNS host name, not the machine's own, which others announce."""
     return f"vivavoce-{socket.gethostname().partition('.')[0]}.local"
 
 

@@ -37,10 +37,7 @@ class Certificate:
 
 
 def load_certificate(certificate: Path, key: Path) -> Certificate:
-    """Return the two files after a check.
-
-    Raises `SettingsError` if they cannot be read or do not belong together.
-    """
+    """Return the two files, checked. Raises `SettingsError` if they do not belong together."""
     try:
         ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(certificate, key)
     except (OSError, ValueError) as error:  # an SSLError is an OSError

@@ -33,10 +33,7 @@ class Tracing:
 
     @classmethod
     def to(cls, endpoint: str) -> "Tracing":
-        """Return a tracer that sends spans in the background to the collector at `endpoint`.
-
-        An absent collector does not disturb it.
-        """
+        """Return a tracer for the collector at `endpoint`, whose absence disturbs nothing."""
         return cls(BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint)))
 
     def close(self) -> None:

@@ -154,7 +154,8 @@ class RemoteEngine(Engine):
             errors = list[VivavoceError]()
             for server in sorted(self._servers, key=lambda server: (not server.up, server.active)):
                 begun = False
-                asked = _with_time_until(ends_s, segment)
+                left_s = max(0.0, ends_s - time.monotonic())
+                asked = replace(segment, hints=replace(segment.hints, timeout_s=left_s))
                 try:
                     async with aclosing(server.speech(asked, self.info)) as speech:
                         async for samples in speech:
@@ -174,9 +175,3 @@ class RemoteEngine(Engine):
             if busy is None or time.monotonic() + busy.retry_after_s > until_s:
                 raise busy or errors[-1]
             await asyncio.sleep(busy.retry_after_s)
-
-
-def _with_time_until(ends_s: float, segment: Segment) -> Segment:
-    """Return `segment` with the seconds left until `ends_s` as its timeout."""
-    left_s = max(0.0, ends_s - time.monotonic())
-    return replace(segment, hints=replace(segment.hints, timeout_s=left_s))

@@ -40,10 +40,7 @@ class Speaker:
         self._model = model
 
     async def check_health(self) -> None:
-        """Load the model, so that a replica without it never counts as ready.
-
-        Raise the error that ended it for good.
-        """
+        """Load the model, or a replica without it would be ready. Raise what ended it."""
         async with self._pool.lease(self._model):
             pass
         if self._pool.failure is not None:
@@ -55,10 +52,7 @@ class Speaker:
     async def speak(
         self, segment: Segment, reference: Reference | None
     ) -> AsyncGenerator[Samples | StopReason | SerializedError]:
-        """Yield the audio of `segment`, then why it ended.
-
-        With a `reference` it has that voice.
-        """
+        """Yield the audio of `segment`, in the voice of `reference` if given, then why it ended."""
         try:
             async with self._pool.lease(self._model) as engine:
                 if reference is not None:
@@ -73,10 +67,7 @@ class Speaker:
 
 @dataclass(frozen=True, slots=True)
 class RayOptions:
-    """Settings of the models on a cluster.
-
-    At most `max_queued_requests` requests for a model wait for their first audio.
-    """
+    """Settings of a cluster's models: at most `max_queued_requests` wait for their first audio."""
 
     address: str = "auto"
     max_queued_requests: int = 64
@@ -101,10 +92,7 @@ class RayEngine(Engine):
         return self._info
 
     async def start(self) -> None:
-        """Find the application.
-
-        Raise `MissingDependency` without Ray, and `EngineFault` without cluster or application.
-        """
+        """Find the application. Raise `MissingDependency` without Ray, else `EngineFault`."""
         self._handle = await asyncio.to_thread(_connect, self._name, self._address)
         self._info = remote_info(await self._handle.info.remote(), self._name)
 

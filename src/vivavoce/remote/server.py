@@ -74,10 +74,7 @@ class RemoteServer:
         self._failed_s = time.monotonic()
 
     async def info(self) -> EngineInfo | None:
-        """Return its description of the model, or None if it is no vivavoce.
-
-        Raise as `speech` does.
-        """
+        """Return its description of the model, None if no vivavoce. Raise as `speech` does."""
         response = await self._get("v1/tts/models")
         if not response.is_success:
             error = self._error(response)

@@ -129,10 +129,7 @@ class ReferenceVoice:
 
 
 def reference_voice(info: EngineInfo, reference: Reference) -> ReferenceVoice:
-    """Return the recording as a voice. Raise `Unsupported` if the model clones no voices.
-
-    The remote server prepares the voice and caches it.
-    """
+    """Return the recording: the remote server prepares it. Raise `Unsupported` if it cannot."""
     if not info.capabilities.clones:
         raise clones_nothing(info)
     return ReferenceVoice(reference)

@@ -26,10 +26,7 @@ def config_from_environment() -> Path | None:
 
 
 def read_file(path: Path) -> dict[str, object]:
-    """Return the keys of a TOML file.
-
-    Raises `SettingsError` if it cannot be read or is not TOML.
-    """
+    """Return the keys of a TOML file. Raises `SettingsError` if it cannot be read, or is none."""
     try:
         with path.expanduser().open("rb") as file:
             return tomllib.load(file)
@@ -52,10 +49,7 @@ def check_environment(fields: Iterable[str]) -> None:
 
 
 def check_names(given: Mapping[str, object], known: Iterable[str], *, where: str) -> None:
-    """Raise `SettingsError` for the first name in `given` that is not in `known`.
-
-    The message says the setting's new name, or the closest known name.
-    """
+    """Raise `SettingsError` with the new or closest name for a name that is not `known`."""
     names = list(known)
     for name in given:
         if name in names:

@@ -22,10 +22,7 @@ _OPTIONS: dict[str, object] = {
 
 
 def create_page(server_url: str) -> "App":
-    """Return the page for the speech server at `server_url`, once in a process.
-
-    Raises `MissingDependency` without Streamlit.
-    """
+    """Return the page for a server, once in a process. Raises `MissingDependency`."""
     if find_spec("streamlit") is None:
         raise MissingDependency("the demo page needs streamlit: pip install 'vivavoce[ui]'")
     from streamlit.starlette import App

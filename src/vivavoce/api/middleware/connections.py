@@ -369,10 +369,7 @@ def _with_padding(app: ASGIApp, parser: _Parser) -> ASGIApp:
 
 
 def _only_health(app: ASGIApp) -> ASGIApp:
-    """Return `app`, but reject all requests except those to `/health`.
-
-    A supervisor must not restart a server because it has many connections.
-    """
+    """Return `app` for `/health` only: many connections are no reason for a restart."""
 
     async def refusing(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"].startswith("/health"):

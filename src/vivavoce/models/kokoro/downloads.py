@@ -105,10 +105,7 @@ def _pip() -> list[str]:
 
 
 def _environment(archive: Archive, scratch: Path) -> dict[str, str]:
-    """Return this process's environment, with pip's temporary files in `scratch`.
-
-    There their growth can be measured.
-    """
+    """Return our environment, with pip's temporary files in `scratch`, to measure them."""
     temporary, stand_in = scratch / "tmp", scratch / "stand-in" / "hatchling"
     temporary.mkdir()
     environment = os.environ | dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(temporary))
@@ -194,10 +191,7 @@ def download_file(url: str, path: Path, on_bytes: Callable[[int], None]) -> None
 
 @contextmanager
 def _open_url(url: str) -> "Iterator[tuple[httpx.Response, str]]":
-    """Request `url`, follow redirects, and yield the response and the stated SHA-256.
-
-    The hub states the hash of large files only. It is empty for others.
-    """
+    """Yield the response of `url` and its SHA-256, which the hub states for large files only."""
     import httpx
 
     with httpx.stream("GET", url, follow_redirects=True, timeout=60) as response:

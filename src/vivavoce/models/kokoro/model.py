@@ -133,10 +133,7 @@ def split_phonemes(phonemes: str, limit: int) -> Iterator[str]:
 
 
 def _cut(window: str) -> int:
-    """Return the length of the next run.
-
-    It ends after the last of the best breaks in the later two thirds of `window`, else with it.
-    """
+    """Return the next run's length: to the last of the best breaks beyond a third, else all."""
     for marks in BREAKS:
         at = max(window.rfind(mark) for mark in marks)
         if at >= len(window) // 3:
@@ -154,10 +151,7 @@ def trim(audio: Samples) -> Samples:
 
 
 def limit_peak(audio: Samples) -> Samples:
-    """Return `audio`, scaled down if it exceeds full scale.
-
-    Loud voices sometimes do, and clipped peaks crackle.
-    """
+    """Return `audio`, scaled down if it exceeds full scale: clipped peaks crackle."""
     peak = float(np.abs(audio).max(initial=0.0))
     return audio * np.float32(PEAK / peak) if peak > PEAK else audio  # NaN stays
 
@@ -216,10 +210,7 @@ def _run_options() -> "RunOptions":
 
 
 def _input_names(session: "InferenceSession", path: Path) -> tuple[str, str, str]:
-    """Return the input names of the tokens, the style and the speed.
-
-    Exports of the model differ in the first.
-    """
+    """Return the input names of tokens, style and speed. Exports differ in the first."""
     names = [value.name for value in session.get_inputs()]
     tokens = [name for name in names if name in ("tokens", "input_ids")]
     if len(tokens) != 1 or set(names) != {tokens[0], "style", "speed"}:

@@ -102,10 +102,7 @@ class ProcessClient:
         return f"the process of model {self._name!r} ended with {how}"
 
     def call(self, method: Method, *arguments: object) -> Any:  # Any: the results differ by method
-        """Call a method of `ModelServer` and return its result.
-
-        Raise its errors, and `EngineFault` if the process is gone.
-        """
+        """Call a method of `ModelServer`. Raise its errors, `EngineFault` without a process."""
         channel = self._free.get()
         try:
             return self._ask(channel, Call(method, arguments))
@@ -134,8 +131,7 @@ class ProcessClient:
 
     def _load(self, make: Callable[[], AnyModel], config: ProcessConfig) -> Loaded:
         self._aside.send(config)
-        loaded = self._ask(self._aside, make)
-        assert isinstance(loaded, Loaded)
+        loaded: Loaded = self._ask(self._aside, make)
         return loaded
 
     def _ask(self, channel: Channel, thing: object) -> Any:  # Any: likewise
@@ -230,8 +226,5 @@ class ProcessModel(Model[_ProcessStream]):
 
 
 def in_process(make: Callable[[], AnyModel], name: str, config: ProcessConfig) -> ProcessModel:
-    """Start a process and return its model, which `make` makes there.
-
-    `make` must be picklable. Raise its errors.
-    """
+    """Start a process and return the model that the picklable `make` makes. Raise its errors."""
     return ProcessModel(ProcessClient(make, name, config))

@@ -21,7 +21,7 @@ from vivavoce.api.responses import chunked, respond, stream, whole
 from vivavoce.api.routes.bodies import BoundedRoute
 from vivavoce.api.routes.wit.lipsync import Event, estimate
 from vivavoce.api.schemas.answers import Answers, audio_answers
-from vivavoce.api.schemas.requests import NOT_EMPTY, Flag, Instruct, Name, Number, optional
+from vivavoce.api.schemas.requests import Flag, Instruct, Name, Number, optional, text_field
 from vivavoce.audio import open_encoder
 from vivavoce.errors import Unsupported
 from vivavoce.synthesis.speech import Speech
@@ -66,11 +66,7 @@ class WitBody(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    q: str = Field(
-        description="The text to speak; markup is left out. At least one word.",
-        examples=["Hello, world."],
-        json_schema_extra=NOT_EMPTY,
-    )
+    q: str = text_field("The text to speak; markup is left out. At least one word.")
     voice: Name | None = optional("A `name` from `GET voices`; `Charlie` lets the server choose.")
     style: Instruct | None = optional("How to say it, for models that follow instructions.")
     speed: Annotated[float, Field(ge=50, le=200, allow_inf_nan=False), Number] = Field(
@@ -147,10 +143,7 @@ def _card(info: EngineInfo, voice: Voice) -> WitVoice:
 
 
 def _format(accept: str) -> AudioFormat:
-    """Return the first supported format in an Accept header.
-
-    Raises `Unsupported` if there is none.
-    """
+    """Return the first supported format in an Accept header. Raises `Unsupported`."""
     for part in accept.split(","):
         if (media_type := part.partition(";")[0].strip().lower()) in FORMATS:
             return FORMATS[media_type]

@@ -103,18 +103,12 @@ class Config:
 
     @property
     def follows_instruct(self) -> bool:
-        """True if the checkpoint follows a style instruction.
-
-        The 0.6B model and the clone model were not trained on any.
-        """
+        """True if it follows instructions. 0.6B and clone models were not trained on any."""
         return self.task == "voice_design" or (self.task == "custom_voice" and self.size != "0b6")
 
     @property
     def suppressed_tokens(self) -> tuple[int, ...]:
-        """Ids that the talker must not draw.
-
-        They are the last 1024 of its vocabulary, without the end of speech.
-        """
+        """Ids never to draw: the vocabulary's last 1024, without the end of speech."""
         last = range(self.codec_vocab_size - 1024, self.codec_vocab_size)
         return tuple(number for number in last if number >= 0 and number != self.codec_ids.eos)
 
@@ -222,10 +216,7 @@ def _sampling(section: Section, prefix: str) -> SamplingDefaults:
 
 
 def language_name(config: Config, language: str) -> str:
-    """Return `language` in the checkpoint's spelling.
-
-    Raises `Unsupported` if the checkpoint does not speak it.
-    """
+    """Return `language` in the checkpoint's spelling. Raises `Unsupported` if it has none."""
     name = language.lower()
     if name not in config.languages:
         problem = f"language {language!r} is not one of this model's: {', '.join(config.languages)}"

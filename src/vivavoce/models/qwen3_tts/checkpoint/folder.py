@@ -54,10 +54,7 @@ class Checkpoint:
         return self._embed(lay_out(request, self.config, self.tokenizer), request)
 
     def live_turn(self, request: PromptRequest) -> LiveTurn:
-        """Return the turn of `request`, with no text yet.
-
-        Raises `BadRequest` if anything but the text is invalid.
-        """
+        """Return the turn of `request`, with no text yet. Raises `BadRequest`."""
         check(request, self.config)
         return LiveTurn(LiveText(self.tokenizer, REPLY))
 
@@ -70,10 +67,7 @@ class Checkpoint:
         return None if layout is None else self._embed(layout, request)
 
     def _embed(self, layout: Layout, request: PromptRequest) -> tuple[Tensor, Tensor, Prefix]:
-        """Return the embedded `layout` and its shared prefix.
-
-        Raises `BadRequest` before it embeds anything if the prompt fits into no slot.
-        """
+        """Embed `layout`, with its shared prefix. Raises `BadRequest` if no slot is that long."""
         check_length(layout, request, prompt_positions(self.config))
         return *embed(layout, self.talker, request.clone), shared_prefix(layout, request.clone)
 
@@ -82,10 +76,7 @@ class Checkpoint:
         return self.talker.embed_text(torch.tensor(ids, dtype=torch.int64))
 
     def batch(self, slots: int, max_len: int, cuda_stream: CudaStream | None = None) -> Batch:
-        """Return an empty batch of `slots` streams.
-
-        `max_len` is the most positions of each stream, prompt and frames together.
-        """
+        """Return an empty batch of `slots` streams, `max_len` positions each, frames included."""
         talker, config, pad = self.talker, self.config, embed_pad(self.talker, self.config)
         most = min(max_len, config.max_positions)
         return Batch(talker, config, pad, slots=slots, max_len=most, cuda_stream=cuda_stream)
@@ -133,10 +124,7 @@ def load_checkpoint(
 
 
 def load_codec(folder: Path, device: torch.device, config: Config) -> CodecDecoder:
-    """Return the codec of a checkpoint.
-
-    Raises `EngineFault` if its codebooks are not those of the language model.
-    """
+    """Return the checkpoint's codec. Raises `EngineFault` for codebooks of another model."""
     codec = read_codec_config(folder)
     decoder = codec.decoder
     drawn = min(config.suppressed_tokens, default=config.codec_vocab_size)

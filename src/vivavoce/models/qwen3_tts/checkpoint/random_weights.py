@@ -43,10 +43,7 @@ TINY_CODEC = CodecConfig(
 
 
 def released_config(size: str) -> Config:
-    """Return the configuration of a released checkpoint, without voices and text.
-
-    `size` is "0.6b" or "1.7b".
-    """
+    """Return the configuration of "0.6b" or "1.7b" as released, without voices and text."""
     name, talker, predictor = TALKERS[size]
     return Config(
         task="base",

@@ -19,10 +19,7 @@ T = TypeVar("T", bound="DataclassInstance")
 
 
 def read_section(path: Path) -> "Section":
-    """Return the object in the JSON file `path`.
-
-    Raises `MissingDependency` if the file is absent, `EngineFault` if it holds no JSON object.
-    """
+    """Return the object in a JSON file. Raises `MissingDependency`, or `EngineFault` for others."""
     try:
         return Section("", json.loads(path.read_text(encoding="utf-8")), path)
     except FileNotFoundError as error:

@@ -31,10 +31,7 @@ _MISSING = "is missing: download the whole checkpoint again"
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A marker, or a run of text that BPE encodes independently of its neighbours.
-
-    `start` and `end` count characters of the text.
-    """
+    """A marker, or text that BPE encodes alone. `start` and `end` count characters of the text."""
 
     start: int
     end: int

@@ -33,10 +33,7 @@ Finish = Callable[[nn.Module], object]  # called with each submodule once its pa
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A module of the files that fills `rows` rows of our parameters.
-
-    With `repeated`, one row of the file fills all of these rows.
-    """
+    """A module of the files that fills `rows` of our rows, all with one row if `repeated`."""
 
     name: str
     rows: int
@@ -54,10 +51,7 @@ class Released:
 
 
 def released(module: nn.Module, prefix: str = "") -> Iterator[Released]:
-    """Yield the tensors of the files that fill the parameters of `module`.
-
-    Names are those of the parameters, unless a module has `parts`.
-    """
+    """Yield the tensors of the files for the parameters of `module`, by name or by `parts`."""
     for path, owner in module.named_modules():
         parts: tuple[Part, ...] = getattr(owner, "parts", ())
         for leaf, parameter in owner.named_parameters(recurse=False):

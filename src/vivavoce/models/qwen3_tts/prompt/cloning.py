@@ -55,10 +55,7 @@ class Cloner:
             raise EngineFault(f"the encoders of {str(folder)!r} {problem}")
 
     def prepare(self, reference: Reference) -> ClonedVoice:
-        """Return the voice of `reference`, in context if it has a text.
-
-        Raises `BadRequest` if the recording is too short or too long.
-        """
+        """Return the voice, in context if there is a text. Raises `BadRequest` by its length."""
         _check_length(reference)
         at_rate = _at_rate(reference, self._encoder.sample_rate_hz)
         samples = torch.from_numpy(at_rate).to(self._device)

@@ -64,10 +64,7 @@ def _marker_start(text: str, markers: Sequence[str]) -> int:
 
 
 def _joins(char: str) -> bool:
-    """True if `char` may combine with the one before it.
-
-    An unassigned character may be a combining mark of a newer Unicode version.
-    """
+    """True if `char` may combine with the one before it, now or in a newer Unicode."""
     category = unicodedata.category(char)
     return category.startswith("M") or category == "Cn"
 

@@ -43,10 +43,7 @@ class Clone:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PromptRequest:
-    """Text, voice and style of a prompt.
-
-    `stream_text` feeds the text during speech instead of before.
-    """
+    """Text, voice and style. `stream_text` feeds the text during speech instead of before."""
 
     text: str
     language: str = AUTO
@@ -94,7 +91,9 @@ def lay_out_turn(
     They are those of a `TURN` without its end. If they are not `complete`, more may follow
     `trailing`. Returns None while there are too few to begin.
     """
-    _check_chars(request)
+    if request.instruct and (length := len(request.instruct)) > MAX_INSTRUCT_CHARS:
+        problem = f"instruct has {length:,} characters, the limit is {MAX_INSTRUCT_CHARS:,}"
+        raise BadRequest(f"{problem}: shorten it", field="instruct")  # before it is tokenized
     text = turn[ROLE:]
     if complete and not text:
         raise BadRequest("the text is empty: send something to say", field="text")
@@ -206,10 +205,7 @@ def _speech(
 
 
 def _language_id(request: PromptRequest, config: Config) -> int | None:
-    """Return the codec id of the language, or None to let the model decide.
-
-    For a dialect speaker, Chinese is the dialect.
-    """
+    """Return the codec id of the language, of a dialect for its speakers' Chinese, or None."""
     name = language_name(config, request.language)
     if name in (AUTO, "chinese") and request.speaker is not None:
         name = config.dialects.get(request.speaker.lower(), name)
@@ -230,15 +226,6 @@ def _indices(positions: Sequence[Position], device: torch.device) -> dict[str, T
         kind: torch.tensor(indices, device=device, dtype=torch.int64)
         for kind, indices in places.items()
     }
-
-
-def _check_chars(request: PromptRequest) -> None:
-    """Raise `BadRequest` for an instruction that is too long to tokenize."""
-    if request.instruct and (length := len(request.instruct)) > MAX_INSTRUCT_CHARS:
-        raise BadRequest(
-            f"instruct has {length:,} characters, the limit is {MAX_INSTRUCT_CHARS:,}: shorten it",
-            field="instruct",
-        )
 
 
 def check(request: PromptRequest, config: Config) -> None:

@@ -166,10 +166,7 @@ def measure(speaking: Speaking, machine: Machine, batch: int, frames: int) -> Pa
 
 
 def frames_of_one(speaking: Speaking, frames: int) -> Callable[[], float]:
-    """Return a function that makes the next frame of one stream and returns its milliseconds.
-
-    It can be called `frames` times.
-    """
+    """Return a function that makes one stream's next frame, `frames` times, and returns its ms."""
     cuda_stream = _cuda_stream(speaking)
     with cuda_stream.current():
         batch = _open(speaking, cuda_stream, 1, frames)
@@ -184,10 +181,7 @@ def frames_of_one(speaking: Speaking, frames: int) -> Callable[[], float]:
 
 
 def peak_memory(device: str) -> int:
-    """Return the most bytes taken so far, of a CUDA device or of the process.
-
-    It is 0 where the system does not count them.
-    """
+    """Return the most bytes taken of a CUDA device or by the process, 0 if not counted."""
     if device.startswith("cuda"):
         most: int = torch.cuda.max_memory_allocated(device)
         return most
@@ -208,10 +202,7 @@ def _cuda_stream(speaking: Speaking) -> CudaStream:
 
 
 def _codec_runner(codec: CodecDecoder, cuda_stream: CudaStream, streams: int) -> CodecRunner:
-    """Return the codec for `streams` streams.
-
-    On CUDA its graphs are captured before it is measured.
-    """
+    """Return the codec for `streams` streams, on CUDA with its graphs captured before."""
     codec_runner = CodecRunner(codec, cuda_stream, streams)
     if cuda_stream.fixed:
         slots = [codec_runner.open() for _ in range(streams)]
@@ -243,10 +234,7 @@ def _sampling(config: Config, seed: int) -> Sampling:
 
 
 def _first_audio_ms(speaking: Speaking) -> float:
-    """Return the milliseconds from a prompt to the samples of its first frame.
-
-    It is the median of three, measured after all graphs are captured.
-    """
+    """Return the ms from a prompt to its first samples: the median of three, after captures."""
     cuda_stream, codec_stream, taken = _cuda_stream(speaking), _cuda_stream(speaking), []
     with cuda_stream.current():
         batch = _open(speaking, cuda_stream, 1, 2)

@@ -57,10 +57,7 @@ def trace_speech(folder: Path, entries: Mapping[str, Any], beside: Path) -> Mapp
 
 
 def _waveform(folder: Path, codes: Tensor, reference: Tensor | None) -> Tensor:
-    """Return the samples of `codes` [frames, codebooks].
-
-    They are decoded right after the `reference`, whose own samples are cut off.
-    """
+    """Return the samples of `codes` [frames, codebooks], that follow those of `reference`."""
     decoder = load_decoder(folder / CODEC, CPU, torch.float32)
     heard = codes if reference is None else torch.cat([reference, codes])
     samples = decoder.decode(heard.T[None])[0]

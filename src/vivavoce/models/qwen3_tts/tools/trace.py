@@ -21,10 +21,7 @@ from vivavoce.models.qwen3_tts.prompt.layout import Clone, PromptRequest
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TraceRequest:
-    """A request to trace.
-
-    At most `max_frames` frames are made, fewer if the end of speech comes first.
-    """
+    """A request to trace, up to the end of speech or `max_frames` frames."""
 
     prompt: PromptRequest
     sampling: Sampling = field(default_factory=Sampling)
@@ -65,10 +62,7 @@ def _sampling(entries: Mapping[str, Any], config: Config) -> Sampling:
 def _overridden(
     defaults: SamplingDefaults, entries: Mapping[str, Any], prefix: str
 ) -> SamplingDefaults:
-    """Return `defaults` with the entries of that prefix in their place.
-
-    `greedy` without a prefix counts for both.
-    """
+    """Return `defaults` with the entries of that prefix. `greedy` without one counts for both."""
     given = {name: entries[prefix + name] for name in _FIELDS if prefix + name in entries}
     if "greedy" in entries:
         given.setdefault("greedy", entries["greedy"])
