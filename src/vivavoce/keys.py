@@ -85,11 +85,8 @@ class KeyFile:
     ) -> str:
         """Add a key and return it, once. Raises `BadRequest` for an invalid or used name."""
         if not _NAME.fullmatch(name):
-            raise BadRequest(
-                f"name {name!r} cannot be a key's: take up to 64 letters, digits, dots, dashes or "
-                "underscores",
-                field="name",
-            )
+            allowed = "take up to 64 letters, digits, dots, dashes or underscores"
+            raise BadRequest(f"name {name!r} cannot be a key's: {allowed}", field="name")
         secret = _PREFIX + secrets.token_urlsafe(32)
         made = datetime.now(UTC).isoformat(timespec="seconds")
         limits = (requests_per_minute, max_concurrent)
@@ -97,11 +94,8 @@ class KeyFile:
 
         def added(keys: tuple[Key, ...]) -> tuple[Key, ...]:
             if any(other.name == name for other in keys):
-                raise BadRequest(
-                    f"name {name!r} has a key already: choose another, or "
-                    f"`vivavoce keys revoke {name}` first",
-                    field="name",
-                )
+                next_step = f"choose another, or `vivavoce keys revoke {name}` first"
+                raise BadRequest(f"name {name!r} has a key already: {next_step}", field="name")
             return (*keys, key)
 
         self._change(added)

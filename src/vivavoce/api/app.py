@@ -177,16 +177,11 @@ def _add_middleware(app: FastAPI, settings: Settings, server: Server) -> None:
     """Add the layers around the endpoints, from the innermost to the outermost."""
     wit_paths = wit.paths(settings.wit_prefix)
     app.add_middleware(HeadMiddleware)
-    app.add_middleware(
-        BodyLimitMiddleware,
-        max_bytes=settings.max_body_bytes,
-        max_total_bytes=settings.max_bodies_bytes,
-    )
-    app.add_middleware(
-        AuthMiddleware,
-        keyring=Keyring(settings.data_dir / FILE_NAME),
-        lists=[path for path in wit_paths if path.endswith("/voices")],
-    )
+    most, total = settings.max_body_bytes, settings.max_bodies_bytes
+    app.add_middleware(BodyLimitMiddleware, max_bytes=most, max_total_bytes=total)
+    keyring = Keyring(settings.data_dir / FILE_NAME)
+    lists = [path for path in wit_paths if path.endswith("/voices")]
+    app.add_middleware(AuthMiddleware, keyring=keyring, lists=lists)
     app.add_middleware(DrainMiddleware, lifecycle=server.lifecycle)
     app.add_middleware(
         CORSMiddleware,

@@ -119,13 +119,10 @@ def answer_to(request: HTTPConnection, error: VivavoceError) -> Response:
         retry_after_s = error.retry_after_s
     elif isinstance(error, NotReady):
         retry_after_s = 5.0
+    field = field_name(request, error.field) if isinstance(error, BadRequest) else None
+    status, code, message = status_of(error), error.code, error.message
     response = error_response(
-        request,
-        status_of(error),
-        code=error.code,
-        message=error.message,
-        field=field_name(request, error.field) if isinstance(error, BadRequest) else None,
-        retry_after_s=retry_after_s,
+        request, status, code=code, message=message, field=field, retry_after_s=retry_after_s
     )
     if isinstance(error, Unauthorized):
         response.headers["WWW-Authenticate"] = "Bearer"

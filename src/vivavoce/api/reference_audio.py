@@ -31,11 +31,8 @@ async def read_request(body: SynthesizeBody | SpeechBody) -> SpeechRequest:
                 raise BadRequest(problem, field=field)
         return request
     if body.x_vector_only is False and words is None:
-        raise BadRequest(
-            "ref_text is missing, which x_vector_only: false asks for: send what is said in "
-            "ref_audio",
-            field="ref_text",
-        )
+        problem = "ref_text is missing, which x_vector_only: false asks for"
+        raise BadRequest(f"{problem}: send what is said in ref_audio", field="ref_text")
     sent = body.ref_audio
     samples, rate_hz = await asyncio.to_thread(lambda: decode_recording(_bytes(sent)))
     words = None if body.x_vector_only else words
@@ -47,11 +44,9 @@ def _bytes(sent: str) -> bytes:
     if (prefix := _DATA_URL.match(sent)) is not None:
         sent = sent[prefix.end() :]
     elif _URL.match(sent):
-        raise BadRequest(
-            f"ref_audio is {sent[:80]!r}, and nothing is fetched here: send the recording itself, "
-            "in base64",
-            field="ref_audio",
-        )
+        problem = f"ref_audio is {sent[:80]!r}, and nothing is fetched here"
+        message = f"{problem}: send the recording itself, in base64"
+        raise BadRequest(message, field="ref_audio")
     try:
         return _decoded(sent)
     except (binascii.Error, ValueError) as error:

@@ -98,11 +98,8 @@ async def whole(http: Request, speech: Speech, request: SpeechRequest) -> Respon
         raise
     spool.rewind()
     start = _exact_start(request.format, spool, speech)
-    headers = {
-        **_speech_headers(http, speech),
-        "X-Finish-Reason": speech.finish_reason,
-        "Content-Length": str(len(start) + spool.unread),
-    }
+    headers = {**_speech_headers(http, speech), "X-Finish-Reason": speech.finish_reason}
+    headers["Content-Length"] = str(len(start) + spool.unread)
     return _SpeechResponse(start, spool, MEDIA_TYPES[request.format], headers)
 
 
@@ -131,12 +128,8 @@ def _exact_start(audio_format: AudioFormat, spool: Spool, speech: Speech) -> byt
 
 def _speech_headers(http: Request, speech: Speech) -> dict[str, str]:
     """Return the headers that describe the speech."""
-    values = {
-        "X-Model": speech.model,
-        "X-Voice": speech.voice,
-        "X-Language": speech.language,
-        "X-Sample-Rate": str(speech.sample_rate_hz),
-    }
+    values = {"X-Model": speech.model, "X-Voice": speech.voice, "X-Language": speech.language}
+    values["X-Sample-Rate"] = str(speech.sample_rate_hz)
     if speech.ignored:
         values["X-Ignored"] = ", ".join(field_name(http, field) for field in speech.ignored)
     headers = {header: to_header(value) for header, value in values.items()}

@@ -166,19 +166,13 @@ def listen(host: str, port: int) -> socket.socket:
 
 def _bind_problem(host: str, port: int, error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
-        return (
-            f"port {port} on {host!r} is taken: stop what listens there, or choose another with "
-            "--port"
-        )
+        taken = f"port {port} on {host!r} is taken"
+        return f"{taken}: stop what listens there, or choose another with --port"
     if error.errno in (errno.EACCES, errno.EPERM):
-        return (
-            f"port {port} needs rights that this user does not have: choose one from 1024 up with "
-            "--port"
-        )
-    return (
-        f"cannot listen on host {host!r}, port {port} ({error.strerror}): choose an address of "
-        "this machine with --host"
-    )
+        problem = f"port {port} needs rights that this user does not have"
+        return f"{problem}: choose one from 1024 up with --port"
+    problem = f"cannot listen on host {host!r}, port {port} ({error.strerror})"
+    return f"{problem}: choose an address of this machine with --host"
 
 
 def _announce(settings: "Settings", port: int, certificate: Certificate | None) -> None:

@@ -132,11 +132,10 @@ class Server(uvicorn.Server):
         """
         if self.config.ssl:
             await first_bytes(connection, HANDSHAKE_TIMEOUT_S)
-        await asyncio.get_running_loop().connect_accepted_socket(
-            self._protocol,
-            connection,
-            ssl=self.config.ssl,
-            ssl_handshake_timeout=HANDSHAKE_TIMEOUT_S if self.config.ssl else None,
+        tls, loop = self.config.ssl, asyncio.get_running_loop()
+        timeout_s = HANDSHAKE_TIMEOUT_S if tls else None
+        await loop.connect_accepted_socket(
+            self._protocol, connection, ssl=tls, ssl_handshake_timeout=timeout_s
         )
 
     def _protocol(self) -> BoundedHTTP:
@@ -155,11 +154,8 @@ class Server(uvicorn.Server):
         if self._lifecycle.over:
             self.cut = self._lifecycle.running
             if self.cut:
-                log.error(
-                    "%d requests were cut: they took longer than the setting 'shutdown_timeout_s' "
-                    "allows",
-                    self.cut,
-                )
+                reason = "they took longer than the setting 'shutdown_timeout_s' allows"
+                log.error("%d requests were cut: %s", self.cut, reason)
         # A slow client may not have received its whole answer yet.
         self.config.timeout_graceful_shutdown = max(math.ceil(self._lifecycle.grace_left_s), 1)
         if self._lifecycle.over or self._lifecycle.failure is not None:

@@ -66,18 +66,13 @@ class HibariModel(Model[_HibariStream]):
         self._tts.phonemize("Warm up.")  # loads the lexicons
 
     def open(self, segment: Segment) -> _HibariStream:
-        utterances = [
-            piece
-            for phonemes in self._read(segment.text)
-            for piece in textwrap.wrap(phonemes, MAX_PHONEMES)
-            if any(map(str.isalpha, piece))
-        ]
+        read = self._read(segment.text)
+        pieces = (one for phonemes in read for one in textwrap.wrap(phonemes, MAX_PHONEMES))
+        utterances = [piece for piece in pieces if any(map(str.isalpha, piece))]
         if not utterances:
-            raise Unsupported(
-                f"'hibari' speaks English and found nothing to say in {segment.text!r}; "
-                "choose a model that speaks the language of the text",
-                field="text",
-            )
+            problem = f"'hibari' speaks English and found nothing to say in {segment.text!r}"
+            message = f"{problem}; choose a model that speaks the language of the text"
+            raise Unsupported(message, field="text")
         return _HibariStream(iter(utterances), np.random.default_rng(segment.seed or 0))
 
     def step(

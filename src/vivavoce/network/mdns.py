@@ -36,16 +36,11 @@ def advertise(host: str, port: int, *, tls: bool) -> Iterator[str]:
     address = network_address() if host in EVERYWHERE else host
     hostname = socket.gethostname().partition(".")[0]
     properties = {"path": "/", "api": "/v1/tts", "tls": "1" if tls else "0", "version": __version__}
+    name, web = f"vivavoce on {hostname}, port {port}", "_https" if tls else "_http"
+    where, server = [_packed(address, host)], f"{mdns_host()}."
     services = [
-        ServiceInfo(
-            kind,
-            f"vivavoce on {hostname}, port {port}.{kind}",
-            port,
-            addresses=[_packed(address, host)],
-            properties=properties,
-            server=f"{mdns_host()}.",
-        )
-        for kind in (SERVICE, "_https._tcp.local." if tls else "_http._tcp.local.")
+        ServiceInfo(kind, f"{name}.{kind}", port, 0, 0, properties, server, addresses=where)
+        for kind in (SERVICE, f"{web}._tcp.local.")
     ]
     try:
         zeroconf = Zeroconf(interfaces=InterfaceChoice.Default if host in EVERYWHERE else [host])

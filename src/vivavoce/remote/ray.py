@@ -120,11 +120,9 @@ class RayEngine(Engine):
                 return
             except BackPressureError as error:
                 if time.monotonic() + RETRY_AFTER_S > until_s:
-                    raise Overloaded(
-                        f"all replicas of {self._name!r} are busy, and enough requests wait; try "
-                        "again soon",
-                        retry_after_s=RETRY_AFTER_S,
-                    ) from error
+                    busy = f"all replicas of {self._name!r} are busy, and enough requests wait"
+                    message = f"{busy}; try again soon"
+                    raise Overloaded(message, retry_after_s=RETRY_AFTER_S) from error
                 await asyncio.sleep(RETRY_AFTER_S)
             except (RayError, RayServeException) as error:
                 if begun or tries == TRIES:

@@ -54,13 +54,8 @@ def main() -> None:
     form = _draw_fields(connection, state)
     empty = deque[SpeechResult](maxlen=KEPT_RESULTS)
     results: deque[SpeechResult] = st.session_state.setdefault("results", empty)
-    asked = st.button(
-        "Speak",
-        type="primary",
-        icon=":material/play_arrow:",
-        width="stretch",
-        disabled=bool(state.problem),
-    )
+    icon, off = ":material/play_arrow:", bool(state.problem)
+    asked = st.button("Speak", type="primary", icon=icon, width="stretch", disabled=off)
     if asked and (result := _speak(connection, form)):
         results.appendleft(result)
         st.session_state["spoken"] = st.session_state.get("spoken", 0) + 1
@@ -119,11 +114,9 @@ def _draw_fields(connection: Connection, state: ServerState) -> SpeechForm:
         "Model", state.names, format_func=lambda name: labels.get(name, name), key="model"
     )
     offered = read_choices(connection, state, model)
+    names = {AUTO: AUTO, **offered.speakers}
     speaker = columns[1].selectbox(
-        "Speaker",
-        (AUTO, *offered.speakers),
-        format_func=lambda name: offered.speakers.get(name, name),
-        key=f"speaker of {model}",
+        "Speaker", names, format_func=names.__getitem__, key=f"speaker of {model}"
     )
     language = columns[2].selectbox(
         "Language", offered.languages, format_func=str.capitalize, key=f"language of {model}"
@@ -182,19 +175,12 @@ def _draw_advanced(
 
 
 def _draw_recording() -> tuple[bytes | None, str | None]:
-    file = st.file_uploader(
-        "Recording to clone",
-        RECORDINGS,
-        key="ref_audio",
-        help="The voice to speak with, for models that clone. Use only voices that you may use.",
-    )
+    text = "The voice to speak with, for models that clone. Use only voices that you may use."
+    file = st.file_uploader("Recording to clone", RECORDINGS, key="ref_audio", help=text)
     if file is None:
         return None, None
-    words = st.text_input(
-        "Transcript of the recording",
-        key="ref_text",
-        help="Word for word. Without it only the voice is cloned, not the manner.",
-    )
+    text = "Word for word. Without it only the voice is cloned, not the manner."
+    words = st.text_input("Transcript of the recording", key="ref_text", help=text)
     return file.getvalue(), words.strip() or None
 
 

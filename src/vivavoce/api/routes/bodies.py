@@ -124,11 +124,8 @@ async def _received(request: Request, max_bytes: int, *, recordings: bool) -> by
 
 
 def _too_large(max_bytes: int) -> BodyTooLarge:
-    return BodyTooLarge(
-        f"the body is larger than {max_bytes:,} bytes without a recording, the limit: send the "
-        "text in parts",
-        field="text",
-    )
+    problem = f"the body is larger than {max_bytes:,} bytes without a recording, the limit"
+    return BodyTooLarge(f"{problem}: send the text in parts", field="text")
 
 
 def _is_json(request: Request) -> bool:
@@ -149,11 +146,8 @@ def _parse(data: bytes, max_bytes: int) -> object:
     text = data.decode(json.detect_encoding(data), "surrogatepass")
     del data
     if len(list(islice(_TOKEN.finditer(text), MAX_TOKENS + 1))) > MAX_TOKENS:
-        raise BadRequest(
-            f"the body holds more than {MAX_TOKENS:,} tokens of JSON: leave out what is not in "
-            "/docs",
-            field="body",
-        )
+        problem = f"the body holds more than {MAX_TOKENS:,} tokens of JSON"
+        raise BadRequest(f"{problem}: leave out what is not in /docs", field="body")
     values = json.loads(text, parse_int=_whole_number)
     if recording is not None and isinstance(values, dict) and values.get(_RECORDING) == "":
         values[_RECORDING] = recording

@@ -56,11 +56,8 @@ async def model(model: str, synthesizer: SynthesizerDep) -> ModelCard:
     """Return one model."""
     cards = {card.id: card for card in await _cards(synthesizer)}
     if model not in cards:
-        raise UnknownModel(
-            f"model {model[:MAX_NAME_CHARS]!r} is not offered here; choose one of "
-            f"{', '.join(cards)}",
-            field="model",
-        )
+        problem = f"model {model[:MAX_NAME_CHARS]!r} is not offered here"
+        raise UnknownModel(f"{problem}; choose one of {', '.join(cards)}", field="model")
     return cards[model]
 
 

@@ -170,13 +170,9 @@ class SynthesizeQuery(SpeechFields):
 
     def to_request(self) -> SpeechRequest:
         """Return the request, with defaults. Raises `BadRequest` for an unknown language."""
-        return self.request(
-            self.text,
-            task=self.task,
-            speaker=self.speaker or None,
-            instruct=self.instruct or None,
-            format=self.format or "wav",
-        )
+        speaker, instruct = self.speaker or None, self.instruct or None
+        names = {"task": self.task, "speaker": speaker, "instruct": instruct}
+        return self.request(self.text, **names, format=self.format or "wav")
 
 
 class SynthesizeBody(SynthesizeQuery, ReferenceFields):
@@ -235,10 +231,6 @@ class SpeechBody(SpeechFields, ReferenceFields):
     def to_request(self) -> SpeechRequest:
         """Return the request, with defaults. Raises `BadRequest` for an unknown language."""
         voice = self.voice.id if isinstance(self.voice, VoiceId) else self.voice
-        return self.request(
-            self.input,
-            task=self.task_type,
-            speaker=voice or None,
-            instruct=self.instructions or None,
-            format=self.response_format or "mp3",
-        )
+        instruct = self.instructions or None
+        names = {"task": self.task_type, "speaker": voice or None, "instruct": instruct}
+        return self.request(self.input, **names, format=self.response_format or "mp3")

@@ -217,11 +217,8 @@ class ProcessModel(Model[_ProcessStream]):
         if voice is None:
             return None
         if not isinstance(voice, _ProcessVoice) or voice.owner is not self:
-            raise BadRequest(
-                f"the voice was not prepared by model {self.info.name!r} as it is loaded now: "
-                "prepare it again",
-                field="ref_audio",
-            )
+            problem = f"the voice was not prepared by model {self.info.name!r} as it is loaded now"
+            raise BadRequest(f"{problem}: prepare it again", field="ref_audio")
         return voice.key
 
 

@@ -207,12 +207,9 @@ def _generation(path: Path) -> GenerationConfig:
 
 def _sampling(section: Section, prefix: str) -> SamplingDefaults:
     draws = section.optional("do_sample" if not prefix else f"{prefix}dosample", bool)
-    return SamplingDefaults(
-        temperature=section.number(f"{prefix}temperature", 0.9),
-        top_k=section.integer(f"{prefix}top_k", 50),
-        top_p=section.number(f"{prefix}top_p", 1.0),
-        greedy=draws is False,
-    )
+    temperature = section.number(f"{prefix}temperature", 0.9)
+    top_k, top_p = section.integer(f"{prefix}top_k", 50), section.number(f"{prefix}top_p", 1.0)
+    return SamplingDefaults(temperature, top_k, top_p, greedy=draws is False)
 
 
 def language_name(config: Config, language: str) -> str:

@@ -19,13 +19,8 @@ from vivavoce.permissions import require_readable
 if TYPE_CHECKING:
     from huggingface_hub import HFCacheInfo
 
-RELEASED = (
-    "Qwen/Qwen3-TTS-12Hz-0.6B-CustomVoice",
-    "Qwen/Qwen3-TTS-12Hz-1.7B-CustomVoice",
-    "Qwen/Qwen3-TTS-12Hz-1.7B-VoiceDesign",
-    "Qwen/Qwen3-TTS-12Hz-0.6B-Base",
-    "Qwen/Qwen3-TTS-12Hz-1.7B-Base",
-)
+_SIZES = ("0.6B-CustomVoice", "1.7B-CustomVoice", "1.7B-VoiceDesign", "0.6B-Base", "1.7B-Base")
+RELEASED = tuple(f"Qwen/Qwen3-TTS-12Hz-{size}" for size in _SIZES)
 CONFIG, CODEC, WEIGHTS = "config.json", "speech_tokenizer", "model.safetensors"
 _OWN = (CONFIG, "generation_config.json", "vocab.json", "merges.txt", "tokenizer_config.json")
 NEEDED = (*_OWN, f"{CODEC}/{CONFIG}")
@@ -157,11 +152,8 @@ def remove(hub_id: HubId, *, folder: Path | None = None) -> tuple[Path, int] | N
         return None
     (repo,) = found
     if not all(task_of(revision.snapshot_path / CONFIG) for revision in repo.revisions):
-        raise UnknownModel(
-            f"{hub_id.repo!r} in {str(repo.repo_path)!r} is no Qwen3-TTS checkpoint: "
-            "remove it with hf cache rm",
-            field="model",
-        )
+        problem = f"{hub_id.repo!r} in {str(repo.repo_path)!r} is no Qwen3-TTS checkpoint"
+        raise UnknownModel(f"{problem}: remove it with hf cache rm", field="model")
     revision = hub_id.revision
     commits = [
         one.commit_hash for one in repo.revisions if revision in (None, one.commit_hash, *one.refs)

@@ -255,11 +255,9 @@ def _check_clone(clone: Clone, config: Config) -> None:
         )
     if clone.codes is not None:
         if clone.codes.dim() != 2 or clone.codes.shape[1] != config.codebooks:
-            raise BadRequest(
-                f"reference codes have shape {tuple(clone.codes.shape)}, must be "
-                f"(frames, {config.codebooks})",
-                field="ref_audio",
-            )
+            problem = f"reference codes have shape {tuple(clone.codes.shape)}"
+            message = f"{problem}, must be (frames, {config.codebooks})"
+            raise BadRequest(message, field="ref_audio")
         if not clone.text:
             problem = "a clone in context needs the words of its recording"
             raise BadRequest(problem, field="ref_text")
