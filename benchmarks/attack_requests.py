@@ -56,19 +56,8 @@ def run(token: str) -> str:
 
 
 _TOKENS = (
-    "😀",
-    "http://",
-    "😀 ",
-    "http://",
-    "🇩🇪",
-    "😀",
-    "👍🏽",
-    "https://",
-    "☺️",
-    "mailto:",
-    "<b x=",
-    "½",
-)
+    "😀", "http://", "😀 ", "http://", "🇩🇪", "😀", "👍🏽", "https://", "☺️", "mailto:", "<b x=", "½",
+)  # fmt: skip
 TEXTS: Final = [native(text=run(token)) for token in _TOKENS]
 
 

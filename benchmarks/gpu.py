@@ -33,16 +33,8 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 THERE = {
-    "torch",
-    "triton",
-    "tokenizers",
-    "safetensors",
-    "httpx",
-    "typer",
-    "rich",
-    "pytest",
-    "numpy",
-}
+    "torch", "triton", "tokenizers", "safetensors", "httpx", "typer", "rich", "pytest", "numpy",
+}  # fmt: skip
 LEFT_OUT = {"hibari-tts"}  # another voice
 MOST_MB = 60  # that may have to be carried
 SERVED = (
@@ -139,15 +131,9 @@ def tests(kit: Kit, until_s: float) -> None:
     chosen = ["-m", "gpu", *files] if not kit.dry else ["-m", "not gpu", "-k", "norm", files[0]]
     # Without the project's settings, whose plugins a bare machine lacks.
     bare = [
-        "-c",
-        os.devnull,
-        "--rootdir",
-        str(ROOT),
-        "--noconftest",
-        "--import-mode=importlib",
-        "-p",
+        "-c", os.devnull, "--rootdir", str(ROOT), "--noconftest", "--import-mode=importlib", "-p",
         "no:cacheprovider",
-    ]
+    ]  # fmt: skip
     with contextlib.ExitStack() as stack:
         stack.callback(
             lambda: kit.note("tests", {"passed": passed, "seconds": time.monotonic() - started_s})
@@ -169,15 +155,8 @@ def bench(kit: Kit, until_s: float) -> None:
         for size in sizes:
             for weights in ("auto", "int8"):
                 options = [
-                    "--size",
-                    size,
-                    "--weights",
-                    weights,
-                    "--batch",
-                    batch,
-                    "--device",
-                    kit.device,
-                ]
+                    "--size", size, "--weights", weights, "--batch", batch, "--device", kit.device,
+                ]  # fmt: skip
                 frames = ["--frames", "9" if kit.dry else "48"]
                 kit.run(
                     "bench",
@@ -196,13 +175,8 @@ def load(kit: Kit, until_s: float) -> None:
         raise Cut(f"nothing to serve with: {', '.join(lacking)} are missing (see --wheels)")
     folder = random_checkpoint("tiny" if kit.dry else "1.7b", kit.scratch)
     options = [
-        "--folder",
-        str(folder),
-        "--size",
-        "tiny" if kit.dry else "1.7b",
-        "--device",
-        kit.device,
-    ]
+        "--folder", str(folder), "--size", "tiny" if kit.dry else "1.7b", "--device", kit.device,
+    ]  # fmt: skip
     plan = (
         ["--rate", "2", "--seconds", "2"] if kit.dry else ["--rate", "1,4,10,20", "--seconds", "12"]
     )
@@ -218,14 +192,9 @@ def peers(kit: Kit, until_s: float) -> None:
     folder = random_checkpoint("tiny" if kit.dry else "1.7b", kit.scratch)
     for name in ("ours", *found):
         options = [
-            str(folder),
-            "--device",
-            kit.device,
-            "--dtype",
-            "float32" if kit.dry else "bfloat16",
-            "--threads",
-            "4",
-        ]
+            str(folder), "--device", kit.device, "--dtype", "float32" if kit.dry else "bfloat16",
+            "--threads", "4",
+        ]  # fmt: skip
         command = [sys.executable, "benchmarks/qwen_peer.py", name, *options]
         asked = (
             f"import subprocess; subprocess.run({command!r}, "
@@ -327,17 +296,9 @@ def fetch(folder: Path) -> int:
     print("to be carried:", ", ".join(needed))
     with tempfile.TemporaryDirectory() as scratch:
         pip = [
-            sys.executable,
-            "-m",
-            "pip",
-            "download",
-            "--quiet",
-            "--no-deps",
-            "--only-binary",
-            ":all:",
-            "-d",
-            scratch,
-        ]
+            sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary",
+            ":all:", "-d", scratch,
+        ]  # fmt: skip
         machine = ["--python-version", "3.12", "--platform", f"manylinux_2_28_{os.uname().machine}"]
         subprocess.run([*pip, *machine, *pinned(needed)], check=True)
         wheels = sorted(Path(scratch).glob("*.whl"))

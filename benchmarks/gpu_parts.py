@@ -66,12 +66,9 @@ def bench(given: argparse.Namespace) -> Iterator[Row]:
     from vivavoce.models.qwen3_tts.tools.bench import measure, peak_memory, prepare
 
     options = {
-        "device": given.device,
-        "dtype": "auto",
-        "weights": given.weights,
-        "threads": threads(given),
-        "codec": True,
-    }
+        "device": given.device, "dtype": "auto", "weights": given.weights,
+        "threads": threads(given), "codec": True,
+    }  # fmt: skip
     speaking, machine = prepare(given.size, **options)
     for batch in given.batch:
         pace = measure(speaking, machine, batch, given.frames)
@@ -166,12 +163,9 @@ def profile(given: argparse.Namespace) -> Iterator[Row]:
     from vivavoce.models.qwen3_tts.tools.bench import frames_of_one, prepare
 
     options = {
-        "device": given.device,
-        "dtype": "auto",
-        "weights": given.weights,
-        "threads": threads(given),
-        "codec": False,
-    }
+        "device": given.device, "dtype": "auto", "weights": given.weights,
+        "threads": threads(given), "codec": False,
+    }  # fmt: skip
     speaking, machine = prepare(given.size, **options)
     step = frames_of_one(speaking, PROFILED + 3)
     for _ in range(3):

@@ -220,11 +220,8 @@ async def _run(
     tasks: Sequence[Task], listener: "WhisperModel", server: str | None, console: Console
 ) -> list[Result]:
     columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+    )  # fmt: skip
     models = tuple(dict.fromkeys(task.model for task in tasks))
     results = []
     with Progress(*columns, console=console, transient=True) as progress:
@@ -374,16 +371,9 @@ def _rate(counts: Sequence[Count]) -> float:
 def table(scores: Sequence[Score]) -> Table:
     """Return the scores as a table. A figure over the target is red."""
     heads = (
-        "language",
-        "model",
-        "counted by",
-        "plain %",
-        "numbers %",
-        "all %",
-        "target %",
-        "readings %",
-        "sentences",
-    )
+        "language", "model", "counted by", "plain %", "numbers %", "all %", "target %",
+        "readings %", "sentences",
+    )  # fmt: skip
     view = Table(*heads, title="Errors heard by Whisper base (int8)")
     for one in scores:
         rates = (_coloured(rate, one.target) for rate in (one.plain, one.numbers, one.all))

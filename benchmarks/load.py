@@ -43,12 +43,9 @@ class Question:
 
     def body(self) -> bytes:
         fields = {
-            "text": self.text,
-            "model": self.model,
-            "speaker": self.speaker,
-            "format": "pcm",
+            "text": self.text, "model": self.model, "speaker": self.speaker, "format": "pcm",
             "stream": True,
-        }
+        }  # fmt: skip
         if self.max_new_tokens is not None:
             fields["max_new_tokens"] = self.max_new_tokens
         return json.dumps(fields).encode("ascii")

@@ -160,14 +160,8 @@ def measure_apart(
 ) -> Loaded:
     """Run `measure` in a process of its own and return its result."""
     command = [
-        sys.executable,
-        __file__,
-        str(folder),
-        "--dtype",
-        dtype,
-        "--max-batch",
-        str(max_batch),
-    ]
+        sys.executable, __file__, str(folder), "--dtype", dtype, "--max-batch", str(max_batch),
+    ]  # fmt: skip
     first = [] if after is None else ["--after", str(after)]
     done = subprocess.run(
         [*command, "--device", device, *first, "--inside"], stdout=subprocess.PIPE, check=True

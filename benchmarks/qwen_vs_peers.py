@@ -86,14 +86,9 @@ def running(contender: Contender, setup: Setup) -> Iterator["subprocess.Popen[st
     ]
     options = ["--device", setup.device, "--dtype", contender.dtype, "--weights", contender.weights]
     command = [
-        str(python),
-        str(PEER),
-        contender.kind,
-        str(setup.folder),
-        *options,
-        "--threads",
+        str(python), str(PEER), contender.kind, str(setup.folder), *options, "--threads",
         str(setup.threads),
-    ]
+    ]  # fmt: skip
     environment = oracle_environment() if contender.kind == "published" else None
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment

@@ -38,13 +38,8 @@ CODEC_IDS = {
     "codec_nothink_id": 2155, "codec_think_bos_id": 2156, "codec_think_eos_id": 2157,
 }  # fmt: skip
 MARKERS = (
-    "<|endoftext|>",
-    "<|im_start|>",
-    "<|im_end|>",
-    "<tts_pad>",
-    "<tts_text_bos>",
-    "<tts_text_eod>",
-)
+    "<|endoftext|>", "<|im_start|>", "<|im_end|>", "<tts_pad>", "<tts_text_bos>", "<tts_text_eod>",
+)  # fmt: skip
 WORDS = (
     "assistant",
     "user",
@@ -163,21 +158,12 @@ def config(task: str, shape: Shape, markers: dict[str, int], text_vocab: int) ->
 def stack_config(stack: Stack, vocab: int, codebooks: int) -> dict[str, Any]:
     """Return the part of `config.json` that describes one decoder."""
     return {
-        "vocab_size": vocab,
-        "hidden_size": stack.hidden,
-        "intermediate_size": stack.intermediate,
-        "num_hidden_layers": stack.layers,
-        "num_attention_heads": stack.heads,
-        "num_key_value_heads": stack.kv_heads,
-        "head_dim": stack.head_dim,
-        "hidden_act": "silu",
-        "attention_bias": False,
-        "use_sliding_window": False,
-        "max_position_embeddings": 32768,
-        "rms_norm_eps": 1e-6,
-        "rope_theta": 1000000,
-        "num_code_groups": codebooks,
-    }
+        "vocab_size": vocab, "hidden_size": stack.hidden, "intermediate_size": stack.intermediate,
+        "num_hidden_layers": stack.layers, "num_attention_heads": stack.heads,
+        "num_key_value_heads": stack.kv_heads, "head_dim": stack.head_dim, "hidden_act": "silu",
+        "attention_bias": False, "use_sliding_window": False, "max_position_embeddings": 32768,
+        "rms_norm_eps": 1e-6, "rope_theta": 1000000, "num_code_groups": codebooks,
+    }  # fmt: skip
 
 
 def write_tokenizer(folder: Path) -> tuple[dict[str, int], int]:
@@ -194,12 +180,9 @@ def write_tokenizer(folder: Path) -> tuple[dict[str, int], int]:
                 vocab[word[:end]] = len(vocab)
     markers = {text: len(vocab) + index for index, text in enumerate(MARKERS)}
     flags = {
-        "lstrip": False,
-        "rstrip": False,
-        "normalized": False,
-        "single_word": False,
+        "lstrip": False, "rstrip": False, "normalized": False, "single_word": False,
         "special": True,
-    }
+    }  # fmt: skip
     write_json(folder / "vocab.json", vocab)
     (folder / "merges.txt").write_text(
         "#version: 0.2\n" + "\n".join(merges) + "\n", encoding="utf-8"

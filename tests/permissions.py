@@ -18,8 +18,5 @@ def bound_by_permissions() -> list[str]:
     if shutil.which("setpriv") is None:
         pytest.skip("file permissions do not bind root, and setpriv is not here")
     return [
-        "setpriv",
-        f"--bounding-set={_CAPABILITIES}",
-        f"--inh-caps={_CAPABILITIES}",
-        sys.executable,
-    ]
+        "setpriv", f"--bounding-set={_CAPABILITIES}", f"--inh-caps={_CAPABILITIES}", sys.executable,
+    ]  # fmt: skip

@@ -138,17 +138,9 @@ def test_say_reads_stdin_and_writes_stdout(tmp_path: Path) -> None:
 
 def test_the_options_reach_the_model(tmp_path: Path) -> None:
     options = [
-        "--speaker",
-        "hum",
-        "--language",
-        "german",
-        "--speed",
-        "0.5",
-        "--seed",
-        "3",
-        "--sample-rate",
-        "16000",
-    ]
+        "--speaker", "hum", "--language", "german", "--speed", "0.5", "--seed", "3",
+        "--sample-rate", "16000",
+    ]  # fmt: skip
     result = run("say", TEXT, "-o", tmp_path / "a.wav", *options, "--instruct", "Whisper.")
     assert "by hum (tone, de)" in result.stderr
     assert "tone does not have instruct" in result.stderr
@@ -531,16 +523,9 @@ def test_serve_drops_a_request_that_trickles_in(monkeypatch: pytest.MonkeyPatch)
 def test_ctrl_c_ends_say_with_130_and_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VIVAVOCE_TONE_REAL_TIME_FACTOR", "1")
     command = [
-        sys.executable,
-        "-m",
-        "vivavoce",
-        "say",
-        "A long text. " * 100,
-        "-o",
-        "-",
-        "--format",
+        sys.executable, "-m", "vivavoce", "say", "A long text. " * 100, "-o", "-", "--format",
         "pcm",
-    ]
+    ]  # fmt: skip
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.read(1)

@@ -108,6 +108,14 @@ async def test_the_lists_agree_with_each_other(remote: AsyncClient) -> None:
     assert "tone" in {model.id for model in await remote.models()}
 
 
+async def test_fields_have_the_limits_of_the_server(remote: AsyncClient) -> None:
+    fields = await remote.fields()
+    assert (fields["speed"]["minimum"], fields["speed"]["maximum"]) == (0.25, 4.0)
+    assert "flac" in fields["format"]["enum"]
+    assert fields["ref_text"]["maxLength"] == 5_000
+    assert fields["text"]["type"] == "string"
+
+
 async def test_health_tells_the_state_of_each_model(remote: AsyncClient) -> None:
     assert (await remote.health()).models == {"tone": "unloaded"}
     await remote.speak(TEXT)

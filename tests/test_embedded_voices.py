@@ -18,16 +18,8 @@ from vivavoce.settings import Settings
 pytestmark = pytest.mark.slow
 
 QWEN_SPEAKERS = [
-    "vivian",
-    "serena",
-    "uncle_fu",
-    "dylan",
-    "eric",
-    "ryan",
-    "aiden",
-    "ono_anna",
-    "sohee",
-]
+    "vivian", "serena", "uncle_fu", "dylan", "eric", "ryan", "aiden", "ono_anna", "sohee",
+]  # fmt: skip
 
 SENTENCES = [
     # language, text, the model and the voice that answer when nobody is named, seconds that a

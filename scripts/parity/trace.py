@@ -39,12 +39,8 @@ from vivavoce.cli import app
 
 # The largest allowed differences. Tensors without one must be identical.
 TOLERANCES = {
-    "prompt": 1e-5,
-    "trailing": 1e-5,
-    "logits": 1e-4,
-    "waveform": 1e-4,
-    "speaker_embedding": 1e-4,
-}
+    "prompt": 1e-5, "trailing": 1e-5, "logits": 1e-4, "waveform": 1e-4, "speaker_embedding": 1e-4,
+}  # fmt: skip
 LOGIT_STRIDE = 61  # of the logits, every 61st column is kept in the repository
 
 Tensors = dict[str, torch.Tensor]

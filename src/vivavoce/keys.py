@@ -59,19 +59,14 @@ class KeyFile:
         self.path = path
 
     def read(self) -> tuple[Key, ...] | None:
-        """Return the keys, or `None` if there is no file yet.
-
-        Raises `SettingsError` if it cannot be read.
-        """
+        """Return the keys, `None` without a file. Raises `SettingsError` if unreadable."""
         try:
             return _FORM.validate_json(self.path.read_bytes()).keys
         except FileNotFoundError:
             return None
         except OSError as error:
-            why = (
-                why_unreadable(self.path) or f"{str(self.path)!r} cannot be read ({error.strerror})"
-            )
-            raise SettingsError(f"the key file {why}") from error
+            cannot = f"{str(self.path)!r} cannot be read ({error.strerror})"
+            raise SettingsError(f"the key file {why_unreadable(self.path) or cannot}") from error
         except ValidationError as error:
             problem = error.errors(include_url=False, include_input=False)[0]
             where = ".".join(map(str, problem["loc"])) or "the whole"
@@ -88,29 +83,19 @@ class KeyFile:
         requests_per_minute: int | None = None,
         max_concurrent: int | None = None,
     ) -> str:
-        """Add a key and return it. It cannot be read later.
-
-        Raises `BadRequest` for an invalid name, or one that is in use.
-        """
+        """Add a key and return it, once. Raises `BadRequest` for an invalid or used name."""
         if not _NAME.fullmatch(name):
-            raise BadRequest(
-                f"name {name!r} cannot be a key's: take up to 64 letters, digits, dots, dashes or "
-                "underscores",
-                field="name",
-            )
+            allowed = "take up to 64 letters, digits, dots, dashes or underscores"
+            raise BadRequest(f"name {name!r} cannot be a key's: {allowed}", field="name")
         secret = _PREFIX + secrets.token_urlsafe(32)
         made = datetime.now(UTC).isoformat(timespec="seconds")
-        key = Key(
-            name, _hash(secret.encode()), tuple(scopes), made, requests_per_minute, max_concurrent
-        )
+        limits = (requests_per_minute, max_concurrent)
+        key = Key(name, _hash(secret.encode()), tuple(scopes), made, *limits)
 
         def added(keys: tuple[Key, ...]) -> tuple[Key, ...]:
             if any(other.name == name for other in keys):
-                raise BadRequest(
-                    f"name {name!r} has a key already: choose another, or "
-                    f"`vivavoce keys revoke {name}` first",
-                    field="name",
-                )
+                next_step = f"choose another, or `vivavoce keys revoke {name}` first"
+                raise BadRequest(f"name {name!r} has a key already: {next_step}", field="name")
             return (*keys, key)
 
         self._change(added)
@@ -122,18 +107,14 @@ class KeyFile:
         def removed(keys: tuple[Key, ...]) -> tuple[Key, ...]:
             left = tuple(key for key in keys if key.name != name)
             if left == keys:
-                raise BadRequest(
-                    f"name {name!r} has no key: see `vivavoce keys list`", field="name"
-                )
+                message = f"name {name!r} has no key: see `vivavoce keys list`"
+                raise BadRequest(message, field="name")
             return left
 
         self._change(removed)
 
     def _change(self, change: Callable[[tuple[Key, ...]], tuple[Key, ...]]) -> None:
-        """Replace the file atomically.
-
-        The new file is also the lock for one writer at a time.
-        """
+        """Replace the file atomically. The new file is also the lock for one writer at a time."""
         new = self.path.with_name(f"{self.path.name}.new")
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -144,9 +125,8 @@ class KeyFile:
                 "try again, or remove it if none does"
             ) from error
         except OSError as error:
-            raise SettingsError(
-                f"cannot write {str(new)!r} ({error.strerror}): choose another data_dir"
-            ) from error
+            problem = f"cannot write {str(new)!r} ({error.strerror}): choose another data_dir"
+            raise SettingsError(problem) from error
         try:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(_FORM.dump_json(_Contents(change(self.read() or ())), indent=2))
@@ -180,10 +160,7 @@ class Keyring:
         return self._keys is not None
 
     def refresh(self) -> None:
-        """Read the file again if it has changed.
-
-        The check is one `stat`, cheap enough for each request.
-        """
+        """Read the file again if it has changed, by one `stat`, cheap for each request."""
         stamp = self._stamp_now()
         if stamp == self._stamp:
             return
@@ -199,16 +176,10 @@ class Keyring:
         self._keys = keys
 
     def find(self, secret: bytes) -> Key | None:
-        """Return the key whose secret is `secret`, or `None`.
-
-        Compares all keys in constant time, so the duration reveals nothing.
-        """
+        """Return the key whose secret is `secret`, compared in constant time, or `None`."""
         digest = _hash(secret)
-        found = None
-        for key in self._keys or ():
-            if hmac.compare_digest(key.sha256, digest):
-                found = key
-        return found
+        same = [key for key in self._keys or () if hmac.compare_digest(key.sha256, digest)]
+        return same[-1] if same else None
 
     def _stamp_now(self) -> tuple[int, int, int] | None:
         try:
@@ -223,9 +194,8 @@ def parse_scopes(names: str) -> tuple[Scope, ...]:
     wanted = [name.strip() for name in names.split(",")]
     scopes = tuple(scope for scope in SCOPES if scope in wanted)
     if unknown := [name for name in wanted if name not in SCOPES]:
-        raise BadRequest(
-            f"scope {unknown[0]!r} is none: choose from {', '.join(SCOPES)}", field="scopes"
-        )
+        problem = f"scope {unknown[0]!r} is none: choose from {', '.join(SCOPES)}"
+        raise BadRequest(problem, field="scopes")
     return scopes
 
 

@@ -15,10 +15,7 @@ def require_readable(*paths: Path) -> None:
 
 
 def why_unreadable(path: Path) -> str | None:
-    """Return why this process may not read `path`, or `None`.
-
-    `None` also stands for a path that does not exist.
-    """
+    """Return why this process may not read `path`, `None` if it may or if there is none."""
     try:
         if path.is_dir():
             os.scandir(path).close()
@@ -32,14 +29,12 @@ def why_unreadable(path: Path) -> str | None:
 
 
 def _explain(path: Path) -> str:
-    blocked = next(
-        (folder for folder in path.parents[::-1] if not os.access(folder, os.X_OK)), path
-    )
+    closed = (folder for folder in path.parents[::-1] if not os.access(folder, os.X_OK))
+    blocked = next(closed, path)
     status = blocked.stat()
     user = f"uid {os.geteuid()}" if hasattr(os, "geteuid") else "this user"
     return (
         f"{str(path)!r} cannot be read by {user}: {str(blocked)!r} belongs to uid {status.st_uid} "
-        "and "
-        f"has mode {stat.S_IMODE(status.st_mode):03o}; let this user read it (chmod -R a+rX "
-        f"{str(blocked)!r}), or run as uid {status.st_uid}"
+        f"and has mode {stat.S_IMODE(status.st_mode):03o}; let this user read it "
+        f"(chmod -R a+rX {str(blocked)!r}), or run as uid {status.st_uid}"
     )

@@ -52,10 +52,7 @@ class ModelSpec:
 
 
 def options(kind: type[T], settings: Settings, prefix: str = "") -> T:
-    """Return the options class `kind`, filled from the settings of its fields' names.
-
-    A setting whose name begins with `prefix` is preferred to one without.
-    """
+    """Return `kind` filled from the settings of its fields' names, first those with `prefix`."""
     names = {field.name: prefix + field.name for field in fields(kind)}  # type: ignore[arg-type]  # a dataclass
     known = Settings.model_fields
     values: dict[str, Any] = {
@@ -68,24 +65,17 @@ def _named(name: str) -> Callable[[Settings], tuple[str, ...]]:
     return lambda settings: (name,) if name in settings.models else ()
 
 
-def _qwen(settings: Settings, name: str) -> MakeModel:
-    return partial(
-        make_qwen, name, settings.checkpoints[name], options(QwenOptions, settings, "qwen_")
-    )
-
-
-def _qwen_preview(settings: Settings, name: str) -> Callable[[], Preview]:
-    return partial(
-        preview_qwen, name, settings.checkpoints[name], options(QwenOptions, settings, "qwen_")
+def _qwen(make: Callable[..., T]) -> Callable[[Settings, str], Callable[[], T]]:
+    return lambda settings, name: partial(
+        make, name, settings.checkpoints[name], options(QwenOptions, settings, "qwen_")
     )
 
 
 def _remote(settings: Settings, name: str) -> MakeEngine:
     from vivavoce.remote.engine import RemoteEngine, RemoteOptions
 
-    return partial(
-        RemoteEngine, name, settings.remotes[name], options(RemoteOptions, settings, "remote_")
-    )
+    remote = options(RemoteOptions, settings, "remote_")
+    return partial(RemoteEngine, name, settings.remotes[name], remote)
 
 
 def _ray(settings: Settings, name: str) -> MakeEngine:
@@ -111,8 +101,8 @@ SPECS = (
     ModelSpec(
         "qwen",
         lambda settings: tuple(settings.checkpoints),
-        _qwen,
-        preview=_qwen_preview,
+        _qwen(make_qwen),
+        preview=_qwen(preview_qwen),
         step_factor=6,
     ),
     ModelSpec("remote", lambda settings: tuple(settings.remotes), connect=_remote),
@@ -123,21 +113,16 @@ MODELS = tuple(spec.kind for spec in EMBEDDED)
 
 
 def build_pool(settings: Settings) -> Pool:
-    """Return the models that `settings` offer, most preferred first.
-
-    Raise `SettingsError` for an unknown name.
-    """
+    """Return the offered models, preferred ones first. Raise `SettingsError` for unknown names."""
     if unknown := [name for name in settings.models if name not in MODELS]:
-        raise SettingsError(
-            f"the setting 'models' names {unknown[0]!r}; it may hold {', '.join(MODELS)}"
-        )
+        problem = f"the setting 'models' names {unknown[0]!r}; it may hold {', '.join(MODELS)}"
+        raise SettingsError(problem)
     sources = {
         name: _source(spec, settings, name) for spec in SPECS for name in spec.names(settings)
     }
-    limit = settings.max_model_memory_gb
     return Pool(
         {name: sources[name] for name in settings.offered},
-        max_memory_bytes=None if limit is None else int(limit * 1e9),
+        max_memory_bytes=_bytes(settings.max_model_memory_gb),
         max_queued_requests=settings.max_queued_requests,
         idle_unload_s=settings.idle_unload_s,
     )
@@ -159,14 +144,12 @@ def _local_engine(make: MakeModel, name: str, settings: Settings) -> LocalEngine
     limits = Limits(
         settings.max_queued_requests, settings.max_queued_audio_s, settings.max_ahead_s, timeout_s
     )
-    isolated = settings.isolate_models and os.name == "posix"
-    return LocalEngine(
-        in_process(make, name, _process_config(settings)) if isolated else make(), limits
-    )
+    if not settings.isolate_models or os.name != "posix":
+        return LocalEngine(make(), limits)
+    memory = _bytes(settings.max_process_memory_gb)
+    config = ProcessConfig(settings.log_level, settings.log_format, memory)
+    return LocalEngine(in_process(make, name, config), limits)
 
 
-def _process_config(settings: Settings) -> ProcessConfig:
-    most = settings.max_process_memory_gb
-    return ProcessConfig(
-        settings.log_level, settings.log_format, None if most is None else int(most * 1e9)
-    )
+def _bytes(gigabytes: float | None) -> int | None:
+    return None if gigabytes is None else int(gigabytes * 1e9)

@@ -20,6 +20,7 @@ SPOOL_BYTES: Final = 8 * 2**20  # a larger answer waits on disk, not in memory
 READ_BYTES: Final = 64 * 2**10
 RETRY_AFTER_S: Final = 5.0  # until another answer may have been sent
 OK: Final = "ok"
+_FAILS: Final = f"whole answers of more than {SPOOL_BYTES:,} bytes fail"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +31,7 @@ class Folders:
     cache: Path
 
     def states(self) -> Mapping[str, str]:
-        """Return `ok` or the problem of each folder, by name.
-
-        Accesses the disk, so call it outside the event loop.
-        """
+        """Return `ok` or the problem by folder. It uses the disk, so call it in a thread."""
         return {"temporary": _temporary(), "data": _kept(self.data), "cache": _kept(self.cache)}
 
 
@@ -52,16 +50,8 @@ def _temporary() -> str:
             file.write(b"\0")
         free = shutil.disk_usage(folder).free
     except OSError as error:
-        return (
-            f"{folder!r} cannot be written ({error.strerror}): whole answers of more than "
-            f"{SPOOL_BYTES:,} bytes fail"
-        )
-    if free < SPOOL_BYTES:
-        return (
-            f"{folder!r} has {free:,} bytes left: whole answers of more than {SPOOL_BYTES:,} bytes "
-            "fail"
-        )
-    return OK
+        return f"{folder!r} cannot be written ({error.strerror}): {_FAILS}"
+    return OK if free >= SPOOL_BYTES else f"{folder!r} has {free:,} bytes left: {_FAILS}"
 
 
 def _kept(folder: Path) -> str:
@@ -70,12 +60,11 @@ def _kept(folder: Path) -> str:
         return OK  # created when needed
     if why := why_unreadable(folder):
         return why
-    if not os.access(folder, os.W_OK):
-        return (
-            f"{str(folder)!r} can be read, and not written: what is in it cannot be changed from "
-            "here"
-        )
-    return OK
+    if os.access(folder, os.W_OK):
+        return OK
+    return (
+        f"{str(folder)!r} can be read, and not written: what is in it cannot be changed from here"
+    )
 
 
 class SpoolLimit:

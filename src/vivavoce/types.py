@@ -105,10 +105,7 @@ class SamplingOptions:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reference:
-    """A recording of the voice to speak with.
-
-    `text` is its transcript. With it, a model can use the recording itself as a prompt.
-    """
+    """A recording of the voice to speak with. With its transcript, `text`, it can be a prompt."""
 
     samples: Samples
     sample_rate_hz: int
@@ -183,10 +180,7 @@ class AudioChunk:
 
 @dataclass(frozen=True, slots=True)
 class SpeechReport:
-    """The outcome and timing of one request, for metrics and traces.
-
-    Points in time are those of the monotonic clock.
-    """
+    """The outcome and timing of one request. Points in time are the monotonic clock's."""
 
     model: str
     finish_reason: FinishReason

@@ -236,13 +236,9 @@ async def test_a_refused_request_s_body_is_not_read(keys: KeyFile) -> None:
     keys.create("phone")
     app = create_app(Settings(data_dir=keys.path.parent), tone_pool())
     scope = {
-        "type": "http",
-        "method": "POST",
-        "path": NATIVE,
-        "query_string": b"",
-        "headers": [],
+        "type": "http", "method": "POST", "path": NATIVE, "query_string": b"", "headers": [],
         "root_path": "",
-    }
+    }  # fmt: skip
     sent = []
 
     async def receive() -> dict[str, object]:

@@ -33,15 +33,8 @@ def server(
     """Run `vivavoce serve` with the tone model, and yield its process and address."""
     environment = environment_with(folder, **settings)
     command = [
-        sys.executable,
-        "-m",
-        "vivavoce",
-        "serve",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-    ]
+        sys.executable, "-m", "vivavoce", "serve", "--host", "127.0.0.1", "--port", str(port),
+    ]  # fmt: skip
     with (folder / "log").open("a") as log, subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=log, text=True
     ) as process:  # fmt: skip

@@ -164,12 +164,8 @@ async def test_async_sdk_speaks_beside_itself(tone_url: str) -> None:
 
 async def test_voice_may_be_an_object_and_optional_fields_null(client: httpx.AsyncClient) -> None:
     body = {
-        "input": TEXT,
-        "voice": {"id": "hum"},
-        "model": None,
-        "speed": None,
-        "instructions": None,
-    }
+        "input": TEXT, "voice": {"id": "hum"}, "model": None, "speed": None, "instructions": None,
+    }  # fmt: skip
     response = await client.post(
         "/v1/audio/speech",
         json={**body, "response_format": None, "stream_format": None, "extra": [1]},

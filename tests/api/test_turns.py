@@ -94,12 +94,9 @@ def test_speech_that_is_not_complete_in_time_breaks_off() -> None:
     pool = Pool({"tone": lambda: LocalEngine(ToneModel(faults=FAULTS), Limits(max_ahead_s=1.0))})
     with serving(create_app(Settings(), pool)) as url:
         body = {
-            "text": LONG_TEXT,
-            "speaker": "endless",
-            "stream": True,
-            "format": "pcm",
+            "text": LONG_TEXT, "speaker": "endless", "stream": True, "format": "pcm",
             "timeout_s": 0.5,
-        }
+        }  # fmt: skip
         with httpx.stream("POST", url + NATIVE, json=body) as response:
             assert response.status_code == 200
             with pytest.raises(httpx.RemoteProtocolError):

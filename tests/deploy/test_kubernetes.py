@@ -41,10 +41,7 @@ def test_variables_are_settings(resource: dict[str, Any]) -> None:
 
 def test_a_manifest_with_an_unknown_field_fails() -> None:
     resource = {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {"name": "a"},
-        "spec": {"prots": []},
-    }
+        "apiVersion": "v1", "kind": "Service", "metadata": {"name": "a"}, "spec": {"prots": []},
+    }  # fmt: skip
     with pytest.raises(validate.ValidationError):
         validate.validate(resource, validate.latest_version(), strict=True)

@@ -36,12 +36,9 @@ def _request(
 ) -> bytes:
     """A request that is right by HTTP, for one answer."""
     given = {
-        "Host": "localhost",
-        "Connection": "close",
-        "Content-Type": "application/json",
-        "Content-Length": str(len(body)),
-        **(headers or {}),
-    }
+        "Host": "localhost", "Connection": "close", "Content-Type": "application/json",
+        "Content-Length": str(len(body)), **(headers or {}),
+    }  # fmt: skip
     lines = [
         f"{method} {target} HTTP/1.1",
         *(f"{name}: {value}" for name, value in given.items() if value != "-"),

@@ -52,6 +52,8 @@ ATTACKS = {
         path, b'{"ref_audio":"' + b"A" * 3_000_000 + b'"}' + b',"y":"' + b"A" * 3_000_000 + b'"'
     ),
     "quotes that end nothing": lambda path: b'\\"' * 900_000,
+    "quotes that end nothing, 12 MB": lambda path: b'{"ref_audio":"' + b'\\"' * 6_000_000,
+    "backslashes that end nothing, 12 MB": lambda path: b'{"ref_audio":"' + b"\\" * 12_000_000,
     "a recording that does not end": lambda path: b'{"ref_audio":"' + b"A" * 8_000_000,
     "a text of 12 MB": lambda path: json.dumps({TEXTS[path]: "a " * 6_000_000}).encode(),
     "a text that is 12 MB of numbers": lambda path: (
@@ -76,7 +78,10 @@ async def held_s(work: asyncio.Task[httpx.Response]) -> float:
 
 @pytest.fixture
 async def in_chunks() -> AsyncIterator[httpx.AsyncClient]:
-    async with app_client(create_app(Settings(), tone_pool())) as client:
+    app = create_app(Settings(), tone_pool())
+    async with app_client(app) as client:
+        # The start loads the language detector beside the first requests, in memory of its own.
+        await asyncio.to_thread(app.state.server.synthesizer.router.warm_up)
         assert (await client.post(NATIVE, json={"text": "Hi."})).status_code == 200  # it is loaded
         yield client
 
@@ -138,6 +143,30 @@ async def test_a_large_recording_is_read_wherever_it_stands(
     # The tone model clones nothing: the recording was read, and that is all there is against it.
     assert (answer.status_code, answer.json()["error"]["code"]) == (422, "unsupported")
     assert answer.json()["error"]["field"] == "ref_audio"
+
+
+@pytest.mark.parametrize(
+    ("start", "status"),
+    [
+        ('"ref_audio": "", "ref_audio"', 400),
+        ('"ref\\u005faudio"', 400),
+        ('"instructions": "\\"ref_audio\\": \\\\", "x": [{"a": 1}], "ref_audio"', 400),
+        ('"x\\"ref_audio"', 413),
+        ('"x": "ref_audio", "y"', 413),
+        ('"x": {"ref_audio"', 413),
+        ('"ref_audio": "", "x"', 413),
+        ('"ref_audio" "x"', 413),
+    ],
+)
+async def test_a_recording_is_known_by_the_name_of_its_field(
+    client: httpx.AsyncClient, start: str, status: int
+) -> None:
+    closing = "}" * start.count("{", start.rfind("]") + 1)
+    body = f'{{"input": "Hello.", {start}: "{RECORDING}"{closing}}}'.encode()
+    answer = await client.post(OPENAI, content=body, headers=JSON)
+    # 400: the recording was read, and the tone model clones nothing.
+    assert answer.status_code == status, answer.text[:300]
+    assert ("ref_audio" in answer.json()["error"]["message"]) == (status == 400)
 
 
 async def test_a_long_text_may_be_escaped_throughout(client: httpx.AsyncClient) -> None:

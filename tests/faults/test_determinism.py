@@ -19,13 +19,8 @@ OTHERS = [f"Number {number} has something else to say." for number in range(7)]
 
 async def spoken(address: Address, model: str, text: str) -> bytes:
     fields = {
-        "text": text,
-        "model": model,
-        "seed": 7,
-        "language": "en",
-        "format": "pcm",
-        "stream": True,
-    }
+        "text": text, "model": model, "seed": 7, "language": "en", "format": "pcm", "stream": True,
+    }  # fmt: skip
     body = json.dumps(fields).encode("ascii")
     async with (
         send(address, "POST", "/v1/tts/synthesize", body) as response,
@@ -69,11 +64,8 @@ async def test_equal_requests_are_equal_bytes_in_every_format(
     client: httpx.AsyncClient, audio_format: str, stream: bool
 ) -> None:
     fields = {
-        "text": "The lamp is on the table.",
-        "seed": 7,
-        "format": audio_format,
-        "stream": stream,
-    }
+        "text": "The lamp is on the table.", "seed": 7, "format": audio_format, "stream": stream,
+    }  # fmt: skip
     one, same, other = [
         (await client.post("/v1/tts/synthesize", json={**fields, **more})).content
         for more in ({}, {}, {"speaker": "hum"})

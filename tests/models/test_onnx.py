@@ -11,22 +11,12 @@ import pytest
 def spoken_at(home: Path, **environment: str) -> list[str]:
     """Speak with hibari in a new process, and return the files in its home."""
     environment = {
-        **os.environ,
-        "HOME": str(home),
-        "XDG_CACHE_HOME": str(home / ".cache"),
-        **environment,
-    }
+        **os.environ, "HOME": str(home), "XDG_CACHE_HOME": str(home / ".cache"), **environment,
+    }  # fmt: skip
     command = [
-        sys.executable,
-        "-m",
-        "vivavoce",
-        "say",
-        "Hello.",
-        "--model",
-        "hibari",
-        "--output",
+        sys.executable, "-m", "vivavoce", "say", "Hello.", "--model", "hibari", "--output",
         str(home / "hello.wav"),
-    ]
+    ]  # fmt: skip
     subprocess.run(command, env=environment, check=True, capture_output=True, timeout=120)
     assert (home / "hello.wav").stat().st_size > 10_000
     return [str(file.relative_to(home)) for file in home.rglob("*") if file.is_file()]

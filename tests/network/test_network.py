@@ -40,17 +40,9 @@ def serving_process(folder: Path, *options: str) -> Iterator[tuple[str, list[str
         name: value for name, value in os.environ.items() if not name.startswith("VIVAVOCE_")
     }
     command = [
-        sys.executable,
-        "-m",
-        "vivavoce",
-        "serve",
-        "--models",
-        "tone",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        "0",
-    ]
+        sys.executable, "-m", "vivavoce", "serve", "--models", "tone", "--host", "127.0.0.1",
+        "--port", "0",
+    ]  # fmt: skip
     process = subprocess.Popen(
         [*command, *options],
         env={**environment, "VIVAVOCE_CACHE_DIR": str(folder)},

@@ -476,12 +476,9 @@ async def test_a_server_of_another_make_speaks_with_its_voices_or_those_of_the_s
         async with app_client(app) as client:
             assert (await client.get("/v1/tts/speakers?model=tts")).json() == {"speakers": voices}
             body = {
-                "text": "Guten Tag.",
-                "model": "tts",
-                "instruct": "Calm.",
-                "seed": 1,
+                "text": "Guten Tag.", "model": "tts", "instruct": "Calm.", "seed": 1,
                 "format": "pcm",
-            }
+            }  # fmt: skip
             answer = await client.post("/v1/tts/synthesize", json=body)
     assert answer.status_code == 200, answer.text
     assert floats(answer.content)[1000] == 0.125

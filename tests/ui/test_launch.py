@@ -39,16 +39,8 @@ def page_process(
 ) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Yield a process of `vivavoce ui`, and the URL that it prints."""
     command = [
-        sys.executable,
-        "-m",
-        "vivavoce",
-        "ui",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        "0",
-        *arguments,
-    ]
+        sys.executable, "-m", "vivavoce", "ui", "--host", "127.0.0.1", "--port", "0", *arguments,
+    ]  # fmt: skip
     with subprocess.Popen(
         command,
         stdout=subprocess.PIPE,

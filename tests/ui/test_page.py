@@ -13,7 +13,7 @@ pytest.importorskip("streamlit", reason="the demo page needs streamlit: pip inst
 from streamlit.testing.v1 import AppTest
 
 import vivavoce.ui
-from tests.conftest import FAULTS, serving
+from tests.conftest import FAULTS, serving, tone_pool
 from tests.decoding import decode
 from vivavoce.api.app import create_app
 from vivavoce.models.hibari import HibariModel
@@ -131,6 +131,20 @@ def test_every_format_can_be_played_and_downloaded(page: AppTest, format: AudioF
     assert page.download_button[0].label == f"Download {format}"
 
 
+def test_limits_and_formats_are_those_of_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = create_app(Settings(), tone_pool())
+    described = app.openapi()["components"]["schemas"]["SynthesizeBody"]["properties"]
+    described["speed"]["anyOf"][0].update(minimum=0.5, maximum=2.5)
+    described["seed"]["anyOf"][0]["maximum"] = 7
+    described["format"]["anyOf"][0]["enum"] = ["wav", "flac", ""]
+    with serving(app) as url:
+        page = opened(url, monkeypatch)
+    speed = page.slider(key="speed")
+    assert (speed.min, speed.max) == (0.5, 2.5)
+    assert page.number_input(key="seed").max == 7
+    assert page.selectbox(key="format").options == ["wav", "flac"]
+
+
 def test_history_keeps_what_was_said_newest_first(page: AppTest) -> None:
     for text in ("One.", "Two *stars*.", "Three."):
         page.text_area(key="text").input(text)
@@ -186,6 +200,7 @@ def test_server_that_is_not_there_is_said_to_be_so(monkeypatch: pytest.MonkeyPat
     page = opened(f"http://127.0.0.1:{port}", monkeypatch)
     assert "`vivavoce serve`" in page.main.error[0].value
     assert all(button.disabled for button in page.main.button)
+    assert not page.slider  # nobody tells the limits
 
 
 def test_server_that_comes_back_is_found_without_losing_the_text(

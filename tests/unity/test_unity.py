@@ -132,12 +132,8 @@ def test_what_is_no_wav_is_refused_with_a_reason(
 def test_whole_package_compiles_against_unity_s_declarations(tmp_path: Path) -> None:
     sources = [Path(__file__).with_name("UnityTypes.cs"), *SOURCES]
     command = [
-        "mcs",
-        "-warnaserror",
-        "-target:library",
-        f"-out:{tmp_path / 'package.dll'}",
-        *sources,
-    ]
+        "mcs", "-warnaserror", "-target:library", f"-out:{tmp_path / 'package.dll'}", *sources,
+    ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 

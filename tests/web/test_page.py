@@ -37,23 +37,12 @@ LONG_TEXT = (
 )  # two minutes of beeps, one minute of work
 SPOKEN_MS = 20_000
 CONTROLS: Sequence[tuple[Role, str]] = (
-    ("textbox", "Text"),
-    ("combobox", "Model"),
-    ("combobox", "Speaker"),
-    ("combobox", "Language"),
-    ("textbox", "Instruction"),
-    ("slider", "Speed slider"),
-    ("spinbutton", "Speed"),
-    ("spinbutton", "Seed"),
-    ("combobox", "Sample rate"),
-    ("combobox", "Download format"),
-    ("textbox", "API key"),
-    ("button", "Speak"),
-    ("button", "Stop"),
-    ("button", "Download"),
-    ("progressbar", "Played"),
-    ("link", "API"),
-)
+    ("textbox", "Text"), ("combobox", "Model"), ("combobox", "Speaker"), ("combobox", "Language"),
+    ("textbox", "Instruction"), ("slider", "Speed slider"), ("spinbutton", "Speed"),
+    ("spinbutton", "Seed"), ("combobox", "Sample rate"), ("combobox", "Download format"),
+    ("textbox", "API key"), ("button", "Speak"), ("button", "Stop"), ("button", "Download"),
+    ("progressbar", "Played"), ("link", "API"),
+)  # fmt: skip
 
 
 def text_field(page: Page) -> Locator:
@@ -374,6 +363,24 @@ def test_another_download_format_is_asked_for_again(page: Page) -> None:
         page.get_by_role("button", name="Download").click()
     assert download.value.suggested_filename == "hibari-heart.flac"
     assert Path(download.value.path()).read_bytes().startswith(b"fLaC")
+
+
+def test_limits_and_formats_are_those_of_the_server(context: BrowserContext) -> None:
+    app = create_app(Settings(), Pool({"tone": lambda: LocalEngine(ToneModel())}))
+    described = app.openapi()["components"]["schemas"]["SynthesizeBody"]["properties"]
+    described["speed"]["anyOf"][0].update(minimum=0.5, maximum=2.5)
+    described["seed"]["anyOf"][0]["maximum"] = 7
+    described["format"]["anyOf"][0]["enum"] = ["wav", "ogg", ""]
+    with serving(app) as url:
+        page = context.new_page()
+        page.goto(url)
+        page.get_by_text("Advanced").click()
+        formats = page.get_by_label("Download format").locator("option")
+        expect(formats).to_have_text(["WAV", "OGG"])
+        for label, most in (("Speed", "2.5"), ("Speed slider", "2.5"), ("Seed", "7")):
+            expect(page.get_by_label(label, exact=True)).to_have_attribute("max", most)
+        expect(page.get_by_label("Speed slider")).to_have_attribute("min", "0.5")
+        page.close()
 
 
 def test_choices_are_remembered_and_the_text_is_not(page: Page) -> None:

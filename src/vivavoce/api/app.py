@@ -49,19 +49,9 @@ if TYPE_CHECKING:  # needs an extra
 REVALIDATE: Final = {"Cache-Control": "no-cache"}  # an upgraded server must have no stale page
 ELSEWHERE: Final = "<!-- elsewhere -->"  # replaced by the QR code for other devices
 EXPOSED = (
-    "X-Model",
-    "X-Voice",
-    "X-Language",
-    "X-Sample-Rate",
-    "X-Ignored",
-    "X-Unspoken",
-    "X-Finish-Reason",
-    "Accept-Ranges",
-    "Content-Range",
-    "ETag",
-    "X-Request-Id",
-    "Retry-After",
-)
+    "X-Model", "X-Voice", "X-Language", "X-Sample-Rate", "X-Ignored", "X-Unspoken",
+    "X-Finish-Reason", "Accept-Ranges", "Content-Range", "ETag", "X-Request-Id", "Retry-After",
+)  # fmt: skip
 
 
 def create_app(
@@ -188,16 +178,11 @@ def _add_middleware(app: FastAPI, settings: Settings, server: Server) -> None:
     """Add the layers around the endpoints, from the innermost to the outermost."""
     wit_paths = wit.paths(settings.wit_prefix)
     app.add_middleware(HeadMiddleware)
-    app.add_middleware(
-        BodyLimitMiddleware,
-        max_bytes=settings.max_body_bytes,
-        max_total_bytes=settings.max_bodies_bytes,
-    )
-    app.add_middleware(
-        AuthMiddleware,
-        keyring=Keyring(settings.data_dir / FILE_NAME),
-        lists=[path for path in wit_paths if path.endswith("/voices")],
-    )
+    most, total = settings.max_body_bytes, settings.max_bodies_bytes
+    app.add_middleware(BodyLimitMiddleware, max_bytes=most, max_total_bytes=total)
+    keyring = Keyring(settings.data_dir / FILE_NAME)
+    lists = [path for path in wit_paths if path.endswith("/voices")]
+    app.add_middleware(AuthMiddleware, keyring=keyring, lists=lists)
     app.add_middleware(DrainMiddleware, lifecycle=server.lifecycle)
     app.add_middleware(
         CORSMiddleware,
@@ -215,12 +200,9 @@ def _add_middleware(app: FastAPI, settings: Settings, server: Server) -> None:
 
 def _allowed_hosts(settings: Settings) -> set[str]:
     """Return the hosts that may use a server for its own machine only."""
-    urls = [
-        *settings.cors_origins,
-        settings.public_url or "",
-        *(f"//{name}" for name in settings.allowed_hosts),
-    ]
-    return {*own_names(settings.host), *(host for url in urls if (host := host_of(url)))}
+    names = (f"//{name}" for name in settings.allowed_hosts)
+    urls = (*settings.cors_origins, settings.public_url or "", *names)
+    return {*own_names(settings.host), *filter(None, map(host_of, urls))}
 
 
 def _add_page(app: FastAPI, settings: Settings) -> None:
@@ -231,9 +213,8 @@ def _add_page(app: FastAPI, settings: Settings) -> None:
     async def page(request: Request) -> HTMLResponse:
         # The port is that of the socket: the setting may be 0, for any.
         port = (request.scope.get("server") or ("", None))[1] or settings.port
-        url = settings.public_url or network_url(
-            settings.host, port, tls=request.url.scheme == "https"
-        )
+        tls = request.url.scheme == "https"
+        url = settings.public_url or network_url(settings.host, port, tls=tls)
         html = (web / "index.html").read_text("utf-8")
         html = html.replace(ELSEWHERE, qr_panel(url) if url else "")
         return HTMLResponse(html, headers=REVALIDATE)

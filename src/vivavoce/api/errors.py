@@ -34,22 +34,11 @@ from vivavoce.errors import (
 from vivavoce.names import MAX_NAME_CHARS
 
 STATUS: Sequence[tuple[type[VivavoceError], int]] = (
-    (UnknownModel, 404),
-    (UnknownVoice, 404),
-    (UnknownRequest, 404),
-    (BodyTooLarge, 413),
-    (BadRequest, 422),
-    (Unauthorized, 401),
-    (Forbidden, 403),
-    (Overloaded, 429),
-    (DeadlineExceeded, 504),
-    (NotReady, 503),
-    (OutOfMemory, 503),
-    (DiskFull, 503),
-    (MissingDependency, 503),
-    (EngineFault, 500),
-    (VivavoceError, 500),
-)
+    (UnknownModel, 404), (UnknownVoice, 404), (UnknownRequest, 404), (BodyTooLarge, 413),
+    (BadRequest, 422), (Unauthorized, 401), (Forbidden, 403), (Overloaded, 429),
+    (DeadlineExceeded, 504), (NotReady, 503), (OutOfMemory, 503), (DiskFull, 503),
+    (MissingDependency, 503), (EngineFault, 500), (VivavoceError, 500),
+)  # fmt: skip
 _SHOWN_CHARS = 100
 _SHORT = reprlib.Repr()
 _SHORT.maxlevel = 2
@@ -130,13 +119,10 @@ def answer_to(request: HTTPConnection, error: VivavoceError) -> Response:
         retry_after_s = error.retry_after_s
     elif isinstance(error, NotReady):
         retry_after_s = 5.0
+    field = field_name(request, error.field) if isinstance(error, BadRequest) else None
+    status, code, message = status_of(error), error.code, error.message
     response = error_response(
-        request,
-        status_of(error),
-        code=error.code,
-        message=error.message,
-        field=field_name(request, error.field) if isinstance(error, BadRequest) else None,
-        retry_after_s=retry_after_s,
+        request, status, code=code, message=message, field=field, retry_after_s=retry_after_s
     )
     if isinstance(error, Unauthorized):
         response.headers["WWW-Authenticate"] = "Bearer"
@@ -152,10 +138,7 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
 
 
 def _describe(problem: Mapping[str, Any]) -> tuple[str | None, str]:
-    """Return the field and a message for one of pydantic's error details.
-
-    These are plain dictionaries, hence `Any`.
-    """
+    """Return the field and a message for an error detail of pydantic, a plain dictionary."""
     where = [str(part) for part in problem["loc"] if part not in ("body", "query")]
     kind = problem["type"]
     if kind == "json_invalid":
@@ -171,23 +154,17 @@ def _describe(problem: Mapping[str, Any]) -> tuple[str | None, str]:
         message = f"the field {field!r} is not known here; see /docs for the names, or leave it out"
         return field, message
     if kind == "string_too_long" and isinstance(problem.get("input"), str):
-        length, limit = len(problem["input"]), problem["ctx"]["max_length"]
-        message = (
-            f"the field {field!r} has {length:,} characters, the limit is {limit:,}; shorten it"
-        )
+        length, limit = f"{len(problem['input']):,}", f"{problem['ctx']['max_length']:,}"
+        message = f"the field {field!r} has {length} characters, the limit is {limit}; shorten it"
         return field, message
-    shown, reason = _shown(problem.get("input")), _sentence(problem["msg"])
-    return field, f"the field {field!r} cannot be {shown}: {reason}"
+    reason = problem["msg"].removeprefix("Value error, ").replace("Input should", "it should")
+    return field, f"the field {field!r} cannot be {_shown(problem.get('input'))}: {reason}"
 
 
 def _shown(value: object) -> str:
     """Return the beginning of the `repr` of `value`, without building all of it."""
     text = repr(value[:_SHOWN_CHARS]) if isinstance(value, str | bytes) else _SHORT.repr(value)
     return text if len(text) <= 80 else text[:77] + "…"
-
-
-def _sentence(message: str) -> str:
-    return message.removeprefix("Value error, ").replace("Input should", "it should")
 
 
 async def _on_http_error(request: Request, error: Exception) -> Response:
@@ -200,31 +177,22 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
         404: f"there is no {method} {path} here; see /docs for what there is",
         405: f"{path} does not take {method}; see /docs",
     }
-    response = error_response(
-        request,
-        error.status_code,
-        code=HTTPStatus(error.status_code).phrase.lower().replace(" ", "_"),
-        message=messages.get(error.status_code, str(error.detail)),
-    )
+    status, message = error.status_code, messages.get(error.status_code, str(error.detail))
+    code = HTTPStatus(status).phrase.lower().replace(" ", "_")
+    response = error_response(request, status, code=code, message=message)
     response.headers.update(error.headers or {})
-    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:
         response.headers["Allow"] = ", ".join(_allowed_methods(request))
     return response
 
 
 def _allowed_methods(request: Request) -> list[str]:
-    """Return the methods of all endpoints at the request's path.
-
-    Starlette names those of one endpoint only.
-    """
-    found = [
-        method
-        for method in ("GET", "POST", "PUT", "PATCH", "DELETE")
-        if any(
-            route.matches({**request.scope, "method": method})[0] is Match.FULL
-            for route in request.app.routes
-        )
-    ]
+    """Return the methods of all endpoints at the path. Starlette names those of one only."""
+    found = []
+    for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
+        asked = {**request.scope, "method": method}
+        if any(route.matches(asked)[0] is Match.FULL for route in request.app.routes):
+            found.append(method)
     return ["HEAD", *found] if "GET" in found else found
 
 
@@ -233,9 +201,5 @@ async def _on_disconnect(request: Request, error: Exception) -> Response:
 
 
 async def _on_bug(request: Request, error: Exception) -> Response:
-    return error_response(
-        request,
-        500,
-        code="internal_error",
-        message="the server failed to answer; its log has the details",
-    )
+    message = "the server failed to answer; its log has the details"
+    return error_response(request, 500, code="internal_error", message=message)

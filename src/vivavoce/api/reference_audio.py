@@ -13,7 +13,7 @@ from typing import Final
 from vivavoce.api.schemas.requests import SpeechBody, SynthesizeBody
 from vivavoce.audio import decode_recording
 from vivavoce.errors import BadRequest
-from vivavoce.types import Reference, Samples, SpeechRequest
+from vivavoce.types import Reference, SpeechRequest
 
 PIECE_CHARS: Final = 2**17  # of base64, decoded at once: 5 ms
 _DATA_URL: Final = re.compile(r"data:[^,]{0,200};base64,", re.IGNORECASE)
@@ -21,34 +21,22 @@ _URL: Final = re.compile(r"\s{0,200}+(?!data:)[a-z][a-z0-9+.-]{1,20}:", re.IGNOR
 
 
 async def read_request(body: SynthesizeBody | SpeechBody) -> SpeechRequest:
-    """Return the request of `body`, with its recording decoded in a thread.
-
-    Raises `BadRequest` with the name of the field.
-    """
+    """Return the request of `body`, its recording decoded in a thread. Raises `BadRequest`."""
     request = body.to_request()
     words = (body.ref_text or "").strip() or None
     if body.ref_audio is None:
         for field, value in (("ref_text", words), ("x_vector_only", body.x_vector_only)):
             if value:
-                raise BadRequest(
-                    f"{field} is {str(value)[:80]!r} without a recording: send ref_audio too",
-                    field=field,
-                )
+                problem = f"{field} is {str(value)[:80]!r} without a recording: send ref_audio too"
+                raise BadRequest(problem, field=field)
         return request
     if body.x_vector_only is False and words is None:
-        raise BadRequest(
-            "ref_text is missing, which x_vector_only: false asks for: send what is said in "
-            "ref_audio",
-            field="ref_text",
-        )
-    samples, rate_hz = await asyncio.to_thread(_decode, body.ref_audio)
-    return replace(
-        request, reference=Reference(samples, rate_hz, None if body.x_vector_only else words)
-    )
-
-
-def _decode(sent: str) -> tuple[Samples, int]:
-    return decode_recording(_bytes(sent))
+        problem = "ref_text is missing, which x_vector_only: false asks for"
+        raise BadRequest(f"{problem}: send what is said in ref_audio", field="ref_text")
+    sent = body.ref_audio
+    samples, rate_hz = await asyncio.to_thread(lambda: decode_recording(_bytes(sent)))
+    words = None if body.x_vector_only else words
+    return replace(request, reference=Reference(samples, rate_hz, words))
 
 
 def _bytes(sent: str) -> bytes:
@@ -56,11 +44,9 @@ def _bytes(sent: str) -> bytes:
     if (prefix := _DATA_URL.match(sent)) is not None:
         sent = sent[prefix.end() :]
     elif _URL.match(sent):
-        raise BadRequest(
-            f"ref_audio is {sent[:80]!r}, and nothing is fetched here: send the recording itself, "
-            "in base64",
-            field="ref_audio",
-        )
+        problem = f"ref_audio is {sent[:80]!r}, and nothing is fetched here"
+        message = f"{problem}: send the recording itself, in base64"
+        raise BadRequest(message, field="ref_audio")
     try:
         return _decoded(sent)
     except (binascii.Error, ValueError) as error:
@@ -72,10 +58,7 @@ def _bytes(sent: str) -> bytes:
 
 
 def _decoded(sent: str) -> bytes:
-    """Decode base64 in pieces, since the interpreter blocks while one is decoded.
-
-    Raises `ValueError`.
-    """
+    """Decode base64 in pieces, as the interpreter blocks for one. Raises `ValueError`."""
     data, rest, padded = bytearray(), "", False
     for start in range(0, len(sent), PIECE_CHARS):
         text = rest + "".join(sent[start : start + PIECE_CHARS].split())

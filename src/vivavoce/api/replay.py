@@ -67,13 +67,10 @@ class StoredAnswer:
         return StreamingResponse(self._read(start, end), HTTPStatus.PARTIAL_CONTENT, headers)
 
     def _out_of_range(self, request: Request, range_header: str) -> Response:
+        size, asked = f"{self.size:,}", range_header[:80]
+        message = f"the answer has {size} bytes, so there is no {asked!r}: ask for less"
         response = error_response(
-            request,
-            HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
-            code="range_not_satisfiable",
-            message=f"the answer has {self.size:,} bytes, so there is no {range_header[:80]!r}: "
-            "ask for less",
-            field="Range",
+            request, 416, code="range_not_satisfiable", message=message, field="Range"
         )
         response.headers["Content-Range"] = f"bytes */{self.size}"
         return response
@@ -163,9 +160,7 @@ class ReplayStore:
             del self._entries[key]
 
     def _finished(self) -> list[tuple[Hashable, _Entry]]:
-        return [
-            (key, entry) for key, entry in self._entries.items() if entry.expires_s < float("inf")
-        ]
+        return [one for one in self._entries.items() if one[1].expires_s < float("inf")]
 
     def _expire(self) -> None:
         for key, entry in self._finished():
@@ -173,10 +168,7 @@ class ReplayStore:
                 del self._entries[key]
 
     def _make_room(self) -> None:
-        """Drop the least recently used answers above the limits.
-
-        Responses that are being sent keep theirs until they end.
-        """
+        """Drop the least recently used answers above the limits. Those being sent stay open."""
         finished = self._finished()
         size = sum(entry.speaking.result().size for _, entry in finished)
         for count, (key, entry) in zip(range(len(finished), 0, -1), finished, strict=True):
@@ -207,10 +199,7 @@ def parse_range(header: str, size: int) -> tuple[int, int] | None:
 
 
 async def record(request: Request, speak: Callable[[Request], Awaitable[Response]]) -> StoredAnswer:
-    """Return the answer of `speak` in a file, independent of the client's connection.
-
-    Raises `DiskFull`, and all errors of `speak`.
-    """
+    """Return `speak`'s answer in a file, without the client's connection. Raises `DiskFull` too."""
 
     async def stay_connected() -> Message:
         await asyncio.Event().wait()

@@ -19,10 +19,7 @@ MAX_RECORDS: Final = 1_000
 
 @dataclass(eq=False, slots=True)
 class RequestRecord:
-    """One request for speech.
-
-    Model, voice and language are set when it is accepted, and `report` when it ends.
-    """
+    """One request. Model, voice and language are set when accepted, `report` when it ends."""
 
     request_id: str
     caller: str
@@ -84,7 +81,7 @@ class RequestLog:
         found = self._by_caller.get(caller, OrderedDict()).get(request_id)
         if found is None and of_anyone:
             same = [
-                records[request_id] for records in self._by_caller.values() if request_id in records
+                all_of[request_id] for all_of in self._by_caller.values() if request_id in all_of
             ]
             found = max(same, key=lambda record: record.started, default=None)
         return found

@@ -98,11 +98,8 @@ async def whole(http: Request, speech: Speech, request: SpeechRequest) -> Respon
         raise
     spool.rewind()
     start = _exact_start(request.format, spool, speech)
-    headers = {
-        **_speech_headers(http, speech),
-        "X-Finish-Reason": speech.finish_reason,
-        "Content-Length": str(len(start) + spool.unread),
-    }
+    headers = {**_speech_headers(http, speech), "X-Finish-Reason": speech.finish_reason}
+    headers["Content-Length"] = str(len(start) + spool.unread)
     return _SpeechResponse(start, spool, MEDIA_TYPES[request.format], headers)
 
 
@@ -131,12 +128,8 @@ def _exact_start(audio_format: AudioFormat, spool: Spool, speech: Speech) -> byt
 
 def _speech_headers(http: Request, speech: Speech) -> dict[str, str]:
     """Return the headers that describe the speech."""
-    values = {
-        "X-Model": speech.model,
-        "X-Voice": speech.voice,
-        "X-Language": speech.language,
-        "X-Sample-Rate": str(speech.sample_rate_hz),
-    }
+    values = {"X-Model": speech.model, "X-Voice": speech.voice, "X-Language": speech.language}
+    values["X-Sample-Rate"] = str(speech.sample_rate_hz)
     if speech.ignored:
         values["X-Ignored"] = ", ".join(field_name(http, field) for field in speech.ignored)
     headers = {header: to_header(value) for header, value in values.items()}
@@ -186,27 +179,19 @@ async def _events(http: Request, speech: Speech, request: SpeechRequest) -> Asyn
         if not started:  # nothing has been sent, so the status can report the error
             raise
         http.scope[FAILED] = True
-        yield _error_event(error, http.scope)
+        body = error_body(http.scope, status_of(error), code=error.code, message=error.message)
+        yield _event({"type": "error", **json.loads(body)})
         return
     text_tokens = len(request.text)
     audio_tokens = round(speech.spoken_samples / speech.sample_rate_hz / FRAME_S)
-    usage = {
-        "input_tokens": text_tokens,
-        "output_tokens": audio_tokens,
-        "total_tokens": text_tokens + audio_tokens,
-    }
-    yield _event(
-        {"type": "speech.audio.done", "usage": usage, "finish_reason": speech.finish_reason}
-    )
+    usage = {"input_tokens": text_tokens, "output_tokens": audio_tokens}
+    usage["total_tokens"] = text_tokens + audio_tokens
+    done = {"type": "speech.audio.done", "usage": usage, "finish_reason": speech.finish_reason}
+    yield _event(done)
 
 
 def _event(data: Mapping[str, object]) -> bytes:
     return f"data: {json.dumps(data)}\n\n".encode("ascii")
-
-
-def _error_event(error: VivavoceError, scope: Scope) -> bytes:
-    body = error_body(scope, status_of(error), code=error.code, message=error.message)
-    return _event({"type": "error", **json.loads(body)})
 
 
 class _SpeechResponse(StreamingResponse):
@@ -232,13 +217,13 @@ class _SpeechResponse(StreamingResponse):
             await self._rest.aclose()
 
     async def _send(self, send: Send) -> None:
-        await send(
-            {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
-        )
-        await send({"type": "http.response.body", "body": self._first, "more_body": True})
+        start = {"type": "http.response.start", "status": self.status_code}
+        await send({**start, "headers": self.raw_headers})
+        body = {"type": "http.response.body", "more_body": True}
+        await send({**body, "body": self._first})
         async for chunk in self._rest:
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+            await send({**body, "body": chunk})
+        await send({**body, "body": b"", "more_body": False})
 
 
 async def unless_disconnected(

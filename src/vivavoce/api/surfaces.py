@@ -36,31 +36,15 @@ class Surface:
 
 
 def _native_error(error: ErrorFacts) -> Mapping[str, object]:
-    return {
-        "error": {
-            "code": error.code,
-            "message": error.message,
-            "field": error.field,
-            "request_id": error.request_id,
-        }
-    }
+    names = ("code", "message", "field", "request_id")
+    return {"error": {name: getattr(error, name) for name in names}}
 
 
 def _openai_error(error: ErrorFacts) -> Mapping[str, object]:
-    return {
-        "error": {
-            "message": error.message,
-            "type": _openai_type(error.status),
-            "param": error.field,
-            "code": error.code,
-        }
-    }
-
-
-def _openai_type(status: int) -> str:
-    if status == 429:
-        return "rate_limit_error"
-    return "invalid_request_error" if status < 500 else "server_error"
+    kind = "invalid_request_error" if error.status < 500 else "server_error"
+    kind = "rate_limit_error" if error.status == 429 else kind
+    facts = {"message": error.message, "type": kind, "param": error.field, "code": error.code}
+    return {"error": facts}
 
 
 def _wit_error(error: ErrorFacts) -> Mapping[str, object]:
@@ -68,18 +52,11 @@ def _wit_error(error: ErrorFacts) -> Mapping[str, object]:
 
 
 NATIVE: Final = Surface("native", _native_error)
-OPENAI: Final = Surface(
-    "openai",
-    _openai_error,
-    {422: 400},
-    {
-        "text": "input",
-        "speaker": "voice",
-        "instruct": "instructions",
-        "format": "response_format",
-        "task": "task_type",
-    },
-)
+_OPENAI_NAMES: Final = {
+    "text": "input", "speaker": "voice", "instruct": "instructions", "format": "response_format",
+    "task": "task_type",
+}  # fmt: skip
+OPENAI: Final = Surface("openai", _openai_error, {422: 400}, _OPENAI_NAMES)
 WIT: Final = Surface("wit", _wit_error, {422: 400}, {"speaker": "voice", "instruct": "style"})
 
 

@@ -1,7 +1,6 @@
 """Assemble the commands, and turn each error into one line and an exit code."""
 
 import errno
-from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
@@ -12,6 +11,7 @@ from vivavoce.cli.bench import bench
 from vivavoce.cli.doctor import doctor
 from vivavoce.cli.keys import keys
 from vivavoce.cli.models import models
+from vivavoce.cli.options import option
 from vivavoce.cli.say import say
 from vivavoce.cli.serve import serve
 from vivavoce.cli.trace import trace
@@ -20,12 +20,7 @@ from vivavoce.cli.voices import voices
 from vivavoce.errors import BindError, DiskFull, ModelsMissing, SettingsError, VivavoceError
 
 FAILED = 1
-EXIT_CODES: Mapping[type[VivavoceError], int] = {
-    SettingsError: 2,
-    BindError: 3,
-    ModelsMissing: 4,
-    DiskFull: 5,
-}
+EXIT_CODES = {SettingsError: 2, BindError: 3, ModelsMissing: 4, DiskFull: 5}
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
 
 
@@ -45,20 +40,15 @@ class Commands(TyperGroup):
         except OSError as error:  # a command may write files anywhere
             if error.errno not in _DISK_ERRORS:
                 raise
-            typer.echo(
-                f"vivavoce: cannot write {error.filename or 'it'} ({error.strerror}): make room",
-                err=True,
-            )
+            place = error.filename or "it"
+            typer.echo(f"vivavoce: cannot write {place} ({error.strerror}): make room", err=True)
             raise typer.Exit(EXIT_CODES[DiskFull]) from error
 
 
 app = typer.Typer(
-    cls=Commands,
-    no_args_is_help=True,
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
+    cls=Commands, no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-)
+)  # fmt: skip
 for command in (serve, say, voices, doctor, trace, ui):
     app.command()(command)
 app.add_typer(models)
@@ -75,10 +65,7 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def root(
     show_version: Annotated[
-        bool,
-        typer.Option(
-            "--version", help="Print the version.", callback=_print_version, is_eager=True
-        ),
+        bool, option("Print the version.", "--version", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:
     """A speech server and its commands: text in, speech out.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from vivavoce.cli.options import option
 from vivavoce.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -25,32 +26,26 @@ def root() -> None:
 @bench.command("qwen")
 def qwen(
     checkpoint: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Folder of a Qwen3-TTS checkpoint.")
+        Path | None, option("Folder of a Qwen3-TTS checkpoint.", metavar="DIR")
     ] = None,
     random: Annotated[
-        Literal["0.6b", "1.7b"] | None,
-        typer.Option(help="Use random weights in a released shape instead."),
+        Literal["0.6b", "1.7b"] | None, option("Use random weights in a released shape instead.")
     ] = None,
-    batch: Annotated[
-        str, typer.Option(metavar="N[,N]", help="Numbers of concurrent streams.")
-    ] = "1,2,4,8",
-    device: Annotated[str, typer.Option(help="Device, like cuda or cpu.")] = "auto",
+    batch: Annotated[str, option("Numbers of concurrent streams.", metavar="N[,N]")] = "1,2,4,8",
+    device: Annotated[str, option("Device, like cuda or cpu.")] = "auto",
     dtype: Annotated[
-        Literal["auto", "float32", "bfloat16", "float16"],
-        typer.Option(help="Number type of the weights."),
+        Literal["auto", "float32", "bfloat16", "float16"], option("Number type of the weights.")
     ] = "auto",
     weights: Annotated[
-        Literal["auto", "plain", "prepacked", "int8"],
-        typer.Option(help="Weight form on a CPU."),
+        Literal["auto", "plain", "prepacked", "int8"], option("Weight form on a CPU.")
     ] = "auto",
     threads: Annotated[
-        int | None, typer.Option(min=1, help="CPU threads.", show_default="the cores available")
+        int | None, option("CPU threads.", default="the cores available", min=1)
     ] = None,
-    frames: Annotated[int, typer.Option(min=8, max=4096, help="Frames of each stream.")] = 32,
-    codec: Annotated[bool, typer.Option(help="Include decoding of the frames to audio.")] = True,
+    frames: Annotated[int, option("Frames of each stream.", min=8, max=4096)] = 32,
+    codec: Annotated[bool, option("Include decoding of the frames to audio.")] = True,
     json_file: Annotated[
-        Path | None,
-        typer.Option("--json", metavar="FILE", help="Also write the results to this file."),
+        Path | None, option("Also write the results to this file.", "--json", metavar="FILE")
     ] = None,
 ) -> None:
     """Measure Qwen3-TTS: time per frame, speed, time to first audio.
@@ -67,12 +62,10 @@ def qwen(
       vivavoce bench qwen --checkpoint DIR --device cuda --json bench.json
     """
     sizes = _sizes(batch)
-    if (checkpoint is None) == (random is None):
-        raise SettingsError(
-            "bench qwen measures one thing: give either --checkpoint DIR or --random 0.6b"
-        )
-    source = checkpoint if random is None else random
-    assert source is not None, "one of them is given"
+    source = checkpoint or random
+    if source is None or (checkpoint and random):
+        problem = "bench qwen measures one thing: give either --checkpoint DIR or --random 0.6b"
+        raise SettingsError(problem)
     from vivavoce.models.qwen3_tts.checkpoint.packages import require_packages
 
     require_packages()
@@ -85,9 +78,8 @@ def qwen(
     memory = peak_memory(machine.device)
     _print(f"Qwen3-TTS {source}: {speaking.stored}", machine, memory, paces)
     if json_file is not None:
-        json_file.write_text(
-            _as_json(str(source), speaking.stored, machine, memory, paces), encoding="utf-8"
-        )
+        result = _as_json(str(source), speaking.stored, machine, memory, paces)
+        json_file.write_text(result, encoding="utf-8")
 
 
 def _sizes(batch: str) -> list[int]:
@@ -106,15 +98,8 @@ def _print(title: str, machine: "Machine", memory: int, paces: "list[Pace]") -> 
 
     typer.echo(title)
     table = Table()
-    for heading in (
-        "streams",
-        "frame ms",
-        "codec ms",
-        "frames/s",
-        "× real time",
-        "first audio ms",
-        "of the floor",
-    ):
+    headings = "streams,frame ms,codec ms,frames/s,× real time,first audio ms,of the floor"
+    for heading in headings.split(","):
         table.add_column(heading, justify="right")
     for pace in paces:
         table.add_row(
@@ -134,19 +119,7 @@ def _print(title: str, machine: "Machine", memory: int, paces: "list[Pace]") -> 
 
 
 def _as_json(source: str, stored: str, machine: "Machine", memory: int, paces: "list[Pace]") -> str:
-    rows = [
-        {
-            **asdict(pace),
-            "frames_per_s": pace.frames_per_s,
-            "real_time": pace.real_time,
-            "floor_share": pace.floor_share,
-        }
-        for pace in paces
-    ]
-    result = {
-        "source": source,
-        "weights": stored,
-        "machine": asdict(machine),
-        "peak_memory_bytes": memory,
-    }
-    return json.dumps({**result, "paces": rows}, indent=2) + "\n"
+    derived = ("frames_per_s", "real_time", "floor_share")
+    rows = [asdict(pace) | {name: getattr(pace, name) for name in derived} for pace in paces]
+    result = {"source": source, "weights": stored, "machine": asdict(machine)}
+    return json.dumps({**result, "peak_memory_bytes": memory, "paces": rows}, indent=2) + "\n"

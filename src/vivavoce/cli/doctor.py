@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from vivavoce.settings import Settings
 
 _SENTENCE = "This is a test of one sentence, spoken from beginning to end."
+_NONE_SPEAKS = "No model speaks here yet: see the lines marked 'no'."
 _INSTRUCT = "A calm voice."  # required by some models
 
 
@@ -83,23 +84,15 @@ def doctor(as_json: Json = False, config: Config = None) -> None:
     """
     from vivavoce.settings import Settings
 
-    diagnosis = _examine(Settings.read(config))
+    models = asyncio.run(_check_models(Settings.read(config)))
+    speaks = any(model.speaks for model in models)
+    diagnosis = Diagnosis(speaks, _machine(), _packages(), models)
     if as_json:
         typer.echo(json.dumps(asdict(diagnosis), indent=2))
     else:
         _print(diagnosis)
-    if not diagnosis.speaks:
+    if not speaks:
         raise typer.Exit(1)
-
-
-def _examine(settings: "Settings") -> Diagnosis:
-    models = asyncio.run(_check_models(settings))
-    return Diagnosis(
-        speaks=any(model.speaks for model in models),
-        machine=_machine(),
-        packages=_packages(),
-        models=models,
-    )
 
 
 def _machine() -> Machine:
@@ -109,24 +102,14 @@ def _machine() -> Machine:
         player: str | None = Path(output.find_player()[0]).stem
     except MissingDependency:
         player = None
-    return Machine(
-        vivavoce=__version__,
-        python=platform.python_version(),
-        platform=platform.platform(),
-        cores=available_cores(),
-        memory_gib=_memory_gib(),
-        player=player,
-    )
+    python, system, cores = platform.python_version(), platform.platform(), available_cores()
+    return Machine(__version__, python, system, cores, _memory_gib(), player)
 
 
 def _memory_gib() -> float | None:
     try:
         return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
-    except (
-        AttributeError,
-        ValueError,
-        OSError,
-    ):  # Windows has no sysconf, other systems lack these names
+    except (AttributeError, ValueError, OSError):  # Windows has none, other systems lack the names
         return None
 
 
@@ -139,9 +122,8 @@ def _packages() -> tuple[Package, ...]:
     found: dict[str, Package] = {}
     for extra in (None, *extras):
         for requirement in declared:
-            wanted = requirement.marker is None or requirement.marker.evaluate(
-                {"extra": extra or ""}
-            )
+            marker = requirement.marker
+            wanted = marker is None or marker.evaluate({"extra": extra or ""})
             if wanted and requirement.name != "vivavoce":
                 found.setdefault(requirement.name, _package(requirement, extra))
     return tuple(found.values())
@@ -153,18 +135,10 @@ def _package(requirement: "Requirement", extra: str | None) -> Package:
         version: str | None = metadata.version(requirement.name)
     except metadata.PackageNotFoundError:
         version = None
-    wrong = ""
-    if version is None:
-        wrong = "not installed"
-    elif not requirement.specifier.contains(version, prereleases=True):
+    wrong = "" if version else "not installed"
+    if version and not requirement.specifier.contains(version, prereleases=True):
         wrong = f"{version} is installed, {requirement.specifier} is needed"
-    return Package(
-        name=requirement.name,
-        version=version,
-        extra=extra,
-        wrong=wrong,
-        install=f"pip install '{needed}'",
-    )
+    return Package(requirement.name, version, extra, wrong, f"pip install '{needed}'")
 
 
 async def _check_models(settings: "Settings") -> tuple[ModelCheck, ...]:
@@ -204,10 +178,10 @@ def _print(diagnosis: Diagnosis) -> None:
     """Print the diagnosis for people."""
     machine = diagnosis.machine
     memory = "unknown memory" if machine.memory_gib is None else f"{machine.memory_gib:g} GiB"
+    player = machine.player or "nothing (say needs -o FILE)"
     lines = [
         f"vivavoce {machine.vivavoce}, Python {machine.python}, {machine.platform}",
-        f"{machine.cores} cores, {memory}, plays with "
-        f"{machine.player or 'nothing (say needs -o FILE)'}",
+        f"{machine.cores} cores, {memory}, plays with {player}",
         "",
         "Models",
         *(_model_line(model) for model in diagnosis.models),
@@ -215,9 +189,7 @@ def _print(diagnosis: Diagnosis) -> None:
         "Packages",
         *(_package_line(package) for package in diagnosis.packages),
         "",
-        "This machine can speak."
-        if diagnosis.speaks
-        else "No model speaks here yet: see the lines marked 'no'.",
+        "This machine can speak." if diagnosis.speaks else _NONE_SPEAKS,
     ]
     typer.echo("\n".join(lines))
 

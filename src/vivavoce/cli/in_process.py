@@ -47,15 +47,8 @@ async def _voices(settings: "Settings", model: str | None) -> "tuple[VoiceEntry,
                 problems.append(problem)
                 continue
             entries += [
-                VoiceEntry(
-                    id=voice.id,
-                    name=voice.name,
-                    model=info.name,
-                    languages=voice.languages,
-                    gender=voice.gender,
-                    listed=voice.listed,
-                )
-                for voice in info.voices
+                VoiceEntry(one.id, one.name, info.name, one.languages, one.gender, one.listed)
+                for one in info.voices
             ]
     if problems and not entries:
         raise problems[0]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vivavoce.cli.options import Config, Json
+from vivavoce.cli.options import Config, Json, option
 
 if TYPE_CHECKING:
     from vivavoce.keys import Key, KeyFile
@@ -28,18 +28,13 @@ def root() -> None:
 def create(
     name: Annotated[str, typer.Argument(help="Name of the key, like the device that will use it.")],
     scopes: Annotated[
-        str,
-        typer.Option(
-            help="Permissions, comma-separated: `speak`, and `manage` to change the server."
-        ),
+        str, option("Permissions, comma-separated: `speak`, and `manage` to change the server.")
     ] = "speak",
     requests_per_minute: Annotated[
-        int | None,
-        typer.Option(min=1, help="Limit of requests a minute.", show_default="no limit"),
+        int | None, option("Limit of requests a minute.", default="no limit", min=1)
     ] = None,
     max_concurrent: Annotated[
-        int | None,
-        typer.Option(min=1, help="Limit of concurrent requests.", show_default="no limit"),
+        int | None, option("Limit of concurrent requests.", default="no limit", min=1)
     ] = None,
     config: Config = None,
 ) -> None:
@@ -53,17 +48,10 @@ def create(
     from vivavoce.keys import parse_scopes
 
     file = _file(config)
-    secret = file.create(
-        name,
-        parse_scopes(scopes),
-        requests_per_minute=requests_per_minute,
-        max_concurrent=max_concurrent,
-    )
-    typer.echo(secret)
-    typer.echo(
-        f"keep it: {file.path} has only its hash. Clients send 'Authorization: Bearer KEY'",
-        err=True,
-    )
+    limits = {"requests_per_minute": requests_per_minute, "max_concurrent": max_concurrent}
+    typer.echo(file.create(name, parse_scopes(scopes), **limits))
+    kept = f"keep it: {file.path} has only its hash. Clients send 'Authorization: Bearer KEY'"
+    typer.echo(kept, err=True)
 
 
 @keys.command("list")
@@ -130,8 +118,7 @@ def _print(found: "tuple[Key, ...]") -> None:
 
     table = Table("name", "scopes", "a minute", "at once", "created", box=box.SIMPLE_HEAD)
     for key in found:
-        limits = (
-            str(limit or "no limit") for limit in (key.requests_per_minute, key.max_concurrent)
-        )
-        table.add_row(key.name, ", ".join(key.scopes), *limits, key.created)
+        limits = (key.requests_per_minute, key.max_concurrent)
+        shown = (str(limit or "no limit") for limit in limits)
+        table.add_row(key.name, ", ".join(key.scopes), *shown, key.created)
     Console().print(table)

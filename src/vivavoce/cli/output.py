@@ -18,12 +18,8 @@ FORMATS = ("wav", "pcm", "mp3", "opus", "aac", "flac")
 PIPE = Path("-")
 
 _SUFFIXES = {f".{name}": name for name in FORMATS} | {".ogg": "opus", ".raw": "pcm", ".wave": "wav"}
-_PLAYERS = {
-    "ffplay": ("-nodisp", "-autoexit", "-loglevel", "error"),
-    "aplay": ("-q",),
-    "paplay": (),
-    "afplay": (),
-}
+_FFPLAY = ("-nodisp", "-autoexit", "-loglevel", "error")
+_PLAYERS = {"ffplay": _FFPLAY, "aplay": ("-q",), "paplay": (), "afplay": ()}
 
 
 def format_of(path: Path) -> str | None:
@@ -49,10 +45,8 @@ def open_output(path: Path) -> Iterator[BinaryIO]:
     try:
         file = target.open("wb")
     except OSError as error:
-        raise BadRequest(
-            f"cannot write {str(path)!r} ({error.strerror}): choose another file with -o",
-            field="output",
-        ) from error
+        problem = f"cannot write {str(path)!r} ({error.strerror}): choose another file with -o"
+        raise BadRequest(problem, field="output") from error
     try:
         with file:
             yield file

@@ -4,7 +4,7 @@ import asyncio
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vivavoce.cli import output as outputs
-from vivavoce.cli.options import Config, Server, ServerKey
+from vivavoce.cli.options import Config, Server, ServerKey, option
 
 if TYPE_CHECKING:
     from typing import BinaryIO
 
     from vivavoce.cli.sources import Remote, SpeechTimer
-    from vivavoce.client import SpeechFacts
+    from vivavoce.client import AsyncAudioStream, SpeechFacts
     from vivavoce.settings import Settings
     from vivavoce.types import AudioFormat, Reference, SpeechRequest
 
@@ -28,50 +28,32 @@ _PROGRESS_AFTER_S = 2.0
 def say(
     text: Annotated[str, typer.Argument(help="Text to speak. `-` reads it from stdin, in UTF-8.")],
     output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output", "-o", help="File to write. `-` is stdout.", show_default="play it"
-        ),
+        Path | None, option("File to write. `-` is stdout.", "--output", "-o", default="play it")
     ] = None,
     format: Annotated[
         str | None,
-        typer.Option(
-            help="wav, pcm, mp3, opus, aac or flac.",
-            show_default="from the file's suffix, else wav",
-        ),
+        option("wav, pcm, mp3, opus, aac or flac.", default="from the file's suffix, else wav"),
     ] = None,
-    speaker: Annotated[str | None, typer.Option(help="Voice, from `vivavoce voices`.")] = None,
-    language: Annotated[
-        str | None, typer.Option(help="English name or ISO code.", show_default="detected")
-    ] = None,
+    speaker: Annotated[str | None, option("Voice, from `vivavoce voices`.")] = None,
+    language: Annotated[str | None, option("English name or ISO code.", default="detected")] = None,
     instruct: Annotated[
-        str | None, typer.Option(help="Style of speaking, for models that follow instructions.")
+        str | None, option("Style of speaking, for models that follow instructions.")
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option(
-            help="Model: a name, or the folder of a Qwen3-TTS checkpoint.",
-            show_default="auto",
-        ),
+        option("Model: a name, or the folder of a Qwen3-TTS checkpoint.", default="auto"),
     ] = None,
     ref_audio: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE", help="Recording of the voice to speak with, for models that clone."
-        ),
+        option("Recording of the voice to speak with, for models that clone.", metavar="FILE"),
     ] = None,
-    ref_text: Annotated[
-        str | None, typer.Option(help="Transcript of --ref-audio, word for word.")
-    ] = None,
-    speed: Annotated[
-        float, typer.Option(min=0.25, max=4.0, help="Speed, without a change of pitch.")
-    ] = 1.0,
+    ref_text: Annotated[str | None, option("Transcript of --ref-audio, word for word.")] = None,
+    speed: Annotated[float, option("Speed, without a change of pitch.", min=0.25, max=4.0)] = 1.0,
     seed: Annotated[
-        int | None, typer.Option(min=0, max=2**32 - 1, help="The same seed gives the same speech.")
+        int | None, option("The same seed gives the same speech.", min=0, max=2**32 - 1)
     ] = None,
     sample_rate: Annotated[
-        int | None,
-        typer.Option(min=8_000, max=48_000, help="Samples per second.", show_default="the model's"),
+        int | None, option("Samples per second.", default="the model's", min=8_000, max=48_000)
     ] = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Show what would be said, and say nothing.")
@@ -111,13 +93,8 @@ def say(
         _explain(request, settings, remote)
         return
     if output is not None:
-        _speak_into(
-            output,
-            request,
-            settings,
-            remote,
-            shown="stdout" if output == outputs.PIPE else str(output),
-        )
+        shown = "stdout" if output == outputs.PIPE else str(output)
+        _speak_into(output, request, settings, remote, shown=shown)
         return
     player = outputs.find_player()  # before the work, in case there is none
     with tempfile.TemporaryDirectory(prefix="vivavoce-") as folder:
@@ -153,9 +130,8 @@ def _read(text: str) -> str:
     try:
         return sys.stdin.buffer.read().decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise typer.BadParameter(
-            f"stdin is not UTF-8 ({error.reason} at byte {error.start})"
-        ) from error
+        problem = f"stdin is not UTF-8 ({error.reason} at byte {error.start})"
+        raise typer.BadParameter(problem) from error
 
 
 def _read_reference(
@@ -163,15 +139,13 @@ def _read_reference(
 ) -> "Reference | None":
     """Return the decoded recording to clone. Raises `BadRequest` if it cannot be decoded."""
     if audio is None:
-        if text is not None:
-            raise typer.BadParameter(
-                "--ref-text is the transcript of a recording: name that with --ref-audio"
-            )
-        return None
+        if text is None:
+            return None
+        problem = "--ref-text is the transcript of a recording: name that with --ref-audio"
+        raise typer.BadParameter(problem)
     if speaker is not None:
-        raise typer.BadParameter(
-            "--speaker is one voice and --ref-audio another: leave one of them out"
-        )
+        problem = "--speaker is one voice and --ref-audio another: leave one of them out"
+        raise typer.BadParameter(problem)
     from vivavoce.audio import decode_recording
     from vivavoce.types import Reference
 
@@ -184,20 +158,17 @@ def _read_reference(
 
 def _choose_format(output: Path | None, asked: str | None) -> "AudioFormat":
     chosen = asked or ("wav" if output in (None, outputs.PIPE) else outputs.format_of(output))
+    names = ", ".join(outputs.FORMATS)
     match chosen:
         case "wav" | "pcm" | "mp3" | "opus" | "aac" | "flac":
             if output is None and chosen != "wav":
                 raise typer.BadParameter(f"playing takes wav, not {chosen!r}: name a file with -o")
             return chosen
         case None:
-            raise typer.BadParameter(
-                f"{str(output)!r} does not end in one of {', '.join(outputs.FORMATS)}: choose with "
-                "--format"
-            )
+            problem = f"{str(output)!r} does not end in one of {names}: choose with --format"
         case _:
-            raise typer.BadParameter(
-                f"format {chosen!r} is not one of {', '.join(outputs.FORMATS)}"
-            )
+            problem = f"format {chosen!r} is not one of {names}"
+    raise typer.BadParameter(problem)
 
 
 def _settings_with(config: Path | None, model: str | None) -> "tuple[Settings, str | None]":
@@ -224,39 +195,28 @@ def _speak_into(
     shown: str,
 ) -> None:
     """Speak `request` into the file `path`, and print a summary on stderr."""
-    from vivavoce.cli.sources import SpeechTimer
+    from vivavoce.cli.sources import SpeechTimer, open_speech
 
     timer = SpeechTimer()
+    exact_wav = outputs.is_seekable(path) and request.format == "wav"
+    asked = replace(request, format="pcm") if exact_wav else request
+    speech = open_speech(asked, settings=settings, server=server, timer=timer)
     with outputs.open_output(path) as file, _progress(timer):
-        facts = asyncio.run(
-            _speak(request, settings, server, file, timer, exact_wav=outputs.is_seekable(path))
-        )
+        facts = asyncio.run(_write(speech, file, exact_wav=exact_wav))
     typer.echo(_summary(shown, facts, timer), err=True)
     if facts.ignored:
+        ignored = ", ".join(facts.ignored)
         typer.echo(
-            f"vivavoce: {facts.model} does not have {', '.join(facts.ignored)}, which had no "
-            "effect",
-            err=True,
+            f"vivavoce: {facts.model} does not have {ignored}, which had no effect", err=True
         )
 
 
-async def _speak(
-    request: "SpeechRequest",
-    settings: "Settings | None",
-    server: "Remote | None",
-    file: "BinaryIO",
-    timer: "SpeechTimer",
-    *,
-    exact_wav: bool,
+async def _write(
+    speech: "AbstractAsyncContextManager[AsyncAudioStream]", file: "BinaryIO", *, exact_wav: bool
 ) -> "SpeechFacts":
-    from vivavoce.cli.sources import open_speech
-
-    exact_wav = exact_wav and request.format == "wav"
-    asked = replace(request, format="pcm") if exact_wav else request
-    async with open_speech(asked, settings=settings, server=server, timer=timer) as stream:
-        await outputs.write_speech(
-            stream, file, wav_rate_hz=stream.sample_rate_hz if exact_wav else None
-        )
+    async with speech as stream:
+        rate_hz = stream.sample_rate_hz if exact_wav else None
+        await outputs.write_speech(stream, file, wav_rate_hz=rate_hz)
         return stream
 
 
@@ -275,15 +235,13 @@ def _progress(timer: "SpeechTimer") -> Iterator[None]:
     def shown() -> Spinner | str:
         if timer.elapsed_s < _PROGRESS_AFTER_S:
             return ""
-        doing = (
-            "loading" if timer.first_audio_s is None else f"{timer.audio_s or 0:.0f} s of speech"
-        )
+        loading = timer.first_audio_s is None
+        doing = "loading" if loading else f"{timer.audio_s or 0:.0f} s of speech"
         spinner.update(text=f"{doing}, {timer.elapsed_s:.0f} s")
         return spinner
 
-    with Live(
-        get_renderable=shown, console=Console(stderr=True), transient=True, refresh_per_second=8
-    ):
+    console = Console(stderr=True)
+    with Live(get_renderable=shown, console=console, transient=True, refresh_per_second=8):
         yield
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from vivavoce import __version__
-from vivavoce.cli.options import Config
+from vivavoce.cli.options import Config, option
 from vivavoce.errors import BindError
 from vivavoce.network.addresses import EVERYWHERE, is_loopback, network_url, origin, own_names
 from vivavoce.network.certificate import Certificate, load_certificate, self_signed
@@ -23,80 +23,60 @@ _BACKLOG = 2048  # connections that wait to be accepted, without descriptors
 def serve(
     host: Annotated[
         str | None,
-        typer.Option(
-            help="Address to listen on. 127.0.0.1 for this machine only.", show_default="0.0.0.0"
-        ),
+        option("Address to listen on. 127.0.0.1 for this machine only.", default="0.0.0.0"),
     ] = None,
-    port: Annotated[
-        int | None, typer.Option(help="Port. 0 takes any free one.", show_default="8000")
-    ] = None,
+    port: Annotated[int | None, option("Port. 0 takes any free one.", default="8000")] = None,
     models: Annotated[
-        str | None,
-        typer.Option(help="Models to offer, comma-separated.", show_default="hibari,kokoro"),
+        str | None, option("Models to offer, comma-separated.", default="hibari,kokoro")
     ] = None,
     default_model: Annotated[
         str | None,
-        typer.Option(
+        option(
+            "Model for requests that name none: a name, or the folder or hub id of a Qwen3-TTS "
+            "checkpoint.",
             "--default-model",
             "--model",
-            help=(
-                "Model for requests that name none: a name, or the folder or hub id of a Qwen3-TTS "
-                "checkpoint."
-            ),
-            show_default="auto",
+            default="auto",
         ),
     ] = None,
     qwen: Annotated[
         str | None,
-        typer.Option(
+        option(
+            "Qwen3-TTS checkpoints to offer, before all other models: folders or hub ids.",
             metavar="DIR|ID[,…]",
-            help="Qwen3-TTS checkpoints to offer, before all other models: folders or hub ids.",
         ),
     ] = None,
     qwen_device: Annotated[
-        str | None,
-        typer.Option(help="Device for Qwen3-TTS, like cuda or cpu.", show_default="auto"),
+        str | None, option("Device for Qwen3-TTS, like cuda or cpu.", default="auto")
     ] = None,
     remote: Annotated[
         str | None,
-        typer.Option(
-            metavar="MODEL=URL[,…]",
-            help="Models of other speech servers. The least busy server speaks.",
+        option(
+            "Models of other speech servers. The least busy server speaks.", metavar="MODEL=URL[,…]"
         ),
     ] = None,
     ray: Annotated[
         str | None,
-        typer.Option(
-            metavar="NAME[,…]", help="Models that the Ray cluster of this machine speaks."
-        ),
+        option("Models that the Ray cluster of this machine speaks.", metavar="NAME[,…]"),
     ] = None,
     load_models: Annotated[
         Literal["startup", "lazy"] | None,
-        typer.Option(
-            "--load-models", "--load", help="Time to load models.", show_default="startup"
-        ),
+        option("Time to load models.", "--load-models", "--load", default="startup"),
     ] = None,
     tls_self_signed: Annotated[
         bool | None,
-        typer.Option(
-            "--tls-self-signed",
-            help="Serve https with a self-signed certificate.",
-            show_default=False,
-        ),
+        option("Serve https with a self-signed certificate.", "--tls-self-signed", default=False),
     ] = None,
     mdns: Annotated[
-        bool | None,
-        typer.Option(
-            "--mdns", help="Announce the server on the local network.", show_default=False
-        ),
+        bool | None, option("Announce the server on the local network.", "--mdns", default=False)
     ] = None,
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"] | None,
-        typer.Option(help="Least severe messages to log.", show_default="info"),
+        option("Least severe messages to log.", default="info"),
     ] = None,
     log_format: Annotated[
         Literal["text", "json"] | None,
-        typer.Option(help="Format of log lines, for people or for programs.", show_default="text"),
+        option("Format of log lines, for people or for programs.", default="text"),
     ] = None,
     config: Config = None,
 ) -> None:
@@ -120,25 +100,10 @@ def serve(
       vivavoce serve --remote kokoro=http://10.0.0.2:8000 --models hibari
       VIVAVOCE_LOG_LEVEL=debug vivavoce serve --config /etc/vivavoce.toml
     """
+    given = locals()  # each option is a setting of its name
     from vivavoce.settings import Settings
 
-    settings = Settings.read(
-        config,
-        host=host,
-        port=port,
-        models=models,
-        default_model=default_model,
-        qwen=qwen,
-        qwen_device=qwen_device,
-        remote=remote,
-        ray=ray,
-        load_models=load_models,
-        tls_self_signed=tls_self_signed,
-        mdns=mdns,
-        log_level=log_level,
-        log_format=log_format,
-    )
-    _run(settings)
+    _run(Settings.read(**given))
 
 
 def _run(settings: "Settings") -> None:
@@ -182,20 +147,15 @@ def _certificate(settings: "Settings") -> Certificate | None:
     """Return the certificate for https, or `None` for http."""
     if settings.tls_certificate is not None and settings.tls_key is not None:
         return load_certificate(settings.tls_certificate, settings.tls_key)
-    return (
-        self_signed(settings.cache_dir / "tls", own_names(settings.host))
-        if settings.tls_self_signed
-        else None
-    )
+    if settings.tls_self_signed:
+        return self_signed(settings.cache_dir / "tls", own_names(settings.host))
+    return None
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a listening socket, before any model is loaded.
-
-    Raises `BindError`.
-    """
+    """Return a listening socket, before any model is loaded. Raises `BindError`."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    both = family == socket.AF_INET6 and host == "::" and socket.has_dualstack_ipv6()
+    both = host == "::" and socket.has_dualstack_ipv6()
     try:
         return socket.create_server(
             (host, port), family=family, backlog=_BACKLOG, dualstack_ipv6=both
@@ -206,27 +166,20 @@ def listen(host: str, port: int) -> socket.socket:
 
 def _bind_problem(host: str, port: int, error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
-        return (
-            f"port {port} on {host!r} is taken: stop what listens there, or choose another with "
-            "--port"
-        )
+        taken = f"port {port} on {host!r} is taken"
+        return f"{taken}: stop what listens there, or choose another with --port"
     if error.errno in (errno.EACCES, errno.EPERM):
-        return (
-            f"port {port} needs rights that this user does not have: choose one from 1024 up with "
-            "--port"
-        )
-    return (
-        f"cannot listen on host {host!r}, port {port} ({error.strerror}): choose an address of "
-        "this machine with --host"
-    )
+        problem = f"port {port} needs rights that this user does not have"
+        return f"{problem}: choose one from 1024 up with --port"
+    problem = f"cannot listen on host {host!r}, port {port} ({error.strerror})"
+    return f"{problem}: choose an address of this machine with --host"
 
 
 def _announce(settings: "Settings", port: int, certificate: Certificate | None) -> None:
     """Print the server's addresses and an example, unbuffered."""
     here = _url(settings.host, port, tls=certificate is not None)
-    trusting = (
-        f"--cacert {certificate.certificate} " if certificate and settings.tls_self_signed else ""
-    )
+    pinned = certificate if settings.tls_self_signed else None
+    trusting = f"--cacert {pinned.certificate} " if pinned else ""
     lines = [
         f"vivavoce {__version__} serves {', '.join(settings.offered)}",
         *reachable_at(settings.host, port, tls=certificate is not None),
@@ -234,9 +187,9 @@ def _announce(settings: "Settings", port: int, certificate: Certificate | None) 
         f"  try      curl {trusting}{here}/v1/tts/synthesize -H 'content-type: application/json' "
         """-d '{"text": "Hello there."}' -o hello.wav""",
     ]
-    if certificate is not None and settings.tls_self_signed:
+    if pinned:
         lines.append(
-            f"  SHA-256  {certificate.fingerprint()} of the certificate, for clients that pin it"
+            f"  SHA-256  {pinned.fingerprint()} of the certificate, for clients that pin it"
         )
     typer.echo("\n".join(lines))
 

@@ -60,11 +60,9 @@ def fit_connections(max_connections: int) -> int:
         limit = soft
     fitting = max((limit - files_for(0)) // FILES_EACH, 1)
     if fitting < max_connections:
-        log.warning(
-            "max_connections is %d, not %d: the system allows this process %d open files, and that "
-            "takes %d; raise "
-            "`ulimit -n`", fitting, max_connections, limit, needed
-        )  # fmt: skip
+        text = "max_connections is %d, not %d: the system allows this process %d open files, and "
+        text += "that takes %d; raise `ulimit -n`"
+        log.warning(text, fitting, max_connections, limit, needed)
     return min(fitting, max_connections)
 
 
@@ -134,11 +132,10 @@ class Server(uvicorn.Server):
         """
         if self.config.ssl:
             await first_bytes(connection, HANDSHAKE_TIMEOUT_S)
-        await asyncio.get_running_loop().connect_accepted_socket(
-            self._protocol,
-            connection,
-            ssl=self.config.ssl,
-            ssl_handshake_timeout=HANDSHAKE_TIMEOUT_S if self.config.ssl else None,
+        tls, loop = self.config.ssl, asyncio.get_running_loop()
+        timeout_s = HANDSHAKE_TIMEOUT_S if tls else None
+        await loop.connect_accepted_socket(
+            self._protocol, connection, ssl=tls, ssl_handshake_timeout=timeout_s
         )
 
     def _protocol(self) -> BoundedHTTP:
@@ -157,15 +154,10 @@ class Server(uvicorn.Server):
         if self._lifecycle.over:
             self.cut = self._lifecycle.running
             if self.cut:
-                log.error(
-                    "%d requests were cut: they took longer than the setting 'shutdown_timeout_s' "
-                    "allows",
-                    self.cut,
-                )
+                reason = "they took longer than the setting 'shutdown_timeout_s' allows"
+                log.error("%d requests were cut: %s", self.cut, reason)
         # A slow client may not have received its whole answer yet.
         self.config.timeout_graceful_shutdown = max(math.ceil(self._lifecycle.grace_left_s), 1)
-        return (
-            self._lifecycle.over
-            or self._lifecycle.failure is not None
-            or await super().on_tick(counter)
-        )
+        if self._lifecycle.over or self._lifecycle.failure is not None:
+            return True
+        return await super().on_tick(counter)

@@ -6,7 +6,7 @@ It knows neither files nor the terminal.
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from vivavoce.cli.in_process import open_pool
@@ -147,42 +147,31 @@ async def _from_server(
         AsyncClient(server.url, api_key=server.key) as client,
         client.stream(request.text, **_options(request)) as stream,
     ):
-        byte_rate = (
-            2 * stream.sample_rate_hz if request.format == "pcm" and stream.sample_rate_hz else None
-        )
+        byte_rate = 2 * (stream.sample_rate_hz or 0) if request.format == "pcm" else 0
 
         async def measured() -> AsyncIterator[bytes]:
             async for chunk in stream:
                 timer.add_audio(len(chunk) / byte_rate if byte_rate else None)
                 yield chunk
 
-        yield AsyncAudioStream(
-            format=stream.format,
-            model=stream.model,
-            voice=stream.voice,
-            language=stream.language,
-            sample_rate_hz=stream.sample_rate_hz,
-            ignored=stream.ignored,
-            request_id=stream.request_id,
-            chunks=measured(),
-        )
+        yield replace(stream, chunks=measured())
 
 
 def _options(request: "SpeechRequest") -> SpeechOptions:
     """Return the options of the client for `request`."""
     from vivavoce.audio import wav_bytes
 
-    reference = request.reference
-    recording = wav_bytes(reference.samples, reference.sample_rate_hz) if reference else None
-    return SpeechOptions(
-        speaker=request.speaker,
-        language=request.language,
-        instruct=request.instruct,
-        model=None if request.model == "auto" else request.model,
-        format=request.format,
-        sample_rate=request.sample_rate_hz,
-        speed=request.speed,
-        seed=request.seed,
-        ref_audio=recording,
-        ref_text=reference.text if reference else None,
-    )
+    options: SpeechOptions = {
+        "speaker": request.speaker,
+        "language": request.language,
+        "instruct": request.instruct,
+        "model": None if request.model == "auto" else request.model,
+        "format": request.format,
+        "sample_rate": request.sample_rate_hz,
+        "speed": request.speed,
+        "seed": request.seed,
+    }
+    if (recording := request.reference) is not None:
+        options["ref_audio"] = wav_bytes(recording.samples, recording.sample_rate_hz)
+        options["ref_text"] = recording.text
+    return options

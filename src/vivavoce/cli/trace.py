@@ -5,13 +5,13 @@ from typing import Annotated
 
 import typer
 
+from vivavoce.cli.options import option
+
 
 def trace(
-    checkpoint: Annotated[
-        Path, typer.Option(metavar="DIR", help="Folder of a Qwen3-TTS checkpoint.")
-    ],
-    request: Annotated[Path, typer.Option(metavar="FILE", help="JSON file with the request.")],
-    out: Annotated[Path, typer.Option(metavar="FILE", help="Safetensors file to write.")],
+    checkpoint: Annotated[Path, option("Folder of a Qwen3-TTS checkpoint.", metavar="DIR")],
+    request: Annotated[Path, option("JSON file with the request.", metavar="FILE")],
+    out: Annotated[Path, option("Safetensors file to write.", metavar="FILE")],
 ) -> None:
     """Write the prompt, codes, logits and waveform of a request to Qwen3-TTS.
 

@@ -4,25 +4,21 @@ from typing import Annotated
 
 import typer
 
+from vivavoce.cli.options import option
 from vivavoce.cli.serve import listen, reachable_at
 
 
 def ui(
-    port: Annotated[
-        int, typer.Option(min=0, max=65_535, help="Port. 0 takes any free one.")
-    ] = 8501,
+    port: Annotated[int, option("Port. 0 takes any free one.", min=0, max=65_535)] = 8501,
     host: Annotated[
-        str,
-        typer.Option(
-            help="Address to listen on. 127.0.0.1 for this machine only.", show_default="0.0.0.0"
-        ),
+        str, option("Address to listen on. 127.0.0.1 for this machine only.", default="0.0.0.0")
     ] = "0.0.0.0",
     server: Annotated[
         str,
-        typer.Option(
+        option(
+            "Address of the speech server, also read from TTS_API_URL.",
             metavar="URL",
             envvar="TTS_API_URL",
-            help="Address of the speech server, also read from TTS_API_URL.",
         ),
     ] = "http://localhost:8000",
 ) -> None:
@@ -41,11 +37,8 @@ def ui(
 
     with listen(host, port) as listener:
         page = create_page(server)
-        typer.echo(
-            "\n".join(
-                [f"the demo page of {server}", *reachable_at(host, listener.getsockname()[1])]
-            )
-        )
+        where = reachable_at(host, listener.getsockname()[1])
+        typer.echo("\n".join([f"the demo page of {server}", *where]))
         runner = uvicorn.Server(uvicorn.Config(page, log_config=None, timeout_graceful_shutdown=3))
         runner.run(sockets=[listener])
     if not runner.started:

@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vivavoce.cli.options import Config, Json, Server
+from vivavoce.cli.options import Config, Json, Server, option
 
 if TYPE_CHECKING:
     from vivavoce.client import VoiceEntry
 
 
 def voices(
-    model: Annotated[str | None, typer.Option(help="Only the voices of this model.")] = None,
+    model: Annotated[str | None, option("Only the voices of this model.")] = None,
     language: Annotated[
-        str | None,
-        typer.Option(help="Only voices for this language: a name or an ISO code."),
+        str | None, option("Only voices for this language: a name or an ISO code.")
     ] = None,
     as_json: Json = False,
     server: Server = None,
@@ -30,7 +29,16 @@ def voices(
       vivavoce voices --model kokoro --language japanese
       vivavoce voices --server http://dgx.local:8000 --json
     """
-    found = _from_server(server, model) if server else _installed(config, model)
+    if server:
+        from vivavoce.client import Client
+
+        with Client(server) as client:
+            found = client.voices(model)
+    else:
+        from vivavoce.cli import in_process
+        from vivavoce.settings import Settings
+
+        found = in_process.voices(Settings.read(config), model)
     if language:
         from vivavoce.text.languages import parse_language
 
@@ -42,20 +50,6 @@ def voices(
         _print(found)
 
 
-def _from_server(server: str, model: str | None) -> "tuple[VoiceEntry, ...]":
-    from vivavoce.client import Client
-
-    with Client(server) as client:
-        return client.voices(model)
-
-
-def _installed(config: "Config", model: str | None) -> "tuple[VoiceEntry, ...]":
-    from vivavoce.cli import in_process
-    from vivavoce.settings import Settings
-
-    return in_process.voices(Settings.read(config), model)
-
-
 def _print(found: "Sequence[VoiceEntry]") -> None:
     from rich import box
     from rich.console import Console
@@ -64,6 +58,5 @@ def _print(found: "Sequence[VoiceEntry]") -> None:
     table = Table("voice", "model", "languages", "gender", box=box.SIMPLE_HEAD)
     for voice in found:
         table.add_row(voice.id, voice.model, ", ".join(voice.languages), voice.gender)
-    Console().print(
-        table if found else "No voice fits: leave out --language or --model to see all."
-    )
+    none = "No voice fits: leave out --language or --model to see all."
+    Console().print(table if found else none)

@@ -23,20 +23,7 @@ from vivavoce.client.blocking import Client
 from vivavoce.client.wire import DEFAULT_URL, SpeechOptions
 
 __all__ = [
-    "DEFAULT_URL",
-    "AsyncAudioStream",
-    "AsyncClient",
-    "Audio",
-    "AudioStream",
-    "Client",
-    "ExplainedSegment",
-    "ExplainedWord",
-    "Explanation",
-    "Health",
-    "ModelEntry",
-    "ModelState",
-    "Outcome",
-    "SpeechFacts",
-    "SpeechOptions",
-    "VoiceEntry",
-]
+    "DEFAULT_URL", "AsyncAudioStream", "AsyncClient", "Audio", "AudioStream", "Client",
+    "ExplainedSegment", "ExplainedWord", "Explanation", "Health", "ModelEntry", "ModelState",
+    "Outcome", "SpeechFacts", "SpeechOptions", "VoiceEntry",
+]  # fmt: skip

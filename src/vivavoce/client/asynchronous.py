@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
-from typing import Self, Unpack
+from typing import Any, Self, Unpack
 
 import httpx
 
@@ -37,11 +37,9 @@ class AsyncClient:
     ) -> None:
         self.base_url = base_url
         with wire.network_errors(base_url):
+            headers = wire.auth_headers(api_key)
             self._http = httpx.AsyncClient(
-                base_url=base_url,
-                headers=wire.auth_headers(api_key),
-                timeout=timeout_s,
-                transport=transport,
+                base_url=base_url, headers=headers, timeout=timeout_s, transport=transport
             )
 
     async def __aenter__(self) -> Self:
@@ -68,9 +66,8 @@ class AsyncClient:
         """Yield speech while it is made, as `Client.stream` does. Iterate it with `async for`."""
         body = await asyncio.to_thread(wire.speech_body, text, options, stream=True)
         with wire.network_errors(self.base_url):
-            response = await self._http.send(
-                self._http.build_request("POST", wire.SYNTHESIZE, json=body), stream=True
-            )
+            request = self._http.build_request("POST", wire.SYNTHESIZE, json=body)
+            response = await self._http.send(request, stream=True)
         try:
             if response.is_error:
                 with wire.network_errors(self.base_url):
@@ -103,6 +100,10 @@ class AsyncClient:
     async def models(self) -> tuple[ModelEntry, ...]:
         """Return the server's models and their states."""
         return wire.read_models(await self._get(wire.MODELS))
+
+    async def fields(self) -> dict[str, dict[str, Any]]:
+        """Return the JSON Schema of each field of a speech request: `minimum`, `enum` and so on."""
+        return wire.read_fields(await self._get(wire.DESCRIPTION))
 
     async def outcome(self, request_id: str) -> Outcome:
         """Return the outcome of a recent request.

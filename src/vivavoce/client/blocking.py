@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
-from typing import Self, Unpack
+from typing import Any, Self, Unpack
 
 import httpx
 
@@ -41,11 +41,9 @@ class Client:
     ) -> None:
         self.base_url = base_url
         with wire.network_errors(base_url):
+            headers = wire.auth_headers(api_key)
             self._http = httpx.Client(
-                base_url=base_url,
-                headers=wire.auth_headers(api_key),
-                timeout=timeout_s,
-                transport=transport,
+                base_url=base_url, headers=headers, timeout=timeout_s, transport=transport
             )
 
     def __enter__(self) -> Self:
@@ -77,9 +75,8 @@ class Client:
         """
         body = wire.speech_body(text, options, stream=True)
         with wire.network_errors(self.base_url):
-            response = self._http.send(
-                self._http.build_request("POST", wire.SYNTHESIZE, json=body), stream=True
-            )
+            request = self._http.build_request("POST", wire.SYNTHESIZE, json=body)
+            response = self._http.send(request, stream=True)
         try:
             if response.is_error:
                 with wire.network_errors(self.base_url):
@@ -112,6 +109,10 @@ class Client:
     def models(self) -> tuple[ModelEntry, ...]:
         """Return the server's models and their states."""
         return wire.read_models(self._get(wire.MODELS))
+
+    def fields(self) -> dict[str, dict[str, Any]]:
+        """Return the JSON Schema of each field of a speech request: `minimum`, `enum` and so on."""
+        return wire.read_fields(self._get(wire.DESCRIPTION))
 
     def outcome(self, request_id: str) -> Outcome:
         """Return the outcome of a recent request.

@@ -10,11 +10,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 from urllib.parse import quote
 
 import httpx
 
+from vivavoce import errors
 from vivavoce.client.answers import (
     Audio,
     ExplainedSegment,
@@ -25,28 +26,13 @@ from vivavoce.client.answers import (
     Outcome,
     VoiceEntry,
 )
-from vivavoce.errors import (
-    BadRequest,
-    BodyTooLarge,
-    DeadlineExceeded,
-    EngineFault,
-    Forbidden,
-    MissingDependency,
-    NotReady,
-    Overloaded,
-    RateLimited,
-    SettingsError,
-    Unauthorized,
-    UnknownModel,
-    UnknownRequest,
-    UnknownVoice,
-    Unsupported,
-    VivavoceError,
-)
+from vivavoce.errors import BadRequest, EngineFault, NotReady, Overloaded, VivavoceError
 from vivavoce.names import from_header
 
 if TYPE_CHECKING:  # `types` imports numpy, which a client does not need
     from vivavoce.types import AudioFormat
+
+T = TypeVar("T")
 
 DEFAULT_URL = "http://localhost:8000"
 DEFAULT_FORMAT: AudioFormat = "wav"
@@ -58,24 +44,16 @@ REQUESTS = "v1/tts/requests"
 VOICES = "v1/audio/voices"
 MODELS = "v1/models"
 HEALTH = "health"
+DESCRIPTION = "openapi.json"
 
-_BAD_REQUESTS: dict[str, type[BadRequest]] = {
+# All other errors of a server are a `VivavoceError` to its client.
+_OTHERS = {errors.OutOfMemory, errors.DiskFull, errors.BindError}
+_KINDS: dict[str, type[VivavoceError]] = {
     kind.code: kind
-    for kind in (BadRequest, UnknownModel, UnknownVoice, UnknownRequest, Unsupported, BodyTooLarge)
+    for kind in vars(errors).values()
+    if isinstance(kind, type) and issubclass(kind, VivavoceError)
+    if "code" in vars(kind) and kind not in _OTHERS
 }
-_FAULTS: dict[str, type[VivavoceError]] = {
-    kind.code: kind
-    for kind in (
-        DeadlineExceeded,
-        NotReady,
-        EngineFault,
-        MissingDependency,
-        SettingsError,
-        Unauthorized,
-        Forbidden,
-    )
-}
-_OVERLOADS: dict[str, type[Overloaded]] = {kind.code: kind for kind in (Overloaded, RateLimited)}
 
 
 class SpeechOptions(TypedDict, total=False):
@@ -126,10 +104,8 @@ def speech_body(text: str, options: SpeechOptions, *, stream: bool) -> dict[str,
     for an unknown option.
     """
     if unknown := options.keys() - SpeechOptions.__annotations__:
-        raise TypeError(
-            f"unknown option {min(unknown)!r}: choose from "
-            f"{', '.join(SpeechOptions.__annotations__)}"
-        )
+        choices = ", ".join(SpeechOptions.__annotations__)
+        raise TypeError(f"unknown option {min(unknown)!r}: choose from {choices}")
     body: dict[str, object] = {"text": text, "format": DEFAULT_FORMAT, **options, "stream": stream}
     if (recording := options.get("ref_audio")) is not None:
         body["ref_audio"] = _base64(recording)
@@ -186,17 +162,14 @@ def read_facts(response: httpx.Response, options: SpeechOptions) -> Facts:
     """Return the facts in the headers of a speech response."""
     headers = response.headers
     rate = headers.get("x-sample-rate", "")
+    ignored = map(str.strip, headers.get("x-ignored", "").split(","))
     return {
         "format": options.get("format", DEFAULT_FORMAT),
         "model": from_header(headers.get("x-model", "")),
         "voice": from_header(headers.get("x-voice", "")),
         "language": from_header(headers.get("x-language", "")),
         "sample_rate_hz": int(rate) if rate.isdecimal() else None,
-        "ignored": tuple(
-            from_header(name.strip())
-            for name in headers.get("x-ignored", "").split(",")
-            if name.strip()
-        ),
+        "ignored": tuple(map(from_header, filter(None, ignored))),
         "request_id": headers.get("x-request-id", ""),
     }
 
@@ -210,14 +183,7 @@ def read_voices(response: httpx.Response) -> tuple[VoiceEntry, ...]:
     """Parse the answer of `/v1/audio/voices`, without aliases."""
     with _expected_shape(response):
         return tuple(
-            VoiceEntry(
-                id=voice["id"],
-                name=voice["name"],
-                model=voice["model"],
-                languages=tuple(voice["languages"]),
-                gender=voice["gender"],
-                listed=voice["listed"],
-            )
+            _read(VoiceEntry, {**voice, "languages": tuple(voice["languages"])})
             for voice in response.json()["voices"]
             if not voice.get("alias_of")
         )
@@ -238,18 +204,19 @@ def read_models(response: httpx.Response) -> tuple[ModelEntry, ...]:
         )
 
 
+def read_fields(response: httpx.Response) -> dict[str, dict[str, Any]]:
+    """Return the schemas of a speech request's fields, without null, in an OpenAPI description."""
+    with _expected_shape(response):
+        fields = response.json()["components"]["schemas"]["SynthesizeBody"]["properties"]
+        return {name: {**field.get("anyOf", [{}])[0], **field} for name, field in fields.items()}
+
+
 def read_health(response: httpx.Response) -> Health:
     """Parse the answer of `/health`, which has the same shape with any status."""
     if response.is_error and "status" not in _object(response):
         raise _error(response)
     with _expected_shape(response):
-        body = response.json()
-        return Health(
-            status=body["status"],
-            model_loaded=body["model_loaded"],
-            models=body["models"],
-            version=body["version"],
-        )
+        return _read(Health, response.json())
 
 
 def request_path(request_id: str) -> str:
@@ -260,8 +227,11 @@ def request_path(request_id: str) -> str:
 def read_outcome(response: httpx.Response) -> Outcome:
     """Parse the answer of `/v1/tts/requests/{id}`."""
     with _expected_shape(response):
-        body = response.json()
-        return Outcome(**{field.name: body[field.name] for field in fields(Outcome)})
+        return _read(Outcome, response.json())
+
+
+def _read(kind: type[T], values: dict[str, Any]) -> T:
+    return kind(**{field.name: values[field.name] for field in fields(kind)})  # type: ignore[arg-type]  # a dataclass
 
 
 def read_explanation(response: httpx.Response) -> Explanation:
@@ -315,15 +285,15 @@ def _error(response: httpx.Response) -> VivavoceError:
             f"{str(response.url)!r} answered {response.status_code} {response.reason_phrase}, "
             "not as a vivavoce server does: check the address and any proxy before it"
         )
-    code, message = str(error.get("code")), str(error["message"])
-    if code in _BAD_REQUESTS:
+    kind, message = _KINDS.get(str(error.get("code")), VivavoceError), str(error["message"])
+    if issubclass(kind, BadRequest):
         field = error.get("field") or error.get("param") or ""  # `param` on the OpenAI paths
-        return _BAD_REQUESTS[code](message, field=str(field))
-    if code in _OVERLOADS:
-        return _OVERLOADS[code](message, retry_after_s=_retry_after_s(response))
+        return kind(message, field=str(field))
+    if issubclass(kind, Overloaded):
+        return kind(message, retry_after_s=_retry_after_s(response))
     if request_id := error.get("request_id"):
         message = f"{message} (request {request_id})"
-    return _FAULTS.get(code, VivavoceError)(message)
+    return kind(message)
 
 
 def _retry_after_s(response: httpx.Response) -> float:

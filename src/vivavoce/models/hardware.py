@@ -7,23 +7,15 @@ CGROUP = Path("/sys/fs/cgroup")
 
 
 def available_cores() -> int:
-    """Return the number of cores that this process may use, at least 1.
-
-    In a container these can be fewer than the machine has.
-    """
-    if hasattr(os, "sched_getaffinity"):  # on Linux
-        allowed = len(os.sched_getaffinity(0))
-    else:
-        allowed = os.cpu_count() or 1
+    """Return the cores that this process may use: fewer in some containers, at least 1."""
+    on_linux = hasattr(os, "sched_getaffinity")
+    allowed = len(os.sched_getaffinity(0)) if on_linux else os.cpu_count() or 1
     quota = cpu_quota()
     return allowed if quota is None else max(1, min(allowed, int(quota)))
 
 
 def cpu_quota(cgroup: Path = CGROUP) -> float | None:
-    """Return the CPU limit of the container in cores, or None without one.
-
-    The limit is read from cgroups version 2, then 1.
-    """
+    """Return the container's CPU limit in cores (cgroups version 2, then 1), or None."""
     for parts in (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")):
         try:
             quota, period = " ".join((cgroup / part).read_text("ascii") for part in parts).split()

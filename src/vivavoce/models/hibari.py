@@ -61,26 +61,20 @@ class HibariModel(Model[_HibariStream]):
         try:
             from hibari import Hibari
         except ImportError as error:
-            raise MissingDependency(
-                "the 'hibari' voice needs its package: pip install hibari-tts"
-            ) from error
+            problem = "the 'hibari' voice needs its package: pip install hibari-tts"
+            raise MissingDependency(problem) from error
         self._tts = Hibari(voice=VOICE, threads=1)
         self._tts.sess = _session(self._tts.model_path)
         self._tts.phonemize("Warm up.")  # loads the lexicons
 
     def open(self, segment: Segment) -> _HibariStream:
-        utterances = [
-            piece
-            for phonemes in self._read(segment.text)
-            for piece in textwrap.wrap(phonemes, MAX_PHONEMES)
-            if any(map(str.isalpha, piece))
-        ]
+        read = self._read(segment.text)
+        pieces = (one for phonemes in read for one in textwrap.wrap(phonemes, MAX_PHONEMES))
+        utterances = [piece for piece in pieces if any(map(str.isalpha, piece))]
         if not utterances:
-            raise Unsupported(
-                f"'hibari' speaks English and found nothing to say in {segment.text!r}; "
-                "choose a model that speaks the language of the text",
-                field="text",
-            )
+            problem = f"'hibari' speaks English and found nothing to say in {segment.text!r}"
+            message = f"{problem}; choose a model that speaks the language of the text"
+            raise Unsupported(message, field="text")
         return _HibariStream(iter(utterances), np.random.default_rng(segment.seed or 0))
 
     def step(
@@ -89,10 +83,7 @@ class HibariModel(Model[_HibariStream]):
         return [self._speak(stream) for stream in streams]
 
     def _read(self, text: str) -> Sequence[str]:
-        """Return the phonemes of `text`, a string for each sentence.
-
-        Raises `Unsupported` where the package fails.
-        """
+        """Return the phonemes by sentence. Raises `Unsupported` where the package fails."""
         try:
             read: Sequence[str] = self._tts.phonemize(break_runs(verbalize_english(latin(text))))
         except MemoryError:
@@ -122,10 +113,7 @@ def _session(path: str) -> "InferenceSession":
 
 
 def latin(text: str) -> str:
-    """Return `text` with the letters of other scripts transliterated to Latin.
-
-    Otherwise foreign names would be skipped.
-    """
+    """Return `text` with foreign letters in Latin script, as they would be skipped."""
     return "".join(anyascii(c) if _is_foreign(c) else c for c in text)
 
 

@@ -9,8 +9,5 @@ import os
 
 
 def disable_telemetry() -> None:
-    """Disable telemetry, unless the user has set `ORT_DISABLE_TELEMETRY`.
-
-    Call this before onnxruntime is imported.
-    """
+    """Disable it before onnxruntime is imported, unless `ORT_DISABLE_TELEMETRY` is set."""
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

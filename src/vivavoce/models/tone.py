@@ -86,9 +86,7 @@ class ToneModel(Model[ToneStream]):
             name="tone",
             sample_rate_hz=RATE_HZ,
             languages=LANGUAGES,
-            voices=tuple(
-                Voice(id=name, name=name.capitalize(), languages=LANGUAGES) for name in names
-            ),
+            voices=tuple(Voice(name, name.capitalize(), LANGUAGES) for name in names),
             capabilities=Capabilities(seed=True, deterministic=True, live_text=True),
             max_live_chars=MAX_LIVE_CHARS,
             description="Beeps instead of speech, for tests and load measurements.",
@@ -114,9 +112,8 @@ class ToneModel(Model[ToneStream]):
         time.sleep(self._step_s)
         too_many = self._fits is not None and len(streams) > self._fits
         if too_many or any(map(_runs_out_of_memory, streams)):
-            raise OutOfMemory(
-                f"the tone model was told to find no memory for {len(streams)} streams"
-            )
+            count = len(streams)
+            raise OutOfMemory(f"the tone model was told to find no memory for {count} streams")
         return [self._next(stream) for stream in streams]
 
     def _next(self, stream: ToneStream) -> Samples | StopReason:
@@ -177,24 +174,17 @@ def _beeps(per_char: int) -> NDArray[np.float32]:
     positions = np.arange(per_char)
     pitches_hz = 200.0 + 10.0 * np.arange(PITCHES)[:, np.newaxis]
     envelope = np.sin(np.pi * positions / per_char)
-    return (0.3 * envelope * np.sin(2.0 * np.pi * pitches_hz * positions / RATE_HZ)).astype(
-        np.float32
-    )
+    waves = 0.3 * envelope * np.sin(2.0 * np.pi * pitches_hz * positions / RATE_HZ)
+    return waves.astype(np.float32)
 
 
 def _runs_out_of_memory(stream: ToneStream) -> bool:
-    return (
-        stream.fault is not None
-        and stream.fault.kind == "oom"
-        and stream.step >= stream.fault.at_step
-    )
+    fault = stream.fault
+    return fault is not None and fault.kind == "oom" and stream.step >= fault.at_step
 
 
 def _fail(fault: Fault, start: int, end: int, chunk: int) -> Samples | None:
-    """Return the samples that replace `start` to `end` of a stream with `fault`.
-
-    Returns None if the stream speaks its own samples, or ends.
-    """
+    """Return what replaces `start` to `end` of a stream with `fault`, None for its own samples."""
     match fault.kind:
         case "raise":
             raise RuntimeError(f"the tone model was told to fail at step {fault.at_step}")

@@ -27,10 +27,7 @@ def origin(host: str, port: int, *, tls: bool) -> str:
 
 
 def network_url(host: str, port: int, *, tls: bool) -> str | None:
-    """Return the URL for other devices of a server on `host`, or `None`.
-
-    `None` means a loopback address, or no network.
-    """
+    """Return the URL of `host` for other devices, `None` if loopback or without a network."""
     address = network_address() if host in EVERYWHERE else None if is_loopback(host) else host
     return None if address is None else f"{origin(address, port, tls=tls)}/"
 
@@ -38,30 +35,23 @@ def network_url(host: str, port: int, *, tls: bool) -> str | None:
 def is_loopback(host: str) -> bool:
     """True if `host` is a loopback name or address."""
     try:
-        return ipaddress.ip_address(host).is_loopback
+        address = ipaddress.ip_address(host)
     except ValueError:  # a name
         return host.lower() == "localhost"
+    # An IPv4 address in IPv6 is what its IPv4 address is, which Python knows since 3.13.
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
 
 
 def mdns_host() -> str:
-    """Return the mDNS host name of this server.
-
-    It differs from the machine's own name, which other programs announce.
-    """
+    """Return this server's mDNS host name, not the machine's own, which others announce."""
     return f"vivavoce-{socket.gethostname().partition('.')[0]}.local"
 
 
 def own_names(host: str) -> tuple[str, ...]:
     """Return the names and addresses of a server that listens on `host`, each once."""
     hostname = socket.gethostname()
-    names = [
-        "localhost",
-        "127.0.0.1",
-        "::1",
-        hostname,
-        f"{hostname.partition('.')[0]}.local",
-        mdns_host(),
-    ]
+    names = ["localhost", "127.0.0.1", "::1", hostname, mdns_host()]
+    names.append(f"{hostname.partition('.')[0]}.local")
     names += [] if host in EVERYWHERE else [host]
     names += [address] if (address := network_address()) else []
     return tuple(dict.fromkeys(name.lower() for name in names if name))

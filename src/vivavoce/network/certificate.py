@@ -31,17 +31,13 @@ class Certificate:
 
     def fingerprint(self) -> str:
         """Return the SHA-256 of the first certificate, in hexadecimal, for clients that pin it."""
-        first, footer, _ = self.certificate.read_text("ascii").partition(
-            "-----END CERTIFICATE-----"
-        )
+        pem = self.certificate.read_text("ascii")
+        first, footer, _ = pem.partition("-----END CERTIFICATE-----")
         return hashlib.sha256(ssl.PEM_cert_to_DER_cert(first + footer)).hexdigest()
 
 
 def load_certificate(certificate: Path, key: Path) -> Certificate:
-    """Return the two files after a check.
-
-    Raises `SettingsError` if they cannot be read or do not belong together.
-    """
+    """Return the two files, checked. Raises `SettingsError` if they do not belong together."""
     try:
         ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(certificate, key)
     except (OSError, ValueError) as error:  # an SSLError is an OSError
@@ -113,19 +109,13 @@ def _signed(key: "EllipticCurvePrivateKey", names: tuple[str, ...]) -> "x509.Cer
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "vivavoce")])
     now = datetime.now(UTC)
     identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
-    usage = dict.fromkeys(
-        (
-            "content_commitment",
-            "key_encipherment",
-            "data_encipherment",
-            "key_agreement",
-            "key_cert_sign",
-            "crl_sign",
-            "encipher_only",
-            "decipher_only",
-        ),
-        False,
-    )
+    unused = (
+        "content_commitment", "key_encipherment", "data_encipherment", "key_agreement",
+        "key_cert_sign", "crl_sign", "encipher_only", "decipher_only",
+    )  # fmt: skip
+    usage = x509.KeyUsage(digital_signature=True, **dict.fromkeys(unused, False))
+    issuer = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier)
+    hosts = x509.SubjectAlternativeName([_general_name(each) for each in names])
     return (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -134,17 +124,12 @@ def _signed(key: "EllipticCurvePrivateKey", names: tuple[str, ...]) -> "x509.Cer
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(hours=1))  # a headset's clock may be behind
         .not_valid_after(now + _LIFETIME)
-        .add_extension(
-            x509.SubjectAlternativeName([_general_name(each) for each in names]), critical=False
-        )
+        .add_extension(hosts, critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(x509.KeyUsage(digital_signature=True, **usage), critical=True)
+        .add_extension(usage, critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .add_extension(identifier, critical=False)
-        .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier),
-            critical=False,
-        )
+        .add_extension(issuer, critical=False)
         .sign(key, hashes.SHA256())
     )
 

@@ -31,35 +31,27 @@ def advertise(host: str, port: int, *, tls: bool) -> Iterator[str]:
     try:
         from zeroconf import InterfaceChoice, ServiceInfo, Zeroconf
     except ImportError as error:
-        raise MissingDependency(
-            "mdns needs the package zeroconf: pip install 'vivavoce[lan]'"
-        ) from error
+        problem = "mdns needs the package zeroconf: pip install 'vivavoce[lan]'"
+        raise MissingDependency(problem) from error
     address = network_address() if host in EVERYWHERE else host
     hostname = socket.gethostname().partition(".")[0]
     properties = {"path": "/", "api": "/v1/tts", "tls": "1" if tls else "0", "version": __version__}
+    name, web = f"vivavoce on {hostname}, port {port}", "_https" if tls else "_http"
+    where, server = [_packed(address, host)], f"{mdns_host()}."
     services = [
-        ServiceInfo(
-            kind,
-            f"vivavoce on {hostname}, port {port}.{kind}",
-            port,
-            addresses=[_packed(address, host)],
-            properties=properties,
-            server=f"{mdns_host()}.",
-        )
-        for kind in (SERVICE, "_https._tcp.local." if tls else "_http._tcp.local.")
+        ServiceInfo(kind, f"{name}.{kind}", port, 0, 0, properties, server, addresses=where)
+        for kind in (SERVICE, f"{web}._tcp.local.")
     ]
     try:
         zeroconf = Zeroconf(interfaces=InterfaceChoice.Default if host in EVERYWHERE else [host])
     except OSError as error:
-        raise SettingsError(
-            f"mdns cannot announce on host {host!r} ({error}): turn it off"
-        ) from error
+        problem = f"mdns cannot announce on host {host!r} ({error}): turn it off"
+        raise SettingsError(problem) from error
     # Checking that a name is free takes seconds, so it runs on zeroconf's own loop.
-    assert zeroconf.loop is not None
-    announcing = [
-        asyncio.run_coroutine_threadsafe(_announce(zeroconf, each), zeroconf.loop)
-        for each in services
-    ]
+    loop = zeroconf.loop
+    assert loop is not None
+    works = (_announce(zeroconf, service) for service in services)
+    announcing = [asyncio.run_coroutine_threadsafe(work, loop) for work in works]
     try:
         yield services[0].name
     finally:

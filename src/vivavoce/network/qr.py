@@ -8,9 +8,8 @@ def qr_panel(url: str) -> str:
     import segno
 
     code = segno.make(url, error="m", micro=False)
-    drawn = code.svg_inline(
-        scale=5, border=4, dark="#000", light="#fff", svgclass="qr", omitsize=False
-    )
+    style = {"dark": "#000", "light": "#fff", "svgclass": "qr"}
+    drawn = code.svg_inline(scale=5, border=4, omitsize=False, **style)
     return (
         '<details id="elsewhere"><summary>Open on another device</summary>'
         f"<figure>{drawn}<figcaption>{escape(url)}</figcaption></figure></details>"

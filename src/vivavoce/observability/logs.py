@@ -38,10 +38,7 @@ class TextLines(logging.Formatter):
 
 
 class JsonLines(logging.Formatter):
-    """Log lines as JSON objects.
-
-    The fields are `time`, `level`, `logger`, `message`, `request_id` and those of `log_fields`.
-    """
+    """Log lines as JSON: time, level, logger, message, request_id, and those of `log_fields`."""
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, object] = {

@@ -4,9 +4,8 @@
 - Each `Metrics` has its own registry, so that two applications in a process stay separate.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from prometheus_client import (
     CollectorRegistry,
@@ -26,6 +25,12 @@ _WAITS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0, 10.0, 3
 _STEPS_S = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24)
 _FACTORS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.8, 0.9, 1.0, 1.2, 1.5, 2.0, 5.0)
 _STREAMS = (1, 2, 4, 8, 16, 32, 64)
+_BY_MODEL = {  # attribute of a `ModelSnapshot` → name and description of its gauge
+    "waiting": ("queue_length", "Segments that wait for the model."),
+    "running": ("running_streams", "Segments that the model is speaking."),
+    "ready": ("model_ready", "1 while the model is loaded."),
+    "memory_bytes": ("model_memory_bytes", "Memory counted for the model. 0 if it is not counted."),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,59 +58,34 @@ class Metrics:
 
     def __init__(self, read: Callable[[], Snapshot]) -> None:
         self._registry = registry = CollectorRegistry()
-        self._requests = Counter(
-            "vivavoce_requests",
-            "Requests that have ended.",
-            ("surface", "outcome"),
-            registry=registry,
-        )
-        self._speeches = Counter(
-            "vivavoce_speeches",
-            "Requests that a model spoke, by outcome.",
-            ("model", "finish_reason"),
-            registry=registry,
-        )
-        counter = partial(Counter, labelnames=("model",), registry=registry)
-        histogram = partial(Histogram, labelnames=("model",), registry=registry)
-        self._retries = counter(
-            "vivavoce_retries", "Segments that a model spoke again after a failure."
-        )
-        self._audio = counter("vivavoce_audio_seconds", "Seconds of audio made.")
-        self._underruns = counter(
-            "vivavoce_underruns",
-            "Times that a real-time player would have run out of audio, estimated at the server.",
-        )
-        self._first_audio = histogram(
-            "vivavoce_first_audio_seconds",
-            "Seconds from the request to its first audio.",
-            buckets=_WAITS_S,
-        )
-        self._factor = histogram(
-            "vivavoce_real_time_factor",
-            "Seconds of waiting for audio per second of audio.",
-            buckets=_FACTORS,
-        )
-        self._waits = histogram(
-            "vivavoce_queue_wait_seconds",
-            "Seconds that a new request waited in the queue.",
-            buckets=_WAITS_S,
-        )
-        self._steps = histogram(
-            "vivavoce_step_seconds", "Duration of a model step.", buckets=_STEPS_S
-        )
-        self._batches = histogram(
-            "vivavoce_batch_size", "Streams in a model step.", buckets=_STREAMS
-        )
-        self._load = Gauge(
-            "vivavoce_model_load_seconds",
-            "Duration of the model's latest load.",
-            ("model",),
-            registry=registry,
-        )
-        self._hung = counter("vivavoce_hung_steps", "Steps that hung and caused a model restart.")
-        self._lost = counter(
-            "vivavoce_lost_processes", "Model processes that ended unexpectedly and were restarted."
-        )
+
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(f"vivavoce_{name}", text, labels or ("model",), registry=registry)
+
+        def histogram(name: str, text: str, buckets: Sequence[float]) -> Histogram:
+            name = f"vivavoce_{name}"
+            return Histogram(name, text, ("model",), registry=registry, buckets=buckets)
+
+        self._requests = counter("requests", "Requests that have ended.", "surface", "outcome")
+        text = "Requests that a model spoke, by outcome."
+        self._speeches = counter("speeches", text, "model", "finish_reason")
+        self._retries = counter("retries", "Segments that a model spoke again after a failure.")
+        self._audio = counter("audio_seconds", "Seconds of audio made.")
+        text = "Times that a real-time player would have run out of audio, estimated at the server."
+        self._underruns = counter("underruns", text)
+        text = "Seconds from the request to its first audio."
+        self._first_audio = histogram("first_audio_seconds", text, _WAITS_S)
+        text = "Seconds of waiting for audio per second of audio."
+        self._factor = histogram("real_time_factor", text, _FACTORS)
+        text = "Seconds that a new request waited in the queue."
+        self._waits = histogram("queue_wait_seconds", text, _WAITS_S)
+        self._steps = histogram("step_seconds", "Duration of a model step.", _STEPS_S)
+        self._batches = histogram("batch_size", "Streams in a model step.", _STREAMS)
+        name, text = "vivavoce_model_load_seconds", "Duration of the model's latest load."
+        self._load = Gauge(name, text, ("model",), registry=registry)
+        self._hung = counter("hung_steps", "Steps that hung and caused a model restart.")
+        text = "Model processes that ended unexpectedly and were restarted."
+        self._lost = counter("lost_processes", text)
         registry.register(_Gauges(read))
         ProcessCollector(registry=registry)  # memory, CPU, descriptors; on Linux
 
@@ -161,34 +141,11 @@ class _Gauges(Collector):
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         now = self._read()
-        yield GaugeMetricFamily(
-            "vivavoce_open_requests", "Requests in progress.", value=now.open_requests
-        )
+        name, text = "vivavoce_open_requests", "Requests in progress."
+        yield GaugeMetricFamily(name, text, value=now.open_requests)
         yield GaugeMetricFamily("vivavoce_draining", "1 during shutdown.", value=now.draining)
-        yield _by_model(
-            "vivavoce_queue_length", "Segments that wait for the model.", now, lambda m: m.waiting
-        )
-        yield _by_model(
-            "vivavoce_running_streams",
-            "Segments that the model is speaking.",
-            now,
-            lambda m: m.running,
-        )
-        yield _by_model(
-            "vivavoce_model_ready", "1 while the model is loaded.", now, lambda m: int(m.ready)
-        )
-        yield _by_model(
-            "vivavoce_model_memory_bytes",
-            "Memory counted for the model. 0 if it is not counted.",
-            now,
-            lambda m: m.memory_bytes,
-        )
-
-
-def _by_model(
-    name: str, text: str, now: Snapshot, value: Callable[[ModelSnapshot], int]
-) -> GaugeMetricFamily:
-    family = GaugeMetricFamily(name, text, labels=["model"])
-    for model in now.models:
-        family.add_metric([model.model], value(model))
-    return family
+        for attribute, (name, text) in _BY_MODEL.items():
+            family = GaugeMetricFamily(f"vivavoce_{name}", text, labels=["model"])
+            for model in now.models:
+                family.add_metric([model.model], getattr(model, attribute))
+            yield family

@@ -33,10 +33,7 @@ class Tracing:
 
     @classmethod
     def to(cls, endpoint: str) -> "Tracing":
-        """Return a tracer that sends spans in the background to the collector at `endpoint`.
-
-        An absent collector does not disturb it.
-        """
+        """Return a tracer for the collector at `endpoint`, whose absence disturbs nothing."""
         return cls(BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint)))
 
     def close(self) -> None:
@@ -47,7 +44,7 @@ class Tracing:
     def request(self, scope: Scope) -> Iterator[Span]:
         """Yield a span for a request, as a child of the caller's span (`traceparent`)."""
         headers = {
-            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
+            name.decode("latin-1"): text.decode("latin-1") for name, text in scope["headers"]
         }
         parent = TraceContextTextMapPropagator().extract(headers)
         with self._tracer.start_as_current_span(scope["method"], parent, SpanKind.SERVER) as span:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 
 import httpx
 
+from vivavoce.client import wire
 from vivavoce.errors import (
     BadRequest,
     DeadlineExceeded,
@@ -75,7 +76,7 @@ class RemoteEngine(Engine):
     ) -> None:
         self._name = name
         self._http = httpx.AsyncClient(
-            headers={"Authorization": f"Bearer {options.api_key}"} if options.api_key else {},
+            headers=wire.auth_headers(options.api_key),
             timeout=httpx.Timeout(options.timeout_s, connect=CONNECT_S),
             # Close idle connections before a server does: a request would notice that too late.
             limits=httpx.Limits(
@@ -94,9 +95,7 @@ class RemoteEngine(Engine):
 
     @property
     def peers(self) -> Sequence[PeerState]:
-        return [
-            PeerState(server.url, up=server.up, speaking=server.active) for server in self._servers
-        ]
+        return [PeerState(one.url, up=one.up, speaking=one.active) for one in self._servers]
 
     async def start(self) -> None:
         """Read the servers' descriptions of the model. Raise `EngineFault` if none answers."""
@@ -104,20 +103,16 @@ class RemoteEngine(Engine):
         infos = [info for info in found if isinstance(info, EngineInfo)]
         if not infos:
             await self._http.aclose()
-            reasons = "; ".join(
-                error.message for error in found if isinstance(error, VivavoceError)
-            )
-            raise EngineFault(f"no server speaks for model {self._name!r}: {reasons}")
+            reasons = [error.message for error in found if isinstance(error, VivavoceError)]
+            raise EngineFault(f"no server speaks for model {self._name!r}: {'; '.join(reasons)}")
         self._info = remote_info(infos[0], self._name)
 
     async def check(self) -> None:
         """Raise `NotReady` if no server answers. Ask only if none has answered recently."""
         if any(server.recently_seen for server in self._servers):
             return
-        answers = await asyncio.gather(
-            *(server.answers() for server in self._servers if not server.unreachable)
-        )
-        if not any(answers):
+        asked = [server.answers() for server in self._servers if not server.unreachable]
+        if not any(await asyncio.gather(*asked)):
             raise NotReady(
                 f"no server of model {self._name!r} answers: check that they run, and the setting "
                 "'remote'"
@@ -148,9 +143,7 @@ class RemoteEngine(Engine):
             name=self._name,
             sample_rate_hz=OPENAI_RATE_HZ,
             languages=self._languages,
-            voices=tuple(
-                Voice(id=voice, name=voice, languages=self._languages) for voice in voices
-            ),
+            voices=tuple(Voice(voice, voice, self._languages) for voice in voices),
             capabilities=Capabilities(instruct=True),
         )
 
@@ -161,10 +154,10 @@ class RemoteEngine(Engine):
             errors = list[VivavoceError]()
             for server in sorted(self._servers, key=lambda server: (not server.up, server.active)):
                 begun = False
+                left_s = max(0.0, ends_s - time.monotonic())
+                asked = replace(segment, hints=replace(segment.hints, timeout_s=left_s))
                 try:
-                    async with aclosing(
-                        server.speech(_with_time_until(ends_s, segment), self.info)
-                    ) as speech:
+                    async with aclosing(server.speech(asked, self.info)) as speech:
                         async for samples in speech:
                             if samples.size:
                                 yield samples
@@ -182,9 +175,3 @@ class RemoteEngine(Engine):
             if busy is None or time.monotonic() + busy.retry_after_s > until_s:
                 raise busy or errors[-1]
             await asyncio.sleep(busy.retry_after_s)
-
-
-def _with_time_until(ends_s: float, segment: Segment) -> Segment:
-    """Return `segment` with the seconds left until `ends_s` as its timeout."""
-    left_s = max(0.0, ends_s - time.monotonic())
-    return replace(segment, hints=replace(segment.hints, timeout_s=left_s))

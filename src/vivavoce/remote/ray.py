@@ -40,10 +40,7 @@ class Speaker:
         self._model = model
 
     async def check_health(self) -> None:
-        """Load the model, so that a replica without it never counts as ready.
-
-        Raise the error that ended it for good.
-        """
+        """Load the model, or a replica without it would be ready. Raise what ended it."""
         async with self._pool.lease(self._model):
             pass
         if self._pool.failure is not None:
@@ -55,10 +52,7 @@ class Speaker:
     async def speak(
         self, segment: Segment, reference: Reference | None
     ) -> AsyncGenerator[Samples | StopReason | SerializedError]:
-        """Yield the audio of `segment`, then why it ended.
-
-        With a `reference` it has that voice.
-        """
+        """Yield the audio of `segment`, in the voice of `reference` if given, then why it ended."""
         try:
             async with self._pool.lease(self._model) as engine:
                 if reference is not None:
@@ -73,10 +67,7 @@ class Speaker:
 
 @dataclass(frozen=True, slots=True)
 class RayOptions:
-    """Settings of the models on a cluster.
-
-    At most `max_queued_requests` requests for a model wait for their first audio.
-    """
+    """Settings of a cluster's models: at most `max_queued_requests` wait for their first audio."""
 
     address: str = "auto"
     max_queued_requests: int = 64
@@ -101,10 +92,7 @@ class RayEngine(Engine):
         return self._info
 
     async def start(self) -> None:
-        """Find the application.
-
-        Raise `MissingDependency` without Ray, and `EngineFault` without cluster or application.
-        """
+        """Find the application. Raise `MissingDependency` without Ray, else `EngineFault`."""
         self._handle = await asyncio.to_thread(_connect, self._name, self._address)
         self._info = remote_info(await self._handle.info.remote(), self._name)
 
@@ -132,11 +120,9 @@ class RayEngine(Engine):
                 return
             except BackPressureError as error:
                 if time.monotonic() + RETRY_AFTER_S > until_s:
-                    raise Overloaded(
-                        f"all replicas of {self._name!r} are busy, and enough requests wait; try "
-                        "again soon",
-                        retry_after_s=RETRY_AFTER_S,
-                    ) from error
+                    busy = f"all replicas of {self._name!r} are busy, and enough requests wait"
+                    message = f"{busy}; try again soon"
+                    raise Overloaded(message, retry_after_s=RETRY_AFTER_S) from error
                 await asyncio.sleep(RETRY_AFTER_S)
             except (RayError, RayServeException) as error:
                 if begun or tries == TRIES:
@@ -147,12 +133,10 @@ class RayEngine(Engine):
 
     async def _ask_replica(self, segment: Segment) -> ChunkSource:
         """Yield the events of one replica. Closing the generator frees the replica's slot."""
-        reference = (
-            segment.prepared.reference if isinstance(segment.prepared, ReferenceVoice) else None
-        )
-        response = self._handle.options(stream=True).speak.remote(
-            replace(segment, prepared=None), reference
-        )
+        voice = segment.prepared
+        reference = voice.reference if isinstance(voice, ReferenceVoice) else None
+        speak = self._handle.options(stream=True).speak.remote
+        response = speak(replace(segment, prepared=None), reference)
         try:
             async for event in response:
                 if isinstance(event, SerializedError):
@@ -169,9 +153,8 @@ def require_ray() -> None:
     try:
         import_module("ray.serve")
     except ImportError as error:
-        raise MissingDependency(
-            f"Ray Serve is not installed ({error}): pip install 'vivavoce[ray]'"
-        ) from error
+        problem = f"Ray Serve is not installed ({error}): pip install 'vivavoce[ray]'"
+        raise MissingDependency(problem) from error
 
 
 def _connect(name: str, address: str) -> Any:

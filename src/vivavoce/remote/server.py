@@ -7,8 +7,8 @@ OpenAI's speech API. `remote.engine` decides when it is asked.
 import base64
 import math
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from email.message import Message
 
@@ -38,12 +38,7 @@ MARGIN_S = 1.0  # added to the timeout sent: ours ends first, with its own error
 LONGEST_S = 86_400  # the largest `timeout_s` of a vivavoce
 _AWAY = (502, 503, 504)
 _RAW = ("", "audio/pcm", "audio/l16", "audio/x-pcm", "application/octet-stream")
-_FIELDS: Mapping[str, str] = {
-    "input": "text",
-    "voice": "speaker",
-    "instructions": "instruct",
-    "task_type": "task",
-}
+_FIELDS = {"input": "text", "voice": "speaker", "instructions": "instruct", "task_type": "task"}
 _INFOS = TypeAdapter(list[EngineInfo])
 
 
@@ -79,10 +74,7 @@ class RemoteServer:
         self._failed_s = time.monotonic()
 
     async def info(self) -> EngineInfo | None:
-        """Return its description of the model, or None if it is no vivavoce.
-
-        Raise as `speech` does.
-        """
+        """Return its description of the model, None if no vivavoce. Raise as `speech` does."""
         response = await self._get("v1/tts/models")
         if not response.is_success:
             error = self._error(response)
@@ -96,12 +88,9 @@ class RemoteServer:
 
     async def answers(self) -> bool:
         """True if the server says that it would speak now."""
-        try:
-            response = await self._get("health/ready")
-        except (NotReady, EngineFault):
-            ready = False
-        else:
-            ready = response.status_code not in _AWAY  # other servers have no such path
+        ready = False
+        with suppress(NotReady, EngineFault):  # other servers have no such path, and are not away
+            ready = (await self._get("health/ready")).status_code not in _AWAY
         if ready:
             self._answered_s = time.monotonic()
         else:
@@ -247,15 +236,13 @@ class RemoteServer:
         what = f"the speech server at {self.url!r} answered {status}"
         if status == 429:
             after = response.headers.get("retry-after", "")
-            return Overloaded(
-                f"{what}: try again soon", retry_after_s=float(after) if after.isdecimal() else 1.0
-            )
+            after_s = float(after) if after.isdecimal() else 1.0
+            return Overloaded(f"{what}: try again soon", retry_after_s=after_s)
         if status in _AWAY:
             return NotReady(f"{what}: try again when it is back ({body!r})")
         if status in (401, 403):
-            return EngineFault(
-                f"{what}: it needs another key than the setting 'remote_api_key' has"
-            )
+            problem = "it needs another key than the setting 'remote_api_key' has"
+            return EngineFault(f"{what}: {problem}")
         if status in (400, 413, 422):
             return BadRequest(f"{what} to this text, voice or model: {body!r}", field="text")
         return EngineFault(f"{what}: check the setting 'remote', and that server's log ({body!r})")

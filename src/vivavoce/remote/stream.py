@@ -8,7 +8,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Self, TypeAlias
 
 from vivavoce.errors import EngineFault, Overloaded, Unsupported, VivavoceError
@@ -52,9 +52,8 @@ class RemoteStream(ChunkStream):
         raise StopAsyncIteration
 
     def feed(self, text: str, *, last: bool = False) -> None:
-        raise Unsupported(
-            "the text of this segment was sent as a whole: only a live one grows", field="text"
-        )
+        problem = "the text of this segment was sent as a whole: only a live one grows"
+        raise Unsupported(problem, field="text")
 
     async def aclose(self) -> None:
         """End the stream, and the work of its source if it is not done."""
@@ -83,9 +82,8 @@ class RemoteStream(ChunkStream):
             await self._events.put(error)
         except Exception as error:  # the top of a task: any error ends the listener's wait
             log.exception("a segment of a remote model failed")
-            await self._events.put(
-                EngineFault(f"the audio could not be read: {error}; the log has the details")
-            )
+            problem = f"the audio could not be read: {error}; the log has the details"
+            await self._events.put(EngineFault(problem))
 
 
 class RemoteStreams:
@@ -113,10 +111,8 @@ class RemoteStreams:
             )
         waiting = sum(not live.heard for live in self._live)
         if follows is None and waiting >= self._max_waiting:
-            raise Overloaded(
-                f"{self._name!r} has {waiting} requests waiting, its limit; try again soon",
-                retry_after_s=1.0,
-            )
+            problem = f"{self._name!r} has {waiting} requests waiting, its limit; try again soon"
+            raise Overloaded(problem, retry_after_s=1.0)
         return RemoteStream(source(segment, 0.0 if follows is None else PATIENCE_S), self._live)
 
     async def aclose(self) -> None:
@@ -125,18 +121,15 @@ class RemoteStreams:
             await segment.fail(stopping_error())
 
 
+@dataclass(frozen=True, eq=False)
 class ReferenceVoice:
     """The `PreparedVoice` of a remote engine: the recording, which is sent with each segment."""
 
-    def __init__(self, reference: Reference) -> None:
-        self.reference = reference
+    reference: Reference
 
 
 def reference_voice(info: EngineInfo, reference: Reference) -> ReferenceVoice:
-    """Return the recording as a voice. Raise `Unsupported` if the model clones no voices.
-
-    The remote server prepares the voice and caches it.
-    """
+    """Return the recording: the remote server prepares it. Raise `Unsupported` if it cannot."""
     if not info.capabilities.clones:
         raise clones_nothing(info)
     return ReferenceVoice(reference)
@@ -153,11 +146,8 @@ def _with_valid_names(info: EngineInfo) -> EngineInfo:
     """Return `info` without voices and languages that have invalid names."""
     voices = tuple(voice for voice in info.voices if is_name(voice.id) and is_name(voice.name))
     if dropped := len(info.voices) - len(voices):
-        log.warning(
-            "%r: left out %d voices whose names are empty, too long or hold controls",
-            info.name,
-            dropped,
-        )
+        message = "%r: left out %d voices whose names are empty, too long or hold controls"
+        log.warning(message, info.name, dropped)
     ids = {voice.id for voice in voices}
     return replace(
         info,

@@ -280,23 +280,15 @@ class Settings(BaseSettings):
         others = split_commas(values.get("qwen") or ())
         if not isinstance(others, list | tuple):
             return values  # the field's own check says what is wrong
-        name = checkpoint_name(given)
-        known = [
-            checkpoint_name(as_checkpoint(other))
-            for other in others
-            if isinstance(other, str | Path)
-        ]
-        qwen = others if name in known else (given, *others)
+        name, known = checkpoint_name(given), (one for one in others if isinstance(one, str | Path))
+        there = name in map(checkpoint_name, map(as_checkpoint, known))
+        qwen = others if there else (given, *others)
         return {**values, "default_model": name, "qwen": qwen}
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:
-        names = [
-            *map(checkpoint_name, self.qwen),
-            *self.remotes,
-            *self.on_ray,
-            *dict.fromkeys(self.models),
-        ]
+        own = (*map(checkpoint_name, self.qwen), *self.remotes, *self.on_ray)
+        names = (*own, *dict.fromkeys(self.models))
         twice = [name for name, count in Counter(names).items() if count > 1]
         if twice:
             raise ValueError(

@@ -12,13 +12,10 @@ from vivavoce.errors import SettingsError
 
 ENV_PREFIX = "VIVAVOCE_"
 RENAMED = {  # old name → name
-    "model": "default_model",
-    "load": "load_models",
-    "grace_s": "shutdown_timeout_s",
-    "model_process": "isolate_models",
-    "max_waiting": "max_queued_requests",
+    "model": "default_model", "load": "load_models", "grace_s": "shutdown_timeout_s",
+    "model_process": "isolate_models", "max_waiting": "max_queued_requests",
     "max_waiting_s": "max_queued_audio_s",
-}
+}  # fmt: skip
 CONFIG_VARIABLE = "VIVAVOCE_CONFIG"  # names the TOML file when --config does not
 
 
@@ -29,10 +26,7 @@ def config_from_environment() -> Path | None:
 
 
 def read_file(path: Path) -> dict[str, object]:
-    """Return the keys of a TOML file.
-
-    Raises `SettingsError` if it cannot be read or is not TOML.
-    """
+    """Return the keys of a TOML file. Raises `SettingsError` if it cannot be read, or is none."""
     try:
         with path.expanduser().open("rb") as file:
             return tomllib.load(file)
@@ -42,9 +36,8 @@ def read_file(path: Path) -> dict[str, object]:
             f"check --config and {CONFIG_VARIABLE}"
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(
-            f"the settings file {str(path)!r} is not valid TOML: {error}"
-        ) from error
+        problem = f"the settings file {str(path)!r} is not valid TOML: {error}"
+        raise SettingsError(problem) from error
 
 
 def check_environment(fields: Iterable[str]) -> None:
@@ -56,22 +49,16 @@ def check_environment(fields: Iterable[str]) -> None:
 
 
 def check_names(given: Mapping[str, object], known: Iterable[str], *, where: str) -> None:
-    """Raise `SettingsError` for the first name in `given` that is not in `known`.
-
-    The message says the setting's new name, or the closest known name.
-    """
+    """Raise `SettingsError` with the new or closest name for a name that is not `known`."""
     names = list(known)
     for name in given:
         if name in names:
             continue
         if (now := _renamed(name)) in names:
             raise SettingsError(f"{where}the setting {name!r} is called {now!r} now")
-        close = difflib.get_close_matches(name, names, n=1)
-        hint = (
-            f"did you mean {close[0]!r}?"
-            if close
-            else "remove it, or see `vivavoce serve --help` for the names"
-        )
+        hint = "remove it, or see `vivavoce serve --help` for the names"
+        for close in difflib.get_close_matches(name, names, n=1):
+            hint = f"did you mean {close!r}?"
         raise SettingsError(f"{where}unknown setting {name!r}: {hint}")
 
 
@@ -87,9 +74,8 @@ def explain(error: ValidationError, origin: Mapping[str, str]) -> str:
     """Return one line with every wrong setting, its value, its source and the allowed values."""
     lines = []
     for problem in error.errors(include_url=False):
-        reason = (
-            problem["msg"].removeprefix("Value error, ").replace("Input should be", "it should be")
-        )
+        reason = problem["msg"].removeprefix("Value error, ")
+        reason = reason.replace("Input should be", "it should be")
         if not problem["loc"]:  # a rule over several settings, whose message names them
             lines.append(reason)
             continue

@@ -7,19 +7,18 @@ import os
 import re
 import time
 from collections import deque
+from collections.abc import Mapping
 from pathlib import Path
-from typing import get_args
+from typing import Any
 
 import streamlit as st
 
 from vivavoce.client import DEFAULT_URL
 from vivavoce.errors import BadRequest, Overloaded, VivavoceError
-from vivavoce.types import AudioFormat
 from vivavoce.ui.launch import SERVER_URL
 from vivavoce.ui.server_state import (
     AUTO,
     SPEECH_TIMEOUT_S,
-    Choices,
     Connection,
     ServerState,
     read_choices,
@@ -38,6 +37,7 @@ RECORDINGS = ("wav", "mp3", "flac", "ogg", "m4a", "webm")
 KEPT_RESULTS = 10
 # A named icon would come from a public server.
 ICON = Path(__file__).parents[1] / "web" / "icon.svg"
+_FACTOR_HELP = "Seconds of work for each second of speech. Below 1 is faster than real time."
 _DRAW_EVERY_S = 0.15
 _CHARS_PER_S = 14  # reading speed, to estimate the progress of a speech
 _COLOURS = {"ready": "green", "loading": "orange", "missing": "red", "failed": "red"}
@@ -49,21 +49,13 @@ def main() -> None:
     connection, state = _draw_sidebar()
     st.title("Text in, speech out")
     if state.problem:
-        st.error(
-            f"{_sentence(state.problem)}\n\nThis page tries again by itself.",
-            icon=":material/cloud_off:",
-        )
+        problem = f"{_sentence(state.problem)}\n\nThis page tries again by itself."
+        st.error(problem, icon=":material/cloud_off:")
     form = _draw_fields(connection, state)
-    results: deque[SpeechResult] = st.session_state.setdefault(
-        "results", deque(maxlen=KEPT_RESULTS)
-    )
-    asked = st.button(
-        "Speak",
-        type="primary",
-        icon=":material/play_arrow:",
-        width="stretch",
-        disabled=bool(state.problem),
-    )
+    empty = deque[SpeechResult](maxlen=KEPT_RESULTS)
+    results: deque[SpeechResult] = st.session_state.setdefault("results", empty)
+    icon, off = ":material/play_arrow:", bool(state.problem)
+    asked = st.button("Speak", type="primary", icon=icon, width="stretch", disabled=off)
     if asked and (result := _speak(connection, form)):
         results.appendleft(result)
         st.session_state["spoken"] = st.session_state.get("spoken", 0) + 1
@@ -100,9 +92,8 @@ def _draw_state(connection: Connection, shown: ServerState) -> None:
         return
     status, version = state.health.status, state.health.version
     st.badge(status, color="green" if status == "ok" else "orange", icon=":material/monitor_heart:")
-    st.markdown(
-        "\n".join(_model_line(entry.id, entry.state, entry.detail) for entry in state.models)
-    )
+    lines = (_model_line(entry.id, entry.state, entry.detail) for entry in state.models)
+    st.markdown("\n".join(lines))
     st.caption(f"Server version {_plain(version)}")
 
 
@@ -112,33 +103,31 @@ def _model_line(name: str, state: str, detail: str) -> str:
 
 
 def _draw_fields(connection: Connection, state: ServerState) -> SpeechForm:
-    """Draw the fields, and return their values."""
+    """Draw the fields, which the server describes, and return their values."""
     text = st.text_area("Text", EXAMPLE, key="text", height=130)
+    fields = st.session_state["fields"] = state.fields or st.session_state.get("fields", {})
+    if not fields:  # no server has answered yet
+        return SpeechForm(text)
     columns = st.columns(3)
-    states = {entry.id: entry.state for entry in state.models}
+    labels = {one.id: f"{one.id} ({one.state})" for one in state.models if one.state != "ready"}
     model = columns[0].selectbox(
-        "Model",
-        state.names,
-        format_func=lambda name: (
-            name if states.get(name, "ready") == "ready" else f"{name} ({states[name]})"
-        ),
-        key="model",
+        "Model", state.names, format_func=lambda name: labels.get(name, name), key="model"
     )
     offered = read_choices(connection, state, model)
+    names = {AUTO: AUTO, **offered.speakers}
     speaker = columns[1].selectbox(
-        "Speaker",
-        (AUTO, *offered.speakers),
-        format_func=lambda name: offered.speakers.get(name, name),
-        key=f"speaker of {model}",
+        "Speaker", names, format_func=names.__getitem__, key=f"speaker of {model}"
     )
     language = columns[2].selectbox(
         "Language", offered.languages, format_func=str.capitalize, key=f"language of {model}"
     )
-    _draw_problem(offered)
+    if offered.problem:
+        st.caption(f":material/hourglass_empty: {_plain(offered.problem)}")
     left, right = st.columns([2, 1])
-    speed = left.slider("Speed", 0.25, 4.0, 1.0, 0.05, format="%.2f×", key="speed")
-    format = right.selectbox("Format", get_args(AudioFormat), key="format")
-    instruct, seed, recording, words = _draw_advanced()
+    speeds = (fields["speed"]["minimum"], fields["speed"]["maximum"])
+    speed = left.slider("Speed", *speeds, 1.0, 0.05, format="%.2f×", key="speed")
+    format = right.selectbox("Format", filter(None, fields["format"]["enum"]), key="format")
+    instruct, seed, recording, words = _draw_advanced(fields)
     return SpeechForm(
         text=text,
         model=None if model == AUTO else model,
@@ -153,19 +142,16 @@ def _draw_fields(connection: Connection, state: ServerState) -> SpeechForm:
     )
 
 
-def _draw_problem(offered: Choices) -> None:
-    if offered.problem:
-        st.caption(f":material/hourglass_empty: {_plain(offered.problem)}")
-
-
-def _draw_advanced() -> tuple[str | None, int | None, bytes | None, str | None]:
+def _draw_advanced(
+    fields: Mapping[str, Mapping[str, Any]],
+) -> tuple[str | None, int | None, bytes | None, str | None]:
     """Draw the advanced options, and return instruction, seed, recording and transcript."""
     with st.expander("Advanced options", icon=":material/tune:"):
         instruct = st.text_input(
             "Instruction",
             key="instruct",
             placeholder="How to say it",
-            help="For models that follow instructions. Others report that it had no effect.",
+            help=fields["instruct"]["description"],
         )
         st.pills(
             "Examples",
@@ -174,34 +160,27 @@ def _draw_advanced() -> tuple[str | None, int | None, bytes | None, str | None]:
             on_change=_use_example,
             label_visibility="collapsed",
         )
+        seeds = (int(fields["seed"]["minimum"]), int(fields["seed"]["maximum"]))
         seed = st.number_input(
             "Seed",
-            0,
-            2**32 - 1,
+            *seeds,
             None,
             1,
             key="seed",
             placeholder="a new one each time",
-            help="The same seed gives the same speech, where the model can.",
+            help=fields["seed"]["description"],
         )
         recording, words = _draw_recording()
     return instruct or None, None if seed is None else int(seed), recording, words
 
 
 def _draw_recording() -> tuple[bytes | None, str | None]:
-    file = st.file_uploader(
-        "Recording to clone",
-        RECORDINGS,
-        key="ref_audio",
-        help="The voice to speak with, for models that clone. Use only voices that you may use.",
-    )
+    text = "The voice to speak with, for models that clone. Use only voices that you may use."
+    file = st.file_uploader("Recording to clone", RECORDINGS, key="ref_audio", help=text)
     if file is None:
         return None, None
-    words = st.text_input(
-        "Transcript of the recording",
-        key="ref_text",
-        help="Word for word. Without it only the voice is cloned, not the manner.",
-    )
+    text = "Word for word. Without it only the voice is cloned, not the manner."
+    words = st.text_input("Transcript of the recording", key="ref_text", help=text)
     return file.getvalue(), words.strip() or None
 
 
@@ -253,9 +232,8 @@ class _ProgressBar:
 def _draw_error(error: VivavoceError) -> None:
     message = _sentence(error.message)
     if isinstance(error, Overloaded):
-        st.warning(
-            f"{message} (try again in {error.retry_after_s:g} s)", icon=":material/hourglass_top:"
-        )
+        message += f" (try again in {error.retry_after_s:g} s)"
+        st.warning(message, icon=":material/hourglass_top:")
     elif isinstance(error, BadRequest):
         st.warning(message, icon=":material/edit:")
     else:
@@ -264,9 +242,7 @@ def _draw_error(error: VivavoceError) -> None:
 
 def _draw_newest(result: SpeechResult, number: int) -> None:
     with st.container(border=True):
-        st.markdown(
-            f"**{_plain(result.voice)}** · {_plain(result.model)} · {_plain(result.language)}"
-        )
+        st.markdown(f"**{_plain(result.voice)}** · {_origin(result)}")
         if result.levels:
             st.image(picture(result.levels), width="stretch")
         st.audio(result.playable, format=result.playable_type, alt=f"Speech {number}")
@@ -275,23 +251,18 @@ def _draw_newest(result: SpeechResult, number: int) -> None:
                 st.metric("First audio", f"{result.first_audio_s:.2f} s", width="content")
             if result.audio_s and result.real_time_factor:
                 st.metric("Length", f"{result.audio_s:.1f} s", width="content")
-                st.metric(
-                    "Real-time factor",
-                    f"{result.real_time_factor:.2f}",
-                    help=(
-                        "Seconds of work for each second of speech. Below 1 is faster than real "
-                        "time."
-                    ),
-                    width="content",
-                )
+                factor = f"{result.real_time_factor:.2f}"
+                st.metric("Real-time factor", factor, help=_FACTOR_HELP, width="content")
             else:
                 st.metric("Done after", f"{result.elapsed_s:.2f} s", width="content")
         if result.ignored:
-            st.info(
-                f"{_plain(result.model)} does not have {', '.join(result.ignored)}: it had no "
-                "effect."
-            )
+            ignored = ", ".join(result.ignored)
+            st.info(f"{_plain(result.model)} does not have {ignored}: it had no effect.")
         _draw_download(result, number)
+
+
+def _origin(result: SpeechResult) -> str:
+    return f"{_plain(result.model)} · {_plain(result.language)}"
 
 
 def _draw_earlier(results: list[SpeechResult], number: int) -> None:
@@ -301,9 +272,7 @@ def _draw_earlier(results: list[SpeechResult], number: int) -> None:
         with st.container(border=True):
             text = result.form.text if len(result.form.text) <= 100 else f"{result.form.text[:99]}…"
             st.markdown(_plain(" ".join(text.split())))
-            st.caption(
-                f"{_plain(result.voice)} · {_plain(result.model)} · {_plain(result.language)}"
-            )
+            st.caption(f"{_plain(result.voice)} · {_origin(result)}")
             st.audio(result.playable, format=result.playable_type, alt=f"Speech {number - age}")
             _draw_download(result, number - age)
 

@@ -1,7 +1,4 @@
-"""Build the demo page as an ASGI application.
-
-Importing the module does not import Streamlit.
-"""
+"""Build the demo page as an ASGI application. Importing the module does not import Streamlit."""
 
 import os
 from importlib.util import find_spec
@@ -25,10 +22,7 @@ _OPTIONS: dict[str, object] = {
 
 
 def create_page(server_url: str) -> "App":
-    """Return the page for the speech server at `server_url`, once in a process.
-
-    Raises `MissingDependency` without Streamlit.
-    """
+    """Return the page for a server, once in a process. Raises `MissingDependency`."""
     if find_spec("streamlit") is None:
         raise MissingDependency("the demo page needs streamlit: pip install 'vivavoce[ui]'")
     from streamlit.starlette import App

@@ -3,7 +3,8 @@
 An unreachable server is a state, not an error.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from vivavoce.client import Client, Health, ModelEntry
 from vivavoce.errors import VivavoceError
@@ -31,15 +32,14 @@ class ServerState:
 
     health: Health | None = None
     models: tuple[ModelEntry, ...] = ()
+    fields: dict[str, dict[str, Any]] = field(default_factory=dict)  # as `Client.fields`
     problem: str = ""
 
     @property
     def names(self) -> tuple[str, ...]:
         """The names of the available models, `auto` first."""
-        return (
-            AUTO,
-            *(entry.id for entry in self.models if entry.state not in ("missing", "failed")),
-        )
+        useless = ("missing", "failed")
+        return (AUTO, *(entry.id for entry in self.models if entry.state not in useless))
 
     def is_loading(self, model: str) -> bool:
         """True if the lists of `model` would have to wait."""
@@ -60,9 +60,8 @@ def read_state(connection: Connection) -> ServerState:
     try:
         with connection.client() as client:
             health = client.health()
-            return ServerState(
-                health, tuple(entry for entry in client.models() if entry.state != "alias")
-            )
+            models = tuple(entry for entry in client.models() if entry.state != "alias")
+            return ServerState(health, models, client.fields())
     except VivavoceError as error:
         return ServerState(problem=error.message)
 
@@ -72,9 +71,8 @@ def read_choices(connection: Connection, state: ServerState, model: str) -> Choi
     if state.problem:
         return Choices({}, (AUTO,))
     if state.is_loading(model):
-        return Choices(
-            {}, (AUTO,), "Loading: the other speakers and languages appear when it is done."
-        )
+        problem = "Loading: the other speakers and languages appear when it is done."
+        return Choices({}, (AUTO,), problem)
     asked = None if model == AUTO else model
     try:
         with connection.client() as client:

@@ -10,7 +10,8 @@ import io
 import time
 import wave
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import cast
 
 from vivavoce.client import Client, SpeechFacts, SpeechOptions
 from vivavoce.errors import VivavoceError
@@ -108,23 +109,14 @@ def synthesize(
             report(Progress(elapsed_s, len(received), _seconds(received, rate_hz)))
     if first_audio_s is None:
         raise VivavoceError("the server sent no audio: see its log, and try another text")
-    return _result(
-        form, speech, bytes(received), rate_hz, first_audio_s, time.perf_counter() - started
-    )
+    elapsed_s = time.perf_counter() - started
+    return _result(form, speech, bytes(received), rate_hz, first_audio_s, elapsed_s)
 
 
 def _options(form: SpeechForm, format: AudioFormat) -> SpeechOptions:
-    return {
-        "model": form.model,
-        "speaker": form.speaker,
-        "language": form.language,
-        "instruct": form.instruct,
-        "speed": form.speed,
-        "seed": form.seed,
-        "ref_audio": form.ref_audio,
-        "ref_text": form.ref_text,
-        "format": format,
-    }
+    values = {field.name: getattr(form, field.name) for field in fields(form)}
+    del values["text"]
+    return cast(SpeechOptions, {**values, "format": format})  # the fields have the same names
 
 
 def _result(

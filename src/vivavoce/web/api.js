@@ -22,6 +22,11 @@ export function useKey(key) {
 
 export const health = () => getJson("health");
 
+/** Return the JSON Schema of each field of a request. */
+export async function fields() {
+  return (await getJson("openapi.json")).components.schemas.SynthesizeBody.properties;
+}
+
 /** Return all models with their states, without aliases. */
 export async function models() {
   const { data } = await getJson("v1/models");

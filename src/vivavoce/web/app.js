@@ -1,7 +1,7 @@
 // Connects the form, the server and the player.
 
 import * as api from "./api.js";
-import { clearErrors, fillSelect, readRequest, remember, remembered, restore, showError } from "./form.js";
+import { clearErrors, describe, fillSelect, readRequest, remember, remembered, restore, showError } from "./form.js";
 import { Player, openContext } from "./player.js";
 import { wavBlob } from "./wav.js";
 import { capitalised, ignoredSentence, languageName, realTimeFactor, seconds, serverSentence } from "./words.js";
@@ -203,6 +203,7 @@ async function showServer() {
   try {
     const [health, models] = await Promise.all([api.health(), api.models()]);
     element("server").textContent = serverSentence(health, models);
+    if (element("format").length === 1) describe(await api.fields()); // WAV needs no server
     const choices = models.map(({ id, state }) => ({ value: id, label: state === "missing" ? `${id} (missing)` : id }));
     fillSelect("model", [{ value: "auto", label: "Choose for me" }, ...choices], chosenModel());
   } catch (error) {

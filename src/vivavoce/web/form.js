@@ -23,6 +23,16 @@ export function readRequest() {
   };
 }
 
+/** Give the fields the limits and formats that the server describes, in JSON Schema. */
+export function describe(fields) {
+  for (const [id, name] of [["speed", "speed"], ["speed-slider", "speed"], ["seed", "seed"]]) {
+    const { minimum, maximum } = fields[name].anyOf[0];
+    Object.assign(input(id), { min: minimum, max: maximum });
+  }
+  const formats = fields.format.anyOf[0].enum.filter(Boolean);
+  fillSelect("format", formats.map((value) => ({ value, label: value.toUpperCase() })), remembered().format);
+}
+
 /** Fill a select with `{value, label, group?}`. The selection is kept if it is still offered. */
 export function fillSelect(name, choices, chosen = input(name).value) {
   const groups = new Map();

@@ -23,12 +23,9 @@ from vivavoce.models.qwen3_tts.network.linear import WeightFormat
 
 SHARED_BYTES = 99 << 10  # of a program, on GPUs of compute capability 8.6, 8.9 and 12
 TYPES = {
-    torch.bfloat16: "*bf16",
-    torch.float32: "*fp32",
-    torch.int64: "*i64",
-    torch.int8: "*i8",
+    torch.bfloat16: "*bf16", torch.float32: "*fp32", torch.int64: "*i64", torch.int8: "*i8",
     torch.bool: "*i1",
-}
+}  # fmt: skip
 OWN = ("num_warps", "num_stages")  # Triton's options, which no kernel sees
 
 

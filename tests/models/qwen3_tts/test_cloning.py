@@ -73,12 +73,9 @@ def traced(
 ) -> dict[str, torch.Tensor]:
     (folder / "voice.wav").write_bytes(wav_bytes(reference.samples, reference.sample_rate_hz))
     entries = {
-        "text": text,
-        "language": "english",
-        "seed": 1,
-        "max_frames": FRAMES,
+        "text": text, "language": "english", "seed": 1, "max_frames": FRAMES,
         "ref_audio": "voice.wav",
-    }
+    }  # fmt: skip
     entries |= {"x_vector_only": True} if reference.text is None else {"ref_text": reference.text}
     return dict(trace_speech(base_folder()[1], entries | {"non_streaming": not streaming}, folder))
 

@@ -156,13 +156,9 @@ def test_making_a_frame_keeps_every_tensor_of_the_state_in_place() -> None:
     WISHES[0].open(batch)
     state = batch._state
     owners = (
-        state,
-        state.cache,
-        state.frame_cache,
-        state.sampler,
-        state.sampler.talker,
+        state, state.cache, state.frame_cache, state.sampler, state.sampler.talker,
         state.sampler.predictor,
-    )
+    )  # fmt: skip
     tensors = [
         (o, name, t.data_ptr())
         for o in owners

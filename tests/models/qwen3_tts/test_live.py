@@ -39,36 +39,12 @@ PROSE = (
 # What is cut, joined or composed differently when something follows it.
 SPACES = (" ", "  ", "\n", "\r\n", "\t", "\u3000", "\x85")
 SIGNS = (
-    "'",
-    "'s",
-    "'l",
-    "'re",
-    "'ſ",
-    "!",
-    "!\n",
-    "...",
-    "<",
-    "<|",
-    "<|im_end|",
-    ">",
-    "=",
-    "\x00",
-    "\u200d",
-    "👍",
-    "🏽",
-    "🇩",
-)
+    "'", "'s", "'l", "'re", "'ſ", "!", "!\n", "...", "<", "<|", "<|im_end|", ">", "=", "\x00",
+    "\u200d", "👍", "🏽", "🇩",
+)  # fmt: skip
 MARKS = (
-    "\u0301",
-    "\u0323",
-    "\u0338",
-    "\u0344",
-    "\u09c7",
-    "\u09be",
-    "\u0e33",
-    "\ufe0f",
-    "\U0003ffff",
-)
+    "\u0301", "\u0323", "\u0338", "\u0344", "\u09c7", "\u09be", "\u0e33", "\ufe0f", "\U0003ffff",
+)  # fmt: skip
 LETTERS = ("e", "z", "4", "٣", "你", "好", "字", "ᄀ", "ᅡ", "ᆨ", "가", "\ufb1d", "\u212b", "İ")
 TRICKY = (*SPACES, *SIGNS, *MARKS, *LETTERS, *MARKERS)
 
@@ -99,12 +75,9 @@ def tokenizer() -> Tokenizer:
         write_tokenizer(folder)
         bpe.model.save(name)
         flags = {
-            "lstrip": False,
-            "rstrip": False,
-            "normalized": False,
-            "single_word": False,
+            "lstrip": False, "rstrip": False, "normalized": False, "single_word": False,
             "special": True,
-        }
+        }  # fmt: skip
         markers = {
             bpe.get_vocab_size() + n: {"content": text, **flags} for n, text in enumerate(MARKERS)
         }

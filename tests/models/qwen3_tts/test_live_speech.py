@@ -71,12 +71,9 @@ def test_speech_is_that_of_the_trace_in_streaming_mode(tmp_path: Path) -> None:
     decoder = load_decoder(folder / "speech_tokenizer", CPU, torch.float32)
     for number, text in enumerate(TEXTS):
         request = {
-            "text": text,
-            "speaker": "ryan",
-            "language": "english",
-            "seed": number,
+            "text": text, "speaker": "ryan", "language": "english", "seed": number,
             "max_frames": FRAMES,
-        }
+        }  # fmt: skip
         codes = trace(folder, read_request(request | {"non_streaming": False}, shared().config))[
             "codes"
         ]

@@ -73,12 +73,8 @@ def test_sound_comes_with_the_first_frame_and_then_in_chunks_of_2_4_and_8() -> N
 def test_samples_are_those_of_the_trace(tmp_path: Path) -> None:
     folder = whole_checkpoint(tmp_path, frames=24)
     request = {
-        "text": "Hello.",
-        "speaker": "ryan",
-        "language": "english",
-        "seed": 1,
-        "max_frames": 24,
-    }
+        "text": "Hello.", "speaker": "ryan", "language": "english", "seed": 1, "max_frames": 24,
+    }  # fmt: skip
     codes = trace(folder, read_request(request, shared().config))["codes"]
     decoder = load_decoder(folder / "speech_tokenizer", CPU, torch.float32)
     assert same(alone(0), decoder.decode(codes.T[None])[0].numpy())

@@ -27,12 +27,9 @@ FRAMES = 16  # that are compared, a stream
 MAX_LEN = 160
 TOLERANCE = 1e-4
 TEXTS = (
-    "Hi.",
-    "The lamp is on the table.",
-    "你好，世界。",
-    "One, two, three, four, five, six, seven, eight.",
-    "¡Olé!",
-)
+    "Hi.", "The lamp is on the table.", "你好，世界。",
+    "One, two, three, four, five, six, seven, eight.", "¡Olé!",
+)  # fmt: skip
 SOME = settings(
     max_examples=8, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
@@ -171,11 +168,8 @@ def test_nothing_that_a_closed_stream_left_reaches_the_next(poison: float, frame
         tensor.fill_(poison)
     for tensors in (state.sampler.talker, state.sampler.predictor):
         tensors.temperature[0], tensors.top_p[0], tensors.top_k[0], tensors.greedy[0] = (
-            poison,
-            poison,
-            1,
-            True,
-        )
+            poison, poison, 1, True,
+        )  # fmt: skip
     state.sampler.penalty[0] = poison
     state.sampler.seen[0] = True
     for counter in (

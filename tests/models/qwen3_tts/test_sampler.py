@@ -25,14 +25,10 @@ from vivavoce.models.qwen3_tts.network.sampler import (
 LOGITS = [2.0, -1.0, 0.5, 3.0, 1.9, -4.0, 0.0, 2.5, -0.3, 1.0]
 DRAWS = 20_000
 SETTINGS = [
-    SamplingDefaults(1.0, 0, 1.0),
-    SamplingDefaults(0.9, 50, 1.0),
-    SamplingDefaults(0.9, 3, 1.0),
-    SamplingDefaults(2.5, 0, 0.8),
-    SamplingDefaults(0.6, 0, 0.3),
-    SamplingDefaults(1.4, 6, 0.75),
+    SamplingDefaults(1.0, 0, 1.0), SamplingDefaults(0.9, 50, 1.0), SamplingDefaults(0.9, 3, 1.0),
+    SamplingDefaults(2.5, 0, 0.8), SamplingDefaults(0.6, 0, 0.3), SamplingDefaults(1.4, 6, 0.75),
     SamplingDefaults(0.7, 1, 1.0),
-]
+]  # fmt: skip
 
 
 def plain_probabilities(logits: list[float], settings: SamplingDefaults) -> list[float]:

@@ -13,12 +13,9 @@ from vivavoce.errors import BadRequest
 from vivavoce.models.qwen3_tts.tools.trace import read_request, trace
 
 HELLO = {
-    "task": "custom_voice",
-    "text": "Hello there.",
-    "speaker": "Ryan",
-    "language": "english",
+    "task": "custom_voice", "text": "Hello there.", "speaker": "Ryan", "language": "english",
     "seed": 1,
-}
+}  # fmt: skip
 
 
 def test_trace_holds_prompt_codes_and_logits_of_the_frames_that_were_made(tmp_path: Path) -> None:
@@ -43,12 +40,9 @@ def test_trace_stops_before_the_frame_that_ends_the_speech() -> None:
 def test_request_overrides_the_checkpoints_sampling() -> None:
     config = small().config
     given = {
-        "temperature": 0.5,
-        "top_k": 7,
-        "subtalker_top_p": 0.8,
-        "repetition_penalty": 1.2,
+        "temperature": 0.5, "top_k": 7, "subtalker_top_p": 0.8, "repetition_penalty": 1.2,
         "max_frames": 3,
-    }
+    }  # fmt: skip
     request = read_request({**HELLO, **given}, config)
     assert (request.sampling.talker.temperature, request.sampling.talker.top_k) == (0.5, 7)
     assert (request.sampling.predictor.temperature, request.sampling.predictor.top_p) == (0.9, 0.8)

@@ -30,17 +30,9 @@ def test_bench_measures_a_checkpoint_with_its_codec(weights: str, tmp_path: Path
     folder, out = whole_checkpoint(tmp_path / "Tiny"), tmp_path / "bench.json"
     threads = str(torch.get_num_threads())
     arguments = [
-        "--batch",
-        "1,3",
-        "--frames",
-        "16",
-        "--weights",
-        weights,
-        "--json",
-        str(out),
-        "--threads",
+        "--batch", "1,3", "--frames", "16", "--weights", weights, "--json", str(out), "--threads",
         threads,
-    ]
+    ]  # fmt: skip
     result = CliRunner().invoke(
         command_line, ["bench", "qwen", "--checkpoint", str(folder), *arguments]
     )
@@ -66,16 +58,9 @@ def test_bench_measures_a_checkpoint_with_its_codec(weights: str, tmp_path: Path
 def test_streams_of_a_measurement_never_end(tmp_path: Path) -> None:
     folder, out = whole_checkpoint(tmp_path / "Tiny", frames=4), tmp_path / "bench.json"
     arguments = [
-        "--checkpoint",
-        str(folder),
-        "--batch",
-        "2",
-        "--frames",
-        "64",
-        "--no-codec",
-        "--json",
+        "--checkpoint", str(folder), "--batch", "2", "--frames", "64", "--no-codec", "--json",
         str(out),
-    ]
+    ]  # fmt: skip
     result = CliRunner().invoke(command_line, ["bench", "qwen", *arguments])
     assert result.exit_code == 0, result.output
     assert json.loads(out.read_text("utf-8"))["paces"][0]["codec_ms"] == 0

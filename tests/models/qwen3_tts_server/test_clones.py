@@ -147,12 +147,8 @@ async def test_speech_is_that_of_the_trace(
 ) -> None:
     (tmp_path / "voice.wav").write_bytes(recording(1))
     request = {
-        "text": TEXT,
-        "language": "english",
-        "seed": 1,
-        "max_frames": FRAMES,
-        "non_streaming": True,
-    }
+        "text": TEXT, "language": "english", "seed": 1, "max_frames": FRAMES, "non_streaming": True,
+    }  # fmt: skip
     request |= {"ref_audio": "voice.wav", "ref_text": WORDS}
     expected = trace_speech(checkpoints / "Base", request, tmp_path)["waveform"].numpy()
     cloned = {"ref_audio": encoded(1), "ref_text": WORDS, "language": "English"}
@@ -243,16 +239,9 @@ def test_say_clones_here_and_through_a_server(
     monkeypatch.setenv("VIVAVOCE_MODELS", "tone")
     (tmp_path / "voice.wav").write_bytes(recording(1))
     said = [
-        "say",
-        TEXT,
-        "--seed",
-        "1",
-        "--ref-audio",
-        str(tmp_path / "voice.wav"),
-        "--ref-text",
-        WORDS,
+        "say", TEXT, "--seed", "1", "--ref-audio", str(tmp_path / "voice.wav"), "--ref-text", WORDS,
         "-o",
-    ]
+    ]  # fmt: skip
     here, there = tmp_path / "here.wav", tmp_path / "there.wav"
     done = CliRunner().invoke(
         command_line, [*said, str(here), "--model", str(checkpoints / "Base")]

@@ -35,12 +35,9 @@ ID = "Someone/Tiny-CustomVoice"
 STORE = "models--Someone--Tiny-CustomVoice"
 WEIGHTS = "model.safetensors"
 UNREAD = (
-    "README.md",
-    "modeling.py",
-    "pytorch_model.bin",
-    "speech_tokenizer/codec.pt",
+    "README.md", "modeling.py", "pytorch_model.bin", "speech_tokenizer/codec.pt",
     "assets/demo.safetensors",
-)
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -499,17 +496,9 @@ def test_server_for_a_checkpoint_that_is_not_there_ends_and_says_how_to_pull_it(
     machine: Machine, hub: Hub
 ) -> None:
     command = [
-        sys.executable,
-        "-m",
-        "vivavoce",
-        "serve",
-        "--port",
-        "0",
-        "--host",
-        "127.0.0.1",
-        "--model",
+        sys.executable, "-m", "vivavoce", "serve", "--port", "0", "--host", "127.0.0.1", "--model",
         ID,
-    ]
+    ]  # fmt: skip
     done = subprocess.run(
         command,
         env=machine.environment,

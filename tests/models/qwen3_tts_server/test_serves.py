@@ -266,15 +266,9 @@ def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("bare_environment")
 def test_serve_takes_a_folder_as_its_model(checkpoints: Path) -> None:
     command = [
-        sys.executable,
-        "-m",
-        "vivavoce",
-        "serve",
-        "--port",
-        "0",
-        "--model",
+        sys.executable, "-m", "vivavoce", "serve", "--port", "0", "--model",
         str(checkpoints / "Custom"),
-    ]
+    ]  # fmt: skip
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
@@ -326,13 +320,8 @@ def test_trace_writes_every_number(checkpoints: Path, tmp_path: Path, task: str)
     write_noise(tmp_path / "voice.wav")
     (tmp_path / "request.json").write_text(json.dumps(request), "utf-8")
     arguments = [
-        "--checkpoint",
-        folder,
-        "--request",
-        tmp_path / "request.json",
-        "--out",
-        tmp_path / "out",
-    ]
+        "--checkpoint", folder, "--request", tmp_path / "request.json", "--out", tmp_path / "out",
+    ]  # fmt: skip
     done = CliRunner().invoke(command_line, ["trace", *map(str, arguments)])
     assert done.exit_code == 0, done.stderr
     tensors = load_file(tmp_path / "out")
@@ -375,13 +364,9 @@ def test_trace_request_that_is_wrong_is_one_line(
 ) -> None:
     (tmp_path / "r.json").write_text(request_json, "utf-8")
     arguments = [
-        "--checkpoint",
-        checkpoints / "Base",
-        "--request",
-        tmp_path / "r.json",
-        "--out",
+        "--checkpoint", checkpoints / "Base", "--request", tmp_path / "r.json", "--out",
         tmp_path / "out",
-    ]
+    ]  # fmt: skip
     done = CliRunner().invoke(command_line, ["trace", *map(str, arguments)])
     assert done.exit_code == 1
     assert said in done.stderr

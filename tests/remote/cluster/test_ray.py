@@ -135,12 +135,9 @@ async def test_a_server_speaks_through_the_cluster(cluster: Any) -> None:
         create_app(Settings(ray=("tone",), models=("hibari",), load_models="lazy"))
     ) as client:
         body = {
-            "text": "Hello there. How are you?",
-            "model": "tone",
-            "speaker": "hum",
-            "seed": 3,
+            "text": "Hello there. How are you?", "model": "tone", "speaker": "hum", "seed": 3,
             "format": "pcm",
-        }
+        }  # fmt: skip
         answer = await client.post("/v1/tts/synthesize", json=body)
         unknown = await client.post("/v1/tts/synthesize", json={**body, "speaker": "nobody"})
         crashed = await client.post("/v1/tts/synthesize", json={**body, "speaker": "crash-at-once"})

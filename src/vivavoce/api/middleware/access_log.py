@@ -118,16 +118,13 @@ class _Answer:
         if self.status in (None, 499) or not self.complete:
             return "cancelled"
         assert self.status is not None
-        match self.status:
-            case 429:
-                return "overloaded"
-            case 503:
-                return "unavailable"
-            case status if status >= 500:
-                return "failed"
-            case status if status >= 400:
-                return "refused"
-        return "ok"
+        if self.status == 429:
+            return "overloaded"
+        if self.status == 503:
+            return "unavailable"
+        if self.status >= 500:
+            return "failed"
+        return "refused" if self.status >= 400 else "ok"
 
 
 def log_speech(report: SpeechReport) -> None:

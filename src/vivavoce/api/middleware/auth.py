@@ -33,10 +33,7 @@ _CHANGING: Final = frozenset({"PUT", "PATCH", "DELETE"})
 
 
 def needed_scope(method: str, path: str, lists: Collection[str] = ()) -> keys.Scope | None:
-    """Return the scope that this request needs, or None if it needs no key.
-
-    `lists` are more paths that can be read without a key.
-    """
+    """Return the scope that a request needs, or None. `lists` are more paths that need no key."""
     if method in _READING:
         return None if path in lists or _OPEN.fullmatch(path) else "speak"
     return "manage" if method in _CHANGING or _MANAGED.fullmatch(path) else "speak"
@@ -87,15 +84,11 @@ class AuthMiddleware:
             usage.running -= 1
 
     def _allowed(self, headers: Headers, needed: keys.Scope) -> Key:
-        """Return the key of the request.
-
-        Raises `Unauthorized` or `Forbidden`. Neither message shows the secret.
-        """
+        """Return the key. Raises `Unauthorized`, `Forbidden`. Neither shows the secret."""
         secret = given_key(headers)
         if not secret:
-            raise Unauthorized(
-                "an API key is needed here: send it in the header 'Authorization: Bearer KEY'"
-            )
+            problem = "an API key is needed here: send it in the header 'Authorization: Bearer KEY'"
+            raise Unauthorized(problem)
         key = self._keyring.find(secret.encode("latin-1"))
         if key is None:
             raise Unauthorized(
@@ -126,10 +119,7 @@ class _Usage:
     at_s: float = -math.inf
 
     def begin(self, key: Key, now_s: float) -> None:
-        """Count a request. The caller decrements `running` when it ends.
-
-        Raises `RateLimited` without counting it.
-        """
+        """Count a request, unless it raises `RateLimited`. The caller decrements `running`."""
         if key.max_concurrent is not None and self.running >= key.max_concurrent:
             raise RateLimited(
                 f"the API key {key.name!r} has {self.running} requests running, as many as it may: "

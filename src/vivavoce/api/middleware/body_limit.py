@@ -78,9 +78,9 @@ class BodyLimitMiddleware:
         return refuse(scope, 413, code=BodyTooLarge.code, message=message)
 
     def _all_too_large(self, scope: Scope) -> Response:
+        most = f"{self._max_total_bytes:,}"
         message = (
-            "the bodies of all requests together are larger than "
-            f"{self._max_total_bytes:,} bytes; try again soon"
+            f"the bodies of all requests together are larger than {most} bytes; try again soon"
         )
         return refuse(
             scope, 503, code=Overloaded.code, message=message, retry_after_s=RETRY_AFTER_S

@@ -9,6 +9,7 @@ endpoint. `api.middleware.listener` bounds the number of connections.
 """
 
 import asyncio
+import re
 import select
 import socket
 import struct
@@ -36,7 +37,13 @@ CHUNK_BYTES: Final = 64  # a smaller chunk of a body counts as this: parsing it 
 TURN_EVENTS: Final = 64  # parts of requests that are parsed in one turn: about a millisecond
 TURN_PAUSE_S: Final = 0.005  # before a connection's next turn, so that it gets a fifth of the loop
 PROBE_S: Final = (0.005, 0.1)  # first and longest pause between checks for a client that left
+_ABSOLUTE: Final = re.compile(rb"https?://([^/?#]+)(.*)", re.IGNORECASE)
 _NO_LINGERING: Final = struct.pack("ii", 1, 0)
+_INVALID: Final = "the request is not valid HTTP/1.1: check the client, and any proxy between"
+_TOO_LONG: Final = (
+    f"the head of the request is larger than {MAX_HEADER_BYTES:,} bytes, the limit: send a long "
+    "text in the body of a POST"
+)
 _TIMED_OUT: Final = (
     b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 )
@@ -62,15 +69,27 @@ class _Parser(h11.Connection):
     def __init__(self) -> None:
         super().__init__(h11.SERVER, MAX_HEADER_BYTES)
         self.events_left = TURN_EVENTS
+        self.target = b""  # of the latest request, and the rest of its head
+        self.refused_status = 400
         self._padding_bytes = 0
 
     def next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
+        try:
+            return self._next_event()
+        except h11.RemoteProtocolError as error:
+            self.refused_status = error.error_status_hint
+            raise
+
+    def _next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
         if not self.events_left:
             return h11.NEED_DATA  # ends uvicorn's loop although there may be more
         self.events_left -= 1
+        if self.their_state is h11.IDLE:
+            _, _, self.target = self.trailing_data[0][:MAX_HEADER_BYTES].partition(b" ")
         event = super().next_event()
         if isinstance(event, h11.Request):
             self._padding_bytes = 0
+            event = _in_origin_form(event)
             head = len(event.target) + sum(len(name) + len(value) for name, value in event.headers)
             if head > MAX_HEADER_BYTES:  # h11 limits only a head that is not complete yet
                 raise h11.RemoteProtocolError("the head of the request is too large", 431)
@@ -82,6 +101,22 @@ class _Parser(h11.Connection):
         """Return the bytes to add to the body's length for its small chunks, once each."""
         padding, self._padding_bytes = self._padding_bytes, 0
         return padding
+
+
+def _in_origin_form(request: h11.Request) -> h11.Request:
+    """Return `request` with a path as its target, as if it had not been sent to a proxy.
+
+    The host of an absolute target replaces that of the header `Host` (RFC 9112, 3.2.2).
+    """
+    if (absolute := _ABSOLUTE.fullmatch(request.target)) is None:
+        return request
+    host, target = absolute.groups()
+    if not target.startswith(b"/"):
+        target = b"*" if request.method == b"OPTIONS" and not target else b"/" + target
+    headers = [(b"host", host), *(pair for pair in request.headers if pair[0] != b"host")]
+    return h11.Request(
+        method=request.method, target=target, headers=headers, http_version=request.http_version
+    )
 
 
 def is_reset(descriptor: int) -> bool:
@@ -131,9 +166,8 @@ class BoundedHTTP(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         super().connection_made(transport)
         self.conn, self.flow = _Parser(), _Flow(transport)
-        transport.get_extra_info("socket").setsockopt(
-            socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES
-        )
+        connection = transport.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         # Report any unsent bytes, also the last ones of an answer. With a limit of 0 asyncio's TLS
         # never resumes.
         transport.set_write_buffer_limits(high=1, low=0)
@@ -170,6 +204,18 @@ class BoundedHTTP(H11Protocol):
         elif self._receiving is None and (self.conn.trailing_data[0] or self._in_body):
             self._watch_receiving()
 
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what cannot be parsed, in the format of the API at its path."""
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            status, path = self.conn.refused_status, self.conn.target.partition(b"?")[0]
+            message = _TOO_LONG if status == 431 else _INVALID
+            scope = {"type": "http", "path": path.decode("latin-1")}
+            response = refuse(scope, status, code=BadRequest.code, message=message)
+            head = h11.Response(status_code=status, headers=response.raw_headers)
+            for event in (head, h11.Data(data=bytes(response.body)), h11.EndOfMessage()):
+                self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
+
     def on_response_complete(self) -> None:
         self._since_s = time.monotonic()
         super().on_response_complete()
@@ -183,15 +229,13 @@ class BoundedHTTP(H11Protocol):
         the server sends an interim answer, which every client of HTTP/1.1 skips. The connection of
         a client that has left is reset then. TLS has no half-closed connections in asyncio.
         """
-        answering = self.cycle is not None and not (
-            self.cycle.more_body or self.cycle.response_complete
-        )
+        cycle = self.cycle
+        answering = cycle is not None and not (cycle.more_body or cycle.response_complete)
         if not answering or self.scheme == "https" or self.scope["http_version"] != "1.1":
             return None
         if not self.cycle.response_started:
-            self.transport.write(
-                self.conn.send(h11.InformationalResponse(status_code=100, headers=[])) or b""
-            )
+            interim = h11.InformationalResponse(status_code=100, headers=[])
+            self.transport.write(self.conn.send(interim) or b"")
         if self._probing is None:
             self._probe_in(PROBE_S[0])
         return True
@@ -282,13 +326,11 @@ class BoundedHTTP(H11Protocol):
             self._sending = self.loop.call_later(self.bounds.send_timeout_s, self._on_sent_nothing)
             return
         self._sending = None
-        self.logger.info(
-            "dropped %s, which read nothing for %g s", self.client, self.bounds.send_timeout_s
-        )
+        message = "dropped %s, which read nothing for %g s"
+        self.logger.info(message, self.client, self.bounds.send_timeout_s)
         # Without lingering: the system would otherwise keep the unsent bytes until its own timeout.
-        self.transport.get_extra_info("socket").setsockopt(
-            socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGERING
-        )
+        connection = self.transport.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGERING)
         self.transport.abort()
 
     def _stop_sending(self) -> None:
@@ -327,21 +369,15 @@ def _with_padding(app: ASGIApp, parser: _Parser) -> ASGIApp:
 
 
 def _only_health(app: ASGIApp) -> ASGIApp:
-    """Return `app`, but reject all requests except those to `/health`.
-
-    A supervisor must not restart a server because it has many connections.
-    """
+    """Return `app` for `/health` only: many connections are no reason for a restart."""
 
     async def refusing(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"].startswith("/health"):
             await app(scope, receive, send)
             return
-        message = (
-            "as many connections are open as the setting max_connections allows: try again soon"
-        )
-        refusal = refuse(
-            scope, 503, code=Overloaded.code, message=message, retry_after_s=RETRY_AFTER_S
-        )
+        problem = "as many connections are open as the setting max_connections allows"
+        facts = {"code": Overloaded.code, "message": f"{problem}: try again soon"}
+        refusal = refuse(scope, 503, **facts, retry_after_s=RETRY_AFTER_S)
         await refusal(scope, receive, send)
 
     return refusing

@@ -27,10 +27,8 @@ class DrainMiddleware:
         elif self._lifecycle.draining:
             await _read_body(receive)
             message = "the server is stopping; try again when it is back"
-            refusal = refuse(
-                scope, 503, code=NotReady.code, message=message, retry_after_s=RETRY_AFTER_S
-            )
-            await refusal(scope, receive, send)
+            facts = {"code": NotReady.code, "message": message}
+            await refuse(scope, 503, **facts, retry_after_s=RETRY_AFTER_S)(scope, receive, send)
         else:
             self._lifecycle.running += 1
             try:

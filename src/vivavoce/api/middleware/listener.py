@@ -122,11 +122,8 @@ class Listener:
         if count <= 0:
             return 0
         latest_s = time.monotonic() - (0.0 if flooded else SILENT_S)
-        silent = [
-            found
-            for found in self._silent()
-            if found[0] + (0.0 if flooded else found[1]) <= latest_s
-        ]
+        earned = 0.0 if flooded else 1.0
+        silent = [one for one in self._silent() if one[0] + earned * one[1] <= latest_s]
         dropped = 0
         for _, _, connection, drop in sorted(silent, key=lambda found: found[0] + found[1]):
             if dropped < count and not _has_unread_bytes(connection):
@@ -136,12 +133,9 @@ class Listener:
 
     def _silent(self) -> Iterator[tuple[float, float, int, Callable[[], object]]]:
         """Yield start of silence, earned seconds, descriptor and drop function of each one."""
-        for protocol in self._connections:
-            if (
-                isinstance(protocol, BoundedHTTP)
-                and (since_s := protocol.silent_since_s) is not None
-            ):
-                yield since_s, protocol.earned_s, protocol.descriptor, protocol.drop
+        for one in self._connections:
+            if isinstance(one, BoundedHTTP) and (since_s := one.silent_since_s) is not None:
+                yield since_s, one.earned_s, one.descriptor, one.drop
         for task, (since_s, connection) in self._connecting.items():
             if not task.cancelling():
                 yield since_s, 0.0, connection.fileno(), task.cancel
@@ -149,6 +143,5 @@ class Listener:
     def _complain(self, error: OSError) -> None:
         if time.monotonic() - self._complained_s >= _COMPLAIN_S:
             self._complained_s = time.monotonic()
-            log.warning(
-                "cannot accept connections (%s): trying again every %g s", error.strerror, _RETRY_S
-            )
+            message = "cannot accept connections (%s): trying again every %g s"
+            log.warning(message, error.strerror, _RETRY_S)

@@ -10,7 +10,7 @@ reveal such a page:
 Other clients send `Host` alone.
 """
 
-import ipaddress
+import re
 from collections.abc import Collection
 from typing import Final
 from urllib.parse import urlsplit
@@ -18,7 +18,12 @@ from urllib.parse import urlsplit
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from vivavoce.api.errors import refuse
+from vivavoce.network.addresses import is_loopback
 
+_HOST: Final = re.compile(
+    r"(?:\[([\da-f:.]+)\]|([\w.-]+?)\.?)(?::\d{0,5})?", re.ASCII | re.IGNORECASE
+)
+_ORIGIN: Final = re.compile(r"[a-z][a-z\d+.-]*://(.+)", re.IGNORECASE)
 PAGES: Final = frozenset({"/", "/docs"})  # a link on another site may lead to these
 
 
@@ -44,25 +49,28 @@ class OriginMiddleware:
         """Return the problem of the request, or an empty string."""
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
         host, origin = headers.get(b"host"), headers.get(b"origin")
-        if host and not self._is_own(host_of(f"//{host}")):
+        if host and not self._is_own(host):
             return f"the request is for the host {host[:100]!r}"
         if origin is not None:
-            foreign = not self._is_own(host_of(origin))
-            return f"the request is from a page of {origin[:100]!r}" if foreign else ""
+            url = _ORIGIN.fullmatch(origin)
+            own = url is not None and self._is_own(url[1])
+            return "" if own else f"the request is from a page of {origin[:100]!r}"
         leads_here = headers.get(b"sec-fetch-mode") == "navigate" and scope["path"] in PAGES
         if headers.get(b"sec-fetch-site") == "cross-site" and not leads_here:
             return "the request is from a page of another site"
         return ""
 
-    def _is_own(self, host: str) -> bool:
-        try:
-            return host in self._hosts or ipaddress.ip_address(host).is_loopback
-        except ValueError:  # a name
-            return host.endswith(".localhost")  # browsers never look these names up
+    def _is_own(self, authority: str) -> bool:
+        """True if `authority` is a host of this server, with or without a port, and no more."""
+        if (found := _HOST.fullmatch(authority)) is None:
+            return False
+        host = (found[1] or found[2]).lower()
+        # Browsers never look up the names below `localhost`.
+        return host in self._hosts or is_loopback(host) or host.endswith(".localhost")
 
 
 def host_of(url: str) -> str:
-    """Return the host in `url` in lower case, or an empty string."""
+    """Return the host in the URL of a setting, in lower case, or an empty string."""
     try:
         return (urlsplit(url).hostname or "").rstrip(".")
     except ValueError:

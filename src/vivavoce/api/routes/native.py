@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
@@ -15,6 +15,7 @@ from vivavoce.api.responses import respond, stream, unless_disconnected, whole
 from vivavoce.api.routes.bodies import BoundedRoute
 from vivavoce.api.schemas.answers import (
     NATIVE_ERRORS,
+    Answers,
     Explained,
     Languages,
     ModelInfos,
@@ -34,12 +35,9 @@ router = APIRouter(
 )
 
 AUDIO = audio_answers(*MEDIA_TYPES.values(), error=NativeError)
-PARTS: dict[int | str, dict[str, Any]] = {
+PARTS: Answers = {
     **AUDIO,
-    206: {
-        "content": AUDIO[200]["content"],
-        "description": "The part of the audio that `Range` names.",
-    },
+    206: {**AUDIO[200], "description": "The part of the audio that `Range` names."},
     416: {"model": NativeError, "description": "The `Range` begins behind the end of the audio."},
 }
 

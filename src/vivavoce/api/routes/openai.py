@@ -1,6 +1,7 @@
 """Serve the OpenAI speech API, and the lists that its clients request."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -55,11 +56,8 @@ async def model(model: str, synthesizer: SynthesizerDep) -> ModelCard:
     """Return one model."""
     cards = {card.id: card for card in await _cards(synthesizer)}
     if model not in cards:
-        raise UnknownModel(
-            f"model {model[:MAX_NAME_CHARS]!r} is not offered here; choose one of "
-            f"{', '.join(cards)}",
-            field="model",
-        )
+        problem = f"model {model[:MAX_NAME_CHARS]!r} is not offered here"
+        raise UnknownModel(f"{problem}; choose one of {', '.join(cards)}", field="model")
     return cards[model]
 
 
@@ -70,11 +68,8 @@ async def _cards(synthesizer: Synthesizer) -> list[ModelCard]:
         ModelCard(id=name, state=s.state, detail=s.detail, task=s.task, memory_bytes=s.memory_bytes)
         for name, s in states.items()
     ]
-    auto = ModelCard(
-        id=AUTO,
-        state="alias",
-        detail="the first ready model that can speak the text with the voice asked for",
-    )
+    meaning = "the first ready model that can speak the text with the voice asked for"
+    auto = ModelCard(id=AUTO, state="alias", detail=meaning)
     aliases = [
         ModelCard(id=name, state="alias", detail=f"the same as {meant}")
         for name, meant in MODEL_ALIASES.items()
@@ -87,11 +82,8 @@ def _task_cards(states: Mapping[str, ModelState]) -> Iterator[ModelCard]:
     for task in TASKS:
         able = [name for name, state in states.items() if state.task == task]
         if able and task not in states:
-            yield ModelCard(
-                id=task,
-                state="alias",
-                detail=f"the first of {', '.join(able)} that can speak the text",
-            )
+            meaning = f"the first of {', '.join(able)} that can speak the text"
+            yield ModelCard(id=task, state="alias", detail=meaning)
 
 
 @router.get("/audio/models")
@@ -109,22 +101,18 @@ async def voices(synthesizer: SynthesizerDep, model: Name | None = None) -> Voic
         _voice_card(info, voice, name)
         for (info, voice), name in zip(own, distinct_names(own), strict=True)
     ]
-    aliases = [
-        _voice_card(info, voice, f"{alias.capitalize()} (OpenAI)").model_copy(
-            update={
-                "id": alias,
-                "listed": False,
-                "description": f"Another name of {voice.id!r}.",
-                "alias_of": voice.id,
-            }
-        )
-        for alias, (info, voice) in aliased_voices(infos).items()
-    ]
+    aliases = []
+    for alias, (info, voice) in aliased_voices(infos).items():
+        also = replace(voice, id=alias, listed=False, description=f"Another name of {voice.id!r}.")
+        aliases.append(_voice_card(info, also, f"{alias.capitalize()} (OpenAI)", voice.id))
     return VoiceList(voices=[*cards, *aliases])
 
 
-def _voice_card(info: EngineInfo, voice: Voice, name: str) -> VoiceCard:
+def _voice_card(
+    info: EngineInfo, voice: Voice, name: str, alias_of: str | None = None
+) -> VoiceCard:
     return VoiceCard(
+        alias_of=alias_of,
         id=voice.id,
         name=name,
         model=info.name,

@@ -1,14 +1,17 @@
 """Describe the bodies of answers, for clients and for the OpenAPI description."""
 
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeAlias
 
 from pydantic import BaseModel, Field
 
 from vivavoce.api.request_log import RequestRecord
+from vivavoce.api.schemas.requests import optional
 from vivavoce.synthesis.synthesizer import Explanation
 from vivavoce.types import AudioFormat, EngineInfo, FinishReason, StopReason, Task
 
+# For FastAPI's `responses=`: its values are plain dictionaries, hence `Any`.
+Answers: TypeAlias = dict[int | str, dict[str, Any]]
 EVENTS_TYPE: Final = "text/event-stream"
 
 
@@ -24,12 +27,8 @@ class ModelCard(BaseModel):
         "name of a model."
     )
     detail: str = ""
-    task: Task | None = Field(
-        default=None, description="The task that a Qwen3-TTS model was trained for."
-    )
-    memory_bytes: int | None = Field(
-        default=None, description="Memory of the model when it is loaded, if that is known."
-    )
+    task: Task | None = optional("The task that a Qwen3-TTS model was trained for.")
+    memory_bytes: int | None = optional("Memory of the model when it is loaded, if that is known.")
 
 
 class ModelList(BaseModel):
@@ -47,9 +46,7 @@ class VoiceCard(BaseModel):
     gender: str
     listed: bool
     description: str
-    alias_of: str | None = Field(
-        default=None, description="The `id` of the voice that this name stands for."
-    )
+    alias_of: str | None = optional("The `id` of the voice that this name stands for.")
 
 
 class VoiceList(BaseModel):
@@ -84,12 +81,8 @@ class Health(BaseModel):
     status: Literal["ok", "loading", "failed", "draining"]
     model_loaded: bool
     models: dict[str, str]
-    memory_bytes: int = Field(
-        description="Total memory of the models that are loaded or being loaded."
-    )
-    max_memory_bytes: int | None = Field(
-        description="Limit of their total memory; null is no limit."
-    )
+    memory_bytes: int = Field(description="Total memory of models that are loaded or being loaded.")
+    max_memory_bytes: int | None = Field(description="Limit of that memory; null is no limit.")
     folders: dict[str, str] = Field(
         description="For the `temporary`, `data` and `cache` folder `ok` or the problem."
     )
@@ -167,45 +160,35 @@ class RequestState(BaseModel):
     finish_reason: FinishReason | Literal["running"] = Field(
         default="running", description="`running` until it has ended."
     )
-    ending: str | None = Field(
-        default=None,
-        description="The reason for a cut: `length`, `repetition`, `noise` or `silence`.",
+    ending: str | None = optional(
+        "The reason for a cut: `length`, `repetition`, `noise` or `silence`."
     )
-    error: str | None = Field(default=None, description="The code of the error, if it failed.")
-    retries: int | None = Field(
-        default=None,
-        description="Segments of the text that were spoken again after a failure.",
-    )
+    error: str | None = optional("The code of the error, if it failed.")
+    retries: int | None = optional("Segments of the text that were spoken again after a failure.")
     model: str | None = None
     voice: str | None = None
     language: str | None = None
     format: AudioFormat
     started: datetime = Field(description="The time of its arrival, in UTC.")
-    queue_s: float | None = Field(default=None, description="Seconds until the model started it.")
-    first_audio_s: float | None = Field(default=None, description="Seconds until its first audio.")
-    audio_s: float | None = Field(default=None, description="Seconds of audio.")
-    seconds: float | None = Field(default=None, description="Seconds from its arrival to its end.")
+    queue_s: float | None = optional("Seconds until the model started it.")
+    first_audio_s: float | None = optional("Seconds until its first audio.")
+    audio_s: float | None = optional("Seconds of audio.")
+    seconds: float | None = optional("Seconds from its arrival to its end.")
 
     @classmethod
     def of(cls, record: RequestRecord) -> "RequestState":
         """Return the state of `record`."""
-        state = cls(
-            id=record.request_id,
-            model=record.model,
-            voice=record.voice,
-            language=record.language,
-            format=record.format,
-            started=record.started,
-        )
+        names = ("model", "voice", "language", "format", "started")
+        facts = {name: getattr(record, name) for name in names}
+        state = cls(id=record.request_id, **facts)
         if (report := record.report) is not None:
             state.finish_reason = report.finish_reason
             state.ending = None if report.ending is StopReason.COMPLETE else report.ending.value
             state.error = report.error
             state.retries = report.retries
             state.queue_s = _rounded(report.waited_s)
-            state.first_audio_s = (
-                None if report.first_s is None else _rounded(report.first_s - report.started_s)
-            )
+            if report.first_s is not None:
+                state.first_audio_s = _rounded(report.first_s - report.started_s)
             state.audio_s = _rounded(report.audio_s)
             state.seconds = _rounded(report.ended_s - report.started_s)
         return state
@@ -243,33 +226,17 @@ class OpenAIError(BaseModel):
     error: OpenAIErrorDetail
 
 
-def audio_answers(
-    *media_types: str, error: type[BaseModel] | None = None
-) -> dict[int | str, dict[str, Any]]:
-    """Return the description of an endpoint's audio, for FastAPI's `responses=`.
-
-    With `error`, the model of its errors, it includes the 504 for `timeout_s`.
-    """
+def audio_answers(*media_types: str, error: type[BaseModel] | None = None) -> Answers:
+    """Describe an endpoint's audio for `responses=`. With `error` (its model) also the 504."""
     binary = {"schema": {"type": "string", "format": "binary"}}
     # Events have no schema: in OpenAPI 3.1 it would describe all of them together.
-    content = {
-        media_type: {} if media_type == EVENTS_TYPE else binary for media_type in media_types
-    }
-    answers: dict[int | str, dict[str, Any]] = {
-        200: {"content": content, "description": "The audio."}
-    }
+    content = {kind: {} if kind == EVENTS_TYPE else binary for kind in media_types}
+    answers: Answers = {200: {"content": content, "description": "The audio."}}
     if error is not None:
-        answers[504] = {
-            "model": error,
-            "description": "The speech was not complete within `timeout_s`.",
-        }
+        late = "The speech was not complete within `timeout_s`."
+        answers[504] = {"model": error, "description": late}
     return answers
 
 
-# For FastAPI's `responses=`: its values are plain dictionaries, hence `Any`.
-NATIVE_ERRORS: dict[int | str, dict[str, Any]] = {
-    status: {"model": NativeError} for status in ("4XX", "5XX")
-}
-OPENAI_ERRORS: dict[int | str, dict[str, Any]] = {
-    status: {"model": OpenAIError} for status in ("4XX", "5XX")
-}
+NATIVE_ERRORS: Answers = {status: {"model": NativeError} for status in ("4XX", "5XX")}
+OPENAI_ERRORS: Answers = {status: {"model": OpenAIError} for status in ("4XX", "5XX")}

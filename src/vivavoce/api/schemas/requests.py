@@ -4,8 +4,7 @@
 - The native API refuses unknown fields. The OpenAI API ignores them, as its clients expect.
 """
 
-from collections.abc import Mapping
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     AliasChoices,
@@ -42,6 +41,16 @@ def _not_boolean(value: object) -> object:
     return value
 
 
+def optional(description: str, **more: Any) -> Any:
+    """Return a field that may be left out, or null. Any: as pydantic's own function."""
+    return Field(None, description=description, **more)
+
+
+def text_field(description: str) -> Any:
+    """Return the field of the text. Any: as pydantic's own function."""
+    return Field(description=description, examples=["Hello, world."], json_schema_extra=NOT_EMPTY)
+
+
 Number = BeforeValidator(_not_boolean)
 # The values that pydantic reads as a boolean.
 FLAGS = [0, 1, "0", "1", "false", "true", "off", "on", "no", "yes", "n", "y", "f", "t"]
@@ -64,137 +73,106 @@ def _lower_case(value: object) -> object:
     return value.strip().lower() or None if isinstance(value, str) else value
 
 
+FORMATS: dict[str, JsonValue] = {"type": "string", "enum": [*get_args(AudioFormat), ""]}
 FormatName = Annotated[
     AudioFormat | None,
     BeforeValidator(_lower_case),
-    WithJsonSchema(
-        {"anyOf": [{"type": "string", "enum": [*get_args(AudioFormat), ""]}, {"type": "null"}]}
-    ),
+    WithJsonSchema({"anyOf": [FORMATS, {"type": "null"}]}),
 ]
 
 
 class SamplingFields(BaseModel):
     """Sampling settings of a language model, under the names of Qwen3-TTS, for both APIs."""
 
-    do_sample: Flag | None = Field(None, description="False always takes the most likely code.")
-    temperature: Temperature | None = Field(
-        None, description="Higher values increase variation; 0 is `do_sample: false`."
+    do_sample: Flag | None = optional("False always takes the most likely code.")
+    temperature: Temperature | None = optional(
+        "Higher values increase variation; 0 is `do_sample: false`."
     )
-    top_k: TopK | None = Field(
-        None, description="Sample from this many of the most likely codes; 0 is all."
+    top_k: TopK | None = optional("Sample from this many of the most likely codes; 0 is all.")
+    top_p: TopP | None = optional("Sample from the most likely codes with this total probability.")
+    repetition_penalty: Penalty | None = optional("Values above 1 make repeated codes less likely.")
+    subtalker_dosample: Flag | None = optional("Same as `do_sample`, for the code predictor.")
+    subtalker_temperature: Temperature | None = optional(
+        "Same as `temperature`, for the code predictor."
     )
-    top_p: TopP | None = Field(
-        None, description="Sample from the most likely codes with this total probability."
-    )
-    repetition_penalty: Penalty | None = Field(
-        None, description="Values above 1 make repeated codes less likely."
-    )
-    subtalker_dosample: Flag | None = Field(
-        None, description="Same as `do_sample`, for the code predictor."
-    )
-    subtalker_temperature: Temperature | None = Field(
-        None, description="Same as `temperature`, for the code predictor."
-    )
-    subtalker_top_k: TopK | None = Field(
-        None, description="Same as `top_k`, for the code predictor."
-    )
-    subtalker_top_p: TopP | None = Field(
-        None, description="Same as `top_p`, for the code predictor."
-    )
-    max_new_tokens: Annotated[int, Field(ge=1, le=2**31 - 1), Number] | None = Field(
-        None,
-        description="Frames of 80 ms after which a segment of the text is cut.",
+    subtalker_top_k: TopK | None = optional("Same as `top_k`, for the code predictor.")
+    subtalker_top_p: TopP | None = optional("Same as `top_p`, for the code predictor.")
+    max_new_tokens: Annotated[int, Field(ge=1, le=2**31 - 1), Number] | None = optional(
+        "Frames of 80 ms after which a segment of the text is cut."
     )
 
     def sampling(self) -> SamplingOptions:
         """Return these fields as `SamplingOptions`."""
-        return SamplingOptions(
-            **{name: getattr(self, name) for name in SamplingFields.model_fields}
-        )
-
-
-class SchedulingFields(BaseModel):
-    """Priority and time limit of a request, for both APIs."""
-
-    priority: Priority | None = Field(
-        None, description="`batch` is served after `interactive`, by up to ten seconds."
-    )
-    timeout_s: Timeout | None = Field(
-        None, description="Seconds after which the request fails with 504."
-    )
+        values = {name: getattr(self, name) for name in SamplingFields.model_fields}
+        return SamplingOptions(**values)
 
 
 class ReferenceFields(BaseModel):
     """A recording of the voice to clone, under the names of Qwen3-TTS, for both APIs."""
 
-    ref_audio: str | None = Field(
-        None, description="A recording to clone, in base64 or as a `data:` URL."
-    )
-    ref_text: ReferenceText | None = Field(
-        None, description="The exact words that are spoken in `ref_audio`."
-    )
-    x_vector_only: Flag | None = Field(
-        None,
+    ref_audio: str | None = optional("A recording to clone, in base64 or as a `data:` URL.")
+    ref_text: ReferenceText | None = optional("The exact words that are spoken in `ref_audio`.")
+    x_vector_only: Flag | None = optional(
+        "True copies the voice of `ref_audio`, but not its manner of speaking. Without `ref_text` "
+        "this is always so.",
         validation_alias=AliasChoices("x_vector_only", "x_vector_only_mode"),
-        description="True copies the voice of `ref_audio`, but not its manner of speaking. "
-        "Without `ref_text` this is always so.",
     )
 
 
-class SynthesizeQuery(SamplingFields, SchedulingFields):
+class SpeechFields(SamplingFields):
+    """The fields of a request for speech that have the same name in both APIs."""
+
+    priority: Priority | None = optional(
+        "`batch` is served after `interactive`, by up to ten seconds."
+    )
+    timeout_s: Timeout | None = optional("Seconds after which the request fails with 504.")
+    model: Name | None = optional(
+        "A name from `GET /v1/models`, which includes `auto` and aliases."
+    )
+    language: Name | None = optional(
+        "English name or ISO 639 code; detected by default or with `auto`."
+    )
+    speed: Speed | None = optional("1.0 is the voice's own pace. The pitch is kept.")
+    seed: Seed | None = optional("The same seed gives the same speech, if the model supports it.")
+    sample_rate: SampleRate | None = optional("Samples per second; by default the model's own.")
+
+    def request(self, text: str, **others: Any) -> SpeechRequest:
+        """Return the request, with defaults and `others`. Raises `BadRequest` for a language."""
+        return SpeechRequest(
+            text=text,
+            model=self.model or "auto",
+            language=parse_language(self.language) if self.language else None,
+            speed=1.0 if self.speed is None else self.speed,
+            seed=self.seed,
+            sampling=self.sampling(),
+            sample_rate_hz=self.sample_rate,
+            priority=self.priority or "interactive",
+            timeout_s=self.timeout_s,
+            **others,
+        )
+
+
+class SynthesizeQuery(SpeechFields):
     """The query of `GET /v1/tts/synthesize`."""
 
     model_config = ConfigDict(extra="forbid")
 
-    text: str = Field(
-        description="The text to speak: plain or markdown, at least one word.",
-        examples=["Hello, world."],
-        json_schema_extra=NOT_EMPTY,
+    text: str = text_field("The text to speak: plain or markdown, at least one word.")
+    speaker: Name | None = optional(
+        "A name from `GET /v1/tts/speakers`; by default the model chooses."
     )
-    speaker: Name | None = Field(
-        None, description="A name from `GET /v1/tts/speakers`; by default the model chooses."
+    instruct: Instruct | None = optional(
+        "The manner of speaking, for models that follow instructions."
     )
-    language: Name | None = Field(
-        None, description="English name or ISO 639 code; detected by default or with `auto`."
-    )
-    instruct: Instruct | None = Field(
-        None, description="The manner of speaking, for models that follow instructions."
-    )
-    model: Name | None = Field(None, description="A name from `GET /v1/models`, or `auto`.")
-    task: Task | None = Field(
-        None, description="Use only a Qwen3-TTS model that was trained for this task."
-    )
-    format: FormatName = Field(
-        None, description="Audio format in upper or lower case; by default `wav`."
-    )
-    sample_rate: SampleRate | None = Field(
-        None, description="Samples per second; by default the model's own."
-    )
-    speed: Speed | None = Field(None, description="1.0 is the voice's own pace. The pitch is kept.")
-    seed: Seed | None = Field(
-        None, description="The same seed gives the same speech, if the model supports it."
-    )
-    stream: Flag | None = Field(
-        None, description="Send audio in chunks as it is made, instead of one exact file."
-    )
+    task: Task | None = optional("Use only a Qwen3-TTS model that was trained for this task.")
+    format: FormatName = optional("Audio format in upper or lower case; by default `wav`.")
+    stream: Flag | None = optional("Send audio in chunks as it is made, instead of one exact file.")
 
     def to_request(self) -> SpeechRequest:
         """Return the request, with defaults. Raises `BadRequest` for an unknown language."""
-        return SpeechRequest(
-            text=self.text,
-            model=self.model or "auto",
-            task=self.task,
-            speaker=self.speaker or None,
-            language=parse_language(self.language) if self.language else None,
-            instruct=self.instruct or None,
-            speed=1.0 if self.speed is None else self.speed,
-            seed=self.seed,
-            sampling=self.sampling(),
-            format=self.format or "wav",
-            sample_rate_hz=self.sample_rate,
-            priority=self.priority or "interactive",
-            timeout_s=self.timeout_s,
-        )
+        speaker, instruct = self.speaker or None, self.instruct or None
+        names = {"task": self.task, "speaker": speaker, "instruct": instruct}
+        return self.request(self.text, **names, format=self.format or "wav")
 
 
 class SynthesizeBody(SynthesizeQuery, ReferenceFields):
@@ -206,26 +184,20 @@ class SynthesizeBody(SynthesizeQuery, ReferenceFields):
         Raises `BadRequest` for an unknown language, or a speaker beside a recording.
         """
         if self.ref_audio is not None and self.speaker:
-            raise BadRequest(
-                f"speaker {self.speaker!r} is one voice and ref_audio another: leave one of them "
-                "out",
-                field="speaker",
-            )
+            problem = f"speaker {self.speaker!r} is one voice and ref_audio another: leave one out"
+            raise BadRequest(problem, field="speaker")
         return super().to_request()
 
 
 # The names that other servers of Qwen3-TTS use.
-TASK_TYPES: Mapping[str, Task] = {
-    "CustomVoice": "custom_voice",
-    "VoiceDesign": "voice_design",
-    "Base": "base",
-}
-TaskType = Annotated[
-    Task,
-    BeforeValidator(
-        lambda value: TASK_TYPES.get(value, value) if isinstance(value, str) else value
-    ),
-]
+TASK_TYPES = {"CustomVoice": "custom_voice", "VoiceDesign": "voice_design", "Base": "base"}
+
+
+def _task(value: object) -> object:
+    return TASK_TYPES.get(value, value) if isinstance(value, str) else value
+
+
+TaskType = Annotated[Task, BeforeValidator(_task)]
 
 
 class VoiceId(BaseModel):
@@ -234,7 +206,7 @@ class VoiceId(BaseModel):
     id: Name
 
 
-class SpeechBody(SamplingFields, SchedulingFields, ReferenceFields):
+class SpeechBody(SpeechFields, ReferenceFields):
     """The body of `POST /v1/audio/speech`: OpenAI's fields and our own.
 
     OpenAI's SDKs cannot leave `voice` out, so beside a recording it is ignored and not refused.
@@ -242,58 +214,23 @@ class SpeechBody(SamplingFields, SchedulingFields, ReferenceFields):
 
     model_config = ConfigDict(extra="ignore")
 
-    input: str = Field(
-        description="The text to speak, at least one word.",
-        examples=["Hello, world."],
-        json_schema_extra=NOT_EMPTY,
+    input: str = text_field("The text to speak, at least one word.")
+    voice: Name | VoiceId | None = optional(
+        "A voice's name, or an object with its `id`; by default the model chooses."
     )
-    model: Name | None = Field(
-        None, description="A name from `GET /v1/models`, which includes `tts-1` and other aliases."
+    instructions: Instruct | None = optional(
+        "The manner of speaking, for models that follow instructions."
     )
-    voice: Name | VoiceId | None = Field(
-        None,
-        description="A voice's name, or an object with its `id`; by default the model chooses.",
+    response_format: FormatName = optional("Audio format in upper or lower case; by default `mp3`.")
+    task_type: TaskType | None = optional(
+        "Use only a Qwen3-TTS model that was trained for this task: `CustomVoice`, `VoiceDesign` "
+        "or `Base`."
     )
-    instructions: Instruct | None = Field(
-        None, description="The manner of speaking, for models that follow instructions."
-    )
-    response_format: FormatName = Field(
-        None, description="Audio format in upper or lower case; by default `mp3`."
-    )
-    speed: Speed | None = Field(None, description="1.0 is the voice's own pace. The pitch is kept.")
-    task_type: TaskType | None = Field(
-        None,
-        description="Use only a Qwen3-TTS model that was trained for this task: `CustomVoice`, "
-        "`VoiceDesign` or `Base`.",
-    )
-    stream_format: Literal["audio", "sse"] | None = Field(
-        None, description="Raw audio, or server-sent events."
-    )
-    language: Name | None = Field(
-        None, description="English name or ISO 639 code; by default detected."
-    )
-    seed: Seed | None = Field(
-        None, description="The same seed gives the same speech, if the model supports it."
-    )
-    sample_rate: SampleRate | None = Field(
-        None, description="Samples per second; by default the model's own."
-    )
+    stream_format: Literal["audio", "sse"] | None = optional("Raw audio, or server-sent events.")
 
     def to_request(self) -> SpeechRequest:
         """Return the request, with defaults. Raises `BadRequest` for an unknown language."""
         voice = self.voice.id if isinstance(self.voice, VoiceId) else self.voice
-        return SpeechRequest(
-            text=self.input,
-            model=self.model or "auto",
-            task=self.task_type,
-            speaker=voice or None,
-            language=parse_language(self.language) if self.language else None,
-            instruct=self.instructions or None,
-            speed=1.0 if self.speed is None else self.speed,
-            seed=self.seed,
-            sampling=self.sampling(),
-            format=self.response_format or "mp3",
-            sample_rate_hz=self.sample_rate,
-            priority=self.priority or "interactive",
-            timeout_s=self.timeout_s,
-        )
+        instruct = self.instructions or None
+        names = {"task": self.task_type, "speaker": voice or None, "instruct": instruct}
+        return self.request(self.input, **names, format=self.response_format or "mp3")

@@ -20,10 +20,7 @@ class KokoroOptions:
 
 
 def make_kokoro(options: KokoroOptions) -> AnyModel:
-    """Load the model.
-
-    Raises `MissingDependency` for absent files or packages, `EngineFault` for broken files.
-    """
+    """Load the model. Raises `MissingDependency` or, for broken files, `EngineFault`."""
     from vivavoce.models.kokoro.assets import locate
 
     # Report absent files before the import of packages that only the extra installs.

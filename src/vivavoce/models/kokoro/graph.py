@@ -141,12 +141,8 @@ class _Convolution:
 
 
 def _replace_convolution(editor: GraphEditor, node: "NodeProto") -> None:
-    """Replace a convolution by one signed matrix product over gathered rows.
-
-    The rows are [time, taps * in].
-    """
-    found = _read_convolution(editor, node)
-    if found is not None:
+    """Replace a convolution by one signed product over gathered rows [time, taps * in]."""
+    if (found := _read_convolution(editor, node)) is not None:
         editor.replace(found.output, list(_matrix_product(editor, found)))
 
 
@@ -181,10 +177,7 @@ def _read_convolution(editor: GraphEditor, node: "NodeProto") -> _Convolution | 
 
 
 def _float_bias(editor: GraphEditor, name: str) -> str | None:
-    """Return the float bias from which the graph computes the integer one, or None.
-
-    The graph computes Reshape(Cast(Floor(Div(bias, scale)))).
-    """
+    """Return the bias of the integer one, Reshape(Cast(Floor(Div(bias, scale)))), or None."""
     for op_type in ("Reshape", "Cast", "Floor", "Div"):
         node = editor.producer.get(name)
         if node is None or node.op_type != op_type:
@@ -212,10 +205,7 @@ def _matrix_product(editor: GraphEditor, conv: _Convolution) -> "Iterator[NodePr
 
 
 def _gathered(editor: GraphEditor, conv: _Convolution, rows: str) -> "Iterator[NodeProto]":
-    """Yield the nodes that gather the rows of the matrix product.
-
-    Row t is the concatenation of the padded rows t*stride + k*dilation for every tap k.
-    """
+    """Yield the nodes that gather row t: the padded rows t*stride + k*dilation of each tap k."""
     _, channels, taps = conv.weight.shape
     name = conv.output
     before, after = conv.pads
@@ -250,10 +240,7 @@ def _signed(weight: Weights) -> Signed:
 
 
 def _sign_weights(editor: GraphEditor, node: "NodeProto") -> None:
-    """Replace unsigned weights by signed ones.
-
-    Values and zero point are shifted together, so the product is the same.
-    """
+    """Replace unsigned weights by signed ones, shifted with the zero point: equal products."""
     weight, zero_point = editor.value(node.input[1]), editor.value(node.input[3])
     if weight is None or zero_point is None or weight.dtype != np.uint8:
         return
@@ -271,10 +258,7 @@ def _sign_weights(editor: GraphEditor, node: "NodeProto") -> None:
 
 
 def _fuse_instance_norm(editor: GraphEditor, node: "NodeProto") -> None:
-    """Replace (x - mean) / sqrt(variance + eps) * scale + shift by one operator.
-
-    This holds for batches of one only.
-    """
+    """Fuse (x - mean) / sqrt(variance + eps) * scale + shift, for batches of one."""
     centred, root = (editor.producer.get(name) for name in node.input)
     if centred is None or root is None or (centred.op_type, root.op_type) != ("Sub", "Sqrt"):
         return

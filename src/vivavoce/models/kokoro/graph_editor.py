@@ -49,9 +49,8 @@ class GraphEditor:
 
     def finish(self) -> None:
         """Write the edits into the graph, and drop unused nodes and constants."""
-        nodes = [
-            new for node in self.graph.node for new in self.replacements.get(node.output[0], [node])
-        ]
+        new, old = self.replacements, self.graph.node
+        nodes = [each for node in old for each in new.get(node.output[0], [node])]
         needed = {output.name for output in self.graph.output}
         kept: list[NodeProto] = []
         for node in reversed(nodes):

@@ -88,7 +88,9 @@ class KokoroModel(Model[_KokoroStream]):
         except Exception as error:
             raise unreadable("kokoro", segment.text) from error
         spoken = (r for r in split_phonemes(phonemes, RUN_TOKENS) if any(map(str.isalpha, r)))
-        runs = [self._ids(run) for run in spoken]
+        # Without symbols that have no sound of their own.
+        known = self._vocabulary
+        runs = [[known[symbol] for symbol in run if symbol in known] for run in spoken]
         if not runs:
             raise Unsupported(
                 f"'kokoro' found nothing to say in {segment.text!r} as language "
@@ -115,10 +117,6 @@ class KokoroModel(Model[_KokoroStream]):
         (audio,) = self._session.run(None, feed, self._options)
         return limit_peak(trim(np.asarray(audio, np.float32).reshape(-1)))
 
-    def _ids(self, phonemes: str) -> list[int]:
-        """Return the token ids of `phonemes`, without symbols that have no sound of their own."""
-        return [self._vocabulary[symbol] for symbol in phonemes if symbol in self._vocabulary]
-
 
 def split_phonemes(phonemes: str, limit: int) -> Iterator[str]:
     """Yield `phonemes` in runs of at most `limit` symbols.
@@ -135,10 +133,7 @@ def split_phonemes(phonemes: str, limit: int) -> Iterator[str]:
 
 
 def _cut(window: str) -> int:
-    """Return the length of the next run.
-
-    It ends after the last of the best breaks in the later two thirds of `window`, else with it.
-    """
+    """Return the next run's length: to the last of the best breaks beyond a third, else all."""
     for marks in BREAKS:
         at = max(window.rfind(mark) for mark in marks)
         if at >= len(window) // 3:
@@ -156,10 +151,7 @@ def trim(audio: Samples) -> Samples:
 
 
 def limit_peak(audio: Samples) -> Samples:
-    """Return `audio`, scaled down if it exceeds full scale.
-
-    Loud voices sometimes do, and clipped peaks crackle.
-    """
+    """Return `audio`, scaled down if it exceeds full scale: clipped peaks crackle."""
     peak = float(np.abs(audio).max(initial=0.0))
     return audio * np.float32(PEAK / peak) if peak > PEAK else audio  # NaN stays
 
@@ -192,9 +184,8 @@ def _load_session(path: Path, threads: int) -> "InferenceSession":
         import onnxruntime
         from onnxruntime.capi import onnxruntime_pybind11_state as faults  # type: ignore[import-untyped]  # no types
     except ImportError as missing:
-        raise MissingDependency(
-            "the Kokoro voice needs the 'onnxruntime' package: pip install 'vivavoce[kokoro]'"
-        ) from missing
+        problem = "the Kokoro voice needs the 'onnxruntime' package: pip install 'vivavoce[kokoro]'"
+        raise MissingDependency(problem) from missing
     _require(path)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
@@ -203,14 +194,10 @@ def _load_session(path: Path, threads: int) -> "InferenceSession":
     # Idle threads must leave their cores to others.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     graph = load_fast(path)
+    kinds = (faults.Fail, faults.InvalidArgument, faults.InvalidGraph, faults.InvalidProtobuf)
     try:
         return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-    except (
-        faults.Fail,
-        faults.InvalidArgument,
-        faults.InvalidGraph,
-        faults.InvalidProtobuf,
-    ) as broken:
+    except kinds as broken:
         raise EngineFault(f"onnxruntime cannot run {str(path)!r}; {_REMEDY}") from broken
 
 
@@ -224,16 +211,12 @@ def _run_options() -> "RunOptions":
 
 
 def _input_names(session: "InferenceSession", path: Path) -> tuple[str, str, str]:
-    """Return the input names of the tokens, the style and the speed.
-
-    Exports of the model differ in the first.
-    """
+    """Return the input names of tokens, style and speed. Exports differ in the first."""
     names = [value.name for value in session.get_inputs()]
     tokens = [name for name in names if name in ("tokens", "input_ids")]
     if len(tokens) != 1 or set(names) != {tokens[0], "style", "speed"}:
-        raise EngineFault(
-            f"the graph {str(path)!r} takes {names!r}, which is not Kokoro's; {_REMEDY}"
-        )
+        problem = f"the graph {str(path)!r} takes {names!r}, which is not Kokoro's; {_REMEDY}"
+        raise EngineFault(problem)
     return tokens[0], "style", "speed"
 
 
@@ -243,22 +226,17 @@ def _require(path: Path) -> None:
 
 
 def _read_vocabulary(path: Path) -> Mapping[str, int]:
+    _require(path)
     try:
         vocabulary = json.loads(path.read_text("utf-8"))["vocab"]
         return {str(symbol): int(number) for symbol, number in vocabulary.items()}
-    except FileNotFoundError as absent:
-        raise MissingDependency(f"the Kokoro file {str(path)!r} is absent; {_PULL}") from absent
     except (ValueError, KeyError, TypeError, AttributeError) as broken:
-        raise EngineFault(
-            f"the Kokoro file {str(path)!r} is not a vocabulary; {_REMEDY}"
-        ) from broken
+        problem = f"the Kokoro file {str(path)!r} is not a vocabulary; {_REMEDY}"
+        raise EngineFault(problem) from broken
 
 
 def _read_styles(folder: Path) -> Mapping[str, Styles]:
-    """Return the styles by name, mapped from their files.
-
-    Only the rows in use take memory.
-    """
+    """Return the styles by name, mapped from their files. Only the rows in use take memory."""
     styles: dict[str, Styles] = {}
     for name in STYLES:
         path = folder / f"{name}.bin"

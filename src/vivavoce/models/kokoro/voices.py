@@ -27,35 +27,19 @@ STYLES = (
 
 # Qwen3-TTS's speakers in its own order. Sohee is Korean. This model has no Korean voice.
 SPEAKERS = {
-    "vivian": "zf_xiaoxiao",
-    "serena": "zf_xiaoyi",
-    "uncle_fu": "zm_yunjian",
-    "dylan": "zm_yunxi",
-    "eric": "zm_yunyang",
-    "ryan": "am_michael",
-    "aiden": "am_puck",
-    "ono_anna": "jf_alpha",
+    "vivian": "zf_xiaoxiao", "serena": "zf_xiaoyi", "uncle_fu": "zm_yunjian", "dylan": "zm_yunxi",
+    "eric": "zm_yunyang", "ryan": "am_michael", "aiden": "am_puck", "ono_anna": "jf_alpha",
     "sohee": "jf_nezumi",
-}
+}  # fmt: skip
 
 # OpenAI's names: the style of the same name if there is one, else one of the gender that the name
 # suggests.
 ALIASES = {
-    "alloy": "af_alloy",
-    "ash": "am_adam",
-    "ballad": "bm_lewis",
-    "coral": "af_bella",
-    "echo": "am_echo",
-    "fable": "bm_fable",
-    "nova": "af_nova",
-    "onyx": "am_onyx",
-    "sage": "af_sarah",
-    "shimmer": "af_sky",
-    "verse": "am_liam",
-    "marin": "af_kore",
-    "cedar": "am_fenrir",
-    "default": "af_heart",
-}
+    "alloy": "af_alloy", "ash": "am_adam", "ballad": "bm_lewis", "coral": "af_bella",
+    "echo": "am_echo", "fable": "bm_fable", "nova": "af_nova", "onyx": "am_onyx",
+    "sage": "af_sarah", "shimmer": "af_sky", "verse": "am_liam", "marin": "af_kore",
+    "cedar": "am_fenrir", "default": "af_heart",
+}  # fmt: skip
 
 DEFAULT_VOICES = {
     "en": "af_heart",
@@ -74,17 +58,11 @@ def voices() -> tuple[Voice, ...]:
     Only the nine speakers are listed. `languages` holds a voice's native language. Each voice can
     speak all languages of the model, because the language alone decides the phonemes.
     """
-    return (
-        *(_style(style) for style in STYLES),
-        *(_speaker(name, style) for name, style in SPEAKERS.items()),
-    )
+    return (*map(_style, STYLES), *(_speaker(*named) for named in SPEAKERS.items()))
 
 
 def style_of(voice: str) -> str:
-    """Return the style of a voice, given its id or alias in any case.
-
-    Raises `UnknownVoice`.
-    """
+    """Return the style of a voice, given its id or alias in any case. Raises `UnknownVoice`."""
     name = voice.strip().lower()
     style = SPEAKERS.get(name) or ALIASES.get(name, name)
     if style not in STYLES:

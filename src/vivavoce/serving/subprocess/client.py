@@ -69,12 +69,12 @@ class ProcessClient:
         descriptors = [theirs_alive, *(theirs.fileno() for _, theirs in pairs)]
         # The kernel closes it with this process, however that ends.
         self._lifeline = os.fdopen(ours_alive, "wb", buffering=0)
+        path = os.pathsep.join(str(Path(path).absolute()) for path in sys.path)
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-c", _START, *map(str, descriptors)],
                 pass_fds=descriptors,
-                env=os.environ
-                | {"PYTHONPATH": os.pathsep.join(str(Path(path).absolute()) for path in sys.path)},
+                env=os.environ | {"PYTHONPATH": path},
                 stdin=subprocess.DEVNULL,
                 stdout=2,  # the parent's stdout may carry audio
             )
@@ -102,10 +102,7 @@ class ProcessClient:
         return f"the process of model {self._name!r} ended with {how}"
 
     def call(self, method: Method, *arguments: object) -> Any:  # Any: the results differ by method
-        """Call a method of `ModelServer` and return its result.
-
-        Raise its errors, and `EngineFault` if the process is gone.
-        """
+        """Call a method of `ModelServer`. Raise its errors, `EngineFault` without a process."""
         channel = self._free.get()
         try:
             return self._ask(channel, Call(method, arguments))
@@ -129,16 +126,12 @@ class ProcessClient:
         try:
             self._process.wait(_END_S)
         except subprocess.TimeoutExpired:
-            log.error(
-                "the process %d of model %r was killed and is still there",
-                self._process.pid,
-                self._name,
-            )
+            message = "the process %d of model %r was killed and is still there"
+            log.error(message, self._process.pid, self._name)
 
     def _load(self, make: Callable[[], AnyModel], config: ProcessConfig) -> Loaded:
         self._aside.send(config)
-        loaded = self._ask(self._aside, make)
-        assert isinstance(loaded, Loaded)
+        loaded: Loaded = self._ask(self._aside, make)
         return loaded
 
     def _ask(self, channel: Channel, thing: object) -> Any:  # Any: likewise
@@ -156,9 +149,8 @@ class ProcessClient:
             self._process.wait(_END_S)  # its channels close a moment before it ends
         except subprocess.TimeoutExpired:
             self.kill()  # it answers no calls any more
-        return EngineFault(
-            f"{self.lost or f'the process of model {self._name!r} ended'}; try again soon"
-        )
+        how = self.lost or f"the process of model {self._name!r} ended"
+        return EngineFault(f"{how}; try again soon")
 
 
 class ProcessModel(Model[_ProcessStream]):
@@ -199,9 +191,8 @@ class ProcessModel(Model[_ProcessStream]):
     def step(
         self, streams: Sequence[_ProcessStream], ahead_s: Sequence[float]
     ) -> Sequence[Samples | StopReason]:
-        results, starving = self._client.call(
-            "step", [stream.key for stream in streams], list(ahead_s)
-        )
+        keys = [stream.key for stream in streams]
+        results, starving = self._client.call("step", keys, list(ahead_s))
         for stream, starves in zip(streams, starving, strict=True):
             stream.starves = starves
         made: Sequence[Samples | StopReason] = results
@@ -226,17 +217,11 @@ class ProcessModel(Model[_ProcessStream]):
         if voice is None:
             return None
         if not isinstance(voice, _ProcessVoice) or voice.owner is not self:
-            raise BadRequest(
-                f"the voice was not prepared by model {self.info.name!r} as it is loaded now: "
-                "prepare it again",
-                field="ref_audio",
-            )
+            problem = f"the voice was not prepared by model {self.info.name!r} as it is loaded now"
+            raise BadRequest(f"{problem}: prepare it again", field="ref_audio")
         return voice.key
 
 
 def in_process(make: Callable[[], AnyModel], name: str, config: ProcessConfig) -> ProcessModel:
-    """Start a process and return its model, which `make` makes there.
-
-    `make` must be picklable. Raise its errors.
-    """
+    """Start a process and return the model that the picklable `make` makes. Raise its errors."""
     return ProcessModel(ProcessClient(make, name, config))

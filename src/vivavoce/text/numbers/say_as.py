@@ -97,7 +97,7 @@ def _date(text: str, format: str, language: str) -> str:
 def _month(number: int, language: str) -> str:
     months = table(language).get("months", ())
     if isinstance(months, dict):  # by abbreviation, some with two
-        return list(dict.fromkeys(months.values()))[number - 1]
+        return str([*dict.fromkeys(months.values())][number - 1])
     return str(months[number - 1]) if months else f"{number}"
 
 

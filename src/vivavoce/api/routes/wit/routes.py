@@ -9,7 +9,7 @@ import struct
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import asdict
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 import numpy as np
 from fastapi import APIRouter, Header, Request
@@ -20,8 +20,8 @@ from vivavoce.api.dependencies import SynthesizerDep
 from vivavoce.api.responses import chunked, respond, stream, whole
 from vivavoce.api.routes.bodies import BoundedRoute
 from vivavoce.api.routes.wit.lipsync import Event, estimate
-from vivavoce.api.schemas.answers import audio_answers
-from vivavoce.api.schemas.requests import NOT_EMPTY, Flag, Instruct, Name, Number
+from vivavoce.api.schemas.answers import Answers, audio_answers
+from vivavoce.api.schemas.requests import Flag, Instruct, Name, Number, optional, text_field
 from vivavoce.audio import open_encoder
 from vivavoce.errors import Unsupported
 from vivavoce.synthesis.speech import Speech
@@ -35,13 +35,9 @@ MIN_PITCH: Final = 0.5  # the SDK allows 25 %, which the filters cannot produce
 
 RAW: Final = "audio/raw"
 FORMATS: Mapping[str, AudioFormat] = {
-    RAW: "pcm",
-    "audio/mpeg": "mp3",
-    "audio/mpeg3": "mp3",
-    "audio/*": "mp3",
-    "*/*": "mp3",
+    RAW: "pcm", "audio/mpeg": "mp3", "audio/mpeg3": "mp3", "audio/*": "mp3", "*/*": "mp3",
     "audio/wav": "wav",
-}
+}  # fmt: skip
 RAW_TYPE: Final = f"{RAW};encoding=signed-integer;bits=16;rate={RATE_HZ};endian=little"
 FRAMES_TYPE: Final = "application/octet-stream"
 HEADER: Final = struct.Struct("<Bqq")  # flags, bytes of JSON, bytes of audio
@@ -60,7 +56,7 @@ class WitError(BaseModel):
     code: str
 
 
-ERRORS: dict[int | str, dict[str, Any]] = {status: {"model": WitError} for status in ("4XX", "5XX")}
+ERRORS: Answers = {status: {"model": WitError} for status in ("4XX", "5XX")}
 router = APIRouter(tags=["wit"], responses=ERRORS, route_class=BoundedRoute)
 AUDIO = audio_answers(RAW, "audio/mpeg", "audio/wav", FRAMES_TYPE)
 
@@ -70,17 +66,9 @@ class WitBody(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    q: str = Field(
-        description="The text to speak; markup is left out. At least one word.",
-        examples=["Hello, world."],
-        json_schema_extra=NOT_EMPTY,
-    )
-    voice: Name | None = Field(
-        None, description="A `name` from `GET voices`; `Charlie` lets the server choose."
-    )
-    style: Instruct | None = Field(
-        None, description="How to say it, for models that follow instructions."
-    )
+    q: str = text_field("The text to speak; markup is left out. At least one word.")
+    voice: Name | None = optional("A `name` from `GET voices`; `Charlie` lets the server choose.")
+    style: Instruct | None = optional("How to say it, for models that follow instructions.")
     speed: Annotated[float, Field(ge=50, le=200, allow_inf_nan=False), Number] = Field(
         100, description="Percent of the voice's own pace."
     )
@@ -155,18 +143,12 @@ def _card(info: EngineInfo, voice: Voice) -> WitVoice:
 
 
 def _format(accept: str) -> AudioFormat:
-    """Return the first supported format in an Accept header.
-
-    Raises `Unsupported` if there is none.
-    """
-    types = [part.partition(";")[0].strip().lower() for part in accept.split(",")]
-    for media_type in types:
-        if media_type in FORMATS:
+    """Return the first supported format in an Accept header. Raises `Unsupported`."""
+    for part in accept.split(","):
+        if (media_type := part.partition(";")[0].strip().lower()) in FORMATS:
             return FORMATS[media_type]
-    raise Unsupported(
-        f"Accept is {accept[:80]!r}, which is not made here: send one of {', '.join(FORMATS)}",
-        field="Accept",
-    )
+    problem = f"Accept is {accept[:80]!r}, which is not made here: send one of {', '.join(FORMATS)}"
+    raise Unsupported(problem, field="Accept")
 
 
 async def _frames(speech: Speech, audio_format: AudioFormat) -> AsyncGenerator[bytes]:

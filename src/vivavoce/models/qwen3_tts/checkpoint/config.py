@@ -103,18 +103,12 @@ class Config:
 
     @property
     def follows_instruct(self) -> bool:
-        """True if the checkpoint follows a style instruction.
-
-        The 0.6B model and the clone model were not trained on any.
-        """
+        """True if it follows instructions. 0.6B and clone models were not trained on any."""
         return self.task == "voice_design" or (self.task == "custom_voice" and self.size != "0b6")
 
     @property
     def suppressed_tokens(self) -> tuple[int, ...]:
-        """Ids that the talker must not draw.
-
-        They are the last 1024 of its vocabulary, without the end of speech.
-        """
+        """Ids never to draw: the vocabulary's last 1024, without the end of speech."""
         last = range(self.codec_vocab_size - 1024, self.codec_vocab_size)
         return tuple(number for number in last if number >= 0 and number != self.codec_ids.eos)
 
@@ -190,16 +184,8 @@ def _text_ids(root: Section, vocabulary: int) -> TextIds:
 
 
 def _codec_ids(talker: Section, vocabulary: int) -> CodecIds:
-    names = (
-        "pad_id",
-        "bos_id",
-        "eos_token_id",
-        "think_id",
-        "nothink_id",
-        "think_bos_id",
-        "think_eos_id",
-    )
-    return CodecIds(*(talker.integer(f"codec_{name}", below=vocabulary) for name in names))
+    names = ("pad", "bos", "eos_token", "think", "nothink", "think_bos", "think_eos")
+    return CodecIds(*(talker.integer(f"codec_{name}_id", below=vocabulary) for name in names))
 
 
 def _dialects(talker: Section) -> dict[str, str]:
@@ -221,23 +207,15 @@ def _generation(path: Path) -> GenerationConfig:
 
 def _sampling(section: Section, prefix: str) -> SamplingDefaults:
     draws = section.optional("do_sample" if not prefix else f"{prefix}dosample", bool)
-    return SamplingDefaults(
-        temperature=section.number(f"{prefix}temperature", 0.9),
-        top_k=section.integer(f"{prefix}top_k", 50),
-        top_p=section.number(f"{prefix}top_p", 1.0),
-        greedy=draws is False,
-    )
+    temperature = section.number(f"{prefix}temperature", 0.9)
+    top_k, top_p = section.integer(f"{prefix}top_k", 50), section.number(f"{prefix}top_p", 1.0)
+    return SamplingDefaults(temperature, top_k, top_p, greedy=draws is False)
 
 
 def language_name(config: Config, language: str) -> str:
-    """Return `language` in the checkpoint's spelling.
-
-    Raises `Unsupported` if the checkpoint does not speak it.
-    """
+    """Return `language` in the checkpoint's spelling. Raises `Unsupported` if it has none."""
     name = language.lower()
     if name not in config.languages:
-        raise Unsupported(
-            f"language {language!r} is not one of this model's: {', '.join(config.languages)}",
-            field="language",
-        )
+        problem = f"language {language!r} is not one of this model's: {', '.join(config.languages)}"
+        raise Unsupported(problem, field="language")
     return name

@@ -54,10 +54,7 @@ class Checkpoint:
         return self._embed(lay_out(request, self.config, self.tokenizer), request)
 
     def live_turn(self, request: PromptRequest) -> LiveTurn:
-        """Return the turn of `request`, with no text yet.
-
-        Raises `BadRequest` if anything but the text is invalid.
-        """
+        """Return the turn of `request`, with no text yet. Raises `BadRequest`."""
         check(request, self.config)
         return LiveTurn(LiveText(self.tokenizer, REPLY))
 
@@ -65,18 +62,12 @@ class Checkpoint:
         self, request: PromptRequest, turn: LiveTurn
     ) -> tuple[Tensor, Tensor, Prefix] | None:
         """Return `shared_prompt` of the text known so far, or None while it is too short."""
-        layout = lay_out_turn(
-            request, self.config, self.tokenizer, turn.known, complete=turn.complete
-        )
-        if layout is None:
-            return None
-        return self._embed(layout, request)
+        config, tokenizer = self.config, self.tokenizer
+        layout = lay_out_turn(request, config, tokenizer, turn.known, complete=turn.complete)
+        return None if layout is None else self._embed(layout, request)
 
     def _embed(self, layout: Layout, request: PromptRequest) -> tuple[Tensor, Tensor, Prefix]:
-        """Return the embedded `layout` and its shared prefix.
-
-        Raises `BadRequest` before it embeds anything if the prompt fits into no slot.
-        """
+        """Embed `layout`, with its shared prefix. Raises `BadRequest` if no slot is that long."""
         check_length(layout, request, prompt_positions(self.config))
         return *embed(layout, self.talker, request.clone), shared_prefix(layout, request.clone)
 
@@ -85,15 +76,10 @@ class Checkpoint:
         return self.talker.embed_text(torch.tensor(ids, dtype=torch.int64))
 
     def batch(self, slots: int, max_len: int, cuda_stream: CudaStream | None = None) -> Batch:
-        """Return an empty batch of `slots` streams.
-
-        `max_len` is the most positions of each stream, prompt and frames together.
-        """
-        pad = embed_pad(self.talker, self.config)
-        most = min(max_len, self.config.max_positions)
-        return Batch(
-            self.talker, self.config, pad, slots=slots, max_len=most, cuda_stream=cuda_stream
-        )
+        """Return an empty batch of `slots` streams, `max_len` positions each, frames included."""
+        talker, config, pad = self.talker, self.config, embed_pad(self.talker, self.config)
+        most = min(max_len, config.max_positions)
+        return Batch(talker, config, pad, slots=slots, max_len=most, cuda_stream=cuda_stream)
 
 
 def check_folder(folder: Path) -> None:
@@ -125,31 +111,24 @@ def load_checkpoint(
     config, tokenizer = read_config(folder), Tokenizer(folder)
     with torch.device("meta"):
         talker = Talker(config)
+
+    def place(name: str) -> torch.device:
+        return (text_device or device) if name == "model.text_embedding.weight" else device
+
+    numbers, others = numbers_between(form, dtype), (SPEAKER_ENCODER,)
     with packing(form, dtype) as pack:
         load_weights(
-            talker,
-            folder,
-            "talker.",
-            place=lambda name: (
-                (text_device or device) if name == "model.text_embedding.weight" else device
-            ),
-            dtype=numbers_between(form, dtype),
-            others=(SPEAKER_ENCODER,),
-            finish=pack,
+            talker, folder, "talker.", place=place, dtype=numbers, others=others, finish=pack
         )
     return Checkpoint(config, tokenizer, talker.eval())
 
 
 def load_codec(folder: Path, device: torch.device, config: Config) -> CodecDecoder:
-    """Return the codec of a checkpoint.
-
-    Raises `EngineFault` if its codebooks are not those of the language model.
-    """
+    """Return the checkpoint's codec. Raises `EngineFault` for codebooks of another model."""
     codec = read_codec_config(folder)
     decoder = codec.decoder
-    entries = max(
-        config.code_vocab_size, min(config.suppressed_tokens, default=config.codec_vocab_size)
-    )
+    drawn = min(config.suppressed_tokens, default=config.codec_vocab_size)
+    entries = max(config.code_vocab_size, drawn)
     if decoder.num_quantizers != config.codebooks or decoder.codebook_size < entries:
         raise EngineFault(
             f"{str(folder)!r} decodes {decoder.num_quantizers} codebooks of "
@@ -157,7 +136,6 @@ def load_codec(folder: Path, device: torch.device, config: Config) -> CodecDecod
             "they do not belong together, fetch the checkpoint again"
         )
     if codec.sample_rate_hz != RATE_HZ:
-        raise EngineFault(
-            f"{str(folder)!r} decodes to {codec.sample_rate_hz} Hz, this engine to {RATE_HZ}"
-        )
+        rate_hz = codec.sample_rate_hz
+        raise EngineFault(f"{str(folder)!r} decodes to {rate_hz} Hz, this engine to {RATE_HZ}")
     return load_decoder(folder, device, torch.float32)

@@ -19,29 +19,14 @@ from vivavoce.permissions import require_readable
 if TYPE_CHECKING:
     from huggingface_hub import HFCacheInfo
 
-RELEASED = (
-    "Qwen/Qwen3-TTS-12Hz-0.6B-CustomVoice",
-    "Qwen/Qwen3-TTS-12Hz-1.7B-CustomVoice",
-    "Qwen/Qwen3-TTS-12Hz-1.7B-VoiceDesign",
-    "Qwen/Qwen3-TTS-12Hz-0.6B-Base",
-    "Qwen/Qwen3-TTS-12Hz-1.7B-Base",
-)
+_SIZES = ("0.6B-CustomVoice", "1.7B-CustomVoice", "1.7B-VoiceDesign", "0.6B-Base", "1.7B-Base")
+RELEASED = tuple(f"Qwen/Qwen3-TTS-12Hz-{size}" for size in _SIZES)
 CONFIG, CODEC, WEIGHTS = "config.json", "speech_tokenizer", "model.safetensors"
-NEEDED = (
-    CONFIG,
-    "generation_config.json",
-    "vocab.json",
-    "merges.txt",
-    "tokenizer_config.json",
-    f"{CODEC}/{CONFIG}",
-)
+_OWN = (CONFIG, "generation_config.json", "vocab.json", "merges.txt", "tokenizer_config.json")
+NEEDED = (*_OWN, f"{CODEC}/{CONFIG}")
 # Files that the loader reads, by folder. Weights as safetensors alone, which cannot run code.
 PATTERNS = {
-    ".": (
-        *(name for name in NEEDED if "/" not in name),
-        "*.safetensors",
-        "*.safetensors.index.json",
-    ),
+    ".": (*_OWN, "*.safetensors", "*.safetensors.index.json"),
     CODEC: ("*.json", "*.safetensors"),
 }
 
@@ -74,9 +59,8 @@ class HubId:
             )
         wanted = revision or behind or None
         if wanted is not None and (not _REVISION.fullmatch(wanted) or ".." in wanted):
-            raise BadRequest(
-                f"{wanted!r} is no revision: name a branch, a tag or a commit", field="revision"
-            )
+            problem = f"{wanted!r} is no revision: name a branch, a tag or a commit"
+            raise BadRequest(problem, field="revision")
         return cls(repo, wanted)
 
     def __str__(self) -> str:
@@ -125,9 +109,8 @@ def locate(source: str | Path) -> Path:
     folder = Path(config).parent
     _require_readable(folder)
     if absent := _absent(folder):
-        raise MissingDependency(
-            f"of {source!r}, {absent[0]!r} is not here; run: vivavoce models pull {hub_id}"
-        )
+        problem = f"of {source!r}, {absent[0]!r} is not here; run: vivavoce models pull {hub_id}"
+        raise MissingDependency(problem)
     return folder
 
 
@@ -144,22 +127,12 @@ def pulled() -> list[Pulled]:
     found = []
     cache = _scan()
     for repo in cache.repos if cache else ():
-        for revision in repo.revisions:
-            task = task_of(revision.snapshot_path / CONFIG)
-            if repo.repo_type == "model" and task and not _absent(revision.snapshot_path):
-                name = (
-                    None
-                    if "main" in revision.refs
-                    else min(revision.refs, default=revision.commit_hash)
-                )
-                found.append(
-                    Pulled(
-                        HubId(repo.repo_id, name),
-                        task,
-                        revision.snapshot_path,
-                        revision.size_on_disk,
-                    )
-                )
+        for one in repo.revisions:
+            folder, task = one.snapshot_path, task_of(one.snapshot_path / CONFIG)
+            if repo.repo_type == "model" and task and not _absent(folder):
+                name = min(one.refs, default=one.commit_hash)
+                hub_id = HubId(repo.repo_id, None if "main" in one.refs else name)
+                found.append(Pulled(hub_id, task, folder, one.size_on_disk))
     return sorted(found, key=lambda one: str(one.id))
 
 
@@ -172,25 +145,18 @@ def remove(hub_id: HubId, *, folder: Path | None = None) -> tuple[Path, int] | N
     if folder is not None:
         return _remove_files(folder / hub_id.name)
     require_packages(HUB)
-    cache = _scan()
-    found = [
-        repo
-        for repo in (cache.repos if cache else ())
-        if (repo.repo_type, repo.repo_id) == ("model", hub_id.repo)
-    ]
+    cache, wanted = _scan(), ("model", hub_id.repo)
+    repos = cache.repos if cache else ()
+    found = [repo for repo in repos if (repo.repo_type, repo.repo_id) == wanted]
     if not cache or not found:
         return None
     (repo,) = found
     if not all(task_of(revision.snapshot_path / CONFIG) for revision in repo.revisions):
-        raise UnknownModel(
-            f"{hub_id.repo!r} in {str(repo.repo_path)!r} is no Qwen3-TTS checkpoint: "
-            "remove it with hf cache rm",
-            field="model",
-        )
+        problem = f"{hub_id.repo!r} in {str(repo.repo_path)!r} is no Qwen3-TTS checkpoint"
+        raise UnknownModel(f"{problem}: remove it with hf cache rm", field="model")
+    revision = hub_id.revision
     commits = [
-        one.commit_hash
-        for one in repo.revisions
-        if hub_id.revision in (None, one.commit_hash, *one.refs)
+        one.commit_hash for one in repo.revisions if revision in (None, one.commit_hash, *one.refs)
     ]
     # Only in this repository: a duplicate on the hub has the same commits.
     plan = replace(cache, repos=frozenset(found)).delete_revisions(*commits)
@@ -257,9 +223,10 @@ def _scan() -> "HFCacheInfo | None":
 def _remove_files(place: Path) -> tuple[Path, int] | None:
     """Remove the files of a pull from the folder `place`, then empty folders."""
     paths = sorted(place.rglob("*"), reverse=True)  # files before their folder
-    ours = [
-        path for path in paths if path.is_file() and _is_pulled(path.relative_to(place).as_posix())
-    ]
+    names = {path: path.relative_to(place).as_posix() for path in paths if path.is_file()}
+    # The hub's library keeps its metadata in that folder.
+    metadata = ".cache/huggingface/"
+    ours = [path for path, name in names.items() if is_wanted(name) or name.startswith(metadata)]
     removed = sum(path.stat().st_size for path in ours)
     for path in ours:
         path.unlink()
@@ -267,8 +234,3 @@ def _remove_files(place: Path) -> tuple[Path, int] | None:
         if path.is_dir() and not any(path.iterdir()):
             path.rmdir()
     return (place, removed) if ours else None
-
-
-def _is_pulled(path: str) -> bool:
-    # The hub's library keeps its metadata in that folder.
-    return is_wanted(path) or path.startswith(".cache/huggingface/")

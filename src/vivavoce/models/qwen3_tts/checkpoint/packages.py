@@ -10,10 +10,7 @@ INSTALL = "pip install 'vivavoce[qwen]'"
 
 
 def require_packages(*names: str) -> None:
-    """Raise `MissingDependency` if any of `names` (default: all) is not installed.
-
-    The message has the command that installs them.
-    """
+    """Raise `MissingDependency` with the command for what is missing of `names` (default: all)."""
     missing = [name for name in names or PACKAGES if find_spec(name) is None]
     if missing:
         raise MissingDependency(f"Qwen3-TTS needs {', '.join(missing)}: {INSTALL}")

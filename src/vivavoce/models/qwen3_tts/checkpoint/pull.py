@@ -48,9 +48,8 @@ def pull(hub_id: HubId, *, folder: Path | None = None) -> Path:
     # Otherwise the library also requests a list of programs that may have started it.
     constants.HF_HUB_DISABLE_TELEMETRY = True
     if constants.HF_HUB_OFFLINE:
-        raise MissingDependency(
-            f"{str(hub_id)!r} cannot be pulled while HF_HUB_OFFLINE is set: unset it"
-        )
+        problem = f"{str(hub_id)!r} cannot be pulled while HF_HUB_OFFLINE is set: unset it"
+        raise MissingDependency(problem)
     if not sys.stderr.isatty():
         disable_progress_bars()
     root = folder or Path(constants.HF_HUB_CACHE)
@@ -71,16 +70,14 @@ def _pull(api: "HfApi", hub_id: HubId, local_dir: Path | None) -> Path:
     info = api.model_info(repo, revision=revision, files_metadata=True)
     if local_dir:
         revision = info.sha or revision  # a branch name would be stored in the hub's cache
-    sizes = {
-        file.rfilename: file.size or 0 for file in info.siblings or () if is_wanted(file.rfilename)
-    }
+    listed = {file.rfilename: file.size or 0 for file in info.siblings or ()}
+    sizes = {name: size for name, size in listed.items() if is_wanted(name)}
     _check_is_whole(hub_id, sizes)
     # 2. The configuration says whether the rest is worth gigabytes.
     config = Path(api.hf_hub_download(repo, CONFIG, revision=revision, local_dir=local_dir))
     if not task_of(config):
-        raise UnknownModel(
-            f"{str(hub_id)!r} is no Qwen3-TTS checkpoint, by its config.json", field="model"
-        )
+        problem = f"{str(hub_id)!r} is no Qwen3-TTS checkpoint, by its config.json"
+        raise UnknownModel(problem, field="model")
     _check_disk({config.parent / name: size for name, size in sizes.items()})
     # 3. The rest, by exact names.
     names = [glob.escape(name) for name in sizes]
@@ -107,10 +104,8 @@ def _check_is_whole(hub_id: HubId, paths: Iterable[str]) -> None:
     missing = [path for path in NEEDED if path not in paths]
     missing += [path for path in weights if path not in paths and f"{path}.index.json" not in paths]
     if missing:
-        raise UnknownModel(
-            f"{str(hub_id)!r} is no whole Qwen3-TTS checkpoint: it has no {missing[0]!r}",
-            field="model",
-        )
+        problem = f"{str(hub_id)!r} is no whole Qwen3-TTS checkpoint: it has no {missing[0]!r}"
+        raise UnknownModel(problem, field="model")
 
 
 def _check_disk(sizes: Mapping[Path, int]) -> None:

@@ -6,6 +6,7 @@ The text embedding is left out, since a frame reads nothing of it.
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
 from torch import nn
@@ -26,33 +27,23 @@ from vivavoce.models.qwen3_tts.network.packing import packing
 from vivavoce.models.qwen3_tts.network.talker import Talker
 from vivavoce.models.qwen3_tts.network.transformer import Embedding, RMSNorm
 
+_TINY = DecoderConfig(32, 48, 2, 4, 2, 8, 1e6, 1e-6)
 PREDICTOR = DecoderConfig(1024, 3072, 5, 16, 8, 128, 1e6, 1e-6)
 TALKERS: Mapping[str, tuple[str, DecoderConfig, DecoderConfig]] = {
     "0.6b": ("0b6", DecoderConfig(1024, 3072, 28, 16, 8, 128, 1e6, 1e-6), PREDICTOR),
     "1.7b": ("1b7", DecoderConfig(2048, 6144, 28, 16, 8, 128, 1e6, 1e-6), PREDICTOR),
     # Not a released shape: for tests of the benchmarks.
-    "tiny": (
-        "0b6",
-        DecoderConfig(32, 48, 2, 4, 2, 8, 1e6, 1e-6),
-        DecoderConfig(32, 48, 1, 4, 2, 8, 1e6, 1e-6),
-    ),
+    "tiny": ("0b6", _TINY, replace(_TINY, layers=1)),
 }
 CODEC = CodecConfig(hidden_size=512, intermediate_size=1024)
 TINY_CODEC = CodecConfig(
-    hidden_size=16,
-    intermediate_size=32,
-    num_hidden_layers=1,
-    latent_dim=32,
-    codebook_dim=32,
+    hidden_size=16, intermediate_size=32, num_hidden_layers=1, latent_dim=32, codebook_dim=32,
     decoder_dim=32,
-)
+)  # fmt: skip
 
 
 def released_config(size: str) -> Config:
-    """Return the configuration of a released checkpoint, without voices and text.
-
-    `size` is "0.6b" or "1.7b".
-    """
+    """Return the configuration of "0.6b" or "1.7b" as released, without voices and text."""
     name, talker, predictor = TALKERS[size]
     return Config(
         task="base",

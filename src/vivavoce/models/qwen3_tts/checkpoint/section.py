@@ -19,10 +19,7 @@ T = TypeVar("T", bound="DataclassInstance")
 
 
 def read_section(path: Path) -> "Section":
-    """Return the object in the JSON file `path`.
-
-    Raises `MissingDependency` if the file is absent, `EngineFault` if it holds no JSON object.
-    """
+    """Return the object in a JSON file. Raises `MissingDependency`, or `EngineFault` for others."""
     try:
         return Section("", json.loads(path.read_text(encoding="utf-8")), path)
     except FileNotFoundError as error:
@@ -46,9 +43,8 @@ class Section:
 
     def __post_init__(self) -> None:
         if not isinstance(self.values, dict):
-            raise EngineFault(
-                f"{str(self.path)!r}: {self.name or 'the file'} must be a JSON object"
-            )
+            problem = f"{str(self.path)!r}: {self.name or 'the file'} must be a JSON object"
+            raise EngineFault(problem)
 
     def section(self, key: str) -> "Section":
         return Section(self._full(key), self._required(key), self.path)

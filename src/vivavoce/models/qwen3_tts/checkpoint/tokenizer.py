@@ -26,12 +26,12 @@ WORDS = (
 )
 
 
+_MISSING = "is missing: download the whole checkpoint again"
+
+
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A marker, or a run of text that BPE encodes independently of its neighbours.
-
-    `start` and `end` count characters of the text.
-    """
+    """A marker, or text that BPE encodes alone. `start` and `end` count characters of the text."""
 
     start: int
     end: int
@@ -73,20 +73,14 @@ def _byte_level_bpe(folder: Path) -> BpeTokenizer:
     vocab, merges = folder / "vocab.json", folder / "merges.txt"
     for path in (vocab, merges):
         if not path.is_file():
-            raise MissingDependency(
-                f"{str(path)!r} is missing: download the whole checkpoint again"
-            )
+            raise MissingDependency(f"{str(path)!r} {_MISSING}")
     try:
         bpe = BpeTokenizer(BPE.from_file(str(vocab), str(merges)))
     except Exception as error:  # tokenizers raises plain Exception for a file it cannot read
         raise EngineFault(f"{str(vocab)!r} or merges.txt beside it is damaged ({error})") from error
     bpe.normalizer = NFC()
-    bpe.pre_tokenizer = Sequence(
-        [
-            Split(Regex(WORDS), behavior="isolated"),
-            ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
-    )
+    words = Split(Regex(WORDS), behavior="isolated")
+    bpe.pre_tokenizer = Sequence([words, ByteLevel(add_prefix_space=False, use_regex=False)])
     return bpe
 
 
@@ -99,10 +93,7 @@ def _added_tokens(path: Path) -> list[tuple[int, str, bool]]:
             for number, token in entries
         )
     except FileNotFoundError as error:
-        raise MissingDependency(
-            f"{str(path)!r} is missing: download the whole checkpoint again"
-        ) from error
+        raise MissingDependency(f"{str(path)!r} {_MISSING}") from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise EngineFault(
-            f"{str(path)!r} has no readable 'added_tokens_decoder' ({error!r})"
-        ) from error
+        problem = f"{str(path)!r} has no readable 'added_tokens_decoder' ({error!r})"
+        raise EngineFault(problem) from error

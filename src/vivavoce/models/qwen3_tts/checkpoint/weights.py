@@ -33,10 +33,7 @@ Finish = Callable[[nn.Module], object]  # called with each submodule once its pa
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A module of the files that fills `rows` rows of our parameters.
-
-    With `repeated`, one row of the file fills all of these rows.
-    """
+    """A module of the files that fills `rows` of our rows, all with one row if `repeated`."""
 
     name: str
     rows: int
@@ -54,10 +51,7 @@ class Released:
 
 
 def released(module: nn.Module, prefix: str = "") -> Iterator[Released]:
-    """Yield the tensors of the files that fill the parameters of `module`.
-
-    Names are those of the parameters, unless a module has `parts`.
-    """
+    """Yield the tensors of the files for the parameters of `module`, by name or by `parts`."""
     for path, owner in module.named_modules():
         parts: tuple[Part, ...] = getattr(owner, "parts", ())
         for leaf, parameter in owner.named_parameters(recurse=False):
@@ -94,11 +88,8 @@ def load_weights(
         wanted[tensor.parameter].append(tensor)
     tensors = list(chain.from_iterable(wanted.values()))
     with TensorFile(folder, torch.device("cpu"), dtype) as file:
-        _check_names(
-            folder,
-            {tensor.name for tensor in tensors},
-            {n for n in file.names if not n.startswith(others)},
-        )
+        present = {name for name in file.names if not name.startswith(others)}
+        _check_names(folder, {tensor.name for tensor in tensors}, present)
         for tensor in tensors:
             file.check(tensor.name, tensor.shape)
         for path, owner in module.named_modules():
@@ -187,22 +178,19 @@ class TensorFile:
         try:
             stored: Tensor = file.get_tensor(name)
         except (SafetensorError, OSError) as error:
-            raise EngineFault(
-                f"{str(path)!r}: tensor {name!r} cannot be read ({error}): {AGAIN}"
-            ) from error
+            problem = f"tensor {name!r} cannot be read ({error}): {AGAIN}"
+            raise EngineFault(f"{str(path)!r}: {problem}") from error
         # The extremes see NaN and infinity, in one pass and without a copy: NaN counts as both.
         if not all(map(torch.isfinite, torch.aminmax(stored))):
             # With such a value a model makes noise and raises no error.
-            raise EngineFault(
-                f"{str(path)!r}: tensor {name!r} holds values that are not numbers: {AGAIN}"
-            )
+            problem = f"tensor {name!r} holds values that are not numbers: {AGAIN}"
+            raise EngineFault(f"{str(path)!r}: {problem}")
         return stored
 
     def read(self, name: str, shape: tuple[int, ...], dtype: torch.dtype | None = None) -> Tensor:
         """Return a copy of the tensor `name` on the device, as `dtype` (None: the file's own)."""
-        return torch.empty(shape, device=self.device, dtype=dtype or self.dtype).copy_(
-            self.stored(name, shape)
-        )
+        target = torch.empty(shape, device=self.device, dtype=dtype or self.dtype)
+        return target.copy_(self.stored(name, shape))
 
 
 def tensor_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
@@ -223,9 +211,8 @@ def _shards(folder: Path) -> list[Path]:
     names = sorted(set(_weight_map(folder / INDEX).values()))
     for name in names:
         if not (folder / name).is_file():
-            raise MissingDependency(
-                f"{str(folder / name)!r}, named by {INDEX}, is missing: {AGAIN}"
-            )
+            problem = f"{str(folder / name)!r}, named by {INDEX}, is missing: {AGAIN}"
+            raise MissingDependency(problem)
     return [folder / name for name in names]
 
 

@@ -51,20 +51,14 @@ class Cloner:
         self._owner = object()
         rates = {self._speaker.config.sample_rate, self._encoder.sample_rate_hz}
         if len(rates) != 1:
-            raise EngineFault(
-                f"the encoders of {str(folder)!r} want samples at {sorted(rates)} Hz, expected one "
-                "rate"
-            )
+            problem = f"want samples at {sorted(rates)} Hz, expected one rate"
+            raise EngineFault(f"the encoders of {str(folder)!r} {problem}")
 
     def prepare(self, reference: Reference) -> ClonedVoice:
-        """Return the voice of `reference`, in context if it has a text.
-
-        Raises `BadRequest` if the recording is too short or too long.
-        """
+        """Return the voice, in context if there is a text. Raises `BadRequest` by its length."""
         _check_length(reference)
-        samples = torch.from_numpy(_at_rate(reference, self._encoder.sample_rate_hz)).to(
-            self._device
-        )
+        at_rate = _at_rate(reference, self._encoder.sample_rate_hz)
+        samples = torch.from_numpy(at_rate).to(self._device)
         vector = self._speaker.embed(samples)
         if reference.text is None:
             return ClonedVoice(self._owner, Clone(vector), None)

@@ -57,18 +57,14 @@ def settled_chars(text: str, markers: Sequence[str]) -> int:
 def _marker_start(text: str, markers: Sequence[str]) -> int:
     """Return the index where a marker may begin, else the length of `text`."""
     longest = max(map(len, markers), default=0)
-    tails = range(max(0, len(text) - longest), len(text))
-    return next(
-        (start for start in tails if any(marker.startswith(text[start:]) for marker in markers)),
-        len(text),
-    )
+    for start in range(max(0, len(text) - longest), len(text)):
+        if any(marker.startswith(text[start:]) for marker in markers):
+            return start
+    return len(text)
 
 
 def _joins(char: str) -> bool:
-    """True if `char` may combine with the one before it.
-
-    An unassigned character may be a combining mark of a newer Unicode version.
-    """
+    """True if `char` may combine with the one before it, now or in a newer Unicode."""
     category = unicodedata.category(char)
     return category.startswith("M") or category == "Cn"
 

@@ -43,10 +43,7 @@ class Clone:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PromptRequest:
-    """Text, voice and style of a prompt.
-
-    `stream_text` feeds the text during speech instead of before.
-    """
+    """Text, voice and style. `stream_text` feeds the text during speech instead of before."""
 
     text: str
     language: str = AUTO
@@ -73,10 +70,7 @@ class Layout:
 
 
 def lay_out(request: PromptRequest, config: Config, tokenizer: Tokenizer) -> Layout:
-    """Return the prompt of `request`.
-
-    Raises `BadRequest` if this checkpoint cannot speak it.
-    """
+    """Return the prompt of `request`. Raises `BadRequest` if this checkpoint cannot speak it."""
     check(request, config)
     turn = tokenizer.encode(TURN.format(request.text) + REPLY)[: -END - ROLE]
     layout = lay_out_turn(request, config, tokenizer, turn, complete=True)
@@ -97,7 +91,9 @@ def lay_out_turn(
     They are those of a `TURN` without its end. If they are not `complete`, more may follow
     `trailing`. Returns None while there are too few to begin.
     """
-    _check_chars(request)
+    if request.instruct and (length := len(request.instruct)) > MAX_INSTRUCT_CHARS:
+        problem = f"instruct has {length:,} characters, the limit is {MAX_INSTRUCT_CHARS:,}"
+        raise BadRequest(f"{problem}: shorten it", field="instruct")  # before it is tokenized
     text = turn[ROLE:]
     if complete and not text:
         raise BadRequest("the text is empty: send something to say", field="text")
@@ -146,10 +142,8 @@ def shared_prefix(layout: Layout, clone: Clone | None = None) -> Prefix:
 
     Its key has the tokens and sounds of each position, and the values of a cloned voice.
     """
-    return Prefix(
-        layout.shared,
-        (layout.positions[: layout.shared], None if clone is None else _digest(clone)),
-    )
+    voice = None if clone is None else _digest(clone)
+    return Prefix(layout.shared, (layout.positions[: layout.shared], voice))
 
 
 def _digest(clone: Clone) -> bytes:
@@ -211,10 +205,7 @@ def _speech(
 
 
 def _language_id(request: PromptRequest, config: Config) -> int | None:
-    """Return the codec id of the language, or None to let the model decide.
-
-    For a dialect speaker, Chinese is the dialect.
-    """
+    """Return the codec id of the language, of a dialect for its speakers' Chinese, or None."""
     name = language_name(config, request.language)
     if name in (AUTO, "chinese") and request.speaker is not None:
         name = config.dialects.get(request.speaker.lower(), name)
@@ -227,24 +218,14 @@ def _silent(tokens: Sequence[int]) -> Iterator[Position]:
 
 def _indices(positions: Sequence[Position], device: torch.device) -> dict[str, Tensor]:
     """Return the indices of each kind of sound among `positions`."""
-    kinds = ["id" if isinstance(sound, int) else sound for _, sound in positions]
+    places: dict[str, list[int]] = {"id": [], "x_vector": [], "reference": []}
+    for at, (_, sound) in enumerate(positions):
+        if sound != "silence":
+            places["id" if isinstance(sound, int) else sound].append(at)
     return {
-        kind: torch.tensor(
-            [at for at, found in enumerate(kinds) if found == kind],
-            device=device,
-            dtype=torch.int64,
-        )
-        for kind in ("id", "x_vector", "reference")
+        kind: torch.tensor(indices, device=device, dtype=torch.int64)
+        for kind, indices in places.items()
     }
-
-
-def _check_chars(request: PromptRequest) -> None:
-    """Raise `BadRequest` for an instruction that is too long to tokenize."""
-    if request.instruct and (length := len(request.instruct)) > MAX_INSTRUCT_CHARS:
-        raise BadRequest(
-            f"instruct has {length:,} characters, the limit is {MAX_INSTRUCT_CHARS:,}: shorten it",
-            field="instruct",
-        )
 
 
 def check(request: PromptRequest, config: Config) -> None:
@@ -255,15 +236,11 @@ def check(request: PromptRequest, config: Config) -> None:
             field="speaker",
         )
     if config.task != "custom_voice" and request.speaker is not None:
-        raise Unsupported(
-            f"a {config.task} model has no speakers: leave out {request.speaker!r}", field="speaker"
-        )
+        problem = f"a {config.task} model has no speakers: leave out {request.speaker!r}"
+        raise Unsupported(problem, field="speaker")
     if (config.task == "base") != (request.clone is not None):
-        needed = (
-            "needs a reference recording"
-            if config.task == "base"
-            else "clones no voice: leave the recording out"
-        )
+        needed = "clones no voice: leave the recording out"
+        needed = "needs a reference recording" if config.task == "base" else needed
         raise Unsupported(f"a {config.task} model {needed}", field="ref_audio")
     if request.clone is not None:
         _check_clone(request.clone, config)
@@ -278,12 +255,9 @@ def _check_clone(clone: Clone, config: Config) -> None:
         )
     if clone.codes is not None:
         if clone.codes.dim() != 2 or clone.codes.shape[1] != config.codebooks:
-            raise BadRequest(
-                f"reference codes have shape {tuple(clone.codes.shape)}, must be "
-                f"(frames, {config.codebooks})",
-                field="ref_audio",
-            )
+            problem = f"reference codes have shape {tuple(clone.codes.shape)}"
+            message = f"{problem}, must be (frames, {config.codebooks})"
+            raise BadRequest(message, field="ref_audio")
         if not clone.text:
-            raise BadRequest(
-                "a clone in context needs the words of its recording", field="ref_text"
-            )
+            problem = "a clone in context needs the words of its recording"
+            raise BadRequest(problem, field="ref_text")

@@ -14,22 +14,12 @@ RATE_HZ = 24_000
 DESIGN = "design"  # the only voice of a VoiceDesign checkpoint, described by `instruct`
 CLONE = "clone"  # the only voice of a Base checkpoint, that of the recording
 RELEASED: Mapping[str, tuple[str, Gender]] = {
-    "ryan": ("en", "male"),
-    "aiden": ("en", "male"),
-    "vivian": ("zh", "female"),
-    "serena": ("zh", "female"),
-    "uncle_fu": ("zh", "male"),
-    "dylan": ("zh", "male"),
-    "eric": ("zh", "male"),
-    "ono_anna": ("ja", "female"),
-    "sohee": ("ko", "female"),
-}
+    "ryan": ("en", "male"), "aiden": ("en", "male"), "vivian": ("zh", "female"),
+    "serena": ("zh", "female"), "uncle_fu": ("zh", "male"), "dylan": ("zh", "male"),
+    "eric": ("zh", "male"), "ono_anna": ("ja", "female"), "sohee": ("ko", "female"),
+}  # fmt: skip
 MAX_LIVE_CHARS = 1_000  # about 800 frames of speech, of the 1,024 of a stream
-NEEDS: Mapping[Task, Need | None] = {
-    "custom_voice": None,
-    "voice_design": "instruct",
-    "base": "reference",
-}
+NEEDS: Mapping[Task, Need] = {"voice_design": "instruct", "base": "reference"}
 SIZES: Mapping[str, str] = {"0b6": "0.6B", "1b7": "1.7B"}
 # OpenAI's voice names, each mapped to a speaker of the gender of that voice.
 ALIASES: Mapping[str, str] = {
@@ -48,6 +38,7 @@ def describe(config: Config, name: str, device: str, dtype: str) -> EngineInfo:
     """
     codes = language_codes(config)
     voices = _voices(config, tuple(codes))
+    ids = [voice.id for voice in voices]
     size = SIZES.get(config.size, config.size)
     return EngineInfo(
         name=name,
@@ -63,11 +54,12 @@ def describe(config: Config, name: str, device: str, dtype: str) -> EngineInfo:
             # A seed repeats the codes, in float32. The samples differ by rounding, which depends on
             # the chunks.
             deterministic=False,
-            needs=NEEDS[config.task],
+            needs=NEEDS.get(config.task),
         ),
         task=config.task,
         max_live_chars=MAX_LIVE_CHARS,
-        aliases=_aliases(voices),
+        # A name whose speaker the checkpoint lacks stands for its first voice.
+        aliases={name: one if one in ids else ids[0] for name, one in ALIASES.items() if ids},
         default_voices=_default_voices(config, tuple(codes)),
         description=f"Qwen3-TTS {config.task}, {size} on {device}, {dtype}.",
     )
@@ -83,15 +75,8 @@ def _voices(config: Config, codes: tuple[str, ...]) -> tuple[Voice, ...]:
         return (Voice(DESIGN, "Design", codes, description="The voice that `instruct` describes."),)
     if config.task == "base":
         # Not listed: it is chosen by sending a recording, not by its name.
-        return (
-            Voice(
-                CLONE,
-                "Clone",
-                codes,
-                listed=False,
-                description="The voice of the recording in `ref_audio`.",
-            ),
-        )
+        text = "The voice of the recording in `ref_audio`."
+        return (Voice(CLONE, "Clone", codes, listed=False, description=text),)
     return tuple(_voice(name, config, codes) for name in config.speakers)
 
 
@@ -106,12 +91,6 @@ def _voice(name: str, config: Config, codes: tuple[str, ...]) -> Voice:
         gender,
         description=f"Chinese in the {dialect}." if dialect else "",
     )
-
-
-def _aliases(voices: tuple[Voice, ...]) -> dict[str, str]:
-    """Return OpenAI's voice names, each mapped to a voice of this model."""
-    ids = [voice.id for voice in voices]
-    return {alias: meant if meant in ids else ids[0] for alias, meant in ALIASES.items() if ids}
 
 
 def _default_voices(config: Config, codes: tuple[str, ...]) -> dict[str, str]:

@@ -133,9 +133,8 @@ def frame_bytes(talker: Talker, config: Config) -> int:
     predictor = talker.code_predictor
     passes = config.codebooks - 1
     once = (talker.model, talker.codec_head, predictor.lm_head)
-    return sum(map(_bytes, once)) + passes * (
-        _bytes(predictor.model) + _bytes(predictor.small_to_mtp_projection)
-    )
+    often = (predictor.model, predictor.small_to_mtp_projection)
+    return sum(map(_bytes, once)) + passes * sum(map(_bytes, often))
 
 
 def measure(speaking: Speaking, machine: Machine, batch: int, frames: int) -> Pace:
@@ -144,9 +143,8 @@ def measure(speaking: Speaking, machine: Machine, batch: int, frames: int) -> Pa
     cuda_stream, codec_stream = _cuda_stream(speaking), _cuda_stream(speaking)
     with cuda_stream.current():
         streams = _open(speaking, cuda_stream, batch, frames + WARM_UP)
-    codec_runner = (
-        None if speaking.codec is None else _codec_runner(speaking.codec, codec_stream, batch)
-    )
+    decoder = speaking.codec
+    codec_runner = None if decoder is None else _codec_runner(decoder, codec_stream, batch)
     slots = [] if codec_runner is None else [codec_runner.open() for _ in range(batch)]
     frame_ms, codec_ms, pending = [], [], list[Tensor]()
     for number in range(WARM_UP + frames):
@@ -163,21 +161,12 @@ def measure(speaking: Speaking, machine: Machine, batch: int, frames: int) -> Pa
             pending.clear()
     floor_ms = frame_bytes(speaking.talker, speaking.config) / machine.read_gb_s / 1e6
     codec = median(codec_ms) if codec_ms else 0.0
-    return Pace(
-        batch,
-        median(frame_ms),
-        codec,
-        first_ms,
-        floor_ms,
-        cuda_stream.capture_s + codec_stream.capture_s,
-    )
+    capture_s = cuda_stream.capture_s + codec_stream.capture_s
+    return Pace(batch, median(frame_ms), codec, first_ms, floor_ms, capture_s)
 
 
 def frames_of_one(speaking: Speaking, frames: int) -> Callable[[], float]:
-    """Return a function that makes the next frame of one stream and returns its milliseconds.
-
-    It can be called `frames` times.
-    """
+    """Return a function that makes one stream's next frame, `frames` times, and returns its ms."""
     cuda_stream = _cuda_stream(speaking)
     with cuda_stream.current():
         batch = _open(speaking, cuda_stream, 1, frames)
@@ -192,10 +181,7 @@ def frames_of_one(speaking: Speaking, frames: int) -> Callable[[], float]:
 
 
 def peak_memory(device: str) -> int:
-    """Return the most bytes taken so far, of a CUDA device or of the process.
-
-    It is 0 where the system does not count them.
-    """
+    """Return the most bytes taken of a CUDA device or by the process, 0 if not counted."""
     if device.startswith("cuda"):
         most: int = torch.cuda.max_memory_allocated(device)
         return most
@@ -216,10 +202,7 @@ def _cuda_stream(speaking: Speaking) -> CudaStream:
 
 
 def _codec_runner(codec: CodecDecoder, cuda_stream: CudaStream, streams: int) -> CodecRunner:
-    """Return the codec for `streams` streams.
-
-    On CUDA its graphs are captured before it is measured.
-    """
+    """Return the codec for `streams` streams, on CUDA with its graphs captured before."""
     codec_runner = CodecRunner(codec, cuda_stream, streams)
     if cuda_stream.fixed:
         slots = [codec_runner.open() for _ in range(streams)]
@@ -236,9 +219,8 @@ def _open(speaking: Speaking, cuda_stream: CudaStream, streams: int, frames: int
     talker, hidden = speaking.talker, speaking.config.talker.hidden_size
     pad = torch.zeros(hidden, device=talker.device, dtype=talker.dtype)
     positions = -(-(PROMPT + frames) // 64) * 64
-    batch = Batch(
-        talker, speaking.config, pad, slots=streams, max_len=positions, cuda_stream=cuda_stream
-    )
+    size = {"slots": streams, "max_len": positions}
+    batch = Batch(talker, speaking.config, pad, **size, cuda_stream=cuda_stream)
     generator = torch.Generator().manual_seed(0)
     for seed in range(streams):
         prompt = torch.randn(PROMPT, hidden, generator=generator).to(talker.device, talker.dtype)
@@ -252,10 +234,7 @@ def _sampling(config: Config, seed: int) -> Sampling:
 
 
 def _first_audio_ms(speaking: Speaking) -> float:
-    """Return the milliseconds from a prompt to the samples of its first frame.
-
-    It is the median of three, measured after all graphs are captured.
-    """
+    """Return the ms from a prompt to its first samples: the median of three, after captures."""
     cuda_stream, codec_stream, taken = _cuda_stream(speaking), _cuda_stream(speaking), []
     with cuda_stream.current():
         batch = _open(speaking, cuda_stream, 1, 2)

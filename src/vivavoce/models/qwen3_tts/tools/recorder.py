@@ -42,10 +42,7 @@ def write_trace(checkpoint: Path, request: Path, out: Path) -> Mapping[str, tupl
 
 
 def trace_speech(folder: Path, entries: Mapping[str, Any], beside: Path) -> Mapping[str, Tensor]:
-    """Return the tensors that `write_trace` writes.
-
-    Raises `BadRequest`, naming the entry.
-    """
+    """Return the tensors that `write_trace` writes. Raises `BadRequest`, naming the entry."""
     checkpoint = load_checkpoint(locate(folder), CPU, torch.float32)
     read_request(entries, checkpoint.config)  # before the work on a recording
     clone = _clone(folder, entries, beside) if checkpoint.config.task == "base" else None
@@ -60,10 +57,7 @@ def trace_speech(folder: Path, entries: Mapping[str, Any], beside: Path) -> Mapp
 
 
 def _waveform(folder: Path, codes: Tensor, reference: Tensor | None) -> Tensor:
-    """Return the samples of `codes` [frames, codebooks].
-
-    They are decoded right after the `reference`, whose own samples are cut off.
-    """
+    """Return the samples of `codes` [frames, codebooks], that follow those of `reference`."""
     decoder = load_decoder(folder / CODEC, CPU, torch.float32)
     heard = codes if reference is None else torch.cat([reference, codes])
     samples = decoder.decode(heard.T[None])[0]
@@ -73,33 +67,26 @@ def _waveform(folder: Path, codes: Tensor, reference: Tensor | None) -> Tensor:
 def _clone(folder: Path, entries: Mapping[str, Any], beside: Path) -> Clone:
     """Return the voice of the request's recording."""
     if not entries.get("ref_audio"):
-        raise BadRequest(
-            "a trace of a Base checkpoint needs 'ref_audio', the path of a recording",
-            field="ref_audio",
-        )
+        problem = "a trace of a Base checkpoint needs 'ref_audio', the path of a recording"
+        raise BadRequest(problem, field="ref_audio")
     samples = _read_recording(beside / entries["ref_audio"])
     vector = load_speaker_encoder(folder, CPU, torch.float32).embed(samples)
     if entries.get("x_vector_only"):
         return Clone(vector)
     if not entries.get("ref_text"):
-        raise BadRequest(
-            "a clone in context needs 'ref_text'; or set 'x_vector_only' to true", field="ref_text"
-        )
+        problem = "a clone in context needs 'ref_text'; or set 'x_vector_only' to true"
+        raise BadRequest(problem, field="ref_text")
     codes = load_encoder(folder / CODEC, CPU, torch.float32).encode(samples)  # [codebooks, frames]
     return Clone(vector, codes.T.contiguous(), entries["ref_text"])
 
 
 def _read_recording(path: Path) -> Tensor:
-    """Return the samples [n] of a recording at the model's rate.
-
-    The formats are the server's.
-    """
+    """Return the samples [n] of a recording at the model's rate. The formats are the server's."""
     try:
         samples, rate = decode_recording(path.read_bytes())
     except OSError as error:
-        raise BadRequest(
-            f"ref_audio {str(path)!r} cannot be read ({error.strerror})", field="ref_audio"
-        ) from error
+        problem = f"ref_audio {str(path)!r} cannot be read ({error.strerror})"
+        raise BadRequest(problem, field="ref_audio") from error
     resampler = Resampler(rate, RATE_HZ)
     try:
         return torch.from_numpy(np.concatenate([resampler.write(samples), resampler.finish()]))
@@ -111,9 +98,8 @@ def _read_json(path: Path) -> dict[str, Any]:
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise BadRequest(
-            f"the request {str(path)!r} cannot be read as JSON ({error})", field="request"
-        ) from error
+        problem = f"the request {str(path)!r} cannot be read as JSON ({error})"
+        raise BadRequest(problem, field="request") from error
     if not isinstance(entries, dict):
         raise BadRequest(f"the request {str(path)!r} must be a JSON object", field="request")
     return entries

@@ -21,10 +21,7 @@ from vivavoce.models.qwen3_tts.prompt.layout import Clone, PromptRequest
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TraceRequest:
-    """A request to trace.
-
-    At most `max_frames` frames are made, fewer if the end of speech comes first.
-    """
+    """A request to trace, up to the end of speech or `max_frames` frames."""
 
     prompt: PromptRequest
     sampling: Sampling = field(default_factory=Sampling)
@@ -65,10 +62,7 @@ def _sampling(entries: Mapping[str, Any], config: Config) -> Sampling:
 def _overridden(
     defaults: SamplingDefaults, entries: Mapping[str, Any], prefix: str
 ) -> SamplingDefaults:
-    """Return `defaults` with the entries of that prefix in their place.
-
-    `greedy` without a prefix counts for both.
-    """
+    """Return `defaults` with the entries of that prefix. `greedy` without one counts for both."""
     given = {name: entries[prefix + name] for name in _FIELDS if prefix + name in entries}
     if "greedy" in entries:
         given.setdefault("greedy", entries["greedy"])
@@ -76,44 +70,30 @@ def _overridden(
 
 
 _FIELDS = tuple(entry.name for entry in fields(SamplingDefaults))
+_TEXTS = ("task", "text", "speaker", "language", "instruct", "ref_audio", "ref_text")
+_FLAGS = ("x_vector_only", "non_streaming", "greedy", "subtalker_greedy")
+_COUNTS = ("seed", "max_frames", "top_k", "subtalker_top_k")
+_NUMBERS = ("temperature", "subtalker_temperature", "top_p", "subtalker_top_p")
 _TYPES: Mapping[str, type | tuple[type, ...]] = {
-    "task": str,
-    "text": str,
-    "speaker": str,
-    "language": str,
-    "instruct": str,
-    "ref_audio": str,
-    "ref_text": str,
-    "x_vector_only": bool,
-    "non_streaming": bool,
-    "greedy": bool,
-    "subtalker_greedy": bool,
-    "repetition_penalty": (int, float),
-    "seed": int,
-    "max_frames": int,
-    **{
-        prefix + name: (int, float)
-        for prefix in ("", "subtalker_")
-        for name in ("temperature", "top_p")
-    },
-    **{prefix + "top_k": int for prefix in ("", "subtalker_")},
+    **dict.fromkeys(_TEXTS, str),
+    **dict.fromkeys(_FLAGS, bool),
+    **dict.fromkeys(_COUNTS, int),
+    **dict.fromkeys(("repetition_penalty", *_NUMBERS), (int, float)),
 }
 
 
 def _check_entries(entries: Mapping[str, Any], config: Config) -> None:
     for name, value in entries.items():
         if name not in _TYPES:
-            raise BadRequest(
-                f"a trace request has no entry {name!r}; it knows {', '.join(_TYPES)}", field=name
-            )
+            problem = f"a trace request has no entry {name!r}; it knows {', '.join(_TYPES)}"
+            raise BadRequest(problem, field=name)
         if value is not None and not isinstance(value, _TYPES[name]):
             raise BadRequest(f"{name} is {value!r}, which has the wrong type", field=name)
     if not entries.get("text"):
         raise BadRequest("a trace request needs its 'text'", field="text")
     if entries.get("task", config.task) != config.task:
-        raise BadRequest(
-            f"task is {entries['task']!r}, this checkpoint's is {config.task!r}", field="task"
-        )
+        problem = f"task is {entries['task']!r}, this checkpoint's is {config.task!r}"
+        raise BadRequest(problem, field="task")
 
 
 def trace(checkpoint: Path | Checkpoint, request: TraceRequest) -> Mapping[str, Tensor]:
@@ -137,13 +117,12 @@ def trace(checkpoint: Path | Checkpoint, request: TraceRequest) -> Mapping[str, 
             break
         codes.append(frame.codes[0])
         logits.append(frame.logits[0])
+    config = checkpoint.config
+    no_codes = torch.zeros(0, config.codebooks, dtype=torch.int64)
+    no_logits = torch.zeros(0, config.codec_vocab_size)
     return {
         "prompt": prompt,
         "trailing": trailing,
-        "codes": torch.stack(codes)
-        if codes
-        else torch.zeros(0, checkpoint.config.codebooks, dtype=torch.int64),
-        "logits": torch.stack(logits)
-        if logits
-        else torch.zeros(0, checkpoint.config.codec_vocab_size),
+        "codes": torch.stack(codes) if codes else no_codes,
+        "logits": torch.stack(logits) if logits else no_logits,
     }
