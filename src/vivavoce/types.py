@@ -130,6 +130,32 @@ class QueueHints:
 
 
 @dataclass(frozen=True, slots=True)
+class Pronunciation:
+    """A rule of a lexicon: `word`, a word or phrase, is said as `alias` or as the sounds `ipa`.
+
+    One of these two is set. `language` and `voice` limit the rule to one of them.
+    """
+
+    word: str
+    alias: str | None = None
+    ipa: str | None = None
+    language: str | None = None  # ISO 639-1 code
+    case: bool = False  # only in the given upper and lower case
+    voice: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechInput:
+    """One part of a dialogue. `None`: as the request says, else the server chooses."""
+
+    text: str
+    speaker: str | None = None
+    language: str | None = None  # ISO 639-1 code
+    instruct: str | None = None
+    pause_s: float | None = None  # after the part; None: as after a sentence
+
+
+@dataclass(frozen=True, slots=True)
 class SpeechRequest:
     """One request for speech with every default filled in. `None`: the server chooses."""
 
@@ -146,6 +172,8 @@ class SpeechRequest:
     seed: int | None = None
     sampling: SamplingOptions = SamplingOptions()
     reference: Reference | None = None  # the voice to speak with, instead of a speaker
+    pronunciations: tuple[Pronunciation, ...] = ()  # above the server's lexicon
+    inputs: tuple[SpeechInput, ...] = ()  # a dialogue, instead of `text`
     format: AudioFormat = "wav"
     sample_rate_hz: int | None = None  # None: the model's own
     priority: Priority = "interactive"
