@@ -18,7 +18,7 @@ MAX_DEPTH: Final = 32
 MAX_ELEMENTS: Final = 50_000
 
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
-_DECLARATION = re.compile(r"<\?xml(?=[\s?])[^<>]*+\?>")
+_DECLARATION = re.compile(r"\A\s*+<\?xml(?=[\s?])[^<>]*+>")
 
 
 class Handler(Protocol):
