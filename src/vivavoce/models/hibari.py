@@ -14,6 +14,7 @@ import numpy as np
 from anyascii import anyascii
 
 from vivavoce.errors import MissingDependency, Unsupported
+from vivavoce.models.kokoro.g2p.ipa import marked, to_symbols, with_commands
 from vivavoce.models.onnx import disable_telemetry
 from vivavoce.serving.base import Model, unreadable
 from vivavoce.text.numbers.english import verbalize_english
@@ -35,7 +36,7 @@ INFO = EngineInfo(
     sample_rate_hz=24_000,
     languages=("en",),
     voices=(Voice(VOICE, "Heart", ("en",), "female", description="American English"),),
-    capabilities=Capabilities(seed=True, deterministic=True),
+    capabilities=Capabilities(seed=True, deterministic=True, phonemes=True),
     aliases=dict.fromkeys((*OPENAI_VOICES, "default"), VOICE),
     description="Tiny English voice, dozens of times faster than real time on one CPU core.",
     licence="Apache-2.0",
@@ -71,7 +72,7 @@ class HibariModel(Model[_HibariStream]):
     def open(self, segment: Segment) -> _HibariStream:
         utterances = [
             piece
-            for phonemes in self._read(segment.text)
+            for phonemes in self._read(segment)
             for piece in textwrap.wrap(phonemes, MAX_PHONEMES)
             if any(map(str.isalpha, piece))
         ]
@@ -88,18 +89,21 @@ class HibariModel(Model[_HibariStream]):
     ) -> Sequence[Samples | StopReason]:
         return [self._speak(stream) for stream in streams]
 
-    def _read(self, text: str) -> Sequence[str]:
-        """Return the phonemes of `text`, a string for each sentence.
+    def _read(self, segment: Segment) -> Sequence[str]:
+        """Return the phonemes of a segment, a string for each sentence.
 
         Raises `Unsupported` where the package fails.
         """
+        text, sounds = marked(segment.text, segment.phonemes)
+        symbols = (to_symbols(ipa, "en") for ipa in sounds)
+        text = with_commands(break_runs(verbalize_english(latin(text))), symbols)
         try:
-            read: Sequence[str] = self._tts.phonemize(break_runs(verbalize_english(latin(text))))
+            read: Sequence[str] = self._tts.phonemize(text)
         except MemoryError:
             raise
         # The package does not document its exceptions. The cause is the text.
         except Exception as error:
-            raise unreadable("hibari", text) from error
+            raise unreadable("hibari", segment.text) from error
         return read
 
     def _speak(self, stream: _HibariStream) -> Samples | StopReason:

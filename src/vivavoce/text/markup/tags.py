@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from vivavoce.names import is_name
-from vivavoce.text.document import PLAIN, Run, Style
+from vivavoce.text.document import PLAIN, Run
 from vivavoce.text.markup import values
 from vivavoce.text.markup.actions import begins_action, is_direction
 from vivavoce.text.markup.alphabets import is_phonetic, to_ipa
@@ -192,6 +192,8 @@ class _Cutter:
 
     def _bracket(self, match: re.Match[str]) -> _Action | None:
         content = match["bracket"].strip()
+        if not content:
+            return None
         if pause := _PAUSE.fullmatch(content):
             asked = None if pause[2] is None else values.pause_s(pause[2])
             length = _PAUSES[(pause[1] or "").lower()] if asked is None else asked
@@ -234,9 +236,7 @@ class _Cutter:
             stressed = _INSIDE_BEFORE.search(before) and _INSIDE_AFTER.match(after)
             if stressed:  # "he *laughs* at it"
                 return None
-        elif not (
-            " " in content and _BEFORE_ACTION.search(before) and _AFTER_ACTION.match(after)
-        ):
+        elif not (" " in content and _BEFORE_ACTION.search(before) and _AFTER_ACTION.match(after)):
             return None
         return _Action(
             self._text[slice(*match.span("action"))],
@@ -246,10 +246,10 @@ class _Cutter:
 
 
 def _attributes(written: str) -> Mapping[str, str]:
-    return {
-        match[1].lower(): html.unescape(next(value for value in match.groups()[1:] if value is not None))
-        for match in _ATTRIBUTE.finditer(written)
-    }
+    found = {}
+    for name, *values_given in (match.groups() for match in _ATTRIBUTE.finditer(written)):
+        found[name.lower()] = html.unescape("".join(filter(None, values_given)))
+    return found
 
 
 def _joins_words(text: str, start: int, end: int) -> bool:
