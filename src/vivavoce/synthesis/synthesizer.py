@@ -20,6 +20,7 @@ from vivavoce.synthesis.speech import Speech, voicing
 from vivavoce.text.document import Run
 from vivavoce.text.normalize import PART_CHARS
 from vivavoce.text.pipeline import SpokenSegment, has_sound, parsed, prepared, spoken
+from vivavoce.text.lexicon import Lexicon, LiveLexicon, apply
 from vivavoce.types import SpeechReport, SpeechRequest
 
 log = logging.getLogger(__name__)
@@ -44,12 +45,14 @@ class Synthesizer:
         *,
         default_model: str = AUTO,
         default_language: str = "en",
+        lexicon: LiveLexicon | None = None,
         max_text_chars: int = 100_000,
         timeout_s: float | None = None,
         on_report: Callable[[SpeechReport], None] | None = None,
     ) -> None:
         self.pool = pool
         self.router = Router(pool, default_model=default_model, default_language=default_language)
+        self._lexicon = lexicon or LiveLexicon(None)
         self._max_text_chars = max_text_chars
         self._timeout_s = math.inf if timeout_s is None else timeout_s
         self._on_report = on_report

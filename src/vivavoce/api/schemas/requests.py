@@ -5,72 +5,39 @@
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Literal, get_args
+from dataclasses import replace
+from typing import Annotated, Literal
 
-from pydantic import (
-    AliasChoices,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    JsonValue,
-    StringConstraints,
-    WithJsonSchema,
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
+
+from vivavoce.api.schemas.texts import (
+    MAX_INPUTS,
+    DialogueInput,
+    PronunciationFields,
+    TextFields,
+    rule_of,
 )
-
+from vivavoce.api.schemas.values import (
+    NOT_EMPTY,
+    Flag,
+    FormatName,
+    Instruct,
+    Name,
+    Number,
+    Penalty,
+    ReferenceText,
+    SampleRate,
+    Seed,
+    Speed,
+    Temperature,
+    Timeout,
+    TopK,
+    TopP,
+)
 from vivavoce.errors import BadRequest
-from vivavoce.names import MAX_NAME_CHARS
 from vivavoce.text.languages import parse_language
-from vivavoce.types import (
-    MAX_INSTRUCT_CHARS,
-    MAX_REFERENCE_CHARS,
-    AudioFormat,
-    Priority,
-    SamplingOptions,
-    SpeechRequest,
-    Task,
-)
-
-# Only a description: the synthesizer also refuses texts without a word.
-NOT_EMPTY: dict[str, JsonValue] = {"minLength": 1}
-
-
-def _not_boolean(value: object) -> object:
-    """Reject a boolean as a number: pydantic would read `true` as 1."""
-    if isinstance(value, bool):
-        raise ValueError("it should be a number")
-    return value
-
-
-Number = BeforeValidator(_not_boolean)
-# The values that pydantic reads as a boolean.
-FLAGS = [0, 1, "0", "1", "false", "true", "off", "on", "no", "yes", "n", "y", "f", "t"]
-Flag = Annotated[bool, WithJsonSchema({"anyOf": [{"type": "boolean"}, {"enum": FLAGS}]})]
-Speed = Annotated[float, Field(ge=0.25, le=4.0, allow_inf_nan=False), Number]
-Seed = Annotated[int, Field(ge=0, le=2**32 - 1), Number]
-SampleRate = Annotated[int, Field(ge=8_000, le=48_000), Number]
-Name = Annotated[str, StringConstraints(strip_whitespace=True, max_length=MAX_NAME_CHARS)]
-Instruct = Annotated[str, StringConstraints(max_length=MAX_INSTRUCT_CHARS)]
-ReferenceText = Annotated[str, StringConstraints(max_length=MAX_REFERENCE_CHARS)]
-Temperature = Annotated[float, Field(ge=0, le=10, allow_inf_nan=False), Number]
-TopK = Annotated[int, Field(ge=0, le=2**31 - 1), Number]
-TopP = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False), Number]
-Penalty = Annotated[float, Field(gt=0, le=10, allow_inf_nan=False), Number]
-Timeout = Annotated[float, Field(ge=0.001, le=86_400, allow_inf_nan=False), Number]
-
-
-def _lower_case(value: object) -> object:
-    """Return a name in lower case, or None if it is empty."""
-    return value.strip().lower() or None if isinstance(value, str) else value
-
-
-FormatName = Annotated[
-    AudioFormat | None,
-    BeforeValidator(_lower_case),
-    WithJsonSchema(
-        {"anyOf": [{"type": "string", "enum": [*get_args(AudioFormat), ""]}, {"type": "null"}]}
-    ),
-]
+from vivavoce.text.lexicon import MAX_REQUEST_RULES, checked
+from vivavoce.types import Priority, Pronunciation, SamplingOptions, SpeechRequest, Task
 
 
 class SamplingFields(BaseModel):
@@ -141,16 +108,11 @@ class ReferenceFields(BaseModel):
     )
 
 
-class SynthesizeQuery(SamplingFields, SchedulingFields):
-    """The query of `GET /v1/tts/synthesize`."""
+class SynthesizeFields(TextFields, SamplingFields, SchedulingFields):
+    """The fields of `/v1/tts/synthesize`, besides its text."""
 
     model_config = ConfigDict(extra="forbid")
 
-    text: str = Field(
-        description="The text to speak: plain or markdown, at least one word.",
-        examples=["Hello, world."],
-        json_schema_extra=NOT_EMPTY,
-    )
     speaker: Name | None = Field(
         None, description="A name from `GET /v1/tts/speakers`; by default the model chooses."
     )
@@ -178,15 +140,18 @@ class SynthesizeQuery(SamplingFields, SchedulingFields):
         None, description="Send audio in chunks as it is made, instead of one exact file."
     )
 
-    def to_request(self) -> SpeechRequest:
+    def request_for(self, text: str, rules: tuple[Pronunciation, ...]) -> SpeechRequest:
         """Return the request, with defaults. Raises `BadRequest` for an unknown language."""
         return SpeechRequest(
-            text=self.text,
+            text=text,
             model=self.model or "auto",
             task=self.task,
             speaker=self.speaker or None,
             language=parse_language(self.language) if self.language else None,
             instruct=self.instruct or None,
+            input_type=self.input_type or "auto",
+            normalize=bool(self.normalize),
+            pronunciations=rules,
             speed=1.0 if self.speed is None else self.speed,
             seed=self.seed,
             sampling=self.sampling(),
@@ -197,21 +162,63 @@ class SynthesizeQuery(SamplingFields, SchedulingFields):
         )
 
 
-class SynthesizeBody(SynthesizeQuery, ReferenceFields):
-    """The body of `POST /v1/tts/synthesize`: the fields of the query, and a recording."""
+class SynthesizeQuery(SynthesizeFields):
+    """The query of `GET /v1/tts/synthesize`."""
+
+    text: str = Field(
+        description="The text to speak: plain, Markdown or SSML, at least one word.",
+        examples=["Hello, world."],
+        json_schema_extra=NOT_EMPTY,
+    )
+    pronunciations: Annotated[list[str], Field(max_length=MAX_REQUEST_RULES)] | None = Field(
+        None,
+        description="Rules of pronunciation, each as `word=alias` or, in IPA, `word=/sounds/`.",
+    )
+
+    def to_request(self) -> SpeechRequest:
+        """Return the request. Raises `BadRequest` for an unknown language or a wrong rule."""
+        rules = map(rule_of, self.pronunciations or ())
+        return self.request_for(self.text, checked(rules, field="pronunciations"))
+
+
+class SynthesizeBody(SynthesizeFields, PronunciationFields, ReferenceFields):
+    """The body of `POST /v1/tts/synthesize`: a text or a dialogue, and maybe a recording."""
+
+    text: str | None = Field(
+        None,
+        description="The text to speak: plain, Markdown or SSML, at least one word.",
+        examples=["Hello, world."],
+        json_schema_extra=NOT_EMPTY,
+    )
+    inputs: Annotated[list[DialogueInput], Field(min_length=1, max_length=MAX_INPUTS)] | None = (
+        Field(None, description="The parts of a dialogue, instead of `text` and `speaker`.")
+    )
 
     def to_request(self) -> SpeechRequest:
         """Return the request, with defaults.
 
-        Raises `BadRequest` for an unknown language, or a speaker beside a recording.
+        Raises `BadRequest` for an unknown language, a wrong rule, or fields that exclude each
+        other.
         """
-        if self.ref_audio is not None and self.speaker:
-            raise BadRequest(
-                f"speaker {self.speaker!r} is one voice and ref_audio another: leave one of them "
-                "out",
-                field="speaker",
-            )
-        return super().to_request()
+        if self.inputs is None:
+            if self.text is None:
+                raise BadRequest("text is missing: send it, or inputs", field="text")
+            if self.ref_audio is not None and self.speaker:
+                raise BadRequest(
+                    f"speaker {self.speaker!r} is one voice and ref_audio another: leave one of "
+                    "them out",
+                    field="speaker",
+                )
+            return self.request_for(self.text, self.rules())
+        others = {"text": self.text, "speaker": self.speaker, "ref_audio": self.ref_audio}
+        for name, value in others.items():
+            if value is not None:
+                raise BadRequest(
+                    f"inputs is a dialogue, which has its own {name}: leave one of them out",
+                    field=name,
+                )
+        parts = tuple(part.to_input() for part in self.inputs)
+        return replace(self.request_for("", self.rules()), inputs=parts)
 
 
 # The names that other servers of Qwen3-TTS use.
@@ -234,7 +241,9 @@ class VoiceId(BaseModel):
     id: Name
 
 
-class SpeechBody(SamplingFields, SchedulingFields, ReferenceFields):
+class SpeechBody(
+    TextFields, PronunciationFields, SamplingFields, SchedulingFields, ReferenceFields
+):
     """The body of `POST /v1/audio/speech`: OpenAI's fields and our own.
 
     OpenAI's SDKs cannot leave `voice` out, so beside a recording it is ignored and not refused.
@@ -289,6 +298,9 @@ class SpeechBody(SamplingFields, SchedulingFields, ReferenceFields):
             speaker=voice or None,
             language=parse_language(self.language) if self.language else None,
             instruct=self.instructions or None,
+            input_type=self.input_type or "auto",
+            normalize=bool(self.normalize),
+            pronunciations=self.rules(),
             speed=1.0 if self.speed is None else self.speed,
             seed=self.seed,
             sampling=self.sampling(),

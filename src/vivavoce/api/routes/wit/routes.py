@@ -21,7 +21,7 @@ from vivavoce.api.responses import chunked, respond, stream, whole
 from vivavoce.api.routes.bodies import BoundedRoute
 from vivavoce.api.routes.wit.lipsync import Event, estimate
 from vivavoce.api.schemas.answers import audio_answers
-from vivavoce.api.schemas.requests import NOT_EMPTY, Flag, Instruct, Name, Number
+from vivavoce.api.schemas.values import NOT_EMPTY, Flag, Instruct, Name, Number
 from vivavoce.audio import open_encoder
 from vivavoce.errors import Unsupported
 from vivavoce.synthesis.speech import Speech
