@@ -133,7 +133,7 @@ class QueueHints:
 class Pronunciation:
     """A rule of a lexicon: `word`, a word or phrase, is said as `alias` or as the sounds `ipa`.
 
-    One of these two is set. `language` and `voice` limit the rule to one of them.
+    With both, models that take no sounds say the alias. `language` and `voice` limit the rule.
     """
 
     word: str
@@ -210,6 +210,16 @@ class AudioChunk:
 
 
 @dataclass(frozen=True, slots=True)
+class VoiceSegment:
+    """A stretch of an answer in one voice."""
+
+    speaker: str
+    start_s: float
+    end_s: float
+    input: int  # index of the dialogue's input, 0 for a single text
+
+
+@dataclass(frozen=True, slots=True)
 class SpeechReport:
     """The outcome and timing of one request, for metrics and traces.
 
@@ -230,3 +240,4 @@ class SpeechReport:
     audio_s: float  # seconds of audio
     generation_s: float  # seconds of waiting for audio, in the queue included
     underruns: int  # times that a real-time player would have run out of audio
+    voice_segments: tuple[VoiceSegment, ...] = ()

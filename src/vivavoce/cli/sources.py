@@ -86,7 +86,7 @@ async def explain(
 
     async with open_pool(settings) as pool:
         found = await _synthesizer(pool, settings).explain(request)
-        return wire.explanation(Explained.of(found, request.text).model_dump())
+        return wire.explanation(Explained.of(found, request).model_dump())
 
 
 @asynccontextmanager

@@ -3,17 +3,20 @@
 A part is a text's stretch in one voice (`[voice:…]`, SSML's `voice`), or one input of a dialogue.
 """
 
-from collections.abc import Iterator, Sequence
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import groupby
 from typing import Final
 
-from vivavoce.errors import BadRequest
+from vivavoce.errors import BadRequest, VivavoceError
+from vivavoce.synthesis.routing import Route
 from vivavoce.text.document import Run
 from vivavoce.text.lexicon import Lexicon, apply
 from vivavoce.text.pipeline import SpokenSegment, Voicing, has_sound, spoken
 from vivavoce.text.split import SENTENCE_PAUSE_S
-from vivavoce.types import EngineInfo, SpeechRequest, Voice
+from vivavoce.types import EngineInfo, Segment, SpeechRequest, Voice
 
 MAX_PARTS: Final = 400
 
@@ -40,6 +43,73 @@ class Part:
     @property
     def text(self) -> str:
         return "".join(run.text.text for run in self.runs)
+
+
+@dataclass(eq=False, slots=True)
+class OpenPart:
+    """A part whose engine is leased. `template` is what its segments have in common."""
+
+    part: Part
+    route: Route
+    template: Segment
+    segments: Iterator[SpokenSegment]
+
+
+class OpenParts:
+    """The parts of a request, of which `current` is the latest that is open.
+
+    The next part is opened when the segments of `current` are all submitted, so that an engine is
+    not held long before its turn.
+    """
+
+    def __init__(
+        self, parts: Sequence[Part], first: OpenPart, opener: Callable[[Part], Awaitable[OpenPart]]
+    ) -> None:
+        self.current = first
+        self.said = tuple((part.request.speaker, part.text) for part in parts)
+        self._left = deque(parts[1:])
+        self._open = opener
+        self._opening: asyncio.Future[OpenPart] | None = None
+        self._unclosed = [first]
+
+    @property
+    def is_last(self) -> bool:
+        """True if no part is left to be opened."""
+        return not self._left
+
+    async def advance(self, *, wait: bool) -> bool:
+        """Open the next part, without `wait` in the background. Return whether it is `current`.
+
+        An error is raised only with `wait`, after another try: a model may have become free.
+        """
+        if self._opening is None:
+            self._opening = asyncio.ensure_future(self._open(self._left[0]))
+        if not wait and (not self._opening.done() or self._opening.exception() is not None):
+            return False
+        try:
+            opened = await self._opening
+        except VivavoceError:
+            opened = await self._open(self._left[0])
+        self._opening = None
+        self._left.popleft()
+        self._unclosed.append(opened)
+        self.current = opened
+        return True
+
+    def close_before(self, part: OpenPart | None) -> None:
+        """Give back the engines of the parts before `part`, or of all that are open."""
+        while self._unclosed and self._unclosed[0] is not part:
+            self._unclosed.pop(0).route.lease.release()
+
+    async def aclose(self) -> None:
+        """Give all engines back. A second call has no effect."""
+        self.close_before(None)
+        if self._opening is not None:
+            opening, self._opening = self._opening, None
+            opening.cancel()
+            await asyncio.wait((opening,))
+            if not opening.cancelled() and opening.exception() is None:
+                opening.result().route.lease.release()
 
 
 def divide(request: SpeechRequest, texts: Sequence[Sequence[Run]]) -> list[Part]:

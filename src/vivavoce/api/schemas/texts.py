@@ -27,7 +27,7 @@ class TextFields(BaseModel):
 
 
 class PronunciationRule(BaseModel):
-    """A word or phrase, and either another word to say instead or its sounds."""
+    """A word or phrase, and another one to say instead, or its sounds."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -36,7 +36,9 @@ class PronunciationRule(BaseModel):
         None, description="Text to say instead."
     )
     ipa: Annotated[str, StringConstraints(max_length=200)] | None = Field(
-        None, description="Sounds in the International Phonetic Alphabet."
+        None,
+        description="Sounds in the International Phonetic Alphabet. Models that take none say "
+        "the alias.",
     )
     language: Name | None = Field(None, description="Only in this language.")
     case: Flag | None = Field(None, description="True matches upper and lower case exactly.")

@@ -9,7 +9,7 @@ Time is linear in the text: each place costs at most the length of the longest w
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
@@ -76,11 +76,14 @@ def apply(
     runs: Iterable[Run],
     lexicons: Sequence[Lexicon],
     language_of: Callable[[Run], str],
-    voice: str | None = None,
+    *,
+    voices: Collection[str] = (),
+    takes_phonemes: bool = True,
 ) -> Iterator[Run]:
     """Yield `runs` with the words of `lexicons` replaced. Later lexicons count more.
 
-    An alias is text of its run, to be read like the rest. Sounds make a run of their own.
+    An alias is text of its run, to be read like the rest. Sounds make a run of their own, if the
+    model takes them. `voices` are the names of the voice that speaks, in lower case.
     """
     lexicons = [lexicon for lexicon in lexicons if lexicon.rules]
     for run in runs:
@@ -91,9 +94,13 @@ def apply(
             language = language_of(run)
 
             def applies(rule: Pronunciation, language: str = language) -> bool:
-                return rule.language in (None, language) and rule.voice in (None, voice)
+                if not takes_phonemes and rule.alias is None:
+                    return False
+                of_voice = rule.voice is None or rule.voice.lower() in voices
+                return of_voice and rule.language in (None, language)
 
-            yield from _replaced(run, list(_matches(run.text.text, lexicons, applies)))
+            matches = list(_matches(run.text.text, lexicons, applies))
+            yield from _replaced(run, matches, takes_phonemes=takes_phonemes)
 
 
 def _matches(
@@ -113,7 +120,7 @@ def _matches(
             yield _Match(start, done, rule)
 
 
-def _replaced(run: Run, matches: Sequence[_Match]) -> Iterator[Run]:
+def _replaced(run: Run, matches: Sequence[_Match], *, takes_phonemes: bool) -> Iterator[Run]:
     if not matches:
         yield run
         return
@@ -123,7 +130,7 @@ def _replaced(run: Run, matches: Sequence[_Match]) -> Iterator[Run]:
     for match in matches:
         parts.append(run.text[done : match.start])
         done = match.end
-        if match.rule.ipa is None:
+        if match.rule.ipa is None or not takes_phonemes:
             place = run.text.span(match.start, match.end)
             parts.append(Tracked.spanning(match.rule.alias or "", *place))
             continue

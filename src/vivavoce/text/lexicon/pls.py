@@ -1,6 +1,6 @@
 """Read and write W3C's Pronunciation Lexicon Specification (PLS) 1.0.
 
-- Each grapheme of a lexeme becomes a rule: with its preferred or first phoneme, else its alias.
+- Each grapheme of a lexeme becomes a rule: with its preferred or first phoneme, and its alias.
 - The language of the file is that of its rules.
 """
 
@@ -40,13 +40,9 @@ def to_pls(rules: Iterable[Pronunciation], language: str) -> str:
     ]
     for rule in rules:
         if rule.voice is None and rule.language in (None, language):
-            kind, said = ("alias", rule.alias) if rule.ipa is None else ("phoneme", rule.ipa)
-            lines += [
-                "  <lexeme>",
-                f"    <grapheme>{escape(rule.word)}</grapheme>",
-                f"    <{kind}>{escape(said or '')}</{kind}>",
-                "  </lexeme>",
-            ]
+            said = {"grapheme": rule.word, "phoneme": rule.ipa, "alias": rule.alias}
+            inner = [f"    <{name}>{escape(text)}</{name}>" for name, text in said.items() if text]
+            lines += ["  <lexeme>", *inner, "  </lexeme>"]
     return "\n".join([*lines, "</lexicon>", ""])
 
 
@@ -101,7 +97,7 @@ class _Reader:
 
     def _add(self, at: int) -> None:
         ipa = next(iter(self._phonemes), None)
-        alias = None if ipa else next(iter(self._aliases), None)
+        alias = next(iter(self._aliases), None)
         if not self._words or not (ipa or alias):
             self._xml.fail(at, "a lexeme needs a grapheme, and a phoneme or an alias")
         self.rules += [

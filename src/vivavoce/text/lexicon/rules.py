@@ -55,8 +55,8 @@ def _problem(word: str, alias: str | None, rule: Pronunciation) -> str:
     """Return the fault of a rule, or an empty string."""
     if not any(map(str.isalnum, word)) or len(word) > MAX_WORD_CHARS:
         return f"needs a word or phrase of at most {MAX_WORD_CHARS} characters"
-    if (alias is None) == (rule.ipa is None):
-        return "needs either an alias or ipa"
+    if alias is None and rule.ipa is None:
+        return "needs an alias, or ipa"
     if alias is not None and not 0 < len(alias) <= MAX_ALIAS_CHARS:
         return f"needs an alias of 1 to {MAX_ALIAS_CHARS} characters"
     if rule.voice is not None and not is_name(rule.voice):
