@@ -94,9 +94,11 @@ class HibariModel(Model[_HibariStream]):
 
         Raises `Unsupported` where the package fails.
         """
-        text, sounds = marked(segment.text, segment.phonemes)
+        text, sounds = marked(
+            segment.text, segment.phonemes, lambda part: verbalize_english(latin(part))
+        )
         symbols = (to_symbols(ipa, "en") for ipa in sounds)
-        text = with_commands(break_runs(verbalize_english(latin(text))), symbols)
+        text = with_commands(break_runs(text), symbols)
         try:
             read: Sequence[str] = self._tts.phonemize(text)
         except MemoryError:

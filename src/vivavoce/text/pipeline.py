@@ -196,7 +196,8 @@ def _in_words(
         said = say_as(text.text, run.read_as, run.format, language)
         if said is not None:
             return Tracked.spanning(said, *text.span()), []
-    if run.is_spoken or not voicing.in_words or language not in LANGUAGES:
+    has_sounds = run.phonemes is not None and voicing.takes_phonemes
+    if run.is_spoken or has_sounds or not voicing.in_words or language not in LANGUAGES:
         return text, []
     return speakable(read(text, language), language)
 

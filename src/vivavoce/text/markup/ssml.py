@@ -126,11 +126,11 @@ class _Reader:
             if len(self._open) == self._replacing:
                 self._replace(element, at)
             return
-        self._restyle(element.style)
         if name == "p":
             self._break_paragraph(at)
         elif name == "s":
             self._stop(at)
+        self._restyle(element.style)
 
     def text(self, text: Tracked) -> None:
         if self._skipped:

@@ -221,12 +221,12 @@ class _Cutter:
             return None
         if match["close"] or attributes.endswith("/") or "=" in attributes or name in self._closed:
             return _DROP
-        glued = match.string[match.start() - 1 : match.start()].isalnum()  # List<String>
-        if attributes or glued:
+        if attributes:
             return None
-        if is_direction(name):
-            return _Action(pause_s=ACTION_PAUSE_S)
-        return _DROP if "-" in name or ":" in name or "_" in name else None
+        if "-" in name or ":" in name:
+            return _DROP
+        glued = match.string[match.start() - 1 : match.start()].isalnum()  # List<String>
+        return _Action(pause_s=ACTION_PAUSE_S) if is_direction(name) and not glued else None
 
     def _starred(self, match: re.Match[str]) -> _Action | None:
         content = match["action"]

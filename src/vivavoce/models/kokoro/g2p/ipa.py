@@ -7,7 +7,7 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Final
 
@@ -82,10 +82,22 @@ def pieces(text: str, phonemes: Phonemes) -> Iterator[tuple[str, str | None]]:
         yield text[done:], None
 
 
-def marked(text: str, phonemes: Phonemes) -> tuple[str, list[str]]:
-    """Return `text` with `SOUNDS` in place of each part that has sounds, and these in IPA."""
-    parts = list(pieces(text.replace(SOUNDS, " "), phonemes))
-    return "".join(SOUNDS if ipa else part for part, ipa in parts), [ipa for _, ipa in parts if ipa]
+def marked(text: str, phonemes: Phonemes, read: Callable[[str], str]) -> tuple[str, list[str]]:
+    """Return `text` with `SOUNDS` in place of each part that has sounds, and these in IPA.
+
+    `read` is applied to the other parts, whose outer spaces stay.
+    """
+    parts = list(pieces(text, phonemes))
+    written = (SOUNDS if ipa else _inside(part, read) for part, ipa in parts)
+    return "".join(written), [ipa for _, ipa in parts if ipa]
+
+
+def _inside(text: str, read: Callable[[str], str]) -> str:
+    inner = text.strip()
+    if not inner:
+        return text
+    start = text.index(inner)
+    return text[:start] + read(inner).replace(SOUNDS, " ") + text[start + len(inner) :]
 
 
 def with_commands(text: str, symbols: Iterable[str]) -> str:

@@ -77,9 +77,9 @@ class Phonemizer:
             return keep_known(self._front_end(language)(_in_words(text, language)), text)
         if language == "en":
             variant = "en-GB" if self._british else "en"
-            written, sounds = marked(text, phonemes)
+            written, sounds = marked(text, phonemes, lambda part: _in_words(part, "en"))
             symbols = [to_symbols(ipa, variant) for ipa in sounds]
-            english = self._load_english().phonemize(_in_words(written, "en"), symbols)
+            english = self._load_english().phonemize(written, symbols)
             return keep_known(english, text)
         out = ""
         for part, ipa in pieces(text, phonemes):
