@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import httpx
@@ -12,8 +13,10 @@ import pytest
 from tests.conftest import FAULTS, app_client, tone_pool
 from vivavoce.api.app import create_app
 from vivavoce.models.tone import CHAR_S, RATE_HZ, ToneModel
+from vivavoce.serving.base import Preview
 from vivavoce.serving.local import LocalEngine
 from vivavoce.serving.pool import Pool
+from vivavoce.serving.pool_entry import ModelSource
 from vivavoce.settings import Settings
 from vivavoce.text.split import SENTENCE_PAUSE_S
 from vivavoce.types import Samples
@@ -59,15 +62,17 @@ async def test_each_part_of_a_dialogue_has_its_own_voice(
     server: httpx.AsyncClient, stream: bool
 ) -> None:
     answer = await speak(server, inputs=INPUTS, stream=stream)
-    alone = [
-        await speak(server, text=part["text"], speaker=part["speaker"]) for part in INPUTS
-    ]
+    alone = [await speak(server, text=part["text"], speaker=part["speaker"]) for part in INPUTS]
     length = sum(map(seconds, alone)) + SENTENCE_PAUSE_S + 1.0
     assert seconds(answer) == pytest.approx(length, abs=0.15)
     found = await stretches(server, answer)
-    assert [(each["speaker"], each["input"]) for each in found] == [("sine", 0), ("hum", 1), ("sine", 2)]
+    assert [(each["speaker"], each["input"]) for each in found] == [
+        ("sine", 0),
+        ("hum", 1),
+        ("sine", 2),
+    ]
     assert found[0]["start_s"] == 0
-    assert all(a["end_s"] == b["start_s"] for a, b in zip(found, found[1:], strict=False))
+    assert all(a["end_s"] == b["start_s"] for a, b in pairwise(found))
     assert found[-1]["end_s"] == pytest.approx(seconds(answer), abs=0.001)
     assert answer.headers["x-voice"] == "sine"
 
@@ -78,9 +83,10 @@ async def test_parts_sound_as_they_do_alone(server: httpx.AsyncClient) -> None:
     found = await stretches(server, answer)
     start = round((found[1]["start_s"] + SENTENCE_PAUSE_S) * RATE_HZ)
     spoken = samples(answer)[start - 2_000 : start + len(second)]
-    assert np.abs(np.correlate(spoken, second[:8_000], "valid")).max() > 0.9 * np.square(
-        second[:8_000]
-    ).sum()
+    assert (
+        np.abs(np.correlate(spoken, second[:8_000], "valid")).max()
+        > 0.9 * np.square(second[:8_000]).sum()
+    )
 
 
 async def test_a_single_text_has_one_stretch(server: httpx.AsyncClient) -> None:
@@ -176,6 +182,24 @@ async def test_parts_of_several_models_are_joined_and_all_leases_end() -> None:
         assert await _is_idle(pool)
 
 
+async def test_models_that_do_not_fit_together_take_turns() -> None:
+    makers = {"tone": lambda: ToneModel(faults=FAULTS), "other": Other}
+    sources = {
+        name: ModelSource(
+            lambda make=make: LocalEngine(make()),  # type: ignore[misc]  # bound by default
+            lambda make=make: Preview(make().info, 2),  # type: ignore[misc]  # likewise
+        )
+        for name, make in makers.items()
+    }
+    pool = Pool(sources, max_memory_bytes=3)
+    async with app_client(create_app(Settings(), pool)) as server:
+        speakers = ("sine", "other-hum") * 3
+        inputs = [{"text": f"Part {n}.", "speaker": who} for n, who in enumerate(speakers)]
+        answer = await speak(server, inputs=inputs, stream=True)
+        assert [each["speaker"] for each in await stretches(server, answer)] == list(speakers)
+        assert await _is_idle(pool)
+
+
 async def test_a_dialogue_that_is_cut_by_its_time_frees_its_models() -> None:
     pool = tone_pool(real_time_factor=0.05)
     async with app_client(create_app(Settings(), pool)) as server:
@@ -227,7 +251,9 @@ async def test_volume_is_heard(server: httpx.AsyncClient) -> None:
     assert np.std(quiet) == pytest.approx(np.std(plain) / 2, rel=0.03)
 
 
-@pytest.mark.parametrize("text", ["One. [pause:2s] Two.", "<speak>One.<break time='2s'/>Two.</speak>"])
+@pytest.mark.parametrize(
+    "text", ["One. [pause:2s] Two.", "<speak>One.<break time='2s'/>Two.</speak>"]
+)
 async def test_pauses_are_heard(server: httpx.AsyncClient, text: str) -> None:
     answer = await speak(server, text=text)
     assert seconds(answer) == pytest.approx(2 + 8 * CHAR_S, abs=0.1)
@@ -255,7 +281,9 @@ async def test_ssml_is_asked_for_or_known_by_its_beginning(server: httpx.AsyncCl
 
 
 async def test_markup_that_means_nothing_is_named(server: httpx.AsyncClient) -> None:
-    text = "<speak>a <foo>b</foo> <prosody contour='x'>c</prosody> <phoneme ph='ə'>d</phoneme></speak>"
+    text = (
+        "<speak>a <foo>b</foo> <prosody contour='x'>c</prosody> <phoneme ph='ə'>d</phoneme></speak>"
+    )
     answer = await speak(server, text=text)
     assert answer.headers["x-ignored"] == "phonemes, foo, prosody contour"
     explained = (await server.post(EXPLAIN, json={"text": text})).json()

@@ -40,7 +40,9 @@ async def said(server: httpx.AsyncClient, text: str, **fields: object) -> str:
 async def test_rules_are_put_read_and_removed(server: httpx.AsyncClient) -> None:
     assert (await server.get(LEXICON)).json() == {"rules": []}
     answer = await put(
-        server, {"word": "SQL", "alias": "sequel"}, {"word": "GIF", "ipa": "dʒɪf", "language": "english"}
+        server,
+        {"word": "SQL", "alias": "sequel"},
+        {"word": "GIF", "ipa": "dʒɪf", "language": "english"},
     )
     assert answer.status_code == 200
     rules = (await server.get(LEXICON)).json()["rules"]

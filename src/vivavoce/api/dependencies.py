@@ -15,7 +15,6 @@ from vivavoce.api.request_log import RequestLog
 from vivavoce.observability.metrics import Metrics
 from vivavoce.storage import Folders, SpoolLimit
 from vivavoce.synthesis.synthesizer import Synthesizer
-
 from vivavoce.text.lexicon import LiveLexicon
 
 if TYPE_CHECKING:  # needs an extra

@@ -13,9 +13,7 @@ if TYPE_CHECKING:
     from vivavoce.text.lexicon import LexiconFile
     from vivavoce.types import Pronunciation
 
-lexicon = typer.Typer(
-    name="lexicon", no_args_is_help=True, help="Manage how words are pronounced."
-)
+lexicon = typer.Typer(name="lexicon", no_args_is_help=True, help="Manage how words are pronounced.")
 
 Word = Annotated[str, typer.Argument(help="A word or phrase.")]
 Language = Annotated[
@@ -93,7 +91,7 @@ def remove(
 
 
 @lexicon.command("test")
-def test(
+def try_rules(
     text: Annotated[str, typer.Argument(help="The text to look for words in.")],
     language: Annotated[str, typer.Option(help="English name or ISO 639 code.")] = "en",
     voice: Voice = None,

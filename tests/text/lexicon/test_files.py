@@ -1,6 +1,5 @@
 """Check the lexicon's TOML file, and W3C's PLS."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -26,7 +25,7 @@ def test_rules_come_back_as_they_were_written(file: LexiconFile) -> None:
     assert file.read() == ()
     file.write(RULES)
     assert file.read() == RULES
-    assert os.listdir(file.path.parent) == ["lexicon.toml"]
+    assert list(file.path.parent.iterdir()) == [file.path]
 
 
 def test_a_rule_replaces_the_one_for_the_same_word(file: LexiconFile) -> None:
@@ -64,7 +63,13 @@ def test_a_server_follows_the_file(file: LexiconFile, caplog: pytest.LogCaptureF
 
 @pytest.mark.parametrize(
     "text",
-    ["[", "words = []", "[[rules]]\nword = 'x'", "[[rules]]\nalias = 'x'", "rules = [{word='a', x=1}]"],
+    [
+        "[",
+        "words = []",
+        "[[rules]]\nword = 'x'",
+        "[[rules]]\nalias = 'x'",
+        "rules = [{word='a', x=1}]",
+    ],
 )
 def test_a_file_that_is_wrong_is_named(file: LexiconFile, text: str) -> None:
     file.path.parent.mkdir()
@@ -79,7 +84,7 @@ PLS = """<?xml version="1.0" encoding="UTF-8"?>
   <meta name="author" content="nobody"/>
   <metadata><x>ignored</x></metadata>
   <lexeme role="x:noun"><grapheme>theatre</grapheme><grapheme>theater</grapheme>
-    <phoneme>ˈθɪətə</phoneme><phoneme prefer="true">θiˈɛtə</phoneme><example>A theatre.</example></lexeme>
+    <phoneme>ˈθɪətə</phoneme><phoneme prefer="true">θiˈɛtə</phoneme><example>No.</example></lexeme>
   <lexeme><grapheme>W3C</grapheme><alias>World Wide Web Consortium</alias></lexeme>
   <lexeme><grapheme>bike</grapheme><phoneme alphabet="x-sampa">baIk</phoneme></lexeme>
 </lexicon>"""

@@ -133,7 +133,9 @@ def test_any_text_keeps_its_other_characters(text: str, words: list[str]) -> Non
 
 
 def test_time_is_linear() -> None:
-    lexicon = Lexicon([Rule("a " * 49 + "b", alias="x"), *(Rule(f"a{n}", "x") for n in range(5_000))])
+    lexicon = Lexicon(
+        [Rule("a " * 49 + "b", alias="x"), *(Rule(f"a{n}", "x") for n in range(5_000))]
+    )
 
     def seconds(chars: int) -> float:
         began = time.process_time()

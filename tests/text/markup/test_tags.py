@@ -83,7 +83,10 @@ def test_a_voice_holds_until_the_next() -> None:
     [
         ("*sighs* I am tired.", ["sighs", " I am tired."]),
         ("Well. *She nods.* Yes.", ["Well. ", "She nods.", " Yes."]),
-        ('"No," *he turns away slowly* "not now."', ['"No," ', "he turns away slowly", ' "not now."']),
+        (
+            '"No," *he turns away slowly* "not now."',
+            ['"No," ', "he turns away slowly", ' "not now."'],
+        ),
         ("Well *sighs* I know.", ["Well ", "sighs", " I know."]),
     ],
 )
@@ -131,8 +134,8 @@ def test_tags_are_not_spoken(text: str, heard: str) -> None:
     "text",
     [
         "It holds [1, 2].", "List<String> is a type.", "a < b and c > d", "x[a:b] and x[0]",
-        "The king [of France] left.", "He was (sad) then.", "[Note: be early.]", "[citation needed]",
-        "At [12:30] sharp.", r"\[pause]", "f(x)", "[ ] milk", "[x] eggs", "I saw <name>.",
+        "The king [of France] left.", "He was (sad) then.", "[Note: be early.]",
+        "[citation needed]",         "At [12:30] sharp.", r"\[pause]", "f(x)", "[ ] milk", "[x] eggs", "I saw <name>.",
     ],
 )  # fmt: skip
 def test_brackets_of_ordinary_text_are_left(text: str) -> None:
@@ -147,9 +150,11 @@ def test_places_are_those_of_the_author() -> None:
             assert text[slice(*run.text.span(at, at + len(word)))] == word
 
 
-PIECES = ["<break", "<break/>", "<phoneme ", "<phoneme ph='a'>", "</phoneme>", "[", "[pause", "[voice:",
-          "](/", "/)", "]", "*", "*sighs", "<", "</a", "<a ", "<|", "|>", "(laughs)", "(", "[[slnc ",
-          "time=", '"', "word ", "é", "\n", "\\", "a=", "[/b]", "[b]", "\ud800", "”", "1.5s"]  # fmt: skip
+PIECES = [
+    "<break", "<break/>", "<phoneme ", "<phoneme ph='a'>", "</phoneme>", "[", "[pause", "[voice:",
+    "](/", "/)", "]", "*", "*sighs", "<", "</a", "<a ", "<|", "|>", "(laughs)", "(", "[[slnc ",
+    "time=", '"', "word ", "é", "\n", "\\", "a=", "[/b]", "[b]", "\ud800", "”", "1.5s",
+]  # fmt: skip
 
 
 @settings(deadline=None, max_examples=300)
