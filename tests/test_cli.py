@@ -75,6 +75,12 @@ def test_version_is_the_package_s() -> None:
         "keys create",
         "keys list",
         "keys revoke",
+        "lexicon add",
+        "lexicon list",
+        "lexicon remove",
+        "lexicon test",
+        "lexicon import",
+        "lexicon export",
     ],
 )
 def test_help_teaches_by_examples(command: str) -> None:
@@ -533,3 +539,46 @@ def test_ctrl_c_ends_say_with_130_and_no_traceback(monkeypatch: pytest.MonkeyPat
         _, errors = process.communicate(timeout=20)
     assert process.returncode == 130
     assert b"Traceback" not in errors
+
+
+def test_lexicon_is_changed_tried_and_exchanged(tmp_path: Path) -> None:
+    assert "no rules" in run("lexicon", "list").stdout
+    run("lexicon", "add", "SQL", "--alias", "sequel")
+    run("lexicon", "add", "Nuuk", "--ipa", "nuːk", "--language", "english", "--voice", "sine")
+    listed = json.loads(run("lexicon", "list", "--json").stdout)
+    assert [(rule["word"], rule["language"]) for rule in listed] == [("SQL", None), ("Nuuk", "en")]
+    assert "/nuːk/" in run("lexicon", "list").stdout
+    assert run("lexicon", "test", "SQL, *Nuuk*").stdout == "sequel, Nuuk\n"
+    said = run("lexicon", "test", "SQL, Nuuk", "--voice", "Sine").stdout
+    assert said == "sequel, /nuːk/\n"
+
+    path = tmp_path / "words.pls"
+    run("lexicon", "export", "-o", path)
+    assert run("lexicon", "export").stdout == path.read_text("utf-8")
+    run("lexicon", "remove", "sql")
+    assert "added 1 rules" in run("lexicon", "import", path).stdout
+    assert run("lexicon", "test", "SQL").stdout == "sequel\n"
+
+
+def test_lexicon_is_used_by_say(tmp_path: Path) -> None:
+    run("lexicon", "add", "X", "--alias", "a much longer text")
+    run("say", "X", "-o", tmp_path / "a.wav")
+    assert seconds(tmp_path / "a.wav") == pytest.approx(
+        len("a much longer text") * CHAR_S, abs=0.01
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (("add", "x"), "needs an alias, or ipa"),
+        (("add", "x", "--ipa", "t♥"), "not IPA: ♥"),
+        (("add", "x", "--alias", "y", "--language", "tlh"), "Unknown language"),
+        (("remove", "x"), "no rule for 'x'"),
+        (("import", __file__), "line 1, column 3"),
+    ],
+)
+def test_lexicon_refuses_in_one_line(arguments: tuple[str, ...], why: str) -> None:
+    result = run("lexicon", *arguments)
+    assert result.exit_code == 1
+    assert why in error_line(result)

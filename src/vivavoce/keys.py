@@ -8,7 +8,6 @@
 import hashlib
 import hmac
 import logging
-import os
 import re
 import secrets
 from collections.abc import Callable, Sequence
@@ -19,7 +18,8 @@ from typing import Annotated, Final, Literal, TypeAlias, get_args
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from vivavoce.errors import BadRequest, DiskFull, SettingsError
+from vivavoce.errors import BadRequest, SettingsError
+from vivavoce.files import replace_file, stamp_of
 from vivavoce.permissions import why_unreadable
 
 log = logging.getLogger(__name__)
@@ -114,32 +114,10 @@ class KeyFile:
         self._change(removed)
 
     def _change(self, change: Callable[[tuple[Key, ...]], tuple[Key, ...]]) -> None:
-        """Replace the file atomically. The new file is also the lock for one writer at a time."""
-        new = self.path.with_name(f"{self.path.name}.new")
-        try:
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError as error:
-            raise SettingsError(
-                f"{str(new)!r} exists, so another process changes the keys: "
-                "try again, or remove it if none does"
-            ) from error
-        except OSError as error:
-            problem = f"cannot write {str(new)!r} ({error.strerror}): choose another data_dir"
-            raise SettingsError(problem) from error
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(_FORM.dump_json(_Contents(change(self.read() or ())), indent=2))
-                file.flush()
-                os.fsync(file.fileno())  # without it a power cut could leave an empty file
-            new.replace(self.path)
-        except OSError as error:
-            raise DiskFull(
-                f"cannot write {str(new)!r} ({error.strerror}): make room there. The keys are "
-                "unchanged"
-            ) from error
-        finally:
-            new.unlink(missing_ok=True)
+        def contents() -> bytes:
+            return _FORM.dump_json(_Contents(change(self.read() or ())), indent=2)
+
+        replace_file(self.path, contents, of="keys")
 
 
 class Keyring:
@@ -151,7 +129,7 @@ class Keyring:
 
     def __init__(self, path: Path) -> None:
         self._file = KeyFile(path)
-        self._stamp = self._stamp_now()
+        self._stamp = stamp_of(self._file.path)
         self._keys = self._file.read()
 
     @property
@@ -161,7 +139,7 @@ class Keyring:
 
     def refresh(self) -> None:
         """Read the file again if it has changed, by one `stat`, cheap for each request."""
-        stamp = self._stamp_now()
+        stamp = stamp_of(self._file.path)
         if stamp == self._stamp:
             return
         self._stamp = stamp
@@ -180,13 +158,6 @@ class Keyring:
         digest = _hash(secret)
         same = [key for key in self._keys or () if hmac.compare_digest(key.sha256, digest)]
         return same[-1] if same else None
-
-    def _stamp_now(self) -> tuple[int, int, int] | None:
-        try:
-            status = self._file.path.stat()
-        except OSError:  # `read` reports the problem
-            return None
-        return status.st_ino, status.st_mtime_ns, status.st_size
 
 
 def parse_scopes(names: str) -> tuple[Scope, ...]:

@@ -127,6 +127,32 @@ class QueueHints:
 
 
 @dataclass(frozen=True, slots=True)
+class Pronunciation:
+    """A rule of a lexicon: `word`, a word or phrase, is said as `alias` or as the sounds `ipa`.
+
+    With both, models that take no sounds say the alias. `language` and `voice` limit the rule.
+    """
+
+    word: str
+    alias: str | None = None
+    ipa: str | None = None
+    language: str | None = None  # ISO 639-1 code
+    case: bool = False  # only in the given upper and lower case
+    voice: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechInput:
+    """One part of a dialogue. `None`: as the request says, else the server chooses."""
+
+    text: str
+    speaker: str | None = None
+    language: str | None = None  # ISO 639-1 code
+    instruct: str | None = None
+    pause_s: float | None = None  # after the part; None: as after a sentence
+
+
+@dataclass(frozen=True, slots=True)
 class SpeechRequest:
     """One request for speech with every default filled in. `None`: the server chooses."""
 
@@ -143,6 +169,8 @@ class SpeechRequest:
     seed: int | None = None
     sampling: SamplingOptions = SamplingOptions()
     reference: Reference | None = None  # the voice to speak with, instead of a speaker
+    pronunciations: tuple[Pronunciation, ...] = ()  # above the server's lexicon
+    inputs: tuple[SpeechInput, ...] = ()  # a dialogue, instead of `text`
     format: AudioFormat = "wav"
     sample_rate_hz: int | None = None  # None: the model's own
     priority: Priority = "interactive"
@@ -179,6 +207,16 @@ class AudioChunk:
 
 
 @dataclass(frozen=True, slots=True)
+class VoiceSegment:
+    """A stretch of an answer in one voice."""
+
+    speaker: str
+    start_s: float
+    end_s: float
+    input: int  # index of the dialogue's input, 0 for a single text
+
+
+@dataclass(frozen=True, slots=True)
 class SpeechReport:
     """The outcome and timing of one request. Points in time are the monotonic clock's."""
 
@@ -196,3 +234,4 @@ class SpeechReport:
     audio_s: float  # seconds of audio
     generation_s: float  # seconds of waiting for audio, in the queue included
     underruns: int  # times that a real-time player would have run out of audio
+    voice_segments: tuple[VoiceSegment, ...] = ()

@@ -361,7 +361,14 @@ def test_every_field_of_a_request_has_a_row(
 def test_every_path_header_and_code_is_described() -> None:
     http, errors, *others = (
         (DOCS / page).read_text("utf-8")
-        for page in ("http.md", "errors.md", "openai.md", "streaming.md", "lifecycle.md")
+        for page in (
+            "http.md",
+            "errors.md",
+            "openai.md",
+            "streaming.md",
+            "lifecycle.md",
+            "markup.md",
+        )
     )
     text = "".join((http, *others))
     assert [

@@ -28,7 +28,7 @@ from vivavoce.api.middleware.head import HeadMiddleware
 from vivavoce.api.middleware.origins import OriginMiddleware, host_of
 from vivavoce.api.replay import ReplayStore
 from vivavoce.api.request_log import RequestLog
-from vivavoce.api.routes import health, metrics, native, openai
+from vivavoce.api.routes import health, lexicon, metrics, native, openai
 from vivavoce.api.routes.bodies import max_plain_bytes
 from vivavoce.api.routes.wit import routes as wit
 from vivavoce.errors import EngineFault, MissingDependency, ModelsMissing
@@ -41,6 +41,8 @@ from vivavoce.serving.pool import Pool
 from vivavoce.settings import Settings
 from vivavoce.storage import Folders, SpoolLimit
 from vivavoce.synthesis.synthesizer import Synthesizer
+from vivavoce.text.lexicon import FILE_NAME as LEXICON_FILE
+from vivavoce.text.lexicon import LiveLexicon
 from vivavoce.types import SpeechReport
 
 if TYPE_CHECKING:  # needs an extra
@@ -94,8 +96,10 @@ def _services(settings: Settings, pool: Pool, tracing: "Tracing | None") -> Serv
         if tracing is not None:
             tracing.spoke(speech)
 
+    live_lexicon = LiveLexicon(settings.data_dir / LEXICON_FILE)
     synthesizer = Synthesizer(
         pool,
+        lexicon=live_lexicon,
         default_model=settings.default_model,
         default_language=settings.default_language,
         max_text_chars=settings.max_text_chars,
@@ -111,6 +115,7 @@ def _services(settings: Settings, pool: Pool, tracing: "Tracing | None") -> Serv
         tracing=tracing,
         requests=RequestLog(),
         replays=ReplayStore(),
+        lexicon=live_lexicon,
         max_plain_bytes=max_plain_bytes(settings.max_text_chars),
     )
 
@@ -166,7 +171,7 @@ async def _load_all(pool: Pool, needed: Sequence[str], lifecycle: Lifecycle) -> 
 
 
 def _add_routes(app: FastAPI, settings: Settings) -> None:
-    for module in (native, openai, health, metrics):
+    for module in (native, lexicon, openai, health, metrics):
         app.include_router(module.router)
     if settings.wit_prefix:
         app.include_router(wit.router, prefix=settings.wit_prefix.rstrip("/"))

@@ -15,6 +15,7 @@ from vivavoce.api.request_log import RequestLog
 from vivavoce.observability.metrics import Metrics
 from vivavoce.storage import Folders, SpoolLimit
 from vivavoce.synthesis.synthesizer import Synthesizer
+from vivavoce.text.lexicon import LiveLexicon
 
 if TYPE_CHECKING:  # needs an extra
     from vivavoce.observability.otel import Tracing
@@ -32,6 +33,7 @@ class Server:
     tracing: "Tracing | None"
     requests: RequestLog
     replays: ReplayStore
+    lexicon: LiveLexicon
     max_plain_bytes: int  # of a body without a recording
 
 

@@ -105,8 +105,12 @@ async def whole(http: Request, speech: Speech, request: SpeechRequest) -> Respon
 
 def _check_spool(http: Request, request: SpeechRequest) -> None:
     """Raise `DiskFull` before a model speaks a long text in vain."""
-    if request.format in ("wav", "pcm") and len(request.text) * BYTES_PER_CHAR > SPOOL_BYTES:
+    if request.format in ("wav", "pcm") and _chars(request) * BYTES_PER_CHAR > SPOOL_BYTES:
         server_of(http).spool_limit.check(SPOOL_BYTES)
+
+
+def _chars(request: SpeechRequest) -> int:
+    return len(request.text) + sum(len(part.text) for part in request.inputs)
 
 
 async def _fill(spool: Spool, speech: Speech, audio_format: AudioFormat) -> None:
@@ -182,7 +186,7 @@ async def _events(http: Request, speech: Speech, request: SpeechRequest) -> Asyn
         body = error_body(http.scope, status_of(error), code=error.code, message=error.message)
         yield _event({"type": "error", **json.loads(body)})
         return
-    text_tokens = len(request.text)
+    text_tokens = _chars(request)
     audio_tokens = round(speech.spoken_samples / speech.sample_rate_hz / FRAME_S)
     usage = {"input_tokens": text_tokens, "output_tokens": audio_tokens}
     usage["total_tokens"] = text_tokens + audio_tokens

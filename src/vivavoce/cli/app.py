@@ -10,6 +10,7 @@ from vivavoce import __version__
 from vivavoce.cli.bench import bench
 from vivavoce.cli.doctor import doctor
 from vivavoce.cli.keys import keys
+from vivavoce.cli.lexicon import lexicon
 from vivavoce.cli.models import models
 from vivavoce.cli.options import option
 from vivavoce.cli.say import say
@@ -53,6 +54,7 @@ for command in (serve, say, voices, doctor, trace, ui):
     app.command()(command)
 app.add_typer(models)
 app.add_typer(keys)
+app.add_typer(lexicon)
 app.add_typer(bench)
 
 

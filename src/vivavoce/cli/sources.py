@@ -86,7 +86,7 @@ async def explain(
 
     async with open_pool(settings) as pool:
         found = await _synthesizer(pool, settings).explain(request)
-        return wire.explanation(Explained.of(found, request.text).model_dump())
+        return wire.explanation(Explained.of(found, request).model_dump())
 
 
 @asynccontextmanager
@@ -113,9 +113,11 @@ async def _in_process(
 
 def _synthesizer(pool: "Pool", settings: "Settings") -> "Synthesizer":
     from vivavoce.synthesis.synthesizer import Synthesizer
+    from vivavoce.text.lexicon import FILE_NAME, LiveLexicon
 
     return Synthesizer(
         pool,
+        lexicon=LiveLexicon(settings.data_dir / FILE_NAME),
         default_model=settings.default_model,
         default_language=settings.default_language,
         max_text_chars=settings.max_text_chars,

@@ -14,6 +14,7 @@ import numpy as np
 from anyascii import anyascii
 
 from vivavoce.errors import MissingDependency, Unsupported
+from vivavoce.models.kokoro.g2p.ipa import marked, to_symbols, with_commands
 from vivavoce.models.onnx import disable_telemetry
 from vivavoce.serving.base import Model, unreadable
 from vivavoce.text.numbers.english import verbalize_english
@@ -35,7 +36,7 @@ INFO = EngineInfo(
     sample_rate_hz=24_000,
     languages=("en",),
     voices=(Voice(VOICE, "Heart", ("en",), "female", description="American English"),),
-    capabilities=Capabilities(seed=True, deterministic=True),
+    capabilities=Capabilities(seed=True, deterministic=True, phonemes=True),
     aliases=dict.fromkeys((*OPENAI_VOICES, "default"), VOICE),
     description="Tiny English voice, dozens of times faster than real time on one CPU core.",
     licence="Apache-2.0",
@@ -68,7 +69,7 @@ class HibariModel(Model[_HibariStream]):
         self._tts.phonemize("Warm up.")  # loads the lexicons
 
     def open(self, segment: Segment) -> _HibariStream:
-        read = self._read(segment.text)
+        read = self._read(segment)
         pieces = (one for phonemes in read for one in textwrap.wrap(phonemes, MAX_PHONEMES))
         utterances = [piece for piece in pieces if any(map(str.isalpha, piece))]
         if not utterances:
@@ -82,15 +83,23 @@ class HibariModel(Model[_HibariStream]):
     ) -> Sequence[Samples | StopReason]:
         return [self._speak(stream) for stream in streams]
 
-    def _read(self, text: str) -> Sequence[str]:
-        """Return the phonemes by sentence. Raises `Unsupported` where the package fails."""
+    def _read(self, segment: Segment) -> Sequence[str]:
+        """Return the phonemes of a segment, a string for each sentence.
+
+        Raises `Unsupported` where the package fails.
+        """
+        text, sounds = marked(
+            segment.text, segment.phonemes, lambda part: verbalize_english(latin(part))
+        )
+        symbols = (to_symbols(ipa, "en") for ipa in sounds)
+        text = with_commands(break_runs(text), symbols)
         try:
-            read: Sequence[str] = self._tts.phonemize(break_runs(verbalize_english(latin(text))))
+            read: Sequence[str] = self._tts.phonemize(text)
         except MemoryError:
             raise
         # The package does not document its exceptions. The cause is the text.
         except Exception as error:
-            raise unreadable("hibari", text) from error
+            raise unreadable("hibari", segment.text) from error
         return read
 
     def _speak(self, stream: _HibariStream) -> Samples | StopReason:

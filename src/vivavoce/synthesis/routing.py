@@ -3,10 +3,10 @@
 It knows what models declare about themselves (`EngineInfo`), and not how they speak.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
-from typing import get_args
+from typing import TypeAlias, TypeVar, get_args
 
 from vivavoce.errors import MissingDependency, OutOfMemory, Unsupported, VivavoceError
 from vivavoce.serving.base import Engine
@@ -28,6 +28,9 @@ from vivavoce.text.numbers.verbalize import LANGUAGES as READ_LANGUAGES
 from vivavoce.text.numbers.verbalize import read
 from vivavoce.text.tracked import Tracked
 from vivavoce.types import EngineInfo, SpeechRequest, Task, Voice
+
+T = TypeVar("T")
+_Lessor: TypeAlias = "Callable[[str, Match], Awaitable[T]]"
 
 AUTO = "auto"
 # The name of a task also stands for a model: the first one that was trained for it.
@@ -61,9 +64,13 @@ class Route:
     def engine(self) -> Engine:
         return self.lease.engine
 
+    @property
+    def info(self) -> EngineInfo:
+        return self.lease.engine.info
+
 
 @dataclass(frozen=True, slots=True)
-class _Match:
+class Match:
     """A way for one model to answer."""
 
     info: EngineInfo
@@ -125,11 +132,21 @@ class Router:
         Raises `UnknownModel`, `UnknownVoice`, `Unsupported` if no model here can speak this text as
         asked, and the errors of `Pool.acquire`.
         """
+        return await self._choose(request, self._lease, self._lease_reachable)
+
+    async def match(self, request: SpeechRequest) -> Match:
+        """Choose as `route` does, but lease nothing. Raises the same errors but those of leases."""
+        return await self._choose(request, _unleased, _unleased)
+
+    async def _choose(
+        self, request: SpeechRequest, lease: "_Lessor[T]", lease_reachable: "_Lessor[T]"
+    ) -> T:
+        """Return what `lease` makes of the model that is named, or `lease_reachable` of another."""
         if request.reference is not None:
             request = replace(request, speaker=None)  # the recording is the voice
         query = self._query(request.model, request.task, cloning=request.reference is not None)
         if query.name == AUTO:
-            return await self._route_auto(request, query)
+            return await self._choose_auto(request, query, lease_reachable)
         info = await self._pool.info(query.name)
         if query.task not in (None, info.task):
             raise other_task(info, query.task)
@@ -141,7 +158,7 @@ class Router:
         match = self._match(info, request, language, confident)
         if match is None:
             raise no_match([info], request, _written_in(request, language))
-        return await self._lease(query.name, match)
+        return await lease(query.name, match)
 
     def _query(self, model: str | None, task: Task | None, *, cloning: bool = False) -> _ModelQuery:
         asked = (model or AUTO).strip().lower()
@@ -192,9 +209,11 @@ class Router:
                 problems.append(problem)
         return infos, problems
 
-    async def _route_auto(self, request: SpeechRequest, query: _ModelQuery) -> Route:
+    async def _choose_auto(
+        self, request: SpeechRequest, query: _ModelQuery, lease: "_Lessor[T]"
+    ) -> T:
         rejections = Rejections()
-        fallbacks: list[tuple[str, _Match]] = []
+        fallbacks: list[tuple[str, Match]] = []
         described = await self._pool.described()
         language, confident = self._language(request, described or [ANY])
         # 1. Take the first model that matches, the default model before the others. The loop is
@@ -213,7 +232,7 @@ class Router:
                 elif match.is_fallback:
                     fallbacks.append((name, match))
                 else:
-                    return await self._lease_reachable(name, match)
+                    return await lease(name, match)
         # 2. Take a model that reads the text, if its language was but a guess.
         if request.language is None:
             guessed = self._language(request, rejections.unmatched)[0]
@@ -223,7 +242,7 @@ class Router:
         # 3. Take a model whose only voice stands in for the name.
         for name, match in fallbacks:
             with rejections.collecting():
-                return await self._lease_reachable(name, match)
+                return await lease(name, match)
         # 4. Explain why none of them can.
         raise rejections.error(
             request, _written_in(request, language), query.task, by_model=query.by_model
@@ -231,7 +250,7 @@ class Router:
 
     def _match(
         self, info: EngineInfo, request: SpeechRequest, language: str, confident: bool
-    ) -> _Match | None:
+    ) -> Match | None:
         """Return how this model would answer, or None if it cannot."""
         if language not in info.languages:
             if confident:
@@ -242,12 +261,12 @@ class Router:
         if found is None or speakable_share(request.text[:SAMPLE_CHARS], language) < 0.5:
             return None
         voice, speaker = found
-        return _Match(info, voice, speaker, language)
+        return Match(info, voice, speaker, language)
 
-    async def _lease(self, name: str, match: _Match) -> Route:
+    async def _lease(self, name: str, match: Match) -> Route:
         return Route(await self._pool.acquire(name), match.voice, match.speaker, match.language)
 
-    async def _lease_reachable(self, name: str, match: _Match) -> Route:
+    async def _lease_reachable(self, name: str, match: Match) -> Route:
         """Lease the engine. Raises `NotReady` if it is remote and no server of it answers."""
         route = await self._lease(name, match)
         with ExitStack() as undo:
@@ -255,6 +274,10 @@ class Router:
             await route.engine.check()
             undo.pop_all()
         return route
+
+
+async def _unleased(_: str, match: Match) -> Match:
+    return match
 
 
 def _is_named(request: SpeechRequest, voice: Voice) -> bool:

@@ -1,4 +1,4 @@
-"""Turn one request into audio: route it, queue its segments, join them in order.
+"""Turn one request into audio: queue the segments of its parts, join them in order.
 
 Knows neither HTTP nor audio formats.
 
@@ -12,41 +12,48 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing
-from dataclasses import fields, replace
+from dataclasses import dataclass, replace
 from zlib import crc32
 
-from vivavoce.audio import Joiner, Resampler, Tempo, nearest_rate
+from vivavoce.audio import Joiner, nearest_rate
+from vivavoce.audio.pcm import silence
 from vivavoce.errors import BadRequest, EngineFault, Unsupported, VivavoceError
 from vivavoce.synthesis.deadline import Deadline
+from vivavoce.synthesis.filters import Filters
+from vivavoce.synthesis.parts import OpenPart, OpenParts
 from vivavoce.synthesis.playback import PlaybackTracker
 from vivavoce.synthesis.retry import RetryingStream
-from vivavoce.synthesis.routing import Route
-from vivavoce.text.document import Run
+from vivavoce.text.document import Style
 from vivavoce.text.languages import language_name
-from vivavoce.text.pipeline import SpokenSegment, Voicing, spoken
-from vivavoce.text.split import weighted_length
+from vivavoce.text.pipeline import SpokenSegment
 from vivavoce.types import (
     AudioChunk,
     FinishReason,
-    PreparedVoice,
-    QueueHints,
     Samples,
-    Segment,
     SpeechReport,
     SpeechRequest,
     StopReason,
+    VoiceSegment,
 )
 
 log = logging.getLogger(__name__)
 
 # Filtered and encoded in one go, so that a long chunk of one client does not delay the others.
 SLICE_S = 0.2
-CHARS_PER_S = 15.0  # as `weighted_length` counts them, to predict the duration of a text
 LOGGED_CHARS = 80  # of a segment that is left out
 
 
+@dataclass(eq=False, slots=True)
+class _Queued:
+    """A segment in the queue. A pause has no stream."""
+
+    text: SpokenSegment
+    part: OpenPart
+    stream: RetryingStream | None = None
+
+
 class Speech:
-    """One request being spoken. It holds the lease of its route until it is closed.
+    """One request being spoken. It holds the leases of its parts until it is closed.
 
     `submit_next` starts the work. `samples` gives the audio out, and closes the speech in the end.
     """
@@ -54,52 +61,42 @@ class Speech:
     def __init__(
         self,
         request: SpeechRequest,
-        runs: Sequence[Run],
-        route: Route,
-        voice: PreparedVoice | None,
+        parts: OpenParts,
+        ignored: Sequence[str],
         deadline: Deadline,
         playback: PlaybackTracker,
     ) -> None:
-        info = route.engine.info
-        self.model = info.name
+        route = parts.current.route
+        self.model = route.info.name
         self.voice = route.speaker
         self.language = route.language
         self.sample_rate_hz = request.sample_rate_hz or nearest_rate(
-            request.format, info.sample_rate_hz
+            request.format, route.info.sample_rate_hz
         )
-        self.ignored = _ignored(request, route)  # fields that the model cannot honour
+        self.ignored = tuple(ignored)  # fields and markup that the models cannot honour
         self.streamed = True  # the client receives audio while it is generated
         self.segment: SpokenSegment | None = None  # the one that `samples` is giving out
         self.spoken_samples = 0  # given out so far, at `sample_rate_hz`
         self.ending = StopReason.COMPLETE  # of the first segment that was cut, if any
         self.retries = 0  # segments that were spoken twice
         self.unspoken: list[str] = []  # parts of the text that cannot be said
+        self.voice_segments: list[VoiceSegment] = []  # so far
         self.on_report: list[Callable[[SpeechReport], None]] = []
         self._request = request
-        self._route = route
+        self._parts = parts
         self._deadline = deadline
         self._playback = playback
         self._finish: FinishReason = "cancelled"
         self._error: str | None = None
-        audio_s = weighted_length(request.text) / CHARS_PER_S / request.speed
-        self._template = Segment(
-            text="",
-            voice=route.voice.id,
-            language=route.language,
-            instruct=request.instruct,
-            sampling=request.sampling,
-            prepared=voice,
-            hints=QueueHints(audio_s, request.priority, request.caller),
-        )
-        self._texts = enumerate(spoken(runs, voicing(request, route)))
-        self._queued: list[tuple[SpokenSegment, RetryingStream | None]] = []
+        self._queued: list[_Queued] = []
+        self._submitted = 0  # segments, for their seeds
         self._first: RetryingStream | None = None
 
     @property
     def fingerprint(self) -> int:
         """31 bits that equal requests have in common."""
         request = self._request
-        said = (self.model, self.voice, self.language, request.text, request.instruct)
+        said = (self.model, self.voice, self.language, self._parts.said, request.instruct)
         drawn = (request.speed, request.pitch, request.seed, request.sampling)
         return crc32(repr((*said, *drawn)).encode("utf-8", "replace")) >> 1
 
@@ -111,46 +108,58 @@ class Speech:
         return "retried" if self.retries else "complete"
 
     async def aclose(self) -> None:
-        """Cancel the queued segments, release the lease, and report."""
+        """Cancel the queued segments, release the leases, and report."""
         try:
-            for _, stream in self._queued:
-                if stream is not None:
-                    await stream.aclose()
+            for queued in self._queued:
+                if queued.stream is not None:
+                    await queued.stream.aclose()
         finally:
-            self._route.lease.release()
-            self._report()
+            try:
+                await self._parts.aclose()
+            finally:
+                self._report()
 
-    def submit_next(self) -> None:
+    async def submit_next(self) -> None:
         """Queue the next segment of the text, if there is one.
 
-        Raises `Unsupported` if the text has none at all.
+        A part that is not open yet is waited for only if nothing else is queued. Raises
+        `Unsupported` if the text has no segment at all.
         """
-        if (following := next(self._texts, None)) is None:
-            if self._first is None and not self._queued:
-                raise Unsupported(
-                    f"nothing of the text can be said in {language_name(self.language)}: "
-                    "name its language, and a model that speaks it",
-                    field="text",
-                )
-            return
-        index, text = following
+        while (text := next(self._parts.current.segments, None)) is None:
+            if self._parts.is_last:
+                break
+            async with self._deadline.limit():
+                if not await self._parts.advance(wait=not self._queued):
+                    return
+        if text is not None:
+            self._queued.append(self._submit(text, self._parts.current))
+        elif self._first is None and not self._queued:
+            raise Unsupported(
+                f"nothing of the text can be said in {language_name(self.language)}: "
+                "name its language, and a model that speaks it",
+                field="text",
+            )
+
+    def _submit(self, text: SpokenSegment, part: OpenPart) -> _Queued:
         self.unspoken += text.unspoken
-        if not text.text:  # a pause
-            self._queued.append((text, None))
-            return
+        index = self._submitted
+        self._submitted += 1
+        if not text.text:
+            return _Queued(text, part)
         seed = self._request.seed
         segment = replace(
-            self._template,
+            part.template,
             text=text.text,
             language=text.language,
             phonemes=text.phonemes,
             seed=None if seed is None else seed + index,
-            hints=replace(self._template.hints, timeout_s=self._deadline.left_s),
+            hints=replace(part.template.hints, timeout_s=self._deadline.left_s),
         )
-        previous = next((stream for _, stream in reversed(self._queued) if stream), None)
-        stream = RetryingStream(self._route.engine, segment, follows=previous)
+        before = (queued.stream for queued in reversed(self._queued) if queued.part is part)
+        previous = next((stream for stream in before if stream is not None), None)
+        stream = RetryingStream(part.route.engine, segment, follows=previous)
         self._first = self._first or stream
-        self._queued.append((text, stream))
+        return _Queued(text, part, stream)
 
     async def samples(self, *, whole_segments: bool = False) -> AsyncGenerator[Samples]:
         """Yield the audio at `sample_rate_hz` as it is made, in slices of about `SLICE_S`.
@@ -160,24 +169,32 @@ class Speech:
         segment's first slice may begin with the end of the one before. Raises `EngineFault` if the
         model fails or makes no audio at all.
         """
-        rate_hz = self._route.engine.info.sample_rate_hz
-        pitch = self._request.pitch
-        # Resampling by `pitch` changes pitch and pace together. The tempo makes up for the pace.
-        tempo = Tempo(rate_hz, self._request.speed / pitch)
-        resampler = Resampler(round(rate_hz * pitch), self.sample_rate_hz)
+        filters: Filters | None = None
+        key: tuple[OpenPart, float, float] | None = None
         try:
             whole = whole_segments or not self.streamed
-            async with aclosing(self.segments(whole=whole)) as segments:
-                async for segment, audio in segments:
-                    self.segment = segment
-                    for part in _slices(audio, int(SLICE_S * rate_hz)):
-                        yield self._emitted(resampler.write(tempo.write(part)))
+            async with aclosing(self._chunks(whole=whole)) as chunks:
+                async for queued, audio in chunks:
+                    style = queued.text.style
+                    if key != (queued.part, style.speed, style.pitch):
+                        # The filters of a stretch end with it.
+                        if filters is not None:
+                            yield self._emitted(filters.finish())
+                            self._playback.on_consumed()
+                        if key is None or key[0] is not queued.part:
+                            self._change_voice(queued.part)
+                        filters = self._filters(queued.part, style)
+                        key = (queued.part, style.speed, style.pitch)
+                    assert filters is not None
+                    self.segment = queued.text
+                    rate_hz = queued.part.route.info.sample_rate_hz
+                    for slice_ in _slices(audio, int(SLICE_S * rate_hz)):
+                        yield self._emitted(filters.write(slice_, style.volume_db))
                         self._playback.on_consumed()
                         await asyncio.sleep(0)  # other requests run between two slices
-            yield self._emitted(resampler.write(tempo.finish()))
-            self._playback.on_consumed()
-            yield self._emitted(resampler.finish())
-            self._playback.on_consumed()
+            if filters is not None:
+                yield self._emitted(filters.finish())
+                self._playback.on_consumed()
             self._finish = self.finish_reason
         except BaseException as error:
             if not isinstance(error, GeneratorExit | asyncio.CancelledError):
@@ -185,56 +202,95 @@ class Speech:
                 self._error = error.code if isinstance(error, VivavoceError) else "internal_error"
             raise
         finally:
-            tempo.close()
-            resampler.close()
+            if filters is not None:
+                filters.close()
+            self._end_voice()
             await self.aclose()
 
-    async def segments(self, *, whole: bool) -> AsyncGenerator[tuple[SpokenSegment, Samples]]:
-        """Yield the chunks at the engine's rate, each with its segment.
+    async def _chunks(self, *, whole: bool) -> AsyncGenerator[tuple[_Queued, Samples]]:
+        """Yield the chunks at their engine's rate, each with its segment.
 
         Edges are faded. The pause before a segment belongs to it. `whole` is as for
         `RetryingStream`.
         """
-        joiner = Joiner(self._route.engine.info.sample_rate_hz)
+        joiner: Joiner | None = None
+        part: OpenPart | None = None
         audible = False
+        pause_s = 0.0  # after the latest segment
         unread: BadRequest | None = None
         while self._queued:
             # 1. Queue the next segment, so that the engine has work while this one is read.
-            text, stream = self._queued[0]
-            self.submit_next()
-            if stream is None:
-                yield text, joiner.end_segment(text.pause_s)
-                self._queued.pop(0)
-                continue
-            stream.whole = whole
+            queued = self._queued[0]
+            text, stream = queued.text, queued.stream
+            await self.submit_next()
+            # 2. Give the engines of earlier parts back.
+            if joiner is None or queued.part is not part:
+                part = queued.part
+                self._parts.close_before(part)
+                joiner = Joiner(part.route.info.sample_rate_hz)
+                joiner.end_segment(pause_s)
             try:
-                # 2. Give out the segment.
-                while (chunk := await self._next(stream)) is not None:
+                # 3. Give out the segment.
+                while stream is not None and (chunk := await self._next(stream, whole)) is not None:
                     audible = True
-                    yield text, joiner.write(chunk.samples)
-                if self.ending is StopReason.COMPLETE and stream.ending is not None:
-                    self.ending = stream.ending
-                yield text, joiner.end_segment(text.pause_s)
+                    yield queued, joiner.write(chunk.samples)
+                yield queued, joiner.end_segment(text.pause_s)
+                pause_s = text.pause_s
             except BadRequest as error:
-                # 3. Go on without a segment that the model cannot read.
-                if error.field != "text":
+                # 4. Go on without a segment that the model cannot read.
+                if error.field != "text" or stream is None:
                     raise
                 self._log_unread(text, error)
                 self.unspoken.append(text.text)
                 unread = unread or error
                 await stream.aclose()
             finally:
-                self.retries += stream.retries
+                self._count(stream)
             self._queued.pop(0)
-        # 4. Fail if there was nothing at all.
+            # 5. Wait for the next part, if it was not open in time.
+            if not self._queued and not self._parts.is_last:
+                self._parts.close_before(None)
+                await self.submit_next()
+        # 6. Fail if there was nothing at all.
         if not audible:
             raise unread or EngineFault(
                 f"model {self.model!r} made no audio of this text; try another model or wording"
             )
+        # 7. End with the pause that the author asks for, if any.
+        if pause_s:
+            yield queued, silence(pause_s, queued.part.route.info.sample_rate_hz)
 
-    async def _next(self, stream: RetryingStream) -> AudioChunk | None:
+    async def _next(self, stream: RetryingStream, whole: bool) -> AudioChunk | None:
+        stream.whole = whole
         async with self._deadline.limit():
             return await anext(stream, None)
+
+    def _count(self, stream: RetryingStream | None) -> None:
+        """Record how a segment has ended."""
+        if stream is not None:
+            self.retries += stream.retries
+            if self.ending is StopReason.COMPLETE and stream.ending is not None:
+                self.ending = stream.ending
+
+    def _filters(self, part: OpenPart, style: Style) -> Filters:
+        request = self._request
+        return Filters(
+            part.route.info.sample_rate_hz,
+            self.sample_rate_hz,
+            speed=request.speed * style.speed,
+            pitch=request.pitch * style.pitch,
+        )
+
+    def _change_voice(self, part: OpenPart) -> None:
+        """Begin the stretch of another voice."""
+        self._end_voice()
+        now_s = self.spoken_samples / self.sample_rate_hz
+        self.voice_segments.append(VoiceSegment(part.route.speaker, now_s, now_s, part.part.input))
+
+    def _end_voice(self) -> None:
+        if self.voice_segments:
+            end_s = self.spoken_samples / self.sample_rate_hz
+            self.voice_segments[-1] = replace(self.voice_segments[-1], end_s=end_s)
 
     def _emitted(self, samples: Samples) -> Samples:
         """Count `samples`, which the client receives next."""
@@ -272,39 +328,10 @@ class Speech:
             audio_s=playback.audio_s,
             generation_s=playback.generation_s,
             underruns=playback.underruns if self.streamed else 0,
+            voice_segments=tuple(self.voice_segments),
         )
         for listener in listeners:
             listener(report)
-
-
-def voicing(request: SpeechRequest, route: Route) -> Voicing:
-    """Return the way in which the model and voice of `route` take the text of `request`."""
-    info = route.engine.info
-    return Voicing(
-        language=route.language,
-        languages=route.voice.languages if len(route.voice.languages) > 1 else info.languages,
-        in_words=info.reads == "words" or request.normalize,
-        takes_phonemes=info.capabilities.phonemes,
-        max_chars=info.max_segment_chars,
-    )
-
-
-def _ignored(request: SpeechRequest, route: Route) -> tuple[str, ...]:
-    """Return the names of the request's fields that the model cannot honour."""
-    can = route.engine.info.capabilities
-    ignored = []
-    if request.speaker and request.reference is not None:
-        ignored.append("speaker")
-    if request.instruct and not can.instruct:
-        ignored.append("instruct")
-    if request.seed is not None and not can.seed:
-        ignored.append("seed")
-    if not can.sampling:
-        options = request.sampling
-        ignored += [
-            option.name for option in fields(options) if getattr(options, option.name) is not None
-        ]
-    return tuple(ignored)
 
 
 def _slices(samples: Samples, size: int) -> Iterator[Samples]:

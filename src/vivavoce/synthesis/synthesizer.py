@@ -9,20 +9,37 @@ import math
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 
 from vivavoce.errors import BadRequest
 from vivavoce.serving.pool import Pool
 from vivavoce.synthesis.deadline import Deadline
+from vivavoce.synthesis.parts import OpenPart, OpenParts, Part, divide, ignored_fields, say
 from vivavoce.synthesis.playback import PlaybackTracker
 from vivavoce.synthesis.routing import AUTO, Router
-from vivavoce.synthesis.speech import Speech, voicing
-from vivavoce.text.document import Run
+from vivavoce.synthesis.speech import Speech
+from vivavoce.text.document import Document, Run
+from vivavoce.text.lexicon import Lexicon, LiveLexicon
 from vivavoce.text.normalize import PART_CHARS
-from vivavoce.text.pipeline import SpokenSegment, has_sound, parsed, prepared, spoken
-from vivavoce.types import SpeechReport, SpeechRequest
+from vivavoce.text.pipeline import SpokenSegment, parsed, prepared
+from vivavoce.text.split import weighted_length
+from vivavoce.types import QueueHints, Segment, SpeechReport, SpeechRequest
 
 log = logging.getLogger(__name__)
+
+
+CHARS_PER_S = 15.0  # as `weighted_length` counts them, to predict the duration of a text
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainedPart:
+    """A segment, and its speaker."""
+
+    segment: SpokenSegment
+    speaker: str
+    model: str
+    input: int  # index of the dialogue's input, 0 for a single text
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +49,23 @@ class Explanation:
     language: str  # ISO 639-1
     model: str
     speaker: str
-    segments: Sequence[SpokenSegment]
+    segments: Sequence[ExplainedPart]
+    ignored: Sequence[str]  # markup that means nothing here
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """A request, understood."""
+
+    parts: Sequence[Part]
+    ignored: Sequence[str]
+    lexicons: Sequence[Lexicon]
+
+    @property
+    def others(self) -> Sequence[Part]:
+        """One part of each voice that is not the first one."""
+        distinct = {id(part.request): part for part in self.parts}
+        return [p for p in distinct.values() if p.request is not self.parts[0].request]
 
 
 class Synthesizer:
@@ -44,12 +77,14 @@ class Synthesizer:
         *,
         default_model: str = AUTO,
         default_language: str = "en",
+        lexicon: LiveLexicon | None = None,
         max_text_chars: int = 100_000,
         timeout_s: float | None = None,
         on_report: Callable[[SpeechReport], None] | None = None,
     ) -> None:
         self.pool = pool
         self.router = Router(pool, default_model=default_model, default_language=default_language)
+        self._lexicon = lexicon or LiveLexicon(None)
         self._max_text_chars = max_text_chars
         self._timeout_s = math.inf if timeout_s is None else timeout_s
         self._on_report = on_report
@@ -68,22 +103,24 @@ class Synthesizer:
         playback = PlaybackTracker(time.monotonic)
         async with deadline.limit():
             # 1. Parse and normalise the text.
-            runs = await self._runs(request)
-            request = replace(request, text="".join(run.text.text for run in runs))
-            # 2. Route: choose the model, the voice and the language.
-            route = await self.router.route(request)
-            with ExitStack() as undo:
-                # 3. Hold the lease of the route. Any error below gives it back.
-                undo.callback(route.lease.release)
-                # 4. Prepare the voice of a recording.
-                voice = None
-                if request.reference is not None:
-                    voice = await route.engine.prepare_voice(request.reference)
-                # 5. Submit the first segment.
-                speech = Speech(request, runs, route, voice, deadline, playback)
-                speech.submit_next()
-                undo.pop_all()
-        # 6. The speech owns the lease from here on.
+            plan = await self._plan(request)
+            # 2. Make sure that every voice can be had, before the first of them speaks.
+            others = [(part, await self.router.match(part.request)) for part in plan.others]
+            # 3. Choose the model, the voice and the language of the first part, and lease it.
+            opener = partial(self._open_part, lexicons=plan.lexicons)
+            first = await opener(plan.parts[0])
+            # 4. Submit the first segment.
+            infos = [(plan.parts[0], first.route.info), *((p, match.info) for p, match in others)]
+            fields = [name for part, info in infos for name in ignored_fields(part, info)]
+            ignored = dict.fromkeys((*fields, *plan.ignored))
+            parts = OpenParts(plan.parts, first, opener)
+            speech = Speech(request, parts, tuple(ignored), deadline, playback)
+            try:
+                await speech.submit_next()
+            except BaseException:
+                await speech.aclose()
+                raise
+        # 5. The speech owns the leases from here on.
         if self._on_report is not None:
             speech.on_report.append(self._on_report)
         if speech.ignored:
@@ -93,37 +130,66 @@ class Synthesizer:
     async def explain(self, request: SpeechRequest) -> Explanation:
         """Return what `open` would say, and say nothing. Raises as `open` does."""
         async with Deadline(self._timeout_s).limit():
-            runs = await self._runs(request)
-            request = replace(request, text="".join(run.text.text for run in runs))
-            route = await self.router.route(request)
-        try:
-            segments = []
-            for segment in spoken(runs, voicing(request, route)):
-                segments.append(segment)
+            plan = await self._plan(request)
+            matches = [await self.router.match(part.request) for part in plan.parts]
+        segments = []
+        for part, match in zip(plan.parts, matches, strict=True):
+            for segment in say(part, match.info, match.voice, match.language, plan.lexicons):
+                segments.append(ExplainedPart(segment, match.speaker, match.info.name, part.input))
                 await asyncio.sleep(0)  # other requests run between two segments
-            return Explanation(route.language, route.engine.info.name, route.speaker, segments)
-        finally:
-            route.lease.release()
+        first = matches[0]
+        return Explanation(
+            first.language, first.info.name, first.speaker, segments, tuple(plan.ignored)
+        )
 
-    async def _runs(self, request: SpeechRequest) -> Sequence[Run]:
-        if len(request.text) > self._max_text_chars:
-            raise BadRequest(
-                f"text has {len(request.text):,} characters, the limit is "
-                f"{self._max_text_chars:,}; send it in parts",
-                field="text",
+    async def _open_part(self, part: Part, lexicons: Sequence[Lexicon]) -> OpenPart:
+        """Choose and lease the model of `part`. Any error gives it back."""
+        request = part.request
+        route = await self.router.route(request)
+        with ExitStack() as undo:
+            undo.callback(route.lease.release)
+            voice = None
+            if request.reference is not None:
+                voice = await route.engine.prepare_voice(request.reference)
+            audio_s = weighted_length(part.text) / CHARS_PER_S / request.speed
+            template = Segment(
+                text="",
+                voice=route.voice.id,
+                language=route.language,
+                instruct=request.instruct,
+                sampling=request.sampling,
+                prepared=voice,
+                hints=QueueHints(audio_s, request.priority, request.caller),
             )
-        found = prepared(parsed(request.text, request.input_type))
-        if len(request.text) <= PART_CHARS // 2:
-            runs = list(found)
-        else:
-            runs = [run async for run in self._in_thread(found)]
-        if not any(has_sound(run) for run in runs):
+            segments = say(part, route.info, route.voice, route.language, lexicons)
+            undo.pop_all()
+        return OpenPart(part, route, template, segments)
+
+    async def _plan(self, request: SpeechRequest) -> _Plan:
+        """Parse and divide the text of `request`, or its inputs."""
+        texts = [part.text for part in request.inputs] or [request.text]
+        field = "inputs" if request.inputs else "text"
+        if (chars := sum(map(len, texts))) > self._max_text_chars:
             raise BadRequest(
-                f"text {request.text[:80]!r} holds nothing that can be spoken; "
-                "send at least one word",
-                field="text",
+                f"text has {chars:,} characters, the limit is {self._max_text_chars:,}; "
+                "send it in parts",
+                field=field,
             )
-        return runs
+        runs, ignored = [], dict[str, None]()
+        for text in texts:
+            document = parsed(text, request.input_type)
+            runs.append(await self._prepared(document, len(text)))
+            ignored |= dict.fromkeys(document.ignored)
+        if self._lexicon.is_stale:
+            await asyncio.to_thread(self._lexicon.current)
+        lexicons = (self._lexicon.current(), Lexicon(request.pronunciations))
+        return _Plan(divide(request, runs), tuple(ignored), lexicons)
+
+    async def _prepared(self, document: Document, chars: int) -> Sequence[Run]:
+        found = prepared(document)
+        if chars <= PART_CHARS // 2:
+            return list(found)
+        return [run async for run in self._in_thread(found)]
 
     async def _in_thread(self, runs: Iterator[Run]) -> AsyncGenerator[Run]:
         """Yield `runs`, each made in a thread, one part of one text at a time."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from vivavoce.text.document import PLAIN, Document, Run, Style
+from vivavoce.text.markup import is_ssml, parse_ssml, split_tags
 from vivavoce.text.normalize import normalize_part, parts, windows
 from vivavoce.text.numbers.say_as import say_as
 from vivavoce.text.numbers.verbalize import LANGUAGES, read
@@ -88,8 +89,10 @@ class _Passage:
 
 
 def parsed(text: str, input_type: InputType) -> Document:
-    """Parse the markup of `text`."""
-    return Document((Run(Tracked.of(text)),))
+    """Parse the markup of `text`. Raises `BadRequest` for SSML that is wrong."""
+    if input_type == "ssml" or (input_type == "auto" and is_ssml(text)):
+        return parse_ssml(text)
+    return Document(tuple(split_tags(Tracked.of(text))))
 
 
 def has_sound(run: Run) -> bool:
@@ -193,7 +196,8 @@ def _in_words(
         said = say_as(text.text, run.read_as, run.format, language)
         if said is not None:
             return Tracked.spanning(said, *text.span()), []
-    if run.is_spoken or not voicing.in_words or language not in LANGUAGES:
+    has_sounds = run.phonemes is not None and voicing.takes_phonemes
+    if run.is_spoken or has_sounds or not voicing.in_words or language not in LANGUAGES:
         return text, []
     return speakable(read(text, language), language)
 

@@ -1,7 +1,8 @@
 """Read the JSON bodies of requests within limits, before they are validated.
 
 - A body has at most `max_plain_bytes`, not counting a recording.
-- A body has at most `MAX_TOKENS` tokens of JSON, which cost more than their bytes.
+- A body has at most `MAX_TOKENS` tokens of JSON, which cost more than their bytes, or as many as
+  its model allows.
 - The first unknown field ends the request where unknown fields are refused. Elsewhere unknown
   fields are dropped.
 - Parsing a large body never blocks the event loop.
@@ -28,7 +29,7 @@ from vivavoce.errors import BadRequest, BodyTooLarge
 
 MAX_PLAIN_BYTES: Final = 2_000_000
 BYTES_PER_CHAR: Final = 16  # of the text: a character takes up to 12 bytes as JSON, `\ud83d\ude00`
-MAX_TOKENS: Final = 10_000  # of JSON; a valid request has at most 200
+MAX_TOKENS: Final = 10_000  # of JSON, as many as the longest dialogue needs
 MAX_QUERY_NAMES: Final = 100
 MAX_NAME_BYTES: Final = 64  # of the recording's field, escaped or not
 INLINE_BYTES: Final = 64 * 2**10  # parsed on the event loop, in 3 ms at most
@@ -88,10 +89,11 @@ async def _read(request: Request, model: type[BaseModel]) -> Request:
     if not data or not _is_json(request):
         return _ReadRequest(request, data, None)
     try:
+        max_tokens = getattr(model, "MAX_TOKENS", MAX_TOKENS)
         if len(data) <= INLINE_BYTES:
-            values = _parse(data, max_bytes)
+            values = _parse(data, max_bytes, max_tokens)
         else:
-            values = await asyncio.to_thread(_parse, data, max_bytes)
+            values = await asyncio.to_thread(_parse, data, max_bytes, max_tokens)
     except json.JSONDecodeError as error:
         problem = {"type": "json_invalid", "loc": ("body", error.pos), "ctx": {"error": error.msg}}
         raise RequestValidationError([problem]) from error
@@ -138,15 +140,15 @@ def _is_json(request: Request) -> bool:
     )
 
 
-def _parse(data: bytes, max_bytes: int) -> object:
+def _parse(data: bytes, max_bytes: int, max_tokens: int) -> object:
     """Return the values in `data`. Raises `BadRequest`, `ValueError`, `RecursionError`."""
     recording = None
     if len(data) > max_bytes:
         data, recording = _without_recording(data, max_bytes)
     text = data.decode(json.detect_encoding(data), "surrogatepass")
     del data
-    if len(list(islice(_TOKEN.finditer(text), MAX_TOKENS + 1))) > MAX_TOKENS:
-        problem = f"the body holds more than {MAX_TOKENS:,} tokens of JSON"
+    if len(list(islice(_TOKEN.finditer(text), max_tokens + 1))) > max_tokens:
+        problem = f"the body holds more than {max_tokens:,} tokens of JSON"
         raise BadRequest(f"{problem}: leave out what is not in /docs", field="body")
     values = json.loads(text, parse_int=_whole_number)
     if recording is not None and isinstance(values, dict) and values.get(_RECORDING) == "":

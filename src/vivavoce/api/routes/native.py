@@ -24,7 +24,8 @@ from vivavoce.api.schemas.answers import (
     Speakers,
     audio_answers,
 )
-from vivavoce.api.schemas.requests import Name, SynthesizeBody, SynthesizeQuery
+from vivavoce.api.schemas.requests import SynthesizeBody, SynthesizeQuery
+from vivavoce.api.schemas.values import Name
 from vivavoce.audio import MEDIA_TYPES
 from vivavoce.errors import UnknownRequest
 from vivavoce.text.languages import language_name
@@ -51,8 +52,8 @@ async def synthesize(http: Request, body: SynthesizeBody) -> Response:
 @router.post("/explain")
 async def explain(synthesizer: SynthesizerDep, body: SynthesizeBody) -> Explained:
     """Tell what a request for speech would say, word by word, and say nothing."""
-    explanation = await synthesizer.explain(await read_request(body))
-    return Explained.of(explanation, body.text)
+    request = await read_request(body)
+    return Explained.of(await synthesizer.explain(request), request)
 
 
 @router.get("/synthesize", response_class=Response, responses=PARTS)

@@ -23,7 +23,8 @@ from vivavoce.api.schemas.answers import (
     VoiceList,
     audio_answers,
 )
-from vivavoce.api.schemas.requests import Name, SpeechBody
+from vivavoce.api.schemas.requests import SpeechBody
+from vivavoce.api.schemas.values import Name
 from vivavoce.audio import MEDIA_TYPES
 from vivavoce.errors import UnknownModel
 from vivavoce.names import MAX_NAME_CHARS

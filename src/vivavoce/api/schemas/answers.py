@@ -6,9 +6,16 @@ from typing import Any, Final, Literal, TypeAlias
 from pydantic import BaseModel, Field
 
 from vivavoce.api.request_log import RequestRecord
-from vivavoce.api.schemas.requests import optional
-from vivavoce.synthesis.synthesizer import Explanation
-from vivavoce.types import AudioFormat, EngineInfo, FinishReason, StopReason, Task
+from vivavoce.api.schemas.values import optional
+from vivavoce.synthesis.synthesizer import ExplainedPart, Explanation
+from vivavoce.types import (
+    AudioFormat,
+    EngineInfo,
+    FinishReason,
+    SpeechRequest,
+    StopReason,
+    Task,
+)
 
 # For FastAPI's `responses=`: its values are plain dictionaries, hence `Any`.
 Answers: TypeAlias = dict[int | str, dict[str, Any]]
@@ -114,8 +121,29 @@ class ExplainedSegment(BaseModel):
     pause_s: float = Field(description="Seconds of silence after it.")
     words: list[ExplainedWord]
     phonemes: list[tuple[int, int, str]] = Field(
-        description="Sounds that the author gives in IPA, each with its start and end in `spoken`."
+        description="Sounds in IPA that are said for parts of `spoken`, with start and end there."
     )
+    model: str
+    input: int = Field(description="Index of the dialogue's input, 0 for a single text.")
+
+    @classmethod
+    def of(cls, part: ExplainedPart, text: str, language: str) -> "ExplainedSegment":
+        """Return the description of one segment of `text`, which is in `language`."""
+        segment = part.segment
+        return cls(
+            text=text[slice(*segment.written)],
+            spoken=segment.text,
+            language=segment.language or language,
+            speaker=part.speaker,
+            pause_s=segment.pause_s,
+            words=[
+                ExplainedWord(spoken=word.spoken, start=word.start, end=word.end)
+                for word in segment.words
+            ],
+            phonemes=list(segment.phonemes),
+            model=part.model,
+            input=part.input,
+        )
 
 
 class Explained(BaseModel):
@@ -127,30 +155,32 @@ class Explained(BaseModel):
     segments: list[ExplainedSegment]
     unspoken: list[str] = Field(description="Parts of the text that cannot be said.")
 
+    ignored: list[str] = Field(description="Markup that means nothing here; its text is read.")
+
     @classmethod
-    def of(cls, explanation: Explanation, text: str) -> "Explained":
-        """Return the description of `explanation`, which is of `text`."""
+    def of(cls, explanation: Explanation, request: SpeechRequest) -> "Explained":
+        """Return the description of `explanation`, which is of `request`."""
+        texts = [part.text for part in request.inputs] or [request.text]
         return cls(
             language=explanation.language,
             model=explanation.model,
             speaker=explanation.speaker,
             segments=[
-                ExplainedSegment(
-                    text=text[slice(*segment.written)],
-                    spoken=segment.text,
-                    language=segment.language or explanation.language,
-                    speaker=segment.style.voice or explanation.speaker,
-                    pause_s=segment.pause_s,
-                    words=[
-                        ExplainedWord(spoken=word.spoken, start=word.start, end=word.end)
-                        for word in segment.words
-                    ],
-                    phonemes=list(segment.phonemes),
-                )
-                for segment in explanation.segments
+                ExplainedSegment.of(part, texts[part.input], explanation.language)
+                for part in explanation.segments
             ],
-            unspoken=[part for segment in explanation.segments for part in segment.unspoken],
+            unspoken=[lost for part in explanation.segments for lost in part.segment.unspoken],
+            ignored=list(explanation.ignored),
         )
+
+
+class VoiceStretch(BaseModel):
+    """A stretch of the audio in one voice."""
+
+    speaker: str
+    start_s: float
+    end_s: float
+    input: int = Field(description="Index of the dialogue's input, 0 for a single text.")
 
 
 class RequestState(BaseModel):
@@ -174,6 +204,7 @@ class RequestState(BaseModel):
     first_audio_s: float | None = optional("Seconds until its first audio.")
     audio_s: float | None = optional("Seconds of audio.")
     seconds: float | None = optional("Seconds from its arrival to its end.")
+    voice_segments: list[VoiceStretch] | None = optional("The voices of its audio, in order.")
 
     @classmethod
     def of(cls, record: RequestRecord) -> "RequestState":
@@ -191,6 +222,15 @@ class RequestState(BaseModel):
                 state.first_audio_s = _rounded(report.first_s - report.started_s)
             state.audio_s = _rounded(report.audio_s)
             state.seconds = _rounded(report.ended_s - report.started_s)
+            state.voice_segments = [
+                VoiceStretch(
+                    speaker=stretch.speaker,
+                    start_s=round(stretch.start_s, 4),
+                    end_s=round(stretch.end_s, 4),
+                    input=stretch.input,
+                )
+                for stretch in report.voice_segments
+            ]
         return state
 
 

@@ -4,81 +4,42 @@
 - The native API refuses unknown fields. The OpenAI API ignores them, as its clients expect.
 """
 
-from typing import Annotated, Any, Literal, get_args
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Annotated, Literal
 
-from pydantic import (
-    AliasChoices,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    JsonValue,
-    StringConstraints,
-    WithJsonSchema,
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
+
+from vivavoce.api.schemas.texts import (
+    MAX_INPUTS,
+    DialogueInput,
+    PronunciationFields,
+    TextFields,
+    rule_of,
 )
-
+from vivavoce.api.schemas.values import (
+    NOT_EMPTY,
+    Flag,
+    FormatName,
+    Instruct,
+    Name,
+    Number,
+    Penalty,
+    ReferenceText,
+    SampleRate,
+    Seed,
+    Speed,
+    Temperature,
+    Timeout,
+    TopK,
+    TopP,
+    optional,
+    text_field,
+)
 from vivavoce.errors import BadRequest
-from vivavoce.names import MAX_NAME_CHARS
 from vivavoce.text.languages import parse_language
-from vivavoce.types import (
-    MAX_INSTRUCT_CHARS,
-    MAX_REFERENCE_CHARS,
-    AudioFormat,
-    Priority,
-    SamplingOptions,
-    SpeechRequest,
-    Task,
-)
-
-# Only a description: the synthesizer also refuses texts without a word.
-NOT_EMPTY: dict[str, JsonValue] = {"minLength": 1}
-
-
-def _not_boolean(value: object) -> object:
-    """Reject a boolean as a number: pydantic would read `true` as 1."""
-    if isinstance(value, bool):
-        raise ValueError("it should be a number")
-    return value
-
-
-def optional(description: str, **more: Any) -> Any:
-    """Return a field that may be left out, or null. Any: as pydantic's own function."""
-    return Field(None, description=description, **more)
-
-
-def text_field(description: str) -> Any:
-    """Return the field of the text. Any: as pydantic's own function."""
-    return Field(description=description, examples=["Hello, world."], json_schema_extra=NOT_EMPTY)
-
-
-Number = BeforeValidator(_not_boolean)
-# The values that pydantic reads as a boolean.
-FLAGS = [0, 1, "0", "1", "false", "true", "off", "on", "no", "yes", "n", "y", "f", "t"]
-Flag = Annotated[bool, WithJsonSchema({"anyOf": [{"type": "boolean"}, {"enum": FLAGS}]})]
-Speed = Annotated[float, Field(ge=0.25, le=4.0, allow_inf_nan=False), Number]
-Seed = Annotated[int, Field(ge=0, le=2**32 - 1), Number]
-SampleRate = Annotated[int, Field(ge=8_000, le=48_000), Number]
-Name = Annotated[str, StringConstraints(strip_whitespace=True, max_length=MAX_NAME_CHARS)]
-Instruct = Annotated[str, StringConstraints(max_length=MAX_INSTRUCT_CHARS)]
-ReferenceText = Annotated[str, StringConstraints(max_length=MAX_REFERENCE_CHARS)]
-Temperature = Annotated[float, Field(ge=0, le=10, allow_inf_nan=False), Number]
-TopK = Annotated[int, Field(ge=0, le=2**31 - 1), Number]
-TopP = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False), Number]
-Penalty = Annotated[float, Field(gt=0, le=10, allow_inf_nan=False), Number]
-Timeout = Annotated[float, Field(ge=0.001, le=86_400, allow_inf_nan=False), Number]
-
-
-def _lower_case(value: object) -> object:
-    """Return a name in lower case, or None if it is empty."""
-    return value.strip().lower() or None if isinstance(value, str) else value
-
-
-FORMATS: dict[str, JsonValue] = {"type": "string", "enum": [*get_args(AudioFormat), ""]}
-FormatName = Annotated[
-    AudioFormat | None,
-    BeforeValidator(_lower_case),
-    WithJsonSchema({"anyOf": [FORMATS, {"type": "null"}]}),
-]
+from vivavoce.text.lexicon import MAX_REQUEST_RULES, checked
+from vivavoce.types import Priority, Pronunciation, SamplingOptions, SpeechRequest, Task
 
 
 class SamplingFields(BaseModel):
@@ -103,8 +64,18 @@ class SamplingFields(BaseModel):
 
     def sampling(self) -> SamplingOptions:
         """Return these fields as `SamplingOptions`."""
-        values = {name: getattr(self, name) for name in SamplingFields.model_fields}
-        return SamplingOptions(**values)
+        return SamplingOptions(
+            **{name: getattr(self, name) for name in SamplingFields.model_fields}
+        )
+
+
+class SchedulingFields(BaseModel):
+    """Priority and time limit of a request, for both APIs."""
+
+    priority: Priority | None = optional(
+        "`batch` is served after `interactive`, by up to ten seconds."
+    )
+    timeout_s: Timeout | None = optional("Seconds after which the request fails with 504.")
 
 
 class ReferenceFields(BaseModel):
@@ -112,92 +83,124 @@ class ReferenceFields(BaseModel):
 
     ref_audio: str | None = optional("A recording to clone, in base64 or as a `data:` URL.")
     ref_text: ReferenceText | None = optional("The exact words that are spoken in `ref_audio`.")
-    x_vector_only: Flag | None = optional(
-        "True copies the voice of `ref_audio`, but not its manner of speaking. Without `ref_text` "
-        "this is always so.",
+    x_vector_only: Flag | None = Field(
+        None,
         validation_alias=AliasChoices("x_vector_only", "x_vector_only_mode"),
+        description="True copies the voice of `ref_audio`, but not its manner of speaking. "
+        "Without `ref_text` this is always so.",
     )
 
 
-class SpeechFields(SamplingFields):
-    """The fields of a request for speech that have the same name in both APIs."""
+class SynthesizeFields(TextFields, SamplingFields, SchedulingFields):
+    """The fields of `/v1/tts/synthesize`, besides its text."""
 
-    priority: Priority | None = optional(
-        "`batch` is served after `interactive`, by up to ten seconds."
-    )
-    timeout_s: Timeout | None = optional("Seconds after which the request fails with 504.")
-    model: Name | None = optional(
-        "A name from `GET /v1/models`, which includes `auto` and aliases."
+    model_config = ConfigDict(extra="forbid")
+
+    speaker: Name | None = optional(
+        "A name from `GET /v1/tts/speakers`; by default the model chooses."
     )
     language: Name | None = optional(
         "English name or ISO 639 code; detected by default or with `auto`."
     )
-    speed: Speed | None = optional("1.0 is the voice's own pace. The pitch is kept.")
-    seed: Seed | None = optional("The same seed gives the same speech, if the model supports it.")
-    sample_rate: SampleRate | None = optional("Samples per second; by default the model's own.")
-
-    def request(self, text: str, **others: Any) -> SpeechRequest:
-        """Return the request, with defaults and `others`. Raises `BadRequest` for a language."""
-        return SpeechRequest(
-            text=text,
-            model=self.model or "auto",
-            language=parse_language(self.language) if self.language else None,
-            speed=1.0 if self.speed is None else self.speed,
-            seed=self.seed,
-            sampling=self.sampling(),
-            sample_rate_hz=self.sample_rate,
-            priority=self.priority or "interactive",
-            timeout_s=self.timeout_s,
-            **others,
-        )
-
-
-class SynthesizeQuery(SpeechFields):
-    """The query of `GET /v1/tts/synthesize`."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    text: str = text_field("The text to speak: plain or markdown, at least one word.")
-    speaker: Name | None = optional(
-        "A name from `GET /v1/tts/speakers`; by default the model chooses."
-    )
     instruct: Instruct | None = optional(
         "The manner of speaking, for models that follow instructions."
     )
+    model: Name | None = optional("A name from `GET /v1/models`, or `auto`.")
     task: Task | None = optional("Use only a Qwen3-TTS model that was trained for this task.")
     format: FormatName = optional("Audio format in upper or lower case; by default `wav`.")
+    sample_rate: SampleRate | None = optional("Samples per second; by default the model's own.")
+    speed: Speed | None = optional("1.0 is the voice's own pace. The pitch is kept.")
+    seed: Seed | None = optional("The same seed gives the same speech, if the model supports it.")
     stream: Flag | None = optional("Send audio in chunks as it is made, instead of one exact file.")
 
-    def to_request(self) -> SpeechRequest:
+    def request_for(self, text: str, rules: tuple[Pronunciation, ...]) -> SpeechRequest:
         """Return the request, with defaults. Raises `BadRequest` for an unknown language."""
-        speaker, instruct = self.speaker or None, self.instruct or None
-        names = {"task": self.task, "speaker": speaker, "instruct": instruct}
-        return self.request(self.text, **names, format=self.format or "wav")
+        return SpeechRequest(
+            text=text,
+            model=self.model or "auto",
+            task=self.task,
+            speaker=self.speaker or None,
+            language=parse_language(self.language) if self.language else None,
+            instruct=self.instruct or None,
+            input_type=self.input_type or "auto",
+            normalize=bool(self.normalize),
+            pronunciations=rules,
+            speed=1.0 if self.speed is None else self.speed,
+            seed=self.seed,
+            sampling=self.sampling(),
+            format=self.format or "wav",
+            sample_rate_hz=self.sample_rate,
+            priority=self.priority or "interactive",
+            timeout_s=self.timeout_s,
+        )
 
 
-class SynthesizeBody(SynthesizeQuery, ReferenceFields):
-    """The body of `POST /v1/tts/synthesize`: the fields of the query, and a recording."""
+class SynthesizeQuery(SynthesizeFields):
+    """The query of `GET /v1/tts/synthesize`."""
+
+    text: str = text_field("The text to speak: plain, Markdown or SSML, at least one word.")
+    pronunciations: Annotated[list[str], Field(max_length=MAX_REQUEST_RULES)] | None = optional(
+        "Rules of pronunciation, each as `word=alias` or, in IPA, `word=/sounds/`."
+    )
+
+    def to_request(self) -> SpeechRequest:
+        """Return the request. Raises `BadRequest` for an unknown language or a wrong rule."""
+        rules = map(rule_of, self.pronunciations or ())
+        return self.request_for(self.text, checked(rules, field="pronunciations"))
+
+
+class SynthesizeBody(SynthesizeFields, PronunciationFields, ReferenceFields):
+    """The body of `POST /v1/tts/synthesize`: a text or a dialogue, and maybe a recording."""
+
+    text: str | None = Field(
+        None,
+        description="The text to speak: plain, Markdown or SSML, at least one word.",
+        examples=["Hello, world."],
+        json_schema_extra=NOT_EMPTY,
+    )
+    inputs: Annotated[list[DialogueInput], Field(min_length=1, max_length=MAX_INPUTS)] | None = (
+        optional("The parts of a dialogue, instead of `text` and `speaker`.")
+    )
 
     def to_request(self) -> SpeechRequest:
         """Return the request, with defaults.
 
-        Raises `BadRequest` for an unknown language, or a speaker beside a recording.
+        Raises `BadRequest` for an unknown language, a wrong rule, or fields that exclude each
+        other.
         """
-        if self.ref_audio is not None and self.speaker:
-            problem = f"speaker {self.speaker!r} is one voice and ref_audio another: leave one out"
-            raise BadRequest(problem, field="speaker")
-        return super().to_request()
+        if self.inputs is None:
+            if self.text is None:
+                raise BadRequest("text is missing: send it, or inputs", field="text")
+            if self.ref_audio is not None and self.speaker:
+                raise BadRequest(
+                    f"speaker {self.speaker!r} is one voice and ref_audio another: leave one of "
+                    "them out",
+                    field="speaker",
+                )
+            return self.request_for(self.text, self.rules())
+        others = {"text": self.text, "speaker": self.speaker, "ref_audio": self.ref_audio}
+        for name, value in others.items():
+            if value is not None:
+                raise BadRequest(
+                    f"inputs is a dialogue, which has its own {name}: leave one of them out",
+                    field=name,
+                )
+        parts = tuple(part.to_input() for part in self.inputs)
+        return replace(self.request_for("", self.rules()), inputs=parts)
 
 
 # The names that other servers of Qwen3-TTS use.
-TASK_TYPES = {"CustomVoice": "custom_voice", "VoiceDesign": "voice_design", "Base": "base"}
-
-
-def _task(value: object) -> object:
-    return TASK_TYPES.get(value, value) if isinstance(value, str) else value
-
-
-TaskType = Annotated[Task, BeforeValidator(_task)]
+TASK_TYPES: Mapping[str, Task] = {
+    "CustomVoice": "custom_voice",
+    "VoiceDesign": "voice_design",
+    "Base": "base",
+}
+TaskType = Annotated[
+    Task,
+    BeforeValidator(
+        lambda value: TASK_TYPES.get(value, value) if isinstance(value, str) else value
+    ),
+]
 
 
 class VoiceId(BaseModel):
@@ -206,7 +209,9 @@ class VoiceId(BaseModel):
     id: Name
 
 
-class SpeechBody(SpeechFields, ReferenceFields):
+class SpeechBody(
+    TextFields, PronunciationFields, SamplingFields, SchedulingFields, ReferenceFields
+):
     """The body of `POST /v1/audio/speech`: OpenAI's fields and our own.
 
     OpenAI's SDKs cannot leave `voice` out, so beside a recording it is ignored and not refused.
@@ -215,6 +220,9 @@ class SpeechBody(SpeechFields, ReferenceFields):
     model_config = ConfigDict(extra="ignore")
 
     input: str = text_field("The text to speak, at least one word.")
+    model: Name | None = optional(
+        "A name from `GET /v1/models`, which includes `tts-1` and other aliases."
+    )
     voice: Name | VoiceId | None = optional(
         "A voice's name, or an object with its `id`; by default the model chooses."
     )
@@ -222,15 +230,34 @@ class SpeechBody(SpeechFields, ReferenceFields):
         "The manner of speaking, for models that follow instructions."
     )
     response_format: FormatName = optional("Audio format in upper or lower case; by default `mp3`.")
+    speed: Speed | None = optional("1.0 is the voice's own pace. The pitch is kept.")
     task_type: TaskType | None = optional(
-        "Use only a Qwen3-TTS model that was trained for this task: `CustomVoice`, `VoiceDesign` "
-        "or `Base`."
+        "Use only a Qwen3-TTS model that was trained for this task: `CustomVoice`, "
+        "`VoiceDesign` or `Base`."
     )
     stream_format: Literal["audio", "sse"] | None = optional("Raw audio, or server-sent events.")
+    language: Name | None = optional("English name or ISO 639 code; by default detected.")
+    seed: Seed | None = optional("The same seed gives the same speech, if the model supports it.")
+    sample_rate: SampleRate | None = optional("Samples per second; by default the model's own.")
 
     def to_request(self) -> SpeechRequest:
         """Return the request, with defaults. Raises `BadRequest` for an unknown language."""
         voice = self.voice.id if isinstance(self.voice, VoiceId) else self.voice
-        instruct = self.instructions or None
-        names = {"task": self.task_type, "speaker": voice or None, "instruct": instruct}
-        return self.request(self.input, **names, format=self.response_format or "mp3")
+        return SpeechRequest(
+            text=self.input,
+            model=self.model or "auto",
+            task=self.task_type,
+            speaker=voice or None,
+            language=parse_language(self.language) if self.language else None,
+            instruct=self.instructions or None,
+            input_type=self.input_type or "auto",
+            normalize=bool(self.normalize),
+            pronunciations=self.rules(),
+            speed=1.0 if self.speed is None else self.speed,
+            seed=self.seed,
+            sampling=self.sampling(),
+            format=self.response_format or "mp3",
+            sample_rate_hz=self.sample_rate,
+            priority=self.priority or "interactive",
+            timeout_s=self.timeout_s,
+        )

@@ -81,7 +81,7 @@ class KokoroModel(Model[_KokoroStream]):
         style = style_of(segment.voice)
         phonemizer = self._british if style.startswith("b") else self._phonemizer
         try:
-            phonemes = phonemizer.phonemize(segment.text, segment.language)
+            phonemes = phonemizer.phonemize(segment.text, segment.language, segment.phonemes)
         except (VivavoceError, MemoryError):
             raise
         # The packages do not document their exceptions. The cause is the text.
@@ -163,7 +163,7 @@ def _info(readable: Sequence[str]) -> EngineInfo:
         sample_rate_hz=RATE_HZ,
         languages=languages,
         voices=voices(),
-        capabilities=Capabilities(deterministic=True),
+        capabilities=Capabilities(deterministic=True, phonemes=True),
         aliases=ALIASES,
         default_voices={language: DEFAULT_VOICES[language] for language in languages},
         max_segment_chars=200,

@@ -21,7 +21,7 @@ from vivavoce.api.responses import chunked, respond, stream, whole
 from vivavoce.api.routes.bodies import BoundedRoute
 from vivavoce.api.routes.wit.lipsync import Event, estimate
 from vivavoce.api.schemas.answers import Answers, audio_answers
-from vivavoce.api.schemas.requests import Flag, Instruct, Name, Number, optional, text_field
+from vivavoce.api.schemas.values import Flag, Instruct, Name, Number, optional, text_field
 from vivavoce.audio import open_encoder
 from vivavoce.errors import Unsupported
 from vivavoce.synthesis.speech import Speech

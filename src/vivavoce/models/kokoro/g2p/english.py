@@ -3,15 +3,13 @@
 This module knows nothing of other scripts.
 """
 
-import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from vivavoce.models.kokoro.g2p.alphabet import plain_marks, tidy
+from vivavoce.models.kokoro.g2p.ipa import with_commands
 from vivavoce.text.runs import break_runs
-
-# hibari reads "[word](/sounds/)" as a command. A user's text must not give one.
-_LINK = re.compile(r"\]\s*\(")
 
 
 class _Reader(Protocol):
@@ -36,6 +34,9 @@ class EnglishFrontEnd:
 
         return cls(G2P(british=british))
 
-    def phonemize(self, text: str) -> str:
-        """Return the phonemes of English `text`, with its punctuation."""
-        return tidy(self.reader(break_runs(_LINK.sub("] (", plain_marks(text)))))
+    def phonemize(self, text: str, sounds: Sequence[str] = ()) -> str:
+        """Return the phonemes of English `text`, with its punctuation.
+
+        Each `ipa.SOUNDS` in it stands for the next of `sounds`, which are phonemes.
+        """
+        return tidy(self.reader(with_commands(break_runs(plain_marks(text)), sounds)))

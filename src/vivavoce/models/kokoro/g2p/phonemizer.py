@@ -12,10 +12,15 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from importlib.util import find_spec
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from vivavoce.errors import MissingDependency, Unsupported
 from vivavoce.models.kokoro.g2p.alphabet import keep_known, tidy
+from vivavoce.models.kokoro.g2p.ipa import Phonemes, marked, pieces, to_symbols
 from vivavoce.text.numbers.verbalize import verbalize
+
+if TYPE_CHECKING:  # needs the package `hibari`
+    from vivavoce.models.kokoro.g2p.english import EnglishFrontEnd
 
 FrontEnd = Callable[[str], str]
 
@@ -53,24 +58,43 @@ class Phonemizer:
     def __init__(self, *, british: bool = False) -> None:
         self._british = british
         self._front_ends: dict[str, FrontEnd] = {}
+        self._english: EnglishFrontEnd | None = None
 
     @property
     def languages(self) -> tuple[str, ...]:
         """The languages (ISO 639-1) whose packages are installed here."""
         return tuple(code for code, packages in _PACKAGES.items() if all(map(find_spec, packages)))
 
-    def phonemize(self, text: str, language: str) -> str:
+    def phonemize(self, text: str, language: str, phonemes: Phonemes = ()) -> str:
         """Return the phonemes of `text`, in Kokoro's symbols only.
 
         Numbers and symbols are put into words first. Latin words inside Japanese or Chinese are
-        read as English. Raises `Unsupported` for a language or script that no front end reads,
-        `MissingDependency` if the language's packages are absent.
+        read as English. Parts of `text` with `phonemes` of their own (IPA) are not read. Raises
+        `Unsupported` for a language or script that no front end reads, `MissingDependency` if the
+        language's packages are absent.
         """
-        front_end = self._front_end(language)
-        form = unicodedata.normalize("NFKC" if language in _SCRIPTS else "NFC", text)
-        spoken = verbalize(form, language)
-        _require_script(spoken, language)
-        return keep_known(front_end(spoken), text)
+        if not phonemes:
+            return keep_known(self._front_end(language)(_in_words(text, language)), text)
+        if language == "en":
+            variant = "en-GB" if self._british else "en"
+            written, sounds = marked(text, phonemes, lambda part: _in_words(part, "en"))
+            symbols = [to_symbols(ipa, variant) for ipa in sounds]
+            english = self._load_english().phonemize(written, symbols)
+            return keep_known(english, text)
+        out = ""
+        for part, ipa in pieces(text, phonemes):
+            read = to_symbols(ipa, language) if ipa else self.phonemize(part, language)
+            spaced = language in _SCRIPTS or part[:1].isspace()
+            out += (" " if spaced else "") + read + part[len(part.rstrip()) :]
+        return tidy(out)
+
+    def _load_english(self) -> "EnglishFrontEnd":
+        if self._english is None:
+            _require("en")
+            from vivavoce.models.kokoro.g2p.english import EnglishFrontEnd
+
+            self._english = EnglishFrontEnd.load(british=self._british)
+        return self._english
 
     def _front_end(self, language: str) -> FrontEnd:
         found = self._front_ends.get(language)
@@ -79,9 +103,7 @@ class Phonemizer:
     def _build(self, language: str) -> FrontEnd:
         _require(language)
         if language == "en":
-            from vivavoce.models.kokoro.g2p.english import EnglishFrontEnd
-
-            return EnglishFrontEnd.load(british=self._british).phonemize
+            return self._load_english().phonemize
         module = import_module(f"vivavoce.models.kokoro.g2p.{_MODULES[language]}")
         read: FrontEnd = module.phonemize
         return self._with_english(read) if language in ("ja", "zh") else read
@@ -97,6 +119,17 @@ class Phonemizer:
             return tidy(" ".join(part for part in [*out, read(text[at:])] if part))
 
         return mixed
+
+
+def _in_words(text: str, language: str) -> str:
+    """Return `text` with numbers and symbols in words.
+
+    Raises `Unsupported` for letters that the language's front end cannot read.
+    """
+    form = unicodedata.normalize("NFKC" if language in _SCRIPTS else "NFC", text)
+    spoken = verbalize(form, language)
+    _require_script(spoken, language)
+    return spoken
 
 
 def _require(language: str) -> None:

@@ -1,0 +1,51 @@
+"""Replace a file that several processes read and write."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from vivavoce.errors import DiskFull, SettingsError
+
+Stamp = tuple[int, int, int]  # differs whenever the file was replaced
+
+
+def replace_file(path: Path, contents: Callable[[], bytes], *, of: str) -> None:
+    """Replace the file atomically by `contents()`, which may read the old one.
+
+    The new file is also the lock for one writer at a time. `of` names what the file holds, in the
+    plural. Raises `SettingsError` and `DiskFull`, and the errors of `contents`.
+    """
+    new = path.with_name(f"{path.name}.new")
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError as error:
+        raise SettingsError(
+            f"{str(new)!r} exists, so another process changes the {of}: "
+            "try again, or remove it if none does"
+        ) from error
+    except OSError as error:
+        raise SettingsError(
+            f"cannot write {str(new)!r} ({error.strerror}): choose another data_dir"
+        ) from error
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(contents())
+            file.flush()
+            os.fsync(file.fileno())  # without it a power cut could leave an empty file
+        new.replace(path)
+    except OSError as error:
+        raise DiskFull(
+            f"cannot write {str(new)!r} ({error.strerror}): make room there. The {of} are unchanged"
+        ) from error
+    finally:
+        new.unlink(missing_ok=True)
+
+
+def stamp_of(path: Path) -> Stamp | None:
+    """Return the stamp of the file, or None if it cannot be seen."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns, status.st_size
