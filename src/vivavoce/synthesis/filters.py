@@ -16,6 +16,7 @@ class Filters:
     def __init__(self, in_rate_hz: int, out_rate_hz: int, *, speed: float, pitch: float) -> None:
         # Resampling by `pitch` changes pitch and pace together. The tempo makes up for the pace.
         tempo = min(max(speed / pitch, MIN_SPEED), MAX_SPEED)
+        self.change_nothing = tempo == pitch == 1.0 and in_rate_hz == out_rate_hz  # but volume
         self._tempo = Tempo(in_rate_hz, tempo)
         self._resampler = Resampler(round(in_rate_hz * pitch), out_rate_hz)
 
