@@ -40,7 +40,14 @@ def _reader(language: str) -> Callable[[Tracked], Tracked]:
 
 
 def say_as(text: str, kind: str, format: str | None, language: str) -> str | None:
-    return None
+    """Return `text` as SSML's `say-as` of that `kind` says it, None if it is not of that kind."""
+    if language == "en":
+        return None
+    if language in ("ja", "zh"):
+        from vivavoce.text.numbers.cjk.say_as import say_as as say
+    else:
+        from vivavoce.text.numbers.romance.say_as import say_as as say
+    return say(text, kind, format, language)
 
 
 def verbalize(text: str, language: str) -> str:

@@ -15,7 +15,7 @@ from vivavoce.text.numbers.romance.numerals import (
 from vivavoce.text.tracked import Piece, Tracked
 
 _ARITHMETIC = re.compile(
-    r"(?<![\w.,/-])\d[\d.,]*+(?:\s?[-–+×x*÷:/·]\s?\d[\d.,]*+)++\s?=\s?-?\d[\d.,]*+"
+    r"(?<![\w.,/-])\d[\d.,]*+(?:\s?[-–+×x*÷:/·]\s?\d[\d.,]*+){1,9}+\s?=\s?-?\d[\d.,]*+"
 )
 _OPERATORS = {"-": "minus", "–": "minus", "x": "times", "*": "times", "·": "times"}
 _TIMES = re.compile(r"(?<=\d)\s?[x*×]\s?(?=\d)|(?<=\d [mt])\s[x×]\s(?=\d)|(?<=[cm]m)\s[x×]\s(?=\d)")
