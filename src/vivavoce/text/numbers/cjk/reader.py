@@ -21,7 +21,7 @@ from vivavoce.text.tracked import Piece, Tracked
 _CJK = "\u3040-\u30ff\u3400-\u9fff々〇"
 _ADDRESS = re.compile(
     r"https?://[\w./?=&%#~+-]+|(?<![A-Za-z0-9.])www\.[A-Za-z0-9./_-]+"
-    r"|(?<![A-Za-z0-9._-])[A-Za-z0-9._+-]++@[A-Za-z0-9-]++(?:\.[A-Za-z0-9-]++)+"
+    r"|(?<![A-Za-z0-9._+-])[A-Za-z0-9._+-]++@[A-Za-z0-9-]++(?:\.[A-Za-z0-9-]++)+"
     r"|(?<![A-Za-z0-9._-])[A-Za-z][A-Za-z0-9_-]*+(?:\.[A-Za-z0-9_-]++)*?\.(?:com|org|net|jp|cn|io|dev|app|ai)(?![A-Za-z0-9])"
 )
 _DATE = re.compile(r"(?<![\w-])(\d{4})([-/.])(\d{1,2})\2(\d{1,2})(?!\d)", re.ASCII)

@@ -35,7 +35,7 @@ def read_days(text: Tracked, lang: Language) -> Tracked:
     months = {month: month for month in lang["months"]} | lang["month_abbreviations"]
 
     def full(name: str, names: dict[str, str]) -> str:
-        return names.get(name) or names[name.lower()]
+        return names.get(name.lower()) or names[name.upper()]
 
     text = text.sub(
         lang.patterns["days"],

@@ -96,6 +96,7 @@ def _word_patterns(
     words: Mapping[str, Any], lists: Mapping[str, frozenset[str]]
 ) -> dict[str, re.Pattern[str]]:
     months, days = alternatives(words["months"]), alternatives(words["days"])
+    long_days = alternatives(day for day in words["days"] if len(day) > 1)
     short_months = alternatives(words["month_abbreviations"])
     link = words["month_link"]
     products = lists["version_words"] | COMMON["products"]
@@ -110,7 +111,7 @@ def _word_patterns(
         ),
         "days": re.compile(
             rf"(?<![\w-])({days})\.?\s?[-–—]\s?({days})(?![\w-])\.?"
-            rf"|(?<!\w)({days})\.(?=\s\d)",
+            rf"|(?<!\w)({long_days})\.(?=\s\d)",
             re.IGNORECASE,
         ),
         "months": re.compile(
@@ -140,7 +141,7 @@ def _word_patterns(
         "century": re.compile(
             rf"(?<!\w)(?:((?i:{named('roman_ordinal')}))|((?i:{named('roman_cardinal')}))) {romans}"
         ),
-        "roman_before": re.compile(rf"(?<!\w){romans}(?= ((?i:{named('after_roman')}))\b)"),
+        "roman_before": re.compile(rf"(?<!\w)(?<!\b[A-Z] ){romans}(?= ((?i:{named('after_roman')}))\b)"),
         "regnal": re.compile(rf"(?<!\w)({named('regnal')}) ([IVX]+)(?![\w'’])"),
         "symbol": re.compile(alternatives(words["symbols"])),
     }

@@ -18,14 +18,14 @@ _CLUSTERS = re.compile("[bcdfghjklmnpqrstvwxz]+")
 
 def read_capitals(text: Tracked, lang: Language) -> Tracked:
     """Spell initialisms, with spaces between the letters. Capitals that read as a word stay."""
+    sounds = COMMON["interjections"]
+    text = text.sub(
+        _NO_VOWEL, lambda m: m[0] if m[0].lower() in sounds else " ".join(m[0].upper())
+    )
+    text = text.sub(_SINGLE, lambda m: m[0] if m[0] in lang["one_letter_words"] else m[0].upper())
     text = text.sub(_INITIALS, lambda m: _initials(m, lang)).sub(_INITIAL, r"\1")
     text = text.sub(_RUN, lambda m: _shouted(m[0], lang))
-    text = text.sub(_CAPITALS, lambda m: m[0] if _reads_as_word(m[0], lang) else " ".join(m[0]))
-    text = text.sub(
-        _NO_VOWEL,
-        lambda m: m[0] if m[0].lower() in COMMON["interjections"] else " ".join(m[0].upper()),
-    )
-    return text.sub(_SINGLE, lambda m: m[0] if m[0] in lang["one_letter_words"] else m[0].upper())
+    return text.sub(_CAPITALS, lambda m: m[0] if _reads_as_word(m[0], lang) else " ".join(m[0]))
 
 
 def _initials(match: re.Match[str], lang: Language) -> str:
