@@ -79,7 +79,11 @@ def _day_and_month(match: re.Match[str], lang: Language) -> str:
 
 
 def _short_month(match: re.Match[str], lang: Language) -> str:
-    return f"{lang['month_link']}{lang['month_abbreviations'][match[1].lower()]}"
+    month = lang["month_abbreviations"][(match[1] or match[2]).lower()]
+    if match[2]:
+        link = lang["month_link"]
+        return f"{month} {link}"
+    return f"{lang['month_link']}{month}"
 
 
 def read_times(text: Tracked, lang: Language) -> Tracked:
