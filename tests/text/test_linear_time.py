@@ -25,6 +25,8 @@ import vivavoce.text
 from vivavoce.models.kokoro.g2p.romance.rules import RuleTable
 from vivavoce.text.detect import detect, speakable_share
 from vivavoce.text.normalize import normalize
+from vivavoce.text.numbers.cjk import language as cjk
+from vivavoce.text.numbers.romance import language as romance
 from vivavoce.text.numbers.verbalize import LANGUAGES, verbalize
 from vivavoce.text.split import split, weighted_length
 from vivavoce.text.visemes import words
@@ -99,9 +101,20 @@ def written(module: ModuleType) -> Iterator[tuple[str, str]]:
                     )  # a constant, or made of the module's constants
 
 
+def of_tables() -> Iterator[tuple[str, re.Pattern[str]]]:
+    """Yield the patterns that contain words of a language's table."""
+    for package in (romance, cjk):
+        for code in package.LANGUAGES:
+            for name, pattern in package.language(code).patterns.items():
+                yield f"{code} {name}", pattern
+
+
 def searches() -> dict[str, Callable[[str], object]]:
     """How each pattern goes through a text, by the module's name and the pattern."""
-    found: dict[str, Callable[[str], object]] = {}
+    found: dict[str, Callable[[str], object]] = {
+        f"tables: {name} {pattern.pattern}": partial(pattern.sub, "")
+        for name, pattern in of_tables()
+    }
     known = set[re.Pattern[str]]()
     for module in (*modules(vivavoce.text), *modules(vivavoce.models.kokoro.g2p)):
         name = module.__name__.rpartition(".")[2]

@@ -47,6 +47,13 @@ def test_replacement_in_the_middle(new: str) -> None:
     assert (text.span(0, 1), text.span(len(text) - 1)) == ((0, 1), (3, 4))
 
 
+def test_insertion_into_a_replacement_keeps_spans_in_order() -> None:
+    text = Tracked.of("a.b").sub(re.compile("a.b"), "one2three").sub(re.compile(r"(?<=e)"), " ")
+    assert text.text == "one 2thre e "
+    assert list(text.starts) == sorted(text.starts)
+    assert list(text.ends) == sorted(text.ends)
+
+
 @given(st.text("ab1 é", max_size=30), PATTERNS, st.text("abc ", max_size=4))
 def test_sub_equals_that_of_re_and_spans_stay_in_order(text: str, pattern: str, new: str) -> None:
     compiled = re.compile(pattern)

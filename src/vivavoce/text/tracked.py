@@ -103,11 +103,14 @@ class Tracked:
     def span(self, start: int = 0, end: int | None = None) -> tuple[int, int]:
         """Return the author's span of the characters `start` to `end`.
 
-        An empty range has an empty span, at the place where it stands.
+        An empty range has an empty span, at the place where it stands. Inside a replacement it
+        has that of the replacement.
         """
         end = len(self.text) if end is None else end
         if start < end:
             return self.starts[start], self.ends[end - 1]
+        if 0 < start < len(self.text) and self.ends[start - 1] > self.starts[start]:
+            return self.starts[start], self.ends[start - 1]
         at = self.ends[start - 1] if start else (self.starts[0] if self.starts else 0)
         return at, at
 

@@ -55,7 +55,7 @@ def language(code: str) -> Language:
                 r"(\d{3,}(?:[- ]\d+)*+(?:[或和及、]\d{3,6}(?!\d))*+)(?![\d.年円元米%])"
             ),
             "days": re.compile(
-                rf"(?<![\w-])({days})[-–—~〜]({days})(?=[はにのも、。，\s(:上营休]|\Z)"
+                rf"(?<![\w-])({days})[-–—~〜]({days})(?=[はにのも、。，\s()（）:上营休]|\Z)"
             ),
             "score": re.compile(
                 rf"((?:{_any(words['score_before'])})[^\d，。、]{{0,4}}{digits})[-–]({digits})(?![\d-])"

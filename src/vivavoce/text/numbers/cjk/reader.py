@@ -21,22 +21,24 @@ from vivavoce.text.tracked import Piece, Tracked
 _CJK = "\u3040-\u30ff\u3400-\u9fff々〇"
 _ADDRESS = re.compile(
     r"https?://[\w./?=&%#~+-]+|(?<![A-Za-z0-9.])www\.[A-Za-z0-9./_-]+"
-    r"|(?<![A-Za-z0-9._-])[A-Za-z0-9._+-]++@[A-Za-z0-9-]++(?:\.[A-Za-z0-9-]++)+"
+    r"|(?<![A-Za-z0-9._+-])[A-Za-z0-9._+-]++@[A-Za-z0-9-]++(?:\.[A-Za-z0-9-]++)+"
     r"|(?<![A-Za-z0-9._-])[A-Za-z][A-Za-z0-9_-]*+(?:\.[A-Za-z0-9_-]++)*?\.(?:com|org|net|jp|cn|io|dev|app|ai)(?![A-Za-z0-9])"
 )
 _DATE = re.compile(r"(?<![\w-])(\d{4})([-/.])(\d{1,2})\2(\d{1,2})(?!\d)", re.ASCII)
 _MONTH_DAY = re.compile(
     r"(?<![\d./-])(1[0-2]|0?[1-9])/([12]\d|3[01]|0?[1-9])(?![\d./-])(?=(\s?\([月火水木金土日]\))?)"
 )
-_YEARS = re.compile(r"(?<![\d.])(\d{4})(?:年?\s?[-–—~〜至到]\s?(\d{4}))?(?=年)")
+_YEARS = re.compile(
+    r"(?<![\d.])(?!\d00年(?:前|后|来|历史|的历史))(1\d{3}|20\d\d)(?:年?\s?[-–—~〜至到]\s?(\d{4}))?(?=年|赛季|学年|财年)"
+)
 _TIME = re.compile(
-    r"(?:([AaPp])[Mm]\s?)?(?<![\d:])([01]?\d|2[0-4])[:：]([0-5]\d)(?:[:：]([0-5]\d))?(?!\d)(?:\s?([AaPp])[Mm](?![A-Za-z]))?"
+    r"(?:([AaPp])[Mm]\s?)?(?<!\d)(?<!\d[:：])([01]?\d|2[0-4])[:：]([0-5]\d)(?:[:：]([0-5]\d))?(?!\d)(?:\s?([AaPp])[Mm](?![A-Za-z]))?"
 )
 _TO = re.compile(
     r"(?<=[\d時分点秒日月年%℃°])\s?[-–—~〜～]\s?(?=-?\d)|(?<=[\u4e00-\u9fff])\s?[~〜～]\s?(?=\d)"
 )
 _ARITHMETIC = re.compile(
-    r"(?<![\w.,/-])\d[\d.,]*+(?:\s?[-–+×x*÷]\s?\d[\d.,]*+)++(?=\s?=)", re.ASCII
+    r"(?<![\w.,/-])\d[\d.,]*+(?:\s?[-–+×x*÷]\s?\d[\d.,]*+){1,9}+(?=\s?=)", re.ASCII
 )
 _PRODUCT = re.compile(r"(?<=\d)\s?[x*]\s?(?=\d)")
 _RATIO = re.compile(r"(?<![\d:：])(\d{1,3})[:：](\d{1,3})(?![\d:：])")
@@ -47,7 +49,7 @@ _PRICE = re.compile(
 _FRACTION = re.compile(r"(?<![\d/])(?:(\d{1,3})(?: |と|又))?(\d{1,12})/(\d{1,12})(?![\d/])")
 _GROUPS = re.compile(
     r"\+?(?<![\d.,])\d+(?:[-–]\d+){2,}|\+\d++(?:[ -]\d++)++|(?<![\d-])0\d{2,3}-\d{7,8}(?!\d)"
-    r"|(?<=〒)\s?\d{3}-\d{4}|(?<![\d.,])1[3-9]\d{9}(?!\d)"
+    r"|(?<!\d)0\d{1,3}\(\d{2,4}\)\d{4}(?!\d)|\(0\d{2,3}\)\s?\d{7,8}(?!\d)|(?<=〒)\s?\d{3}-\d{4}|(?<![\d.,])1[3-9]\d{9}(?!\d)"
 )
 _CODE = re.compile(
     r"(?<=[A-Z])-?(\d{3,})(?![\d.])|(?<![\d.])(\d{3,4})(?=室|号房|教室)|(?<!\d)[0-9][05](?=后(?!来|面|的|天))"
@@ -243,6 +245,8 @@ def _fraction(match: re.Match[str], lang: Language) -> str:
     whole, top, bottom = match.groups()
     if (whole, top, bottom) == (None, "24", "7"):
         return str(lang["around_the_clock"])
+    if int(top) > int(bottom) and not whole:  # not a part of one: blood pressure
+        return f"{cardinal(int(top), lang.code)}{lang['pause']}{cardinal(int(bottom), lang.code)}"
     start = cardinal(int(whole), lang.code) + lang["mixed"] if whole else ""
     return f"{start}{cardinal(int(bottom), lang.code)}{lang['over']}{cardinal(int(top), lang.code)}"
 
@@ -282,7 +286,7 @@ def _letters(text: Tracked, lang: Language) -> Tracked:
     if names:
         text = text.sub(_LAUGH, "").sub(_SINGLE, spelled)
     text = text.sub(_CAPITALS, spelled)
-    text = text.sub(_BETWEEN, "、" if names else "，")
+    text = text.sub(_BETWEEN, lang["pause"])
     return text.sub(_OTHER, _leftover).sub(_SPACES, " ")
 
 

@@ -15,9 +15,10 @@ from vivavoce.text.numbers.romance.numerals import (
 from vivavoce.text.tracked import Piece, Tracked
 
 _ARITHMETIC = re.compile(
-    r"(?<![\w.,/-])\d[\d.,]*+(?:\s?[-–+×x*÷:/·]\s?\d[\d.,]*+)++\s?=\s?-?\d[\d.,]*+"
+    r"(?<![\w.,/-])\d[\d.,]*+(?:\s?[-–+×x*÷:/·]\s?\d[\d.,]*+){1,9}+\s?=\s?-?\d[\d.,]*+"
 )
-_OPERATORS = {"-": "minus", "–": "minus", "x": "times", "*": "times", "·": "times"}
+_OPERATORS = {":": "÷", "x": "×", "*": "×", "·": "×"}
+_RATE = re.compile(r"(?:(?<=\d[lL])|(?<=\d [lL])|(?<=kWh))/(?=\d)")
 _TIMES = re.compile(r"(?<=\d)\s?[x*×]\s?(?=\d)|(?<=\d [mt])\s[x×]\s(?=\d)|(?<=[cm]m)\s[x×]\s(?=\d)")
 _RANGE = re.compile(
     r"(?:(?<=[\d%€$£°])|(?<=\d[hHk])|(?<=\d [hH])|(?<=°C))(?:\s[–-]\s|[–—-])(?=-?[$€£]?\d|R\$)"
@@ -33,7 +34,8 @@ _OUT_OF = frozenset((10, 20, 30, 100))
 
 def read_ranges(text: Tracked, lang: Language) -> Tracked:
     """Return the text with sums in words, and with words for the dash between two numbers."""
-    text = text.sub(_LEADING_POINT, "0,").sub(_OVER, f" {lang['over']} ")
+    text = text.sub(_LEADING_POINT, "0,").sub(_RATE, f" {lang['per']} ")
+    text = text.sub(_OVER, f" {lang['over']} ")
     text = text.sub(_ARITHMETIC, lambda m: _arithmetic(m[0], lang))
     text = text.sub(_TIMES, f" {lang['times']} ")
     return text.sub(_RANGE, f" {lang['to']} ")
@@ -42,9 +44,9 @@ def read_ranges(text: Tracked, lang: Language) -> Tracked:
 def _arithmetic(written: str, lang: Language) -> str:
     def operator(match: re.Match[str]) -> str:
         sign = match[1]
-        key = _OPERATORS.get(sign)
-        name = lang["symbols"].get("÷" if sign == ":" else sign) or lang["over"]
-        return f" {lang[key] if key else name} "
+        if sign in "-–":
+            return f" {lang['minus']} "
+        return f" {lang['symbols'].get(_OPERATORS.get(sign, sign)) or lang['over']} "
 
     left, _, right = written.partition("=")
     left = re.sub(r"(?<=\d)\s?([-–+×x*÷:/·])\s?(?=\d)", operator, left)
@@ -231,6 +233,10 @@ def _counted(match: re.Match[str], lang: Language) -> list[Piece]:
         if before and before[1].lower() in lang.lists["feminine_articles"]:
             spoken = agreeing(spoken, "la" if lang.code != "fr" else "heure", lang)
         return [(spoken, 1)] if noun is None else [(spoken, 1), " ", (noun, 2)]
+    if noun in lang["magnitudes"]:  # "2 mil pessoas" agrees with what is counted
+        after = re.match(r"\s([^\W\d_]+)", match.string[match.end() : match.end() + 20])
+        counts = lang.code in ("es", "pt") and noun == "mil" and after
+        return [(agreeing(spoken, after[1] if counts and after else "", lang), 1), " ", (noun, 2)]
     if re.search("[.,]", written) and lang["decimal"] in spoken:
         return [(spoken, 1), " ", (noun, 2)]
     spoken = agreeing(spoken, noun, lang)

@@ -35,7 +35,7 @@ def read_days(text: Tracked, lang: Language) -> Tracked:
     months = {month: month for month in lang["months"]} | lang["month_abbreviations"]
 
     def full(name: str, names: dict[str, str]) -> str:
-        return names.get(name) or names[name.lower()]
+        return names.get(name.lower()) or names[name.upper()]
 
     text = text.sub(
         lang.patterns["days"],
@@ -79,7 +79,11 @@ def _day_and_month(match: re.Match[str], lang: Language) -> str:
 
 
 def _short_month(match: re.Match[str], lang: Language) -> str:
-    return f"{lang['month_link']}{lang['month_abbreviations'][match[1].lower()]}"
+    month = lang["month_abbreviations"][(match[1] or match[2]).lower()]
+    if match[2]:
+        link = lang["month_link"]
+        return f"{month} {link}"
+    return f"{lang['month_link']}{month}"
 
 
 def read_times(text: Tracked, lang: Language) -> Tracked:

@@ -17,12 +17,16 @@ _VERSION = re.compile(
 )
 _V = re.compile(r"(?<![\w.,/-])v\.? ?(?=\d)")
 _NATIONAL = {
-    "es": r"[6-9]\d\d \d{3} \d{3}|[89]\d \d{3} \d\d \d\d|[6-9]\d\d \d\d \d\d \d\d",
-    "fr": r"0\d(?:[ .-]\d\d){4}|08\d\d \d{3} \d{3}",
-    "it": r"0\d{1,3}[ .-]\d{5,8}|3\d\d[ .-]\d{3} ?\d{4}|800[ .-]\d{3}[ .-]?\d{3}",
-    "pt": r"(?!1[5-9]\d\d|20\d\d)\d{4,5}-\d{4}|\d{4,5}-\d{3}|\d{3}\.\d{3}\.\d{3}-\d\d"
-    r"|0\d00 \d{3} ?\d{4}|\d\d\.\d{3}\.\d{3}/\d{4}-\d\d|9\d\d \d{3} \d{3}|[1-9]\d 9?\d{4}-\d{4}",
+    "es": re.compile(r"[6-9]\d\d \d{3} \d{3}|[89]\d \d{3} \d\d \d\d|[6-9]\d\d \d\d \d\d \d\d"),
+    "fr": re.compile(r"0\d(?:[ .-]\d\d){4}|08\d\d \d{3} \d{3}"),
+    "it": re.compile(r"0\d{1,3}[ .-]\d{5,8}|3\d\d[ .-]\d{3} ?\d{4}|800[ .-]\d{3}[ .-]?\d{3}"),
+    "pt": re.compile(
+        r"(?!1[5-9]\d\d|20\d\d)\d{4,5}-\d{4}|\d{4,5}-\d{3}|\d{3}\.\d{3}\.\d{3}-\d\d"
+        r"|0\d00 \d{3} ?\d{4}|\d\d\.\d{3}\.\d{3}/\d{4}-\d\d|9\d\d \d{3} \d{3}"
+        r"|[1-9]\d 9?\d{4}-\d{4}"
+    ),
 }
+_AMOUNT_OF = re.compile(r"(?i)(?<!\w)(?:d[aei])\s+\Z|n[uú]m\w+s\s+\Z")
 
 
 def read_identifiers(text: Tracked, lang: Language) -> Tracked:
@@ -56,7 +60,7 @@ def spoken_groups(written: str, lang: Language) -> str:
 
 def _groups(match: re.Match[str], lang: Language) -> str:
     written = match[0]
-    national = re.fullmatch(_NATIONAL[lang.code], written)
+    national = _NATIONAL[lang.code].fullmatch(written)
     after = match.string[match.end() : match.end() + 2]
     if national and not (" " in written and re.match(r"\s[a-z€$%]", after)):
         return spoken_groups(written, lang)
@@ -67,10 +71,9 @@ def _groups(match: re.Match[str], lang: Language) -> str:
 def _named(match: re.Match[str], lang: Language, *, letter: bool) -> str | list[Piece]:
     """Return a number after the word that says it is read digit by digit."""
     name, number = match[1], match[2]
-    money = re.search(rf"(?i)(?<!\w)(?:de|di|da)\s+\Z|{re.escape(lang['number'])}s\Z", name)
     if (
         not _long(number, 4)
-        or money
+        or _AMOUNT_OF.search(name)
         or re.fullmatch(r"(?:\d+[/]\d+[/]\d+|\d{1,3}(?:\.\d{3})+)", number)
     ):
         return match[0]

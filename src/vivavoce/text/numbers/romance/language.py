@@ -20,11 +20,9 @@ COMMON = {
 _SPACE = "[ \u00a0\u202f]"
 _LISTS = (
     "acronyms", "after_roman", "calls", "feminine", "feminine_articles", "identifiers",
-    "masculine", "not_nouns", "regnal", "roman_cardinal", "roman_ordinal", "short_words",
+    "masculine", "not_nouns", "per_words", "regnal", "roman_cardinal", "roman_ordinal", "short_words",
     "version_words",
 )  # fmt: skip
-_NO_STOP = ("abbreviations_before_words", "abbreviations_before_names")
-_BEFORE_NUMBER = "abbreviations_before_numbers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +32,7 @@ class Language:
     code: str
     table: Mapping[str, Any]
     lists: Mapping[str, frozenset[str]]
-    abbreviations: Mapping[str, str | list[str]]  # of two, one before feminine names
+    abbreviations: Mapping[str, Mapping[str, Any]]  # by section. Of two, one before feminine names
     patterns: Mapping[str, re.Pattern[str]]
 
     def __getitem__(self, key: str) -> Any:
@@ -50,13 +48,15 @@ def language(code: str) -> Language:
     """Return the language with this code, one of `LANGUAGES`."""
     words = table(code)
     lists = {key: frozenset(words[key].split()) for key in _LISTS}
-    short_forms = {
-        variant: spoken
-        for section in ("abbreviations", *_NO_STOP, _BEFORE_NUMBER)
-        for written, spoken in words[section].items()
-        for variant in _variants(written)
+    abbreviations = {
+        section: {
+            variant.replace(" ", ""): spoken
+            for written, spoken in words[section].items()
+            for variant in _variants(written)
+        }
+        for section in words
+        if section.startswith("abbreviations")
     }
-    abbreviations = {written.replace(" ", ""): spoken for written, spoken in short_forms.items()}
     return Language(
         code, words, lists, abbreviations, _number_patterns(words) | _word_patterns(words, lists)
     )
@@ -99,6 +99,7 @@ def _word_patterns(
     words: Mapping[str, Any], lists: Mapping[str, frozenset[str]]
 ) -> dict[str, re.Pattern[str]]:
     months, days = alternatives(words["months"]), alternatives(words["days"])
+    long_days = alternatives(day for day in words["days"] if len(day) > 1)
     short_months = alternatives(words["month_abbreviations"])
     link = words["month_link"]
     products = lists["version_words"] | COMMON["products"]
@@ -108,12 +109,10 @@ def _word_patterns(
         return alternatives(lists[key]) or r"(?!)"
 
     return {
-        "abbreviation": re.compile(
-            rf"(?<![\w.])(?<!\b[BCDF-NP-Z] )(?:{_short_forms(words)})(?!\w)"
-        ),
+        "abbreviation": re.compile(rf"(?<![\w.])(?:{_short_forms(words)})(?!\w)"),
         "days": re.compile(
             rf"(?<![\w-])({days})\.?\s?[-–—]\s?({days})(?![\w-])\.?"
-            rf"|(?<!\w)({days})\.(?=\s\d)",
+            rf"|(?<!\w)({long_days})\.(?=\s[\da-zà-ÿ(])",
             re.IGNORECASE,
         ),
         "months": re.compile(
@@ -121,7 +120,8 @@ def _word_patterns(
             re.IGNORECASE,
         ),
         "short_month": re.compile(
-            rf"(?<=\d )(?:{link})?({short_months})(?:\.|(?=,? (?:de )?\d{{4}}))(?!\w)",
+            rf"(?<=\d )(?:{link})?({short_months})(?:\.|(?=,? (?:de )?\d{{4}}))(?!\w)"
+            rf"|(?<!\w)({short_months})\.?/(?=\d{{4}}(?!\d))",
             re.IGNORECASE,
         ),
         "first_day": re.compile(
@@ -143,8 +143,11 @@ def _word_patterns(
         "century": re.compile(
             rf"(?<!\w)(?:((?i:{named('roman_ordinal')}))|((?i:{named('roman_cardinal')}))) {romans}"
         ),
-        "roman_before": re.compile(rf"(?<!\w){romans}(?= ((?i:{named('after_roman')}))\b)"),
+        "roman_before": re.compile(
+            rf"(?<!\w)(?<!\b[A-Z] ){romans}(?= ((?i:{named('after_roman')}))\b)"
+        ),
         "regnal": re.compile(rf"(?<!\w)({named('regnal')}) ([IVX]+)(?![\w'’])"),
+        "rate": re.compile(rf"/{_SPACE}?(?=(?:{named('per_words')})(?!\w))"),
         "symbol": re.compile(alternatives(words["symbols"])),
     }
 
@@ -156,21 +159,21 @@ def _variants(written: str) -> set[str]:
 
 
 def _short_forms(words: Mapping[str, Any]) -> str:
-    """Return the pattern of all abbreviations, each where it is one."""
-    following = {
-        "abbreviations": "",
-        "abbreviations_before_words": "",
-        "abbreviations_before_names": (
-            rf"(?={_SPACE}*(?:(?:d[aeiou]s?|du|della|dei|el|las?|los)\s(?:las?\s)?)?[A-ZÀ-Ý])"
-        ),
-        _BEFORE_NUMBER: rf"(?={_SPACE}*(?:\d|[IVXLC]+\b))",
+    """Return the pattern of all abbreviations, each where it is one, in groups by section."""
+    name = rf"{_SPACE}*(?:(?:d[aeiou]s?|du|della|dei|el|las?|los)\s(?:las?\s)?)?[A-ZÀ-Ý]"
+    around = {
+        "abbreviations_before_numbers": ("", rf"(?={_SPACE}*(?:\d|[IVXLC]+\b))"),
+        "abbreviations_after_romans": (r"(?:(?<=[IVX] )|(?<=[IVX]e ))", ""),
+        "abbreviations": ("", ""),
+        "abbreviations_before_names": (r"(?<!\b[BCDF-NP-Z] )", rf"(?={name})"),
+        "abbreviations_before_words": ("", ""),
     }
     return "|".join(
-        "(?:{}){}".format(
-            alternatives({each for key in words[section] for each in _variants(key)}).replace(
-                r"\ ", rf"{_SPACE}?"
-            ),
-            after,
-        )
-        for section, after in following.items()
+        f"(?P<{section}>{before}(?:{_written(words[section])}){after})"
+        for section, (before, after) in around.items()
     )
+
+
+def _written(section: Mapping[str, Any]) -> str:
+    keys = {variant for key in section for variant in _variants(key)}
+    return alternatives(keys).replace(r"\ ", f"{_SPACE}?")

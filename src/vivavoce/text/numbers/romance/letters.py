@@ -16,16 +16,18 @@ _NAMES = re.compile(r"(?<![\w'’])[A-ZÑ](?: [A-ZÑ](?![\w'’]))*+(?![\w'’])
 _CLUSTERS = re.compile("[bcdfghjklmnpqrstvwxz]+")
 
 
+def read_initials(text: Tracked, lang: Language) -> Tracked:
+    return text.sub(_INITIALS, lambda m: _initials(m, lang))
+
+
 def read_capitals(text: Tracked, lang: Language) -> Tracked:
     """Spell initialisms, with spaces between the letters. Capitals that read as a word stay."""
-    text = text.sub(_INITIALS, lambda m: _initials(m, lang)).sub(_INITIAL, r"\1")
+    sounds = COMMON["interjections"]
+    text = text.sub(_NO_VOWEL, lambda m: m[0] if m[0].lower() in sounds else " ".join(m[0].upper()))
+    text = text.sub(_SINGLE, lambda m: m[0] if m[0] in lang["one_letter_words"] else m[0].upper())
+    text = text.sub(_INITIAL, r"\1")
     text = text.sub(_RUN, lambda m: _shouted(m[0], lang))
-    text = text.sub(_CAPITALS, lambda m: m[0] if _reads_as_word(m[0], lang) else " ".join(m[0]))
-    text = text.sub(
-        _NO_VOWEL,
-        lambda m: m[0] if m[0].lower() in COMMON["interjections"] else " ".join(m[0].upper()),
-    )
-    return text.sub(_SINGLE, lambda m: m[0] if m[0] in lang["one_letter_words"] else m[0].upper())
+    return text.sub(_CAPITALS, lambda m: m[0] if _reads_as_word(m[0], lang) else " ".join(m[0]))
 
 
 def _initials(match: re.Match[str], lang: Language) -> str:
@@ -37,11 +39,12 @@ def _initials(match: re.Match[str], lang: Language) -> str:
 
 def _shouted(run: str, lang: Language) -> str:
     """Return a run of capitals in lower case if it is words, not a row of initialisms."""
-    words = re.findall(r"[^\W\d_]+", run)
+    words = [word for word in re.findall(r"[^\W\d_]+", run) if len(word) > 1]
     plain = [word for word in words if word not in lang.lists["acronyms"]]
     long = [word for word in plain if len(word) > 3 and _reads_as_word(word, lang)]
-    short = [word for word in plain if word.lower() in lang.lists["short_words"] and len(word) > 1]
-    if 2 * (len(long) + len(short)) < len(words) or (not long and len(short) < 2):
+    short = [word for word in plain if word.lower() in lang.lists["short_words"]]
+    said = len(long) + len(short)
+    if len(words) < 2 or 2 * said < len(words) or (not long and said < 2):
         return run
     return re.sub(
         r"[^\W\d_]+",

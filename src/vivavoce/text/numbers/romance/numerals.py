@@ -12,15 +12,19 @@ _ROMAN = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
 _VALID_ROMAN = re.compile(r"C{0,3}(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})")
 _FEMININE = {
     "es": (
-        (r"\bveinti(?:ún|uno)\b", "veintiuna"),
-        (r"\buno?$", "una"),
-        (r"ientos\b", "ientas"),
+        (re.compile(r"\bveinti(?:ún|uno)\b"), "veintiuna"),
+        (re.compile(r"\buno?$"), "una"),
+        (re.compile(r"ientos\b"), "ientas"),
     ),
-    "fr": ((r"\bun$", "une"),),
-    "it": ((r"^uno$", "una"),),
-    "pt": ((r"\bum$", "uma"), (r"\bdois\b", "duas"), (r"entos\b", "entas")),
-}  # fmt: skip
-_MASCULINE = {"es": ((r"veintiuno$", "veintiún"), (r"\buno$", "un")), "it": ((r"^uno$", "un"),)}
+    "fr": ((re.compile(r"\bun$"), "une"),),
+    "it": ((re.compile(r"^uno$"), "una"),),
+    "pt": (
+        (re.compile(r"\bum$"), "uma"),
+        (re.compile(r"\bdois\b"), "duas"),
+        (re.compile(r"entos\b"), "entas"),
+    ),
+}
+_MASCULINE = {"es": ((re.compile(r"veintiuno$"), "veintiún"), (re.compile(r"\buno$"), "un"))}
 _MILLIONS = re.compile(r"(?:.*\b(?:mill|milh|bilh)\w+)?")
 
 
@@ -33,6 +37,8 @@ def cardinal(number: int, lang: Language) -> str:
     spoken = _numeral(number, lang["numerals"], "cardinal")
     if lang.code == "es":
         spoken = spoken.replace("veintiuno mil", "veintiún mil").replace("y uno mil", "y un mil")
+    elif lang.code == "it" and spoken.endswith("tre") and number > 3:
+        spoken = spoken[:-1] + "é"
     return spoken
 
 
@@ -102,7 +108,7 @@ def agreeing(spoken: str, noun: str, lang: Language) -> str:
     at = _MILLIONS.match(spoken).end()  # type: ignore[union-attr]  # it matches the empty text
     head, tail = spoken[:at], spoken[at:]
     for pattern, form in (_FEMININE if feminine else _MASCULINE).get(lang.code, ()):
-        tail = re.sub(pattern, form, tail)
+        tail = pattern.sub(form, tail)
     return head + tail
 
 

@@ -93,7 +93,7 @@ def _ordinal(match: re.Match[str], lang: Language) -> str:
             return match[0]
         return ordinal(value, lang, feminine=letters[0] == "a", plural=len(letters) > 1)
     if sign in ("º", "°") and not _ranks(value, match, sign, lang):
-        return " ".join(counted(number, lang["units"]["°"], lang))
+        return match[0] if sign == "°" else " ".join(counted(number, lang["units"]["°"], lang))
     if sign:
         return ordinal(value, lang, feminine=sign == "ª", plural=bool(plural))
     if lang.code == "es" and ending in ("er", "ro", "ra", "do", "da", "to", "ta"):

@@ -13,7 +13,7 @@ from vivavoce.text.numbers.romance.amounts import (
 from vivavoce.text.numbers.romance.dates import read_dates, read_days, read_times
 from vivavoce.text.numbers.romance.identifiers import read_identifiers
 from vivavoce.text.numbers.romance.language import Language, language
-from vivavoce.text.numbers.romance.letters import read_capitals
+from vivavoce.text.numbers.romance.letters import read_capitals, read_initials
 from vivavoce.text.numbers.romance.ordinals import read_ordinals, read_romans
 from vivavoce.text.numbers.romance.symbols import (
     read_abbreviations,
@@ -50,7 +50,7 @@ def read_romance(text: Tracked, code: str) -> Tracked:
             text = step(text, lang)
     text = read_romans(text, lang)
     text = read_numbers(text, lang)
-    return tidy(read_capitals(read_symbols(text, lang), lang))
+    return tidy(read_capitals(read_symbols(read_initials(text, lang), lang), lang))
 
 
 def _plain(text: Tracked) -> Tracked:

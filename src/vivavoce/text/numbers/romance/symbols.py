@@ -13,6 +13,7 @@ _ADDRESS = re.compile(
 )
 _ESCAPE = re.compile(r"(?<=\w)%[0-9A-F]{2}(?=\w)")
 _STOP = re.compile(r"\s*\Z|\s+[A-ZÀ-Ý¿¡«\"“(]")
+_MAY_END = ("abbreviations", "abbreviations_after_romans")
 _GREEK = re.compile(r"(?<![\u0370-\u03ff])[Α-Ωα-ω](?![\u0370-\u03ff])")
 _SHARP = re.compile(r"(?<![\w])([A-G])#(?!\w)")
 _HASH = re.compile(r"#\s?(?=\d)")
@@ -35,25 +36,24 @@ def read_addresses(text: Tracked, lang: Language) -> Tracked:
 
 
 def read_abbreviations(text: Tracked, lang: Language) -> Tracked:
-    ending = {key.replace(" ", "") for key in lang["abbreviations"]}
+    return text.sub(lang.patterns["abbreviation"], lambda m: _abbreviation(m, lang))
 
-    def spoken(match: re.Match[str]) -> str:
-        written = re.sub(r"\s", "", match[0])
-        may_end = written in ending and written.endswith(".")
-        ends = may_end and _STOP.match(match.string, match.end())
-        full = lang.abbreviations[written]
-        if isinstance(full, list):
-            name = re.match(r"\s*(\w+)", match.string[match.end() : match.end() + 30])
-            full = full[bool(name and is_feminine(name[1], lang))]
-        return full + ("." if ends else "")
 
-    return text.sub(lang.patterns["abbreviation"], spoken)
+def _abbreviation(match: re.Match[str], lang: Language) -> str:
+    section = match.lastgroup or ""
+    full = lang.abbreviations[section][re.sub(r"\s", "", match[0])]
+    if isinstance(full, list):
+        name = re.match(r"\s*(\w+)", match.string[match.end() : match.end() + 30])
+        full = full[bool(name and is_feminine(name[1], lang))]
+    ends = section in _MAY_END and match[0].endswith(".") and _STOP.match(match.string, match.end())
+    return f"{full}." if ends else str(full)
 
 
 def read_symbols(text: Tracked, lang: Language) -> Tracked:
     """Return the text with every symbol in words, or left out."""
     symbols, greek = lang["symbols"], lang["greek"]
     text = text.sub(_GREEK, lambda m: f" {greek.get(m[0].lower(), '')} ")
+    text = text.sub(lang.patterns["rate"], f" {lang['per']} ")
     text = text.sub(_SHARP, r"\1 sharp").sub(_HASH, f"{lang['number']} ")
     text = text.sub(lang.patterns["symbol"], lambda m: f" {symbols[m[0]]} ")
     text = text.sub(_DOT_INSIDE, f" {lang['point']} ")
