@@ -288,3 +288,11 @@ async def test_markup_that_means_nothing_is_named(server: httpx.AsyncClient) -> 
     assert answer.headers["x-ignored"] == "phonemes, foo, prosody contour"
     explained = (await server.post(EXPLAIN, json={"text": text})).json()
     assert explained["ignored"] == ["foo", "prosody contour"]
+
+
+async def test_the_language_of_markup_is_that_of_the_voice(server: httpx.AsyncClient) -> None:
+    text = "<speak xml:lang='fr-FR'>Ok, <lang xml:lang='es'>vale</lang>, plus tard.</speak>"
+    explained = (await server.post(EXPLAIN, json={"text": text})).json()
+    assert explained["language"] == "fr"
+    assert [segment["language"] for segment in explained["segments"]] == ["fr", "es", "fr"]
+    assert (await speak(server, text=text)).headers["x-language"] == "fr"

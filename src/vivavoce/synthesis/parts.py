@@ -4,7 +4,7 @@ A part is a text's stretch in one voice (`[voice:…]`, SSML's `voice`), or one 
 """
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import groupby
@@ -209,17 +209,20 @@ def _parts(request: SpeechRequest, runs: Sequence[Run], index: int) -> Iterator[
     for run in runs:
         before = voices[-1] if voices else first
         voices.append(run.style.voice if has_sound(run) else before)
-    texts: dict[str | None, list[str]] = {}
+    said: dict[str | None, list[Run]] = {}
     for run, voice in zip(runs, voices, strict=True):
-        texts.setdefault(voice, []).append(run.text.text)
-    requests = {
-        voice: _in_voice(replace(request, text="".join(text)), voice)
-        for voice, text in texts.items()
-    }
+        said.setdefault(voice, []).append(run)
+    requests = {voice: _in_voice(request, own, voice) for voice, own in said.items()}
     for voice, group in groupby(zip(runs, voices, strict=True), key=lambda pair: pair[1]):
         own = tuple(replace(run, style=replace(run.style, voice=None)) for run, _ in group)
         yield Part(requests[voice], own, index)
 
 
-def _in_voice(request: SpeechRequest, voice: str | None) -> SpeechRequest:
+def _in_voice(request: SpeechRequest, runs: Sequence[Run], voice: str | None) -> SpeechRequest:
+    """Return the request for all that `voice` says, in the language that most of it names."""
+    chars: Counter[str | None] = Counter()
+    for run in runs:
+        chars[run.style.language] += len(run.text)
+    language = request.language or chars.most_common(1)[0][0]
+    request = replace(request, text="".join(run.text.text for run in runs), language=language)
     return request if voice is None else replace(request, speaker=voice, reference=None)

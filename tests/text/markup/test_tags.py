@@ -99,8 +99,8 @@ def test_an_action_is_spoken_between_pauses(text: str, runs: list[str]) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "This is *really* good.", "*Never* do that.", "I read *The Hobbit* twice.", "**Bold.** Yes.",
-        "2 * 3 * 4", "a*b*c", "* one\n* two", "He *laughs* at it.",
+        "This is *really* good.", "*Never* do that.", "I read *The Hobbit* twice.",
+        "**Bold.** Yes.", "2 * 3 * 4", "a*b*c", "* one\n* two", "He *laughs* at it.",
     ],
 )  # fmt: skip
 def test_emphasis_is_no_action(text: str) -> None:
@@ -135,7 +135,8 @@ def test_tags_are_not_spoken(text: str, heard: str) -> None:
     [
         "It holds [1, 2].", "List<String> is a type.", "a < b and c > d", "x[a:b] and x[0]",
         "The king [of France] left.", "He was (sad) then.", "[Note: be early.]",
-        "[citation needed]",         "At [12:30] sharp.", r"\[pause]", "f(x)", "[ ] milk", "[x] eggs", "I saw <name>.",
+        "[citation needed]", "At [12:30] sharp.", r"\[pause]", "f(x)", "[ ] milk", "[x] eggs",
+        "I saw <name>.",
     ],
 )  # fmt: skip
 def test_brackets_of_ordinary_text_are_left(text: str) -> None:
