@@ -9,10 +9,6 @@ from hypothesis import strategies as st
 from vivavoce.errors import Unsupported
 from vivavoce.text.numbers.verbalize import LANGUAGES, verbalize
 
-WORDED = tuple(
-    language for language in LANGUAGES if language != "en"
-)  # English digits are read by its front end
-
 NUMBERISH = st.lists(
     st.sampled_from(
         [
@@ -34,7 +30,7 @@ NUMBERISH = st.lists(
 ).map("".join)
 
 
-@pytest.mark.parametrize("language", WORDED)
+@pytest.mark.parametrize("language", LANGUAGES)
 @settings(deadline=None, max_examples=50)  # compiling the patterns comes first
 @given(text=NUMBERISH)
 def test_no_digit_survives(language: str, text: str) -> None:
@@ -42,7 +38,7 @@ def test_no_digit_survives(language: str, text: str) -> None:
     assert not any(c.isdigit() for c in spoken), spoken
 
 
-@pytest.mark.parametrize("language", WORDED)
+@pytest.mark.parametrize("language", LANGUAGES)
 @settings(deadline=None, max_examples=50)
 @given(number=st.integers(min_value=0, max_value=10**12))
 def test_different_numbers_are_spoken_differently(language: str, number: int) -> None:

@@ -5,7 +5,7 @@ Runs after `normalize` (plain text) and before `split` (sentences). Knows no sou
 
 from collections.abc import Callable
 
-from vivavoce.errors import MissingDependency
+from vivavoce.errors import MissingDependency, Unsupported
 from vivavoce.text.numbers.digits import separate
 from vivavoce.text.numbers.english import read_english
 from vivavoce.text.tracked import Tracked
@@ -16,8 +16,15 @@ LANGUAGES = ("en", "es", "fr", "it", "pt", "ja", "zh")
 def read(text: Tracked, language: str) -> Tracked:
     """Return `text` as it is spoken in `language`, one of `LANGUAGES`.
 
-    A second call changes nothing. Raises `MissingDependency` without the packages of numerals.
+    A second call changes nothing. Raises `Unsupported` for another language, `MissingDependency`
+    without the packages of numerals.
     """
+    if language not in LANGUAGES:
+        raise Unsupported(
+            f"numbers cannot be spoken in language {language!r}; "
+            f"choose one of {', '.join(LANGUAGES)}",
+            field="language",
+        )
     if language == "en":
         return read_english(text)
     try:
