@@ -170,7 +170,7 @@ class SynthesizeBody(SynthesizeFields, PronunciationFields, ReferenceFields):
         """
         if self.inputs is None:
             if self.text is None:
-                raise BadRequest("text is missing: send it, or inputs", field="text")
+                raise BadRequest("text is missing: send a string, or inputs", field="text")
             if self.ref_audio is not None and self.speaker:
                 raise BadRequest(
                     f"speaker {self.speaker!r} is one voice and ref_audio another: leave one of "
