@@ -66,7 +66,7 @@ class OpenParts:
         self, parts: Sequence[Part], first: OpenPart, opener: Callable[[Part], Awaitable[OpenPart]]
     ) -> None:
         self.current = first
-        self.said = tuple((part.request.speaker, part.text) for part in parts)
+        self.said = tuple((part.request.speaker, part.request.text) for part in parts)
         self._left = deque(parts[1:])
         self._open = opener
         self._opening: asyncio.Future[OpenPart] | None = None

@@ -286,12 +286,14 @@ def test_time_is_linear(piece: str) -> None:
 
 
 PIECES = st.sampled_from(
-    ["<speak>", "</speak>", "<p>", "</p>", "<s>", "</s>", "<break time='1s'/>", "<break", "/>",
-     "&amp;", "&#65;", "&#xFFFFFF;", "&x;", "<phoneme ph='ə'>", "</phoneme>", "<sub alias='b'>",
-     "</sub>",
-     "<say-as interpret-as='date'>", "</say-as>", "<prosody rate='5'>", "</prosody>",
-     "<![CDATA[", "]]>", "<!--", "-->", "<?xml version='1.0'?>", "<!DOCTYPE speak", "\ud800", "\x00", "é", "𝄞",
-     "'", '"', "=", "<mark name='a'/>", "<voice name='b'>", "</voice>", "text ", "1.5", "。"]
+    [
+        "<speak>", "</speak>", "<p>", "</p>", "<s>", "</s>", "<break time='1s'/>", "<break", "/>",
+        "&amp;", "&#65;", "&#xFFFFFF;", "&x;", "<phoneme ph='ə'>", "</phoneme>", "<sub alias='b'>",
+        "</sub>", "<say-as interpret-as='date'>", "</say-as>", "<prosody rate='5'>", "</prosody>",
+        "<![CDATA[", "]]>", "<!--", "-->", "<?xml version='1.0'?>", "<!DOCTYPE speak", "\ud800",
+        "\x00", "é", "𝄞", "'", '"', "=", "<mark name='a'/>", "<voice name='b'>", "</voice>",
+        "text ", "1.5", "。",
+    ]
 )  # fmt: skip
 
 
