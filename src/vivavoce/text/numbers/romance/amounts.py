@@ -227,10 +227,8 @@ def _counted(match: re.Match[str], lang: Language) -> list[Piece]:
     written, noun = match.groups()
     spoken = spoken_number(written, lang)
     if noun is None or noun.lower() in lang.lists["not_nouns"]:
-        before = re.search(
-            r"([^\W\d_]+) \Z", match.string[max(0, match.start() - 8) : match.start()]
-        )
-        if before and before[1].lower() in lang.lists["feminine_articles"]:
+        before = match.string[max(0, match.start() - 8) : match.start()].lower().split(" ")
+        if len(before) > 1 and not before[-1] and before[-2] in lang.lists["feminine_articles"]:
             spoken = agreeing(spoken, "la" if lang.code != "fr" else "heure", lang)
         return [(spoken, 1)] if noun is None else [(spoken, 1), " ", (noun, 2)]
     if noun in lang["magnitudes"]:  # "2 mil pessoas" agrees with what is counted

@@ -20,8 +20,8 @@ COMMON = {
 _SPACE = "[ \u00a0\u202f]"
 _LISTS = (
     "acronyms", "after_roman", "calls", "feminine", "feminine_articles", "identifiers",
-    "masculine", "not_nouns", "per_words", "regnal", "roman_cardinal", "roman_ordinal", "short_words",
-    "version_words",
+    "masculine", "not_nouns", "per_words", "regnal", "roman_cardinal", "roman_ordinal",
+    "short_words", "version_words",
 )  # fmt: skip
 
 
