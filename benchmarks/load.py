@@ -34,19 +34,23 @@ now = time.perf_counter
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A request for speech. The answer is raw PCM, streamed as it is generated."""
+    """A request for speech. The answer is streamed as it is generated.
+
+    The timing of an answer is that of its audio in the format `pcm` alone.
+    """
 
     text: str
     model: str
     speaker: str | None = None
     max_new_tokens: int | None = None  # frames of a language model's speech, at most
+    format: str = "pcm"
 
     def body(self) -> bytes:
         fields = {
             "text": self.text,
             "model": self.model,
             "speaker": self.speaker,
-            "format": "pcm",
+            "format": self.format,
             "stream": True,
         }
         if self.max_new_tokens is not None:

@@ -26,9 +26,9 @@ _POLL_S = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """CPU time in seconds and peak memory in MiB of all processes of a server.
+    """CPU time in seconds and peak memory in MiB, of one process or of all of a server.
 
-    The memory is the sum of the peaks of all processes. Shared pages count twice.
+    The memory of several is the sum of their peaks. Shared pages count twice.
     """
 
     cpu_s: float
@@ -61,12 +61,16 @@ class Server:
 
     def usage(self) -> Usage | None:
         """Return the usage of its processes, or None for a foreign server or without /proc."""
-        used = [_usage(folder) for folder in self.folders()]
+        used = self.usages()
         return (
             Usage(sum(one.cpu_s for one in used), sum(one.peak_mib for one in used))
             if used
             else None
         )
+
+    def usages(self) -> Sequence[Usage]:
+        """Return the usage of its own process and of each model's, as `folders` has them."""
+        return [_usage(folder) for folder in self.folders()]
 
     def folders(self) -> Sequence[Path]:
         """Return the folders in /proc of the server's process and of its models' processes.

@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from benchmarks.cost import TEXT_CHARS, cost
 from benchmarks.load import LoadRun, Question, Tell, ask, listeners, strangers
 from benchmarks.overhead import overhead, side_by_side
 from benchmarks.process import Server, running, started
 from benchmarks.report import Measure, Result, Target, load_measures, usage_measures
 
 REAL_TIME_FACTOR = "VIVAVOCE_TONE_REAL_TIME_FACTOR"
+ISOLATE_MODELS = "VIVAVOCE_ISOLATE_MODELS"
 
 GREETINGS = (
     "Good morning, how are you?",
@@ -150,6 +152,13 @@ async def _tone_64(server: Server, plan: Plan, tell: Tell) -> list[Measure]:
     return measures + usage_measures(before, server.usage(), run.wall_s)
 
 
+async def _tone_cost(server: Server, plan: Plan, tell: Tell) -> list[Measure]:
+    text = " ".join(sentences())[:TEXT_CHARS]
+    return await cost(
+        server, text, ("pcm", "wav", "opus"), duration_s=plan.duration_s, tell=tell
+    )
+
+
 async def _hibari(server: Server, plan: Plan, tell: Tell) -> list[Measure]:
     before = server.usage()
     run = await listeners(
@@ -217,6 +226,25 @@ SCENARIOS: Mapping[str, Scenario] = {
             "tone",
             _tone_64,
             {REAL_TIME_FACTOR: "0.2"},
+        ),
+        *(
+            Scenario(
+                name,
+                f"64 impatient listeners to half a minute of beeps, made {how}: "
+                "the server's own cost.",
+                "tone",
+                _tone_cost,
+                {**environment, "VIVAVOCE_MAX_QUEUED_AUDIO_S": "10000"},
+            )
+            for name, how, environment in (
+                ("tone-cost", "in the server's process", {ISOLATE_MODELS: "false"}),
+                (
+                    "tone-cost-paced",
+                    "in the server's process at 400 times real time",
+                    {ISOLATE_MODELS: "false", REAL_TIME_FACTOR: "0.16"},
+                ),
+                ("tone-cost-isolated", "in a process of the model's own", {}),
+            )
         ),
         Scenario(
             "hibari",

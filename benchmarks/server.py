@@ -31,7 +31,17 @@ _stderr = Console(stderr=True)
 @app.command()
 def main(
     scenario: Annotated[
-        Literal["all", "tone-latency", "tone-64", "hibari", "kokoro"] | None,
+        Literal[
+            "all",
+            "tone-latency",
+            "tone-64",
+            "tone-cost",
+            "tone-cost-paced",
+            "tone-cost-isolated",
+            "hibari",
+            "kokoro",
+        ]
+        | None,
         typer.Option(help="What to measure, each with its targets.", show_default="all"),
     ] = None,
     model: Annotated[

@@ -15,6 +15,15 @@ SILENCE_LEVEL = 0.002
 _EMPTY = np.zeros(0, dtype=np.float32)
 
 
+def loud_span(samples: Samples, level: float = SILENCE_LEVEL) -> tuple[int, int]:
+    """Return where the first sample above `level` is, and the end after the last: equal if none."""
+    loud = np.abs(samples) > level
+    first = int(loud.argmax()) if len(loud) else 0
+    if not len(loud) or not loud[first]:
+        return 0, 0
+    return first, len(loud) - int(loud[::-1].argmax())
+
+
 class SegmentEdge:
     """Stream that trims the near-silence around one segment and fades both ends.
 
@@ -54,17 +63,17 @@ class SegmentEdge:
 
     def write(self, samples: Samples) -> Samples:
         """Take the segment's next samples. Return those that are final, possibly none."""
-        loud = np.flatnonzero(np.abs(samples) > self._level)
+        first, end = loud_span(samples, self._level)
         held_before = len(self._held)
         self._held = np.concatenate((self._held, samples))
         if not self._started:
-            if not len(loud):
+            if first == end:
                 self._held = self._held[-self._margin :] if self._margin else _EMPTY
                 return _EMPTY
-            self._start(held_before + int(loud[0]))
+            self._start(held_before + first)
             held_before = len(self._held) - len(samples)
-        if len(loud):
-            self._audible_end = held_before + int(loud[-1]) + 1
+        if first < end:
+            self._audible_end = held_before + end
         return self._give(self._end() - len(self._ramp))
 
     def finish(self) -> Samples:
@@ -97,7 +106,7 @@ class SegmentEdge:
         """Remove the first `count` samples of `_held`. Return them, faded in."""
         if count <= 0:
             return _EMPTY
-        given = self._held[:count].copy()
+        given = self._held[:count]  # an array of our own since `write`
         ramp = self._ramp[self._given : self._given + count]
         given[: len(ramp)] *= ramp
         self._held = self._held[count:].copy()

@@ -3,6 +3,8 @@
 Pure functions on arrays. Knows no formats and no streams.
 """
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,11 +22,11 @@ def to_int16(samples: Samples) -> NDArray[np.int16]:
     """
     scaled = samples * _FULL_SCALE
     np.rint(scaled, out=scaled)
-    np.maximum(scaled, -32768.0, out=scaled)
-    np.minimum(scaled, 32767.0, out=scaled)
-    scaled[scaled != scaled] = (
-        0.0  # NaN alone differs from itself; np.nan_to_num takes several times as long
-    )
+    # A comparison with NaN is false, and the extremes are NaN if any sample is.
+    if scaled.size and not (scaled.min() >= -32768.0 and scaled.max() <= 32767.0):
+        np.maximum(scaled, -32768.0, out=scaled)
+        np.minimum(scaled, 32767.0, out=scaled)
+        scaled[np.isnan(scaled)] = 0.0
     quantised: NDArray[np.int16] = scaled.astype(np.int16)
     return quantised
 
@@ -44,10 +46,13 @@ def silence(seconds: float, rate_hz: int) -> Samples:
     return np.zeros(max(0, round(seconds * rate_hz)), dtype=np.float32)
 
 
+@lru_cache(maxsize=32)
 def rising_ramp(count: int) -> Samples:
-    """Return `count` gains from near 0 to near 1 along a symmetric raised cosine."""
+    """Return `count` gains from near 0 to near 1 along a symmetric raised cosine, read only."""
     phase = (np.arange(count, dtype=np.float64) + 0.5) / max(1, count)
-    return (0.5 - 0.5 * np.cos(np.pi * phase)).astype(np.float32)
+    ramp = (0.5 - 0.5 * np.cos(np.pi * phase)).astype(np.float32)
+    ramp.flags.writeable = False
+    return ramp
 
 
 def fade_in(samples: Samples, rate_hz: int, seconds: float = 0.005) -> Samples:

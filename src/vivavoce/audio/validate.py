@@ -44,6 +44,7 @@ class AudioValidator:
         self._heard = False  # something audible
         self._silent = 0  # samples since that
         self._clipped = 0  # samples of the noise that goes on
+        self._loud = 0  # samples at full scale in the block that is not complete
 
     def write(self, samples: Samples) -> Samples:
         """Take the next samples. Return those known to be good, none after a problem."""
@@ -51,9 +52,8 @@ class AudioValidator:
             return _EMPTY
         magnitudes = np.abs(samples)
         # The maximum is not finite if any sample is not.
-        finite = (
-            len(samples) if np.isfinite(magnitudes.max()) else int(np.argmin(np.isfinite(samples)))
-        )
+        peak = float(magnitudes.max())
+        finite = len(samples) if math.isfinite(peak) else int(np.argmin(np.isfinite(samples)))
         fitting = max(int(self.max_s * self._rate_hz) - self._taken, 0)
         good = min(finite, fitting)
         if good < len(samples):
@@ -63,20 +63,22 @@ class AudioValidator:
             np.concatenate((self._held, samples[:good])) if self._held.size else samples[:good]
         )
         if good:
-            self._judge(magnitudes[:good])
+            self._judge(magnitudes[:good], peak)
         return self._release()
 
     def finish(self) -> Samples:
         """End the segment. Return what was held back if it is good. Call it once."""
+        if rest := self._taken % self._block:
+            self._end_block(rest)
         if self.problem is None and self._taken and self._clipped > self._taken / 2:
             self.problem = StopReason.NOISE  # too short to go on for long
         if self.problem is None and self.expects_speech and not self._heard:
             self.problem = StopReason.SILENCE
         return _EMPTY if self.problem is not None else self._held
 
-    def _judge(self, magnitudes: Samples) -> None:
+    def _judge(self, magnitudes: Samples, peak: float) -> None:
         """Check the samples just added to `_held`, and drop those after a problem."""
-        silence, noise = self._silence_in(magnitudes), self._noise_in(magnitudes)
+        silence, noise = self._silence_in(magnitudes), self._noise_in(magnitudes, peak)
         end = min(silence, noise)
         if end <= len(magnitudes):
             self.problem = StopReason.SILENCE if silence < noise else StopReason.NOISE
@@ -101,25 +103,37 @@ class AudioValidator:
             )
         return math.inf
 
-    def _noise_in(self, magnitudes: Samples) -> float:
-        """Return the index where noise has lasted too long, or infinity."""
-        if magnitudes.max() < FULL_SCALE:
-            self._clipped = 0
+    def _noise_in(self, magnitudes: Samples, peak: float) -> float:
+        """Return the index where noise has lasted too long, or infinity.
+
+        Blocks are counted from the beginning of the segment, however it is cut.
+        """
+        begun = (self._taken - len(magnitudes)) % self._block
+        if peak < FULL_SCALE and not self._loud:
+            if begun + len(magnitudes) >= self._block:
+                self._clipped = 0
             return math.inf
-        starts = np.arange(0, len(magnitudes), self._block)
-        counts = np.add.reduceat(magnitudes >= FULL_SCALE, starts, dtype=np.int64).tolist()
-        ends = np.append(starts[1:], len(magnitudes)).tolist()
-        for start, end, count in zip(starts.tolist(), ends, counts, strict=True):
-            self._clipped = (
-                self._clipped + end - start if count >= CLIPPED_SHARE * (end - start) else 0
-            )
+        loud = magnitudes >= FULL_SCALE
+        start = 0
+        for end in range(self._block - begun, len(magnitudes) + 1, self._block):
+            self._loud += int(np.count_nonzero(loud[start:end]))
+            self._end_block(self._block)
             if self._clipped >= NOISE_S * self._rate_hz:
                 return float(end)
+            start = end
+        self._loud += int(np.count_nonzero(loud[start:]))
         return math.inf
+
+    def _end_block(self, size: int) -> None:
+        """Judge a block of `size` samples, of which `_loud` are at full scale."""
+        self._clipped = self._clipped + size if self._loud >= CLIPPED_SHARE * size else 0
+        self._loud = 0
 
     def _release(self) -> Samples:
         """Remove and return the samples of `_held` that are certainly good."""
         doubtful = self._silent if self.problem is StopReason.SILENCE else self._clipped
+        if self.problem is None:
+            doubtful += self._taken % self._block
         split = max(len(self._held) - doubtful, 0) if self._heard else 0
         good, self._held = self._held[:split], self._held[split:]
         return good

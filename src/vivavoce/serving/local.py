@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from collections import deque
 from typing import Self
 
 import numpy as np
@@ -13,7 +14,21 @@ from vivavoce.serving.model_errors import to_engine_error
 from vivavoce.serving.queue import Limits, QueuedSegment
 from vivavoce.serving.scheduler import Delivery, Event, Scheduler
 from vivavoce.serving.voice_cache import VoiceCache
-from vivavoce.types import AudioChunk, EngineInfo, PreparedVoice, Reference, Segment, StopReason
+from vivavoce.types import (
+    AudioChunk,
+    EngineInfo,
+    PreparedVoice,
+    Reference,
+    Samples,
+    Segment,
+    StopReason,
+)
+
+# Audio that a listener does not need yet is handed over in pieces of this length, since every piece
+# costs the same.
+MAX_PIECE_S = 1.0
+# The share of a listener's audio that may pass before it gets more.
+_PATIENCE = 0.25
 
 _DEFAULTS = Limits()
 
@@ -27,7 +42,8 @@ class LocalEngine(Engine):
         self._queue_timeout_s = limits.queue_timeout_s
         self._voices = VoiceCache(self._prepare)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._listeners: dict[QueuedSegment, asyncio.Queue[Event]] = {}
+        self._max_piece_s = min(MAX_PIECE_S, limits.max_ahead_s / 2)
+        self._listeners: dict[QueuedSegment, _Inbox] = {}
 
     @property
     def info(self) -> EngineInfo:
@@ -57,8 +73,8 @@ class LocalEngine(Engine):
         """
         waiting = set(self._scheduler.abandon())
         listeners, self._listeners = self._listeners, {}
-        for queued, events in listeners.items():
-            events.put_nowait(NotReady(error.message) if queued in waiting else error)
+        for queued, inbox in listeners.items():
+            inbox.put(NotReady(error.message) if queued in waiting else error)
         return self._model.kill()
 
     async def start(self) -> None:
@@ -78,9 +94,9 @@ class LocalEngine(Engine):
         before = follows.queued if isinstance(follows, LocalStream) else None
         queued = self._scheduler.submit(segment, follows=before)
         # Bounded by max_ahead_s of audio: the scheduler pauses a stream until `mark_read`.
-        events = self._listeners[queued] = asyncio.Queue()
+        inbox = self._listeners[queued] = _Inbox(self.info.sample_rate_hz, self._max_piece_s)
         self._limit_wait(queued)
-        return LocalStream(self, queued, events)
+        return LocalStream(self, queued, inbox)
 
     def feed(self, queued: QueuedSegment, text: str, *, last: bool) -> None:
         waited_for_text = not queued.ready
@@ -119,20 +135,73 @@ class LocalEngine(Engine):
 
     def _dispatch(self, delivery: Delivery) -> None:
         for queued, event in delivery:
-            if (events := self._listeners.get(queued)) is not None:
-                events.put_nowait(event)
+            if (inbox := self._listeners.get(queued)) is not None:
+                inbox.put(event, queued.ahead_s)
+
+
+class _Inbox:
+    """The events of one segment that its listener has not taken.
+
+    Samples are taken together, `max_piece_s` seconds at most. They wait for more to come while the
+    listener has enough audio left, and no longer than `_PATIENCE` of that takes to play.
+    """
+
+    def __init__(self, rate_hz: int, max_piece_s: float) -> None:
+        self._rate_hz = rate_hz
+        self._max_piece_s = max_piece_s
+        self._events: deque[Event] = deque()
+        self.samples = 0  # in `_events`
+        self._ready = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def put(self, event: Event, ahead_s: float = 0.0) -> None:
+        """Add `event`. The listener had `ahead_s` seconds of audio left before it."""
+        self._events.append(event)
+        if not isinstance(event, np.ndarray):
+            self._release()
+            return
+        self.samples += event.size
+        patience_s = min(_PATIENCE * ahead_s, self._max_piece_s)
+        if self.samples >= patience_s * self._rate_hz:
+            self._release()
+        elif self._timer is None and not self._ready.is_set():
+            self._timer = asyncio.get_running_loop().call_later(patience_s, self._release)
+
+    async def take(self) -> Event:
+        """Remove and return the next event, of samples a whole piece."""
+        await self._ready.wait()
+        event = self._events.popleft()
+        if isinstance(event, np.ndarray):
+            event = self._piece(event)
+            self.samples -= event.size
+        if not self._events:
+            self._ready.clear()
+        return event
+
+    def _piece(self, first: Samples) -> Samples:
+        """Return `first` with the samples behind it that fit into the same piece."""
+        parts, left = [first], int(self._max_piece_s * self._rate_hz) - first.size
+        while self._events and isinstance(part := self._events[0], np.ndarray) and part.size <= left:
+            parts.append(part)
+            left -= part.size
+            self._events.popleft()
+        return first if len(parts) == 1 else np.concatenate(parts)
+
+    def _release(self) -> None:
+        self._ready.set()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
 
 class LocalStream(ChunkStream):
     """The audio of one segment. It ends by itself, with an error, or by `aclose`."""
 
-    def __init__(
-        self, engine: LocalEngine, queued: QueuedSegment, events: "asyncio.Queue[Event]"
-    ) -> None:
+    def __init__(self, engine: LocalEngine, queued: QueuedSegment, inbox: _Inbox) -> None:
         self._engine = engine
         self.queued = queued
         self.ending: StopReason | None = None
-        self._events = events
+        self._inbox = inbox
         self._ended = False
 
     @property
@@ -146,7 +215,7 @@ class LocalStream(ChunkStream):
     async def __anext__(self) -> AudioChunk:
         if self._ended:
             raise StopAsyncIteration
-        event = await self._events.get()
+        event = await self._inbox.take()
         if isinstance(event, np.ndarray):
             self._engine.mark_read(self.queued, event.size)
             return AudioChunk(event)

@@ -36,6 +36,7 @@ class QueuedSegment:
     cancelled: bool = False
     unread_samples: int = 0  # delivered, and not yet read by the listener
     made: int = 0  # samples delivered so far
+    ahead_s: float = 0.0  # audio that its listener had left before the newest, 0 if unknown
     turn: float = 0.0  # its place among new requests, see `RequestQueue`
     play_started_s: float = math.inf  # of its first sample, later by every pause since
     fed: list[str] = field(default_factory=list)  # live text that the model does not have yet
@@ -74,6 +75,8 @@ class QueuedSegment:
 
     def count(self, samples: int, rate_hz: int, now_s: float) -> None:
         """Count `samples` that are delivered at `now_s`."""
+        ahead_s = self.buffered_s(rate_hz, now_s)
+        self.ahead_s = ahead_s if 0.0 < ahead_s < math.inf else 0.0
         if not self.made:
             self.play_started_s = max(now_s, self.due_s(rate_hz))
             self.follows = None  # settled: a long text must not keep all its segments

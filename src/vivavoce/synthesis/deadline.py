@@ -4,9 +4,12 @@ import asyncio
 import math
 import time
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from typing import Final
 
 from vivavoce.errors import DeadlineExceeded
+
+_UNLIMITED: Final = nullcontext()
 
 
 class Deadline:
@@ -20,15 +23,18 @@ class Deadline:
     def left_s(self) -> float:
         return max(self._ends_s - time.monotonic(), 0.0)
 
-    @asynccontextmanager
-    async def limit(self) -> AsyncGenerator[None]:
+    def limit(self) -> AbstractAsyncContextManager[object]:
         """Cancel the body and raise `DeadlineExceeded` when the time is over.
 
         Raises it at once if no time is left.
         """
+        return _UNLIMITED if self._timeout_s == math.inf else self._limited()
+
+    @asynccontextmanager
+    async def _limited(self) -> AsyncGenerator[None]:
         if not self.left_s:  # a timeout interrupts only what has to wait
             raise self._exceeded()
-        timeout = asyncio.timeout(None if self.left_s == math.inf else self.left_s)
+        timeout = asyncio.timeout(self.left_s)
         try:
             async with timeout:
                 yield

@@ -41,6 +41,7 @@ log = logging.getLogger(__name__)
 
 # Filtered and encoded in one go, so that a long chunk of one client does not delay the others.
 SLICE_S = 0.2
+PLAIN_SLICE_S = 1.0  # of audio that is neither filtered nor compressed, which takes a tenth
 CHARS_PER_S = 15.0  # as `weighted_length` counts them, to predict the duration of a text
 LOGGED_CHARS = 80  # of a segment that is left out
 LONG_TEXT_CHARS = 2_000  # longer texts are normalised in a thread
@@ -218,7 +219,7 @@ class Speech:
         self._queued.append((text, stream))
 
     async def samples(self, *, whole_segments: bool = False) -> AsyncGenerator[Samples]:
-        """Yield the audio at `sample_rate_hz` as it is made, in slices of about `SLICE_S`.
+        """Yield the audio at `sample_rate_hz` as it is made, in slices of a limited length.
 
         With `whole_segments`, each segment is complete before any of it is given out.
         `segment` tells where a slice belongs. The filters delay the audio by 0.2 s at most, so a
@@ -230,12 +231,14 @@ class Speech:
         # Resampling by `pitch` changes pitch and pace together. The tempo makes up for the pace.
         tempo = Tempo(rate_hz, self._request.speed / pitch)
         resampler = Resampler(round(rate_hz * pitch), self.sample_rate_hz)
+        plain = self._request.format in ("pcm", "wav") and self.sample_rate_hz == rate_hz
+        slice_s = PLAIN_SLICE_S if plain and self._request.speed == pitch == 1.0 else SLICE_S
         try:
             whole = whole_segments or not self.streamed
             async with aclosing(self.segments(whole=whole)) as segments:
                 async for segment, audio in segments:
                     self.segment = segment
-                    for part in _slices(audio, int(SLICE_S * rate_hz)):
+                    for part in _slices(audio, int(slice_s * rate_hz)):
                         yield self._emitted(resampler.write(tempo.write(part)))
                         self._playback.on_consumed()
                         await asyncio.sleep(0)  # other requests run between two slices

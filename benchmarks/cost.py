@@ -1,0 +1,60 @@
+"""Measure the processor time that a server spends on each second of audio.
+
+The listeners read as fast as they can. The server's process and those of its models are counted
+apart.
+"""
+
+from collections.abc import Sequence
+
+from benchmarks.load import LoadRun, Question, Tell, ask, listeners
+from benchmarks.process import Server, Usage
+from benchmarks.report import Measure, Target
+from vivavoce.errors import EngineFault
+
+CLIENTS = 64
+TEXT_CHARS = 500  # half a minute of beeps
+MAX_COST_MS = 0.7  # of the server's process, for a second of audio that needs no codec
+UNCODED = ("pcm", "wav")
+
+
+async def cost(
+    server: Server, text: str, formats: Sequence[str], *, duration_s: float, tell: Tell
+) -> list[Measure]:
+    """Measure the cost of a second of audio in each of `formats`, for `duration_s` in all."""
+    whole = await ask(server.address, Question(text, "tone"))
+    measures = []
+    for index, audio_format in enumerate(formats):
+        before = server.usages()
+        run = await listeners(
+            server.address,
+            [Question(text, "tone", format=audio_format)],
+            clients=CLIENTS,
+            duration_s=duration_s / len(formats),
+            at_most=1_000_000,
+            start_buffer_s=0.0,
+            impatient=True,
+            tell=lambda share, done=index: tell((done + share) / len(formats)),
+        )
+        measures += _measures(audio_format, run, whole.audio_s, before, server.usages())
+    return measures
+
+
+def _measures(
+    audio_format: str, run: LoadRun, answer_s: float, before: Sequence[Usage], after: Sequence[Usage]
+) -> list[Measure]:
+    if failed := [answer.status for answer in run.answers if not answer.good]:
+        raise EngineFault(f"{len(failed)} requests failed, the first with {failed[0]!r}")
+    audio_s = answer_s * len(run.answers)
+    costs_ms = [
+        1000 * (then.cpu_s - now.cpu_s) / audio_s for now, then in zip(before, after, strict=True)
+    ]
+    target = Target(MAX_COST_MS) if audio_format in UNCODED else None
+    measures = [
+        Measure(f"{audio_format}: throughput", audio_s / run.wall_s, "audio s/s"),
+        Measure(f"{audio_format}: server's process", costs_ms[0], "ms/audio s", target),
+    ]
+    if len(costs_ms) > 1:
+        measures.append(
+            Measure(f"{audio_format}: model's process", sum(costs_ms[1:]), "ms/audio s")
+        )
+    return measures
