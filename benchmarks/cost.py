@@ -22,6 +22,8 @@ async def cost(
 ) -> list[Measure]:
     """Measure the cost of a second of audio in each of `formats`, for `duration_s` in all."""
     whole = await ask(server.address, Question(text, "tone"))
+    if not whole.good:
+        raise EngineFault(f"the first request failed with {whole.status!r}")
     measures = []
     for index, audio_format in enumerate(formats):
         before = server.usages()
@@ -40,7 +42,11 @@ async def cost(
 
 
 def _measures(
-    audio_format: str, run: LoadRun, answer_s: float, before: Sequence[Usage], after: Sequence[Usage]
+    audio_format: str,
+    run: LoadRun,
+    answer_s: float,
+    before: Sequence[Usage],
+    after: Sequence[Usage],
 ) -> list[Measure]:
     if failed := [answer.status for answer in run.answers if not answer.good]:
         raise EngineFault(f"{len(failed)} requests failed, the first with {failed[0]!r}")

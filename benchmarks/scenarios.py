@@ -154,9 +154,7 @@ async def _tone_64(server: Server, plan: Plan, tell: Tell) -> list[Measure]:
 
 async def _tone_cost(server: Server, plan: Plan, tell: Tell) -> list[Measure]:
     text = " ".join(sentences())[:TEXT_CHARS]
-    return await cost(
-        server, text, ("pcm", "wav", "opus"), duration_s=plan.duration_s, tell=tell
-    )
+    return await cost(server, text, ("pcm", "wav", "opus"), duration_s=plan.duration_s, tell=tell)
 
 
 async def _hibari(server: Server, plan: Plan, tell: Tell) -> list[Measure]:

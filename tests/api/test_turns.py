@@ -22,11 +22,10 @@ from vivavoce.types import Segment
 NATIVE, OPENAI = "/v1/tts/synthesize", "/v1/audio/speech"
 
 
-def busy_pool(**limits: float) -> Pool:
+def busy_pool(real_time_factor: float = 0.0, **limits: float) -> Pool:
     """Return the tone model with one slot."""
-    return Pool(
-        {"tone": lambda: LocalEngine(ToneModel(max_batch=1, faults=FAULTS), Limits(**limits))}
-    )  # type: ignore[arg-type]
+    model = ToneModel(real_time_factor=real_time_factor, max_batch=1, faults=FAULTS)
+    return Pool({"tone": lambda: LocalEngine(model, Limits(**limits))})  # type: ignore[arg-type]
 
 
 @asynccontextmanager

@@ -133,6 +133,9 @@ def test_lead_of_a_listener_counts_what_it_has_not_heard_yet() -> None:
     following = QueuedSegment(segment(), submitted_s=10.0, follows=first)
     assert first.buffered_s(RATE_HZ, 11.0) == 0.0  # nothing to hear yet, and nothing to lose
     assert following.buffered_s(RATE_HZ, 11.0) == math.inf  # not before the first has begun
+    following.count(RATE_HZ, RATE_HZ, 11.0)
+    assert following.ahead_s == 0.0, "nobody knows when it will be heard, so it must not wait"
+    following = QueuedSegment(segment(), submitted_s=10.0, follows=first)
     first.play_started_s, first.made = 12.0, 3 * RATE_HZ
     assert [first.buffered_s(RATE_HZ, now) for now in (12.0, 14.0, 16.0)] == [3.0, 1.0, -1.0]
     assert [following.buffered_s(RATE_HZ, now) for now in (12.0, 14.0, 16.0)] == [3.0, 1.0, 0.0]
@@ -203,6 +206,46 @@ async def test_listener_that_stops_reading_stops_the_work() -> None:
         chunks_ahead = int(1.0 / 0.08) + 2
         assert 0 < stream._inbox.samples <= chunks_ahead * 1_920
         await stream.aclose()
+
+
+class Permitted(ToneModel):
+    """A tone model that makes a step for each of its `permits`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.permits = threading.Semaphore(0)
+
+    def step(
+        self, streams: Sequence[ToneStream], ahead_s: Sequence[float] = ()
+    ) -> Sequence[Samples | StopReason]:
+        assert self.permits.acquire(timeout=10)
+        return super().step(streams)
+
+
+async def next_sizes(stream: LocalStream, samples: int) -> list[int]:
+    """Return the sizes of the next pieces of audio, `samples` in all."""
+    while stream._inbox.samples < samples:  # noqa: ASYNC110 - no future tells of held samples
+        await asyncio.sleep(0.001)
+    sizes: list[int] = []
+    while sum(sizes) < samples:
+        sizes.append((await asyncio.wait_for(anext(stream), 5)).samples.size)
+    return sizes
+
+
+async def test_audio_comes_at_once_first_and_in_larger_pieces_while_its_listener_has_some() -> None:
+    model, chunk = Permitted(), 1_920
+    async with (
+        Engine(model, max_ahead_s=4.0) as engine,  # pieces of a quarter of a second
+        aclosing(engine.speak(segment("a long text " * 20))) as stream,
+    ):
+        model.permits.release()
+        assert await next_sizes(stream, chunk) == [chunk]
+        model.permits.release(20)
+        assert await next_sizes(stream, 20 * chunk) == [4 * chunk] * 5
+        # A model that makes no more does not keep from its listener what it has made.
+        model.permits.release()
+        assert await next_sizes(stream, chunk) == [chunk]
+        model.permits.release(1_000)
 
 
 async def test_stopping_ends_everyone_with_not_ready() -> None:

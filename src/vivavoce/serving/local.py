@@ -24,9 +24,10 @@ from vivavoce.types import (
     StopReason,
 )
 
-# Audio that a listener does not need yet is handed over in pieces of this length, since every piece
-# costs the same.
-MAX_PIECE_S = 1.0
+# Audio that a listener does not need yet is handed over in pieces of this length, or of a share of
+# what may be ahead. Every piece costs the same time, and is held several times on its way out.
+PIECE_S = 1.0
+_PIECE_SHARE = 1 / 16
 # The share of a listener's audio that may pass before it gets more.
 _PATIENCE = 0.25
 
@@ -42,7 +43,7 @@ class LocalEngine(Engine):
         self._queue_timeout_s = limits.queue_timeout_s
         self._voices = VoiceCache(self._prepare)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._max_piece_s = min(MAX_PIECE_S, limits.max_ahead_s / 2)
+        self._piece_s = min(PIECE_S, limits.max_ahead_s * _PIECE_SHARE)
         self._listeners: dict[QueuedSegment, _Inbox] = {}
 
     @property
@@ -94,7 +95,7 @@ class LocalEngine(Engine):
         before = follows.queued if isinstance(follows, LocalStream) else None
         queued = self._scheduler.submit(segment, follows=before)
         # Bounded by max_ahead_s of audio: the scheduler pauses a stream until `mark_read`.
-        inbox = self._listeners[queued] = _Inbox(self.info.sample_rate_hz, self._max_piece_s)
+        inbox = self._listeners[queued] = _Inbox(self.info.sample_rate_hz, self._piece_s)
         self._limit_wait(queued)
         return LocalStream(self, queued, inbox)
 
@@ -142,13 +143,13 @@ class LocalEngine(Engine):
 class _Inbox:
     """The events of one segment that its listener has not taken.
 
-    Samples are taken together, `max_piece_s` seconds at most. They wait for more to come while the
-    listener has enough audio left, and no longer than `_PATIENCE` of that takes to play.
+    Samples are taken in pieces of `piece_s` seconds. A smaller piece waits for more to come while
+    the listener has enough audio left, and no longer than `_PATIENCE` of that takes to play.
     """
 
-    def __init__(self, rate_hz: int, max_piece_s: float) -> None:
+    def __init__(self, rate_hz: int, piece_s: float) -> None:
         self._rate_hz = rate_hz
-        self._max_piece_s = max_piece_s
+        self._piece_s, self._piece_samples = piece_s, int(piece_s * rate_hz)
         self._events: deque[Event] = deque()
         self.samples = 0  # in `_events`
         self._ready = asyncio.Event()
@@ -161,14 +162,14 @@ class _Inbox:
             self._release()
             return
         self.samples += event.size
-        patience_s = min(_PATIENCE * ahead_s, self._max_piece_s)
+        patience_s = min(_PATIENCE * ahead_s, self._piece_s)
         if self.samples >= patience_s * self._rate_hz:
             self._release()
         elif self._timer is None and not self._ready.is_set():
             self._timer = asyncio.get_running_loop().call_later(patience_s, self._release)
 
     async def take(self) -> Event:
-        """Remove and return the next event, of samples a whole piece."""
+        """Remove and return the next event, and samples as a piece."""
         await self._ready.wait()
         event = self._events.popleft()
         if isinstance(event, np.ndarray):
@@ -179,9 +180,9 @@ class _Inbox:
         return event
 
     def _piece(self, first: Samples) -> Samples:
-        """Return `first` with the samples behind it that fit into the same piece."""
-        parts, left = [first], int(self._max_piece_s * self._rate_hz) - first.size
-        while self._events and isinstance(part := self._events[0], np.ndarray) and part.size <= left:
+        """Return `first` with the samples behind it, until they make a piece."""
+        parts, left = [first], self._piece_samples - first.size
+        while left > 0 and self._events and isinstance(part := self._events[0], np.ndarray):
             parts.append(part)
             left -= part.size
             self._events.popleft()
