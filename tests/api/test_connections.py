@@ -42,6 +42,8 @@ def bounded(
     """Serve with these bounds, and yield the address."""
     http = bounded_http(Bounds(max_connections, receive_timeout_s, send_timeout_s))
     app = create_app(settings or Settings(), watched.pool() if watched else tone_pool())
+    # The start loads the readers of languages beside the first requests, in memory of its own.
+    app.state.server.synthesizer.router.warm_up()
     with serving(
         app, make=lambda config: Server(config, app.state.server.lifecycle), http=http, **tls or {}
     ) as url:

@@ -40,7 +40,7 @@ log = logging.getLogger(__name__)
 
 # Filtered and encoded in one go, so that a long chunk of one client does not delay the others.
 SLICE_S = 0.2
-PLAIN_SLICE_S = 1.0  # of audio that is neither filtered nor compressed, which takes a tenth
+PLAIN_SLICE_S = 1.5  # of audio that is neither filtered nor compressed, which takes a tenth
 LOGGED_CHARS = 80  # of a segment that is left out
 
 

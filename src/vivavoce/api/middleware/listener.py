@@ -105,7 +105,12 @@ class Listener:
             return
         task = asyncio.create_task(self._connected(connection))
         self._connecting[task] = (time.monotonic(), connection)
-        task.add_done_callback(self._connecting.pop)
+        task.add_done_callback(self._end_connecting)
+
+    def _end_connecting(self, task: asyncio.Task[None]) -> None:
+        _, connection = self._connecting.pop(task)
+        if task.cancelled():  # perhaps before it ran at all
+            connection.close()
 
     async def _connected(self, connection: socket.socket) -> None:
         try:

@@ -8,7 +8,6 @@ from vivavoce.text.numbers.english.rules import (
     Rule,
     after,
     before,
-    one_of,
     spelled,
     words_of,
 )
@@ -61,7 +60,7 @@ def _after_word(match: re.Match[str]) -> str:
     return match[0]
 
 
-_NO_NUMERAL = frozenset("An The This That Start Give An Her His".split())
+_NO_NUMERAL = frozenset(["An", "The", "This", "That", "Start", "Give", "An", "Her", "His"])
 
 
 def _alone(match: re.Match[str]) -> str:
@@ -108,7 +107,7 @@ def _plural(ending: str) -> str:
 
 
 _LOWER = words_of("lower_words")
-_EMPHATIC = frozenset("IT US AM OR IN ME HI OK ID PM WHO AN".split())
+_EMPHATIC = frozenset(["IT", "US", "AM", "OR", "IN", "ME", "HI", "OK", "ID", "PM", "WHO", "AN"])
 _WORD = re.compile(r"(?<![\w'’])([A-Z](?:[A-Z]|['’](?=[A-Z]{2}))*+)(['’][sS]|s)?(?![\w])")
 
 
@@ -128,7 +127,25 @@ def _sound(match: re.Match[str]) -> str:
 
 
 _LONG = re.compile(r"([A-Za-z])\1{2,}+", re.IGNORECASE)
-_DOUBLED = frozenset("too see ooh aah woo boo zoo moo all yell hell ball call well shh".split())
+_DOUBLED = frozenset(
+    [
+        "too",
+        "see",
+        "ooh",
+        "aah",
+        "woo",
+        "boo",
+        "zoo",
+        "moo",
+        "all",
+        "yell",
+        "hell",
+        "ball",
+        "call",
+        "well",
+        "shh",
+    ]
+)
 
 LETTERS: tuple[Rule, ...] = (
     # a B+ and an A-

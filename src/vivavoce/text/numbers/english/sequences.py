@@ -3,25 +3,22 @@
 import re
 
 from vivavoce.text.numbers.english.numerals import (
-    MAX_DIGITS,
-    cardinal,
     digits,
     number,
     ordinal,
     pairs,
     version,
 )
-from vivavoce.text.tables import table
 from vivavoce.text.numbers.english.rules import (
     NUMBER,
     START,
     TABLE,
     Rule,
-    before,
     one_of,
     spelled,
     words_of,
 )
+from vivavoce.text.tables import table
 
 _OPERATORS = TABLE["operators"]
 _SYMBOLS = TABLE["symbols"]

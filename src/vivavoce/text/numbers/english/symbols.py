@@ -15,7 +15,7 @@ _SPACES = "\u00a0\u2002\u2003\u2007\u200a\u3000"
 
 def plain_character(char: str) -> str:
     """Return a digit, dash, space or fraction in its plain form."""
-    if char.isascii() or char.isalpha() and char not in "ªº":
+    if char.isascii() or (char.isalpha() and char not in "ªº"):
         return char
     if char in _PLAIN:
         return _PLAIN[char]
