@@ -19,7 +19,7 @@ from vivavoce.types import Segment
 
 LANGUAGES = ("en", "es", "fr", "it", "pt", "ja", "zh")
 TEXTS = {
-    "en": "# News\n\nDr. Lee paid **$4.50** on 3/4 (β version). It was nega-\ntive: -5 °C!\n\n- a\n- b",
+    "en": "# News\n\nDr. Lee paid **$4.50** on 3/4 (β version). It was nega-\ntive: -5 °C!\n\n- a",
     "es": "El 3 de mayo costó 21.000 €. ¿Y tú?",
     "fr": "M. Dupont arrive à 14h30 avec 1 pomme.",
     "it": "Enrico VIII pagò 1.250,50 €.",

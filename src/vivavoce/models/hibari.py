@@ -17,7 +17,7 @@ from vivavoce.errors import MissingDependency, Unsupported
 from vivavoce.models.kokoro.g2p.ipa import marked, to_symbols, with_commands
 from vivavoce.models.onnx import disable_telemetry
 from vivavoce.serving.base import Model, unreadable
-from vivavoce.text.numbers.english import verbalize_english
+from vivavoce.text.numbers.verbalize import in_words
 from vivavoce.text.runs import break_runs
 from vivavoce.types import Capabilities, EngineInfo, Samples, Segment, StopReason, Voice
 
@@ -89,7 +89,7 @@ class HibariModel(Model[_HibariStream]):
         Raises `Unsupported` where the package fails.
         """
         text, sounds = marked(
-            segment.text, segment.phonemes, lambda part: verbalize_english(latin(part))
+            segment.text, segment.phonemes, lambda part: in_words(latin(part), "en")
         )
         symbols = (to_symbols(ipa, "en") for ipa in sounds)
         text = with_commands(break_runs(text), symbols)

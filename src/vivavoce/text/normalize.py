@@ -164,14 +164,21 @@ def parts(text: Tracked) -> list[Part]:
 
 def windows(text: Tracked, size: int) -> Iterator[Part]:
     """Cut normalised `text` at its blank lines, and longer paragraphs into at most `size`."""
-    *ended, last = text.split("\n\n")
-    for paragraph, gap in [*((each, "\n\n") for each in ended), (last, "")]:
+    for paragraph, gap in _by_paragraph(text):
         start = 0
         while len(paragraph) - start > size:
             end, _ = _part_end(paragraph.text, start, size)
             yield paragraph[start:end], " "
             start = end
         yield paragraph[start:], gap
+
+
+def _by_paragraph(text: Tracked) -> Iterator[Part]:
+    start = 0
+    while (end := text.text.find("\n\n", start)) >= 0:
+        yield text[start:end], "\n\n"
+        start = end + 2
+    yield text[start:], ""
 
 
 def _part_end(text: str, start: int, size: int = PART_CHARS) -> tuple[int, str]:

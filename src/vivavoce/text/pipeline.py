@@ -36,19 +36,28 @@ Phonemes = tuple[int, int, str]  # start and end in a text, and its sounds in IP
 
 @dataclass(frozen=True, slots=True)
 class SpokenSegment:
-    """Text that a model says in one go, and the pause after it. Without text it is a pause only.
+    """Text that a model says in one go, and the pause after it. Without text it is a pause only."""
 
-    `words` have spans in the author's text, and so has the whole: `written`.
-    """
-
-    text: str
+    spoken: Tracked
     pause_s: float = 0.0
-    words: tuple[Word, ...] = ()
-    written: tuple[int, int] = (0, 0)
     phonemes: tuple[Phonemes, ...] = ()
     language: str = ""  # ISO 639-1
     style: Style = PLAIN
     unspoken: tuple[str, ...] = ()  # what the author wrote here that cannot be said
+
+    @property
+    def text(self) -> str:
+        return self.spoken.text
+
+    @property
+    def words(self) -> tuple[Word, ...]:
+        """The words, with their spans in the author's text."""
+        return words(self.spoken, self.language)
+
+    @property
+    def written(self) -> tuple[int, int]:
+        """The span of the whole in the author's text."""
+        return self.spoken.span()
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +135,7 @@ def spoken(runs: Iterable[Run], voicing: Voicing) -> Iterator[SpokenSegment]:
                 yield waiting
             waiting, lost, opened = replace(segment, unspoken=lost), (), True
         if not opened and passage.pause_s is not None:  # a pause alone
-            waiting = waiting or SpokenSegment("", style=passage.style)
+            waiting = waiting or SpokenSegment(Tracked.of(""), style=passage.style)
             waiting = replace(waiting, pause_s=waiting.pause_s + passage.pause_s)
         named = passage.pause_s is not None
     if waiting is not None:
@@ -136,15 +145,21 @@ def spoken(runs: Iterable[Run], voicing: Voicing) -> Iterator[SpokenSegment]:
 
 def _edged(raw: Tracked, text: Tracked, gap: str = "") -> Tracked:
     """Return normalised `text` with the space or blank line that `raw` has at its edges."""
-    before = raw.text[: len(raw.text) - len(raw.text.lstrip())]
-    after = raw.text[len(raw.text.rstrip()) :]
-    left = _PARAGRAPH if before.count("\n") > 1 else " " if before else ""
-    right = (
-        _PARAGRAPH if after.count("\n") > 1 or gap == _PARAGRAPH else " " if after or gap else ""
-    )
+    left = raw[: len(raw.text) - len(raw.text.lstrip())]
+    right = raw[len(raw.text.rstrip()) :]
     if not text.text:
-        return raw.before(left or right)
-    return (text.before(left) + text if left else text).after(right)
+        return _edge(left) if left.text else raw.before(gap)
+    ended = _edge(right, gap) if right.text else text.after(gap)[len(text) :]
+    return Tracked.join((_edge(left), text, ended))
+
+
+def _edge(spaces: Tracked, gap: str = "") -> Tracked:
+    """Return `spaces` as one space, or as a blank line if they have one."""
+    if spaces.text.count("\n") > 1 or gap == _PARAGRAPH:
+        return Tracked.spanning(_PARAGRAPH, *spaces.span())
+    if spaces.text[:1] in ("", " "):
+        return spaces[:1]
+    return Tracked.spanning(" ", *spaces.span())
 
 
 def _passages(runs: Iterable[Run], voicing: Voicing) -> Iterator[_Passage]:
@@ -182,7 +197,7 @@ def _append(passage: _Passage, run: Run, window: Tracked, voicing: Voicing) -> N
     if run.phonemes is not None and voicing.takes_phonemes and text.text:
         passage.phonemes.append((start, passage.chars + len(text), run.phonemes))
     if window.text.strip() and window.text[-1:].isspace():
-        text = text.after(" ")
+        text = text + window[-1:]
     if text.text:
         passage.text.append(text)
         passage.chars += len(text)
@@ -217,13 +232,10 @@ def _segments(passage: _Passage, voicing: Voicing, *, opening: bool) -> Iterator
     at = 0
     for piece in pieces:
         at += len(whole.text[at:]) - len(whole.text[at:].lstrip())
-        part = whole[at : at + len(piece.text)]
         last = piece is pieces[-1]
         yield SpokenSegment(
-            piece.text,
+            whole[at : at + len(piece.text)],
             _pause_s(piece.text, passage) if last else piece.pause_s,
-            words(part, passage.language),
-            part.span(),
             tuple(_within(passage.phonemes, at, at + len(piece.text))),
             passage.language,
             passage.style,

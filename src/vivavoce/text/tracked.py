@@ -35,14 +35,14 @@ class Tracked:
     """
 
     text: str
-    starts: "array[int]"
-    ends: "array[int]"
+    starts: Sequence[int]  # a range where nothing was rewritten, else an array
+    ends: Sequence[int]
 
     @classmethod
     def of(cls, text: str, start: int = 0) -> "Tracked":
         """Return the author's own `text`, which begins at offset `start`."""
-        at = range(start, start + len(text))
-        return cls(text, array("i", at), array("i", (i + 1 for i in at)))
+        end = start + len(text)
+        return cls(text, range(start, end), range(start + 1, end + 1))
 
     @classmethod
     def spanning(cls, text: str, start: int, end: int) -> "Tracked":
@@ -51,6 +51,11 @@ class Tracked:
 
     @classmethod
     def join(cls, parts: Iterable["Tracked"]) -> "Tracked":
+        parts = [part for part in parts if part.text]
+        if len(parts) == 1:
+            return parts[0]
+        if _follow_each_other(parts):
+            return cls.of("".join(part.text for part in parts), parts[0].starts[0])
         texts: list[str] = []
         starts, ends = array("i"), array("i")
         for part in parts:
@@ -72,6 +77,8 @@ class Tracked:
         return self.text
 
     def __getitem__(self, part: slice) -> "Tracked":
+        if part.indices(len(self.text)) == (0, len(self.text), 1):
+            return self  # it never changes
         return Tracked(self.text[part], self.starts[part], self.ends[part])
 
     def __add__(self, other: "Tracked") -> "Tracked":
@@ -132,8 +139,8 @@ class Tracked:
             if new == text[start:end]:
                 continue
             texts.append(text[done:start])
-            starts += self.starts[done:start]
-            ends += self.ends[done:start]
+            starts.extend(self.starts[done:start])
+            ends.extend(self.ends[done:start])
             done = end
             if not new:
                 continue
@@ -143,12 +150,14 @@ class Tracked:
                 else self._pieces(match, new)
             )
             texts.append(part.text)
-            starts += part.starts
-            ends += part.ends
+            starts.extend(part.starts)
+            ends.extend(part.ends)
         if not texts:
             return self
         texts.append(text[done:])
-        return Tracked("".join(texts), starts + self.starts[done:], ends + self.ends[done:])
+        starts.extend(self.starts[done:])
+        ends.extend(self.ends[done:])
+        return Tracked("".join(texts), starts, ends)
 
     def replace(self, old: str, new: str) -> "Tracked":
         return self.sub(re.compile(re.escape(old)), lambda _: new) if old in self.text else self
@@ -197,17 +206,18 @@ class Tracked:
         head = next((i for i in range(most) if old[i] != new[i]), most)
         most -= head
         tail = next((i for i in range(most) if old[-1 - i] != new[-1 - i]), most)
-        middle = new[head : len(new) - tail]
-        first, last = self.span(start + head, end - tail)
-        return Tracked(
-            new,
-            self.starts[start : start + head]
-            + array("i", [first]) * len(middle)
-            + self.starts[end - tail : end],
-            self.ends[start : start + head]
-            + array("i", [last]) * len(middle)
-            + self.ends[end - tail : end],
-        )
+        span = self.span(start + head, end - tail)
+        middle = Tracked.spanning(new[head : len(new) - tail], *span)
+        return Tracked.join((self[start : start + head], middle, self[end - tail : end]))
+
+
+def _follow_each_other(parts: Sequence[Tracked]) -> bool:
+    """True if together the parts are the author's own text, unchanged."""
+    return (
+        bool(parts)
+        and all(isinstance(part.starts, range) for part in parts)
+        and all(one.ends[-1] == two.starts[0] for one, two in pairwise(parts))
+    )
 
 
 def _function(replacement: Replacement) -> Callable[[re.Match[str]], str | Sequence[Piece]]:

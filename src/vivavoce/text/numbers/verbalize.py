@@ -3,6 +3,7 @@
 Runs after `normalize` (plain text) and before `split` (sentences). Knows no sounds.
 """
 
+import re
 from collections.abc import Callable
 
 from vivavoce.errors import MissingDependency, Unsupported
@@ -10,6 +11,9 @@ from vivavoce.text.numbers.digits import separate
 from vivavoce.text.numbers.english import read_english
 from vivavoce.text.tracked import Tracked
 
+_WORDS = re.compile(
+    r"(?:[^\W\d_]|[\u0300-\u036f\s.,;:!?…'’‘\"“”«»„()¿¡、。！？；：，・「」『』（）—–-])*+"
+)
 LANGUAGES = ("en", "es", "fr", "it", "pt", "ja", "zh")
 
 
@@ -48,9 +52,22 @@ def _reader(language: str) -> Callable[[Tracked], Tracked]:
 
 def verbalize(text: str, language: str) -> str:
     """Return plain `text` as it is spoken in `language`, with single letters by their names."""
-    spoken = read(Tracked.of(text), language)
+    return _with_letter_names(read(Tracked.of(text), language), language)
+
+
+def in_words(text: str, language: str) -> str:
+    """Return `text` for a model: text that is all words stays, but for single letters.
+
+    The server reads texts before it asks a model. Others may not have.
+    """
+    if _WORDS.fullmatch(text):
+        return _with_letter_names(Tracked.of(text), language)
+    return verbalize(text, language)
+
+
+def _with_letter_names(text: Tracked, language: str) -> str:
     if language in ("es", "fr", "it", "pt"):
         from vivavoce.text.numbers.romance import name_letters
 
-        spoken = name_letters(spoken, language)
-    return spoken.text
+        text = name_letters(text, language)
+    return text.text

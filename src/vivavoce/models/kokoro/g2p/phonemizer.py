@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from vivavoce.errors import MissingDependency, Unsupported
 from vivavoce.models.kokoro.g2p.alphabet import keep_known, tidy
 from vivavoce.models.kokoro.g2p.ipa import Phonemes, marked, pieces, to_symbols
-from vivavoce.text.numbers.verbalize import verbalize
+from vivavoce.text.numbers.verbalize import in_words
 
 if TYPE_CHECKING:  # needs the package `hibari`
     from vivavoce.models.kokoro.g2p.english import EnglishFrontEnd
@@ -127,7 +127,7 @@ def _in_words(text: str, language: str) -> str:
     Raises `Unsupported` for letters that the language's front end cannot read.
     """
     form = unicodedata.normalize("NFKC" if language in _SCRIPTS else "NFC", text)
-    spoken = verbalize(form, language)
+    spoken = in_words(form, language)
     _require_script(spoken, language)
     return spoken
 

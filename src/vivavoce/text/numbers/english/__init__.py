@@ -32,10 +32,6 @@ def read_english(text: Tracked) -> Tracked:
     return apply(SYMBOLS, apply(LETTERS, text)).strip()
 
 
-def verbalize_english(text: str) -> str:
-    return read_english(Tracked.of(text)).text
-
-
 _QUOTES = re.compile(r"[\"'‘’“”]")
 
 

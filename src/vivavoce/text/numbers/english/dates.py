@@ -163,7 +163,8 @@ DATES: tuple[Rule, ...] = (
     # July 4th–6th, 2025
     Rule(
         re.compile(
-            rf"\b({_MONTHS}) (?:the )?({_DAY})(?:st|nd|rd|th)?(?:(?:{_TO}| to )({_DAY})(?:st|nd|rd|th)?)?"
+            rf"\b({_MONTHS}) (?:the )?({_DAY})(?:st|nd|rd|th)?"
+            rf"(?:(?:{_TO}| to )({_DAY})(?:st|nd|rd|th)?)?"
             rf"(?![\w:%]|[.,/]\d|-\d)(?:,? ({_YEAR})(?![\w-]|[.,]\d))?"
         ),
         _month_day,
@@ -181,7 +182,8 @@ DATES: tuple[Rule, ...] = (
     # 4 July 2025, the 4th of July, 4–6 July
     Rule(
         re.compile(
-            rf"{START}(?<![-/:$£€])([Tt]he )?({_DAY})(?:st|nd|rd|th)?(?:{_TO}({_DAY})(?:st|nd|rd|th)?)?"
+            rf"{START}(?<![-/:$£€])([Tt]he )?({_DAY})(?:st|nd|rd|th)?"
+            rf"(?:{_TO}({_DAY})(?:st|nd|rd|th)?)?"
             rf" (?:of )?({_MONTHS})\b(?:,? ({_YEAR})(?![\w-]|[.,]\d))?"
         ),
         _day_month,

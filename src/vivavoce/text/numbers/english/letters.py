@@ -35,7 +35,7 @@ def _value(numeral: str) -> str:
 
 def _after_word(match: re.Match[str]) -> str:
     """Return "Henry the eighth", "Chapter four", "World War two"."""
-    word, numeral, suffix = match.groups()
+    word, numeral, _ = match.groups()
     previous = before(match)
     following = after(match)
     if word.isupper():
@@ -187,7 +187,8 @@ LETTERS: tuple[Rule, ...] = (
     # NASA, the FBI, DO NOT TOUCH
     Rule(
         re.compile(
-            r"(?<![\w'’])[A-Z][A-Z'’]*+(?:(?:['’]s|s)(?!\w))?(?:[ ,;:–—-]{1,2}[A-Z][A-Z'’]*+(?:(?:['’]s|s)(?!\w))?(?!\w))*+(?!\w)"
+            r"(?<![\w'’])[A-Z][A-Z'’]*+(?:(?:['’]s|s)(?!\w))?"
+            r"(?:[ ,;:–—-]{1,2}[A-Z][A-Z'’]*+(?:(?:['’]s|s)(?!\w))?(?!\w))*+(?!\w)"
         ),
         _capitals,
     ),

@@ -38,7 +38,7 @@ _ALPHANUMERIC = re.compile(r"\d++|[A-Z]++(?![a-z])|[A-Z]?[a-z'’]++")
 
 
 def telephone(written: str) -> str:
-    """Return a telephone number digit by digit, with pauses: "one, eight hundred, five five five"."""
+    """Return a telephone number in digits with pauses: "one, eight hundred, five five five"."""
     groups = _GROUP.findall(written)
     spoken = [
         "plus" if group == "+"
@@ -157,7 +157,8 @@ NAMED_NUMBERS: tuple[Rule, ...] = (
     # 1-800-555-0199, (555) 123-4567, 555.123.4567, 1-800-FLOWERS
     Rule(
         re.compile(
-            r"(?<![\w.,/$£€+-])(?:1[-. ])?(?:\(\d{3}\) ?-?|\d{3}[-. ])(?:\d{3}[-. ]\d{4}|[A-Z][A-Z-]{3,9})(?![\w-])"
+            r"(?<![\w.,/$£€+-])(?:1[-. ])?(?:\(\d{3}\) ?-?|\d{3}[-. ])"
+            r"(?:\d{3}[-. ]\d{4}|[A-Z][A-Z-]{3,9})(?![\w-])"
         ),
         lambda m: telephone(m[0]),
     ),
@@ -208,7 +209,8 @@ NAMED_NUMBERS: tuple[Rule, ...] = (
     # 1 000 000, 1'000'000, 1,00,000
     Rule(
         re.compile(
-            r"(?<![\d+])(?<!\d[ .,'’-])\d{1,3}(?:(?:[\u00a0\u202f\u2009]\d{3})++| 000(?: 000)*+|(?:['’]\d{3})++)(?![\d'’])"
+            r"(?<![\d+])(?<!\d[ .,'’-])\d{1,3}"
+            r"(?:(?:[\u00a0\u202f\u2009]\d{3})++| 000(?: 000)*+|(?:['’]\d{3})++)(?![\d'’])"
         ),
         _ungrouped,
     ),
