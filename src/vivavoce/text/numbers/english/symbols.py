@@ -27,7 +27,9 @@ def plain_character(char: str) -> str:
         form = unicodedata.normalize("NFKC", char)
         if "\u2044" in form:
             return f" {form.replace(chr(0x2044), '/')}"
-        return form if form.isascii() and form.isalnum() else f" {unicodedata.numeric(char):g} "
+        if unicodedata.category(char) == "Nl" and form.isascii():  # a Roman numeral
+            return form
+        return f" {unicodedata.numeric(char):g} "
     return char
 
 
