@@ -52,15 +52,16 @@ def _measures(
         raise EngineFault(f"{len(failed)} requests failed, the first with {failed[0]!r}")
     audio_s = answer_s * len(run.answers)
     costs_ms = [
-        1000 * (then.cpu_s - now.cpu_s) / audio_s for now, then in zip(before, after, strict=True)
+        1000 * (end.cpu_s - start.cpu_s) / audio_s for start, end in zip(before, after, strict=True)
     ]
     target = Target(MAX_COST_MS) if audio_format in UNCODED else None
-    measures = [
+    aims = {"server's": target, "model's": None}
+    return [
         Measure(f"{audio_format}: throughput", audio_s / run.wall_s, "audio s/s"),
-        Measure(f"{audio_format}: server's process", costs_ms[0], "ms/audio s", target),
+        # There are no costs of a server that the benchmark did not start, and none of a model in
+        # the server's process.
+        *(
+            Measure(f"{audio_format}: {whose} process", cost_ms, "ms/audio s", aim)
+            for (whose, aim), cost_ms in zip(aims.items(), costs_ms, strict=False)
+        ),
     ]
-    if len(costs_ms) > 1:
-        measures.append(
-            Measure(f"{audio_format}: model's process", sum(costs_ms[1:]), "ms/audio s")
-        )
-    return measures
