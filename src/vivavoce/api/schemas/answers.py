@@ -29,6 +29,9 @@ class ModelCard(BaseModel):
     memory_bytes: int | None = Field(
         default=None, description="Memory of the model when it is loaded, if that is known."
     )
+    max_batch: int | None = Field(
+        default=None, description="Segments that the model speaks at once, while it is loaded here."
+    )
 
 
 class ModelList(BaseModel):
