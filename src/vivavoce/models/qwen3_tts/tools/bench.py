@@ -19,6 +19,7 @@ from vivavoce.models.qwen3_tts.checkpoint import random_weights as random
 from vivavoce.models.qwen3_tts.checkpoint.config import Config
 from vivavoce.models.qwen3_tts.checkpoint.folder import load_checkpoint
 from vivavoce.models.qwen3_tts.codec import CodecDecoder, load_decoder
+from vivavoce.models.qwen3_tts.codec.precision import set_precision
 from vivavoce.models.qwen3_tts.network.linear import Linear, stored_as
 from vivavoce.models.qwen3_tts.network.sampler import Sampling
 from vivavoce.models.qwen3_tts.network.talker import Talker
@@ -103,6 +104,8 @@ def prepare(
         talker = random.random_talker(config, where, numbers, form)
         shape = random.TINY_CODEC if source == "tiny" else random.CODEC
         decoder = random.random_codec(where, config=shape) if codec else None
+    if decoder is not None:
+        set_precision(decoder, "auto")
     # An end of speech outside the vocabulary is never drawn, so every stream goes on.
     config = replace(config, codec_ids=replace(config.codec_ids, eos=-1))
     speaking = Speaking(talker, config, decoder, stored_as(form, numbers))
