@@ -125,9 +125,9 @@ def random_talker(
 
 
 def random_codec(
-    device: torch.device, seed: int = 0, *, config: CodecConfig = CODEC
+    device: torch.device, *, config: CodecConfig = CODEC, dtype: torch.dtype = torch.float32
 ) -> CodecDecoder:
-    """Return a float32 codec decoder, by default of the released shape."""
-    codec = build(lambda: CodecDecoder(config), RandomTensors(device, seed), "decoder.")
+    """Return a codec decoder, by default of the released shape, with the same weights each time."""
+    codec = build(lambda: CodecDecoder(config), RandomTensors(device), "decoder.").to(dtype)
     lay_out(codec)
     return codec

@@ -208,7 +208,7 @@ def load_decoder(
 
 
 def lay_out(decoder: CodecDecoder) -> None:
-    """Pack the weights of a plain float32 `decoder` for its processor, like `load_decoder`."""
-    if can_pack(next(decoder.parameters()).device, torch.float32):
+    """Pack the weights of a plain `decoder` for its processor, like `load_decoder`."""
+    if can_pack(decoder.device, next(decoder.parameters()).dtype):
         decoder.piece_frames = PIECE_FRAMES
         pack(decoder)

@@ -176,6 +176,19 @@ def measure(speaking: Speaking, machine: Machine, batch: int, frames: int) -> Pa
     )
 
 
+def codec_ms(codec: CodecDecoder, streams: int, rounds: int = 8) -> float:
+    """Return the milliseconds of one frame of `streams` streams, `CHUNK` decoded together."""
+    runner = _codec_runner(codec, CudaStream(codec.device, fixed=True), streams)
+    slots, taken = [runner.open() for _ in range(streams)], []
+    shape = (streams, codec.config.num_quantizers, CHUNK)
+    codes = torch.randint(codec.config.codebook_size, shape)
+    for _ in range(rounds):
+        start = time.perf_counter()
+        runner.decode(codes, slots).wait()
+        taken.append(1000 * (time.perf_counter() - start) / CHUNK)
+    return median(taken)
+
+
 def frames_of_one(speaking: Speaking, frames: int) -> Callable[[], float]:
     """Return a function that makes the next frame of one stream and returns its milliseconds.
 
