@@ -92,11 +92,14 @@ def bench(given: argparse.Namespace) -> Iterator[Row]:
 
 def codec(given: argparse.Namespace) -> Iterator[Row]:
     """Yield the signal-to-noise ratio and the times of the codec, by precision."""
+    import torch
+
     from vivavoce.models.qwen3_tts.checkpoint import random_weights as weights
     from vivavoce.models.qwen3_tts.codec import precision
     from vivavoce.models.qwen3_tts.runtime.device import choose_device
     from vivavoce.models.qwen3_tts.tools.bench import codec_ms
 
+    torch.set_num_threads(threads(given) or torch.get_num_threads())
     device = choose_device(given.device)
     shape = weights.TINY_CODEC if given.size == "tiny" else weights.CODEC
     exact = None

@@ -55,10 +55,14 @@ def meta_model(
 
 
 def meta_frame(
-    size: str, rows: int, window: int, form: WeightFormat = WeightFormat.PLAIN
+    size: str,
+    rows: int,
+    window: int,
+    form: WeightFormat = WeightFormat.PLAIN,
+    dtype: torch.dtype = torch.bfloat16,
 ) -> Counter[str]:
     """Return the torch operations of a frame."""
-    talker, state = meta_model(size, form)
+    talker, state = meta_model(size, form, dtype)
     with Operations() as operations:
         frame = inspect.unwrap(decode_frame)(talker, state, rows, window)
     assert frame.codes.shape == (rows, 16)

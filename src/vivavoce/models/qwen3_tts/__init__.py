@@ -23,10 +23,10 @@ class QwenOptions:
       see `linear`.
     - `max_batch` is the most segments spoken at once. "auto" is what fits into the memory of a CUDA
       device, and 8 on a CPU.
-    - `codec_precision` is "auto" (TF32 on CUDA if it is good enough, else float32), "float32",
-      "tf32" or "bfloat16", see `codec.precision`.
     - `threads` limits torch on the CPU, for the whole process. None uses the available cores.
     - `graphs` are captured while loading ("auto", "startup") or not at all ("off"), on CUDA only.
+    - `codec_precision` is "auto" (TF32 on CUDA if it is good enough, else float32), "float32",
+      "tf32" or "bfloat16", see `codec.precision`.
     - `cache_dir` holds the files of random checkpoints. None is the folder for temporary files.
     """
 
@@ -34,9 +34,9 @@ class QwenOptions:
     dtype: str = "auto"
     weights: str = "auto"
     max_batch: int | Literal["auto"] = "auto"
-    codec_precision: str = "auto"
     threads: int | None = None
     graphs: Graphs = "auto"
+    codec_precision: str = "auto"
     cache_dir: Path | None = None
 
 
