@@ -32,19 +32,11 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-THERE = {
-    "torch", "triton", "tokenizers", "safetensors", "httpx", "typer", "rich", "pytest", "numpy",
-}  # fmt: skip
+THERE = {"torch", "triton", "tokenizers", "safetensors", "httpx"}
+THERE |= {"typer", "rich", "pytest", "numpy"}
 LEFT_OUT = {"hibari-tts"}  # another voice
 MOST_MB = 60  # that may have to be carried
-SERVED = (
-    "av",
-    "fastapi",
-    "pydantic_settings",
-    "sentencex",
-    "soxr",
-    "uvicorn",
-)  # what shows that a server can run
+SERVED = ("av", "fastapi", "pydantic_settings", "sentencex", "soxr", "uvicorn")  # by a server
 Row = dict[str, Any]  # JSON
 
 
@@ -54,13 +46,17 @@ class Kit:
 
     out: Path
     dry: bool
-    wheels: Path | None
+    packages: Path | None  # brought along
     scratch: Path
     results: dict[str, list[Row]] = field(default_factory=dict)
 
     @property
     def device(self) -> str:
         return "cpu" if self.dry else "cuda"
+
+    @property
+    def size(self) -> str:
+        return "tiny" if self.dry else "1.7b"
 
     def note(self, step: str, row: Row) -> None:
         """Add a result, print it, and write all results."""
@@ -77,8 +73,13 @@ class Kit:
             else:
                 print("  | " + line, flush=True)
 
+    def part(self, name: str, size: str, *options: str, until_s: float) -> None:
+        """Run a part of `gpu_parts` as the step of its name."""
+        shared = ("--size", size, "--device", self.device)
+        self.run(name, "-m", "benchmarks.gpu_parts", name, *shared, *options, until_s=until_s)
+
     def environment(self) -> Mapping[str, str]:
-        paths = [ROOT, ROOT / "src", *([self.wheels] if self.wheels else [])]
+        paths = [ROOT, ROOT / "src", *([self.packages] if self.packages else [])]
         known = os.environ.get("PYTHONPATH")
         return {
             **os.environ,
@@ -130,10 +131,8 @@ def tests(kit: Kit, until_s: float) -> None:
     files = ["tests/models/qwen3_tts/test_kernels.py", "tests/models/qwen3_tts/test_cuda.py"]
     chosen = ["-m", "gpu", *files] if not kit.dry else ["-m", "not gpu", "-k", "norm", files[0]]
     # Without the project's settings, whose plugins a bare machine lacks.
-    bare = [
-        "-c", os.devnull, "--rootdir", str(ROOT), "--noconftest", "--import-mode=importlib", "-p",
-        "no:cacheprovider",
-    ]  # fmt: skip
+    bare = ["-c", os.devnull, "--rootdir", str(ROOT), "--noconftest", "-p", "no:cacheprovider"]
+    bare += ["--import-mode=importlib"]
     with contextlib.ExitStack() as stack:
         stack.callback(
             lambda: kit.note("tests", {"passed": passed, "seconds": time.monotonic() - started_s})
@@ -154,33 +153,23 @@ def bench(kit: Kit, until_s: float) -> None:
     for batch in batches:
         for size in sizes:
             for weights in ("auto", "int8"):
-                options = [
-                    "--size", size, "--weights", weights, "--batch", batch, "--device", kit.device,
-                ]  # fmt: skip
-                frames = ["--frames", "9" if kit.dry else "48"]
-                kit.run(
-                    "bench",
-                    "-m",
-                    "benchmarks.gpu_parts",
-                    "bench",
-                    *options,
-                    *frames,
-                    until_s=until_s,
-                )
+                options = ["--weights", weights, "--batch", batch]
+                options += ["--frames", "9" if kit.dry else "48"]
+                kit.part("bench", size, *options, until_s=until_s)
+
+
+def codec(kit: Kit, until_s: float) -> None:
+    """Measure the codec's noise and time, by precision."""
+    kit.part("codec", kit.size, "--batch", "1,2" if kit.dry else "1,64", until_s=until_s)
 
 
 def load(kit: Kit, until_s: float) -> None:
     """Measure first audio over HTTP, by request rate."""
     if lacking := [name for name in SERVED if not importable(name, kit)]:
         raise Cut(f"nothing to serve with: {', '.join(lacking)} are missing (see --wheels)")
-    folder = random_checkpoint("tiny" if kit.dry else "1.7b", kit.scratch)
-    options = [
-        "--folder", str(folder), "--size", "tiny" if kit.dry else "1.7b", "--device", kit.device,
-    ]  # fmt: skip
-    plan = (
-        ["--rate", "2", "--seconds", "2"] if kit.dry else ["--rate", "1,4,10,20", "--seconds", "12"]
-    )
-    kit.run("load", "-m", "benchmarks.gpu_parts", "load", *options, *plan, until_s=until_s)
+    rate, seconds = ("2", "2") if kit.dry else ("1,4,10,20", "12")
+    plan = ["--cache", str(kit.scratch), "--rate", rate, "--seconds", seconds]
+    kit.part("load", kit.size, *plan, until_s=until_s)
 
 
 def peers(kit: Kit, until_s: float) -> None:
@@ -189,13 +178,11 @@ def peers(kit: Kit, until_s: float) -> None:
     found = [name for name, module in present.items() if importable(module, kit)]
     if not found:
         raise Cut(f"none of {', '.join(present.values())} is installed")
-    folder = random_checkpoint("tiny" if kit.dry else "1.7b", kit.scratch)
+    folder = random_checkpoint(kit.size, kit.scratch)
     for name in ("ours", *found):
-        options = [
-            str(folder), "--device", kit.device, "--dtype", "float32" if kit.dry else "bfloat16",
-            "--threads", "4",
-        ]  # fmt: skip
-        command = [sys.executable, "benchmarks/qwen_peer.py", name, *options]
+        options = ["--device", kit.device, "--dtype", "float32" if kit.dry else "bfloat16"]
+        command = [sys.executable, "benchmarks/qwen_peer.py", name, str(folder), *options]
+        command += ["--threads", "4"]
         asked = (
             f"import subprocess; subprocess.run({command!r}, "
             "input='50\\n50\\n50\\n', text=True, check=True)"
@@ -205,8 +192,7 @@ def peers(kit: Kit, until_s: float) -> None:
 
 def profile(kit: Kit, until_s: float) -> None:
     """Report the slowest kernels of a frame."""
-    options = ["--size", "tiny" if kit.dry else "1.7b", "--device", kit.device]
-    kit.run("profile", "-m", "benchmarks.gpu_parts", "profile", *options, until_s=until_s)
+    kit.part("profile", kit.size, until_s=until_s)
 
 
 Step = Callable[[Kit, float], None]
@@ -214,7 +200,8 @@ STEPS: Mapping[
     str, tuple[Step, float]
 ] = {  # in order of worth, with the seconds that each may take
     "tests": (tests, 110),
-    "bench": (bench, 210),
+    "bench": (bench, 190),
+    "codec": (codec, 20),
     "load": (load, 120),
     "peers": (peers, 60),
     "profile": (profile, 40),
@@ -238,14 +225,16 @@ def main() -> None:
     parser.add_argument(
         "--wheels",
         type=Path,
-        help="folder of what the machine lacks; it is filled if it is not there",
+        help="folder of wheels that the machine lacks; it is filled if it is not there",
     )
+    parser.add_argument("--python", default="3.12", help="Python of the machine, for --wheels")
     given = parser.parse_args()
     if given.wheels is not None and not given.wheels.is_dir():
-        sys.exit(fetch(given.wheels))
+        sys.exit(fetch(given.wheels, given.python))
     given.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
-        kit = Kit(given.out, given.dry_run, given.wheels, Path(scratch))
+        packages = unpacked(given.wheels, Path(scratch, "packages")) if given.wheels else None
+        kit = Kit(given.out, given.dry_run, packages, Path(scratch))
         wanted = [
             name for name in STEPS if name in (given.only or STEPS) and name not in given.skip
         ]
@@ -287,44 +276,51 @@ def random_checkpoint(size: str, scratch: Path) -> Path:
 
 def importable(module: str, kit: Kit) -> bool:
     """True if `module` is installed, or was brought here with `--wheels`."""
-    return find_spec(module) is not None or bool(kit.wheels and (kit.wheels / module).exists())
+    return find_spec(module) is not None or bool(kit.packages and (kit.packages / module).exists())
 
 
-def fetch(folder: Path) -> int:
-    """Download the packages that a bare machine lacks into `folder`. Return an exit code."""
-    needed = sorted({*missing("vivavoce"), "hypothesis", "sortedcontainers"})
+def fetch(folder: Path, python: str) -> int:
+    """Download into `folder` the wheels that a bare machine lacks. Return an exit code."""
+    needed = sorted({*missing("vivavoce", python), "hypothesis", "sortedcontainers"})
     print("to be carried:", ", ".join(needed))
-    with tempfile.TemporaryDirectory() as scratch:
-        pip = [
-            sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary",
-            ":all:", "-d", scratch,
-        ]  # fmt: skip
-        machine = ["--python-version", "3.12", "--platform", f"manylinux_2_28_{os.uname().machine}"]
-        subprocess.run([*pip, *machine, *pinned(needed)], check=True)
-        wheels = sorted(Path(scratch).glob("*.whl"))
-        megabytes = sum(wheel.stat().st_size for wheel in wheels) / 1e6
-        for wheel in wheels:
-            shutil.unpack_archive(wheel, folder, "zip")
-    print(
-        f"{len(wheels)} packages of {megabytes:.0f} MB are in {folder}; "
-        f"run with --wheels {folder} there"
-    )
-    return 0 if megabytes <= MOST_MB else 1
+    machine = os.uname().machine
+    systems = [f"manylinux_2_{minor}_{machine}" for minor in range(28, 4, -1)]
+    systems += [f"manylinux{year}_{machine}" for year in ("2014", "2010", "1")]
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "-d", str(folder)]
+    pip += ["--only-binary", ":all:", "--python-version", python]
+    platforms = [option for system in systems for option in ("--platform", system)]
+    subprocess.run([*pip, *platforms, *pinned(needed)], check=True)
+    sizes = {wheel: wheel.stat().st_size / 1e6 for wheel in sorted(folder.glob("*.whl"))}
+    for wheel, megabytes in sizes.items():
+        print(f"{megabytes:6.1f} MB  {wheel.name}")
+    whole = sum(sizes.values())
+    print(f"{whole:6.1f} MB  in {folder}, at most {MOST_MB}; run with --wheels {folder} there")
+    return 0 if whole <= MOST_MB else 1
 
 
-def missing(name: str) -> set[str]:
+def unpacked(wheels: Path, folder: Path) -> Path:
+    """Unpack the `wheels` into `folder`, which then is a path of packages. Return it."""
+    for wheel in wheels.glob("*.whl"):
+        shutil.unpack_archive(wheel, folder, "zip")
+    for library in [*folder.glob("*.data/purelib"), *folder.glob("*.data/platlib")]:
+        shutil.copytree(library, folder, dirs_exist_ok=True)
+    return folder
+
+
+def missing(name: str, python: str) -> set[str]:
     """Return the packages that `name` requires, recursively, without those of a bare machine."""
     from packaging.requirements import Requirement
 
     found: set[str] = set()
+    there = {"extra": "", "python_version": python, "python_full_version": f"{python}.0"}
     for text in requires(name) or []:
         requirement = Requirement(text)
         wanted = requirement.name.lower().replace("_", "-")
         if wanted in THERE | LEFT_OUT | found or (
-            requirement.marker and not requirement.marker.evaluate({"extra": ""})
+            requirement.marker and not requirement.marker.evaluate(there)
         ):
             continue
-        found |= {wanted, *missing(wanted)}
+        found |= {wanted, *missing(wanted, python)}
     return found
 
 

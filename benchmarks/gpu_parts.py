@@ -2,7 +2,7 @@
 benchmarks/gpu.py.
 
     python -m benchmarks.gpu_parts bench --size 1.7b --weights int8 --batch 1,64
-    python -m benchmarks.gpu_parts load --folder FOLDER --rate 1,10 --seconds 8
+    python -m benchmarks.gpu_parts load --size 1.7b --rate 1,10 --seconds 8
     python -m benchmarks.gpu_parts profile --size 1.7b
 
 Each part is a process of its own, so that one that hangs or fails takes no other with it.
@@ -14,7 +14,6 @@ import json
 import math
 import random
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 TEXTS = (
@@ -40,7 +39,7 @@ def main() -> None:
     parser.add_argument("--batch", default="1", type=numbers)
     parser.add_argument("--frames", default=48, type=int)
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--folder", type=Path)
+    parser.add_argument("--cache", help="folder for random weights")
     parser.add_argument("--rate", default="1", type=numbers)
     parser.add_argument("--seconds", default=8.0, type=float)
     given = parser.parse_args()
@@ -88,6 +87,32 @@ def bench(given: argparse.Namespace) -> Iterator[Row]:
         }
 
 
+def codec(given: argparse.Namespace) -> Iterator[Row]:
+    """Yield the signal-to-noise ratio and the times of the codec, by precision."""
+    import torch
+
+    from vivavoce.models.qwen3_tts.checkpoint import random_weights as weights
+    from vivavoce.models.qwen3_tts.codec import precision
+    from vivavoce.models.qwen3_tts.runtime.device import choose_device
+    from vivavoce.models.qwen3_tts.tools.bench import codec_ms
+
+    torch.set_num_threads(threads(given) or torch.get_num_threads())
+    device = choose_device(given.device)
+    shape = weights.TINY_CODEC if given.size == "tiny" else weights.CODEC
+    exact = None
+    for name in ("float32", "tf32", "bfloat16"):
+        decoder = weights.random_codec(device, config=shape, dtype=precision.codec_dtype(name))
+        precision.set_precision(decoder, name)
+        samples = precision.probe(decoder).cpu()
+        exact = samples if exact is None else exact
+        ratio_db = precision.signal_to_noise_db(exact, samples)
+        yield {
+            "precision": name,
+            "snr_db": None if math.isinf(ratio_db) else ratio_db,
+            **{f"codec_ms_{batch}": codec_ms(decoder, batch) for batch in given.batch},
+        }
+
+
 def device_name(device: str) -> str:
     """Return the device's own name."""
     import torch
@@ -107,19 +132,18 @@ async def _load(given: argparse.Namespace) -> list[Row]:
     from benchmarks.load import Question
     from benchmarks.process import started
 
-    name, chance = given.folder.name.lower(), random.Random(0)
+    name, chance = f"random:{given.size}", random.Random(0)
     environment = {"VIVAVOCE_MODELS": "tone", "VIVAVOCE_QWEN_DEVICE": given.device}
+    environment |= {"VIVAVOCE_CACHE_DIR": given.cache} if given.cache else {}
     environment |= {"VIVAVOCE_QWEN_MAX_BATCH": "64" if given.size != "tiny" else "4"}
     if (most := threads(given)) is not None:
         environment["VIVAVOCE_THREADS"] = str(most)
     environment |= {"VIVAVOCE_QWEN_GRAPHS": "startup", "VIVAVOCE_QWEN_WEIGHTS": given.weights}
     questions = [
-        Question(chance.choice(TEXTS), name, "ryan", chance.randint(*FRAMES)) for _ in range(64)
+        Question(chance.choice(TEXTS), name, "random", chance.randint(*FRAMES)) for _ in range(64)
     ]
-    arguments = ("--model", str(given.folder))
-    async with started(
-        [name], environment=environment, memory_gib=10_000, arguments=arguments
-    ) as server:
+    options = {"environment": environment, "arguments": ("--model", name)}
+    async with started([name], memory_gib=10_000, **options) as server:
         assert server.start is not None, "it was started here"
         rows = [{"ready_s": server.start.ready_s}]
         for rate in given.rate:
@@ -193,7 +217,7 @@ def profile(given: argparse.Namespace) -> Iterator[Row]:
     }
 
 
-PARTS = {"bench": bench, "load": load, "profile": profile}
+PARTS = {"bench": bench, "codec": codec, "load": load, "profile": profile}
 
 if __name__ == "__main__":
     main()

@@ -16,12 +16,13 @@ def test_options_are_the_settings_of_their_names_with_and_without_the_prefix(
 ) -> None:
     settings = Settings(
         qwen_device="cpu", qwen_weights="int8", qwen_max_batch=3, qwen_graphs="off", threads=2,
+            qwen_codec_precision="tf32",
         max_queued_requests=5, remote_api_key="k", remote_timeout_s=4.0, remote_voices=("a",),
         remote_languages=("de",), ray_address="ray://x", cache_dir=tmp_path,
         kokoro_dir=tmp_path / "kokoro", tone_real_time_factor=0.5, tone_faults=("nan",),
     )  # fmt: skip
     assert options(QwenOptions, settings, "qwen_") == QwenOptions(
-        "cpu", "auto", "int8", 3, 2, "off"
+        "cpu", "auto", "int8", 3, 2, "off", "tf32", tmp_path
     )
     assert options(RemoteOptions, settings, "remote_") == RemoteOptions(
         "k", 4.0, ("a",), ("de",), 5

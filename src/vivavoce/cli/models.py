@@ -210,7 +210,10 @@ def _files(name: str, settings: "Settings") -> ModelFiles:
 def _checkpoint(name: str, source: Path | str) -> ModelFiles:
     """Return the files of a checkpoint in the settings."""
     from vivavoce.models.qwen3_tts.checkpoint.hub import locate, task_of
+    from vivavoce.settings.types import RANDOM
 
+    if isinstance(source, str) and source.startswith(RANDOM):
+        return ModelFiles(name, True, True, None, "random weights, which are made when needed")
     try:
         folder = locate(source)
     except VivavoceError as problem:

@@ -224,6 +224,11 @@ class Engine(Protocol):
         return Load(0, 0)
 
     @property
+    def max_batch(self) -> int | None:
+        """The most segments that an engine on this machine speaks at once."""
+        return None
+
+    @property
     def peers(self) -> Sequence[PeerState]:
         """The servers behind the engine, if it is over others."""
         return ()

@@ -54,6 +54,10 @@ class LocalEngine(Engine):
     def load(self) -> Load:
         return self._scheduler.load
 
+    @property
+    def max_batch(self) -> int:
+        return self._model.max_batch * self._model.lanes
+
     def observe(self, observer: EngineEvents) -> None:
         self._scheduler.observe(observer)
 

@@ -47,6 +47,7 @@ class ModelState:
     detail: str = ""
     memory_bytes: int | None = None  # once loaded; None: not counted, or not known yet
     task: Task | None = None
+    max_batch: int | None = None  # segments spoken at once; None: not loaded, or elsewhere
 
 
 class Lease:
@@ -125,7 +126,8 @@ class PoolEntry:
             state = "missing" if isinstance(problem, MissingDependency) else "failed"
             detail = problem.message
         task = None if self.info is None else self.info.task
-        return ModelState(state, detail, self.memory_bytes or None, task)
+        max_batch = None if self.engine is None else self.engine.max_batch
+        return ModelState(state, detail, self.memory_bytes or None, task, max_batch)
 
 
 async def loading_errors(model: PoolEntry, work: Awaitable[T]) -> T:

@@ -69,6 +69,10 @@ class SupervisedEngine(Engine):
     def load(self) -> Load:
         return Load(0, 0) if self._engine is None else self._engine.load
 
+    @property
+    def max_batch(self) -> int | None:
+        return None if self._engine is None else self._engine.max_batch
+
     def observe(self, observer: EngineEvents) -> None:
         self._observer = observer
         if self._engine is not None:

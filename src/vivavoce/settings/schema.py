@@ -82,7 +82,8 @@ class Settings(BaseSettings):
     """Qwen3-TTS checkpoints to offer before all other models, comma-separated. Each is a folder, or
     the hub id of a checkpoint that `vivavoce models pull` has downloaded, like
     `Qwen/Qwen3-TTS-12Hz-0.6B-CustomVoice` or `OWNER/NAME@REVISION`. The last part of it, in lower
-    case, is the model's name."""
+    case, is the model's name. For load tests, `random:1.7b`, `random:0.6b` and `random:tiny` have
+    random weights and make noise. Their files are written to `cache_dir`."""
 
     qwen_device: str = "auto"
     """Device for Qwen3-TTS. `auto` is CUDA if available, else the CPU."""
@@ -93,6 +94,11 @@ class Settings(BaseSettings):
     qwen_weights: Literal["auto", "plain", "prepacked", "int8"] = "auto"
     """Weight form of Qwen3-TTS. `prepacked` is fast on a CPU, and the choice of `auto` there.
     `int8`, on a CPU or CUDA, is faster and less exact. `plain` has the numbers of the dtype."""
+
+    qwen_codec_precision: Literal["auto", "float32", "tf32", "bfloat16"] = "auto"
+    """Numbers that the codec of Qwen3-TTS multiplies. `auto` is TF32 on CUDA if the model's samples
+    have a signal-to-noise ratio of at least 50 dB in it, else float32. `bfloat16` does not reach
+    that."""
 
     qwen_max_batch: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
     """Segments that one Qwen3-TTS checkpoint speaks at once. Each takes memory permanently. `auto`

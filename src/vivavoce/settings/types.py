@@ -12,6 +12,8 @@ from pydantic_settings import NoDecode
 from vivavoce.names import is_name
 
 # owner/name, and a revision
+RANDOM = "random:"  # a checkpoint of random weights, by its size
+_SIZES = ("tiny", "0.6b", "1.7b")
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[\w./-]+)?", re.ASCII)
 
 
@@ -23,7 +25,7 @@ def split_commas(value: object) -> object:
 
 
 def as_checkpoint(value: object) -> Path | str:
-    """Return a folder as a `Path`, and a hub id as a string.
+    """Return a folder as a `Path`, a hub id or random weights ("random:1.7b") as a string.
 
     `owner/name` is a folder if a folder of that name exists. Raises `ValueError` for a value that
     is neither a string nor a path.
@@ -32,6 +34,11 @@ def as_checkpoint(value: object) -> Path | str:
         return value.expanduser()
     if not isinstance(value, str):
         raise ValueError("it should be a folder, or a hub id like OWNER/NAME")
+    if value.startswith(RANDOM):
+        if value.removeprefix(RANDOM) not in _SIZES:
+            sizes = ", ".join(RANDOM + size for size in _SIZES)
+            raise ValueError(f"random weights are one of {sizes}")
+        return value
     folder = Path(value).expanduser()
     return value if _HUB_ID.fullmatch(value) and not folder.is_dir() else folder
 
@@ -54,11 +61,14 @@ def as_remote(value: str) -> str:
 
 
 def is_path(model: object) -> bool:
-    """True if `model` is a path or a hub id, and not a name."""
+    """True if `model` is a checkpoint, and not a name."""
     if isinstance(model, Path):
         return True
     return isinstance(model, str) and (
-        "/" in model or os.sep in model or Path(model, "config.json").is_file()
+        model.startswith(RANDOM)
+        or "/" in model
+        or os.sep in model
+        or Path(model, "config.json").is_file()
     )
 
 

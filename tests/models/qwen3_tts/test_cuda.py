@@ -22,7 +22,14 @@ from tests.models.qwen3_tts.test_model import SEGMENTS, chunks, same
 from tests.models.qwen3_tts.whole import CODEC, whole_checkpoint
 from vivavoce.models.qwen3_tts import QwenOptions
 from vivavoce.models.qwen3_tts.checkpoint.folder import Checkpoint, load_checkpoint
+from vivavoce.models.qwen3_tts.checkpoint.random_weights import random_codec
 from vivavoce.models.qwen3_tts.codec import load_decoder
+from vivavoce.models.qwen3_tts.codec.precision import (
+    LEAST_DB,
+    probe,
+    set_precision,
+    signal_to_noise_db,
+)
 from vivavoce.models.qwen3_tts.runtime.batch import Batch
 from vivavoce.models.qwen3_tts.runtime.codec_runner import CodecRunner
 from vivavoce.models.qwen3_tts.runtime.cuda import CudaStream
@@ -110,13 +117,20 @@ def test_captured_codec_sounds_as_the_plain_one_does() -> None:
     assert cuda_stream.graphs
 
 
+def test_codec_in_tf32_has_50_db_where_auto_chooses_it() -> None:
+    codec = random_codec(CUDA)
+    set_precision(codec, "float32")
+    exact = probe(codec)
+    set_precision(codec, "auto")
+    assert signal_to_noise_db(exact, probe(codec)) > (LEAST_DB if codec.tf32 else 80)
+
+
 @pytest.mark.parametrize("graphs", ["off", "auto", "startup"])
 def test_model_says_on_cuda_what_it_says_on_a_cpu(tmp_path: Path, graphs: str) -> None:
     folder = whole_checkpoint(tmp_path, frames=24)
     here = QwenModel(folder, QwenOptions(device="cpu", max_batch=2))
-    there = QwenModel(
-        folder, QwenOptions(device="cuda", dtype="float32", max_batch=2, graphs=graphs)
-    )  # type: ignore[arg-type]
+    exact = {"dtype": "float32", "codec_precision": "float32"}
+    there = QwenModel(folder, QwenOptions(device="cuda", max_batch=2, graphs=graphs, **exact))  # type: ignore[arg-type]
     for wanted in (*SEGMENTS, *SEGMENTS):
         assert same(np.concatenate(chunks(there, wanted)), np.concatenate(chunks(here, wanted)))
 

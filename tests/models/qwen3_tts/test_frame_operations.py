@@ -17,7 +17,7 @@ from vivavoce.models.qwen3_tts import kernels
 from vivavoce.models.qwen3_tts.checkpoint.random_weights import released_config
 from vivavoce.models.qwen3_tts.network.linear import Linear, WeightFormat
 from vivavoce.models.qwen3_tts.network.talker import Talker
-from vivavoce.models.qwen3_tts.runtime.batch import BatchState, decode_frame
+from vivavoce.models.qwen3_tts.runtime.batch import PIECE, BatchState, decode_frame, read_prompt
 from vivavoce.models.qwen3_tts.runtime.cuda import CudaStream
 
 pytestmark = pytest.mark.skipif(
@@ -35,9 +35,23 @@ class Operations(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name = func.overloadpacket.__name__
-        if not func.is_view and name not in ("empty", "_unsafe_view"):
+        if (not func.is_view or name == "to") and name not in ("empty", "_unsafe_view"):
             self.names[name] += 1
         return func(*args, **(kwargs or {}))
+
+
+def meta_model(
+    size: str, form: WeightFormat = WeightFormat.PLAIN, dtype: torch.dtype = torch.bfloat16
+) -> tuple[Talker, BatchState]:
+    """Return a talker of released `size` and the state of 64 streams, without storage."""
+    config = released_config(size)
+    with torch.device("meta"):
+        talker = Talker(config).to(dtype).requires_grad_(False)
+        for matrix in talker.modules():
+            if isinstance(matrix, Linear):
+                matrix.pack(form, dtype)
+        pad = torch.zeros(config.talker.hidden_size, dtype=dtype)
+    return talker, BatchState(talker, config, pad, 64, 2176, fixed=True)
 
 
 def meta_frame(
@@ -47,15 +61,8 @@ def meta_frame(
     form: WeightFormat = WeightFormat.PLAIN,
     dtype: torch.dtype = torch.bfloat16,
 ) -> Counter[str]:
-    """Return the torch operations of a frame of released `size`, without storage."""
-    config = released_config(size)
-    with torch.device("meta"):
-        talker = Talker(config).to(dtype).requires_grad_(False)
-        for matrix in talker.modules():
-            if isinstance(matrix, Linear):
-                matrix.pack(form, dtype)
-        pad = torch.zeros(config.talker.hidden_size, dtype=dtype)
-    state = BatchState(talker, config, pad, 64, 2176, fixed=True)
+    """Return the torch operations of a frame."""
+    talker, state = meta_model(size, form, dtype)
     with Operations() as operations:
         frame = inspect.unwrap(decode_frame)(talker, state, rows, window)
     assert frame.codes.shape == (rows, 16)
@@ -75,6 +82,22 @@ def test_frame_of_1_7b_is_few_operations_whatever_the_batch(rows: int, form: Wei
     assert launched["_attend"] == 28 + 15 * 5
     assert launched["_product"] == (28 + 15 * 5) * 4 + 1 + 15 * 2
     assert launched["_draw"] == 16
+
+
+@pytest.mark.parametrize("form", [WeightFormat.PLAIN, WeightFormat.INT8_WEIGHTS])
+@pytest.mark.parametrize(("start", "length"), [(0, 16), (0, PIECE), (PIECE, PIECE)])
+def test_piece_of_a_prompt_is_about_as_many_operations_as_a_frame(
+    start: int, length: int, form: WeightFormat
+) -> None:
+    talker, state = meta_model("1.7b", form)
+    prompt = torch.empty(length, 2048, dtype=torch.bfloat16, device="meta")
+    # In inference mode a norm is one operation, as on CUDA.
+    with kernels.recorded() as launches, torch.inference_mode(), Operations() as operations:
+        read_prompt(talker, state.cache, 3, prompt, start)
+    count = operations.names.total() + len(launches)
+    # Bytes are converted before each of 112 products, its result is scaled and converted back.
+    most = MOST if form is WeightFormat.PLAIN else 900
+    assert 300 < count <= most, (operations.names, launches)
 
 
 @pytest.mark.timeout(1200)

@@ -1,12 +1,14 @@
 """The whole GPU kit on a CPU with tiny shapes, to find mistakes early."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
-from benchmarks.gpu import STEPS, markdown, missing
+from benchmarks.gpu import STEPS, markdown, missing, unpacked
 
 from vivavoce.models.qwen3_tts import kernels
 
@@ -26,6 +28,9 @@ def test_dry_run_goes_through_every_step_and_keeps_what_each_found(tmp_path: Pat
         (1, True),
         (2, True),
     ] * 2
+    precisions = {row["precision"]: row["snr_db"] for row in results["codec"]}
+    assert precisions["float32"] is None
+    assert 30 < precisions["bfloat16"] < 50
     assert results["load"][0]["good"] == results["load"][0]["answers"] > 0
     assert len(results["profile"]) == 21
     assert "## bench" in (tmp_path / "gpu.md").read_text("utf-8")
@@ -50,9 +55,25 @@ assert not gpu.attempt(kit, "slow")
 
 
 def test_what_has_to_be_carried_is_what_a_bare_machine_lacks() -> None:
-    needed = missing("vivavoce")
+    needed = missing("vivavoce", "3.12")
     assert {"fastapi", "uvicorn", "pydantic", "sentencex", "starlette"} <= needed
     assert not {"torch", "httpx", "hibari-tts", "onnxruntime"} & needed
+
+
+def test_carried_wheels_become_a_path_of_packages(tmp_path: Path) -> None:
+    with ZipFile(tmp_path / "carried-1.0-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("carried/__init__.py", "NUMBER = 7")
+        wheel.writestr("carried-1.0.data/purelib/beside.py", "NUMBER = 8")
+    packages = unpacked(tmp_path, tmp_path / "packages")
+    program = "import carried, beside; print(carried.NUMBER + beside.NUMBER)"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": str(packages)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "15"
 
 
 def test_results_of_a_step_are_a_table_of_all_their_columns() -> None:

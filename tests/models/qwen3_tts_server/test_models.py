@@ -46,14 +46,9 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ...]:
 def settings(
     folders: tuple[Path, ...], memory_gb: float | None = None, **others: object
 ) -> Settings:
+    values: dict[str, object] = {"qwen_max_batch": 4, "max_model_memory_gb": memory_gb, **others}
     return Settings(
-        qwen=folders,
-        models=("tone",),
-        isolate_models=False,
-        load_models="lazy",
-        qwen_max_batch=4,
-        max_model_memory_gb=memory_gb,
-        **others,
+        qwen=folders, models=("tone",), isolate_models=False, load_models="lazy", **values
     )  # type: ignore[arg-type]  # settings of several types
 
 
@@ -246,6 +241,18 @@ async def test_lists_and_cards_load_nothing(client: httpx.AsyncClient) -> None:
     assert (states["memory_bytes"], states["max_memory_bytes"]) == (0, None)
     await client.post("/v1/tts/synthesize", json={"text": "Hi.", "model": "small"})
     assert (await client.get("/health")).json()["memory_bytes"] == cards["small"]["memory_bytes"]
+
+
+async def test_card_of_a_loaded_model_has_its_slots_and_so_does_the_log(
+    folders: tuple[Path, ...], caplog: pytest.LogCaptureFixture
+) -> None:
+    automatic = settings(folders, qwen_max_batch="auto", qwen_device="cpu")
+    with caplog.at_level("INFO"):
+        async with app_client(create_app(automatic)) as client:
+            await client.post("/v1/tts/synthesize", json={"text": "Hi.", "model": "small"})
+            cards = {card["id"]: card for card in (await client.get("/v1/models")).json()["data"]}
+    assert (cards["small"]["max_batch"], cards["large"]["max_batch"]) == (8, None)
+    assert "'small' speaks 8 segments at once on cpu" in caplog.text
 
 
 async def test_model_that_can_never_fit_is_503_and_auto_goes_on(folders: tuple[Path, ...]) -> None:

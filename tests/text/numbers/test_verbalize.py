@@ -169,7 +169,7 @@ CHINESE = [
 ]
 ENGLISH = [
     ("2½ hours", "two and a half hours"),
-    ("①②Ⅳ ٣٤", "one two I V thirty-four"),
+    ("①②Ⅳ ٣٤", "one two four thirty-four"),
     ("3 m²", "three square meters"),
     ("£2bn", "two billion pounds"),
     ("192.168.1.1", "one nine two point one six eight point one point one"),

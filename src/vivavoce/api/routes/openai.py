@@ -1,7 +1,7 @@
 """Serve the OpenAI speech API, and the lists that its clients request."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -65,10 +65,7 @@ async def model(model: str, synthesizer: SynthesizerDep) -> ModelCard:
 async def _cards(synthesizer: Synthesizer) -> list[ModelCard]:
     await synthesizer.pool.preview_all()
     states = synthesizer.pool.states()
-    own = [
-        ModelCard(id=name, state=s.state, detail=s.detail, task=s.task, memory_bytes=s.memory_bytes)
-        for name, s in states.items()
-    ]
+    own = [ModelCard(id=name, **asdict(state)) for name, state in states.items()]
     meaning = "the first ready model that can speak the text with the voice asked for"
     auto = ModelCard(id=AUTO, state="alias", detail=meaning)
     aliases = [

@@ -36,6 +36,9 @@ class ModelCard(BaseModel):
     detail: str = ""
     task: Task | None = optional("The task that a Qwen3-TTS model was trained for.")
     memory_bytes: int | None = optional("Memory of the model when it is loaded, if that is known.")
+    max_batch: int | None = optional(
+        "Segments that the model speaks at once, while it is loaded here."
+    )
 
 
 class ModelList(BaseModel):

@@ -25,6 +25,9 @@ class QwenOptions:
       device, and 8 on a CPU.
     - `threads` limits torch on the CPU, for the whole process. None uses the available cores.
     - `graphs` are captured while loading ("auto", "startup") or not at all ("off"), on CUDA only.
+    - `codec_precision` is "auto" (TF32 on CUDA if it is good enough, else float32), "float32",
+      "tf32" or "bfloat16", see `codec.precision`.
+    - `cache_dir` holds the files of random checkpoints. None is the folder for temporary files.
     """
 
     device: str = "auto"
@@ -33,14 +36,16 @@ class QwenOptions:
     max_batch: int | Literal["auto"] = "auto"
     threads: int | None = None
     graphs: Graphs = "auto"
+    codec_precision: str = "auto"
+    cache_dir: Path | None = None
 
 
 def make_qwen(name: str, source: Path | str, options: QwenOptions) -> AnyModel:
-    """Load a checkpoint: a folder, or a hub id that was pulled.
+    """Load a checkpoint: a folder, a hub id that was pulled, or random weights ("random:1.7b").
 
     Raise what `QwenModel` and `locate` raise.
     """
-    folder = _located(source)
+    folder = _located(source, options)
     from vivavoce.models.qwen3_tts.runtime.model import QwenModel
 
     return QwenModel(folder, options, name=name)
@@ -48,15 +53,19 @@ def make_qwen(name: str, source: Path | str, options: QwenOptions) -> AnyModel:
 
 def preview_qwen(name: str, source: Path | str, options: QwenOptions) -> Preview:
     """Return what `make_qwen` would load, without loading it. Raise what it raises."""
-    folder = _located(source)
+    folder = _located(source, options)
     from vivavoce.models.qwen3_tts.runtime.preview import preview
 
     return preview(folder, options, name=name)
 
 
-def _located(source: Path | str) -> Path:
+def _located(source: Path | str, options: QwenOptions) -> Path:
     from vivavoce.models.qwen3_tts.checkpoint.hub import locate
     from vivavoce.models.qwen3_tts.checkpoint.packages import require_packages
 
     require_packages()  # before modules that import the extra's packages
+    if isinstance(source, str) and source.startswith("random:"):
+        from vivavoce.models.qwen3_tts.tools.random_checkpoint import random_folder
+
+        return random_folder(source, options.cache_dir)
     return locate(source)

@@ -15,6 +15,17 @@ from vivavoce.names import is_name
 from vivavoce.types import Task
 
 AUTO = "auto"
+# Keys of `config.json`, in the order of the fields of `TextIds` and `CodecIds`.
+TEXT_IDS = tuple(
+    f"{name}_token_id" for name in ("im_start", "im_end", "tts_pad", "tts_bos", "tts_eos")
+)
+CODEC_IDS = tuple(
+    f"codec_{name}"
+    for name in (
+        *("pad_id", "bos_id", "eos_token_id", "think_id", "nothink_id"),
+        *("think_bos_id", "think_eos_id"),
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,13 +190,11 @@ def _decoder(section: Section) -> DecoderConfig:
 
 
 def _text_ids(root: Section, vocabulary: int) -> TextIds:
-    names = ("im_start", "im_end", "tts_pad", "tts_bos", "tts_eos")
-    return TextIds(*(root.integer(f"{name}_token_id", below=vocabulary) for name in names))
+    return TextIds(*(root.integer(name, below=vocabulary) for name in TEXT_IDS))
 
 
 def _codec_ids(talker: Section, vocabulary: int) -> CodecIds:
-    names = ("pad", "bos", "eos_token", "think", "nothink", "think_bos", "think_eos")
-    return CodecIds(*(talker.integer(f"codec_{name}_id", below=vocabulary) for name in names))
+    return CodecIds(*(talker.integer(name, below=vocabulary) for name in CODEC_IDS))
 
 
 def _dialects(talker: Section) -> dict[str, str]:

@@ -12,6 +12,7 @@ from vivavoce.models.qwen3_tts.checkpoint.config import Config, read_config
 from vivavoce.models.qwen3_tts.checkpoint.tokenizer import Tokenizer
 from vivavoce.models.qwen3_tts.checkpoint.weights import load_weights
 from vivavoce.models.qwen3_tts.codec import CodecDecoder, load_decoder, read_codec_config
+from vivavoce.models.qwen3_tts.codec.precision import codec_dtype, set_precision
 from vivavoce.models.qwen3_tts.network.linear import WeightFormat, numbers_between
 from vivavoce.models.qwen3_tts.network.packing import packing
 from vivavoce.models.qwen3_tts.network.talker import Talker
@@ -123,8 +124,14 @@ def load_checkpoint(
     return Checkpoint(config, tokenizer, talker.eval())
 
 
-def load_codec(folder: Path, device: torch.device, config: Config) -> CodecDecoder:
-    """Return the checkpoint's codec. Raises `EngineFault` for codebooks of another model."""
+def load_codec(
+    folder: Path, device: torch.device, config: Config, precision: str = "auto"
+) -> CodecDecoder:
+    """Return the checkpoint's codec.
+
+    Raises `EngineFault` for codebooks of another model, and for an unknown `precision`.
+    """
+    dtype = codec_dtype(precision)
     codec = read_codec_config(folder)
     decoder = codec.decoder
     drawn = min(config.suppressed_tokens, default=config.codec_vocab_size)
@@ -138,4 +145,6 @@ def load_codec(folder: Path, device: torch.device, config: Config) -> CodecDecod
     if codec.sample_rate_hz != RATE_HZ:
         rate_hz = codec.sample_rate_hz
         raise EngineFault(f"{str(folder)!r} decodes to {rate_hz} Hz, this engine to {RATE_HZ}")
-    return load_decoder(folder, device, torch.float32)
+    loaded = load_decoder(folder, device, dtype)
+    set_precision(loaded, precision)
+    return loaded

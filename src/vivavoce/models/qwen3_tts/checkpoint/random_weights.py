@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from vivavoce.models.qwen3_tts.checkpoint.config import (
     CodecIds,
@@ -19,13 +19,13 @@ from vivavoce.models.qwen3_tts.checkpoint.config import (
     SamplingDefaults,
     TextIds,
 )
+from vivavoce.models.qwen3_tts.checkpoint.weights import TensorFile, build
 from vivavoce.models.qwen3_tts.codec import CodecDecoder
 from vivavoce.models.qwen3_tts.codec.config import DecoderConfig as CodecConfig
 from vivavoce.models.qwen3_tts.codec.decoder import lay_out
 from vivavoce.models.qwen3_tts.network.linear import WeightFormat, numbers_between
 from vivavoce.models.qwen3_tts.network.packing import packing
 from vivavoce.models.qwen3_tts.network.talker import Talker
-from vivavoce.models.qwen3_tts.network.transformer import Embedding, RMSNorm
 
 _TINY = DecoderConfig(32, 48, 2, 4, 2, 8, 1e6, 1e-6)
 PREDICTOR = DecoderConfig(1024, 3072, 5, 16, 8, 128, 1e6, 1e-6)
@@ -65,6 +65,38 @@ def released_config(size: str) -> Config:
     )
 
 
+class RandomTensors(TensorFile):
+    """Tensors that are drawn when they are read. `shapes` has those that were read."""
+
+    def __init__(self, device: torch.device, seed: int = 0) -> None:
+        self.device, self.dtype = device, torch.float32
+        self.shapes: dict[str, tuple[int, ...]] = {}
+        drawn = "cpu" if device.type == "meta" else device
+        self._generator = torch.Generator(drawn).manual_seed(seed)
+
+    def read(self, name: str, shape: tuple[int, ...], dtype: torch.dtype | None = None) -> Tensor:
+        self.shapes[name] = tuple(shape)
+        tensor = torch.empty(shape, device=self.device, dtype=dtype or self.dtype)
+        return tensor.normal_(*statistics(name, shape), generator=self._generator)
+
+
+def statistics(name: str, shape: tuple[int, ...]) -> tuple[float, float]:
+    """Return the mean and the standard deviation of a tensor's values.
+
+    They keep signals near 1. Samples stay well inside [-1, 1], and are not silent.
+    """
+    if name.endswith(("norm.weight", "cluster_usage")):
+        return 1.0, 0.0
+    if name.endswith(("scale", "gamma")):
+        return 0.3, 0.0
+    if name.endswith(("bias", "alpha", "beta")):
+        return 0.0, 0.05
+    if "embedding" in name:
+        return 0.0, 1.0 if "codebook" in name else 0.5
+    gain = 0.5 if ".block." in name or shape[0] == 1 else 1.0
+    return 0.0, gain / math.sqrt(math.prod(shape[1:]))
+
+
 @torch.no_grad()
 def random_talker(
     config: Config, device: torch.device, dtype: torch.dtype, form: WeightFormat, seed: int = 0
@@ -72,35 +104,21 @@ def random_talker(
     """Return a talker of the shape of `config`, packed like a loaded one."""
     with torch.device("meta"):
         talker = Talker(config)
-    generator = torch.Generator(device).manual_seed(seed)
-    numbers = numbers_between(form, dtype)
+    tensors = RandomTensors(device, seed)
+    tensors.dtype = numbers_between(form, dtype)
     with packing(form, dtype) as pack:
-        for module in talker.modules():
+        for path, module in talker.named_modules():
             for name, parameter in list(module.named_parameters(recurse=False)):
-                tensor = torch.empty(parameter.shape, device=device, dtype=numbers)
-                if isinstance(module, RMSNorm):
-                    tensor.fill_(1)
-                else:
-                    embedding = isinstance(module, Embedding)
-                    spread = 0.5 if embedding else 1 / math.sqrt(parameter.shape[-1])
-                    tensor.normal_(0, spread, generator=generator)
-                setattr(module, name, nn.Parameter(tensor, requires_grad=False))
+                drawn = tensors.read(f"{path}.{name}", tuple(parameter.shape))
+                setattr(module, name, nn.Parameter(drawn, requires_grad=False))
             pack(module)
-    talker.eval()
-    return talker
+    return talker.eval()
 
 
-@torch.no_grad()
 def random_codec(
-    device: torch.device, seed: int = 0, *, config: CodecConfig = CODEC
+    device: torch.device, *, config: CodecConfig = CODEC, dtype: torch.dtype = torch.float32
 ) -> CodecDecoder:
-    """Return a float32 codec decoder, by default of the released shape."""
-    torch.manual_seed(seed)
-    codec = CodecDecoder(config)
-    codec.to(device)
-    for tensor in (*codec.parameters(), *codec.buffers()):
-        if tensor.is_floating_point():
-            tensor.normal_(0, 1 / math.sqrt(max(tensor[0].numel() if tensor.dim() > 1 else 64, 1)))
-    codec.requires_grad_(False).eval()
+    """Return a codec decoder, by default of the released shape, with the same weights each time."""
+    codec = build(lambda: CodecDecoder(config), RandomTensors(device), "decoder.").to(dtype)
     lay_out(codec)
     return codec

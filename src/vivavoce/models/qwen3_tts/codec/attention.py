@@ -1,36 +1,10 @@
-"""Compute rotary positions and multi-head attention for the codec's decoder and encoder.
-
-It keeps no memory itself.
-"""
+"""Attend with several heads, for the codec's decoder and encoder. It keeps no memory itself."""
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-Rotation = tuple[Tensor, Tensor]  # cosines and sines, each [B, 1, T, head_dim]
-
-
-def rotation(positions: Tensor, head_dim: int, theta: float, dtype: torch.dtype) -> Rotation:
-    """Return the rotary embedding (Su et al., 2021) of `positions` [B, T].
-
-    It is computed in float32, then cast to `dtype`.
-    """
-    exponents = (
-        torch.arange(0, head_dim, 2, device=positions.device, dtype=torch.float32) / head_dim
-    )
-    angles = positions[..., None].float() * (1.0 / theta**exponents)  # [B, T, head_dim / 2]
-    angles = torch.cat([angles, angles], dim=-1)[:, None]  # [B, 1, T, head_dim]
-    return angles.cos().to(dtype), angles.sin().to(dtype)
-
-
-def rotate(x: Tensor, by: Rotation) -> Tensor:
-    """Rotate `x` [B, heads, T, head_dim] by its positions.
-
-    A pair is one channel of each half, not two neighbours.
-    """
-    cos, sin = by
-    first, second = x.chunk(2, dim=-1)
-    return x * cos + torch.cat([-second, first], dim=-1) * sin
+from vivavoce.models.qwen3_tts.network.rotary import Rotation, rotate
 
 
 class Attention(nn.Module):

@@ -12,7 +12,8 @@ It knows no talker, no scheduler and no file.
 Source: qwen-tts `modeling_qwen3_tts_tokenizer_v2.py`, Qwen3TTSTokenizerV2Decoder.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -45,13 +46,15 @@ class CodecDecoder(nn.Module):
     Its parameters need no gradient, and all results are on its device. With `piece_frames`, a step
     of that many frames or more runs the last stages stream by stream, in pieces of `piece_frames`
     frames. The intermediate tensors then stay in the processor's cache. All at once they would go
-    through main memory at every layer.
+    through main memory at every layer. `tf32` lets CUDA multiply in TF32, or forbids it, and None
+    leaves it to torch.
     """
 
     def __init__(self, config: DecoderConfig, piece_frames: int | None = None) -> None:
         super().__init__()
         self.config = config
         self.piece_frames = piece_frames
+        self.tf32: bool | None = None
         layout = Layout()
         self.quantizer = Dequantizer(config)
         self.pre_conv = CausalConv(layout, config.codebook_dim, config.latent_dim, kernel=3)
@@ -69,6 +72,11 @@ class CodecDecoder(nn.Module):
         )
         self.decoder = _waveform_stages(layout, config)
         self.state_elements = layout.elements  # per stream, of any age
+
+    @property
+    def device(self) -> torch.device:
+        """Device of the decoder."""
+        return self.quantizer.rvq_first.vq.vectors.device
 
     @property
     def samples_per_frame(self) -> int:
@@ -116,6 +124,10 @@ class CodecDecoder(nn.Module):
         `past.memory` is changed in place, `past.age` is not.
         """
         assert codes.shape[1] == self.config.num_quantizers, f"codes of shape {list(codes.shape)}"
+        with _multiplying(self.tf32):
+            return self._decoded(codes, past)
+
+    def _decoded(self, codes: Tensor, past: Past) -> Tensor:
         h = self.pre_conv(self.quantizer(codes), past)  # [B, T, latent]
         h = self.pre_transformer(h, past)
         for stage in self.upsample:
@@ -147,6 +159,21 @@ class CodecDecoder(nn.Module):
             h = block(h, past)
         samples: Tensor = last(h, past, activation)[..., 0]
         return samples.clamp(-1, 1)
+
+
+@contextmanager
+def _multiplying(tf32: bool | None) -> Iterator[None]:
+    """Let CUDA multiply float32 numbers in TF32 or not. The setting is that of the process."""
+    if tf32 is None:
+        yield
+        return
+    matrices, convolutions = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = matrices.allow_tf32, convolutions.allow_tf32
+    matrices.allow_tf32 = convolutions.allow_tf32 = tf32
+    try:
+        yield
+    finally:
+        matrices.allow_tf32, convolutions.allow_tf32 = before
 
 
 def _waveform_stages(layout: Layout, config: DecoderConfig) -> nn.ModuleList:
@@ -181,7 +208,7 @@ def load_decoder(
 
 
 def lay_out(decoder: CodecDecoder) -> None:
-    """Pack the weights of a plain float32 `decoder` for its processor, like `load_decoder`."""
-    if can_pack(next(decoder.parameters()).device, torch.float32):
+    """Pack the weights of a plain `decoder` for its processor, like `load_decoder`."""
+    if can_pack(decoder.device, next(decoder.parameters()).dtype):
         decoder.piece_frames = PIECE_FRAMES
         pack(decoder)

@@ -16,9 +16,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vivavoce.models.qwen3_tts.checkpoint.weights import TensorFile, build
-from vivavoce.models.qwen3_tts.codec.attention import Attention, LayerScale, Rotation, rotation
+from vivavoce.models.qwen3_tts.codec.attention import Attention, LayerScale
 from vivavoce.models.qwen3_tts.codec.config import CodecConfig, EncoderConfig, read_codec_config
 from vivavoce.models.qwen3_tts.codec.quantizer import Quantizer
+from vivavoce.models.qwen3_tts.network.rotary import Rotation, rotation
 
 
 class StridedConv(nn.Module):
@@ -143,10 +144,10 @@ class Transformer(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        positions = torch.arange(x.shape[1], device=x.device)[None]
-        turned = rotation(
-            positions, self.config.attention_head_dim, self.config.rope_theta, x.dtype
-        )
+        positions = torch.arange(x.shape[1], device=x.device)
+        config = self.config
+        cosines, sines = rotation(positions, config.attention_head_dim, config.rope_theta)
+        turned = cosines.to(x.dtype), sines.to(x.dtype)  # [T, head_dim]
         for layer in self.layers:
             x = layer(x, turned)
         return x

@@ -11,23 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vivavoce.models.qwen3_tts.codec.attention import Attention, LayerScale, Rotation, rotation
+from vivavoce.models.qwen3_tts.codec.attention import Attention, LayerScale
 from vivavoce.models.qwen3_tts.codec.config import DecoderConfig
 from vivavoce.models.qwen3_tts.codec.state import Layout, Past, Slot
-
-
-class RMSNorm(nn.Module):
-    """Root-mean-square normalisation, reduced in fp32 (low-precision reductions are audible)."""
-
-    def __init__(self, channels: int, eps: float) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.empty(channels))
-        self.eps = eps
-
-    def forward(self, x: Tensor) -> Tensor:
-        h = x.float()
-        h = h * torch.rsqrt(h.square().mean(-1, keepdim=True) + self.eps)
-        return self.weight * h.to(x.dtype)
+from vivavoce.models.qwen3_tts.network.rotary import Rotation, rotation
+from vivavoce.models.qwen3_tts.network.transformer import RMSNorm
 
 
 class GatedMlp(nn.Module):
@@ -63,7 +51,8 @@ def frame_context(
     in_window = (distance >= 0) & (distance <= kept)
     exists = age[:, None] + key >= 0  # [B, kept + T]: a young stream's memory is partly empty
     positions = age[:, None] + step  # [B, T]
-    turned = rotation(positions, config.head_dim, config.rope_theta, dtype)
+    cosines, sines = rotation(positions[:, None], config.head_dim, config.rope_theta)
+    turned = cosines.to(dtype), sines.to(dtype)  # [B, 1, T, head_dim]
     return FrameContext(turned, (in_window & exists[:, None])[:, None])
 
 
@@ -81,8 +70,8 @@ class TransformerLayer(nn.Module):
             c.attention_bias,
         )
         self.mlp = GatedMlp(c.hidden_size, c.intermediate_size)
-        self.input_layernorm = RMSNorm(c.hidden_size, c.rms_norm_eps)
-        self.post_attention_layernorm = RMSNorm(c.hidden_size, c.rms_norm_eps)
+        self.input_layernorm = RMSNorm(c.hidden_size, eps=c.rms_norm_eps)
+        self.post_attention_layernorm = RMSNorm(c.hidden_size, eps=c.rms_norm_eps)
         self.self_attn_layer_scale = LayerScale(c.hidden_size)
         self.mlp_layer_scale = LayerScale(c.hidden_size)
         kept = (c.num_key_value_heads, c.sliding_window - 1, c.head_dim)
@@ -117,7 +106,7 @@ class FrameTransformer(nn.Module):
         self.layers = nn.ModuleList(
             TransformerLayer(layout, config) for _ in range(config.num_hidden_layers)
         )
-        self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+        self.norm = RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
         self.output_proj = nn.Linear(config.hidden_size, config.latent_dim)
 
     def forward(self, x: Tensor, past: Past) -> Tensor:  # [B, T, latent] → [B, T, latent]

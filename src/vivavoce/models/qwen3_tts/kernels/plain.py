@@ -63,7 +63,7 @@ def linear(x: Tensor, weight: Tensor, scale: Tensor | None, bias: Tensor | None)
     """
     if scale is None:
         return F.linear(x, weight, bias)
-    made = F.linear(x, weight.to(x.dtype)).float() * scale
+    made = F.linear(x, weight.to(x.dtype)) * scale  # float32, as the scale is
     return (made if bias is None else made + bias).to(x.dtype)
 
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from vivavoce.models.qwen3_tts import kernels
 from vivavoce.models.qwen3_tts.checkpoint.config import DecoderConfig
 from vivavoce.models.qwen3_tts.kernels import plain
-from vivavoce.models.qwen3_tts.network.rotary import Rotation, rotary_table
+from vivavoce.models.qwen3_tts.network.rotary import Rotation, rotation
 
 
 class Memory(Protocol):
@@ -68,7 +68,7 @@ class KvCache:
         # Positions in use, of each slot.
         self.lengths = torch.zeros(slots, device=device, dtype=torch.int64)
         self.max_len = max_len
-        cosines, sines = rotary_table(max_len, config.head_dim, config.rope_theta)
+        cosines, sines = rotation(torch.arange(max_len), config.head_dim, config.rope_theta)
         # [max_len, 1, head_dim] each
         self.table = cosines.to(device, dtype)[:, None], sines.to(device, dtype)[:, None]
 

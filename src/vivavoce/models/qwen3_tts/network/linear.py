@@ -112,6 +112,12 @@ def numbers_between(form: WeightFormat, dtype: torch.dtype) -> torch.dtype:
     return dtype if form in (WeightFormat.PLAIN, WeightFormat.INT8_WEIGHTS) else torch.float32
 
 
+def item_sizes(form: WeightFormat, dtype: torch.dtype) -> dict[str, int]:
+    """Return the bytes of a number between matrices and of one in a matrix, for `footprint`."""
+    between = numbers_between(form, dtype).itemsize
+    return {"item_bytes": between, "matrix_bytes": item_bytes(form, dtype)}
+
+
 def packed_type(dtype: torch.dtype) -> torch.dtype:
     """Return the type in which prepacked weights are kept where `dtype` is asked for."""
     if dtype is torch.float32 or (dtype is torch.bfloat16 and multiplies_bfloat16()):

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import torch
 
 from vivavoce.errors import EngineFault, OutOfMemory
-from vivavoce.models.qwen3_tts import kernels
+from vivavoce.models.qwen3_tts import QwenOptions, kernels
 from vivavoce.models.qwen3_tts.network.linear import WeightFormat, works
 from vivavoce.serving.model_errors import is_out_of_memory
 
@@ -17,6 +17,13 @@ log = logging.getLogger(__name__)
 
 AUTO = "auto"
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def choose_numbers(options: QwenOptions) -> tuple[torch.device, torch.dtype, WeightFormat]:
+    """Return device, dtype and weight form for `options`. Raises what the choices raise."""
+    device = choose_device(options.device)
+    dtype = choose_dtype(options.dtype, device)
+    return device, dtype, choose_form(options.weights, device, dtype)
 
 
 def choose_device(name: str) -> torch.device:

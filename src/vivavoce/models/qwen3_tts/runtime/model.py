@@ -27,7 +27,7 @@ from vivavoce.models.qwen3_tts.checkpoint.folder import (
     load_checkpoint,
     load_codec,
 )
-from vivavoce.models.qwen3_tts.network.linear import item_bytes, numbers_between, stored_as
+from vivavoce.models.qwen3_tts.network.linear import item_sizes, stored_as
 from vivavoce.models.qwen3_tts.prompt.cloning import ClonedVoice, Cloner
 from vivavoce.models.qwen3_tts.prompt.incremental_text import LiveTurn
 from vivavoce.models.qwen3_tts.prompt.layout import PromptRequest
@@ -36,9 +36,7 @@ from vivavoce.models.qwen3_tts.prompt.voices import describe, language_codes
 from vivavoce.models.qwen3_tts.runtime.codec_runner import CodecRunner
 from vivavoce.models.qwen3_tts.runtime.cuda import CudaStream, finish
 from vivavoce.models.qwen3_tts.runtime.device import (
-    choose_device,
-    choose_dtype,
-    choose_form,
+    choose_numbers,
     release_memory,
     translate_oom,
 )
@@ -70,11 +68,11 @@ _DEFAULTS = QwenOptions()
 class QwenModel(Model[SegmentStream]):
     """Model of the checkpoint in `folder`, for segments of at most `max_frames` frames each.
 
-    `name` is by default the folder's in lower case. The codec is always float32: it is small, and
-    its output is audible. On CUDA, codes are read `lag` = 1 frame late and steps have `fixed`
-    shapes, which graphs need. Elsewhere there are no graphs, and nothing is late. Neither changes
-    the speech. `fixed` and `lag` are arguments so that a CPU can show it. Raises
-    `MissingDependency` for absent files, `EngineFault` for damaged ones or an unavailable device.
+    `name` is by default the folder's in lower case. On CUDA, codes are read `lag` = 1 frame late
+    and steps have `fixed` shapes, which graphs need. Elsewhere there are no graphs, and nothing is
+    late. Neither changes the speech. `fixed` and `lag` are arguments so that a CPU can show it.
+    Raises `MissingDependency` for absent files, `EngineFault` for damaged ones or an unavailable
+    device.
     """
 
     lanes = 1
@@ -91,13 +89,8 @@ class QwenModel(Model[SegmentStream]):
     ) -> None:
         check_folder(folder)
         torch.set_num_threads(options.threads or available_cores())
-        where = choose_device(options.device)
-        numbers = choose_dtype(options.dtype, where)
-        form = choose_form(options.weights, where, numbers)
-        sizes = {
-            "item_bytes": numbers_between(form, numbers).itemsize,
-            "matrix_bytes": item_bytes(form, numbers),
-        }
+        where, numbers, form = choose_numbers(options)
+        sizes = item_sizes(form, numbers)
         self.max_batch = choose_slots(
             options.max_batch, folder, read_config(folder), where, **sizes, max_frames=max_frames
         )
@@ -107,7 +100,7 @@ class QwenModel(Model[SegmentStream]):
         on_cuda = where.type == "cuda"
         fixed = on_cuda and options.graphs != "off" if fixed is None else fixed
         self._lag = int(on_cuda) if lag is None else lag
-        codec = load_codec(folder / CODEC, where, self.config)
+        codec = load_codec(folder / CODEC, where, self.config, options.codec_precision)
         self._cloner = (
             Cloner(folder, folder / CODEC, codec, where) if self.config.task == "base" else None
         )
@@ -218,7 +211,10 @@ class QwenModel(Model[SegmentStream]):
         ended = {stream: stream.ending for stream in streams if stream.is_through}
         requested = {stream: len(stream.decoding) for stream in streams}
         lead = dict.fromkeys(streams, 0.0) | dict(zip(streams, ahead_s, strict=False))
-        self._run_only({stream for stream in streams if stream.wants_frames})
+        wanting = {stream: stream.slot for stream in streams if stream.wants_frames}
+        with translate_oom():
+            self._batch.read_prompts([slot for slot in wanting.values() if slot is not None])
+        self._run_only({stream for stream, slot in wanting.items() if not self._batch.joins(slot)})
         self._request_frame()
         self._decode_due(
             [stream for stream in streams if stream.is_due(lead[stream])], undo=len(streams) > 1
@@ -304,12 +300,11 @@ class QwenModel(Model[SegmentStream]):
         # Speech cannot end before its text can have been spoken. An end drawn too soon would leave
         # most of it out.
         least = self._batch.max_len if segment.live else max(2, least_frames(segment.text))
-        stream.slot = self._batch.open(
+        stream.slot = self._batch.join(
             prompt, trailing, segment_sampling(self.config, segment, stream.seed, least), prefix
         )
         stream.limit = min(stream.limit, self._batch.room(stream.slot))
         self._streams.add(stream)
-        self._running.add(stream)
 
     def _set_limits(self, stream: SegmentStream, live: LiveTurn) -> None:
         """Set the least and most frames of a live stream whose whole text is known.

@@ -8,9 +8,9 @@ from pathlib import Path
 from vivavoce.models.qwen3_tts import QwenOptions
 from vivavoce.models.qwen3_tts.checkpoint.config import read_config
 from vivavoce.models.qwen3_tts.checkpoint.folder import check_folder
-from vivavoce.models.qwen3_tts.network.linear import item_bytes, numbers_between, stored_as
+from vivavoce.models.qwen3_tts.network.linear import item_sizes, stored_as
 from vivavoce.models.qwen3_tts.prompt.voices import describe
-from vivavoce.models.qwen3_tts.runtime.device import choose_device, choose_dtype, choose_form
+from vivavoce.models.qwen3_tts.runtime.device import choose_numbers
 from vivavoce.models.qwen3_tts.runtime.memory import choose_slots, footprint
 from vivavoce.serving.base import Preview
 
@@ -23,13 +23,8 @@ def preview(folder: Path, options: QwenOptions, *, name: str) -> Preview:
     """
     check_folder(folder)
     config = read_config(folder)
-    where = choose_device(options.device)
-    numbers = choose_dtype(options.dtype, where)
-    form = choose_form(options.weights, where, numbers)
+    where, numbers, form = choose_numbers(options)
     info = describe(config, name, str(where), stored_as(form, numbers))
-    sizes = {
-        "item_bytes": numbers_between(form, numbers).itemsize,
-        "matrix_bytes": item_bytes(form, numbers),
-    }
+    sizes = item_sizes(form, numbers)
     slots = choose_slots(options.max_batch, folder, config, where, **sizes)
     return Preview(info, footprint(folder, config, **sizes, slots=slots))

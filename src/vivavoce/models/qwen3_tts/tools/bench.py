@@ -19,6 +19,7 @@ from vivavoce.models.qwen3_tts.checkpoint import random_weights as random
 from vivavoce.models.qwen3_tts.checkpoint.config import Config
 from vivavoce.models.qwen3_tts.checkpoint.folder import load_checkpoint
 from vivavoce.models.qwen3_tts.codec import CodecDecoder, load_decoder
+from vivavoce.models.qwen3_tts.codec.precision import set_precision
 from vivavoce.models.qwen3_tts.network.linear import Linear, stored_as
 from vivavoce.models.qwen3_tts.network.sampler import Sampling
 from vivavoce.models.qwen3_tts.network.talker import Talker
@@ -103,6 +104,8 @@ def prepare(
         talker = random.random_talker(config, where, numbers, form)
         shape = random.TINY_CODEC if source == "tiny" else random.CODEC
         decoder = random.random_codec(where, config=shape) if codec else None
+    if decoder is not None:
+        set_precision(decoder, "auto")
     # An end of speech outside the vocabulary is never drawn, so every stream goes on.
     config = replace(config, codec_ids=replace(config.codec_ids, eos=-1))
     speaking = Speaking(talker, config, decoder, stored_as(form, numbers))
@@ -163,6 +166,19 @@ def measure(speaking: Speaking, machine: Machine, batch: int, frames: int) -> Pa
     codec = median(codec_ms) if codec_ms else 0.0
     capture_s = cuda_stream.capture_s + codec_stream.capture_s
     return Pace(batch, median(frame_ms), codec, first_ms, floor_ms, capture_s)
+
+
+def codec_ms(codec: CodecDecoder, streams: int, rounds: int = 8) -> float:
+    """Return the milliseconds of one frame of `streams` streams, `CHUNK` decoded together."""
+    runner = _codec_runner(codec, CudaStream(codec.device, fixed=True), streams)
+    slots, taken = [runner.open() for _ in range(streams)], []
+    shape = (streams, codec.config.num_quantizers, CHUNK)
+    codes = torch.randint(codec.config.codebook_size, shape)
+    for _ in range(rounds):
+        start = time.perf_counter()
+        runner.decode(codes, slots).wait()
+        taken.append(1000 * (time.perf_counter() - start) / CHUNK)
+    return median(taken)
 
 
 def frames_of_one(speaking: Speaking, frames: int) -> Callable[[], float]:
