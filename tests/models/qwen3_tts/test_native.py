@@ -13,13 +13,13 @@ from scripts.make_checkpoint import Shape, Stack, make_checkpoint
 from torch import Tensor, nn
 
 from tests.models.qwen3_tts.small import CPU, GREEDY, WISHES, spoken
-from vivavoce.models.qwen3_tts.checkpoint.config import DecoderConfig
+from vivavoce.models.qwen3_tts.checkpoint.config import DecoderConfig, SamplingDefaults
 from vivavoce.models.qwen3_tts.checkpoint.folder import Checkpoint, load_checkpoint
 from vivavoce.models.qwen3_tts.kernels import native
-from vivavoce.models.qwen3_tts.kernels.native import build
+from vivavoce.models.qwen3_tts.kernels.native import build, draws
 from vivavoce.models.qwen3_tts.network.kv_cache import KvCache, Memory, PredictorStep, Step
 from vivavoce.models.qwen3_tts.network.linear import Linear, WeightFormat
-from vivavoce.models.qwen3_tts.network.sampler import Sampling
+from vivavoce.models.qwen3_tts.network.sampler import Sampler, Sampling
 from vivavoce.models.qwen3_tts.network.transformer import Decoder
 from vivavoce.models.qwen3_tts.prompt.layout import PromptRequest
 
@@ -150,6 +150,60 @@ def test_greedy_codes_are_those_of_plain_torch(dtype: torch.dtype) -> None:
         batch.open(checkpoint.prompt(request)[0][:2], torch.zeros(0, 128), Sampling(GREEDY, GREEDY))
         made.append(torch.stack([batch.step().codes[0].clone() for _ in range(20)]))
     assert torch.equal(*made)
+
+
+DRAWS = st.builds(
+    SamplingDefaults,
+    temperature=st.sampled_from([0.3, 0.9, 2.0]),
+    top_k=st.sampled_from([0, 1, 3, 50, 4000]),
+    top_p=st.sampled_from([1.0, 1.0, 0.95, 0.6, 0.05]),
+    greedy=st.sampled_from([False, False, False, True]),
+)
+
+
+@compiled
+@settings(max_examples=100, deadline=None)
+@given(
+    wishes=st.lists(
+        st.builds(
+            Sampling,
+            talker=DRAWS,
+            predictor=DRAWS,
+            repetition_penalty=st.sampled_from([1.0, 1.05, 2.0]),
+            seed=st.integers(-(1 << 63), (1 << 63) - 1),
+            min_frames=st.integers(0, 4),
+        ),
+        min_size=1,
+        max_size=4,
+    ),
+    tied=st.booleans(),
+    frame=st.integers(0, 5),
+    seed=st.integers(0, 999),
+)
+def test_draws_are_those_of_plain_torch(
+    wishes: list[Sampling], tied: bool, frame: int, seed: int
+) -> None:
+    config, rows = speaking(PREPACKED, torch.float32).config, len(wishes)
+    sampler, generator = Sampler(config, rows + 1, CPU), torch.Generator().manual_seed(seed)
+    for slot, wish in enumerate(wishes):
+        sampler.set(slot, wish)
+    sampler.seen[:] = torch.rand(sampler.seen.shape, generator=generator) > 0.5
+    frames = torch.full((rows,), frame)
+    noise = sampler.noise_plain(frames)
+    assert draws.used_for(sampler.penalty)
+    assert sampler.noise(frames) is None
+    logits = 4 * torch.randn(rows, config.codec_vocab_size, generator=generator)
+    if tied:
+        logits = logits.round()
+    assert torch.equal(
+        sampler.sample_first(logits, frames), sampler.sample_first_plain(logits, frames)
+    )
+    logits = logits[:, : config.code_vocab_size]
+    for codebook in range(1, config.codebooks):
+        expected = sampler.sample_rest_plain(
+            logits, None if noise is None else noise[codebook - 1]
+        )
+        assert torch.equal(sampler.sample_rest(logits, frames, codebook, None), expected)
 
 
 @pytest.fixture

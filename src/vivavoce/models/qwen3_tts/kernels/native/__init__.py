@@ -1,6 +1,6 @@
 """Run matrix products and whole decoders on a CPU by compiled C code.
 
-`native.c` has the code, `build` compiles it. Where that is not possible nothing here is used, and
+`decode.c` and `draw.c` have the code, `build` compiles it, `draws` calls the second. Where that is not possible nothing here is used, and
 the torch forms of `linear` and the twins in `plain` run instead.
 
 - `Matrix` keeps weights row after row: int8, bfloat16 or float32. Sums are float32.

@@ -20,7 +20,7 @@ import platformdirs
 
 log = logging.getLogger(__name__)
 
-SOURCE = Path(__file__).with_name("native.c")
+SOURCES = tuple(Path(__file__).with_name(name) for name in ("decode.c", "draw.c"))
 FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-shared", "-fPIC")
 COMPILE_S = 120
 OFF = "VIVAVOCE_NATIVE"  # 0 in the environment: plain torch, to compare
@@ -58,7 +58,7 @@ def _loaded(compiler: str, folder: Path) -> ctypes.CDLL:
         return _checked(kept)
     with TemporaryDirectory() as scratch:
         made = Path(scratch) / "native.so"
-        command = [compiler, *FLAGS, str(SOURCE), "-o", str(made), "-lm"]
+        command = [compiler, *FLAGS, *map(str, SOURCES), "-o", str(made), "-lm"]
         subprocess.run(command, check=True, capture_output=True, timeout=COMPILE_S)
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -84,5 +84,5 @@ def _key(compiler: str) -> str:
     except OSError:
         lines = [platform.processor()]
     told = sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))})
-    parts = (SOURCE.read_text("utf-8"), compiler, *FLAGS, *told)
+    parts = (*(source.read_text("utf-8") for source in SOURCES), compiler, *FLAGS, *told)
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
