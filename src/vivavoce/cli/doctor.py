@@ -36,6 +36,7 @@ class Machine:
     vivavoce: str
     python: str
     platform: str
+    processor: str
     cores: int
     memory_gib: float | None  # None: unknown on this system
     player: str | None  # the program that `say` uses
@@ -60,6 +61,7 @@ class ModelCheck:
     speaks: bool
     detail: str
     real_time_factor: float | None = None
+    advice: str = ""  # a setting that would make a slow model fast enough
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,7 @@ def _examine(settings: "Settings") -> Diagnosis:
 
 
 def _machine() -> Machine:
-    from vivavoce.models.hardware import available_cores
+    from vivavoce.models.hardware import available_cores, processor_name
 
     try:
         player: str | None = Path(output.find_player()[0]).stem
@@ -113,6 +115,7 @@ def _machine() -> Machine:
         vivavoce=__version__,
         python=platform.python_version(),
         platform=platform.platform(),
+        processor=processor_name(),
         cores=available_cores(),
         memory_gib=_memory_gib(),
         player=player,
@@ -169,11 +172,15 @@ def _package(requirement: "Requirement", extra: str | None) -> Package:
 
 async def _check_models(settings: "Settings") -> tuple[ModelCheck, ...]:
     async with open_pool(settings) as pool:
-        return tuple([await _check_model(pool, name) for name in pool.names])
+        return tuple([await _check_model(pool, name, settings.qwen_weights) for name in pool.names])
 
 
-async def _check_model(pool: "Pool", name: str) -> ModelCheck:
-    """Load a model and let it speak one sentence."""
+async def _check_model(pool: "Pool", name: str, weights: str) -> ModelCheck:
+    """Load a model and let it speak one sentence.
+
+    `weights` is the setting of Qwen3-TTS's weights.
+    """
+    from vivavoce.models.qwen3_tts.advice import int8_advice
     from vivavoce.synthesis.speech import Synthesizer
     from vivavoce.types import SpeechRequest
 
@@ -193,7 +200,9 @@ async def _check_model(pool: "Pool", name: str) -> ModelCheck:
     audio_s = samples / speech.sample_rate_hz
     known = f"{_count(len(info.voices), 'voice')} in {_count(len(info.languages), 'language')}"
     detail = ", ".join(part for part in (known, info.licence) if part)
-    return ModelCheck(name, True, detail, round((time.perf_counter() - started) / audio_s, 3))
+    factor = (time.perf_counter() - started) / audio_s
+    advice = int8_advice(info.description, factor) if weights == "auto" else ""
+    return ModelCheck(name, True, detail, round(factor, 3), advice)
 
 
 def _count(number: int, thing: str) -> str:
@@ -206,7 +215,7 @@ def _print(diagnosis: Diagnosis) -> None:
     memory = "unknown memory" if machine.memory_gib is None else f"{machine.memory_gib:g} GiB"
     lines = [
         f"vivavoce {machine.vivavoce}, Python {machine.python}, {machine.platform}",
-        f"{machine.cores} cores, {memory}, plays with "
+        f"{machine.processor}, {machine.cores} cores, {memory}, plays with "
         f"{machine.player or 'nothing (say needs -o FILE)'}",
         "",
         "Models",
@@ -225,7 +234,8 @@ def _print(diagnosis: Diagnosis) -> None:
 def _model_line(model: ModelCheck) -> str:
     if not model.speaks:
         return f"  no  {model.name}: {model.detail}"
-    return f"  ok  {model.name}: real-time factor {model.real_time_factor}, {model.detail}"
+    line = f"  ok  {model.name}: real-time factor {model.real_time_factor}, {model.detail}"
+    return f"{line}\n      {model.advice}" if model.advice else line
 
 
 def _package_line(package: Package) -> str:

@@ -29,7 +29,6 @@ from vivavoce.models.qwen3_tts.prompt.layout import PromptRequest
 from vivavoce.models.qwen3_tts.runtime.device import choose_form
 
 
-
 @pytest.fixture(params=["compiled", "torch"], autouse=True)
 def products(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Run each test with products by compiled code, and by torch's libraries."""

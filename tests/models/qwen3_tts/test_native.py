@@ -200,9 +200,7 @@ def test_draws_are_those_of_plain_torch(
     )
     logits = logits[:, : config.code_vocab_size]
     for codebook in range(1, config.codebooks):
-        expected = sampler.sample_rest_plain(
-            logits, None if noise is None else noise[codebook - 1]
-        )
+        expected = sampler.sample_rest_plain(logits, None if noise is None else noise[codebook - 1])
         assert torch.equal(sampler.sample_rest(logits, frames, codebook, None), expected)
 
 

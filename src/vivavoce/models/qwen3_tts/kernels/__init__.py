@@ -25,8 +25,8 @@ import torch
 from torch import Tensor
 
 from vivavoce.models.qwen3_tts.kernels import plain
-from vivavoce.models.qwen3_tts.kernels.native import draws
 from vivavoce.models.qwen3_tts.kernels.launch import Launch, recording
+from vivavoce.models.qwen3_tts.kernels.native import draws
 
 if TYPE_CHECKING:
     from vivavoce.models.qwen3_tts.network.kv_cache import PredictorStep, Step

@@ -1,15 +1,15 @@
 """Run matrix products and whole decoders on a CPU by compiled C code.
 
-`decode.c` and `draw.c` have the code, `build` compiles it, `draws` calls the second. Where that is not possible nothing here is used, and
-the torch forms of `linear` and the twins in `plain` run instead.
+`decode.c` and `draw.c` have the code, `build` compiles it, and `draws` calls the second. Where it
+cannot be compiled, the torch forms of `linear` and the twins in `plain` run instead.
 
 - `Matrix` keeps weights row after row: int8, bfloat16 or float32. Sums are float32.
 - `Decoder` passes a few new positions through all layers in one call.
 """
 
-import ctypes
+from collections.abc import Sequence
 from ctypes import POINTER, Structure, byref, c_float, c_int64, c_void_p
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
@@ -19,7 +19,6 @@ from vivavoce.models.qwen3_tts.kernels.native import build
 
 if TYPE_CHECKING:
     from vivavoce.models.qwen3_tts.network.kv_cache import KvCache
-    from vivavoce.models.qwen3_tts.network.transformer import Decoder as Layers
 
 KINDS = {torch.int8: 0, torch.bfloat16: 1, torch.float32: 2}
 # New positions of a row. From here on, as in prompts, torch multiplies numbers faster.
@@ -122,9 +121,9 @@ def keeps(weight: Tensor) -> bool:
 
 
 class Decoder:
-    """The layers of `decoder`, whose matrices are all a `Matrix`."""
+    """The layers of a `transformer.Decoder`, whose matrices are all a `Matrix`."""
 
-    def __init__(self, decoder: "Layers") -> None:
+    def __init__(self, decoder: Any) -> None:  # attributes of nn.Module have no types
         layers = list(decoder.layers)
         kept = [_layer(layer) for layer in layers]
         attention, feed = layers[0].self_attn, layers[0].mlp.down_proj.packed.inputs
@@ -161,18 +160,9 @@ class Decoder:
         return made
 
 
-def decoder(layers: "Layers") -> Decoder | None:
-    """Return the compiled form of `layers`, or None if torch must run them."""
-    matrices = (
-        matrix
-        for layer in layers.layers
-        for matrix in (
-            layer.self_attn.qkv_proj,
-            layer.self_attn.o_proj,
-            layer.mlp.gate_up_proj,
-            layer.mlp.down_proj,
-        )
-    )
+def decoder(layers: Any) -> Decoder | None:
+    """Return the compiled form of a `transformer.Decoder`, or None if torch must run it."""
+    matrices = (matrix for layer in layers.layers for matrix in _matrices(layer))
     if not all(isinstance(matrix.packed, Matrix) for matrix in matrices):
         return None
     return None if layers.layers[0].self_attn.head_dim % (2 * SIZES) else Decoder(layers)
@@ -197,14 +187,17 @@ def past(
     return Past(*map(_address, tensors), slots, positions, start, window)
 
 
-def _layer(layer: "torch.nn.Module") -> _Layer:
-    attention, feed = layer.self_attn, layer.mlp
-    norms = (layer.input_layernorm, attention.qk_norm, layer.post_attention_layernorm)
-    matrices = (attention.qkv_proj, attention.o_proj, feed.gate_up_proj, feed.down_proj)
+def _layer(layer: Any) -> _Layer:
+    norms = (layer.input_layernorm, layer.self_attn.qk_norm, layer.post_attention_layernorm)
     return _Layer(
         *(_address(norm.weight) for norm in norms),
-        *(matrix.packed.structure for matrix in matrices),
+        *(matrix.packed.structure for matrix in _matrices(layer)),
     )
+
+
+def _matrices(layer: Any) -> Sequence[Any]:
+    attention, feed = layer.self_attn, layer.mlp
+    return attention.qkv_proj, attention.o_proj, feed.gate_up_proj, feed.down_proj
 
 
 def _address(tensor: Tensor | None) -> int | None:
