@@ -113,8 +113,9 @@ def _print(title: str, machine: "Machine", memory: int, paces: "list[Pace]") -> 
         )
     Console().print(table)
     typer.echo(
-        f"on {machine.device}, {machine.threads} threads, memory read at {machine.read_gb_s:.1f} "
-        f"GB/s (floor {paces[0].floor_ms:.1f} ms a frame), peak memory {memory / 1e9:.2f} GB"
+        f"on {machine.device}: {machine.processor}, {machine.cores} cores, "
+        f"{machine.threads} threads, memory read at {machine.read_gb_s:.1f} GB/s "
+        f"(floor {paces[0].floor_ms:.1f} ms a frame), peak memory {memory / 1e9:.2f} GB"
     )
 
 

@@ -37,6 +37,7 @@ class Machine:
     vivavoce: str
     python: str
     platform: str
+    processor: str
     cores: int
     memory_gib: float | None  # None: unknown on this system
     player: str | None  # the program that `say` uses
@@ -61,6 +62,7 @@ class ModelCheck:
     speaks: bool
     detail: str
     real_time_factor: float | None = None
+    advice: str = ""  # a setting that would make a slow model fast enough
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +98,15 @@ def doctor(as_json: Json = False, config: Config = None) -> None:
 
 
 def _machine() -> Machine:
-    from vivavoce.models.hardware import available_cores
+    from vivavoce.models.hardware import available_cores, processor_name
 
     try:
         player: str | None = Path(output.find_player()[0]).stem
     except MissingDependency:
         player = None
     python, system, cores = platform.python_version(), platform.platform(), available_cores()
-    return Machine(__version__, python, system, cores, _memory_gib(), player)
+    processor = processor_name()
+    return Machine(__version__, python, system, processor, cores, _memory_gib(), player)
 
 
 def _memory_gib() -> float | None:
@@ -143,11 +146,12 @@ def _package(requirement: "Requirement", extra: str | None) -> Package:
 
 async def _check_models(settings: "Settings") -> tuple[ModelCheck, ...]:
     async with open_pool(settings) as pool:
-        return tuple([await _check_model(pool, name) for name in pool.names])
+        return tuple([await _check_model(pool, name, settings.qwen_weights) for name in pool.names])
 
 
-async def _check_model(pool: "Pool", name: str) -> ModelCheck:
-    """Load a model and let it speak one sentence."""
+async def _check_model(pool: "Pool", name: str, weights: str) -> ModelCheck:
+    """Load a model and let it speak one sentence. `weights` is the setting of Qwen3-TTS."""
+    from vivavoce.models.qwen3_tts.advice import int8_advice
     from vivavoce.synthesis.synthesizer import Synthesizer
     from vivavoce.types import SpeechRequest
 
@@ -167,7 +171,9 @@ async def _check_model(pool: "Pool", name: str) -> ModelCheck:
     audio_s = samples / speech.sample_rate_hz
     known = f"{_count(len(info.voices), 'voice')} in {_count(len(info.languages), 'language')}"
     detail = ", ".join(part for part in (known, info.licence) if part)
-    return ModelCheck(name, True, detail, round((time.perf_counter() - started) / audio_s, 3))
+    factor = (time.perf_counter() - started) / audio_s
+    advice = int8_advice(info.description, factor) if weights == "auto" else ""
+    return ModelCheck(name, True, detail, round(factor, 3), advice)
 
 
 def _count(number: int, thing: str) -> str:
@@ -181,7 +187,7 @@ def _print(diagnosis: Diagnosis) -> None:
     player = machine.player or "nothing (say needs -o FILE)"
     lines = [
         f"vivavoce {machine.vivavoce}, Python {machine.python}, {machine.platform}",
-        f"{machine.cores} cores, {memory}, plays with {player}",
+        f"{machine.processor}, {machine.cores} cores, {memory}, plays with {player}",
         "",
         "Models",
         *(_model_line(model) for model in diagnosis.models),
@@ -197,7 +203,8 @@ def _print(diagnosis: Diagnosis) -> None:
 def _model_line(model: ModelCheck) -> str:
     if not model.speaks:
         return f"  no  {model.name}: {model.detail}"
-    return f"  ok  {model.name}: real-time factor {model.real_time_factor}, {model.detail}"
+    line = f"  ok  {model.name}: real-time factor {model.real_time_factor}, {model.detail}"
+    return f"{line}\n      {model.advice}" if model.advice else line
 
 
 def _package_line(package: Package) -> str:

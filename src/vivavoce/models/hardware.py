@@ -1,9 +1,29 @@
-"""Count the CPU cores that this process may use."""
+"""Name the processor and count the CPU cores that this process may use."""
 
 import os
+import platform
 from pathlib import Path
 
 CGROUP = Path("/sys/fs/cgroup")
+CPU_INFO = Path("/proc/cpuinfo")
+
+
+def processor_name(cpu_info: Path = CPU_INFO) -> str:
+    """Return the name of the processor, or of its architecture where the system has no other.
+
+    Family and model of an x86 processor are added, since virtual machines shorten its name.
+    """
+    try:
+        lines = cpu_info.read_text("utf-8").split("\n\n")[0].splitlines()
+    except (OSError, ValueError):  # not Linux
+        lines = []
+    told = {
+        name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)
+    }
+    name = told.get("model name") or platform.processor() or platform.machine()
+    if "cpu family" in told:
+        return f"{name} (family {told['cpu family']}, model {told.get('model', 'unknown')})"
+    return name
 
 
 def available_cores() -> int:

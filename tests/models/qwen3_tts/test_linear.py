@@ -1,5 +1,6 @@
 """Weight forms give the plain one's results within their precision, and keep nothing twice."""
 
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from tests.models.qwen3_tts.small import CPU, SMALL
 from vivavoce.errors import EngineFault
 from vivavoce.models.qwen3_tts.checkpoint.folder import Checkpoint, load_checkpoint
-from vivavoce.models.qwen3_tts.kernels import installed
+from vivavoce.models.qwen3_tts.kernels import installed, native
 from vivavoce.models.qwen3_tts.network.kv_cache import KvCache, PredictorStep, Prompt
 from vivavoce.models.qwen3_tts.network.linear import (
     Linear,
@@ -26,6 +27,21 @@ from vivavoce.models.qwen3_tts.network.packing import packing
 from vivavoce.models.qwen3_tts.network.sampler import Sampling
 from vivavoce.models.qwen3_tts.prompt.layout import PromptRequest
 from vivavoce.models.qwen3_tts.runtime.device import choose_form
+
+
+@pytest.fixture(params=["compiled", "torch"], autouse=True)
+def products(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Run each test with products by compiled code, and by torch's libraries."""
+    if request.param == "compiled" and not native.available():
+        pytest.skip("needs a C compiler")
+    if request.param == "torch":
+        monkeypatch.setattr(native.build, "library", lambda: None)
+    for kept in (works, wide):
+        kept.cache_clear()
+    yield
+    for kept in (works, wide):
+        kept.cache_clear()
+
 
 FORMS = [
     pytest.param(
@@ -254,11 +270,10 @@ def test_torch_without_kernels_for_bytes_runs_plain(
     def absent(*_: object) -> None:
         raise RuntimeError("Didn't find engine for operation quantized::linear_prepack NoQEngine")
 
-    works.cache_clear()
+    monkeypatch.setattr(native.build, "library", lambda: None)
     monkeypatch.setattr(torch.ops.quantized, "linear_prepack", absent)
     assert choose_form("int8", CPU, torch.float32) is WeightFormat.PLAIN
     assert "weights 'int8' are not available on cpu" in caplog.text
-    works.cache_clear()
 
 
 def test_unknown_form_is_refused_with_the_known_ones() -> None:

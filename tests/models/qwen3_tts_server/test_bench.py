@@ -17,7 +17,7 @@ import torch  # noqa: E402 - after the check for it
 from tests.models.qwen3_tts.small import small  # noqa: E402
 from tests.models.qwen3_tts.whole import whole_checkpoint  # noqa: E402
 from vivavoce.cli import app as command_line  # noqa: E402
-from vivavoce.models.hardware import available_cores, cpu_quota  # noqa: E402
+from vivavoce.models.hardware import available_cores, cpu_quota, processor_name  # noqa: E402
 from vivavoce.models.qwen3_tts.checkpoint.config import read_config  # noqa: E402
 from vivavoce.models.qwen3_tts.checkpoint.random_weights import random_talker, released_config  # noqa: E402
 from vivavoce.models.qwen3_tts.network.linear import Linear, WeightFormat  # noqa: E402
@@ -52,6 +52,9 @@ def test_bench_measures_a_checkpoint_with_its_codec(weights: str, tmp_path: Path
         assert pace["real_time"] == pytest.approx(0.08 * pace["frames_per_s"])
         assert f"{pace['frame_ms']:.1f}" in result.stdout
     assert "GB/s" in result.stdout
+    assert measured["machine"]["processor"] == processor_name()
+    assert measured["machine"]["cores"] == available_cores()
+    assert processor_name() in " ".join(result.stdout.split())
     assert weights.replace("plain", "float32") in measured["weights"]
 
 
@@ -122,3 +125,14 @@ def test_limit_of_a_container_is_read_from_its_cgroup(
         (tmp_path / name).write_text(text, "ascii")
     assert cpu_quota(tmp_path) == cores
     assert available_cores() >= 1
+
+
+def test_processor_is_named_as_the_system_names_it(tmp_path: Path) -> None:
+    told = tmp_path / "cpuinfo"
+    told.write_text(
+        "processor\t: 0\ncpu family\t: 26\nmodel\t\t: 2\nmodel name\t: AMD EPYC\n\n"
+        "processor\t: 1\nmodel name\t: another\n",
+        "utf-8",
+    )
+    assert processor_name(told) == "AMD EPYC (family 26, model 2)"
+    assert processor_name(tmp_path / "nothing")

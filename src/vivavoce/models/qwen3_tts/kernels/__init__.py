@@ -7,6 +7,8 @@ signature. `plain` is the reference and runs on every device. The modules `produ
 - Kernels run on CUDA where Triton is installed, in bfloat16 and float32.
 - A CPU uses them inside `interpreted()` only, which is how they are tested without a GPU.
 - Inside `recorded()` they are recorded and not run: tensors on the meta device are enough.
+- Other calls on a CPU draw by compiled C code (`native`), where a C compiler is installed. It also
+  runs whole decoders, see `transformer`.
 - Triton is imported with the first kernel. Nothing here needs it to be installed.
 """
 
@@ -24,6 +26,7 @@ from torch import Tensor
 
 from vivavoce.models.qwen3_tts.kernels import plain
 from vivavoce.models.qwen3_tts.kernels.launch import Launch, recording
+from vivavoce.models.qwen3_tts.kernels.native import draws
 
 if TYPE_CHECKING:
     from vivavoce.models.qwen3_tts.network.kv_cache import PredictorStep, Step
@@ -173,8 +176,7 @@ def first_codes(logits: Tensor, sampler: "Sampler", frame: Tensor) -> Tensor:
 
     `frame` [rows] is the number of each row's frame.
     """
-    chosen = _kernels("draw") if used_for(logits) else plain
-    made: Tensor = chosen.first_codes(logits, sampler, frame)
+    made: Tensor = _draws(logits).first_codes(logits, sampler, frame)
     return made
 
 
@@ -186,9 +188,19 @@ def later_codes(
     `frame` [rows] is the number of each row's frame. `noise` [rows, entries] is the counter's for
     this codebook if it was made before. Kernels make their own.
     """
-    chosen = _kernels("draw") if used_for(logits) else plain
-    made: Tensor = chosen.later_codes(logits, sampler, frame, codebook, noise)
+    made: Tensor = _draws(logits).later_codes(logits, sampler, frame, codebook, noise)
     return made
+
+
+def make_noise(x: Tensor) -> bool:
+    """True if draws from numbers like `x` make their own noise."""
+    return _draws(x) is not plain
+
+
+def _draws(logits: Tensor) -> ModuleType:
+    if used_for(logits):
+        return _kernels("draw")
+    return draws if draws.used_for(logits) else plain
 
 
 @cache

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from vivavoce.models.qwen3_tts import kernels
 from vivavoce.models.qwen3_tts.checkpoint.config import DecoderConfig
-from vivavoce.models.qwen3_tts.kernels import plain
+from vivavoce.models.qwen3_tts.kernels import native, plain
 from vivavoce.models.qwen3_tts.network.rotary import Rotation, rotation
 
 
@@ -45,6 +45,10 @@ class Memory(Protocol):
 
         Returns all keys and values, [rows, kv_heads, kept, head_dim] each.
         """
+        ...
+
+    def native_past(self) -> native.Past | None:
+        """Return the past as compiled code reads it, or None if torch must."""
         ...
 
 
@@ -109,6 +113,9 @@ class Prompt:
     def attend(self, layer: int, heads: Tensor, norm: Tensor, eps: float) -> Tensor:
         return plain.attend(heads, norm, eps, self, layer)
 
+    def native_past(self) -> None:
+        return None
+
     def remember(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         kept_keys, kept_values = self._data[layer]  # [1, kv_heads, start + time, head_dim] each
         kept_keys[:, :, self._new] = keys
@@ -156,6 +163,11 @@ class Step:
     def attend(self, layer: int, heads: Tensor, norm: Tensor, eps: float) -> Tensor:
         return kernels.attend(heads, norm, eps, self, layer)
 
+    def native_past(self) -> native.Past | None:
+        return native.past(
+            self.cache, window=self._window, lengths=self.cache.lengths, alive=self.alive
+        )
+
     def remember(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         kept_keys, kept_values = self._data[layer]
         kept_keys.scatter_(2, self._at, keys)
@@ -184,6 +196,9 @@ class PredictorStep:
 
     def attend(self, layer: int, heads: Tensor, norm: Tensor, eps: float) -> Tensor:
         return kernels.attend(heads, norm, eps, self, layer)
+
+    def native_past(self) -> native.Past | None:
+        return native.past(self.cache, window=self._new.stop, start=self.start)
 
     def remember(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         kept_keys, kept_values = self._data[layer]  # [rows, kv_heads, start + time, head_dim] each

@@ -11,6 +11,8 @@ also their layout:
   within 3e-8 below.
 - `INT8` keeps a byte a weight and a scale a row, and rounds the inputs of each product to bytes
   too. FBGEMM multiplies, or its replacement in torch on other processors.
+- Where a C compiler is installed, compiled code (`kernels.native`) takes the place of all these
+  libraries but for float16. bfloat16 weights are then multiplied in float32.
 - `INT8_WEIGHTS` also keeps a byte a weight and a scale a row, and leaves the inputs as they are. It
   is for CUDA, where a kernel multiplies bytes. Elsewhere it is the reference for that kernel.
 
@@ -28,6 +30,7 @@ import torch
 from torch import Tensor, nn
 
 from vivavoce.models.qwen3_tts.checkpoint.weights import Part
+from vivavoce.models.qwen3_tts.kernels import native
 from vivavoce.models.qwen3_tts.kernels.plain import linear
 
 Product: TypeAlias = Callable[[Tensor], Tensor]
@@ -61,11 +64,11 @@ class Linear(nn.Module):
         self.bias = nn.Parameter(torch.empty(outputs)) if bias else None
         self.scale: Tensor | None = None  # [outputs], of bytes
         self.stored_bytes = 0  # of weights and bias as they are kept, once they are there
-        self._packed: Product | None = None
+        self.packed: Product | None = None
 
     def forward(self, x: Tensor) -> Tensor:
-        if self._packed is not None:
-            return self._packed(x)
+        if self.packed is not None:
+            return self.packed(x)
         assert self.weight is not None, "a matrix is plain or packed"
         return linear(x, self.weight, self.scale, self.bias)
 
@@ -82,7 +85,7 @@ class Linear(nn.Module):
             whole, self.scale = quantized(self.weight.detach())
             self.weight = nn.Parameter(whole, requires_grad=False)
             return
-        self._packed = packed(
+        self.packed = packed(
             self.weight.detach(), None if self.bias is None else self.bias.detach(), form, dtype
         )
         self.weight = self.bias = None
@@ -94,7 +97,12 @@ def packed(weight: Tensor, bias: Tensor | None, form: WeightFormat, dtype: torch
     Raises torch's own errors if this processor or this torch does not have `form`.
     """
     if form is WeightFormat.INT8:
+        if native.keeps(weight):
+            return native.Matrix(*quantized(weight), bias, by_torch=False)
         return _int8(weight, bias)
+    if dtype is not torch.float16 and native.keeps(weight):
+        fast = dtype is torch.float32 or multiplies_bfloat16()
+        return native.Matrix(weight.to(dtype), None, bias, by_torch=fast)
     return (
         _float16(weight, bias)
         if packed_type(dtype) is torch.float16
@@ -120,7 +128,9 @@ def item_sizes(form: WeightFormat, dtype: torch.dtype) -> dict[str, int]:
 
 def packed_type(dtype: torch.dtype) -> torch.dtype:
     """Return the type in which prepacked weights are kept where `dtype` is asked for."""
-    if dtype is torch.float32 or (dtype is torch.bfloat16 and multiplies_bfloat16()):
+    if dtype is torch.float32:
+        return dtype
+    if dtype is torch.bfloat16 and (multiplies_bfloat16() or native.available()):
         return dtype
     return torch.float16
 

@@ -135,12 +135,17 @@ class Sampler:
 
     def sample_first_plain(self, logits: Tensor, frame: Tensor) -> Tensor:
         """Do the same as `sample_first` in plain torch."""
+        scores = self.first_scores(logits, frame)
+        return draw(scores, self.talker, counter(self.seed[: len(logits)], frame, 0))
+
+    def first_scores(self, logits: Tensor, frame: Tensor) -> Tensor:
+        """Return the scores that first codes are drawn from, see `sample_first`."""
         rows = len(logits)
         scores = penalise(logits.float(), self.seen[:rows], self.penalty[:rows])
         scores = scores.masked_fill(self.suppressed_tokens, -torch.inf)
         too_soon = frame < self.min_frames[:rows]
         scores[:, self.eos] = scores[:, self.eos].masked_fill(too_soon, -torch.inf)
-        return draw(scores, self.talker, counter(self.seed[:rows], frame, 0))
+        return scores
 
     def noise(self, frame: Tensor) -> Tensor | None:
         """Return the noise [codebooks - 1, rows, codebook entries] of `sample_rest`.
@@ -149,7 +154,7 @@ class Sampler:
         nothing, or a kernel makes its own noise. The noise of all codebooks is made at
         once. One by one they would take fifteen times as many operators.
         """
-        return None if kernels.used_for(self.penalty) else self.noise_plain(frame)
+        return None if kernels.make_noise(self.penalty) else self.noise_plain(frame)
 
     def noise_plain(self, frame: Tensor) -> Tensor | None:
         """Do the same as `noise` for draws without kernels."""

@@ -5,6 +5,8 @@ and values are kept (see `kv_cache`), and `kernels` who computes. Parameter name
 released files.
 """
 
+from functools import cached_property
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -12,7 +14,7 @@ from torch import Tensor, nn
 from vivavoce.models.qwen3_tts import kernels
 from vivavoce.models.qwen3_tts.checkpoint.config import DecoderConfig
 from vivavoce.models.qwen3_tts.checkpoint.weights import Part
-from vivavoce.models.qwen3_tts.kernels import plain
+from vivavoce.models.qwen3_tts.kernels import native, plain
 from vivavoce.models.qwen3_tts.network.kv_cache import Memory
 from vivavoce.models.qwen3_tts.network.linear import Linear
 
@@ -117,12 +119,18 @@ class Decoder(nn.Module):
         self.layers = nn.ModuleList(Layer(config, index) for index in range(config.layers))
         self.norm = RMSNorm(config.hidden_size, eps=config.norm_eps)
 
+    @cached_property  # matrices are packed once, before they are used
+    def _native(self) -> native.Decoder | None:
+        return native.decoder(self)
+
     def decode(self, x: Tensor, memory: Memory) -> Tensor:
         """Return the hidden states of the new positions, which `memory` remembers."""
         return self.norm(self.read(x, memory))  # type: ignore[no-any-return]  # nn.Module
 
     def read(self, x: Tensor, memory: Memory) -> Tensor:
         """Do the same as `decode` without the last norm."""
+        if self._native is not None and (past := memory.native_past()) is not None:
+            return self._native.read(x, past)
         for layer in self.layers:
             x = layer(x, memory)
         return x

@@ -7,6 +7,7 @@ requests.
 """
 
 import copy
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -23,6 +24,7 @@ from vivavoce.models.qwen3_tts.network.talker import Talker
 from vivavoce.models.qwen3_tts.network.transformer import multiply
 from vivavoce.models.qwen3_tts.prompt.prefix_cache import Prefix, PrefixCache
 from vivavoce.models.qwen3_tts.runtime.cuda import CudaStream, bucket, buckets
+from vivavoce.models.qwen3_tts.runtime.stop_rules import FRAME_S
 
 WINDOW = 64  # attention spans grow by this many positions, so that few different shapes occur
 # `fixed` spans double from here: one graph for each, which reads twice too much at most.
@@ -278,12 +280,29 @@ class Batch:
 
         Streams are not touched, running ones included.
         """
-        idle = copy.copy(self._state)
-        idle.alive = torch.zeros_like(self._state.alive)
+        idle = self._idle()
         for rows in buckets(1, self._slots):
             for window in buckets(self._smallest_window, self.max_len):
                 decode_frame(self._talker, idle, rows, window)
                 self._cuda_stream.capture((rows, window), self._frame(rows, window))
+
+    def pace(self) -> float:
+        """Return the seconds that a second of one stream takes the host, the least of three tries.
+
+        Streams are not touched.
+        """
+        idle, taken = self._idle(), []
+        for _ in range(3):
+            start = time.perf_counter()
+            decode_frame(self._talker, idle, 1, self._smallest_window)
+            taken.append(time.perf_counter() - start)
+        return min(taken) / FRAME_S
+
+    def _idle(self) -> BatchState:
+        """Return the state with all streams paused."""
+        idle = copy.copy(self._state)
+        idle.alive = torch.zeros_like(self._state.alive)
+        return idle
 
     def room(self, slot: int) -> int:
         """Return the number of frames that the stream in `slot` can still make."""

@@ -5,6 +5,7 @@ from the host and samples go back to it. The two CUDA streams thus share no memo
 for each other. Calls have few shapes, so that graphs can be captured.
 """
 
+import time
 import weakref
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -16,6 +17,7 @@ from vivavoce.errors import Overloaded
 from vivavoce.models.qwen3_tts.codec import CodecDecoder, DecoderState
 from vivavoce.models.qwen3_tts.codec.state import Past
 from vivavoce.models.qwen3_tts.runtime.cuda import CudaStream, HostCopy, bucket, buckets
+from vivavoce.models.qwen3_tts.runtime.stop_rules import FRAME_S
 
 LARGEST_CHUNK = 8  # frames that are decoded together, a power of 2
 
@@ -103,6 +105,17 @@ class CodecRunner:
                 for frames in buckets(1, LARGEST_CHUNK):
                     self._step(rows, frames)
                     self._cuda_stream.capture((rows, frames), partial(self._step, rows, frames))
+
+    def pace(self) -> float:
+        """Return the seconds that a second of one stream takes the host, the least of two tries."""
+        slot, taken = self.open(), []
+        codes = torch.zeros(1, self._codebooks, LARGEST_CHUNK, dtype=torch.int64)
+        for _ in range(2):
+            start = time.perf_counter()
+            self.decode(codes, [slot]).wait()
+            taken.append(time.perf_counter() - start)
+        slot.close()
+        return min(taken) / LARGEST_CHUNK / FRAME_S
 
     def synchronize(self) -> None:
         """Wait until all queued work is done."""

@@ -14,7 +14,7 @@ from statistics import median
 import torch
 from torch import Tensor
 
-from vivavoce.models.hardware import available_cores
+from vivavoce.models.hardware import available_cores, processor_name
 from vivavoce.models.qwen3_tts.checkpoint import random_weights as random
 from vivavoce.models.qwen3_tts.checkpoint.config import Config
 from vivavoce.models.qwen3_tts.checkpoint.folder import load_checkpoint
@@ -52,6 +52,8 @@ class Machine:
     """The measured machine."""
 
     device: str
+    processor: str
+    cores: int  # that this process may use
     threads: int
     read_gb_s: float  # memory bandwidth, see `read_bandwidth`
 
@@ -109,7 +111,14 @@ def prepare(
     # An end of speech outside the vocabulary is never drawn, so every stream goes on.
     config = replace(config, codec_ids=replace(config.codec_ids, eos=-1))
     speaking = Speaking(talker, config, decoder, stored_as(form, numbers))
-    return speaking, Machine(str(where), torch.get_num_threads(), read_bandwidth(where) / 1e9)
+    machine = Machine(
+        str(where),
+        _device_name(where),
+        available_cores(),
+        torch.get_num_threads(),
+        read_bandwidth(where) / 1e9,
+    )
+    return speaking, machine
 
 
 @torch.inference_mode()
@@ -279,6 +288,11 @@ def _sayable(frames: Sequence[Tensor], speaking: Speaking) -> Tensor:
 
 def _bytes(module: torch.nn.Module) -> int:
     return sum(matrix.stored_bytes for matrix in module.modules() if isinstance(matrix, Linear))
+
+
+def _device_name(device: torch.device) -> str:
+    named = device.type == "cuda"
+    return str(torch.cuda.get_device_name(device)) if named else processor_name()
 
 
 def _wait(device: torch.device) -> None:

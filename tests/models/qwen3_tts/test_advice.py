@@ -1,0 +1,74 @@
+"""A CPU that int8 weights would make fast enough is told so, by the log and by `doctor`."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from tests.models.qwen3_tts.whole import whole_checkpoint
+from vivavoce.cli import app as command_line
+from vivavoce.models.qwen3_tts import QwenOptions, advice
+from vivavoce.models.qwen3_tts.advice import int8_advice
+from vivavoce.models.qwen3_tts.runtime.batch import Batch
+from vivavoce.models.qwen3_tts.runtime.model import QwenModel
+
+SLOW = "Qwen3-TTS custom_voice, 0.6B on cpu, float32 weights, prepacked."
+
+
+@pytest.mark.parametrize(
+    ("description", "factor", "advised"),
+    [
+        (SLOW, 1.3, True),
+        (SLOW, 0.9, False),  # fast enough
+        (SLOW, 9.0, False),  # int8 would not be enough
+        (SLOW.replace("float32", "bfloat16"), 1.2, True),
+        (SLOW.replace("float32 weights, prepacked", "int8 weights"), 1.3, False),
+        (SLOW.replace("cpu", "cuda"), 1.3, False),
+        ("A voice of another kind.", 1.3, False),
+    ],
+)
+def test_advice_is_given_where_it_helps(description: str, factor: float, advised: bool) -> None:
+    given = int8_advice(description, factor)
+    assert bool(given) is advised
+    assert ('qwen_weights = "int8"' in given) is advised
+
+
+def slowed(monkeypatch: pytest.MonkeyPatch, factor: float) -> None:
+    """Let the batch measure that it takes `factor` seconds for one of audio."""
+    measured = Batch.pace
+
+    def pace(batch: Batch) -> float:
+        assert 0 < measured(batch) < 1  # of a tiny model
+        return factor
+
+    monkeypatch.setattr(Batch, "pace", pace)
+
+
+@pytest.mark.parametrize(
+    ("weights", "factor", "advised"),
+    [("auto", 1.5, True), ("auto", 0.1, False), ("int8", 1.5, False)],
+)
+def test_log_says_at_load_that_int8_would_be_fast_enough(
+    weights: str,
+    factor: float,
+    advised: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    slowed(monkeypatch, factor)
+    QwenModel(whole_checkpoint(tmp_path), QwenOptions(device="cpu", weights=weights))
+    assert ('qwen_weights = "int8"' in caplog.text) is advised
+
+
+def test_doctor_prints_the_advice_below_the_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VIVAVOCE_QWEN", str(whole_checkpoint(tmp_path / "tiny")))
+    monkeypatch.setenv("VIVAVOCE_QWEN_DEVICE", "cpu")
+    assert "int8" not in CliRunner().invoke(command_line, ["doctor"]).stdout
+    monkeypatch.setattr(advice, "REAL_TIME", 1e-4)  # which the tiny model does not reach
+    monkeypatch.setitem(advice.SHARE, "float32", 1e-9)
+    shown = CliRunner().invoke(command_line, ["doctor"])
+    assert shown.exit_code == 0, shown.output
+    assert 'qwen_weights = "int8"' in shown.stdout
