@@ -43,7 +43,7 @@ _DIRECTION = one_of(_DIRECTIONS)
 _WITHOUT_STOP = [word for word in _ABBREVIATIONS if not word.endswith(".")]
 
 _NAME = re.compile(r" (?:[A-Z][\w'’]|[A-Z]\.)")
-_NUMBER = re.compile(r" ?(?:[#№]?\d|[IVXLC]+\b)")
+_NUMBER = re.compile(r" ?(?:[#№]?\d|[IVXLC]{1,8}\b)")
 _DIGIT = re.compile(r" ?[#№]?\d")
 _ORDINAL_OF = re.compile(r"(?:st|nd|rd|th) of \Z")
 _DATE = re.compile(r",? ?['’]?\d")

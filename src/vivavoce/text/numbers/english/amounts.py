@@ -220,7 +220,7 @@ def _by(match: re.Match[str]) -> str:
     return f"{unit} times " if product and not unit else f"{unit} by "
 
 
-_EQUATION = re.compile(rf"{NUMBER} ?=")
+_EQUATION = re.compile(rf"(?<![\d.,]){NUMBER} ?=")
 
 
 def _range(match: re.Match[str]) -> str:

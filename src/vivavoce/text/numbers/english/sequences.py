@@ -34,7 +34,7 @@ _VERSIONED = re.compile(
     rf"(?<![\w.]){one_of({'O S', *words_of('versions', 'names'), *_PRODUCTS})}(?:\.js)?[ -]?\Z"
 )
 _GROUP = re.compile(r"\d++|[A-Za-z]++|\+")
-_ALPHANUMERIC = re.compile(r"\d++|[A-Z]++(?![a-z])|[A-Z]?[a-z'’]++")
+_ALPHANUMERIC = re.compile(r"\d++|[A-Z]+(?![a-z])|[A-Z]?[a-z'’]++")
 
 
 def telephone(written: str) -> str:
@@ -254,7 +254,7 @@ PLAIN_NUMBERS: tuple[Rule, ...] = (
     # 21st, 102nd
     Rule(
         re.compile(
-            r"(?<![\w.])(\d{1,3}(?:,\d{3})++|\d{1,15}+)(?:st|nd|rd|th|ST|ND|RD|TH)(?:(?=s)|(?!\w))"
+            r"(?<![\w.,])(\d{1,3}(?:,\d{3})++|\d{1,15}+)(?:st|nd|rd|th|ST|ND|RD|TH)(?:(?=s)|(?!\w))"
         ),
         lambda m: ordinal(int(m[1].replace(",", ""))),
     ),
