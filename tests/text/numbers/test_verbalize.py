@@ -168,15 +168,15 @@ CHINESE = [
     ("138-1234-5678", "一三八、一二三四、五六七八"),
 ]
 ENGLISH = [
-    ("2½ hours", "2 and a half hours"),
-    ("①②Ⅳ ٣٤", "1 2 4 34"),
-    ("3 m²", "3 square meters"),
-    ("£2bn", "£2 billion"),
-    ("192.168.1.1", "192 point 168 point 1 point 1"),
-    ("100 000", "100,000"),
-    ("agent 007", "agent 0 0 7"),
-    ("https://example.com/a", "example dot com slash a"),
-    ("It costs $3.50 at 8:30 pm.", "It costs $3.50 at 8:30 pm."),
+    ("2½ hours", "two and a half hours"),
+    ("①②Ⅳ ٣٤", "one two four thirty-four"),
+    ("3 m²", "three square meters"),
+    ("£2bn", "two billion pounds"),
+    ("192.168.1.1", "one nine two point one six eight point one point one"),
+    ("100 000", "one hundred thousand"),
+    ("agent 007", "agent zero zero seven"),
+    ("https://example.com/a", "example dot com slash A"),
+    ("It costs $3.50 at 8:30 pm.", "It costs three dollars and fifty cents at eight thirty P M."),
 ]
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from vivavoce.models.kokoro.g2p.alphabet import plain_marks, tidy
+from vivavoce.models.kokoro.g2p.hibari_words import load_reader
 from vivavoce.models.kokoro.g2p.ipa import with_commands
 from vivavoce.text.runs import break_runs
 
@@ -30,9 +31,7 @@ class EnglishFrontEnd:
     @classmethod
     def load(cls, *, british: bool = False) -> "EnglishFrontEnd":
         """Load American or British pronunciation."""
-        from hibari.g2p import G2P
-
-        return cls(G2P(british=british))
+        return cls(load_reader(british=british))
 
     def phonemize(self, text: str, sounds: Sequence[str] = ()) -> str:
         """Return the phonemes of English `text`, with its punctuation.

@@ -42,7 +42,7 @@ _BEFORE_DAYS = words_of("calendar", "before")
 _DIRECTION = one_of(_DIRECTIONS)
 _WITHOUT_STOP = [word for word in _ABBREVIATIONS if not word.endswith(".")]
 
-_NAME = re.compile(r" (?:[A-Z][\w'’]|[A-Z]\.)")
+_NAME = re.compile(r" (?:[A-Z][\w'’]|[A-Z]\.|(?:and|or|&) (?:Mr|Mrs|Ms|Dr)\b)")
 _NUMBER = re.compile(r" ?(?:[#№]?\d|[IVXLC]{1,8}\b)")
 _DIGIT = re.compile(r" ?[#№]?\d")
 _ORDINAL_OF = re.compile(r"(?:st|nd|rd|th) of \Z")
@@ -64,7 +64,7 @@ def _abbreviation(match: re.Match[str]) -> str:
     after_name = previous[:1].isupper() and not previous.isupper()
     if previous[-1:].isdigit() and word in TABLE["units"]:  # "5 min. left" is a measure
         return match[0]
-    if word in _STREETS and (after_name or previous[-2:] in ("st", "nd", "rd", "th")):
+    if word in _STREETS and (after_name or previous[:1].isdigit()):
         return _STREETS[word] + stop(match)
     if word in _TITLES and _NAME.match(text, end):
         return str(_TITLES[word])

@@ -23,7 +23,7 @@ _SOUNDS = frozenset(TABLE["sounds"])
 _ROMAN = r"(?=[IVXLCDM])M{0,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})"
 # A vowel, and no run of consonants or vowels that no English word has.
 _WORDLIKE = re.compile(
-    r"(?=[a-z]*[aeiouy])(?!.*(?:[^aeiouy]{5}|[aeiou]{4}|[^aeiouylrnmsh][bcdfgjkpqvwxz][^aeiouylrwh]))"
+    r"\A(?=[a-z]*[aeiouy])(?!.*(?:[^aeiouy]{5}|[aeiou]{4}|[^aeiouylrnmsh][bcdfgjkpqvwxz][^aeiouylrwh]))"
     r"(?!(?:[^aeiouylrwhsn][^aeiouylrwh]|[lrn][^aeiouy]|s[bdfgjrvxz]))[a-z]+"
 )
 
@@ -120,6 +120,8 @@ def _mixed(match: re.Match[str]) -> str:
 
 def _sound(match: re.Match[str]) -> str:
     """Return "Shhhh" and "sooo" without the letters that only draw them out."""
+    if len(match[0]) < 4 and match[0].isupper():  # AAA
+        return match[0]
     short = _LONG.sub(r"\1\1", match[0])
     if short.lower() in _SOUNDS:
         return short

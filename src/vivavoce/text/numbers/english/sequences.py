@@ -267,5 +267,7 @@ PLAIN_NUMBERS: tuple[Rule, ...] = (
     ),
     Rule(re.compile(r"(?<=[^\W\d_])-?(?=\d)|(?<=\d)(?=[^\W\d_])"), lambda m: " "),
     # 1,234,567 and 3.14
-    Rule(re.compile(rf"(?<!\d)(?:{NUMBER}|(?<=[\s(])\.\d++)"), lambda m: number(m[0])),
+    Rule(re.compile(rf"\d++(?:,\d{{3}})*+(?:\.\d++)?+|(?<![\w.])\.\d++"), lambda m: number(m[0])),
+    # ² alone
+    Rule(re.compile("[²³]"), lambda m: " two " if m[0] == "²" else " three ", "²³"),
 )

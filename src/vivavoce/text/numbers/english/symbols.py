@@ -27,7 +27,8 @@ def plain_character(char: str) -> str:
         form = unicodedata.normalize("NFKC", char)
         if "\u2044" in form:
             return f" {form.replace(chr(0x2044), '/')}"
-        return form if form.isascii() and form.isalnum() else f" {unicodedata.numeric(char):g} "
+        value = form if form.isascii() and form.isalnum() else f"{unicodedata.numeric(char):g}"
+        return f" {value} "
     return char
 
 
@@ -70,8 +71,6 @@ SYMBOLS: tuple[Rule, ...] = (
     ),
     Rule(re.compile(r"(?<=[\w)]) ?([<>]) ?(?=[\w(])"), lambda m: f" {_SYMBOLS[m[1]]} "),
     Rule(re.compile(r"(?<=\w)#(?=\w)|#(?= ?\w)"), lambda m: " hash "),
-    # ² alone
-    Rule(re.compile("[²³]"), lambda m: " two " if m[0] == "²" else " three ", "²³"),
     # what has none
     Rule(
         re.compile(r"[^\w\s.,;:!?…–—'’‘\"“”()\[\]«»‹›¿¡‚„、。！？，；：「」『』（）-]++|_++"),
