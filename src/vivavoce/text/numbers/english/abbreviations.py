@@ -1,7 +1,7 @@
-"""Read abbreviations: titles, streets, "No. 5", "etc.", initials. A full stop ends a sentence after.
+"""Read abbreviations: titles, streets, "No. 5", "etc.", initials.
 
-A word that may be ordinary ("no", "Sun", "Jan", "fig") is an abbreviation only where its
-neighbours say so.
+A full stop that is left ends a sentence. A word that may be ordinary ("no", "Sun", "Jan", "fig") is
+an abbreviation only where its neighbours say so.
 """
 
 import re
@@ -65,7 +65,7 @@ def _abbreviation(match: re.Match[str]) -> str:
     if previous[-1:].isdigit() and word in TABLE["units"]:  # "5 min. left" is a measure
         return match[0]
     if word in _STREETS and (after_name or previous[:1].isdigit()):
-        return _STREETS[word] + stop(match)
+        return f"{_STREETS[word]}{stop(match)}"
     if word in _TITLES and _NAME.match(text, end):
         return str(_TITLES[word])
     number = _DIGIT if word in ("No", "no") else _NUMBER
@@ -75,15 +75,18 @@ def _abbreviation(match: re.Match[str]) -> str:
     if word in _CALENDAR:
         return _calendar(match, word, previous)
     if match[0] in _ABBREVIATIONS:
-        return _ABBREVIATIONS[match[0]] + stop(match)
+        return f"{_ABBREVIATIONS[match[0]]}{stop(match)}"
     return match[0]
 
 
 def _calendar(match: re.Match[str], word: str, previous: str) -> str:
     if _CALENDAR[word] == word:
         return match[0]
-    dated = _DATE.match(match.string, match.end()) or previous.lower() in _BEFORE_DAYS
-    dated = dated or _ORDINAL_OF.search(match.string, max(0, match.start() - 6), match.start())
+    dated = (
+        _DATE.match(match.string, match.end())
+        or _ORDINAL_OF.search(match.string, max(0, match.start() - 6), match.start())
+        or previous.lower() in _BEFORE_DAYS
+    )
     if (
         dated
         or previous.isdecimal()
@@ -183,7 +186,8 @@ ABBREVIATIONS: tuple[Rule, ...] = (
     ),
     Rule(
         re.compile(
-            rf"(?<![\w.'’])({one_of(_CALENDAR)})(?=,? \d|[-/]\d|, {one_of(_CALENDAR)}\b| (?:at|and|or) \d)"
+            rf"(?<![\w.'’])({one_of(_CALENDAR)})"
+            rf"(?=,? \d|[-/]\d|, {one_of(_CALENDAR)}\b| (?:at|and|or) \d)"
         ),
         lambda m: _CALENDAR[m[1]],
     ),

@@ -1,6 +1,7 @@
 """Read money, measures and fractions: "five dollars", "two feet six inches", "one and a half"."""
 
 import re
+from collections.abc import Callable
 
 from vivavoce.text.numbers.english.dates import date
 from vivavoce.text.numbers.english.numerals import cardinal, fraction, mixed, number
@@ -155,7 +156,9 @@ def _feet(match: re.Match[str]) -> str:
     )
 
 
-def _one_measure(one: str, many: str):  # type: ignore[no-untyped-def]
+def _one_measure(one: str, many: str) -> Callable[[re.Match[str]], str]:
+    """Return what reads a number and its only unit."""
+
     def read(match: re.Match[str]) -> str:
         singular = _is_one(match[1]) or _before_noun(match) or match[0].endswith("-")
         return f"{number(match[1])} {one if singular else many}"
@@ -260,8 +263,9 @@ AMOUNTS: tuple[Rule, ...] = (
     # 1 1/2 tbsp, 7/16 inch, 3-1/4, 9/10
     Rule(
         re.compile(
-            rf"(?<![\w.,/$£€:-])(?:(?P<whole>\d{{1,4}})(?: (?:and )?|-))?(?P<top>\d{{1,3}})/(?P<bottom>\d{{1,3}})"
-            rf"(?:th|rd|ths|rds)?(?![\w/]|[.,:]\d|-\d)(?:(?P<gap> ?-? ?)(?P<unit>{_UNIT})(?![\w/²³]))?"
+            r"(?<![\w.,/$£€:-])(?:(?P<whole>\d{1,4})(?: (?:and )?|-))?"
+            r"(?P<top>\d{1,3})/(?P<bottom>\d{1,3})(?:th|rd|ths|rds)?(?![\w/]|[.,:]\d|-\d)"
+            rf"(?:(?P<gap> ?-? ?)(?P<unit>{_UNIT})(?![\w/²³]))?"
         ),
         _fraction,
         "/",
@@ -277,21 +281,24 @@ AMOUNTS: tuple[Rule, ...] = (
     # 10K, 5M people, 7bn
     Rule(
         re.compile(
-            rf"{START}(?<!-)(?:({NUMBER}){TO})?({NUMBER})(k|K|M|bn|B(?! [A-Z])|tn|T|m(?= (?:people|users|views|copies|tons)))(?![\w/])"
+            rf"{START}(?<!-)(?:({NUMBER}){TO})?({NUMBER})"
+            r"(k|K|M|bn|B(?! [A-Z])|tn|T|m(?= (?:people|users|views|copies|tons)))(?![\w/])"
         ),
         _counted,
     ),
     # 5 in. wide, 5in
     Rule(
         re.compile(
-            rf"{START}({NUMBER})(?:in\b| ?in\.(?= [a-z\d])| in(?= (?:x|by|wide|tall|long|deep|high|thick)\b))"
+            rf"{START}({NUMBER})"
+            r"(?:in\b| ?in\.(?= [a-z\d])| in(?= (?:x|by|wide|tall|long|deep|high|thick)\b))"
         ),
         _one_measure("inch", "inches"),
     ),
     # 5–10 km/h, -5 – -10 °C, 3 ft.
     Rule(
         re.compile(
-            rf"{START}(?P<first>{NUMBER})(?:(?: ?(?P<low_unit>{_UNIT}))?{TO}(?P<minus>minus )?(?P<last>{NUMBER}))?"
+            rf"{START}(?P<first>{NUMBER})"
+            rf"(?:(?: ?(?P<low_unit>{_UNIT}))?{TO}(?P<minus>minus )?(?P<last>{NUMBER}))?"
             rf"(?P<gap> ?-? ?)(?P<unit>{_UNIT})(?![\w²³]){_RATE}(?:\.(?= ?[a-z\d,;]))?"
         ),
         _measure,
@@ -299,7 +306,8 @@ AMOUNTS: tuple[Rule, ...] = (
     # per kg, million km, 12/kg
     Rule(
         re.compile(
-            rf"(?<!\w)(?P<head>(?:per|in|of|each|a|few|several|many|{_LONG}) )(?P<unit>{_BARE}|(?<=lion ){_UNIT})(?![\w/²³])"
+            rf"(?<!\w)(?P<head>(?:per|in|of|each|a|few|several|many|{_LONG}) )"
+            rf"(?P<unit>{_BARE}|(?<=lion ){_UNIT})(?![\w/²³])"
         ),
         _bare,
     ),

@@ -36,7 +36,7 @@ def _web(match: re.Match[str]) -> str:
     """Return a URL or e-mail address in words, without its scheme."""
     address = re.sub(r"\A(?:https?|ftp|file)://|\Amailto:", "", match[0])
     host, slash, path = address.partition("/")
-    head, dot, top = host.rpartition(".")
+    head, _, top = host.rpartition(".")
     if len(top) == 2 and top.isalpha() and top not in _SAID_DOMAINS:
         return f"{_address(head)}dot {spelled(top)}{_address(slash + path)}"
     return _address(address)

@@ -35,7 +35,7 @@ def _value(numeral: str) -> str:
 
 def _after_word(match: re.Match[str]) -> str:
     """Return "Henry the eighth", "Chapter four", "World War two"."""
-    word, numeral, suffix = match.groups()
+    word, numeral = match.groups()
     previous = before(match)
     following = after(match)
     if word.isupper():
@@ -149,6 +149,8 @@ _DOUBLED = frozenset(
     ]
 )
 
+_IN_CAPITALS = r"[A-Z][A-Z'’]*+(?:(?:['’]s|s)(?!\w))?"
+
 LETTERS: tuple[Rule, ...] = (
     # a B+ and an A-
     Rule(re.compile(r"(?<![\w-])([A-F])-(?![\w-]| (?:and|or) )"), lambda m: f"{m[1]} minus", "-"),
@@ -159,7 +161,7 @@ LETTERS: tuple[Rule, ...] = (
     ),
     # Henry VIII, Chapter IV, World War II
     Rule(
-        re.compile(rf"\b([A-Z]?[a-z]++|[A-Z]{{3,}}+) ({_ROMAN})(?:th|st|nd|rd)?()(?![\w'’-]|\.\w)"),
+        re.compile(rf"\b([A-Z]?[a-z]++|[A-Z]{{3,}}+) ({_ROMAN})(?:th|st|nd|rd)?(?![\w'’-]|\.\w)"),
         _after_word,
     ),
     # Scene ii, (iv)
@@ -188,9 +190,7 @@ LETTERS: tuple[Rule, ...] = (
     ),
     # NASA, the FBI, DO NOT TOUCH
     Rule(
-        re.compile(
-            r"(?<![\w'’])[A-Z][A-Z'’]*+(?:(?:['’]s|s)(?!\w))?(?:[ ,;:–—-]{1,2}[A-Z][A-Z'’]*+(?:(?:['’]s|s)(?!\w))?(?!\w))*+(?!\w)"
-        ),
+        re.compile(rf"(?<![\w'’]){_IN_CAPITALS}(?:[ ,;:–—-]{{1,2}}{_IN_CAPITALS}(?!\w))*+(?!\w)"),
         _capitals,
     ),
 )

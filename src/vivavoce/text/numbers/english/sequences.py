@@ -12,7 +12,6 @@ from vivavoce.text.numbers.english.numerals import (
 from vivavoce.text.numbers.english.rules import (
     NUMBER,
     START,
-    TABLE,
     Rule,
     one_of,
     spelled,
@@ -20,8 +19,6 @@ from vivavoce.text.numbers.english.rules import (
 )
 from vivavoce.text.tables import table
 
-_OPERATORS = TABLE["operators"]
-_SYMBOLS = TABLE["symbols"]
 _BOOKS = one_of(words_of("verses", "books"))
 _PAIRED = re.compile(rf"\b{one_of(words_of('in_pairs'))}(?: #)? ?(?:[A-Z]{{2,3}} )?\Z")
 _IDENTIFIED = re.compile(
@@ -38,7 +35,7 @@ _ALPHANUMERIC = re.compile(r"\d++|[A-Z]+(?![a-z])|[A-Z]?[a-z'’]++")
 
 
 def telephone(written: str) -> str:
-    """Return a telephone number digit by digit, with pauses: "one, eight hundred, five five five"."""
+    """Return a telephone number with pauses: "one, eight hundred, five five five"."""
     groups = _GROUP.findall(written)
     spoken = [
         "plus" if group == "+"
@@ -157,7 +154,8 @@ NAMED_NUMBERS: tuple[Rule, ...] = (
     # 1-800-555-0199, (555) 123-4567, 555.123.4567, 1-800-FLOWERS
     Rule(
         re.compile(
-            r"(?<![\w.,/$£€+-])(?:1[-. ])?(?:\(\d{3}\) ?-?|\d{3}[-. ])(?:\d{3}[-. ]\d{4}|[A-Z][A-Z-]{3,9})(?![\w-])"
+            r"(?<![\w.,/$£€+-])(?:1[-. ])?(?:\(\d{3}\) ?-?|\d{3}[-. ])"
+            r"(?:\d{3}[-. ]\d{4}|[A-Z][A-Z-]{3,9})(?![\w-])"
         ),
         lambda m: telephone(m[0]),
     ),
@@ -207,9 +205,7 @@ NAMED_NUMBERS: tuple[Rule, ...] = (
     ),
     # 1 000 000, 1'000'000, 1,00,000
     Rule(
-        re.compile(
-            r"(?<![\d+])(?<!\d[ .,'’-])\d{1,3}(?:(?:[\u00a0\u202f\u2009]\d{3})++| 000(?: 000)*+|(?:['’]\d{3})++)(?![\d'’])"
-        ),
+        re.compile(r"(?<![\d+])(?<!\d[ .,'’-])\d{1,3}(?: 000(?: 000)*+|(?:['’]\d{3})++)(?![\d'’])"),
         _ungrouped,
     ),
     Rule(re.compile(r"(?<![\w.,])\d{1,2}(?:,\d\d)++,\d{3}(?![\d,])"), _ungrouped),
@@ -267,7 +263,7 @@ PLAIN_NUMBERS: tuple[Rule, ...] = (
     ),
     Rule(re.compile(r"(?<=[^\W\d_])-?(?=\d)|(?<=\d)(?=[^\W\d_])"), lambda m: " "),
     # 1,234,567 and 3.14
-    Rule(re.compile(rf"\d++(?:,\d{{3}})*+(?:\.\d++)?+|(?<![\w.])\.\d++"), lambda m: number(m[0])),
+    Rule(re.compile(r"\d++(?:,\d{3})*+(?:\.\d++)?+|(?<![\w.])\.\d++"), lambda m: number(m[0])),
     # ² alone
     Rule(re.compile("[²³]"), lambda m: " two " if m[0] == "²" else " three ", "²³"),
 )
