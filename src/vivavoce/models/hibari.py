@@ -14,6 +14,7 @@ import numpy as np
 from anyascii import anyascii
 
 from vivavoce.errors import MissingDependency, Unsupported
+from vivavoce.models.kokoro.g2p.hibari_words import load_reader
 from vivavoce.models.kokoro.g2p.ipa import marked, to_symbols, with_commands
 from vivavoce.models.onnx import disable_telemetry
 from vivavoce.serving.base import Model, unreadable
@@ -64,7 +65,7 @@ class HibariModel(Model[_HibariStream]):
         except ImportError as error:
             problem = "the 'hibari' voice needs its package: pip install hibari-tts"
             raise MissingDependency(problem) from error
-        self._tts = Hibari(voice=VOICE, threads=1)
+        self._tts = Hibari(voice=VOICE, threads=1, g2p=load_reader())
         self._tts.sess = _session(self._tts.model_path)
         self._tts.phonemize("Warm up.")  # loads the lexicons
 

@@ -3,19 +3,13 @@
 This module knows nothing of other scripts.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from vivavoce.models.kokoro.g2p.alphabet import plain_marks, tidy
+from vivavoce.models.kokoro.g2p.hibari_words import load_reader
 from vivavoce.models.kokoro.g2p.ipa import with_commands
 from vivavoce.text.runs import break_runs
-
-
-class _Reader(Protocol):
-    """The part of `hibari.g2p.G2P` that is used here."""
-
-    def __call__(self, text: str) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +19,12 @@ class EnglishFrontEnd:
     Loading takes about 0.3 s. Nothing of a text is kept.
     """
 
-    reader: _Reader
+    reader: Callable[[str], str]
 
     @classmethod
     def load(cls, *, british: bool = False) -> "EnglishFrontEnd":
         """Load American or British pronunciation."""
-        from hibari.g2p import G2P
-
-        return cls(G2P(british=british))
+        return cls(load_reader(british=british))
 
     def phonemize(self, text: str, sounds: Sequence[str] = ()) -> str:
         """Return the phonemes of English `text`, with its punctuation.

@@ -12,6 +12,7 @@ from functools import cache
 from typing import Final
 
 from vivavoce.models.kokoro.g2p.alphabet import PUNCTUATION, SYMBOLS
+from vivavoce.models.kokoro.g2p.hibari_words import sayable
 
 _VOWELS = frozenset("aeiouyæøœɐɑɒɔəɚɛɜɤɨɪɯʊʌᵊᵻAIOQWY")
 _VOWEL_RUN = re.compile(f"[{''.join(sorted(_VOWELS))}][\u0303ː]*")
@@ -104,7 +105,7 @@ def with_commands(text: str, symbols: Iterable[str]) -> str:
     """Return `text` for hibari's front end, with a command to say the next of `symbols` in place of
     each `SOUNDS`.
     """
-    first, *others = _LINK.sub("] (", text).split(SOUNDS)
+    first, *others = map(sayable, _LINK.sub("] (", text).split(SOUNDS))
     commands = (f"[word](/{sounds}/)" if sounds else "" for sounds in symbols)
     return first + "".join(next(commands, "") + part for part in others)
 

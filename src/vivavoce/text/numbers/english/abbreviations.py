@@ -1,7 +1,7 @@
-"""Read abbreviations: titles, streets, "No. 5", "etc.", initials. A full stop then ends a sentence.
+"""Read abbreviations: titles, streets, "No. 5", "etc.", initials.
 
-A word that may be ordinary ("no", "Sun", "Jan", "fig") is an abbreviation only where its
-neighbours say so.
+A full stop that is left ends a sentence. A word that may be ordinary ("no", "Sun", "Jan", "fig") is
+an abbreviation only where its neighbours say so.
 """
 
 import re
@@ -42,8 +42,8 @@ _BEFORE_DAYS = words_of("calendar", "before")
 _DIRECTION = one_of(_DIRECTIONS)
 _WITHOUT_STOP = [word for word in _ABBREVIATIONS if not word.endswith(".")]
 
-_NAME = re.compile(r" (?:[A-Z][\w'’]|[A-Z]\.)")
-_NUMBER = re.compile(r" ?(?:[#№]?\d|[IVXLC]+\b)")
+_NAME = re.compile(r" (?:[A-Z][\w'’]|[A-Z]\.|(?:and|or|&) (?:Mr|Mrs|Ms|Dr)\b)")
+_NUMBER = re.compile(r" ?(?:[#№]?\d|[IVXLC]{1,8}\b)")
 _DIGIT = re.compile(r" ?[#№]?\d")
 _ORDINAL_OF = re.compile(r"(?:st|nd|rd|th) of \Z")
 _DATE = re.compile(r",? ?['’]?\d")
@@ -64,8 +64,8 @@ def _abbreviation(match: re.Match[str]) -> str:
     after_name = previous[:1].isupper() and not previous.isupper()
     if previous[-1:].isdigit() and word in TABLE["units"]:  # "5 min. left" is a measure
         return match[0]
-    if word in _STREETS and (after_name or previous[-2:] in ("st", "nd", "rd", "th")):
-        return str(_STREETS[word]) + stop(match)
+    if word in _STREETS and (after_name or previous[:1].isdigit()):
+        return f"{_STREETS[word]}{stop(match)}"
     if word in _TITLES and _NAME.match(text, end):
         return str(_TITLES[word])
     number = _DIGIT if word in ("No", "no") else _NUMBER
@@ -75,18 +75,20 @@ def _abbreviation(match: re.Match[str]) -> str:
     if word in _CALENDAR:
         return _calendar(match, word, previous)
     if match[0] in _ABBREVIATIONS:
-        return str(_ABBREVIATIONS[match[0]]) + stop(match)
+        return f"{_ABBREVIATIONS[match[0]]}{stop(match)}"
     return match[0]
 
 
 def _calendar(match: re.Match[str], word: str, previous: str) -> str:
     if _CALENDAR[word] == word:
         return match[0]
-    ordinal = _ORDINAL_OF.search(match.string, max(0, match.start() - 6), match.start())
-    if (
+    dated = (
         _DATE.match(match.string, match.end())
+        or _ORDINAL_OF.search(match.string, max(0, match.start() - 6), match.start())
         or previous.lower() in _BEFORE_DAYS
-        or ordinal
+    )
+    if (
+        dated
         or previous.isdecimal()
         or (word in _PLAIN and not ends_sentence(match.string, match.end()))
     ):

@@ -1,6 +1,7 @@
 """Read money, measures and fractions: "five dollars", "two feet six inches", "one and a half"."""
 
 import re
+from collections.abc import Callable
 
 from vivavoce.text.numbers.english.dates import date
 from vivavoce.text.numbers.english.numerals import cardinal, fraction, mixed, number
@@ -155,7 +156,9 @@ def _feet(match: re.Match[str]) -> str:
     )
 
 
-def _one_measure(one: str, many: str):  # type: ignore[no-untyped-def]
+def _one_measure(one: str, many: str) -> Callable[[re.Match[str]], str]:
+    """Return what reads a number and its only unit."""
+
     def read(match: re.Match[str]) -> str:
         singular = _is_one(match[1]) or _before_noun(match) or match[0].endswith("-")
         return f"{number(match[1])} {one if singular else many}"
@@ -220,7 +223,7 @@ def _by(match: re.Match[str]) -> str:
     return f"{unit} times " if product and not unit else f"{unit} by "
 
 
-_EQUATION = re.compile(rf"{NUMBER} ?=")
+_EQUATION = re.compile(rf"(?<![\d.,]){NUMBER} ?=")
 
 
 def _range(match: re.Match[str]) -> str:

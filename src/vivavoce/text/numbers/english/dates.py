@@ -19,6 +19,7 @@ _MONTHS = one_of({*_MONTH_NAMES, *(m.lower() for m in _MONTH_NAMES if m not in (
 _MONTH_NUMBER = {month.lower(): at for at, month in enumerate(_MONTH_NAMES, 1)}
 _DAY = r"(?:[12]\d|3[01]|0?[1-9])"
 _YEAR = r"(?:1\d{3}|20\d\d|21\d\d)"
+_TH = "(?:st|nd|rd|th)?"
 _TO = r" ?[-–—] ?"
 _BEFORE_YEARS = words_of("years", "before")
 _BEFORE_DECADES = words_of("years", "before_decades")
@@ -163,8 +164,7 @@ DATES: tuple[Rule, ...] = (
     # July 4th–6th, 2025
     Rule(
         re.compile(
-            rf"\b({_MONTHS}) (?:the )?({_DAY})(?:st|nd|rd|th)?"
-            rf"(?:(?:{_TO}| to )({_DAY})(?:st|nd|rd|th)?)?"
+            rf"\b({_MONTHS}) (?:the )?({_DAY}){_TH}(?:(?:{_TO}| to )({_DAY}){_TH})?"
             rf"(?![\w:%]|[.,/]\d|-\d)(?:,? ({_YEAR})(?![\w-]|[.,]\d))?"
         ),
         _month_day,
@@ -182,8 +182,7 @@ DATES: tuple[Rule, ...] = (
     # 4 July 2025, the 4th of July, 4–6 July
     Rule(
         re.compile(
-            rf"{START}(?<![-/:$£€])([Tt]he )?({_DAY})(?:st|nd|rd|th)?"
-            rf"(?:{_TO}({_DAY})(?:st|nd|rd|th)?)?"
+            rf"{START}(?<![-/:$£€])([Tt]he )?({_DAY}){_TH}(?:{_TO}({_DAY}){_TH})?"
             rf" (?:of )?({_MONTHS})\b(?:,? ({_YEAR})(?![\w-]|[.,]\d))?"
         ),
         _day_month,

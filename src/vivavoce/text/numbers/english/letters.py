@@ -23,7 +23,7 @@ _SOUNDS = frozenset(TABLE["sounds"])
 _ROMAN = r"(?=[IVXLCDM])M{0,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})"
 # A vowel, and no run of consonants or vowels that no English word has.
 _WORDLIKE = re.compile(
-    r"(?=[a-z]*[aeiouy])(?!.*(?:[^aeiouy]{5}|[aeiou]{4}|[^aeiouylrnmsh][bcdfgjkpqvwxz][^aeiouylrwh]))"
+    r"\A(?=[a-z]*[aeiouy])(?!.*(?:[^aeiouy]{5}|[aeiou]{4}|[^aeiouylrnmsh][bcdfgjkpqvwxz][^aeiouylrwh]))"
     r"(?!(?:[^aeiouylrwhsn][^aeiouylrwh]|[lrn][^aeiouy]|s[bdfgjrvxz]))[a-z]+"
 )
 
@@ -35,7 +35,7 @@ def _value(numeral: str) -> str:
 
 def _after_word(match: re.Match[str]) -> str:
     """Return "Henry the eighth", "Chapter four", "World War two"."""
-    word, numeral, _ = match.groups()
+    word, numeral = match.groups()
     previous = before(match)
     following = after(match)
     if word.isupper():
@@ -120,6 +120,8 @@ def _mixed(match: re.Match[str]) -> str:
 
 def _sound(match: re.Match[str]) -> str:
     """Return "Shhhh" and "sooo" without the letters that only draw them out."""
+    if len(match[0]) < 4 and match[0].isupper():  # AAA
+        return match[0]
     short = _LONG.sub(r"\1\1", match[0])
     if short.lower() in _SOUNDS:
         return short
@@ -147,6 +149,8 @@ _DOUBLED = frozenset(
     ]
 )
 
+_IN_CAPITALS = r"[A-Z][A-Z'’]*+(?:(?:['’]s|s)(?!\w))?"
+
 LETTERS: tuple[Rule, ...] = (
     # a B+ and an A-
     Rule(re.compile(r"(?<![\w-])([A-F])-(?![\w-]| (?:and|or) )"), lambda m: f"{m[1]} minus", "-"),
@@ -157,7 +161,7 @@ LETTERS: tuple[Rule, ...] = (
     ),
     # Henry VIII, Chapter IV, World War II
     Rule(
-        re.compile(rf"\b([A-Z]?[a-z]++|[A-Z]{{3,}}+) ({_ROMAN})(?:th|st|nd|rd)?()(?![\w'’-]|\.\w)"),
+        re.compile(rf"\b([A-Z]?[a-z]++|[A-Z]{{3,}}+) ({_ROMAN})(?:th|st|nd|rd)?(?![\w'’-]|\.\w)"),
         _after_word,
     ),
     # Scene ii, (iv)
@@ -186,10 +190,7 @@ LETTERS: tuple[Rule, ...] = (
     ),
     # NASA, the FBI, DO NOT TOUCH
     Rule(
-        re.compile(
-            r"(?<![\w'’])[A-Z][A-Z'’]*+(?:(?:['’]s|s)(?!\w))?"
-            r"(?:[ ,;:–—-]{1,2}[A-Z][A-Z'’]*+(?:(?:['’]s|s)(?!\w))?(?!\w))*+(?!\w)"
-        ),
+        re.compile(rf"(?<![\w'’]){_IN_CAPITALS}(?:[ ,;:–—-]{{1,2}}{_IN_CAPITALS}(?!\w))*+(?!\w)"),
         _capitals,
     ),
 )

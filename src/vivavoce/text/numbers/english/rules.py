@@ -95,11 +95,6 @@ def stop(match: re.Match[str]) -> str:
     return "." if ends_sentence(match.string, match.end()) else ""
 
 
-def cased(word: str, like: str) -> str:
-    """Return `word` with a capital if `like` has one."""
-    return word[:1].upper() + word[1:] if like[:1].isupper() else word
-
-
 def spelled(letters: str) -> str:
     """Return letters one by one: "B B C"."""
     return " ".join(letter for letter in letters.upper() if letter.isalpha())

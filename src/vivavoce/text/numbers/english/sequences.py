@@ -12,7 +12,6 @@ from vivavoce.text.numbers.english.numerals import (
 from vivavoce.text.numbers.english.rules import (
     NUMBER,
     START,
-    TABLE,
     Rule,
     one_of,
     spelled,
@@ -20,8 +19,6 @@ from vivavoce.text.numbers.english.rules import (
 )
 from vivavoce.text.tables import table
 
-_OPERATORS = TABLE["operators"]
-_SYMBOLS = TABLE["symbols"]
 _BOOKS = one_of(words_of("verses", "books"))
 _PAIRED = re.compile(rf"\b{one_of(words_of('in_pairs'))}(?: #)? ?(?:[A-Z]{{2,3}} )?\Z")
 _IDENTIFIED = re.compile(
@@ -34,11 +31,11 @@ _VERSIONED = re.compile(
     rf"(?<![\w.]){one_of({'O S', *words_of('versions', 'names'), *_PRODUCTS})}(?:\.js)?[ -]?\Z"
 )
 _GROUP = re.compile(r"\d++|[A-Za-z]++|\+")
-_ALPHANUMERIC = re.compile(r"\d++|[A-Z]++(?![a-z])|[A-Z]?[a-z'’]++")
+_ALPHANUMERIC = re.compile(r"\d++|[A-Z]+(?![a-z])|[A-Z]?[a-z'’]++")
 
 
 def telephone(written: str) -> str:
-    """Return a telephone number in digits with pauses: "one, eight hundred, five five five"."""
+    """Return a telephone number with pauses: "one, eight hundred, five five five"."""
     groups = _GROUP.findall(written)
     spoken = [
         "plus" if group == "+"
@@ -208,10 +205,7 @@ NAMED_NUMBERS: tuple[Rule, ...] = (
     ),
     # 1 000 000, 1'000'000, 1,00,000
     Rule(
-        re.compile(
-            r"(?<![\d+])(?<!\d[ .,'’-])\d{1,3}"
-            r"(?:(?:[\u00a0\u202f\u2009]\d{3})++| 000(?: 000)*+|(?:['’]\d{3})++)(?![\d'’])"
-        ),
+        re.compile(r"(?<![\d+])(?<!\d[ .,'’-])\d{1,3}(?: 000(?: 000)*+|(?:['’]\d{3})++)(?![\d'’])"),
         _ungrouped,
     ),
     Rule(re.compile(r"(?<![\w.,])\d{1,2}(?:,\d\d)++,\d{3}(?![\d,])"), _ungrouped),
@@ -256,7 +250,7 @@ PLAIN_NUMBERS: tuple[Rule, ...] = (
     # 21st, 102nd
     Rule(
         re.compile(
-            r"(?<![\w.])(\d{1,3}(?:,\d{3})++|\d{1,15}+)(?:st|nd|rd|th|ST|ND|RD|TH)(?:(?=s)|(?!\w))"
+            r"(?<![\w.,])(\d{1,3}(?:,\d{3})++|\d{1,15}+)(?:st|nd|rd|th|ST|ND|RD|TH)(?:(?=s)|(?!\w))"
         ),
         lambda m: ordinal(int(m[1].replace(",", ""))),
     ),
@@ -269,5 +263,7 @@ PLAIN_NUMBERS: tuple[Rule, ...] = (
     ),
     Rule(re.compile(r"(?<=[^\W\d_])-?(?=\d)|(?<=\d)(?=[^\W\d_])"), lambda m: " "),
     # 1,234,567 and 3.14
-    Rule(re.compile(rf"(?<!\d)(?:{NUMBER}|(?<=[\s(])\.\d++)"), lambda m: number(m[0])),
+    Rule(re.compile(r"\d++(?:,\d{3})*+(?:\.\d++)?+|(?<![\w.])\.\d++"), lambda m: number(m[0])),
+    # ² alone
+    Rule(re.compile("[²³]"), lambda m: " two " if m[0] == "²" else " three ", "²³"),
 )

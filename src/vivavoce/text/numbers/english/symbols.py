@@ -4,13 +4,14 @@ import re
 import unicodedata
 
 from vivavoce.text.numbers.english.rules import TABLE, Rule, one_of, words_of
+from vivavoce.text.tracked import Tracked
 
 _SYMBOLS = TABLE["symbols"]
 _OPERATORS = TABLE["operators"]
 _GREEK = TABLE["greek"]
 _EITHER = words_of("alternatives")
 _KEPT = "²³°º′″…–—‘’“”«»‹›¿¡‚„"
-_SPACES = "\u00a0\u2002\u2003\u2007\u200a\u3000"
+_SPACES = "\u00a0\u2002\u2003\u2007\u2009\u200a\u202f\u3000"
 
 
 def plain_character(char: str) -> str:
@@ -27,20 +28,41 @@ def plain_character(char: str) -> str:
         form = unicodedata.normalize("NFKC", char)
         if "\u2044" in form:
             return f" {form.replace(chr(0x2044), '/')}"
-        if unicodedata.category(char) == "Nl" and form.isascii():  # a Roman numeral
-            return form
-        return f" {unicodedata.numeric(char):g} "
+        value = form if form.isascii() and form.isalnum() else f"{unicodedata.numeric(char):g}"
+        return f" {value} "
     return char
 
 
 _PLAIN = {
     "−": "-", "‐": "-", "‑": "-", "‒": "–", "―": "—", "⁄": "/", "∕": "/", "ʼ": "'", "´": "'",
-    "`": "'", "％": "%", "＋": "+", "＄": "$",
-    "⁰": "^0", "¹": "^1", "⁴": "^4", "⁵": "^5", "⁶": "^6",
-    "⁷": "^7", "⁸": "^8", "⁹": "^9", "₀": "0", "₁": "1", "₂": "2", "₃": "3", "₄": "4", "₅": "5",
-    "₆": "6", "₇": "7", "₈": "8", "₉": "9", "℃": "°C", "℉": "°F", "⁻": "^-",
+    "`": "'", "％": "%", "＋": "+", "＄": "$", "⁰": "^0", "¹": "^1", "⁴": "^4", "⁵": "^5",
+    "⁶": "^6", "⁷": "^7", "⁸": "^8", "⁹": "^9", "₀": "0", "₁": "1", "₂": "2", "₃": "3", "₄": "4", "₅": "5",
+    "₆": "6", "₇": "7", "₈": "8", "₉": "9",
+    "℃": "°C", "℉": "°F", "⁻": "^-",
     **dict.fromkeys(_SPACES, " "),
 }  # fmt: skip
+
+
+_QUOTES = re.compile(r"[\"'‘’“”]")
+
+
+def mark_inches(text: Tracked) -> Tracked:
+    """Return `text` with ″ and ′ for quotes that are measures: after a digit, and none is open."""
+    is_open = {"′": False, "″": False}
+
+    def read(match: re.Match[str]) -> str:
+        sign = "′" if match[0] in "'‘’" else "″"
+        last = match.string[match.start() - 1 : match.start()]
+        after = match.string[match.end() : match.end() + 1]
+        if last.isdigit() and (after.isdigit() or not (is_open[sign] or after.isalpha())):
+            return sign
+        if sign == "″":
+            is_open[sign] = not is_open[sign]
+        elif not (last.isalnum() and after.isalnum()):  # no apostrophe
+            is_open[sign] = not last.isalnum() and after.isalpha()
+        return match[0]
+
+    return text.sub(_QUOTES, read)
 
 
 def _slash(match: re.Match[str]) -> str:
@@ -73,8 +95,6 @@ SYMBOLS: tuple[Rule, ...] = (
     ),
     Rule(re.compile(r"(?<=[\w)]) ?([<>]) ?(?=[\w(])"), lambda m: f" {_SYMBOLS[m[1]]} "),
     Rule(re.compile(r"(?<=\w)#(?=\w)|#(?= ?\w)"), lambda m: " hash "),
-    # ² alone
-    Rule(re.compile("[²³]"), lambda m: " two " if m[0] == "²" else " three ", "²³"),
     # what has none
     Rule(
         re.compile(r"[^\w\s.,;:!?…–—'’‘\"“”()\[\]«»‹›¿¡‚„、。！？，；：「」『』（）-]++|_++"),
