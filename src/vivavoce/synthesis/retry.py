@@ -12,6 +12,8 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field, replace
 from typing import Final, Self
 
+import numpy as np
+
 from vivavoce.audio.validate import AudioValidator
 from vivavoce.errors import EngineFault, VivavoceError
 from vivavoce.serving.base import ChunkStream, Engine
@@ -138,8 +140,9 @@ class RetryingStream(ChunkStream):
         # 2. Give out what was held back of the better attempt.
         self._follows = None
         best = self._best()
-        while best.held:
-            yield AudioChunk(best.held.pop(0))
+        if best.held:
+            whole, best.held = np.concatenate(best.held), []
+            yield AudioChunk(whole)
         self.ending = best.ending
 
     def _new(self, attempt: _Attempt, samples: Samples) -> Samples:
