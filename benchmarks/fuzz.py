@@ -26,8 +26,9 @@ from benchmarks.wire import Address
 ANSWER_WITHIN_S: Final = 20.0  # or the server hangs
 _MODES: Final = (schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE)
 _TEXTS: Final = ("text", "input", "q")
-# Hardly ever drawn as they exist: names, recordings, and sample rates that a format has.
+# Hardly ever drawn as they exist: names, markup, recordings, and sample rates that a format has.
 _NAMES: Final = ("model", "speaker", "voice", "language", "task", "task_type", "sample_rate")
+_MARKUP: Final = ("input_type", "pronunciations", "inputs")
 _RECORDINGS: Final = ("ref_audio", "ref_text", "x_vector_only", "x_vector_only_mode")
 _NUMBER: Final = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 # No failure if the request itself has a `timeout_s`: it timed out.
@@ -94,10 +95,18 @@ def _ask_about(
 
 
 def _make_speakable(case: schemathesis.Case) -> None:
-    """Make the request acceptable to every model: give it a text with words."""
+    """Make the request acceptable: give it a text with words, or a rule that makes sense."""
     for fields in (case.body, case.query):
-        if isinstance(fields, dict) and not fields.keys().isdisjoint(_TEXTS):
-            for name in (*_NAMES, *_RECORDINGS):
+        if not isinstance(fields, dict):
+            continue
+        if "rules" in fields:
+            fields["rules"] = [{"word": "cat", "alias": "dog"}]
+        if "word" in fields:
+            fields.pop("language", None)
+        if not fields.keys().isdisjoint((*_TEXTS, "inputs")):
+            if "inputs" in fields:
+                fields["text"] = "A dialogue."
+            for name in (*_NAMES, *_MARKUP, *_RECORDINGS):
                 fields.pop(name, None)
             for name in _TEXTS:
                 if isinstance(text := fields.get(name), str):

@@ -7,6 +7,7 @@ VivavoceError
 │   ├── UnknownModel      model_not_found
 │   ├── UnknownVoice      voice_not_found
 │   ├── UnknownRequest    request_not_found
+│   ├── UnknownRule       rule_not_found
 │   ├── Unsupported       unsupported         this model or voice lacks the feature
 │   └── BodyTooLarge      body_too_large      the request has too many bytes
 ├── Unauthorized          invalid_api_key     the request has no valid API key
@@ -61,6 +62,12 @@ class UnknownRequest(BadRequest):
     """A request id that is unknown, or of another caller."""
 
     code = "request_not_found"
+
+
+class UnknownRule(BadRequest):
+    """A word that no rule of the lexicon is for."""
+
+    code = "rule_not_found"
 
 
 class Unsupported(BadRequest):

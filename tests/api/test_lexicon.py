@@ -51,7 +51,7 @@ async def test_rules_are_put_read_and_removed(server: httpx.AsyncClient) -> None
     assert [rule["word"] for rule in left.json()["rules"]] == ["SQL"]
     assert (await server.delete(LEXICON)).json() == {"rules": []}
     missing = await server.delete(LEXICON, params={"word": "gif"})
-    assert (missing.status_code, missing.json()["error"]["field"]) == (422, "word")
+    assert (missing.status_code, missing.json()["error"]["field"]) == (404, "word")
 
 
 @pytest.mark.parametrize(

@@ -152,6 +152,15 @@ class SynthesizeQuery(SynthesizeFields):
 class SynthesizeBody(SynthesizeFields, PronunciationFields, ReferenceFields):
     """The body of `POST /v1/tts/synthesize`: a text or a dialogue, and maybe a recording."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [
+                {"required": ["text"], "properties": {"text": {"type": "string"}}},
+                {"required": ["inputs"], "properties": {"inputs": {"type": "array"}}},
+            ]
+        }
+    )
+
     text: str | None = Field(
         None,
         description="The text to speak: plain, Markdown or SSML, at least one word.",

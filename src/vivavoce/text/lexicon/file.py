@@ -17,7 +17,7 @@ from typing import Annotated, Final
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from vivavoce.errors import BadRequest, SettingsError
+from vivavoce.errors import BadRequest, SettingsError, UnknownRule
 from vivavoce.files import replace_file, stamp_of
 from vivavoce.permissions import why_unreadable
 from vivavoce.text.lexicon.matching import Lexicon
@@ -88,7 +88,7 @@ class LexiconFile:
             kept = [rule for rule in old if not is_gone(rule)]
             gone = len(old) - len(kept)
             if not gone:
-                raise BadRequest(f"the lexicon has no rule for {word[:100]!r}", field="word")
+                raise UnknownRule(f"the lexicon has no rule for {word[:100]!r}", field="word")
             return kept
 
         self._change(left)
