@@ -36,7 +36,8 @@ from vivavoce.names import MAX_NAME_CHARS
 
 STATUS: Sequence[tuple[type[VivavoceError], int]] = (
     (UnknownModel, 404), (UnknownVoice, 404), (UnknownRequest, 404), (UnknownRule, 404),
-    (BodyTooLarge, 413), (BadRequest, 422), (Unauthorized, 401), (Forbidden, 403), (Overloaded, 429),
+    (BodyTooLarge, 413), (BadRequest, 422), (Unauthorized, 401), (Forbidden, 403),
+    (Overloaded, 429),
     (DeadlineExceeded, 504), (NotReady, 503), (OutOfMemory, 503), (DiskFull, 503),
     (MissingDependency, 503), (EngineFault, 500), (VivavoceError, 500),
 )  # fmt: skip
