@@ -286,7 +286,8 @@ AMOUNTS: tuple[Rule, ...] = (
     Rule(
         re.compile(
             rf"{START}(?<!-)(?:({NUMBER}){TO})?({NUMBER})"
-            r"(k|K|M|bn|tn|[BTm](?= (?:people|users|views|copies|tons|parameters|tokens|dollars)))(?![\w/])"
+            r"(k|K|M|bn|tn|[BTm](?= (?:people|users|views|copies|tons|parameters|tokens)))"
+            r"(?![\w/])"
         ),
         _counted,
     ),

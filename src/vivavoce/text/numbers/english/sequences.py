@@ -266,8 +266,6 @@ PLAIN_NUMBERS: tuple[Rule, ...] = (
         _alphanumeric,
     ),
     Rule(re.compile(r"(?<=[^\W\d_])-?(?=\d)|(?<=\d)(?=[^\W\d_])"), lambda m: " "),
-    # 5.then
-    Rule(re.compile(r"(?<=\d)\.(?=[a-z]{2})"), lambda m: ". ", "."),
     # beta.2
     Rule(re.compile(r"(?<=[a-z])\.(?=\d)"), lambda m: " point ", "."),
     # 1,234,567 and 3.14
