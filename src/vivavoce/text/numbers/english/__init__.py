@@ -4,6 +4,7 @@ Rules are applied in order, each to the whole text: codes first, plain numbers l
 """
 
 import re
+import unicodedata
 
 from vivavoce.text.numbers.english.abbreviations import ABBREVIATIONS
 from vivavoce.text.numbers.english.amounts import AMOUNTS
@@ -19,12 +20,14 @@ _HYPHENATED = re.compile(r"(?<=[a-z])-\n(?=[a-z])")  # a word cut at the end of 
 _FOREIGN = re.compile(r"[^\x00-\x7f]")
 _THOUSANDS = re.compile(r"(?<![\d.,+])\d{1,3}(?:[\u00a0\u202f\u2009]\d{3})++(?!\d)")
 _NOT_DIGIT = re.compile(r"\D")
+_POWERS = re.compile("[⁰¹⁴-⁹⁻²³]{2,}|[⁰¹⁴-⁹]")  # but for ² and ³ alone, which units have
 _NUMERIC = re.compile(r"[\d²³]")
 
 
 def read_english(text: Tracked) -> Tracked:
     """Return `text` as it is spoken. A second call changes nothing."""
     text = text.sub(_THOUSANDS, lambda m: _NOT_DIGIT.sub("", m[0]))
+    text = text.sub(_POWERS, lambda m: f"^{unicodedata.normalize('NFKC', m[0])}")
     text = text.sub(_FOREIGN, lambda m: plain_character(m[0]))
     text = mark_inches(text.sub(_HYPHENATED, lambda m: ""))
     text = apply(ABBREVIATIONS, apply(CODES, text))

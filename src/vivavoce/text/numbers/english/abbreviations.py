@@ -43,10 +43,10 @@ _DIRECTION = one_of(_DIRECTIONS)
 _WITHOUT_STOP = [word for word in _ABBREVIATIONS if not word.endswith(".")]
 
 _NAME = re.compile(r" (?:[A-Z][\w'’]|[A-Z]\.|(?:and|or|&) (?:Mr|Mrs|Ms|Dr)\b)")
-_NUMBER = re.compile(r" ?(?:[#№]?\d|[IVXLC]{1,8}\b)")
+_NUMBER = re.compile(r" ?(?:[#№]?\d|(?:[IVXLC]{1,8}|[ivxl]{2,8})\b)")
 _DIGIT = re.compile(r" ?[#№]?\d")
 _ORDINAL_OF = re.compile(r"(?:st|nd|rd|th) of \Z")
-_DATE = re.compile(r",? ?['’]?\d")
+_DATE = re.compile(rf",? ?['’]?\d|,? {one_of(_MONTHS)}\b")
 
 
 def _dotted(match: re.Match[str]) -> str:
@@ -176,6 +176,13 @@ ABBREVIATIONS: tuple[Rule, ...] = (
         ),
         lambda m: pairs(m[1]),
         DIGITS,
+    ),
+    # on Sat
+    Rule(
+        re.compile(
+            rf"\b((?:[Oo]n|[Tt]his|[Nn]ext|[Ll]ast|[Ee]very) )({one_of(TABLE['weekdays'])})\b"
+        ),
+        lambda m: m[1] + _CALENDAR[m[2]],
     ),
     # Jan–Mar, Mon, Sept 5, 3 Feb
     Rule(

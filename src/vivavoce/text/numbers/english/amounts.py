@@ -258,8 +258,6 @@ AMOUNTS: tuple[Rule, ...] = (
     ),
     # 6′2″, 8′, 5′10
     Rule(re.compile(rf"{START}({NUMBER})′(?:[ -]?(\d{{1,2}}(?:\.\d)?)(?!\d)(″?))?"), _feet, "′"),
-    # 65″
-    Rule(re.compile(rf"{START}({NUMBER})″"), _one_measure("inch", "inches"), "″"),
     # 1 1/2 tbsp, 7/16 inch, 3-1/4, 9/10
     Rule(
         re.compile(
@@ -268,6 +266,12 @@ AMOUNTS: tuple[Rule, ...] = (
             rf"(?:(?P<gap> ?-? ?)(?P<unit>{_UNIT})(?![\w/²³]))?"
         ),
         _fraction,
+        "/",
+    ),
+    # 9.5/10
+    Rule(
+        re.compile(r"(?<![\w.,/])(\d++\.\d++)/(5|10|20|50|100)(?![\w/]|[.,]\d)"),
+        lambda m: f"{number(m[1])} out of {number(m[2])}",
         "/",
     ),
     # $5, $20-$30 million, US$5/month, USD 5
@@ -282,7 +286,8 @@ AMOUNTS: tuple[Rule, ...] = (
     Rule(
         re.compile(
             rf"{START}(?<!-)(?:({NUMBER}){TO})?({NUMBER})"
-            r"(k|K|M|bn|B(?! [A-Z])|tn|T|m(?= (?:people|users|views|copies|tons)))(?![\w/])"
+            r"(k|K|M|bn|tn|[BTm](?= (?:people|users|views|copies|tons|parameters|tokens)))"
+            r"(?![\w/])"
         ),
         _counted,
     ),
@@ -303,6 +308,8 @@ AMOUNTS: tuple[Rule, ...] = (
         ),
         _measure,
     ),
+    # 40 degrees N
+    Rule(re.compile(r"(?<=degrees )([NSEW])(?![\w'’])"), lambda m: _DIRECTIONS[m[1]], "NSEW"),
     # per kg, million km, 12/kg
     Rule(
         re.compile(

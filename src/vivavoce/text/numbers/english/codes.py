@@ -75,7 +75,7 @@ CODES: tuple[Rule, ...] = (
     # /usr/local/bin, ~/notes, C:\Users, src/main.py, report_2024.pdf
     Rule(
         re.compile(
-            r"(?<![\w.~/:-])(?:~?/[\w.-]++/(?:[\w./-]*[\w/])?|~/[\w-]++(?:\.[\w-]++)*+"
+            r"(?<![\w.~/:-])(?:(?:~|\.{1,2})?/[\w.-]++/(?:[\w./-]*[\w/])?|(?:~|\.{1,2})/[\w-]++(?:\.[\w-]++)*+"
             r"|[A-Za-z]:\\(?:[\w.\\-]*[\w\\])?"
             rf"|[\w-]++(?:[./][\w-]++)*\.{_EXTENSIONS}(?![\w/]))"
         ),
@@ -85,11 +85,19 @@ CODES: tuple[Rule, ...] = (
     # example.com, example.co.uk/help
     Rule(
         re.compile(
-            rf"(?<![\w-])(?<![\w-]\.)[\w-]++(?:\.[\w-]++)*\.{_DOMAINS}(?!\.?\w)(?:/[\w/.-]*\w)?"
+            rf"(?<![\w-])(?<![\w-]\.)[\w-]++(?:\.[\w-]++)*\.{_DOMAINS}(?!\.?\w)(?:[/?#][\w/.?=&%#~+-]*[\w/])?"
         ),
         _web,
         ".",
     ),
+    # os.path.join()
+    Rule(
+        re.compile(r"(?<![\w.])[a-z_]\w++(?:\.[a-z_]\w++)++(?![\w.]?\w)(?:\(\))?"),
+        lambda m: m[0].replace(".", " dot ").replace("_", " ").removesuffix("()"),
+        ".",
+    ),
+    # $PATH
+    Rule(re.compile(r"\$(?=[A-Z_]{2})"), lambda m: "dollar ", "$"),
     # 192.168.1.1:8080
     Rule(re.compile(r"(?<![\w.])(\d{1,3}(?:\.\d{1,3}){3})(?![\w.]?\d)([:/]\d{1,5})?"), _ip, "."),
     # #FF8800, 0x1F, 3f2a9c1, 00:1B:44:11:3A:B7
@@ -118,7 +126,7 @@ CODES: tuple[Rule, ...] = (
     Rule(re.compile(r"(?<=\w)(?:%20|\+(?=[a-z]{3,}+\+))(?=\w)"), lambda m: " ", "%+"),
     # --max-count, -v
     Rule(
-        re.compile(r"(?<![\w-])(--?)([A-Za-z](?:[\w-]*\w)?)(?![\w-])"),
+        re.compile(r"(?<![\w.)-])(--?)([A-Za-z](?:[\w-]*\w)?)(?![\w-])"),
         lambda m: f"{'dash ' * len(m[1])}{m[2].replace('-', ' ')}",
         "-",
     ),

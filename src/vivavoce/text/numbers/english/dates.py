@@ -135,12 +135,14 @@ def _hour(match: re.Match[str]) -> str:
 def _decade(match: re.Match[str]) -> str:
     """Return "nineteen nineties", "nineties". "60s" alone is a time."""
     mark, written = match.groups()
-    joined = match.string[match.start() - 1 : match.start()] in ("-", "–")
+    joined = _JOINED.search(match.string, max(0, match.start() - 2), match.start())
     alone = len(written) == 2 and not (
         mark or joined or before(match) in _BEFORE_DECADES or after(match)
     )
     return match[0] if alone else decade(int(written))
 
+
+_JOINED = re.compile(r"[a-z][-–]\Z")  # mid-80s
 
 DATES: tuple[Rule, ...] = (
     # 2024-02-29, 2024/2/29, 2024-02-29T10:00
@@ -165,7 +167,7 @@ DATES: tuple[Rule, ...] = (
     Rule(
         re.compile(
             rf"\b({_MONTHS}) (?:the )?({_DAY}){_TH}(?:(?:{_TO}| to )({_DAY}){_TH})?"
-            rf"(?![\w:%]|[.,/]\d|-\d)(?:,? ({_YEAR})(?![\w-]|[.,]\d))?"
+            rf"(?![\w%]|[.,/:]\d|-\d)(?:,? ({_YEAR})(?![\w-]|[.,]\d))?"
         ),
         _month_day,
     ),

@@ -41,10 +41,12 @@ def _after_word(match: re.Match[str]) -> str:
     if word.isupper():
         word = word.capitalize()
     regnal = word in _REGNAL or (previous in _RULERS and word not in _HEADINGS)
-    if word in _HEADINGS and not (len(numeral) == 1 and numeral not in "IVX"):
+    if word in _HEADINGS and not (len(numeral) == 1 and numeral not in "IVX" and word != "Bowl"):
         if numeral == "I" and word.islower():
             return match[0]
         return f"{word} {_value(numeral)}"
+    if word.islower():
+        return match[0]
     if len(numeral) == 1 and not (
         regnal
         and (previous in _RULERS or numeral in "VX" or following == "of")
@@ -68,6 +70,19 @@ def _alone(match: re.Match[str]) -> str:
     if match[0] in ("IV", "VI", "XX", "XXX", "XI", "MIX", "DI") and after(match)[:1].islower():
         return match[0]
     return _value(match[0])
+
+
+def _small(match: re.Match[str]) -> str:
+    """Return "scene ii" and "pages xii–xv" in words."""
+    numerals = [numeral.upper() for numeral in match.groups()[1:] if numeral]
+    if match[1] != "(" and match[1][:-1] not in _HEADINGS:
+        return match[0]
+    if not all(map(_IS_ROMAN.fullmatch, numerals)):
+        return match[0]
+    return match[1] + " to ".join(map(_value, numerals))
+
+
+_IS_ROMAN = re.compile(r"X{0,3}(?:IX|IV|V?I{0,3})")
 
 
 def _is_word(word: str) -> bool:
@@ -120,7 +135,7 @@ def _mixed(match: re.Match[str]) -> str:
 
 def _sound(match: re.Match[str]) -> str:
     """Return "Shhhh" and "sooo" without the letters that only draw them out."""
-    if len(match[0]) < 4 and match[0].isupper():  # AAA
+    if match[0].isupper() and (len(match[0]) < 4 or set(match[0]) <= set("IVXLCDM")):  # AAA, LVIII
         return match[0]
     short = _LONG.sub(r"\1\1", match[0])
     if short.lower() in _SOUNDS:
@@ -159,18 +174,24 @@ LETTERS: tuple[Rule, ...] = (
         re.compile(rf"\b({_ROMAN})(?:th|st|nd|rd)?(?= [Cc]entur)"),
         lambda m: ordinal(roman(m[1])),
     ),
+    # IV–VI
+    Rule(
+        re.compile(r"(?<![\w'’-])([IVX]{1,7})[-–]([IVX]{1,7})(?![\w'’-]|\.\w)"),
+        lambda m: (
+            f"{_value(m[1])} to {_value(m[2])}"
+            if len(m[0]) > 3 and all(map(_IS_ROMAN.fullmatch, m.groups()))
+            else m[0]
+        ),
+        "-–",
+    ),
     # Henry VIII, Chapter IV, World War II
     Rule(
         re.compile(rf"\b([A-Z]?[a-z]++|[A-Z]{{3,}}+) ({_ROMAN})(?:th|st|nd|rd)?(?![\w'’-]|\.\w)"),
         _after_word,
     ),
-    # Scene ii, (iv)
+    # Scene ii, (iv), pages xii–xv
     Rule(
-        re.compile(r"\b([A-Za-z]+ |\()(ii|iii|iv|vi|vii|viii|ix|xi{1,3}|xiv|xvi{0,3})(?![\w'’-])"),
-        lambda m: (
-            f"{m[1]}{_value(m[2].upper())}" if m[1] == "(" or m[1][:-1] in _HEADINGS else m[0]
-        ),
-        "iv",
+        re.compile(r"\b([A-Za-z]+ |\()([ivx]{2,7})(?:[-–]([ivx]{1,7}))?(?![\w'’-])"), _small, "iv"
     ),
     # II. Methods: a heading
     Rule(

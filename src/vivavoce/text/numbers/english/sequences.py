@@ -26,6 +26,7 @@ _IDENTIFIED = re.compile(
     r"(?:[:,]| is| was| number| no\.| code)?(?: is)? ?\Z",
     re.IGNORECASE,
 )
+_DIALLED = re.compile(r"\b(?:[Cc]all|[Dd]ial|[Dd]ialed|[Cc]alled) \Z")
 _PRODUCTS = table("products")["names"].split()
 _VERSIONED = re.compile(
     rf"(?<![\w.]){one_of({'O S', *words_of('versions', 'names'), *_PRODUCTS})}(?:\.js)?[ -]?\Z"
@@ -93,7 +94,8 @@ _EQUALS = re.compile(r" ?=")
 
 def _identifier(match: re.Match[str]) -> str:
     """Return "zip code 90210" digit by digit."""
-    if not _IDENTIFIED.search(_head(match)):
+    known = _IDENTIFIED if len(match[1]) > 3 else _DIALLED
+    if not known.search(_head(match)):
         return match[0]
     return f"{'number ' if match[0][0] in '#№' else ''}{digits(match[1])}"
 
@@ -168,7 +170,7 @@ NAMED_NUMBERS: tuple[Rule, ...] = (
         _groups,
     ),
     # zip code 90210, PIN: 0451, order #123456
-    Rule(re.compile(r"(?<![\w.,/$£€-])(?:#|№)?(\d{4,}+)(?![\w%°/]|[.,-]\d)"), _identifier),
+    Rule(re.compile(r"(?<![\w.,/$£€-])(?:#|№)?(\d{3,}+)(?![\w%°/]|[.,-]\d)"), _identifier),
     # Python 3.10, v1.24.3
     Rule(re.compile(r"(?<![\w.,])(v?)(\d{1,4}(?:\.\d{1,4})++)(?![\w.]?\w)"), _version, "."),
     # not 3.10.1: a number with two points
@@ -205,7 +207,9 @@ NAMED_NUMBERS: tuple[Rule, ...] = (
     ),
     # 1 000 000, 1'000'000, 1,00,000
     Rule(
-        re.compile(r"(?<![\d+])(?<!\d[ .,'’-])\d{1,3}(?: 000(?: 000)*+|(?:['’]\d{3})++)(?![\d'’])"),
+        re.compile(
+            r"(?<![\d+])(?<!\d[ .,'’-])\d{1,3}(?:(?: \d{3}){0,3} 000|(?:['’]\d{3})++)(?![\d'’])"
+        ),
         _ungrouped,
     ),
     Rule(re.compile(r"(?<![\w.,])\d{1,2}(?:,\d\d)++,\d{3}(?![\d,])"), _ungrouped),
@@ -262,6 +266,8 @@ PLAIN_NUMBERS: tuple[Rule, ...] = (
         _alphanumeric,
     ),
     Rule(re.compile(r"(?<=[^\W\d_])-?(?=\d)|(?<=\d)(?=[^\W\d_])"), lambda m: " "),
+    # beta.2
+    Rule(re.compile(r"(?<=[a-z])\.(?=\d)"), lambda m: " point ", "."),
     # 1,234,567 and 3.14
     Rule(re.compile(r"\d++(?:,\d{3})*+(?:\.\d++)?+|(?<![\w.])\.\d++"), lambda m: number(m[0])),
     # ² alone

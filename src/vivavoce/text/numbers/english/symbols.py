@@ -35,11 +35,8 @@ def plain_character(char: str) -> str:
 
 _PLAIN = {
     "−": "-", "‐": "-", "‑": "-", "‒": "–", "―": "—", "⁄": "/", "∕": "/", "ʼ": "'", "´": "'",
-    "`": "'", "％": "%", "＋": "+", "＄": "$", "⁰": "^0", "¹": "^1", "⁴": "^4", "⁵": "^5",
-    "⁶": "^6", "⁷": "^7", "⁸": "^8", "⁹": "^9", "₀": "0", "₁": "1", "₂": "2", "₃": "3", "₄": "4",
-    "₅": "5",
-    "₆": "6", "₇": "7", "₈": "8", "₉": "9",
-    "℃": "°C", "℉": "°F", "⁻": "^-",
+    "º": "°", "％": "%", "＋": "+", "＄": "$", "℃": "°C", "℉": "°F", "₀": "0", "₁": "1", "₂": "2",
+    "₃": "3", "₄": "4", "₅": "5", "₆": "6", "₇": "7", "₈": "8", "₉": "9",
     **dict.fromkeys(_SPACES, " "),
 }  # fmt: skip
 
@@ -89,13 +86,18 @@ SYMBOLS: tuple[Rule, ...] = (
         lambda m: f" {_GREEK[m[0]]} ",
         "".join(_GREEK),
     ),
+    # is < 7
+    Rule(re.compile(r"\bis ([<>≤≥≈≠])(?= )"), lambda m: _SYMBOLS[m[1]], "<>≤≥≈≠"),
     # & and what else has a name
     Rule(
-        re.compile(f"[{re.escape(''.join(s for s in _SYMBOLS if s not in '<>#'))}]"),
-        lambda m: f" {_SYMBOLS[m[0]]} ",
+        re.compile(f"([{re.escape(''.join(s for s in _SYMBOLS if s not in '<>#'))}])\\1*+"),
+        lambda m: f" {_SYMBOLS[m[1]]} ",
     ),
     Rule(re.compile(r"(?<=[\w)]) ?([<>]) ?(?=[\w(])"), lambda m: f" {_SYMBOLS[m[1]]} "),
     Rule(re.compile(r"(?<=\w)#(?=\w)|#(?= ?\w)"), lambda m: " hash "),
+    # Done.Next
+    Rule(re.compile(r"(?<=\w)\.(?=[^\W\d_]{2})"), lambda m: ". ", "."),
+    Rule(re.compile(r"(?<![\w.])\.(?=\w)"), lambda m: "", "."),
     # what has none
     Rule(
         re.compile(r"[^\w\s.,;:!?…–—'’‘\"“”()\[\]«»‹›¿¡‚„、。！？，；：「」『』（）-]++|_++"),
