@@ -38,7 +38,7 @@ def slowed(monkeypatch: pytest.MonkeyPatch, factor: float) -> None:
     measured = Batch.pace
 
     def pace(batch: Batch) -> float:
-        assert 0 < measured(batch) < 1  # of a tiny model
+        assert measured(batch) > 0
         return factor
 
     monkeypatch.setattr(Batch, "pace", pace)
