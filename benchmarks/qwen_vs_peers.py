@@ -10,7 +10,13 @@
 
 `qwen-tts` 0.1.1 runs in the environment of `make parity`, which is built on first use
 (`QWEN_ORACLE` names another). `faster-qwen3-tts` 0.5.4, for CUDA, runs in the environment of the
-interpreter that --faster-python names.
+interpreter that --faster-python names. The GGML engine qwentts.cpp, for CPUs, runs where
+--ggml-python names an interpreter that has its wheel, `realtimetts-qwen-native-cpu` 0.4.2:
+
+    python benchmarks/qwen_vs_peers.py --ggml-python PYTHON --ggml-codec CODEC.gguf \
+        --ggml TALKER-Q8_0.gguf --ggml TALKER-BF16.gguf
+
+Its files are made by its own converter, from a checkpoint of the same shape.
 """
 
 import json
@@ -36,14 +42,18 @@ from scripts.parity.oracle import oracle_environment, oracle_python
 from vivavoce.models.hardware import available_cores
 
 PEER = Path(__file__).with_name("qwen_peer.py")
+GGML_PEER = Path(__file__).with_name("qwen_ggml_peer.py")
 FRAME_S = 0.08
 
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """One implementation with its number type and weight format."""
+    """One implementation with its number type and weight format.
 
-    kind: Literal["ours", "published", "faster"]
+    The weights of "ggml" are a file.
+    """
+
+    kind: Literal["ours", "published", "faster", "ggml"]
     dtype: str
     weights: str = "auto"
 
@@ -52,7 +62,10 @@ class Contender:
             "ours": "vivavoce",
             "published": "qwen-tts 0.1.1",
             "faster": "faster-qwen3-tts 0.5.4",
+            "ggml": "qwentts.cpp",
         }
+        if self.kind == "ggml":
+            return f"{names[self.kind]}, {Path(self.weights).stem}"
         form = self.dtype if self.weights in ("auto", "prepacked") else self.weights
         return f"{names[self.kind]}, {form}"
 
@@ -76,19 +89,14 @@ class Setup:
     device: str
     threads: int
     faster_python: Path | None
+    ggml_python: Path | None
+    ggml_codec: Path | None
 
 
 @contextmanager
 def running(contender: Contender, setup: Setup) -> Iterator["subprocess.Popen[str]"]:
     """Start the contender's process, loaded and waiting for rounds."""
-    python = {"ours": sys.executable, "published": oracle_python(), "faster": setup.faster_python}[
-        contender.kind
-    ]
-    options = ["--device", setup.device, "--dtype", contender.dtype, "--weights", contender.weights]
-    command = [
-        str(python), str(PEER), contender.kind, str(setup.folder), *options, "--threads",
-        str(setup.threads),
-    ]  # fmt: skip
+    command = [*_command(contender, setup), "--threads", str(setup.threads)]
     environment = oracle_environment() if contender.kind == "published" else None
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
@@ -98,6 +106,15 @@ def running(contender: Contender, setup: Setup) -> Iterator["subprocess.Popen[st
             yield process
         finally:
             process.terminate()
+
+
+def _command(contender: Contender, setup: Setup) -> list[str]:
+    if contender.kind == "ggml":
+        return [str(setup.ggml_python), str(GGML_PEER), contender.weights, str(setup.ggml_codec)]
+    pythons = {"published": oracle_python, "faster": lambda: setup.faster_python}
+    python = pythons.get(contender.kind, lambda: sys.executable)()
+    options = ["--device", setup.device, "--dtype", contender.dtype, "--weights", contender.weights]
+    return [str(python), str(PEER), contender.kind, str(setup.folder), *options]
 
 
 def ask(process: "subprocess.Popen[str]", frames: int) -> float:
@@ -187,6 +204,14 @@ def main(
     faster_python: Annotated[
         Path | None, typer.Option(help="Interpreter that has faster-qwen3-tts 0.5.4.")
     ] = None,
+    ggml_python: Annotated[
+        Path | None, typer.Option(help="Interpreter that has the wheel of qwentts.cpp.")
+    ] = None,
+    ggml_codec: Annotated[Path | None, typer.Option(help="Its codec, a GGUF file.")] = None,
+    ggml: Annotated[
+        list[Path] | None, typer.Option(help="Its talker, a GGUF file. Can be repeated.")
+    ] = None,
+    published: Annotated[bool, typer.Option(help="Include qwen-tts 0.1.1.")] = True,
     frames: Annotated[int, typer.Option(min=4, help="Frames a round.")] = 12,
     rounds: Annotated[int, typer.Option(min=1, help="Rounds.")] = 3,
     threads: Annotated[
@@ -198,10 +223,18 @@ def main(
     ] = None,
 ) -> None:
     """Compare the speed of Qwen3-TTS's language model with that of its peers."""
-    contenders = [*(CPU if device == "cpu" else CUDA), *([FASTER] if faster_python else [])]
+    if ggml and not (ggml_python and ggml_codec):
+        raise typer.BadParameter("--ggml needs --ggml-python and --ggml-codec")
+    contenders = [
+        *(CPU if device == "cpu" else CUDA),
+        *([FASTER] if faster_python else []),
+        *(Contender("ggml", "ggml", str(file.resolve())) for file in ggml or ()),
+    ]
+    contenders = [each for each in contenders if published or each.kind != "published"]
     with TemporaryDirectory() as scratch:
         folder = checkpoint or make_checkpoint(Path(scratch), "custom_voice", SHAPES[size])
-        setup = Setup(folder.resolve(), device, threads or available_cores(), faster_python)
+        cores = threads or available_cores()
+        setup = Setup(folder.resolve(), device, cores, faster_python, ggml_python, ggml_codec)
         taken = compare(contenders, setup, frames, rounds, wait if pause else lambda: None)
     show(taken)
     if json_file is not None:
