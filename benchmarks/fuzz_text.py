@@ -21,7 +21,7 @@ from vivavoce.errors import VivavoceError
 from vivavoce.models.hibari import HibariModel
 from vivavoce.models.kokoro.g2p import Phonemizer
 from vivavoce.synthesis.routing import SAMPLE_CHARS
-from vivavoce.text.detect import detect
+from vivavoce.text.language.detect import detect
 from vivavoce.text.normalize import normalize
 from vivavoce.text.split import split
 from vivavoce.types import Segment

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from vivavoce.errors import Unsupported
 from vivavoce.models.kokoro.g2p import Phonemizer
 from vivavoce.models.kokoro.g2p.alphabet import SYMBOLS
-from vivavoce.text.runs import MAX_RUN_CHARS, MAX_RUN_PARTS, break_runs
+from vivavoce.models.kokoro.g2p.runs import MAX_RUN_CHARS, MAX_RUN_PARTS, break_runs
 
 LANGUAGES = ("en", "es", "fr", "it", "pt", "ja", "zh")
 PHONEMIZER = Phonemizer()  # loads nothing before it is used

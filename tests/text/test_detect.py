@@ -2,8 +2,8 @@
 
 import pytest
 
-from vivavoce.text.detect import Detection, detect, scripts, speakable_share
-from vivavoce.text.languages import LANGUAGES
+from vivavoce.text.language.detect import Detection, detect, scripts, speakable_share
+from vivavoce.text.language.names import LANGUAGES
 
 ALL = tuple(language.code for language in LANGUAGES)
 

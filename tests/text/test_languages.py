@@ -3,7 +3,13 @@
 import pytest
 
 from vivavoce.errors import BadRequest
-from vivavoce.text.languages import LANGUAGES, Language, language_name, parse_language, scripts_read
+from vivavoce.text.language.names import (
+    LANGUAGES,
+    Language,
+    language_name,
+    parse_language,
+    scripts_read,
+)
 
 
 @pytest.mark.parametrize(

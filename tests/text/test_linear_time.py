@@ -23,7 +23,7 @@ from benchmarks.fuzz_text import TOKENS
 import vivavoce.models.kokoro.g2p
 import vivavoce.text
 from vivavoce.models.kokoro.g2p.romance.rules import RuleTable
-from vivavoce.text.detect import detect, speakable_share
+from vivavoce.text.language.detect import detect, speakable_share
 from vivavoce.text.normalize import normalize
 from vivavoce.text.numbers.cjk import language as cjk
 from vivavoce.text.numbers.romance import language as romance

@@ -173,7 +173,7 @@ def _file(config: "Config") -> "LexiconFile":
 
 
 def _code(language: str | None) -> str | None:
-    from vivavoce.text.languages import parse_language
+    from vivavoce.text.language.names import parse_language
 
     return parse_language(language) if language else None
 

@@ -72,7 +72,7 @@ def say(
       vivavoce say "Dr. Lee paid $4.50 on 3/4." --explain
     """
     from vivavoce.cli.sources import Remote
-    from vivavoce.text.languages import parse_language
+    from vivavoce.text.language.names import parse_language
     from vivavoce.types import SpeechRequest
 
     remote = Remote(server, key) if server else None

@@ -40,7 +40,7 @@ def voices(
 
         found = in_process.voices(Settings.read(config), model)
     if language:
-        from vivavoce.text.languages import parse_language
+        from vivavoce.text.language.names import parse_language
 
         code = parse_language(language)
         found = tuple(voice for voice in found if code is None or code in voice.languages)

@@ -16,10 +16,10 @@ from anyascii import anyascii
 from vivavoce.errors import MissingDependency, Unsupported
 from vivavoce.models.kokoro.g2p.hibari_words import load_reader
 from vivavoce.models.kokoro.g2p.ipa import marked, to_symbols, with_commands
+from vivavoce.models.kokoro.g2p.runs import break_runs
 from vivavoce.models.onnx import disable_telemetry
 from vivavoce.serving.base import Model, unreadable
 from vivavoce.text.numbers.verbalize import in_words
-from vivavoce.text.runs import break_runs
 from vivavoce.types import Capabilities, EngineInfo, Samples, Segment, StopReason, Voice
 
 if TYPE_CHECKING:

@@ -22,8 +22,8 @@ from vivavoce.synthesis.routing_errors import (
     other_task,
 )
 from vivavoce.synthesis.voices import find_voice
-from vivavoce.text.detect import detect, detect_script, speakable_share
-from vivavoce.text.languages import LANGUAGES, scripts_read
+from vivavoce.text.language.detect import detect, detect_script, speakable_share
+from vivavoce.text.language.names import LANGUAGES, scripts_read
 from vivavoce.text.numbers.verbalize import LANGUAGES as READ_LANGUAGES
 from vivavoce.text.numbers.verbalize import read
 from vivavoce.text.tracked import Tracked

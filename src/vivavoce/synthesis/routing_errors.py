@@ -16,7 +16,7 @@ from vivavoce.errors import (
     VivavoceError,
 )
 from vivavoce.synthesis.voices import aliased_voices, find_voice
-from vivavoce.text.languages import language_name
+from vivavoce.text.language.names import language_name
 from vivavoce.types import EngineInfo, SpeechRequest, Task
 
 PASSED_OVER = (EngineFault, MissingDependency, OutOfMemory)  # `auto` tries the next model

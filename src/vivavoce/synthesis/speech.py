@@ -24,7 +24,7 @@ from vivavoce.synthesis.parts import OpenPart, OpenParts
 from vivavoce.synthesis.playback import PlaybackTracker
 from vivavoce.synthesis.retry import RetryingStream
 from vivavoce.text.document import Style
-from vivavoce.text.languages import language_name
+from vivavoce.text.language.names import language_name
 from vivavoce.text.pipeline import SpokenSegment
 from vivavoce.types import (
     AudioChunk,

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from vivavoce.text.languages import language_name
+from vivavoce.text.language.names import language_name
 from vivavoce.types import EngineInfo, Voice
 
 DEFAULT_ALIAS = "default"  # names no voice: it is left out of lists

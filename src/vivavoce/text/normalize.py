@@ -19,16 +19,10 @@ from itertools import islice
 
 from vivavoce.text.numbers.digits import separate
 from vivavoce.text.tracked import Replacement, Tracked
+from vivavoce.text.windows import Part, part_end
 
 PART_CHARS = 4_000  # the most that is normalised in one go: some 5 ms
 _GAPS = ("", " ", "\n\n")  # what may stand between two parts, a stronger one later
-_ENDS = (
-    ("\n\n", "\n\n"),
-    ("\n", " "),
-    (". ", " "),
-    ("。", ""),
-    (" ", " "),
-)  # where a part may end, the best first
 _PASSES = 6  # markup in markup; nobody reads text that is nested deeper
 _MARKUP_CHARACTERS = re.compile(r"[\[\]()<>*_`~#|&\\]|://")
 _SPEAKABLE = re.compile(r"[^\W_]|[$€£¥₹₩₽]")
@@ -135,8 +129,6 @@ _REWRITES: tuple[tuple[re.Pattern[str], Replacement], ...] = (
     (re.compile(r" {2,}"), " "),
 )
 
-Part = tuple[Tracked, str]  # a text, and what stands between it and the next
-
 
 def normalize(text: str) -> str:
     """Return `text` as words and punctuation only. See `normalize_part`."""
@@ -156,42 +148,10 @@ def parts(text: Tracked) -> list[Part]:
     found: list[Part] = []
     start = 0
     while start < len(text):
-        end, gap = _part_end(text.text, start)
+        end, gap = part_end(text.text, start, PART_CHARS)
         found.append((text[start:end], gap))
         start = end
     return found
-
-
-def windows(text: Tracked, size: int) -> Iterator[Part]:
-    """Cut normalised `text` at its blank lines, and longer paragraphs into at most `size`."""
-    for paragraph, gap in _by_paragraph(text):
-        start = 0
-        while len(paragraph) - start > size:
-            end, _ = _part_end(paragraph.text, start, size)
-            yield paragraph[start:end], " "
-            start = end
-        yield paragraph[start:], gap
-
-
-def _by_paragraph(text: Tracked) -> Iterator[Part]:
-    start = 0
-    while (end := text.text.find("\n\n", start)) >= 0:
-        yield text[start:end], "\n\n"
-        start = end + 2
-    yield text[start:], ""
-
-
-def _part_end(text: str, start: int, size: int = PART_CHARS) -> tuple[int, str]:
-    stop = start + size
-    if stop >= len(text):
-        return len(text), ""
-    for mark, gap in _ENDS:
-        at = text.rfind(mark, start + size // 2, stop)
-        if at >= 0:
-            return at + len(mark), gap
-    while stop > start + size // 2 and unicodedata.combining(text[stop]):
-        stop -= 1  # a letter keeps its accents
-    return stop, ""
 
 
 def joined(parts: Iterable[Part]) -> Tracked:

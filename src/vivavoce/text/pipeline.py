@@ -13,13 +13,14 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from vivavoce.text.document import PLAIN, Document, Run, Style
+from vivavoce.text.language.scripts import speakable
 from vivavoce.text.markup import is_ssml, parse_ssml, split_tags
-from vivavoce.text.normalize import normalize_part, parts, windows
+from vivavoce.text.normalize import normalize_part, parts
 from vivavoce.text.numbers.say_as import say_as
 from vivavoce.text.numbers.verbalize import LANGUAGES, read
-from vivavoce.text.scripts import speakable
 from vivavoce.text.split import CLAUSE_PAUSE_S, PARAGRAPH_PAUSE_S, SENTENCE_PAUSE_S, split
 from vivavoce.text.tracked import Tracked, Word
+from vivavoce.text.windows import windows
 from vivavoce.text.words import words
 from vivavoce.types import InputType
 

@@ -10,7 +10,7 @@ from vivavoce.api.routes.bodies import BoundedRoute
 from vivavoce.api.schemas.answers import NATIVE_ERRORS
 from vivavoce.api.schemas.texts import LexiconBody
 from vivavoce.api.schemas.values import Name
-from vivavoce.text.languages import parse_language
+from vivavoce.text.language.names import parse_language
 from vivavoce.text.lexicon import FILE_NAME, LexiconFile
 
 router = APIRouter(

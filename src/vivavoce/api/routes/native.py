@@ -28,7 +28,7 @@ from vivavoce.api.schemas.requests import SynthesizeBody, SynthesizeQuery
 from vivavoce.api.schemas.values import Name
 from vivavoce.audio import MEDIA_TYPES
 from vivavoce.errors import UnknownRequest
-from vivavoce.text.languages import language_name
+from vivavoce.text.language.names import language_name
 from vivavoce.types import SpeechRequest
 
 router = APIRouter(

@@ -37,7 +37,7 @@ from vivavoce.api.schemas.values import (
     text_field,
 )
 from vivavoce.errors import BadRequest
-from vivavoce.text.languages import parse_language
+from vivavoce.text.language.names import parse_language
 from vivavoce.text.lexicon import MAX_REQUEST_RULES, checked
 from vivavoce.types import Priority, Pronunciation, SamplingOptions, SpeechRequest, Task
 

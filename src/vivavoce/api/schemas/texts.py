@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from vivavoce.api.schemas.values import NOT_EMPTY, Flag, Instruct, Name, Number
 from vivavoce.errors import BadRequest
-from vivavoce.text.languages import parse_language
+from vivavoce.text.language.names import parse_language
 from vivavoce.text.lexicon import MAX_REQUEST_RULES, MAX_RULES, checked
 from vivavoce.types import InputType, Pronunciation, SpeechInput
 

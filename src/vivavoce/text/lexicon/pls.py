@@ -9,7 +9,7 @@ from typing import Final
 from xml.sax.saxutils import escape, quoteattr
 
 from vivavoce.errors import BadRequest
-from vivavoce.text.languages import parse_language
+from vivavoce.text.language.names import parse_language
 from vivavoce.text.lexicon.rules import checked
 from vivavoce.text.markup.alphabets import to_ipa
 from vivavoce.text.markup.xml import XmlReader

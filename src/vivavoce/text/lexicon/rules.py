@@ -7,7 +7,7 @@ from typing import Final
 
 from vivavoce.errors import BadRequest
 from vivavoce.names import is_name
-from vivavoce.text.languages import parse_language
+from vivavoce.text.language.names import parse_language
 from vivavoce.text.markup.alphabets import to_ipa
 from vivavoce.types import Pronunciation
 

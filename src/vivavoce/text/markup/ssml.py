@@ -13,7 +13,7 @@ from typing import Final, NoReturn
 from vivavoce.errors import BadRequest
 from vivavoce.names import is_name
 from vivavoce.text.document import PLAIN, Document, Run, Style
-from vivavoce.text.languages import parse_language
+from vivavoce.text.language.names import parse_language
 from vivavoce.text.markup import values
 from vivavoce.text.markup.alphabets import to_ipa
 from vivavoce.text.markup.xml import XmlReader

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from vivavoce.models.kokoro.g2p.alphabet import plain_marks, tidy
 from vivavoce.models.kokoro.g2p.hibari_words import load_reader
 from vivavoce.models.kokoro.g2p.ipa import with_commands
-from vivavoce.text.runs import break_runs
+from vivavoce.models.kokoro.g2p.runs import break_runs
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,13 +112,15 @@ def random_talker(
                 drawn = tensors.read(f"{path}.{name}", tuple(parameter.shape))
                 setattr(module, name, nn.Parameter(drawn, requires_grad=False))
             pack(module)
-    return talker.eval()
+    talker.eval()
+    return talker
 
 
 def random_codec(
     device: torch.device, *, config: CodecConfig = CODEC, dtype: torch.dtype = torch.float32
 ) -> CodecDecoder:
     """Return a codec decoder, by default of the released shape, with the same weights each time."""
-    codec = build(lambda: CodecDecoder(config), RandomTensors(device), "decoder.").to(dtype)
+    codec = build(lambda: CodecDecoder(config), RandomTensors(device), "decoder.")
+    codec.to(dtype)
     lay_out(codec)
     return codec

@@ -7,7 +7,7 @@ gender come from the model's description. Others are offered without.
 from collections.abc import Mapping
 
 from vivavoce.models.qwen3_tts.checkpoint.config import Config
-from vivavoce.text.languages import LANGUAGES
+from vivavoce.text.language.names import LANGUAGES
 from vivavoce.types import Capabilities, EngineInfo, Gender, Need, Task, Voice
 
 RATE_HZ = 24_000

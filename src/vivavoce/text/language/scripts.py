@@ -12,7 +12,7 @@ from functools import cache
 
 from anyascii import anyascii
 
-from vivavoce.text.languages import scripts_read
+from vivavoce.text.language.names import scripts_read
 from vivavoce.text.tables import table
 from vivavoce.text.tracked import Tracked
 

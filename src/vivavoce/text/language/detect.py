@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from vivavoce.text.languages import LANGUAGES, Script, scripts_read
+from vivavoce.text.language.names import LANGUAGES, Script, scripts_read
 
 if TYPE_CHECKING:
     from py3langid.langid import LanguageIdentifier  # type: ignore[import-untyped]  # ships no type information

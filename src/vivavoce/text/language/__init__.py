@@ -1,0 +1,1 @@
+"""Languages: their names and scripts, and how to detect them."""
