@@ -2,8 +2,10 @@
 
 They are runs of every token and of pairs of tokens, with letters around.
 
-Each text is normalised, its language is detected, it is split, and its first segments are converted
-to phonemes. No speech is generated. Run it as `python -m benchmarks.fuzz_text --count 2000`.
+Each text is normalised, its language is detected, its first 200 segments are read in one of seven
+languages in turn, and the first three converted to phonemes. No speech is generated.
+
+Run it as `python -m benchmarks.fuzz_text --count 2000`.
 """
 
 import argparse
@@ -12,7 +14,7 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from rich.console import Console
 from rich.table import Table
@@ -22,13 +24,15 @@ from vivavoce.models.hibari import HibariModel
 from vivavoce.models.kokoro.g2p import Phonemizer
 from vivavoce.synthesis.routing import SAMPLE_CHARS
 from vivavoce.text.language.detect import detect
-from vivavoce.text.normalize import normalize
-from vivavoce.text.split import split
+from vivavoce.text.numbers.verbalize import LANGUAGES as READ
+from vivavoce.text.pipeline import SpokenSegment, Voicing, parsed, prepared, spoken
 from vivavoce.types import Segment
 
+T = TypeVar("T")
 TEXT_CHARS: Final = 100_000
 TARGET_S: Final = 0.5  # of processor time for each step of a text
-PIECES: Final = 3  # of each text that are read in each language
+SEGMENTS: Final = 200  # of each text that are read, in one language
+PIECES: Final = 3  # of these that are converted to phonemes
 LANGUAGES: Final = ("en", "es", "fr", "it", "pt", "de", "zh", "ja", "ko", "ru")
 LETTERS: Final = ("a", "a ", "A. ", "7", "中", "é")
 TOKENS = (
@@ -75,13 +79,14 @@ class Reader:
         detect("Which language is this sentence written in?", LANGUAGES)
         self._hibari, self._kokoro = HibariModel(), Phonemizer()
         for language in self._kokoro.languages:
-            self._kokoro.phonemize("1.", language)  # loads what it needs
+            list(self._said("1.", language))
+            self._kokoro.phonemize("one.", language)  # loads what it needs
 
-    def time(self, name: str, text: str) -> Iterator[Timing]:
-        """Yield the time of each step of `text` and of each segment that is read."""
+    def time(self, name: str, text: str, language: str) -> Iterator[Timing]:
+        """Yield the time of each step of `text`, which is read in `language`."""
         timings: list[Timing] = []
 
-        def timed(step: str, work: Callable[[], object]) -> object:
+        def timed(step: str, work: Callable[[], T]) -> T | None:
             started_s = time.process_time()
             try:
                 return work()
@@ -90,20 +95,28 @@ class Reader:
             finally:
                 timings.append(Timing(step, name, time.process_time() - started_s))
 
-        speakable = str(timed("normalize", lambda: normalize(text)))
+        runs = timed("normalize", lambda: list(prepared(parsed(text, "auto")))) or []
+        speakable = "".join(run.text.text for run in runs)
         timed("detect", lambda: detect(speakable[:SAMPLE_CHARS], LANGUAGES))
-        timed("split", lambda: sum(1 for _ in split(speakable, "en", max_chars=250)))
-        for piece in itertools.islice(split(speakable, "en", max_chars=250), PIECES):
-            self._read(piece.text, timed)
+        segments = spoken(runs, self._voicing(language))
+        for number in range(SEGMENTS):
+            segment = timed(f"read ({language})", lambda: next(segments, None))
+            if segment is None:
+                break
+            if number < PIECES:
+                self._phonemize(segment.text, language, timed)
         yield from timings
 
-    def _read(self, piece: str, timed: Callable[[str, Callable[[], object]], object]) -> None:
-        timed("read by hibari", lambda: self._hibari.open(Segment(piece, "heart", "en")))
-        for language in self._kokoro.languages:
-            timed(
-                f"read by kokoro ({language})",
-                lambda code=language: self._kokoro.phonemize(piece, code),
-            )
+    def _said(self, text: str, language: str) -> Iterator[SpokenSegment]:
+        return spoken(prepared(parsed(text, "text")), self._voicing(language))
+
+    def _voicing(self, language: str) -> Voicing:
+        return Voicing(language, (language,), in_words=True, takes_phonemes=True, max_chars=250)
+
+    def _phonemize(self, text: str, language: str, timed: Callable[..., object]) -> None:
+        if language == "en":
+            timed("phonemes of hibari", lambda: self._hibari.open(Segment(text, "heart", "en")))
+        timed(f"phonemes of kokoro ({language})", lambda: self._kokoro.phonemize(text, language))
 
 
 def main() -> None:
@@ -115,8 +128,10 @@ def main() -> None:
     reader = Reader()
     timings = [
         timing
-        for name, text in texts(asked.count, asked.seed)
-        for timing in reader.time(name, text)
+        for (name, text), language in zip(
+            texts(asked.count, asked.seed), itertools.cycle(READ), strict=False
+        )
+        for timing in reader.time(name, text, language)
     ]
     table = Table("step", "text", "CPU s")
     for timing in sorted(timings, key=lambda timing: -timing.cpu_s)[: asked.show]:

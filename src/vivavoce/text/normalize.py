@@ -42,7 +42,7 @@ _REPLACED = {
 }
 # Other forms of ordinary letters: ligatures, full-width, half-width kana, mathematical alphabets.
 _COMPATIBILITY = re.compile("[ﬀ-ﬆ０-９Ａ-Ｚａ-ｚｦ-ﾟ\U0001d400-\U0001d7ff]+")
-_UNCOMMON = re.compile(r"[^\n -~]")
+_UNCOMMON = re.compile(r"([^\n -~])\1*+")
 _SURROGATES = re.compile("[\ud800-\udbff][\udc00-\udfff]|[\ud800-\udfff]")
 # A letter with its marks, or the parts of a Hangul syllable: what NFC may make into one.
 _COMPOSED = re.compile(
@@ -210,7 +210,7 @@ def _spoken_character(character: str) -> str:
 def _clean(text: Tracked) -> Tracked:
     """Return `text` without invisible characters. Emoji become `_PICTURE`."""
     text = text.sub(_SURROGATES, lambda half: _paired(half[0])).replace("\r\n", "\n")
-    text = text.sub(_UNCOMMON, lambda match: _spoken_character(match[0]))
+    text = text.sub(_UNCOMMON, lambda run: _spoken_character(run[1]) * len(run[0]))
     text = text.sub(_COMPATIBILITY, lambda match: unicodedata.normalize("NFKC", match[0]))
     if unicodedata.is_normalized("NFC", text.text):
         return text
