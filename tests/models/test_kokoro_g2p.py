@@ -225,3 +225,18 @@ def test_long_english_runs_are_read_in_short_parts(parts: str) -> None:
 @pytest.mark.parametrize("word", ["state-of-the-art", "don't-you-dare-tell-me", "2024-01-02"])
 def test_english_words_with_hyphens_stay_whole(word: str) -> None:
     assert break_runs(word) == word
+
+
+@pytest.mark.parametrize(
+    ("text", "phonemes"),
+    [
+        ("It is ten A M now.", "ˌɪt ɪz tˈɛn ˈAˈɛm nˈW."),
+        ("Take plan A.", "tˈAk plˈæn ˈA."),
+        ("Ten P D F's.", "tˈɛn pˌidˈiˌɛfs."),
+        ("Shh! Hmm.", "ʃː! hˈʌmː."),
+        ("Gen Z met Ms Lee.", "ʤˈɛn zˈi mˈɛt mˈɪz lˈi."),
+        ("Read A Tale of Two Cities.", "ɹˈid ɐ tˈAl ʌv tˈu sˈɪTiz."),
+    ],
+)
+def test_english_letters_and_sounds_are_said_as_such(text: str, phonemes: str) -> None:
+    assert PHONEMIZER.phonemize(text, "en") == phonemes
