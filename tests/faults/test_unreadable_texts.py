@@ -19,6 +19,7 @@ from vivavoce.settings import Settings
 from vivavoce.synthesis.synthesizer import Synthesizer
 from vivavoce.text.normalize import PART_CHARS, normalize, parts
 from vivavoce.text.split import split
+from vivavoce.text.tracked import Tracked
 from vivavoce.types import SpeechRequest
 
 RATE_HZ = 24_000
@@ -113,7 +114,7 @@ async def test_text_of_unreadable_pieces_alone_is_an_error(hibari: httpx.AsyncCl
 @pytest.mark.parametrize("token", ["😀", "http://", "a\n\n", "word ", "x", "\u0301\u0316"])
 async def test_others_have_their_turn_while_a_long_text_is_normalised(token: str) -> None:
     text = "a " + token * ((LONG - 4) // len(token)) + " a"
-    cut = parts(text)
+    cut = parts(Tracked.of(text))
     assert max(len(part) for part, _ in cut) <= PART_CHARS
     turns = 0
     opening = asyncio.create_task(Synthesizer(tone_pool()).open(SpeechRequest(text, language="en")))

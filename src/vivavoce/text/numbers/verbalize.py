@@ -4,6 +4,7 @@ Runs after `normalize` (plain text) and before `split` (sentences). Knows no sou
 """
 
 import re
+import unicodedata
 from collections.abc import Callable
 
 from vivavoce.errors import MissingDependency, Unsupported
@@ -60,7 +61,7 @@ def in_words(text: str, language: str) -> str:
 
     The server reads texts before it asks a model. Others may not have.
     """
-    if _WORDS.fullmatch(text):
+    if _WORDS.fullmatch(text) and not any(unicodedata.category(c) in ("No", "Nl") for c in text):
         return _with_letter_names(Tracked.of(text), language)
     return verbalize(text, language)
 
