@@ -277,7 +277,9 @@ def _paragraphs(text: Tracked) -> Iterator[Tracked]:
                 units_, (line.strip() for line in islice(lines, len(units_))), strict=True
             )
         ]
-        paragraph = Tracked.joined(" ", [line for line in sentences if line.text])
+        if len(sentences) > 1:
+            sentences = [line for line in sentences if line.text]
+        paragraph = Tracked.joined(" ", sentences)
         if _SPEAKABLE.search(paragraph.text):
             yield paragraph
 
@@ -286,6 +288,11 @@ def _blocks(text: Tracked) -> Iterator[list[Tracked]]:
     """Yield blocks of lines with single spaces. A leading space marks an indented line."""
     block: list[Tracked] = []
     for raw in [*text.split("\n"), Tracked.of("")]:
+        if not raw.text:
+            if block:
+                yield block
+                block = []
+            continue
         indented = raw.text[:1].isspace()
         line = raw.strip().sub(_SPACES, " ")
         written = line.text

@@ -27,7 +27,7 @@ class Word:
     end: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, which would take twice as long to make; nobody changes one
 class Tracked:
     """A string, and for each character the span (`starts[i]`, `ends[i]`) of its origin.
 
@@ -67,8 +67,17 @@ class Tracked:
     @classmethod
     def joined(cls, separator: str, parts: Sequence["Tracked"]) -> "Tracked":
         """Return the parts with `separator` between them, as `str.join`."""
-        between = (each for part in parts[1:] for each in (part.before(separator), part))
-        return cls.join([*parts[:1], *between])
+        if len(parts) == 1:
+            return parts[0]
+        starts, ends = array("i"), array("i")
+        for number, part in enumerate(parts):
+            if number:
+                at = part.starts[0] if part.text else ends[-1] if ends else 0
+                starts.extend([at] * len(separator))
+                ends.extend([at] * len(separator))
+            starts.extend(part.starts)
+            ends.extend(part.ends)
+        return cls(separator.join(part.text for part in parts), starts, ends)
 
     def __len__(self) -> int:
         return len(self.text)
@@ -77,14 +86,17 @@ class Tracked:
         return self.text
 
     def __getitem__(self, part: slice) -> "Tracked":
-        if part.indices(len(self.text)) == (0, len(self.text), 1):
+        text = self.text[part]
+        if len(text) == len(self.text):
             return self  # it never changes
-        return Tracked(self.text[part], self.starts[part], self.ends[part])
+        return Tracked(text, self.starts[part], self.ends[part])
 
     def __add__(self, other: "Tracked") -> "Tracked":
         return Tracked.join((self, other))
 
     def strip(self) -> "Tracked":
+        if len(self.text.strip()) == len(self.text):
+            return self
         left = len(self.text) - len(self.text.lstrip())
         return self[left : max(left, len(self.text.rstrip()))]
 
