@@ -180,6 +180,7 @@ def test_patterns_of_all_modules_are_found() -> None:
     assert len(SEARCHES) > 100
 
 
+@pytest.mark.timeout(1_800)
 @pytest.mark.parametrize("module", sorted({name.partition(":")[0] for name in SEARCHES}))
 def test_pattern_takes_linear_time(module: str) -> None:
     superlinear = [

@@ -20,7 +20,7 @@ from vivavoce.text.markup.xml import XmlReader
 from vivavoce.text.tracked import Tracked
 
 _BEGINNING = re.compile(
-    r"(?:\s|\ufeff)*+(?:<\?xml[^<>]*+>\s*+)?+(?:<!--(?:(?!-->).)*+-->\s*+)*+"
+    r"\A(?:\s|\ufeff)*+(?:<\?xml[^<>]*+>\s*+)?+(?:<!--(?:(?!-->).)*+-->\s*+)*+"
     r"<(?:speak[\s/>]|!DOCTYPE\s++speak)",
     re.DOTALL,
 )

@@ -25,7 +25,7 @@ _FEMININE = {
     ),
 }
 _MASCULINE = {"es": ((re.compile(r"veintiuno$"), "veintiún"), (re.compile(r"\buno$"), "un"))}
-_MILLIONS = re.compile(r"(?:.*\b(?:mill|milh|bilh)\w+)?")
+_MILLIONS = re.compile(r"\b(?:mill|milh|bilh)\w+")
 
 
 @lru_cache(4096)
@@ -105,7 +105,7 @@ def agreeing(spoken: str, noun: str, lang: Language) -> str:
     if lang.code == "it" and spoken == "uno" and not feminine:
         impure = re.match(r"s[^aeiouhàèéìòù]|z|gn|ps|pn|x|y", noun.lower())
         return "uno" if impure else "un"
-    at = _MILLIONS.match(spoken).end()  # type: ignore[union-attr]  # it matches the empty text
+    at = max((found.end() for found in _MILLIONS.finditer(spoken)), default=0)
     head, tail = spoken[:at], spoken[at:]
     for pattern, form in (_FEMININE if feminine else _MASCULINE).get(lang.code, ()):
         tail = pattern.sub(form, tail)

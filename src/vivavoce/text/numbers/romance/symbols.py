@@ -12,7 +12,7 @@ _ADDRESS = re.compile(
     r"|(?<![\w-])(?<![\w-]\.)\w[\w-]*+(?:\.[\w-]++)*\.(?:com|org|net|edu|gov|info|io|dev|app|ai|eu|es|fr|it|pt|br|mx|ar|de|uk)\b(?:/[\w/.-]*\w)?"
 )
 _ESCAPE = re.compile(r"(?<=\w)%[0-9A-F]{2}(?=\w)")
-_STOP = re.compile(r"\s*\Z|\s+[A-ZÀ-Ý¿¡«\"“(]")
+_STOP = re.compile(r"(?<!\s)\s*+(?:\Z|(?<=\s)[A-ZÀ-Ý¿¡«\"“(])")
 _MAY_END = ("abbreviations", "abbreviations_after_romans")
 _GREEK = re.compile(r"(?<![\u0370-\u03ff])[Α-Ωα-ω](?![\u0370-\u03ff])")
 _SHARP = re.compile(r"(?<![\w])([A-G])#(?!\w)")
