@@ -41,6 +41,8 @@ FORMATS: Mapping[str, tuple[str, tuple[bytes, ...]]] = {  # content type, and ho
     "flac": ("audio/flac", (b"fLaC",)),
 }
 TTS, SPEECH = "/v1/tts/synthesize", "/v1/audio/speech"
+EXPLAIN = "/v1/tts/explain"
+LEXICON = "/v1/tts/lexicon"
 WIT = "/wit"  # unless the setting `wit_prefix` says otherwise
 
 
@@ -278,6 +280,38 @@ def languages(server: Server) -> str:
     names = items_of(server, "/v1/tts/languages", "languages")
     expect(names[0] == "auto" and "english" in names, f"{names}")
     return ", ".join(map(str, names))
+
+
+@check("POST", EXPLAIN, "what will be said")
+def explained(server: Server) -> str:
+    answer = server.ask("POST", EXPLAIN, {**server.fields, "text": TEXT})
+    expect(answer.status == 200, f"{answer.status}: {answer.body[:160]!r}")
+    segments = answer.json().get("segments")
+    if not isinstance(segments, list) or not segments:
+        raise Wrong("no segments")
+    return " ".join(str(segment["spoken"]) for segment in segments)
+
+
+@check("GET", LEXICON, "the rules")
+def lexicon(server: Server) -> str:
+    rules = answer_of(server, LEXICON).get("rules")
+    expect(isinstance(rules, list), f"no list of rules: {rules!r}")
+    return f"{len(rules) if isinstance(rules, list) else 0} rules"
+
+
+@check("PUT", LEXICON, "refuses: a rule without a word")
+def lexicon_refuses(server: Server) -> str:
+    return refused_change(server.ask("PUT", LEXICON, {"rules": [{"word": "", "alias": "x"}]}), 422)
+
+
+@check("DELETE", LEXICON, "refuses: a word that has no rule")
+def lexicon_has_no_such_rule(server: Server) -> str:
+    return refused_change(server.ask("DELETE", f"{LEXICON}?word=no+such+word+here"), 404)
+
+
+def refused_change(answer: Answer, status: int) -> str:
+    """Return the code of the refusal. A key without the scope `manage` may change nothing."""
+    return str(error_of(answer, 403 if answer.status == 403 else status)["code"])
 
 
 @check("POST", TTS, "one exact WAV file")
