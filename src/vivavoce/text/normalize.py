@@ -296,7 +296,7 @@ def _blocks(text: Tracked) -> Iterator[list[Tracked]]:
         indented = raw.text[:1].isspace()
         line = raw.strip().sub(_SPACES, " ")
         written = line.text
-        kept = line.before(" ") + line if indented else line
+        kept = Tracked.join((line.before(" "), line)) if indented else line
         if written[:1].isalnum():  # no mark begins so, and most lines do
             block.append(kept)
             continue

@@ -141,6 +141,8 @@ class Tracked:
         match, but for characters that it has in common with the start and end of the match.
         """
         text = self.text
+        if pattern.search(text) is None:
+            return self
         function = _function(replacement)
         texts: list[str] = []
         starts, ends = array("i"), array("i")
