@@ -3,8 +3,13 @@
 import pytest
 
 from vivavoce.text.normalize import PART_CHARS, normalize, parts
-from vivavoce.text.numbers.digits import set_apart
+from vivavoce.text.numbers.digits import separate
 from vivavoce.text.tracked import Tracked
+
+
+def set_apart(text: str, *, decimal_comma: bool) -> str:
+    return separate(Tracked.of(text), decimal_comma=decimal_comma).text
+
 
 BLOCKS = (
     "# A heading",

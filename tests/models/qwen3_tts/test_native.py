@@ -206,9 +206,9 @@ def test_draws_are_those_of_plain_torch(
 
 @pytest.fixture
 def fresh() -> object:
-    build.library.cache_clear()
+    build.compiled.cache_clear()
     yield
-    build.library.cache_clear()
+    build.compiled.cache_clear()
 
 
 @pytest.mark.usefixtures("fresh")
@@ -232,7 +232,7 @@ def test_code_is_compiled_once_for_a_cache_folder(
     assert native.available()
     kept = list(tmp_path.rglob("native-*"))
     assert [path.suffix for path in kept] == [".so"]
-    build.library.cache_clear()
+    build.compiled.cache_clear()
 
     def compiles_again(*_: object, **__: object) -> None:
         raise AssertionError("it was compiled before")

@@ -14,11 +14,6 @@ _NUMBERS = re.compile(r"([$€£¥₩₹]?)(\d++(?:,\d++)*+)")
 _GROUPED = re.compile(r"\A\d{1,3}(?:,\d{3})++")
 
 
-def set_apart(text: str, *, decimal_comma: bool) -> str:
-    """Return the text of `separate`, for a plain string."""
-    return separate(Tracked.of(text), decimal_comma=decimal_comma).text
-
-
 def separate(text: Tracked, *, decimal_comma: bool) -> Tracked:
     """Return `text` with spaces after list commas and between the digits of long numbers.
 

@@ -91,7 +91,7 @@ class Matrix:
         x, positions = x.contiguous(), x.shape[:-1].numel()
         made = torch.empty(*x.shape[:-1], self.outputs)
         scratch = torch.empty(positions * (self.inputs // 4 + BYTES))
-        code = build.library()
+        code = build.compiled()
         assert code is not None, "it packed the matrix"
         code.multiply(
             byref(self.structure),
@@ -106,7 +106,7 @@ class Matrix:
 
 def available() -> bool:
     """True if the code is compiled here."""
-    return build.library() is not None
+    return build.compiled() is not None
 
 
 def keeps(weight: Tensor) -> bool:
@@ -144,7 +144,7 @@ class Decoder:
         """Return what the layers make of `x` [rows, time, hidden]."""
         made = x.clone(memory_format=torch.contiguous_format)
         rows, time, _ = x.shape
-        code, threads = build.library(), torch.get_num_threads()
+        code, threads = build.compiled(), torch.get_num_threads()
         assert code is not None, "it packed the matrices"
         sizes = (c_int64(rows * time), c_int64(past.window), c_int64(threads))
         scratch = torch.empty(code.scratch_size(byref(self._structure), *sizes))

@@ -27,7 +27,7 @@ OFF = "VIVAVOCE_NATIVE"  # 0 in the environment: plain torch, to compare
 
 
 @cache
-def library() -> ctypes.CDLL | None:
+def compiled() -> ctypes.CDLL | None:
     """Return the loaded code, or None where it cannot be compiled or loaded."""
     if sys.platform != "linux" or os.environ.get(OFF) == "0":
         return None

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def used_for(logits: Tensor) -> bool:
     """True if compiled code draws from `logits`."""
     cpu = logits.device.type == "cpu" and logits.dtype is torch.float32
-    return cpu and build.library() is not None
+    return cpu and build.compiled() is not None
 
 
 def first_codes(logits: Tensor, sampler: "Sampler", frame: Tensor) -> Tensor:
@@ -36,7 +36,7 @@ def _picked(
     scores, (rows, size) = scores.contiguous(), scores.shape
     made, own = torch.empty(rows, dtype=torch.int64), torch.empty(2 * size)
     limits = (settings.temperature, settings.top_k, settings.top_p, settings.greedy)
-    code = build.library()
+    code = build.compiled()
     assert code is not None, "see used_for"
     code.pick(
         c_void_p(scores.data_ptr()),
