@@ -177,19 +177,18 @@ class Synthesizer:
             )
         runs, ignored = [], dict[str, None]()
         for text in texts:
-            document = parsed(text, request.input_type)
-            runs.append(await self._prepared(document, len(text)))
+            parse = partial(parsed, text, request.input_type)
+            document = parse() if _is_short(text) else await asyncio.to_thread(parse)
+            runs.append(await self._prepared(document, in_thread=not _is_short(text)))
             ignored |= dict.fromkeys(document.ignored)
         if self._lexicon.is_stale:
             await asyncio.to_thread(self._lexicon.current)
         lexicons = (self._lexicon.current(), Lexicon(request.pronunciations))
         return _Plan(divide(request, runs), tuple(ignored), lexicons)
 
-    async def _prepared(self, document: Document, chars: int) -> Sequence[Run]:
+    async def _prepared(self, document: Document, *, in_thread: bool) -> Sequence[Run]:
         found = prepared(document)
-        if chars <= PART_CHARS // 2:
-            return list(found)
-        return [run async for run in self._in_thread(found)]
+        return [run async for run in self._in_thread(found)] if in_thread else list(found)
 
     async def _in_thread(self, runs: Iterator[Run]) -> AsyncGenerator[Run]:
         """Yield `runs`, each made in a thread, one part of one text at a time."""
@@ -199,3 +198,8 @@ class Synthesizer:
             if run is None:
                 return
             yield run
+
+
+def _is_short(text: str) -> bool:
+    """True if the text is parsed and normalised in some milliseconds, so that no thread pays."""
+    return len(text) <= PART_CHARS // 2
