@@ -35,7 +35,7 @@ def products(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
     if request.param == "compiled" and not native.available():
         pytest.skip("needs a C compiler")
     if request.param == "torch":
-        monkeypatch.setattr(native.build, "library", lambda: None)
+        monkeypatch.setattr(native.build, "compiled", lambda: None)
     for kept in (works, wide):
         kept.cache_clear()
     yield
@@ -270,7 +270,7 @@ def test_torch_without_kernels_for_bytes_runs_plain(
     def absent(*_: object) -> None:
         raise RuntimeError("Didn't find engine for operation quantized::linear_prepack NoQEngine")
 
-    monkeypatch.setattr(native.build, "library", lambda: None)
+    monkeypatch.setattr(native.build, "compiled", lambda: None)
     monkeypatch.setattr(torch.ops.quantized, "linear_prepack", absent)
     assert choose_form("int8", CPU, torch.float32) is WeightFormat.PLAIN
     assert "weights 'int8' are not available on cpu" in caplog.text
