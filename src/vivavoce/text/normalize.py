@@ -42,7 +42,7 @@ _REPLACED = {
 }
 # Other forms of ordinary letters: ligatures, full-width, half-width kana, mathematical alphabets.
 _COMPATIBILITY = re.compile("[ﬀ-ﬆ０-９Ａ-Ｚａ-ｚｦ-ﾟ\U0001d400-\U0001d7ff]+")
-_UNCOMMON = re.compile(r"([^\n -~])\1*+")
+_UNCOMMON = re.compile(r"[^\n -~]")
 _SURROGATES = re.compile("[\ud800-\udbff][\udc00-\udfff]|[\ud800-\udfff]")
 # A letter with its marks, or the parts of a Hangul syllable: what NFC may make into one.
 _COMPOSED = re.compile(
@@ -86,6 +86,7 @@ _PREFIX = re.compile(rf"(?:>(?=[ >]|$) ?|[-*+•‣⁃·–—] (?:\[[ xX]\] )?|
 _DIVIDED = re.compile(
     r"(?<![^\W\d_])(?!(?:well|self|non|ex|co|all|half|mid|anti|semi)-)[^\W\d_]{2,}-$", re.IGNORECASE
 )
+_MARKS = frozenset(f">-=*+•‣⁃·–—_`~#:|[ {_PICTURE}")  # what a line begins with that is not plain
 _HEADING = re.compile(r"#{1,6} ")
 _NUMBERED = re.compile(r" ?(\d{1,3})[.)] ")
 _CLOSED = re.compile(r"[.!?…:;,。！？；：，、।—][\"'”’»)\]」』）》]*$")
@@ -210,7 +211,8 @@ def _spoken_character(character: str) -> str:
 def _clean(text: Tracked) -> Tracked:
     """Return `text` without invisible characters. Emoji become `_PICTURE`."""
     text = text.sub(_SURROGATES, lambda half: _paired(half[0])).replace("\r\n", "\n")
-    text = text.sub(_UNCOMMON, lambda run: _spoken_character(run[1]) * len(run[0]))
+    if _UNCOMMON.search(text.text):
+        text = text.map(_spoken_character)
     text = text.sub(_COMPATIBILITY, lambda match: unicodedata.normalize("NFKC", match[0]))
     if unicodedata.is_normalized("NFC", text.text):
         return text
@@ -271,6 +273,11 @@ def _paragraphs(text: Tracked) -> Iterator[Tracked]:
     units = [Tracked.joined(" ", unit.lines) for units in paragraphs for unit in units]
     lines = iter(_inline(Tracked.joined("\n", units)).split("\n"))
     for units_ in paragraphs:
+        if len(units_) == 1 and not units_[0].closed:
+            paragraph = next(lines).strip()
+            if _SPEAKABLE.search(paragraph.text):
+                yield paragraph
+            continue
         sentences = [
             _stopped(line) if unit.closed or unit is not units_[-1] else line
             for unit, line in zip(
@@ -287,17 +294,18 @@ def _paragraphs(text: Tracked) -> Iterator[Tracked]:
 def _blocks(text: Tracked) -> Iterator[list[Tracked]]:
     """Yield blocks of lines with single spaces. A leading space marks an indented line."""
     block: list[Tracked] = []
-    for raw in [*text.split("\n"), Tracked.of("")]:
-        if not raw.text:
+    end = -1
+    for raw in [*text.text.split("\n"), ""]:
+        start, end = end + 1, end + 1 + len(raw)
+        if not raw:
             if block:
                 yield block
                 block = []
             continue
-        indented = raw.text[:1].isspace()
-        line = raw.strip().sub(_SPACES, " ")
+        line = text[start:end].strip().sub(_SPACES, " ")
         written = line.text
-        kept = Tracked.join((line.before(" "), line)) if indented else line
-        if written[:1].isalnum():  # no mark begins so, and most lines do
+        kept = Tracked.join((line.before(" "), line)) if raw[0].isspace() else line
+        if written and written[0] not in _MARKS:
             block.append(kept)
             continue
         drawn = _FENCE.fullmatch(written) or (
@@ -315,7 +323,7 @@ def _blocks(text: Tracked) -> Iterator[list[Tracked]]:
 
 def _units(block: Sequence[Tracked]) -> list[_Unit]:
     texts = [line.text for line in block]
-    if len(block) == 1 and texts[0][0].isalnum() and "|" not in texts[0]:
+    if len(block) == 1 and texts[0][0] not in _MARKS and "|" not in texts[0]:
         return [_Unit([block[0]])]
     table = any("|" in text and _TABLE_RULE.fullmatch(text.strip()) for text in texts)
     numbers = {int(match[1]) for match in map(_NUMBERED.match, texts) if match}

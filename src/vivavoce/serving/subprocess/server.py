@@ -5,6 +5,7 @@
   keep Python from running any other thread.
 """
 
+import gc
 import logging
 import os
 import pickle
@@ -153,6 +154,7 @@ def _load(control: Channel, lanes: Sequence[Channel]) -> ModelServer | None:
     server = ModelServer(model)
     for channel in lanes[: model.lanes]:
         threading.Thread(target=_answer_until_gone, args=(channel, server), daemon=True).start()
+    gc.freeze()  # the model stays until the end, so no collection need walk it
     control.send(Loaded(model.info, model.max_batch, model.lanes))
     return server
 
