@@ -23,6 +23,9 @@ InputType = Literal["auto", "text", "ssml"]  # "auto": SSML if it begins with <s
 Reads = Literal["words", "text"]  # a model's input: all in words, or as authors write
 Gender = Literal["female", "male", "neutral"]
 Priority = Literal["interactive", "batch"]
+Timestamps = Literal["word", "phone", "char"]
+# Where times come from: the model's own durations, an aligner that listens, or spelling and sound.
+Timing = Literal["model", "aligned", "estimated"]
 Need = Literal["instruct", "reference"]  # a required input of some models
 Task = Literal["custom_voice", "voice_design", "base"]  # the training task of a Qwen3-TTS model
 
@@ -60,6 +63,7 @@ class Capabilities:
     live_text: bool = False  # speaks an incomplete text (`Segment.live`)
     clones: bool = False  # speaks with the voice of a `Reference`
     phonemes: bool = False  # says IPA (`Segment.phonemes`)
+    timed: bool = False  # tells when it says what (`AudioChunk.phones`)
     needs: Need | None = None  # a request without it is refused, and `auto` skips the model
 
 
@@ -170,6 +174,7 @@ class SpeechRequest:
     sampling: SamplingOptions = SamplingOptions()
     reference: Reference | None = None  # the voice to speak with, instead of a speaker
     pronunciations: tuple[Pronunciation, ...] = ()  # above the server's lexicon
+    timestamps: Timestamps | None = None  # which times the client wants
     inputs: tuple[SpeechInput, ...] = ()  # a dialogue, instead of `text`
     format: AudioFormat = "wav"
     sample_rate_hz: int | None = None  # None: the model's own
@@ -200,10 +205,48 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
+class Phone:
+    """One sound of a segment. Times count from the first sample that the model gives out."""
+
+    ipa: str  # "" if only the word's time is known
+    start_s: float
+    end_s: float
+    start: int  # the span of its word in `Segment.text`
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
 class AudioChunk:
-    """Samples of one segment, in order, at the engine's sample rate."""
+    """Samples of one segment, in order, at the engine's sample rate.
+
+    `phones` are new ones, in order. Those of a word come at once, and not after its samples.
+    """
 
     samples: Samples
+    phones: tuple[Phone, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TimedPhone:
+    """One sound of a word. Times count from the start of the answer's audio."""
+
+    ipa: str
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class TimedWord:
+    """One spoken word, its time in the answer's audio and its span in the author's text."""
+
+    word: str  # as the author wrote it
+    spoken: str
+    start: int  # in code points, of input number `input`
+    end: int
+    start_s: float
+    end_s: float
+    phones: tuple[TimedPhone, ...] = ()  # none if they are unknown
+    input: int = 0
 
 
 @dataclass(frozen=True, slots=True)
