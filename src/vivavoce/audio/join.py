@@ -56,6 +56,7 @@ class SegmentEdge:
         )
         self._started = False
         self._given = 0
+        self.dropped = 0  # samples in front of the first one given out
         self.leading = (
             0  # samples of near-silence kept in front; settled when the first samples come out
         )
@@ -68,7 +69,7 @@ class SegmentEdge:
         self._held = np.concatenate((self._held, samples))
         if not self._started:
             if first == end:
-                self._held = self._held[-self._margin :] if self._margin else _EMPTY
+                self._drop(max(len(self._held) - self._margin, 0))
                 return _EMPTY
             self._start(held_before + first)
             held_before = len(self._held) - len(samples)
@@ -90,8 +91,12 @@ class SegmentEdge:
 
     def _start(self, first_audible: int) -> None:
         self.leading = min(first_audible, self._margin)
-        self._held = self._held[first_audible - self.leading :]
+        self._drop(first_audible - self.leading)
         self._started = True
+
+    def _drop(self, count: int) -> None:
+        self._held = self._held[count:]
+        self.dropped += count
 
     def _end(self) -> int:
         """Return the index in `_held` where the segment ends if no more samples come.
@@ -121,6 +126,9 @@ class Joiner:
     A pause is measured from the last audible sample of one segment to the first of the next. The
     near-silence that the segments keep counts towards it. The pause is longer than requested only
     where they keep more (`margin_s` on each side).
+
+    `origin` is the place of a segment's first sample in the output, trimmed or not. It is known
+    with the first output of the segment.
     """
 
     def __init__(self, rate_hz: int, *, fade_s: float = 0.005, margin_s: float = 0.03) -> None:
@@ -130,14 +138,20 @@ class Joiner:
         self._edge = self._new_edge()
         self._pause = 0  # samples still owed before the current segment's first
         self._waiting = False  # whether that first has yet to come
+        self._given = 0  # samples so far
+        self._ended = False  # the segment that `origin` belongs to
+        self.origin: int | None = None
 
     def write(self, samples: Samples) -> Samples:
         """Take the segment's next samples. Return those that are ready, after the pause."""
+        if self._ended:
+            self._ended, self.origin = False, None
         return self._after_pause(self._edge.write(samples))
 
     def end_segment(self, pause_s: float) -> Samples:
         """End the current segment. `pause_s` separates it from the next one, if there is one."""
         rest = self._after_pause(self._edge.finish())
+        self._ended = True
         owed = round(pause_s * self._rate_hz) - self._edge.trailing
         self._pause = (
             max(owed, self._pause) if self._waiting else owed
@@ -151,11 +165,17 @@ class Joiner:
         return self._after_pause(self._edge.finish())
 
     def _after_pause(self, samples: Samples) -> Samples:
-        if not self._waiting or not len(samples):
+        """Return `samples`, after the pause that is still owed."""
+        if not len(samples):
             return samples
-        self._waiting = False
-        pause = self._pause - self._edge.leading
-        return np.concatenate((silence(pause / self._rate_hz, self._rate_hz), samples))
+        pause = _EMPTY
+        if self._waiting:
+            self._waiting = False
+            pause = silence((self._pause - self._edge.leading) / self._rate_hz, self._rate_hz)
+        if self.origin is None:
+            self.origin = self._given + len(pause) - self._edge.dropped
+        self._given += len(pause) + len(samples)
+        return np.concatenate((pause, samples)) if len(pause) else samples
 
     def _new_edge(self) -> SegmentEdge:
         return SegmentEdge(self._rate_hz, fade_s=self._fade_s, margin_s=self._margin_s)

@@ -8,9 +8,10 @@
 """
 
 import math
+import re
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final, Literal, get_args
@@ -20,13 +21,23 @@ from numpy.typing import NDArray
 
 from vivavoce.errors import OutOfMemory, SettingsError
 from vivavoce.serving.base import Model
-from vivavoce.types import Capabilities, EngineInfo, Samples, Segment, StopReason, Voice
+from vivavoce.types import (
+    AudioChunk,
+    Capabilities,
+    EngineInfo,
+    Phone,
+    Samples,
+    Segment,
+    StopReason,
+    Voice,
+)
 
 RATE_HZ = 24_000
 CHAR_S = 0.06
 CHUNK_S = 0.08
 PITCHES = 64
 MAX_LIVE_CHARS = 1_000
+_WORD = re.compile(r"\S+")
 LANGUAGES = ("en", "zh", "de", "it", "pt", "es", "ja", "ko", "fr", "ru")
 
 SLOW_STEP_S = 0.25  # three times the length of a default chunk
@@ -87,7 +98,7 @@ class ToneModel(Model[ToneStream]):
             sample_rate_hz=RATE_HZ,
             languages=LANGUAGES,
             voices=tuple(Voice(name, name.capitalize(), LANGUAGES) for name in names),
-            capabilities=Capabilities(seed=True, deterministic=True, live_text=True),
+            capabilities=Capabilities(seed=True, deterministic=True, live_text=True, timed=True),
             max_live_chars=MAX_LIVE_CHARS,
             description="Beeps instead of speech, for tests and load measurements.",
         )
@@ -108,7 +119,7 @@ class ToneModel(Model[ToneStream]):
 
     def step(
         self, streams: Sequence[ToneStream], ahead_s: Sequence[float] = ()
-    ) -> Sequence[Samples | StopReason]:
+    ) -> Sequence[Samples | AudioChunk | StopReason]:
         time.sleep(self._step_s)
         too_many = self._fits is not None and len(streams) > self._fits
         if too_many or any(map(_runs_out_of_memory, streams)):
@@ -116,7 +127,7 @@ class ToneModel(Model[ToneStream]):
             raise OutOfMemory(f"the tone model was told to find no memory for {count} streams")
         return [self._next(stream) for stream in streams]
 
-    def _next(self, stream: ToneStream) -> Samples | StopReason:
+    def _next(self, stream: ToneStream) -> Samples | AudioChunk | StopReason:
         start = stream.step * self._chunk
         fault = stream.fault if stream.fault and stream.step >= stream.fault.at_step else None
         stream.step += 1
@@ -125,7 +136,19 @@ class ToneModel(Model[ToneStream]):
             return failed
         if start >= end:
             return StopReason.COMPLETE
-        return tones(stream.segment, start, end, self._char_s)
+        samples = tones(stream.segment, start, end, self._char_s)
+        return AudioChunk(samples, tuple(self._phones(stream, start, end)))
+
+    def _phones(self, stream: ToneStream, start: int, end: int) -> Iterator[Phone]:
+        """Yield a phone for each word that begins between samples `start` and `end`."""
+        text, per_char = stream.segment.text, int(self._char_s * RATE_HZ)
+        first, last = -(-start // per_char), -(-end // per_char)
+        for word in _WORD.finditer(text, max(first - 1, 0)):
+            if word.start() >= last:
+                break
+            if word.start() >= first:
+                times = (word.start() * per_char / RATE_HZ, word.end() * per_char / RATE_HZ)
+                yield Phone("", *times, *word.span())
 
     def _known(self, stream: ToneStream) -> int:
         """Return the number of samples of the text so far."""

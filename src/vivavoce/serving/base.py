@@ -16,6 +16,7 @@ from vivavoce.serving.events import EngineEvents, Load
 from vivavoce.types import (
     AudioChunk,
     EngineInfo,
+    Phone,
     PreparedVoice,
     Reference,
     Samples,
@@ -53,11 +54,12 @@ class Model(Protocol[S]):
 
     def step(
         self, streams: Sequence[S], ahead_s: Sequence[float]
-    ) -> Sequence[Samples | StopReason]:
+    ) -> Sequence[Samples | AudioChunk | StopReason]:
         """Advance every stream once. Return the next samples of each, or why it ended.
 
-        Samples are empty while nothing is audible yet. `ahead_s` holds the seconds of audio that
-        each listener has buffered: 0 before the first, negative after an underrun.
+        A chunk has the times of phones too (`Capabilities.timed`). Samples are empty while nothing
+        is audible yet. `ahead_s` holds the seconds of audio that each listener has buffered: 0
+        before the first, negative after an underrun.
 
         Raise `OutOfMemory` without a `retry_after_s` if no audio is lost and the streams can be
         stepped again, fewer at a time.
@@ -145,6 +147,11 @@ class ChunkStream(Protocol):
     def waited_s(self) -> float | None:
         """Seconds from `speak` until the model started, or None before that or if unknown."""
         return None
+
+    @property
+    def phones(self) -> Sequence[Phone]:
+        """The phones so far, those of the audio that was given out at least."""
+        return ()
 
     def __aiter__(self) -> Self: ...
 

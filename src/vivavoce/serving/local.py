@@ -3,6 +3,7 @@
 import asyncio
 import math
 from collections import deque
+from collections.abc import Sequence
 from typing import Self
 
 import numpy as np
@@ -17,6 +18,7 @@ from vivavoce.serving.voice_cache import VoiceCache
 from vivavoce.types import (
     AudioChunk,
     EngineInfo,
+    Phone,
     PreparedVoice,
     Reference,
     Samples,
@@ -213,6 +215,10 @@ class LocalStream(ChunkStream):
     def waited_s(self) -> float | None:
         opened_s = self.queued.opened_s
         return None if opened_s is None else opened_s - self.queued.submitted_s
+
+    @property
+    def phones(self) -> Sequence[Phone]:
+        return self.queued.phones
 
     def __aiter__(self) -> Self:
         return self

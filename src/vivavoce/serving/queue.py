@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from vivavoce.errors import Overloaded
-from vivavoce.types import EngineInfo, QueueHints, Segment
+from vivavoce.types import EngineInfo, Phone, QueueHints, Segment
 
 BATCH_PATIENCE_S = 10.0
 PACE_HALF_LIFE_S = 10.0  # of steps
@@ -44,6 +44,7 @@ class QueuedSegment:
     complete: bool = True  # all of the text is known
     last_given: bool = True  # the model knows that the text is complete
     opened_s: float | None = None  # when a lane took it from the queue
+    phones: list[Phone] = field(default_factory=list)  # their times, as far as the model told them
     deferred: bool = False  # it was put back because there was no memory to open it
 
     @property

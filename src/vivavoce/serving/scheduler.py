@@ -35,7 +35,7 @@ from vivavoce.serving.model_errors import (
 )
 from vivavoce.serving.queue import BatchLimit, Limits, QueuedSegment, RequestQueue
 from vivavoce.text.split import weighted_length
-from vivavoce.types import Samples, Segment, StopReason
+from vivavoce.types import AudioChunk, Samples, Segment, StopReason
 
 log = logging.getLogger(__name__)
 
@@ -338,10 +338,11 @@ class Scheduler:
         # 2) Step the model. An error ends the streams of the step.
         no_memory: OutOfMemory | None = None
         try:
-            results = list(self._model.step([entry.stream for entry in stepped], buffered_s))
-            if len(results) != len(stepped):
+            chunks = self._model.step([entry.stream for entry in stepped], buffered_s)
+            results = [_samples(*pair) for pair in zip(stepped, chunks, strict=False)]
+            if len(chunks) != len(stepped):
                 raise EngineFault(
-                    f"a step over {len(stepped)} streams returned {len(results)} results"
+                    f"a step over {len(stepped)} streams returned {len(chunks)} results"
                 )
         except OutOfMemory as error:
             clear_tracebacks(error)
@@ -398,3 +399,11 @@ class Scheduler:
                     queued.count(event.size, self._rate_hz, time.monotonic())
         if audible:
             self._deliver(audible)
+
+
+def _samples(entry: _Running, result: Samples | AudioChunk | StopReason) -> Samples | StopReason:
+    """Return the samples of a chunk, whose phones are known from now on."""
+    if not isinstance(result, AudioChunk):
+        return result
+    entry.queued.phones += result.phones
+    return result.samples

@@ -54,6 +54,10 @@ class OpenPart:
     template: Segment
     segments: Iterator[SpokenSegment]
 
+    @property
+    def is_timed(self) -> bool:
+        return self.route.info.capabilities.timed
+
 
 class OpenParts:
     """The parts of a request, of which `current` is the latest that is open.

@@ -8,7 +8,7 @@ Wraps any `Engine`, local or remote. Knows neither the request nor the client.
 
 import logging
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Self
 
@@ -18,7 +18,7 @@ from vivavoce.audio.validate import AudioValidator
 from vivavoce.errors import EngineFault, VivavoceError
 from vivavoce.serving.base import ChunkStream, Engine
 from vivavoce.text.split import weighted_length
-from vivavoce.types import AudioChunk, Samples, Segment, StopReason
+from vivavoce.types import AudioChunk, Phone, Samples, Segment, StopReason
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +72,7 @@ class RetryingStream(ChunkStream):
         self._text = segment.text  # with what was fed
         self._follows = follows
         self._emitted = 0  # samples given out so far
+        self._chosen: _Attempt | None = None  # the one that counts in the end
         self._to_skip = 0  # samples of the current attempt that an earlier one has given out
         self._attempts = [self._submit(segment)]
         self._chunks = self._generate()
@@ -84,6 +85,10 @@ class RetryingStream(ChunkStream):
     def waited_s(self) -> float | None:
         """Seconds until the model began, or None while it waits or if that is unknown."""
         return self._attempts[0].stream.waited_s
+
+    @property
+    def phones(self) -> Sequence[Phone]:
+        return (self._chosen or self._attempts[-1]).stream.phones
 
     def __aiter__(self) -> Self:
         return self
@@ -139,7 +144,7 @@ class RetryingStream(ChunkStream):
             retrying = self._retry(attempt)
         # 2. Give out what was held back of the better attempt.
         self._follows = None
-        best = self._best()
+        best = self._chosen = self._best()
         if best.held:
             whole, best.held = np.concatenate(best.held), []
             yield AudioChunk(whole)

@@ -23,6 +23,7 @@ from vivavoce.synthesis.filters import Filters
 from vivavoce.synthesis.parts import OpenPart, OpenParts
 from vivavoce.synthesis.playback import PlaybackTracker
 from vivavoce.synthesis.retry import RetryingStream
+from vivavoce.synthesis.times import SegmentWords, WordClock
 from vivavoce.text.document import Style
 from vivavoce.text.language.names import language_name
 from vivavoce.text.pipeline import SpokenSegment
@@ -33,6 +34,8 @@ from vivavoce.types import (
     SpeechReport,
     SpeechRequest,
     StopReason,
+    TimedWord,
+    Timing,
     VoiceSegment,
 )
 
@@ -51,6 +54,7 @@ class _Queued:
     text: SpokenSegment
     part: OpenPart
     stream: RetryingStream | None = None
+    words: SegmentWords | None = None  # if the client wants their times
 
 
 class Speech:
@@ -82,6 +86,10 @@ class Speech:
         self.retries = 0  # segments that were spoken twice
         self.unspoken: list[str] = []  # parts of the text that cannot be said
         self.voice_segments: list[VoiceSegment] = []  # so far
+        self._clock: WordClock | None = None
+        if request.timestamps is not None:
+            texts = [part.text for part in request.inputs] or [request.text]
+            self._clock = WordClock(texts, self.sample_rate_hz)
         self.on_report: list[Callable[[SpeechReport], None]] = []
         self._request = request
         self._parts = parts
@@ -100,6 +108,16 @@ class Speech:
         said = (self.model, self.voice, self.language, self._parts.said, request.instruct)
         drawn = (request.speed, request.pitch, request.seed, request.sampling)
         return crc32(repr((*said, *drawn)).encode("utf-8", "replace")) >> 1
+
+    @property
+    def words(self) -> Sequence[TimedWord]:
+        """The words of the audio so far, if the client asked for times. Takes no copy."""
+        return () if self._clock is None else self._clock.words
+
+    @property
+    def timing(self) -> Timing:
+        """The worst of the ways in which the words so far got their times."""
+        return "model" if self._clock is None else self._clock.timing
 
     @property
     def finish_reason(self) -> FinishReason:
@@ -160,7 +178,8 @@ class Speech:
         previous = next((stream for stream in before if stream is not None), None)
         stream = RetryingStream(part.route.engine, segment, follows=previous)
         self._first = self._first or stream
-        return _Queued(text, part, stream)
+        words = SegmentWords(text, part.part.input, part.route.info.sample_rate_hz)
+        return _Queued(text, part, stream, words if self._clock is not None else None)
 
     async def samples(self, *, whole_segments: bool = False) -> AsyncGenerator[Samples]:
         """Yield the audio at `sample_rate_hz` as it is made, in slices of a limited length.
@@ -172,6 +191,7 @@ class Speech:
         """
         filters: Filters | None = None
         key: tuple[OpenPart, float, float] | None = None
+        joined = 0  # samples of the part that were filtered
         try:
             whole = whole_segments or not self.streamed
             async with aclosing(self._chunks(whole=whole)) as chunks:
@@ -180,20 +200,26 @@ class Speech:
                     if key != (queued.part, style.speed, style.pitch):
                         # The filters of a stretch end with it.
                         if filters is not None:
-                            yield self._emitted(filters.finish())
+                            yield self._emitted(self._timed(filters.finish(), last=True))
                             self._playback.on_consumed()
                         if key is None or key[0] is not queued.part:
                             self._change_voice(queued.part)
+                            joined = 0
                         filters = self._filters(queued.part, style)
                         key = (queued.part, style.speed, style.pitch)
+                        if self._clock is not None:
+                            self._clock.begin(filters, joined, self.spoken_samples)
                     assert filters is not None
                     self.segment = queued.text
+                    if self._clock is not None and queued.words is not None:
+                        self._clock.add(queued.words)
+                    joined += len(audio)
                     for slice_ in _slices(audio, self._slice_samples(queued.part, filters)):
-                        yield self._emitted(filters.write(slice_, style.volume_db))
+                        yield self._emitted(self._timed(filters.write(slice_, style.volume_db)))
                         self._playback.on_consumed()
                         await asyncio.sleep(0)  # other requests run between two slices
             if filters is not None:
-                yield self._emitted(filters.finish())
+                yield self._emitted(self._timed(filters.finish(), last=True))
                 self._playback.on_consumed()
             self._finish = self.finish_reason
         except BaseException as error:
@@ -231,10 +257,14 @@ class Speech:
                 joiner.end_segment(pause_s)
             try:
                 # 3. Give out the segment.
-                while stream is not None and (chunk := await self._next(stream, whole)) is not None:
+                while (chunk := await self._next(queued, whole)) is not None:
                     audible = True
-                    yield queued, joiner.write(chunk.samples)
-                yield queued, joiner.end_segment(text.pause_s)
+                    joined = joiner.write(chunk.samples)
+                    self._place(queued, chunk, joiner)
+                    yield queued, joined
+                joined = joiner.end_segment(text.pause_s)
+                self._place(queued, None, joiner)
+                yield queued, joined
                 pause_s = text.pause_s
             except BadRequest as error:
                 # 4. Go on without a segment that the model cannot read.
@@ -260,10 +290,28 @@ class Speech:
         if pause_s:
             yield queued, silence(pause_s, queued.part.route.info.sample_rate_hz)
 
-    async def _next(self, stream: RetryingStream, whole: bool) -> AudioChunk | None:
-        stream.whole = whole
+    async def _next(self, queued: _Queued, whole: bool) -> AudioChunk | None:
+        stream = queued.stream
+        if stream is None:
+            return None
+        stream.whole = whole or (queued.words is not None and not queued.part.is_timed)
         async with self._deadline.limit():
             return await anext(stream, None)
+
+    def _place(self, queued: _Queued, chunk: AudioChunk | None, joiner: Joiner) -> None:
+        """Keep what is known of a segment's times, after `chunk`, or after its end."""
+        words, stream = queued.words, queued.stream
+        if self._clock is None or words is None or stream is None:
+            return
+        words.origin, words.complete = joiner.origin, chunk is None
+        if queued.part.is_timed:
+            words.phones = stream.phones
+        elif chunk is not None:
+            self._clock.estimated(chunk.samples, words)
+
+    def _timed(self, samples: Samples, *, last: bool = False) -> Samples:
+        """Return `samples`, or hold them back until the times of their words are known."""
+        return samples if self._clock is None else self._clock.release(samples, last=last)
 
     def _count(self, stream: RetryingStream | None) -> None:
         """Record how a segment has ended."""
@@ -284,6 +332,7 @@ class Speech:
             self.sample_rate_hz,
             speed=request.speed * style.speed,
             pitch=request.pitch * style.pitch,
+            timed=self._clock is not None,
         )
 
     def _change_voice(self, part: OpenPart) -> None:

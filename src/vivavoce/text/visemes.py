@@ -18,6 +18,10 @@ Viseme = Literal[
 VISEMES: tuple[Viseme, ...] = get_args(Viseme)
 VOWELS: frozenset[Viseme] = frozenset(("aa", "E", "ih", "oh", "ou"))
 
+# Relative durations; a consonant is 1.
+VOWEL: Final = 1.6
+PAUSES: Final = {"none": 0.0, "short": 2.0, "long": 4.0}
+
 _LETTERS: Final = (
     "a aa;b PP;c kk;d DD;e E;f FF;g kk;h;i ih;j CH;k kk;l nn;m PP;n nn;o oh;p PP;q kk;r RR;s SS;"
     "t DD;u ou;v FF;w ou;x kk SS;y ih;z SS;sh CH;ch CH;zh CH;ce SS E;ci SS ih;cy SS ih;ph FF;"
@@ -63,7 +67,7 @@ def words(text: str, language: str) -> list[Word]:
     found = list(_WORD.finditer(text))
     ends = [*(match.start() for match in found), len(text)][1:]
     read = [
-        Word(match[0], spelled(match[0], language), _pause(text[match.end() : end]))
+        Word(match[0], spelled(match[0], language), pause(text[match.end() : end]))
         for match, end in zip(found, ends, strict=True)
     ]
     return [word for word in read if word.visemes]
@@ -86,7 +90,13 @@ def spelled(word: str, language: str) -> tuple[Viseme, ...]:
     return tuple(shapes)
 
 
-def _pause(between: str) -> Literal["none", "short", "long"]:
+def weight(viseme: Viseme) -> float:
+    """Return the relative duration of a viseme."""
+    return VOWEL if viseme in VOWELS else 1.0
+
+
+def pause(between: str) -> Literal["none", "short", "long"]:
+    """Return the pause that the punctuation between two words asks for."""
     if _LONG_PAUSE.search(between):
         return "long"
     return "short" if _SHORT_PAUSE.search(between) else "none"

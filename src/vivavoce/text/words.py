@@ -5,6 +5,7 @@ In Japanese a word begins with each run of kanji or katakana and takes the hirag
 """
 
 import re
+from collections.abc import Iterator
 
 from vivavoce.text.tracked import Tracked, Word
 
@@ -18,10 +19,15 @@ _JAPANESE_WORDS = re.compile(rf"(?:{_HAN}++|{_KATAKANA}++){_HIRAGANA}*+|{_HIRAGA
 _ENDS = ".,;:!?…\"'”’»)]}。、！？"
 
 
+def word_spans(text: str, language: str) -> Iterator[tuple[int, int]]:
+    """Yield the span of each word of a spoken `text`, without the punctuation around it."""
+    for match in (_JAPANESE_WORDS if language == "ja" else _WORDS).finditer(text):
+        yield match.start(), match.start() + len(match[0].rstrip(_ENDS))
+
+
 def words(text: Tracked, language: str) -> tuple[Word, ...]:
-    """Return the words of `text` in order, without the punctuation around them."""
-    found = []
-    for match in (_JAPANESE_WORDS if language == "ja" else _WORDS).finditer(text.text):
-        spoken = match[0].rstrip(_ENDS)
-        found.append(Word(spoken, *text.span(match.start(), match.start() + len(spoken))))
-    return tuple(found)
+    """Return the words of `text` in order."""
+    return tuple(
+        Word(text.text[start:end], *text.span(start, end))
+        for start, end in word_spans(text.text, language)
+    )

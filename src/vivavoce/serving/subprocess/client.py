@@ -33,7 +33,7 @@ from vivavoce.serving.subprocess.server import (
     Method,
     ProcessConfig,
 )
-from vivavoce.types import PreparedVoice, Reference, Samples, Segment, StopReason
+from vivavoce.types import AudioChunk, PreparedVoice, Reference, Samples, Segment, StopReason
 
 log = logging.getLogger(__name__)
 
@@ -190,12 +190,12 @@ class ProcessModel(Model[_ProcessStream]):
 
     def step(
         self, streams: Sequence[_ProcessStream], ahead_s: Sequence[float]
-    ) -> Sequence[Samples | StopReason]:
+    ) -> Sequence[Samples | AudioChunk | StopReason]:
         keys = [stream.key for stream in streams]
         results, starving = self._client.call("step", keys, list(ahead_s))
         for stream, starves in zip(streams, starving, strict=True):
             stream.starves = starves
-        made: Sequence[Samples | StopReason] = results
+        made: Sequence[Samples | AudioChunk | StopReason] = results
         return made
 
     def close(self, stream: _ProcessStream) -> None:

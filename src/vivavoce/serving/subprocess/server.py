@@ -21,7 +21,15 @@ from typing import Any, Literal
 from vivavoce.observability import logs
 from vivavoce.serving.base import AnyModel
 from vivavoce.serving.model_errors import SerializedError, to_engine_error
-from vivavoce.types import EngineInfo, PreparedVoice, Reference, Samples, Segment, StopReason
+from vivavoce.types import (
+    AudioChunk,
+    EngineInfo,
+    PreparedVoice,
+    Reference,
+    Samples,
+    Segment,
+    StopReason,
+)
 
 MAX_LANES = 4  # the most steps at once of any model
 Method = Literal["open", "feed", "step", "close", "prepare"]
@@ -105,7 +113,7 @@ class ModelServer:
 
     def step(
         self, keys: Sequence[int], ahead_s: Sequence[float]
-    ) -> tuple[Sequence[Samples | StopReason], Sequence[bool]]:
+    ) -> tuple[Sequence[Samples | AudioChunk | StopReason], Sequence[bool]]:
         """Step the streams. Return their results, and for each whether it starves now."""
         streams = [self._streams[key] for key in keys]
         results = list(self._model.step(streams, ahead_s))

@@ -4,17 +4,13 @@ Models report no times. The audible part of a segment is divided among its words
 """
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Literal
 
 import numpy as np
 
 from vivavoce.audio.join import SILENCE_LEVEL
-from vivavoce.text.visemes import VOWELS, Viseme, Word, words
+from vivavoce.text.visemes import PAUSES, Word, weight, words
 from vivavoce.types import Samples
-
-# Relative durations; a consonant is 1.
-VOWEL: Final = 1.6
-PAUSES: Final = {"none": 0.0, "short": 2.0, "long": 4.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +49,11 @@ def _events(word: Word, at: float, scale: float) -> list[Event]:
     events = [Event("WORD", round(at), word.text)]
     for viseme in word.visemes:
         events.append(Event("VISEME", round(at), viseme))
-        at += _weight(viseme) * scale
+        at += weight(viseme) * scale
     if word.pause != "none":
         events.append(Event("VISEME", round(at), "sil"))
     return events
 
 
-def _weight(viseme: Viseme) -> float:
-    return VOWEL if viseme in VOWELS else 1.0
-
-
 def _length(word: Word) -> float:
-    return sum(map(_weight, word.visemes)) + PAUSES[word.pause]
+    return sum(map(weight, word.visemes)) + PAUSES[word.pause]
