@@ -137,8 +137,8 @@ def reference_voice(info: EngineInfo, reference: Reference) -> ReferenceVoice:
 
 def remote_info(info: EngineInfo, name: str) -> EngineInfo:
     """Return the description of a remote model under its name here."""
-    # Live text and phonemes cannot be sent to a remote model.
-    capabilities = replace(info.capabilities, live_text=False, phonemes=False)
+    # Live text and phonemes cannot be sent to a remote model, and its times do not come back.
+    capabilities = replace(info.capabilities, live_text=False, phonemes=False, timed=False)
     return replace(_with_valid_names(info), name=name, capabilities=capabilities, max_live_chars=0)
 
 
