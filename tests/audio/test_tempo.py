@@ -11,8 +11,8 @@ from .signals import chunkings, cut, joined, sine, speech_like
 SPEEDS = [0.25, 0.4, 0.5, 0.8, 0.99, 1.1, 1.5, 2.0, 3.0, 4.0]
 
 
-def respoken(samples, rate_hz, speed, sizes=(480,)):
-    tempo = Tempo(rate_hz, speed)
+def respoken(samples, rate_hz, speed, sizes=(480,), *, timed=False):
+    tempo = Tempo(rate_hz, speed, timed=timed)
     pieces = [tempo.write(piece) for piece in cut(samples, sizes)]
     return joined([*pieces, tempo.finish()])
 
@@ -81,3 +81,28 @@ def test_a_stream_given_up_midway_can_be_closed_twice():
     tempo.write(speech_like(0.5, 24000))
     tempo.close()
     tempo.close()
+
+
+@pytest.mark.parametrize("speed", SPEEDS)
+@pytest.mark.parametrize("rate_hz", [8000, 24000, 44100])
+def test_the_samples_of_a_timed_tempo_are_the_same(speed, rate_hz):
+    # But the last ones, which are mixed with the digital silence after the end.
+    samples = speech_like(3.0, rate_hz)
+    same = round(len(samples) / speed) - rate_hz // 10
+    plain, timed = respoken(samples, rate_hz, speed), respoken(samples, rate_hz, speed, timed=True)
+    assert len(plain) == len(timed)
+    assert np.array_equal(plain[:same], timed[:same])
+
+
+@pytest.mark.parametrize("speed", [0.25, 0.5, 0.99, 1.1, 4.0])
+def test_a_long_stream_keeps_the_positions_of_its_last_ten_seconds(speed):
+    rate_hz, seconds = 8000, 200 * max(speed, 0.5)
+    tempo = Tempo(rate_hz, speed, timed=True)
+    samples = np.resize(speech_like(2.0, rate_hz), round(seconds * rate_hz))
+    length = sum(len(tempo.write(piece)) for piece in cut(samples, [800])) + len(tempo.finish())
+    places = np.arange(0, len(samples), 1000)
+    positions = np.array([tempo.position(place) for place in places])
+    kept = places / speed > length - 10 * rate_hz
+    assert np.all(np.abs(positions - places / speed)[kept] < 0.12 * rate_hz)
+    assert np.all(np.diff(positions) >= 0)
+    assert positions[0] > rate_hz  # forgotten

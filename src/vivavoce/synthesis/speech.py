@@ -215,7 +215,8 @@ class Speech:
                         self._clock.add(queued.words)
                     joined += len(audio)
                     for slice_ in _slices(audio, self._slice_samples(queued.part, filters)):
-                        yield self._emitted(self._timed(filters.write(slice_, style.volume_db)))
+                        ready = filters.write(slice_, style.volume_db)
+                        yield self._emitted(self._timed(ready, len(slice_)))
                         self._playback.on_consumed()
                         await asyncio.sleep(0)  # other requests run between two slices
             if filters is not None:
@@ -309,9 +310,11 @@ class Speech:
         elif chunk is not None:
             self._clock.estimated(chunk.samples, words)
 
-    def _timed(self, samples: Samples, *, last: bool = False) -> Samples:
+    def _timed(self, samples: Samples, taken: int = 0, *, last: bool = False) -> Samples:
         """Return `samples`, or hold them back until the times of their words are known."""
-        return samples if self._clock is None else self._clock.release(samples, last=last)
+        if self._clock is None:
+            return samples
+        return self._clock.release(samples, taken, last=last)
 
     def _count(self, stream: RetryingStream | None) -> None:
         """Record how a segment has ended."""

@@ -109,12 +109,14 @@ class WordClock:
     _filters: Filters | None = None
     _stretch_in: int = 0  # where the stretch begins in the joined audio
     _stretch_out: int = 0  # and in the answer
+    _taken: int = 0  # samples that went into the filters
     _due: deque[tuple[_Placed, SegmentWords]] = field(default_factory=deque)
     _held: list[Samples] = field(default_factory=list)
 
     def begin(self, filters: Filters, joined: int, given: int) -> None:
         """Begin a stretch at sample `joined` of its part and sample `given` of the answer."""
         self._filters, self._stretch_in, self._stretch_out = filters, joined, given
+        self._taken = 0
 
     def add(self, segment: SegmentWords) -> None:
         """Take the new phones of a segment of this stretch."""
@@ -126,12 +128,16 @@ class WordClock:
         self.timing = "estimated"
         segment.phones = estimate(samples, segment.rate_hz, segment.text)
 
-    def release(self, samples: Samples, *, last: bool = False) -> Samples:
-        """Take filtered audio, and return what may be given out. `last` ends the stretch."""
+    def release(self, samples: Samples, taken: int, *, last: bool = False) -> Samples:
+        """Return what may be given out of filtered audio. `last` ends the stretch.
+
+        `samples` are what the filters gave when they took `taken` of the joined samples.
+        """
+        self._taken += taken
         self._held.append(samples)
         while self._due and self._settle(*self._due[0]):
             self._due.popleft()
-        if not last and self._due and self._begun(*self._due[0]):
+        if not last and self._due and self._begins() < self._taken:
             return samples[:0]
         held, self._held = self._held, []
         return held[0] if len(held) == 1 else np.concatenate(held)
@@ -159,15 +165,19 @@ class WordClock:
         )  # fmt: skip
         return True
 
-    def _begun(self, placed: _Placed, segment: SegmentWords) -> bool:
-        return self._position(placed.start_s, segment) is not None
+    def _begins(self) -> float:
+        """Return the sample of the filters' input at which the next word begins."""
+        placed, segment = self._due[0]
+        return self._input(placed.start_s, segment)
+
+    def _input(self, time_s: float, segment: SegmentWords) -> float:
+        assert segment.origin is not None
+        return max(segment.origin + time_s * segment.rate_hz - self._stretch_in, 0.0)
 
     def _position(self, time_s: float, segment: SegmentWords) -> float | None:
         """Return the time in the answer of a time in a segment's own samples, None if unknown."""
         assert self._filters is not None
-        assert segment.origin is not None
-        joined = segment.origin + time_s * segment.rate_hz
-        out = self._filters.position(max(joined - self._stretch_in, 0.0))
+        out = self._filters.position(self._input(time_s, segment))
         return None if out is None else (self._stretch_out + out) / self.rate_hz
 
 
