@@ -14,6 +14,7 @@ from vivavoce.api.schemas.texts import (
     MAX_INPUTS,
     DialogueInput,
     PronunciationFields,
+    QueryRule,
     TextFields,
     rule_of,
 )
@@ -139,8 +140,8 @@ class SynthesizeQuery(SynthesizeFields):
     """The query of `GET /v1/tts/synthesize`."""
 
     text: str = text_field("The text to speak: plain, Markdown or SSML, at least one word.")
-    pronunciations: Annotated[list[str], Field(max_length=MAX_REQUEST_RULES)] | None = optional(
-        "Rules of pronunciation, each as `word=alias` or, in IPA, `word=/sounds/`."
+    pronunciations: Annotated[list[QueryRule], Field(max_length=MAX_REQUEST_RULES)] | None = (
+        optional("Rules of pronunciation, each as `word=alias` or, in IPA, `word=/sounds/`.")
     )
 
     def to_request(self) -> SpeechRequest:
@@ -155,8 +156,19 @@ class SynthesizeBody(SynthesizeFields, PronunciationFields, ReferenceFields):
     model_config = ConfigDict(
         json_schema_extra={
             "anyOf": [
-                {"required": ["text"], "properties": {"text": {"type": "string"}}},
-                {"required": ["inputs"], "properties": {"inputs": {"type": "array"}}},
+                {
+                    "required": ["text"],
+                    "properties": {"text": {"type": "string"}, "inputs": {"type": "null"}},
+                },
+                {
+                    "required": ["inputs"],
+                    "properties": {
+                        "inputs": {"type": "array"},
+                        "text": {"type": "null"},
+                        "speaker": {"enum": ["", None]},
+                        "ref_audio": {"type": "null"},
+                    },
+                },
             ]
         }
     )
@@ -187,7 +199,8 @@ class SynthesizeBody(SynthesizeFields, PronunciationFields, ReferenceFields):
                     field="speaker",
                 )
             return self.request_for(self.text, self.rules())
-        others = {"text": self.text, "speaker": self.speaker, "ref_audio": self.ref_audio}
+        speaker = self.speaker or None
+        others = {"text": self.text, "speaker": speaker, "ref_audio": self.ref_audio}
         for name, value in others.items():
             if value is not None:
                 raise BadRequest(
