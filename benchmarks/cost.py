@@ -6,7 +6,7 @@ apart.
 
 from collections.abc import Sequence
 
-from benchmarks.load import LoadRun, Question, Tell, ask, listeners
+from benchmarks.load import Load, LoadRun, Question, Tell, ask, listeners
 from benchmarks.process import Server, Usage
 from benchmarks.report import Measure, Target
 from vivavoce.errors import EngineFault
@@ -30,11 +30,7 @@ async def cost(
         run = await listeners(
             server.address,
             [Question(text, "tone", format=audio_format)],
-            clients=CLIENTS,
-            duration_s=duration_s / len(formats),
-            at_most=1_000_000,
-            start_buffer_s=0.0,
-            impatient=True,
+            Load(CLIENTS, duration_s / len(formats), 1_000_000, 0.0, impatient=True),
             tell=lambda share, done=index: tell((done + share) / len(formats)),
         )
         measures += _measures(audio_format, run, whole.audio_s, before, server.usages())

@@ -132,26 +132,30 @@ async def _listen(response: Response, asked_s: float, ahead_s: float) -> Answer:
     return Answer("200", asked_s, first_byte_s, first_audible_s, now(), tuple(arrivals))
 
 
+@dataclass(frozen=True, slots=True)
+class Load:
+    """So many clients for `duration_s` or `at_most` questions.
+
+    An impatient client asks again without listening.
+    """
+
+    clients: int
+    duration_s: float
+    at_most: int
+    start_buffer_s: float
+    impatient: bool = False
+    seed: int = 0
+
+
 async def listeners(
-    address: Address,
-    questions: Sequence[Question],
-    *,
-    clients: int,
-    duration_s: float,
-    at_most: int,
-    start_buffer_s: float,
-    impatient: bool = False,
-    seed: int = 0,
-    tell: Tell,
+    address: Address, questions: Sequence[Question], load: Load, tell: Tell
 ) -> LoadRun:
-    """Run `clients` listeners for `duration_s` or `at_most` questions.
+    """Run the listeners of `load`, which begin at random moments of the first second.
 
     Every answer is read to its end.
-
-    They begin at random moments of the first second. An impatient one asks again without listening.
     """
-    draw = random.Random(seed)
-    turns = itertools.islice(itertools.cycle(questions), at_most)
+    draw, duration_s = random.Random(load.seed), load.duration_s
+    turns = itertools.islice(itertools.cycle(questions), load.at_most)
     started_s = now()
 
     async def listener(delay_s: float) -> list[Answer]:
@@ -160,11 +164,11 @@ async def listeners(
         while now() - started_s < duration_s and (question := next(turns, None)):
             heard.append(answer := await ask(address, question))
             tell(min(1.0, (now() - started_s) / duration_s))
-            await _pause(answer, start_buffer_s, impatient)
+            await _pause(answer, load.start_buffer_s, load.impatient)
         return heard
 
     async with lag_meter() as lags_s:
-        delays_s = [draw.random() * min(1.0, duration_s) for _ in range(clients)]
+        delays_s = [draw.random() * min(1.0, duration_s) for _ in range(load.clients)]
         answers = itertools.chain.from_iterable(await asyncio.gather(*map(listener, delays_s)))
     return _run(answers, started_s, lags_s)
 

@@ -21,13 +21,13 @@ import torch
 from scripts.make_checkpoint import make_checkpoint
 from torch import Tensor, nn
 
-from vivavoce.models.qwen3_tts.checkpoint.config import DecoderConfig, read_config
+from vivavoce.models.qwen3_tts.checkpoint.config import StackConfig, read_config
 from vivavoce.models.qwen3_tts.network.sampler import Sampling
 from vivavoce.models.qwen3_tts.network.talker import Talker
 from vivavoce.models.qwen3_tts.prompt.prefix_cache import Prefix
 from vivavoce.models.qwen3_tts.runtime.batch import Batch
 
-RELEASED = DecoderConfig(
+RELEASED = StackConfig(
     1024, 3072, layers=28, heads=16, kv_heads=8, head_dim=128, rope_theta=1e6, norm_eps=1e-6
 )
 # positions of the prompt, and how many of them are before its text

@@ -3,12 +3,12 @@
 import tomllib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 from benchmarks.cost import TEXT_CHARS, cost
-from benchmarks.load import LoadRun, Question, Tell, ask, listeners, strangers
+from benchmarks.load import Load, LoadRun, Question, Tell, ask, listeners, strangers
 from benchmarks.overhead import overhead, side_by_side
 from benchmarks.process import Server, running, started
 from benchmarks.report import Measure, Result, Target, load_measures, usage_measures
@@ -51,6 +51,11 @@ class Plan:
     memory_gib: float
     seed: int
     url: str | None
+
+    def load(self, clients: int, *, impatient: bool = False) -> Load:
+        return Load(
+            clients, self.duration_s, self.at_most, self.start_buffer_s, impatient, self.seed
+        )
 
 
 Run = Callable[[Server, Plan, Tell], Awaitable[list[Measure]]]
@@ -106,23 +111,13 @@ def _questions(texts: Sequence[str], model: str, speaker: str | None = None) -> 
 async def _tone_latency(server: Server, plan: Plan, tell: Tell) -> list[Measure]:
     questions = _questions(GREETINGS, "tone")
     targets = {"time to first byte, p95": Target(30.0)}
-    call = partial(
-        listeners,
-        server.address,
-        questions,
-        clients=8,
-        start_buffer_s=plan.start_buffer_s,
-        seed=plan.seed,
-    )
+    load = plan.load(8)
     before = server.usage()
-    run = await call(
-        duration_s=plan.duration_s, at_most=plan.at_most, tell=lambda share: tell(share * 0.8)
-    )
+    run = await listeners(server.address, questions, load, lambda share: tell(share * 0.8))
     measures = load_measures(run, start_buffer_s=plan.start_buffer_s, targets=targets)
     measures += usage_measures(before, server.usage(), run.wall_s)
-    hasty = await call(
-        duration_s=plan.duration_s / 4, at_most=plan.at_most, impatient=True, tell=lambda _: None
-    )
+    load = replace(load, duration_s=plan.duration_s / 4, impatient=True)
+    hasty = await listeners(server.address, questions, load, lambda _: None)
     done = [answer for answer in hasty.answers if answer.good]
     return [
         *measures,
@@ -137,16 +132,7 @@ async def _tone_latency(server: Server, plan: Plan, tell: Tell) -> list[Measure]
 
 async def _tone_64(server: Server, plan: Plan, tell: Tell) -> list[Measure]:
     before = server.usage()
-    run = await listeners(
-        server.address,
-        _questions(paragraphs(), "tone"),
-        clients=64,
-        duration_s=plan.duration_s,
-        at_most=plan.at_most,
-        start_buffer_s=plan.start_buffer_s,
-        seed=plan.seed,
-        tell=tell,
-    )
+    run = await listeners(server.address, _questions(paragraphs(), "tone"), plan.load(64), tell)
     targets = {"underruns": Target(0.0), "failed requests": Target(0.0)}
     measures = load_measures(run, start_buffer_s=plan.start_buffer_s, targets=targets)
     return measures + usage_measures(before, server.usage(), run.wall_s)
@@ -162,13 +148,8 @@ async def _hibari(server: Server, plan: Plan, tell: Tell) -> list[Measure]:
     run = await listeners(
         server.address,
         _questions(TWENTY_WORDS, "hibari"),
-        clients=1,
-        duration_s=plan.duration_s,
-        at_most=plan.at_most,
-        start_buffer_s=plan.start_buffer_s,
-        impatient=True,
-        seed=plan.seed,
-        tell=lambda share: tell(share / 2),
+        plan.load(1, impatient=True),
+        lambda share: tell(share / 2),
     )
     targets = {"time to first audio, p50": Target(150.0)}
     measures = load_measures(run, start_buffer_s=plan.start_buffer_s, targets=targets)
@@ -188,13 +169,8 @@ async def _kokoro(server: Server, plan: Plan, tell: Tell) -> list[Measure]:
     run = await listeners(
         server.address,
         _questions(TWENTY_WORDS, "kokoro"),
-        clients=1,
-        duration_s=plan.duration_s,
-        at_most=plan.at_most,
-        start_buffer_s=plan.start_buffer_s,
-        impatient=True,
-        seed=plan.seed,
-        tell=lambda share: tell(share / 3),
+        plan.load(1, impatient=True),
+        lambda share: tell(share / 3),
     )
     measures = load_measures(run, start_buffer_s=plan.start_buffer_s)
     measures += usage_measures(before, server.usage(), run.wall_s)

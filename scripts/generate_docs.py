@@ -4,7 +4,7 @@
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, get_args
 
@@ -103,26 +103,54 @@ def _default(name: str, field: FieldInfo) -> str:
 
 
 def command_line() -> str:
-    """Return the page about commands, with a section for each."""
-    sections = "\n".join(_command(command, "vivavoce") for command in [typer.main.get_command(app)])
+    """Return the page about the commands that are no groups, with a section for each."""
+    root = typer.main.get_command(app)
+    alone = [child for child in _children(root) if not _is_group(child)]
     return f"""{NOTE}
 
 # Command line
+
+`vivavoce models`, `keys` and `lexicon` are on [a page of their own](cli-groups.md).
 
 Exit codes: `0` done, `1` the work failed, `2` the command line or the settings are wrong, `3` the
 address to listen on cannot be had, `4` the models to serve are missing, `5` no room for temporary
 files, `130` interrupted with Ctrl-C. Errors are one line on stderr; results go to stdout.
 
-{sections}"""
+{_section(root, "vivavoce")}
+{_sections(alone, "vivavoce")}"""
+
+
+def command_groups() -> str:
+    """Return the page about the groups of commands."""
+    groups = filter(_is_group, _children(typer.main.get_command(app)))
+    return f"""{NOTE}
+
+# Commands for models, keys and the lexicon
+
+The other commands are on [the page about the command line](cli.md).
+
+{_sections(groups, "vivavoce")}"""
+
+
+def _is_group(child: tuple[str, Any]) -> bool:
+    return len(list(_children(child[1]))) > 1
 
 
 # Any: Typer keeps the classes of the commands that it builds private.
-def _command(command: Any, name: str) -> str:
-    """Return the section of a command and of its subcommands."""
+def _sections(children: Iterable[tuple[str, Any]], name: str) -> str:
+    """Return the sections of commands and of their subcommands."""
+    parts = []
+    for key, child in children:
+        full = f"{name} {key}"
+        parts += [_section(child, full), _sections(_children(child), full)]
+    return "\n".join(filter(None, parts))
+
+
+def _section(command: Any, name: str) -> str:
+    """Return the section of one command."""
     parts = [f"## `{name}`", "", _help(command.help or ""), ""]
     if options := [row for parameter in command.params if (row := _parameter(parameter))]:
         parts += ["| | | Default |", "| --- | --- | --- |", *options, ""]
-    parts += [_command(child, f"{name} {key}") for key, child in _children(command)]
     return "\n".join(parts)
 
 
@@ -153,7 +181,11 @@ def _parameter(parameter: Any) -> str | None:
     return f"| {names} | {getattr(parameter, 'help', '') or ''} | {default} |"
 
 
-PAGES = {"configuration.md": configuration, "cli.md": command_line}
+PAGES = {
+    "configuration.md": configuration,
+    "cli.md": command_line,
+    "cli-groups.md": command_groups,
+}
 
 
 def main(arguments: list[str]) -> int:

@@ -6,9 +6,8 @@ import sys
 
 import pytest
 
-_CAPABILITIES = (
-    "-dac_override,-dac_read_search"  # root's leave to read and write whatever the mode says
-)
+# Root's leave to read and write whatever the mode says.
+_CAPABILITIES = "-dac_override,-dac_read_search"
 
 
 def bound_by_permissions() -> list[str]:

@@ -20,7 +20,7 @@ from tests.conftest import LONG_TEXT, serving, tone_pool
 from vivavoce.api.app import create_app
 from vivavoce.api.middleware.connections import SPARE_CONNECTIONS, Bounds, bounded_http, is_reset
 from vivavoce.api.middleware.listener import SILENT_S
-from vivavoce.cli.server import Server
+from vivavoce.cli.server import GracefulServer
 from vivavoce.network.certificate import self_signed
 from vivavoce.settings import Settings
 
@@ -45,7 +45,10 @@ def bounded(
     # The start loads the readers of languages beside the first requests, in memory of its own.
     app.state.server.synthesizer.router.warm_up()
     with serving(
-        app, make=lambda config: Server(config, app.state.server.lifecycle), http=http, **tls or {}
+        app,
+        make=lambda config: GracefulServer(config, app.state.server.lifecycle),
+        http=http,
+        **tls or {},
     ) as url:
         address = httpx.URL(url)
         yield address.host, address.port or 0

@@ -54,3 +54,17 @@ async def test_format_is_described_with_the_empty_one(client: httpx.AsyncClient)
         {"type": "string", "enum": ["wav", "pcm", "mp3", "opus", "aac", "flac", ""]},
         {"type": "null"},
     ]
+
+
+async def test_rules_and_dialogues_are_described_as_they_are_taken(
+    client: httpx.AsyncClient,
+) -> None:
+    parts = [{"text": "Hello."}]
+    taken = await client.post("/v1/tts/synthesize", json={"inputs": parts, "speaker": ""})
+    assert taken.is_success  # like no speaker
+    components = (await client.get("/openapi.json")).json()["components"]["schemas"]
+    dialogue = components["SynthesizeBody"]["anyOf"][1]["properties"]
+    assert dialogue["speaker"] == {"enum": ["", None]}
+    assert components["PronunciationRule"]["properties"]["word"]["minLength"] == 1
+    needed = [choice["required"] for choice in components["PronunciationRule"]["anyOf"]]
+    assert needed == [["alias"], ["ipa"]]

@@ -124,6 +124,7 @@ async def test_an_explanation_names_the_speakers(server: httpx.AsyncClient) -> N
         ({}, 422, "text"),
         ({"inputs": []}, 422, "inputs"),
         ({"inputs": INPUTS, "text": "x"}, 422, "text"),
+        ({"inputs": INPUTS, "text": ""}, 422, "text"),
         ({"inputs": INPUTS, "speaker": "sine"}, 422, "speaker"),
         ({"inputs": INPUTS * 67}, 422, "inputs"),
         ({"inputs": [{"text": "x", "colour": "red"}]}, 422, None),

@@ -1,0 +1,1 @@
+"""Answer HTTP requests for speech, in the formats of three APIs."""

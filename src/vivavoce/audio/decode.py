@@ -41,10 +41,12 @@ _OPTIONS: Final = {
     "codec_whitelist": ",".join(_CODECS),  # a cover picture is not decoded either
     "ignore_editlist": "1",  # an MP4's list of cuts may repeat a second of sound millions of times
 }
+_BOXES: Final = (  # that an MP4 may begin with
+    b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"moof", b"styp", b"sidx",
+)  # fmt: skip
 _SCALE: Final = {"u8": 2.0**7, "s16": 2.0**15, "s32": 2.0**31, "flt": 1.0, "dbl": 1.0}
-_SKIPPED_SHARE: Final = (
-    0.1  # of the packets; more that cannot be decoded is damage, less a tag or a cut
-)
+# Of the packets: more that cannot be decoded is damage, less a tag or a cut.
+_SKIPPED_SHARE: Final = 0.1
 _EMPTY: Samples = np.zeros(0, dtype=np.float32)
 
 
@@ -154,24 +156,10 @@ def _check_sample_tables(data: bytes) -> None:
 
     FFmpeg would allocate memory for all of them.
     """
-    if data[4:8] not in (
-        b"ftyp",
-        b"moov",
-        b"mdat",
-        b"free",
-        b"skip",
-        b"wide",
-        b"pnot",
-        b"moof",
-        b"styp",
-        b"sidx",
-    ):
+    if data[4:8] not in _BOXES:
         return
-    claimed = (
-        sum(_counts(data, b"stsz", 8))
-        + sum(_counts(data, b"trun", 4))
-        + sum(_counts(data, b"stz2", 8))
-    )
+    places = ((b"stsz", 8), (b"trun", 4), (b"stz2", 8))
+    claimed = sum(sum(_counts(data, box, offset)) for box, offset in places)
     if claimed > len(data):
         raise _refused(
             f"is an MP4 of {len(data):,} bytes that claims {claimed:,} samples: "

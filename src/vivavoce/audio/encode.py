@@ -241,9 +241,7 @@ class _AvEncoder:
     def close(self) -> None:
         self._container.close()
         self._sink.take()
-        self._stream = (
-            None  # the last reference: the codec's memory goes now, not at the next collection
-        )
+        self._stream = None  # the last reference: the codec's memory goes now, not later
 
     def _encode(self, frame: NDArray[np.int16] | None) -> None:
         assert self._stream is not None, "the encoder is closed"

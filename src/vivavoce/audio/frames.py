@@ -1,4 +1,4 @@
-"""The border between our arrays and FFmpeg's audio frames."""
+"""Convert our arrays to FFmpeg's audio frames, and back."""
 
 from fractions import Fraction
 

@@ -51,15 +51,13 @@ class SegmentEdge:
         self._hold = max(self._margin, round(hold_s * rate_hz))
         self._level = level
         self._held = _EMPTY  # everything not yet given out
-        self._audible_end = (
-            0  # index in _held just after the last audible sample; negative: already given out
-        )
+        # Index in _held just after the last audible sample; negative: already given out.
+        self._audible_end = 0
         self._started = False
         self._given = 0
         self.dropped = 0  # samples in front of the first one given out
-        self.leading = (
-            0  # samples of near-silence kept in front; settled when the first samples come out
-        )
+        # Samples of near-silence kept in front; settled when the first samples come out.
+        self.leading = 0
         self.trailing = 0  # samples of near-silence kept at the end; settled by finish()
 
     def write(self, samples: Samples) -> Samples:

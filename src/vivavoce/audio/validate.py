@@ -12,9 +12,8 @@ import numpy as np
 from vivavoce.audio.join import SILENCE_LEVEL
 from vivavoce.types import Samples, StopReason
 
-BLOCK_S: Final = (
-    0.02  # what is judged in one go: shorter than a syllable, longer than the slowest glottal pulse
-)
+# What is judged in one go: shorter than a syllable, longer than the slowest glottal pulse.
+BLOCK_S: Final = 0.02
 # A codec that breaks down drives most samples against full scale, without a pause. Speech that is
 # clipped does so in the middle of vowels: the embedded voices, amplified to 20 dB beyond full
 # scale, have such runs of half a second.

@@ -11,7 +11,7 @@ from vivavoce.cli.options import option
 from vivavoce.errors import SettingsError
 
 if TYPE_CHECKING:
-    from vivavoce.models.qwen3_tts.tools.bench import Machine, Pace
+    from vivavoce.models.qwen3_tts.tools.bench import BatchSpeed, Machine
 
 bench = typer.Typer(
     name="bench", no_args_is_help=True, help="Measure the speed of a model on this machine."
@@ -92,7 +92,7 @@ def _sizes(batch: str) -> list[int]:
     return [int(part) for part in parts]
 
 
-def _print(title: str, machine: "Machine", memory: int, paces: "list[Pace]") -> None:
+def _print(title: str, machine: "Machine", memory: int, paces: "list[BatchSpeed]") -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -119,7 +119,9 @@ def _print(title: str, machine: "Machine", memory: int, paces: "list[Pace]") -> 
     )
 
 
-def _as_json(source: str, stored: str, machine: "Machine", memory: int, paces: "list[Pace]") -> str:
+def _as_json(
+    source: str, stored: str, machine: "Machine", memory: int, paces: "list[BatchSpeed]"
+) -> str:
     derived = ("frames_per_s", "real_time", "floor_share")
     rows = [asdict(pace) | {name: getattr(pace, name) for name in derived} for pace in paces]
     result = {"source": source, "weights": stored, "machine": asdict(machine)}

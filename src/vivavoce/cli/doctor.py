@@ -31,7 +31,7 @@ _INSTRUCT = "A calm voice."  # required by some models
 
 
 @dataclass(frozen=True, slots=True)
-class Machine:
+class System:
     """The machine and its software."""
 
     vivavoce: str
@@ -70,7 +70,7 @@ class Diagnosis:
     """All results of the command. `speaks` is true if at least one model does."""
 
     speaks: bool
-    machine: Machine
+    machine: System
     packages: tuple[Package, ...]
     models: tuple[ModelCheck, ...]
 
@@ -97,7 +97,7 @@ def doctor(as_json: Json = False, config: Config = None) -> None:
         raise typer.Exit(1)
 
 
-def _machine() -> Machine:
+def _machine() -> System:
     from vivavoce.models.hardware import available_cores, processor_name
 
     try:
@@ -106,7 +106,7 @@ def _machine() -> Machine:
         player = None
     python, system, cores = platform.python_version(), platform.platform(), available_cores()
     processor = processor_name()
-    return Machine(__version__, python, system, processor, cores, _memory_gib(), player)
+    return System(__version__, python, system, processor, cores, _memory_gib(), player)
 
 
 def _memory_gib() -> float | None:

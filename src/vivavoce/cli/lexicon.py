@@ -87,7 +87,7 @@ def remove(
       vivavoce lexicon remove Kubernetes --language en
     """
     count = _file(config).remove(word, language=_code(language), voice=voice)
-    typer.echo(f"removed {count} rule{'' if count == 1 else 's'} for {word}")
+    typer.echo(f"removed {_rules(count)} for {word}")
 
 
 @lexicon.command("test")
@@ -139,7 +139,7 @@ def import_rules(
         raise BadRequest(f"{str(path)!r} is not in UTF-8: convert it", field="file") from error
     rules = from_pls(text, case=case)
     _file(config).add(rules)
-    typer.echo(f"added {len(rules)} rules from {path}")
+    typer.echo(f"added {_rules(len(rules))} from {path}")
 
 
 @lexicon.command("export")
@@ -163,6 +163,10 @@ def export(
         typer.echo(text, nl=False)
     else:
         output.write_text(text, "utf-8")
+
+
+def _rules(count: int) -> str:
+    return f"{count} rule{'' if count == 1 else 's'}"
 
 
 def _file(config: "Config") -> "LexiconFile":

@@ -93,14 +93,14 @@ def run(
         access_log=False,
         **options,
     )
-    server = Server(config, lifecycle)
+    server = GracefulServer(config, lifecycle)
     server.run(sockets=[listener])
     if lifecycle.failure is not None:
         raise lifecycle.failure
     return server.started and not server.cut
 
 
-class Server(uvicorn.Server):
+class GracefulServer(uvicorn.Server):
     """A uvicorn server that accepts connections by a `Listener`, and ends with `lifecycle`.
 
     It listens until then, so that clients learn that it is stopping. The `http` of `config` is a

@@ -1,0 +1,1 @@
+"""Tell other devices where this server is, and let them trust it."""

@@ -1,0 +1,1 @@
+"""Report what the server does: metrics, log lines and traces."""

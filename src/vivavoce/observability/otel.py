@@ -19,7 +19,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from vivavoce import __version__
 from vivavoce.types import SpeechReport
 
-Scope: TypeAlias = Mapping[str, Any]  # an ASGI scope, whose values have various types
+AsgiScope: TypeAlias = Mapping[str, Any]  # an ASGI scope, whose values have various types
 
 
 class Tracing:
@@ -41,7 +41,7 @@ class Tracing:
         self._provider.shutdown()
 
     @contextmanager
-    def request(self, scope: Scope) -> Iterator[Span]:
+    def request(self, scope: AsgiScope) -> Iterator[Span]:
         """Yield a span for a request, as a child of the caller's span (`traceparent`)."""
         headers = {
             name.decode("latin-1"): text.decode("latin-1") for name, text in scope["headers"]
@@ -50,7 +50,7 @@ class Tracing:
         with self._tracer.start_as_current_span(scope["method"], parent, SpanKind.SERVER) as span:
             yield span
 
-    def ended(self, span: Span, scope: Scope, status: int | None, outcome: str) -> None:
+    def ended(self, span: Span, scope: AsgiScope, status: int | None, outcome: str) -> None:
         """Record the outcome of a request on its span."""
         route = getattr(scope.get("route"), "path", None)
         span.update_name(f"{scope['method']} {route}" if route else scope["method"])

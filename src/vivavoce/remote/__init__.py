@@ -1,0 +1,1 @@
+"""Speak through other machines: vivavoce servers, or a Ray cluster."""

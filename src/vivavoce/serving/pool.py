@@ -38,6 +38,8 @@ from vivavoce.types import EngineInfo
 
 log = logging.getLogger(__name__)
 
+_STOPPING = "the server is stopping; try again when it is back"
+
 
 class Pool:
     """The models by name, in order of preference. An `EngineFactory` is a source without preview.
@@ -122,10 +124,10 @@ class Pool:
         model = self._known(name)
         if model.info is None:
             await self._preview(model)
-        if model.info is None:
-            async with self.lease(name) as engine:
-                return engine.info
-        return model.info
+        if model.info is not None:
+            return model.info
+        async with self.lease(name) as engine:
+            return engine.info
 
     async def preview_all(self) -> None:
         """Describe every model that has a preview. `states` shows the problems."""
@@ -139,9 +141,9 @@ class Pool:
         """Return the descriptions of all models, or none if some must be loaded for that."""
         await self.preview_all()
         models = self._models.values()
-        known = [model.info for model in models if model.info is not None]
-        unknown = any(model.info is None and model.problem is None for model in models)
-        return [] if unknown else known
+        if any(model.info is None and model.problem is None for model in models):
+            return []
+        return [model.info for model in models if model.info is not None]
 
     @asynccontextmanager
     async def lease(self, name: str) -> AsyncGenerator[Engine]:
@@ -155,10 +157,10 @@ class Pool:
     async def acquire(self, name: str) -> Lease:
         """Return a lease of the engine `name`, which is loaded if it was not.
 
-        A model that could not be loaded is tried again at the next call: a missing package or file
-        may have come. Raise `UnknownModel`, `MissingDependency`, `EngineFault` if the model cannot
-        be loaded, `OutOfMemory` if it can never fit, `Overloaded` if too many wait for it or no
-        other model became idle in time, `NotReady` after `aclose`.
+        A model that could not be loaded is tried again at the next call. Raise `UnknownModel`,
+        `MissingDependency`, `EngineFault` if the model cannot be loaded, `OutOfMemory` if it can
+        never fit, `Overloaded` if too many wait for it or no other model became idle in time,
+        `NotReady` after `aclose`.
         """
         model = self._known(name)
         if model.engine is not None and not model.evicting:
@@ -178,8 +180,7 @@ class Pool:
         self._want(model)
         self._advance()
         try:
-            # One cancelled caller must not stop the load that others wait for.
-            return await waiter
+            return await waiter  # of its own: cancelling it does not stop others' load
         except asyncio.CancelledError:
             if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
                 waiter.result().release()
@@ -189,7 +190,7 @@ class Pool:
 
     def _known(self, name: str) -> PoolEntry:
         if self._closed:
-            raise _stopping()
+            raise NotReady(_STOPPING)
         if name not in self._models:
             choices = ", ".join(map(repr, self.names))
             raise UnknownModel(
@@ -231,9 +232,8 @@ class Pool:
             self._advance()
 
     def _stop_waiting(self, model: PoolEntry, waiter: asyncio.Future[Lease]) -> None:
-        if waiter not in model.waiters:
-            return
-        model.waiters.remove(waiter)
+        if waiter in model.waiters:
+            model.waiters.remove(waiter)
         if not model.waiters and model in self._queue:  # evict nothing for a load without callers
             self._leave_queue(model)
             self._advance()
@@ -287,10 +287,7 @@ class Pool:
         return self.memory_bytes + model.memory_bytes - self.max_memory_bytes
 
     def _advance(self) -> None:
-        """Begin the loads and unloads that can begin.
-
-        Called after every change of memory, leases or the queue.
-        """
+        """Begin what can begin, after a change of memory, leases or the queue."""
         while self._queue and self._missing(self._queue[0]) <= 0:
             model = self._queue[0]
             self._leave_queue(model)
@@ -393,7 +390,7 @@ class Pool:
         for model in self._models.values():
             if model in self._queue:
                 self._leave_queue(model)
-            model.fail_waiters(_stopping())
+            model.fail_waiters(NotReady(_STOPPING))
         if tasks := [m.task for m in self._models.values() if m.task is not None]:
             await asyncio.wait(tasks)
         for model in self._models.values():
@@ -401,7 +398,3 @@ class Pool:
             if engine is not None:
                 await try_close(engine)
                 model.phase = "unloaded"
-
-
-def _stopping() -> NotReady:
-    return NotReady("the server is stopping; try again when it is back")

@@ -16,10 +16,10 @@ from dataclasses import dataclass, replace
 from zlib import crc32
 
 from vivavoce.audio import Joiner, nearest_rate
+from vivavoce.audio.filters import Filters
 from vivavoce.audio.pcm import silence
 from vivavoce.errors import BadRequest, EngineFault, Unsupported, VivavoceError
 from vivavoce.synthesis.deadline import Deadline
-from vivavoce.synthesis.filters import Filters
 from vivavoce.synthesis.parts import OpenPart, OpenParts
 from vivavoce.synthesis.playback import PlaybackTracker
 from vivavoce.synthesis.retry import RetryingStream

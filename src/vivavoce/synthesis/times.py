@@ -13,8 +13,8 @@ from typing import Final
 
 import numpy as np
 
+from vivavoce.audio.filters import Filters
 from vivavoce.audio.join import loud_span
-from vivavoce.synthesis.filters import Filters
 from vivavoce.text.pipeline import SpokenSegment
 from vivavoce.text.tracked import Word
 from vivavoce.text.visemes import PAUSES, pause, spelled, weight

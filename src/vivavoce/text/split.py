@@ -17,9 +17,8 @@ from typing import Final
 PARAGRAPH_PAUSE_S: Final = 0.6
 SENTENCE_PAUSE_S: Final = 0.25
 CLAUSE_PAUSE_S: Final = 0.12
-WORD_PAUSE_S: Final = (
-    0.0  # inside a clause nothing is wanted: each piece already ends in a little silence
-)
+# Inside a clause nothing is wanted: each piece already ends in a little silence.
+WORD_PAUSE_S: Final = 0.0
 
 _WIDE = re.compile(
     "[\u1100-\u11ff\u2e80-\u9fff\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]"

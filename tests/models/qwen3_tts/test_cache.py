@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from tests.models.qwen3_tts.small import CPU
-from vivavoce.models.qwen3_tts.checkpoint.config import DecoderConfig
+from vivavoce.models.qwen3_tts.checkpoint.config import StackConfig
 from vivavoce.models.qwen3_tts.network.kv_cache import KvCache, PredictorStep, Prompt, Step
 
-SHAPE = DecoderConfig(
+SHAPE = StackConfig(
     16, 16, layers=2, heads=4, kv_heads=2, head_dim=4, rope_theta=1e6, norm_eps=1e-6
 )
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from tests.models.qwen3_tts.small import small
 from vivavoce.models.qwen3_tts import kernels
-from vivavoce.models.qwen3_tts.checkpoint.config import DecoderConfig, SamplingDefaults
+from vivavoce.models.qwen3_tts.checkpoint.config import SamplingDefaults, StackConfig
 from vivavoce.models.qwen3_tts.kernels import plain
 from vivavoce.models.qwen3_tts.network.kv_cache import KvCache, PredictorStep, Step
 from vivavoce.models.qwen3_tts.network.sampler import Sampler, Sampling
@@ -134,7 +134,7 @@ def filled_cache(
     max_len: int,
 ) -> KvCache:
     """Return a cache with a past of noise, and NaN beyond each row's length."""
-    config = DecoderConfig(8, 8, 2, *heads, head_dim, 1e4, 1e-6)
+    config = StackConfig(8, 8, 2, *heads, head_dim, 1e4, 1e-6)
     cache = KvCache(config, len(lengths) + 1, max_len, device=device, dtype=dtype)
     cache.data[:] = noise(device, dtype, *cache.data.shape, seed=9)
     for slot, length in enumerate(lengths):
@@ -145,7 +145,7 @@ def filled_cache(
 
 def attended(cache: KvCache, memory: Step | PredictorStep, heads: Tensor, norm: Tensor) -> Tensor:
     """Return plain torch's result in float32, on a copy of `cache`."""
-    config = DecoderConfig(
+    config = StackConfig(
         8, 8, 2, len(norm) - cache.data.shape[3], cache.data.shape[3], heads.shape[-1], 1e4, 1e-6
     )
     copy = KvCache(

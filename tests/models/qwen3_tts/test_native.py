@@ -13,7 +13,7 @@ from scripts.make_checkpoint import Shape, Stack, make_checkpoint
 from torch import Tensor, nn
 
 from tests.models.qwen3_tts.small import CPU, GREEDY, WISHES, spoken
-from vivavoce.models.qwen3_tts.checkpoint.config import DecoderConfig, SamplingDefaults
+from vivavoce.models.qwen3_tts.checkpoint.config import SamplingDefaults, StackConfig
 from vivavoce.models.qwen3_tts.checkpoint.folder import Checkpoint, load_checkpoint
 from vivavoce.models.qwen3_tts.kernels import native
 from vivavoce.models.qwen3_tts.kernels.native import build, draws
@@ -35,9 +35,9 @@ PREPACKED, INT8 = WeightFormat.PREPACKED, WeightFormat.INT8
 FORMS = [(PREPACKED, torch.float32), (PREPACKED, torch.bfloat16), (INT8, torch.float32)]
 
 
-def decoders(heads: int, kv_heads: int) -> tuple[Decoder, Decoder, DecoderConfig]:
+def decoders(heads: int, kv_heads: int) -> tuple[Decoder, Decoder, StackConfig]:
     """Return a plain decoder of noise, and the same in compiled float32."""
-    config = DecoderConfig(64, 96, 3, heads, kv_heads, 32, 1e4, 1e-6)
+    config = StackConfig(64, 96, 3, heads, kv_heads, 32, 1e4, 1e-6)
     made = []
     for form in (WeightFormat.PLAIN, PREPACKED):
         generator = torch.Generator().manual_seed(heads)
@@ -53,7 +53,7 @@ def decoders(heads: int, kv_heads: int) -> tuple[Decoder, Decoder, DecoderConfig
     return made[0], made[1], config
 
 
-def caches(config: DecoderConfig, lengths: list[int], max_len: int) -> tuple[KvCache, KvCache]:
+def caches(config: StackConfig, lengths: list[int], max_len: int) -> tuple[KvCache, KvCache]:
     """Return two equal caches with a past of noise."""
     data = torch.Generator().manual_seed(len(lengths))
     made = [KvCache(config, len(lengths), max_len, device=CPU, dtype=torch.float32) for _ in "12"]

@@ -13,7 +13,13 @@ from scripts.make_checkpoint import make_checkpoint
 from tests.models.qwen3_tts.small import CPU, SMALL
 from vivavoce.errors import BadRequest, UnknownVoice, Unsupported
 from vivavoce.models.qwen3_tts.checkpoint.folder import Checkpoint, load_checkpoint
-from vivavoce.models.qwen3_tts.prompt.layout import Clone, Layout, PromptRequest, Sound, lay_out
+from vivavoce.models.qwen3_tts.prompt.layout import (
+    Clone,
+    PromptLayout,
+    PromptRequest,
+    Sound,
+    lay_out,
+)
 
 THINK, NOTHINK, OPEN, CLOSE, PAD, BOS = 2154, 2155, 2156, 2157, 2148, 2149
 ENGLISH, CHINESE, SICHUAN, BEIJING = 2050, 2055, 2062, 2074
@@ -32,11 +38,11 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Checkpoint]:
     return {task: load(task) for task in ("custom_voice", "voice_design", "base")}
 
 
-def of(model: Checkpoint, request: PromptRequest) -> Layout:
+def of(model: Checkpoint, request: PromptRequest) -> PromptLayout:
     return lay_out(request, model.config, model.tokenizer)
 
 
-def sounds(layout: Layout) -> list[Sound]:
+def sounds(layout: PromptLayout) -> list[Sound]:
     """Return the sounds of all positions that have one."""
     return [sound for _, sound in layout.positions if sound != "silence"]
 

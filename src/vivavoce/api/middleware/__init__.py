@@ -1,0 +1,1 @@
+"""Wrap every endpoint in the layers that limit, check and log its requests."""

@@ -1,0 +1,1 @@
+"""Serve the endpoints, one module for each API."""

@@ -109,16 +109,8 @@ async def voices(synthesizer: SynthesizerDep, model: Name | None = None) -> Voic
 def _voice_card(
     info: EngineInfo, voice: Voice, name: str, alias_of: str | None = None
 ) -> VoiceCard:
-    return VoiceCard(
-        alias_of=alias_of,
-        id=voice.id,
-        name=name,
-        model=info.name,
-        languages=list(voice.languages),
-        gender=voice.gender,
-        listed=voice.listed,
-        description=voice.description,
-    )
+    own = asdict(voice) | {"name": name, "languages": list(voice.languages)}
+    return VoiceCard(**own, model=info.name, alias_of=alias_of)
 
 
 @router.get("/", include_in_schema=False)

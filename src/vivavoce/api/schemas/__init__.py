@@ -1,0 +1,1 @@
+"""Define the JSON of requests and answers."""

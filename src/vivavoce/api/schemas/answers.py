@@ -1,24 +1,19 @@
 """Describe the bodies of answers, for clients and for the OpenAPI description."""
 
+from dataclasses import asdict
 from datetime import datetime
-from typing import Any, Final, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
 
 from vivavoce.api.request_log import RequestRecord
 from vivavoce.api.schemas.values import optional
 from vivavoce.synthesis.synthesizer import ExplainedPart, Explanation
-from vivavoce.types import (
-    AudioFormat,
-    EngineInfo,
-    FinishReason,
-    SpeechRequest,
-    StopReason,
-    Task,
-)
+from vivavoce.types import AudioFormat, EngineInfo, FinishReason, SpeechRequest, StopReason, Task
 
 # For FastAPI's `responses=`: its values are plain dictionaries, hence `Any`.
 Answers: TypeAlias = dict[int | str, dict[str, Any]]
+Rounded: TypeAlias = Annotated[float, AfterValidator(lambda seconds: round(seconds, 4))]
 EVENTS_TYPE: Final = "text/event-stream"
 
 
@@ -139,10 +134,7 @@ class ExplainedSegment(BaseModel):
             language=segment.language or language,
             speaker=part.speaker,
             pause_s=segment.pause_s,
-            words=[
-                ExplainedWord(spoken=word.spoken, start=word.start, end=word.end)
-                for word in segment.words
-            ],
+            words=[ExplainedWord(**asdict(word)) for word in segment.words],
             phonemes=list(segment.phonemes),
             model=part.model,
             input=part.input,
@@ -157,7 +149,6 @@ class Explained(BaseModel):
     speaker: str
     segments: list[ExplainedSegment]
     unspoken: list[str] = Field(description="Parts of the text that cannot be said.")
-
     ignored: list[str] = Field(description="Markup that means nothing here; its text is read.")
 
     @classmethod
@@ -181,8 +172,8 @@ class VoiceStretch(BaseModel):
     """A stretch of the audio in one voice."""
 
     speaker: str
-    start_s: float
-    end_s: float
+    start_s: Rounded
+    end_s: Rounded
     input: int = Field(description="Index of the dialogue's input, 0 for a single text.")
 
 
@@ -203,10 +194,10 @@ class RequestState(BaseModel):
     language: str | None = None
     format: AudioFormat
     started: datetime = Field(description="The time of its arrival, in UTC.")
-    queue_s: float | None = optional("Seconds until the model started it.")
-    first_audio_s: float | None = optional("Seconds until its first audio.")
-    audio_s: float | None = optional("Seconds of audio.")
-    seconds: float | None = optional("Seconds from its arrival to its end.")
+    queue_s: Rounded | None = optional("Seconds until the model started it.")
+    first_audio_s: Rounded | None = optional("Seconds until its first audio.")
+    audio_s: Rounded | None = optional("Seconds of audio.")
+    seconds: Rounded | None = optional("Seconds from its arrival to its end.")
     voice_segments: list[VoiceStretch] | None = optional("The voices of its audio, in order.")
 
     @classmethod
@@ -214,31 +205,21 @@ class RequestState(BaseModel):
         """Return the state of `record`."""
         names = ("model", "voice", "language", "format", "started")
         facts = {name: getattr(record, name) for name in names}
-        state = cls(id=record.request_id, **facts)
-        if (report := record.report) is not None:
-            state.finish_reason = report.finish_reason
-            state.ending = None if report.ending is StopReason.COMPLETE else report.ending.value
-            state.error = report.error
-            state.retries = report.retries
-            state.queue_s = _rounded(report.waited_s)
-            if report.first_s is not None:
-                state.first_audio_s = _rounded(report.first_s - report.started_s)
-            state.audio_s = _rounded(report.audio_s)
-            state.seconds = _rounded(report.ended_s - report.started_s)
-            state.voice_segments = [
-                VoiceStretch(
-                    speaker=stretch.speaker,
-                    start_s=round(stretch.start_s, 4),
-                    end_s=round(stretch.end_s, 4),
-                    input=stretch.input,
-                )
-                for stretch in report.voice_segments
-            ]
-        return state
-
-
-def _rounded(seconds: float | None) -> float | None:
-    return None if seconds is None else round(seconds, 4)
+        if (report := record.report) is None:
+            return cls(id=record.request_id, **facts)
+        return cls(
+            id=record.request_id,
+            **facts,
+            finish_reason=report.finish_reason,
+            ending=None if report.ending is StopReason.COMPLETE else report.ending.value,
+            error=report.error,
+            retries=report.retries,
+            queue_s=report.waited_s,
+            first_audio_s=None if report.first_s is None else report.first_s - report.started_s,
+            audio_s=report.audio_s,
+            seconds=report.ended_s - report.started_s,
+            voice_segments=[VoiceStretch(**asdict(one)) for one in report.voice_segments],
+        )
 
 
 class NativeErrorDetail(BaseModel):

@@ -14,6 +14,7 @@ from vivavoce.api.schemas.texts import (
     MAX_INPUTS,
     DialogueInput,
     PronunciationFields,
+    QueryRule,
     TextFields,
     rule_of,
 )
@@ -39,7 +40,14 @@ from vivavoce.api.schemas.values import (
 from vivavoce.errors import BadRequest
 from vivavoce.text.language.names import parse_language
 from vivavoce.text.lexicon import MAX_REQUEST_RULES, checked
-from vivavoce.types import Priority, Pronunciation, SamplingOptions, SpeechRequest, Task
+from vivavoce.types import (
+    AudioFormat,
+    Priority,
+    Pronunciation,
+    SamplingOptions,
+    SpeechRequest,
+    Task,
+)
 
 
 class SamplingFields(BaseModel):
@@ -91,7 +99,49 @@ class ReferenceFields(BaseModel):
     )
 
 
-class SynthesizeFields(TextFields, SamplingFields, SchedulingFields):
+class SpeechFields(TextFields, SamplingFields, SchedulingFields):
+    """The fields that have the same names in both APIs."""
+
+    language: Name | None = optional(
+        "English name or ISO 639 code; detected by default or with `auto`."
+    )
+    model: Name | None = optional("A name from `GET /v1/models`, which lists `auto` and aliases.")
+    sample_rate: SampleRate | None = optional("Samples per second; by default the model's own.")
+    speed: Speed | None = optional("1.0 is the voice's own pace. The pitch is kept.")
+    seed: Seed | None = optional("The same seed gives the same speech, if the model supports it.")
+
+    def with_defaults(
+        self,
+        text: str,
+        rules: tuple[Pronunciation, ...],
+        *,
+        task: Task | None,
+        speaker: str | None,
+        instruct: str | None,
+        audio_format: AudioFormat,
+    ) -> SpeechRequest:
+        """Return the request, with defaults. Raises `BadRequest` for an unknown language."""
+        return SpeechRequest(
+            text=text,
+            model=self.model or "auto",
+            task=task,
+            speaker=speaker or None,
+            language=parse_language(self.language) if self.language else None,
+            instruct=instruct or None,
+            input_type=self.input_type or "auto",
+            normalize=bool(self.normalize),
+            pronunciations=rules,
+            speed=1.0 if self.speed is None else self.speed,
+            seed=self.seed,
+            sampling=self.sampling(),
+            format=audio_format,
+            sample_rate_hz=self.sample_rate,
+            priority=self.priority or "interactive",
+            timeout_s=self.timeout_s,
+        )
+
+
+class SynthesizeFields(SpeechFields):
     """The fields of `/v1/tts/synthesize`, besides its text."""
 
     model_config = ConfigDict(extra="forbid")
@@ -99,39 +149,22 @@ class SynthesizeFields(TextFields, SamplingFields, SchedulingFields):
     speaker: Name | None = optional(
         "A name from `GET /v1/tts/speakers`; by default the model chooses."
     )
-    language: Name | None = optional(
-        "English name or ISO 639 code; detected by default or with `auto`."
-    )
     instruct: Instruct | None = optional(
         "The manner of speaking, for models that follow instructions."
     )
-    model: Name | None = optional("A name from `GET /v1/models`, or `auto`.")
     task: Task | None = optional("Use only a Qwen3-TTS model that was trained for this task.")
     format: FormatName = optional("Audio format in upper or lower case; by default `wav`.")
-    sample_rate: SampleRate | None = optional("Samples per second; by default the model's own.")
-    speed: Speed | None = optional("1.0 is the voice's own pace. The pitch is kept.")
-    seed: Seed | None = optional("The same seed gives the same speech, if the model supports it.")
     stream: Flag | None = optional("Send audio in chunks as it is made, instead of one exact file.")
 
     def request_for(self, text: str, rules: tuple[Pronunciation, ...]) -> SpeechRequest:
         """Return the request, with defaults. Raises `BadRequest` for an unknown language."""
-        return SpeechRequest(
-            text=text,
-            model=self.model or "auto",
+        return self.with_defaults(
+            text,
+            rules,
             task=self.task,
-            speaker=self.speaker or None,
-            language=parse_language(self.language) if self.language else None,
-            instruct=self.instruct or None,
-            input_type=self.input_type or "auto",
-            normalize=bool(self.normalize),
-            pronunciations=rules,
-            speed=1.0 if self.speed is None else self.speed,
-            seed=self.seed,
-            sampling=self.sampling(),
-            format=self.format or "wav",
-            sample_rate_hz=self.sample_rate,
-            priority=self.priority or "interactive",
-            timeout_s=self.timeout_s,
+            speaker=self.speaker,
+            instruct=self.instruct,
+            audio_format=self.format or "wav",
         )
 
 
@@ -139,8 +172,8 @@ class SynthesizeQuery(SynthesizeFields):
     """The query of `GET /v1/tts/synthesize`."""
 
     text: str = text_field("The text to speak: plain, Markdown or SSML, at least one word.")
-    pronunciations: Annotated[list[str], Field(max_length=MAX_REQUEST_RULES)] | None = optional(
-        "Rules of pronunciation, each as `word=alias` or, in IPA, `word=/sounds/`."
+    pronunciations: Annotated[list[QueryRule], Field(max_length=MAX_REQUEST_RULES)] | None = (
+        optional("Rules of pronunciation, each as `word=alias` or, in IPA, `word=/sounds/`.")
     )
 
     def to_request(self) -> SpeechRequest:
@@ -155,8 +188,19 @@ class SynthesizeBody(SynthesizeFields, PronunciationFields, ReferenceFields):
     model_config = ConfigDict(
         json_schema_extra={
             "anyOf": [
-                {"required": ["text"], "properties": {"text": {"type": "string"}}},
-                {"required": ["inputs"], "properties": {"inputs": {"type": "array"}}},
+                {
+                    "required": ["text"],
+                    "properties": {"text": {"type": "string"}, "inputs": {"type": "null"}},
+                },
+                {
+                    "required": ["inputs"],
+                    "properties": {
+                        "inputs": {"type": "array"},
+                        "text": {"type": "null"},
+                        "speaker": {"enum": ["", None]},
+                        "ref_audio": {"type": "null"},
+                    },
+                },
             ]
         }
     )
@@ -187,7 +231,8 @@ class SynthesizeBody(SynthesizeFields, PronunciationFields, ReferenceFields):
                     field="speaker",
                 )
             return self.request_for(self.text, self.rules())
-        others = {"text": self.text, "speaker": self.speaker, "ref_audio": self.ref_audio}
+        speaker = self.speaker or None
+        others = {"text": self.text, "speaker": speaker, "ref_audio": self.ref_audio}
         for name, value in others.items():
             if value is not None:
                 raise BadRequest(
@@ -218,9 +263,7 @@ class VoiceId(BaseModel):
     id: Name
 
 
-class SpeechBody(
-    TextFields, PronunciationFields, SamplingFields, SchedulingFields, ReferenceFields
-):
+class SpeechBody(SpeechFields, PronunciationFields, ReferenceFields):
     """The body of `POST /v1/audio/speech`: OpenAI's fields and our own.
 
     OpenAI's SDKs cannot leave `voice` out, so beside a recording it is ignored and not refused.
@@ -229,9 +272,6 @@ class SpeechBody(
     model_config = ConfigDict(extra="ignore")
 
     input: str = text_field("The text to speak, at least one word.")
-    model: Name | None = optional(
-        "A name from `GET /v1/models`, which includes `tts-1` and other aliases."
-    )
     voice: Name | VoiceId | None = optional(
         "A voice's name, or an object with its `id`; by default the model chooses."
     )
@@ -239,34 +279,20 @@ class SpeechBody(
         "The manner of speaking, for models that follow instructions."
     )
     response_format: FormatName = optional("Audio format in upper or lower case; by default `mp3`.")
-    speed: Speed | None = optional("1.0 is the voice's own pace. The pitch is kept.")
     task_type: TaskType | None = optional(
         "Use only a Qwen3-TTS model that was trained for this task: `CustomVoice`, "
         "`VoiceDesign` or `Base`."
     )
     stream_format: Literal["audio", "sse"] | None = optional("Raw audio, or server-sent events.")
-    language: Name | None = optional("English name or ISO 639 code; by default detected.")
-    seed: Seed | None = optional("The same seed gives the same speech, if the model supports it.")
-    sample_rate: SampleRate | None = optional("Samples per second; by default the model's own.")
 
     def to_request(self) -> SpeechRequest:
         """Return the request, with defaults. Raises `BadRequest` for an unknown language."""
         voice = self.voice.id if isinstance(self.voice, VoiceId) else self.voice
-        return SpeechRequest(
-            text=self.input,
-            model=self.model or "auto",
+        return self.with_defaults(
+            self.input,
+            self.rules(),
             task=self.task_type,
-            speaker=voice or None,
-            language=parse_language(self.language) if self.language else None,
-            instruct=self.instructions or None,
-            input_type=self.input_type or "auto",
-            normalize=bool(self.normalize),
-            pronunciations=self.rules(),
-            speed=1.0 if self.speed is None else self.speed,
-            seed=self.seed,
-            sampling=self.sampling(),
-            format=self.response_format or "mp3",
-            sample_rate_hz=self.sample_rate,
-            priority=self.priority or "interactive",
-            timeout_s=self.timeout_s,
+            speaker=voice,
+            instruct=self.instructions,
+            audio_format=self.response_format or "mp3",
         )

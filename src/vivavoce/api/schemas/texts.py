@@ -1,8 +1,9 @@
 """Validate the fields that tell how a text is read: its markup, its words, its parts."""
 
+from dataclasses import asdict
 from typing import Annotated, ClassVar, Final
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
 
 from vivavoce.api.schemas.values import NOT_EMPTY, Flag, Instruct, Name, Number
 from vivavoce.errors import BadRequest
@@ -29,16 +30,25 @@ class TextFields(BaseModel):
 class PronunciationRule(BaseModel):
     """A word or phrase, and another one to say instead, or its sounds."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "anyOf": [
+                {"required": [name], "properties": {name: {"type": "string"}}}
+                for name in ("alias", "ipa")
+            ]
+        },
+    )
 
-    word: Annotated[str, StringConstraints(max_length=100)]
+    word: Annotated[str, StringConstraints(max_length=100)] = Field(json_schema_extra=NOT_EMPTY)
     alias: Annotated[str, StringConstraints(max_length=500)] | None = Field(
-        None, description="Text to say instead."
+        None, description="Text to say instead.", json_schema_extra=NOT_EMPTY
     )
     ipa: Annotated[str, StringConstraints(max_length=200)] | None = Field(
         None,
         description="Sounds in the International Phonetic Alphabet. Models that take none say "
         "the alias.",
+        json_schema_extra=NOT_EMPTY,
     )
     language: Name | None = Field(None, description="Only in this language.")
     case: Flag | None = Field(None, description="True matches upper and lower case exactly.")
@@ -61,6 +71,10 @@ class PronunciationFields(BaseModel):
         return checked(
             (rule.to_rule() for rule in self.pronunciations or ()), field="pronunciations"
         )
+
+
+# Only a description: `checked` refuses rules that mean nothing.
+QueryRule = Annotated[str, WithJsonSchema({"type": "string", "pattern": "^[^=]+=."})]
 
 
 def rule_of(written: str) -> Pronunciation:
@@ -89,20 +103,8 @@ class LexiconBody(BaseModel):
         return tuple(rule.to_rule(rule.voice or None) for rule in self.rules)
 
     @classmethod
-    def of(cls, rules: "tuple[Pronunciation, ...]") -> "LexiconBody":
-        return cls(
-            rules=[
-                LexiconRule(
-                    word=rule.word,
-                    alias=rule.alias,
-                    ipa=rule.ipa,
-                    language=rule.language,
-                    case=rule.case,
-                    voice=rule.voice,
-                )
-                for rule in rules
-            ]
-        )
+    def of(cls, rules: tuple[Pronunciation, ...]) -> "LexiconBody":
+        return cls(rules=[LexiconRule(**asdict(rule)) for rule in rules])
 
 
 class DialogueInput(BaseModel):

@@ -1,1 +1,1 @@
-"""Languages: their names and scripts, and how to detect them."""
+"""Name languages and their scripts, and detect the language of a text."""

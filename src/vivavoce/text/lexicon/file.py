@@ -28,8 +28,7 @@ log = logging.getLogger(__name__)
 
 FILE_NAME: Final = "lexicon.toml"
 _RULES: Final = TypeAdapter(
-    Annotated[list[Pronunciation], Field(max_length=MAX_RULES)],
-    config={"extra": "forbid"},
+    Annotated[list[Pronunciation], Field(max_length=MAX_RULES)], config={"extra": "forbid"}
 )
 
 

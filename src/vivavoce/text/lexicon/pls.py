@@ -26,7 +26,7 @@ def from_pls(text: str, *, case: bool = False) -> tuple[Pronunciation, ...]:
     Raises `BadRequest` (field `file`) with the line and the column of what is wrong.
     """
     xml = XmlReader(text, field="file", kind="PLS")
-    reader = _Reader(xml, case=case)
+    reader = _PlsReader(xml, case=case)
     xml.read(reader)
     return checked(reader.rules, field="file")
 
@@ -46,7 +46,7 @@ def to_pls(rules: Iterable[Pronunciation], language: str) -> str:
     return "\n".join([*lines, "</lexicon>", ""])
 
 
-class _Reader:
+class _PlsReader:
     def __init__(self, xml: XmlReader, *, case: bool) -> None:
         self.rules: list[Pronunciation] = []
         self._xml = xml

@@ -56,7 +56,7 @@ def parse_ssml(text: str) -> Document:
     `audio`.
     """
     xml = XmlReader(text, field="text", kind="SSML")
-    reader = _Reader(xml)
+    reader = _SsmlReader(xml)
     xml.read(reader)
     return reader.document()
 
@@ -69,7 +69,7 @@ class _Element:
     style: Style  # around it
 
 
-class _Reader:
+class _SsmlReader:
     """The handler of the XML. It gathers text, and cuts it into runs."""
 
     def __init__(self, xml: XmlReader) -> None:

@@ -1,0 +1,1 @@
+"""Read numbers, dates, signs and short forms as words, language by language."""

@@ -1,0 +1,1 @@
+"""Find, download and load the files of a checkpoint."""

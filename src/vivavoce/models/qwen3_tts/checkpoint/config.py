@@ -29,7 +29,7 @@ CODEC_IDS = tuple(
 
 
 @dataclass(frozen=True, slots=True)
-class DecoderConfig:
+class StackConfig:
     """Shape of one stack of decoder layers. The talker and the code predictor have one each."""
 
     hidden_size: int
@@ -92,8 +92,8 @@ class Config:
 
     task: Task
     size: str  # "0b6" or "1b7" in the released files
-    talker: DecoderConfig
-    predictor: DecoderConfig
+    talker: StackConfig
+    predictor: StackConfig
     codebooks: int  # codes in one frame
     codec_vocab_size: int  # the talker's: sounds, then speakers, languages and special ids
     code_vocab_size: int  # entries of one codebook
@@ -169,7 +169,7 @@ def _task(root: Section) -> Task:
     return cast(Task, name)  # checked on the line before
 
 
-def _decoder(section: Section) -> DecoderConfig:
+def _decoder(section: Section) -> StackConfig:
     if section.optional("hidden_act", str) not in (None, "silu"):
         section.refuse("hidden_act", "'silu'")
     for switch in ("attention_bias", "use_sliding_window", "tie_word_embeddings"):
@@ -177,7 +177,7 @@ def _decoder(section: Section) -> DecoderConfig:
             section.refuse(switch, "false")
     hidden, heads = section.integer("hidden_size"), section.integer("num_attention_heads")
     given = section.values.get("head_dim") is not None
-    return DecoderConfig(
+    return StackConfig(
         hidden_size=hidden,
         intermediate_size=section.integer("intermediate_size"),
         layers=section.integer("num_hidden_layers"),

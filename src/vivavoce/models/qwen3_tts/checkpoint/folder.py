@@ -19,7 +19,7 @@ from vivavoce.models.qwen3_tts.network.talker import Talker
 from vivavoce.models.qwen3_tts.prompt.incremental_text import LiveText, LiveTurn
 from vivavoce.models.qwen3_tts.prompt.layout import (
     REPLY,
-    Layout,
+    PromptLayout,
     PromptRequest,
     check,
     check_length,
@@ -67,7 +67,7 @@ class Checkpoint:
         layout = lay_out_turn(request, config, tokenizer, turn.known, complete=turn.complete)
         return None if layout is None else self._embed(layout, request)
 
-    def _embed(self, layout: Layout, request: PromptRequest) -> tuple[Tensor, Tensor, Prefix]:
+    def _embed(self, layout: PromptLayout, request: PromptRequest) -> tuple[Tensor, Tensor, Prefix]:
         """Embed `layout`, with its shared prefix. Raises `BadRequest` if no slot is that long."""
         check_length(layout, request, prompt_positions(self.config))
         return *embed(layout, self.talker, request.clone), shared_prefix(layout, request.clone)

@@ -14,29 +14,29 @@ from torch import Tensor, nn
 from vivavoce.models.qwen3_tts.checkpoint.config import (
     CodecIds,
     Config,
-    DecoderConfig,
     GenerationConfig,
     SamplingDefaults,
+    StackConfig,
     TextIds,
 )
 from vivavoce.models.qwen3_tts.checkpoint.weights import TensorFile, build
 from vivavoce.models.qwen3_tts.codec import CodecDecoder
-from vivavoce.models.qwen3_tts.codec.config import DecoderConfig as CodecConfig
+from vivavoce.models.qwen3_tts.codec.config import DecoderConfig
 from vivavoce.models.qwen3_tts.codec.decoder import lay_out
 from vivavoce.models.qwen3_tts.network.linear import WeightFormat, numbers_between
 from vivavoce.models.qwen3_tts.network.packing import packing
 from vivavoce.models.qwen3_tts.network.talker import Talker
 
-_TINY = DecoderConfig(32, 48, 2, 4, 2, 8, 1e6, 1e-6)
-PREDICTOR = DecoderConfig(1024, 3072, 5, 16, 8, 128, 1e6, 1e-6)
-TALKERS: Mapping[str, tuple[str, DecoderConfig, DecoderConfig]] = {
-    "0.6b": ("0b6", DecoderConfig(1024, 3072, 28, 16, 8, 128, 1e6, 1e-6), PREDICTOR),
-    "1.7b": ("1b7", DecoderConfig(2048, 6144, 28, 16, 8, 128, 1e6, 1e-6), PREDICTOR),
+_TINY = StackConfig(32, 48, 2, 4, 2, 8, 1e6, 1e-6)
+PREDICTOR = StackConfig(1024, 3072, 5, 16, 8, 128, 1e6, 1e-6)
+TALKERS: Mapping[str, tuple[str, StackConfig, StackConfig]] = {
+    "0.6b": ("0b6", StackConfig(1024, 3072, 28, 16, 8, 128, 1e6, 1e-6), PREDICTOR),
+    "1.7b": ("1b7", StackConfig(2048, 6144, 28, 16, 8, 128, 1e6, 1e-6), PREDICTOR),
     # Not a released shape: for tests of the benchmarks.
     "tiny": ("0b6", _TINY, replace(_TINY, layers=1)),
 }
-CODEC = CodecConfig(hidden_size=512, intermediate_size=1024)
-TINY_CODEC = CodecConfig(
+CODEC = DecoderConfig(hidden_size=512, intermediate_size=1024)
+TINY_CODEC = DecoderConfig(
     hidden_size=16, intermediate_size=32, num_hidden_layers=1, latent_dim=32, codebook_dim=32,
     decoder_dim=32,
 )  # fmt: skip
@@ -117,7 +117,7 @@ def random_talker(
 
 
 def random_codec(
-    device: torch.device, *, config: CodecConfig = CODEC, dtype: torch.dtype = torch.float32
+    device: torch.device, *, config: DecoderConfig = CODEC, dtype: torch.dtype = torch.float32
 ) -> CodecDecoder:
     """Return a codec decoder, by default of the released shape, with the same weights each time."""
     codec = build(lambda: CodecDecoder(config), RandomTensors(device), "decoder.")

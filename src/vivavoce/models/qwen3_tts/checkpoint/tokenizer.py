@@ -30,7 +30,7 @@ _MISSING = "is missing: download the whole checkpoint again"
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
+class TokenizedWord:
     """A marker, or text that BPE encodes alone. `start` and `end` count characters of the text."""
 
     start: int
@@ -58,14 +58,14 @@ class Tokenizer:
         """Return the ids of `text`, markers included, with nothing added."""
         return list(self._bpe.encode(text, add_special_tokens=False).ids)
 
-    def words(self, text: str) -> list[Word]:
+    def words(self, text: str) -> list[TokenizedWord]:
         """Return the words of `text` in order. Their ids together are those of `encode`."""
         coded = self._bpe.encode(text, add_special_tokens=False)
         found = []
         for _, numbers in groupby(range(len(coded.ids)), key=coded.word_ids.__getitem__):
             tokens = list(numbers)
             start, end = coded.offsets[tokens[0]][0], coded.offsets[tokens[-1]][1]
-            found.append(Word(start, end, tuple(coded.ids[token] for token in tokens)))
+            found.append(TokenizedWord(start, end, tuple(coded.ids[token] for token in tokens)))
         return found
 
 

@@ -4,7 +4,7 @@ It knows files, names and shapes, not the meaning of tensors.
 
 - A module is built without storage (on torch's `meta` device). Its parameters are filled one by
   one, directly on their device and in their dtype. The peak is the model plus its largest tensor.
-- A parameter may be made of several tensors of the files (`Part`).
+- A parameter may be made of several tensors of the files (`TensorPart`).
 - A module may also fill itself (`FillsItself`).
 """
 
@@ -32,7 +32,7 @@ Finish = Callable[[nn.Module], object]  # called with each submodule once its pa
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class TensorPart:
     """A module of the files that fills `rows` of our rows, all with one row if `repeated`."""
 
     name: str
@@ -53,7 +53,7 @@ class Released:
 def released(module: nn.Module, prefix: str = "") -> Iterator[Released]:
     """Yield the tensors of the files for the parameters of `module`, by name or by `parts`."""
     for path, owner in module.named_modules():
-        parts: tuple[Part, ...] = getattr(owner, "parts", ())
+        parts: tuple[TensorPart, ...] = getattr(owner, "parts", ())
         for leaf, parameter in owner.named_parameters(recurse=False):
             name, shape = f"{path}.{leaf}".removeprefix("."), tuple(parameter.shape)
             if not parts:

@@ -1,0 +1,1 @@
+"""Define the layers of the language model, from token ids to codes."""

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from vivavoce.models.qwen3_tts import kernels
-from vivavoce.models.qwen3_tts.checkpoint.config import DecoderConfig
+from vivavoce.models.qwen3_tts.checkpoint.config import StackConfig
 from vivavoce.models.qwen3_tts.kernels import native, plain
 from vivavoce.models.qwen3_tts.network.rotary import Rotation, rotation
 
@@ -60,7 +60,7 @@ class KvCache:
 
     def __init__(
         self,
-        config: DecoderConfig,
+        config: StackConfig,
         slots: int,
         max_len: int,
         *,

@@ -29,7 +29,7 @@ from typing import Any, TypeAlias, cast
 import torch
 from torch import Tensor, nn
 
-from vivavoce.models.qwen3_tts.checkpoint.weights import Part
+from vivavoce.models.qwen3_tts.checkpoint.weights import TensorPart
 from vivavoce.models.qwen3_tts.kernels import native
 from vivavoce.models.qwen3_tts.kernels.plain import linear
 
@@ -56,7 +56,7 @@ class Linear(nn.Module):
     """
 
     def __init__(
-        self, inputs: int, outputs: int, *, bias: bool = False, parts: tuple[Part, ...] = ()
+        self, inputs: int, outputs: int, *, bias: bool = False, parts: tuple[TensorPart, ...] = ()
     ) -> None:
         super().__init__()
         self.parts = parts

@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vivavoce.models.qwen3_tts import kernels
-from vivavoce.models.qwen3_tts.checkpoint.config import DecoderConfig
-from vivavoce.models.qwen3_tts.checkpoint.weights import Part
+from vivavoce.models.qwen3_tts.checkpoint.config import StackConfig
+from vivavoce.models.qwen3_tts.checkpoint.weights import TensorPart
 from vivavoce.models.qwen3_tts.kernels import native, plain
 from vivavoce.models.qwen3_tts.network.kv_cache import Memory
 from vivavoce.models.qwen3_tts.network.linear import Linear
@@ -36,7 +36,7 @@ class RMSNorm(nn.Module):
     The mean is taken in float32 for any dtype of the weights.
     """
 
-    def __init__(self, *shape: int, eps: float, parts: tuple[Part, ...] = ()) -> None:
+    def __init__(self, *shape: int, eps: float, parts: tuple[TensorPart, ...] = ()) -> None:
         super().__init__()
         self.parts = parts
         self.weight = nn.Parameter(torch.empty(shape))
@@ -49,19 +49,23 @@ class RMSNorm(nn.Module):
 class Attention(nn.Module):
     """Causal attention with grouped key-value heads, normalised queries and keys, and rotation."""
 
-    def __init__(self, config: DecoderConfig, layer: int) -> None:
+    def __init__(self, config: StackConfig, layer: int) -> None:
         super().__init__()
         self.layer, self.head_dim = layer, config.head_dim
         self.heads, self.kv_heads = config.heads, config.kv_heads
         queries, keys = config.heads * config.head_dim, config.kv_heads * config.head_dim
         # Together, queries, keys and values take one product, queries and keys one norm and one
         # rotation.
-        projections = (Part("q_proj", queries), Part("k_proj", keys), Part("v_proj", keys))
+        projections = (
+            TensorPart("q_proj", queries),
+            TensorPart("k_proj", keys),
+            TensorPart("v_proj", keys),
+        )
         self.qkv_proj = Linear(config.hidden_size, queries + 2 * keys, parts=projections)
         self.o_proj = Linear(queries, config.hidden_size)
         norms = (
-            Part("q_norm", config.heads, repeated=True),
-            Part("k_norm", config.kv_heads, repeated=True),
+            TensorPart("q_norm", config.heads, repeated=True),
+            TensorPart("k_norm", config.kv_heads, repeated=True),
         )
         self.qk_norm = RMSNorm(
             config.heads + config.kv_heads, config.head_dim, eps=config.norm_eps, parts=norms
@@ -80,11 +84,11 @@ class Attention(nn.Module):
 class SwiGLU(nn.Module):
     """The gated feed-forward half of a layer."""
 
-    def __init__(self, config: DecoderConfig) -> None:
+    def __init__(self, config: StackConfig) -> None:
         super().__init__()
         halves = (
-            Part("gate_proj", config.intermediate_size),
-            Part("up_proj", config.intermediate_size),
+            TensorPart("gate_proj", config.intermediate_size),
+            TensorPart("up_proj", config.intermediate_size),
         )
         self.gate_up_proj = Linear(config.hidden_size, 2 * config.intermediate_size, parts=halves)
         self.down_proj = Linear(config.intermediate_size, config.hidden_size)
@@ -99,7 +103,7 @@ class SwiGLU(nn.Module):
 class Layer(nn.Module):
     """Attention, then feed-forward, each on normalised input and added to it."""
 
-    def __init__(self, config: DecoderConfig, layer: int) -> None:
+    def __init__(self, config: StackConfig, layer: int) -> None:
         super().__init__()
         self.input_layernorm = RMSNorm(config.hidden_size, eps=config.norm_eps)
         self.self_attn = Attention(config, layer)
@@ -114,7 +118,7 @@ class Layer(nn.Module):
 class Decoder(nn.Module):
     """All layers and the last norm: [rows, time, hidden] → [rows, time, hidden]."""
 
-    def __init__(self, config: DecoderConfig) -> None:
+    def __init__(self, config: StackConfig) -> None:
         super().__init__()
         self.layers = nn.ModuleList(Layer(config, index) for index in range(config.layers))
         self.norm = RMSNorm(config.hidden_size, eps=config.norm_eps)

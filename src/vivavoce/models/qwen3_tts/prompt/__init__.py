@@ -1,0 +1,1 @@
+"""Turn a segment and its voice into the embeddings that the talker reads."""

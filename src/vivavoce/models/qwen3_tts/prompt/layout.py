@@ -60,7 +60,7 @@ Position: TypeAlias = tuple[int, Sound]
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class PromptLayout:
     """The prompt's positions, and the text that is fed afterwards, one token a frame."""
 
     positions: tuple[Position, ...]
@@ -69,7 +69,7 @@ class Layout:
     shared: int = 0
 
 
-def lay_out(request: PromptRequest, config: Config, tokenizer: Tokenizer) -> Layout:
+def lay_out(request: PromptRequest, config: Config, tokenizer: Tokenizer) -> PromptLayout:
     """Return the prompt of `request`. Raises `BadRequest` if this checkpoint cannot speak it."""
     check(request, config)
     turn = tokenizer.encode(TURN.format(request.text) + REPLY)[: -END - ROLE]
@@ -85,7 +85,7 @@ def lay_out_turn(
     turn: Sequence[int],
     *,
     complete: bool,
-) -> Layout | None:
+) -> PromptLayout | None:
     """Return the prompt of a checked request whose text has the ids `turn`.
 
     They are those of a `TURN` without its end. If they are not `complete`, more may follow
@@ -108,10 +108,10 @@ def lay_out_turn(
     positions += _header(request, config)
     spoken, trailing = speech
     shared = min(len(positions) + len(reference), len(positions) + len(spoken) - 1)
-    return Layout((*positions, *spoken), tuple(trailing), shared)
+    return PromptLayout((*positions, *spoken), tuple(trailing), shared)
 
 
-def check_length(layout: Layout, request: PromptRequest, most: int) -> None:
+def check_length(layout: PromptLayout, request: PromptRequest, most: int) -> None:
     """Raise `BadRequest` if the prompt has more than `most` positions."""
     if (length := len(layout.positions)) > most:
         field = "instruct" if request.instruct else "text"
@@ -121,7 +121,9 @@ def check_length(layout: Layout, request: PromptRequest, most: int) -> None:
         )
 
 
-def embed(layout: Layout, talker: Talker, clone: Clone | None = None) -> tuple[Tensor, Tensor]:
+def embed(
+    layout: PromptLayout, talker: Talker, clone: Clone | None = None
+) -> tuple[Tensor, Tensor]:
     """Return the embedded prompt [positions, hidden] and trailing text [tokens, hidden]."""
     device, dtype = talker.device, talker.dtype
     prompt = talker.embed_text(torch.tensor([text for text, _ in layout.positions]))
@@ -137,7 +139,7 @@ def embed(layout: Layout, talker: Talker, clone: Clone | None = None) -> tuple[T
     return prompt + sounds, trailing
 
 
-def shared_prefix(layout: Layout, clone: Clone | None = None) -> Prefix:
+def shared_prefix(layout: PromptLayout, clone: Clone | None = None) -> Prefix:
     """Return the prefix that prompts of the same voice share.
 
     Its key has the tokens and sounds of each position, and the values of a cloned voice.

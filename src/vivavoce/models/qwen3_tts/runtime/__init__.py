@@ -1,0 +1,1 @@
+"""Step a checkpoint as a `Model`: batches of streams, device memory, stop rules."""

@@ -1,0 +1,1 @@
+"""Measure, trace and imitate checkpoints, for the commands `bench` and `trace`."""

@@ -59,7 +59,7 @@ class Machine:
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class BatchSpeed:
     """Speed at one batch size. Times are medians."""
 
     batch: int
@@ -149,7 +149,7 @@ def frame_bytes(talker: Talker, config: Config) -> int:
     return sum(map(_bytes, once)) + passes * sum(map(_bytes, often))
 
 
-def measure(speaking: Speaking, machine: Machine, batch: int, frames: int) -> Pace:
+def measure(speaking: Speaking, machine: Machine, batch: int, frames: int) -> BatchSpeed:
     """Return the speed of `batch` streams over `frames` frames each, with graphs on CUDA."""
     first_ms = _first_audio_ms(speaking)
     cuda_stream, codec_stream = _cuda_stream(speaking), _cuda_stream(speaking)
@@ -174,7 +174,7 @@ def measure(speaking: Speaking, machine: Machine, batch: int, frames: int) -> Pa
     floor_ms = frame_bytes(speaking.talker, speaking.config) / machine.read_gb_s / 1e6
     codec = median(codec_ms) if codec_ms else 0.0
     capture_s = cuda_stream.capture_s + codec_stream.capture_s
-    return Pace(batch, median(frame_ms), codec, first_ms, floor_ms, capture_s)
+    return BatchSpeed(batch, median(frame_ms), codec, first_ms, floor_ms, capture_s)
 
 
 def codec_ms(codec: CodecDecoder, streams: int, rounds: int = 8) -> float:

@@ -21,13 +21,12 @@ from vivavoce.models.qwen3_tts.checkpoint.config import (
     CODEC_IDS,
     TEXT_IDS,
     Config,
-    DecoderConfig,
+    StackConfig,
     TextIds,
 )
 from vivavoce.models.qwen3_tts.checkpoint.weights import SINGLE, build, released
 from vivavoce.models.qwen3_tts.codec import CodecDecoder
-from vivavoce.models.qwen3_tts.codec.config import MODEL_TYPE
-from vivavoce.models.qwen3_tts.codec.config import DecoderConfig as CodecConfig
+from vivavoce.models.qwen3_tts.codec.config import MODEL_TYPE, DecoderConfig
 from vivavoce.models.qwen3_tts.network.talker import Talker
 from vivavoce.models.qwen3_tts.runtime.memory import CODEC
 
@@ -105,7 +104,7 @@ def _shape(size: str) -> Config:
     )
 
 
-def _codec(size: str) -> CodecConfig:
+def _codec(size: str) -> DecoderConfig:
     return random.TINY_CODEC if size == "tiny" else random.CODEC
 
 
@@ -128,7 +127,7 @@ def _config(config: Config) -> dict[str, object]:
     }
 
 
-def _stack(stack: DecoderConfig, vocabulary: int, codebooks: int) -> dict[str, object]:
+def _stack(stack: StackConfig, vocabulary: int, codebooks: int) -> dict[str, object]:
     """Return the part of `config.json` that describes one stack of layers."""
     return {
         "hidden_size": stack.hidden_size,

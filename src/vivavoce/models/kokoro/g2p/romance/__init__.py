@@ -1,0 +1,1 @@
+"""Convert French, Italian, Portuguese and Spanish spelling to phonemes by rule."""

@@ -1,0 +1,63 @@
+"""Check the sizes and first lines that `docs/contributing.md` asks for."""
+
+import ast
+import re
+from collections import Counter
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "src" / "vivavoce"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def lines(path: Path) -> int:
+    return len(path.read_text("utf-8").splitlines())
+
+
+def parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Return the number of parameters, without `self` or `cls`."""
+    given = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
+    return sum(argument.arg not in ("self", "cls") for argument in given)
+
+
+def test_modules_and_folders_are_small() -> None:
+    assert [str(path) for path in MODULES if lines(path) > 400] == []
+    modules = [path for path in MODULES if not path.name.startswith("__")]
+    counts = Counter(path.parent.relative_to(PACKAGE) for path in modules)
+    limits = {Path("cli"): 20}  # a module for each command
+    assert [str(folder) for folder, n in counts.items() if n > limits.get(folder, 10)] == []
+
+
+def test_functions_take_at_most_eight_parameters() -> None:
+    free = [PACKAGE / "cli", PACKAGE / "models" / "qwen3_tts" / "kernels"]  # commands, Triton
+    long = [
+        f"{path}:{node.lineno}"
+        for path in MODULES
+        if not any(path.is_relative_to(folder) for folder in free)
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and parameters(node) > 8
+    ]
+    assert long == []
+
+
+def test_every_module_says_what_it_does() -> None:
+    docstrings = {path: ast.get_docstring(ast.parse(path.read_text("utf-8"))) for path in MODULES}
+    assert [str(path) for path, docstring in docstrings.items() if not docstring] == []
+
+
+def test_pages_are_short() -> None:
+    pages = (ROOT / "docs").rglob("*.md")
+    assert [str(page) for page in pages if lines(page) > 250] == []
+    assert lines(ROOT / "README.md") <= 130
+    assert lines(ROOT / "pyproject.toml") <= 220
+    assert (ROOT / "docs" / "page.png").stat().st_size <= 150 * 1024
+    contributing = (ROOT / "docs" / "contributing.md").read_text("utf-8")
+    assert contributing.split("## Glossary")[1].split("\n## ")[0].strip().count("\n") < 40
+
+
+def test_changes_are_where_the_guide_says() -> None:
+    table = (ROOT / "docs" / "contributing.md").read_text("utf-8").split("## Where is it?")[1]
+    rows = [row for row in table.split("\n## ")[0].splitlines() if row.startswith("| ")][2:]
+    places = [place for row in rows for place in re.findall(r"`([\w/]+(?:\.py|/))`", row)]
+    assert len(places) >= len(rows) >= 10
+    assert [place for place in places if not (PACKAGE / place).exists()] == []
