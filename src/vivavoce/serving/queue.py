@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from vivavoce.errors import Overloaded
-from vivavoce.types import EngineInfo, Phone, QueueHints, Segment
+from vivavoce.types import AudioChunk, EngineInfo, Phone, QueueHints, Samples, Segment, StopReason
 
 BATCH_PATIENCE_S = 10.0
 PACE_HALF_LIFE_S = 10.0  # of steps
@@ -56,6 +56,13 @@ class QueuedSegment:
     def has_new_text(self) -> bool:
         """True if the model does not have all of its text yet."""
         return bool(self.fed) or (self.complete and not self.last_given)
+
+    def samples_of(self, result: Samples | AudioChunk | StopReason) -> Samples | StopReason:
+        """Return the samples of what a step gave, and keep the phones."""
+        if not isinstance(result, AudioChunk):
+            return result
+        self.phones += result.phones
+        return result.samples
 
     def due_s(self, rate_hz: int) -> float:
         """Return the time at which its listener needs its first sample."""

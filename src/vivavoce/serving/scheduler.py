@@ -35,7 +35,7 @@ from vivavoce.serving.model_errors import (
 )
 from vivavoce.serving.queue import BatchLimit, Limits, QueuedSegment, RequestQueue
 from vivavoce.text.split import weighted_length
-from vivavoce.types import AudioChunk, Samples, Segment, StopReason
+from vivavoce.types import Samples, Segment, StopReason
 
 log = logging.getLogger(__name__)
 
@@ -339,7 +339,6 @@ class Scheduler:
         no_memory: OutOfMemory | None = None
         try:
             chunks = self._model.step([entry.stream for entry in stepped], buffered_s)
-            results = [_samples(*pair) for pair in zip(stepped, chunks, strict=False)]
             if len(chunks) != len(stepped):
                 raise EngineFault(
                     f"a step over {len(stepped)} streams returned {len(chunks)} results"
@@ -358,13 +357,14 @@ class Scheduler:
         if no_memory is not None:
             return self._shrink(running, stepped, no_memory, again=again)
         # 4) Close the streams that ended, and deliver the results.
-        pairs = list(zip(stepped, results, strict=True))
+        results = zip(stepped, chunks, strict=True)
+        pairs = [(entry, entry.queued.samples_of(chunk)) for entry, chunk in results]
         for entry in stepped:
             entry.starving = self._model.starving(entry.stream)
         self._close(running, [entry for entry, result in pairs if isinstance(result, StopReason)])
         self._finish([(entry.queued, result) for entry, result in pairs])
         # 5) Record the speed, from which the queue predicts waits.
-        made = sum(len(samples) for samples in results if isinstance(samples, np.ndarray))
+        made = sum(len(samples) for _, samples in pairs if isinstance(samples, np.ndarray))
         with self._changed:
             self._queue.pace.add(made / self._rate_hz, time.monotonic() - now_s)
         return len(stepped)
@@ -399,11 +399,3 @@ class Scheduler:
                     queued.count(event.size, self._rate_hz, time.monotonic())
         if audible:
             self._deliver(audible)
-
-
-def _samples(entry: _Running, result: Samples | AudioChunk | StopReason) -> Samples | StopReason:
-    """Return the samples of a chunk, whose phones are known from now on."""
-    if not isinstance(result, AudioChunk):
-        return result
-    entry.queued.phones += result.phones
-    return result.samples
