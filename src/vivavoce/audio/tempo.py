@@ -92,14 +92,13 @@ class Tempo:
         """Return where in the output the input's `sample` sounds, both in samples from the start.
 
         None says that this is not known yet; it is when the output reaches 22 ms past that place,
-        and at the end. What atempo repeats is at its first place, what it leaves out where it
-        would be, and later samples are never at earlier places. Places more than 10 s back are
+        and at the end. What atempo repeats is at its first place, what it leaves out between its
+        neighbours, and later samples are never at earlier places. Places more than 10 s back are
         forgotten: the earliest kept stands for them. Only at speed 1.0 or with `timed`.
         """
         place: float | None = sample
         for stage in self._stages:
-            if place is not None:
-                place = stage.position(place)
+            place = None if place is None else stage.position(place)
         if self._finished:
             return self._given if place is None else min(place, self._given)
         return place
@@ -155,7 +154,7 @@ class _Stage:
         index = bisect_left(self._inputs, sample - reach)
         if index == len(self._inputs):
             return None
-        offset = min(max(sample - self._inputs[index], -reach), reach)
+        offset: float = min(max(sample - self._inputs[index], -reach), reach)
         return max(self._outputs[index] + offset, 0.0)
 
     def close(self) -> None:
@@ -190,17 +189,14 @@ class _Stage:
         return frame
 
     def _pull_all(self, graph: av.filter.Graph) -> list[Samples]:
-        pieces = []
+        pieces: list[Samples] = []
         while True:
             try:
                 frame = graph.pull()
-            except (
-                BlockingIOError,
-                EOFError,
-            ):  # nothing more until more is pushed, or nothing more at all
+            except (BlockingIOError, EOFError):  # nothing more until more is pushed, or at all
                 return pieces
             assert isinstance(frame, av.AudioFrame)
-            packed = frame.to_ndarray().reshape(-1, self._channels)
+            packed = frame.to_ndarray().reshape(-1, self._channels).astype(np.float32, copy=False)
             if self._channels == 2:
                 self._read_marks(packed[:, 1])
             self._given += len(packed)
