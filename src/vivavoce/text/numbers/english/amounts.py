@@ -22,6 +22,8 @@ _UNITS = TABLE["units"]
 _PER = {**{unit: one for unit, (one, _) in _UNITS.items()}, **TABLE["per"]}
 _MAGNITUDES = TABLE["magnitudes"]
 _NO_NOUN = words_of("measured", "not_a_noun")
+_DIMENSIONS = words_of("measured", "dimensions")
+_METERS = words_of("slashes", "meters")
 _BEFORE_ONE = words_of("measured", "before_one")
 _K_NOUNS = words_of("measured", "after_k")
 _SCORED = words_of("slashes", "scored")
@@ -121,6 +123,8 @@ def _measure(match: re.Match[str]) -> str:
     first, last, unit = match["first"], match["last"], match["unit"]
     one, many = _UNITS[unit]
     attributive = "-" in match["gap"] or (unit not in "%‰" and _before_noun(match))
+    if unit == "″":  # 2" cubes
+        attributive = attributive or after(match) not in {"", *_NO_NOUN, *_DIMENSIONS}
     singular = attributive or (not last and _is_one(first))
     low_unit = f" {_UNITS[match['low_unit']][1]}" if match["low_unit"] else ""
     low = f"{number(first)}{low_unit} to {match['minus'] or ''}" if last else ""
@@ -138,7 +142,8 @@ def _counted(match: re.Match[str]) -> str:
     low, written, scale = match.groups()
     if low:
         return f"{number(low)} to {number(written)} {_MAGNITUDES[scale]}"
-    if scale in "kK" and (written in ("2", "4", "8") or after(match) in _K_NOUNS):
+    is_race = written in ("5", "10") and before(match).lower() in _BEFORE_ONE
+    if scale in "kK" and (written in ("2", "4", "8") or after(match) in _K_NOUNS or is_race):
         return f"{number(written)} K"
     return f"{number(written)} {_MAGNITUDES[scale]}"
 
@@ -178,6 +183,8 @@ def _fraction(match: re.Match[str]) -> str:
     """Return "1 1/2 tbsp", "7/16 inch", "9/10" in words."""
     whole, unit = match["whole"], match["unit"]
     top, bottom = int(match["top"]), int(match["bottom"])
+    if after(match) in _METERS:  # 3/4 time
+        return f"{cardinal(top)} {cardinal(bottom)}"
     if whole and 0 < top < bottom:
         spoken = mixed(int(whole), top, bottom)
     elif bottom and (unit or _is_fraction(match, top, bottom)):
@@ -219,11 +226,11 @@ def _slashed(match: re.Match[str], top: int, bottom: int) -> str:
 def _by(match: re.Match[str]) -> str:
     """Return the sign of 5x7 as "by", that of "3 × 4 = 12" as "times"."""
     unit = match[1] or ""
-    product = match[0] == " × " or _EQUATION.match(match.string, match.end())
+    product = match[0] == " × " or _FACTOR.match(match.string, match.end())
     return f"{unit} times " if product and not unit else f"{unit} by "
 
 
-_EQUATION = re.compile(rf"(?<![\d.,]){NUMBER} ?=")
+_FACTOR = re.compile(rf"(?<![\d.,])(?:{NUMBER} ?=|10\^)")
 
 
 def _range(match: re.Match[str]) -> str:
@@ -235,7 +242,43 @@ def _range(match: re.Match[str]) -> str:
     return match[0].replace("–", "-").replace(" ", "").replace("-", " to ")
 
 
+def _hours(match: re.Match[str]) -> str:
+    """Return "1h 30m" and "2m 5s" in words."""
+    named = (("hour", "hours"), ("minute", "minutes"), ("second", "seconds"))
+    parts = [
+        f"{number(written)} {one if _is_one(written) else many}"
+        for written, (one, many) in zip(match.groups(), named, strict=True)
+        if written
+    ]
+    return " ".join(parts)
+
+
+def _scientific(match: re.Match[str]) -> str:
+    """Return "1e-5" as "one times ten to the power of minus five"."""
+    minus = "minus " if match[2][0] == "-" else ""
+    power = number(match[2].lstrip("+-"))
+    return f"{number(match[1])} times ten to the power of {minus}{power}"
+
+
 AMOUNTS: tuple[Rule, ...] = (
+    # 1e-5, 6.02E23
+    Rule(
+        re.compile(r"(?<![\w.])(\d{1,15}(?:\.\d{1,15})?)[eE]([+-]?\d{1,3})(?!\w|\.\d)"), _scientific
+    ),
+    # 1h 30m, 2m5s
+    Rule(
+        re.compile(
+            r"(?<![\w.,])(\d{1,3}) ?h(?:rs?)? ?(\d{1,2}) ?m(?:ins?)?"
+            r"(?: ?(\d{1,2}) ?s(?:ecs?)?)?(?!\w)"
+        ),
+        _hours,
+    ),
+    Rule(re.compile(r"(?<![\w.,])()(\d{1,3}) ?m ?(\d{1,2}) ?s(?!\w)"), _hours),
+    # 25 bps: of interest, below the speed of any line
+    Rule(
+        re.compile(r"(?<![\w.,])([12]?\d?\d(?:\.\d+)?)[ -]?bps(?!\w)"),
+        _one_measure("basis point", "basis points"),
+    ),
     # 12/26–1/2
     Rule(
         re.compile(rf"(?<![\w./])(\d\d?)/(\d\d?){TO}(\d\d?)/(\d\d?)(?![\w/]|[.,]\d)"),
@@ -255,6 +298,17 @@ AMOUNTS: tuple[Rule, ...] = (
         re.compile(r"(?<=[\d′″])( ?(?:ft|feet|in|inches|mm|cm|m|km|yd)\.?)? ?([x×X]) ?(?=\d)"),
         _by,
         "xX×",
+    ),
+    # 5′11 1/2″
+    Rule(
+        re.compile(r"(?<![\w.,])(\d{1,2})′ ?(\d{1,2}) (\d{1,2})/(\d{1,2})(?!\d)″?"),
+        lambda m: (
+            f"{number(m[1])} {'foot' if m[1] in '345678' else 'feet'} "
+            f"{mixed(int(m[2]), int(m[3]), int(m[4]))}"
+            if int(m[3]) and int(m[4])
+            else m[0]
+        ),
+        "′",
     ),
     # 6′2″, 8′, 5′10
     Rule(re.compile(rf"{START}({NUMBER})′(?:[ -]?(\d{{1,2}}(?:\.\d)?)(?!\d)(″?))?"), _feet, "′"),
@@ -295,7 +349,8 @@ AMOUNTS: tuple[Rule, ...] = (
     Rule(
         re.compile(
             rf"{START}({NUMBER})"
-            r"(?:in\b| ?in\.(?= [a-z\d])| in(?= (?:x|by|wide|tall|long|deep|high|thick)\b))"
+            r"(?:in\b| ?in\.(?= [a-z\d]|\s{0,4}\Z|[,;)])"
+            r"| in(?= (?:x|by|wide|tall|long|deep|high|thick)\b))"
         ),
         _one_measure("inch", "inches"),
     ),
@@ -319,4 +374,12 @@ AMOUNTS: tuple[Rule, ...] = (
         _bare,
     ),
     Rule(re.compile(rf"(?<=\d)/({one_of(_PER)})(?![\w/])"), lambda m: f" per {_PER[m[1]]}"),
+    # 8 tabs/day
+    Rule(
+        re.compile(
+            rf"(?<=[a-z]{{2}})/({one_of(p for p in _PER if p.isalpha() and len(p) > 1)})(?![\w/])"
+        ),
+        lambda m: f" per {_PER[m[1]]}",
+        "/",
+    ),
 )

@@ -24,6 +24,7 @@ _TO = r" ?[-–—] ?"
 _BEFORE_YEARS = words_of("years", "before")
 _BEFORE_DECADES = words_of("years", "before_decades")
 _PLURALS = words_of("years", "plural_nouns")
+_NO_NOUN = words_of("measured", "not_a_noun")
 _IN_S = words_of("years", "nouns_in_s")
 _ZONE = r"(?: ?(EST|EDT|CST|CDT|MST|MDT|PST|PDT|GMT|UTC|BST|CET|CEST|IST|JST|ET|CT|MT|PT)\b)?"
 _CLOCK = r"(?:1\d|2[0-3]|0?\d)(?:[:.][0-5]\d){0,2}"
@@ -137,7 +138,7 @@ def _decade(match: re.Match[str]) -> str:
     mark, written = match.groups()
     joined = _JOINED.search(match.string, max(0, match.start() - 2), match.start())
     alone = len(written) == 2 and not (
-        mark or joined or before(match) in _BEFORE_DECADES or after(match)
+        mark or joined or before(match) in _BEFORE_DECADES or after(match) not in {"", *_NO_NOUN}
     )
     return match[0] if alone else decade(int(written))
 
@@ -162,6 +163,17 @@ DATES: tuple[Rule, ...] = (
         re.compile(r"(?<![\w/.-])(0[1-9]|1[0-2])/((?:19|20)\d\d)(?![\w/-])"),
         lambda m: f"{_MONTH_NAMES[int(m[1]) - 1]} {year(int(m[2]))}",
         "/",
+    ),
+    # Nov 3 - Dec 9, 3 Nov – 9 Dec: the sign between
+    Rule(
+        re.compile(rf"\b({_MONTHS} {_DAY}{_TH}(?:, {_YEAR})?){_TO}(?={_MONTHS} \d)"),
+        lambda m: f"{m[1]} to ",
+        "-–—",
+    ),
+    Rule(
+        re.compile(rf"{START}({_DAY}{_TH} {_MONTHS}(?: {_YEAR})?){_TO}(?=\d\d? ?{_MONTHS})"),
+        lambda m: f"{m[1]} to ",
+        "-–—",
     ),
     # July 4th–6th, 2025
     Rule(
@@ -222,6 +234,12 @@ DATES: tuple[Rule, ...] = (
     ),
     # 10am, 5.30 p.m., 7:00 PM EST
     Rule(re.compile(rf"{START}(?<![:-])({_CLOCK}){_HALF}{_ZONE}"), _hour),
+    # 4:02.13: a race
+    Rule(
+        re.compile(r"(?<![\w.:])(\d{1,2}):([0-5]\d)\.(\d{1,3})(?![\w:]|\.\d)"),
+        lambda m: f"{time(m[1], m[2], half='a').removesuffix(' A M')} point {digits(m[3])}",
+        ":",
+    ),
     # 17:30, 2:03:59, 10:15:00Z
     Rule(
         re.compile(
@@ -238,6 +256,12 @@ DATES: tuple[Rule, ...] = (
             + ("hundred" if m[2] == "00" else pairs(m[0])[len(cardinal(int(m[1]))) + 1 :])
         ),
     ),
-    # 1905, 2026
-    Rule(re.compile(rf"(?<![\w.,$£€¥#/+-])({_YEAR})(?![\w%°/]|[.,:]\d|-\d| ?[$€£])"), _year),
+    # 1905, 2026, mid-2025
+    Rule(
+        re.compile(
+            rf"(?:(?<![\w.,$£€¥#/+-])|(?<=\b(?:mid|pre)-)|(?<=\bpost-))"
+            rf"({_YEAR})(?![\w%°/]|[.,:]\d|-\d| ?[$€£])"
+        ),
+        _year,
+    ),
 )

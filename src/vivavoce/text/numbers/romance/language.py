@@ -129,6 +129,7 @@ def _word_patterns(
         ),
         "day_month": re.compile(
             rf"(?<!\w)((?i:{alternatives(words['before_date'])}) )(\d{{1,2}})/(\d{{1,2}})(?![\w/])"
+            r"(?! (?:d[aeiou]s?|del|des|du|dell[aeo]|degli) [^\W\d])(?! d['’])"
         ),
         "identifier": re.compile(
             rf"(?<!\w)((?i:{named('identifiers')})\b[^\d\n,;!?]{{0,20}})"
