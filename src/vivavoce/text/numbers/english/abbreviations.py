@@ -53,10 +53,11 @@ _DIRECTION = one_of(_DIRECTIONS)
 _WITHOUT_STOP = [word for word in _ABBREVIATIONS if not word.endswith(".")]
 
 _NAME = re.compile(r" (?:[A-Z][\w'’]|[A-Z]\.|(?:and|or|&) (?:Mr|Mrs|Ms|Dr)\b)")
-_NUMBER = re.compile(r" ?(?:[#№]?\d|(?:[IVXLC]{1,8}|[ivxl]{2,8})\b)")
+_NUMBER = re.compile(r" ?(?:[#№]?\d|(?:[IVXLC]{1,8}|[ivxl]{2,8}|i(?=[-–]))\b)")
 _DIGIT = re.compile(r" ?[#№]?\d")
 _ORDINAL_OF = re.compile(r"(?:st|nd|rd|th) of \Z")
-_DATE = re.compile(rf",? ?['’]?\d|,? {one_of(_MONTHS)}\b")
+_DATE = re.compile(rf",? ?['’]?\d|,? {one_of(_MONTHS)}\b|,? the \d")
+_SENIOR = re.compile(rf" {one_of(words_of('seniors'))}\b")
 
 
 def _dotted(match: re.Match[str]) -> str:
@@ -77,10 +78,16 @@ def _abbreviation(match: re.Match[str]) -> str:
     honours = word in _TITLES and previous.isdecimal() and _NAME.match(text, end)  # 7 St. John Rd.
     if word in _STREETS and (after_name or previous[:1].isdigit()) and not honours:
         return f"{_STREETS[word]}{stop(match)}"
+    if word == "Sr" and _SENIOR.match(text, end):
+        return "Senior"
     if word in _TITLES and _NAME.match(text, end):
         return str(_TITLES[word])
     number = _DIGIT if word in ("No", "no") else _NUMBER
-    if word in _BEFORE_NUMBER and number.match(text, end) and not previous.isdecimal():
+    if (
+        word in _BEFORE_NUMBER
+        and number.match(text, end)
+        and (word == "No" or not previous.isdecimal())
+    ):
         gap = "" if text[end : end + 1] == " " else " "
         return f"{_BEFORE_NUMBER[word]}{gap}"
     if word in _CALENDAR:
@@ -160,10 +167,10 @@ ABBREVIATIONS: tuple[Rule, ...] = (
     # My no. is 5, phone no. 555-0199
     Rule(
         re.compile(
-            rf"\b({one_of(words_of('numbered'))}) no\.?(?= is\b| was\b|:| [A-Z]{{1,3}}-?\d)",
+            rf"\b({one_of(words_of('numbered'))})\.? no\.?(?= is\b| was\b|:| [A-Z]{{1,3}}-?\d)",
             re.IGNORECASE,
         ),
-        lambda m: f"{m[1]} number",
+        lambda m: f"{_ABBREVIATIONS.get(f'{m[1]}.', m[1])} number",
     ),
     # Ph.D., et al.
     Rule(
@@ -184,6 +191,19 @@ ABBREVIATIONS: tuple[Rule, ...] = (
     Rule(
         re.compile(rf"(?<![\w.'’])({_DIRECTION})(?= of (?:the )?[A-Z])"),
         lambda m: _DIRECTIONS[m[1]].lower(),
+    ),
+    # go N 3 mi.
+    Rule(
+        re.compile(
+            rf"\b((?:go|head|turn|drive|walk|ride|sail|fly|due|heading|facing|then) )({_DIRECTION})"
+            r"(?![\w'’.])",
+            re.IGNORECASE,
+        ),
+        lambda m: f"{m[1]}{_DIRECTIONS[m[2].upper()].lower()}",
+    ),
+    # SF 94108
+    Rule(
+        re.compile(r"(?<=\b[A-Z]{2} )(\d{5})(?![\w,.-]?\w| [a-z])"), lambda m: digits(m[1]), DIGITS
     ),
     # E. 3rd St., N. Main St.
     Rule(

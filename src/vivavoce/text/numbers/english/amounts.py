@@ -14,6 +14,7 @@ from vivavoce.text.numbers.english.rules import (
     after,
     before,
     one_of,
+    stop,
     words_of,
 )
 
@@ -22,6 +23,7 @@ _UNITS = TABLE["units"]
 _PER = {**{unit: one for unit, (one, _) in _UNITS.items()}, **TABLE["per"]}
 _MAGNITUDES = TABLE["magnitudes"]
 _NO_NOUN = words_of("measured", "not_a_noun")
+_SINGULAR = words_of("measured", "singular")
 _DIMENSIONS = words_of("measured", "dimensions")
 _METERS = words_of("slashes", "meters")
 _BEFORE_ONE = words_of("measured", "before_one")
@@ -38,7 +40,7 @@ _BARE = one_of(unit for unit in words_of("bare_units") if unit in _UNITS)
 _LONG = one_of(word for word in _MAGNITUDES if len(word) > 3)
 _SHORT = one_of(word for word in _MAGNITUDES if len(word) < 4)
 _RATE = (
-    rf"(?: ?/ ?(?P<rate>{one_of(_PER)})(?![\w/])"
+    rf"(?:\.? ?/ ?(?P<rate>{one_of(_PER)})(?:/(?P<then>{one_of(_PER)}))?(?![\w/])"
     rf"| per (?P<per>{one_of(word for word in _PER if len(word) < 4)})(?!\w))?"
 )
 
@@ -76,7 +78,8 @@ def _before_noun(match: re.Match[str]) -> bool:
 
 def _per(match: re.Match[str]) -> str:
     unit = match["rate"] or match["per"]
-    return f" per {_PER[unit]}" if unit else ""
+    spoken = f" per {_PER[unit]}" if unit else ""
+    return spoken + (f" per {_PER[match['then']]}" if match["then"] else "")
 
 
 def money(written: str, sign: str, scale: str | None = None, *, singular: bool = False) -> str:
@@ -123,7 +126,7 @@ def _measure(match: re.Match[str]) -> str:
     first, last, unit = match["first"], match["last"], match["unit"]
     one, many = _UNITS[unit]
     attributive = "-" in match["gap"] or (unit not in "%‰" and _before_noun(match))
-    if unit == "″":  # 2" cubes
+    if unit in _SINGULAR:  # 2" cubes, a 9V battery
         attributive = attributive or after(match) not in {"", *_NO_NOUN, *_DIMENSIONS}
     singular = attributive or (not last and _is_one(first))
     low_unit = f" {_UNITS[match['low_unit']][1]}" if match["low_unit"] else ""
@@ -165,7 +168,7 @@ def _one_measure(one: str, many: str) -> Callable[[re.Match[str]], str]:
     """Return what reads a number and its only unit."""
 
     def read(match: re.Match[str]) -> str:
-        singular = _is_one(match[1]) or _before_noun(match) or match[0].endswith("-")
+        singular = _is_one(match[1]) or _before_noun(match) or "-" in match[0]
         return f"{number(match[1])} {one if singular else many}"
 
     return read
@@ -193,7 +196,7 @@ def _fraction(match: re.Match[str]) -> str:
         return (f"{number(whole)} " if whole else "") + _slashed(match, top, bottom)
     if not unit:
         return spoken
-    one, many = _UNITS[unit]
+    one, many = _UNITS.get(unit, ("inch", "inches"))
     singular = not whole or "-" in match["gap"] or _before_noun(match)
     return f"{spoken} {one if singular else many}"
 
@@ -218,6 +221,8 @@ def _slashed(match: re.Match[str], top: int, bottom: int) -> str:
         top <= bottom and bottom in (10, 20, 25, 50, 100) and not word[:1].isupper()
     ):
         return f"{one} out of {two}"
+    if top == 20 and bottom in (15, 30, 40, 60, 70, 80, 200, 400):  # eyesight
+        return f"{one} {two}"
     if 90 <= top <= 250 and 40 <= bottom < top:  # blood pressure
         return f"{one} over {two}"
     return f"{one} slash {two}"
@@ -242,17 +247,6 @@ def _range(match: re.Match[str]) -> str:
     return match[0].replace("–", "-").replace(" ", "").replace("-", " to ")
 
 
-def _hours(match: re.Match[str]) -> str:
-    """Return "1h 30m" and "2m 5s" in words."""
-    named = (("hour", "hours"), ("minute", "minutes"), ("second", "seconds"))
-    parts = [
-        f"{number(written)} {one if _is_one(written) else many}"
-        for written, (one, many) in zip(match.groups(), named, strict=True)
-        if written
-    ]
-    return " ".join(parts)
-
-
 def _scientific(match: re.Match[str]) -> str:
     """Return "1e-5" as "one times ten to the power of minus five"."""
     minus = "minus " if match[2][0] == "-" else ""
@@ -265,15 +259,6 @@ AMOUNTS: tuple[Rule, ...] = (
     Rule(
         re.compile(r"(?<![\w.])(\d{1,15}(?:\.\d{1,15})?)[eE]([+-]?\d{1,3})(?!\w|\.\d)"), _scientific
     ),
-    # 1h 30m, 2m5s
-    Rule(
-        re.compile(
-            r"(?<![\w.,])(\d{1,3}) ?h(?:rs?)? ?(\d{1,2}) ?m(?:ins?)?"
-            r"(?: ?(\d{1,2}) ?s(?:ecs?)?)?(?!\w)"
-        ),
-        _hours,
-    ),
-    Rule(re.compile(r"(?<![\w.,])()(\d{1,3}) ?m ?(\d{1,2}) ?s(?!\w)"), _hours),
     # 25 bps: of interest, below the speed of any line
     Rule(
         re.compile(r"(?<![\w.,])([12]?\d?\d(?:\.\d+)?)[ -]?bps(?!\w)"),
@@ -312,12 +297,17 @@ AMOUNTS: tuple[Rule, ...] = (
     ),
     # 6′2″, 8′, 5′10
     Rule(re.compile(rf"{START}({NUMBER})′(?:[ -]?(\d{{1,2}}(?:\.\d)?)(?!\d)(″?))?"), _feet, "′"),
+    # 1-1 1/2, 1/2-1: the sign between
+    Rule(
+        re.compile(rf"{START}({NUMBER}) ?[-–] ?(?=\d{{1,3}} \d{{1,2}}/\d)"), lambda m: f"{m[1]} to "
+    ),
+    Rule(re.compile(r"(?<=\d/\d)[-–](?=\d{1,3}(?![\w/-]))"), lambda m: " to ", "/"),
     # 1 1/2 tbsp, 7/16 inch, 3-1/4, 9/10
     Rule(
         re.compile(
             r"(?<![\w.,/$£€:-])(?:(?P<whole>\d{1,4})(?: (?:and )?|-))?"
             r"(?P<top>\d{1,3})/(?P<bottom>\d{1,3})(?:th|rd|ths|rds)?(?![\w/]|[.,:]\d|-\d)"
-            rf"(?:(?P<gap> ?-? ?)(?P<unit>{_UNIT})(?![\w/²³]))?"
+            rf"(?:(?P<gap> ?-? ?)(?P<unit>{_UNIT}|in\.)(?![\w/²³]))?"
         ),
         _fraction,
         "/",
@@ -349,7 +339,7 @@ AMOUNTS: tuple[Rule, ...] = (
     Rule(
         re.compile(
             rf"{START}({NUMBER})"
-            r"(?:in\b| ?in\.(?= [a-z\d]|\s{0,4}\Z|[,;)])"
+            r"(?:-in\.(?= [a-z])|-?in\b| ?in\.(?= [a-z\d]|\s{0,4}\Z|[,;)])"
             r"| in(?= (?:x|by|wide|tall|long|deep|high|thick)\b))"
         ),
         _one_measure("inch", "inches"),
@@ -365,6 +355,13 @@ AMOUNTS: tuple[Rule, ...] = (
     ),
     # 40 degrees N
     Rule(re.compile(r"(?<=degrees )([NSEW])(?![\w'’])"), lambda m: _DIRECTIONS[m[1]], "NSEW"),
+    # per lb.
+    Rule(
+        re.compile(
+            rf"(?<=\b[Pp]er )({one_of(u for u in _UNITS if len(u) > 1 and u.isalpha())})(?!\w)\.?"
+        ),
+        lambda m: _UNITS[m[1]][0] + (stop(m) if m[0].endswith(".") else ""),
+    ),
     # per kg, million km, 12/kg
     Rule(
         re.compile(
@@ -377,7 +374,8 @@ AMOUNTS: tuple[Rule, ...] = (
     # 8 tabs/day
     Rule(
         re.compile(
-            rf"(?<=[a-z]{{2}})/({one_of(p for p in _PER if p.isalpha() and len(p) > 1)})(?![\w/])"
+            rf"(?<=[a-z]{{2}})\.?/({one_of(per for per in _PER if per.isalpha() and per[1:])})"
+            r"(?![\w/])"
         ),
         lambda m: f" per {_PER[m[1]]}",
         "/",

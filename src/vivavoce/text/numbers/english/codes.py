@@ -17,6 +17,9 @@ _HUMP_OR_YEAR = re.compile(
 _HUMP = re.compile(r"(?<=[a-z\d])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
+_INTERVALS = {"h": "hours", "d": "days", "m": "minutes"}
+
+
 def _piece(text: str) -> str:
     """Return a part of an address in words."""
     if text.isdecimal():
@@ -124,6 +127,18 @@ CODES: tuple[Rule, ...] = (
         re.compile(r"(?<![\w|])\|([\w.]{1,12}+(?: ?[-+] ?[\w.]{1,8}+)?)\|(?![\w|])"),
         lambda m: f"the absolute value of {m[1]}",
         "|",
+    ),
+    # i++
+    Rule(
+        re.compile(r"(?<![\w.+-])([A-Za-z_]\w{0,30}+)(\+\+|--)(?![\w+-])"),
+        lambda m: f"{m[1]} {'plus plus' if m[2] == '++' else 'minus minus'}",
+        "+-",
+    ),
+    # q4-6h
+    Rule(
+        re.compile(r"(?<!\w)q(\d{1,2})(?:[-–](\d{1,2}))?(h|hr|hrs|d|min)(?!\w)"),
+        lambda m: f"every {m[1]}{' to ' + m[2] if m[2] else ''} {_INTERVALS[m[3][0]]}",
+        DIGITS,
     ),
     # !done
     Rule(re.compile(r"(?:(?<=[(=|&] )|(?<=[(=|&]))!(?=[A-Za-z_(])"), lambda m: "not ", "!"),

@@ -143,9 +143,29 @@ def _decade(match: re.Match[str]) -> str:
     return match[0] if alone else decade(int(written))
 
 
+def _hours(match: re.Match[str]) -> str:
+    """Return "1h 30m" and "2m 5s" in words."""
+    named = (("hour", "hours"), ("minute", "minutes"), ("second", "seconds"))
+    parts = [
+        f"{cardinal(int(written))} {one if int(written) == 1 else many}"
+        for written, (one, many) in zip(match.groups(), named, strict=True)
+        if written
+    ]
+    return " ".join(parts)
+
+
 _JOINED = re.compile(r"[a-z][-–]\Z")  # mid-80s
 
 DATES: tuple[Rule, ...] = (
+    # 1h 30m, 2m5s
+    Rule(
+        re.compile(
+            r"(?<![\w.,])(\d{1,3}) ?h(?:rs?)? ?(\d{1,2}) ?m(?:ins?)?"
+            r"(?: ?(\d{1,2}) ?s(?:ecs?)?)?(?!\w)"
+        ),
+        _hours,
+    ),
+    Rule(re.compile(r"(?<![\w.,])()(\d{1,3}) ?m ?(\d{1,2}) ?s(?!\w)"), _hours),
     # 2024-02-29, 2024/2/29, 2024-02-29T10:00
     Rule(
         re.compile(rf"(?<![\w/.-])({_YEAR})([-/.])(\d{{1,2}})\2(\d{{1,2}})(?:(?![\w/-])|T(?=\d))"),
@@ -213,8 +233,13 @@ DATES: tuple[Rule, ...] = (
         lambda m: f" to {decade(int(m[1]))}",
         "s",
     ),
+    # 100s of people
+    Rule(
+        re.compile(r"(?<![\w.,])1(00|,?000)s(?= of\b)"),
+        lambda m: "hundreds" if m[1] == "00" else "thousands",
+    ),
     # the 1990s, '90s, 1800's
-    Rule(re.compile(r"(?<![\w.,])(['’]?)(\d{4}|\d0)['’]?s(?!\w)"), _decade, "s"),
+    Rule(re.compile(r"(?<![\w.,])(['’]?)(1\d{3}|2[01]\d\d|\d0)['’]?s(?!\w)"), _decade, "s"),
     # class of '98
     Rule(
         re.compile(r"(?<!\w)['’](\d\d)(?![\w'’\"])"),

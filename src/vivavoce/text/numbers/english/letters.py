@@ -58,7 +58,8 @@ def _after_word(match: re.Match[str]) -> str:
         return match[0]
     if len(numeral) == 1 and numeral not in "IVX":
         return match[0]
-    if regnal:
+    is_name = (len(previous) == 1 and previous.isupper()) or previous in _REGNAL  # J. P. Shaw III
+    if regnal or (is_name and numeral in ("II", "III", "IV")):
         return f"{word} the {ordinal(roman(numeral))}"
     if set(numeral) <= set("IVX") and word not in _NO_NUMERAL and numeral not in ("XX", "XXX"):
         return f"{word} {_value(numeral)}"
@@ -66,7 +67,7 @@ def _after_word(match: re.Match[str]) -> str:
 
 
 # After the "I" of a name, which is no pronoun.
-_CLOSES = re.compile(r"[.,;:)]|\s*\Z| (?:and|was|ruled|reigned|died|became)\b")
+_CLOSES = re.compile(r"[.,;:)]|\s{0,4}\Z| (?:and|was|ruled|reigned|died|became)\b")
 _NO_NUMERAL = frozenset(["An", "The", "This", "That", "Start", "Give", "An", "Her", "His"])
 
 
@@ -200,7 +201,9 @@ LETTERS: tuple[Rule, ...] = (
     ),
     # Scene ii, (iv), pages xii–xv
     Rule(
-        re.compile(r"(\b[A-Za-z]+ |\()([ivx]{2,7})(?:[-–]([ivx]{1,7}))?(?![\w'’-])"), _small, "iv"
+        re.compile(r"(\b[A-Za-z]+ |\()([ivx]{2,7}|i(?=[-–][ivx]))(?:[-–]([ivx]{1,7}))?(?![\w'’-])"),
+        _small,
+        "iv",
     ),
     # II. Methods: a heading
     Rule(

@@ -29,7 +29,9 @@ _IDENTIFIED = re.compile(
     re.IGNORECASE,
 )
 _DIALLED = re.compile(r"\b(?:[Cc]all|[Dd]ial|[Dd]ialed|[Cc]alled|[Aa]rea code|CVV|CVV is) \Z")
-_NEAR_CODE = re.compile(rf"\b{one_of(words_of('short_codes', 'near'))}\b[^.!?]*+\Z", re.IGNORECASE)
+_NEAR_CODE = re.compile(
+    rf"\b{one_of(words_of('short_codes', 'near'))}\b[^.!?]{{0,40}}\Z", re.IGNORECASE
+)
 _SHORT_CODES = words_of("short_codes")
 _CODE_NOUNS = words_of("short_codes", "nouns")
 _PRODUCTS = table("products")["names"].split()
@@ -72,6 +74,8 @@ def _alphanumeric(match: re.Match[str]) -> str:
                 if len(part) == 3 and part[1:] != "00"
                 else number(part)
             )
+        elif part in ("'s", "’s") and spoken:
+            spoken[-1] += part
         elif part in _SAID:
             spoken.append(part.capitalize())
         elif len(part) == 1 or part.isupper():
@@ -96,7 +100,7 @@ def _range(match: re.Match[str]) -> str:
 
 
 _TWO_DIGITS = re.compile(r"\d\d(?!\d)( ?[€$£])?")
-_OPERATOR = re.compile(r" ?(?:[-+=*/^²³]|squared|cubed|to the power)")
+_OPERATOR = re.compile(r" ?(?:[-+=*/^²³]|(?:squared|cubed|to the power|minus|plus|equals)\b)")
 _EQUALS = re.compile(r" ?=")
 
 
@@ -184,10 +188,12 @@ NAMED_NUMBERS: tuple[Rule, ...] = (
         lambda m: telephone(m[0]),
         "+",
     ),
+    # 00 44 20 7946 0958
+    Rule(re.compile(r"(?<![\w.,])00 ?\d{1,3}(?: \d{2,5}){2,5}+(?!\w)"), lambda m: telephone(m[0])),
     # 1-800-555-0199, (555) 123-4567, 555.123.4567, 1-800-FLOWERS
     Rule(
         re.compile(
-            r"(?<![\w.,/$£€+-])(?:1[-. ])?(?:\(\d{3}\) ?-?|\d{3}[-. ])"
+            r"(?<![\w.,/$£€+-])(?:1[-. ])?(?:\(\d{3}\) ?-?|\d{3}[-. /])"
             r"(?:\d{3}[-. ]\d{4}|[A-Z][A-Z-]{3,9})(?![\w-])"
         ),
         lambda m: telephone(m[0]),
@@ -262,8 +268,8 @@ NAMED_NUMBERS: tuple[Rule, ...] = (
     ),
     Rule(
         re.compile(
-            r"\b((?:[Rr]equires?|[Nn]eeds?|[Uu]ses?|[Ss]upports?|with) [A-Za-z][\w.+#]{0,20}) ?"
-            r"([<>≤≥]=?) ?(?=\d)"
+            r"\b((?:[Rr]equires?|[Nn]eeds?|[Uu]ses?|[Ss]upports?|with) [A-Za-z][\w.+#]{0,20}"
+            r"|be|is|are|was|were) ?([<>≤≥]=?) ?(?=[$£€]?\.?\d)"
         ),
         lambda m: f"{m[1]} {_COMPARED[m[2]]} ",
         "<>≤≥",
@@ -319,7 +325,8 @@ PLAIN_NUMBERS: tuple[Rule, ...] = (
     Rule(
         re.compile(
             r"(?<=[\w)²³]) - (?=\w{1,20} = )|(?<== )-(?=\d)"
-            r"|(?<=[\w)²³]) - (?=\d{0,4}[a-z]?[²³]? ?[-+*/=)])|(?<=[²³]) - (?=[\da-z])"
+            r"|(?<=[\w)²³]) - (?=\d{0,4}[a-z]?[²³]? ?[-+*/=)])"
+            r"|(?<=[²³]) - (?=[\da-z])|(?<=[a-z]\d) - (?=\d)"
         ),
         lambda m: " minus ",
     ),

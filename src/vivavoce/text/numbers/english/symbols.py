@@ -102,6 +102,11 @@ SYMBOLS: tuple[Rule, ...] = (
         ),
         lambda m: f" {_SYMBOLS[m[1]]} ",
     ),
+    # the ∑ of: once "the"
+    Rule(
+        re.compile(r"\b([Tt]he) {1,3}the (?=(?:sum|product|integral|square|cube|empty)\b)"),
+        lambda m: f"{m[1]} ",
+    ),
     Rule(re.compile(r"(?<=[\w)]) ?([<>]) ?(?=[\w(])"), lambda m: f" {_SYMBOLS[m[1]]} "),
     Rule(re.compile(r"(?<=\w)#(?=\w)|#(?= ?\w)"), lambda m: " hash "),
     # Done.Next

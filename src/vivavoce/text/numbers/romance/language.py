@@ -138,6 +138,7 @@ def _word_patterns(
         "call": re.compile(
             rf"(?<!\w)((?i:{named('calls')})\b[^\d\n,;!?(+]{{0,20}})(\d(?:[ .-]?\d)*+)(?![\w/])"
         ),
+        "calls": re.compile(rf"(?<!\w)(?i:{named('calls')})\b"),
         "version": re.compile(
             rf"(?<!\w)({alternatives(products)}){_SPACE}?v?(\d++(?:[./]\d++)++)(?![\w,])"
         ),
