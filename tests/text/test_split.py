@@ -285,3 +285,35 @@ def test_a_hundred_thousand_characters_come_lazily(unit: str) -> None:
     whole = sum(len(without_space(piece.text)) for piece in split(text, "en", max_chars=250))
     assert whole == len(without_space(text))
     assert time.process_time() - started < 10.0
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "number"),
+    [
+        (
+            "You can reach the office at plus one, two one two, five five five, zero one nine eight "
+            "at any time.",
+            "en",
+            "plus one, two one two, five five five, zero one nine eight",
+        ),
+        (
+            "Llame al número nueve uno, cinco cinco cinco, cero uno, tres dos para cualquier consulta.",
+            "es",
+            "nueve uno, cinco cinco cinco, cero uno, tres dos",
+        ),
+        (
+            "お問い合わせはゼロ三、五五五五、ゼロ一三二まで、どうぞお気軽にお電話ください。",
+            "ja",
+            "ゼロ三、五五五五、ゼロ一三二",
+        ),
+    ],
+)
+def test_telephone_number_stays_in_one_segment(text: str, language: str, number: str) -> None:
+    segments = [segment.text for segment in split(text, language, max_chars=300)]
+    assert len(segments) > 1
+    assert any(number in segment for segment in segments)
+
+
+def test_list_of_digits_without_an_end_is_cut() -> None:
+    segments = [segment.text for segment in split("one, two, " * 200, "en", max_chars=300)]
+    assert max(map(len, segments)) <= 300

@@ -49,7 +49,8 @@ _COMPOSED = re.compile(
     "[!-~][\u0300-\u036f]++|[\u0300-\U0010ffff][\u0300-\u036f\u3099\u309a]*+"
     "|[^\u0000-\u007f]?[\u0300-\u036f\u0483-\u0487\u0591-\u05c7\u0610-\u065f\u0900-\u0dff\u1100-\u11ff]++"
 )
-_READ_SYMBOLS = re.compile("[\u00a0-\u00ff\u2100-\u214f\u3012\u3200-\u33ff]")  # such as ° © ℃ № ㎏
+# such as ° © ℃ № ♭ ㎏
+_READ_SYMBOLS = re.compile("[\u00a0-\u00ff\u2100-\u214f\u25b3\u266d-\u266f\u3012\u3200-\u33ff]")
 
 # HTML and SSML
 _TAG = re.compile(

@@ -50,6 +50,23 @@ _ABBREVIATED = {
 }
 
 
+# Digits in groups, as telephone numbers are read. Nothing is cut inside.
+_DIGIT = (
+    "zero|oh|one|two|three|four|five|six|seven|eight|nine|hundred|plus"
+    "|cero|uno|dos|tres|cuatro|cinco|seis|siete|ocho|nueve|más|um|dois|três|quatro|sete|oito|nove|mais"
+    "|due|tre|quattro|cinque|sei|sette|otto|nove|più"
+    "|zéro|un|deux|trois|cinq|sept|huit|neuf|dix|onze|douze|treize|quatorze|quinze|seize|vingt|trente"
+    "|quarante|cinquante|soixante|vingts|et"
+)
+_DIGITS_END = re.compile(
+    rf"(?:(?<![^\W\d_])(?:{_DIGIT})[\s,-]{{1,2}}+)++(?:(?:{_DIGIT}),)?\Z|[ゼロ零〇一二三四五六七八九、]++\Z",
+    re.IGNORECASE,
+)
+_DIGITS_GO_ON = re.compile(
+    rf"\s?(?:{_DIGIT})(?![^\W\d_])|[ゼ零〇一二三四五六七八九]", re.IGNORECASE
+)
+
+
 @dataclass(frozen=True, slots=True)
 class TextSegment:
     """Text to be spoken in one go, and the pause after it."""
@@ -269,9 +286,20 @@ def _boundary(text: str, low: int, limit: int) -> tuple[TextSegment, str] | None
             match.end() for match in end.finditer(text, 0, fit + 1)
         )  # one more: space may have to follow
         at = max((at for at in ends if at <= fit), default=0)
+        start = _number_start(text, at)
+        if start < at and weighted_length(text[:start]) >= low // 2:
+            return TextSegment(text[:start], WORD_PAUSE_S), text[start:]
         if at and weighted_length(text[:at]) >= low and text[at:].strip():
             return TextSegment(text[:at], pause_s), text[at:]
     return None
+
+
+def _number_start(text: str, at: int) -> int:
+    """Return the start of the number in groups that a cut at `at` would tear, else `at`."""
+    if not _DIGITS_GO_ON.match(text, at):
+        return at
+    found = _DIGITS_END.search(text[max(0, at - 120) : at])
+    return max(0, at - 120) + found.start() if found else at
 
 
 def _fitting(text: str, limit: int) -> int:

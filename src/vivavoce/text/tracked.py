@@ -221,6 +221,8 @@ class Tracked:
         most -= head
         tail = next((i for i in range(most) if old[-1 - i] != new[-1 - i]), most)
         span = self.span(start + head, end - tail)
+        if not head and not tail:
+            return Tracked.spanning(new, *span)
         middle = Tracked.spanning(new[head : len(new) - tail], *span)
         return Tracked.join((self[start : start + head], middle, self[end - tail : end]))
 

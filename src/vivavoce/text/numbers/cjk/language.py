@@ -48,7 +48,7 @@ def language(code: str) -> Language:
         words,
         {
             "measure": re.compile(
-                rf"((?<![A-Za-z0-9-])-)?({WHOLE})\s?({_any(words['units'])})(?![A-Za-z²³])"
+                rf"((?<![A-Za-z0-9-])-)?({WHOLE})([万億亿千]?)\s?({_any(words['units'])})(?![A-Za-z²³])"
             ),
             "identifier": re.compile(
                 rf"((?:{_any(words['identifiers'])})[^\d，。、,;；]{{0,5}})"

@@ -51,8 +51,10 @@ _GROUPS = re.compile(
     r"\+?(?<![\d.,])\d+(?:[-–]\d+){2,}|\+\d++(?:[ -]\d++)++|(?<![\d-])0\d{2,3}-\d{7,8}(?!\d)"
     r"|(?<!\d)0\d{1,3}\(\d{2,4}\)\d{4}(?!\d)|\(0\d{2,3}\)\s?\d{7,8}(?!\d)|(?<=〒)\s?\d{3}-\d{4}|(?<![\d.,])1[3-9]\d{9}(?!\d)"
 )
+_BLOCKS = re.compile(r"[1-9]\d?(?:-[1-9]\d{0,2}){2,3}")  # of an address: 2-21-1
+_LEADING_ZERO = re.compile(r"(?<![\d.:])0(?=\d[分秒日月](?!\d))")
 _CODE = re.compile(
-    r"(?<=[A-Z])-?(\d{3,})(?![\d.])|(?<![\d.])(\d{3,4})(?=室|号房|教室)|(?<!\d)[0-9][05](?=后(?!来|面|的|天))"
+    r"(?<=[A-Z])-?(\d{3,})(?![\d.])|(?<![\d.])(\d{3,4})(?=室|号房|教室)|(?<=单元)(\d{3,4})(?![\d.])|(?<!\d)[0-9][05](?=后(?!来|面|的|天))"
 )
 _LIST_DASH = re.compile(r"(?<=\d)-(?=\d)")
 _MINUS = re.compile(rf"(?<![A-Za-z0-9-])-(?={NUMBER})")
@@ -67,6 +69,7 @@ _GREEK = re.compile(r"(?<![\u0370-\u03ff])[Α-Ωα-ω](?![\u0370-\u03ff])")
 _LAUGH = re.compile(r"(?<![A-Za-z])[wW]{2,}+(?=[、。！？!?\s]|\Z)")
 _CAPITALS = re.compile(r"(?<![A-Za-z])[A-Z]{2,6}(?![A-Za-z])")
 _SINGLE = re.compile(r"(?<![A-Za-z'’-])[A-Za-z](?![A-Za-z'’-])")
+_LETTER = re.compile(r"(?<=[\u30a0-\u30ff])-([A-Z])(?![A-Za-z])")  # USB-C
 _BETWEEN = re.compile(r"(?<=\w)[/／](?=\w)")
 _OTHER = re.compile(
     r"[^\w\s、。，．！？；：,.!?;:…‥—–～〜・「」『』（）《》〈〉【】()\[\]“”‘’\"'’·ー-]|_"
@@ -137,6 +140,8 @@ def _identifiers(text: Tracked, lang: Language) -> Tracked:
     def groups(match: re.Match[str]) -> str:
         if _DATE.fullmatch(match[0]):
             return match[0]
+        if lang.code == "ja" and _BLOCKS.fullmatch(match[0]):
+            return "の".join(cardinal(int(p), "ja") for p in match[0].split("-"))
         plus = lang["symbols"]["+"] if match[0].startswith("+") else ""
         return plus + "、".join(spoken_digits(p, lang) for p in re.findall(r"\d+", match[0]))
 
@@ -161,6 +166,8 @@ def _dates(text: Tracked, lang: Language) -> Tracked:
     text = text.sub(lang.patterns["score"], lambda m: _score(m, lang))
     text = text.sub(_ARITHMETIC, lambda m: _arithmetic(m[0], lang))
     text = text.sub(_PRODUCT, lang["symbols"]["×"]).sub(_TO, lang["to"])
+    if lang.code == "ja":
+        text = text.sub(_LEADING_ZERO, "")
     text = text.sub(_TIME, lambda m: _time(m, lang))
     return text.sub(_RATIO, rf"\1{lang['against']}\2")
 
@@ -253,9 +260,9 @@ def _fraction(match: re.Match[str], lang: Language) -> str:
 
 def _measure(match: re.Match[str], lang: Language) -> list[Piece]:
     sign = lang["minus"] if match[1] else ""
-    pair = match[2] == "2" and lang.code == "zh" and match[3] not in "℃°"
+    pair = match[2] == "2" and lang.code == "zh" and match[4] not in "℃°"
     number = "两" if pair else spoken_number(match[2], lang)
-    return [(sign + number, 2), (lang["units"][match[3]], 3)]
+    return [(sign + number + match[3], 2), (lang["units"][match[4]], 4)]
 
 
 def _numbers(text: Tracked, lang: Language) -> Tracked:
@@ -286,6 +293,8 @@ def _letters(text: Tracked, lang: Language) -> Tracked:
     if names:
         text = text.sub(_LAUGH, "").sub(_SINGLE, spelled)
     text = text.sub(_CAPITALS, spelled)
+    if names:
+        text = text.sub(_LETTER, lambda m: names[m[1].lower()])
     text = text.sub(_BETWEEN, lang["pause"])
     return text.sub(_OTHER, _leftover).sub(_SPACES, " ")
 

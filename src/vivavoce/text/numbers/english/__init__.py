@@ -21,13 +21,24 @@ _FOREIGN = re.compile(r"[^\x00-\x7f]")
 _THOUSANDS = re.compile(r"(?<![\d.,+])\d{1,3}(?:[\u00a0\u202f\u2009]\d{3})++(?!\d)")
 _NOT_DIGIT = re.compile(r"\D")
 _POWERS = re.compile("[⁰¹⁴-⁹⁻²³]{2,}|[⁰¹⁴-⁹]")  # but for ² and ³ alone, which units have
+_SPACED_PART = re.compile(r"(?<=\d) (?=[¼-¾⅐-⅞])")  # 1 ½
+_BASE = re.compile("(?<=[₀-₉])(?=\\d)")  # log₂8
+_CHARGE = re.compile("(?<=[A-Za-z\\d])([²³⁴]?)([⁺⁻])(?![⁰¹²³⁴-⁹])")
 _NUMERIC = re.compile(r"[\d²³]")
+
+
+def _charge(match: re.Match[str]) -> str:
+    """Return the signs of "Ca²⁺" in words."""
+    count = f" {unicodedata.digit(match[1])}" if match[1] else ""
+    return f"{count} {'plus' if match[2] == '⁺' else 'minus'}"
 
 
 def read_english(text: Tracked) -> Tracked:
     """Return `text` as it is spoken. A second call changes nothing."""
     text = text.sub(_THOUSANDS, lambda m: _NOT_DIGIT.sub("", m[0]))
+    text = text.sub(_CHARGE, _charge).sub(_BASE, " ")
     text = text.sub(_POWERS, lambda m: f"^{unicodedata.normalize('NFKC', m[0])}")
+    text = text.sub(_SPACED_PART, "")
     text = text.sub(_FOREIGN, lambda m: plain_character(m[0]))
     text = mark_inches(text.sub(_HYPHENATED, lambda m: ""))
     text = apply(ABBREVIATIONS, apply(CODES, text))

@@ -22,7 +22,17 @@ from vivavoce.text.numbers.english.rules import (
 
 _TITLES = TABLE["titles"]
 _BEFORE_NUMBER = TABLE["before_number"]
-_ABBREVIATIONS = TABLE["abbreviations"]
+_BOOKS = TABLE["books"]
+_AFTER_ORDINAL = TABLE["after_ordinal"]
+_ABBREVIATIONS = {
+    # at the beginning of a sentence too, but "v." and "V."
+    **{
+        key[0].upper() + key[1:]: words[0].upper() + words[1:]
+        for key, words in TABLE["abbreviations"].items()
+        if len(key) > 3 and key.endswith(".")
+    },
+    **TABLE["abbreviations"],
+}
 _STREETS = TABLE["streets"]
 _DIRECTIONS = TABLE["directions"]
 _STATES = TABLE["states"]
@@ -43,10 +53,11 @@ _DIRECTION = one_of(_DIRECTIONS)
 _WITHOUT_STOP = [word for word in _ABBREVIATIONS if not word.endswith(".")]
 
 _NAME = re.compile(r" (?:[A-Z][\w'’]|[A-Z]\.|(?:and|or|&) (?:Mr|Mrs|Ms|Dr)\b)")
-_NUMBER = re.compile(r" ?(?:[#№]?\d|(?:[IVXLC]{1,8}|[ivxl]{2,8})\b)")
+_NUMBER = re.compile(r" ?(?:[#№]?\d|(?:[IVXLC]{1,8}|[ivxl]{2,8}|i(?=[-–]))\b)")
 _DIGIT = re.compile(r" ?[#№]?\d")
 _ORDINAL_OF = re.compile(r"(?:st|nd|rd|th) of \Z")
-_DATE = re.compile(rf",? ?['’]?\d|,? {one_of(_MONTHS)}\b")
+_DATE = re.compile(rf",? ?['’]?\d|,? {one_of(_MONTHS)}\b|,? the \d")
+_SENIOR = re.compile(rf" {one_of(words_of('seniors'))}\b")
 
 
 def _dotted(match: re.Match[str]) -> str:
@@ -64,12 +75,19 @@ def _abbreviation(match: re.Match[str]) -> str:
     after_name = previous[:1].isupper() and not previous.isupper()
     if previous[-1:].isdigit() and word in TABLE["units"]:  # "5 min. left" is a measure
         return match[0]
-    if word in _STREETS and (after_name or previous[:1].isdigit()):
+    honours = word in _TITLES and previous.isdecimal() and _NAME.match(text, end)  # 7 St. John Rd.
+    if word in _STREETS and (after_name or previous[:1].isdigit()) and not honours:
         return f"{_STREETS[word]}{stop(match)}"
+    if word == "Sr" and _SENIOR.match(text, end):
+        return "Senior"
     if word in _TITLES and _NAME.match(text, end):
         return str(_TITLES[word])
     number = _DIGIT if word in ("No", "no") else _NUMBER
-    if word in _BEFORE_NUMBER and number.match(text, end) and not previous.isdecimal():
+    if (
+        word in _BEFORE_NUMBER
+        and number.match(text, end)
+        and (word == "No" or not previous.isdecimal())
+    ):
         gap = "" if text[end : end + 1] == " " else " "
         return f"{_BEFORE_NUMBER[word]}{gap}"
     if word in _CALENDAR:
@@ -132,11 +150,68 @@ ABBREVIATIONS: tuple[Rule, ...] = (
         re.compile(rf"(?<![\w./]){one_of(_WITHOUT_STOP)}(?![\w'’/])"),
         lambda m: _ABBREVIATIONS[m[0]],
     ),
+    # Gen. 1:1, 1 Cor. 13:4, Ps. 23
+    Rule(
+        re.compile(
+            rf"(?<![\w.])({one_of(_BOOKS)})\.? ?(?=\d{{1,3}}:\d)|(?<![\w.])(Pss?)\. ?(?=\d)"
+        ),
+        lambda m: f"{_BOOKS[m[1] or m[2]]} ",
+        DIGITS,
+    ),
+    # the 14th fl., 2nd ed.
+    Rule(
+        re.compile(rf"(?<=\d[snrt][tdh] )({one_of(_AFTER_ORDINAL)})(?:\.|(?![\w'’]))"),
+        lambda m: _AFTER_ORDINAL[m[1]] + (stop(m) if m[0].endswith(".") else ""),
+        DIGITS,
+    ),
+    # My no. is 5, phone no. 555-0199
+    Rule(
+        re.compile(
+            rf"\b({one_of(words_of('numbered'))})\.? no\.?(?= is\b| was\b|:| [A-Z]{{1,3}}-?\d)",
+            re.IGNORECASE,
+        ),
+        lambda m: f"{_ABBREVIATIONS.get(f'{m[1]}.', m[1])} number",
+    ),
     # Ph.D., et al.
     Rule(
         re.compile(r"(?<![\w.])(?:Ph\.D\.|Ed\.D\.|M\.Sc\.|B\.Sc\.|et al\.)"),
         lambda m: _ABBREVIATIONS[m[0]] + stop(m),
         ".",
+    ),
+    # Highway 101 N.
+    Rule(
+        re.compile(
+            rf"\b((?:Highway|Hwy\.?|Route|Rte\.?|Rt\.?|Interstate|I) ?-?\d{{1,4}} )"
+            rf"({_DIRECTION})(?![\w'’])\.?"
+        ),
+        lambda m: f"{m[1]}{_DIRECTIONS[m[2]]}" + (stop(m) if m[0][-1] == "." else ""),
+        DIGITS,
+    ),
+    # 12 miles NE of Reno
+    Rule(
+        re.compile(rf"(?<![\w.'’])({_DIRECTION})(?= of (?:the )?[A-Z])"),
+        lambda m: _DIRECTIONS[m[1]].lower(),
+    ),
+    # go N 3 mi.
+    Rule(
+        re.compile(
+            rf"\b((?:go|head|turn|drive|walk|ride|sail|fly|due|heading|facing|then) )({_DIRECTION})"
+            r"(?![\w'’.])",
+            re.IGNORECASE,
+        ),
+        lambda m: f"{m[1]}{_DIRECTIONS[m[2].upper()].lower()}",
+    ),
+    # SF 94108
+    Rule(
+        re.compile(r"(?<=\b[A-Z]{2} )(\d{5})(?![\w,.-]?\w| [a-z])"), lambda m: digits(m[1]), DIGITS
+    ),
+    # E. 3rd St., N. Main St.
+    Rule(
+        re.compile(
+            rf"(?<![\w.'’])({_DIRECTION})\.? (?=(?:\d{{1,3}}(?:st|nd|rd|th)|[A-Z][a-z]{{2,15}}) "
+            rf"{one_of({*_STREETS, *_STREETS.values()})}\b)"
+        ),
+        lambda m: f"{_DIRECTIONS[m[1]]} ",
     ),
     # 12 S. 1st St., 1600 Elm Ave. NW
     Rule(
@@ -150,8 +225,16 @@ ABBREVIATIONS: tuple[Rule, ...] = (
         lambda m: _BEFORE_NUMBER[m[1]],
         DIGITS,
     ),
+    # Jan–Mar, Mon.–Fri.
+    Rule(
+        re.compile(
+            rf"(?<![\w.'’-])({one_of(_CALENDAR)})\.? ?(-|–|—|to|/) ?"
+            rf"({one_of(_CALENDAR)})(?![\w'’])\.?"
+        ),
+        lambda m: f"{_CALENDAR[m[1]]} to {_CALENDAR[m[3]]}" + (stop(m) if m[0][-1] == "." else ""),
+    ),
     # Dr., St., No., Inc.
-    Rule(re.compile(r"(?<![\w.'’])([A-Za-z][A-Za-z']{0,7})\.(?!\w\w)"), _abbreviation, "."),
+    Rule(re.compile(r"(?<![\w.'’/])([A-Za-z][A-Za-z']{0,7})\.(?!\w\w)"), _abbreviation, "."),
     # J. R. R. Tolkien
     Rule(re.compile(r"(?<![\w.'’-])([A-Z])\.(?= ?[A-Z])"), _initial, "."),
     # Dr Watson, St Paul
@@ -184,13 +267,7 @@ ABBREVIATIONS: tuple[Rule, ...] = (
         ),
         lambda m: m[1] + _CALENDAR[m[2]],
     ),
-    # Jan–Mar, Mon, Sept 5, 3 Feb
-    Rule(
-        re.compile(
-            rf"(?<![\w.'’-])({one_of(_CALENDAR)}) ?(-|–|—|to|/) ?({one_of(_CALENDAR)})(?![\w'’])\.?"
-        ),
-        lambda m: f"{_CALENDAR[m[1]]} to {_CALENDAR[m[3]]}" + (stop(m) if m[0][-1] == "." else ""),
-    ),
+    # Sept 5, 3 Feb
     Rule(
         re.compile(
             rf"(?<![\w.'’])({one_of(_CALENDAR)})"

@@ -14,6 +14,7 @@ from vivavoce.text.numbers.english.rules import (
     after,
     before,
     one_of,
+    stop,
     words_of,
 )
 
@@ -22,6 +23,9 @@ _UNITS = TABLE["units"]
 _PER = {**{unit: one for unit, (one, _) in _UNITS.items()}, **TABLE["per"]}
 _MAGNITUDES = TABLE["magnitudes"]
 _NO_NOUN = words_of("measured", "not_a_noun")
+_SINGULAR = words_of("measured", "singular")
+_DIMENSIONS = words_of("measured", "dimensions")
+_METERS = words_of("slashes", "meters")
 _BEFORE_ONE = words_of("measured", "before_one")
 _K_NOUNS = words_of("measured", "after_k")
 _SCORED = words_of("slashes", "scored")
@@ -36,7 +40,7 @@ _BARE = one_of(unit for unit in words_of("bare_units") if unit in _UNITS)
 _LONG = one_of(word for word in _MAGNITUDES if len(word) > 3)
 _SHORT = one_of(word for word in _MAGNITUDES if len(word) < 4)
 _RATE = (
-    rf"(?: ?/ ?(?P<rate>{one_of(_PER)})(?![\w/])"
+    rf"(?:\.? ?/ ?(?P<rate>{one_of(_PER)})(?:/(?P<then>{one_of(_PER)}))?(?![\w/])"
     rf"| per (?P<per>{one_of(word for word in _PER if len(word) < 4)})(?!\w))?"
 )
 
@@ -74,7 +78,8 @@ def _before_noun(match: re.Match[str]) -> bool:
 
 def _per(match: re.Match[str]) -> str:
     unit = match["rate"] or match["per"]
-    return f" per {_PER[unit]}" if unit else ""
+    spoken = f" per {_PER[unit]}" if unit else ""
+    return spoken + (f" per {_PER[match['then']]}" if match["then"] else "")
 
 
 def money(written: str, sign: str, scale: str | None = None, *, singular: bool = False) -> str:
@@ -121,6 +126,8 @@ def _measure(match: re.Match[str]) -> str:
     first, last, unit = match["first"], match["last"], match["unit"]
     one, many = _UNITS[unit]
     attributive = "-" in match["gap"] or (unit not in "%‰" and _before_noun(match))
+    if unit in _SINGULAR:  # 2" cubes, a 9V battery
+        attributive = attributive or after(match) not in {"", *_NO_NOUN, *_DIMENSIONS}
     singular = attributive or (not last and _is_one(first))
     low_unit = f" {_UNITS[match['low_unit']][1]}" if match["low_unit"] else ""
     low = f"{number(first)}{low_unit} to {match['minus'] or ''}" if last else ""
@@ -138,7 +145,8 @@ def _counted(match: re.Match[str]) -> str:
     low, written, scale = match.groups()
     if low:
         return f"{number(low)} to {number(written)} {_MAGNITUDES[scale]}"
-    if scale in "kK" and (written in ("2", "4", "8") or after(match) in _K_NOUNS):
+    is_race = written in ("5", "10") and before(match).lower() in _BEFORE_ONE
+    if scale in "kK" and (written in ("2", "4", "8") or after(match) in _K_NOUNS or is_race):
         return f"{number(written)} K"
     return f"{number(written)} {_MAGNITUDES[scale]}"
 
@@ -160,7 +168,7 @@ def _one_measure(one: str, many: str) -> Callable[[re.Match[str]], str]:
     """Return what reads a number and its only unit."""
 
     def read(match: re.Match[str]) -> str:
-        singular = _is_one(match[1]) or _before_noun(match) or match[0].endswith("-")
+        singular = _is_one(match[1]) or _before_noun(match) or "-" in match[0]
         return f"{number(match[1])} {one if singular else many}"
 
     return read
@@ -178,6 +186,8 @@ def _fraction(match: re.Match[str]) -> str:
     """Return "1 1/2 tbsp", "7/16 inch", "9/10" in words."""
     whole, unit = match["whole"], match["unit"]
     top, bottom = int(match["top"]), int(match["bottom"])
+    if after(match) in _METERS:  # 3/4 time
+        return f"{cardinal(top)} {cardinal(bottom)}"
     if whole and 0 < top < bottom:
         spoken = mixed(int(whole), top, bottom)
     elif bottom and (unit or _is_fraction(match, top, bottom)):
@@ -186,7 +196,7 @@ def _fraction(match: re.Match[str]) -> str:
         return (f"{number(whole)} " if whole else "") + _slashed(match, top, bottom)
     if not unit:
         return spoken
-    one, many = _UNITS[unit]
+    one, many = _UNITS.get(unit, ("inch", "inches"))
     singular = not whole or "-" in match["gap"] or _before_noun(match)
     return f"{spoken} {one if singular else many}"
 
@@ -211,6 +221,8 @@ def _slashed(match: re.Match[str], top: int, bottom: int) -> str:
         top <= bottom and bottom in (10, 20, 25, 50, 100) and not word[:1].isupper()
     ):
         return f"{one} out of {two}"
+    if top == 20 and bottom in (15, 30, 40, 60, 70, 80, 200, 400):  # eyesight
+        return f"{one} {two}"
     if 90 <= top <= 250 and 40 <= bottom < top:  # blood pressure
         return f"{one} over {two}"
     return f"{one} slash {two}"
@@ -219,11 +231,11 @@ def _slashed(match: re.Match[str], top: int, bottom: int) -> str:
 def _by(match: re.Match[str]) -> str:
     """Return the sign of 5x7 as "by", that of "3 × 4 = 12" as "times"."""
     unit = match[1] or ""
-    product = match[0] == " × " or _EQUATION.match(match.string, match.end())
+    product = match[0] == " × " or _FACTOR.match(match.string, match.end())
     return f"{unit} times " if product and not unit else f"{unit} by "
 
 
-_EQUATION = re.compile(rf"(?<![\d.,]){NUMBER} ?=")
+_FACTOR = re.compile(rf"(?<![\d.,])(?:{NUMBER} ?=|10\^)")
 
 
 def _range(match: re.Match[str]) -> str:
@@ -235,7 +247,23 @@ def _range(match: re.Match[str]) -> str:
     return match[0].replace("–", "-").replace(" ", "").replace("-", " to ")
 
 
+def _scientific(match: re.Match[str]) -> str:
+    """Return "1e-5" as "one times ten to the power of minus five"."""
+    minus = "minus " if match[2][0] == "-" else ""
+    power = number(match[2].lstrip("+-"))
+    return f"{number(match[1])} times ten to the power of {minus}{power}"
+
+
 AMOUNTS: tuple[Rule, ...] = (
+    # 1e-5, 6.02E23
+    Rule(
+        re.compile(r"(?<![\w.])(\d{1,15}(?:\.\d{1,15})?)[eE]([+-]?\d{1,3})(?!\w|\.\d)"), _scientific
+    ),
+    # 25 bps: of interest, below the speed of any line
+    Rule(
+        re.compile(r"(?<![\w.,])([12]?\d?\d(?:\.\d+)?)[ -]?bps(?!\w)"),
+        _one_measure("basis point", "basis points"),
+    ),
     # 12/26–1/2
     Rule(
         re.compile(rf"(?<![\w./])(\d\d?)/(\d\d?){TO}(\d\d?)/(\d\d?)(?![\w/]|[.,]\d)"),
@@ -256,14 +284,30 @@ AMOUNTS: tuple[Rule, ...] = (
         _by,
         "xX×",
     ),
+    # 5′11 1/2″
+    Rule(
+        re.compile(r"(?<![\w.,])(\d{1,2})′ ?(\d{1,2}) (\d{1,2})/(\d{1,2})(?!\d)″?"),
+        lambda m: (
+            f"{number(m[1])} {'foot' if m[1] in '345678' else 'feet'} "
+            f"{mixed(int(m[2]), int(m[3]), int(m[4]))}"
+            if int(m[3]) and int(m[4])
+            else m[0]
+        ),
+        "′",
+    ),
     # 6′2″, 8′, 5′10
     Rule(re.compile(rf"{START}({NUMBER})′(?:[ -]?(\d{{1,2}}(?:\.\d)?)(?!\d)(″?))?"), _feet, "′"),
+    # 1-1 1/2, 1/2-1: the sign between
+    Rule(
+        re.compile(rf"{START}({NUMBER}) ?[-–] ?(?=\d{{1,3}} \d{{1,2}}/\d)"), lambda m: f"{m[1]} to "
+    ),
+    Rule(re.compile(r"(?<=\d/\d)[-–](?=\d{1,3}(?![\w/-]))"), lambda m: " to ", "/"),
     # 1 1/2 tbsp, 7/16 inch, 3-1/4, 9/10
     Rule(
         re.compile(
             r"(?<![\w.,/$£€:-])(?:(?P<whole>\d{1,4})(?: (?:and )?|-))?"
             r"(?P<top>\d{1,3})/(?P<bottom>\d{1,3})(?:th|rd|ths|rds)?(?![\w/]|[.,:]\d|-\d)"
-            rf"(?:(?P<gap> ?-? ?)(?P<unit>{_UNIT})(?![\w/²³]))?"
+            rf"(?:(?P<gap> ?-? ?)(?P<unit>{_UNIT}|in\.)(?![\w/²³]))?"
         ),
         _fraction,
         "/",
@@ -295,7 +339,8 @@ AMOUNTS: tuple[Rule, ...] = (
     Rule(
         re.compile(
             rf"{START}({NUMBER})"
-            r"(?:in\b| ?in\.(?= [a-z\d])| in(?= (?:x|by|wide|tall|long|deep|high|thick)\b))"
+            r"(?:-in\.(?= [a-z])|-?in\b| ?in\.(?= [a-z\d]|\s{0,4}\Z|[,;)])"
+            r"| in(?= (?:x|by|wide|tall|long|deep|high|thick)\b))"
         ),
         _one_measure("inch", "inches"),
     ),
@@ -310,6 +355,13 @@ AMOUNTS: tuple[Rule, ...] = (
     ),
     # 40 degrees N
     Rule(re.compile(r"(?<=degrees )([NSEW])(?![\w'’])"), lambda m: _DIRECTIONS[m[1]], "NSEW"),
+    # per lb.
+    Rule(
+        re.compile(
+            rf"(?<=\b[Pp]er )({one_of(u for u in _UNITS if len(u) > 1 and u.isalpha())})(?!\w)\.?"
+        ),
+        lambda m: _UNITS[m[1]][0] + (stop(m) if m[0].endswith(".") else ""),
+    ),
     # per kg, million km, 12/kg
     Rule(
         re.compile(
@@ -319,4 +371,13 @@ AMOUNTS: tuple[Rule, ...] = (
         _bare,
     ),
     Rule(re.compile(rf"(?<=\d)/({one_of(_PER)})(?![\w/])"), lambda m: f" per {_PER[m[1]]}"),
+    # 8 tabs/day
+    Rule(
+        re.compile(
+            rf"(?<=[a-z]{{2}})\.?/({one_of(per for per in _PER if per.isalpha() and per[1:])})"
+            r"(?![\w/])"
+        ),
+        lambda m: f" per {_PER[m[1]]}",
+        "/",
+    ),
 )

@@ -11,7 +11,13 @@ _EXTENSIONS = one_of(words_of("files", "extensions"))
 _DOMAINS = one_of(words_of("domains"))
 _SAID_DOMAINS = words_of("domains", "said")
 _PIECE = re.compile(r"[A-Za-z]++|\d++|[^\w\s]|_")
+_HUMP_OR_YEAR = re.compile(
+    r"(?<=[a-z\d])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[a-z])(?=(?:19|20)\d\d\Z)"
+)
 _HUMP = re.compile(r"(?<=[a-z\d])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+
+
+_INTERVALS = {"h": "hours", "d": "days", "m": "minutes"}
 
 
 def _piece(text: str) -> str:
@@ -63,6 +69,12 @@ def _ip(match: re.Match[str]) -> str:
 CODES: tuple[Rule, ...] = (
     # C++, AT&T, 24/7
     Rule(re.compile(rf"(?<![\w.]){one_of(_NAMES)}(?![\w+#/])"), lambda m: _NAMES[m[0]]),
+    # F#m7: a chord
+    Rule(
+        re.compile(r"(?<![\w#&])([A-G])[#♯](?=(?:m|maj|min|dim|sus|aug|add)?\d{0,2}(?![\w#]))"),
+        lambda m: f"{m[1]} sharp ",
+        "#♯",
+    ),
     # https://example.org/a, j.doe@mail.co.uk
     Rule(
         re.compile(
@@ -110,10 +122,30 @@ CODES: tuple[Rule, ...] = (
         _one_by_one,
         DIGITS,
     ),
+    # |x - 1|
+    Rule(
+        re.compile(r"(?<![\w|])\|([\w.]{1,12}+(?: ?[-+] ?[\w.]{1,8}+)?)\|(?![\w|])"),
+        lambda m: f"the absolute value of {m[1]}",
+        "|",
+    ),
+    # i++
+    Rule(
+        re.compile(r"(?<![\w.+-])([A-Za-z_]\w{0,30}+)(\+\+|--)(?![\w+-])"),
+        lambda m: f"{m[1]} {'plus plus' if m[2] == '++' else 'minus minus'}",
+        "+-",
+    ),
+    # q4-6h
+    Rule(
+        re.compile(r"(?<!\w)q(\d{1,2})(?:[-–](\d{1,2}))?(h|hr|hrs|d|min)(?!\w)"),
+        lambda m: f"every {m[1]}{' to ' + m[2] if m[2] else ''} {_INTERVALS[m[3][0]]}",
+        DIGITS,
+    ),
+    # !done
+    Rule(re.compile(r"(?:(?<=[(=|&] )|(?<=[(=|&]))!(?=[A-Za-z_(])"), lambda m: "not ", "!"),
     # #ThrowbackThursday
     Rule(
         re.compile(r"(?<![\w&#])#((?=\d*[A-Za-z])\w++)"),
-        lambda m: f"hashtag {_HUMP.sub(' ', m[1].replace('_', ' '))}",
+        lambda m: f"hashtag {_HUMP_OR_YEAR.sub(' ', m[1].replace('_', ' '))}",
         "#",
     ),
     # @some_body
@@ -143,6 +175,8 @@ CODES: tuple[Rule, ...] = (
         ),
         _identifier,
     ),
+    # OpenJDK
+    Rule(re.compile(r"(?<!\w)([A-Z][a-z]{2,}+)([A-Z]{2,5}+)(?!\w)"), lambda m: f"{m[1]} {m[2]}"),
     # .NET, .env
     Rule(re.compile(r"(?<![\w.])\.(?=[A-Za-z]{2})"), lambda m: "dot ", "."),
     Rule(re.compile(r"(?<=[A-Z])\.NET\b"), lambda m: " dot net"),

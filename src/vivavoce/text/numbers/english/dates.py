@@ -24,6 +24,7 @@ _TO = r" ?[-–—] ?"
 _BEFORE_YEARS = words_of("years", "before")
 _BEFORE_DECADES = words_of("years", "before_decades")
 _PLURALS = words_of("years", "plural_nouns")
+_NO_NOUN = words_of("measured", "not_a_noun")
 _IN_S = words_of("years", "nouns_in_s")
 _ZONE = r"(?: ?(EST|EDT|CST|CDT|MST|MDT|PST|PDT|GMT|UTC|BST|CET|CEST|IST|JST|ET|CT|MT|PT)\b)?"
 _CLOCK = r"(?:1\d|2[0-3]|0?\d)(?:[:.][0-5]\d){0,2}"
@@ -137,14 +138,34 @@ def _decade(match: re.Match[str]) -> str:
     mark, written = match.groups()
     joined = _JOINED.search(match.string, max(0, match.start() - 2), match.start())
     alone = len(written) == 2 and not (
-        mark or joined or before(match) in _BEFORE_DECADES or after(match)
+        mark or joined or before(match) in _BEFORE_DECADES or after(match) not in {"", *_NO_NOUN}
     )
     return match[0] if alone else decade(int(written))
+
+
+def _hours(match: re.Match[str]) -> str:
+    """Return "1h 30m" and "2m 5s" in words."""
+    named = (("hour", "hours"), ("minute", "minutes"), ("second", "seconds"))
+    parts = [
+        f"{cardinal(int(written))} {one if int(written) == 1 else many}"
+        for written, (one, many) in zip(match.groups(), named, strict=True)
+        if written
+    ]
+    return " ".join(parts)
 
 
 _JOINED = re.compile(r"[a-z][-–]\Z")  # mid-80s
 
 DATES: tuple[Rule, ...] = (
+    # 1h 30m, 2m5s
+    Rule(
+        re.compile(
+            r"(?<![\w.,])(\d{1,3}) ?h(?:rs?)? ?(\d{1,2}) ?m(?:ins?)?"
+            r"(?: ?(\d{1,2}) ?s(?:ecs?)?)?(?!\w)"
+        ),
+        _hours,
+    ),
+    Rule(re.compile(r"(?<![\w.,])()(\d{1,3}) ?m ?(\d{1,2}) ?s(?!\w)"), _hours),
     # 2024-02-29, 2024/2/29, 2024-02-29T10:00
     Rule(
         re.compile(rf"(?<![\w/.-])({_YEAR})([-/.])(\d{{1,2}})\2(\d{{1,2}})(?:(?![\w/-])|T(?=\d))"),
@@ -162,6 +183,17 @@ DATES: tuple[Rule, ...] = (
         re.compile(r"(?<![\w/.-])(0[1-9]|1[0-2])/((?:19|20)\d\d)(?![\w/-])"),
         lambda m: f"{_MONTH_NAMES[int(m[1]) - 1]} {year(int(m[2]))}",
         "/",
+    ),
+    # Nov 3 - Dec 9, 3 Nov – 9 Dec: the sign between
+    Rule(
+        re.compile(rf"\b({_MONTHS} {_DAY}{_TH}(?:, {_YEAR})?){_TO}(?={_MONTHS} \d)"),
+        lambda m: f"{m[1]} to ",
+        "-–—",
+    ),
+    Rule(
+        re.compile(rf"{START}({_DAY}{_TH} {_MONTHS}(?: {_YEAR})?){_TO}(?=\d\d? ?{_MONTHS})"),
+        lambda m: f"{m[1]} to ",
+        "-–—",
     ),
     # July 4th–6th, 2025
     Rule(
@@ -201,8 +233,13 @@ DATES: tuple[Rule, ...] = (
         lambda m: f" to {decade(int(m[1]))}",
         "s",
     ),
+    # 100s of people
+    Rule(
+        re.compile(r"(?<![\w.,])1(00|,?000)s(?= of\b)"),
+        lambda m: "hundreds" if m[1] == "00" else "thousands",
+    ),
     # the 1990s, '90s, 1800's
-    Rule(re.compile(r"(?<![\w.,])(['’]?)(\d{4}|\d0)['’]?s(?!\w)"), _decade, "s"),
+    Rule(re.compile(r"(?<![\w.,])(['’]?)(1\d{3}|2[01]\d\d|\d0)['’]?s(?!\w)"), _decade, "s"),
     # class of '98
     Rule(
         re.compile(r"(?<!\w)['’](\d\d)(?![\w'’\"])"),
@@ -222,6 +259,12 @@ DATES: tuple[Rule, ...] = (
     ),
     # 10am, 5.30 p.m., 7:00 PM EST
     Rule(re.compile(rf"{START}(?<![:-])({_CLOCK}){_HALF}{_ZONE}"), _hour),
+    # 4:02.13: a race
+    Rule(
+        re.compile(r"(?<![\w.:])(\d{1,2}):([0-5]\d)\.(\d{1,3})(?![\w:]|\.\d)"),
+        lambda m: f"{time(m[1], m[2], half='a').removesuffix(' A M')} point {digits(m[3])}",
+        ":",
+    ),
     # 17:30, 2:03:59, 10:15:00Z
     Rule(
         re.compile(
@@ -238,6 +281,12 @@ DATES: tuple[Rule, ...] = (
             + ("hundred" if m[2] == "00" else pairs(m[0])[len(cardinal(int(m[1]))) + 1 :])
         ),
     ),
-    # 1905, 2026
-    Rule(re.compile(rf"(?<![\w.,$£€¥#/+-])({_YEAR})(?![\w%°/]|[.,:]\d|-\d| ?[$€£])"), _year),
+    # 1905, 2026, mid-2025
+    Rule(
+        re.compile(
+            rf"(?:(?<![\w.,$£€¥#/+-])|(?<=\b(?:mid|pre)-)|(?<=\bpost-))"
+            rf"({_YEAR})(?![\w%°/]|[.,:]\d|-\d| ?[$€£])"
+        ),
+        _year,
+    ),
 )

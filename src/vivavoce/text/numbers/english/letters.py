@@ -38,30 +38,36 @@ def _after_word(match: re.Match[str]) -> str:
     word, numeral = match.groups()
     previous = before(match)
     following = after(match)
-    if word.isupper():
+    if word.isupper() and word.capitalize() in _HEADINGS | _REGNAL:
         word = word.capitalize()
     regnal = word in _REGNAL or (previous in _RULERS and word not in _HEADINGS)
+    if word == "Series" and len(numeral) == 1:  # Xbox Series X
+        return match[0]
     if word in _HEADINGS and not (len(numeral) == 1 and numeral not in "IVX" and word != "Bowl"):
         if numeral == "I" and word.islower():
             return match[0]
         return f"{word} {_value(numeral)}"
     if word.islower():
         return match[0]
+    closes = numeral == "I" and _CLOSES.match(match.string, match.end())
     if len(numeral) == 1 and not (
         regnal
-        and (previous in _RULERS or numeral in "VX" or following == "of")
+        and (previous in _RULERS or numeral in "VX" or following == "of" or closes)
         and word != "Malcolm"
     ):
         return match[0]
     if len(numeral) == 1 and numeral not in "IVX":
         return match[0]
-    if regnal:
+    is_name = (len(previous) == 1 and previous.isupper()) or previous in _REGNAL  # J. P. Shaw III
+    if regnal or (is_name and numeral in ("II", "III", "IV")):
         return f"{word} the {ordinal(roman(numeral))}"
     if set(numeral) <= set("IVX") and word not in _NO_NUMERAL and numeral not in ("XX", "XXX"):
         return f"{word} {_value(numeral)}"
     return match[0]
 
 
+# After the "I" of a name, which is no pronoun.
+_CLOSES = re.compile(r"[.,;:)]|\s{0,4}\Z| (?:and|was|ruled|reigned|died|became)\b")
 _NO_NUMERAL = frozenset(["An", "The", "This", "That", "Start", "Give", "An", "Her", "His"])
 
 
@@ -135,7 +141,8 @@ def _mixed(match: re.Match[str]) -> str:
 
 def _sound(match: re.Match[str]) -> str:
     """Return "Shhhh" and "sooo" without the letters that only draw them out."""
-    if match[0].isupper() and (len(match[0]) < 4 or set(match[0]) <= set("IVXLCDM")):  # AAA, LVIII
+    numeral = set(match[0].upper()) <= set("IVXLCDM")
+    if (match[0].isupper() and (len(match[0]) < 4 or numeral)) or match[0] == "iii":  # AAA, LVIII
         return match[0]
     short = _LONG.sub(r"\1\1", match[0])
     if short.lower() in _SOUNDS:
@@ -186,12 +193,17 @@ LETTERS: tuple[Rule, ...] = (
     ),
     # Henry VIII, Chapter IV, World War II
     Rule(
-        re.compile(rf"\b([A-Z]?[a-z]++|[A-Z]{{3,}}+) ({_ROMAN})(?:th|st|nd|rd)?(?![\w'’-]|\.\w)"),
+        re.compile(
+            rf"\b([A-Z]?[a-z]++|[A-Z]{{3,}}+) ({_ROMAN})(?:th|st|nd|rd)?"
+            r"(?:(?![\w'’-]|\.\w)|(?=['’]s\b))"
+        ),
         _after_word,
     ),
     # Scene ii, (iv), pages xii–xv
     Rule(
-        re.compile(r"\b([A-Za-z]+ |\()([ivx]{2,7})(?:[-–]([ivx]{1,7}))?(?![\w'’-])"), _small, "iv"
+        re.compile(r"(\b[A-Za-z]+ |\()([ivx]{2,7}|i(?=[-–][ivx]))(?:[-–]([ivx]{1,7}))?(?![\w'’-])"),
+        _small,
+        "iv",
     ),
     # II. Methods: a heading
     Rule(

@@ -13,6 +13,8 @@ from vivavoce.text.numbers.english.rules import (
     NUMBER,
     START,
     Rule,
+    after,
+    before,
     one_of,
     spelled,
     words_of,
@@ -26,11 +28,17 @@ _IDENTIFIED = re.compile(
     r"(?:[:,]| is| was| number| no\.| code)?(?: is)? ?\Z",
     re.IGNORECASE,
 )
-_DIALLED = re.compile(r"\b(?:[Cc]all|[Dd]ial|[Dd]ialed|[Cc]alled) \Z")
+_DIALLED = re.compile(r"\b(?:[Cc]all|[Dd]ial|[Dd]ialed|[Cc]alled|[Aa]rea code|CVV|CVV is) \Z")
+_NEAR_CODE = re.compile(
+    rf"\b{one_of(words_of('short_codes', 'near'))}\b[^.!?]{{0,40}}\Z", re.IGNORECASE
+)
+_SHORT_CODES = words_of("short_codes")
+_CODE_NOUNS = words_of("short_codes", "nouns")
 _PRODUCTS = table("products")["names"].split()
 _VERSIONED = re.compile(
     rf"(?<![\w.]){one_of({'O S', *words_of('versions', 'names'), *_PRODUCTS})}(?:\.js)?[ -]?\Z"
 )
+_SAID = words_of("said")
 _GROUP = re.compile(r"\d++|[A-Za-z]++|\+")
 _ALPHANUMERIC = re.compile(r"\d++|[A-Z]+(?![a-z])|[A-Z]?[a-z'’]++")
 
@@ -66,6 +74,10 @@ def _alphanumeric(match: re.Match[str]) -> str:
                 if len(part) == 3 and part[1:] != "00"
                 else number(part)
             )
+        elif part in ("'s", "’s") and spoken:
+            spoken[-1] += part
+        elif part in _SAID:
+            spoken.append(part.capitalize())
         elif len(part) == 1 or part.isupper():
             spoken.append(spelled(part))
         elif part == "s" and at == len(parts) - 1 and spoken:
@@ -88,22 +100,39 @@ def _range(match: re.Match[str]) -> str:
 
 
 _TWO_DIGITS = re.compile(r"\d\d(?!\d)( ?[€$£])?")
-_OPERATOR = re.compile(r" ?[-+=*/^²³]")
+_OPERATOR = re.compile(r" ?(?:[-+=*/^²³]|(?:squared|cubed|to the power|minus|plus|equals)\b)")
 _EQUALS = re.compile(r" ?=")
 
 
 def _identifier(match: re.Match[str]) -> str:
-    """Return "zip code 90210" digit by digit."""
-    known = _IDENTIFIED if len(match[1]) > 3 else _DIALLED
-    if not known.search(_head(match)):
+    """Return "zip code 90210" and "call 911" digit by digit."""
+    known = _is_short_code(match) if len(match[1]) == 3 else _IDENTIFIED.search(_head(match))
+    if not known:
         return match[0]
     return f"{'number ' if match[0][0] in '#№' else ''}{digits(match[1])}"
+
+
+def _is_short_code(match: re.Match[str]) -> bool:
+    """True in "dial 911 or 112" and "a 999 call", False in "112 people"."""
+    code, noun, head = match[1], after(match), _head(match)
+    if noun in _CODE_NOUNS:
+        return code in _SHORT_CODES
+    if noun.endswith("s") or noun == "people" or head.endswith("Porsche "):
+        return False
+    near = code == "911" or (code in _SHORT_CODES and _NEAR_CODE.search(head))
+    return bool(near or _DIALLED.search(head))
+
+
+def _in_groups(written: str) -> str:
+    """Return three or four digits in pairs, others one by one."""
+    return pairs(written) if len(written) in (3, 4) and written[0] != "0" else digits(written)
 
 
 def _version(match: re.Match[str]) -> str:
     """Return "Python 3.10" as a version."""
     if match[1]:
-        return f"version {version(match[2])}"
+        said = before(match).lower() in ("version", "versions", "release")
+        return version(match[2]) if said else f"version {version(match[2])}"
     return version(match[2]) if _VERSIONED.search(_head(match)) else match[0]
 
 
@@ -122,8 +151,14 @@ def _head(match: re.Match[str]) -> str:
 
 def _compared(match: re.Match[str]) -> str:
     """Return the sign before a lone number: "less than", "at least"."""
-    words = {"<": "less than ", ">": "more than ", "≤": "at most ", "≥": "at least "}
-    return words["≤" if match[0][:2] == "<=" else "≥" if match[0][:2] == ">=" else match[1]]
+    return f"{_COMPARED[match[0].rstrip()]} "
+
+
+_COMPARED = {
+    "<": "less than", ">": "more than", "≤": "at most", "≥": "at least", "<=": "at most",
+    ">=": "at least",
+}  # fmt: skip
+_KEYS = {"*": "star", "#": "hash"}
 
 
 def _ungrouped(match: re.Match[str]) -> str:
@@ -153,10 +188,12 @@ NAMED_NUMBERS: tuple[Rule, ...] = (
         lambda m: telephone(m[0]),
         "+",
     ),
+    # 00 44 20 7946 0958
+    Rule(re.compile(r"(?<![\w.,])00 ?\d{1,3}(?: \d{2,5}){2,5}+(?!\w)"), lambda m: telephone(m[0])),
     # 1-800-555-0199, (555) 123-4567, 555.123.4567, 1-800-FLOWERS
     Rule(
         re.compile(
-            r"(?<![\w.,/$£€+-])(?:1[-. ])?(?:\(\d{3}\) ?-?|\d{3}[-. ])"
+            r"(?<![\w.,/$£€+-])(?:1[-. ])?(?:\(\d{3}\) ?-?|\d{3}[-. /])"
             r"(?:\d{3}[-. ]\d{4}|[A-Z][A-Z-]{3,9})(?![\w-])"
         ),
         lambda m: telephone(m[0]),
@@ -164,7 +201,8 @@ NAMED_NUMBERS: tuple[Rule, ...] = (
     # 555-0199, 020 7946 0958, 07700 900123, 123-45-6789, 4111 1111 1111 1111
     Rule(
         re.compile(
-            r"(?<![\w.,/$£€+:-])(?:\d{3}-\d{4}|0\d{2,4}(?:[ -]\d{3,8}){1,3}|\d{3}-\d\d-\d{4}"
+            r"(?<![\w.,/$£€+:-])(?:\d{3}-\d{4}|\(0\d{2,4}\) ?\d{3,4}[ -]?\d{3,4}"
+            r"|0\d{2,4}(?:[ -]\d{3,8}){1,3}|\d{3}-\d\d-\d{4}"
             r"|\d{4}(?:[ -]\d{4}){3}|97[89]-(?:\d{1,7}-){3}\d)(?![\w-]|[.,]\d)"
         ),
         _groups,
@@ -181,6 +219,12 @@ NAMED_NUMBERS: tuple[Rule, ...] = (
     ),
     # Room 101, Flight UA 1492
     Rule(re.compile(r"(?<=[A-Za-z#] )([1-9]\d{2,3})(?![\w%°/]|[.,:-]\d)"), _in_pairs),
+    # *69, *100#, #31#
+    Rule(
+        re.compile(r"(?<![\w*#])(?:(\*)(\d{2,4})(#?)|(#)(\d{2,4})(#))(?![\w*#])"),
+        lambda m: " ".join(_KEYS.get(part) or digits(part) for part in m.groups() if part),
+        "*#",
+    ),
     # №5, #1
     Rule(re.compile(r"(?:№|(?<![\w&])#) ?(?=\d)"), lambda m: "number ", "#№"),
     # John 3:16, Genesis 1:1–3
@@ -189,19 +233,50 @@ NAMED_NUMBERS: tuple[Rule, ...] = (
         lambda m: f"{m[1]}{number(m[2])} {number(m[3])}" + (f" to {number(m[4])}" if m[4] else ""),
         ":",
     ),
-    # § 5
-    Rule(re.compile(r"§§? ?(?=\d)"), lambda m: "section ", "§"),
+    # 1 Corinthians, II Kings
+    Rule(
+        re.compile(rf"\b([123]|I{{1,3}}) (?={_BOOKS} \d)"),
+        lambda m: f"{ordinal(len(m[1]) if m[1][0] == 'I' else int(m[1])).capitalize()} ",
+    ),
+    # Boeing 737-800s
+    Rule(
+        re.compile(r"(?<=(?:Boeing|Airbus) )(A?)(\d{3})-(\d{2,4})"),
+        lambda m: f"{m[1]} {_in_groups(m[2])} {_in_groups(m[3])}".strip(),
+        "-",
+    ),
+    # § 5, §§ 5-7
+    Rule(re.compile(r"§(§?) ?(?=\d)"), lambda m: "sections " if m[1] else "section ", "§"),
+    # Number 19-1392
+    Rule(
+        re.compile(r"(?<=[Nn]umber )(\d{1,4})-(\d{1,6})(?![\w-])"),
+        lambda m: f"{number(m[1])} dash {_in_groups(m[2])}",
+        "-",
+    ),
     # ±5, ~5, ≈5, +5, -5, -$5
     Rule(re.compile(r"± ?(?=[$£€]?\.?\d)"), lambda m: " plus or minus ", "±"),
-    Rule(re.compile(r"(?<![\w.)\]/~])[~≈] ?(?=[$£€¥]?\.?\d)"), lambda m: "about "),
+    Rule(re.compile(r"(?<![\w.)\]/~])(?<!\b\w )[~≈] ?(?=[$£€¥]?\.?\d)"), lambda m: "about "),
     Rule(re.compile(r"(?<![\w.)\]%°€$£+′″])\+(?=[$£€¥]?\.?\d)"), lambda m: "plus "),
     Rule(
         re.compile(r"(?:(?<=[–—-])|(?<![\w.)\]%°€£+′″–—-]))[-–](?=(?:[$£€¥]|US\$)?\.?\d)"),
         lambda m: "minus ",
     ),
+    # under <5 min, Python >= 3.9
+    Rule(
+        re.compile(r"(?<=[A-Za-z]{2} )([<>≤≥])=?(?=[$£€¥]?\.?\d)"),
+        _compared,
+        "<>≤≥",
+    ),
+    Rule(
+        re.compile(
+            r"\b((?:[Rr]equires?|[Nn]eeds?|[Uu]ses?|[Ss]upports?|with) [A-Za-z][\w.+#]{0,20}"
+            r"|be|is|are|was|were) ?([<>≤≥]=?) ?(?=[$£€]?\.?\d)"
+        ),
+        lambda m: f"{m[1]} {_COMPARED[m[2]]} ",
+        "<>≤≥",
+    ),
     # <5, >5, ≥5
     Rule(
-        re.compile(r"(?<![\w)\]<>-] )(?<![\w)\]<>-])([<>≤≥])=? ?(?=[$£€¥]?\.?\d)"),
+        re.compile(r"(?<![\w)\]<>|-] )(?<![\w)\]<>|-])([<>≤≥])=? ?(?=[$£€¥]?\.?\d)"),
         _compared,
         "<>≤≥",
     ),
@@ -223,6 +298,10 @@ NAMED_NUMBERS: tuple[Rule, ...] = (
 
 # What is left, after dates and amounts.
 PLAIN_NUMBERS: tuple[Rule, ...] = (
+    # 5! = 120
+    Rule(re.compile(r"(?<=[\da-z)])!(?= ?[=+*/×÷])"), lambda m: " factorial", "!"),
+    # 1/n
+    Rule(re.compile(r"(?<=\d)/(?=[a-z](?!\w))"), lambda m: " over ", "/"),
     # 3:1, 16:9
     Rule(
         re.compile(rf"{START}(?<!:)(\d{{1,5}}(?:\.\d+)?):({NUMBER})(?![\w:]|[.,]\d)"),
@@ -243,7 +322,14 @@ PLAIN_NUMBERS: tuple[Rule, ...] = (
     Rule(re.compile(r"(?<=[\w)]) ?\* ?(?=\d)|(?<=\d) ?\* ?(?=[\w(])"), lambda m: " times "),
     Rule(re.compile(r"(?<=[\d)]) / (?=[\d(])"), lambda m: " divided by "),
     Rule(re.compile(r"(?<=[\w)]) ?\^ ?(?=[\w({-])"), lambda m: " to the power of "),
-    Rule(re.compile(r"(?<=\w) - (?=\w+ = )|(?<== )-(?=\d)"), lambda m: " minus "),
+    Rule(
+        re.compile(
+            r"(?<=[\w)²³]) - (?=\w{1,20} = )|(?<== )-(?=\d)"
+            r"|(?<=[\w)²³]) - (?=\d{0,4}[a-z]?[²³]? ?[-+*/=)])"
+            r"|(?<=[²³]) - (?=[\da-z])|(?<=[a-z]\d) - (?=\d)"
+        ),
+        lambda m: " minus ",
+    ),
     Rule(re.compile(r"\b([b-df-hj-np-tv-z]{2,3}+)(?=[²³])"), lambda m: spelled(m[1]), "²³"),
     Rule(re.compile(r"(?<=[\w)]) ?²"), lambda m: " squared", "²"),
     Rule(re.compile(r"(?<=[\w)]) ?³"), lambda m: " cubed", "³"),

@@ -77,6 +77,12 @@ SYMBOLS: tuple[Rule, ...] = (
         re.compile(rf"(?<=[\w)\]]) ?({one_of(_OPERATORS)}) ?(?=[\w(\[-])"),
         lambda m: f" {_OPERATORS[m[1]]} ",
     ),
+    # press * or #: a key
+    Rule(
+        re.compile(rf"\b({one_of(words_of('keys'))} )([*#])(?![\w*#])", re.IGNORECASE),
+        lambda m: f"{m[1]}{'star' if m[2] == '*' else 'hash'}",
+        "*#",
+    ),
     # he/she, TCP/IP
     Rule(re.compile(r"(?<![\w/])([^\W_]++)/([^\W_]++)(?![\w/])"), _slash, "/"),
     Rule(re.compile(r"(?<=\w)/(?=\w)"), lambda m: " "),
@@ -90,8 +96,16 @@ SYMBOLS: tuple[Rule, ...] = (
     Rule(re.compile(r"\bis ([<>≤≥≈≠])(?= )"), lambda m: _SYMBOLS[m[1]], "<>≤≥≈≠"),
     # & and what else has a name
     Rule(
-        re.compile(f"([{re.escape(''.join(s for s in _SYMBOLS if s not in '<>#'))}])\\1*+"),
+        re.compile(
+            f"([{re.escape(''.join(s for s in _SYMBOLS if s not in '<>#'))}])\\1*+"
+            r"(?:(?<=[∑∏∫√∛]) of(?=\s))?"
+        ),
         lambda m: f" {_SYMBOLS[m[1]]} ",
+    ),
+    # the ∑ of: once "the"
+    Rule(
+        re.compile(r"\b([Tt]he) {1,3}the (?=(?:sum|product|integral|square|cube|empty)\b)"),
+        lambda m: f"{m[1]} ",
     ),
     Rule(re.compile(r"(?<=[\w)]) ?([<>]) ?(?=[\w(])"), lambda m: f" {_SYMBOLS[m[1]]} "),
     Rule(re.compile(r"(?<=\w)#(?=\w)|#(?= ?\w)"), lambda m: " hash "),

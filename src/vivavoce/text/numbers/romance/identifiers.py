@@ -62,7 +62,9 @@ def _groups(match: re.Match[str], lang: Language) -> str:
     written = match[0]
     national = _NATIONAL[lang.code].fullmatch(written)
     after = match.string[match.end() : match.end() + 2]
-    if national and not (" " in written and re.match(r"\s[a-z€$%]", after)):
+    head = match.string[max(0, match.start() - 80) : match.start()]
+    dialled = written[0] == "0" or lang.patterns["calls"].search(head)
+    if national and (dialled or not (" " in written and re.match(r"\s[a-z€$%]", after))):
         return spoken_groups(written, lang)
     hyphens = re.fullmatch(r"\d+(?:[–-]\d+){2,}", written)
     return spoken_groups(written, lang) if hyphens else written

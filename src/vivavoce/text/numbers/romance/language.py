@@ -129,6 +129,7 @@ def _word_patterns(
         ),
         "day_month": re.compile(
             rf"(?<!\w)((?i:{alternatives(words['before_date'])}) )(\d{{1,2}})/(\d{{1,2}})(?![\w/])"
+            r"(?! (?:d[aeiou]s?|del|des|du|dell[aeo]|degli) [^\W\d])(?! d['’])"
         ),
         "identifier": re.compile(
             rf"(?<!\w)((?i:{named('identifiers')})\b[^\d\n,;!?]{{0,20}})"
@@ -137,6 +138,7 @@ def _word_patterns(
         "call": re.compile(
             rf"(?<!\w)((?i:{named('calls')})\b[^\d\n,;!?(+]{{0,20}})(\d(?:[ .-]?\d)*+)(?![\w/])"
         ),
+        "calls": re.compile(rf"(?<!\w)(?i:{named('calls')})\b"),
         "version": re.compile(
             rf"(?<!\w)({alternatives(products)}){_SPACE}?v?(\d++(?:[./]\d++)++)(?![\w,])"
         ),

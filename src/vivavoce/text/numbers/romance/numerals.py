@@ -37,8 +37,10 @@ def cardinal(number: int, lang: Language) -> str:
     spoken = _numeral(number, lang["numerals"], "cardinal")
     if lang.code == "es":
         spoken = spoken.replace("veintiuno mil", "veintiún mil").replace("y uno mil", "y un mil")
-    elif lang.code == "it" and spoken.endswith("tre") and number > 3:
-        spoken = spoken[:-1] + "é"
+    elif lang.code == "it":
+        spoken = spoken.replace("dicotto", "diciotto")  # num2words: 118
+        if spoken.endswith("tre") and number > 3:
+            spoken = spoken[:-1] + "é"
     return spoken
 
 

@@ -7,7 +7,7 @@ from vivavoce.text.numbers.romance.numerals import cardinal, counted, is_feminin
 from vivavoce.text.tracked import Piece, Tracked
 
 _ORDINAL = re.compile(
-    r"(?<![\w.,])(\d{1,4})(?:\.?([ºª°](?!\s?[CF\d]))(s?)|\.?(os?|as?)|(er|ers|ère|ères|re|res|ème|èmes|eme|emes|es?|nde?|ro|ra|do|da|to|ta))(?!\w)"
+    r"(?<![\w.,])(\d{1,4})(?:\.?([ºª°](?!\s?[CF\d]))(s?)|\.?(os?|as?)|\.?(er|ers|ère|ères|re|res|ème|èmes|eme|emes|es?|nde?|ro|ra|do|da|to|ta))(?!\w)"
 )
 _ROMAN_ORDINAL = re.compile(r"(?<![\w'’-])([IVX]+)(er|re|ère|ème|eme|es?|nde?|º|ª|°)(?!\w)")
 _PERSON = re.compile(r"(?<=[a-zà-ÿ] )([IVX]{2,6})(?![\w'’])")
@@ -102,6 +102,8 @@ def _ordinal(match: re.Match[str], lang: Language) -> str:
     if lang.code != "fr" or ending in ("ro", "ra", "do", "da", "to", "ta"):
         return match[0]
     feminine = ending in ("re", "ère", "res", "ères", "nde")
+    if value == 2 and ending[0] == "n":
+        return "seconde" if feminine else "second"
     plurals = ("ers", "res", "ères", "èmes", "emes", "es")
     return ordinal(value, lang, feminine=feminine, plural=ending in plurals)
 

@@ -16,6 +16,11 @@ _STOP = re.compile(r"(?<!\s)\s*+(?:\Z|(?<=\s)[A-ZÀ-Ý¿¡«\"“(])")
 _MAY_END = ("abbreviations", "abbreviations_after_romans")
 _GREEK = re.compile(r"(?<![\u0370-\u03ff])[Α-Ωα-ω](?![\u0370-\u03ff])")
 _SHARP = re.compile(r"(?<![\w])([A-G])#(?!\w)")
+_STAR = re.compile(
+    r"((?:#|\b(?i:ou?|y|et?|tecla|touche|tasto|prem[ia]|premere|tapez|pulse|presione|marque|digite"
+    r"|pressione|appuyez sur)) )\*(?![\w*])"
+)
+_SAINT = re.compile(r"(?<![\w-])Ste?(?=-[A-ZÀ-Ý])")
 _HASH = re.compile(r"#\s?(?=\d)")
 _DOT_INSIDE = re.compile(r"(?<![^\W_])\.(?=[A-Za-z]{2})|(?<=\w)\.(?=[^\W_])")
 _INSIDE = re.compile(r"(?<=\w)/(?=\w)|[_*~^|\\`/]")
@@ -36,6 +41,8 @@ def read_addresses(text: Tracked, lang: Language) -> Tracked:
 
 
 def read_abbreviations(text: Tracked, lang: Language) -> Tracked:
+    if lang.code == "fr":
+        text = text.sub(_SAINT, lambda m: m[0].replace("t", "aint"))
     return text.sub(lang.patterns["abbreviation"], lambda m: _abbreviation(m, lang))
 
 
@@ -43,17 +50,30 @@ def _abbreviation(match: re.Match[str], lang: Language) -> str:
     section = match.lastgroup or ""
     full = lang.abbreviations[section][re.sub(r"\s", "", match[0])]
     if isinstance(full, list):
-        name = re.match(r"\s*(\w+)", match.string[match.end() : match.end() + 30])
-        full = full[bool(name and is_feminine(name[1], lang))]
+        full = full[_is_of_feminine(match, section, lang)]
     ends = section in _MAY_END and match[0].endswith(".") and _STOP.match(match.string, match.end())
     return f"{full}." if ends else str(full)
+
+
+def _is_of_feminine(match: re.Match[str], section: str, lang: Language) -> bool:
+    """True if the noun of an abbreviated adjective, or of a title, is feminine."""
+    after = match.string[match.end() : match.end() + 30]
+    if section == "abbreviations":
+        name = re.search(
+            r"(\w+)[.:]?\s\Z", match.string[max(0, match.start() - 30) : match.start()]
+        )
+        if re.match(r"\s-?\d[\d,.]*\s?[°º]", after):  # a temperature
+            return True
+    else:
+        name = re.match(r"\s*(\w+)", after)
+    return bool(name and is_feminine(name[1], lang))
 
 
 def read_symbols(text: Tracked, lang: Language) -> Tracked:
     """Return the text with every symbol in words, or left out."""
     symbols, greek = lang["symbols"], lang["greek"]
     text = text.sub(_GREEK, lambda m: f" {greek.get(m[0].lower(), '')} ")
-    text = text.sub(lang.patterns["rate"], f" {lang['per']} ")
+    text = text.sub(lang.patterns["rate"], f" {lang['per']} ").sub(_STAR, rf"\1{lang['star']}")
     text = text.sub(_SHARP, r"\1 sharp").sub(_HASH, f"{lang['number']} ")
     text = text.sub(lang.patterns["symbol"], lambda m: f" {symbols[m[0]]} ")
     text = text.sub(_DOT_INSIDE, f" {lang['point']} ")
