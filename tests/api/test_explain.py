@@ -58,6 +58,14 @@ async def test_what_it_says_is_what_is_spoken(language: str) -> None:
     assert explained["unspoken"] == []
 
 
+async def test_a_model_without_sounds_says_the_normalised_text_of_a_phoneme() -> None:
+    app = create_app(Settings(models=("tone",)), Pool({"tone": lambda: LocalEngine(ToneModel())}))
+    text = '<phoneme ph="x">Go 😀\ue000 𝐁old</phoneme> now.'
+    async with app_client(app) as client:
+        [segment] = (await client.post("/v1/tts/explain", json={"text": text})).json()["segments"]
+    assert segment["spoken"] == "Go Bold now."
+
+
 async def test_words_have_their_place_in_the_text() -> None:
     app = create_app(
         Settings(models=("tone",)), Pool({"tone": lambda: LocalEngine(ReadingModel())})

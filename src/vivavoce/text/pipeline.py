@@ -213,6 +213,8 @@ def _in_words(
         if said is not None:
             return Tracked.spanning(said, *text.span()), []
     has_sounds = run.phonemes is not None and voicing.takes_phonemes
+    if run.phonemes is not None and not has_sounds:
+        text = normalize_part(text)  # the model says this instead of the sounds
     if run.is_spoken or has_sounds or not voicing.in_words or language not in LANGUAGES:
         return text, []
     return speakable(read(text, language), language)
