@@ -125,7 +125,8 @@ def test_french_words_are_read_as_they_are_said(pair: str) -> None:
         ("Est-il là ? Peut-on ? Allons-y.", "ɛ til lˈa? pˈø tˈɔ̃? alˈɔ̃ zˈi."),
         ("Comment allez-vous ?", "kɔmˈɑ̃t alˈe vˈu?"),
         ("un petit enfant, le petit a faim", "œ̃ pətˈit ɑ̃fˈɑ̃, lə pətˈi a fˈɛ̃"),
-        ("un ancien ami, un premier étage", "œ̃n ɑ̃sjɛn amˈi, œ̃ pʁəmjˈeʁ etˈaʒ"),
+        ("un ancien ami, un premier étage", "œ̃n ɑ̃sjɛn amˈi, œ̃ pʁəmjɛʁ etˈaʒ"),
+        ("le premier août, quelqu'un a ri", "lə pʁəmjˈe ˈut, kɛlkˈœ̃ a ʁˈi"),
         ("tout à fait, il est à Paris", "tut a fˈɛ, il ɛt a paʁˈi"),
         ("ils mangent un fruit", "il mˈɑ̃ʒt œ̃ fʁyˈi"),
         ("nous mangeons à midi", "nu mɑ̃ʒˈɔ̃z a midˈi"),
@@ -148,6 +149,8 @@ def test_french_words_link_as_in_careful_reading(text: str, phonemes: str) -> No
     ("text", "phonemes"),
     [
         ("le chien et le chat", "lə ʃjˈɛ̃ ˌe lə ʃˈa"),
+        ("vingt et un à midi, quatre-vingt-un à midi", "vɛ̃t e ˈœ̃ a midˈi, katʁ vɛ̃ ˈœ̃ a midˈi"),
+        ("presque personne, l'atelier, jeune", "pʁˈɛskə pɛʁsˈɔn, latəljˈe, ʒˈœn"),
         ("vingt et un ans et une heure", "vɛ̃t e œ̃n ˈɑ̃ ˌe yn ˈœʁ"),
         ("par carte ou en espèces", "paʁ kˈaʁt ˌu ɑ̃n ɛspˈɛs"),
         ("plusieurs routes avant midi", "plyzjˈœʁ ʁˈut avˈɑ̃ midˈi"),

@@ -50,7 +50,7 @@ ei|eî|ey                        ɛ
 euill|euil(?=s?$)               œj
 (?<=[cg])ueill|(?<=[cg])ueil(?=s?$) œj
 ^eu(?=r[oé])|eu(?=reu)          ø
-eu(?=r|l|f|il)                  œ
+eu(?=r|l|f|il)|(?<=^j)eu(?=n)   œ
 ^eû                             y
 eû|eux?$|euds?$|eu              ø
 ^en(?=n[uo])                    ɑ̃
@@ -86,6 +86,7 @@ e(?=ll|tt|nn|mm|rr|ff|cc|pp|ss|sc[eiéèê]|gg|zz|dd|bb) ɛ
 e(?=[rlsctpnmdbgxvfkz][^aeiouyàâéèêëîïôùûrlh]) ɛ
 e(?=[rls][rlh])                 ɛ
 e(?=[cflkbdgmnpqrt]$|rd$|rt$|rs$|ph$) ɛ
+e(?=[lrnm]i[aeéèou])            ə
 (?<=[aeiouyéèêàâôûî][bcdfgjklmnpqrstvzç])e(?=[bcdfgjklmnpqrstvzçh]V) -
 (?<=[aeo]n[lvstcçdg])e(?=[bcdfgmntvl]V)|(?<=nch)e(?=ment) -
 (?<=[aeiouyéèêàâôûî](?:ss|ch|ll|mm|nn|pp|tt|qu|gn|rr|ph|ff))e(?=[bcdfgjklmnpqrstvzç]V) -

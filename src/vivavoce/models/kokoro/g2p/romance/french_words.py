@@ -11,8 +11,9 @@ WORDS: Mapping[str, str] = word_pairs(
     """
     a=a à=a as=a y=i en=ɑ̃ et=e est=ɛ es=ɛ ai=e eu=y eus=y eut=y eue=y eues=y eurent=yʁ un=œ̃ les=le
     des=de mes=me tes=te ses=se ces=se le=lə de=də je=ʒə me=mə te=tə se=sə ce=sə ne=nə que=kə oui=wi
-    cet=sɛt eh=e ès=ɛs ils=il elles=ɛl elle=ɛl quelque=kɛlkə quelques=kɛlkə lorsque=lɔʁskə
-    puisque=pyiskə presque=pʁɛskə lesquels=lekɛl lesquelles=lekɛl desquels=dekɛl desquelles=dekɛl
+    cet=sɛt eh=e ès=ɛs ils=il elles=ɛl elle=ɛl quelque=kɛlkə quelques=kɛlkə quelqu'un=kɛlkœ̃
+    lorsque=lɔʁskə puisque=pyiskə presque=pʁɛskə
+    lesquels=lekɛl lesquelles=lekɛl desquels=dekɛl desquelles=dekɛl
     auxquels=okɛl auxquelles=okɛl plus=ply tous=tu donc=dɔ̃k vrai=vʁɛ étions=etjɔ̃ sept=sɛt huit=yit
     notre=notʁ votre=votʁ cinq=sɛ̃k neuf=nœf vingt=vɛ̃ cent=sɑ̃ cents=sɑ̃ mille=mil million=miljɔ̃
     millions=miljɔ̃ milliard=miljaʁ milliards=miljaʁ millier=milje milliers=milje
