@@ -23,9 +23,6 @@ WITHOUT_SPACES = (
     "zh",
 )  # these are compared by characters and by readings, the others by words
 
-_ENGLISH_CLOCK = re.compile(
-    r"\b(\d{1,2})[.:](\d{2}) ?(?=[ap]\.?m\b)"
-)  # Whisper's other ways to write 8:30 pm
 _CHINESE_CLOCK = re.compile(r"(\d{1,2})\.(\d{2})分")  # and 8:30
 _ALL_TA = str.maketrans(
     "她它牠", "他他他"
@@ -88,8 +85,6 @@ def edits(meant: Sequence[str], heard: Sequence[str]) -> int:
 
 def _spoken(text: str, language: str) -> str:
     """Return `text` in lower case with its numbers in words."""
-    if language == "en":
-        text = _english_numbers(text)
     if language == "zh":
         text = _CHINESE_CLOCK.sub(r"\1:\2", _simplifier().convert(text))
     return unicodedata.normalize("NFKC", verbalize(text, language)).casefold()
@@ -113,29 +108,3 @@ def _simplifier() -> "OpenCC":
             "Chinese is compared with opencc: pip install 'vivavoce[bench]'"
         ) from missing
     return OpenCC("t2s")
-
-
-def _english_numbers(text: str) -> str:
-    """Return English `text` with its numbers in words.
-
-    `verbalize` leaves English numbers to the voice's own front end.
-    """
-    from hibari.g2p.normalize import normalize
-    from num2words import num2words  # type: ignore[import-untyped]  # the package ships no types
-
-    text = normalize(_ENGLISH_CLOCK.sub(r"\1:\2 ", text))
-    text = re.sub(r"([$€£])\s?([\d.,]*\d)( million| billion)?", _money, text).replace(
-        "%", " percent"
-    )
-    text = re.sub(
-        r"\b(1[1-9]|20)(\d\d)\b", lambda m: str(num2words(int(m.group()), to="year")), text
-    )
-    text = re.sub(
-        r"(\d+)(?:st|nd|rd|th)\b", lambda m: str(num2words(int(m.group(1)), to="ordinal")), text
-    )
-    return re.sub(r"\d[\d,]*(?:\.\d+)?", lambda m: str(num2words(m.group().replace(",", ""))), text)
-
-
-def _money(match: re.Match[str]) -> str:
-    unit = {"$": "dollars", "€": "euros", "£": "pounds"}[match.group(1)]
-    return f"{match.group(2)}{match.group(3) or ''} {unit}"

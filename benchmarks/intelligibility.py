@@ -244,7 +244,9 @@ async def _in_process(models: tuple[str, ...]) -> AsyncGenerator[Speak]:
         synthesizer = Synthesizer(pool)
 
         async def speak(text: str, language: str, model: str, speaker: str | None) -> Samples:
-            request = SpeechRequest(text, model, speaker, language, sample_rate_hz=RATE_HZ)
+            request = SpeechRequest(
+                text, model=model, speaker=speaker, language=language, sample_rate_hz=RATE_HZ
+            )
             speech = await synthesizer.open(request)
             async with aclosing(speech), aclosing(speech.samples()) as samples:
                 whole: Samples = np.concatenate(

@@ -58,6 +58,27 @@ async def test_what_it_says_is_what_is_spoken(language: str) -> None:
     assert explained["unspoken"] == []
 
 
+async def test_a_model_without_sounds_says_the_normalised_text_of_a_phoneme() -> None:
+    app = create_app(Settings(models=("tone",)), Pool({"tone": lambda: LocalEngine(ToneModel())}))
+    text = '<phoneme ph="x">Go 😀\ue000 𝐁old</phoneme> now.'
+    async with app_client(app) as client:
+        [segment] = (await client.post("/v1/tts/explain", json={"text": text})).json()["segments"]
+    assert segment["spoken"] == "Go Bold now."
+
+
+async def test_foreign_letters_in_say_as_are_said_in_the_reader_s() -> None:
+    app = create_app(
+        Settings(models=("tone",)), Pool({"tone": lambda: LocalEngine(ReadingModel())})
+    )
+    text = '<speak><say-as interpret-as="currency">20個</say-as> left. And 𓀀.</speak>'
+    async with app_client(app) as client:
+        answer = (await client.post("/v1/tts/explain", json={"text": text})).json()
+    spoken = " ".join(segment["spoken"] for segment in answer["segments"])
+    assert spoken.isascii()
+    assert spoken.startswith("twenty")
+    assert answer["unspoken"] == ["𓀀"]
+
+
 async def test_words_have_their_place_in_the_text() -> None:
     app = create_app(
         Settings(models=("tone",)), Pool({"tone": lambda: LocalEngine(ReadingModel())})

@@ -211,8 +211,10 @@ def _in_words(
     if run.read_as is not None and language in LANGUAGES:
         said = say_as(text.text, run.read_as, run.format, language)
         if said is not None:
-            return Tracked.spanning(said, *text.span()), []
+            return speakable(Tracked.spanning(said, *text.span()), language)
     has_sounds = run.phonemes is not None and voicing.takes_phonemes
+    if run.phonemes is not None and not has_sounds:
+        text = normalize_part(text)  # the model says this instead of the sounds
     if run.is_spoken or has_sounds or not voicing.in_words or language not in LANGUAGES:
         return text, []
     return speakable(read(text, language), language)

@@ -49,6 +49,7 @@ def test_text_is_said_as_asked(
         ("13/13/2024", "date", "dmy"),
         ("x", "date", "q"),
         ("x", "?", None),
+        ("x²", "digits", None),
     ],
 )
 def test_text_of_another_kind_is_left_to_the_reader(

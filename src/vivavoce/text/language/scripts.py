@@ -36,7 +36,8 @@ def speakable(text: Tracked, language: str) -> tuple[Tracked, list[str]]:
 
     def said(match: re.Match[str]) -> str:
         latin = _said(match[0], language)
-        if not any(map(str.isalpha, latin)):
+        # Signs without a known sound have numbers: A1 for 𓀀.
+        if not any(map(str.isalpha, latin)) or any(map(str.isdecimal, latin)):
             unsaid.append(match[0])
             return ""
         if language in ("ja", "zh"):

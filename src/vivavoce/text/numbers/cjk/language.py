@@ -79,7 +79,7 @@ def cardinal(number: int, code: str) -> str:
 
 
 def spoken_digits(text: str, lang: Language) -> str:
-    return "".join(lang["digits"][int(c)] for c in text if c.isdigit())
+    return "".join(lang["digits"][int(c)] for c in text if c.isdecimal())
 
 
 def spoken_number(written: str, lang: Language) -> str:

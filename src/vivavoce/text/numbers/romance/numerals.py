@@ -73,7 +73,7 @@ def spoken_number(written: str, lang: Language) -> str:
 
 
 def spoken_digits(text: str, lang: Language) -> str:
-    return " ".join(cardinal(int(c), lang) for c in text if c.isdigit())
+    return " ".join(cardinal(int(c), lang) for c in text if c.isdecimal())
 
 
 def _decimals(part: str, lang: Language) -> str:

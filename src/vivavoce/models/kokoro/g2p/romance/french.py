@@ -2,6 +2,7 @@
 
 - Numbers are already in words: `text.verbalize` comes first.
 - The last syllable of a full word is stressed, and the last syllable before a mark.
+- *un* has the vowel of *vin*, and *feuille* that of *feu*, which the voice says more clearly.
 - Little words are not stressed inside a phrase. Conjunctions are half stressed.
 """
 
@@ -28,9 +29,9 @@ _UNSTRESSED = word_set(
     """
 )
 _HALF_STRESSED = word_set("et ou mais ni car")  # what they join is heard apart
-_DENASALISED = {  # where the liaison also opens the vowel
+_OPENED = {  # where the liaison also opens the vowel
     "bon": "bɔn", "ancien": "ɑ̃sjɛn", "certain": "sɛʁtɛn", "prochain": "pʁɔʃɛn", "plein": "plɛn",
-    "moyen": "mwajɛn",
+    "moyen": "mwajɛn", "premier": "pʁəmjɛ", "dernier": "dɛʁnjɛ",
 }  # fmt: skip
 _NUMERALS = word_set(
     """
@@ -40,6 +41,7 @@ _NUMERALS = word_set(
 )  # inside a number only the last one is stressed
 _UNITS = word_set("un une deux trois quatre cinq six sept huit neuf")
 _LAST_AFTER_ET = word_set("un une onze")  # vingt et un, soixante et onze
+_CLUSTER = re.compile("(?<=[bdfɡkptv][ʁl]) (?=[bdfɡkptvszʃʒmnɲlʁ])")  # quatre mètres
 _BEFORE_CONSONANT = {"six": "si", "dix": "di"}
 _ALONE = {"six": "sis", "dix": "dis"}
 _TOUS_BEFORE = word_set("les ces mes tes ses nos vos leurs ceux deux trois quatre cinq six")
@@ -52,8 +54,12 @@ def phonemize(text: str) -> str:
 
 def _read(words: Sequence[str]) -> str:
     parts = [part for word in words for part in _parts(fold(word, _LETTERS))]
-    around = zip(["", *parts[:-1]], parts, [*parts[1:], ""], strict=False)
-    return " ".join(_read_between(before, word, after) for before, word, after in around)
+    around = zip(["", "", *parts], ["", *parts], parts, [*parts[1:], ""], strict=False)
+    spoken = " ".join(
+        _read_between(numeral if before == "et" and numeral in _NUMERALS else before, word, after)
+        for numeral, before, word, after in around
+    )  # vingt et un is one number
+    return _CLUSTER.sub("ə ", spoken)
 
 
 def _parts(word: str) -> list[str]:
@@ -76,7 +82,9 @@ def _read_between(before: str, word: str, after: str) -> str:
     if numeral := _inside_number(before, host, after):
         return head + numeral
     link = liaison(before, host, after)
-    spoken = _stress(_sounds(before, host, after, linked=link is not None), host, after)
+    spoken = _sounds(before, host, after, linked=link is not None)
+    ends_number = host in ("un", "une") and before in _NUMERALS and link is None
+    spoken = _mark_last_vowel(spoken, "ˈ") if ends_number else _stress(spoken, host, after)
     if not link or (spoken.endswith(link) and not host.endswith("tent")):
         return head + spoken
     return head + spoken + link  # habitent une: a t of the verb and a t of the link
@@ -97,8 +105,8 @@ def _sounds(before: str, host: str, after: str, *, linked: bool) -> str:
     """Return the sounds of `host`, which depend on its neighbours for a few words."""
     if host in _ALONE:
         return _ALONE[host] if not after or after in ("et", "ou") else _BEFORE_CONSONANT[host]
-    if linked and host in _DENASALISED:
-        return _DENASALISED[host]
+    if linked and host in _OPENED:
+        return _OPENED[host]
     if host == "neuf" and after in ("ans", "heures", "hommes"):
         return "nœv"
     if host == "tous" and after not in _TOUS_BEFORE:
@@ -115,11 +123,14 @@ def _stress(phonemes: str, host: str, after: str) -> str:
     if not after and host not in ("le", "la", "les"):
         return _mark_last_vowel(phonemes, "ˈ")
     inside_number = host in _NUMERALS and (after in _NUMERALS or after == "et")
-    if inside_number or host in _UNSTRESSED or phonemes == _DENASALISED.get(host):
+    if inside_number or host in _UNSTRESSED or phonemes == _OPENED.get(host):
         return phonemes
     return _mark_last_vowel(phonemes, "ˌ" if host in _HALF_STRESSED else "ˈ")
 
 
 def _mark_last_vowel(phonemes: str, mark: str) -> str:
-    at = max((i for i, c in enumerate(phonemes) if c in VOWELS), default=None)
+    vowels = [i for i, c in enumerate(phonemes) if c in VOWELS]
+    if len(vowels) > 1 and phonemes.endswith("ə"):
+        vowels.pop()
+    at = vowels[-1] if vowels else None
     return phonemes if at is None else phonemes[:at] + mark + phonemes[at:]

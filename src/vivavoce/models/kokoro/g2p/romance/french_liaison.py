@@ -45,7 +45,10 @@ _NOT_NOUNS = word_set(
 )
 _NEVER_AFTER = word_set("et ou où")
 _BEFORE_A = word_set("est sont ont était étaient tout quant vont font")  # these link to *à*
-_PAIRS = {("comment", "allez"): "t", ("cent", "un"): None}
+_PAIRS = {
+    ("comment", "allez"): "t", ("cent", "un"): None,
+    **{("premier", month): None for month in ("août", "avril", "octobre")},
+}  # fmt: skip
 _BE = word_set("sommes êtes sont étions étiez étaient")
 
 

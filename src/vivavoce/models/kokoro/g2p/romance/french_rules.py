@@ -47,10 +47,10 @@ eaux?$|eau                      o
 ei[nm]N                         ɛ̃
 eill|eil(?=s?$)                 ɛj
 ei|eî|ey                        ɛ
-euill|euil(?=s?$)               œj
-(?<=[cg])ueill|(?<=[cg])ueil(?=s?$) œj
+euill|euil(?=s?$)               øj
+(?<=[cg])ueill|(?<=[cg])ueil(?=s?$) øj
 ^eu(?=r[oé])|eu(?=reu)          ø
-eu(?=r|l|f|il)                  œ
+eu(?=r|l|f|il)|(?<=^j)eu(?=n)   œ
 ^eû                             y
 eû|eux?$|euds?$|eu              ø
 ^en(?=n[uo])                    ɑ̃
@@ -86,6 +86,7 @@ e(?=ll|tt|nn|mm|rr|ff|cc|pp|ss|sc[eiéèê]|gg|zz|dd|bb) ɛ
 e(?=[rlsctpnmdbgxvfkz][^aeiouyàâéèêëîïôùûrlh]) ɛ
 e(?=[rls][rlh])                 ɛ
 e(?=[cflkbdgmnpqrt]$|rd$|rt$|rs$|ph$) ɛ
+e(?=[lrnm]i[aeéèou])            ə
 (?<=[aeiouyéèêàâôûî][bcdfgjklmnpqrstvzç])e(?=[bcdfgjklmnpqrstvzçh]V) -
 (?<=[aeo]n[lvstcçdg])e(?=[bcdfgmntvl]V)|(?<=nch)e(?=ment) -
 (?<=[aeiouyéèêàâôûî](?:ss|ch|ll|mm|nn|pp|tt|qu|gn|rr|ph|ff))e(?=[bcdfgjklmnpqrstvzç]V) -
@@ -114,9 +115,9 @@ i(?=es?$|ent$)                  i
 i(?=[aeouéèêàâôœy])             j
 i|î|ï                           i
 # o
-^oeil                           œj
+^oeil                           øj
 oeu(?=[rfvl])                   œ
-œil(?!l)|œill                   œj
+œil(?!l)|œill                   øj
 oeux?$|oeu                      ø
 oe(?=ll)                        wa
 oinN                            wɛ̃
@@ -149,7 +150,7 @@ o                               o
 (?<=[gq])u(?=[eiéèêëîïyœ])      -
 (?<=g)u(?=[aoâ])                -
 (?<=q)u                         -
-unN|um(?=[bp])                  œ̃
+unN|um(?=[bp])                  ɛ̃
 um(?=s?$)                       ɔm
 u|û|ù|ü                         y
 # y
