@@ -15,6 +15,7 @@ from vivavoce.types import (
     SpeechRequest,
     StopReason,
     Task,
+    VoiceSegment,
 )
 
 # For FastAPI's `responses=`: its values are plain dictionaries, hence `Any`.
@@ -185,6 +186,15 @@ class VoiceStretch(BaseModel):
     end_s: float
     input: int = Field(description="Index of the dialogue's input, 0 for a single text.")
 
+    @classmethod
+    def of(cls, stretch: VoiceSegment) -> "VoiceStretch":
+        return cls(
+            speaker=stretch.speaker,
+            start_s=round(stretch.start_s, 4),
+            end_s=round(stretch.end_s, 4),
+            input=stretch.input,
+        )
+
 
 class RequestState(BaseModel):
     """The outcome of a request for speech. Unknown values are null."""
@@ -225,15 +235,7 @@ class RequestState(BaseModel):
                 state.first_audio_s = _rounded(report.first_s - report.started_s)
             state.audio_s = _rounded(report.audio_s)
             state.seconds = _rounded(report.ended_s - report.started_s)
-            state.voice_segments = [
-                VoiceStretch(
-                    speaker=stretch.speaker,
-                    start_s=round(stretch.start_s, 4),
-                    end_s=round(stretch.end_s, 4),
-                    input=stretch.input,
-                )
-                for stretch in report.voice_segments
-            ]
+            state.voice_segments = [VoiceStretch.of(one) for one in report.voice_segments]
         return state
 
 

@@ -17,6 +17,7 @@ from vivavoce.api.schemas.texts import (
     TextFields,
     rule_of,
 )
+from vivavoce.api.schemas.times import SubtitleFields, TimeFields
 from vivavoce.api.schemas.values import (
     NOT_EMPTY,
     Flag,
@@ -149,7 +150,7 @@ class SynthesizeQuery(SynthesizeFields):
         return self.request_for(self.text, checked(rules, field="pronunciations"))
 
 
-class SynthesizeBody(SynthesizeFields, PronunciationFields, ReferenceFields):
+class SynthesizeBody(SynthesizeFields, PronunciationFields, ReferenceFields, SubtitleFields):
     """The body of `POST /v1/tts/synthesize`: a text or a dialogue, and maybe a recording."""
 
     model_config = ConfigDict(
@@ -186,7 +187,8 @@ class SynthesizeBody(SynthesizeFields, PronunciationFields, ReferenceFields):
                     "them out",
                     field="speaker",
                 )
-            return self.request_for(self.text, self.rules())
+            request = self.request_for(self.text, self.rules())
+            return replace(request, timestamps=self.times)
         others = {"text": self.text, "speaker": self.speaker, "ref_audio": self.ref_audio}
         for name, value in others.items():
             if value is not None:
@@ -195,7 +197,8 @@ class SynthesizeBody(SynthesizeFields, PronunciationFields, ReferenceFields):
                     field=name,
                 )
         parts = tuple(part.to_input() for part in self.inputs)
-        return replace(self.request_for("", self.rules()), inputs=parts)
+        request = self.request_for("", self.rules())
+        return replace(request, inputs=parts, timestamps=self.times)
 
 
 # The names that other servers of Qwen3-TTS use.
@@ -219,7 +222,7 @@ class VoiceId(BaseModel):
 
 
 class SpeechBody(
-    TextFields, PronunciationFields, SamplingFields, SchedulingFields, ReferenceFields
+    TextFields, PronunciationFields, SamplingFields, SchedulingFields, ReferenceFields, TimeFields
 ):
     """The body of `POST /v1/audio/speech`: OpenAI's fields and our own.
 
@@ -250,7 +253,16 @@ class SpeechBody(
     sample_rate: SampleRate | None = optional("Samples per second; by default the model's own.")
 
     def to_request(self) -> SpeechRequest:
-        """Return the request, with defaults. Raises `BadRequest` for an unknown language."""
+        """Return the request, with defaults.
+
+        Raises `BadRequest` for an unknown language, and for times without events to hold them.
+        """
+        if self.timestamps and self.stream_format != "sse":
+            raise BadRequest(
+                f"timestamps is {self.timestamps!r}, and audio alone has no place for times: send "
+                "stream_format: sse",
+                field="timestamps",
+            )
         voice = self.voice.id if isinstance(self.voice, VoiceId) else self.voice
         return SpeechRequest(
             text=self.input,
@@ -265,6 +277,7 @@ class SpeechBody(
             speed=1.0 if self.speed is None else self.speed,
             seed=self.seed,
             sampling=self.sampling(),
+            timestamps=self.timestamps,
             format=self.response_format or "mp3",
             sample_rate_hz=self.sample_rate,
             priority=self.priority or "interactive",
