@@ -24,6 +24,7 @@ LINES: Final = 2
 LINE_COLUMNS: Final = 42
 COLUMNS_PER_S: Final = 17.0
 MIN_CUE_S: Final = 1.0
+TICK_S: Final = 0.001  # no cue ends when it begins
 EDGE_CHARS: Final = 20  # of punctuation before a word
 LONG_PAUSE_S: Final = 1.0  # no cue spans a longer one
 
@@ -106,13 +107,15 @@ def cues(words: Sequence[TimedWord], texts: Sequence[str]) -> list[Cue]:
             found.append(Cue(tokens[0].start_s, tokens[-1].end_s, lines))
     next_starts = [*(cue.start_s for cue in found[1:]), math.inf]
     return [
-        Cue(cue.start_s, min(max(cue.end_s, cue.start_s + _reading_s(cue)), next_s), cue.lines)
+        Cue(cue.start_s, max(min(_end_s(cue), next_s), cue.start_s + TICK_S), cue.lines)
         for cue, next_s in zip(found, next_starts, strict=False)
     ]
 
 
-def _reading_s(cue: Cue) -> float:
-    return max(MIN_CUE_S, sum(map(_columns, cue.lines)) / COLUMNS_PER_S)
+def _end_s(cue: Cue) -> float:
+    """Return when `cue` has been heard and can have been read."""
+    reading_s = max(MIN_CUE_S, sum(map(_columns, cue.lines)) / COLUMNS_PER_S)
+    return max(cue.end_s, cue.start_s + reading_s)
 
 
 def _passages(words: Sequence[TimedWord], texts: Sequence[str]) -> Iterator[list[_Token]]:
