@@ -201,6 +201,7 @@ def _share(text: str) -> object:
 
 
 def _subtitles(text: str) -> str:
+    text = text[: len(text) // 5]
     said = words(Tracked.of(text), "en")
     timed = [
         TimedWord(word.spoken, word.spoken, word.start, word.end, 0.3 * at, 0.3 * at + 0.3)

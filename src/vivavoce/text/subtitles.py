@@ -25,7 +25,6 @@ LINE_COLUMNS: Final = 42
 COLUMNS_PER_S: Final = 17.0
 MIN_CUE_S: Final = 1.0
 TICK_S: Final = 0.001  # no cue ends when it begins
-EDGE_CHARS: Final = 20  # of punctuation before a word
 LONG_PAUSE_S: Final = 1.0  # no cue spans a longer one
 
 # Costs of a division into cues: the cheapest is chosen.
@@ -41,9 +40,9 @@ _EMPHASIS = re.compile(r"\*++|`++|~~|<[^<>]*+>")  # inside a word
 # Punctuation that belongs to the word before it or behind it. In French a space is between.
 _AFTER = re.compile(
     r"(?:[.,;:!?…%\"'”’»)}。、！？，；：」』）》・—]|[^\S\n][;:!?»%€])*+"
-    r"(?:[ \t]++[—–&+=/×-]++(?!\S))?"
+    r"(?:[ \t]{1,4}+[—–&+=/×-]++(?!\S))?"
 )
-_BEFORE = re.compile(r"(?:[\"'“‘(¿¡「『（《$€£#@+−-]|«[^\S\n]?)*+\Z")
+_BEFORE = re.compile(r"(?:[\"'“‘(¿¡「『（《$€£#@+−-]|«[^\S\n]?){0,20}+\Z")
 _TAG = re.compile(r"<[^<>]*+>")
 _NEW_BLOCK = re.compile(r"\n[^\S\n]*+[\n*+#>•–-]")  # a paragraph or an item of a list
 _BREAKS = re.compile(r"[\s—…/]")  # between two words: a line may end there
@@ -138,7 +137,7 @@ def _tokens(words: Sequence[TimedWord], text: str) -> Iterator[_Token]:
     edges = [0, *(at for word in spoken for at in (word.start, word.end)), len(text)]
     gaps = [clean(text[start:end]) for start, end in zip(edges[::2], edges[1::2], strict=True)]
     for word, before, after in zip(spoken, gaps, gaps[1:], strict=False):
-        opening = _BEFORE.search(_MARKUP.sub("", before)[-EDGE_CHARS:])
+        opening = _BEFORE.search(_MARKUP.sub("", before))
         closing = _AFTER.match(_MARKUP.sub("", after))
         said = _EMPHASIS.sub("", clean(text[word.start : word.end]))
         shown = " ".join(
