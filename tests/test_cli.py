@@ -1,6 +1,7 @@
 """Test the command line, in processes of its own for signals and streams."""
 
 import hashlib
+import io
 import json
 import os
 import re
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import webvtt
 from typer.testing import CliRunner, Result
 
 from vivavoce import __version__
@@ -180,6 +182,31 @@ def test_say_speaks_through_a_server_what_it_speaks_here(
     assert result.exit_code == 0, result.stderr
     assert "by sine (tone, en)" in result.stderr
     assert there.read_bytes() == here.read_bytes()
+
+
+@pytest.mark.parametrize("form", ["vtt", "srt"])
+@pytest.mark.parametrize("server", [False, True], ids=["here", "server"])
+def test_say_writes_subtitles_and_times_beside_the_audio(
+    form: str, server: bool, tone_url: str, tmp_path: Path
+) -> None:
+    text = "Dr. Lee paid $4.50. Fine, she said."
+    audio, shown, times = (tmp_path / name for name in ("a.wav", f"a.{form}", "a.json"))
+    where = ("--server", tone_url) if server else ()
+    result = run("say", text, "-o", audio, "--subtitles", shown, "--timestamps", times, *where)
+    assert result.exit_code == 0, result.stderr
+    captions = webvtt.from_buffer(io.StringIO(shown.read_text("utf-8")), form)
+    assert " ".join(line for caption in captions for line in caption.lines) == text
+    found = json.loads(times.read_text("utf-8"))
+    assert found["timing"] in ("model", "aligned", "estimated")
+    assert found["words"][-1]["word"] == "said"
+    assert found["words"][-1]["end_s"] <= seconds(audio)
+
+
+def test_say_refuses_subtitles_of_another_format(tmp_path: Path) -> None:
+    result = run("say", TEXT, "-o", tmp_path / "a.wav", "--subtitles", tmp_path / "a.ass")
+    assert result.exit_code == 2
+    assert ".vtt or .srt" in result.stderr
+    assert not (tmp_path / "a.wav").exists()
 
 
 @pytest.mark.parametrize("server", [False, True], ids=["here", "server"])

@@ -290,3 +290,40 @@ def test_unknown_option_is_a_type_error_that_names_the_choices(tone_url: str) ->
         pytest.raises(TypeError, match=r"'speeker': choose from speaker,"),
     ):
         client.speak("Hello.", speeker="sine")  # type: ignore[call-arg]  # the mistake under test
+
+
+async def test_timed_speech_is_the_same_whole_and_streamed(remote: AsyncClient) -> None:
+    plain = await remote.speak(TEXT, format="pcm")
+    whole = await remote.speak_timed(TEXT, format="pcm", subtitles="srt")
+    async with remote.stream_timed(TEXT, format="pcm", subtitles="srt") as speech:
+        assert (speech.model, speech.voice, speech.sample_rate_hz) == ("tone", "sine", RATE_HZ)
+        chunks = [chunk async for chunk in speech]
+    assert b"".join(chunk.data for chunk in chunks) == whole.data == plain.data
+    assert tuple(word for chunk in chunks for word in chunk.words) == whole.words
+    assert [word.word for word in whole.words] == ["Hello", "there"]
+    assert chunks[-1].end == whole.end
+    assert whole.end.subtitles is not None
+    assert TEXT in whole.end.subtitles
+    assert whole.end.duration_s == pytest.approx(len(plain.data) / 2 / RATE_HZ, abs=1e-4)
+
+
+def test_blocking_client_tells_the_times(tone_url: str) -> None:
+    with Client(tone_url) as client:
+        whole = client.speak_timed(TEXT, timestamps="char")
+        with client.stream_timed(TEXT, timestamps="char") as speech:
+            words = [word for chunk in speech for word in chunk.words]
+    assert tuple(words) == whole.words
+    assert [sound.text for sound in whole.words[0].chars] == list("Hello")
+    assert seconds(whole.data) == pytest.approx(whole.end.duration_s, abs=1e-4)
+
+
+async def test_failure_inside_a_timed_stream_is_its_error(remote: AsyncClient) -> None:
+    async with remote.stream_timed(TEXT, speaker="breaks") as speech:
+        with pytest.raises(EngineFault):
+            [chunk async for chunk in speech]
+
+
+async def test_text_too_long_for_timed_audio_is_refused(remote: AsyncClient) -> None:
+    with pytest.raises(BadRequest) as refusal:
+        await remote.speak_timed("a " * 20_000)
+    assert refusal.value.field == "text"

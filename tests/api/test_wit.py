@@ -130,7 +130,7 @@ async def test_events_are_words_and_visemes_in_order_within_the_audio(
     assert told.events[-1]["data"] == "sil"
 
 
-async def test_estimated_words_are_where_equal_words_are_heard(client: httpx.AsyncClient) -> None:
+async def test_words_are_where_equal_words_are_heard(client: httpx.AsyncClient) -> None:
     told = read_frames((await synthesize(client, viseme="true")).content)
     heard = [index * len("lamp ") * CHAR_S for index in range(5)]
     assert np.array(told.offsets("WORD")) / RATE_HZ == pytest.approx(heard, abs=0.1)
@@ -143,7 +143,7 @@ async def test_offsets_follow_the_audio_at_another_speed_and_across_segments(
     fast = read_frames((await synthesize(client, q=LONG, viseme="true", speed="200")).content)
     assert slow.offsets("WORD")[-1] / fast.offsets("WORD")[-1] == pytest.approx(4, rel=0.05)
     samples = np.abs(np.frombuffer(slow.audio, "<i2").astype(int))
-    assert samples[slow.offsets("VISEME")[-1] + 1 :].max(initial=0) < 100
+    assert samples[slow.offsets("VISEME")[-1] + 1 :].max(initial=0) < 200  # -44 dBFS
 
 
 async def test_pitch_changes_the_pitch_and_not_the_length(client: httpx.AsyncClient) -> None:

@@ -29,7 +29,10 @@ from vivavoce.text.numbers.cjk import language as cjk
 from vivavoce.text.numbers.romance import language as romance
 from vivavoce.text.numbers.verbalize import LANGUAGES, verbalize
 from vivavoce.text.split import split, weighted_length
-from vivavoce.text.visemes import words
+from vivavoce.text.subtitles import subtitles
+from vivavoce.text.tracked import Tracked
+from vivavoce.text.words import words
+from vivavoce.types import TimedWord
 
 SHORT, LONG = 25_000, 100_000
 MOST = 6.0  # times as long, for four times as much text
@@ -197,13 +200,24 @@ def _share(text: str) -> object:
     return speakable_share(text, "de")
 
 
+def _subtitles(text: str) -> str:
+    text = text[: len(text) // 5]
+    said = words(Tracked.of(text), "en")
+    timed = [
+        TimedWord(word.spoken, word.spoken, word.start, word.end, 0.3 * at, 0.3 * at + 0.3)
+        for at, word in enumerate(said)
+    ]
+    return subtitles(timed, [text], "vtt")
+
+
 WHOLE: dict[str, Callable[[str], object]] = {
     "normalize": normalize,
     "split": partial(exhaust, lambda text: split(text, "en", max_chars=250)),
     "detect": lambda text: detect(text, ("en", "de", "fr")),
     "speakable_share": _share,
     "weighted_length": weighted_length,
-    "words": lambda text: words(text, "en"),
+    "subtitles": _subtitles,
+    "words": lambda text: words(Tracked.of(text), "en"),
 }
 
 

@@ -1,8 +1,9 @@
-"""What lips do for a word as it is spelled."""
+"""Check what lips do for a word as it is spelled, and for its sounds."""
 
 import pytest
 
-from vivavoce.text.visemes import VISEMES, spelled, words
+from vivavoce.models.kokoro.g2p.alphabet import SYMBOLS
+from vivavoce.text.visemes import VISEMES, pause, sounded, spelled
 
 
 @pytest.mark.parametrize(
@@ -29,21 +30,24 @@ def test_there_are_fifteen_shapes() -> None:
     assert len(set(VISEMES)) == 15
 
 
-def test_words_are_those_of_the_text_with_the_pauses_of_its_punctuation() -> None:
-    found = words("Don't stop, please! It's half-done…", "en")
-    assert [(word.text, word.pause) for word in found] == [
-        ("Don't", "none"),
-        ("stop", "short"),
-        ("please", "long"),
-        ("It's", "none"),
-        ("half-done", "long"),
-    ]
+@pytest.mark.parametrize(
+    ("ipa", "shapes"),
+    [
+        ("p", "PP"), ("ˈæ", "aa"), ("tʃ", "CH"), ("ʤ", "CH"), ("aɪ", "aa ih"), ("I", "aa ih"),
+        ("iː", "ih"), ("h", ""), ("ʔ", ""), ("mɑm", "PP aa PP"), ("nl", "nn"), ("↗", ""),
+    ],
+)  # fmt: skip
+def test_sound_has_its_shapes(ipa: str, shapes: str) -> None:
+    assert " ".join(sounded(ipa)) == shapes
 
 
-def test_script_without_spaces_gives_a_word_for_each_character() -> None:
-    assert [word.text for word in words("你好，世界。", "zh")] == ["你", "好", "世", "界"]
+def test_every_vowel_and_consonant_of_kokoro_has_a_shape() -> None:
+    silent = {sound for sound in SYMBOLS if sound.isalpha() and not sounded(sound)}
+    assert silent == set("hʔˈˌːʰʲᵝ")
 
 
-@pytest.mark.parametrize("text", ["", "…", "— !", "🎈"])
-def test_what_has_no_letters_has_no_words(text: str) -> None:
-    assert words(text, "en") == []
+@pytest.mark.parametrize(
+    ("between", "length"), [(" ", "none"), (", ", "short"), ("! ", "long"), ("…", "long")]
+)
+def test_punctuation_asks_for_a_pause(between: str, length: str) -> None:
+    assert pause(between) == length

@@ -76,6 +76,10 @@ def shown(page: AppTest) -> str:
     )
 
 
+def downloads(page: AppTest) -> list[str]:
+    return [button.label for button in page.download_button]
+
+
 def test_one_click_speaks_the_example(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     page = speak(opened(server, monkeypatch))
     [result] = results(page)
@@ -83,7 +87,8 @@ def test_one_click_speaks_the_example(server: str, monkeypatch: pytest.MonkeyPat
     with wave.open(io.BytesIO(result.file)) as file:
         seconds = file.getnframes() / file.getframerate()
     assert seconds == pytest.approx(len(result.form.text) * CHAR_S, rel=0.1)
-    assert len(page.get("audio")) == len(page.get("image")) == len(page.download_button) == 1
+    assert len(page.get("audio")) == len(page.get("image")) == 1
+    assert downloads(page) == ["Download wav", "Download vtt"]
     assert [metric.label for metric in page.metric] == ["First audio", "Length", "Real-time factor"]
     assert page.metric[1].value == f"{seconds:.1f} s"
 
@@ -131,6 +136,27 @@ def test_every_format_can_be_played_and_downloaded(page: AppTest, format: AudioF
     assert page.download_button[0].label == f"Download {format}"
 
 
+@pytest.mark.parametrize("format", ["wav", "mp3", "flac"])
+def test_words_are_shown_and_subtitles_offered(page: AppTest, format: AudioFormat) -> None:
+    page.selectbox(key="format").select(format)
+    page.selectbox(key="subtitles").select("srt")
+    [result] = results(speak(page))
+    assert [word.word for word in result.words] == ["Hello", "there"]
+    assert list(page.dataframe[0].value["word"]) == ["Hello", "there"]
+    assert result.timing in page.expander[-1].label
+    assert TEXT in (result.subtitles or "")
+    assert result.subtitles_name.endswith(".srt")
+    assert "Download srt" in downloads(page)
+
+
+def test_words_can_be_left_out(page: AppTest) -> None:
+    page.selectbox(key="subtitles").select("none")
+    [result] = results(speak(page))
+    assert not result.words
+    assert not page.dataframe
+    assert downloads(page) == ["Download wav"]
+
+
 def test_limits_and_formats_are_those_of_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
     app = create_app(Settings(), tone_pool())
     described = app.openapi()["components"]["schemas"]["SynthesizeBody"]["properties"]
@@ -150,7 +176,7 @@ def test_history_keeps_what_was_said_newest_first(page: AppTest) -> None:
         page.text_area(key="text").input(text)
         speak(page)
     assert [result.form.text for result in results(page)] == ["Three.", "Two *stars*.", "One."]
-    assert len(page.get("audio")) == len(page.download_button) == 3
+    assert len(page.get("audio")) == downloads(page).count("Download wav") == 3
     assert r"Two \*stars\*." in shown(page)
 
 

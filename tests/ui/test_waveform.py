@@ -42,3 +42,10 @@ def test_silence_can_be_drawn(levels: list[float]) -> None:
     assert len(list(ElementTree.fromstring(picture(levels)).iter(f"{NAMESPACE}rect"))) == len(
         levels
     )
+
+
+def test_words_are_written_where_they_begin_if_they_have_room() -> None:
+    words = [("Hello", 0.0), ("covered", 0.1), ("A&B", 1.0)]
+    drawn = ElementTree.fromstring(picture([0.5] * 160, words, 2.0))
+    texts = [(text.text, float(text.get("x", ""))) for text in drawn.iter(f"{NAMESPACE}text")]
+    assert texts == [("Hello", 0), ("A&B", 400)]

@@ -27,7 +27,9 @@ from vivavoce.serving.pool import Pool
 from vivavoce.serving.scheduler import Load
 from vivavoce.settings import Settings
 
-Role = Literal["button", "combobox", "link", "progressbar", "slider", "spinbutton", "textbox"]
+Role = Literal[
+    "button", "checkbox", "combobox", "link", "progressbar", "slider", "spinbutton", "textbox"
+]
 
 pytestmark = pytest.mark.slow
 
@@ -40,7 +42,8 @@ CONTROLS: Sequence[tuple[Role, str]] = (
     ("textbox", "Text"), ("combobox", "Model"), ("combobox", "Speaker"), ("combobox", "Language"),
     ("textbox", "Instruction"), ("slider", "Speed slider"), ("spinbutton", "Speed"),
     ("spinbutton", "Seed"), ("combobox", "Sample rate"), ("combobox", "Download format"),
-    ("textbox", "API key"), ("button", "Speak"), ("button", "Stop"), ("button", "Download"),
+    ("checkbox", "Highlight words"), ("textbox", "API key"), ("button", "Speak"),
+    ("button", "Stop"), ("button", "Download"),
     ("progressbar", "Played"), ("link", "API"),
 )  # fmt: skip
 

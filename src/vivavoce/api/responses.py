@@ -11,6 +11,7 @@ import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
@@ -20,12 +21,14 @@ from starlette.types import Receive, Scope, Send
 
 from vivavoce.api.dependencies import caller_of, server_of
 from vivavoce.api.errors import FAILED, ClientDisconnected, error_body, field_name, status_of
-from vivavoce.api.schemas.answers import EVENTS_TYPE
+from vivavoce.api.schemas.answers import EVENTS_TYPE, VoiceStretch
+from vivavoce.api.schemas.times import word_times
 from vivavoce.audio import MEDIA_TYPES, check_rate, flac_with_length, open_encoder, wav_header
 from vivavoce.errors import VivavoceError
 from vivavoce.names import to_header
 from vivavoce.storage import SPOOL_BYTES, Spool
 from vivavoce.synthesis.speech import Speech
+from vivavoce.text.subtitles import SubtitleFormat, subtitles
 from vivavoce.types import AudioFormat, SpeechRequest
 
 BYTES_PER_CHAR: Final = 3_000  # of WAV at 24 kHz, approximately
@@ -41,7 +44,7 @@ Form = Callable[[Request, Speech, SpeechRequest], Awaitable[Response]]
 async def respond(http: Request, request: SpeechRequest, form: Form) -> Response:
     """Speak `request` and answer in `form`: `stream`, `whole`, `events`, or an API's own."""
     if form is whole:
-        _check_spool(http, request)
+        check_spool(http, request)
     speech = await open_speech(http, request)
     try:
         return await form(http, speech, request)
@@ -72,9 +75,19 @@ async def stream(http: Request, speech: Speech, request: SpeechRequest) -> Respo
     return await chunked(http, speech, chunks, MEDIA_TYPES[request.format])
 
 
-async def events(http: Request, speech: Speech, request: SpeechRequest) -> Response:
-    """Return OpenAI's server-sent events: audio in base64, then `speech.audio.done`."""
-    response = await chunked(http, speech, _events(http, speech, request), EVENTS_TYPE)
+async def events(
+    http: Request,
+    speech: Speech,
+    request: SpeechRequest,
+    *,
+    subtitle_format: SubtitleFormat | None = None,
+) -> Response:
+    """Return OpenAI's server-sent events: audio in base64, then `speech.audio.done`.
+
+    With times, an event has the words that begin in its audio, and the last one the subtitles.
+    """
+    chunks = _events(http, speech, request, subtitle_format)
+    response = await chunked(http, speech, chunks, EVENTS_TYPE)
     response.headers["Cache-Control"] = "no-cache"
     return response
 
@@ -92,28 +105,33 @@ async def whole(http: Request, speech: Speech, request: SpeechRequest) -> Respon
     speech.streamed = False
     spool = Spool(server_of(http).spool_limit)
     try:
-        await unless_disconnected(http.receive, _fill(spool, speech, request.format))
+        await unless_disconnected(http.receive, fill(spool, speech, request.format))
     except BaseException:
         await spool.aclose()
         raise
     spool.rewind()
-    start = _exact_start(request.format, spool, speech)
+    start = exact_start(request.format, spool, speech)
     headers = {**_speech_headers(http, speech), "X-Finish-Reason": speech.finish_reason}
     headers["Content-Length"] = str(len(start) + spool.unread)
     return _SpeechResponse(start, spool, MEDIA_TYPES[request.format], headers)
 
 
-def _check_spool(http: Request, request: SpeechRequest) -> None:
+def check_spool(http: Request, request: SpeechRequest) -> None:
     """Raise `DiskFull` before a model speaks a long text in vain."""
-    if request.format in ("wav", "pcm") and _chars(request) * BYTES_PER_CHAR > SPOOL_BYTES:
+    if request.format in ("wav", "pcm") and text_chars(request) * BYTES_PER_CHAR > SPOOL_BYTES:
         server_of(http).spool_limit.check(SPOOL_BYTES)
 
 
-def _chars(request: SpeechRequest) -> int:
-    return len(request.text) + sum(len(part.text) for part in request.inputs)
+def texts_of(request: SpeechRequest) -> Sequence[str]:
+    """Return the texts of a dialogue, or the only one."""
+    return [part.text for part in request.inputs] or [request.text]
 
 
-async def _fill(spool: Spool, speech: Speech, audio_format: AudioFormat) -> None:
+def text_chars(request: SpeechRequest) -> int:
+    return sum(map(len, texts_of(request)))
+
+
+async def fill(spool: Spool, speech: Speech, audio_format: AudioFormat) -> None:
     """Write the whole audio to `spool`. Raises `DiskFull` if it does not fit."""
     headless: AudioFormat = "pcm" if audio_format == "wav" else audio_format
     async with aclosing(_encoded(speech, headless)) as chunks:
@@ -121,7 +139,7 @@ async def _fill(spool: Spool, speech: Speech, audio_format: AudioFormat) -> None
             spool.write(chunk)
 
 
-def _exact_start(audio_format: AudioFormat, spool: Spool, speech: Speech) -> bytes:
+def exact_start(audio_format: AudioFormat, spool: Spool, speech: Speech) -> bytes:
     """Return the file's first bytes with its length, if the format holds one."""
     if audio_format == "wav":
         return wav_header(speech.sample_rate_hz, spool.size)
@@ -171,13 +189,21 @@ async def _first(chunks: AsyncGenerator[bytes]) -> bytes:
     return await anext(chunks)
 
 
-async def _events(http: Request, speech: Speech, request: SpeechRequest) -> AsyncGenerator[bytes]:
-    started = False
+async def _events(
+    http: Request, speech: Speech, request: SpeechRequest, subtitle_format: SubtitleFormat | None
+) -> AsyncGenerator[bytes]:
+    started, told = False, 0
     try:
         async with aclosing(_encoded(speech, request.format)) as chunks:
             async for chunk in chunks:
                 audio = base64.b64encode(chunk).decode("ascii")
-                yield _event({"type": "speech.audio.delta", "audio": audio})
+                delta = {"type": "speech.audio.delta", "audio": audio}
+                if request.timestamps is not None:
+                    words = speech.words[told:]
+                    told += len(words)
+                    yield _event({**delta, "words": word_times(words, request.timestamps)})
+                else:
+                    yield _event(delta)
                 started = True
     except VivavoceError as error:
         if not started:  # nothing has been sent, so the status can report the error
@@ -186,12 +212,32 @@ async def _events(http: Request, speech: Speech, request: SpeechRequest) -> Asyn
         body = error_body(http.scope, status_of(error), code=error.code, message=error.message)
         yield _event({"type": "error", **json.loads(body)})
         return
-    text_tokens = _chars(request)
+    yield _event({**_done(speech, request), **await _times(speech, request, subtitle_format)})
+
+
+def _done(speech: Speech, request: SpeechRequest) -> dict[str, object]:
+    text_tokens = text_chars(request)
     audio_tokens = round(speech.spoken_samples / speech.sample_rate_hz / FRAME_S)
     usage = {"input_tokens": text_tokens, "output_tokens": audio_tokens}
     usage["total_tokens"] = text_tokens + audio_tokens
-    done = {"type": "speech.audio.done", "usage": usage, "finish_reason": speech.finish_reason}
-    yield _event(done)
+    return {"type": "speech.audio.done", "usage": usage, "finish_reason": speech.finish_reason}
+
+
+async def _times(
+    speech: Speech, request: SpeechRequest, subtitle_format: SubtitleFormat | None
+) -> dict[str, object]:
+    """Return what the last event says about the times, if they were asked for."""
+    if request.timestamps is None:
+        return {}
+    facts: dict[str, object] = {
+        "timing": speech.timing,
+        "duration_s": round(speech.spoken_samples / speech.sample_rate_hz, 4),
+        "voice_segments": [VoiceStretch.of(one).model_dump() for one in speech.voice_segments],
+    }
+    if subtitle_format is not None:
+        make = partial(subtitles, tuple(speech.words), texts_of(request), subtitle_format)
+        facts["subtitles"] = await asyncio.to_thread(make)
+    return facts
 
 
 def _event(data: Mapping[str, object]) -> bytes:

@@ -1,11 +1,12 @@
 """Define `vivavoce say`, which speaks a text with or without a server."""
 
 import asyncio
+import json
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,9 +18,10 @@ from vivavoce.cli.options import Config, Server, ServerKey, option
 if TYPE_CHECKING:
     from typing import BinaryIO
 
-    from vivavoce.cli.sources import Remote, SpeechTimer
+    from vivavoce.cli.sources import HeardWords, Remote, SpeechTimer
     from vivavoce.client import AsyncAudioStream, SpeechFacts
     from vivavoce.settings import Settings
+    from vivavoce.text.subtitles import SubtitleFormat
     from vivavoce.types import AudioFormat, Reference, SpeechRequest
 
 _PROGRESS_AFTER_S = 2.0
@@ -55,6 +57,12 @@ def say(
     sample_rate: Annotated[
         int | None, option("Samples per second.", default="the model's", min=8_000, max=48_000)
     ] = None,
+    subtitles: Annotated[
+        Path | None, option("Also write subtitles, as .vtt or .srt.", metavar="FILE")
+    ] = None,
+    timestamps: Annotated[
+        Path | None, option("Also write the times of the words, as JSON.", metavar="FILE")
+    ] = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Show what would be said, and say nothing.")
     ] = False,
@@ -70,11 +78,13 @@ def say(
       vivavoce say "Guten Tag." --server http://dgx:8000 -o - | ffplay -nodisp -
       vivavoce say "In my voice." --ref-audio me.wav --ref-text "My words in it."
       vivavoce say "Dr. Lee paid $4.50 on 3/4." --explain
+      vivavoce say - -o talk.mp3 --subtitles talk.vtt < talk.txt
     """
     from vivavoce.cli.sources import Remote
     from vivavoce.text.language.names import parse_language
     from vivavoce.types import SpeechRequest
 
+    times = _TimesFiles(subtitles, timestamps)
     remote = Remote(server, key) if server else None
     settings, model = (None, model) if remote else _settings_with(config, model)
     request = SpeechRequest(
@@ -86,6 +96,7 @@ def say(
         speed=speed,
         seed=seed,
         reference=_read_reference(ref_audio, ref_text, speaker),
+        timestamps="word" if times.wanted else None,
         format=_choose_format(output, format),
         sample_rate_hz=sample_rate,
     )
@@ -94,13 +105,49 @@ def say(
         return
     if output is not None:
         shown = "stdout" if output == outputs.PIPE else str(output)
-        _speak_into(output, request, settings, remote, shown=shown)
+        _speak_into(output, request, settings, remote, times, shown=shown)
         return
     player = outputs.find_player()  # before the work, in case there is none
     with tempfile.TemporaryDirectory(prefix="vivavoce-") as folder:
         path = Path(folder) / "speech.wav"
-        _speak_into(path, request, settings, remote, shown="played")
+        _speak_into(path, request, settings, remote, times, shown="played")
         outputs.play(player, path)
+
+
+@dataclass(frozen=True, slots=True)
+class _TimesFiles:
+    """Files to write beside the audio: subtitles by their suffix, and word times as JSON."""
+
+    subtitles: Path | None
+    timestamps: Path | None
+
+    def __post_init__(self) -> None:
+        if self.subtitles is not None and self.subtitles.suffix not in (".vtt", ".srt"):
+            problem = f"{str(self.subtitles)!r} does not end in .vtt or .srt"
+            raise typer.BadParameter(problem)
+
+    @property
+    def wanted(self) -> bool:
+        return self.subtitles is not None or self.timestamps is not None
+
+    def write(self, heard: "HeardWords", request: "SpeechRequest") -> None:
+        """Write the files for the words of `request`."""
+        if self.subtitles is not None:
+            from vivavoce.text.subtitles import subtitles
+
+            form: SubtitleFormat = "vtt" if self.subtitles.suffix == ".vtt" else "srt"
+            with outputs.open_output(self.subtitles) as file:
+                file.write(_encoded(subtitles(heard.words, [request.text], form)))
+        if self.timestamps is not None:
+            from vivavoce.api.schemas.times import word_times
+
+            found = {"timing": heard.timing, "words": word_times(heard.words, "word")}
+            with outputs.open_output(self.timestamps) as file:
+                file.write(_encoded(json.dumps(found, ensure_ascii=False, indent=1) + "\n"))
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "replace")
 
 
 def _explain(
@@ -191,18 +238,20 @@ def _speak_into(
     request: "SpeechRequest",
     settings: "Settings | None",
     server: "Remote | None",
+    times: _TimesFiles,
     *,
     shown: str,
 ) -> None:
-    """Speak `request` into the file `path`, and print a summary on stderr."""
-    from vivavoce.cli.sources import SpeechTimer, open_speech
+    """Speak `request` into the file `path`, write `times`, and print a summary on stderr."""
+    from vivavoce.cli.sources import HeardWords, SpeechTimer, open_speech
 
-    timer = SpeechTimer()
+    timer, heard = SpeechTimer(), HeardWords()
     exact_wav = outputs.is_seekable(path) and request.format == "wav"
     asked = replace(request, format="pcm") if exact_wav else request
-    speech = open_speech(asked, settings=settings, server=server, timer=timer)
+    speech = open_speech(asked, settings=settings, server=server, timer=timer, heard=heard)
     with outputs.open_output(path) as file, _progress(timer):
         facts = asyncio.run(_write(speech, file, exact_wav=exact_wav))
+    times.write(heard, request)
     typer.echo(_summary(shown, facts, timer), err=True)
     if facts.ignored:
         ignored = ", ".join(facts.ignored)

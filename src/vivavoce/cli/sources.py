@@ -6,18 +6,28 @@ It knows neither files nor the terminal.
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING
 
 from vivavoce.cli.in_process import open_pool
-from vivavoce.client import AsyncAudioStream, AsyncClient, Explanation, SpeechOptions, wire
+from vivavoce.client import (
+    AsyncAudioStream,
+    AsyncClient,
+    Explanation,
+    SpeechFacts,
+    SpeechOptions,
+    wire,
+)
 
 if TYPE_CHECKING:
     from vivavoce.serving.pool import Pool
     from vivavoce.settings import Settings
     from vivavoce.synthesis.speech import Speech
     from vivavoce.synthesis.synthesizer import Synthesizer
-    from vivavoce.types import SpeechRequest
+    from vivavoce.types import SpeechRequest, TimedWord, Timing
+
+# The fields of words, which the client and the models name alike.
+_SHARED = ("word", "spoken", "start", "end", "start_s", "end_s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,21 +67,32 @@ class SpeechTimer:
             self.audio_s = (self.audio_s or 0.0) + audio_s
 
 
+@dataclass(slots=True)
+class HeardWords:
+    """The words of one speech and the source of their times, complete when it has ended."""
+
+    words: "list[TimedWord]" = field(default_factory=list)
+    timing: "Timing" = "estimated"
+
+
 def open_speech(
     request: "SpeechRequest",
     *,
     settings: "Settings | None",
     server: Remote | None,
     timer: SpeechTimer,
+    heard: HeardWords,
 ) -> AbstractAsyncContextManager[AsyncAudioStream]:
     """Return a context manager that yields the encoded speech, from `server` if given.
 
-    Without a server, `settings` says which models to open here.
+    Without a server, `settings` says which models to open here. `heard` is filled if the request
+    asks for times.
     """
     if server is not None:
-        return _from_server(request, server, timer)
+        timed = request.timestamps is not None
+        return _timed(request, server, timer, heard) if timed else _audio(request, server, timer)
     assert settings is not None
-    return _in_process(request, settings, timer)
+    return _in_process(request, settings, timer, heard)
 
 
 async def explain(
@@ -91,7 +112,7 @@ async def explain(
 
 @asynccontextmanager
 async def _in_process(
-    request: "SpeechRequest", settings: "Settings", timer: SpeechTimer
+    request: "SpeechRequest", settings: "Settings", timer: SpeechTimer, heard: HeardWords
 ) -> AsyncGenerator[AsyncAudioStream]:
     async with (
         open_pool(settings) as pool,
@@ -109,6 +130,7 @@ async def _in_process(
             request_id="",
             chunks=chunks,
         )
+        heard.words, heard.timing = list(speech.words), speech.timing
 
 
 def _synthesizer(pool: "Pool", settings: "Settings") -> "Synthesizer":
@@ -142,21 +164,51 @@ async def _encoded(
 
 
 @asynccontextmanager
-async def _from_server(
+async def _audio(
     request: "SpeechRequest", server: Remote, timer: SpeechTimer
 ) -> AsyncGenerator[AsyncAudioStream]:
     async with (
         AsyncClient(server.url, api_key=server.key) as client,
         client.stream(request.text, **_options(request)) as stream,
     ):
-        byte_rate = 2 * (stream.sample_rate_hz or 0) if request.format == "pcm" else 0
+        chunks = _measured(stream.chunks, _byte_rate(request, stream), timer)
+        yield replace(stream, chunks=chunks)
 
-        async def measured() -> AsyncIterator[bytes]:
+
+@asynccontextmanager
+async def _timed(
+    request: "SpeechRequest", server: Remote, timer: SpeechTimer, heard: HeardWords
+) -> AsyncGenerator[AsyncAudioStream]:
+    from vivavoce.types import TimedWord
+
+    async with (
+        AsyncClient(server.url, api_key=server.key) as client,
+        client.stream_timed(request.text, **_options(request)) as stream,
+    ):
+
+        async def data() -> AsyncIterator[bytes]:
             async for chunk in stream:
-                timer.add_audio(len(chunk) / byte_rate if byte_rate else None)
-                yield chunk
+                heard.words += [TimedWord(*(getattr(w, f) for f in _SHARED)) for w in chunk.words]
+                heard.timing = chunk.end.timing if chunk.end else heard.timing
+                yield chunk.data
 
-        yield replace(stream, chunks=measured())
+        facts = {field.name: getattr(stream, field.name) for field in fields(SpeechFacts)}
+        chunks = _measured(data(), _byte_rate(request, stream), timer)
+        yield AsyncAudioStream(chunks=chunks, **facts)
+
+
+def _byte_rate(request: "SpeechRequest", facts: SpeechFacts) -> int:
+    """Return the bytes of a second of audio, 0 if it is compressed."""
+    return 2 * (facts.sample_rate_hz or 0) if request.format == "pcm" else 0
+
+
+async def _measured(
+    chunks: AsyncIterator[bytes], byte_rate: int, timer: SpeechTimer
+) -> AsyncIterator[bytes]:
+    async for chunk in chunks:
+        if chunk:
+            timer.add_audio(len(chunk) / byte_rate if byte_rate else None)
+        yield chunk
 
 
 def _options(request: "SpeechRequest") -> SpeechOptions:

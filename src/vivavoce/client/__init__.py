@@ -6,6 +6,7 @@ Both clients share the functions of `wire`, which build requests and read answer
 
 from vivavoce.client.answers import (
     AsyncAudioStream,
+    AsyncTimedStream,
     Audio,
     AudioStream,
     ExplainedSegment,
@@ -15,15 +16,22 @@ from vivavoce.client.answers import (
     ModelEntry,
     ModelState,
     Outcome,
+    SoundTime,
+    SpeechEnd,
     SpeechFacts,
+    TimedAudio,
+    TimedChunk,
+    TimedStream,
     VoiceEntry,
+    WordTime,
 )
 from vivavoce.client.asynchronous import AsyncClient
 from vivavoce.client.blocking import Client
-from vivavoce.client.wire import DEFAULT_URL, SpeechOptions
+from vivavoce.client.wire import DEFAULT_URL, SpeechOptions, TimedOptions
 
 __all__ = [
-    "DEFAULT_URL", "AsyncAudioStream", "AsyncClient", "Audio", "AudioStream", "Client",
-    "ExplainedSegment", "ExplainedWord", "Explanation", "Health", "ModelEntry", "ModelState",
-    "Outcome", "SpeechFacts", "SpeechOptions", "VoiceEntry",
+    "DEFAULT_URL", "AsyncAudioStream", "AsyncClient", "AsyncTimedStream", "Audio", "AudioStream",
+    "Client", "ExplainedSegment", "ExplainedWord", "Explanation", "Health", "ModelEntry",
+    "ModelState", "Outcome", "SoundTime", "SpeechEnd", "SpeechFacts", "SpeechOptions", "TimedAudio",
+    "TimedChunk", "TimedOptions", "TimedStream", "VoiceEntry", "WordTime",
 ]  # fmt: skip

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:  # `types` imports numpy, which a client does not need
-    from vivavoce.types import AudioFormat, FinishReason, Gender
+    from vivavoce.types import AudioFormat, FinishReason, Gender, Timing
 
 ModelState = Literal["ready", "loading", "unloaded", "missing", "failed", "alias"]
 
@@ -56,6 +56,80 @@ class AsyncAudioStream(SpeechFacts):
     chunks: AsyncIterator[bytes]
 
     def __aiter__(self) -> AsyncIterator[bytes]:
+        return self.chunks
+
+
+@dataclass(frozen=True, slots=True)
+class SoundTime:
+    """One sound of a word, in IPA, or one of its characters, and when it is heard."""
+
+    text: str
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class WordTime:
+    """One spoken word, and when it is heard in the audio.
+
+    `start` and `end` are its span in the text that was sent, in code points.
+    """
+
+    word: str  # as it is written
+    spoken: str
+    start: int
+    end: int
+    start_s: float
+    end_s: float
+    input: int = 0  # index of the dialogue's input, 0 for a single text
+    phones: tuple[SoundTime, ...] = ()  # with timestamps="phone", if they are known
+    chars: tuple[SoundTime, ...] = ()  # with timestamps="char"
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechEnd:
+    """Facts about speech that are known at its end. `timing` is the source of the times."""
+
+    timing: Timing
+    duration_s: float
+    finish_reason: FinishReason
+    subtitles: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimedAudio(Audio):
+    """A whole file of speech, and the times of its words."""
+
+    words: tuple[WordTime, ...]
+    end: SpeechEnd
+
+
+@dataclass(frozen=True, slots=True)
+class TimedChunk:
+    """Encoded bytes, and the words that begin in them or soon after. The last one has an `end`."""
+
+    data: bytes = b""
+    words: tuple[WordTime, ...] = ()
+    end: SpeechEnd | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimedStream(SpeechFacts):
+    """Speech in the making with the times of its words. Iterate it once."""
+
+    chunks: Iterator[TimedChunk]
+
+    def __iter__(self) -> Iterator[TimedChunk]:
+        return self.chunks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AsyncTimedStream(SpeechFacts):
+    """Speech in the making with the times of its words. Iterate it once, with `async for`."""
+
+    chunks: AsyncIterator[TimedChunk]
+
+    def __aiter__(self) -> AsyncIterator[TimedChunk]:
         return self.chunks
 
 

@@ -12,11 +12,14 @@ import httpx
 from vivavoce.client import wire
 from vivavoce.client.answers import (
     AsyncAudioStream,
+    AsyncTimedStream,
     Audio,
     Explanation,
     Health,
     ModelEntry,
     Outcome,
+    TimedAudio,
+    TimedChunk,
     VoiceEntry,
 )
 
@@ -65,18 +68,28 @@ class AsyncClient:
     ) -> AsyncIterator[AsyncAudioStream]:
         """Yield speech while it is made, as `Client.stream` does. Iterate it with `async for`."""
         body = await asyncio.to_thread(wire.speech_body, text, options, stream=True)
-        with wire.network_errors(self.base_url):
-            request = self._http.build_request("POST", wire.SYNTHESIZE, json=body)
-            response = await self._http.send(request, stream=True)
-        try:
-            if response.is_error:
-                with wire.network_errors(self.base_url):
-                    await response.aread()
-            facts = wire.read_facts(wire.successful(response), options)
+        async with self._opened(body) as response:
+            facts = wire.read_facts(response, options)
             async with aclosing(self._chunks(response)) as chunks:
                 yield AsyncAudioStream(chunks=chunks, **facts)
-        finally:
-            await response.aclose()
+
+    async def speak_timed(self, text: str, **options: Unpack[wire.TimedOptions]) -> TimedAudio:
+        """Return one file of speech with the times of its words, as `Client.speak_timed` does."""
+        body = await asyncio.to_thread(wire.timed_body, text, options, stream=False)
+        with wire.network_errors(self.base_url):
+            response = await self._http.post(wire.SYNTHESIZE, json=body, headers=wire.OBJECT)
+        return wire.read_timed(wire.successful(response), options)
+
+    @asynccontextmanager
+    async def stream_timed(
+        self, text: str, **options: Unpack[wire.TimedOptions]
+    ) -> AsyncIterator[AsyncTimedStream]:
+        """Yield speech while it is made, with the times of its words, as `Client` does."""
+        body = await asyncio.to_thread(wire.timed_body, text, options, stream=True)
+        async with self._opened(body, wire.EVENTS) as response:
+            facts = wire.read_facts(response, options)
+            async with aclosing(self._timed_chunks(response)) as chunks:
+                yield AsyncTimedStream(chunks=chunks, **facts)
 
     async def explain(self, text: str, **options: Unpack[wire.SpeechOptions]) -> Explanation:
         """Return what `speak` would say, word by word, without speaking."""
@@ -123,7 +136,29 @@ class AsyncClient:
             response = await self._http.get(path, params=wire.model_query(model))
         return wire.successful(response)
 
+    @asynccontextmanager
+    async def _opened(
+        self, body: dict[str, object], headers: dict[str, str] | None = None
+    ) -> AsyncIterator[httpx.Response]:
+        """Yield a response that is still being received, if it is no error."""
+        with wire.network_errors(self.base_url):
+            request = self._http.build_request("POST", wire.SYNTHESIZE, json=body, headers=headers)
+            response = await self._http.send(request, stream=True)
+        try:
+            if response.is_error:
+                with wire.network_errors(self.base_url):
+                    await response.aread()
+            yield wire.successful(response)
+        finally:
+            await response.aclose()
+
     async def _chunks(self, response: httpx.Response) -> AsyncGenerator[bytes]:
         with wire.network_errors(self.base_url):
             async for chunk in response.aiter_bytes():
                 yield chunk
+
+    async def _timed_chunks(self, response: httpx.Response) -> AsyncGenerator[TimedChunk]:
+        with wire.network_errors(self.base_url):
+            async for line in response.aiter_lines():
+                if (chunk := wire.timed_chunk(line)) is not None:
+                    yield chunk

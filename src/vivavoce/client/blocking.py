@@ -16,6 +16,9 @@ from vivavoce.client.answers import (
     Health,
     ModelEntry,
     Outcome,
+    TimedAudio,
+    TimedChunk,
+    TimedStream,
     VoiceEntry,
 )
 
@@ -74,18 +77,35 @@ class Client:
         Leaving the block early cancels the rest on the server.
         """
         body = wire.speech_body(text, options, stream=True)
-        with wire.network_errors(self.base_url):
-            request = self._http.build_request("POST", wire.SYNTHESIZE, json=body)
-            response = self._http.send(request, stream=True)
-        try:
-            if response.is_error:
-                with wire.network_errors(self.base_url):
-                    response.read()
-            facts = wire.read_facts(wire.successful(response), options)
+        with self._opened(body) as response:
+            facts = wire.read_facts(response, options)
             with closing(self._chunks(response)) as chunks:
                 yield AudioStream(chunks=chunks, **facts)
-        finally:
-            response.close()
+
+    def speak_timed(self, text: str, **options: Unpack[wire.TimedOptions]) -> TimedAudio:
+        """Return `text` as one file of speech, with the times of its words.
+
+        Example: `client.speak_timed("Hello.", subtitles="vtt").end.subtitles`. `timestamps` may be
+        `phone` or `char`. A long text is refused: stream it.
+        """
+        body = wire.timed_body(text, options, stream=False)
+        with wire.network_errors(self.base_url):
+            response = self._http.post(wire.SYNTHESIZE, json=body, headers=wire.OBJECT)
+        return wire.read_timed(wire.successful(response), options)
+
+    @contextmanager
+    def stream_timed(
+        self, text: str, **options: Unpack[wire.TimedOptions]
+    ) -> Iterator[TimedStream]:
+        """Yield speech while it is made, with the times of its words.
+
+        Each chunk has `data`, and the `words` that begin in it. The last one has an `end`.
+        """
+        body = wire.timed_body(text, options, stream=True)
+        with self._opened(body, wire.EVENTS) as response:
+            facts = wire.read_facts(response, options)
+            with closing(self._timed_chunks(response)) as chunks:
+                yield TimedStream(chunks=chunks, **facts)
 
     def explain(self, text: str, **options: Unpack[wire.SpeechOptions]) -> Explanation:
         """Return what `speak` would say, word by word, without speaking."""
@@ -132,6 +152,28 @@ class Client:
             response = self._http.get(path, params=wire.model_query(model))
         return wire.successful(response)
 
+    @contextmanager
+    def _opened(
+        self, body: dict[str, object], headers: dict[str, str] | None = None
+    ) -> Iterator[httpx.Response]:
+        """Yield a response that is still being received, if it is no error."""
+        with wire.network_errors(self.base_url):
+            request = self._http.build_request("POST", wire.SYNTHESIZE, json=body, headers=headers)
+            response = self._http.send(request, stream=True)
+        try:
+            if response.is_error:
+                with wire.network_errors(self.base_url):
+                    response.read()
+            yield wire.successful(response)
+        finally:
+            response.close()
+
     def _chunks(self, response: httpx.Response) -> Generator[bytes]:
         with wire.network_errors(self.base_url):
             yield from response.iter_bytes()
+
+    def _timed_chunks(self, response: httpx.Response) -> Generator[TimedChunk]:
+        with wire.network_errors(self.base_url):
+            for line in response.iter_lines():
+                if (chunk := wire.timed_chunk(line)) is not None:
+                    yield chunk

@@ -6,11 +6,12 @@ Only this module turns error answers into exceptions. It goes by their `code`, n
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -24,13 +25,18 @@ from vivavoce.client.answers import (
     Health,
     ModelEntry,
     Outcome,
+    SoundTime,
+    SpeechEnd,
+    TimedAudio,
+    TimedChunk,
     VoiceEntry,
+    WordTime,
 )
 from vivavoce.errors import BadRequest, EngineFault, NotReady, Overloaded, VivavoceError
 from vivavoce.names import from_header
 
 if TYPE_CHECKING:  # `types` imports numpy, which a client does not need
-    from vivavoce.types import AudioFormat
+    from vivavoce.types import AudioFormat, Timestamps
 
 T = TypeVar("T")
 
@@ -45,6 +51,8 @@ VOICES = "v1/audio/voices"
 MODELS = "v1/models"
 HEALTH = "health"
 DESCRIPTION = "openapi.json"
+OBJECT = {"Accept": "application/json"}  # headers
+EVENTS = {"Accept": "text/event-stream"}
 
 # All other errors of a server are a `VivavoceError` to its client.
 _OTHERS = {errors.OutOfMemory, errors.DiskFull, errors.BindError}
@@ -73,6 +81,17 @@ class SpeechOptions(TypedDict, total=False):
     ref_audio: Path | bytes | None  # a recording of the voice to speak with, a file or its bytes
     ref_text: str | None  # the words of that recording
     x_vector_only: bool | None
+
+
+class TimeOptions(TypedDict, total=False):
+    """Options of `speak_timed` and `stream_timed`, besides those of speech."""
+
+    timestamps: Timestamps
+    subtitles: Literal["srt", "vtt"] | None
+
+
+class TimedOptions(SpeechOptions, TimeOptions, total=False):
+    """All options of `speak_timed` and `stream_timed`."""
 
 
 class Facts(TypedDict):
@@ -110,6 +129,14 @@ def speech_body(text: str, options: SpeechOptions, *, stream: bool) -> dict[str,
     if (recording := options.get("ref_audio")) is not None:
         body["ref_audio"] = _base64(recording)
     return {name: value for name, value in body.items() if value is not None}
+
+
+def timed_body(text: str, options: TimedOptions, *, stream: bool) -> dict[str, object]:
+    """Return the JSON body of a request for speech with times, as `speech_body` does."""
+    times = {name: options[name] for name in TimeOptions.__annotations__ if name in options}  # type: ignore[literal-required]
+    speech = {name: value for name, value in options.items() if name not in times}
+    body = speech_body(text, speech, stream=stream)  # type: ignore[arg-type]  # the others
+    return {**body, "timestamps": "word", **{k: v for k, v in times.items() if v is not None}}
 
 
 def _base64(recording: Path | bytes) -> str:
@@ -177,6 +204,51 @@ def read_facts(response: httpx.Response, options: SpeechOptions) -> Facts:
 def read_audio(response: httpx.Response, options: SpeechOptions) -> Audio:
     """Return a whole speech response."""
     return Audio(data=response.content, **read_facts(response, options))
+
+
+def read_timed(response: httpx.Response, options: SpeechOptions) -> TimedAudio:
+    """Return a whole speech response with the times of its words."""
+    with _expected_shape(response):
+        body = response.json()
+        data = base64.b64decode(body["audio"])
+        return TimedAudio(
+            data=data, words=_words(body), end=_end(body), **read_facts(response, options)
+        )
+
+
+def timed_chunk(line: str) -> TimedChunk | None:
+    """Return what a line of server-sent events holds, if anything. Raises the error in it."""
+    name, _, value = line.partition(":")
+    if name != "data":
+        return None
+    event = json.loads(value)
+    match event["type"]:
+        case "speech.audio.delta":
+            return TimedChunk(base64.b64decode(event["audio"]), _words(event))
+        case "speech.audio.done":
+            return TimedChunk(end=_end(event))
+    raise _sent_error(event["error"])
+
+
+def _words(body: Mapping[str, Any]) -> tuple[WordTime, ...]:
+    names = ("word", "spoken", "start", "end", "start_s", "end_s", "input")
+    return tuple(
+        WordTime(
+            **{name: word[name] for name in names},
+            phones=_sounds(word.get("phones", ()), "phone"),
+            chars=_sounds(word.get("chars", ()), "char"),
+        )
+        for word in body["words"]
+    )
+
+
+def _sounds(sounds: Sequence[Mapping[str, Any]], name: str) -> tuple[SoundTime, ...]:
+    return tuple(SoundTime(one[name], one["start_s"], one["end_s"]) for one in sounds)
+
+
+def _end(body: Mapping[str, Any]) -> SpeechEnd:
+    names = ("timing", "duration_s", "finish_reason")
+    return SpeechEnd(**{name: body[name] for name in names}, subtitles=body.get("subtitles"))
 
 
 def read_voices(response: httpx.Response) -> tuple[VoiceEntry, ...]:
@@ -285,12 +357,17 @@ def _error(response: httpx.Response) -> VivavoceError:
             f"{str(response.url)!r} answered {response.status_code} {response.reason_phrase}, "
             "not as a vivavoce server does: check the address and any proxy before it"
         )
+    return _sent_error(error, _retry_after_s(response))
+
+
+def _sent_error(error: Mapping[str, Any], retry_after_s: float = 1.0) -> VivavoceError:
+    """Return the exception for an error of our server."""
     kind, message = _KINDS.get(str(error.get("code")), VivavoceError), str(error["message"])
     if issubclass(kind, BadRequest):
         field = error.get("field") or error.get("param") or ""  # `param` on the OpenAI paths
         return kind(message, field=str(field))
     if issubclass(kind, Overloaded):
-        return kind(message, retry_after_s=_retry_after_s(response))
+        return kind(message, retry_after_s=retry_after_s)
     if request_id := error.get("request_id"):
         message = f"{message} (request {request_id})"
     return kind(message)

@@ -80,7 +80,6 @@ class Speech:
         )
         self.ignored = tuple(ignored)  # fields and markup that the models cannot honour
         self.streamed = True  # the client receives audio while it is generated
-        self.segment: SpokenSegment | None = None  # the one that `samples` is giving out
         self.spoken_samples = 0  # given out so far, at `sample_rate_hz`
         self.ending = StopReason.COMPLETE  # of the first segment that was cut, if any
         self.retries = 0  # segments that were spoken twice
@@ -181,20 +180,18 @@ class Speech:
         words = SegmentWords(text, part.part.input, part.route.info.sample_rate_hz)
         return _Queued(text, part, stream, words if self._clock is not None else None)
 
-    async def samples(self, *, whole_segments: bool = False) -> AsyncGenerator[Samples]:
+    async def samples(self) -> AsyncGenerator[Samples]:
         """Yield the audio at `sample_rate_hz` as it is made, in slices of a limited length.
 
-        With `whole_segments`, each segment is complete before any of it is given out.
-        `segment` tells where a slice belongs. The filters delay the audio by 0.2 s at most, so a
-        segment's first slice may begin with the end of the one before. Raises `EngineFault` if the
-        model fails or makes no audio at all.
+        If the answer is not streamed, each segment is complete before any of it is given out. The
+        filters delay the audio by 0.2 s at most. Raises `EngineFault` if the model fails or makes
+        no audio at all.
         """
         filters: Filters | None = None
         key: tuple[OpenPart, float, float] | None = None
         joined = 0  # samples of the part that were filtered
         try:
-            whole = whole_segments or not self.streamed
-            async with aclosing(self._chunks(whole=whole)) as chunks:
+            async with aclosing(self._chunks(whole=not self.streamed)) as chunks:
                 async for queued, audio in chunks:
                     style = queued.text.style
                     if key != (queued.part, style.speed, style.pitch):
@@ -210,7 +207,6 @@ class Speech:
                         if self._clock is not None:
                             self._clock.begin(filters, joined, self.spoken_samples)
                     assert filters is not None
-                    self.segment = queued.text
                     if self._clock is not None and queued.words is not None:
                         self._clock.add(queued.words)
                     joined += len(audio)

@@ -1,13 +1,11 @@
-"""Read the mouth's shapes off spelling: which words a text has, and which visemes each passes
-through.
+"""Tell the shapes of the mouth, visemes, that a word passes through: of its sounds or its spelling.
 
-Knows letters, not phonemes: a rough reading in the manner of English, with other scripts written in
-Latin letters first. It is meant for moving lips, and knows nothing of time.
+Spelling is read roughly, in the manner of English, with other scripts written in Latin letters
+first. It is meant for moving lips, and knows nothing of time.
 """
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
 from anyascii import anyascii
@@ -34,10 +32,6 @@ _ENGLISH: Final = (
 )
 _DIGITS: Final = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
-# A character of a script without spaces is a word of its own; elsewhere letters, digits and
-# apostrophes make words.
-_WIDE = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-_WORD = re.compile(rf"[{_WIDE}]ー?|(?:(?![{_WIDE}_])\w)+(?:['’-](?:(?![{_WIDE}_])\w)+)*")
 _LONG_PAUSE = re.compile(r"[.!?…。！？]")
 _SHORT_PAUSE = re.compile(r"[,;:—–、，；：]")
 
@@ -49,28 +43,28 @@ def _table(*rules: str) -> Mapping[str, tuple[Viseme, ...]]:
     return {spelling: tuple(known[shape] for shape in shapes) for spelling, *shapes in parts}
 
 
+# Sounds in IPA. Capitals are Kokoro's diphthongs and flaps.
+_SOUNDS = {
+    sound: shapes
+    for sounds, shapes in _table(
+        "pbmɸβ PP;fvɱʋ FF;θðç TH;tdɾʈɖɟT DD;kɡgcxɣqχ kk;ʃʒʧʤɕʑʂʐꭧʨ CH;szʦʣʥ SS;nlɲŋɳɴɫɭʎ nn;"
+        "rɹɻʁʀɽɚɝɜ RR;aɑɐʌæä aa;eɛəɤᵊ E;iɪjɨᵻʝ ih;oɔɒøœS oh;uʊwɯyɥʉɰ ou;"
+        "A E ih;I aa ih;W aa ou;Y oh ih;OQ oh ou"
+    ).items()
+    for sound in sounds
+}
+_AFFRICATE = re.compile("t͡?ʃ|d͡?ʒ")
+
 _OTHERS = _table(_LETTERS)
 _IN_ENGLISH = _table(_LETTERS, _ENGLISH)
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
-    """One word as it is written, its visemes, and the pause of its punctuation."""
-
-    text: str
-    visemes: tuple[Viseme, ...]
-    pause: Literal["none", "short", "long"]
-
-
-def words(text: str, language: str) -> list[Word]:
-    """Return the words of `text` that have a sound, in order. `language` is ISO 639-1."""
-    found = list(_WORD.finditer(text))
-    ends = [*(match.start() for match in found), len(text)][1:]
-    read = [
-        Word(match[0], spelled(match[0], language), pause(text[match.end() : end]))
-        for match, end in zip(found, ends, strict=True)
-    ]
-    return [word for word in read if word.visemes]
+def sounded(ipa: str) -> tuple[Viseme, ...]:
+    """Return the visemes of sounds in IPA, none twice in a row. Other signs have none."""
+    shapes: list[Viseme] = []
+    for sound in _AFFRICATE.sub("ʃ", ipa):
+        shapes += [shape for shape in _SOUNDS.get(sound, ()) if shape not in shapes[-1:]]
+    return tuple(shapes)
 
 
 def spelled(word: str, language: str) -> tuple[Viseme, ...]:

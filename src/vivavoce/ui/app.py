@@ -13,7 +13,7 @@ from typing import Any
 
 import streamlit as st
 
-from vivavoce.client import DEFAULT_URL
+from vivavoce.client import DEFAULT_URL, WordTime
 from vivavoce.errors import BadRequest, Overloaded, VivavoceError
 from vivavoce.ui.launch import SERVER_URL
 from vivavoce.ui.server_state import (
@@ -24,7 +24,14 @@ from vivavoce.ui.server_state import (
     read_choices,
     read_state,
 )
-from vivavoce.ui.speech import MEDIA_TYPES, Progress, SpeechForm, SpeechResult, synthesize
+from vivavoce.ui.speech import (
+    MEDIA_TYPES,
+    SUBTITLE_TYPES,
+    Progress,
+    SpeechForm,
+    SpeechResult,
+    synthesize,
+)
 from vivavoce.ui.waveform import picture
 
 EXAMPLE = "Hello! This is a voice from your own machine. Type something else here, and press Speak."
@@ -38,6 +45,10 @@ KEPT_RESULTS = 10
 # A named icon would come from a public server.
 ICON = Path(__file__).parents[1] / "web" / "icon.svg"
 _FACTOR_HELP = "Seconds of work for each second of speech. Below 1 is faster than real time."
+_WORDS_HELP = (
+    "Shows when each word is said. A model that has no times of its own is then heard later."
+)
+NO_SUBTITLES = "none"
 _DRAW_EVERY_S = 0.15
 _CHARS_PER_S = 14  # reading speed, to estimate the progress of a speech
 _COLOURS = {"ready": "green", "loading": "orange", "missing": "red", "failed": "red"}
@@ -127,6 +138,13 @@ def _draw_fields(connection: Connection, state: ServerState) -> SpeechForm:
     speeds = (fields["speed"]["minimum"], fields["speed"]["maximum"])
     speed = left.slider("Speed", *speeds, 1.0, 0.05, format="%.2f×", key="speed")
     format = right.selectbox("Format", filter(None, fields["format"]["enum"]), key="format")
+    subtitles = right.selectbox(
+        "Words and subtitles",
+        (*fields["subtitles"]["enum"], NO_SUBTITLES),
+        index=fields["subtitles"]["enum"].index("vtt"),
+        key="subtitles",
+        help=_WORDS_HELP,
+    )
     instruct, seed, recording, words = _draw_advanced(fields)
     return SpeechForm(
         text=text,
@@ -139,6 +157,7 @@ def _draw_fields(connection: Connection, state: ServerState) -> SpeechForm:
         format=format,
         ref_audio=recording,
         ref_text=words,
+        subtitles=None if subtitles == NO_SUBTITLES else subtitles,
     )
 
 
@@ -244,7 +263,8 @@ def _draw_newest(result: SpeechResult, number: int) -> None:
     with st.container(border=True):
         st.markdown(f"**{_plain(result.voice)}** · {_origin(result)}")
         if result.levels:
-            st.image(picture(result.levels), width="stretch")
+            words = [(one.word, one.start_s) for one in result.words]
+            st.image(picture(result.levels, words, result.audio_s), width="stretch")
         st.audio(result.playable, format=result.playable_type, alt=f"Speech {number}")
         with st.container(horizontal=True):
             if result.first_audio_s is not None:
@@ -258,7 +278,31 @@ def _draw_newest(result: SpeechResult, number: int) -> None:
         if result.ignored:
             ignored = ", ".join(result.ignored)
             st.info(f"{_plain(result.model)} does not have {ignored}: it had no effect.")
-        _draw_download(result, number)
+        with st.container(horizontal=True):
+            _draw_download(result, number)
+            _draw_subtitles(result)
+        if result.words:
+            with st.expander(f"Words, with times by {result.timing}"):
+                st.dataframe([_word_row(word) for word in result.words], hide_index=True)
+
+
+def _draw_subtitles(result: SpeechResult) -> None:
+    if result.subtitles is None or result.form.subtitles is None:
+        return
+    st.download_button(
+        f"Download {result.form.subtitles}",
+        result.subtitles,
+        file_name=result.subtitles_name,
+        mime=SUBTITLE_TYPES[result.form.subtitles],
+        on_click="ignore",
+        key="download subtitles",
+        icon=":material/subtitles:",
+    )
+
+
+def _word_row(word: WordTime) -> dict[str, str | float]:
+    times = {"from (s)": round(word.start_s, 2), "to (s)": round(word.end_s, 2)}
+    return {"word": word.word, "spoken": word.spoken, **times}
 
 
 def _origin(result: SpeechResult) -> str:

@@ -9,16 +9,27 @@
 import io
 import time
 import wave
-from collections.abc import Callable
-from dataclasses import dataclass, fields
-from typing import cast
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
+from typing import Literal, cast
 
-from vivavoce.client import Client, SpeechFacts, SpeechOptions
+from vivavoce.client import (
+    Client,
+    SpeechEnd,
+    SpeechFacts,
+    SpeechOptions,
+    TimedChunk,
+    TimedStream,
+    WordTime,
+)
 from vivavoce.errors import VivavoceError
 from vivavoce.types import AudioFormat
 from vivavoce.ui.waveform import peaks
 
 _SAMPLE_BYTES = 2
+SubtitleFormat = Literal["srt", "vtt"]
+SUBTITLE_TYPES: dict[SubtitleFormat, str] = {"srt": "application/x-subrip", "vtt": "text/vtt"}
 MEDIA_TYPES: dict[AudioFormat, str] = {
     "wav": "audio/wav",
     "pcm": "application/octet-stream",  # no player knows its rate
@@ -43,6 +54,7 @@ class SpeechForm:
     format: AudioFormat = "wav"
     ref_audio: bytes | None = None  # a recording of the voice to speak with
     ref_text: str | None = None
+    subtitles: SubtitleFormat | None = "vtt"  # None: the words are not shown either
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +81,9 @@ class SpeechResult:
     first_audio_s: float | None  # None: not streamed
     elapsed_s: float
     audio_s: float | None  # None: unknown, because compressed
+    words: tuple[WordTime, ...]
+    timing: str  # the source of the words' times
+    subtitles: str | None
 
     @property
     def real_time_factor(self) -> float | None:
@@ -77,9 +92,15 @@ class SpeechResult:
 
     @property
     def file_name(self) -> str:
-        return (
-            f"{self.voice or 'speech'}.{'ogg' if self.form.format == 'opus' else self.form.format}"
-        )
+        return f"{self._name}.{'ogg' if self.form.format == 'opus' else self.form.format}"
+
+    @property
+    def subtitles_name(self) -> str:
+        return f"{self._name}.{self.form.subtitles}"
+
+    @property
+    def _name(self) -> str:
+        return self.voice or "speech"
 
     @property
     def playable_type(self) -> str:
@@ -93,53 +114,95 @@ def synthesize(
 
     Raises what `Client.stream` does, and `VivavoceError` if the server sends no audio.
     """
-    started = time.perf_counter()
+    received = _Received()
     if form.format == "flac":
-        whole = client.speak(form.text, **_options(form, form.format))
-        return _result(form, whole, whole.data, None, None, time.perf_counter() - started)
+        return _whole(client, form, received)
     exact = form.format in ("wav", "pcm")
-    with client.stream(form.text, **_options(form, "pcm" if exact else form.format)) as speech:
+    with _stream(client, form, "pcm" if exact else form.format) as speech:
         rate_hz = _rate_hz(speech) if exact else None
-        received = bytearray()
-        first_audio_s = None
         for chunk in speech:
-            received += chunk
-            elapsed_s = time.perf_counter() - started
-            first_audio_s = first_audio_s or elapsed_s
-            report(Progress(elapsed_s, len(received), _seconds(received, rate_hz)))
-    if first_audio_s is None:
+            received.add(chunk)
+            audio_s = _seconds(received.data, rate_hz)
+            report(Progress(received.elapsed_s, len(received.data), audio_s))
+    if received.first_audio_s is None:
         raise VivavoceError("the server sent no audio: see its log, and try another text")
-    elapsed_s = time.perf_counter() - started
-    return _result(form, speech, bytes(received), rate_hz, first_audio_s, elapsed_s)
+    return _result(form, speech, received, rate_hz)
+
+
+@dataclass(slots=True)
+class _Received:
+    """What has been received of one speech, and when."""
+
+    data: bytearray = field(default_factory=bytearray)
+    words: list[WordTime] = field(default_factory=list)
+    end: SpeechEnd | None = None
+    first_audio_s: float | None = None
+    started: float = field(default_factory=time.perf_counter)
+
+    @property
+    def elapsed_s(self) -> float:
+        return time.perf_counter() - self.started
+
+    def add(self, chunk: TimedChunk) -> None:
+        self.data += chunk.data
+        self.words += chunk.words
+        self.end = chunk.end
+        if chunk.data and self.first_audio_s is None:
+            self.first_audio_s = self.elapsed_s
+
+
+def _whole(client: Client, form: SpeechForm, received: _Received) -> SpeechResult:
+    """Return a file whose header has its length."""
+    if form.subtitles is None:
+        plain = client.speak(form.text, **_options(form, form.format))
+        received.data += plain.data
+        return _result(form, plain, received, None)
+    timed = client.speak_timed(form.text, **_options(form, form.format), subtitles=form.subtitles)
+    received.data += timed.data
+    received.words += timed.words
+    received.end = timed.end
+    return _result(form, timed, received, None)
+
+
+@contextmanager
+def _stream(client: Client, form: SpeechForm, format: AudioFormat) -> Iterator[TimedStream]:
+    """Yield speech while it is made, with its words if they are to be shown."""
+    options = _options(form, format)
+    if form.subtitles is not None:
+        with client.stream_timed(form.text, **options, subtitles=form.subtitles) as timed:
+            yield timed
+        return
+    with client.stream(form.text, **options) as speech:
+        facts = {one.name: getattr(speech, one.name) for one in fields(SpeechFacts)}
+        yield TimedStream(chunks=(TimedChunk(data) for data in speech), **facts)
 
 
 def _options(form: SpeechForm, format: AudioFormat) -> SpeechOptions:
     values = {field.name: getattr(form, field.name) for field in fields(form)}
-    del values["text"]
+    del values["text"], values["subtitles"]
     return cast(SpeechOptions, {**values, "format": format})  # the fields have the same names
 
 
 def _result(
-    form: SpeechForm,
-    facts: SpeechFacts,
-    received: bytes,
-    rate_hz: int | None,
-    first_audio_s: float | None,
-    elapsed_s: float,
+    form: SpeechForm, facts: SpeechFacts, received: _Received, rate_hz: int | None
 ) -> SpeechResult:
-    playable = _wav(received, rate_hz) if rate_hz else received
+    elapsed_s, data, end = received.elapsed_s, bytes(received.data), received.end
+    playable = _wav(data, rate_hz) if rate_hz else data
     return SpeechResult(
         form=form,
         model=facts.model,
         voice=facts.voice,
         language=facts.language,
         ignored=facts.ignored,
-        file=playable if form.format == "wav" else received,
+        file=playable if form.format == "wav" else data,
         playable=playable,
-        levels=peaks(received) if rate_hz else (),
-        first_audio_s=first_audio_s,
+        levels=peaks(data) if rate_hz else (),
+        first_audio_s=received.first_audio_s,
         elapsed_s=elapsed_s,
-        audio_s=_seconds(received, rate_hz),
+        audio_s=_seconds(data, rate_hz),
+        words=tuple(received.words),
+        timing=end.timing if end else "",
+        subtitles=end.subtitles if end else None,
     )
 
 

@@ -1,6 +1,8 @@
 // Calls the server. Knows its paths, its JSON and its errors, and nothing of the page.
 // Paths are relative, so that the page also works behind a proxy with a path prefix.
 
+import { bytesOf, events } from "./events.js";
+
 /** An error of the server, or a missing answer. `field` is the field to change, if any. */
 export class ApiError extends Error {
   constructor(message, { code = "unreachable", field = null, requestId = null } = {}) {
@@ -52,10 +54,25 @@ export async function explain(request, signal) {
   return (await post("v1/tts/explain", request, signal)).json();
 }
 
+/** Tell whether `model`, or every model for "auto", knows itself when it says what. */
+export async function isTimed(model, signal) {
+  const query = model === "auto" ? "" : `?model=${encodeURIComponent(model)}`;
+  const { models } = await getJson(`v1/tts/models${query}`, signal);
+  return models.every(({ capabilities }) => capabilities.timed);
+}
+
 /** Request speech. Return the response with the audio, and the facts from its headers. */
 export async function synthesize(request, signal) {
   const response = await post("v1/tts/synthesize", request, signal);
   return { response, facts: factsOf(response.headers) };
+}
+
+/** Yield audio and words of a response with events: `{bytes, words}`. */
+export async function* timedChunks(response) {
+  for await (const { type, audio, words, error } of events(response.body)) {
+    if (type === "error") throw new ApiError(error.message, { code: error.code, field: error.field });
+    if (type === "speech.audio.delta") yield { bytes: bytesOf(audio), words };
+  }
 }
 
 /** Return a name without the percent-encoding of headers. */
@@ -78,7 +95,8 @@ function factsOf(headers) {
 }
 
 function post(path, request, signal) {
-  const headers = { "Content-Type": "application/json" };
+  const accept = request.timestamps && request.stream ? "text/event-stream" : "*/*";
+  const headers = { "Content-Type": "application/json", Accept: accept };
   return call(path, { method: "POST", headers, body: JSON.stringify(request), signal });
 }
 

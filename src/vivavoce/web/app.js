@@ -3,17 +3,19 @@
 import * as api from "./api.js";
 import { clearErrors, describe, fillSelect, readRequest, remember, remembered, restore, showError } from "./form.js";
 import { Player, openContext } from "./player.js";
+import { Transcript } from "./transcript.js";
 import { wavBlob } from "./wav.js";
 import { capitalised, ignoredSentence, languageName, realTimeFactor, seconds, serverSentence } from "./words.js";
 
 const element = (id) => document.getElementById(id);
 const chosenModel = () => element("model").value;
 
-let current = null; // the speech being made or played: {abort, player}
-let last = null; // the complete speech, which can be downloaded: {request, facts, chunks}
+let current = null; // the speech being made or played: {abort, player, transcript}
+let last = null; // the complete speech, which can be downloaded and played again: {request, facts, speech}
 let saving = null; // the AbortController of a download that is being made
 let refreshing = new AbortController();
 let explaining = new AbortController();
+let highlightChosen = false; // by the visitor, and so not by the model
 const TYPING_MS = 300; // how long a pause of the author is, before the text is explained
 
 // -- speaking --
@@ -27,18 +29,24 @@ async function speak() {
   api.useKey(element("key").value.trim());
   const speech = (current = { abort: new AbortController(), player: null });
   last = null;
+  element("words").replaceChildren();
   show("waiting", "Waiting for the first sound…");
   try {
     openContext(request.sample_rate); // in the click handler, or the browser blocks sound
     const body = { ...request, stream: true, format: "pcm" };
+    if (element("highlight").checked) {
+      body.timestamps = "word";
+      speech.transcript = new Transcript(element("words"), request.text, (startS) => playFrom(speech, startS));
+    }
     const { response, facts } = await api.synthesize(body, speech.abort.signal);
     showFacts(facts);
-    speech.player = makePlayer(facts, clickedAt);
-    await pump(response.body, speech.player);
+    speech.player = makePlayer(facts, clickedAt, speech);
+    await pump(response, speech);
+    speech.transcript?.finish();
     const tookS = (performance.now() - clickedAt) / 1000;
     element("audio-length").textContent = seconds(speech.player.receivedS);
     element("real-time-factor").textContent = realTimeFactor(tookS / speech.player.receivedS);
-    last = { request, facts, chunks: speech.player.chunks };
+    last = { request, facts, speech };
     showButtons();
     speech.player.finish();
   } catch (error) {
@@ -46,12 +54,13 @@ async function speak() {
   }
 }
 
-function makePlayer(facts, clickedAt) {
+function makePlayer(facts, clickedAt, speech) {
   const progress = element("progress");
   const player = new Player(facts.rateHz, {
     onFirstSound(at) {
       element("first-sound").textContent = seconds((at - clickedAt) / 1000);
       show("speaking", "Speaking…");
+      markWords(speech);
     },
     onProgress(playedS) {
       progress.max = player.receivedS;
@@ -65,20 +74,41 @@ function makePlayer(facts, clickedAt) {
   return player;
 }
 
-async function pump(body, player) {
-  const reader = body.getReader();
-  for (;;) {
-    let part;
-    try {
-      part = await reader.read();
-    } catch (error) {
-      if (error.name === "AbortError") throw error;
-      throw new api.ApiError("The server broke off in the middle of the speech; its log says why. Try again.");
+/** Give the audio of a response to the player, and its words to the transcript. */
+async function pump(response, { player, transcript }) {
+  const chunks = transcript ? api.timedChunks(response) : plainChunks(response.body);
+  try {
+    for await (const { bytes, words } of chunks) {
+      if (words) transcript.add(words);
+      player.write(bytes);
+      element("audio-length").textContent = seconds(player.receivedS);
     }
-    if (part.done) return;
-    player.write(part.value);
-    element("audio-length").textContent = seconds(player.receivedS);
+  } catch (error) {
+    if (error.name === "AbortError" || error instanceof api.ApiError) throw error;
+    throw new api.ApiError("The server broke off in the middle of the speech; its log says why. Try again.");
   }
+}
+
+async function* plainChunks(body) {
+  const reader = body.getReader();
+  for (let part = await reader.read(); !part.done; part = await reader.read()) yield { bytes: part.value };
+}
+
+/** Mark each word while it is heard. */
+function markWords(speech) {
+  if (speech !== current || !speech.transcript) return;
+  speech.transcript.mark(speech.player.heardS);
+  requestAnimationFrame(() => markWords(speech));
+}
+
+/** Play from a word on, while the speech is being made or when it is complete. */
+function playFrom(speech, startS) {
+  if (speech !== current && speech !== last?.speech) return;
+  const wasQuiet = speech !== current;
+  current = speech;
+  speech.player.seek(startS);
+  show("speaking", "Speaking…");
+  if (wasQuiet) markWords(speech);
 }
 
 function stop() {
@@ -142,10 +172,10 @@ function showExplanation({ model, speaker, language, segments, unspoken }) {
 // -- downloading --
 
 async function download() {
-  const { request, facts, chunks } = last;
+  const { request, facts, speech } = last;
   const format = element("format").value;
   clearErrors();
-  if (format === "wav") return save(wavBlob(chunks, facts.rateHz), facts, format);
+  if (format === "wav") return save(wavBlob(speech.player.chunks, facts.rateHz), facts, format);
   const { signal } = (saving = new AbortController());
   showButtons();
   tell(`Speaking it again as ${format}…`);
@@ -222,6 +252,8 @@ async function refreshLists(chosen = {}) {
     const [voices, languages] = await Promise.all([api.voices(model, signal), api.languages(model, signal)]);
     fillSelect("speaker", speakerChoices(voices), chosen.speaker);
     fillSelect("language", languages.map(languageChoice), chosen.language);
+    const isTimed = await api.isTimed(model, signal);
+    if (!highlightChosen) element("highlight").checked = isTimed;
   } catch (error) {
     if (error.name === "AbortError") return; // another model has been chosen meanwhile
     if (!(error instanceof api.ApiError)) throw error;
@@ -278,6 +310,7 @@ async function start() {
   element("stop").addEventListener("click", stop);
   element("download").addEventListener("click", download);
   element("model").addEventListener("change", onModel);
+  element("highlight").addEventListener("change", () => (highlightChosen = true));
   element("speed-slider").addEventListener("input", () => (element("speed").value = element("speed-slider").value));
   element("speed").addEventListener("input", () => (element("speed-slider").value = element("speed").value));
   for (const event of ["input", "change"]) element("form").addEventListener(event, explain);

@@ -39,10 +39,11 @@ export class Player {
   #carry = new Uint8Array(0); // the first byte of an incomplete sample
   #chunks = [];
   #pieces = []; // Int16Arrays that are not scheduled yet
-  #sources = new Set();
+  #sources = new Map(); // scheduled sources → {when, fromS}: on the audio clock, and in the speech
   #next = 0; // start of the next piece on the audio clock; 0 before the first one
   #samples = 0;
   #playedS = 0;
+  #scheduledS = 0; // of the speech
   #heard = false;
   #finished = false;
   #stopped = false;
@@ -58,6 +59,16 @@ export class Player {
   /** Seconds of audio received. */
   get receivedS() {
     return this.#samples / this.#rateHz;
+  }
+
+  /** Seconds of the speech that have been heard. */
+  get heardS() {
+    const now = this.#context.currentTime - (this.#context.outputLatency || 0);
+    let heardS = this.#playedS;
+    for (const { when, fromS } of this.#sources.values()) {
+      if (when <= now) heardS = Math.max(heardS, fromS + now - when);
+    }
+    return Math.min(heardS, this.receivedS);
   }
 
   /** All whole samples received, as Uint8Arrays, in order. */
@@ -77,8 +88,7 @@ export class Player {
     this.#chunks.push(joined.subarray(0, even));
     const samples = new Int16Array(joined.buffer, 0, even / 2); // browsers run on little-endian machines
     this.#samples += samples.length;
-    const size = Math.round(PIECE_S * this.#rateHz);
-    for (let at = 0; at < samples.length; at += size) this.#pieces.push(samples.subarray(at, at + size));
+    this.#cut(samples);
     this.#schedule();
   }
 
@@ -88,13 +98,35 @@ export class Player {
     this.#endIfPlayed();
   }
 
+  /** Play from `seconds` of the speech on, also after its end. */
+  seek(seconds) {
+    this.stop();
+    this.#stopped = false;
+    this.#output.connect(this.#context.destination);
+    let skipped = Math.round(seconds * this.#rateHz);
+    for (const chunk of this.#chunks) {
+      const samples = new Int16Array(chunk.buffer, chunk.byteOffset, chunk.byteLength / 2);
+      if (skipped < samples.length) this.#cut(samples.subarray(skipped));
+      skipped = Math.max(0, skipped - samples.length);
+    }
+    this.#next = 0;
+    this.#playedS = this.#scheduledS = seconds;
+    this.#schedule();
+    this.#endIfPlayed();
+  }
+
   /** Stop the sound and all callbacks. */
   stop() {
     this.#stopped = true;
     this.#pieces = [];
     this.#output.disconnect();
-    for (const source of this.#sources) source.stop();
+    for (const source of this.#sources.keys()) source.stop();
     this.#sources.clear();
+  }
+
+  #cut(samples) {
+    const size = Math.round(PIECE_S * this.#rateHz);
+    for (let at = 0; at < samples.length; at += size) this.#pieces.push(samples.subarray(at, at + size));
   }
 
   #schedule() {
@@ -114,8 +146,9 @@ export class Player {
     source.connect(this.#output);
     source.addEventListener("ended", () => this.#ended(source));
     source.start(this.#next);
-    this.#sources.add(source);
+    this.#sources.set(source, { when: this.#next, fromS: this.#scheduledS });
     this.#next += buffer.duration;
+    this.#scheduledS += buffer.duration;
   }
 
   #listenFor(channel, startsInS) {
@@ -126,8 +159,7 @@ export class Player {
   }
 
   #ended(source) {
-    if (this.#stopped) return;
-    this.#sources.delete(source);
+    if (this.#stopped || !this.#sources.delete(source)) return; // of before a jump
     this.#playedS += source.buffer.duration;
     this.#listener.onProgress(this.#playedS);
     this.#schedule();

@@ -13,7 +13,9 @@ from vivavoce.api.reference_audio import read_request
 from vivavoce.api.replay import RANGES, record
 from vivavoce.api.responses import respond, stream, unless_disconnected, whole
 from vivavoce.api.routes.bodies import BoundedRoute
+from vivavoce.api.routes.timed import timed_form
 from vivavoce.api.schemas.answers import (
+    EVENTS_TYPE,
     NATIVE_ERRORS,
     Answers,
     Explained,
@@ -25,6 +27,7 @@ from vivavoce.api.schemas.answers import (
     audio_answers,
 )
 from vivavoce.api.schemas.requests import SynthesizeBody, SynthesizeQuery
+from vivavoce.api.schemas.times import TimedSpeech
 from vivavoce.api.schemas.values import Name
 from vivavoce.audio import MEDIA_TYPES
 from vivavoce.errors import UnknownRequest
@@ -36,6 +39,8 @@ router = APIRouter(
 )
 
 AUDIO = audio_answers(*MEDIA_TYPES.values(), error=NativeError)
+_WITH_EVENTS = audio_answers(*MEDIA_TYPES.values(), EVENTS_TYPE, error=NativeError)
+TIMED: Answers = {**_WITH_EVENTS, 200: {**_WITH_EVENTS[200], "model": TimedSpeech}}
 PARTS: Answers = {
     **AUDIO,
     206: {**AUDIO[200], "description": "The part of the audio that `Range` names."},
@@ -43,10 +48,17 @@ PARTS: Answers = {
 }
 
 
-@router.post("/synthesize", response_class=Response, responses=AUDIO)
+@router.post("/synthesize", response_class=Response, responses=TIMED)
 async def synthesize(http: Request, body: SynthesizeBody) -> Response:
-    """Speak a text: one exact WAV file by default, any format and chunk by chunk when asked."""
-    return await respond(http, await read_request(body), stream if body.stream else whole)
+    """Speak a text: one exact WAV file by default, any format and chunk by chunk when asked.
+
+    With `timestamps` or `subtitles` the answer is one JSON object, or events with `stream`.
+    """
+    request = await read_request(body)
+    if request.timestamps is not None:
+        form = timed_form(http, request, body.subtitles, stream=bool(body.stream))
+        return await respond(http, request, form)
+    return await respond(http, request, stream if body.stream else whole)
 
 
 @router.post("/explain")

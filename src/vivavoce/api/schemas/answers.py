@@ -9,7 +9,15 @@ from pydantic import AfterValidator, BaseModel, Field
 from vivavoce.api.request_log import RequestRecord
 from vivavoce.api.schemas.values import optional
 from vivavoce.synthesis.synthesizer import ExplainedPart, Explanation
-from vivavoce.types import AudioFormat, EngineInfo, FinishReason, SpeechRequest, StopReason, Task
+from vivavoce.types import (
+    AudioFormat,
+    EngineInfo,
+    FinishReason,
+    SpeechRequest,
+    StopReason,
+    Task,
+    VoiceSegment,
+)
 
 # For FastAPI's `responses=`: its values are plain dictionaries, hence `Any`.
 Answers: TypeAlias = dict[int | str, dict[str, Any]]
@@ -176,6 +184,10 @@ class VoiceStretch(BaseModel):
     end_s: Rounded
     input: int = Field(description="Index of the dialogue's input, 0 for a single text.")
 
+    @classmethod
+    def of(cls, stretch: VoiceSegment) -> "VoiceStretch":
+        return cls(**asdict(stretch))
+
 
 class RequestState(BaseModel):
     """The outcome of a request for speech. Unknown values are null."""
@@ -218,7 +230,7 @@ class RequestState(BaseModel):
             first_audio_s=None if report.first_s is None else report.first_s - report.started_s,
             audio_s=report.audio_s,
             seconds=report.ended_s - report.started_s,
-            voice_segments=[VoiceStretch(**asdict(one)) for one in report.voice_segments],
+            voice_segments=[VoiceStretch.of(one) for one in report.voice_segments],
         )
 
 

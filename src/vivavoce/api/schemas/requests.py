@@ -18,6 +18,7 @@ from vivavoce.api.schemas.texts import (
     TextFields,
     rule_of,
 )
+from vivavoce.api.schemas.times import SubtitleFields, TimeFields
 from vivavoce.api.schemas.values import (
     NOT_EMPTY,
     Flag,
@@ -182,7 +183,7 @@ class SynthesizeQuery(SynthesizeFields):
         return self.request_for(self.text, checked(rules, field="pronunciations"))
 
 
-class SynthesizeBody(SynthesizeFields, PronunciationFields, ReferenceFields):
+class SynthesizeBody(SynthesizeFields, PronunciationFields, ReferenceFields, SubtitleFields):
     """The body of `POST /v1/tts/synthesize`: a text or a dialogue, and maybe a recording."""
 
     model_config = ConfigDict(
@@ -230,7 +231,8 @@ class SynthesizeBody(SynthesizeFields, PronunciationFields, ReferenceFields):
                     "them out",
                     field="speaker",
                 )
-            return self.request_for(self.text, self.rules())
+            request = self.request_for(self.text, self.rules())
+            return replace(request, timestamps=self.times)
         speaker = self.speaker or None
         others = {"text": self.text, "speaker": speaker, "ref_audio": self.ref_audio}
         for name, value in others.items():
@@ -240,7 +242,8 @@ class SynthesizeBody(SynthesizeFields, PronunciationFields, ReferenceFields):
                     field=name,
                 )
         parts = tuple(part.to_input() for part in self.inputs)
-        return replace(self.request_for("", self.rules()), inputs=parts)
+        request = self.request_for("", self.rules())
+        return replace(request, inputs=parts, timestamps=self.times)
 
 
 # The names that other servers of Qwen3-TTS use.
@@ -263,7 +266,7 @@ class VoiceId(BaseModel):
     id: Name
 
 
-class SpeechBody(SpeechFields, PronunciationFields, ReferenceFields):
+class SpeechBody(SpeechFields, PronunciationFields, ReferenceFields, TimeFields):
     """The body of `POST /v1/audio/speech`: OpenAI's fields and our own.
 
     OpenAI's SDKs cannot leave `voice` out, so beside a recording it is ignored and not refused.
@@ -286,9 +289,18 @@ class SpeechBody(SpeechFields, PronunciationFields, ReferenceFields):
     stream_format: Literal["audio", "sse"] | None = optional("Raw audio, or server-sent events.")
 
     def to_request(self) -> SpeechRequest:
-        """Return the request, with defaults. Raises `BadRequest` for an unknown language."""
+        """Return the request, with defaults.
+
+        Raises `BadRequest` for an unknown language, and for times without events to hold them.
+        """
+        if self.timestamps and self.stream_format != "sse":
+            raise BadRequest(
+                f"timestamps is {self.timestamps!r}, and audio alone has no place for times: send "
+                "stream_format: sse",
+                field="timestamps",
+            )
         voice = self.voice.id if isinstance(self.voice, VoiceId) else self.voice
-        return self.with_defaults(
+        request = self.with_defaults(
             self.input,
             self.rules(),
             task=self.task_type,
@@ -296,3 +308,4 @@ class SpeechBody(SpeechFields, PronunciationFields, ReferenceFields):
             instruct=self.instructions,
             audio_format=self.response_format or "mp3",
         )
+        return replace(request, timestamps=self.timestamps)

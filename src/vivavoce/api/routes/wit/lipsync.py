@@ -1,59 +1,56 @@
-"""Estimate the times of words and visemes in a segment, for clients that move lips.
+"""Tell clients that move lips when each word, sound and viseme begins.
 
-Models report no times. The audible part of a segment is divided among its words by their spelling.
+Visemes are those of the sounds, where the model tells them. Else a word's time is divided among
+the visemes of its spelling.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from itertools import pairwise
+from typing import Final, Literal
 
-import numpy as np
+from vivavoce.text.visemes import Viseme, sounded, spelled, weight
+from vivavoce.types import TimedWord
 
-from vivavoce.audio.join import SILENCE_LEVEL
-from vivavoce.text.visemes import PAUSES, Word, weight, words
-from vivavoce.types import Samples
+SHORT_S: Final = 0.05  # a shorter gap between words does not close the mouth
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """The start of a word or viseme, at sample `offset` of the audio."""
+    """The start of a word, sound or viseme, at sample `offset` of the audio."""
 
-    type: Literal["WORD", "VISEME"]
+    type: Literal["WORD", "PHONE", "VISEME"]
     offset: int
     data: str
 
 
-def estimate(text: str, samples: Samples, language: str, *, start: int) -> list[Event]:
-    """Return the events of a segment that begins at sample `start`, in order.
-
-    A silent segment has none. Punctuation inside the segment counts as silence. After the last word
-    the mouth is closed:
-    `sil`.
-    """
-    loud = np.flatnonzero(np.abs(samples) > SILENCE_LEVEL)
-    said = words(text, language)
-    if not len(loud) or not said:
-        return []
-    first, end = start + int(loud[0]), start + int(loud[-1]) + 1
-    lengths = [_length(word) for word in said]
-    lengths[-1] -= PAUSES[said[-1].pause]  # the pause after the last word is not audible
-    scale = (end - first) / sum(lengths)
-    events: list[Event] = []
-    at = 0.0
-    for word, length in zip(said, lengths, strict=True):
-        events += _events(word, first + at * scale, scale)
-        at += length
-    return [event for event in events if event.offset < end] + [Event("VISEME", end, "sil")]
+def events(words: Sequence[TimedWord], language: str, rate_hz: int) -> list[Event]:
+    """Return the events of `words`, in order. The mouth closes after the last one: `sil`."""
+    found: list[Event] = []
+    for word, following in pairwise((*words, None)):
+        assert word is not None
+        found.append(Event("WORD", round(word.start_s * rate_hz), word.spoken))
+        shapes = _sounds(word, rate_hz) if word.phones else _spelling(word, language, rate_hz)
+        found += shapes
+        if following is None or following.start_s - word.end_s > SHORT_S:
+            found.append(Event("VISEME", round(word.end_s * rate_hz), "sil"))
+    return found
 
 
-def _events(word: Word, at: float, scale: float) -> list[Event]:
-    events = [Event("WORD", round(at), word.text)]
-    for viseme in word.visemes:
-        events.append(Event("VISEME", round(at), viseme))
-        at += weight(viseme) * scale
-    if word.pause != "none":
-        events.append(Event("VISEME", round(at), "sil"))
-    return events
+def _sounds(word: TimedWord, rate_hz: int) -> Iterator[Event]:
+    for phone in word.phones:
+        yield Event("PHONE", round(phone.start_s * rate_hz), phone.ipa)
+        yield from _visemes(sounded(phone.ipa), phone.start_s, phone.end_s, rate_hz)
 
 
-def _length(word: Word) -> float:
-    return sum(map(weight, word.visemes)) + PAUSES[word.pause]
+def _spelling(word: TimedWord, language: str, rate_hz: int) -> Iterator[Event]:
+    return _visemes(spelled(word.spoken, language), word.start_s, word.end_s, rate_hz)
+
+
+def _visemes(
+    shapes: Sequence[Viseme], start_s: float, end_s: float, rate_hz: int
+) -> Iterator[Event]:
+    scale = (end_s - start_s) / (sum(map(weight, shapes)) or 1.0)
+    for shape in shapes:
+        yield Event("VISEME", round(start_s * rate_hz), shape)
+        start_s += weight(shape) * scale

@@ -1,6 +1,6 @@
 """Serve `synthesize` and `voices` of Wit.ai's API, for Meta's Voice SDK for Unity.
 
-On request the audio comes in frames, with the estimated times of words and visemes. The rest of
+On request the audio comes in frames, with the times of words, sounds and visemes. The rest of
 Wit.ai, which understands speech, is not implemented.
 """
 
@@ -11,7 +11,6 @@ from contextlib import aclosing
 from dataclasses import asdict
 from typing import Annotated, Final, Literal
 
-import numpy as np
 from fastapi import APIRouter, Header, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
@@ -19,14 +18,13 @@ from starlette.responses import Response
 from vivavoce.api.dependencies import SynthesizerDep
 from vivavoce.api.responses import chunked, respond, stream, whole
 from vivavoce.api.routes.bodies import BoundedRoute
-from vivavoce.api.routes.wit.lipsync import Event, estimate
+from vivavoce.api.routes.wit.lipsync import Event, events
 from vivavoce.api.schemas.answers import Answers, audio_answers
 from vivavoce.api.schemas.values import Flag, Instruct, Name, Number, optional, text_field
 from vivavoce.audio import open_encoder
 from vivavoce.errors import Unsupported
 from vivavoce.synthesis.speech import Speech
-from vivavoce.text.pipeline import SpokenSegment
-from vivavoce.types import AudioFormat, EngineInfo, Samples, SpeechRequest, Voice
+from vivavoce.types import AudioFormat, EngineInfo, SpeechRequest, Voice
 
 RATE_HZ: Final = 24_000  # the SDK assumes this rate for all audio
 NO_VOICE: Final = "charlie"  # the SDK's default: no voice was chosen
@@ -76,7 +74,8 @@ class WitBody(BaseModel):
         100, description="Percent of the voice's own; at least 50."
     )
     viseme: Flag = Field(
-        False, description="Send the times of words and visemes beside the audio, in frames."
+        False,
+        description="Send the times of words, sounds and visemes beside the audio, in frames.",
     )
 
     def to_request(self, audio_format: AudioFormat) -> SpeechRequest:
@@ -87,6 +86,7 @@ class WitBody(BaseModel):
             instruct=None if self.style in (None, "", NO_STYLE) else self.style,
             speed=self.speed / 100,
             pitch=max(self.pitch / 100, MIN_PITCH),
+            timestamps="phone" if self.viseme else None,
             format=audio_format,
             sample_rate_hz=RATE_HZ,
         )
@@ -152,35 +152,24 @@ def _format(accept: str) -> AudioFormat:
 
 
 async def _frames(speech: Speech, audio_format: AudioFormat) -> AsyncGenerator[bytes]:
-    """Yield a frame for each segment of the text, with the events of its words and its audio."""
+    """Yield audio in frames, with the events of the words that begin in it."""
     encoder = open_encoder(audio_format, speech.sample_rate_hz, speech.fingerprint)
-    start = 0
+    told = 0
+    new: list[Event] = []
     try:
-        async with aclosing(_segments(speech)) as segments:
-            async for text, samples in segments:
-                events = estimate(text, samples, speech.language, start=start)
-                yield frame(events, encoder.write(samples))
-                start += len(samples)
-        if rest := encoder.finish():
-            yield frame([], rest)
+        async with aclosing(speech.samples()) as parts:
+            async for samples in parts:
+                words = speech.words[told:]
+                told += len(words)
+                new += events(words, speech.language, speech.sample_rate_hz)
+                if data := encoder.write(samples):
+                    yield frame(new, data)
+                    new = []
+        if (rest := encoder.finish()) or new:
+            yield frame(new, rest)
     finally:
         encoder.close()
         await speech.aclose()
-
-
-async def _segments(speech: Speech) -> AsyncGenerator[tuple[str, Samples]]:
-    """Yield the text and the whole audio of each segment."""
-    segment: SpokenSegment | None = None
-    parts: list[Samples] = []
-    async with aclosing(speech.samples(whole_segments=True)) as samples:
-        async for part in samples:
-            if segment is not None and speech.segment is not segment:
-                yield segment.text, np.concatenate(parts)
-                parts = []
-            segment = speech.segment
-            parts.append(part)
-    if segment is not None:
-        yield segment.text, np.concatenate(parts)
 
 
 def frame(events: Sequence[Event], audio: bytes) -> bytes:
