@@ -27,7 +27,7 @@ from tests.permissions import bound_by_permissions
 from vivavoce.errors import MissingDependency
 from vivavoce.models.kokoro.assets import MODEL, VOCABULARY, VOICES, locate, pull
 from vivavoce.models.kokoro.downloads import Archive, download_archive
-from vivavoce.models.kokoro.graph import VERSION, load_fast
+from vivavoce.models.kokoro.graph import GRAPH, VERSION, load_fast
 from vivavoce.models.kokoro.voices import STYLES
 from vivavoce.settings import Settings
 
@@ -271,26 +271,27 @@ def test_pull_rewrites_the_graph_once_and_loading_needs_no_onnx(
     hub: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place = pull(tmp_path, source="hub", hub_url=hub)
-    (kept,) = place.glob("fast-*.onnx")
+    (kept,) = place.glob("fast-*/*.onnx")
     assert [node.op_type for node in load_model(kept).graph.node] == ["Mul"]
     written = kept.stat().st_mtime_ns
     monkeypatch.setitem(sys.modules, "onnx", None)
-    assert load_fast(place / MODEL) == kept
+    assert load_fast(place / MODEL) == {GRAPH: kept}
     assert kept.stat().st_mtime_ns == written
 
 
 @pytest.mark.parametrize("hub", [whole], indirect=True)
 def test_graph_of_an_older_version_is_rewritten_at_the_first_load(hub: str, tmp_path: Path) -> None:
     place = pull(tmp_path, source="hub", hub_url=hub)
-    (kept,) = place.glob("fast-*.onnx")
-    kept.rename(place / kept.name.replace(f"-{VERSION}.", "-0."))
-    assert load_fast(place / MODEL) == kept
-    assert list(place.glob("fast-*.onnx")) == [kept]
-    assert load_fast(place / MODEL) == kept
+    (kept,) = place.glob("fast-*/*.onnx")
+    kept.parent.rename(place / kept.parent.name.replace(f"-{VERSION}", "-0"))
+    (place / "fast-0123456789abcdef-1.onnx").touch()  # the first version was one file
+    assert load_fast(place / MODEL) == {GRAPH: kept}
+    assert list(place.glob("fast-*")) == [kept.parent]
+    assert load_fast(place / MODEL) == {GRAPH: kept}
     (place / MODEL).write_bytes(
         small_graph() + helper.make_model(load_model(kept).graph).SerializeToString()
     )
-    assert load_fast(place / MODEL) != kept  # of another model
+    assert load_fast(place / MODEL) != {GRAPH: kept}  # of another model
 
 
 @pytest.mark.parametrize("hub", [whole], indirect=True)
@@ -298,8 +299,8 @@ def test_without_onnx_a_graph_that_is_absent_is_told_with_what_to_run(
     hub: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place = pull(tmp_path, source="hub", hub_url=hub)
-    (kept,) = place.glob("fast-*.onnx")
-    kept.unlink()
+    (kept,) = place.glob("fast-*")
+    shutil.rmtree(kept)
     monkeypatch.setitem(sys.modules, "onnx", None)
     told = r"'onnx'.*pip install 'vivavoce\[kokoro\]'.*vivavoce models pull kokoro"
     with pytest.raises(MissingDependency, match=told):
@@ -313,17 +314,17 @@ def test_folder_that_may_not_be_written_serves_with_and_without_the_graph(
     hub: str, tmp_path: Path
 ) -> None:
     place = pull(tmp_path, source="hub", hub_url=hub)
-    (kept,) = place.glob("fast-*.onnx")
+    (kept,) = place.glob("fast-*")
     code = "from vivavoce.models.kokoro import graph, assets; from pathlib import Path; "
     command = [
         *bound_by_permissions(),
         "-c",
-        code + f"print(graph.load_fast(Path({str(place / MODEL)!r})))",
+        code + f"print(graph.load_fast(Path({str(place / MODEL)!r}))['graph'])",
     ]
     place.chmod(0o555)
-    assert subprocess.check_output(command, text=True) == f"{kept}\n"
+    assert subprocess.check_output(command, text=True) == f"{kept / 'graph.onnx'}\n"
     place.chmod(0o755)
-    kept.unlink()
+    shutil.rmtree(kept)
     place.chmod(0o555)
     assert subprocess.check_output(command, text=True).startswith("b'")
     assert not list(place.glob("*fast-*"))

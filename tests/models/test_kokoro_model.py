@@ -1,6 +1,7 @@
 """Check Kokoro's voices, the cutting of its phonemes, and the audio of the real network."""
 
 import threading
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -8,15 +9,9 @@ import pytest
 
 from vivavoce.errors import EngineFault, MissingDependency, UnknownVoice, Unsupported, VivavoceError
 from vivavoce.models.kokoro.assets import MODEL, VOCABULARY, VOICES, locate
-from vivavoce.models.kokoro.model import (
-    PEAK,
-    RATE_HZ,
-    RUN_TOKENS,
-    KokoroModel,
-    limit_peak,
-    split_phonemes,
-    trim,
-)
+from vivavoce.models.kokoro.ends import HEAD_S, PEAK, RATE_HZ, TAIL_S, RunEnds
+from vivavoce.models.kokoro.model import RUN_TOKENS, WHOLE, KokoroModel, split_phonemes
+from vivavoce.models.kokoro.network import FRAME_SAMPLES
 from vivavoce.models.kokoro.voices import (
     ALIASES,
     DEFAULT_VOICES,
@@ -75,10 +70,19 @@ def test_aliases_and_defaults_are_voices_of_the_language_they_stand_for() -> Non
 
 def test_audio_over_full_scale_is_turned_down_and_other_audio_is_left_alone() -> None:
     loud = np.array([0.1, -1.3, 0.5], np.float32)
-    assert np.allclose(limit_peak(loud), loud * PEAK / 1.3)
+    assert np.abs(RunEnds().push(loud, last=True)).max() <= PEAK
     quiet = np.array([0.1, -0.9], np.float32)
-    assert limit_peak(quiet) is quiet
-    assert np.isnan(limit_peak(np.array([np.nan, 2.0], np.float32))).any()
+    np.testing.assert_array_equal(RunEnds().push(quiet, last=True), quiet)
+    assert np.isnan(RunEnds().push(np.array([np.nan, 2.0], np.float32), last=True)).any()
+
+
+def test_run_turned_down_once_stays_so_and_its_level_does_not_jump() -> None:
+    ends, tone = RunEnds(), np.full(RATE_HZ, 0.5, np.float32)
+    ends.push(tone, last=False)
+    after = ends.push(np.concatenate([tone, [1.4], tone]).astype(np.float32), last=True)
+    assert after[0] == pytest.approx(0.5)
+    assert np.abs(np.diff(after[: RATE_HZ // 2])).max() < 0.002
+    assert after[-1] == pytest.approx(0.5 * PEAK / 1.4, abs=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -103,17 +107,26 @@ def test_cutting_loses_no_sound() -> None:
     assert "".join(runs).replace(" ", "") == phonemes.replace(" ", "")
 
 
-def test_trimming_keeps_the_fading_of_the_last_sound() -> None:
+@pytest.mark.parametrize("piece", [RATE_HZ * 3, RATE_HZ // 2, 1000, 7001])
+def test_trimming_keeps_the_fading_of_the_last_sound_whatever_the_pieces(piece: int) -> None:
     audio = np.zeros(RATE_HZ * 3, np.float32)
     audio[RATE_HZ : 2 * RATE_HZ] = 0.5
-    kept = trim(audio)
-    assert RATE_HZ * 1.1 < kept.size < RATE_HZ * 1.25
-    assert np.count_nonzero(kept) == RATE_HZ
-    assert trim(audio[:RATE_HZ]).size == 0
+    audio[RATE_HZ + 4000 : RATE_HZ + 9000] = 0  # a pause stays
+    assert np.array_equal(pushed(audio, piece), pushed(audio, audio.size))
+    kept = pushed(audio, piece)
+    assert kept.size == RATE_HZ + int(HEAD_S * RATE_HZ) + int(TAIL_S * RATE_HZ)
+    assert pushed(audio[:RATE_HZ], piece).size == 0
 
 
 def test_trimming_leaves_a_fault_to_be_seen() -> None:
-    assert np.isnan(trim(np.full(10, np.nan, np.float32))).all()
+    assert np.isnan(RunEnds().push(np.full(10, np.nan, np.float32), last=True)).all()
+
+
+def pushed(audio: Samples, piece: int) -> Samples:
+    ends, starts = RunEnds(), range(0, audio.size, piece)
+    return np.concatenate(
+        [ends.push(audio[s : s + piece], last=s + piece >= audio.size) for s in starts]
+    )
 
 
 # --- the real network ----------------------------------------------------------------------------
@@ -135,7 +148,8 @@ def speak(
     stream = model.open(Segment(text, voice, language))
     parts: list[Samples] = []
     while not isinstance(samples := model.step([stream])[0], StopReason):
-        parts.append(samples)
+        if samples.size:
+            parts.append(samples)
     model.close(stream)
     return parts
 
@@ -173,12 +187,45 @@ def test_speaker_names_stand_for_their_styles(model: KokoroModel) -> None:
 
 
 @pytest.mark.slow
-def test_long_segment_is_spoken_in_runs(model: KokoroModel) -> None:
-    parts = speak(
-        model, "This sentence is one of many that follow one another without an end. " * 6
-    )
-    assert len(parts) > 1
-    assert all(part.size > RATE_HZ for part in parts)
+def test_long_segment_is_spoken_in_short_pieces(model: KokoroModel) -> None:
+    text = "This sentence is one of many that follow one another without an end. "
+    parts = speak(model, text * 6)
+    seconds = [part.size / RATE_HZ for part in parts]
+    assert sum(seconds) > 15
+    assert max(seconds) < 2.5
+    assert seconds[0] < 0.5
+
+
+@pytest.mark.slow
+def test_windows_sound_like_the_whole_and_their_joins_are_not_heard(model: KokoroModel) -> None:
+    """Beside the whole run: the spectrum, the level, and the steps between samples at the joins."""
+    text = "After the storm, the whole street smelled of wet leaves, and nobody knew why."
+    stream = model.open(Segment(text, "af_heart", "en"))
+    ids = next(stream.runs)
+    run = model.network.read(ids, stream.styles[len(ids) - 1])
+    assert run.length > WHOLE
+    whole, _ = model.network.whole(run)
+    measures = model.measures.of(stream.style, stream.styles, run.silence)
+    edges = [*range(0, run.length, 56), run.length]
+    parts = [model.network.window(run, measures, start, stop) for start, stop in pairwise(edges)]
+    windows = np.concatenate(parts)
+    assert windows.size == whole.size
+    assert spectral_distance_db(windows, whole) < 3.0
+    level = 20 * np.log10(np.std(windows) / np.std(whole))
+    assert abs(level) < 2.0
+    joins = [edge * FRAME_SAMPLES for edge in edges[1:-1]]
+    for join in joins:
+        near = np.abs(np.diff(windows[join - 480 : join + 480], 2))
+        assert near[478:481].max() <= 1.5 * np.delete(near, range(470, 490)).max() + 1e-3
+
+
+@pytest.mark.slow
+def test_step_works_for_the_listener_with_the_least_audio(model: KokoroModel) -> None:
+    streams = [model.open(Segment("Good day to you.", "ryan", "en")) for _ in range(3)]
+    results = model.step(streams, [4.0, -0.5, 9.0])
+    sizes = [result.size for result in results if not isinstance(result, StopReason)]
+    assert sizes[0] == sizes[2] == 0
+    assert sizes[1] > 0
 
 
 @pytest.mark.slow
@@ -210,7 +257,7 @@ def test_rewritten_graph_speaks_like_the_published_one(model: KokoroModel, folde
         "style": stream.styles[len(ids) - 1],
         "speed": np.ones(1, np.float32),
     }
-    expected = trim(published.run(None, feed)[0])
+    expected = RunEnds().push(published.run(None, feed)[0], last=True)
     audio = np.concatenate(speak(model, "Hello there, my friend.", "af_heart"))
     assert abs(audio.size - expected.size) < RATE_HZ // 50
     # The phase of the voice's harmonics is decided by rounding; the published graph with its style

@@ -5,12 +5,14 @@ integer convolutions with unsigned weights, instance norms written as eight pass
 a naive short-time Fourier transform. The rewriting replaces each by operators with a fast kernel.
 
 - The quantised values and the integer sums stay the same.
-- The result is stored beside the model. Only a pull, and the first load after an upgrade, need
-  `onnx`.
+- The result is cut into parts (`parts`), which are stored beside the model. Only a pull, and the
+  first load after an upgrade, need `onnx`.
 - This module knows the shape of the graph. It does not know text, voices or audio.
 """
 
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,6 +25,7 @@ from numpy.typing import NDArray
 from vivavoce.errors import EngineFault, MissingDependency
 from vivavoce.models.kokoro.downloads import sha256
 from vivavoce.models.kokoro.graph_editor import GraphEditor, make_node, read_attributes
+from vivavoce.models.kokoro.parts import cut
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
@@ -34,30 +37,30 @@ Signed: TypeAlias = NDArray[np.int8]
 # 16 bits that processors without dot-product instructions use, and signed weights have fast kernels
 # on all processors.
 SHIFT = 64
-VERSION = 1  # of the rewriting: increase it with every change to the resulting graphs
+VERSION = 2  # of the rewriting: increase it with every change to the resulting graphs
+GRAPH = "graph"  # the part that is not cut
 MICROSOFT = "com.microsoft"
 
 
 def fast_path(model: Path) -> Path:
-    """Return the path of the rewritten graph, which names both versions."""
-    return model.with_name(f"fast-{sha256(model)[:16]}-{VERSION}.onnx")
+    """Return the folder of the rewritten graph, whose name holds both versions."""
+    return model.with_name(f"fast-{sha256(model)[:16]}-{VERSION}")
 
 
-def load_fast(model: Path) -> Path | bytes:
-    """Return the file of the fast form of `model`, or its bytes if storing fails.
+def load_fast(model: Path) -> Mapping[str, Path | bytes]:
+    """Return the parts of the fast form of `model`: their files, or their bytes if storing fails.
 
-    Raises `MissingDependency` if the form must be made and `onnx` is absent, `EngineFault` if
-    `model` is not a graph.
+    A graph that is not Kokoro's has one part, `GRAPH`. Raises `MissingDependency` if the form must
+    be made and `onnx` is absent, `EngineFault` if `model` is not a graph.
     """
-    path = fast_path(model)
-    if path.is_file():
-        return path
-    graph = rewrite(model)
-    try:
-        _store(graph, path)
-    except OSError:  # a read-only folder: the next start rewrites again
-        return graph
-    return path
+    folder = fast_path(model)
+    if not folder.is_dir():
+        parts = rewrite(model)
+        try:
+            _store(parts, folder)
+        except OSError:  # a read-only folder: the next start rewrites again
+            return parts
+    return {path.stem: path for path in folder.glob("*.onnx")}
 
 
 def require_onnx() -> None:
@@ -69,8 +72,11 @@ def require_onnx() -> None:
         )
 
 
-def rewrite(path: Path) -> bytes:
-    """Return the serialised fast form of the graph at `path`, or raise `EngineFault`."""
+def rewrite(path: Path) -> dict[str, bytes]:
+    """Return the serialised parts of the fast form of the graph at `path`.
+
+    Raises `EngineFault` if the file is not a graph.
+    """
     require_onnx()
     import onnx
     from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # it ships no types
@@ -82,21 +88,27 @@ def rewrite(path: Path) -> bytes:
             f"the file {str(path)!r} is not a whole ONNX graph; "
             "remove it and run: vivavoce models pull kokoro"
         ) from broken
-    serialized: bytes = rewrite_model(model).SerializeToString()
-    return serialized
+    fast = rewrite_model(model)
+    parts = cut(fast) or {GRAPH: fast}
+    return {name: part.SerializeToString() for name, part in parts.items()}
 
 
-def _store(graph: bytes, path: Path) -> None:
-    """Write `graph` to `path` in one step, and remove the graphs of other versions."""
-    temporary = path.with_name(f".{path.stem}.{uuid4().hex}")
+def _store(parts: Mapping[str, bytes], folder: Path) -> None:
+    """Write `parts` to `folder` in one step, and remove the graphs of other versions."""
+    temporary = folder.with_name(f".{folder.name}.{uuid4().hex}")
     try:
-        temporary.write_bytes(graph)
-        temporary.replace(path)
+        temporary.mkdir()
+        for name, part in parts.items():
+            temporary.joinpath(f"{name}.onnx").write_bytes(part)
+        with suppress(OSError):  # another process was faster
+            temporary.rename(folder)
     finally:
-        temporary.unlink(missing_ok=True)
-    for other in path.parent.glob("fast-*.onnx"):
-        if other != path:
-            other.unlink(missing_ok=True)
+        shutil.rmtree(temporary, ignore_errors=True)
+    for other in folder.parent.glob("fast-*"):
+        if other != folder:
+            shutil.rmtree(other, ignore_errors=True)
+            with suppress(OSError):
+                other.unlink(missing_ok=True)  # of a version with one file
 
 
 def rewrite_model(model: "ModelProto") -> "ModelProto":
