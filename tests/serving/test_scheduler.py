@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.serving.models import Meeting
 from vivavoce.errors import BadRequest, EngineFault, NotReady, Overloaded, Unsupported
 from vivavoce.models.hibari import HibariModel
 from vivavoce.models.tone import (
@@ -94,6 +95,15 @@ async def test_streams_beside_each_other_do_not_mix(max_batch: int, lanes: int) 
         results = await asyncio.gather(*(heard(engine, s) for s in spoken))
     for one, result in zip(spoken, results, strict=True):
         assert np.array_equal(result, whole(one))
+
+
+async def test_requests_beside_each_other_are_spread_over_the_lanes() -> None:
+    engine = LocalEngine(Meeting(), Limits())  # a step ends when another lane steps too
+    streams = [engine.speak(segment(seed=i)) for i in range(2)]
+    await engine.start()
+    for stream in streams:
+        assert [chunk async for chunk in stream]
+    await engine.aclose()
 
 
 async def test_full_queue_refuses_at_once_but_not_what_continues() -> None:

@@ -2,7 +2,8 @@
 
 It knows nothing of text or audio formats.
 
-- A lane is one thread with up to `model.max_batch` running streams. All lanes share one queue.
+- A lane is one thread with up to `model.max_batch` running streams. All lanes share one queue, and
+  a lane takes no stream while others have fewer.
 - Between two steps a lane closes cancelled streams and opens waiting segments for `ADMIT_S`, or
   one that takes longer: a start must not interrupt running streams for long.
 - A stream is left out of the steps while its listener has `max_ahead_s` seconds of unread audio.
@@ -234,13 +235,18 @@ class Scheduler:
             return not self._stopped
 
     def _has_work(self, running: list[_Running]) -> bool:
-        has_place = len(running) < self._batch_limit.current(time.monotonic())
-        if has_place and self._queue.peek() is not None:
+        if self._has_place(running) and self._queue.peek() is not None:
             return True
         return any(
             entry.queued.cancelled or entry.queued.has_new_text or self._may_step(entry)
             for entry in running
         )
+
+    def _has_place(self, running: list[_Running]) -> bool:
+        """True if the lane may take another stream: others must not have fewer on average."""
+        if len(running) * len(self._lanes) > self._running:
+            return False
+        return len(running) < self._batch_limit.current(time.monotonic())
 
     def _may_step(self, entry: _Running) -> bool:
         return entry.queued.unread_samples < self._max_unread and not entry.starving
@@ -304,11 +310,12 @@ class Scheduler:
     def _pop(self, running: list[_Running]) -> QueuedSegment | None:
         """Take the next segment from the queue, if the lane has a free place."""
         with self._changed:
-            if len(running) >= self._batch_limit.current(time.monotonic()):
+            if not self._has_place(running):
                 return None
             if (queued := self._queue.pop()) is None:
                 return None
             self._running += 1
+            self._changed.notify_all()  # now another lane may have a place for the next segment
             queued.opened_s = time.monotonic()
         if queued.follows is None and not queued.deferred:
             self._observer.waited(self._model.info.name, queued.opened_s - queued.submitted_s)

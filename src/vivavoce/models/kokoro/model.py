@@ -58,7 +58,7 @@ class KokoroModel(Model[_KokoroStream]):
     broken files.
     """
 
-    max_batch = 4  # a stream in a lane costs 10 MB, and no time while others need it more
+    max_batch = 8  # a stream in a lane costs up to 10 MB, and no time while others need it more
 
     def __init__(self, folder: Path, *, threads: int | None = None) -> None:
         threads = threads or available_cores()
