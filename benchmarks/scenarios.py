@@ -39,6 +39,10 @@ TWENTY_WORDS = (
     "and the slow movement of the sea kept her awake all night.",
 )
 
+UNBROKEN = tuple(
+    " ".join([words] * 7) for words in ("after the long storm", "beside the old bridge")
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -183,6 +187,23 @@ async def _kokoro(server: Server, plan: Plan, tell: Tell) -> list[Measure]:
     )
 
 
+async def _kokoro_long(server: Server, plan: Plan, tell: Tell) -> list[Measure]:
+    before = server.usage()
+    run = await listeners(
+        server.address,
+        _questions(UNBROKEN, "kokoro"),
+        clients=1,
+        duration_s=plan.duration_s,
+        at_most=plan.at_most,
+        start_buffer_s=plan.start_buffer_s,
+        impatient=True,
+        seed=plan.seed,
+        tell=tell,
+    )
+    measures = load_measures(run, start_buffer_s=plan.start_buffer_s)
+    return measures + usage_measures(before, server.usage(), run.wall_s)
+
+
 SCENARIOS: Mapping[str, Scenario] = {
     scenario.name: scenario
     for scenario in (
@@ -233,6 +254,12 @@ SCENARIOS: Mapping[str, Scenario] = {
             "HTTP beside the engine alone; two at a time.",
             "kokoro",
             _kokoro,
+        ),
+        Scenario(
+            "kokoro-long",
+            "One caller after the other with a text of 15 s that has no place to pause.",
+            "kokoro",
+            _kokoro_long,
         ),
     )
 }

@@ -40,6 +40,7 @@ def main(
             "tone-cost-isolated",
             "hibari",
             "kokoro",
+            "kokoro-long",
         ]
         | None,
         typer.Option(help="What to measure, each with its targets.", show_default="all"),

@@ -94,7 +94,7 @@ def _tone(settings: Settings, name: str) -> MakeModel:
 
 EMBEDDED = (  # kinds of one model each, which the setting `models` may name
     ModelSpec("hibari", _named("hibari"), lambda settings, name: HibariModel, package="hibari"),
-    ModelSpec("kokoro", _named("kokoro"), _kokoro, step_factor=6),  # a whole sentence is one step
+    ModelSpec("kokoro", _named("kokoro"), _kokoro, step_factor=6),  # a step may measure a voice
     ModelSpec("tone", _named("tone"), _tone, package="vivavoce"),
 )
 SPECS = (

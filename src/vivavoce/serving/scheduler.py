@@ -2,8 +2,7 @@
 
 It knows nothing of text or audio formats.
 
-- A lane is one thread with up to `model.max_batch` running streams. All lanes share one queue, and
-  a lane takes no stream while others have fewer.
+- A lane is one thread with up to `model.max_batch` streams. All lanes share one queue, evenly.
 - Between two steps a lane closes cancelled streams and opens waiting segments for `ADMIT_S`, or
   one that takes longer: a start must not interrupt running streams for long.
 - A stream is left out of the steps while its listener has `max_ahead_s` seconds of unread audio.
@@ -107,9 +106,8 @@ class Scheduler:
             if lane.ident is not None:  # it was started
                 lane.join(_JOIN_TIMEOUT_S)
         if hanging := [lane.name for lane in self._lanes if lane.is_alive()]:
-            raise EngineFault(
-                f"{', '.join(hanging)} did not end within {_JOIN_TIMEOUT_S:g} s: a step hangs"
-            )
+            what = f"did not end within {_JOIN_TIMEOUT_S:g} s: a step hangs"
+            raise EngineFault(f"{', '.join(hanging)} {what}")
         with self._changed:
             unloaded, self._unloaded = self._unloaded, True
         if not unloaded:
@@ -243,10 +241,9 @@ class Scheduler:
         )
 
     def _has_place(self, running: list[_Running]) -> bool:
-        """True if the lane may take another stream: others must not have fewer on average."""
-        if len(running) * len(self._lanes) > self._running:
-            return False
-        return len(running) < self._batch_limit.current(time.monotonic())
+        """True if the lane may take another stream: it has no more than the lanes' average."""
+        even = len(running) * len(self._lanes) <= self._running
+        return even and len(running) < self._batch_limit.current(time.monotonic())
 
     def _may_step(self, entry: _Running) -> bool:
         return entry.queued.unread_samples < self._max_unread and not entry.starving
@@ -310,9 +307,7 @@ class Scheduler:
     def _pop(self, running: list[_Running]) -> QueuedSegment | None:
         """Take the next segment from the queue, if the lane has a free place."""
         with self._changed:
-            if not self._has_place(running):
-                return None
-            if (queued := self._queue.pop()) is None:
+            if not self._has_place(running) or (queued := self._queue.pop()) is None:
                 return None
             self._running += 1
             self._changed.notify_all()  # now another lane may have a place for the next segment
@@ -346,10 +341,8 @@ class Scheduler:
         no_memory: OutOfMemory | None = None
         try:
             chunks = self._model.step([entry.stream for entry in stepped], buffered_s)
-            if len(chunks) != len(stepped):
-                raise EngineFault(
-                    f"a step over {len(stepped)} streams returned {len(chunks)} results"
-                )
+            if (made := len(chunks)) != len(stepped):
+                raise EngineFault(f"a step over {len(stepped)} streams returned {made} results")
         except OutOfMemory as error:
             clear_tracebacks(error)
             no_memory, again = retryable_oom(error), error.retry_after_s is None
@@ -364,24 +357,23 @@ class Scheduler:
         if no_memory is not None:
             return self._shrink(running, stepped, no_memory, again=again)
         # 4) Close the streams that ended, and deliver the results.
-        results = zip(stepped, chunks, strict=True)
-        pairs = [(entry, entry.queued.samples_of(chunk)) for entry, chunk in results]
+        pairs = [(e, e.queued.samples_of(c)) for e, c in zip(stepped, chunks, strict=True)]
         for entry in stepped:
             entry.starving = self._model.starving(entry.stream)
         self._close(running, [entry for entry, result in pairs if isinstance(result, StopReason)])
         self._finish([(entry.queued, result) for entry, result in pairs])
         # 5) Record the speed, from which the queue predicts waits.
-        made = sum(len(samples) for _, samples in pairs if isinstance(samples, np.ndarray))
+        samples = sum(len(result) for _, result in pairs if isinstance(result, np.ndarray))
         with self._changed:
-            self._queue.pace.add(made / self._rate_hz, time.monotonic() - now_s)
+            self._queue.pace.add(samples / self._rate_hz, time.monotonic() - now_s)
         return len(stepped)
 
     def _shrink(
         self, running: list[_Running], stepped: list[_Running], error: OutOfMemory, *, again: bool
     ) -> int:
         """Step each half of `stepped` if `again` allows it, or end them with `error`."""
-        name, streams = self._model.info.name, len(stepped)
-        log.warning("no memory for a step of %d streams of %r: %s", streams, name, error.message)
+        what = "no memory for a step of %d streams of %r: %s"
+        log.warning(what, len(stepped), self._model.info.name, error.message)
         if not again or len(stepped) == 1:
             self._close(running, stepped)
             self._finish([(entry.queued, error) for entry in stepped])

@@ -226,7 +226,8 @@ class Settings(BaseSettings):
 
     max_step_s: Positive = 10.0
     """Seconds after which a step of a model counts as hung. The limit is six times as long for
-    `kokoro`, whose step is a whole sentence, and for Qwen3-TTS, whose step may read a prompt."""
+    `kokoro`, whose first step may measure a voice, and for Qwen3-TTS, whose step may read a prompt.
+    """
 
     wit_prefix: str = Field("/wit", pattern=r"^(/[A-Za-z0-9._~/-]*)?$")
     """Path of `synthesize` and `voices` for Meta's Voice SDK. `/` puts them at the root. An empty

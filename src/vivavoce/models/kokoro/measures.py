@@ -4,7 +4,6 @@ A voice speaks three texts of different length, and the result is stored beside 
 voice the statistics differ by 2 to 3 per cent between texts of any language, between voices by 8.
 """
 
-import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -35,13 +34,11 @@ class VoiceMeasures:
         self._network, self._folder = network, fast_path(model)
         self._runs = [[vocabulary[s] for s in text if s in vocabulary] for text in TEXTS]
         self._known: dict[str, Mapping[float, Measures]] = {}
-        self._measuring = threading.Lock()
 
     def of(self, style: str, styles: Styles, silence: float) -> Measures:
         """Return the measures of the voice `style` for a run with a share of `silence`."""
-        with self._measuring:
-            if style not in self._known:
-                self._known[style] = self._load(style, styles)
+        if style not in self._known:  # two lanes at once measure the same
+            self._known[style] = self._load(style, styles)
         return interpolate(self._known[style], silence)
 
     def prepare(self, voices: Mapping[str, Styles], report: Callable[[int, int], None]) -> None:
