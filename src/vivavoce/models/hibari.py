@@ -8,24 +8,28 @@ import textwrap
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from anyascii import anyascii
 
 from vivavoce.errors import MissingDependency, Unsupported
-from vivavoce.models.kokoro.g2p.hibari_words import load_reader
-from vivavoce.models.kokoro.g2p.ipa import marked, to_symbols, with_commands
+from vivavoce.models.kokoro.g2p.hibari_words import Read, load_reader
+from vivavoce.models.kokoro.g2p.ipa import SOUNDS, marked, pieces, to_symbols, with_commands
 from vivavoce.models.kokoro.g2p.runs import break_runs
-from vivavoce.models.onnx import disable_telemetry
+from vivavoce.models.kokoro.g2p.spans import Span, place
+from vivavoce.models.kokoro.times import phones
+from vivavoce.models.onnx import disable_telemetry, with_output
 from vivavoce.serving.base import Model, unreadable
 from vivavoce.text.numbers.verbalize import in_words
-from vivavoce.types import Capabilities, EngineInfo, Samples, Segment, StopReason, Voice
+from vivavoce.types import AudioChunk, Capabilities, EngineInfo, Segment, StopReason, Voice
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession  # type: ignore[import-untyped]  # it ships no types
 
 VOICE = "heart"
+DURATIONS = "/Clip_output_0"  # the tensor of the network: frames of each id, at least 1
 MAX_PHONEMES = 400  # of an utterance, some 25 s: memory and the wait for audio grow with it
 OPENAI_VOICES = (
     "alloy", "ash", "ballad", "coral", "echo", "fable", "nova", "onyx", "sage", "shimmer", "verse",
@@ -37,7 +41,7 @@ INFO = EngineInfo(
     sample_rate_hz=24_000,
     languages=("en",),
     voices=(Voice(VOICE, "Heart", ("en",), "female", description="American English"),),
-    capabilities=Capabilities(seed=True, deterministic=True, phonemes=True),
+    capabilities=Capabilities(seed=True, deterministic=True, phonemes=True, timed=True),
     aliases=dict.fromkeys((*OPENAI_VOICES, "default"), VOICE),
     description="Tiny English voice, dozens of times faster than real time on one CPU core.",
     licence="Apache-2.0",
@@ -45,10 +49,17 @@ INFO = EngineInfo(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class _Utterance:
+    phonemes: str  # in the alphabet of the network
+    spans: Sequence[Span]  # of the word of each phoneme; any span for a space
+
+
 @dataclass(eq=False, slots=True)
 class _HibariStream:
-    utterances: Iterator[str]  # phonemes, one string an utterance
+    utterances: Iterator[_Utterance]
     noise: np.random.Generator
+    given_s: float = 0.0  # audio
 
 
 class HibariModel(Model[_HibariStream]):
@@ -62,17 +73,18 @@ class HibariModel(Model[_HibariStream]):
         disable_telemetry()
         try:
             from hibari import Hibari
+            from hibari.dsp import synth
         except ImportError as error:
             problem = "the 'hibari' voice needs its package: pip install hibari-tts"
             raise MissingDependency(problem) from error
-        self._tts = Hibari(voice=VOICE, threads=1, g2p=load_reader())
-        self._tts.sess = _session(self._tts.model_path)
+        self._reader, self._read_pieces = load_reader(), list[Read]()
+        self._tts = Hibari(voice=VOICE, threads=1, g2p=self._read_sentence)
+        self._tts.sess = None  # loaded without durations
+        self._session, self._synthesize = _session(self._tts.model_path), synth
         self._tts.phonemize("Warm up.")  # loads the lexicons
 
     def open(self, segment: Segment) -> _HibariStream:
-        read = self._read(segment)
-        pieces = (one for phonemes in read for one in textwrap.wrap(phonemes, MAX_PHONEMES))
-        utterances = [piece for piece in pieces if any(map(str.isalpha, piece))]
+        utterances = [one for one in self._read(segment) if any(map(str.isalpha, one.phonemes))]
         if not utterances:
             problem = f"'hibari' speaks English and found nothing to say in {segment.text!r}"
             message = f"{problem}; choose a model that speaks the language of the text"
@@ -81,19 +93,20 @@ class HibariModel(Model[_HibariStream]):
 
     def step(
         self, streams: Sequence[_HibariStream], ahead_s: Sequence[float] = ()
-    ) -> Sequence[Samples | StopReason]:
+    ) -> Sequence[AudioChunk | StopReason]:
         return [self._speak(stream) for stream in streams]
 
-    def _read(self, segment: Segment) -> Sequence[str]:
-        """Return the phonemes of a segment, a string for each sentence.
+    def _read(self, segment: Segment) -> Iterator[_Utterance]:
+        """Yield the utterances of a segment, at least one for each sentence.
 
         Raises `Unsupported` where the package fails.
         """
         text, sounds = marked(
             segment.text, segment.phonemes, lambda part: in_words(latin(part), "en")
         )
-        symbols = (to_symbols(ipa, "en") for ipa in sounds)
+        symbols = [to_symbols(ipa, "en") for ipa in sounds]
         text = with_commands(break_runs(text), symbols)
+        self._read_pieces.clear()
         try:
             read: Sequence[str] = self._tts.phonemize(text)
         except MemoryError:
@@ -101,25 +114,61 @@ class HibariModel(Model[_HibariStream]):
         # The package does not document its exceptions. The cause is the text.
         except Exception as error:
             raise unreadable("hibari", segment.text) from error
-        return read
+        given = [part for part, ipa in pieces(segment.text, segment.phonemes) if ipa]
+        said = iter([part for part, sound in zip(given, symbols, strict=True) if sound])
+        words = [
+            word.replace(SOUNDS, next(said)) if SOUNDS in word else word
+            for word, _ in self._read_pieces
+        ]
+        spans = place(words, segment.text, "en")
+        # Sentences are divided at spaces only, so all other symbols come in the order of the text.
+        owners = (
+            span
+            for span, (_, phonemes) in zip(spans, self._read_pieces, strict=True)
+            for symbol in phonemes
+            if not symbol.isspace()
+        )
+        vocabulary = self._tts.vocab
+        for utterance in (one for part in read for one in textwrap.wrap(part, MAX_PHONEMES)):
+            placed = [(c, (0, 0) if c.isspace() else next(owners)) for c in utterance]
+            known = [(symbol, span) for symbol, span in placed if symbol in vocabulary]
+            yield _Utterance("".join(c for c, _ in known), [span for _, span in known])
 
-    def _speak(self, stream: _HibariStream) -> Samples | StopReason:
-        phonemes = next(stream.utterances, None)
-        if phonemes is None:
+    def _read_sentence(self, text: str) -> str:
+        """Return the phonemes of a sentence, and keep its pieces."""
+        read = self._reader(text)
+        self._read_pieces += read
+        return "".join(phonemes for _, phonemes in read).strip()
+
+    def _speak(self, stream: _HibariStream) -> AudioChunk | StopReason:
+        utterance = next(stream.utterances, None)
+        if utterance is None:
             return StopReason.COMPLETE
-        samples: Samples = self._tts.from_ids(self._tts.ids(phonemes), 1.0, stream.noise)
-        return samples
+        feed = {
+            "ids": np.array([self._tts.ids(utterance.phonemes)], np.int64),
+            "speed": np.ones(1, np.float32),
+        }
+        *spectra, frames = self._session.run(None, feed)
+        samples = self._synthesize(*(part[0] for part in spectra), stream.noise)
+        lengths = frames.astype(int).tolist()
+        found = phones(utterance.phonemes, utterance.spans, lengths, stream.given_s)
+        stream.given_s += len(samples) / self.info.sample_rate_hz
+        return AudioChunk(samples, tuple(found))
 
 
 def _session(path: str) -> "InferenceSession":
-    """Load the network so that its memory is returned after each utterance, at the same speed."""
+    """Load the network with a seventh output, the frames of each id.
+
+    Its memory is returned after each utterance, at the same speed.
+    """
     from onnxruntime import InferenceSession, SessionOptions
 
     options = SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3  # errors only
     options.enable_cpu_mem_arena = options.enable_mem_pattern = False
-    return InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    graph = with_output(Path(path).read_bytes(), DURATIONS)
+    return InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
 
 def latin(text: str) -> str:

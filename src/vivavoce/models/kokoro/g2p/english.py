@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from vivavoce.models.kokoro.g2p.alphabet import plain_marks, tidy
-from vivavoce.models.kokoro.g2p.hibari_words import load_reader
+from vivavoce.models.kokoro.g2p.hibari_words import Read, load_reader
 from vivavoce.models.kokoro.g2p.ipa import with_commands
 from vivavoce.models.kokoro.g2p.runs import break_runs
 
@@ -19,7 +19,7 @@ class EnglishFrontEnd:
     Loading takes about 0.3 s. Nothing of a text is kept.
     """
 
-    reader: Callable[[str], str]
+    reader: Callable[[str], Sequence[Read]]
 
     @classmethod
     def load(cls, *, british: bool = False) -> "EnglishFrontEnd":
@@ -31,4 +31,5 @@ class EnglishFrontEnd:
 
         Each `ipa.SOUNDS` in it stands for the next of `sounds`, which are phonemes.
         """
-        return tidy(self.reader(with_commands(break_runs(plain_marks(text)), sounds)))
+        read = self.reader(with_commands(break_runs(plain_marks(text)), sounds))
+        return tidy("".join(phonemes for _, phonemes in read))

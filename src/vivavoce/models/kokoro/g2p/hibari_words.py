@@ -6,11 +6,12 @@
 """
 
 import re
-from collections.abc import Callable
-from functools import partial
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, TypeAlias
 
 from vivavoce.text.tables import table
+
+Read: TypeAlias = tuple[str, str]  # a piece of a text and its phonemes, with a space behind it
 
 _SOUNDS: Final = table("en")["sounds"]
 _LETTERS = re.compile(r"(?<![\w.'-])[A-Z](?: [A-Z])++(?=['\s.,;:!?…)\]\"”—–]|\Z)")
@@ -21,11 +22,21 @@ _SOUND = re.compile(
 )
 
 
-def load_reader(*, british: bool = False) -> Callable[[str], str]:
-    """Return hibari's reader of texts that are in words."""
+def load_reader(*, british: bool = False) -> Callable[[str], Sequence[Read]]:
+    """Return hibari's reader of texts that are in words.
+
+    It takes a sentence, and returns it in pieces. All phonemes together are those of the sentence,
+    but for spaces at its end.
+    """
     from hibari.g2p import G2P
 
-    return partial(G2P(british=british), normalize_text=False)
+    g2p = G2P(british=british)
+
+    def read(text: str) -> Sequence[Read]:
+        tokens = g2p.phonemize_tokens(g2p.tokenize(text))
+        return [(one.text, (one.phonemes or "") + " " * bool(one.whitespace)) for one in tokens]
+
+    return read
 
 
 def sayable(text: str) -> str:

@@ -103,10 +103,10 @@ def _inside(text: str, read: Callable[[str], str]) -> str:
 
 def with_commands(text: str, symbols: Iterable[str]) -> str:
     """Return `text` for hibari's front end, with a command to say the next of `symbols` in place of
-    each `SOUNDS`.
+    each `SOUNDS`. The word of a command is `SOUNDS` again.
     """
     first, *others = map(sayable, _LINK.sub("] (", text).split(SOUNDS))
-    commands = (f"[word](/{sounds}/)" if sounds else "" for sounds in symbols)
+    commands = (f"[{SOUNDS}](/{sounds}/)" if sounds else "" for sounds in symbols)
     return first + "".join(next(commands, "") + part for part in others)
 
 
