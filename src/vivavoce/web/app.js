@@ -252,8 +252,7 @@ async function refreshLists(chosen = {}) {
     const [voices, languages] = await Promise.all([api.voices(model, signal), api.languages(model, signal)]);
     fillSelect("speaker", speakerChoices(voices), chosen.speaker);
     fillSelect("language", languages.map(languageChoice), chosen.language);
-    const isTimed = await api.isTimed(model, signal);
-    if (!highlightChosen) element("highlight").checked = isTimed;
+    await chooseHighlight(model, signal);
   } catch (error) {
     if (error.name === "AbortError") return; // another model has been chosen meanwhile
     if (!(error instanceof api.ApiError)) throw error;
@@ -262,6 +261,17 @@ async function refreshLists(chosen = {}) {
     showError({ message: error.message, field: "model" });
   }
   element("form").removeAttribute("aria-busy");
+}
+
+/** Highlight words where it costs no time, unless the visitor has chosen. */
+async function chooseHighlight(model, signal) {
+  let isTimed = false;
+  try {
+    isTimed = await api.isTimed(model, signal);
+  } catch (error) {
+    if (!(error instanceof api.ApiError)) throw error; // the server asks for a key, which may follow
+  }
+  if (!highlightChosen) element("highlight").checked = isTimed;
 }
 
 function speakerChoices(voices) {
