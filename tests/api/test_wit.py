@@ -1,6 +1,7 @@
 """Check the API of Meta's Voice SDK, called and read as the SDK does."""
 
 import json
+import re
 import struct
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -252,3 +253,20 @@ async def test_server_that_stops_answers_in_the_shape_of_wit() -> None:
         answer = await client.post("/wit/synthesize", json={"q": "Hello."})
     assert (answer.status_code, set(answer.json())) == (503, {"error", "code"})
     assert answer.json()["code"] == "not_ready"
+
+
+@pytest.mark.slow
+def test_lips_close_for_each_p_b_and_m_while_it_is_heard(hibari_url: str) -> None:
+    text = "Peter bought a map. My big brown puppy may jump above the lamp. Bob may come home."
+    body = {"q": text, "viseme": "true", "voice": "heart"}
+    answer = httpx.post(
+        f"{hibari_url}/wit/synthesize", json=body, headers={"Accept": "audio/raw"}, timeout=60
+    )
+    told = read_frames(answer.content)
+    lips = [event["offset"] for event in told.events if event["data"] == "PP"]
+    sounds = [event for event in told.events if event["type"] == "PHONE"]
+    closed = [event["offset"] for event in sounds if set(str(event["data"])) & set("pbm")]
+    letters = re.sub("pp|mb(?!e)", "p", text.lower())
+    assert len(closed) == sum(map(letters.count, "pbm"))
+    assert len(set(closed) & set(lips)) >= 0.95 * len(closed)
+    assert max(told.offsets("PHONE")) < len(told.audio) // 2
