@@ -127,8 +127,8 @@ def test_an_embedded_voice_passes_even_clipped_by_20_db() -> None:
     stream = model.open(
         Segment("Stop! Help! Ah, no! That is awful, and I am all alone here.", "heart", "en")
     )
-    while not isinstance(samples := model.step([stream])[0], StopReason):
-        if samples.size:
+    while not isinstance(chunk := model.step([stream])[0], StopReason):
+        if (samples := chunk.samples).size:
             for gain in (1.0, 3.0, 10.0):
                 assert checked(np.clip(samples * np.float32(gain), -1.0, 1.0))[1] is None
 

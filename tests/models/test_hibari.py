@@ -16,8 +16,8 @@ def model() -> HibariModel:
 def speak(model: HibariModel, text: str, seed: int | None = None) -> Samples:
     stream = model.open(Segment(text, "heart", "en", seed=seed))
     parts: list[Samples] = []
-    while not isinstance(samples := model.step([stream])[0], StopReason):
-        parts.append(samples)
+    while not isinstance(chunk := model.step([stream])[0], StopReason):
+        parts.append(chunk.samples)
     model.close(stream)
     return np.concatenate(parts)
 

@@ -94,7 +94,8 @@ def test_british_voices_have_their_own_sounds() -> None:
 def test_hibari_says_the_sounds_and_takes_no_command_from_a_text() -> None:
     model = HibariModel()
     text = "I say tomato [x](/hæk/) now."
-    read = model._read(Segment(text, "heart", "en", phonemes=((6, 12, "təˈmɑːtoʊ"),)))
+    segment = Segment(text, "heart", "en", phonemes=((6, 12, "təˈmɑːtoʊ"),))
+    read = [utterance.phonemes for utterance in model._read(segment)]
     assert read[0].startswith("ˌI sˈA təmˈɑtO")
     assert "hˈæk" not in read[0]
     assert "hæk" not in read[0]

@@ -19,7 +19,7 @@ from vivavoce.models.kokoro.g2p.hibari_words import Read, load_reader
 from vivavoce.models.kokoro.g2p.ipa import SOUNDS, marked, pieces, to_symbols, with_commands
 from vivavoce.models.kokoro.g2p.runs import break_runs
 from vivavoce.models.kokoro.g2p.spans import Span, place
-from vivavoce.models.kokoro.times import phones
+from vivavoce.models.kokoro.times import fade_cut, phones
 from vivavoce.models.onnx import disable_telemetry, with_output
 from vivavoce.serving.base import Model, unreadable
 from vivavoce.text.numbers.verbalize import in_words
@@ -152,7 +152,9 @@ class HibariModel(Model[_HibariStream]):
         samples = self._synthesize(*(part[0] for part in spectra), stream.noise)
         lengths = frames.astype(int).tolist()
         found = phones(utterance.phonemes, utterance.spans, lengths, stream.given_s)
-        stream.given_s += len(samples) / self.info.sample_rate_hz
+        rate_hz = self.info.sample_rate_hz
+        found = fade_cut(found, samples, rate_hz, stream.given_s)
+        stream.given_s += len(samples) / rate_hz
         return AudioChunk(samples, tuple(found))
 
 

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
+from vivavoce.audio.join import loud_span
 from vivavoce.models.kokoro.g2p.spans import Span
-from vivavoce.types import Phone
+from vivavoce.types import Phone, Samples
 
 FRAME_S: Final = 0.025  # the unit of durations: 600 samples at 24 kHz
 _STRESS = frozenset("ˈˌ")  # sounds as the beginning of the vowel behind it
@@ -42,3 +43,15 @@ def phones(
             begin = None
         at += length
     return found
+
+
+def fade_cut(found: list[Phone], samples: Samples, rate_hz: int, start_s: float) -> list[Phone]:
+    """Return the phones of `samples`, the last of which ends with the last audible sample.
+
+    It lasts a frame at least. The network counts the fading after it too, which is trimmed later.
+    """
+    if not found:
+        return found
+    last = found[-1]
+    audible_s = max(start_s + loud_span(samples)[1] / rate_hz, last.start_s + FRAME_S)
+    return [*found[:-1], replace(last, end_s=min(last.end_s, audible_s))]
