@@ -291,13 +291,14 @@ def test_a_hundred_thousand_characters_come_lazily(unit: str) -> None:
     ("text", "language", "number"),
     [
         (
-            "You can reach the office at plus one, two one two, five five five, zero one nine eight "
-            "at any time.",
+            "You can reach the office at plus one, two one two, five five five, zero one nine "
+            "eight at any time.",
             "en",
             "plus one, two one two, five five five, zero one nine eight",
         ),
         (
-            "Llame al número nueve uno, cinco cinco cinco, cero uno, tres dos para cualquier consulta.",
+            "Llame al número nueve uno, cinco cinco cinco, cero uno, tres dos para cualquier "
+            "consulta.",
             "es",
             "nueve uno, cinco cinco cinco, cero uno, tres dos",
         ),
