@@ -60,7 +60,7 @@ def _is_of_feminine(match: re.Match[str], section: str, lang: Language) -> bool:
     after = match.string[match.end() : match.end() + 30]
     if section == "abbreviations":
         name = re.search(
-            r"(\w+)[.:]?\s\Z", match.string[max(0, match.start() - 30) : match.start()]
+            r"(?<!\w)(\w{1,28}+)[.:]?\s\Z", match.string[max(0, match.start() - 30) : match.start()]
         )
         if re.match(r"\s-?\d[\d,.]*\s?[°º]", after):  # a temperature
             return True
