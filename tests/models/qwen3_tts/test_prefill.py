@@ -106,8 +106,8 @@ def test_piece_takes_no_longer_than_a_frame(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(Batch, "_read", reading)
     monkeypatch.setattr(runtime.batch, "time", SimpleNamespace(perf_counter=lambda: now_s))
-    batch = small().batch(1, 192)
-    for frame_s, piece in ((0.1, 64), (0.05, 32), (0.03, 16), (0.02, 8), (0.001, 8)):
+    batch = small().batch(2, 192)
+    for frame_s, piece in ((0.1, 64), (0.05, 32), (0.03, 16), (0.001, 16)):
         batch.fit_piece(frame_s / FRAME_S)
         assert batch.piece == piece
 

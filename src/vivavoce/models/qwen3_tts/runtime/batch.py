@@ -32,7 +32,7 @@ SMALLEST_WINDOW = 128
 # Positions. To read a shorter prefix by itself costs a pass over all weights, and saves little.
 SHORTEST_PREFIX = 32
 PIECE = 256  # positions of a prompt that are read in one go
-PIECES_CPU = (64, 32, 16, 8)  # the same on a CPU, see `fit_piece`
+PIECES_CPU = (64, 32, 16)  # the same on a CPU; a piece of 8 takes almost as long as one of 16
 PREFIX_BYTES = 128 << 20  # 40 positions, in 0.6B or 1.7B alike, take 9 MB in float32
 
 
@@ -301,8 +301,11 @@ class Batch:
     def fit_piece(self, pace: float) -> None:
         """Choose the largest piece of `PIECES_CPU` that takes no longer than a frame at `pace`.
 
-        No stream may be open.
+        If none does, the smallest is taken, and the largest if no two streams can be open. No
+        stream may be open yet.
         """
+        if self._slots == 1:
+            return
         prompt = self._state.text[0, : PIECES_CPU[0]]
         for self.piece in PIECES_CPU:
             if _least_s(lambda: self._read(0, prompt[: self.piece], 0)) <= pace * FRAME_S:
