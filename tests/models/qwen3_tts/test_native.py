@@ -109,6 +109,20 @@ def test_decoder_makes_and_remembers_what_plain_torch_does(
     assert torch.equal(x, before)
 
 
+@compiled
+@pytest.mark.parametrize("positions", [3, 5, 64])
+def test_prompts_are_rounded_like_their_bfloat16_weights(positions: int) -> None:
+    generator = torch.Generator().manual_seed(positions)
+    weight = torch.randn(48, 96, generator=generator).to(torch.bfloat16)
+    x = torch.randn(1, positions, 96, generator=generator)
+    matrix = native.Matrix(weight, None, None, rounding=True)
+    expected = x.to(torch.bfloat16).double() @ weight.double().T
+    assert (matrix(x) - expected).abs().max() < 1e-5 * expected.abs().max()
+    # A frame's inputs are not.
+    one = matrix(x[:, :2]) - x[:, :2].double() @ weight.double().T
+    assert one.abs().max() < 1e-5 * expected.abs().max()
+
+
 @cache
 def speaking(form: WeightFormat, dtype: torch.dtype) -> Checkpoint:
     """Return one model in `form`, with sizes that compiled code takes."""

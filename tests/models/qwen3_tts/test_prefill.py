@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 
 import pytest
 from torch import Tensor
@@ -11,9 +12,10 @@ from torch import Tensor
 from tests.models.qwen3_tts.small import WISHES, alone, small, spoken
 from tests.models.qwen3_tts.whole import segment, whole_checkpoint
 from vivavoce.errors import OutOfMemory
-from vivavoce.models.qwen3_tts import QwenOptions
+from vivavoce.models.qwen3_tts import QwenOptions, runtime
 from vivavoce.models.qwen3_tts.runtime.batch import Batch
 from vivavoce.models.qwen3_tts.runtime.model import QwenModel
+from vivavoce.models.qwen3_tts.runtime.stop_rules import FRAME_S
 from vivavoce.types import StopReason
 
 PIECE = 16
@@ -81,6 +83,41 @@ def test_running_stream_makes_a_frame_in_every_step_while_long_prompts_join(
     assert len(read) == steps >= 20
     assert max(read) <= PIECE
     assert sum(read) < positions  # the second and third copy the prefix of the first
+
+
+def test_short_prompts_are_read_one_in_a_step(model: QwenModel, events: list[int]) -> None:
+    running = model.open(segment("A running stream, with a text that takes a while to read. " * 4))
+    model.step([running])
+    joining = [model.open(segment("No.", seed=seed)) for seed in (1, 2, 3)]
+    model._batch.piece = 1000
+    events.clear()
+    for _ in joining:
+        model.step([running, *joining])
+    # On a CPU each takes a pass over all weights, as a frame does.
+    assert [positions > 0 for positions in events] == [True, False] * 3
+
+
+def test_piece_takes_no_longer_than_a_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    now_s = 0.0
+
+    def reading(self: Batch, slot: int, prompt: Tensor, start: int) -> None:
+        nonlocal now_s
+        now_s += 0.010 + 0.001 * len(prompt)
+
+    monkeypatch.setattr(Batch, "_read", reading)
+    monkeypatch.setattr(runtime.batch, "time", SimpleNamespace(perf_counter=lambda: now_s))
+    batch = small().batch(2, 192)
+    for frame_s, piece in ((0.1, 64), (0.05, 32), (0.03, 16), (0.001, 16)):
+        batch.fit_piece(frame_s / FRAME_S)
+        assert batch.piece == piece
+
+
+def test_measuring_pieces_changes_no_codes() -> None:
+    batch = small().batch(2, 192)
+    batch.fit_piece(batch.pace())
+    slots = [WISHES[number].open(batch) for number in (0, 1)]
+    for number, codes in enumerate(spoken(batch, slots, 12)):
+        assert (codes == alone(number)[:12]).all()
 
 
 def test_first_prompt_is_read_at_once_where_nobody_speaks(

@@ -98,11 +98,11 @@ def packed(weight: Tensor, bias: Tensor | None, form: WeightFormat, dtype: torch
     """
     if form is WeightFormat.INT8:
         if native.keeps(weight):
-            return native.Matrix(*quantized(weight), bias, by_torch=False)
+            return native.Matrix(*quantized(weight), bias)
         return _int8(weight, bias)
     if dtype is not torch.float16 and native.keeps(weight):
-        fast = dtype is torch.float32 or multiplies_bfloat16()
-        return native.Matrix(weight.to(dtype), None, bias, by_torch=fast)
+        rounding = dtype is torch.bfloat16 and multiplies_bfloat16()
+        return native.Matrix(weight.to(dtype), None, bias, rounding=rounding)
     return (
         _float16(weight, bias)
         if packed_type(dtype) is torch.float16

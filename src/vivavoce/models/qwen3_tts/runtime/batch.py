@@ -31,9 +31,8 @@ WINDOW = 64  # attention spans grow by this many positions, so that few differen
 SMALLEST_WINDOW = 128
 # Positions. To read a shorter prefix by itself costs a pass over all weights, and saves little.
 SHORTEST_PREFIX = 32
-# Positions of a prompt that are read in one go. They take about as long as a frame: with 0.6B on a
-# Zen 5 CPU in int8, bfloat16 and float32, 75, 95 and 152 ms beside frames of 62, 112 and 164 ms.
-PIECE, PIECE_CPU = 256, 64
+PIECE = 256  # positions of a prompt that are read in one go
+PIECES_CPU = (64, 32, 16)  # the same on a CPU; a piece of 8 takes almost as long as one of 16
 PREFIX_BYTES = 128 << 20  # 40 positions, in 0.6B or 1.7B alike, take 9 MB in float32
 
 
@@ -162,7 +161,8 @@ class Batch:
         self._running: set[int] = set()
         self._joining: dict[int, Joining] = {}
         self._slots = slots
-        self.piece = PIECE if talker.device.type == "cuda" else PIECE_CPU
+        self._on_cuda = talker.device.type == "cuda"
+        self.piece = PIECE if self._on_cuda else PIECES_CPU[0]
         # Kernels read each row's own past, so one window and one graph serve all lengths.
         own = kernels.used_on(talker.device, talker.dtype)
         self._smallest_window = max_len if own else min(SMALLEST_WINDOW, max_len)
@@ -208,14 +208,16 @@ class Batch:
     def read_prompts(self, slots: Sequence[int]) -> None:
         """Read prompts of those of `slots` that join, the oldest first.
 
-        If others of `slots` can make a frame, these are no more positions than a piece has.
-        Otherwise the first prompt is read to its end.
+        If others of `slots` can make a frame, these are no more positions than a piece has, and on
+        a CPU, which reads all weights for each piece, no more than one piece. Otherwise the first
+        prompt is read to its end.
         """
         joining = [slot for slot in slots if self.joins(slot)]
         left, alone = self.piece, len(joining) == len(slots)
         for slot in joining:
             while self.joins(slot) and (alone or self.next_piece(slot) <= left):
-                left -= self.next_piece(slot)
+                length = self.next_piece(slot)
+                left -= self.piece if length and not self._on_cuda else length
                 self.read(slot)
             alone = False
 
@@ -287,16 +289,27 @@ class Batch:
                 self._cuda_stream.capture((rows, window), self._frame(rows, window))
 
     def pace(self) -> float:
-        """Return the seconds that a second of one stream takes the host, the least of three tries.
+        """Return the seconds that a second of one stream takes the host.
 
         Streams are not touched.
         """
-        idle, taken = self._idle(), []
-        for _ in range(3):
-            start = time.perf_counter()
-            decode_frame(self._talker, idle, 1, self._smallest_window)
-            taken.append(time.perf_counter() - start)
-        return min(taken) / FRAME_S
+        idle = self._idle()
+        return (
+            _least_s(lambda: decode_frame(self._talker, idle, 1, self._smallest_window)) / FRAME_S
+        )
+
+    def fit_piece(self, pace: float) -> None:
+        """Choose the largest piece of `PIECES_CPU` that takes no longer than a frame at `pace`.
+
+        If none does, the smallest is taken, and the largest if no two streams can be open. No
+        stream may be open yet.
+        """
+        if self._slots == 1:
+            return
+        prompt = self._state.text[0, : PIECES_CPU[0]]
+        for self.piece in PIECES_CPU:
+            if _least_s(lambda: self._read(0, prompt[: self.piece], 0)) <= pace * FRAME_S:
+                return
 
     def _idle(self) -> BatchState:
         """Return the state with all streams paused."""
@@ -356,3 +369,13 @@ class Batch:
     @torch.inference_mode()
     def _read(self, slot: int, prompt: Tensor, start: int) -> None:
         read_prompt(self._talker, self._state.cache, slot, prompt, start)
+
+
+def _least_s(call: Callable[[], object]) -> float:
+    """Return the seconds that `call` takes, the least of three tries."""
+    taken = []
+    for _ in range(3):
+        start = time.perf_counter()
+        call()
+        taken.append(time.perf_counter() - start)
+    return min(taken)

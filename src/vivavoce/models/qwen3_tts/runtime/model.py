@@ -28,10 +28,7 @@ from vivavoce.models.qwen3_tts.checkpoint.folder import (
     load_checkpoint,
     load_codec,
 )
-from vivavoce.models.qwen3_tts.network.linear import (
-    item_sizes,
-    stored_as,
-)
+from vivavoce.models.qwen3_tts.network.linear import item_sizes, stored_as
 from vivavoce.models.qwen3_tts.prompt.cloning import ClonedVoice, Cloner
 from vivavoce.models.qwen3_tts.prompt.incremental_text import LiveTurn
 from vivavoce.models.qwen3_tts.prompt.layout import PromptRequest
@@ -128,8 +125,10 @@ class QwenModel(Model[SegmentStream]):
         log.info("%r speaks %d segments at once on %s", self.info.name, self.max_batch, where)
         if on_cuda and options.graphs != "off":
             self._warm_up()  # later it would interrupt running streams
-        elif where.type == "cpu" and options.weights == "auto":
-            warn_if_slow(self.info, self._batch.pace() + self._codec_runner.pace())
+        elif where.type == "cpu":
+            self._batch.fit_piece(pace := self._batch.pace())
+            if options.weights == "auto":
+                warn_if_slow(self.info, pace + self._codec_runner.pace())
 
     @property
     def config(self) -> Config:

@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from vivavoce.models.qwen3_tts.network.kv_cache import KvCache
 
 KINDS = {torch.int8: 0, torch.bfloat16: 1, torch.float32: 2}
-# New positions of a row. From here on, as in prompts, torch multiplies numbers faster.
-MAX_TIME = 2
+MAX_TIME = 2  # new positions of a row in a frame; prompts have more
 SIZES = 16  # inputs and head sizes are multiples of the longest vector
 OUTPUTS = 4  # computed side by side
 BYTES = 64  # int8 rows are padded to a multiple
@@ -62,15 +61,16 @@ class Past(Structure):
 class Matrix:
     """A matrix [outputs, inputs], kept row after row in the type of `weight`.
 
-    int8 weights have a `scale` [outputs]. With `by_torch`, torch multiplies more than `MAX_TIME`
-    positions of a row. How a row is multiplied does not depend on the number of rows.
+    int8 weights have a `scale` [outputs]. With `rounding`, prompts are rounded to bfloat16 like
+    their weights, since processors multiply such pairs faster. How a row is multiplied does not
+    depend on the number of rows.
     """
 
     def __init__(
-        self, weight: Tensor, scale: Tensor | None, bias: Tensor | None, *, by_torch: bool
+        self, weight: Tensor, scale: Tensor | None, bias: Tensor | None, *, rounding: bool = False
     ) -> None:
         self.outputs, self.inputs = weight.shape
-        self._by_torch = by_torch
+        self._rounding = rounding
         sums = None
         if weight.dtype is torch.int8:
             weight = F.pad(weight, (0, -self.inputs % BYTES))
@@ -85,20 +85,22 @@ class Matrix:
         )
 
     def __call__(self, x: Tensor) -> Tensor:
-        if self._by_torch and x.dim() > 2 and x.shape[-2] > MAX_TIME:
+        code = build.compiled()
+        assert code is not None, "it packed the matrix"
+        rounding = self._rounding and x.dim() > 2 and x.shape[-2] > MAX_TIME
+        if rounding and not code.multiplies_pairs():
             made = F.linear(x.to(self.weight.dtype), self.weight).float()
             return made if self.bias is None else made.add_(self.bias)
         x, positions = x.contiguous(), x.shape[:-1].numel()
         made = torch.empty(*x.shape[:-1], self.outputs)
-        scratch = torch.empty(positions * (self.inputs // 4 + BYTES))
-        code = build.compiled()
-        assert code is not None, "it packed the matrix"
+        scratch = torch.empty(positions * (self.inputs // 2 + BYTES))
         code.multiply(
             byref(self.structure),
             c_void_p(x.data_ptr()),
             c_int64(positions),
             c_void_p(made.data_ptr()),
             c_void_p(scratch.data_ptr()),
+            c_int64(rounding),
             c_int64(torch.get_num_threads()),
         )
         return made

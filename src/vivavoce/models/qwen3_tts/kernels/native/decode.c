@@ -42,6 +42,14 @@ typedef int8_t Byte;
 #define OFFSET 0
 #endif
 
+/* AVX-512 multiplies pairs of bfloat16 numbers. */
+#if defined(__AVX512BF16__)
+#define PAIRS 1
+typedef __m512bh Pairs;
+#else
+#define PAIRS 0
+#endif
+
 #define INLINE static inline __attribute__((always_inline))
 enum { INT8, BFLOAT16, FLOAT32 };
 
@@ -234,13 +242,17 @@ typedef struct {
     int64_t stride; /* of numbers */
     const Byte *bytes;
     const float *scales;
+    const uint16_t *halves; /* [positions, inputs] or null: numbers, rounded to bfloat16 */
 } Input;
 
 /* Bytes of a row: the weights of the last inputs are 0. */
 INLINE int64_t padded(int64_t inputs) { return (inputs + 63) / 64 * 64; }
 
+/* Fetch weights from memory, which are not needed again. */
+INLINE void fetch(const void *at) { __builtin_prefetch(at, 0, 0); }
+
 /* Products of `few` positions and four rows. The compiler knows `few`. The next four rows are
-   fetched from memory meanwhile, except for float32, which a processor fetches well by itself. */
+   fetched meanwhile in the order in which they lie in memory. */
 INLINE void block_int8(float made[4][4], const Matrix *by, Input in, int64_t row, int64_t position,
                        int few) {
     int64_t size = padded(by->inputs);
@@ -251,7 +263,7 @@ INLINE void block_int8(float made[4][4], const Matrix *by, Input in, int64_t row
         for (int r = 0; r < 4; r++) sums[p][r] = no_sums();
     for (int64_t at = 0; at < size; at += BYTES)
         for (int r = 0; r < 4; r++) {
-            if (!position) __builtin_prefetch(weight + (r + 4) * size + at);
+            if (!position && r * BYTES % 64 == 0) fetch(weight + 4 * (size + at) + r * BYTES);
             for (int p = 0; p < few; p++)
                 sums[p][r] = plus_bytes(sums[p][r], x + p * size + at, weight + r * size + at);
         }
@@ -274,7 +286,8 @@ INLINE void block_float(float made[4][4], const Matrix *by, Input in, int64_t ro
     for (int64_t at = 0; at < size; at += LANES)
         for (int r = 0; r < 4; r++) {
             const char *there = weight + (r * size + at) * width;
-            if (bits == 16 && !position) __builtin_prefetch(there + 4 * size * width);
+            if (!position && r * LANES * width % 64 == 0)
+                fetch(weight + (4 * (size + at) + r * LANES) * width);
             Floats some = bits == 16 ? widened((const uint16_t *)there) : floats((const float *)there);
             for (int p = 0; p < few; p++) sums[p][r] += floats(x + p * in.stride + at) * some;
         }
@@ -282,9 +295,43 @@ INLINE void block_float(float made[4][4], const Matrix *by, Input in, int64_t ro
         for (int r = 0; r < 4; r++) made[p][r] = total(sums[p][r]);
 }
 
+#if PAIRS
+INLINE Pairs pairs(const uint16_t *at) { return (Pairs)_mm512_loadu_si512(at); }
+
+static void to_halves(uint16_t *to, const float *x, int64_t size) {
+    for (int64_t at = 0; at < size; at += 16) {
+        __m256bh halves = _mm512_cvtneps_pbh(_mm512_loadu_ps(x + at));
+        memcpy(to + at, &halves, sizeof halves);
+    }
+}
+
+INLINE void block_pairs(float made[4][4], const Matrix *by, Input in, int64_t row,
+                        int64_t position, int few) {
+    int64_t size = by->inputs;
+    const uint16_t *weight = (const uint16_t *)by->weight + row * size;
+    const uint16_t *x = in.halves + position * size;
+    __m512 sums[4][4];
+    for (int p = 0; p < few; p++)
+        for (int r = 0; r < 4; r++) sums[p][r] = _mm512_setzero_ps();
+    for (int64_t at = 0; at < size; at += 32)
+        for (int r = 0; r < 4; r++) {
+            if (!position) fetch(weight + 4 * (size + at) + r * 32);
+            for (int p = 0; p < few; p++)
+                sums[p][r] = _mm512_dpbf16_ps(sums[p][r], pairs(x + p * size + at),
+                                              pairs(weight + r * size + at));
+        }
+    for (int p = 0; p < few; p++)
+        for (int r = 0; r < 4; r++) made[p][r] = _mm512_reduce_add_ps(sums[p][r]);
+}
+#else
+static void to_halves(uint16_t *to, const float *x, int64_t size) { (void)to, (void)x, (void)size; }
+#define block_pairs(...)
+#endif
+
 INLINE void block(float made[4][4], const Matrix *by, Input in, int64_t row, int64_t position,
                   int few) {
-    if (by->kind == INT8) block_int8(made, by, in, row, position, few);
+    if (PAIRS && in.halves) block_pairs(made, by, in, row, position, few);
+    else if (by->kind == INT8) block_int8(made, by, in, row, position, few);
     else if (by->kind == BFLOAT16) block_float(made, by, in, row, position, few, 16);
     else block_float(made, by, in, row, position, few, 32);
 }
@@ -320,14 +367,14 @@ typedef struct {
 static Input prepared(const Matrix *by, const float *x, int64_t stride, const float *norm,
                       float eps, int64_t positions, Scratch own) {
     int64_t size = by->inputs;
-    if (!norm && by->kind != INT8) return (Input){x, stride, 0, 0};
+    if (!norm && by->kind != INT8) return (Input){x, stride, 0, 0, 0};
     for (int64_t p = 0; p < positions; p++) {
         const float *from = x + p * stride;
         float *to = own.numbers + p * size;
         if (norm) normalise(to, from, norm, size, eps), from = to;
         if (by->kind == INT8) own.scales[p] = to_bytes(own.bytes + p * padded(size), from, size);
     }
-    return (Input){own.numbers, size, own.bytes, own.scales};
+    return (Input){own.numbers, size, own.bytes, own.scales, 0};
 }
 
 static void turned(float *to, const float *x, const float *weight, const Decoder *decoder,
@@ -477,6 +524,7 @@ typedef struct {
     const float *x;
     float *out, *scales;
     Byte *bytes;
+    uint16_t *halves; /* null: inputs of bfloat16 weights are not rounded */
     int64_t positions;
     Barrier barrier;
 } Product;
@@ -492,16 +540,26 @@ static void multiply_share(void *given) {
             job->scales[p] = to_bytes(job->bytes + p * padded(by->inputs), job->x + p * by->inputs,
                                       by->inputs);
         meet(&job->barrier, threads);
+    } else if (job->halves) {
+        share(job->positions, 1, thread, threads, &from, &to);
+        to_halves(job->halves + from * by->inputs, job->x + from * by->inputs,
+                  (to - from) * by->inputs);
+        meet(&job->barrier, threads);
     }
     share(by->outputs, 16, thread, threads, &from, &to);
-    multiply_rows(by, (Input){job->x, by->inputs, job->bytes, job->scales}, job->positions, from,
-                  to, job->out, by->outputs, 0);
+    multiply_rows(by, (Input){job->x, by->inputs, job->bytes, job->scales, job->halves},
+                  job->positions, from, to, job->out, by->outputs, 0);
 }
 
+/* Return 1 if `multiply` can round the inputs of bfloat16 weights. */
+int64_t multiplies_pairs(void) { return PAIRS; }
+
 /* Write the products of `x` [positions, inputs] to `out` [positions, outputs]. Bytes need
-   `scratch`, positions × (inputs + 68) bytes. */
+   `scratch`, positions × (inputs + 68) bytes. With `rounding`, inputs of bfloat16 weights are
+   bfloat16 numbers too, which need positions × inputs × 2 bytes. */
 void multiply(const Matrix *by, const float *x, int64_t positions, float *out, float *scratch,
-              int64_t threads) {
-    Product job = {by, x, out, scratch, (Byte *)(scratch + positions), positions, {0, 0}};
+              int64_t rounding, int64_t threads) {
+    uint16_t *halves = rounding ? (uint16_t *)scratch : 0;
+    Product job = {by, x, out, scratch, (Byte *)(scratch + positions), halves, positions, {0, 0}};
     GOMP_parallel(multiply_share, &job, (unsigned)threads, 0);
 }
