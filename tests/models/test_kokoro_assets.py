@@ -27,7 +27,7 @@ from tests.permissions import bound_by_permissions
 from vivavoce.errors import MissingDependency
 from vivavoce.models.kokoro.assets import MODEL, VOCABULARY, VOICES, locate, pull
 from vivavoce.models.kokoro.downloads import Archive, download_archive
-from vivavoce.models.kokoro.graph import GRAPH, VERSION, load_fast
+from vivavoce.models.kokoro.graph.rewrite import GRAPH, VERSION, load_fast
 from vivavoce.models.kokoro.voices import STYLES
 from vivavoce.settings import Settings
 

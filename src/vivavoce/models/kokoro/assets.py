@@ -26,7 +26,7 @@ from vivavoce.models.kokoro.downloads import (
     download_file,
     sha256,
 )
-from vivavoce.models.kokoro.graph import GRAPH, load_fast, require_onnx
+from vivavoce.models.kokoro.graph.rewrite import GRAPH, load_fast, require_onnx
 from vivavoce.models.kokoro.voices import STYLES
 from vivavoce.permissions import require_readable
 

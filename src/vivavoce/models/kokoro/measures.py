@@ -13,7 +13,7 @@ from uuid import uuid4
 import numpy as np
 from numpy.typing import NDArray
 
-from vivavoce.models.kokoro.graph import fast_path
+from vivavoce.models.kokoro.graph.rewrite import fast_path
 from vivavoce.models.kokoro.network import Measures, Network, interpolate
 
 Styles: TypeAlias = NDArray[np.float32]  # [510, 1, 256]: row n - 1 is for a run of n tokens

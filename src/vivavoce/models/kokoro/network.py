@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vivavoce.errors import EngineFault, MissingDependency
-from vivavoce.models.kokoro.graph import load_fast
-from vivavoce.models.kokoro.parts import TEXT, WHOLE, WINDOWS
+from vivavoce.models.kokoro.graph.parts import TEXT, WHOLE, WINDOWS
+from vivavoce.models.kokoro.graph.rewrite import load_fast
 from vivavoce.models.onnx import disable_telemetry
 from vivavoce.types import Samples
 

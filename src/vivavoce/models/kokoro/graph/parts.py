@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vivavoce.models.kokoro.graph_editor import GraphEditor, make_node, read_attributes
+from vivavoce.models.kokoro.graph.editor import GraphEditor, make_node, read_attributes
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto

@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 
 from vivavoce.errors import EngineFault, MissingDependency
 from vivavoce.models.kokoro.downloads import sha256
-from vivavoce.models.kokoro.graph_editor import GraphEditor, make_node, read_attributes
-from vivavoce.models.kokoro.parts import cut
+from vivavoce.models.kokoro.graph.editor import GraphEditor, make_node, read_attributes
+from vivavoce.models.kokoro.graph.parts import cut
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
