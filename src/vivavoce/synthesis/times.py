@@ -7,7 +7,7 @@ resampled on their way to the client. The times of models that tell none are est
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import accumulate, groupby
 from typing import Final
 
@@ -110,13 +110,14 @@ class WordClock:
     _stretch_in: int = 0  # where the stretch begins in the joined audio
     _stretch_out: int = 0  # and in the answer
     _taken: int = 0  # samples that went into the filters
+    _given: int = 0  # and came out, but for those held back
     _due: deque[tuple[_Placed, SegmentWords]] = field(default_factory=deque)
     _held: list[Samples] = field(default_factory=list)
 
     def begin(self, filters: Filters, joined: int, given: int) -> None:
         """Begin a stretch at sample `joined` of its part and sample `given` of the answer."""
         self._filters, self._stretch_in, self._stretch_out = filters, joined, given
-        self._taken = 0
+        self._taken = self._given = 0
 
     def add(self, segment: SegmentWords) -> None:
         """Take the new phones of a segment of this stretch."""
@@ -140,6 +141,9 @@ class WordClock:
         if not last and self._due and self._begins() < self._taken:
             return samples[:0]
         held, self._held = self._held, []
+        self._given += sum(map(len, held))
+        if last:
+            self._limit_last((self._stretch_out + self._given) / self.rate_hz)
         return held[0] if len(held) == 1 else np.concatenate(held)
 
     def _settle(self, placed: _Placed, segment: SegmentWords) -> bool:
@@ -155,6 +159,7 @@ class WordClock:
             assert begin is not None
             assert end is not None
             phones.append(TimedPhone(phone.ipa, begin, end))
+        self._limit_last(start_s)
         word = placed.word
         written = self.texts[segment.input][word.start : word.end]
         self.words.append(
@@ -164,6 +169,16 @@ class WordClock:
             )
         )  # fmt: skip
         return True
+
+    def _limit_last(self, end_s: float) -> None:
+        """End the latest word at `end_s` at the latest: what follows it may have been trimmed."""
+        if self.words and (last := self.words[-1]).end_s > end_s:
+            phones = tuple(
+                replace(phone, start_s=min(phone.start_s, end_s), end_s=min(phone.end_s, end_s))
+                for phone in last.phones
+            )
+            start_s = min(last.start_s, end_s)
+            self.words[-1] = replace(last, start_s=start_s, end_s=end_s, phones=phones)
 
     def _begins(self) -> float:
         """Return the sample of the filters' input at which the next word begins."""

@@ -25,6 +25,7 @@ class RunEnds:
 
     _kept: Samples = field(default_factory=lambda: np.zeros(0, np.float32))
     _begun: bool = False
+    dropped: int = 0  # samples before the first that is heard
     _gain: float = 1.0
 
     def push(self, piece: Samples, *, last: bool) -> Samples:
@@ -34,9 +35,11 @@ class RunEnds:
         head = int(HEAD_S * RATE_HZ)
         if not loud.size:
             self._kept = audio if self._begun else audio[-head:]
+            self.dropped += audio.size - self._kept.size
             return audio[: int(TAIL_S * RATE_HZ)] if last and self._begun else audio[:0]
         start = 0 if self._begun else max(0, int(loud[0]) - head)
         end = int(loud[-1]) + 1
+        self.dropped += start
         self._begun, self._kept = True, audio[end:]
         return audio[start : end + int(TAIL_S * RATE_HZ)] if last else audio[start:end]
 

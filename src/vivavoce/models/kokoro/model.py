@@ -7,7 +7,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +17,13 @@ from vivavoce.models.hardware import available_cores
 from vivavoce.models.kokoro.assets import MODEL, VOCABULARY, VOICES
 from vivavoce.models.kokoro.ends import RATE_HZ, RunEnds
 from vivavoce.models.kokoro.g2p import Phonemizer
+from vivavoce.models.kokoro.g2p.spans import Span, owners
 from vivavoce.models.kokoro.measures import Styles, VoiceMeasures
-from vivavoce.models.kokoro.network import PULL, REMEDY, Network, Run
+from vivavoce.models.kokoro.network import FRAME_SAMPLES, PULL, REMEDY, Network, Run
+from vivavoce.models.kokoro.times import phones
 from vivavoce.models.kokoro.voices import ALIASES, DEFAULT_VOICES, STYLES, style_of, voices
 from vivavoce.serving.base import Model, unreadable
-from vivavoce.types import Capabilities, EngineInfo, Samples, Segment, StopReason
+from vivavoce.types import AudioChunk, Capabilities, EngineInfo, Samples, Segment, StopReason
 
 STYLE_ROWS, STYLE_SIZE = 510, 256
 # The network takes 510 tokens. Half of that is about 15 s of speech.
@@ -36,16 +38,28 @@ WHOLE = 160
 FIRST_WINDOW, WINDOW = 32, 56
 LEAD = 16  # before the end of the first silence; speech was found to begin up to 10 before it
 NOTHING: Samples = np.zeros(0, np.float32)
+LAST_S = 0.2  # of the last phone of a run
+
+
+@dataclass(frozen=True, slots=True)
+class _Symbols:
+    """The phonemes of a run that the network knows, each with the span of its word."""
+
+    text: str
+    ids: list[int]
+    spans: list[Span]
 
 
 @dataclass(eq=False, slots=True)
 class _KokoroStream:
-    runs: Iterator[list[int]]  # token ids
+    runs: Iterator[_Symbols]
     style: str
     styles: Styles
     run: Run | None = None  # the one that is spoken
     place: int = 0  # its next frame
     ends: RunEnds = field(default_factory=RunEnds)  # of that run
+    symbols: _Symbols | None = None  # of that run, until their times are told
+    given: int = 0  # samples
 
 
 class KokoroModel(Model[_KokoroStream]):
@@ -86,10 +100,13 @@ class KokoroModel(Model[_KokoroStream]):
         # The packages do not document their exceptions. The cause is the text.
         except Exception as error:
             raise unreadable("kokoro", segment.text) from error
-        spoken = (r for r in split_phonemes(phonemes, RUN_TOKENS) if any(map(str.isalpha, r)))
-        # Without symbols that have no sound of their own.
-        known = self._vocabulary
-        runs = [[known[symbol] for symbol in run if symbol in known] for run in spoken]
+        spans = owners(
+            phonemes,
+            segment.text,
+            segment.language,
+            lambda word: phonemizer.phonemize(word, segment.language),
+        )
+        runs = list(self._runs(phonemes, spans))
         if not runs:
             raise Unsupported(
                 f"'kokoro' found nothing to say in {segment.text!r} as language "
@@ -98,21 +115,32 @@ class KokoroModel(Model[_KokoroStream]):
             )
         return _KokoroStream(iter(runs), style, self._styles[style])
 
+    def _runs(self, phonemes: str, spans: Sequence[Span]) -> Iterator[_Symbols]:
+        """Yield the runs that have a sound, without symbols that the network does not know."""
+        known, end = self._vocabulary, 0
+        for run in split_phonemes(phonemes, RUN_TOKENS):
+            start = phonemes.index(run, end)
+            end = start + len(run)
+            if any(map(str.isalpha, run)):
+                kept = [at for at in range(start, end) if phonemes[at] in known]
+                symbols = "".join(phonemes[at] for at in kept)
+                yield _Symbols(symbols, [known[s] for s in symbols], [spans[at] for at in kept])
+
     def step(
         self, streams: Sequence[_KokoroStream], ahead_s: Sequence[float] = ()
-    ) -> Sequence[Samples | StopReason]:
-        results: list[Samples | StopReason] = [NOTHING] * len(streams)
+    ) -> Sequence[Samples | AudioChunk | StopReason]:
+        results: list[Samples | AudioChunk | StopReason] = [NOTHING] * len(streams)
         if streams:
             ahead = ahead_s or [0.0] * len(streams)
             neediest = min(range(len(streams)), key=lambda place: ahead[place])
             results[neediest] = self._advance(streams[neediest])
         return results
 
-    def _advance(self, stream: _KokoroStream) -> Samples | StopReason:
+    def _advance(self, stream: _KokoroStream) -> Samples | AudioChunk | StopReason:
         """Read the next run, or speak the next window of the present one."""
         if stream.run is None:
-            ids = next(stream.runs, None)
-            return StopReason.COMPLETE if ids is None else self._begin(stream, ids)
+            symbols = next(stream.runs, None)
+            return StopReason.COMPLETE if symbols is None else self._begin(stream, symbols)
         run, start = stream.run, stream.place
         first = start == _first_frame(run)
         stop = start + (FIRST_WINDOW if first else WINDOW)
@@ -124,16 +152,36 @@ class KokoroModel(Model[_KokoroStream]):
         last = stop == run.length
         if last:
             stream.run = None
-        return stream.ends.push(audio, last=last)
+        return _timed(stream, run, stream.ends.push(audio, last=last), _first_frame(run))
 
-    def _begin(self, stream: _KokoroStream, ids: list[int]) -> Samples:
-        run = self.network.read(ids, stream.styles[len(ids) - 1])
-        stream.ends = RunEnds()
+    def _begin(self, stream: _KokoroStream, symbols: _Symbols) -> Samples | AudioChunk:
+        run = self.network.read(symbols.ids, stream.styles[len(symbols.ids) - 1])
+        stream.ends, stream.symbols = RunEnds(), symbols
         if run.length <= WHOLE:
             audio, _ = self.network.whole(run)
-            return stream.ends.push(audio, last=True)
+            return _timed(stream, run, stream.ends.push(audio, last=True), 0)
         stream.run, stream.place = run, _first_frame(run)
         return NOTHING
+
+
+def _timed(
+    stream: _KokoroStream, run: Run, audio: Samples, first_frame: int
+) -> Samples | AudioChunk:
+    """Return `audio`, with the phones of its run if it is the first of it that is heard.
+
+    The run is heard from `first_frame` on, without what its ends drop.
+    """
+    symbols, before = stream.symbols, stream.given
+    stream.given += audio.size
+    if symbols is None or not audio.size:
+        return audio
+    stream.symbols = None
+    begin = before - first_frame * FRAME_SAMPLES - stream.ends.dropped
+    found = phones(symbols.text, symbols.spans, run.durations.tolist(), begin / RATE_HZ)
+    if found:  # the network counts the silence after it too
+        last = found[-1]
+        found[-1] = replace(last, end_s=min(last.end_s, last.start_s + LAST_S))
+    return AudioChunk(audio, tuple(found))
 
 
 def _first_frame(run: Run) -> int:
@@ -171,7 +219,7 @@ def _info(readable: Sequence[str]) -> EngineInfo:
         sample_rate_hz=RATE_HZ,
         languages=languages,
         voices=voices(),
-        capabilities=Capabilities(deterministic=True, phonemes=True),
+        capabilities=Capabilities(deterministic=True, phonemes=True, timed=True),
         aliases=ALIASES,
         default_voices={language: DEFAULT_VOICES[language] for language in languages},
         max_segment_chars=200,

@@ -6,10 +6,11 @@ aligned by their letters.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate, pairwise
 from typing import Final, TypeAlias
 
+from vivavoce.errors import VivavoceError
 from vivavoce.text.words import word_spans
 
 Span: TypeAlias = tuple[int, int]
@@ -35,6 +36,35 @@ def place(read: Sequence[str], text: str, language: str) -> list[Span]:
         else:
             out.append(out[-1] if out else spans[0])
     return out
+
+
+def owners(phonemes: str, text: str, language: str, read: Callable[[str], str]) -> list[Span]:
+    """Return for each symbol of `phonemes`, a reading of `text`, the span of its word.
+
+    Each word is read by itself too, with `read`, and the two readings are aligned. A word that
+    cannot be read alone owns nothing. Spans never go backwards.
+    """
+    spans = list(word_spans(text, language)) or [(0, len(text))]
+    alone = [_alone(text[start:end], read) for start, end in spans]
+    sounds = _letters(phonemes)
+    position = _positions(sounds, "".join(alone))
+    ends = list(accumulate(map(len, alone)))
+    middles = [(one + two) / 2 for one, two in pairwise(position)]
+    words = iter([min(bisect_right(ends, middle), len(spans) - 1) for middle in middles])
+    out: list[Span] = []
+    for symbol in phonemes:
+        if symbol.casefold().isalnum():
+            out.append(spans[next(words)])
+        else:
+            out.append(out[-1] if out else spans[0])
+    return out
+
+
+def _alone(word: str, read: Callable[[str], str]) -> str:
+    try:
+        return _letters(read(word))
+    except VivavoceError:
+        return ""
 
 
 def _letters(text: str) -> str:
