@@ -1,15 +1,18 @@
 """Check Kokoro's voices, the cutting of its phonemes, and the audio of the real network."""
 
 import threading
-from itertools import pairwise
+from itertools import groupby, pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from vivavoce.errors import EngineFault, MissingDependency, UnknownVoice, Unsupported, VivavoceError
 from vivavoce.models.kokoro.assets import MODEL, VOCABULARY, VOICES, locate
 from vivavoce.models.kokoro.ends import HEAD_S, PEAK, RATE_HZ, TAIL_S, RunEnds
+from vivavoce.models.kokoro.g2p.spans import owners
 from vivavoce.models.kokoro.model import RUN_TOKENS, WHOLE, KokoroModel, split_phonemes
 from vivavoce.models.kokoro.network import FRAME_SAMPLES
 from vivavoce.models.kokoro.voices import (
@@ -21,7 +24,8 @@ from vivavoce.models.kokoro.voices import (
     voices,
 )
 from vivavoce.settings import Settings
-from vivavoce.types import Samples, Segment, StopReason
+from vivavoce.text.words import word_spans
+from vivavoce.types import AudioChunk, Phone, Samples, Segment, StopReason
 
 TEXTS = {
     "en": "The train to the airport leaves at nine.",
@@ -147,7 +151,8 @@ def speak(
 ) -> list[Samples]:
     stream = model.open(Segment(text, voice, language))
     parts: list[Samples] = []
-    while not isinstance(samples := model.step([stream])[0], StopReason):
+    while not isinstance(result := model.step([stream])[0], StopReason):
+        samples = result.samples if isinstance(result, AudioChunk) else result
         if samples.size:
             parts.append(samples)
     model.close(stream)
@@ -201,7 +206,7 @@ def test_windows_sound_like_the_whole_and_their_joins_are_not_heard(model: Kokor
     """Beside the whole run: the spectrum, the level, and the steps between samples at the joins."""
     text = "After the storm, the whole street smelled of wet leaves, and nobody knew why."
     stream = model.open(Segment(text, "af_heart", "en"))
-    ids = next(stream.runs)
+    ids = next(stream.runs).ids
     run = model.network.read(ids, stream.styles[len(ids) - 1])
     assert run.length > WHOLE
     whole, _ = model.network.whole(run)
@@ -251,7 +256,7 @@ def test_rewritten_graph_speaks_like_the_published_one(model: KokoroModel, folde
         folder / MODEL, options, providers=["CPUExecutionProvider"]
     )
     stream = model.open(Segment("Hello there, my friend.", "af_heart", "en"))
-    ids = next(stream.runs)
+    ids = next(stream.runs).ids
     feed = {
         "tokens": np.array([[0, *ids, 0]], np.int64),
         "style": stream.styles[len(ids) - 1],
@@ -301,3 +306,33 @@ def test_broken_and_absent_files_are_named(
             (tmp_path / whole).write_bytes((folder / whole).read_bytes()[:keep])
     with pytest.raises(error, match=name.split("/")[-1]):
         KokoroModel(tmp_path)
+
+
+@pytest.mark.parametrize("language", TEXTS)
+def test_each_word_has_its_sounds_in_time(model: KokoroModel, language: str) -> None:
+    stream = model.open(Segment(TEXTS[language], "ryan", language))
+    phones: list[Phone] = []
+    length = 0
+    while not isinstance(result := model.step([stream])[0], StopReason):
+        if isinstance(result, AudioChunk):
+            phones += result.phones
+            result = result.samples
+        length += len(result)
+    spans = list(word_spans(TEXTS[language], language))
+    assert list(dict.fromkeys((phone.start, phone.end) for phone in phones)) == spans
+    times = [time for phone in phones for time in (phone.start_s, phone.end_s)]
+    assert times == sorted(times)
+    assert times[0] >= 0
+    assert length / RATE_HZ - 0.3 < phones[-1].start_s < length / RATE_HZ
+
+
+@given(st.lists(st.sampled_from(["sol", "mar", "casa", "un", "¡", "ñu"]), min_size=1, max_size=9))
+def test_symbols_know_their_words(words: list[str]) -> None:
+    text = " ".join(words)
+    phonemes = text.replace("c", "k").replace("ñ", "ɲ").replace("¡", "")
+    spans = owners(phonemes, text, "es", lambda word: word.replace("c", "k").replace("ñ", "ɲ"))
+    assert len(spans) == len(phonemes)
+    assert spans == sorted(spans)
+    for word, group in groupby(zip(spans, phonemes, strict=True), key=lambda pair: pair[0]):
+        said = "".join(symbol for _, symbol in group).strip()
+        assert said == text[slice(*word)].replace("c", "k").replace("ñ", "ɲ")
