@@ -141,6 +141,15 @@ async def test_sounds_that_a_model_cannot_say_are_named(server: httpx.AsyncClien
     assert await said(server, **body) == "A jif."  # type: ignore[arg-type]  # a text and rules
 
 
+async def test_rules_of_the_server_without_an_alias_are_named_where_they_apply(
+    server: httpx.AsyncClient,
+) -> None:
+    await put(server, {"word": "Nguyen", "ipa": "wɪn"}, {"word": "SQL", "alias": "sequel"})
+    for text, ignored in (("Ask Nguyen about SQL.", "phonemes"), ("Ask Ann about SQL.", None)):
+        response = await server.post("/v1/tts/synthesize", json={"text": text})
+        assert response.headers.get("X-Ignored") == ignored
+
+
 async def test_sounds_are_visible_in_an_explanation(tmp_path: Path) -> None:
     pool = Pool({"hibari": lambda: LocalEngine(HibariModel())})
     async with app_client(create_app(Settings(data_dir=tmp_path), pool)) as server:

@@ -170,8 +170,11 @@ def say(
         yield replace(waiting, pause_s=pause_s)
 
 
-def ignored_fields(part: Part, info: EngineInfo) -> Iterator[str]:
-    """Yield the names of the request's fields that the model cannot honour."""
+def ignored_fields(part: Part, info: EngineInfo, lexicons: Sequence[Lexicon]) -> Iterator[str]:
+    """Yield the names of the request's fields that the model cannot honour.
+
+    `phonemes` also stands for rules of a lexicon that give only sounds.
+    """
     request, can = part.request, info.capabilities
     if request.speaker and request.reference is not None:
         yield "speaker"
@@ -182,6 +185,7 @@ def ignored_fields(part: Part, info: EngineInfo) -> Iterator[str]:
     if not can.phonemes and (
         any(run.phonemes is not None for run in part.runs)
         or any(rule.ipa and not rule.alias for rule in request.pronunciations)
+        or _needs_sounds(part, info, lexicons)
     ):
         yield "phonemes"
     if not can.sampling:
@@ -189,6 +193,18 @@ def ignored_fields(part: Part, info: EngineInfo) -> Iterator[str]:
         for option in fields(options):
             if getattr(options, option.name) is not None:
                 yield option.name
+
+
+def _needs_sounds(part: Part, info: EngineInfo, lexicons: Sequence[Lexicon]) -> bool:
+    """True if a word of the part has a rule that gives sounds, and no alias."""
+    rules = [
+        replace(rule, language=None, voice=None)
+        for lexicon in lexicons
+        for rule in lexicon.rules
+        if not rule.alias and rule.language in (None, *info.languages)
+    ]
+    said = apply(part.runs, [Lexicon(rules)], lambda _: "") if rules else ()
+    return any(run.phonemes is not None for run in said)
 
 
 def _request_for(request: SpeechRequest, index: int) -> SpeechRequest:

@@ -111,7 +111,9 @@ class Synthesizer:
             first = await opener(plan.parts[0])
             # 4. Submit the first segment.
             infos = [(plan.parts[0], first.route.info), *((p, match.info) for p, match in others)]
-            fields = [name for part, info in infos for name in ignored_fields(part, info)]
+            fields = [
+                name for part, info in infos for name in ignored_fields(part, info, plan.lexicons)
+            ]
             ignored = dict.fromkeys((*fields, *plan.ignored))
             parts = OpenParts(plan.parts, first, opener)
             speech = Speech(request, parts, tuple(ignored), deadline, playback)
