@@ -23,6 +23,7 @@ WITHOUT_SPACES = (
     "zh",
 )  # these are compared by characters and by readings, the others by words
 
+_ENGLISH_CLOCK = re.compile(r"(?<=\bat )(\d{1,2})\.(\d{2})\b")  # Whisper's way to write 9:15
 _CHINESE_CLOCK = re.compile(r"(\d{1,2})\.(\d{2})分")  # and 8:30
 _ALL_TA = str.maketrans(
     "她它牠", "他他他"
@@ -85,6 +86,8 @@ def edits(meant: Sequence[str], heard: Sequence[str]) -> int:
 
 def _spoken(text: str, language: str) -> str:
     """Return `text` in lower case with its numbers in words."""
+    if language == "en":
+        text = _ENGLISH_CLOCK.sub(r"\1:\2", text)
     if language == "zh":
         text = _CHINESE_CLOCK.sub(r"\1:\2", _simplifier().convert(text))
     return unicodedata.normalize("NFKC", verbalize(text, language)).casefold()

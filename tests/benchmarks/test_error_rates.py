@@ -13,6 +13,7 @@ from benchmarks.error_rates import edits, readings, units
             "it starts at 8.30 p.m. on March 14th 2025",
         ),
         ("en", "at 8:30 pm", "at 8.30pm"),
+        ("en", "It opens at 9:15.", "It opens at 9.15"),
         ("es", "a las 20:30, 21 °C", "a las veinte y treinta, 21 grados Celsius"),
         ("fr", "1 250 mètres", "1250 mètres"),
         ("ja", "12km、45%", "12キロメートル45パーセント"),

@@ -61,7 +61,7 @@ def test_numbers_are_never_silent(language: str, number: int) -> None:
         ("pt", "A história e a avó.", "æ istˈɔɾjæ i æ avˈɔ."),
         ("fr", "Les enfants parlent.", "lez ɑ\u0303fˈɑ\u0303 pˈaʁl."),
         ("fr", "les héros", "le eʁˈo"),
-        ("fr", "un bon ami", "ɛ\u0303 bɔn amˈi"),
+        ("fr", "un bon ami", "œ\u0303 bɔn amˈi"),
         ("fr", "six amis, six livres, six", "sˈiz amˈi, sˈi lˈivʁ, sˈis"),
         ("ja", "コーヒーを飲みました。", "koːçiː o nomʲimaɕita."),
         ("ja", "三本と新聞", "sambon to ɕimbɯɴ"),
@@ -70,8 +70,8 @@ def test_numbers_are_never_silent(language: str, number: int) -> None:
         ("zh", "不是，不好", "pu↗ʂɨ↘, pu↘xau↓"),
         ("zh", "十一点，等一等", "ʂɨ↗i→tjɛ↓n, tə↓ŋitə↓ŋ"),
         ("zh", "在盒子里，奶奶", "ʦai↘ xɤ↗ʦɨ li↓, nai↓nai"),
-        ("fr", "vingt et un, vingt-deux", "vɛ\u0303t e ˈɛ\u0303, vɛ\u0303t dˈø"),
-        ("fr", "quatre-vingt-un, dix-neuf", "katʁə vɛ\u0303 ˈɛ\u0303, diz nˈœf"),
+        ("fr", "vingt et un, vingt-deux", "vɛ\u0303t e ˈœ\u0303, vɛ\u0303t dˈø"),
+        ("fr", "quatre-vingt-un, dix-neuf", "katʁ vɛ\u0303 ˈœ\u0303, diz nˈœf"),
         ("fr", "trois cent vingt invités", "tʁwa sɑ\u0303 vˈɛ\u0303t ɛ\u0303vitˈe"),
         ("zh", "吃饭", "ꭧʰɨ→fa↘n"),
     ],
@@ -89,7 +89,7 @@ FRENCH_WORDS = """
     mangent=mɑ̃ʒ chantaient=ʃɑ̃tɛ viennent=vjɛn vient=vjɛ̃ patient=pasjɑ̃ récipient=ʁesipjɑ̃
     couvent=kuvɑ̃ aiment=ɛm moment=mɔmɑ̃ appartement=apaʁtəmɑ̃ vincent=vɛ̃sɑ̃
     fille=fij famille=famij coquille=kokij cheville=ʃəvij deauville=dovil tranquille=tʁɑ̃kil
-    maquillage=makijaʒ aiguille=ɛɡyij travail=tʁavaj ail=aj œil=øj cueille=køj grenouille=ɡʁənuj
+    maquillage=makijaʒ aiguille=ɛɡyij travail=tʁavaj ail=aj œil=œj cueille=kœj grenouille=ɡʁənuj
     nation=nasjɔ̃ question=kɛstjɔ̃ démocratie=demɔkʁasi diplomatie=diplomasi partie=paʁti
     initier=inisje patience=pasjɑ̃s
     guerre=ɡɛʁ fatigue=fatiɡ fatiguait=fatiɡɛ mangeons=mɑ̃ʒɔ̃ suggère=syɡʒɛʁ aquatique=akwatik
@@ -124,11 +124,11 @@ def test_french_words_are_read_as_they_are_said(pair: str) -> None:
         ("chez elle", "ʃez ˈɛl"),
         ("Est-il là ? Peut-on ? Allons-y.", "ɛ til lˈa? pˈø tˈɔ̃? alˈɔ̃ zˈi."),
         ("Comment allez-vous ?", "kɔmˈɑ̃t alˈe vˈu?"),
-        ("un petit enfant, le petit a faim", "ɛ̃ pətˈit ɑ̃fˈɑ̃, lə pətˈi a fˈɛ̃"),
-        ("un ancien ami, un premier étage", "ɛ̃n ɑ̃sjɛn amˈi, ɛ̃ pʁəmjɛʁ etˈaʒ"),
-        ("le premier août, quelqu'un a ri", "lə pʁəmjˈe ˈut, kɛlkˈɛ̃ a ʁˈi"),
+        ("un petit enfant, le petit a faim", "œ̃ pətˈit ɑ̃fˈɑ̃, lə pətˈi a fˈɛ̃"),
+        ("un ancien ami, un premier étage", "œ̃n ɑ̃sjɛn amˈi, œ̃ pʁəmjɛʁ etˈaʒ"),
+        ("le premier août, quelqu'un a ri", "lə pʁəmjˈe ˈut, kɛlkˈœ̃ a ʁˈi"),
         ("tout à fait, il est à Paris", "tut a fˈɛ, il ɛt a paʁˈi"),
-        ("ils mangent un fruit", "il mˈɑ̃ʒt ɛ̃ fʁyˈi"),
+        ("ils mangent un fruit", "il mˈɑ̃ʒt œ̃ fʁyˈi"),
         ("nous mangeons à midi", "nu mɑ̃ʒˈɔ̃z a midˈi"),
         ("ils sont arrivés en train", "il sˈɔ̃t aʁivˈez ɑ̃ tʁˈɛ̃"),
         ("tous les jours, ils sont tous là", "tu le ʒˈuʁ, il sˈɔ̃ tus lˈa"),
@@ -149,13 +149,12 @@ def test_french_words_link_as_in_careful_reading(text: str, phonemes: str) -> No
     ("text", "phonemes"),
     [
         ("le chien et le chat", "lə ʃjˈɛ̃ ˌe lə ʃˈa"),
-        ("vingt et un à midi, quatre-vingt-un à midi", "vɛ̃t e ˈɛ̃ a midˈi, katʁə vɛ̃ ˈɛ̃ a midˈi"),
+        ("vingt et un à midi, quatre-vingt-un à midi", "vɛ̃t e ˈœ̃ a midˈi, katʁ vɛ̃ ˈœ̃ a midˈi"),
         ("presque personne, l'atelier, jeune", "pʁˈɛskə pɛʁsˈɔn, latəljˈe, ʒˈœn"),
-        ("vingt et un ans et une heure", "vɛ̃t e ɛ̃n ˈɑ̃ ˌe yn ˈœʁ"),
-        ("quatre mètres, notre ami", "kˈatʁə mˈɛtʁ, notʁ amˈi"),
+        ("vingt et un ans et une heure", "vɛ̃t e œ̃n ˈɑ̃ ˌe yn ˈœʁ"),
         ("par carte ou en espèces", "paʁ kˈaʁt ˌu ɑ̃n ɛspˈɛs"),
         ("plusieurs routes avant midi", "plyzjˈœʁ ʁˈut avˈɑ̃ midˈi"),
-        ("les bonnes fraises, un bon ami", "le bˈɔn fʁˈɛz, ɛ̃ bɔn amˈi"),
+        ("les bonnes fraises, un bon ami", "le bˈɔn fʁˈɛz, œ̃ bɔn amˈi"),
     ],
 )
 def test_french_words_that_carry_meaning_are_stressed(text: str, phonemes: str) -> None:

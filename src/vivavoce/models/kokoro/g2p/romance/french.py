@@ -2,7 +2,6 @@
 
 - Numbers are already in words: `text.verbalize` comes first.
 - The last syllable of a full word is stressed, and the last syllable before a mark.
-- *un* has the vowel of *vin*, and *feuille* that of *feu*, which the voice says more clearly.
 - Little words are not stressed inside a phrase. Conjunctions are half stressed.
 """
 
@@ -41,7 +40,6 @@ _NUMERALS = word_set(
 )  # inside a number only the last one is stressed
 _UNITS = word_set("un une deux trois quatre cinq six sept huit neuf")
 _LAST_AFTER_ET = word_set("un une onze")  # vingt et un, soixante et onze
-_CLUSTER = re.compile("(?<=[bdfɡkptv][ʁl]) (?=[bdfɡkptvszʃʒmnɲlʁ])")  # quatre mètres
 _BEFORE_CONSONANT = {"six": "si", "dix": "di"}
 _ALONE = {"six": "sis", "dix": "dis"}
 _TOUS_BEFORE = word_set("les ces mes tes ses nos vos leurs ceux deux trois quatre cinq six")
@@ -55,11 +53,10 @@ def phonemize(text: str) -> str:
 def _read(words: Sequence[str]) -> str:
     parts = [part for word in words for part in _parts(fold(word, _LETTERS))]
     around = zip(["", "", *parts], ["", *parts], parts, [*parts[1:], ""], strict=False)
-    spoken = " ".join(
+    return " ".join(
         _read_between(numeral if before == "et" and numeral in _NUMERALS else before, word, after)
         for numeral, before, word, after in around
     )  # vingt et un is one number
-    return _CLUSTER.sub("ə ", spoken)
 
 
 def _parts(word: str) -> list[str]:

@@ -47,8 +47,8 @@ eaux?$|eau                      o
 ei[nm]N                         ɛ̃
 eill|eil(?=s?$)                 ɛj
 ei|eî|ey                        ɛ
-euill|euil(?=s?$)               øj
-(?<=[cg])ueill|(?<=[cg])ueil(?=s?$) øj
+euill|euil(?=s?$)               œj
+(?<=[cg])ueill|(?<=[cg])ueil(?=s?$) œj
 ^eu(?=r[oé])|eu(?=reu)          ø
 eu(?=r|l|f|il)|(?<=^j)eu(?=n)   œ
 ^eû                             y
@@ -115,9 +115,9 @@ i(?=es?$|ent$)                  i
 i(?=[aeouéèêàâôœy])             j
 i|î|ï                           i
 # o
-^oeil                           øj
+^oeil                           œj
 oeu(?=[rfvl])                   œ
-œil(?!l)|œill                   øj
+œil(?!l)|œill                   œj
 oeux?$|oeu                      ø
 oe(?=ll)                        wa
 oinN                            wɛ̃
@@ -150,7 +150,7 @@ o                               o
 (?<=[gq])u(?=[eiéèêëîïyœ])      -
 (?<=g)u(?=[aoâ])                -
 (?<=q)u                         -
-unN|um(?=[bp])                  ɛ̃
+unN|um(?=[bp])                  œ̃
 um(?=s?$)                       ɔm
 u|û|ù|ü                         y
 # y

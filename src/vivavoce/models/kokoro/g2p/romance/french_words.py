@@ -9,9 +9,9 @@ from vivavoce.models.kokoro.g2p.romance.rules import word_pairs, word_set
 
 WORDS: Mapping[str, str] = word_pairs(
     """
-    a=a à=a as=a y=i en=ɑ̃ et=e est=ɛ es=ɛ ai=e eu=y eus=y eut=y eue=y eues=y eurent=yʁ un=ɛ̃ les=le
+    a=a à=a as=a y=i en=ɑ̃ et=e est=ɛ es=ɛ ai=e eu=y eus=y eut=y eue=y eues=y eurent=yʁ un=œ̃ les=le
     des=de mes=me tes=te ses=se ces=se le=lə de=də je=ʒə me=mə te=tə se=sə ce=sə ne=nə que=kə oui=wi
-    cet=sɛt eh=e ès=ɛs ils=il elles=ɛl elle=ɛl quelque=kɛlkə quelques=kɛlkə quelqu'un=kɛlkɛ̃
+    cet=sɛt eh=e ès=ɛs ils=il elles=ɛl elle=ɛl quelque=kɛlkə quelques=kɛlkə quelqu'un=kɛlkœ̃
     lorsque=lɔʁskə puisque=pyiskə presque=pʁɛskə
     lesquels=lekɛl lesquelles=lekɛl desquels=dekɛl desquelles=dekɛl
     auxquels=okɛl auxquelles=okɛl plus=ply tous=tu donc=dɔ̃k vrai=vʁɛ étions=etjɔ̃ sept=sɛt huit=yit
@@ -39,7 +39,7 @@ WORDS: Mapping[str, str] = word_pairs(
     poêle=pwal bruxelles=bʁysɛl paris=paʁi londres=lɔ̃dʁ noël=noɛl israël=isʁaɛl espagnol=ɛspaɲɔl
     ciel=sjɛl hôtel=otɛl appel=apɛl sel=sɛl hélas=elas moyen=mwajɛ̃ moyens=mwajɛ̃ citoyen=sitwajɛ̃
     européen=øʁopeɛ̃ européens=øʁopeɛ̃ lycéen=liseɛ̃ pied=pje pieds=pje jean=ʒɑ̃ jeanne=ʒan rome=ʁɔm
-    alcool=alkɔl zoo=zo mœurs=mœʁs parfum=paʁfɛ̃ parfums=paʁfɛ̃ clef=kle clefs=kle nerf=nɛʁ
+    alcool=alkɔl zoo=zo mœurs=mœʁs parfum=paʁfœ̃ parfums=paʁfœ̃ clef=kle clefs=kle nerf=nɛʁ
     nerfs=nɛʁ cerf=sɛʁ cerfs=sɛʁ tabac=taba estomac=estoma porc=pɔʁ porcs=pɔʁ caoutchouc=kautʃu
     escroc=ɛskʁo escrocs=ɛskʁo croc=kʁo crocs=kʁo accroc=akʁo clerc=klɛʁ marc=maʁ
     gentilhomme=ʒɑ̃tijɔm gentil=ʒɑ̃ti gentils=ʒɑ̃ti fusil=fyzi fusils=fyzi outil=uti outils=uti
