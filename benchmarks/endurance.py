@@ -11,12 +11,12 @@ import random
 import signal
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from benchmarks.abuse import faults, fuzz
 from benchmarks.attacks import ATTACKS
-from benchmarks.load import Question, Tell, ask, listeners, now, strangers
+from benchmarks.load import Load, Question, Tell, ask, listeners, now, strangers
 from benchmarks.player import percentile
 from benchmarks.process import Server
 from benchmarks.report import Measure, Result, Target, load_measures
@@ -52,19 +52,15 @@ async def _soak(scale: float, tell: Tell) -> list[Measure]:
     async with tone_server(0.2) as server:
         questions = [Question(text, "tone") for text in paragraphs()]
 
-        call = partial(listeners, server.address, clients=32, start_buffer_s=START_BUFFER_S)
+        call = partial(listeners, server.address)
         duration_s, silent = max(600.0 * scale, 5.0), lambda _: None
         # This allocates what is allocated once: the request log, and 32 streams at a time.
-        await call(
-            SHORT,
-            duration_s=60.0,
-            at_most=max(int(1.2 * MAX_RECORDS * scale), 64),
-            impatient=True,
-            tell=silent,
-        )
-        await call(questions, duration_s=0.1 * duration_s, at_most=10**6, seed=1, tell=silent)
+        most = max(int(1.2 * MAX_RECORDS * scale), 64)
+        await call(SHORT, Load(32, 60.0, most, START_BUFFER_S, impatient=True), silent)
+        load = Load(32, 0.1 * duration_s, 10**6, START_BUFFER_S, seed=1)
+        await call(questions, load, silent)
         before = Held.of(server)
-        run = await call(questions, duration_s=duration_s, at_most=10**6, seed=2, tell=tell)
+        run = await call(questions, replace(load, duration_s=duration_s, seed=2), tell)
         after = Held.of(server)
         measures = load_measures(run, start_buffer_s=START_BUFFER_S)
         wanted = {

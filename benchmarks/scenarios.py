@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.cost import TEXT_CHARS, cost
-from benchmarks.load import Load, LoadRun, Question, Tell, ask, listeners, strangers
+from benchmarks.load import Load, Question, Tell, ask, listeners, strangers
 from benchmarks.overhead import overhead, side_by_side
 from benchmarks.process import Server, running, started
 from benchmarks.report import Measure, Result, Target, load_measures, usage_measures
@@ -192,13 +192,8 @@ async def _kokoro_long(server: Server, plan: Plan, tell: Tell) -> list[Measure]:
     run = await listeners(
         server.address,
         _questions(UNBROKEN, "kokoro"),
-        clients=1,
-        duration_s=plan.duration_s,
-        at_most=plan.at_most,
-        start_buffer_s=plan.start_buffer_s,
-        impatient=True,
-        seed=plan.seed,
-        tell=tell,
+        plan.load(1, impatient=True),
+        tell,
     )
     measures = load_measures(run, start_buffer_s=plan.start_buffer_s)
     return measures + usage_measures(before, server.usage(), run.wall_s)
@@ -266,7 +261,7 @@ SCENARIOS: Mapping[str, Scenario] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
+class OwnLoad:
     """A user-defined load: `rate` strangers a second, or `clients` listeners."""
 
     model: str
@@ -285,7 +280,7 @@ class Load:
         return f"{self.clients} callers who ask again {when}, with sentences of a dozen words."
 
 
-def own_load(load: Load) -> Scenario:
+def own_load(load: OwnLoad) -> Scenario:
     """Return the scenario of a load, without targets."""
     environment = {REAL_TIME_FACTOR: str(load.real_time_factor)} if load.real_time_factor else {}
     return Scenario(
@@ -293,24 +288,21 @@ def own_load(load: Load) -> Scenario:
     )
 
 
-async def _own_load(load: Load, server: Server, plan: Plan, tell: Tell) -> list[Measure]:
+async def _own_load(load: OwnLoad, server: Server, plan: Plan, tell: Tell) -> list[Measure]:
     questions = _questions(sentences(), load.model, load.speaker)
-    call: Callable[..., Awaitable[LoadRun]]
-    if load.rate is not None:
-        call = partial(strangers, rate=load.rate)
-    else:
-        buffer_s = plan.start_buffer_s
-        call = partial(
-            listeners, clients=load.clients, impatient=load.impatient, start_buffer_s=buffer_s
-        )
     before = server.usage()
-    run = await call(
-        server.address,
-        questions,
-        duration_s=plan.duration_s,
-        at_most=plan.at_most,
-        seed=plan.seed,
-        tell=tell,
-    )
+    if load.rate is not None:
+        run = await strangers(
+            server.address,
+            questions,
+            rate=load.rate,
+            duration_s=plan.duration_s,
+            at_most=plan.at_most,
+            seed=plan.seed,
+            tell=tell,
+        )
+    else:
+        callers = plan.load(load.clients, impatient=load.impatient)
+        run = await listeners(server.address, questions, callers, tell)
     measures = load_measures(run, start_buffer_s=plan.start_buffer_s)
     return measures + usage_measures(before, server.usage(), run.wall_s)

@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from benchmarks import report
-from benchmarks.scenarios import SCENARIOS, Load, Plan, Scenario, measure, own_load
+from benchmarks.scenarios import SCENARIOS, OwnLoad, Plan, Scenario, measure, own_load
 from vivavoce.errors import MissingDependency, NotReady, SettingsError, VivavoceError
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
@@ -145,7 +145,7 @@ def main(
         if model or clients or rate:
             _refuse_both(scenario=scenario, clients=clients, rate=rate)
             factor = tone_real_time_factor
-            load = Load(
+            load = OwnLoad(
                 model or "tone",
                 speaker,
                 clients or 8,
