@@ -24,8 +24,8 @@ Reads = Literal["words", "text"]  # a model's input: all in words, or as authors
 Gender = Literal["female", "male", "neutral"]
 Priority = Literal["interactive", "batch"]
 Timestamps = Literal["word", "phone", "char"]
-# Where times come from: the model's own durations, an aligner that listens, or spelling and sound.
-Timing = Literal["model", "aligned", "estimated"]
+# Where times come from: the model's own durations, or the spelling and the audible part.
+Timing = Literal["model", "estimated"]
 Need = Literal["instruct", "reference"]  # a required input of some models
 Task = Literal["custom_voice", "voice_design", "base"]  # the training task of a Qwen3-TTS model
 

@@ -9,7 +9,6 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate, groupby
-from typing import Final
 
 import numpy as np
 
@@ -20,8 +19,6 @@ from vivavoce.text.tracked import Word
 from vivavoce.text.visemes import PAUSES, pause, spelled, weight
 from vivavoce.text.words import word_spans
 from vivavoce.types import Phone, Samples, TimedPhone, TimedWord, Timing
-
-TIMINGS: Final[tuple[Timing, ...]] = ("model", "aligned", "estimated")  # the best first
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,8 +83,7 @@ class TimedSpeech(BaseModel):
     voice: str
     language: str
     timing: Timing = Field(
-        description="The source of the times: the `model`'s own, `aligned` with the audio, or "
-        "`estimated` from the text."
+        description="The source of the times: the `model`'s own, or `estimated` from the text."
     )
     words: list[WordTime]
     voice_segments: list[VoiceStretch] = Field(description="The voices of the audio, in order.")

@@ -107,7 +107,7 @@ async def synthesize(
     http: Request, body: WitBody, accept: Annotated[str, Header()] = "*/*"
 ) -> Response:
     """Speak a text in 24 kHz mono as it is made. `audio/wav` is one exact file."""
-    request = body.to_request(_format(accept))
+    request = body.to_request(_format(accept or "*/*"))
     if body.viseme:
         return await respond(http, request, _with_events)
     answer = await respond(http, request, whole if request.format == "wav" else stream)
