@@ -87,6 +87,7 @@ async def at_root() -> AsyncIterator[httpx.AsyncClient]:
         ("audio/mpeg", "audio/mpeg"),
         ("audio/wav", "audio/wav"),
         ("*/*", "audio/mpeg"),
+        ("", "audio/mpeg"),
     ],
 )
 async def test_each_format_is_24_khz_mono_of_the_right_length(
