@@ -51,6 +51,7 @@ _ABBREVIATED = {
 
 
 # Digits in groups, as telephone numbers are read. Nothing is cut inside.
+_NUMBER_CHARS = 120
 _DIGIT = (
     "zero|oh|one|two|three|four|five|six|seven|eight|nine|hundred|plus"
     "|cero|uno|dos|tres|cuatro|cinco|seis|siete|ocho|nueve|más|um|dois|três|quatro|sete|oito|nove|mais"
@@ -58,9 +59,8 @@ _DIGIT = (
     "|zéro|un|deux|trois|cinq|sept|huit|neuf|dix|onze|douze|treize|quatorze|quinze|seize|vingt|trente"
     "|quarante|cinquante|soixante|vingts|et"
 )
-_DIGITS_END = re.compile(
-    rf"(?:(?<![^\W\d_])(?:{_DIGIT})[\s,-]{{1,2}}+)++(?:(?:{_DIGIT}),)?\Z|[ゼロ零〇一二三四五六七八九、]++\Z",
-    re.IGNORECASE,
+_SPOKEN_DIGIT = re.compile(
+    rf"(?<![^\W\d_])(?:{_DIGIT})[\s,-]{{1,2}}|[ゼロ零〇一二三四五六七八九、]", re.IGNORECASE
 )
 _DIGITS_GO_ON = re.compile(
     rf"\s?(?:{_DIGIT})(?![^\W\d_])|[ゼ零〇一二三四五六七八九]", re.IGNORECASE
@@ -298,8 +298,11 @@ def _number_start(text: str, at: int) -> int:
     """Return the start of the number in groups that a cut at `at` would tear, else `at`."""
     if not _DIGITS_GO_ON.match(text, at):
         return at
-    found = _DIGITS_END.search(text[max(0, at - 120) : at])
-    return max(0, at - 120) + found.start() if found else at
+    start = end = at
+    for digit in _SPOKEN_DIGIT.finditer(text, max(0, at - _NUMBER_CHARS), at):
+        start = start if digit.start() == end else digit.start()
+        end = digit.end()
+    return start if end == at else at
 
 
 def _fitting(text: str, limit: int) -> int:
