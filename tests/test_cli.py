@@ -583,7 +583,7 @@ def test_lexicon_is_changed_tried_and_exchanged(tmp_path: Path) -> None:
     run("lexicon", "export", "-o", path)
     assert run("lexicon", "export").stdout == path.read_text("utf-8")
     run("lexicon", "remove", "sql")
-    assert "added 1 rules" in run("lexicon", "import", path).stdout
+    assert "added 1 rule " in run("lexicon", "import", path).stdout
     assert run("lexicon", "test", "SQL").stdout == "sequel\n"
 
 

@@ -327,10 +327,10 @@ def test_each_word_has_its_sounds_in_time(model: KokoroModel, language: str) -> 
     assert length / RATE_HZ - 0.3 < phones[-1].start_s < length / RATE_HZ
 
 
-@given(st.lists(st.sampled_from(["sol", "mar", "casa", "un", "¡", "ñu"]), min_size=1, max_size=9))
+@given(st.lists(st.sampled_from(["sol", "mar", "casa", "un", "ñu"]), min_size=1, max_size=9))
 def test_symbols_know_their_words(words: list[str]) -> None:
     text = " ".join(words)
-    phonemes = text.replace("c", "k").replace("ñ", "ɲ").replace("¡", "")
+    phonemes = text.replace("c", "k").replace("ñ", "ɲ")
     spans = owners(phonemes, text, "es", lambda word: word.replace("c", "k").replace("ñ", "ɲ"))
     assert len(spans) == len(phonemes)
     assert spans == sorted(spans)

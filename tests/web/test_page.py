@@ -244,11 +244,17 @@ def test_a_wrong_value_in_the_folded_part_unfolds_it(page: Page) -> None:
     )
 
 
-def test_a_model_that_breaks_off_is_told(page: Page) -> None:
+@pytest.mark.parametrize(
+    ("highlight", "told"), [(True, "failed while speaking"), (False, "broke off")]
+)
+def test_a_model_that_breaks_off_is_told(page: Page, highlight: bool, told: str) -> None:
     page.get_by_label("Model", exact=True).select_option("tone")
     page.get_by_label("Speaker").select_option("broken")
+    page.get_by_text("Advanced").click()
+    expect(page.get_by_label("Highlight words")).to_be_checked()
+    page.get_by_label("Highlight words").set_checked(highlight)
     speak(page, model="tone")
-    expect(page.get_by_role("alert").filter(has_text="broke off")).to_be_visible()
+    expect(page.get_by_role("alert").filter(has_text=told)).to_be_visible()
     expect(status(page)).to_have_text("Not spoken.")
     expect(page.get_by_role("button", name="Download")).to_be_disabled()
 

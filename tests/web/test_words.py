@@ -97,6 +97,7 @@ def test_jump_back_while_speaking_loses_nothing(page: Page, server: Server) -> N
 
 def test_words_are_marked_only_if_asked(page: Page) -> None:
     page.get_by_text("Advanced").click()
+    expect(page.get_by_label("Highlight words")).to_be_checked()
     page.get_by_label("Highlight words").uncheck()
     speak(page, model="tone")
     expect(status(page)).to_have_text("Finished.", timeout=SPOKEN_MS)
