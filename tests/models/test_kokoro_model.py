@@ -337,3 +337,15 @@ def test_symbols_know_their_words(words: list[str]) -> None:
     for word, group in groupby(zip(spans, phonemes, strict=True), key=lambda pair: pair[0]):
         said = "".join(symbol for _, symbol in group).strip()
         assert said == text[slice(*word)].replace("c", "k").replace("ñ", "ɲ")
+
+
+def test_a_word_that_fails_alone_costs_only_its_own_span() -> None:
+    def read(word: str) -> str:
+        if word == "mar":
+            raise IndexError("a fault of a front end")
+        return word
+
+    spans = owners("sol mar sol", "sol mar sol", "es", read)
+    assert len(spans) == len("sol mar sol")
+    assert (spans[0], spans[-1]) == ((0, 3), (8, 11))
+    assert spans == sorted(spans)

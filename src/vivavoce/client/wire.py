@@ -133,7 +133,7 @@ def speech_body(text: str, options: SpeechOptions, *, stream: bool) -> dict[str,
 
 def timed_body(text: str, options: TimedOptions, *, stream: bool) -> dict[str, object]:
     """Return the JSON body of a request for speech with times, as `speech_body` does."""
-    times = {name: options[name] for name in TimeOptions.__annotations__ if name in options}  # type: ignore[literal-required]
+    times = {name: options[name] for name in TimeOptions.__annotations__ if name in options}  # type: ignore[literal-required]  # its own keys
     speech = {name: value for name, value in options.items() if name not in times}
     body = speech_body(text, speech, stream=stream)  # type: ignore[arg-type]  # the others
     return {**body, "timestamps": "word", **{k: v for k, v in times.items() if v is not None}}

@@ -111,8 +111,7 @@ class HibariModel(Model[_HibariStream]):
             read: Sequence[str] = self._tts.phonemize(text)
         except MemoryError:
             raise
-        # The package does not document its exceptions. The cause is the text.
-        except Exception as error:
+        except Exception as error:  # the package documents none; the cause is the text
             raise unreadable("hibari", segment.text) from error
         given = [part for part, ipa in pieces(segment.text, segment.phonemes) if ipa]
         said = iter([part for part, sound in zip(given, symbols, strict=True) if sound])

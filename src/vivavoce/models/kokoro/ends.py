@@ -55,18 +55,3 @@ class RunEnds:
         gains[:ramp] = np.linspace(before, self._gain, ramp, dtype=np.float32)
         scaled: Samples = np.clip(piece * gains, -PEAK, PEAK)
         return scaled
-
-
-def trim(audio: Samples) -> Samples:
-    """Return `audio` without leading and trailing silence, but with the last sound's fading."""
-    loud = np.flatnonzero(~(np.abs(audio) < SILENCE))  # NaN counts as sound, so that it is noticed
-    if not loud.size:
-        return audio[:0]
-    start = max(0, int(loud[0]) - int(HEAD_S * RATE_HZ))
-    return audio[start : int(loud[-1]) + 1 + int(TAIL_S * RATE_HZ)]
-
-
-def limit_peak(audio: Samples) -> Samples:
-    """Return `audio`, scaled down if it exceeds full scale: clipped peaks crackle."""
-    peak = float(np.abs(audio).max(initial=0.0))
-    return audio * np.float32(PEAK / peak) if peak > PEAK else audio  # NaN stays

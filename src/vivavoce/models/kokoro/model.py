@@ -97,8 +97,7 @@ class KokoroModel(Model[_KokoroStream]):
             phonemes = phonemizer.phonemize(segment.text, segment.language, segment.phonemes)
         except (VivavoceError, MemoryError):
             raise
-        # The packages do not document their exceptions. The cause is the text.
-        except Exception as error:
+        except Exception as error:  # the packages document none; the cause is the text
             raise unreadable("kokoro", segment.text) from error
         spans = owners(
             phonemes,

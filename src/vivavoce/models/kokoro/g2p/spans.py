@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate, pairwise
 from typing import Final, TypeAlias
 
-from vivavoce.errors import VivavoceError
 from vivavoce.text.words import word_spans
 
 Span: TypeAlias = tuple[int, int]
@@ -63,7 +62,9 @@ def owners(phonemes: str, text: str, language: str, read: Callable[[str], str]) 
 def _alone(word: str, read: Callable[[str], str]) -> str:
     try:
         return _letters(read(word))
-    except VivavoceError:
+    except MemoryError:
+        raise
+    except Exception:  # front ends document none, and the text as a whole was read
         return ""
 
 

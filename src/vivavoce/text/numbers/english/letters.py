@@ -132,13 +132,6 @@ _EMPHATIC = frozenset(["IT", "US", "AM", "OR", "IN", "ME", "HI", "OK", "ID", "PM
 _WORD = re.compile(r"(?<![\w'’])([A-Z](?:[A-Z]|['’](?=[A-Z]{2}))*+)(['’][sS]|s)?(?![\w])")
 
 
-def _mixed(match: re.Match[str]) -> str:
-    """Return "CDs", "PhDs" and "GPUs" in letters."""
-    if match[1] in _SAID:
-        return f"{match[1].capitalize()}s"
-    return f"{spelled(match[1])}'s"
-
-
 def _sound(match: re.Match[str]) -> str:
     """Return "Shhhh" and "sooo" without the letters that only draw them out."""
     numeral = set(match[0].upper()) <= set("IVXLCDM")
