@@ -16,7 +16,7 @@ from vivavoce.cli.in_process import open_pool
 from vivavoce.errors import EngineFault
 from vivavoce.serving.base import Engine
 from vivavoce.settings import Settings
-from vivavoce.synthesis.voices import find_voice
+from vivavoce.synthesis.routing.voices import find_voice
 from vivavoce.text.normalize import normalize
 from vivavoce.text.split import split
 from vivavoce.types import Segment

@@ -166,6 +166,7 @@ class SpeechRequest:
     model: str = "auto"
     speaker: str | None = None
     language: str | None = None  # ISO 639-1 code
+    likely_language: str | None = None  # of a text in doubt, None: the server's default
     task: Task | None = None  # None: any model
     instruct: str | None = None
     speed: float = 1.0

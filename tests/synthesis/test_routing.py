@@ -17,7 +17,7 @@ from vivavoce.models.tone import ToneModel
 from vivavoce.serving.local import LocalEngine
 from vivavoce.serving.pool import Pool
 from vivavoce.synthesis.routing import Router
-from vivavoce.synthesis.voices import find_voice
+from vivavoce.synthesis.routing.voices import find_voice
 from vivavoce.types import Capabilities, EngineInfo, Reference, SpeechRequest, Voice
 
 ENGLISH = EngineInfo(

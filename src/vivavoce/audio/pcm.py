@@ -3,6 +3,7 @@
 Pure functions on arrays. Knows no formats and no streams.
 """
 
+from collections.abc import Iterator
 from functools import lru_cache
 
 import numpy as np
@@ -73,3 +74,9 @@ def fade_out(samples: Samples, rate_hz: int, seconds: float = 0.005) -> Samples:
     A shorter array gets the ramp's end.
     """
     return fade_in(samples[::-1], rate_hz, seconds)[::-1].copy()
+
+
+def slices(samples: Samples, size: int) -> Iterator[Samples]:
+    """Yield `samples` in parts of at most `size`."""
+    for start in range(0, len(samples), size):
+        yield samples[start : start + size]

@@ -5,12 +5,13 @@ A part is a text's stretch in one voice (`[voice:…]`, SSML's `voice`), or one 
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import groupby
-from typing import Final
+from typing import Any, Final, Protocol
 
 from vivavoce.errors import BadRequest, VivavoceError
+from vivavoce.serving.base import ChunkStream
 from vivavoce.synthesis.routing import Route
 from vivavoce.text.document import Run
 from vivavoce.text.lexicon import Lexicon, apply
@@ -31,6 +32,7 @@ class Part:
         runs: The prepared text.
         input: Index of the dialogue's input, 0 for a single text.
         pause_s: Pause after it, None for the one that its text asks for.
+        gap_s: Pause before the next part if neither asks for one.
         is_last: True if nothing follows.
     """
 
@@ -38,6 +40,7 @@ class Part:
     runs: Sequence[Run]
     input: int = 0
     pause_s: float | None = None
+    gap_s: float = SENTENCE_PAUSE_S
     is_last: bool = True
 
     @property
@@ -47,28 +50,88 @@ class Part:
 
 @dataclass(eq=False, slots=True)
 class OpenPart:
-    """A part whose engine is leased. `template` is what its segments have in common."""
+    """A part whose engine is leased. `template` is what its segments have in common.
+
+    With `feed` its only segment is live, and `feed` gives the rest of the text to the stream.
+    """
 
     part: Part
     route: Route
     template: Segment
     segments: Iterator[SpokenSegment]
+    feed: Callable[[ChunkStream], Coroutine[Any, Any, None]] | None = None
+    _feeding: asyncio.Task[None] | None = None
 
     @property
     def is_timed(self) -> bool:
         return self.route.info.capabilities.timed
+
+    def start_feeding(self, stream: ChunkStream) -> None:
+        """Give `stream` the rest of its text, if the part is live, as it is written."""
+        if self.feed is not None:
+            self._feeding = asyncio.create_task(self.feed(stream))
+
+    def stop_feeding(self) -> None:
+        if self._feeding is not None:
+            self._feeding.cancel()
+
+    def close(self) -> None:
+        """Give the engine back."""
+        self.stop_feeding()
+        self.route.lease.release()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A request, understood."""
+
+    parts: Sequence[Part]
+    ignored: Sequence[str]
+    lexicons: Sequence[Lexicon]
+
+    @property
+    def others(self) -> Sequence[Part]:
+        """One part of each voice that is not the first one."""
+        distinct = {id(part.request): part for part in self.parts}
+        return [p for p in distinct.values() if p.request is not self.parts[0].request]
+
+
+class Growth(Protocol):
+    """The rest of a request whose text is spoken while it is written.
+
+    `texts` are the author's so far, by the `input` of their parts.
+    """
+
+    @property
+    def texts(self) -> Sequence[str]: ...
+
+    async def take(self) -> Sequence[Part]:
+        """Return the parts that can be spoken now and were not taken yet."""
+        ...
+
+    async def wait(self, ahead_s: float) -> bool:
+        """Wait until `take` may return parts. False if nothing will follow.
+
+        The listener has `ahead_s` seconds of audio left.
+        """
+        ...
 
 
 class OpenParts:
     """The parts of a request, of which `current` is the latest that is open.
 
     The next part is opened when the segments of `current` are all submitted, so that an engine is
-    not held long before its turn.
+    not held long before its turn. With `growth`, parts are added as their text is written.
     """
 
     def __init__(
-        self, parts: Sequence[Part], first: OpenPart, opener: Callable[[Part], Awaitable[OpenPart]]
+        self,
+        parts: Sequence[Part],
+        first: OpenPart,
+        opener: Callable[[Part], Awaitable[OpenPart]],
+        growth: Growth | None = None,
     ) -> None:
+        self.growth = growth
         self.current = first
         self.said = tuple((part.request.speaker, part.request.text) for part in parts)
         self._left = deque(parts[1:])
@@ -80,6 +143,12 @@ class OpenParts:
     def is_last(self) -> bool:
         """True if no part is left to be opened."""
         return not self._left
+
+    async def grow(self) -> bool:
+        """Add the parts that were written since. True if there is a part to open."""
+        if self.growth is not None and not self._left:
+            self._left += await self.growth.take()
+        return bool(self._left)
 
     async def advance(self, *, wait: bool) -> bool:
         """Open the next part, without `wait` in the background. Return whether it is `current`.
@@ -103,7 +172,7 @@ class OpenParts:
     def close_before(self, part: OpenPart | None) -> None:
         """Give back the engines of the parts before `part`, or of all that are open."""
         while self._unclosed and self._unclosed[0] is not part:
-            self._unclosed.pop(0).route.lease.release()
+            self._unclosed.pop(0).close()
 
     async def aclose(self) -> None:
         """Give all engines back. A second call has no effect."""
@@ -113,7 +182,7 @@ class OpenParts:
             opening.cancel()
             await asyncio.wait((opening,))
             if not opening.cancelled() and opening.exception() is None:
-                opening.result().route.lease.release()
+                opening.result().close()
 
 
 def divide(request: SpeechRequest, texts: Sequence[Sequence[Run]]) -> list[Part]:
@@ -166,7 +235,7 @@ def say(
     if waiting is not None:
         pause_s = waiting.pause_s if part.pause_s is None else part.pause_s
         if part.pause_s is None and not part.is_last:
-            pause_s = pause_s or SENTENCE_PAUSE_S
+            pause_s = pause_s or part.gap_s
         yield replace(waiting, pause_s=pause_s)
 
 

@@ -26,6 +26,17 @@ class PlaybackTracker:
         self._chunk_s = 0.0  # seconds of audio in the last chunk
         self._plays_until_s = 0.0  # moment when all audio so far is played
 
+    @property
+    def ahead_s(self) -> float:
+        """Seconds of audio that the client has left to play."""
+        return max(self._plays_until_s - self._now_s(), 0.0)
+
+    def on_written(self) -> None:
+        """Record that there was nothing to say, and now is: the pause was the author's."""
+        self._requested_s = now_s = self._now_s()
+        if self.first_s is not None:
+            self._plays_until_s = max(self._plays_until_s, now_s + PLAYER_BUFFER_S)
+
     def on_chunk(self, audio_s: float) -> None:
         """Record a chunk of `audio_s` seconds, 0 if nothing is audible yet."""
         now_s = self._now_s()

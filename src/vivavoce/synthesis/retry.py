@@ -67,7 +67,7 @@ class RetryingStream(ChunkStream):
         self.whole = False
         self.queued_s = time.monotonic()
         self.first_s: float | None = None  # moment of the first good audio, by the monotonic clock
-        self._engine = engine
+        self.engine = engine
         self._segment = segment
         self._text = segment.text  # with what was fed
         self._follows = follows
@@ -110,11 +110,11 @@ class RetryingStream(ChunkStream):
 
     def _submit(self, segment: Segment) -> _Attempt:
         before = self._follows
-        stream = self._engine.speak(
+        stream = self.engine.speak(
             segment, follows=None if before is None else before._attempts[-1].stream
         )
         validator = AudioValidator(
-            self._engine.info.sample_rate_hz,
+            self.engine.info.sample_rate_hz,
             max_s=max_duration_s(self._text),
             expects_speech=_has_words(self._text),
         )
@@ -171,7 +171,7 @@ class RetryingStream(ChunkStream):
             return False
         # 2. After audio was given out, only a model that repeats it to the sample can go on, and
         #    only after a fault: bad audio would be the same again.
-        deterministic = self._engine.info.capabilities.deterministic
+        deterministic = self.engine.info.capabilities.deterministic
         if self._emitted and (attempt.fault is None or not deterministic):
             return False
         # 3. A length limit of the request is not a failure.
@@ -205,7 +205,7 @@ class RetryingStream(ChunkStream):
             if attempt.held and attempt.fault is None:
                 return attempt
         # 3. There is nothing good.
-        name = self._engine.info.name
+        name = self.engine.info.name
         raise last.fault or EngineFault(
             f"model {name!r} made no speech of this text, but {last.why}: try again, or with "
             "another voice or wording"

@@ -10,21 +10,21 @@ Knows neither HTTP nor audio formats.
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from zlib import crc32
 
 from vivavoce.audio import Joiner, nearest_rate
 from vivavoce.audio.filters import Filters
-from vivavoce.audio.pcm import silence
+from vivavoce.audio.pcm import silence, slices
 from vivavoce.errors import BadRequest, EngineFault, Unsupported, VivavoceError
 from vivavoce.synthesis.deadline import Deadline
 from vivavoce.synthesis.parts import OpenPart, OpenParts
 from vivavoce.synthesis.playback import PlaybackTracker
 from vivavoce.synthesis.retry import RetryingStream
 from vivavoce.synthesis.times import SegmentWords, WordClock
-from vivavoce.text.document import Style
+from vivavoce.text.document import PLAIN, Style
 from vivavoce.text.language.names import language_name
 from vivavoce.text.pipeline import SpokenSegment
 from vivavoce.types import (
@@ -43,7 +43,7 @@ log = logging.getLogger(__name__)
 
 # Filtered and encoded in one go, so that a long chunk of one client does not delay the others.
 SLICE_S = 0.2
-PLAIN_SLICE_S = 1.5  # of audio that is neither filtered nor compressed, which takes a tenth
+PLAIN_SLICE_S = 1.5  # neither filtered nor compressed, which takes a tenth of the time
 LOGGED_CHARS = 80  # of a segment that is left out
 
 
@@ -86,8 +86,9 @@ class Speech:
         self.unspoken: list[str] = []  # parts of the text that cannot be said
         self.voice_segments: list[VoiceSegment] = []  # so far
         self._clock: WordClock | None = None
-        if request.timestamps is not None:
-            texts = [part.text for part in request.inputs] or [request.text]
+        if request.timestamps is not None or parts.growth is not None:
+            own = [part.text for part in request.inputs] or [request.text]
+            texts = own if parts.growth is None else parts.growth.texts
             self._clock = WordClock(texts, self.sample_rate_hz)
         self.on_report: list[Callable[[SpeechReport], None]] = []
         self._request = request
@@ -99,6 +100,7 @@ class Speech:
         self._queued: list[_Queued] = []
         self._submitted = 0  # segments, for their seeds
         self._first: RetryingStream | None = None
+        self._latest: RetryingStream | None = None
 
     @property
     def fingerprint(self) -> int:
@@ -144,7 +146,7 @@ class Speech:
         `Unsupported` if the text has no segment at all.
         """
         while (text := next(self._parts.current.segments, None)) is None:
-            if self._parts.is_last:
+            if not await self._parts.grow():
                 break
             async with self._deadline.limit():
                 if not await self._parts.advance(wait=not self._queued):
@@ -173,12 +175,17 @@ class Speech:
             seed=None if seed is None else seed + index,
             hints=replace(part.template.hints, timeout_s=self._deadline.left_s),
         )
-        before = (queued.stream for queued in reversed(self._queued) if queued.part is part)
-        previous = next((stream for stream in before if stream is not None), None)
+        previous, self._latest = self._latest, None
+        if previous is not None and previous.engine is not part.route.engine:
+            previous = None
         stream = RetryingStream(part.route.engine, segment, follows=previous)
-        self._first = self._first or stream
-        words = SegmentWords(text, part.part.input, part.route.info.sample_rate_hz)
-        return _Queued(text, part, stream, words if self._clock is not None else None)
+        self._first, self._latest = self._first or stream, stream
+        part.start_feeding(stream)
+        words = None
+        # In a live text, only those times are known at once that the model tells.
+        if self._clock is not None and (part.is_timed or self._request.timestamps is not None):
+            words = SegmentWords(text, part.part.input, part.route.info.sample_rate_hz)
+        return _Queued(text, part, stream, words)
 
     async def samples(self) -> AsyncGenerator[Samples]:
         """Yield the audio at `sample_rate_hz` as it is made, in slices of a limited length.
@@ -193,12 +200,17 @@ class Speech:
         try:
             async with aclosing(self._chunks(whole=not self.streamed)) as chunks:
                 async for queued, audio in chunks:
-                    style = queued.text.style
-                    if key != (queued.part, style.speed, style.pitch):
+                    style = PLAIN if queued is None else queued.text.style
+                    if queued is None or key != (queued.part, style.speed, style.pitch):
                         # The filters of a stretch end with it.
                         if filters is not None:
                             yield self._emitted(self._timed(filters.finish(), last=True))
                             self._playback.on_consumed()
+                            filters.close()
+                        filters = None
+                        if queued is None:
+                            key = None
+                            continue
                         if key is None or key[0] is not queued.part:
                             self._change_voice(queued.part)
                             joined = 0
@@ -210,7 +222,7 @@ class Speech:
                     if self._clock is not None and queued.words is not None:
                         self._clock.add(queued.words)
                     joined += len(audio)
-                    for slice_ in _slices(audio, self._slice_samples(queued.part, filters)):
+                    for slice_ in slices(audio, self._slice_samples(queued.part, filters)):
                         ready = filters.write(slice_, style.volume_db)
                         yield self._emitted(self._timed(ready, len(slice_)))
                         self._playback.on_consumed()
@@ -230,8 +242,8 @@ class Speech:
             self._end_voice()
             await self.aclose()
 
-    async def _chunks(self, *, whole: bool) -> AsyncGenerator[tuple[_Queued, Samples]]:
-        """Yield the chunks at their engine's rate, each with its segment.
+    async def _chunks(self, *, whole: bool) -> AsyncGenerator[tuple[_Queued | None, Samples]]:
+        """Yield the chunks at their engine's rate, each with its segment, None before a wait.
 
         Edges are faded. The pause before a segment belongs to it. `whole` is as for
         `RetryingStream`.
@@ -267,23 +279,34 @@ class Speech:
                 # 4. Go on without a segment that the model cannot read.
                 if error.field != "text" or stream is None:
                     raise
-                self._log_unread(text, error)
+                shown = text.text[:LOGGED_CHARS], error.message[: LOGGED_CHARS * 4]
+                log.warning("%s leaves out %r: %s", self.model, *shown)
                 self.unspoken.append(text.text)
                 unread = unread or error
                 await stream.aclose()
             finally:
                 self._count(stream)
+                queued.part.stop_feeding()
             self._queued.pop(0)
             # 5. Wait for the next part, if it was not open in time.
             if not self._queued and not self._parts.is_last:
                 self._parts.close_before(None)
                 await self.submit_next()
-        # 6. Fail if there was nothing at all.
+            # 6. Wait for the author, if the text is spoken while it is written.
+            while not self._queued and self._parts.growth is not None:
+                yield None, silence(0.0, self.sample_rate_hz)
+                self._parts.close_before(None)
+                if not await self._parts.growth.wait(self._playback.ahead_s):
+                    return
+                pause_s = min(pause_s, self._playback.ahead_s)
+                self._playback.on_written()
+                await self.submit_next()
+        # 7. Fail if there was nothing at all.
         if not audible:
             raise unread or EngineFault(
                 f"model {self.model!r} made no audio of this text; try another model or wording"
             )
-        # 7. End with the pause that the author asks for, if any.
+        # 8. End with the pause that the author asks for, if any.
         if pause_s:
             yield queued, silence(pause_s, queued.part.route.info.sample_rate_hz)
 
@@ -351,14 +374,6 @@ class Speech:
         self._playback.on_chunk(len(samples) / self.sample_rate_hz)
         return samples
 
-    def _log_unread(self, text: SpokenSegment, error: BadRequest) -> None:
-        log.warning(
-            "%s leaves out %r: %s",
-            self.model,
-            text.text[:LOGGED_CHARS],
-            error.message[: LOGGED_CHARS * 4],
-        )
-
     def _report(self) -> None:
         """Send the report, once."""
         listeners, self.on_report = self.on_report, []
@@ -385,8 +400,3 @@ class Speech:
         )
         for listener in listeners:
             listener(report)
-
-
-def _slices(samples: Samples, size: int) -> Iterator[Samples]:
-    for start in range(0, len(samples), size):
-        yield samples[start : start + size]

@@ -15,10 +15,19 @@ from functools import partial
 from vivavoce.errors import BadRequest
 from vivavoce.serving.pool import Pool
 from vivavoce.synthesis.deadline import Deadline
-from vivavoce.synthesis.parts import OpenPart, OpenParts, Part, divide, ignored_fields, say
+from vivavoce.synthesis.parts import (
+    OpenPart,
+    OpenParts,
+    Part,
+    Plan,
+    divide,
+    ignored_fields,
+    say,
+)
 from vivavoce.synthesis.playback import PlaybackTracker
 from vivavoce.synthesis.routing import AUTO, Router
 from vivavoce.synthesis.speech import Speech
+from vivavoce.synthesis.written import Writing, WrittenParts
 from vivavoce.text.document import Document, Run
 from vivavoce.text.lexicon import Lexicon, LiveLexicon
 from vivavoce.text.normalize import PART_CHARS
@@ -53,21 +62,6 @@ class Explanation:
     ignored: Sequence[str]  # markup that means nothing here
 
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """A request, understood."""
-
-    parts: Sequence[Part]
-    ignored: Sequence[str]
-    lexicons: Sequence[Lexicon]
-
-    @property
-    def others(self) -> Sequence[Part]:
-        """One part of each voice that is not the first one."""
-        distinct = {id(part.request): part for part in self.parts}
-        return [p for p in distinct.values() if p.request is not self.parts[0].request]
-
-
 class Synthesizer:
     """Open a `Speech` for each request. `on_report` receives the report of each one."""
 
@@ -92,8 +86,10 @@ class Synthesizer:
         # milliseconds.
         self._normalizing = asyncio.Lock()
 
-    async def open(self, request: SpeechRequest) -> "Speech":
+    async def open(self, request: SpeechRequest, writing: Writing | None = None) -> "Speech":
         """Check `request`, choose a model, and queue the first segment. Close the `Speech`.
+
+        The text is that of `writing`, if given, and is spoken while it is written.
 
         Raises `BadRequest` and its subclasses, `Overloaded`, `NotReady`, `MissingDependency`, and
         `DeadlineExceeded` if the time is over before the model is loaded.
@@ -102,12 +98,13 @@ class Synthesizer:
         deadline = Deadline(min(timeout_s, self._timeout_s))
         playback = PlaybackTracker(time.monotonic)
         async with deadline.limit():
-            # 1. Parse and normalise the text.
-            plan = await self._plan(request)
+            # 1. Parse and normalise the text, or wait for the first part of it.
+            growth = None if writing is None else WrittenParts(request, writing, self._plan)
+            plan = await (self._plan(request) if growth is None else growth.begin())
             # 2. Make sure that every voice can be had, before the first of them speaks.
             others = [(part, await self.router.match(part.request)) for part in plan.others]
             # 3. Choose the model, the voice and the language of the first part, and lease it.
-            opener = partial(self._open_part, lexicons=plan.lexicons)
+            opener = partial(self._open_part, lexicons=plan.lexicons, growth=growth)
             first = await opener(plan.parts[0])
             # 4. Submit the first segment.
             infos = [(plan.parts[0], first.route.info), *((p, match.info) for p, match in others)]
@@ -115,7 +112,7 @@ class Synthesizer:
                 name for part, info in infos for name in ignored_fields(part, info, plan.lexicons)
             ]
             ignored = dict.fromkeys((*fields, *plan.ignored))
-            parts = OpenParts(plan.parts, first, opener)
+            parts = OpenParts(plan.parts, first, opener, growth)
             speech = Speech(request, parts, tuple(ignored), deadline, playback)
             try:
                 await speech.submit_next()
@@ -144,7 +141,9 @@ class Synthesizer:
             first.language, first.info.name, first.speaker, segments, tuple(plan.ignored)
         )
 
-    async def _open_part(self, part: Part, lexicons: Sequence[Lexicon]) -> OpenPart:
+    async def _open_part(
+        self, part: Part, lexicons: Sequence[Lexicon], growth: WrittenParts | None
+    ) -> OpenPart:
         """Choose and lease the model of `part`. Any error gives it back."""
         request = part.request
         route = await self.router.route(request)
@@ -163,11 +162,16 @@ class Synthesizer:
                 prepared=voice,
                 hints=QueueHints(audio_s, request.priority, request.caller),
             )
-            segments = say(part, route.info, route.voice, route.language, lexicons)
+            said = partial(
+                say, info=route.info, voice=route.voice, language=route.language, lexicons=lexicons
+            )
+            opened = OpenPart(part, route, template, said(part))
+            if growth is not None:
+                growth.opened(opened, said)
             undo.pop_all()
-        return OpenPart(part, route, template, segments)
+        return opened
 
-    async def _plan(self, request: SpeechRequest) -> _Plan:
+    async def _plan(self, request: SpeechRequest) -> Plan:
         """Parse and divide the text of `request`, or its inputs."""
         texts = [part.text for part in request.inputs] or [request.text]
         field = "inputs" if request.inputs else "text"
@@ -186,7 +190,7 @@ class Synthesizer:
         if self._lexicon.is_stale:
             await asyncio.to_thread(self._lexicon.current)
         lexicons = (self._lexicon.current(), Lexicon(request.pronunciations))
-        return _Plan(divide(request, runs), tuple(ignored), lexicons)
+        return Plan(divide(request, runs), tuple(ignored), lexicons)
 
     async def _prepared(self, document: Document, *, in_thread: bool) -> Sequence[Run]:
         found = prepared(document)

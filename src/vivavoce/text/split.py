@@ -11,7 +11,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import chain, takewhile
+from itertools import accumulate, chain, takewhile
 from typing import Final
 
 PARAGRAPH_PAUSE_S: Final = 0.6
@@ -113,6 +113,12 @@ def split(
             waiting = TextSegment(" ".join(piece.text.split()), piece.pause_s)
     if waiting:
         yield replace(waiting, pause_s=0.0)
+
+
+def sentence_ends(text: str, language: str) -> list[int]:
+    """Return where the sentences of a short `text` end, with the space that follows them."""
+    ends = accumulate(map(len, _segment(_WHITESPACE.sub(" ", text), language)))
+    return list(dict.fromkeys(ends))
 
 
 def _paragraphs(text: str) -> Iterator[tuple[int, int]]:

@@ -1,4 +1,4 @@
-"""Choose the model, voice and language that answer a request.
+"""Match each request with the models that can answer it.
 
 It knows what models declare about themselves (`EngineInfo`), and not how they speak.
 """
@@ -13,7 +13,7 @@ from vivavoce.serving.base import Engine
 from vivavoce.serving.model_errors import RETRY_AFTER_S
 from vivavoce.serving.pool import Pool
 from vivavoce.serving.pool_entry import Lease
-from vivavoce.synthesis.routing_errors import (
+from vivavoce.synthesis.routing.errors import (
     Rejections,
     clones_nothing,
     missing_input,
@@ -21,7 +21,7 @@ from vivavoce.synthesis.routing_errors import (
     no_such_task,
     other_task,
 )
-from vivavoce.synthesis.voices import find_voice
+from vivavoce.synthesis.routing.voices import find_voice
 from vivavoce.text.language.detect import detect, detect_script, speakable_share
 from vivavoce.text.language.names import LANGUAGES, scripts_read
 from vivavoce.text.numbers.verbalize import LANGUAGES as READ_LANGUAGES
@@ -190,7 +190,8 @@ class Router:
         own = list(dict.fromkeys(code for voice in named for code in voice.languages))
         own = own if any(scripts_read(code) == ("latin",) for code in own) else []
         try:
-            found = detect(text, own or spoken or [self._default_language], self._default_language)
+            usual = self._usual_language(request)
+            found = detect(text, own or spoken or [usual], usual)
         except MemoryError as error:
             raise OutOfMemory(
                 "there was no memory to detect the language of the text; name it in language, "
@@ -198,6 +199,9 @@ class Router:
                 retry_after_s=RETRY_AFTER_S,
             ) from error
         return found.language, found.confident
+
+    def _usual_language(self, request: SpeechRequest) -> str:
+        return request.likely_language or self._default_language
 
     async def _infos(self) -> tuple[list[EngineInfo], list[VivavoceError]]:
         """Return the descriptions of all models, and the errors of those without one."""
@@ -255,7 +259,7 @@ class Router:
         if language not in info.languages:
             if confident:
                 return None
-            usual = self._default_language
+            usual = self._usual_language(request)
             language = usual if usual in info.languages else info.languages[0]
         found = find_voice(info, request.speaker, language)
         if found is None or speakable_share(request.text[:SAMPLE_CHARS], language) < 0.5:

@@ -15,7 +15,7 @@ from vivavoce.errors import (
     Unsupported,
     VivavoceError,
 )
-from vivavoce.synthesis.voices import aliased_voices, find_voice
+from vivavoce.synthesis.routing.voices import aliased_voices, find_voice
 from vivavoce.text.language.names import language_name
 from vivavoce.types import EngineInfo, SpeechRequest, Task
 

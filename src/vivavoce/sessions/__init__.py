@@ -1,0 +1,1 @@
+"""Speak texts while they are written, and tell what of them was heard. Knows no wire format."""

@@ -1,0 +1,209 @@
+"""Speak one text of a session while it is written, in one voice and one stream of audio."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any
+
+from vivavoce.audio import open_encoder
+from vivavoce.errors import EngineFault, VivavoceError
+from vivavoce.sessions.events import Audio, Done, Event, Failed, Flushed, Started
+from vivavoce.sessions.heard import Clause, Heard, heard_of
+from vivavoce.sessions.live_text import LiveText
+from vivavoce.synthesis.speech import Speech
+from vivavoce.synthesis.synthesizer import Synthesizer
+from vivavoce.synthesis.written import Writing
+from vivavoce.types import FinishReason, SpeechRequest
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What the utterances of a session share. `turn` is held by the one that is speaking."""
+
+    synthesizer: Synthesizer
+    emit: Callable[[Event], Awaitable[None]]
+    on_end: Callable[["Utterance"], None]
+    max_chars: int
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class Utterance(Writing):
+    """A text of a session. It waits behind those before it, and lets others speak while it has
+    nothing to say.
+
+    Its events go to `Stage.emit`, which holds it up as long as it waits. `name` is the client's.
+    """
+
+    def __init__(self, stage: Stage, request: SpeechRequest, name: str) -> None:
+        self.name = name
+        self.request = request
+        self.context: Any = None  # whatever the caller wants to keep beside it
+        self.speech: Speech | None = None
+        self.sent_s = 0.0  # seconds of audio
+        self._stage = stage
+        self._text = LiveText(request.language or "en", stage.max_chars)
+        self._told = 0  # words
+        self._spoken: dict[int, tuple[str, bool]] = {}  # clause → its language, and if it is timed
+        self._has_turn = False
+        self._is_idle = False  # all that was taken is spoken
+        self._was_flushed = False  # and the client was told
+        self._task = asyncio.create_task(self._speak())
+
+    @property
+    def text(self) -> str:
+        """All of the text so far."""
+        return self._text.text
+
+    @property
+    def is_complete(self) -> bool:
+        """True if the text was ended."""
+        return self._text.complete
+
+    def append(self, text: str) -> None:
+        """Add `text`. Raises `BadRequest` if it is too long, or was ended."""
+        self._text.append(text)
+
+    def flush(self) -> None:
+        """Have all text so far spoken without waiting for the end of the clause."""
+        self._was_flushed = False
+        self._text.flush()
+
+    def end(self) -> None:
+        """Have all text spoken. Nothing follows."""
+        self._text.end()
+
+    async def interrupt(self, played_s: float | None = None) -> Heard:
+        """Stop at once, and return what was heard in `played_s`, or in all that was sent.
+
+        No event follows.
+        """
+        await self.aclose()
+        sent_s = self.sent_s
+        played_s = sent_s if played_s is None else min(max(played_s, 0.0), sent_s)
+        return heard_of(self.text, list(self._clauses()), played_s)
+
+    async def aclose(self) -> None:
+        """Stop at once. No event follows."""
+        self._task.cancel()
+        await asyncio.wait((self._task,))
+
+    async def wait_ended(self) -> None:
+        """Wait until the last event was told."""
+        await asyncio.wait((self._task,))
+
+    @property
+    def texts(self) -> list[str]:  # type: ignore[override]  # it is not replaced
+        return self._text.texts
+
+    def take(self, *, words: bool = False) -> str | None:
+        return self._text.take(words=words)
+
+    def opened(self, input: int, language: str, *, timed: bool) -> None:
+        self._text.language = language
+        self._spoken[input] = (language, timed)
+
+    async def wait(self, ahead_s: float) -> bool:
+        self._is_idle = True
+        await self._tell_flushed()
+        self._leave()
+        more = await self._text.wait(ahead_s)
+        await self._enter()
+        self._is_idle = False
+        return more
+
+    async def wait_fed(self) -> bool:
+        return not self._text.is_flushed and await self._text.wait()
+
+    async def _tell_flushed(self) -> None:
+        if self._text.is_flushed and not self._was_flushed:
+            self._was_flushed = True
+            await self._stage.emit(Flushed(self))
+
+    async def _speak(self) -> None:
+        try:
+            await self._say()
+        except VivavoceError as error:
+            await self._stage.emit(Failed(self, error))
+        except Exception:  # the top of a task: whatever happened, the client is told
+            log.exception("an utterance failed")
+            await self._fail(
+                EngineFault("the server failed to speak this; its log has the details")
+            )
+        finally:
+            self._leave()
+            if self.speech is not None:
+                await self.speech.aclose()
+            self._stage.on_end(self)
+
+    async def _say(self) -> None:
+        if not await self._begins():
+            await self._finish("complete")
+            return
+        await self._enter()
+        speech = self.speech = await self._stage.synthesizer.open(self.request, self)
+        await self._stage.emit(Started(self, speech))
+        encoder = open_encoder(self.request.format, speech.sample_rate_hz, speech.fingerprint)
+        try:
+            async with aclosing(speech.samples()) as samples:
+                async for part in samples:
+                    self.sent_s = speech.spoken_samples / speech.sample_rate_hz
+                    await self._tell(encoder.write(part))
+            await self._tell(encoder.finish())
+        finally:
+            encoder.close()
+        await self._finish(speech.finish_reason)
+
+    async def _begins(self) -> bool:
+        """Wait until something can be said. False if nothing ever will."""
+        while not any(map(str.isalnum, self.text)):
+            if not await self._text.wait() or self.is_complete:
+                return any(map(str.isalnum, self.text))
+        return True
+
+    async def _tell(self, data: bytes) -> None:
+        assert self.speech is not None
+        words = self.speech.words[self._told :]
+        if data or words:
+            self._told += len(words)
+            await self._stage.emit(Audio(self, data, words))
+
+    async def _finish(self, reason: FinishReason) -> None:
+        heard = Heard(self.text, "", self.sent_s)
+        await self._stage.emit(Done(self, reason, self.sent_s, heard))
+
+    async def _enter(self) -> None:
+        if not self._has_turn:
+            await self._stage.turn.acquire()
+            self._has_turn = True
+
+    def _leave(self) -> None:
+        if self._has_turn:
+            self._has_turn = False
+            self._stage.turn.release()
+
+    def _clauses(self) -> Iterator[Clause]:
+        """Yield the clauses that were spoken, or began to be."""
+        if self.speech is None:
+            return
+        words = groupby(self.speech.words, lambda word: word.input)
+        timed = {index: tuple(group) for index, group in words}
+        spans: dict[int, tuple[float, float]] = {}
+        for stretch in self.speech.voice_segments:
+            start_s, _ = spans.get(stretch.input, (stretch.start_s, 0.0))
+            spans[stretch.input] = start_s, stretch.end_s
+        for index, (start_s, end_s) in spans.items():
+            language, is_timed = self._spoken[index]
+            ended = self._is_idle or index != max(spans)
+            yield Clause(
+                text=self.texts[index],
+                start=self._text.starts[index],
+                language=language,
+                words=timed.get(index, ()) if is_timed else None,
+                start_s=start_s,
+                end_s=end_s if ended else None,
+            )

@@ -1,0 +1,169 @@
+"""Find how much of a text that is still being written can be spoken already.
+
+A cut never tears what is read as one: a number, a date, an abbreviation and what it belongs to, or
+markup. The same words are said as if the whole text had been known. Knows no models and no time.
+"""
+
+import re
+from typing import Final
+
+from vivavoce.text.markup import is_ssml
+from vivavoce.text.numbers.verbalize import LANGUAGES, read
+from vivavoce.text.split import (
+    CLAUSE_PAUSE_S,
+    PARAGRAPH_PAUSE_S,
+    SENTENCE_PAUSE_S,
+    sentence_ends,
+    weighted_length,
+)
+from vivavoce.text.tracked import Tracked
+
+OPENING_CHARS: Final = 24  # of a first clause, by `weighted_length`: a listener waits for it
+CLAUSE_CHARS: Final = 110  # of a later one, about seven seconds
+OPENING_LONGEST: Final = 80  # without any punctuation
+LONGEST: Final = 240
+_APART: Final = 12
+_MARKUP_CHARS: Final = 500  # markup that is open for longer is text
+_MOST_CHARS: Final = 1_000  # of a text that is cut anywhere rather than not at all
+_WINDOW_CHARS: Final = 600  # before a cut, to judge it by
+
+_CLOSERS = r"[\"'”’»)\]」』）》*_]*+"
+_SENTENCE: Final = re.compile(rf"[.!?…]++{_CLOSERS}(?=\s)|[。！？]++{_CLOSERS}|\n\s*?\n")
+_CLAUSE: Final = re.compile(
+    rf"(?<!\d)[,;:]{_CLOSERS}(?=\s)|[、，；：]{_CLOSERS}|(?<=\s)[–—](?=\s)|—"
+)
+_FULL_STOP: Final = re.compile(rf"\.{_CLOSERS}\Z")
+_PARAGRAPH: Final = re.compile(r"\n\s*\n\s*\Z")
+# After what an author may go on with a number or a name that changes how it is read.
+_PROBES: Final = ("The", "5", "the")
+# A cut at a space is not made beside these.
+_NUMERIC: Final = re.compile(r"\d|[$€£¥₹#№%+=/]")
+_MARKUP: Final = re.compile(
+    r"```(?:(?!```)[\s\S])*+(?:```|(?P<fence>\Z))"
+    r"|<(?=[a-zA-Z/])[^<>\n]*+(?:>|(?P<tag>\Z))"
+    r"|\[[^\[\]\n]*+(?:\]\([^()\n]*+(?:\)|(?P<link>\Z))|\](?=[\s\S])|(?P<bracket>\]?\Z))"
+)
+_BEFORE_SPACE: Final = re.compile(r"\s+\S*\Z")
+_ENDED: Final = re.compile(rf"(?<!\d)[.!?…]{_CLOSERS}\Z|[。！？、，]{_CLOSERS}\Z")
+
+
+def clause_end(text: str, language: str, *, opening: bool) -> int:
+    """Return the end of the part of the unfinished `text` that can be spoken now, 0 if none can.
+
+    `opening` is for a listener who hears nothing yet, who gets a shorter part. `language` is an ISO
+    639-1 code.
+    """
+    if is_ssml(text):
+        end = text.find("</speak>")
+        return 0 if end < 0 else end + len("</speak>")
+    markup, limit = _markup(text)
+    # 1. A sentence.
+    for end in reversed(_ends(_SENTENCE, text, limit, markup)):
+        if _is_sentence(text, end, language) and _has_word(text[:end]):
+            return end
+    # 2. A clause that is long enough.
+    least = OPENING_CHARS if opening else CLAUSE_CHARS
+    clauses = _ends(_CLAUSE, text, limit, markup)
+    for end in clauses if opening else reversed(clauses):
+        if weighted_length(text[:end].strip()) >= least:
+            return end
+    # 3. Enough words.
+    longest = OPENING_LONGEST if opening else LONGEST
+    if weighted_length(text[:limit].strip()) > longest:
+        end = _word_end(text, limit, language)
+        return end or (LONGEST if len(text) > _MOST_CHARS else 0)
+    return 0
+
+
+def pause_end(text: str, language: str) -> int:
+    """Return the end of what can be spoken of `text` when its author pauses, 0 if nothing can.
+
+    A word that may be incomplete stays, and so does a number that may go on.
+    """
+    if is_ssml(text):
+        return 0
+    _, limit = _markup(text)
+    if _ENDED.search(text, 0, limit) and _is_sentence(text[:limit] + " ", limit, language):
+        return limit
+    end = _word_end(text, limit, language)
+    # A word or two sound wrong apart from what follows them.
+    return end if not text[end:].strip() or weighted_length(text[:end].strip()) >= _APART else 0
+
+
+def word_end(text: str) -> int:
+    """Return the end of the last word of the unfinished `text` that is whole, 0 if none is."""
+    _, limit = _markup(text)
+    if limit and weighted_length(text[limit - 1]) > 1:  # scripts without spaces
+        return limit
+    found = _BEFORE_SPACE.search(text, max(0, limit - _WINDOW_CHARS), limit)
+    return 0 if found is None else found.start()
+
+
+def pause_s(text: str) -> float:
+    """Return the pause between `text`, a part of a text, and what follows it."""
+    if _PARAGRAPH.search(text):
+        return PARAGRAPH_PAUSE_S
+    stripped = text.rstrip()
+    if re.search(rf"[.!?…。！？]{_CLOSERS}\Z", stripped):
+        return SENTENCE_PAUSE_S
+    return CLAUSE_PAUSE_S if re.search(rf"[,;:—、，；：]{_CLOSERS}\Z", stripped) else 0.0
+
+
+def _markup(text: str) -> tuple[list[tuple[int, int]], int]:
+    """Return the spans of markup in `text`, and where markup begins that is not complete yet."""
+    spans, limit = [], len(text)
+    for found in _MARKUP.finditer(text):
+        if found.lastgroup is None:
+            spans.append(found.span())
+        elif found.end() - found.start() <= _MARKUP_CHARS:
+            limit = found.start()
+    return spans, limit
+
+
+def _ends(
+    pattern: re.Pattern[str], text: str, limit: int, markup: list[tuple[int, int]]
+) -> list[int]:
+    """Return where `pattern` ends before `limit` and outside of `markup`."""
+    found = (match.end() for match in pattern.finditer(text, 0, limit))
+    return [at for at in found if not any(start < at < end for start, end in markup)]
+
+
+def _is_sentence(text: str, end: int, language: str) -> bool:
+    """True if a sentence ends at `end`, whatever follows."""
+    start = max(0, end - _WINDOW_CHARS)
+    if not _FULL_STOP.search(text, start, end):
+        return True
+    following = text[end:].split(maxsplit=1)
+    probes = (following[0],) if len(following) > 1 else (*following, *_PROBES)
+    return all(_ends_before(text[start:end], probe, language) for probe in probes)
+
+
+def _ends_before(text: str, following: str, language: str) -> bool:
+    """True if a reader hears the end of a sentence between `text` and the word `following`."""
+    tracked = Tracked.of(f"{text} {following}")
+    said = read(tracked, language) if language in LANGUAGES else tracked
+    return any(
+        said.span(end - 1, end)[1] >= len(text) and said.span(end, end + 1)[0] >= len(text)
+        for end in sentence_ends(said.text, language)
+        if 0 < end < len(said.text)
+    )
+
+
+def _word_end(text: str, limit: int, language: str) -> int:
+    """Return the end of the last word before `limit` where a cut tears no number, 0 if none."""
+    end = limit
+    while found := _BEFORE_SPACE.search(text, max(0, end - _WINDOW_CHARS), end):
+        end = found.start()
+        before, after = text[:end].rsplit(maxsplit=1)[-1:], found.group().split()
+        if not before:
+            return 0
+        numeric = any(_NUMERIC.search(word) for word in (*before, *after))
+        if not numeric and not (
+            before[0].endswith(".") and not _is_sentence(text[:end] + " ", end, language)
+        ):
+            return end
+    return 0
+
+
+def _has_word(text: str) -> bool:
+    return any(map(str.isalnum, text))
