@@ -20,6 +20,8 @@ from vivavoce import __version__
 from vivavoce.api import errors
 from vivavoce.api.dependencies import Server
 from vivavoce.api.lifecycle import Lifecycle
+from vivavoce.api.live import native as live_native
+from vivavoce.api.live.clients import LiveClients
 from vivavoce.api.middleware.access_log import AccessLogMiddleware, log_speech
 from vivavoce.api.middleware.auth import AuthMiddleware
 from vivavoce.api.middleware.body_limit import BodyLimitMiddleware
@@ -116,6 +118,9 @@ def _services(settings: Settings, pool: Pool, tracing: "Tracing | None") -> Serv
         requests=RequestLog(),
         replays=ReplayStore(),
         lexicon=live_lexicon,
+        live=LiveClients(settings.max_live_connections),
+        live_timeout_s=settings.live_timeout_s,
+        max_text_chars=settings.max_text_chars,
         max_plain_bytes=max_plain_bytes(settings.max_text_chars),
     )
 
@@ -144,7 +149,9 @@ async def _lifespan(server: Server, settings: Settings) -> AsyncGenerator[None]:
     if settings.load_models == "startup":
         lifecycle.loading = True
         loading.append(asyncio.create_task(_load_all(pool, _needed_models(settings), lifecycle)))
+    draining = asyncio.create_task(server.live.drain_when(lambda: lifecycle.draining))
     yield
+    draining.cancel()
     lifecycle.drain()
     await server.replays.aclose()
     await pool.aclose()
@@ -171,7 +178,7 @@ async def _load_all(pool: Pool, needed: Sequence[str], lifecycle: Lifecycle) -> 
 
 
 def _add_routes(app: FastAPI, settings: Settings) -> None:
-    for module in (native, lexicon, openai, health, metrics):
+    for module in (native, live_native, lexicon, openai, health, metrics):
         app.include_router(module.router)
     if settings.wit_prefix:
         app.include_router(wit.router, prefix=settings.wit_prefix.rstrip("/"))

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
+from starlette.requests import HTTPConnection
 
 from vivavoce.api.lifecycle import Lifecycle
+from vivavoce.api.live.clients import LiveClients
 from vivavoce.api.replay import ReplayStore
 from vivavoce.api.request_log import RequestLog
 from vivavoce.observability.metrics import Metrics
@@ -34,6 +36,9 @@ class Server:
     requests: RequestLog
     replays: ReplayStore
     lexicon: LiveLexicon
+    live: LiveClients
+    live_timeout_s: float  # of a live connection without messages or speech
+    max_text_chars: int
     max_plain_bytes: int  # of a body without a recording
 
 
@@ -49,14 +54,14 @@ ServerDep = Annotated[Server, Depends(_server)]
 SynthesizerDep = Annotated[Synthesizer, Depends(_synthesizer)]
 
 
-def server_of(request: Request) -> Server:
+def server_of(request: HTTPConnection) -> Server:
     """Return the services of the application that answers `request`."""
     server = request.app.state.server
     assert isinstance(server, Server)
     return server
 
 
-def caller_of(request: Request) -> str:
+def caller_of(request: HTTPConnection) -> str:
     """Return the name of the request's API key, or an empty string."""
     return str(request.scope.get("state", {}).get("key", ""))
 

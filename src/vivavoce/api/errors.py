@@ -134,12 +134,18 @@ def answer_to(request: HTTPConnection, error: VivavoceError) -> Response:
 async def _on_invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     problem = error.errors()[0]
-    field, message = _describe(problem)
+    field, message = describe(problem)
     status = 400 if problem["type"] == "json_invalid" else 422
     return error_response(request, status, code="invalid_request", message=message, field=field)
 
 
-def _describe(problem: Mapping[str, Any]) -> tuple[str | None, str]:
+def error_facts(error: VivavoceError) -> dict[str, object]:
+    """Return what a message of a live connection tells about an error."""
+    field = error.field if isinstance(error, BadRequest) else None
+    return {"code": error.code, "message": error.message, "field": field}
+
+
+def describe(problem: Mapping[str, Any]) -> tuple[str | None, str]:
     """Return the field and a message for an error detail of pydantic, a plain dictionary."""
     where = [str(part) for part in problem["loc"] if part not in ("body", "query")]
     kind = problem["type"]

@@ -8,9 +8,8 @@ import base64
 import binascii
 import re
 from dataclasses import replace
-from typing import Final
+from typing import Final, Protocol
 
-from vivavoce.api.schemas.requests import SpeechBody, SynthesizeBody
 from vivavoce.audio import decode_recording
 from vivavoce.errors import BadRequest
 from vivavoce.types import Reference, SpeechRequest
@@ -20,7 +19,20 @@ _DATA_URL: Final = re.compile(r"data:[^,]{0,200};base64,", re.IGNORECASE)
 _URL: Final = re.compile(r"\s{0,200}+(?!data:)[a-z][a-z0-9+.-]{1,20}:", re.IGNORECASE)
 
 
-async def read_request(body: SynthesizeBody | SpeechBody) -> SpeechRequest:
+class CloningBody(Protocol):
+    """A body of a request that may have a recording, see `ReferenceFields`."""
+
+    @property
+    def ref_audio(self) -> str | None: ...
+    @property
+    def ref_text(self) -> str | None: ...
+    @property
+    def x_vector_only(self) -> bool | None: ...
+
+    def to_request(self) -> SpeechRequest: ...
+
+
+async def read_request(body: CloningBody) -> SpeechRequest:
     """Return the request of `body`, its recording decoded in a thread. Raises `BadRequest`."""
     request = body.to_request()
     words = (body.ref_text or "").strip() or None

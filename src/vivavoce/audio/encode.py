@@ -1,7 +1,7 @@
-"""Encode samples as a stream in six formats, playable as the bytes arrive.
+"""Encode samples as a stream in eight formats, playable as the bytes arrive.
 
-This module writes wav and pcm. FFmpeg writes mp3, opus, aac and flac through PyAV, into memory.
-Every encoder cuts the stream into its codec's own frames, so the chunks of the input do not change
+This module writes wav, pcm and the two of telephones. FFmpeg writes mp3, opus, aac and flac
+through PyAV, into memory. Every encoder cuts the stream into its codec's own frames, so the chunks of the input do not change
 the audio.
 """
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from vivavoce.audio.containers import wav_header
 from vivavoce.audio.frames import audio_frame
+from vivavoce.audio.g711 import Law, compress
 from vivavoce.audio.pcm import from_int16, to_int16, to_pcm16
 from vivavoce.errors import BadRequest, MissingDependency
 from vivavoce.types import AudioFormat, Samples
@@ -30,6 +31,8 @@ MEDIA_TYPES: Mapping[AudioFormat, str] = {
     "opus": "audio/ogg",
     "aac": "audio/aac",
     "flac": "audio/flac",
+    "ulaw": "audio/basic",  # RFC 2046: μ-law at 8000 Hz
+    "alaw": "audio/x-alaw-basic",
 }
 
 _COMMON_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
@@ -41,6 +44,8 @@ SAMPLE_RATES: Mapping[AudioFormat, tuple[int, ...]] = {
     "opus": (8000, 12000, 16000, 24000, 48000),  # all that the codec takes
     "aac": _COMMON_RATES,
     "flac": _COMMON_RATES,
+    "ulaw": (8000,),  # as telephones have it
+    "alaw": (8000,),
 }
 
 
@@ -96,6 +101,8 @@ def open_encoder(format: AudioFormat, rate_hz: int, serial: int = 0) -> Encoder:
             return _PcmEncoder(header=wav_header(rate_hz, None))
         case "pcm":
             return _PcmEncoder(header=b"")
+        case "ulaw" | "alaw":
+            return _TelephoneEncoder(format)
         case "mp3" | "opus" | "aac" | "flac":
             return _AvEncoder(_codec(format, rate_hz, serial), rate_hz)
 
@@ -113,6 +120,22 @@ class _PcmEncoder:
 
     def finish(self) -> bytes:
         return self.write(np.zeros(0, dtype=np.float32))
+
+    def close(self) -> None:
+        pass
+
+
+class _TelephoneEncoder:
+    """A byte for each sample, without a header."""
+
+    def __init__(self, law: Law) -> None:
+        self._law: Law = law
+
+    def write(self, samples: Samples) -> bytes:
+        return compress(samples, self._law)
+
+    def finish(self) -> bytes:
+        return b""
 
     def close(self) -> None:
         pass

@@ -93,6 +93,8 @@ def run(
         access_log=False,
         **options,
     )
+    # The same of WebSockets, whose queries may hold keys.
+    logging.getLogger("uvicorn.error").addFilter(lambda record: "WebSocket" not in record.msg)
     server = GracefulServer(config, lifecycle)
     server.run(sockets=[listener])
     if lifecycle.failure is not None:

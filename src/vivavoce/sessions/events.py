@@ -23,11 +23,15 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Audio:
-    """The next bytes of the audio, maybe none, and the words that begin in it."""
+    """The next bytes of the audio, maybe none, and the words that begin in it.
+
+    The spans of the words are those in the whole text. `start_s` is the place of the bytes.
+    """
 
     utterance: "Utterance"
     data: bytes
     words: Sequence[TimedWord]
+    start_s: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,7 +85,11 @@ class LiveText:
         """Remove and return what can be spoken now, see `Writing.take`."""
         end = self._end(words=words)
         text, rest = self._left[:end], self._left[end:]
-        if not end or not (words or any(map(str.isalnum, text)) or not rest):
+        if not words and not any(map(str.isalnum, text)):  # it belongs to what follows
+            if self.complete:
+                self._left = ""
+            return None
+        if not text:
             return None
         if words:
             self.texts[-1] += text

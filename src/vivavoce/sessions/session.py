@@ -18,7 +18,8 @@ class Session:
     """The utterances of one client, in the order in which they began.
 
     `emit` gets their events and may wait, for a client that reads slowly. It must not raise. A text
-    has at most `max_chars` characters, and all of them together twice as many.
+    has at most `max_chars` characters, and all of them together twice as many. `on_end` is called
+    for each utterance that ends, however it does.
     """
 
     def __init__(
@@ -27,8 +28,10 @@ class Session:
         emit: Callable[[Event], Awaitable[None]],
         *,
         max_chars: int = 100_000,
+        on_end: Callable[[], None] = lambda: None,
     ) -> None:
         self._stage = Stage(synthesizer, emit, self._forget, max_chars)
+        self._on_end = on_end
         self._max_chars = 2 * max_chars
         self._numbers = count(1)
         self._utterances: dict[str, Utterance] = {}
@@ -104,5 +107,6 @@ class Session:
 
     def _forget(self, utterance: Utterance) -> None:
         self._utterances.pop(utterance.name, None)
+        self._on_end()
         if not self._utterances:
             self._silent.set()

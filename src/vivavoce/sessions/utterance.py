@@ -2,11 +2,11 @@
 
 import asyncio
 import logging
+import uuid
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
-from typing import Any
 
 from vivavoce.audio import open_encoder
 from vivavoce.errors import EngineFault, VivavoceError
@@ -16,7 +16,7 @@ from vivavoce.sessions.live_text import LiveText
 from vivavoce.synthesis.speech import Speech
 from vivavoce.synthesis.synthesizer import Synthesizer
 from vivavoce.synthesis.written import Writing
-from vivavoce.types import FinishReason, SpeechRequest
+from vivavoce.types import FinishReason, SpeechRequest, TimedWord
 
 log = logging.getLogger(__name__)
 
@@ -41,10 +41,11 @@ class Utterance(Writing):
 
     def __init__(self, stage: Stage, request: SpeechRequest, name: str) -> None:
         self.name = name
+        self.id = f"req_{uuid.uuid4().hex}"
         self.request = request
-        self.context: Any = None  # whatever the caller wants to keep beside it
         self.speech: Speech | None = None
         self.sent_s = 0.0  # seconds of audio
+        self.told_s = 0.0  # of it, in the events so far
         self._stage = stage
         self._text = LiveText(request.language or "en", stage.max_chars)
         self._told = 0  # words
@@ -53,6 +54,8 @@ class Utterance(Writing):
         self._is_idle = False  # all that was taken is spoken
         self._was_flushed = False  # and the client was told
         self._task = asyncio.create_task(self._speak())
+        # A callback, since a task that is cancelled before it runs has no `finally`.
+        self._task.add_done_callback(lambda _: stage.on_end(self))
 
     @property
     def text(self) -> str:
@@ -131,14 +134,12 @@ class Utterance(Writing):
             await self._stage.emit(Failed(self, error))
         except Exception:  # the top of a task: whatever happened, the client is told
             log.exception("an utterance failed")
-            await self._fail(
-                EngineFault("the server failed to speak this; its log has the details")
-            )
+            error = EngineFault("the server failed to speak this; its log has the details")
+            await self._stage.emit(Failed(self, error))
         finally:
             self._leave()
             if self.speech is not None:
                 await self.speech.aclose()
-            self._stage.on_end(self)
 
     async def _say(self) -> None:
         if not await self._begins():
@@ -167,10 +168,12 @@ class Utterance(Writing):
 
     async def _tell(self, data: bytes) -> None:
         assert self.speech is not None
-        words = self.speech.words[self._told :]
-        if data or words:
-            self._told += len(words)
-            await self._stage.emit(Audio(self, data, words))
+        new = self.speech.words[self._told :]
+        if data or new:
+            self._told += len(new)
+            words = [word_in(self._text.starts[word.input], word) for word in new]
+            start_s, self.told_s = self.told_s, self.sent_s
+            await self._stage.emit(Audio(self, data, words, start_s))
 
     async def _finish(self, reason: FinishReason) -> None:
         heard = Heard(self.text, "", self.sent_s)
@@ -207,3 +210,8 @@ class Utterance(Writing):
                 start_s=start_s,
                 end_s=end_s if ended else None,
             )
+
+
+def word_in(start: int, word: TimedWord) -> TimedWord:
+    """Return `word` with its span in the whole text, in which its clause begins at `start`."""
+    return replace(word, start=start + word.start, end=start + word.end, input=0)

@@ -199,6 +199,12 @@ class Settings(BaseSettings):
     """Most open connections. Beyond it everything but `/health` is refused. The server lowers it at
     the start if the system allows too few open files: two for each connection, and 192."""
 
+    max_live_connections: Count = 500
+    """Live connections (WebSockets and Wyoming) at once. One key gets at most half of them."""
+
+    live_timeout_s: Positive = 600.0
+    """Seconds after which a live connection is closed on which nothing is said or sent."""
+
     receive_timeout_s: Positive = 20.0
     """Seconds that a request may take to arrive, plus one second for each 1,000 bytes of its body.
     """

@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 Outcome = Literal["ok", "refused", "overloaded", "unavailable", "failed", "cancelled"]
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_STARTS: Final = ("http.response.start", "websocket.http.response.start", "websocket.accept")
+_BODIES: Final = ("http.response.body", "websocket.http.response.body")
 _MONITORING: Final = ("health", "metrics")  # requested every few seconds, so logged as debug
 
 
@@ -54,7 +56,7 @@ class AccessLogMiddleware:
         self._wit_paths = wit_paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
         scope["request_id"] = request_id = _request_id(scope)
@@ -64,7 +66,7 @@ class AccessLogMiddleware:
         answer, started_s = _Answer(), time.monotonic()
 
         async def send_with_id(message: Message) -> None:
-            if message["type"] == "http.response.start":
+            if message["type"] in _STARTS:
                 MutableHeaders(scope=message)["x-request-id"] = request_id
             answer.sent(message)
             await send(message)
@@ -84,7 +86,8 @@ class AccessLogMiddleware:
 
     def _report(self, scope: Scope, answer: "_Answer", outcome: Outcome, seconds: float) -> None:
         """Count the request, and log a line about it."""
-        surface, path, method = _surface_label(scope), quote(scope["path"]), scope["method"]
+        surface, path = _surface_label(scope), quote(scope["path"])
+        method = scope.get("method", "WEBSOCKET")
         self._metrics.answered(surface, outcome)
         fields = log_fields(
             method=method,
@@ -107,9 +110,10 @@ class _Answer:
     broken = False
 
     def sent(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self.status = message["status"]
-        elif message["type"] == "http.response.body" and not message.get("more_body", False):
+        if message["type"] in _STARTS:
+            self.status = message.get("status", 101)
+            self.complete = self.status == 101 or self.complete
+        elif message["type"] in _BODIES and not message.get("more_body", False):
             self.complete = True
 
     def outcome(self) -> Outcome:

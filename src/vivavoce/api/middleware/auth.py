@@ -28,6 +28,7 @@ _OPEN: Final = re.compile(
 )
 # Open to read, not to change.
 _MANAGED: Final = re.compile(r"/v1/(?:audio/)?(?:models|voices)(?:/.*)?")
+_NAMED_KEY: Final = re.compile(r"(?:\A|,)\s*(?:openai-insecure-)?api-key\.([^\s,]+)")
 _READING: Final = frozenset({"GET", "HEAD"})
 _CHANGING: Final = frozenset({"PUT", "PATCH", "DELETE"})
 
@@ -37,6 +38,9 @@ def needed_scope(method: str, path: str, lists: Collection[str] = ()) -> keys.Sc
     if method in _READING:
         return None if path in lists or _OPEN.fullmatch(path) else "speak"
     return "manage" if method in _CHANGING or _MANAGED.fullmatch(path) else "speak"
+
+
+SPEND: Final = "spend"  # in `request.state`: counts a request, or raises `RateLimited`
 
 
 class AuthMiddleware:
@@ -77,7 +81,9 @@ class AuthMiddleware:
             # This also rejects a WebSocket, if the server supports HTTP responses for those.
             await answer_to(HTTPConnection(scope), error)(scope, receive, send)
             return
-        scope.setdefault("state", {}).update(key=key.name, can_manage="manage" in key.scopes)
+        state = scope.setdefault("state", {})
+        state.update(key=key.name, can_manage="manage" in key.scopes)
+        state[SPEND] = lambda: usage.spend(key, self._clock_s())  # for each text of a WebSocket
         try:
             await self._app(scope, receive, send)
         finally:
@@ -104,10 +110,14 @@ class AuthMiddleware:
 
 
 def given_key(headers: Headers) -> str:
-    """Return the key in `Authorization: Bearer` or `xi-api-key`, or an empty string."""
+    """Return the key in `Authorization: Bearer` or `xi-api-key`, or an empty string.
+
+    A page cannot set headers of a WebSocket, and names the key as a subprotocol.
+    """
     scheme, _, credentials = headers.get("authorization", "").partition(" ")
     bearer = credentials.strip() if scheme.lower() == "bearer" else ""
-    return bearer or headers.get("xi-api-key", "").strip()
+    named = _NAMED_KEY.search(headers.get("sec-websocket-protocol", ""))
+    return bearer or headers.get("xi-api-key", "").strip() or (named[1] if named else "")
 
 
 @dataclass(slots=True)
@@ -126,6 +136,11 @@ class _Usage:
                 "wait for one to end",
                 retry_after_s=1.0,
             )
+        self.spend(key, now_s)
+        self.running += 1
+
+    def spend(self, key: Key, now_s: float) -> None:
+        """Count a request against the limit per minute, unless it raises `RateLimited`."""
         if (limit := key.requests_per_minute) is not None:
             spent = max(0.0, self.spent - (now_s - self.at_s) * limit / 60)
             if spent > limit - 1:
@@ -135,4 +150,3 @@ class _Usage:
                     retry_after_s=math.ceil((spent - (limit - 1)) * 60 / limit),
                 )
             self.spent, self.at_s = spent + 1, now_s
-        self.running += 1

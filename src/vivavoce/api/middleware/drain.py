@@ -22,13 +22,16 @@ class DrainMiddleware:
         self._lifecycle = lifecycle
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"].startswith(_MONITORING):
+        if scope["type"] == "lifespan" or scope["path"].startswith(_MONITORING):
             await self._app(scope, receive, send)
         elif self._lifecycle.draining:
-            await _read_body(receive)
+            if scope["type"] == "http":
+                await _read_body(receive)
             message = "the server is stopping; try again when it is back"
             facts = {"code": NotReady.code, "message": message}
             await refuse(scope, 503, **facts, retry_after_s=RETRY_AFTER_S)(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await self._app(scope, receive, send)  # `api.live.socket` counts what it speaks
         else:
             self._lifecycle.running += 1
             try:

@@ -35,7 +35,7 @@ class OriginMiddleware:
         self._hosts = frozenset(hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not (problem := self._problem(scope)):
+        if scope["type"] == "lifespan" or not (problem := self._problem(scope)):
             await self._app(scope, receive, send)
             return
         message = (

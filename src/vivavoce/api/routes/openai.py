@@ -30,8 +30,8 @@ from vivavoce.errors import UnknownModel
 from vivavoce.names import MAX_NAME_CHARS
 from vivavoce.serving.pool_entry import ModelState
 from vivavoce.synthesis.routing import AUTO, MODEL_ALIASES, TASKS
-from vivavoce.synthesis.synthesizer import Synthesizer
 from vivavoce.synthesis.routing.voices import aliased_voices, distinct_names
+from vivavoce.synthesis.synthesizer import Synthesizer
 from vivavoce.types import EngineInfo, Voice
 
 router = APIRouter(prefix="/v1", tags=["openai"], responses=OPENAI_ERRORS, route_class=BoundedRoute)

@@ -1,0 +1,1 @@
+"""Serve live speech over WebSockets: one module for each protocol that clients speak."""
