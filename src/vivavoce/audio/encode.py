@@ -1,8 +1,8 @@
 """Encode samples as a stream in eight formats, playable as the bytes arrive.
 
-This module writes wav, pcm and the two of telephones. FFmpeg writes mp3, opus, aac and flac
-through PyAV, into memory. Every encoder cuts the stream into its codec's own frames, so the chunks of the input do not change
-the audio.
+This module writes wav, pcm and the two of telephones. FFmpeg writes mp3, opus, aac and flac through
+PyAV, into memory. Every encoder cuts the stream into its codec's own frames, so the chunks of the
+input do not change the audio.
 """
 
 from collections.abc import Mapping

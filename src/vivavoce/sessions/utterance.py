@@ -134,8 +134,8 @@ class Utterance(Writing):
             await self._stage.emit(Failed(self, error))
         except Exception:  # the top of a task: whatever happened, the client is told
             log.exception("an utterance failed")
-            error = EngineFault("the server failed to speak this; its log has the details")
-            await self._stage.emit(Failed(self, error))
+            fault = EngineFault("the server failed to speak this; its log has the details")
+            await self._stage.emit(Failed(self, fault))
         finally:
             self._leave()
             if self.speech is not None:
