@@ -17,6 +17,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from vivavoce.api.app import create_app
+from vivavoce.api.live.socket import WEBSOCKETS
 from vivavoce.api.middleware.connections import Bounds, bounded_http
 from vivavoce.models.tone import Fault, ToneModel
 from vivavoce.serving.local import LocalEngine
@@ -93,6 +94,7 @@ def serving(
     options = {
         "http": bounded_http(Bounds(512, 20.0, 60.0)),
         "timeout_graceful_shutdown": 5,
+        **WEBSOCKETS,
         **options,
     }
     with socket.socket() as sock:

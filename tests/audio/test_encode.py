@@ -28,8 +28,16 @@ from .signals import chunkings, cut, speech_like
 FORMATS = get_args(AudioFormat)
 COMPRESSED = ("mp3", "opus", "aac", "flac")
 LOSSLESS = ("wav", "pcm", "flac")
-DEMUXERS = {"wav": "wav", "pcm": "s16le", "mp3": "mp3", "opus": "ogg", "aac": "aac", "flac": "flac"}
+DEMUXERS = {
+    "wav": "wav", "pcm": "s16le", "mp3": "mp3", "opus": "ogg", "aac": "aac", "flac": "flac",
+    "ulaw": "mulaw", "alaw": "alaw",
+}  # fmt: skip
+HEADLESS = ("pcm", "ulaw", "alaw")
 EVERY_RATE = [(name, rate_hz) for name in FORMATS for rate_hz in SAMPLE_RATES[name]]
+
+
+def usual_rate(name):
+    return nearest_rate(name, 24000)
 
 
 def encoded(name, samples, rate_hz, sizes=(480,)):
@@ -40,7 +48,7 @@ def encoded(name, samples, rate_hz, sizes=(480,)):
 
 def decoded(name, data, rate_hz):
     """The samples as a player would hear them, and their rate."""
-    options = {"sample_rate": str(rate_hz), "ch_layout": "mono"} if name == "pcm" else {}
+    options = {"sample_rate": str(rate_hz), "ch_layout": "mono"} if name in HEADLESS else {}
     with av.open(io.BytesIO(data), format=DEMUXERS[name], options=options) as container:
         frames = list(container.decode(audio=0))
     pieces = [frame.to_ndarray().reshape(-1) for frame in frames]
@@ -98,16 +106,16 @@ def test_opus_keeps_the_exact_length(rate_hz, count):
 @settings(max_examples=30, deadline=None)
 @given(sizes=chunkings, name=st.sampled_from(FORMATS), count=st.integers(0, 12000))
 def test_chunk_boundaries_do_not_change_the_stream(sizes, name, count):
-    samples = speech_like(0.5, 24000)[:count]
-    whole, pieces = encoded(name, samples, 24000, [10**9]), encoded(name, samples, 24000, sizes)
+    samples, rate_hz = speech_like(0.5, 24000)[:count], usual_rate(name)
+    whole = encoded(name, samples, rate_hz, [10**9])
+    pieces = encoded(name, samples, rate_hz, sizes)
     assert whole == pieces
 
 
 @pytest.mark.parametrize("rate_hz", [24000, 44100, 48000])
 @pytest.mark.parametrize("name", FORMATS)
 def test_sound_can_be_decoded_after_120_milliseconds_of_input(name, rate_hz):
-    if rate_hz not in SAMPLE_RATES[name]:
-        rate_hz = nearest_rate(name, rate_hz)
+    rate_hz = nearest_rate(name, rate_hz)
     encoder = open_encoder(name, rate_hz)
     begun = b"".join(
         encoder.write(piece) for piece in cut(speech_like(0.12, rate_hz), [rate_hz // 100])
@@ -119,11 +127,12 @@ def test_sound_can_be_decoded_after_120_milliseconds_of_input(name, rate_hz):
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_stream_cut_off_midway_decodes_to_where_it_stops(name):
-    samples = speech_like(2.0, 24000)
-    encoder = open_encoder(name, 24000)
-    begun = b"".join(encoder.write(piece) for piece in cut(samples[:36000], [480]))
+    rate_hz = usual_rate(name)
+    samples = speech_like(2.0, rate_hz)[: rate_hz * 3 // 2]
+    encoder = open_encoder(name, rate_hz)
+    begun = b"".join(encoder.write(piece) for piece in cut(samples, [rate_hz // 50]))
     encoder.close()
-    heard, heard_rate = decoded(name, begun, 24000)
+    heard, heard_rate = decoded(name, begun, rate_hz)
     assert 1.5 - 0.15 <= len(heard) / heard_rate <= 1.5
     _, correlation = best_alignment(speech_like(1.3, heard_rate), heard)
     assert correlation > 0.99
@@ -131,8 +140,8 @@ def test_a_stream_cut_off_midway_decodes_to_where_it_stops(name):
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_bytes_leave_steadily_so_nothing_gathers_inside(name):
-    encoder = open_encoder(name, 24000)
-    second = speech_like(1.0, 24000)
+    encoder = open_encoder(name, usual_rate(name))
+    second = speech_like(1.0, usual_rate(name))
     sizes = [len(encoder.write(second)) for _ in range(20)]
     assert min(sizes[1:]) > 0.9 * np.median(sizes)
     assert len(encoder.finish()) < 0.3 * np.median(sizes)
@@ -164,7 +173,7 @@ def test_mp3_starts_with_a_frame_of_sound_and_no_header():
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_stream_of_nothing_ends_without_an_error(name):
-    encoder = open_encoder(name, 24000)
+    encoder = open_encoder(name, usual_rate(name))
     encoder.write(np.zeros(0, np.float32))
     assert len(encoder.finish()) < 1500
 
@@ -174,18 +183,19 @@ def test_a_stream_of_nothing_ends_without_an_error(name):
 def test_samples_out_of_range_are_encoded_as_the_nearest_in_range(name, value):
     broken = speech_like(0.5, 24000)
     broken[3000:9000] = value
-    heard, _ = decoded(name, encoded(name, broken, 24000), 24000)
+    rate_hz = usual_rate(name)
+    heard, _ = decoded(name, encoded(name, broken, rate_hz), rate_hz)
     assert np.all(np.isfinite(heard))
 
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_an_encoder_can_be_closed_at_any_time_and_again(name):
     for seconds in (0.0, 0.1):
-        encoder = open_encoder(name, 24000)
+        encoder = open_encoder(name, usual_rate(name))
         encoder.write(speech_like(seconds, 24000))
         encoder.close()
         encoder.close()
-    encoder = open_encoder(name, 24000)
+    encoder = open_encoder(name, usual_rate(name))
     encoder.finish()
     encoder.close()
 
@@ -255,3 +265,10 @@ def test_a_pyav_built_without_the_codec_is_reported_with_the_way_out():
     absent = replace(_codec("mp3", 24000, serial=0), encoder="libabsent")
     with pytest.raises(MissingDependency, match=r"'libabsent'.*pip install"):
         _AvEncoder(absent, 24000)
+
+
+@pytest.mark.parametrize("law", ["ulaw", "alaw"])
+def test_a_telephone_hears_each_sample_within_half_a_step_of_its_law(law):
+    values = np.arange(-32768, 32768).astype(np.float32) / 32768
+    heard, _ = decoded(law, encoded(law, values, 8000), 8000)
+    assert np.all(np.abs(heard - values) <= np.abs(values) / 32 + 16 / 32768)

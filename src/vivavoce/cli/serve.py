@@ -112,7 +112,7 @@ def _run(settings: "Settings") -> None:
     Raises `BindError`, `DiskFull`, or the error that keeps every model from loading.
     """
     from vivavoce.api.app import create_app
-    from vivavoce.api.live.socket import MAX_MESSAGE_BYTES
+    from vivavoce.api.live.socket import WEBSOCKETS
     from vivavoce.api.middleware.connections import Bounds, bounded_http
     from vivavoce.cli.server import check_disk, fit_connections, run
     from vivavoce.observability.logs import set_up
@@ -137,9 +137,7 @@ def _run(settings: "Settings") -> None:
             listener,
             log_level=settings.log_level,
             http=bounded_http(bounds),
-            ws="websockets-sansio",
-            ws_max_size=MAX_MESSAGE_BYTES,
-            ws_per_message_deflate=False,  # audio does not get smaller, and it takes memory
+            **WEBSOCKETS,
             ssl_certfile=certificate.certificate if certificate else None,
             ssl_keyfile=certificate.key if certificate else None,
         )

@@ -53,8 +53,8 @@ class LiveText:
 
     @property
     def is_flushed(self) -> bool:
-        """True if a flush has been asked for, and all that was written before it is taken."""
-        return 0 < self._flushed <= self._taken
+        """True if a flush has been asked for, and all words before it are taken."""
+        return self._flushed > 0 and not self._flushing
 
     def append(self, text: str) -> None:
         """Add `text`. Raises `BadRequest`, and adds nothing, if it is too long or was ended."""
@@ -116,11 +116,16 @@ class LiveText:
         self._changed.clear()
         return True
 
+    @property
+    def _flushing(self) -> bool:
+        """True if there are words to be spoken without waiting for more."""
+        return any(map(str.isalnum, self._left[: max(self._flushed - self._taken, 0)]))
+
     def _end(self, *, words: bool) -> int:
         """Return the end of what can be spoken of `_left`."""
         if self.complete:
             return len(self._left)
-        if self._flushed > self._taken:
+        if self._flushing:
             return self._flushed - self._taken
         if words:
             return word_end(self._left)

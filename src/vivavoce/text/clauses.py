@@ -26,6 +26,7 @@ _APART: Final = 12
 _MARKUP_CHARS: Final = 500  # markup that is open for longer is text
 _MOST_CHARS: Final = 1_000  # of a text that is cut anywhere rather than not at all
 _WINDOW_CHARS: Final = 600  # before a cut, to judge it by
+_TRIED: Final = 16  # places for a cut, from the end
 
 _CLOSERS = r"[\"'”’»)\]」』）》*_]*+"
 _SENTENCE: Final = re.compile(rf"[.!?…]++{_CLOSERS}(?=\s)|[。！？]++{_CLOSERS}|\n\s*?\n")
@@ -43,7 +44,7 @@ _MARKUP: Final = re.compile(
     r"|<(?=[a-zA-Z/])[^<>\n]*+(?:>|(?P<tag>\Z))"
     r"|\[[^\[\]\n]*+(?:\]\([^()\n]*+(?:\)|(?P<link>\Z))|\](?=[\s\S])|(?P<bracket>\]?\Z))"
 )
-_BEFORE_SPACE: Final = re.compile(r"\s+\S*\Z")
+_WORD: Final = re.compile(r"\S+")
 _ENDED: Final = re.compile(rf"(?<!\d)[.!?…]{_CLOSERS}\Z|[。！？、，]{_CLOSERS}\Z")
 
 
@@ -58,7 +59,7 @@ def clause_end(text: str, language: str, *, opening: bool) -> int:
         return 0 if end < 0 else end + len("</speak>")
     markup, limit = _markup(text)
     # 1. A sentence.
-    for end in reversed(_ends(_SENTENCE, text, limit, markup)):
+    for end in _ends(_SENTENCE, text, limit, markup)[: -_TRIED - 1 : -1]:
         if _is_sentence(text, end, language) and _has_word(text[:end]):
             return end
     # 2. A clause that is long enough.
@@ -95,8 +96,8 @@ def word_end(text: str) -> int:
     _, limit = _markup(text)
     if limit and weighted_length(text[limit - 1]) > 1:  # scripts without spaces
         return limit
-    found = _BEFORE_SPACE.search(text, max(0, limit - _WINDOW_CHARS), limit)
-    return 0 if found is None else found.start()
+    words = _WORD.finditer(text, max(0, limit - _WINDOW_CHARS), limit)
+    return max((word.end() for word in words if word.end() < limit), default=0)
 
 
 def pause_s(text: str) -> float:
@@ -133,8 +134,9 @@ def _is_sentence(text: str, end: int, language: str) -> bool:
     start = max(0, end - _WINDOW_CHARS)
     if not _FULL_STOP.search(text, start, end):
         return True
-    following = text[end:].split(maxsplit=1)
-    probes = (following[0],) if len(following) > 1 else (*following, *_PROBES)
+    following = text[end : end + _WINDOW_CHARS].split(maxsplit=1)[:1]
+    known = following and (len(following[0]) > 1 or text[-1].isspace())
+    probes = following if known else (*following, *_PROBES)
     return all(_ends_before(text[start:end], probe, language) for probe in probes)
 
 
@@ -150,19 +152,23 @@ def _ends_before(text: str, following: str, language: str) -> bool:
 
 
 def _word_end(text: str, limit: int, language: str) -> int:
-    """Return the end of the last word before `limit` where a cut tears no number, 0 if none."""
-    end = limit
-    while found := _BEFORE_SPACE.search(text, max(0, end - _WINDOW_CHARS), end):
-        end = found.start()
-        before, after = text[:end].rsplit(maxsplit=1)[-1:], found.group().split()
-        if not before:
-            return 0
-        numeric = any(_NUMERIC.search(word) for word in (*before, *after))
-        if not numeric and not (
-            before[0].endswith(".") and not _is_sentence(text[:end] + " ", end, language)
-        ):
-            return end
+    """Return the end of the last word before `limit` where a cut tears no number, 0 if none.
+
+    A word is whole if a space follows it.
+    """
+    words = list(_WORD.finditer(text, max(0, limit - _WINDOW_CHARS), limit))
+    following = ""  # word
+    for word in words[: -_TRIED - 1 : -1]:
+        numeric = _NUMERIC.search(word[0] + following)
+        whole = word.end() < limit
+        if whole and not numeric and not _is_abbreviated(text, word.end(), language):
+            return word.end()
+        following = word[0]
     return 0
+
+
+def _is_abbreviated(text: str, end: int, language: str) -> bool:
+    return text[end - 1] == "." and not _is_sentence(text[:end] + " ", end, language)
 
 
 def _has_word(text: str) -> bool:

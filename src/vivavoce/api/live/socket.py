@@ -25,7 +25,12 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-MAX_MESSAGE_BYTES: Final = 2 * 2**20  # a recording of half a minute, if it is compressed
+# Options of uvicorn. A message may hold a recording of half a minute, if it is compressed.
+WEBSOCKETS: Final[Mapping[str, Any]] = {
+    "ws": "websockets-sansio",
+    "ws_max_size": 2 * 2**20,
+    "ws_per_message_deflate": False,  # audio does not get smaller, and it takes memory
+}
 NORMAL: Final = 1000
 GOING_AWAY: Final = 1001
 POLICY: Final = 1008
