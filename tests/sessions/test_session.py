@@ -82,7 +82,7 @@ def say(client: Client, text: str, request: SpeechRequest = PCM) -> Utterance:
 async def test_audio_comes_before_the_text_is_complete(tone: Client) -> None:
     utterance = say(tone, "Hello there. How are")
     async with asyncio.timeout(5):
-        while len(tone.words(utterance)) < 2:
+        while len(tone.words(utterance)) < 2:  # noqa: ASYNC110 - any number of events
             await asyncio.sleep(0.01)
     assert [word.word for word in tone.words(utterance)] == ["Hello", "there"]
     utterance.append(" you?")
@@ -138,7 +138,7 @@ async def test_a_flush_is_answered_when_all_before_it_is_said(tone: Client) -> N
     utterance = say(tone, "Half a sentence and")
     utterance.flush()
     async with asyncio.timeout(5):
-        while not tone.of(Flushed):
+        while not tone.of(Flushed):  # noqa: ASYNC110 - any number of events
             await asyncio.sleep(0.01)
     assert [word.word for word in tone.words(utterance)] == ["Half", "a", "sentence", "and"]
 

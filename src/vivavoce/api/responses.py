@@ -27,6 +27,7 @@ from vivavoce.audio import MEDIA_TYPES, check_rate, flac_with_length, open_encod
 from vivavoce.errors import VivavoceError
 from vivavoce.names import to_header
 from vivavoce.storage import SPOOL_BYTES, Spool
+from vivavoce.synthesis.parts import texts_of
 from vivavoce.synthesis.speech import Speech
 from vivavoce.text.subtitles import SubtitleFormat, subtitles
 from vivavoce.types import AudioFormat, SpeechRequest
@@ -120,11 +121,6 @@ def check_spool(http: Request, request: SpeechRequest) -> None:
     """Raise `DiskFull` before a model speaks a long text in vain."""
     if request.format in ("wav", "pcm") and text_chars(request) * BYTES_PER_CHAR > SPOOL_BYTES:
         server_of(http).spool_limit.check(SPOOL_BYTES)
-
-
-def texts_of(request: SpeechRequest) -> Sequence[str]:
-    """Return the texts of a dialogue, or the only one."""
-    return [part.text for part in request.inputs] or [request.text]
 
 
 def text_chars(request: SpeechRequest) -> int:

@@ -52,7 +52,8 @@ class Part:
 class OpenPart:
     """A part whose engine is leased. `template` is what its segments have in common.
 
-    With `feed` its only segment is live, and `feed` gives the rest of the text to the stream.
+    With `feed` its only segment is live, and `feed` gives the rest of the text to the stream, and
+    sets `pause_s`, the pause after it.
     """
 
     part: Part
@@ -60,6 +61,7 @@ class OpenPart:
     template: Segment
     segments: Iterator[SpokenSegment]
     feed: Callable[[ChunkStream], Coroutine[Any, Any, None]] | None = None
+    pause_s: float | None = None
     _feeding: asyncio.Task[None] | None = None
 
     @property
@@ -183,6 +185,11 @@ class OpenParts:
             await asyncio.wait((opening,))
             if not opening.cancelled() and opening.exception() is None:
                 opening.result().close()
+
+
+def texts_of(request: SpeechRequest) -> Sequence[str]:
+    """Return the texts of a dialogue, or the only one."""
+    return [part.text for part in request.inputs] or [request.text]
 
 
 def divide(request: SpeechRequest, texts: Sequence[Sequence[Run]]) -> list[Part]:

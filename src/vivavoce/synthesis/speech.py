@@ -20,7 +20,7 @@ from vivavoce.audio.filters import Filters
 from vivavoce.audio.pcm import silence, slices
 from vivavoce.errors import BadRequest, EngineFault, Unsupported, VivavoceError
 from vivavoce.synthesis.deadline import Deadline
-from vivavoce.synthesis.parts import OpenPart, OpenParts
+from vivavoce.synthesis.parts import OpenPart, OpenParts, texts_of
 from vivavoce.synthesis.playback import PlaybackTracker
 from vivavoce.synthesis.retry import RetryingStream
 from vivavoce.synthesis.times import SegmentWords, WordClock
@@ -44,7 +44,6 @@ log = logging.getLogger(__name__)
 # Filtered and encoded in one go, so that a long chunk of one client does not delay the others.
 SLICE_S = 0.2
 PLAIN_SLICE_S = 1.5  # neither filtered nor compressed, which takes a tenth of the time
-LOGGED_CHARS = 80  # of a segment that is left out
 
 
 @dataclass(eq=False, slots=True)
@@ -56,11 +55,15 @@ class _Queued:
     stream: RetryingStream | None = None
     words: SegmentWords | None = None  # if the client wants their times
 
+    @property
+    def pause_s(self) -> float:
+        return self.text.pause_s if self.part.pause_s is None else self.part.pause_s
+
 
 class Speech:
     """One request being spoken. It holds the leases of its parts until it is closed.
 
-    `submit_next` starts the work. `samples` gives the audio out, and closes the speech in the end.
+    `submit_next` starts the work. `samples` gives the audio out, and closes it in the end.
     """
 
     def __init__(
@@ -87,8 +90,7 @@ class Speech:
         self.voice_segments: list[VoiceSegment] = []  # so far
         self._clock: WordClock | None = None
         if request.timestamps is not None or parts.growth is not None:
-            own = [part.text for part in request.inputs] or [request.text]
-            texts = own if parts.growth is None else parts.growth.texts
+            texts = texts_of(request) if parts.growth is None else parts.growth.texts
             self._clock = WordClock(texts, self.sample_rate_hz)
         self.on_report: list[Callable[[SpeechReport], None]] = []
         self._request = request
@@ -227,9 +229,6 @@ class Speech:
                         yield self._emitted(self._timed(ready, len(slice_)))
                         self._playback.on_consumed()
                         await asyncio.sleep(0)  # other requests run between two slices
-            if filters is not None:
-                yield self._emitted(self._timed(filters.finish(), last=True))
-                self._playback.on_consumed()
             self._finish = self.finish_reason
         except BaseException as error:
             if not isinstance(error, GeneratorExit | asyncio.CancelledError):
@@ -243,10 +242,10 @@ class Speech:
             await self.aclose()
 
     async def _chunks(self, *, whole: bool) -> AsyncGenerator[tuple[_Queued | None, Samples]]:
-        """Yield the chunks at their engine's rate, each with its segment, None before a wait.
+        """Yield the chunks at their engine's rate, each with its segment.
 
-        Edges are faded. The pause before a segment belongs to it. `whole` is as for
-        `RetryingStream`.
+        None stands for the end, also for one before a wait. Edges are faded. The pause before a
+        segment belongs to it. `whole` is as for `RetryingStream`.
         """
         joiner: Joiner | None = None
         part: OpenPart | None = None
@@ -271,16 +270,15 @@ class Speech:
                     joined = joiner.write(chunk.samples)
                     self._place(queued, chunk, joiner)
                     yield queued, joined
-                joined = joiner.end_segment(text.pause_s)
+                joined = joiner.end_segment(queued.pause_s)
                 self._place(queued, None, joiner)
                 yield queued, joined
-                pause_s = text.pause_s
+                pause_s = queued.pause_s
             except BadRequest as error:
                 # 4. Go on without a segment that the model cannot read.
                 if error.field != "text" or stream is None:
                     raise
-                shown = text.text[:LOGGED_CHARS], error.message[: LOGGED_CHARS * 4]
-                log.warning("%s leaves out %r: %s", self.model, *shown)
+                log.warning("%s leaves out %.80r: %.320s", self.model, text.text, error.message)
                 self.unspoken.append(text.text)
                 unread = unread or error
                 await stream.aclose()
@@ -294,7 +292,7 @@ class Speech:
                 await self.submit_next()
             # 6. Wait for the author, if the text is spoken while it is written.
             while not self._queued and self._parts.growth is not None:
-                yield None, silence(0.0, self.sample_rate_hz)
+                yield None, silence(0.0, 1)
                 self._parts.close_before(None)
                 if not await self._parts.growth.wait(self._playback.ahead_s):
                     return
@@ -309,6 +307,7 @@ class Speech:
         # 8. End with the pause that the author asks for, if any.
         if pause_s:
             yield queued, silence(pause_s, queued.part.route.info.sample_rate_hz)
+        yield None, silence(0.0, 1)
 
     async def _next(self, queued: _Queued, whole: bool) -> AudioChunk | None:
         stream = queued.stream
@@ -377,8 +376,6 @@ class Speech:
     def _report(self) -> None:
         """Send the report, once."""
         listeners, self.on_report = self.on_report, []
-        if not listeners:
-            return
         playback, first = self._playback, self._first
         # A whole file comes out late: its first audio is that of the first segment.
         report = SpeechReport(

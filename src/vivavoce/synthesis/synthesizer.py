@@ -23,6 +23,7 @@ from vivavoce.synthesis.parts import (
     divide,
     ignored_fields,
     say,
+    texts_of,
 )
 from vivavoce.synthesis.playback import PlaybackTracker
 from vivavoce.synthesis.routing import AUTO, Router
@@ -173,7 +174,7 @@ class Synthesizer:
 
     async def _plan(self, request: SpeechRequest) -> Plan:
         """Parse and divide the text of `request`, or its inputs."""
-        texts = [part.text for part in request.inputs] or [request.text]
+        texts = texts_of(request)
         field = "inputs" if request.inputs else "text"
         if (chars := sum(map(len, texts))) > self._max_text_chars:
             raise BadRequest(

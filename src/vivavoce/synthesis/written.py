@@ -1,7 +1,7 @@
 """Divide a text that is still being written into parts, as its clauses become complete."""
 
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final, Protocol
 
@@ -9,7 +9,7 @@ from vivavoce.errors import BadRequest
 from vivavoce.serving.base import ChunkStream
 from vivavoce.synthesis.parts import Growth, OpenPart, Part, Plan
 from vivavoce.text.clauses import pause_s
-from vivavoce.text.pipeline import SpokenSegment
+from vivavoce.text.pipeline import SpokenSegment, parsed
 from vivavoce.text.split import SENTENCE_PAUSE_S, weighted_length
 from vivavoce.text.tracked import Tracked
 from vivavoce.types import SpeechRequest
@@ -120,9 +120,12 @@ class WrittenParts(Growth):
         self._request = replace(self._request, likely_language=language)
         if not can.live_text or can.timed or self._request.timestamps is not None:
             return
+        if any(run.pause_s for run in part.part.runs):
+            return  # a live segment has no pauses
         first = _joined(said(part.part))
         part.template = replace(part.template, live=True)
-        part.segments = iter([SpokenSegment(Tracked.of(first), part.part.gap_s, language=language)])
+        part.segments = iter([SpokenSegment(Tracked.of(first), language=language)])
+        part.pause_s = part.part.gap_s
 
         async def feed(stream: ChunkStream) -> None:
             chars = weighted_length(first)
@@ -131,14 +134,11 @@ class WrittenParts(Growth):
                 while chars < full and await self._writing.wait_fed():
                     if (text := self._writing.take(words=True)) is None:
                         continue
-                    space = " " if text[:1].isspace() else ""
-                    if any(map(str.isalnum, text)):
-                        plan = await self._plan(replace(self._request, text=text))
-                        text = _joined(segment for one in plan.parts for segment in said(one))
-                    piece = space + " ".join(text.split())
+                    piece, asked_s = await self._piece(text, said)
                     stream.feed(piece)
                     chars += weighted_length(piece)
-                    if chars > enough and pause_s(piece) >= SENTENCE_PAUSE_S:
+                    part.pause_s = asked_s or pause_s(piece)
+                    if asked_s or (chars > enough and part.pause_s >= SENTENCE_PAUSE_S):
                         break
             except BadRequest as error:
                 log.warning("a live text ends early: %s", error.message)
@@ -147,6 +147,23 @@ class WrittenParts(Growth):
 
         part.feed = feed
 
+    async def _piece(
+        self, text: str, said: Callable[[Part], Iterator[SpokenSegment]]
+    ) -> tuple[str, float]:
+        """Return `text` as a live model gets it, and the pause after it that its author names."""
+        space = " " if text[:1].isspace() else ""
+        asked_s = sum(run.pause_s or 0.0 for run in parsed(text, "text").runs)
+        if not any(map(str.isalnum, text)):
+            return space + " ".join(text.split()), asked_s
+        try:
+            plan = await self._plan(replace(self._request, text=text))
+        except BadRequest as error:
+            if error.field != "text":
+                raise
+            return "", asked_s
+        segments = (one for part in plan.parts for one in said(part))
+        return space + _joined(segments), asked_s
 
-def _joined(segments: Iterator[SpokenSegment]) -> str:
+
+def _joined(segments: Iterable[SpokenSegment]) -> str:
     return " ".join(segment.text for segment in segments if segment.text)

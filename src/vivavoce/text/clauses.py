@@ -92,8 +92,13 @@ def pause_end(text: str, language: str) -> int:
 
 
 def word_end(text: str) -> int:
-    """Return the end of the last word of the unfinished `text` that is whole, 0 if none is."""
-    _, limit = _markup(text)
+    """Return the end of the last word of the unfinished `text` that is whole, 0 if none is.
+
+    Words behind a tag come later: it may ask for a pause.
+    """
+    spans, limit = _markup(text)
+    if tags := [end for start, end in spans if text[end - 1] in ">]"]:
+        return tags[0]
     if limit and weighted_length(text[limit - 1]) > 1:  # scripts without spaces
         return limit
     words = _WORD.finditer(text, max(0, limit - _WINDOW_CHARS), limit)

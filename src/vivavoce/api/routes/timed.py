@@ -22,12 +22,12 @@ from vivavoce.api.responses import (
     exact_start,
     fill,
     text_chars,
-    texts_of,
 )
 from vivavoce.api.schemas.answers import EVENTS_TYPE, VoiceStretch
 from vivavoce.api.schemas.times import TimedSpeech, WordTime
 from vivavoce.errors import BadRequest, Unsupported
 from vivavoce.storage import Spool
+from vivavoce.synthesis.parts import texts_of
 from vivavoce.synthesis.speech import Speech
 from vivavoce.text.subtitles import SubtitleFormat, subtitles
 from vivavoce.types import SpeechRequest
