@@ -51,7 +51,10 @@ async def test_time_that_is_over_and_parts_are_described(client: httpx.AsyncClie
 async def test_format_is_described_with_the_empty_one(client: httpx.AsyncClient) -> None:
     described = (await schemas(client))["SpeechBody"]["response_format"]["anyOf"]
     assert described == [
-        {"type": "string", "enum": ["wav", "pcm", "mp3", "opus", "aac", "flac", ""]},
+        {
+            "type": "string",
+            "enum": ["wav", "pcm", "mp3", "opus", "aac", "flac", "ulaw", "alaw", ""],
+        },
         {"type": "null"},
     ]
 

@@ -241,7 +241,7 @@ async def test_a_thousand_interruptions_leave_nothing_behind() -> None:
         load = lease.engine.load
         lease.release()
         assert (load.waiting, load.running) == (0, 0)
-        assert not any(isinstance(one, Utterance) for one in gc.get_objects())
+        assert not any(type(one) is Utterance for one in gc.get_objects())
 
 
 async def test_speech_at_another_pace_and_rate_has_its_times(tone: Client) -> None:

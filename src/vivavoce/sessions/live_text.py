@@ -124,11 +124,13 @@ class LiveText:
     def _end(self, *, words: bool) -> int:
         """Return the end of what can be spoken of `_left`."""
         if self.complete:
-            return len(self._left)
-        if self._flushing:
-            return self._flushed - self._taken
+            end = len(self._left)
+        else:
+            end = self._flushed - self._taken if self._flushing else 0
         if words:
-            return word_end(self._left)
+            return word_end(self._left[:end] or self._left, complete=end > 0)
+        if end:
+            return end
         opening = not self.starts or self._clock_s() >= self._dry_s
         end = clause_end(self._left, self.language, opening=opening)
         if not end and self._clock_s() - self._written_s >= PAUSE_S:

@@ -91,14 +91,16 @@ def pause_end(text: str, language: str) -> int:
     return end if not text[end:].strip() or weighted_length(text[:end].strip()) >= _APART else 0
 
 
-def word_end(text: str) -> int:
-    """Return the end of the last word of the unfinished `text` that is whole, 0 if none is.
+def word_end(text: str, *, complete: bool = False) -> int:
+    """Return the end of the last word of `text` that is whole, 0 if none is.
 
     Words behind a tag come later: it may ask for a pause.
     """
     spans, limit = _markup(text)
-    if tags := [end for start, end in spans if text[end - 1] in ">]"]:
+    if tags := [end for _, end in spans if text[end - 1] in ">]"]:
         return tags[0]
+    if complete:
+        return len(text)
     if limit and weighted_length(text[limit - 1]) > 1:  # scripts without spaces
         return limit
     words = _WORD.finditer(text, max(0, limit - _WINDOW_CHARS), limit)

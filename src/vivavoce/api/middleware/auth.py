@@ -83,7 +83,8 @@ class AuthMiddleware:
             return
         state = scope.setdefault("state", {})
         state.update(key=key.name, can_manage="manage" in key.scopes)
-        state[SPEND] = lambda: usage.spend(key, self._clock_s())  # for each text of a WebSocket
+        if scope["type"] == "websocket":  # which has many texts
+            state[SPEND] = lambda: usage.spend(key, self._clock_s())
         try:
             await self._app(scope, receive, send)
         finally:
