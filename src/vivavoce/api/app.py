@@ -88,7 +88,8 @@ def create_app(
 def _services(settings: Settings, pool: Pool, tracing: "Tracing | None") -> Server:
     """Return the services that the endpoints share."""
     lifecycle = Lifecycle(settings.shutdown_timeout_s, lambda: pool.failure)
-    counters = Metrics(lambda: metrics.take_snapshot(pool, lifecycle))
+    live = LiveClients(settings.max_live_connections)
+    counters = Metrics(lambda: metrics.take_snapshot(pool, lifecycle, live))
     tracing = tracing or _tracing_to(settings.otlp_endpoint)
     pool.observe(counters)
 
@@ -118,7 +119,7 @@ def _services(settings: Settings, pool: Pool, tracing: "Tracing | None") -> Serv
         requests=RequestLog(),
         replays=ReplayStore(),
         lexicon=live_lexicon,
-        live=LiveClients(settings.max_live_connections),
+        live=live,
         live_timeout_s=settings.live_timeout_s,
         max_text_chars=settings.max_text_chars,
         max_plain_bytes=max_plain_bytes(settings.max_text_chars),

@@ -94,7 +94,9 @@ def run(
         **options,
     )
     # The same of WebSockets, whose queries may hold keys.
-    logging.getLogger("uvicorn.error").addFilter(lambda record: "WebSocket" not in record.msg)
+    logging.getLogger("uvicorn.error").addFilter(
+        lambda record: "WebSocket" not in record.msg and "connection" not in record.msg
+    )
     server = GracefulServer(config, lifecycle)
     server.run(sockets=[listener])
     if lifecycle.failure is not None:

@@ -27,11 +27,13 @@ from vivavoce.client.answers import (
 )
 from vivavoce.client.asynchronous import AsyncClient
 from vivavoce.client.blocking import Client
+from vivavoce.client.live import Heard, LiveChunk, LiveSpeech
 from vivavoce.client.wire import DEFAULT_URL, SpeechOptions, TimedOptions
 
 __all__ = [
     "DEFAULT_URL", "AsyncAudioStream", "AsyncClient", "AsyncTimedStream", "Audio", "AudioStream",
-    "Client", "ExplainedSegment", "ExplainedWord", "Explanation", "Health", "ModelEntry",
+    "Client", "ExplainedSegment", "ExplainedWord", "Explanation", "Health", "Heard",
+    "LiveChunk", "LiveSpeech", "ModelEntry",
     "ModelState", "Outcome", "SoundTime", "SpeechEnd", "SpeechFacts", "SpeechOptions", "TimedAudio",
     "TimedChunk", "TimedOptions", "TimedStream", "VoiceEntry", "WordTime",
 ]  # fmt: skip

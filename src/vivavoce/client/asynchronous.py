@@ -22,6 +22,7 @@ from vivavoce.client.answers import (
     TimedChunk,
     VoiceEntry,
 )
+from vivavoce.client.live import LiveSpeech
 
 
 class AsyncClient:
@@ -40,9 +41,9 @@ class AsyncClient:
     ) -> None:
         self.base_url = base_url
         with wire.network_errors(base_url):
-            headers = wire.auth_headers(api_key)
+            self._headers = wire.auth_headers(api_key)
             self._http = httpx.AsyncClient(
-                base_url=base_url, headers=headers, timeout=timeout_s, transport=transport
+                base_url=base_url, headers=self._headers, timeout=timeout_s, transport=transport
             )
 
     async def __aenter__(self) -> Self:
@@ -90,6 +91,20 @@ class AsyncClient:
             facts = wire.read_facts(response, options)
             async with aclosing(self._timed_chunks(response)) as chunks:
                 yield AsyncTimedStream(chunks=chunks, **facts)
+
+    @asynccontextmanager
+    async def live(self, **options: Unpack[wire.SpeechOptions]) -> AsyncIterator[LiveSpeech]:
+        """Yield a connection that speaks texts while they are written. The format is `pcm`.
+
+        Raises `NotReady` if no server answers, and while it is used if the connection breaks.
+        """
+        begin = await asyncio.to_thread(wire.live_begin, options)
+        live = LiveSpeech(wire.live_url(self.base_url), self._headers, begin)
+        await live.connect()
+        try:
+            yield live
+        finally:
+            await live.aclose()
 
     async def explain(self, text: str, **options: Unpack[wire.SpeechOptions]) -> Explanation:
         """Return what `speak` would say, word by word, without speaking."""

@@ -44,6 +44,7 @@ DEFAULT_URL = "http://localhost:8000"
 DEFAULT_FORMAT: AudioFormat = "wav"
 SYNTHESIZE = "v1/tts/synthesize"  # relative, so that a base URL may have a path of its own
 EXPLAIN = "v1/tts/explain"
+LIVE = "v1/tts/stream"
 SPEAKERS = "v1/tts/speakers"
 LANGUAGES = "v1/tts/languages"
 REQUESTS = "v1/tts/requests"
@@ -139,6 +140,25 @@ def timed_body(text: str, options: TimedOptions, *, stream: bool) -> dict[str, o
     return {**body, "timestamps": "word", **{k: v for k, v in times.items() if v is not None}}
 
 
+def live_begin(options: SpeechOptions) -> dict[str, object]:
+    """Return the message that begins a live text, with the times of its words."""
+    fields = speech_body("", {"format": "pcm", **options}, stream=False)
+    return {
+        **{k: v for k, v in fields.items() if k not in ("text", "stream")},
+        "timestamps": "word",
+    }
+
+
+def live_url(base_url: str) -> str:
+    """Return the address of live speech at a server."""
+    return f"ws{base_url.removeprefix('http').rstrip('/')}/{LIVE}"
+
+
+def refused(status: int, body: bytes) -> VivavoceError:
+    """Return the exception for a WebSocket that was refused."""
+    return _error(httpx.Response(status, content=body, request=httpx.Request("GET", LIVE)))
+
+
 def _base64(recording: Path | bytes) -> str:
     if isinstance(recording, Path):
         try:
@@ -212,7 +232,7 @@ def read_timed(response: httpx.Response, options: SpeechOptions) -> TimedAudio:
         body = response.json()
         data = base64.b64decode(body["audio"])
         return TimedAudio(
-            data=data, words=_words(body), end=_end(body), **read_facts(response, options)
+            data=data, words=read_words(body), end=_end(body), **read_facts(response, options)
         )
 
 
@@ -224,13 +244,13 @@ def timed_chunk(line: str) -> TimedChunk | None:
     event = json.loads(value)
     match event["type"]:
         case "speech.audio.delta":
-            return TimedChunk(base64.b64decode(event["audio"]), _words(event))
+            return TimedChunk(base64.b64decode(event["audio"]), read_words(event))
         case "speech.audio.done":
             return TimedChunk(end=_end(event))
-    raise _sent_error(event["error"])
+    raise sent_error(event["error"])
 
 
-def _words(body: Mapping[str, Any]) -> tuple[WordTime, ...]:
+def read_words(body: Mapping[str, Any]) -> tuple[WordTime, ...]:
     names = ("word", "spoken", "start", "end", "start_s", "end_s", "input")
     return tuple(
         WordTime(
@@ -357,10 +377,10 @@ def _error(response: httpx.Response) -> VivavoceError:
             f"{str(response.url)!r} answered {response.status_code} {response.reason_phrase}, "
             "not as a vivavoce server does: check the address and any proxy before it"
         )
-    return _sent_error(error, _retry_after_s(response))
+    return sent_error(error, _retry_after_s(response))
 
 
-def _sent_error(error: Mapping[str, Any], retry_after_s: float = 1.0) -> VivavoceError:
+def sent_error(error: Mapping[str, Any], retry_after_s: float = 1.0) -> VivavoceError:
     """Return the exception for an error of our server."""
     kind, message = _KINDS.get(str(error.get("code")), VivavoceError), str(error["message"])
     if issubclass(kind, BadRequest):

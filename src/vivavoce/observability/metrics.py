@@ -50,6 +50,7 @@ class Snapshot:
 
     models: tuple[ModelSnapshot, ...]
     open_requests: int
+    live_connections: int
     draining: bool
 
 
@@ -143,6 +144,8 @@ class _Gauges(Collector):
         now = self._read()
         name, text = "vivavoce_open_requests", "Requests in progress."
         yield GaugeMetricFamily(name, text, value=now.open_requests)
+        name, text = "vivavoce_live_connections", "Open connections for live speech."
+        yield GaugeMetricFamily(name, text, value=now.live_connections)
         yield GaugeMetricFamily("vivavoce_draining", "1 during shutdown.", value=now.draining)
         for attribute, (name, text) in _BY_MODEL.items():
             family = GaugeMetricFamily(f"vivavoce_{name}", text, labels=["model"])

@@ -25,13 +25,15 @@ class Started:
 class Audio:
     """The next bytes of the audio, maybe none, and the words that begin in it.
 
-    The spans of the words are those in the whole text. `start_s` is the place of the bytes.
+    The spans of the words are those in the whole text. The bytes are of the audio from `start_s` to
+    `end_s`, but for less than a frame that an encoder holds back.
     """
 
     utterance: "Utterance"
     data: bytes
     words: Sequence[TimedWord]
     start_s: float
+    end_s: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,11 @@ class LiveText:
         return self._taken + len(self._left)
 
     @property
+    def is_over(self) -> bool:
+        """True if the text is complete, and all of it is taken."""
+        return self.complete and not self._left
+
+    @property
     def is_flushed(self) -> bool:
         """True if a flush has been asked for, and all words before it are taken."""
         return self._flushed > 0 and not self._flushing

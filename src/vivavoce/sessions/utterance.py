@@ -113,6 +113,8 @@ class Utterance(Writing):
     async def wait(self, ahead_s: float) -> bool:
         self._is_idle = True
         await self._tell_flushed()
+        if self._text.is_over:
+            return False
         self._leave()
         more = await self._text.wait(ahead_s)
         await self._enter()
@@ -173,7 +175,7 @@ class Utterance(Writing):
             self._told += len(new)
             words = [word_in(self._text.starts[word.input], word) for word in new]
             start_s, self.told_s = self.told_s, self.sent_s
-            await self._stage.emit(Audio(self, data, words, start_s))
+            await self._stage.emit(Audio(self, data, words, start_s, self.sent_s))
 
     async def _finish(self, reason: FinishReason) -> None:
         heard = Heard(self.text, "", self.sent_s)

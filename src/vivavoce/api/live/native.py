@@ -71,8 +71,9 @@ class NativeSocket(LiveSocket):
                         "ignored": list(speech.ignored),
                     }
                 )
-            case Audio(utterance, data, words, start_s):
+            case Audio(utterance, data, words, start_s, end_s):
                 audio = {"type": "audio", **about, "start_ms": round(1000 * start_s)}
+                audio["duration_ms"] = round(1000 * end_s) - round(1000 * start_s)
                 audio["bytes"] = len(data)
                 if utterance.request.timestamps is not None:
                     audio["words"] = word_times(words, utterance.request.timestamps)

@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from vivavoce.api.dependencies import ServerDep
 from vivavoce.api.lifecycle import Lifecycle
+from vivavoce.api.live.clients import LiveClients
 from vivavoce.observability.metrics import CONTENT_TYPE, ModelSnapshot, Snapshot
 from vivavoce.serving.pool import Pool
 
@@ -23,7 +24,7 @@ async def metrics(server: ServerDep) -> Response:
     return Response(server.metrics.render(), headers={"Content-Type": CONTENT_TYPE})
 
 
-def take_snapshot(pool: Pool, lifecycle: Lifecycle) -> Snapshot:
+def take_snapshot(pool: Pool, lifecycle: Lifecycle, live: LiveClients) -> Snapshot:
     """Return the current state of the models and of the server."""
     ready, memory = pool.ready, pool.memory_by_model
     models = []
@@ -31,4 +32,4 @@ def take_snapshot(pool: Pool, lifecycle: Lifecycle) -> Snapshot:
         engine = ready.get(name)
         waiting, running = (engine.load.waiting, engine.load.running) if engine else (0, 0)
         models.append(ModelSnapshot(name, engine is not None, memory[name], waiting, running))
-    return Snapshot(tuple(models), lifecycle.running, lifecycle.draining)
+    return Snapshot(tuple(models), lifecycle.running, len(live), lifecycle.draining)
