@@ -1,4 +1,4 @@
-"""Compare the speed of Qwen3-TTS's language model with its peers. See docs/performance.md.
+r"""Compare the speed of Qwen3-TTS's language model with its peers. See docs/performance.md.
 
     python benchmarks/qwen_vs_peers.py                  the 0.6B shape on the CPU, random weights
     python benchmarks/qwen_vs_peers.py --frames 20 --rounds 5 --json peers.json --pause
@@ -16,7 +16,15 @@ interpreter that --faster-python names. The GGML engine qwentts.cpp, for CPUs, r
     python benchmarks/qwen_vs_peers.py --ggml-python PYTHON --ggml-codec CODEC.gguf \
         --ggml TALKER-Q8_0.gguf --ggml TALKER-BF16.gguf
 
-Its files are made by its own converter, from a checkpoint of the same shape.
+The files are made by its own converter, in a copy SOURCE of github.com/ServeurpersoCom/qwentts.cpp,
+with an interpreter that has torch, safetensors and gguf. Its `quantize` is built there, or from
+tools/quantize.cpp alone with the `libggml-base` of the wheel. Random weights do:
+
+    python scripts/make_checkpoint.py --size 0.6b --out checkpoints/Qwen3-TTS-12Hz-0.6B-CustomVoice
+    python -c "from tests.models.qwen3_tts.codec_checkpoints import *; \
+        write_codec(Path('checkpoints/Qwen3-TTS-Tokenizer-12Hz'), RELEASED)"
+    python SOURCE/convert.py                                             # writes models/*-F32.gguf
+    quantize models/qwen-talker-0.6b-customvoice-F32.gguf TALKER-Q8_0.gguf Q8_0
 """
 
 import json
@@ -35,7 +43,7 @@ if not __package__:  # run as a file: the scripts are found from the folder abov
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from scripts.make_checkpoint import SHAPES, make_checkpoint
 from scripts.parity.oracle import oracle_environment, oracle_python
 
@@ -170,7 +178,7 @@ def show(taken: dict[Contender, list[float]]) -> None:
     The speed is also compared with the published package in the same number type.
     """
     table = Table(
-        "contender",
+        Column("contender", overflow="fold"),  # names of files differ at their ends
         "ms a frame, median",
         "least to most",
         "× real time",

@@ -129,6 +129,7 @@ def config(task: str, shape: Shape, markers: dict[str, int], text_vocab: int) ->
     talker |= {
         "text_hidden_size": shape.text_hidden,
         "text_vocab_size": text_vocab,
+        "position_id_per_seconds": 13,
         "rope_scaling": {
             "interleaved": True,
             "mrope_section": [half - 2 * third, third, third],

@@ -279,7 +279,8 @@ def codec_config(shape: CodecShape) -> dict[str, object]:
         "upsample_rates": list(shape.rates), "upsampling_ratios": list(shape.ratios),
         "rope_theta": 10000, "rms_norm_eps": 1e-5, "hidden_act": "silu",
         "attention_bias": shape.attention_bias, "max_position_embeddings": 8000,
-        "layer_scale_initial_scale": 0.01,
+        "layer_scale_initial_scale": 0.01, "num_semantic_quantizers": 1,
+        "vector_quantization_hidden_dimension": shape.codebook_dim,
     }  # fmt: skip
     encoder = {
         "audio_channels": 1, "num_filters": shape.encoder_filters,
@@ -292,6 +293,9 @@ def codec_config(shape: CodecShape) -> dict[str, object]:
         "num_quantizers": shape.encoder_codebooks, "upsampling_ratios": list(shape.encoder_rates),
         "frame_rate": 24000 / frame, "sampling_rate": 24000, "hidden_act": "gelu", "norm_eps": 1e-5,
         "rope_theta": 10000, "sliding_window": 250, "upsample_groups": shape.encoder_hidden,
+        "kernel_size": 7, "last_kernel_size": 3, "residual_kernel_size": 3,
+        "num_residual_layers": 1, "dilation_growth_rate": 2, "compress": 2,
+        "layer_scale_initial_scale": 0.01, "num_semantic_quantizers": 1,
     }  # fmt: skip
     return {
         "model_type": "qwen3_tts_tokenizer_12hz", "architectures": ["Qwen3TTSTokenizerV2Model"],
