@@ -7,6 +7,7 @@ input do not change the audio.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Literal, Protocol
 
 import av
@@ -16,7 +17,6 @@ from numpy.typing import NDArray
 
 from vivavoce.audio.containers import wav_header
 from vivavoce.audio.frames import audio_frame
-from vivavoce.audio.g711 import Law, compress
 from vivavoce.audio.pcm import from_int16, to_int16, to_pcm16
 from vivavoce.errors import BadRequest, MissingDependency
 from vivavoce.types import AudioFormat, Samples
@@ -126,19 +126,29 @@ class _PcmEncoder:
 
 
 class _TelephoneEncoder:
-    """A byte for each sample, without a header."""
+    """The μ-law or A-law of ITU-T G.711: a byte for each sample, without a header."""
 
-    def __init__(self, law: Law) -> None:
-        self._law: Law = law
+    def __init__(self, law: Literal["ulaw", "alaw"]) -> None:
+        self._table = _telephone_bytes("pcm_mulaw" if law == "ulaw" else "pcm_alaw")
 
     def write(self, samples: Samples) -> bytes:
-        return compress(samples, self._law)
+        return self._table[to_int16(samples).view(np.uint16)].tobytes()
 
     def finish(self) -> bytes:
         return b""
 
     def close(self) -> None:
         pass
+
+
+@lru_cache
+def _telephone_bytes(codec_name: str) -> NDArray[np.uint8]:
+    """Return FFmpeg's byte for each 16-bit sample: 0 to 32767, then -32768 to -1."""
+    codec = av.CodecContext.create(codec_name, "w")
+    codec.sample_rate, codec.layout, codec.format = 8000, "mono", "s16"
+    samples = np.arange(2**16, dtype=np.uint16).view(np.int16)
+    packets = codec.encode(audio_frame(samples, "s16", 8000, 0))
+    return np.frombuffer(b"".join(map(bytes, packets)), np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
