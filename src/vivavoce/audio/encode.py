@@ -145,6 +145,7 @@ class _TelephoneEncoder:
 def _telephone_bytes(codec_name: str) -> NDArray[np.uint8]:
     """Return FFmpeg's byte for each 16-bit sample: 0 to 32767, then -32768 to -1."""
     codec = av.CodecContext.create(codec_name, "w")
+    assert isinstance(codec, av.AudioCodecContext)
     codec.sample_rate, codec.layout, codec.format = 8000, "mono", "s16"
     samples = np.arange(2**16, dtype=np.uint16).view(np.int16)
     packets = codec.encode(audio_frame(samples, "s16", 8000, 0))
