@@ -7,6 +7,7 @@ The module does not know the use of a setting. Only `cli`, `registry` and `api.a
 from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import (
@@ -34,6 +35,7 @@ from vivavoce.settings.types import (
     NotNegative,
     Positive,
     RemoteModels,
+    Tcp,
     as_checkpoint,
     checkpoint_name,
     is_path,
@@ -205,6 +207,14 @@ class Settings(BaseSettings):
     live_timeout_s: Positive = 600.0
     """Seconds after which a live connection is closed on which nothing is said or sent."""
 
+    wyoming: Tcp | None = None
+    """Address for clients of the Wyoming protocol, such as Home Assistant, like
+    `tcp://0.0.0.0:10200`. Unset: none."""
+
+    wyoming_without_key: bool = False
+    """Speak for clients of Wyoming, which cannot send an API key, also when the server asks for
+    one."""
+
     receive_timeout_s: Positive = 20.0
     """Seconds that a request may take to arrive, plus one second for each 1,000 bytes of its body.
     """
@@ -258,7 +268,8 @@ class Settings(BaseSettings):
     `vivavoce[lan]`."""
 
     mdns: bool = False
-    """Announce the server on the local network, as `_vivavoce._tcp`. Needs `vivavoce[lan]`."""
+    """Announce the server on the local network, as `_vivavoce._tcp`, and `wyoming` as
+    `_wyoming._tcp`. Needs `vivavoce[lan]`."""
 
     public_url: str | None = Field(None, pattern=r"^https?://[^/\s]+(/[^\s?#]*)?$")
     """Address of the server for other devices, like `http://192.168.1.20:8000/`. The page shows it
@@ -356,6 +367,14 @@ class Settings(BaseSettings):
     def on_ray(self) -> tuple[str, ...]:
         """The models of `ray`, by their names in requests."""
         return tuple(dict.fromkeys(name.lower() for name in self.ray))
+
+    @property
+    def wyoming_address(self) -> tuple[str, int] | None:
+        """Host and port for clients of Wyoming."""
+        if self.wyoming is None:
+            return None
+        url = urlsplit(self.wyoming)
+        return url.hostname or "", url.port or 0
 
     @property
     def offered(self) -> tuple[str, ...]:
