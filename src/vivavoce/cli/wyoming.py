@@ -4,6 +4,7 @@ import socket
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from functools import partial
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -25,12 +26,9 @@ class WithWyoming(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         from vivavoce.settings.types import WYOMING
 
-        bare = [
-            arg == OPTION and following.startswith("-")
-            for arg, following in zip(args, [*args[1:], "-"], strict=True)
-        ]
         given = [
-            f"{arg}={WYOMING}" if alone else arg for arg, alone in zip(args, bare, strict=True)
+            f"{arg}={WYOMING}" if arg == OPTION and following.startswith("-") else arg
+            for arg, following in pairwise([*args, "-"])
         ]
         return super().parse_args(ctx, given)
 

@@ -88,6 +88,7 @@ class Output:
         """Tell the client of an error, and end the connection."""
         self._stop_filling()
         if not self.ended.is_set():
+            log.info("a client of Wyoming is told %s: %s", error.code, error.message)
             await self.send("error", {"text": error.message, "code": error.code})
             self._failed = not self.ended.is_set()
             self.ended.set()
