@@ -7,25 +7,12 @@ The module does not know the use of a setting. Only `cli`, `registry` and `api.a
 from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, model_validator
-from pydantic_settings import (
-    BaseSettings,
-    EnvSettingsSource,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-)
+from pydantic import Field, model_validator
+from pydantic_settings import SettingsConfigDict
 
-from vivavoce.errors import SettingsError
-from vivavoce.settings.sources import (
-    ENV_PREFIX,
-    check_environment,
-    check_names,
-    config_from_environment,
-    explain,
-    read_file,
-)
+from vivavoce.settings.reading import SettingsWithSources
+from vivavoce.settings.sources import ENV_PREFIX
 from vivavoce.settings.types import (
     Checkpoints,
     Count,
@@ -40,17 +27,14 @@ from vivavoce.settings.types import (
     checkpoint_name,
     is_path,
     split_commas,
+    tcp_address,
     user_cache_dir,
     user_data_dir,
 )
 
 
-class Settings(BaseSettings):
-    """Every setting of the server, checked and frozen.
-
-    `Settings(...)` uses only its arguments and the defaults. `Settings.read` also reads the file
-    and the environment.
-    """
+class Settings(SettingsWithSources):
+    """Every setting of the server, checked and frozen."""
 
     model_config = SettingsConfigDict(
         env_prefix=ENV_PREFIX,
@@ -371,49 +355,9 @@ class Settings(BaseSettings):
     @property
     def wyoming_address(self) -> tuple[str, int] | None:
         """Host and port for clients of Wyoming."""
-        if self.wyoming is None:
-            return None
-        url = urlsplit(self.wyoming)
-        return url.hostname or "", url.port or 0
+        return None if self.wyoming is None else tcp_address(self.wyoming)
 
     @property
     def offered(self) -> tuple[str, ...]:
         """The names of all models, in order of preference."""
         return (*self.checkpoints, *self.remotes, *self.on_ray, *self.models)
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Restrict `Settings(...)` to its arguments. `read` merges the other sources."""
-        return (init_settings,)
-
-    @classmethod
-    def read(cls, config: Path | None = None, **overrides: object) -> Self:
-        """Return the settings from `overrides`, the environment, the file and the defaults.
-
-        An earlier source overrides a later one. `config` is a TOML file. Without it
-        `VIVAVOCE_CONFIG` may name one. An override that is `None` counts as absent. Raises
-        `SettingsError` for an unknown name, a wrong value or an unreadable file.
-        """
-        path = config or config_from_environment()
-        file = read_file(path) if path else {}
-        given = {name: value for name, value in overrides.items() if value is not None}
-        check_names(file, cls.model_fields, where=f"{path}: ")
-        check_environment(cls.model_fields)
-        check_names(given, cls.model_fields, where="")
-        environment = EnvSettingsSource(cls)()
-        origin = dict.fromkeys(file, f"in {path}")
-        origin |= {name: f"from {ENV_PREFIX}{name.upper()}" for name in environment}
-        origin |= {name: f"from --{name.replace('_', '-')}" for name in given}
-        # Any: the constructor checks the types.
-        values: dict[str, Any] = {**file, **environment, **given}
-        try:
-            return cls(**values)
-        except ValidationError as error:
-            raise SettingsError(explain(error, origin)) from error

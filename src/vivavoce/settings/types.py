@@ -64,13 +64,19 @@ def as_remote(value: str) -> str:
 
 def as_tcp(value: str) -> str:
     """Return `value` if it is a `tcp://HOST:PORT`. Raises `ValueError`."""
+    tcp_address(value)
+    return value
+
+
+def tcp_address(url: str) -> tuple[str, int]:
+    """Return host and port of a `tcp://HOST:PORT`. Raises `ValueError`."""
     try:
-        url = urlsplit(value)
-        if url.scheme == "tcp" and url.hostname and url.port is not None and not url.path:
-            return value
+        parts = urlsplit(url)
+        if parts.scheme == "tcp" and parts.hostname and parts.port is not None and not parts.path:
+            return parts.hostname, parts.port
     except ValueError:  # its port is no number, or too large
         pass
-    raise ValueError(f"{value!r} should be tcp://HOST:PORT, like {WYOMING}")
+    raise ValueError(f"{url!r} should be tcp://HOST:PORT, like {WYOMING}")
 
 
 def is_path(model: object) -> bool:
