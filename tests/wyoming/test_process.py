@@ -22,6 +22,7 @@ from wyoming.info import Describe, Info
 from wyoming.tts import SynthesizeChunk, SynthesizeStart, SynthesizeVoice
 
 from tests.api.test_lifecycle import environment_with
+from tests.decoding import wav_seconds
 from tests.wyoming.house import SINE, audio, hear, hear_error, say, write
 from vivavoce.cli import app
 from vivavoce.keys import FILE_NAME, KeyFile
@@ -186,6 +187,18 @@ def test_port_is_found_by_browsing() -> None:
             assert (info.parsed_addresses()[0], info.port) == ("127.0.0.1", 10209)
     finally:
         zeroconf.close()
+
+
+async def test_example_of_the_page_speaks(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "home-assistant.md").read_text("utf-8")
+    example = page.split("```python\n")[1].split("```")[0]
+    with running(tmp_path) as server:
+        assert "10200" in example
+        code = example.replace("10200", str(server.port)).replace("localhost", "127.0.0.1")
+        command = [sys.executable, "-W", "ignore", "-c", code]
+        said = await asyncio.to_thread(subprocess.run, command, cwd=tmp_path, check=True)
+        assert said.returncode == 0
+    assert wav_seconds((tmp_path / "hello.wav").read_bytes()) > 0.5
 
 
 @pytest.mark.skipif(HOME_ASSISTANT is None, reason="HOME_ASSISTANT_PYTHON names no Python")
