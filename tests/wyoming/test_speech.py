@@ -267,17 +267,25 @@ async def test_connections_are_counted_and_those_beyond_the_limit_are_told() -> 
 
 
 async def test_silent_client_is_closed_but_not_while_it_listens() -> None:
-    async with house(Settings(live_timeout_s=0.3)) as running:
+    pool = tone_pool(real_time_factor=1.0)
+    async with house(Settings(live_timeout_s=0.3), pool) as running:
         async with running.client() as client:
             assert await hear(client) == []
         async with running.client() as client:
-            await client.write_event(SynthesizeStart(SINE).event())
-            await client.write_event(SynthesizeChunk("Hello there. ").event())
-            await hear(client, "audio-chunk")
-            await asyncio.sleep(0.7)  # as long as a client that is closed would not live
-            await client.write_event(SynthesizeStop().event())
-            assert (await hear(client, "synthesize-stopped"))[-1].type == "synthesize-stopped"
+            await say(client, "This takes more than a second.")
+            assert len(audio(await hear(client))) > 2 * 24_000
             assert await hear(client) == []
+        await running.is_free()
+
+
+@pytest.mark.parametrize("text", ["", "Hello there. And"])
+async def test_text_that_is_never_ended_is_given_up(text: str) -> None:
+    async with house(Settings(live_timeout_s=0.5)) as running, running.client() as client:
+        await write_unfinished(client, text)
+        heard = [event.type for event in await hear(client, "synthesize-stopped")]
+        assert bool(heard) is bool(text)
+        assert "audio-stop" not in heard
+        await running.is_free()
 
 
 async def test_draining_speaks_what_was_written_and_refuses_the_rest() -> None:

@@ -231,9 +231,11 @@ def _warn_if_open(settings: "Settings") -> None:
     """Warn on stderr if anyone can use the server."""
     from vivavoce.keys import FILE_NAME, KeyFile
 
-    if not is_loopback(settings.host) and KeyFile(settings.data_dir / FILE_NAME).read() is None:
+    hosts = (settings.host, *(settings.wyoming_address or ())[:1])
+    host = next((host for host in hosts if not is_loopback(str(host))), None)
+    if host is not None and KeyFile(settings.data_dir / FILE_NAME).read() is None:
         typer.echo(
-            f"warning: no API key is asked for, so whoever reaches {settings.host!r} can use this "
+            f"warning: no API key is asked for, so whoever reaches {host!r} can use this "
             "server, and so can any web page that is open in a browser there, GET included. "
             "`vivavoce keys create NAME` makes a key; --host 127.0.0.1 keeps the server to this "
             "machine.",

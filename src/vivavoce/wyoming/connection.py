@@ -87,7 +87,7 @@ class Connection:
         try:
             left_s = timeout_s
             while not (await asyncio.wait(tasks, timeout=left_s, return_when="FIRST_COMPLETED"))[0]:
-                if self._session.utterances:  # it listens
+                if self._listens():
                     self._heard_s = time.monotonic()
                 left_s = self._heard_s + timeout_s - time.monotonic()
                 if left_s <= 0:
@@ -97,6 +97,13 @@ class Connection:
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
+
+    def _listens(self) -> bool:
+        """True if something is being spoken, and not waited for."""
+        return any(
+            one is not self._written or (one.text and not one.is_idle)
+            for one in self._session.utterances
+        )
 
     async def _read_all(self) -> None:
         """Do what the client asks for, until it leaves or is wrong."""
