@@ -4,8 +4,8 @@ Nothing is loaded before the application starts.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
@@ -59,19 +59,23 @@ EXPOSED = (
 
 
 def create_app(
-    settings: Settings, pool: Pool | None = None, tracing: "Tracing | None" = None
+    settings: Settings,
+    pool: Pool | None = None,
+    tracing: "Tracing | None" = None,
+    beside: Callable[[Server], AbstractAsyncContextManager[object]] = lambda _: nullcontext(),
 ) -> FastAPI:
     """Return the application of `settings`, with another `pool` or `tracing` if given.
 
-    Raises `SettingsError` if there are keys that cannot be read, and `MissingDependency` if traces
-    are wanted without the extra `otel`.
+    `beside` runs as long as the application does, and uses its services, see `cli.wyoming`. Raises
+    `SettingsError` if there are keys that cannot be read, and `MissingDependency` if traces are
+    wanted without the extra `otel`.
     """
     server = _services(settings, pool or build_pool(settings), tracing)
     app = FastAPI(
         title="vivavoce",
         version=__version__,
         description="Text in, speech out.",
-        lifespan=lambda _: _lifespan(server, settings),
+        lifespan=lambda _: _lifespan(server, settings, beside(server)),
         docs_url=None,  # FastAPI's own /docs and /redoc load their scripts from a CDN
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
@@ -140,7 +144,9 @@ def _tracing_to(endpoint: str | None) -> "Tracing | None":
 
 
 @asynccontextmanager
-async def _lifespan(server: Server, settings: Settings) -> AsyncGenerator[None]:
+async def _lifespan(
+    server: Server, settings: Settings, beside: AbstractAsyncContextManager[object]
+) -> AsyncGenerator[None]:
     """Load the models in the background at startup, and unload them at the end.
 
     `/health` answers while models load, and a request waits for the model that it needs.
@@ -151,7 +157,8 @@ async def _lifespan(server: Server, settings: Settings) -> AsyncGenerator[None]:
         lifecycle.loading = True
         loading.append(asyncio.create_task(_load_all(pool, _needed_models(settings), lifecycle)))
     draining = asyncio.create_task(server.live.drain_when(lambda: lifecycle.draining))
-    yield
+    async with beside:
+        yield
     draining.cancel()
     lifecycle.drain()
     await server.replays.aclose()

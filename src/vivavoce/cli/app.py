@@ -18,6 +18,7 @@ from vivavoce.cli.serve import serve
 from vivavoce.cli.trace import trace
 from vivavoce.cli.ui import ui
 from vivavoce.cli.voices import voices
+from vivavoce.cli.wyoming import WithWyoming
 from vivavoce.errors import BindError, DiskFull, ModelsMissing, SettingsError, VivavoceError
 
 FAILED = 1
@@ -50,7 +51,8 @@ app = typer.Typer(
     cls=Commands, no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )  # fmt: skip
-for command in (serve, say, voices, doctor, trace, ui):
+app.command(cls=WithWyoming)(serve)
+for command in (say, voices, doctor, trace, ui):
     app.command()(command)
 app.add_typer(models)
 app.add_typer(keys)

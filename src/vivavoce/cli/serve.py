@@ -9,6 +9,8 @@ import typer
 
 from vivavoce import __version__
 from vivavoce.cli.options import Config, option
+from vivavoce.cli.wyoming import OPTION as WYOMING
+from vivavoce.cli.wyoming import beside, reachable
 from vivavoce.errors import BindError
 from vivavoce.network.addresses import EVERYWHERE, is_loopback, network_url, origin, own_names
 from vivavoce.network.certificate import Certificate, load_certificate, self_signed
@@ -67,6 +69,16 @@ def serve(
         bool | None,
         option("Serve https with a self-signed certificate.", "--tls-self-signed", default=False),
     ] = None,
+    wyoming: Annotated[
+        str | None,
+        option(
+            "Address for Home Assistant and other clients of the Wyoming protocol. Without a "
+            "value: tcp://0.0.0.0:10200.",
+            WYOMING,
+            metavar="[tcp://HOST:PORT]",
+            default="none",
+        ),
+    ] = None,
     mdns: Annotated[
         bool | None, option("Announce the server on the local network.", "--mdns", default=False)
     ] = None,
@@ -97,6 +109,7 @@ def serve(
       vivavoce serve --model Qwen/Qwen3-TTS-12Hz-0.6B-CustomVoice
       vivavoce serve --model ./my-checkpoint
       vivavoce serve --tls-self-signed --mdns
+      vivavoce serve --wyoming --mdns
       vivavoce serve --remote kokoro=http://10.0.0.2:8000 --models hibari
       VIVAVOCE_LOG_LEVEL=debug vivavoce serve --config /etc/vivavoce.toml
     """
@@ -120,17 +133,25 @@ def _run(settings: "Settings") -> None:
     set_up(settings.log_level, settings.log_format)
     check_disk()
     certificate = _certificate(settings)
-    app = create_app(settings)
-    max_connections = fit_connections(settings.max_connections)
-    bounds = Bounds(max_connections, settings.receive_timeout_s, settings.send_timeout_s)
     with ExitStack() as stack:
+        wyoming = None
+        if settings.wyoming_address is not None:
+            wyoming = stack.enter_context(listen(*settings.wyoming_address, option=WYOMING))
+            app = create_app(settings, beside=beside(settings, wyoming))
+        else:
+            app = create_app(settings)
+        others = 0 if wyoming is None else settings.max_live_connections
+        max_connections = fit_connections(settings.max_connections, others)
+        bounds = Bounds(max_connections, settings.receive_timeout_s, settings.send_timeout_s)
         listener = stack.enter_context(listen(settings.host, settings.port))
         port = listener.getsockname()[1]
-        _announce(settings, port, certificate)
+        _announce(settings, port, certificate, wyoming)
         _warn_if_open(settings)
         if settings.mdns:
-            name = stack.enter_context(advertise(settings.host, port, tls=certificate is not None))
-            typer.echo(f"  mDNS     {name.removesuffix('.')}")
+            is_tls = certificate is not None
+            wyoming_port = None if wyoming is None else wyoming.getsockname()[1]
+            found = advertise(settings.host, port, tls=is_tls, wyoming_port=wyoming_port)
+            typer.echo(f"  mDNS     {stack.enter_context(found).removesuffix('.')}")
         whole = run(
             app,
             app.state.server.lifecycle,
@@ -154,8 +175,11 @@ def _certificate(settings: "Settings") -> Certificate | None:
     return None
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """Return a listening socket, before any model is loaded. Raises `BindError`."""
+def listen(host: str, port: int, *, option: str = "--port") -> socket.socket:
+    """Return a listening socket, before any model is loaded. Raises `BindError`.
+
+    `option` is the one to change if the port cannot be had.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     both = host == "::" and socket.has_dualstack_ipv6()
     try:
@@ -163,21 +187,27 @@ def listen(host: str, port: int) -> socket.socket:
             (host, port), family=family, backlog=_BACKLOG, dualstack_ipv6=both
         )
     except OSError as error:
-        raise BindError(_bind_problem(host, port, error)) from error
+        raise BindError(_bind_problem(host, port, option, error)) from error
 
 
-def _bind_problem(host: str, port: int, error: OSError) -> str:
+def _bind_problem(host: str, port: int, option: str, error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
         taken = f"port {port} on {host!r} is taken"
-        return f"{taken}: stop what listens there, or choose another with --port"
+        return f"{taken}: stop what listens there, or choose another with {option}"
     if error.errno in (errno.EACCES, errno.EPERM):
         problem = f"port {port} needs rights that this user does not have"
-        return f"{problem}: choose one from 1024 up with --port"
+        return f"{problem}: choose one from 1024 up with {option}"
     problem = f"cannot listen on host {host!r}, port {port} ({error.strerror})"
-    return f"{problem}: choose an address of this machine with --host"
+    option = option.replace("--port", "--host")
+    return f"{problem}: choose an address of this machine with {option}"
 
 
-def _announce(settings: "Settings", port: int, certificate: Certificate | None) -> None:
+def _announce(
+    settings: "Settings",
+    port: int,
+    certificate: Certificate | None,
+    wyoming: socket.socket | None,
+) -> None:
     """Print the server's addresses and an example, unbuffered."""
     here = _url(settings.host, port, tls=certificate is not None)
     pinned = certificate if settings.tls_self_signed else None
@@ -185,6 +215,7 @@ def _announce(settings: "Settings", port: int, certificate: Certificate | None) 
     lines = [
         f"vivavoce {__version__} serves {', '.join(settings.offered)}",
         *reachable_at(settings.host, port, tls=certificate is not None),
+        *([] if wyoming is None else [f"  Wyoming  {reachable(wyoming)}"]),
         f"  API      {here}/docs",
         f"  try      curl {trusting}{here}/v1/tts/synthesize -H 'content-type: application/json' "
         """-d '{"text": "Hello there."}' -o hello.wav""",
@@ -200,9 +231,11 @@ def _warn_if_open(settings: "Settings") -> None:
     """Warn on stderr if anyone can use the server."""
     from vivavoce.keys import FILE_NAME, KeyFile
 
-    if not is_loopback(settings.host) and KeyFile(settings.data_dir / FILE_NAME).read() is None:
+    hosts = (settings.host, *(settings.wyoming_address or ())[:1])
+    host = next((host for host in hosts if not is_loopback(str(host))), None)
+    if host is not None and KeyFile(settings.data_dir / FILE_NAME).read() is None:
         typer.echo(
-            f"warning: no API key is asked for, so whoever reaches {settings.host!r} can use this "
+            f"warning: no API key is asked for, so whoever reaches {host!r} can use this "
             "server, and so can any web page that is open in a browser there, GET included. "
             "`vivavoce keys create NAME` makes a key; --host 127.0.0.1 keeps the server to this "
             "machine.",

@@ -44,13 +44,16 @@ def check_disk() -> None:
         ) from error
 
 
-def fit_connections(max_connections: int) -> int:
-    """Raise the limit of open files, and return the number of connections that fit."""
+def fit_connections(max_connections: int, others: int = 0) -> int:
+    """Raise the limit of open files, and return the number of connections that fit.
+
+    `others` are connections of other protocols, which are bounded elsewhere.
+    """
     try:
         import resource
     except ImportError:  # Windows has no such limit
         return max_connections
-    needed = files_for(max_connections)
+    needed = files_for(max_connections) + others
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= needed:
         return max_connections
@@ -59,7 +62,7 @@ def fit_connections(max_connections: int) -> int:
         resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
     except (OSError, ValueError):  # macOS has a limit below the hard one
         limit = soft
-    fitting = max((limit - files_for(0)) // FILES_EACH, 1)
+    fitting = max((limit - files_for(0) - others) // FILES_EACH, 1)
     if fitting < max_connections:
         text = "max_connections is %d, not %d: the system allows this process %d open files, and "
         text += "that takes %d; raise `ulimit -n`"

@@ -18,14 +18,16 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SERVICE = "_vivavoce._tcp.local."
+WYOMING = "_wyoming._tcp.local."
 
 
 @contextmanager
-def advertise(host: str, port: int, *, tls: bool) -> Iterator[str]:
+def advertise(host: str, port: int, *, tls: bool, wyoming_port: int | None = None) -> Iterator[str]:
     """Announce a server on `host` during the block, and yield its mDNS name.
 
     The services are `_vivavoce._tcp`, and `_http._tcp` or `_https._tcp` for programs that look for
-    pages. A server on one address is announced only on that network. Raises `MissingDependency`
+    pages. With `wyoming_port` there is `_wyoming._tcp`, which Home Assistant looks for. A server on
+    one address is announced only on that network. Raises `MissingDependency`
     without the package zeroconf, and `SettingsError` if there is no address to announce.
     """
     try:
@@ -42,6 +44,12 @@ def advertise(host: str, port: int, *, tls: bool) -> Iterator[str]:
         ServiceInfo(kind, f"{name}.{kind}", port, 0, 0, properties, server, addresses=where)
         for kind in (SERVICE, f"{web}._tcp.local.")
     ]
+    if wyoming_port is not None:
+        here = f"vivavoce on {hostname}, port {wyoming_port}.{WYOMING}"
+        facts = {"version": __version__}
+        services.append(
+            ServiceInfo(WYOMING, here, wyoming_port, 0, 0, facts, server, addresses=where)
+        )
     try:
         zeroconf = Zeroconf(interfaces=InterfaceChoice.Default if host in EVERYWHERE else [host])
     except OSError as error:

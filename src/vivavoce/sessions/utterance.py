@@ -67,6 +67,11 @@ class Utterance(Writing):
         """True if the text was ended."""
         return self._text.complete
 
+    @property
+    def is_idle(self) -> bool:
+        """True if all that was written is spoken, and its author is waited for."""
+        return self._is_idle
+
     def append(self, text: str) -> None:
         """Add `text`. Raises `BadRequest` if it is too long, or was ended."""
         self._text.append(text)

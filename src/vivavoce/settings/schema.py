@@ -8,23 +8,11 @@ from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
-from pydantic_settings import (
-    BaseSettings,
-    EnvSettingsSource,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-)
+from pydantic import Field, model_validator
+from pydantic_settings import SettingsConfigDict
 
-from vivavoce.errors import SettingsError
-from vivavoce.settings.sources import (
-    ENV_PREFIX,
-    check_environment,
-    check_names,
-    config_from_environment,
-    explain,
-    read_file,
-)
+from vivavoce.settings.reading import SettingsWithSources
+from vivavoce.settings.sources import ENV_PREFIX
 from vivavoce.settings.types import (
     Checkpoints,
     Count,
@@ -34,21 +22,19 @@ from vivavoce.settings.types import (
     NotNegative,
     Positive,
     RemoteModels,
+    Tcp,
     as_checkpoint,
     checkpoint_name,
     is_path,
     split_commas,
+    tcp_address,
     user_cache_dir,
     user_data_dir,
 )
 
 
-class Settings(BaseSettings):
-    """Every setting of the server, checked and frozen.
-
-    `Settings(...)` uses only its arguments and the defaults. `Settings.read` also reads the file
-    and the environment.
-    """
+class Settings(SettingsWithSources):
+    """Every setting of the server, checked and frozen."""
 
     model_config = SettingsConfigDict(
         env_prefix=ENV_PREFIX,
@@ -205,6 +191,14 @@ class Settings(BaseSettings):
     live_timeout_s: Positive = 600.0
     """Seconds after which a live connection is closed on which nothing is said or sent."""
 
+    wyoming: Tcp | None = None
+    """Address for clients of the Wyoming protocol, such as Home Assistant, like
+    `tcp://0.0.0.0:10200`. Unset: none."""
+
+    wyoming_without_key: bool = False
+    """Speak for clients of Wyoming, which cannot send an API key, also when the server asks for
+    one."""
+
     receive_timeout_s: Positive = 20.0
     """Seconds that a request may take to arrive, plus one second for each 1,000 bytes of its body.
     """
@@ -258,7 +252,8 @@ class Settings(BaseSettings):
     `vivavoce[lan]`."""
 
     mdns: bool = False
-    """Announce the server on the local network, as `_vivavoce._tcp`. Needs `vivavoce[lan]`."""
+    """Announce the server on the local network, as `_vivavoce._tcp`, and `wyoming` as
+    `_wyoming._tcp`. Needs `vivavoce[lan]`."""
 
     public_url: str | None = Field(None, pattern=r"^https?://[^/\s]+(/[^\s?#]*)?$")
     """Address of the server for other devices, like `http://192.168.1.20:8000/`. The page shows it
@@ -358,43 +353,11 @@ class Settings(BaseSettings):
         return tuple(dict.fromkeys(name.lower() for name in self.ray))
 
     @property
+    def wyoming_address(self) -> tuple[str, int] | None:
+        """Host and port for clients of Wyoming."""
+        return None if self.wyoming is None else tcp_address(self.wyoming)
+
+    @property
     def offered(self) -> tuple[str, ...]:
         """The names of all models, in order of preference."""
         return (*self.checkpoints, *self.remotes, *self.on_ray, *self.models)
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Restrict `Settings(...)` to its arguments. `read` merges the other sources."""
-        return (init_settings,)
-
-    @classmethod
-    def read(cls, config: Path | None = None, **overrides: object) -> Self:
-        """Return the settings from `overrides`, the environment, the file and the defaults.
-
-        An earlier source overrides a later one. `config` is a TOML file. Without it
-        `VIVAVOCE_CONFIG` may name one. An override that is `None` counts as absent. Raises
-        `SettingsError` for an unknown name, a wrong value or an unreadable file.
-        """
-        path = config or config_from_environment()
-        file = read_file(path) if path else {}
-        given = {name: value for name, value in overrides.items() if value is not None}
-        check_names(file, cls.model_fields, where=f"{path}: ")
-        check_environment(cls.model_fields)
-        check_names(given, cls.model_fields, where="")
-        environment = EnvSettingsSource(cls)()
-        origin = dict.fromkeys(file, f"in {path}")
-        origin |= {name: f"from {ENV_PREFIX}{name.upper()}" for name in environment}
-        origin |= {name: f"from --{name.replace('_', '-')}" for name in given}
-        # Any: the constructor checks the types.
-        values: dict[str, Any] = {**file, **environment, **given}
-        try:
-            return cls(**values)
-        except ValidationError as error:
-            raise SettingsError(explain(error, origin)) from error

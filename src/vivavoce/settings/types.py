@@ -4,6 +4,7 @@ import os
 import re
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import platformdirs
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -13,6 +14,7 @@ from vivavoce.names import is_name
 
 # owner/name, and a revision
 RANDOM = "random:"  # a checkpoint of random weights, by its size
+WYOMING = "tcp://0.0.0.0:10200"  # with the port of the protocol's own servers
 _SIZES = ("tiny", "0.6b", "1.7b")
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[\w./-]+)?", re.ASCII)
 
@@ -60,6 +62,23 @@ def as_remote(value: str) -> str:
     return value
 
 
+def as_tcp(value: str) -> str:
+    """Return `value` if it is a `tcp://HOST:PORT`. Raises `ValueError`."""
+    tcp_address(value)
+    return value
+
+
+def tcp_address(url: str) -> tuple[str, int]:
+    """Return host and port of a `tcp://HOST:PORT`. Raises `ValueError`."""
+    try:
+        parts = urlsplit(url)
+        if parts.scheme == "tcp" and parts.hostname and parts.port is not None and not parts.path:
+            return parts.hostname, parts.port
+    except ValueError:  # its port is no number, or too large
+        pass
+    raise ValueError(f"{url!r} should be tcp://HOST:PORT, like {WYOMING}")
+
+
 def is_path(model: object) -> bool:
     """True if `model` is a checkpoint, and not a name."""
     if isinstance(model, Path):
@@ -94,6 +113,7 @@ Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_commas)]
 RemoteModels = Annotated[
     tuple[Annotated[str, AfterValidator(as_remote)], ...], NoDecode, BeforeValidator(split_commas)
 ]
+Tcp = Annotated[str, AfterValidator(as_tcp)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Limit = Annotated[float | None, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]

@@ -106,6 +106,11 @@ class Router:
         self._default_model = default_model
         self._default_language = default_language
 
+    @property
+    def default_model(self) -> str:
+        """The model of requests that name none, or `AUTO`."""
+        return self._default_model
+
     def warm_up(self) -> None:
         """Load what detects and reads languages: seconds that the first requests would wait for."""
         for language in READ_LANGUAGES:
