@@ -3,7 +3,7 @@
 import asyncio
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final, TypeVar
@@ -56,6 +56,7 @@ class LiveSocket:
         )
         self._caller = caller_of(socket)
         self._sending = asyncio.Lock()
+        self._sends = set[asyncio.Task[None]]()
         self._errors = 0
         self._draining = False
 
@@ -103,11 +104,19 @@ class LiveSocket:
 
     async def send(self, message: Mapping[str, Any], data: bytes | None = None) -> None:
         """Send a message, and bytes behind it. Nothing happens if the client has left."""
-        async with self._sending:
-            with suppress(WebSocketDisconnect, RuntimeError):
-                await self.socket.send_text(json.dumps(message))
-                if data is not None:
-                    await self.socket.send_bytes(data)
+        await self.send_all([message], data)
+
+    async def send_all(
+        self, messages: Sequence[Mapping[str, Any]], data: bytes | None = None
+    ) -> None:
+        """Send messages, and bytes behind them.
+
+        They stay together, and none is left out, even if the caller is cancelled.
+        """
+        task = asyncio.create_task(self._send(messages, data))
+        self._sends.add(task)
+        task.add_done_callback(self._sends.discard)
+        await asyncio.shield(task)
 
     async def close(self, code: int = NORMAL, reason: str = "") -> None:
         async with self._sending:
@@ -118,6 +127,14 @@ class LiveSocket:
         self._draining = True
         await self.session.finish()
         await self.close(RESTART, "the server is stopping")
+
+    async def _send(self, messages: Sequence[Mapping[str, Any]], data: bytes | None) -> None:
+        async with self._sending:
+            with suppress(WebSocketDisconnect, RuntimeError):
+                for message in messages:
+                    await self.socket.send_text(json.dumps(message))
+                if data is not None:
+                    await self.socket.send_bytes(data)
 
     async def _serve(self) -> None:
         try:
