@@ -22,6 +22,7 @@ from vivavoce.api.dependencies import Server
 from vivavoce.api.lifecycle import Lifecycle
 from vivavoce.api.live import native as live_native
 from vivavoce.api.live.clients import LiveClients
+from vivavoce.api.live.realtime import openai as live_openai
 from vivavoce.api.middleware.access_log import AccessLogMiddleware, log_speech
 from vivavoce.api.middleware.auth import AuthMiddleware
 from vivavoce.api.middleware.body_limit import BodyLimitMiddleware
@@ -178,7 +179,7 @@ async def _load_all(pool: Pool, needed: Sequence[str], lifecycle: Lifecycle) -> 
 
 
 def _add_routes(app: FastAPI, settings: Settings) -> None:
-    for module in (native, live_native, lexicon, openai, health, metrics):
+    for module in (native, live_native, live_openai, lexicon, openai, health, metrics):
         app.include_router(module.router)
     if settings.wit_prefix:
         app.include_router(wit.router, prefix=settings.wit_prefix.rstrip("/"))
