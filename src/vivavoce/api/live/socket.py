@@ -57,6 +57,7 @@ class LiveSocket:
         self._caller = caller_of(socket)
         self._sending = asyncio.Lock()
         self._sends = set[asyncio.Task[None]]()
+        self._leaving: asyncio.Task[None] | None = None
         self._errors = 0
         self._draining = False
 
@@ -74,6 +75,9 @@ class LiveSocket:
     async def on_error(self, error: VivavoceError, message: Mapping[str, Any]) -> None:
         """Tell the client that its `message` was refused."""
         raise NotImplementedError
+
+    async def on_leave(self) -> None:
+        """Say goodbye, after `leave` and the last of the speech."""
 
     async def on_idle(self) -> None:
         """Act after a while without messages, before the connection is closed."""
@@ -122,6 +126,20 @@ class LiveSocket:
         async with self._sending:
             with suppress(WebSocketDisconnect, RuntimeError):
                 await self.socket.close(code, reason[:120])
+
+    @property
+    def is_leaving(self) -> bool:
+        return self._leaving is not None
+
+    def leave(self) -> None:
+        """End all texts, and close the connection when they are spoken. Returns at once."""
+        if self._leaving is None:
+            self._leaving = asyncio.create_task(self._leave())
+
+    async def _leave(self) -> None:
+        await self.session.finish()
+        await self.on_leave()
+        await self.close()
 
     async def drain(self) -> None:
         self._draining = True
