@@ -20,9 +20,11 @@ from vivavoce import __version__
 from vivavoce.api import errors
 from vivavoce.api.dependencies import Server
 from vivavoce.api.lifecycle import Lifecycle
+from vivavoce.api.live import cosyvoice as live_cosyvoice
 from vivavoce.api.live import native as live_native
 from vivavoce.api.live import omni as live_omni
 from vivavoce.api.live.clients import LiveClients
+from vivavoce.api.live.realtime import dashscope as live_dashscope
 from vivavoce.api.live.realtime import openai as live_openai
 from vivavoce.api.middleware.access_log import AccessLogMiddleware, log_speech
 from vivavoce.api.middleware.auth import AuthMiddleware
@@ -182,7 +184,7 @@ async def _load_all(pool: Pool, needed: Sequence[str], lifecycle: Lifecycle) -> 
 def _add_routes(app: FastAPI, settings: Settings) -> None:
     for module in (native, lexicon, openai, batch, health, metrics):
         app.include_router(module.router)
-    for dialect in (live_native, live_openai, live_omni):
+    for dialect in (live_native, live_openai, live_omni, live_dashscope, live_cosyvoice):
         app.include_router(dialect.router)
     if settings.wit_prefix:
         app.include_router(wit.router, prefix=settings.wit_prefix.rstrip("/"))

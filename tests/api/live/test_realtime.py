@@ -112,7 +112,7 @@ async def test_audio_is_that_of_the_speech_api(
     )
     events = await until(live, "response.done")
     body = {"input": TEXT, "voice": "hum", "response_format": "pcm"}
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(timeout=60) as http:
         whole = (await http.post(f"{tone_url}/v1/audio/speech", json=body)).content
     assert audio_of(events) == whole
     assert "conversation.item.added" not in [event.type for event in events]
