@@ -294,7 +294,7 @@ def errors() -> Iterator[list[logging.LogRecord]]:
 async def test_wrong_messages_harm_nobody(name: str, errors: list[logging.LogRecord]) -> None:
     dialect = DIALECTS[name]
     pool = tone_pool(char_s=0.01)
-    with serving(create_app(Settings(max_text_chars=1_000), pool), ws_max_size=2**21) as url:
+    with serving(create_app(Settings(max_text_chars=1_000), pool)) as url:
         body = {"input": TEXT, "voice": "hum", "response_format": "pcm"}
         async with httpx.AsyncClient(timeout=60) as http:
             whole = (await http.post(f"{url}/v1/audio/speech", json=body)).content
