@@ -166,6 +166,21 @@ async def test_batch_has_a_result_for_each_item(client: httpx.AsyncClient) -> No
     assert "audio_data" not in failed[0]
 
 
+async def test_audio_that_is_sent_whole_has_a_limit(tone_url: str) -> None:
+    text = "The lamp is on the table. " * 250  # more than 16 MiB of audio
+    async with wire(tone_url, PATH, max_size=None) as live:
+        await configure(live)
+        got = await say(live, text)
+        assert types_of(got) == ["error", "audio.done", "session.done"]
+        assert "stream_audio" in got[0]["message"]
+    async with httpx.AsyncClient(timeout=60) as http:
+        answer = await http.post(
+            f"{tone_url}/v1/audio/speech/batch", json={"items": [{"input": text}]}
+        )
+    (result,) = answer.json()["results"]
+    assert (result["status"], result["code"]) == ("error", "invalid_request")
+
+
 async def test_batch_is_as_the_speech_api_says_it(client: httpx.AsyncClient) -> None:
     common = {"voice": "hum", "response_format": "pcm", "speed": 1.5}
     whole = (await client.post("/v1/audio/speech", json={"input": TEXT, **common})).content

@@ -194,6 +194,27 @@ async def test_truncated_item_keeps_what_was_heard(live: AsyncRealtimeConnection
     assert error.error.param == "audio_end_ms"
 
 
+async def test_responses_apart_from_the_conversation_are_spoken_in_order(
+    live: AsyncRealtimeConnection,
+) -> None:
+    texts = ("The first of them.", "The second one, which is longer.")
+    for text in texts:
+        content: Any = [{"type": "input_text", "text": text}]
+        await live.response.create(
+            response={
+                "conversation": "none",
+                "input": [{"type": "message", "role": "user", "content": content}],
+            }
+        )
+    events = await until(live, "response.done")
+    events += await until(live, "response.done")
+    first, second = (event.response.id for event in events if event.type == "response.created")
+    spoken = [event.response_id for event in events if event.type.endswith("audio.delta")]
+    assert list(dict.fromkeys(spoken)) == [first, second]
+    said = [event.transcript for event in events if event.type.endswith("transcript.done")]
+    assert said == list(texts)
+
+
 async def test_items_are_deleted(live: AsyncRealtimeConnection) -> None:
     item = await add(live, TEXT, id="mine")
     assert item.id == "mine"

@@ -25,7 +25,7 @@ from vivavoce.types import SpeechRequest
 router = APIRouter(prefix="/v1", tags=["openai"], responses=OPENAI_ERRORS, route_class=BoundedRoute)
 
 AT_ONCE: Final = 4  # items of a batch
-MOST_BYTES: Final = 32 * 2**20  # of the audio of a batch
+MOST_BYTES: Final = 16 * 2**20  # of the audio of a batch
 
 
 @router.post("/audio/speech/batch", response_model_exclude_none=True)

@@ -8,7 +8,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
 
 from vivavoce.api.schemas.requests import ReferenceFields, SpeechFields, TaskType, VoiceId
 from vivavoce.api.schemas.texts import PronunciationFields
-from vivavoce.api.schemas.values import Flag, FormatName, Instruct, Name, optional, text_field
+from vivavoce.api.schemas.values import Flag, FormatName, Instruct, Name, optional
 from vivavoce.errors import BadRequest
 from vivavoce.types import SpeechRequest
 
@@ -81,7 +81,7 @@ class Empty(BaseModel):
 class BatchItem(OmniFields):
     """One text. Its fields go before those of the batch."""
 
-    input: str = text_field("The text to speak, at least one word.")
+    input: str = Field(description="The text to speak. Without a word the item is an error.")
 
     def to_request(self) -> SpeechRequest:
         """Return the request, with defaults. Raises `BadRequest` for an unknown language."""
@@ -97,12 +97,13 @@ class BatchBody(OmniFields):
     )
 
     def merged(self) -> list[BatchItem]:
-        """Return the items with all their fields."""
+        """Return the items with all their fields. Raises `BadRequest` for a wrong rule."""
         common = self.model_dump(exclude={"items"}, exclude_none=True)
-        return [
-            BatchItem.model_validate({**common, **item.model_dump(exclude_none=True)})
-            for item in self.items
-        ]
+        fields = [item.model_dump(exclude_none=True) for item in self.items]
+        merged = [BatchItem.model_validate({**common, **own}) for own in fields]
+        for item in merged:
+            item.rules()
+        return merged
 
 
 class Usage(BaseModel):
