@@ -152,7 +152,7 @@ async def test_session_keeps_voice_speed_and_instructions(live: AsyncRealtimeCon
     seconds = len(audio_of(events)) / 48_000
     assert seconds == pytest.approx(len(TEXT) * CHAR_S / 1.5, rel=0.1)
     assert transcript_of(events) == TEXT  # and not the persona
-    assert events[-1].response.ignored == ["instruct"]
+    assert events[-1].response.ignored == ["instructions"]
 
 
 async def test_say_in_the_instructions_is_spoken_where_there_is_nothing_else(

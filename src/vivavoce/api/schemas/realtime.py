@@ -1,5 +1,6 @@
 """Validate the events that a client of OpenAI's realtime protocol sends."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal, Self
@@ -19,6 +20,7 @@ RATES: Mapping[AudioFormat, int] = {"pcm": 24_000, "ulaw": 8_000, "alaw": 8_000}
 MAX_CONTENT: int = 100  # parts of an item, items of an input
 
 Id = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+_SAY = re.compile(r"\s*say\s*:\s*(\S.*)", re.IGNORECASE | re.DOTALL)
 DEAF = "this server speaks and does not listen"
 
 
@@ -62,6 +64,12 @@ def wire_output(manner: Manner) -> Mapping[str, Any]:
     kind = {"pcm": "audio/pcm", "ulaw": "audio/pcmu", "alaw": "audio/pcma"}[manner.format]
     rate = {"rate": RATES["pcm"]} if manner.format == "pcm" else {}
     return {"format": {"type": kind, **rate}, "voice": manner.voice, "speed": manner.speed}
+
+
+def wire_response(manner: Manner) -> dict[str, Any]:
+    """Return what the description of a response has from how it speaks."""
+    audio = {"output": wire_output(manner)}
+    return {"output_modalities": ["audio"], "max_output_tokens": "inf", "audio": audio}
 
 
 def wire_session(manner: Manner, model: str, *, beta: bool) -> Mapping[str, Any]:
@@ -162,6 +170,12 @@ class ResponseConfig(Config):
     conversation: str | None = None
     input: Annotated[list[Item], Field(max_length=MAX_CONTENT)] | None = None
     metadata: Annotated[dict[str, str], Field(max_length=16)] | None = None
+
+    @property
+    def said(self) -> str | None:
+        """What the instructions say after "say:", if they begin so."""
+        found = _SAY.fullmatch(self.instructions or "")
+        return None if found is None else found[1]
 
 
 class ClientEvent(BaseModel):

@@ -1,9 +1,8 @@
 """Keep the items of one conversation, and choose what a response says."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from vivavoce.api.live.realtime.response import (
     Response,
@@ -14,13 +13,13 @@ from vivavoce.api.live.realtime.response import (
     usage_of,
 )
 from vivavoce.api.schemas.realtime import Item, ResponseConfig
+from vivavoce.api.surfaces import OPENAI
 from vivavoce.errors import BadRequest
 from vivavoce.sessions.events import Audio
 from vivavoce.sessions.heard import Heard
 from vivavoce.sessions.utterance import Utterance
 
 MAX_ITEMS: Final = 256
-_SAY: Final = re.compile(r"\s*say\s*:\s*(\S.*)", re.IGNORECASE | re.DOTALL)
 
 
 @dataclass(eq=False, slots=True)
@@ -54,6 +53,13 @@ class SpokenTurn(Turn):
     response: Response
     utterance: Utterance
 
+    @classmethod
+    def of(cls, response: Response, utterance: Utterance, text: str, *, is_apart: bool) -> Self:
+        item = response.item("in_progress")
+        return cls(
+            response.item_id, item, text, is_apart=is_apart, response=response, utterance=utterance
+        )
+
     def audio(self, event: Audio) -> Sequence[Wire]:
         """Return the events of the next audio and its words."""
         told, text = len(self.response.transcript), self.utterance.text
@@ -76,7 +82,9 @@ class SpokenTurn(Turn):
             events += response.delta(b"", rest)
         usage = usage_of(len(self.utterance.text), self.utterance.sent_s)
         closing = response.closing(status, usage, details)
-        closing[-1]["response"]["ignored"] = [] if speech is None else list(speech.ignored)
+        ignored = [] if speech is None else speech.ignored
+        names = [OPENAI.field_names.get(field, field) for field in ignored]
+        closing[-1]["response"]["ignored"] = names
         self.wire = response.item("completed" if status == "completed" else "incomplete")
         if response.opened and not self.is_apart:
             closing[-2:-2] = self.done(beta=beta)
@@ -153,19 +161,20 @@ class Conversation:
         """Forget a turn. Raises `BadRequest`."""
         self._turns.remove(self.find(name))
 
-    def text_for(self, config: ResponseConfig) -> str:
-        """Return what a response is to say, and take note of it. Raises `BadRequest`.
+    def text_for(self, config: ResponseConfig) -> tuple[str, Turn | None]:
+        """Return what a response is to say, and the turn that it is from. Raises `BadRequest`.
 
         That is the text of its input, else of the latest item that was not spoken, else what its
         instructions say after "say:".
         """
+        turn = None
         if config.input is not None:
             text = "\n\n".join(filter(None, self._texts(config.input)))
         else:
-            text = self._latest()
-        if not any(map(str.isalnum, text)) and config.instructions is not None:
-            said = _SAY.fullmatch(config.instructions)
-            text = said[1] if said else text
+            turn = next((turn for turn in reversed(self._turns) if turn.is_new), None)
+            text = "" if turn is None else turn.text
+        if not any(map(str.isalnum, text)):
+            text = config.said or text
         if not any(map(str.isalnum, text)):
             raise refusal(
                 "nothing_to_say",
@@ -176,7 +185,7 @@ class Conversation:
         if len(text) > self._max_chars:
             problem = f"text has {len(text):,} characters, the limit is {self._max_chars:,}"
             raise BadRequest(f"{problem}: send it in parts", field="response.input")
-        return text
+        return text, turn
 
     def _texts(self, items: Sequence[Item]) -> Iterable[str]:
         for item in items:
@@ -184,17 +193,3 @@ class Conversation:
                 yield self.find(item.id or "").text
             elif item.checked().role != "system":
                 yield item.text
-
-    def _latest(self) -> str:
-        for turn in reversed(self._turns):
-            if turn.is_new:
-                turn.is_new = False
-                return turn.text
-        return ""
-
-
-def instruct_of(config: ResponseConfig, instructions: str) -> str | None:
-    """Return the manner of speaking, unless the response's instructions are what it says."""
-    if config.instructions is not None and _SAY.fullmatch(config.instructions):
-        return None
-    return instructions.strip() or None

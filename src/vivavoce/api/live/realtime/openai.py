@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from fastapi import APIRouter, WebSocket
 
-from vivavoce.api.live.realtime.conversation import Conversation, SpokenTurn, instruct_of
+from vivavoce.api.live.realtime.conversation import Conversation, SpokenTurn
 from vivavoce.api.live.realtime.response import (
     BETA,
     GA,
@@ -138,32 +138,25 @@ class RealtimeSocket(LiveSocket):
         if not is_apart and any(not turn.is_apart for turn in self._speaking.values()):
             problem = "a response is being spoken: wait for its end, or cancel it"
             raise refusal("conversation_already_has_active_response", problem, "conversation")
-        text = self._conversation.text_for(config)
-        instruct = instruct_of(config, manner.instructions)
+        text, source = self._conversation.text_for(config)
+        # A persona is no manner of speaking, and often longer than one may be.
+        instruct = manner.instructions.strip()
+        is_manner = config.said is None and len(instruct) <= MAX_INSTRUCT_CHARS
         request = SpeechRequest(
             text="",
             model=self._model,
             speaker=manner.voice,
-            # A persona is no manner of speaking, and often longer than one may be.
-            instruct=instruct if len(instruct or "") <= MAX_INSTRUCT_CHARS else None,
+            instruct=(instruct or None) if is_manner else None,
             speed=manner.speed,
             format=manner.format,
             sample_rate_hz=sent.RATES[manner.format],
         )
-        facts = {
-            "conversation_id": None if is_apart else self._conversation_id,
-            "output_modalities": ["audio"],
-            "max_output_tokens": "inf",
-            "audio": {"output": sent.wire_output(manner)},
-            "metadata": config.metadata,
-        }
+        facts = sent.wire_response(manner) | {"metadata": config.metadata}
+        facts["conversation_id"] = None if is_apart else self._conversation_id
         response = Response(BETA if self._beta else GA, facts)
         # Nothing waits from here to `tell`, so the first event of all is this one.
         utterance = self.begin(request, response.id)
-        turn = SpokenTurn(
-            response.item_id, response.item("in_progress"), text,
-            is_apart=is_apart, response=response, utterance=utterance,
-        )  # fmt: skip
+        turn = SpokenTurn.of(response, utterance, text, is_apart=is_apart)
         self._speaking[response.id], self._latest = turn, response.id
         try:
             self.session.append(utterance, text)
@@ -172,6 +165,8 @@ class RealtimeSocket(LiveSocket):
             await utterance.aclose()
             raise
         utterance.end()
+        if source is not None:
+            source.is_new = False
         await self.tell(response.created())
 
     async def _cancel(self, turns: Iterable[SpokenTurn]) -> None:

@@ -1,7 +1,7 @@
 """Speak through the SDK `dashscope`, by both of its protocols, and check what comes back.
 
     pip install dashscope
-    python scripts/clients/dashscope_tts.py http://localhost:8000 [KEY]
+    python tests/clients/dashscope_sdk.py http://localhost:8000 [KEY]
 
 Exits with 1 if anything is not as the SDK expects.
 """
