@@ -8,6 +8,7 @@ import itertools
 import re
 import time
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
@@ -96,14 +97,12 @@ def _ask_about(
 
 def _make_speakable(case: schemathesis.Case) -> None:
     """Make the request acceptable: give it a text with words, or a rule that makes sense."""
-    for fields in (case.body, case.query):
-        if not isinstance(fields, dict):
-            continue
+    for fields in _objects(case):
         if "rules" in fields:
             fields["rules"] = [{"word": "cat", "alias": "dog"}]
         if "word" in fields:
             fields.pop("language", None)
-        if not fields.keys().isdisjoint((*_TEXTS, "inputs")):
+        if not fields.keys().isdisjoint((*_TEXTS, "inputs", "items")):
             if "inputs" in fields:
                 fields["text"] = "A dialogue."
             for name in (*_NAMES, *_MARKUP, *_RECORDINGS):
@@ -111,6 +110,17 @@ def _make_speakable(case: schemathesis.Case) -> None:
             for name in _TEXTS:
                 if isinstance(text := fields.get(name), str):
                     fields[name] = f"Some words to speak, and {text[:8]}"
+
+
+def _objects(case: schemathesis.Case) -> Iterator[dict[str, object]]:
+    """Yield the body and the query, and the items of a batch."""
+    for fields in (case.body, case.query):
+        if isinstance(fields, dict):
+            yield fields
+            items = fields.get("items")
+            for item in items if isinstance(items, list) else ():
+                if isinstance(item, dict):
+                    yield item
 
 
 def _judge(

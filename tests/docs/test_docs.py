@@ -107,6 +107,11 @@ def url_for(block: Block, request: pytest.FixtureRequest) -> str:
     return url
 
 
+def located(block: Block, request: pytest.FixtureRequest) -> str:
+    """Return the block with the address of a server, also for a WebSocket."""
+    return block.body.replace("://localhost:8000", url_for(block, request).removeprefix("http"))
+
+
 def run(command: list[str], folder: Path) -> str:
     """Return the output of `command` in `folder`, with this environment's programs.
 
@@ -150,7 +155,7 @@ def check_files(block: Block, folder: Path) -> None:
 @examples("python")
 def test_python_example_runs(block: Block, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     script = tmp_path / "example.py"
-    script.write_text(block.body.replace("http://localhost:8000", url_for(block, request)), "utf-8")
+    script.write_text(located(block, request), "utf-8")
     run([sys.executable, str(script)], tmp_path)
     check_files(block, tmp_path)
 
@@ -179,7 +184,7 @@ def test_example_model_is_typed_as_the_seam_wants_it(tmp_path: Path) -> None:
 def test_shell_example_runs(block: Block, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     if "curl" in block.body and not shutil.which("curl"):
         pytest.skip("curl is not installed")
-    script = block.body.replace("http://localhost:8000", url_for(block, request))
+    script = located(block, request)
     assert run(["bash", "-euo", "pipefail", "-c", script], tmp_path) or re.search(" -o ", script)
     check_files(block, tmp_path)
 

@@ -20,8 +20,12 @@ from vivavoce import __version__
 from vivavoce.api import errors
 from vivavoce.api.dependencies import Server
 from vivavoce.api.lifecycle import Lifecycle
+from vivavoce.api.live import cosyvoice as live_cosyvoice
 from vivavoce.api.live import native as live_native
+from vivavoce.api.live import omni as live_omni
 from vivavoce.api.live.clients import LiveClients
+from vivavoce.api.live.realtime import dashscope as live_dashscope
+from vivavoce.api.live.realtime import openai as live_openai
 from vivavoce.api.middleware.access_log import AccessLogMiddleware, log_speech
 from vivavoce.api.middleware.auth import AuthMiddleware
 from vivavoce.api.middleware.body_limit import BodyLimitMiddleware
@@ -30,7 +34,7 @@ from vivavoce.api.middleware.head import HeadMiddleware
 from vivavoce.api.middleware.origins import OriginMiddleware, host_of
 from vivavoce.api.replay import ReplayStore
 from vivavoce.api.request_log import RequestLog
-from vivavoce.api.routes import health, lexicon, metrics, native, openai
+from vivavoce.api.routes import batch, health, lexicon, metrics, native, openai
 from vivavoce.api.routes.bodies import max_plain_bytes
 from vivavoce.api.routes.wit import routes as wit
 from vivavoce.errors import EngineFault, MissingDependency, ModelsMissing
@@ -186,8 +190,10 @@ async def _load_all(pool: Pool, needed: Sequence[str], lifecycle: Lifecycle) -> 
 
 
 def _add_routes(app: FastAPI, settings: Settings) -> None:
-    for module in (native, live_native, lexicon, openai, health, metrics):
+    for module in (native, lexicon, openai, batch, health, metrics):
         app.include_router(module.router)
+    for dialect in (live_native, live_openai, live_omni, live_dashscope, live_cosyvoice):
+        app.include_router(dialect.router)
     if settings.wit_prefix:
         app.include_router(wit.router, prefix=settings.wit_prefix.rstrip("/"))
     _add_page(app, settings)

@@ -81,6 +81,12 @@ class LiveText:
         self._flushed = self.chars
         self._changed.set()
 
+    def clear(self) -> None:
+        """Forget the text that was not taken."""
+        self._pieces = [self.text[: self._taken]]
+        self._left = ""
+        self._flushed = min(self._flushed, self._taken)
+
     def end(self) -> None:
         """Have all text spoken. Nothing follows. A second call has no effect."""
         self.complete = True

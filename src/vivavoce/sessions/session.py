@@ -17,9 +17,10 @@ MAX_UTTERANCES = 64  # that are not done; a dialogue has as many lines waiting a
 class Session:
     """The utterances of one client, in the order in which they began.
 
-    `emit` gets their events and may wait, for a client that reads slowly. It must not raise. A text
-    has at most `max_chars` characters, and all of them together twice as many. `on_end` is called
-    for each utterance that ends, however it does.
+    `emit` gets their events and may wait, for a client that reads slowly. It raises nothing but a
+    `VivavoceError` on `Started` and `Audio`, which ends the utterance with `Failed`. A text has at
+    most `max_chars` characters, and all of them together twice as many. `on_end` is called for each
+    utterance that ends, however it does.
     """
 
     def __init__(

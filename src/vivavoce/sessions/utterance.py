@@ -81,6 +81,10 @@ class Utterance(Writing):
         self._was_flushed = False
         self._text.flush()
 
+    def clear(self) -> None:
+        """Forget the text that is not spoken yet, but for the clauses that were taken."""
+        self._text.clear()
+
     def end(self) -> None:
         """Have all text spoken. Nothing follows."""
         self._text.end()
@@ -183,6 +187,7 @@ class Utterance(Writing):
             await self._stage.emit(Audio(self, data, words, start_s, self.sent_s))
 
     async def _finish(self, reason: FinishReason) -> None:
+        self._is_idle = True
         heard = Heard(self.text, "", self.sent_s)
         await self._stage.emit(Done(self, reason, self.sent_s, heard))
 

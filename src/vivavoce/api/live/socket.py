@@ -3,7 +3,7 @@
 import asyncio
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final, TypeVar
@@ -56,6 +56,8 @@ class LiveSocket:
         )
         self._caller = caller_of(socket)
         self._sending = asyncio.Lock()
+        self._sends = set[asyncio.Task[None]]()
+        self._leaving: asyncio.Task[None] | None = None
         self._errors = 0
         self._draining = False
 
@@ -73,6 +75,9 @@ class LiveSocket:
     async def on_error(self, error: VivavoceError, message: Mapping[str, Any]) -> None:
         """Tell the client that its `message` was refused."""
         raise NotImplementedError
+
+    async def on_leave(self) -> None:
+        """Say goodbye, after `leave` and the last of the speech."""
 
     async def on_idle(self) -> None:
         """Act after a while without messages, before the connection is closed."""
@@ -103,21 +108,51 @@ class LiveSocket:
 
     async def send(self, message: Mapping[str, Any], data: bytes | None = None) -> None:
         """Send a message, and bytes behind it. Nothing happens if the client has left."""
-        async with self._sending:
-            with suppress(WebSocketDisconnect, RuntimeError):
-                await self.socket.send_text(json.dumps(message))
-                if data is not None:
-                    await self.socket.send_bytes(data)
+        await self.send_all([message], data)
+
+    async def send_all(
+        self, messages: Sequence[Mapping[str, Any]], data: bytes | None = None
+    ) -> None:
+        """Send messages, and bytes behind them.
+
+        They stay together, and none is left out, even if the caller is cancelled.
+        """
+        task = asyncio.create_task(self._send(messages, data))
+        self._sends.add(task)
+        task.add_done_callback(self._sends.discard)
+        await asyncio.shield(task)
 
     async def close(self, code: int = NORMAL, reason: str = "") -> None:
         async with self._sending:
             with suppress(WebSocketDisconnect, RuntimeError):
                 await self.socket.close(code, reason[:120])
 
+    @property
+    def is_leaving(self) -> bool:
+        return self._leaving is not None
+
+    def leave(self) -> None:
+        """End all texts, and close the connection when they are spoken. Returns at once."""
+        if self._leaving is None:
+            self._leaving = asyncio.create_task(self._leave())
+
+    async def _leave(self) -> None:
+        await self.session.finish()
+        await self.on_leave()
+        await self.close()
+
     async def drain(self) -> None:
         self._draining = True
         await self.session.finish()
         await self.close(RESTART, "the server is stopping")
+
+    async def _send(self, messages: Sequence[Mapping[str, Any]], data: bytes | None) -> None:
+        async with self._sending:
+            with suppress(WebSocketDisconnect, RuntimeError):
+                for message in messages:
+                    await self.socket.send_text(json.dumps(message))
+                if data is not None:
+                    await self.socket.send_bytes(data)
 
     async def _serve(self) -> None:
         try:
