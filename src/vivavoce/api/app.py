@@ -19,6 +19,7 @@ from starlette.responses import Response
 from vivavoce import __version__
 from vivavoce.api import errors
 from vivavoce.api.dependencies import Server
+from vivavoce.api.elevenlabs import routes as elevenlabs
 from vivavoce.api.lifecycle import Lifecycle
 from vivavoce.api.live import native as live_native
 from vivavoce.api.live.clients import LiveClients
@@ -180,6 +181,8 @@ async def _load_all(pool: Pool, needed: Sequence[str], lifecycle: Lifecycle) -> 
 def _add_routes(app: FastAPI, settings: Settings) -> None:
     for module in (native, live_native, lexicon, openai, health, metrics):
         app.include_router(module.router)
+    app.include_router(elevenlabs.router)
+    app.include_router(elevenlabs.prefixed)
     if settings.wit_prefix:
         app.include_router(wit.router, prefix=settings.wit_prefix.rstrip("/"))
     _add_page(app, settings)
