@@ -27,7 +27,10 @@ ANSWER_WITHIN_S: Final = 20.0  # or the server hangs
 _MODES: Final = (schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE)
 _TEXTS: Final = ("text", "input", "q")
 # Hardly ever drawn as they exist: names, markup, recordings, and sample rates that a format has.
-_NAMES: Final = ("model", "speaker", "voice", "language", "task", "task_type", "sample_rate")
+_NAMES: Final = (
+    "model", "speaker", "voice", "language", "task", "task_type", "sample_rate", "model_id",
+    "language_code", "output_format",
+)  # fmt: skip
 _MARKUP: Final = ("input_type", "pronunciations", "inputs")
 _RECORDINGS: Final = ("ref_audio", "ref_text", "x_vector_only", "x_vector_only_mode")
 _NUMBER: Final = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
@@ -96,8 +99,14 @@ def _ask_about(
 
 def _make_speakable(case: schemathesis.Case) -> None:
     """Make the request acceptable: give it a text with words, or a rule that makes sense."""
-    for fields in (case.body, case.query):
+    for fields in (case.body, case.query, case.path_parameters):
         if not isinstance(fields, dict):
+            continue
+        if "voice_id" in fields:
+            fields["voice_id"] = "sine"
+        if "dialogue" in case.path:
+            fields["inputs"] = [{"text": "A dialogue.", "voice_id": "sine"}]
+            fields.update(dict.fromkeys(("model_id", "language_code")))
             continue
         if "rules" in fields:
             fields["rules"] = [{"word": "cat", "alias": "dog"}]

@@ -129,8 +129,8 @@ def test_normalized_alignment_holds_what_is_said(sdk: ElevenLabs) -> None:
 @pytest.mark.filterwarnings("ignore:ConnectionClosed.code is deprecated")  # by the SDK
 def test_text_is_spoken_while_it_is_written(sdk: ElevenLabs) -> None:
     # The SDK asks for the secure scheme, whatever its address says.
-    sdk.text_to_speech._ws_base_url = sdk.text_to_speech._ws_base_url.replace("wss:", "ws:")  # type: ignore[attr-defined]  # not typed
-    parts = sdk.text_to_speech.convert_realtime(  # type: ignore[attr-defined]  # not typed
+    sdk.text_to_speech._ws_base_url = sdk.text_to_speech._ws_base_url.replace("wss:", "ws:")
+    parts = sdk.text_to_speech.convert_realtime(
         "sine",
         text=iter(["The quick brown ", "fox jumps over ", "the lazy dog. "]),
         model_id="eleven_flash_v2_5",

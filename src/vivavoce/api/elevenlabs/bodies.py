@@ -5,14 +5,13 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from vivavoce.api.elevenlabs.formats import parse_format
+from vivavoce.api.elevenlabs.formats import DEFAULT, parse_format
 from vivavoce.api.elevenlabs.premade import PREMADE_VOICES
 from vivavoce.api.schemas.texts import MAX_INPUTS
 from vivavoce.api.schemas.values import NOT_EMPTY, Flag, Name, Number, Seed, Speed, optional
 from vivavoce.text.language.names import parse_language
 from vivavoce.types import SamplingOptions, SpeechInput, SpeechRequest
 
-DEFAULT_FORMAT: Final = "mp3_44100_128"
 LEXICON_ID: Final = "lexicon"  # of the server's lexicon, which is in use anyway
 LOCATORS: Final = "pronunciation_dictionary_locators"
 # The models of ElevenLabs are not here: their names stand for the model that fits best.
@@ -130,7 +129,7 @@ class DialogueBody(SpeechFields, DictionaryFields):
 class SocketQuery(SpeechFields):
     """The query of a WebSocket."""
 
-    output_format: Name = DEFAULT_FORMAT
+    output_format: Name = DEFAULT
     sync_alignment: Flag = False
     inactivity_timeout: Annotated[float, Field(gt=0, allow_inf_nan=False), Number] = 20.0
 

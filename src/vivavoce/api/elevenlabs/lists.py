@@ -11,7 +11,7 @@ from vivavoce.api.elevenlabs.premade import PREMADE_VOICES
 from vivavoce.api.elevenlabs.speech import ERRORS
 from vivavoce.api.routes.bodies import BoundedRoute
 from vivavoce.api.schemas.values import Name
-from vivavoce.errors import BadRequest, UnknownVoice
+from vivavoce.errors import UnknownVoice
 from vivavoce.synthesis.routing.voices import aliased_voices, distinct_names
 from vivavoce.synthesis.synthesizer import Synthesizer
 from vivavoce.text.language.names import language_name
@@ -40,14 +40,11 @@ async def search_voices(
     synthesizer: SynthesizerDep,
     search: Annotated[Name | None, Query(description="A part of a name or description.")] = None,
     page_size: Annotated[int, Query(ge=1, le=100)] = 10,
-    next_page_token: Annotated[Name | None, Query(description="From the page before.")] = None,
+    next_page_token: Annotated[
+        str, Query(pattern="^[0-9]{0,9}$", description="From the page before.")
+    ] = "",
 ) -> Card:
     """Return a page of the voices."""
-    if not (next_page_token or "0").isdecimal() or len(next_page_token or "") > 9:
-        raise BadRequest(
-            f"next_page_token {next_page_token!r} is not from a page before: leave it out",
-            field="next_page_token",
-        )
     wanted, start = (search or "").lower(), int(next_page_token or 0)
     found = [card for card in await _cards(synthesizer) if wanted in _searched(card)]
     end = start + page_size

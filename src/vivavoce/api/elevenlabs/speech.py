@@ -4,17 +4,17 @@ from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel
+from pydantic import BaseModel, WithJsonSchema
 from starlette.responses import Response
 
 from vivavoce.api.elevenlabs.bodies import (
-    DEFAULT_FORMAT,
     DialogueBody,
     DictionaryFields,
     TextBody,
     VoiceId,
 )
-from vivavoce.api.elevenlabs.timed import timed_lines, timed_object
+from vivavoce.api.elevenlabs.formats import DEFAULT, NAMES
+from vivavoce.api.elevenlabs.timed import LINES_TYPE, timed_lines, timed_object
 from vivavoce.api.responses import Form, respond, stream, whole
 from vivavoce.api.routes.bodies import BoundedRoute
 from vivavoce.api.routes.timed import check_object
@@ -54,17 +54,21 @@ class TimedAudio(BaseModel):
 ERRORS: Answers = {status: {"model": ElevenLabsError} for status in ("4XX", "5XX")}
 AUDIO = audio_answers(*MEDIA_TYPES.values(), error=ElevenLabsError)
 TIMED: Answers = {200: {"model": TimedAudio, "description": "The audio and its times."}}
+# Each line is a `TimedAudio`, which OpenAPI cannot say.
+LINES: Answers = {200: {"content": {LINES_TYPE: {}}, "description": "The same, in lines."}}
 
 router = APIRouter(tags=["elevenlabs"], responses=ERRORS, route_class=BoundedRoute)
 
 OutputFormat = Annotated[
-    Name, Query(description="`mp3_44100_128`, `pcm_24000`, …; the bit rate is ignored.")
+    Name,
+    Query(description="The format and its sample rate; the bit rate is ignored."),
+    WithJsonSchema({"type": "string", "enum": [*NAMES, ""]}),
 ]
 
 
 @router.post("/v1/text-to-speech/{voice_id}", response_class=Response, responses=AUDIO)
 async def convert(
-    http: Request, voice_id: VoiceId, body: TextBody, output_format: OutputFormat = DEFAULT_FORMAT
+    http: Request, voice_id: VoiceId, body: TextBody, output_format: OutputFormat = DEFAULT
 ) -> Response:
     """Speak a text, as one file."""
     return await _answer(http, body.to_request(voice_id, output_format), body, whole)
@@ -72,7 +76,7 @@ async def convert(
 
 @router.post("/v1/text-to-speech/{voice_id}/stream", response_class=Response, responses=AUDIO)
 async def convert_as_stream(
-    http: Request, voice_id: VoiceId, body: TextBody, output_format: OutputFormat = DEFAULT_FORMAT
+    http: Request, voice_id: VoiceId, body: TextBody, output_format: OutputFormat = DEFAULT
 ) -> Response:
     """Speak a text as it is made."""
     return await _answer(http, body.to_request(voice_id, output_format), body, stream)
@@ -82,7 +86,7 @@ async def convert_as_stream(
     "/v1/text-to-speech/{voice_id}/with-timestamps", response_class=Response, responses=TIMED
 )
 async def convert_with_timestamps(
-    http: Request, voice_id: VoiceId, body: TextBody, output_format: OutputFormat = DEFAULT_FORMAT
+    http: Request, voice_id: VoiceId, body: TextBody, output_format: OutputFormat = DEFAULT
 ) -> Response:
     """Speak a text, and tell when each of its characters is heard."""
     request = replace(body.to_request(voice_id, output_format), timestamps="char")
@@ -93,10 +97,10 @@ async def convert_with_timestamps(
 @router.post(
     "/v1/text-to-speech/{voice_id}/stream/with-timestamps",
     response_class=Response,
-    responses=TIMED,
+    responses=LINES,
 )
 async def stream_with_timestamps(
-    http: Request, voice_id: VoiceId, body: TextBody, output_format: OutputFormat = DEFAULT_FORMAT
+    http: Request, voice_id: VoiceId, body: TextBody, output_format: OutputFormat = DEFAULT
 ) -> Response:
     """Speak a text as it is made: a line of JSON for each chunk, with the times of characters."""
     request = replace(body.to_request(voice_id, output_format), timestamps="char")
@@ -105,7 +109,7 @@ async def stream_with_timestamps(
 
 @router.post("/v1/text-to-dialogue", response_class=Response, responses=AUDIO)
 async def dialogue(
-    http: Request, body: DialogueBody, output_format: OutputFormat = DEFAULT_FORMAT
+    http: Request, body: DialogueBody, output_format: OutputFormat = DEFAULT
 ) -> Response:
     """Speak the lines of several voices, as one file."""
     return await _answer(http, body.to_request(output_format), body, whole)
@@ -113,7 +117,7 @@ async def dialogue(
 
 @router.post("/v1/text-to-dialogue/stream", response_class=Response, responses=AUDIO)
 async def dialogue_as_stream(
-    http: Request, body: DialogueBody, output_format: OutputFormat = DEFAULT_FORMAT
+    http: Request, body: DialogueBody, output_format: OutputFormat = DEFAULT
 ) -> Response:
     """Speak the lines of several voices as they are made."""
     return await _answer(http, body.to_request(output_format), body, stream)

@@ -12,11 +12,12 @@ from starlette.responses import Response
 
 from vivavoce.api.elevenlabs.alignment import Line
 from vivavoce.api.responses import chunked, encoded
-from vivavoce.api.routes.timed import JSON_TYPE, audio_object
+from vivavoce.api.routes.timed import audio_object
 from vivavoce.synthesis.speech import Speech
 from vivavoce.types import SpeechRequest
 
 AUDIO: Final = "audio_base64"
+LINES_TYPE: Final = "application/x-ndjson"
 
 
 async def timed_object(http: Request, speech: Speech, request: SpeechRequest) -> Response:
@@ -27,7 +28,7 @@ async def timed_object(http: Request, speech: Speech, request: SpeechRequest) ->
 
 async def timed_lines(http: Request, speech: Speech, request: SpeechRequest) -> Response:
     """Return a JSON object for each chunk of audio, with the characters that begin in it."""
-    return await chunked(http, speech, _lines(speech, request), JSON_TYPE)
+    return await chunked(http, speech, _lines(speech, request), LINES_TYPE)
 
 
 def _all_times(speech: Speech, request: SpeechRequest) -> Mapping[str, object]:
