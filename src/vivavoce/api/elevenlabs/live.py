@@ -117,7 +117,7 @@ class ManyTexts(ElevenLabsSocket):
         for one in stopped:
             assert one.utterance is not None
             del self.speaking[one.utterance.name]
-            await one.utterance.interrupt()
+            await one.utterance.aclose()
         if stopped or context is not None:
             await self.send_final(name)
 
