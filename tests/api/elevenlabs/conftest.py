@@ -11,5 +11,5 @@ from vivavoce.settings import Settings
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    with serving(create_app(Settings(), tone_pool()), ws="websockets-sansio") as url:
+    with serving(create_app(Settings(), tone_pool())) as url:
         yield url

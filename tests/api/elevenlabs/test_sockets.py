@@ -82,7 +82,7 @@ def slow_url() -> Iterator[str]:
     """Yield a server that speaks in real time."""
     model = ToneModel(real_time_factor=1.0, faults=FAULTS)
     app = create_app(Settings(), Pool({"tone": lambda: LocalEngine(model)}))
-    with serving(app, ws="websockets-sansio") as url:
+    with serving(app) as url:
         yield url
 
 
@@ -257,7 +257,7 @@ def test_contexts_without_words_cost_nothing(url: str) -> None:
 def test_key_comes_in_the_header(tmp_path: Path) -> None:
     key = KeyFile(tmp_path / FILE_NAME).create("phone")
     app = create_app(Settings(data_dir=tmp_path), tone_pool())
-    with serving(app, ws="websockets-sansio") as url:
+    with serving(app) as url:
         with pytest.raises(InvalidStatus) as refused:
             opened(url, MANY)
         assert refused.value.response.status_code == 401

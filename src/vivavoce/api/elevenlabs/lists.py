@@ -122,34 +122,37 @@ async def model_cards(synthesizer: Synthesizer) -> list[Card]:
 
 
 async def _cards(synthesizer: Synthesizer) -> list[Card]:
-    infos = await synthesizer.router.candidates(None)
-    own = [(info, voice) for info in infos for voice in info.voices if voice.listed]
+    own = await _own(synthesizer, hidden=False)
     named = zip(own, distinct_names(own), strict=True)
     return [_voice_card(info, voice, name) for (info, voice), name in named]
 
 
 async def _card(synthesizer: Synthesizer, voice_id: str) -> Card:
     """Return a voice. Raises `UnknownVoice`."""
-    infos = await synthesizer.router.candidates(None)
-    own = [(info, voice) for info in infos for voice in info.voices]
-    cards = [
-        _voice_card(info, voice, name)
-        for (info, voice), name in zip(own, distinct_names(own), strict=True)
-    ]
-    wanted = voice_id.strip().lower()
+    own = await _own(synthesizer, hidden=True)
+    named = zip(own, distinct_names(own), strict=True)
+    cards = {voice.id.lower(): _voice_card(info, voice, name) for (info, voice), name in named}
+    wanted, aliases = voice_id.strip().lower(), aliased_voices([info for info, _ in own])
     if voice_id in PREMADE_VOICES:
-        return {**cards[0], "voice_id": voice_id}
-    if wanted in (aliases := aliased_voices(infos)):
+        return {**next(iter(cards.values())), "voice_id": voice_id}
+    if wanted not in cards and wanted in aliases:
         wanted = aliases[wanted][1].id.lower()
-    for card in cards:
-        if card["voice_id"].lower() == wanted:
-            return card
-    names = _names(own)
-    raise UnknownVoice(f"voice {voice_id!r} is not here: choose one of {names}", field="voice_id")
+    if wanted not in cards:
+        names = ", ".join(voice.id for _, voice in own if voice.listed)
+        raise UnknownVoice(
+            f"voice {voice_id!r} is not here: choose one of {names}", field="voice_id"
+        )
+    return cards[wanted]
 
 
-def _names(own: Sequence[tuple[EngineInfo, Voice]]) -> str:
-    return ", ".join(dict.fromkeys(voice.id for _, voice in own if voice.listed))
+async def _own(synthesizer: Synthesizer, *, hidden: bool) -> Sequence[tuple[EngineInfo, Voice]]:
+    """Return the voices with their models, each id once: that of the first model."""
+    found: dict[str, tuple[EngineInfo, Voice]] = {}
+    for info in await synthesizer.router.candidates(None):
+        for voice in info.voices:
+            if voice.listed or hidden:
+                found.setdefault(voice.id.lower(), (info, voice))
+    return list(found.values())
 
 
 def _voice_card(info: EngineInfo, voice: Voice, name: str) -> Card:
@@ -158,13 +161,8 @@ def _voice_card(info: EngineInfo, voice: Voice, name: str) -> Card:
         "name": name,
         "category": "premade",
         "description": voice.description or None,
-        "labels": {
-            "language": voice.languages[0],
-            "gender": voice.gender,
-            "model": info.name,
-        },
+        "labels": {"language": voice.languages[0], "gender": voice.gender, "model": info.name},
         "preview_url": None,
-        "available_for_tiers": [],
         "high_quality_base_model_ids": [info.name],
         "verified_languages": [
             {"language": code, "model_id": info.name, "locale": None, "accent": None}
