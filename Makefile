@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help serve test test-qwen test-ray parity check format docs docs-serve bench soak clean
+.PHONY: help serve test test-clients test-qwen test-ray parity check format docs docs-serve bench soak clean
 
 help:  ## List the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -16,6 +16,9 @@ serve: $(VENV)/.serve  ## Install, fetch the voices once, and serve on port 8000
 test: $(VENV)/.dev  ## Install and run every test that needs no torch (ARGS="-m 'not slow'" for the quick ones).
 	@$(BIN)/vivavoce models pull kokoro
 	$(BIN)/python -m pytest $(ARGS)
+
+test-clients: $(VENV)/.dev $(VENV)-clients/.installed  ## Let pipecat, LiveKit and Node.js SDKs use the server (a gigabyte, once).
+	$(BIN)/python -m tests.clients $(VENV)-clients
 
 test-qwen: $(VENV)/.qwen  ## Install torch and run the tests of Qwen3-TTS, on small random checkpoints.
 	$(BIN)/python -m pytest tests/models/qwen3_tts tests/models/qwen3_tts_server/test_bench.py tests/models/qwen3_tts_server/test_clones.py tests/models/qwen3_tts_server/test_hub.py tests/models/qwen3_tts_server/test_models.py tests/models/qwen3_tts_server/test_serves.py $(ARGS)
@@ -51,7 +54,7 @@ soak: $(VENV)/.dev  ## Test the server for an hour: load, overload, disconnects,
 	$(BIN)/python benchmarks/soak.py $(ARGS)
 
 clean:  ## Remove the virtual environment and the files of tools.
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache site
+	rm -rf $(VENV) $(VENV)-clients .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache site
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -67,6 +70,13 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing vivavoce with its voices and tools into $(VENV) (once, a minute or two) …"
 	$(PIP_INSTALL) --editable '.[kokoro,lan,otel,ui,dev]'
 	@touch $@ $(VENV)/.serve
+
+$(VENV)-clients/.installed: tests/clients/requirements.txt tests/clients/package.json
+	$(PYTHON) -m venv $(VENV)-clients
+	$(VENV)-clients/bin/python -m pip install --quiet --disable-pip-version-check --requirement tests/clients/requirements.txt
+	@cp tests/clients/package.json $(VENV)-clients
+	@if command -v npm > /dev/null; then npm install --silent --no-fund --no-audit --prefix $(VENV)-clients; fi
+	@touch $@
 
 $(VENV)/.qwen: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing vivavoce with Qwen3-TTS's packages into $(VENV) (once, some minutes) …"

@@ -28,7 +28,10 @@ ANSWER_WITHIN_S: Final = 20.0  # or the server hangs
 _MODES: Final = (schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE)
 _TEXTS: Final = ("text", "input", "q")
 # Hardly ever drawn as they exist: names, markup, recordings, and sample rates that a format has.
-_NAMES: Final = ("model", "speaker", "voice", "language", "task", "task_type", "sample_rate")
+_NAMES: Final = (
+    "model", "speaker", "voice", "language", "task", "task_type", "sample_rate", "model_id",
+    "language_code", "output_format",
+)  # fmt: skip
 _MARKUP: Final = ("input_type", "pronunciations", "inputs")
 _RECORDINGS: Final = ("ref_audio", "ref_text", "x_vector_only", "x_vector_only_mode")
 _NUMBER: Final = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
@@ -98,6 +101,12 @@ def _ask_about(
 def _make_speakable(case: schemathesis.Case) -> None:
     """Make the request acceptable: give it a text with words, or a rule that makes sense."""
     for fields in _objects(case):
+        if "voice_id" in fields:
+            fields["voice_id"] = "sine"
+        if "dialogue" in case.path:
+            fields["inputs"] = [{"text": "A dialogue.", "voice_id": "sine"}]
+            fields.update(dict.fromkeys(("model_id", "language_code")))
+            continue
         if "rules" in fields:
             fields["rules"] = [{"word": "cat", "alias": "dog"}]
         if "word" in fields:
@@ -113,8 +122,8 @@ def _make_speakable(case: schemathesis.Case) -> None:
 
 
 def _objects(case: schemathesis.Case) -> Iterator[dict[str, object]]:
-    """Yield the body and the query, and the items of a batch."""
-    for fields in (case.body, case.query):
+    """Yield the body, the query and the path's fields, and the items of a batch."""
+    for fields in (case.body, case.query, case.path_parameters):
         if isinstance(fields, dict):
             yield fields
             items = fields.get("items")

@@ -370,6 +370,7 @@ def test_every_path_header_and_code_is_described() -> None:
             "http.md",
             "errors.md",
             "openai.md",
+            "elevenlabs.md",
             "streaming.md",
             "lifecycle.md",
             "markup.md",

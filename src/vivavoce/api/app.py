@@ -19,6 +19,7 @@ from starlette.responses import Response
 from vivavoce import __version__
 from vivavoce.api import errors
 from vivavoce.api.dependencies import Server
+from vivavoce.api.elevenlabs import routes as elevenlabs
 from vivavoce.api.lifecycle import Lifecycle
 from vivavoce.api.live import cosyvoice as live_cosyvoice
 from vivavoce.api.live import native as live_native
@@ -194,6 +195,8 @@ def _add_routes(app: FastAPI, settings: Settings) -> None:
         app.include_router(module.router)
     for dialect in (live_native, live_openai, live_omni, live_dashscope, live_cosyvoice):
         app.include_router(dialect.router)
+    app.include_router(elevenlabs.router)
+    app.include_router(elevenlabs.prefixed)
     if settings.wit_prefix:
         app.include_router(wit.router, prefix=settings.wit_prefix.rstrip("/"))
     _add_page(app, settings)

@@ -72,7 +72,7 @@ async def open_speech(http: Request, request: SpeechRequest) -> Speech:
 
 async def stream(http: Request, speech: Speech, request: SpeechRequest) -> Response:
     """Return the encoded audio as it is made."""
-    chunks = _encoded(speech, request.format)
+    chunks = encoded(speech, request.format)
     return await chunked(http, speech, chunks, MEDIA_TYPES[request.format])
 
 
@@ -130,7 +130,7 @@ def text_chars(request: SpeechRequest) -> int:
 async def fill(spool: Spool, speech: Speech, audio_format: AudioFormat) -> None:
     """Write the whole audio to `spool`. Raises `DiskFull` if it does not fit."""
     headless: AudioFormat = "pcm" if audio_format == "wav" else audio_format
-    async with aclosing(_encoded(speech, headless)) as chunks:
+    async with aclosing(encoded(speech, headless)) as chunks:
         async for chunk in chunks:
             spool.write(chunk)
 
@@ -163,7 +163,7 @@ def _shortened(pieces: Sequence[str]) -> str:
     return ", ".join([*shown, f"+{more}"] if more else shown)
 
 
-async def _encoded(speech: Speech, audio_format: AudioFormat) -> AsyncGenerator[bytes]:
+async def encoded(speech: Speech, audio_format: AudioFormat) -> AsyncGenerator[bytes]:
     """Yield the encoded audio in chunks, of which the first holds more than a header."""
     encoder = open_encoder(audio_format, speech.sample_rate_hz, speech.fingerprint)
     try:
@@ -190,7 +190,7 @@ async def _events(
 ) -> AsyncGenerator[bytes]:
     started, told = False, 0
     try:
-        async with aclosing(_encoded(speech, request.format)) as chunks:
+        async with aclosing(encoded(speech, request.format)) as chunks:
             async for chunk in chunks:
                 audio = base64.b64encode(chunk).decode("ascii")
                 delta = {"type": "speech.audio.delta", "audio": audio}

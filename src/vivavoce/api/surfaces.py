@@ -3,6 +3,7 @@
 - Native (`/v1/tts`, `/health`): {"error": {code, message, field, request_id}}.
 - OpenAI (everything else): {"error": {message, type, param, code}}.
 - Wit.ai (paths that a setting moves): {"error": message, "code": code}.
+- ElevenLabs (its paths, and all below `/elevenlabs`): {"detail": {status, message}}.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -51,6 +52,10 @@ def _wit_error(error: ErrorFacts) -> Mapping[str, object]:
     return {"error": error.message, "code": error.code}
 
 
+def _elevenlabs_error(error: ErrorFacts) -> Mapping[str, object]:
+    return {"detail": {"status": error.code, "message": error.message}}
+
+
 NATIVE: Final = Surface("native", _native_error)
 _OPENAI_NAMES: Final = {
     "text": "input", "speaker": "voice", "instruct": "instructions", "format": "response_format",
@@ -58,6 +63,17 @@ _OPENAI_NAMES: Final = {
 }  # fmt: skip
 OPENAI: Final = Surface("openai", _openai_error, {422: 400}, _OPENAI_NAMES)
 WIT: Final = Surface("wit", _wit_error, {422: 400}, {"speaker": "voice", "instruct": "style"})
+
+_ELEVENLABS_NAMES: Final = {
+    "speaker": "voice_id", "model": "model_id", "language": "language_code",
+    "format": "output_format", "sample_rate": "output_format", "temperature": "stability",
+    "normalize": "apply_text_normalization",
+}  # fmt: skip
+ELEVENLABS: Final = Surface("elevenlabs", _elevenlabs_error, {}, _ELEVENLABS_NAMES)
+_ELEVENLABS_PATHS: Final = (
+    "/elevenlabs/", "/v1/text-to-speech/", "/v1/text-to-dialogue", "/v1/voices", "/v2/voices",
+    "/v1/user",
+)  # fmt: skip
 
 
 def mark_surface(scope: Scope, wit_paths: Collection[str]) -> None:
@@ -72,4 +88,6 @@ def surface_of(scope: Scope) -> Surface:
 
 
 def _surface_at(path: str) -> Surface:
+    if path.startswith(_ELEVENLABS_PATHS):
+        return ELEVENLABS
     return NATIVE if path.startswith(("/v1/tts", "/health")) else OPENAI

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from itertools import count
 
 from vivavoce.errors import BadRequest
@@ -48,10 +49,13 @@ class Session:
         """Return the utterance of that name, if it is not done."""
         return self._utterances.get(name)
 
-    def begin(self, request: SpeechRequest, name: str | None = None) -> Utterance:
+    def begin(
+        self, request: SpeechRequest, name: str | None = None, *, beside: bool = False
+    ) -> Utterance:
         """Begin a text as `request` says, whose own text is spoken first.
 
-        Raises `BadRequest` (`context`) if there are too many, or for a name that is in use.
+        It is spoken behind those before it, or at the same time if `beside`. Raises `BadRequest`
+        (`context`) if there are too many, or for a name that is in use.
         """
         if name is None:
             name = next(str(n) for n in self._numbers if str(n) not in self._utterances)
@@ -64,7 +68,8 @@ class Session:
                 f"{MAX_UTTERANCES} contexts have begun, as many as there may be: end one first",
                 field="context",
             )
-        utterance = Utterance(self._stage, request, name)
+        stage = replace(self._stage, turn=asyncio.Lock()) if beside else self._stage
+        utterance = Utterance(stage, request, name)
         self._utterances[name] = utterance
         self._silent.clear()
         return utterance

@@ -48,6 +48,7 @@ class LiveSocket:
     def __init__(self, socket: WebSocket) -> None:
         self.socket = socket
         self.server = server_of(socket)
+        self.timeout_s = self.server.live_timeout_s
         self.session = Session(
             self.server.synthesizer,
             self._emit,
@@ -60,6 +61,9 @@ class LiveSocket:
         self._leaving: asyncio.Task[None] | None = None
         self._errors = 0
         self._draining = False
+
+    async def on_connect(self) -> None:
+        """Check the request before the handshake. Raises `VivavoceError`, which refuses it."""
 
     async def on_open(self) -> None:
         """Greet the client, if the protocol does."""
@@ -80,13 +84,14 @@ class LiveSocket:
         """Say goodbye, after `leave` and the last of the speech."""
 
     async def on_idle(self) -> None:
-        """Act after a while without messages, before the connection is closed."""
+        """Act after a while without messages. Without a text the connection is then closed."""
 
     async def run(self, *, protocols: tuple[str, ...] = ()) -> None:
         """Serve the client until it leaves. `protocols` are the names of the subprotocol."""
         offered = self.socket.scope.get("subprotocols") or ()
         try:
             with self.server.live.admit(self, self._caller):
+                await self.on_connect()
                 await self.socket.accept(next((p for p in offered if p in protocols), None))
                 await self._serve()
         except VivavoceError as error:  # refused before the handshake
@@ -94,15 +99,18 @@ class LiveSocket:
                 self.socket.scope, self.socket.receive, self.socket.send
             )
 
-    def begin(self, request: SpeechRequest, name: str | None = None) -> Utterance:
-        """Begin a text. Raises `BadRequest`, `RateLimited`, `NotReady`."""
+    def begin(
+        self, request: SpeechRequest, name: str | None = None, *, beside: bool = False
+    ) -> Utterance:
+        """Begin a text, see `Session.begin`. Raises `BadRequest`, `RateLimited`, `NotReady`."""
         if self._draining:
             raise NotReady("the server is stopping; try again when it is back")
         if request.sample_rate_hz is not None:
             check_rate(request.format, request.sample_rate_hz)
         if (spend := self.socket.scope.get("state", {}).get(SPEND)) is not None:
             spend()
-        utterance = self.session.begin(replace(request, caller=self._caller), name)
+        request = replace(request, caller=self._caller)
+        utterance = self.session.begin(request, name, beside=beside)
         self.server.lifecycle.running += 1
         return utterance
 
@@ -159,12 +167,12 @@ class LiveSocket:
             await self.on_open()
             while self.socket.client_state is WebSocketState.CONNECTED:
                 try:
-                    async with asyncio.timeout(self.server.live_timeout_s):
+                    async with asyncio.timeout(self.timeout_s):
                         message = await self.socket.receive()
                 except TimeoutError:
+                    await self.on_idle()
                     if self.session.utterances:
                         continue
-                    await self.on_idle()
                     await self.close(GOING_AWAY, "nothing was said for a while")
                     return
                 if message["type"] == "websocket.disconnect":

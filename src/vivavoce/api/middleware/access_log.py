@@ -162,4 +162,5 @@ def _surface_label(scope: Scope) -> str:
     if tags:
         return str(tags[0])
     # The request was rejected before it reached an endpoint.
-    return surface_of(scope).name if scope["path"].startswith("/v1/") else "page"
+    is_api = scope["path"].startswith(("/v1/", "/v2/", "/elevenlabs/"))
+    return surface_of(scope).name if is_api else "page"

@@ -4,10 +4,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 
 from fastapi import APIRouter, Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from vivavoce import __version__
 from vivavoce.api.dependencies import SynthesizerDep
+from vivavoce.api.elevenlabs.lists import model_cards
 from vivavoce.api.reference_audio import read_request
 from vivavoce.api.responses import events, respond, stream
 from vivavoce.api.routes.bodies import BoundedRoute
@@ -46,9 +47,14 @@ async def speech(http: Request, body: SpeechBody) -> Response:
     return await respond(http, await read_request(body), form)
 
 
-@router.get("/models")
-async def models(synthesizer: SynthesizerDep) -> ModelList:
-    """Return all models with their states, then the aliases of models."""
+@router.get("/models", response_model=ModelList)
+async def models(http: Request, synthesizer: SynthesizerDep) -> ModelList | Response:
+    """Return all models with their states, then the aliases of models.
+
+    Clients of ElevenLabs, whose key has a header of its own, get the list that they know.
+    """
+    if "xi-api-key" in http.headers:
+        return JSONResponse(await model_cards(synthesizer))
     return ModelList(data=await _cards(synthesizer))
 
 

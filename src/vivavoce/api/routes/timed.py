@@ -6,7 +6,7 @@ The audio of an object waits in a spool and is sent in pieces, so it is never wh
 import asyncio
 import base64
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Mapping
 from functools import partial
 from typing import Final
 
@@ -62,34 +62,59 @@ def _events_form(http: Request, request: SpeechRequest, form: SubtitleFormat | N
 
 
 def _object_form(http: Request, request: SpeechRequest, form: SubtitleFormat | None) -> Form:
+    check_object(http, request, f"send Accept: {EVENTS_TYPE}")
+    return partial(_timed, subtitle_format=form)
+
+
+def check_object(http: Request, request: SpeechRequest, otherwise: str) -> None:
+    """Raise `BadRequest`, which advises `otherwise`, for a text too long for an object.
+
+    Raises `DiskFull` too, before a model speaks in vain.
+    """
     if (chars := text_chars(request)) > MAX_OBJECT_CHARS:
         raise BadRequest(
             f"text has {chars:,} characters, and the audio of at most {MAX_OBJECT_CHARS:,} fits "
-            f"into one JSON object: send Accept: {EVENTS_TYPE}, or the text in parts",
+            f"into one JSON object: {otherwise}, or the text in parts",
             field="inputs" if request.inputs else "text",
         )
     check_spool(http, request)
-    return partial(_timed, subtitle_format=form)
 
 
 async def _timed(
     http: Request, speech: Speech, request: SpeechRequest, *, subtitle_format: SubtitleFormat | None
 ) -> Response:
     """Return one JSON object, a `TimedSpeech`."""
+    facts = partial(_facts, speech, request, subtitle_format)
+    return await audio_object(http, speech, request, "audio", facts)
+
+
+async def audio_object(
+    http: Request,
+    speech: Speech,
+    request: SpeechRequest,
+    name: str,
+    facts: Callable[[], Mapping[str, object]],
+) -> Response:
+    """Return a JSON object: the whole audio in base64 as field `name`, then `facts`."""
     speech.streamed = False
-    return await chunked(http, speech, _object(http, speech, request, subtitle_format), JSON_TYPE)
+    return await chunked(http, speech, _object(http, speech, request, name, facts), JSON_TYPE)
 
 
 async def _object(
-    http: Request, speech: Speech, request: SpeechRequest, subtitle_format: SubtitleFormat | None
+    http: Request,
+    speech: Speech,
+    request: SpeechRequest,
+    name: str,
+    facts: Callable[[], Mapping[str, object]],
 ) -> AsyncGenerator[bytes]:
     """Yield the object in pieces, the first of them when the audio is complete."""
     spool = Spool(server_of(http).spool_limit)
     try:
         await fill(spool, speech, request.format)
-        rest = await asyncio.to_thread(_facts, speech, request, subtitle_format)
+        # ASCII: a text may hold a lone surrogate.
+        rest = await asyncio.to_thread(lambda: json.dumps(facts()).encode("ascii")[1:])
         spool.rewind()
-        yield b'{"audio": "'
+        yield f'{{"{name}": "'.encode("ascii")
         held = exact_start(request.format, spool, speech)
         async for part in spool:
             held += part
@@ -101,8 +126,10 @@ async def _object(
         await spool.aclose()
 
 
-def _facts(speech: Speech, request: SpeechRequest, subtitle_format: SubtitleFormat | None) -> bytes:
-    """Return the object without its audio and its first brace."""
+def _facts(
+    speech: Speech, request: SpeechRequest, subtitle_format: SubtitleFormat | None
+) -> Mapping[str, object]:
+    """Return the fields of the object without its audio."""
     words = tuple(speech.words)
     answer = TimedSpeech(
         audio="",
@@ -120,6 +147,4 @@ def _facts(speech: Speech, request: SpeechRequest, subtitle_format: SubtitleForm
         ignored=list(speech.ignored),
         unspoken=list(speech.unspoken),
     )
-    # ASCII: a text may hold a lone surrogate.
-    values = answer.model_dump(exclude={"audio"}, exclude_none=True)
-    return json.dumps(values).encode("ascii")[1:]
+    return answer.model_dump(exclude={"audio"}, exclude_none=True)

@@ -1,0 +1,1 @@
+"""Serve the text-to-speech API of ElevenLabs to its clients. See `docs/elevenlabs.md`."""

@@ -1,0 +1,1 @@
+"""Let programs that others wrote use the server. `make test-clients` runs it, and nothing else."""
