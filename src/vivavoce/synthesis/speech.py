@@ -34,6 +34,7 @@ from vivavoce.types import (
     SpeechReport,
     SpeechRequest,
     StopReason,
+    TimedMark,
     TimedWord,
     Timing,
     VoiceSegment,
@@ -70,6 +71,7 @@ class Speech:
         ignored: Sequence[str],
         deadline: Deadline,
         playback: PlaybackTracker,
+        clock: Callable[[int], WordClock] | None = None,
     ) -> None:
         route = parts.current.route
         self.model = route.info.name
@@ -85,10 +87,7 @@ class Speech:
         self.retries = 0  # segments that were spoken twice
         self.unspoken: list[str] = []  # parts of the text that cannot be said
         self.voice_segments: list[VoiceSegment] = []  # so far
-        self._clock: WordClock | None = None
-        if request.timestamps is not None:
-            texts = [part.text for part in request.inputs] or [request.text]
-            self._clock = WordClock(texts, self.sample_rate_hz)
+        self._clock = None if clock is None else clock(self.sample_rate_hz)
         self.on_report: list[Callable[[SpeechReport], None]] = []
         self._request = request
         self._parts = parts
@@ -112,6 +111,12 @@ class Speech:
     def words(self) -> Sequence[TimedWord]:
         """The words of the audio so far, if the client asked for times. Takes no copy."""
         return () if self._clock is None else self._clock.words
+
+    @property
+    def marks(self) -> Sequence[TimedMark]:
+        """The named places of the text, known at the end, if the client asked for times."""
+        end_s = self.spoken_samples / self.sample_rate_hz
+        return () if self._clock is None else tuple(self._clock.mark_times(end_s))
 
     @property
     def timing(self) -> Timing:
@@ -257,10 +262,10 @@ class Speech:
                 while (chunk := await self._next(queued, whole)) is not None:
                     audible = True
                     joined = joiner.write(chunk.samples)
-                    self._place(queued, chunk, joiner)
+                    await self._place(queued, chunk, joiner)
                     yield queued, joined
                 joined = joiner.end_segment(text.pause_s)
-                self._place(queued, None, joiner)
+                await self._place(queued, None, joiner)
                 yield queued, joined
                 pause_s = text.pause_s
             except BadRequest as error:
@@ -295,7 +300,7 @@ class Speech:
         async with self._deadline.limit():
             return await anext(stream, None)
 
-    def _place(self, queued: _Queued, chunk: AudioChunk | None, joiner: Joiner) -> None:
+    async def _place(self, queued: _Queued, chunk: AudioChunk | None, joiner: Joiner) -> None:
         """Keep what is known of a segment's times, after `chunk`, or after its end."""
         words, stream = queued.words, queued.stream
         if self._clock is None or words is None or stream is None:
@@ -304,7 +309,7 @@ class Speech:
         if queued.part.is_timed:
             words.phones = stream.phones
         elif chunk is not None:
-            self._clock.estimated(chunk.samples, words)
+            await self._clock.hear(chunk.samples, words)
 
     def _timed(self, samples: Samples, taken: int = 0, *, last: bool = False) -> Samples:
         """Return `samples`, or hold them back until the times of their words are known."""

@@ -14,12 +14,14 @@ from functools import partial
 
 from vivavoce.errors import BadRequest
 from vivavoce.serving.pool import Pool
+from vivavoce.synthesis.alignment import Aligner
 from vivavoce.synthesis.deadline import Deadline
 from vivavoce.synthesis.parts import OpenPart, OpenParts, Part, divide, ignored_fields, say
 from vivavoce.synthesis.playback import PlaybackTracker
 from vivavoce.synthesis.routing import AUTO, Router
 from vivavoce.synthesis.speech import Speech
-from vivavoce.text.document import Document, Run
+from vivavoce.synthesis.times import WordClock
+from vivavoce.text.document import Document, Mark, Run
 from vivavoce.text.lexicon import Lexicon, LiveLexicon
 from vivavoce.text.normalize import PART_CHARS
 from vivavoce.text.pipeline import SpokenSegment, parsed, prepared
@@ -60,6 +62,7 @@ class _Plan:
     parts: Sequence[Part]
     ignored: Sequence[str]
     lexicons: Sequence[Lexicon]
+    marks: Sequence[Sequence[Mark]]  # of each text
 
     @property
     def others(self) -> Sequence[Part]:
@@ -81,6 +84,7 @@ class Synthesizer:
         max_text_chars: int = 100_000,
         timeout_s: float | None = None,
         on_report: Callable[[SpeechReport], None] | None = None,
+        aligner: Aligner | None = None,
     ) -> None:
         self.pool = pool
         self.router = Router(pool, default_model=default_model, default_language=default_language)
@@ -88,6 +92,7 @@ class Synthesizer:
         self._max_text_chars = max_text_chars
         self._timeout_s = math.inf if timeout_s is None else timeout_s
         self._on_report = on_report
+        self._aligner = aligner
         # One part at a time: every thread that wants the interpreter delays the event loop by some
         # milliseconds.
         self._normalizing = asyncio.Lock()
@@ -116,7 +121,8 @@ class Synthesizer:
             ]
             ignored = dict.fromkeys((*fields, *plan.ignored))
             parts = OpenParts(plan.parts, first, opener)
-            speech = Speech(request, parts, tuple(ignored), deadline, playback)
+            clock = None if request.timestamps is None else partial(self._clock, request, plan)
+            speech = Speech(request, parts, tuple(ignored), deadline, playback, clock)
             try:
                 await speech.submit_next()
             except BaseException:
@@ -128,6 +134,15 @@ class Synthesizer:
         if speech.ignored:
             log.info("%s does without the request's %s", speech.model, ", ".join(speech.ignored))
         return speech
+
+    def _clock(self, request: SpeechRequest, plan: _Plan, rate_hz: int) -> WordClock:
+        texts = [part.text for part in request.inputs] or [request.text]
+        return WordClock(texts, rate_hz, plan.marks, self._aligner)
+
+    async def warm_up_aligner(self) -> None:
+        """Load what aligns words, if there is an aligner: the first request would wait for it."""
+        if self._aligner is not None:
+            await self._aligner.warm_up()
 
     async def explain(self, request: SpeechRequest) -> Explanation:
         """Return what `open` would say, and say nothing. Raises as `open` does."""
@@ -177,16 +192,17 @@ class Synthesizer:
                 "send it in parts",
                 field=field,
             )
-        runs, ignored = [], dict[str, None]()
+        runs, marks, ignored = [], [], dict[str, None]()
         for text in texts:
             parse = partial(parsed, text, request.input_type)
             document = parse() if _is_short(text) else await asyncio.to_thread(parse)
             runs.append(await self._prepared(document, in_thread=not _is_short(text)))
+            marks.append(document.marks)
             ignored |= dict.fromkeys(document.ignored)
         if self._lexicon.is_stale:
             await asyncio.to_thread(self._lexicon.current)
         lexicons = (self._lexicon.current(), Lexicon(request.pronunciations))
-        return _Plan(divide(request, runs), tuple(ignored), lexicons)
+        return _Plan(divide(request, runs), tuple(ignored), lexicons, marks)
 
     async def _prepared(self, document: Document, *, in_thread: bool) -> Sequence[Run]:
         found = prepared(document)
