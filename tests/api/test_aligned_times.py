@@ -1,5 +1,6 @@
 """Check the word times of models that tell none: a real voice, served by another server."""
 
+import sys
 from collections.abc import AsyncIterator
 
 import httpx
@@ -71,6 +72,14 @@ async def test_events_have_the_words_of_the_object(client: httpx.AsyncClient) ->
 
 async def test_without_the_setting_times_are_estimated(hibari_url: str) -> None:
     async with app_client(create_app(gateway(hibari_url, "hibari", align="off"))) as client:
+        assert (await timed(client, text=TEXT))["timing"] == "estimated"
+
+
+async def test_without_the_extra_times_are_estimated(
+    hibari_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "hama", None)  # as if it were not installed
+    async with app_client(create_app(gateway(hibari_url, "hibari"))) as client:
         assert (await timed(client, text=TEXT))["timing"] == "estimated"
 
 
