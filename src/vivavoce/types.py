@@ -24,8 +24,9 @@ Reads = Literal["words", "text"]  # a model's input: all in words, or as authors
 Gender = Literal["female", "male", "neutral"]
 Priority = Literal["interactive", "batch"]
 Timestamps = Literal["word", "phone", "char"]
-# Where times come from: the model's own durations, or the spelling and the audible part.
-Timing = Literal["model", "estimated"]
+# Where times come from, the best first: the model's own durations, the sounds that are heard in the
+# audio, or the spelling and the audible part.
+Timing = Literal["model", "aligned", "estimated"]
 Need = Literal["instruct", "reference"]  # a required input of some models
 Task = Literal["custom_voice", "voice_design", "base"]  # the training task of a Qwen3-TTS model
 
@@ -247,6 +248,15 @@ class TimedWord:
     start_s: float
     end_s: float
     phones: tuple[TimedPhone, ...] = ()  # none if they are unknown
+    input: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TimedMark:
+    """A place that the author has named, and when it is reached."""
+
+    name: str
+    time_s: float
     input: int = 0
 
 

@@ -125,7 +125,7 @@ async def test_words_come_with_or_before_their_audio(client: httpx.AsyncClient) 
     assert words == found["words"]
     assert received == base64.b64decode(found["audio"])
     assert done["type"] == "speech.audio.done"
-    for name in ("timing", "duration_s", "finish_reason", "voice_segments", "subtitles"):
+    for name in ("timing", "marks", "duration_s", "finish_reason", "voice_segments", "subtitles"):
         assert done[name] == found[name]
 
 
@@ -224,3 +224,32 @@ async def test_openai_events_have_no_words_unless_asked(client: httpx.AsyncClien
 async def test_speed_scales_the_times(client: httpx.AsyncClient) -> None:
     whole, half = [(await timed(client, speed=speed))["words"] for speed in (1.0, 2.0)]
     assert half[-1]["start_s"] == pytest.approx(whole[-1]["start_s"] / 2, abs=0.15)
+
+
+MARKED = (
+    '<speak><mark name="first"/>Go to <mark name="door"/>the door. <break time="1s"/>'
+    '<mark name="then"/>Then wait.<mark name="end"/></speak>'
+)
+
+
+async def test_marks_have_the_time_of_the_word_behind_them(client: httpx.AsyncClient) -> None:
+    found = await timed(client, text=MARKED)
+    starts = {word["word"]: word["start_s"] for word in found["words"]}
+    times = {mark["name"]: mark["time_s"] for mark in found["marks"]}
+    assert list(times) == ["first", "door", "then", "end"]
+    assert times == {
+        "first": starts["Go"],
+        "door": starts["the"],
+        "then": starts["Then"],
+        "end": found["duration_s"],
+    }
+
+
+async def test_marks_of_a_dialogue_name_their_input(client: httpx.AsyncClient) -> None:
+    inputs = [{"text": "Who is there?"}, {"text": MARKED, "speaker": "hum"}]
+    body = {"inputs": inputs, "timestamps": "word", "format": "pcm", "stream": True}
+    answer = await client.post(NATIVE, json=body, headers=EVENTS)
+    *deltas, done = events_of(answer.text)
+    words = [word for delta in deltas for word in delta["words"]]
+    go = next(word for word in words if word["word"] == "Go")
+    assert done["marks"][0] == {"name": "first", "time_s": go["start_s"], "input": 1}

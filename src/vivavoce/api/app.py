@@ -47,6 +47,7 @@ from vivavoce.registry import build_pool
 from vivavoce.serving.pool import Pool
 from vivavoce.settings import Settings
 from vivavoce.storage import Folders, SpoolLimit
+from vivavoce.synthesis.alignment import Aligner
 from vivavoce.synthesis.synthesizer import Synthesizer
 from vivavoce.text.lexicon import FILE_NAME as LEXICON_FILE
 from vivavoce.text.lexicon import LiveLexicon
@@ -117,6 +118,7 @@ def _services(settings: Settings, pool: Pool, tracing: "Tracing | None") -> Serv
         max_text_chars=settings.max_text_chars,
         timeout_s=settings.request_timeout_s,
         on_report=report,
+        aligner=Aligner.if_installed() if settings.align == "auto" else None,
     )
     return Server(
         synthesizer=synthesizer,
@@ -158,6 +160,8 @@ async def _lifespan(
     """
     pool, lifecycle = server.synthesizer.pool, server.lifecycle
     loading = [asyncio.create_task(asyncio.to_thread(server.synthesizer.router.warm_up))]
+    if set(settings.offered) - set(settings.models):  # the embedded ones tell times
+        loading.append(asyncio.create_task(server.synthesizer.warm_up_aligner()))
     if settings.load_models == "startup":
         lifecycle.loading = True
         loading.append(asyncio.create_task(_load_all(pool, _needed_models(settings), lifecycle)))

@@ -22,7 +22,7 @@ from starlette.types import Receive, Scope, Send
 from vivavoce.api.dependencies import caller_of, server_of
 from vivavoce.api.errors import FAILED, ClientDisconnected, error_body, field_name, status_of
 from vivavoce.api.schemas.answers import EVENTS_TYPE, VoiceStretch
-from vivavoce.api.schemas.times import word_times
+from vivavoce.api.schemas.times import MarkTime, word_times
 from vivavoce.audio import MEDIA_TYPES, check_rate, flac_with_length, open_encoder, wav_header
 from vivavoce.errors import VivavoceError
 from vivavoce.names import to_header
@@ -229,6 +229,7 @@ async def _times(
         "timing": speech.timing,
         "duration_s": round(speech.spoken_samples / speech.sample_rate_hz, 4),
         "voice_segments": [VoiceStretch.of(one).model_dump() for one in speech.voice_segments],
+        "marks": [MarkTime.of(mark).model_dump() for mark in speech.marks],
     }
     if subtitle_format is not None:
         make = partial(subtitles, tuple(speech.words), texts_of(request), subtitle_format)

@@ -134,6 +134,7 @@ async def _in_process(
 
 
 def _synthesizer(pool: "Pool", settings: "Settings") -> "Synthesizer":
+    from vivavoce.synthesis.alignment import Aligner
     from vivavoce.synthesis.synthesizer import Synthesizer
     from vivavoce.text.lexicon import FILE_NAME, LiveLexicon
 
@@ -143,6 +144,7 @@ def _synthesizer(pool: "Pool", settings: "Settings") -> "Synthesizer":
         default_model=settings.default_model,
         default_language=settings.default_language,
         max_text_chars=settings.max_text_chars,
+        aligner=Aligner.if_installed() if settings.align == "auto" else None,
     )
 
 

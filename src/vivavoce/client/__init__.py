@@ -13,6 +13,7 @@ from vivavoce.client.answers import (
     ExplainedWord,
     Explanation,
     Health,
+    MarkTime,
     ModelEntry,
     ModelState,
     Outcome,
@@ -33,7 +34,7 @@ from vivavoce.client.wire import DEFAULT_URL, SpeechOptions, TimedOptions
 __all__ = [
     "DEFAULT_URL", "AsyncAudioStream", "AsyncClient", "AsyncTimedStream", "Audio", "AudioStream",
     "Client", "ExplainedSegment", "ExplainedWord", "Explanation", "Health", "Heard",
-    "LiveChunk", "LiveSpeech", "ModelEntry",
-    "ModelState", "Outcome", "SoundTime", "SpeechEnd", "SpeechFacts", "SpeechOptions", "TimedAudio",
+    "LiveChunk", "LiveSpeech", "MarkTime", "ModelEntry", "ModelState",
+    "Outcome", "SoundTime", "SpeechEnd", "SpeechFacts", "SpeechOptions", "TimedAudio",
     "TimedChunk", "TimedOptions", "TimedStream", "VoiceEntry", "WordTime",
 ]  # fmt: skip

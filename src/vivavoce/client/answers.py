@@ -87,6 +87,15 @@ class WordTime:
 
 
 @dataclass(frozen=True, slots=True)
+class MarkTime:
+    """A mark of SSML, and when it is reached."""
+
+    name: str
+    time_s: float
+    input: int = 0  # index of the dialogue's input, 0 for a single text
+
+
+@dataclass(frozen=True, slots=True)
 class SpeechEnd:
     """Facts about speech that are known at its end. `timing` is the source of the times."""
 
@@ -94,6 +103,7 @@ class SpeechEnd:
     duration_s: float
     finish_reason: FinishReason
     subtitles: str | None
+    marks: tuple[MarkTime, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,7 @@ from vivavoce.client.answers import (
     ExplainedWord,
     Explanation,
     Health,
+    MarkTime,
     ModelEntry,
     Outcome,
     SoundTime,
@@ -268,7 +269,11 @@ def _sounds(sounds: Sequence[Mapping[str, Any]], name: str) -> tuple[SoundTime, 
 
 def _end(body: Mapping[str, Any]) -> SpeechEnd:
     names = ("timing", "duration_s", "finish_reason")
-    return SpeechEnd(**{name: body[name] for name in names}, subtitles=body.get("subtitles"))
+    return SpeechEnd(
+        **{name: body[name] for name in names},
+        subtitles=body.get("subtitles"),
+        marks=tuple(MarkTime(m["name"], m["time_s"], m["input"]) for m in body.get("marks", ())),
+    )
 
 
 def read_voices(response: httpx.Response) -> tuple[VoiceEntry, ...]:

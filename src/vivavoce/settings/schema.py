@@ -163,6 +163,10 @@ class Settings(SettingsWithSources):
     """Folder with your own `model.onnx`, `vocab.json` and `voices/` for kokoro. Unset: the files
     that `vivavoce models pull kokoro` has downloaded."""
 
+    align: Literal["auto", "off"] = "auto"
+    """Word times of models that tell none, such as Qwen3-TTS. `auto` hears them in the audio if
+    `vivavoce[align]` is installed, for languages where that is exact. `off` estimates them."""
+
     threads: int | None = Field(None, ge=1)
     """CPU threads for models on the CPU. Unset: all cores."""
 

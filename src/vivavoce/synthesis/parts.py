@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol
 from vivavoce.errors import BadRequest, VivavoceError
 from vivavoce.serving.base import ChunkStream
 from vivavoce.synthesis.routing import Route
-from vivavoce.text.document import Run
+from vivavoce.text.document import Mark, Run
 from vivavoce.text.lexicon import Lexicon, apply
 from vivavoce.text.pipeline import SpokenSegment, Voicing, has_sound, spoken
 from vivavoce.text.split import SENTENCE_PAUSE_S
@@ -90,6 +90,7 @@ class Plan:
     parts: Sequence[Part]
     ignored: Sequence[str]
     lexicons: Sequence[Lexicon]
+    marks: Sequence[Sequence[Mark]]  # of each text
 
     @property
     def others(self) -> Sequence[Part]:

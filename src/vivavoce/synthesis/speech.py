@@ -20,7 +20,7 @@ from vivavoce.audio.filters import Filters
 from vivavoce.audio.pcm import silence, slices
 from vivavoce.errors import BadRequest, EngineFault, Unsupported, VivavoceError
 from vivavoce.synthesis.deadline import Deadline
-from vivavoce.synthesis.parts import OpenPart, OpenParts, texts_of
+from vivavoce.synthesis.parts import OpenPart, OpenParts
 from vivavoce.synthesis.playback import PlaybackTracker
 from vivavoce.synthesis.retry import RetryingStream
 from vivavoce.synthesis.times import SegmentWords, WordClock
@@ -34,6 +34,7 @@ from vivavoce.types import (
     SpeechReport,
     SpeechRequest,
     StopReason,
+    TimedMark,
     TimedWord,
     Timing,
     VoiceSegment,
@@ -73,6 +74,7 @@ class Speech:
         ignored: Sequence[str],
         deadline: Deadline,
         playback: PlaybackTracker,
+        clock: Callable[[int], WordClock],
     ) -> None:
         route = parts.current.route
         self.model = route.info.name
@@ -88,10 +90,8 @@ class Speech:
         self.retries = 0  # segments that were spoken twice
         self.unspoken: list[str] = []  # parts of the text that cannot be said
         self.voice_segments: list[VoiceSegment] = []  # so far
-        self._clock: WordClock | None = None
-        if request.timestamps is not None or parts.growth is not None:
-            texts = texts_of(request) if parts.growth is None else parts.growth.texts
-            self._clock = WordClock(texts, self.sample_rate_hz)
+        self._clock = clock(self.sample_rate_hz)
+        self._is_live = parts.growth is not None
         self.on_report: list[Callable[[SpeechReport], None]] = []
         self._request = request
         self._parts = parts
@@ -115,12 +115,18 @@ class Speech:
     @property
     def words(self) -> Sequence[TimedWord]:
         """The words of the audio so far, if the client asked for times. Takes no copy."""
-        return () if self._clock is None else self._clock.words
+        return self._clock.words
+
+    @property
+    def marks(self) -> Sequence[TimedMark]:
+        """The named places of the text, known at the end, if the client asked for times."""
+        end_s = self.spoken_samples / self.sample_rate_hz
+        return tuple(self._clock.mark_times(end_s))
 
     @property
     def timing(self) -> Timing:
         """The worst of the ways in which the words so far got their times."""
-        return "model" if self._clock is None else self._clock.timing
+        return self._clock.timing
 
     @property
     def finish_reason(self) -> FinishReason:
@@ -185,7 +191,7 @@ class Speech:
         part.start_feeding(stream)
         words = None
         # In a live text, only those times are known at once that the model tells.
-        if self._clock is not None and (part.is_timed or self._request.timestamps is not None):
+        if self._request.timestamps is not None or (self._is_live and part.is_timed):
             words = SegmentWords(text, part.part.input, part.route.info.sample_rate_hz)
         return _Queued(text, part, stream, words)
 
@@ -206,7 +212,7 @@ class Speech:
                     if queued is None or key != (queued.part, style.speed, style.pitch):
                         # The filters of a stretch end with it.
                         if filters is not None:
-                            yield self._emitted(self._timed(filters.finish(), last=True))
+                            yield self._emitted(self._clock.release(filters.finish(), last=True))
                             self._playback.on_consumed()
                             filters.close()
                         filters = None
@@ -218,15 +224,14 @@ class Speech:
                             joined = 0
                         filters = self._filters(queued.part, style)
                         key = (queued.part, style.speed, style.pitch)
-                        if self._clock is not None:
-                            self._clock.begin(filters, joined, self.spoken_samples)
+                        self._clock.begin(filters, joined, self.spoken_samples)
                     assert filters is not None
-                    if self._clock is not None and queued.words is not None:
+                    if queued.words is not None:
                         self._clock.add(queued.words)
                     joined += len(audio)
                     for slice_ in slices(audio, self._slice_samples(queued.part, filters)):
                         ready = filters.write(slice_, style.volume_db)
-                        yield self._emitted(self._timed(ready, len(slice_)))
+                        yield self._emitted(self._clock.release(ready, len(slice_)))
                         self._playback.on_consumed()
                         await asyncio.sleep(0)  # other requests run between two slices
             self._finish = self.finish_reason
@@ -268,10 +273,10 @@ class Speech:
                 while (chunk := await self._next(queued, whole)) is not None:
                     audible = True
                     joined = joiner.write(chunk.samples)
-                    self._place(queued, chunk, joiner)
+                    await self._place(queued, chunk, joiner)
                     yield queued, joined
                 joined = joiner.end_segment(queued.pause_s)
-                self._place(queued, None, joiner)
+                await self._place(queued, None, joiner)
                 yield queued, joined
                 pause_s = queued.pause_s
             except BadRequest as error:
@@ -317,22 +322,16 @@ class Speech:
         async with self._deadline.limit():
             return await anext(stream, None)
 
-    def _place(self, queued: _Queued, chunk: AudioChunk | None, joiner: Joiner) -> None:
+    async def _place(self, queued: _Queued, chunk: AudioChunk | None, joiner: Joiner) -> None:
         """Keep what is known of a segment's times, after `chunk`, or after its end."""
         words, stream = queued.words, queued.stream
-        if self._clock is None or words is None or stream is None:
+        if words is None or stream is None:
             return
         words.origin, words.complete = joiner.origin, chunk is None
         if queued.part.is_timed:
             words.phones = stream.phones
         elif chunk is not None:
-            self._clock.estimated(chunk.samples, words)
-
-    def _timed(self, samples: Samples, taken: int = 0, *, last: bool = False) -> Samples:
-        """Return `samples`, or hold them back until the times of their words are known."""
-        if self._clock is None:
-            return samples
-        return self._clock.release(samples, taken, last=last)
+            await self._clock.hear(chunk.samples, words)
 
     def _count(self, stream: RetryingStream | None) -> None:
         """Record how a segment has ended."""
@@ -353,7 +352,7 @@ class Speech:
             self.sample_rate_hz,
             speed=request.speed * style.speed,
             pitch=request.pitch * style.pitch,
-            timed=self._clock is not None,
+            timed=self._is_live or request.timestamps is not None,
         )
 
     def _change_voice(self, part: OpenPart) -> None:

@@ -14,6 +14,7 @@ from functools import partial
 
 from vivavoce.errors import BadRequest
 from vivavoce.serving.pool import Pool
+from vivavoce.synthesis.alignment import Aligner
 from vivavoce.synthesis.deadline import Deadline
 from vivavoce.synthesis.parts import (
     OpenPart,
@@ -28,6 +29,7 @@ from vivavoce.synthesis.parts import (
 from vivavoce.synthesis.playback import PlaybackTracker
 from vivavoce.synthesis.routing import AUTO, Router
 from vivavoce.synthesis.speech import Speech
+from vivavoce.synthesis.times import WordClock
 from vivavoce.synthesis.written import Writing, WrittenParts
 from vivavoce.text.document import Document, Run
 from vivavoce.text.lexicon import Lexicon, LiveLexicon
@@ -76,6 +78,7 @@ class Synthesizer:
         max_text_chars: int = 100_000,
         timeout_s: float | None = None,
         on_report: Callable[[SpeechReport], None] | None = None,
+        aligner: Aligner | None = None,
     ) -> None:
         self.pool = pool
         self.router = Router(pool, default_model=default_model, default_language=default_language)
@@ -83,6 +86,7 @@ class Synthesizer:
         self._max_text_chars = max_text_chars
         self._timeout_s = math.inf if timeout_s is None else timeout_s
         self._on_report = on_report
+        self._aligner = aligner
         # One part at a time: every thread that wants the interpreter delays the event loop by some
         # milliseconds.
         self._normalizing = asyncio.Lock()
@@ -114,7 +118,8 @@ class Synthesizer:
             ]
             ignored = dict.fromkeys((*fields, *plan.ignored))
             parts = OpenParts(plan.parts, first, opener, growth)
-            speech = Speech(request, parts, tuple(ignored), deadline, playback)
+            clock = partial(self._clock, request, plan, growth)
+            speech = Speech(request, parts, tuple(ignored), deadline, playback, clock)
             try:
                 await speech.submit_next()
             except BaseException:
@@ -126,6 +131,18 @@ class Synthesizer:
         if speech.ignored:
             log.info("%s does without the request's %s", speech.model, ", ".join(speech.ignored))
         return speech
+
+    def _clock(
+        self, request: SpeechRequest, plan: Plan, growth: WrittenParts | None, rate_hz: int
+    ) -> WordClock:
+        if growth is not None:
+            return WordClock(growth.texts, rate_hz, aligner=self._aligner)
+        return WordClock(texts_of(request), rate_hz, plan.marks, self._aligner)
+
+    async def warm_up_aligner(self) -> None:
+        """Load what aligns words, if there is an aligner: the first request would wait for it."""
+        if self._aligner is not None:
+            await self._aligner.warm_up()
 
     async def explain(self, request: SpeechRequest) -> Explanation:
         """Return what `open` would say, and say nothing. Raises as `open` does."""
@@ -182,16 +199,17 @@ class Synthesizer:
                 "send it in parts",
                 field=field,
             )
-        runs, ignored = [], dict[str, None]()
+        runs, marks, ignored = [], [], dict[str, None]()
         for text in texts:
             parse = partial(parsed, text, request.input_type)
             document = parse() if _is_short(text) else await asyncio.to_thread(parse)
             runs.append(await self._prepared(document, in_thread=not _is_short(text)))
+            marks.append(document.marks)
             ignored |= dict.fromkeys(document.ignored)
         if self._lexicon.is_stale:
             await asyncio.to_thread(self._lexicon.current)
         lexicons = (self._lexicon.current(), Lexicon(request.pronunciations))
-        return Plan(divide(request, runs), tuple(ignored), lexicons)
+        return Plan(divide(request, runs), tuple(ignored), lexicons, marks)
 
     async def _prepared(self, document: Document, *, in_thread: bool) -> Sequence[Run]:
         found = prepared(document)

@@ -1,24 +1,29 @@
 """Place the words of a speech in the audio of its answer.
 
 A model tells the times of phones in its own samples. These are trimmed, joined, stretched and
-resampled on their way to the client. The times of models that tell none are estimated.
+resampled on their way to the client. Those of models that tell none are aligned or estimated.
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate, groupby
+from typing import get_args
 
 import numpy as np
 
 from vivavoce.audio.filters import Filters
 from vivavoce.audio.join import loud_span
+from vivavoce.synthesis.alignment import Aligner
+from vivavoce.text.document import Mark
 from vivavoce.text.pipeline import SpokenSegment
 from vivavoce.text.tracked import Word
 from vivavoce.text.visemes import PAUSES, pause, spelled, weight
 from vivavoce.text.words import word_spans
-from vivavoce.types import Phone, Samples, TimedPhone, TimedWord, Timing
+from vivavoce.types import Phone, Samples, TimedMark, TimedPhone, TimedWord, Timing
+
+_TIMINGS = get_args(Timing)  # the best first
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +100,15 @@ def _divided(words: Sequence[Word], phones: Sequence[Phone]) -> Iterator[_Placed
 class WordClock:
     """The words of an answer and their times.
 
-    `texts` are the author's, one an input. A stretch is audio that goes through the same `Filters`.
-    Audio is held back until the times of all words that begin in it are known.
+    `texts` are the author's, one an input, and `marks` their named places. A stretch is audio that
+    goes through the same `Filters`. Audio is held back until the times of all words that begin in
+    it are known.
     """
 
     texts: Sequence[str]
     rate_hz: int  # of the answer
+    marks: Sequence[Sequence[Mark]] = ()  # of each input
+    aligner: Aligner | None = None
     words: list[TimedWord] = field(default_factory=list)
     timing: Timing = "model"
     _filters: Filters | None = None
@@ -121,12 +129,28 @@ class WordClock:
         if segment.origin is not None:
             self._due += [(placed, segment) for placed in segment.take()]
 
-    def estimated(self, samples: Samples, segment: SegmentWords) -> None:
-        """Estimate the times of a segment from its whole audio."""
-        self.timing = "estimated"
-        segment.phones = estimate(samples, segment.rate_hz, segment.text)
+    async def hear(self, samples: Samples, segment: SegmentWords) -> None:
+        """Find the times of a segment in its whole audio, or estimate them."""
+        timing: Timing = "aligned"
+        found: Sequence[Phone] | None = None
+        if self.aligner is not None:
+            found = await self.aligner.align(samples, segment.rate_hz, segment.text)
+        if found is None:
+            timing, found = "estimated", estimate(samples, segment.rate_hz, segment.text)
+        segment.phones = found
+        self.timing = max(self.timing, timing, key=_TIMINGS.index)
 
-    def release(self, samples: Samples, taken: int, *, last: bool = False) -> Samples:
+    def mark_times(self, end_s: float) -> Iterator[TimedMark]:
+        """Yield the marks of a complete answer, each at the word behind it, else at `end_s`."""
+        for index, marks in enumerate(self.marks):
+            words = [word for word in self.words if word.input == index] if marks else []
+            starts = [word.start for word in words]
+            for mark in marks:
+                behind = bisect_left(starts, mark.at)
+                time_s = words[behind].start_s if behind < len(words) else end_s
+                yield TimedMark(mark.name, time_s, index)
+
+    def release(self, samples: Samples, taken: int = 0, *, last: bool = False) -> Samples:
         """Return what may be given out of filtered audio. `last` ends the stretch.
 
         `samples` are what the filters gave when they took `taken` of the joined samples.

@@ -44,8 +44,27 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """A place in the author's text, in code points, that the author has named."""
+
+    name: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """One text in runs, in the author's order."""
 
     runs: tuple[Run, ...]
     ignored: tuple[str, ...] = field(default=())  # names of markup that means nothing here
+
+    @property
+    def marks(self) -> tuple[Mark, ...]:
+        """The named places, in order."""
+        found, at = [], 0
+        for run in self.runs:
+            if run.text.text:
+                at = run.text.span()[1]
+            if run.mark is not None:
+                found.append(Mark(run.mark, at))
+        return tuple(found)

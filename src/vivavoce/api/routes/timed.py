@@ -24,7 +24,7 @@ from vivavoce.api.responses import (
     text_chars,
 )
 from vivavoce.api.schemas.answers import EVENTS_TYPE, VoiceStretch
-from vivavoce.api.schemas.times import TimedSpeech, WordTime
+from vivavoce.api.schemas.times import MarkTime, TimedSpeech, WordTime
 from vivavoce.errors import BadRequest, Unsupported
 from vivavoce.storage import Spool
 from vivavoce.synthesis.parts import texts_of
@@ -142,6 +142,7 @@ def _facts(
         timing=speech.timing,
         words=[WordTime.of(word, request.timestamps or "word") for word in words],
         voice_segments=[VoiceStretch.of(stretch) for stretch in speech.voice_segments],
+        marks=[MarkTime.of(mark) for mark in speech.marks],
         subtitles=subtitles(words, texts_of(request), subtitle_format) if subtitle_format else None,
         finish_reason=speech.finish_reason,
         ignored=list(speech.ignored),

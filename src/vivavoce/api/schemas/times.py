@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from vivavoce.api.schemas.answers import VoiceStretch
 from vivavoce.api.schemas.values import optional
 from vivavoce.text.subtitles import SubtitleFormat
-from vivavoce.types import AudioFormat, FinishReason, TimedWord, Timestamps, Timing
+from vivavoce.types import AudioFormat, FinishReason, TimedMark, TimedWord, Timestamps, Timing
 
 Seconds = Annotated[float, Field(description="Seconds from the start of the audio.")]
 
@@ -72,6 +72,18 @@ class WordTime(BaseModel):
         )
 
 
+class MarkTime(BaseModel):
+    """A `mark` of SSML."""
+
+    name: str
+    time_s: float = Field(description="Start of the word behind it, or the end of the audio.")
+    input: int = Field(description="Index of the dialogue's input, 0 for a single text.")
+
+    @classmethod
+    def of(cls, mark: TimedMark) -> "MarkTime":
+        return cls(name=mark.name, time_s=round(mark.time_s, 4), input=mark.input)
+
+
 class TimedSpeech(BaseModel):
     """Speech with the times of its words."""
 
@@ -83,10 +95,12 @@ class TimedSpeech(BaseModel):
     voice: str
     language: str
     timing: Timing = Field(
-        description="The source of the times: the `model`'s own, or `estimated` from the text."
+        description="The source of the times: the `model`'s own, `aligned` with the sounds of the "
+        "audio, or `estimated` from the text."
     )
     words: list[WordTime]
     voice_segments: list[VoiceStretch] = Field(description="The voices of the audio, in order.")
+    marks: list[MarkTime] = Field(description="The marks of SSML, in order.")
     subtitles: str | None = optional("The subtitles, if asked for.")
     finish_reason: FinishReason
     ignored: list[str] = Field(description="Fields and markup that had no effect.")
