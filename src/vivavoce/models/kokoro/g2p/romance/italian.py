@@ -66,7 +66,7 @@ zz                                  ʦː
 ^z(?=i?[aeouàèéòóù]|ì)                    ʣ
 z                                   ʦ
 ss                                  S
-(?<=(?:ent|ant|mil|ill)[aioe])s(?=[eéè](?:i$|tt|di|ss))  s
+(?<=(?:ent|ant|mil|ill)[aioe])s(?=[eéè](?:i$|ic|tt|di|ss))  s
 (?<=[aeiouàèéìíòóùú])s(?=[aeiouàèéìíòóùú])   z
 s(?=[bdglmnrv])                     z
 s                                   s
