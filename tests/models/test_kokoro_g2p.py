@@ -53,7 +53,7 @@ def test_numbers_are_never_silent(language: str, number: int) -> None:
         ("es", "La guitarra, el pingüino y la niña.", "la ɣitˈara, el piŋɡwˈino i la nˈiɲa."),
         ("es", "¿Dónde está la ciudad?", "dˈonde estˈa la θjuðˈad?"),
         ("es", "rápidamente", "rˌapiðamˈɛnte"),
-        ("it", "Gli gnocchi e la città.", "ʎi ɲɲˈokːi e la ʧitːˈa."),
+        ("it", "Gli gnocchi e la città.", "ʎɪ ɲɲˈokːɪ e la ʧitːˈa."),
         ("it", "La musica è bellissima.", "la mˈuzika ɛ bellˈiSima."),
         ("it", "all'amico, la famiglia", "allamˈiko, la famˈiʎʎa"),
         ("it", "C'è l'acqua.", "ʧɛ lˈakːwa."),
@@ -71,8 +71,8 @@ def test_numbers_are_never_silent(language: str, number: int) -> None:
         ("zh", "十一点，等一等", "ʂɨ↗i→tjɛ↓n, tə↓ŋitə↓ŋ"),
         ("zh", "在盒子里，奶奶", "ʦai↘ xɤ↗ʦɨ li↓, nai↓nai"),
         ("fr", "vingt et un, vingt-deux", "vɛ\u0303t e ˈœ\u0303, vɛ\u0303t dˈø"),
-        ("fr", "quatre-vingt-un, dix-neuf", "katʁ vɛ\u0303 ˈœ\u0303, diz nˈœf"),
-        ("fr", "trois cent vingt invités", "tʁwa sɑ\u0303 vˈɛ\u0303t ɛ\u0303vitˈe"),
+        ("fr", "quatre-vingt-un, dix-neuf", "kˈatʁ vɛ\u0303 ˈœ\u0303, diz nˈœf"),
+        ("fr", "trois cent vingt invités", "tʁwˈa sˈɑ\u0303 vˈɛ\u0303t ɛ\u0303vitˈe"),
         ("zh", "吃饭", "ꭧʰɨ→fa↘n"),
     ],
 )
@@ -149,8 +149,9 @@ def test_french_words_link_as_in_careful_reading(text: str, phonemes: str) -> No
     ("text", "phonemes"),
     [
         ("le chien et le chat", "lə ʃjˈɛ̃ ˌe lə ʃˈa"),
-        ("vingt et un à midi, quatre-vingt-un à midi", "vɛ̃t e ˈœ̃ a midˈi, katʁ vɛ̃ ˈœ̃ a midˈi"),
+        ("vingt et un à midi, quatre-vingt-un à midi", "vɛ̃t e ˈœ̃ a midˈi, kˈatʁ vɛ̃ ˈœ̃ a midˈi"),
         ("presque personne, l'atelier, jeune", "pʁˈɛskə pɛʁsˈɔn, latəljˈe, ʒˈœn"),
+        ("en 1975", "ɑ̃ mˈil nˈœf sˈɑ̃ swasˈɑ̃t kˈɛ̃z"),
         ("vingt et un ans et une heure", "vɛ̃t e œ̃n ˈɑ̃ ˌe yn ˈœʁ"),
         ("par carte ou en espèces", "paʁ kˈaʁt ˌu ɑ̃n ɛspˈɛs"),
         ("plusieurs routes avant midi", "plyzjˈœʁ ʁˈut avˈɑ̃ midˈi"),
@@ -159,6 +160,28 @@ def test_french_words_link_as_in_careful_reading(text: str, phonemes: str) -> No
 )
 def test_french_words_that_carry_meaning_are_stressed(text: str, phonemes: str) -> None:
     assert PHONEMIZER.phonemize(text, "fr") == unicodedata.normalize("NFD", phonemes)
+
+
+# Stress that the spelling does not show: words, endings, cut words, clitics, falling diphthongs.
+ITALIAN_WORDS = """
+    italiano=itˌaljˈano americano=amˌerikˈano mangiano=mˈanʤano partigiano=pˌartiʤˈano
+    aspettano=aspˈɛtːano capitano=kˌapitˈano considerano=konsˈiderano
+    qualcuno=kwalkˈuno spedito=spedˈito credito=krˈedito deciso=deʧˈizo decide=deʧˈide acido=ˈaʧido
+    poter=potˈer signor=siɲɲˈɔr nessun=neSˈun andar=andˈar festival=fˈɛstival manager=manˈaʤer
+    causa=kˈauza euro=ˈɛuro paura=paˈura idraulico=idrˈauliko mosaico=mozˈaiko
+    spontaneo=spontˈaneo centesimo=ʧentˈezimo telefono=telˈɛfono sistemi=sistˈɛmɪ
+    prendersi=prˈɛndersɪ diversi=divˈersɪ vedersi=vedˈersɪ portatelo=portˈatelo
+    agenzia=aʤenʦˈia serie=sˈɛrje germania=ʤermˈanja zaino=ʣˈaino
+    cielo=ʧˈelo scienza=ʃˈɛnʦa valigie=valˈiʤe farmacie=farmaʧˈie
+    ventidue=ventidˈue settantasette=setːantasˈetːe ventisei=ventisˈeɪ casetta=kazˈetːa
+    mia=mˈiːa suo=sˈuːo poi=pˈoɪ lunedì=lunedˈi
+"""
+
+
+@pytest.mark.parametrize("pair", ITALIAN_WORDS.split())
+def test_italian_words_are_stressed_as_they_are_said(pair: str) -> None:
+    word, sounds = pair.replace("ˌ", "").split("=")
+    assert PHONEMIZER.phonemize(word, "it").replace("ˌ", "") == sounds
 
 
 def test_british_english_has_its_own_sounds() -> None:

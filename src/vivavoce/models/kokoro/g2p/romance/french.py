@@ -37,7 +37,7 @@ _NUMERALS = word_set(
     deux trois quatre cinq six sept huit neuf dix onze douze treize quatorze quinze seize vingt
     trente quarante cinquante soixante cent cents mille
     """
-)  # inside a number only the last one is stressed
+)
 _UNITS = word_set("un une deux trois quatre cinq six sept huit neuf")
 _LAST_AFTER_ET = word_set("un une onze")  # vingt et un, soixante et onze
 _BEFORE_CONSONANT = {"six": "si", "dix": "di"}
@@ -119,8 +119,7 @@ def _stress(phonemes: str, host: str, after: str) -> str:
     """Return the sounds of `host` with the mark of its stress, if it has one."""
     if not after and host not in ("le", "la", "les"):
         return _mark_last_vowel(phonemes, "ˈ")
-    inside_number = host in _NUMERALS and (after in _NUMERALS or after == "et")
-    if inside_number or host in _UNSTRESSED or phonemes == _OPENED.get(host):
+    if host in _UNSTRESSED or phonemes == _OPENED.get(host):
         return phonemes
     return _mark_last_vowel(phonemes, "ˌ" if host in _HALF_STRESSED else "ˈ")
 

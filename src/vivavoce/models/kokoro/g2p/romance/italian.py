@@ -27,27 +27,28 @@ _UNSTRESSED = word_set(
 )
 _HALF_STRESSED = word_set(
     """
-    della delle dell alla alle all dalla dalle dall nella nelle nell sulla sulle sull una uno mio
-    mia tuo tua suo sua sue loro sono hanno anche come perché dove quando
+    della delle dell alla alle all dalla dalle dall nella nelle nell sulla sulle sull una uno sue
+    loro sono hanno anche come perché dove quando
     """
 )
+_LONG_VOWEL = word_set("mio mia tuo tua suo sua")  # else heard as two words, *mi amadre*
 
 _RULES = RuleTable.parse(
     """
 cch(?=[eièéìí])                     kː
 ch                                  k
-cci(?=[aouàòóùú])                   ʧː
+cci(?=[aeouàèéòóùú])                ʧː
 cc(?=[eièéìí])                      ʧː
 cc                                  kː
-ci(?=[aouàòóùú])                    ʧ
-sci(?=[aouàòóùú])                   ʃ
+ci(?=[aeouàèéòóùú])                 ʧ
+sci(?=[aeouàèéòóùú])                ʃ
 sc(?=[eièéìí])                      ʃ
 c(?=[eièéìí])                       ʧ
 cq                                  kː
 c                                   k
 ggh(?=[eièéìí])                     ɡː
 gh                                  ɡ
-ggi(?=[aouàòóùú])                   ʤː
+ggi(?=[aeouàèéòóùú])                ʤː
 gg(?=[eièéìí])                      ʤː
 gg                                  ɡː
 (?<=[aeiouàèéìòóù])gli(?=[aeouàèéòóù])  ʎʎ
@@ -55,16 +56,17 @@ gli(?=[aeouàèéòóùú])                ʎ
 (?<=[aeiouàèéìòóù])gl(?=i|ì)           ʎʎ
 ^gli$                               ʎi
 gn                                  ɲɲ
-gi(?=[aouàòóùú])                    ʤ
+gi(?=[aeouàèéòóùú])                 ʤ
 g(?=[eièéìí])                       ʤ
 g                                   ɡ
 qu                                  kw
 q                                   k
 (?<=^me)zz|(?<=^a)zz(?=urr)|(?<=[^p][iì])zz(?=[aeoàèò])  ʣː
 zz                                  ʦː
-^z(?=i?[aeou]|ì)                     ʣ
+^z(?=i?[aeouàèéòóù]|ì)                    ʣ
 z                                   ʦ
 ss                                  S
+(?<=(?:ent|ant|mil|ill)[aioe])s(?=[eéè](?:i$|ic|tt|di|ss))  s
 (?<=[aeiouàèéìíòóùú])s(?=[aeiouàèéìíòóùú])   z
 s(?=[bdglmnrv])                     z
 s                                   s
@@ -121,10 +123,18 @@ def _with_elided(word: str) -> str:
 
 def _word(word: str) -> str:
     if word in _UNSTRESSED:
-        return stressed(_RULES.sounds(word), None)
+        return _lax_end(stressed(_RULES.sounds(word), None))
     sounds = _RULES.sounds(accented(word))
     spoken = stressed(sounds, _stress(sounds))
+    if word in _LONG_VOWEL:
+        return f"{spoken[:-1]}ː{spoken[-1]}"
+    spoken = _lax_end(spoken)
     return spoken.replace("ˈ", "ˌ") if word in _HALF_STRESSED else spoken
+
+
+def _lax_end(spoken: str) -> str:
+    """Return `spoken` with ɪ for an unstressed *i* at its end, which is better understood."""
+    return spoken[:-1] + "ɪ" if spoken.endswith("i") and not spoken.endswith("ˈi") else spoken
 
 
 def _stress(sounds: Sequence[LetterGroup]) -> int | None:
@@ -132,4 +142,7 @@ def _stress(sounds: Sequence[LetterGroup]) -> int | None:
     nuclei = [i for i, sound in enumerate(sounds) if sound.vowel]
     if not nuclei:
         return None
-    return next((i for i in nuclei if sounds[i].letters in _LETTERS), nuclei[max(-2, -len(nuclei))])
+    default = nuclei[max(-2, -len(nuclei))]
+    if "".join(sound.letters for sound in sounds[default - 1 : default + 1]) in ("au", "eu"):
+        default -= 1  # causa
+    return next((i for i in nuclei if sounds[i].letters in _LETTERS), default)
