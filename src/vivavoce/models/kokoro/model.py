@@ -38,7 +38,9 @@ WHOLE = 160
 FIRST_WINDOW, WINDOW = 32, 56
 LEAD = 16  # before the end of the first silence; speech was found to begin up to 10 before it
 NOTHING: Samples = np.zeros(0, np.float32)
-LAST_S = 0.2  # of the last phone of a run
+# Of the last phone of a run, whose duration counts the silence after it too. Sound was found to end
+# 0.05 s after its start (median of 30 sentences in six languages, 0.11 s at most 19 times of 20).
+LAST_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +183,7 @@ def _timed(stream: _KokoroStream, run: Run, audio: Samples, start: int) -> Sampl
     stream.symbols = None
     begin = before - start * FRAME_SAMPLES - stream.ends.dropped
     found = phones(symbols.text, symbols.spans, run.durations.tolist(), begin / RATE_HZ)
-    if found:  # the network counts the silence after it too
+    if found:
         last = found[-1]
         found[-1] = replace(last, end_s=min(last.end_s, last.start_s + LAST_S))
     return AudioChunk(audio, tuple(found))
