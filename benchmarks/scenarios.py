@@ -1,5 +1,6 @@
 """Define the scenarios that the server is built for, with targets and reasons."""
 
+import asyncio
 import tomllib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from benchmarks.cost import TEXT_CHARS, cost
 from benchmarks.load import Load, Question, Tell, ask, listeners, strangers
+from benchmarks.newcomers import after_drops, beside_stalled
 from benchmarks.overhead import overhead, side_by_side
 from benchmarks.process import Server, running, started
 from benchmarks.report import Measure, Result, Target, load_measures, usage_measures
@@ -42,6 +44,9 @@ TWENTY_WORDS = (
 UNBROKEN = tuple(
     " ".join([words] * 7) for words in ("after the long storm", "beside the old bridge")
 )
+
+LONG_CHARS = 5000
+MODEL_MIB = 667.0  # 700 MB
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +204,30 @@ async def _kokoro_long(server: Server, plan: Plan, tell: Tell) -> list[Measure]:
     return measures + usage_measures(before, server.usage(), run.wall_s)
 
 
+async def _kokoro_memory(server: Server, plan: Plan, tell: Tell) -> list[Measure]:
+    texts = [(text + " ") * 60 for text in UNBROKEN]
+    questions = [Question(text[:LONG_CHARS], "kokoro") for text in texts]
+    before = server.usages()
+    answers = await asyncio.gather(*(ask(server.address, question) for question in questions))
+    tell(1.0)
+    measures = [Measure("audio that was heard", sum(answer.audio_s for answer in answers), "s")]
+    if before:  # its own process, then the model's
+        peaks = [usages[1].peak_mib for usages in (before, server.usages())]
+        measures.append(Measure("model's process, peak memory before", peaks[0], "MiB"))
+        measures.append(Measure("model's process, peak memory", peaks[1], "MiB", Target(MODEL_MIB)))
+    return measures
+
+
+async def _kokoro_drops(server: Server, plan: Plan, tell: Tell) -> list[Measure]:
+    return await after_drops(server.address, "kokoro", TWENTY_WORDS, rounds=plan.rounds, tell=tell)
+
+
+async def _kokoro_stalled(server: Server, plan: Plan, tell: Tell) -> list[Measure]:
+    return await beside_stalled(
+        server.address, "kokoro", TWENTY_WORDS, rounds=plan.rounds, tell=tell
+    )
+
+
 SCENARIOS: Mapping[str, Scenario] = {
     scenario.name: scenario
     for scenario in (
@@ -255,6 +284,24 @@ SCENARIOS: Mapping[str, Scenario] = {
             "One caller after the other with a text of 15 s that has no place to pause.",
             "kokoro",
             _kokoro_long,
+        ),
+        Scenario(
+            "kokoro-memory",
+            "Two callers at once, each with a text of 5,000 characters that has no place to pause.",
+            "kokoro",
+            _kokoro_memory,
+        ),
+        Scenario(
+            "kokoro-drops",
+            "A newcomer after 60 clients who ask for a long text at once and leave.",
+            "kokoro",
+            _kokoro_drops,
+        ),
+        Scenario(
+            "kokoro-stalled",
+            "A newcomer beside a client who asks for a long text and never reads.",
+            "kokoro",
+            _kokoro_stalled,
         ),
     )
 }

@@ -41,6 +41,9 @@ def main(
             "hibari",
             "kokoro",
             "kokoro-long",
+            "kokoro-memory",
+            "kokoro-drops",
+            "kokoro-stalled",
         ]
         | None,
         typer.Option(help="What to measure, each with its targets.", show_default="all"),

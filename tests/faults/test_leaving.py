@@ -1,5 +1,6 @@
 """Test that a client that leaves frees its slot at every stage of its request."""
 
+import asyncio
 import json
 import socket
 import time
@@ -9,11 +10,13 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
 from tests.conftest import FAULTS, serving
 from vivavoce.api.app import create_app
 from vivavoce.models.tone import ToneModel, ToneStream
-from vivavoce.serving.local import LocalEngine
+from vivavoce.serving.base import ChunkStream
+from vivavoce.serving.local import LocalEngine, LocalStream
 from vivavoce.serving.pool import Pool
 from vivavoce.serving.scheduler import Load
 from vivavoce.settings import Settings
@@ -94,3 +97,45 @@ def test_who_leaves_while_it_waits_costs_nothing(surface: str) -> None:
             wait_until(lambda: engine.load == Load(waiting=1, running=1))
         wait_until(lambda: engine.load == Load(waiting=0, running=1))
     assert model.opened == 1
+
+
+class CountedEngine(LocalEngine):
+    """Counts the segments that were asked of it."""
+
+    asked = 0
+
+    def speak(self, segment: Segment, *, follows: ChunkStream | None = None) -> LocalStream:
+        self.asked += 1
+        return super().speak(segment, follows=follows)
+
+
+async def test_crowd_that_has_left_is_not_read() -> None:
+    """A newcomer does not wait while the texts of a crowd are read that has left already."""
+    engine = CountedEngine(CountedModel())
+    pool = Pool({"tone": lambda: engine})
+    app = create_app(Settings(), pool)
+    path, body = SURFACES["streamed"]
+    async with app.router.lifespan_context(app):
+        (await pool.acquire("tone")).release()  # loaded, so that nobody waits for it
+        await asyncio.gather(*(asked_and_left(app, path, body) for _ in range(40)))
+    assert engine.asked <= 2
+
+
+async def asked_and_left(app: FastAPI, path: str, body: dict[str, object]) -> None:
+    """Send a request whose client has left when it is read."""
+    content = json.dumps(body).encode()
+    headers = [(b"host", b"localhost"), (b"content-type", b"application/json")]
+    scope = {
+        "type": "http", "http_version": "1.1", "method": "POST", "scheme": "http", "path": path,
+        "raw_path": path.encode(), "root_path": "", "query_string": b"", "headers": headers,
+        "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80),
+    }  # fmt: skip
+    messages = iter([{"type": "http.request", "body": content, "more_body": False}])
+
+    async def receive() -> dict[str, object]:
+        return next(messages, {"type": "http.disconnect"})
+
+    async def send(message: dict[str, object]) -> None:
+        pass
+
+    await app(scope, receive, send)  # type: ignore[arg-type]  # messages are mappings

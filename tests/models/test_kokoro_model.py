@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from vivavoce.errors import EngineFault, MissingDependency, UnknownVoice, Unsupported, VivavoceError
 from vivavoce.models.kokoro.assets import MODEL, VOCABULARY, VOICES, locate
-from vivavoce.models.kokoro.ends import HEAD_S, PEAK, RATE_HZ, TAIL_S, RunEnds
+from vivavoce.models.kokoro.ends import HEAD_S, PEAK, RATE_HZ, SILENCE, TAIL_S, RunEnds
 from vivavoce.models.kokoro.g2p.spans import owners
+from vivavoce.models.kokoro.measures import PACKAGED, packaged, unpack
 from vivavoce.models.kokoro.model import RUN_TOKENS, WHOLE, KokoroModel, split_phonemes
 from vivavoce.models.kokoro.network import FRAME_SAMPLES
 from vivavoce.models.kokoro.voices import (
@@ -227,9 +228,11 @@ def test_windows_sound_like_the_whole_and_their_joins_are_not_heard(model: Kokor
 @pytest.mark.slow
 def test_step_works_for_the_listener_with_the_least_audio(model: KokoroModel) -> None:
     streams = [model.open(Segment("Good day to you.", "ryan", "en")) for _ in range(3)]
-    results = model.step(streams, [4.0, -0.5, 9.0])
-    chunks = [result for result in results if not isinstance(result, StopReason)]
-    sizes = [len(c.samples if isinstance(c, AudioChunk) else c) for c in chunks]
+    sizes = np.zeros(3)
+    for _ in range(3):  # it is read, and spoken in two steps
+        results = model.step(streams, [4.0, -0.5, 9.0])
+        chunks = [result for result in results if not isinstance(result, StopReason)]
+        sizes += [len(c.samples if isinstance(c, AudioChunk) else c) for c in chunks]
     assert sizes[0] == sizes[2] == 0
     assert sizes[1] > 0
 
@@ -325,6 +328,48 @@ def test_each_word_has_its_sounds_in_time(model: KokoroModel, language: str) -> 
     assert times == sorted(times)
     assert times[0] >= 0
     assert length / RATE_HZ - 0.3 < phones[-1].start_s < length / RATE_HZ
+
+
+@pytest.mark.parametrize("language", TEXTS)
+def test_last_sound_ends_where_the_audio_does(model: KokoroModel, language: str) -> None:
+    stream = model.open(Segment(TEXTS[language], DEFAULT_VOICES[language], language))
+    parts, phones = [], []
+    while not isinstance(result := model.step([stream])[0], StopReason):
+        if isinstance(result, AudioChunk):
+            phones += result.phones
+            result = result.samples
+        parts.append(result)
+    audible = np.flatnonzero(np.abs(np.concatenate(parts)) > SILENCE)
+    assert abs(phones[-1].end_s - audible[-1] / RATE_HZ) < 0.13
+
+
+@pytest.mark.slow
+def test_short_run_is_spoken_in_steps_that_give_the_audio_of_one(model: KokoroModel) -> None:
+    stream = model.open(Segment("Hello there.", "ryan", "en"))
+    sizes = []
+    while not isinstance(result := model.step([stream])[0], StopReason):
+        sizes.append(len(result.samples if isinstance(result, AudioChunk) else result))
+    assert [size > 0 for size in sizes] == [False, False, True]  # read, first half, second half
+
+
+@pytest.mark.slow
+def test_packaged_measures_are_those_of_the_voices(model: KokoroModel, folder: Path) -> None:
+    """Near enough: nearer than two texts of the same voice are to each other."""
+    file = packaged(folder / MODEL)
+    assert sorted(file["names"].tolist()) == sorted(STYLES)
+    assert PACKAGED.stat().st_size < 1_000_000
+    styles = model.styles["ff_siwis"]
+    found = unpack(file, "ff_siwis", styles)
+    measured = model.measures.measure(styles)
+    assert found is not None
+    (near, near_power), (mean, power) = (np.split(m[:, 1:], 2, axis=1) for m in (found, measured))
+    deviation = np.sqrt(power - mean**2 + 1e-6)
+    error = np.sqrt(np.mean(((near - mean) / deviation) ** 2))
+    apart = np.sqrt(np.mean(((mean[0] - mean[2]) / deviation[0]) ** 2))
+    assert error < 0.8 * apart
+    grown = np.sqrt(near_power - near**2 + 1e-6) / deviation
+    assert np.abs(np.log(grown)).mean() < 0.06
+    assert unpack(file, "ff_siwis", model.styles["af_sky"]) is None  # another voice of that name
 
 
 @given(st.lists(st.sampled_from(["sol", "mar", "casa", "un", "ñu"]), min_size=1, max_size=9))

@@ -4,7 +4,7 @@ It knows nothing of text or audio formats.
 
 - A lane is one thread with up to `model.max_batch` streams. All lanes share one queue, evenly.
 - Between two steps a lane closes cancelled streams and opens waiting segments for `ADMIT_S`, or
-  one that takes longer: a start must not interrupt running streams for long.
+  one that takes longer: a start must not interrupt others for long. No cancelled one is stepped.
 - A stream is left out of the steps while its listener has `max_ahead_s` seconds of unread audio.
 - A step without memory is retried with half of its streams at a time, and an opening when fewer
   streams run. A stream that still finds no memory ends with `OutOfMemory`. Steps stay smaller for
@@ -318,7 +318,7 @@ class Scheduler:
 
     def _step(self, running: list[_Running]) -> None:
         with self._changed:
-            stepped = [entry for entry in running if self._may_step(entry)]
+            stepped = [e for e in running if self._may_step(e) and not e.queued.cancelled]
             most = self._batch_limit.current(time.monotonic())
         batched = [entry for entry in stepped if not entry.queued.segment.isolate]
         groups = [batched[start : start + most] for start in range(0, len(batched), most)]

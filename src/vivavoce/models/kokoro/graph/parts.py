@@ -2,7 +2,8 @@
 
 - `text` reads a whole run, up to the frames and the source signal of the vocoder. It is a small
   part of the work.
-- `whole` makes the audio of all frames at once. Its instance norms measure them.
+- `lower` and `upper` make the audio of all frames, one after the other. Their instance norms
+  measure the run.
 - `windows` makes the audio of some frames. It is given the measures of its norms.
 
 This module knows the shape of the graph. It does not know text, voices or audio.
@@ -19,7 +20,7 @@ from vivavoce.models.kokoro.graph.editor import GraphEditor, make_node, read_att
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
 
-TEXT, WHOLE, WINDOWS = "text", "whole", "windows"
+TEXT, LOWER, UPPER, WINDOWS = "text", "lower", "upper", "windows"
 RATES = (10, 6)  # of the vocoder's two upsamplings
 _FLOAT, _INT64 = 1, 7  # as in onnx.TensorProto
 
@@ -32,8 +33,10 @@ class _Seams:
     frames: str
     source: str
     upper: str  # input of the second upsampling
+    joined: str  # its output, with the source added: what `lower` hands to `upper`
     upper_source: "NodeProto"  # the node that hands the source on at the upper rate
     norms: "Sequence[NodeProto]"  # of the vocoder
+    lower_norms: int  # of these, so many are before `joined`
 
 
 def cut(model: "ModelProto") -> "dict[str, ModelProto]":
@@ -43,7 +46,9 @@ def cut(model: "ModelProto") -> "dict[str, ModelProto]":
 
     - text: the inputs of `model` → durations [1, tokens] (each of two frames), frames [1, channels,
       time], source [1, bins, 60 * time + 1], gain [norms], bias [norms]
-    - whole: frames, source, gain, bias → audio, mean [norms], power [norms]
+    - lower: frames, source, gain, bias → joined [1, channels, 60 * time + 1], mean, power (each of
+      the norms before it)
+    - upper: joined, gain, bias → audio, mean, power (of the other norms)
     - windows: frames, source, scale [norms], shift [norms], start [1], stop [1] → audio from frame
       start to frame stop
     """
@@ -61,11 +66,18 @@ def cut(model: "ModelProto") -> "dict[str, ModelProto]":
     audio = {value.name: _FLOAT for value in model.graph.output}
     return {
         TEXT: _part(model, editor, [*nodes, *text], inputs, kinds),
-        WHOLE: _part(
+        LOWER: _part(
             model,
             editor,
-            _whole(editor, seams, nodes),
+            _measured(editor, seams, nodes, slice(seams.lower_norms)),
             dict.fromkeys(("frames", "source", "gain", "bias"), _FLOAT),
+            dict.fromkeys(("joined", "mean", "power"), _FLOAT),
+        ),
+        UPPER: _part(
+            model,
+            editor,
+            _measured(editor, seams, nodes, slice(seams.lower_norms, None)),
+            dict.fromkeys(("joined", "gain", "bias"), _FLOAT),
             {**audio, "mean": _FLOAT, "power": _FLOAT},
         ),
         WINDOWS: _part(
@@ -107,7 +119,18 @@ def _find_seams(editor: GraphEditor) -> _Seams | None:
             later.update(node.output)
     norms = [n for n in nodes if n.op_type == "InstanceNormalization" and n.input[0] in later]
     frames, upper = (node.input[0] for node in ups)
-    return _Seams(cast.output[0], frames, spectra[0].output[0], upper, rows[0], norms)
+    after = nodes.index(ups[1])
+    upper_norms = [n for n in norms if nodes.index(n) > after]
+    return _Seams(
+        durations=cast.output[0],
+        frames=frames,
+        source=spectra[0].output[0],
+        upper=upper,
+        joined=upper_norms[0].input[0],
+        upper_source=rows[0],
+        norms=norms,
+        lower_norms=len(norms) - len(upper_norms),
+    )
 
 
 def _is_spectrum(editor: GraphEditor, node: "NodeProto") -> bool:
@@ -118,23 +141,30 @@ def _is_spectrum(editor: GraphEditor, node: "NodeProto") -> bool:
     return [maker.op_type for maker in makers if maker is not None] == ["Sqrt", "Where"]
 
 
-def _whole(editor: GraphEditor, seams: _Seams, nodes: "Sequence[NodeProto]") -> "list[NodeProto]":
-    """Return the vocoder with the norms' parameters as inputs, and their measures as outputs."""
+def _measured(
+    editor: GraphEditor, seams: _Seams, nodes: "Sequence[NodeProto]", part: slice
+) -> "list[NodeProto]":
+    """Return one part of the vocoder, whose norms take their parameters and give their measures."""
     begin, measures = _split(editor, seams, ("gain", "bias")), []
+    numbered = list(enumerate(seams.norms))
     axes = editor.constant("axes:0:2", np.array([0, 2], np.int64))
-    for number, norm in enumerate(seams.norms):
+    for number, norm in numbered[part]:
         values, square = norm.input[0], f"square:{number}"
         measures.append(make_node("ReduceMean", [values, axes], f"mean:{number}", keepdims=0))
         measures.append(make_node("Mul", [values, values], square))
         measures.append(make_node("ReduceMean", [square, axes], f"power:{number}", keepdims=0))
     for name in ("mean", "power"):
-        each = [f"{name}:{number}" for number in range(len(seams.norms))]
+        each = [f"{name}:{number}" for number, _ in numbered[part]]
         measures.append(make_node("Concat", each, name, axis=0))
     normed = {
         norm.output[0]: [_renamed(norm, [norm.input[0], f"gain:{number}", f"bias:{number}"])]
-        for number, norm in enumerate(seams.norms)
+        for number, norm in numbered
     }
-    return [*_seam(seams), *begin, *_replaced(nodes, normed), *measures]
+    if part.start is None:
+        seam = [*_seam(seams), make_node("Identity", [seams.joined], "joined")]
+    else:
+        seam = [make_node("Identity", ["joined"], seams.joined)]
+    return [*seam, *begin, *_replaced(nodes, normed), *measures]
 
 
 def _windows(editor: GraphEditor, seams: _Seams, nodes: "Sequence[NodeProto]") -> "list[NodeProto]":

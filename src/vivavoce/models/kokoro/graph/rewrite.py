@@ -37,7 +37,7 @@ Signed: TypeAlias = NDArray[np.int8]
 # 16 bits that processors without dot-product instructions use, and signed weights have fast kernels
 # on all processors.
 SHIFT = 64
-VERSION = 2  # of the rewriting: increase it with every change to the resulting graphs
+VERSION = 3  # of the rewriting: increase it with every change to the resulting graphs
 GRAPH = "graph"  # the part that is not cut
 MICROSOFT = "com.microsoft"
 
