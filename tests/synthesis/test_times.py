@@ -198,4 +198,4 @@ async def test_nobody_asks_and_nothing_is_kept() -> None:
     speech = await Synthesizer(models).open(SpeechRequest("one two", speaker="sine"))
     assert [slice_ async for slice_ in speech.samples()]
     await models.aclose()
-    assert speech.words == ()
+    assert not speech.words

@@ -22,7 +22,7 @@ from vivavoce.client.answers import (
     TimedChunk,
     VoiceEntry,
 )
-from vivavoce.client.live import LiveSpeech
+from vivavoce.client.live import LiveSpeech, begin_message, live_url
 
 
 class AsyncClient:
@@ -98,8 +98,8 @@ class AsyncClient:
 
         Raises `NotReady` if no server answers, and while it is used if the connection breaks.
         """
-        begin = await asyncio.to_thread(wire.live_begin, options)
-        live = LiveSpeech(wire.live_url(self.base_url), self._headers, begin)
+        begin = await asyncio.to_thread(begin_message, options)
+        live = LiveSpeech(live_url(self.base_url), self._headers, begin)
         await live.connect()
         try:
             yield live

@@ -38,6 +38,18 @@ class Heard:
     audio_s: float
 
 
+def begin_message(options: wire.SpeechOptions) -> dict[str, object]:
+    """Return the message that begins a text, with the times of its words."""
+    fields = wire.speech_body("", {"format": "pcm", **options}, stream=False)
+    del fields["text"], fields["stream"]
+    return {**fields, "timestamps": "word"}
+
+
+def live_url(base_url: str) -> str:
+    """Return the address of live speech at a server."""
+    return f"ws{base_url.removeprefix('http').rstrip('/')}/{wire.LIVE}"
+
+
 class LiveSpeech:
     """One connection for texts that are spoken one after the other. `AsyncClient.live` opens it.
 

@@ -141,20 +141,6 @@ def timed_body(text: str, options: TimedOptions, *, stream: bool) -> dict[str, o
     return {**body, "timestamps": "word", **{k: v for k, v in times.items() if v is not None}}
 
 
-def live_begin(options: SpeechOptions) -> dict[str, object]:
-    """Return the message that begins a live text, with the times of its words."""
-    fields = speech_body("", {"format": "pcm", **options}, stream=False)
-    return {
-        **{k: v for k, v in fields.items() if k not in ("text", "stream")},
-        "timestamps": "word",
-    }
-
-
-def live_url(base_url: str) -> str:
-    """Return the address of live speech at a server."""
-    return f"ws{base_url.removeprefix('http').rstrip('/')}/{LIVE}"
-
-
 def refused(status: int, body: bytes) -> VivavoceError:
     """Return the exception for a WebSocket that was refused."""
     return _error(httpx.Response(status, content=body, request=httpx.Request("GET", LIVE)))
