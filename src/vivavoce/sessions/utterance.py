@@ -122,8 +122,8 @@ class Utterance(Writing):
     async def wait(self, ahead_s: float) -> bool:
         self._is_idle = True
         await self._tell_flushed()
-        if self._text.is_over:
-            return False
+        if self._text.complete:  # what is left comes before the next text
+            return not self._text.is_over
         self._leave()
         more = await self._text.wait(ahead_s)
         await self._enter()
