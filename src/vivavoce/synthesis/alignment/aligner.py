@@ -43,7 +43,7 @@ FLOOR: Final = 1e-4  # probability of a sound that is not heard
 FRAME_S: Final = 0.02  # of the network
 _LEAD_S: Final = 0.005  # from the beginning of a sound to that of the frame in which it is heard
 _LEAST_S: Final = 0.02  # of a sound
-_FIRST: Final = {"ja": "一", "zh": "一"}  # a text that loads all, else "a"
+_FIRST: Final = {"ja": "天気がいい。", "zh": "天气很好。"}  # a text that loads all, else "a"
 LOGGED_CHARS: Final = 80
 
 
