@@ -143,7 +143,7 @@ def accented(word: str) -> str:
         return word
     if word in _WORDS:
         return _WORDS[word]
-    if _CUT.search(word) and word not in _FOREIGN:
+    if _CUT.search(word) and _LAST_VOWEL.search(word[:-2]) and word not in _FOREIGN:
         return word[:-2] + _ACCENT[word[-2]] + word[-1]
     if _HIATUS.search(word):
         return word[:-2] + _ACCENT[word[-2]] + word[-1]
@@ -169,7 +169,7 @@ _BARE = str.maketrans("àèéìòóù", "aeeioou")
 _ACCENT = dict(zip("aeiou", "àèìòù", strict=True))
 _LAST_VOWEL = re.compile(r"[aeiou](?=[^aeiou]*$)")
 # andar, signor, nessun: a word without its last vowel keeps its stress.
-_CUT = re.compile(r"[aeiou].*(?:[aio]r|al|un)$")
+_CUT = re.compile(r"(?:[aio]r|al|un)$")
 # mio, tua, sia: no other vowel can be stressed.
 _HIATUS = re.compile(r"^(?![^aeiou]*[qcg]u?[iu])[^aeiou]*[iu][aeo]$")
 _EARLY_ENDINGS = frozenset(_expand(_STRESS_BEFORE))
