@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ from tests.conftest import serving, tone_pool
 from vivavoce.api.app import create_app
 from vivavoce.audio import open_encoder
 from vivavoce.keys import FILE_NAME, KeyFile
-from vivavoce.models.tone import CHAR_S
+from vivavoce.models.tone import CHAR_S, ToneModel
+from vivavoce.serving.local import LocalEngine
+from vivavoce.serving.pool import Pool
 from vivavoce.settings import Settings
 
 TEXT = "The lamp is on the table."
@@ -213,6 +216,38 @@ async def test_responses_apart_from_the_conversation_are_spoken_in_order(
     assert list(dict.fromkeys(spoken)) == [first, second]
     said = [event.transcript for event in events if event.type.endswith("transcript.done")]
     assert said == list(texts)
+
+
+def untimed() -> ToneModel:
+    """Return a model that takes live text and tells no times, as Qwen3-TTS."""
+    model = ToneModel()
+    capabilities = replace(model.info.capabilities, timed=False)
+    model.info = replace(model.info, capabilities=capabilities)
+    return model
+
+
+async def test_model_without_times_has_a_transcript_and_estimates_what_was_heard() -> None:
+    text = f"{TEXT} The cat is under it."
+    pool = Pool({"tone": lambda: LocalEngine(untimed())})
+    with serving(create_app(Settings(), pool)) as url:
+        async with (
+            openai.AsyncOpenAI(base_url=f"{url}/v1", api_key="none") as sdk,
+            sdk.realtime.connect(model="gpt-realtime") as live,
+        ):
+            await live.recv()
+            await add(live, text)
+            await live.response.create()
+            events = await until(live, "response.done")
+            assert transcript_of(events) == text
+            assert transcript_of(events[:8])  # and not only at the end
+            cut_ms = round(1000 * CHAR_S * len("The lamp is on"))
+            name = events[-1].response.output[0].id
+            await live.conversation.item.truncate(
+                item_id=name, content_index=0, audio_end_ms=cut_ms
+            )
+            cut: Any = await live.recv()
+            assert cut.transcript + cut.unheard == text
+            assert cut.transcript in ("The lamp is", "The lamp is on", "The lamp is on the")
 
 
 async def test_items_are_deleted(live: AsyncRealtimeConnection) -> None:
