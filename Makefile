@@ -17,7 +17,7 @@ test: $(VENV)/.dev  ## Install and run every test that needs no torch (ARGS="-m 
 	@$(BIN)/vivavoce models pull kokoro
 	$(BIN)/python -m pytest $(ARGS)
 
-test-clients: $(VENV)/.dev $(VENV)-clients/.installed  ## Let pipecat, LiveKit and Node.js SDKs use the server (a gigabyte, once).
+test-clients: $(VENV)/.dev $(VENV)-clients/.installed  ## Let pipecat, LiveKit and the SDKs of others use the server (a gigabyte, once).
 	$(BIN)/python -m tests.clients $(VENV)-clients
 
 test-qwen: $(VENV)/.qwen  ## Install torch and run the tests of Qwen3-TTS, on small random checkpoints.

@@ -30,7 +30,7 @@ async def say(live: Wire, text: str) -> list[Any]:
 
 async def test_utterances_of_one_connection_have_one_file_each(tone_url: str) -> None:
     async with wire(tone_url, PATH) as live:
-        await configure(live, voice="sine")
+        await configure(live, voice="sine", task_type="CustomVoice", language="Auto")
         for index in range(2):
             got = await say(live, TEXT)
             assert types_of(got) == ["audio.start", "bytes", "audio.done", "session.done"]

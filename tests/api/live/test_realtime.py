@@ -1,9 +1,8 @@
 """Check OpenAI's realtime protocol with the `openai` SDK over a real socket."""
 
 import base64
-import json
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -11,13 +10,13 @@ import numpy as np
 import openai
 import pytest
 from openai.resources.realtime.realtime import AsyncRealtimeConnection
-from websockets.asyncio.client import connect
 
 from tests.conftest import serving, tone_pool
 from vivavoce.api.app import create_app
 from vivavoce.audio import open_encoder
-from vivavoce.keys import FILE_NAME, KeyFile
-from vivavoce.models.tone import CHAR_S
+from vivavoce.models.tone import CHAR_S, ToneModel
+from vivavoce.serving.local import LocalEngine
+from vivavoce.serving.pool import Pool
 from vivavoce.settings import Settings
 
 TEXT = "The lamp is on the table."
@@ -215,6 +214,38 @@ async def test_responses_apart_from_the_conversation_are_spoken_in_order(
     assert said == list(texts)
 
 
+def untimed() -> ToneModel:
+    """Return a model that takes live text and tells no times, as Qwen3-TTS."""
+    model = ToneModel()
+    capabilities = replace(model.info.capabilities, timed=False)
+    model.info = replace(model.info, capabilities=capabilities)
+    return model
+
+
+async def test_model_without_times_has_a_transcript_and_estimates_what_was_heard() -> None:
+    text = f"{TEXT} The cat is under it."
+    pool = Pool({"tone": lambda: LocalEngine(untimed())})
+    with serving(create_app(Settings(), pool)) as url:
+        async with (
+            openai.AsyncOpenAI(base_url=f"{url}/v1", api_key="none") as sdk,
+            sdk.realtime.connect(model="gpt-realtime") as live,
+        ):
+            await live.recv()
+            await add(live, text)
+            await live.response.create()
+            events = await until(live, "response.done")
+            assert transcript_of(events) == text
+            assert transcript_of(events[:8])  # and not only at the end
+            cut_ms = round(1000 * CHAR_S * len("The lamp is on"))
+            name = events[-1].response.output[0].id
+            await live.conversation.item.truncate(
+                item_id=name, content_index=0, audio_end_ms=cut_ms
+            )
+            cut: Any = await live.recv()
+            assert cut.transcript + cut.unheard == text
+            assert cut.transcript in ("The lamp is", "The lamp is on", "The lamp is on the")
+
+
 async def test_items_are_deleted(live: AsyncRealtimeConnection) -> None:
     item = await add(live, TEXT, id="mine")
     assert item.id == "mine"
@@ -304,52 +335,3 @@ async def test_failed_response_says_why(live: AsyncRealtimeConnection) -> None:
         await live.response.create(response={"audio": {"output": {"voice": voice}}})
         done = (await until(live, "response.done"))[-1].response
         assert (done.status, done.status_details.error.code) == ("failed", code)
-
-
-async def test_unknown_model_closes_the_connection(tone_url: str) -> None:
-    async with connect(f"{tone_url.replace('http', 'ws')}/v1/realtime?model=nothing") as socket:
-        error = json.loads(await socket.recv())
-        assert error["error"]["code"] == "model_not_found"
-        await socket.wait_closed()
-        assert socket.close_code == 1008
-
-
-async def test_first_version_gets_its_own_names(tone_url: str) -> None:
-    url = f"{tone_url.replace('http', 'ws')}/v1/realtime?model=gpt-4o-realtime-preview"
-    async with connect(url, additional_headers={"OpenAI-Beta": "realtime=v1"}) as socket:
-
-        async def receive() -> Any:
-            return json.loads(await socket.recv())
-
-        assert (await receive())["session"]["output_audio_format"] == "pcm16"
-        assert (await receive())["type"] == "conversation.created"
-        item = {"type": "message", "role": "user"}
-        item |= {"content": [{"type": "input_text", "text": TEXT}]}  # type: ignore[dict-item]  # of tests
-        await socket.send(json.dumps({"type": "conversation.item.create", "item": item}))
-        assert (await receive())["type"] == "conversation.item.created"
-        await socket.send(json.dumps({"type": "response.create"}))
-        kinds = []
-        while "response.done" not in kinds:
-            kinds.append((await receive())["type"])
-        assert "conversation.item.created" in kinds
-        assert {"response.audio.delta", "response.audio_transcript.done"} <= set(kinds)
-        assert not [kind for kind in kinds if "output_audio" in kind or kind.endswith(".added")][2:]
-
-
-async def test_key_is_needed_in_the_header_or_as_subprotocol(tmp_path: Path) -> None:
-    secret = KeyFile(tmp_path / FILE_NAME).create("someone")
-    with serving(create_app(Settings(data_dir=tmp_path), tone_pool())) as url:
-        for key, fits in ((secret, True), ("wrong", False)):
-            async with openai.AsyncOpenAI(base_url=f"{url}/v1", api_key=key) as sdk:
-                if fits:
-                    async with sdk.realtime.connect(model="gpt-realtime") as live:
-                        assert (await live.recv()).type == "session.created"
-                else:
-                    with pytest.raises(Exception, match="401"):
-                        async with sdk.realtime.connect(model="gpt-realtime"):
-                            pass
-        names = ["realtime", f"openai-insecure-api-key.{secret}"]
-        address = f"{url.replace('http', 'ws')}/v1/realtime"
-        async with connect(address, subprotocols=names) as socket:  # type: ignore[arg-type]  # plain names
-            assert socket.subprotocol == "realtime"
-            assert json.loads(await socket.recv())["type"] == "session.created"

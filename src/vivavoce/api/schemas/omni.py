@@ -29,14 +29,17 @@ class OmniFields(SpeechFields, PronunciationFields, ReferenceFields):
         "The manner of speaking, for models that follow instructions."
     )
     response_format: FormatName = optional("Audio format in upper or lower case; by default `wav`.")
-    task_type: TaskType | None = optional("`CustomVoice`, `VoiceDesign` or `Base`.")
+    task_type: TaskType | None = optional(
+        "`VoiceDesign` and `Base` use only a Qwen3-TTS model that was trained for this."
+    )
 
     def request_for(self, text: str) -> SpeechRequest:
         """Return the request, with defaults. Raises `BadRequest` for an unknown language."""
         return self.with_defaults(
             text,
             self.rules(),
-            task=self.task_type,
+            # Clients send it with each named voice, which other models have too.
+            task=None if self.task_type == "custom_voice" else self.task_type,
             speaker=self.voice.id if isinstance(self.voice, VoiceId) else self.voice,
             instruct=self.instructions,
             audio_format=self.response_format or "wav",
