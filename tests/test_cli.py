@@ -23,6 +23,7 @@ from typer.testing import CliRunner, Result
 from vivavoce import __version__
 from vivavoce.cli import app
 from vivavoce.cli.output import FORMATS
+from vivavoce.cli.serve import listen
 from vivavoce.models.tone import CHAR_S
 
 TEXT = "Hello there."
@@ -609,3 +610,11 @@ def test_lexicon_refuses_in_one_line(arguments: tuple[str, ...], why: str) -> No
     result = run("lexicon", *arguments)
     assert result.exit_code == 1
     assert why in error_line(result)
+
+
+@posix_only
+def test_no_small_message_waits_for_an_acknowledgement() -> None:
+    with listen("127.0.0.1", 0) as listening, socket.create_connection(listening.getsockname()):
+        accepted, _ = listening.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

@@ -183,9 +183,13 @@ def listen(host: str, port: int, *, option: str = "--port") -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     both = host == "::" and socket.has_dualstack_ipv6()
     try:
-        return socket.create_server(
+        listening = socket.create_server(
             (host, port), family=family, backlog=_BACKLOG, dualstack_ipv6=both
         )
+        # Connections inherit it. asyncio sets it only on sockets that name their protocol, and
+        # without it a small message may wait 40 ms for the client's acknowledgement.
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return listening
     except OSError as error:
         raise BindError(_bind_problem(host, port, option, error)) from error
 
