@@ -216,6 +216,17 @@ def test_text_without_words_gets_the_usual_error(page: Page, wire: Wire) -> None
     assert wire.sent == []
 
 
+def test_failure_of_the_model_is_told(page: Page, wire: Wire) -> None:
+    turn_on(page)
+    page.get_by_label("Speaker").select_option("broken")
+    type_at_end(page, "One two three four five six seven. ")
+    expect(page.locator("#general-error")).not_to_be_empty(timeout=SPOKEN_MS)
+    expect(status(page)).to_have_text("Not spoken.")
+    page.get_by_label("Speaker").select_option("hum")
+    type_at_end(page, "Eight nine. ")
+    expect(status(page)).to_have_text("Speaking…", timeout=SPOKEN_MS)
+
+
 def test_key_is_asked_for_before_anything_is_typed(context: BrowserContext, tmp_path: Path) -> None:
     key = KeyFile(tmp_path / FILE_NAME).create("page")
     pool = Pool({"tone": lambda: LocalEngine(ToneModel())})

@@ -8,6 +8,7 @@ import { Transcript, showHeard } from "../transcript.js";
 import { LiveText } from "./connection.js";
 import { Typed } from "./typed.js";
 
+const TOLD_CHARS = 100; // of a text that a screen reader reads out
 const WORD = /[\p{L}\p{N}]/u;
 
 /** The mode "Speak while I type". `speak` speaks the form as usual, the others show an error. */
@@ -158,7 +159,8 @@ async function interrupt(speech) {
   if (!outcome || stage.current) return;
   showHeard(element("words"), outcome);
   const unheard = outcome.unheard.trim();
-  tell(unheard ? `Stopped. Not heard: “${unheard}”` : "Stopped. All was heard.");
+  const shown = unheard.length > TOLD_CHARS ? `${unheard.slice(0, TOLD_CHARS)}…` : unheard;
+  tell(unheard ? `Stopped. Not heard: “${shown}”` : "Stopped. All was heard.");
 }
 
 async function checkAccess() {
