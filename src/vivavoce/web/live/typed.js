@@ -2,7 +2,8 @@
 
 // A word is complete when one of these follows it, or in scripts that have no spaces.
 const END = /[\s,.;:!?…、。，！？；：\p{sc=Han}\p{sc=Hira}\p{sc=Kana}]/u;
-const COMPLETE = new RegExp(`^.*${END.source}`, "su");
+const WORDS = new RegExp(`^.*${END.source}`, "su");
+const CLAUSES = /^.*[\n,.;:!?…、。，！？；：]/su;
 
 /**
  * What was taken of a text, and what is left.
@@ -20,20 +21,26 @@ export class Typed {
 
   /** Set the text after a change, `atEnd` if it was made there. Return whether it can be taken. */
   change(value, atEnd) {
+    const [taken, left] = [this.#taken, this.#left];
     this.#value = value;
-    const taken = this.#taken;
     if (value === "") this.#taken = "";
-    else if (!atEnd && !value.startsWith(taken)) this.#taken = value;
-    else if (!value.startsWith(taken) && !taken.startsWith(value)) {
+    else if (!atEnd && !value.startsWith(taken)) {
+      this.#taken = value.endsWith(left) ? value.slice(0, value.length - left.length) : value;
+    } else if (!value.startsWith(taken) && !taken.startsWith(value)) {
       this.#taken = value.slice(0, firstNew(value, taken));
       this.#apart = /\s$/.test(taken) ? "" : " ";
     }
     return atEnd || value.startsWith(taken);
   }
 
+  /** Take the complete clauses that are new. */
+  clauses() {
+    return this.#take(this.#left.match(CLAUSES)?.[0] ?? "");
+  }
+
   /** Take the complete words that are new. */
   words() {
-    return this.#take(this.#left.match(COMPLETE)?.[0] ?? "");
+    return this.#take(this.#left.match(WORDS)?.[0] ?? "");
   }
 
   /** Take all that is new. */

@@ -8,6 +8,9 @@ import { Transcript, showHeard } from "../transcript.js";
 import { LiveText } from "./connection.js";
 import { Typed } from "./typed.js";
 
+// People type slower than they speak, so words that are sent alone are spoken alone. Clauses sound
+// better, and words if their author pauses.
+const PAUSE_MS = 1000;
 const TOLD_CHARS = 100; // of a text that a screen reader reads out
 const WORD = /[\p{L}\p{N}]/u;
 
@@ -15,6 +18,7 @@ const WORD = /[\p{L}\p{N}]/u;
 export class Typing {
   #page;
   #typed = null; // what is new of the text, while the mode is on
+  #pause; // the timer of the author's pause
 
   constructor({ speak, fail, report }) {
     this.#page = { speak, fail, report };
@@ -42,8 +46,9 @@ export class Typing {
     if (!this.#typed.change(value, selectionEnd === value.length)) {
       tell("The change further up is not spoken. Stop and then Speak say the whole text.");
     }
-    const words = this.#typed.words();
-    if (words && (live() || WORD.test(words))) this.#write(words);
+    this.#say(this.#typed.clauses());
+    clearTimeout(this.#pause);
+    this.#pause = setTimeout(() => this.isOn && this.#say(this.#typed.words()), PAUSE_MS);
   }
 
   /** Speak what is left, or the whole text if none of it is being spoken. */
@@ -55,6 +60,10 @@ export class Typing {
     if (!live()) return;
     stage.current.isFlushed = false;
     live().flush();
+  }
+
+  #say(text) {
+    if (text && (live() || WORD.test(text))) this.#write(text);
   }
 
   #write(text) {
