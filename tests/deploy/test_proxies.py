@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from websockets.sync.client import connect
 
 from tests.api.test_streaming import Watched, wait_until
 from tests.conftest import serving, tone_pool
@@ -90,6 +91,23 @@ def test_chunks_arrive_as_they_are_made(name: str, tmp_path: Path) -> None:
     # A chunk is made every 80 ms. What gathers them sends several at once, and most gaps are then
     # nothing at all.
     assert 0.04 < gaps[len(gaps) // 2] < 0.15
+
+
+def test_live_speech_passes(name: str, tmp_path: Path) -> None:
+    with (
+        serving(create_app(Settings(), tone_pool())) as one,
+        serving(create_app(Settings(), tone_pool())) as two,
+        proxy(name, tmp_path, one, two) as url,
+        connect(f"{url.replace('http', 'ws')}/v1/tts/stream") as socket,
+    ):
+        socket.send('{"type": "begin", "text": "Hello there."}')
+        socket.send('{"type": "end"}')
+        messages = []
+        for message in socket:
+            messages.append(message)
+            if isinstance(message, str) and '"done"' in message:
+                break
+    assert any(isinstance(message, bytes) and message for message in messages)
 
 
 def test_a_client_that_leaves_frees_its_slot_behind_the_proxy(name: str, tmp_path: Path) -> None:
