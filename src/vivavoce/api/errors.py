@@ -188,7 +188,10 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
     }
     status, message = error.status_code, messages.get(error.status_code, str(error.detail))
     if status == HTTPStatus.NOT_FOUND and _is_websocket(request):
-        message = f"{path} is a WebSocket: connect to it with ws:// or wss://"
+        message = (
+            f"{path} is a WebSocket: connect to it with ws:// or wss://, and let any proxy between "
+            "pass the upgrade on"
+        )
     code = HTTPStatus(status).phrase.lower().replace(" ", "_")
     response = error_response(request, status, code=code, message=message)
     response.headers.update(error.headers or {})
