@@ -1,5 +1,6 @@
 """Check who may connect to each path of live speech, and what is said where there is none."""
 
+import asyncio
 from pathlib import Path
 
 import httpx
@@ -7,6 +8,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
+from tests.api.test_lifecycle import server
 from tests.conftest import serving, tone_pool
 from vivavoce.api.app import create_app
 from vivavoce.keys import FILE_NAME, KeyFile
@@ -38,6 +40,15 @@ async def test_wrong_path_is_not_found_instead_of_forbidden(tone_url: str) -> No
     response = refused.value.response
     assert response.status_code == 404
     assert b"no WebSocket /v1/tts/strem here" in (response.body or b"")
+
+
+async def test_refused_websocket_is_no_error_of_the_server(tmp_path: Path) -> None:
+    with server(tmp_path) as (process, url):
+        with pytest.raises(InvalidStatus):
+            await connect(f"{url.replace('http', 'ws')}/v1/text-to-speech/nobody/stream-input")
+        process.terminate()
+        await asyncio.to_thread(process.wait, 20)
+    assert "ERROR" not in (tmp_path / "log").read_text("utf-8")
 
 
 @pytest.mark.parametrize("path", PATHS)
