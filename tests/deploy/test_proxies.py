@@ -17,6 +17,7 @@ from websockets.sync.client import connect
 from tests.api.test_streaming import Watched, wait_until
 from tests.conftest import serving, tone_pool
 from vivavoce.api.app import create_app
+from vivavoce.client import AsyncClient
 from vivavoce.models.tone import ToneModel
 from vivavoce.serving.local import LocalEngine
 from vivavoce.serving.pool import Pool
@@ -121,6 +122,18 @@ def test_a_client_that_leaves_frees_its_slot_behind_the_proxy(name: str, tmp_pat
             next(response.iter_raw())
             assert watched.is_(busy=True)
         wait_until(lambda: watched.is_(busy=False), 5)
+
+
+async def test_live_speech_passes_and_is_interrupted(name: str, tmp_path: Path) -> None:
+    with (
+        serving(create_app(Settings(), slow_server())) as one,
+        proxy(name, tmp_path, one, one) as url,
+    ):
+        async with AsyncClient(url) as client, client.live() as live:
+            await live.send("A sentence that is still being written, ")
+            await live.send("and another one. ", flush=True)
+            await anext(aiter(live))
+            assert (await live.interrupt(0.05)).unheard
 
 
 async def test_a_second_listener_gets_the_other_server(name: str, tmp_path: Path) -> None:
