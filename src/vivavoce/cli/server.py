@@ -27,7 +27,7 @@ from vivavoce.storage import SPOOL_BYTES, temporary_folder
 log = logging.getLogger(__name__)
 
 FILES_EACH: Final = 2  # a connection's socket, and a temporary file or a remote connection
-WEBSOCKET_LINES: Final = ("WebSocket", "connection ", "without completing handshake")
+WEBSOCKET_LINES: Final = ("WebSocket", "connection ")
 RESERVED_FILES: Final = 128  # for models, their processes and devices, the log, libraries
 
 
@@ -97,7 +97,7 @@ def run(
         access_log=False,
         **options,
     )
-    # The same of WebSockets, whose queries may hold keys. It also takes refused ones for errors.
+    # The same of WebSockets, whose queries may hold keys.
     logging.getLogger("uvicorn.error").addFilter(
         lambda record: not any(part in record.msg for part in WEBSOCKET_LINES)
     )
