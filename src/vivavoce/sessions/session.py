@@ -1,7 +1,7 @@
 """Hold the texts that one client has spoken, one after the other, until it interrupts them."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from itertools import count
 
@@ -94,12 +94,17 @@ class Session:
         after one that was not played to its end were not heard at all.
         """
         wanted = [one for one in self.utterances if name in (None, one.name)]
+        await self.stop(wanted)
         outcomes = []
         for one in wanted:
             outcomes.append((one, await one.interrupt(played_s)))
             if played_s is not None:
                 played_s = max(played_s - one.sent_s, 0.0)
         return outcomes
+
+    async def stop(self, utterances: Iterable[Utterance]) -> None:
+        """Stop utterances at once, together: one that ends would let the next one speak."""
+        await asyncio.gather(*(one.aclose() for one in utterances))
 
     async def finish(self) -> None:
         """End all texts, and wait until they are spoken."""
@@ -109,7 +114,7 @@ class Session:
 
     async def aclose(self) -> None:
         """Stop at once."""
-        await asyncio.gather(*(one.aclose() for one in self.utterances))
+        await self.stop(self.utterances)
 
     def _forget(self, utterance: Utterance) -> None:
         self._utterances.pop(utterance.name, None)

@@ -3,13 +3,18 @@
 import base64
 import io
 import wave
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
 from tests.api.live.wire import Wire, audio_of, types_of, wire
+from tests.conftest import serving, tone_pool
+from vivavoce.api.app import create_app
+from vivavoce.keys import FILE_NAME, KeyFile
 from vivavoce.models.tone import CHAR_S
+from vivavoce.settings import Settings
 
 PATH = "/v1/audio/speech/stream"
 TEXT = "The lamp is on the table."
@@ -134,6 +139,19 @@ async def test_errors_leave_the_session_open(tone_url: str) -> None:
         assert types_of(await say(live, ""))[-1] == "session.done"
         await configure(live, voice="sine")
         assert types_of(await say(live, TEXT))[1] == "bytes"
+
+
+async def test_end_of_an_utterance_is_answered_although_its_rest_is_refused(tmp_path: Path) -> None:
+    key = KeyFile(tmp_path / FILE_NAME).create("someone", requests_per_minute=2)
+    headers = {"Authorization": f"Bearer {key}"}
+    with serving(create_app(Settings(data_dir=tmp_path), tone_pool())) as url:
+        async with wire(url, PATH, additional_headers=headers) as live:  # the first request
+            await configure(live, split_granularity="sentence")
+            await live.send(type="input.text", text="It is one. It is two. ")
+            await live.send(type="input.text", text="It is three")
+            await live.send(type="input.done")
+            got = await live.until("session.done")
+    assert "error" in types_of(got)
 
 
 async def test_empty_utterance_is_done_at_once(tone_url: str) -> None:
