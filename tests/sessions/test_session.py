@@ -35,6 +35,7 @@ class Client:
 
     session: Session
     events: list[Event] = field(default_factory=list)
+    spoke: asyncio.Event = field(default_factory=asyncio.Event)
 
     def of(self, kind: type[Event]) -> list[Event]:  # type: ignore[valid-type]  # a union's member
         return [event for event in self.events if isinstance(event, kind)]
@@ -52,6 +53,8 @@ class Client:
 async def client_of(pool: Pool, *, max_chars: int = 100_000) -> AsyncIterator[Client]:
     async def emit(event: Event) -> None:
         client.events.append(event)
+        if isinstance(event, Audio):
+            client.spoke.set()
         await asyncio.sleep(0)
 
     client = Client(Session(Synthesizer(pool), emit, max_chars=max_chars))
@@ -223,8 +226,7 @@ async def test_an_interruption_of_all_lets_none_begin(tone: Client) -> None:
     texts = [say(tone, TEXT * 5) for _ in range(3)]
     for text in texts:
         text.end()
-    while not tone.of(Audio):
-        await asyncio.sleep(0)
+    await tone.spoke.wait()
     await tone.session.interrupt()
     assert [event.utterance for event in tone.of(Started)] == texts[:1]
 
