@@ -15,6 +15,7 @@ from vivavoce.errors import BadRequest, EngineFault, UnknownVoice
 from vivavoce.registry import build_pool
 from vivavoce.serving.pool import Pool
 from vivavoce.sessions.events import Audio, Done, Event, Failed, Flushed, Started
+from vivavoce.sessions.heard import Clause, Heard, heard_of
 from vivavoce.sessions.session import MAX_UTTERANCES, Session
 from vivavoce.sessions.utterance import Utterance
 from vivavoce.settings import Settings
@@ -34,6 +35,7 @@ class Client:
 
     session: Session
     events: list[Event] = field(default_factory=list)
+    spoke: asyncio.Event = field(default_factory=asyncio.Event)
 
     def of(self, kind: type[Event]) -> list[Event]:  # type: ignore[valid-type]  # a union's member
         return [event for event in self.events if isinstance(event, kind)]
@@ -51,6 +53,8 @@ class Client:
 async def client_of(pool: Pool, *, max_chars: int = 100_000) -> AsyncIterator[Client]:
     async def emit(event: Event) -> None:
         client.events.append(event)
+        if isinstance(event, Audio):
+            client.spoke.set()
         await asyncio.sleep(0)
 
     client = Client(Session(Synthesizer(pool), emit, max_chars=max_chars))
@@ -216,6 +220,34 @@ async def test_an_interruption_is_at_once_and_nothing_follows(hibari: Client) ->
         await asyncio.sleep(0.03)
         assert len(hibari.events) == told
         assert hibari.session.utterances == ()
+
+
+async def test_an_interruption_of_all_lets_none_begin(tone: Client) -> None:
+    texts = [say(tone, TEXT * 5) for _ in range(3)]
+    for text in texts:
+        text.end()
+    await tone.spoke.wait()
+    await tone.session.interrupt()
+    assert [event.utterance for event in tone.of(Started)] == texts[:1]
+
+
+@pytest.mark.parametrize(
+    ("text", "unheard"),
+    [
+        ("hello<break/>world", "<break/>world"),
+        ("hello [pause:1s]world", " [pause:1s]world"),
+        ("[hello](https://a.example) world", " world"),
+        ("hello, €5", " €5"),
+        ("hello:$5", "$5"),
+        ("hello(s)", "(s)"),
+        ("**hello!** Yes", " Yes"),
+    ],
+)
+def test_what_was_not_heard_begins_with_whole_marks(text: str, unheard: str) -> None:
+    end = text.index("hello") + len("hello")
+    word = TimedWord("hello", "hello", end - 5, end, 0.0, 1.0, (), 0)
+    clause = Clause(text, 0, "en", [word], 0.0, 2.0)
+    assert heard_of(text, [clause], 1.0) == Heard(text.removesuffix(unheard), unheard, 1.0)
 
 
 async def test_a_thousand_interruptions_leave_nothing_behind() -> None:

@@ -1,7 +1,10 @@
 """Tell how much of a text was heard when its speech was interrupted."""
 
+import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from vivavoce.text.split import weighted_length
 from vivavoce.text.visemes import PAUSES, pause, spelled, weight
@@ -9,6 +12,9 @@ from vivavoce.text.words import word_spans
 from vivavoce.types import TimedWord
 
 CHARS_PER_S = 15.0  # of speech, as `weighted_length` counts them
+# What belongs to the word behind it: currencies, signs and `<`, opening brackets and quotes.
+_OPENING: Final = frozenset({"Sc", "Sm", "Ps", "Pi"})
+_LINK: Final = re.compile(r"\]\([^()\n]*\)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +51,8 @@ def heard_of(text: str, clauses: Sequence[Clause], played_s: float) -> Heard:
     """Return what was heard of `text` after `played_s` of its audio.
 
     A word is heard if at least half of it was played. Where no times of words are known, they are
-    estimated by their spelling. The marks that follow a word go with it.
+    estimated by their spelling. The marks that follow a word go with it, but for those that open
+    something. No tag or link is torn.
     """
     at = 0
     for clause in clauses:
@@ -56,7 +63,10 @@ def heard_of(text: str, clauses: Sequence[Clause], played_s: float) -> Heard:
         if end:
             at = max(at, clause.start + end)
     while 0 < at < len(text) and not (text[at].isalnum() or text[at].isspace()):
-        at += 1
+        if unicodedata.category(text[at]) in _OPENING:
+            break
+        link = _LINK.match(text, at)
+        at = link.end() if link else at + 1
     return Heard(text[:at], text[at:], played_s)
 
 

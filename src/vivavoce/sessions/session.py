@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import count
 
@@ -99,6 +99,7 @@ class Session:
         Those after one that was not played to its end were not heard at all.
         """
         wanted = list(self._playing()) if name is None else list(self._named(name))
+        await self.stop(wanted)
         outcomes = []
         for one in wanted:
             outcomes.append((one, await one.interrupt(played_s)))
@@ -106,6 +107,10 @@ class Session:
             if played_s is not None:
                 played_s = max(played_s - one.sent_s, 0.0)
         return outcomes
+
+    async def stop(self, utterances: Iterable[Utterance]) -> None:
+        """Stop utterances at once, together: one that ends would let the next one speak."""
+        await asyncio.gather(*(one.aclose() for one in utterances))
 
     async def finish(self) -> None:
         """End all texts, and wait until they are spoken."""
@@ -115,7 +120,7 @@ class Session:
 
     async def aclose(self) -> None:
         """Stop at once."""
-        await asyncio.gather(*(one.aclose() for one in self.utterances))
+        await self.stop(self.utterances)
 
     def _forget(self, utterance: Utterance) -> None:
         self._utterances.pop(utterance.name, None)

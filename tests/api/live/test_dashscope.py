@@ -155,6 +155,11 @@ async def test_errors_name_the_problem(tone_url: str) -> None:
         assert kinds(events) == ["response.created", "error", "response.done"]
         assert events[1]["error"]["code"] == "voice_not_found"
         assert events[-1]["response"]["status"] == "failed"
+        await live.send(type="session.update", session={"voice": "sine"})
+        await live.send(type="input_text_buffer.append", text=TEXT)
+        await live.send(type="input_text_buffer.commit")
+        events = await live.until("response.done")  # what follows a failure is not lost
+        assert events[-1]["response"]["status"] == "completed"
         await live.send(type="session.finish")
         await live.until("session.finished")
     async with wire(tone_url, "/api-ws/v1/realtime?model=nothing") as live:

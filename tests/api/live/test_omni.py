@@ -4,6 +4,7 @@ import asyncio
 import base64
 import io
 import wave
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,8 +12,9 @@ import pytest
 
 from tests.api.live.wire import Wire, audio_of, types_of, wire
 from tests.api.test_streaming import Watched, wait_until
-from tests.conftest import serving
+from tests.conftest import serving, tone_pool
 from vivavoce.api.app import create_app
+from vivavoce.keys import FILE_NAME, KeyFile
 from vivavoce.models.tone import CHAR_S
 from vivavoce.settings import Settings
 
@@ -152,6 +154,19 @@ async def test_client_that_leaves_ends_its_speech() -> None:
             assert isinstance(await live.receive(), bytes)
             assert watched.is_(busy=True)
         await asyncio.to_thread(wait_until, lambda: watched.is_(busy=False), 5)
+
+
+async def test_end_of_an_utterance_is_answered_although_its_rest_is_refused(tmp_path: Path) -> None:
+    key = KeyFile(tmp_path / FILE_NAME).create("someone", requests_per_minute=2)
+    headers = {"Authorization": f"Bearer {key}"}
+    with serving(create_app(Settings(data_dir=tmp_path), tone_pool())) as url:
+        async with wire(url, PATH, additional_headers=headers) as live:  # the first request
+            await configure(live, split_granularity="sentence")
+            await live.send(type="input.text", text="It is one. It is two. ")
+            await live.send(type="input.text", text="It is three")
+            await live.send(type="input.done")
+            got = await live.until("session.done")
+    assert "error" in types_of(got)
 
 
 async def test_empty_utterance_is_done_at_once(tone_url: str) -> None:

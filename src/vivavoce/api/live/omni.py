@@ -155,7 +155,10 @@ class OmniSocket(LiveSocket):
 
     async def _end(self, *, is_done: bool) -> None:
         """Answer a commit, or the end of an utterance, once all of it was spoken."""
-        self._flush()
+        try:
+            self._flush()
+        except VivavoceError as error:  # the client waits for the answer all the same
+            await self.on_error(error, {})
         if is_done:
             facts = {"utterance_index": self._utterance, "total_sentences": self._sentence}
             self._marks.append(SentenceMark(self._begun, "session.done", facts))

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -38,6 +39,8 @@ POLICY: Final = 1008
 RESTART: Final = 1012
 # A client whose every message is wrong is a loop, which no error will end.
 MOST_ERRORS: Final = 1_000
+# Messages that wait are received without a turn of the event loop. Then others have theirs.
+TURN_S: Final = 0.005
 
 
 class LiveSocket:
@@ -166,6 +169,7 @@ class LiveSocket:
     async def _serve(self) -> None:
         try:
             await self.on_open()
+            turn_s = time.monotonic()
             while self.socket.client_state is WebSocketState.CONNECTED:
                 try:
                     async with asyncio.timeout(self.timeout_s):
@@ -181,6 +185,9 @@ class LiveSocket:
                 if self.socket.application_state is not WebSocketState.CONNECTED:
                     return
                 await self._receive(message)
+                if time.monotonic() - turn_s > TURN_S:
+                    await asyncio.sleep(0)
+                    turn_s = time.monotonic()
         finally:
             await self.session.aclose()
 

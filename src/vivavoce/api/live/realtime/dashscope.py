@@ -82,8 +82,9 @@ class QwenSocket(LiveSocket):
                     problem = "no response is being spoken"
                     raise refusal("response_cancel_not_active", problem, "type")
                 self._writing = None
-                for spoken in list(self._speaking.values()):
-                    await spoken.utterance.interrupt()
+                stopped = list(self._speaking.values())
+                await self.session.stop(spoken.utterance for spoken in stopped)
+                for spoken in stopped:
                     await self._close(spoken, "cancelled", {"reason": "client_cancelled"})
             case sent.SessionFinish():
                 if self._writing is not None or any(map(str.isalnum, self._buffer)):
@@ -161,6 +162,8 @@ class QwenSocket(LiveSocket):
         self, spoken: Spoken, status: Status, details: Mapping[str, Any] | None = None
     ) -> None:
         self._speaking.pop(spoken.response.id, None)
+        if self._writing is spoken.utterance:  # it has failed: what follows is another response
+            self._writing = None
         if not spoken.response.closed:
             chars = len(spoken.utterance.text)
             usage = {**usage_of(chars, spoken.utterance.sent_s), "characters": chars}

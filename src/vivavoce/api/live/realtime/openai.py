@@ -4,7 +4,7 @@ See `docs/live-dialects.md`.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from fastapi import APIRouter, WebSocket
@@ -169,9 +169,9 @@ class RealtimeSocket(LiveSocket):
             source.is_new = False
         await self.tell(response.created())
 
-    async def _cancel(self, turns: Iterable[SpokenTurn]) -> None:
+    async def _cancel(self, turns: Sequence[SpokenTurn]) -> None:
+        await self.session.stop(turn.utterance for turn in turns)
         for turn in turns:
-            await turn.utterance.interrupt()
             await self._close(turn, "cancelled", {"reason": "client_cancelled"})
 
     async def _truncate(self, truncate: sent.ItemTruncate) -> None:
