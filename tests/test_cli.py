@@ -121,7 +121,7 @@ def test_say_writes_a_wav_file_of_exact_size_and_sums_up(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("name", "magic"),
     [
-        ("a.mp3", b"\xff"),
+        ("a.mp3", b"ID3"),
         ("a.opus", b"OggS"),
         ("a.ogg", b"OggS"),
         ("a.flac", b"fLaC"),
@@ -143,7 +143,8 @@ def test_say_reads_stdin_and_writes_stdout(tmp_path: Path) -> None:
     assert result.stdout_bytes.startswith(b"RIFF")
     assert "stdout: " in result.stderr
     run("say", "Grüß Gott.", "-o", tmp_path / "a.wav")
-    assert result.stdout_bytes[44:] == (tmp_path / "a.wav").read_bytes()[44:]
+    streamed = result.stdout_bytes.partition(b"data")[2][4:]
+    assert streamed == (tmp_path / "a.wav").read_bytes()[44:].partition(b"LIST")[0]
 
 
 def test_the_options_reach_the_model(tmp_path: Path) -> None:

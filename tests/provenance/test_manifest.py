@@ -30,8 +30,8 @@ async def spoken(folder: Path, **settings: Any) -> dict[str, httpx.Response]:
     """Return the answer in each format that is signed, and a stream."""
     app = create_app(Settings(provenance="c2pa", data_dir=folder, **settings), tone_pool())
     async with app_client(app) as client:
-        asked = {name: {"format": name} for name in (*TYPES, "opus")}
-        asked["stream"] = {"format": "wav", "stream": True}  # type: ignore[dict-item]
+        asked = {name: dict[str, object](format=name) for name in (*map(str, TYPES), "opus")}
+        asked["stream"] = {"format": "wav", "stream": True}
         return {
             name: await client.post("/v1/tts/synthesize", json={"text": TEXT, **fields})
             for name, fields in asked.items()

@@ -17,6 +17,9 @@ def verify(
 
     The exit code is 1 if it says nothing, or if its manifest does not fit its bytes. A file that
     says nothing may be synthetic all the same.
+
+    Examples:
+      vivavoce verify hello.mp3
     """
     from vivavoce.audio import comment_in
     from vivavoce.provenance.manifest import Manifest, read_manifest
