@@ -18,6 +18,12 @@ def decode(data: bytes) -> tuple[NDArray[np.float32], int]:
         return np.concatenate(parts), stream.rate
 
 
+def wav_samples(data: bytes) -> NDArray[np.int16]:
+    """Return the samples of a 16-bit mono WAV file."""
+    with wave.open(io.BytesIO(data)) as file:
+        return np.frombuffer(file.readframes(file.getnframes()), "<i2")
+
+
 def wav_seconds(data: bytes) -> float:
     """Return the length in the header of a WAV file.
 

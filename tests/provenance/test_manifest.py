@@ -1,5 +1,6 @@
 """Check the C2PA manifest of whole files with the reader of the same standard."""
 
+import asyncio
 import io
 import json
 import stat
@@ -98,6 +99,22 @@ async def test_a_certificate_can_be_named(tmp_path: Path) -> None:
     key.write_bytes(own_credential(tmp_path / "another").key)
     with pytest.raises(SettingsError, match="belongs to another certificate"):
         await spoken(tmp_path / "data", c2pa_certificate=certificate, c2pa_key=key)
+
+
+async def test_many_files_are_signed_at_once(tmp_path: Path) -> None:
+    app = create_app(Settings(provenance="c2pa", data_dir=tmp_path), tone_pool())
+    async with app_client(app) as client:
+        asked = [{"text": f"{TEXT} {number}", "format": "mp3"} for number in range(24)]
+        posts = (client.post("/v1/tts/synthesize", json=fields) for fields in asked)
+        answers = await asyncio.gather(*posts)
+    manifests = [read_manifest(answer.content) for answer in answers]
+    assert [manifest and manifest.state for manifest in manifests] == ["Valid"] * len(asked)
+
+
+def test_certificate_and_key_belong_together(tmp_path: Path) -> None:
+    for name in ("c2pa_certificate", "c2pa_key"):
+        with pytest.raises(ValueError, match="belong together"):
+            Settings(**{name: tmp_path / "one.pem"})
 
 
 @pytest.mark.parametrize("format", [*TYPES])

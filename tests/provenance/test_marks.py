@@ -5,6 +5,7 @@ import io
 import json
 import shutil
 import subprocess
+import sys
 import wave
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ from vivavoce.api.app import create_app
 from vivavoce.audio import comment_in
 from vivavoce.cli import app as command_line
 from vivavoce.client import Client
+from vivavoce.errors import MissingDependency
 from vivavoce.settings import Settings
 
 TEXT = "The lamp is on the table."
@@ -175,6 +177,21 @@ def test_a_file_that_says_nothing_is_told(
     assert CliRunner().invoke(command_line, ["say", TEXT, "-o", str(path)]).exit_code == 0
     found = CliRunner().invoke(command_line, ["verify", str(path)])
     assert (found.exit_code, "says nothing" in found.stderr) == (1, True)
+
+
+def test_signing_without_its_extra_is_refused_with_the_way_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "c2pa", None)
+    settings = Settings(provenance="c2pa", data_dir=tmp_path)
+    with pytest.raises(MissingDependency, match=r"pip install 'vivavoce\[provenance\]'"):
+        create_app(settings, tone_pool())
+    assert not list(tmp_path.iterdir())
+    monkeypatch.setenv("VIVAVOCE_MODELS", "tone")
+    path = tmp_path / "speech.mp3"
+    assert CliRunner().invoke(command_line, ["say", TEXT, "-o", str(path)]).exit_code == 0
+    found = CliRunner().invoke(command_line, ["verify", str(path)])
+    assert (found.exit_code, "not looked for" in found.stdout) == (0, True)
 
 
 def test_what_is_no_audio_is_refused(tmp_path: Path) -> None:

@@ -80,9 +80,9 @@ def load_provenance(
             "setting 'provenance' has the value 'c2pa', and c2pa-python is not installed: "
             "pip install 'vivavoce[provenance]', or choose 'tags'"
         ) from error
-    named = certificate is not None and key is not None
-    credential = read_credential(certificate, key) if named else own_credential(folder)  # type: ignore[arg-type]
-    return Provenance(signer=Signer(credential, version))
+    if certificate is not None and key is not None:
+        return Provenance(signer=Signer(read_credential(certificate, key), version))
+    return Provenance(signer=Signer(own_credential(folder), version))
 
 
 @dataclass(frozen=True, slots=True)
