@@ -42,10 +42,10 @@ format: $(VENV)/.dev  ## Format the code and write the generated docs.
 	$(BIN)/python scripts/generate_docs.py
 
 docs: $(VENV)/.docs  ## Build the documentation into site/.
-	$(BIN)/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 docs-serve: $(VENV)/.docs  ## Serve the documentation on port 8001.
-	$(BIN)/mkdocs serve --dev-addr localhost:8001
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve --dev-addr localhost:8001
 
 bench: $(VENV)/.dev  ## Measure the server on this machine.
 	$(BIN)/python benchmarks/server.py $(ARGS)

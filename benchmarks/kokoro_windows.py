@@ -28,7 +28,7 @@ from rich.table import Table
 from benchmarks.intelligibility import read_tasks
 from vivavoce.models.kokoro.assets import locate
 from vivavoce.models.kokoro.model import WHOLE, KokoroModel, first_frame, window_stop
-from vivavoce.models.kokoro.network import FRAME_SAMPLES, Run
+from vivavoce.models.kokoro.network import FRAME_SAMPLES, VocoderRun
 from vivavoce.models.kokoro.voices import DEFAULT_VOICES
 from vivavoce.settings import Settings
 from vivavoce.types import Samples, Segment
@@ -101,7 +101,7 @@ def _compare(model: KokoroModel, segment: Segment, found: Found) -> None:
         found.distances.append(distance_db(windows, whole))
 
 
-def _edges(run: Run) -> Iterator[int]:
+def _edges(run: VocoderRun) -> Iterator[int]:
     at = first_frame(run)
     yield at
     while at < run.length:

@@ -17,7 +17,7 @@ from vivavoce.api.app import create_app
 from vivavoce.settings import Settings
 
 PICTURE = Path(__file__).parent.parent / "docs" / "page.png"
-WIDTH, HEIGHT = 880, 700  # CSS pixels
+WIDTH, HEIGHT = 880, 1000  # CSS pixels
 MAX_BYTES = 150_000
 VOICE = "heart"
 

@@ -212,6 +212,14 @@ def test_say_refuses_subtitles_of_another_format(tmp_path: Path) -> None:
     assert not (tmp_path / "a.wav").exists()
 
 
+def test_subtitles_that_cannot_be_written_are_named_alone(tmp_path: Path) -> None:
+    shown = tmp_path / "none" / "a.vtt"
+    result = run("say", TEXT, "-o", tmp_path / "a.wav", "--subtitles", shown)
+    assert result.exit_code == 1
+    assert f"cannot write {str(shown)!r}" in result.stderr
+    assert "-o" not in result.stderr.partition(str(shown))[2]
+
+
 @pytest.mark.parametrize("server", [False, True], ids=["here", "server"])
 def test_a_refusal_is_one_line_and_leaves_the_old_file(
     server: bool, tone_url: str, tmp_path: Path

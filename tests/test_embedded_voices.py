@@ -114,6 +114,17 @@ async def test_openai_and_kokoro_names_are_accepted(
 
 
 @pytest.mark.asyncio(loop_scope="module")
+async def test_words_of_one_phrase_have_times_at_any_speed(client: httpx.AsyncClient) -> None:
+    text = "It costs $4.50 at 3 p.m. on Jan. 5, e.g. in the U.S. market (No. 5). See this one."
+    for speed in (1.3, 2.0, 4.0):
+        body = {"text": text, "model": "hibari", "speed": speed, "timestamps": "phone"}
+        response = await client.post("/v1/tts/synthesize", json=body)
+        assert response.status_code == 200, response.text
+        words = response.json()["words"]
+        assert " ".join(word["spoken"] for word in words).endswith("Number five See this one")
+
+
+@pytest.mark.asyncio(loop_scope="module")
 async def test_all_voices_are_listed_with_their_languages(client: httpx.AsyncClient) -> None:
     voices = (await client.get("/v1/audio/voices?model=kokoro")).json()["voices"]
     assert len({voice["name"] for voice in voices}) == len(voices)

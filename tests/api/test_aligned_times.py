@@ -10,6 +10,7 @@ import pytest
 from tests.api.test_times import EVENTS, NATIVE, events_of, timed
 from tests.conftest import app_client, serving, tone_pool
 from vivavoce.api.app import create_app
+from vivavoce.client import AsyncClient
 from vivavoce.settings import Settings
 
 pytest.importorskip("hama", reason="the extra is not installed: pip install 'vivavoce[align]'")
@@ -87,3 +88,26 @@ async def test_audio_that_says_something_else_is_not_aligned() -> None:
     with serving(create_app(Settings(), tone_pool())) as url:
         async with app_client(create_app(gateway(url, "tone"))) as client:
             assert (await timed(client, text="Hello there."))["timing"] == "estimated"
+
+
+async def test_what_was_heard_is_right_to_a_word_by_aligned_times(hibari_url: str) -> None:
+    """Cut live speech at 200 random moments, by aligned times and by the model's own."""
+    chance, off = np.random.default_rng(1), []
+    with serving(create_app(gateway(hibari_url, "hibari"))) as far_url:
+        for text in SENTENCES:  # a pause between two is not the same when another server joins them
+            aligned, true = [await heard_live(url, text) for url in (far_url, hibari_url)]
+            assert aligned.keys() == true.keys()
+            for cut in chance.uniform(0, max(true.values()), 50):
+                heard = [sum(at <= cut for at in middles.values()) for middles in (aligned, true)]
+                off.append(abs(heard[0] - heard[1]))
+    assert np.mean(np.array(off) <= 1) >= 0.98
+
+
+async def heard_live(url: str, text: str) -> dict[int, float]:
+    """Return for each of the author's words when half of it has been heard."""
+    async with AsyncClient(url, timeout_s=120) as client, client.live() as live:
+        await live.send(text)
+        await live.end()
+        async for _ in live:
+            pass
+        return {word.end: (word.start_s + word.end_s) / 2 for word in live.words}

@@ -12,10 +12,12 @@ from pathlib import Path
 
 import httpx
 import pytest
+from websockets.sync.client import connect
 
 from tests.api.test_streaming import Watched, wait_until
 from tests.conftest import serving, tone_pool
 from vivavoce.api.app import create_app
+from vivavoce.client import AsyncClient
 from vivavoce.models.tone import ToneModel
 from vivavoce.serving.local import LocalEngine
 from vivavoce.serving.pool import Pool
@@ -92,6 +94,23 @@ def test_chunks_arrive_as_they_are_made(name: str, tmp_path: Path) -> None:
     assert 0.04 < gaps[len(gaps) // 2] < 0.15
 
 
+def test_live_speech_passes(name: str, tmp_path: Path) -> None:
+    with (
+        serving(create_app(Settings(), tone_pool())) as one,
+        serving(create_app(Settings(), tone_pool())) as two,
+        proxy(name, tmp_path, one, two) as url,
+        connect(f"{url.replace('http', 'ws')}/v1/tts/stream") as socket,
+    ):
+        socket.send('{"type": "begin", "text": "Hello there."}')
+        socket.send('{"type": "end"}')
+        messages = []
+        for message in socket:
+            messages.append(message)
+            if isinstance(message, str) and '"done"' in message:
+                break
+    assert any(isinstance(message, bytes) and message for message in messages)
+
+
 def test_a_client_that_leaves_frees_its_slot_behind_the_proxy(name: str, tmp_path: Path) -> None:
     watched = Watched(real_time_factor=1.0)
     with (
@@ -103,6 +122,18 @@ def test_a_client_that_leaves_frees_its_slot_behind_the_proxy(name: str, tmp_pat
             next(response.iter_raw())
             assert watched.is_(busy=True)
         wait_until(lambda: watched.is_(busy=False), 5)
+
+
+async def test_live_speech_passes_and_is_interrupted(name: str, tmp_path: Path) -> None:
+    with (
+        serving(create_app(Settings(), slow_server())) as one,
+        proxy(name, tmp_path, one, one) as url,
+    ):
+        async with AsyncClient(url) as client, client.live() as live:
+            await live.send("A sentence that is still being written, ")
+            await live.send("and another one. ", flush=True)
+            await anext(aiter(live))
+            assert (await live.interrupt(0.05)).unheard
 
 
 async def test_a_second_listener_gets_the_other_server(name: str, tmp_path: Path) -> None:

@@ -371,6 +371,7 @@ def test_every_path_header_and_code_is_described() -> None:
             "errors.md",
             "openai.md",
             "elevenlabs.md",
+            "live-dialects.md",
             "streaming.md",
             "lifecycle.md",
             "markup.md",

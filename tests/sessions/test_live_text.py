@@ -118,3 +118,22 @@ def test_a_listener_with_audio_left_gets_longer_clauses() -> None:
     assert taken(text) == ["I am not so sure about all of that,"]
     text.append(opening)
     assert taken(text) != []  # nobody hears anything yet
+
+
+async def test_words_behind_a_tag_are_taken_without_waiting_for_the_author() -> None:
+    text = LiveText("en", 1_000)
+    text.append("Hello there. One <b>two</b> three <i>four</i> five six")
+    assert text.take() == "Hello there."
+    while (await text.wait()) and (part := text.take(words=True)):
+        pass
+    assert part is None
+    assert text.text[len(text.texts[0]) :] == " six"
+
+
+def test_a_long_text_is_cut_although_it_begins_with_marks() -> None:
+    text = LiveText("en", 100_000)
+    text.append("- , " * 2_000 + "Hello there. " * 1_000)
+    parts = taken(text)
+    assert len(parts) > 1
+    text.end()
+    assert "".join(parts + taken(text)) == text.text.rstrip()

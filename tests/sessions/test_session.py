@@ -252,3 +252,20 @@ async def test_speech_at_another_pace_and_rate_has_its_times(tone: Client) -> No
     samples = np.frombuffer(tone.pcm(utterance), np.int16)
     assert len(samples) / 16_000 == pytest.approx(utterance.sent_s, abs=0.001)
     assert [word.word for word in tone.words(utterance)] == ["Hello", "there", "How", "are", "you"]
+
+
+async def test_a_text_that_is_done_may_still_be_playing(hibari: Client) -> None:
+    for text in ("It is all sent. It plays for a while.", "And so is this one."):
+        say(hibari, text).end()
+    await hibari.session.finish()
+    [(first, heard), (second, unheard)] = await hibari.session.interrupt(0.9)
+    assert (heard.heard, heard.unheard) == ("It is all sent.", " It plays for a while.")
+    assert (unheard.heard, unheard.unheard) == ("", "And so is this one.")
+    assert first.name != second.name
+    assert await hibari.session.interrupt(0.9) == []
+    for n in range(20):
+        say(hibari, f"Text {n}.").end()
+    await hibari.session.finish()
+    assert await hibari.session.interrupt(name="3") == []
+    [(_, heard)] = await hibari.session.interrupt(0.0, "22")
+    assert (heard.heard, heard.unheard) == ("", "Text 19.")

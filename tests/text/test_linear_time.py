@@ -23,6 +23,7 @@ from benchmarks.fuzz_text import TOKENS
 import vivavoce.models.kokoro.g2p
 import vivavoce.text
 from vivavoce.models.kokoro.g2p.romance.rules import RuleTable
+from vivavoce.text.clauses import clause_end, pause_end
 from vivavoce.text.language.detect import detect, speakable_share
 from vivavoce.text.normalize import normalize
 from vivavoce.text.numbers.cjk import language as cjk
@@ -194,6 +195,14 @@ def test_pattern_takes_linear_time(module: str) -> None:
         if (times := growth(search, token, around, SHORT, LONG)) > MOST
     ]
     assert not superlinear
+
+
+@pytest.mark.parametrize("token", ["<b>. ", "[a] , ", "Dr. ", ".", "a.m. ", "*_", "```", "<"])
+def test_a_cut_of_an_unfinished_text_takes_bounded_time(token: str) -> None:
+    text = (token * LONG)[:LONG] + " Yes"
+    opening = partial(clause_end, language="en", opening=True)
+    for find in (opening, partial(pause_end, language="en")):
+        assert processor_s(find, text) < 0.5  # it is done on the event loop
 
 
 def _share(text: str) -> object:

@@ -43,8 +43,8 @@ CONTROLS: Sequence[tuple[Role, str]] = (
     ("textbox", "Text"), ("combobox", "Model"), ("combobox", "Speaker"), ("combobox", "Language"),
     ("textbox", "Instruction"), ("slider", "Speed slider"), ("spinbutton", "Speed"),
     ("spinbutton", "Seed"), ("combobox", "Sample rate"), ("combobox", "Download format"),
-    ("checkbox", "Highlight words"), ("textbox", "API key"), ("button", "Speak"),
-    ("button", "Stop"), ("button", "Download"),
+    ("checkbox", "Speak while I type"), ("checkbox", "Highlight words"), ("textbox", "API key"),
+    ("button", "Speak"), ("button", "Stop"), ("button", "Download"),
     ("progressbar", "Played"), ("link", "API"),
 )  # fmt: skip
 
@@ -320,6 +320,8 @@ def test_the_page_works_by_keyboard_alone(page: Page) -> None:
     expect(text_field(page)).to_be_focused()
     page.keyboard.press("ControlOrMeta+a")
     page.keyboard.insert_text(LONG_TEXT)
+    page.keyboard.press("Tab")
+    expect(page.get_by_label("Speak while I type")).to_be_focused()
     page.keyboard.press("Tab")
     expect(page.get_by_label("Model", exact=True)).to_be_focused()
     page.keyboard.type("tone")

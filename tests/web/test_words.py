@@ -33,6 +33,8 @@ WATCH = """() => {
 def highlight(page: Page) -> None:
     page.get_by_label("Model", exact=True).select_option("hibari")
     expect(page.get_by_label("Speaker").locator("option")).to_have_count(2)
+    # The page itself checks the box when it knows the model.
+    expect(page.get_by_role("form", name="Speech")).not_to_have_attribute("aria-busy", "true")
     page.get_by_text("Advanced").click()
     page.get_by_label("Highlight words").check()
 

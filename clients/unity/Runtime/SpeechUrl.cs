@@ -4,7 +4,7 @@ using System.Text;
 
 namespace Vivavoce
 {
-    /// <summary>The URL of a text's speech on a vivavoce server. Knows nothing of Unity.</summary>
+    /// <summary>The URLs of speech on a vivavoce server. Knows nothing of Unity.</summary>
     public static class SpeechUrl
     {
         /// <summary>The URL to GET; what is empty is left to the server to choose.</summary>
@@ -18,6 +18,12 @@ namespace Vivavoce
             Add(url, "stream", stream ? "true" : "false");
             Add(url, "sample_rate", "24000");
             return url.ToString();
+        }
+
+        /// <summary>The URL of live speech, whose scheme is ws or wss as the server's is http or https.</summary>
+        public static string OfLive(string server)
+        {
+            return "ws" + server.TrimEnd('/').Substring("http".Length) + "/v1/tts/stream";
         }
 
         static void Add(StringBuilder url, string name, string value)

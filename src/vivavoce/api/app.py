@@ -82,7 +82,7 @@ def create_app(
     app = FastAPI(
         title="vivavoce",
         version=__version__,
-        description="Text in, speech out.",
+        description="Text in, speech out. Live speech, not listed here, is at `/v1/tts/stream`.",
         lifespan=lambda _: _lifespan(server, settings, beside(server)),
         docs_url=None,  # FastAPI's own /docs and /redoc load their scripts from a CDN
         redoc_url=None,

@@ -10,8 +10,8 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
-from starlette.routing import Match
-from starlette.types import Scope
+from starlette.routing import Match, Mount
+from starlette.types import Receive, Scope, Send
 
 from vivavoce.api.surfaces import ErrorFacts, surface_of
 from vivavoce.errors import (
@@ -66,6 +66,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_exception_handler(ClientDisconnected, _on_disconnect)
     app.add_exception_handler(Exception, _on_bug)
+    app.router.default = _no_endpoint
 
 
 def error_body(
@@ -186,12 +187,36 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
         405: f"{path} does not take {method}; see /docs",
     }
     status, message = error.status_code, messages.get(error.status_code, str(error.detail))
+    if status == HTTPStatus.NOT_FOUND and _is_websocket(request):
+        message = (
+            f"{path} is a WebSocket: connect to it with ws:// or wss://, and let any proxy between "
+            "pass the upgrade on"
+        )
     code = HTTPStatus(status).phrase.lower().replace(" ", "_")
     response = error_response(request, status, code=code, message=message)
     response.headers.update(error.headers or {})
     if status == HTTPStatus.METHOD_NOT_ALLOWED:
         response.headers["Allow"] = ", ".join(_allowed_methods(request))
     return response
+
+
+def _is_websocket(request: Request) -> bool:
+    """True if there is a WebSocket at the path."""
+    asked = {**request.scope, "type": "websocket"}
+    return any(
+        not isinstance(route, Mount) and route.matches(asked)[0] is Match.FULL
+        for route in request.app.routes
+    )
+
+
+async def _no_endpoint(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer where there is nothing. Starlette refuses a WebSocket with a bare 403."""
+    if scope["type"] != "websocket":
+        raise HTTPException(HTTPStatus.NOT_FOUND)
+    path = scope["path"][:MAX_NAME_CHARS]
+    message = f"there is no WebSocket {path} here; live speech is at /v1/tts/stream"
+    response = error_response(HTTPConnection(scope), 404, code="not_found", message=message)
+    await response(scope, receive, send)
 
 
 def _allowed_methods(request: Request) -> list[str]:

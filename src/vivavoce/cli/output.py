@@ -45,7 +45,7 @@ def open_output(path: Path) -> Iterator[BinaryIO]:
     try:
         file = target.open("w+b" if is_seekable(path) else "wb")
     except OSError as error:
-        problem = f"cannot write {str(path)!r} ({error.strerror}): choose another file with -o"
+        problem = f"cannot write {str(path)!r} ({error.strerror}): choose another file"
         raise BadRequest(problem, field="output") from error
     try:
         with file:

@@ -27,6 +27,7 @@ from vivavoce.storage import SPOOL_BYTES, temporary_folder
 log = logging.getLogger(__name__)
 
 FILES_EACH: Final = 2  # a connection's socket, and a temporary file or a remote connection
+WEBSOCKET_LINES: Final = ("WebSocket", "connection ")
 RESERVED_FILES: Final = 128  # for models, their processes and devices, the log, libraries
 
 
@@ -98,7 +99,7 @@ def run(
     )
     # The same of WebSockets, whose queries may hold keys.
     logging.getLogger("uvicorn.error").addFilter(
-        lambda record: "WebSocket" not in record.msg and "connection" not in record.msg
+        lambda record: not any(part in record.msg for part in WEBSOCKET_LINES)
     )
     server = GracefulServer(config, lifecycle)
     server.run(sockets=[listener])

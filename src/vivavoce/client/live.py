@@ -128,7 +128,8 @@ class LiveSpeech:
         self._interrupted = asyncio.get_running_loop().create_future()
         self._drop()
         try:
-            await self._send({"type": "interrupt", "played_ms": 1000 * played_s})
+            message = {"type": "interrupt", "played_ms": 1000 * played_s}
+            await self._send({**message, "context": str(self._context)})
             answer = await self._interrupted
         finally:
             self._interrupted = None

@@ -104,6 +104,7 @@ class LiveText:
             return None
         if words:
             self.texts[-1] += text
+            self._changed.set()  # there may be more words behind these
         else:
             self.texts.append(text)
             self.starts.append(self._taken)

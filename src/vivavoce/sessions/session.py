@@ -1,7 +1,8 @@
 """Hold the texts that one client has spoken, one after the other, until it interrupts them."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import count
 
@@ -13,6 +14,7 @@ from vivavoce.synthesis.synthesizer import Synthesizer
 from vivavoce.types import SpeechRequest
 
 MAX_UTTERANCES = 64  # that are not done; a dialogue has as many lines waiting at most
+MAX_DONE = 8  # that are remembered, since their audio may still be playing
 
 
 class Session:
@@ -37,6 +39,7 @@ class Session:
         self._max_chars = 2 * max_chars
         self._numbers = count(1)
         self._utterances: dict[str, Utterance] = {}
+        self._done: dict[str, Utterance] = {}
         self._silent = asyncio.Event()  # no utterance is left
         self._silent.set()
 
@@ -59,6 +62,7 @@ class Session:
         """
         if name is None:
             name = next(str(n) for n in self._numbers if str(n) not in self._utterances)
+        self._done.pop(name, None)
         if name in self._utterances:
             raise BadRequest(
                 f"context {name!r} has begun: end it first, or use another name", field="context"
@@ -90,13 +94,15 @@ class Session:
     ) -> Sequence[tuple[Utterance, Heard]]:
         """Stop one utterance or all, and return what of each was heard, in order.
 
-        `played_s` counts from the start of the first of them, None for all that was sent. Those
-        after one that was not played to its end were not heard at all.
+        All are those that are not done, and those that are but cannot have been played to their
+        end yet. `played_s` counts from the start of the first of them, None for all that was sent.
+        Those after one that was not played to its end were not heard at all.
         """
-        wanted = [one for one in self.utterances if name in (None, one.name)]
+        wanted = list(self._playing()) if name is None else list(self._named(name))
         outcomes = []
         for one in wanted:
             outcomes.append((one, await one.interrupt(played_s)))
+            self._done.pop(one.name, None)
             if played_s is not None:
                 played_s = max(played_s - one.sent_s, 0.0)
         return outcomes
@@ -113,6 +119,24 @@ class Session:
 
     def _forget(self, utterance: Utterance) -> None:
         self._utterances.pop(utterance.name, None)
+        if utterance.is_over:
+            self._done.pop(utterance.name, None)
+            self._done[utterance.name] = utterance
+            if len(self._done) > MAX_DONE:
+                del self._done[next(iter(self._done))]
         self._on_end()
         if not self._utterances:
             self._silent.set()
+
+    def _named(self, name: str) -> Iterator[Utterance]:
+        if (found := self._utterances.get(name) or self._done.get(name)) is not None:
+            yield found
+
+    def _playing(self) -> Iterator[Utterance]:
+        """Yield the utterances that a client that plays in real time has not heard to the end."""
+        played_s = 0.0  # by the monotonic clock, the soonest that all before is played
+        for one in self._done.values():
+            played_s = max(played_s, one.told_first_s) + one.sent_s
+            if played_s > time.monotonic():
+                yield one
+        yield from self._utterances.values()

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import aclosing
@@ -46,12 +47,14 @@ class Utterance(Writing):
         self.speech: Speech | None = None
         self.sent_s = 0.0  # seconds of audio
         self.told_s = 0.0  # of it, in the events so far
+        self.told_first_s = 0.0  # by the monotonic clock, when the first of it was told
         self._stage = stage
         self._text = LiveText(request.language or "en", stage.max_chars)
         self._told = 0  # words
         self._spoken: dict[int, tuple[str, bool]] = {}  # clause → its language, and if it is timed
         self._has_turn = False
         self._is_idle = False  # all that was taken is spoken
+        self._is_over = False
         self._was_flushed = False  # and the client was told
         self._task = asyncio.create_task(self._speak())
         # A callback, since a task that is cancelled before it runs has no `finally`.
@@ -66,6 +69,11 @@ class Utterance(Writing):
     def is_complete(self) -> bool:
         """True if the text was ended."""
         return self._text.complete
+
+    @property
+    def is_over(self) -> bool:
+        """True if all of it was sent."""
+        return self._is_over
 
     @property
     def is_idle(self) -> bool:
@@ -92,7 +100,7 @@ class Utterance(Writing):
     async def interrupt(self, played_s: float | None = None) -> Heard:
         """Stop at once, and return what was heard in `played_s`, or in all that was sent.
 
-        No event follows.
+        No event follows. It may have ended before: its audio may still be playing.
         """
         await self.aclose()
         sent_s = self.sent_s
@@ -123,7 +131,8 @@ class Utterance(Writing):
         self._is_idle = True
         await self._tell_flushed()
         if self._text.complete:  # what is left comes before the next text
-            return not self._text.is_over
+            self._is_idle = self._text.is_over
+            return not self._is_idle
         self._leave()
         more = await self._text.wait(ahead_s)
         await self._enter()
@@ -184,10 +193,11 @@ class Utterance(Writing):
             self._told += len(new)
             words = [word_in(self._text.starts[word.input], word) for word in new]
             start_s, self.told_s = self.told_s, self.sent_s
+            self.told_first_s = self.told_first_s or time.monotonic()
             await self._stage.emit(Audio(self, data, words, start_s, self.sent_s))
 
     async def _finish(self, reason: FinishReason) -> None:
-        self._is_idle = True
+        self._is_idle = self._is_over = True
         heard = Heard(self.text, "", self.sent_s)
         await self._stage.emit(Done(self, reason, self.sent_s, heard))
 

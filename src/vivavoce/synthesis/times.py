@@ -177,8 +177,8 @@ class WordClock:
         for phone in placed.phones if placed.phones and placed.phones[0].ipa else ():
             begin = self._position(phone.start_s, segment)
             end = self._position(phone.end_s, segment)
-            assert begin is not None
-            assert end is not None
+            if begin is None or end is None:  # a phone may end after its share of a phrase
+                return False
             phones.append(TimedPhone(phone.ipa, begin, end))
         self._limit_last(start_s)
         word = placed.word

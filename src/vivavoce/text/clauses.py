@@ -5,6 +5,7 @@ markup. The same words are said as if the whole text had been known. Knows no mo
 """
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from vivavoce.text.markup import is_ssml
@@ -25,11 +26,12 @@ LONGEST: Final = 240
 _APART: Final = 12
 _MARKUP_CHARS: Final = 500  # markup that is open for longer is text
 _MOST_CHARS: Final = 1_000  # of a text that is cut anywhere rather than not at all
-_WINDOW_CHARS: Final = 600  # before a cut, to judge it by
+_SEEN_CHARS: Final = 4_000  # looked at, from the first word: the time for a cut is bounded
+_WINDOW_CHARS: Final = 300  # before a cut, to judge it by
 _TRIED: Final = 16  # places for a cut, from the end
 
 _CLOSERS = r"[\"'”’»)\]」』）》*_]*+"
-_SENTENCE: Final = re.compile(rf"[.!?…]++{_CLOSERS}(?=\s)|[。！？]++{_CLOSERS}|\n\s*?\n")
+_SENTENCE: Final = re.compile(rf"(?<![.!?…])[.!?…]++{_CLOSERS}(?=\s)|[。！？]++{_CLOSERS}|\n\s*?\n")
 _CLAUSE: Final = re.compile(
     rf"(?<!\d)[,;:]{_CLOSERS}(?=\s)|[、，；：]{_CLOSERS}|(?<=\s)[–—](?=\s)|—"
 )
@@ -45,6 +47,7 @@ _MARKUP: Final = re.compile(
     r"|\[[^\[\]\n]*+(?:\]\([^()\n]*+(?:\)|(?P<link>\Z))|\](?=[\s\S])|(?P<bracket>\]?\Z))"
 )
 _WORD: Final = re.compile(r"\S+")
+_LETTER: Final = re.compile(r"[^\W_]")
 _ENDED: Final = re.compile(rf"(?<!\d)[.!?…]{_CLOSERS}\Z|[。！？、，]{_CLOSERS}\Z")
 
 
@@ -57,14 +60,18 @@ def clause_end(text: str, language: str, *, opening: bool) -> int:
     if is_ssml(text):
         end = text.find("</speak>")
         return 0 if end < 0 else end + len("</speak>")
+    if (word := _LETTER.search(text)) is None:
+        return 0
+    first = word.end()
+    text = text[: first + _SEEN_CHARS]
     markup, limit = _markup(text)
     # 1. A sentence.
-    for end in _ends(_SENTENCE, text, limit, markup)[: -_TRIED - 1 : -1]:
-        if _is_sentence(text, end, language) and _has_word(text[:end]):
+    for end in _ends(_SENTENCE, text, first, limit, markup)[: -_TRIED - 1 : -1]:
+        if _is_sentence(text, end, language):
             return end
     # 2. A clause that is long enough.
     least = OPENING_CHARS if opening else CLAUSE_CHARS
-    clauses = _ends(_CLAUSE, text, limit, markup)
+    clauses = _ends(_CLAUSE, text, first, limit, markup)
     for end in clauses if opening else reversed(clauses):
         if weighted_length(text[:end].strip()) >= least:
             return end
@@ -72,7 +79,7 @@ def clause_end(text: str, language: str, *, opening: bool) -> int:
     longest = OPENING_LONGEST if opening else LONGEST
     if weighted_length(text[:limit].strip()) > longest:
         end = _word_end(text, limit, language)
-        return end or (LONGEST if len(text) > _MOST_CHARS else 0)
+        return end or (first + LONGEST if len(text) > first + _MOST_CHARS else 0)
     return 0
 
 
@@ -96,6 +103,8 @@ def word_end(text: str, *, complete: bool = False) -> int:
 
     Words behind a tag come later: it may ask for a pause.
     """
+    seen = text[:_SEEN_CHARS]
+    complete, text = complete and len(seen) == len(text), seen
     spans, limit = _markup(text)
     if tags := [end for _, end in spans if text[end - 1] in ">]"]:
         return tags[0]
@@ -104,7 +113,8 @@ def word_end(text: str, *, complete: bool = False) -> int:
     if limit and weighted_length(text[limit - 1]) > 1:  # scripts without spaces
         return limit
     words = _WORD.finditer(text, max(0, limit - _WINDOW_CHARS), limit)
-    return max((word.end() for word in words if word.end() < limit), default=0)
+    end = max((word.end() for word in words if word.end() < limit), default=0)
+    return end or (limit if len(text) == _SEEN_CHARS else 0)
 
 
 def pause_s(text: str) -> float:
@@ -129,11 +139,14 @@ def _markup(text: str) -> tuple[list[tuple[int, int]], int]:
 
 
 def _ends(
-    pattern: re.Pattern[str], text: str, limit: int, markup: list[tuple[int, int]]
+    pattern: re.Pattern[str], text: str, first: int, limit: int, markup: list[tuple[int, int]]
 ) -> list[int]:
-    """Return where `pattern` ends before `limit` and outside of `markup`."""
-    found = (match.end() for match in pattern.finditer(text, 0, limit))
-    return [at for at in found if not any(start < at < end for start, end in markup)]
+    """Return where `pattern` ends from `first` to `limit` and outside of `markup`."""
+    found = (match.end() for match in pattern.finditer(text, first, limit))
+    inside = set[int]()
+    for start, end in markup:
+        inside.update(range(start + 1, end))
+    return [at for at in found if at not in inside]
 
 
 def _is_sentence(text: str, end: int, language: str) -> bool:
@@ -147,6 +160,7 @@ def _is_sentence(text: str, end: int, language: str) -> bool:
     return all(_ends_before(text[start:end], probe, language) for probe in probes)
 
 
+@lru_cache(maxsize=2_048)  # a text that comes in letters is judged again with each of them
 def _ends_before(text: str, following: str, language: str) -> bool:
     """True if a reader hears the end of a sentence between `text` and the word `following`."""
     tracked = Tracked.of(f"{text} {following}")
@@ -176,7 +190,3 @@ def _word_end(text: str, limit: int, language: str) -> int:
 
 def _is_abbreviated(text: str, end: int, language: str) -> bool:
     return text[end - 1] == "." and not _is_sentence(text[:end] + " ", end, language)
-
-
-def _has_word(text: str) -> bool:
-    return any(map(str.isalnum, text))

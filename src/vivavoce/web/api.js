@@ -1,4 +1,4 @@
-// Calls the server. Knows its paths, its JSON and its errors, and nothing of the page.
+// Calls the server over HTTP. Knows its paths, its JSON and its errors, and nothing of the page.
 // Paths are relative, so that the page also works behind a proxy with a path prefix.
 
 import { bytesOf, events } from "./events.js";
@@ -59,6 +59,11 @@ export async function isTimed(model, signal) {
   const query = model === "auto" ? "" : `?model=${encodeURIComponent(model)}`;
   const { models } = await getJson(`v1/tts/models${query}`, signal);
   return models.every(({ capabilities }) => capabilities.timed);
+}
+
+/** Throw what keeps this page from having speech, such as a missing key. */
+export async function checkAccess() {
+  await getJson("v1/tts/models");
 }
 
 /** Request speech. Return the response with the audio, and the facts from its headers. */

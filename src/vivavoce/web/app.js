@@ -2,17 +2,18 @@
 
 import * as api from "./api.js";
 import { clearErrors, describe, fillSelect, readRequest, remember, remembered, restore, showError } from "./form.js";
-import { Player, openContext } from "./player.js";
+import { Typing } from "./live/typing.js";
+import { openContext } from "./player.js";
+import {
+  element, makePlayer, playFrom, show, showButtons, showFacts, showReceived, silence, stage, tell,
+} from "./stage.js";
 import { Transcript } from "./transcript.js";
 import { wavBlob } from "./wav.js";
-import { capitalised, ignoredSentence, languageName, realTimeFactor, seconds, serverSentence } from "./words.js";
+import { capitalised, languageName, realTimeFactor, serverSentence } from "./words.js";
 
-const element = (id) => document.getElementById(id);
+const typing = new Typing({ speak, fail, report });
 const chosenModel = () => element("model").value;
 
-let current = null; // the speech being made or played: {abort, player, transcript}
-let last = null; // the complete speech, which can be downloaded and played again: {request, facts, speech}
-let saving = null; // the AbortController of a download that is being made
 let refreshing = new AbortController();
 let explaining = new AbortController();
 let highlightChosen = false; // by the visitor, and so not by the model
@@ -27,8 +28,8 @@ async function speak() {
   remember();
   const request = readRequest();
   api.useKey(element("key").value.trim());
-  const speech = (current = { abort: new AbortController(), player: null });
-  last = null;
+  const speech = (stage.current = { abort: new AbortController(), player: null });
+  stage.last = null;
   element("words").replaceChildren();
   show("waiting", "Waiting for the first sound…");
   try {
@@ -44,44 +45,25 @@ async function speak() {
     await pump(response, speech);
     speech.transcript?.finish();
     const tookS = (performance.now() - clickedAt) / 1000;
-    element("audio-length").textContent = seconds(speech.player.receivedS);
+    showReceived(speech);
     element("real-time-factor").textContent = realTimeFactor(tookS / speech.player.receivedS);
-    last = { request, facts, speech };
+    stage.last = { request, facts, speech };
     showButtons();
     speech.player.finish();
   } catch (error) {
-    if (speech === current) fail(error); // otherwise Stop or the next Speak has ended it
+    if (speech === stage.current) fail(error); // otherwise Stop or the next Speak has ended it
   }
 }
 
-function makePlayer(facts, clickedAt, speech) {
-  const progress = element("progress");
-  const player = new Player(facts.rateHz, {
-    onFirstSound(at) {
-      element("first-sound").textContent = seconds((at - clickedAt) / 1000);
-      show("speaking", "Speaking…");
-      markWords(speech);
-    },
-    onProgress(playedS) {
-      progress.max = player.receivedS;
-      progress.value = playedS;
-    },
-    onEnd() {
-      current = null;
-      show("done", "Finished.");
-    },
-  });
-  return player;
-}
-
 /** Give the audio of a response to the player, and its words to the transcript. */
-async function pump(response, { player, transcript }) {
+async function pump(response, speech) {
+  const { player, transcript } = speech;
   const chunks = transcript ? api.timedChunks(response) : plainChunks(response.body);
   try {
     for await (const { bytes, words } of chunks) {
       if (words) transcript.add(words);
       player.write(bytes);
-      element("audio-length").textContent = seconds(player.receivedS);
+      showReceived(speech);
     }
   } catch (error) {
     if (error.name === "AbortError" || error instanceof api.ApiError) throw error;
@@ -92,36 +74,6 @@ async function pump(response, { player, transcript }) {
 async function* plainChunks(body) {
   const reader = body.getReader();
   for (let part = await reader.read(); !part.done; part = await reader.read()) yield { bytes: part.value };
-}
-
-/** Mark each word while it is heard. */
-function markWords(speech) {
-  if (speech !== current || !speech.transcript) return;
-  speech.transcript.mark(speech.player.heardS);
-  requestAnimationFrame(() => markWords(speech));
-}
-
-/** Play from a word on, while the speech is being made or when it is complete. */
-function playFrom(speech, startS) {
-  if (speech !== current && speech !== last?.speech) return;
-  const wasQuiet = speech !== current;
-  current = speech;
-  speech.player.seek(startS);
-  show("speaking", "Speaking…");
-  if (wasQuiet) markWords(speech);
-}
-
-function stop() {
-  if (!current && !saving) return;
-  saving?.abort();
-  silence();
-  show("stopped", "Stopped.");
-}
-
-function silence() {
-  current?.abort.abort();
-  current?.player?.stop();
-  current = null;
 }
 
 function fail(error) {
@@ -135,6 +87,14 @@ function report(error) {
   if (!(error instanceof api.ApiError)) throw error;
   showError(error);
   showServer(); // its state may explain the error
+}
+
+function stop() {
+  if (!stage.current && !stage.saving) return;
+  stage.saving?.abort();
+  if (stage.current?.interrupt) return stage.current.interrupt();
+  silence();
+  show("stopped", "Stopped.");
 }
 
 // -- explaining --
@@ -172,7 +132,7 @@ function showExplanation({ model, speaker, language, segments, unspoken }) {
 // -- downloading --
 
 async function download() {
-  const { request, facts, speech } = last;
+  const { request, facts, speech } = stage.last;
   const format = element("format").value;
   clearErrors();
   if (format === "wav") {
@@ -180,7 +140,7 @@ async function download() {
     const file = wavBlob(speech.player.chunks, facts.rateHz, facts.isMarked ? mark : "");
     return save(file, facts, format);
   }
-  const { signal } = (saving = new AbortController());
+  const { signal } = (stage.saving = new AbortController());
   showButtons();
   tell(`Speaking it again as ${format}…`);
   try {
@@ -192,7 +152,7 @@ async function download() {
   } catch (error) {
     if (error.name !== "AbortError") report(error); // otherwise Stop was pressed and has reported it
   } finally {
-    saving = null;
+    stage.saving = null;
     showButtons();
   }
 }
@@ -206,32 +166,6 @@ function save(blob, facts, format) {
 }
 
 // -- showing --
-
-function show(state, words) {
-  document.querySelector("main").dataset.state = state;
-  if (state === "waiting") element("progress").value = 0;
-  if (state === "done") element("progress").value = element("progress").max;
-  tell(words);
-  showButtons();
-}
-
-function tell(words) {
-  element("status").textContent = words;
-}
-
-function showButtons() {
-  element("stop").disabled = !current && !saving;
-  element("download").disabled = !last || saving !== null;
-}
-
-function showFacts(facts) {
-  element("facts").hidden = false;
-  for (const id of ["first-sound", "audio-length", "real-time-factor"]) element(id).textContent = "–";
-  element("answered-model").textContent = facts.model;
-  element("answered-voice").textContent = facts.voice;
-  element("answered-language").textContent = languageName(facts.language);
-  element("ignored").textContent = ignoredSentence(facts);
-}
 
 async function showServer() {
   try {
@@ -303,7 +237,11 @@ function onKey(event) {
   if (event.key === "Escape") stop();
   if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
   event.preventDefault();
-  speak();
+  onSpeak();
+}
+
+function onSpeak() {
+  return typing.isOn ? typing.speak() : speak();
 }
 
 async function onModel() {
@@ -318,10 +256,12 @@ async function start() {
   restore(choices);
   element("form").addEventListener("submit", (event) => {
     event.preventDefault();
-    speak();
+    onSpeak();
   });
   element("form").addEventListener("change", remember);
   element("stop").addEventListener("click", stop);
+  element("typing").addEventListener("change", ({ target }) => typing.turn(target.checked));
+  for (const event of ["input", "compositionend"]) element("text").addEventListener(event, (input) => typing.onInput(input));
   element("download").addEventListener("click", download);
   element("model").addEventListener("change", onModel);
   element("highlight").addEventListener("change", () => (highlightChosen = true));

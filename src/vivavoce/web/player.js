@@ -2,7 +2,7 @@
 // Buffers are scheduled one after the other on the audio clock. An AudioWorklet would need a
 // secure context, which a headset that opens http://192.168.… does not have.
 
-const START_DELAY_S = 0.1; // delay of the first sample, so that the next chunk arrives in time
+export const START_DELAY_S = 0.1; // delay of the first sample, so that the next chunk arrives in time
 const REBUFFER_S = 0.5; // delay after the server was too slow: few long gaps are better than many
 const PIECE_S = 0.2; // length of one scheduled buffer, and of a step of the progress
 const AHEAD_S = 10; // at most this much is scheduled; the rest is kept as 16-bit samples
@@ -47,8 +47,11 @@ export class Player {
   #heard = false;
   #finished = false;
   #stopped = false;
+  #gapS;
 
-  constructor(rateHz, { onProgress, onFirstSound, onEnd }) {
+  /** A silence in the stream takes at least `gapS`. */
+  constructor(rateHz, { onProgress, onFirstSound, onEnd }, gapS = REBUFFER_S) {
+    this.#gapS = gapS;
     this.#context = openContext(rateHz);
     this.#rateHz = rateHz;
     this.#listener = { onProgress, onFirstSound, onEnd };
@@ -59,6 +62,11 @@ export class Player {
   /** Seconds of audio received. */
   get receivedS() {
     return this.#samples / this.#rateHz;
+  }
+
+  /** True if all audio so far has been played. */
+  get isQuiet() {
+    return this.#pieces.length === 0 && this.#sources.size === 0;
   }
 
   /** Seconds of the speech that have been heard. */
@@ -136,7 +144,7 @@ export class Player {
 
   #play(piece) {
     const now = this.#context.currentTime;
-    if (this.#next <= now) this.#next = now + (this.#next === 0 ? START_DELAY_S : REBUFFER_S);
+    if (this.#next <= now) this.#next = now + (this.#next === 0 ? START_DELAY_S : this.#gapS);
     const buffer = this.#context.createBuffer(1, piece.length, this.#rateHz);
     const channel = buffer.getChannelData(0);
     for (let i = 0; i < piece.length; i++) channel[i] = piece[i] / 32768;

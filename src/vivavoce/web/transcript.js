@@ -19,6 +19,11 @@ export class Transcript {
     };
   }
 
+  /** Add to the text, which is being written. */
+  write(text) {
+    this.#characters.push(...text);
+  }
+
   /** Add words of the server, with the text before each of them. */
   add(words) {
     for (const { start, end, start_s } of words) {
@@ -49,4 +54,10 @@ export class Transcript {
   #text(start, end) {
     return this.#characters.slice(start, end).join("");
   }
+}
+
+/** Show an interrupted text: what was heard of it, and in grey what was not. */
+export function showHeard(element, { heard, unheard }) {
+  const rest = Object.assign(document.createElement("span"), { className: "unheard", textContent: unheard });
+  element.replaceChildren(heard, rest);
 }

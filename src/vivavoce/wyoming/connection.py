@@ -22,7 +22,7 @@ from vivavoce.wyoming.messages import (
     Synthesize,
     parse,
 )
-from vivavoce.wyoming.output import Output
+from vivavoce.wyoming.output import AudioOutput
 from vivavoce.wyoming.services import Options, Services
 from vivavoce.wyoming.voices import described, offered
 from vivavoce.wyoming.wire import read_event
@@ -30,7 +30,7 @@ from vivavoce.wyoming.wire import read_event
 log = logging.getLogger(__name__)
 
 
-class Connection:
+class WyomingConnection:
     """One client, from its first event to its end."""
 
     def __init__(
@@ -43,7 +43,7 @@ class Connection:
         self._services = services
         self._is_open = options.is_open
         self._reader = reader
-        self._output = Output(writer, options)
+        self._output = AudioOutput(writer, options)
         self._session = Session(
             services.synthesizer,
             self._emit,

@@ -22,7 +22,7 @@ _LINGER_S: Final = 1.0  # for an error to reach a client that is still sending
 _READ_BYTES: Final = 64 * 2**10
 
 
-class Output:
+class AudioOutput:
     """What one client is sent, in order. Nothing follows an error, or reaches a client that left.
 
     `ended` is set by both of these, and by whoever wants the connection to end.

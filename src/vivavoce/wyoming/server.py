@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from vivavoce.observability.logs import REQUEST_ID
-from vivavoce.wyoming.connection import Connection
+from vivavoce.wyoming.connection import WyomingConnection
 from vivavoce.wyoming.services import Options, Services
 from vivavoce.wyoming.wire import MAX_HEADER_BYTES
 
@@ -20,11 +20,11 @@ async def serving(
     services: Services, listener: socket.socket, options: Options
 ) -> AsyncGenerator[None]:
     """Serve clients that connect to `listener` during the block, and end their connections."""
-    connections: dict[asyncio.Task[None], Connection] = {}
+    connections: dict[asyncio.Task[None], WyomingConnection] = {}
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         REQUEST_ID.set(f"wyoming_{uuid.uuid4().hex}")
-        connection = Connection(services, options, reader, writer)
+        connection = WyomingConnection(services, options, reader, writer)
         task = asyncio.current_task()
         assert task is not None
         connections[task] = connection

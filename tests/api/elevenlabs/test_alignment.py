@@ -2,7 +2,7 @@
 
 import pytest
 
-from vivavoce.api.elevenlabs.alignment import Alignment, Line
+from vivavoce.api.elevenlabs.alignment import Alignment, CharLine
 from vivavoce.types import TimedWord
 
 
@@ -22,7 +22,7 @@ def told(*parts: Alignment) -> str:
 def test_marks_come_with_the_word_before_them() -> None:
     text = "Hello, world!"
     hello, world = words(text, ("Hello", "Hello", 0.1, 0.5), ("world", "world", 0.7, 1.0))
-    line = Line()
+    line = CharLine()
     first, second = line.add([hello], text), line.add([world], text)
     assert (told(first), told(second)) == ("Hello, ", "world!")
     assert first.starts_s == pytest.approx([0.1, 0.18, 0.26, 0.34, 0.42, 0.5, 0.5])
@@ -31,7 +31,7 @@ def test_marks_come_with_the_word_before_them() -> None:
 
 
 def test_text_that_grows_is_told_once() -> None:
-    line = Line()
+    line = CharLine()
     (one,) = words("One", ("One", "One", 0.0, 0.3))
     first = line.add([one], "One")
     text = "One, two. "
@@ -48,7 +48,7 @@ def test_what_is_read_in_several_words_is_written_once() -> None:
         ("Pay", "Pay", 0.0, 0.2), ("$4", "four", 0.2, 0.4), ("$4", "dollars", 0.4, 0.8),
         ("Dr.", "Doctor", 1.0, 1.3), ("Lee", "Lee", 1.3, 1.5),
     )  # fmt: skip
-    written, spoken = Line(), Line(spoken=True)
+    written, spoken = CharLine(), CharLine(spoken=True)
     assert told(*(written.add([word], text) for word in said)) == text
     assert told(*(spoken.add([word], text) for word in said)) == "Pay four dollars, Doctor Lee."
 
@@ -56,13 +56,13 @@ def test_what_is_read_in_several_words_is_written_once() -> None:
 def test_markup_is_a_space() -> None:
     text = '<speak>Wait. <break time="1s"/> Now go.</speak>'
     said = words(text, ("Wait", "Wait", 0.0, 0.4), ("Now", "Now", 1.4, 1.7), ("go", "go", 1.7, 2.0))
-    line = Line()
+    line = CharLine()
     assert told(line.add(said, text), line.finish(text)) == "Wait.  Now go. "
 
 
 def test_times_in_ms_add_up() -> None:
     text = "abc "
     (word,) = words(text, ("abc", "abc", 0.1, 0.2))
-    times = Line().add([word], text).in_ms(50)
+    times = CharLine().add([word], text).in_ms(50)
     assert times["charStartTimesMs"] == [50, 83, 117, 150]
     assert times["charDurationsMs"] == [33, 34, 33, 0]

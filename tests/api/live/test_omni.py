@@ -1,5 +1,6 @@
 """Check the streamed text input and the batches of vLLM-Omni and SGLang-Omni."""
 
+import asyncio
 import base64
 import io
 import wave
@@ -9,7 +10,11 @@ import httpx
 import pytest
 
 from tests.api.live.wire import Wire, audio_of, types_of, wire
+from tests.api.test_streaming import Watched, wait_until
+from tests.conftest import serving
+from vivavoce.api.app import create_app
 from vivavoce.models.tone import CHAR_S
+from vivavoce.settings import Settings
 
 PATH = "/v1/audio/speech/stream"
 TEXT = "The lamp is on the table."
@@ -134,6 +139,19 @@ async def test_errors_leave_the_session_open(tone_url: str) -> None:
         assert types_of(await say(live, ""))[-1] == "session.done"
         await configure(live, voice="sine")
         assert types_of(await say(live, TEXT))[1] == "bytes"
+
+
+async def test_client_that_leaves_ends_its_speech() -> None:
+    watched = Watched(real_time_factor=1.0)
+    with serving(create_app(Settings(), watched.pool())) as url:
+        async with wire(url, PATH) as live:
+            await configure(live, voice="endless", response_format="pcm", stream_audio=True)
+            await live.send(type="input.text", text=TEXT)
+            await live.send(type="input.done")
+            assert (await live.receive())["type"] == "audio.start"
+            assert isinstance(await live.receive(), bytes)
+            assert watched.is_(busy=True)
+        await asyncio.to_thread(wait_until, lambda: watched.is_(busy=False), 5)
 
 
 async def test_empty_utterance_is_done_at_once(tone_url: str) -> None:

@@ -17,7 +17,7 @@ from tokenizers.pre_tokenizers import ByteLevel
 from tokenizers.trainers import BpeTrainer
 
 from vivavoce.models.qwen3_tts.checkpoint.tokenizer import Tokenizer
-from vivavoce.models.qwen3_tts.prompt.incremental_text import LiveText
+from vivavoce.models.qwen3_tts.prompt.incremental_text import IncrementalText
 from vivavoce.models.qwen3_tts.prompt.layout import END, REPLY, TURN
 
 PROSE = (
@@ -91,7 +91,7 @@ def pieces_of(text: str, cuts: Sequence[int]) -> list[str]:
 
 
 def ids_of(pieces: Sequence[str], start: str = "") -> list[int]:
-    live = LiveText(tokenizer(), start)
+    live = IncrementalText(tokenizer(), start)
     return [
         id_
         for number, piece in enumerate(pieces)
@@ -119,7 +119,7 @@ def test_any_text_letter_by_letter_has_the_ids_of_its_turn(text: str) -> None:
 @settings(max_examples=100, deadline=None)
 @given(st.text(st.sampled_from("abc 1.,!'’\n\t你好あ각Жé🙂–()"), max_size=40))
 def test_no_more_is_held_back_than_the_last_word_and_the_spaces_around_it(text: str) -> None:
-    live = LiveText(tokenizer())
+    live = IncrementalText(tokenizer())
     live.add(text, last=False)
     # Letters with a sign before them, or signs with line breaks behind; then spaces, whose number
     # is not known yet.
@@ -144,7 +144,7 @@ def test_no_more_is_held_back_than_the_last_word_and_the_spaces_around_it(text: 
     ],
 )
 def test_what_is_held_back_is_what_may_still_change(text: str, held: str) -> None:
-    live = LiveText(tokenizer())
+    live = IncrementalText(tokenizer())
     live.add(text, last=False)
     assert live.held == held
 

@@ -52,7 +52,7 @@ class Alignment:
         }
 
 
-class Line:
+class CharLine:
     """One line of characters: the text as it is written, or as it is said if `spoken`."""
 
     def __init__(self, *, spoken: bool = False) -> None:

@@ -106,7 +106,7 @@ class TextBody(SpeechFields, DictionaryFields):
         return self.request_for(self.text, voice_id, self.voice_settings, output_format)
 
 
-class Line(BaseModel):
+class DialogueLine(BaseModel):
     """A line of a dialogue."""
 
     text: str = Field(description="The text to speak.", json_schema_extra=NOT_EMPTY)
@@ -116,7 +116,7 @@ class Line(BaseModel):
 class DialogueBody(SpeechFields, DictionaryFields):
     """The body of `POST /v1/text-to-dialogue`."""
 
-    inputs: Annotated[list[Line], Field(min_length=1, max_length=MAX_INPUTS)]
+    inputs: Annotated[list[DialogueLine], Field(min_length=1, max_length=MAX_INPUTS)]
     settings: VoiceSettings | None = optional("Speed and stability of all voices.")
 
     def to_request(self, output_format: str) -> SpeechRequest:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 from starlette.websockets import WebSocket
 
-from vivavoce.api.elevenlabs.alignment import Alignment, Line
+from vivavoce.api.elevenlabs.alignment import Alignment, CharLine
 from vivavoce.api.elevenlabs.bodies import ClientMessage, SocketQuery, VoiceSettings
 from vivavoce.api.errors import describe
 from vivavoce.api.live.socket import POLICY, LiveSocket
@@ -32,8 +32,8 @@ class Context:
     settings: VoiceSettings | None = None
     utterance: Utterance | None = None
     is_flushed: bool = True  # all of it is to be spoken, without waiting for more
-    written: Line = field(default_factory=Line)
-    said: Line = field(default_factory=lambda: Line(spoken=True))
+    written: CharLine = field(default_factory=CharLine)
+    said: CharLine = field(default_factory=lambda: CharLine(spoken=True))
 
 
 class ElevenLabsSocket(LiveSocket):
@@ -136,7 +136,7 @@ class ElevenLabsSocket(LiveSocket):
         }
         await self.send({**message, **self.about(context.name)})
 
-    def _times(self, line: Line, told: Alignment) -> Mapping[str, object] | None:
+    def _times(self, line: CharLine, told: Alignment) -> Mapping[str, object] | None:
         """Return `told` as clients expect it: from the start, or from the end of the last one."""
         if not told.chars:
             return None

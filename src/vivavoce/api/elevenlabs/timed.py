@@ -10,7 +10,7 @@ from typing import Final
 from fastapi import Request
 from starlette.responses import Response
 
-from vivavoce.api.elevenlabs.alignment import Line
+from vivavoce.api.elevenlabs.alignment import CharLine
 from vivavoce.api.responses import chunked, encoded
 from vivavoce.api.routes.timed import audio_object
 from vivavoce.synthesis.speech import Speech
@@ -50,7 +50,7 @@ class _Times:
     def __init__(self, text: str) -> None:
         self._text = text
         self._told = 0  # words
-        self._written, self._said = Line(), Line(spoken=True)
+        self._written, self._said = CharLine(), CharLine(spoken=True)
 
     def of_new(self, speech: Speech) -> Mapping[str, object]:
         """Return the two alignments of the words that are new since the last call."""

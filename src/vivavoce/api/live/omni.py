@@ -42,7 +42,7 @@ async def stream(socket: WebSocket) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class SentenceMark:
     """An answer that follows all units up to number `after`."""
 
     after: int
@@ -58,7 +58,7 @@ class OmniSocket(LiveSocket):
         self._buffer = ""  # of sentences or clauses that are not complete
         self._writing: Utterance | None = None  # the one unit of an utterance
         self._units: dict[str, Unit] = {}  # by the name of their utterance
-        self._marks: deque[Mark] = deque()
+        self._marks: deque[SentenceMark] = deque()
         self._begun = self._utterance = self._sentence = self._segment = self._committed = 0
         self._is_open = False  # an utterance has text
 
@@ -158,14 +158,14 @@ class OmniSocket(LiveSocket):
         self._flush()
         if is_done:
             facts = {"utterance_index": self._utterance, "total_sentences": self._sentence}
-            self._marks.append(Mark(self._begun, "session.done", facts))
+            self._marks.append(SentenceMark(self._begun, "session.done", facts))
             self._utterance, self._sentence, self._committed = self._utterance + 1, 0, 0
             self._is_open = False
         else:
             new, self._committed = self._sentence - self._committed, self._sentence
             facts = {"segment_index": self._segment, "segment_sentences": new}
             facts["total_sentences"] = self._sentence
-            self._marks.append(Mark(self._begun, "input.committed", facts))
+            self._marks.append(SentenceMark(self._begun, "input.committed", facts))
             self._segment += 1
         await self._answer()
 

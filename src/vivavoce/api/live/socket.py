@@ -14,6 +14,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from vivavoce.api.dependencies import caller_of, server_of
 from vivavoce.api.errors import answer_to, describe
 from vivavoce.api.middleware.auth import SPEND
+from vivavoce.api.middleware.websockets import LiveProtocol
 from vivavoce.audio import check_rate
 from vivavoce.errors import BadRequest, NotReady, VivavoceError
 from vivavoce.sessions.events import Event, Started
@@ -27,7 +28,7 @@ T = TypeVar("T")
 
 # Options of uvicorn. A message may hold a recording of half a minute, if it is compressed.
 WEBSOCKETS: Final[Mapping[str, Any]] = {
-    "ws": "websockets-sansio",
+    "ws": LiveProtocol,
     "ws_max_size": 2 * 2**20,
     "ws_per_message_deflate": False,  # audio does not get smaller, and it takes memory
 }

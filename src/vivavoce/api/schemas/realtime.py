@@ -39,14 +39,14 @@ class Format(BaseModel):
         return format
 
 
-class Output(BaseModel):
+class OutputFields(BaseModel):
     format: Format | None = None
     voice: Name | VoiceId | None = None
     speed: Speed | None = None
 
 
-class Audio(BaseModel):
-    output: Output | None = None
+class AudioFields(BaseModel):
+    output: OutputFields | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +84,11 @@ def wire_session(manner: Manner, model: str, *, beta: bool) -> Mapping[str, Any]
     return about | {"type": "realtime", "output_modalities": ["audio"], "audio": audio}
 
 
-class Config(BaseModel):
+class SessionFields(BaseModel):
     """What the configurations of a session and of a response have in common."""
 
     type: Any = "realtime"
-    audio: Audio | None = None
+    audio: AudioFields | None = None
     instructions: str | None = None
     output_modalities: list[str] | None = None
     tools: list[Any] | None = None
@@ -101,7 +101,7 @@ class Config(BaseModel):
     def applied(self, manner: Manner) -> Manner:
         """Return `manner` with these changes. Raises `Unsupported`, `BadRequest`."""
         self._check()
-        output = (self.audio and self.audio.output) or Output()
+        output = (self.audio and self.audio.output) or OutputFields()
         changes: dict[str, Any] = {}
         if (voice := output.voice or self.voice) is not None:
             changes["voice"] = (voice.id if isinstance(voice, VoiceId) else voice) or None
@@ -130,7 +130,7 @@ class Config(BaseModel):
             )
 
 
-class Part(BaseModel):
+class ContentPart(BaseModel):
     type: Literal["input_text", "output_text", "text", "input_audio", "input_image", "output_audio"]
     text: str | None = None
     transcript: str | None = None
@@ -142,7 +142,9 @@ class Item(BaseModel):
     id: Id | None = None
     type: str = "message"
     role: Literal["user", "assistant", "system"] | None = None
-    content: Annotated[list[Part], Field(max_length=MAX_CONTENT)] = Field(default_factory=list)
+    content: Annotated[list[ContentPart], Field(max_length=MAX_CONTENT)] = Field(
+        default_factory=list
+    )
 
     def checked(self) -> Self:
         """Return this message. Raises `Unsupported`, `BadRequest` if it is none."""
@@ -166,7 +168,7 @@ class Item(BaseModel):
         return "\n".join(filter(None, (part.text or part.transcript for part in self.content)))
 
 
-class ResponseConfig(Config):
+class ResponseConfig(SessionFields):
     conversation: str | None = None
     input: Annotated[list[Item], Field(max_length=MAX_CONTENT)] | None = None
     metadata: Annotated[dict[str, str], Field(max_length=16)] | None = None
@@ -183,7 +185,7 @@ class ClientEvent(BaseModel):
 
 
 class SessionUpdate(ClientEvent):
-    session: Config
+    session: SessionFields
 
 
 class ItemCreate(ClientEvent):

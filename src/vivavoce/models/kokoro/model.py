@@ -19,7 +19,7 @@ from vivavoce.models.kokoro.ends import RATE_HZ, RunEnds
 from vivavoce.models.kokoro.g2p import Phonemizer
 from vivavoce.models.kokoro.g2p.spans import Span, owners
 from vivavoce.models.kokoro.measures import Styles, VoiceMeasures
-from vivavoce.models.kokoro.network import FRAME_SAMPLES, PULL, REMEDY, Half, Network, Run
+from vivavoce.models.kokoro.network import FRAME_SAMPLES, PULL, REMEDY, Half, Network, VocoderRun
 from vivavoce.models.kokoro.times import phones
 from vivavoce.models.kokoro.voices import ALIASES, DEFAULT_VOICES, STYLES, style_of, voices
 from vivavoce.serving.base import Model, unreadable
@@ -57,7 +57,7 @@ class _KokoroStream:
     runs: Iterator[_Symbols]
     style: str
     styles: Styles
-    run: Run | None = None  # the one that is spoken
+    run: VocoderRun | None = None  # the one that is spoken
     half: Half | None = None  # of that run, if it is a short one
     place: int = 0  # its next frame
     ends: RunEnds = field(default_factory=RunEnds)  # of that run
@@ -161,7 +161,7 @@ class KokoroModel(Model[_KokoroStream]):
         stream.run, stream.place = run, first_frame(run)
         return NOTHING
 
-    def _speak_whole(self, stream: _KokoroStream, run: Run) -> Samples | AudioChunk:
+    def _speak_whole(self, stream: _KokoroStream, run: VocoderRun) -> Samples | AudioChunk:
         """Do the next half of the work for a run that is spoken at once."""
         if stream.half is None:
             stream.half = self.network.first_half(run)
@@ -171,7 +171,9 @@ class KokoroModel(Model[_KokoroStream]):
         return _timed(stream, run, stream.ends.push(audio, last=True), 0)
 
 
-def _timed(stream: _KokoroStream, run: Run, audio: Samples, start: int) -> Samples | AudioChunk:
+def _timed(
+    stream: _KokoroStream, run: VocoderRun, audio: Samples, start: int
+) -> Samples | AudioChunk:
     """Return `audio`, with the phones of its run if it is the first of it that is heard.
 
     The run is heard from the frame `start` on, without what its ends drop.
@@ -189,12 +191,12 @@ def _timed(stream: _KokoroStream, run: Run, audio: Samples, start: int) -> Sampl
     return AudioChunk(audio, tuple(found))
 
 
-def first_frame(run: Run) -> int:
+def first_frame(run: VocoderRun) -> int:
     """Return the frame from which a run is heard. The silence before it need not be computed."""
     return max(2 * int(run.durations[0]) - LEAD, 0)
 
 
-def window_stop(run: Run, start: int) -> int:
+def window_stop(run: VocoderRun, start: int) -> int:
     """Return the end of the window of frames that begins at `start`."""
     stop = start + (FIRST_WINDOW if start == first_frame(run) else WINDOW)
     # No last window that costs more than it gives.

@@ -40,7 +40,7 @@ _EPSILON = 1e-5  # of the norms, as in the graph
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class VocoderRun:
     """A run that is read: what the vocoder makes audio of."""
 
     frames: Floats  # [1, channels, time]
@@ -91,7 +91,7 @@ class Network:
         self._shrink = _shrinking()
         self._tokens = _token_input(self._text, model)
 
-    def read(self, ids: Sequence[int], style: Floats) -> Run:
+    def read(self, ids: Sequence[int], style: Floats) -> VocoderRun:
         """Return the run of the tokens `ids` with a style [1, 256]."""
         feed = {
             self._tokens: np.array([[0, *ids, 0]], np.int64),  # 0 pads both ends, as in training
@@ -100,13 +100,13 @@ class Network:
         }
         names = ["frames", "source", "gain", "bias", "durations"]
         frames, source, gain, bias, durations = self._text.run(names, feed, self._shrink)
-        return Run(frames, source, gain, bias, durations.reshape(-1))
+        return VocoderRun(frames, source, gain, bias, durations.reshape(-1))
 
-    def whole(self, run: Run) -> tuple[Samples, Measures]:
+    def whole(self, run: VocoderRun) -> tuple[Samples, Measures]:
         """Return the audio of `run` and its measures."""
         return self.second_half(run, self.first_half(run))
 
-    def first_half(self, run: Run) -> Half:
+    def first_half(self, run: VocoderRun) -> Half:
         """Do the first half of the work for the audio of `run`: two steps are shorter than one."""
         feed = {
             "frames": run.frames,
@@ -117,7 +117,7 @@ class Network:
         joined, mean, power = self._lower.run(["joined", "mean", "power"], feed, self._shrink)
         return Half(joined, Measures(mean, power))
 
-    def second_half(self, run: Run, half: Half) -> tuple[Samples, Measures]:
+    def second_half(self, run: VocoderRun, half: Half) -> tuple[Samples, Measures]:
         """Return the audio of `run` and its measures, given its first half."""
         feed = {"joined": half.joined, "gain": run.gain, "bias": run.bias}
         audio, mean, power = self._upper.run(None, feed, self._shrink)
@@ -127,7 +127,7 @@ class Network:
         )
         return np.asarray(audio, np.float32).reshape(-1), measures
 
-    def window(self, run: Run, measures: Measures, start: int, stop: int) -> Samples:
+    def window(self, run: VocoderRun, measures: Measures, start: int, stop: int) -> Samples:
         """Return the audio of the frames from `start` to `stop`, normalised by `measures`."""
         first, last = max(start - CONTEXT, 0), min(stop + CONTEXT, run.length)
         upper = max(start - UPPER_CONTEXT, first)

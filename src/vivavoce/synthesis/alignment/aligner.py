@@ -29,7 +29,7 @@ from vivavoce.text.pipeline import SpokenSegment
 from vivavoce.types import Phone, Samples
 
 if TYPE_CHECKING:  # needs the extra `align`
-    from vivavoce.synthesis.alignment.listener import Listener
+    from vivavoce.synthesis.alignment.listener import SoundListener
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ class Aligner:
 
     def __init__(self) -> None:
         self._phonemizer = Phonemizer()
-        self._listener: Listener | None = None
+        self._listener: SoundListener | None = None
         self._turn = asyncio.Lock()  # the network is not for two threads
 
     @classmethod
@@ -114,11 +114,11 @@ class Aligner:
             return None
         return tuple(_timed(sounds, found[0], Pauses.of(samples, rate_hz)))
 
-    def _listen(self) -> "Listener":
+    def _listen(self) -> "SoundListener":
         if self._listener is None:
-            from vivavoce.synthesis.alignment.listener import Listener
+            from vivavoce.synthesis.alignment.listener import SoundListener
 
-            self._listener = Listener()
+            self._listener = SoundListener()
         return self._listener
 
     def _read(self, text: SpokenSegment) -> list[Phone]:

@@ -20,7 +20,7 @@ _DOUBT = np.float32(0.5)
 _WORD_END = "<wb>"  # a token of the network, as silent as its blank
 
 
-class Listener:
+class SoundListener:
     """The network, which is loaded in some milliseconds. One thread may use it at a time."""
 
     def __init__(self) -> None:

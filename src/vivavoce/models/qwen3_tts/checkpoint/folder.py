@@ -16,7 +16,7 @@ from vivavoce.models.qwen3_tts.codec.precision import codec_dtype, set_precision
 from vivavoce.models.qwen3_tts.network.linear import WeightFormat, numbers_between
 from vivavoce.models.qwen3_tts.network.packing import packing
 from vivavoce.models.qwen3_tts.network.talker import Talker
-from vivavoce.models.qwen3_tts.prompt.incremental_text import LiveText, LiveTurn
+from vivavoce.models.qwen3_tts.prompt.incremental_text import IncrementalText, LiveTurn
 from vivavoce.models.qwen3_tts.prompt.layout import (
     REPLY,
     PromptLayout,
@@ -57,7 +57,7 @@ class Checkpoint:
     def live_turn(self, request: PromptRequest) -> LiveTurn:
         """Return the turn of `request`, with no text yet. Raises `BadRequest`."""
         check(request, self.config)
-        return LiveTurn(LiveText(self.tokenizer, REPLY))
+        return LiveTurn(IncrementalText(self.tokenizer, REPLY))
 
     def live_prompt(
         self, request: PromptRequest, turn: LiveTurn

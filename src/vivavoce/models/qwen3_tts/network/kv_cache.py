@@ -47,7 +47,7 @@ class Memory(Protocol):
         """
         ...
 
-    def native_past(self) -> native.Past | None:
+    def native_past(self) -> native.NativePast | None:
         """Return the past as compiled code reads it, or None if torch must."""
         ...
 
@@ -163,7 +163,7 @@ class Step:
     def attend(self, layer: int, heads: Tensor, norm: Tensor, eps: float) -> Tensor:
         return kernels.attend(heads, norm, eps, self, layer)
 
-    def native_past(self) -> native.Past | None:
+    def native_past(self) -> native.NativePast | None:
         return native.past(
             self.cache, window=self._window, lengths=self.cache.lengths, alive=self.alive
         )
@@ -197,7 +197,7 @@ class PredictorStep:
     def attend(self, layer: int, heads: Tensor, norm: Tensor, eps: float) -> Tensor:
         return kernels.attend(heads, norm, eps, self, layer)
 
-    def native_past(self) -> native.Past | None:
+    def native_past(self) -> native.NativePast | None:
         return native.past(self.cache, window=self._new.stop, start=self.start)
 
     def remember(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:

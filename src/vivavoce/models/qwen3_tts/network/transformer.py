@@ -124,7 +124,7 @@ class Decoder(nn.Module):
         self.norm = RMSNorm(config.hidden_size, eps=config.norm_eps)
 
     @cached_property  # matrices are packed once, before they are used
-    def _native(self) -> native.Decoder | None:
+    def _native(self) -> native.NativeDecoder | None:
         return native.decoder(self)
 
     def decode(self, x: Tensor, memory: Memory) -> Tensor:

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from vivavoce.models.qwen3_tts.checkpoint.tokenizer import Tokenizer
 
 
-class LiveText:
+class IncrementalText:
     """Ids of a growing text. `start` is the text before it."""
 
     def __init__(self, tokenizer: Tokenizer, start: str = "") -> None:
@@ -73,7 +73,7 @@ def _joins(char: str) -> bool:
 class LiveTurn:
     """Text of one live stream, as far as it is known."""
 
-    ids: LiveText
+    ids: IncrementalText
     text: str = ""
     known: list[int] = field(default_factory=list)  # ids of the turn, from its opening on
     complete: bool = False

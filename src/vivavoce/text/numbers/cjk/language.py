@@ -23,7 +23,7 @@ _MAX_DIGITS = 12  # longer runs are read digit by digit: they are identifiers, n
 
 
 @dataclass(frozen=True, slots=True)
-class Language:
+class CjkLanguage:
     """One language: its table, and the patterns that contain words of it, by name."""
 
     code: str
@@ -39,11 +39,11 @@ def _any(keys: Iterable[str]) -> str:
 
 
 @cache
-def language(code: str) -> Language:
+def language(code: str) -> CjkLanguage:
     """Return the language with this code, one of `LANGUAGES`."""
     words = table(code)
     days, digits = words["days"], r"\d{1,3}"
-    return Language(
+    return CjkLanguage(
         code,
         words,
         {
@@ -78,11 +78,11 @@ def cardinal(number: int, code: str) -> str:
     return spoken.removeprefix("一") if 10 <= number < 20 else spoken
 
 
-def spoken_digits(text: str, lang: Language) -> str:
+def spoken_digits(text: str, lang: CjkLanguage) -> str:
     return "".join(lang["digits"][int(c)] for c in text if c.isdecimal())
 
 
-def spoken_number(written: str, lang: Language) -> str:
+def spoken_number(written: str, lang: CjkLanguage) -> str:
     whole, _, part = written.replace(",", "").partition(".")
     identifier = len(whole) > _MAX_DIGITS or (len(whole) > 1 and whole[0] == "0")
     spoken = spoken_digits(whole, lang) if identifier else cardinal(int(whole), lang.code)

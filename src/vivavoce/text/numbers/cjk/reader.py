@@ -10,7 +10,7 @@ from vivavoce.text.numbers.cjk.language import (
     MONEY,
     NUMBER,
     WHOLE,
-    Language,
+    CjkLanguage,
     cardinal,
     language,
     spoken_digits,
@@ -90,7 +90,7 @@ def read_chinese(text: Tracked) -> Tracked:
     return _read(text, language("zh"))
 
 
-def _read(text: Tracked, lang: Language) -> Tracked:
+def _read(text: Tracked, lang: CjkLanguage) -> Tracked:
     text = _plain(text)
     text = text.sub(_ADDRESS, lambda m: _address(m[0], lang))
     text = text.sub(lang.patterns["words"], lambda m: lang["words"][m[0]])
@@ -125,7 +125,7 @@ def _character(char: str) -> str:
     return char
 
 
-def _address(address: str, lang: Language) -> str:
+def _address(address: str, lang: CjkLanguage) -> str:
     address = re.sub(r"^https?://", "", address)
     return re.sub(r"[^A-Za-z0-9]", lambda m: str(lang["address"].get(m[0], "")), address)
 
@@ -136,7 +136,7 @@ def _arabic(match: re.Match[str]) -> str:
     return str(sum(-v if v < after else v for v, after in pairs))
 
 
-def _identifiers(text: Tracked, lang: Language) -> Tracked:
+def _identifiers(text: Tracked, lang: CjkLanguage) -> Tracked:
     def groups(match: re.Match[str]) -> str:
         if _DATE.fullmatch(match[0]):
             return match[0]
@@ -154,7 +154,7 @@ def _identifiers(text: Tracked, lang: Language) -> Tracked:
     return text
 
 
-def _dates(text: Tracked, lang: Language) -> Tracked:
+def _dates(text: Tracked, lang: CjkLanguage) -> Tracked:
     text = text.sub(_DATE, lambda m: _date(m, lang)).sub(_MONTH_DAY, lambda m: _month_day(m, lang))
     if lang.code == "zh":
         text = text.sub(
@@ -172,7 +172,7 @@ def _dates(text: Tracked, lang: Language) -> Tracked:
     return text.sub(_RATIO, rf"\1{lang['against']}\2")
 
 
-def _date(match: re.Match[str], lang: Language) -> str:
+def _date(match: re.Match[str], lang: CjkLanguage) -> str:
     year, month, day = match[1], int(match[3]), int(match[4])
     if not (1 <= month <= 12 and 1 <= day <= 31):
         return match[0]
@@ -180,12 +180,12 @@ def _date(match: re.Match[str], lang: Language) -> str:
     return f"{spoken_year}{lang['date'][0]}{_day(month, day, lang)}"
 
 
-def _day(month: int, day: int, lang: Language) -> str:
+def _day(month: int, day: int, lang: CjkLanguage) -> str:
     _, m, d = lang["date"]
     return f"{cardinal(month, lang.code)}{m}{cardinal(day, lang.code)}{d}"
 
 
-def _month_day(match: re.Match[str], lang: Language) -> str:
+def _month_day(match: re.Match[str], lang: CjkLanguage) -> str:
     """Return 12/25 and 3/4(土) as days. 2/3 is a fraction."""
     month, day = int(match[1]), int(match[2])
     fraction = day <= 12 and not match[3]
@@ -193,14 +193,14 @@ def _month_day(match: re.Match[str], lang: Language) -> str:
     return match[0] if fraction or measured else _day(month, day, lang)
 
 
-def _score(match: re.Match[str], lang: Language) -> str:
+def _score(match: re.Match[str], lang: CjkLanguage) -> str:
     one, two = (match[1], match[2]) if match[1] else (match[3], match[4])
     if not match[1] and match.string[: match.start()].endswith(("ページ", "第", "页", "p.")):
         return match[0]
     return one + str(lang["against"]) + two
 
 
-def _arithmetic(written: str, lang: Language) -> str:
+def _arithmetic(written: str, lang: CjkLanguage) -> str:
     signs = {"-": "subtract", "–": "subtract"}
 
     def operator(match: re.Match[str]) -> str:
@@ -210,7 +210,7 @@ def _arithmetic(written: str, lang: Language) -> str:
     return re.sub(r"(?<=\d)\s?([-–+×x*÷])\s?(?=\d)", operator, written)
 
 
-def _time(match: re.Match[str], lang: Language) -> str:
+def _time(match: re.Match[str], lang: CjkLanguage) -> str:
     half = match[1] or match[5]
     parts = [int(part) for part in match.groups()[1:4] if part is not None]
     chinese = lang.code == "zh"
@@ -224,7 +224,7 @@ def _time(match: re.Match[str], lang: Language) -> str:
     return "".join(spoken)
 
 
-def _amounts(text: Tracked, lang: Language) -> Tracked:
+def _amounts(text: Tracked, lang: CjkLanguage) -> Tracked:
     """Speak amounts with a unit or a currency, before or after the number."""
     text = text.sub(
         _PRICE,
@@ -248,7 +248,7 @@ def _amounts(text: Tracked, lang: Language) -> Tracked:
     return text.sub(lang.patterns["measure"], lambda m: _measure(m, lang))
 
 
-def _fraction(match: re.Match[str], lang: Language) -> str:
+def _fraction(match: re.Match[str], lang: CjkLanguage) -> str:
     whole, top, bottom = match.groups()
     if (whole, top, bottom) == (None, "24", "7"):
         return str(lang["around_the_clock"])
@@ -258,14 +258,14 @@ def _fraction(match: re.Match[str], lang: Language) -> str:
     return f"{start}{cardinal(int(bottom), lang.code)}{lang['over']}{cardinal(int(top), lang.code)}"
 
 
-def _measure(match: re.Match[str], lang: Language) -> list[Piece]:
+def _measure(match: re.Match[str], lang: CjkLanguage) -> list[Piece]:
     sign = lang["minus"] if match[1] else ""
     pair = match[2] == "2" and lang.code == "zh" and match[4] not in "℃°"
     number = "两" if pair else spoken_number(match[2], lang)
     return [(sign + number + match[3], 2), (lang["units"][match[4]], 4)]
 
 
-def _numbers(text: Tracked, lang: Language) -> Tracked:
+def _numbers(text: Tracked, lang: CjkLanguage) -> Tracked:
     if lang.code == "zh":
         text = text.sub(_HOUR_OF_TWO, "两").sub(lang.patterns["two"], "两")
     text = text.sub(_MINUS, lang["minus"]).sub(_PLUS, lang["symbols"]["+"])
@@ -277,7 +277,7 @@ def _numbers(text: Tracked, lang: Language) -> Tracked:
     return text.sub(_NUMBER, lambda m: spoken_number(m[0], lang))
 
 
-def _letters(text: Tracked, lang: Language) -> Tracked:
+def _letters(text: Tracked, lang: CjkLanguage) -> Tracked:
     """Spell capitals: in kana in Japanese, with spaces between them in Chinese."""
     greek, names, symbols = lang["greek"], lang["letters"], lang["symbols"]
 

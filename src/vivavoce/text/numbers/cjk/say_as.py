@@ -2,7 +2,7 @@
 
 import re
 
-from vivavoce.text.numbers.cjk.language import Language, cardinal, language, spoken_digits
+from vivavoce.text.numbers.cjk.language import CjkLanguage, cardinal, language, spoken_digits
 from vivavoce.text.numbers.cjk.reader import read_chinese, read_japanese
 from vivavoce.text.tracked import Tracked
 
@@ -33,7 +33,7 @@ def say_as(text: str, kind: str, order: str | None, code: str) -> str | None:
     return None
 
 
-def _characters(text: str, lang: Language) -> str:
+def _characters(text: str, lang: CjkLanguage) -> str:
     names = {**lang["symbols"], **lang["address"], **lang["letters"]}
     said = (
         spoken_digits(char, lang) if char.isdecimal() else names.get(char.lower(), char.upper())
@@ -43,7 +43,7 @@ def _characters(text: str, lang: Language) -> str:
     return ("" if lang["letters"] else " ").join(said)
 
 
-def _date(text: str, order: str | None, lang: Language) -> str | None:
+def _date(text: str, order: str | None, lang: CjkLanguage) -> str | None:
     parts = _PARTS.findall(text)
     order = order or ("ymd" if parts and len(parts[0]) == 4 else "md")
     if len(parts) != len(order) or not set(order) <= set("dmy"):

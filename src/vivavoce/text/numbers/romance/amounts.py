@@ -2,7 +2,7 @@
 
 import re
 
-from vivavoce.text.numbers.romance.language import Language
+from vivavoce.text.numbers.romance.language import RomanceLanguage
 from vivavoce.text.numbers.romance.numerals import (
     agreeing,
     cardinal,
@@ -32,7 +32,7 @@ _METERS = re.compile(r"(?<![\w.,])(\d{1,2})\s?m\s?(\d{2})(?![\w.,]\d|\w)")
 _OUT_OF = frozenset((10, 20, 30, 100))
 
 
-def read_ranges(text: Tracked, lang: Language) -> Tracked:
+def read_ranges(text: Tracked, lang: RomanceLanguage) -> Tracked:
     """Return the text with sums in words, and with words for the dash between two numbers."""
     text = text.sub(_LEADING_POINT, "0,").sub(_RATE, f" {lang['per']} ")
     text = text.sub(_OVER, f" {lang['over']} ")
@@ -41,7 +41,7 @@ def read_ranges(text: Tracked, lang: Language) -> Tracked:
     return text.sub(_RANGE, f" {lang['to']} ")
 
 
-def _arithmetic(written: str, lang: Language) -> str:
+def _arithmetic(written: str, lang: RomanceLanguage) -> str:
     def operator(match: re.Match[str]) -> str:
         sign = match[1]
         if sign in "-–":
@@ -53,7 +53,7 @@ def _arithmetic(written: str, lang: Language) -> str:
     return f"{left.strip()} {lang['symbols']['=']} {right.strip()}"
 
 
-def read_money(text: Tracked, lang: Language) -> Tracked:
+def read_money(text: Tracked, lang: RomanceLanguage) -> Tracked:
     patterns = lang.patterns
     text = text.sub(
         patterns["money_before"],
@@ -72,7 +72,7 @@ def _amount(
     symbol: str,
     per: str | None,
     groups: tuple[int, int],
-    lang: Language,
+    lang: RomanceLanguage,
 ) -> list[Piece]:
     """Return an amount of money. `groups` are those of the number and of the currency."""
     one, many, cents = lang["currencies"][symbol]
@@ -100,7 +100,7 @@ def _amount(
     return [f"{prefix}{spoken} {noun}{join}{cardinal(int(parts[2]), lang)}{after}"]
 
 
-def _scaled(written: str, scale: str, many: str, lang: Language) -> tuple[str, str]:
+def _scaled(written: str, scale: str, many: str, lang: RomanceLanguage) -> tuple[str, str]:
     if scale in ("k", "mil", "mille", "mila"):
         thousand = cardinal(1000, lang) if scale == "k" else scale
         return f"{spoken_number(written, lang)} {thousand}", " "
@@ -109,7 +109,7 @@ def _scaled(written: str, scale: str, many: str, lang: Language) -> tuple[str, s
     return f"{spoken} {scale}", elided(lang["of_money"], many, lang)
 
 
-def _per(unit: str | None, lang: Language) -> str:
+def _per(unit: str | None, lang: RomanceLanguage) -> str:
     if not unit:
         return ""
     name = lang["units"].get(unit, [unit])[0]
@@ -118,24 +118,24 @@ def _per(unit: str | None, lang: Language) -> str:
     return f" {'alla' if lang.code == 'it' and is_feminine(name, lang) else lang['per']} {name}"
 
 
-def _signed(sign: str, lang: Language) -> str:
+def _signed(sign: str, lang: RomanceLanguage) -> str:
     if not sign:
         return ""
     return f"{lang['minus'] if sign == '-' else lang['symbols'][sign]} "
 
 
-def read_measures(text: Tracked, lang: Language) -> Tracked:
+def read_measures(text: Tracked, lang: RomanceLanguage) -> Tracked:
     text = text.sub(_METERS, lambda m: _meters(m, lang))
     text = text.sub(lang.patterns["fraction"], lambda m: _fraction(m, lang))
     return text.sub(lang.patterns["measure"], lambda m: _measure(m, lang))
 
 
-def _meters(match: re.Match[str], lang: Language) -> list[Piece]:
+def _meters(match: re.Match[str], lang: RomanceLanguage) -> list[Piece]:
     spoken, noun = counted(match[1], lang["units"]["m"], lang)
     return [f"{spoken} {noun} {cardinal(int(match[2]), lang)}"]
 
 
-def _measure(match: re.Match[str], lang: Language) -> list[Piece]:
+def _measure(match: re.Match[str], lang: RomanceLanguage) -> list[Piece]:
     sign, written, unit, per, _ = match.groups()
     prefix = _signed(sign, lang)
     after = _per(per, lang)
@@ -150,7 +150,7 @@ def _measure(match: re.Match[str], lang: Language) -> list[Piece]:
     return [(prefix + spoken, 2), linked(spoken, noun, lang), (noun + after, 3)]
 
 
-def _fraction(match: re.Match[str], lang: Language) -> str | list[Piece]:
+def _fraction(match: re.Match[str], lang: RomanceLanguage) -> str | list[Piece]:
     whole, top, bottom, unit, noun = match.groups()
     upper, lower = int(top), int(bottom)
     if noun in lang.lists["not_nouns"]:
@@ -177,7 +177,7 @@ def _fraction(match: re.Match[str], lang: Language) -> str | list[Piece]:
     return f"{part}{of}{noun or ''}{after}"
 
 
-def _unnamed(upper: int, lower: int, lang: Language) -> str:
+def _unnamed(upper: int, lower: int, lang: RomanceLanguage) -> str:
     if (upper, lower) == (24, 7):
         link = " "
     elif lower in _OUT_OF and upper <= lower:
@@ -189,7 +189,7 @@ def _unnamed(upper: int, lower: int, lang: Language) -> str:
     return cardinal(upper, lang) + link + cardinal(lower, lang)
 
 
-def _part(upper: int, lower: int, lang: Language) -> str:
+def _part(upper: int, lower: int, lang: RomanceLanguage) -> str:
     name = lang["denominators"][lower - 2]
     if (upper, lower) == (1, 2):
         return f"un {name}" if lang.code == "fr" else str(name)
@@ -198,7 +198,7 @@ def _part(upper: int, lower: int, lang: Language) -> str:
     return f"{agreeing(cardinal(upper, lang), '', lang)} {name}"
 
 
-def _halved(whole: str | None, unit: str | None, noun: str, lang: Language) -> str:
+def _halved(whole: str | None, unit: str | None, noun: str, lang: RomanceLanguage) -> str:
     """Return half of something: *media taza*, *deux heures et demie*."""
     feminine = is_feminine(noun, lang)
     half = lang["half"][feminine]
@@ -213,7 +213,7 @@ def _halved(whole: str | None, unit: str | None, noun: str, lang: Language) -> s
     return f"{agreeing(cardinal(int(whole), lang), noun, lang)} {noun} {lang['and']} {half}"
 
 
-def read_numbers(text: Tracked, lang: Language) -> Tracked:
+def read_numbers(text: Tracked, lang: RomanceLanguage) -> Tracked:
     """Return the text with all numbers that are left in words."""
     text = text.sub(_SCORE, rf"\1 {lang['to']} \2")
     text = text.sub(_JOINED, " ")
@@ -222,7 +222,7 @@ def read_numbers(text: Tracked, lang: Language) -> Tracked:
     return text.sub(lang.patterns["number"], lambda m: f" {spoken_number(m[0], lang)} ")
 
 
-def _counted(match: re.Match[str], lang: Language) -> list[Piece]:
+def _counted(match: re.Match[str], lang: RomanceLanguage) -> list[Piece]:
     """Return a number before its noun: *veintiún libros*, *veintiuna mesas*, *une pomme*."""
     written, noun = match.groups()
     spoken = spoken_number(written, lang)

@@ -2,7 +2,7 @@
 
 import re
 
-from vivavoce.text.numbers.romance.language import Language
+from vivavoce.text.numbers.romance.language import RomanceLanguage
 from vivavoce.text.numbers.romance.numerals import cardinal, counted
 from vivavoce.text.tracked import Tracked
 
@@ -19,7 +19,7 @@ _HOUR_DOT = re.compile(
 )
 
 
-def read_dates(text: Tracked, lang: Language) -> Tracked:
+def read_dates(text: Tracked, lang: RomanceLanguage) -> Tracked:
     patterns = lang.patterns
     text = text.sub(_ISO, lambda m: _date(m, m[1], m[3], m[4], lang))
     text = text.sub(_DAY_FIRST, lambda m: _date(m, m[4], m[3], m[1], lang))
@@ -27,7 +27,7 @@ def read_dates(text: Tracked, lang: Language) -> Tracked:
     return text.sub(patterns["first_day"], f"{lang['first']} ")
 
 
-def read_days(text: Tracked, lang: Language) -> Tracked:
+def read_days(text: Tracked, lang: RomanceLanguage) -> Tracked:
     """Return the text with short days and months, and with ranges of them, in words."""
     if not re.search("[-–—.]", text.text):
         return text
@@ -52,7 +52,7 @@ def read_days(text: Tracked, lang: Language) -> Tracked:
     )
 
 
-def spoken_date(year: str, month: int, day: int, lang: Language) -> str:
+def spoken_date(year: str, month: int, day: int, lang: RomanceLanguage) -> str:
     full_year = int(year) + (0 if len(year) == 4 else 1900 if int(year) > 50 else 2000)
     return str(lang["date"]).format(
         day=lang["first"] if day == 1 else cardinal(day, lang),
@@ -61,7 +61,7 @@ def spoken_date(year: str, month: int, day: int, lang: Language) -> str:
     )
 
 
-def _date(match: re.Match[str], year: str, month: str, day: str, lang: Language) -> str:
+def _date(match: re.Match[str], year: str, month: str, day: str, lang: RomanceLanguage) -> str:
     first, second = int(month), int(day)
     if first > 12 >= second:  # the American order
         first, second = second, first
@@ -70,7 +70,7 @@ def _date(match: re.Match[str], year: str, month: str, day: str, lang: Language)
     return spoken_date(year, first, second, lang)
 
 
-def _day_and_month(match: re.Match[str], lang: Language) -> str:
+def _day_and_month(match: re.Match[str], lang: RomanceLanguage) -> str:
     day, month = int(match[2]), int(match[3])
     if not (1 <= month <= 12 and 1 <= day <= 31):
         return match[0]
@@ -78,7 +78,7 @@ def _day_and_month(match: re.Match[str], lang: Language) -> str:
     return f"{match[1]}{number} {lang['month_link']}{lang['months'][month - 1]}"
 
 
-def _short_month(match: re.Match[str], lang: Language) -> str:
+def _short_month(match: re.Match[str], lang: RomanceLanguage) -> str:
     month = lang["month_abbreviations"][(match[1] or match[2]).lower()]
     if match[2]:
         link = lang["month_link"]
@@ -86,7 +86,7 @@ def _short_month(match: re.Match[str], lang: Language) -> str:
     return f"{lang['month_link']}{month}"
 
 
-def read_times(text: Tracked, lang: Language) -> Tracked:
+def read_times(text: Tracked, lang: RomanceLanguage) -> Tracked:
     if lang.code in ("es", "it"):
         text = text.sub(
             _HOUR_DOT, lambda m: m[1] + spoken_time(int(m[2]), int(m[3]), None, None, lang)
@@ -105,7 +105,7 @@ def _stop(match: re.Match[str]) -> str:
 
 
 def spoken_time(
-    hour: int, minute: int, second: str | None, half: str | None, lang: Language
+    hour: int, minute: int, second: str | None, half: str | None, lang: RomanceLanguage
 ) -> str:
     """Return a time of day in words. `half` is the a or p of am/pm."""
     bare, noun = counted(str(hour), lang["units"]["h"], lang)

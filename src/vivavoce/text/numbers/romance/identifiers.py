@@ -2,7 +2,7 @@
 
 import re
 
-from vivavoce.text.numbers.romance.language import Language
+from vivavoce.text.numbers.romance.language import RomanceLanguage
 from vivavoce.text.numbers.romance.numerals import cardinal, spoken_digits, spoken_number
 from vivavoce.text.tracked import Piece, Tracked
 
@@ -29,7 +29,7 @@ _NATIONAL = {
 _AMOUNT_OF = re.compile(r"(?i)(?<!\w)(?:d[aei])\s+\Z|n[uú]m\w+s\s+\Z")
 
 
-def read_identifiers(text: Tracked, lang: Language) -> Tracked:
+def read_identifiers(text: Tracked, lang: RomanceLanguage) -> Tracked:
     patterns = lang.patterns
     text = text.sub(_PLUS, lambda m: f"{lang['symbols']['+']} {spoken_groups(m[0], lang)}")
     text = text.sub(_AREA, lambda m: spoken_groups(m[0], lang) if _long(m[0], 8) else m[0])
@@ -47,7 +47,7 @@ def _long(written: str, least: int) -> bool:
     return sum(c.isdigit() for c in written) >= least
 
 
-def spoken_groups(written: str, lang: Language) -> str:
+def spoken_groups(written: str, lang: RomanceLanguage) -> str:
     """Return digits as they are told on the telephone, group by group."""
     groups = re.findall(r"\d+", written)
     return ", ".join(
@@ -58,7 +58,7 @@ def spoken_groups(written: str, lang: Language) -> str:
     )
 
 
-def _groups(match: re.Match[str], lang: Language) -> str:
+def _groups(match: re.Match[str], lang: RomanceLanguage) -> str:
     written = match[0]
     national = _NATIONAL[lang.code].fullmatch(written)
     after = match.string[match.end() : match.end() + 2]
@@ -70,7 +70,7 @@ def _groups(match: re.Match[str], lang: Language) -> str:
     return spoken_groups(written, lang) if hyphens else written
 
 
-def _named(match: re.Match[str], lang: Language, *, letter: bool) -> str | list[Piece]:
+def _named(match: re.Match[str], lang: RomanceLanguage, *, letter: bool) -> str | list[Piece]:
     """Return a number after the word that says it is read digit by digit."""
     name, number = match[1], match[2]
     if (
@@ -86,7 +86,7 @@ def _named(match: re.Match[str], lang: Language, *, letter: bool) -> str | list[
     return [*pieces, " ", (match[3], 3)] if letter and match[3] else pieces
 
 
-def _version(written: str, lang: Language) -> str:
+def _version(written: str, lang: RomanceLanguage) -> str:
     prefix = f"{lang['version']} " if written[0] == "v" else ""
     if "/" in written and "." not in written:
         return " ".join(spoken_number(part, lang) for part in written.split("/"))

@@ -26,7 +26,7 @@ _LISTS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Language:
+class RomanceLanguage:
     """One language: its table, its lists of words as sets, and its patterns by name."""
 
     code: str
@@ -44,7 +44,7 @@ def alternatives(keys: Iterable[str]) -> str:
 
 
 @cache
-def language(code: str) -> Language:
+def language(code: str) -> RomanceLanguage:
     """Return the language with this code, one of `LANGUAGES`."""
     words = table(code)
     lists = {key: frozenset(words[key].split()) for key in _LISTS}
@@ -57,7 +57,7 @@ def language(code: str) -> Language:
         for section in words
         if section.startswith("abbreviations")
     }
-    return Language(
+    return RomanceLanguage(
         code, words, lists, abbreviations, _number_patterns(words) | _word_patterns(words, lists)
     )
 

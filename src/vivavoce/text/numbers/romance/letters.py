@@ -3,7 +3,7 @@
 import re
 import unicodedata
 
-from vivavoce.text.numbers.romance.language import COMMON, Language, language
+from vivavoce.text.numbers.romance.language import COMMON, RomanceLanguage, language
 from vivavoce.text.tracked import Tracked
 
 _INITIALS = re.compile(r"(?<![\w.])(?:[A-ZÀ-Ý]\.)(?:\s?[A-ZÀ-Ý]\.)++")
@@ -16,11 +16,11 @@ _NAMES = re.compile(r"(?<![\w'’])[A-ZÑ](?: [A-ZÑ](?![\w'’]))*+(?![\w'’])
 _CLUSTERS = re.compile("[bcdfghjklmnpqrstvwxz]+")
 
 
-def read_initials(text: Tracked, lang: Language) -> Tracked:
+def read_initials(text: Tracked, lang: RomanceLanguage) -> Tracked:
     return text.sub(_INITIALS, lambda m: _initials(m, lang))
 
 
-def read_capitals(text: Tracked, lang: Language) -> Tracked:
+def read_capitals(text: Tracked, lang: RomanceLanguage) -> Tracked:
     """Spell initialisms, with spaces between the letters. Capitals that read as a word stay."""
     sounds = COMMON["interjections"]
     text = text.sub(_NO_VOWEL, lambda m: m[0] if m[0].lower() in sounds else " ".join(m[0].upper()))
@@ -30,14 +30,14 @@ def read_capitals(text: Tracked, lang: Language) -> Tracked:
     return text.sub(_CAPITALS, lambda m: m[0] if _reads_as_word(m[0], lang) else " ".join(m[0]))
 
 
-def _initials(match: re.Match[str], lang: Language) -> str:
+def _initials(match: re.Match[str], lang: RomanceLanguage) -> str:
     letters = re.findall(r"[^\W\d_]", match[0])
     word = "".join(letters)
     ends = not re.match(r"\s+[^\W\d_]", match.string[match.end() : match.end() + 3])
     return (word if word in lang.lists["acronyms"] else " ".join(letters)) + ("." if ends else "")
 
 
-def _shouted(run: str, lang: Language) -> str:
+def _shouted(run: str, lang: RomanceLanguage) -> str:
     """Return a run of capitals in lower case if it is words, not a row of initialisms."""
     words = [word for word in re.findall(r"[^\W\d_]+", run) if len(word) > 1]
     plain = [word for word in words if word not in lang.lists["acronyms"]]
@@ -53,7 +53,7 @@ def _shouted(run: str, lang: Language) -> str:
     )
 
 
-def _reads_as_word(capitals: str, lang: Language) -> bool:
+def _reads_as_word(capitals: str, lang: RomanceLanguage) -> bool:
     """True if capitals read as a word: ONU, NUNCA, but not PDF, UE, RER."""
     if capitals in lang.lists["acronyms"] or capitals.lower() in lang.lists["short_words"]:
         return True

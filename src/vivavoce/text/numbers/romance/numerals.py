@@ -6,7 +6,7 @@ from functools import lru_cache
 from num2words import num2words  # type: ignore[import-untyped]  # the package ships no types
 
 from vivavoce.text.numbers.digits import MAX_DIGITS
-from vivavoce.text.numbers.romance.language import Language
+from vivavoce.text.numbers.romance.language import RomanceLanguage
 
 _ROMAN = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
 _VALID_ROMAN = re.compile(r"C{0,3}(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})")
@@ -33,7 +33,7 @@ def _numeral(number: int, numerals: str, kind: str) -> str:
     return str(num2words(number, lang=numerals, to=kind)).replace(",", "")
 
 
-def cardinal(number: int, lang: Language) -> str:
+def cardinal(number: int, lang: RomanceLanguage) -> str:
     spoken = _numeral(number, lang["numerals"], "cardinal")
     if lang.code == "es":
         spoken = spoken.replace("veintiuno mil", "veintiún mil").replace("y uno mil", "y un mil")
@@ -44,7 +44,9 @@ def cardinal(number: int, lang: Language) -> str:
     return spoken
 
 
-def ordinal(number: int, lang: Language, *, feminine: bool = False, plural: bool = False) -> str:
+def ordinal(
+    number: int, lang: RomanceLanguage, *, feminine: bool = False, plural: bool = False
+) -> str:
     """Return the ordinal numeral: 3 → *tercero*, *troisième*, *terzo*, *terceiro*."""
     spoken = _numeral(number, lang["numerals"], "ordinal")
     if feminine and lang.code == "fr":
@@ -54,7 +56,7 @@ def ordinal(number: int, lang: Language, *, feminine: bool = False, plural: bool
     return spoken + "s" if plural and lang.code != "it" else spoken
 
 
-def spoken_number(written: str, lang: Language) -> str:
+def spoken_number(written: str, lang: RomanceLanguage) -> str:
     """Return a written amount in words: `1.250`, `3,5`, `1,250.50`, `007`."""
     english = re.fullmatch(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?", written) and (
         "." in written or written.count(",") > 1
@@ -72,18 +74,18 @@ def spoken_number(written: str, lang: Language) -> str:
     return f"{spoken} {lang['decimal']} {_decimals(part, lang)}" if part else spoken
 
 
-def spoken_digits(text: str, lang: Language) -> str:
+def spoken_digits(text: str, lang: RomanceLanguage) -> str:
     return " ".join(cardinal(int(c), lang) for c in text if c.isdecimal())
 
 
-def _decimals(part: str, lang: Language) -> str:
+def _decimals(part: str, lang: RomanceLanguage) -> str:
     zeros = len(part) - len(part.lstrip("0"))
     if len(part) > 2 or zeros == len(part):
         return spoken_digits(part, lang)
     return " ".join([cardinal(0, lang)] * zeros + [cardinal(int(part), lang)])
 
 
-def is_one(written: str, lang: Language) -> bool:
+def is_one(written: str, lang: RomanceLanguage) -> bool:
     """True if the noun after this number is in the singular."""
     return bool(
         re.fullmatch(r"0*1(?:[.,]0{1,2})?", written)
@@ -91,7 +93,7 @@ def is_one(written: str, lang: Language) -> bool:
     )
 
 
-def is_feminine(noun: str, lang: Language) -> bool:
+def is_feminine(noun: str, lang: RomanceLanguage) -> bool:
     """True if the noun, or the first word of several, is feminine, as far as one can see."""
     noun = noun.split(" ")[0].lower()
     if noun in lang.lists["feminine"]:
@@ -101,7 +103,7 @@ def is_feminine(noun: str, lang: Language) -> bool:
     )
 
 
-def agreeing(spoken: str, noun: str, lang: Language) -> str:
+def agreeing(spoken: str, noun: str, lang: RomanceLanguage) -> str:
     """Return a numeral in the gender of the noun behind it."""
     feminine = is_feminine(noun, lang)
     if lang.code == "it" and spoken == "uno" and not feminine:
@@ -114,13 +116,13 @@ def agreeing(spoken: str, noun: str, lang: Language) -> str:
     return head + tail
 
 
-def counted(written: str, forms: tuple[str, str], lang: Language) -> tuple[str, str]:
+def counted(written: str, forms: tuple[str, str], lang: RomanceLanguage) -> tuple[str, str]:
     """Return an amount in words and its noun, agreeing in number and gender."""
     noun = forms[0] if is_one(written, lang) else forms[1]
     return agreeing(spoken_number(written, lang), noun, lang), noun
 
 
-def linked(numeral: str, noun: str, lang: Language) -> str:
+def linked(numeral: str, noun: str, lang: RomanceLanguage) -> str:
     """Return what stands between a numeral and its noun: *un millón **de** pesos*, *un'ora*."""
     if re.search(
         r"(?:ll?[oóiõ](?:n|ns|ni|ne|nes|es|ão)|ilh(?:ão|ões)|illiards?|iliard[oi])$", numeral
@@ -129,7 +131,7 @@ def linked(numeral: str, noun: str, lang: Language) -> str:
     return " "
 
 
-def elided(of: str, noun: str, lang: Language) -> str:
+def elided(of: str, noun: str, lang: RomanceLanguage) -> str:
     """Return ` de `, or ` d'` before a vowel in French."""
     vowel = lang.code == "fr" and noun[:1].lower() in "aeiouyhéèêàâôîœ"
     return " d'" if vowel else f" {of} "

@@ -2,7 +2,7 @@
 
 import re
 
-from vivavoce.text.numbers.romance.language import Language
+from vivavoce.text.numbers.romance.language import RomanceLanguage
 from vivavoce.text.numbers.romance.numerals import cardinal, counted, is_feminine, ordinal, roman
 from vivavoce.text.tracked import Piece, Tracked
 
@@ -14,7 +14,7 @@ _PERSON = re.compile(r"(?<=[a-zà-ÿ] )([IVX]{2,6})(?![\w'’])")
 _HEADING = re.compile(r"(?<![^\n])([IVX]{2,6}|[IVX](?=[.)] [A-ZÀ-Ý][^.!?\n]{2,60}\Z))[.)]\s")
 
 
-def read_romans(text: Tracked, lang: Language) -> Tracked:
+def read_romans(text: Tracked, lang: RomanceLanguage) -> Tracked:
     """Return the text with Roman numerals in words: centuries, kings, chapters, headings."""
     if not re.search("[IVX]", text.text):
         return text
@@ -35,7 +35,7 @@ def _kind(match: re.Match[str]) -> str:
     return "regnal" if before[-1][0].isupper() else "cardinal"
 
 
-def _in_words(all_: str, numeral: str, kind: str, lang: Language, after: str = "") -> str:
+def _in_words(all_: str, numeral: str, kind: str, lang: RomanceLanguage, after: str = "") -> str:
     number = roman(numeral)
     if not number:
         return all_
@@ -45,13 +45,13 @@ def _in_words(all_: str, numeral: str, kind: str, lang: Language, after: str = "
     return (ordinal if ordinals else cardinal)(number, lang) + after
 
 
-def _edition(match: re.Match[str], lang: Language) -> str:
+def _edition(match: re.Match[str], lang: RomanceLanguage) -> str:
     number = roman(match[1])
     feminine = is_feminine(match[2], lang)
     return ordinal(number, lang, feminine=feminine) if number else match[0]
 
 
-def _roman_ordinal(match: re.Match[str], lang: Language) -> str:
+def _roman_ordinal(match: re.Match[str], lang: RomanceLanguage) -> str:
     number, ending = roman(match[1]), match[2]
     if not number or (ending[0] not in "ºª°" and lang.code != "fr"):
         return match[0]
@@ -59,7 +59,7 @@ def _roman_ordinal(match: re.Match[str], lang: Language) -> str:
     return ordinal(number, lang, feminine=feminine, plural=ending == "es")
 
 
-def _chapter(match: re.Match[str], lang: Language) -> str | list[Piece]:
+def _chapter(match: re.Match[str], lang: RomanceLanguage) -> str | list[Piece]:
     name, plain = match[1], match[2]
     number = roman(match[3])
     if not number:
@@ -71,7 +71,7 @@ def _chapter(match: re.Match[str], lang: Language) -> str | list[Piece]:
     return [(name or plain, 1 if name else 2), " ", (spoken, 3)]
 
 
-def _king(match: re.Match[str], lang: Language) -> str | list[Piece]:
+def _king(match: re.Match[str], lang: RomanceLanguage) -> str | list[Piece]:
     number = roman(match[2])
     if not number:
         return match[0]
@@ -81,11 +81,11 @@ def _king(match: re.Match[str], lang: Language) -> str | list[Piece]:
     return [(match[1], 1), " ", (spoken, 2)]
 
 
-def read_ordinals(text: Tracked, lang: Language) -> Tracked:
+def read_ordinals(text: Tracked, lang: RomanceLanguage) -> Tracked:
     return text.sub(_ORDINAL, lambda m: _ordinal(m, lang))
 
 
-def _ordinal(match: re.Match[str], lang: Language) -> str:
+def _ordinal(match: re.Match[str], lang: RomanceLanguage) -> str:
     number, sign, plural, letters, ending = match.groups()
     value = int(number)
     if letters:
@@ -108,7 +108,7 @@ def _ordinal(match: re.Match[str], lang: Language) -> str:
     return ordinal(value, lang, feminine=feminine, plural=ending in plurals)
 
 
-def _ranks(value: int, match: re.Match[str], sign: str, lang: Language) -> bool:
+def _ranks(value: int, match: re.Match[str], sign: str, lang: RomanceLanguage) -> bool:
     """True if º or ° makes an ordinal: *1° maggio*, but *30° all'ombra*, *-2º*."""
     noun = re.match(r"\s([^\W\d_A-Z]+)", match.string[match.end() : match.end() + 20])
     before = match.string[max(0, match.start() - 1) : match.start()]

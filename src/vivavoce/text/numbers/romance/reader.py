@@ -12,7 +12,7 @@ from vivavoce.text.numbers.romance.amounts import (
 )
 from vivavoce.text.numbers.romance.dates import read_dates, read_days, read_times
 from vivavoce.text.numbers.romance.identifiers import read_identifiers
-from vivavoce.text.numbers.romance.language import Language, language
+from vivavoce.text.numbers.romance.language import RomanceLanguage, language
 from vivavoce.text.numbers.romance.letters import read_capitals, read_initials
 from vivavoce.text.numbers.romance.ordinals import read_ordinals, read_romans
 from vivavoce.text.numbers.romance.symbols import (
@@ -23,7 +23,7 @@ from vivavoce.text.numbers.romance.symbols import (
 )
 from vivavoce.text.tracked import Tracked
 
-Step = Callable[[Tracked, Language], Tracked]
+Step = Callable[[Tracked, RomanceLanguage], Tracked]
 
 _VULGAR = re.compile(r"(\d ?)?([¼-¾⅐-⅞↉])")
 _CUT_YEAR = re.compile(r"(?<!\w)['’](?=\d\d(?!\d))")

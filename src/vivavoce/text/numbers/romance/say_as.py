@@ -4,7 +4,7 @@ import re
 
 from vivavoce.text.numbers.romance.dates import read_times, spoken_date
 from vivavoce.text.numbers.romance.identifiers import spoken_groups
-from vivavoce.text.numbers.romance.language import Language, language
+from vivavoce.text.numbers.romance.language import RomanceLanguage, language
 from vivavoce.text.numbers.romance.letters import name_letters
 from vivavoce.text.numbers.romance.numerals import cardinal, ordinal, roman, spoken_digits
 from vivavoce.text.numbers.romance.reader import read_romance
@@ -45,7 +45,7 @@ def say_as(text: str, kind: str, order: str | None, code: str) -> str | None:
     return read_romance(Tracked.of(text), code).text
 
 
-def _characters(text: str, lang: Language) -> str:
+def _characters(text: str, lang: RomanceLanguage) -> str:
     names = {**lang["symbols"], **lang["address"], **lang["letters"]}
     said = (
         spoken_digits(char, lang) if char.isdecimal() else names.get(char.lower(), char)
@@ -55,7 +55,7 @@ def _characters(text: str, lang: Language) -> str:
     return name_letters(Tracked.of(" ".join(said)), lang.code).text
 
 
-def _ordinal(text: str, lang: Language) -> str | None:
+def _ordinal(text: str, lang: RomanceLanguage) -> str | None:
     found = _ORDINAL.fullmatch(text)
     number = int(found[1]) if found else roman(text)
     if not number:
@@ -64,7 +64,7 @@ def _ordinal(text: str, lang: Language) -> str | None:
     return ordinal(number, lang, feminine=feminine)
 
 
-def _date(text: str, order: str | None, lang: Language) -> str | None:
+def _date(text: str, order: str | None, lang: RomanceLanguage) -> str | None:
     parts = _PARTS.findall(text)
     order = order or ("ymd" if parts and len(parts[0]) == 4 else "dmy")
     if len(parts) != len(order) or not set(order) <= set("dmy"):

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 
-from vivavoce.text.numbers.romance.language import Language
+from vivavoce.text.numbers.romance.language import RomanceLanguage
 from vivavoce.text.numbers.romance.numerals import is_feminine
 from vivavoce.text.tracked import Tracked
 
@@ -29,7 +29,7 @@ _SPACES = re.compile(r"[ \t\u00a0\u202f]{2,}+|[\t\u00a0\u202f]")
 _BEFORE_STOP = re.compile(r"(?<! ) +(?=[,.;:!?…](?:\s|\Z))")
 
 
-def read_addresses(text: Tracked, lang: Language) -> Tracked:
+def read_addresses(text: Tracked, lang: RomanceLanguage) -> Tracked:
     """Return the text with the dots, slashes and at-signs of addresses in words."""
 
     def spoken(match: re.Match[str]) -> str:
@@ -40,13 +40,13 @@ def read_addresses(text: Tracked, lang: Language) -> Tracked:
     return text.sub(_ESCAPE, " ").sub(_ADDRESS, spoken)
 
 
-def read_abbreviations(text: Tracked, lang: Language) -> Tracked:
+def read_abbreviations(text: Tracked, lang: RomanceLanguage) -> Tracked:
     if lang.code == "fr":
         text = text.sub(_SAINT, lambda m: m[0].replace("t", "aint"))
     return text.sub(lang.patterns["abbreviation"], lambda m: _abbreviation(m, lang))
 
 
-def _abbreviation(match: re.Match[str], lang: Language) -> str:
+def _abbreviation(match: re.Match[str], lang: RomanceLanguage) -> str:
     section = match.lastgroup or ""
     full = lang.abbreviations[section][re.sub(r"\s", "", match[0])]
     if isinstance(full, list):
@@ -55,7 +55,7 @@ def _abbreviation(match: re.Match[str], lang: Language) -> str:
     return f"{full}." if ends else str(full)
 
 
-def _is_of_feminine(match: re.Match[str], section: str, lang: Language) -> bool:
+def _is_of_feminine(match: re.Match[str], section: str, lang: RomanceLanguage) -> bool:
     """True if the noun of an abbreviated adjective, or of a title, is feminine."""
     after = match.string[match.end() : match.end() + 30]
     if section == "abbreviations":
@@ -69,7 +69,7 @@ def _is_of_feminine(match: re.Match[str], section: str, lang: Language) -> bool:
     return bool(name and is_feminine(name[1], lang))
 
 
-def read_symbols(text: Tracked, lang: Language) -> Tracked:
+def read_symbols(text: Tracked, lang: RomanceLanguage) -> Tracked:
     """Return the text with every symbol in words, or left out."""
     symbols, greek = lang["symbols"], lang["greek"]
     text = text.sub(_GREEK, lambda m: f" {greek.get(m[0].lower(), '')} ")

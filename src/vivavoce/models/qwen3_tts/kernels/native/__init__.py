@@ -4,7 +4,7 @@
 cannot be compiled, the torch forms of `linear` and the twins in `plain` run instead.
 
 - `Matrix` keeps weights row after row: int8, bfloat16 or float32. Sums are float32.
-- `Decoder` passes a few new positions through all layers in one call.
+- `NativeDecoder` passes a few new positions through all layers in one call.
 """
 
 from collections.abc import Sequence
@@ -49,7 +49,7 @@ class _Decoder(Structure):
     )
 
 
-class Past(Structure):
+class NativePast(Structure):
     """Keys and values that new positions see, and where they stand."""
 
     _fields_ = (
@@ -122,7 +122,7 @@ def keeps(weight: Tensor) -> bool:
     )
 
 
-class Decoder:
+class NativeDecoder:
     """The layers of a `transformer.Decoder`, whose matrices are all a `Matrix`."""
 
     def __init__(self, decoder: Any) -> None:  # attributes of nn.Module have no types
@@ -142,7 +142,7 @@ class Decoder:
             decoder.norm.eps,
         )
 
-    def read(self, x: Tensor, past: Past) -> Tensor:
+    def read(self, x: Tensor, past: NativePast) -> Tensor:
         """Return what the layers make of `x` [rows, time, hidden]."""
         made = x.clone(memory_format=torch.contiguous_format)
         rows, time, _ = x.shape
@@ -162,12 +162,12 @@ class Decoder:
         return made
 
 
-def decoder(layers: Any) -> Decoder | None:
+def decoder(layers: Any) -> NativeDecoder | None:
     """Return the compiled form of a `transformer.Decoder`, or None if torch must run it."""
     matrices = (matrix for layer in layers.layers for matrix in _matrices(layer))
     if not all(isinstance(matrix.packed, Matrix) for matrix in matrices):
         return None
-    return None if layers.layers[0].self_attn.head_dim % (2 * SIZES) else Decoder(layers)
+    return None if layers.layers[0].self_attn.head_dim % (2 * SIZES) else NativeDecoder(layers)
 
 
 def past(
@@ -177,7 +177,7 @@ def past(
     start: int = 0,
     lengths: Tensor | None = None,
     alive: Tensor | None = None,
-) -> Past:
+) -> NativePast:
     """Return what new positions see of `cache`: positions below `window`.
 
     Rows stand at `start`, or at their own of `lengths` [rows]. Rows that are not `alive` [rows]
@@ -186,7 +186,7 @@ def past(
     _, _, slots, _, positions, _ = cache.data.shape
     cosines, sines = cache.table
     tensors = (cache.data, cosines, sines, lengths, alive)
-    return Past(*map(_address, tensors), slots, positions, start, window)
+    return NativePast(*map(_address, tensors), slots, positions, start, window)
 
 
 def _layer(layer: Any) -> _Layer:
