@@ -30,6 +30,24 @@ HEADER = "vivavoce; model=tone"
 TAGGED = ("wav", "mp3", "opus", "flac")
 BARE = ("pcm", "aac", "ulaw", "alaw")  # have no place for a comment
 SUFFIXES = {"opus": "ogg"}
+EXITS: list[tuple[str, dict[str, Any], dict[str, str]]] = [
+    ("/v1/audio/speech", {"input": TEXT, "voice": "sine"}, {}),
+    ("/v1/audio/speech", {"input": TEXT, "voice": "sine", "stream_format": "sse"}, {}),
+    ("/v1/audio/speech/batch", {"items": [{"input": TEXT}], "voice": "sine"}, {}),
+    ("/v1/tts/synthesize", {"text": TEXT, "timestamps": "word"}, {}),
+    (
+        "/v1/tts/synthesize",
+        {"text": TEXT, "timestamps": "word", "stream": True},
+        {"Accept": "text/event-stream"},
+    ),
+    ("/wit/synthesize", {"q": TEXT, "voice": "sine"}, {"Accept": "audio/wav"}),
+    ("/wit/synthesize", {"q": TEXT, "voice": "sine", "viseme": True}, {"Accept": "audio/raw"}),
+    ("/v1/text-to-speech/sine", {"text": TEXT}, {}),
+    ("/v1/text-to-speech/sine/stream", {"text": TEXT}, {}),
+    ("/v1/text-to-speech/sine/with-timestamps", {"text": TEXT}, {}),
+    ("/v1/text-to-speech/sine/stream/with-timestamps", {"text": TEXT}, {}),
+    ("/v1/text-to-dialogue", {"inputs": [{"text": TEXT, "voice_id": "sine"}]}, {}),
+]  # path, body and headers of a request
 
 
 @pytest.fixture(scope="module")
@@ -82,27 +100,7 @@ async def test_a_setting_switches_the_marks_off_and_nothing_else(
     assert (plain.content == marked.content) is (format in BARE)
 
 
-@pytest.mark.parametrize(
-    ("path", "body", "headers"),
-    [
-        ("/v1/audio/speech", {"input": TEXT, "voice": "sine"}, {}),
-        ("/v1/audio/speech", {"input": TEXT, "voice": "sine", "stream_format": "sse"}, {}),
-        ("/v1/audio/speech/batch", {"items": [{"input": TEXT}], "voice": "sine"}, {}),
-        ("/v1/tts/synthesize", {"text": TEXT, "timestamps": "word"}, {}),
-        (
-            "/v1/tts/synthesize",
-            {"text": TEXT, "timestamps": "word", "stream": True},
-            {"Accept": "text/event-stream"},
-        ),
-        ("/wit/synthesize", {"q": TEXT, "voice": "sine"}, {"Accept": "audio/wav"}),
-        ("/wit/synthesize", {"q": TEXT, "voice": "sine", "viseme": True}, {"Accept": "audio/raw"}),
-        ("/v1/text-to-speech/sine", {"text": TEXT}, {}),
-        ("/v1/text-to-speech/sine/stream", {"text": TEXT}, {}),
-        ("/v1/text-to-speech/sine/with-timestamps", {"text": TEXT}, {}),
-        ("/v1/text-to-speech/sine/stream/with-timestamps", {"text": TEXT}, {}),
-        ("/v1/text-to-dialogue", {"inputs": [{"text": TEXT, "voice_id": "sine"}]}, {}),
-    ],
-)
+@pytest.mark.parametrize(("path", "body", "headers"), EXITS)
 async def test_each_answer_has_the_header(
     client: httpx.AsyncClient, path: str, body: dict[str, Any], headers: dict[str, str]
 ) -> None:
@@ -111,6 +109,17 @@ async def test_each_answer_has_the_header(
     assert answer.status_code == 200, answer.text
     assert answer.headers["x-synthetic"] == HEADER
     assert "X-Synthetic" in answer.headers["access-control-expose-headers"]
+
+
+async def test_every_described_answer_with_audio_is_among_them(client: httpx.AsyncClient) -> None:
+    described = (await client.get("/openapi.json")).json()["paths"]
+    found = set()
+    for path, methods in described.items():
+        content = methods.get("post", {}).get("responses", {}).get("200", {}).get("content", {})
+        if any(kind.startswith("audio/") for kind in content):
+            found.add(path.replace("{voice_id}", "sine").removeprefix("/elevenlabs"))
+    assert len(found) > 5
+    assert found <= {path for path, _, _ in EXITS} | {"/v1/text-to-dialogue/stream"}
 
 
 async def test_files_inside_json_are_marked(client: httpx.AsyncClient) -> None:
