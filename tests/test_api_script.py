@@ -56,10 +56,10 @@ class Damaging:
 def silent(message: Message) -> Message:
     """Return a message of the same size without audible audio.
 
-    The header, in the first 44 bytes, stays.
+    The header stays.
     """
     body = message.get("body", b"")
-    start = 44 if body.startswith(b"RIFF") else 0
+    start = body.index(b"data") + 8 if body.startswith(b"RIFF") else 0
     return (
         {**message, "body": body[:start] + bytes(len(body) - start)} if len(body) > 44 else message
     )

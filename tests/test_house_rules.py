@@ -45,6 +45,44 @@ def test_every_module_says_what_it_does() -> None:
     assert [str(path) for path, docstring in docstrings.items() if not docstring] == []
 
 
+def test_all_audio_leaves_through_the_outlet() -> None:
+    """So that a new exit cannot forget to mark its audio as synthetic."""
+    writers = {"open_encoder", "wav_header", "flac_with_length", "to_pcm16", "wav_bytes"}
+    free = {
+        Path("synthesis/outlet.py"),
+        Path("cli/sources.py"),  # `wav_bytes` of a recording to clone, which goes to a server
+        Path("remote/server.py"),  # the same
+        Path("wyoming/output.py"),  # silence
+    }
+    around, silent = set(), set()
+    for path in MODULES:
+        place = path.relative_to(PACKAGE)
+        names = {
+            alias.name
+            for node in ast.walk(ast.parse(path.read_text("utf-8")))
+            if isinstance(node, ast.ImportFrom)
+            for alias in node.names
+        }
+        if names & writers and place.parts[0] != "audio" and place not in free:
+            around.add(str(place))
+        # Whoever takes the samples of a `Speech` encodes them, or drops them.
+        is_taker = re.search(r"\bspeech\.samples\(\)", path.read_text("utf-8"))
+        if is_taker and not names & {"open_outlet"} and place != Path("cli/doctor.py"):
+            silent.add(str(place))
+    assert around == set(), "encode with synthesis.outlet"
+    assert silent == set(), "encode with synthesis.outlet"
+    sources = (PACKAGE / "cli" / "sources.py").read_text("utf-8")
+    assert "open_encoder" not in sources
+    responses = {  # a replay has the headers of the first answer
+        str(path.relative_to(PACKAGE))
+        for path in MODULES
+        if re.search(r"\b(Streaming|File)Response\(", path.read_text("utf-8"))
+    }
+    assert responses <= {"api/responses.py", "api/replay.py"}, (
+        "answer with `chunked` or `whole`, which set X-Synthetic"
+    )
+
+
 def test_pages_are_short() -> None:
     pages = (ROOT / "docs").rglob("*.md")
     assert [str(page) for page in pages if lines(page) > 250] == []

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Self
+from typing import BinaryIO, Final, Self, cast
 
 from vivavoce.errors import DiskFull
 from vivavoce.permissions import why_unreadable
@@ -123,6 +123,19 @@ class Spool:
     def unread(self) -> int:
         """The number of bytes that have not been read yet, after `rewind`."""
         return self.size - self._file.tell()
+
+    @property
+    def file(self) -> BinaryIO:
+        """The file itself. Call `measure` when something was written to it."""
+        return cast(BinaryIO, self._file)  # which has its methods
+
+    def measure(self) -> None:
+        """Take note of what was written to `file`. Raises `DiskFull` if it exceeds the limit."""
+        size = self._file.seek(0, os.SEEK_END)
+        if size > SPOOL_BYTES:
+            self._limit.reserve(size - self._reserved_bytes)
+            self._reserved_bytes = size
+        self.size = size
 
     def rewind(self) -> None:
         self._file.seek(0)

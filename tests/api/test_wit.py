@@ -105,7 +105,8 @@ async def test_each_format_is_24_khz_mono_of_the_right_length(
 
 async def test_wav_is_one_exact_file(client: httpx.AsyncClient) -> None:
     content = (await synthesize(client, "audio/wav")).content
-    assert struct.unpack_from("<I", content, 40)[0] == len(content) - 44
+    assert struct.unpack_from("<I", content, 40)[0] == content.index(b"LIST") - 44
+    assert struct.unpack_from("<I", content, 4)[0] == len(content) - 8
     assert wav_seconds(content) > 1
 
 

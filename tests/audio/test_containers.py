@@ -8,6 +8,7 @@ import pytest
 
 from vivavoce.audio import (
     SAMPLE_RATES,
+    comment_in,
     flac_with_length,
     from_int16,
     open_encoder,
@@ -17,6 +18,7 @@ from vivavoce.audio import (
     wav_header,
 )
 from vivavoce.audio.containers import STREAMED_DATA_BYTES
+from vivavoce.provenance.mark import wav_info
 
 from .signals import speech_like
 
@@ -63,6 +65,21 @@ def test_a_streamed_file_is_read_to_where_it_stops(read, stop):
     encoder = open_encoder("wav", 24000)
     streamed = encoder.write(samples) + encoder.finish()
     assert np.array_equal(read(streamed), to_int16(samples))
+
+
+@pytest.mark.parametrize("comment", ["odd", "even", "für alle"])
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_comment_is_read_and_changes_no_sample(comment, streamed):
+    samples = speech_like(0.1, 24000)
+    info, pcm = wav_info(comment), to_pcm16(samples)
+    header = wav_header(24000, None if streamed else len(pcm), info)
+    data = header + pcm + (b"" if streamed else info)
+    assert len(info) % 2 == 0
+    assert comment_in(data) == comment
+    assert np.array_equal(read_with_wave(data)[1], to_int16(samples))
+    assert np.array_equal(read_with_ffmpeg(data), to_int16(samples))
+    if not streamed:
+        assert struct.unpack_from("<I", data, 4) == (len(data) - 8,)
 
 
 def test_pcm_is_wav_without_its_header():

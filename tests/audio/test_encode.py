@@ -40,8 +40,8 @@ def usual_rate(name):
     return nearest_rate(name, 24000)
 
 
-def encoded(name, samples, rate_hz, sizes=(480,)):
-    encoder = open_encoder(name, rate_hz)
+def encoded(name, samples, rate_hz, sizes=(480,), comment=""):
+    encoder = open_encoder(name, rate_hz, comment=comment)
     data = b"".join(encoder.write(piece) for piece in cut(samples, sizes))
     return data + encoder.finish()
 
@@ -162,13 +162,30 @@ def test_the_bit_rate_is_one_for_speech(name, rate_hz, kbit_s):
     assert len(data) * 8 / 4000 == pytest.approx(kbit_s, rel=0.35)
 
 
-def test_mp3_starts_with_a_frame_of_sound_and_no_header():
-    data = encoded("mp3", speech_like(0.5, 24000), 24000)
+@pytest.mark.parametrize("comment", ["", "by a machine"])
+def test_mp3_starts_with_its_comment_and_then_a_frame_of_sound(comment):
+    data = encoded("mp3", speech_like(0.5, 24000), 24000, comment=comment)
+    if comment:
+        assert data[:3] == b"ID3"
+        size = sum((byte & 0x7F) << 7 * (3 - at) for at, byte in enumerate(data[6:10]))
+        assert size < 100
+        data = data[10 + size :]
     assert data[0] == 0xFF
     assert data[1] & 0xE0 == 0xE0
     assert b"Xing" not in data
     assert b"Info" not in data
     assert b"ID3" not in data
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_comment_changes_no_sample(name):
+    rate_hz = usual_rate(name)
+    samples = speech_like(0.5, rate_hz)
+    plain, marked = (encoded(name, samples, rate_hz, comment=each) for each in ("", "é" * 40))
+    assert (len(marked) > len(plain)) is (name in ("wav", "mp3", "opus", "flac"))
+    heard = [decoded(name, data, rate_hz)[0] for data in (plain, marked)]
+    assert np.array_equal(*heard)
+    assert marked == encoded(name, samples, rate_hz, [7, 999], comment="é" * 40)
 
 
 @pytest.mark.parametrize("name", FORMATS)

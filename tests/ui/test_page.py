@@ -16,6 +16,7 @@ import vivavoce.ui
 from tests.conftest import FAULTS, serving, tone_pool
 from tests.decoding import decode
 from vivavoce.api.app import create_app
+from vivavoce.audio import comment_in
 from vivavoce.models.hibari import HibariModel
 from vivavoce.models.tone import CHAR_S, ToneModel
 from vivavoce.serving.local import LocalEngine
@@ -132,6 +133,7 @@ def test_every_format_can_be_played_and_downloaded(page: AppTest, format: AudioF
     samples, rate_hz = decode(result.playable)
     assert len(samples) / rate_hz == pytest.approx(len(TEXT) * CHAR_S, abs=0.15)
     assert (result.file == result.playable) == (format != "pcm")
+    assert (comment_in(result.playable) is None) == (format == "aac")
     assert result.file_name.endswith("ogg" if format == "opus" else format)
     assert page.download_button[0].label == f"Download {format}"
 

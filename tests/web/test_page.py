@@ -22,6 +22,7 @@ from tests.web.conftest import Server, Visit
 from vivavoce.api.app import create_app
 from vivavoce.keys import FILE_NAME, KeyFile
 from vivavoce.models.tone import Fault, ToneModel
+from vivavoce.provenance.mark import wav_info
 from vivavoce.serving.local import LocalEngine
 from vivavoce.serving.pool import Pool
 from vivavoce.serving.scheduler import Load
@@ -363,7 +364,8 @@ def test_the_downloaded_wav_is_exact_and_is_what_was_heard(page: Page, server: S
         assert file.readframes(file.getnframes()) == server.pcm(
             text=TEXT, model="hibari", stream=True
         )
-    assert len(content) == 44 + file.getnframes() * 2
+    comment = "vivavoce; synthetic speech; model=hibari; voice=heart"
+    assert content[44 + file.getnframes() * 2 :] == wav_info(comment)
 
 
 def test_another_download_format_is_asked_for_again(page: Page) -> None:

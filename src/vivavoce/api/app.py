@@ -43,6 +43,7 @@ from vivavoce.keys import FILE_NAME, Keyring
 from vivavoce.network.addresses import is_loopback, network_url, own_names
 from vivavoce.network.qr import qr_panel
 from vivavoce.observability.metrics import Metrics
+from vivavoce.provenance.manifest import load_provenance
 from vivavoce.registry import build_pool
 from vivavoce.serving.pool import Pool
 from vivavoce.settings import Settings
@@ -60,7 +61,8 @@ REVALIDATE: Final = {"Cache-Control": "no-cache"}  # an upgraded server must hav
 ELSEWHERE: Final = "<!-- elsewhere -->"  # replaced by the QR code for other devices
 EXPOSED = (
     "X-Model", "X-Voice", "X-Language", "X-Sample-Rate", "X-Ignored", "X-Unspoken",
-    "X-Finish-Reason", "Accept-Ranges", "Content-Range", "ETag", "X-Request-Id", "Retry-After",
+    "X-Finish-Reason", "X-Synthetic", "Accept-Ranges", "Content-Range", "ETag", "X-Request-Id",
+    "Retry-After",
 )  # fmt: skip
 
 
@@ -119,6 +121,13 @@ def _services(settings: Settings, pool: Pool, tracing: "Tracing | None") -> Serv
         timeout_s=settings.request_timeout_s,
         on_report=report,
         aligner=Aligner.if_installed() if settings.align == "auto" else None,
+    )
+    synthesizer.provenance = load_provenance(
+        settings.provenance,
+        settings.data_dir,
+        settings.c2pa_certificate,
+        settings.c2pa_key,
+        __version__,
     )
     return Server(
         synthesizer=synthesizer,

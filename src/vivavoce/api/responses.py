@@ -23,10 +23,18 @@ from vivavoce.api.dependencies import caller_of, server_of
 from vivavoce.api.errors import FAILED, ClientDisconnected, error_body, field_name, status_of
 from vivavoce.api.schemas.answers import EVENTS_TYPE, VoiceStretch
 from vivavoce.api.schemas.times import MarkTime, word_times
-from vivavoce.audio import MEDIA_TYPES, check_rate, flac_with_length, open_encoder, wav_header
+from vivavoce.audio import MEDIA_TYPES, check_rate
 from vivavoce.errors import VivavoceError
 from vivavoce.names import to_header
-from vivavoce.storage import SPOOL_BYTES, Spool
+from vivavoce.storage import SPOOL_BYTES, Spool, SpoolLimit
+from vivavoce.synthesis.outlet import (
+    Sign,
+    file_end,
+    file_start,
+    mark_headers,
+    open_outlet,
+    signing,
+)
 from vivavoce.synthesis.parts import texts_of
 from vivavoce.synthesis.speech import Speech
 from vivavoce.text.subtitles import SubtitleFormat, subtitles
@@ -112,9 +120,30 @@ async def whole(http: Request, speech: Speech, request: SpeechRequest) -> Respon
         raise
     spool.rewind()
     start = exact_start(request.format, spool, speech)
+    if (sign := signing(speech, request.format)) is not None:
+        start, spool = b"", await _signed(start, spool, sign, server_of(http).spool_limit)
     headers = {**_speech_headers(http, speech), "X-Finish-Reason": speech.finish_reason}
     headers["Content-Length"] = str(len(start) + spool.unread)
     return _SpeechResponse(start, spool, MEDIA_TYPES[request.format], headers)
+
+
+async def _signed(start: bytes, spool: Spool, sign: Sign, limit: SpoolLimit) -> Spool:
+    """Return the file of `start` and `spool`, signed. Closes `spool`. Raises `DiskFull`."""
+    unsigned, signed = Spool(limit), Spool(limit)
+    try:
+        unsigned.write(start)
+        async for part in spool:
+            unsigned.write(part)
+        await asyncio.to_thread(sign, unsigned.file, signed.file)
+        signed.measure()
+        signed.rewind()
+    except BaseException:
+        await signed.aclose()
+        raise
+    finally:
+        await unsigned.aclose()
+        await spool.aclose()
+    return signed
 
 
 def check_spool(http: Request, request: SpeechRequest) -> None:
@@ -133,15 +162,13 @@ async def fill(spool: Spool, speech: Speech, audio_format: AudioFormat) -> None:
     async with aclosing(encoded(speech, headless)) as chunks:
         async for chunk in chunks:
             spool.write(chunk)
+    spool.write(file_end(speech, audio_format))
 
 
 def exact_start(audio_format: AudioFormat, spool: Spool, speech: Speech) -> bytes:
     """Return the file's first bytes with its length, if the format holds one."""
-    if audio_format == "wav":
-        return wav_header(speech.sample_rate_hz, spool.size)
-    if audio_format == "flac":
-        return flac_with_length(spool.read(), speech.spoken_samples)
-    return b""
+    first = spool.read() if audio_format == "flac" else b""
+    return file_start(speech, audio_format, first, spool.size)
 
 
 def _speech_headers(http: Request, speech: Speech) -> dict[str, str]:
@@ -153,7 +180,7 @@ def _speech_headers(http: Request, speech: Speech) -> dict[str, str]:
     headers = {header: to_header(value) for header, value in values.items()}
     if speech.unspoken:
         headers["X-Unspoken"] = _shortened(speech.unspoken)
-    return headers
+    return headers | mark_headers(speech)
 
 
 def _shortened(pieces: Sequence[str]) -> str:
@@ -165,7 +192,7 @@ def _shortened(pieces: Sequence[str]) -> str:
 
 async def encoded(speech: Speech, audio_format: AudioFormat) -> AsyncGenerator[bytes]:
     """Yield the encoded audio in chunks, of which the first holds more than a header."""
-    encoder = open_encoder(audio_format, speech.sample_rate_hz, speech.fingerprint)
+    encoder = open_outlet(speech, audio_format)
     try:
         pending, has_audio = b"", False
         async with aclosing(speech.samples()) as samples:

@@ -4,7 +4,7 @@ Synchronous, without threads. Only the objects returned hold state. Knows no tex
 """
 
 from vivavoce.audio.containers import flac_with_length, wav_bytes, wav_header
-from vivavoce.audio.decode import decode_recording
+from vivavoce.audio.decode import comment_in, decode_recording
 from vivavoce.audio.encode import (
     MEDIA_TYPES,
     SAMPLE_RATES,
@@ -29,6 +29,7 @@ __all__ = [
     "SegmentEdge",
     "Tempo",
     "check_rate",
+    "comment_in",
     "decode_recording",
     "fade_in",
     "fade_out",

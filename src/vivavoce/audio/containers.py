@@ -1,6 +1,6 @@
 """Write the WAV header, and the length in a FLAC header.
 
-Both are exact if the length is known. If it is unknown, players accept them all the same.
+Lengths are exact if the length is known. If it is unknown, players accept them all the same.
 """
 
 import struct
@@ -24,18 +24,22 @@ _FLAC_COUNT_AT = slice(18, 26)
 _MAX_FLAC_COUNT = 2**36 - 1
 
 
-def wav_header(rate_hz: int, data_bytes: int | None) -> bytes:
-    """Return the 44-byte header of a 16-bit mono file with `data_bytes` of samples.
+def wav_header(rate_hz: int, data_bytes: int | None, info: bytes = b"") -> bytes:
+    """Return the header of a 16-bit mono file with `data_bytes` of samples and the chunk `info`.
 
     `None` means a stream of unknown length. It gives `STREAMED_DATA_BYTES`, as does a length that
-    the 32-bit fields cannot hold. The RIFF size is always the data size + 36.
+    the 32-bit fields cannot hold. The RIFF size is always that of all that follows it.
+
+    `info` of a stream is part of the header. That of a file follows its samples, so that they begin
+    after 44 bytes, where simple readers take them to be.
     """
-    if data_bytes is None or data_bytes > _MAX_DATA_BYTES:
+    before = info if data_bytes is None else b""
+    if data_bytes is None or data_bytes + len(info) > _MAX_DATA_BYTES:
         data_bytes = STREAMED_DATA_BYTES
-    riff = struct.pack("<4sI4s", b"RIFF", data_bytes + _HEADER_BYTES - 8, b"WAVE")
+    riff = struct.pack("<4sI4s", b"RIFF", data_bytes + len(info) + _HEADER_BYTES - 8, b"WAVE")
     # size 16, format 1 (PCM), 1 channel, rate, bytes per second, bytes per frame, bits per sample
     fmt = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, rate_hz, rate_hz * 2, 2, 16)
-    return riff + fmt + struct.pack("<4sI", b"data", data_bytes)
+    return riff + fmt + before + struct.pack("<4sI", b"data", data_bytes)
 
 
 def wav_bytes(samples: Samples, rate_hz: int) -> bytes:

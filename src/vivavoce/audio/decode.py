@@ -50,6 +50,18 @@ _SKIPPED_SHARE: Final = 0.1
 _EMPTY: Samples = np.zeros(0, dtype=np.float32)
 
 
+def comment_in(data: bytes) -> str | None:
+    """Return the comment of an audio file, or `None`. Raises `BadRequest` if it is no such file."""
+    options = _OPTIONS | {"analyzeduration": "0"}
+    try:
+        with av.open(io.BytesIO(data), options=options) as container:
+            tags = [container.metadata, *(stream.metadata for stream in container.streams)]
+    except (av.error.FFmpegError, ValueError) as error:
+        raise BadRequest(f"this is none of the formats {FORMATS}", field="file") from error
+    found = [value for each in tags for name, value in each.items() if name.lower() == "comment"]
+    return found[0] if found else None
+
+
 def decode_recording(
     data: bytes, *, min_s: float = MIN_S, max_s: float = MAX_S
 ) -> tuple[Samples, int]:

@@ -19,6 +19,7 @@ from vivavoce.audio.containers import wav_header
 from vivavoce.audio.frames import audio_frame
 from vivavoce.audio.pcm import from_int16, to_int16, to_pcm16
 from vivavoce.errors import BadRequest, MissingDependency
+from vivavoce.provenance.mark import wav_info
 from vivavoce.types import AudioFormat, Samples
 
 # Ogg Opus is audio/ogg by RFC 7845; audio/opus is registered for RTP only, and browsers deny that
@@ -85,8 +86,10 @@ class Encoder(Protocol):
         ...
 
 
-def open_encoder(format: AudioFormat, rate_hz: int, serial: int = 0) -> Encoder:
+def open_encoder(format: AudioFormat, rate_hz: int, serial: int = 0, comment: str = "") -> Encoder:
     """Return an encoder for mono audio at `rate_hz`. `serial` (31 bits) numbers an Ogg stream.
+
+    A stream begins with `comment` where the format has a place for it: wav, mp3, opus and flac.
 
     Raises `BadRequest` (`sample_rate`) for a rate that the format does not have and
     `MissingDependency` where the installed PyAV was built without the codec.
@@ -98,13 +101,13 @@ def open_encoder(format: AudioFormat, rate_hz: int, serial: int = 0) -> Encoder:
     check_rate(format, rate_hz)
     match format:
         case "wav":
-            return _PcmEncoder(header=wav_header(rate_hz, None))
+            return _PcmEncoder(header=wav_header(rate_hz, None, wav_info(comment)))
         case "pcm":
             return _PcmEncoder(header=b"")
         case "ulaw" | "alaw":
             return _TelephoneEncoder(format)
         case "mp3" | "opus" | "aac" | "flac":
-            return _AvEncoder(_codec(format, rate_hz, serial), rate_hz)
+            return _AvEncoder(_codec(format, rate_hz, serial, comment), rate_hz)
 
 
 class _PcmEncoder:
@@ -162,9 +165,12 @@ class _Codec:
     bit_rate: int = 0  # bits a second; 0 for lossless
     options: Mapping[str, str] = field(default_factory=dict)
     container_options: Mapping[str, str] = field(default_factory=dict)
+    comment: str = ""
 
 
-def _codec(format: Literal["mp3", "opus", "aac", "flac"], rate_hz: int, serial: int) -> _Codec:
+def _codec(
+    format: Literal["mp3", "opus", "aac", "flac"], rate_hz: int, serial: int, comment: str = ""
+) -> _Codec:
     narrow, wide = rate_hz <= 12000, rate_hz > 24000  # telephone, speech, music
     match format:
         case "mp3":
@@ -178,7 +184,13 @@ def _codec(format: Literal["mp3", "opus", "aac", "flac"], rate_hz: int, serial: 
                 # Without the bit reservoir every frame can be decoded as soon as it is there.
                 options={"reservoir": "0"},
                 # A Xing header states the length, which a stream cannot go back to fill in.
-                container_options={"write_xing": "0", "id3v2_version": "0"},
+                # An ID3v2 tag comes before all frames. "bitexact" keeps FFmpeg's name out of it.
+                container_options={
+                    "write_xing": "0",
+                    "id3v2_version": "4" if comment else "0",
+                    "fflags": "+bitexact",
+                },
+                comment=comment,
             )
         case "opus":
             return _Codec(
@@ -196,6 +208,7 @@ def _codec(format: Literal["mp3", "opus", "aac", "flac"], rate_hz: int, serial: 
                     "fflags": "+bitexact",
                     "serial_offset": str(serial),
                 },
+                comment=comment,
             )
         case "aac":
             return _Codec(
@@ -210,6 +223,7 @@ def _codec(format: Literal["mp3", "opus", "aac", "flac"], rate_hz: int, serial: 
                 "s16",
                 options={"frame_size": str(block)},
                 container_options={"metadata_header_padding": "0"},  # the default is 8 KiB of zeros
+                comment=comment,
             )
 
 
@@ -248,6 +262,8 @@ class _AvEncoder:
             format=codec.container,
             container_options={"flush_packets": "1", **codec.container_options},
         )
+        if codec.comment:
+            self._container.metadata["comment"] = codec.comment
         self._stream: av.AudioStream | None = _add_stream(self._container, codec, rate_hz)
         self._container.start_encoding()  # writes the header, which leaves with the first bytes
         self._frame_samples = self._stream.codec_context.frame_size

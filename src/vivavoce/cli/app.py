@@ -17,6 +17,7 @@ from vivavoce.cli.say import say
 from vivavoce.cli.serve import serve
 from vivavoce.cli.trace import trace
 from vivavoce.cli.ui import ui
+from vivavoce.cli.verify import verify
 from vivavoce.cli.voices import voices
 from vivavoce.cli.wyoming import WithWyoming
 from vivavoce.errors import BindError, DiskFull, ModelsMissing, SettingsError, VivavoceError
@@ -52,7 +53,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )  # fmt: skip
 app.command(cls=WithWyoming)(serve)
-for command in (say, voices, doctor, trace, ui):
+for command in (say, verify, voices, doctor, trace, ui):
     app.command()(command)
 app.add_typer(models)
 app.add_typer(keys)

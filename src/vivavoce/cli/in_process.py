@@ -9,6 +9,7 @@ from vivavoce.errors import VivavoceError
 
 if TYPE_CHECKING:
     from vivavoce.client import VoiceEntry
+    from vivavoce.provenance import Provenance
     from vivavoce.serving.pool import Pool
     from vivavoce.settings import Settings
 
@@ -24,6 +25,20 @@ async def open_pool(settings: "Settings") -> AsyncGenerator["Pool"]:
         yield pool
     finally:
         await pool.aclose()
+
+
+def provenance_of(settings: "Settings") -> "Provenance":
+    """Return how speech is marked. Raises as `load_provenance` does."""
+    from vivavoce import __version__
+    from vivavoce.provenance.manifest import load_provenance
+
+    return load_provenance(
+        settings.provenance,
+        settings.data_dir,
+        settings.c2pa_certificate,
+        settings.c2pa_key,
+        __version__,
+    )
 
 
 def voices(settings: "Settings", model: str | None) -> "tuple[VoiceEntry, ...]":

@@ -43,7 +43,7 @@ def open_output(path: Path) -> Iterator[BinaryIO]:
         return
     target = path.with_name(f"{path.name}.part") if is_seekable(path) else path
     try:
-        file = target.open("wb")
+        file = target.open("w+b" if is_seekable(path) else "wb")
     except OSError as error:
         problem = f"cannot write {str(path)!r} ({error.strerror}): choose another file"
         raise BadRequest(problem, field="output") from error
@@ -58,12 +58,12 @@ def open_output(path: Path) -> Iterator[BinaryIO]:
 
 
 async def write_speech(
-    chunks: AsyncIterable[bytes], file: BinaryIO, *, wav_rate_hz: int | None
+    chunks: AsyncIterable[bytes], file: BinaryIO, *, wav_rate_hz: int | None, comment: str = ""
 ) -> None:
     """Write each chunk at once.
 
     With `wav_rate_hz` the chunks are 16-bit mono PCM, and the seekable `file` becomes a WAV file of
-    exact size.
+    exact size with `comment`.
     """
     if wav_rate_hz is None:
         async for chunk in chunks:
@@ -71,14 +71,16 @@ async def write_speech(
             file.flush()  # a player at the other end of a pipe plays it now
         return
 
-    from vivavoce.audio.containers import wav_header
+    from vivavoce.synthesis.outlet import wav_parts
 
     size = 0
-    file.write(wav_header(wav_rate_hz, size))
+    file.write(wav_parts(wav_rate_hz, size, comment)[0])
     async for chunk in chunks:
         size += file.write(chunk)
+    start, end = wav_parts(wav_rate_hz, size, comment)
+    file.write(end)
     file.seek(0)
-    file.write(wav_header(wav_rate_hz, size))
+    file.write(start)
 
 
 def find_player() -> list[str]:

@@ -243,14 +243,22 @@ def _speak_into(
     shown: str,
 ) -> None:
     """Speak `request` into the file `path`, write `times`, and print a summary on stderr."""
+    from vivavoce.cli.in_process import provenance_of
     from vivavoce.cli.sources import HeardWords, SpeechTimer, open_speech
+    from vivavoce.provenance import Mark
 
     timer, heard = SpeechTimer(), HeardWords()
     exact_wav = outputs.is_seekable(path) and request.format == "wav"
     asked = replace(request, format="pcm") if exact_wav else request
     speech = open_speech(asked, settings=settings, server=server, timer=timer, heard=heard)
+    signer = provenance_of(settings).signer if settings and outputs.is_seekable(path) else None
     with outputs.open_output(path) as file, _progress(timer):
-        facts = asyncio.run(_write(speech, file, exact_wav=exact_wav))
+        if signer is not None and signer.signs(request.format):
+            with tempfile.TemporaryFile() as unsigned:
+                facts = asyncio.run(_write(speech, unsigned, exact_wav=exact_wav))
+                signer.sign(unsigned, file, request.format, Mark(facts.model, facts.voice))
+        else:
+            facts = asyncio.run(_write(speech, file, exact_wav=exact_wav))
     times.write(heard, request)
     typer.echo(_summary(shown, facts, timer), err=True)
     if facts.ignored:
@@ -263,9 +271,12 @@ def _speak_into(
 async def _write(
     speech: "AbstractAsyncContextManager[AsyncAudioStream]", file: "BinaryIO", *, exact_wav: bool
 ) -> "SpeechFacts":
+    from vivavoce.provenance import Mark
+
     async with speech as stream:
         rate_hz = stream.sample_rate_hz if exact_wav else None
-        await outputs.write_speech(stream, file, wav_rate_hz=rate_hz)
+        comment = Mark(stream.model, stream.voice).comment if stream.synthetic else ""
+        await outputs.write_speech(stream, file, wav_rate_hz=rate_hz, comment=comment)
         return stream
 
 

@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanage
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING
 
-from vivavoce.cli.in_process import open_pool
+from vivavoce.cli.in_process import open_pool, provenance_of
 from vivavoce.client import (
     AsyncAudioStream,
     AsyncClient,
@@ -114,6 +114,9 @@ async def explain(
 async def _in_process(
     request: "SpeechRequest", settings: "Settings", timer: SpeechTimer, heard: HeardWords
 ) -> AsyncGenerator[AsyncAudioStream]:
+    from vivavoce.provenance.mark import HEADER
+    from vivavoce.synthesis.outlet import mark_headers
+
     async with (
         open_pool(settings) as pool,
         aclosing(await _synthesizer(pool, settings).open(request)) as speech,
@@ -128,6 +131,7 @@ async def _in_process(
             sample_rate_hz=speech.sample_rate_hz,
             ignored=speech.ignored,
             request_id="",
+            synthetic=mark_headers(speech).get(HEADER, ""),
             chunks=chunks,
         )
         heard.words, heard.timing = list(speech.words), speech.timing
@@ -138,7 +142,7 @@ def _synthesizer(pool: "Pool", settings: "Settings") -> "Synthesizer":
     from vivavoce.synthesis.synthesizer import Synthesizer
     from vivavoce.text.lexicon import FILE_NAME, LiveLexicon
 
-    return Synthesizer(
+    synthesizer = Synthesizer(
         pool,
         lexicon=LiveLexicon(settings.data_dir / FILE_NAME),
         default_model=settings.default_model,
@@ -146,14 +150,16 @@ def _synthesizer(pool: "Pool", settings: "Settings") -> "Synthesizer":
         max_text_chars=settings.max_text_chars,
         aligner=Aligner.if_installed() if settings.align == "auto" else None,
     )
+    synthesizer.provenance = provenance_of(settings)
+    return synthesizer
 
 
 async def _encoded(
     speech: "Speech", request: "SpeechRequest", timer: SpeechTimer
 ) -> AsyncGenerator[bytes]:
-    from vivavoce.audio.encode import open_encoder
+    from vivavoce.synthesis.outlet import open_outlet
 
-    encoder = open_encoder(request.format, speech.sample_rate_hz, speech.fingerprint)
+    encoder = open_outlet(speech, request.format)
     try:
         async with aclosing(speech.samples()) as parts:
             async for samples in parts:

@@ -24,6 +24,7 @@ class SpeechFacts:
     sample_rate_hz: int | None  # None: an older or foreign server did not say
     ignored: tuple[str, ...]  # fields of the request that the model does not have
     request_id: str
+    synthetic: str = ""  # the mark of synthetic speech, if the server sets one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -106,6 +106,7 @@ class Facts(TypedDict):
     sample_rate_hz: int | None
     ignored: tuple[str, ...]
     request_id: str
+    synthetic: str
 
 
 def auth_headers(api_key: str | None) -> dict[str, str]:
@@ -205,6 +206,7 @@ def read_facts(response: httpx.Response, options: SpeechOptions) -> Facts:
         "sample_rate_hz": int(rate) if rate.isdecimal() else None,
         "ignored": tuple(map(from_header, filter(None, ignored))),
         "request_id": headers.get("x-request-id", ""),
+        "synthetic": headers.get("x-synthetic", ""),
     }
 
 

@@ -9,11 +9,11 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 
-from vivavoce.audio import open_encoder
 from vivavoce.errors import EngineFault, VivavoceError
 from vivavoce.sessions.events import Audio, Done, Event, Failed, Flushed, Started
 from vivavoce.sessions.heard import Clause, Heard, heard_of
 from vivavoce.sessions.live_text import LiveText
+from vivavoce.synthesis.outlet import open_outlet
 from vivavoce.synthesis.speech import Speech
 from vivavoce.synthesis.synthesizer import Synthesizer
 from vivavoce.synthesis.written import Writing
@@ -168,7 +168,7 @@ class Utterance(Writing):
         await self._enter()
         speech = self.speech = await self._stage.synthesizer.open(self.request, self)
         await self._stage.emit(Started(self, speech))
-        encoder = open_encoder(self.request.format, speech.sample_rate_hz, speech.fingerprint)
+        encoder = open_outlet(speech, self.request.format)
         try:
             async with aclosing(speech.samples()) as samples:
                 async for part in samples:

@@ -163,6 +163,18 @@ class Settings(SettingsWithSources):
     """Folder with your own `model.onnx`, `vocab.json` and `voices/` for kokoro. Unset: the files
     that `vivavoce models pull kokoro` has downloaded."""
 
+    provenance: Literal["tags", "c2pa", "off"] = "tags"
+    """Marks of synthetic speech. `tags` is a header of each answer and a comment in each file that
+    has a place for one. `c2pa` also signs whole wav, mp3 and flac files, and needs
+    `vivavoce[provenance]`."""
+
+    c2pa_certificate: Folder | None = None
+    """PEM file with the certificate that signs, and its intermediate certificates. Unset: one that
+    the server makes for itself and keeps in `data_dir`."""
+
+    c2pa_key: Folder | None = None
+    """PEM file (PKCS #8) with the key of `c2pa_certificate`."""
+
     align: Literal["auto", "off"] = "auto"
     """Word times of models that tell none, such as Qwen3-TTS. `auto` hears them in the audio if
     `vivavoce[align]` is installed, for languages where that is exact. `off` estimates them."""
@@ -329,9 +341,11 @@ class Settings(SettingsWithSources):
         return self
 
     @model_validator(mode="after")
-    def _tls_is_one_of_two_ways(self) -> Self:
+    def _certificates_are_complete(self) -> Self:
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise ValueError("tls_certificate and tls_key belong together: set both, or neither")
+        if (self.c2pa_certificate is None) != (self.c2pa_key is None):
+            raise ValueError("c2pa_certificate and c2pa_key belong together: set both, or neither")
         if self.tls_self_signed and self.tls_certificate is not None:
             raise ValueError(
                 "tls_self_signed makes a certificate and tls_certificate names one: set one of them"

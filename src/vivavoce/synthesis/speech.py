@@ -19,6 +19,7 @@ from vivavoce.audio import Joiner, nearest_rate
 from vivavoce.audio.filters import Filters
 from vivavoce.audio.pcm import silence, slices
 from vivavoce.errors import BadRequest, EngineFault, Unsupported, VivavoceError
+from vivavoce.provenance import Provenance
 from vivavoce.synthesis.deadline import Deadline
 from vivavoce.synthesis.parts import OpenPart, OpenParts
 from vivavoce.synthesis.playback import PlaybackTracker
@@ -84,6 +85,7 @@ class Speech:
             request.format, route.info.sample_rate_hz
         )
         self.ignored = tuple(ignored)  # fields and markup that the models cannot honour
+        self.provenance = Provenance()
         self.streamed = True  # the client receives audio while it is generated
         self.spoken_samples = 0  # given out so far, at `sample_rate_hz`
         self.ending = StopReason.COMPLETE  # of the first segment that was cut, if any

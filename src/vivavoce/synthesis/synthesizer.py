@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from vivavoce.errors import BadRequest
+from vivavoce.provenance import Provenance
 from vivavoce.serving.pool import Pool
 from vivavoce.synthesis.alignment import Aligner
 from vivavoce.synthesis.deadline import Deadline
@@ -82,6 +83,7 @@ class Synthesizer:
     ) -> None:
         self.pool = pool
         self.router = Router(pool, default_model=default_model, default_language=default_language)
+        self.provenance = Provenance()  # of each speech; settings may replace it
         self._lexicon = lexicon or LiveLexicon(None)
         self._max_text_chars = max_text_chars
         self._timeout_s = math.inf if timeout_s is None else timeout_s
@@ -125,6 +127,7 @@ class Synthesizer:
             parts = OpenParts(plan.parts, first, opener, growth)
             clock = partial(self._clock, request, plan, growth)
             speech = Speech(request, parts, tuple(ignored), deadline, playback, clock)
+            speech.provenance = self.provenance
             try:
                 await speech.submit_next()
             except BaseException:

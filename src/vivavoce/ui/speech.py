@@ -24,6 +24,7 @@ from vivavoce.client import (
     WordTime,
 )
 from vivavoce.errors import VivavoceError
+from vivavoce.provenance.mark import Mark, wav_info
 from vivavoce.types import AudioFormat
 from vivavoce.ui.waveform import peaks
 
@@ -187,7 +188,8 @@ def _result(
     form: SpeechForm, facts: SpeechFacts, received: _Received, rate_hz: int | None
 ) -> SpeechResult:
     elapsed_s, data, end = received.elapsed_s, bytes(received.data), received.end
-    playable = _wav(data, rate_hz) if rate_hz else data
+    comment = Mark(facts.model, facts.voice).comment if facts.synthetic else ""
+    playable = _wav(data, rate_hz, comment) if rate_hz else data
     return SpeechResult(
         form=form,
         model=facts.model,
@@ -218,12 +220,13 @@ def _seconds(pcm: bytes | bytearray, rate_hz: int | None) -> float | None:
     return len(pcm) / _SAMPLE_BYTES / rate_hz if rate_hz else None
 
 
-def _wav(pcm: bytes, rate_hz: int) -> bytes:
-    """Return a WAV file of exact length around 16-bit mono samples."""
+def _wav(pcm: bytes, rate_hz: int, comment: str) -> bytes:
+    """Return a WAV file of exact length around 16-bit mono samples, with `comment`."""
     file = io.BytesIO()
     with wave.open(file, "wb") as writer:
         writer.setnchannels(1)
         writer.setsampwidth(_SAMPLE_BYTES)
         writer.setframerate(rate_hz)
         writer.writeframes(pcm)
-    return file.getvalue()
+    data = file.getvalue() + wav_info(comment)
+    return data[:4] + (len(data) - 8).to_bytes(4, "little") + data[8:]

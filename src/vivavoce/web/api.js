@@ -95,6 +95,7 @@ function factsOf(headers) {
     voice: named(headers.get("X-Voice")),
     language: named(headers.get("X-Language")),
     rateHz: Number(headers.get("X-Sample-Rate")),
+    isMarked: headers.has("X-Synthetic"),
     ignored: (headers.get("X-Ignored") ?? "").split(/,\s*/).filter(Boolean),
   };
 }

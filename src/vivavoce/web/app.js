@@ -135,7 +135,11 @@ async function download() {
   const { request, facts, speech } = stage.last;
   const format = element("format").value;
   clearErrors();
-  if (format === "wav") return save(wavBlob(speech.player.chunks, facts.rateHz), facts, format);
+  if (format === "wav") {
+    const mark = `vivavoce; synthetic speech; model=${facts.model}; voice=${facts.voice}`;
+    const file = wavBlob(speech.player.chunks, facts.rateHz, facts.isMarked ? mark : "");
+    return save(file, facts, format);
+  }
   const { signal } = (stage.saving = new AbortController());
   showButtons();
   tell(`Speaking it again as ${format}…`);

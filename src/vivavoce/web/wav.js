@@ -3,16 +3,35 @@
 const HEADER_BYTES = 44;
 
 /** Return a 16-bit mono file. `chunks` are Uint8Arrays of little-endian samples. */
-export function wavBlob(chunks, rateHz) {
+export function wavBlob(chunks, rateHz, comment = "") {
   const dataBytes = chunks.reduce((sum, chunk) => sum + chunk.byteLength, 0);
-  return new Blob([header(rateHz, dataBytes), ...chunks], { type: "audio/wav" });
+  const info = comment ? infoOf(comment) : new Uint8Array();
+  return new Blob([header(rateHz, dataBytes, info.byteLength), ...chunks, info], { type: "audio/wav" });
 }
 
-function header(rateHz, dataBytes) {
+/** Return the comment as a LIST chunk of type INFO. */
+function infoOf(comment) {
+  const text = new TextEncoder().encode(`${comment}\0`);
+  const padded = text.byteLength + (text.byteLength % 2);
+  const view = new DataView(new ArrayBuffer(20 + padded));
+  write(view, 0, "LIST");
+  view.setUint32(4, 12 + padded, true);
+  write(view, 8, "INFOICMT");
+  view.setUint32(16, text.byteLength, true);
+  const bytes = new Uint8Array(view.buffer);
+  bytes.set(text, 20);
+  return bytes;
+}
+
+function write(view, at, name) {
+  [...name].forEach((letter, i) => view.setUint8(at + i, letter.charCodeAt(0)));
+}
+
+function header(rateHz, dataBytes, infoBytes) {
   const view = new DataView(new ArrayBuffer(HEADER_BYTES));
-  const tag = (at, name) => [...name].forEach((letter, i) => view.setUint8(at + i, letter.charCodeAt(0)));
+  const tag = (at, name) => write(view, at, name);
   tag(0, "RIFF");
-  view.setUint32(4, HEADER_BYTES - 8 + dataBytes, true);
+  view.setUint32(4, HEADER_BYTES - 8 + dataBytes + infoBytes, true);
   tag(8, "WAVE");
   tag(12, "fmt ");
   view.setUint32(16, 16, true); // bytes of this chunk

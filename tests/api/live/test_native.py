@@ -131,7 +131,7 @@ async def test_texts_of_several_contexts_come_one_after_the_other(tone_url: str)
 
 
 async def test_formats_of_files_are_whole_over_a_text(tone_url: str) -> None:
-    for audio_format, begins in (("mp3", b"\xff"), ("opus", b"OggS"), ("wav", b"RIFF")):
+    for audio_format, begins in (("mp3", b"ID3"), ("opus", b"OggS"), ("wav", b"RIFF")):
         async with socket_to(tone_url) as socket:
             await say(socket, type="begin", format=audio_format)
             await say(socket, type="text", text="Hello there. This is ", flush=True)

@@ -17,6 +17,7 @@ from vivavoce.api.schemas.times import word_times
 from vivavoce.errors import BadRequest, VivavoceError
 from vivavoce.sessions.events import Audio, Done, Event, Failed, Flushed, Started
 from vivavoce.sessions.utterance import Utterance
+from vivavoce.synthesis.outlet import mark_field
 
 router = APIRouter(tags=["live"])
 
@@ -69,6 +70,7 @@ class NativeSocket(LiveSocket):
                         "format": utterance.request.format,
                         "sample_rate": speech.sample_rate_hz,
                         "ignored": list(speech.ignored),
+                        **mark_field(speech),
                     }
                 )
             case Audio(utterance, data, words, start_s, end_s):

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from vivavoce.api.schemas.omni import StreamConfig
-from vivavoce.audio import wav_header
 from vivavoce.errors import BadRequest
 from vivavoce.sessions.events import Audio, Started
+from vivavoce.synthesis.outlet import file_end, file_start
+from vivavoce.synthesis.speech import Speech
 from vivavoce.types import TimedWord
 
 MOST_BYTES: Final = 16 * 2**20  # of a unit that is sent as one file
@@ -27,12 +28,14 @@ class Unit:
     _start: list[dict[str, Any]] = field(default_factory=list)  # not sent yet
     _data: bytearray = field(default_factory=bytearray)  # not sent yet
     _words: list[TimedWord] = field(default_factory=list)
+    _speech: Speech | None = None
     _rate_hz: int = 0
     _chunks: int = 0
     _bytes: int = 0
 
     def started(self, event: Started) -> None:
         """Take note of the voice and the audio that follows."""
+        self._speech = event.speech
         self._rate_hz = event.speech.sample_rate_hz
         about = {"type": "audio.start", "id": event.utterance.id, **self._place()}
         about |= {"sentence_text": event.utterance.text, "format": self.format}
@@ -74,8 +77,10 @@ class Unit:
             return [*self._start, self._chunk(b"", times)], None
         if not self._data:
             return self._start, None
-        head = wav_header(self._rate_hz, len(self._data)) if self.format == "wav" else b""
-        data = head + bytes(self._data)
+        data = bytes(self._data)
+        if self.format == "wav" and self._speech is not None:
+            data += file_end(self._speech, "wav")
+            data = file_start(self._speech, "wav", b"", len(data)) + data
         self._bytes = len(data)
         return self._start, data
 

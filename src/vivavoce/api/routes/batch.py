@@ -6,7 +6,7 @@ import uuid
 from dataclasses import replace
 from typing import Final
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 
 from vivavoce.api.dependencies import caller_of, server_of
 from vivavoce.api.live.realtime.response import usage_of
@@ -18,7 +18,9 @@ from vivavoce.api.schemas.answers import OPENAI_ERRORS
 from vivavoce.api.schemas.omni import BatchAnswer, BatchBody, BatchItem, BatchResult
 from vivavoce.audio import MEDIA_TYPES, check_rate
 from vivavoce.errors import BadRequest, VivavoceError
+from vivavoce.provenance.mark import HEADER
 from vivavoce.storage import Spool
+from vivavoce.synthesis.outlet import mark_headers
 from vivavoce.synthesis.speech import Speech
 from vivavoce.types import SpeechRequest
 
@@ -29,13 +31,16 @@ MOST_BYTES: Final = 16 * 2**20  # of the audio of a batch
 
 
 @router.post("/audio/speech/batch", response_model_exclude_none=True)
-async def batch(http: Request, body: BatchBody) -> BatchAnswer:
+async def batch(http: Request, body: BatchBody, response: Response) -> BatchAnswer:
     """Speak up to 32 texts. Each has its own result, the audio in base64 or an error."""
     chars, limit = sum(len(item.input) for item in body.items), server_of(http).max_text_chars
     if chars > limit:
         problem = f"the items have {chars:,} characters together, the limit is {limit:,}"
         raise BadRequest(f"{problem}: send them in parts", field="items")
-    results = await unless_disconnected(http.receive, _Batch(http).speak(body.merged()))
+    made = _Batch(http)
+    results = await unless_disconnected(http.receive, made.speak(body.merged()))
+    if made.marks:
+        response.headers[HEADER] = ", ".join(sorted(made.marks))
     succeeded = sum(result.status == "success" for result in results)
     return BatchAnswer(
         id=f"speech-batch-{uuid.uuid4().hex}",
@@ -55,6 +60,7 @@ class _Batch:
         self._caller = caller_of(http)
         self._places = asyncio.Semaphore(AT_ONCE)
         self._bytes = 0
+        self.marks: set[str] = set()  # one for each model
 
     async def speak(self, items: list[BatchItem]) -> list[BatchResult]:
         async with asyncio.TaskGroup() as tasks:
@@ -80,6 +86,7 @@ class _Batch:
         name = f"{self._http.scope['request_id']}-{index}"
         self._server.requests.begin(name, self._caller, request.format).opened(speech)
         data = await self._audio(speech, request)
+        self.marks |= set(mark_headers(speech).values())
         usage = usage_of(len(request.text), speech.spoken_samples / speech.sample_rate_hz)
         return BatchResult.model_validate(
             {

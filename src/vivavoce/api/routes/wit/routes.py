@@ -21,8 +21,8 @@ from vivavoce.api.routes.bodies import BoundedRoute
 from vivavoce.api.routes.wit.lipsync import Event, events
 from vivavoce.api.schemas.answers import Answers, audio_answers
 from vivavoce.api.schemas.values import Flag, Instruct, Name, Number, optional, text_field
-from vivavoce.audio import open_encoder
 from vivavoce.errors import Unsupported
+from vivavoce.synthesis.outlet import open_outlet
 from vivavoce.synthesis.speech import Speech
 from vivavoce.types import AudioFormat, EngineInfo, SpeechRequest, Voice
 
@@ -153,7 +153,7 @@ def _format(accept: str) -> AudioFormat:
 
 async def _frames(speech: Speech, audio_format: AudioFormat) -> AsyncGenerator[bytes]:
     """Yield audio in frames, with the events of the words that begin in it."""
-    encoder = open_encoder(audio_format, speech.sample_rate_hz, speech.fingerprint)
+    encoder = open_outlet(speech, audio_format)
     told = 0
     new: list[Event] = []
     try:

@@ -1,0 +1,51 @@
+"""Define `vivavoce verify`, which tells what an audio file says of its making."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vivavoce.errors import BadRequest, MissingDependency
+
+NOTHING = 1  # exit code
+
+
+def verify(
+    file: Annotated[Path, typer.Argument(help="Audio file.", metavar="FILE")],
+) -> None:
+    """Tell what a file says of its making: its comment, and its C2PA manifest.
+
+    The exit code is 1 if it says nothing, or if its manifest does not fit its bytes. A file that
+    says nothing may be synthetic all the same.
+
+    Examples:
+      vivavoce verify hello.mp3
+    """
+    from vivavoce.audio import comment_in
+    from vivavoce.provenance.manifest import Manifest, read_manifest
+
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise BadRequest(f"cannot read {str(file)!r} ({error.strerror})", field="file") from error
+    comment = comment_in(data)
+    manifest: Manifest | None = None
+    hint = ""
+    try:
+        manifest = read_manifest(data)
+    except MissingDependency as error:
+        hint = error.message
+    if comment:
+        typer.echo(f"comment: {comment}")
+    if manifest is not None:
+        typer.echo(f"C2PA manifest: {manifest.state}, by {manifest.generator or 'unknown'}")
+        typer.echo(f"  signed by: {manifest.issuer}")
+        for action in manifest.actions:
+            typer.echo(f"  action: {action}")
+    if hint:
+        typer.echo(f"C2PA manifest: not looked for ({hint})")
+    if manifest is None and not comment:
+        typer.echo(f"{str(file)!r} says nothing of its making", err=True)
+    invalid = manifest is not None and manifest.state.startswith("Invalid")
+    if invalid or (manifest is None and not comment):
+        raise typer.Exit(NOTHING)
