@@ -590,6 +590,67 @@ def wit_voices(server: Server) -> str:
     return ", ".join(by_language)
 
 
+def voice_of(server: Server) -> str:
+    """Return the id of the first voice in ElevenLabs' list."""
+    return str(items_of(server, "/v1/voices", "voices")[0]["voice_id"])  # type: ignore[index]
+
+
+@check("POST", "/v1/audio/speech/batch", "several texts at once")
+def batch(server: Server) -> str:
+    answer = server.ask("POST", f"{SPEECH}/batch", {"items": [{"input": TEXT}, {"input": TEXT}]})
+    results = answer.json().get("results")
+    expect(answer.status == 200 and len(results or []) == 2, f"{answer.body[:160]!r}")  # type: ignore[arg-type]  # a list
+    return "2 results"
+
+
+def add_elevenlabs(path: str, what: str, *, timed: bool = False) -> None:
+    """Register a check of one of ElevenLabs' endpoints that speak."""
+
+    def speaks(server: Server) -> str:
+        voice = voice_of(server)
+        line = {"text": TEXT, "voice_id": voice}
+        body: dict[str, object] = {"inputs": [line]} if "dialogue" in path else {"text": TEXT}
+        answer = server.ask("POST", path.replace("{voice_id}", voice), body)
+        expect(answer.status == 200, f"{answer.status}: {answer.body[:160]!r}")
+        if not timed:
+            return check_file(answer, "mp3", whole=not path.endswith("/stream"))
+        first = json.loads(answer.body.splitlines()[0])
+        expect(bool(first["audio_base64"] and first["alignment"]["characters"]), "no times")
+        return f"{len(answer.body):,} bytes with times"
+
+    check("POST", path, what)(speaks)
+
+
+for suffix in ("", "/stream"):
+    add_elevenlabs(f"/v1/text-to-speech/{{voice_id}}{suffix}", "ElevenLabs' speech")
+    add_elevenlabs(f"/v1/text-to-dialogue{suffix}", "ElevenLabs' dialogue")
+    timed_path = f"/v1/text-to-speech/{{voice_id}}{suffix}/with-timestamps"
+    add_elevenlabs(timed_path, "ElevenLabs' times", timed=True)
+
+
+def add_elevenlabs_list(path: str, name: str) -> None:
+    """Register a check that an answer of ElevenLabs' API has something called `name`."""
+
+    def lists(server: Server) -> str:
+        asked = path.replace("{voice_id}", voice_of(server)) if "{" in path else path
+        expect(name in answer_of(server, asked), f"no {name}")
+        return name
+
+    check("GET", path, f"ElevenLabs' {name}")(lists)
+
+
+for listing, field in (
+    ("/v1/voices", "voices"),
+    ("/v2/voices", "has_more"),
+    ("/v1/voices/{voice_id}", "voice_id"),
+    ("/v1/voices/{voice_id}/settings", "stability"),
+    ("/v1/voices/settings/default", "stability"),
+    ("/v1/user", "subscription"),
+    ("/v1/user/subscription", "tier"),
+):
+    add_elevenlabs_list(listing, field)
+
+
 # --- running ----------------------------------------------------------
 
 
