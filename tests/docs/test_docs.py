@@ -374,6 +374,7 @@ def test_every_path_header_and_code_is_described() -> None:
             "streaming.md",
             "lifecycle.md",
             "markup.md",
+            "voices.md",
         )
     )
     text = "".join((http, *others))

@@ -35,7 +35,7 @@ from vivavoce.api.middleware.head import HeadMiddleware
 from vivavoce.api.middleware.origins import OriginMiddleware, host_of
 from vivavoce.api.replay import ReplayStore
 from vivavoce.api.request_log import RequestLog
-from vivavoce.api.routes import batch, health, lexicon, metrics, native, openai
+from vivavoce.api.routes import batch, health, lexicon, metrics, native, openai, voices
 from vivavoce.api.routes.bodies import max_plain_bytes
 from vivavoce.api.routes.wit import routes as wit
 from vivavoce.errors import EngineFault, MissingDependency, ModelsMissing
@@ -52,6 +52,8 @@ from vivavoce.synthesis.synthesizer import Synthesizer
 from vivavoce.text.lexicon import FILE_NAME as LEXICON_FILE
 from vivavoce.text.lexicon import LiveLexicon
 from vivavoce.types import SpeechReport
+from vivavoce.voices.library import FOLDER as VOICES_FOLDER
+from vivavoce.voices.library import VoiceLibrary
 
 if TYPE_CHECKING:  # needs an extra
     from vivavoce.observability.otel import Tracing
@@ -120,6 +122,10 @@ def _services(settings: Settings, pool: Pool, tracing: "Tracing | None") -> Serv
         on_report=report,
         aligner=Aligner.if_installed() if settings.align == "auto" else None,
     )
+    library = VoiceLibrary(
+        settings.data_dir / VOICES_FOLDER, require_consent=settings.require_consent
+    )
+    synthesizer.saved.library = library
     return Server(
         synthesizer=synthesizer,
         lifecycle=lifecycle,
@@ -130,6 +136,7 @@ def _services(settings: Settings, pool: Pool, tracing: "Tracing | None") -> Serv
         requests=RequestLog(),
         replays=ReplayStore(),
         lexicon=live_lexicon,
+        voices=library,
         live=live,
         live_timeout_s=settings.live_timeout_s,
         max_text_chars=settings.max_text_chars,
@@ -195,7 +202,7 @@ async def _load_all(pool: Pool, needed: Sequence[str], lifecycle: Lifecycle) -> 
 
 
 def _add_routes(app: FastAPI, settings: Settings) -> None:
-    for module in (native, lexicon, openai, batch, health, metrics):
+    for module in (native, lexicon, voices, openai, batch, health, metrics):
         app.include_router(module.router)
     for dialect in (live_native, live_openai, live_omni, live_dashscope, live_cosyvoice):
         app.include_router(dialect.router)

@@ -52,8 +52,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )  # fmt: skip
 app.command(cls=WithWyoming)(serve)
-for command in (say, voices, doctor, trace, ui):
+for command in (say, doctor, trace, ui):
     app.command()(command)
+app.add_typer(voices)
 app.add_typer(models)
 app.add_typer(keys)
 app.add_typer(lexicon)

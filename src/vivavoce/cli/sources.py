@@ -106,7 +106,7 @@ async def explain(
     from vivavoce.api.schemas.answers import Explained
 
     async with open_pool(settings) as pool:
-        found = await _synthesizer(pool, settings).explain(request)
+        found = await _synthesizer(pool, settings).explain(replace(request, manages=True))
         return wire.explanation(Explained.of(found, request).model_dump())
 
 
@@ -116,7 +116,7 @@ async def _in_process(
 ) -> AsyncGenerator[AsyncAudioStream]:
     async with (
         open_pool(settings) as pool,
-        aclosing(await _synthesizer(pool, settings).open(request)) as speech,
+        aclosing(await _synthesizer(pool, settings).open(replace(request, manages=True))) as speech,
         aclosing(_encoded(speech, request, timer)) as chunks,
     ):
         timer.mark_loaded()  # `open` loads the model, then queues the first segment
@@ -137,8 +137,9 @@ def _synthesizer(pool: "Pool", settings: "Settings") -> "Synthesizer":
     from vivavoce.synthesis.alignment import Aligner
     from vivavoce.synthesis.synthesizer import Synthesizer
     from vivavoce.text.lexicon import FILE_NAME, LiveLexicon
+    from vivavoce.voices.library import FOLDER, VoiceLibrary
 
-    return Synthesizer(
+    synthesizer = Synthesizer(
         pool,
         lexicon=LiveLexicon(settings.data_dir / FILE_NAME),
         default_model=settings.default_model,
@@ -146,6 +147,8 @@ def _synthesizer(pool: "Pool", settings: "Settings") -> "Synthesizer":
         max_text_chars=settings.max_text_chars,
         aligner=Aligner.if_installed() if settings.align == "auto" else None,
     )
+    synthesizer.saved.library = VoiceLibrary(settings.data_dir / FOLDER)
+    return synthesizer
 
 
 async def _encoded(

@@ -14,6 +14,7 @@ from vivavoce.synthesis.routing import AUTO
 from vivavoce.synthesis.routing.voices import distinct_names
 from vivavoce.synthesis.synthesizer import Synthesizer
 from vivavoce.types import EngineInfo, Voice
+from vivavoce.voices.record import Viewer
 
 NAME: Final = "vivavoce"
 DESCRIBED_WITHIN_S: Final = 3.0  # Home Assistant waits for five seconds, and asks again
@@ -44,7 +45,8 @@ async def offered(synthesizer: Synthesizer, within_s: float = DESCRIBED_WITHIN_S
         for task in tasks:
             task.cancel()
     found = (task.result() for task in tasks if task.done() and not task.cancelled())
-    infos = [info for info in found if info is not None and not info.capabilities.needs]
+    speaking = [info for info in found if info is not None and not info.capabilities.needs]
+    infos = await synthesizer.saved.add_to(speaking, Viewer())
     own = [(info, voice) for info in infos for voice in info.voices if _languages(info, voice)]
     taken = set[str]()
     voices = []
