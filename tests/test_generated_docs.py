@@ -31,7 +31,9 @@ def test_a_page_that_differs_fails_the_check(tmp_path: Path) -> None:
 def test_every_setting_and_command_is_on_its_page() -> None:
     configuration = (ROOT / "docs/reference/configuration.md").read_text(encoding="utf-8")
     assert [name for name in Settings.model_fields if f"| `{name}` |" not in configuration] == []
-    pages = [ROOT / "docs/reference" / name for name in ("cli.md", "cli-groups.md", "cli-voices.md")]
+    pages = [
+        ROOT / "docs/reference" / name for name in ("cli.md", "cli-groups.md", "cli-voices.md")
+    ]
     commands = "".join(page.read_text(encoding="utf-8") for page in pages)
     for command in (
         "serve",

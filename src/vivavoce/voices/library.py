@@ -1,8 +1,8 @@
 """Find, make and change the saved voices that a caller may see."""
 
 import time
-from collections import OrderedDict
-from collections.abc import Mapping
+from collections import OrderedDict, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -29,6 +29,7 @@ class VoiceLibrary:
         self.folder = VoiceFolder(path)
         self._require_consent = require_consent
         self._voices: Mapping[str, Stored] = {}
+        self._named: Mapping[str, Sequence[SavedVoice]] = {}  # by name and by id, in lower case
         self._read_at_s = float("-inf")
         self._references: OrderedDict[str, Reference] = OrderedDict()
 
@@ -41,23 +42,24 @@ class VoiceLibrary:
         """Read what has changed, and erase the recordings whose consent has ended."""
         self._read_at_s = time.monotonic()
         self._voices = self.folder.read(self._voices)
+        named = defaultdict[str, list[SavedVoice]](list)
         for id, stored in self._voices.items():
+            named[id].append(stored.voice)
+            named[stored.voice.name.lower()].append(stored.voice)
             if stored.voice.ended():
                 self._references.pop(id, None)
                 if self.folder.has_recording(id):
                     self.folder.erase(id)
+        self._named = dict(named)
 
     def visible(self, viewer: Viewer) -> list[SavedVoice]:
         """Return the voices that the viewer may use, their own first, then by age."""
         voices = (stored.voice for stored in self._voices.values())
-        seen = [voice for voice in voices if voice.visible_to(viewer)]
-        return sorted(seen, key=lambda v: (v.owner != viewer.name, not v.shared, v.created, v.id))
+        return _ordered(voices, viewer)
 
     def find(self, name: str, viewer: Viewer) -> SavedVoice | None:
         """Return the voice of that name or id, in any case, or None."""
-        wanted = name.strip().lower()
-        seen = self.visible(viewer)
-        return next((voice for voice in seen if wanted in (voice.name.lower(), voice.id)), None)
+        return next(iter(_ordered(self._named.get(name.strip().lower(), ()), viewer)), None)
 
     def get(self, name: str, viewer: Viewer, *, to_change: bool = False) -> SavedVoice:
         """Return a voice. Raises `UnknownVoice`, and `Forbidden` if it is another's to change."""
@@ -185,6 +187,11 @@ class VoiceLibrary:
             problem = f"this voice is saved as {stored.voice.name!r}: use it, or rename it"
             raise BadRequest(problem, field="name")
         return stored.voice
+
+
+def _ordered(voices: Iterable[SavedVoice], viewer: Viewer) -> list[SavedVoice]:
+    seen = [voice for voice in voices if voice.visible_to(viewer)]
+    return sorted(seen, key=lambda v: (v.owner != viewer.name, not v.shared, v.created, v.id))
 
 
 def draft(name: str, kind: Kind, *, consent: Consent | None = None, **facts: Any) -> SavedVoice:
