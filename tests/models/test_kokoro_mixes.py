@@ -1,20 +1,29 @@
 """Check mixes of Kokoro's voices: their styles, and how requests name them on every API."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 import numpy as np
 import pytest
 from typer.testing import CliRunner
+from wyoming.tts import SynthesizeVoice
 
-from tests.conftest import app_client
+from tests.conftest import app_client, serving
+from tests.wyoming.house import audio, hear, house, say
 from vivavoce.api.app import create_app
 from vivavoce.cli import app as command_line
+from vivavoce.client import AsyncClient
 from vivavoce.models.kokoro.assets import locate
 from vivavoce.models.kokoro.mixes import blend, mix
 from vivavoce.models.kokoro.model import KokoroModel
+from vivavoce.registry import build_pool
 from vivavoce.settings import Settings
+from vivavoce.voices.library import draft
+from vivavoce.voices.record import Viewer
+from vivavoce.wyoming.voices import offered
 
 FORMULA, OTHERWISE = "af_bella(2)+af_sky(1)", "af_sky(0.1)+coral(0.2)"
 NAMED = "af_bella(0.666666667)+af_sky(0.333333333)"
@@ -126,3 +135,40 @@ def test_saved_mix_speaks_from_the_command_line(
     run("say", TEXT, "--speaker", "warm", "-o", str(tmp_path / "saved.wav"))
     run("say", TEXT, "--speaker", FORMULA, "-o", str(tmp_path / "mixed.wav"))
     assert (tmp_path / "saved.wav").read_bytes() == (tmp_path / "mixed.wav").read_bytes()
+
+
+@pytest.mark.slow
+async def test_formula_and_saved_mix_speak_live_and_in_markup(
+    tmp_path: Path,
+) -> None:
+    settings = Settings(data_dir=tmp_path, models=("kokoro",), isolate_models=False)
+    with serving(create_app(settings)) as url:
+        async with httpx.AsyncClient(base_url=url, timeout=60) as client:
+            await client.post("/v1/tts/voices", json={"name": "warm", "formula": FORMULA})
+            marked = f'<speak><voice name="{FORMULA}">{TEXT}</voice></speak>'
+            for text in (f"[voice:warm]{TEXT}", f"[voice:{FORMULA}]{TEXT}", marked):
+                explained = await client.post("/v1/tts/explain", json={"text": text})
+                assert {part["speaker"] for part in explained.json()["segments"]} <= {"warm", NAMED}
+            path = f"/v1/text-to-speech/{quote(FORMULA)}"
+            eleven = await client.post(path, json={"text": TEXT})
+            assert eleven.status_code == 200, eleven.text
+        for speaker in ("warm", FORMULA):
+            async with AsyncClient(url) as told, told.live(speaker=speaker, format="pcm") as live:
+                await live.send(TEXT)
+                await live.end()
+                assert sum([len(chunk.data) async for chunk in live]) > 48_000
+
+
+@pytest.mark.slow
+async def test_saved_mix_speaks_to_home_assistant(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path, models=("kokoro",), isolate_models=False)
+    async with house(settings, build_pool(settings)) as running, running.client() as client:
+        draft_of_mix = draft("warm", "mixed", formula=NAMED, shared=True)
+        await asyncio.to_thread(running.server.voices.add, draft_of_mix, Viewer())
+        heard = []
+        for voice in ("warm", "af_bella"):
+            await say(client, TEXT, SynthesizeVoice(name=voice))
+            heard.append(audio(await hear(client)))
+        assert heard[0] != heard[1]
+        listed = await offered(running.server.synthesizer)
+        assert "warm" in [voice.name for voice in listed]

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -209,6 +210,18 @@ for number in itertools.count():
         library.remove(name, Viewer(manages=True))
         print("-" + name, flush=True)
 """
+
+
+def test_voice_that_many_make_at_once_is_one(tmp_path: Path) -> None:
+    kept = recording()
+
+    def make(_: int) -> str:
+        voice = draft("anna", "cloned", consent=CONSENT)
+        return VoiceLibrary(tmp_path).add(voice, ONE, kept).id
+
+    with ThreadPoolExecutor(8) as pool:
+        made = set(pool.map(make, range(40)))
+    assert [path.name for path in tmp_path.iterdir()] == list(made)
 
 
 @pytest.mark.slow

@@ -59,6 +59,7 @@ if TYPE_CHECKING:  # needs an extra
     from vivavoce.observability.otel import Tracing
 
 REVALIDATE: Final = {"Cache-Control": "no-cache"}  # an upgraded server must have no stale page
+ERASE_EVERY_S: Final = 600.0
 ELSEWHERE: Final = "<!-- elsewhere -->"  # replaced by the QR code for other devices
 EXPOSED = (
     "X-Model", "X-Voice", "X-Language", "X-Sample-Rate", "X-Ignored", "X-Unspoken",
@@ -173,15 +174,24 @@ async def _lifespan(
         lifecycle.loading = True
         loading.append(asyncio.create_task(_load_all(pool, _needed_models(settings), lifecycle)))
     draining = asyncio.create_task(server.live.drain_when(lambda: lifecycle.draining))
+    expiring = asyncio.create_task(_erase_expired(server))
     async with beside:
         yield
     draining.cancel()
+    expiring.cancel()
     lifecycle.drain()
     await server.replays.aclose()
     await pool.aclose()
     await asyncio.gather(*loading)
     if server.tracing is not None:
         await asyncio.to_thread(server.tracing.close)
+
+
+async def _erase_expired(server: Server) -> None:
+    """Erase the recordings of voices whose consent ends, though nobody asks for them."""
+    while True:
+        await asyncio.to_thread(server.voices.refresh)
+        await asyncio.sleep(ERASE_EVERY_S)
 
 
 def _needed_models(settings: Settings) -> tuple[str, ...]:

@@ -40,7 +40,7 @@ class VoiceLibrary:
 
     def refresh(self) -> None:
         """Read what has changed, and erase the recordings whose consent has ended."""
-        self._read_at_s = time.monotonic()
+        begun_s = time.monotonic()
         self._voices = self.folder.read(self._voices)
         named = defaultdict[str, list[SavedVoice]](list)
         for id, stored in self._voices.items():
@@ -50,7 +50,7 @@ class VoiceLibrary:
                 self._references.pop(id, None)
                 if self.folder.has_recording(id):
                     self.folder.erase(id)
-        self._named = dict(named)
+        self._named, self._read_at_s = dict(named), begun_s
 
     def visible(self, viewer: Viewer) -> list[SavedVoice]:
         """Return the voices that the viewer may use, their own first, then by age."""

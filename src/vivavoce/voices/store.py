@@ -53,7 +53,14 @@ class VoiceFolder:
     def read(self, known: Mapping[str, Stored]) -> dict[str, Stored]:
         """Return the voices by id. Those of `known` that have not changed are not read again."""
         found = {}
-        for entry in self._entries():
+        try:
+            entries = list(self._entries())
+        except (FileNotFoundError, NotADirectoryError):
+            return {}
+        except OSError as error:
+            log.error("the voices stay as they were: %s", error)
+            return dict(known)
+        for entry in entries:
             before = known.get(entry.name)
             try:
                 stamp = entry.stat().st_mtime_ns
@@ -162,7 +169,7 @@ class VoiceFolder:
                 new.unlink(missing_ok=True)
 
     def _entries(self) -> Iterator["os.DirEntry[str]"]:
-        with suppress(FileNotFoundError, NotADirectoryError), os.scandir(self.path) as entries:
+        with os.scandir(self.path) as entries:
             yield from (entry for entry in entries if is_id(entry.name))
 
     def _remove_abandoned(self) -> None:
