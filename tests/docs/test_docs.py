@@ -375,6 +375,7 @@ def test_every_path_header_and_code_is_described() -> None:
             "lifecycle.md",
             "markup.md",
             "voices.md",
+            "live-dialects.md",
         )
     )
     text = "".join((http, *others))

@@ -16,6 +16,7 @@ from tests.wyoming.house import audio, hear, house, say
 from vivavoce.api.app import create_app
 from vivavoce.cli import app as command_line
 from vivavoce.client import AsyncClient
+from vivavoce.keys import FILE_NAME, KeyFile
 from vivavoce.models.kokoro.assets import locate
 from vivavoce.models.kokoro.mixes import blend, mix
 from vivavoce.models.kokoro.model import KokoroModel
@@ -172,3 +173,28 @@ async def test_saved_mix_speaks_to_home_assistant(tmp_path: Path) -> None:
         assert heard[0] != heard[1]
         listed = await offered(running.server.synthesizer)
         assert "warm" in [voice.name for voice in listed]
+
+
+@pytest.mark.slow
+async def test_key_lists_and_speaks_with_its_own_voices_alone(tmp_path: Path) -> None:
+    file = KeyFile(tmp_path / FILE_NAME)
+    one, two = ({"Authorization": f"Bearer {file.create(name)}"} for name in ("one", "two"))
+    settings = Settings(data_dir=tmp_path, models=("kokoro",), isolate_models=False)
+    async with app_client(create_app(settings)) as server:
+        made = await server.post(
+            "/v1/tts/voices", json={"name": "Mine", "formula": FORMULA}, headers=one
+        )
+        assert made.status_code == 201, made.text
+        for path in ("/v1/tts/speakers", "/v1/audio/voices", "/v1/voices", "/wit/voices"):
+            assert '"Mine"' in (await server.get(path, headers=one)).text
+            for other in ({}, two, {"Authorization": "Bearer wrong"}):
+                assert '"Mine"' not in (await server.get(path, headers=other)).text
+        body = {"text": TEXT, "speaker": "mine"}
+        for path, content in (
+            ("/v1/tts/synthesize", body),
+            ("/v1/tts/explain", body),
+            ("/v1/audio/speech", {"input": TEXT, "voice": "mine"}),
+            ("/v1/text-to-speech/mine", {"text": TEXT}),
+        ):
+            assert (await server.post(path, json=content, headers=one)).status_code == 200
+            assert (await server.post(path, json=content, headers=two)).status_code == 404

@@ -112,6 +112,32 @@ def test_change_shows_in_another_process_within_a_second(library: VoiceLibrary) 
     assert eventually(lambda: described() == [], 1)
 
 
+@pytest.mark.parametrize("contents", ["", "{", "{}", '{"id": "other"}', "[" * 9_000, "\0"])
+def test_broken_record_hides_its_voice_alone_and_is_told_once(
+    library: VoiceLibrary, caplog: pytest.LogCaptureFixture, contents: str
+) -> None:
+    library.add(mixed("warm"), OPERATOR)
+    broken = library.folder.path / ("0" * 24)
+    broken.mkdir()
+    (broken / VOICE).write_text(contents)
+    (library.folder.path / "notes").mkdir()
+    for _ in range(3):
+        assert names(library, OPERATOR) == ["warm"]
+    assert len(caplog.records) == 1
+
+
+def test_folder_that_cannot_be_read_leaves_the_voices_as_they_were(
+    library: VoiceLibrary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library.add(mixed("warm"), OPERATOR)
+
+    def refuse(_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert names(library, OPERATOR) == ["warm"]
+
+
 # --- who may -------------------------------------------------------------------------------------
 
 

@@ -25,6 +25,7 @@ from uuid import uuid4
 from pydantic import TypeAdapter
 
 from vivavoce.errors import DiskFull, UnknownVoice, VivavoceError
+from vivavoce.files import sync_folder, write_new
 from vivavoce.voices.record import SavedVoice, is_id, now
 
 log = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ class VoiceFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._told = dict[str, str]()  # problems in the log, by id
 
     def read(self, known: Mapping[str, Stored]) -> dict[str, Stored]:
         """Return the voices by id. Those of `known` that have not changed are not read again."""
@@ -72,7 +74,9 @@ class VoiceFolder:
             except (FileNotFoundError, NotADirectoryError):  # removed meanwhile
                 continue
             except (OSError, ValueError, VivavoceError) as error:  # a voice stays as it was
-                log.error("voice %s cannot be read: %s", entry.name, error)
+                if self._told.get(entry.name) != str(error):
+                    log.error("voice %s cannot be read: %s", entry.name, error)
+                self._told[entry.name] = str(error)
                 if before is not None:
                     found[entry.name] = before
         return found
@@ -84,9 +88,9 @@ class VoiceFolder:
         try:
             new.mkdir(mode=0o700, parents=True)
             if recording is not None:
-                _write(new / RECORDING, recording)
-            _write(new / VOICE, FORM.dump_json(replace(voice, revoked=None), indent=2))
-            _sync(new)
+                write_new(new / RECORDING, recording)
+            write_new(new / VOICE, FORM.dump_json(replace(voice, revoked=None), indent=2))
+            sync_folder(new)
             if (self.path / voice.id).exists():
                 return False
             try:
@@ -95,7 +99,7 @@ class VoiceFolder:
                 if not (self.path / voice.id).exists():  # else another process was first
                     raise
                 return False
-            _sync(self.path)
+            sync_folder(self.path)
         except OSError as error:
             raise DiskFull(
                 f"cannot write {str(new)!r} ({error.strerror}): make room there. No voice is saved"
@@ -117,7 +121,7 @@ class VoiceFolder:
         """Erase the recording of a voice, and keep its record."""
         with suppress(FileNotFoundError):
             (self.path / id / RECORDING).unlink()
-            _sync(self.path / id)
+            sync_folder(self.path / id)
 
     def remove(self, id: str) -> None:
         """Remove a voice. Raises `UnknownVoice`."""
@@ -126,7 +130,7 @@ class VoiceFolder:
             (self.path / id).rename(gone)
         except FileNotFoundError as error:
             raise _unknown(id) from error
-        _sync(self.path)
+        sync_folder(self.path)
         shutil.rmtree(gone, ignore_errors=True)
 
     def recording(self, id: str) -> bytes:
@@ -155,9 +159,9 @@ class VoiceFolder:
     def _replace(self, id: str, name: str, contents: bytes) -> None:
         new = self.path / id / f".{name}.{uuid4().hex}"
         try:
-            _write(new, contents)
+            write_new(new, contents)
             new.replace(self.path / id / name)
-            _sync(self.path / id)
+            sync_folder(self.path / id)
         except FileNotFoundError as error:
             raise _unknown(id) from error
         except OSError as error:
@@ -177,24 +181,6 @@ class VoiceFolder:
             with suppress(OSError):  # removed by another process
                 if time.time() - folder.stat().st_mtime > _ABANDONED_S:
                     shutil.rmtree(folder, ignore_errors=True)
-
-
-def _write(path: Path, contents: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(contents)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync(folder: Path) -> None:
-    """Make the names in a folder outlast a power cut, where a folder can be opened."""
-    with suppress(PermissionError, FileNotFoundError):  # Windows, or removed meanwhile
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _unknown(id: str) -> UnknownVoice:
