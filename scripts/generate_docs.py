@@ -110,7 +110,8 @@ def command_line() -> str:
 
 # Command line
 
-`vivavoce models`, `keys` and `lexicon` are on [a page of their own](cli-groups.md).
+`vivavoce models`, `keys` and `lexicon` are on [a page of their own](cli-groups.md), and
+`vivavoce voices` is on [another](cli-voices.md).
 
 Exit codes: `0` done, `1` the work failed, `2` the command line or the settings are wrong, `3` the
 address to listen on cannot be had, `4` the models to serve are missing, `5` no room for temporary
@@ -122,14 +123,28 @@ files, `130` interrupted with Ctrl-C. Errors are one line on stderr; results go 
 
 def command_groups() -> str:
     """Return the page about the groups of commands."""
-    groups = filter(_is_group, _children(typer.main.get_command(app)))
+    groups = [child for child in _children(typer.main.get_command(app)) if _is_group(child)]
+    others = [child for child in groups if child[0] != "voices"]
     return f"""{NOTE}
 
 # Commands for models, keys and the lexicon
 
 The other commands are on [the page about the command line](cli.md).
 
-{_sections(groups, "vivavoce")}"""
+{_sections(others, "vivavoce")}"""
+
+
+def voice_commands() -> str:
+    """Return the page about the group of commands for voices."""
+    commands = dict(_children(typer.main.get_command(app)))
+    return f"""{NOTE}
+
+# Commands for voices
+
+[Voices of your own](../voices.md) tells what they are for. The other commands are on
+[the page about the command line](cli.md).
+
+{_sections([("voices", commands["voices"])], "vivavoce")}"""
 
 
 def _is_group(child: tuple[str, Any]) -> bool:
@@ -185,6 +200,7 @@ PAGES = {
     "configuration.md": configuration,
     "cli.md": command_line,
     "cli-groups.md": command_groups,
+    "cli-voices.md": voice_commands,
 }
 
 

@@ -85,6 +85,14 @@ def test_version_is_the_package_s() -> None:
         "lexicon test",
         "lexicon import",
         "lexicon export",
+        "voices mix",
+        "voices add",
+        "voices list",
+        "voices show",
+        "voices remove",
+        "voices revoke",
+        "voices export",
+        "voices import",
     ],
 )
 def test_help_teaches_by_examples(command: str) -> None:

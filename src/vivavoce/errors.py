@@ -12,6 +12,7 @@ VivavoceError
 │   └── BodyTooLarge      body_too_large      the request has too many bytes
 ├── Unauthorized          invalid_api_key     the request has no valid API key
 ├── Forbidden             missing_scope       the request's key does not allow this
+│   └── ConsentEnded      consent_ended       the person of a voice no longer agrees to its use
 ├── Overloaded            overloaded          the queue is full, try again in `retry_after_s`
 │   └── RateLimited       rate_limited        the key has reached its limit
 ├── DeadlineExceeded      deadline_exceeded   the request took too long
@@ -92,6 +93,12 @@ class Forbidden(VivavoceError):
     """A request whose API key lacks the scope."""
 
     code = "missing_scope"
+
+
+class ConsentEnded(Forbidden):
+    """A saved voice whose consent has expired or was revoked."""
+
+    code = "consent_ended"
 
 
 class Overloaded(VivavoceError):

@@ -1,7 +1,8 @@
-"""Replace a file that several processes read and write."""
+"""Write files that several processes read and write, and that outlast a power cut."""
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from vivavoce.errors import DiskFull, SettingsError
@@ -49,3 +50,22 @@ def stamp_of(path: Path) -> Stamp | None:
     except OSError:
         return None
     return status.st_ino, status.st_mtime_ns, status.st_size
+
+
+def write_new(path: Path, contents: bytes) -> None:
+    """Write a file that does not exist yet, to the disk. Raises `OSError`."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(contents)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder outlast a power cut, on systems where a folder can be opened."""
+    with suppress(PermissionError, FileNotFoundError):  # Windows, or removed meanwhile
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -63,6 +63,7 @@ class Capabilities:
     sampling: bool = False  # honours `SamplingOptions`
     live_text: bool = False  # speaks an incomplete text (`Segment.live`)
     clones: bool = False  # speaks with the voice of a `Reference`
+    mixes: bool = False  # speaks with a mix of its voices (`voices.formula`)
     phonemes: bool = False  # says IPA (`Segment.phonemes`)
     timed: bool = False  # tells when it says what (`AudioChunk.phones`)
     needs: Need | None = None  # a request without it is refused, and `auto` skips the model
@@ -182,6 +183,7 @@ class SpeechRequest:
     sample_rate_hz: int | None = None  # None: the model's own
     priority: Priority = "interactive"
     caller: str = ""  # "": unknown
+    manages: bool = False  # the caller may use every saved voice
     timeout_s: float | None = None  # for the whole request; None: no limit
 
 

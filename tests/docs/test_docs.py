@@ -375,6 +375,8 @@ def test_every_path_header_and_code_is_described() -> None:
             "streaming.md",
             "lifecycle.md",
             "markup.md",
+            "voices.md",
+            "live-dialects.md",
         )
     )
     text = "".join((http, *others))

@@ -35,7 +35,7 @@ from vivavoce.api.middleware.head import HeadMiddleware
 from vivavoce.api.middleware.origins import OriginMiddleware, host_of
 from vivavoce.api.replay import ReplayStore
 from vivavoce.api.request_log import RequestLog
-from vivavoce.api.routes import batch, health, lexicon, metrics, native, openai
+from vivavoce.api.routes import batch, health, lexicon, metrics, native, openai, voices
 from vivavoce.api.routes.bodies import max_plain_bytes
 from vivavoce.api.routes.wit import routes as wit
 from vivavoce.errors import EngineFault, MissingDependency, ModelsMissing
@@ -53,11 +53,14 @@ from vivavoce.synthesis.synthesizer import Synthesizer
 from vivavoce.text.lexicon import FILE_NAME as LEXICON_FILE
 from vivavoce.text.lexicon import LiveLexicon
 from vivavoce.types import SpeechReport
+from vivavoce.voices.library import FOLDER as VOICES_FOLDER
+from vivavoce.voices.library import VoiceLibrary
 
 if TYPE_CHECKING:  # needs an extra
     from vivavoce.observability.otel import Tracing
 
 REVALIDATE: Final = {"Cache-Control": "no-cache"}  # an upgraded server must have no stale page
+ERASE_EVERY_S: Final = 600.0
 ELSEWHERE: Final = "<!-- elsewhere -->"  # replaced by the QR code for other devices
 EXPOSED = (
     "X-Model", "X-Voice", "X-Language", "X-Sample-Rate", "X-Ignored", "X-Unspoken",
@@ -129,6 +132,10 @@ def _services(settings: Settings, pool: Pool, tracing: "Tracing | None") -> Serv
         settings.c2pa_key,
         __version__,
     )
+    library = VoiceLibrary(
+        settings.data_dir / VOICES_FOLDER, require_consent=settings.require_consent
+    )
+    synthesizer.saved.library = library
     return Server(
         synthesizer=synthesizer,
         lifecycle=lifecycle,
@@ -139,6 +146,7 @@ def _services(settings: Settings, pool: Pool, tracing: "Tracing | None") -> Serv
         requests=RequestLog(),
         replays=ReplayStore(),
         lexicon=live_lexicon,
+        voices=library,
         live=live,
         live_timeout_s=settings.live_timeout_s,
         max_text_chars=settings.max_text_chars,
@@ -175,15 +183,24 @@ async def _lifespan(
         lifecycle.loading = True
         loading.append(asyncio.create_task(_load_all(pool, _needed_models(settings), lifecycle)))
     draining = asyncio.create_task(server.live.drain_when(lambda: lifecycle.draining))
+    expiring = asyncio.create_task(_erase_expired(server))
     async with beside:
         yield
     draining.cancel()
+    expiring.cancel()
     lifecycle.drain()
     await server.replays.aclose()
     await pool.aclose()
     await asyncio.gather(*loading)
     if server.tracing is not None:
         await asyncio.to_thread(server.tracing.close)
+
+
+async def _erase_expired(server: Server) -> None:
+    """Erase the recordings of voices whose consent ends, though nobody asks for them."""
+    while True:
+        await asyncio.to_thread(server.voices.refresh)
+        await asyncio.sleep(ERASE_EVERY_S)
 
 
 def _needed_models(settings: Settings) -> tuple[str, ...]:
@@ -204,7 +221,7 @@ async def _load_all(pool: Pool, needed: Sequence[str], lifecycle: Lifecycle) -> 
 
 
 def _add_routes(app: FastAPI, settings: Settings) -> None:
-    for module in (native, lexicon, openai, batch, health, metrics):
+    for module in (native, lexicon, voices, openai, batch, health, metrics):
         app.include_router(module.router)
     for dialect in (live_native, live_openai, live_omni, live_dashscope, live_cosyvoice):
         app.include_router(dialect.router)

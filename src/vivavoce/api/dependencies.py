@@ -4,7 +4,7 @@ Functions that FastAPI calls are `async` although they wait for nothing, since F
 in a thread.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
@@ -18,6 +18,9 @@ from vivavoce.observability.metrics import Metrics
 from vivavoce.storage import Folders, SpoolLimit
 from vivavoce.synthesis.synthesizer import Synthesizer
 from vivavoce.text.lexicon import LiveLexicon
+from vivavoce.types import SpeechRequest
+from vivavoce.voices.library import VoiceLibrary
+from vivavoce.voices.record import Viewer
 
 if TYPE_CHECKING:  # needs an extra
     from vivavoce.observability.otel import Tracing
@@ -36,6 +39,7 @@ class Server:
     requests: RequestLog
     replays: ReplayStore
     lexicon: LiveLexicon
+    voices: VoiceLibrary
     live: LiveClients
     live_timeout_s: float  # of a live connection without messages or speech
     max_text_chars: int
@@ -66,6 +70,23 @@ def caller_of(request: HTTPConnection) -> str:
     return str(request.scope.get("state", {}).get("key", ""))
 
 
-def can_manage(request: Request) -> bool:
+def viewer_of(request: HTTPConnection) -> Viewer:
+    """Return who looks at saved voices."""
+    return Viewer(caller_of(request), can_manage(request))
+
+
+async def _viewer(request: Request) -> Viewer:
+    return viewer_of(request)
+
+
+ViewerDep = Annotated[Viewer, Depends(_viewer)]
+
+
+def from_caller(request: SpeechRequest, http: HTTPConnection) -> SpeechRequest:
+    """Return `request` with the one who sent it."""
+    return replace(request, caller=caller_of(http), manages=can_manage(http))
+
+
+def can_manage(request: HTTPConnection) -> bool:
     """True if the request's API key has the scope `manage`."""
     return bool(request.scope.get("state", {}).get("can_manage"))

@@ -46,12 +46,12 @@ async def read_request(body: CloningBody) -> SpeechRequest:
         problem = "ref_text is missing, which x_vector_only: false asks for"
         raise BadRequest(f"{problem}: send what is said in ref_audio", field="ref_text")
     sent = body.ref_audio
-    samples, rate_hz = await asyncio.to_thread(lambda: decode_recording(_bytes(sent)))
+    samples, rate_hz = await asyncio.to_thread(lambda: decode_recording(recording_bytes(sent)))
     words = None if body.x_vector_only else words
     return replace(request, reference=Reference(samples, rate_hz, words))
 
 
-def _bytes(sent: str) -> bytes:
+def recording_bytes(sent: str) -> bytes:
     """Return the bytes of base64, plain or in a `data:` URL. Line breaks are allowed."""
     if (prefix := _DATA_URL.match(sent)) is not None:
         sent = sent[prefix.end() :]

@@ -10,7 +10,6 @@ import base64
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import replace
 from functools import partial
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
@@ -19,7 +18,7 @@ from fastapi import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from vivavoce.api.dependencies import caller_of, server_of
+from vivavoce.api.dependencies import caller_of, from_caller, server_of
 from vivavoce.api.errors import FAILED, ClientDisconnected, error_body, field_name, status_of
 from vivavoce.api.schemas.answers import EVENTS_TYPE, VoiceStretch
 from vivavoce.api.schemas.times import MarkTime, word_times
@@ -68,7 +67,7 @@ async def open_speech(http: Request, request: SpeechRequest) -> Speech:
         check_rate(request.format, request.sample_rate_hz)
     server, caller = server_of(http), caller_of(http)
     record = server.requests.begin(http.scope["request_id"], caller, request.format)
-    opening = server.synthesizer.open(replace(request, caller=caller))
+    opening = server.synthesizer.open(from_caller(request, http))
     try:
         speech = await unless_disconnected(http.receive, opening, unwanted=Speech.aclose)
     except BaseException:

@@ -53,8 +53,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )  # fmt: skip
 app.command(cls=WithWyoming)(serve)
-for command in (say, verify, voices, doctor, trace, ui):
+for command in (say, verify, doctor, trace, ui):
     app.command()(command)
+app.add_typer(voices)
 app.add_typer(models)
 app.add_typer(keys)
 app.add_typer(lexicon)

@@ -51,10 +51,15 @@ def voices(settings: "Settings", model: str | None) -> "tuple[VoiceEntry, ...]":
 
 async def _voices(settings: "Settings", model: str | None) -> "tuple[VoiceEntry, ...]":
     from vivavoce.client import VoiceEntry
+    from vivavoce.synthesis.routing import Router
+    from vivavoce.synthesis.saved import SavedVoices
+    from vivavoce.voices.library import FOLDER, VoiceLibrary
+    from vivavoce.voices.record import Viewer
 
     entries: list[VoiceEntry] = []
     problems: list[VivavoceError] = []
     async with open_pool(settings) as pool:
+        saved = SavedVoices(VoiceLibrary(settings.data_dir / FOLDER), Router(pool))
         for name in (model,) if model else pool.names:
             try:
                 info = await pool.info(name)
@@ -63,7 +68,7 @@ async def _voices(settings: "Settings", model: str | None) -> "tuple[VoiceEntry,
                 continue
             entries += [
                 VoiceEntry(one.id, one.name, info.name, one.languages, one.gender, one.listed)
-                for one in info.voices
+                for one in (await saved.add_to([info], Viewer(manages=True)))[0].voices
             ]
     if problems and not entries:
         raise problems[0]

@@ -106,7 +106,7 @@ async def explain(
     from vivavoce.api.schemas.answers import Explained
 
     async with open_pool(settings) as pool:
-        found = await _synthesizer(pool, settings).explain(request)
+        found = await _synthesizer(pool, settings).explain(replace(request, manages=True))
         return wire.explanation(Explained.of(found, request).model_dump())
 
 
@@ -119,7 +119,7 @@ async def _in_process(
 
     async with (
         open_pool(settings) as pool,
-        aclosing(await _synthesizer(pool, settings).open(request)) as speech,
+        aclosing(await _synthesizer(pool, settings).open(replace(request, manages=True))) as speech,
         aclosing(_encoded(speech, request, timer)) as chunks,
     ):
         timer.mark_loaded()  # `open` loads the model, then queues the first segment
@@ -141,6 +141,7 @@ def _synthesizer(pool: "Pool", settings: "Settings") -> "Synthesizer":
     from vivavoce.synthesis.alignment import Aligner
     from vivavoce.synthesis.synthesizer import Synthesizer
     from vivavoce.text.lexicon import FILE_NAME, LiveLexicon
+    from vivavoce.voices.library import FOLDER, VoiceLibrary
 
     synthesizer = Synthesizer(
         pool,
@@ -151,6 +152,7 @@ def _synthesizer(pool: "Pool", settings: "Settings") -> "Synthesizer":
         aligner=Aligner.if_installed() if settings.align == "auto" else None,
     )
     synthesizer.provenance = provenance_of(settings)
+    synthesizer.saved.library = VoiceLibrary(settings.data_dir / FOLDER)
     return synthesizer
 
 

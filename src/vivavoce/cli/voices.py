@@ -1,4 +1,4 @@
-"""Define `vivavoce voices`, which lists the voices here or on a server."""
+"""Define `vivavoce voices`, which lists voices here or on a server, and the group of its name."""
 
 import json
 from collections.abc import Sequence
@@ -7,13 +7,26 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vivavoce.cli import library
 from vivavoce.cli.options import Config, Json, Server, option
 
 if TYPE_CHECKING:
     from vivavoce.client import VoiceEntry
 
+voices = typer.Typer(name="voices")
+voices.command("mix")(library.mix)
+voices.command("add")(library.add)
+voices.command("list")(library.list_saved)
+voices.command("show")(library.show)
+voices.command("remove")(library.remove)
+voices.command("revoke")(library.revoke)
+voices.command("export")(library.export)
+voices.command("import")(library.import_voice)
 
-def voices(
+
+@voices.callback(invoke_without_command=True)
+def list_voices(
+    context: typer.Context,
     model: Annotated[str | None, option("Only the voices of this model.")] = None,
     language: Annotated[
         str | None, option("Only voices for this language: a name or an ISO code.")
@@ -22,13 +35,18 @@ def voices(
     server: Server = None,
     config: Config = None,
 ) -> None:
-    """List the voices, to use with --speaker.
+    """List the voices, or keep voices of your own.
+
+    Saved voices are in `data_dir`, so run these commands as the server's user
+    and with its settings. A running server uses a change at once.
 
     Examples:
       vivavoce voices
       vivavoce voices --model kokoro --language japanese
       vivavoce voices --server http://dgx.local:8000 --json
     """
+    if context.invoked_subcommand is not None:
+        return
     if server:
         from vivavoce.client import Client
 

@@ -159,6 +159,9 @@ class Settings(SettingsWithSources):
     data_dir: Folder = Field(default_factory=user_data_dir)
     """Folder for permanent data, such as API keys."""
 
+    require_consent: bool = True
+    """Save the voice of a recording only with a record of who agreed to it."""
+
     kokoro_dir: Folder | None = None
     """Folder with your own `model.onnx`, `vocab.json` and `voices/` for kokoro. Unset: the files
     that `vivavoce models pull kokoro` has downloaded."""

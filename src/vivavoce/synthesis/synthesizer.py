@@ -9,7 +9,7 @@ import math
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from vivavoce.errors import BadRequest
@@ -28,7 +28,8 @@ from vivavoce.synthesis.parts import (
     texts_of,
 )
 from vivavoce.synthesis.playback import PlaybackTracker
-from vivavoce.synthesis.routing import AUTO, Router
+from vivavoce.synthesis.routing import AUTO, Match, Router
+from vivavoce.synthesis.saved import SavedVoices
 from vivavoce.synthesis.speech import Speech
 from vivavoce.synthesis.times import WordClock
 from vivavoce.synthesis.written import Writing, WrittenParts
@@ -37,7 +38,8 @@ from vivavoce.text.lexicon import Lexicon, LiveLexicon
 from vivavoce.text.normalize import PART_CHARS
 from vivavoce.text.pipeline import SpokenSegment, parsed, prepared
 from vivavoce.text.split import weighted_length
-from vivavoce.types import QueueHints, Segment, SpeechReport, SpeechRequest
+from vivavoce.types import EngineInfo, QueueHints, Segment, SpeechReport, SpeechRequest
+from vivavoce.voices.record import Viewer
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +69,10 @@ class Explanation:
 
 
 class Synthesizer:
-    """Open a `Speech` for each request. `on_report` receives the report of each one."""
+    """Open a `Speech` for each request. `on_report` receives the report of each one.
+
+    Requests may name the voices of `saved.library`, once it is set.
+    """
 
     def __init__(
         self,
@@ -84,6 +89,7 @@ class Synthesizer:
         self.pool = pool
         self.router = Router(pool, default_model=default_model, default_language=default_language)
         self.provenance = Provenance()  # of each speech; settings may replace it
+        self.saved = SavedVoices(None, self.router)
         self._lexicon = lexicon or LiveLexicon(None)
         self._max_text_chars = max_text_chars
         self._timeout_s = math.inf if timeout_s is None else timeout_s
@@ -114,7 +120,7 @@ class Synthesizer:
             growth = None if writing is None else WrittenParts(request, writing, self._plan)
             plan = await (self._plan(request) if growth is None else growth.begin())
             # 2. Make sure that every voice can be had, before the first of them speaks.
-            others = [(part, await self.router.match(part.request)) for part in plan.others]
+            others = [(part, await self.match(part.request)) for part in plan.others]
             # 3. Choose the model, the voice and the language of the first part, and lease it.
             opener = partial(self._open_part, lexicons=plan.lexicons, growth=growth)
             first = await opener(plan.parts[0])
@@ -156,7 +162,7 @@ class Synthesizer:
         """Return what `open` would say, and say nothing. Raises as `open` does."""
         async with Deadline(self._timeout_s).limit():
             plan = await self._plan(request)
-            matches = [await self.router.match(part.request) for part in plan.parts]
+            matches = [await self.match(part.request) for part in plan.parts]
         segments = []
         for part, match in zip(plan.parts, matches, strict=True):
             for segment in say(part, match.info, match.voice, match.language, plan.lexicons):
@@ -171,8 +177,10 @@ class Synthesizer:
         self, part: Part, lexicons: Sequence[Lexicon], growth: WrittenParts | None
     ) -> OpenPart:
         """Choose and lease the model of `part`. Any error gives it back."""
-        request = part.request
+        request, saved = await self.saved.resolve(part.request)
         route = await self.router.route(request)
+        if saved is not None:
+            route = replace(route, speaker=saved)
         with ExitStack() as undo:
             undo.callback(route.lease.release)
             voice = None
@@ -196,6 +204,16 @@ class Synthesizer:
                 growth.opened(opened, said)
             undo.pop_all()
         return opened
+
+    async def match(self, request: SpeechRequest) -> Match:
+        """Return who would speak `request`. Raises as `open` does."""
+        request, saved = await self.saved.resolve(request)
+        match = await self.router.match(request)
+        return match if saved is None else replace(match, speaker=saved)
+
+    async def offered(self, model: str | None, viewer: Viewer) -> Sequence[EngineInfo]:
+        """Return the models that `model` stands for, with the saved voices that they speak with."""
+        return await self.saved.add_to(await self.router.candidates(model), viewer)
 
     async def _plan(self, request: SpeechRequest) -> Plan:
         """Parse and divide the text of `request`, or its inputs."""

@@ -5,7 +5,7 @@ A voice that has the name of one of a preferred model is called `model/voice`.
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from vivavoce import __version__
@@ -14,6 +14,7 @@ from vivavoce.synthesis.routing import AUTO
 from vivavoce.synthesis.routing.voices import distinct_names
 from vivavoce.synthesis.synthesizer import Synthesizer
 from vivavoce.types import EngineInfo, Voice
+from vivavoce.voices.record import Viewer
 
 NAME: Final = "vivavoce"
 DESCRIBED_WITHIN_S: Final = 3.0  # Home Assistant waits for five seconds, and asks again
@@ -44,7 +45,7 @@ async def offered(synthesizer: Synthesizer, within_s: float = DESCRIBED_WITHIN_S
         for task in tasks:
             task.cancel()
     found = (task.result() for task in tasks if task.done() and not task.cancelled())
-    infos = [info for info in found if info is not None and not info.capabilities.needs]
+    infos = await _speaking(synthesizer, [info for info in found if info is not None])
     own = [(info, voice) for info in infos for voice in info.voices if _languages(info, voice)]
     taken = set[str]()
     voices = []
@@ -89,6 +90,18 @@ async def _info(synthesizer: Synthesizer, name: str) -> EngineInfo | None:
         return await synthesizer.pool.info(name)
     except VivavoceError:  # it is missing, or failed: its voices are not offered
         return None
+
+
+async def _speaking(synthesizer: Synthesizer, infos: Sequence[EngineInfo]) -> Sequence[EngineInfo]:
+    """Return the models that need only a text, and the saved voices of those that clone."""
+    saved = await synthesizer.saved.add_to(infos, Viewer())
+    return [
+        replace(known, voices=known.voices[len(info.voices) :])
+        if info.capabilities.needs
+        else known
+        for info, known in zip(infos, saved, strict=True)
+        if info.capabilities.needs != "instruct"
+    ]
 
 
 def _languages(info: EngineInfo, voice: Voice) -> Sequence[str]:

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query
 
-from vivavoce.api.dependencies import SynthesizerDep
+from vivavoce.api.dependencies import SynthesizerDep, ViewerDep
 from vivavoce.api.elevenlabs.bodies import VoiceId
 from vivavoce.api.elevenlabs.premade import PREMADE_VOICES
 from vivavoce.api.elevenlabs.speech import ERRORS
@@ -16,6 +16,7 @@ from vivavoce.synthesis.routing.voices import aliased_voices, distinct_names
 from vivavoce.synthesis.synthesizer import Synthesizer
 from vivavoce.text.language.names import language_name
 from vivavoce.types import EngineInfo, Voice
+from vivavoce.voices.record import Viewer
 
 router = APIRouter(tags=["elevenlabs"], responses=ERRORS, route_class=BoundedRoute)
 
@@ -30,14 +31,15 @@ _MANY: Final = 10**9  # characters, where ElevenLabs has a limit
 
 
 @router.get("/v1/voices")
-async def voices(synthesizer: SynthesizerDep) -> Card:
+async def voices(synthesizer: SynthesizerDep, viewer: ViewerDep) -> Card:
     """Return all voices."""
-    return {"voices": await _cards(synthesizer)}
+    return {"voices": await _cards(synthesizer, viewer)}
 
 
 @router.get("/v2/voices")
 async def search_voices(
     synthesizer: SynthesizerDep,
+    viewer: ViewerDep,
     search: Annotated[Name | None, Query(description="A part of a name or description.")] = None,
     page_size: Annotated[int, Query(ge=1, le=100)] = 10,
     next_page_token: Annotated[
@@ -46,7 +48,7 @@ async def search_voices(
 ) -> Card:
     """Return a page of the voices."""
     wanted, start = (search or "").lower(), int(next_page_token or 0)
-    found = [card for card in await _cards(synthesizer) if wanted in _searched(card)]
+    found = [card for card in await _cards(synthesizer, viewer) if wanted in _searched(card)]
     end = start + page_size
     return {
         "voices": found[start:end],
@@ -63,15 +65,15 @@ async def default_settings() -> Card:
 
 
 @router.get("/v1/voices/{voice_id}")
-async def voice(voice_id: VoiceId, synthesizer: SynthesizerDep) -> Card:
+async def voice(voice_id: VoiceId, synthesizer: SynthesizerDep, viewer: ViewerDep) -> Card:
     """Return one voice."""
-    return await _card(synthesizer, voice_id)
+    return await _card(synthesizer, viewer, voice_id)
 
 
 @router.get("/v1/voices/{voice_id}/settings")
-async def voice_settings(voice_id: VoiceId, synthesizer: SynthesizerDep) -> Card:
+async def voice_settings(voice_id: VoiceId, synthesizer: SynthesizerDep, viewer: ViewerDep) -> Card:
     """Return the settings of one voice."""
-    await _card(synthesizer, voice_id)
+    await _card(synthesizer, viewer, voice_id)
     return SETTINGS
 
 
@@ -121,15 +123,15 @@ async def model_cards(synthesizer: Synthesizer) -> list[Card]:
     ]
 
 
-async def _cards(synthesizer: Synthesizer) -> list[Card]:
-    own = await _own(synthesizer, hidden=False)
+async def _cards(synthesizer: Synthesizer, viewer: Viewer) -> list[Card]:
+    own = await _own(synthesizer, viewer, hidden=False)
     named = zip(own, distinct_names(own), strict=True)
     return [_voice_card(info, voice, name) for (info, voice), name in named]
 
 
-async def _card(synthesizer: Synthesizer, voice_id: str) -> Card:
+async def _card(synthesizer: Synthesizer, viewer: Viewer, voice_id: str) -> Card:
     """Return a voice. Raises `UnknownVoice`."""
-    own = await _own(synthesizer, hidden=True)
+    own = await _own(synthesizer, viewer, hidden=True)
     named = zip(own, distinct_names(own), strict=True)
     cards = {voice.id.lower(): _voice_card(info, voice, name) for (info, voice), name in named}
     wanted, aliases = voice_id.strip().lower(), aliased_voices([info for info, _ in own])
@@ -145,10 +147,12 @@ async def _card(synthesizer: Synthesizer, voice_id: str) -> Card:
     return cards[wanted]
 
 
-async def _own(synthesizer: Synthesizer, *, hidden: bool) -> Sequence[tuple[EngineInfo, Voice]]:
+async def _own(
+    synthesizer: Synthesizer, viewer: Viewer, *, hidden: bool
+) -> Sequence[tuple[EngineInfo, Voice]]:
     """Return the voices with their models, each id once: that of the first model."""
     found: dict[str, tuple[EngineInfo, Voice]] = {}
-    for info in await synthesizer.router.candidates(None):
+    for info in await synthesizer.offered(None, viewer):
         for voice in info.voices:
             if voice.listed or hidden:
                 found.setdefault(voice.id.lower(), (info, voice))

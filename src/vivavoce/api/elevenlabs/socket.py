@@ -8,6 +8,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 from starlette.websockets import WebSocket
 
+from vivavoce.api.dependencies import from_caller
 from vivavoce.api.elevenlabs.alignment import Alignment, CharLine
 from vivavoce.api.elevenlabs.bodies import ClientMessage, SocketQuery, VoiceSettings
 from vivavoce.api.errors import describe
@@ -65,7 +66,7 @@ class ElevenLabsSocket(LiveSocket):
             name, problem = describe(error.errors()[0])
             raise BadRequest(problem, field=name or "query") from error
         request = query.request_for(_SAMPLE, self._voice_id, None, query.output_format)
-        await self.server.synthesizer.router.match(request)
+        await self.server.synthesizer.match(from_caller(request, self.socket))
         self._query = query
         self.timeout_s = min(self.timeout_s, query.inactivity_timeout)
 

@@ -6,13 +6,12 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
-from vivavoce.api.dependencies import caller_of, server_of
+from vivavoce.api.dependencies import caller_of, from_caller, server_of
 from vivavoce.api.errors import answer_to, describe
 from vivavoce.api.middleware.auth import SPEND
 from vivavoce.api.middleware.websockets import LiveProtocol
@@ -113,7 +112,7 @@ class LiveSocket:
             check_rate(request.format, request.sample_rate_hz)
         if (spend := self.socket.scope.get("state", {}).get(SPEND)) is not None:
             spend()
-        request = replace(request, caller=self._caller)
+        request = from_caller(request, self.socket)
         utterance = self.session.begin(request, name, beside=beside)
         self.server.lifecycle.running += 1
         return utterance

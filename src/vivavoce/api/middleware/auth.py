@@ -27,6 +27,8 @@ _OPEN: Final = re.compile(
     r"|/v1/tts/(?:speakers|languages)|/v1/audio/(?:voices|models)|/v1/models(?:/[^/]+)?"
 )
 # Open to read, not to change.
+# A key changes its own voices here.
+_OWN: Final = re.compile(r"/v1/tts/voices/[^/]+")
 _MANAGED: Final = re.compile(r"/v1/(?:audio/)?(?:models|voices)(?:/.*)?")
 _NAMED_KEY: Final = re.compile(r"(?:\A|,)\s*(?:openai-insecure-)?api-key\.([^\s,]+)")
 _READING: Final = frozenset({"GET", "HEAD"})
@@ -37,6 +39,8 @@ def needed_scope(method: str, path: str, lists: Collection[str] = ()) -> keys.Sc
     """Return the scope that a request needs, or None. `lists` are more paths that need no key."""
     if method in _READING:
         return None if path in lists or _OPEN.fullmatch(path) else "speak"
+    if _OWN.fullmatch(path):
+        return "speak"
     return "manage" if method in _CHANGING or _MANAGED.fullmatch(path) else "speak"
 
 
@@ -71,6 +75,7 @@ class AuthMiddleware:
         self._keyring.refresh()
         needed = needed_scope(scope.get("method", "WEBSOCKET"), scope["path"], self._lists)
         if needed is None or not self._keyring.required:
+            self._name(scope)
             await self._app(scope, receive, send)
             return
         try:
@@ -89,6 +94,12 @@ class AuthMiddleware:
             await self._app(scope, receive, send)
         finally:
             usage.running -= 1
+
+    def _name(self, scope: Scope) -> None:
+        """Tell an open path whose key was sent, if it is one: lists show the key's own voices."""
+        secret = given_key(Headers(scope=scope)) if self._keyring.required else ""
+        if secret and (key := self._keyring.find(secret.encode("latin-1"))) is not None:
+            scope.setdefault("state", {}).update(key=key.name, can_manage="manage" in key.scopes)
 
     def _allowed(self, headers: Headers, needed: keys.Scope) -> Key:
         """Return the key. Raises `Unauthorized`, `Forbidden`. Neither shows the secret."""

@@ -3,12 +3,11 @@
 import asyncio
 import base64
 import uuid
-from dataclasses import replace
 from typing import Final
 
 from fastapi import APIRouter, Request, Response
 
-from vivavoce.api.dependencies import caller_of, server_of
+from vivavoce.api.dependencies import caller_of, from_caller, server_of
 from vivavoce.api.live.realtime.response import usage_of
 from vivavoce.api.middleware.auth import SPEND
 from vivavoce.api.reference_audio import read_request
@@ -72,7 +71,7 @@ class _Batch:
     async def _result(self, index: int, item: BatchItem) -> BatchResult:
         try:
             async with self._places:
-                request = replace(await read_request(item), caller=self._caller)
+                request = from_caller(await read_request(item), self._http)
                 if index and (spend := self._http.scope.get("state", {}).get(SPEND)) is not None:
                     spend()
                 return await self._spoken(index, request)

@@ -1,13 +1,19 @@
 """Serve the native API, `/v1/tts`."""
 
-from dataclasses import replace
 from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from vivavoce.api.dependencies import SynthesizerDep, caller_of, can_manage, server_of
+from vivavoce.api.dependencies import (
+    SynthesizerDep,
+    ViewerDep,
+    caller_of,
+    can_manage,
+    from_caller,
+    server_of,
+)
 from vivavoce.api.errors import HEAD
 from vivavoce.api.reference_audio import read_request
 from vivavoce.api.replay import RANGES, record
@@ -62,9 +68,9 @@ async def synthesize(http: Request, body: SynthesizeBody) -> Response:
 
 
 @router.post("/explain")
-async def explain(synthesizer: SynthesizerDep, body: SynthesizeBody) -> Explained:
+async def explain(http: Request, synthesizer: SynthesizerDep, body: SynthesizeBody) -> Explained:
     """Tell what a request for speech would say, word by word, and say nothing."""
-    request = await read_request(body)
+    request = from_caller(await read_request(body), http)
     return Explained.of(await synthesizer.explain(request), request)
 
 
@@ -74,18 +80,19 @@ async def synthesize_get(http: Request, query: Annotated[SynthesizeQuery, Query(
 
     A recording to clone takes a body, so POST it.
     """
-    request = replace(query.to_request(), caller=caller_of(http))
-    replays = server_of(http).replays
+    request = from_caller(query.to_request(), http)
+    replays, saved = server_of(http).replays, server_of(http).synthesizer.saved
+    meant, _ = await saved.resolve(request)  # what is kept of a saved voice ends with its consent
     if http.scope.get(HEAD):
-        kept = replays.find(request)
+        kept = replays.find(meant)
         return kept.response(http) if kept else _unspoken(request)
     if _wants_part(http, stream=query.stream):
         speak = partial(respond, request=request, form=whole)
         kept = await unless_disconnected(
-            http.receive, replays.get(request, lambda: record(http, speak))
+            http.receive, replays.get(meant, lambda: record(http, speak))
         )
     else:
-        kept = replays.find(request)
+        kept = replays.find(meant)
     if kept is not None:
         return kept.response(http)
     answer = await respond(http, request, stream if query.stream else whole)
@@ -109,9 +116,11 @@ def _wants_part(http: Request, *, stream: bool | None) -> bool:
 
 
 @router.get("/speakers")
-async def speakers(synthesizer: SynthesizerDep, model: Name | None = None) -> Speakers:
-    """Return the speakers' names of one model, or of all without a name."""
-    infos = await synthesizer.router.candidates(model)
+async def speakers(
+    synthesizer: SynthesizerDep, viewer: ViewerDep, model: Name | None = None
+) -> Speakers:
+    """Return the speakers' names of one model, or of all without a name, with saved voices."""
+    infos = await synthesizer.offered(model, viewer)
     names = [voice.id for info in infos for voice in info.voices if voice.listed]
     return Speakers(speakers=list(dict.fromkeys(names)))
 

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
 from vivavoce import __version__
-from vivavoce.api.dependencies import SynthesizerDep
+from vivavoce.api.dependencies import SynthesizerDep, ViewerDep
 from vivavoce.api.elevenlabs.lists import model_cards
 from vivavoce.api.reference_audio import read_request
 from vivavoce.api.responses import events, respond, stream
@@ -97,9 +97,11 @@ async def audio_models(synthesizer: SynthesizerDep) -> AudioModelList:
 
 
 @router.get("/audio/voices")
-async def voices(synthesizer: SynthesizerDep, model: Name | None = None) -> VoiceList:
-    """Return the voices of one model or of all, then OpenAI's names as aliases."""
-    infos = await synthesizer.router.candidates(model)
+async def voices(
+    synthesizer: SynthesizerDep, viewer: ViewerDep, model: Name | None = None
+) -> VoiceList:
+    """Return the voices of one model or of all, saved ones too, then OpenAI's names as aliases."""
+    infos = await synthesizer.offered(model, viewer)
     own = [(info, voice) for info in infos for voice in info.voices]
     cards = [
         _voice_card(info, voice, name)

@@ -37,6 +37,7 @@ _LEAST: Final = 1e-4  # deviation
 
 
 Packaged: TypeAlias = Mapping[str, NDArray[np.generic]]
+Points: TypeAlias = Mapping[float, Measures]  # share of silence → measures
 
 
 def packaged(model: Path) -> Packaged:
@@ -54,12 +55,12 @@ class VoiceMeasures:
         self._network, self._folder = network, fast_path(model)
         self._packaged = packaged(model)
         self._runs = [[vocabulary[s] for s in text if s in vocabulary] for text in TEXTS]
-        self._known: dict[str, Mapping[float, Measures]] = {}
+        self._known: dict[str, Points] = {}
 
     def of(self, style: str, styles: Styles, silence: float) -> Measures:
         """Return the measures of the voice `style` for a run with a share of `silence`."""
         if style not in self._known:  # two lanes at once measure the same
-            self._known[style] = self._load(style, styles)
+            self._known[style] = points(self.packed(style, styles))
         return interpolate(self._known[style], silence)
 
     def prepare(self, voices: Mapping[str, Styles], report: Callable[[int, int], None]) -> None:
@@ -69,16 +70,18 @@ class VoiceMeasures:
             self.of(style, styles, 0.0)
         report(len(voices), len(voices))
 
-    def _load(self, style: str, styles: Styles) -> Mapping[float, Measures]:
+    def packed(self, style: str, styles: Styles) -> NDArray[np.float32]:
+        """Return the measures of the voice `style` as `measure` does, stored ones if there are."""
         if (known := unpack(self._packaged, style, styles)) is not None:
-            return _points(known)
+            return known
         path = self._folder / f"{style}.npy"
         with suppress(OSError, ValueError):  # absent, or not whole: measured again
-            return _points(np.load(path))
+            stored: NDArray[np.float32] = np.load(path)
+            return stored
         packed = self.measure(styles)
         with suppress(OSError):  # a read-only folder: the next start measures again
             _store(packed, path)
-        return _points(packed)
+        return packed
 
     def measure(self, styles: Styles) -> NDArray[np.float32]:
         """Return [texts, 1 + 2 * norms]: the share of silence, means and mean squares."""
@@ -134,7 +137,8 @@ def _unit(deviation: NDArray[np.float32]) -> NDArray[np.float32]:
     return unit
 
 
-def _points(packed: NDArray[np.float32]) -> Mapping[float, Measures]:
+def points(packed: NDArray[np.float32]) -> Points:
+    """Return the measures by the share of silence."""
     return {float(row[0]): Measures(*np.split(row[1:], 2)) for row in packed}
 
 

@@ -8,6 +8,7 @@
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +19,22 @@ from vivavoce.models.kokoro.assets import MODEL, VOCABULARY, VOICES
 from vivavoce.models.kokoro.ends import RATE_HZ, RunEnds
 from vivavoce.models.kokoro.g2p import Phonemizer
 from vivavoce.models.kokoro.g2p.spans import Span, owners
-from vivavoce.models.kokoro.measures import Styles, VoiceMeasures
-from vivavoce.models.kokoro.network import FRAME_SAMPLES, PULL, REMEDY, Half, Network, VocoderRun
+from vivavoce.models.kokoro.measures import Points, Styles, VoiceMeasures
+from vivavoce.models.kokoro.mixes import KEPT, mix
+from vivavoce.models.kokoro.network import (
+    FRAME_SAMPLES,
+    PULL,
+    REMEDY,
+    Half,
+    Network,
+    VocoderRun,
+    interpolate,
+)
 from vivavoce.models.kokoro.times import phones
 from vivavoce.models.kokoro.voices import ALIASES, DEFAULT_VOICES, STYLES, style_of, voices
 from vivavoce.serving.base import Model, unreadable
 from vivavoce.types import AudioChunk, Capabilities, EngineInfo, Samples, Segment, StopReason
+from vivavoce.voices.formula import is_formula
 
 STYLE_ROWS, STYLE_SIZE = 510, 256
 # The network takes 510 tokens. Half of that is about 15 s of speech.
@@ -57,6 +68,7 @@ class _KokoroStream:
     runs: Iterator[_Symbols]
     style: str
     styles: Styles
+    points: Points | None = None  # of a mix
     run: VocoderRun | None = None  # the one that is spoken
     half: Half | None = None  # of that run, if it is a short one
     place: int = 0  # its next frame
@@ -84,6 +96,8 @@ class KokoroModel(Model[_KokoroStream]):
         self.styles = _read_styles(folder / VOICES)
         self.network = Network(folder / MODEL, threads, self.lanes)
         self.measures = VoiceMeasures(self.network, folder / MODEL, self._vocabulary)
+        mixed = partial(mix, styles=self.styles, measures=self.measures)
+        self._mix = lru_cache(KEPT)(mixed)
         self._phonemizer, self._british = Phonemizer(), Phonemizer(british=True)
         self.info = _info(self._phonemizer.languages)
         if "en" in self.info.languages:
@@ -94,7 +108,8 @@ class KokoroModel(Model[_KokoroStream]):
         self.measures.prepare(self.styles, report)
 
     def open(self, segment: Segment) -> _KokoroStream:
-        style = style_of(segment.voice)
+        mixed = self._mix(segment.voice) if is_formula(segment.voice) else None
+        style = style_of(segment.voice) if mixed is None else mixed.leading
         phonemizer = self._british if style.startswith("b") else self._phonemizer
         try:
             phonemes = phonemizer.phonemize(segment.text, segment.language, segment.phonemes)
@@ -115,6 +130,8 @@ class KokoroModel(Model[_KokoroStream]):
                 f"{segment.language!r}; choose the language that the text is written in",
                 field="text",
             )
+        if mixed is not None:
+            return _KokoroStream(iter(runs), style, mixed.styles, mixed.points)
         return _KokoroStream(iter(runs), style, self.styles[style])
 
     def _runs(self, phonemes: str, spans: Sequence[Span]) -> Iterator[_Symbols]:
@@ -147,7 +164,10 @@ class KokoroModel(Model[_KokoroStream]):
             return self._speak_whole(stream, stream.run)
         run, start = stream.run, stream.place
         stop = window_stop(run, start)
-        measures = self.measures.of(stream.style, stream.styles, run.silence)
+        if stream.points is not None:
+            measures = interpolate(stream.points, run.silence)
+        else:
+            measures = self.measures.of(stream.style, stream.styles, run.silence)
         audio = self.network.window(run, measures, start, stop)
         stream.place = stop
         last = stop == run.length
@@ -233,7 +253,7 @@ def _info(readable: Sequence[str]) -> EngineInfo:
         sample_rate_hz=RATE_HZ,
         languages=languages,
         voices=voices(),
-        capabilities=Capabilities(deterministic=True, phonemes=True, timed=True),
+        capabilities=Capabilities(deterministic=True, phonemes=True, timed=True, mixes=True),
         aliases=ALIASES,
         default_voices={language: DEFAULT_VOICES[language] for language in languages},
         max_segment_chars=200,

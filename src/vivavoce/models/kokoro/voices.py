@@ -7,6 +7,7 @@ between models.
 
 from vivavoce.errors import UnknownVoice
 from vivavoce.types import Gender, Voice
+from vivavoce.voices.formula import Formula, parse_formula
 
 LANGUAGE_OF_LETTER = {
     "a": "en", "b": "en", "e": "es", "f": "fr", "h": "hi", "i": "it", "j": "ja", "p": "pt",
@@ -51,6 +52,8 @@ DEFAULT_VOICES = {
     "zh": "zm_yunjian",  # the most intelligible: docs/intelligibility.md
 }
 
+NAMES = frozenset({*STYLES, *SPEAKERS, *ALIASES})  # that a saved voice cannot have
+
 
 def voices() -> tuple[Voice, ...]:
     """Return the 54 styles under their own names, then the nine speakers of Qwen3-TTS.
@@ -72,6 +75,23 @@ def style_of(voice: str) -> str:
             field="voice",
         )
     return style
+
+
+def parse_mix(text: str) -> Formula:
+    """Return the formula of styles in `text`. Raises `BadRequest`, `UnknownVoice` (`speaker`)."""
+
+    def named(name: str) -> str:
+        try:
+            return style_of(name)
+        except UnknownVoice as error:
+            raise UnknownVoice(error.message, field="speaker") from error
+
+    return parse_formula(text, named)
+
+
+def native_of(formula: Formula) -> tuple[tuple[str, ...], Gender]:
+    """Return the language and the gender of the voice with the largest share."""
+    return _native(formula.names[0])
 
 
 def _style(style: str) -> Voice:

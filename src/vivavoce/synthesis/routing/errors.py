@@ -15,7 +15,7 @@ from vivavoce.errors import (
     Unsupported,
     VivavoceError,
 )
-from vivavoce.synthesis.routing.voices import aliased_voices, find_voice
+from vivavoce.synthesis.routing.voices import aliased_voices, find_voice, formula_problem
 from vivavoce.text.language.names import language_name
 from vivavoce.types import EngineInfo, SpeechRequest, Task
 
@@ -134,6 +134,8 @@ def no_match(
     models = " and ".join(repr(info.name) for info in infos)
     knowing = [info for info in infos if find_voice(info, request.speaker, language) is not None]
     if not knowing:
+        if (problem := formula_problem(request.speaker, infos)) is not None:
+            return problem
         voices = [voice for info in infos for voice in info.voices]
         names = _listed(voice.id for voice in voices if voice.listed)
         more = sum(not voice.listed for voice in voices) + len(aliased_voices(infos))

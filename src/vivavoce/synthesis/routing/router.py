@@ -3,6 +3,7 @@
 It knows what models declare about themselves (`EngineInfo`), and not how they speak.
 """
 
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
@@ -28,6 +29,7 @@ from vivavoce.text.numbers.verbalize import LANGUAGES as READ_LANGUAGES
 from vivavoce.text.numbers.verbalize import read
 from vivavoce.text.tracked import Tracked
 from vivavoce.types import EngineInfo, SpeechRequest, Task, Voice
+from vivavoce.voices.formula import is_formula
 
 T = TypeVar("T")
 _Lessor: TypeAlias = "Callable[[str, Match], Awaitable[T]]"
@@ -208,6 +210,10 @@ class Router:
     def _usual_language(self, request: SpeechRequest) -> str:
         return request.likely_language or self._default_language
 
+    async def infos(self) -> Sequence[EngineInfo]:
+        """Return the descriptions of all models that have one."""
+        return (await self._infos())[0]
+
     async def _infos(self) -> tuple[list[EngineInfo], list[VivavoceError]]:
         """Return the descriptions of all models, and the errors of those without one."""
         infos, problems = [], []
@@ -290,7 +296,10 @@ async def _unleased(_: str, match: Match) -> Match:
 
 
 def _is_named(request: SpeechRequest, voice: Voice) -> bool:
-    return request.speaker is not None and request.speaker.strip().lower() == voice.id.lower()
+    """True if the request names the voice, also in a formula."""
+    name = (request.speaker or "").strip().lower()
+    terms = re.split(r"[^a-z0-9_.]+", name) if is_formula(name) else ()
+    return voice.id.lower() == name or voice.id.lower() in terms
 
 
 def _names_voice(request: SpeechRequest, info: EngineInfo) -> bool:

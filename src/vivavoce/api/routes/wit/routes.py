@@ -15,7 +15,7 @@ from fastapi import APIRouter, Header, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from vivavoce.api.dependencies import SynthesizerDep
+from vivavoce.api.dependencies import SynthesizerDep, ViewerDep
 from vivavoce.api.responses import chunked, respond, stream, whole
 from vivavoce.api.routes.bodies import BoundedRoute
 from vivavoce.api.routes.wit.lipsync import Event, events
@@ -121,10 +121,10 @@ async def _with_events(http: Request, speech: Speech, request: SpeechRequest) ->
 
 
 @router.get("/voices")
-async def voices(synthesizer: SynthesizerDep) -> dict[str, list[WitVoice]]:
+async def voices(synthesizer: SynthesizerDep, viewer: ViewerDep) -> dict[str, list[WitVoice]]:
     """Return the voices by their native language."""
     by_language: dict[str, list[WitVoice]] = {}
-    for info in await synthesizer.router.candidates(None):
+    for info in await synthesizer.offered(None, viewer):
         for voice in info.voices:
             if voice.listed:
                 by_language.setdefault(voice.languages[0], []).append(_card(info, voice))

@@ -1,0 +1,134 @@
+"""Serve the saved voices, `/v1/tts/voices`. A key sees its own and shared ones."""
+
+import asyncio
+import base64
+import binascii
+from dataclasses import replace
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from vivavoce.api.dependencies import Server, ServerDep, ViewerDep
+from vivavoce.api.reference_audio import recording_bytes
+from vivavoce.api.routes.bodies import BoundedRoute
+from vivavoce.api.schemas.answers import NATIVE_ERRORS, Answers
+from vivavoce.api.schemas.voices import ChangedVoice, NewVoice, VoiceFile, VoiceInfo, VoiceInfos
+from vivavoce.errors import BadRequest
+from vivavoce.models.kokoro.voices import NAMES, native_of, parse_mix
+from vivavoce.voices.archive import unpack
+from vivavoce.voices.library import draft
+from vivavoce.voices.record import SavedVoice
+from vivavoce.voices.recording import Recording, take_recording
+
+router = APIRouter(
+    prefix="/v1/tts/voices", tags=["native"], responses=NATIVE_ERRORS, route_class=BoundedRoute
+)
+
+FILE_TYPE = "application/zip"
+FILE: Answers = {
+    200: {
+        "content": {FILE_TYPE: {"schema": {"type": "string", "format": "binary"}}},
+        "description": "The file.",
+    }
+}
+
+
+@router.get("")
+async def voices(server: ServerDep, viewer: ViewerDep) -> VoiceInfos:
+    """Return the saved voices that the key may use, its own first."""
+    await asyncio.to_thread(server.voices.refresh)
+    return VoiceInfos(voices=[VoiceInfo.of(voice) for voice in server.voices.visible(viewer)])
+
+
+@router.post("", status_code=201)
+async def create(server: ServerDep, viewer: ViewerDep, body: NewVoice) -> VoiceInfo:
+    """Save a mix of voices or the voice of a recording. The same voice is saved once."""
+    taken = await _taken(server)
+
+    def made() -> VoiceInfo:
+        voice, recording = _drafted(body)
+        saved = server.voices.add(voice, viewer, recording, taken)
+        return VoiceInfo.of(saved, recording.warnings if recording else ())
+
+    return await asyncio.to_thread(made)
+
+
+@router.post("/import", status_code=201)
+async def import_voice(server: ServerDep, viewer: ViewerDep, body: VoiceFile) -> VoiceInfo:
+    """Save the voice in a file that was exported here or elsewhere."""
+    taken = await _taken(server)
+
+    def made() -> VoiceInfo:
+        try:
+            data = base64.b64decode(body.file, validate=True)
+        except (binascii.Error, ValueError) as error:
+            problem = f"file is not base64 ({error}): send the bytes of a .vvoice file so"
+            raise BadRequest(problem, field="file") from error
+        voice, recording = unpack(data)
+        voice = replace(voice, name=body.name or voice.name, shared=bool(body.shared))
+        if voice.formula is not None:
+            voice = replace(voice, formula=str(parse_mix(voice.formula)))
+        return VoiceInfo.of(server.voices.add(voice, viewer, recording, taken))
+
+    return await asyncio.to_thread(made)
+
+
+@router.get("/{voice}")
+async def voice(server: ServerDep, viewer: ViewerDep, voice: str) -> VoiceInfo:
+    """Return one saved voice, by its id or name."""
+    return VoiceInfo.of(await asyncio.to_thread(server.voices.get, voice, viewer))
+
+
+@router.patch("/{voice}")
+async def change(server: ServerDep, viewer: ViewerDep, voice: str, body: ChangedVoice) -> VoiceInfo:
+    """Change the name of a saved voice, or what is said of it."""
+    taken = await _taken(server)
+    values = body.given() | ({} if body.name is None else {"name": body.name})
+    return VoiceInfo.of(
+        await asyncio.to_thread(lambda: server.voices.change(voice, viewer, taken, **values))
+    )
+
+
+@router.delete("/{voice}")
+async def remove(server: ServerDep, viewer: ViewerDep, voice: str) -> VoiceInfo:
+    """Remove a saved voice with its recording and its record of consent."""
+    return VoiceInfo.of(await asyncio.to_thread(server.voices.remove, voice, viewer))
+
+
+@router.post("/{voice}/revoke")
+async def revoke(server: ServerDep, viewer: ViewerDep, voice: str) -> VoiceInfo:
+    """End the consent to a voice. Its recording is erased, and the record stays."""
+    return VoiceInfo.of(await asyncio.to_thread(server.voices.revoke, voice, viewer))
+
+
+@router.get("/{voice}/export", response_class=Response, responses=FILE)
+async def export(server: ServerDep, viewer: ViewerDep, voice: str) -> Response:
+    """Return a voice of one's own as one file, for `import`."""
+    data = await asyncio.to_thread(server.voices.export, voice, viewer)
+    name = {"Content-Disposition": 'attachment; filename="voice.vvoice"'}
+    return Response(data, media_type=FILE_TYPE, headers=name)
+
+
+def _drafted(body: NewVoice) -> tuple[SavedVoice, Recording | None]:
+    """Return the voice that is to be saved. It decodes a recording, so call it in a thread."""
+    facts = body.given()
+    if (body.formula is None) == (body.ref_audio is None):
+        raise BadRequest(
+            "send either formula or ref_audio: one of them is the voice", field="formula"
+        )
+    consent = None if body.consent is None else body.consent.to_consent()
+    if body.formula is not None:
+        formula = parse_mix(body.formula)
+        languages, gender = native_of(formula)
+        facts = {"languages": languages, "gender": gender, **facts}
+        return draft(body.name, "mixed", consent=consent, formula=str(formula), **facts), None
+    recording = take_recording(recording_bytes(body.ref_audio or ""))
+    words = (body.ref_text or "").strip() or None
+    return draft(body.name, "cloned", consent=consent, words=words, **facts), recording
+
+
+async def _taken(server: Server) -> frozenset[str]:
+    """Return the names of the models' own voices, in lower case."""
+    infos = await server.synthesizer.router.infos()
+    own = (name.lower() for info in infos for name in (*(v.id for v in info.voices), *info.aliases))
+    return NAMES.union(own)

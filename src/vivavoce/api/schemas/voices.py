@@ -1,0 +1,125 @@
+"""Validate what is sent about saved voices, and describe them."""
+
+from dataclasses import asdict
+from datetime import date
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from vivavoce.api.schemas.values import Flag, Name, ReferenceText, optional
+from vivavoce.errors import BadRequest
+from vivavoce.text.language.names import parse_language
+from vivavoce.types import Gender
+from vivavoce.voices.formula import MAX_CHARS
+from vivavoce.voices.record import (
+    MAX_LABELS,
+    Consent,
+    Kind,
+    Label,
+    Line,
+    Paragraph,
+    Provenance,
+    SavedVoice,
+)
+
+Labels = Annotated[dict[Label, Line], Field(max_length=MAX_LABELS)]
+Languages = Annotated[list[Name], Field(max_length=MAX_LABELS)]
+
+
+class ConsentBody(BaseModel):
+    """A record of whose voice it is, and what they agreed to."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    by: Line = Field(description="Who agrees.")
+    words: Paragraph = Field(description="What they said or wrote.")
+    scope: Paragraph | None = optional("What the voice may be used for.")
+    expires: date | None = optional("The last day of the consent.")
+
+    def to_consent(self) -> Consent:
+        return Consent(self.by, self.words, self.scope or "", self.expires)
+
+
+class VoiceFields(BaseModel):
+    """What may be said of a voice, and changed later."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    languages: Languages | None = optional("Names or ISO 639 codes, the native one first.")
+    gender: Gender | None = None
+    description: Paragraph | None = None
+    labels: Labels | None = optional("Up to 20 words of your own, with a value each.")
+    shared: Flag | None = optional("All keys may use it. Needs the scope `manage`.")
+
+    def given(self) -> dict[str, Any]:  # Any: of the fields of `SavedVoice`
+        """Return the fields that were sent, as a voice has them. Raises `BadRequest`."""
+        names = ("gender", "description", "labels", "shared")
+        values = {n: getattr(self, n) for n in names if getattr(self, n) is not None}
+        if self.languages is not None:
+            try:
+                codes = (parse_language(name) for name in self.languages)
+                values["languages"] = tuple(code for code in codes if code is not None)
+            except BadRequest as error:
+                raise BadRequest(error.message, field="languages") from error
+        return values
+
+
+class NewVoice(VoiceFields):
+    """A voice to save: a formula or a recording."""
+
+    name: Name
+    formula: Annotated[str, StringConstraints(max_length=MAX_CHARS)] | None = optional(
+        "A mix of Kokoro's voices, like `af_bella(2)+af_sky(1)`."
+    )
+    ref_audio: str | None = optional("A recording to clone, in base64 or as a `data:` URL.")
+    ref_text: ReferenceText | None = optional("The exact words that are spoken in `ref_audio`.")
+    consent: ConsentBody | None = optional("Needed for a recording.")
+
+
+class ChangedVoice(VoiceFields):
+    """What is to be changed of a saved voice."""
+
+    name: Name | None = None
+
+
+class VoiceFile(BaseModel):
+    """A file that `export` has written."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    file: str = Field(description="The bytes of the file, in base64.")
+    name: Name | None = optional("By default the name in the file.")
+    shared: Flag | None = optional("All keys may use it. Needs the scope `manage`.")
+
+
+class VoiceInfo(BaseModel):
+    """A saved voice."""
+
+    id: str
+    name: str = Field(description="What requests name as the speaker.")
+    kind: Kind
+    languages: list[str] = Field(description="ISO 639-1 codes; none: all of its model.")
+    gender: Gender
+    description: str
+    labels: dict[str, str]
+    consent: Consent | None
+    provenance: Provenance
+    created: str
+    owner: str = Field(description="The name of a key, empty for the operator's.")
+    shared: bool
+    formula: str | None
+    words: str | None
+    revoked: str | None
+    ended: str | None = optional("Why it may not be used any more.")
+    warnings: list[str] = Field([], description="What would make a better recording.")
+
+    @classmethod
+    def of(cls, voice: SavedVoice, warnings: tuple[str, ...] = ()) -> "VoiceInfo":
+        facts = asdict(voice) | {"languages": list(voice.languages), "consent": voice.consent}
+        return cls(**facts, ended=voice.ended(), warnings=list(warnings))
+
+
+class VoiceInfos(BaseModel):
+    """Saved voices."""
+
+    voices: list[VoiceInfo]

@@ -1,0 +1,121 @@
+"""Define a saved voice: what is known of it, who may use it, and by whose consent."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Annotated, Final, Literal
+
+from pydantic import Field, StringConstraints
+
+from vivavoce.errors import BadRequest
+from vivavoce.types import MAX_REFERENCE_CHARS, Gender
+
+Kind = Literal["cloned", "designed", "mixed"]
+Provenance = Literal["recorded", "described", "formula", "imported"]
+# Without control characters, which break terminals and log lines.
+Line = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
+Label = Annotated[str, StringConstraints(max_length=64, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
+Paragraph = Annotated[
+    str, StringConstraints(max_length=2_000, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]*$")
+]
+
+MAX_LABELS: Final = 20
+NAME_RULE: Final = "take 1 to 64 letters from a to z, digits, dots, dashes or underscores"
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_ID: Final = re.compile(r"[0-9a-f]{24}(?:-[0-9a-f]{8})?")
+# Names that mean something else to a client or to a file system.
+_RESERVED: Final = frozenset({"auto", "default", "none", "null", "con", "prn", "aux", "nul"})
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """Who asks: the name of a key, or none. `manages` sees and changes all voices."""
+
+    name: str = ""
+    manages: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """A record of whose voice it is, and what they agreed to, in their words."""
+
+    by: Line
+    words: Paragraph
+    scope: Paragraph = ""
+    expires: date | None = None  # the last day of it
+
+    def __post_init__(self) -> None:
+        for name in ("by", "words"):
+            if not getattr(self, name).strip():
+                raise BadRequest(
+                    f"consent lacks {name!r}: say who agrees, and how", field="consent"
+                )
+
+
+@dataclass(frozen=True, slots=True)
+class SavedVoice:
+    """One voice of the library. Times are ISO 8601 in UTC."""
+
+    id: str
+    name: str
+    kind: Kind
+    languages: Annotated[tuple[Label, ...], Field(max_length=MAX_LABELS)] = ()  # none: any
+    gender: Gender = "neutral"
+    description: Paragraph = ""
+    labels: Annotated[Mapping[Label, Line], Field(max_length=MAX_LABELS)] = field(
+        default_factory=dict
+    )
+    consent: Consent | None = None
+    provenance: Provenance = "recorded"
+    created: Line = ""
+    owner: Line = ""  # the name of a key, none for the operator
+    shared: bool = False
+    formula: Paragraph | None = None  # of a mix
+    words: Annotated[str, StringConstraints(max_length=MAX_REFERENCE_CHARS)] | None = None
+    revoked: Line | None = None
+
+    def ended(self, today: date | None = None) -> str | None:
+        """Return why the voice may not be used any more, or None."""
+        if self.revoked is not None:
+            return f"its consent was revoked on {self.revoked[:10]}"
+        expires = None if self.consent is None else self.consent.expires
+        if expires is not None and (today or datetime.now(UTC).date()) > expires:
+            return f"its consent ended on {expires}"
+        return None
+
+    def visible_to(self, viewer: Viewer) -> bool:
+        return viewer.manages or self.shared or (self.owner == viewer.name)
+
+    def changeable_by(self, viewer: Viewer) -> bool:
+        return viewer.manages or self.owner == viewer.name
+
+
+def check_name(name: str, taken: frozenset[str] = frozenset()) -> str:
+    """Return `name`. Raises `BadRequest` if no voice can have it; `taken` are in lower case."""
+    if not _NAME.fullmatch(name):
+        raise BadRequest(f"name {name[:80]!r} cannot be a voice's: {NAME_RULE}", field="name")
+    if name.lower() in _RESERVED or name.lower() in taken or _ID.fullmatch(name.lower()):
+        raise BadRequest(f"name {name!r} means another voice already: choose another", field="name")
+    return name
+
+
+def is_id(text: str) -> bool:
+    """True if `text` is written as the id of a voice."""
+    return _ID.fullmatch(text) is not None
+
+
+def voice_id(sound: bytes, words: str | None, owner: str) -> str:
+    """Return the id of what makes a voice sound: 16-bit samples and their words, or a formula.
+
+    Two keys with the same voice each have their own, so neither learns of the other's.
+    """
+    digest = hashlib.sha256(sound + b"\0" + (words or "").encode("utf-8", "replace"))
+    mark = f"-{hashlib.sha256(owner.encode()).hexdigest()[:8]}" if owner else ""
+    return digest.hexdigest()[:24] + mark
+
+
+def now() -> str:
+    """Return the time, as records have it."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,187 @@
+"""Keep voices in a folder that several processes and hosts read and write.
+
+    <id>/voice.json       what is known of the voice
+    <id>/recording.flac   of a clone, until its consent ends
+    <id>/revoked.json     when the consent was revoked
+
+- A voice appears and disappears by one rename, so it is there as a whole or not at all, whenever a
+  process is killed.
+- A revocation is a file of its own: no other change can undo it.
+- What a killed process has left has a name with a dot, and is removed a day later.
+"""
+
+import json
+import logging
+import os
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+from uuid import uuid4
+
+from pydantic import TypeAdapter
+
+from vivavoce.errors import DiskFull, UnknownVoice, VivavoceError
+from vivavoce.files import sync_folder, write_new
+from vivavoce.voices.record import SavedVoice, is_id, now
+
+log = logging.getLogger(__name__)
+
+VOICE, RECORDING, REVOKED = "voice.json", "recording.flac", "revoked.json"
+FORM: Final = TypeAdapter(SavedVoice)
+_ABANDONED_S: Final = 86_400.0
+_SETTLED_S: Final = 2.0  # from then on a change has another time, on any file system
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A voice that was read from its folder, which had the time `stamp`."""
+
+    voice: SavedVoice
+    stamp: int
+    settled: bool  # a later change must show in the time
+
+
+class VoiceFolder:
+    """The voices in the folder `path`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._told = dict[str, str]()  # problems in the log, by id
+
+    def read(self, known: Mapping[str, Stored]) -> dict[str, Stored]:
+        """Return the voices by id. Those of `known` that have not changed are not read again."""
+        found = {}
+        try:
+            entries = list(self._entries())
+        except (FileNotFoundError, NotADirectoryError):
+            return {}
+        except OSError as error:
+            log.error("the voices stay as they were: %s", error)
+            return dict(known)
+        for entry in entries:
+            before = known.get(entry.name)
+            try:
+                stamp = entry.stat().st_mtime_ns
+                if before is not None and before.settled and before.stamp == stamp:
+                    found[entry.name] = before
+                    continue
+                settled = time.time() - stamp / 1e9 > _SETTLED_S
+                found[entry.name] = Stored(self._load(entry.name), stamp, settled)
+            except (FileNotFoundError, NotADirectoryError):  # removed meanwhile
+                continue
+            except (OSError, ValueError, VivavoceError) as error:  # a voice stays as it was
+                if self._told.get(entry.name) != str(error):
+                    log.error("voice %s cannot be read: %s", entry.name, error)
+                self._told[entry.name] = str(error)
+                if before is not None:
+                    found[entry.name] = before
+        return found
+
+    def save(self, voice: SavedVoice, recording: bytes | None = None) -> bool:
+        """Store a voice as a whole. False if there is one with its id. Raises `DiskFull`."""
+        self._remove_abandoned()
+        new = self.path / f".new-{uuid4().hex}"
+        try:
+            new.mkdir(mode=0o700, parents=True)
+            if recording is not None:
+                write_new(new / RECORDING, recording)
+            write_new(new / VOICE, FORM.dump_json(replace(voice, revoked=None), indent=2))
+            sync_folder(new)
+            if (self.path / voice.id).exists():
+                return False
+            try:
+                new.rename(self.path / voice.id)
+            except OSError:
+                if not (self.path / voice.id).exists():  # else another process was first
+                    raise
+                return False
+            sync_folder(self.path)
+        except OSError as error:
+            raise DiskFull(
+                f"cannot write {str(new)!r} ({error.strerror}): make room there. No voice is saved"
+            ) from error
+        finally:
+            shutil.rmtree(new, ignore_errors=True)
+        return True
+
+    def update(self, voice: SavedVoice) -> None:
+        """Replace what is known of a voice. Raises `UnknownVoice`, `DiskFull`."""
+        self._replace(voice.id, VOICE, FORM.dump_json(replace(voice, revoked=None), indent=2))
+
+    def revoke(self, id: str) -> None:
+        """Record that the consent is revoked, and erase the recording."""
+        self._replace(id, REVOKED, json.dumps({"at": now()}).encode())
+        self.erase(id)
+
+    def erase(self, id: str) -> None:
+        """Erase the recording of a voice, and keep its record."""
+        with suppress(FileNotFoundError):
+            (self.path / id / RECORDING).unlink()
+            sync_folder(self.path / id)
+
+    def remove(self, id: str) -> None:
+        """Remove a voice. Raises `UnknownVoice`."""
+        gone = self.path / f".gone-{uuid4().hex}"
+        try:
+            (self.path / id).rename(gone)
+        except FileNotFoundError as error:
+            raise _unknown(id) from error
+        sync_folder(self.path)
+        shutil.rmtree(gone, ignore_errors=True)
+
+    def recording(self, id: str) -> bytes:
+        """Return the recording of a voice. Raises `UnknownVoice` if it is gone."""
+        try:
+            return (self.path / id / RECORDING).read_bytes()
+        except OSError as error:
+            raise _unknown(id) from error
+
+    def has_recording(self, id: str) -> bool:
+        return (self.path / id / RECORDING).exists()
+
+    def _load(self, id: str) -> SavedVoice:
+        folder = self.path / id
+        voice = FORM.validate_json((folder / VOICE).read_bytes())
+        if voice.id != id:
+            raise ValueError(f"{id} holds {voice.id}")
+        try:
+            revoked = json.loads((folder / REVOKED).read_bytes())["at"]
+        except FileNotFoundError:
+            return voice
+        except (ValueError, KeyError, TypeError):  # there, and so it counts
+            revoked = now()
+        return replace(voice, revoked=str(revoked))
+
+    def _replace(self, id: str, name: str, contents: bytes) -> None:
+        new = self.path / id / f".{name}.{uuid4().hex}"
+        try:
+            write_new(new, contents)
+            new.replace(self.path / id / name)
+            sync_folder(self.path / id)
+        except FileNotFoundError as error:
+            raise _unknown(id) from error
+        except OSError as error:
+            raise DiskFull(
+                f"cannot write {str(new)!r} ({error.strerror}): make room there"
+            ) from error
+        finally:
+            with suppress(OSError):
+                new.unlink(missing_ok=True)
+
+    def _entries(self) -> Iterator["os.DirEntry[str]"]:
+        with os.scandir(self.path) as entries:
+            yield from (entry for entry in entries if is_id(entry.name))
+
+    def _remove_abandoned(self) -> None:
+        for folder in (*self.path.glob(".new-*"), *self.path.glob(".gone-*")):
+            with suppress(OSError):  # removed by another process
+                if time.time() - folder.stat().st_mtime > _ABANDONED_S:
+                    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _unknown(id: str) -> UnknownVoice:
+    return UnknownVoice(f"no voice {id!r} is saved here", field="voice_id")

@@ -1,0 +1,286 @@
+"""Check that saved voices are whole, private, and gone when their consent ends."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vivavoce.audio import wav_bytes
+from vivavoce.errors import BadRequest, ConsentEnded, Forbidden, UnknownVoice
+from vivavoce.voices.library import VoiceLibrary, draft
+from vivavoce.voices.record import Consent, SavedVoice, Viewer
+from vivavoce.voices.recording import Recording, take_recording
+from vivavoce.voices.store import RECORDING, VOICE, VoiceFolder
+
+OPERATOR, ONE, TWO = Viewer(manages=True), Viewer("one"), Viewer("two")
+CONSENT = Consent("Anna Lind", "You may use my voice.")
+KILLS = 50
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> VoiceLibrary:
+    return VoiceLibrary(tmp_path / "voices")
+
+
+def mixed(name: str, formula: str = "af_bella(1)", **facts: object) -> SavedVoice:
+    return draft(name, "mixed", formula=formula, **facts)
+
+
+def recording(seed: int = 1) -> Recording:
+    noise = np.random.default_rng(seed).normal(0, 0.1, 72_000).astype(np.float32)
+    return take_recording(wav_bytes(noise, 24_000))
+
+
+def clone(library: VoiceLibrary, name: str, viewer: Viewer = ONE, **facts: object) -> SavedVoice:
+    consent = facts.pop("consent", CONSENT)
+    return library.add(draft(name, "cloned", consent=consent, **facts), viewer, recording())  # type: ignore[arg-type]
+
+
+def names(library: VoiceLibrary, viewer: Viewer) -> list[str]:
+    library.refresh()
+    return [voice.name for voice in library.visible(viewer)]
+
+
+def eventually(true: Callable[[], bool], within_s: float) -> bool:
+    end = time.monotonic() + within_s
+    while not true() and time.monotonic() < end:
+        time.sleep(0.02)
+    return true()
+
+
+# --- one voice ------------------------------------------------------------------------------------
+
+
+def test_same_voice_is_saved_once(library: VoiceLibrary) -> None:
+    first, again = library.add(mixed("warm"), ONE), library.add(mixed("Warm"), ONE)
+    assert (again.id, again.name, names(library, ONE)) == (first.id, "warm", ["warm"])
+    with pytest.raises(BadRequest, match="saved as 'warm'"):
+        library.add(mixed("other"), ONE)
+    assert clone(library, "anna").id == clone(library, "anna").id != first.id
+    assert clone(library, "with-words", words="Hello.").id not in (
+        first.id,
+        clone(library, "anna").id,
+    )
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "", ".", "..", "../x", "a/b", "a\\b", "/etc/passwd", "a\0b", "x" * 10_000, "аnna", "ａnna",
+        "anna\u200b", "an na", "-x", ".x", "auto", "Default", "NUL", "af_bella", "0" * 24, "a+b",
+        "a(b)", "anna\n", "\ud800",
+    ],
+)  # fmt: skip
+def test_bad_names_leave_nothing_behind(library: VoiceLibrary, name: str) -> None:
+    with pytest.raises(BadRequest) as refusal:
+        library.add(mixed(name), ONE, None, frozenset({"af_bella"}))
+    assert refusal.value.field == "name"
+    assert len(refusal.value.message) < 250
+    assert not library.folder.path.exists()
+
+
+def test_name_in_use_is_refused(library: VoiceLibrary) -> None:
+    library.add(mixed("warm"), ONE)
+    with pytest.raises(BadRequest, match="'WARM' has a voice already"):
+        library.add(mixed("WARM", "af_sky(1)"), ONE)
+    assert names(library, OPERATOR) == ["warm"]
+
+
+def test_change_shows_in_another_process_within_a_second(library: VoiceLibrary) -> None:
+    other = VoiceLibrary(library.folder.path)
+
+    def described() -> list[str]:
+        if other.is_stale:
+            other.refresh()
+        return [voice.description for voice in other.visible(OPERATOR)]
+
+    assert described() == []
+    library.add(mixed("warm"), OPERATOR)
+    assert eventually(lambda: described() == [""], 1)
+    for text in ("one", "two", "three"):
+        library.change("warm", OPERATOR, frozenset(), description=text)
+        assert eventually(lambda text=text: described() == [text], 1)  # type: ignore[misc]
+    library.remove("warm", OPERATOR)
+    assert eventually(lambda: described() == [], 1)
+
+
+@pytest.mark.parametrize("contents", ["", "{", "{}", '{"id": "other"}', "[" * 9_000, "\0"])
+def test_broken_record_hides_its_voice_alone_and_is_told_once(
+    library: VoiceLibrary, caplog: pytest.LogCaptureFixture, contents: str
+) -> None:
+    library.add(mixed("warm"), OPERATOR)
+    broken = library.folder.path / ("0" * 24)
+    broken.mkdir()
+    (broken / VOICE).write_text(contents)
+    (library.folder.path / "notes").mkdir()
+    for _ in range(3):
+        assert names(library, OPERATOR) == ["warm"]
+    assert len(caplog.records) == 1
+
+
+def test_folder_that_cannot_be_read_leaves_the_voices_as_they_were(
+    library: VoiceLibrary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library.add(mixed("warm"), OPERATOR)
+
+    def refuse(_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert names(library, OPERATOR) == ["warm"]
+
+
+# --- who may -------------------------------------------------------------------------------------
+
+
+def test_keys_neither_see_nor_change_each_others_voices(library: VoiceLibrary) -> None:
+    first, second = library.add(mixed("warm"), ONE), library.add(mixed("warm"), TWO)
+    assert first.id != second.id
+    assert [v.id for v in library.visible(ONE)] == [first.id]
+    assert len(library.visible(OPERATOR)) == 2
+    for change in (library.remove, library.revoke, library.export, library.get):
+        with pytest.raises(UnknownVoice):
+            change(second.id, ONE)
+    with pytest.raises(UnknownVoice):
+        library.change(second.id, ONE, frozenset(), name="mine")
+    library.remove("warm", ONE)
+    assert [v.id for v in library.visible(OPERATOR)] == [second.id]
+
+
+def test_shared_voice_is_seen_by_all_and_changed_by_its_owner(library: VoiceLibrary) -> None:
+    with pytest.raises(Forbidden, match="manage"):
+        library.add(mixed("warm", shared=True), ONE)
+    voice = library.add(mixed("warm"), ONE)
+    with pytest.raises(Forbidden, match="manage"):
+        library.change("warm", ONE, frozenset(), shared=True)
+    library.change(voice.id, OPERATOR, frozenset(), shared=True)
+    assert names(library, TWO) == ["warm"]
+    with pytest.raises(Forbidden, match="not yours"):
+        library.remove("warm", TWO)
+    library.change("warm", ONE, frozenset(), shared=False)
+    assert names(library, TWO) == []
+
+
+# --- consent -------------------------------------------------------------------------------------
+
+
+def test_recording_needs_consent_unless_the_operator_says_otherwise(tmp_path: Path) -> None:
+    with pytest.raises(BadRequest) as refusal:
+        clone(VoiceLibrary(tmp_path), "anna", consent=None)
+    assert refusal.value.field == "consent"
+    assert list(tmp_path.iterdir()) == []
+    assert (
+        clone(VoiceLibrary(tmp_path, require_consent=False), "anna", consent=None).consent is None
+    )
+    with pytest.raises(BadRequest, match="'words'"):
+        Consent("Anna", " ")
+
+
+def test_revoked_voice_loses_its_recording_and_keeps_its_record(library: VoiceLibrary) -> None:
+    voice = clone(library, "anna")
+    folder = library.folder.path / voice.id
+    assert library.reference(voice).samples.size == 72_000
+    assert library.revoke("anna", ONE).consent == CONSENT
+    assert sorted(path.name for path in folder.iterdir()) == ["revoked.json", VOICE]
+    ended = library.get("anna", ONE)
+    for use in (library.reference, library.usable, lambda v: library.export(v.id, ONE)):
+        with pytest.raises(ConsentEnded, match="revoked"):
+            use(ended)  # type: ignore[operator]
+    library.change("anna", ONE, frozenset(), description="still there")
+    assert library.get("anna", ONE).revoked is not None
+    with pytest.raises(ConsentEnded):
+        clone(library, "anna")
+
+
+def test_voice_ends_with_its_consent(library: VoiceLibrary) -> None:
+    today = datetime.now(UTC).date()
+    voice = clone(library, "anna", consent=Consent("A", "Yes.", "", today))
+    assert voice.ended() is None
+    assert voice.ended(today + timedelta(1)) is not None
+    with pytest.raises(ConsentEnded, match="2020"):
+        clone(library, "old", consent=Consent("A", "Yes.", "", date(2020, 1, 1)))
+    path = library.folder.path / voice.id / VOICE
+    path.write_text(path.read_text().replace(str(today), "2020-01-01"))
+    os.utime(path.parent)
+    library.refresh()
+    assert not (path.parent / RECORDING).exists()
+    with pytest.raises(ConsentEnded):
+        library.reference(library.get("anna", ONE))
+
+
+# --- processes that are killed --------------------------------------------------------------------
+
+_WRITER = """
+import sys, itertools
+from pathlib import Path
+from tests.voices.test_library import recording
+from vivavoce.voices.library import VoiceLibrary, draft
+from vivavoce.voices.record import Consent, Viewer
+library, worker, kept = VoiceLibrary(Path(sys.argv[1])), sys.argv[2], recording(int(sys.argv[3]))
+print("begun", flush=True)
+for number in itertools.count():
+    name = f"{worker}.{number}"
+    voice = draft(name, "cloned", consent=Consent("A", "Yes."), words=name)
+    library.add(voice, Viewer(manages=True), kept)
+    print(name, flush=True)
+    library.change(name, Viewer(manages=True), frozenset(), description=name)
+    if number % 3 == 2:
+        library.remove(name, Viewer(manages=True))
+        print("-" + name, flush=True)
+"""
+
+
+def test_voice_that_many_make_at_once_is_one(tmp_path: Path) -> None:
+    kept = recording()
+
+    def make(_: int) -> str:
+        voice = draft("anna", "cloned", consent=CONSENT)
+        return VoiceLibrary(tmp_path).add(voice, ONE, kept).id
+
+    with ThreadPoolExecutor(8) as pool:
+        made = set(pool.map(make, range(40)))
+    assert [path.name for path in tmp_path.iterdir()] == list(made)
+
+
+@pytest.mark.slow
+def test_killed_writers_leave_whole_voices_or_none(tmp_path: Path) -> None:
+    rng, said = np.random.default_rng(0), list[list[str]]()
+    for _ in range(KILLS // 5):
+        writers = [
+            subprocess.Popen(
+                [sys.executable, "-c", _WRITER, tmp_path, f"w{len(said) + i}", str(i)],
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            for i in range(5)
+        ]
+        for writer in writers:
+            assert writer.stdout is not None
+            assert writer.stdout.readline() == "begun\n"
+        for writer in writers:
+            time.sleep(rng.uniform(0, 0.05))
+            writer.send_signal(signal.SIGKILL)
+            said.append((writer.communicate()[0] or "").splitlines())
+    there = {s.voice.name: s.voice for s in VoiceFolder(tmp_path).read({}).values()}
+    for lines in said:
+        removed = {line[1:] for line in lines if line.startswith("-")}
+        added = {line for line in lines if not line.startswith("-")}
+        # The last thing that a writer did may not have been said.
+        lost = added - removed - set(there)
+        assert len(lost) <= 1
+        assert all(int(name.split(".")[1]) % 3 == 2 for name in lost)
+        assert not removed & set(there)
+    for voice in there.values():
+        assert voice.words == voice.name
+        assert voice.description in ("", voice.name)
+        assert VoiceLibrary(tmp_path).reference(voice).samples.size == 72_000
+    entries = [path for path in tmp_path.iterdir() if not path.name.startswith(".")]
+    assert len(entries) == len(there) > KILLS // 5
