@@ -79,6 +79,8 @@ async def test_the_server_makes_one_certificate_and_keeps_its_key_closed(tmp_pat
     path = tmp_path / FILE_NAME
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     first = path.read_bytes()
+    assert "PRIVATE KEY" in first.decode()
+    assert "PRIVATE KEY" not in repr(own_credential(tmp_path))
     await spoken(tmp_path)
     assert path.read_bytes() == first
     path.write_bytes(b"damaged")

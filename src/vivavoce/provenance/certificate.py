@@ -5,7 +5,7 @@
 - Certificate and key are in one file, so that they always belong together.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -29,7 +29,7 @@ class Credential:
     """A certificate with its intermediate ones, and its key, both PEM."""
 
     certificate: bytes
-    key: bytes
+    key: bytes = field(repr=False)
     algorithm: str
 
 
