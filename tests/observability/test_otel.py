@@ -8,8 +8,9 @@ from threading import Thread
 import httpx
 import pytest
 
-from tests.conftest import app_client, tone_pool
+from tests.conftest import app_client, serving, tone_pool
 from vivavoce.api.app import create_app
+from vivavoce.client import AsyncClient
 from vivavoce.errors import MissingDependency
 from vivavoce.settings import Settings
 
@@ -59,6 +60,25 @@ async def test_request_is_a_span_with_queue_first_audio_and_speaking_below_it() 
         assert span.parent is not None
         assert span.parent.span_id == whole.context.span_id
     assert SECRET not in "".join(span.to_json() for span in [whole, *spans.values()])
+
+
+async def test_texts_of_a_live_connection_are_below_its_span() -> None:
+    exporter = InMemorySpanExporter()
+    tracing = Tracing(SimpleSpanProcessor(exporter))
+    with serving(create_app(Settings(), tone_pool(), tracing)) as url:
+        async with AsyncClient(url) as client, client.live() as live:
+            for _ in range(2):
+                await live.send(SECRET)
+                await live.end()
+                async for _ in live:
+                    pass
+    *parts, whole = exporter.get_finished_spans()
+    assert whole.name == "WEBSOCKET /v1/tts/stream"
+    assert whole.attributes is not None
+    assert whole.attributes["vivavoce.outcome"] == "ok"
+    assert [span.name for span in parts] == 2 * ["queue", "first audio", "speaking"]
+    assert all(span.parent and span.parent.span_id == whole.context.span_id for span in parts)
+    assert SECRET not in "".join(span.to_json() for span in (whole, *parts))
 
 
 async def test_failure_is_an_error_on_its_span() -> None:

@@ -47,14 +47,15 @@ class Tracing:
             name.decode("latin-1"): text.decode("latin-1") for name, text in scope["headers"]
         }
         parent = TraceContextTextMapPropagator().extract(headers)
-        with self._tracer.start_as_current_span(scope["method"], parent, SpanKind.SERVER) as span:
+        name = _method(scope)
+        with self._tracer.start_as_current_span(name, parent, SpanKind.SERVER) as span:
             yield span
 
     def ended(self, span: Span, scope: AsgiScope, status: int | None, outcome: str) -> None:
         """Record the outcome of a request on its span."""
         route = getattr(scope.get("route"), "path", None)
-        span.update_name(f"{scope['method']} {route}" if route else scope["method"])
-        span.set_attribute("http.request.method", scope["method"])
+        span.update_name(f"{_method(scope)} {route}" if route else _method(scope))
+        span.set_attribute("http.request.method", _method(scope))
         span.set_attribute("vivavoce.request_id", scope.get("request_id", ""))
         span.set_attribute("vivavoce.outcome", outcome)
         if route:
@@ -85,3 +86,8 @@ class Tracing:
 def _wall_ns(monotonic_s: float) -> int:
     """Return the Unix time in ns of a time of the monotonic clock."""
     return time.time_ns() - int((time.monotonic() - monotonic_s) * 1e9)
+
+
+def _method(scope: AsgiScope) -> str:
+    """Return the method of a request, or what is logged for the handshake of a WebSocket."""
+    return str(scope.get("method", "WEBSOCKET"))
