@@ -1,6 +1,7 @@
 """Connect a WebSocket of ElevenLabs with a session, whatever the number of its texts."""
 
 import base64
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -51,13 +52,13 @@ class ElevenLabsSocket(LiveSocket):
         """Return the part of a message that names its text."""
         return {}
 
+    @abstractmethod
     async def on_finished(self, context: Context) -> None:
         """Go on after a text, all of which was sent."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def on_failed(self, context: Context, error: VivavoceError) -> None:
         """Go on after a text that could not be spoken."""
-        raise NotImplementedError
 
     async def on_connect(self) -> None:
         try:

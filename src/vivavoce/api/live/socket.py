@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, TypeVar
@@ -42,7 +43,7 @@ MOST_ERRORS: Final = 1_000
 TURN_S: Final = 0.005
 
 
-class LiveSocket:
+class LiveSocket(ABC):
     """One client, from its handshake to its end.
 
     A protocol translates messages to calls of `begin` and of the session, and events to messages.
@@ -67,27 +68,31 @@ class LiveSocket:
 
     async def on_connect(self) -> None:
         """Check the request before the handshake. Raises `VivavoceError`, which refuses it."""
+        return
 
     async def on_open(self) -> None:
         """Greet the client, if the protocol does."""
+        return
 
+    @abstractmethod
     async def on_message(self, message: Mapping[str, Any]) -> None:
         """Do what a message asks for. Raises `VivavoceError`, and `ValidationError` of pydantic."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def on_event(self, event: Event) -> None:
         """Tell the client of an event."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def on_error(self, error: VivavoceError, message: Mapping[str, Any]) -> None:
         """Tell the client that its `message` was refused."""
-        raise NotImplementedError
 
     async def on_leave(self) -> None:
         """Say goodbye, after `leave` and the last of the speech."""
+        return
 
     async def on_idle(self) -> None:
         """Act after a while without messages. Without a text the connection is then closed."""
+        return
 
     async def run(self, *, protocols: tuple[str, ...] = ()) -> None:
         """Serve the client until it leaves. `protocols` are the names of the subprotocol."""
