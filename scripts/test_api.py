@@ -651,6 +651,33 @@ for listing, field in (
     add_elevenlabs_list(listing, field)
 
 
+VOICES = "/v1/tts/voices"
+
+
+@check("GET", VOICES, "saved voices")
+def saved_voices(server: Server) -> str:
+    voices = answer_of(server, VOICES).get("voices")
+    expect(isinstance(voices, list), "no list of voices")
+    return f"{len(voices)} saved"  # type: ignore[arg-type]  # a list
+
+
+def add_refusal(method: str, path: str, body: object, status: int) -> None:
+    """Register a check that changes nothing: a voice that is not there, or a wrong one."""
+
+    def refused(server: Server) -> str:
+        return refused_change(server.ask(method, path.replace("{voice}", "nobody"), body), status)
+
+    check(method, path, "nobody, or a wrong voice")(refused)
+
+
+add_refusal("POST", VOICES, {"name": "", "formula": "-"}, 422)
+add_refusal("POST", f"{VOICES}/import", {"file": "!"}, 422)
+add_refusal("POST", f"{VOICES}/{{voice}}/revoke", None, 404)
+add_refusal("PATCH", f"{VOICES}/{{voice}}", {"description": "-"}, 404)
+for refused_method, refused_path in (("GET", ""), ("DELETE", ""), ("GET", "/export")):
+    add_refusal(refused_method, f"{VOICES}/{{voice}}{refused_path}", None, 404)
+
+
 # --- running ----------------------------------------------------------
 
 

@@ -36,7 +36,6 @@ _CLAUSE: Final = re.compile(
     rf"(?<!\d)[,;:]{_CLOSERS}(?=\s)|[、，；：]{_CLOSERS}|(?<=\s)[–—](?=\s)|—"
 )
 _FULL_STOP: Final = re.compile(rf"\.{_CLOSERS}\Z")
-_PARAGRAPH: Final = re.compile(r"\n\s*\n\s*\Z")
 # After what an author may go on with a number or a name that changes how it is read.
 _PROBES: Final = ("The", "5", "the")
 # A cut at a space is not made beside these.
@@ -119,9 +118,9 @@ def word_end(text: str, *, complete: bool = False) -> int:
 
 def pause_s(text: str) -> float:
     """Return the pause between `text`, a part of a text, and what follows it."""
-    if _PARAGRAPH.search(text):
-        return PARAGRAPH_PAUSE_S
     stripped = text.rstrip()
+    if text.count("\n", len(stripped)) > 1:
+        return PARAGRAPH_PAUSE_S
     if re.search(rf"[.!?…。！？]{_CLOSERS}\Z", stripped):
         return SENTENCE_PAUSE_S
     return CLAUSE_PAUSE_S if re.search(rf"[,;:—、，；：]{_CLOSERS}\Z", stripped) else 0.0
