@@ -63,7 +63,7 @@ async def test_pieces_at_any_time_make_the_speech_of_the_whole(tmp_path: Path) -
     async with asyncio.timeout(20):
         while utterance.sent_s < 0.5:  # noqa: ASYNC110 - any number of events
             await asyncio.sleep(0.01)
-    [(_, heard)] = await session.interrupt(0.4)
+    [(_, heard)] = await session.interrupt(0.4, utterance.name)
     assert heard.heard + heard.unheard == "One two three four five six seven eight nine ten. "
     assert 0 < len(heard.heard) < 20
     await pool.aclose()
