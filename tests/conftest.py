@@ -9,6 +9,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -120,12 +121,26 @@ def serving(
             thread.join(30)
 
 
-@pytest.fixture(autouse=True, scope="session")
-def no_keys_of_this_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Whoever runs the tests may have API keys, which no server in them is to ask for."""
+@contextmanager
+def own_data_folder(folder: Path) -> Iterator[None]:
+    """Let `data_dir` of settings be below `folder` by default."""
     with pytest.MonkeyPatch.context() as patch:
         for name in ("XDG_DATA_HOME", "LOCALAPPDATA"):
-            patch.setenv(name, str(tmp_path_factory.mktemp("data")))
+            patch.setenv(name, str(folder))
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def nothing_of_this_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Whoever runs the tests may have API keys and voices, which no server in them is to use."""
+    with own_data_folder(tmp_path_factory.mktemp("data")):
+        yield
+
+
+@pytest.fixture(autouse=True, scope="module")
+def nothing_of_other_modules(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """One module may save voices, which no server of another one is to list."""
+    with own_data_folder(tmp_path_factory.mktemp("data")):
         yield
 
 
