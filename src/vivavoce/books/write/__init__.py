@@ -1,0 +1,1 @@
+"""Write narrated books: one module for each kind of file."""

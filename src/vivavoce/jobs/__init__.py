@@ -1,0 +1,1 @@
+"""Narrate books as jobs that survive any stop. Knows no HTTP."""
