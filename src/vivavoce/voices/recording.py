@@ -128,4 +128,4 @@ def _flac(samples: Samples) -> bytes:
 
 
 def _refused(why: str) -> BadRequest:
-    return BadRequest(f"ref_audio {why}", field="ref_audio")
+    return BadRequest(f"the recording {why}", field="ref_audio")

@@ -43,7 +43,7 @@ async def voices(server: ServerDep, viewer: ViewerDep) -> VoiceInfos:
 @router.post("", status_code=201)
 async def create(server: ServerDep, viewer: ViewerDep, body: NewVoice) -> VoiceInfo:
     """Save a mix of voices or the voice of a recording. The same voice is saved once."""
-    taken = await _taken(server)
+    taken = await taken_names(server)
 
     def made() -> VoiceInfo:
         voice, recording = _drafted(body)
@@ -56,7 +56,7 @@ async def create(server: ServerDep, viewer: ViewerDep, body: NewVoice) -> VoiceI
 @router.post("/import", status_code=201)
 async def import_voice(server: ServerDep, viewer: ViewerDep, body: VoiceFile) -> VoiceInfo:
     """Save the voice in a file that was exported here or elsewhere."""
-    taken = await _taken(server)
+    taken = await taken_names(server)
 
     def made() -> VoiceInfo:
         try:
@@ -82,7 +82,7 @@ async def voice(server: ServerDep, viewer: ViewerDep, voice: str) -> VoiceInfo:
 @router.patch("/{voice}")
 async def change(server: ServerDep, viewer: ViewerDep, voice: str, body: ChangedVoice) -> VoiceInfo:
     """Change the name of a saved voice, or what is said of it."""
-    taken = await _taken(server)
+    taken = await taken_names(server)
     values = body.given() | ({} if body.name is None else {"name": body.name})
     return VoiceInfo.of(
         await asyncio.to_thread(lambda: server.voices.change(voice, viewer, taken, **values))
@@ -127,7 +127,7 @@ def _drafted(body: NewVoice) -> tuple[SavedVoice, Recording | None]:
     return draft(body.name, "cloned", consent=consent, words=words, **facts), recording
 
 
-async def _taken(server: Server) -> frozenset[str]:
+async def taken_names(server: Server) -> frozenset[str]:
     """Return the names of the models' own voices, in lower case."""
     infos = await server.synthesizer.router.infos()
     own = (name.lower() for info in infos for name in (*(v.id for v in info.voices), *info.aliases))
