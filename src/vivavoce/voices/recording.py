@@ -64,7 +64,7 @@ def designed_recording(samples: Samples, rate_hz: int) -> Recording:
     try:
         return replace(_taken(samples, rate_hz, MARK), warnings=())
     except BadRequest as error:
-        problem = error.message.removeprefix("ref_audio ")
+        problem = error.message.removeprefix("the recording ")
         raise BadRequest(f"a preview of the text {problem}", field="text") from error
 
 
@@ -150,4 +150,4 @@ def _flac(samples: Samples, comment: str) -> bytes:
 
 
 def _refused(why: str) -> BadRequest:
-    return BadRequest(f"ref_audio {why}", field="ref_audio")
+    return BadRequest(f"the recording {why}", field="ref_audio")
