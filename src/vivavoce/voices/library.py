@@ -27,7 +27,7 @@ class VoiceLibrary:
 
     def __init__(self, path: Path, *, require_consent: bool = True) -> None:
         self.folder = VoiceFolder(path)
-        self._require_consent = require_consent
+        self.require_consent = require_consent
         self._voices: Mapping[str, Stored] = {}
         self._named: Mapping[str, Sequence[SavedVoice]] = {}  # by name and by id, in lower case
         self._read_at_s = float("-inf")
@@ -100,7 +100,7 @@ class VoiceLibrary:
         Raises `BadRequest` for a name that is not free or a missing consent, and `ConsentEnded`.
         """
         check_name(draft.name, taken)
-        if recording is not None and draft.consent is None and self._require_consent:
+        if recording is not None and draft.consent is None and self.require_consent:
             raise BadRequest(
                 "consent is missing: say who speaks and what they agreed to (by, words), or set "
                 "require_consent = false",

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from vivavoce.api.schemas.values import Flag, Name, ReferenceText, optional
 from vivavoce.errors import BadRequest
+from vivavoce.synthesis.saved import Making
 from vivavoce.text.language.names import parse_language
 from vivavoce.types import Gender
 from vivavoce.voices.formula import MAX_CHARS
@@ -120,6 +121,10 @@ class VoiceInfo(BaseModel):
 
 
 class VoiceInfos(BaseModel):
-    """Saved voices."""
+    """Saved voices, and what a client needs to know to make another."""
 
     voices: list[VoiceInfo]
+    requires_consent: bool = Field(description="A recording is saved only with a consent.")
+    missing: dict[Making, str] = Field(
+        description="Ways to make a voice that no model here speaks with, and what brings one."
+    )
