@@ -18,9 +18,9 @@ _HOW = (
     "then vivavoce serve --qwen Qwen/Qwen3-TTS-12Hz-0.6B-Base"
 )
 _MISSING: Mapping[Making, str] = {
-    "clone": f"a Base checkpoint of Qwen3-TTS speaks with a recording: get one with {_HOW}",
-    "mix": "kokoro mixes voices: get it with vivavoce models pull kokoro",
-    "design": "a VoiceDesign checkpoint of Qwen3-TTS designs voices: get one with "
+    "clone": f"a Base checkpoint of Qwen3-TTS speaks with a recording; get one with {_HOW}",
+    "mix": "kokoro mixes voices; get it with vivavoce models pull kokoro",
+    "design": "a VoiceDesign checkpoint of Qwen3-TTS designs voices; get one with "
     + _HOW.replace("0.6B-Base", "1.7B-VoiceDesign"),
 }
 
