@@ -133,7 +133,7 @@ def test_recorded_voice_is_saved_listed_renamed_and_deleted(
         form = page.get_by_role("form", name="New voice of a recording")
         expect(form.locator(".note")).to_contain_text(MISSING)
         expect(form.get_by_role("button", name="Try")).to_be_hidden()
-        form.get_by_label("Language of the recording").select_option("de")
+        form.get_by_label("Spoken in").select_option("de")
         expect(form.locator("blockquote")).to_contain_text("Leuchtturmwärter")
         expect(form.get_by_role("button", name="Listen")).to_be_disabled()
 
