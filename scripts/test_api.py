@@ -15,6 +15,7 @@ import argparse
 import base64
 import json
 import math
+import re
 import ssl
 import struct
 import sys
@@ -666,7 +667,8 @@ def add_refusal(method: str, path: str, body: object, status: int) -> None:
     """Register a check that changes nothing: a voice that is not there, or a wrong one."""
 
     def refused(server: Server) -> str:
-        return refused_change(server.ask(method, path.replace("{voice}", "nobody"), body), status)
+        asked = re.sub(r"\{\w+\}", "nobody", path)
+        return refused_change(server.ask(method, asked, body), status)
 
     check(method, path, "nobody, or a wrong voice")(refused)
 
@@ -685,6 +687,24 @@ add_refusal("GET", f"{DESIGN}/{{generated_voice_id}}/stream", None, 404)
 add_refusal("POST", DESIGN, {"voice_name": "-", "generated_voice_id": "nobody"}, 404)
 for refused_method, refused_path in (("GET", ""), ("DELETE", ""), ("GET", "/export")):
     add_refusal(refused_method, f"{VOICES}/{{voice}}{refused_path}", None, 404)
+
+CUSTOM, CONSENTS = "/v1/audio/voices", "/v1/audio/voice_consents"
+
+
+@check("GET", CONSENTS, "recorded consents")
+def recorded_consents(server: Server) -> str:
+    consents = answer_of(server, CONSENTS).get("data")
+    expect(isinstance(consents, list), "no list of consents")
+    return f"{len(consents)} kept"  # type: ignore[arg-type]  # a list
+
+
+add_refusal("POST", CUSTOM, {"name": "nobody"}, 400)
+add_refusal("POST", CONSENTS, {"name": "Nobody", "language": "en"}, 400)
+for refused_method in ("GET", "DELETE"):
+    add_refusal(refused_method, f"{CUSTOM}/{{voice_id}}", None, 404)
+    add_refusal(refused_method, f"{CONSENTS}/{{consent_id}}", None, 404)
+for refused_method in ("POST", "PATCH"):
+    add_refusal(refused_method, f"{CONSENTS}/{{consent_id}}", {"name": "Nobody"}, 404)
 
 
 # --- running ----------------------------------------------------------

@@ -19,6 +19,7 @@ from vivavoce.api.schemas.values import (
 )
 from vivavoce.errors import BadRequest
 from vivavoce.synthesis.design import MAX_COUNT, MAX_TEXT_CHARS, Preview, Wish
+from vivavoce.synthesis.saved import Making
 from vivavoce.text.language.names import parse_language
 from vivavoce.types import Gender
 from vivavoce.voices.formula import MAX_CHARS
@@ -181,6 +182,10 @@ class VoiceInfo(BaseModel):
 
 
 class VoiceInfos(BaseModel):
-    """Saved voices."""
+    """Saved voices, and what a client needs to know to make another."""
 
     voices: list[VoiceInfo]
+    requires_consent: bool = Field(description="A recording is saved only with a consent.")
+    missing: dict[Making, str] = Field(
+        description="Ways to make a voice that no model here speaks with, and what brings one."
+    )

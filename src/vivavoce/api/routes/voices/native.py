@@ -53,7 +53,11 @@ FILE: Answers = {
 async def voices(server: ServerDep, viewer: ViewerDep) -> VoiceInfos:
     """Return the saved voices that the key may use, its own first."""
     await asyncio.to_thread(server.voices.refresh)
-    return VoiceInfos(voices=[VoiceInfo.of(voice) for voice in server.voices.visible(viewer)])
+    return VoiceInfos(
+        voices=[VoiceInfo.of(voice) for voice in server.voices.visible(viewer)],
+        requires_consent=server.voices.require_consent,
+        missing=await server.synthesizer.saved.missing(),
+    )
 
 
 @router.post("", status_code=201)
