@@ -21,11 +21,13 @@ from tests.voices.test_library import ONE, recording
 from vivavoce.voices.library import VoiceLibrary
 
 library, said = VoiceLibrary(Path(sys.argv[1])), recording()
-print("begin", flush=True)
 while True:
     kept = library.consents.add("Anna", "en", said, ONE)
+    print("kept", flush=True)
     library.revoke_consent(kept.id, ONE)
+    print("ended", flush=True)
     library.consents.add("Anna", "en", said, ONE)
+    print("kept", flush=True)
 """
 KILLS = 8
 
@@ -86,19 +88,18 @@ def test_end_that_was_cut_short_is_completed(library: VoiceLibrary, tmp_path: Pa
 
 
 def test_killed_process_leaves_whole_consents(tmp_path: Path) -> None:
-    voices = tmp_path / "voices"
+    voices, kept = tmp_path / "voices", 0
     for kill in range(KILLS):
         with subprocess.Popen(
             [sys.executable, "-c", KEEP_THEM, str(voices)], stdout=subprocess.PIPE, text=True
         ) as process:
             assert process.stdout is not None
-            assert process.stdout.readline() == "begin\n"
-            with pytest.raises(subprocess.TimeoutExpired):
-                process.wait(0.02 + 0.02 * kill)
+            told = [process.stdout.readline() for _ in range(3 + kill)]  # in the midst of the next
             process.send_signal(signal.SIGKILL)
+            kept += told.count("kept\n") - told.count("ended\n")
     library = VoiceLibrary(voices)
     seen = library.consents.visible(ONE)
-    assert len(seen) > KILLS
+    assert len(seen) >= kept - KILLS > KILLS // 2
     whole = [path for path in (tmp_path / "consents").iterdir() if not path.name.startswith(".")]
     for folder in whole:
         assert (folder / CONSENT).exists()
