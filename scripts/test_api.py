@@ -653,6 +653,7 @@ for listing, field in (
 
 
 VOICES = "/v1/tts/voices"
+DESIGN = "/v1/text-to-voice"
 
 
 @check("GET", VOICES, "saved voices")
@@ -673,9 +674,17 @@ def add_refusal(method: str, path: str, body: object, status: int) -> None:
 
 
 add_refusal("POST", VOICES, {"name": "", "formula": "-"}, 422)
+add_refusal("POST", f"{VOICES}/design", {"description": ""}, 422)
 add_refusal("POST", f"{VOICES}/import", {"file": "!"}, 422)
 add_refusal("POST", f"{VOICES}/{{voice}}/revoke", None, 404)
 add_refusal("PATCH", f"{VOICES}/{{voice}}", {"description": "-"}, 404)
+add_refusal("POST", "/v1/voices/add", {"name": ""}, 422)
+add_refusal("POST", "/v1/voices/{voice_id}/edit", {"name": "-"}, 422)
+add_refusal("DELETE", "/v1/voices/{voice_id}", None, 404)
+add_refusal("POST", f"{DESIGN}/design", {"voice_description": ""}, 422)
+add_refusal("POST", f"{DESIGN}/create-previews", {"voice_description": ""}, 422)
+add_refusal("GET", f"{DESIGN}/{{generated_voice_id}}/stream", None, 404)
+add_refusal("POST", DESIGN, {"voice_name": "-", "generated_voice_id": "nobody"}, 404)
 for refused_method, refused_path in (("GET", ""), ("DELETE", ""), ("GET", "/export")):
     add_refusal(refused_method, f"{VOICES}/{{voice}}{refused_path}", None, 404)
 

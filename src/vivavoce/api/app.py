@@ -51,6 +51,7 @@ from vivavoce.serving.pool import Pool
 from vivavoce.settings import Settings
 from vivavoce.storage import Folders, SpoolLimit
 from vivavoce.synthesis.alignment import Aligner
+from vivavoce.synthesis.design import Previews
 from vivavoce.synthesis.synthesizer import Synthesizer
 from vivavoce.text.lexicon import FILE_NAME as LEXICON_FILE
 from vivavoce.text.lexicon import LiveLexicon
@@ -149,6 +150,7 @@ def _services(settings: Settings, pool: Pool, tracing: "Tracing | None") -> Serv
         replays=ReplayStore(),
         lexicon=live_lexicon,
         voices=library,
+        previews=Previews(),
         live=live,
         live_timeout_s=settings.live_timeout_s,
         max_text_chars=settings.max_text_chars,

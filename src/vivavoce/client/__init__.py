@@ -29,12 +29,21 @@ from vivavoce.client.answers import (
 from vivavoce.client.asynchronous import AsyncClient
 from vivavoce.client.blocking import Client
 from vivavoce.client.live import Heard, LiveChunk, LiveSpeech
+from vivavoce.client.voices import (
+    AsyncVoices,
+    Consent,
+    SavedVoice,
+    VoiceFacts,
+    Voices,
+    VoiceTerms,
+)
 from vivavoce.client.wire import DEFAULT_URL, SpeechOptions, TimedOptions
 
 __all__ = [
-    "DEFAULT_URL", "AsyncAudioStream", "AsyncClient", "AsyncTimedStream", "Audio", "AudioStream",
-    "Client", "ExplainedSegment", "ExplainedWord", "Explanation", "Health", "Heard",
-    "LiveChunk", "LiveSpeech", "MarkTime", "ModelEntry", "ModelState",
-    "Outcome", "SoundTime", "SpeechEnd", "SpeechFacts", "SpeechOptions", "TimedAudio",
-    "TimedChunk", "TimedOptions", "TimedStream", "VoiceEntry", "WordTime",
+    "DEFAULT_URL", "AsyncAudioStream", "AsyncClient", "AsyncTimedStream", "AsyncVoices",
+    "Audio", "AudioStream", "Client", "Consent", "ExplainedSegment", "ExplainedWord",
+    "Explanation", "Health", "Heard", "LiveChunk", "LiveSpeech", "MarkTime", "ModelEntry",
+    "ModelState", "Outcome", "SavedVoice", "SoundTime", "SpeechEnd", "SpeechFacts",
+    "SpeechOptions", "TimedAudio", "TimedChunk", "TimedOptions", "TimedStream", "VoiceEntry",
+    "VoiceFacts", "VoiceTerms", "Voices", "WordTime",
 ]  # fmt: skip

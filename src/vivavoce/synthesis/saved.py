@@ -1,8 +1,9 @@
 """Speak with saved voices: a name becomes a recording or a formula, and lists show it."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Literal
 
 from vivavoce.errors import Unsupported
 from vivavoce.synthesis.routing import Router
@@ -10,10 +11,18 @@ from vivavoce.types import EngineInfo, SpeechRequest, Voice
 from vivavoce.voices.library import VoiceLibrary
 from vivavoce.voices.record import SavedVoice, Viewer
 
+Making = Literal["clone", "mix", "design"]
+
 _HOW = (
     "vivavoce models pull Qwen/Qwen3-TTS-12Hz-0.6B-Base, "
     "then vivavoce serve --qwen Qwen/Qwen3-TTS-12Hz-0.6B-Base"
 )
+_MISSING: Mapping[Making, str] = {
+    "clone": f"a Base checkpoint of Qwen3-TTS speaks with a recording; get one with {_HOW}",
+    "mix": "kokoro mixes voices; get it with vivavoce models pull kokoro",
+    "design": "a VoiceDesign checkpoint of Qwen3-TTS designs voices; get one with "
+    + _HOW.replace("0.6B-Base", "1.7B-VoiceDesign"),
+}
 
 
 class SavedVoices:
@@ -54,6 +63,16 @@ class SavedVoices:
             replace(info, voices=(*info.voices, *(_shown(v, info) for v in saved if _can(info, v))))
             for info in infos
         ]
+
+    async def missing(self) -> dict[Making, str]:
+        """Return the ways to make a voice that no model here has, with what brings one."""
+        infos = await self._router.infos()
+        able: dict[Making, bool] = {
+            "clone": any(info.capabilities.clones for info in infos),
+            "mix": any(info.capabilities.mixes for info in infos),
+            "design": any(info.task == "voice_design" for info in infos),
+        }
+        return {way: how for way, how in _MISSING.items() if not able[way]}
 
     async def _check_clones(self, request: SpeechRequest, voice: SavedVoice) -> None:
         infos = await self._router.infos()

@@ -106,7 +106,7 @@ class VoiceLibrary:
         Raises `BadRequest` for a name that is not free or a missing consent, and `ConsentEnded`.
         """
         check_name(draft.name, taken)
-        if recording is not None and draft.consent is None and self.require_consent:
+        if draft.kind == "cloned" and draft.consent is None and self.require_consent:
             raise BadRequest(
                 "consent is missing: say who speaks and what they agreed to (by, words), or set "
                 "require_consent = false",
