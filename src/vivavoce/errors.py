@@ -6,6 +6,7 @@ VivavoceError
 ├── BadRequest            invalid_request     the caller can fix it by changing `field`
 │   ├── UnknownModel      model_not_found
 │   ├── UnknownVoice      voice_not_found
+│   ├── UnknownConsent    consent_not_found
 │   ├── UnknownRequest    request_not_found
 │   ├── UnknownRule       rule_not_found
 │   ├── Unsupported       unsupported         this model or voice lacks the feature
@@ -57,6 +58,12 @@ class UnknownVoice(BadRequest):
     """A speaker that the model does not have."""
 
     code = "voice_not_found"
+
+
+class UnknownConsent(BadRequest):
+    """No such recorded consent is kept for the caller."""
+
+    code = "consent_not_found"
 
 
 class UnknownRequest(BadRequest):

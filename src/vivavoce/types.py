@@ -184,6 +184,7 @@ class SpeechRequest:
     priority: Priority = "interactive"
     caller: str = ""  # "": unknown
     manages: bool = False  # the caller may use every saved voice
+    unsplit: bool = False  # one segment of a short text, for one sound of a designed voice
     timeout_s: float | None = None  # for the whole request; None: no limit
 
 

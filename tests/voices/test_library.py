@@ -18,7 +18,7 @@ from vivavoce.errors import BadRequest, ConsentEnded, Forbidden, UnknownVoice
 from vivavoce.voices.library import VoiceLibrary, draft
 from vivavoce.voices.record import Consent, SavedVoice, Viewer
 from vivavoce.voices.recording import Recording, take_recording
-from vivavoce.voices.store import RECORDING, VOICE, VoiceFolder
+from vivavoce.voices.store import FORM, RECORDING, VOICE, RecordFolder
 
 OPERATOR, ONE, TWO = Viewer(manages=True), Viewer("one"), Viewer("two")
 CONSENT = Consent("Anna Lind", "You may use my voice.")
@@ -269,7 +269,7 @@ def test_killed_writers_leave_whole_voices_or_none(tmp_path: Path) -> None:
             time.sleep(rng.uniform(0, 0.05))
             writer.send_signal(signal.SIGKILL)
             said.append((writer.communicate()[0] or "").splitlines())
-    there = {s.voice.name: s.voice for s in VoiceFolder(tmp_path).read({}).values()}
+    there = {s.record.name: s.record for s in RecordFolder(tmp_path, FORM, VOICE).read({}).values()}
     for lines in said:
         removed = {line[1:] for line in lines if line.startswith("-")}
         added = {line for line in lines if not line.startswith("-")}

@@ -35,8 +35,10 @@ from vivavoce.api.middleware.head import HeadMiddleware
 from vivavoce.api.middleware.origins import OriginMiddleware, host_of
 from vivavoce.api.replay import ReplayStore
 from vivavoce.api.request_log import RequestLog
-from vivavoce.api.routes import batch, health, lexicon, metrics, native, openai, voices
+from vivavoce.api.routes import batch, health, lexicon, metrics, native, openai
 from vivavoce.api.routes.bodies import max_plain_bytes
+from vivavoce.api.routes.voices import consents, custom
+from vivavoce.api.routes.voices import native as saved_voices
 from vivavoce.api.routes.wit import routes as wit
 from vivavoce.errors import EngineFault, MissingDependency, ModelsMissing
 from vivavoce.keys import FILE_NAME, Keyring
@@ -49,6 +51,7 @@ from vivavoce.serving.pool import Pool
 from vivavoce.settings import Settings
 from vivavoce.storage import Folders, SpoolLimit
 from vivavoce.synthesis.alignment import Aligner
+from vivavoce.synthesis.design import Previews
 from vivavoce.synthesis.synthesizer import Synthesizer
 from vivavoce.text.lexicon import FILE_NAME as LEXICON_FILE
 from vivavoce.text.lexicon import LiveLexicon
@@ -147,6 +150,7 @@ def _services(settings: Settings, pool: Pool, tracing: "Tracing | None") -> Serv
         replays=ReplayStore(),
         lexicon=live_lexicon,
         voices=library,
+        previews=Previews(),
         live=live,
         live_timeout_s=settings.live_timeout_s,
         max_text_chars=settings.max_text_chars,
@@ -221,7 +225,7 @@ async def _load_all(pool: Pool, needed: Sequence[str], lifecycle: Lifecycle) -> 
 
 
 def _add_routes(app: FastAPI, settings: Settings) -> None:
-    for module in (native, lexicon, voices, openai, batch, health, metrics):
+    for module in (native, lexicon, saved_voices, custom, consents, openai, batch, health, metrics):
         app.include_router(module.router)
     for dialect in (live_native, live_openai, live_omni, live_dashscope, live_cosyvoice):
         app.include_router(dialect.router)
@@ -246,7 +250,7 @@ def _add_middleware(app: FastAPI, settings: Settings, server: Server) -> None:
     app.add_middleware(
         CORSMiddleware,
         allow_origins=settings.cors_origins,
-        allow_methods=["GET", "HEAD", "POST", "OPTIONS"],
+        allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"],
         allow_headers=["*"],
         expose_headers=EXPOSED,
     )

@@ -16,6 +16,7 @@ from vivavoce.api.replay import ReplayStore
 from vivavoce.api.request_log import RequestLog
 from vivavoce.observability.metrics import Metrics
 from vivavoce.storage import Folders, SpoolLimit
+from vivavoce.synthesis.design import Previews
 from vivavoce.synthesis.synthesizer import Synthesizer
 from vivavoce.text.lexicon import LiveLexicon
 from vivavoce.types import SpeechRequest
@@ -40,6 +41,7 @@ class Server:
     replays: ReplayStore
     lexicon: LiveLexicon
     voices: VoiceLibrary
+    previews: Previews
     live: LiveClients
     live_timeout_s: float  # of a live connection without messages or speech
     max_text_chars: int

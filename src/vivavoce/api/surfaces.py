@@ -7,7 +7,7 @@
 """
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from starlette.types import Scope
@@ -62,6 +62,10 @@ _OPENAI_NAMES: Final = {
     "task": "task_type",
 }  # fmt: skip
 OPENAI: Final = Surface("openai", _openai_error, {422: 400}, _OPENAI_NAMES)
+_CUSTOM_VOICES: Final = replace(
+    OPENAI, field_names={"ref_audio": "audio_sample", "speaker": "formula"}
+)
+_CONSENTS: Final = replace(OPENAI, field_names={"ref_audio": "recording"})
 WIT: Final = Surface("wit", _wit_error, {422: 400}, {"speaker": "voice", "instruct": "style"})
 
 _ELEVENLABS_NAMES: Final = {
@@ -90,4 +94,6 @@ def surface_of(scope: Scope) -> Surface:
 def _surface_at(path: str) -> Surface:
     if path.startswith(_ELEVENLABS_PATHS):
         return ELEVENLABS
+    if path.startswith("/v1/audio/voice"):
+        return _CONSENTS if path.startswith("/v1/audio/voice_consents") else _CUSTOM_VOICES
     return NATIVE if path.startswith(("/v1/tts", "/health")) else OPENAI

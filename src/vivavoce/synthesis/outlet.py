@@ -6,13 +6,16 @@ header from here.
 
 from collections.abc import Callable
 from functools import partial
+from io import BytesIO
 from typing import BinaryIO
 
-from vivavoce.audio import Encoder, flac_with_length, open_encoder, wav_header
+import numpy as np
+
+from vivavoce.audio import Encoder, Resampler, flac_with_length, open_encoder, wav_header
 from vivavoce.provenance import Mark
 from vivavoce.provenance.mark import HEADER, wav_info
 from vivavoce.synthesis.speech import Speech
-from vivavoce.types import AudioFormat
+from vivavoce.types import AudioFormat, Samples
 
 Sign = Callable[[BinaryIO, BinaryIO], None]  # the file, and the signed one
 
@@ -60,6 +63,30 @@ def wav_parts(rate_hz: int, data_bytes: int, comment: str) -> tuple[bytes, bytes
     """Return what precedes and what follows the samples of a whole WAV file."""
     info = wav_info(comment)
     return wav_header(rate_hz, data_bytes, info), info
+
+
+def whole_file(
+    speech: Speech, samples: Samples, rate_hz: int, format: AudioFormat, to_rate_hz: int
+) -> bytes:
+    """Return a whole file of `samples`, a part of `speech`, signed if anything is to be signed."""
+    resampler = Resampler(rate_hz, to_rate_hz)
+    samples = np.concatenate([resampler.write(samples), resampler.finish()])
+    comment = _comment(speech)
+    headless: AudioFormat = "pcm" if format == "wav" else format
+    encoder = open_encoder(headless, to_rate_hz, speech.fingerprint, comment)
+    try:
+        data = encoder.write(samples) + encoder.finish()
+    finally:
+        encoder.close()
+    if format == "wav":
+        data = data.join(wav_parts(to_rate_hz, len(data), comment))
+    elif format == "flac":
+        data = flac_with_length(data, samples.size)
+    if (sign := signing(speech, format)) is None:
+        return data
+    signed = BytesIO()
+    sign(BytesIO(data), signed)
+    return signed.getvalue()
 
 
 def signing(speech: Speech, format: AudioFormat) -> Sign | None:

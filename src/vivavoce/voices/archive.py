@@ -54,7 +54,7 @@ def unpack(data: bytes) -> tuple[SavedVoice, Recording | None]:
     voice = replace(voice, provenance="imported")
     if flac is None:
         return voice, None
-    return voice, repacked(flac)
+    return voice, repacked(flac, synthetic=voice.kind == "designed")
 
 
 def _members(archive: zipfile.ZipFile) -> dict[str, bytes]:
