@@ -9,6 +9,7 @@ from vivavoce.books.read.html.pages import Piece
 
 _TITLE_CHARS: Final = 200
 _LOWEST: Final = 6  # level of a heading
+_OFF: Final = "the choice"
 _EMPTYING: Final = frozenset(("footnote", "contents", "copyright"))
 _CHOICES: Final[Mapping[BlockKind, str]] = {
     "footnote": "footnotes",
@@ -128,7 +129,7 @@ def _without_bare_headings(blocks: list[Block]) -> list[Block]:
         block = blocks[at]
         if block.kind != "heading" or block.skipped:
             for level in range(_LOWEST + 1):
-                left_out[level] |= bool(block.skipped) and block.kind in _EMPTYING
+                left_out[level] |= block.skipped.startswith(_OFF) and block.kind in _EMPTYING
                 spoken[level] |= not block.skipped
             continue
         level = block.level
@@ -150,7 +151,7 @@ def _told(block: Block, choices: Choices) -> Block:
     if block.kind == "page":
         return replace(block, skipped="page number or running head")
     if choice and not getattr(choices, choice):
-        return replace(block, skipped=f"the choice {choice!r} is off")
+        return replace(block, skipped=f"{_OFF} {choice!r} is off")
     if not any(map(str.isalnum, block.text)):
         return replace(block, skipped="no letters or digits")
     return block

@@ -9,7 +9,7 @@ from typing import Final
 from vivavoce.books.book import Block, BlockKind, Book, Choices
 from vivavoce.books.read.chapters import by_headings, finished
 from vivavoce.books.read.encodings import decode
-from vivavoce.books.read.refusal import refused
+from vivavoce.books.read.refusal import refused, title_of
 
 _HEADING_CHARS: Final = 90
 _HEADING_LINES: Final = 3
@@ -52,11 +52,6 @@ def read_plain(data: bytes, name: str, choices: Choices) -> Book:
         raise refused(name, "is empty", "choose a file with text")
     title = title_of(name)
     return Book(title, finished(by_headings(blocks), choices, title))
-
-
-def title_of(name: str) -> str:
-    """Return the title of a book that tells none: the name of its file."""
-    return re.sub(r"\.\w{1,9}\Z", "", name.replace("\\", "/").rpartition("/")[2]) or name
 
 
 def blocks_of(text: str) -> list[Block]:

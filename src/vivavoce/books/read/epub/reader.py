@@ -70,7 +70,8 @@ def _root(archive: Archive, item: Item) -> Element | None:
 
 def _is_apart(root: Element, kind: BlockKind) -> bool:
     """True if a page that is said to be of `kind` may be that, as a whole."""
-    chars = sum(len(text.strip()) for text in root.itertext())
+    parts = [part for part in root if isinstance(part.tag, str) and tag_of(part) != "head"]
+    chars = sum(len(text.strip()) for part in parts for text in part.itertext())
     if kind != "contents":
         return chars <= _APART_CHARS
     links = (
