@@ -53,15 +53,24 @@ class Page:
 def finished(drafts: Iterable[Draft], choices: Choices, title: str) -> tuple[Chapter, ...]:
     """Return chapters with the reasons for what is not spoken. None has no block.
 
-    A chapter without a title has that of its first heading, else `title`, the book's.
+    A chapter without a title has that of its first heading, else `title`, the book's. Without a
+    heading and with nothing spoken it is no chapter: its blocks belong to the next.
     """
     chapters = []
+    before: list[Block] = []
     for draft in drafts:
-        if draft.blocks:
-            blocks = _without_bare_headings([_told(block, choices) for block in draft.blocks])
-            heading = next((block.text for block in blocks if block.kind == "heading"), title)
-            name = " ".join(draft.title.split()) or heading
-            chapters.append(Chapter(name[:_TITLE_CHARS], tuple(blocks)))
+        blocks = _without_bare_headings([_told(block, choices) for block in draft.blocks])
+        headings = (block.text for block in blocks if block.kind == "heading")
+        name = " ".join(draft.title.split()) or next(headings, "")
+        if name or not all(block.skipped for block in blocks):
+            name = (name or title)[:_TITLE_CHARS]
+            chapters.append(Chapter(name, (*before, *blocks)))
+            before = []
+        else:
+            before += blocks
+    if before:
+        last = chapters.pop() if chapters else Chapter(title[:_TITLE_CHARS], ())
+        chapters.append(Chapter(last.title, (*last.blocks, *before)))
     return tuple(chapters)
 
 

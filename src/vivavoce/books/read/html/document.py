@@ -17,7 +17,7 @@ from vivavoce.books.read.trees import Element, language_code, language_of, parse
 
 MAX_MARKDOWN_BYTES: Final = 8 * 2**20
 _NESTING: Final = 40  # elements; each costs time in a text of brackets
-_DEFINITION = re.compile(r"^( {0,3})\[\^([^\]\s]{1,99})\]:", re.MULTILINE)
+_DEFINITION = re.compile(r"^ {0,3}\[\^([^\]\s]{1,99})\]:", re.MULTILINE)
 _META = re.compile(r"^(title|author|lang|language):[ \t]*+([^\n]*+)$", re.MULTILINE | re.IGNORECASE)
 
 
@@ -62,9 +62,10 @@ def _rendered(text: str, name: str) -> tuple[str, dict[str, str]]:
     }
     if unused:  # a note that nothing points to would be lost, so it is a paragraph
         text = _DEFINITION.sub(
-            lambda note: f"{note[1]}\\{note[0].strip()}" if note[2] in unused else note[0], text
+            lambda note: f"\n\\{note[0].strip()}" if note[1] in unused else note[0], text
         )
-        tokens = parser.parse(text, {})
+        known = {}
+        tokens = parser.parse(text, known)
     if max((token.level for token in tokens), default=0) >= _NESTING - 2:
         raise refused(name, f"has lists or quotes nested more than {_NESTING // 2} deep")
     front = tokens[0].content if tokens and tokens[0].type == "front_matter" else ""

@@ -75,14 +75,13 @@ def _lines(text_page: Any) -> Iterator[JsonLine]:  # pypdfium2 has no types
         character = chr(code) if 0 < code < 0x110000 and not 0xD800 <= code < 0xE000 else "\ufffd"
         if raw.FPDFText_IsHyphen(text_page, at) == 1:
             character = HYPHEN
-        if character in "\r\n":
-            if inked:
-                yield _measured(text_page, line, inked)
-            line, inked = [], []
-            continue
         line.append(character)
         if not character.isspace():
             inked.append(at)
+        if character in ("\r", "\n", HYPHEN):
+            if inked:
+                yield _measured(text_page, line, inked)
+            line, inked = [], []
     if inked:
         yield _measured(text_page, line, inked)
 

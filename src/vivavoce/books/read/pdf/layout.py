@@ -51,6 +51,7 @@ class _Layout:
     lines: list[Line] = field(default_factory=list)
     kind: BlockKind = "paragraph"
     page: int = 0
+    last_page: int = 0  # of its last line
     later: list[Block] = field(default_factory=list)
 
     def flush(self) -> Iterator[Placed]:
@@ -77,6 +78,7 @@ class _Layout:
             yield from self.flush()
             self.kind, self.page = kind, page
         self.lines.append(line)
+        self.last_page = page
 
     def _begins(self, line: Line, page: int, margin: float, right: float) -> bool:
         last = self.lines[-1]
@@ -84,10 +86,10 @@ class _Layout:
         if abs(line.size - last.size) > _SAME * height:
             return True
         below = last.top - line.top
-        if page == self.page and (below > _GAP * max(height, line.size)):
+        if page == self.last_page and (below > _GAP * max(height, line.size)):
             return True
         if self.kind == "heading":
-            return page != self.page or below <= 0
+            return page != self.last_page or below <= 0
         if line.left > margin + _INDENT * height and line.left > last.left - _INDENT * height:
             return True
         return last.right < right - _RAGGED * height and bool(_SENTENCE_END.search(last.text))
