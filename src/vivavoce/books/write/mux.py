@@ -41,13 +41,15 @@ def write_audio(
     Raises `OSError` if the disk is full, and the errors of `Sound.read`.
     """
     container, codec = form
-    with path.open("w+b") as file:
-        if container == "mp3":
+    how = _options(container, tags)
+    if container == "mp3":
+        with path.open("w+b") as file:
             file.write(id3_tag(tags))
-        target = str(path.absolute()) if container == "mp4" else _Rest(file)
-        with av.open(
-            target, "w", format=container, container_options=_options(container, tags)
-        ) as output:
+            with av.open(_Rest(file), "w", format=container, container_options=how) as output:
+                _write(output, codec, sound, tags, options)
+    else:
+        name = str(path.absolute())  # which FFmpeg opens again to move the index to the front
+        with av.open(name, "w", format=container, container_options=how) as output:
             _write(output, codec, sound, tags, options)
     _sign(path, container, tags, options)
 
@@ -151,9 +153,16 @@ class _Rest:
 
     def __init__(self, file: BinaryIO) -> None:
         self._file, self._start = file, file.tell()
+        self._is_full = False
 
     def write(self, data: bytes) -> int:
-        return self._file.write(data)
+        if self._is_full:  # FFmpeg, which was told, still writes an end
+            return len(data)
+        try:
+            return self._file.write(data)
+        except OSError:
+            self._is_full = True
+            raise
 
     def read(self, size: int) -> bytes:
         return self._file.read(size)
@@ -162,5 +171,7 @@ class _Rest:
         return self._file.tell() - self._start
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        if self._is_full:
+            return 0
         from_start = whence == io.SEEK_SET
         return self._file.seek(offset + self._start * from_start, whence) - self._start

@@ -24,9 +24,7 @@ CONTAINER: Final = f"""\
 COVERS: Final = {"image/jpeg": "cover.jpg", "image/png": "cover.png"}
 
 _AUDIO_TYPES: Final = {"mp3": "audio/mpeg", "m4a": "audio/mp4"}  # core media types
-_SUMMARY: Final = (
-    "All of the text is here. Spoken parts are highlighted while synthetic speech reads them aloud."
-)
+_SUMMARY: Final = "All of the text is here. Spoken parts are highlighted while they are read aloud."
 
 
 @dataclass(frozen=True, slots=True)
