@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from vivavoce.audio import wav_bytes
-from vivavoce.audio.loudness import SILENT_LUFS, Limiter, LoudnessMeter
+from vivavoce.audio.measure.loudness import SILENT_LUFS, Limiter, LoudnessMeter
 from vivavoce.types import Samples
 
 RATE_HZ = 24_000
