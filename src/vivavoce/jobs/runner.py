@@ -18,13 +18,13 @@ from typing import Final
 from vivavoce import __version__
 from vivavoce.books.book import Book, NarratedChapter, Narration
 from vivavoce.books.write import BookFormat, WriteOptions, write_book
-from vivavoce.errors import EngineFault
-from vivavoce.jobs.chapters import ChapterFiles, Damaged, Joined, Said, Stopped, join
-from vivavoce.jobs.job import Job, Progress, Stage
-from vivavoce.jobs.making import Maker, in_thread, outliers
-from vivavoce.jobs.speaking import Speaker
+from vivavoce.errors import DiskFull, EngineFault
+from vivavoce.jobs.job import Job, JobLimits, Progress, Stage
+from vivavoce.jobs.sound.chapters import ChapterFiles, Damaged, Joined, Said, Stopped, join
+from vivavoce.jobs.sound.making import Maker, in_thread, outliers
+from vivavoce.jobs.sound.speaking import Speaker
+from vivavoce.jobs.sound.takes import Takes
 from vivavoce.jobs.store import Row, Store, Take, to_json
-from vivavoce.jobs.takes import Takes
 from vivavoce.provenance import Mark, Provenance
 
 FORM: Final = 1  # of chapters: another one joins them again
@@ -53,22 +53,32 @@ class Folders:
         return self.job / "out"
 
 
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Where all of a job is kept."""
+
+    store: Store
+    takes: Takes
+    folders: Folders
+
+
 class Run:
     """One run of `job`, which this process has locked. `changed` is told where it stands."""
 
     def __init__(
-        self, job: Job, book: Book, store: Store, takes: Takes, speaker: Speaker,
-        folders: Folders, provenance: Provenance, changed: Callable[[Progress], None],
+        self, job: Job, book: Book, files: Files, speaker: Speaker, provenance: Provenance,
+        limits: JobLimits, changed: Callable[[Progress], None],
     ) -> None:  # fmt: skip
         self._job, self._book, self._options = job, book, job.options
-        self._store, self._takes, self._speaker = store, takes, speaker
-        self._folders, self._provenance, self._changed = folders, provenance, changed
-        self._maker = Maker(job.id, job.options, store, takes, speaker, folders.spare)
+        self._store, self._takes, self._folders = files.store, files.takes, files.folders
+        self._speaker, self._provenance, self._limits = speaker, provenance, limits
+        self._changed = changed
+        self._maker = Maker(job, self._store, self._takes, speaker, self._folders.spare)
         self._stopping = False
         self._failed_run = 0
         self._meter = _Meter(job)
 
-    async def run(self, sentences_at_once: int) -> None:
+    async def run(self) -> None:
         """Run to the end. Raises `Stopped` if the job is no longer to run, and what stops it."""
         await in_thread(self._clear)
         await self._speaker.prepare()
@@ -79,7 +89,9 @@ class Run:
         self._tell()
         try:
             async with asyncio.TaskGroup() as group:
-                await self._speak(group, rows, chapters, asyncio.Semaphore(sentences_at_once))
+                await self._speak(
+                    group, rows, chapters, asyncio.Semaphore(self._limits.sentences_at_once)
+                )
         except BaseExceptionGroup as errors:
             raise _first(errors) from errors
         finally:
@@ -138,7 +150,7 @@ class Run:
     async def _choose(self, row: Row, take: Take, **facts: str) -> None:
         key = take.key if take.samples else ""
         place = self._job.id, row["chapter"], row["number"]
-        if await in_thread(self._store.choose, *place, key, **facts) != "running":
+        if await in_thread(self._store.choose, *place, key, facts) != "running":
             raise Stopped
 
     async def _finish(
@@ -156,9 +168,17 @@ class Run:
                 joined = await self._join(number)
             except Damaged as damage:
                 await self._mend(number, damage.key)
-        await in_thread(self._store.put_chapter, self._job.id, number, key=key, **asdict(joined))
+        await in_thread(
+            self._store.put_chapter, self._job.id, number, {"key": key, **asdict(joined)}
+        )
         self._meter.ready.append(number)
         self._tell()
+        _, size = await in_thread(self._store.usage, self._job.owner)
+        if size > self._limits.max_bytes:
+            raise DiskFull(
+                f"your jobs take {size:,} bytes, and the setting max_jobs_bytes allows "
+                f"{self._limits.max_bytes:,}: remove some, and resume"
+            )
 
     async def _remake_outliers(self, number: int) -> None:
         rows = await in_thread(self._store.sentences, self._job.id, number)
@@ -168,7 +188,7 @@ class Run:
             other = await self._maker.remake(row, is_outlier)
             if other is None:
                 place = self._job.id, number, row["number"]
-                await in_thread(self._store.choose, *place, row["key"], outlier=why)
+                await in_thread(self._store.choose, *place, row["key"], {"outlier": why})
             else:
                 await self._choose(row, other)
 

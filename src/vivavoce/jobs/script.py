@@ -12,14 +12,13 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from vivavoce.books.book import Block, Book
+from vivavoce.books.plan import MAX_SENTENCE_CHARS, language_of
 from vivavoce.errors import BadRequest
 from vivavoce.jobs.job import Cast, JobOptions, Unspoken
 from vivavoce.names import is_name
 from vivavoce.text.markup import is_ssml
-from vivavoce.text.split import sentence_ends, weighted_length
+from vivavoce.text.split import sentence_spans
 
-MAX_LINE_CHARS: Final = 1_000  # a longer sentence is cut at a space
-_SHORT: Final = 24  # as in `text.split`
 _TAG = re.compile(r"\[/?voice(?:\s?[:=]\s?([^\[\]\n]{0,200}))?\]", re.IGNORECASE)
 _RETURNS: Final = frozenset({"", "default", "reset"})
 _QUOTE = re.compile(r"“[^“”]++”|„[^„“”]++[“”]|«[^«»]++»|「[^「」]++」|\"[^\"]++\"")
@@ -62,6 +61,7 @@ def write_script(book: Book, options: JobOptions) -> Script:
     """Return what is said of the chapters that `options` choose."""
     lines: list[Line] = []
     unspoken: list[Unspoken] = []
+    language = options.language or language_of(book)
     for number, chapter in enumerate(book.chapters, 1):
         if options.chapters is not None and number not in options.chapters:
             continue
@@ -84,7 +84,7 @@ def write_script(book: Book, options: JobOptions) -> Script:
                 if stretch.reason:
                     leave(stretch.start, stretch.end, stretch.reason)
                     continue
-                for start, end in _spans(block, stretch, book.language or "en"):
+                for start, end in _spans(block, stretch, language):
                     text = block.text[start:end]
                     if not any(map(str.isalnum, text)):
                         leave(start, end, "no words")
@@ -159,37 +159,13 @@ def _quoted(text: str, start: int, end: int, cast: Cast, voice: str | None) -> I
 
 
 def _spans(block: Block, stretch: _Stretch, language: str) -> Iterator[tuple[int, int]]:
-    """Yield the lines of a stretch: its sentences, with short ones joined to the next."""
+    """Yield the sentences of a stretch. SSML is said as a whole."""
     text = block.text[stretch.start : stretch.end]
     if is_ssml(text):
         yield stretch.start, stretch.end
         return
-    start = 0
-    ends = sentence_ends(text, block.language or language)
-    for end in ends:
-        rest = text[end:]
-        waits = weighted_length(text[start:end].strip()) < _SHORT and rest.strip()
-        short_rest = end != ends[-1] and weighted_length(rest.strip()) < _SHORT
-        if waits or short_rest:
-            continue
-        for a, b in _cut(text, start, end):
-            yield stretch.start + a, stretch.start + b
-        start = end
-
-
-def _cut(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
-    """Yield `text[start:end]` without space around it, in pieces that are not too long."""
-    while start < end:
-        while start < end and text[start].isspace():
-            start += 1
-        stop = end
-        if end - start > MAX_LINE_CHARS:
-            stop = text.rfind(" ", start, start + MAX_LINE_CHARS)
-            stop = stop if stop > start else start + MAX_LINE_CHARS
-        last = len(text[start:stop].rstrip())
-        if last:
-            yield start, start + last
-        start = stop
+    spans = sentence_spans(text, block.language or language, max_chars=MAX_SENTENCE_CHARS)
+    yield from ((stretch.start + start, stretch.start + end) for start, end in spans)
 
 
 def read_cast(data: bytes, name: str) -> Cast:

@@ -23,6 +23,8 @@ _DISK: Final = {
     sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN,
 }  # fmt: skip
 
+_FIND: Final = "SELECT id FROM jobs WHERE owner = ? AND idempotency_key = ?"
+
 Row = Mapping[str, Any]  # of the database, whose columns have the types above
 
 
@@ -99,15 +101,12 @@ class Store:
     ) -> str | None:
         """Add a job. Return the id of the one that has the same key already, if there is one."""
         with self._transaction() as connection:
-            known = connection.execute(
-                "SELECT id FROM jobs WHERE owner = ? AND idempotency_key = ?",
-                (job["owner"], job["idempotency_key"]),
-            ).fetchone()
+            same = job["owner"], job["idempotency_key"]
+            known = connection.execute(_FIND, same).fetchone()
             if known is not None:
                 return str(known["id"])
-            names = ", ".join(job)
             holders = ", ".join(f":{name}" for name in job)
-            connection.execute(f"INSERT INTO jobs ({names}) VALUES ({holders})", dict(job))
+            connection.execute(f"INSERT INTO jobs ({', '.join(job)}) VALUES ({holders})", dict(job))
             _put_script(connection, job["id"], chapters, sentences)
         return None
 
@@ -130,15 +129,10 @@ class Store:
                 )
             connection.execute("UPDATE jobs SET version = ? WHERE id = ?", (version, id))
 
-    def jobs(self, *, id: str | None = None, states: Sequence[str] = ()) -> list[Row]:
+    def jobs(self, id: str | None = None) -> list[Row]:
         """Return jobs with their counts, the oldest first."""
-        where, values = "1", []
-        if id is not None:
-            where, values = "jobs.id = ?", [id]
-        elif states:
-            where, values = f"state IN ({', '.join('?' * len(states))})", list(states)
         return self._rows(
-            f"""
+            """
             SELECT jobs.*, (SELECT count(*) FROM chapters WHERE job = jobs.id) AS chapters,
                 count(sentences.number) AS sentences,
                 total(length(sentences.text)) AS characters,
@@ -146,10 +140,20 @@ class Store:
                 total(takes.samples * 1.0 / takes.rate_hz) AS audio_s
             FROM jobs LEFT JOIN sentences ON sentences.job = jobs.id
                 LEFT JOIN takes ON takes.key = sentences.key AND sentences.key != ''
-            WHERE {where} GROUP BY jobs.id ORDER BY created_s, jobs.id
+            WHERE ?1 IS NULL OR jobs.id = ?1 GROUP BY jobs.id ORDER BY created_s, jobs.id
             """,
-            *values,
+            id,
         )
+
+    def ids(self, states: Sequence[str] | None = None) -> list[str]:
+        """Return the ids of all jobs, or of those in `states`, the oldest first."""
+        rows = self._rows("SELECT id, state FROM jobs ORDER BY created_s, id")
+        return [row["id"] for row in rows if states is None or row["state"] in states]
+
+    def find(self, owner: str, idempotency_key: str) -> str | None:
+        """Return the id of the job that an owner made with a key."""
+        rows = self._rows(_FIND, owner, idempotency_key)
+        return rows[0]["id"] if rows else None
 
     def state(self, id: str) -> str | None:
         rows = self._rows("SELECT state FROM jobs WHERE id = ?", id)
@@ -242,7 +246,9 @@ class Store:
                 ((id, *basis) for basis in bases),
             )
 
-    def choose(self, id: str, chapter: int, number: int, key: str, **facts: str) -> str | None:
+    def choose(
+        self, id: str, chapter: int, number: int, key: str, facts: Mapping[str, str]
+    ) -> str | None:
         """Set the take of a sentence, and its problem or outlier. Return the job's state."""
         names = "".join(f", {name} = ?" for name in facts)
         with self._transaction() as connection:
@@ -269,14 +275,12 @@ class Store:
 
     def retry_failed(self, id: str) -> None:
         """Ask for another take of each sentence that failed."""
+        again = "take = take + 1, basis = '', key = '', problem = ''"
         with self._transaction() as connection:
-            connection.execute(
-                "UPDATE sentences SET take = take + 1, basis = '', key = '', problem = ''"
-                " WHERE job = ? AND problem != ''",
-                (id,),
-            )
+            where = "job = ? AND problem != ''"
+            connection.execute(f"UPDATE sentences SET {again} WHERE {where}", (id,))
 
-    def put_chapter(self, id: str, number: int, **values: object) -> None:
+    def put_chapter(self, id: str, number: int, values: Row) -> None:
         names = ", ".join(f"{name} = ?" for name in values)
         with self._transaction() as connection:
             connection.execute(

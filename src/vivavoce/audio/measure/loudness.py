@@ -63,7 +63,9 @@ class LoudnessMeter:
             except (av.error.BlockingIOError, av.error.EOFError):
                 return
             assert isinstance(frame, av.AudioFrame)
-            self._lufs = max(float(frame.metadata["lavfi.r128.I"]), SILENT_LUFS)
+            # A last frame of less than 100 ms has none.
+            if (shown := frame.metadata.get("lavfi.r128.I")) is not None:
+                self._lufs = max(float(shown), SILENT_LUFS)
 
 
 class Limiter:

@@ -14,8 +14,8 @@ from vivavoce.audio import nearest_rate
 from vivavoce.audio.measure.pitch import median_pitch_hz
 from vivavoce.errors import Unsupported
 from vivavoce.jobs.job import JobOptions
+from vivavoce.jobs.sound.takes import Facts
 from vivavoce.jobs.store import to_json
-from vivavoce.jobs.takes import Facts
 from vivavoce.provenance import Mark
 from vivavoce.synthesis.outlet import file_start, open_outlet
 from vivavoce.synthesis.retry import NEXT_SEED
@@ -23,6 +23,7 @@ from vivavoce.synthesis.speech import Speech
 from vivavoce.synthesis.synthesizer import Synthesizer
 from vivavoce.text.lexicon import Lexicon
 from vivavoce.types import Samples, SpeechRequest, StopReason
+from vivavoce.voices.record import Viewer
 
 SAMPLE_CHARS: Final = 2_000  # of a book, to detect its language
 
@@ -65,18 +66,18 @@ class Spoken:
 
 async def choose_narrator(
     synthesizer: Synthesizer, options: JobOptions, language: str | None, sample: str,
-    owner: str, manages: bool,
+    viewer: Viewer,
 ) -> Narrator:  # fmt: skip
     """Return who speaks a book. Raises as `Synthesizer.match` does if nobody can."""
     speaker = options.cast.narrator or options.voice
     request = SpeechRequest(
         sample, input_type="text", model=options.model, speaker=speaker,
-        language=options.language or language, instruct=options.instruct, caller=owner,
-        manages=manages,
+        language=options.language or language, instruct=options.instruct, caller=viewer.name,
+        manages=viewer.manages,
     )  # fmt: skip
     match = await synthesizer.match(request)
     rate_hz = nearest_rate("flac", match.info.sample_rate_hz)
-    return Narrator(match.info.name, match.speaker, match.language, rate_hz, manages)
+    return Narrator(match.info.name, match.speaker, match.language, rate_hz, viewer.manages)
 
 
 class Speaker:

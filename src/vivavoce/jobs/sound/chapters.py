@@ -18,7 +18,7 @@ from vivavoce.audio.measure.loudness import SILENT_LUFS, Limiter, LoudnessMeter
 from vivavoce.books.book import NarratedSentence, NarratedWord
 from vivavoce.errors import BadRequest
 from vivavoce.files import sync_folder, write_new
-from vivavoce.jobs.takes import Takes
+from vivavoce.jobs.sound.takes import Takes
 from vivavoce.provenance import Mark
 from vivavoce.synthesis.outlet import open_file
 from vivavoce.types import Samples
@@ -83,8 +83,8 @@ class ChapterFiles:
         """Return the sentences with their times."""
         rows = json.loads(self.times.read_bytes())
         return [
-            NarratedSentence(*span, start_s, end_s, tuple(NarratedWord(*word) for word in words))
-            for *span, start_s, end_s, words in rows
+            NarratedSentence(block, start, end, at_s, end_s, tuple(NarratedWord(*w) for w in words))
+            for block, start, end, at_s, end_s, words in rows
         ]
 
 

@@ -16,10 +16,10 @@ from vivavoce.errors import (
     Overloaded,
     VivavoceError,
 )
-from vivavoce.jobs.job import JobOptions
-from vivavoce.jobs.speaking import Speaker, Spoken, Voiced
+from vivavoce.jobs.job import Job
+from vivavoce.jobs.sound.speaking import Speaker, Spoken, Voiced
+from vivavoce.jobs.sound.takes import Facts, Takes
 from vivavoce.jobs.store import Row, Store, Take
-from vivavoce.jobs.takes import Facts, Takes
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -46,12 +46,10 @@ async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs)
 class Maker:
     """What makes the takes of one job. New files are written in the folder `spare` first."""
 
-    def __init__(
-        self, job: str, options: JobOptions, store: Store, takes: Takes, speaker: Speaker,
-        spare: Path,
-    ) -> None:  # fmt: skip
-        self._job, self._options, self._speaker = job, options, speaker
+    def __init__(self, job: Job, store: Store, takes: Takes, speaker: Speaker, spare: Path) -> None:
+        self._job, self._options, self._speaker = job.id, job.options, speaker
         self._store, self._takes, self._spare = store, takes, spare
+        self._locks: dict[str, asyncio.Lock] = {}
 
     async def set_bases(self) -> None:
         """Give each sentence the name of its first take, which follows from all that counts."""
@@ -98,9 +96,15 @@ class Maker:
     async def _take(self, text: str, voiced: Voiced, attempt: int) -> Take:
         """Return a take that is there, or speak it."""
         key = self._speaker.key(text, voiced, attempt)
-        known = await in_thread(self._known, key)
-        if known is not None:
-            return known
+        # The same sentence may be asked for twice at the same time.
+        async with self._locks.setdefault(key, asyncio.Lock()):
+            take = await in_thread(self._known, key)
+            if take is None:
+                take = await self._spoken(key, text, voiced, attempt)
+        self._locks.pop(key, None)  # whoever waits for it finds the take
+        return take
+
+    async def _spoken(self, key: str, text: str, voiced: Voiced, attempt: int) -> Take:
         try:
             spoken = await self._patiently(text, voiced, attempt)
         except (EngineFault, BadRequest) as error:
