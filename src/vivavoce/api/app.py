@@ -29,7 +29,7 @@ from vivavoce.api.live.realtime import dashscope as live_dashscope
 from vivavoce.api.live.realtime import openai as live_openai
 from vivavoce.api.middleware.access_log import AccessLogMiddleware, log_speech
 from vivavoce.api.middleware.auth import AuthMiddleware
-from vivavoce.api.middleware.body_limit import BodyLimitMiddleware
+from vivavoce.api.middleware.body_limit import Bodies, BodyLimitMiddleware
 from vivavoce.api.middleware.drain import DrainMiddleware
 from vivavoce.api.middleware.head import HeadMiddleware
 from vivavoce.api.middleware.origins import OriginMiddleware, host_of
@@ -37,8 +37,14 @@ from vivavoce.api.replay import ReplayStore
 from vivavoce.api.request_log import RequestLog
 from vivavoce.api.routes import batch, health, lexicon, metrics, native, openai, voices
 from vivavoce.api.routes.bodies import max_plain_bytes
+from vivavoce.api.routes.jobs import events as job_events
+from vivavoce.api.routes.jobs import listening as job_files
+from vivavoce.api.routes.jobs import routes as jobs
 from vivavoce.api.routes.wit import routes as wit
 from vivavoce.errors import EngineFault, MissingDependency, ModelsMissing
+from vivavoce.jobs import FOLDER as JOBS_FOLDER
+from vivavoce.jobs import JobLimits, Jobs
+from vivavoce.jobs.webhooks import Hosts
 from vivavoce.keys import FILE_NAME, Keyring
 from vivavoce.network.addresses import is_loopback, network_url, own_names
 from vivavoce.network.qr import qr_panel
@@ -61,6 +67,8 @@ if TYPE_CHECKING:  # needs an extra
 
 REVALIDATE: Final = {"Cache-Control": "no-cache"}  # an upgraded server must have no stale page
 ERASE_EVERY_S: Final = 600.0
+BOOKS_READ_AT_ONCE: Final = 2
+FORM_BYTES: Final = 2**20  # of an upload, beside its file
 ELSEWHERE: Final = "<!-- elsewhere -->"  # replaced by the QR code for other devices
 EXPOSED = (
     "X-Model", "X-Voice", "X-Language", "X-Sample-Rate", "X-Ignored", "X-Unspoken",
@@ -148,9 +156,18 @@ def _services(settings: Settings, pool: Pool, tracing: "Tracing | None") -> Serv
         lexicon=live_lexicon,
         voices=library,
         live=live,
+        jobs=Jobs(settings.data_dir / JOBS_FOLDER, synthesizer, _job_limits(settings)),
+        jobs_reading=asyncio.Semaphore(BOOKS_READ_AT_ONCE),
+        webhook_hosts=Hosts(settings.webhook_hosts),
         live_timeout_s=settings.live_timeout_s,
         max_text_chars=settings.max_text_chars,
         max_plain_bytes=max_plain_bytes(settings.max_text_chars),
+    )
+
+
+def _job_limits(settings: Settings) -> JobLimits:
+    return JobLimits(
+        settings.max_book_bytes, settings.max_book_chars, settings.max_jobs, settings.max_jobs_bytes
     )
 
 
@@ -221,7 +238,9 @@ async def _load_all(pool: Pool, needed: Sequence[str], lifecycle: Lifecycle) -> 
 
 
 def _add_routes(app: FastAPI, settings: Settings) -> None:
-    for module in (native, lexicon, voices, openai, batch, health, metrics):
+    for module in (
+        native, lexicon, voices, jobs, job_files, job_events, openai, batch, health, metrics,
+    ):  # fmt: skip
         app.include_router(module.router)
     for dialect in (live_native, live_openai, live_omni, live_dashscope, live_cosyvoice):
         app.include_router(dialect.router)
@@ -238,7 +257,10 @@ def _add_middleware(app: FastAPI, settings: Settings, server: Server) -> None:
     wit_paths = wit.paths(settings.wit_prefix)
     app.add_middleware(HeadMiddleware)
     most, total = settings.max_body_bytes, settings.max_bodies_bytes
-    app.add_middleware(BodyLimitMiddleware, max_bytes=most, max_total_bytes=total)
+    book = settings.max_book_bytes + FORM_BYTES
+    uploads = {jobs.PATH: Bodies(book, max(book, settings.max_spool_bytes))}
+    bodies = Bodies(most, max(most, total))
+    app.add_middleware(BodyLimitMiddleware, bodies=bodies, uploads=uploads)
     keyring = Keyring(settings.data_dir / FILE_NAME)
     lists = [path for path in wit_paths if path.endswith("/voices")]
     app.add_middleware(AuthMiddleware, keyring=keyring, lists=lists)
@@ -267,6 +289,10 @@ def _allowed_hosts(settings: Settings) -> set[str]:
 def _add_page(app: FastAPI, settings: Settings) -> None:
     """Serve the page at `/`, with a QR code of its URL for other devices."""
     web = files("vivavoce") / "web"
+
+    @app.get("/books", include_in_schema=False)
+    async def books() -> HTMLResponse:
+        return HTMLResponse((web / "books" / "index.html").read_text("utf-8"), headers=REVALIDATE)
 
     @app.get("/", include_in_schema=False)
     async def page(request: Request) -> HTMLResponse:

@@ -39,6 +39,14 @@ Address = IPv4Address | IPv6Address
 
 
 @dataclass(frozen=True, slots=True)
+class Webhook:
+    """Who is to be told of a job, and the secret that signs it."""
+
+    url: str
+    secret: str
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """A message that waits for its next try, `due_s` in Unix time."""
 

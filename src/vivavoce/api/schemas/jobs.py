@@ -1,0 +1,380 @@
+"""Validate what is sent about jobs, and describe them."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final, Self, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+
+from vivavoce.api.schemas.answers import Rounded
+from vivavoce.api.schemas.texts import PronunciationFields
+from vivavoce.api.schemas.values import Flag, Instruct, Name, Number, Seed, Speed, optional
+from vivavoce.books.book import Choices
+from vivavoce.errors import BadRequest
+from vivavoce.jobs import (
+    BookFormat,
+    Cast,
+    Drift,
+    Job,
+    JobChapter,
+    JobOptions,
+    JobSentence,
+    JobState,
+    Output,
+    Pauses,
+    Progress,
+    Report,
+    SentenceState,
+    Stage,
+)
+from vivavoce.jobs.webhooks import Hosts, Webhook, check_secret
+from vivavoce.text.language.names import parse_language
+
+_CHOICES: Final = Choices()
+_PAUSES: Final = Pauses()
+MAX_VOICES: Final = 100  # of a cast
+MAX_CHAPTERS: Final = 10_000
+Silence = Annotated[float, Field(ge=0, le=30, allow_inf_nan=False), Number]
+Place = Annotated[int, Field(ge=1, le=MAX_CHAPTERS * 1_000), Number]
+Title = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
+
+
+class CastBody(BaseModel):
+    """Voices by character."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    narrator: Name | None = optional("Says what nobody else says.")
+    quotes: Name | None = optional("Says what is in quotation marks.")
+    voices: Annotated[dict[Name, Name], Field(max_length=MAX_VOICES)] | None = optional(
+        "The voice of each name: of paragraphs that begin with it and a colon, and of `[voice:…]`."
+    )
+
+    def to_cast(self) -> Cast:
+        return Cast(self.narrator or None, self.quotes or None, dict(self.voices or {}))
+
+
+class PausesBody(BaseModel):
+    """Silence in seconds."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    sentence_s: Silence = _PAUSES.sentence_s
+    paragraph_s: Silence = _PAUSES.paragraph_s
+    heading_s: Silence = _PAUSES.heading_s
+    chapter_s: Silence = _PAUSES.chapter_s
+
+
+class ChoicesBody(BaseModel):
+    """The parts of a book that are spoken, beside its chapters."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    footnotes: Flag = _CHOICES.footnotes
+    tables: Flag = _CHOICES.tables
+    captions: Flag = _CHOICES.captions
+    alt_texts: Flag = _CHOICES.alt_texts
+    code: Flag = _CHOICES.code
+    title_page: Flag = _CHOICES.title_page
+    copyright: Flag = _CHOICES.copyright
+    contents: Flag = _CHOICES.contents
+
+
+class JobFields(PronunciationFields):
+    """How a book is narrated. What is left out, the server chooses once for the whole job."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    model: Name | None = None
+    speaker: Name | None = None
+    language: Name | None = optional("An English name or ISO 639-1 code, for the whole book.")
+    instruct: Instruct | None = None
+    speed: Speed | None = None
+    seed: Seed | None = None
+    formats: (
+        Annotated[list[BookFormat], Field(min_length=1, max_length=len(get_args(BookFormat)))]
+        | None
+    ) = optional("The files to write, `m4b` by default. `files` is a file for each chapter.")
+    chapters: Annotated[list[Place], Field(min_length=1, max_length=MAX_CHAPTERS)] | None = (
+        optional("Numbers of the chapters to make, from 1. All by default.")
+    )
+    choices: ChoicesBody | None = optional("What is spoken beside the chapters.")
+    cast: CastBody | None = optional("Voices by character.")
+    pauses: PausesBody | None = optional("Silence between the parts.")
+    paused: Flag | None = optional("Wait for `resume`, to look at the plan first.")
+    webhook_url: str | None = optional(
+        "Where to POST what becomes of the job, on a host of the setting `webhook_hosts`."
+    )
+    webhook_secret: str | None = optional("`whsec_` and 24 to 64 bytes in base64: the signing key.")
+
+    @field_validator("formats", "chapters", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        """Read `a,b` as a list: form fields and command lines have no lists."""
+        if isinstance(value, str):
+            return [part.strip() for part in value.split(",") if part.strip()]
+        return value
+
+    def to_options(self) -> JobOptions:
+        """Return the options. Raises `BadRequest`."""
+        try:
+            language = parse_language(self.language or "auto")
+        except BadRequest as error:
+            raise BadRequest(error.message, field="language") from error
+        given = {
+            "model": self.model or None,
+            "speed": self.speed,
+            "seed": self.seed,
+            "formats": self.formats and tuple(dict.fromkeys(self.formats)),
+            "chapters": self.chapters and tuple(sorted(set(self.chapters))),
+            "choices": self.choices and Choices(**self.choices.model_dump()),
+            "cast": self.cast and self.cast.to_cast(),
+            "pauses": self.pauses and Pauses(**self.pauses.model_dump()),
+        }
+        return JobOptions(
+            voice=self.speaker or None,
+            language=language,
+            instruct=self.instruct or None,
+            pronunciations=self.rules(),
+            **{name: value for name, value in given.items() if value is not None},  # type: ignore[arg-type]  # each of its type
+        )
+
+    def to_webhook(self, hosts: Hosts) -> Webhook | None:
+        """Return who is to be told. Raises `BadRequest` for a host or secret that will not do."""
+        if self.webhook_url is None:
+            return None
+        hosts.check(self.webhook_url)
+        check_secret(self.webhook_secret or "")
+        return Webhook(self.webhook_url, self.webhook_secret or "")
+
+
+class NewJob(JobFields):
+    """A text to narrate, with the options of its job."""
+
+    text: str = Field(description="The text, with Markdown if `name` ends in `.md`.", min_length=1)
+    name: Title | None = optional(
+        "A file name, whose ending tells how the text is read: `.txt`, `.md` or `.html`."
+    )
+
+
+class ChangedRules(PronunciationFields):
+    """The rules of pronunciation of a job, instead of those that it has."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Redo(BaseModel):
+    """What is to be made anew."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    chapter: Place = Field(description="Its number in the book, from 1.")
+    sentence: Place | None = optional(
+        "Its number in the chapter, from 1. The whole chapter if not."
+    )
+
+
+class JobInfo(BaseModel):
+    """A job. Characters and sentences are those to be spoken."""
+
+    id: str
+    state: JobState
+    title: str
+    authors: list[str]
+    source: str = Field(description="The name of the file.")
+    created: datetime
+    updated: datetime
+    owner: str = Field(description="The name of a key, empty without keys.")
+    model: str
+    speaker: str | None
+    language: str | None
+    formats: list[BookFormat]
+    chapters: int
+    sentences: int
+    characters: int
+    sentences_made: int
+    sentences_failed: int
+    audio_s: Rounded = Field(description="Seconds of speech that are made.")
+    percent: Rounded
+    problem: str = Field(description="Why it failed, or paused by itself.")
+
+    @classmethod
+    def of(cls, job: Job) -> Self:
+        names = (
+            "id", "state", "title", "source", "owner", "chapters", "sentences", "characters",
+            "sentences_made", "sentences_failed", "audio_s", "problem",
+        )  # fmt: skip
+        return cls(
+            **{name: getattr(job, name) for name in names},
+            authors=list(job.authors),
+            created=_time(job.created_s),
+            updated=_time(job.updated_s),
+            model=job.options.model,
+            speaker=job.options.voice,
+            language=job.options.language,
+            formats=list(job.options.formats),
+            percent=percent_of(job),
+        )
+
+
+def percent_of(job: Job) -> float:
+    """Return how much of a job is spoken."""
+    if job.state == "done":
+        return 100.0
+    tried = job.sentences_made + job.sentences_failed
+    return round(100 * tried / job.sentences, 2) if job.sentences else 0.0
+
+
+class JobInfos(BaseModel):
+    """Jobs, the newest first."""
+
+    jobs: list[JobInfo]
+    total: int
+    next: str | None = optional("The `after` of the next page, if there is one.")
+
+
+class DriftInfo(BaseModel):
+    """How a chapter differs from the whole book, and its loudness."""
+
+    pace: Rounded
+    pitch: Rounded
+    loudness_lufs: Rounded
+    true_peak_db: Rounded
+
+    @classmethod
+    def of(cls, drift: Drift) -> Self:
+        return cls(**asdict(drift))
+
+
+class ChapterInfo(BaseModel):
+    """A chapter of a job."""
+
+    number: int = Field(description="Its number in the book, from 1.")
+    title: str
+    sentences: int
+    sentences_made: int
+    sentences_failed: int
+    ready: bool = Field(description="It can be listened to, at `/v1/jobs/{id}/chapters/{number}`.")
+    audio_s: Rounded
+    drift: DriftInfo | None = None
+
+    @classmethod
+    def of(cls, chapter: JobChapter) -> Self:
+        names = cls.model_fields.keys() - {"drift"}
+        drift = None if chapter.drift is None else DriftInfo.of(chapter.drift)
+        return cls(**{name: getattr(chapter, name) for name in names}, drift=drift)
+
+
+class ChapterInfos(BaseModel):
+    chapters: list[ChapterInfo]
+
+
+class SentenceInfo(BaseModel):
+    """A sentence of a chapter, with its span in the text of its block."""
+
+    number: int = Field(description="Its number in the chapter, from 1.")
+    block: int
+    start: int
+    end: int
+    text: str
+    voice: str
+    state: SentenceState
+    take: int = Field(description="How often it was asked to be made anew.")
+    audio_s: Rounded
+    problem: str
+
+    @classmethod
+    def of(cls, sentence: JobSentence) -> Self:
+        return cls(**asdict(sentence))
+
+
+class SentenceInfos(BaseModel):
+    sentences: list[SentenceInfo]
+
+
+class FileInfo(BaseModel):
+    """A finished file, at `/v1/jobs/{id}/files/{name}`."""
+
+    format: BookFormat
+    name: str
+    bytes: int
+
+    @classmethod
+    def of(cls, output: Output) -> Self:
+        return cls(format=output.format, name=output.name, bytes=output.bytes)
+
+
+class FileInfos(BaseModel):
+    files: list[FileInfo]
+
+
+class UnspokenInfo(BaseModel):
+    """A part of the book, and why it is listed."""
+
+    chapter: int
+    block: int
+    start: int
+    end: int
+    text: str
+    reason: str
+
+
+class SkippedInfo(BaseModel):
+    """What of a book is not spoken, and why."""
+
+    skipped: list[UnspokenInfo] = Field(description="By the choices.")
+    failed: list[UnspokenInfo] = Field(description="Although it was tried.")
+    outliers: list[UnspokenInfo] = Field(description="Spoken, and still unlike the rest.")
+
+    @classmethod
+    def of(cls, report: Report) -> Self:
+        lists = {name: getattr(report, name) for name in cls.model_fields}
+        return cls(**{name: [asdict(one) for one in parts] for name, parts in lists.items()})  # type: ignore[arg-type]  # pydantic reads dictionaries
+
+
+class ProgressInfo(BaseModel):
+    """An event: where a job stands."""
+
+    job: str
+    state: JobState
+    stage: Stage | None
+    percent: Rounded
+    chapter: int = Field(description="Number of the one that is made, 0 for none.")
+    chapters: int
+    chapters_ready: list[int]
+    sentences: int
+    sentences_made: int
+    sentences_failed: int
+    audio_s: Rounded
+    real_time: Rounded = Field(description="Seconds of speech made in a second.")
+    left_s: Rounded | None
+    problem: str
+
+    @classmethod
+    def of(cls, progress: Progress) -> Self:
+        return cls(**asdict(progress))
+
+
+def _time(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def inlined(model: type[BaseModel]) -> dict[str, Any]:
+    """Return the JSON Schema of a model without references, for a body that FastAPI does not read.
+
+    Any: of a schema.
+    """
+    schema = model.model_json_schema()
+    parts = schema.pop("$defs", {})
+
+    def resolved(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            if "$ref" in value:
+                return resolved(parts[value["$ref"].rpartition("/")[2]])
+            return {name: resolved(one) for name, one in value.items()}
+        return [resolved(one) for one in value] if isinstance(value, list) else value
+
+    found = resolved(schema)
+    assert isinstance(found, dict)
+    return found
