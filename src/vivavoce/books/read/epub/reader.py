@@ -1,0 +1,81 @@
+"""Read an EPUB, version 2 or 3: its pages in reading order, as chapters."""
+
+from collections.abc import Iterator, Mapping
+from itertools import chain
+from typing import Final
+
+from vivavoce.books.book import BlockKind, Book, Choices
+from vivavoce.books.read.archive import Archive, open_archive
+from vivavoce.books.read.chapters import Page, by_contents, finished
+from vivavoce.books.read.encodings import decode
+from vivavoce.books.read.epub.package import Item, Package, read_package, resolved
+from vivavoce.books.read.html.notes import NoteFinder
+from vivavoce.books.read.html.pages import Notes, read_page
+from vivavoce.books.read.refusal import refused
+from vivavoce.books.read.trees import Element, parse_page, tag_of
+
+_APART_CHARS: Final = 8_000  # a title page or a copyright page has fewer
+_OUTSIDE: Final = "outside the book's reading order"
+
+
+def read_epub(data: bytes, name: str, choices: Choices) -> Book:
+    """Return the book in `data`. Raises `BadRequest` (`file`)."""
+    archive = open_archive(data, name)
+    package = read_package(archive)
+    finder = NoteFinder(resolved)
+    kinds: dict[str, BlockKind] = {}
+    for item, _ in package.spine:  # pages are parsed twice, so that one at a time is in memory
+        path, root = item.path or "", _root(archive, item)
+        if root is None:
+            continue
+        finder.add(path, root)
+        if (kind := package.kinds.get(path)) and _is_apart(root, kind):
+            kinds[path] = kind
+    if len(package.spine) == 1:
+        kinds = {}  # what is said of the only page is not meant for the whole book
+    pages = _pages(archive, package, finder.found(), kinds)
+    title = package.title or name
+    chapters = finished(by_contents(pages, package.entries), choices, title)
+    if not chapters:
+        raise refused(name, "has no text", "make sure that it is no book of pictures")
+    return Book(title, chapters, package.authors, package.language, package.cover)
+
+
+def _pages(
+    archive: Archive, package: Package, notes: Mapping[str, Notes], kinds: Mapping[str, BlockKind]
+) -> Iterator[Page]:
+    """Yield the pages of the reading order, then all others."""
+    read = {item.path for item, _ in package.spine}
+    others = (
+        (item, False)
+        for item in package.items.values()
+        if item.is_page and item.path and item.path not in read
+    )
+    for item, is_linear in chain(package.spine, others):
+        path, root = item.path or "", _root(archive, item)
+        if root is not None:
+            pieces = read_page(
+                root,
+                path,
+                notes=notes.get(path, Notes()),
+                kind=kinds.get(path, "paragraph"),
+                skipped="" if is_linear else _OUTSIDE,
+            )
+            yield Page(path, list(pieces), follows=not is_linear)
+
+
+def _root(archive: Archive, item: Item) -> Element | None:
+    return parse_page(decode(archive.read(item.path or ""), markup=True), archive.name)
+
+
+def _is_apart(root: Element, kind: BlockKind) -> bool:
+    """True if a page that is said to be of `kind` may be that, as a whole."""
+    chars = sum(len(text.strip()) for text in root.itertext())
+    if kind != "contents":
+        return chars <= _APART_CHARS
+    links = (
+        element
+        for element in root.iter()
+        if isinstance(element.tag, str) and tag_of(element) == "a"
+    )
+    return 2 * sum(len("".join(link.itertext()).strip()) for link in links) >= chars
