@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Final, Literal
 
 from vivavoce.books.book import Choices
+from vivavoce.books.write import BookFormat, ChapterFormat
 from vivavoce.types import Pronunciation
 
 JobState = Literal["queued", "running", "paused", "done", "failed", "cancelled"]
 Stage = Literal["speaking", "joining", "writing"]  # of a running job
 SentenceState = Literal["waiting", "made", "failed"]
-BookFormat = Literal["m4b", "mp3", "opus", "flac", "files", "srt", "vtt", "epub"]
 Action = Literal["pause", "resume", "cancel", "retry"]
 
 # The states in which each action is allowed, and the state that follows.
@@ -69,6 +69,10 @@ class JobOptions:
     choices: Choices = field(default_factory=Choices)
     chapters: tuple[int, ...] | None = None  # numbers from 1, None: all
     formats: tuple[BookFormat, ...] = ("m4b",)
+    chapter_format: ChapterFormat = "mp3"  # of the files in a zip or a folder
+    m4b_opus: bool = False
+    epub_audio: Literal["mp3", "m4a"] = "mp3"
+    epub_unit: Literal["sentence", "word"] = "sentence"
     pronunciations: tuple[Pronunciation, ...] = ()
 
 

@@ -1,6 +1,7 @@
 """Hold the tables of jobs, as numbered migrations. A released one never changes.
 
-- `sentences.key` names the take that is heard, if it is known. `take` counts what was asked for.
+- `sentences.basis` names the first take that a sentence may have, and `key` the one that is heard,
+  if it is known. `take` counts how often another was asked for.
 - `takes.made` counts how often a take was spoken: once, whatever happens.
 - `chapters.key` and `outputs.key` say what a file was made of.
 """
@@ -26,8 +27,9 @@ MIGRATIONS: Final = (
         job TEXT NOT NULL, chapter INTEGER NOT NULL, number INTEGER NOT NULL,
         block INTEGER NOT NULL, start INTEGER NOT NULL, end INTEGER NOT NULL, text TEXT NOT NULL,
         voice TEXT, language TEXT, pause_s REAL NOT NULL, take INTEGER NOT NULL DEFAULT 0,
-        key TEXT NOT NULL DEFAULT '', problem TEXT NOT NULL DEFAULT '', outlier TEXT NOT NULL
-        DEFAULT '', PRIMARY KEY (job, chapter, number),
+        basis TEXT NOT NULL DEFAULT '', key TEXT NOT NULL DEFAULT '',
+        problem TEXT NOT NULL DEFAULT '', outlier TEXT NOT NULL DEFAULT '',
+        PRIMARY KEY (job, chapter, number),
         FOREIGN KEY (job, chapter) REFERENCES chapters ON DELETE CASCADE
     ) WITHOUT ROWID;
     CREATE TABLE takes (

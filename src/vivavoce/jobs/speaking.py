@@ -59,6 +59,7 @@ class Spoken:
     """One attempt at a line: a FLAC file, and what is known of it."""
 
     flac: bytes
+    samples: int
     facts: Facts
 
 
@@ -179,12 +180,13 @@ def _encoded(speech: Speech, samples: Samples, text: str) -> Spoken:
         (word.start, word.end, round(word.start_s, 4), round(word.end_s, 4))
         for word in speech.words
     )
+    said = "".join(word.spoken for word in speech.words) or text
     facts = Facts(
         rate_hz,
         words,
         "" if speech.ending is StopReason.COMPLETE else speech.ending.value,
         tuple(speech.unspoken),
-        sum(map(str.isalnum, text)) * rate_hz / max(len(samples), 1),
+        sum(map(str.isalpha, said)) * rate_hz / max(len(samples), 1),
         median_pitch_hz(samples, rate_hz),
     )
-    return Spoken(file_start(speech, "flac", data, len(data)), facts)
+    return Spoken(file_start(speech, "flac", data, len(data)), len(samples), facts)

@@ -88,9 +88,9 @@ class Store:
                 raise
             connection.execute("COMMIT")
 
-    def _rows(self, sql: str, *values: object) -> list[sqlite3.Row]:
+    def _rows(self, sql: str, *values: object) -> list[Row]:
         with _translated(self._path), closing(self._connect()) as connection:
-            return connection.execute(sql, values).fetchall()
+            return [dict(row) for row in connection.execute(sql, values)]
 
     # Jobs
 
@@ -130,7 +130,7 @@ class Store:
                 )
             connection.execute("UPDATE jobs SET version = ? WHERE id = ?", (version, id))
 
-    def jobs(self, *, id: str | None = None, states: Sequence[str] = ()) -> list[sqlite3.Row]:
+    def jobs(self, *, id: str | None = None, states: Sequence[str] = ()) -> list[Row]:
         """Return jobs with their counts, the oldest first."""
         where, values = "1", []
         if id is not None:
@@ -205,7 +205,7 @@ class Store:
 
     # Chapters and sentences
 
-    def chapters(self, id: str) -> list[sqlite3.Row]:
+    def chapters(self, id: str) -> list[Row]:
         return self._rows(
             """
             SELECT chapters.*, count(sentences.number) AS sentences,
@@ -220,7 +220,7 @@ class Store:
             id,
         )
 
-    def sentences(self, id: str, chapter: int | None = None) -> list[sqlite3.Row]:
+    def sentences(self, id: str, chapter: int | None = None) -> list[Row]:
         """Return the sentences of a job or of one chapter in order, with what their takes are."""
         where = "" if chapter is None else "AND chapter = ?"
         return self._rows(
@@ -232,6 +232,15 @@ class Store:
             id,
             *(() if chapter is None else (chapter,)),
         )
+
+    def put_bases(self, id: str, bases: Iterable[tuple[int, int, str]]) -> None:
+        """Set what sentences begin with. One that had another must be spoken."""
+        with self._transaction() as connection:
+            connection.executemany(
+                "UPDATE sentences SET basis = ?4, key = '', problem = '', outlier = ''"
+                " WHERE job = ?1 AND chapter = ?2 AND number = ?3 AND basis != ?4",
+                ((id, *basis) for basis in bases),
+            )
 
     def choose(self, id: str, chapter: int, number: int, key: str, **facts: str) -> str | None:
         """Set the take of a sentence, and its problem or outlier. Return the job's state."""
@@ -252,8 +261,8 @@ class Store:
                 where, values = f"{where} AND {name} = ?", [*values, value]
         with self._transaction() as connection:
             cursor = connection.execute(
-                f"UPDATE sentences SET take = take + 1, key = '', problem = '', outlier = '' "
-                f"WHERE {where}",
+                f"UPDATE sentences SET take = take + 1, basis = '', key = '', problem = '',"
+                f" outlier = '' WHERE {where}",
                 values,
             )
         return cursor.rowcount
@@ -262,8 +271,8 @@ class Store:
         """Ask for another take of each sentence that failed."""
         with self._transaction() as connection:
             connection.execute(
-                "UPDATE sentences SET take = take + 1, key = '', problem = '' "
-                "WHERE job = ? AND problem != ''",
+                "UPDATE sentences SET take = take + 1, basis = '', key = '', problem = ''"
+                " WHERE job = ? AND problem != ''",
                 (id,),
             )
 
@@ -296,7 +305,7 @@ class Store:
         with self._transaction() as connection:
             connection.execute("DELETE FROM takes WHERE key = ?", (key,))
 
-    def outputs(self, id: str) -> list[sqlite3.Row]:
+    def outputs(self, id: str) -> list[Row]:
         return self._rows("SELECT * FROM outputs WHERE job = ? ORDER BY format", id)
 
     def put_output(self, id: str, format: str, name: str, key: str, size: int) -> None:

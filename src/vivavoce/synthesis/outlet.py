@@ -4,7 +4,7 @@ Every exit of the server and the command line takes its encoder, its file header
 header from here.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import BinaryIO
 
@@ -42,6 +42,19 @@ def mark_field(speech: Speech) -> dict[str, str]:
 def open_outlet(speech: Speech, format: AudioFormat) -> Encoder:
     """Return the encoder of `speech`. Raises as `open_encoder` does."""
     return open_encoder(format, speech.sample_rate_hz, speech.fingerprint, _comment(speech))
+
+
+def open_file(
+    marks: Sequence[Mark], format: AudioFormat, rate_hz: int
+) -> tuple[Encoder, Callable[[bytes, int], bytes]]:
+    """Return the encoder of a file that several speeches are in, without those marks if none.
+
+    And what makes the beginning of the whole file, from its first 42 bytes or more, and from the
+    number of its samples.
+    """
+    comments = dict.fromkeys(mark.comment for mark in marks)
+    encoder = open_encoder(format, rate_hz, 0, "\n".join(comments))
+    return encoder, flac_with_length if format == "flac" else lambda first, _: first
 
 
 def file_end(speech: Speech, format: AudioFormat) -> bytes:
