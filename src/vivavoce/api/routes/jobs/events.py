@@ -17,7 +17,7 @@ from vivavoce.api.errors import HEAD
 from vivavoce.api.responses import event_stream
 from vivavoce.api.routes.bodies import BoundedRoute
 from vivavoce.api.schemas.answers import EVENTS_TYPE, NATIVE_ERRORS, Answers
-from vivavoce.api.schemas.jobs import ProgressInfo
+from vivavoce.api.schemas.jobs.answers import ProgressInfo
 from vivavoce.jobs import ENDED, Progress
 
 router = APIRouter(

@@ -1,5 +1,6 @@
 """Make, show and steer jobs."""
 
+import asyncio
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Header, Query, Request
@@ -9,8 +10,7 @@ from vivavoce.api.dependencies import ServerDep, ViewerDep
 from vivavoce.api.routes.bodies import BoundedRoute
 from vivavoce.api.routes.jobs.uploads import described, read_upload
 from vivavoce.api.schemas.answers import NATIVE_ERRORS, Answers
-from vivavoce.api.schemas.jobs import (
-    ChangedRules,
+from vivavoce.api.schemas.jobs.answers import (
     ChapterInfo,
     ChapterInfos,
     FileInfo,
@@ -18,11 +18,12 @@ from vivavoce.api.schemas.jobs import (
     JobInfo,
     JobInfos,
     PlanInfo,
-    Redo,
     SentenceInfo,
     SentenceInfos,
     SkippedInfo,
 )
+from vivavoce.api.schemas.jobs.new import ChangedRules, Redo
+from vivavoce.books.plan import plan_book
 from vivavoce.jobs import JobState
 
 PATH: Final = "/v1/jobs"
@@ -134,7 +135,10 @@ async def pronounce(server: ServerDep, viewer: ViewerDep, id: str, body: Changed
 @router.get("/{id}/plan")
 async def plan(server: ServerDep, viewer: ViewerDep, id: str) -> PlanInfo:
     """Return what a job is going to say: chapters, time, voices, and what is left out."""
-    return PlanInfo.of(await server.jobs.plan(id, viewer))
+    job = await server.jobs.get(id, viewer)
+    book = await server.jobs.book(id, viewer)
+    made = await asyncio.to_thread(plan_book, book, speed=job.options.speed)
+    return PlanInfo.of(made, job.options, None)
 
 
 @router.get("/{id}/skipped")

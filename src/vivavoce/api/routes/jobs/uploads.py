@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect
 
 from vivavoce.api.errors import ClientDisconnected
 from vivavoce.api.routes.bodies import read_body
-from vivavoce.api.schemas.jobs import JobFields, NewJob, inlined
+from vivavoce.api.schemas.jobs.new import JobFields, NewJob, inlined
 from vivavoce.errors import BadRequest
 
 FORM: Final = "multipart/form-data"

@@ -1,13 +1,10 @@
-"""Validate what is sent about jobs, and describe them."""
+"""Validate what is sent about jobs."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
-from datetime import UTC, datetime
-from typing import Annotated, Any, Final, Self, get_args
+from typing import Annotated, Any, Final, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
-from vivavoce.api.schemas.answers import Rounded
 from vivavoce.api.schemas.texts import PronunciationFields
 from vivavoce.api.schemas.values import Flag, Instruct, Name, Number, Seed, Speed, optional
 from vivavoce.books.book import Choices
@@ -15,18 +12,8 @@ from vivavoce.errors import BadRequest
 from vivavoce.jobs import (
     BookFormat,
     Cast,
-    Drift,
-    Job,
-    JobChapter,
     JobOptions,
-    JobSentence,
-    JobState,
-    Output,
     Pauses,
-    Progress,
-    Report,
-    SentenceState,
-    Stage,
 )
 from vivavoce.jobs.webhooks import Hosts, Webhook, check_secret
 from vivavoce.text.language.names import parse_language
@@ -173,191 +160,6 @@ class Redo(BaseModel):
     sentence: Place | None = optional(
         "Its number in the chapter, from 1. The whole chapter if not."
     )
-
-
-class JobInfo(BaseModel):
-    """A job. Characters and sentences are those to be spoken."""
-
-    id: str
-    state: JobState
-    title: str
-    authors: list[str]
-    source: str = Field(description="The name of the file.")
-    created: datetime
-    updated: datetime
-    owner: str = Field(description="The name of a key, empty without keys.")
-    model: str
-    speaker: str | None
-    language: str | None
-    formats: list[BookFormat]
-    chapters: int
-    sentences: int
-    characters: int
-    sentences_made: int
-    sentences_failed: int
-    audio_s: Rounded = Field(description="Seconds of speech that are made.")
-    percent: Rounded
-    problem: str = Field(description="Why it failed, or paused by itself.")
-
-    @classmethod
-    def of(cls, job: Job) -> Self:
-        names = (
-            "id", "state", "title", "source", "owner", "chapters", "sentences", "characters",
-            "sentences_made", "sentences_failed", "audio_s", "problem",
-        )  # fmt: skip
-        return cls(
-            **{name: getattr(job, name) for name in names},
-            authors=list(job.authors),
-            created=_time(job.created_s),
-            updated=_time(job.updated_s),
-            model=job.options.model,
-            speaker=job.options.voice,
-            language=job.options.language,
-            formats=list(job.options.formats),
-            percent=percent_of(job),
-        )
-
-
-def percent_of(job: Job) -> float:
-    """Return how much of a job is spoken."""
-    if job.state == "done":
-        return 100.0
-    tried = job.sentences_made + job.sentences_failed
-    return round(100 * tried / job.sentences, 2) if job.sentences else 0.0
-
-
-class JobInfos(BaseModel):
-    """Jobs, the newest first."""
-
-    jobs: list[JobInfo]
-    total: int
-    next: str | None = optional("The `after` of the next page, if there is one.")
-
-
-class DriftInfo(BaseModel):
-    """How a chapter differs from the whole book, and its loudness."""
-
-    pace: Rounded
-    pitch: Rounded
-    loudness_lufs: Rounded
-    true_peak_db: Rounded
-
-    @classmethod
-    def of(cls, drift: Drift) -> Self:
-        return cls(**asdict(drift))
-
-
-class ChapterInfo(BaseModel):
-    """A chapter of a job."""
-
-    number: int = Field(description="Its number in the book, from 1.")
-    title: str
-    sentences: int
-    sentences_made: int
-    sentences_failed: int
-    ready: bool = Field(description="It can be listened to, at `/v1/jobs/{id}/chapters/{number}`.")
-    audio_s: Rounded
-    drift: DriftInfo | None = None
-
-    @classmethod
-    def of(cls, chapter: JobChapter) -> Self:
-        names = cls.model_fields.keys() - {"drift"}
-        drift = None if chapter.drift is None else DriftInfo.of(chapter.drift)
-        return cls(**{name: getattr(chapter, name) for name in names}, drift=drift)
-
-
-class ChapterInfos(BaseModel):
-    chapters: list[ChapterInfo]
-
-
-class SentenceInfo(BaseModel):
-    """A sentence of a chapter, with its span in the text of its block."""
-
-    number: int = Field(description="Its number in the chapter, from 1.")
-    block: int
-    start: int
-    end: int
-    text: str
-    voice: str
-    state: SentenceState
-    take: int = Field(description="How often it was asked to be made anew.")
-    audio_s: Rounded
-    problem: str
-
-    @classmethod
-    def of(cls, sentence: JobSentence) -> Self:
-        return cls(**asdict(sentence))
-
-
-class SentenceInfos(BaseModel):
-    sentences: list[SentenceInfo]
-
-
-class FileInfo(BaseModel):
-    """A finished file, at `/v1/jobs/{id}/files/{name}`."""
-
-    format: BookFormat
-    name: str
-    bytes: int
-
-    @classmethod
-    def of(cls, output: Output) -> Self:
-        return cls(format=output.format, name=output.name, bytes=output.bytes)
-
-
-class FileInfos(BaseModel):
-    files: list[FileInfo]
-
-
-class UnspokenInfo(BaseModel):
-    """A part of the book, and why it is listed."""
-
-    chapter: int
-    block: int
-    start: int
-    end: int
-    text: str
-    reason: str
-
-
-class SkippedInfo(BaseModel):
-    """What of a book is not spoken, and why."""
-
-    skipped: list[UnspokenInfo] = Field(description="By the choices.")
-    failed: list[UnspokenInfo] = Field(description="Although it was tried.")
-    outliers: list[UnspokenInfo] = Field(description="Spoken, and still unlike the rest.")
-
-    @classmethod
-    def of(cls, report: Report) -> Self:
-        lists = {name: getattr(report, name) for name in cls.model_fields}
-        return cls(**{name: [asdict(one) for one in parts] for name, parts in lists.items()})  # type: ignore[arg-type]  # pydantic reads dictionaries
-
-
-class ProgressInfo(BaseModel):
-    """An event: where a job stands."""
-
-    job: str
-    state: JobState
-    stage: Stage | None
-    percent: Rounded
-    chapter: int = Field(description="Number of the one that is made, 0 for none.")
-    chapters: int
-    chapters_ready: list[int]
-    sentences: int
-    sentences_made: int
-    sentences_failed: int
-    audio_s: Rounded
-    real_time: Rounded = Field(description="Seconds of speech made in a second.")
-    left_s: Rounded | None
-    problem: str
-
-    @classmethod
-    def of(cls, progress: Progress) -> Self:
-        return cls(**asdict(progress))
-
-
-def _time(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
 
 
 def inlined(model: type[BaseModel]) -> dict[str, Any]:
