@@ -42,7 +42,7 @@ class Hosts:
         if self._allows(host_of(parts)):
             return parts
         raise BadRequest(
-            f"webhook_url leads to {host_of(parts)[:80]!r}, which this server does not send to: name "
+            f"webhook_url leads to {host_of(parts)[:80]!r}, which this server does not tell: name "
             "it in the setting webhook_hosts",
             field="webhook_url",
         )
