@@ -21,7 +21,7 @@ from vivavoce.ui.words import duration, plain, sentence
 BOOKS: Final = ("epub", "pdf", "docx", "html", "htm", "xhtml", "md", "txt")
 FORMATS: Final = {
     "m4b": "M4B audiobook", "epub": "EPUB that reads aloud", "mp3": "MP3", "opus": "Opus",
-    "flac": "FLAC", "files": "A file for each chapter", "srt": "SRT", "vtt": "VTT",
+    "flac": "FLAC", "zip": "ZIP, a file for each chapter", "srt": "SRT", "vtt": "VTT",
 }  # fmt: skip
 PARTS: Final = {
     "title_page": "Title page", "captions": "Captions", "footnotes": "Footnotes",

@@ -36,6 +36,10 @@ class JobOptions(TypedDict, total=False):
     speed: float | None
     seed: int | None
     formats: Sequence[str] | None
+    chapter_format: str | None
+    m4b_opus: bool | None
+    epub_audio: str | None
+    epub_unit: str | None
     chapters: Sequence[int] | None
     choices: Mapping[str, bool] | None
     cast: Mapping[str, Any] | None  # narrator, quotes, and voices by name

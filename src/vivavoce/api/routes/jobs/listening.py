@@ -14,8 +14,9 @@ from vivavoce.api.replay import kept_file
 from vivavoce.api.routes.bodies import BoundedRoute
 from vivavoce.api.schemas.answers import NATIVE_ERRORS, Answers, NativeError, audio_answers
 from vivavoce.audio import MEDIA_TYPES
+from vivavoce.books.write import BOOK_MEDIA_TYPES
 from vivavoce.errors import UnknownJob, WrongState
-from vivavoce.jobs import BookFormat, Job, JobChapter
+from vivavoce.jobs import Job, JobChapter
 from vivavoce.synthesis.outlet import made_headers
 
 router = APIRouter(
@@ -23,11 +24,6 @@ router = APIRouter(
 )
 
 PLAYLIST_TYPE: Final = "audio/mpegurl"
-FILE_TYPES: Final[Mapping[BookFormat, str]] = {
-    "m4b": "audio/mp4", "mp3": "audio/mpeg", "opus": "audio/ogg", "flac": "audio/flac",
-    "files": "application/zip", "srt": "application/x-subrip", "vtt": "text/vtt",
-    "epub": "application/epub+zip",
-}  # fmt: skip
 PLAYLIST: Answers = {
     200: {
         "content": {PLAYLIST_TYPE: {"schema": {"type": "string"}}},
@@ -65,7 +61,9 @@ async def playlist(server: ServerDep, viewer: ViewerDep, id: str) -> Response:
     return Response(text, media_type=PLAYLIST_TYPE, headers=_marks(server, job))
 
 
-@router.get("/{id}/files/{file}", response_class=Response, responses=_parts(*FILE_TYPES.values()))
+@router.get(
+    "/{id}/files/{file}", response_class=Response, responses=_parts(*BOOK_MEDIA_TYPES.values())
+)
 async def file(http: Request, server: ServerDep, viewer: ViewerDep, id: str, file: str) -> Response:
     """Return a finished file, by its format or its name, also in parts (`Range`)."""
     job = await server.jobs.get(id, viewer)
@@ -79,7 +77,7 @@ async def file(http: Request, server: ServerDep, viewer: ViewerDep, id: str, fil
         )
     name = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(output.name, safe='')}"}
     headers = {**name, **_marks(server, job)}
-    return await _answer(http, output.path, FILE_TYPES[output.format], headers)
+    return await _answer(http, output.path, BOOK_MEDIA_TYPES[output.format], headers)
 
 
 async def _answer(

@@ -10,8 +10,8 @@ from pydantic import BaseModel, Field
 from vivavoce.api.schemas.answers import Rounded
 from vivavoce.api.schemas.values import optional
 from vivavoce.books.plan import BookPlan
+from vivavoce.books.write import BookFormat
 from vivavoce.jobs import (
-    BookFormat,
     Drift,
     Job,
     JobChapter,

@@ -1,16 +1,16 @@
 """Validate what is sent about jobs."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, get_args
+from typing import Annotated, Any, Final, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
 from vivavoce.api.schemas.texts import PronunciationFields
 from vivavoce.api.schemas.values import Flag, Instruct, Name, Number, Seed, Speed, optional
 from vivavoce.books.book import Choices
+from vivavoce.books.write import ChapterFormat
 from vivavoce.errors import BadRequest
 from vivavoce.jobs import (
-    BookFormat,
     Cast,
     JobOptions,
     Pauses,
@@ -23,6 +23,8 @@ _PAUSES: Final = Pauses()
 MAX_VOICES: Final = 100  # of a cast
 MAX_CHAPTERS: Final = 10_000
 Silence = Annotated[float, Field(ge=0, le=30, allow_inf_nan=False), Number]
+# A folder is for this machine alone.
+FileFormat = Literal["m4b", "mp3", "opus", "flac", "epub", "zip", "srt", "vtt"]
 Place = Annotated[int, Field(ge=1, le=MAX_CHAPTERS * 1_000), Number]
 Title = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
 
@@ -80,9 +82,15 @@ class JobFields(PronunciationFields):
     speed: Speed | None = None
     seed: Seed | None = None
     formats: (
-        Annotated[list[BookFormat], Field(min_length=1, max_length=len(get_args(BookFormat)))]
+        Annotated[list[FileFormat], Field(min_length=1, max_length=len(get_args(FileFormat)))]
         | None
-    ) = optional("The files to write, `m4b` by default. `files` is a file for each chapter.")
+    ) = optional("The files to write, `m4b` by default. `zip` has a file for each chapter.")
+    chapter_format: ChapterFormat | None = optional("Of the files in a `zip`, mp3 by default.")
+    m4b_opus: Flag | None = optional("Opus instead of AAC in an `m4b`, which fewer players know.")
+    epub_audio: Literal["mp3", "m4a"] | None = optional("Of the files in an `epub`.")
+    epub_unit: Literal["sentence", "word"] | None = optional(
+        "What is highlighted together in an `epub`."
+    )
     chapters: Annotated[list[Place], Field(min_length=1, max_length=MAX_CHAPTERS)] | None = (
         optional("Numbers of the chapters to make, from 1. All by default.")
     )
@@ -109,10 +117,10 @@ class JobFields(PronunciationFields):
             language = parse_language(self.language or "auto")
         except BadRequest as error:
             raise BadRequest(error.message, field="language") from error
+        names = ("speed", "seed", "chapter_format", "m4b_opus", "epub_audio", "epub_unit")
         given = {
+            **{name: getattr(self, name) for name in names},
             "model": self.model or None,
-            "speed": self.speed,
-            "seed": self.seed,
             "formats": self.formats and tuple(dict.fromkeys(self.formats)),
             "chapters": self.chapters and tuple(sorted(set(self.chapters))),
             "choices": self.choices and Choices(**self.choices.model_dump()),
@@ -124,7 +132,7 @@ class JobFields(PronunciationFields):
             language=language,
             instruct=self.instruct or None,
             pronunciations=self.rules(),
-            **{name: value for name, value in given.items() if value is not None},  # type: ignore[arg-type]  # each of its type
+            **{name: value for name, value in given.items() if value is not None},
         )
 
     def to_webhook(self, hosts: Hosts) -> Webhook | None:
