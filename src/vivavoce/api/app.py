@@ -4,6 +4,7 @@ Nothing is loaded before the application starts.
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from importlib.resources import files
@@ -24,7 +25,7 @@ from vivavoce.api.lifecycle import Lifecycle
 from vivavoce.api.live import cosyvoice as live_cosyvoice
 from vivavoce.api.live import native as live_native
 from vivavoce.api.live import omni as live_omni
-from vivavoce.api.live.clients import LiveClients
+from vivavoce.api.live.clients import POLL_S, LiveClients
 from vivavoce.api.live.realtime import dashscope as live_dashscope
 from vivavoce.api.live.realtime import openai as live_openai
 from vivavoce.api.middleware.access_log import AccessLogMiddleware, log_speech
@@ -41,10 +42,10 @@ from vivavoce.api.routes.jobs import events as job_events
 from vivavoce.api.routes.jobs import listening as job_files
 from vivavoce.api.routes.jobs import routes as jobs
 from vivavoce.api.routes.wit import routes as wit
-from vivavoce.errors import EngineFault, MissingDependency, ModelsMissing
+from vivavoce.errors import EngineFault, MissingDependency, ModelsMissing, VivavoceError
 from vivavoce.jobs import FOLDER as JOBS_FOLDER
 from vivavoce.jobs import JobLimits, Jobs
-from vivavoce.jobs.webhooks import Hosts
+from vivavoce.jobs.webhooks import Hosts, Webhooks
 from vivavoce.keys import FILE_NAME, Keyring
 from vivavoce.network.addresses import is_loopback, network_url, own_names
 from vivavoce.network.qr import qr_panel
@@ -64,6 +65,8 @@ from vivavoce.voices.library import VoiceLibrary
 
 if TYPE_CHECKING:  # needs an extra
     from vivavoce.observability.otel import Tracing
+
+log = logging.getLogger(__name__)
 
 REVALIDATE: Final = {"Cache-Control": "no-cache"}  # an upgraded server must have no stale page
 ERASE_EVERY_S: Final = 600.0
@@ -201,11 +204,13 @@ async def _lifespan(
         loading.append(asyncio.create_task(_load_all(pool, _needed_models(settings), lifecycle)))
     draining = asyncio.create_task(server.live.drain_when(lambda: lifecycle.draining))
     expiring = asyncio.create_task(_erase_expired(server))
+    narrating = asyncio.create_task(_run_jobs(server))
     async with beside:
         yield
     draining.cancel()
     expiring.cancel()
     lifecycle.drain()
+    await narrating
     await server.replays.aclose()
     await pool.aclose()
     await asyncio.gather(*loading)
@@ -218,6 +223,26 @@ async def _erase_expired(server: Server) -> None:
     while True:
         await asyncio.to_thread(server.voices.refresh)
         await asyncio.sleep(ERASE_EVERY_S)
+
+
+async def _run_jobs(server: Server) -> None:
+    """Run jobs and send their webhooks, until the server drains.
+
+    A running job stops at its sentence then, and its events end. It goes on at the next start.
+    """
+    sending = None
+    try:
+        await server.jobs.start()
+        if server.webhook_hosts:
+            webhooks = Webhooks(await server.jobs.outbox(), server.webhook_hosts)
+            sending = asyncio.create_task(webhooks.run())
+    except VivavoceError as error:
+        log.warning("no jobs run until a restart, because %s", error.message)
+    while not server.lifecycle.draining:  # which a signal handler changes
+        await asyncio.sleep(POLL_S)
+    if sending is not None:
+        sending.cancel()
+    await server.jobs.aclose()
 
 
 def _needed_models(settings: Settings) -> tuple[str, ...]:

@@ -26,6 +26,9 @@ class Hosts:
         self._networks = [found for one in allowed if (found := _network(one)) is not None]
         self._names = {one.lower().rstrip(".") for one in allowed if _network(one) is None}
 
+    def __bool__(self) -> bool:
+        return bool(self._names or self._networks)
+
     def check(self, url: str) -> httpx.URL:
         """Return `url` in parts. Raises `BadRequest` if no message may go there."""
         try:
