@@ -90,8 +90,8 @@ def _ask_about(
     @given(case=operation.as_strategy(generation_mode=mode))
     def ask(case: schemathesis.Case) -> None:
         speakable = mode is schemathesis.GenerationMode.POSITIVE and findings.requests % 2 == 1
-        # No schema draws a recording or a file of a voice.
-        speakable = speakable and not case.path.startswith("/v1/tts/voices")
+        # No schema draws a recording, a file of a voice, or a book.
+        speakable = speakable and not case.path.startswith(("/v1/tts/voices", "/v1/jobs"))
         if speakable:
             _make_speakable(case)
         _judge(case, session, findings, speakable=speakable)

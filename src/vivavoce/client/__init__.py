@@ -28,12 +28,22 @@ from vivavoce.client.answers import (
 )
 from vivavoce.client.asynchronous import AsyncClient
 from vivavoce.client.blocking import Client
+from vivavoce.client.jobs import (
+    AsyncJobs,
+    ChapterEntry,
+    FileEntry,
+    JobEntry,
+    JobOptions,
+    JobProgress,
+    Jobs,
+)
 from vivavoce.client.live import Heard, LiveChunk, LiveSpeech
 from vivavoce.client.wire import DEFAULT_URL, SpeechOptions, TimedOptions
 
 __all__ = [
-    "DEFAULT_URL", "AsyncAudioStream", "AsyncClient", "AsyncTimedStream", "Audio", "AudioStream",
-    "Client", "ExplainedSegment", "ExplainedWord", "Explanation", "Health", "Heard",
+    "DEFAULT_URL", "AsyncAudioStream", "AsyncClient", "AsyncJobs", "AsyncTimedStream", "Audio",
+    "AudioStream", "ChapterEntry", "Client", "ExplainedSegment", "ExplainedWord", "Explanation",
+    "FileEntry", "Health", "Heard", "JobEntry", "JobOptions", "JobProgress", "Jobs",
     "LiveChunk", "LiveSpeech", "MarkTime", "ModelEntry", "ModelState",
     "Outcome", "SoundTime", "SpeechEnd", "SpeechFacts", "SpeechOptions", "TimedAudio",
     "TimedChunk", "TimedOptions", "TimedStream", "VoiceEntry", "WordTime",

@@ -21,6 +21,7 @@ from vivavoce.client.answers import (
     TimedStream,
     VoiceEntry,
 )
+from vivavoce.client.jobs import Jobs
 
 
 class Client:
@@ -48,6 +49,7 @@ class Client:
             self._http = httpx.Client(
                 base_url=base_url, headers=headers, timeout=timeout_s, transport=transport
             )
+            self.jobs = Jobs(self._http, base_url)
 
     def __enter__(self) -> Self:
         return self

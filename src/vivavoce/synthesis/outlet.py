@@ -9,7 +9,7 @@ from functools import partial
 from typing import BinaryIO
 
 from vivavoce.audio import Encoder, flac_with_length, open_encoder, wav_header
-from vivavoce.provenance import Mark
+from vivavoce.provenance import Mark, Provenance
 from vivavoce.provenance.mark import HEADER, wav_info
 from vivavoce.synthesis.speech import Speech
 from vivavoce.types import AudioFormat
@@ -26,6 +26,11 @@ def mark_headers(speech: Speech) -> dict[str, str]:
     """Return the HTTP header that marks `speech`, or none."""
     mark = mark_of(speech)
     return {} if mark is None else {HEADER: mark.header}
+
+
+def made_headers(provenance: Provenance, model: str) -> dict[str, str]:
+    """Return the HTTP header that marks a file that was made earlier, or none."""
+    return {HEADER: Mark(model, "").header} if provenance.marks else {}
 
 
 def mark_field(speech: Speech) -> dict[str, str]:

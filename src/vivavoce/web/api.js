@@ -106,14 +106,15 @@ function post(path, request, signal) {
   return call(path, { method: "POST", headers, body: JSON.stringify(request), signal });
 }
 
-async function getJson(path, signal) {
+export async function getJson(path, signal) {
   return (await call(path, { signal })).json();
 }
 
-async function call(path, options) {
+/** Return the response with the key sent, or throw an `ApiError`. */
+export async function call(path, options) {
   let response;
   try {
-    response = await fetch(path, { ...options, headers: { ...options.headers, ...authorization } });
+    response = await fetch(path, { ...options, headers: { ...options?.headers, ...authorization } });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new ApiError("The server does not answer; check that it runs and that this device can reach it.");

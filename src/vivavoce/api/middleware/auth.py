@@ -23,12 +23,12 @@ from vivavoce.keys import Key, Keyring
 # Open without a key: the page, the documentation, health, and the lists that existing clients
 # request without one.
 _OPEN: Final = re.compile(
-    r"/|/v1/?|/web/.*|/docs|/swagger/.*|/openapi\.json|/health(?:/live|/ready)?"
+    r"/|/books|/v1/?|/web/.*|/docs|/swagger/.*|/openapi\.json|/health(?:/live|/ready)?"
     r"|/v1/tts/(?:speakers|languages)|/v1/audio/(?:voices|models)|/v1/models(?:/[^/]+)?"
 )
 # Open to read, not to change.
-# A key changes its own voices here.
-_OWN: Final = re.compile(r"/v1/tts/voices/[^/]+")
+# A key changes its own voices and jobs here.
+_OWN: Final = re.compile(r"/v1/(?:tts/voices|jobs)/[^/]+")
 _MANAGED: Final = re.compile(r"/v1/(?:audio/)?(?:models|voices)(?:/.*)?")
 _NAMED_KEY: Final = re.compile(r"(?:\A|,)\s*(?:openai-insecure-)?api-key\.([^\s,]+)")
 _READING: Final = frozenset({"GET", "HEAD"})
