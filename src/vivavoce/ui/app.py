@@ -4,7 +4,6 @@ Requests to the server are in `server_state` and `speech`.
 """
 
 import os
-import re
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ import streamlit as st
 
 from vivavoce.client import DEFAULT_URL, WordTime
 from vivavoce.errors import BadRequest, Overloaded, VivavoceError
+from vivavoce.ui.books import draw_books
 from vivavoce.ui.launch import SERVER_URL
 from vivavoce.ui.server_state import (
     AUTO,
@@ -33,6 +33,7 @@ from vivavoce.ui.speech import (
     synthesize,
 )
 from vivavoce.ui.waveform import picture
+from vivavoce.ui.words import plain, sentence
 
 EXAMPLE = "Hello! This is a voice from your own machine. Type something else here, and press Speak."
 INSTRUCTIONS = (
@@ -60,8 +61,18 @@ def main() -> None:
     connection, state = _draw_sidebar()
     st.title("Text in, speech out")
     if state.problem:
-        problem = f"{_sentence(state.problem)}\n\nThis page tries again by itself."
+        problem = f"{sentence(state.problem)}\n\nThis page tries again by itself."
         st.error(problem, icon=":material/cloud_off:")
+    texts, books = st.tabs(["Short texts", "Books"], key="tab", on_change="rerun")
+    with texts:
+        _draw_texts(connection, state)
+    if books.open:
+        with books:
+            draw_books(connection, state)
+
+
+def _draw_texts(connection: Connection, state: ServerState) -> None:
+    """Draw the form of a text, and the results."""
     form = _draw_fields(connection, state)
     empty = deque[SpeechResult](maxlen=KEPT_RESULTS)
     results: deque[SpeechResult] = st.session_state.setdefault("results", empty)
@@ -97,7 +108,7 @@ def _draw_state(connection: Connection, shown: ServerState) -> None:
     state = read_state(connection)
     if state != shown:
         st.rerun()
-    st.caption(_plain(connection.url))
+    st.caption(plain(connection.url))
     if state.health is None:
         st.badge("not reachable", color="red", icon=":material/cloud_off:")
         return
@@ -105,12 +116,12 @@ def _draw_state(connection: Connection, shown: ServerState) -> None:
     st.badge(status, color="green" if status == "ok" else "orange", icon=":material/monitor_heart:")
     lines = (_model_line(entry.id, entry.state, entry.detail) for entry in state.models)
     st.markdown("\n".join(lines))
-    st.caption(f"Server version {_plain(version)}")
+    st.caption(f"Server version {plain(version)}")
 
 
 def _model_line(name: str, state: str, detail: str) -> str:
-    line = f"- **{_plain(name)}** :{_COLOURS.get(state, 'gray')}[{state}]"
-    return f"{line}  \n  :small[{_plain(detail)}]" if detail else line
+    line = f"- **{plain(name)}** :{_COLOURS.get(state, 'gray')}[{state}]"
+    return f"{line}  \n  :small[{plain(detail)}]" if detail else line
 
 
 def _draw_fields(connection: Connection, state: ServerState) -> SpeechForm:
@@ -133,7 +144,7 @@ def _draw_fields(connection: Connection, state: ServerState) -> SpeechForm:
         "Language", offered.languages, format_func=str.capitalize, key=f"language of {model}"
     )
     if offered.problem:
-        st.caption(f":material/hourglass_empty: {_plain(offered.problem)}")
+        st.caption(f":material/hourglass_empty: {plain(offered.problem)}")
     left, right = st.columns([2, 1])
     speeds = (fields["speed"]["minimum"], fields["speed"]["maximum"])
     speed = left.slider("Speed", *speeds, 1.0, 0.05, format="%.2f×", key="speed")
@@ -249,7 +260,7 @@ class _ProgressBar:
 
 
 def _draw_error(error: VivavoceError) -> None:
-    message = _sentence(error.message)
+    message = sentence(error.message)
     if isinstance(error, Overloaded):
         message += f" (try again in {error.retry_after_s:g} s)"
         st.warning(message, icon=":material/hourglass_top:")
@@ -261,7 +272,7 @@ def _draw_error(error: VivavoceError) -> None:
 
 def _draw_newest(result: SpeechResult, number: int) -> None:
     with st.container(border=True):
-        st.markdown(f"**{_plain(result.voice)}** · {_origin(result)}")
+        st.markdown(f"**{plain(result.voice)}** · {_origin(result)}")
         if result.levels:
             words = [(one.word, one.start_s) for one in result.words]
             st.image(picture(result.levels, words, result.audio_s), width="stretch")
@@ -277,7 +288,7 @@ def _draw_newest(result: SpeechResult, number: int) -> None:
                 st.metric("Done after", f"{result.elapsed_s:.2f} s", width="content")
         if result.ignored:
             ignored = ", ".join(result.ignored)
-            st.info(f"{_plain(result.model)} does not have {ignored}: it had no effect.")
+            st.info(f"{plain(result.model)} does not have {ignored}: it had no effect.")
         with st.container(horizontal=True):
             _draw_download(result, number)
             _draw_subtitles(result)
@@ -306,7 +317,7 @@ def _word_row(word: WordTime) -> dict[str, str | float]:
 
 
 def _origin(result: SpeechResult) -> str:
-    return f"{_plain(result.model)} · {_plain(result.language)}"
+    return f"{plain(result.model)} · {plain(result.language)}"
 
 
 def _draw_earlier(results: list[SpeechResult], number: int) -> None:
@@ -315,8 +326,8 @@ def _draw_earlier(results: list[SpeechResult], number: int) -> None:
     for age, result in enumerate(results):
         with st.container(border=True):
             text = result.form.text if len(result.form.text) <= 100 else f"{result.form.text[:99]}…"
-            st.markdown(_plain(" ".join(text.split())))
-            st.caption(f"{_plain(result.voice)} · {_origin(result)}")
+            st.markdown(plain(" ".join(text.split())))
+            st.caption(f"{plain(result.voice)} · {_origin(result)}")
             st.audio(result.playable, format=result.playable_type, alt=f"Speech {number - age}")
             _draw_download(result, number - age)
 
@@ -331,15 +342,6 @@ def _draw_download(result: SpeechResult, number: int) -> None:
         key=f"download {number}",
         icon=":material/download:",
     )
-
-
-def _sentence(message: str) -> str:
-    return _plain(message[:1].upper() + message[1:])
-
-
-def _plain(text: str) -> str:
-    """Escape the Markdown in `text`, except for code in backticks."""
-    return re.sub(r"([\\*_\[\]$<>#:~|{}])", r"\\\1", text)
 
 
 if __name__ == "__main__":
