@@ -653,7 +653,6 @@ for listing, field in (
 
 
 VOICES = "/v1/tts/voices"
-DESIGN = "/v1/text-to-voice"
 
 
 @check("GET", VOICES, "saved voices")
@@ -678,13 +677,6 @@ add_refusal("POST", f"{VOICES}/design", {"description": ""}, 422)
 add_refusal("POST", f"{VOICES}/import", {"file": "!"}, 422)
 add_refusal("POST", f"{VOICES}/{{voice}}/revoke", None, 404)
 add_refusal("PATCH", f"{VOICES}/{{voice}}", {"description": "-"}, 404)
-add_refusal("POST", "/v1/voices/add", {"name": ""}, 422)
-add_refusal("POST", "/v1/voices/{voice_id}/edit", {"name": "-"}, 422)
-add_refusal("DELETE", "/v1/voices/{voice_id}", None, 404)
-add_refusal("POST", f"{DESIGN}/design", {"voice_description": ""}, 422)
-add_refusal("POST", f"{DESIGN}/create-previews", {"voice_description": ""}, 422)
-add_refusal("GET", f"{DESIGN}/{{generated_voice_id}}/stream", None, 404)
-add_refusal("POST", DESIGN, {"voice_name": "-", "generated_voice_id": "nobody"}, 404)
 for refused_method, refused_path in (("GET", ""), ("DELETE", ""), ("GET", "/export")):
     add_refusal(refused_method, f"{VOICES}/{{voice}}{refused_path}", None, 404)
 
@@ -705,6 +697,29 @@ for refused_method in ("GET", "DELETE"):
     add_refusal(refused_method, f"{CONSENTS}/{{consent_id}}", None, 404)
 for refused_method in ("POST", "PATCH"):
     add_refusal(refused_method, f"{CONSENTS}/{{consent_id}}", {"name": "Nobody"}, 404)
+
+
+def add_elevenlabs_refusal(method: str, path: str, body: object, status: int) -> None:
+    """Register such a check of one of ElevenLabs' endpoints."""
+
+    def refused(server: Server) -> str:
+        answer = server.ask(method, re.sub(r"\{\w+\}", "nobody", path), body)
+        detail = answer.json().get("detail")
+        right = answer.status == status and isinstance(detail, dict) and bool(detail["message"])
+        expect(right, f"{answer.status} instead of {status}: {answer.body[:160]!r}")
+        return str(status)
+
+    check(method, path, "nobody, or a wrong voice")(refused)
+
+
+DESIGN = "/v1/text-to-voice"
+for refused_path in (f"{DESIGN}/design", f"{DESIGN}/create-previews"):
+    add_elevenlabs_refusal("POST", refused_path, {"voice_description": ""}, 422)
+add_elevenlabs_refusal("POST", DESIGN, {"voice_name": "-", "generated_voice_id": "nobody"}, 404)
+add_elevenlabs_refusal("GET", f"{DESIGN}/{{generated_voice_id}}/stream", None, 404)
+add_elevenlabs_refusal("POST", "/v1/voices/add", {"name": "-"}, 422)
+add_elevenlabs_refusal("POST", "/v1/voices/{voice_id}/edit", {"name": "-"}, 404)
+add_elevenlabs_refusal("DELETE", "/v1/voices/{voice_id}", None, 404)
 
 
 # --- running ----------------------------------------------------------

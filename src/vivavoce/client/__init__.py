@@ -32,8 +32,10 @@ from vivavoce.client.live import Heard, LiveChunk, LiveSpeech
 from vivavoce.client.voices import (
     AsyncVoices,
     Consent,
+    DesignOptions,
     SavedVoice,
     VoiceFacts,
+    VoicePreview,
     Voices,
     VoiceTerms,
 )
@@ -41,9 +43,9 @@ from vivavoce.client.wire import DEFAULT_URL, SpeechOptions, TimedOptions
 
 __all__ = [
     "DEFAULT_URL", "AsyncAudioStream", "AsyncClient", "AsyncTimedStream", "AsyncVoices",
-    "Audio", "AudioStream", "Client", "Consent", "ExplainedSegment", "ExplainedWord",
-    "Explanation", "Health", "Heard", "LiveChunk", "LiveSpeech", "MarkTime", "ModelEntry",
-    "ModelState", "Outcome", "SavedVoice", "SoundTime", "SpeechEnd", "SpeechFacts",
-    "SpeechOptions", "TimedAudio", "TimedChunk", "TimedOptions", "TimedStream", "VoiceEntry",
-    "VoiceFacts", "VoiceTerms", "Voices", "WordTime",
+    "Audio", "AudioStream", "Client", "Consent", "DesignOptions", "ExplainedSegment",
+    "ExplainedWord", "Explanation", "Health", "Heard", "LiveChunk", "LiveSpeech", "MarkTime",
+    "ModelEntry", "ModelState", "Outcome", "SavedVoice", "SoundTime", "SpeechEnd",
+    "SpeechFacts", "SpeechOptions", "TimedAudio", "TimedChunk", "TimedOptions", "TimedStream",
+    "VoiceEntry", "VoiceFacts", "VoicePreview", "VoiceTerms", "Voices", "WordTime",
 ]  # fmt: skip

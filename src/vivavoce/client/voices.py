@@ -6,6 +6,7 @@ Both classes send what the functions of this module build, and return what they 
 from __future__ import annotations
 
 import asyncio
+import base64
 import builtins
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -59,6 +60,17 @@ class SavedVoice:
 
 
 @dataclass(frozen=True, slots=True)
+class VoicePreview:
+    """One of the voices that a description made, for `keep`. A server knows it for an hour."""
+
+    id: str
+    audio: bytes  # a WAV file
+    seed: int
+    duration_s: float
+    language: str  # ISO 639-1 code
+
+
+@dataclass(frozen=True, slots=True)
 class VoiceTerms:
     """What a server asks of new voices, and what it lacks to speak with them."""
 
@@ -74,6 +86,15 @@ class VoiceFacts(TypedDict, total=False):
     description: str | None
     labels: Mapping[str, str] | None
     shared: bool | None  # needs a key with the scope `manage`
+
+
+class DesignOptions(TypedDict, total=False):
+    """Options of `design`. The server chooses what is absent."""
+
+    text: str | None  # what the previews say
+    language: str | None
+    count: int | None  # of previews
+    seed: int | None  # of the first preview
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +146,19 @@ class Voices:
     def mix(self, name: str, formula: str, **facts: Unpack[VoiceFacts]) -> SavedVoice:
         """Save a mix of Kokoro's voices, such as `af_bella(2)+af_sky(1)`."""
         return read_voice(self._send(mix_call(name, formula, facts)))
+
+    def design(
+        self, description: str, **options: Unpack[DesignOptions]
+    ) -> tuple[VoicePreview, ...]:
+        """Return previews of a voice that is described, for `keep`. It may take a minute.
+
+        Raises `Unsupported` if the server has no models for it.
+        """
+        return read_previews(self._send(design_call(description, options)))
+
+    def keep(self, name: str, preview: str, **facts: Unpack[VoiceFacts]) -> SavedVoice:
+        """Save the voice of a preview, by its id."""
+        return read_voice(self._send(keep_call(name, preview, facts)))
 
     def get(self, voice: str) -> SavedVoice:
         """Return one saved voice."""
@@ -188,6 +222,16 @@ class AsyncVoices:
         """Save a mix of Kokoro's voices, such as `af_bella(2)+af_sky(1)`."""
         return read_voice(await self._send(mix_call(name, formula, facts)))
 
+    async def design(
+        self, description: str, **options: Unpack[DesignOptions]
+    ) -> tuple[VoicePreview, ...]:
+        """Return previews of a voice that is described, as `Voices.design` does."""
+        return read_previews(await self._send(design_call(description, options)))
+
+    async def keep(self, name: str, preview: str, **facts: Unpack[VoiceFacts]) -> SavedVoice:
+        """Save the voice of a preview, by its id."""
+        return read_voice(await self._send(keep_call(name, preview, facts)))
+
     async def get(self, voice: str) -> SavedVoice:
         """Return one saved voice."""
         return read_voice(await self._send(Call("GET", path_of(voice))))
@@ -239,6 +283,15 @@ def mix_call(name: str, formula: str, facts: VoiceFacts) -> Call:
     return _creating({"name": name, "formula": formula}, facts)
 
 
+def design_call(description: str, options: DesignOptions) -> Call:
+    _check("option", options, DesignOptions)
+    return Call("POST", f"{SAVED}/design", _without_none({"description": description, **options}))
+
+
+def keep_call(name: str, preview: str, facts: VoiceFacts) -> Call:
+    return _creating({"name": name, "preview": preview}, facts)
+
+
 def update_call(voice: str, name: str | None, facts: VoiceFacts) -> Call:
     return Call("PATCH", path_of(voice), _without_none({"name": name, **_checked(facts)}))
 
@@ -259,6 +312,15 @@ def read_list(response: httpx.Response) -> tuple[SavedVoice, ...]:
     """Parse the voices of `GET /v1/tts/voices`."""
     with wire.expected_shape(response):
         return tuple(map(_voice, response.json()["voices"]))
+
+
+def read_previews(response: httpx.Response) -> tuple[VoicePreview, ...]:
+    """Parse the answer of `/v1/tts/voices/design`."""
+    with wire.expected_shape(response):
+        return tuple(
+            VoicePreview(**{**preview, "audio": base64.b64decode(preview["audio"])})
+            for preview in response.json()["previews"]
+        )
 
 
 def read_terms(response: httpx.Response) -> VoiceTerms:
@@ -284,11 +346,15 @@ def _creating(body: Mapping[str, object], facts: VoiceFacts) -> Call:
 
 def _checked(facts: VoiceFacts) -> dict[str, object]:
     """Return the facts as JSON. Raises `TypeError` for an unknown one."""
-    if unknown := facts.keys() - VoiceFacts.__annotations__:
-        choices = ", ".join(VoiceFacts.__annotations__)
-        raise TypeError(f"unknown fact {min(unknown)!r}: choose from {choices}")
+    _check("fact", facts, VoiceFacts)
     languages = facts.get("languages")
     return {**facts, "languages": None if languages is None else builtins.list(languages)}
+
+
+def _check(what: str, given: Mapping[str, object], known: type) -> None:
+    if unknown := given.keys() - known.__annotations__:
+        choices = ", ".join(known.__annotations__)
+        raise TypeError(f"unknown {what} {min(unknown)!r}: choose from {choices}")
 
 
 def _without_none(values: Mapping[str, object]) -> dict[str, object]:

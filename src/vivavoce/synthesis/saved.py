@@ -20,8 +20,10 @@ _HOW = (
 _MISSING: Mapping[Making, str] = {
     "clone": f"a Base checkpoint of Qwen3-TTS speaks with a recording; get one with {_HOW}",
     "mix": "kokoro mixes voices; get it with vivavoce models pull kokoro",
-    "design": "a VoiceDesign checkpoint of Qwen3-TTS designs voices; get one with "
-    + _HOW.replace("0.6B-Base", "1.7B-VoiceDesign"),
+    "design": "a VoiceDesign checkpoint of Qwen3-TTS designs voices, and a Base checkpoint speaks "
+    "with them; get both with vivavoce models pull Qwen/Qwen3-TTS-12Hz-1.7B-VoiceDesign and "
+    "vivavoce models pull Qwen/Qwen3-TTS-12Hz-1.7B-Base, then vivavoce serve --qwen "
+    "Qwen/Qwen3-TTS-12Hz-1.7B-VoiceDesign,Qwen/Qwen3-TTS-12Hz-1.7B-Base",
 }
 
 
@@ -67,10 +69,11 @@ class SavedVoices:
     async def missing(self) -> dict[Making, str]:
         """Return the ways to make a voice that no model here has, with what brings one."""
         infos = await self._router.infos()
+        clones = any(info.capabilities.clones for info in infos)
         able: dict[Making, bool] = {
-            "clone": any(info.capabilities.clones for info in infos),
+            "clone": clones,
             "mix": any(info.capabilities.mixes for info in infos),
-            "design": any(info.task == "voice_design" for info in infos),
+            "design": clones and any(info.task == "voice_design" for info in infos),
         }
         return {way: how for way, how in _MISSING.items() if not able[way]}
 

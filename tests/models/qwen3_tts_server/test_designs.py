@@ -33,6 +33,8 @@ from tests.models.qwen3_tts_server.test_clones import (  # noqa: E402
 from vivavoce.api.app import create_app  # noqa: E402
 from vivavoce.audio.decode import comment_in  # noqa: E402
 from vivavoce.cli import app as command_line  # noqa: E402
+from vivavoce.client import AsyncClient  # noqa: E402
+from vivavoce.errors import UnknownVoice  # noqa: E402
 from vivavoce.keys import FILE_NAME, KeyFile  # noqa: E402
 from vivavoce.models.qwen3_tts.checkpoint.config import read_config  # noqa: E402
 from vivavoce.models.qwen3_tts.tools.trace import read_request, trace  # noqa: E402
@@ -277,3 +279,23 @@ def test_openai_sdk_designs_a_voice(checkpoints: Path, tmp_path: Path) -> None:
                 name="late", type="prompt", prompt="A man.", script_hint="Very long. " * 99
             )
         assert refused.value.param == "script_hint"
+
+
+async def test_python_client_designs_and_keeps_a_voice(checkpoints: Path, tmp_path: Path) -> None:
+    app = create_app(settings(checkpoints, tmp_path))
+    async with (
+        app.router.lifespan_context(app),
+        AsyncClient("http://test", transport=httpx.ASGITransport(app)) as client,
+    ):
+        assert set((await client.voices.terms()).missing) == {"mix"}
+        one, other = await client.voices.design("A calm old man.", seed=SEEDS[0], count=2)
+        assert (one.seed, other.seed, one.language) == (*SEEDS, "en")
+        assert len(samples_in(one.audio)) / 24_000 == pytest.approx(one.duration_s, abs=0.01)
+        voice = await client.voices.keep("merlin", other.id, labels={"mood": "calm"})
+        assert (voice.kind, voice.description) == ("designed", "A calm old man.")
+        assert await client.voices.get("merlin") == voice
+        assert (await client.speak("Good evening.", speaker="merlin")).voice == "merlin"
+        with pytest.raises(UnknownVoice, match="no preview 'gone'"):
+            await client.voices.keep("other", "gone")
+        with pytest.raises(TypeError, match=r"'seeds': choose from text,"):
+            await client.voices.design("A man.", seeds=[1])  # type: ignore[call-arg]  # wrong

@@ -65,7 +65,7 @@ function sentenceOf({ kind, formula, languages, consent, ended, owner, shared, d
   if (description) facts.push(description);
   if (ended) facts.push(capitalised(ended));
   else if (consent) facts.push(`${consent.by} agrees${consent.expires ? ` until ${consent.expires}` : ""}`);
-  else if (!formula) facts.push("No record of consent");
+  else if (kind === "cloned") facts.push("No record of consent");
   if (owner && shared) facts.push(`Shared by ${owner}`);
   return facts.map((fact) => fact.replace(/\.$/, "")).join(" · ");
 }

@@ -4,6 +4,7 @@ import { showError } from "../form.js";
 import { element } from "../stage.js";
 import { attempt, chosenFile, isExpected, tell, value, whileStop } from "./attempt.js";
 import { CLONE_FIELDS, cloneBody, forgetRecording, offerLanguages, requireConsent, startClone } from "./clone.js";
+import { DESIGN_FIELDS, designBody, forgetPreviews, offerPreviewLanguages, startDesign } from "./design.js";
 import { askName, buttonOf, showItemError, showVoices } from "./list.js";
 import * as server from "./server.js";
 import { speak } from "./trial.js";
@@ -17,6 +18,7 @@ let onChange; // called when there are other voices to choose
 export function startVoices(listener) {
   onChange = listener;
   startClone();
+  startDesign();
   element("voices").addEventListener("toggle", showIfOpen);
   element("key").addEventListener("change", showIfOpen);
   onSubmit("clone", CLONE_FIELDS, async () => {
@@ -27,6 +29,11 @@ export function startVoices(listener) {
   onSubmit("mix", MIX_FIELDS, async () => {
     const voice = await server.create({ name: value("mix-name"), formula: value("mix-formula") });
     element("mix-name").value = "";
+    return voice;
+  });
+  onSubmit("design", DESIGN_FIELDS, async () => {
+    const voice = await server.create(designBody());
+    forgetPreviews();
     return voice;
   });
   onSubmit("import", IMPORT_FIELDS, async () => {
@@ -52,17 +59,19 @@ function refresh() {
     await loadSentences();
     const { voices, requires_consent, missing } = await server.list();
     requireConsent(requires_consent);
-    for (const way of ["clone", "mix"]) showMissing(way, missing[way]);
+    for (const way of ["clone", "mix"]) showMissing(way, "You can save the voice, but not yet speak with it", missing[way]);
+    showMissing("design", "No voice can be designed here yet", missing.design);
+    element("design").hidden = "design" in missing;
     showVoices(element("saved"), voices, actionsOf);
     tell("voices", voices.length === 0 ? "You have no voices yet." : "");
   });
 }
 
-/** Say what the server lacks to speak with such a voice, and what brings it. */
-function showMissing(way, how) {
+/** Say what the server lacks for a way to make a voice, if it lacks anything: `how` it gets it. */
+function showMissing(way, consequence, how) {
   element(`${way}-missing`).hidden = !how;
-  element(`${way}-missing`).textContent = how ? `You can save the voice, but not yet speak with it: ${how}` : "";
-  element(`${way}-try`).hidden = Boolean(how);
+  element(`${way}-missing`).textContent = how ? `${consequence}: ${how}` : "";
+  if (element(`${way}-try`)) element(`${way}-try`).hidden = Boolean(how);
 }
 
 function actionsOf(voice) {
@@ -81,7 +90,7 @@ function actionsOf(voice) {
       await changed("voices", `Deleted ${voice.name}.`);
     }),
   };
-  const hidden = [...(voice.ended ? ["Try", "Export"] : []), ...(voice.ended || voice.formula ? ["Revoke"] : [])];
+  const hidden = [...(voice.ended ? ["Try", "Export"] : []), ...(voice.ended || voice.kind !== "cloned" ? ["Revoke"] : [])];
   return Object.fromEntries(Object.entries(actions).filter(([name]) => !hidden.includes(name)));
 }
 
@@ -149,7 +158,10 @@ async function speakTrial(language, voice, place) {
 }
 
 async function loadSentences() {
-  if (Object.keys(sentences).length === 0) offerLanguages((sentences = await server.sentences()));
+  if (Object.keys(sentences).length > 0) return;
+  sentences = await server.sentences();
+  offerLanguages(sentences);
+  offerPreviewLanguages(sentences);
 }
 
 function download(blob, name) {

@@ -11,7 +11,10 @@ export const sentences = () => getJson("web/voices/sentences.json");
 /** Return `{voices, requires_consent, missing}`. */
 export const list = () => getJson(PATH);
 
-/** Save a voice and return it: `{name, formula}` or `{name, ref_audio, ref_text, consent}`. */
+/** Return `{previews, text}` of a voice that is described: `{description, language}`. */
+export const designed = (body) => json(send("POST", `${PATH}/design`, body));
+
+/** Save a voice and return it: a name with a formula, a preview, or a recording, its words and consent. */
 export const create = (body) => json(send("POST", PATH, body));
 
 /** Save the voice in a file of `exported`, under its own name if `name` is empty. */
