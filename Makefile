@@ -63,7 +63,7 @@ $(BIN)/python:
 
 $(VENV)/.serve: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing vivavoce with its voices into $(VENV) (once, about a minute) …"
-	$(PIP_INSTALL) --editable '.[books,kokoro,lan]'
+	$(PIP_INSTALL) --editable '.[books,kokoro,lan,provenance]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python

@@ -37,14 +37,11 @@ from vivavoce.text.document import Document, Run
 from vivavoce.text.lexicon import Lexicon, LiveLexicon
 from vivavoce.text.normalize import PART_CHARS
 from vivavoce.text.pipeline import SpokenSegment, parsed, prepared
-from vivavoce.text.split import weighted_length
+from vivavoce.text.split import CHARS_PER_S, weighted_length
 from vivavoce.types import EngineInfo, QueueHints, Segment, SpeechReport, SpeechRequest
 from vivavoce.voices.record import Viewer
 
 log = logging.getLogger(__name__)
-
-
-CHARS_PER_S = 15.0  # as `weighted_length` counts them, to predict the duration of a text
 
 
 @dataclass(frozen=True, slots=True)

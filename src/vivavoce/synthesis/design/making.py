@@ -13,7 +13,7 @@ import numpy as np
 from vivavoce.errors import BadRequest, Unsupported
 from vivavoce.provenance.mark import HEADER
 from vivavoce.synthesis.design.previews import Preview
-from vivavoce.synthesis.outlet import mark_headers, whole_file
+from vivavoce.synthesis.outlet import excerpt_file, mark_headers
 from vivavoce.synthesis.routing import Router
 from vivavoce.synthesis.synthesizer import Synthesizer
 from vivavoce.text.split import weighted_length
@@ -174,7 +174,7 @@ async def _preview(
 
     def kept() -> tuple[Recording, bytes]:
         recording = designed_recording(samples, speech.sample_rate_hz)
-        return recording, whole_file(
+        return recording, excerpt_file(
             speech, recording.samples, RATE_HZ, wish.format, wish.sample_rate_hz
         )
 
