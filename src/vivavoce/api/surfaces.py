@@ -62,9 +62,11 @@ _OPENAI_NAMES: Final = {
     "task": "task_type",
 }  # fmt: skip
 OPENAI: Final = Surface("openai", _openai_error, {422: 400}, _OPENAI_NAMES)
-_CUSTOM_VOICES: Final = replace(
-    OPENAI, field_names={"ref_audio": "audio_sample", "speaker": "formula"}
-)
+_CUSTOM_NAMES: Final = {
+    "ref_audio": "audio_sample", "speaker": "formula", "description": "prompt",
+    "text": "script_hint",
+}  # fmt: skip
+_CUSTOM_VOICES: Final = replace(OPENAI, field_names=_CUSTOM_NAMES)
 _CONSENTS: Final = replace(OPENAI, field_names={"ref_audio": "recording"})
 WIT: Final = Surface("wit", _wit_error, {422: 400}, {"speaker": "voice", "instruct": "style"})
 
