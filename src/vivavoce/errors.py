@@ -24,7 +24,8 @@ VivavoceError
 │   └── ModelsMissing     missing_dependency  every model lacks something, and the server ends
 ├── SettingsError         settings            a setting has a wrong value or an unknown name
 ├── BindError             cannot_listen       the server cannot listen on its address
-└── DiskFull              no_room             the disk is full or not writable
+├── DiskFull              no_room             the disk is full or not writable
+└── SigningFailed         signing_failed      a file cannot be signed, and has to be
 """
 
 
@@ -188,3 +189,9 @@ class DiskFull(VivavoceError):
     def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class SigningFailed(VivavoceError):
+    """A file that got no C2PA manifest."""
+
+    code = "signing_failed"

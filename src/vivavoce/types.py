@@ -17,7 +17,7 @@ MAX_INSTRUCT_CHARS = 2_000  # about 500 tokens, which fit into a slot of Qwen3-T
 MAX_REFERENCE_CHARS = 5_000  # ten times the text that fits into 30 s of speech
 
 Samples: TypeAlias = NDArray[np.float32]  # [n], mono, in [-1, 1]
-AudioFormat = Literal["wav", "pcm", "mp3", "opus", "aac", "flac", "ulaw", "alaw"]
+AudioFormat = Literal["wav", "pcm", "mp3", "opus", "aac", "flac", "m4a", "ulaw", "alaw"]
 FinishReason = Literal["complete", "retried", "truncated", "cancelled", "error"]  # of a request
 InputType = Literal["auto", "text", "ssml"]  # "auto": SSML if it begins with <speak
 Reads = Literal["words", "text"]  # a model's input: all in words, or as authors write

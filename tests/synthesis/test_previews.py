@@ -12,7 +12,7 @@ RECORDING = Recording(b"", b"", 1.0, ())
 
 
 def preview(id: str) -> Preview:
-    return Preview(id, "A man.", "en", 1, None, RECORDING, b"", "")
+    return Preview(id, "A man.", "en", 1, None, RECORDING, b"", "wav", "")
 
 
 def kept(previews: Previews, id: str, viewer: Viewer) -> bool:

@@ -75,8 +75,8 @@ _ELEVENLABS_NAMES: Final = {
 }  # fmt: skip
 ELEVENLABS: Final = Surface("elevenlabs", _elevenlabs_error, {}, _ELEVENLABS_NAMES)
 _ELEVENLABS_PATHS: Final = (
-    "/elevenlabs/", "/v1/text-to-speech/", "/v1/text-to-dialogue", "/v1/voices", "/v2/voices",
-    "/v1/user",
+    "/elevenlabs/", "/v1/text-to-speech/", "/v1/text-to-dialogue", "/v1/text-to-voice",
+    "/v1/voices", "/v2/voices", "/v1/user",
 )  # fmt: skip
 
 

@@ -23,6 +23,7 @@ Paragraph = Annotated[
 ]
 
 MAX_LABELS: Final = 20
+MAX_NAME: Final = 64
 NAME_RULE: Final = "take 1 to 64 letters from a to z, digits, dots, dashes or underscores"
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 CONSENT_MARK: Final = "cons_"

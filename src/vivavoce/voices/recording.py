@@ -1,5 +1,6 @@
 """Take a recording to clone: cut its silence, say what is wrong with it, and pack it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -14,6 +15,7 @@ from vivavoce.audio import (
     to_int16,
     to_pcm16,
 )
+from vivavoce.audio.decode import MAX_S
 from vivavoce.errors import BadRequest
 from vivavoce.provenance.mark import MARK
 from vivavoce.types import Samples
@@ -21,6 +23,7 @@ from vivavoce.types import Samples
 RATE_HZ: Final = 24_000
 MAX_FLAC_BYTES: Final = 3 * 2**20  # 30 s of noise take 1.5 MB
 _MIN_S, _GOOD_S = 1.0, 3.0
+_BYTES: Final = 2  # of a sample
 _FRAME: Final = RATE_HZ // 50
 _MARGIN_FRAMES: Final = 5  # of silence that stay at both ends
 _SPEECH_BELOW_PEAK_DB: Final = 40.0
@@ -54,6 +57,27 @@ def take_recording(data: bytes) -> Recording:
     clipped sound.
     """
     return _taken(*decode_recording(data))
+
+
+def take_recordings(files: Sequence[bytes]) -> Recording:
+    """Return the recordings in audio files one after another, as many as 30 s hold.
+
+    The warnings say which are left out. Raises as `take_recording` does.
+    """
+    taken = list(map(take_recording, files))
+    if len(taken) == 1:
+        return taken[0]
+    pcm, warnings, left_out = b"", list[str](), list[str]()
+    for number, one in enumerate(taken, 1):
+        if len(pcm) + len(one.pcm) > MAX_S * RATE_HZ * _BYTES:
+            left_out.append(str(number))
+            continue
+        pcm += one.pcm
+        warnings += [f"file {number} is {warning}" for warning in one.warnings]
+    if left_out:
+        warnings.append(f"left out: file {', '.join(left_out)}, beyond {MAX_S:g} s together")
+    samples = from_int16(np.frombuffer(pcm, "<i2").astype(np.int16))
+    return Recording(pcm, _flac(samples, ""), samples.size / RATE_HZ, tuple(warnings))
 
 
 def designed_recording(samples: Samples, rate_hz: int) -> Recording:

@@ -30,6 +30,7 @@ _OPEN: Final = re.compile(
 # A key makes and changes its own voices and consents here.
 _OWN: Final = re.compile(
     r"/v1/tts/voices/[^/]+|/v1/audio/voices(?:/[^/]+)?|/v1/audio/voice_consents/[^/]+"
+    r"|(?:/elevenlabs)?/v1/voices/[^/]+(?:/edit)?"
 )
 _MANAGED: Final = re.compile(r"/v1/(?:audio/)?(?:models|voices)(?:/.*)?")
 _NAMED_KEY: Final = re.compile(r"(?:\A|,)\s*(?:openai-insecure-)?api-key\.([^\s,]+)")

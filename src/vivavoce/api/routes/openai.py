@@ -10,7 +10,7 @@ from vivavoce import __version__
 from vivavoce.api.dependencies import SynthesizerDep
 from vivavoce.api.elevenlabs.lists import model_cards
 from vivavoce.api.reference_audio import read_request
-from vivavoce.api.responses import events, respond, stream
+from vivavoce.api.responses import events, respond, stream, whole
 from vivavoce.api.routes.bodies import BoundedRoute
 from vivavoce.api.schemas.answers import (
     EVENTS_TYPE,
@@ -37,9 +37,13 @@ AUDIO = audio_answers(*MEDIA_TYPES.values(), EVENTS_TYPE, error=OpenAIError)
 
 @router.post("/audio/speech", response_class=Response, responses=AUDIO)
 async def speech(http: Request, body: SpeechBody) -> Response:
-    """Speak a text as it is made: raw audio, or server-sent events with `stream_format: sse`."""
-    form = events if body.stream_format == "sse" else stream
-    return await respond(http, await read_request(body), form)
+    """Speak a text as it is made: raw audio, or server-sent events with `stream_format: sse`.
+
+    m4a is a whole file.
+    """
+    request = await read_request(body)
+    form = events if body.stream_format == "sse" else whole if request.format == "m4a" else stream
+    return await respond(http, request, form)
 
 
 @router.get("/models", response_model=ModelList)

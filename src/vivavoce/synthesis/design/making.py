@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import unicodedata
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -12,11 +13,11 @@ import numpy as np
 from vivavoce.errors import BadRequest, Unsupported
 from vivavoce.provenance.mark import HEADER
 from vivavoce.synthesis.design.previews import Preview
-from vivavoce.synthesis.outlet import mark_headers, whole_file
+from vivavoce.synthesis.outlet import excerpt_file, mark_headers
 from vivavoce.synthesis.routing import Router
 from vivavoce.synthesis.synthesizer import Synthesizer
 from vivavoce.text.split import weighted_length
-from vivavoce.types import AudioFormat, SpeechRequest, StopReason
+from vivavoce.types import MAX_INSTRUCT_CHARS, AudioFormat, SpeechRequest, StopReason
 from vivavoce.voices.record import Viewer
 from vivavoce.voices.recording import RATE_HZ, Recording, designed_recording
 
@@ -68,7 +69,8 @@ class Wish:
     @property
     def said(self) -> str:
         """The text of the previews, in one line."""
-        return " ".join((self.text or TEXTS.get(self.language or "en", TEXTS["en"])).split())
+        text = self.text or TEXTS.get(self.language or "en", TEXTS["en"])
+        return " ".join(text.encode("utf-8", "replace").decode().split())
 
 
 async def make_previews(
@@ -130,11 +132,17 @@ def _raise_missing(missing: Sequence[tuple[str, str]]) -> None:
 def _described(wish: Wish) -> str:
     description = " ".join(wish.description.split())
     if not description:
-        raise BadRequest(
-            "description is empty: say who speaks, and how, like 'a calm old man'",
-            field="description",
-        )
-    return description
+        problem = "is empty"
+    elif len(description) > MAX_INSTRUCT_CHARS:
+        problem = f"has {len(description):,} characters, the limit is {MAX_INSTRUCT_CHARS:,}"
+    elif any(unicodedata.category(char) in ("Cc", "Cs") for char in description):
+        problem = f"{description[:80]!r} holds control characters"
+    else:
+        return description
+    raise BadRequest(
+        f"description {problem}: say who speaks, and how, like 'a calm old man'",
+        field="description",
+    )
 
 
 async def _words(synthesizer: Synthesizer, request: SpeechRequest) -> str:
@@ -166,18 +174,19 @@ async def _preview(
 
     def kept() -> tuple[Recording, bytes]:
         recording = designed_recording(samples, speech.sample_rate_hz)
-        return recording, whole_file(
+        return recording, excerpt_file(
             speech, recording.samples, RATE_HZ, wish.format, wish.sample_rate_hz
         )
 
     recording, audio = await asyncio.to_thread(kept)
     return Preview(
         id=secrets.token_hex(12),
-        description=wish.description,
+        description=request.instruct or "",
         language=speech.language,
         seed=request.seed,
         words=words if speech.ending is StopReason.COMPLETE else None,
         recording=recording,
         audio=audio,
+        format=wish.format,
         synthetic=mark_headers(speech).get(HEADER, ""),
     )

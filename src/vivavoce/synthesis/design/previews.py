@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from vivavoce.errors import UnknownVoice
+from vivavoce.types import AudioFormat
 from vivavoce.voices.library import draft
 from vivavoce.voices.record import SavedVoice, Viewer
 from vivavoce.voices.recording import Recording
@@ -26,6 +27,7 @@ class Preview:
     words: str | None  # None if the speech was cut
     recording: Recording
     audio: bytes  # a whole file, marked as synthetic
+    format: AudioFormat
     synthetic: str  # what the header of that name says, empty if marks are off
 
     def drafted(self, name: str, **facts: Any) -> tuple[SavedVoice, Recording]:

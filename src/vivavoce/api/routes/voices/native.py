@@ -156,8 +156,13 @@ async def designed(http: Request, wish: Wish) -> list[Preview]:
 async def previews_answer(body: BaseModel, previews: Sequence[Preview]) -> Response:
     """Return megabytes of JSON that hold `previews`, marked as synthetic."""
     data = await asyncio.to_thread(lambda: body.model_dump_json().encode())
-    marks = ", ".join(sorted({one.synthetic for one in previews if one.synthetic}))
-    return Response(data, media_type="application/json", headers={HEADER: marks} if marks else None)
+    return Response(data, media_type="application/json", headers=marks_of(previews))
+
+
+def marks_of(previews: Sequence[Preview]) -> dict[str, str]:
+    """Return the header that marks `previews` as synthetic, or none."""
+    marks = {preview.synthetic for preview in previews if preview.synthetic}
+    return {HEADER: ", ".join(sorted(marks))} if marks else {}
 
 
 def _drafted(body: NewVoice, preview: Preview | None) -> tuple[SavedVoice, Recording | None]:
