@@ -1,5 +1,6 @@
 """Keep the jobs of one data folder, and run those that wait, one after the other."""
 
+import hashlib
 import secrets
 import shutil
 import time
@@ -35,6 +36,7 @@ from vivavoce.jobs.job import (
     Progress,
     Report,
 )
+from vivavoce.jobs.outbox import StoredMessages
 from vivavoce.jobs.runner import Files, Run
 from vivavoce.jobs.script import Script, write_script
 from vivavoce.jobs.sound.chapters import ChapterFiles
@@ -43,6 +45,7 @@ from vivavoce.jobs.sound.speaking import SAMPLE_CHARS, Narrator, Speaker, choose
 from vivavoce.jobs.sound.takes import Takes
 from vivavoce.jobs.store import JobLock, Row, Store, to_json
 from vivavoce.jobs.views import OPTIONS, chapters_of, job_of, report_of, sentence_of
+from vivavoce.jobs.webhooks import Webhook
 from vivavoce.jobs.worker import STATES, Worker
 from vivavoce.synthesis.synthesizer import Synthesizer
 from vivavoce.types import Pronunciation
@@ -70,6 +73,10 @@ class Jobs:
         """Begin to run the jobs that wait or were interrupted, in the background."""
         await in_thread(self._remove_orphans, await self._worker.store())
         self._worker.start()
+
+    async def outbox(self) -> StoredMessages:
+        """Return the messages that webhooks are to send."""
+        return StoredMessages(await self._worker.store())
 
     async def aclose(self) -> None:
         """Stop. A running job goes on where it was at the next start."""
@@ -163,17 +170,21 @@ class Jobs:
         *,
         idempotency_key: str | None = None,
         paused: bool = False,
-    ) -> Job:
-        """Keep the file, and queue a job for it. The same key of the same viewer makes one job.
+        webhook: Webhook | None = None,
+    ) -> tuple[Job, bool]:
+        """Keep the file, queue a job for it, and return it. The same key makes one job.
+
+        False if it was there already.
 
         Raises `BadRequest` for a file that is no book, voices and options that cannot be had, and
         `Forbidden` beyond the viewer's limits.
         """
         store = await self._worker.store()
-        if idempotency_key is not None:
-            known = await in_thread(store.find, viewer.name, idempotency_key)
-            if known is not None:
-                return await self.get(known, viewer)
+        dumped = OPTIONS.dump_json(options)
+        fingerprint = hashlib.sha256(dumped + b"\0" + name.encode() + b"\0" + data).hexdigest()
+        known = await in_thread(store.find, viewer.name, idempotency_key)
+        if known is not None:
+            return await self._same(known, fingerprint, viewer), False
         book = await self.read(data, name, options)
         script = await in_thread(write_script, book, options)
         self._check(book, script, options, await in_thread(store.usage, viewer.name))
@@ -181,14 +192,27 @@ class Jobs:
         id, now_s = f"job_{secrets.token_hex(8)}", time.time()
         row = {
             "id": id, "owner": viewer.name, "idempotency_key": idempotency_key,
+            "fingerprint": fingerprint, "webhook": to_json(asdict(webhook)) if webhook else "",
             "state": "paused" if paused else "queued", "source": name, "title": book.title,
-            "authors": to_json(book.authors), "options": OPTIONS.dump_json(options).decode(),
+            "authors": to_json(book.authors), "options": dumped.decode(),
             "casting": _NARRATOR.dump_json(narrator).decode(), "version": __version__,
             "created_s": now_s, "updated_s": now_s, "bytes": len(data),
         }  # fmt: skip
         known = await in_thread(self._add, store, row, data, book, script)
+        if known is not None:
+            return await self._same(known, fingerprint, viewer), False
         self._worker.changed()
-        return await self.get(known or id, viewer)
+        return await self.get(id, viewer), True
+
+    async def _same(self, known: tuple[str, str], fingerprint: str, viewer: Viewer) -> Job:
+        """Return the job that has the same key. Raises `BadRequest` if it is for something else."""
+        if known[1] != fingerprint:
+            raise BadRequest(
+                f"Idempotency-Key is that of job {known[0]!r}, which has another file or other "
+                "options: send another key",
+                field="Idempotency-Key",
+            )
+        return await self.get(known[0], viewer)
 
     async def act(self, id: str, action: Action, viewer: Viewer) -> Job:
         """Pause, resume, cancel or retry a job. It is as it was if it is in that state already."""
@@ -311,8 +335,10 @@ class Jobs:
             await speaker.voiced(*voice)
         return narrator
 
-    def _add(self, store: Store, row: Row, data: bytes, book: Book, script: Script) -> str | None:
-        """Keep a job and its file. Return the id of one with the same key, if there is one."""
+    def _add(
+        self, store: Store, row: Row, data: bytes, book: Book, script: Script
+    ) -> tuple[str, str] | None:
+        """Keep a job and its file. Return the one with the same key instead, if there is one."""
         folder = self._worker.folders(row["id"]).job
         folder.mkdir(mode=0o700, parents=True)
         try:

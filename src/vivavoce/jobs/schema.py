@@ -11,7 +11,8 @@ from typing import Final
 MIGRATIONS: Final = (
     """
     CREATE TABLE jobs (
-        id TEXT PRIMARY KEY, owner TEXT NOT NULL, idempotency_key TEXT, state TEXT NOT NULL,
+        id TEXT PRIMARY KEY, owner TEXT NOT NULL, idempotency_key TEXT,
+        fingerprint TEXT NOT NULL, webhook TEXT NOT NULL DEFAULT '', state TEXT NOT NULL,
         source TEXT NOT NULL, title TEXT NOT NULL, authors TEXT NOT NULL, options TEXT NOT NULL,
         casting TEXT NOT NULL DEFAULT '{}', version TEXT NOT NULL, created_s REAL NOT NULL,
         updated_s REAL NOT NULL, problem TEXT NOT NULL DEFAULT '', bytes INTEGER NOT NULL DEFAULT 0,
@@ -40,6 +41,10 @@ MIGRATIONS: Final = (
     CREATE TABLE outputs (
         job TEXT NOT NULL REFERENCES jobs ON DELETE CASCADE, format TEXT NOT NULL,
         name TEXT NOT NULL, key TEXT NOT NULL, bytes INTEGER NOT NULL, PRIMARY KEY (job, format)
+    ) WITHOUT ROWID;
+    CREATE TABLE messages (
+        id TEXT PRIMARY KEY, url TEXT NOT NULL, secret TEXT NOT NULL, body TEXT NOT NULL,
+        tries INTEGER NOT NULL, due_s REAL NOT NULL
     ) WITHOUT ROWID;
     CREATE INDEX sentences_by_key ON sentences (key);
     CREATE INDEX takes_by_job ON takes (job)

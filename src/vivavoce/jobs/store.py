@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from vivavoce.errors import DiskFull, SettingsError
+from vivavoce.jobs.outbox import worded
 from vivavoce.jobs.schema import MIGRATIONS
 
 FILE_NAME: Final = "jobs.db"
@@ -23,7 +24,9 @@ _DISK: Final = {
     sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN,
 }  # fmt: skip
 
-_FIND: Final = "SELECT id FROM jobs WHERE owner = ? AND idempotency_key = ?"
+_FIND: Final = "SELECT id, fingerprint FROM jobs WHERE owner = ? AND idempotency_key = ?"
+
+_ANEW: Final = "take = take + 1, basis = '', key = '', problem = '', outlier = ''"
 
 Row = Mapping[str, Any]  # of the database, whose columns have the types above
 
@@ -90,21 +93,26 @@ class Store:
                 raise
             connection.execute("COMMIT")
 
-    def _rows(self, sql: str, *values: object) -> list[Row]:
+    def rows(self, sql: str, *values: object) -> list[Row]:
         with _translated(self._path), closing(self._connect()) as connection:
             return [dict(row) for row in connection.execute(sql, values)]
+
+    def write(self, sql: str, *values: object) -> int:
+        """Run one statement. Return how many rows it changed."""
+        with self._transaction() as connection:
+            return connection.execute(sql, values).rowcount
 
     # Jobs
 
     def add(
         self, job: Row, chapters: Sequence[tuple[int, str]], sentences: Iterable[Row]
-    ) -> str | None:
-        """Add a job. Return the id of the one that has the same key already, if there is one."""
+    ) -> tuple[str, str] | None:
+        """Add a job. Return the one that has the same key already, as `find` does, if any."""
         with self._transaction() as connection:
             same = job["owner"], job["idempotency_key"]
             known = connection.execute(_FIND, same).fetchone()
             if known is not None:
-                return str(known["id"])
+                return str(known["id"]), str(known["fingerprint"])
             holders = ", ".join(f":{name}" for name in job)
             connection.execute(f"INSERT INTO jobs ({', '.join(job)}) VALUES ({holders})", dict(job))
             _put_script(connection, job["id"], chapters, sentences)
@@ -131,7 +139,7 @@ class Store:
 
     def jobs(self, id: str | None = None) -> list[Row]:
         """Return jobs with their counts, the oldest first."""
-        return self._rows(
+        return self.rows(
             """
             SELECT jobs.*, (SELECT count(*) FROM chapters WHERE job = jobs.id) AS chapters,
                 count(sentences.number) AS sentences,
@@ -147,36 +155,37 @@ class Store:
 
     def ids(self, states: Sequence[str] | None = None) -> list[str]:
         """Return the ids of all jobs, or of those in `states`, the oldest first."""
-        rows = self._rows("SELECT id, state FROM jobs ORDER BY created_s, id")
+        rows = self.rows("SELECT id, state FROM jobs ORDER BY created_s, id")
         return [row["id"] for row in rows if states is None or row["state"] in states]
 
-    def find(self, owner: str, idempotency_key: str) -> str | None:
-        """Return the id of the job that an owner made with a key."""
-        rows = self._rows(_FIND, owner, idempotency_key)
-        return rows[0]["id"] if rows else None
+    def find(self, owner: str, idempotency_key: str | None) -> tuple[str, str] | None:
+        """Return the id and the fingerprint of the job that an owner made with a key."""
+        rows = self.rows(_FIND, owner, idempotency_key)
+        return (rows[0]["id"], rows[0]["fingerprint"]) if rows else None
 
     def state(self, id: str) -> str | None:
-        rows = self._rows("SELECT state FROM jobs WHERE id = ?", id)
+        rows = self.rows("SELECT state FROM jobs WHERE id = ?", id)
         return str(rows[0]["state"]) if rows else None
 
     def move(
         self, id: str, before: Iterable[str], after: str, now_s: float, problem: str = ""
     ) -> bool:
-        """Change the state of a job, if it is one of `before`. True if it was."""
-        allowed = list(before)
+        """Change the state of a job, if it is one of `before`, and keep what is told of it."""
+        allowed = ", ".join(f"'{state}'" for state in before)
         with self._transaction() as connection:
-            cursor = connection.execute(
-                "UPDATE jobs SET state = ?, problem = ?, updated_s = ? WHERE id = ? AND state IN "
-                f"({', '.join('?' * len(allowed))})",
-                (after, problem, now_s, id, *allowed),
-            )
-        return cursor.rowcount > 0
+            row = connection.execute(
+                "UPDATE jobs SET state = ?, problem = ?, updated_s = ? WHERE id = ? AND state IN"
+                f" ({allowed}) RETURNING id, title, webhook",
+                (after, problem, now_s, id),
+            ).fetchone()
+            if row is not None and (message := worded(row, after, problem, now_s)) is not None:
+                connection.execute("INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?)", message)
+        return row is not None
 
     def change(self, id: str, **values: object) -> None:
         """Set columns of a job."""
         names = ", ".join(f"{name} = ?" for name in values)
-        with self._transaction() as connection:
-            connection.execute(f"UPDATE jobs SET {names} WHERE id = ?", (*values.values(), id))
+        self.write(f"UPDATE jobs SET {names} WHERE id = ?", *values.values(), id)
 
     def remove(self, id: str) -> list[str]:
         """Remove a job. Return the keys of takes that no other job needs, which are forgotten."""
@@ -194,7 +203,7 @@ class Store:
 
     def usage(self, owner: str) -> tuple[int, int]:
         """Return the number of an owner's jobs, and the bytes that they take."""
-        (row,) = self._rows(
+        (row,) = self.rows(
             """
             SELECT (SELECT count(*) FROM jobs WHERE owner = :owner) AS jobs,
                 (SELECT total(bytes) FROM jobs WHERE owner = :owner) +
@@ -210,7 +219,7 @@ class Store:
     # Chapters and sentences
 
     def chapters(self, id: str) -> list[Row]:
-        return self._rows(
+        return self.rows(
             """
             SELECT chapters.*, count(sentences.number) AS sentences,
                 total(takes.samples > 0) AS made, total(sentences.problem != '') AS failed,
@@ -227,7 +236,7 @@ class Store:
     def sentences(self, id: str, chapter: int | None = None) -> list[Row]:
         """Return the sentences of a job or of one chapter in order, with what their takes are."""
         where = "" if chapter is None else "AND chapter = ?"
-        return self._rows(
+        return self.rows(
             f"""
             SELECT sentences.*, takes.samples, takes.rate_hz, takes.pace, takes.pitch_hz
             FROM sentences LEFT JOIN takes ON takes.key = sentences.key AND sentences.key != ''
@@ -265,60 +274,44 @@ class Store:
         for name, value in (("chapter", chapter), ("number", number)):
             if value is not None:
                 where, values = f"{where} AND {name} = ?", [*values, value]
-        with self._transaction() as connection:
-            cursor = connection.execute(
-                f"UPDATE sentences SET take = take + 1, basis = '', key = '', problem = '',"
-                f" outlier = '' WHERE {where}",
-                values,
-            )
-        return cursor.rowcount
+        return self.write(f"UPDATE sentences SET {_ANEW} WHERE {where}", *values)
 
     def retry_failed(self, id: str) -> None:
         """Ask for another take of each sentence that failed."""
-        again = "take = take + 1, basis = '', key = '', problem = ''"
-        with self._transaction() as connection:
-            where = "job = ? AND problem != ''"
-            connection.execute(f"UPDATE sentences SET {again} WHERE {where}", (id,))
+        self.write(f"UPDATE sentences SET {_ANEW} WHERE job = ? AND problem != ''", id)
 
     def put_chapter(self, id: str, number: int, values: Row) -> None:
         names = ", ".join(f"{name} = ?" for name in values)
-        with self._transaction() as connection:
-            connection.execute(
-                f"UPDATE chapters SET {names} WHERE job = ? AND number = ?",
-                (*values.values(), id, number),
-            )
+        sql = f"UPDATE chapters SET {names} WHERE job = ? AND number = ?"
+        self.write(sql, *values.values(), id, number)
 
     # Takes and outputs
 
     def take(self, key: str) -> Take | None:
-        rows = self._rows("SELECT * FROM takes WHERE key = ?", key)
+        rows = self.rows("SELECT * FROM takes WHERE key = ?", key)
         names = Take.__dataclass_fields__
         return Take(**{name: rows[0][name] for name in names}) if rows else None
 
     def put_take(self, job: str, take: Take) -> None:
         """Keep a take. One that is known already counts as made again."""
-        with self._transaction() as connection:
-            connection.execute(
-                "INSERT INTO takes (job, made, key, samples, rate_hz, bytes, pace, pitch_hz,"
-                " problem) VALUES (?, 1, ?, ?, ?, ?, ?, ?, ?)"
-                " ON CONFLICT (key) DO UPDATE SET made = made + 1",
-                (job, *astuple(take)),
-            )
+        self.write(
+            "INSERT INTO takes (job, made, key, samples, rate_hz, bytes, pace, pitch_hz, problem)"
+            " VALUES (?, 1, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET made = made + 1",
+            job,
+            *astuple(take),
+        )
 
     def drop_take(self, key: str) -> None:
-        with self._transaction() as connection:
-            connection.execute("DELETE FROM takes WHERE key = ?", (key,))
+        self.write("DELETE FROM takes WHERE key = ?", key)
 
     def outputs(self, id: str) -> list[Row]:
-        return self._rows("SELECT * FROM outputs WHERE job = ? ORDER BY format", id)
+        return self.rows("SELECT * FROM outputs WHERE job = ? ORDER BY format", id)
 
     def put_output(self, id: str, format: str, name: str, key: str, size: int) -> None:
-        with self._transaction() as connection:
-            connection.execute(
-                "INSERT OR REPLACE INTO outputs (job, format, name, key, bytes) "
-                "VALUES (?, ?, ?, ?, ?)",
-                (id, format, name, key, size),
-            )
+        sql = (
+            "INSERT OR REPLACE INTO outputs (job, format, name, key, bytes) VALUES (?, ?, ?, ?, ?)"
+        )
+        self.write(sql, id, format, name, key, size)
 
 
 class JobLock:

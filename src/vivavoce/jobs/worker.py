@@ -39,6 +39,7 @@ class Worker:
         self._runs: dict[str, asyncio.Task[None]] = {}
         self._progress: dict[str, Progress] = {}
         self._event = asyncio.Event()  # another one after each change
+        self._closed = False
 
     async def store(self) -> Store:
         """Return the database, which is opened when it is first needed."""
@@ -60,6 +61,8 @@ class Worker:
 
     async def aclose(self) -> None:
         """Stop the runs, and close the database."""
+        self._closed = True
+        self.changed()
         tasks = [*self._runs.values(), *([self._working] if self._working else [])]
         for task in reversed(tasks):
             task.cancel()
@@ -100,7 +103,7 @@ class Worker:
             if progress != last:
                 yield progress
             last = progress
-            if progress.state in ENDED:
+            if progress.state in ENDED or self._closed:
                 return
             with suppress(TimeoutError):
                 await asyncio.wait_for(event.wait(), WATCH_S)

@@ -9,6 +9,7 @@ from vivavoce.books.read.html.pages import Piece
 
 _TITLE_CHARS: Final = 200
 _LOWEST: Final = 6  # level of a heading
+_OFF: Final = "the choice"
 _EMPTYING: Final = frozenset(("footnote", "contents", "copyright"))
 _CHOICES: Final[Mapping[BlockKind, str]] = {
     "footnote": "footnotes",
@@ -52,15 +53,24 @@ class Page:
 def finished(drafts: Iterable[Draft], choices: Choices, title: str) -> tuple[Chapter, ...]:
     """Return chapters with the reasons for what is not spoken. None has no block.
 
-    A chapter without a title has that of its first heading, else `title`, the book's.
+    A chapter without a title has that of its first heading, else `title`, the book's. Without a
+    heading and with nothing spoken it is no chapter: its blocks belong to the next.
     """
     chapters = []
+    before: list[Block] = []
     for draft in drafts:
-        if draft.blocks:
-            blocks = _without_bare_headings([_told(block, choices) for block in draft.blocks])
-            heading = next((block.text for block in blocks if block.kind == "heading"), title)
-            name = " ".join(draft.title.split()) or heading
-            chapters.append(Chapter(name[:_TITLE_CHARS], tuple(blocks)))
+        blocks = _without_bare_headings([_told(block, choices) for block in draft.blocks])
+        headings = (block.text for block in blocks if block.kind == "heading")
+        name = " ".join(draft.title.split()) or next(headings, "")
+        if name or not all(block.skipped for block in blocks):
+            name = (name or title)[:_TITLE_CHARS]
+            chapters.append(Chapter(name, (*before, *blocks)))
+            before = []
+        else:
+            before += blocks
+    if before:
+        last = chapters.pop() if chapters else Chapter(title[:_TITLE_CHARS], ())
+        chapters.append(Chapter(last.title, (*last.blocks, *before)))
     return tuple(chapters)
 
 
@@ -128,7 +138,7 @@ def _without_bare_headings(blocks: list[Block]) -> list[Block]:
         block = blocks[at]
         if block.kind != "heading" or block.skipped:
             for level in range(_LOWEST + 1):
-                left_out[level] |= bool(block.skipped) and block.kind in _EMPTYING
+                left_out[level] |= block.skipped.startswith(_OFF) and block.kind in _EMPTYING
                 spoken[level] |= not block.skipped
             continue
         level = block.level
@@ -150,7 +160,7 @@ def _told(block: Block, choices: Choices) -> Block:
     if block.kind == "page":
         return replace(block, skipped="page number or running head")
     if choice and not getattr(choices, choice):
-        return replace(block, skipped=f"the choice {choice!r} is off")
+        return replace(block, skipped=f"{_OFF} {choice!r} is off")
     if not any(map(str.isalnum, block.text)):
         return replace(block, skipped="no letters or digits")
     return block

@@ -31,6 +31,8 @@ _ESCAPED = re.compile(r"iso2022\w*|hz")  # seven bits, so also valid as UTF-8
 _GUESSES: Final = [
     "cp1252", "cp1251", "koi8_r", "cp866", "cp932", "euc_jp", "gb18030", "big5", "cp949",
 ]  # fmt: skip
+_KANA = re.compile("[\u3041-\u30fe]")
+_KANA_SHARE: Final = 0.3
 _SAMPLE_BYTES = 2**16
 # XML 1.0 and HTML know no others. NUL ends a text for C.
 _CONTROLS = re.compile("[\0-\x08\x0b\x0e-\x1f\x7f\ufffe\uffff\ud800-\udfff]")
@@ -81,13 +83,18 @@ def _declared(data: bytes) -> str | None:
 
 
 def _guessed(data: bytes) -> str:
+    sample = _foreign(data)
+    for encoding in ("cp932", "euc_jp"):  # in short texts taken for Korean below
+        letters = [each for each in sample.decode(encoding, "replace") if not each.isascii()]
+        if letters and len(_KANA.findall("".join(letters))) >= _KANA_SHARE * len(letters):
+            return data.decode(encoding, "replace")
     try:
         from charset_normalizer import from_bytes
     except ImportError as error:
         raise MissingDependency(
             "a text that is not UTF-8 needs charset-normalizer: pip install 'vivavoce[books]'"
         ) from error
-    likely = from_bytes(_foreign(data), cp_isolation=_GUESSES, enable_fallback=False).best()
+    likely = from_bytes(sample, cp_isolation=_GUESSES, enable_fallback=False).best()
     try:
         return data.decode(likely.encoding if likely else "cp1252")
     except UnicodeDecodeError:

@@ -9,7 +9,7 @@ from typing import Final
 from vivavoce.books.book import Block, BlockKind, Book, Choices
 from vivavoce.books.read.chapters import by_headings, finished
 from vivavoce.books.read.encodings import decode
-from vivavoce.books.read.refusal import refused
+from vivavoce.books.read.refusal import refused, title_of
 
 _HEADING_CHARS: Final = 90
 _HEADING_LINES: Final = 3
@@ -17,7 +17,11 @@ _WRAPPED_CHARS: Final = 100  # the longest lines of a text with hard line breaks
 _OPEN_LINES: Final = 0.3  # of such a text's lines, that end inside a sentence
 _VERSE_SHARE: Final = 0.6  # of a line's usual length, that no line of a poem reaches
 _LISTED: Final = 4  # headings in a row are a table of contents
-_NUMBER = r"(?:\d{1,4}|[IVXLCDM]{1,9}|[^\W\d_]{2,12}(?:[ -][^\W\d_]{2,12})?)"
+_NUMBER = (  # digits, Roman, or a word that is written as a name
+    r"(?:\d{1,4}|[IVXLCDM]{1,9}"
+    r"|(?-i:[A-ZÀ-ÞА-Я])[^\W\d_]{1,11}(?:[ -](?-i:[A-ZÀ-ÞА-Я])[^\W\d_]{1,11})?"
+    r"|[а-яё]{2,16}(?:[аь]я|[ыои]й))"
+)
 _NAMED = (
     "chapter|part|book|volume|letter|canto|act|scene|stave"
     "|kapitel|teil|buch|band|chapitre|partie|livre|tome|capítulo|capitulo|parte|libro"
@@ -52,11 +56,6 @@ def read_plain(data: bytes, name: str, choices: Choices) -> Book:
         raise refused(name, "is empty", "choose a file with text")
     title = title_of(name)
     return Book(title, finished(by_headings(blocks), choices, title))
-
-
-def title_of(name: str) -> str:
-    """Return the title of a book that tells none: the name of its file."""
-    return re.sub(r"\.\w{1,9}\Z", "", name.replace("\\", "/").rpartition("/")[2]) or name
 
 
 def blocks_of(text: str) -> list[Block]:

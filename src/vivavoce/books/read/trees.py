@@ -17,6 +17,10 @@ Element = Any  # lxml has no types
 _CLOSED_AT_ONCE = re.compile(
     r"""<([A-Za-z][\w:.-]*+)((?:[^<>"'/]|/(?!>)|"[^"<]*+"|'[^'<]*+')*+)/>"""
 )
+# libxml2's time grows with the square of an element's attributes.
+_MANY_ATTRIBUTES = re.compile(
+    r"""<[A-Za-z][\w:.-]*+(?:\s++[^\s"'<>=/]++(?:\s*+=\s*+(?:"[^"]*+"|'[^']*+'|[^\s"'<>]++))?+){256}"""
+)
 _START_TEXTS: Final = 8
 _START_CHARS: Final = 80
 _VOID: Final = frozenset((
@@ -51,13 +55,15 @@ def parse_xml(text: str, *, repair: bool = False) -> Element | None:
 def parse_page(text: str, name: str) -> Element | None:
     """Return the root of an XHTML or HTML page, or None if it is blank.
 
-    Nothing of a broken page is lost. Raises `BadRequest` (`file`, of the book `name`) for elements
-    that are nested too deeply.
+    Nothing of a broken page is lost. Raises `BadRequest` (`file`, of the book `name`) for what no
+    page has: elements nested thousands deep, or with hundreds of attributes.
     """
     if "xmlns" in text[:_PROLOG_CHARS] and (root := parse_xml(text)) is not None:
         return root
     plain = _CDATA.sub(_escaped, _DECLARATION.sub("", _without_doctype(text)))
     plain = _CLOSED_AT_ONCE.sub(_opened_and_closed, plain)
+    if _MANY_ATTRIBUTES.search(plain):
+        raise refused(name, "has an element with more than 255 attributes")
     parser = etree.HTMLParser(**_OPTIONS)
     try:
         root = etree.fromstring(plain.encode(), parser)

@@ -18,12 +18,10 @@ from numpy.typing import NDArray
 
 from vivavoce.audio import from_int16
 from vivavoce.audio.frames import audio_frame
-from vivavoce.books.write.sound import Sound
+from vivavoce.books.write.sound import CodecName, Sound
 from vivavoce.errors import MissingDependency
 
-CodecName = Literal["aac", "mp3", "opus", "flac"]
-
-PART_S: Final = 240  # 2 MB of packets
+PART_S: Final = 120  # a megabyte of packets
 Packet: TypeAlias = "av.Packet[av.AudioStream]"
 _MARGIN: Final = 16  # frames before and after a part
 _PARTS_AHEAD: Final = 3

@@ -1,6 +1,7 @@
 """Write one audio file: the packets of a codec, tags, chapters and cover in a container."""
 
 import io
+from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import BinaryIO, Final, Literal
@@ -9,14 +10,24 @@ import av
 import av.container
 from av.stream import Disposition
 
-from vivavoce.books.write.encode import CODECS, CodecName, packets
+from vivavoce.books.write.encode import CODECS, packets
 from vivavoce.books.write.id3 import id3_tag
 from vivavoce.books.write.options import WriteOptions
-from vivavoce.books.write.sound import Sound
-from vivavoce.books.write.tags import Tags, vorbis_chapters, vorbis_picture
+from vivavoce.books.write.sound import CodecName, Sound
+from vivavoce.books.write.tags import Tags, size_of, vorbis_chapters, vorbis_picture
+from vivavoce.types import AudioFormat
 
 Container = Literal["mp4", "mp3", "ogg", "flac"]
 
+FORMS: Final[Mapping[str, tuple[Container, CodecName]]] = {
+    "m4b": ("mp4", "aac"),
+    "m4b-opus": ("mp4", "opus"),
+    "m4a": ("mp4", "aac"),
+    "mp3": ("mp3", "mp3"),
+    "opus": ("ogg", "opus"),
+    "flac": ("flac", "flac"),
+}
+_SIGNED: Final[Mapping[Container, AudioFormat]] = {"mp3": "mp3", "flac": "flac"}
 NERO_CHAPTERS: Final = 255  # as many as Nero's list of chapters holds, and bytes in its titles
 _COVERS: Final = {"image/jpeg": "mjpeg", "image/png": "png"}
 _MILLISECOND: Final = Fraction(1, 1000)
@@ -25,16 +36,35 @@ _MILLISECOND: Final = Fraction(1, 1000)
 def write_audio(
     path: Path, form: tuple[Container, CodecName], sound: Sound, tags: Tags, options: WriteOptions
 ) -> None:
-    """Write `sound` to `path`. Raises `OSError` if the disk is full, and the errors of `read`."""
+    """Write `sound` to `path`, marked, and signed if there is a signer.
+
+    Raises `OSError` if the disk is full, and the errors of `Sound.read`.
+    """
     container, codec = form
-    with path.open("w+b") as file:
-        if container == "mp3":
+    how = _options(container, tags)
+    if container == "mp3":
+        with path.open("w+b") as file:
             file.write(id3_tag(tags))
-        target = str(path.absolute()) if container == "mp4" else _Rest(file)
-        with av.open(
-            target, "w", format=container, container_options=_options(container, tags)
-        ) as output:
+            with av.open(_Rest(file), "w", format=container, container_options=how) as output:
+                _write(output, codec, sound, tags, options)
+    else:
+        name = str(path.absolute())  # which FFmpeg opens again to move the index to the front
+        with av.open(name, "w", format=container, container_options=how) as output:
             _write(output, codec, sound, tags, options)
+    _sign(path, container, tags, options)
+
+
+def _sign(path: Path, container: Container, tags: Tags, options: WriteOptions) -> None:
+    signer, mark, format = options.signer, tags.mark, _SIGNED.get(container)
+    if signer is None or mark is None or format is None or not signer.signs(format):
+        return
+    signed = path.with_name(f"{path.name}.signed")
+    try:
+        with path.open("rb") as source, signed.open("w+b") as target:
+            signer.sign(source, target, format, mark)
+        signed.replace(path)
+    finally:
+        signed.unlink(missing_ok=True)
 
 
 def _options(container: Container, tags: Tags) -> dict[str, str]:
@@ -42,7 +72,8 @@ def _options(container: Container, tags: Tags) -> dict[str, str]:
     match container:
         case "mp4":
             nero = "" if len(tags.chapters) <= NERO_CHAPTERS else "+disable_chpl"
-            return same | {"movflags": f"+faststart{nero}", "brand": "M4B "}
+            brand = "M4B " if tags.chapters else "M4A "
+            return same | {"movflags": f"+faststart{nero}", "brand": brand}
         case "mp3":
             return same | {"id3v2_version": "0"}
         case "ogg" | "flac":
@@ -68,14 +99,15 @@ def _write(
     cover = _add_tags(output, tags)
     output.start_encoding()
     if cover is not None and tags.cover is not None:
-        packet = av.Packet(tags.cover.data)
-        packet.stream, packet.pts, packet.dts, packet.is_keyframe = cover, 0, 0, True
-        output.mux(packet)
+        picture = av.Packet(tags.cover.data)
+        picture.stream, picture.pts, picture.dts, picture.is_keyframe = cover, 0, 0, True
+        output.mux(picture)
+    whole = sound.samples
     for packet in packets(sound, how, options.executor):
         packet.stream = stream
         output.mux(packet)
         if options.progress is not None and packet.pts is not None:
-            options.progress(min(max(packet.pts / sound.samples, 0.0), 1.0))
+            options.progress(min(max(packet.pts / whole, 0.0), 1.0))
 
 
 def _add_tags(output: av.container.OutputContainer, tags: Tags) -> "av.stream.Stream | None":
@@ -100,12 +132,13 @@ def _add_tags(output: av.container.OutputContainer, tags: Tags) -> "av.stream.St
         )
     else:
         output.metadata.update(vorbis_chapters(tags.chapters))
-    if tags.cover is None:
+    if tags.cover is None or (size := size_of(tags.cover)) is None:
         return None
     if kind == "ogg":
         output.metadata["METADATA_BLOCK_PICTURE"] = vorbis_picture(tags.cover)
         return None
-    cover = output.add_mux_stream(_COVERS[tags.cover.media_type], time_base=_MILLISECOND)
+    codec = _COVERS[tags.cover.media_type]
+    cover = output.add_mux_stream(codec, time_base=_MILLISECOND, width=size[0], height=size[1])
     cover.disposition = Disposition.attached_pic
     return cover
 
@@ -120,9 +153,16 @@ class _Rest:
 
     def __init__(self, file: BinaryIO) -> None:
         self._file, self._start = file, file.tell()
+        self._is_full = False
 
     def write(self, data: bytes) -> int:
-        return self._file.write(data)
+        if self._is_full:  # FFmpeg, which was told, still writes an end
+            return len(data)
+        try:
+            return self._file.write(data)
+        except OSError:
+            self._is_full = True
+            raise
 
     def read(self, size: int) -> bytes:
         return self._file.read(size)
@@ -131,5 +171,7 @@ class _Rest:
         return self._file.tell() - self._start
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        if self._is_full:
+            return 0
         from_start = whence == io.SEEK_SET
         return self._file.seek(offset + self._start * from_start, whence) - self._start

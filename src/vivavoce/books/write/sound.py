@@ -3,17 +3,25 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
+from pathlib import Path
+from typing import Final, Literal
 
 import av
+import av.container
 import av.error
 import numpy as np
 from numpy.typing import NDArray
 
-from vivavoce.audio import Resampler, from_int16, to_int16
+from vivavoce.audio import Resampler, from_int16, nearest_rate, to_int16
 from vivavoce.books.book import NarratedChapter
 from vivavoce.errors import VivavoceError
 
-_SETTLED_S = 0.2  # of a resampler's input: after it, the output does not depend on the beginning
+CodecName = Literal["aac", "mp3", "opus", "flac"]
+
+_NEAR: Final = 65_536  # samples, as many as a frame of FLAC can have
+_SETTLED_S: Final = (
+    0.2  # of a resampler's input: after it, the output does not depend on the beginning
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,28 +93,46 @@ class Sound:
         yield resampler.finish()
 
 
+def sound_for(chapters: Sequence[NarratedChapter], rate_hz: int, codec: CodecName) -> Sound:
+    """Return `chapters` at a rate that `codec` has."""
+    return Sound(chapters, rate_hz, nearest_rate(codec, rate_hz))
+
+
 def _read_file(chapter: NarratedChapter, start: int, end: int) -> Iterator[NDArray[np.int16]]:
     """Yield the samples of a chapter's file from `start` to `end`."""
     at = start
     try:
-        with av.open(str(chapter.path.absolute())) as container:
-            stream = container.streams.audio[0]
-            if start:
-                container.seek(start, stream=stream)
-            resampler = av.AudioResampler(format="s16", layout="mono")
-            for frame in container.decode(stream):
-                for out in resampler.resample(frame):
-                    samples = out.to_ndarray()[0]
-                    begin = round((frame.pts or 0) * (frame.time_base or 0) * frame.sample_rate)
-                    wanted = samples[max(at - begin, 0) : max(end - begin, 0)]
-                    at += len(wanted)
-                    if len(wanted):
-                        yield wanted
+        with _opened(chapter.path, start) as container:
+            for frame in container.decode(audio=0):
+                begin = frame.pts or 0  # FLAC counts samples
+                samples = _mono(frame)[max(at - begin, 0) : max(end - begin, 0)]
+                at += len(samples)
+                if len(samples):
+                    yield samples
                 if at >= end:
                     return
     except (av.error.FFmpegError, OSError) as error:
         raise _damaged(chapter, str(error)) from error
     raise _damaged(chapter, f"it ends after {at} of {chapter.samples} samples")
+
+
+def _opened(path: Path, start: int) -> "av.container.InputContainer":
+    """Return the open file, near `start` and before it."""
+    name = str(path.absolute())
+    if start > _NEAR:
+        container = av.open(name)
+        try:
+            container.seek(start - _NEAR, stream=container.streams.audio[0])
+            return container
+        except av.error.FFmpegError:  # FFmpeg finds no place in some short files
+            container.close()
+    return av.open(name)
+
+
+def _mono(frame: av.AudioFrame) -> NDArray[np.int16]:
+    """Return the samples of a mono frame. FFmpeg decodes more than 16 bits to 32."""
+    samples = frame.to_ndarray().reshape(-1).astype(np.int32)
+    return (samples if frame.format.name == "s16" else samples >> 16).astype(np.int16)
 
 
 def _damaged(chapter: NarratedChapter, why: str) -> VivavoceError:

@@ -1,18 +1,24 @@
 """Say what is written into a file beside its sound: names, chapters, cover and marks."""
 
+import io
 import re
 import struct
 from base64 import b64encode
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Final
 
-from vivavoce.books.book import Narration, Picture
+import av
+import av.error
+
+from vivavoce.books.book import Book, Narration, Picture
 from vivavoce.books.write.sound import Sound
+from vivavoce.provenance import Mark
 
 _UNPRINTABLE = re.compile(r"[\s\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]+")
-_SIGNATURES: Final = {"image/jpeg": b"\xff\xd8\xff", "image/png": b"\x89PNG\r\n\x1a\n"}
+_TRACK_COVER_BYTES: Final = 256 * 2**10  # it is in every file
+_DEMUXERS: Final = {"image/jpeg": "jpeg_pipe", "image/png": "png_pipe"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,17 +32,29 @@ class ChapterMark:
 
 @dataclass(frozen=True, slots=True)
 class Tags:
-    """The tags of one file. `comment` marks it as synthetic speech."""
+    """The tags of one file. `marks` say that it is synthetic speech."""
 
     title: str
     album: str
     artist: str
     narrator: str
-    comment: str
-    language: str | None
+    marks: Sequence[Mark]
     chapters: Sequence[ChapterMark]
     cover: Picture | None
     track: str = ""  # such as 3/12
+
+    @property
+    def comment(self) -> str:
+        """The marks as a comment, a line each."""
+        return comment_of(self.marks)
+
+    @property
+    def mark(self) -> Mark | None:
+        """The marks as one, for a manifest."""
+        if not self.marks:
+            return None
+        models, voices = ((mark.model for mark in self.marks), (mark.voice for mark in self.marks))
+        return Mark(", ".join(dict.fromkeys(models)), ", ".join(dict.fromkeys(voices)))
 
     @property
     def named(self) -> dict[str, str]:
@@ -59,36 +77,32 @@ def line(text: str) -> str:
     return _UNPRINTABLE.sub(" ", text).strip()
 
 
-def chapter_title(title: str, number: int) -> str:
-    """Return the title of a chapter as one line, its number if it has none."""
-    return line(title) or str(number)
-
-
-def comment_of(narration: Narration) -> str:
+def comment_of(marks: Sequence[Mark]) -> str:
     """Return the comment that marks a file as synthetic: a line for each voice, or nothing."""
-    return "\n".join(line(mark.comment) for mark in narration.marks)
+    return "\n".join(line(mark.comment) for mark in marks)
 
 
 def book_tags(narration: Narration, sound: Sound) -> Tags:
-    """Return the tags of a file with all chapters."""
-    return _tags(narration, narration.book.title, tuple(chapter_marks(sound)))
-
-
-def chapter_marks(sound: Sound) -> list[ChapterMark]:
-    """Return the chapters that have sound."""
+    """Return the tags of a file with all chapters of `sound`."""
     spans = pairwise(round(start * 1000 / sound.rate_hz) for start in sound.starts)
-    titles = (chapter.chapter.title for chapter in sound.chapters)
-    return [
-        ChapterMark(chapter_title(title, number), start, end)
-        for number, (title, (start, end)) in enumerate(zip(titles, spans, strict=True), 1)
+    marks = [
+        ChapterMark(title, start, end)
+        for title, (start, end) in zip(titles(narration.book), spans, strict=True)
         if start < end
     ]
+    return _tags(narration, narration.book.title, marks)
 
 
-def track_tags(narration: Narration, number: int) -> Tags:
-    """Return the tags of a file with chapter `number`, counted from 1."""
-    title = chapter_title(narration.chapters[number - 1].chapter.title, number)
-    return _tags(narration, title, (), f"{number}/{len(narration.chapters)}")
+def track_tags(narration: Narration, title: str, track: str) -> Tags:
+    """Return the tags of a file with one chapter."""
+    tags = _tags(narration, title, (), track)
+    is_large = tags.cover is not None and len(tags.cover.data) > _TRACK_COVER_BYTES
+    return replace(tags, cover=None) if is_large else tags
+
+
+def titles(book: Book) -> list[str]:
+    """Return the title of each chapter as one line, its number where it has none."""
+    return [line(chapter.title) or str(number) for number, chapter in enumerate(book.chapters, 1)]
 
 
 def _tags(
@@ -100,8 +114,7 @@ def _tags(
         album=line(book.title),
         artist=line(", ".join(book.authors)),
         narrator=line(narration.narrator),
-        comment=comment_of(narration),
-        language=book.language,
+        marks=narration.marks,
         chapters=chapters,
         cover=cover_of(book.cover),
         track=track,
@@ -109,10 +122,21 @@ def _tags(
 
 
 def cover_of(cover: Picture | None) -> Picture | None:
-    """Return the cover if its bytes begin as its type says. Others would break players."""
-    if cover is None or not cover.data.startswith(_SIGNATURES[cover.media_type]):
+    """Return the cover if it is what its type says. Another would break players."""
+    return None if cover is None or size_of(cover) is None else cover
+
+
+def size_of(cover: Picture) -> tuple[int, int] | None:
+    """Return the columns and rows of a picture, or `None` if it is none of its type."""
+    options = {"protocol_whitelist": ""}
+    try:
+        with av.open(
+            io.BytesIO(cover.data), format=_DEMUXERS[cover.media_type], options=options
+        ) as it:
+            stream = it.streams.video[0]
+            return (stream.width, stream.height) if stream.width and stream.height else None
+    except (av.error.FFmpegError, ValueError, IndexError):
         return None
-    return cover
 
 
 def vorbis_chapters(chapters: Sequence[ChapterMark]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import posixpath
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote
@@ -20,6 +21,7 @@ from vivavoce.books.read.trees import (
     tag_of,
     types_of,
 )
+from vivavoce.errors import BadRequest
 
 MAX_COVER_BYTES: Final = 20 * 2**20
 _CONTAINER: Final = "META-INF/container.xml"
@@ -245,9 +247,10 @@ def _cover(archive: Archive, path: str, root: Element, items: Mapping[str, Item]
                 _pictures(archive, archive.find(resolved(path, reference.get("href") or "")))
             )
     for place in filter(None, named):
-        picture = _picture(archive.read(place, MAX_COVER_BYTES))
-        if picture:
-            return picture
+        with suppress(BadRequest):  # a damaged cover is no reason to refuse the book
+            picture = _picture(archive.read(place, MAX_COVER_BYTES))
+            if picture:
+                return picture
     return None
 
 

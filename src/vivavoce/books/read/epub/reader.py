@@ -1,7 +1,6 @@
 """Read an EPUB, version 2 or 3: its pages in reading order, as chapters."""
 
-from collections.abc import Iterator, Mapping
-from itertools import chain
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from vivavoce.books.book import BlockKind, Book, Choices
@@ -11,7 +10,7 @@ from vivavoce.books.read.encodings import decode
 from vivavoce.books.read.epub.package import Item, Package, read_package, resolved
 from vivavoce.books.read.html.notes import NoteFinder
 from vivavoce.books.read.html.pages import Notes, read_page
-from vivavoce.books.read.refusal import refused
+from vivavoce.books.read.refusal import refused, title_of
 from vivavoce.books.read.trees import Element, parse_page, tag_of
 
 _APART_CHARS: Final = 8_000  # a title page or a copyright page has fewer
@@ -22,36 +21,38 @@ def read_epub(data: bytes, name: str, choices: Choices) -> Book:
     """Return the book in `data`. Raises `BadRequest` (`file`)."""
     archive = open_archive(data, name)
     package = read_package(archive)
+    order = _order(package)
     finder = NoteFinder(resolved)
     kinds: dict[str, BlockKind] = {}
-    for item, _ in package.spine:  # pages are parsed twice, so that one at a time is in memory
+    for item, _ in order:  # pages are parsed twice, so that one at a time is in memory
         path, root = item.path or "", _root(archive, item)
-        if root is None:
-            continue
-        finder.add(path, root)
-        if (kind := package.kinds.get(path)) and _is_apart(root, kind):
-            kinds[path] = kind
-    if len(package.spine) == 1:
-        kinds = {}  # what is said of the only page is not meant for the whole book
-    pages = _pages(archive, package, finder.found(), kinds)
-    title = package.title or name
+        if root is not None:
+            finder.add(path, root)
+            kind = package.kinds.get(path)
+            if kind and len(package.spine) > 1 and _is_apart(root, kind):
+                kinds[path] = kind
+    title = package.title or title_of(name)
+    pages = _pages(archive, order, finder.found(), kinds)
     chapters = finished(by_contents(pages, package.entries), choices, title)
     if not chapters:
         raise refused(name, "has no text", "make sure that it is no book of pictures")
     return Book(title, chapters, package.authors, package.language, package.cover)
 
 
-def _pages(
-    archive: Archive, package: Package, notes: Mapping[str, Notes], kinds: Mapping[str, BlockKind]
-) -> Iterator[Page]:
-    """Yield the pages of the reading order, then all others."""
+def _order(package: Package) -> list[tuple[Item, bool]]:
+    """Return the pages in reading order, then all others. Those are False."""
     read = {item.path for item, _ in package.spine}
-    others = (
-        (item, False)
-        for item in package.items.values()
-        if item.is_page and item.path and item.path not in read
-    )
-    for item, is_linear in chain(package.spine, others):
+    others = (item for item in package.items.values() if item.is_page and item.path)
+    return [*package.spine, *((item, False) for item in others if item.path not in read)]
+
+
+def _pages(
+    archive: Archive,
+    order: Sequence[tuple[Item, bool]],
+    notes: Mapping[str, Notes],
+    kinds: Mapping[str, BlockKind],
+) -> Iterator[Page]:
+    for item, is_linear in order:
         path, root = item.path or "", _root(archive, item)
         if root is not None:
             pieces = read_page(
@@ -70,7 +71,8 @@ def _root(archive: Archive, item: Item) -> Element | None:
 
 def _is_apart(root: Element, kind: BlockKind) -> bool:
     """True if a page that is said to be of `kind` may be that, as a whole."""
-    chars = sum(len(text.strip()) for text in root.itertext())
+    parts = [part for part in root if isinstance(part.tag, str) and tag_of(part) != "head"]
+    chars = sum(len(text.strip()) for part in parts for text in part.itertext())
     if kind != "contents":
         return chars <= _APART_CHARS
     links = (

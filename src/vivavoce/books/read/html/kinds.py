@@ -55,7 +55,7 @@ _BY_CLASS: Final[Mapping[str, BlockKind]] = {
 STRONG: Final = frozenset(("footnote", "contents", "copyright", "title_page", "page"))
 _CODE_CLASS = re.compile(r"code|program|listing|screen|highlight", re.IGNORECASE)
 _CODE_SIGN = re.compile(r"[{}()\[\]<>=;_/\\#$|+*&]")
-_LOOKED_AT = 500  # elements: enough to tell, and tables may be nested
+_LOOKED_AT = 100  # elements: enough to tell, and tables may be nested
 _CODE_SIGNS = 0.04  # of all characters; prose and verse have a fifth of that
 
 
