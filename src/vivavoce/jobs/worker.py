@@ -106,7 +106,8 @@ class Worker:
             if progress.state in ENDED or self._closed:
                 return
             with suppress(TimeoutError):
-                await asyncio.wait_for(event.wait(), WATCH_S)
+                async with asyncio.timeout(WATCH_S):  # `wait_for` may swallow a cancellation
+                    await event.wait()
 
     async def run(self, id: str) -> None:
         """Run one job now. A call that is cancelled leaves it paused.
@@ -133,7 +134,8 @@ class Worker:
                 log.error("jobs wait, because %s", error.message)
             if not ran:
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(event.wait(), WATCH_S)
+                    async with asyncio.timeout(WATCH_S):
+                        await event.wait()
 
     async def _run_next(self) -> bool:
         for id in await in_thread((await self.store()).ids, WAITING):
