@@ -48,8 +48,8 @@ def _changed(track: bytes) -> bytes:
     if b"text" not in track[: track.index(b"minf")]:  # as its handler says
         return track
     at = track.index(b"stsz")
-    (count,) = struct.unpack_from(">I", track, at + 12)
-    sizes = struct.unpack_from(f">{count}I", track, at + 16)
+    same, count = struct.unpack_from(">II", track, at + 8)  # one size for all, or 0
+    sizes = [same] * count if same else struct.unpack_from(f">{count}I", track, at + 16)
     (first,) = struct.unpack_from(">I", track, track.index(b"stco") + 12)
     places = accumulate(sizes[:-1], initial=first)
     runs = struct.iter_unpack(">II", _table(track, b"stts", 8))
