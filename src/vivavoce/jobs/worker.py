@@ -171,7 +171,7 @@ class Worker:
 async def _changed(event: asyncio.Event) -> None:
     """Wait for a change in this process, or until one of another may be seen."""
     with suppress(TimeoutError):
-        async with asyncio.timeout(WATCH_S):
+        async with asyncio.timeout(WATCH_S):  # `wait_for` may swallow a cancellation
             await event.wait()
 
 
