@@ -74,7 +74,12 @@ def kept_samples(flac: bytes) -> Samples:
 
 
 def repacked(flac: bytes) -> Recording:
-    """Return a kept recording from another library, sample for sample."""
+    """Return a kept recording from another library, sample for sample.
+
+    Raises `BadRequest` (`ref_audio`) if it is none.
+    """
+    if not flac.startswith(b"fLaC"):
+        raise _refused("is no FLAC file, as kept recordings are")
     samples = kept_samples(flac)
     return Recording(to_pcm16(samples), _flac(samples), samples.size / RATE_HZ, ())
 
