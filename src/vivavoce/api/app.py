@@ -226,6 +226,7 @@ async def _erase_expired(server: Server) -> None:
     """Erase the recordings of voices whose consent ends, though nobody asks for them."""
     while True:
         await asyncio.to_thread(server.voices.refresh)
+        await server.synthesizer.saved.take_back()
         await asyncio.sleep(ERASE_EVERY_S)
 
 
