@@ -27,7 +27,7 @@ from benchmarks.wire import Address
 ANSWER_WITHIN_S: Final = 20.0  # or the server hangs
 _MODES: Final = (schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE)
 _TEXTS: Final = ("text", "input", "q")
-_SAVED: Final = ("/v1/tts/voices", "/v1/audio/voice")
+_SAVED: Final = ("/v1/tts/voices", "/v1/audio/voice", "/v1/text-to-voice", "/v1/voices")
 # Hardly ever drawn as they exist: names, markup, recordings, and sample rates that a format has.
 _NAMES: Final = (
     "model", "speaker", "voice", "language", "task", "task_type", "sample_rate", "model_id",
@@ -119,6 +119,8 @@ def _make_speakable(case: schemathesis.Case) -> None:
                 fields["text"] = "A dialogue."
             for name in (*_NAMES, *_MARKUP, *_RECORDINGS):
                 fields.pop(name, None)
+            if "input" in fields and fields.get("stream_format") != "sse":
+                fields.pop("timestamps", None)  # which audio alone has no place for
             for name in _TEXTS:
                 if isinstance(text := fields.get(name), str):
                     fields[name] = f"Some words to speak, and {text[:8]}"
