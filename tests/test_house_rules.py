@@ -3,7 +3,12 @@
 import ast
 import re
 from collections import Counter
+from dataclasses import MISSING, fields
+from inspect import Parameter, signature
 from pathlib import Path
+
+from vivavoce.books.write.mux import write_audio
+from vivavoce.books.write.tags import Tags
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "src" / "vivavoce"
@@ -45,6 +50,24 @@ def test_every_module_says_what_it_does() -> None:
     assert [str(path) for path, docstring in docstrings.items() if not docstring] == []
 
 
+def imports_encoders(path: Path) -> bool:
+    """True if the module opens one of FFmpeg's encoders or writers, or takes what one made."""
+    tree = ast.parse(path.read_text("utf-8"))
+    opens = any(
+        isinstance(node, ast.Call)
+        and ast.unparse(node.func) in ("av.open", "av.CodecContext.create")
+        and any(ast.unparse(argument) == "'w'" for argument in node.args)
+        for node in ast.walk(tree)
+    )
+    taken = {
+        alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module == "vivavoce.books.write.encode"
+        for alias in node.names
+    }
+    return opens or bool(taken & {"packets", "encode_part", "open_codec"})
+
+
 def test_all_audio_leaves_through_the_outlet() -> None:
     """So that a new exit cannot forget to mark its audio as synthetic."""
     writers = {"open_encoder", "wav_header", "flac_with_length", "to_pcm16", "wav_bytes"}
@@ -55,6 +78,8 @@ def test_all_audio_leaves_through_the_outlet() -> None:
         Path("voices/recording.py"),  # a recording of a person, which is kept
         Path("wyoming/output.py"),  # silence
     }
+    # `mux` alone writes the audio of books. It takes tags, which have the marks of the narration.
+    book_files = {Path("books/write/mux.py"), Path("books/write/encode.py")}
     around, silent = set(), set()
     for path in MODULES:
         place = path.relative_to(PACKAGE)
@@ -66,13 +91,18 @@ def test_all_audio_leaves_through_the_outlet() -> None:
         }
         if names & writers and place.parts[0] != "audio" and place not in free:
             around.add(str(place))
+        if place.parts[0] != "audio" and place not in book_files and imports_encoders(path):
+            around.add(str(place))
         # Whoever takes the samples of a `Speech` encodes them, or drops them.
         is_taker = re.search(r"\bspeech\.samples\(\)", path.read_text("utf-8"))
         encodes = names & {"open_outlet", "excerpt_file"}
         drops = {Path("cli/doctor.py"), Path("synthesis/outlet.py")}
         if is_taker and not encodes and place not in drops:
             silent.add(str(place))
-    assert around == set(), "encode with synthesis.outlet"
+    assert around == set(), "encode with synthesis.outlet, and books with books.write.mux"
+    marks = next(field for field in fields(Tags) if field.name == "marks")
+    assert marks.default is MISSING, "no file of a book is written without a word on its marks"
+    assert signature(write_audio).parameters["tags"].default is Parameter.empty
     assert silent == set(), "encode with synthesis.outlet"
     sources = (PACKAGE / "cli" / "sources.py").read_text("utf-8")
     assert "open_encoder" not in sources

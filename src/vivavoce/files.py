@@ -64,6 +64,24 @@ def locked(path: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+@contextmanager
+def replaced(path: Path) -> Iterator[Path]:
+    """Yield the name of a file to write, which then replaces `path`. Raises `OSError`.
+
+    It is removed instead if the block raises. One process at a time writes to `path`.
+    """
+    new = path.with_name(f"{path.name}.new")
+    new.unlink(missing_ok=True)  # of a process that was killed
+    try:
+        yield new
+        with new.open("rb+") as file:
+            os.fsync(file.fileno())
+        new.replace(path)
+        sync_folder(path.parent)
+    finally:
+        new.unlink(missing_ok=True)
+
+
 def stamp_of(path: Path) -> Stamp | None:
     """Return the stamp of the file, or None if it cannot be seen."""
     try:

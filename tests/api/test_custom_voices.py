@@ -134,6 +134,9 @@ def test_openai_sdk_is_told_how_to_get_a_designer(sdk: OpenAI) -> None:
         sdk.audio.voices.create(name="calm", type="prompt", prompt="A calm old man.")
     assert (refused.value.code, refused.value.param) == ("unsupported", "prompt")
     assert "vivavoce models pull Qwen/Qwen3-TTS-12Hz-1.7B-VoiceDesign" in refused.value.message
+    for body in ({"name": "calm", "prompt": "A man."}, {"name": "calm", "type": "prompt"}):
+        with pytest.raises(BadRequestError, match=r"'prompt' is missing|VoiceDesign"):
+            sdk.post("/audio/voices", body=body, cast_to=object)
 
 
 async def test_formula_is_saved_from_json_and_from_a_form(server: httpx.AsyncClient) -> None:

@@ -1,6 +1,6 @@
 """Describe each HTTP API (a surface): its error format, its statuses and its field names.
 
-- Native (`/v1/tts`, `/health`): {"error": {code, message, field, request_id}}.
+- Native (`/v1/tts`, `/v1/jobs`, `/health`): {"error": {code, message, field, request_id}}.
 - OpenAI (everything else): {"error": {message, type, param, code}}.
 - Wit.ai (paths that a setting moves): {"error": message, "code": code}.
 - ElevenLabs (its paths, and all below `/elevenlabs`): {"detail": {status, message}}.
@@ -62,9 +62,11 @@ _OPENAI_NAMES: Final = {
     "task": "task_type",
 }  # fmt: skip
 OPENAI: Final = Surface("openai", _openai_error, {422: 400}, _OPENAI_NAMES)
-_CUSTOM_VOICES: Final = replace(
-    OPENAI, field_names={"ref_audio": "audio_sample", "speaker": "formula"}
-)
+_CUSTOM_NAMES: Final = {
+    "ref_audio": "audio_sample", "speaker": "formula", "description": "prompt",
+    "text": "script_hint",
+}  # fmt: skip
+_CUSTOM_VOICES: Final = replace(OPENAI, field_names=_CUSTOM_NAMES)
 _CONSENTS: Final = replace(OPENAI, field_names={"ref_audio": "recording"})
 WIT: Final = Surface("wit", _wit_error, {422: 400}, {"speaker": "voice", "instruct": "style"})
 
@@ -96,4 +98,4 @@ def _surface_at(path: str) -> Surface:
         return ELEVENLABS
     if path.startswith("/v1/audio/voice"):
         return _CONSENTS if path.startswith("/v1/audio/voice_consents") else _CUSTOM_VOICES
-    return NATIVE if path.startswith(("/v1/tts", "/health")) else OPENAI
+    return NATIVE if path.startswith(("/v1/tts", "/v1/jobs", "/health")) else OPENAI

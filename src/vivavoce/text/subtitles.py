@@ -119,8 +119,11 @@ def _end_s(cue: Cue) -> float:
 
 def _passages(words: Sequence[TimedWord], texts: Sequence[str]) -> Iterator[list[_Token]]:
     """Yield the tokens between long pauses, for each text on its own."""
-    for index, text in enumerate(texts):
-        tokens = list(_tokens([word for word in words if word.input == index], text))
+    own: list[list[TimedWord]] = [[] for _ in texts]
+    for word in words:
+        own[word.input].append(word)
+    for spoken, text in zip(own, texts, strict=True):
+        tokens = list(_tokens(spoken, text))
         start = 0
         for at, (one, two) in enumerate(pairwise(tokens), 1):
             if two.start_s - one.end_s > LONG_PAUSE_S:

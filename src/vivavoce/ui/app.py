@@ -14,6 +14,7 @@ import streamlit as st
 
 from vivavoce.client import DEFAULT_URL, WordTime
 from vivavoce.errors import VivavoceError
+from vivavoce.ui.books import draw_books
 from vivavoce.ui.launch import SERVER_URL
 from vivavoce.ui.notes import draw_error, plain, sentence
 from vivavoce.ui.server_state import (
@@ -63,9 +64,13 @@ def main() -> None:
     if state.problem:
         problem = f"{sentence(state.problem)}\n\nThis page tries again by itself."
         st.error(problem, icon=":material/cloud_off:")
-    speech, voices = st.tabs(("Speech", VOICES), key="tab", on_change="rerun")
+    tabs = st.tabs(("Speech", "Books", VOICES), key="tab", on_change="rerun")
+    speech, books, voices = tabs
     with speech:
         _draw_speech(connection, state)
+    if books.open:
+        with books:
+            draw_books(connection, state)
     # Once opened, it is drawn each time: a field that is not drawn forgets its value.
     if voices.open or st.session_state.get("voices opened"):
         st.session_state["voices opened"] = True
@@ -75,6 +80,7 @@ def main() -> None:
 
 
 def _draw_speech(connection: Connection, state: ServerState) -> None:
+    """Draw the form of a text, and the results."""
     form = _draw_fields(connection, state)
     empty = deque[SpeechResult](maxlen=KEPT_RESULTS)
     results: deque[SpeechResult] = st.session_state.setdefault("results", empty)

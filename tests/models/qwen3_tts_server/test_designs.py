@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 from numpy.typing import NDArray
+from openai import BadRequestError, OpenAI
 from typer.testing import CliRunner
 
 for package in ("torch", "safetensors", "tokenizers"):
@@ -21,7 +22,7 @@ for package in ("torch", "safetensors", "tokenizers"):
         reason=f"Qwen3-TTS needs {package}: make test-qwen, or pip install 'vivavoce[qwen]'",
     )
 
-from tests.conftest import app_client  # noqa: E402 - after the check for torch
+from tests.conftest import app_client, serving  # noqa: E402 - after the check for torch
 from tests.models.qwen3_tts.whole import edit, whole_checkpoint  # noqa: E402
 from tests.models.qwen3_tts_server.test_clones import (  # noqa: E402
     same,
@@ -259,6 +260,25 @@ def test_command_writes_previews_and_saves_the_one_that_is_picked(
     assert (comment_in(other.read_bytes()) or "").startswith("vivavoce; synthetic speech")
     assert "--pick is 3, and --count makes 2" in run("--pick", "3")
     assert "means another voice already" in run("--name", "nova")
+
+
+def test_openai_sdk_designs_a_voice(checkpoints: Path, tmp_path: Path) -> None:
+    with (
+        serving(create_app(settings(checkpoints, tmp_path))) as url,
+        OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0) as sdk,
+    ):
+        seed = {"seed": SEEDS[0]}
+        voice = sdk.audio.voices.create(
+            name="calm", type="prompt", prompt="A calm old man.", extra_body=seed
+        )
+        assert (voice.type, voice.prompt) == ("prompt", "A calm old man.")
+        speech = sdk.audio.speech.create(model="tts-1", voice={"id": voice.id}, input="Hello.")
+        assert speech.response.headers["x-voice"] == "calm"
+        with pytest.raises(BadRequestError) as refused:
+            sdk.audio.voices.create(
+                name="late", type="prompt", prompt="A man.", script_hint="Very long. " * 99
+            )
+        assert refused.value.param == "script_hint"
 
 
 async def test_python_client_designs_and_keeps_a_voice(checkpoints: Path, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, Field, StringConstraints, WithJsonSchema
 
-from vivavoce.api.schemas.values import Flag, Name, ReferenceText, optional
+from vivavoce.api.schemas.values import Flag, Name, ReferenceText, Seed, optional
 from vivavoce.types import MAX_INSTRUCT_CHARS
 from vivavoce.voices.formula import MAX_CHARS
 from vivavoce.voices.record import Kind, Line, Paragraph, RecordedConsent, SavedVoice
@@ -57,6 +57,7 @@ class NewCustomVoice(BaseModel):
         "A description, after which a voice is designed."
     )
     script_hint: ReferenceText | None = optional("What the designed voice says at first.")
+    seed: Seed | None = optional("Of the design.")
     formula: Annotated[str, StringConstraints(max_length=MAX_CHARS)] | None = optional(
         "A mix of Kokoro's voices, like `af_bella(2)+af_sky(1)`."
     )
@@ -116,7 +117,7 @@ class CreatedVoice(CustomVoice):
     """A voice that was just saved, in OpenAI's words and in those of vLLM-Omni."""
 
     success: Literal[True] = True
-    voice: UploadedVoice | None = optional("None for a mix.")
+    voice: UploadedVoice | None = optional("Of a recording alone.")
     warnings: list[str] = Field([], description="What would make a better recording.")
 
 

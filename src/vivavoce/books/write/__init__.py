@@ -1,1 +1,14 @@
-"""Write narrated books: one module for each kind of file."""
+"""Write narrated books: audio files with chapters, read-aloud EPUBs, subtitles.
+
+`write_book` is the only door.
+"""
+
+from vivavoce.books.write.options import (
+    BOOK_MEDIA_TYPES,
+    BookFormat,
+    ChapterFormat,
+    WriteOptions,
+)
+from vivavoce.books.write.write import write_book
+
+__all__ = ["BOOK_MEDIA_TYPES", "BookFormat", "ChapterFormat", "WriteOptions", "write_book"]

@@ -2,13 +2,12 @@
 
 import asyncio
 from dataclasses import asdict, replace
-from typing import Final
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 
 from vivavoce.api.dependencies import Server, ServerDep, ViewerDep
 from vivavoce.api.routes.bodies import BoundedRoute
-from vivavoce.api.routes.voices.native import taken_names
+from vivavoce.api.routes.voices.native import designed, taken_names
 from vivavoce.api.schemas.answers import OPENAI_ERRORS, VoiceCard, VoiceList
 from vivavoce.api.schemas.custom_voices import (
     CreatedVoice,
@@ -20,12 +19,13 @@ from vivavoce.api.schemas.custom_voices import (
     form_of,
 )
 from vivavoce.api.schemas.values import Name
-from vivavoce.errors import BadRequest, Unsupported
+from vivavoce.errors import BadRequest
 from vivavoce.models.kokoro.voices import native_of, parse_mix
+from vivavoce.synthesis.design import Preview, Wish
 from vivavoce.synthesis.routing.voices import aliased_voices, distinct_names
 from vivavoce.types import EngineInfo, Voice
 from vivavoce.voices.library import draft
-from vivavoce.voices.record import CONSENT_MARK, Consent, SavedVoice, Viewer
+from vivavoce.voices.record import CONSENT_MARK, Consent, SavedVoice, Viewer, check_name
 from vivavoce.voices.recording import Recording, take_recording
 
 router = APIRouter(
@@ -33,7 +33,6 @@ router = APIRouter(
 )
 
 _WAYS: tuple[MadeFrom, ...] = ("audio_sample", "prompt", "formula")
-_DESIGNER: Final = "Qwen/Qwen3-TTS-12Hz-1.7B-VoiceDesign"
 
 
 @router.get("")
@@ -61,16 +60,23 @@ async def voices(server: ServerDep, viewer: ViewerDep, model: Name | None = None
 
 
 @router.post("", openapi_extra=form_of(NewCustomVoice), response_model_exclude_none=True)
-async def create(server: ServerDep, viewer: ViewerDep, body: NewCustomVoice) -> CreatedVoice:
+async def create(
+    http: Request, server: ServerDep, viewer: ViewerDep, body: NewCustomVoice
+) -> CreatedVoice:
     """Save the voice of a recording, of a description or of a formula, by a form or JSON."""
     taken, way = await taken_names(server), _way(body)
+    check_name(body.name, taken)
+    preview = None
+    if way == "prompt":
+        wish = Wish(body.prompt or "", body.script_hint or None, count=1, seed=body.seed)
+        (preview,) = await designed(http, wish)
 
     def made() -> CreatedVoice:
         consent = _consent(server, viewer, body.consent)
         if way == "audio_sample" and consent is None and server.voices.require_consent:
             problem = "consent is missing: send the id of one from POST /v1/audio/voice_consents"
             raise BadRequest(problem, field="consent")
-        voice, recording = _drafted(body, way, consent)
+        voice, recording = _drafted(body, preview, consent)
         saved = server.voices.add(voice, viewer, recording, taken)
         return CreatedVoice.of(
             saved,
@@ -108,21 +114,17 @@ def _way(body: NewCustomVoice) -> MadeFrom:
 
 
 def _drafted(
-    body: NewCustomVoice, way: MadeFrom, consent: Consent | None
+    body: NewCustomVoice, preview: Preview | None, consent: Consent | None
 ) -> tuple[SavedVoice, Recording | None]:
     """Return the voice that is to be saved. It decodes a recording, so call it in a thread."""
+    if preview is not None:
+        return preview.drafted(body.name, consent=consent, shared=bool(body.shared))
     facts = {"description": body.speaker_description or "", "shared": bool(body.shared)}
-    if way == "formula":
-        formula = parse_mix(body.formula or "")
+    if body.formula:
+        formula = parse_mix(body.formula)
         languages, gender = native_of(formula)
         of_mix = {"languages": languages, "gender": gender, "formula": str(formula)}
         return draft(body.name, "mixed", consent=consent, **of_mix, **facts), None
-    if way == "prompt":
-        raise Unsupported(
-            f"prompt {(body.prompt or '')[:80]!r} needs a VoiceDesign checkpoint of Qwen3-TTS: get "
-            f"one with vivavoce models pull {_DESIGNER}, then vivavoce serve --qwen {_DESIGNER}",
-            field="prompt",
-        )
     recording = take_recording(body.audio_sample or b"")
     words = (body.ref_text or "").strip() or None
     return draft(body.name, "cloned", consent=consent, words=words, **facts), recording
@@ -140,7 +142,7 @@ def _consent(server: Server, viewer: Viewer, sent: str | None) -> Consent | None
 def _uploaded(server: Server, voices: list[SavedVoice]) -> list[UploadedVoice]:
     """Return the recordings among the voices. It looks at files, so call it in a thread."""
     size_of = server.voices.folder.recording_size
-    return [UploadedVoice.of(v, size_of(v.id)) for v in voices if v.kind != "mixed"]
+    return [UploadedVoice.of(v, size_of(v.id)) for v in voices if v.kind == "cloned"]
 
 
 def _voice_card(

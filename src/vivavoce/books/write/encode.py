@@ -1,0 +1,136 @@
+"""Encode a sound as packets of one codec, in parts that threads may make at the same time.
+
+A part begins and ends in a pause. Its encoder has heard a little before it and hears a little after
+it, and only the packets between are kept: so the parts follow each other as one encoder's would.
+"""
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from itertools import chain, islice, pairwise
+from typing import Final, Literal, TypeAlias
+
+import av
+import av.codec.codec
+import numpy as np
+from numpy.typing import NDArray
+
+from vivavoce.audio import from_int16
+from vivavoce.audio.frames import audio_frame
+from vivavoce.books.write.sound import CodecName, Sound
+from vivavoce.errors import MissingDependency
+
+PART_S: Final = 120  # a megabyte of packets
+Packet: TypeAlias = "av.Packet[av.AudioStream]"
+_MARGIN: Final = 16  # frames before and after a part
+_PARTS_AHEAD: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """FFmpeg's names and options."""
+
+    encoder: Literal["aac", "libmp3lame", "libopus", "flac"]
+    sample_format: Literal["fltp", "s16p", "s16"]
+    bit_rate: int = 0  # bits a second; 0 for lossless
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+CODECS: Final[Mapping[CodecName, Codec]] = {
+    # The searches that the options leave out cost most of the time, and speech does not need them.
+    "aac": Codec("aac", "fltp", 64_000, {"aac_coder": "fast"}),
+    # Without the bit reservoir no packet needs the ones before it.
+    "mp3": Codec("libmp3lame", "s16p", 64_000, {"reservoir": "0", "compression_level": "7"}),
+    "opus": Codec("libopus", "s16", 40_000, {"application": "audio", "compression_level": "5"}),
+    "flac": Codec("flac", "s16"),
+}
+
+
+def open_codec(codec: Codec, rate_hz: int) -> av.AudioCodecContext:
+    """Return an encoder. Raises `MissingDependency` if the installed PyAV lacks it."""
+    try:
+        context = av.CodecContext.create(codec.encoder, "w")
+    except av.codec.codec.UnknownCodecError as error:
+        raise MissingDependency(
+            f"the installed PyAV was built without the {codec.encoder!r} encoder; "
+            "install the published wheel: pip install --force-reinstall --only-binary av av"
+        ) from error
+    assert isinstance(context, av.AudioCodecContext)
+    context.sample_rate, context.layout, context.format = rate_hz, "mono", codec.sample_format
+    context.options = dict(codec.options)
+    if codec.bit_rate:
+        context.bit_rate = codec.bit_rate
+    context.open()
+    return context
+
+
+def packets(sound: Sound, codec: Codec, executor: Executor | None = None) -> Iterator[Packet]:
+    """Yield the packets of the whole sound, in order."""
+    cuts = [0, *_cuts(sound, codec)]
+    ends = [*cuts[1:], None]
+    parts = (encode_part(sound, codec, *part) for part in zip(cuts, ends, strict=True))
+    if executor is None:
+        yield from chain.from_iterable(parts)
+        return
+    waiting = deque(executor.submit(list, part) for part in islice(parts, _PARTS_AHEAD))
+    try:
+        while waiting:
+            yield from waiting.popleft().result()
+            waiting.extend(executor.submit(list, part) for part in islice(parts, 1))
+    finally:
+        for future in waiting:
+            future.cancel()
+
+
+def encode_part(sound: Sound, codec: Codec, first: int, last: int | None) -> Iterator[Packet]:
+    """Yield the packets `first` to `last`, which is not among them. `None` is the end."""
+    context = open_codec(codec, sound.rate_hz)
+    size = context.frame_size
+    number = max(first - _MARGIN, 0)
+    start = number * size
+    end = sound.samples if last is None else min((last + _MARGIN) * size, sound.samples)
+    for frame in chain(_frames(sound, codec, start, end, size), [None]):
+        for packet in context.encode(frame):
+            if first <= number and (last is None or number < last):
+                yield packet
+            number += 1
+
+
+def _cuts(sound: Sound, codec: Codec) -> list[int]:
+    """Return the first packets of all parts but the first, each in a pause if there is one."""
+    if not codec.bit_rate:  # packets without loss are numbered, and fast
+        return []
+    size = open_codec(codec, sound.rate_hz).frame_size
+    cuts, step = [0], PART_S * sound.rate_hz
+    ends = [*sound.pauses, sound.samples]
+    for pause, following in pairwise(ends):
+        while following - cuts[-1] > 2 * step and pause - cuts[-1] < step:  # no pause for long
+            cuts.append(cuts[-1] + step)
+        if pause - cuts[-1] >= step:
+            cuts.append(pause)
+    return [cut // size for cut in cuts[1:]]
+
+
+def _frames(sound: Sound, codec: Codec, start: int, end: int, size: int) -> Iterator[av.AudioFrame]:
+    """Yield the samples from `start` to `end` in frames of `size`, the last one as it is."""
+    pending: list[NDArray[np.int16]] = []
+    held = 0
+    for block in sound.read(start, end):
+        pending.append(block)
+        held += len(block)
+        if held < size:
+            continue
+        samples = np.concatenate(pending)
+        whole = held - held % size
+        for at in range(0, whole, size):
+            yield _frame(samples[at : at + size], codec, sound.rate_hz, start + at)
+        start += whole
+        pending, held = [samples[whole:]], held - whole
+    if held:
+        yield _frame(np.concatenate(pending), codec, sound.rate_hz, start)
+
+
+def _frame(samples: NDArray[np.int16], codec: Codec, rate_hz: int, position: int) -> av.AudioFrame:
+    values = from_int16(samples) if codec.sample_format == "fltp" else samples
+    return audio_frame(values, codec.sample_format, rate_hz, position)
