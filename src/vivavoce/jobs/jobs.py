@@ -331,8 +331,10 @@ class Jobs:
             self._synthesizer, options, language_of(book), sample, viewer
         )
         speaker = Speaker(self._synthesizer, options, narrator, viewer.name)
-        for voice in dict.fromkeys((line.voice, line.language) for line in script.lines):
-            await speaker.voiced(*voice)
+        for voice in (options.cast.quotes, *options.cast.voices.values()):
+            await speaker.voiced(voice, None)
+        for each in dict.fromkeys((line.voice, line.language) for line in script.lines):
+            await speaker.voiced(*each)
         return narrator
 
     def _add(

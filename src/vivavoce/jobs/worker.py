@@ -105,9 +105,7 @@ class Worker:
             last = progress
             if progress.state in ENDED or self._closed:
                 return
-            with suppress(TimeoutError):
-                async with asyncio.timeout(WATCH_S):  # `wait_for` may swallow a cancellation
-                    await event.wait()
+            await _changed(event)
 
     async def run(self, id: str) -> None:
         """Run one job now. A call that is cancelled leaves it paused.
@@ -126,16 +124,14 @@ class Worker:
 
     async def _work(self) -> None:
         """Run what waits, the oldest job first."""
-        while True:
+        while not self._closed:
             event, ran = self._event, False
             try:
                 ran = await self._run_next()
             except VivavoceError as error:
                 log.error("jobs wait, because %s", error.message)
             if not ran:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(WATCH_S):
-                        await event.wait()
+                await _changed(event)
 
     async def _run_next(self) -> bool:
         for id in await in_thread((await self.store()).ids, WAITING):
@@ -170,6 +166,13 @@ class Worker:
             self.changed()
 
         await (await self._open_run(id, tell)).run()
+
+
+async def _changed(event: asyncio.Event) -> None:
+    """Wait for a change in this process, or until one of another may be seen."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(WATCH_S):  # `wait_for` may swallow a cancellation
+            await event.wait()
 
 
 def _outcome(id: str, run: asyncio.Task[None]) -> tuple[JobState, str] | None:
