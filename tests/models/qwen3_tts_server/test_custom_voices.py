@@ -112,7 +112,7 @@ async def test_voice_made_with_openai_speaks_on_every_api(base: Path, tmp_path: 
             assert np.any(samples_in(wit.content))
             assert "anna" in (await http.get("/wit/voices")).text
             eleven_list = (await http.get("/v1/voices")).json()["voices"]
-            assert "anna" in [voice["voice_id"] for voice in eleven_list]
+            assert [voice["name"] for voice in eleven_list if voice["voice_id"] == id] == ["anna"]
         async with AsyncClient(url) as client:
             assert "anna" in await client.speakers()
             async with client.live(speaker="anna", seed=1, format="pcm") as live:
