@@ -9,6 +9,8 @@ VivavoceError
 │   ├── UnknownConsent    consent_not_found
 │   ├── UnknownRequest    request_not_found
 │   ├── UnknownRule       rule_not_found
+│   ├── UnknownJob        job_not_found
+│   ├── WrongState        wrong_state         the job does not allow this as it is now
 │   ├── Unsupported       unsupported         this model or voice lacks the feature
 │   └── BodyTooLarge      body_too_large      the request has too many bytes
 ├── Unauthorized          invalid_api_key     the request has no valid API key
@@ -77,6 +79,18 @@ class UnknownRule(BadRequest):
     """A word that no rule of the lexicon is for."""
 
     code = "rule_not_found"
+
+
+class UnknownJob(BadRequest):
+    """A job id that is unknown, or of another key."""
+
+    code = "job_not_found"
+
+
+class WrongState(BadRequest):
+    """Something that a job does not allow in its present state."""
+
+    code = "wrong_state"
 
 
 class Unsupported(BadRequest):

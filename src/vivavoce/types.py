@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
@@ -111,11 +112,15 @@ class SamplingOptions:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reference:
-    """A recording of the voice to speak with. With its transcript, `text`, it can be a prompt."""
+    """A recording of the voice to speak with. With its transcript, `text`, it can be a prompt.
+
+    `file` is that of a saved one. A model may keep what it makes of it beside the file.
+    """
 
     samples: Samples
     sample_rate_hz: int
     text: str | None = None
+    file: Path | None = None
 
 
 class PreparedVoice(Protocol):

@@ -101,6 +101,13 @@ async def chunked(
     return _SpeechResponse(first, chunks, media_type, _speech_headers(http, speech))
 
 
+async def event_stream(http: Request, chunks: AsyncGenerator[bytes]) -> Response:
+    """Return events that hold no audio, after the first of them is there."""
+    first = await unless_disconnected(http.receive, _first(chunks))
+    unbuffered = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+    return _SpeechResponse(first, chunks, EVENTS_TYPE, unbuffered)
+
+
 async def whole(http: Request, speech: Speech, request: SpeechRequest) -> Response:
     """Return one file with its exact size, in Content-Length and in a WAV header."""
     making = whole_file(speech, request.format, server_of(http).spool_limit)

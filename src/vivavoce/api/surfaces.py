@@ -1,6 +1,6 @@
 """Describe each HTTP API (a surface): its error format, its statuses and its field names.
 
-- Native (`/v1/tts`, `/health`): {"error": {code, message, field, request_id}}.
+- Native (`/v1/tts`, `/v1/jobs`, `/health`): {"error": {code, message, field, request_id}}.
 - OpenAI (everything else): {"error": {message, type, param, code}}.
 - Wit.ai (paths that a setting moves): {"error": message, "code": code}.
 - ElevenLabs (its paths, and all below `/elevenlabs`): {"detail": {status, message}}.
@@ -98,4 +98,4 @@ def _surface_at(path: str) -> Surface:
         return ELEVENLABS
     if path.startswith("/v1/audio/voice"):
         return _CONSENTS if path.startswith("/v1/audio/voice_consents") else _CUSTOM_VOICES
-    return NATIVE if path.startswith(("/v1/tts", "/health")) else OPENAI
+    return NATIVE if path.startswith(("/v1/tts", "/v1/jobs", "/health")) else OPENAI

@@ -22,6 +22,7 @@ from vivavoce.client.answers import (
     TimedChunk,
     VoiceEntry,
 )
+from vivavoce.client.jobs import AsyncJobs
 from vivavoce.client.live import LiveSpeech, begin_message, live_url
 from vivavoce.client.voices import AsyncVoices, Call
 
@@ -46,6 +47,7 @@ class AsyncClient:
             self._http = httpx.AsyncClient(
                 base_url=base_url, headers=self._headers, timeout=timeout_s, transport=transport
             )
+            self.jobs = AsyncJobs(self._http, base_url)
         self.voices = AsyncVoices(self._send, self._entries)
 
     async def __aenter__(self) -> Self:

@@ -21,6 +21,7 @@ from vivavoce.client.answers import (
     TimedStream,
     VoiceEntry,
 )
+from vivavoce.client.jobs import Jobs
 from vivavoce.client.voices import Call, Voices
 
 
@@ -49,6 +50,7 @@ class Client:
             self._http = httpx.Client(
                 base_url=base_url, headers=headers, timeout=timeout_s, transport=transport
             )
+            self.jobs = Jobs(self._http, base_url)
         self.voices = Voices(self._send, self._entries)
 
     def __enter__(self) -> Self:

@@ -200,6 +200,23 @@ class Settings(SettingsWithSources):
     """Limit on the disk space for all whole answers of more than 8 MiB that wait to be sent, in
     bytes. Beyond it such requests are refused with 503."""
 
+    max_book_bytes: int = Field(67_108_864, ge=1024)
+    """Largest file of a book, in bytes."""
+
+    max_book_chars: Count = 10_000_000
+    """Longest book, in characters."""
+
+    max_jobs: Count = 100
+    """Jobs that one key may have, also those that have ended."""
+
+    max_jobs_bytes: int = Field(20_000_000_000, ge=1024)
+    """Disk space for the books and the audio of one key's jobs, in bytes."""
+
+    webhook_hosts: Names = ()
+    """Hosts that jobs may tell of their end, comma-separated: names like `hooks.example.com`,
+    addresses, or networks like `10.0.0.0/8`. A name leads only to public addresses and to those
+    listed here."""
+
     max_connections: Count = 512
     """Most open connections. Beyond it everything but `/health` is refused. The server lowers it at
     the start if the system allows too few open files: two for each connection, and 192."""

@@ -7,7 +7,7 @@ header from here, and every whole file its manifest.
 import asyncio
 import io
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import BinaryIO, Final
 
@@ -35,6 +35,11 @@ def mark_headers(speech: Speech) -> dict[str, str]:
     """Return the HTTP header that marks `speech`, or none."""
     mark = mark_of(speech)
     return {} if mark is None else {HEADER: mark.header}
+
+
+def made_headers(provenance: Provenance, model: str) -> dict[str, str]:
+    """Return the HTTP header that marks a file that was made earlier, or none."""
+    return {HEADER: Mark(model, "").header} if provenance.marks else {}
 
 
 def mark_field(speech: Speech) -> dict[str, str]:
@@ -81,6 +86,19 @@ async def encoded(
     finally:
         encoder.close()
         await speech.aclose()
+
+
+def open_file(
+    marks: Sequence[Mark], format: AudioFormat, rate_hz: int
+) -> tuple[Encoder, Callable[[bytes, int], bytes]]:
+    """Return the encoder of a file that several speeches are in, without those marks if none.
+
+    And what makes the beginning of the whole file, from its first 42 bytes or more, and from the
+    number of its samples.
+    """
+    comments = dict.fromkeys(mark.comment for mark in marks)
+    encoder = open_encoder(format, rate_hz, 0, "\n".join(comments))
+    return encoder, flac_with_length if format == "flac" else lambda first, _: first
 
 
 async def whole_file(speech: Speech, format: AudioFormat, limit: SpoolLimit) -> Spool:
@@ -158,9 +176,15 @@ def sign(
     return True
 
 
-def finished_file(speech: Speech, format: AudioFormat, data: bytes) -> bytes:
-    """Return the file of what was encoded as a stream, without a header for wav. Takes a while."""
-    return _finished(speech, format, data, speech.sample_rate_hz, speech.spoken_samples)
+def finished_file(
+    speech: Speech, format: AudioFormat, data: bytes, *, signed: bool = True
+) -> bytes:
+    """Return the file of what was encoded as a stream, without a header for wav. Takes a while.
+
+    Without `signed` its bytes are the same each time.
+    """
+    rate_hz, samples = speech.sample_rate_hz, speech.spoken_samples
+    return _finished(speech, format, data, rate_hz, samples, signed=signed)
 
 
 def excerpt_file(
@@ -175,20 +199,21 @@ def excerpt_file(
         data = encoder.write(samples) + encoder.finish()
     finally:
         encoder.close()
-    return _finished(speech, format, data, to_rate_hz, samples.size)
+    return _finished(speech, format, data, to_rate_hz, samples.size, signed=True)
 
 
 def _finished(
-    speech: Speech, format: AudioFormat, data: bytes, rate_hz: int, samples: int
+    speech: Speech, format: AudioFormat, data: bytes, rate_hz: int, samples: int, *, signed: bool
 ) -> bytes:
     if format == "wav":
         start, end = wav_parts(rate_hz, len(data), _comment(speech))
         data = start + data + end
     elif format == "flac":
         data = flac_with_length(data, samples)
-    signed = io.BytesIO()
-    if sign(speech.provenance, mark_of(speech), format, io.BytesIO(data), signed):
-        return signed.getvalue()
+    target = io.BytesIO()
+    mark = mark_of(speech) if signed else None
+    if sign(speech.provenance, mark, format, io.BytesIO(data), target):
+        return target.getvalue()
     return data
 
 

@@ -90,9 +90,17 @@ class SavedVoices:
             field="speaker",
         )
 
+    async def take_back(self) -> None:
+        """Let models forget the voices that may not be used any more."""
+        if self.library is None:
+            return
+        for file in self.library.take_back():
+            await self._router.forget_voice(file)
+
     async def _refresh(self, library: VoiceLibrary) -> None:
         if library.is_stale:
             await asyncio.to_thread(library.refresh)
+            await self.take_back()
 
 
 def _can(info: EngineInfo, voice: SavedVoice) -> bool:

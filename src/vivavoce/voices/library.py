@@ -34,6 +34,7 @@ class VoiceLibrary:
         self._named: Mapping[str, Sequence[SavedVoice]] = {}  # by name and by id, in lower case
         self._read_at_s = float("-inf")
         self._references: OrderedDict[str, Reference] = OrderedDict()
+        self._lent = dict[str, Path]()  # recordings that models were given, by id
 
     @property
     def is_stale(self) -> bool:
@@ -54,9 +55,17 @@ class VoiceLibrary:
             named[stored.record.name.lower()].append(stored.record)
             if stored.record.ended():
                 self._references.pop(id, None)
-                if self.folder.has_recording(id):
-                    self.folder.erase(id)
+                self.folder.erase(id)
         self._named, self._read_at_s = dict(named), begun_s
+
+    def take_back(self) -> list[Path]:
+        """Return the recordings that models were given and may not use any more, once each."""
+        ended = [
+            id
+            for id in list(self._lent)
+            if (stored := self._voices.get(id)) is None or stored.record.ended()
+        ]
+        return [self._lent.pop(id) for id in ended]
 
     def visible(self, viewer: Viewer) -> list[SavedVoice]:
         """Return the voices that the viewer may use, their own first, then by age."""
@@ -92,7 +101,9 @@ class VoiceLibrary:
         if (known := self._references.get(voice.id)) is not None:
             return known
         samples = kept_samples(self.folder.recording(voice.id))
-        reference = self._references[voice.id] = Reference(samples, RATE_HZ, voice.words or None)
+        file = self._lent[voice.id] = self.folder.recording_path(voice.id)
+        reference = Reference(samples, RATE_HZ, voice.words or None, file)
+        self._references[voice.id] = reference
         while len(self._references) > _KEPT:
             self._references.popitem(last=False)
         return reference
@@ -121,12 +132,11 @@ class VoiceLibrary:
             created=draft.created or now(),
         )
         self.usable(voice)
-        self._check_free(voice, viewer)
-        if not self.folder.save(voice, recording.flac if recording else None):
+        with self.folder.names_held():
+            self._check_free(voice, viewer)
+            is_new = self.folder.save(voice, recording.flac if recording else None)
             self.refresh()
-            return self._same(voice)
-        self.refresh()
-        return voice
+        return voice if is_new else self._same(voice)
 
     def change(
         self, name: str, viewer: Viewer, taken: frozenset[str], /, **values: object
@@ -136,15 +146,17 @@ class VoiceLibrary:
         changed: SavedVoice = replace(voice, **values)  # type: ignore[arg-type]  # of its fields
         if changed.name != voice.name:
             check_name(changed.name, taken)
-            self._check_free(changed, viewer)
         if changed.shared and not voice.shared:
             self._may_share(True, viewer)
         if not changed.shared and not voice.owner:
             raise BadRequest(
                 "a voice without an owner is for all: remove it instead", field="shared"
             )
-        self.folder.update(changed)
-        self.refresh()
+        with self.folder.names_held():
+            if changed.name != voice.name:
+                self._check_free(changed, viewer)
+            self.folder.update(changed)
+            self.refresh()
         return changed
 
     def remove(self, name: str, viewer: Viewer) -> SavedVoice:

@@ -119,7 +119,12 @@ def kept_samples(flac: bytes) -> Samples:
 
 
 def repacked(flac: bytes, *, synthetic: bool = False) -> Recording:
-    """Return a kept recording from another library, sample for sample."""
+    """Return a kept recording from another library, sample for sample.
+
+    Raises `BadRequest` (`ref_audio`) if it is none.
+    """
+    if not flac.startswith(b"fLaC"):
+        raise _refused("is no FLAC file, as kept recordings are")
     samples = kept_samples(flac)
     packed = _flac(samples, MARK if synthetic else "")
     return Recording(to_pcm16(samples), packed, samples.size / RATE_HZ, ())

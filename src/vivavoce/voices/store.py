@@ -3,6 +3,8 @@
     <id>/voice.json       what is known of a voice, `consent.json` of a consent
     <id>/recording.flac   of a clone or a consent, until the consent ends
     <id>/revoked.json     when the consent was revoked
+    <id>/prepared/        what models made of the recording, erased with it
+    .names                lock of who gives a voice its name
 
 - A record appears and disappears by one rename, so it is there as a whole or not at all, whenever a
   process is killed.
@@ -16,7 +18,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Generic, TypeVar
@@ -25,12 +27,14 @@ from uuid import uuid4
 from pydantic import TypeAdapter
 
 from vivavoce.errors import DiskFull, UnknownConsent, UnknownVoice, VivavoceError
-from vivavoce.files import sync_folder, write_new
+from vivavoce.files import locked, sync_folder, write_new
 from vivavoce.voices.record import CONSENT_MARK, RecordedConsent, SavedVoice, is_id, now
 
 log = logging.getLogger(__name__)
 
 VOICE, CONSENT, RECORDING, REVOKED = "voice.json", "consent.json", "recording.flac", "revoked.json"
+PREPARED: Final = "prepared"  # as models name it
+NAMES: Final = ".names"
 FORM: Final = TypeAdapter(SavedVoice)
 CONSENT_FORM: Final = TypeAdapter(RecordedConsent)
 _ABANDONED_S: Final = 86_400.0
@@ -124,10 +128,14 @@ class RecordFolder(Generic[R]):
         self.erase(id)
 
     def erase(self, id: str) -> None:
-        """Erase the recording, and keep the record."""
+        """Erase the recording and what was made of it, and keep the record."""
+        folder = self.path / id
         with suppress(FileNotFoundError):
-            (self.path / id / RECORDING).unlink()
-            sync_folder(self.path / id)
+            (folder / RECORDING).unlink()
+            sync_folder(folder)
+        if (folder / PREPARED).exists():  # after the recording: a model that writes looks for that
+            shutil.rmtree(folder / PREPARED, ignore_errors=True)
+            sync_folder(folder)
 
     def remove(self, id: str) -> None:
         """Remove a record. Raises `UnknownVoice` or `UnknownConsent`."""
@@ -142,19 +150,38 @@ class RecordFolder(Generic[R]):
     def recording(self, id: str) -> bytes:
         """Return the recording. Raises `UnknownVoice` or `UnknownConsent` if it is gone."""
         try:
-            return (self.path / id / RECORDING).read_bytes()
+            return self.recording_path(id).read_bytes()
         except OSError as error:
             raise _unknown(id) from error
 
     def recording_size(self, id: str) -> int:
         """Return the bytes of the recording, 0 if there is none."""
         try:
-            return (self.path / id / RECORDING).stat().st_size
+            return self.recording_path(id).stat().st_size
         except OSError:
             return 0
 
     def has_recording(self, id: str) -> bool:
-        return (self.path / id / RECORDING).exists()
+        return self.recording_path(id).exists()
+
+    def recording_path(self, id: str) -> Path:
+        return self.path / id / RECORDING
+
+    @contextmanager
+    def names_held(self) -> Iterator[None]:
+        """Keep all other processes from giving names. Raises `DiskFull`."""
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with ExitStack() as held:
+                held.enter_context(locked(self.path / NAMES))
+                names = held.pop_all()
+        except OSError as error:
+            raise DiskFull(
+                f"cannot write in {str(self.path)!r} ({error.strerror}): make room there, or "
+                "choose another data_dir. No voice is saved"
+            ) from error
+        with names:
+            yield
 
     def _written(self, record: R) -> bytes:
         return self._form.dump_json(replace(record, revoked=None), indent=2)

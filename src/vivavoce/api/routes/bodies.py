@@ -59,7 +59,7 @@ class BoundedRoute(APIRoute):
 
         async def bounded(request: Request) -> Response:
             _check_query(request)
-            return await handle(request if fields is None else await _read(request, fields))
+            return await handle(request if fields is None else await read_body(request, fields))
 
         return bounded
 
@@ -85,7 +85,7 @@ def _check_query(request: Request) -> None:
         raise BadRequest(problem, field="query")
 
 
-async def _read(request: Request, model: type[BaseModel]) -> Request:
+async def read_body(request: Request, model: type[BaseModel]) -> Request:
     """Return `request` with its body parsed. Raises `BadRequest` and FastAPI's errors for JSON."""
     if getattr(model, "TAKES_FORMS", False) and is_form(content_type := _content_type(request)):
         data = await _received(request, sys.maxsize, recordings=False)

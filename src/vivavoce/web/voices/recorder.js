@@ -24,10 +24,20 @@ export const canRecord = () => Boolean(navigator.mediaDevices?.getUserMedia && w
  * Calls `onLevel(level, seconds)`, with the level from 0 (silent) to 1 (clipped). Throws `MicrophoneError`.
  */
 export async function record(onLevel, stop) {
-  const stream = await openMicrophone();
-  const context = new AudioContext();
-  const analyser = new AnalyserNode(context, { fftSize: 4096 });
-  new MediaStreamAudioSourceNode(context, { mediaStream: stream }).connect(analyser);
+  const context = new AudioContext(); // in the click handler, or some browsers keep it silent
+  let stream;
+  try {
+    stream = await openMicrophone();
+    const analyser = new AnalyserNode(context, { fftSize: 4096 });
+    new MediaStreamAudioSourceNode(context, { mediaStream: stream }).connect(analyser);
+    return await recordingOf(stream, stop, (seconds) => onLevel(levelOf(analyser), seconds));
+  } finally {
+    for (const track of stream?.getTracks() ?? []) track.stop();
+    context.close();
+  }
+}
+
+async function recordingOf(stream, stop, onTick) {
   const recorder = new MediaRecorder(stream, { audioBitsPerSecond: 128_000 });
   const parts = [];
   recorder.addEventListener("dataavailable", ({ data }) => parts.push(data));
@@ -37,15 +47,13 @@ export async function record(onLevel, stop) {
   const begunAt = performance.now();
   const timer = setInterval(() => {
     const seconds = (performance.now() - begunAt) / 1000;
-    onLevel(levelOf(analyser), seconds);
+    onTick(seconds);
     if (seconds > MAX_S) end();
   }, LEVEL_EVERY_MS);
   stop.addEventListener("abort", end);
   if (stop.aborted) end();
   await ended;
   clearInterval(timer);
-  for (const track of stream.getTracks()) track.stop();
-  context.close();
   return new Blob(parts, { type: recorder.mimeType });
 }
 

@@ -122,13 +122,17 @@ async def change(server: ServerDep, viewer: ViewerDep, voice: str, body: Changed
 @router.delete("/{voice}")
 async def remove(server: ServerDep, viewer: ViewerDep, voice: str) -> VoiceInfo:
     """Remove a saved voice with its recording and its record of consent."""
-    return VoiceInfo.of(await asyncio.to_thread(server.voices.remove, voice, viewer))
+    removed = await asyncio.to_thread(server.voices.remove, voice, viewer)
+    await server.synthesizer.saved.take_back()
+    return VoiceInfo.of(removed)
 
 
 @router.post("/{voice}/revoke")
 async def revoke(server: ServerDep, viewer: ViewerDep, voice: str) -> VoiceInfo:
     """End the consent to a voice. Its recording is erased, and the record stays."""
-    return VoiceInfo.of(await asyncio.to_thread(server.voices.revoke, voice, viewer))
+    revoked = await asyncio.to_thread(server.voices.revoke, voice, viewer)
+    await server.synthesizer.saved.take_back()
+    return VoiceInfo.of(revoked)
 
 
 @router.get("/{voice}/export", response_class=Response, responses=FILE)
