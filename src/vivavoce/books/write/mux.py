@@ -99,7 +99,7 @@ def _write(
         options=dict(how.options),
         format=how.sample_format,
         layout="mono",
-        bit_rate=how.bit_rate,
+        bit_rate=how.bits(sound.rate_hz),
     )
     cover = _add_tags(output, tags)
     output.start_encoding()
