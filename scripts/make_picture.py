@@ -1,12 +1,13 @@
-"""Take the README's screenshot of the web page, from a real server with Chromium.
+"""Take the screenshots of the web pages, from a real server with Chromium.
 
-    python -m scripts.make_picture            # writes docs/page.png
+    python -m scripts.make_picture            # writes docs/page.png and docs/books.png
 
 It needs the extras `dev` and `kokoro`, and Chromium on this machine (on Debian: apt-get install
 chromium).
 """
 
 import sys
+import tempfile
 from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
@@ -16,28 +17,37 @@ from tests.web.conftest import FLAGS, browser_path
 from vivavoce.api.app import create_app
 from vivavoce.settings import Settings
 
-PICTURE = Path(__file__).parent.parent / "docs" / "page.png"
+DOCS = Path(__file__).parent.parent / "docs"
 WIDTH, HEIGHT = 880, 1000  # CSS pixels
+BOOKS_HEIGHT = 1180
 MAX_BYTES = 150_000
 VOICE = "heart"
+PARAGRAPH = (
+    "The rain had stopped by morning, and the whole street smelled of wet stone and coffee. "
+    "Somewhere above the bakery, a radio was playing an old song, and nobody was in a hurry.\n\n"
+)
 
 
 def main() -> None:
-    """Write the picture. Exit with 1 if it is too large for a README."""
-    with (
-        serving(create_app(Settings(models=("hibari", "kokoro")))) as url,
-        sync_playwright() as play,
-    ):
-        browser = play.chromium.launch(executable_path=browser_path(), args=FLAGS.split())
-        page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
-        page.goto(url)
-        _speak(page)
-        page.screenshot(path=PICTURE)
-        browser.close()
-    size = PICTURE.stat().st_size
-    print(f"{PICTURE.name}: {size:,} bytes")
-    if size > MAX_BYTES:
-        sys.exit(f"the picture has more than {MAX_BYTES:,} bytes: make WIDTH or HEIGHT smaller")
+    """Write the pictures. Exit with 1 if one is too large for a page."""
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(models=("hibari", "kokoro"), data_dir=Path(folder))
+        with serving(create_app(settings)) as url, sync_playwright() as play:
+            browser = play.chromium.launch(executable_path=browser_path(), args=FLAGS.split())
+            page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
+            page.goto(url)
+            _speak(page)
+            page.screenshot(path=DOCS / "page.png")
+            page.set_viewport_size({"width": WIDTH, "height": BOOKS_HEIGHT})
+            page.goto(f"{url}/books")
+            _narrate(page, Path(folder))
+            page.screenshot(path=DOCS / "books.png")
+            browser.close()
+    for picture in (DOCS / "page.png", DOCS / "books.png"):
+        size = picture.stat().st_size
+        print(f"{picture.name}: {size:,} bytes")
+        if size > MAX_BYTES:
+            sys.exit(f"{picture.name} has more than {MAX_BYTES:,} bytes: make it smaller")
 
 
 def _speak(page: Page) -> None:
@@ -47,6 +57,23 @@ def _speak(page: Page) -> None:
     speakers.select_option(VOICE)
     page.get_by_role("button", name="Speak").click()
     page.locator("main[data-state=done]").wait_for(timeout=120_000)
+
+
+def _narrate(page: Page, folder: Path) -> None:
+    """Make a short book, begin a long one, and look at the plan of a third."""
+    chapters = ("The harbour", "A letter", "The storm", "The lighthouse", "Home")
+    for title, repeats, speaker in (("A Short Voyage", 1, ""), ("The Lighthouse", 60, "heart")):
+        parts = (f"# {chapter}\n\n{PARAGRAPH * repeats}\n\n" for chapter in chapters)
+        book = folder / f"{title}.md"
+        book.write_text("".join(parts), "utf-8")
+        page.get_by_label("Book", exact=True).set_input_files(book)
+        page.get_by_label("Voice").select_option(speaker)
+        page.get_by_role("button", name="Show the plan").click()
+        if repeats > 1:
+            return
+        page.get_by_role("button", name="Start").click()
+        page.locator("article[data-state=done]").wait_for(timeout=120_000)
+        page.locator("article").get_by_text("Chapters").click()
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import argparse
 import base64
 import json
 import math
+import re
 import ssl
 import struct
 import sys
@@ -665,17 +666,186 @@ def add_refusal(method: str, path: str, body: object, status: int) -> None:
     """Register a check that changes nothing: a voice that is not there, or a wrong one."""
 
     def refused(server: Server) -> str:
-        return refused_change(server.ask(method, path.replace("{voice}", "nobody"), body), status)
+        asked = re.sub(r"\{\w+\}", "nobody", path)
+        return refused_change(server.ask(method, asked, body), status)
 
     check(method, path, "nobody, or a wrong voice")(refused)
 
 
 add_refusal("POST", VOICES, {"name": "", "formula": "-"}, 422)
+add_refusal("POST", f"{VOICES}/design", {"description": ""}, 422)
 add_refusal("POST", f"{VOICES}/import", {"file": "!"}, 422)
 add_refusal("POST", f"{VOICES}/{{voice}}/revoke", None, 404)
 add_refusal("PATCH", f"{VOICES}/{{voice}}", {"description": "-"}, 404)
 for refused_method, refused_path in (("GET", ""), ("DELETE", ""), ("GET", "/export")):
     add_refusal(refused_method, f"{VOICES}/{{voice}}{refused_path}", None, 404)
+
+CUSTOM, CONSENTS = "/v1/audio/voices", "/v1/audio/voice_consents"
+
+
+@check("GET", CONSENTS, "recorded consents")
+def recorded_consents(server: Server) -> str:
+    consents = answer_of(server, CONSENTS).get("data")
+    expect(isinstance(consents, list), "no list of consents")
+    return f"{len(consents)} kept"  # type: ignore[arg-type]  # a list
+
+
+add_refusal("POST", CUSTOM, {"name": "nobody"}, 400)
+add_refusal("POST", CONSENTS, {"name": "Nobody", "language": "en"}, 400)
+for refused_method in ("GET", "DELETE"):
+    add_refusal(refused_method, f"{CUSTOM}/{{voice_id}}", None, 404)
+    add_refusal(refused_method, f"{CONSENTS}/{{consent_id}}", None, 404)
+for refused_method in ("POST", "PATCH"):
+    add_refusal(refused_method, f"{CONSENTS}/{{consent_id}}", {"name": "Nobody"}, 404)
+
+
+def add_elevenlabs_refusal(method: str, path: str, body: object, status: int) -> None:
+    """Register such a check of one of ElevenLabs' endpoints."""
+
+    def refused(server: Server) -> str:
+        answer = server.ask(method, re.sub(r"\{\w+\}", "nobody", path), body)
+        detail = answer.json().get("detail")
+        right = answer.status == status and isinstance(detail, dict) and bool(detail["message"])
+        expect(right, f"{answer.status} instead of {status}: {answer.body[:160]!r}")
+        return str(status)
+
+    check(method, path, "nobody, or a wrong voice")(refused)
+
+
+DESIGN = "/v1/text-to-voice"
+for refused_path in (f"{DESIGN}/design", f"{DESIGN}/create-previews"):
+    add_elevenlabs_refusal("POST", refused_path, {"voice_description": ""}, 422)
+add_elevenlabs_refusal("POST", DESIGN, {"voice_name": "-", "generated_voice_id": "nobody"}, 404)
+add_elevenlabs_refusal("GET", f"{DESIGN}/{{generated_voice_id}}/stream", None, 404)
+add_elevenlabs_refusal("POST", "/v1/voices/add", {"name": "-"}, 422)
+add_elevenlabs_refusal("POST", "/v1/voices/{voice_id}/edit", {"name": "-"}, 404)
+add_elevenlabs_refusal("DELETE", "/v1/voices/{voice_id}", None, 404)
+
+
+JOBS, JOB = "/v1/jobs", "/v1/jobs/{id}"
+job_ids: list[str] = []  # of the one job of a run, which the last of its checks removes
+
+
+def at_job(path: str) -> str:
+    expect(bool(job_ids), "no job was made")
+    return path.replace("{id}", job_ids[0])
+
+
+@check("POST", JOBS, "a text becomes a job, which waits")
+def new_job(server: Server) -> str:
+    book = {"text": f"# One\n\n{TEXT}\n", "name": "test.md", "formats": ["flac"], "paused": True}
+    answer = server.ask("POST", JOBS, {**server.fields, **book})
+    expect(answer.status == 201, f"{answer.status}: {answer.body[:160]!r}")
+    job_ids[:] = [str(answer.json()["id"])]
+    return str(answer.json()["state"])
+
+
+@check("GET", JOBS, "the jobs of this key")
+def all_jobs(server: Server) -> str:
+    return f"{len(items_of(server, JOBS, 'jobs'))} jobs"
+
+
+@check("GET", f"{JOB}/plan", "chapters and times before it is spoken")
+def job_plan(server: Server) -> str:
+    plan = answer_of(server, at_job(f"{JOB}/plan"))
+    return f"{plan['audio_s']} s predicted"
+
+
+def add_action(action: str, states: set[str], body: object = None) -> None:
+    """Register a check that an action leaves the job in one of the states."""
+
+    def acts(server: Server) -> str:
+        answer = server.ask("POST", at_job(f"{JOB}/{action}"), body)
+        state = str(answer.json().get("state"))
+        expect(answer.status == 200 and state in states, f"{answer.body[:160]!r}")
+        return state
+
+    check("POST", f"{JOB}/{action}", "of a job")(acts)
+
+
+def job_events(server: Server) -> str:
+    answer = server.ask("GET", at_job(f"{JOB}/events"))
+    lines = answer.body.decode().splitlines()
+    data = [json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: ")]
+    expect(bool(data) and data[-1]["state"] in ("done", "cancelled"), f"{answer.body[-200:]!r}")
+    return f"{len(data)} events, {data[-1]['state']}"
+
+
+RUNS = {"queued", "running", "done"}
+add_action("cancel", {"cancelled"})
+for again, change in (
+    ("retry", None),
+    ("redo", {"chapter": 1}),
+    ("pronunciations", {"pronunciations": [{"word": "lamp", "alias": "light"}]}),
+):
+    add_action(again, RUNS, change)
+    check("GET", f"{JOB}/events", f"progress after {again}, to the end")(job_events)
+
+
+def add_wrong_state(action: str) -> None:
+    """Register a check that an action is refused for a job that is done."""
+
+    def refuses_action(server: Server) -> str:
+        return str(error_of(server.ask("POST", at_job(f"{JOB}/{action}")), 409)["code"])
+
+    check("POST", f"{JOB}/{action}", "refuses: the job is done")(refuses_action)
+
+
+add_wrong_state("pause")
+add_wrong_state("resume")
+
+
+@check("GET", JOB, "one job")
+def one_job(server: Server) -> str:
+    return str(answer_of(server, at_job(JOB))["state"])
+
+
+def add_job_list(path: str, name: str) -> None:
+    """Register a check that an answer about the job has a list called `name`."""
+
+    def lists(server: Server) -> str:
+        found = answer_of(server, at_job(path.replace("{number}", "1"))).get(name)
+        expect(isinstance(found, list), f"no list of {name}")
+        return f"{len(found)} {name}"  # type: ignore[arg-type]  # a list
+
+    check("GET", path, f"{name} of a job")(lists)
+
+
+add_job_list(f"{JOB}/chapters", "chapters")
+add_job_list(f"{JOB}/chapters/{{number}}/sentences", "sentences")
+add_job_list(f"{JOB}/files", "files")
+add_job_list(f"{JOB}/skipped", "skipped")
+
+
+def add_job_audio(path: str) -> None:
+    """Register a check of audio that a job has made."""
+
+    def sends(server: Server) -> str:
+        answer = server.ask("GET", at_job(path.replace("{number}", "1").replace("{file}", "flac")))
+        expect(answer.status == 200 and answer.body[:4] == b"fLaC", f"{answer.body[:160]!r}")
+        expect(answer.headers.get("accept-ranges") == "bytes", "no ranges")
+        return f"{len(answer.body):,} bytes"
+
+    check("GET", path, "flac")(sends)
+
+
+add_job_audio(f"{JOB}/chapters/{{number}}")
+add_job_audio(f"{JOB}/files/{{file}}")
+
+
+@check("GET", f"{JOB}/playlist.m3u8", "the chapters that can be heard")
+def job_playlist(server: Server) -> str:
+    lines = server.ask("GET", at_job(f"{JOB}/playlist.m3u8")).body.decode().splitlines()
+    expect(lines[0] == "#EXTM3U" and lines[-1] == "chapters/1", f"{lines}")
+    return f"{len(lines)} lines"
+
+
+@check("DELETE", JOB, "removed with its files")
+def job_removed(server: Server) -> str:
+    status = server.ask("DELETE", at_job(JOB)).status
+    expect(status == 204, f"{status}")
+    error_of(server.ask("GET", at_job(JOB)), 404)
+    return "gone"
 
 
 # --- running ----------------------------------------------------------

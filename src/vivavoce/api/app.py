@@ -4,6 +4,7 @@ Nothing is loaded before the application starts.
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from importlib.resources import files
@@ -24,21 +25,29 @@ from vivavoce.api.lifecycle import Lifecycle
 from vivavoce.api.live import cosyvoice as live_cosyvoice
 from vivavoce.api.live import native as live_native
 from vivavoce.api.live import omni as live_omni
-from vivavoce.api.live.clients import LiveClients
+from vivavoce.api.live.clients import POLL_S, LiveClients
 from vivavoce.api.live.realtime import dashscope as live_dashscope
 from vivavoce.api.live.realtime import openai as live_openai
 from vivavoce.api.middleware.access_log import AccessLogMiddleware, log_speech
 from vivavoce.api.middleware.auth import AuthMiddleware
-from vivavoce.api.middleware.body_limit import BodyLimitMiddleware
+from vivavoce.api.middleware.body_limit import Bodies, BodyLimitMiddleware
 from vivavoce.api.middleware.drain import DrainMiddleware
 from vivavoce.api.middleware.head import HeadMiddleware
 from vivavoce.api.middleware.origins import OriginMiddleware, host_of
 from vivavoce.api.replay import ReplayStore
 from vivavoce.api.request_log import RequestLog
-from vivavoce.api.routes import batch, health, lexicon, metrics, native, openai, voices
+from vivavoce.api.routes import batch, health, lexicon, metrics, native, openai
 from vivavoce.api.routes.bodies import max_plain_bytes
+from vivavoce.api.routes.jobs import events as job_events
+from vivavoce.api.routes.jobs import listening as job_files
+from vivavoce.api.routes.jobs import routes as jobs
+from vivavoce.api.routes.voices import consents, custom
+from vivavoce.api.routes.voices import native as saved_voices
 from vivavoce.api.routes.wit import routes as wit
-from vivavoce.errors import EngineFault, MissingDependency, ModelsMissing
+from vivavoce.errors import EngineFault, MissingDependency, ModelsMissing, VivavoceError
+from vivavoce.jobs import FOLDER as JOBS_FOLDER
+from vivavoce.jobs import JobLimits, Jobs
+from vivavoce.jobs.webhooks import Hosts, Webhooks
 from vivavoce.keys import FILE_NAME, Keyring
 from vivavoce.network.addresses import is_loopback, network_url, own_names
 from vivavoce.network.qr import qr_panel
@@ -49,6 +58,7 @@ from vivavoce.serving.pool import Pool
 from vivavoce.settings import Settings
 from vivavoce.storage import Folders, SpoolLimit
 from vivavoce.synthesis.alignment import Aligner
+from vivavoce.synthesis.design import Previews
 from vivavoce.synthesis.synthesizer import Synthesizer
 from vivavoce.text.lexicon import FILE_NAME as LEXICON_FILE
 from vivavoce.text.lexicon import LiveLexicon
@@ -59,8 +69,12 @@ from vivavoce.voices.library import VoiceLibrary
 if TYPE_CHECKING:  # needs an extra
     from vivavoce.observability.otel import Tracing
 
+log = logging.getLogger(__name__)
+
 REVALIDATE: Final = {"Cache-Control": "no-cache"}  # an upgraded server must have no stale page
 ERASE_EVERY_S: Final = 600.0
+BOOKS_READ_AT_ONCE: Final = 2
+FORM_BYTES: Final = 2**20  # of an upload, beside its file
 ELSEWHERE: Final = "<!-- elsewhere -->"  # replaced by the QR code for other devices
 EXPOSED = (
     "X-Model", "X-Voice", "X-Language", "X-Sample-Rate", "X-Ignored", "X-Unspoken",
@@ -147,10 +161,20 @@ def _services(settings: Settings, pool: Pool, tracing: "Tracing | None") -> Serv
         replays=ReplayStore(),
         lexicon=live_lexicon,
         voices=library,
+        previews=Previews(),
         live=live,
+        jobs=Jobs(settings.data_dir / JOBS_FOLDER, synthesizer, _job_limits(settings)),
+        jobs_reading=asyncio.Semaphore(BOOKS_READ_AT_ONCE),
+        webhook_hosts=Hosts(settings.webhook_hosts),
         live_timeout_s=settings.live_timeout_s,
         max_text_chars=settings.max_text_chars,
         max_plain_bytes=max_plain_bytes(settings.max_text_chars),
+    )
+
+
+def _job_limits(settings: Settings) -> JobLimits:
+    return JobLimits(
+        settings.max_book_bytes, settings.max_book_chars, settings.max_jobs, settings.max_jobs_bytes
     )
 
 
@@ -184,11 +208,13 @@ async def _lifespan(
         loading.append(asyncio.create_task(_load_all(pool, _needed_models(settings), lifecycle)))
     draining = asyncio.create_task(server.live.drain_when(lambda: lifecycle.draining))
     expiring = asyncio.create_task(_erase_expired(server))
+    narrating = asyncio.create_task(_run_jobs(server))
     async with beside:
         yield
     draining.cancel()
     expiring.cancel()
     lifecycle.drain()
+    await narrating
     await server.replays.aclose()
     await pool.aclose()
     await asyncio.gather(*loading)
@@ -200,7 +226,28 @@ async def _erase_expired(server: Server) -> None:
     """Erase the recordings of voices whose consent ends, though nobody asks for them."""
     while True:
         await asyncio.to_thread(server.voices.refresh)
+        await server.synthesizer.saved.take_back()
         await asyncio.sleep(ERASE_EVERY_S)
+
+
+async def _run_jobs(server: Server) -> None:
+    """Run jobs and send their webhooks, until the server drains.
+
+    A running job stops at its sentence then, and its events end. It goes on at the next start.
+    """
+    sending = None
+    try:
+        await server.jobs.start()
+        if server.webhook_hosts:
+            webhooks = Webhooks(await server.jobs.outbox(), server.webhook_hosts)
+            sending = asyncio.create_task(webhooks.run())
+    except VivavoceError as error:
+        log.warning("no jobs run until a restart, because %s", error.message)
+    while not server.lifecycle.draining:  # which a signal handler changes
+        await asyncio.sleep(POLL_S)
+    if sending is not None:
+        sending.cancel()
+    await server.jobs.aclose()
 
 
 def _needed_models(settings: Settings) -> tuple[str, ...]:
@@ -221,7 +268,10 @@ async def _load_all(pool: Pool, needed: Sequence[str], lifecycle: Lifecycle) -> 
 
 
 def _add_routes(app: FastAPI, settings: Settings) -> None:
-    for module in (native, lexicon, voices, openai, batch, health, metrics):
+    for module in (
+        native, lexicon, saved_voices, custom, consents, jobs, job_files, job_events,
+        openai, batch, health, metrics,
+    ):  # fmt: skip
         app.include_router(module.router)
     for dialect in (live_native, live_openai, live_omni, live_dashscope, live_cosyvoice):
         app.include_router(dialect.router)
@@ -238,7 +288,10 @@ def _add_middleware(app: FastAPI, settings: Settings, server: Server) -> None:
     wit_paths = wit.paths(settings.wit_prefix)
     app.add_middleware(HeadMiddleware)
     most, total = settings.max_body_bytes, settings.max_bodies_bytes
-    app.add_middleware(BodyLimitMiddleware, max_bytes=most, max_total_bytes=total)
+    book = settings.max_book_bytes + FORM_BYTES
+    uploads = {jobs.PATH: Bodies(book, max(book, settings.max_spool_bytes))}
+    bodies = Bodies(most, max(most, total))
+    app.add_middleware(BodyLimitMiddleware, bodies=bodies, uploads=uploads)
     keyring = Keyring(settings.data_dir / FILE_NAME)
     lists = [path for path in wit_paths if path.endswith("/voices")]
     app.add_middleware(AuthMiddleware, keyring=keyring, lists=lists)
@@ -246,7 +299,7 @@ def _add_middleware(app: FastAPI, settings: Settings, server: Server) -> None:
     app.add_middleware(
         CORSMiddleware,
         allow_origins=settings.cors_origins,
-        allow_methods=["GET", "HEAD", "POST", "OPTIONS"],
+        allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"],
         allow_headers=["*"],
         expose_headers=EXPOSED,
     )
@@ -267,6 +320,10 @@ def _allowed_hosts(settings: Settings) -> set[str]:
 def _add_page(app: FastAPI, settings: Settings) -> None:
     """Serve the page at `/`, with a QR code of its URL for other devices."""
     web = files("vivavoce") / "web"
+
+    @app.get("/books", include_in_schema=False)
+    async def books() -> HTMLResponse:
+        return HTMLResponse((web / "books" / "index.html").read_text("utf-8"), headers=REVALIDATE)
 
     @app.get("/", include_in_schema=False)
     async def page(request: Request) -> HTMLResponse:

@@ -4,6 +4,7 @@ Functions that FastAPI calls are `async` although they wait for nothing, since F
 in a thread.
 """
 
+import asyncio
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,8 +15,11 @@ from vivavoce.api.lifecycle import Lifecycle
 from vivavoce.api.live.clients import LiveClients
 from vivavoce.api.replay import ReplayStore
 from vivavoce.api.request_log import RequestLog
+from vivavoce.jobs import Jobs
+from vivavoce.jobs.webhooks import Hosts
 from vivavoce.observability.metrics import Metrics
 from vivavoce.storage import Folders, SpoolLimit
+from vivavoce.synthesis.design import Previews
 from vivavoce.synthesis.synthesizer import Synthesizer
 from vivavoce.text.lexicon import LiveLexicon
 from vivavoce.types import SpeechRequest
@@ -40,7 +44,11 @@ class Server:
     replays: ReplayStore
     lexicon: LiveLexicon
     voices: VoiceLibrary
+    previews: Previews
     live: LiveClients
+    jobs: Jobs
+    jobs_reading: asyncio.Semaphore  # a book in memory takes many times its size
+    webhook_hosts: Hosts
     live_timeout_s: float  # of a live connection without messages or speech
     max_text_chars: int
     max_plain_bytes: int  # of a body without a recording

@@ -1,4 +1,4 @@
-"""Keep whole answers for a minute, so that media players can request parts of them.
+"""Answer with files or parts of them, and keep spoken answers for a minute.
 
 - Several simultaneous requests for one answer share it, and it is spoken once.
 - Speaking stops when all of them have left.
@@ -17,6 +17,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Hash
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from pathlib import Path
 from typing import IO, Final
 
 from fastapi import Request
@@ -30,7 +31,7 @@ from vivavoce.storage import temporary_folder
 KEEP_S: Final = 60.0
 MAX_ANSWERS: Final = 64
 MAX_BYTES: Final = 256 * 2**20
-READ_BYTES: Final = 64 * 2**10
+READ_BYTES: Final = 256 * 2**10
 RANGES: Final = {"Accept-Ranges": "bytes"}
 
 _RANGE: Final = re.compile(r"bytes=([0-9]{0,100})-([0-9]{0,100})")
@@ -77,9 +78,20 @@ class StoredAnswer:
 
     async def _read(self, start: int, end: int) -> AsyncGenerator[bytes]:
         while start < end:
-            chunk = os.pread(self._file.fileno(), min(READ_BYTES, end - start), start)
+            size = min(READ_BYTES, end - start)
+            chunk = await asyncio.to_thread(os.pread, self._file.fileno(), size, start)
+            if not chunk:  # somebody has cut the file, so the client must not take it for whole
+                raise OSError(f"the file ends before byte {end:,}")
             start += len(chunk)
             yield chunk
+
+
+async def kept_file(path: Path, headers: Mapping[str, str]) -> StoredAnswer:
+    """Return a file of this server's folders as an answer. Raises `OSError`."""
+    file = await asyncio.to_thread(path.open, "rb")
+    status = os.fstat(file.fileno())
+    etag = f'"{status.st_ino:x}-{status.st_mtime_ns:x}-{status.st_size:x}"'
+    return StoredAnswer(file, status.st_size, etag, headers)
 
 
 @dataclass(eq=False, slots=True)

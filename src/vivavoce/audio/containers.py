@@ -22,6 +22,7 @@ _MAX_DATA_BYTES = 0xFFFFFFFF - (_HEADER_BYTES - 8)
 # header (4), and the sizes of blocks and frames (10).
 _FLAC_COUNT_AT = slice(18, 26)
 _MAX_FLAC_COUNT = 2**36 - 1
+_FLAC_INFO_END = 42  # of the marker and STREAMINFO
 
 
 def wav_header(rate_hz: int, data_bytes: int | None, info: bytes = b"") -> bytes:
@@ -60,3 +61,30 @@ def flac_with_length(data: bytes, sample_count: int) -> bytes:
     at = _FLAC_COUNT_AT
     fields = int.from_bytes(data[at], "big") | sample_count
     return data[: at.start] + fields.to_bytes(8, "big") + data[at.stop :]
+
+
+def flac_length(data: bytes) -> int:
+    """Return the number of samples that a FLAC file says it has, 0 if it does not say."""
+    return int.from_bytes(data[_FLAC_COUNT_AT], "big") & _MAX_FLAC_COUNT
+
+
+def flac_with_note(data: bytes, kind: bytes, note: bytes) -> bytes:
+    """Return a FLAC file with a block of any bytes, which players skip, after its first block.
+
+    `kind` is an application's id of four bytes (RFC 9639, section 8.4).
+    """
+    last = data[4] & 0x80
+    block = bytes([last | 2]) + (len(note) + 4).to_bytes(3, "big") + kind + note
+    return (
+        data[:4] + bytes([data[4] & 0x7F]) + data[5:_FLAC_INFO_END] + block + data[_FLAC_INFO_END:]
+    )
+
+
+def flac_note(data: bytes, kind: bytes) -> bytes | None:
+    """Return the bytes that `flac_with_note` has put into the beginning of a file, or None."""
+    size = int.from_bytes(data[_FLAC_INFO_END + 1 : _FLAC_INFO_END + 4], "big")
+    start = _FLAC_INFO_END + 4
+    is_there = data[:4] == b"fLaC" and data[_FLAC_INFO_END : _FLAC_INFO_END + 1] in (b"\2", b"\x82")
+    if not is_there or data[start : start + 4] != kind or len(data) < start + size:
+        return None
+    return data[start + 4 : start + size]

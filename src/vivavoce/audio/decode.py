@@ -18,7 +18,9 @@ import av.container
 import av.error
 import numpy as np
 
+from vivavoce.audio.containers import flac_length
 from vivavoce.audio.join import SILENCE_LEVEL
+from vivavoce.audio.pcm import from_int16
 from vivavoce.errors import BadRequest
 from vivavoce.types import Samples
 
@@ -86,6 +88,25 @@ def decode_recording(
         ) from error
     _check_sound(samples, rate_hz, min_s)
     return samples.clip(-1.0, 1.0), rate_hz
+
+
+def decode_flac(data: bytes) -> Samples:
+    """Return the samples of a mono FLAC file that this server has written.
+
+    Raises `BadRequest` if it is damaged, or ends before its header says.
+    """
+    try:
+        with av.open(io.BytesIO(data), "r", format="flac") as container:
+            container.streams.audio[0].codec_context.thread_count = 1
+            frames = [frame.to_ndarray()[0] for frame in container.decode(audio=0)]
+    except (av.error.FFmpegError, IndexError) as error:
+        raise BadRequest(
+            f"file cannot be read as flac ({error}): remove it", field="file"
+        ) from error
+    samples = from_int16(np.concatenate(frames)) if frames else _EMPTY
+    if len(samples) != flac_length(data):
+        raise BadRequest("file is not whole: remove it", field="file")
+    return samples
 
 
 def _read(container: "av.container.InputContainer", max_s: float) -> tuple[Samples, int]:
@@ -200,4 +221,4 @@ def _reason(error: Exception) -> str:
 
 
 def _refused(why: str) -> BadRequest:
-    return BadRequest(f"ref_audio {why}", field="ref_audio")
+    return BadRequest(f"the recording {why}", field="ref_audio")

@@ -130,7 +130,7 @@ def speech_body(text: str, options: SpeechOptions, *, stream: bool) -> dict[str,
         raise TypeError(f"unknown option {min(unknown)!r}: choose from {choices}")
     body: dict[str, object] = {"text": text, "format": DEFAULT_FORMAT, **options, "stream": stream}
     if (recording := options.get("ref_audio")) is not None:
-        body["ref_audio"] = _base64(recording)
+        body["ref_audio"] = base64_of(recording, "ref_audio")
     return {name: value for name, value in body.items() if value is not None}
 
 
@@ -147,16 +147,15 @@ def refused(status: int, body: bytes) -> VivavoceError:
     return _error(httpx.Response(status, content=body, request=httpx.Request("GET", LIVE)))
 
 
-def _base64(recording: Path | bytes) -> str:
-    if isinstance(recording, Path):
+def base64_of(file: Path | bytes, field: str) -> str:
+    """Return a file in base64. Raises `BadRequest` (`field`) if it cannot be read."""
+    if isinstance(file, Path):
         try:
-            recording = recording.read_bytes()
+            file = file.read_bytes()
         except OSError as error:
-            raise BadRequest(
-                f"ref_audio {str(recording)!r} cannot be read ({error.strerror}): name a recording",
-                field="ref_audio",
-            ) from error
-    return base64.b64encode(recording).decode("ascii")
+            problem = f"{field} {str(file)!r} cannot be read ({error.strerror}): name a file"
+            raise BadRequest(problem, field=field) from error
+    return base64.b64encode(file).decode("ascii")
 
 
 @contextmanager
@@ -217,7 +216,7 @@ def read_audio(response: httpx.Response, options: SpeechOptions) -> Audio:
 
 def read_timed(response: httpx.Response, options: SpeechOptions) -> TimedAudio:
     """Return a whole speech response with the times of its words."""
-    with _expected_shape(response):
+    with expected_shape(response):
         body = response.json()
         data = base64.b64decode(body["audio"])
         return TimedAudio(
@@ -266,7 +265,7 @@ def _end(body: Mapping[str, Any]) -> SpeechEnd:
 
 def read_voices(response: httpx.Response) -> tuple[VoiceEntry, ...]:
     """Parse the answer of `/v1/audio/voices`, without aliases."""
-    with _expected_shape(response):
+    with expected_shape(response):
         return tuple(
             _read(VoiceEntry, {**voice, "languages": tuple(voice["languages"])})
             for voice in response.json()["voices"]
@@ -276,13 +275,13 @@ def read_voices(response: httpx.Response) -> tuple[VoiceEntry, ...]:
 
 def read_names(response: httpx.Response, key: str) -> tuple[str, ...]:
     """Return the list of names under `key` of the answer."""
-    with _expected_shape(response):
+    with expected_shape(response):
         return tuple(str(name) for name in response.json()[key])
 
 
 def read_models(response: httpx.Response) -> tuple[ModelEntry, ...]:
     """Parse the answer of `/v1/models`."""
-    with _expected_shape(response):
+    with expected_shape(response):
         return tuple(
             ModelEntry(id=model["id"], state=model["state"], detail=model.get("detail") or "")
             for model in response.json()["data"]
@@ -291,7 +290,7 @@ def read_models(response: httpx.Response) -> tuple[ModelEntry, ...]:
 
 def read_fields(response: httpx.Response) -> dict[str, dict[str, Any]]:
     """Return the schemas of a speech request's fields, without null, in an OpenAPI description."""
-    with _expected_shape(response):
+    with expected_shape(response):
         fields = response.json()["components"]["schemas"]["SynthesizeBody"]["properties"]
         return {name: {**field.get("anyOf", [{}])[0], **field} for name, field in fields.items()}
 
@@ -300,7 +299,7 @@ def read_health(response: httpx.Response) -> Health:
     """Parse the answer of `/health`, which has the same shape with any status."""
     if response.is_error and "status" not in _object(response):
         raise _error(response)
-    with _expected_shape(response):
+    with expected_shape(response):
         return _read(Health, response.json())
 
 
@@ -311,7 +310,7 @@ def request_path(request_id: str) -> str:
 
 def read_outcome(response: httpx.Response) -> Outcome:
     """Parse the answer of `/v1/tts/requests/{id}`."""
-    with _expected_shape(response):
+    with expected_shape(response):
         return _read(Outcome, response.json())
 
 
@@ -321,7 +320,7 @@ def _read(kind: type[T], values: dict[str, Any]) -> T:
 
 def read_explanation(response: httpx.Response) -> Explanation:
     """Parse the answer of `/v1/tts/explain`."""
-    with _expected_shape(response):
+    with expected_shape(response):
         return explanation(response.json())
 
 
@@ -340,7 +339,8 @@ def explanation(body: Mapping[str, Any]) -> Explanation:
 
 
 @contextmanager
-def _expected_shape(response: httpx.Response) -> Iterator[None]:
+def expected_shape(response: httpx.Response) -> Iterator[None]:
+    """Raise `VivavoceError` if an answer is read as what it is not."""
     try:
         yield
     except (ValueError, KeyError, TypeError, AttributeError) as error:

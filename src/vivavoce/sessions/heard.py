@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from vivavoce.text.split import weighted_length
+from vivavoce.text.split import CHARS_PER_S, weighted_length
 from vivavoce.text.visemes import PAUSES, pause, spelled, weight
 from vivavoce.text.words import word_spans
 from vivavoce.types import TimedWord
 
-CHARS_PER_S = 15.0  # of speech, as `weighted_length` counts them
 # What belongs to the word behind it: currencies, signs and `<`, opening brackets and quotes.
 _OPENING: Final = frozenset({"Sc", "Sm", "Ps", "Pi"})
 _LINK: Final = re.compile(r"\]\([^()\n]*\)")

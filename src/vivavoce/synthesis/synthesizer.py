@@ -37,14 +37,11 @@ from vivavoce.text.document import Document, Run
 from vivavoce.text.lexicon import Lexicon, LiveLexicon
 from vivavoce.text.normalize import PART_CHARS
 from vivavoce.text.pipeline import SpokenSegment, parsed, prepared
-from vivavoce.text.split import weighted_length
+from vivavoce.text.split import CHARS_PER_S, weighted_length
 from vivavoce.types import EngineInfo, QueueHints, Segment, SpeechReport, SpeechRequest
 from vivavoce.voices.record import Viewer
 
 log = logging.getLogger(__name__)
-
-
-CHARS_PER_S = 15.0  # as `weighted_length` counts them, to predict the duration of a text
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +212,12 @@ class Synthesizer:
         """Return the models that `model` stands for, with the saved voices that they speak with."""
         return await self.saved.add_to(await self.router.candidates(model), viewer)
 
+    async def lexicon(self) -> Lexicon:
+        """Return the rules of pronunciation that count for all requests."""
+        if self._lexicon.is_stale:
+            await asyncio.to_thread(self._lexicon.current)
+        return self._lexicon.current()
+
     async def _plan(self, request: SpeechRequest) -> Plan:
         """Parse and divide the text of `request`, or its inputs."""
         texts = texts_of(request)
@@ -232,9 +235,7 @@ class Synthesizer:
             runs.append(await self._prepared(document, in_thread=not _is_short(text)))
             marks.append(document.marks)
             ignored |= dict.fromkeys(document.ignored)
-        if self._lexicon.is_stale:
-            await asyncio.to_thread(self._lexicon.current)
-        lexicons = (self._lexicon.current(), Lexicon(request.pronunciations))
+        lexicons = (await self.lexicon(), Lexicon(request.pronunciations))
         return Plan(divide(request, runs), tuple(ignored), lexicons, marks)
 
     async def _prepared(self, document: Document, *, in_thread: bool) -> Sequence[Run]:

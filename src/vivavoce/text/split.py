@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from itertools import accumulate, chain, takewhile
 from typing import Final
 
+CHARS_PER_S: Final = 15.0  # of speech, as `weighted_length` counts them
 PARAGRAPH_PAUSE_S: Final = 0.6
 SENTENCE_PAUSE_S: Final = 0.25
 CLAUSE_PAUSE_S: Final = 0.12
@@ -119,6 +120,29 @@ def sentence_ends(text: str, language: str) -> list[int]:
     """Return where the sentences of a short `text` end, with the space that follows them."""
     ends = accumulate(map(len, _segment(_WHITESPACE.sub(" ", text), language)))
     return list(dict.fromkeys(ends))
+
+
+def sentence_spans(text: str, language: str, *, max_chars: int) -> list[tuple[int, int]]:
+    """Return the start and end of each sentence of a paragraph, without the space around it.
+
+    Every character but space is in one span. A sentence wider than `max_chars` is cut, best at a
+    clause. A short one is joined to a neighbour, since models say single words badly.
+    """
+    places = [at for at, character in enumerate(text) if not character.isspace()]
+    spans: list[tuple[int, int]] = []
+    done = 0
+    sentences = _sentences(text, 0, len(text), language)
+    for piece in chain.from_iterable(_fitted(each, max_chars) for each in sentences):
+        first, done = done, done + len("".join(piece.text.split()))
+        start, end = places[first], places[done - 1] + 1
+        is_short = weighted_length(text[start:end]) < _SHORT
+        if spans and (is_short or weighted_length(text[slice(*spans[-1])]) < _SHORT):
+            before = spans[-1][0]
+            if weighted_length(text[before:end]) <= max_chars:
+                start = before
+                spans.pop()
+        spans.append((start, end))
+    return spans
 
 
 def _paragraphs(text: str) -> Iterator[tuple[int, int]]:

@@ -4,7 +4,6 @@ Requests to the server are in `server_state` and `speech`.
 """
 
 import os
-import re
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -14,8 +13,10 @@ from typing import Any
 import streamlit as st
 
 from vivavoce.client import DEFAULT_URL, WordTime
-from vivavoce.errors import BadRequest, Overloaded, VivavoceError
+from vivavoce.errors import VivavoceError
+from vivavoce.ui.books import draw_books
 from vivavoce.ui.launch import SERVER_URL
+from vivavoce.ui.notes import draw_error, plain, sentence
 from vivavoce.ui.server_state import (
     AUTO,
     SPEECH_TIMEOUT_S,
@@ -32,6 +33,7 @@ from vivavoce.ui.speech import (
     SpeechResult,
     synthesize,
 )
+from vivavoce.ui.voices import RECORDINGS, draw_voices
 from vivavoce.ui.waveform import picture
 
 EXAMPLE = "Hello! This is a voice from your own machine. Type something else here, and press Speak."
@@ -40,8 +42,8 @@ INSTRUCTIONS = (
     "Excited, out of breath.",
     "Whisper, very slowly.",
 )
-RECORDINGS = ("wav", "mp3", "flac", "ogg", "m4a", "webm")
 KEPT_RESULTS = 10
+VOICES = "Your voices"
 # A named icon would come from a public server.
 ICON = Path(__file__).parents[1] / "web" / "icon.svg"
 _FACTOR_HELP = "Seconds of work for each second of speech. Below 1 is faster than real time."
@@ -60,8 +62,25 @@ def main() -> None:
     connection, state = _draw_sidebar()
     st.title("Text in, speech out")
     if state.problem:
-        problem = f"{_sentence(state.problem)}\n\nThis page tries again by itself."
+        problem = f"{sentence(state.problem)}\n\nThis page tries again by itself."
         st.error(problem, icon=":material/cloud_off:")
+    tabs = st.tabs(("Speech", "Books", VOICES), key="tab", on_change="rerun")
+    speech, books, voices = tabs
+    with speech:
+        _draw_speech(connection, state)
+    if books.open:
+        with books:
+            draw_books(connection, state)
+    # Once opened, it is drawn each time: a field that is not drawn forgets its value.
+    if voices.open or st.session_state.get("voices opened"):
+        st.session_state["voices opened"] = True
+        with voices:
+            if not state.problem:
+                draw_voices(connection)
+
+
+def _draw_speech(connection: Connection, state: ServerState) -> None:
+    """Draw the form of a text, and the results."""
     form = _draw_fields(connection, state)
     empty = deque[SpeechResult](maxlen=KEPT_RESULTS)
     results: deque[SpeechResult] = st.session_state.setdefault("results", empty)
@@ -97,7 +116,7 @@ def _draw_state(connection: Connection, shown: ServerState) -> None:
     state = read_state(connection)
     if state != shown:
         st.rerun()
-    st.caption(_plain(connection.url))
+    st.caption(plain(connection.url))
     if state.health is None:
         st.badge("not reachable", color="red", icon=":material/cloud_off:")
         return
@@ -105,12 +124,12 @@ def _draw_state(connection: Connection, shown: ServerState) -> None:
     st.badge(status, color="green" if status == "ok" else "orange", icon=":material/monitor_heart:")
     lines = (_model_line(entry.id, entry.state, entry.detail) for entry in state.models)
     st.markdown("\n".join(lines))
-    st.caption(f"Server version {_plain(version)}")
+    st.caption(f"Server version {plain(version)}")
 
 
 def _model_line(name: str, state: str, detail: str) -> str:
-    line = f"- **{_plain(name)}** :{_COLOURS.get(state, 'gray')}[{state}]"
-    return f"{line}  \n  :small[{_plain(detail)}]" if detail else line
+    line = f"- **{plain(name)}** :{_COLOURS.get(state, 'gray')}[{state}]"
+    return f"{line}  \n  :small[{plain(detail)}]" if detail else line
 
 
 def _draw_fields(connection: Connection, state: ServerState) -> SpeechForm:
@@ -133,7 +152,7 @@ def _draw_fields(connection: Connection, state: ServerState) -> SpeechForm:
         "Language", offered.languages, format_func=str.capitalize, key=f"language of {model}"
     )
     if offered.problem:
-        st.caption(f":material/hourglass_empty: {_plain(offered.problem)}")
+        st.caption(f":material/hourglass_empty: {plain(offered.problem)}")
     left, right = st.columns([2, 1])
     speeds = (fields["speed"]["minimum"], fields["speed"]["maximum"])
     speed = left.slider("Speed", *speeds, 1.0, 0.05, format="%.2f×", key="speed")
@@ -223,7 +242,7 @@ def _speak(connection: Connection, form: SpeechForm) -> SpeechResult | None:
                 result = synthesize(client, form, _ProgressBar(bar, form).show)
     except VivavoceError as error:
         place.empty()
-        _draw_error(error)
+        draw_error(error)
         return None
     place.empty()
     return result
@@ -248,20 +267,9 @@ class _ProgressBar:
             self._bar.progress(done, text=f"{progress.audio_s:.1f} s of speech received")
 
 
-def _draw_error(error: VivavoceError) -> None:
-    message = _sentence(error.message)
-    if isinstance(error, Overloaded):
-        message += f" (try again in {error.retry_after_s:g} s)"
-        st.warning(message, icon=":material/hourglass_top:")
-    elif isinstance(error, BadRequest):
-        st.warning(message, icon=":material/edit:")
-    else:
-        st.error(message, icon=":material/error:")
-
-
 def _draw_newest(result: SpeechResult, number: int) -> None:
     with st.container(border=True):
-        st.markdown(f"**{_plain(result.voice)}** · {_origin(result)}")
+        st.markdown(f"**{plain(result.voice)}** · {_origin(result)}")
         if result.levels:
             words = [(one.word, one.start_s) for one in result.words]
             st.image(picture(result.levels, words, result.audio_s), width="stretch")
@@ -277,7 +285,7 @@ def _draw_newest(result: SpeechResult, number: int) -> None:
                 st.metric("Done after", f"{result.elapsed_s:.2f} s", width="content")
         if result.ignored:
             ignored = ", ".join(result.ignored)
-            st.info(f"{_plain(result.model)} does not have {ignored}: it had no effect.")
+            st.info(f"{plain(result.model)} does not have {ignored}: it had no effect.")
         with st.container(horizontal=True):
             _draw_download(result, number)
             _draw_subtitles(result)
@@ -306,7 +314,7 @@ def _word_row(word: WordTime) -> dict[str, str | float]:
 
 
 def _origin(result: SpeechResult) -> str:
-    return f"{_plain(result.model)} · {_plain(result.language)}"
+    return f"{plain(result.model)} · {plain(result.language)}"
 
 
 def _draw_earlier(results: list[SpeechResult], number: int) -> None:
@@ -315,8 +323,8 @@ def _draw_earlier(results: list[SpeechResult], number: int) -> None:
     for age, result in enumerate(results):
         with st.container(border=True):
             text = result.form.text if len(result.form.text) <= 100 else f"{result.form.text[:99]}…"
-            st.markdown(_plain(" ".join(text.split())))
-            st.caption(f"{_plain(result.voice)} · {_origin(result)}")
+            st.markdown(plain(" ".join(text.split())))
+            st.caption(f"{plain(result.voice)} · {_origin(result)}")
             st.audio(result.playable, format=result.playable_type, alt=f"Speech {number - age}")
             _draw_download(result, number - age)
 
@@ -331,15 +339,6 @@ def _draw_download(result: SpeechResult, number: int) -> None:
         key=f"download {number}",
         icon=":material/download:",
     )
-
-
-def _sentence(message: str) -> str:
-    return _plain(message[:1].upper() + message[1:])
-
-
-def _plain(text: str) -> str:
-    """Escape the Markdown in `text`, except for code in backticks."""
-    return re.sub(r"([\\*_\[\]$<>#:~|{}])", r"\\\1", text)
 
 
 if __name__ == "__main__":

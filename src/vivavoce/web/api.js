@@ -14,6 +14,12 @@ export class ApiError extends Error {
   }
 }
 
+/** Return the error of a body that could not be read to its end. */
+export function brokenOff(error) {
+  if (error.name === "AbortError" || error instanceof ApiError) return error;
+  return new ApiError("The server broke off in the middle of the speech; its log says why. Try again.");
+}
+
 const KEY_CODES = new Set(["invalid_api_key", "missing_scope"]);
 let authorization = {}; // the header with the key, if one is set
 
@@ -101,19 +107,24 @@ function factsOf(headers) {
 }
 
 function post(path, request, signal) {
-  const accept = request.timestamps && request.stream ? "text/event-stream" : "*/*";
-  const headers = { "Content-Type": "application/json", Accept: accept };
-  return call(path, { method: "POST", headers, body: JSON.stringify(request), signal });
+  return send("POST", path, request, { accept: request.timestamps && request.stream ? "text/event-stream" : "*/*", signal });
 }
 
-async function getJson(path, signal) {
+/** Send JSON, and return the response if it is no error. */
+export function send(method, path, body, { accept = "*/*", signal } = {}) {
+  const headers = { "Content-Type": "application/json", Accept: accept };
+  return call(path, { method, headers, body: JSON.stringify(body), signal });
+}
+
+export async function getJson(path, signal) {
   return (await call(path, { signal })).json();
 }
 
-async function call(path, options) {
+/** Return the response with the key sent, or throw an `ApiError`. */
+export async function call(path, options) {
   let response;
   try {
-    response = await fetch(path, { ...options, headers: { ...options.headers, ...authorization } });
+    response = await fetch(path, { ...options, headers: { ...options?.headers, ...authorization } });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new ApiError("The server does not answer; check that it runs and that this device can reach it.");

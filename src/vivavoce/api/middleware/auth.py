@@ -23,12 +23,15 @@ from vivavoce.keys import Key, Keyring
 # Open without a key: the page, the documentation, health, and the lists that existing clients
 # request without one.
 _OPEN: Final = re.compile(
-    r"/|/v1/?|/web/.*|/docs|/swagger/.*|/openapi\.json|/health(?:/live|/ready)?"
+    r"/|/books|/v1/?|/web/.*|/docs|/swagger/.*|/openapi\.json|/health(?:/live|/ready)?"
     r"|/v1/tts/(?:speakers|languages)|/v1/audio/(?:voices|models)|/v1/models(?:/[^/]+)?"
 )
 # Open to read, not to change.
-# A key changes its own voices here.
-_OWN: Final = re.compile(r"/v1/tts/voices/[^/]+")
+# A key makes and changes its own voices, consents and jobs here.
+_OWN: Final = re.compile(
+    r"/v1/(?:tts/voices|jobs)/[^/]+|/v1/audio/voices(?:/[^/]+)?|/v1/audio/voice_consents/[^/]+"
+    r"|(?:/elevenlabs)?/v1/voices/[^/]+(?:/edit)?"
+)
 _MANAGED: Final = re.compile(r"/v1/(?:audio/)?(?:models|voices)(?:/.*)?")
 _NAMED_KEY: Final = re.compile(r"(?:\A|,)\s*(?:openai-insecure-)?api-key\.([^\s,]+)")
 _READING: Final = frozenset({"GET", "HEAD"})

@@ -1,7 +1,8 @@
 """Bound the bodies of requests before any endpoint reads them: one by one, and all together."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Final
 
 from starlette.responses import Response
@@ -19,29 +20,42 @@ class _TooLarge(Exception):
     pass
 
 
-class BodyLimitMiddleware:
-    """Reject bodies over `max_bytes` with 413, at once if their length is declared.
+@dataclass(slots=True)
+class Bodies:
+    """The limits of bodies in one place, of one and of all, and the bytes that are there now."""
 
-    Reject a body with 503 if all bodies together would exceed `max_total_bytes`. A body counts
-    until its request ends.
+    max_bytes: int
+    max_total_bytes: int
+    total_bytes: int = 0
+
+
+class BodyLimitMiddleware:
+    """Reject bodies over the limit of one with 413, at once if their length is declared.
+
+    Reject a body with 503 if all bodies together would exceed the limit of all. A body counts until
+    its request ends. `uploads` are the limits of files by path, which wait on disk and not in
+    memory.
     """
 
-    def __init__(self, app: ASGIApp, *, max_bytes: int, max_total_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, *, bodies: Bodies, uploads: Mapping[str, Bodies]) -> None:
         self._app = app
-        self._max_bytes = max_bytes
-        self._max_total_bytes = max(max_bytes, max_total_bytes)
-        self._total_bytes = 0
+        self._bodies = bodies
+        self._uploads = uploads
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        declared = dict(scope["headers"]).get(b"content-length", b"0")
-        if declared.isdigit() and int(declared) > self._max_bytes:
-            await self._one_too_large(scope)(scope, receive, send)
+        headers = dict(scope["headers"])
+        bodies = self._bodies
+        if headers.get(b"content-type", b"").lower().startswith(b"multipart/form-data"):
+            bodies = self._uploads.get(scope["path"], bodies)
+        declared = headers.get(b"content-length", b"0")
+        if declared.isdigit() and int(declared) > bodies.max_bytes:
+            await _one_too_large(scope, bodies)(scope, receive, send)
             return
         received = 0
-        refusal: Callable[[Scope], Response] | None = None
+        refusal: Callable[[Scope, Bodies], Response] | None = None
         padding = scope.get(PADDING, lambda: 0)
 
         async def receive_bounded() -> Message:
@@ -49,11 +63,11 @@ class BodyLimitMiddleware:
             message = await receive()
             size = len(message.get("body", b"")) + padding()
             received += size
-            self._total_bytes += size
-            if received > self._max_bytes:
-                refusal = self._one_too_large
-            elif size and self._total_bytes > self._max_total_bytes:
-                refusal = self._all_too_large
+            bodies.total_bytes += size
+            if received > bodies.max_bytes:
+                refusal = _one_too_large
+            elif size and bodies.total_bytes > bodies.max_total_bytes:
+                refusal = _all_too_large
             if refusal is not None:
                 raise _TooLarge
             return message
@@ -66,22 +80,20 @@ class BodyLimitMiddleware:
             with suppress(_TooLarge):  # answered below, also if the framework caught it
                 await self._app(scope, receive_bounded, send_unless_refused)
         finally:
-            self._total_bytes -= received
+            bodies.total_bytes -= received
         if refusal is not None:
-            await refusal(scope)(scope, receive, send)
+            await refusal(scope, bodies)(scope, receive, send)
 
-    def _one_too_large(self, scope: Scope) -> Response:
-        message = (
-            f"the body is larger than {self._max_bytes:,} bytes, the limit (each chunk counts as "
-            "at least 64); send the text in parts, a shorter recording, or larger chunks"
-        )
-        return refuse(scope, 413, code=BodyTooLarge.code, message=message)
 
-    def _all_too_large(self, scope: Scope) -> Response:
-        most = f"{self._max_total_bytes:,}"
-        message = (
-            f"the bodies of all requests together are larger than {most} bytes; try again soon"
-        )
-        return refuse(
-            scope, 503, code=Overloaded.code, message=message, retry_after_s=RETRY_AFTER_S
-        )
+def _one_too_large(scope: Scope, bodies: Bodies) -> Response:
+    message = (
+        f"the body is larger than {bodies.max_bytes:,} bytes, the limit (each chunk counts as at "
+        "least 64); send the text in parts, a shorter recording, or larger chunks"
+    )
+    return refuse(scope, 413, code=BodyTooLarge.code, message=message)
+
+
+def _all_too_large(scope: Scope, bodies: Bodies) -> Response:
+    most = f"{bodies.max_total_bytes:,}"
+    message = f"the bodies of all requests together are larger than {most} bytes; try again soon"
+    return refuse(scope, 503, code=Overloaded.code, message=message, retry_after_s=RETRY_AFTER_S)

@@ -48,6 +48,20 @@ class Lexicon:
         """Yield the places of `text` where a rule may begin."""
         return (match.start() for match in self._first.finditer(text))
 
+    def occurring(self, text: str) -> list[Pronunciation]:
+        """Return the rules whose words are in `text`, of any language and voice."""
+        found: dict[Pronunciation, None] = {}
+
+        def note(rule: Pronunciation) -> bool:
+            found[rule] = None
+            return True
+
+        folded = _folded(text)
+        for start in self.starts(text):
+            if _begins_word(text, start):
+                self.longest(text, folded, start, note)
+        return list(found)
+
     def longest(
         self, text: str, folded: str, start: int, applies: Callable[[Pronunciation], bool]
     ) -> tuple[int, Pronunciation] | None:

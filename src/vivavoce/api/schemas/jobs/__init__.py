@@ -1,0 +1,1 @@
+"""Validate what is sent about jobs, and describe them."""

@@ -1,0 +1,1 @@
+"""Measure a whole recording: its loudness and its pitch."""

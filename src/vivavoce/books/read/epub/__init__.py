@@ -1,0 +1,1 @@
+"""EPUB: its package, and its pages as chapters."""

@@ -1,0 +1,1 @@
+"""HTML: its elements as blocks, and its footnotes."""

@@ -1,0 +1,1 @@
+"""PDF: its lines, from a process of its own, as paragraphs and chapters."""

@@ -1,0 +1,9 @@
+"""Narrate books through a server: `Client.jobs` and `AsyncClient.jobs`."""
+
+from vivavoce.client.jobs.asynchronous import AsyncJobs
+from vivavoce.client.jobs.blocking import Jobs
+from vivavoce.client.jobs.wire import ChapterEntry, FileEntry, JobEntry, JobOptions, JobProgress
+
+__all__ = [
+    "AsyncJobs", "ChapterEntry", "FileEntry", "JobEntry", "JobOptions", "JobProgress", "Jobs",
+]  # fmt: skip

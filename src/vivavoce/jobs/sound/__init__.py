@@ -1,0 +1,1 @@
+"""Make the sound of a book: takes of sentences, joined to chapters."""
