@@ -141,7 +141,7 @@ def voice_commands() -> str:
 
 def job_commands() -> str:
     """Return the page about the group of commands for jobs."""
-    return _page_of("jobs", "[Books](../books.md)")
+    return _page_of("jobs", "[Jobs](../jobs.md)")
 
 
 def _page_of(group: str, guide: str) -> str:
@@ -150,7 +150,8 @@ def _page_of(group: str, guide: str) -> str:
 
 # Commands for {group}
 
-{guide} tells what they are for. The other commands are on [the page about the command line](cli.md).
+{guide} tells what they are for. The other commands are on
+[the page about the command line](cli.md).
 
 {_sections([(group, commands[group])], "vivavoce")}"""
 
