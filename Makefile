@@ -21,7 +21,7 @@ test-clients: $(VENV)/.dev $(VENV)-clients/.installed  ## Let pipecat, LiveKit a
 	$(BIN)/python -m tests.clients $(VENV)-clients
 
 test-qwen: $(VENV)/.qwen  ## Install torch and run the tests of Qwen3-TTS, on small random checkpoints.
-	$(BIN)/python -m pytest tests/models/qwen3_tts tests/models/qwen3_tts_server/test_bench.py tests/models/qwen3_tts_server/test_clones.py tests/models/qwen3_tts_server/test_hub.py tests/models/qwen3_tts_server/test_models.py tests/models/qwen3_tts_server/test_serves.py $(ARGS)
+	$(BIN)/python -m pytest tests/models/qwen3_tts tests/models/qwen3_tts_server $(ARGS)
 
 test-ray: $(VENV)/.ray  ## Install Ray and run the tests of models in a cluster, on two replicas here.
 	$(BIN)/python -m pytest tests/remote/cluster $(ARGS)
@@ -63,7 +63,7 @@ $(BIN)/python:
 
 $(VENV)/.serve: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing vivavoce with its voices into $(VENV) (once, about a minute) …"
-	$(PIP_INSTALL) --editable '.[books,kokoro,lan]'
+	$(PIP_INSTALL) --editable '.[books,kokoro,lan,provenance]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python

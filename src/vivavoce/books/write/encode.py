@@ -83,6 +83,11 @@ def packets(sound: Sound, codec: Codec, executor: Executor | None = None) -> Ite
             future.cancel()
 
 
+def packet_count(sound: Sound, codec: Codec) -> int:
+    """Return the number of packets, or a few more."""
+    return sound.samples // open_codec(codec, sound.rate_hz).frame_size + 8
+
+
 def encode_part(sound: Sound, codec: Codec, first: int, last: int | None) -> Iterator[Packet]:
     """Yield the packets `first` to `last`, which is not among them. `None` is the end."""
     context = open_codec(codec, sound.rate_hz)

@@ -10,11 +10,13 @@ import av
 import av.container
 from av.stream import Disposition
 
-from vivavoce.books.write.encode import CODECS, packets
-from vivavoce.books.write.id3 import id3_tag
+from vivavoce.books.write.encode import CODECS, packet_count, packets
 from vivavoce.books.write.options import WriteOptions
 from vivavoce.books.write.sound import CodecName, Sound
-from vivavoce.books.write.tags import Tags, size_of, vorbis_chapters, vorbis_picture
+from vivavoce.books.write.tags import Tags, size_of
+from vivavoce.books.write.tags.id3 import id3_tag
+from vivavoce.books.write.tags.mp4 import index_bytes, separate_chapters
+from vivavoce.books.write.tags.vorbis import vorbis_chapters, vorbis_picture
 from vivavoce.types import AudioFormat
 
 Container = Literal["mp4", "mp3", "ogg", "flac"]
@@ -41,16 +43,18 @@ def write_audio(
     Raises `OSError` if the disk is full, and the errors of `Sound.read`.
     """
     container, codec = form
-    how = _options(container, tags)
+    how = _options(container, tags, packet_count(sound, CODECS[codec]))
     if container == "mp3":
         with path.open("w+b") as file:
             file.write(id3_tag(tags))
             with av.open(_Rest(file), "w", format=container, container_options=how) as output:
                 _write(output, codec, sound, tags, options)
     else:
-        name = str(path.absolute())  # which FFmpeg opens again to move the index to the front
+        name = str(path.absolute())
         with av.open(name, "w", format=container, container_options=how) as output:
             _write(output, codec, sound, tags, options)
+    if container == "mp4" and tags.chapters:
+        separate_chapters(path)
     _sign(path, container, tags, options)
 
 
@@ -67,13 +71,14 @@ def _sign(path: Path, container: Container, tags: Tags, options: WriteOptions) -
         signed.unlink(missing_ok=True)
 
 
-def _options(container: Container, tags: Tags) -> dict[str, str]:
+def _options(container: Container, tags: Tags, count: int) -> dict[str, str]:
     same = {"fflags": "+bitexact"}  # neither FFmpeg's version nor the time nor random numbers
     match container:
         case "mp4":
-            nero = "" if len(tags.chapters) <= NERO_CHAPTERS else "+disable_chpl"
             brand = "M4B " if tags.chapters else "M4A "
-            return same | {"movflags": f"+faststart{nero}", "brand": brand}
+            flags = "disable_chpl" if len(tags.chapters) > NERO_CHAPTERS else "0"
+            place = str(index_bytes(count, tags))  # before the sound, where players look first
+            return same | {"brand": brand, "movflags": flags, "moov_size": place}
         case "mp3":
             return same | {"id3v2_version": "0"}
         case "ogg" | "flac":
