@@ -8,6 +8,7 @@ chromium).
 
 import sys
 import tempfile
+from itertools import count
 from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
@@ -23,8 +24,9 @@ BOOKS_HEIGHT = 1560
 MAX_BYTES = 150_000
 VOICE = "heart"
 PARAGRAPH = (
-    "The rain had stopped by morning, and the whole street smelled of wet stone and coffee. "
-    "Somewhere above the bakery, a radio was playing an old song, and nobody was in a hurry.\n\n"
+    "On day {0} the rain had stopped by morning, and the street smelled of wet stone and coffee. "
+    "In house {0}, above the bakery, a radio was playing an old song, and nobody was in a hurry."
+    "\n\n"
 )
 
 
@@ -62,10 +64,13 @@ def _speak(page: Page) -> None:
 def _narrate(page: Page, folder: Path) -> None:
     """Begin a long book, and look at the plan of a short one when a chapter can be heard."""
     chapters = ("The harbour", "A letter", "The storm", "The lighthouse", "Home")
+    place = count(1)
     for title, repeats in (("The Lighthouse", 60), ("A Short Voyage", 20)):
-        parts = (f"# {chapter}\n\n{PARAGRAPH * repeats}\n\n" for chapter in chapters)
+        lines = []
+        for chapter in chapters:
+            lines += [f"# {chapter}\n\n", *(PARAGRAPH.format(next(place)) for _ in range(repeats))]
         book = folder / f"{title}.md"
-        book.write_text("".join(parts), "utf-8")
+        book.write_text("".join(lines), "utf-8")
         page.get_by_label("Book", exact=True).set_input_files(book)
         page.get_by_role("button", name="Show the plan").click()
         page.get_by_role("region", name="Plan").wait_for()

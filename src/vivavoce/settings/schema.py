@@ -212,9 +212,8 @@ class Settings(SettingsWithSources):
     """Disk space for the books and the audio of one key's jobs, in bytes."""
 
     webhook_hosts: Names = ()
-    """Hosts that jobs may tell of their end, comma-separated: names like `hooks.example.com`,
-    addresses, or networks like `10.0.0.0/8`. A name leads only to public addresses and to those
-    listed here."""
+    """Hosts that jobs may tell of their end, comma-separated: names, addresses, or networks like
+    `10.0.0.0/8`. A name leads only to public addresses and to those listed here."""
 
     max_connections: Count = 512
     """Most open connections. Beyond it everything but `/health` is refused. The server lowers it at
