@@ -101,6 +101,7 @@ def serving(
         **options,
     }
     with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # of a server before it
         sock.bind(("127.0.0.1", port))
         sock.listen()
         server = make(uvicorn.Config(app, log_level="warning", **options))

@@ -12,7 +12,7 @@ from vivavoce.errors import ConsentEnded, UnknownConsent
 from vivavoce.voices.archive import unpack
 from vivavoce.voices.library import VoiceLibrary, draft
 from vivavoce.voices.record import RecordedConsent, SavedVoice, Viewer
-from vivavoce.voices.store import CONSENT, RECORDING, REVOKED
+from vivavoce.voices.store import CONSENT, NAMES, RECORDING, REVOKED
 
 KEEP_THEM = """
 import sys
@@ -70,7 +70,7 @@ def test_end_of_a_consent_is_seen_elsewhere_and_outlasts_its_voice(
     with pytest.raises(ConsentEnded):
         elsewhere.reference(elsewhere.get("anna", ONE))
     left = sorted(path.name for path in tmp_path.rglob("*") if path.is_file())
-    assert left == ["consent.json", "revoked.json", "voice.json"]
+    assert left == [NAMES, "consent.json", "revoked.json", "voice.json"]
     library.remove("anna", ONE)
     back, sound = unpack(file)
     library.add(back, ONE, sound)

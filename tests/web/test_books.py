@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 BOOK = b"# The lamp\n\nThe lamp is on the table.\n\n# The rain\n\nIt rains. It rains again.\n"
 LONG = b"".join(
-    b"# Part %d\n\n%s\n\n" % (n, b"It rains again and again. " * 40) for n in range(1, 5)
+    b"# Part %d\n\n%s\n\n" % (n, b"It rains again and again. " * 200) for n in range(1, 5)
 )
 SOON_MS = 30_000
 

@@ -243,7 +243,7 @@ async def _run_jobs(server: Server) -> None:
             sending = asyncio.create_task(webhooks.run())
     except VivavoceError as error:
         log.warning("no jobs run until a restart, because %s", error.message)
-    while not server.lifecycle.draining:  # which a signal handler changes
+    while not server.lifecycle.draining:  # noqa: ASYNC110 - a signal handler changes it
         await asyncio.sleep(POLL_S)
     if sending is not None:
         sending.cancel()

@@ -8,6 +8,7 @@ from typer.core import TyperGroup
 
 from vivavoce import __version__
 from vivavoce.cli.bench import bench
+from vivavoce.cli.books import book, jobs
 from vivavoce.cli.doctor import doctor
 from vivavoce.cli.keys import keys
 from vivavoce.cli.lexicon import lexicon
@@ -53,12 +54,13 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )  # fmt: skip
 app.command(cls=WithWyoming)(serve)
-for command in (say, verify, doctor, trace, ui):
+for command in (say, book, verify, doctor, trace, ui):
     app.command()(command)
 app.add_typer(voices)
 app.add_typer(models)
 app.add_typer(keys)
 app.add_typer(lexicon)
+app.add_typer(jobs)
 app.add_typer(bench)
 
 

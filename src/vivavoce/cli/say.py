@@ -90,7 +90,7 @@ def say(
 
     times = _TimesFiles(subtitles, timestamps)
     remote = Remote(server, key) if server else None
-    settings, model = (None, model) if remote else _settings_with(config, model)
+    settings, model = (None, model) if remote else settings_with(config, model)
     request = SpeechRequest(
         text=_read(text),
         model=model or "auto",
@@ -223,7 +223,7 @@ def _choose_format(output: Path | None, asked: str | None) -> "AudioFormat":
     raise typer.BadParameter(problem)
 
 
-def _settings_with(config: Path | None, model: str | None) -> "tuple[Settings, str | None]":
+def settings_with(config: Path | None, model: str | None) -> "tuple[Settings, str | None]":
     """Return the settings, with `model` added to them, and the name of `model`."""
     from vivavoce.registry import MODELS
     from vivavoce.settings import Settings

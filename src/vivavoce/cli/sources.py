@@ -106,7 +106,7 @@ async def explain(
     from vivavoce.api.schemas.answers import Explained
 
     async with open_pool(settings) as pool:
-        found = await _synthesizer(pool, settings).explain(replace(request, manages=True))
+        found = await synthesizer_of(pool, settings).explain(replace(request, manages=True))
         return wire.explanation(Explained.of(found, request).model_dump())
 
 
@@ -119,7 +119,9 @@ async def _in_process(
 
     async with (
         open_pool(settings) as pool,
-        aclosing(await _synthesizer(pool, settings).open(replace(request, manages=True))) as speech,
+        aclosing(
+            await synthesizer_of(pool, settings).open(replace(request, manages=True))
+        ) as speech,
         aclosing(_encoded(speech, request, timer)) as chunks,
     ):
         timer.mark_loaded()  # `open` loads the model, then queues the first segment
@@ -137,7 +139,8 @@ async def _in_process(
         heard.words, heard.timing = list(speech.words), speech.timing
 
 
-def _synthesizer(pool: "Pool", settings: "Settings") -> "Synthesizer":
+def synthesizer_of(pool: "Pool", settings: "Settings") -> "Synthesizer":
+    """Return what speaks in this process as a server with `settings` would."""
     from vivavoce.provenance import Provenance
     from vivavoce.synthesis.alignment import Aligner
     from vivavoce.synthesis.synthesizer import Synthesizer

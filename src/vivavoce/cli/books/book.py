@@ -1,0 +1,274 @@
+"""Define `vivavoce book`, which narrates a book in this process and goes on where it stopped."""
+
+import asyncio
+import hashlib
+import shutil
+import sys
+import time
+from contextlib import aclosing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final, get_args
+
+import typer
+
+from vivavoce.cli.options import Config, option
+from vivavoce.cli.say import settings_with
+
+if TYPE_CHECKING:
+    from vivavoce.books.book import Choices
+    from vivavoce.books.write import BookFormat
+    from vivavoce.jobs import Cast, Job, JobOptions, Jobs
+    from vivavoce.jobs import Progress as JobProgress
+    from vivavoce.settings import Settings
+    from vivavoce.voices.record import Viewer
+
+PARTS: Final = (
+    "footnotes", "tables", "captions", "alt_texts", "code", "title_page", "copyright", "contents",
+)  # fmt: skip
+
+
+def book(
+    file: Annotated[Path, typer.Argument(help="EPUB, text or another book.", metavar="FILE")],
+    output: Annotated[
+        list[Path] | None,
+        option("File to write; repeat it for more.", "--output", "-o", default="FILE's name, .m4b"),
+    ] = None,
+    format: Annotated[
+        list[str] | None,
+        option("m4b, mp3, opus, flac, epub, zip, folder, srt or vtt.", default="from --output"),
+    ] = None,
+    voice: Annotated[str | None, option("Voice, from `vivavoce voices`.")] = None,
+    model: Annotated[str | None, option("Model.", default="auto")] = None,
+    language: Annotated[
+        str | None, option("English name or ISO code.", default="the book's")
+    ] = None,
+    cast: Annotated[
+        Path | None, option("TOML or JSON file with a voice for each character.", metavar="FILE")
+    ] = None,
+    instruct: Annotated[str | None, option("Style, for models that follow instructions.")] = None,
+    speed: Annotated[float, option("Speed, at the same pitch.", min=0.25, max=4.0)] = 1.0,
+    seed: Annotated[int, option("Another seed gives other speech.", min=0, max=2**32 - 1)] = 0,
+    chapters: Annotated[str | None, option("Only these, like 1-3,7.", default="all")] = None,
+    speak: Annotated[
+        list[str] | None,
+        option(f"Also speak a kind of text: {', '.join(PARTS)}.", metavar="KIND", default="none"),
+    ] = None,
+    leave_out: Annotated[
+        list[str] | None, option("Leave out a kind of text.", metavar="KIND", default="none")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the plan, and speak nothing.")
+    ] = False,
+    config: Config = None,
+) -> None:
+    """Narrate a book. The same command goes on where an earlier one stopped.
+
+    Examples:
+      vivavoce book novel.epub
+      vivavoce book novel.epub -o novel.m4b --voice af_heart --chapters 1-3
+      vivavoce book play.txt -o play.mp3 -o play.vtt --cast cast.toml
+      vivavoce book novel.epub --dry-run
+    """
+    from vivavoce.jobs import JobOptions
+    from vivavoce.text.language.names import parse_language
+
+    settings, model = settings_with(config, model)
+    data = _read(file)
+    targets = _targets(file, output or [], format or [])
+    options = JobOptions(
+        model=model or "auto",
+        voice=voice,
+        language=parse_language(language) if language else None,
+        instruct=instruct,
+        speed=speed,
+        seed=seed,
+        cast=_cast(cast),
+        choices=_choices(speak or [], leave_out or []),
+        chapters=_numbers(chapters) if chapters else None,
+        formats=tuple(targets),
+    )
+    if dry_run:
+        _show_plan(data, file.name, options)
+        return
+    begun_s = time.monotonic()
+    job = asyncio.run(_narrate(settings, data, file.name, options, targets))
+    took_s = time.monotonic() - begun_s
+    names = ", ".join(map(str, targets.values()))
+    typer.echo(f"{names}: {_hours(job.audio_s)} of speech, in {_hours(took_s)}", err=True)
+    if job.sentences_failed:
+        failed = f"{job.sentences_failed} sentences could not be spoken in full"
+        typer.echo(f"vivavoce: {failed}: see `vivavoce jobs show {job.id}`", err=True)
+
+
+async def _narrate(
+    settings: "Settings", data: bytes, name: str, options: "JobOptions",
+    targets: "dict[BookFormat, Path]",
+) -> "Job":  # fmt: skip
+    from vivavoce.cli.books.jobs import open_jobs
+    from vivavoce.cli.in_process import provenance_of
+    from vivavoce.errors import DiskFull, VivavoceError
+    from vivavoce.voices.record import Viewer
+
+    viewer = Viewer(manages=True)
+    key = hashlib.sha256(repr((options, name)).encode() + data).hexdigest()
+    async with open_jobs(settings, provenance_of(settings)) as jobs:
+        job, _ = await jobs.create(data, name, options, viewer, idempotency_key=key, paused=True)
+        job = await _run(jobs, job, viewer)
+        if job.state == "paused" and job.problem:
+            raise DiskFull(job.problem)
+        if job.state != "done":
+            raise VivavoceError(
+                f"job {job.id} is {job.state}: {job.problem or 'it was stopped from elsewhere'}"
+            )
+        for output in await jobs.outputs(job.id, viewer):
+            await asyncio.to_thread(_copy, output.path, targets[output.format])
+    return job
+
+
+async def _run(jobs: "Jobs", job: "Job", viewer: "Viewer") -> "Job":
+    """Run a job, or watch it if another process does, and show the progress on a terminal."""
+    from vivavoce.errors import WrongState
+
+    if job.state == "failed":
+        await jobs.act(job.id, "retry", viewer)
+    watching = asyncio.create_task(_watch(jobs, job.id, viewer))
+    try:
+        return await jobs.run(job.id)
+    except WrongState:
+        typer.echo(f"job {job.id} runs in another process: waiting for it", err=True)
+        await watching
+        return await jobs.get(job.id, viewer)
+    finally:
+        watching.cancel()
+        await asyncio.wait([watching])
+
+
+async def _watch(jobs: "Jobs", id: str, viewer: "Viewer") -> None:
+    """Show where a job stands, to its end."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    console = Console(stderr=True)
+    columns = (BarColumn(), TextColumn("{task.percentage:>5.1f} %  {task.description}"))
+    off = not sys.stderr.isatty()
+    with Progress(*columns, console=console, transient=True, disable=off) as bar:
+        task = bar.add_task("loading", total=100.0)
+        async with aclosing(jobs.events(id, viewer)) as events:
+            async for event in events:
+                bar.update(task, completed=event.percent, description=_told(event))
+
+
+def _told(event: "JobProgress") -> str:
+    """Return a line about an event: the chapter, the speed, and the time left."""
+    if event.state != "running":
+        return event.state
+    if event.stage == "writing":
+        return "writing files"
+    parts = [f"chapter {event.chapter} of {event.chapters}", f"{event.real_time:.1f} × real time"]
+    if event.left_s is not None:
+        parts.append(f"{_hours(event.left_s)} left")
+    return ", ".join(parts)
+
+
+def _hours(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}"
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise typer.BadParameter(f"cannot read {str(file)!r} ({error.strerror})") from error
+
+
+def _targets(file: Path, outputs: list[Path], formats: list[str]) -> "dict[BookFormat, Path]":
+    """Return the file to write for each format."""
+    from vivavoce.books.write import BookFormat
+
+    known = get_args(BookFormat)
+    if formats and outputs and len(formats) != len(outputs):
+        raise typer.BadParameter("name a --format for each --output, or none")
+    if not outputs:
+        stem = Path(file.stem)
+        outputs = [stem if f == "folder" else Path(f"{stem}.{f}") for f in formats or ["m4b"]]
+    found: dict[BookFormat, Path] = {}
+    for index, output in enumerate(outputs):
+        named = formats[index] if formats else output.suffix.lower().lstrip(".") or "folder"
+        if named not in known:
+            raise typer.BadParameter(f"format {named!r} is not one of {', '.join(known)}")
+        if not output.absolute().parent.is_dir():
+            raise typer.BadParameter(f"the folder of {str(output)!r} does not exist: make it")
+        found[named] = output  # type: ignore[index]  # one of the formats
+    return found
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    """Return the numbers in a list such as 1-3,7."""
+    found: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()) or len(part) > 12:
+            raise typer.BadParameter(f"--chapters has {part!r}: write numbers like 1-3,7")
+        found += range(int(first), int(last or first) + 1)
+    return tuple(dict.fromkeys(found))
+
+
+def _cast(file: Path | None) -> "Cast":
+    from vivavoce.jobs import Cast
+    from vivavoce.jobs.script import read_cast
+
+    return Cast() if file is None else read_cast(_read(file), file.name)
+
+
+def _choices(spoken: list[str], left_out: list[str]) -> "Choices":
+    from vivavoce.books.book import Choices
+
+    if unknown := [kind for kind in (*spoken, *left_out) if kind not in PARTS]:
+        raise typer.BadParameter(f"{unknown[0]!r} is not one of {', '.join(PARTS)}")
+    return Choices(**{**dict.fromkeys(spoken, True), **dict.fromkeys(left_out, False)})
+
+
+def _show_plan(data: bytes, name: str, options: "JobOptions") -> None:
+    """Print the chapters, their lengths, and what is left out."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from vivavoce.books.plan import plan_book
+    from vivavoce.books.read import read_book
+    from vivavoce.jobs.script import write_script
+
+    book = read_book(data, name, options.choices)
+    plan, script = plan_book(book, speed=options.speed), write_script(book, options)
+    table = Table("", "Chapter", "Characters", "Length")
+    for number, chapter in enumerate(plan.chapters, 1):
+        if options.chapters is None or number in options.chapters:
+            title, size = Text(chapter.title), f"{chapter.chars:,}"
+            table.add_row(str(number), title, size, _hours(chapter.audio_s))
+    console = Console()
+    console.print(table)
+    chosen = [c for n, c in enumerate(plan.chapters, 1) if n in (options.chapters or (n,))]
+    audio_s = sum(chapter.audio_s for chapter in chosen)
+    console.print(f"{plan.title}: {_hours(audio_s)}, in {plan.language}", markup=False)
+    voices = dict.fromkeys(line.voice or options.voice or "the narrator" for line in script.lines)
+    console.print(f"voices: {', '.join(voices)}", markup=False)
+    for reason, chars in plan.reasons().items():
+        console.print(f"not spoken, {reason}: {chars:,} characters", markup=False)
+
+
+def _copy(source: Path, target: Path) -> None:
+    from vivavoce.errors import DiskFull
+    from vivavoce.files import replaced
+
+    try:
+        if source.is_dir():
+            shutil.copytree(source, target, dirs_exist_ok=True)
+            return
+        with replaced(target) as new:
+            shutil.copyfile(source, new)
+    except OSError as error:
+        raise DiskFull(
+            f"cannot write {str(target)!r} ({error.strerror}): the file is in {str(source)!r}"
+        ) from error
