@@ -83,8 +83,7 @@ class Settings(SettingsWithSources):
 
     qwen_codec_precision: Literal["auto", "float32", "tf32", "bfloat16"] = "auto"
     """Numbers that the codec of Qwen3-TTS multiplies. `auto` is TF32 on CUDA if the model's samples
-    have a signal-to-noise ratio of at least 50 dB in it, else float32. `bfloat16` does not reach
-    that."""
+    have a signal-to-noise ratio of at least 50 dB in it, else float32. `bfloat16` has less."""
 
     qwen_max_batch: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
     """Segments that one Qwen3-TTS checkpoint speaks at once. Each takes memory permanently. `auto`

@@ -1,6 +1,7 @@
 """Write one audio file: the packets of a codec, tags, chapters and cover in a container."""
 
 import io
+import logging
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
@@ -17,7 +18,10 @@ from vivavoce.books.write.tags import Tags, size_of
 from vivavoce.books.write.tags.id3 import id3_tag
 from vivavoce.books.write.tags.mp4 import index_bytes, separate_chapters
 from vivavoce.books.write.tags.vorbis import vorbis_chapters, vorbis_picture
+from vivavoce.errors import SigningFailed
 from vivavoce.types import AudioFormat
+
+log = logging.getLogger(__name__)
 
 Container = Literal["mp4", "mp3", "ogg", "flac"]
 
@@ -29,7 +33,7 @@ FORMS: Final[Mapping[str, tuple[Container, CodecName]]] = {
     "opus": ("ogg", "opus"),
     "flac": ("flac", "flac"),
 }
-_SIGNED: Final[Mapping[Container, AudioFormat]] = {"mp3": "mp3", "flac": "flac"}
+_SIGNED: Final[Mapping[Container, AudioFormat]] = {"mp4": "m4a", "mp3": "mp3", "flac": "flac"}
 NERO_CHAPTERS: Final = 255  # as many as Nero's list of chapters holds, and bytes in its titles
 _COVERS: Final = {"image/jpeg": "mjpeg", "image/png": "png"}
 _MILLISECOND: Final = Fraction(1, 1000)
@@ -67,6 +71,10 @@ def _sign(path: Path, container: Container, tags: Tags, options: WriteOptions) -
         with path.open("rb") as source, signed.open("w+b") as target:
             signer.sign(source, target, format, mark)
         signed.replace(path)
+    except SigningFailed as error:
+        if signer.is_must:
+            raise
+        log.warning("a file leaves with its comment alone: %s", error.message)
     finally:
         signed.unlink(missing_ok=True)
 
@@ -99,7 +107,7 @@ def _write(
         options=dict(how.options),
         format=how.sample_format,
         layout="mono",
-        bit_rate=how.bit_rate,
+        bit_rate=how.bits(sound.rate_hz),
     )
     cover = _add_tags(output, tags)
     output.start_encoding()

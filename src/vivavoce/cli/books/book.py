@@ -117,12 +117,13 @@ async def _narrate(
     targets: "dict[BookFormat, Path]",
 ) -> "Job":  # fmt: skip
     from vivavoce.cli.books.jobs import open_jobs
+    from vivavoce.cli.in_process import provenance_of
     from vivavoce.errors import DiskFull, VivavoceError
     from vivavoce.voices.record import Viewer
 
     viewer = Viewer(manages=True)
     key = hashlib.sha256(repr((options, name)).encode() + data).hexdigest()
-    async with open_jobs(settings) as jobs:
+    async with open_jobs(settings, provenance_of(settings)) as jobs:
         job, _ = await jobs.create(data, name, options, viewer, idempotency_key=key, paused=True)
         job = await _run(jobs, job, viewer)
         if job.state == "paused" and job.problem:

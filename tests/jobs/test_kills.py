@@ -1,0 +1,112 @@
+"""Kill processes in the middle of a job, at random moments, and check what is left."""
+
+import asyncio
+import random
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from tests.jobs.narrating import (
+    LIMITS,
+    VIEWER,
+    forkserver,
+    narrate,
+    narrated,
+    opened,
+    outputs_of,
+    spoken_lines,
+    text_of,
+)
+from vivavoce.jobs import JobOptions
+
+OPTIONS = JobOptions(formats=("flac", "vtt"))
+
+
+async def undisturbed(folder: Path, model: str, text: str) -> dict[str, bytes]:
+    async with opened(folder, model) as jobs:
+        job = await narrated(jobs, text, OPTIONS)
+        assert (job.state, job.sentences_made) == ("done", job.sentences)
+        return await outputs_of(jobs, job.id)
+
+
+def kill_some_time(folder: Path, model: str, text: str, wait_s: float) -> bool:
+    """Run a job for `wait_s` after its beginning, and kill it. False if it was done before."""
+    ready, told = forkserver.Pipe(duplex=False)
+    process = forkserver.Process(target=narrate, args=(folder, model, text, OPTIONS, told))
+    process.start()
+    told.close()
+    assert ready.poll(60)
+    process.join(wait_s)
+    was_killed = process.is_alive()
+    process.kill()
+    process.join()
+    return was_killed
+
+
+def check_folder(folder: Path) -> None:
+    """Check that nothing was made twice, and that no file is left over."""
+    with sqlite3.connect(folder / "jobs.db") as database:
+        takes = dict(database.execute("SELECT key, made FROM takes").fetchall())
+        used = {key for (key,) in database.execute("SELECT key FROM sentences")}
+    database.close()
+    assert set(takes.values()) == {1}
+    assert set(takes) == used
+    assert {path.stem for path in (folder / "audio").rglob("*.flac")} == set(takes)
+    job = next(folder.glob("job_*"))
+    assert not (job / "new").exists()
+    left = {path.suffix for path in job.rglob("*") if path.is_file()}
+    assert left <= {"", ".db", ".flac", ".json", ".vtt"}
+
+
+async def check_kills(tmp_path: Path, model: str, text: str, kills: int, most_s: float) -> None:
+    expected = await undisturbed(tmp_path / "undisturbed", model, text)
+    chance, killed, jobs_done = random.Random(19), 0, 0
+    while killed < kills:
+        folder = tmp_path / f"job{jobs_done}"
+        before = killed
+        while killed < kills:
+            wait_s = chance.uniform(0, most_s)
+            if not await asyncio.to_thread(kill_some_time, folder, model, text, wait_s):
+                break
+            killed += 1
+        async with opened(folder, model) as jobs:
+            job = await narrated(jobs, text, OPTIONS)
+            assert job.state == "done"
+            assert await outputs_of(jobs, job.id) == expected
+        check_folder(folder)
+        if model == "tone":  # a kill costs what was being spoken then, and nothing else
+            spoken = spoken_lines(folder)
+            lost = len(spoken) - len(set(spoken))
+            assert len(set(spoken)) == job.sentences
+            assert lost <= (killed - before) * LIMITS.sentences_at_once
+        jobs_done += 1
+
+
+async def test_killed_job_ends_with_the_same_bytes(tmp_path: Path) -> None:
+    await check_kills(tmp_path, "tone", text_of(3, 20), kills=6, most_s=0.5)
+
+
+@pytest.mark.slow
+async def test_a_hundred_kills_lose_nothing(tmp_path: Path) -> None:
+    await check_kills(tmp_path, "tone", text_of(4, 40), kills=100, most_s=0.8)
+
+
+@pytest.mark.slow
+async def test_ten_kills_of_a_real_voice_lose_nothing(tmp_path: Path) -> None:
+    await check_kills(tmp_path, "hibari", text_of(2, 20), kills=10, most_s=1.5)
+
+
+async def test_one_process_at_a_time_runs_a_job(tmp_path: Path) -> None:
+    from vivavoce.errors import WrongState
+
+    async with opened(tmp_path) as one, opened(tmp_path) as two:
+        job, _ = await one.create(text_of(2, 30).encode(), "book.txt", OPTIONS, VIEWER, paused=True)
+        running = asyncio.create_task(one.run(job.id))
+        async for event in one.events(job.id, VIEWER):
+            if event.state == "running":
+                break
+        with pytest.raises(WrongState, match="another process"):
+            await two.run(job.id)
+        assert (await running).state == "done"
+        assert (await two.get(job.id, VIEWER)).state == "done"
