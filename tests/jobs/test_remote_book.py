@@ -18,7 +18,9 @@ BOOK = "# The lamp\n\nThe lamp is on the table.\n\n# The rain\n\nIt rains.\n"
 
 @pytest.fixture
 def url(tmp_path: Path) -> Iterator[str]:
-    with serving(create_app(Settings(data_dir=tmp_path / "data"), tone_pool())) as url:
+    with serving(
+        create_app(Settings(data_dir=tmp_path / "data", provenance="tags"), tone_pool())
+    ) as url:
         yield url
 
 
