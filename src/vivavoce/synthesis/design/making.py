@@ -81,7 +81,6 @@ async def make_previews(
     Raises `Unsupported` if no model here designs voices, or none speaks with them, `BadRequest` for
     a text that makes no preview, and the errors of `Synthesizer.open`.
     """
-    await _check_models(synthesizer.router)
     request = SpeechRequest(
         wish.said,
         input_type="text",
@@ -91,6 +90,7 @@ async def make_previews(
         language=wish.language,
         caller=viewer.name,
     )
+    await _check_models(synthesizer.router)
     words = await _words(synthesizer, request)
     first = secrets.randbelow(MAX_SEED + 1) if wish.seed is None else wish.seed
     seeds = [(first + n) % (MAX_SEED + 1) for n in range(wish.count)]
