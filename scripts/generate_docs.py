@@ -111,7 +111,7 @@ def command_line() -> str:
 # Command line
 
 `vivavoce models`, `keys` and `lexicon` are on [a page of their own](cli-groups.md), and
-`vivavoce voices` is on [another](cli-voices.md).
+`vivavoce voices` and `vivavoce jobs` on [two](cli-voices.md) [others](cli-jobs.md).
 
 Exit codes: `0` done, `1` the work failed, `2` the command line or the settings are wrong, `3` the
 address to listen on cannot be had, `4` the models to serve are missing, `5` no room for temporary
@@ -124,7 +124,7 @@ files, `130` interrupted with Ctrl-C. Errors are one line on stderr; results go 
 def command_groups() -> str:
     """Return the page about the groups of commands."""
     groups = [child for child in _children(typer.main.get_command(app)) if _is_group(child)]
-    others = [child for child in groups if child[0] != "voices"]
+    others = [child for child in groups if child[0] not in ("voices", "jobs")]
     return f"""{NOTE}
 
 # Commands for models, keys and the lexicon
@@ -136,15 +136,24 @@ The other commands are on [the page about the command line](cli.md).
 
 def voice_commands() -> str:
     """Return the page about the group of commands for voices."""
+    return _page_of("voices", "[Voices of your own](../voices.md)")
+
+
+def job_commands() -> str:
+    """Return the page about the group of commands for jobs."""
+    return _page_of("jobs", "[Jobs](../jobs.md)")
+
+
+def _page_of(group: str, guide: str) -> str:
     commands = dict(_children(typer.main.get_command(app)))
     return f"""{NOTE}
 
-# Commands for voices
+# Commands for {group}
 
-[Voices of your own](../voices.md) tells what they are for. The other commands are on
+{guide} tells what they are for. The other commands are on
 [the page about the command line](cli.md).
 
-{_sections([("voices", commands["voices"])], "vivavoce")}"""
+{_sections([(group, commands[group])], "vivavoce")}"""
 
 
 def _is_group(child: tuple[str, Any]) -> bool:
@@ -201,6 +210,7 @@ PAGES = {
     "cli.md": command_line,
     "cli-groups.md": command_groups,
     "cli-voices.md": voice_commands,
+    "cli-jobs.md": job_commands,
 }
 
 

@@ -8,6 +8,7 @@ chromium).
 
 import sys
 import tempfile
+from itertools import count
 from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
@@ -19,12 +20,13 @@ from vivavoce.settings import Settings
 
 DOCS = Path(__file__).parent.parent / "docs"
 WIDTH, HEIGHT = 880, 1000  # CSS pixels
-BOOKS_HEIGHT = 1180
+BOOKS_HEIGHT = 1560
 MAX_BYTES = 150_000
 VOICE = "heart"
 PARAGRAPH = (
-    "The rain had stopped by morning, and the whole street smelled of wet stone and coffee. "
-    "Somewhere above the bakery, a radio was playing an old song, and nobody was in a hurry.\n\n"
+    "On day {0} the rain had stopped by morning, and the street smelled of wet stone and coffee. "
+    "In house {0}, above the bakery, a radio was playing an old song, and nobody was in a hurry."
+    "\n\n"
 )
 
 
@@ -60,20 +62,22 @@ def _speak(page: Page) -> None:
 
 
 def _narrate(page: Page, folder: Path) -> None:
-    """Make a short book, begin a long one, and look at the plan of a third."""
+    """Begin a long book, and look at the plan of a short one when a chapter can be heard."""
     chapters = ("The harbour", "A letter", "The storm", "The lighthouse", "Home")
-    for title, repeats, speaker in (("A Short Voyage", 1, ""), ("The Lighthouse", 60, "heart")):
-        parts = (f"# {chapter}\n\n{PARAGRAPH * repeats}\n\n" for chapter in chapters)
+    place = count(1)
+    for title, repeats in (("The Lighthouse", 60), ("A Short Voyage", 20)):
+        lines = []
+        for chapter in chapters:
+            lines += [f"# {chapter}\n\n", *(PARAGRAPH.format(next(place)) for _ in range(repeats))]
         book = folder / f"{title}.md"
-        book.write_text("".join(parts), "utf-8")
+        book.write_text("".join(lines), "utf-8")
         page.get_by_label("Book", exact=True).set_input_files(book)
-        page.get_by_label("Voice").select_option(speaker)
         page.get_by_role("button", name="Show the plan").click()
-        if repeats > 1:
-            return
-        page.get_by_role("button", name="Start").click()
-        page.locator("article[data-state=done]").wait_for(timeout=120_000)
-        page.locator("article").get_by_text("Chapters").click()
+        page.get_by_role("region", name="Plan").wait_for()
+        if repeats == 60:
+            page.get_by_role("button", name="Start").click()
+            page.locator("article").get_by_text("Chapters").click()
+            page.locator("article li button:enabled").first.wait_for(timeout=120_000)
 
 
 if __name__ == "__main__":

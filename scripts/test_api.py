@@ -15,6 +15,7 @@ import argparse
 import base64
 import json
 import math
+import re
 import ssl
 import struct
 import sys
@@ -38,7 +39,7 @@ FORMATS: Mapping[str, tuple[str, tuple[bytes, ...]]] = {  # content type, and ho
     "mp3": ("audio/mpeg", (b"ID3", b"\xff\xf3", b"\xff\xfb", b"\xff\xf2", b"\xff\xfa")),
     "opus": ("audio/ogg", (b"OggS",)),
     "aac": ("audio/aac", (b"\xff\xf1", b"\xff\xf9")),
-    "flac": ("audio/flac", (b"fLaC",)),
+    "flac": ("audio/flac", (b"fLaC", b"ID3")),  # a signed file has its manifest before it
 }
 TTS, SPEECH = "/v1/tts/synthesize", "/v1/audio/speech"
 EXPLAIN = "/v1/tts/explain"
@@ -665,17 +666,60 @@ def add_refusal(method: str, path: str, body: object, status: int) -> None:
     """Register a check that changes nothing: a voice that is not there, or a wrong one."""
 
     def refused(server: Server) -> str:
-        return refused_change(server.ask(method, path.replace("{voice}", "nobody"), body), status)
+        asked = re.sub(r"\{\w+\}", "nobody", path)
+        return refused_change(server.ask(method, asked, body), status)
 
     check(method, path, "nobody, or a wrong voice")(refused)
 
 
 add_refusal("POST", VOICES, {"name": "", "formula": "-"}, 422)
+add_refusal("POST", f"{VOICES}/design", {"description": ""}, 422)
 add_refusal("POST", f"{VOICES}/import", {"file": "!"}, 422)
 add_refusal("POST", f"{VOICES}/{{voice}}/revoke", None, 404)
 add_refusal("PATCH", f"{VOICES}/{{voice}}", {"description": "-"}, 404)
 for refused_method, refused_path in (("GET", ""), ("DELETE", ""), ("GET", "/export")):
     add_refusal(refused_method, f"{VOICES}/{{voice}}{refused_path}", None, 404)
+
+CUSTOM, CONSENTS = "/v1/audio/voices", "/v1/audio/voice_consents"
+
+
+@check("GET", CONSENTS, "recorded consents")
+def recorded_consents(server: Server) -> str:
+    consents = answer_of(server, CONSENTS).get("data")
+    expect(isinstance(consents, list), "no list of consents")
+    return f"{len(consents)} kept"  # type: ignore[arg-type]  # a list
+
+
+add_refusal("POST", CUSTOM, {"name": "nobody"}, 400)
+add_refusal("POST", CONSENTS, {"name": "Nobody", "language": "en"}, 400)
+for refused_method in ("GET", "DELETE"):
+    add_refusal(refused_method, f"{CUSTOM}/{{voice_id}}", None, 404)
+    add_refusal(refused_method, f"{CONSENTS}/{{consent_id}}", None, 404)
+for refused_method in ("POST", "PATCH"):
+    add_refusal(refused_method, f"{CONSENTS}/{{consent_id}}", {"name": "Nobody"}, 404)
+
+
+def add_elevenlabs_refusal(method: str, path: str, body: object, status: int) -> None:
+    """Register such a check of one of ElevenLabs' endpoints."""
+
+    def refused(server: Server) -> str:
+        answer = server.ask(method, re.sub(r"\{\w+\}", "nobody", path), body)
+        detail = answer.json().get("detail")
+        right = answer.status == status and isinstance(detail, dict) and bool(detail["message"])
+        expect(right, f"{answer.status} instead of {status}: {answer.body[:160]!r}")
+        return str(status)
+
+    check(method, path, "nobody, or a wrong voice")(refused)
+
+
+DESIGN = "/v1/text-to-voice"
+for refused_path in (f"{DESIGN}/design", f"{DESIGN}/create-previews"):
+    add_elevenlabs_refusal("POST", refused_path, {"voice_description": ""}, 422)
+add_elevenlabs_refusal("POST", DESIGN, {"voice_name": "-", "generated_voice_id": "nobody"}, 404)
+add_elevenlabs_refusal("GET", f"{DESIGN}/{{generated_voice_id}}/stream", None, 404)
+add_elevenlabs_refusal("POST", "/v1/voices/add", {"name": "-"}, 422)
+add_elevenlabs_refusal("POST", "/v1/voices/{voice_id}/edit", {"name": "-"}, 404)
+add_elevenlabs_refusal("DELETE", "/v1/voices/{voice_id}", None, 404)
 
 
 JOBS, JOB = "/v1/jobs", "/v1/jobs/{id}"
@@ -778,7 +822,8 @@ def add_job_audio(path: str) -> None:
 
     def sends(server: Server) -> str:
         answer = server.ask("GET", at_job(path.replace("{number}", "1").replace("{file}", "flac")))
-        expect(answer.status == 200 and answer.body[:4] == b"fLaC", f"{answer.body[:160]!r}")
+        starts = answer.body.startswith(FORMATS["flac"][1])
+        expect(answer.status == 200 and starts, f"{answer.body[:160]!r}")
         expect(answer.headers.get("accept-ranges") == "bytes", "no ranges")
         return f"{len(answer.body):,} bytes"
 

@@ -25,6 +25,8 @@ from vivavoce.serving.local import LocalEngine
 from vivavoce.serving.pool import Pool
 from vivavoce.settings import Settings
 
+EQUAL = Settings(provenance="tags")  # equal requests give equal bytes, which manifests do not
+
 FAULTS = {
     "crash": Fault("raise", 3),
     "crash-at-once": Fault("raise", 0),
@@ -99,6 +101,7 @@ def serving(
         **options,
     }
     with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # of a server before it
         sock.bind(("127.0.0.1", port))
         sock.listen()
         server = make(uvicorn.Config(app, log_level="warning", **options))
@@ -147,14 +150,14 @@ def nothing_of_other_modules(tmp_path_factory: pytest.TempPathFactory) -> Iterat
 @pytest.fixture
 async def client() -> AsyncIterator[httpx.AsyncClient]:
     """Yield the application with the tone model, in process."""
-    async with app_client(create_app(Settings(), tone_pool())) as client:
+    async with app_client(create_app(EQUAL, tone_pool())) as client:
         yield client
 
 
 @pytest.fixture
 def tone_url() -> Iterator[str]:
     """Yield the application with the tone model, over a socket."""
-    with serving(create_app(Settings(), tone_pool())) as url:
+    with serving(create_app(EQUAL, tone_pool())) as url:
         yield url
 
 

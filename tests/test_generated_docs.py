@@ -25,14 +25,18 @@ def test_a_page_that_differs_fails_the_check(tmp_path: Path) -> None:
         [sys.executable, script, "--check"], capture_output=True, text=True, check=False
     )
     assert result.returncode == 1
-    assert "configuration.md, cli.md, cli-groups.md, cli-voices.md differ" in result.stderr
+    assert (
+        "configuration.md, cli.md, cli-groups.md, cli-voices.md, cli-jobs.md differ"
+        in result.stderr
+    )
 
 
 def test_every_setting_and_command_is_on_its_page() -> None:
     configuration = (ROOT / "docs/reference/configuration.md").read_text(encoding="utf-8")
     assert [name for name in Settings.model_fields if f"| `{name}` |" not in configuration] == []
     pages = [
-        ROOT / "docs/reference" / name for name in ("cli.md", "cli-groups.md", "cli-voices.md")
+        ROOT / "docs/reference" / name
+        for name in ("cli.md", "cli-groups.md", "cli-voices.md", "cli-jobs.md")
     ]
     commands = "".join(page.read_text(encoding="utf-8") for page in pages)
     for command in (

@@ -6,6 +6,7 @@ VivavoceError
 ├── BadRequest            invalid_request     the caller can fix it by changing `field`
 │   ├── UnknownModel      model_not_found
 │   ├── UnknownVoice      voice_not_found
+│   ├── UnknownConsent    consent_not_found
 │   ├── UnknownRequest    request_not_found
 │   ├── UnknownRule       rule_not_found
 │   ├── UnknownJob        job_not_found
@@ -25,7 +26,8 @@ VivavoceError
 │   └── ModelsMissing     missing_dependency  every model lacks something, and the server ends
 ├── SettingsError         settings            a setting has a wrong value or an unknown name
 ├── BindError             cannot_listen       the server cannot listen on its address
-└── DiskFull              no_room             the disk is full or not writable
+├── DiskFull              no_room             the disk is full or not writable
+└── SigningFailed         signing_failed      a file cannot be signed, and has to be
 """
 
 
@@ -59,6 +61,12 @@ class UnknownVoice(BadRequest):
     """A speaker that the model does not have."""
 
     code = "voice_not_found"
+
+
+class UnknownConsent(BadRequest):
+    """No such recorded consent is kept for the caller."""
+
+    code = "consent_not_found"
 
 
 class UnknownRequest(BadRequest):
@@ -195,3 +203,9 @@ class DiskFull(VivavoceError):
     def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class SigningFailed(VivavoceError):
+    """A file that got no C2PA manifest."""
+
+    code = "signing_failed"

@@ -7,6 +7,11 @@ from pathlib import Path
 
 from vivavoce.errors import DiskFull, SettingsError
 
+try:
+    import fcntl
+except ImportError:  # Windows, where one process at a time is to use a folder
+    fcntl = None  # type: ignore[assignment]
+
 Stamp = tuple[int, int, int]  # differs whenever the file was replaced
 
 
@@ -41,6 +46,22 @@ def replace_file(path: Path, contents: Callable[[], bytes], *, of: str) -> None:
         ) from error
     finally:
         new.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock file `path` alone among all processes and threads. Raises `OSError`.
+
+    The system lets go of it when a process ends. The file stays.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        if fcntl is not None:
+            with suppress(OSError):  # a file system without locks
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ none of the folders.
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,6 +136,14 @@ class Spool:
             self._limit.reserve(size - self._reserved_bytes)
             self._reserved_bytes = size
         self.size = size
+
+    def replace_start(self, change: Callable[[bytes], bytes], size: int) -> None:
+        """Replace the first `size` bytes by what `change` makes of them, as many. Call `rewind`."""
+        self._file.seek(0)
+        start = change(self._file.read(size))
+        self._file.seek(0)
+        self._file.write(start)
+        self._file.flush()
 
     def rewind(self) -> None:
         self._file.seek(0)

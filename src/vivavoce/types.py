@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
@@ -17,7 +18,7 @@ MAX_INSTRUCT_CHARS = 2_000  # about 500 tokens, which fit into a slot of Qwen3-T
 MAX_REFERENCE_CHARS = 5_000  # ten times the text that fits into 30 s of speech
 
 Samples: TypeAlias = NDArray[np.float32]  # [n], mono, in [-1, 1]
-AudioFormat = Literal["wav", "pcm", "mp3", "opus", "aac", "flac", "ulaw", "alaw"]
+AudioFormat = Literal["wav", "pcm", "mp3", "opus", "aac", "flac", "m4a", "ulaw", "alaw"]
 FinishReason = Literal["complete", "retried", "truncated", "cancelled", "error"]  # of a request
 InputType = Literal["auto", "text", "ssml"]  # "auto": SSML if it begins with <speak
 Reads = Literal["words", "text"]  # a model's input: all in words, or as authors write
@@ -111,11 +112,15 @@ class SamplingOptions:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reference:
-    """A recording of the voice to speak with. With its transcript, `text`, it can be a prompt."""
+    """A recording of the voice to speak with. With its transcript, `text`, it can be a prompt.
+
+    `file` is that of a saved one. A model may keep what it makes of it beside the file.
+    """
 
     samples: Samples
     sample_rate_hz: int
     text: str | None = None
+    file: Path | None = None
 
 
 class PreparedVoice(Protocol):
@@ -184,6 +189,7 @@ class SpeechRequest:
     priority: Priority = "interactive"
     caller: str = ""  # "": unknown
     manages: bool = False  # the caller may use every saved voice
+    unsplit: bool = False  # one segment of a short text, for one sound of a designed voice
     timeout_s: float | None = None  # for the whole request; None: no limit
 
 

@@ -30,14 +30,16 @@ FAST = {"formats": ["flac"]}
 
 @pytest.fixture
 async def server(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
-    async with app_client(create_app(Settings(data_dir=tmp_path), tone_pool())) as client:
+    async with app_client(
+        create_app(Settings(data_dir=tmp_path, provenance="tags"), tone_pool())
+    ) as client:
         yield client
 
 
 @pytest.fixture
 async def slow(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
     """Yield a server whose model takes its time, so that a long book is not done in a test."""
-    settings = Settings(data_dir=tmp_path)
+    settings = Settings(data_dir=tmp_path, provenance="tags")
     async with app_client(create_app(settings, tone_pool(real_time_factor=0.5))) as client:
         yield client
 
@@ -143,7 +145,8 @@ async def test_plan_tells_before_anything_is_spoken(server: httpx.AsyncClient) -
 
 
 async def test_skipped_parts_are_listed_with_their_reasons(server: httpx.AsyncClient) -> None:
-    html = "<h1>One</h1><p>Said.</p><table><tr><td>Not said</td></tr></table>"
+    row = "<tr><td>Not said</td><td>7</td></tr>"
+    html = f"<h1>One</h1><p>Said.</p><table>{row * 3}</table>"
     answer = await server.post(
         JOBS, data={"formats": "flac"}, files={"file": ("book.html", html.encode())}
     )
@@ -219,7 +222,9 @@ async def test_events_have_ids_and_are_not_sent_twice(server: httpx.AsyncClient)
 
 
 async def test_chapter_can_be_heard_while_the_next_is_made(tmp_path: Path) -> None:
-    app = create_app(Settings(data_dir=tmp_path), tone_pool(real_time_factor=0.2))
+    app = create_app(
+        Settings(data_dir=tmp_path, provenance="tags"), tone_pool(real_time_factor=0.2)
+    )
     with serving(app) as url:
         async with httpx.AsyncClient(base_url=url, timeout=60) as client:
             job = await created(client, "# A\n\nIt rains.\n\n# B\n\n" + "It rains again. " * 200)
@@ -301,7 +306,12 @@ async def test_key_sees_its_own_jobs(
 
 async def test_limits_are_those_of_the_settings(tmp_path: Path) -> None:
     settings = Settings(
-        data_dir=tmp_path, max_book_bytes=2_000, max_book_chars=1_000, max_jobs=2, max_text_chars=99
+        data_dir=tmp_path,
+        provenance="tags",
+        max_book_bytes=2_000,
+        max_book_chars=1_000,
+        max_jobs=2,
+        max_text_chars=99,
     )
     async with app_client(create_app(settings, tone_pool())) as client:
         long = "It rains. " * 150
@@ -384,7 +394,7 @@ async def test_unknown_jobs_are_not_found(server: httpx.AsyncClient, id: str) ->
 
 
 async def test_restarted_server_goes_on(tmp_path: Path) -> None:
-    settings = Settings(data_dir=tmp_path)
+    settings = Settings(data_dir=tmp_path, provenance="tags")
     app = create_app(settings, tone_pool(real_time_factor=0.05))
     async with app_client(app) as client:
         job = await created(client, LONG)

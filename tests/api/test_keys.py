@@ -174,7 +174,7 @@ async def test_changing_the_server_needs_manage_and_speaking_needs_speak(
     assert refused.status_code == 403
     assert refused.json()["error"]["code"] == "missing_scope"
     assert "'manage'" in refused.json()["error"]["message"]
-    assert (await server.post("/v1/audio/voices", headers=bearer(speaker))).status_code == 403
+    assert (await server.post("/v1/models", headers=bearer(speaker))).status_code == 403
     # Nothing can be changed over HTTP yet; past the guard there is only "not this method".
     assert (await server.delete("/v1/models/tone", headers=bearer(manager))).status_code == 405
     assert (await speak(server, **bearer(manager))).status_code == 403

@@ -22,7 +22,7 @@ LEXICON, EXPLAIN = "/v1/tts/lexicon", "/v1/tts/explain"
 
 @pytest.fixture
 async def server(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
-    app = create_app(Settings(data_dir=tmp_path), tone_pool())
+    app = create_app(Settings(data_dir=tmp_path, provenance="tags"), tone_pool())
     async with app_client(app) as client:
         yield client
 

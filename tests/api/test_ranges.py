@@ -10,7 +10,7 @@ import httpx
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from tests.conftest import app_client, tone_pool
+from tests.conftest import EQUAL, app_client, tone_pool
 from vivavoce.api.app import create_app
 from vivavoce.api.replay import ReplayStore, StoredAnswer
 from vivavoce.models.tone import ToneModel, ToneStream
@@ -49,7 +49,7 @@ def model() -> Counting:
 @pytest.fixture
 async def client(model: Counting) -> AsyncIterator[httpx.AsyncClient]:
     pool = Pool({"tone": lambda: LocalEngine(model)})
-    async with app_client(create_app(Settings(), pool)) as client:
+    async with app_client(create_app(EQUAL, pool)) as client:
         yield client
 
 

@@ -1,7 +1,11 @@
 """Check saved voices through the application: who may do what, and where they show."""
 
 import base64
-from collections.abc import AsyncIterator
+import os
+import resource
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -9,6 +13,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import app_client, tone_pool
+from tests.permissions import bound_by_permissions
 from vivavoce.api.app import create_app
 from vivavoce.audio import wav_bytes
 from vivavoce.keys import FILE_NAME, KeyFile
@@ -49,14 +54,14 @@ async def test_mix_is_saved_read_changed_and_removed(server: httpx.AsyncClient) 
     voice = made.json()
     assert (voice["kind"], voice["languages"], voice["gender"]) == ("mixed", ["en"], "female")
     assert voice["formula"] == "af_bella(0.666666667)+af_sky(0.333333333)"
-    assert (await server.get(VOICES)).json() == {"voices": [voice]}
+    assert (await server.get(VOICES)).json()["voices"] == [voice]
     for name in ("warm", "WARM", voice["id"]):
         assert (await server.get(f"{VOICES}/{name}")).json() == voice
     changed = await server.patch(f"{VOICES}/warm", json={"name": "warmer", "description": "New."})
     assert (changed.json()["name"], changed.json()["id"]) == ("warmer", voice["id"])
     assert error(await server.get(f"{VOICES}/warm")) == (404, "voice_not_found", "voice_id")
     assert (await server.delete(f"{VOICES}/warmer")).json()["id"] == voice["id"]
-    assert (await server.get(VOICES)).json() == {"voices": []}
+    assert (await server.get(VOICES)).json()["voices"] == []
 
 
 @pytest.mark.parametrize(
@@ -148,7 +153,7 @@ async def test_keys_have_voices_of_their_own(
         one, two, boss = (keys[name] for name in ("one", "two", "boss"))
         assert (await server.get(VOICES)).status_code == 401
         id = (await server.post(VOICES, json=MIX, headers=one)).json()["id"]
-        assert (await server.get(VOICES, headers=two)).json() == {"voices": []}
+        assert (await server.get(VOICES, headers=two)).json()["voices"] == []
         for name in (id, "warm"):
             for answer in (
                 await server.get(f"{VOICES}/{name}", headers=two),
@@ -190,3 +195,43 @@ async def test_formula_needs_a_model_that_mixes(server: httpx.AsyncClient) -> No
     assert "vivavoce models pull kokoro" in refused.text
     wrong = await server.post(SPEAK, json={"text": "Hello.", "speaker": "sine(nan)+buzz"})
     assert error(wrong) == (422, "invalid_request", "speaker")
+
+
+@contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """Let longer files fail, as on a full disk. Python ignores the signal that would end it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+async def test_full_disk_is_told_and_leaves_nothing(
+    server: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    with files_of_at_most(20_000):
+        full = await server.post(VOICES, json=CLONE)
+        assert error(full)[:2] == (503, "no_room")
+        assert "make room there" in full.json()["error"]["message"]
+        assert [path.name for path in (tmp_path / "voices").iterdir()] == [".names"]
+        assert (await server.post(VOICES, json=MIX)).status_code == 201  # a small one fits
+        assert (await server.post(SPEAK, json={"text": "Hello."})).status_code == 200
+    with files_of_at_most(10):
+        changed = await server.patch(f"{VOICES}/warm", json={"description": "x" * 900})
+        assert error(changed)[:2] == (503, "no_room")
+    assert (await server.get(f"{VOICES}/warm")).json()["description"] == ""
+    assert (await server.post(VOICES, json=CLONE)).status_code == 201
+
+
+def test_folder_that_cannot_be_written_is_told_and_leaves_nothing(tmp_path: Path) -> None:
+    (folder := tmp_path / "data").mkdir()
+    folder.chmod(0o555)
+    command = [*bound_by_permissions(), "-m", "vivavoce", "voices", "mix", "warm", "af_bella(1)"]
+    environment = os.environ | {"VIVAVOCE_DATA_DIR": str(folder)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "Permission denied" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert list(folder.iterdir()) == []

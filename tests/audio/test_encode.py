@@ -30,9 +30,10 @@ COMPRESSED = ("mp3", "opus", "aac", "flac")
 LOSSLESS = ("wav", "pcm", "flac")
 DEMUXERS = {
     "wav": "wav", "pcm": "s16le", "mp3": "mp3", "opus": "ogg", "aac": "aac", "flac": "flac",
-    "ulaw": "mulaw", "alaw": "alaw",
+    "ulaw": "mulaw", "alaw": "alaw", "m4a": "mov",
 }  # fmt: skip
 HEADLESS = ("pcm", "ulaw", "alaw")
+STREAMED = [name for name in FORMATS if name != "m4a"]
 EVERY_RATE = [(name, rate_hz) for name in FORMATS for rate_hz in SAMPLE_RATES[name]]
 
 
@@ -81,7 +82,7 @@ def test_every_format_and_rate_decodes_to_the_same_sound(name, rate_hz):
         assert len(samples) + delay <= len(heard) < len(samples) + delay + 2 * 1152
     else:
         assert delay <= (2 if name == "opus" else 0)
-        assert len(heard) == len(samples)
+        assert 0 <= len(heard) - len(samples) < (1024 if name == "m4a" else 1)
 
 
 @pytest.mark.parametrize("name", LOSSLESS)
@@ -113,7 +114,7 @@ def test_chunk_boundaries_do_not_change_the_stream(sizes, name, count):
 
 
 @pytest.mark.parametrize("rate_hz", [24000, 44100, 48000])
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", STREAMED)
 def test_sound_can_be_decoded_after_120_milliseconds_of_input(name, rate_hz):
     rate_hz = nearest_rate(name, rate_hz)
     encoder = open_encoder(name, rate_hz)
@@ -125,7 +126,7 @@ def test_sound_can_be_decoded_after_120_milliseconds_of_input(name, rate_hz):
     assert len(heard) / heard_rate >= 0.03
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", STREAMED)
 def test_a_stream_cut_off_midway_decodes_to_where_it_stops(name):
     rate_hz = usual_rate(name)
     samples = speech_like(2.0, rate_hz)[: rate_hz * 3 // 2]
@@ -138,7 +139,7 @@ def test_a_stream_cut_off_midway_decodes_to_where_it_stops(name):
     assert correlation > 0.99
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", STREAMED)
 def test_bytes_leave_steadily_so_nothing_gathers_inside(name):
     encoder = open_encoder(name, usual_rate(name))
     second = speech_like(1.0, usual_rate(name))
@@ -147,12 +148,19 @@ def test_bytes_leave_steadily_so_nothing_gathers_inside(name):
     assert len(encoder.finish()) < 0.3 * np.median(sizes)
 
 
+def test_all_of_m4a_leaves_at_the_end():
+    encoder = open_encoder("m4a", 24000)
+    assert encoder.write(speech_like(2.0, 24000)) == b""
+    assert encoder.finish()[4:11] == b"ftypM4A"
+
+
 @pytest.mark.parametrize(
     ("name", "rate_hz", "kbit_s"),
     [
         ("mp3", 24000, 64),
         ("mp3", 48000, 96),
         ("aac", 24000, 64),
+        ("m4a", 24000, 64),
         ("opus", 24000, 48),
         ("mp3", 8000, 32),
     ],
@@ -182,7 +190,7 @@ def test_a_comment_changes_no_sample(name):
     rate_hz = usual_rate(name)
     samples = speech_like(0.5, rate_hz)
     plain, marked = (encoded(name, samples, rate_hz, comment=each) for each in ("", "é" * 40))
-    assert (len(marked) > len(plain)) is (name in ("wav", "mp3", "opus", "flac"))
+    assert (len(marked) > len(plain)) is (name in ("wav", "mp3", "opus", "flac", "m4a"))
     heard = [decoded(name, data, rate_hz)[0] for data in (plain, marked)]
     assert np.array_equal(*heard)
     assert marked == encoded(name, samples, rate_hz, [7, 999], comment="é" * 40)

@@ -126,7 +126,7 @@ def test_marks_inside_a_paragraph_leave_it_whole() -> None:
 
 
 def test_chapters_begin_where_the_contents_say() -> None:
-    one, two, rest, three = (Document(f"{name}.xhtml") for name in "abcd")
+    one, two, rest, three, last = (Document(f"{name}.xhtml") for name in "abcde")
     front = Document("front.xhtml")
     front.paragraph("Before all.")
     one.add(
@@ -135,21 +135,32 @@ def test_chapters_begin_where_the_contents_say() -> None:
     two.paragraph("Two begins.")
     rest.paragraph("Two goes on.")
     three.heading("Unlisted")
+    last.paragraph("The end.")
     entries = [
         ("Part I", "a.xhtml#p1", 1),
         ("A section", "a.xhtml#s", 2),
         ("Chapter 2", "b.xhtml", 2),
         ("Elsewhere", "http://example.com/", 1),
+        ("Part II", "e.xhtml", 1),
     ]
     for version in (2, 3):
-        source = Epub([front, one, two, rest, three], entries=entries, version=version)
+        source = Epub([front, one, two, rest, three, last], entries=entries, version=version)
         book = read_book(source.bytes(), "a.epub")
         assert [(c.title, [b.text for b in c.blocks if not b.skipped]) for c in book.chapters] == [
             ("The Lamp", ["Before all."]),
             ("Part I", ["Part", "p", "First", "1", "Section", "s"]),
             ("Chapter 2", ["Two begins.", "Two goes on."]),
             ("Unlisted", ["Unlisted"]),
+            ("Part II", ["The end."]),
         ]
+
+
+def test_chapters_of_a_book_with_one_part_are_its_own() -> None:
+    page = Document("a.xhtml")
+    page.add('<h1>Book</h1><h2 id="one">One</h2><p>1</p><h2 id="two">Two</h2><p>2</p>')
+    entries = [("Book", "a.xhtml", 1), ("I", "a.xhtml#one", 2), ("II", "a.xhtml#two", 2)]
+    book = read_book(Epub([page], entries=entries).bytes(), "a.epub")
+    assert [chapter.title for chapter in book.chapters] == ["Book", "I", "II"]
 
 
 def test_two_chapters_on_a_page_begin_at_their_places() -> None:

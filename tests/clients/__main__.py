@@ -9,6 +9,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -48,8 +49,10 @@ def main(environment: Path) -> None:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     options = ["--models", "hibari", "--host", "127.0.0.1", "--port", str(port)]
+    data = tempfile.TemporaryDirectory()  # where clients save voices
     server = subprocess.Popen(
         [sys.executable, "-m", "vivavoce", "serve", *options, "--log-level", "warning"],
+        env={**os.environ, "VIVAVOCE_DATA_DIR": data.name},
         stdout=subprocess.DEVNULL,
     )
     clients = {
@@ -71,6 +74,7 @@ def main(environment: Path) -> None:
     finally:
         server.terminate()
         server.wait(30)
+        data.cleanup()
     sys.exit(f"failed: {', '.join(broken)}" if broken else 0)
 
 

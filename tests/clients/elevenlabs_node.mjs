@@ -31,5 +31,23 @@ const { voices } = await client.voices.search({ search: "heart" });
 assert.equal(voices[0].voiceId, "heart");
 assert((await client.models.list()).some((model) => model.modelId === "hibari"));
 assert.equal((await client.user.subscription.get()).status, "active");
+
+const spoken = [];
+for await (const chunk of await client.textToSpeech.convert("heart", { text, outputFormat: "wav_24000" })) {
+    spoken.push(chunk);
+}
+const files = [new Blob(spoken)];
+await assert.rejects(client.voices.ivc.create({ name: "Anna Lind", files }), (error) => error.statusCode === 422);
+const consent = { headers: { "X-Consent": "You%20may%20use%20it." } };
+const { voiceId, warnings } = await client.voices.ivc.create({ name: "Anna Lind", files }, consent);
+assert(Array.isArray(warnings));
+assert.equal((await client.voices.get(voiceId)).name, "Anna Lind");
+await client.voices.update(voiceId, { name: "Anna", description: "Reads letters." });
+assert.equal((await client.voices.get("anna")).description, "Reads letters.");
+await client.voices.delete(voiceId);
+await assert.rejects(client.voices.get(voiceId), (error) => error.statusCode === 404);
+const design = { voiceDescription: "A calm old man, close to the microphone." };
+await assert.rejects(client.textToVoice.design(design), (error) => /models pull/.test(error.body.detail.message));
+
 await assert.rejects(client.voices.get("nobody"), (error) => error.statusCode === 404);
-console.log(`JavaScript: ${seconds.toFixed(1)} s of speech, times, a dialogue and the lists`);
+console.log(`JavaScript: ${seconds.toFixed(1)} s of speech, times, a dialogue, the lists and a voice`);

@@ -376,6 +376,7 @@ def test_every_path_header_and_code_is_described() -> None:
             "lifecycle.md",
             "markup.md",
             "voices.md",
+            "jobs.md",
             "live-dialects.md",
         )
     )

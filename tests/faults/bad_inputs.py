@@ -61,6 +61,10 @@ def _openai(**fields: object) -> bytes:
     return _post(json.dumps({"input": "Hello.", "voice": "sine", **fields}), OPENAI)
 
 
+def _upload(form: bytes) -> bytes:
+    return _post(form, "/v1/audio/voices", Content_Type="multipart/form-data; boundary=x")
+
+
 def _recording(data: bytes) -> bytes:
     return _native(ref_audio=base64.b64encode(data).decode("ascii"))
 
@@ -233,6 +237,10 @@ UPLOADS = (
         422,
         "ref_audio",
     ),
+    BadInput("upload whose form breaks off", _upload(b"--x\r\nContent-Dis"), 400, "breaks off"),
+    BadInput("upload of a hundred parts", _upload(b"--x\r\n\r\n\r\n" * 100 + b"--x--"), 400, "64"),
+    BadInput("upload without fields", _upload(b"--x--"), 400, "name"),
+    BadInput("upload that is nothing", _upload(b""), 400, "breaks off"),
 )
 
 HTTP = (

@@ -20,7 +20,7 @@ LONG = "# One\n\n" + "It rains again and again. " * 300
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    settings = Settings(data_dir=tmp_path_factory.mktemp("jobs"))
+    settings = Settings(data_dir=tmp_path_factory.mktemp("jobs"), provenance="tags")
     with serving(create_app(settings, tone_pool(real_time_factor=0.01))) as url:
         yield url
 
@@ -133,7 +133,7 @@ async def test_asyncio_has_the_same(url: str, tmp_path: Path) -> None:
 
 
 async def test_waiting_survives_a_restart_of_the_server(tmp_path: Path) -> None:
-    settings = Settings(data_dir=tmp_path)
+    settings = Settings(data_dir=tmp_path, provenance="tags")
     with (
         serving(create_app(settings, tone_pool(real_time_factor=0.2))) as url,
         Client(url) as client,

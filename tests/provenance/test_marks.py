@@ -27,8 +27,10 @@ from vivavoce.settings import Settings
 TEXT = "The lamp is on the table."
 COMMENT = "vivavoce; synthetic speech; model=tone; voice=sine"
 HEADER = "vivavoce; model=tone"
-TAGGED = ("wav", "mp3", "opus", "flac")
+TAGGED = ("wav", "mp3", "opus", "flac", "m4a")
 BARE = ("pcm", "aac", "ulaw", "alaw")  # have no place for a comment
+CASES = [(name, stream) for name in (*TAGGED, *BARE) for stream in (False, True)]
+CASES.remove(("m4a", True))
 SUFFIXES = {"opus": "ogg"}
 EXITS: list[tuple[str, dict[str, Any], dict[str, str]]] = [
     ("/v1/audio/speech", {"input": TEXT, "voice": "sine"}, {}),
@@ -73,8 +75,7 @@ def probed(data: bytes, path: Path) -> str:
     return next((value for each in tags for name, value in each.items() if name == "comment"), "")
 
 
-@pytest.mark.parametrize("format", TAGGED)
-@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(("format", "stream"), [case for case in CASES if case[0] in TAGGED])
 async def test_each_file_and_stream_says_that_it_is_synthetic(
     client: httpx.AsyncClient, tmp_path: Path, format: str, stream: bool
 ) -> None:
@@ -86,8 +87,7 @@ async def test_each_file_and_stream_says_that_it_is_synthetic(
     assert probed(answer.content, path) == COMMENT
 
 
-@pytest.mark.parametrize("format", [*TAGGED, *BARE])
-@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(("format", "stream"), CASES)
 async def test_a_setting_switches_the_marks_off_and_nothing_else(
     client: httpx.AsyncClient, format: str, stream: bool
 ) -> None:

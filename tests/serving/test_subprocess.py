@@ -161,6 +161,10 @@ def test_voices_stay_in_the_process_until_they_are_dropped() -> None:
         ):  # the first voice is not there any more
             model._client.call("open", 99, said(), 0)
         assert spoken(model, [Segment("hello", "sine", "en", prepared=kept)])[0].size
+        del kept
+        model.drop_voices()
+        with pytest.raises(EngineFault, match="could not start"):
+            model._client.call("open", 98, said(), 1)
 
 
 @asynccontextmanager

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from tests.api.test_lifecycle import server
-from tests.conftest import app_client, serving
+from tests.conftest import EQUAL, app_client, serving
 from tests.serving.models import HANGS, Stuck, supervised
 from tests.serving.test_subprocess import child_of, needs_proc
 from vivavoce.api.app import create_app
@@ -25,7 +25,6 @@ from vivavoce.serving.events import StepTimer
 from vivavoce.serving.local import LocalEngine
 from vivavoce.serving.pool import Pool
 from vivavoce.serving.supervisor import SupervisedEngine
-from vivavoce.settings import Settings
 from vivavoce.types import Samples, Segment, StopReason
 
 MAX_STEP_S = 0.5
@@ -160,7 +159,7 @@ def test_server_goes_on_after_a_step_that_hung_in_a_process() -> None:
     pool = Pool(
         {"tone": lambda: supervised(partial(ToneModel, faults=HANGS), max_step_s=MAX_STEP_S)}
     )
-    with serving(create_app(Settings(), pool)) as url:
+    with serving(create_app(EQUAL, pool)) as url:
 
         def ask(voice: str) -> httpx.Response:
             return httpx.post(
@@ -189,7 +188,7 @@ async def test_server_is_not_ready_after_a_step_that_hangs_in_it(
             )
         }
     )
-    async with app_client(create_app(Settings(), pool)) as client:
+    async with app_client(create_app(EQUAL, pool)) as client:
         body = {"text": "Hello.", "speaker": "hang"}
         assert (await client.post("/v1/tts/synthesize", json=body)).status_code == 500
         assert (await client.post("/v1/tts/synthesize", json=body)).status_code == 503

@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -182,3 +183,28 @@ async def test_model_that_fails_is_an_engine_fault_and_is_asked_again() -> None:
         with pytest.raises(EngineFault, match="could not prepare the voice: the device is gone"):
             await engine.prepare_voice(recording(1))
     await engine.aclose()
+
+
+async def test_voice_whose_recording_is_taken_back_is_held_by_nobody(bench: Bench) -> None:
+    dropped = threading.Event()
+    voices = VoiceCache(bench.prepare, dropped.set)
+    gone, stays = Path("gone/recording.flac"), Path("stays/recording.flac")
+    bench.let.release(2)
+    for number, file in enumerate((gone, stays)):
+        await voices.get(replace(recording(number), file=file))
+    await voices.forget(gone)
+    assert [file for file, _ in voices._ready.values()] == [stays]
+    assert dropped.is_set()
+    late = replace(recording(3), file=gone)  # in preparation when its recording is taken back
+    waiter = asyncio.create_task(voices.get(late))
+    await bench.wait_for_work()
+    await bench.wait_for_work()
+    await bench.wait_for_work()
+    forgetting = asyncio.create_task(voices.forget(gone))
+    while not forgetting.done() and not voices._in_flight[content_hash(late)].is_gone:  # noqa: ASYNC110 - a yield
+        await asyncio.sleep(0)
+    bench.let.release()
+    await waiter
+    await forgetting
+    assert [file for file, _ in voices._ready.values()] == [stays]
+    await voices.aclose()

@@ -22,7 +22,7 @@ BOOK = b"# The lamp\n\nThe lamp is on the table.\n\n# The rain\n\nIt rains.\n"
 
 @pytest.fixture
 def url(tmp_path: Path) -> Iterator[str]:
-    with serving(create_app(Settings(data_dir=tmp_path), tone_pool())) as url:
+    with serving(create_app(Settings(data_dir=tmp_path, provenance="tags"), tone_pool())) as url:
         yield url
 
 

@@ -1,15 +1,21 @@
 """Check that a voice survives a file, and that a file of anybody's is safe to open."""
 
+import base64
 import io
 import json
 import stat
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from tests.conftest import app_client, tone_pool
 from tests.voices.test_library import CONSENT, ONE, recording
+from vivavoce.api.app import create_app
+from vivavoce.audio import open_encoder, wav_bytes
 from vivavoce.errors import BadRequest
+from vivavoce.settings import Settings
 from vivavoce.voices.archive import unpack
 from vivavoce.voices.library import VoiceLibrary, draft
 from vivavoce.voices.record import Viewer
@@ -59,34 +65,92 @@ def packed(contents: dict[str, bytes], mode: int = 0) -> bytes:
     return file.getvalue()
 
 
-def test_bad_files_are_refused(tmp_path: Path) -> None:
-    _, data = exported(tmp_path)
+def flac(seconds: float, rate_hz: int) -> bytes:
+    encoder = open_encoder("flac", rate_hz)
+    noise = np.random.default_rng(1).normal(0, 0.1, int(seconds * rate_hz)).astype(np.float32)
+    return encoder.write(noise) + encoder.finish()
+
+
+def patched(data: bytes, at: int, value: int) -> bytes:
+    """Return a zip file with other bits in each entry of its directory."""
+    changed = bytearray(data)
+    place = changed.find(b"PK\x01\x02")
+    while place >= 0:
+        changed[place + at] = value
+        place = changed.find(b"PK\x01\x02", place + 1)
+    return bytes(changed)
+
+
+def bad_files(folder: Path) -> list[bytes]:
+    """Return files that are no voice, or would do harm."""
+    _, data = exported(folder)
     good = members(data)
     described = json.loads(good["voice.json"])
 
     def changed(**values: object) -> bytes:
         return packed({**good, "voice.json": json.dumps({**described, **values}).encode()})
 
-    bad = [
-        b"", b"PK", b"no zip at all", data[:-30], data[:2_000], b"\0" * 5_000_000,
-        packed({"voice.json": good["voice.json"]}),
+    def more(**files: bytes) -> bytes:
+        return packed({**good, **files})
+
+    other = io.BytesIO()
+    with zipfile.ZipFile(other, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("voice.json", b" " * 2**26)
+    many = {f"{number}": b"" for number in range(10_000)}
+    wrong_sum = bytearray(data)
+    wrong_sum[wrong_sum.find(b"fLaC") + 100] ^= 1
+    return [
+        b"", b"PK", b"no zip at all", data[:-30], data[:2_000], b"\0" * 5_000_000, bytes(wrong_sum),
+        packed({"voice.json": good["voice.json"]}), packed({}), packed(many),
         packed({"recording.flac": good["recording.flac"]}),
-        packed({**good, "../x": b"x"}), packed({**good, "/etc/cron.d/x": b"x"}),
-        packed({**good, "more": b"x"}), packed(good, stat.S_IFLNK | 0o777),
-        packed(good, stat.S_IFIFO), packed({**good, "voice.json": b"{}"}),
-        packed({**good, "voice.json": b"[" * 60_000}), packed({**good, "voice.json": b"\xff"}),
-        packed({**good, "voice.json": b" " * 2**30}), packed({**good, "recording.flac": b"x" * 99}),
-        packed({**good, "recording.flac": b"\0" * 2**28}),
-        changed(name=3), changed(kind="mixed"), changed(kind="wrong"),
-        changed(formula="af_bella(1)"),
+        more(**{"../x": b"x"}), more(**{"/etc/cron.d/x": b"x"}), more(**{"C:\\x": b"x"}),
+        more(**{"..\\voice.json": b"x"}), more(more=b"x"), more(**{"voice.json/": b""}),
+        more(**{"voic\u0435.json": b"x"}), more(**{"VOICE.JSON": b"x"}),
+        packed(good, stat.S_IFLNK | 0o777), packed(good, stat.S_IFIFO), packed(good, stat.S_IFDIR),
+        patched(data, 8, 1), patched(data, 10, 14), patched(data, 10, 99), other.getvalue(),
+        more(**{"voice.json": b"{}"}), more(**{"voice.json": b"[" * 60_000}),
+        more(**{"voice.json": b"\xff"}), more(**{"voice.json": b" " * 2**30}),
+        more(**{"voice.json": b'{"id": ' + b"9" * 60_000 + b"}"}),
+        more(**{"recording.flac": b"x" * 99}), more(**{"recording.flac": b"\0" * 2**28}),
+        more(**{"recording.flac": good["recording.flac"][:300]}),
+        more(**{"recording.flac": wav_bytes(np.full(48_000, 0.1, np.float32), 24_000)}),
+        more(**{"recording.flac": flac(2, 16_000)}), more(**{"recording.flac": flac(31, 24_000)}),
+        more(**{"recording.flac": flac(0.1, 24_000)}),
+        changed(name=3), changed(kind="mixed"), changed(kind="imported"),
+        changed(formula="af_bella(1)"), changed(id=[]), changed(created="x" * 10_000),
         changed(words="x" * 10_000), changed(labels={str(i): "" for i in range(50)}),
         changed(description="\x1b[2J"), changed(consent={"by": "", "words": ""}),
+        changed(consent={"by": "A", "words": "Yes.", "expires": "2020-13-01"}),
+        changed(languages=["x" * 999]), changed(shared="perhaps"),
     ]  # fmt: skip
+
+
+def test_bad_files_are_refused(tmp_path: Path) -> None:
+    bad = bad_files(tmp_path)
+    assert len(bad) >= 40
     for file in bad:
         with pytest.raises(BadRequest) as refusal:
             unpack(file)
         assert refusal.value.field in ("file", "ref_audio", "consent")
         assert len(refusal.value.message) < 400
+
+
+async def test_bad_files_are_refused_over_http_and_leave_nothing(tmp_path: Path) -> None:
+    data_dir = tmp_path / "data"
+    app = create_app(Settings(data_dir=data_dir, provenance="tags"), tone_pool())
+    async with app_client(app) as client:
+        for file in bad_files(tmp_path / "made"):
+            body = {"file": base64.b64encode(file).decode()}
+            answer = await client.post("/v1/tts/voices/import", json=body)
+            assert answer.status_code in (413, 422), answer.text
+            assert answer.json()["error"]["message"]
+        good = exported(tmp_path / "more")[1]
+        for name in ("../anna", "/etc/passwd", "\u0430nna", "x" * 10_000, "nul", "af_bella", "a b"):
+            body = {"file": base64.b64encode(good).decode(), "name": name}
+            answer = await client.post("/v1/tts/voices/import", json=body)
+            assert (answer.status_code, answer.json()["error"]["field"]) == (422, "name")
+        assert (await client.get("/v1/tts/voices")).json()["voices"] == []
+        assert not (data_dir / "voices").exists()
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")

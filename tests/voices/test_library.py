@@ -18,11 +18,11 @@ from vivavoce.errors import BadRequest, ConsentEnded, Forbidden, UnknownVoice
 from vivavoce.voices.library import VoiceLibrary, draft
 from vivavoce.voices.record import Consent, SavedVoice, Viewer
 from vivavoce.voices.recording import Recording, take_recording
-from vivavoce.voices.store import RECORDING, VOICE, VoiceFolder
+from vivavoce.voices.store import FORM, NAMES, RECORDING, VOICE, RecordFolder
 
 OPERATOR, ONE, TWO = Viewer(manages=True), Viewer("one"), Viewer("two")
 CONSENT = Consent("Anna Lind", "You may use my voice.")
-KILLS = 50
+KILLS, AT_ONCE = 50, 8
 
 
 @pytest.fixture
@@ -247,20 +247,20 @@ def test_voice_that_many_make_at_once_is_one(tmp_path: Path) -> None:
 
     with ThreadPoolExecutor(8) as pool:
         made = set(pool.map(make, range(40)))
-    assert [path.name for path in tmp_path.iterdir()] == list(made)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [NAMES, *made]
 
 
 @pytest.mark.slow
 def test_killed_writers_leave_whole_voices_or_none(tmp_path: Path) -> None:
     rng, said = np.random.default_rng(0), list[list[str]]()
-    for _ in range(KILLS // 5):
+    for _ in range(-(-KILLS // AT_ONCE)):
         writers = [
             subprocess.Popen(
                 [sys.executable, "-c", _WRITER, tmp_path, f"w{len(said) + i}", str(i)],
                 stdout=subprocess.PIPE,
                 text=True,
             )
-            for i in range(5)
+            for i in range(AT_ONCE)
         ]
         for writer in writers:
             assert writer.stdout is not None
@@ -269,7 +269,7 @@ def test_killed_writers_leave_whole_voices_or_none(tmp_path: Path) -> None:
             time.sleep(rng.uniform(0, 0.05))
             writer.send_signal(signal.SIGKILL)
             said.append((writer.communicate()[0] or "").splitlines())
-    there = {s.voice.name: s.voice for s in VoiceFolder(tmp_path).read({}).values()}
+    there = {s.record.name: s.record for s in RecordFolder(tmp_path, FORM, VOICE).read({}).values()}
     for lines in said:
         removed = {line[1:] for line in lines if line.startswith("-")}
         added = {line for line in lines if not line.startswith("-")}
@@ -284,3 +284,43 @@ def test_killed_writers_leave_whole_voices_or_none(tmp_path: Path) -> None:
         assert VoiceLibrary(tmp_path).reference(voice).samples.size == 72_000
     entries = [path for path in tmp_path.iterdir() if not path.name.startswith(".")]
     assert len(entries) == len(there) > KILLS // 5
+
+
+_RACER = """
+import sys
+from pathlib import Path
+from vivavoce.errors import BadRequest
+from vivavoce.voices.library import VoiceLibrary, draft
+from vivavoce.voices.record import Viewer
+library, share = VoiceLibrary(Path(sys.argv[1])), int(sys.argv[2]) + 1
+sys.stdin.readline()
+for number in range(int(sys.argv[3])):
+    voice = draft(f"name{number}", "mixed", formula=f"af_bella({share})+af_sky({number + 10})")
+    try:
+        library.add(voice, Viewer(manages=True))
+        print(number, flush=True)
+    except BadRequest as error:
+        assert "has a voice already" in error.message, error.message
+"""
+
+
+def test_one_of_eight_processes_gets_a_name(tmp_path: Path) -> None:
+    rounds = 10
+    racers = [
+        subprocess.Popen(
+            [sys.executable, "-c", _RACER, tmp_path, str(i), str(rounds)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for i in range(AT_ONCE)
+    ]
+    for racer in racers:
+        assert racer.stdin is not None
+        racer.stdin.write("go\n")
+        racer.stdin.flush()
+    said = [racer.communicate(timeout=120)[0].split() for racer in racers]
+    assert [racer.returncode for racer in racers] == [0] * AT_ONCE
+    assert sorted(int(number) for lines in said for number in lines) == list(range(rounds))
+    there = [stored.record.name for stored in RecordFolder(tmp_path, FORM, VOICE).read({}).values()]
+    assert sorted(there) == sorted(f"name{number}" for number in range(rounds))

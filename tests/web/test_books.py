@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 BOOK = b"# The lamp\n\nThe lamp is on the table.\n\n# The rain\n\nIt rains. It rains again.\n"
 LONG = b"".join(
-    b"# Part %d\n\n%s\n\n" % (n, b"It rains again and again. " * 40) for n in range(1, 5)
+    b"# Part %d\n\n%s\n\n" % (n, b"It rains again and again. " * 200) for n in range(1, 5)
 )
 SOON_MS = 30_000
 
@@ -28,7 +28,7 @@ def book(data: bytes = BOOK, name: str = "book.md") -> FilePayload:
 
 @pytest.fixture(scope="module")
 def books_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    settings = Settings(data_dir=tmp_path_factory.mktemp("jobs"))
+    settings = Settings(data_dir=tmp_path_factory.mktemp("jobs"), provenance="tags")
     with serving(create_app(settings, tone_pool(real_time_factor=0.05))) as url:
         yield url
 
@@ -144,7 +144,7 @@ def test_wrong_choices_are_said_beside_their_fields(visit: Visit) -> None:
 
 def test_page_works_with_a_key(context: BrowserContext, tmp_path: Path) -> None:
     key = KeyFile(tmp_path / FILE_NAME).create("reader")
-    with serving(create_app(Settings(data_dir=tmp_path), tone_pool())) as url:
+    with serving(create_app(Settings(data_dir=tmp_path, provenance="tags"), tone_pool())) as url:
         page = opened(context, url).page
         expect(page.locator("#key-error")).to_contain_text("API key")
         page.get_by_label("API key").fill(key)

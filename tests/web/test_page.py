@@ -45,7 +45,7 @@ CONTROLS: Sequence[tuple[Role, str]] = (
     ("spinbutton", "Seed"), ("combobox", "Sample rate"), ("combobox", "Download format"),
     ("checkbox", "Speak while I type"), ("checkbox", "Highlight words"), ("textbox", "API key"),
     ("button", "Speak"), ("button", "Stop"), ("button", "Download"),
-    ("progressbar", "Played"), ("link", "API"),
+    ("progressbar", "Played"), ("link", "Books"), ("link", "API"),
 )  # fmt: skip
 
 

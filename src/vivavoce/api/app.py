@@ -36,11 +36,13 @@ from vivavoce.api.middleware.head import HeadMiddleware
 from vivavoce.api.middleware.origins import OriginMiddleware, host_of
 from vivavoce.api.replay import ReplayStore
 from vivavoce.api.request_log import RequestLog
-from vivavoce.api.routes import batch, health, lexicon, metrics, native, openai, voices
+from vivavoce.api.routes import batch, health, lexicon, metrics, native, openai
 from vivavoce.api.routes.bodies import max_plain_bytes
 from vivavoce.api.routes.jobs import events as job_events
 from vivavoce.api.routes.jobs import listening as job_files
 from vivavoce.api.routes.jobs import routes as jobs
+from vivavoce.api.routes.voices import consents, custom
+from vivavoce.api.routes.voices import native as saved_voices
 from vivavoce.api.routes.wit import routes as wit
 from vivavoce.errors import EngineFault, MissingDependency, ModelsMissing, VivavoceError
 from vivavoce.jobs import FOLDER as JOBS_FOLDER
@@ -56,6 +58,7 @@ from vivavoce.serving.pool import Pool
 from vivavoce.settings import Settings
 from vivavoce.storage import Folders, SpoolLimit
 from vivavoce.synthesis.alignment import Aligner
+from vivavoce.synthesis.design import Previews
 from vivavoce.synthesis.synthesizer import Synthesizer
 from vivavoce.text.lexicon import FILE_NAME as LEXICON_FILE
 from vivavoce.text.lexicon import LiveLexicon
@@ -158,6 +161,7 @@ def _services(settings: Settings, pool: Pool, tracing: "Tracing | None") -> Serv
         replays=ReplayStore(),
         lexicon=live_lexicon,
         voices=library,
+        previews=Previews(),
         live=live,
         jobs=Jobs(settings.data_dir / JOBS_FOLDER, synthesizer, _job_limits(settings)),
         jobs_reading=asyncio.Semaphore(BOOKS_READ_AT_ONCE),
@@ -222,6 +226,7 @@ async def _erase_expired(server: Server) -> None:
     """Erase the recordings of voices whose consent ends, though nobody asks for them."""
     while True:
         await asyncio.to_thread(server.voices.refresh)
+        await server.synthesizer.saved.take_back()
         await asyncio.sleep(ERASE_EVERY_S)
 
 
@@ -238,7 +243,7 @@ async def _run_jobs(server: Server) -> None:
             sending = asyncio.create_task(webhooks.run())
     except VivavoceError as error:
         log.warning("no jobs run until a restart, because %s", error.message)
-    while not server.lifecycle.draining:  # which a signal handler changes
+    while not server.lifecycle.draining:  # noqa: ASYNC110 - a signal handler changes it
         await asyncio.sleep(POLL_S)
     if sending is not None:
         sending.cancel()
@@ -264,7 +269,8 @@ async def _load_all(pool: Pool, needed: Sequence[str], lifecycle: Lifecycle) -> 
 
 def _add_routes(app: FastAPI, settings: Settings) -> None:
     for module in (
-        native, lexicon, voices, jobs, job_files, job_events, openai, batch, health, metrics,
+        native, lexicon, saved_voices, custom, consents, jobs, job_files, job_events,
+        openai, batch, health, metrics,
     ):  # fmt: skip
         app.include_router(module.router)
     for dialect in (live_native, live_openai, live_omni, live_dashscope, live_cosyvoice):
@@ -293,7 +299,7 @@ def _add_middleware(app: FastAPI, settings: Settings, server: Server) -> None:
     app.add_middleware(
         CORSMiddleware,
         allow_origins=settings.cors_origins,
-        allow_methods=["GET", "HEAD", "POST", "OPTIONS"],
+        allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"],
         allow_headers=["*"],
         expose_headers=EXPOSED,
     )

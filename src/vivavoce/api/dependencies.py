@@ -19,6 +19,7 @@ from vivavoce.jobs import Jobs
 from vivavoce.jobs.webhooks import Hosts
 from vivavoce.observability.metrics import Metrics
 from vivavoce.storage import Folders, SpoolLimit
+from vivavoce.synthesis.design import Previews
 from vivavoce.synthesis.synthesizer import Synthesizer
 from vivavoce.text.lexicon import LiveLexicon
 from vivavoce.types import SpeechRequest
@@ -43,6 +44,7 @@ class Server:
     replays: ReplayStore
     lexicon: LiveLexicon
     voices: VoiceLibrary
+    previews: Previews
     live: LiveClients
     jobs: Jobs
     jobs_reading: asyncio.Semaphore  # a book in memory takes many times its size

@@ -26,6 +26,7 @@ from vivavoce.errors import (
     OutOfMemory,
     Overloaded,
     Unauthorized,
+    UnknownConsent,
     UnknownJob,
     UnknownModel,
     UnknownRequest,
@@ -37,8 +38,8 @@ from vivavoce.errors import (
 from vivavoce.names import MAX_NAME_CHARS
 
 STATUS: Sequence[tuple[type[VivavoceError], int]] = (
-    (UnknownModel, 404), (UnknownVoice, 404), (UnknownRequest, 404), (UnknownRule, 404),
-    (UnknownJob, 404), (WrongState, 409),
+    (UnknownModel, 404), (UnknownVoice, 404), (UnknownConsent, 404), (UnknownRequest, 404),
+    (UnknownRule, 404), (UnknownJob, 404), (WrongState, 409),
     (BodyTooLarge, 413), (BadRequest, 422), (Unauthorized, 401), (Forbidden, 403),
     (Overloaded, 429),
     (DeadlineExceeded, 504), (NotReady, 503), (OutOfMemory, 503), (DiskFull, 503),

@@ -25,19 +25,12 @@ from vivavoce.api.schemas.times import MarkTime, word_times
 from vivavoce.audio import MEDIA_TYPES, check_rate
 from vivavoce.errors import VivavoceError
 from vivavoce.names import to_header
-from vivavoce.storage import SPOOL_BYTES, Spool, SpoolLimit
-from vivavoce.synthesis.outlet import (
-    Sign,
-    file_end,
-    file_start,
-    mark_headers,
-    open_outlet,
-    signing,
-)
+from vivavoce.storage import SPOOL_BYTES, Spool
+from vivavoce.synthesis.outlet import encoded, mark_headers, whole_file
 from vivavoce.synthesis.parts import texts_of
 from vivavoce.synthesis.speech import Speech
 from vivavoce.text.subtitles import SubtitleFormat, subtitles
-from vivavoce.types import AudioFormat, SpeechRequest
+from vivavoce.types import SpeechRequest
 
 BYTES_PER_CHAR: Final = 3_000  # of WAV at 24 kHz, approximately
 # A header names at most so many pieces, each by its first characters: 5 kB at most.
@@ -117,39 +110,11 @@ async def event_stream(http: Request, chunks: AsyncGenerator[bytes]) -> Response
 
 async def whole(http: Request, speech: Speech, request: SpeechRequest) -> Response:
     """Return one file with its exact size, in Content-Length and in a WAV header."""
-    speech.streamed = False
-    spool = Spool(server_of(http).spool_limit)
-    try:
-        await unless_disconnected(http.receive, fill(spool, speech, request.format))
-    except BaseException:
-        await spool.aclose()
-        raise
-    spool.rewind()
-    start = exact_start(request.format, spool, speech)
-    if (sign := signing(speech, request.format)) is not None:
-        start, spool = b"", await _signed(start, spool, sign, server_of(http).spool_limit)
+    making = whole_file(speech, request.format, server_of(http).spool_limit)
+    spool = await unless_disconnected(http.receive, making, unwanted=Spool.aclose)
     headers = {**_speech_headers(http, speech), "X-Finish-Reason": speech.finish_reason}
-    headers["Content-Length"] = str(len(start) + spool.unread)
-    return _SpeechResponse(start, spool, MEDIA_TYPES[request.format], headers)
-
-
-async def _signed(start: bytes, spool: Spool, sign: Sign, limit: SpoolLimit) -> Spool:
-    """Return the file of `start` and `spool`, signed. Closes `spool`. Raises `DiskFull`."""
-    unsigned, signed = Spool(limit), Spool(limit)
-    try:
-        unsigned.write(start)
-        async for part in spool:
-            unsigned.write(part)
-        await asyncio.to_thread(sign, unsigned.file, signed.file)
-        signed.measure()
-        signed.rewind()
-    except BaseException:
-        await signed.aclose()
-        raise
-    finally:
-        await unsigned.aclose()
-        await spool.aclose()
-    return signed
+    headers["Content-Length"] = str(spool.size)
+    return _SpeechResponse(b"", spool, MEDIA_TYPES[request.format], headers)
 
 
 def check_spool(http: Request, request: SpeechRequest) -> None:
@@ -160,21 +125,6 @@ def check_spool(http: Request, request: SpeechRequest) -> None:
 
 def text_chars(request: SpeechRequest) -> int:
     return sum(map(len, texts_of(request)))
-
-
-async def fill(spool: Spool, speech: Speech, audio_format: AudioFormat) -> None:
-    """Write the whole audio to `spool`. Raises `DiskFull` if it does not fit."""
-    headless: AudioFormat = "pcm" if audio_format == "wav" else audio_format
-    async with aclosing(encoded(speech, headless)) as chunks:
-        async for chunk in chunks:
-            spool.write(chunk)
-    spool.write(file_end(speech, audio_format))
-
-
-def exact_start(audio_format: AudioFormat, spool: Spool, speech: Speech) -> bytes:
-    """Return the file's first bytes with its length, if the format holds one."""
-    first = spool.read() if audio_format == "flac" else b""
-    return file_start(speech, audio_format, first, spool.size)
 
 
 def _speech_headers(http: Request, speech: Speech) -> dict[str, str]:
@@ -194,24 +144,6 @@ def _shortened(pieces: Sequence[str]) -> str:
     shown = [quote(piece[:UNSPOKEN_CHARS], safe="") for piece in pieces[:UNSPOKEN_PIECES]]
     more = len(pieces) - len(shown)
     return ", ".join([*shown, f"+{more}"] if more else shown)
-
-
-async def encoded(speech: Speech, audio_format: AudioFormat) -> AsyncGenerator[bytes]:
-    """Yield the encoded audio in chunks, of which the first holds more than a header."""
-    encoder = open_outlet(speech, audio_format)
-    try:
-        pending, has_audio = b"", False
-        async with aclosing(speech.samples()) as samples:
-            async for part in samples:
-                has_audio = has_audio or part.size > 0
-                pending += encoder.write(part)
-                if has_audio and pending:
-                    yield pending
-                    pending = b""
-        yield pending + encoder.finish()
-    finally:
-        encoder.close()
-        await speech.aclose()
 
 
 async def _first(chunks: AsyncGenerator[bytes]) -> bytes:

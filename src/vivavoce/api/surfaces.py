@@ -7,7 +7,7 @@
 """
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from starlette.types import Scope
@@ -62,6 +62,12 @@ _OPENAI_NAMES: Final = {
     "task": "task_type",
 }  # fmt: skip
 OPENAI: Final = Surface("openai", _openai_error, {422: 400}, _OPENAI_NAMES)
+_CUSTOM_NAMES: Final = {
+    "ref_audio": "audio_sample", "speaker": "formula", "description": "prompt",
+    "text": "script_hint",
+}  # fmt: skip
+_CUSTOM_VOICES: Final = replace(OPENAI, field_names=_CUSTOM_NAMES)
+_CONSENTS: Final = replace(OPENAI, field_names={"ref_audio": "recording"})
 WIT: Final = Surface("wit", _wit_error, {422: 400}, {"speaker": "voice", "instruct": "style"})
 
 _ELEVENLABS_NAMES: Final = {
@@ -71,8 +77,8 @@ _ELEVENLABS_NAMES: Final = {
 }  # fmt: skip
 ELEVENLABS: Final = Surface("elevenlabs", _elevenlabs_error, {}, _ELEVENLABS_NAMES)
 _ELEVENLABS_PATHS: Final = (
-    "/elevenlabs/", "/v1/text-to-speech/", "/v1/text-to-dialogue", "/v1/voices", "/v2/voices",
-    "/v1/user",
+    "/elevenlabs/", "/v1/text-to-speech/", "/v1/text-to-dialogue", "/v1/text-to-voice",
+    "/v1/voices", "/v2/voices", "/v1/user",
 )  # fmt: skip
 
 
@@ -90,4 +96,6 @@ def surface_of(scope: Scope) -> Surface:
 def _surface_at(path: str) -> Surface:
     if path.startswith(_ELEVENLABS_PATHS):
         return ELEVENLABS
+    if path.startswith("/v1/audio/voice"):
+        return _CONSENTS if path.startswith("/v1/audio/voice_consents") else _CUSTOM_VOICES
     return NATIVE if path.startswith(("/v1/tts", "/v1/jobs", "/health")) else OPENAI

@@ -221,4 +221,4 @@ def _reason(error: Exception) -> str:
 
 
 def _refused(why: str) -> BadRequest:
-    return BadRequest(f"ref_audio {why}", field="ref_audio")
+    return BadRequest(f"the recording {why}", field="ref_audio")

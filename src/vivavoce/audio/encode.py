@@ -1,10 +1,11 @@
-"""Encode samples as a stream in eight formats, playable as the bytes arrive.
+"""Encode samples in nine formats, of which eight are playable as the bytes arrive.
 
-This module writes wav, pcm and the two of telephones. FFmpeg writes mp3, opus, aac and flac through
-PyAV, into memory. Every encoder cuts the stream into its codec's own frames, so the chunks of the
-input do not change the audio.
+This module writes wav, pcm and the two of telephones. FFmpeg writes mp3, opus, aac, flac and m4a
+through PyAV, into memory. A file in m4a is there at its end, where its index is. Every encoder cuts
+the stream into its codec's own frames, so the chunks of the input do not change the audio.
 """
 
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -32,6 +33,7 @@ MEDIA_TYPES: Mapping[AudioFormat, str] = {
     "opus": "audio/ogg",
     "aac": "audio/aac",
     "flac": "audio/flac",
+    "m4a": "audio/mp4",
     "ulaw": "audio/basic",  # RFC 2046: μ-law at 8000 Hz
     "alaw": "audio/x-alaw-basic",
 }
@@ -45,6 +47,7 @@ SAMPLE_RATES: Mapping[AudioFormat, tuple[int, ...]] = {
     "opus": (8000, 12000, 16000, 24000, 48000),  # all that the codec takes
     "aac": _COMMON_RATES,
     "flac": _COMMON_RATES,
+    "m4a": _COMMON_RATES,
     "ulaw": (8000,),  # as telephones have it
     "alaw": (8000,),
 }
@@ -89,14 +92,16 @@ class Encoder(Protocol):
 def open_encoder(format: AudioFormat, rate_hz: int, serial: int = 0, comment: str = "") -> Encoder:
     """Return an encoder for mono audio at `rate_hz`. `serial` (31 bits) numbers an Ogg stream.
 
-    A stream begins with `comment` where the format has a place for it: wav, mp3, opus and flac.
+    A stream begins with `comment` where the format has a place for it: wav, mp3, opus and flac. All
+    of m4a leaves with `finish`, and has a comment too.
 
     Raises `BadRequest` (`sample_rate`) for a rate that the format does not have and
     `MissingDependency` where the installed PyAV was built without the codec.
 
     Decoding gives the exact 16-bit samples of wav, pcm and flac, and the exact length of opus.
-    mp3 and aac have no place in a stream to note their encoder's delay, so decoded audio begins
-    with about 1100 (mp3) or 1024 (aac) samples of near-silence and ends on a whole frame.
+    m4a notes its encoder's delay, which players cut off. mp3 and aac have no place in a stream to
+    note it, so decoded audio begins with about 1100 (mp3) or 1024 (aac) samples of near-silence.
+    All three end on a whole frame.
     """
     check_rate(format, rate_hz)
     match format:
@@ -106,7 +111,7 @@ def open_encoder(format: AudioFormat, rate_hz: int, serial: int = 0, comment: st
             return _PcmEncoder(header=b"")
         case "ulaw" | "alaw":
             return _TelephoneEncoder(format)
-        case "mp3" | "opus" | "aac" | "flac":
+        case "mp3" | "opus" | "aac" | "flac" | "m4a":
             return _AvEncoder(_codec(format, rate_hz, serial, comment), rate_hz)
 
 
@@ -160,7 +165,7 @@ class _Codec:
     """FFmpeg's names and options for one format."""
 
     encoder: Literal["libmp3lame", "libopus", "aac", "flac"]
-    container: Literal["mp3", "ogg", "adts", "flac"]
+    container: Literal["mp3", "ogg", "adts", "flac", "ipod"]
     sample_format: Literal["s16", "s16p", "fltp"]
     bit_rate: int = 0  # bits a second; 0 for lossless
     options: Mapping[str, str] = field(default_factory=dict)
@@ -169,7 +174,10 @@ class _Codec:
 
 
 def _codec(
-    format: Literal["mp3", "opus", "aac", "flac"], rate_hz: int, serial: int, comment: str = ""
+    format: Literal["mp3", "opus", "aac", "flac", "m4a"],
+    rate_hz: int,
+    serial: int,
+    comment: str = "",
 ) -> _Codec:
     narrow, wide = rate_hz <= 12000, rate_hz > 24000  # telephone, speech, music
     match format:
@@ -210,9 +218,14 @@ def _codec(
                 },
                 comment=comment,
             )
-        case "aac":
+        case "aac" | "m4a":
             return _Codec(
-                "aac", "adts", "fltp", bit_rate=32_000 if narrow else 96_000 if wide else 64_000
+                "aac",
+                "adts" if format == "aac" else "ipod",  # FFmpeg's name of Apple's kind of MP4
+                "fltp",
+                bit_rate=32_000 if narrow else 96_000 if wide else 64_000,
+                container_options={} if format == "aac" else {"fflags": "+bitexact"},
+                comment="" if format == "aac" else comment,
             )
         case "flac":
             # The power of two of samples just below 50 ms; FFmpeg's default would be about 100.
@@ -240,10 +253,17 @@ class _Sink:
         self._parts.append(data)
         return len(data)
 
-    def take(self) -> bytes:
+    def take(self, *, end: bool = False) -> bytes:
         data = b"".join(self._parts)
         self._parts.clear()
         return data
+
+
+class _WholeSink(io.BytesIO):
+    """A file in memory, which FFmpeg goes back in to write sizes, and so leaves at its end."""
+
+    def take(self, *, end: bool = False) -> bytes:
+        return self.getvalue() if end else b""
 
 
 class _AvEncoder:
@@ -255,7 +275,7 @@ class _AvEncoder:
     def __init__(self, codec: _Codec, rate_hz: int) -> None:
         self._rate_hz = rate_hz
         self._sample_format = codec.sample_format
-        self._sink = _Sink()
+        self._sink = _WholeSink() if codec.container == "ipod" else _Sink()
         self._container = av.open(
             self._sink,
             "w",
@@ -284,7 +304,7 @@ class _AvEncoder:
             self._encode(self._pending)
         self._encode(None)
         self._container.close()  # writes the last page
-        data = self._sink.take()
+        data = self._sink.take(end=True)
         self.close()
         return data
 

@@ -1,8 +1,8 @@
 """Open the models in this process, for the commands that need no server."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from vivavoce.errors import VivavoceError
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from vivavoce.provenance import Provenance
     from vivavoce.serving.pool import Pool
     from vivavoce.settings import Settings
+    from vivavoce.synthesis.design import Preview, Wish
 
 
 @asynccontextmanager
@@ -39,6 +40,35 @@ def provenance_of(settings: "Settings") -> "Provenance":
         settings.c2pa_key,
         __version__,
     )
+
+
+def design_previews(settings: "Settings", wish: "Wish") -> "Sequence[Preview]":
+    """Return the previews of `wish`, and show the progress on stderr, if that is a terminal."""
+    return asyncio.run(_design(settings, wish))
+
+
+async def _design(settings: "Settings", wish: "Wish") -> "Sequence[Preview]":
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
+
+    from vivavoce.synthesis.design import make_previews
+    from vivavoce.synthesis.synthesizer import Synthesizer
+    from vivavoce.voices.record import Viewer
+
+    console = Console(stderr=True)
+    columns = ("previews", BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    off = not console.is_terminal
+    made = []
+    async with open_pool(settings) as pool:
+        synthesizer = Synthesizer(pool, default_language=settings.default_language)
+        synthesizer.provenance = provenance_of(settings)
+        with Progress(*columns, console=console, transient=True, disable=off) as bar:
+            task = bar.add_task("", total=wish.count)
+            async with aclosing(make_previews(synthesizer, wish, Viewer(manages=True))) as previews:
+                async for preview in previews:
+                    made.append(preview)
+                    bar.advance(task)
+    return made
 
 
 def voices(settings: "Settings", model: str | None) -> "tuple[VoiceEntry, ...]":

@@ -1,6 +1,7 @@
 """Define the commands of `vivavoce voices` that make, show and change saved voices."""
 
 import json
+import sys
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -77,6 +78,63 @@ def add(
     for warning in taken.warnings:
         typer.echo(f"warning: {warning}", err=True)
     typer.echo(f"saved {saved.name}, {taken.seconds:.1f} s")
+
+
+def design(
+    description: Annotated[str, typer.Argument(help="Who speaks, and how.")],
+    name: Annotated[str, typer.Option("--name", help="Name of the voice.", show_default=False)],
+    pick: Annotated[
+        int | None, option("The preview to keep; 0 for none.", default="ask", min=0, max=4)
+    ] = None,
+    text: Annotated[str | None, option("What the previews say.", default="two sentences")] = None,
+    language: Annotated[str | None, option("Language of the text.", default="detected")] = None,
+    count: Annotated[int, option("Previews.", min=1, max=4)] = 3,
+    seed: Annotated[
+        int | None,
+        option("Of the first preview; the others follow.", default="any", min=0, max=2**32 - 1),
+    ] = None,
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="Folder for the previews.", metavar="DIR")
+    ] = Path(),
+    config: Config = None,
+) -> None:
+    """Make a voice from a description, with a VoiceDesign checkpoint of Qwen3-TTS.
+
+    Writes previews to listen to, NAME-1.wav and so on, and saves the one that
+    you pick, which a Base checkpoint then speaks with.
+
+    Examples:
+      vivavoce voices design "A calm old man, close to the microphone." --name sage
+      vivavoce voices design "A cheerful girl." --name mia --seed 7 --pick 2 -o previews
+    """
+    from vivavoce.cli.in_process import design_previews
+    from vivavoce.cli.output import open_output
+    from vivavoce.models.kokoro.voices import NAMES
+    from vivavoce.settings import Settings
+    from vivavoce.synthesis.design import Wish
+    from vivavoce.text.language.names import parse_language
+    from vivavoce.voices.record import Viewer, check_name
+
+    check_name(name, NAMES)
+    if pick is not None and pick > count:
+        raise typer.BadParameter(f"--pick is {pick}, and --count makes {count} previews")
+    code = parse_language(language) if language else None
+    output.mkdir(parents=True, exist_ok=True)
+    made = design_previews(Settings.read(config), Wish(description, text, code, count, seed))
+    for number, preview in enumerate(made, 1):
+        path = output / f"{name}-{number}.wav"
+        with open_output(path) as file:
+            file.write(preview.audio)
+        typer.echo(f"{number}  {path}, {preview.recording.seconds:.1f} s, seed {preview.seed}")
+    if pick is None and sys.stdin.isatty():
+        asked = f"Which one is to be kept, 1 to {count}, or 0 for none"
+        pick = typer.prompt(asked, type=int)
+    if not pick or not 0 < pick <= count:
+        typer.echo(f"nothing is saved: keep one with --seed {made[0].seed} --pick 1 to {count}")
+        return
+    voice, recording = made[pick - 1].drafted(name)
+    saved = _library(config).add(voice, Viewer(manages=True), recording, NAMES)
+    typer.echo(f"saved {saved.name}, {recording.seconds:.1f} s")
 
 
 def list_saved(as_json: Json = False, config: Config = None) -> None:

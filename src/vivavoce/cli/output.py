@@ -14,7 +14,7 @@ from typing import BinaryIO
 from vivavoce.errors import BadRequest, MissingDependency, VivavoceError
 
 # As `types.AudioFormat`, which would import numpy.
-FORMATS = ("wav", "pcm", "mp3", "opus", "aac", "flac")
+FORMATS = ("wav", "pcm", "mp3", "opus", "aac", "flac", "m4a")
 PIPE = Path("-")
 
 _SUFFIXES = {f".{name}": name for name in FORMATS} | {".ogg": "opus", ".raw": "pcm", ".wave": "wav"}

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -34,7 +35,9 @@ def say(
     ] = None,
     format: Annotated[
         str | None,
-        option("wav, pcm, mp3, opus, aac or flac.", default="from the file's suffix, else wav"),
+        option(
+            "wav, pcm, mp3, opus, aac, flac or m4a.", default="from the file's suffix, else wav"
+        ),
     ] = None,
     speaker: Annotated[str | None, option("Voice, from `vivavoce voices`.")] = None,
     language: Annotated[str | None, option("English name or ISO code.", default="detected")] = None,
@@ -81,6 +84,7 @@ def say(
       vivavoce say - -o talk.mp3 --subtitles talk.vtt < talk.txt
     """
     from vivavoce.cli.sources import Remote
+    from vivavoce.settings import Settings
     from vivavoce.text.language.names import parse_language
     from vivavoce.types import SpeechRequest
 
@@ -105,7 +109,8 @@ def say(
         return
     if output is not None:
         shown = "stdout" if output == outputs.PIPE else str(output)
-        _speak_into(output, request, settings, remote, times, shown=shown)
+        signs = settings or Settings.read(config)
+        _speak_into(output, request, settings, remote, times, shown=shown, signs=signs)
         return
     player = outputs.find_player()  # before the work, in case there is none
     with tempfile.TemporaryDirectory(prefix="vivavoce-") as folder:
@@ -207,7 +212,7 @@ def _choose_format(output: Path | None, asked: str | None) -> "AudioFormat":
     chosen = asked or ("wav" if output in (None, outputs.PIPE) else outputs.format_of(output))
     names = ", ".join(outputs.FORMATS)
     match chosen:
-        case "wav" | "pcm" | "mp3" | "opus" | "aac" | "flac":
+        case "wav" | "pcm" | "mp3" | "opus" | "aac" | "flac" | "m4a":
             if output is None and chosen != "wav":
                 raise typer.BadParameter(f"playing takes wav, not {chosen!r}: name a file with -o")
             return chosen
@@ -241,24 +246,22 @@ def _speak_into(
     times: _TimesFiles,
     *,
     shown: str,
+    signs: "Settings | None" = None,
 ) -> None:
-    """Speak `request` into the file `path`, write `times`, and print a summary on stderr."""
-    from vivavoce.cli.in_process import provenance_of
+    """Speak `request` into the file `path`, write `times`, and print a summary on stderr.
+
+    A file is signed as `signs` says, whoever spoke it.
+    """
     from vivavoce.cli.sources import HeardWords, SpeechTimer, open_speech
-    from vivavoce.provenance import Mark
 
     timer, heard = SpeechTimer(), HeardWords()
     exact_wav = outputs.is_seekable(path) and request.format == "wav"
     asked = replace(request, format="pcm") if exact_wav else request
     speech = open_speech(asked, settings=settings, server=server, timer=timer, heard=heard)
-    signer = provenance_of(settings).signer if settings and outputs.is_seekable(path) else None
     with outputs.open_output(path) as file, _progress(timer):
-        if signer is not None and signer.signs(request.format):
-            with tempfile.TemporaryFile() as unsigned:
-                facts = asyncio.run(_write(speech, unsigned, exact_wav=exact_wav))
-                signer.sign(unsigned, file, request.format, Mark(facts.model, facts.voice))
-        else:
-            facts = asyncio.run(_write(speech, file, exact_wav=exact_wav))
+        facts = asyncio.run(_write(speech, file, exact_wav=exact_wav))
+        if signs is not None and facts.synthetic and outputs.is_seekable(path):
+            _sign(file, request.format, facts, signs)
     times.write(heard, request)
     typer.echo(_summary(shown, facts, timer), err=True)
     if facts.ignored:
@@ -266,6 +269,24 @@ def _speak_into(
         typer.echo(
             f"vivavoce: {facts.model} does not have {ignored}, which had no effect", err=True
         )
+
+
+def _sign(
+    file: "BinaryIO", format: "AudioFormat", facts: "SpeechFacts", settings: "Settings"
+) -> None:
+    """Replace a file by itself with a manifest, if it is to have one."""
+    from vivavoce.cli.in_process import provenance_of
+    from vivavoce.provenance import Mark
+    from vivavoce.synthesis.outlet import sign
+
+    mark = Mark(facts.model, facts.voice)
+    with tempfile.TemporaryFile() as signed:
+        file.seek(0)
+        if sign(provenance_of(settings), mark, format, file, signed):
+            file.seek(0)
+            signed.seek(0)
+            shutil.copyfileobj(signed, file)
+            file.truncate()
 
 
 async def _write(

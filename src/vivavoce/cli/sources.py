@@ -7,9 +7,9 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from vivavoce.cli.in_process import open_pool, provenance_of
+from vivavoce.cli.in_process import open_pool
 from vivavoce.client import (
     AsyncAudioStream,
     AsyncClient,
@@ -141,6 +141,7 @@ async def _in_process(
 
 def synthesizer_of(pool: "Pool", settings: "Settings") -> "Synthesizer":
     """Return what speaks in this process as a server with `settings` would."""
+    from vivavoce.provenance import Provenance
     from vivavoce.synthesis.alignment import Aligner
     from vivavoce.synthesis.synthesizer import Synthesizer
     from vivavoce.text.lexicon import FILE_NAME, LiveLexicon
@@ -154,7 +155,7 @@ def synthesizer_of(pool: "Pool", settings: "Settings") -> "Synthesizer":
         max_text_chars=settings.max_text_chars,
         aligner=Aligner.if_installed() if settings.align == "auto" else None,
     )
-    synthesizer.provenance = provenance_of(settings)
+    synthesizer.provenance = Provenance(marks=settings.provenance != "off")
     synthesizer.saved.library = VoiceLibrary(settings.data_dir / FOLDER)
     return synthesizer
 
@@ -164,7 +165,7 @@ async def _encoded(
 ) -> AsyncGenerator[bytes]:
     from vivavoce.synthesis.outlet import open_outlet
 
-    encoder = open_outlet(speech, request.format)
+    encoder = open_outlet(speech, request.format, whole=True)
     try:
         async with aclosing(speech.samples()) as parts:
             async for samples in parts:
@@ -180,12 +181,14 @@ async def _encoded(
 async def _audio(
     request: "SpeechRequest", server: Remote, timer: SpeechTimer
 ) -> AsyncGenerator[AsyncAudioStream]:
-    async with (
-        AsyncClient(server.url, api_key=server.key) as client,
-        client.stream(request.text, **_options(request)) as stream,
-    ):
-        chunks = _measured(stream.chunks, _byte_rate(request, stream), timer)
-        yield replace(stream, chunks=chunks)
+    async with AsyncClient(server.url, api_key=server.key) as client:
+        if request.format == "m4a":  # which is not streamed
+            audio = await client.speak(request.text, **_options(request))
+            yield AsyncAudioStream(chunks=_measured(_one(audio.data), 0, timer), **_facts(audio))
+            return
+        async with client.stream(request.text, **_options(request)) as stream:
+            chunks = _measured(stream.chunks, _byte_rate(request, stream), timer)
+            yield replace(stream, chunks=chunks)
 
 
 @asynccontextmanager
@@ -205,9 +208,17 @@ async def _timed(
                 heard.timing = chunk.end.timing if chunk.end else heard.timing
                 yield chunk.data
 
-        facts = {field.name: getattr(stream, field.name) for field in fields(SpeechFacts)}
         chunks = _measured(data(), _byte_rate(request, stream), timer)
-        yield AsyncAudioStream(chunks=chunks, **facts)
+        yield AsyncAudioStream(chunks=chunks, **_facts(stream))
+
+
+def _facts(speech: SpeechFacts) -> dict[str, Any]:
+    """Return the fields that all answers share. Any: of their types."""
+    return {field.name: getattr(speech, field.name) for field in fields(SpeechFacts)}
+
+
+async def _one(data: bytes) -> AsyncIterator[bytes]:
+    yield data
 
 
 def _byte_rate(request: "SpeechRequest", facts: SpeechFacts) -> int:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 voices = typer.Typer(name="voices")
 voices.command("mix")(library.mix)
 voices.command("add")(library.add)
+voices.command("design")(library.design)
 voices.command("list")(library.list_saved)
 voices.command("show")(library.show)
 voices.command("remove")(library.remove)

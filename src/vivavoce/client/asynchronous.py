@@ -24,6 +24,7 @@ from vivavoce.client.answers import (
 )
 from vivavoce.client.jobs import AsyncJobs
 from vivavoce.client.live import LiveSpeech, begin_message, live_url
+from vivavoce.client.voices import AsyncVoices, Call
 
 
 class AsyncClient:
@@ -47,6 +48,7 @@ class AsyncClient:
                 base_url=base_url, headers=self._headers, timeout=timeout_s, transport=transport
             )
             self.jobs = AsyncJobs(self._http, base_url)
+        self.voices = AsyncVoices(self._send, self._entries)
 
     async def __aenter__(self) -> Self:
         return self
@@ -115,10 +117,6 @@ class AsyncClient:
             response = await self._http.post(wire.EXPLAIN, json=body)
         return wire.read_explanation(wire.successful(response))
 
-    async def voices(self, model: str | None = None) -> tuple[VoiceEntry, ...]:
-        """Return every voice of `model`, or of all models."""
-        return wire.read_voices(await self._get(wire.VOICES, model))
-
     async def speakers(self, model: str | None = None) -> tuple[str, ...]:
         """Return the speaker names of `model`, or of the default model."""
         return wire.read_names(await self._get(wire.SPEAKERS, model), "speakers")
@@ -147,6 +145,14 @@ class AsyncClient:
         with wire.network_errors(self.base_url):
             response = await self._http.get(wire.HEALTH)
         return wire.read_health(response)
+
+    async def _entries(self, model: str | None) -> tuple[VoiceEntry, ...]:
+        return wire.read_voices(await self._get(wire.VOICES, model))
+
+    async def _send(self, call: Call) -> httpx.Response:
+        with wire.network_errors(self.base_url):
+            response = await self._http.request(call.method, call.path, json=call.body)
+        return wire.successful(response)
 
     async def _get(self, path: str, model: str | None = None) -> httpx.Response:
         with wire.network_errors(self.base_url):

@@ -22,6 +22,7 @@ from vivavoce.client.answers import (
     VoiceEntry,
 )
 from vivavoce.client.jobs import Jobs
+from vivavoce.client.voices import Call, Voices
 
 
 class Client:
@@ -50,6 +51,7 @@ class Client:
                 base_url=base_url, headers=headers, timeout=timeout_s, transport=transport
             )
             self.jobs = Jobs(self._http, base_url)
+        self.voices = Voices(self._send, self._entries)
 
     def __enter__(self) -> Self:
         return self
@@ -116,10 +118,6 @@ class Client:
             response = self._http.post(wire.EXPLAIN, json=body)
         return wire.read_explanation(wire.successful(response))
 
-    def voices(self, model: str | None = None) -> tuple[VoiceEntry, ...]:
-        """Return every voice of `model`, or of all models."""
-        return wire.read_voices(self._get(wire.VOICES, model))
-
     def speakers(self, model: str | None = None) -> tuple[str, ...]:
         """Return the speaker names of `model`, or of the default model."""
         return wire.read_names(self._get(wire.SPEAKERS, model), "speakers")
@@ -148,6 +146,14 @@ class Client:
         with wire.network_errors(self.base_url):
             response = self._http.get(wire.HEALTH)
         return wire.read_health(response)
+
+    def _entries(self, model: str | None) -> tuple[VoiceEntry, ...]:
+        return wire.read_voices(self._get(wire.VOICES, model))
+
+    def _send(self, call: Call) -> httpx.Response:
+        with wire.network_errors(self.base_url):
+            response = self._http.request(call.method, call.path, json=call.body)
+        return wire.successful(response)
 
     def _get(self, path: str, model: str | None = None) -> httpx.Response:
         with wire.network_errors(self.base_url):

@@ -130,7 +130,7 @@ def speech_body(text: str, options: SpeechOptions, *, stream: bool) -> dict[str,
         raise TypeError(f"unknown option {min(unknown)!r}: choose from {choices}")
     body: dict[str, object] = {"text": text, "format": DEFAULT_FORMAT, **options, "stream": stream}
     if (recording := options.get("ref_audio")) is not None:
-        body["ref_audio"] = _base64(recording)
+        body["ref_audio"] = base64_of(recording, "ref_audio")
     return {name: value for name, value in body.items() if value is not None}
 
 
@@ -147,16 +147,15 @@ def refused(status: int, body: bytes) -> VivavoceError:
     return _error(httpx.Response(status, content=body, request=httpx.Request("GET", LIVE)))
 
 
-def _base64(recording: Path | bytes) -> str:
-    if isinstance(recording, Path):
+def base64_of(file: Path | bytes, field: str) -> str:
+    """Return a file in base64. Raises `BadRequest` (`field`) if it cannot be read."""
+    if isinstance(file, Path):
         try:
-            recording = recording.read_bytes()
+            file = file.read_bytes()
         except OSError as error:
-            raise BadRequest(
-                f"ref_audio {str(recording)!r} cannot be read ({error.strerror}): name a recording",
-                field="ref_audio",
-            ) from error
-    return base64.b64encode(recording).decode("ascii")
+            problem = f"{field} {str(file)!r} cannot be read ({error.strerror}): name a file"
+            raise BadRequest(problem, field=field) from error
+    return base64.b64encode(file).decode("ascii")
 
 
 @contextmanager

@@ -282,7 +282,8 @@ class Run:
             for row in chapters
         ]  # fmt: skip
         narrator = self._speaker.narrator
-        narration = Narration(book, narrator.rate_hz, narrated, narrator.speaker, marks)
+        spoken = replace(book, chapters=tuple(one.chapter for one in narrated))
+        narration = Narration(spoken, narrator.rate_hz, narrated, narrator.speaker, marks)
         new, target = self._folders.spare / name, self._folders.out / name
         how = WriteOptions(
             options.chapter_format, options.m4b_opus, options.epub_audio, options.epub_unit,

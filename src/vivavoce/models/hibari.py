@@ -124,8 +124,7 @@ class HibariModel(Model[_HibariStream]):
         given = [part for part, ipa in pieces(segment.text, segment.phonemes) if ipa]
         said = iter([part for part, sound in zip(given, symbols, strict=True) if sound])
         words = [
-            word.replace(SOUNDS, next(said)) if SOUNDS in word else word
-            for word, _ in read_pieces
+            word.replace(SOUNDS, next(said)) if SOUNDS in word else word for word, _ in read_pieces
         ]
         spans = place(words, segment.text, "en")
         # Sentences are divided at spaces only, so all other symbols come in the order of the text.

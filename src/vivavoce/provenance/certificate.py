@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from vivavoce.errors import SettingsError
-from vivavoce.files import replace_file
+from vivavoce.files import locked, replace_file
 
 if TYPE_CHECKING:
     from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
 FILE_NAME: Final = "c2pa.pem"
+LOCK_NAME: Final = "c2pa.lock"
 _LIFETIME: Final = timedelta(days=3650)
 _RENEWAL: Final = timedelta(days=30)  # before its end
 # COSE's names for what C2PA 2.1, chapter 13.2, allows, by the bits of a curve.
@@ -51,15 +52,33 @@ def own_credential(folder: Path) -> Credential:
     Raises `SettingsError` and `DiskFull` if it cannot be kept.
     """
     path = folder / FILE_NAME
+    if (kept := _kept(path)) is not None:
+        return kept
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with locked(folder / LOCK_NAME):
+            if (kept := _kept(path)) is not None:  # another process was first
+                return kept
+            pem = _made()
+            path.with_name(f"{FILE_NAME}.new").unlink(missing_ok=True)  # of a process that ended
+            replace_file(path, lambda: pem, of="certificate and key for C2PA")
+    except OSError as error:
+        raise SettingsError(
+            f"cannot keep a certificate in {str(folder)!r} ({error.strerror}): choose another "
+            "data_dir"
+        ) from error
+    return Credential(*_parts(pem), _algorithm(pem, pem))
+
+
+def _kept(path: Path) -> Credential | None:
+    """Return the credential in a file, or `None` if there is none that lasts a while."""
     try:
         pem = path.read_bytes()
         if _ends(pem) - datetime.now(UTC) > _RENEWAL:
             return Credential(*_parts(pem), _algorithm(pem, pem))
     except (OSError, ValueError, TypeError):  # a new one replaces it
         pass
-    pem = _made()
-    replace_file(path, lambda: pem, of="certificate and key for C2PA")
-    return Credential(*_parts(pem), _algorithm(pem, pem))
+    return None
 
 
 def _parts(pem: bytes) -> tuple[bytes, bytes]:

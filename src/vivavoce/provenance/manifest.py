@@ -2,18 +2,21 @@
 
 import io
 import json
+import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, Final, Literal
 
-from vivavoce.errors import MissingDependency
+from vivavoce.errors import DiskFull, MissingDependency, SettingsError, SigningFailed
 from vivavoce.provenance.certificate import Credential, own_credential, read_credential
 from vivavoce.provenance.mark import Mark, Provenance
 from vivavoce.types import AudioFormat
 
+log = logging.getLogger(__name__)
+
 TYPES: Final[dict[AudioFormat, str]] = {
-    "wav": "audio/wav", "mp3": "audio/mpeg", "flac": "audio/flac",
+    "wav": "audio/wav", "mp3": "audio/mpeg", "flac": "audio/flac", "m4a": "audio/mp4",
 }  # fmt: skip
 SOURCE: Final = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 
@@ -24,6 +27,7 @@ class Signer:
 
     credential: Credential
     version: str
+    is_must: bool = False  # a file that cannot be signed is an error
 
     def signs(self, format: AudioFormat) -> bool:
         """True if a file of `format` can hold a manifest."""
@@ -32,7 +36,7 @@ class Signer:
     def sign(self, source: BinaryIO, target: BinaryIO, format: AudioFormat, mark: Mark) -> None:
         """Copy the file `source` to `target`, with a manifest. Takes milliseconds for a minute.
 
-        Both are read and written from their beginning, and are seekable.
+        Both are read and written from their beginning, and are seekable. Raises `SigningFailed`.
         """
         import c2pa
 
@@ -42,8 +46,17 @@ class Signer:
             private_key=self.credential.key,
             ta_url=None,  # a time stamp of somebody else would need the network
         )
-        with c2pa.Signer.from_info(info) as signer, c2pa.Builder(self._manifest(mark)) as builder:
-            builder.sign(signer, TYPES[format], source, target)
+        try:
+            with (
+                c2pa.Signer.from_info(info) as signer,
+                c2pa.Builder(self._manifest(mark)) as builder,
+            ):
+                builder.sign(signer, TYPES[format], source, target)
+        except c2pa.C2paError as error:
+            raise SigningFailed(
+                f"the {format} file got no C2PA manifest ({error}): look for room on the disk, and "
+                "for the certificate in data_dir; provenance = 'tags' does without manifests"
+            ) from error
 
     def _manifest(self, mark: Mark) -> dict[str, object]:
         agent = {"name": "vivavoce", "version": self.version}
@@ -60,7 +73,7 @@ class Signer:
 
 
 def load_provenance(
-    mode: Literal["off", "tags", "c2pa"],
+    mode: Literal["auto", "off", "tags", "c2pa"],
     folder: Path,
     certificate: Path | None,
     key: Path | None,
@@ -68,21 +81,35 @@ def load_provenance(
 ) -> Provenance:
     """Return how speech is marked. `folder` keeps the certificate unless two files are named.
 
-    Raises `MissingDependency` without the extra `provenance`, `SettingsError` and `DiskFull` if
-    there is no certificate to sign with.
+    With `auto`, files have their comments alone where manifests cannot be made. A certificate that
+    is named has to be used. Raises `MissingDependency` without the extra `provenance`,
+    `SettingsError` and `DiskFull` if there is no certificate to sign with.
     """
-    if mode != "c2pa":
+    if mode in ("off", "tags"):
         return Provenance(marks=mode == "tags")
+    named = None if certificate is None or key is None else (certificate, key)
+    is_must = mode == "c2pa" or named is not None
     try:
-        import c2pa  # noqa: F401 - at the start, and not at the first request
-    except ImportError as error:
+        _load_library()
+        credential = own_credential(folder) if named is None else read_credential(*named)
+    except (MissingDependency, SettingsError, DiskFull) as error:
+        if is_must:
+            raise
+        level = logging.INFO if isinstance(error, MissingDependency) else logging.WARNING
+        log.log(level, "files have comments and no C2PA manifests: %s", error.message)
+        return Provenance()
+    return Provenance(signer=Signer(credential, version, is_must))
+
+
+def _load_library() -> None:
+    """Import c2pa now, and not at the first request. Raises `MissingDependency`."""
+    try:
+        import c2pa  # noqa: F401
+    except (ImportError, OSError, RuntimeError) as error:  # its part in Rust does not fit here
         raise MissingDependency(
-            "setting 'provenance' has the value 'c2pa', and c2pa-python is not installed: "
-            "pip install 'vivavoce[provenance]', or choose 'tags'"
+            f"c2pa-python, which signs files, cannot be used ({error}): "
+            "pip install 'vivavoce[provenance]', or set provenance = 'tags'"
         ) from error
-    if certificate is not None and key is not None:
-        return Provenance(signer=Signer(read_credential(certificate, key), version))
-    return Provenance(signer=Signer(own_credential(folder), version))
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +165,7 @@ def _type_of(data: bytes) -> str | None:
         return TYPES["flac"] if data[10 + size : 14 + size] == b"fLaC" else TYPES["mp3"]
     kinds = {b"RIFF": TYPES["wav"], b"fLaC": TYPES["flac"]}
     if data[4:8] == b"ftyp":
-        return "audio/mp4"
+        return TYPES["m4a"]
     return kinds.get(data[:4]) or (TYPES["mp3"] if data[:1] == b"\xff" else None)
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from vivavoce.names import to_header
+from vivavoce.types import AudioFormat
 
 if TYPE_CHECKING:  # needs an extra
     from vivavoce.provenance.manifest import Signer
@@ -37,6 +38,10 @@ class Provenance:
 
     marks: bool = True
     signer: "Signer | None" = None
+
+    def signs(self, format: AudioFormat) -> bool:
+        """True if a whole file of `format` gets a manifest."""
+        return self.signer is not None and self.signer.signs(format)
 
 
 def wav_info(comment: str) -> bytes:

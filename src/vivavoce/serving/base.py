@@ -9,6 +9,7 @@ import logging
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol, Self, TypeAlias, TypeVar
 
 from vivavoce.errors import Unsupported, VivavoceError
@@ -90,6 +91,13 @@ class Model(Protocol[S]):
         and `BadRequest` for a recording that it cannot use.
         """
         raise clones_nothing(self.info)
+
+    def drop_voices(self) -> None:
+        """Free what is kept of voices that `prepare` returned and nobody holds any more.
+
+        Called from a thread of its own. By default do nothing, where the memory is this process's.
+        """
+        return
 
     def unload(self) -> None:
         """Free the memory of the model, even while references to it exist. Never raise.
@@ -224,6 +232,10 @@ class Engine(Protocol):
         cannot use, `Overloaded` if too many wait, `NotReady` while the engine is being stopped.
         """
         ...
+
+    async def forget_voice(self, file: Path) -> None:
+        """Drop what is kept of the saved recording `file`, whose use has ended."""
+        return
 
     @property
     def load(self) -> Load:

@@ -4,6 +4,7 @@ import asyncio
 import math
 from collections import deque
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -43,7 +44,7 @@ class LocalEngine(Engine):
         self._model = model
         self._scheduler = Scheduler(model, self._deliver, limits)
         self._queue_timeout_s = limits.queue_timeout_s
-        self._voices = VoiceCache(self._prepare)
+        self._voices = VoiceCache(self._prepare, model.drop_voices)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._piece_s = min(PIECE_S, limits.max_ahead_s * _PIECE_SHARE)
         self._listeners: dict[QueuedSegment, _Inbox] = {}
@@ -119,6 +120,9 @@ class LocalEngine(Engine):
 
     async def prepare_voice(self, reference: Reference) -> PreparedVoice:
         return await self._voices.get(reference)
+
+    async def forget_voice(self, file: Path) -> None:
+        await self._voices.forget(file)
 
     def mark_read(self, queued: QueuedSegment, samples: int) -> None:
         self._scheduler.mark_read(queued, samples)

@@ -15,6 +15,7 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 from vivavoce.errors import EngineFault, NotReady, VivavoceError
 from vivavoce.serving.base import ChunkStream, Engine
@@ -94,6 +95,10 @@ class SupervisedEngine(Engine):
 
     async def prepare_voice(self, reference: Reference) -> PreparedVoice:
         return await self.inner.prepare_voice(reference)
+
+    async def forget_voice(self, file: Path) -> None:
+        if (engine := self._engine) is not None:  # another one has no voices yet
+            await engine.forget_voice(file)
 
     async def _watch(self) -> None:
         while (engine := self._engine) is not None and self._failure is None:

@@ -11,6 +11,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -28,25 +29,32 @@ class _Preparation:
     """The preparation of one recording. It is cancelled when its last waiter leaves."""
 
     task: "asyncio.Task[PreparedVoice]"
+    file: Path | None  # of a saved recording
     waiters: int = 0
     begun: bool = False
+    is_gone: bool = False  # its voice is not to be kept
 
 
 class VoiceCache:
-    """The voices that `prepare` makes, in a worker thread, for one recording at a time."""
+    """The voices that `prepare` makes, in a worker thread, for one recording at a time.
+
+    `drop` frees those that nobody holds any more, and runs at no other time than `prepare` could.
+    """
 
     def __init__(
         self,
         prepare: Callable[[Reference], PreparedVoice],
+        drop: Callable[[], None] = lambda: None,
         *,
         kept: int = KEPT,
         max_waiting: int = MAX_WAITING,
     ) -> None:
         self._prepare = prepare
+        self._drop = drop
         self._kept = kept
         self._max_waiting = max_waiting
         # By content hash, the least recently used first.
-        self._ready: OrderedDict[str, PreparedVoice] = OrderedDict()
+        self._ready: OrderedDict[str, tuple[Path | None, PreparedVoice]] = OrderedDict()
         self._in_flight: dict[str, _Preparation] = {}
         self._turn = asyncio.Lock()
         self._closed = False
@@ -62,7 +70,7 @@ class VoiceCache:
             raise stopping_error()
         if key in self._ready:
             self._ready.move_to_end(key)
-            return self._ready[key]
+            return self._ready[key][1]
         preparation = self._in_flight.get(key) or self._begin(key, reference)
         preparation.waiters += 1
         try:
@@ -72,6 +80,16 @@ class VoiceCache:
             if not preparation.waiters and not preparation.begun:
                 self._forget(key, preparation)
                 preparation.task.cancel()
+
+    async def forget(self, file: Path) -> None:
+        """Drop the voice of the saved recording `file`, which nobody is to use any more."""
+        for key in [key for key, (of, _) in self._ready.items() if of == file]:
+            del self._ready[key]
+        for preparation in self._in_flight.values():
+            preparation.is_gone = preparation.is_gone or preparation.file == file
+        async with self._turn:
+            if not self._closed:
+                await asyncio.to_thread(self._drop)
 
     async def aclose(self) -> None:
         """End every wait with `NotReady`. Return once a running `prepare` has returned."""
@@ -90,7 +108,7 @@ class VoiceCache:
         task = asyncio.create_task(self._run(key, reference), name="prepare a voice")
         # Retrieve the error even if every waiter has left.
         task.add_done_callback(lambda task: task.cancelled() or task.exception())
-        preparation = self._in_flight[key] = _Preparation(task)
+        preparation = self._in_flight[key] = _Preparation(task, reference.file)
         return preparation
 
     async def _run(self, key: str, reference: Reference) -> PreparedVoice:
@@ -101,14 +119,14 @@ class VoiceCache:
                 if self._closed:
                     raise stopping_error()
                 voice = await asyncio.to_thread(self._prepare, reference)
-            if not self._closed:
-                self._keep(key, voice)
+            if not self._closed and not preparation.is_gone:
+                self._keep(key, reference.file, voice)
             return voice
         finally:
             self._forget(key, preparation)
 
-    def _keep(self, key: str, voice: PreparedVoice) -> None:
-        self._ready[key] = voice
+    def _keep(self, key: str, file: Path | None, voice: PreparedVoice) -> None:
+        self._ready[key] = file, voice
         while len(self._ready) > self._kept:
             self._ready.popitem(last=False)
 

@@ -10,6 +10,7 @@ from vivavoce.errors import BadRequest
 from vivavoce.sessions.events import Event
 from vivavoce.sessions.heard import Heard
 from vivavoce.sessions.utterance import Stage, Utterance
+from vivavoce.synthesis.outlet import check_stream
 from vivavoce.synthesis.synthesizer import Synthesizer
 from vivavoce.types import SpeechRequest
 
@@ -58,7 +59,7 @@ class Session:
         """Begin a text as `request` says, whose own text is spoken first.
 
         It is spoken behind those before it, or at the same time if `beside`. Raises `BadRequest`
-        (`context`) if there are too many, or for a name that is in use.
+        (`context`) if there are too many, or for a name that is in use, and as `check_stream` does.
         """
         if name is None:
             name = next(str(n) for n in self._numbers if str(n) not in self._utterances)
@@ -72,6 +73,7 @@ class Session:
                 f"{MAX_UTTERANCES} contexts have begun, as many as there may be: end one first",
                 field="context",
             )
+        check_stream(request.format)
         stage = replace(self._stage, turn=asyncio.Lock()) if beside else self._stage
         utterance = Utterance(stage, request, name)
         self._utterances[name] = utterance

@@ -83,8 +83,7 @@ class Settings(SettingsWithSources):
 
     qwen_codec_precision: Literal["auto", "float32", "tf32", "bfloat16"] = "auto"
     """Numbers that the codec of Qwen3-TTS multiplies. `auto` is TF32 on CUDA if the model's samples
-    have a signal-to-noise ratio of at least 50 dB in it, else float32. `bfloat16` does not reach
-    that."""
+    have a signal-to-noise ratio of at least 50 dB in it, else float32. `bfloat16` has less."""
 
     qwen_max_batch: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
     """Segments that one Qwen3-TTS checkpoint speaks at once. Each takes memory permanently. `auto`
@@ -166,14 +165,14 @@ class Settings(SettingsWithSources):
     """Folder with your own `model.onnx`, `vocab.json` and `voices/` for kokoro. Unset: the files
     that `vivavoce models pull kokoro` has downloaded."""
 
-    provenance: Literal["tags", "c2pa", "off"] = "tags"
+    provenance: Literal["auto", "c2pa", "tags", "off"] = "auto"
     """Marks of synthetic speech. `tags` is a header of each answer and a comment in each file that
-    has a place for one. `c2pa` also signs whole wav, mp3 and flac files, and needs
-    `vivavoce[provenance]`."""
+    has a place for one. `c2pa` also signs whole wav, mp3, flac and m4a files, and needs
+    `vivavoce[provenance]`. `auto` signs them where that is installed."""
 
     c2pa_certificate: Folder | None = None
-    """PEM file with the certificate that signs, and its intermediate certificates. Unset: one that
-    the server makes for itself and keeps in `data_dir`."""
+    """PEM file with the certificate that signs, and its intermediate certificates. With it `auto`
+    is `c2pa`. Unset: one that the server makes for itself and keeps in `data_dir`."""
 
     c2pa_key: Folder | None = None
     """PEM file (PKCS #8) with the key of `c2pa_certificate`."""
@@ -213,9 +212,8 @@ class Settings(SettingsWithSources):
     """Disk space for the books and the audio of one key's jobs, in bytes."""
 
     webhook_hosts: Names = ()
-    """Hosts that jobs may tell of their end, comma-separated: names like `hooks.example.com`,
-    addresses, or networks like `10.0.0.0/8`. A name leads only to public addresses and to those
-    listed here."""
+    """Hosts that jobs may tell of their end, comma-separated: names, addresses, or networks like
+    `10.0.0.0/8`. A name leads only to public addresses and to those listed here."""
 
     max_connections: Count = 512
     """Most open connections. Beyond it everything but `/health` is refused. The server lowers it at

@@ -1,8 +1,9 @@
 """Speak with saved voices: a name becomes a recording or a formula, and lists show it."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Literal
 
 from vivavoce.errors import Unsupported
 from vivavoce.synthesis.routing import Router
@@ -10,10 +11,20 @@ from vivavoce.types import EngineInfo, SpeechRequest, Voice
 from vivavoce.voices.library import VoiceLibrary
 from vivavoce.voices.record import SavedVoice, Viewer
 
+Making = Literal["clone", "mix", "design"]
+
 _HOW = (
     "vivavoce models pull Qwen/Qwen3-TTS-12Hz-0.6B-Base, "
     "then vivavoce serve --qwen Qwen/Qwen3-TTS-12Hz-0.6B-Base"
 )
+_MISSING: Mapping[Making, str] = {
+    "clone": f"a Base checkpoint of Qwen3-TTS speaks with a recording; get one with {_HOW}",
+    "mix": "kokoro mixes voices; get it with vivavoce models pull kokoro",
+    "design": "a VoiceDesign checkpoint of Qwen3-TTS designs voices, and a Base checkpoint speaks "
+    "with them; get both with vivavoce models pull Qwen/Qwen3-TTS-12Hz-1.7B-VoiceDesign and "
+    "vivavoce models pull Qwen/Qwen3-TTS-12Hz-1.7B-Base, then vivavoce serve --qwen "
+    "Qwen/Qwen3-TTS-12Hz-1.7B-VoiceDesign,Qwen/Qwen3-TTS-12Hz-1.7B-Base",
+}
 
 
 class SavedVoices:
@@ -55,6 +66,17 @@ class SavedVoices:
             for info in infos
         ]
 
+    async def missing(self) -> dict[Making, str]:
+        """Return the ways to make a voice that no model here has, with what brings one."""
+        infos = await self._router.infos()
+        clones = any(info.capabilities.clones for info in infos)
+        able: dict[Making, bool] = {
+            "clone": clones,
+            "mix": any(info.capabilities.mixes for info in infos),
+            "design": clones and any(info.task == "voice_design" for info in infos),
+        }
+        return {way: how for way, how in _MISSING.items() if not able[way]}
+
     async def _check_clones(self, request: SpeechRequest, voice: SavedVoice) -> None:
         infos = await self._router.infos()
         cloning = [info.name for info in infos if info.capabilities.clones]
@@ -68,9 +90,17 @@ class SavedVoices:
             field="speaker",
         )
 
+    async def take_back(self) -> None:
+        """Let models forget the voices that may not be used any more."""
+        if self.library is None:
+            return
+        for file in self.library.take_back():
+            await self._router.forget_voice(file)
+
     async def _refresh(self, library: VoiceLibrary) -> None:
         if library.is_stale:
             await asyncio.to_thread(library.refresh)
+            await self.take_back()
 
 
 def _can(info: EngineInfo, voice: SavedVoice) -> bool:

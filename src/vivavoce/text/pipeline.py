@@ -18,7 +18,13 @@ from vivavoce.text.markup import is_ssml, parse_ssml, split_tags
 from vivavoce.text.normalize import normalize_part, parts
 from vivavoce.text.numbers.say_as import say_as
 from vivavoce.text.numbers.verbalize import LANGUAGES, read
-from vivavoce.text.split import CLAUSE_PAUSE_S, PARAGRAPH_PAUSE_S, SENTENCE_PAUSE_S, split
+from vivavoce.text.split import (
+    CLAUSE_PAUSE_S,
+    PARAGRAPH_PAUSE_S,
+    SENTENCE_PAUSE_S,
+    TextSegment,
+    split,
+)
 from vivavoce.text.tracked import Tracked, Word
 from vivavoce.text.windows import windows
 from vivavoce.text.words import words
@@ -71,6 +77,7 @@ class Voicing:
         in_words: True if numbers, symbols and abbreviations are to be written out.
         takes_phonemes: True if the model says IPA.
         max_chars: Limit of a segment, by `weighted_length`.
+        unsplit: True if nothing is split. The limit is for others to check.
     """
 
     language: str
@@ -78,6 +85,7 @@ class Voicing:
     in_words: bool
     takes_phonemes: bool
     max_chars: int
+    unsplit: bool = False
 
     def language_of(self, run: Run) -> str:
         named = run.style.language
@@ -224,12 +232,16 @@ def _segments(passage: _Passage, voicing: Voicing, *, opening: bool) -> Iterator
     whole = Tracked.join(passage.text)
     if not _SOUND.search(whole.text):
         return
-    pieces = list(
-        split(
-            whole.text,
-            passage.language,
-            max_chars=voicing.max_chars,
-            first_chars=FIRST_CHARS if opening else None,
+    pieces = (
+        [TextSegment(whole.text.strip(), 0.0)]
+        if voicing.unsplit
+        else list(
+            split(
+                whole.text,
+                passage.language,
+                max_chars=voicing.max_chars,
+                first_chars=FIRST_CHARS if opening else None,
+            )
         )
     )
     at = 0

@@ -13,9 +13,10 @@ from typing import Any
 import streamlit as st
 
 from vivavoce.client import DEFAULT_URL, WordTime
-from vivavoce.errors import BadRequest, Overloaded, VivavoceError
+from vivavoce.errors import VivavoceError
 from vivavoce.ui.books import draw_books
 from vivavoce.ui.launch import SERVER_URL
+from vivavoce.ui.notes import draw_error, plain, sentence
 from vivavoce.ui.server_state import (
     AUTO,
     SPEECH_TIMEOUT_S,
@@ -32,8 +33,8 @@ from vivavoce.ui.speech import (
     SpeechResult,
     synthesize,
 )
+from vivavoce.ui.voices import RECORDINGS, draw_voices
 from vivavoce.ui.waveform import picture
-from vivavoce.ui.words import plain, sentence
 
 EXAMPLE = "Hello! This is a voice from your own machine. Type something else here, and press Speak."
 INSTRUCTIONS = (
@@ -41,8 +42,8 @@ INSTRUCTIONS = (
     "Excited, out of breath.",
     "Whisper, very slowly.",
 )
-RECORDINGS = ("wav", "mp3", "flac", "ogg", "m4a", "webm")
 KEPT_RESULTS = 10
+VOICES = "Your voices"
 # A named icon would come from a public server.
 ICON = Path(__file__).parents[1] / "web" / "icon.svg"
 _FACTOR_HELP = "Seconds of work for each second of speech. Below 1 is faster than real time."
@@ -63,15 +64,22 @@ def main() -> None:
     if state.problem:
         problem = f"{sentence(state.problem)}\n\nThis page tries again by itself."
         st.error(problem, icon=":material/cloud_off:")
-    texts, books = st.tabs(["Short texts", "Books"], key="tab", on_change="rerun")
-    with texts:
-        _draw_texts(connection, state)
+    tabs = st.tabs(("Speech", "Books", VOICES), key="tab", on_change="rerun")
+    speech, books, voices = tabs
+    with speech:
+        _draw_speech(connection, state)
     if books.open:
         with books:
             draw_books(connection, state)
+    # Once opened, it is drawn each time: a field that is not drawn forgets its value.
+    if voices.open or st.session_state.get("voices opened"):
+        st.session_state["voices opened"] = True
+        with voices:
+            if not state.problem:
+                draw_voices(connection)
 
 
-def _draw_texts(connection: Connection, state: ServerState) -> None:
+def _draw_speech(connection: Connection, state: ServerState) -> None:
     """Draw the form of a text, and the results."""
     form = _draw_fields(connection, state)
     empty = deque[SpeechResult](maxlen=KEPT_RESULTS)
@@ -234,7 +242,7 @@ def _speak(connection: Connection, form: SpeechForm) -> SpeechResult | None:
                 result = synthesize(client, form, _ProgressBar(bar, form).show)
     except VivavoceError as error:
         place.empty()
-        _draw_error(error)
+        draw_error(error)
         return None
     place.empty()
     return result
@@ -257,17 +265,6 @@ class _ProgressBar:
         else:
             done = min(progress.audio_s / self._expected_s, 0.97)
             self._bar.progress(done, text=f"{progress.audio_s:.1f} s of speech received")
-
-
-def _draw_error(error: VivavoceError) -> None:
-    message = sentence(error.message)
-    if isinstance(error, Overloaded):
-        message += f" (try again in {error.retry_after_s:g} s)"
-        st.warning(message, icon=":material/hourglass_top:")
-    elif isinstance(error, BadRequest):
-        st.warning(message, icon=":material/edit:")
-    else:
-        st.error(message, icon=":material/error:")
 
 
 def _draw_newest(result: SpeechResult, number: int) -> None:

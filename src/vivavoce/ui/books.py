@@ -9,6 +9,7 @@ import streamlit as st
 
 from vivavoce.client import JobEntry
 from vivavoce.errors import VivavoceError
+from vivavoce.ui.notes import duration, plain, sentence
 from vivavoce.ui.server_state import (
     AUTO,
     SPEECH_TIMEOUT_S,
@@ -16,7 +17,6 @@ from vivavoce.ui.server_state import (
     ServerState,
     read_choices,
 )
-from vivavoce.ui.words import duration, plain, sentence
 
 BOOKS: Final = ("epub", "pdf", "docx", "html", "htm", "xhtml", "md", "txt")
 FORMATS: Final = {

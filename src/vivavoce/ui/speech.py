@@ -38,6 +38,7 @@ MEDIA_TYPES: dict[AudioFormat, str] = {
     "opus": "audio/ogg",
     "aac": "audio/aac",
     "flac": "audio/flac",
+    "m4a": "audio/mp4",
 }
 
 
@@ -116,7 +117,7 @@ def synthesize(
     Raises what `Client.stream` does, and `VivavoceError` if the server sends no audio.
     """
     received = _Received()
-    if form.format == "flac":
+    if form.format in ("flac", "m4a"):
         return _whole(client, form, received)
     exact = form.format in ("wav", "pcm")
     with _stream(client, form, "pcm" if exact else form.format) as speech:
@@ -153,7 +154,7 @@ class _Received:
 
 
 def _whole(client: Client, form: SpeechForm, received: _Received) -> SpeechResult:
-    """Return a file whose header has its length."""
+    """Return a file that has its length in it."""
     if form.subtitles is None:
         plain = client.speak(form.text, **_options(form, form.format))
         received.data += plain.data

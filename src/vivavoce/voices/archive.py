@@ -54,7 +54,7 @@ def unpack(data: bytes) -> tuple[SavedVoice, Recording | None]:
     voice = replace(voice, provenance="imported")
     if flac is None:
         return voice, None
-    return voice, repacked(flac)
+    return voice, repacked(flac, synthetic=voice.kind == "designed")
 
 
 def _members(archive: zipfile.ZipFile) -> dict[str, bytes]:
@@ -68,6 +68,8 @@ def _members(archive: zipfile.ZipFile) -> dict[str, bytes]:
         mode = entry.external_attr >> 16
         if stat.S_IFMT(mode) not in (0, stat.S_IFREG) or entry.flag_bits & 1:
             raise _refused(f"has a {entry.filename} that is a link, a device or encrypted")
+        if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise _refused(f"has a {entry.filename} that is packed by another method than deflate")
         with archive.open(entry) as member:  # what it claims to hold is not believed
             contents = member.read(_LIMITS[entry.filename] + 1)
         if len(contents) > _LIMITS[entry.filename]:

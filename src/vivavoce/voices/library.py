@@ -10,11 +10,12 @@ from typing import Any, Final
 from vivavoce.errors import BadRequest, ConsentEnded, Forbidden, UnknownVoice
 from vivavoce.types import Reference
 from vivavoce.voices.archive import pack
+from vivavoce.voices.consents import Consents
 from vivavoce.voices.record import Consent, Kind, SavedVoice, Viewer, check_name, now, voice_id
 from vivavoce.voices.recording import RATE_HZ, Recording, kept_samples
-from vivavoce.voices.store import Stored, VoiceFolder
+from vivavoce.voices.store import FORM, VOICE, RecordFolder, Stored
 
-FOLDER: Final = "voices"
+FOLDER, CONSENTS_FOLDER = "voices", "consents"
 READ_EVERY_S: Final = 0.5  # so that a change on another host shows within a second
 _KEPT: Final = 8  # recordings in memory, of up to 3 MB each
 
@@ -26,12 +27,14 @@ class VoiceLibrary:
     """
 
     def __init__(self, path: Path, *, require_consent: bool = True) -> None:
-        self.folder = VoiceFolder(path)
-        self._require_consent = require_consent
-        self._voices: Mapping[str, Stored] = {}
+        self.folder = RecordFolder(path, FORM, VOICE)
+        self.consents = Consents(path.with_name(CONSENTS_FOLDER))
+        self.require_consent = require_consent
+        self._voices: Mapping[str, Stored[SavedVoice]] = {}
         self._named: Mapping[str, Sequence[SavedVoice]] = {}  # by name and by id, in lower case
         self._read_at_s = float("-inf")
         self._references: OrderedDict[str, Reference] = OrderedDict()
+        self._lent = dict[str, Path]()  # recordings that models were given, by id
 
     @property
     def is_stale(self) -> bool:
@@ -41,20 +44,32 @@ class VoiceLibrary:
     def refresh(self) -> None:
         """Read what has changed, and erase the recordings whose consent has ended."""
         begun_s = time.monotonic()
-        self._voices = self.folder.read(self._voices)
+        self.consents.refresh()
+        self._voices = {
+            id: replace(stored, record=self.consents.applied_to(stored.record))
+            for id, stored in self.folder.read(self._voices).items()
+        }
         named = defaultdict[str, list[SavedVoice]](list)
         for id, stored in self._voices.items():
-            named[id].append(stored.voice)
-            named[stored.voice.name.lower()].append(stored.voice)
-            if stored.voice.ended():
+            named[id].append(stored.record)
+            named[stored.record.name.lower()].append(stored.record)
+            if stored.record.ended():
                 self._references.pop(id, None)
-                if self.folder.has_recording(id):
-                    self.folder.erase(id)
+                self.folder.erase(id)
         self._named, self._read_at_s = dict(named), begun_s
+
+    def take_back(self) -> list[Path]:
+        """Return the recordings that models were given and may not use any more, once each."""
+        ended = [
+            id
+            for id in list(self._lent)
+            if (stored := self._voices.get(id)) is None or stored.record.ended()
+        ]
+        return [self._lent.pop(id) for id in ended]
 
     def visible(self, viewer: Viewer) -> list[SavedVoice]:
         """Return the voices that the viewer may use, their own first, then by age."""
-        voices = (stored.voice for stored in self._voices.values())
+        voices = (stored.record for stored in self._voices.values())
         return _ordered(voices, viewer)
 
     def find(self, name: str, viewer: Viewer) -> SavedVoice | None:
@@ -86,7 +101,9 @@ class VoiceLibrary:
         if (known := self._references.get(voice.id)) is not None:
             return known
         samples = kept_samples(self.folder.recording(voice.id))
-        reference = self._references[voice.id] = Reference(samples, RATE_HZ, voice.words or None)
+        file = self._lent[voice.id] = self.folder.recording_path(voice.id)
+        reference = Reference(samples, RATE_HZ, voice.words or None, file)
+        self._references[voice.id] = reference
         while len(self._references) > _KEPT:
             self._references.popitem(last=False)
         return reference
@@ -100,7 +117,7 @@ class VoiceLibrary:
         Raises `BadRequest` for a name that is not free or a missing consent, and `ConsentEnded`.
         """
         check_name(draft.name, taken)
-        if recording is not None and draft.consent is None and self._require_consent:
+        if draft.kind == "cloned" and draft.consent is None and self.require_consent:
             raise BadRequest(
                 "consent is missing: say who speaks and what they agreed to (by, words), or set "
                 "require_consent = false",
@@ -115,12 +132,11 @@ class VoiceLibrary:
             created=draft.created or now(),
         )
         self.usable(voice)
-        self._check_free(voice, viewer)
-        if not self.folder.save(voice, recording.flac if recording else None):
+        with self.folder.names_held():
+            self._check_free(voice, viewer)
+            is_new = self.folder.save(voice, recording.flac if recording else None)
             self.refresh()
-            return self._same(voice)
-        self.refresh()
-        return voice
+        return voice if is_new else self._same(voice)
 
     def change(
         self, name: str, viewer: Viewer, taken: frozenset[str], /, **values: object
@@ -130,15 +146,17 @@ class VoiceLibrary:
         changed: SavedVoice = replace(voice, **values)  # type: ignore[arg-type]  # of its fields
         if changed.name != voice.name:
             check_name(changed.name, taken)
-            self._check_free(changed, viewer)
         if changed.shared and not voice.shared:
             self._may_share(True, viewer)
         if not changed.shared and not voice.owner:
             raise BadRequest(
                 "a voice without an owner is for all: remove it instead", field="shared"
             )
-        self.folder.update(changed)
-        self.refresh()
+        with self.folder.names_held():
+            if changed.name != voice.name:
+                self._check_free(changed, viewer)
+            self.folder.update(changed)
+            self.refresh()
         return changed
 
     def remove(self, name: str, viewer: Viewer) -> SavedVoice:
@@ -156,6 +174,11 @@ class VoiceLibrary:
             self.folder.revoke(voice.id)
         self._references.pop(voice.id, None)
         return self.get(voice.id, viewer)
+
+    def revoke_consent(self, id: str, viewer: Viewer) -> None:
+        """End a recorded consent, and so that to all voices made with it."""
+        self.consents.revoke(id, viewer)
+        self.refresh()
 
     def export(self, name: str, viewer: Viewer) -> bytes:
         """Return a voice of the viewer's as a file. Raises `ConsentEnded`."""
@@ -182,11 +205,11 @@ class VoiceLibrary:
             raise UnknownVoice(
                 f"voice {voice.name!r} was removed meanwhile: try again", field="name"
             )
-        self.usable(stored.voice)
-        if stored.voice.name.lower() != voice.name.lower():
-            problem = f"this voice is saved as {stored.voice.name!r}: use it, or rename it"
+        self.usable(stored.record)
+        if stored.record.name.lower() != voice.name.lower():
+            problem = f"this voice is saved as {stored.record.name!r}: use it, or rename it"
             raise BadRequest(problem, field="name")
-        return stored.voice
+        return stored.record
 
 
 def _ordered(voices: Iterable[SavedVoice], viewer: Viewer) -> list[SavedVoice]:

@@ -1,4 +1,4 @@
-"""Define a saved voice: what is known of it, who may use it, and by whose consent."""
+"""Define a saved voice and a recorded consent: what is known of them, and who may use them."""
 
 import hashlib
 import re
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Annotated, Final, Literal
+from uuid import uuid4
 
 from pydantic import Field, StringConstraints
 
@@ -22,9 +23,11 @@ Paragraph = Annotated[
 ]
 
 MAX_LABELS: Final = 20
+MAX_NAME: Final = 64
 NAME_RULE: Final = "take 1 to 64 letters from a to z, digits, dots, dashes or underscores"
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_ID: Final = re.compile(r"[0-9a-f]{24}(?:-[0-9a-f]{8})?")
+CONSENT_MARK: Final = "cons_"
+_ID: Final = re.compile(rf"[0-9a-f]{{24}}(?:-[0-9a-f]{{8}})?|{CONSENT_MARK}[0-9a-f]{{32}}")
 # Names that mean something else to a client or to a file system.
 _RESERVED: Final = frozenset({"auto", "default", "none", "null", "con", "prn", "aux", "nul"})
 
@@ -45,6 +48,7 @@ class Consent:
     words: Paragraph
     scope: Paragraph = ""
     expires: date | None = None  # the last day of it
+    recorded: Label = ""  # the id of the `RecordedConsent` that it is, if it is one
 
     def __post_init__(self) -> None:
         for name in ("by", "words"):
@@ -52,6 +56,26 @@ class Consent:
                 raise BadRequest(
                     f"consent lacks {name!r}: say who agrees, and how", field="consent"
                 )
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedConsent:
+    """A recording in which somebody consents, to be named by the voices made with it."""
+
+    id: str
+    name: Line
+    language: Label  # a BCP 47 tag
+    created: Line
+    owner: Line = ""  # the name of a key, none for the operator
+    revoked: Line | None = None
+
+    def to_consent(self) -> Consent:
+        """Return what a voice keeps of it."""
+        words = f"As said in the recording {self.id} ({self.language})."
+        return Consent(self.name, words, recorded=self.id)
+
+    def visible_to(self, viewer: Viewer) -> bool:
+        return self.revoked is None and (viewer.manages or self.owner == viewer.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +126,7 @@ def check_name(name: str, taken: frozenset[str] = frozenset()) -> str:
 
 
 def is_id(text: str) -> bool:
-    """True if `text` is written as the id of a voice."""
+    """True if `text` is written as the id of a voice or of a recorded consent."""
     return _ID.fullmatch(text) is not None
 
 
@@ -114,6 +138,10 @@ def voice_id(sound: bytes, words: str | None, owner: str) -> str:
     digest = hashlib.sha256(sound + b"\0" + (words or "").encode("utf-8", "replace"))
     mark = f"-{hashlib.sha256(owner.encode()).hexdigest()[:8]}" if owner else ""
     return digest.hexdigest()[:24] + mark
+
+
+def new_consent_id() -> str:
+    return f"{CONSENT_MARK}{uuid4().hex}"
 
 
 def now() -> str:

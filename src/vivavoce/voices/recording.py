@@ -1,6 +1,7 @@
 """Take a recording to clone: cut its silence, say what is wrong with it, and pack it."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -14,12 +15,15 @@ from vivavoce.audio import (
     to_int16,
     to_pcm16,
 )
+from vivavoce.audio.decode import MAX_S
 from vivavoce.errors import BadRequest
+from vivavoce.provenance.mark import MARK
 from vivavoce.types import Samples
 
 RATE_HZ: Final = 24_000
 MAX_FLAC_BYTES: Final = 3 * 2**20  # 30 s of noise take 1.5 MB
 _MIN_S, _GOOD_S = 1.0, 3.0
+_BYTES: Final = 2  # of a sample
 _FRAME: Final = RATE_HZ // 50
 _MARGIN_FRAMES: Final = 5  # of silence that stay at both ends
 _SPEECH_BELOW_PEAK_DB: Final = 40.0
@@ -40,6 +44,11 @@ class Recording:
     seconds: float
     warnings: tuple[str, ...]
 
+    @property
+    def samples(self) -> Samples:
+        """The samples, at `RATE_HZ`."""
+        return from_int16(np.frombuffer(self.pcm, "<i2").astype(np.int16))
+
 
 def take_recording(data: bytes) -> Recording:
     """Return the recording in the bytes of an audio file.
@@ -47,7 +56,43 @@ def take_recording(data: bytes) -> Recording:
     Raises `BadRequest` (`ref_audio`) as `decode_recording` does, and for too little or mostly
     clipped sound.
     """
-    samples, rate_hz = decode_recording(data)
+    return _taken(*decode_recording(data))
+
+
+def take_recordings(files: Sequence[bytes]) -> Recording:
+    """Return the recordings in audio files one after another, as many as 30 s hold.
+
+    The warnings say which are left out. Raises as `take_recording` does.
+    """
+    taken = list(map(take_recording, files))
+    if len(taken) == 1:
+        return taken[0]
+    pcm, warnings, left_out = b"", list[str](), list[str]()
+    for number, one in enumerate(taken, 1):
+        if len(pcm) + len(one.pcm) > MAX_S * RATE_HZ * _BYTES:
+            left_out.append(str(number))
+            continue
+        pcm += one.pcm
+        warnings += [f"file {number} is {warning}" for warning in one.warnings]
+    if left_out:
+        warnings.append(f"left out: file {', '.join(left_out)}, beyond {MAX_S:g} s together")
+    samples = from_int16(np.frombuffer(pcm, "<i2").astype(np.int16))
+    return Recording(pcm, _flac(samples, ""), samples.size / RATE_HZ, tuple(warnings))
+
+
+def designed_recording(samples: Samples, rate_hz: int) -> Recording:
+    """Return synthetic speech as a recording, whose file says so. It warns of nothing.
+
+    Raises `BadRequest` (`text`) for too little or mostly clipped sound.
+    """
+    try:
+        return replace(_taken(samples, rate_hz, MARK), warnings=())
+    except BadRequest as error:
+        problem = error.message.removeprefix("the recording ")
+        raise BadRequest(f"a preview of the text {problem}", field="text") from error
+
+
+def _taken(samples: Samples, rate_hz: int, comment: str = "") -> Recording:
     clipped = float((np.abs(samples) >= _FULL_SCALE).mean())
     if clipped > _MUCH_CLIPPED_SHARE:
         raise _refused(f"is clipped in {clipped:.0%} of its samples: record it again, softer")
@@ -62,7 +107,7 @@ def take_recording(data: bytes) -> Recording:
             f"{_MIN_S:g}: send 3 to 10 seconds of speech"
         )
     warnings = _warnings(seconds, clipped, levels)
-    return Recording(to_pcm16(kept), _flac(kept), seconds, warnings)
+    return Recording(to_pcm16(kept), _flac(kept, comment), seconds, warnings)
 
 
 def kept_samples(flac: bytes) -> Samples:
@@ -73,10 +118,16 @@ def kept_samples(flac: bytes) -> Samples:
     return from_int16(to_int16(samples))
 
 
-def repacked(flac: bytes) -> Recording:
-    """Return a kept recording from another library, sample for sample."""
+def repacked(flac: bytes, *, synthetic: bool = False) -> Recording:
+    """Return a kept recording from another library, sample for sample.
+
+    Raises `BadRequest` (`ref_audio`) if it is none.
+    """
+    if not flac.startswith(b"fLaC"):
+        raise _refused("is no FLAC file, as kept recordings are")
     samples = kept_samples(flac)
-    return Recording(to_pcm16(samples), _flac(samples), samples.size / RATE_HZ, ())
+    packed = _flac(samples, MARK if synthetic else "")
+    return Recording(to_pcm16(samples), packed, samples.size / RATE_HZ, ())
 
 
 def noise_db(samples: Samples) -> float:
@@ -118,8 +169,8 @@ def _warnings(seconds: float, clipped: float, levels: Samples) -> tuple[str, ...
     return tuple(found)
 
 
-def _flac(samples: Samples) -> bytes:
-    encoder = open_encoder("flac", RATE_HZ)
+def _flac(samples: Samples, comment: str) -> bytes:
+    encoder = open_encoder("flac", RATE_HZ, comment=comment)
     try:
         data = encoder.write(samples) + encoder.finish()
     finally:
@@ -128,4 +179,4 @@ def _flac(samples: Samples) -> bytes:
 
 
 def _refused(why: str) -> BadRequest:
-    return BadRequest(f"ref_audio {why}", field="ref_audio")
+    return BadRequest(f"the recording {why}", field="ref_audio")

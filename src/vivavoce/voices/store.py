@@ -1,10 +1,12 @@
-"""Keep voices in a folder that several processes and hosts read and write.
+"""Keep voices and consents in folders that several processes and hosts read and write.
 
-    <id>/voice.json       what is known of the voice
-    <id>/recording.flac   of a clone, until its consent ends
+    <id>/voice.json       what is known of a voice, `consent.json` of a consent
+    <id>/recording.flac   of a clone or a consent, until the consent ends
     <id>/revoked.json     when the consent was revoked
+    <id>/prepared/        what models made of the recording, erased with it
+    .names                lock of who gives a voice its name
 
-- A voice appears and disappears by one rename, so it is there as a whole or not at all, whenever a
+- A record appears and disappears by one rename, so it is there as a whole or not at all, whenever a
   process is killed.
 - A revocation is a file of its own: no other change can undo it.
 - What a killed process has left has a name with a dot, and is removed a day later.
@@ -16,51 +18,59 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, Generic, TypeVar
 from uuid import uuid4
 
 from pydantic import TypeAdapter
 
-from vivavoce.errors import DiskFull, UnknownVoice, VivavoceError
-from vivavoce.files import sync_folder, write_new
-from vivavoce.voices.record import SavedVoice, is_id, now
+from vivavoce.errors import DiskFull, UnknownConsent, UnknownVoice, VivavoceError
+from vivavoce.files import locked, sync_folder, write_new
+from vivavoce.voices.record import CONSENT_MARK, RecordedConsent, SavedVoice, is_id, now
 
 log = logging.getLogger(__name__)
 
-VOICE, RECORDING, REVOKED = "voice.json", "recording.flac", "revoked.json"
+VOICE, CONSENT, RECORDING, REVOKED = "voice.json", "consent.json", "recording.flac", "revoked.json"
+PREPARED: Final = "prepared"  # as models name it
+NAMES: Final = ".names"
 FORM: Final = TypeAdapter(SavedVoice)
+CONSENT_FORM: Final = TypeAdapter(RecordedConsent)
 _ABANDONED_S: Final = 86_400.0
 _SETTLED_S: Final = 2.0  # from then on a change has another time, on any file system
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """A voice that was read from its folder, which had the time `stamp`."""
+R = TypeVar("R", SavedVoice, RecordedConsent)
 
-    voice: SavedVoice
+
+@dataclass(frozen=True, slots=True)
+class Stored(Generic[R]):
+    """A record that was read from its folder, which had the time `stamp`."""
+
+    record: R
     stamp: int
     settled: bool  # a later change must show in the time
 
 
-class VoiceFolder:
-    """The voices in the folder `path`."""
+class RecordFolder(Generic[R]):
+    """The records in the folder `path`, each of the form `form` in a file called `file`."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, form: TypeAdapter[R], file: str) -> None:
         self.path = path
+        self._form: TypeAdapter[R] = form
+        self._file = file
         self._told = dict[str, str]()  # problems in the log, by id
 
-    def read(self, known: Mapping[str, Stored]) -> dict[str, Stored]:
-        """Return the voices by id. Those of `known` that have not changed are not read again."""
+    def read(self, known: Mapping[str, Stored[R]]) -> dict[str, Stored[R]]:
+        """Return the records by id. Those of `known` that have not changed are not read again."""
         found = {}
         try:
             entries = list(self._entries())
         except (FileNotFoundError, NotADirectoryError):
             return {}
         except OSError as error:
-            log.error("the voices stay as they were: %s", error)
+            log.error("the records stay as they were: %s", error)
             return dict(known)
         for entry in entries:
             before = known.get(entry.name)
@@ -73,44 +83,44 @@ class VoiceFolder:
                 found[entry.name] = Stored(self._load(entry.name), stamp, settled)
             except (FileNotFoundError, NotADirectoryError):  # removed meanwhile
                 continue
-            except (OSError, ValueError, VivavoceError) as error:  # a voice stays as it was
+            except (OSError, ValueError, VivavoceError) as error:  # a record stays as it was
                 if self._told.get(entry.name) != str(error):
-                    log.error("voice %s cannot be read: %s", entry.name, error)
+                    log.error("%s cannot be read: %s", entry.name, error)
                 self._told[entry.name] = str(error)
                 if before is not None:
                     found[entry.name] = before
         return found
 
-    def save(self, voice: SavedVoice, recording: bytes | None = None) -> bool:
-        """Store a voice as a whole. False if there is one with its id. Raises `DiskFull`."""
+    def save(self, record: R, recording: bytes | None = None) -> bool:
+        """Store a record as a whole. False if there is one with its id. Raises `DiskFull`."""
         self._remove_abandoned()
         new = self.path / f".new-{uuid4().hex}"
         try:
             new.mkdir(mode=0o700, parents=True)
             if recording is not None:
                 write_new(new / RECORDING, recording)
-            write_new(new / VOICE, FORM.dump_json(replace(voice, revoked=None), indent=2))
+            write_new(new / self._file, self._written(record))
             sync_folder(new)
-            if (self.path / voice.id).exists():
+            if (self.path / record.id).exists():
                 return False
             try:
-                new.rename(self.path / voice.id)
+                new.rename(self.path / record.id)
             except OSError:
-                if not (self.path / voice.id).exists():  # else another process was first
+                if not (self.path / record.id).exists():  # else another process was first
                     raise
                 return False
             sync_folder(self.path)
         except OSError as error:
             raise DiskFull(
-                f"cannot write {str(new)!r} ({error.strerror}): make room there. No voice is saved"
+                f"cannot write {str(new)!r} ({error.strerror}): make room there. Nothing is saved"
             ) from error
         finally:
             shutil.rmtree(new, ignore_errors=True)
         return True
 
-    def update(self, voice: SavedVoice) -> None:
-        """Replace what is known of a voice. Raises `UnknownVoice`, `DiskFull`."""
-        self._replace(voice.id, VOICE, FORM.dump_json(replace(voice, revoked=None), indent=2))
+    def update(self, record: R) -> None:
+        """Replace a record. Raises `UnknownVoice` or `UnknownConsent`, and `DiskFull`."""
+        self._replace(record.id, self._file, self._written(record))
 
     def revoke(self, id: str) -> None:
         """Record that the consent is revoked, and erase the recording."""
@@ -118,13 +128,17 @@ class VoiceFolder:
         self.erase(id)
 
     def erase(self, id: str) -> None:
-        """Erase the recording of a voice, and keep its record."""
+        """Erase the recording and what was made of it, and keep the record."""
+        folder = self.path / id
         with suppress(FileNotFoundError):
-            (self.path / id / RECORDING).unlink()
-            sync_folder(self.path / id)
+            (folder / RECORDING).unlink()
+            sync_folder(folder)
+        if (folder / PREPARED).exists():  # after the recording: a model that writes looks for that
+            shutil.rmtree(folder / PREPARED, ignore_errors=True)
+            sync_folder(folder)
 
     def remove(self, id: str) -> None:
-        """Remove a voice. Raises `UnknownVoice`."""
+        """Remove a record. Raises `UnknownVoice` or `UnknownConsent`."""
         gone = self.path / f".gone-{uuid4().hex}"
         try:
             (self.path / id).rename(gone)
@@ -134,27 +148,56 @@ class VoiceFolder:
         shutil.rmtree(gone, ignore_errors=True)
 
     def recording(self, id: str) -> bytes:
-        """Return the recording of a voice. Raises `UnknownVoice` if it is gone."""
+        """Return the recording. Raises `UnknownVoice` or `UnknownConsent` if it is gone."""
         try:
-            return (self.path / id / RECORDING).read_bytes()
+            return self.recording_path(id).read_bytes()
         except OSError as error:
             raise _unknown(id) from error
 
-    def has_recording(self, id: str) -> bool:
-        return (self.path / id / RECORDING).exists()
+    def recording_size(self, id: str) -> int:
+        """Return the bytes of the recording, 0 if there is none."""
+        try:
+            return self.recording_path(id).stat().st_size
+        except OSError:
+            return 0
 
-    def _load(self, id: str) -> SavedVoice:
+    def has_recording(self, id: str) -> bool:
+        return self.recording_path(id).exists()
+
+    def recording_path(self, id: str) -> Path:
+        return self.path / id / RECORDING
+
+    @contextmanager
+    def names_held(self) -> Iterator[None]:
+        """Keep all other processes from giving names. Raises `DiskFull`."""
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with ExitStack() as held:
+                held.enter_context(locked(self.path / NAMES))
+                names = held.pop_all()
+        except OSError as error:
+            raise DiskFull(
+                f"cannot write in {str(self.path)!r} ({error.strerror}): make room there, or "
+                "choose another data_dir. No voice is saved"
+            ) from error
+        with names:
+            yield
+
+    def _written(self, record: R) -> bytes:
+        return self._form.dump_json(replace(record, revoked=None), indent=2)
+
+    def _load(self, id: str) -> R:
         folder = self.path / id
-        voice = FORM.validate_json((folder / VOICE).read_bytes())
-        if voice.id != id:
-            raise ValueError(f"{id} holds {voice.id}")
+        record = self._form.validate_json((folder / self._file).read_bytes())
+        if record.id != id:
+            raise ValueError(f"{id} holds {record.id}")
         try:
             revoked = json.loads((folder / REVOKED).read_bytes())["at"]
         except FileNotFoundError:
-            return voice
+            return record
         except (ValueError, KeyError, TypeError):  # there, and so it counts
             revoked = now()
-        return replace(voice, revoked=str(revoked))
+        return replace(record, revoked=str(revoked))
 
     def _replace(self, id: str, name: str, contents: bytes) -> None:
         new = self.path / id / f".{name}.{uuid4().hex}"
@@ -183,5 +226,7 @@ class VoiceFolder:
                     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _unknown(id: str) -> UnknownVoice:
+def _unknown(id: str) -> UnknownVoice | UnknownConsent:
+    if id.startswith(CONSENT_MARK):
+        return UnknownConsent(f"no consent {id!r} is kept here", field="consent_id")
     return UnknownVoice(f"no voice {id!r} is saved here", field="voice_id")

@@ -14,6 +14,12 @@ export class ApiError extends Error {
   }
 }
 
+/** Return the error of a body that could not be read to its end. */
+export function brokenOff(error) {
+  if (error.name === "AbortError" || error instanceof ApiError) return error;
+  return new ApiError("The server broke off in the middle of the speech; its log says why. Try again.");
+}
+
 const KEY_CODES = new Set(["invalid_api_key", "missing_scope"]);
 let authorization = {}; // the header with the key, if one is set
 
@@ -101,9 +107,13 @@ function factsOf(headers) {
 }
 
 function post(path, request, signal) {
-  const accept = request.timestamps && request.stream ? "text/event-stream" : "*/*";
+  return send("POST", path, request, { accept: request.timestamps && request.stream ? "text/event-stream" : "*/*", signal });
+}
+
+/** Send JSON, and return the response if it is no error. */
+export function send(method, path, body, { accept = "*/*", signal } = {}) {
   const headers = { "Content-Type": "application/json", Accept: accept };
-  return call(path, { method: "POST", headers, body: JSON.stringify(request), signal });
+  return call(path, { method, headers, body: JSON.stringify(body), signal });
 }
 
 export async function getJson(path, signal) {

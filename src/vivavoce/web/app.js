@@ -9,6 +9,7 @@ import {
 } from "./stage.js";
 import { Transcript } from "./transcript.js";
 import { wavBlob } from "./wav.js";
+import { startVoices } from "./voices/panel.js";
 import { capitalised, languageName, realTimeFactor, serverSentence } from "./words.js";
 
 const typing = new Typing({ speak, fail, report });
@@ -66,8 +67,7 @@ async function pump(response, speech) {
       showReceived(speech);
     }
   } catch (error) {
-    if (error.name === "AbortError" || error instanceof api.ApiError) throw error;
-    throw new api.ApiError("The server broke off in the middle of the speech; its log says why. Try again.");
+    throw api.brokenOff(error);
   }
 }
 
@@ -269,6 +269,7 @@ async function start() {
   element("speed").addEventListener("input", () => (element("speed-slider").value = element("speed").value));
   for (const event of ["input", "change"]) element("form").addEventListener(event, explain);
   element("explanation").addEventListener("toggle", explain);
+  startVoices(refreshLists);
   document.addEventListener("keydown", onKey);
   await showServer();
   const offered = [...element("model").options].map(({ value }) => value);

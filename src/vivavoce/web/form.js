@@ -3,6 +3,7 @@
 const FIELDS = ["text", "model", "speaker", "language", "instruct", "speed", "seed", "sample_rate", "format", "key"];
 const PRIVATE = ["text", "key"];
 const REMEMBERED = FIELDS.filter((name) => !PRIVATE.includes(name));
+const IDS = Object.fromEntries(FIELDS.map((name) => [name, name]));
 const STORE = "vivavoce.choices";
 
 const input = (name) => document.getElementById(name);
@@ -48,10 +49,10 @@ export function fillSelect(name, choices, chosen = input(name).value) {
   select.value = choices.some(({ value }) => value === chosen) ? chosen : choices[0].value;
 }
 
-/** Show an error beside the field that it names, or below the buttons. */
-export function showError(error) {
-  const named = FIELDS.includes(error.field) ? error.field : null;
-  input(`${named ?? "general"}-error`).textContent = sentence(error.message);
+/** Show an error beside the field that it names, or at `rest`. `ids` are the fields' by name. */
+export function showError(error, ids = IDS, rest = "general") {
+  const named = ids[error.field];
+  input(`${named ?? rest}-error`).textContent = sentence(error.message);
   if (!named) return;
   const field = input(named);
   field.setAttribute("aria-invalid", "true");
@@ -60,7 +61,7 @@ export function showError(error) {
   field.focus();
 }
 
-/** Remove the errors of the named fields, or all. */
+/** Remove the errors of the fields with these ids, or of all of the speech. */
 export function clearErrors(names = [...FIELDS, "general"]) {
   for (const name of names) {
     input(`${name}-error`).textContent = "";

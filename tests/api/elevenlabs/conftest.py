@@ -4,12 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.conftest import serving, tone_pool
+from tests.conftest import EQUAL, serving, tone_pool
 from vivavoce.api.app import create_app
-from vivavoce.settings import Settings
 
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    with serving(create_app(Settings(), tone_pool())) as url:
+    with serving(create_app(EQUAL, tone_pool())) as url:
         yield url

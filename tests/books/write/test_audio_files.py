@@ -114,8 +114,7 @@ def test_parts_follow_each_other_as_one(tmp_path: Path, format: BookFormat) -> N
         np.sqrt(np.mean((heard[at : at + 8000] - truth[at : at + 8000]) ** 2))
         for at in range(0, len(truth) - 8000, 8000)
     ]
-    assert max(errors) < 0.005
-    assert max(errors) < 2 * np.median(errors)
+    assert max(errors) < 0.005  # a step aside by one sample would be 0.1
 
 
 @pytest.mark.parametrize("format", AUDIO)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
+import av
 import pytest
 import webvtt
 
@@ -21,7 +22,7 @@ from vivavoce.books.write import (
     WriteOptions,
     write_book,
 )
-from vivavoce.errors import BadRequest, DiskFull, VivavoceError
+from vivavoce.errors import BadRequest, DiskFull, SigningFailed, VivavoceError
 from vivavoce.provenance import Mark
 from vivavoce.provenance.certificate import own_credential
 from vivavoce.provenance.manifest import Signer, read_manifest
@@ -131,7 +132,7 @@ def test_all_formats_have_a_media_type() -> None:
     assert {*BOOK_MEDIA_TYPES, "folder"} == set(get_args(BookFormat))
 
 
-@pytest.mark.parametrize("format", ["mp3", "flac"])
+@pytest.mark.parametrize("format", ["m4b", "mp3", "flac"])
 def test_audio_is_signed(tmp_path: Path, format: BookFormat) -> None:
     pytest.importorskip("c2pa", reason="needs the extra provenance")
     signer = Signer(own_credential(tmp_path / "data"), "0")
@@ -147,8 +148,27 @@ def test_audio_is_signed(tmp_path: Path, format: BookFormat) -> None:
     assert comment_in(target.read_bytes()) == (
         f"{COMMENT}\nvivavoce; synthetic speech; model=hibari; voice=amber"
     )
+    with av.open(str(target)) as container:  # still where they were
+        starts = [float(each["start"] * each["time_base"]) for each in container.chapters()]  # type: ignore[operator]
+    assert starts == pytest.approx(starts_s(narration), abs=0.002)
     write_book(short(tmp_path, ["One"], marks=()), format, target, WriteOptions(signer=signer))
     assert read_manifest(target.read_bytes()) is None
+
+
+def test_a_file_that_cannot_be_signed_has_its_comment(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    pytest.importorskip("c2pa", reason="needs the extra provenance")
+    own = own_credential(tmp_path / "data")
+    narration, target = short(tmp_path, ["One"]), tmp_path / "book.m4b"
+    broken = Signer(replace(own, key=b"no key"), "0")
+    write_book(narration, "m4b", target, WriteOptions(signer=broken))
+    assert comment_in(target.read_bytes()) == COMMENT
+    assert "its comment alone" in caplog.text
+    must = WriteOptions(signer=replace(broken, is_must=True))
+    with pytest.raises(SigningFailed):
+        write_book(narration, "m4b", tmp_path / "other.m4b", must)
+    assert not list(tmp_path.glob("other*"))
 
 
 class Stopped(Exception):

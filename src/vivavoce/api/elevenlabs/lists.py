@@ -10,13 +10,14 @@ from vivavoce.api.elevenlabs.bodies import VoiceId
 from vivavoce.api.elevenlabs.premade import PREMADE_VOICES
 from vivavoce.api.elevenlabs.speech import ERRORS
 from vivavoce.api.routes.bodies import BoundedRoute
+from vivavoce.api.schemas.custom_voices import unix_time
 from vivavoce.api.schemas.values import Name
 from vivavoce.errors import UnknownVoice
 from vivavoce.synthesis.routing.voices import aliased_voices, distinct_names
 from vivavoce.synthesis.synthesizer import Synthesizer
 from vivavoce.text.language.names import language_name
 from vivavoce.types import EngineInfo, Voice
-from vivavoce.voices.record import Viewer
+from vivavoce.voices.record import SavedVoice, Viewer
 
 router = APIRouter(tags=["elevenlabs"], responses=ERRORS, route_class=BoundedRoute)
 
@@ -124,14 +125,29 @@ async def model_cards(synthesizer: Synthesizer) -> list[Card]:
 
 
 async def _cards(synthesizer: Synthesizer, viewer: Viewer) -> list[Card]:
-    own = await _own(synthesizer, viewer, hidden=False)
-    named = zip(own, distinct_names(own), strict=True)
-    return [_voice_card(info, voice, name) for (info, voice), name in named]
+    found, library = await _own(synthesizer, viewer, hidden=False), synthesizer.saved.library
+    cards = []
+    for (info, voice), name in zip(found, distinct_names(found), strict=True):
+        saved = None if library is None else library.find(voice.id, viewer)
+        card = _voice_card(info, voice, name)
+        cards.append(card if saved is None else _saved_card(card, saved, viewer))
+    return cards
+
+
+async def own_card(synthesizer: Synthesizer, viewer: Viewer, saved: SavedVoice) -> Card:
+    """Return a saved voice. Its model is named if one here speaks with it."""
+    found = await _own(synthesizer, viewer, hidden=False)
+    shown = next((one for one in found if one[1].id == saved.name), None)
+    card = _bare_card(saved) if shown is None else _voice_card(*shown, saved.name)
+    return _saved_card(card, saved, viewer)
 
 
 async def _card(synthesizer: Synthesizer, viewer: Viewer, voice_id: str) -> Card:
-    """Return a voice. Raises `UnknownVoice`."""
-    own = await _own(synthesizer, viewer, hidden=True)
+    """Return a voice. Raises `UnknownVoice`, `ConsentEnded`."""
+    own, library = await _own(synthesizer, viewer, hidden=True), synthesizer.saved.library
+    saved = None if library is None else library.find(voice_id, viewer)
+    if library is not None and saved is not None:
+        return await own_card(synthesizer, viewer, library.usable(saved))
     named = zip(own, distinct_names(own), strict=True)
     cards = {voice.id.lower(): _voice_card(info, voice, name) for (info, voice), name in named}
     wanted, aliases = voice_id.strip().lower(), aliased_voices([info for info, _ in own])
@@ -173,6 +189,30 @@ def _voice_card(info: EngineInfo, voice: Voice, name: str) -> Card:
             for code in voice.languages
         ],
         "settings": SETTINGS,
+    }
+
+
+def _bare_card(saved: SavedVoice) -> Card:
+    """Return the card of a voice that no model here speaks with."""
+    languages = saved.languages or ("en",)
+    info = EngineInfo(name="", sample_rate_hz=0, languages=languages, voices=())
+    return _voice_card(info, Voice(saved.name, saved.name, languages, saved.gender), saved.name)
+
+
+def _saved_card(card: Card, saved: SavedVoice, viewer: Viewer) -> Card:
+    """Return `card` with what is known of a saved voice. A label has its name as it was sent."""
+    labels = {**card["labels"], **saved.labels}
+    if not saved.languages and "language" not in saved.labels:
+        del labels["language"]  # any of its model
+    return {
+        **card,
+        "voice_id": saved.id,
+        "name": labels.pop("name", saved.name),
+        "category": "cloned" if saved.kind == "cloned" else "generated",
+        "description": saved.description or None,
+        "labels": labels,
+        "is_owner": saved.owner == viewer.name,
+        "created_at_unix": unix_time(saved.created),
     }
 
 

@@ -6,11 +6,12 @@ from fastapi import APIRouter
 
 from vivavoce.api.dependencies import SynthesizerDep
 from vivavoce.api.elevenlabs import lists, live, speech
+from vivavoce.api.elevenlabs.voices import design, own
 
 PREFIX: Final = "/elevenlabs"  # for clients of several APIs; there `/v1/models` is ElevenLabs'
 
 router = APIRouter()
-for module in (speech, lists, live):
+for module in (speech, lists, live, own, design):
     router.include_router(module.router)
 
 prefixed = APIRouter(prefix=PREFIX, include_in_schema=False)

@@ -11,8 +11,9 @@ from fastapi import Request
 from starlette.responses import Response
 
 from vivavoce.api.elevenlabs.alignment import CharLine
-from vivavoce.api.responses import chunked, encoded
+from vivavoce.api.responses import chunked
 from vivavoce.api.routes.timed import audio_object
+from vivavoce.synthesis.outlet import encoded
 from vivavoce.synthesis.speech import Speech
 from vivavoce.types import SpeechRequest
 

@@ -4,6 +4,7 @@ See `docs/live-dialects.md`. An utterance is what a client sends until `input.do
 one unit, or as one for each sentence or clause. A unit has its own audio.
 """
 
+import asyncio
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -87,7 +88,7 @@ class OmniSocket(LiveSocket):
             case Audio():
                 await self.send_all(*unit.audio(event))
             case Done():
-                await self.send_all(*unit.rest(event.utterance.text))
+                await self.send_all(*await asyncio.to_thread(unit.rest, event.utterance.text))
                 await self._ended(unit, event.utterance)
             case Failed(_, error):
                 await self.on_error(error, {})

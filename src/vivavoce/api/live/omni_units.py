@@ -7,9 +7,9 @@ from typing import Any, Final
 from vivavoce.api.schemas.omni import StreamConfig
 from vivavoce.errors import BadRequest
 from vivavoce.sessions.events import Audio, Started
-from vivavoce.synthesis.outlet import file_end, file_start
+from vivavoce.synthesis.outlet import finished_file
 from vivavoce.synthesis.speech import Speech
-from vivavoce.types import TimedWord
+from vivavoce.types import AudioFormat, TimedWord
 
 MOST_BYTES: Final = 16 * 2**20  # of a unit that is sent as one file
 
@@ -24,7 +24,7 @@ class Unit:
     utterance_index: int
     sentence_index: int
     config: StreamConfig
-    format: str
+    format: AudioFormat
     _start: list[dict[str, Any]] = field(default_factory=list)  # not sent yet
     _data: bytearray = field(default_factory=bytearray)  # not sent yet
     _words: list[TimedWord] = field(default_factory=list)
@@ -68,7 +68,7 @@ class Unit:
     def rest(self, text: str) -> Sent:
         """Return what is left to be sent of the audio: a file, or the times of the words.
 
-        `text` is all that it says.
+        `text` is all that it says. A file takes a while.
         """
         for message in self._start:
             message["sentence_text"] = text
@@ -78,9 +78,8 @@ class Unit:
         if not self._data:
             return self._start, None
         data = bytes(self._data)
-        if self.format == "wav" and self._speech is not None:
-            data += file_end(self._speech, "wav")
-            data = file_start(self._speech, "wav", b"", len(data)) + data
+        if self._speech is not None:
+            data = finished_file(self._speech, self.format, data)
         self._bytes = len(data)
         return self._start, data
 

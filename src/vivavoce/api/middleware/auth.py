@@ -27,8 +27,11 @@ _OPEN: Final = re.compile(
     r"|/v1/tts/(?:speakers|languages)|/v1/audio/(?:voices|models)|/v1/models(?:/[^/]+)?"
 )
 # Open to read, not to change.
-# A key changes its own voices and jobs here.
-_OWN: Final = re.compile(r"/v1/(?:tts/voices|jobs)/[^/]+")
+# A key makes and changes its own voices, consents and jobs here.
+_OWN: Final = re.compile(
+    r"/v1/(?:tts/voices|jobs)/[^/]+|/v1/audio/voices(?:/[^/]+)?|/v1/audio/voice_consents/[^/]+"
+    r"|(?:/elevenlabs)?/v1/voices/[^/]+(?:/edit)?"
+)
 _MANAGED: Final = re.compile(r"/v1/(?:audio/)?(?:models|voices)(?:/.*)?")
 _NAMED_KEY: Final = re.compile(r"(?:\A|,)\s*(?:openai-insecure-)?api-key\.([^\s,]+)")
 _READING: Final = frozenset({"GET", "HEAD"})

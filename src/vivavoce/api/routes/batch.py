@@ -11,15 +11,14 @@ from vivavoce.api.dependencies import caller_of, from_caller, server_of
 from vivavoce.api.live.realtime.response import usage_of
 from vivavoce.api.middleware.auth import SPEND
 from vivavoce.api.reference_audio import read_request
-from vivavoce.api.responses import exact_start, fill, unless_disconnected
+from vivavoce.api.responses import unless_disconnected
 from vivavoce.api.routes.bodies import BoundedRoute
 from vivavoce.api.schemas.answers import OPENAI_ERRORS
 from vivavoce.api.schemas.omni import BatchAnswer, BatchBody, BatchItem, BatchResult
 from vivavoce.audio import MEDIA_TYPES, check_rate
 from vivavoce.errors import BadRequest, VivavoceError
 from vivavoce.provenance.mark import HEADER
-from vivavoce.storage import Spool
-from vivavoce.synthesis.outlet import mark_headers
+from vivavoce.synthesis.outlet import mark_headers, whole_file
 from vivavoce.synthesis.speech import Speech
 from vivavoce.types import SpeechRequest
 
@@ -98,18 +97,14 @@ class _Batch:
         )
 
     async def _audio(self, speech: Speech, request: SpeechRequest) -> bytes:
-        speech.streamed = False
-        spool = Spool(self._server.spool_limit)
+        spool = await whole_file(speech, request.format, self._server.spool_limit)
         try:
-            await fill(spool, speech, request.format)
             self._bytes += spool.size
             if self._bytes > MOST_BYTES:
                 problem = f"the audio of the items has more than {MOST_BYTES:,} bytes together"
                 raise BadRequest(
                     f"{problem}: send fewer, or another response_format", field="items"
                 )
-            spool.rewind()
-            start = exact_start(request.format, spool, speech)
-            return start + b"".join([chunk async for chunk in spool])
+            return b"".join([chunk async for chunk in spool])
         finally:
             await spool.aclose()

@@ -1,4 +1,4 @@
-"""Read the JSON bodies of requests within limits, before they are validated.
+"""Read the bodies of requests within limits, before they are validated.
 
 - A body has at most `max_plain_bytes`, not counting a recording.
 - A body has at most `MAX_TOKENS` tokens of JSON, which cost more than their bytes, or as many as
@@ -6,11 +6,13 @@
 - The first unknown field ends the request where unknown fields are refused. Elsewhere unknown
   fields are dropped.
 - Parsing a large body never blocks the event loop.
+- A model with `TAKES_FORMS` also takes a form in parts, whose files are bytes.
 """
 
 import asyncio
 import json
 import re
+import sys
 from collections.abc import Callable, Coroutine, Iterator
 from email.message import Message
 from itertools import islice
@@ -25,6 +27,7 @@ from starlette.requests import ClientDisconnect
 
 from vivavoce.api.dependencies import server_of
 from vivavoce.api.errors import ClientDisconnected
+from vivavoce.api.routes.forms import is_form, read_form
 from vivavoce.errors import BadRequest, BodyTooLarge
 
 MAX_PLAIN_BYTES: Final = 2_000_000
@@ -84,6 +87,10 @@ def _check_query(request: Request) -> None:
 
 async def read_body(request: Request, model: type[BaseModel]) -> Request:
     """Return `request` with its body parsed. Raises `BadRequest` and FastAPI's errors for JSON."""
+    if getattr(model, "TAKES_FORMS", False) and is_form(content_type := _content_type(request)):
+        data = await _received(request, sys.maxsize, recordings=False)
+        form = await asyncio.to_thread(read_form, data, content_type)
+        return _ReadRequest(_as_json(request), b"{}", _known(form, model))
     max_bytes = server_of(request).max_plain_bytes
     data = await _received(request, max_bytes, recordings=_RECORDING in model.model_fields)
     if not data or not _is_json(request):
@@ -130,10 +137,21 @@ def _too_large(max_bytes: int) -> BodyTooLarge:
     return BodyTooLarge(f"{problem}: send the text in parts", field="text")
 
 
+def _content_type(request: Request) -> str:
+    return request.headers.get("content-type") or "text/plain"
+
+
+def _as_json(request: Request) -> Request:
+    """Return `request` as if its body were JSON, which FastAPI has a parsed body for."""
+    headers = [pair for pair in request.scope["headers"] if pair[0] != b"content-type"]
+    headers.append((b"content-type", b"application/json"))
+    return Request({**request.scope, "headers": headers}, request.receive)
+
+
 def _is_json(request: Request) -> bool:
     """True if the content type is JSON, by the same rule as FastAPI's."""
     message = Message()
-    message["content-type"] = request.headers.get("content-type") or "text/plain"
+    message["content-type"] = _content_type(request)
     subtype = message.get_content_subtype()
     return message.get_content_maintype() == "application" and (
         subtype == "json" or subtype.endswith("+json")

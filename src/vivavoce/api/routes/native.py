@@ -86,7 +86,9 @@ async def synthesize_get(http: Request, query: Annotated[SynthesizeQuery, Query(
     if http.scope.get(HEAD):
         kept = replays.find(meant)
         return kept.response(http) if kept else _unspoken(request)
-    if _wants_part(http, stream=query.stream):
+    provenance = server_of(http).synthesizer.provenance
+    is_signed = not query.stream and provenance.signs(request.format)  # and so no two are the same
+    if is_signed or _wants_part(http, stream=query.stream):
         speak = partial(respond, request=request, form=whole)
         kept = await unless_disconnected(
             http.receive, replays.get(meant, lambda: record(http, speak))

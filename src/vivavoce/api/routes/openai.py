@@ -1,16 +1,16 @@
 """Serve the OpenAI speech API, and the lists that its clients request."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
 from vivavoce import __version__
-from vivavoce.api.dependencies import SynthesizerDep, ViewerDep
+from vivavoce.api.dependencies import SynthesizerDep
 from vivavoce.api.elevenlabs.lists import model_cards
 from vivavoce.api.reference_audio import read_request
-from vivavoce.api.responses import events, respond, stream
+from vivavoce.api.responses import events, respond, stream, whole
 from vivavoce.api.routes.bodies import BoundedRoute
 from vivavoce.api.schemas.answers import (
     EVENTS_TYPE,
@@ -20,20 +20,15 @@ from vivavoce.api.schemas.answers import (
     ModelCard,
     ModelList,
     OpenAIError,
-    VoiceCard,
-    VoiceList,
     audio_answers,
 )
 from vivavoce.api.schemas.requests import SpeechBody
-from vivavoce.api.schemas.values import Name
 from vivavoce.audio import MEDIA_TYPES
 from vivavoce.errors import UnknownModel
 from vivavoce.names import MAX_NAME_CHARS
 from vivavoce.serving.pool_entry import ModelState
 from vivavoce.synthesis.routing import AUTO, MODEL_ALIASES, TASKS
-from vivavoce.synthesis.routing.voices import aliased_voices, distinct_names
 from vivavoce.synthesis.synthesizer import Synthesizer
-from vivavoce.types import EngineInfo, Voice
 
 router = APIRouter(prefix="/v1", tags=["openai"], responses=OPENAI_ERRORS, route_class=BoundedRoute)
 
@@ -42,9 +37,13 @@ AUDIO = audio_answers(*MEDIA_TYPES.values(), EVENTS_TYPE, error=OpenAIError)
 
 @router.post("/audio/speech", response_class=Response, responses=AUDIO)
 async def speech(http: Request, body: SpeechBody) -> Response:
-    """Speak a text as it is made: raw audio, or server-sent events with `stream_format: sse`."""
-    form = events if body.stream_format == "sse" else stream
-    return await respond(http, await read_request(body), form)
+    """Speak a text as it is made: raw audio, or server-sent events with `stream_format: sse`.
+
+    m4a is a whole file.
+    """
+    request = await read_request(body)
+    form = events if body.stream_format == "sse" else whole if request.format == "m4a" else stream
+    return await respond(http, request, form)
 
 
 @router.get("/models", response_model=ModelList)
@@ -94,31 +93,6 @@ def _task_cards(states: Mapping[str, ModelState]) -> Iterator[ModelCard]:
 async def audio_models(synthesizer: SynthesizerDep) -> AudioModelList:
     """Return the names of the models in the format of Open WebUI."""
     return AudioModelList(models=[AudioModel(id=card.id) for card in await _cards(synthesizer)])
-
-
-@router.get("/audio/voices")
-async def voices(
-    synthesizer: SynthesizerDep, viewer: ViewerDep, model: Name | None = None
-) -> VoiceList:
-    """Return the voices of one model or of all, saved ones too, then OpenAI's names as aliases."""
-    infos = await synthesizer.offered(model, viewer)
-    own = [(info, voice) for info in infos for voice in info.voices]
-    cards = [
-        _voice_card(info, voice, name)
-        for (info, voice), name in zip(own, distinct_names(own), strict=True)
-    ]
-    aliases = []
-    for alias, (info, voice) in aliased_voices(infos).items():
-        also = replace(voice, id=alias, listed=False, description=f"Another name of {voice.id!r}.")
-        aliases.append(_voice_card(info, also, f"{alias.capitalize()} (OpenAI)", voice.id))
-    return VoiceList(voices=[*cards, *aliases])
-
-
-def _voice_card(
-    info: EngineInfo, voice: Voice, name: str, alias_of: str | None = None
-) -> VoiceCard:
-    own = asdict(voice) | {"name": name, "languages": list(voice.languages)}
-    return VoiceCard(**own, model=info.name, alias_of=alias_of)
 
 
 @router.get("/", include_in_schema=False)

@@ -19,14 +19,12 @@ from vivavoce.api.responses import (
     check_spool,
     chunked,
     events,
-    exact_start,
-    fill,
     text_chars,
 )
 from vivavoce.api.schemas.answers import EVENTS_TYPE, VoiceStretch
 from vivavoce.api.schemas.times import MarkTime, TimedSpeech, WordTime
 from vivavoce.errors import BadRequest, Unsupported
-from vivavoce.storage import Spool
+from vivavoce.synthesis.outlet import whole_file
 from vivavoce.synthesis.parts import texts_of
 from vivavoce.synthesis.speech import Speech
 from vivavoce.text.subtitles import SubtitleFormat, subtitles
@@ -96,7 +94,6 @@ async def audio_object(
     facts: Callable[[], Mapping[str, object]],
 ) -> Response:
     """Return a JSON object: the whole audio in base64 as field `name`, then `facts`."""
-    speech.streamed = False
     return await chunked(http, speech, _object(http, speech, request, name, facts), JSON_TYPE)
 
 
@@ -108,14 +105,12 @@ async def _object(
     facts: Callable[[], Mapping[str, object]],
 ) -> AsyncGenerator[bytes]:
     """Yield the object in pieces, the first of them when the audio is complete."""
-    spool = Spool(server_of(http).spool_limit)
+    spool = await whole_file(speech, request.format, server_of(http).spool_limit)
     try:
-        await fill(spool, speech, request.format)
         # ASCII: a text may hold a lone surrogate.
         rest = await asyncio.to_thread(lambda: json.dumps(facts()).encode("ascii")[1:])
-        spool.rewind()
         yield f'{{"{name}": "'.encode("ascii")
-        held = exact_start(request.format, spool, speech)
+        held = b""
         async for part in spool:
             held += part
             whole = len(held) // 3 * 3  # base64 codes three bytes at a time

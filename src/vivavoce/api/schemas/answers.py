@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 from pydantic import AfterValidator, BaseModel, Field
 
 from vivavoce.api.request_log import RequestRecord
+from vivavoce.api.schemas.custom_voices import CustomVoice, UploadedVoice
 from vivavoce.api.schemas.values import optional
 from vivavoce.synthesis.synthesizer import ExplainedPart, Explanation
 from vivavoce.types import (
@@ -63,7 +64,15 @@ class VoiceCard(BaseModel):
 
 
 class VoiceList(BaseModel):
+    """The voices, as Open WebUI reads them; the saved ones, in OpenAI's form and vLLM-Omni's."""
+
     voices: list[VoiceCard]
+    object: Literal["list"] = "list"
+    data: list[CustomVoice]
+    first_id: str | None
+    last_id: str | None
+    has_more: Literal[False] = False
+    uploaded_voices: list[UploadedVoice]
 
 
 class AudioModel(BaseModel):

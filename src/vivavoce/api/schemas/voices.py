@@ -1,13 +1,25 @@
 """Validate what is sent about saved voices, and describe them."""
 
+import base64
 from dataclasses import asdict
 from datetime import date
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from vivavoce.api.schemas.values import Flag, Name, ReferenceText, optional
+from vivavoce.api.schemas.values import (
+    NOT_EMPTY,
+    Flag,
+    Instruct,
+    Name,
+    Number,
+    ReferenceText,
+    Seed,
+    optional,
+)
 from vivavoce.errors import BadRequest
+from vivavoce.synthesis.design import MAX_COUNT, MAX_TEXT_CHARS, Preview, Wish
+from vivavoce.synthesis.saved import Making
 from vivavoce.text.language.names import parse_language
 from vivavoce.types import Gender
 from vivavoce.voices.formula import MAX_CHARS
@@ -65,15 +77,65 @@ class VoiceFields(BaseModel):
 
 
 class NewVoice(VoiceFields):
-    """A voice to save: a formula or a recording."""
+    """A voice to save: a formula, a recording or a preview."""
 
     name: Name
     formula: Annotated[str, StringConstraints(max_length=MAX_CHARS)] | None = optional(
         "A mix of Kokoro's voices, like `af_bella(2)+af_sky(1)`."
     )
+    preview: Name | None = optional("The `id` of a preview, from `/v1/tts/voices/design`.")
     ref_audio: str | None = optional("A recording to clone, in base64 or as a `data:` URL.")
     ref_text: ReferenceText | None = optional("The exact words that are spoken in `ref_audio`.")
     consent: ConsentBody | None = optional("Needed for a recording.")
+
+
+class DesignBody(BaseModel):
+    """A voice to be made from a description."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    description: Instruct = Field(
+        description="Who speaks, and how.",
+        examples=["A calm old man with a deep, warm voice."],
+        json_schema_extra=NOT_EMPTY,
+    )
+    text: str | None = optional(
+        f"What the previews say, at most {MAX_TEXT_CHARS} letters; by default two sentences."
+    )
+    language: Name | None = optional("A name or ISO 639 code; that of the text by default.")
+    count: Annotated[int, Field(ge=1, le=MAX_COUNT), Number] = Field(3, description="Previews.")
+    seed: Seed | None = optional("Of the first preview; the others have the numbers after it.")
+
+    def to_wish(self) -> Wish:
+        language = parse_language(self.language) if self.language else None
+        return Wish(self.description, self.text, language, self.count, self.seed)
+
+
+class PreviewInfo(BaseModel):
+    """A preview of a designed voice."""
+
+    id: str = Field(description="To save it with `POST /v1/tts/voices`, for an hour.")
+    audio: str = Field(description="A WAV file in base64.")
+    seed: int
+    duration_s: float
+    language: str = Field(description="ISO 639-1 code.")
+
+    @classmethod
+    def of(cls, preview: Preview) -> "PreviewInfo":
+        return cls(
+            id=preview.id,
+            audio=base64.b64encode(preview.audio).decode("ascii"),
+            seed=preview.seed,
+            duration_s=round(preview.recording.seconds, 3),
+            language=preview.language,
+        )
+
+
+class PreviewInfos(BaseModel):
+    """Previews of one designed voice, which say the same text."""
+
+    text: str
+    previews: list[PreviewInfo]
 
 
 class ChangedVoice(VoiceFields):
@@ -120,6 +182,10 @@ class VoiceInfo(BaseModel):
 
 
 class VoiceInfos(BaseModel):
-    """Saved voices."""
+    """Saved voices, and what a client needs to know to make another."""
 
     voices: list[VoiceInfo]
+    requires_consent: bool = Field(description="A recording is saved only with a consent.")
+    missing: dict[Making, str] = Field(
+        description="Ways to make a voice that no model here speaks with, and what brings one."
+    )

@@ -90,7 +90,8 @@ def by_headings(blocks: Sequence[Block]) -> Iterator[Draft]:
 def by_contents(pages: Iterable[Page], entries: Sequence[Entry]) -> Iterator[Draft]:
     """Yield chapters that begin where `entries` say.
 
-    - An entry below another one begins a chapter if it is the first for its page.
+    - Entries of the highest level that has two with those above it begin chapters. One below
+      begins a chapter if it is the first for its page.
     - A page without an entry begins a chapter with a heading of level 1, of 2 if there are no
       entries. Any other belongs to the chapter before.
     """
@@ -117,8 +118,10 @@ def by_contents(pages: Iterable[Page], entries: Sequence[Entry]) -> Iterator[Dra
 def _starts(entries: Sequence[Entry]) -> dict[str, dict[str, str]]:
     """Return the titles of chapters by path and id, which is "" for a whole page."""
     starts: dict[str, dict[str, str]] = {}
+    depths = sorted(entry.depth for entry in entries)
+    depth = depths[1] if len(depths) > 1 else 1
     for entry in entries:
-        if entry.depth == 1 or entry.path not in starts:
+        if entry.depth <= depth or entry.path not in starts:
             starts.setdefault(entry.path, {}).setdefault(entry.fragment, entry.title)
     return starts
 

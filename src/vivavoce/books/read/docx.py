@@ -15,7 +15,7 @@ from vivavoce.books.read.refusal import refused, title_of
 from vivavoce.books.read.trees import Element, language_code, parse_xml, tag_of
 
 _MAIN: Final = "word/document.xml"
-_W: Final = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
+# Names are found in any namespace: Word has one, its strict form another.
 _TEXTS: Final = frozenset(("t", "deltext"))
 _SPACES: Final = frozenset(("br", "cr", "ptab", "tab", "tc"))
 # Apart from the text, or in it twice.
@@ -91,7 +91,7 @@ class _Part:
 
     def _begin(self, tag: str, element: Element) -> None:
         in_row = any(frame.tag == "tr" for frame in self.frames)
-        if tag == "tr" and not in_row and len(element.findall(f"{_W}tc")) > 1:
+        if tag == "tr" and not in_row and len(element.findall("{*}tc")) > 1:
             kind: BlockKind = "table" if self.base.kind == "paragraph" else self.base.kind
             self.frames.append(_Frame(tag, _Style(kind), self.skipped))
         elif tag == "p" and not in_row:
@@ -106,10 +106,10 @@ class _Part:
         elif tag == "nobreakhyphen":
             self._add("-")
         elif tag == "sym":
-            code = element.get(f"{_W}char") or ""
+            code = _value(element, "char")
             self._add(chr(int(code, 16)) if _CODE.fullmatch(code) else "")
         elif tag in ("footnotereference", "endnotereference"):
-            self.later += self.notes.get(f"{tag[:-9]} {element.get(f'{_W}id')}", ())
+            self.later += self.notes.get(f"{tag[:-9]} {_value(element, 'id')}", ())
         elif tag == "docpr" and (words := " ".join((element.get("descr") or "").split())):
             self.later.append(Block(words, "alt_text", self.skipped, source=self.source))
 
@@ -136,12 +136,11 @@ class _Part:
         """Return the style of a paragraph. Of a note, only the note's own counts."""
         if self.base.kind != "paragraph":
             return self.base
-        named = properties.find(f"{_W}pStyle")
-        style = self.styles.get("" if named is None else named.get(f"{_W}val") or "", _Style())
+        style = self.styles.get(_value(properties.find("{*}pStyle")), _Style())
         level = _outline(properties)
         if level:
             return _Style("heading", level)
-        is_list = style.kind == "paragraph" and properties.find(f"{_W}numPr") is not None
+        is_list = style.kind == "paragraph" and properties.find("{*}numPr") is not None
         return _Style("list_item") if is_list else style
 
 
@@ -155,10 +154,10 @@ def read_docx(data: bytes, name: str, choices: Choices) -> Book:
         raise refused(name, f"is damaged at {_MAIN!r}, which is not XML")
     styles = _styles(archive)
     notes = {
-        f"{kind} {note.get(f'{_W}id')}": list(_Part(path, styles, _Style("footnote")).take(note))
+        f"{kind} {_value(note, 'id')}": list(_Part(path, styles, _Style("footnote")).take(note))
         for kind in ("footnote", "endnote")
         if (path := f"word/{kind}s.xml") in archive and (tree := _tree(archive, path)) is not None
-        for note in tree.findall(f"{_W}{kind}")
+        for note in tree.findall(f"{{*}}{kind}")
     }
     blocks = list(_Part(_MAIN, styles, notes=notes).take(root))
     blocks += _unused(notes, blocks)
@@ -193,6 +192,12 @@ def _others(archive: Archive, styles: Mapping[str, _Style]) -> Iterator[Block]:
             yield from _Part(path, styles, _Style(kind), why).take(tree)
 
 
+def _value(element: Element | None, name: str = "val") -> str:
+    """Return an attribute, or ""."""
+    attributes = {} if element is None else element.attrib
+    return next((value for key, value in attributes.items() if key.endswith(f"}}{name}")), "")
+
+
 def _tree(archive: Archive, path: str) -> Element | None:
     return parse_xml(decode(archive.read(path), markup=True)) if path in archive else None
 
@@ -201,22 +206,20 @@ def _styles(archive: Archive) -> dict[str, _Style]:
     """Return the styles of paragraphs by their ids, which differ between languages of Word."""
     root = _tree(archive, "word/styles.xml")
     styles = {}
-    for style in () if root is None else root.iter(f"{_W}style"):
-        named = style.find(f"{_W}name")
-        name = ("" if named is None else named.get(f"{_W}val") or "").lower()
+    for style in () if root is None else root.iter("{*}style"):
+        name = _value(style.find("{*}name")).lower()
         heading = _HEADING.fullmatch(name)
-        properties = style.find(f"{_W}pPr")
+        properties = style.find("{*}pPr")
         level = int(heading[1]) if heading else 0 if properties is None else _outline(properties)
         kinds = (kind for kind, pattern in _BY_NAME.items() if pattern.fullmatch(name))
         found = _Style(next(kinds, "heading" if level else "paragraph"), min(level, 6))
-        styles[style.get(f"{_W}styleId") or ""] = found
+        styles[_value(style, "styleId")] = found
     return styles
 
 
 def _outline(properties: Element) -> int:
     """Return the level of a heading, from 1, or 0."""
-    level = properties.find(f"{_W}outlineLvl")
-    value = "" if level is None else level.get(f"{_W}val") or ""
+    value = _value(properties.find("{*}outlineLvl"))
     return int(value) + 1 if value in ("0", "1", "2", "3", "4", "5") else 0
 
 
@@ -228,6 +231,6 @@ def _meta(archive: Archive) -> dict[str, str]:
 
 def _language(archive: Archive) -> str | None:
     root = _tree(archive, "word/styles.xml")
-    defaults = None if root is None else root.find(f"{_W}docDefaults")
-    found = None if defaults is None else next(defaults.iter(f"{_W}lang"), None)
-    return None if found is None else language_code(found.get(f"{_W}val") or "")
+    defaults = None if root is None else root.find("{*}docDefaults")
+    found = None if defaults is None else next(defaults.iter("{*}lang"), None)
+    return language_code(_value(found))

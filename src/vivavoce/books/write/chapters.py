@@ -12,12 +12,10 @@ from vivavoce.books.write.archive import Archive
 from vivavoce.books.write.mux import FORMS, write_audio
 from vivavoce.books.write.options import WriteOptions
 from vivavoce.books.write.sound import sound_for
-from vivavoce.books.write.tags import comment_of, cover_of, line, titles, track_tags
+from vivavoce.books.write.tags import COVER_NAMES, comment_of, cover_of, line, titles, track_tags
 from vivavoce.files import replaced
 
 PLAYLIST: Final = "playlist.m3u8"
-COVERS: Final = {"image/jpeg": "cover.jpg", "image/png": "cover.png"}
-
 _NOT_IN_NAMES: Final = re.compile(r'[<>:"/\\|?*.\u200e\u200f\u202a-\u202e\u2066-\u2069]+')
 _NAME_BYTES: Final = 120
 
@@ -65,7 +63,7 @@ def _files(narration: Narration, options: WriteOptions) -> Iterator[tuple[str, W
         done += chapter.samples
         playlist += [f"#EXTINF:{round(chapter.samples / narration.rate_hz)},{title}", name]
     if (cover := cover_of(narration.book.cover)) is not None:
-        yield COVERS[cover.media_type], lambda path: _write(path, cover.data)
+        yield COVER_NAMES[cover.media_type], lambda path: _write(path, cover.data)
     yield PLAYLIST, lambda path: _write(path, "\n".join([*playlist, ""]).encode("utf-8"))
 
 

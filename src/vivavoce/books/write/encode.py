@@ -25,6 +25,7 @@ PART_S: Final = 120  # a megabyte of packets
 Packet: TypeAlias = "av.Packet[av.AudioStream]"
 _MARGIN: Final = 16  # frames before and after a part
 _PARTS_AHEAD: Final = 3
+_FRAMES_AT_ONCE: Final = 64  # of one copy
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +34,20 @@ class Codec:
 
     encoder: Literal["aac", "libmp3lame", "libopus", "flac"]
     sample_format: Literal["fltp", "s16p", "s16"]
-    bit_rate: int = 0  # bits a second; 0 for lossless
+    bit_rate: int = 0  # bits a second at 24 kHz; 0 for lossless
     options: Mapping[str, str] = field(default_factory=dict)
+
+    def bits(self, rate_hz: int) -> int:
+        """Return the bits a second for a sound at `rate_hz`."""
+        return self.bit_rate * (2 if rate_hz <= 12000 else 6 if rate_hz > 24000 else 4) // 4
 
 
 CODECS: Final[Mapping[CodecName, Codec]] = {
-    # The searches that the options leave out cost most of the time, and speech does not need them.
-    "aac": Codec("aac", "fltp", 64_000, {"aac_coder": "fast"}),
+    # Three times as fast as the searches that it leaves out, and as near to the samples.
+    "aac": Codec("aac", "fltp", 64_000, {"aac_coder": "fast", "aac_tns": "0"}),
     # Without the bit reservoir no packet needs the ones before it.
     "mp3": Codec("libmp3lame", "s16p", 64_000, {"reservoir": "0", "compression_level": "7"}),
-    "opus": Codec("libopus", "s16", 40_000, {"application": "audio", "compression_level": "5"}),
+    "opus": Codec("libopus", "s16", 40_000, {"application": "audio", "compression_level": "3"}),
     "flac": Codec("flac", "s16"),
 }
 
@@ -60,7 +65,7 @@ def open_codec(codec: Codec, rate_hz: int) -> av.AudioCodecContext:
     context.sample_rate, context.layout, context.format = rate_hz, "mono", codec.sample_format
     context.options = dict(codec.options)
     if codec.bit_rate:
-        context.bit_rate = codec.bit_rate
+        context.bit_rate = codec.bits(rate_hz)
     context.open()
     return context
 
@@ -81,6 +86,11 @@ def packets(sound: Sound, codec: Codec, executor: Executor | None = None) -> Ite
     finally:
         for future in waiting:
             future.cancel()
+
+
+def packet_count(sound: Sound, codec: Codec) -> int:
+    """Return the number of packets, or a few more."""
+    return sound.samples // open_codec(codec, sound.rate_hz).frame_size + 8
 
 
 def encode_part(sound: Sound, codec: Codec, first: int, last: int | None) -> Iterator[Packet]:
@@ -114,23 +124,19 @@ def _cuts(sound: Sound, codec: Codec) -> list[int]:
 
 def _frames(sound: Sound, codec: Codec, start: int, end: int, size: int) -> Iterator[av.AudioFrame]:
     """Yield the samples from `start` to `end` in frames of `size`, the last one as it is."""
-    pending: list[NDArray[np.int16]] = []
-    held = 0
-    for block in sound.read(start, end):
-        pending.append(block)
-        held += len(block)
-        if held < size:
-            continue
-        samples = np.concatenate(pending)
-        whole = held - held % size
-        for at in range(0, whole, size):
-            yield _frame(samples[at : at + size], codec, sound.rate_hz, start + at)
-        start += whole
-        pending, held = [samples[whole:]], held - whole
-    if held:
-        yield _frame(np.concatenate(pending), codec, sound.rate_hz, start)
-
-
-def _frame(samples: NDArray[np.int16], codec: Codec, rate_hz: int, position: int) -> av.AudioFrame:
-    values = from_int16(samples) if codec.sample_format == "fltp" else samples
-    return audio_frame(values, codec.sample_format, rate_hz, position)
+    pending, held = list[NDArray[np.int16]](), 0
+    for block in chain(sound.read(start, end), [None]):
+        if block is not None:
+            pending.append(block)
+            held += len(block)
+            if held < _FRAMES_AT_ONCE * size:
+                continue
+        if held:
+            samples = np.concatenate(pending)
+            whole = held if block is None else held - held % size
+            values = from_int16(samples) if codec.sample_format == "fltp" else samples
+            for at in range(0, whole, size):
+                part = values[at : min(at + size, whole)]
+                yield audio_frame(part, codec.sample_format, sound.rate_hz, start + at)
+            start += whole
+            pending, held = [samples[whole:]], held - whole

@@ -1,6 +1,7 @@
 """Write one audio file: the packets of a codec, tags, chapters and cover in a container."""
 
 import io
+import logging
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
@@ -10,12 +11,17 @@ import av
 import av.container
 from av.stream import Disposition
 
-from vivavoce.books.write.encode import CODECS, packets
-from vivavoce.books.write.id3 import id3_tag
+from vivavoce.books.write.encode import CODECS, packet_count, packets
 from vivavoce.books.write.options import WriteOptions
 from vivavoce.books.write.sound import CodecName, Sound
-from vivavoce.books.write.tags import Tags, size_of, vorbis_chapters, vorbis_picture
+from vivavoce.books.write.tags import Tags, size_of
+from vivavoce.books.write.tags.id3 import id3_tag
+from vivavoce.books.write.tags.mp4 import index_bytes, separate_chapters
+from vivavoce.books.write.tags.vorbis import vorbis_chapters, vorbis_picture
+from vivavoce.errors import SigningFailed
 from vivavoce.types import AudioFormat
+
+log = logging.getLogger(__name__)
 
 Container = Literal["mp4", "mp3", "ogg", "flac"]
 
@@ -27,7 +33,7 @@ FORMS: Final[Mapping[str, tuple[Container, CodecName]]] = {
     "opus": ("ogg", "opus"),
     "flac": ("flac", "flac"),
 }
-_SIGNED: Final[Mapping[Container, AudioFormat]] = {"mp3": "mp3", "flac": "flac"}
+_SIGNED: Final[Mapping[Container, AudioFormat]] = {"mp4": "m4a", "mp3": "mp3", "flac": "flac"}
 NERO_CHAPTERS: Final = 255  # as many as Nero's list of chapters holds, and bytes in its titles
 _COVERS: Final = {"image/jpeg": "mjpeg", "image/png": "png"}
 _MILLISECOND: Final = Fraction(1, 1000)
@@ -41,16 +47,18 @@ def write_audio(
     Raises `OSError` if the disk is full, and the errors of `Sound.read`.
     """
     container, codec = form
-    how = _options(container, tags)
+    how = _options(container, tags, packet_count(sound, CODECS[codec]))
     if container == "mp3":
         with path.open("w+b") as file:
             file.write(id3_tag(tags))
             with av.open(_Rest(file), "w", format=container, container_options=how) as output:
                 _write(output, codec, sound, tags, options)
     else:
-        name = str(path.absolute())  # which FFmpeg opens again to move the index to the front
+        name = str(path.absolute())
         with av.open(name, "w", format=container, container_options=how) as output:
             _write(output, codec, sound, tags, options)
+    if container == "mp4" and tags.chapters:
+        separate_chapters(path)
     _sign(path, container, tags, options)
 
 
@@ -63,17 +71,22 @@ def _sign(path: Path, container: Container, tags: Tags, options: WriteOptions) -
         with path.open("rb") as source, signed.open("w+b") as target:
             signer.sign(source, target, format, mark)
         signed.replace(path)
+    except SigningFailed as error:
+        if signer.is_must:
+            raise
+        log.warning("a file leaves with its comment alone: %s", error.message)
     finally:
         signed.unlink(missing_ok=True)
 
 
-def _options(container: Container, tags: Tags) -> dict[str, str]:
+def _options(container: Container, tags: Tags, count: int) -> dict[str, str]:
     same = {"fflags": "+bitexact"}  # neither FFmpeg's version nor the time nor random numbers
     match container:
         case "mp4":
-            nero = "" if len(tags.chapters) <= NERO_CHAPTERS else "+disable_chpl"
             brand = "M4B " if tags.chapters else "M4A "
-            return same | {"movflags": f"+faststart{nero}", "brand": brand}
+            flags = "disable_chpl" if len(tags.chapters) > NERO_CHAPTERS else "0"
+            place = str(index_bytes(count, tags))  # before the sound, where players look first
+            return same | {"brand": brand, "movflags": flags, "moov_size": place}
         case "mp3":
             return same | {"id3v2_version": "0"}
         case "ogg" | "flac":
@@ -94,7 +107,7 @@ def _write(
         options=dict(how.options),
         format=how.sample_format,
         layout="mono",
-        bit_rate=how.bit_rate,
+        bit_rate=how.bits(sound.rate_hz),
     )
     cover = _add_tags(output, tags)
     output.start_encoding()

@@ -131,8 +131,9 @@ def _opened(path: Path, start: int) -> "av.container.InputContainer":
 
 def _mono(frame: av.AudioFrame) -> NDArray[np.int16]:
     """Return the samples of a mono frame. FFmpeg decodes more than 16 bits to 32."""
-    samples = frame.to_ndarray().reshape(-1).astype(np.int32)
-    return (samples if frame.format.name == "s16" else samples >> 16).astype(np.int16)
+    if frame.format.name == "s16":
+        return np.frombuffer(bytes(frame.planes[0]), np.int16, frame.samples)
+    return (frame.to_ndarray().reshape(-1).astype(np.int32) >> 16).astype(np.int16)
 
 
 def _damaged(chapter: NarratedChapter, why: str) -> VivavoceError:

@@ -5,18 +5,22 @@ import hashlib
 import shutil
 import sys
 import time
-from contextlib import aclosing
+from collections.abc import Callable, Iterator
+from contextlib import aclosing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, get_args
 
 import typer
 
-from vivavoce.cli.options import Config, option
+from vivavoce.cli.books import remote
+from vivavoce.cli.options import Config, Server, ServerKey, option
 from vivavoce.cli.say import settings_with
 
 if TYPE_CHECKING:
     from vivavoce.books.book import Choices
     from vivavoce.books.write import BookFormat
+    from vivavoce.client import JobEntry
+    from vivavoce.client import JobProgress as RemoteProgress
     from vivavoce.jobs import Cast, Job, JobOptions, Jobs
     from vivavoce.jobs import Progress as JobProgress
     from vivavoce.settings import Settings
@@ -59,6 +63,8 @@ def book(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the plan, and speak nothing.")
     ] = False,
+    server: Server = None,
+    key: ServerKey = None,
     config: Config = None,
 ) -> None:
     """Narrate a book. The same command goes on where an earlier one stopped.
@@ -68,6 +74,7 @@ def book(
       vivavoce book novel.epub -o novel.m4b --voice af_heart --chapters 1-3
       vivavoce book play.txt -o play.mp3 -o play.vtt --cast cast.toml
       vivavoce book novel.epub --dry-run
+      vivavoce book novel.epub --server http://dgx:8000
     """
     from vivavoce.jobs import JobOptions
     from vivavoce.text.language.names import parse_language
@@ -91,7 +98,12 @@ def book(
         _show_plan(data, file.name, options)
         return
     begun_s = time.monotonic()
-    job = asyncio.run(_narrate(settings, data, file.name, options, targets))
+    job: Job | JobEntry
+    if server:
+        with _bar() as tell:
+            job = remote.narrate(server, key, file, options, targets, tell)
+    else:
+        job = asyncio.run(_narrate(settings, data, file.name, options, targets))
     took_s = time.monotonic() - begun_s
     names = ", ".join(map(str, targets.values()))
     typer.echo(f"{names}: {_hours(job.audio_s)} of speech, in {_hours(took_s)}", err=True)
@@ -105,12 +117,13 @@ async def _narrate(
     targets: "dict[BookFormat, Path]",
 ) -> "Job":  # fmt: skip
     from vivavoce.cli.books.jobs import open_jobs
+    from vivavoce.cli.in_process import provenance_of
     from vivavoce.errors import DiskFull, VivavoceError
     from vivavoce.voices.record import Viewer
 
     viewer = Viewer(manages=True)
     key = hashlib.sha256(repr((options, name)).encode() + data).hexdigest()
-    async with open_jobs(settings) as jobs:
+    async with open_jobs(settings, provenance_of(settings)) as jobs:
         job, _ = await jobs.create(data, name, options, viewer, idempotency_key=key, paused=True)
         job = await _run(jobs, job, viewer)
         if job.state == "paused" and job.problem:
@@ -144,6 +157,15 @@ async def _run(jobs: "Jobs", job: "Job", viewer: "Viewer") -> "Job":
 
 async def _watch(jobs: "Jobs", id: str, viewer: "Viewer") -> None:
     """Show where a job stands, to its end."""
+    with _bar() as tell:
+        async with aclosing(jobs.events(id, viewer)) as events:
+            async for event in events:
+                tell(event)
+
+
+@contextmanager
+def _bar() -> "Iterator[Callable[[JobProgress | RemoteProgress], None]]":
+    """Yield a function that shows an event on a terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn
 
@@ -152,12 +174,10 @@ async def _watch(jobs: "Jobs", id: str, viewer: "Viewer") -> None:
     off = not sys.stderr.isatty()
     with Progress(*columns, console=console, transient=True, disable=off) as bar:
         task = bar.add_task("loading", total=100.0)
-        async with aclosing(jobs.events(id, viewer)) as events:
-            async for event in events:
-                bar.update(task, completed=event.percent, description=_told(event))
+        yield lambda event: bar.update(task, completed=event.percent, description=_told(event))
 
 
-def _told(event: "JobProgress") -> str:
+def _told(event: "JobProgress | RemoteProgress") -> str:
     """Return a line about an event: the chapter, the speed, and the time left."""
     if event.state != "running":
         return event.state

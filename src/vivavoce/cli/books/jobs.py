@@ -17,6 +17,7 @@ from vivavoce.cli.options import Config, Json, Server, ServerKey
 if TYPE_CHECKING:
     from vivavoce.client.jobs import JobEntry
     from vivavoce.jobs import Action, Job, Jobs
+    from vivavoce.provenance import Provenance
     from vivavoce.settings import Settings
     from vivavoce.voices.record import Viewer
 
@@ -28,8 +29,13 @@ Id = Annotated[str, typer.Argument(help="A job's id, from `vivavoce jobs list`."
 
 
 @asynccontextmanager
-async def open_jobs(settings: "Settings") -> AsyncGenerator["Jobs"]:
-    """Yield the jobs of this machine, with the models of `settings` to run them."""
+async def open_jobs(
+    settings: "Settings", provenance: "Provenance | None" = None
+) -> AsyncGenerator["Jobs"]:
+    """Yield the jobs of this machine, with the models of `settings` to run them.
+
+    `provenance` signs their files; without it they have comments alone.
+    """
     from vivavoce.cli.sources import synthesizer_of
     from vivavoce.jobs import FOLDER, JobLimits, Jobs
 
@@ -38,7 +44,9 @@ async def open_jobs(settings: "Settings") -> AsyncGenerator["Jobs"]:
         settings.max_book_bytes, settings.max_book_chars, 10**9, 2**63, writers=os.cpu_count() or 1
     )
     async with open_pool(settings) as pool:
-        opened = Jobs(settings.data_dir / FOLDER, synthesizer_of(pool, settings), limits)
+        synthesizer = synthesizer_of(pool, settings)
+        synthesizer.provenance = provenance or synthesizer.provenance
+        opened = Jobs(settings.data_dir / FOLDER, synthesizer, limits)
         try:
             yield opened
         finally:

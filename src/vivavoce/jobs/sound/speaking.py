@@ -17,7 +17,7 @@ from vivavoce.jobs.job import JobOptions
 from vivavoce.jobs.sound.takes import Facts
 from vivavoce.jobs.store import to_json
 from vivavoce.provenance import Mark
-from vivavoce.synthesis.outlet import file_start, open_outlet
+from vivavoce.synthesis.outlet import finished_file, open_outlet
 from vivavoce.synthesis.retry import NEXT_SEED
 from vivavoce.synthesis.speech import Speech
 from vivavoce.synthesis.synthesizer import Synthesizer
@@ -190,4 +190,4 @@ def _encoded(speech: Speech, samples: Samples, text: str) -> Spoken:
         sum(map(str.isalpha, said)) * rate_hz / max(len(samples), 1),
         median_pitch_hz(samples, rate_hz),
     )
-    return Spoken(file_start(speech, "flac", data, len(data)), len(samples), facts)
+    return Spoken(finished_file(speech, "flac", data, signed=False), len(samples), facts)

@@ -205,10 +205,16 @@ class ProcessModel(Model[_ProcessStream]):
 
     def prepare(self, reference: Reference) -> PreparedVoice:
         voice = _ProcessVoice(self, next(self._keys))
-        dropped = [self._dropped.popleft() for _ in range(len(self._dropped))]
-        self._client.call_aside("prepare", voice.key, reference, dropped)
+        self.drop_voices()
+        self._client.call_aside("prepare", voice.key, reference)
         finalize(voice, self._dropped.append, voice.key).atexit = False
         return voice
+
+    def drop_voices(self) -> None:
+        dropped = [self._dropped.popleft() for _ in range(len(self._dropped))]
+        if dropped and self.lost is None:
+            with suppress(EngineFault):  # the process is gone, and its voices with it
+                self._client.call_aside("drop_voices", dropped)
 
     def unload(self) -> None:
         self._client.end()

@@ -32,13 +32,14 @@ from vivavoce.types import (
 )
 
 MAX_LANES = 4  # the most steps at once of any model
-Method = Literal["open", "feed", "step", "close", "prepare"]
+Method = Literal["open", "feed", "step", "close", "prepare", "drop_voices"]
 WHAT_FAILED = {
     "open": "could not start",
     "feed": "could not take more text",
     "step": "failed while speaking",
     "close": "failed while closing",
     "prepare": "could not prepare the voice",
+    "drop_voices": "could not drop voices",
 }
 
 
@@ -122,11 +123,14 @@ class ModelServer:
     def close(self, key: int) -> None:
         self._model.close(self._streams.pop(key))
 
-    def prepare(self, key: int, reference: Reference, dropped: Sequence[int]) -> None:
-        """Keep the voice of `reference` as `key`, and remove the voices `dropped`."""
-        for other in dropped:
-            self._voices.pop(other, None)
+    def prepare(self, key: int, reference: Reference) -> None:
+        """Keep the voice of `reference` as `key`."""
         self._voices[key] = self._model.prepare(reference)
+
+    def drop_voices(self, keys: Sequence[int]) -> None:
+        """Remove the voices of `keys`."""
+        for key in keys:
+            self._voices.pop(key, None)
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TypeAlias, TypeVar, get_args
 
 from vivavoce.errors import MissingDependency, OutOfMemory, Unsupported, VivavoceError
@@ -119,6 +120,11 @@ class Router:
             with suppress(MissingDependency):
                 read(Tracked.of("1"), language)
         detect("Which language is this sentence written in?", ("en", "de"))
+
+    async def forget_voice(self, file: Path) -> None:
+        """Let every loaded model forget the saved recording `file`."""
+        for engine in list(self._pool.ready.values()):
+            await engine.forget_voice(file)
 
     async def candidates(self, model: str | None) -> Sequence[EngineInfo]:
         """Return the descriptions of the models that `model` stands for, in order of preference."""

@@ -77,7 +77,7 @@ async function start() {
   await server.act(id, "resume");
   planned = null;
   element("plan").hidden = true;
-  element("new").reset();
+  element("file").value = "";
   showChosen();
   await refresh();
 }

@@ -6,6 +6,7 @@ last event that it saw does not get it again.
 
 import asyncio
 import hashlib
+import time
 from collections.abc import AsyncGenerator
 from typing import Annotated, Final
 
@@ -25,6 +26,7 @@ router = APIRouter(
 )
 
 KEEP_ALIVE_S: Final = 15.0  # proxies close what is silent for a minute
+GAP_S: Final = 0.25  # between events of a job that is made fast
 RETRY_MS: Final = 2_000  # until a browser connects again
 KEEP_ALIVE: Final = b": still here\n\n"
 EVENTS: Answers = {
@@ -53,10 +55,11 @@ async def events(
 
 
 async def _sent(
-    first: Progress, progress: AsyncGenerator[Progress], seen: str | None
+    last: Progress, progress: AsyncGenerator[Progress], seen: str | None
 ) -> AsyncGenerator[bytes]:
     start = f"retry: {RETRY_MS}\n\n".encode()
-    yield start if seen == _id(first) else start + _event(first)
+    yield start if seen == _id(last) else start + _event(last)
+    next_s = 0.0
     waiting: asyncio.Future[Progress] | None = None
     try:
         while True:
@@ -66,7 +69,9 @@ async def _sent(
                 yield KEEP_ALIVE
                 continue
             one, waiting = waiting.result(), None
-            yield _event(one)
+            if _kind(one) != _kind(last) or time.monotonic() >= next_s:
+                last, next_s = one, time.monotonic() + GAP_S
+                yield _event(one)
     except StopAsyncIteration:
         pass
     finally:
@@ -74,6 +79,11 @@ async def _sent(
             waiting.cancel()
             await asyncio.wait((waiting,))
         await progress.aclose()
+
+
+def _kind(progress: Progress) -> tuple[object, ...]:
+    """Return what is told at once when it changes."""
+    return progress.state, progress.stage, progress.chapters_ready
 
 
 def _event(progress: Progress) -> bytes:
@@ -85,6 +95,7 @@ def _id(progress: Progress) -> str:
     """Return an id that is another one whenever anything has changed but speed and time."""
     facts = (
         progress.state, progress.stage, progress.chapter, progress.chapters_ready,
-        progress.sentences_made, progress.sentences_failed, progress.audio_s, progress.problem,
+        progress.sentences_made, progress.sentences_failed, progress.audio_s, progress.percent,
+        progress.problem,
     )  # fmt: skip
     return hashlib.blake2s(repr(facts).encode(), digest_size=8).hexdigest()

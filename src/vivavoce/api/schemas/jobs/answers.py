@@ -70,11 +70,11 @@ class JobInfo(BaseModel):
 
 
 def percent_of(job: Job) -> float:
-    """Return how much of a job is spoken."""
+    """Return how much of a job is made. Its files are the last of it."""
     if job.state == "done":
         return 100.0
     tried = job.sentences_made + job.sentences_failed
-    return round(100 * tried / job.sentences, 2) if job.sentences else 0.0
+    return min(round(100 * tried / job.sentences, 2), 99.0) if job.sentences else 0.0
 
 
 class JobInfos(BaseModel):

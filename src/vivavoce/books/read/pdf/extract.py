@@ -12,6 +12,7 @@ from typing import Any, Final
 MAX_BYTES: Final = 3 * 2**30  # of address space, of which PDFium reserves much
 MAX_CPU_S: Final = 300
 MAX_PAGES: Final = 10_000
+HYPHENS: Final = (0x2, 0x2D, 0xAD, 0x2010, 0xFFFE)
 HYPHEN: Final = "\x02"  # one that divides a word at the end of a line
 
 JsonLine = tuple[str, float, float, float, float, float]  # text, left, bottom, right, top, size
@@ -73,7 +74,7 @@ def _lines(text_page: Any) -> Iterator[JsonLine]:  # pypdfium2 has no types
     for at in range(text_page.count_chars()):
         code = raw.FPDFText_GetUnicode(text_page, at)
         character = chr(code) if 0 < code < 0x110000 and not 0xD800 <= code < 0xE000 else "\ufffd"
-        if raw.FPDFText_IsHyphen(text_page, at) == 1:
+        if code in HYPHENS and raw.FPDFText_IsHyphen(text_page, at) == 1:
             character = HYPHEN
         line.append(character)
         if not character.isspace():

@@ -6,8 +6,8 @@ the paragraph that they stand in.
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Final
 
@@ -17,7 +17,7 @@ from vivavoce.books.read.pdf.heads import Line, running_heads
 from vivavoce.books.read.plain import is_heading, joined
 
 _LARGE: Final = 1.15  # of the usual size: a heading
-_LARGEST: Final = 1.5
+_LOWEST: Final = 6  # level of a heading
 _SMALL: Final = 0.92  # a footnote
 _SAME: Final = 0.1  # difference of sizes in one paragraph
 _HEADING_CHARS: Final = 120
@@ -40,6 +40,7 @@ class Placed:
     block: Block
     page: int
     bottom: float  # of its first line
+    size: float = 0.0
 
 
 @dataclass(slots=True)
@@ -59,10 +60,7 @@ class _Layout:
         bottom = self.lines[0].bottom if self.lines else 0.0
         if self.lines:
             text, hyphens = self._joined()
-            level = 0
-            if self.kind == "heading":
-                level = 1 if self.lines[0].size >= _LARGEST * self.size or is_heading([text]) else 2
-            yield Placed(Block(text, self.kind, level=level), self.page, bottom)
+            yield Placed(Block(text, self.kind), self.page, bottom, self.lines[0].size)
             if hyphens:
                 yield Placed(Block(hyphens, "page", _HYPHENS), self.page, bottom)
         yield from (Placed(block, self.page, bottom) for block in self.later)
@@ -123,7 +121,23 @@ def paragraphs(pages: Sequence[Sequence[Line]]) -> list[Placed]:
     compounds = frozenset(word.lower() for word in _COMPOUND.findall(text))
     heads = running_heads(pages)
     layout = _Layout(median(sizes), compounds)
-    return list(_placed(layout, pages, heads))
+    return _ranked(list(_placed(layout, pages, heads)))
+
+
+def _ranked(placed: list[Placed]) -> list[Placed]:
+    """Give headings their levels: 1 for "Chapter 1" and the like, below that by their sizes."""
+    sizes = {round(each.size) for each in placed if each.block.kind == "heading"}
+    ranks = {size: min(rank, _LOWEST) for rank, size in enumerate(sorted(sizes, reverse=True), 2)}
+    return [
+        replace(each, block=replace(each.block, level=_level(each, ranks)))
+        if each.block.kind == "heading"
+        else each
+        for each in placed
+    ]
+
+
+def _level(placed: Placed, ranks: Mapping[int, int]) -> int:
+    return 1 if is_heading([placed.block.text]) else ranks[round(placed.size)]
 
 
 def _placed(

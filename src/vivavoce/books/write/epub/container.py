@@ -10,7 +10,6 @@ from vivavoce.books.write.chapters import portion
 from vivavoce.books.write.epub.overlay import overlay
 from vivavoce.books.write.epub.package import (
     CONTAINER,
-    COVERS,
     PACKAGE,
     Item,
     navigation,
@@ -20,7 +19,7 @@ from vivavoce.books.write.epub.pages import STYLE, clips, page
 from vivavoce.books.write.mux import FORMS, write_audio
 from vivavoce.books.write.options import WriteOptions
 from vivavoce.books.write.sound import sound_for
-from vivavoce.books.write.tags import cover_of, titles, track_tags
+from vivavoce.books.write.tags import COVER_NAMES, cover_of, titles, track_tags
 
 _FOLDER: Final = "EPUB"
 
@@ -42,7 +41,7 @@ def write_epub(narration: Narration, path: Path, options: WriteOptions) -> None:
         }.items():
             archive.add(f"{_FOLDER}/{name}", text.encode("utf-8"))
         if (cover := cover_of(narration.book.cover)) is not None:
-            archive.add(f"{_FOLDER}/{COVERS[cover.media_type]}", cover.data, packed=False)
+            archive.add(f"{_FOLDER}/{COVER_NAMES[cover.media_type]}", cover.data, packed=False)
         archive.add(PACKAGE, package(narration, items, options.made).encode("utf-8"))
 
 

@@ -10,7 +10,7 @@ from typing import Final
 from vivavoce.books.book import Narration, Picture
 from vivavoce.books.write.epub.overlay import clock
 from vivavoce.books.write.epub.pages import ACTIVE, PLAYING, is_right_to_left, languages, xml
-from vivavoce.books.write.tags import comment_of, cover_of, line
+from vivavoce.books.write.tags import COVER_NAMES, comment_of, cover_of, line
 
 PACKAGE: Final = "EPUB/package.opf"
 CONTAINER: Final = f"""\
@@ -21,8 +21,6 @@ CONTAINER: Final = f"""\
 </rootfiles>
 </container>
 """
-COVERS: Final = {"image/jpeg": "cover.jpg", "image/png": "cover.png"}
-
 _AUDIO_TYPES: Final = {"mp3": "audio/mpeg", "m4a": "audio/mp4"}  # core media types
 _SUMMARY: Final = "All of the text is here. Spoken parts are highlighted while they are read aloud."
 
@@ -44,7 +42,8 @@ def package(narration: Narration, items: Sequence[Item], made: datetime) -> str:
     return "\n".join(
         [
             '<?xml version="1.0" encoding="UTF-8"?>',
-            '<package xmlns="http://www.idpf.org/2007/opf" version="3.0" unique-identifier="id">',
+            '<package xmlns="http://www.idpf.org/2007/opf" version="3.0" unique-identifier="id"'
+            f' xml:lang="{_language(book.language)}">',
             '<metadata xmlns:dc="http://purl.org/dc/elements/1.1/">',
             *_metadata(narration, items, made),
             "</metadata>",
@@ -143,7 +142,7 @@ def _manifest(item: Item) -> Iterator[str]:
 def _cover(cover: Picture | None) -> Iterator[str]:
     if (found := cover_of(cover)) is not None:
         yield (
-            f'<item id="cover" href="{COVERS[found.media_type]}" '
+            f'<item id="cover" href="{COVER_NAMES[found.media_type]}" '
             f'media-type="{found.media_type}" properties="cover-image"/>'
         )
 

@@ -17,6 +17,7 @@ from vivavoce.errors import BadRequest, EngineFault
 from vivavoce.models.qwen3_tts.codec import CodecDecoder, DecoderState, load_encoder
 from vivavoce.models.qwen3_tts.network.speaker_encoder import load_speaker_encoder
 from vivavoce.models.qwen3_tts.prompt.layout import Clone
+from vivavoce.models.qwen3_tts.prompt.prepared import Tensors, form_name, read_form, write_form
 from vivavoce.types import Reference, Samples
 
 MIN_REFERENCE_S, MAX_REFERENCE_S = 1.0, 30.0
@@ -49,22 +50,40 @@ class Cloner:
         self._decoder = decoder
         self._device = device
         self._owner = object()
+        empty = decoder.open().memory
+        self._form = form_name((folder, codec_folder), device.type, empty.dtype, empty.numel())
         rates = {self._speaker.config.sample_rate, self._encoder.sample_rate_hz}
         if len(rates) != 1:
             problem = f"want samples at {sorted(rates)} Hz, expected one rate"
             raise EngineFault(f"the encoders of {str(folder)!r} {problem}")
 
     def prepare(self, reference: Reference) -> ClonedVoice:
-        """Return the voice, in context if there is a text. Raises `BadRequest` by its length."""
+        """Return the voice, in context if there is a text. Raises `BadRequest` by its length.
+
+        The form of a saved recording is kept, and taken from there.
+        """
         _check_length(reference)
+        kept = read_form(reference, self._form)
+        if kept is None:
+            kept = self._made(reference)
+            write_form(reference, self._form, kept)
+        tensors = {name: tensor.to(self._device) for name, tensor in kept.items()}
+        if "codes" not in tensors:
+            return ClonedVoice(self._owner, Clone(tensors["x_vector"]), None)
+        clone = Clone(tensors["x_vector"], tensors["codes"], reference.text)
+        return ClonedVoice(self._owner, clone, DecoderState(tensors["memory"], tensors["age"]))
+
+    def _made(self, reference: Reference) -> Tensors:
+        """Return the x-vector, in context with the codes and the decoder's state after them."""
         at_rate = _at_rate(reference, self._encoder.sample_rate_hz)
         samples = torch.from_numpy(at_rate).to(self._device)
         vector = self._speaker.embed(samples)
         if reference.text is None:
-            return ClonedVoice(self._owner, Clone(vector), None)
+            return {"x_vector": vector}
         codes = self._encoder.encode(samples)  # [codebooks, frames]
-        clone = Clone(vector, codes.T.contiguous(), reference.text)
-        return ClonedVoice(self._owner, clone, self._after(codes))
+        state = self._after(codes)
+        made = {"x_vector": vector, "codes": codes.T.contiguous()}
+        return {**made, "memory": state.memory, "age": state.age}
 
     def owns(self, voice: object) -> bool:
         """True if this checkpoint, as it is loaded now, prepared `voice`."""

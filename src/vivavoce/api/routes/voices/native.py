@@ -3,18 +3,33 @@
 import asyncio
 import base64
 import binascii
+from collections.abc import Sequence
+from contextlib import aclosing
 from dataclasses import replace
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
+from pydantic import BaseModel
 from starlette.responses import Response
 
-from vivavoce.api.dependencies import Server, ServerDep, ViewerDep
+from vivavoce.api.dependencies import Server, ServerDep, ViewerDep, server_of, viewer_of
 from vivavoce.api.reference_audio import recording_bytes
+from vivavoce.api.responses import unless_disconnected
 from vivavoce.api.routes.bodies import BoundedRoute
 from vivavoce.api.schemas.answers import NATIVE_ERRORS, Answers
-from vivavoce.api.schemas.voices import ChangedVoice, NewVoice, VoiceFile, VoiceInfo, VoiceInfos
+from vivavoce.api.schemas.voices import (
+    ChangedVoice,
+    DesignBody,
+    NewVoice,
+    PreviewInfo,
+    PreviewInfos,
+    VoiceFile,
+    VoiceInfo,
+    VoiceInfos,
+)
 from vivavoce.errors import BadRequest
 from vivavoce.models.kokoro.voices import NAMES, native_of, parse_mix
+from vivavoce.provenance.mark import HEADER
+from vivavoce.synthesis.design import Preview, Wish, make_previews
 from vivavoce.voices.archive import unpack
 from vivavoce.voices.library import draft
 from vivavoce.voices.record import SavedVoice
@@ -25,6 +40,7 @@ router = APIRouter(
 )
 
 FILE_TYPE = "application/zip"
+PREVIEWS: Answers = {200: {"model": PreviewInfos, "description": "The previews."}}
 FILE: Answers = {
     200: {
         "content": {FILE_TYPE: {"schema": {"type": "string", "format": "binary"}}},
@@ -37,26 +53,40 @@ FILE: Answers = {
 async def voices(server: ServerDep, viewer: ViewerDep) -> VoiceInfos:
     """Return the saved voices that the key may use, its own first."""
     await asyncio.to_thread(server.voices.refresh)
-    return VoiceInfos(voices=[VoiceInfo.of(voice) for voice in server.voices.visible(viewer)])
+    return VoiceInfos(
+        voices=[VoiceInfo.of(voice) for voice in server.voices.visible(viewer)],
+        requires_consent=server.voices.require_consent,
+        missing=await server.synthesizer.saved.missing(),
+    )
 
 
 @router.post("", status_code=201)
 async def create(server: ServerDep, viewer: ViewerDep, body: NewVoice) -> VoiceInfo:
-    """Save a mix of voices or the voice of a recording. The same voice is saved once."""
-    taken = await _taken(server)
+    """Save a mix, the voice of a recording, or a preview. The same voice is saved once."""
+    taken = await taken_names(server)
+    preview = None if body.preview is None else server.previews.get(body.preview, viewer)
 
     def made() -> VoiceInfo:
-        voice, recording = _drafted(body)
+        voice, recording = _drafted(body, preview)
         saved = server.voices.add(voice, viewer, recording, taken)
         return VoiceInfo.of(saved, recording.warnings if recording else ())
 
     return await asyncio.to_thread(made)
 
 
+@router.post("/design", response_class=Response, responses=PREVIEWS)
+async def design(http: Request, server: ServerDep, viewer: ViewerDep, body: DesignBody) -> Response:
+    """Speak previews of a voice that is described. `POST /v1/tts/voices` saves one of them."""
+    wish = body.to_wish()
+    previews = await designed(http, wish)
+    infos = [await asyncio.to_thread(PreviewInfo.of, preview) for preview in previews]
+    return await previews_answer(PreviewInfos(text=wish.said, previews=infos), previews)
+
+
 @router.post("/import", status_code=201)
 async def import_voice(server: ServerDep, viewer: ViewerDep, body: VoiceFile) -> VoiceInfo:
     """Save the voice in a file that was exported here or elsewhere."""
-    taken = await _taken(server)
+    taken = await taken_names(server)
 
     def made() -> VoiceInfo:
         try:
@@ -82,7 +112,7 @@ async def voice(server: ServerDep, viewer: ViewerDep, voice: str) -> VoiceInfo:
 @router.patch("/{voice}")
 async def change(server: ServerDep, viewer: ViewerDep, voice: str, body: ChangedVoice) -> VoiceInfo:
     """Change the name of a saved voice, or what is said of it."""
-    taken = await _taken(server)
+    taken = await taken_names(server)
     values = body.given() | ({} if body.name is None else {"name": body.name})
     return VoiceInfo.of(
         await asyncio.to_thread(lambda: server.voices.change(voice, viewer, taken, **values))
@@ -92,13 +122,17 @@ async def change(server: ServerDep, viewer: ViewerDep, voice: str, body: Changed
 @router.delete("/{voice}")
 async def remove(server: ServerDep, viewer: ViewerDep, voice: str) -> VoiceInfo:
     """Remove a saved voice with its recording and its record of consent."""
-    return VoiceInfo.of(await asyncio.to_thread(server.voices.remove, voice, viewer))
+    removed = await asyncio.to_thread(server.voices.remove, voice, viewer)
+    await server.synthesizer.saved.take_back()
+    return VoiceInfo.of(removed)
 
 
 @router.post("/{voice}/revoke")
 async def revoke(server: ServerDep, viewer: ViewerDep, voice: str) -> VoiceInfo:
     """End the consent to a voice. Its recording is erased, and the record stays."""
-    return VoiceInfo.of(await asyncio.to_thread(server.voices.revoke, voice, viewer))
+    revoked = await asyncio.to_thread(server.voices.revoke, voice, viewer)
+    await server.synthesizer.saved.take_back()
+    return VoiceInfo.of(revoked)
 
 
 @router.get("/{voice}/export", response_class=Response, responses=FILE)
@@ -109,13 +143,41 @@ async def export(server: ServerDep, viewer: ViewerDep, voice: str) -> Response:
     return Response(data, media_type=FILE_TYPE, headers=name)
 
 
-def _drafted(body: NewVoice) -> tuple[SavedVoice, Recording | None]:
+async def designed(http: Request, wish: Wish) -> list[Preview]:
+    """Return the previews of `wish`, which are kept. A client that leaves ends their speech."""
+    server, viewer = server_of(http), viewer_of(http)
+
+    async def made() -> list[Preview]:
+        async with aclosing(make_previews(server.synthesizer, wish, viewer)) as previews:
+            return [preview async for preview in previews]
+
+    found = await unless_disconnected(http.receive, made())
+    for preview in found:
+        server.previews.add(preview, viewer)
+    return found
+
+
+async def previews_answer(body: BaseModel, previews: Sequence[Preview]) -> Response:
+    """Return megabytes of JSON that hold `previews`, marked as synthetic."""
+    data = await asyncio.to_thread(lambda: body.model_dump_json().encode())
+    return Response(data, media_type="application/json", headers=marks_of(previews))
+
+
+def marks_of(previews: Sequence[Preview]) -> dict[str, str]:
+    """Return the header that marks `previews` as synthetic, or none."""
+    marks = {preview.synthetic for preview in previews if preview.synthetic}
+    return {HEADER: ", ".join(sorted(marks))} if marks else {}
+
+
+def _drafted(body: NewVoice, preview: Preview | None) -> tuple[SavedVoice, Recording | None]:
     """Return the voice that is to be saved. It decodes a recording, so call it in a thread."""
     facts = body.given()
-    if (body.formula is None) == (body.ref_audio is None):
+    if sum(field is not None for field in (body.formula, body.ref_audio, preview)) != 1:
         raise BadRequest(
-            "send either formula or ref_audio: one of them is the voice", field="formula"
+            "send either formula, ref_audio or preview: one of them is the voice", field="formula"
         )
+    if preview is not None:
+        return preview.drafted(body.name, **facts)
     consent = None if body.consent is None else body.consent.to_consent()
     if body.formula is not None:
         formula = parse_mix(body.formula)
@@ -127,7 +189,7 @@ def _drafted(body: NewVoice) -> tuple[SavedVoice, Recording | None]:
     return draft(body.name, "cloned", consent=consent, words=words, **facts), recording
 
 
-async def _taken(server: Server) -> frozenset[str]:
+async def taken_names(server: Server) -> frozenset[str]:
     """Return the names of the models' own voices, in lower case."""
     infos = await server.synthesizer.router.infos()
     own = (name.lower() for info in infos for name in (*(v.id for v in info.voices), *info.aliases))

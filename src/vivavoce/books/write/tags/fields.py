@@ -1,24 +1,18 @@
 """Say what is written into a file beside its sound: names, chapters, cover and marks."""
 
-import io
 import re
-import struct
-from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Final
 
-import av
-import av.error
-
 from vivavoce.books.book import Book, Narration, Picture
 from vivavoce.books.write.sound import Sound
+from vivavoce.books.write.tags.cover import cover_of
 from vivavoce.provenance import Mark
 
 _UNPRINTABLE = re.compile(r"[\s\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]+")
 _TRACK_COVER_BYTES: Final = 256 * 2**10  # it is in every file
-_DEMUXERS: Final = {"image/jpeg": "jpeg_pipe", "image/png": "png_pipe"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,41 +113,3 @@ def _tags(
         cover=cover_of(book.cover),
         track=track,
     )
-
-
-def cover_of(cover: Picture | None) -> Picture | None:
-    """Return the cover if it is what its type says. Another would break players."""
-    return None if cover is None or size_of(cover) is None else cover
-
-
-def size_of(cover: Picture) -> tuple[int, int] | None:
-    """Return the columns and rows of a picture, or `None` if it is none of its type."""
-    options = {"protocol_whitelist": ""}
-    try:
-        with av.open(
-            io.BytesIO(cover.data), format=_DEMUXERS[cover.media_type], options=options
-        ) as it:
-            stream = it.streams.video[0]
-            return (stream.width, stream.height) if stream.width and stream.height else None
-    except (av.error.FFmpegError, ValueError, IndexError):
-        return None
-
-
-def vorbis_chapters(chapters: Sequence[ChapterMark]) -> dict[str, str]:
-    """Return chapters as Vorbis comments (https://wiki.xiph.org/Chapter_Extension)."""
-    found = dict[str, str]()
-    for number, chapter in enumerate(chapters, 1):
-        minutes, milliseconds = divmod(chapter.start_ms, 60_000)
-        hours, minutes = divmod(minutes, 60)
-        clock = f"{hours:02}:{minutes:02}:{milliseconds // 1000:02}.{milliseconds % 1000:03}"
-        found |= {f"CHAPTER{number:03}": clock, f"CHAPTER{number:03}NAME": chapter.title}
-    return found
-
-
-def vorbis_picture(cover: Picture) -> str:
-    """Return the cover as the Vorbis comment METADATA_BLOCK_PICTURE (RFC 9639, section 8.8)."""
-    kind = cover.media_type.encode("ascii")
-    size = struct.pack(">I", len(cover.data))
-    # type 3 is the front cover; no description; width, height, depth and colours are unknown
-    block = struct.pack(">II", 3, len(kind)) + kind + bytes(4 * 5) + size + cover.data
-    return b64encode(block).decode("ascii")

@@ -1,0 +1,1 @@
+"""Serve what clients of ElevenLabs do with voices of their own: clone, design, change, remove."""

@@ -1,0 +1,1 @@
+"""Serve voices of one's own, on the native API and on OpenAI's."""

@@ -1,0 +1,6 @@
+"""Make voices from descriptions: previews to listen to, and to save one of."""
+
+from vivavoce.synthesis.design.making import MAX_COUNT, MAX_TEXT_CHARS, Wish, make_previews
+from vivavoce.synthesis.design.previews import Preview, Previews
+
+__all__ = ["MAX_COUNT", "MAX_TEXT_CHARS", "Preview", "Previews", "Wish", "make_previews"]

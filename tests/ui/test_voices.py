@@ -1,0 +1,171 @@
+"""Test the tab of voices on the demo page with Streamlit's test driver and a real server."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("streamlit", reason="the demo page needs streamlit: pip install 'vivavoce[ui]'")
+
+from streamlit.testing.v1 import AppTest
+
+from tests.conftest import serving, tone_pool
+from tests.ui.test_page import SCRIPT
+from vivavoce.api.app import create_app
+from vivavoce.audio import wav_bytes
+from vivavoce.client import Client, SavedVoice
+from vivavoce.settings import Settings
+from vivavoce.ui.launch import SERVER_URL
+
+NOISE = wav_bytes(np.random.default_rng(1).normal(0, 0.1, 96_000).astype(np.float32), 48_000)
+MIX = "af_bella(2)+af_sky(1)"
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> Iterator[str]:
+    """Yield a server with beeps, which no saved voice speaks with."""
+    with serving(create_app(Settings(data_dir=tmp_path), tone_pool())) as url:
+        yield url
+
+
+@pytest.fixture
+def page(url: str, monkeypatch: pytest.MonkeyPatch) -> AppTest:
+    return opened(url, monkeypatch)
+
+
+def opened(url: str, monkeypatch: pytest.MonkeyPatch) -> AppTest:
+    """Return the page with the tab of voices open."""
+    monkeypatch.setenv(SERVER_URL, url)
+    page = AppTest.from_file(SCRIPT, default_timeout=60)
+    page.session_state["tab"] = "Your voices"
+    return run(page)
+
+
+def run(page: AppTest) -> AppTest:
+    page.run()
+    assert not page.exception
+    return page
+
+
+def press(page: AppTest, key: str) -> AppTest:
+    page.button(key=key).click()
+    return run(page)
+
+
+def agree(page: AppTest) -> None:
+    page.text_input(key="consent by 0").input("Anna Lind")
+    page.text_input(key="consent words 0").input("You may use my voice.")
+    page.date_input(key="consent until 0").set_value(date(2999, 1, 31))
+
+
+def saved(url: str) -> tuple[SavedVoice, ...]:
+    with Client(url) as client:
+        return client.voices.list()
+
+
+def shown(page: AppTest) -> str:
+    return "\n".join(one.value for one in (*page.main.markdown, *page.main.caption))
+
+
+def test_voice_of_the_microphone_is_saved_listed_revoked_and_deleted(
+    page: AppTest, url: str
+) -> None:
+    assert "No voices yet." in shown(page)
+    assert "vivavoce models pull Qwen/Qwen3-TTS-12Hz-0.6B-Base" in page.main.info[0].value
+    page.selectbox(key="spoken").select("de")
+    run(page)
+    assert "Leuchtturmwärter" in shown(page)
+    assert "Leuchtturmwärter" in page.text_area(key="words 0 Microphone de").value
+    assert page.button(key="save voice").disabled
+    page.audio_input[0].upload("recording.wav", NOISE)
+    agree(page)
+    page.text_input(key="voice name 0").input("anna")
+    run(page)
+    press(page, "save voice")
+    assert "Saved anna. The recording is short" in page.main.success[0].value
+    [voice] = saved(url)
+    assert (voice.name, voice.kind, voice.languages) == ("anna", "cloned", ("de",))
+    assert voice.words == page.text_area(key="words 1 Microphone de").value
+    assert voice.consent is not None
+    assert (voice.consent.by, voice.consent.expires) == ("Anna Lind", date(2999, 1, 31))
+    assert "Anna Lind agrees until 2999-01-31" in shown(page)
+    assert page.text_input(key="voice name 1").value == ""
+
+    press(page, f"try {voice.id}")
+    assert "Base checkpoint" in page.main.warning[0].value
+    press(page, f"revoke {voice.id}")
+    assert "its consent was revoked" in shown(page)
+    press(page, f"delete {voice.id}")
+    assert page.main.success[0].value == "Deleted anna."
+    assert saved(url) == ()
+
+
+def test_upload_is_saved_and_a_bad_one_is_refused_in_words(page: AppTest, url: str) -> None:
+    page.radio(key="voice source").set_value("File")
+    run(page)
+    assert page.text_area(key="words 0 File en").value == ""
+    page.file_uploader(key="upload 0").upload("bad.wav", b"no audio" * 99, "audio/wav")
+    agree(page)
+    page.text_input(key="voice name 0").input("anna")
+    run(page)
+    press(page, "save voice")
+    assert "cannot be read as wav" in page.main.warning[0].value
+    assert saved(url) == ()
+    page.file_uploader(key="upload 0").set_value(("noise.wav", NOISE, "audio/wav"))
+    page.text_input(key="consent by 0").input("")
+    run(page)
+    press(page, "save voice")
+    assert "lacks 'by'" in page.main.warning[0].value
+    agree(page)
+    press(page, "save voice")
+    assert [voice.words for voice in saved(url)] == [None]
+
+
+def test_mix_is_saved_without_kokoro_and_a_wrong_one_refused(page: AppTest, url: str) -> None:
+    page.text_input(key="mix name 0").input("evening")
+    page.text_input(key="formula").input("af_bella(0)")
+    press(page, "save mix")
+    assert "gives 'af\\_bella' no weight" in page.main.warning[0].value
+    page.text_input(key="formula").input(MIX)
+    press(page, "save mix")
+    assert page.main.success[0].value == "Saved evening."
+    assert [voice.name for voice in saved(url)] == ["evening"]
+    assert not [button for button in page.button if button.key == "try mix"]
+
+
+@pytest.mark.slow
+def test_mix_is_heard_before_and_after_it_is_saved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(data_dir=tmp_path, models=("kokoro",), isolate_models=False)
+    with serving(create_app(settings)) as url:
+        page = press(opened(url, monkeypatch), "try mix")
+        assert len(page.get("audio")) == 1
+        page.text_input(key="mix name 0").input("evening")
+        press(page, "save mix")
+        assert not page.get("audio")
+        press(page, f"try {saved(url)[0].id}")
+        assert len(page.get("audio")) == 1
+
+
+@contextmanager
+def without_consent(folder: Path) -> Iterator[str]:
+    settings = Settings(data_dir=folder, require_consent=False)
+    with serving(create_app(settings, tone_pool())) as url:
+        yield url
+
+
+def test_consent_is_optional_where_the_server_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with without_consent(tmp_path) as url:
+        page = opened(url, monkeypatch)
+        assert "**Consent** (optional)" in shown(page)
+        page.audio_input[0].upload("recording.wav", NOISE)
+        page.text_input(key="voice name 0").input("anna")
+        run(page)
+        press(page, "save voice")
+        assert [voice.consent for voice in saved(url)] == [None]
