@@ -19,6 +19,7 @@ test: $(VENV)/.dev  ## Install and run every test that needs no torch (ARGS="-m 
 
 test-clients: $(VENV)/.dev $(VENV)-clients/.installed  ## Let pipecat, LiveKit and the SDKs of others use the server (a gigabyte, once).
 	$(BIN)/python -m tests.clients $(VENV)-clients
+	VENV_CLIENTS=$(abspath $(VENV))-clients $(BIN)/python -m pytest tests/books/write/test_readers.py
 
 test-qwen: $(VENV)/.qwen  ## Install torch and run the tests of Qwen3-TTS, on small random checkpoints.
 	$(BIN)/python -m pytest tests/models/qwen3_tts tests/models/qwen3_tts_server $(ARGS)
@@ -75,7 +76,7 @@ $(VENV)-clients/.installed: tests/clients/requirements.txt tests/clients/package
 	$(PYTHON) -m venv $(VENV)-clients
 	$(VENV)-clients/bin/python -m pip install --quiet --disable-pip-version-check --requirement tests/clients/requirements.txt
 	@cp tests/clients/package.json $(VENV)-clients
-	@if command -v npm > /dev/null; then npm install --silent --no-fund --no-audit --prefix $(VENV)-clients; fi
+	@if command -v npm > /dev/null; then PUPPETEER_SKIP_DOWNLOAD=1 ELECTRON_SKIP_BINARY_DOWNLOAD=1 npm install --silent --no-fund --no-audit --prefix $(VENV)-clients; fi
 	@touch $@
 
 $(VENV)/.qwen: pyproject.toml constraints.txt | $(BIN)/python

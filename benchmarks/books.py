@@ -20,12 +20,13 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-WORDS = (
-    "the captain of ship and his old crew had been at sea for many long weeks when they saw a "
-    "light over water that nobody could explain it was neither star nor lamp but seemed to follow "
-    "them through night while wind went down morning came slowly letters house garden river "
-    "mountain silence answer question window children stranger evening"
-).split()  # noqa: SIM905  # shorter than a list
+VOCABULARY = """
+the captain of ship and his old crew had been at sea for many long weeks when they saw a light over
+water that nobody could explain it was neither star nor lamp but seemed to follow them through night
+while wind went down morning came slowly letters house garden river mountain silence answer question
+window children stranger evening
+"""
+WORDS = VOCABULARY.split()
 
 
 def book_of(words: int, per_chapter: int = 5_000) -> str:

@@ -11,6 +11,7 @@ import shutil
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -30,6 +31,7 @@ from vivavoce.provenance import Mark, Provenance
 FORM: Final = 1  # of chapters: another one joins them again
 MAX_FAILED_RUN: Final = 20  # sentences one after the other: nothing can be spoken at all
 WRITING: Final = 0.03  # share of the work that is for files, in percentages
+TOLD_SHARE: Final = 0.01  # of a file, between two events
 _UNSAFE: Final = re.compile(r"[^\w.-]+")
 
 
@@ -243,15 +245,7 @@ class Run:
             known = outputs.get(format)
             if known is not None and known["key"] == key and (self._folders.out / name).exists():
                 continue
-            loop = asyncio.get_running_loop()
-
-            def tell(
-                done: float, index: int = index, loop: asyncio.AbstractEventLoop = loop
-            ) -> None:
-                if self._stopping:
-                    raise Stopped
-                loop.call_soon_threadsafe(self._tell, "writing", (index + done) * share)
-
+            tell = self._writing(index * share, share)
             try:
                 size = await in_thread(self._write_one, format, name, chapters, marks, tell)
             except BaseException:
@@ -260,6 +254,20 @@ class Run:
             await in_thread(self._store.put_output, self._job.id, format, name, key, size)
             if await in_thread(self._store.state, self._job.id) != "running":
                 raise Stopped
+
+    def _writing(self, before: float, share: float) -> Callable[[float], None]:
+        """Return what is told of the share of a file that is written, in a thread."""
+        loop, told = asyncio.get_running_loop(), 0.0
+
+        def tell(done: float) -> None:
+            nonlocal told
+            if self._stopping:
+                raise Stopped
+            if done - told > TOLD_SHARE:  # writers tell of each packet
+                told = done
+                loop.call_soon_threadsafe(self._tell, "writing", before + done * share)
+
+        return tell
 
     def _write_one(
         self, format: BookFormat, name: str, chapters: Sequence[Row], marks: Sequence[Mark],
@@ -281,7 +289,8 @@ class Run:
             options.chapter_format, options.m4b_opus, options.epub_audio, options.epub_unit,
             signer=self._provenance.signer, progress=tell,
         )  # fmt: skip
-        write_book(narration, format, new, how)
+        with ThreadPoolExecutor(self._limits.writers) as executor:
+            write_book(narration, format, new, replace(how, executor=executor))
         if target.is_dir():
             shutil.rmtree(target)
         new.replace(target)

@@ -83,7 +83,7 @@ def test_voice_is_added_found_changed_and_removed(sdk: ElevenLabs, tmp_path: Pat
         with pytest.raises(ApiError) as refused:
             call(made.voice_id)
         assert refused.value.status_code == 404
-    assert list((tmp_path / "voices").iterdir()) == []
+    assert list((tmp_path / "voices").glob("[!.]*")) == []
 
 
 @pytest.mark.parametrize(

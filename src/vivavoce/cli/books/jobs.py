@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict
@@ -39,7 +40,9 @@ async def open_jobs(
     from vivavoce.jobs import FOLDER, JobLimits, Jobs
 
     # The disk's owner is who calls, so that no limit of a key applies.
-    limits = JobLimits(settings.max_book_bytes, settings.max_book_chars, 10**9, 2**63)
+    limits = JobLimits(
+        settings.max_book_bytes, settings.max_book_chars, 10**9, 2**63, writers=os.cpu_count() or 1
+    )
     async with open_pool(settings) as pool:
         synthesizer = synthesizer_of(pool, settings)
         synthesizer.provenance = provenance or synthesizer.provenance
