@@ -7,6 +7,7 @@
 import textwrap
 import unicodedata
 from collections.abc import Iterator, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ import numpy as np
 from anyascii import anyascii
 
 from vivavoce.errors import MissingDependency, Unsupported
+from vivavoce.models.hardware import available_cores
 from vivavoce.models.kokoro.g2p.hibari_words import Read, load_reader
 from vivavoce.models.kokoro.g2p.ipa import SOUNDS, marked, pieces, to_symbols, with_commands
 from vivavoce.models.kokoro.g2p.runs import break_runs
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
 VOICE = "heart"
 DURATIONS = "/Clip_output_0"  # the tensor of the network: frames of each id, at least 1
+MAX_LANES = 4  # beyond that the event loop is what a server waits for
 MAX_PHONEMES = 400  # of an utterance, some 25 s: memory and the wait for audio grow with it
 OPENAI_VOICES = (
     "alloy", "ash", "ballad", "coral", "echo", "fable", "nova", "onyx", "sage", "shimmer", "verse",
@@ -63,11 +66,11 @@ class _HibariStream:
 
 
 class HibariModel(Model[_HibariStream]):
-    """The English model, which speaks one utterance of one stream a step, on one thread."""
+    """The English model, which speaks one utterance of a stream a step, each lane in one thread."""
 
     info = INFO
     max_batch = 1
-    lanes = 1
+    lanes = 1  # or more, once it is loaded
 
     def __init__(self) -> None:
         disable_telemetry()
@@ -77,10 +80,14 @@ class HibariModel(Model[_HibariStream]):
         except ImportError as error:
             problem = "the 'hibari' voice needs its package: pip install hibari-tts"
             raise MissingDependency(problem) from error
-        self._reader, self._read_pieces = load_reader(), list[Read]()
+        self.lanes = min(available_cores(), MAX_LANES)
+        self._reader = load_reader()
+        # Of the lane's thread: the package calls back with each sentence.
+        self._pieces: ContextVar[list[Read]] = ContextVar("pieces")
         self._tts = Hibari(voice=VOICE, threads=1, g2p=self._read_sentence)
         self._tts.sess = None  # loaded without durations
         self._session, self._synthesize = _session(self._tts.model_path), synth
+        self._pieces.set([])
         self._tts.phonemize("Warm up.")  # loads the lexicons
 
     def open(self, segment: Segment) -> _HibariStream:
@@ -106,7 +113,8 @@ class HibariModel(Model[_HibariStream]):
         )
         symbols = [to_symbols(ipa, "en") for ipa in sounds]
         text = with_commands(break_runs(text), symbols)
-        self._read_pieces.clear()
+        read_pieces: list[Read] = []
+        self._pieces.set(read_pieces)
         try:
             read: Sequence[str] = self._tts.phonemize(text)
         except MemoryError:
@@ -116,14 +124,13 @@ class HibariModel(Model[_HibariStream]):
         given = [part for part, ipa in pieces(segment.text, segment.phonemes) if ipa]
         said = iter([part for part, sound in zip(given, symbols, strict=True) if sound])
         words = [
-            word.replace(SOUNDS, next(said)) if SOUNDS in word else word
-            for word, _ in self._read_pieces
+            word.replace(SOUNDS, next(said)) if SOUNDS in word else word for word, _ in read_pieces
         ]
         spans = place(words, segment.text, "en")
         # Sentences are divided at spaces only, so all other symbols come in the order of the text.
         owners = (
             span
-            for span, (_, phonemes) in zip(spans, self._read_pieces, strict=True)
+            for span, (_, phonemes) in zip(spans, read_pieces, strict=True)
             for symbol in phonemes
             if not symbol.isspace()
         )
@@ -136,7 +143,7 @@ class HibariModel(Model[_HibariStream]):
     def _read_sentence(self, text: str) -> str:
         """Return the phonemes of a sentence, and keep its pieces."""
         read = self._reader(text)
-        self._read_pieces += read
+        self._pieces.get().extend(read)
         return "".join(phonemes for _, phonemes in read).strip()
 
     def _speak(self, stream: _HibariStream) -> AudioChunk | StopReason:

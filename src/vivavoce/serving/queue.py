@@ -4,7 +4,7 @@ It knows no threads: the lock of the scheduler guards everything here.
 
 - A new request is due at once. The next segment of a request is due when the one before it will
   have been heard.
-- A `batch` request is due `BATCH_PATIENCE_S` later than an interactive one.
+- A `batch` request is due `BATCH_PATIENCE_S` later than an interactive one. It leaves a lane free.
 - New requests of known callers share the model fairly: a caller is next when the others have had
   as much audio (start-time fair queuing, Goyal, Vin and Cheng, 1997).
 - A new request is rejected if the queue is full (by count or by predicted seconds), or if it would
@@ -13,12 +13,14 @@ It knows no threads: the lock of the scheduler guards everything here.
 """
 
 import math
-from collections.abc import Sequence
+import time
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from vivavoce.errors import Overloaded
 from vivavoce.types import AudioChunk, EngineInfo, Phone, QueueHints, Samples, Segment, StopReason
 
+KEPT_S = 30.0  # after an interactive segment, for the next one
 BATCH_PATIENCE_S = 10.0
 PACE_HALF_LIFE_S = 10.0  # of steps
 CAUTION_S = 60.0  # after an out-of-memory: others may have freed memory by then
@@ -150,9 +152,10 @@ class RequestQueue:
 
     def __init__(self, info: EngineInfo, lanes: int, limits: Limits) -> None:
         self.pace = Pace(lanes)
-        self._model, self._rate_hz = info.name, info.sample_rate_hz
+        self._model, self._rate_hz, self._lanes = info.name, info.sample_rate_hz, lanes
         self._limits = limits
         self._segments: list[QueuedSegment] = []
+        self._asked_s = -math.inf  # when the latest interactive segment came
         self._turn = 0.0  # of the request that started last
         self._turns: dict[str, float] = {}  # caller → later turn of that caller's next request
 
@@ -168,6 +171,8 @@ class RequestQueue:
         if queued.follows is None:
             self._check(queued.segment.hints, free)
             queued.turn = self._turn_of(queued.segment.hints)
+        if queued.segment.hints.priority == "interactive":
+            self._asked_s = time.monotonic()
         self._segments.append(queued)
 
     def requeue(self, queued: QueuedSegment) -> None:
@@ -194,8 +199,19 @@ class RequestQueue:
         removed, self._segments = self._segments, []
         return removed
 
-    def peek(self) -> QueuedSegment | None:
-        """Return the next segment to start, of those that are ready."""
+    def peek(self, running: Collection[QueuedSegment] = ()) -> QueuedSegment | None:
+        """Return the next segment to start beside those that are `running`, of those ready.
+
+        While people ask now and then, one of several lanes takes no batch.
+        """
+        queued = self._first()
+        if queued is None or queued.segment.hints.priority != "batch" or self._lanes == 1:
+            return queued
+        batch = sum(other.segment.hints.priority == "batch" for other in running)
+        is_kept = time.monotonic() - self._asked_s < KEPT_S
+        return None if is_kept and batch + 1 >= self._lanes else queued
+
+    def _first(self) -> QueuedSegment | None:
         ready = [queued for queued in self._segments if queued.ready]
         candidates = [queued for queued in ready if queued.follows is not None]
         for priority in ("interactive", "batch"):
@@ -207,9 +223,9 @@ class RequestQueue:
             candidates += sorted(new, key=lambda queued: (queued.turn, queued.submitted_s))[:1]
         return min(candidates, key=self._due_s, default=None)
 
-    def pop(self) -> QueuedSegment | None:
-        """Remove and return the next segment to start."""
-        if (queued := self.peek()) is not None:
+    def pop(self, running: Collection[QueuedSegment] = ()) -> QueuedSegment | None:
+        """Remove and return the next segment to start, as `peek` does."""
+        if (queued := self.peek(running)) is not None:
             self._segments.remove(queued)
             self._turn = max(self._turn, queued.turn)
         return queued

@@ -67,7 +67,7 @@ class Scheduler:
         self._changed = threading.Condition()
         self._queue = RequestQueue(model.info, model.lanes, limits)
         self._batch_limit = BatchLimit(model.max_batch)
-        self._running = 0
+        self._running: set[QueuedSegment] = set()
         self.step_timer = StepTimer()
         self._stopped = False
         self._unloaded = False
@@ -81,7 +81,7 @@ class Scheduler:
     @property
     def load(self) -> Load:
         with self._changed:
-            return Load(len(self._queue), self._running)
+            return Load(len(self._queue), len(self._running))
 
     def observe(self, observer: EngineEvents) -> None:
         """Report waits and steps to `observer`. Called before `start`."""
@@ -135,7 +135,7 @@ class Scheduler:
             if self._stopped:
                 raise stopping_error()
             places = self._batch_limit.current(time.monotonic()) * len(self._lanes)
-            self._queue.push(queued, free=max(places - self._running, 0))
+            self._queue.push(queued, free=max(places - len(self._running), 0))
             self._changed.notify_all()
         return queued
 
@@ -233,7 +233,7 @@ class Scheduler:
             return not self._stopped
 
     def _has_work(self, running: list[_Running]) -> bool:
-        if self._has_place(running) and self._queue.peek() is not None:
+        if self._has_place(running) and self._queue.peek(self._running) is not None:
             return True
         return any(
             entry.queued.cancelled or entry.queued.has_new_text or self._may_step(entry)
@@ -242,7 +242,7 @@ class Scheduler:
 
     def _has_place(self, running: list[_Running]) -> bool:
         """True if the lane may take another stream: it has no more than the lanes' average."""
-        even = len(running) * len(self._lanes) <= self._running
+        even = len(running) * len(self._lanes) <= len(self._running)
         return even and len(running) < self._batch_limit.current(time.monotonic())
 
     def _may_step(self, entry: _Running) -> bool:
@@ -283,7 +283,7 @@ class Scheduler:
                 return
             except Exception as error:  # the top of a lane: any error ends this segment's wait
                 with self._changed:
-                    self._running -= 1
+                    self._running.remove(queued)
                 self._finish([(queued, to_engine_error(error, "could not start"))])
             else:
                 running.append(entry)
@@ -296,7 +296,7 @@ class Scheduler:
         """Put back a segment without memory to open, once, or end it with `error`."""
         clear_tracebacks(error)
         with self._changed:
-            self._running -= 1
+            self._running.remove(queued)
             if running and not queued.deferred and not queued.cancelled:
                 self._batch_limit.reduce(len(running), time.monotonic())
                 queued.deferred, queued.opened_s = True, None
@@ -307,9 +307,9 @@ class Scheduler:
     def _pop(self, running: list[_Running]) -> QueuedSegment | None:
         """Take the next segment from the queue, if the lane has a free place."""
         with self._changed:
-            if not self._has_place(running) or (queued := self._queue.pop()) is None:
+            if not self._has_place(running) or (queued := self._queue.pop(self._running)) is None:
                 return None
-            self._running += 1
+            self._running.add(queued)
             self._changed.notify_all()  # now another lane may have a place for the next segment
             queued.opened_s = time.monotonic()
         if queued.follows is None and not queued.deferred:
@@ -387,7 +387,7 @@ class Scheduler:
             self._model.close(entry.stream)
         if ended:
             with self._changed:
-                self._running -= len(ended)
+                self._running.difference_update(entry.queued for entry in ended)
 
     def _finish(self, events: Delivery) -> None:
         """Count and deliver `events`, except for empty samples."""
