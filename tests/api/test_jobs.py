@@ -138,10 +138,11 @@ async def test_plan_tells_before_anything_is_spoken(server: httpx.AsyncClient) -
     assert [chapter["title"] for chapter in plan["chapters"]] == ["The lamp", "The rain"]
     assert plan["characters"] == sum(chapter["characters"] for chapter in plan["chapters"]) > 50
     assert plan["audio_s"] > 2
-    assert plan["voices"] == ["auto"]
+    assert (plan["voices"], plan["make_s"]) == (["auto"], None)
     assert (await server.get(f"{JOBS}/{job['id']}")).json()["sentences_made"] == 0
     await server.post(f"{JOBS}/{job['id']}/resume")
     assert (await ended(server, job["id"]))["state"] == "done"
+    assert (await server.get(f"{JOBS}/{job['id']}/plan")).json()["make_s"] > 0
 
 
 async def test_skipped_parts_are_listed_with_their_reasons(server: httpx.AsyncClient) -> None:

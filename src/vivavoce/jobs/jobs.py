@@ -74,6 +74,11 @@ class Jobs:
         await in_thread(self._remove_orphans, await self._worker.store())
         self._worker.start()
 
+    @property
+    def real_time(self) -> float | None:
+        """The seconds of speech that the last run made in a second, or None before any."""
+        return self._worker.real_time or None
+
     async def outbox(self) -> StoredMessages:
         """Return the messages that webhooks are to send."""
         return StoredMessages(await self._worker.store())

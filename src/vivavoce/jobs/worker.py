@@ -40,6 +40,7 @@ class Worker:
         self._progress: dict[str, Progress] = {}
         self._event = asyncio.Event()  # another one after each change
         self._closed = False
+        self.real_time = 0.0  # seconds of speech made in a second by the last run, 0: unknown
 
     async def store(self) -> Store:
         """Return the database, which is opened when it is first needed."""
@@ -163,6 +164,7 @@ class Worker:
     async def _run_now(self, id: str) -> None:
         def tell(progress: Progress) -> None:
             self._progress[id] = progress
+            self.real_time = progress.real_time or self.real_time
             self.changed()
 
         await (await self._open_run(id, tell)).run()

@@ -138,7 +138,7 @@ async def plan(server: ServerDep, viewer: ViewerDep, id: str) -> PlanInfo:
     job = await server.jobs.get(id, viewer)
     book = await server.jobs.book(id, viewer)
     made = await asyncio.to_thread(plan_book, book, speed=job.options.speed)
-    return PlanInfo.of(made, job.options, None)
+    return PlanInfo.of(made, job.options, server.jobs.real_time)
 
 
 @router.get("/{id}/skipped")

@@ -190,7 +190,9 @@ class PlanInfo(BaseModel):
     chapters: list[PlannedChapter]
     characters: int
     audio_s: Rounded
-    make_s: Rounded | None = Field(description="Unknown until the model has spoken.")
+    make_s: Rounded | None = Field(
+        description="At the speed of the last job that this server ran, unknown before it."
+    )
     skipped: list[PlannedGap]
 
     @classmethod
