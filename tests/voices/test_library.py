@@ -200,6 +200,21 @@ def test_revoked_voice_loses_its_recording_and_keeps_its_record(library: VoiceLi
         clone(library, "anna")
 
 
+def test_end_between_look_and_use_is_told(library: VoiceLibrary) -> None:
+    voice = clone(library, "anna")
+    VoiceLibrary(library.folder.path).revoke("anna", OPERATOR)  # in another process, just now
+    with pytest.raises(ConsentEnded, match="revoked"):
+        library.reference(voice)
+
+
+@pytest.mark.parametrize("damage", [b"", b"no audio" * 99])
+def test_damaged_recording_is_told_as_such(library: VoiceLibrary, damage: bytes) -> None:
+    voice = clone(library, "anna")
+    library.folder.recording_path(voice.id).write_bytes(damage)
+    with pytest.raises(UnknownVoice, match="'anna' has a damaged recording"):
+        library.reference(voice)
+
+
 def test_voice_ends_with_its_consent(library: VoiceLibrary) -> None:
     today = datetime.now(UTC).date()
     voice = clone(library, "anna", consent=Consent("A", "Yes.", "", today))

@@ -25,7 +25,7 @@ class Consents:
         self._stored = self.folder.read(self._stored)
         for id, stored in self._stored.items():
             if stored.record.revoked is not None and self.folder.has_recording(id):
-                self.folder.erase(id)
+                self.folder.erase_ended(id)
 
     def visible(self, viewer: Viewer) -> list[RecordedConsent]:
         """Return the consents that the viewer may use, the newest first."""
