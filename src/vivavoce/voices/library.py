@@ -45,18 +45,20 @@ class VoiceLibrary:
         """Read what has changed, and erase the recordings whose consent has ended."""
         begun_s = time.monotonic()
         self.consents.refresh()
-        self._voices = {
+        voices = {
             id: replace(stored, record=self.consents.applied_to(stored.record))
             for id, stored in self.folder.read(self._voices).items()
         }
+        if begun_s < self._read_at_s:  # another thread has begun later, and is done already
+            return
         named = defaultdict[str, list[SavedVoice]](list)
-        for id, stored in self._voices.items():
+        for id, stored in voices.items():
             named[id].append(stored.record)
             named[stored.record.name.lower()].append(stored.record)
             if stored.record.ended():
                 self._references.pop(id, None)
                 self.folder.erase_ended(id)
-        self._named, self._read_at_s = dict(named), begun_s
+        self._voices, self._named, self._read_at_s = voices, dict(named), begun_s
 
     def take_back(self) -> list[Path]:
         """Return the recordings that models were given and may not use any more, once each."""
