@@ -73,7 +73,7 @@ def test_refusals_say_what_to_do_and_leave_nothing(folder: Path) -> None:
         (("mix", "../warm", "af_bella"), "take 1 to 64 letters"),
         (("mix", "nova", "af_bella"), "choose another"),
         (("mix", "heart", "af_bella"), "choose another"),
-        (("add", "anna", "anna.wav"), "consent is missing"),
+        (("add", "anna", "anna.wav"), "--consent-by"),
         (("add", "anna", "anna.wav", "--consent-by", "Anna"), "consent lacks 'words'"),
         (("add", "anna", "none.wav", *AGREED), "cannot be read"),
         (("add", "anna", "bad.vvoice", *AGREED), "cannot be read as wav"),

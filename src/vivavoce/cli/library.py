@@ -64,6 +64,7 @@ def add(
     Examples:
       vivavoce voices add anna anna.wav --consent-by "Anna Lind" --consent-words "I agree."
     """
+    from vivavoce.errors import BadRequest
     from vivavoce.registry import TAKEN_NAMES
     from vivavoce.text.language.names import parse_language
     from vivavoce.voices.library import draft
@@ -74,8 +75,15 @@ def add(
     code = parse_language(language) if language else None
     facts: dict[str, Any] = {"languages": (code,) if code else (), "description": description}
     consent = _consent(consent_by, consent_words, consent_scope, expires)
+    library = _library(config)
+    if consent is None and library.require_consent:
+        raise BadRequest(
+            "consent is missing: say who speaks with --consent-by, and what they agreed to with "
+            "--consent-words, or set require_consent = false",
+            field="consent",
+        )
     voice = draft(name, "cloned", consent=consent, words=words, **facts)
-    saved = _library(config).add(voice, Viewer(manages=True), taken, TAKEN_NAMES)
+    saved = library.add(voice, Viewer(manages=True), taken, TAKEN_NAMES)
     for warning in taken.warnings:
         typer.echo(f"warning: {warning}", err=True)
     typer.echo(f"saved {saved.name}, {taken.seconds:.1f} s")
