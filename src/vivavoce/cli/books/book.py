@@ -1,6 +1,7 @@
 """Define `vivavoce book`, which narrates a book in this process and goes on where it stopped."""
 
 import asyncio
+import ctypes
 import hashlib
 import shutil
 import sys
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 PARTS: Final = (
     "footnotes", "tables", "captions", "alt_texts", "code", "title_page", "copyright", "contents",
 )  # fmt: skip
+_M_ARENA_MAX: Final = -8  # of glibc's malloc.h
 
 
 def book(
@@ -121,6 +123,7 @@ async def _narrate(
     from vivavoce.errors import DiskFull, VivavoceError
     from vivavoce.voices.record import Viewer
 
+    _limit_heaps()
     viewer = Viewer(manages=True)
     key = hashlib.sha256(repr((options, name)).encode() + data).hexdigest()
     async with open_jobs(settings, provenance_of(settings)) as jobs:
@@ -135,6 +138,13 @@ async def _narrate(
         for output in await jobs.outputs(job.id, viewer):
             await asyncio.to_thread(_copy, output.path, targets[output.format])
     return job
+
+
+def _limit_heaps() -> None:
+    """Let the threads of this process share two heaps: glibc's many took 100 MB more."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:  # other C libraries have none
+        mallopt(_M_ARENA_MAX, 2)
 
 
 async def _run(jobs: "Jobs", job: "Job", viewer: "Viewer") -> "Job":
