@@ -16,8 +16,9 @@ from vivavoce.api.schemas.answers import NATIVE_ERRORS, Answers, NativeError, au
 from vivavoce.audio import MEDIA_TYPES
 from vivavoce.books.write import BOOK_MEDIA_TYPES
 from vivavoce.errors import UnknownJob, WrongState
-from vivavoce.jobs import Job, JobChapter
+from vivavoce.jobs import Job, JobChapter, Output
 from vivavoce.synthesis.outlet import made_headers
+from vivavoce.voices.record import Viewer
 
 router = APIRouter(
     prefix="/v1/jobs", tags=["jobs"], responses=NATIVE_ERRORS, route_class=BoundedRoute
@@ -67,7 +68,7 @@ async def playlist(server: ServerDep, viewer: ViewerDep, id: str) -> Response:
 async def file(http: Request, server: ServerDep, viewer: ViewerDep, id: str, file: str) -> Response:
     """Return a finished file, by its format or its name, also in parts (`Range`)."""
     job = await server.jobs.get(id, viewer)
-    found = await server.jobs.outputs(id, viewer)
+    found = await sendable(server, id, viewer)
     output = next((one for one in found if file in (one.format, one.name)), None)
     if output is None:
         made = ", ".join(one.format for one in found) or "none yet"
@@ -78,6 +79,11 @@ async def file(http: Request, server: ServerDep, viewer: ViewerDep, id: str, fil
     name = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(output.name, safe='')}"}
     headers = {**name, **_marks(server, job)}
     return await _answer(http, output.path, BOOK_MEDIA_TYPES[output.format], headers)
+
+
+async def sendable(server: Server, id: str, viewer: Viewer) -> list[Output]:
+    """Return the finished files of a job, without a folder that `vivavoce book` has made."""
+    return [one for one in await server.jobs.outputs(id, viewer) if one.format in BOOK_MEDIA_TYPES]
 
 
 async def _answer(
