@@ -95,6 +95,32 @@ async def test_folder_of_the_command_line_is_no_file_of_the_server(tmp_path: Pat
         assert (answer.status_code, answer.json()["error"]["code"]) == (409, "wrong_state")
 
 
+@pytest.mark.parametrize("number", ["0", "-1", "one", str(2**64)])
+@pytest.mark.parametrize("what", ["", "/sentences"])
+async def test_number_that_is_no_chapter_is_refused(number: str, what: str, tmp_path: Path) -> None:
+    async with app_client(create_app(settings(tmp_path), tone_pool())) as client:
+        id = (await client.post(JOBS, json=TEXT)).json()["id"]
+        answer = await client.get(f"{JOBS}/{id}/chapters/{number}{what}")
+        assert (answer.status_code, answer.json()["error"]["field"]) == (422, "number")
+        assert "the field 'number' cannot be" in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("part", "told"),
+    [
+        ({"cast": {"nobody": "hum"}}, "the field 'nobody' in 'cast' is not known here"),
+        ({"pronunciations": [{"alias": "b"}]}, "the field 'word' in 'pronunciations' is missing"),
+    ],
+)
+async def test_mistake_inside_of_a_field_is_named(
+    part: dict[str, object], told: str, tmp_path: Path
+) -> None:
+    async with app_client(create_app(settings(tmp_path), tone_pool())) as client:
+        answer = await client.post(JOBS, json={**TEXT, **part})
+        assert answer.status_code == 422
+        assert told in answer.json()["error"]["message"]
+
+
 async def test_page_behind_a_job_that_is_gone_is_refused(tmp_path: Path) -> None:
     async with app_client(create_app(settings(tmp_path), tone_pool())) as client:
         await client.post(JOBS, json=TEXT)

@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Final
+from pathlib import Path as File
+from typing import Annotated, Final
 from urllib.parse import quote
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
 from vivavoce.api.dependencies import Server, ServerDep, ViewerDep
@@ -24,6 +24,8 @@ router = APIRouter(
     prefix="/v1/jobs", tags=["jobs"], responses=NATIVE_ERRORS, route_class=BoundedRoute
 )
 
+# As many as a database counts.
+ChapterNumber = Annotated[int, Path(ge=1, lt=2**63, description="From 1, in the book.")]
 PLAYLIST_TYPE: Final = "audio/mpegurl"
 PLAYLIST: Answers = {
     200: {
@@ -46,7 +48,7 @@ def _parts(*media_types: str) -> Answers:
     "/{id}/chapters/{number}", response_class=Response, responses=_parts(MEDIA_TYPES["flac"])
 )
 async def chapter(
-    http: Request, server: ServerDep, viewer: ViewerDep, id: str, number: int
+    http: Request, server: ServerDep, viewer: ViewerDep, id: str, number: ChapterNumber
 ) -> Response:
     """Return the audio of a chapter, as soon as it is made, also in parts (`Range`)."""
     job = await server.jobs.get(id, viewer)
@@ -87,7 +89,7 @@ async def sendable(server: Server, id: str, viewer: Viewer) -> list[Output]:
 
 
 async def _answer(
-    http: Request, path: Path, media_type: str, headers: Mapping[str, str]
+    http: Request, path: File, media_type: str, headers: Mapping[str, str]
 ) -> Response:
     """Return a file, which a client asks for again if it is made anew."""
     try:

@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse, Response
 
 from vivavoce.api.dependencies import ServerDep, ViewerDep
 from vivavoce.api.routes.bodies import BoundedRoute
-from vivavoce.api.routes.jobs.listening import sendable
+from vivavoce.api.routes.jobs.listening import ChapterNumber, sendable
 from vivavoce.api.routes.jobs.uploads import described, read_upload
 from vivavoce.api.schemas.answers import NATIVE_ERRORS, Answers
 from vivavoce.api.schemas.jobs.answers import (
@@ -166,7 +166,9 @@ async def chapters(server: ServerDep, viewer: ViewerDep, id: str) -> ChapterInfo
 
 
 @router.get("/{id}/chapters/{number}/sentences")
-async def sentences(server: ServerDep, viewer: ViewerDep, id: str, number: int) -> SentenceInfos:
+async def sentences(
+    server: ServerDep, viewer: ViewerDep, id: str, number: ChapterNumber
+) -> SentenceInfos:
     """Return the sentences of a chapter, for `redo`."""
     found = await server.jobs.sentences(id, number, viewer)
     return SentenceInfos(sentences=[SentenceInfo.of(sentence) for sentence in found])
