@@ -95,6 +95,28 @@ async def test_folder_of_the_command_line_is_no_file_of_the_server(tmp_path: Pat
         assert (answer.status_code, answer.json()["error"]["code"]) == (409, "wrong_state")
 
 
+@pytest.mark.parametrize(
+    ("text", "unread"),
+    [
+        ("Write <div> here, and <!-- a comment --> there.", ["<div>", "<!-- a comment -->"]),
+        (
+            "Hello [laughs] there. [whisper]Hush[/whisper] now.",
+            ["[laughs]", "[whisper]", "[/whisper]"],
+        ),
+        ("See https://example.com/a_b for it.", ["https://", "/a_b"]),
+        ('<speak>Go <break time="1s"/> on.</speak>', ["<speak>", '<break time="1s"/>', "</speak>"]),
+        ("He said [sic] that [he] (as always) paid $5 [Illustration: a cat].", []),
+    ],
+)
+async def test_markup_in_a_sentence_is_listed(text: str, unread: list[str], tmp_path: Path) -> None:
+    async with app_client(create_app(settings(tmp_path), tone_pool())) as client:
+        body = {**TEXT, "text": f"It rains.\n\n{text}\n\nThe end.", "paused": True}
+        id = (await client.post(JOBS, json=body)).json()["id"]
+        skipped = (await client.get(f"{JOBS}/{id}/skipped")).json()["skipped"]
+        assert [part["text"] for part in skipped] == unread
+        assert {part["reason"] for part in skipped} <= {"markup, or part of an address"}
+
+
 @pytest.mark.parametrize("number", ["0", "-1", "one", str(2**64)])
 @pytest.mark.parametrize("what", ["", "/sentences"])
 async def test_number_that_is_no_chapter_is_refused(number: str, what: str, tmp_path: Path) -> None:
