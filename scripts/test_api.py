@@ -40,6 +40,7 @@ FORMATS: Mapping[str, tuple[str, tuple[bytes, ...]]] = {  # content type, and ho
     "opus": ("audio/ogg", (b"OggS",)),
     "aac": ("audio/aac", (b"\xff\xf1", b"\xff\xf9")),
     "flac": ("audio/flac", (b"fLaC", b"ID3")),  # a signed file has its manifest before it
+    "m4a": ("audio/mp4", tuple(bytes((0, 0, 0, size)) + b"ftyp" for size in (24, 28, 32))),
 }
 TTS, SPEECH = "/v1/tts/synthesize", "/v1/audio/speech"
 EXPLAIN = "/v1/tts/explain"
@@ -340,15 +341,16 @@ def streamed_wav(server: Server) -> str:
 def add_formats(path: str, field: str, text: str, surface: str) -> None:
     """Register a check for each format of `POST path`.
 
-    The audio is whole on the native API and streamed on OpenAI's.
+    The audio is whole on the native API and streamed on OpenAI's, but for m4a.
     """
     for name in FORMATS:
+        is_whole = surface == "native" or name == "m4a"
 
-        @check("POST", path, f"{name} {'file' if surface == 'native' else 'stream'}")
-        def in_format(server: Server, name: str = name) -> str:
+        @check("POST", path, f"{name} {'file' if is_whole else 'stream'}")
+        def in_format(server: Server, name: str = name, is_whole: bool = is_whole) -> str:
             answer = server.speak("POST", path, {text: TEXT, field: name})
             server.save(f"{surface}-format.{name}", answer.body)
-            return check_file(answer, name, whole=surface == "native")
+            return check_file(answer, name, whole=is_whole)
 
 
 add_formats(TTS, "format", "text", "native")

@@ -104,7 +104,7 @@ def test_a_sound_server_passes_and_its_audio_is_kept(hibari_url: str, tmp_path: 
     assert (code, failures(lines)) == (0, [])
     assert lines[-1].endswith(f" right, 0 wrong, at {hibari_url}")
     kept = {path.suffix: path for path in tmp_path.glob("native-format.*")}
-    assert kept.keys() == {".wav", ".pcm", ".mp3", ".opus", ".aac", ".flac"}
+    assert kept.keys() == {".wav", ".pcm", ".mp3", ".opus", ".aac", ".flac", ".m4a"}
     assert all(
         len(decode(path.read_bytes())[0]) > 12_000
         for suffix, path in kept.items()

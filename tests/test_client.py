@@ -40,7 +40,8 @@ async def remote() -> AsyncIterator[AsyncClient]:
     """Yield a client of an application with a voice that fails after some audio."""
     model = ToneModel(faults={"breaks": Fault("raise", at_step=2)})
     app = create_app(
-        Settings(models=("tone",), load_models="lazy"), Pool({"tone": lambda: LocalEngine(model)})
+        Settings(models=("tone",), load_models="lazy", provenance="tags"),
+        Pool({"tone": lambda: LocalEngine(model)}),
     )
     async with (
         app.router.lifespan_context(app),

@@ -53,7 +53,7 @@ async def test_format_is_described_with_the_empty_one(client: httpx.AsyncClient)
     assert described == [
         {
             "type": "string",
-            "enum": ["wav", "pcm", "mp3", "opus", "aac", "flac", "ulaw", "alaw", ""],
+            "enum": ["wav", "pcm", "mp3", "opus", "aac", "flac", "m4a", "ulaw", "alaw", ""],
         },
         {"type": "null"},
     ]

@@ -145,6 +145,13 @@ async def test_plan_tells_before_anything_is_spoken(server: httpx.AsyncClient) -
     assert (await server.get(f"{JOBS}/{job['id']}/plan")).json()["make_s"] > 0
 
 
+async def test_plan_is_of_the_chosen_chapters(server: httpx.AsyncClient) -> None:
+    job = await created(server, paused=True, chapters=[2])
+    plan = (await server.get(f"{JOBS}/{job['id']}/plan")).json()
+    assert [(one["number"], one["title"]) for one in plan["chapters"]] == [(2, "The rain")]
+    assert plan["characters"] == len("The rain") + len("It rains.")
+
+
 async def test_skipped_parts_are_listed_with_their_reasons(server: httpx.AsyncClient) -> None:
     row = "<tr><td>Not said</td><td>7</td></tr>"
     html = f"<h1>One</h1><p>Said.</p><table>{row * 3}</table>"

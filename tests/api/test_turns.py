@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
-from tests.conftest import FAULTS, LONG_TEXT, app_client, serving
+from tests.conftest import EQUAL, FAULTS, LONG_TEXT, app_client, serving
 from vivavoce.api.app import create_app
 from vivavoce.errors import DeadlineExceeded, Overloaded
 from vivavoce.models.tone import ToneModel
@@ -129,7 +129,7 @@ async def test_batch_request_is_spoken_after_an_interactive_one_that_came_later(
         order.append(priority)
 
     async with (
-        app_client(create_app(Settings(), pool)) as client,
+        app_client(create_app(EQUAL, pool)) as client,  # signing may end in another order
         asyncio.TaskGroup() as group,  # which ends when both are answered, after the hold
         held(pool) as engine,
     ):

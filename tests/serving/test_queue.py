@@ -7,19 +7,29 @@ import pytest
 
 from vivavoce.errors import Overloaded
 from vivavoce.models.tone import RATE_HZ, ToneModel
-from vivavoce.serving.queue import BATCH_PATIENCE_S, Limits, Pace, QueuedSegment, RequestQueue
+from vivavoce.serving.queue import (
+    BATCH_PATIENCE_S,
+    KEPT_S,
+    Limits,
+    Pace,
+    QueuedSegment,
+    RequestQueue,
+)
 from vivavoce.types import Priority, QueueHints, Segment
 
 
 def queue(
     *,
+    lanes: int = 1,
     max_queued_requests: int = 64,
     max_queued_audio_s: float = 600.0,
     max_ahead_s: float = 30.0,
     timeout_s: float = math.inf,
 ) -> RequestQueue:
     return RequestQueue(
-        ToneModel().info, 1, Limits(max_queued_requests, max_queued_audio_s, max_ahead_s, timeout_s)
+        ToneModel().info,
+        lanes,
+        Limits(max_queued_requests, max_queued_audio_s, max_ahead_s, timeout_s),
     )
 
 
@@ -60,6 +70,32 @@ def test_batch_gives_way_for_its_patience_and_no_longer() -> None:
     for one in (batch, *others):
         waiting.push(one)
     assert served(waiting) == [*others[:2], batch, *others[2:]]
+
+
+def test_batch_leaves_a_lane_free_while_people_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+    now_s = 0.0
+    monkeypatch.setattr("vivavoce.serving.queue.time.monotonic", lambda: now_s)
+    waiting = queue(lanes=2)
+    first, second = (queued(0.0, priority="batch") for _ in range(2))
+    waiting.push(first)
+    waiting.push(second)
+    assert waiting.pop() is first
+    assert waiting.pop({first}) is second  # nobody has asked yet
+    waiting.push(person := queued(1.0))
+    waiting.push(second)
+    assert waiting.pop({first}) is person
+    assert waiting.pop({first}) is None
+    assert waiting.pop({person}) is second  # one lane is busy with a person
+    waiting.push(second)
+    now_s = KEPT_S + 1
+    assert waiting.pop({first}) is second
+
+
+def test_batch_takes_the_only_lane() -> None:
+    waiting = queue()
+    waiting.push(queued(0.0))
+    waiting.push(batch := queued(0.0, priority="batch"))
+    assert served(waiting)[-1] is batch
 
 
 def test_next_segment_comes_before_a_new_request_when_its_listener_has_nothing_left() -> None:

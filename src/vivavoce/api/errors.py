@@ -152,7 +152,7 @@ def error_facts(error: VivavoceError) -> dict[str, object]:
 
 def describe(problem: Mapping[str, Any]) -> tuple[str | None, str]:
     """Return the field and a message for an error detail of pydantic, a plain dictionary."""
-    where = [str(part) for part in problem["loc"] if part not in ("body", "query")]
+    where = [str(part) for part in problem["loc"] if part not in ("body", "query", "path")]
     kind = problem["type"]
     if kind == "json_invalid":
         reason = problem.get("ctx", {}).get("error", "it cannot be read")
@@ -161,11 +161,13 @@ def describe(problem: Mapping[str, Any]) -> tuple[str | None, str]:
         message = "the body is not a JSON object; send one, with the header "
         return None, message + "'Content-Type: application/json'"
     field = where[0][:MAX_NAME_CHARS]
+    named = f"the field {field!r}"
+    if len(where) > 1:
+        named = f"the field {where[-1][:MAX_NAME_CHARS]!r} in {field!r}"
     if kind == "missing":
-        return field, f"the field {field!r} is missing; send it"
+        return field, f"{named} is missing; send it"
     if kind == "extra_forbidden":
-        message = f"the field {field!r} is not known here; see /docs for the names, or leave it out"
-        return field, message
+        return field, f"{named} is not known here; see /docs for the names, or leave it out"
     if kind == "string_too_long" and isinstance(problem.get("input"), str):
         length, limit = f"{len(problem['input']):,}", f"{problem['ctx']['max_length']:,}"
         message = f"the field {field!r} has {length} characters, the limit is {limit}; shorten it"

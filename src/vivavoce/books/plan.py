@@ -1,11 +1,11 @@
 """Tell before a book is spoken: its parts, its length, and the text that is left out and why."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from vivavoce.books.book import Block, Book
+from vivavoce.books.book import Block, Book, Chapter
 from vivavoce.text.language.detect import detect
 from vivavoce.text.language.names import LANGUAGES
 from vivavoce.text.split import (
@@ -24,6 +24,7 @@ _KNOWN: Final = tuple(language.code for language in LANGUAGES)
 class ChapterPlan:
     """A chapter, counted. `chars` are those of the spoken text."""
 
+    number: int  # from 1, in the book
     title: str
     blocks: int  # spoken
     chars: int
@@ -77,12 +78,12 @@ class BookPlan:
         return dict(counts.most_common())
 
 
-def plan_book(book: Book, *, speed: float = 1.0) -> BookPlan:
-    """Return the plan of a book that is spoken at `speed`."""
+def plan_book(book: Book, *, speed: float = 1.0, numbers: Sequence[int] | None = None) -> BookPlan:
+    """Return the plan of a book that is spoken at `speed`, or of the chapters with `numbers`."""
     language = language_of(book)
     languages: Counter[str] = Counter()
     chapters = []
-    for chapter in book.chapters:
+    for number, chapter in _chosen(book, numbers):
         spoken = [block for block in chapter.blocks if not block.skipped]
         left_out = [block for block in chapter.blocks if block.skipped]
         for block in spoken:
@@ -90,6 +91,7 @@ def plan_book(book: Book, *, speed: float = 1.0) -> BookPlan:
         said_s = sum(weighted_length(block.text) for block in spoken) / CHARS_PER_S / speed
         chapters.append(
             ChapterPlan(
+                number=number,
                 title=chapter.title,
                 blocks=len(spoken),
                 chars=sum(len(block.text) for block in spoken),
@@ -104,7 +106,7 @@ def plan_book(book: Book, *, speed: float = 1.0) -> BookPlan:
         language=language,
         languages=dict(languages.most_common()),
         chapters=tuple(chapters),
-        skipped=tuple(_skipped(book)),
+        skipped=tuple(_skipped(book, numbers)),
     )
 
 
@@ -131,8 +133,15 @@ def language_of(book: Book) -> str:
     return detect("\n".join(middle)[:_SAMPLE_CHARS], _KNOWN).language
 
 
-def _skipped(book: Book) -> Iterator[Skipped]:
-    for at, chapter in enumerate(book.chapters):
+def _chosen(book: Book, numbers: Sequence[int] | None) -> Iterator[tuple[int, Chapter]]:
+    every = enumerate(book.chapters, 1)
+    return ((at, chapter) for at, chapter in every if numbers is None or at in numbers)
+
+
+def _skipped(book: Book, numbers: Sequence[int] | None) -> Iterator[Skipped]:
+    for number, chapter in _chosen(book, numbers):
         for index, block in enumerate(chapter.blocks):
             if block.skipped:
-                yield Skipped(at, index, block.kind, block.skipped, block.text, block.source)
+                yield Skipped(
+                    number - 1, index, block.kind, block.skipped, block.text, block.source
+                )

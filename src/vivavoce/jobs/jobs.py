@@ -297,9 +297,16 @@ class Jobs:
 
     async def _book(self, job: Job) -> Book:
         path = self._worker.folders(job.id).job / SOURCE
-        return await in_thread(
-            lambda: read_book(path.read_bytes(), job.source, job.options.choices)
-        )
+        try:
+            return await in_thread(
+                lambda: read_book(path.read_bytes(), job.source, job.options.choices)
+            )
+        except FileNotFoundError as error:
+            raise WrongState(
+                f"the book of job {job.id!r} is gone from the disk: remove the job, and make it "
+                "again",
+                field="id",
+            ) from error
 
     def _check(
         self, book: Book, script: Script, options: JobOptions, usage: tuple[int, int]

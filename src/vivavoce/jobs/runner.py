@@ -6,7 +6,6 @@
 
 import asyncio
 import hashlib
-import re
 import shutil
 import time
 from collections import defaultdict
@@ -18,7 +17,7 @@ from typing import Final
 
 from vivavoce import __version__
 from vivavoce.books.book import Book, NarratedChapter, Narration
-from vivavoce.books.write import BookFormat, WriteOptions, write_book
+from vivavoce.books.write import BookFormat, WriteOptions, safe_name, write_book
 from vivavoce.errors import DiskFull, EngineFault
 from vivavoce.jobs.job import Job, JobLimits, Progress, Stage
 from vivavoce.jobs.sound.chapters import ChapterFiles, Damaged, Joined, Said, Stopped, join
@@ -32,7 +31,6 @@ FORM: Final = 1  # of chapters: another one joins them again
 MAX_FAILED_RUN: Final = 20  # sentences one after the other: nothing can be spoken at all
 WRITING: Final = 0.03  # share of the work that is for files, in percentages
 TOLD_SHARE: Final = 0.01  # of a file, between two events
-_UNSAFE: Final = re.compile(r"[^\w.-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,7 +342,7 @@ class _Meter:
 
 def file_name(title: str, format: BookFormat) -> str:
     """Return the name of a book's file, for any system."""
-    stem = _UNSAFE.sub(" ", title).strip(" .")[:80].strip() or "book"
+    stem = safe_name(title) or "book"
     return stem if format == "folder" else f"{stem}.{format}"
 
 

@@ -2,12 +2,14 @@
 
 - A line is a sentence, or short ones together, which voices say better so.
 - What has neither letter nor digit is no line: the pause before it is longer.
+- Markup inside of a line is listed as unspoken too.
 """
 
 import json
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -17,9 +19,13 @@ from vivavoce.errors import BadRequest
 from vivavoce.jobs.job import Cast, JobOptions, Unspoken
 from vivavoce.names import is_name
 from vivavoce.text.markup import is_ssml
+from vivavoce.text.pipeline import parsed, prepared
 from vivavoce.text.split import sentence_spans
 
 _TAG = re.compile(r"\[/?voice(?:\s?[:=]\s?([^\[\]\n]{0,200}))?\]", re.IGNORECASE)
+MARKUP: Final = "markup, or part of an address"
+_MARKUP: Final = frozenset("<>[](){}*_`~|&")
+_GAP = re.compile(r"\S+(?:\s\S+)*")
 _RETURNS: Final = frozenset({"", "default", "reset"})
 _QUOTE = re.compile(r"“[^“”]++”|„[^„“”]++[“”]|«[^«»]++»|「[^「」]++」|\"[^\"]++\"")
 
@@ -89,6 +95,8 @@ def write_script(book: Book, options: JobOptions) -> Script:
                     if not any(map(str.isalnum, text)):
                         leave(start, end, "no words")
                         continue
+                    for gap_start, gap_end in _unread(text):
+                        leave(start + gap_start, start + gap_end, MARKUP)
                     at = len(lines) - first + 1
                     voice_ = stretch.voice
                     pause_s = options.pauses.sentence_s
@@ -99,6 +107,23 @@ def write_script(book: Book, options: JobOptions) -> Script:
         if len(lines) > first:
             lines[-1] = replace(lines[-1], pause_s=options.pauses.chapter_s)
     return Script(tuple(lines), tuple(unspoken))
+
+
+def _unread(text: str) -> Iterator[tuple[int, int]]:
+    """Yield the spans of words in a line that are markup, and so no speech: `[laughs]`, `<div>`."""
+    if _MARKUP.isdisjoint(text):
+        return
+    with suppress(BadRequest):  # SSML that is wrong is not spoken at all, as its failure tells
+        heard = bytearray(len(text))
+        for run in prepared(parsed(text, "auto")):
+            for start, end in zip(run.text.starts, run.text.ends, strict=True):
+                heard[start:end] = b"\1" * (end - start)
+        unread = "".join(
+            " " if is_heard else char for char, is_heard in zip(text, heard, strict=True)
+        )
+        for gap in _GAP.finditer(unread):
+            if any(map(str.isalnum, gap[0])):
+                yield gap.span()
 
 
 def _pause_around(

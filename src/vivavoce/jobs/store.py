@@ -327,6 +327,7 @@ class JobLock:
     def acquire(self) -> bool:
         """True if this process may run the job now. It does not wait."""
         with _translated(self._path):
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # one that is gone
             connection = sqlite3.connect(
                 self._path, timeout=0, isolation_level=None, check_same_thread=False
             )

@@ -131,15 +131,21 @@ class Worker:
                 ran = await self._run_next()
             except VivavoceError as error:
                 log.error("jobs wait, because %s", error.message)
+            except Exception:  # the top of the task that runs every job
+                log.exception("jobs wait, because of an internal error")
             if not ran:
                 await _changed(event)
 
     async def _run_next(self) -> bool:
+        """Run the first job that can be run, and return whether there was one."""
         for id in await in_thread((await self.store()).ids, WAITING):
-            with JobLock(self.folders(id).job) as lock:
-                if await in_thread(lock.acquire):
-                    await self._run(id, WAITING)
-                    return True
+            try:
+                with JobLock(self.folders(id).job) as lock:
+                    if await in_thread(lock.acquire):
+                        await self._run(id, WAITING)
+                        return True
+            except VivavoceError as error:  # of this job: the others run
+                log.error("job %s waits, because %s", id, error.message)
         return False
 
     async def _run(self, id: str, states: Iterable[JobState]) -> None:

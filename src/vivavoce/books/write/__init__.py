@@ -1,8 +1,9 @@
 """Write narrated books: audio files with chapters, read-aloud EPUBs, subtitles.
 
-`write_book` is the only door.
+`write_book` is the only door. `safe_name` names files as it does.
 """
 
+from vivavoce.books.write.chapters import safe_name
 from vivavoce.books.write.options import (
     BOOK_MEDIA_TYPES,
     BookFormat,
@@ -11,4 +12,11 @@ from vivavoce.books.write.options import (
 )
 from vivavoce.books.write.write import write_book
 
-__all__ = ["BOOK_MEDIA_TYPES", "BookFormat", "ChapterFormat", "WriteOptions", "write_book"]
+__all__ = [
+    "BOOK_MEDIA_TYPES",
+    "BookFormat",
+    "ChapterFormat",
+    "WriteOptions",
+    "safe_name",
+    "write_book",
+]

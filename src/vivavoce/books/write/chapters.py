@@ -54,7 +54,7 @@ def _files(narration: Narration, options: WriteOptions) -> Iterator[tuple[str, W
     playlist = ["#EXTM3U", "#EXTENC:UTF-8", f"#PLAYLIST:{line(narration.book.title)}"]
     playlist += [f"# {comment}" for comment in comment_of(narration.marks).splitlines()]
     for number, (chapter, title) in enumerate(spoken, 1):
-        name = f"{number:0{max(2, len(str(len(spoken))))}} {_safe(title)}"
+        name = f"{number:0{max(2, len(str(len(spoken))))}} {safe_name(title)}"
         name = f"{name.strip()}.{options.chapter_format}"
         sound = sound_for([chapter], narration.rate_hz, form[1])
         tags = track_tags(narration, title, f"{number}/{len(spoken)}")
@@ -67,9 +67,11 @@ def _files(narration: Narration, options: WriteOptions) -> Iterator[tuple[str, W
     yield PLAYLIST, lambda path: _write(path, "\n".join([*playlist, ""]).encode("utf-8"))
 
 
-def _safe(title: str) -> str:
-    """Return `title` as a part of a file's name on every system."""
-    name = _NOT_IN_NAMES.sub(" ", title).encode("utf-8")[:_NAME_BYTES].decode("utf-8", "ignore")
+def safe_name(title: str) -> str:
+    """Return `title` as a part of a file's name on every system, or nothing."""
+    name = (
+        _NOT_IN_NAMES.sub(" ", line(title)).encode("utf-8")[:_NAME_BYTES].decode("utf-8", "ignore")
+    )
     return " ".join(name.split())
 
 

@@ -29,7 +29,7 @@ def narrate(
         raise BadRequest("a server sends no folder: ask for zip", field="format")
     with Client(server, api_key=api_key) as client:
         wanted = _fields(options)
-        key = hashlib.sha256(repr(wanted).encode() + file.read_bytes()).hexdigest()
+        key = hashlib.sha256(repr((wanted, file.name)).encode() + file.read_bytes()).hexdigest()
         job = client.jobs.create(file, idempotency_key=key, **wanted)
         if job.state in ("failed", "cancelled"):
             client.jobs.retry(job.id)

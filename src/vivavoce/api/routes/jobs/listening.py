@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Final
+from pathlib import Path as File
+from typing import Annotated, Final
 from urllib.parse import quote
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
 from vivavoce.api.dependencies import Server, ServerDep, ViewerDep
@@ -16,13 +16,16 @@ from vivavoce.api.schemas.answers import NATIVE_ERRORS, Answers, NativeError, au
 from vivavoce.audio import MEDIA_TYPES
 from vivavoce.books.write import BOOK_MEDIA_TYPES
 from vivavoce.errors import UnknownJob, WrongState
-from vivavoce.jobs import Job, JobChapter
+from vivavoce.jobs import Job, JobChapter, Output
 from vivavoce.synthesis.outlet import made_headers
+from vivavoce.voices.record import Viewer
 
 router = APIRouter(
     prefix="/v1/jobs", tags=["jobs"], responses=NATIVE_ERRORS, route_class=BoundedRoute
 )
 
+# As many as a database counts.
+ChapterNumber = Annotated[int, Path(ge=1, lt=2**63, description="From 1, in the book.")]
 PLAYLIST_TYPE: Final = "audio/mpegurl"
 PLAYLIST: Answers = {
     200: {
@@ -45,7 +48,7 @@ def _parts(*media_types: str) -> Answers:
     "/{id}/chapters/{number}", response_class=Response, responses=_parts(MEDIA_TYPES["flac"])
 )
 async def chapter(
-    http: Request, server: ServerDep, viewer: ViewerDep, id: str, number: int
+    http: Request, server: ServerDep, viewer: ViewerDep, id: str, number: ChapterNumber
 ) -> Response:
     """Return the audio of a chapter, as soon as it is made, also in parts (`Range`)."""
     job = await server.jobs.get(id, viewer)
@@ -67,7 +70,7 @@ async def playlist(server: ServerDep, viewer: ViewerDep, id: str) -> Response:
 async def file(http: Request, server: ServerDep, viewer: ViewerDep, id: str, file: str) -> Response:
     """Return a finished file, by its format or its name, also in parts (`Range`)."""
     job = await server.jobs.get(id, viewer)
-    found = await server.jobs.outputs(id, viewer)
+    found = await sendable(server, id, viewer)
     output = next((one for one in found if file in (one.format, one.name)), None)
     if output is None:
         made = ", ".join(one.format for one in found) or "none yet"
@@ -80,8 +83,13 @@ async def file(http: Request, server: ServerDep, viewer: ViewerDep, id: str, fil
     return await _answer(http, output.path, BOOK_MEDIA_TYPES[output.format], headers)
 
 
+async def sendable(server: Server, id: str, viewer: Viewer) -> list[Output]:
+    """Return the finished files of a job, without a folder that `vivavoce book` has made."""
+    return [one for one in await server.jobs.outputs(id, viewer) if one.format in BOOK_MEDIA_TYPES]
+
+
 async def _answer(
-    http: Request, path: Path, media_type: str, headers: Mapping[str, str]
+    http: Request, path: File, media_type: str, headers: Mapping[str, str]
 ) -> Response:
     """Return a file, which a client asks for again if it is made anew."""
     try:

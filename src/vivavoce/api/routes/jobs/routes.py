@@ -8,6 +8,7 @@ from starlette.responses import JSONResponse, Response
 
 from vivavoce.api.dependencies import ServerDep, ViewerDep
 from vivavoce.api.routes.bodies import BoundedRoute
+from vivavoce.api.routes.jobs.listening import ChapterNumber, sendable
 from vivavoce.api.routes.jobs.uploads import described, read_upload
 from vivavoce.api.schemas.answers import NATIVE_ERRORS, Answers
 from vivavoce.api.schemas.jobs.answers import (
@@ -24,6 +25,7 @@ from vivavoce.api.schemas.jobs.answers import (
 )
 from vivavoce.api.schemas.jobs.new import ChangedRules, Redo
 from vivavoce.books.plan import plan_book
+from vivavoce.errors import BadRequest
 from vivavoce.jobs import JobState
 
 PATH: Final = "/v1/jobs"
@@ -48,17 +50,20 @@ async def create(
     http: Request, server: ServerDep, viewer: ViewerDep, idempotency_key: IdempotencyKey = None
 ) -> Response:
     """Narrate a book: a file as a form with its options, or a text as JSON."""
-    async with server.jobs_reading:  # a book in memory takes many times its size
-        upload = await read_upload(http)
-        job, is_new = await server.jobs.create(
-            upload.data,
-            upload.name,
-            upload.fields.to_options(),
-            viewer,
-            idempotency_key=idempotency_key or None,
-            paused=bool(upload.fields.paused),
-            webhook=upload.fields.to_webhook(server.webhook_hosts),
-        )
+    upload = await read_upload(http)
+    try:
+        async with server.jobs_reading:  # a book in memory takes many times its size
+            job, is_new = await server.jobs.create(
+                await upload.file.read(),
+                upload.name,
+                upload.fields.to_options(),
+                viewer,
+                idempotency_key=idempotency_key or None,
+                paused=bool(upload.fields.paused),
+                webhook=upload.fields.to_webhook(server.webhook_hosts),
+            )
+    finally:
+        await upload.file.close()
     return JSONResponse(
         JobInfo.of(job).model_dump(mode="json"),
         201 if is_new else 200,
@@ -76,7 +81,12 @@ async def jobs(
 ) -> JobInfos:
     """Return the key's jobs, the newest first. `after` is the id of the last one seen."""
     found = [job for job in await server.jobs.all(viewer) if state in (None, job.state)]
-    start = next((i + 1 for i, job in enumerate(found) if job.id == after), 0)
+    start = (
+        0 if after is None else 1 + next((i for i, one in enumerate(found) if one.id == after), -1)
+    )
+    if after is not None and not start:
+        problem = f"after {after!r} is none of these jobs, or no longer: begin at the first page"
+        raise BadRequest(problem, field="after")
     page = found[start : start + limit]
     more = start + limit < len(found)
     infos = [JobInfo.of(job) for job in page]
@@ -137,8 +147,9 @@ async def plan(server: ServerDep, viewer: ViewerDep, id: str) -> PlanInfo:
     """Return what a job is going to say: chapters, time, voices, and what is left out."""
     job = await server.jobs.get(id, viewer)
     book = await server.jobs.book(id, viewer)
-    made = await asyncio.to_thread(plan_book, book, speed=job.options.speed)
-    return PlanInfo.of(made, job.options, server.jobs.real_time)
+    options = job.options
+    made = await asyncio.to_thread(plan_book, book, speed=options.speed, numbers=options.chapters)
+    return PlanInfo.of(made, options, server.jobs.real_time)
 
 
 @router.get("/{id}/skipped")
@@ -155,7 +166,9 @@ async def chapters(server: ServerDep, viewer: ViewerDep, id: str) -> ChapterInfo
 
 
 @router.get("/{id}/chapters/{number}/sentences")
-async def sentences(server: ServerDep, viewer: ViewerDep, id: str, number: int) -> SentenceInfos:
+async def sentences(
+    server: ServerDep, viewer: ViewerDep, id: str, number: ChapterNumber
+) -> SentenceInfos:
     """Return the sentences of a chapter, for `redo`."""
     found = await server.jobs.sentences(id, number, viewer)
     return SentenceInfos(sentences=[SentenceInfo.of(sentence) for sentence in found])
@@ -164,5 +177,5 @@ async def sentences(server: ServerDep, viewer: ViewerDep, id: str, number: int) 
 @router.get("/{id}/files")
 async def files(server: ServerDep, viewer: ViewerDep, id: str) -> FileInfos:
     """Return the files of a job that are finished."""
-    found = await server.jobs.outputs(id, viewer)
+    found = await sendable(server, id, viewer)
     return FileInfos(files=[FileInfo.of(output) for output in found])

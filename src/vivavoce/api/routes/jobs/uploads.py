@@ -1,6 +1,6 @@
 """Read a new job: a file with its options as form fields, or a text with them as JSON."""
 
-import asyncio
+import io
 import json
 from collections import defaultdict
 from dataclasses import dataclass
@@ -31,10 +31,10 @@ M = TypeVar("M", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """What a job is to be made of."""
+    """What a job is to be made of. Whoever has read the file closes it."""
 
     name: str
-    data: bytes
+    file: UploadFile
     fields: JobFields
 
 
@@ -47,7 +47,7 @@ async def read_upload(http: Request) -> Upload:
         return await _from_form(http)
     body = _validated(NewJob, await (await read_body(http, NewJob)).json())
     name = file_name(body.name or "text.txt")
-    return Upload(name, body.text.encode("utf-8", "replace"), body)
+    return Upload(name, UploadFile(io.BytesIO(body.text.encode("utf-8", "replace"))), body)
 
 
 async def _from_form(http: Request) -> Upload:
@@ -65,10 +65,10 @@ async def _from_form(http: Request) -> Upload:
         if not isinstance(file, UploadFile) or not file.filename:
             problem = f"the form has no part {FILE!r} with a file name: send the book as that"
             raise BadRequest(problem, field=FILE)
-        fields = _validated(JobFields, _values(form))
-        return Upload(file_name(file.filename), await asyncio.to_thread(file.file.read), fields)
-    finally:
+        return Upload(file_name(file.filename), file, _validated(JobFields, _values(form)))
+    except BaseException:
         await form.close()
+        raise
 
 
 def _values(form: FormData) -> dict[str, object]:

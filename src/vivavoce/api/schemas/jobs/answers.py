@@ -163,6 +163,7 @@ class FileInfos(BaseModel):
 class PlannedChapter(BaseModel):
     """A chapter as it is going to be."""
 
+    number: int = Field(description="Its number in the book, from 1.")
     title: str
     blocks: int = Field(description="Paragraphs and the like that are spoken.")
     characters: int
@@ -208,6 +209,7 @@ class PlanInfo(BaseModel):
             voices=list(dict.fromkeys(filter(None, voices))),
             chapters=[
                 PlannedChapter(
+                    number=chapter.number,
                     title=chapter.title,
                     blocks=chapter.blocks,
                     characters=chapter.chars,
