@@ -96,6 +96,18 @@ def test_name_in_use_is_refused(library: VoiceLibrary) -> None:
     assert names(library, OPERATOR) == ["warm"]
 
 
+def test_manager_gives_no_name_that_its_owner_or_all_have_in_use(library: VoiceLibrary) -> None:
+    boss = Viewer("boss", manages=True)
+    library.add(mixed("warm"), ONE)
+    other = library.add(mixed("cool", "af_sky(1)"), ONE)
+    with pytest.raises(BadRequest, match="'warm' has a voice already"):
+        library.change(other.id, boss, frozenset(), name="warm")
+    theirs = library.add(mixed("warm"), TWO)
+    assert library.change(theirs.id, boss, frozenset(), shared=True).shared
+    with pytest.raises(BadRequest, match="'warm' has a voice already"):
+        library.change(library.get("warm", ONE).id, boss, frozenset(), shared=True)
+
+
 def test_change_shows_in_another_process_within_a_second(library: VoiceLibrary) -> None:
     other = VoiceLibrary(library.folder.path)
 

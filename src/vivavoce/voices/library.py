@@ -142,7 +142,7 @@ class VoiceLibrary:
         )
         self.usable(voice)
         with self.folder.names_held():
-            self._check_free(voice, viewer)
+            self._check_free(voice)
             is_new = self.folder.save(voice, recording.flac if recording else None)
             self.refresh()
         return voice if is_new else self._same(voice)
@@ -162,8 +162,8 @@ class VoiceLibrary:
                 "a voice without an owner is for all: remove it instead", field="shared"
             )
         with self.folder.names_held():
-            if changed.name != voice.name:
-                self._check_free(changed, viewer)
+            if changed.name != voice.name or (changed.shared and not voice.shared):
+                self._check_free(changed)
             self.folder.update(changed)
             self.refresh()
         return changed
@@ -210,10 +210,12 @@ class VoiceLibrary:
             raise Forbidden("only a key with the scope 'manage' shares a voice: leave shared out")
         return shared
 
-    def _check_free(self, voice: SavedVoice, viewer: Viewer) -> None:
+    def _check_free(self, voice: SavedVoice) -> None:
+        """Refuse a name that means another voice to the owner of `voice`, whoever asks."""
         self.refresh()
-        other = self.find(voice.name, replace(viewer, manages=False))
-        if other is not None and other.id != voice.id:
+        others = self._named.get(voice.name.lower(), ())
+        owner = Viewer(voice.owner)
+        if any(other.id != voice.id and other.visible_to(owner) for other in others):
             problem = f"name {voice.name!r} has a voice already: choose another, or remove that one"
             raise BadRequest(problem, field="name")
 
