@@ -84,6 +84,14 @@ def test_refusals_say_what_to_do_and_leave_nothing(folder: Path) -> None:
     assert not folder.exists()
 
 
+def test_output_that_cannot_be_written_is_told(folder: Path) -> None:
+    run("mix", "warm", "af_bella(1)")
+    Path("file").write_text("in the way")
+    for output in ("nowhere/warm.vvoice", "."):
+        assert "cannot write" in refused("export", "warm", "-o", output)
+    assert "cannot write into" in refused("design", "A man.", "--name", "merlin", "-o", "file/x")
+
+
 def test_setting_lifts_the_rule_of_consent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VIVAVOCE_REQUIRE_CONSENT", "false")
     run("add", "anna", "anna.wav")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from vivavoce.cli.options import option
+from vivavoce.cli.output import open_output
 from vivavoce.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -79,7 +80,8 @@ def qwen(
     _print(f"Qwen3-TTS {source}: {speaking.stored}", machine, memory, paces)
     if json_file is not None:
         result = _as_json(str(source), speaking.stored, machine, memory, paces)
-        json_file.write_text(result, encoding="utf-8")
+        with open_output(json_file) as file:
+            file.write(result.encode())
 
 
 def _sizes(batch: str) -> list[int]:

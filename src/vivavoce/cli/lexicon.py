@@ -156,13 +156,15 @@ def export(
       vivavoce lexicon export -o english.pls
       vivavoce lexicon export --language fr
     """
+    from vivavoce.cli.output import open_output
     from vivavoce.text.lexicon.pls import to_pls
 
     text = to_pls(_file(config).read(), _code(language) or "en")
     if output is None:
         typer.echo(text, nl=False)
     else:
-        output.write_text(text, "utf-8")
+        with open_output(output) as file:
+            file.write(text.encode())
 
 
 def _rules(count: int) -> str:

@@ -113,11 +113,12 @@ def design(
     you pick, which a Base checkpoint then speaks with.
 
     Examples:
-      vivavoce voices design "A calm old man, close to the microphone." --name sage
+      vivavoce voices design "A calm old man, close to the microphone." --name merlin
       vivavoce voices design "A cheerful girl." --name mia --seed 7 --pick 2 -o previews
     """
     from vivavoce.cli.in_process import design_previews
     from vivavoce.cli.output import open_output
+    from vivavoce.errors import BadRequest
     from vivavoce.registry import TAKEN_NAMES
     from vivavoce.settings import Settings
     from vivavoce.synthesis.design import Wish
@@ -128,7 +129,11 @@ def design(
     if pick is not None and pick > count:
         raise typer.BadParameter(f"--pick is {pick}, and --count makes {count} previews")
     code = parse_language(language) if language else None
-    output.mkdir(parents=True, exist_ok=True)
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        problem = f"cannot write into {str(output)!r} ({error.strerror}): choose another folder"
+        raise BadRequest(problem, field="output") from error
     made = design_previews(Settings.read(config), Wish(description, text, code, count, seed))
     for number, preview in enumerate(made, 1):
         path = output / f"{name}-{number}.wav"
@@ -208,13 +213,15 @@ def export(
     Examples:
       vivavoce voices export evening -o evening.vvoice
     """
+    from vivavoce.cli.output import PIPE, open_output
     from vivavoce.voices.record import Viewer
 
     library, viewer = _library(config), Viewer(manages=True)
     data = library.export(voice, viewer)
     path = output or Path(f"{library.get(voice, viewer).name}.vvoice")
-    path.write_bytes(data)
-    typer.echo(f"wrote {path}")
+    with open_output(path) as file:
+        file.write(data)
+    typer.echo(f"wrote {path}", err=path == PIPE)
 
 
 def import_voice(
