@@ -626,6 +626,7 @@ def test_lexicon_is_used_by_say(tmp_path: Path) -> None:
         (("add", "x", "--ipa", "t♥"), "not IPA: ♥"),
         (("add", "x", "--alias", "y", "--language", "tlh"), "Unknown language"),
         (("remove", "x"), "no rule for 'x'"),
+        (("export", "-o", "nowhere/x.pls"), "cannot write"),
         (("import", __file__), "line 1, column 3"),
     ],
 )
