@@ -149,7 +149,7 @@ async def test_chapters_have_the_loudness_that_ffmpeg_measures(tmp_path: Path) -
             summary = shown.stderr.split("Summary:")[1]
             loudness = float(re.findall(r"I:\s+(-[\d.]+)", summary)[0])
             assert loudness == pytest.approx(-19.0, abs=0.5)
-            assert float(re.findall(r"Peak:\s+(-[\d.]+)", summary)[0]) <= -2.0
+            assert float(re.findall(r"Peak:\s+(-[\d.]+)", summary)[0]) <= -2.9
             assert chapter.drift is not None
             assert chapter.drift.loudness_lufs == pytest.approx(loudness, abs=0.1)
             assert chapter.drift.pace == pytest.approx(1.0, abs=0.1)

@@ -19,7 +19,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from tests.conftest import serving
-from vivavoce.errors import BadRequest
+from vivavoce.errors import BadRequest, DiskFull
 from vivavoce.jobs.webhooks import WAITS_S, Hosts, Message, Webhooks, check_secret, signed_headers
 
 SECRET = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
@@ -106,6 +106,27 @@ async def test_openai_and_standard_webhooks_accept_a_message() -> None:
     standard = pytest.importorskip("standardwebhooks", reason="pip install standardwebhooks")
     assert standard.Webhook(SECRET).verify(body, dict(headers)) == EVENT
     assert headers["content-type"] == "application/json"
+
+
+@pytest.mark.parametrize("problem", [DiskFull("make room"), RuntimeError("a bug")])
+async def test_outbox_that_fails_once_stops_no_later_message(problem: Exception) -> None:
+    class Broken(Shelf):
+        """An outbox on a disk that is full at first."""
+
+        is_broken = True
+
+        def waiting_messages(self, limit: int) -> Sequence[Message]:
+            if self.is_broken:
+                self.is_broken = False
+                raise problem
+            return super().waiting_messages(limit)
+
+    receiver, shelf = Receiver([204]), Broken()
+    with serving(receiver.app) as url:  # type: ignore[arg-type]  # any ASGI application
+        shelf.messages["msg_1"] = message(url)
+        async with sending(shelf, "127.0.0.1"):
+            await asyncio.wait_for(shelf.changed.wait(), 20)
+    assert shelf.messages == {}
 
 
 @pytest.mark.parametrize(

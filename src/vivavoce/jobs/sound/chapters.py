@@ -24,7 +24,7 @@ from vivavoce.synthesis.outlet import open_file
 from vivavoce.types import Samples
 
 LOUDNESS_LUFS: Final = -19.0  # of mono, which players put on two loudspeakers
-CEILING_DB: Final = -2.0
+CEILING_DB: Final = -3.0  # Opus and AAC add up to 0.9 dB, and files have at most -2 dB
 TOLERANCE_LU: Final = 0.2
 MAX_GAIN_DB: Final = 30.0
 LEAD_S: Final = 0.5  # before the first sentence

@@ -13,7 +13,7 @@ from typing import Final, Protocol
 
 import httpx
 
-from vivavoce.errors import BadRequest
+from vivavoce.errors import BadRequest, VivavoceError
 from vivavoce.jobs.webhooks.hosts import Hosts, host_of
 from vivavoce.jobs.webhooks.messages import Message, signed_headers
 
@@ -54,12 +54,26 @@ class Webhooks:
         """Send what is due, again and again."""
         async with httpx.AsyncClient(follow_redirects=False, trust_env=False) as client:
             while True:
-                waiting = await asyncio.to_thread(self._outbox.waiting_messages, AT_ONCE)
-                now_s = self._clock_s()
-                if due := [message for message in waiting if message.due_s <= now_s]:
-                    await asyncio.gather(*(self._try(client, message) for message in due))
-                    continue
-                await asyncio.sleep(LOOK_EVERY_S)
+                sent = False
+                try:
+                    sent = await self._send_due(client)
+                except VivavoceError as error:  # such as a full disk
+                    log.error("webhooks wait, because %s", error.message)
+                except Exception:  # the top of the task that sends every message
+                    log.exception("webhooks wait, because of an internal error")
+                if not sent:
+                    await asyncio.sleep(LOOK_EVERY_S)
+
+    async def _send_due(self, client: httpx.AsyncClient) -> bool:
+        """Send what is due now, and return whether there was any."""
+        waiting = await asyncio.to_thread(self._outbox.waiting_messages, AT_ONCE)
+        now_s = self._clock_s()
+        due = [message for message in waiting if message.due_s <= now_s]
+        tries = (self._try(client, message) for message in due)
+        for outcome in await asyncio.gather(*tries, return_exceptions=True):
+            if isinstance(outcome, BaseException):
+                raise outcome
+        return bool(due)
 
     async def _try(self, client: httpx.AsyncClient, message: Message) -> None:
         """Send a message once. Keep it for later if that fails, and it has tries left."""
