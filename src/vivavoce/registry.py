@@ -12,8 +12,9 @@ from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
 from vivavoce.errors import SettingsError
-from vivavoce.models.hibari import HibariModel
+from vivavoce.models.hibari import VOICE, HibariModel
 from vivavoce.models.kokoro import KokoroOptions, make_kokoro
+from vivavoce.models.kokoro.voices import NAMES
 from vivavoce.models.qwen3_tts import QwenOptions, make_qwen, preview_qwen
 from vivavoce.models.tone import ToneOptions, make_tone
 from vivavoce.serving.base import AnyModel, Engine, Preview
@@ -25,6 +26,8 @@ from vivavoce.serving.subprocess.client import in_process
 from vivavoce.serving.subprocess.server import ProcessConfig
 from vivavoce.serving.supervisor import SupervisedEngine
 from vivavoce.settings import Settings
+
+TAKEN_NAMES = NAMES | {VOICE}  # of embedded models' voices, whichever this server offers
 
 T = TypeVar("T")
 MakeModel: TypeAlias = Callable[[], AnyModel]  # picklable, for the model's process

@@ -374,7 +374,7 @@ FORM = "multipart/form-data; boundary=b"
         pytest.param("--b" + "x" * 9_999 + "\r\n--b--", FORM, "body", id="part without a head"),
         pytest.param("--b--", "multipart/form-data", "body", id="no boundary"),
         pytest.param("--b--", f"{FORM}{'b' * 99}", "body", id="long boundary"),
-        pytest.param("name=anna", "application/x-www-form-urlencoded", None, id="another form"),
+        pytest.param("name=anna", "application/x-www-form-urlencoded", "body", id="another form"),
         pytest.param("{", "application/json", None, id="broken JSON"),
         pytest.param("[]", "application/json", None, id="a list"),
         pytest.param(

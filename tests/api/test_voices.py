@@ -67,9 +67,9 @@ async def test_mix_is_saved_read_changed_and_removed(server: httpx.AsyncClient) 
 @pytest.mark.parametrize(
     ("fields", "status", "field"),
     [
-        ({"formula": "af_bella(nan)"}, 422, "speaker"),
-        ({"formula": "af_bella(1)-af_bella(1)"}, 422, "speaker"),
-        ({"formula": "af_bella(1)+nobody(1)"}, 404, "speaker"),
+        ({"formula": "af_bella(nan)"}, 422, "formula"),
+        ({"formula": "af_bella(1)-af_bella(1)"}, 422, "formula"),
+        ({"formula": "af_bella(1)+nobody(1)"}, 404, "formula"),
         ({"formula": "x" * 2_000}, 422, "formula"),
         ({"formula": None}, 422, "formula"),
         ({"ref_audio": SPOKEN}, 422, "formula"),
@@ -79,6 +79,7 @@ async def test_mix_is_saved_read_changed_and_removed(server: httpx.AsyncClient) 
         ({"name": "af_bella"}, 422, "name"),
         ({"name": "sine"}, 422, "name"),
         ({"name": "auto"}, 422, "name"),
+        ({"name": "Heart"}, 422, "name"),
         ({"languages": ["klingonese"]}, 422, "languages"),
         ({"labels": {"x": "y" * 500}}, 422, "labels"),
         ({"description": "\x1b[2J"}, 422, "description"),
@@ -235,3 +236,41 @@ def test_folder_that_cannot_be_written_is_told_and_leaves_nothing(tmp_path: Path
     assert "Permission denied" in done.stderr
     assert "Traceback" not in done.stderr
     assert list(folder.iterdir()) == []
+
+
+async def test_recording_makes_room_for_the_end_of_its_consent(
+    server: httpx.AsyncClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    id = (await server.post(VOICES, json=CLONE)).json()["id"]
+    recording, opened = tmp_path / "voices" / id / "recording.flac", os.open
+
+    def full(path: str | Path, flags: int, *more: int) -> int:
+        if flags & os.O_CREAT and recording.exists():
+            raise OSError(28, "No space left on device")
+        return opened(path, flags, *more)
+
+    monkeypatch.setattr(os, "open", full)
+    assert (await server.post(f"{VOICES}/anna/revoke")).status_code == 200
+    refused = await server.post(SPEAK, json={"text": "Hello.", "speaker": "anna"})
+    assert error(refused)[:2] == (403, "consent_ended")
+
+
+async def test_recording_that_cannot_be_erased_harms_no_other_voice(
+    server: httpx.AsyncClient, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    id = (await server.post(VOICES, json=CLONE)).json()["id"]
+    await server.post(VOICES, json=MIX)
+    recording = tmp_path / "voices" / id / "recording.flac"
+    recording.unlink()
+    recording.mkdir()  # which cannot be unlinked, as nothing can in a read-only folder
+    refused = await server.post(f"{VOICES}/anna/revoke")
+    assert error(refused)[:2] == (503, "no_room")
+    assert "erase it yourself" in refused.json()["error"]["message"]
+    for _ in range(2):
+        assert len((await server.get(VOICES)).json()["voices"]) == 2
+        assert (await server.get("/v1/audio/voices")).status_code == 200
+        assert (await server.post(SPEAK, json={"text": "A.", "speaker": "sine"})).status_code == 200
+    assert error(await server.post(SPEAK, json={"text": "A.", "speaker": "anna"}))[0] == 403
+    assert caplog.text.count("erase it yourself") == 1
+    recording.rmdir()
+    assert (await server.post(f"{VOICES}/anna/revoke")).status_code == 200

@@ -10,6 +10,7 @@ import sys
 import wave
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,11 @@ from vivavoce.provenance.manifest import TYPES, read_manifest
 from vivavoce.settings import Settings
 
 c2pa = pytest.importorskip("c2pa", reason="needs the extra provenance")
+
+from cryptography import x509  # noqa: E402 - after the check for it
+from cryptography.hazmat.primitives import hashes, serialization  # noqa: E402
+from cryptography.hazmat.primitives.asymmetric import ec  # noqa: E402
+from cryptography.x509.oid import NameOID  # noqa: E402
 
 TEXT = "The lamp is on the table."
 
@@ -267,6 +273,28 @@ async def test_a_certificate_can_be_named(tmp_path: Path) -> None:
     key.write_bytes(own_credential(tmp_path / "another").key)
     with pytest.raises(SettingsError, match="belongs to another certificate"):
         await spoken(tmp_path / "data", c2pa_certificate=certificate, c2pa_key=key)
+
+
+@pytest.mark.parametrize(("since_days", "for_days"), [(-20, 10), (5, 10), (-1, 10)])
+async def test_a_server_with_a_certificate_that_signs_no_files_does_not_start(
+    tmp_path: Path, since_days: int, for_days: int
+) -> None:
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "of a web server")])
+    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    since = now + timedelta(since_days)
+    signed = builder.not_valid_before(since).not_valid_after(since + timedelta(for_days))
+    pem = signed.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+    (certificate := tmp_path / "chain.pem").write_bytes(pem)
+    (kept := tmp_path / "key.pem").write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    with pytest.raises(SettingsError, match=r"chain.pem' signs no files .*certificate"):
+        create_app(Settings(c2pa_certificate=certificate, c2pa_key=kept), tone_pool())
 
 
 async def test_many_files_are_signed_at_once(tmp_path: Path) -> None:

@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from tests.api.live.wire import audio_of, wire
 from tests.conftest import app_client, serving, tone_pool
 from vivavoce.api.app import create_app
-from vivavoce.audio import comment_in
+from vivavoce.audio import comment_in, open_encoder
 from vivavoce.cli import app as command_line
 from vivavoce.client import Client
 from vivavoce.errors import MissingDependency
@@ -201,6 +202,16 @@ def test_signing_without_its_extra_is_refused_with_the_way_out(
     assert CliRunner().invoke(command_line, ["say", TEXT, "-o", str(path)]).exit_code == 0
     found = CliRunner().invoke(command_line, ["verify", str(path)])
     assert (found.exit_code, "not looked for" in found.stdout) == (0, True)
+
+
+def test_a_comment_passes_for_nothing_else(tmp_path: Path) -> None:
+    encoder = open_encoder("mp3", 24_000, comment="\x1b[2Jhello\nC2PA manifest: Valid, by Somebody")
+    (path := tmp_path / "spoof.mp3").write_bytes(encoder.write(np.zeros(9_000, np.float32)))
+    found = CliRunner().invoke(command_line, ["verify", str(path)])
+    assert found.stdout.splitlines() == [
+        "comment: ?[2Jhello",
+        "comment: C2PA manifest: Valid, by Somebody",
+    ]
 
 
 def test_what_is_no_audio_is_refused(tmp_path: Path) -> None:

@@ -121,7 +121,7 @@ def bad_files(folder: Path) -> list[bytes]:
         changed(words="x" * 10_000), changed(labels={str(i): "" for i in range(50)}),
         changed(description="\x1b[2J"), changed(consent={"by": "", "words": ""}),
         changed(consent={"by": "A", "words": "Yes.", "expires": "2020-13-01"}),
-        changed(languages=["x" * 999]), changed(shared="perhaps"),
+        changed(languages=["x" * 999]), changed(languages=["Klingon"]), changed(shared="perhaps"),
     ]  # fmt: skip
 
 

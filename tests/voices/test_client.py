@@ -88,7 +88,7 @@ async def test_wrong_voices_raise_what_the_server_found(
         (remote.voices.add("anna", b"no audio" * 99, consent=CONSENT), "ref_audio"),
         (remote.voices.add("anna", tmp_path / "nowhere.wav", consent=CONSENT), "ref_audio"),
         (remote.voices.mix("no name", "af_bella"), "name"),
-        (remote.voices.mix("warm", "af_bella(0)"), "speaker"),
+        (remote.voices.mix("warm", "af_bella(0)"), "formula"),
         (remote.voices.import_(b"PK"), "file"),
         (remote.voices.mix("warm", "af_bella", languages=["klingonese"]), "languages"),
     ):

@@ -4,9 +4,11 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -126,6 +128,32 @@ def test_broken_record_hides_its_voice_alone_and_is_told_once(
     assert len(caplog.records) == 1
 
 
+def test_slow_look_at_the_folder_undoes_no_later_one(
+    library: VoiceLibrary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clone(library, "anna")
+    looked, done, scan = threading.Event(), threading.Event(), os.scandir
+
+    @contextmanager
+    def slow(path: str) -> Iterator[Iterator[os.DirEntry[str]]]:
+        with scan(path) as entries:
+            found = list(entries)
+        if threading.current_thread() is slowly and Path(path) == library.folder.path:
+            looked.set()
+            assert done.wait(30)
+        yield iter(found)
+
+    slowly = threading.Thread(target=library.refresh)
+    monkeypatch.setattr(os, "scandir", slow)
+    slowly.start()
+    assert looked.wait(30)
+    library.add(mixed("warm"), ONE)
+    library.remove("anna", ONE)
+    done.set()
+    slowly.join(30)
+    assert [voice.name for voice in library.visible(ONE)] == ["warm"]
+
+
 def test_folder_that_cannot_be_read_leaves_the_voices_as_they_were(
     library: VoiceLibrary, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -198,6 +226,21 @@ def test_revoked_voice_loses_its_recording_and_keeps_its_record(library: VoiceLi
     assert library.get("anna", ONE).revoked is not None
     with pytest.raises(ConsentEnded):
         clone(library, "anna")
+
+
+def test_end_between_look_and_use_is_told(library: VoiceLibrary) -> None:
+    voice = clone(library, "anna")
+    VoiceLibrary(library.folder.path).revoke("anna", OPERATOR)  # in another process, just now
+    with pytest.raises(ConsentEnded, match="revoked"):
+        library.reference(voice)
+
+
+@pytest.mark.parametrize("damage", [b"", b"no audio" * 99])
+def test_damaged_recording_is_told_as_such(library: VoiceLibrary, damage: bytes) -> None:
+    voice = clone(library, "anna")
+    library.folder.recording_path(voice.id).write_bytes(damage)
+    with pytest.raises(UnknownVoice, match="'anna' has a damaged recording"):
+        library.reference(voice)
 
 
 def test_voice_ends_with_its_consent(library: VoiceLibrary) -> None:

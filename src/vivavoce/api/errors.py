@@ -177,8 +177,12 @@ def describe(problem: Mapping[str, Any]) -> tuple[str | None, str]:
 
 
 def _shown(value: object) -> str:
-    """Return the beginning of the `repr` of `value`, without building all of it."""
-    text = repr(value[:_SHOWN_CHARS]) if isinstance(value, str | bytes) else _SHORT.repr(value)
+    """Return the beginning of the `repr` of `value`, without building all of it, or of a file."""
+    if isinstance(value, bytes):
+        return "a file"
+    if isinstance(value, list) and value and all(isinstance(one, bytes) for one in value):
+        return f"{len(value)} files"
+    text = repr(value[:_SHOWN_CHARS]) if isinstance(value, str) else _SHORT.repr(value)
     return text if len(text) <= 80 else text[:77] + "…"
 
 

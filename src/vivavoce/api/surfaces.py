@@ -57,6 +57,8 @@ def _elevenlabs_error(error: ErrorFacts) -> Mapping[str, object]:
 
 
 NATIVE: Final = Surface("native", _native_error)
+_VOICES: Final = replace(NATIVE, field_names={"speaker": "formula"})
+_IMPORT: Final = replace(NATIVE, field_names={"speaker": "file", "ref_audio": "file"})
 _OPENAI_NAMES: Final = {
     "text": "input", "speaker": "voice", "instruct": "instructions", "format": "response_format",
     "task": "task_type",
@@ -98,4 +100,6 @@ def _surface_at(path: str) -> Surface:
         return ELEVENLABS
     if path.startswith("/v1/audio/voice"):
         return _CONSENTS if path.startswith("/v1/audio/voice_consents") else _CUSTOM_VOICES
+    if path.startswith("/v1/tts/voices"):
+        return _IMPORT if path == "/v1/tts/voices/import" else _VOICES
     return NATIVE if path.startswith(("/v1/tts", "/v1/jobs", "/health")) else OPENAI

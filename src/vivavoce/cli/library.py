@@ -32,7 +32,8 @@ def mix(
       vivavoce voices mix evening "af_bella(2)+af_sky(1)"
       vivavoce voices mix less-sky "af_bella(2)-af_sky(1)"
     """
-    from vivavoce.models.kokoro.voices import NAMES, native_of, parse_mix
+    from vivavoce.models.kokoro.voices import native_of, parse_mix
+    from vivavoce.registry import TAKEN_NAMES
     from vivavoce.voices.library import draft
     from vivavoce.voices.record import Viewer
 
@@ -40,7 +41,7 @@ def mix(
     languages, gender = native_of(parsed)
     facts: dict[str, Any] = {"languages": languages, "gender": gender, "description": description}
     voice = draft(name, "mixed", formula=str(parsed), **facts)
-    saved = _library(config).add(voice, Viewer(manages=True), None, NAMES)
+    saved = _library(config).add(voice, Viewer(manages=True), None, TAKEN_NAMES)
     typer.echo(f"saved {saved.name}, {saved.formula}")
 
 
@@ -63,7 +64,8 @@ def add(
     Examples:
       vivavoce voices add anna anna.wav --consent-by "Anna Lind" --consent-words "I agree."
     """
-    from vivavoce.models.kokoro.voices import NAMES
+    from vivavoce.errors import BadRequest
+    from vivavoce.registry import TAKEN_NAMES
     from vivavoce.text.language.names import parse_language
     from vivavoce.voices.library import draft
     from vivavoce.voices.record import Viewer
@@ -73,8 +75,15 @@ def add(
     code = parse_language(language) if language else None
     facts: dict[str, Any] = {"languages": (code,) if code else (), "description": description}
     consent = _consent(consent_by, consent_words, consent_scope, expires)
+    library = _library(config)
+    if consent is None and library.require_consent:
+        raise BadRequest(
+            "consent is missing: say who speaks with --consent-by, and what they agreed to with "
+            "--consent-words, or set require_consent = false",
+            field="consent",
+        )
     voice = draft(name, "cloned", consent=consent, words=words, **facts)
-    saved = _library(config).add(voice, Viewer(manages=True), taken, NAMES)
+    saved = library.add(voice, Viewer(manages=True), taken, TAKEN_NAMES)
     for warning in taken.warnings:
         typer.echo(f"warning: {warning}", err=True)
     typer.echo(f"saved {saved.name}, {taken.seconds:.1f} s")
@@ -109,13 +118,13 @@ def design(
     """
     from vivavoce.cli.in_process import design_previews
     from vivavoce.cli.output import open_output
-    from vivavoce.models.kokoro.voices import NAMES
+    from vivavoce.registry import TAKEN_NAMES
     from vivavoce.settings import Settings
     from vivavoce.synthesis.design import Wish
     from vivavoce.text.language.names import parse_language
     from vivavoce.voices.record import Viewer, check_name
 
-    check_name(name, NAMES)
+    check_name(name, TAKEN_NAMES)
     if pick is not None and pick > count:
         raise typer.BadParameter(f"--pick is {pick}, and --count makes {count} previews")
     code = parse_language(language) if language else None
@@ -133,7 +142,7 @@ def design(
         typer.echo(f"nothing is saved: keep one with --seed {made[0].seed} --pick 1 to {count}")
         return
     voice, recording = made[pick - 1].drafted(name)
-    saved = _library(config).add(voice, Viewer(manages=True), recording, NAMES)
+    saved = _library(config).add(voice, Viewer(manages=True), recording, TAKEN_NAMES)
     typer.echo(f"saved {saved.name}, {recording.seconds:.1f} s")
 
 
@@ -220,7 +229,8 @@ def import_voice(
     """
     from dataclasses import replace
 
-    from vivavoce.models.kokoro.voices import NAMES, parse_mix
+    from vivavoce.models.kokoro.voices import parse_mix
+    from vivavoce.registry import TAKEN_NAMES
     from vivavoce.voices.archive import unpack
     from vivavoce.voices.record import Viewer
 
@@ -228,7 +238,7 @@ def import_voice(
     voice = replace(voice, name=name or voice.name)
     if voice.formula is not None:
         voice = replace(voice, formula=str(parse_mix(voice.formula)))
-    saved = _library(config).add(voice, Viewer(manages=True), recording, NAMES)
+    saved = _library(config).add(voice, Viewer(manages=True), recording, TAKEN_NAMES)
     typer.echo(f"saved {saved.name}")
 
 

@@ -35,13 +35,13 @@ def verify(
         manifest = read_manifest(data)
     except MissingDependency as error:
         hint = error.message
-    if comment:
-        typer.echo(f"comment: {comment}")
+    for line in (comment or "").splitlines():
+        _say("comment", line)
     if manifest is not None:
-        typer.echo(f"C2PA manifest: {manifest.state}, by {manifest.generator or 'unknown'}")
-        typer.echo(f"  signed by: {manifest.issuer}")
+        _say("C2PA manifest", f"{manifest.state}, by {manifest.generator or 'unknown'}")
+        _say("  signed by", manifest.issuer)
         for action in manifest.actions:
-            typer.echo(f"  action: {action}")
+            _say("  action", action)
     if hint:
         typer.echo(f"C2PA manifest: not looked for ({hint})")
     if manifest is None and not comment:
@@ -49,3 +49,8 @@ def verify(
     invalid = manifest is not None and manifest.state.startswith("Invalid")
     if invalid or (manifest is None and not comment):
         raise typer.Exit(NOTHING)
+
+
+def _say(what: str, said: str) -> None:
+    """Print what a file says, in one line: it may hold anything, commands for a terminal too."""
+    typer.echo(f"{what}: {''.join(char if char.isprintable() else '?' for char in said)}")

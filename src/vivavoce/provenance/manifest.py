@@ -3,13 +3,14 @@
 import io
 import json
 import logging
+import struct
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, Final, Literal
 
 from vivavoce.errors import DiskFull, MissingDependency, SettingsError, SigningFailed
-from vivavoce.provenance.certificate import Credential, own_credential, read_credential
+from vivavoce.provenance.certificate import FILE_NAME, Credential, own_credential, read_credential
 from vivavoce.provenance.mark import Mark, Provenance
 from vivavoce.types import AudioFormat
 
@@ -18,6 +19,10 @@ log = logging.getLogger(__name__)
 TYPES: Final[dict[AudioFormat, str]] = {
     "wav": "audio/wav", "mp3": "audio/mpeg", "flac": "audio/flac", "m4a": "audio/mp4",
 }  # fmt: skip
+_SHORT_WAV: Final = struct.pack(  # 20 silent samples
+    "<4sI4s4sIHHIIHH4sI40s",
+    b"RIFF", 76, b"WAVE", b"fmt ", 16, 1, 1, 24_000, 48_000, 2, 16, b"data", 40, b"",
+)  # fmt: skip
 SOURCE: Final = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 
 
@@ -92,13 +97,29 @@ def load_provenance(
     try:
         _load_library()
         credential = own_credential(folder) if named is None else read_credential(*named)
+        signer = Signer(credential, version, is_must)
+        _check(signer, certificate or folder / FILE_NAME)
     except (MissingDependency, SettingsError, DiskFull) as error:
         if is_must:
             raise
         level = logging.INFO if isinstance(error, MissingDependency) else logging.WARNING
         log.log(level, "files have comments and no C2PA manifests: %s", error.message)
         return Provenance()
-    return Provenance(signer=Signer(credential, version, is_must))
+    return Provenance(signer=signer)
+
+
+def _check(signer: Signer, certificate: Path) -> None:
+    """Sign a short file: a certificate may have ended, or be made for something else.
+
+    Raises `SettingsError`.
+    """
+    try:
+        signer.sign(io.BytesIO(_SHORT_WAV), io.BytesIO(), "wav", Mark("", ""))
+    except SigningFailed as error:
+        raise SettingsError(
+            f"the certificate {str(certificate)!r} signs no files ({error.__cause__}): name one "
+            "that is valid today and made for signing"
+        ) from error
 
 
 def _load_library() -> None:

@@ -13,6 +13,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from vivavoce.errors import BadRequest
+from vivavoce.text.language.names import parse_language
 from vivavoce.voices.record import SavedVoice
 from vivavoce.voices.recording import MAX_FLAC_BYTES, Recording, repacked
 from vivavoce.voices.store import FORM, RECORDING, VOICE
@@ -51,7 +52,12 @@ def unpack(data: bytes) -> tuple[SavedVoice, Recording | None]:
     flac = members.get(RECORDING)
     if (voice.kind == "mixed") != (flac is None) or (voice.formula is None) != (flac is not None):
         raise _refused(f"is a {voice.kind} voice with the wrong parts")
-    voice = replace(voice, provenance="imported")
+    try:
+        codes = (parse_language(name) for name in voice.languages)
+        languages = tuple(code for code in codes if code is not None)
+    except BadRequest as error:
+        raise _refused(f"is a voice of another language ({error.message})") from error
+    voice = replace(voice, languages=languages, provenance="imported")
     if flac is None:
         return voice, None
     return voice, repacked(flac, synthetic=voice.kind == "designed")

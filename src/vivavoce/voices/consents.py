@@ -1,5 +1,6 @@
 """Find, keep and end the recorded consents that a caller may see."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -19,13 +20,18 @@ class Consents:
     def __init__(self, path: Path) -> None:
         self.folder = RecordFolder(path, CONSENT_FORM, CONSENT)
         self._stored: Mapping[str, Stored[RecordedConsent]] = {}
+        self._read_at_s = float("-inf")
 
     def refresh(self) -> None:
         """Read what has changed, and erase recordings that a killed process has left."""
-        self._stored = self.folder.read(self._stored)
-        for id, stored in self._stored.items():
+        begun_s = time.monotonic()
+        found = self.folder.read(self._stored)
+        if begun_s < self._read_at_s:  # another thread has begun later, and is done already
+            return
+        self._stored, self._read_at_s = found, begun_s
+        for id, stored in found.items():
             if stored.record.revoked is not None and self.folder.has_recording(id):
-                self.folder.erase(id)
+                self.folder.erase_ended(id)
 
     def visible(self, viewer: Viewer) -> list[RecordedConsent]:
         """Return the consents that the viewer may use, the newest first."""

@@ -45,18 +45,20 @@ class VoiceLibrary:
         """Read what has changed, and erase the recordings whose consent has ended."""
         begun_s = time.monotonic()
         self.consents.refresh()
-        self._voices = {
+        voices = {
             id: replace(stored, record=self.consents.applied_to(stored.record))
             for id, stored in self.folder.read(self._voices).items()
         }
+        if begun_s < self._read_at_s:  # another thread has begun later, and is done already
+            return
         named = defaultdict[str, list[SavedVoice]](list)
-        for id, stored in self._voices.items():
+        for id, stored in voices.items():
             named[id].append(stored.record)
             named[stored.record.name.lower()].append(stored.record)
             if stored.record.ended():
                 self._references.pop(id, None)
-                self.folder.erase(id)
-        self._named, self._read_at_s = dict(named), begun_s
+                self.folder.erase_ended(id)
+        self._voices, self._named, self._read_at_s = voices, dict(named), begun_s
 
     def take_back(self) -> list[Path]:
         """Return the recordings that models were given and may not use any more, once each."""
@@ -100,7 +102,14 @@ class VoiceLibrary:
         self.usable(voice)
         if (known := self._references.get(voice.id)) is not None:
             return known
-        samples = kept_samples(self.folder.recording(voice.id))
+        try:
+            samples = kept_samples(self._recording(voice))
+        except BadRequest as error:
+            raise UnknownVoice(
+                f"voice {voice.name!r} has a damaged recording in data_dir: restore it, or remove "
+                "the voice",
+                field="voice_id",
+            ) from error
         file = self._lent[voice.id] = self.folder.recording_path(voice.id)
         reference = Reference(samples, RATE_HZ, voice.words or None, file)
         self._references[voice.id] = reference
@@ -183,8 +192,18 @@ class VoiceLibrary:
     def export(self, name: str, viewer: Viewer) -> bytes:
         """Return a voice of the viewer's as a file. Raises `ConsentEnded`."""
         voice = self.usable(self.get(name, viewer, to_change=True))
-        recording = self.folder.recording(voice.id) if voice.formula is None else None
+        recording = self._recording(voice) if voice.formula is None else None
         return pack(voice, recording)
+
+    def _recording(self, voice: SavedVoice) -> bytes:
+        """Return the recording. Raises `ConsentEnded` if the consent ended a moment ago."""
+        try:
+            return self.folder.recording(voice.id)
+        except UnknownVoice:
+            self.refresh()
+            if (stored := self._voices.get(voice.id)) is not None:
+                self.usable(stored.record)
+            raise
 
     def _may_share(self, shared: bool, viewer: Viewer) -> bool:
         if shared and viewer.name and not viewer.manages:

@@ -84,9 +84,7 @@ class RecordFolder(Generic[R]):
             except (FileNotFoundError, NotADirectoryError):  # removed meanwhile
                 continue
             except (OSError, ValueError, VivavoceError) as error:  # a record stays as it was
-                if self._told.get(entry.name) != str(error):
-                    log.error("%s cannot be read: %s", entry.name, error)
-                self._told[entry.name] = str(error)
+                self._tell(entry.name, f"{entry.name} cannot be read: {error}")
                 if before is not None:
                     found[entry.name] = before
         return found
@@ -123,27 +121,49 @@ class RecordFolder(Generic[R]):
         self._replace(record.id, self._file, self._written(record))
 
     def revoke(self, id: str) -> None:
-        """Record that the consent is revoked, and erase the recording."""
-        self._replace(id, REVOKED, json.dumps({"at": now()}).encode())
+        """Record that the consent is revoked, and erase the recording. Raises `DiskFull`."""
+        ended = json.dumps({"at": now()}).encode()
+        try:
+            self._replace(id, REVOKED, ended)
+        except DiskFull:
+            self.erase(id)  # which makes room
+            self._replace(id, REVOKED, ended)
         self.erase(id)
 
     def erase(self, id: str) -> None:
-        """Erase the recording and what was made of it, and keep the record."""
+        """Erase the recording and what was made of it, and keep the record. Raises `DiskFull`."""
         folder = self.path / id
-        with suppress(FileNotFoundError):
-            (folder / RECORDING).unlink()
-            sync_folder(folder)
-        if (folder / PREPARED).exists():  # after the recording: a model that writes looks for that
-            shutil.rmtree(folder / PREPARED, ignore_errors=True)
-            sync_folder(folder)
+        try:
+            with suppress(FileNotFoundError):
+                (folder / RECORDING).unlink()
+                sync_folder(folder)
+            if (folder / PREPARED).exists():  # last: a model that writes looks for the recording
+                shutil.rmtree(folder / PREPARED, ignore_errors=True)
+                sync_folder(folder)
+        except OSError as error:
+            raise DiskFull(
+                f"cannot erase {str(folder / RECORDING)!r} ({error.strerror}), whose consent has "
+                "ended: erase it yourself"
+            ) from error
+
+    def erase_ended(self, id: str) -> None:
+        """Erase as `erase` does. A failure is told in the log, once, and tried again."""
+        try:
+            self.erase(id)
+        except DiskFull as error:
+            self._tell(id, error.message)
 
     def remove(self, id: str) -> None:
-        """Remove a record. Raises `UnknownVoice` or `UnknownConsent`."""
+        """Remove a record. Raises `UnknownVoice` or `UnknownConsent`, and `DiskFull`."""
         gone = self.path / f".gone-{uuid4().hex}"
         try:
             (self.path / id).rename(gone)
         except FileNotFoundError as error:
             raise _unknown(id) from error
+        except OSError as error:
+            raise DiskFull(
+                f"cannot remove {str(self.path / id)!r} ({error.strerror}): make it writable"
+            ) from error
         sync_folder(self.path)
         shutil.rmtree(gone, ignore_errors=True)
 
@@ -182,6 +202,11 @@ class RecordFolder(Generic[R]):
             ) from error
         with names:
             yield
+
+    def _tell(self, id: str, problem: str) -> None:
+        if self._told.get(id) != problem:
+            log.error("%s", problem)
+        self._told[id] = problem
 
     def _written(self, record: R) -> bytes:
         return self._form.dump_json(replace(record, revoked=None), indent=2)

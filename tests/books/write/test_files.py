@@ -171,6 +171,20 @@ def test_a_file_that_cannot_be_signed_has_its_comment(
     assert not list(tmp_path.glob("other*"))
 
 
+def test_a_large_file_is_signed_only_if_it_must_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("c2pa", reason="needs the extra provenance")
+    monkeypatch.setattr("vivavoce.books.write.mux._SIGNED_BYTES", 1_000)
+    signer, target = Signer(own_credential(tmp_path / "data"), "0"), tmp_path / "book.m4b"
+    narration = short(tmp_path, ["One"])
+    write_book(narration, "m4b", target, WriteOptions(signer=signer))
+    assert read_manifest(target.read_bytes()) is None
+    assert comment_in(target.read_bytes()) == COMMENT
+    write_book(narration, "m4b", target, WriteOptions(signer=replace(signer, is_must=True)))
+    assert read_manifest(target.read_bytes()) is not None
+
+
 class Stopped(Exception):
     """What a job raises to stop the writing."""
 

@@ -204,6 +204,34 @@ async def test_prepared_form_ends_with_the_recording_on_disk_and_in_memory(
         assert list(ready) == []
 
 
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", f"{VOICES}/anna/revoke"),
+        ("DELETE", f"{VOICES}/anna"),
+        ("DELETE", "/v1/audio/voices/anna"),
+        ("DELETE", "/v1/voices/anna"),
+    ],
+)
+async def test_model_forgets_a_voice_at_once_on_every_api(
+    checkpoints: Path, tmp_path: Path, method: str, path: str
+) -> None:
+    settings = Settings(
+        default_model=str(checkpoints / "Base"),
+        models=("tone",),
+        isolate_models=False,
+        data_dir=tmp_path,
+    )
+    app = create_app(settings)
+    async with app_client(app) as client:
+        await client.post(VOICES, json=ANNA)
+        assert (await synthesize(client, speaker="anna")).status_code == 200
+        ready = app.state.server.synthesizer.pool.ready["base"].inner._voices._ready
+        assert len(ready) == 1
+        assert (await client.request(method, path)).status_code == 200
+        assert len(ready) == 0
+
+
 async def test_form_that_cannot_be_kept_changes_nothing(
     checkpoints: Path, tmp_path: Path, client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -27,7 +27,7 @@ from starlette.requests import ClientDisconnect
 
 from vivavoce.api.dependencies import server_of
 from vivavoce.api.errors import ClientDisconnected
-from vivavoce.api.routes.forms import is_form, read_form
+from vivavoce.api.routes.forms import FORM, is_form, read_form
 from vivavoce.errors import BadRequest, BodyTooLarge
 
 MAX_PLAIN_BYTES: Final = 2_000_000
@@ -39,6 +39,7 @@ INLINE_BYTES: Final = 64 * 2**10  # parsed on the event loop, in 3 ms at most
 PIECE_CHARS: Final = 2**20  # of a recording, unescaped at once: 7 ms at most
 
 _RECORDING: Final = "ref_audio"
+_PLAIN_FORM: Final = "application/x-www-form-urlencoded"  # which holds no files
 # A string, terminated or not, or a delimiter. No character is matched twice.
 _TOKEN: Final = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[{,:]', re.DOTALL)
 
@@ -87,10 +88,13 @@ def _check_query(request: Request) -> None:
 
 async def read_body(request: Request, model: type[BaseModel]) -> Request:
     """Return `request` with its body parsed. Raises `BadRequest` and FastAPI's errors for JSON."""
-    if getattr(model, "TAKES_FORMS", False) and is_form(content_type := _content_type(request)):
+    content_type = _content_type(request)
+    if getattr(model, "TAKES_FORMS", False) and is_form(content_type):
         data = await _received(request, sys.maxsize, recordings=False)
         form = await asyncio.to_thread(read_form, data, content_type)
         return _ReadRequest(_as_json(request), b"{}", _known(form, model))
+    if getattr(model, "TAKES_FORMS", False) and content_type.startswith(_PLAIN_FORM):
+        raise BadRequest(f"the body is {_PLAIN_FORM}: send {FORM}, as `curl -F` does", field="body")
     max_bytes = server_of(request).max_plain_bytes
     data = await _received(request, max_bytes, recordings=_RECORDING in model.model_fields)
     if not data or not _is_json(request):

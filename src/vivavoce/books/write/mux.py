@@ -34,6 +34,7 @@ FORMS: Final[Mapping[str, tuple[Container, CodecName]]] = {
     "flac": ("flac", "flac"),
 }
 _SIGNED: Final[Mapping[Container, AudioFormat]] = {"mp4": "m4a", "mp3": "mp3", "flac": "flac"}
+_SIGNED_BYTES: Final = 32 * 2**20  # c2pa holds a file in memory, twice
 NERO_CHAPTERS: Final = 255  # as many as Nero's list of chapters holds, and bytes in its titles
 _COVERS: Final = {"image/jpeg": "mjpeg", "image/png": "png"}
 _MILLISECOND: Final = Fraction(1, 1000)
@@ -65,6 +66,9 @@ def write_audio(
 def _sign(path: Path, container: Container, tags: Tags, options: WriteOptions) -> None:
     signer, mark, format = options.signer, tags.mark, _SIGNED.get(container)
     if signer is None or mark is None or format is None or not signer.signs(format):
+        return
+    if path.stat().st_size > _SIGNED_BYTES and not signer.is_must:
+        log.info("%s is too large to sign, and leaves with its comment alone", path.name)
         return
     signed = path.with_name(f"{path.name}.signed")
     try:

@@ -89,6 +89,7 @@ async def edit(server: ServerDep, viewer: ViewerDep, voice_id: VoiceId, body: Ed
 async def remove(server: ServerDep, viewer: ViewerDep, voice_id: VoiceId) -> Done:
     """Remove a saved voice with its recording and its record of consent."""
     await asyncio.to_thread(server.voices.remove, voice_id, viewer)
+    await server.synthesizer.saved.take_back()
     return Done()
 
 

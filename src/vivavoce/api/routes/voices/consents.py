@@ -83,4 +83,5 @@ async def rename(
 async def remove(server: ServerDep, viewer: ViewerDep, consent_id: str) -> DeletedConsent:
     """End a consent. Voices made with it are refused, and all its recordings erased."""
     await asyncio.to_thread(server.voices.revoke_consent, consent_id, viewer)
+    await server.synthesizer.saved.take_back()
     return DeletedConsent(id=consent_id)

@@ -97,6 +97,7 @@ async def voice(server: ServerDep, viewer: ViewerDep, voice_id: str) -> CustomVo
 async def remove(server: ServerDep, viewer: ViewerDep, voice_id: str) -> DeletedVoice:
     """Remove a saved voice, by its id or name, with its recording. A recorded consent stays."""
     gone = await asyncio.to_thread(server.voices.remove, voice_id, viewer)
+    await server.synthesizer.saved.take_back()
     return DeletedVoice(id=gone.id, message=f"Voice {gone.name!r} is deleted.")
 
 

@@ -27,8 +27,9 @@ from vivavoce.api.schemas.voices import (
     VoiceInfos,
 )
 from vivavoce.errors import BadRequest
-from vivavoce.models.kokoro.voices import NAMES, native_of, parse_mix
+from vivavoce.models.kokoro.voices import native_of, parse_mix
 from vivavoce.provenance.mark import HEADER
+from vivavoce.registry import TAKEN_NAMES
 from vivavoce.synthesis.design import Preview, Wish, make_previews
 from vivavoce.voices.archive import unpack
 from vivavoce.voices.library import draft
@@ -193,4 +194,4 @@ async def taken_names(server: Server) -> frozenset[str]:
     """Return the names of the models' own voices, in lower case."""
     infos = await server.synthesizer.router.infos()
     own = (name.lower() for info in infos for name in (*(v.id for v in info.voices), *info.aliases))
-    return NAMES.union(own)
+    return TAKEN_NAMES.union(own)
