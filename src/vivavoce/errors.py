@@ -15,6 +15,7 @@ VivavoceError
 │   └── BodyTooLarge      body_too_large      the request has too many bytes
 ├── Unauthorized          invalid_api_key     the request has no valid API key
 ├── Forbidden             missing_scope       the request's key does not allow this
+│   ├── JobLimit          job_limit           the key has as many jobs or bytes as it may
 │   └── ConsentEnded      consent_ended       the person of a voice no longer agrees to its use
 ├── Overloaded            overloaded          the queue is full, try again in `retry_after_s`
 │   └── RateLimited       rate_limited        the key has reached its limit
@@ -115,6 +116,12 @@ class Forbidden(VivavoceError):
     """A request whose API key lacks the scope."""
 
     code = "missing_scope"
+
+
+class JobLimit(Forbidden):
+    """A job beyond the number or the disk space that a key may have."""
+
+    code = "job_limit"
 
 
 class ConsentEnded(Forbidden):

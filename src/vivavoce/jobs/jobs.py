@@ -19,7 +19,7 @@ from vivavoce.books.read import read_book
 from vivavoce.errors import (
     BadRequest,
     DiskFull,
-    Forbidden,
+    JobLimit,
     UnknownJob,
     WrongState,
 )
@@ -182,7 +182,7 @@ class Jobs:
         False if it was there already.
 
         Raises `BadRequest` for a file that is no book, voices and options that cannot be had, and
-        `Forbidden` beyond the viewer's limits.
+        `JobLimit` beyond the viewer's limits.
         """
         store = await self._worker.store()
         dumped = OPTIONS.dump_json(options)
@@ -311,11 +311,11 @@ class Jobs:
     def _check(
         self, book: Book, script: Script, options: JobOptions, usage: tuple[int, int]
     ) -> None:
-        """Raise `BadRequest` or `Forbidden` if this cannot become a job."""
+        """Raise `BadRequest` or `JobLimit` if this cannot become a job."""
         jobs, size = usage
         limits = self._limits
         if jobs >= limits.max_jobs or size >= limits.max_bytes:
-            raise Forbidden(
+            raise JobLimit(
                 f"you have {jobs:,} jobs of {size:,} bytes, and the settings max_jobs and "
                 f"max_jobs_bytes allow {limits.max_jobs:,} and {limits.max_bytes:,}: remove some"
             )
@@ -362,7 +362,8 @@ class Jobs:
             shutil.rmtree(folder, ignore_errors=True)
             if isinstance(error, OSError):
                 raise DiskFull(
-                    f"cannot write {str(folder)!r} ({error.strerror}): make room there"
+                    f"cannot write {str(folder)!r} ({error.strerror}): make room there, or "
+                    "choose a data_dir that can be written"
                 ) from error
             raise
         if known is not None:

@@ -24,6 +24,7 @@ _DISK: Final = {
     sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN,
 }  # fmt: skip
 
+_REMEDY: Final = "make room there, or choose a data_dir that can be written"
 _FIND: Final = "SELECT id, fingerprint FROM jobs WHERE owner = ? AND idempotency_key = ?"
 
 _ANEW: Final = "take = take + 1, basis = '', key = '', problem = '', outlier = ''"
@@ -379,7 +380,7 @@ def _translated(path: Path) -> Iterator[None]:
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code in _DISK:
-            raise DiskFull(f"cannot write {str(path)!r} ({error}): make room there") from error
+            raise DiskFull(f"cannot write {str(path)!r} ({error}): {_REMEDY}") from error
         raise SettingsError(
             f"the jobs in {str(path)!r} cannot be used ({error}): move the file away, or choose "
             "another data_dir"
@@ -387,7 +388,7 @@ def _translated(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
             raise
-        raise DiskFull(f"cannot write {str(path)!r} ({error.strerror}): make room there") from error
+        raise DiskFull(f"cannot write {str(path)!r} ({error.strerror}): {_REMEDY}") from error
 
 
 def to_json(value: object) -> str:
