@@ -116,6 +116,7 @@ def _make_speakable(case: schemathesis.Case) -> None:
             fields["rules"] = [{"word": "cat", "alias": "dog"}]
         if "word" in fields:
             fields.pop("language", None)
+        fields.pop("after", None)  # the end of a page that there never was
         if not fields.keys().isdisjoint((*_TEXTS, "inputs", "items")):
             if "inputs" in fields:
                 fields["text"] = "A dialogue."
