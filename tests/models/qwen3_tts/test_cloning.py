@@ -114,7 +114,8 @@ def test_trace_takes_a_recording_in_the_formats_of_the_server(
 
 
 @pytest.mark.parametrize(
-    ("name", "says"), [("absent.mp3", "absent.mp3' cannot be read"), ("noise", "ref_audio")]
+    ("name", "says"),
+    [("absent.mp3", "absent.mp3' cannot be read"), ("noise", "the recording cannot")],
 )
 def test_trace_names_a_recording_that_it_cannot_read(tmp_path: Path, name: str, says: str) -> None:
     (tmp_path / "noise").write_bytes(b"no recording" * 100)
