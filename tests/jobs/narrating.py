@@ -22,6 +22,7 @@ VIEWER: Final = Viewer()
 LIMITS: Final = JobLimits()
 NAME: Final = "book.txt"
 OPENED: Final = "opened.log"  # a line for each sentence that the model began
+LANES: Final = 2  # sentences that it speaks at once
 
 forkserver = multiprocessing.get_context("forkserver")
 forkserver.set_forkserver_preload([__name__])
@@ -31,7 +32,8 @@ class LoggingTone(ToneModel):
     """Tone that writes down what it is asked to say."""
 
     def __init__(self, log: Path) -> None:
-        super().__init__(char_s=0.012, faults=faults_named(["raise", "silence"], at_step=0))
+        faults = faults_named(["raise", "silence"], at_step=0)
+        super().__init__(char_s=0.012, max_batch=1, lanes=LANES, faults=faults)
         self._log = log
 
     def open(self, segment: Segment) -> ToneStream:

@@ -73,7 +73,8 @@ class Run:
         self._store, self._takes, self._folders = files.store, files.takes, files.folders
         self._speaker, self._provenance, self._limits = speaker, provenance, limits
         self._changed = changed
-        self._maker = Maker(job, self._store, self._takes, speaker, self._folders.spare)
+        self._maker = Maker(job, self._store, self._takes, speaker, self._folders.spare,
+                            limits.sentences_at_once)  # fmt: skip
         self._stopping = False
         self._failed_run = 0
         self._meter = _Meter(job)

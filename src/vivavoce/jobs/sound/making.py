@@ -1,4 +1,8 @@
-"""Make the takes of sentences: find them, speak them, or find out why there is none."""
+"""Make the takes of sentences: find them, speak them, or find out why there is none.
+
+A sentence is spoken when there is a place for it in the model, and keeps the place until its take
+is on the disk. So a kill costs what is being spoken then, and nothing that waits or is finished.
+"""
 
 import asyncio
 from collections import defaultdict
@@ -46,9 +50,12 @@ async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs)
 class Maker:
     """What makes the takes of one job. New files are written in the folder `spare` first."""
 
-    def __init__(self, job: Job, store: Store, takes: Takes, speaker: Speaker, spare: Path) -> None:
+    def __init__(
+        self, job: Job, store: Store, takes: Takes, speaker: Speaker, spare: Path, at_once: int
+    ) -> None:
         self._job, self._options, self._speaker = job.id, job.options, speaker
         self._store, self._takes, self._spare = store, takes, spare
+        self._at_once, self._places, self._free = at_once, 1, asyncio.Semaphore(1)
         self._locks: dict[str, asyncio.Lock] = {}
 
     async def set_bases(self) -> None:
@@ -100,9 +107,17 @@ class Maker:
         async with self._locks.setdefault(key, asyncio.Lock()):
             take = await in_thread(self._known, key)
             if take is None:
-                take = await self._spoken(key, text, voiced, attempt)
+                async with self._free:
+                    self._add_places()
+                    take = await self._spoken(key, text, voiced, attempt)
         self._locks.pop(key, None)  # whoever waits for it finds the take
         return take
+
+    def _add_places(self) -> None:
+        """Speak as many sentences at once as the model does, which is known when it is loaded."""
+        while self._places < min(self._at_once, self._speaker.at_once):
+            self._places += 1
+            self._free.release()
 
     async def _spoken(self, key: str, text: str, voiced: Voiced, attempt: int) -> Take:
         try:
