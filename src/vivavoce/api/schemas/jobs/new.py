@@ -138,6 +138,9 @@ class JobFields(PronunciationFields):
     def to_webhook(self, hosts: Hosts) -> Webhook | None:
         """Return who is to be told. Raises `BadRequest` for a host or secret that will not do."""
         if self.webhook_url is None:
+            if self.webhook_secret is not None:
+                problem = "webhook_secret is of no use without webhook_url: send both, or neither"
+                raise BadRequest(problem, field="webhook_url")
             return None
         hosts.check(self.webhook_url)
         check_secret(self.webhook_secret or "")
