@@ -2,7 +2,7 @@
 
 import asyncio
 import multiprocessing
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -56,11 +56,14 @@ def text_of(chapters: int, sentences: int) -> str:
 
 @asynccontextmanager
 async def opened(
-    folder: Path, model: str = "tone", limits: JobLimits = LIMITS
+    folder: Path,
+    model: str = "tone",
+    limits: JobLimits = LIMITS,
+    tone: Callable[[Path], ToneModel] = LoggingTone,
 ) -> AsyncGenerator[Jobs]:
     """Yield the jobs in `folder`, none of which runs by itself."""
     await asyncio.to_thread(folder.mkdir, exist_ok=True)
-    makers = {"tone": lambda: LoggingTone(folder / OPENED), "hibari": HibariModel}
+    makers = {"tone": lambda: tone(folder / OPENED), "hibari": HibariModel}
     pool = Pool({model: lambda: LocalEngine(makers[model]())})
     jobs = Jobs(folder, Synthesizer(pool, lexicon=LiveLexicon(folder / "lexicon.toml")), limits)
     try:
