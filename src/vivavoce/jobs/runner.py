@@ -27,7 +27,7 @@ from vivavoce.jobs.sound.takes import Takes
 from vivavoce.jobs.store import Row, Store, Take, to_json
 from vivavoce.provenance import Mark, Provenance
 
-FORM: Final = 1  # of chapters: another one joins them again
+FORM: Final = 2  # of chapters: another one joins them again
 MAX_FAILED_RUN: Final = 20  # sentences one after the other: nothing can be spoken at all
 WRITING: Final = 0.03  # share of the work that is for files, in percentages
 TOLD_SHARE: Final = 0.01  # of a file, between two events

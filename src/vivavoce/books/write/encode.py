@@ -123,7 +123,7 @@ def _cuts(sound: Sound, codec: Codec) -> list[int]:
 
 
 def _frames(sound: Sound, codec: Codec, start: int, end: int, size: int) -> Iterator[av.AudioFrame]:
-    """Yield the samples from `start` to `end` in frames of `size`, the last one as it is."""
+    """Yield the samples from `start` to `end`, many frames of `size` at once."""
     pending, held = list[NDArray[np.int16]](), 0
     for block in chain(sound.read(start, end), [None]):
         if block is not None:
@@ -135,8 +135,7 @@ def _frames(sound: Sound, codec: Codec, start: int, end: int, size: int) -> Iter
             samples = np.concatenate(pending)
             whole = held if block is None else held - held % size
             values = from_int16(samples) if codec.sample_format == "fltp" else samples
-            for at in range(0, whole, size):
-                part = values[at : min(at + size, whole)]
-                yield audio_frame(part, codec.sample_format, sound.rate_hz, start + at)
+            if whole:  # FFmpeg cuts it into frames
+                yield audio_frame(values[:whole], codec.sample_format, sound.rate_hz, start)
             start += whole
             pending, held = [samples[whole:]], held - whole
