@@ -2,9 +2,12 @@
 
 import asyncio
 import json
+import os
 import re
 import shutil
 import subprocess
+import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +20,7 @@ from vivavoce.books.read import read_book
 from vivavoce.errors import BadRequest, Forbidden, UnknownJob, UnknownVoice, WrongState
 from vivavoce.jobs import ACTIONS, Action, Cast, JobLimits, JobOptions
 from vivavoce.jobs.script import MARKUP, read_cast, write_script
+from vivavoce.jobs.sound.making import NICENESS
 from vivavoce.types import Pronunciation
 from vivavoce.voices.record import Viewer
 
@@ -38,6 +42,21 @@ async def test_change_of_a_word_remakes_what_it_touches(tmp_path: Path) -> None:
         await jobs.run(job.id)
         assert len(spoken_lines(tmp_path)) == said + 7  # the old takes are still there
         assert await outputs_of(jobs, job.id) == before
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a thread of its own priority is Linux's")
+async def test_long_work_gives_way_to_speech(tmp_path: Path) -> None:
+    async with opened(tmp_path) as jobs:
+        await narrated(jobs, TEXT, FLAC)
+        own = os.getpriority(os.PRIO_PROCESS, 0)
+        priority = {
+            thread.name.partition("_")[0].partition("-")[0]: os.getpriority(
+                os.PRIO_PROCESS, thread.native_id or 0
+            )
+            for thread in threading.enumerate()
+        }
+    assert priority["jobs"] == min(own + NICENESS, 19)
+    assert priority["tone"] == own
 
 
 async def test_sentence_is_made_anew_with_another_seed(tmp_path: Path) -> None:
