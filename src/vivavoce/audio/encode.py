@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from vivavoce.audio.containers import wav_header
 from vivavoce.audio.frames import audio_frame
-from vivavoce.audio.pcm import from_int16, slices, to_int16, to_pcm16
+from vivavoce.audio.pcm import from_int16, to_int16, to_pcm16
 from vivavoce.errors import BadRequest, MissingDependency
 from vivavoce.provenance.mark import wav_info
 from vivavoce.types import AudioFormat, Samples
@@ -302,8 +302,9 @@ class _AvEncoder:
     def write(self, samples: Samples) -> bytes:
         pending = np.concatenate((self._pending, to_int16(samples)))
         whole = len(pending) - len(pending) % self._frame_samples
-        for part in slices(pending[:whole], _FRAMES_AT_ONCE * self._frame_samples):
-            self._encode(part)  # FFmpeg cuts it into frames
+        step = _FRAMES_AT_ONCE * self._frame_samples  # which FFmpeg cuts into frames
+        for start in range(0, whole, step):
+            self._encode(pending[start : min(start + step, whole)])
         self._pending = pending[whole:].copy()
         return self._sink.take()
 
