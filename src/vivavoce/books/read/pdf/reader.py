@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from vivavoce.books.book import Book, Choices
 from vivavoce.books.read.chapters import Draft, by_headings, finished
+from vivavoce.books.read.dates import date_of
 from vivavoce.books.read.pdf.heads import Line
 from vivavoce.books.read.pdf.layout import Placed, paragraphs
 from vivavoce.books.read.refusal import refused, title_of
@@ -41,7 +42,12 @@ def read_pdf(data: bytes, name: str, choices: Choices) -> Book:
     author = " ".join((meta.get("Author") or "").split())
     marks = [_Mark(*mark) for mark in found["outline"]]
     drafts = _by_outline(placed, marks) if marks else list(by_headings([p.block for p in placed]))
-    return Book(title, finished(drafts, choices, title), (author,) if author else ())
+    return Book(
+        title,
+        finished(drafts, choices, title),
+        (author,) if author else (),
+        modified=date_of(meta.get("ModDate") or meta.get("CreationDate") or ""),
+    )
 
 
 def _extracted(data: bytes, name: str) -> dict[str, Any]:  # JSON
