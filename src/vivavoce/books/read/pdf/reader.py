@@ -9,12 +9,13 @@ from typing import Any, Final
 from vivavoce.books.book import Book, Choices
 from vivavoce.books.read.chapters import Draft, by_headings, finished
 from vivavoce.books.read.dates import date_of
-from vivavoce.books.read.pdf.heads import Line
+from vivavoce.books.read.pdf.columns import Line
 from vivavoce.books.read.pdf.layout import Placed, paragraphs
 from vivavoce.books.read.refusal import refused, title_of
 from vivavoce.errors import MissingDependency
 
 TIMEOUT_S: Final = 600.0
+_CHAPTERS: Final = 3  # without a title page: more than an outline of one line has
 _CHILD: Final = "vivavoce.books.read.pdf.extract"
 
 
@@ -41,7 +42,9 @@ def read_pdf(data: bytes, name: str, choices: Choices) -> Book:
     title = " ".join((meta.get("Title") or "").split()) or title_of(name)
     author = " ".join((meta.get("Author") or "").split())
     marks = [_Mark(*mark) for mark in found["outline"]]
-    drafts = _by_outline(placed, marks) if marks else list(by_headings([p.block for p in placed]))
+    drafts = list(by_headings([each.block for each in placed]))
+    if len(marks) > 1 or len(drafts) < _CHAPTERS:
+        drafts = _by_outline(placed, marks) if marks else drafts
     return Book(
         title,
         finished(drafts, choices, title),
