@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final, Literal, get_args
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from tests.jobs.narrating import VIEWER, narrated, opened, outputs_of, spoken_lines, text_of
 from vivavoce.books.read import read_book
+from vivavoce.books.write import BookFormat, ChapterFormat
 from vivavoce.errors import BadRequest, Forbidden, UnknownJob, UnknownVoice, WrongState
 from vivavoce.jobs import ACTIONS, Action, Cast, JobLimits, JobOptions
 from vivavoce.jobs.script import MARKUP, read_cast, write_script
@@ -22,6 +24,7 @@ from vivavoce.voices.record import Viewer
 
 FLAC = JobOptions(formats=("flac",))
 TEXT = text_of(2, 6)
+CHAPTER_ENDS: Final = get_args(ChapterFormat)
 
 
 async def test_change_of_a_word_remakes_what_it_touches(tmp_path: Path) -> None:
@@ -134,22 +137,47 @@ async def test_limit_of_the_disk_pauses_a_job_and_says_so(tmp_path: Path) -> Non
         assert (await jobs.run(job.id)).state == "done"
 
 
-async def test_chapters_have_the_loudness_that_ffmpeg_measures(tmp_path: Path) -> None:
+def measured(path: Path) -> tuple[float, float]:
+    """Return the loudness and the true peak of a file, as FFmpeg's command measures them."""
     ffmpeg = shutil.which("ffmpeg")
     if ffmpeg is None:
         pytest.skip("needs the command ffmpeg, which measures independently")
+    command = [ffmpeg, "-nostats", "-i", str(path), "-af", "ebur128=peak=true", "-f", "null", "-"]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True)
+    summary = shown.stderr.split("Summary:")[1]
+    (loudness,), (peak,) = (re.findall(rf"{at}:\s+(-[\d.]+)", summary) for at in ("I", "Peak"))
+    return float(loudness), float(peak)
+
+
+@pytest.mark.parametrize("chapter_format", get_args(ChapterFormat))
+async def test_every_file_has_the_loudness_of_a_book(
+    tmp_path: Path, chapter_format: ChapterFormat
+) -> None:
+    formats: tuple[BookFormat, ...] = ("m4b", "mp3", "opus", "flac", "zip", "epub")
+    epub_audio: Literal["mp3", "m4a"] = "m4a" if chapter_format == "m4a" else "mp3"
+    options = JobOptions(formats=formats, chapter_format=chapter_format, epub_audio=epub_audio)
+    async with opened(tmp_path) as jobs:
+        job = await narrated(jobs, TEXT, options)
+        files = {each.format: each.path for each in await jobs.outputs(job.id, VIEWER)}
+        paths = [files.pop(format) for format in ("m4b", "mp3", "opus", "flac")]
+        for format, archive in files.items():
+            shutil.unpack_archive(archive, tmp_path / format, "zip")
+            paths += [p for p in (tmp_path / format).rglob("*.*") if p.suffix[1:] in CHAPTER_ENDS]
+        assert len(paths) == 4 + 2 * 2
+        for path in paths:
+            loudness, peak = await asyncio.to_thread(measured, path)
+            assert loudness == pytest.approx(-19.0, abs=0.3), path
+            assert peak <= -2.0, path
+
+
+async def test_chapters_have_the_loudness_that_ffmpeg_measures(tmp_path: Path) -> None:
     async with opened(tmp_path) as jobs:
         job = await narrated(jobs, TEXT, FLAC)
         for chapter in await jobs.chapters(job.id, VIEWER):
             path = await jobs.chapter_audio(job.id, chapter.number, VIEWER)
-            command = [ffmpeg, "-nostats", "-i", str(path), "-af", "ebur128=peak=true", "-f"]
-            shown = await asyncio.to_thread(
-                subprocess.run, [*command, "null", "-"], capture_output=True, text=True, check=True
-            )
-            summary = shown.stderr.split("Summary:")[1]
-            loudness = float(re.findall(r"I:\s+(-[\d.]+)", summary)[0])
-            assert loudness == pytest.approx(-19.0, abs=0.5)
-            assert float(re.findall(r"Peak:\s+(-[\d.]+)", summary)[0]) <= -2.9
+            loudness, peak = await asyncio.to_thread(measured, path)
+            assert loudness == pytest.approx(-19.0, abs=0.3)
+            assert peak <= -2.9
             assert chapter.drift is not None
             assert chapter.drift.loudness_lufs == pytest.approx(loudness, abs=0.1)
             assert chapter.drift.pace == pytest.approx(1.0, abs=0.1)
