@@ -302,7 +302,7 @@ def test_cast_gives_each_character_a_voice() -> None:
 @given(st.text(alphabet='ab “”"«»[]:/voice.\u2014 ', max_size=80))
 @settings(deadline=None)
 def test_every_word_is_a_line_or_has_a_reason(text: str) -> None:
-    cast = Cast(quotes="q", voices={"a": "x", "b": "y"})
+    cast = Cast(quotes="q", voices={"a": "x", "b": "y"}, named_quotes=True)
     if not text.strip():
         return
     book = read_book(f"Start here.\n\n{text}\n\nEnd.".encode(), "book.txt")
@@ -329,6 +329,7 @@ def test_every_word_is_a_line_or_has_a_reason(text: str) -> None:
         ("cast.json", b"[" * 100_000, "neither"),
         ("cast.json", b"\xff", "neither"),
         ("cast.json", b"[]", "table"),
+        ("cast.toml", b"named_quotes = 1", "named_quotes of the cast is 1: true or false"),
     ],
 )
 def test_bad_cast_is_refused(name: str, data: bytes, why: str) -> None:
@@ -338,7 +339,12 @@ def test_bad_cast_is_refused(name: str, data: bytes, why: str) -> None:
 
 
 def test_cast_is_read_as_toml_and_json() -> None:
-    expected = Cast("n", "q", {"Anna": "a"})
-    toml = b'narrator = "n"\nquotes = "q"\n[voices]\nAnna = "a"\n'
+    expected = Cast("n", "q", {"Anna": "a"}, named_quotes=True)
+    toml = b'narrator = "n"\nquotes = "q"\nnamed_quotes = true\n[voices]\nAnna = "a"\n'
     assert read_cast(toml, "cast.toml") == expected
-    assert read_cast(b'{"narrator":"n","quotes":"q","voices":{"Anna":"a"}}', "c.json") == expected
+    assert (
+        read_cast(
+            b'{"narrator":"n","quotes":"q","named_quotes":true,"voices":{"Anna":"a"}}', "c.json"
+        )
+        == expected
+    )
