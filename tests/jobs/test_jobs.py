@@ -17,12 +17,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.jobs.narrating import VIEWER, narrated, opened, outputs_of, spoken_lines, text_of
+from vivavoce.books.processes import NICENESS
 from vivavoce.books.read import read_book
 from vivavoce.books.write import BookFormat, ChapterFormat
 from vivavoce.errors import BadRequest, Forbidden, UnknownJob, UnknownVoice, WrongState
 from vivavoce.jobs import ACTIONS, Action, Cast, JobLimits, JobOptions
 from vivavoce.jobs.script import MARKUP, read_cast, write_script
-from vivavoce.jobs.sound.making import NICENESS
 from vivavoce.types import Pronunciation
 from vivavoce.voices.record import Viewer
 

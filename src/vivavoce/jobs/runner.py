@@ -10,18 +10,18 @@ import shutil
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from vivavoce import __version__
 from vivavoce.books.book import Book, NarratedChapter, Narration
+from vivavoce.books.processes import Orphaned, Processes
 from vivavoce.books.write import BookFormat, WriteOptions, safe_name, write_book
 from vivavoce.errors import DiskFull, EngineFault
 from vivavoce.jobs.job import Job, JobLimits, Progress, Stage
 from vivavoce.jobs.sound.chapters import ChapterFiles, Damaged, Joined, Said, Stopped, join
-from vivavoce.jobs.sound.making import Maker, give_way, in_background, in_thread, outliers
+from vivavoce.jobs.sound.making import Maker, in_background, in_thread, outliers
 from vivavoce.jobs.sound.speaking import Speaker
 from vivavoce.jobs.sound.takes import Takes
 from vivavoce.jobs.store import Row, Store, Take, to_json
@@ -30,6 +30,7 @@ from vivavoce.provenance import Mark, Provenance
 FORM: Final = 2  # of chapters: another one joins them again
 MAX_FAILED_RUN: Final = 20  # sentences one after the other: nothing can be spoken at all
 WRITING: Final = 0.03  # share of the work that is for files, in percentages
+LONG_S: Final = 60.0  # of sound: less is joined sooner than a process starts
 TOLD_SHARE: Final = 0.01  # of a file, between two events
 
 
@@ -77,6 +78,7 @@ class Run:
                             limits.sentences_at_once)  # fmt: skip
         self._stopping = False
         self._failed_run = 0
+        self._processes = Processes(limits.writers)
         self._meter = _Meter(job)
 
     async def run(self) -> None:
@@ -88,6 +90,10 @@ class Run:
         chapters = await in_thread(self._store.chapters, self._job.id)
         self._meter.begin(rows)
         self._tell()
+        with self._processes:
+            await self._run(rows, chapters)
+
+    async def _run(self, rows: Sequence[Row], chapters: Sequence[Row]) -> None:
         try:
             async with asyncio.TaskGroup() as group:
                 await self._speak(
@@ -200,8 +206,15 @@ class Run:
         ]
         marks = await self._marks(rows)
         rate_hz, files = self._speaker.narrator.rate_hz, self._files(number)
-        spare, stopped = self._folders.spare, lambda: self._stopping
-        return await in_background(join, said, self._takes, marks, rate_hz, files, spare, stopped)
+        rest = marks, rate_hz, files, self._folders.spare
+        if sum(row["samples"] or 0 for row in rows) < LONG_S * rate_hz:
+            return await in_thread(join, said, self._takes, *rest, lambda: self._stopping)
+        try:
+            joining = self._processes.submit(join, said, self._takes, *rest, Orphaned())
+            return await asyncio.wrap_future(joining)
+        except asyncio.CancelledError:
+            self._processes.kill()
+            raise
 
     async def _mend(self, number: int, key: str) -> None:
         """Make a take again whose file is damaged or gone."""
@@ -288,8 +301,7 @@ class Run:
             options.chapter_format, options.m4b_opus, options.epub_audio, options.epub_unit,
             signer=self._provenance.signer, progress=tell,
         )  # fmt: skip
-        with ThreadPoolExecutor(self._limits.writers, initializer=give_way) as executor:
-            write_book(narration, format, new, replace(how, executor=executor))
+        write_book(narration, format, new, replace(how, executor=self._processes))
         if target.is_dir():
             shutil.rmtree(target)
         new.replace(target)

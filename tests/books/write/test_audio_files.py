@@ -4,7 +4,6 @@ import io
 import json
 import shutil
 import subprocess
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
@@ -16,6 +15,7 @@ import pytest
 from tests.books.write.narrations import TEXT, narrated, png, short, starts_s
 from tests.decoding import decode
 from vivavoce.books.book import Block, Picture
+from vivavoce.books.processes import Processes
 from vivavoce.books.write import BookFormat, WriteOptions, write_book
 from vivavoce.books.write.encode import PART_S
 from vivavoce.books.write.mux import shortened
@@ -103,7 +103,7 @@ def test_parts_follow_each_other_as_one(tmp_path: Path, format: BookFormat) -> N
     total_s = sum(each.samples for each in narration.chapters) / narration.rate_hz
     assert 2 * PART_S < total_s < 4 * PART_S
     one = written(tmp_path, narration, format).read_bytes()
-    with ThreadPoolExecutor(2) as executor:
+    with Processes(2) as executor:
         assert written(tmp_path, narration, format, executor=executor).read_bytes() == one
     heard, rate = decode(one)
     truth = np.concatenate([decode(each.path.read_bytes())[0] for each in narration.chapters])

@@ -1,4 +1,4 @@
-"""Encode a sound as packets of one codec, in parts that threads may make at the same time.
+"""Encode a sound as packets of one codec, in parts that processes may make at the same time.
 
 A part begins and ends in a pause. Its encoder has heard a little before it and hears a little after
 it, and only the packets between are kept: so the parts follow each other as one encoder's would.
@@ -8,8 +8,9 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from fractions import Fraction
 from itertools import chain, islice, pairwise
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias, cast
 
 import av
 import av.codec.codec
@@ -77,16 +78,20 @@ def open_codec(codec: Codec, rate_hz: int) -> av.AudioCodecContext:
 def packets(sound: Sound, codec: Codec, executor: Executor | None = None) -> Iterator[Packet]:
     """Yield the packets of the whole sound, in order."""
     cuts = [0, *_cuts(sound, codec)]
-    ends = [*cuts[1:], None]
-    parts = (encode_part(sound, codec, *part) for part in zip(cuts, ends, strict=True))
-    if executor is None:
-        yield from chain.from_iterable(parts)
+    if executor is None or len(cuts) == 1:
+        for part in zip(cuts, [*cuts[1:], None], strict=True):
+            yield from encode_part(sound, codec, *part)
         return
-    waiting = deque(executor.submit(list, part) for part in islice(parts, _PARTS_AHEAD))
+    bare = sound.without_text()
+    encoding = (executor.submit(_encoded, bare, codec, *part) for part in pairwise(cuts[1:]))
+    waiting = deque(islice(encoding, _PARTS_AHEAD))
     try:
+        # Packets of the first and last part tell what to skip, which others cannot send.
+        yield from encode_part(sound, codec, 0, cuts[1])
         while waiting:
-            yield from waiting.popleft().result()
-            waiting.extend(executor.submit(list, part) for part in islice(parts, 1))
+            yield from map(_packet, waiting.popleft().result())
+            waiting.extend(islice(encoding, 1))
+        yield from encode_part(sound, codec, cuts[-1], None)
     finally:
         for future in waiting:
             future.cancel()
@@ -109,6 +114,30 @@ def encode_part(sound: Sound, codec: Codec, first: int, last: int | None) -> Ite
             if first <= number and (last is None or number < last):
                 yield packet
             number += 1
+
+
+class _Encoded(NamedTuple):
+    """A packet that can go to another process."""
+
+    data: bytes
+    pts: int | None
+    dts: int | None
+    duration: int
+    time_base: Fraction
+
+
+def _encoded(sound: Sound, codec: Codec, first: int, last: int) -> list[_Encoded]:
+    return [
+        _Encoded(bytes(each), each.pts, each.dts, each.duration or 0, each.time_base)
+        for each in encode_part(sound, codec, first, last)
+    ]
+
+
+def _packet(encoded: _Encoded) -> Packet:
+    packet = cast("Packet", av.Packet(encoded.data))
+    packet.pts, packet.dts, packet.duration = encoded.pts, encoded.dts, encoded.duration
+    packet.time_base, packet.is_keyframe = encoded.time_base, True
+    return packet
 
 
 def _cuts(sound: Sound, codec: Codec) -> list[int]:

@@ -1,7 +1,7 @@
 """Read the audio of several chapters as one sound, from any place."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Final, Literal
@@ -54,6 +54,14 @@ class Sound:
             for before, sentence in zip(ends, chapter.sentences, strict=False):
                 found.append(start + round((before + sentence.start_s) / 2 * self.rate_hz))
         return found
+
+    def without_text(self) -> "Sound":
+        """Return the sound alone, which other processes get. It has no pauses."""
+        bare = [
+            replace(each, chapter=replace(each.chapter, blocks=()), sentences=())
+            for each in self.chapters
+        ]
+        return replace(self, chapters=bare)
 
     def read(self, start: int, end: int) -> Iterator[NDArray[np.int16]]:
         """Yield the samples from `start` to `end`. Raises `VivavoceError` if a file is damaged."""

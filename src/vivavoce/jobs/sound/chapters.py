@@ -92,11 +92,12 @@ def join(
     said: Sequence[Said], takes: Takes, marks: Sequence[Mark], rate_hz: int,
     files: ChapterFiles, spare: Path, stopped: Callable[[], bool],
 ) -> Joined:  # fmt: skip
-    """Write the files of a chapter, first in the folder `spare`.
+    """Write the files of a chapter, first in the folder `spare`, by names that nobody else has.
 
     Raises `Damaged`, `Stopped`, and `OSError` if there is no room.
     """
-    raw, encoded = spare / f"{files.number}.raw", spare / files.audio.name
+    own = f"{files.number}-{os.getpid()}"  # a process may outlive the one that started it
+    raw, encoded, times = (spare / f"{own}.{form}" for form in ("raw", "flac", "json"))
     meter = LoudnessMeter(rate_hz)
     sentences: list[NarratedSentence] = []
     with raw.open("wb") as file:
@@ -113,7 +114,6 @@ def join(
             break
         gain_db = _clipped(gain_db + LOUDNESS_LUFS - made)
     raw.unlink()
-    times = spare / files.times.name
     times.unlink(missing_ok=True)
     write_new(times, json.dumps([_row(sentence) for sentence in sentences]).encode())
     peak_db = 20 * math.log10(max(limiter.peak, 1e-5))

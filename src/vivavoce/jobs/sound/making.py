@@ -5,8 +5,6 @@ is on the disk. So a kill costs what is being spoken then, and nothing that wait
 """
 
 import asyncio
-import os
-import sys
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +12,7 @@ from pathlib import Path
 from statistics import median
 from typing import Final, ParamSpec, TypeVar
 
+from vivavoce.books.processes import give_way
 from vivavoce.errors import (
     BadRequest,
     DeadlineExceeded,
@@ -31,7 +30,6 @@ from vivavoce.jobs.store import Row, Store, Take
 P = ParamSpec("P")
 T = TypeVar("T")
 
-NICENESS: Final = 10
 MAX_WAITS: Final = 12  # for a model that is busy or restarts, some five minutes in all
 MAX_WAIT_S: Final = 30.0
 # A take is unlike the others beyond these parts and multiples of their median.
@@ -39,12 +37,6 @@ PACES: Final = (0.45, 2.2)
 PITCHES: Final = (0.72, 1.4)
 MIN_LETTERS: Final = 30  # of a sentence whose pace and pitch mean something
 MIN_SENTENCES: Final = 8  # of one voice in a chapter, for a median
-
-
-def give_way() -> None:
-    """Let this thread have the processor after those that speak. Linux alone knows such threads."""
-    if sys.platform == "linux":
-        os.nice(NICENESS)
 
 
 _WORKERS: Final = ThreadPoolExecutor(2, "jobs", initializer=give_way)

@@ -1,0 +1,125 @@
+"""Run long work in processes of low priority, which hold no lock of this one's Python.
+
+    python -m vivavoce.books.processes
+
+is one of them. It reads pickled calls from its standard input, and ends with it.
+"""
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from queue import SimpleQueue
+from typing import Any, Final, ParamSpec, TypeVar
+
+from vivavoce.errors import EngineFault
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+NICENESS: Final = 10
+
+
+def give_way() -> None:
+    """Let this thread have the processor after those that speak. Linux alone knows such threads."""
+    if sys.platform == "linux":
+        os.nice(NICENESS)
+
+
+@dataclass(frozen=True, slots=True)
+class Orphaned:
+    """True when called in a process that `parent` has left."""
+
+    parent: int = field(default_factory=os.getpid)
+
+    def __call__(self) -> bool:
+        return os.getppid() != self.parent
+
+
+class Processes(Executor):
+    """Up to `count` processes, each of which is started when it is first needed.
+
+    Functions are at the top of a module. They, their arguments and their results are pickled.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._threads = ThreadPoolExecutor(count, "processes")
+        self._idle = SimpleQueue[subprocess.Popen[bytes] | None]()
+        self._started = list[subprocess.Popen[bytes]]()
+        self._stopped = False
+        for _ in range(count):
+            self._idle.put(None)
+
+    def submit(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        return self._threads.submit(self._call, function, args, kwargs)
+
+    def kill(self) -> None:
+        """End the processes at once. What they did fails with `EngineFault`."""
+        self._stopped = True
+        for process in self._started:
+            process.kill()
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        self.kill()
+        self._threads.shutdown(wait, cancel_futures=cancel_futures)
+        for process in self._started:
+            process.communicate()
+
+    def _call(self, function: Callable[..., T], args: object, kwargs: object) -> T:
+        process = self._idle.get()
+        try:
+            if process is None:
+                process = self._start()
+            assert process.stdin is not None
+            assert process.stdout is not None
+            pickle.dump((function, args, kwargs), process.stdin)
+            process.stdin.flush()
+            result, error = pickle.load(process.stdout)
+        except (OSError, EOFError, pickle.UnpicklingError) as error:
+            process = None
+            raise EngineFault(
+                "a process that makes files ended: there may be too little memory; resume the job"
+            ) from error
+        finally:
+            self._idle.put(process)
+        if error is not None:
+            raise error
+        return result  # type: ignore[no-any-return]  # the other process ran `function`
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        if self._stopped:
+            raise EOFError
+        command = [sys.executable, "-m", __spec__.name]
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self._started.append(process)
+        return process
+
+
+def serve() -> None:
+    """Answer the calls of the process that started this one."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the other process decides
+    give_way()
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # for what libraries print
+    while True:
+        try:
+            function, args, kwargs = pickle.load(sys.stdin.buffer)
+        except EOFError:
+            return
+        answers.write(_answer(function, args, kwargs))
+        answers.flush()
+
+
+def _answer(function: Callable[..., object], args: Any, kwargs: Any) -> bytes:
+    try:
+        return pickle.dumps((function(*args, **kwargs), None))
+    except Exception as error:  # the other process handles it
+        return pickle.dumps((None, error))
+
+
+if __name__ == "__main__":
+    serve()
