@@ -1,7 +1,7 @@
 """Make the takes of sentences: find them, speak them, or find out why there is none.
 
 A sentence is spoken when there is a place for it in the model, and keeps the place until its take
-is on the disk. So a kill costs what is being spoken then, and nothing that waits or is finished.
+has its name. So a kill costs what is being spoken then, and nothing that waits or is finished.
 """
 
 import asyncio
@@ -132,6 +132,8 @@ class Maker:
                 async with self._free:
                     self._add_places()
                     take = await self._spoken(key, text, voiced, attempt)
+                if take.samples:
+                    await in_thread(self._note, take)
         self._locks.pop(key, None)  # whoever waits for it finds the take
         return take
 
@@ -163,9 +165,11 @@ class Maker:
     def _keep(self, key: str, encoded: Callable[[], Spoken]) -> Take:
         spoken = encoded()
         size = self._takes.write(key, spoken.flac, spoken.facts, self._spare)
-        take = _as_take(key, spoken.facts, spoken.samples, size)
+        return _as_take(key, spoken.facts, spoken.samples, size)
+
+    def _note(self, take: Take) -> None:
+        self._takes.sync(take.key)
         self._store.put_take(self._job, take)
-        return take
 
     async def _patiently(self, text: str, voiced: Voiced, attempt: int) -> Callable[[], Spoken]:
         """Speak, and wait where the model is busy or not ready."""
