@@ -91,13 +91,24 @@ def stamp_of(path: Path) -> Stamp | None:
     return status.st_ino, status.st_mtime_ns, status.st_size
 
 
-def write_new(path: Path, contents: bytes) -> None:
-    """Write a file that does not exist yet, to the disk. Raises `OSError`."""
+def write_new(path: Path, contents: bytes, *, synced: bool = True) -> None:
+    """Write a file that does not exist yet, to the disk unless `sync_file` follows.
+
+    Raises `OSError`.
+    """
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(contents)
-        file.flush()
+        if synced:
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def sync_file(path: Path) -> None:
+    """Make a file and its name outlast a power cut. Raises `OSError`."""
+    with path.open("rb+") as file:
         os.fsync(file.fileno())
+    sync_folder(path.parent)
 
 
 def sync_folder(folder: Path) -> None:

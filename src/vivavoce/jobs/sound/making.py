@@ -1,7 +1,7 @@
 """Make the takes of sentences: find them, speak them, or find out why there is none.
 
 A sentence is spoken when there is a place for it in the model, and keeps the place until its take
-is on the disk. So a kill costs what is being spoken then, and nothing that waits or is finished.
+has its name. So a kill costs what is being spoken then, and nothing that waits or is finished.
 """
 
 import asyncio
@@ -124,6 +124,8 @@ class Maker:
                 async with self._free:
                     self._add_places()
                     take = await self._spoken(key, text, voiced, attempt)
+                if take.samples:
+                    await in_thread(self._note, take)
         self._locks.pop(key, None)  # whoever waits for it finds the take
         return take
 
@@ -135,14 +137,14 @@ class Maker:
 
     async def _spoken(self, key: str, text: str, voiced: Voiced, attempt: int) -> Take:
         try:
-            spoken = await self._patiently(text, voiced, attempt)
+            encoded = await self._patiently(text, voiced, attempt)
         except (EngineFault, BadRequest) as error:
             if isinstance(error, BadRequest) and error.field != "text":
                 raise
             take = Take(key, 0, self._speaker.narrator.rate_hz, 0, 0.0, 0.0, error.message)
             await in_thread(self._store.put_take, self._job, take)
             return take
-        return await in_thread(self._keep, key, spoken)
+        return await in_thread(self._keep, key, encoded)
 
     def _known(self, key: str) -> Take | None:
         """Return a take of the database, or one whose file is there all the same."""
@@ -152,13 +154,16 @@ class Maker:
             self._store.put_take(self._job, known)
         return known
 
-    def _keep(self, key: str, spoken: Spoken) -> Take:
+    def _keep(self, key: str, encoded: Callable[[], Spoken]) -> Take:
+        spoken = encoded()
         size = self._takes.write(key, spoken.flac, spoken.facts, self._spare)
-        take = _as_take(key, spoken.facts, spoken.samples, size)
-        self._store.put_take(self._job, take)
-        return take
+        return _as_take(key, spoken.facts, spoken.samples, size)
 
-    async def _patiently(self, text: str, voiced: Voiced, attempt: int) -> Spoken:
+    def _note(self, take: Take) -> None:
+        self._takes.sync(take.key)
+        self._store.put_take(self._job, take)
+
+    async def _patiently(self, text: str, voiced: Voiced, attempt: int) -> Callable[[], Spoken]:
         """Speak, and wait where the model is busy or not ready."""
         for wait in range(MAX_WAITS):
             try:

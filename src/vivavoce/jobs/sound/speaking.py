@@ -1,11 +1,11 @@
 """Choose who says each line of a job, name its audio by all that it depends on, and speak it."""
 
-import asyncio
 import hashlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -173,13 +173,16 @@ class Speaker:
         ]  # fmt: skip
         return hashlib.sha256(to_json(parts).encode()).hexdigest()
 
-    async def speak(self, text: str, voiced: Voiced, attempt: int) -> Spoken:
-        """Speak a line. Raises as `Synthesizer.open` and `Speech.samples` do."""
+    async def speak(self, text: str, voiced: Voiced, attempt: int) -> Callable[[], Spoken]:
+        """Speak a line. Return what encodes it, which blocks.
+
+        Raises as `Synthesizer.open` and `Speech.samples` do.
+        """
         speech = await self._synthesizer.open(self.request(text, voiced, attempt))
         speech.streamed = False  # each segment is whole before it comes out, so any can be retried
         async with aclosing(speech.samples()) as parts:
             samples = [part async for part in parts]
-        return await asyncio.to_thread(_encoded, speech, np.concatenate(samples), text)
+        return partial(_encoded, speech, np.concatenate(samples), text)
 
 
 def _encoded(speech: Speech, samples: Samples, text: str) -> Spoken:

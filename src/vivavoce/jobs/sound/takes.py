@@ -1,6 +1,7 @@
 """Keep the audio of sentences in files named by their content, each with what is known of it.
 
-- A file is whole or not there: it gets its name when it is on the disk.
+- A file is whole or not there, whenever the process is killed. After a power cut one that the
+  database has not heard of may be damaged, which is seen when it is read.
 - Its facts are inside, so that one that the database has not heard of is not spoken again.
 """
 
@@ -15,7 +16,7 @@ from typing import Final
 from vivavoce.audio.containers import flac_length, flac_note, flac_with_note
 from vivavoce.audio.decode import decode_flac
 from vivavoce.errors import BadRequest
-from vivavoce.files import sync_folder, write_new
+from vivavoce.files import sync_file, sync_folder, write_new
 from vivavoce.types import Samples
 
 KIND: Final = b"vivo"  # of the block with the facts
@@ -44,17 +45,29 @@ class Takes:
         return self._folder / key[:2] / f"{key}.flac"
 
     def write(self, key: str, flac: bytes, facts: Facts, spare: Path) -> int:
-        """Write a take, first in the folder `spare`. Return its size in bytes. Raises `OSError`."""
+        """Write a take, first in the folder `spare`. Return its size in bytes.
+
+        A kill cannot undo it, a power cut can until `sync`. Raises `OSError`.
+        """
         data = flac_with_note(flac, KIND, json.dumps(asdict(facts)).encode())
         path, new = self.path(key), spare / key
         new.unlink(missing_ok=True)
-        write_new(new, data)
+        write_new(new, data, synced=False)
         if not path.parent.is_dir():
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             sync_folder(self._folder)
         new.replace(path)
-        sync_folder(path.parent)
         return len(data)
+
+    def sync(self, key: str) -> None:
+        """Make a take outlast a power cut. One that cannot is removed. Raises `OSError`."""
+        try:
+            sync_file(self.path(key))
+        except FileNotFoundError:  # removed with another job that had it too
+            pass
+        except OSError:
+            self.remove([key])
+            raise
 
     def facts(self, key: str) -> tuple[Facts, int, int] | None:
         """Return what is known of a take, its samples and its bytes, or None if there is none."""
