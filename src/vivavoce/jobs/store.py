@@ -98,6 +98,11 @@ class Store:
         with _translated(self._path), closing(self._connect()) as connection:
             return [dict(row) for row in connection.execute(sql, values)]
 
+    def changed(self, sql: str, *values: object) -> list[Row]:
+        """Run one statement that returns rows."""
+        with self._transaction() as connection:
+            return [dict(row) for row in connection.execute(sql, values)]
+
     def write(self, sql: str, *values: object) -> int:
         """Run one statement. Return how many rows it changed."""
         with self._transaction() as connection:
