@@ -678,6 +678,8 @@ add_refusal("POST", VOICES, {"name": "", "formula": "-"}, 422)
 add_refusal("POST", f"{VOICES}/design", {"description": ""}, 422)
 add_refusal("POST", f"{VOICES}/import", {"file": "!"}, 422)
 add_refusal("POST", f"{VOICES}/{{voice}}/revoke", None, 404)
+add_refusal("POST", f"{VOICES}/{{voice}}/preview", {}, 404)
+add_refusal("PUT", f"{VOICES}/{{voice}}/consent", {"by": "-", "words": "-"}, 404)
 add_refusal("PATCH", f"{VOICES}/{{voice}}", {"description": "-"}, 404)
 for refused_method, refused_path in (("GET", ""), ("DELETE", ""), ("GET", "/export")):
     add_refusal(refused_method, f"{VOICES}/{{voice}}{refused_path}", None, 404)

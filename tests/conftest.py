@@ -169,3 +169,21 @@ def hibari_url() -> Iterator[str]:
             f"{url}/v1/tts/synthesize", json={"text": "Hello."}, timeout=60
         ).raise_for_status()
         yield url
+
+
+@pytest.fixture(scope="module")
+def designing_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Yield the application with random checkpoints, one designs voices and one clones them."""
+    from tests.models.qwen3_tts.whole import whole_checkpoint  # needs torch
+
+    folder = tmp_path_factory.mktemp("checkpoints")
+    whole_checkpoint(folder / "Design", "voice_design", size="1b7", frames=40)
+    whole_checkpoint(folder / "Base", "base", frames=12)
+    settings = Settings(
+        qwen=(folder / "Design", folder / "Base"),
+        models=("tone",),
+        isolate_models=False,
+        data_dir=folder / "data",
+    )
+    with serving(create_app(settings)) as url:
+        yield url

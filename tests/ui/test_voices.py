@@ -91,7 +91,8 @@ def test_voice_of_the_microphone_is_saved_listed_revoked_and_deleted(
     assert voice.words == page.text_area(key="words 1 Microphone de").value
     assert voice.consent is not None
     assert (voice.consent.by, voice.consent.expires) == ("Anna Lind", date(2999, 1, 31))
-    assert "Anna Lind agrees until 2999-01-31" in shown(page)
+    assert "recording, Deutsch · Anna Lind agrees until 2999-01-31" in shown(page)
+    assert "> You may use my voice." in shown(page)
     assert page.text_input(key="voice name 1").value == ""
 
     press(page, f"try {voice.id}")
@@ -134,6 +135,51 @@ def test_mix_is_saved_without_kokoro_and_a_wrong_one_refused(page: AppTest, url:
     assert page.main.success[0].value == "Saved evening."
     assert [voice.name for voice in saved(url)] == ["evening"]
     assert not [button for button in page.button if button.key == "try mix"]
+
+
+def test_saved_voice_gets_another_name_description_and_labels(page: AppTest, url: str) -> None:
+    with Client(url) as client:
+        voice = client.voices.mix("evening", MIX, labels={"mood": "calm", "age": "old"})
+    run(page)
+    assert r"mood\: calm · age\: old" in shown(page)
+    page.text_input(key=f"name {voice.id} 0").input("no name")
+    press(page, f"change {voice.id} 0")
+    assert "cannot be a voice's" in page.main.warning[0].value
+    page.text_input(key=f"name {voice.id} 0").input("night")
+    page.text_area(key=f"says {voice.id} 0").input("Soft, *near*.")
+    page.text_area(key=f"labels {voice.id} 0").input("mood: calm: very\n\n quiet ")
+    press(page, f"change {voice.id} 0")
+    assert page.main.success[0].value == "Changed night."
+    [changed] = saved(url)
+    assert (changed.name, changed.description) == ("night", "Soft, *near*.")
+    assert changed.labels == {"mood": "calm: very", "quiet": ""}
+    assert r"Soft, \*near\*." in shown(page)
+    assert page.text_input(key=f"name {voice.id} 1").value == "night"
+
+
+def test_file_of_an_export_is_imported_and_another_one_refused(page: AppTest, url: str) -> None:
+    with Client(url) as client:
+        voice = client.voices.mix("evening", MIX)
+        file = client.voices.export("evening")
+        client.voices.remove("evening")
+    run(page)
+    assert page.button(key="import voice").disabled
+    page.file_uploader(key="import 0").set_value(("bad.vvoice", b"PK", "application/zip"))
+    run(page)
+    press(page, "import voice")
+    assert "not a whole zip" in page.main.warning[0].value
+    page.file_uploader(key="import 0").set_value(("evening.vvoice", file, "application/zip"))
+    page.text_input(key="import name 0").input("night")
+    run(page)
+    press(page, "import voice")
+    assert page.main.success[0].value == "Saved night."
+    assert [(one.id, one.name) for one in saved(url)] == [(voice.id, "night")]
+    assert page.button(key="import voice").disabled
+
+
+def test_server_that_designs_no_voices_says_what_is_missing(page: AppTest) -> None:
+    assert "models pull Qwen/Qwen3-TTS-12Hz-1.7B-VoiceDesign" in page.main.info[1].value
+    assert not [button for button in page.button if button.key == "make previews"]
 
 
 @pytest.mark.slow

@@ -50,6 +50,14 @@ async def test_recording_is_kept_with_its_consent(remote: AsyncClient, tmp_path:
     assert made.warnings[0].startswith("very noisy")
     with pytest.raises(Unsupported, match="Base checkpoint"):
         await remote.speak("Hello.", speaker="anna")
+    longer = Consent("Anna Lind", "For ever.")
+    renewed = await remote.voices.renew("anna", longer)
+    assert (renewed.consent, renewed.former_consents[0].consent) == (longer, CONSENT)
+    worded = await remote.voices.update("anna", words="Other words.")
+    assert (worded.words, worded.formerly, worded.changeable) == ("Other words.", (made.id,), True)
+    assert await remote.voices.get(made.id) == worded
+    with pytest.raises(Unsupported, match="Base checkpoint"):
+        await remote.voices.preview("anna", text="Hello.", seed=1)
     revoked = await remote.voices.revoke("anna")
     assert revoked.ended is not None
     with pytest.raises(ConsentEnded):
@@ -113,6 +121,10 @@ def test_blocking_client_does_the_same(tmp_path: Path) -> None:
         file = client.voices.export("warm")
         assert client.voices.remove("warm").name == "warm"
         assert client.voices.import_(file).id == warm.id
+        assert client.voices.renew("anna", Consent("A", "Yes.")).former_consents
+        assert client.voices.update("anna", words="Others.").words == "Others."
+        with pytest.raises(Unsupported, match="Base checkpoint"):
+            client.voices.preview("anna")
         assert client.voices.revoke("anna").ended is not None
         assert client.voices.terms().requires_consent
         assert "sine" in {voice.id for voice in client.voices()}

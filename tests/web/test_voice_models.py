@@ -1,6 +1,5 @@
 """Check that the page designs and clones voices, with random checkpoints of Qwen3-TTS."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,8 +12,6 @@ for package in ("torch", "safetensors", "tokenizers"):
 
 from playwright.sync_api import BrowserContext, Page, expect  # noqa: E402 - after the check for torch
 
-from tests.conftest import serving  # noqa: E402
-from tests.models.qwen3_tts.whole import whole_checkpoint  # noqa: E402
 from tests.web.test_voices import (  # noqa: E402
     NOISE,
     SPOKEN_MS,
@@ -26,30 +23,14 @@ from tests.web.test_voices import (  # noqa: E402
     unfold,
     voices_at,
 )
-from vivavoce.api.app import create_app  # noqa: E402
-from vivavoce.settings import Settings  # noqa: E402
 
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def qwen_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Yield a server with a checkpoint that designs voices and one that clones them."""
-    folder = tmp_path_factory.mktemp("checkpoints")
-    whole_checkpoint(folder / "Design", "voice_design", size="1b7", frames=40)
-    whole_checkpoint(folder / "Base", "base", frames=12)
-    settings = Settings(
-        qwen=(folder / "Design", folder / "Base"),
-        models=("tone",),
-        isolate_models=False,
-        data_dir=folder / "data",
-    )
-    with serving(create_app(settings)) as url:
-        yield url
-
-
-def test_described_voice_is_heard_chosen_and_saved(context: BrowserContext, qwen_url: str) -> None:
-    visit = opened(context, qwen_url)
+def test_described_voice_is_heard_chosen_and_saved(
+    context: BrowserContext, designing_url: str
+) -> None:
+    visit = opened(context, designing_url)
     page = visit.page
     unfold(page, "Describe a voice")
     form = page.get_by_role("form", name="New voice of a description")
@@ -71,17 +52,17 @@ def test_described_voice_is_heard_chosen_and_saved(context: BrowserContext, qwen
     expect(form.get_by_role("status")).to_contain_text("Saved merlin.", timeout=SPOKEN_MS)
     expect(saved(page).filter(has_text="merlin")).to_contain_text("Design · A calm old man")
     expect(page.get_by_role("button", name="Revoke merlin")).to_have_count(0)
-    [voice] = [one for one in voices_at(qwen_url) if one["name"] == "merlin"]
+    [voice] = [one for one in voices_at(designing_url) if one["name"] == "merlin"]
     assert (voice["kind"], voice["description"]) == ("designed", "A calm old man.")
     assert [one for one in visit.problems if "status of 422" not in one] == []
     page.close()
 
 
 def test_recording_is_tried_before_and_after_it_is_saved(
-    context: BrowserContext, qwen_url: str, tmp_path: Path
+    context: BrowserContext, designing_url: str, tmp_path: Path
 ) -> None:
     (tmp_path / "noise.wav").write_bytes(NOISE)
-    page = opened(context, qwen_url).page
+    page = opened(context, designing_url).page
     unfold(page, "Record or upload a voice")
     form = page.get_by_role("form", name="New voice of a recording")
     form.get_by_label("Or a file").set_input_files(tmp_path / "noise.wav")

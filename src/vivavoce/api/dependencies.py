@@ -80,7 +80,8 @@ def caller_of(request: HTTPConnection) -> str:
 
 def viewer_of(request: HTTPConnection) -> Viewer:
     """Return who looks at saved voices."""
-    return Viewer(caller_of(request), can_manage(request))
+    stranger = bool(request.scope.get("state", {}).get("stranger"))
+    return Viewer(caller_of(request), can_manage(request), stranger)
 
 
 async def _viewer(request: Request) -> Viewer:

@@ -100,6 +100,6 @@ def _surface_at(path: str) -> Surface:
         return ELEVENLABS
     if path.startswith("/v1/audio/voice"):
         return _CONSENTS if path.startswith("/v1/audio/voice_consents") else _CUSTOM_VOICES
-    if path.startswith("/v1/tts/voices"):
+    if path.startswith("/v1/tts/voices") and not path.endswith("/preview"):
         return _IMPORT if path == "/v1/tts/voices/import" else _VOICES
     return NATIVE if path.startswith(("/v1/tts", "/v1/jobs", "/health")) else OPENAI

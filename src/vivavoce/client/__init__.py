@@ -38,24 +38,26 @@ from vivavoce.client.jobs import (
     Jobs,
 )
 from vivavoce.client.live import Heard, LiveChunk, LiveSpeech
-from vivavoce.client.voices import (
-    AsyncVoices,
+from vivavoce.client.voice_calls import (
     Consent,
     DesignOptions,
+    FormerConsent,
+    PreviewOptions,
     SavedVoice,
     VoiceFacts,
     VoicePreview,
-    Voices,
     VoiceTerms,
 )
+from vivavoce.client.voices import AsyncVoices, Voices
 from vivavoce.client.wire import DEFAULT_URL, SpeechOptions, TimedOptions
 
 __all__ = [
     "DEFAULT_URL", "AsyncAudioStream", "AsyncClient", "AsyncJobs", "AsyncTimedStream",
     "AsyncVoices", "Audio", "AudioStream", "ChapterEntry", "Client", "Consent", "DesignOptions",
-    "ExplainedSegment", "ExplainedWord", "Explanation", "FileEntry", "Health", "Heard", "JobEntry",
-    "JobOptions", "JobProgress", "Jobs", "LiveChunk", "LiveSpeech", "MarkTime", "ModelEntry",
-    "ModelState", "Outcome", "SavedVoice", "SoundTime", "SpeechEnd", "SpeechFacts", "SpeechOptions",
-    "TimedAudio", "TimedChunk", "TimedOptions", "TimedStream", "VoiceEntry", "VoiceFacts",
-    "VoicePreview", "VoiceTerms", "Voices", "WordTime",
+    "ExplainedSegment", "ExplainedWord", "Explanation", "FileEntry", "FormerConsent", "Health",
+    "Heard", "JobEntry", "JobOptions", "JobProgress", "Jobs", "LiveChunk", "LiveSpeech",
+    "MarkTime", "ModelEntry", "ModelState", "Outcome", "PreviewOptions", "SavedVoice",
+    "SoundTime", "SpeechEnd", "SpeechFacts", "SpeechOptions", "TimedAudio", "TimedChunk",
+    "TimedOptions", "TimedStream", "VoiceEntry", "VoiceFacts", "VoicePreview", "VoiceTerms",
+    "Voices", "WordTime",
 ]  # fmt: skip

@@ -24,7 +24,8 @@ from vivavoce.client.answers import (
 )
 from vivavoce.client.jobs import AsyncJobs
 from vivavoce.client.live import LiveSpeech, begin_message, live_url
-from vivavoce.client.voices import AsyncVoices, Call
+from vivavoce.client.voice_calls import Call
+from vivavoce.client.voices import AsyncVoices
 
 
 class AsyncClient:

@@ -22,7 +22,8 @@ from vivavoce.client.answers import (
     VoiceEntry,
 )
 from vivavoce.client.jobs import Jobs
-from vivavoce.client.voices import Call, Voices
+from vivavoce.client.voice_calls import Call
+from vivavoce.client.voices import Voices
 
 
 class Client:

@@ -1,109 +1,42 @@
 """Make, show and change the saved voices of a server: `Client.voices`, `AsyncClient.voices`.
 
-Both classes send what the functions of this module build, and return what they read.
+Both classes send what `voice_calls` builds, and return what it reads.
 """
 
 from __future__ import annotations
 
 import asyncio
-import base64
-import builtins
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
-from datetime import date
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
-from urllib.parse import quote
+from typing import Unpack
 
 import httpx
 
-from vivavoce.client import wire
 from vivavoce.client.answers import VoiceEntry
-
-if TYPE_CHECKING:  # `types` imports numpy, which a client does not need
-    from vivavoce.types import Gender
-
-SAVED = "v1/tts/voices"
-
-Making = Literal["clone", "mix", "design"]
-
-
-@dataclass(frozen=True, slots=True)
-class Consent:
-    """A record of whose voice it is, and what they agreed to, in their words."""
-
-    by: str
-    words: str
-    scope: str = ""
-    expires: date | None = None  # the last day of it
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SavedVoice:
-    """A voice that a server keeps. Its `name` is a speaker for requests."""
-
-    id: str
-    name: str
-    kind: Literal["cloned", "designed", "mixed"]
-    languages: tuple[str, ...]  # ISO 639-1 codes; none: all of its model
-    gender: Gender
-    description: str
-    labels: Mapping[str, str]
-    consent: Consent | None
-    created: str  # ISO 8601
-    owner: str  # the name of a key, empty for the operator's
-    shared: bool
-    formula: str | None  # of a mix
-    words: str | None  # of the recording
-    ended: str | None  # why it may not be used any more
-    warnings: tuple[str, ...]  # what would make a better recording
-
-
-@dataclass(frozen=True, slots=True)
-class VoicePreview:
-    """One of the voices that a description made, for `keep`. A server knows it for an hour."""
-
-    id: str
-    audio: bytes  # a WAV file
-    seed: int
-    duration_s: float
-    language: str  # ISO 639-1 code
-
-
-@dataclass(frozen=True, slots=True)
-class VoiceTerms:
-    """What a server asks of new voices, and what it lacks to speak with them."""
-
-    requires_consent: bool  # for a recording
-    missing: Mapping[Making, str]  # the ways that no model here has, with what brings one
-
-
-class VoiceFacts(TypedDict, total=False):
-    """What may be said of a voice. The server chooses what is absent."""
-
-    languages: Sequence[str] | None  # names or ISO codes, the native one first
-    gender: Gender | None
-    description: str | None
-    labels: Mapping[str, str] | None
-    shared: bool | None  # needs a key with the scope `manage`
-
-
-class DesignOptions(TypedDict, total=False):
-    """Options of `design`. The server chooses what is absent."""
-
-    text: str | None  # what the previews say
-    language: str | None
-    count: int | None  # of previews
-    seed: int | None  # of the first preview
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A request for a server. `path` is relative, as in `wire`."""
-
-    method: str
-    path: str
-    body: dict[str, object] | None = None
+from vivavoce.client.voice_calls import (
+    LIST,
+    Call,
+    Consent,
+    DesignOptions,
+    PreviewOptions,
+    SavedVoice,
+    VoiceFacts,
+    VoicePreview,
+    VoiceTerms,
+    add_call,
+    consent_call,
+    design_call,
+    import_call,
+    keep_call,
+    mix_call,
+    path_of,
+    preview_call,
+    read_list,
+    read_previews,
+    read_terms,
+    read_voice,
+    update_call,
+)
 
 
 class Voices:
@@ -165,10 +98,22 @@ class Voices:
         return read_voice(self._send(Call("GET", path_of(voice))))
 
     def update(
-        self, voice: str, *, name: str | None = None, **facts: Unpack[VoiceFacts]
-    ) -> SavedVoice:
-        """Change the name of a voice, or what is said of it."""
-        return read_voice(self._send(update_call(voice, name, facts)))
+        self, voice: str, *, name: str | None = None, words: str | None = None,
+        **facts: Unpack[VoiceFacts],
+    ) -> SavedVoice:  # fmt: skip
+        """Change the name of a voice, the words of its recording, or what is said of it.
+
+        With other words the voice has another id, and is found by the former one as well.
+        """
+        return read_voice(self._send(update_call(voice, name, words, facts)))
+
+    def preview(self, voice: str, **options: Unpack[PreviewOptions]) -> bytes:
+        """Return a short text in a saved voice, as a WAV file."""
+        return (self._send(preview_call(voice, options))).content
+
+    def renew(self, voice: str, consent: Consent) -> SavedVoice:
+        """Replace the record of consent. The former one is kept in `former_consents`."""
+        return read_voice(self._send(consent_call(voice, consent)))
 
     def remove(self, voice: str) -> SavedVoice:
         """Remove a voice with its recording and its record of consent, and return it."""
@@ -237,10 +182,22 @@ class AsyncVoices:
         return read_voice(await self._send(Call("GET", path_of(voice))))
 
     async def update(
-        self, voice: str, *, name: str | None = None, **facts: Unpack[VoiceFacts]
-    ) -> SavedVoice:
-        """Change the name of a voice, or what is said of it."""
-        return read_voice(await self._send(update_call(voice, name, facts)))
+        self, voice: str, *, name: str | None = None, words: str | None = None,
+        **facts: Unpack[VoiceFacts],
+    ) -> SavedVoice:  # fmt: skip
+        """Change the name of a voice, the words of its recording, or what is said of it.
+
+        With other words the voice has another id, and is found by the former one as well.
+        """
+        return read_voice(await self._send(update_call(voice, name, words, facts)))
+
+    async def preview(self, voice: str, **options: Unpack[PreviewOptions]) -> bytes:
+        """Return a short text in a saved voice, as a WAV file."""
+        return (await self._send(preview_call(voice, options))).content
+
+    async def renew(self, voice: str, consent: Consent) -> SavedVoice:
+        """Replace the record of consent. The former one is kept in `former_consents`."""
+        return read_voice(await self._send(consent_call(voice, consent)))
 
     async def remove(self, voice: str) -> SavedVoice:
         """Remove a voice with its recording and its record of consent, and return it."""
@@ -258,104 +215,3 @@ class AsyncVoices:
         """Save the voice in a file of `export`, by default with the name in it."""
         call = await asyncio.to_thread(import_call, file, name)
         return read_voice(await self._send(call))
-
-
-LIST = Call("GET", SAVED)
-
-
-def path_of(voice: str) -> str:
-    """Return the path of a voice, with its name escaped."""
-    return f"{SAVED}/{quote(voice, safe='')}"
-
-
-def add_call(
-    name: str, audio: Path | bytes, words: str | None, consent: Consent | None, facts: VoiceFacts
-) -> Call:
-    """Return the request that saves a recording. Raises `BadRequest` if it cannot be read."""
-    agreed = None if consent is None else _without_none(asdict(consent))
-    if agreed and consent and consent.expires is not None:
-        agreed["expires"] = consent.expires.isoformat()
-    sent = {"ref_audio": wire.base64_of(audio, "ref_audio"), "ref_text": words, "consent": agreed}
-    return _creating({"name": name, **sent}, facts)
-
-
-def mix_call(name: str, formula: str, facts: VoiceFacts) -> Call:
-    return _creating({"name": name, "formula": formula}, facts)
-
-
-def design_call(description: str, options: DesignOptions) -> Call:
-    _check("option", options, DesignOptions)
-    return Call("POST", f"{SAVED}/design", _without_none({"description": description, **options}))
-
-
-def keep_call(name: str, preview: str, facts: VoiceFacts) -> Call:
-    return _creating({"name": name, "preview": preview}, facts)
-
-
-def update_call(voice: str, name: str | None, facts: VoiceFacts) -> Call:
-    return Call("PATCH", path_of(voice), _without_none({"name": name, **_checked(facts)}))
-
-
-def import_call(file: Path | bytes, name: str | None) -> Call:
-    """Return the request that saves a file. Raises `BadRequest` if it cannot be read."""
-    body = _without_none({"file": wire.base64_of(file, "file"), "name": name})
-    return Call("POST", f"{SAVED}/import", body)
-
-
-def read_voice(response: httpx.Response) -> SavedVoice:
-    """Return the voice in an answer."""
-    with wire.expected_shape(response):
-        return _voice(response.json())
-
-
-def read_list(response: httpx.Response) -> tuple[SavedVoice, ...]:
-    """Parse the voices of `GET /v1/tts/voices`."""
-    with wire.expected_shape(response):
-        return tuple(map(_voice, response.json()["voices"]))
-
-
-def read_previews(response: httpx.Response) -> tuple[VoicePreview, ...]:
-    """Parse the answer of `/v1/tts/voices/design`."""
-    with wire.expected_shape(response):
-        return tuple(
-            VoicePreview(**{**preview, "audio": base64.b64decode(preview["audio"])})
-            for preview in response.json()["previews"]
-        )
-
-
-def read_terms(response: httpx.Response) -> VoiceTerms:
-    """Parse the rest of `GET /v1/tts/voices`."""
-    with wire.expected_shape(response):
-        body = response.json()
-        return VoiceTerms(body["requires_consent"], body["missing"])
-
-
-def _voice(body: Mapping[str, Any]) -> SavedVoice:
-    values = {field.name: body[field.name] for field in fields(SavedVoice)}
-    lists = {name: tuple(values[name]) for name in ("languages", "warnings")}
-    if (consent := values["consent"]) is not None:
-        last = consent["expires"]
-        expires = None if last is None else date.fromisoformat(last)
-        consent = Consent(consent["by"], consent["words"], consent["scope"], expires)
-    return SavedVoice(**{**values, **lists, "consent": consent})
-
-
-def _creating(body: Mapping[str, object], facts: VoiceFacts) -> Call:
-    return Call("POST", SAVED, _without_none({**body, **_checked(facts)}))
-
-
-def _checked(facts: VoiceFacts) -> dict[str, object]:
-    """Return the facts as JSON. Raises `TypeError` for an unknown one."""
-    _check("fact", facts, VoiceFacts)
-    languages = facts.get("languages")
-    return {**facts, "languages": None if languages is None else builtins.list(languages)}
-
-
-def _check(what: str, given: Mapping[str, object], known: type) -> None:
-    if unknown := given.keys() - known.__annotations__:
-        choices = ", ".join(known.__annotations__)
-        raise TypeError(f"unknown {what} {min(unknown)!r}: choose from {choices}")
-
-
-def _without_none(values: Mapping[str, object]) -> dict[str, object]:
-    return {name: value for name, value in values.items() if value is not None}

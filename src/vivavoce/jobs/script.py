@@ -18,6 +18,7 @@ from vivavoce.books.book import Block, Book
 from vivavoce.books.plan import MAX_SENTENCE_CHARS, language_of
 from vivavoce.errors import BadRequest
 from vivavoce.jobs.job import Cast, JobOptions, Pauses, Unspoken
+from vivavoce.jobs.speakers import speakers
 from vivavoce.names import is_name
 from vivavoce.text.markup import is_ssml
 from vivavoce.text.markup.values import MAX_PAUSE_S
@@ -30,7 +31,6 @@ PAUSE: Final = "a pause"
 _MARKUP: Final = frozenset("<>[](){}*_`~|&")
 _GAP = re.compile(r"\S+(?:\s\S+)*")
 _RETURNS: Final = frozenset({"", "default", "reset"})
-_QUOTE = re.compile(r"“[^“”]++”|„[^„“”]++[“”]|«[^«»]++»|「[^「」]++」|\"[^\"]++\"")
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,12 +205,16 @@ def _voice_of(name: str, cast: Cast) -> str:
 
 def _quoted(text: str, start: int, end: int, cast: Cast, voice: str | None) -> Iterator[_Stretch]:
     """Yield the narrator's words and the quoted ones, if they have a voice of their own."""
-    if voice is None and cast.quotes is not None:
-        for quote in _QUOTE.finditer(text, start, end):
-            if quote.start() > start:
-                yield _Stretch(start, quote.start(), None)
-            yield _Stretch(*quote.span(), cast.quotes)
-            start = quote.end()
+    names = tuple(cast.voices) if cast.named_quotes else ()
+    if voice is None and (cast.quotes is not None or names):
+        for first, last, speaker in speakers(text, start, end, names):
+            quoted = cast.voices.get(speaker, cast.quotes)
+            if quoted is None:
+                continue
+            if first > start:
+                yield _Stretch(start, first, None)
+            yield _Stretch(first, last, quoted)
+            start = last
     if start < end:
         yield _Stretch(start, end, voice)
 
@@ -230,6 +234,7 @@ def read_cast(data: bytes, name: str) -> Cast:
 
     narrator = "af_heart"
     quotes = "am_adam"
+    named_quotes = true
 
     [voices]
     Alice = "bf_emma"
@@ -249,11 +254,14 @@ def cast_of(table: object) -> Cast:
     if not isinstance(table, Mapping):
         raise BadRequest("cast must be a table of narrator, quotes and voices", field="cast")
     voices = table.get("voices", {})
-    if unknown := set(table) - {"narrator", "quotes", "voices"}:
+    if unknown := set(table) - {"narrator", "quotes", "named_quotes", "voices"}:
         raise BadRequest(
-            f"cast holds {min(map(str, unknown))!r}: it takes narrator, quotes and voices",
+            f"cast holds {min(map(str, unknown))!r}: it takes narrator, quotes, named_quotes and "
+            "voices",
             field="cast",
         )
+    if not isinstance(named := table.get("named_quotes", False), bool):
+        raise BadRequest(f"named_quotes of the cast is {named!r}: true or false", field="cast")
     if not isinstance(voices, Mapping):
         raise BadRequest("voices of the cast must be a table: name = voice", field="cast")
     given: Iterable[tuple[str, object]] = [
@@ -263,4 +271,4 @@ def cast_of(table: object) -> Cast:
     for key, value in given:
         if not isinstance(value, str) or not is_name(value):
             raise BadRequest(f"cast has {value!r} for {key!r}: name a voice", field="cast")
-    return Cast(table.get("narrator"), table.get("quotes"), dict(voices))
+    return Cast(table.get("narrator"), table.get("quotes"), dict(voices), named)

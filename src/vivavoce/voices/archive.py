@@ -19,12 +19,12 @@ from vivavoce.voices.recording import MAX_FLAC_BYTES, Recording, repacked
 from vivavoce.voices.store import FORM, RECORDING, VOICE
 
 MAX_BYTES: Final = 4 * 2**20
-_LIMITS: Final = {VOICE: 64 * 2**10, RECORDING: MAX_FLAC_BYTES}
+_LIMITS: Final = {VOICE: 512 * 2**10, RECORDING: MAX_FLAC_BYTES}
 
 
 def pack(voice: SavedVoice, recording: bytes | None) -> bytes:
-    """Return the file of a voice. Who owns it here is left out."""
-    told = replace(voice, owner="", shared=False)
+    """Return the file of a voice. Who owns it here is left out, and the ids that it had."""
+    told = replace(voice, owner="", shared=False, formerly=())
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
         archive.writestr(VOICE, FORM.dump_json(told, indent=2), zipfile.ZIP_DEFLATED)
@@ -57,7 +57,7 @@ def unpack(data: bytes) -> tuple[SavedVoice, Recording | None]:
         languages = tuple(code for code in codes if code is not None)
     except BadRequest as error:
         raise _refused(f"is a voice of another language ({error.message})") from error
-    voice = replace(voice, languages=languages, provenance="imported")
+    voice = replace(voice, languages=languages, provenance="imported", formerly=())
     if flac is None:
         return voice, None
     return voice, repacked(flac, synthetic=voice.kind == "designed")

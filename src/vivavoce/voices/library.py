@@ -7,12 +7,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from vivavoce.errors import BadRequest, ConsentEnded, Forbidden, UnknownVoice
-from vivavoce.types import Reference
+from vivavoce.errors import BadRequest, ConsentEnded, Forbidden, UnknownVoice, Unsupported
+from vivavoce.types import Reference, Samples
 from vivavoce.voices.archive import pack
 from vivavoce.voices.consents import Consents
-from vivavoce.voices.record import Consent, Kind, SavedVoice, Viewer, check_name, now, voice_id
-from vivavoce.voices.recording import RATE_HZ, Recording, kept_samples
+from vivavoce.voices.record import (
+    MAX_FORMER,
+    Consent,
+    FormerConsent,
+    Kind,
+    SavedVoice,
+    Viewer,
+    check_name,
+    now,
+    today,
+    voice_id,
+)
+from vivavoce.voices.recording import RATE_HZ, Recording, kept_samples, pcm_of
 from vivavoce.voices.store import FORM, VOICE, RecordFolder, Stored
 
 FOLDER, CONSENTS_FOLDER = "voices", "consents"
@@ -31,19 +42,20 @@ class VoiceLibrary:
         self.consents = Consents(path.with_name(CONSENTS_FOLDER))
         self.require_consent = require_consent
         self._voices: Mapping[str, Stored[SavedVoice]] = {}
-        self._named: Mapping[str, Sequence[SavedVoice]] = {}  # by name and by id, in lower case
-        self._read_at_s = float("-inf")
+        self._named: Mapping[str, Sequence[SavedVoice]] = {}  # by name and by ids, in lower case
+        self._now: Mapping[str, str] = {}  # a former id → that of today
+        self._read_at_s, self._read_on = float("-inf"), today()
         self._references: OrderedDict[str, Reference] = OrderedDict()
         self._lent = dict[str, Path]()  # recordings that models were given, by id
 
     @property
     def is_stale(self) -> bool:
-        """True if the folder should be read again, by `refresh`."""
-        return time.monotonic() - self._read_at_s > READ_EVERY_S
+        """True if the folder should be read again, by `refresh`: at midnight consents end."""
+        return time.monotonic() - self._read_at_s > READ_EVERY_S or today() != self._read_on
 
     def refresh(self) -> None:
         """Read what has changed, and erase the recordings whose consent has ended."""
-        begun_s = time.monotonic()
+        begun_s, day = time.monotonic(), today()  # a consent that is renewed later counts
         self.consents.refresh()
         voices = {
             id: replace(stored, record=self.consents.applied_to(stored.record))
@@ -52,13 +64,20 @@ class VoiceLibrary:
         if begun_s < self._read_at_s:  # another thread has begun later, and is done already
             return
         named = defaultdict[str, list[SavedVoice]](list)
+        former = dict[str, str]()
         for id, stored in voices.items():
             named[id].append(stored.record)
             named[stored.record.name.lower()].append(stored.record)
-            if stored.record.ended():
+            for old in set(stored.record.formerly) - voices.keys():
+                named[old].append(stored.record)
+                former[old] = id
+            if stored.record.ended(day):
                 self._references.pop(id, None)
                 self.folder.erase_ended(id)
-        self._voices, self._named, self._read_at_s = voices, dict(named), begun_s
+        for id in self._references.keys() - voices.keys():
+            self._references.pop(id, None)
+        self._voices, self._named, self._now = voices, dict(named), former
+        self._read_at_s, self._read_on = begun_s, day
 
     def take_back(self) -> list[Path]:
         """Return the recordings that models were given and may not use any more, once each."""
@@ -75,7 +94,7 @@ class VoiceLibrary:
         return _ordered(voices, viewer)
 
     def find(self, name: str, viewer: Viewer) -> SavedVoice | None:
-        """Return the voice of that name or id, in any case, or None."""
+        """Return the voice of that name or id, also a former one, in any case, or None."""
         return next(iter(_ordered(self._named.get(name.strip().lower(), ()), viewer)), None)
 
     def get(self, name: str, viewer: Viewer, *, to_change: bool = False) -> SavedVoice:
@@ -103,13 +122,10 @@ class VoiceLibrary:
         if (known := self._references.get(voice.id)) is not None:
             return known
         try:
-            samples = kept_samples(self._recording(voice))
-        except BadRequest as error:
-            raise UnknownVoice(
-                f"voice {voice.name!r} has a damaged recording in data_dir: restore it, or remove "
-                "the voice",
-                field="voice_id",
-            ) from error
+            flac = self.folder.recording(voice.id)
+        except UnknownVoice:
+            return self.reference(self._present(voice))
+        samples = _samples_of(voice, flac)
         file = self._lent[voice.id] = self.folder.recording_path(voice.id)
         reference = Reference(samples, RATE_HZ, voice.words or None, file)
         self._references[voice.id] = reference
@@ -132,6 +148,8 @@ class VoiceLibrary:
                 "require_consent = false",
                 field="consent",
             )
+        if draft.consent is not None and draft.provenance != "imported":
+            _check_expiry(draft.consent)
         sound = recording.pcm if recording else f"mix:{draft.formula}".encode()
         voice = replace(
             draft,
@@ -143,35 +161,66 @@ class VoiceLibrary:
         self.usable(voice)
         with self.folder.names_held():
             self._check_free(voice)
-            is_new = self.folder.save(voice, recording.flac if recording else None)
+            flac = recording.flac if recording else None
+            is_new = voice.id not in self._now and self.folder.save(voice, flac)
             self.refresh()
         return voice if is_new else self._same(voice)
 
     def change(
         self, name: str, viewer: Viewer, taken: frozenset[str], /, **values: object
     ) -> SavedVoice:
-        """Change the name, description, labels or sharing of a voice, and return it."""
-        voice = self.get(name, viewer, to_change=True)
-        changed: SavedVoice = replace(voice, **values)  # type: ignore[arg-type]  # of its fields
-        if changed.name != voice.name:
-            check_name(changed.name, taken)
-        if changed.shared and not voice.shared:
-            self._may_share(True, viewer)
-        if not changed.shared and not voice.owner:
-            raise BadRequest(
-                "a voice without an owner is for all: remove it instead", field="shared"
-            )
+        """Change the name, words, description, labels or sharing of a voice, and return it.
+
+        With other words it has another id, and is found by the former one as well.
+        """
+        self.get(name, viewer, to_change=True)  # else nothing is written
         with self.folder.names_held():
+            voice = self.get(name, viewer, to_change=True)
+            changed: SavedVoice = replace(voice, **values)  # type: ignore[arg-type]  # of its fields
+            if changed.words != voice.words:
+                changed = self._with_other_id(changed, voice.id)
+            if changed.name != voice.name:
+                check_name(changed.name, taken)
+            if changed.shared and not voice.shared:
+                self._may_share(True, viewer)
+            if not changed.shared and not voice.owner:
+                raise BadRequest(
+                    "a voice without an owner is for all: remove it instead", field="shared"
+                )
             if changed.name != voice.name or (changed.shared and not voice.shared):
-                self._check_free(changed)
-            self.folder.update(changed)
+                self._check_free(changed, but=voice.id)
+            if changed.id == voice.id:
+                self.folder.update(changed)
+            else:
+                self.folder.move(voice.id, changed)
             self.refresh()
         return changed
+
+    def renew(self, name: str, viewer: Viewer, consent: Consent) -> SavedVoice:
+        """Replace the record of consent to a voice. Raises `ConsentEnded` if it is over.
+
+        The former records are kept, and the voice still ends with a recorded consent that it had.
+        """
+        _check_expiry(consent)
+        self.usable(self.get(name, viewer, to_change=True))
+        with self.folder.names_held():
+            voice = self.usable(self.get(name, viewer, to_change=True))
+            former = voice.former_consents
+            if voice.consent is not None:
+                former = (*former, FormerConsent(voice.consent, now()))[-MAX_FORMER:]
+                consent = replace(consent, recorded=voice.consent.recorded)
+            renewed = replace(voice, consent=consent, former_consents=former)
+            self.folder.update(renewed)
+            self.refresh()
+        return renewed
 
     def remove(self, name: str, viewer: Viewer) -> SavedVoice:
         """Remove a voice with its record."""
         voice = self.get(name, viewer, to_change=True)
-        self.folder.remove(voice.id)
+        try:
+            self.folder.remove(voice.id)
+        except UnknownVoice:
+            self.folder.remove(self._present(voice).id)
         self._references.pop(voice.id, None)
         self.refresh()
         return voice
@@ -180,7 +229,10 @@ class VoiceLibrary:
         """End the consent to a voice: its recording is erased, and the record stays."""
         voice = self.get(name, viewer, to_change=True)
         if voice.revoked is None:
-            self.folder.revoke(voice.id)
+            try:
+                self.folder.revoke(voice.id)
+            except UnknownVoice:
+                self.folder.revoke(self._present(voice).id)
         self._references.pop(voice.id, None)
         return self.get(voice.id, viewer)
 
@@ -192,36 +244,58 @@ class VoiceLibrary:
     def export(self, name: str, viewer: Viewer) -> bytes:
         """Return a voice of the viewer's as a file. Raises `ConsentEnded`."""
         voice = self.usable(self.get(name, viewer, to_change=True))
-        recording = self._recording(voice) if voice.formula is None else None
-        return pack(voice, recording)
-
-    def _recording(self, voice: SavedVoice) -> bytes:
-        """Return the recording. Raises `ConsentEnded` if the consent ended a moment ago."""
+        if voice.formula is not None:
+            return pack(voice, None)
         try:
-            return self.folder.recording(voice.id)
+            return pack(voice, self.folder.recording(voice.id))
         except UnknownVoice:
-            self.refresh()
-            if (stored := self._voices.get(voice.id)) is not None:
-                self.usable(stored.record)
-            raise
+            now = self._present(voice)
+            return pack(now, self.folder.recording(now.id))
+
+    def _present(self, voice: SavedVoice) -> SavedVoice:
+        """Return a voice whose folder has gone under the id that it has now.
+
+        Raises `ConsentEnded` if its consent ended a moment ago, and `UnknownVoice`.
+        """
+        self.refresh()
+        stored = self._voices.get(self._now.get(voice.id, voice.id))
+        if stored is not None and self.usable(stored.record).id != voice.id:
+            return stored.record
+        raise UnknownVoice(f"voice {voice.name!r} is gone, or its recording", field="voice_id")
+
+    def _with_other_id(self, voice: SavedVoice, before: str) -> SavedVoice:
+        """Return a recording whose words have changed under its new id."""
+        if voice.formula is not None:
+            raise Unsupported(f"voice {voice.name!r} is a mix, which has no words", field="words")
+        self.usable(voice)
+        samples = _samples_of(voice, self.folder.recording(before))
+        id = voice_id(pcm_of(samples), voice.words, voice.owner)
+        if id in self._voices or self._now.get(id, before) != before:
+            raise BadRequest(
+                "this recording with these words is saved already: use that voice, or remove it",
+                field="words",
+            )
+        formerly = (*(old for old in voice.formerly if old != id), before)[-MAX_FORMER:]
+        return replace(voice, id=id, formerly=formerly)
 
     def _may_share(self, shared: bool, viewer: Viewer) -> bool:
         if shared and viewer.name and not viewer.manages:
             raise Forbidden("only a key with the scope 'manage' shares a voice: leave shared out")
         return shared
 
-    def _check_free(self, voice: SavedVoice) -> None:
+    def _check_free(self, voice: SavedVoice, but: str = "") -> None:
         """Refuse a name that means another voice to the owner of `voice`, whoever asks."""
         self.refresh()
+        same = {voice.id, self._now.get(voice.id), but}
         others = self._named.get(voice.name.lower(), ())
         owner = Viewer(voice.owner)
-        if any(other.id != voice.id and other.visible_to(owner) for other in others):
+        if any(other.id not in same and other.visible_to(owner) for other in others):
             problem = f"name {voice.name!r} has a voice already: choose another, or remove that one"
             raise BadRequest(problem, field="name")
 
     def _same(self, voice: SavedVoice) -> SavedVoice:
         """Return the saved voice that sounds as `voice` does."""
-        stored = self._voices.get(voice.id)
+        stored = self._voices.get(self._now.get(voice.id, voice.id))
         if stored is None:
             raise UnknownVoice(
                 f"voice {voice.name!r} was removed meanwhile: try again", field="name"
@@ -231,6 +305,26 @@ class VoiceLibrary:
             problem = f"this voice is saved as {stored.record.name!r}: use it, or rename it"
             raise BadRequest(problem, field="name")
         return stored.record
+
+
+def _samples_of(voice: SavedVoice, flac: bytes) -> Samples:
+    try:
+        return kept_samples(flac)
+    except BadRequest as error:
+        raise UnknownVoice(
+            f"voice {voice.name!r} has a damaged recording in data_dir: restore it, or remove "
+            "the voice",
+            field="voice_id",
+        ) from error
+
+
+def _check_expiry(consent: Consent) -> None:
+    if consent.is_over(today()):
+        raise BadRequest(
+            f"consent.expires {str(consent.expires)!r} is over: send the last day of the consent, "
+            f"from {today()} (UTC) on, or none",
+            field="consent.expires",
+        )
 
 
 def _ordered(voices: Iterable[SavedVoice], viewer: Viewer) -> list[SavedVoice]:

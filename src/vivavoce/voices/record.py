@@ -2,8 +2,9 @@
 
 import hashlib
 import re
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import Annotated, Final, Literal
 from uuid import uuid4
@@ -23,6 +24,7 @@ Paragraph = Annotated[
 ]
 
 MAX_LABELS: Final = 20
+MAX_FORMER: Final = 20  # ids and consents that a voice had before, the latest ones
 MAX_NAME: Final = 64
 NAME_RULE: Final = "take 1 to 64 letters from a to z, digits, dots, dashes or underscores"
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -34,10 +36,14 @@ _RESERVED: Final = frozenset({"auto", "default", "none", "null", "con", "prn", "
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """Who asks: the name of a key, or none. `manages` sees and changes all voices."""
+    """Who asks: the name of a key, or none. `manages` sees and changes all voices.
+
+    A stranger has sent no key where keys are needed, and owns nothing.
+    """
 
     name: str = ""
     manages: bool = False
+    stranger: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +62,17 @@ class Consent:
                 raise BadRequest(
                     f"consent lacks {name!r}: say who agrees, and how", field="consent"
                 )
+
+    def is_over(self, on: date) -> bool:
+        return self.expires is not None and on > self.expires
+
+
+@dataclass(frozen=True, slots=True)
+class FormerConsent:
+    """A record of consent that another one has replaced, at the time `until`."""
+
+    consent: Consent
+    until: Line
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,28 +109,35 @@ class SavedVoice:
         default_factory=dict
     )
     consent: Consent | None = None
+    former_consents: Annotated[tuple[FormerConsent, ...], Field(max_length=MAX_FORMER)] = ()
     provenance: Provenance = "recorded"
     created: Line = ""
     owner: Line = ""  # the name of a key, none for the operator
     shared: bool = False
     formula: Paragraph | None = None  # of a mix
     words: Annotated[str, StringConstraints(max_length=MAX_REFERENCE_CHARS)] | None = None
+    formerly: Annotated[tuple[Label, ...], Field(max_length=MAX_FORMER)] = ()  # ids, other words
     revoked: Line | None = None
 
-    def ended(self, today: date | None = None) -> str | None:
-        """Return why the voice may not be used any more, or None."""
+    def ended(self, on: date | None = None) -> str | None:
+        """Return why the voice may not be used any more, or None. By default today."""
         if self.revoked is not None:
             return f"its consent was revoked on {self.revoked[:10]}"
-        expires = None if self.consent is None else self.consent.expires
-        if expires is not None and (today or datetime.now(UTC).date()) > expires:
-            return f"its consent ended on {expires}"
+        if self.consent is not None and self.consent.is_over(on or today()):
+            return f"its consent ended on {self.consent.expires}"
         return None
 
     def visible_to(self, viewer: Viewer) -> bool:
         return viewer.manages or self.shared or (self.owner == viewer.name)
 
     def changeable_by(self, viewer: Viewer) -> bool:
-        return viewer.manages or self.owner == viewer.name
+        return viewer.manages or (self.owner == viewer.name and not viewer.stranger)
+
+    def told_to(self, viewer: Viewer) -> "SavedVoice":
+        """Return what the viewer may know: of another's voice not whose it is, and what is said."""
+        if self.changeable_by(viewer):
+            return self
+        return replace(self, consent=None, former_consents=(), owner="", words=None, formerly=())
 
 
 def check_name(name: str, taken: frozenset[str] = frozenset()) -> str:
@@ -146,4 +170,14 @@ def new_consent_id() -> str:
 
 def now() -> str:
     """Return the time, as records have it."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
+    return datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="milliseconds")
+
+
+def today() -> date:
+    """Return the day in UTC, by which consents end."""
+    return datetime.fromtimestamp(time.time(), UTC).date()
+
+
+def seconds_of_today() -> float:
+    """Return how long the day in UTC still is, at least a moment."""
+    return 86_400 - time.time() % 86_400 + 0.01

@@ -118,6 +118,11 @@ def kept_samples(flac: bytes) -> Samples:
     return from_int16(to_int16(samples))
 
 
+def pcm_of(samples: Samples) -> bytes:
+    """Return samples as `Recording.pcm` has them."""
+    return to_pcm16(samples)
+
+
 def repacked(flac: bytes, *, synthetic: bool = False) -> Recording:
     """Return a kept recording from another library, sample for sample.
 

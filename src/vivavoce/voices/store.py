@@ -1,6 +1,7 @@
 """Keep voices and consents in folders that several processes and hosts read and write.
 
     <id>/voice.json       what is known of a voice, `consent.json` of a consent
+    <id>/next.json        the record that is to hold under the next id, see `move`
     <id>/recording.flac   of a clone or a consent, until the consent ends
     <id>/revoked.json     when the consent was revoked
     <id>/prepared/        what models made of the recording, erased with it
@@ -33,6 +34,7 @@ from vivavoce.voices.record import CONSENT_MARK, RecordedConsent, SavedVoice, is
 log = logging.getLogger(__name__)
 
 VOICE, CONSENT, RECORDING, REVOKED = "voice.json", "consent.json", "recording.flac", "revoked.json"
+NEXT: Final = "next.json"
 PREPARED: Final = "prepared"  # as models name it
 NAMES: Final = ".names"
 FORM: Final = TypeAdapter(SavedVoice)
@@ -64,14 +66,21 @@ class RecordFolder(Generic[R]):
 
     def read(self, known: Mapping[str, Stored[R]]) -> dict[str, Stored[R]]:
         """Return the records by id. Those of `known` that have not changed are not read again."""
-        found = {}
+        found, gone = self._read(known)
+        if gone:  # it may have another id now, which this look has passed by
+            found, _ = self._read({**known, **found})
+        return found
+
+    def _read(self, known: Mapping[str, Stored[R]]) -> tuple[dict[str, Stored[R]], bool]:
+        """Return the records by id, and True if one has gone meanwhile."""
+        found, gone = dict[str, Stored[R]](), False
         try:
             entries = list(self._entries())
         except (FileNotFoundError, NotADirectoryError):
-            return {}
+            return {}, False
         except OSError as error:
             log.error("the records stay as they were: %s", error)
-            return dict(known)
+            return dict(known), False
         for entry in entries:
             before = known.get(entry.name)
             try:
@@ -82,12 +91,12 @@ class RecordFolder(Generic[R]):
                 settled = time.time() - stamp / 1e9 > _SETTLED_S
                 found[entry.name] = Stored(self._load(entry.name), stamp, settled)
             except (FileNotFoundError, NotADirectoryError):  # removed meanwhile
-                continue
+                gone = True
             except (OSError, ValueError, VivavoceError) as error:  # a record stays as it was
                 self._tell(entry.name, f"{entry.name} cannot be read: {error}")
                 if before is not None:
                     found[entry.name] = before
-        return found
+        return found, gone or not known.keys() <= found.keys()
 
     def save(self, record: R, recording: bytes | None = None) -> bool:
         """Store a record as a whole. False if there is one with its id. Raises `DiskFull`."""
@@ -119,6 +128,30 @@ class RecordFolder(Generic[R]):
     def update(self, record: R) -> None:
         """Replace a record. Raises `UnknownVoice` or `UnknownConsent`, and `DiskFull`."""
         self._replace(record.id, self._file, self._written(record))
+
+    def move(self, id: str, record: R) -> None:
+        """Replace the record `id` by one with another id, and keep its recording.
+
+        One rename does it, so a reader finds the old one or the new one. What models made of the
+        recording goes. Raises `UnknownVoice`, and `DiskFull`.
+        """
+        if (self.path / id / NEXT).exists():  # a process was killed, and it may be needed
+            self.update(self._load(id))
+        self._replace(id, NEXT, self._written(record))
+        folder = self.path / record.id
+        try:
+            (self.path / id).rename(folder)
+        except FileNotFoundError as error:
+            raise _unknown(id) from error
+        except OSError as error:
+            raise DiskFull(
+                f"cannot rename {str(self.path / id)!r} ({error.strerror}): make it writable"
+            ) from error
+        sync_folder(self.path)
+        with suppress(OSError):  # `_load` finds the record in `next.json` as well
+            (folder / NEXT).replace(folder / self._file)
+            sync_folder(folder)
+        shutil.rmtree(folder / PREPARED, ignore_errors=True)
 
     def revoke(self, id: str) -> None:
         """Record that the consent is revoked, and erase the recording. Raises `DiskFull`."""
@@ -213,7 +246,12 @@ class RecordFolder(Generic[R]):
 
     def _load(self, id: str) -> R:
         folder = self.path / id
+        moved: bytes | None = None
+        with suppress(FileNotFoundError):  # read first, as `move` makes the other file of it
+            moved = (folder / NEXT).read_bytes()
         record = self._form.validate_json((folder / self._file).read_bytes())
+        if record.id != id and moved is not None:
+            record = self._form.validate_json(moved)
         if record.id != id:
             raise ValueError(f"{id} holds {record.id}")
         try:

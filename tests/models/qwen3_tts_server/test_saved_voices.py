@@ -94,6 +94,33 @@ async def test_saved_recording_speaks_on_every_api(
     assert ("Anna", "base") in [(voice["id"], voice["model"]) for voice in listed]
 
 
+async def test_preview_is_the_speech_of_the_voice(client: httpx.AsyncClient) -> None:
+    await client.post(VOICES, json=ANNA)
+    spoken = samples_of(await synthesize(client, speaker="anna"))
+    heard = await client.post(f"{VOICES}/anna/preview", json={"text": TEXT, "seed": 1})
+    assert (heard.headers["content-type"], heard.headers["x-voice"]) == ("audio/wav", "Anna")
+    assert same(samples_of(heard), spoken)
+    stated = await client.post(f"{VOICES}/anna/preview", json={"language": "german", "seed": 1})
+    assert (stated.status_code, stated.headers["x-language"]) == (200, "de")
+    assert not same(samples_of(stated), spoken)
+
+
+async def test_words_that_come_later_make_the_voice_of_one_with_words(
+    client: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    bare = {**ANNA, "name": "Bare", "ref_text": None}
+    before = (await client.post(VOICES, json=bare)).json()["id"]
+    without = samples_of(await synthesize(client, speaker="bare"))
+    await client.patch(f"{VOICES}/bare", json={"words": WORDS})
+    assert forms(tmp_path) == []
+    now = samples_of(await synthesize(client, speaker=before))
+    assert len(forms(tmp_path)) == 1
+    assert not same(now, without)
+    await client.delete(f"{VOICES}/bare")
+    await client.post(VOICES, json=ANNA)
+    assert same(samples_of(await synthesize(client, speaker="anna")), now)
+
+
 async def test_saved_recording_needs_a_model_that_clones(client: httpx.AsyncClient) -> None:
     await client.post(VOICES, json=ANNA)
     refused = (await synthesize(client, speaker="anna", model="tone")).json()["error"]

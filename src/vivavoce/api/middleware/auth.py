@@ -29,7 +29,7 @@ _OPEN: Final = re.compile(
 # Open to read, not to change.
 # A key makes and changes its own voices, consents and jobs here.
 _OWN: Final = re.compile(
-    r"/v1/(?:tts/voices|jobs)/[^/]+|/v1/audio/voices(?:/[^/]+)?|/v1/audio/voice_consents/[^/]+"
+    r"/v1/(?:tts/voices|jobs)/[^/]+|/v1/tts/voices/[^/]+/consent|/v1/audio/voices(?:/[^/]+)?|/v1/audio/voice_consents/[^/]+"
     r"|(?:/elevenlabs)?/v1/voices/[^/]+(?:/edit)?"
 )
 _MANAGED: Final = re.compile(r"/v1/(?:audio/)?(?:models|voices)(?:/.*)?")
@@ -100,9 +100,14 @@ class AuthMiddleware:
 
     def _name(self, scope: Scope) -> None:
         """Tell an open path whose key was sent, if it is one: lists show the key's own voices."""
-        secret = given_key(Headers(scope=scope)) if self._keyring.required else ""
-        if secret and (key := self._keyring.find(secret.encode("latin-1"))) is not None:
-            scope.setdefault("state", {}).update(key=key.name, can_manage="manage" in key.scopes)
+        if not self._keyring.required:
+            return
+        state = scope.setdefault("state", {})
+        key = self._keyring.find(given_key(Headers(scope=scope)).encode("latin-1"))
+        if key is None:
+            state["stranger"] = True
+        else:
+            state.update(key=key.name, can_manage="manage" in key.scopes)
 
     def _allowed(self, headers: Headers, needed: keys.Scope) -> Key:
         """Return the key. Raises `Unauthorized`, `Forbidden`. Neither shows the secret."""

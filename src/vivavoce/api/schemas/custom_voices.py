@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, Field, StringConstraints, WithJ
 from vivavoce.api.schemas.values import Flag, Name, ReferenceText, Seed, optional
 from vivavoce.types import MAX_INSTRUCT_CHARS
 from vivavoce.voices.formula import MAX_CHARS
-from vivavoce.voices.record import Kind, Line, Paragraph, RecordedConsent, SavedVoice
+from vivavoce.voices.record import Kind, Line, Paragraph, RecordedConsent, SavedVoice, Viewer
 
 MadeFrom = Literal["audio_sample", "prompt", "formula"]
 
@@ -76,7 +76,9 @@ class UploadedVoice(BaseModel):
     speaker_description: str | None = None
 
     @classmethod
-    def of(cls, voice: SavedVoice, file_size: int) -> "UploadedVoice":
+    def of(cls, saved: SavedVoice, viewer: Viewer, file_size: int) -> "UploadedVoice":
+        """Return what `viewer` may know of a saved recording."""
+        voice = saved.told_to(viewer)
         consent = voice.consent
         return cls(
             name=voice.name,

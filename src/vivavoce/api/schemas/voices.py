@@ -1,15 +1,17 @@
 """Validate what is sent about saved voices, and describe them."""
 
 import base64
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from vivavoce.api.schemas.values import (
     NOT_EMPTY,
     Flag,
+    FormatName,
     Instruct,
     Name,
     Number,
@@ -18,20 +20,22 @@ from vivavoce.api.schemas.values import (
     optional,
 )
 from vivavoce.errors import BadRequest
-from vivavoce.synthesis.design import MAX_COUNT, MAX_TEXT_CHARS, Preview, Wish
+from vivavoce.synthesis.design import MAX_COUNT, MAX_TEXT_CHARS, Preview, Wish, short_text
 from vivavoce.synthesis.saved import Making
 from vivavoce.text.language.names import parse_language
-from vivavoce.types import Gender
+from vivavoce.types import Gender, SpeechRequest
 from vivavoce.voices.formula import MAX_CHARS
 from vivavoce.voices.record import (
     MAX_LABELS,
     Consent,
+    FormerConsent,
     Kind,
     Label,
     Line,
     Paragraph,
     Provenance,
     SavedVoice,
+    Viewer,
 )
 
 Labels = Annotated[dict[Label, Line], Field(max_length=MAX_LABELS)]
@@ -142,11 +146,49 @@ class ChangedVoice(VoiceFields):
     """What is to be changed of a saved voice."""
 
     name: Name | None = None
+    words: ReferenceText | None = optional(
+        "The exact words of the recording. The voice then has another `id`, and the former works."
+    )
+
+    def given(self) -> dict[str, Any]:  # Any: of the fields of `SavedVoice`
+        values = super().given()
+        if self.name is not None:
+            values["name"] = self.name
+        if self.words is not None:
+            values["words"] = exact_words(self.words, "words")
+        return values
+
+
+class PreviewBody(BaseModel):
+    """A short text that a saved voice is to say."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    text: str | None = optional(
+        f"At most {MAX_TEXT_CHARS} letters; by default two sentences in the language."
+    )
+    language: Name | None = optional("A name or ISO 639 code; by default the voice's first one.")
+    seed: Seed | None = optional("Of the speech.")
+    format: FormatName = optional("Audio format in upper or lower case; by default `wav`.")
+
+    def to_request(self, voice: SavedVoice) -> SpeechRequest:
+        """Return what `voice` is to say. Raises `BadRequest`."""
+        first = voice.languages[0] if voice.languages else None
+        language = parse_language(self.language) if self.language else None
+        return SpeechRequest(
+            short_text(self.text, language or first),
+            input_type="text",
+            speaker=voice.id,
+            language=language,
+            format=self.format or "wav",
+            seed=self.seed,
+        )
 
 
 class VoiceFile(BaseModel):
     """A file that `export` has written."""
 
+    LONG_FIELD: ClassVar = "file"
     model_config = ConfigDict(extra="forbid")
 
     file: str = Field(description="The bytes of the file, in base64.")
@@ -164,20 +206,27 @@ class VoiceInfo(BaseModel):
     gender: Gender
     description: str
     labels: dict[str, str]
-    consent: Consent | None
+    consent: Consent | None = Field(description="Told to who may change the voice.")
+    former_consents: list[FormerConsent] = Field(description="Replaced ones, the oldest first.")
     provenance: Provenance
     created: str
     owner: str = Field(description="The name of a key, empty for the operator's.")
     shared: bool
     formula: str | None
-    words: str | None
+    words: str | None = Field(description="Told to who may change the voice.")
+    formerly: list[str] = Field(description="Ids that it had with other words, which work.")
+    changeable: bool = Field(description="The key may change it.")
     revoked: str | None
     ended: str | None = optional("Why it may not be used any more.")
     warnings: list[str] = Field([], description="What would make a better recording.")
 
     @classmethod
-    def of(cls, voice: SavedVoice, warnings: tuple[str, ...] = ()) -> "VoiceInfo":
-        facts = asdict(voice) | {"languages": list(voice.languages), "consent": voice.consent}
+    def of(cls, saved: SavedVoice, viewer: Viewer, warnings: Sequence[str] = ()) -> "VoiceInfo":
+        """Return what `viewer` may know of a saved voice."""
+        voice = saved.told_to(viewer)
+        lists = ("languages", "formerly", "former_consents")
+        facts = asdict(voice) | {name: list(getattr(voice, name)) for name in lists}
+        facts |= {"consent": voice.consent, "changeable": saved.changeable_by(viewer)}
         return cls(**facts, ended=voice.ended(), warnings=list(warnings))
 
 
@@ -189,3 +238,11 @@ class VoiceInfos(BaseModel):
     missing: dict[Making, str] = Field(
         description="Ways to make a voice that no model here speaks with, and what brings one."
     )
+
+
+def exact_words(sent: str, field: str) -> str:
+    """Return the words of a recording. Raises `BadRequest` if there are none."""
+    if not (words := sent.strip()):
+        problem = "is empty: send exactly what is said in the recording, or leave it out"
+        raise BadRequest(f"{field} {problem}", field=field)
+    return words

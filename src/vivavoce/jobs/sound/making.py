@@ -5,8 +5,11 @@ is on the disk. So a kill costs what is being spoken then, and nothing that wait
 """
 
 import asyncio
+import os
+import sys
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import median
 from typing import Final, ParamSpec, TypeVar
@@ -28,6 +31,7 @@ from vivavoce.jobs.store import Row, Store, Take
 P = ParamSpec("P")
 T = TypeVar("T")
 
+NICENESS: Final = 10
 MAX_WAITS: Final = 12  # for a model that is busy or restarts, some five minutes in all
 MAX_WAIT_S: Final = 30.0
 # A take is unlike the others beyond these parts and multiples of their median.
@@ -37,9 +41,27 @@ MIN_LETTERS: Final = 30  # of a sentence whose pace and pitch mean something
 MIN_SENTENCES: Final = 8  # of one voice in a chapter, for a median
 
 
+def give_way() -> None:
+    """Let this thread have the processor after those that speak. Linux alone knows such threads."""
+    if sys.platform == "linux":
+        os.nice(NICENESS)
+
+
+_WORKERS: Final = ThreadPoolExecutor(2, "jobs", initializer=give_way)
+
+
 async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Run `function` in a thread, to its end even if this call is cancelled."""
-    task = asyncio.ensure_future(asyncio.to_thread(function, *args, **kwargs))
+    return await _to_its_end(asyncio.to_thread(function, *args, **kwargs))
+
+
+async def in_background(function: Callable[..., T], *args: object) -> T:
+    """Run long work as `in_thread` does, in a thread that gives way."""
+    return await _to_its_end(asyncio.get_running_loop().run_in_executor(_WORKERS, function, *args))
+
+
+async def _to_its_end(work: Awaitable[T]) -> T:
+    task = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:

@@ -183,7 +183,7 @@ class Speaker:
 
 
 def _encoded(speech: Speech, samples: Samples, text: str) -> Spoken:
-    encoder = open_outlet(speech, "flac")
+    encoder = open_outlet(speech, "flac", kept=True)
     data = encoder.write(samples) + encoder.finish()
     rate_hz = speech.sample_rate_hz
     words = tuple(

@@ -73,6 +73,18 @@ class Wish:
         return " ".join(text.encode("utf-8", "replace").decode().split())
 
 
+def short_text(text: str | None, language: str | None) -> str:
+    """Return `text`, else one of `TEXTS`. Raises `BadRequest` if it is too long for a preview."""
+    said = Wish("", text, language).said
+    if (chars := weighted_length(said)) > MAX_TEXT_CHARS:
+        raise BadRequest(
+            f"text has {chars:,} letters (a Chinese character counts as three), the limit is "
+            f"{MAX_TEXT_CHARS}: a preview is short",
+            field="text",
+        )
+    return said
+
+
 async def make_previews(
     synthesizer: Synthesizer, wish: Wish, viewer: Viewer
 ) -> AsyncGenerator[Preview]:
@@ -147,12 +159,7 @@ def _described(wish: Wish) -> str:
 
 async def _words(synthesizer: Synthesizer, request: SpeechRequest) -> str:
     """Return the words as the model gets them, all in one segment. Raises `BadRequest`."""
-    if (chars := weighted_length(request.text)) > MAX_TEXT_CHARS:
-        raise BadRequest(
-            f"text has {chars:,} letters (a Chinese character counts as three), the limit is "
-            f"{MAX_TEXT_CHARS}: a preview is short",
-            field="text",
-        )
+    short_text(request.text, None)
     segments = (await synthesizer.explain(request)).segments
     if len(segments) != 1:
         raise BadRequest(

@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 from vivavoce.api.elevenlabs.formats import parse_format
 from vivavoce.api.schemas.custom_voices import File
 from vivavoce.api.schemas.values import NOT_EMPTY, Flag, Instruct, ReferenceText, Seed, optional
-from vivavoce.api.schemas.voices import Labels
+from vivavoce.api.schemas.voices import Labels, exact_words
 from vivavoce.errors import BadRequest
 from vivavoce.synthesis.design import MAX_TEXT_CHARS, Wish
 from vivavoce.text.split import sentence_ends, split, weighted_length
@@ -103,6 +103,12 @@ class EditedVoice(VoiceFacts):
 
     name: Line = Field(json_schema_extra=NOT_EMPTY)
     files: Files | None = optional("Refused: a voice keeps its recording.")
+    ref_text: ReferenceText | None = optional("The exact words that are spoken in its recording.")
+
+    def facts(self, name: str, before: Mapping[str, str] = _NONE) -> dict[str, Any]:
+        """Return the fields as `VoiceFacts.facts` does, with the words. Any: as there."""
+        words = {"words": exact_words(self.ref_text, "ref_text")} if self.ref_text else {}
+        return {**super().facts(name, before), **words}
 
 
 class DesignedVoice(BaseModel):

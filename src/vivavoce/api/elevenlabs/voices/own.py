@@ -46,6 +46,12 @@ class Done(BaseModel):
     status: str = "ok"
 
 
+class Edited(Done):
+    """A voice that was changed. With other words it has another id, and keeps the former one."""
+
+    voice_id: str
+
+
 @router.post("/add", openapi_extra=form_of(AddedVoice))
 async def add(
     server: ServerDep, viewer: ViewerDep, body: AddedVoice, x_consent: ConsentHeader = ""
@@ -68,8 +74,10 @@ async def add(
 
 
 @router.post("/{voice_id}/edit", openapi_extra=form_of(EditedVoice))
-async def edit(server: ServerDep, viewer: ViewerDep, voice_id: VoiceId, body: EditedVoice) -> Done:
-    """Change the name, the description or the labels of a saved voice."""
+async def edit(
+    server: ServerDep, viewer: ViewerDep, voice_id: VoiceId, body: EditedVoice
+) -> Edited:
+    """Change the name, the description, the labels or the words of a saved voice."""
     if body.files:
         raise Unsupported(
             "files cannot be added, since a voice keeps its recording: add another voice",
@@ -77,12 +85,14 @@ async def edit(server: ServerDep, viewer: ViewerDep, voice_id: VoiceId, body: Ed
         )
     taken = await taken_names(server)
 
-    def changed() -> Done:
+    def changed() -> Edited:
         before = server.voices.get(voice_id, viewer, to_change=True).labels
-        server.voices.change(voice_id, viewer, taken, **body.facts(body.name, before))
-        return Done()
+        facts = body.facts(body.name, before)
+        return Edited(voice_id=server.voices.change(voice_id, viewer, taken, **facts).id)
 
-    return await asyncio.to_thread(changed)
+    edited = await asyncio.to_thread(changed)
+    await server.synthesizer.saved.take_back()
+    return edited
 
 
 @router.delete("/{voice_id}")

@@ -40,7 +40,7 @@ async def voices(server: ServerDep, viewer: ViewerDep, model: Name | None = None
     """Return the voices of one model or of all, saved ones too, then OpenAI's names as aliases."""
     infos = await server.synthesizer.offered(model, viewer)
     saved = [voice for voice in server.voices.visible(viewer) if not voice.ended()]
-    uploaded = await asyncio.to_thread(_uploaded, server, saved)
+    uploaded = await asyncio.to_thread(_uploaded, server, viewer, saved)
     own = [(info, voice) for info in infos for voice in info.voices]
     cards = [
         _voice_card(info, voice, name)
@@ -80,7 +80,7 @@ async def create(
         saved = server.voices.add(voice, viewer, recording, taken)
         return CreatedVoice.of(
             saved,
-            voice=next(iter(_uploaded(server, [saved])), None),
+            voice=next(iter(_uploaded(server, viewer, [saved])), None),
             warnings=list(recording.warnings) if recording else [],
         )
 
@@ -140,10 +140,10 @@ def _consent(server: Server, viewer: Viewer, sent: str | None) -> Consent | None
     return Consent(named, words) if named else None
 
 
-def _uploaded(server: Server, voices: list[SavedVoice]) -> list[UploadedVoice]:
+def _uploaded(server: Server, viewer: Viewer, voices: list[SavedVoice]) -> list[UploadedVoice]:
     """Return the recordings among the voices. It looks at files, so call it in a thread."""
     size_of = server.voices.folder.recording_size
-    return [UploadedVoice.of(v, size_of(v.id)) for v in voices if v.kind == "cloned"]
+    return [UploadedVoice.of(v, viewer, size_of(v.id)) for v in voices if v.kind == "cloned"]
 
 
 def _voice_card(

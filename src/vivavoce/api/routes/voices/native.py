@@ -13,19 +13,22 @@ from starlette.responses import Response
 
 from vivavoce.api.dependencies import Server, ServerDep, ViewerDep, server_of, viewer_of
 from vivavoce.api.reference_audio import recording_bytes
-from vivavoce.api.responses import unless_disconnected
+from vivavoce.api.responses import respond, unless_disconnected, whole
 from vivavoce.api.routes.bodies import BoundedRoute
-from vivavoce.api.schemas.answers import NATIVE_ERRORS, Answers
+from vivavoce.api.schemas.answers import NATIVE_ERRORS, Answers, NativeError, audio_answers
 from vivavoce.api.schemas.voices import (
     ChangedVoice,
+    ConsentBody,
     DesignBody,
     NewVoice,
+    PreviewBody,
     PreviewInfo,
     PreviewInfos,
     VoiceFile,
     VoiceInfo,
     VoiceInfos,
 )
+from vivavoce.audio import MEDIA_TYPES
 from vivavoce.errors import BadRequest
 from vivavoce.models.kokoro.voices import native_of, parse_mix
 from vivavoce.provenance.mark import HEADER
@@ -41,6 +44,7 @@ router = APIRouter(
 )
 
 FILE_TYPE = "application/zip"
+AUDIO = audio_answers(*MEDIA_TYPES.values(), error=NativeError)
 PREVIEWS: Answers = {200: {"model": PreviewInfos, "description": "The previews."}}
 FILE: Answers = {
     200: {
@@ -55,7 +59,7 @@ async def voices(server: ServerDep, viewer: ViewerDep) -> VoiceInfos:
     """Return the saved voices that the key may use, its own first."""
     await asyncio.to_thread(server.voices.refresh)
     return VoiceInfos(
-        voices=[VoiceInfo.of(voice) for voice in server.voices.visible(viewer)],
+        voices=[VoiceInfo.of(voice, viewer) for voice in server.voices.visible(viewer)],
         requires_consent=server.voices.require_consent,
         missing=await server.synthesizer.saved.missing(),
     )
@@ -65,12 +69,12 @@ async def voices(server: ServerDep, viewer: ViewerDep) -> VoiceInfos:
 async def create(server: ServerDep, viewer: ViewerDep, body: NewVoice) -> VoiceInfo:
     """Save a mix, the voice of a recording, or a preview. The same voice is saved once."""
     taken = await taken_names(server)
-    preview = None if body.preview is None else server.previews.get(body.preview, viewer)
 
     def made() -> VoiceInfo:
+        preview = None if body.preview is None else server.previews.get(body.preview, viewer)
         voice, recording = _drafted(body, preview)
         saved = server.voices.add(voice, viewer, recording, taken)
-        return VoiceInfo.of(saved, recording.warnings if recording else ())
+        return VoiceInfo.of(saved, viewer, recording.warnings if recording else ())
 
     return await asyncio.to_thread(made)
 
@@ -99,7 +103,7 @@ async def import_voice(server: ServerDep, viewer: ViewerDep, body: VoiceFile) ->
         voice = replace(voice, name=body.name or voice.name, shared=bool(body.shared))
         if voice.formula is not None:
             voice = replace(voice, formula=str(parse_mix(voice.formula)))
-        return VoiceInfo.of(server.voices.add(voice, viewer, recording, taken))
+        return VoiceInfo.of(server.voices.add(voice, viewer, recording, taken), viewer)
 
     return await asyncio.to_thread(made)
 
@@ -107,17 +111,16 @@ async def import_voice(server: ServerDep, viewer: ViewerDep, body: VoiceFile) ->
 @router.get("/{voice}")
 async def voice(server: ServerDep, viewer: ViewerDep, voice: str) -> VoiceInfo:
     """Return one saved voice, by its id or name."""
-    return VoiceInfo.of(await asyncio.to_thread(server.voices.get, voice, viewer))
+    return VoiceInfo.of(await asyncio.to_thread(server.voices.get, voice, viewer), viewer)
 
 
 @router.patch("/{voice}")
 async def change(server: ServerDep, viewer: ViewerDep, voice: str, body: ChangedVoice) -> VoiceInfo:
-    """Change the name of a saved voice, or what is said of it."""
-    taken = await taken_names(server)
-    values = body.given() | ({} if body.name is None else {"name": body.name})
-    return VoiceInfo.of(
-        await asyncio.to_thread(lambda: server.voices.change(voice, viewer, taken, **values))
-    )
+    """Change a saved voice: its name, its words, or what is said of it."""
+    taken, values = await taken_names(server), body.given()
+    changed = await asyncio.to_thread(lambda: server.voices.change(voice, viewer, taken, **values))
+    await server.synthesizer.saved.take_back()
+    return VoiceInfo.of(changed, viewer)
 
 
 @router.delete("/{voice}")
@@ -125,7 +128,23 @@ async def remove(server: ServerDep, viewer: ViewerDep, voice: str) -> VoiceInfo:
     """Remove a saved voice with its recording and its record of consent."""
     removed = await asyncio.to_thread(server.voices.remove, voice, viewer)
     await server.synthesizer.saved.take_back()
-    return VoiceInfo.of(removed)
+    return VoiceInfo.of(removed, viewer)
+
+
+@router.post("/{voice}/preview", response_class=Response, responses=AUDIO)
+async def preview(
+    http: Request, server: ServerDep, viewer: ViewerDep, voice: str, body: PreviewBody
+) -> Response:
+    """Speak a short text with a saved voice."""
+    found = await asyncio.to_thread(server.voices.get, voice, viewer)
+    return await respond(http, body.to_request(found), whole)
+
+
+@router.put("/{voice}/consent")
+async def consent(server: ServerDep, viewer: ViewerDep, voice: str, body: ConsentBody) -> VoiceInfo:
+    """Replace the record of consent to a voice. The former record is kept beside it."""
+    renewed = await asyncio.to_thread(server.voices.renew, voice, viewer, body.to_consent())
+    return VoiceInfo.of(renewed, viewer)
 
 
 @router.post("/{voice}/revoke")
@@ -133,7 +152,7 @@ async def revoke(server: ServerDep, viewer: ViewerDep, voice: str) -> VoiceInfo:
     """End the consent to a voice. Its recording is erased, and the record stays."""
     revoked = await asyncio.to_thread(server.voices.revoke, voice, viewer)
     await server.synthesizer.saved.take_back()
-    return VoiceInfo.of(revoked)
+    return VoiceInfo.of(revoked, viewer)
 
 
 @router.get("/{voice}/export", response_class=Response, responses=FILE)
@@ -154,7 +173,7 @@ async def designed(http: Request, wish: Wish) -> list[Preview]:
 
     found = await unless_disconnected(http.receive, made())
     for preview in found:
-        server.previews.add(preview, viewer)
+        await asyncio.to_thread(server.previews.add, preview, viewer)
     return found
 
 

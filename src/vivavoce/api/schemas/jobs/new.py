@@ -39,9 +39,17 @@ class CastBody(BaseModel):
     voices: Annotated[dict[Name, Name], Field(max_length=MAX_VOICES)] | None = optional(
         "The voice of each name: of paragraphs that begin with it and a colon, and of `[voice:…]`."
     )
+    named_quotes: Flag | None = optional(
+        "With true, a quote is said by the voice of the name beside it, as in “…,” said Anna."
+    )
 
     def to_cast(self) -> Cast:
-        return Cast(self.narrator or None, self.quotes or None, dict(self.voices or {}))
+        return Cast(
+            self.narrator or None,
+            self.quotes or None,
+            dict(self.voices or {}),
+            bool(self.named_quotes),
+        )
 
 
 class PausesBody(BaseModel):
