@@ -302,7 +302,7 @@ class Jobs:
     async def _row(self, id: str, viewer: Viewer) -> Row:
         rows = await in_thread((await self._worker.store()).jobs, id=id)
         if not rows or not _may_see(rows[0], viewer):
-            raise UnknownJob(f"no job {id[:80]!r} is known here for you", field="id")
+            raise UnknownJob(f"no job {id[:80]!r} is known here for you: list yours", field="id")
         return rows[0]
 
     async def _book(self, job: Job) -> Book:
