@@ -2,13 +2,14 @@
 
 import asyncio
 import json
+import select
 import socket
 import ssl
 import time
 import tracemalloc
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from http.client import HTTPResponse
+from contextlib import ExitStack, closing, contextmanager
+from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 from typing import Any
 
@@ -495,3 +496,13 @@ def test_large_head_is_refused_also_when_it_comes_at_once(head: str) -> None:
         request = f"GET /health/live HTTP/1.1\r\nHost: localhost\r\n{head}\r\n\r\n"
         connection.sendall(request.encode("ascii"))
         assert connection.recv(100).startswith(b"HTTP/1.1 431 ")
+
+
+@pytest.mark.slow
+def test_idle_connection_outlives_those_that_clients_keep() -> None:
+    """Else a request is now and then sent on one that is just being closed, and has no answer."""
+    with bounded() as address, closing(HTTPConnection(*address)) as client:
+        for wait_s in (6.0, 0.0):  # httpx closes its own after 5 s
+            client.request("GET", "/health")
+            assert client.getresponse().read().startswith(b"{")
+            assert select.select([client.sock], [], [], wait_s)[0] == []

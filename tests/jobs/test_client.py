@@ -53,6 +53,12 @@ def test_book_is_made_watched_and_downloaded(client: Client, tmp_path: Path) -> 
     assert client.jobs.skipped(job.id)["failed"] == []
     assert client.jobs.redo(job.id, 1).state in ("queued", "running", "done")
     assert client.jobs.wait(job.id).state == "done"
+    last = client.jobs.sentences(job.id, 2)[-1]
+    assert (last.text, last.state, last.take) == ("It rains.", "made", 0)
+    rules = [{"word": "rains", "alias": "pours down"}]
+    assert client.jobs.pronounce(job.id, rules).id == job.id
+    assert client.jobs.wait(job.id).state == "done"
+    assert client.jobs.sentences(job.id, 2)[-1].audio_s > last.audio_s
     client.jobs.remove(job.id)
     with pytest.raises(UnknownJob):
         client.jobs.get(job.id)
@@ -92,14 +98,14 @@ def test_job_is_steered_and_errors_are_ours(client: Client, tmp_path: Path) -> N
 
 def test_list_asks_for_all_pages(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     made = [client.jobs.create(f"{BOOK}{n}", name="a.md", paused=True) for n in range(3)]
-    send = client.jobs._send
+    send = client._http.request
 
-    def in_small_pages(method: str, path: str, **arguments: Any) -> Any:  # as `_send`
+    def in_small_pages(method: str, path: str, **arguments: Any) -> Any:  # as `request`
         if "params" in arguments:
             arguments["params"] = {**arguments["params"], "limit": 1}
         return send(method, path, **arguments)
 
-    monkeypatch.setattr(client.jobs, "_send", in_small_pages)
+    monkeypatch.setattr(client._http, "request", in_small_pages)
     assert [job.id for job in client.jobs.list("paused")] == [job.id for job in reversed(made)]
     for job in made:
         client.jobs.cancel(job.id)
@@ -123,7 +129,10 @@ async def test_asyncio_has_the_same(url: str, tmp_path: Path) -> None:
         chapter = await client.jobs.download_chapter(job.id, 1, tmp_path)
         assert path.read_bytes()[:4] == chapter.read_bytes()[:4] == b"fLaC"
         assert (await client.jobs.skipped(job.id))["failed"] == []
-        assert (await client.jobs.redo(job.id, 2)).id == job.id
+        sentences = await client.jobs.sentences(job.id, 2)
+        assert [one.state for one in sentences] == ["made"] * len(sentences)
+        assert (await client.jobs.redo(job.id, 2, sentences[-1].number)).id == job.id
+        assert (await client.jobs.pronounce(job.id, [])).id == job.id
         await client.jobs.wait(job.id)
         with pytest.raises(WrongState):
             await client.jobs.pause(job.id)

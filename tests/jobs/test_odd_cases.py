@@ -2,6 +2,9 @@
 
 import shutil
 import socket
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -15,6 +18,7 @@ from vivavoce.jobs import JobOptions
 from vivavoce.settings import Settings
 
 JOBS = "/v1/jobs"
+PART = b'--x\r\nContent-Disposition: form-data; name="%s"\r\n\r\n'
 TEXT = {"text": "It rains.", "name": "rain.txt", "formats": ["flac"]}
 
 
@@ -42,6 +46,81 @@ def test_slow_uploads_do_not_keep_others_waiting(tmp_path: Path) -> None:
             for one in slow:
                 one.close()
         assert httpx.get(f"{url}{JOBS}").json()["total"] == 1
+
+
+@contextmanager
+def sending(url: str, parts: Iterable[bytes], size: int) -> Iterator[socket.socket]:
+    """Yield a connection on which a form of `size` bytes has begun to arrive."""
+    where = httpx.URL(url)
+    head = (
+        f"POST {JOBS} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {size}\r\n"
+        "Content-Type: multipart/form-data; boundary=x\r\n\r\n--x\r\n"
+        'Content-Disposition: form-data; name="file"; filename="a.txt"\r\n\r\n'
+    )
+    with socket.create_connection((where.host, where.port or 80), timeout=60) as connection:
+        connection.sendall(head.encode())
+        for part in parts:
+            connection.sendall(part)
+        yield connection
+
+
+def until(met: Callable[[], bool]) -> None:
+    """Wait for what the server does in its own thread."""
+    end_s = time.monotonic() + 60
+    while not met():
+        assert time.monotonic() < end_s
+        time.sleep(0.01)
+
+
+def test_book_is_written_while_it_arrives_and_removed_if_it_breaks_off(tmp_path: Path) -> None:
+    size, part = 8 * 2**20, b"It rains. " * 6_000
+    with serving(create_app(settings(tmp_path), tone_pool())) as url:
+        parts = [part] * (size // len(part) - 1)
+        with sending(url, parts, size):
+
+            def written() -> int:
+                return sum(file.stat().st_size for file in tmp_path.glob("jobs/job_*/source"))
+
+            until(lambda: written() > size - 4 * len(part))  # the last ones may be on their way
+        until(lambda: not list(tmp_path.glob("jobs/job_*")))
+        assert httpx.get(f"{url}{JOBS}").json()["total"] == 0
+
+
+def test_book_beyond_the_limit_is_refused_while_it_arrives(tmp_path: Path) -> None:
+    limited = settings(tmp_path).model_copy(update={"max_book_bytes": 100_000})
+    with serving(create_app(limited, tone_pool())) as url:
+        where = httpx.URL(url)
+        head = (
+            f"POST {JOBS} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n"
+            "Content-Type: multipart/form-data; boundary=x\r\n\r\n"
+        )
+        start = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\n\r\n'
+        with socket.create_connection((where.host, where.port or 80), timeout=60) as connection:
+            connection.sendall(head.encode())
+            for part in (start, *[b"It rains. " * 6_000] * 20):
+                connection.sendall(b"%x\r\n%s\r\n" % (len(part), part))
+            answer = connection.recv(65_536)  # though the book has not ended
+        assert answer.startswith(b"HTTP/1.1 413")
+        until(lambda: not list(tmp_path.glob("jobs/job_*")))
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (PART % b'file"; filename="a.txt' + b"It rains", "breaks off"),
+        (PART % b"speed" + b"1" * 300_000, "longer than"),
+        ((PART % b"a" + b"A\r\n") * 41 + b"--x--", "more than 40"),
+        (b"no boundary at all", "cannot be read"),
+    ],
+)
+async def test_form_that_is_none_is_refused_and_leaves_nothing(
+    body: bytes, told: str, tmp_path: Path
+) -> None:
+    async with app_client(create_app(settings(tmp_path), tone_pool())) as client:
+        headers = {"Content-Type": "multipart/form-data; boundary=x"}
+        answer = await client.post(JOBS, content=body, headers=headers)
+        assert (answer.status_code, told in answer.json()["error"]["message"]) == (422, True)
+        assert list((tmp_path / "jobs").glob("job_*")) == []
 
 
 async def test_job_without_its_files_harms_no_other_and_can_be_removed(tmp_path: Path) -> None:

@@ -24,8 +24,9 @@ def url_of(server: Server) -> str:
     return f"http://{server.address.host}:{server.address.port}"
 
 
-def serve(folder: Path, factor: str):  # type: ignore[no-untyped-def]  # as `started`
+def serve(folder: Path, factor: str, **settings: str):  # type: ignore[no-untyped-def]  # as `started`
     environment = {"VIVAVOCE_DATA_DIR": str(folder), "VIVAVOCE_TONE_REAL_TIME_FACTOR": factor}
+    environment |= settings
     environment["VIVAVOCE_PROVENANCE"] = "tags"  # a signature differs each time
     return started(["tone"], environment=environment, memory_gib=2.0)
 

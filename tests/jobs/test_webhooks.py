@@ -40,8 +40,10 @@ class Shelf:
     def __post_init__(self) -> None:
         self.loop = asyncio.get_running_loop()
 
-    def waiting_messages(self, limit: int) -> Sequence[Message]:
-        return sorted(self.messages.values(), key=lambda one: one.due_s)[:limit]
+    def claim_messages(self, limit: int, now_s: float, until_s: float) -> Sequence[Message]:
+        due = [one for one in self.messages.values() if one.due_s <= now_s][:limit]
+        self.messages |= {one.id: replace(one, due_s=until_s) for one in due}
+        return due
 
     def postpone_message(self, message: Message) -> None:
         self.messages[message.id] = message
@@ -115,11 +117,11 @@ async def test_outbox_that_fails_once_stops_no_later_message(problem: Exception)
 
         is_broken = True
 
-        def waiting_messages(self, limit: int) -> Sequence[Message]:
+        def claim_messages(self, limit: int, now_s: float, until_s: float) -> Sequence[Message]:
             if self.is_broken:
                 self.is_broken = False
                 raise problem
-            return super().waiting_messages(limit)
+            return super().claim_messages(limit, now_s, until_s)
 
     receiver, shelf = Receiver([204]), Broken()
     with serving(receiver.app) as url:  # type: ignore[arg-type]  # any ASGI application

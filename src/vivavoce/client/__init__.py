@@ -36,6 +36,7 @@ from vivavoce.client.jobs import (
     JobOptions,
     JobProgress,
     Jobs,
+    SentenceEntry,
 )
 from vivavoce.client.live import Heard, LiveChunk, LiveSpeech
 from vivavoce.client.voice_calls import (
@@ -57,7 +58,7 @@ __all__ = [
     "ExplainedSegment", "ExplainedWord", "Explanation", "FileEntry", "FormerConsent", "Health",
     "Heard", "JobEntry", "JobOptions", "JobProgress", "Jobs", "LiveChunk", "LiveSpeech",
     "MarkTime", "ModelEntry", "ModelState", "Outcome", "PreviewOptions", "SavedVoice",
-    "SoundTime", "SpeechEnd", "SpeechFacts", "SpeechOptions", "TimedAudio", "TimedChunk",
-    "TimedOptions", "TimedStream", "VoiceEntry", "VoiceFacts", "VoicePreview", "VoiceTerms",
-    "Voices", "WordTime",
+    "SentenceEntry", "SoundTime", "SpeechEnd", "SpeechFacts", "SpeechOptions", "TimedAudio",
+    "TimedChunk", "TimedOptions", "TimedStream", "VoiceEntry", "VoiceFacts", "VoicePreview",
+    "VoiceTerms", "Voices", "WordTime",
 ]  # fmt: skip

@@ -46,8 +46,9 @@ class AsyncClient:
         with wire.network_errors(base_url):
             self._headers = wire.auth_headers(api_key)
             self._http = httpx.AsyncClient(
-                base_url=base_url, headers=self._headers, timeout=timeout_s, transport=transport
-            )
+                base_url=base_url, headers=self._headers, timeout=timeout_s, transport=transport,
+                limits=wire.kept_connections(),
+            )  # fmt: skip
             self.jobs = AsyncJobs(self._http, base_url)
         self.voices = AsyncVoices(self._send, self._entries)
 

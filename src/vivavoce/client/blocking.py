@@ -49,8 +49,9 @@ class Client:
         with wire.network_errors(base_url):
             headers = wire.auth_headers(api_key)
             self._http = httpx.Client(
-                base_url=base_url, headers=headers, timeout=timeout_s, transport=transport
-            )
+                base_url=base_url, headers=headers, timeout=timeout_s, transport=transport,
+                limits=wire.kept_connections(),
+            )  # fmt: skip
             self.jobs = Jobs(self._http, base_url)
         self.voices = Voices(self._send, self._entries)
 

@@ -158,6 +158,11 @@ def base64_of(file: Path | bytes, field: str) -> str:
     return base64.b64encode(file).decode("ascii")
 
 
+def kept_connections() -> httpx.Limits:
+    """Return limits that close idle connections before a server does, which is noticed too late."""
+    return httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=2.0)
+
+
 @contextmanager
 def network_errors(base_url: str) -> Iterator[None]:
     """Convert network errors into `NotReady`, `EngineFault` or `BadRequest`."""

@@ -5,7 +5,7 @@ import secrets
 import shutil
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Final
@@ -16,14 +16,8 @@ from vivavoce import __version__
 from vivavoce.books.book import Book
 from vivavoce.books.plan import language_of
 from vivavoce.books.read import read_book
-from vivavoce.errors import (
-    BadRequest,
-    DiskFull,
-    JobLimit,
-    UnknownJob,
-    WrongState,
-)
-from vivavoce.files import write_new
+from vivavoce.errors import BadRequest, JobLimit, UnknownJob, WrongState
+from vivavoce.files import sync_file
 from vivavoce.jobs.job import (
     ACTIONS,
     Action,
@@ -43,7 +37,7 @@ from vivavoce.jobs.sound.chapters import ChapterFiles
 from vivavoce.jobs.sound.making import in_thread
 from vivavoce.jobs.sound.speaking import SAMPLE_CHARS, Narrator, Speaker, choose_narrator
 from vivavoce.jobs.sound.takes import Takes
-from vivavoce.jobs.store import JobLock, Row, Store, to_json
+from vivavoce.jobs.store import JobLock, Row, Store, to_json, translated
 from vivavoce.jobs.views import OPTIONS, chapters_of, job_of, report_of, sentence_of
 from vivavoce.jobs.webhooks import Webhook
 from vivavoce.jobs.worker import STATES, Worker
@@ -98,16 +92,6 @@ class Jobs:
         return await self.get(id, manager)
 
     # What there is
-
-    async def read(self, data: bytes, name: str, options: JobOptions) -> Book:
-        """Return the book in a file named `name`. Nothing is kept, so it serves to plan."""
-        if len(data) > self._limits.max_book_bytes:
-            raise BadRequest(
-                f"file has {len(data):,} bytes, and the setting max_book_bytes allows "
-                f"{self._limits.max_book_bytes:,}: split the book",
-                field="file",
-            )
-        return await in_thread(read_book, data, name, options.choices)
 
     async def all(self, viewer: Viewer) -> Sequence[Job]:
         """Return the viewer's jobs, the newest first."""
@@ -166,9 +150,25 @@ class Jobs:
 
     # Changes
 
+    @asynccontextmanager
+    async def place(self) -> AsyncGenerator[Path]:
+        """Yield where to write the file of a new job. It is removed if `create` makes none of it.
+
+        Raises `DiskFull` for errors of the disk inside.
+        """
+        store, id = await self._worker.store(), f"job_{secrets.token_hex(8)}"
+        folder = self._worker.folders(id).job
+        try:
+            with translated(folder):
+                await in_thread(folder.mkdir, 0o700, parents=True)
+                yield folder / SOURCE
+        finally:
+            if await in_thread(store.state, id) is None:
+                await in_thread(shutil.rmtree, folder, True)
+
     async def create(
         self,
-        data: bytes,
+        source: bytes | Path,
         name: str,
         options: JobOptions,
         viewer: Viewer,
@@ -177,34 +177,43 @@ class Jobs:
         paused: bool = False,
         webhook: Webhook | None = None,
     ) -> tuple[Job, bool]:
-        """Keep the file, queue a job for it, and return it. The same key makes one job.
+        """Queue a job for a book, a file in its `place`, and return it. A key makes one job.
 
         False if it was there already.
 
         Raises `BadRequest` for a file that is no book, voices and options that cannot be had, and
         `JobLimit` beyond the viewer's limits.
         """
+        if isinstance(source, bytes):
+            async with self.place() as path:
+                await in_thread(path.write_bytes, source)
+                return await self.create(
+                    path, name, options, viewer, idempotency_key=idempotency_key, paused=paused,
+                    webhook=webhook,
+                )  # fmt: skip
         store = await self._worker.store()
         dumped, told = OPTIONS.dump_json(options), to_json(asdict(webhook)) if webhook else ""
         asked = to_json([dumped.decode(), name, paused, told]).encode()
-        fingerprint = hashlib.sha256(asked + data).hexdigest()
+        fingerprint, size = await in_thread(_fingerprint, asked, source)
         known = await in_thread(store.find, viewer.name, idempotency_key)
         if known is not None:
             return await self._same(known, fingerprint, viewer), False
-        book = await self.read(data, name, options)
+        self._check_size(size)
+        book = await in_thread(_read, source, name, options)
         script = await in_thread(write_script, book, options)
         self._check(book, script, options, await in_thread(store.usage, viewer.name))
         narrator = await self._cast(book, script, options, viewer)
-        id, now_s = f"job_{secrets.token_hex(8)}", time.time()
+        id, now_s = source.parent.name, time.time()
         row = {
             "id": id, "owner": viewer.name, "idempotency_key": idempotency_key,
             "fingerprint": fingerprint, "webhook": told,
             "state": "paused" if paused else "queued", "source": name, "title": book.title,
             "authors": to_json(book.authors), "options": dumped.decode(),
             "casting": _NARRATOR.dump_json(narrator).decode(), "version": __version__,
-            "created_s": now_s, "updated_s": now_s, "bytes": len(data),
+            "created_s": now_s, "updated_s": now_s, "bytes": size,
         }  # fmt: skip
-        known = await in_thread(self._add, store, row, data, book, script)
+        await in_thread(sync_file, source)
+        known = await in_thread(store.add, row, *_rows(book, script))
         if known is not None:
             return await self._same(known, fingerprint, viewer), False
         self._worker.changed()
@@ -293,21 +302,27 @@ class Jobs:
     async def _row(self, id: str, viewer: Viewer) -> Row:
         rows = await in_thread((await self._worker.store()).jobs, id=id)
         if not rows or not _may_see(rows[0], viewer):
-            raise UnknownJob(f"no job {id[:80]!r} is known here for you", field="id")
+            raise UnknownJob(f"no job {id[:80]!r} is known here for you: list yours", field="id")
         return rows[0]
 
     async def _book(self, job: Job) -> Book:
         path = self._worker.folders(job.id).job / SOURCE
         try:
-            return await in_thread(
-                lambda: read_book(path.read_bytes(), job.source, job.options.choices)
-            )
+            return await in_thread(_read, path, job.source, job.options)
         except FileNotFoundError as error:
             raise WrongState(
                 f"the book of job {job.id!r} is gone from the disk: remove the job, and make it "
                 "again",
                 field="id",
             ) from error
+
+    def _check_size(self, size: int) -> None:
+        if size > self._limits.max_book_bytes:
+            raise BadRequest(
+                f"file has {size:,} bytes, and the setting max_book_bytes allows "
+                f"{self._limits.max_book_bytes:,}: split the book",
+                field="file",
+            )
 
     def _check(
         self, book: Book, script: Script, options: JobOptions, usage: tuple[int, int]
@@ -350,27 +365,6 @@ class Jobs:
             await speaker.voiced(*each)
         return narrator
 
-    def _add(
-        self, store: Store, row: Row, data: bytes, book: Book, script: Script
-    ) -> tuple[str, str] | None:
-        """Keep a job and its file. Return the one with the same key instead, if there is one."""
-        folder = self._worker.folders(row["id"]).job
-        folder.mkdir(mode=0o700, parents=True)
-        try:
-            write_new(folder / SOURCE, data)
-            known = store.add(row, *_rows(book, script))
-        except BaseException as error:
-            shutil.rmtree(folder, ignore_errors=True)
-            if isinstance(error, OSError):
-                raise DiskFull(
-                    f"cannot write {str(folder)!r} ({error.strerror}): make room there, or "
-                    "choose a data_dir that can be written"
-                ) from error
-            raise
-        if known is not None:
-            shutil.rmtree(folder)
-        return known
-
     def _remove_orphans(self, store: Store) -> None:
         """Remove folders of jobs that were never added, or whose removal was cut short."""
         known = set(store.ids())
@@ -381,6 +375,20 @@ class Jobs:
 
 def _may_see(row: Row, viewer: Viewer) -> bool:
     return viewer.manages or row["owner"] == viewer.name
+
+
+def _fingerprint(asked: bytes, source: Path) -> tuple[str, int]:
+    """Return a hash of all that is asked for, and the size of the file."""
+    digest, size = hashlib.sha256(asked), 0
+    with source.open("rb") as file:
+        while part := file.read(2**20):
+            digest.update(part)
+            size += len(part)
+    return digest.hexdigest(), size
+
+
+def _read(source: Path, name: str, options: JobOptions) -> Book:
+    return read_book(source.read_bytes(), name, options.choices)
 
 
 def _rows(book: Book, script: Script) -> tuple[list[tuple[int, str]], list[Row]]:

@@ -39,9 +39,12 @@ class StoredMessages:
     def __init__(self, store: "Store") -> None:
         self._store = store
 
-    def waiting_messages(self, limit: int) -> Sequence[Message]:
-        rows = self._store.rows("SELECT * FROM messages ORDER BY due_s, id LIMIT ?", limit)
-        return [Message(**row) for row in rows]
+    def claim_messages(self, limit: int, now_s: float, until_s: float) -> Sequence[Message]:
+        due = "SELECT id FROM messages WHERE due_s <= ? ORDER BY due_s, id LIMIT ?"
+        if not self._store.rows(due, now_s, limit):  # without a lock, as nearly always
+            return ()
+        sql = f"UPDATE messages SET due_s = ? WHERE id IN ({due}) RETURNING *"
+        return [Message(**row) for row in self._store.changed(sql, until_s, now_s, limit)]
 
     def postpone_message(self, message: Message) -> None:
         sql = "UPDATE messages SET tries = ?, due_s = ? WHERE id = ?"

@@ -50,7 +50,7 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / FILE_NAME
-        with _translated(self._path):
+        with translated(self._path):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._keeper = self._connect()
             self._migrate()
@@ -85,7 +85,7 @@ class Store:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with _translated(self._path), closing(self._connect()) as connection:
+        with translated(self._path), closing(self._connect()) as connection:
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
@@ -95,7 +95,12 @@ class Store:
             connection.execute("COMMIT")
 
     def rows(self, sql: str, *values: object) -> list[Row]:
-        with _translated(self._path), closing(self._connect()) as connection:
+        with translated(self._path), closing(self._connect()) as connection:
+            return [dict(row) for row in connection.execute(sql, values)]
+
+    def changed(self, sql: str, *values: object) -> list[Row]:
+        """Run one statement that returns rows."""
+        with self._transaction() as connection:
             return [dict(row) for row in connection.execute(sql, values)]
 
     def write(self, sql: str, *values: object) -> int:
@@ -327,7 +332,7 @@ class JobLock:
 
     def acquire(self) -> bool:
         """True if this process may run the job now. It does not wait."""
-        with _translated(self._path):
+        with translated(self._path):
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # one that is gone
             connection = sqlite3.connect(
                 self._path, timeout=0, isolation_level=None, check_same_thread=False
@@ -373,7 +378,7 @@ def _put_script(
 
 
 @contextmanager
-def _translated(path: Path) -> Iterator[None]:
+def translated(path: Path) -> Iterator[None]:
     """Turn errors of the disk and of the file into ours."""
     try:
         yield

@@ -60,11 +60,17 @@ def chapters_of(rows: Iterable[Row], sentences: Iterable[Row]) -> list[JobChapte
             sentences_made=int(row["made"]),
             sentences_failed=int(row["failed"]),
             ready=bool(row["key"]),
-            audio_s=row["audio_s"],
+            audio_s=_length_s(row, own[row["number"]]),
             drift=_drift(row, own[row["number"]], made) if row["key"] else None,
         )
         for row in rows
     ]
+
+
+def _length_s(chapter: Row, own: Sequence[Row]) -> float:
+    """Return the length of a chapter's file, or of its sentences while there is none."""
+    is_joined = chapter["key"] and own
+    return float(chapter["samples"] / own[0]["rate_hz"] if is_joined else chapter["audio_s"])
 
 
 def _drift(chapter: Row, own: Sequence[Row], made: Sequence[Row]) -> Drift | None:

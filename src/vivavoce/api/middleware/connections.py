@@ -36,6 +36,9 @@ MAX_HEADER_BYTES: Final = 16 * 2**10
 CHUNK_BYTES: Final = 64  # a smaller chunk of a body counts as this: parsing it costs as much
 TURN_EVENTS: Final = 64  # parts of requests that are parsed in one turn: about a millisecond
 TURN_PAUSE_S: Final = 0.005  # before a connection's next turn, so that it gets a fifth of the loop
+# Of a connection between two requests. Clients close theirs after 5 s (httpx) to 60 s (proxies): a
+# server that is as fast closes some while a request is on its way, which then has no answer.
+IDLE_S: Final = 75
 PROBE_S: Final = (0.005, 0.1)  # first and longest pause between checks for a client that left
 _ABSOLUTE: Final = re.compile(rb"https?://([^/?#]+)(.*)", re.IGNORECASE)
 _NO_LINGERING: Final = struct.pack("ii", 1, 0)
@@ -166,6 +169,7 @@ class BoundedHTTP(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         super().connection_made(transport)
         self.conn, self.flow = _Parser(), _Flow(transport)
+        self.timeout_keep_alive = IDLE_S
         connection = transport.get_extra_info("socket")
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         # Report any unsent bytes, also the last ones of an answer. With a limit of 0 asyncio's TLS

@@ -3,38 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any, TypeVar, Unpack
 
 import httpx
 
 from vivavoce.client import wire
+from vivavoce.client.jobs import calls
+from vivavoce.client.jobs.calls import ENDED, QUIET_S, RECONNECT_S, Call
 from vivavoce.client.jobs.wire import (
-    ENDED,
-    JOBS,
-    QUIET_S,
-    RECONNECT_S,
     ChapterEntry,
     EventReader,
     FileEntry,
-    JobAction,
     JobEntry,
     JobOptions,
     JobProgress,
+    SentenceEntry,
     cannot_write,
     job_path,
     new_job,
-    next_page,
     opened,
     partial,
-    read_job,
-    read_list,
-    read_object,
     target_of,
 )
 from vivavoce.errors import EngineFault, NotReady
+
+T = TypeVar("T")
 
 
 class AsyncJobs:
@@ -58,64 +54,69 @@ class AsyncJobs:
             with opened(source) as file:
                 source = await asyncio.to_thread(file.read)
         with new_job(source, name, idempotency_key, options) as request:
-            return read_job(await self._send("POST", JOBS, **request))
+            return await self._do(calls.create(request))
 
     async def list(self, state: str | None = None) -> tuple[JobEntry, ...]:
         """Return the jobs of the key, the newest first."""
         found: list[JobEntry] = []
-        query = {"state": state} if state else {}
+        after: str | None = None
         while True:
-            response = await self._send("GET", JOBS, params=query)
-            found += read_list(response, "jobs", JobEntry)
-            if (after := next_page(response)) is None:
+            page, after = await self._do(calls.page(state, after))
+            found += page
+            if after is None:
                 return tuple(found)
-            query["after"] = after
 
     async def get(self, id: str) -> JobEntry:
         """Return one job."""
-        return read_job(await self._send("GET", job_path(id)))
+        return await self._do(calls.get(id))
 
     async def plan(self, id: str) -> dict[str, Any]:
         """Return what a job is going to say, as `Jobs.plan` does."""
-        return read_object(await self._send("GET", job_path(id, "plan")))
+        return await self._do(calls.facts(id, "plan"))
 
     async def skipped(self, id: str) -> dict[str, Any]:
         """Return every part of the book that is not spoken, and why."""
-        return read_object(await self._send("GET", job_path(id, "skipped")))
+        return await self._do(calls.facts(id, "skipped"))
 
     async def pause(self, id: str) -> JobEntry:
         """Stop a job until `resume`. What is being spoken now is spoken again then."""
-        return await self._act(id, "pause")
+        return await self._do(calls.act(id, "pause"))
 
     async def resume(self, id: str) -> JobEntry:
         """Go on with a job that pauses."""
-        return await self._act(id, "resume")
+        return await self._do(calls.act(id, "resume"))
 
     async def cancel(self, id: str) -> JobEntry:
         """End a job. What it has made is kept."""
-        return await self._act(id, "cancel")
+        return await self._do(calls.act(id, "cancel"))
 
     async def retry(self, id: str) -> JobEntry:
         """Try again what failed, or go on with a job that was cancelled."""
-        return await self._act(id, "retry")
+        return await self._do(calls.act(id, "retry"))
 
     async def redo(self, id: str, chapter: int, sentence: int | None = None) -> JobEntry:
         """Make a chapter or one sentence of it anew, as `Jobs.redo` does."""
-        body = {"chapter": chapter, "sentence": sentence}
-        return read_job(await self._send("POST", job_path(id, "redo"), json=body))
+        return await self._do(calls.redo(id, chapter, sentence))
+
+    async def pronounce(self, id: str, pronunciations: Sequence[Mapping[str, Any]]) -> JobEntry:
+        """Replace the rules of a job, and make anew what they touch, as `Jobs.pronounce` does."""
+        return await self._do(calls.pronounce(id, pronunciations))
 
     async def remove(self, id: str) -> None:
         """Remove a job that does not run, with its files."""
-        wire.successful(await self._send("DELETE", job_path(id)))
+        await self._do(calls.remove(id))
 
     async def chapters(self, id: str) -> tuple[ChapterEntry, ...]:
         """Return the chapters of a job."""
-        response = await self._send("GET", job_path(id, "chapters"))
-        return read_list(response, "chapters", ChapterEntry)
+        return await self._do(calls.chapters(id))
+
+    async def sentences(self, id: str, chapter: int) -> tuple[SentenceEntry, ...]:
+        """Return the sentences of a chapter, for `redo`."""
+        return await self._do(calls.sentences(id, chapter))
 
     async def files(self, id: str) -> tuple[FileEntry, ...]:
         """Return the finished files of a job."""
-        return read_list(await self._send("GET", job_path(id, "files")), "files", FileEntry)
+        return await self._do(calls.files(id))
 
     async def events(self, id: str) -> AsyncGenerator[JobProgress]:
         """Yield where a job stands, as `Jobs.events` does."""
@@ -151,12 +152,10 @@ class AsyncJobs:
         target = target_of(path, f"{number:03}.flac")
         return await self._download(job_path(id, "chapters", number), target)
 
-    async def _act(self, id: str, action: JobAction) -> JobEntry:
-        return read_job(await self._send("POST", job_path(id, action)))
-
-    async def _send(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+    async def _do(self, call: Call[T]) -> T:
         with wire.network_errors(self._base_url):
-            return await self._http.request(method, path, **arguments)
+            response = await self._http.request(call.method, call.path, **call.arguments)
+        return call.read(response)
 
     async def _lines(self, id: str, reader: EventReader) -> AsyncGenerator[str]:
         with wire.network_errors(self._base_url):

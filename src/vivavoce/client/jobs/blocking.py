@@ -3,37 +3,33 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any, TypeVar, Unpack
 
 import httpx
 
 from vivavoce.client import wire
+from vivavoce.client.jobs import calls
+from vivavoce.client.jobs.calls import ENDED, QUIET_S, RECONNECT_S, Call
 from vivavoce.client.jobs.wire import (
-    ENDED,
-    JOBS,
-    QUIET_S,
-    RECONNECT_S,
     ChapterEntry,
     EventReader,
     FileEntry,
-    JobAction,
     JobEntry,
     JobOptions,
     JobProgress,
+    SentenceEntry,
     cannot_write,
     job_path,
     new_job,
-    next_page,
     partial,
-    read_job,
-    read_list,
-    read_object,
     target_of,
 )
 from vivavoce.errors import EngineFault, NotReady
+
+T = TypeVar("T")
 
 
 class Jobs:
@@ -57,63 +53,69 @@ class Jobs:
         same `idempotency_key` makes one job, however often it is sent.
         """
         with new_job(source, name, idempotency_key, options) as request:
-            return read_job(self._send("POST", JOBS, **request))
+            return self._do(calls.create(request))
 
     def list(self, state: str | None = None) -> tuple[JobEntry, ...]:
         """Return the jobs of the key, the newest first."""
         found: list[JobEntry] = []
-        query = {"state": state} if state else {}
+        after: str | None = None
         while True:
-            response = self._send("GET", JOBS, params=query)
-            found += read_list(response, "jobs", JobEntry)
-            if (after := next_page(response)) is None:
+            page, after = self._do(calls.page(state, after))
+            found += page
+            if after is None:
                 return tuple(found)
-            query["after"] = after
 
     def get(self, id: str) -> JobEntry:
         """Return one job."""
-        return read_job(self._send("GET", job_path(id)))
+        return self._do(calls.get(id))
 
     def plan(self, id: str) -> dict[str, Any]:
         """Return what a job is going to say: chapters, time, voices, and what is left out."""
-        return read_object(self._send("GET", job_path(id, "plan")))
+        return self._do(calls.facts(id, "plan"))
 
     def skipped(self, id: str) -> dict[str, Any]:
         """Return every part of the book that is not spoken, and why."""
-        return read_object(self._send("GET", job_path(id, "skipped")))
+        return self._do(calls.facts(id, "skipped"))
 
     def pause(self, id: str) -> JobEntry:
         """Stop a job until `resume`. What is being spoken now is spoken again then."""
-        return self._act(id, "pause")
+        return self._do(calls.act(id, "pause"))
 
     def resume(self, id: str) -> JobEntry:
         """Go on with a job that pauses."""
-        return self._act(id, "resume")
+        return self._do(calls.act(id, "resume"))
 
     def cancel(self, id: str) -> JobEntry:
         """End a job. What it has made is kept."""
-        return self._act(id, "cancel")
+        return self._do(calls.act(id, "cancel"))
 
     def retry(self, id: str) -> JobEntry:
         """Try again what failed, or go on with a job that was cancelled."""
-        return self._act(id, "retry")
+        return self._do(calls.act(id, "retry"))
 
     def redo(self, id: str, chapter: int, sentence: int | None = None) -> JobEntry:
         """Make a chapter or one sentence of it anew, with another seed. Numbers begin at 1."""
-        body = {"chapter": chapter, "sentence": sentence}
-        return read_job(self._send("POST", job_path(id, "redo"), json=body))
+        return self._do(calls.redo(id, chapter, sentence))
+
+    def pronounce(self, id: str, pronunciations: Sequence[Mapping[str, Any]]) -> JobEntry:
+        """Replace the rules of a job, and make anew what they touch."""
+        return self._do(calls.pronounce(id, pronunciations))
 
     def remove(self, id: str) -> None:
         """Remove a job that does not run, with its files."""
-        wire.successful(self._send("DELETE", job_path(id)))
+        self._do(calls.remove(id))
 
     def chapters(self, id: str) -> tuple[ChapterEntry, ...]:
         """Return the chapters of a job."""
-        return read_list(self._send("GET", job_path(id, "chapters")), "chapters", ChapterEntry)
+        return self._do(calls.chapters(id))
+
+    def sentences(self, id: str, chapter: int) -> tuple[SentenceEntry, ...]:
+        """Return the sentences of a chapter, for `redo`."""
+        return self._do(calls.sentences(id, chapter))
 
     def files(self, id: str) -> tuple[FileEntry, ...]:
         """Return the finished files of a job."""
-        return read_list(self._send("GET", job_path(id, "files")), "files", FileEntry)
+        return self._do(calls.files(id))
 
     def events(self, id: str) -> Generator[JobProgress]:
         """Yield where a job stands, now and at each change, until it ends.
@@ -151,12 +153,10 @@ class Jobs:
         target = target_of(path, f"{number:03}.flac")
         return self._download(job_path(id, "chapters", number), target)
 
-    def _act(self, id: str, action: JobAction) -> JobEntry:
-        return read_job(self._send("POST", job_path(id, action)))
-
-    def _send(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+    def _do(self, call: Call[T]) -> T:
         with wire.network_errors(self._base_url):
-            return self._http.request(method, path, **arguments)
+            response = self._http.request(call.method, call.path, **call.arguments)
+        return call.read(response)
 
     def _lines(self, id: str, reader: EventReader) -> Generator[str]:
         with (

@@ -18,10 +18,7 @@ from vivavoce.errors import BadRequest, DiskFull
 T = TypeVar("T")
 
 JOBS: Final = "v1/jobs"  # relative, as in `wire`
-ENDED: Final = frozenset({"done", "failed", "cancelled"})
 RECONNECTS: Final = 30  # in a row, so a server may take a minute to start again
-RECONNECT_S: Final = 2.0
-QUIET_S: Final = 60.0  # the server says something four times in it
 
 JobAction = Literal["pause", "resume", "cancel", "retry"]
 
@@ -110,6 +107,22 @@ class ChapterEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SentenceEntry:
+    """A sentence of a chapter, with its span in the text of its block."""
+
+    number: int
+    block: int
+    start: int
+    end: int
+    text: str
+    voice: str
+    state: Literal["waiting", "made", "failed"]
+    take: int
+    audio_s: float
+    problem: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FileEntry:
     """A finished file of a job."""
 
@@ -187,11 +200,12 @@ def _read(kind: type[T], values: Mapping[str, Any]) -> T:
     return kind(**{n: tuple(v) if isinstance(v, list) else v for n, v in found.items()})
 
 
-def next_page(response: httpx.Response) -> str | None:
-    """Return the `after` of the next page, or None."""
+def read_page(response: httpx.Response) -> tuple[tuple[JobEntry, ...], str | None]:
+    """Parse a page of jobs, and the `after` of the next page, None for none."""
+    found = read_list(response, "jobs", JobEntry)
     with wire.expected_shape(response):
         following = response.json().get("next")
-        return None if following is None else str(following)
+        return found, None if following is None else str(following)
 
 
 class EventReader:

@@ -2,12 +2,14 @@
 
 - Redirects are not followed. The address that was checked is the one that is used.
 - Each message has a bounded number of tries, which take longer and longer.
+- Servers with the same store do not send a message twice: one of them claims it for a while.
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Final, Protocol
 
@@ -22,7 +24,8 @@ log = logging.getLogger(__name__)
 # Seconds between the tries, as the specification of Standard Webhooks proposes: a day in all.
 WAITS_S: Final = (5, 300, 1_800, 7_200, 18_000, 36_000, 36_000)
 TIMEOUT_S: Final = 15.0  # of one try, with the resolution of the name
-AT_ONCE: Final = 8
+AT_ONCE: Final = 16
+LEASE_S: Final = 60.0  # longer than one try: another server sends what one was killed over
 LOOK_EVERY_S: Final = 2.0  # another process may have changed a job
 _GONE: Final = 410  # the receiver wants no more
 
@@ -30,8 +33,8 @@ _GONE: Final = 410  # the receiver wants no more
 class Outbox(Protocol):
     """Where messages wait. Its methods block."""
 
-    def waiting_messages(self, limit: int) -> Sequence[Message]:
-        """Return the messages that are due first."""
+    def claim_messages(self, limit: int, now_s: float, until_s: float) -> Sequence[Message]:
+        """Return messages that are due. Nobody else is given them before `until_s`."""
 
     def postpone_message(self, message: Message) -> None:
         """Store the new `tries` and `due_s` of a message."""
@@ -51,32 +54,39 @@ class Webhooks:
         self._clock_s = clock_s
 
     async def run(self) -> None:
-        """Send what is due, again and again."""
+        """Send what is due, again and again. A receiver that hangs keeps no other waiting."""
+        trying = set[asyncio.Task[None]]()
         async with httpx.AsyncClient(follow_redirects=False, trust_env=False) as client:
-            while True:
-                sent = False
-                try:
-                    sent = await self._send_due(client)
-                except VivavoceError as error:  # such as a full disk
-                    log.error("webhooks wait, because %s", error.message)
-                except Exception:  # the top of the task that sends every message
-                    log.exception("webhooks wait, because of an internal error")
-                if not sent:
-                    await asyncio.sleep(LOOK_EVERY_S)
+            try:
+                while True:
+                    for message in await self._due(AT_ONCE - len(trying)):
+                        trying.add(asyncio.create_task(self._try(client, message)))
+                    if not trying:
+                        await asyncio.sleep(LOOK_EVERY_S)
+                        continue
+                    _, trying = await asyncio.wait(
+                        trying, timeout=LOOK_EVERY_S, return_when=asyncio.FIRST_COMPLETED
+                    )
+            finally:
+                for task in trying:
+                    task.cancel()
+                await asyncio.gather(*trying, return_exceptions=True)
 
-    async def _send_due(self, client: httpx.AsyncClient) -> bool:
-        """Send what is due now, and return whether there was any."""
-        waiting = await asyncio.to_thread(self._outbox.waiting_messages, AT_ONCE)
+    async def _due(self, limit: int) -> Sequence[Message]:
+        """Return what is due now, as far as there are places for it."""
         now_s = self._clock_s()
-        due = [message for message in waiting if message.due_s <= now_s]
-        tries = (self._try(client, message) for message in due)
-        for outcome in await asyncio.gather(*tries, return_exceptions=True):
-            if isinstance(outcome, BaseException):
-                raise outcome
-        return bool(due)
+        with _logged():
+            return await asyncio.to_thread(
+                self._outbox.claim_messages, limit, now_s, now_s + LEASE_S
+            )
+        return ()
 
     async def _try(self, client: httpx.AsyncClient, message: Message) -> None:
         """Send a message once. Keep it for later if that fails, and it has tries left."""
+        with _logged():
+            await self._try_once(client, message)
+
+    async def _try_once(self, client: httpx.AsyncClient, message: Message) -> None:
         try:
             status: int | None = await self._send(client, message)
             problem = f"the answer was {status}"
@@ -112,3 +122,14 @@ class Webhooks:
                 extensions={"sni_hostname": host_of(parts)},
             ) as answer:
                 return answer.status_code
+
+
+@contextmanager
+def _logged() -> Iterator[None]:
+    """Log what keeps messages waiting, and go on."""
+    try:
+        yield
+    except VivavoceError as error:  # such as a full disk
+        log.error("webhooks wait, because %s", error.message)
+    except Exception:  # the top of the tasks that send messages
+        log.exception("webhooks wait, because of an internal error")

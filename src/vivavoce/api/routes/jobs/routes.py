@@ -50,11 +50,11 @@ async def create(
     http: Request, server: ServerDep, viewer: ViewerDep, idempotency_key: IdempotencyKey = None
 ) -> Response:
     """Narrate a book: a file as a form with its options, or a text as JSON."""
-    upload = await read_upload(http)
-    try:
+    async with server.jobs.place() as place:
+        upload = await read_upload(http, place)
         async with server.jobs_reading:  # a book in memory takes many times its size
             job, is_new = await server.jobs.create(
-                await upload.file.read(),
+                place,
                 upload.name,
                 upload.fields.to_options(),
                 viewer,
@@ -62,8 +62,6 @@ async def create(
                 paused=bool(upload.fields.paused),
                 webhook=upload.fields.to_webhook(server.webhook_hosts),
             )
-    finally:
-        await upload.file.close()
     return JSONResponse(
         JobInfo.of(job).model_dump(mode="json"),
         201 if is_new else 200,

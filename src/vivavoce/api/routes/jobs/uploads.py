@@ -1,28 +1,25 @@
 """Read a new job: a file with its options as form fields, or a text with them as JSON."""
 
-import io
+import asyncio
 import json
-from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any, Final, TypeVar
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
-from starlette.datastructures import FormData, UploadFile
-from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from vivavoce.api.errors import ClientDisconnected
 from vivavoce.api.routes.bodies import read_body
+from vivavoce.api.routes.forms import FORM, is_form
+from vivavoce.api.routes.jobs.forms import FileForm
 from vivavoce.api.schemas.jobs.new import JobFields, NewJob, inlined
 from vivavoce.errors import BadRequest
 
-FORM: Final = "multipart/form-data"
 FILE: Final = "file"
-MAX_FIELDS: Final = 40
-MAX_FIELD_BYTES: Final = 256 * 2**10
 MAX_NAME_CHARS: Final = 200
 _OBJECTS: Final = ("choices", "cast", "pauses", "pronunciations")  # JSON in a form field
 
@@ -31,54 +28,45 @@ M = TypeVar("M", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """What a job is to be made of. Whoever has read the file closes it."""
+    """What a job is to be made of, beside its file."""
 
     name: str
-    file: UploadFile
     fields: JobFields
 
 
-async def read_upload(http: Request) -> Upload:
-    """Return the new job in a request.
+async def read_upload(http: Request, place: Path) -> Upload:
+    """Return the new job in a request, and write its book to `place` while it arrives.
 
-    Raises `BadRequest`, `RequestValidationError` and `ClientDisconnected`.
+    Raises `BadRequest`, `RequestValidationError`, `ClientDisconnected` and `OSError`.
     """
-    if http.headers.get("content-type", "").lower().startswith(FORM):
-        return await _from_form(http)
-    body = _validated(NewJob, await (await read_body(http, NewJob)).json())
-    name = file_name(body.name or "text.txt")
-    return Upload(name, UploadFile(io.BytesIO(body.text.encode("utf-8", "replace"))), body)
-
-
-async def _from_form(http: Request) -> Upload:
-    try:
-        form = await http.form(
-            max_files=1, max_fields=MAX_FIELDS, max_part_size=MAX_FIELD_BYTES
-        )  # the file is on disk from its second megabyte on
-    except HTTPException as error:
-        problem = f"the form cannot be read ({error.detail}): send the book as the part {FILE!r}"
-        raise BadRequest(problem, field=FILE) from error
-    except ClientDisconnect as error:
-        raise ClientDisconnected from error
-    try:
-        file = form.get(FILE)
-        if not isinstance(file, UploadFile) or not file.filename:
+    if is_form(http.headers.get("content-type", "")):
+        form = await _read_form(http, place)
+        if form.file_name is None:
             problem = f"the form has no part {FILE!r} with a file name: send the book as that"
             raise BadRequest(problem, field=FILE)
-        return Upload(file_name(file.filename), file, _validated(JobFields, _values(form)))
-    except BaseException:
-        await form.close()
-        raise
+        return Upload(file_name(form.file_name), _validated(JobFields, _values(form.fields)))
+    body = _validated(NewJob, await (await read_body(http, NewJob)).json())
+    await asyncio.to_thread(place.write_bytes, body.text.encode("utf-8", "replace"))
+    return Upload(file_name(body.name or "text.txt"), body)
 
 
-def _values(form: FormData) -> dict[str, object]:
+async def _read_form(http: Request, place: Path) -> FileForm:
+    form = FileForm(http.headers["content-type"], FILE, place)
+    try:
+        async for chunk in http.stream():
+            await asyncio.to_thread(form.write, chunk)
+        await asyncio.to_thread(form.finish)
+    except ClientDisconnect as error:
+        raise ClientDisconnected from error
+    finally:
+        await asyncio.to_thread(form.close)
+    return form
+
+
+def _values(fields: Mapping[str, list[str]]) -> dict[str, object]:
     """Return the fields of a form as JSON has them. Raises `BadRequest`."""
-    given = defaultdict[str, list[str]](list)
-    for name, value in form.multi_items():
-        if name != FILE and isinstance(value, str):
-            given[name].append(value)
     values: dict[str, object] = {}
-    for name, texts in given.items():
+    for name, texts in fields.items():
         if name in _OBJECTS:
             try:
                 values[name] = json.loads(texts[-1])
