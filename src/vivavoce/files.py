@@ -111,13 +111,6 @@ def sync_file(path: Path) -> None:
     sync_folder(path.parent)
 
 
-def sync_file(path: Path) -> None:
-    """Make a file, and its name, outlast a power cut. Raises `OSError`."""
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
-    sync_folder(path.parent)
-
-
 def sync_folder(folder: Path) -> None:
     """Make the names in a folder outlast a power cut, on systems where a folder can be opened."""
     with suppress(PermissionError, FileNotFoundError):  # Windows, or removed meanwhile
