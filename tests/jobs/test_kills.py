@@ -90,6 +90,11 @@ async def test_killed_job_ends_with_the_same_bytes(tmp_path: Path) -> None:
     await check_kills(tmp_path, "tone", text_of(3, 20), kills=6, most_s=0.5)
 
 
+async def test_killed_job_with_long_chapters_ends_with_the_same_bytes(tmp_path: Path) -> None:
+    """Chapters of more than a minute are joined in a process of their own."""
+    await check_kills(tmp_path, "tone", text_of(2, 150), kills=4, most_s=4.0)
+
+
 async def test_no_sentence_begins_before_earlier_ones_are_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

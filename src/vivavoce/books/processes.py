@@ -82,12 +82,15 @@ class Processes(Executor):
         except (OSError, EOFError, pickle.UnpicklingError) as error:
             process = None
             raise EngineFault(
-                "a process that makes files ended: there may be too little memory; resume the job"
+                "a process that makes files was ended, perhaps for want of memory: free some, and retry"
             ) from error
         finally:
             self._idle.put(process)
         if error is not None:
-            raise error
+            kind, given, facts = error
+            problem = kind.__new__(kind, *given)
+            problem.__dict__.update(facts)
+            raise problem
         return result  # type: ignore[no-any-return]  # the other process ran `function`
 
     def _start(self) -> subprocess.Popen[bytes]:
@@ -118,7 +121,7 @@ def _answer(function: Callable[..., object], args: Any, kwargs: Any) -> bytes:
     try:
         return pickle.dumps((function(*args, **kwargs), None))
     except Exception as error:  # the other process handles it
-        return pickle.dumps((None, error))
+        return pickle.dumps((None, (type(error), error.args, error.__dict__)))
 
 
 if __name__ == "__main__":

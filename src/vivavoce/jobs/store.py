@@ -1,7 +1,7 @@
 """Keep jobs, chapters, sentences and takes in SQLite. Every method blocks.
 
-- Each call has a connection of its own, so that any thread may make it. One more stays open, which
-  keeps the write-ahead log.
+- Each call has a connection of its own, so that any thread may make it. Connections stay open for
+  later calls.
 - What is committed survives a kill of the process, and all but the latest a power cut.
 """
 
@@ -9,9 +9,10 @@ import errno
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Any, Final, Self
 
 from vivavoce.errors import DiskFull, SettingsError
@@ -50,13 +51,16 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / FILE_NAME
+        self._idle = SimpleQueue[sqlite3.Connection]()
         with translated(self._path):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._keeper = self._connect()
-            self._migrate()
+            first = self._connect()
+            _migrate(first, self._path)
+            self._idle.put(first)
 
     def close(self) -> None:
-        self._keeper.close()
+        while not self._idle.empty():
+            self._idle.get().close()
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
@@ -67,25 +71,24 @@ class Store:
             connection.execute(f"PRAGMA {pragma}")
         return connection
 
-    def _migrate(self) -> None:
-        connection = self._keeper
-        connection.execute("BEGIN IMMEDIATE")  # two processes may start at once
-        (done,) = connection.execute("PRAGMA user_version").fetchone()
-        if done > len(MIGRATIONS):
-            connection.execute("ROLLBACK")
-            raise SettingsError(
-                f"{str(self._path)!r} was written by a newer version of vivavoce: install that, or "
-                "choose another data_dir"
-            )
-        for migration in MIGRATIONS[done:]:
-            for statement in migration.split(";"):
-                connection.execute(statement)
-        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
-        connection.execute("COMMIT")
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        """Yield a connection that no other thread has. One that fails is closed."""
+        with translated(self._path):
+            try:
+                connection = self._idle.get_nowait()
+            except Empty:
+                connection = self._connect()
+            try:
+                yield connection
+            except BaseException:
+                connection.close()
+                raise
+            self._idle.put(connection)
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with translated(self._path), closing(self._connect()) as connection:
+        with self._connection() as connection:
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
@@ -95,7 +98,7 @@ class Store:
             connection.execute("COMMIT")
 
     def rows(self, sql: str, *values: object) -> list[Row]:
-        with translated(self._path), closing(self._connect()) as connection:
+        with self._connection() as connection:
             return [dict(row) for row in connection.execute(sql, values)]
 
     def changed(self, sql: str, *values: object) -> list[Row]:
@@ -357,6 +360,22 @@ class JobLock:
 
     def __exit__(self, *_: object) -> None:
         self.release()
+
+
+def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+    connection.execute("BEGIN IMMEDIATE")  # two processes may start at once
+    (done,) = connection.execute("PRAGMA user_version").fetchone()
+    if done > len(MIGRATIONS):
+        connection.execute("ROLLBACK")
+        raise SettingsError(
+            f"{str(path)!r} was written by a newer version of vivavoce: install that, or "
+            "choose another data_dir"
+        )
+    for migration in MIGRATIONS[done:]:
+        for statement in migration.split(";"):
+            connection.execute(statement)
+    connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+    connection.execute("COMMIT")
 
 
 def _put_script(
