@@ -54,7 +54,7 @@ async def create(
     try:
         async with server.jobs_reading:  # a book in memory takes many times its size
             job, is_new = await server.jobs.create(
-                await upload.file.read(),
+                await asyncio.to_thread(upload.file.read),
                 upload.name,
                 upload.fields.to_options(),
                 viewer,
@@ -63,7 +63,7 @@ async def create(
                 webhook=upload.fields.to_webhook(server.webhook_hosts),
             )
     finally:
-        await upload.file.close()
+        upload.file.close()
     return JSONResponse(
         JobInfo.of(job).model_dump(mode="json"),
         201 if is_new else 200,

@@ -1,27 +1,28 @@
 """Read a new job: a file with its options as form fields, or a text with them as JSON."""
 
+import asyncio
 import io
 import json
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any, Final, TypeVar
+from tempfile import SpooledTemporaryFile
+from typing import IO, Any, Final, TypeVar
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
-from starlette.datastructures import FormData, UploadFile
-from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from vivavoce.api.errors import ClientDisconnected
 from vivavoce.api.routes.bodies import read_body
+from vivavoce.api.routes.forms import FORM, FormPart, FormReader, is_form, text_of
 from vivavoce.api.schemas.jobs.new import JobFields, NewJob, inlined
 from vivavoce.errors import BadRequest
 
-FORM: Final = "multipart/form-data"
 FILE: Final = "file"
-MAX_FIELDS: Final = 40
+SPOOLED_BYTES: Final = 2**20  # of a book in memory, before it goes to a disk
 MAX_FIELD_BYTES: Final = 256 * 2**10
 MAX_NAME_CHARS: Final = 200
 _OBJECTS: Final = ("choices", "cast", "pauses", "pronunciations")  # JSON in a form field
@@ -34,7 +35,7 @@ class Upload:
     """What a job is to be made of. Whoever has read the file closes it."""
 
     name: str
-    file: UploadFile
+    file: IO[bytes]
     fields: JobFields
 
 
@@ -43,40 +44,42 @@ async def read_upload(http: Request) -> Upload:
 
     Raises `BadRequest`, `RequestValidationError` and `ClientDisconnected`.
     """
-    if http.headers.get("content-type", "").lower().startswith(FORM):
+    if is_form(http.headers.get("content-type", "")):
         return await _from_form(http)
     body = _validated(NewJob, await (await read_body(http, NewJob)).json())
     name = file_name(body.name or "text.txt")
-    return Upload(name, UploadFile(io.BytesIO(body.text.encode("utf-8", "replace"))), body)
+    return Upload(name, io.BytesIO(body.text.encode("utf-8", "replace")), body)
 
 
 async def _from_form(http: Request) -> Upload:
+    reader = FormReader(http.headers["content-type"], _spooled, MAX_FIELD_BYTES)
     try:
-        form = await http.form(
-            max_files=1, max_fields=MAX_FIELDS, max_part_size=MAX_FIELD_BYTES
-        )  # the file is on disk from its second megabyte on
-    except HTTPException as error:
-        problem = f"the form cannot be read ({error.detail}): send the book as the part {FILE!r}"
-        raise BadRequest(problem, field=FILE) from error
-    except ClientDisconnect as error:
-        raise ClientDisconnected from error
-    try:
-        file = form.get(FILE)
-        if not isinstance(file, UploadFile) or not file.filename:
-            problem = f"the form has no part {FILE!r} with a file name: send the book as that"
-            raise BadRequest(problem, field=FILE)
-        return Upload(file_name(file.filename), file, _validated(JobFields, _values(form)))
-    except BaseException:
-        await form.close()
+        async for chunk in http.stream():
+            await asyncio.to_thread(reader.feed, chunk)
+        texts, files = defaultdict[str, list[str]](list), list[FormPart]()
+        for part in reader.finish():
+            if part.file_name:
+                files.append(part)
+            elif part.name != FILE:
+                texts[part.name].append(text_of(part))
+        if [part.name for part in files] != [FILE]:
+            problem = f"the form has {len(files)} files, and the book is the one that a job is of"
+            raise BadRequest(f"{problem}: send it as the part {FILE!r}, with its name", field=FILE)
+        fields = _validated(JobFields, _values(texts))
+        return Upload(file_name(files[0].file_name or ""), files[0].content, fields)
+    except BaseException as error:
+        reader.close()
+        if isinstance(error, ClientDisconnect):
+            raise ClientDisconnected from error
         raise
 
 
-def _values(form: FormData) -> dict[str, object]:
+def _spooled() -> IO[bytes]:
+    return SpooledTemporaryFile(SPOOLED_BYTES)
+
+
+def _values(given: Mapping[str, list[str]]) -> dict[str, object]:
     """Return the fields of a form as JSON has them. Raises `BadRequest`."""
-    given = defaultdict[str, list[str]](list)
-    for name, value in form.multi_items():
-        if name != FILE and isinstance(value, str):
-            given[name].append(value)
     values: dict[str, object] = {}
     for name, texts in given.items():
         if name in _OBJECTS:
