@@ -1,14 +1,16 @@
 """Check that forms in parts are read as clients write them, and that no bytes break the reading."""
 
+import io
 import time
 from contextlib import suppress
+from itertools import pairwise
 
 import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vivavoce.api.routes.forms import MAX_PARTS, is_form, read_form
+from vivavoce.api.routes.forms import MAX_PARTS, FormReader, is_form, read_form
 from vivavoce.errors import BadRequest
 
 TYPE = "multipart/form-data; boundary=b"
@@ -42,6 +44,46 @@ def test_form_may_begin_with_a_preamble_and_end_with_more() -> None:
 def test_bytes_are_a_form_or_refused(pieces: list[bytes]) -> None:
     with suppress(BadRequest):
         assert all(read_form(b"".join(pieces), TYPE))
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    st.lists(st.sampled_from(PIECES) | st.binary(max_size=8), max_size=12),
+    st.lists(st.integers(0, 99)),
+)
+def test_form_in_pieces_is_the_form_as_a_whole(pieces: list[bytes], cuts: list[int]) -> None:
+    head = b'--b\r\nContent-Disposition: form-data; name="x"; filename="y"\r\n\r\n'
+    data = head + b"".join(pieces) + b"\r\n--b--"
+    places = sorted({0, len(data), *(min(cut, len(data)) for cut in cuts)})
+
+    def parts(*sent: bytes) -> list[tuple[str, str | None, bytes]] | str:
+        reader = FormReader(TYPE)
+        try:
+            for one in sent:
+                reader.feed(one)
+            return [(one.name, one.file_name, one.content.read()) for one in reader.finish()]
+        except BadRequest as error:
+            return error.message
+
+    in_pieces = (data[start:end] for start, end in pairwise(places))
+    assert parts(*in_pieces) == parts(data)
+
+
+def test_files_go_where_they_are_to_be_and_are_closed() -> None:
+    opened = list[io.BytesIO]()
+
+    def file() -> io.BytesIO:
+        opened.append(io.BytesIO())
+        return opened[-1]
+
+    head = b'--b\r\nContent-Disposition: form-data; name="x"; filename="y"\r\n\r\n'
+    reader = FormReader(TYPE, file, max_value_bytes=4)
+    reader.feed(head + b"12345")
+    assert opened[0].getvalue()[:1] == b"1"
+    with pytest.raises(BadRequest, match="'v' has more than 4 bytes"):
+        reader.feed(b'\r\n--b\r\nContent-Disposition: form-data; name="v"\r\n\r\n12345\r\n--b--')
+    reader.close()
+    assert opened[0].closed
 
 
 @settings(max_examples=500, deadline=None)

@@ -162,6 +162,8 @@ async def test_keys_have_voices_of_their_own(
                 await server.delete(f"{VOICES}/{name}", headers=two),
                 await server.post(f"{VOICES}/{name}/revoke", headers=two),
                 await server.get(f"{VOICES}/{name}/export", headers=two),
+                await server.post(f"{VOICES}/{name}/preview", json={}, headers=two),
+                await server.put(f"{VOICES}/{name}/consent", json=CONSENT, headers=two),
                 await server.post(SPEAK, json={"text": "Hi.", "speaker": name}, headers=two),
             ):
                 assert answer.status_code == 404, answer.text
@@ -223,7 +225,15 @@ async def test_full_disk_is_told_and_leaves_nothing(
         changed = await server.patch(f"{VOICES}/warm", json={"description": "x" * 900})
         assert error(changed)[:2] == (503, "no_room")
     assert (await server.get(f"{VOICES}/warm")).json()["description"] == ""
-    assert (await server.post(VOICES, json=CLONE)).status_code == 201
+    made = (await server.post(VOICES, json=CLONE)).json()
+    with files_of_at_most(10):
+        for changed in (
+            await server.patch(f"{VOICES}/anna", json={"words": "Others."}),
+            await server.put(f"{VOICES}/anna/consent", json=CONSENT),
+        ):
+            assert error(changed)[:2] == (503, "no_room")
+    assert (await server.get(f"{VOICES}/anna")).json() == {**made, "warnings": []}
+    assert (await server.patch(f"{VOICES}/anna", json={"words": "Others."})).status_code == 200
 
 
 def test_folder_that_cannot_be_written_is_told_and_leaves_nothing(tmp_path: Path) -> None:

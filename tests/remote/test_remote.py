@@ -26,7 +26,7 @@ from vivavoce.serving.local import LocalEngine
 from vivavoce.serving.pool import Pool
 from vivavoce.serving.queue import Limits
 from vivavoce.settings import Settings
-from vivavoce.types import PreparedVoice, QueueHints, Reference, Samples, Segment, StopReason
+from vivavoce.types import PreparedVoice, QueueHints, Reference, Samples, Segment, StopReason, Task
 
 NOBODY = "http://127.0.0.1:9"  # the port of a service that nobody runs
 SEGMENT = Segment("Hello there, how are you?", "sine", "en")
@@ -400,6 +400,34 @@ async def test_a_recording_goes_to_the_server_that_clones_it() -> None:
     assert answer.status_code == 200, answer.text
     spoken = floats(answer.content)
     np.testing.assert_allclose(spoken[240:-240], recording[240:-240], atol=1e-3)
+
+
+class Designer(ToneModel):
+    """A model that designs voices, and remembers what it was to say at once."""
+
+    def __init__(self, task: Task | None) -> None:
+        super().__init__()
+        self.info = replace(self.info, task=task)
+        self.said = list[str]()
+
+    def open(self, segment: Segment) -> ToneStream:
+        self.said.append(segment.text)
+        return super().open(segment)
+
+
+@pytest.mark.parametrize("task", ["voice_design", "custom_voice"])
+async def test_a_designed_voice_says_its_segment_in_one_go_there(task: Task) -> None:
+    text = "Good evening, and welcome to all of you. The rain has stopped, so let us walk."
+    model = Designer(task)
+    with serving(create_app(Settings(), Pool({"tone": lambda: LocalEngine(model)}))) as url:
+        engine = await started(url)
+        await collected(engine.speak(Segment(text, "sine", "en")))
+        await engine.aclose()
+        assert (model.said == [text]) == (task == "voice_design")
+        long = {"input": "One more sentence. " * 20, "voice": "sine", "unsplit": True}
+        async with httpx.AsyncClient(base_url=url) as client:
+            assert (await client.post("/v1/audio/speech", json=long)).status_code == 200
+    assert max(map(len, model.said)) <= 250
 
 
 # -- servers of another make -------------------------------------------------------------------

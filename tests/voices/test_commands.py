@@ -6,9 +6,13 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from tests.conftest import serving, tone_pool
 from tests.voices.test_recording import speech
+from vivavoce.api.app import create_app
 from vivavoce.audio import wav_bytes
 from vivavoce.cli import app
+from vivavoce.keys import FILE_NAME, KeyFile
+from vivavoce.settings import Settings
 
 AGREED = ("--consent-by", "Anna Lind", "--consent-words", "You may use my voice.")
 
@@ -63,6 +67,57 @@ def test_recording_is_saved_exported_imported_and_revoked(folder: Path) -> None:
     assert not (folder / shown["id"] / "recording.flac").exists()
     assert "revoked" in json.loads(run("show", "anna-2"))["ended"]
     assert "its consent was revoked" in refused("export", "anna-2")
+
+
+def test_words_and_consent_come_later() -> None:
+    run("add", "anna", "anna.wav", "--expires", "2999-12-31", *AGREED)
+    first = json.loads(run("show", "anna"))
+    said = run("edit", "anna", "--words", "Good morning.", "--description", "New.")
+    now = json.loads(run("show", first["id"]))
+    assert said == f"changed anna, {now['id']}\n"
+    assert (now["words"], now["formerly"], now["description"]) == (
+        "Good morning.",
+        [first["id"]],
+        "New.",
+    )
+    assert run("consent", "anna", *AGREED) == "renewed anna, for ever\n"
+    renewed = json.loads(run("show", "anna"))
+    assert (renewed["consent"]["expires"], renewed["words"]) == (None, "Good morning.")
+    assert renewed["former_consents"][0]["consent"]["expires"] == "2999-12-31"
+    assert "consent.expires '2020-01-01' is over" in refused(
+        "consent", "anna", "--expires", "2020-01-01", *AGREED
+    )
+    assert "consent lacks 'by'" in refused("consent", "anna")
+
+
+def test_voices_of_a_server_are_kept_by_the_same_commands(tmp_path: Path) -> None:
+    there = tmp_path / "there"
+    key = KeyFile(there / FILE_NAME).create("one")
+    with serving(create_app(Settings(data_dir=there), tone_pool())) as url:
+        at = ("--server", url, "--key", key)
+        run("mix", "warm", "af_bella(1)", *at)
+        added = run("add", "anna", "anna.wav", "--language", "english", *AGREED, *at)
+        assert "warning: short" in added
+        assert "saved anna" in added
+        shown = json.loads(run("show", "anna", *at))
+        assert (shown["owner"], shown["languages"]) == ("one", ["en"])
+        assert [voice["name"] for voice in json.loads(run("list", "--json", *at))] == [
+            "warm",
+            "anna",
+        ]
+        assert json.loads(run("list", "--json")) == []  # of this machine
+        run("edit", "anna", "--words", "Hello.", *at)
+        assert json.loads(run("show", "anna", *at))["formerly"] == [shown["id"]]
+        run("consent", "anna", *AGREED, *at)
+        run("export", "anna", *at)
+        run("remove", "anna", *at)
+        run("import", "anna.vvoice", *at)
+        run("revoke", "anna", *at)
+        assert "its consent was revoked" in refused("export", "anna", *at)
+        design = ("design", "A man.", "--name", "merlin", "--pick", "1", "-o", "previews")
+        assert "vivavoce models pull" in refused(*design, *at)
+        assert "an API key is needed" in refused("show", "anna", "--server", url)
+        assert "no voice 'nobody'" in refused("show", "nobody", *at)
 
 
 def test_refusals_say_what_to_do_and_leave_nothing(folder: Path) -> None:

@@ -3,27 +3,37 @@
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vivavoce.cli.options import Config, Json, option
+from vivavoce.cli.options import Config, Json, Server, ServerKey, option
+from vivavoce.cli.shelf import opened
 
 if TYPE_CHECKING:
-    from vivavoce.voices.library import VoiceLibrary
-    from vivavoce.voices.record import Consent, SavedVoice
+    from vivavoce.client import Consent, SavedVoice
 
 Name = Annotated[str, typer.Argument(help="Name of the voice: letters, digits, `.`, `_`, `-`.")]
 Saved = Annotated[str, typer.Argument(help="Name or id, from `vivavoce voices list`.")]
-Description = Annotated[str, option("A description for people.", default="none")]
+Description = Annotated[str | None, option("A description for people.", default="none")]
+Words = Annotated[str | None, option("The exact words of the recording.", default="none")]
+ConsentBy = Annotated[str | None, option("Who speaks, and agrees.", default="none")]
+ConsentWords = Annotated[str | None, option("What they said to agree.", default="none")]
+ConsentScope = Annotated[str, option("What it may be used for.", default="anything")]
+Expires = Annotated[
+    datetime | None, option("Last day of the consent.", default="none", formats=["%Y-%m-%d"])
+]
 
 
 def mix(
     name: Name,
     formula: Annotated[str, typer.Argument(help="Voices of Kokoro with their weights.")],
-    description: Description = "",
+    description: Description = None,
+    server: Server = None,
+    key: ServerKey = None,
     config: Config = None,
 ) -> None:
     """Save a mix of Kokoro's voices under a name.
@@ -32,31 +42,23 @@ def mix(
       vivavoce voices mix evening "af_bella(2)+af_sky(1)"
       vivavoce voices mix less-sky "af_bella(2)-af_sky(1)"
     """
-    from vivavoce.models.kokoro.voices import native_of, parse_mix
-    from vivavoce.registry import TAKEN_NAMES
-    from vivavoce.voices.library import draft
-    from vivavoce.voices.record import Viewer
-
-    parsed = parse_mix(formula)
-    languages, gender = native_of(parsed)
-    facts: dict[str, Any] = {"languages": languages, "gender": gender, "description": description}
-    voice = draft(name, "mixed", formula=str(parsed), **facts)
-    saved = _library(config).add(voice, Viewer(manages=True), None, TAKEN_NAMES)
+    with opened(server, key, config) as voices:
+        saved = voices.mix(name, formula, description=description)
     typer.echo(f"saved {saved.name}, {saved.formula}")
 
 
 def add(
     name: Name,
     recording: Annotated[Path, typer.Argument(help="A file with 1 to 30 s of speech.")],
-    words: Annotated[str | None, option("The exact words of it.", default="none")] = None,
-    consent_by: Annotated[str | None, option("Who speaks, and agrees.", default="none")] = None,
-    consent_words: Annotated[str | None, option("What they said to agree.", default="none")] = None,
-    consent_scope: Annotated[str, option("What it may be used for.", default="anything")] = "",
-    expires: Annotated[
-        datetime | None, option("Last day of the consent.", default="none", formats=["%Y-%m-%d"])
-    ] = None,
+    words: Words = None,
+    consent_by: ConsentBy = None,
+    consent_words: ConsentWords = None,
+    consent_scope: ConsentScope = "",
+    expires: Expires = None,
     language: Annotated[str | None, option("Language that it speaks.", default="any")] = None,
-    description: Description = "",
+    description: Description = None,
+    server: Server = None,
+    key: ServerKey = None,
     config: Config = None,
 ) -> None:
     """Save the voice of a recording, which a Base checkpoint of Qwen3-TTS speaks with.
@@ -64,29 +66,18 @@ def add(
     Examples:
       vivavoce voices add anna anna.wav --consent-by "Anna Lind" --consent-words "I agree."
     """
-    from vivavoce.errors import BadRequest
-    from vivavoce.registry import TAKEN_NAMES
-    from vivavoce.text.language.names import parse_language
-    from vivavoce.voices.library import draft
-    from vivavoce.voices.record import Viewer
-    from vivavoce.voices.recording import take_recording
-
-    taken = take_recording(_contents(recording))
-    code = parse_language(language) if language else None
-    facts: dict[str, Any] = {"languages": (code,) if code else (), "description": description}
-    consent = _consent(consent_by, consent_words, consent_scope, expires)
-    library = _library(config)
-    if consent is None and library.require_consent:
-        raise BadRequest(
-            "consent is missing: say who speaks with --consent-by, and what they agreed to with "
-            "--consent-words, or set require_consent = false",
-            field="consent",
-        )
-    voice = draft(name, "cloned", consent=consent, words=words, **facts)
-    saved = library.add(voice, Viewer(manages=True), taken, TAKEN_NAMES)
-    for warning in taken.warnings:
+    consent = None
+    if consent_by is not None or consent_words is not None:
+        consent = _consent(consent_by, consent_words, consent_scope, expires)
+    languages = [language] if language else None
+    with opened(server, key, config) as voices:
+        saved = voices.add(
+            name, recording, words=words, consent=consent, languages=languages,
+            description=description,
+        )  # fmt: skip
+    for warning in saved.warnings:
         typer.echo(f"warning: {warning}", err=True)
-    typer.echo(f"saved {saved.name}, {taken.seconds:.1f} s")
+    typer.echo(f"saved {saved.name}")
 
 
 def design(
@@ -105,6 +96,8 @@ def design(
     output: Annotated[
         Path, typer.Option("-o", "--output", help="Folder for the previews.", metavar="DIR")
     ] = Path(),
+    server: Server = None,
+    key: ServerKey = None,
     config: Config = None,
 ) -> None:
     """Make a voice from a description, with a VoiceDesign checkpoint of Qwen3-TTS.
@@ -116,88 +109,130 @@ def design(
       vivavoce voices design "A calm old man, close to the microphone." --name merlin
       vivavoce voices design "A cheerful girl." --name mia --seed 7 --pick 2 -o previews
     """
-    from vivavoce.cli.in_process import design_previews
     from vivavoce.cli.output import open_output
     from vivavoce.errors import BadRequest
     from vivavoce.registry import TAKEN_NAMES
-    from vivavoce.settings import Settings
-    from vivavoce.synthesis.design import Wish
-    from vivavoce.text.language.names import parse_language
-    from vivavoce.voices.record import Viewer, check_name
+    from vivavoce.voices.record import check_name
 
     check_name(name, TAKEN_NAMES)
     if pick is not None and pick > count:
         raise typer.BadParameter(f"--pick is {pick}, and --count makes {count} previews")
-    code = parse_language(language) if language else None
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         problem = f"cannot write into {str(output)!r} ({error.strerror}): choose another folder"
         raise BadRequest(problem, field="output") from error
-    made = design_previews(Settings.read(config), Wish(description, text, code, count, seed))
-    for number, preview in enumerate(made, 1):
-        path = output / f"{name}-{number}.wav"
-        with open_output(path) as file:
-            file.write(preview.audio)
-        typer.echo(f"{number}  {path}, {preview.recording.seconds:.1f} s, seed {preview.seed}")
-    if pick is None and sys.stdin.isatty():
-        asked = f"Which one is to be kept, 1 to {count}, or 0 for none"
-        pick = typer.prompt(asked, type=int)
-    if not pick or not 0 < pick <= count:
-        typer.echo(f"nothing is saved: keep one with --seed {made[0].seed} --pick 1 to {count}")
-        return
-    voice, recording = made[pick - 1].drafted(name)
-    saved = _library(config).add(voice, Viewer(manages=True), recording, TAKEN_NAMES)
-    typer.echo(f"saved {saved.name}, {recording.seconds:.1f} s")
+    with opened(server, key, config) as voices:
+        made = voices.design(description, text=text, language=language, count=count, seed=seed)
+        for number, preview in enumerate(made, 1):
+            path = output / f"{name}-{number}.wav"
+            with open_output(path) as file:
+                file.write(preview.audio)
+            typer.echo(f"{number}  {path}, {preview.duration_s:.1f} s, seed {preview.seed}")
+        if pick is None and sys.stdin.isatty():
+            asked = f"Which one is to be kept, 1 to {count}, or 0 for none"
+            pick = typer.prompt(asked, type=int)
+        if not pick or not 0 < pick <= count:
+            typer.echo(f"nothing is saved: keep one with --seed {made[0].seed} --pick 1 to {count}")
+            return
+        saved = voices.keep(name, made[pick - 1].id)
+    typer.echo(f"saved {saved.name}, {made[pick - 1].duration_s:.1f} s")
 
 
-def list_saved(as_json: Json = False, config: Config = None) -> None:
+def list_saved(
+    as_json: Json = False, server: Server = None, key: ServerKey = None, config: Config = None
+) -> None:
     """List the saved voices.
 
     Examples:
       vivavoce voices list
     """
-    voices = _all(_library(config))
+    with opened(server, key, config) as shelf:
+        voices = shelf.list()
     if as_json:
-        typer.echo(json.dumps([_facts(voice) for voice in voices], indent=2, ensure_ascii=False))
+        typer.echo(_json([asdict(voice) for voice in voices]))
     elif voices:
         _print(voices)
     else:
         typer.echo("no saved voices: make one with `vivavoce voices mix NAME FORMULA`")
 
 
-def show(voice: Saved, config: Config = None) -> None:
+def show(voice: Saved, server: Server = None, key: ServerKey = None, config: Config = None) -> None:
     """Show what is known of a saved voice, as JSON.
 
     Examples:
       vivavoce voices show evening
     """
-    from vivavoce.voices.record import Viewer
-
-    found = _library(config).get(voice, Viewer(manages=True))
-    typer.echo(json.dumps(_facts(found), indent=2, ensure_ascii=False))
+    with opened(server, key, config) as voices:
+        typer.echo(_json(asdict(voices.get(voice))))
 
 
-def remove(voice: Saved, config: Config = None) -> None:
+def edit(
+    voice: Saved,
+    name: Annotated[str | None, option("Another name.", default="as it is")] = None,
+    words: Words = None,
+    description: Description = None,
+    server: Server = None,
+    key: ServerKey = None,
+    config: Config = None,
+) -> None:
+    """Change the name of a saved voice, the words of its recording, or its description.
+
+    With other words the voice has another id. The former one still means it.
+
+    Examples:
+      vivavoce voices edit anna --words "The lamp is on the table."
+    """
+    with opened(server, key, config) as voices:
+        saved = voices.update(voice, name=name, words=words, description=description)
+    typer.echo(f"changed {saved.name}, {saved.id}")
+
+
+def consent(
+    voice: Saved,
+    consent_by: ConsentBy = None,
+    consent_words: ConsentWords = None,
+    consent_scope: ConsentScope = "",
+    expires: Expires = None,
+    server: Server = None,
+    key: ServerKey = None,
+    config: Config = None,
+) -> None:
+    """Replace the record of consent to a saved voice, to prolong it for example.
+
+    The former record is kept beside it.
+
+    Examples:
+      vivavoce voices consent anna --consent-by "Anna Lind" --consent-words "For ever."
+    """
+    with opened(server, key, config) as voices:
+        renewed = _consent(consent_by, consent_words, consent_scope, expires)
+        saved = voices.renew(voice, renewed)
+    typer.echo(f"renewed {saved.name}, " + (f"until {expires:%Y-%m-%d}" if expires else "for ever"))
+
+
+def remove(
+    voice: Saved, server: Server = None, key: ServerKey = None, config: Config = None
+) -> None:
     """Remove a saved voice with its recording and its record of consent.
 
     Examples:
       vivavoce voices remove evening
     """
-    from vivavoce.voices.record import Viewer
+    with opened(server, key, config) as voices:
+        typer.echo(f"removed {voices.remove(voice).name}")
 
-    typer.echo(f"removed {_library(config).remove(voice, Viewer(manages=True)).name}")
 
-
-def revoke(voice: Saved, config: Config = None) -> None:
+def revoke(
+    voice: Saved, server: Server = None, key: ServerKey = None, config: Config = None
+) -> None:
     """End the consent to a voice: its recording is erased, and the record stays.
 
     Examples:
       vivavoce voices revoke anna
     """
-    from vivavoce.voices.record import Viewer
-
-    typer.echo(f"revoked {_library(config).revoke(voice, Viewer(manages=True)).name}")
+    with opened(server, key, config) as voices:
+        typer.echo(f"revoked {voices.revoke(voice).name}")
 
 
 def export(
@@ -206,6 +241,8 @@ def export(
         Path | None,
         typer.Option("-o", "--output", help="File to write.", show_default="NAME.vvoice"),
     ] = None,
+    server: Server = None,
+    key: ServerKey = None,
     config: Config = None,
 ) -> None:
     """Write a saved voice to one file.
@@ -214,11 +251,10 @@ def export(
       vivavoce voices export evening -o evening.vvoice
     """
     from vivavoce.cli.output import PIPE, open_output
-    from vivavoce.voices.record import Viewer
 
-    library, viewer = _library(config), Viewer(manages=True)
-    data = library.export(voice, viewer)
-    path = output or Path(f"{library.get(voice, viewer).name}.vvoice")
+    with opened(server, key, config) as voices:
+        data = voices.export(voice)
+        path = output or Path(f"{voices.get(voice).name}.vvoice")
     with open_output(path) as file:
         file.write(data)
     typer.echo(f"wrote {path}", err=path == PIPE)
@@ -227,6 +263,8 @@ def export(
 def import_voice(
     path: Annotated[Path, typer.Argument(help="A file of `vivavoce voices export`.")],
     name: Annotated[str | None, option("Another name.", default="that in the file")] = None,
+    server: Server = None,
+    key: ServerKey = None,
     config: Config = None,
 ) -> None:
     """Save the voice in a file.
@@ -234,64 +272,18 @@ def import_voice(
     Examples:
       vivavoce voices import evening.vvoice
     """
-    from dataclasses import replace
-
-    from vivavoce.models.kokoro.voices import parse_mix
-    from vivavoce.registry import TAKEN_NAMES
-    from vivavoce.voices.archive import unpack
-    from vivavoce.voices.record import Viewer
-
-    voice, recording = unpack(_contents(path))
-    voice = replace(voice, name=name or voice.name)
-    if voice.formula is not None:
-        voice = replace(voice, formula=str(parse_mix(voice.formula)))
-    saved = _library(config).add(voice, Viewer(manages=True), recording, TAKEN_NAMES)
-    typer.echo(f"saved {saved.name}")
+    with opened(server, key, config) as voices:
+        typer.echo(f"saved {voices.import_(path, name=name).name}")
 
 
-def _library(config: "Config") -> "VoiceLibrary":
-    from vivavoce.settings import Settings
-    from vivavoce.voices.library import FOLDER, VoiceLibrary
+def _consent(by: str | None, words: str | None, scope: str, expires: datetime | None) -> "Consent":
+    from vivavoce.client import Consent
 
-    settings = Settings.read(config)
-    return VoiceLibrary(settings.data_dir / FOLDER, require_consent=settings.require_consent)
-
-
-def _all(library: "VoiceLibrary") -> "Sequence[SavedVoice]":
-    from vivavoce.voices.record import Viewer
-
-    library.refresh()
-    return library.visible(Viewer(manages=True))
-
-
-def _contents(path: Path) -> bytes:
-    from vivavoce.audio.decode import MAX_BYTES
-    from vivavoce.errors import BadRequest
-
-    try:
-        with path.open("rb") as file:
-            return file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise BadRequest(
-            f"{str(path)!r} cannot be read ({error.strerror})", field="file"
-        ) from error
-
-
-def _consent(
-    by: str | None, words: str | None, scope: str, expires: datetime | None
-) -> "Consent | None":
-    from vivavoce.voices.record import Consent
-
-    if by is None and words is None:
-        return None
     return Consent(by or "", words or "", scope, None if expires is None else expires.date())
 
 
-def _facts(voice: "SavedVoice") -> dict[str, Any]:  # Any: JSON
-    from vivavoce.voices.store import FORM
-
-    facts: dict[str, Any] = FORM.dump_python(voice, mode="json")
-    return facts | {"ended": voice.ended()}
+def _json(facts: object) -> str:
+    return json.dumps(facts, indent=2, ensure_ascii=False, default=str)
 
 
 def _print(voices: "Sequence[SavedVoice]") -> None:
@@ -303,6 +295,6 @@ def _print(voices: "Sequence[SavedVoice]") -> None:
     table = Table("name", "kind", "languages", "owner", "shared", "state", box=box.SIMPLE_HEAD)
     for voice in voices:
         cells = (voice.name, voice.kind, ", ".join(voice.languages), voice.owner)
-        state = voice.ended() or voice.formula or "ready"
+        state = voice.ended or voice.formula or "ready"
         table.add_row(*map(Text, cells), "yes" if voice.shared else "", Text(state))
     Console().print(table)

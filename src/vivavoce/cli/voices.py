@@ -19,6 +19,8 @@ voices.command("add")(library.add)
 voices.command("design")(library.design)
 voices.command("list")(library.list_saved)
 voices.command("show")(library.show)
+voices.command("edit")(library.edit)
+voices.command("consent")(library.consent)
 voices.command("remove")(library.remove)
 voices.command("revoke")(library.revoke)
 voices.command("export")(library.export)
@@ -39,7 +41,8 @@ def list_voices(
     """List the voices, or keep voices of your own.
 
     Saved voices are in `data_dir`, so run these commands as the server's user
-    and with its settings. A running server uses a change at once.
+    and with its settings, or with `--server`. A running server uses a change at
+    once.
 
     Examples:
       vivavoce voices

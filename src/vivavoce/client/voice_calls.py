@@ -57,6 +57,7 @@ class SavedVoice:
     labels: Mapping[str, str]
     consent: Consent | None
     former_consents: tuple[FormerConsent, ...]  # the oldest first
+    provenance: Literal["recorded", "described", "formula", "imported"]
     created: str  # ISO 8601
     owner: str  # the name of a key, empty for the operator's
     shared: bool
@@ -176,13 +177,13 @@ def import_call(file: Path | bytes, name: str | None) -> Call:
 def read_voice(response: httpx.Response) -> SavedVoice:
     """Return the voice in an answer."""
     with wire.expected_shape(response):
-        return _voice(response.json())
+        return voice_in(response.json())
 
 
 def read_list(response: httpx.Response) -> tuple[SavedVoice, ...]:
     """Parse the voices of `GET /v1/tts/voices`."""
     with wire.expected_shape(response):
-        return tuple(map(_voice, response.json()["voices"]))
+        return tuple(map(voice_in, response.json()["voices"]))
 
 
 def read_previews(response: httpx.Response) -> tuple[VoicePreview, ...]:
@@ -201,7 +202,8 @@ def read_terms(response: httpx.Response) -> VoiceTerms:
         return VoiceTerms(body["requires_consent"], body["missing"])
 
 
-def _voice(body: Mapping[str, Any]) -> SavedVoice:
+def voice_in(body: Mapping[str, Any]) -> SavedVoice:
+    """Return the voice in an object of JSON. Any: its values."""
     values = {field.name: body[field.name] for field in fields(SavedVoice)}
     lists = {name: tuple(values[name]) for name in ("languages", "formerly", "warnings")}
     former = tuple(

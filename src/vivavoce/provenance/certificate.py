@@ -127,11 +127,25 @@ def _made() -> bytes:
 def _signed(key: "EllipticCurvePrivateKey") -> "x509.Certificate":
     """Return a self-signed certificate as C2PA 2.1, chapter 14.5, wants them."""
     from cryptography import x509
-    from cryptography.hazmat.primitives import hashes
-    from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+    from cryptography.x509.oid import ExtendedKeyUsageOID
 
-    organization = x509.NameAttribute(NameOID.ORGANIZATION_NAME, "vivavoce")
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "vivavoce"), organization])
+    mail = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION])
+    return certificate_of(key, _LIFETIME, mail, organization="vivavoce")
+
+
+def certificate_of(
+    key: "EllipticCurvePrivateKey",
+    lifetime: timedelta,
+    *extensions: "x509.ExtensionType",
+    organization: str = "",
+) -> "x509.Certificate":
+    """Return a certificate of `key` for digital signatures alone, which is no authority."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.x509.oid import NameOID
+
+    of = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization)] if organization else []
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "vivavoce"), *of])
     now = datetime.now(UTC)
     identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
     unused = (
@@ -140,19 +154,17 @@ def _signed(key: "EllipticCurvePrivateKey") -> "x509.Certificate":
     )  # fmt: skip
     usage = x509.KeyUsage(digital_signature=True, **dict.fromkeys(unused, False))
     issuer = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier)
-    mail = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION])
-    return (
+    made = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))  # a reader's clock may be behind
-        .not_valid_after(now + _LIFETIME)
+        .not_valid_before(now - timedelta(hours=1))  # a reader's or a headset's clock may be behind
+        .not_valid_after(now + lifetime)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(usage, critical=True)
-        .add_extension(mail, critical=False)
-        .add_extension(identifier, critical=False)
-        .add_extension(issuer, critical=False)
-        .sign(key, hashes.SHA256())
     )
+    for extension in (*extensions, identifier, issuer):
+        made = made.add_extension(extension, critical=False)
+    return made.sign(key, hashes.SHA256())

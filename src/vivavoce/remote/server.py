@@ -160,6 +160,8 @@ class RemoteServer:
             "timeout_s": self._timeout_s(segment),
             "instructions": segment.instruct if can.instruct else None,
             "seed": segment.seed if can.seed else None,
+            # Each part of a text that was split once more would be another designed voice.
+            "unsplit": True if self.ours and info.task == "voice_design" else None,
             **(asdict(segment.sampling) if can.sampling else {}),
         }
         if isinstance(segment.prepared, ReferenceVoice):

@@ -230,7 +230,7 @@ def say(
         in_words=info.reads == "words" or part.request.normalize,
         takes_phonemes=info.capabilities.phonemes,
         max_chars=info.max_segment_chars,
-        unsplit=part.request.unsplit,
+        unsplit=part.request.unsplit and info.task == "voice_design",
     )
     names = {voice.id.lower(), (part.request.speaker or "").strip().lower()}
     runs = apply(

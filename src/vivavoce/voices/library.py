@@ -74,8 +74,9 @@ class VoiceLibrary:
             if stored.record.ended(day):
                 self._references.pop(id, None)
                 self.folder.erase_ended(id)
-        for id in self._references.keys() - voices.keys():
-            self._references.pop(id, None)
+        for id in list(self._references):
+            if id not in voices:
+                self._references.pop(id, None)
         self._voices, self._named, self._now = voices, dict(named), former
         self._read_at_s, self._read_on = begun_s, day
 

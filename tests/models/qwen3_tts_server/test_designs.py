@@ -22,7 +22,7 @@ for package in ("torch", "safetensors", "tokenizers"):
         reason=f"Qwen3-TTS needs {package}: make test-qwen, or pip install 'vivavoce[qwen]'",
     )
 
-from tests.conftest import app_client, serving  # noqa: E402 - after the check for torch
+from tests.conftest import app_client, serving, tone_pool  # noqa: E402 - after the check for torch
 from tests.models.qwen3_tts.whole import edit, whole_checkpoint  # noqa: E402
 from tests.models.qwen3_tts_server.test_clones import (  # noqa: E402
     same,
@@ -211,7 +211,9 @@ async def test_keys_see_no_previews_and_voices_of_each_other(
         for other in (two, boss):
             refused = await client.post(VOICES, json=wanted, headers=other)
             assert (refused.status_code, refused.json()["error"]["field"]) == (404, "preview")
-        assert (await client.post(VOICES, json=wanted, headers=one)).status_code == 201
+        other_server = create_app(Settings(data_dir=tmp_path), tone_pool())
+        async with app_client(other_server) as replica:  # which knows of the preview, too
+            assert (await replica.post(VOICES, json=wanted, headers=one)).status_code == 201
         speak = {"text": "Hello.", "speaker": "merlin"}
         for method, path, body in (
             ("POST", "/v1/tts/synthesize", speak),
@@ -260,6 +262,18 @@ def test_command_writes_previews_and_saves_the_one_that_is_picked(
     assert (comment_in(other.read_bytes()) or "").startswith("vivavoce; synthetic speech")
     assert "--pick is 3, and --count makes 2" in run("--pick", "3")
     assert "means another voice already" in run("--name", "nova")
+
+
+def test_command_designs_on_a_server(checkpoints: Path, tmp_path: Path) -> None:
+    with serving(create_app(settings(checkpoints, tmp_path / "there"))) as url:
+        asked = ["voices", "design", "A calm old man.", "--name", "merlin", "--seed", "7"]
+        more = ["--count", "2", "--pick", "2", "-o", str(tmp_path / "out"), "--server", url]
+        done = CliRunner().invoke(command_line, [*asked, *more])
+        assert "saved merlin" in done.output, done.output
+        voice = httpx.get(f"{url}{VOICES}/merlin").json()
+        assert (voice["kind"], voice["words"]) == ("designed", TEXTS["en"])
+    one, other = (tmp_path / "out" / f"merlin-{number}.wav" for number in (1, 2))
+    assert not same(samples_in(one.read_bytes()), samples_in(other.read_bytes()))
 
 
 def test_openai_sdk_designs_a_voice(checkpoints: Path, tmp_path: Path) -> None:

@@ -39,8 +39,10 @@ from vivavoce.api.schemas.values import (
     text_field,
 )
 from vivavoce.errors import BadRequest
+from vivavoce.synthesis.design import MAX_TEXT_CHARS
 from vivavoce.text.language.names import parse_language
 from vivavoce.text.lexicon import MAX_REQUEST_RULES, checked
+from vivavoce.text.split import weighted_length
 from vivavoce.types import (
     AudioFormat,
     Priority,
@@ -287,6 +289,10 @@ class SpeechBody(SpeechFields, PronunciationFields, ReferenceFields, TimeFields)
         "`VoiceDesign` or `Base`."
     )
     stream_format: Literal["audio", "sse"] | None = optional("Raw audio, or server-sent events.")
+    unsplit: Flag | None = optional(
+        f"Let a model that designs voices say a text of up to {MAX_TEXT_CHARS} letters in one go, "
+        "for one sound. Others ignore it."
+    )
 
     def to_request(self) -> SpeechRequest:
         """Return the request, with defaults.
@@ -308,4 +314,5 @@ class SpeechBody(SpeechFields, PronunciationFields, ReferenceFields, TimeFields)
             instruct=self.instructions,
             audio_format=self.response_format or "mp3",
         )
-        return replace(request, timestamps=self.timestamps)
+        is_whole = bool(self.unsplit) and weighted_length(self.input) <= MAX_TEXT_CHARS
+        return replace(request, timestamps=self.timestamps, unsplit=is_whole)

@@ -2,10 +2,11 @@
 
 import asyncio
 import json
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, Final, TypeVar
+from typing import IO, Any, Final, TypeVar
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
@@ -14,12 +15,12 @@ from starlette.requests import ClientDisconnect
 
 from vivavoce.api.errors import ClientDisconnected
 from vivavoce.api.routes.bodies import read_body
-from vivavoce.api.routes.forms import FORM, is_form
-from vivavoce.api.routes.jobs.forms import FileForm
+from vivavoce.api.routes.forms import FORM, FormReader, is_form, text_of
 from vivavoce.api.schemas.jobs.new import JobFields, NewJob, inlined
 from vivavoce.errors import BadRequest
 
 FILE: Final = "file"
+MAX_FIELD_BYTES: Final = 256 * 2**10
 MAX_NAME_CHARS: Final = 200
 _OBJECTS: Final = ("choices", "cast", "pauses", "pronunciations")  # JSON in a form field
 
@@ -40,27 +41,37 @@ async def read_upload(http: Request, place: Path) -> Upload:
     Raises `BadRequest`, `RequestValidationError`, `ClientDisconnected` and `OSError`.
     """
     if is_form(http.headers.get("content-type", "")):
-        form = await _read_form(http, place)
-        if form.file_name is None:
-            problem = f"the form has no part {FILE!r} with a file name: send the book as that"
-            raise BadRequest(problem, field=FILE)
-        return Upload(file_name(form.file_name), _validated(JobFields, _values(form.fields)))
+        return await _from_form(http, place)
     body = _validated(NewJob, await (await read_body(http, NewJob)).json())
     await asyncio.to_thread(place.write_bytes, body.text.encode("utf-8", "replace"))
     return Upload(file_name(body.name or "text.txt"), body)
 
 
-async def _read_form(http: Request, place: Path) -> FileForm:
-    form = FileForm(http.headers["content-type"], FILE, place)
+async def _from_form(http: Request, place: Path) -> Upload:
+    def opened() -> IO[bytes]:
+        if place.exists():
+            problem = "the form has several files, and a job is of one book"
+            raise BadRequest(f"{problem}: send it as the part {FILE!r}, with its name", field=FILE)
+        return place.open("xb+")
+
+    reader = FormReader(http.headers["content-type"], opened, MAX_FIELD_BYTES)
     try:
         async for chunk in http.stream():
-            await asyncio.to_thread(form.write, chunk)
-        await asyncio.to_thread(form.finish)
+            await asyncio.to_thread(reader.feed, chunk)
+        texts, name = defaultdict[str, list[str]](list), ""
+        for part in reader.finish():
+            if part.file_name and part.name == FILE:
+                name = part.file_name
+            elif part.name != FILE:
+                texts[part.name].append(text_of(part))
+        if not name:
+            problem = f"the form has no part {FILE!r} with a file name: send the book as that"
+            raise BadRequest(problem, field=FILE)
+        return Upload(file_name(name), _validated(JobFields, _values(texts)))
     except ClientDisconnect as error:
         raise ClientDisconnected from error
     finally:
-        await asyncio.to_thread(form.close)
-    return form
+        await asyncio.to_thread(reader.close)
 
 
 def _values(fields: Mapping[str, list[str]]) -> dict[str, object]:
