@@ -15,7 +15,8 @@ Making = Literal["clone", "mix", "design"]
 
 _HOW = (
     "vivavoce models pull Qwen/Qwen3-TTS-12Hz-0.6B-Base, "
-    "then vivavoce serve --qwen Qwen/Qwen3-TTS-12Hz-0.6B-Base"
+    "then vivavoce serve --qwen Qwen/Qwen3-TTS-12Hz-0.6B-Base "
+    "(VIVAVOCE_QWEN=Qwen/Qwen3-TTS-12Hz-0.6B-Base for other commands)"
 )
 _MISSING: Mapping[Making, str] = {
     "clone": f"a Base checkpoint of Qwen3-TTS speaks with a recording; get one with {_HOW}",

@@ -1,5 +1,6 @@
 """Draw one saved voice: what it is, and what can be done with it."""
 
+import re
 from functools import partial
 
 import streamlit as st
@@ -10,6 +11,7 @@ from vivavoce.ui.server_state import Connection
 from vivavoce.ui.voices.acts import WORDS_HELP, change, language_name, play, times_changed
 from vivavoce.ui.voices.consent import draw_consent
 
+_SHARE = re.compile(r"\d+(\.\d+)?(?=\))")  # of a voice in a formula
 _KINDS = {"cloned": "recording", "designed": "design", "mixed": "mix"}
 
 
@@ -56,8 +58,10 @@ def _key(what: str, voice: SavedVoice) -> str:
 
 def _facts(voice: SavedVoice) -> str:
     languages = map(language_name, voice.languages)
-    facts = [", ".join((_KINDS[voice.kind], *languages)), voice.formula, voice.description]
-    facts += [f"{label}: {value}" for label, value in voice.labels.items()]
+    formula = _SHARE.sub(lambda share: f"{float(share[0]):.2g}", voice.formula or "")
+    description = voice.description.rstrip(".")
+    facts = [", ".join((_KINDS[voice.kind], *languages)), formula, description]
+    facts += [f"{label}: {value}" if value else label for label, value in voice.labels.items()]
     if voice.ended:
         facts.append(voice.ended)
     elif voice.consent is not None:
